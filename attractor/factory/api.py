@@ -32,11 +32,12 @@ from attractor.language.formatter import write_graph
 from attractor.language.graph.graph import Graph
 from attractor.language.linting.lint_rule import ExtraRules
 from attractor.language.preparation.transform import Transform
-from attractor.pipeline.components import AnyHandler, adapt_handlers
-from attractor.pipeline.host import HANDED_IN, Brought, RunHost, Watch, make_world
-from attractor.pipeline.options import RunOptions, WorkspaceKind
-from attractor.pipeline.preflight.secrets import GivenSecrets
-from attractor.pipeline.run_lookup import find_run
+from attractor.pipeline.host.custom_parts import HANDED_IN, AnyHandler, CustomParts, adapt_handlers
+from attractor.pipeline.host.observers import Observer
+from attractor.pipeline.host.open_host import open_host
+from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.request import GivenSecrets, RunRequest, WorkspaceKind
+from attractor.pipeline.runs.lookup import find_run
 
 
 class EventStream:
@@ -134,22 +135,22 @@ class Wanted:
     """What a program wished for, checked and adapted."""
 
     wishes: RunWishes
-    brought: Brought
+    custom_parts: CustomParts
 
-    def world(self, watch: Watch) -> RunHost:
+    def host(self, watch: Observer) -> RunHost:
         """Return the world of the project that is meant."""
         environ = self.wishes.get("environ", os.environ)
         folder = Path(self.wishes.get("project", ".")).absolute()
         configuration = load_configuration(
             start=folder, cwd=folder, environ=environ, user_file=user_config_file()
         )
-        return make_world(
+        return open_host(
             configuration,
             environ=dict(environ),
             input=sys.stdin,
             output=sys.stderr,
             watch=watch,
-            brought=self.brought,
+            custom_parts=self.custom_parts,
         )
 
     @property
@@ -172,13 +173,13 @@ class Wanted:
         given: object = self.wishes.get(part, default)
         return given if isinstance(given, str) else HANDED_IN
 
-    def options(self, file: Path) -> RunOptions:
+    def request(self, file: Path) -> RunRequest:
         """Return the options of a run that begins."""
         wishes = self.wishes
         outcomes = wishes.get("outcomes")
         if outcomes is not None:
             check_outcomes(outcomes, file="outcomes")
-        return RunOptions(
+        return RunRequest(
             file=file,
             goal=wishes.get("goal", ""),
             inputs=dict(wishes.get("inputs", {})),
@@ -194,7 +195,7 @@ class Wanted:
             budgets=self.budgets,
             suite=wishes.get("suite", ""),
             profile=wishes.get("profile", ""),
-            handed_in=self.brought.names,
+            handed_in=self.custom_parts.names,
         )
 
 
@@ -206,7 +207,7 @@ def read_wishes(wishes: RunWishes, kind: type, *, texts: Mapping[str, str]) -> W
             hint = f"did you mean {near}?" if near else f"there are {', '.join(sorted(known))}"
             raise UsageError(f"nothing is done with {name}", hint=hint)
     backend, interviewer = wishes.get("backend", ""), wishes.get("interviewer", "")
-    brought = Brought(
+    custom_parts = CustomParts(
         handlers=adapt_handlers(wishes.get("handlers", {})),
         backend=None if isinstance(backend, str) else adapt_backend(backend),
         interviewer=None if isinstance(interviewer, str) else adapt_interviewer(interviewer),
@@ -214,7 +215,7 @@ def read_wishes(wishes: RunWishes, kind: type, *, texts: Mapping[str, str]) -> W
         rules=wishes.get("rules", ()),
         texts=texts,
     )
-    return Wanted(wishes, brought)
+    return Wanted(wishes, custom_parts)
 
 
 def file_and_text(pipeline: str | Path | Graph, folder: Path) -> tuple[Path, Mapping[str, str]]:
@@ -255,12 +256,10 @@ async def run_pipeline(pipeline: str | Path | Graph, **wishes: Unpack[RunWishes]
     folder = Path(wishes.get("project", ".")).absolute()
     file, texts = file_and_text(pipeline, folder)
     wanted = read_wishes(wishes, RunWishes, texts=texts)
-    options = wanted.options(file)
+    request = wanted.request(file)
     root = Path(wishes["run_dir"]).absolute() if "run_dir" in wishes else None
     evaluate = wishes.get("evaluate", True)
-    return await _watched(
-        wanted, lambda world: launch(options, world, root=root, evaluate=evaluate)
-    )
+    return await _watched(wanted, lambda host: launch(request, host, root=root, evaluate=evaluate))
 
 
 async def resume_pipeline(run: str | Path, **wishes: Unpack[ResumeWishes]) -> RunResult:
@@ -270,10 +269,10 @@ async def resume_pipeline(run: str | Path, **wishes: Unpack[ResumeWishes]) -> Ru
     """
     wanted = read_wishes(as_run_wishes(wishes), ResumeWishes, texts={})
 
-    def work(world: RunHost) -> Coroutine[Any, Any, RunResult]:
+    def work(host: RunHost) -> Coroutine[Any, Any, RunResult]:
         return go_on(
-            find_run(str(run), world.runs_dir),
-            world,
+            find_run(str(run), host.runs_dir),
+            host,
             interviewer=wanted.named("interviewer", ""),
             budgets=wanted.budgets,
             restores_sessions=wishes.get("restore_sessions", False),
@@ -301,7 +300,7 @@ async def _watched(wanted: Wanted, work: Work) -> RunResult:
     """Do the work of a run while its observer looks on; say so when that one gave up."""
     observer = _Observer(wanted.wishes.get("observer"))
     try:
-        return await work(wanted.world(observer))
+        return await work(wanted.host(observer))
     finally:
         observer.end()
 

@@ -12,8 +12,8 @@ from attractor.factory.evaluate import GATE_EVALUATED, Evaluator
 from attractor.factory.gate import GateReport, gate
 from attractor.factory.ledger import Entry
 from attractor.factory.run_index import DECIDED, decision_of, facts_of, keep_in_run
-from attractor.pipeline.accept_graph import find_accepted
-from attractor.pipeline.run_lookup import reference_to
+from attractor.pipeline.runs.lookup import reference_to
+from attractor.pipeline.source.saved import find_accepted
 
 SHORTEST_RATIONALE = 10
 

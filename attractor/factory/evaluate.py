@@ -42,7 +42,7 @@ from attractor.factory.gate import Evaluated, GateReport, Judged, gate
 from attractor.factory.ledger import Entry, Ledger
 from attractor.factory.run_index import DECIDED, Project, RunFacts, Stores, facts_of
 from attractor.factory.trials import Results, Sitting, TrialLog, events_of
-from attractor.pipeline.session import EndedWalk
+from attractor.pipeline.walk import EndedWalk
 from attractor.scenarios.evaluation import TrialResult, evaluate
 from attractor.scenarios.suite_reader import SealedSuite
 from attractor.workspaces.dimension import Dimension
@@ -355,7 +355,7 @@ class Evaluator:
         suite, run = sealed.suite, ended.run
         earlier = log.earlier(suite)
         if _times(judged) >= MOST_EVALUATIONS and not earlier.has_begun:
-            ended.world.tell(f"This tree was evaluated {MOST_EVALUATIONS} times; that counts.")
+            ended.host.tell(f"This tree was evaluated {MOST_EVALUATIONS} times; that counts.")
             return []
         if not Pool(list(self.ledger.entries()), self.results).has_begun(log.sitting):
             self.ledger.append(BEGUN, run.manifest.run_id, begun.to_record(), now=run.clock.now())
@@ -391,7 +391,7 @@ def _times(judged: Judged) -> int:
 
 def _kept_promises(ended: EndedWalk) -> Promises:
     """Return what was guarded both while agents worked and while the candidate was tried."""
-    if not ended.options.workspace.is_apart:
+    if not ended.request.workspace.is_apart:
         return Promises()
     kept = [
         promises_to_record(ended.run.manifest.promises),

@@ -16,49 +16,54 @@ from attractor.factory.promotion import CandidateTree, Promotion, promote
 from attractor.factory.run_index import Project, RunFacts, Stores, read_facts
 from attractor.factory.suites import SuiteStore
 from attractor.factory.trials import Results
-from attractor.pipeline.fork.points import require_trees
-from attractor.pipeline.host import RunHost
-from attractor.pipeline.options import RunOptions, WorkspaceKind, options_from_record
-from attractor.pipeline.preflight.secrets import NOTHING_GIVEN, GivenSecrets
-from attractor.pipeline.session import Judge, rest
-from attractor.pipeline.source import known_in, open_pipeline
+from attractor.pipeline.fork.linked_run import require_trees
+from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.request import (
+    NOTHING_GIVEN,
+    GivenSecrets,
+    RunRequest,
+    WorkspaceKind,
+    request_from_record,
+)
+from attractor.pipeline.source.read import open_pipeline, project_of
 from attractor.pipeline.start import resume, start
+from attractor.pipeline.walk import Judge, rest
 from attractor.workspaces.dimension_index import open_store
 from attractor.workspaces.folders import workspaces_of
 from attractor.workspaces.git.repository import open_repository
 
 
-def evaluator_of(world: RunHost) -> Evaluator:
+def evaluator_of(host: RunHost) -> Evaluator:
     """Return what evaluates the runs of a project."""
-    state, ledger = world.state_dir, Ledger(world.state_dir)
+    state, ledger = host.state_dir, Ledger(host.state_dir)
     return Evaluator(
         stores=Stores(SuiteStore(state), ProfileStore(state)),
         ledger=ledger,
         results=Results(state / "results", ledger),
-        project=Project(world.runs_dir, state / "project.lock", world.randomness),
+        project=Project(host.runs_dir, state / "project.lock", host.randomness),
         trials=workspaces_of(state),
     )
 
 
 async def launch(
-    options: RunOptions, world: RunHost, *, root: Path | None = None, evaluate: bool = True
+    request: RunRequest, host: RunHost, *, root: Path | None = None, evaluate: bool = True
 ) -> RunResult:
     """Start a run: what judges it is pinned before its first stage."""
-    evaluator = evaluator_of(world)
+    evaluator = evaluator_of(host)
     stores = evaluator.stores
-    if options.suite:
-        _require_fit(evaluator, options, world)
+    if request.suite:
+        _require_fit(evaluator, request, host)
     pinned = replace(
-        options,
-        suite=stores.pin_suite(options.suite),
-        profile=stores.pin_profile(options.profile),
+        request,
+        suite=stores.pin_suite(request.suite),
+        profile=stores.pin_profile(request.profile),
     )
-    return await start(pinned, world, root=root, judge=_judge(evaluator, evaluate=evaluate))
+    return await start(pinned, host, root=root, judge=_judge(evaluator, evaluate=evaluate))
 
 
 async def go_on(
     root: Path,
-    world: RunHost,
+    host: RunHost,
     *,
     interviewer: str = "",
     budgets: Budgets = NO_BUDGETS,
@@ -71,17 +76,17 @@ async def go_on(
 
     What its directory does not keep is given again; whoever accepts a changed pipeline is named.
     """
-    evaluator = evaluator_of(world)
+    evaluator = evaluator_of(host)
     evaluator.require_own(root)
     judge = _judge(evaluator, evaluate=evaluate)
 
     def begin(run: OpenRun, place: Choice) -> None:
-        _tell_torn(run, world)
+        _tell_torn(run, host)
         judge.begin(run, place)
 
     return await resume(
         root,
-        world,
+        host,
         interviewer=interviewer,
         budgets=budgets,
         restores_sessions=restores_sessions,
@@ -91,10 +96,10 @@ async def go_on(
     )
 
 
-def _tell_torn(run: OpenRun, world: RunHost) -> None:
+def _tell_torn(run: OpenRun, host: RunHost) -> None:
     """Say what was dropped: the event of it was written before anybody watched."""
     if torn := run.events.torn:
-        world.tell(
+        host.tell(
             f"The journal's last line was torn, for its writer died: {len(torn.content)} bytes "
             f"from byte {torn.offset} on were dropped. No event that was acknowledged is lost."
         )
@@ -104,56 +109,56 @@ def _judge(evaluator: Evaluator, *, evaluate: bool) -> Judge:
     return Judge(evaluator.begin, evaluator.finish if evaluate else rest)
 
 
-def _require_fit(evaluator: Evaluator, options: RunOptions, world: RunHost) -> None:
+def _require_fit(evaluator: Evaluator, request: RunRequest, host: RunHost) -> None:
     """Refuse a suite that was written for another pipeline."""
     suites = evaluator.stores.suites
-    wanted = suites.open(suites.find(options.suite)).suite.settings.pipeline
-    name = open_pipeline(str(options.file), known=known_in(world)).graph.name
+    wanted = suites.open(suites.find(request.suite)).suite.settings.pipeline
+    name = open_pipeline(str(request.file), known=project_of(host)).graph.name
     if wanted != name:
         raise UsageError(
-            f"the suite {options.suite} is for the pipeline {wanted!r}, not for {name!r}",
+            f"the suite {request.suite} is for the pipeline {wanted!r}, not for {name!r}",
             hint="name another suite, or mend `pipeline` in its suite.toml",
         )
 
 
-def hold(root: Path, world: RunHost) -> OpenRun:
+def hold(root: Path, host: RunHost) -> OpenRun:
     """Take a run of this project in hand, to decide on it or promote it."""
-    evaluator_of(world).require_own(root)
-    run = open_run(root, clock=world.clock, redactor=world.redactor)
-    _tell_torn(run, world)
+    evaluator_of(host).require_own(root)
+    run = open_run(root, clock=host.clock, redactor=host.redactor)
+    _tell_torn(run, host)
     return run
 
 
-def ask_gate(root: Path, world: RunHost) -> tuple[RunFacts, Judged]:
+def ask_gate(root: Path, host: RunHost) -> tuple[RunFacts, Judged]:
     """Return what the gate judges a run of this project by, without taking it from its runner."""
-    evaluator = evaluator_of(world)
+    evaluator = evaluator_of(host)
     evaluator.require_own(root)
     facts = read_facts(root)
     return facts, evaluator.judged(facts)
 
 
-async def promote_run(root: Path, world: RunHost, *, branch: str) -> Promotion:
+async def promote_run(root: Path, host: RunHost, *, branch: str) -> Promotion:
     """Give the result of an approved run to a branch of the project."""
-    with hold(root, world) as run:
-        options = options_from_record(
+    with hold(root, host) as run:
+        request = request_from_record(
             run.manifest.options, suite=run.manifest.suite, profile=run.manifest.profile
         )
-        if options.workspace is not WorkspaceKind.ISOLATED:
+        if request.workspace is not WorkspaceKind.ISOLATED:
             raise UsageError(
                 "only a run with an isolated workspace can be promoted",
                 hint="run it with --workspace isolated, in a git repository",
             )
-        repository = await open_repository(world.project, search_path=world.search_path)
+        repository = await open_repository(host.project, search_path=host.search_path)
 
         def open_kept() -> CandidateTree:
             run_id = run.manifest.run_id
-            require_trees(options, world, run_id)
+            require_trees(request, host, run_id)
             store, record = open_store(
-                world.state_dir,
+                host.state_dir,
                 run_id,
-                search_path=world.search_path,
+                search_path=host.search_path,
                 borrow_from=repository.objects,
             )
             return CandidateTree(store, record.base, record.left_out)
 
-        return await promote(run, evaluator_of(world), repository, open_kept, branch=branch)
+        return await promote(run, evaluator_of(host), repository, open_kept, branch=branch)

@@ -18,7 +18,7 @@ from attractor.factory.evaluate import CREATED, Evaluator
 from attractor.factory.gate import Judged, gate
 from attractor.factory.ledger import Entry, Ledger
 from attractor.factory.run_index import decision_of, facts_of
-from attractor.pipeline.garbage import Whereabouts
+from attractor.pipeline.runs.garbage import Whereabouts
 from attractor.pipeline.workspace.stage_commits import EMAIL, NAME
 from attractor.workspaces.git.checkouts import move_branch
 from attractor.workspaces.git.commits import Author, bring_commit, write_commit

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
 from attractor.environments.environment import ExecutionEnvironment
-from attractor.pipeline.session import EndedWalk
+from attractor.pipeline.walk import EndedWalk
 from attractor.scenarios.check import build_checks, check_registry, judge_all
 from attractor.scenarios.evaluation import TrialKey, TrialResult
 from attractor.scenarios.play import play
@@ -30,7 +30,7 @@ class TrialPlayer:
     async def _play_in(
         self, environment: ExecutionEnvironment, scenario: Scenario, key: TrialKey
     ) -> TrialResult:
-        clock = self.ended.world.clock
+        clock = self.ended.host.clock
         began = clock.monotonic()
         await environment.initialize()
         try:

@@ -26,11 +26,15 @@ from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.progress import Progress, progress_to_record
 from attractor.engine.state.run_state import RunState
 from attractor.pipeline.children.folders import clear_half_made
-from attractor.pipeline.fork.points import begin_journal, make_forked_tree, share_artifacts
-from attractor.pipeline.host import RunHost, in_runs_folder
-from attractor.pipeline.options import RunOptions
-from attractor.pipeline.preflight.secrets import kept_record
-from attractor.pipeline.source import PipelineSource
+from attractor.pipeline.fork.linked_run import (
+    begin_journal,
+    make_forked_tree,
+    share_artifacts,
+)
+from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.request import RunRequest, kept_record
+from attractor.pipeline.runs.lookup import run_root
+from attractor.pipeline.source.read import PipelineSource
 
 
 @dataclass(frozen=True)
@@ -48,74 +52,72 @@ async def to_the_end(done: Round, go_on: Callable[[Path], Awaitable[Round]]) -> 
     return done.result
 
 
-def round_of(result: RunResult, run: OpenRun, world: RunHost) -> Round:
+def round_of(result: RunResult, run: OpenRun, host: RunHost) -> Round:
     """Return where a run stands, with the directory of the next one when it was made."""
-    return Round(result, next_root(run, world) if result.is_restarting else None)
+    return Round(result, next_root(run, host) if result.is_restarting else None)
 
 
 async def make_next(
-    run: OpenRun, pipeline: PipelineSource, options: RunOptions, world: RunHost
+    run: OpenRun, pipeline: PipelineSource, request: RunRequest, host: RunHost
 ) -> None:
     """Make the run that goes on in place of one, unless it is there; then that one is over."""
-    if not _is_made(run, world):
-        await _make(run, pipeline, options, world)
+    if not _is_made(run, host):
+        await _make(run, pipeline, request, host)
     end_run(run)
 
 
 def make_next_child(
-    run: OpenRun, pipeline: PipelineSource, directory: RunDirectory, world: RunHost
+    run: OpenRun, pipeline: PipelineSource, directory: RunDirectory, host: RunHost
 ) -> None:
     """Make the run that goes on in place of a child, unless it is there; then that one is over.
 
     It works where its parent does, so nothing is made but its directory.
     """
     if not directory.manifest.exists():
-        begins = _named(run, pipeline, world)
+        begins = _named(run, pipeline, host)
         clear_half_made(directory.root)
-        _create(directory.root, begins, pipeline, world)
+        _create(directory.root, begins, pipeline, host)
     end_run(run)
 
 
-def next_root(run: OpenRun, world: RunHost) -> Path:
+def next_root(run: OpenRun, host: RunHost) -> Path:
     """Return where the run is that goes on in place of one."""
-    return in_runs_folder(run.state.restarted_as, world)
+    return run_root(run.state.restarted_as, host)
 
 
-def settle_parent(manifest: Manifest, world: RunHost) -> None:
+def settle_parent(manifest: Manifest, host: RunHost) -> None:
     """End the run that another one goes on in place of, if its process died before it did."""
-    root = in_runs_folder(manifest.parent, world)
+    root = run_root(manifest.parent, host)
     directory = RunDirectory(root)
     if not directory.manifest.exists() or read_manifest(directory).run_id != manifest.parent:
         return
-    with open_run(root, clock=world.clock, redactor=world.redactor) as parent:
+    with open_run(root, clock=host.clock, redactor=host.redactor) as parent:
         state = parent.state
         if state.restarted_as == manifest.run_id and not state.standing.is_final:
             end_run(parent)
 
 
-def _is_made(run: OpenRun, world: RunHost) -> bool:
+def _is_made(run: OpenRun, host: RunHost) -> bool:
     """Tell whether the next run was made: its manifest comes last."""
     named = run.state.restarted_as
-    return bool(named) and RunDirectory(in_runs_folder(named, world)).manifest.exists()
+    return bool(named) and RunDirectory(run_root(named, host)).manifest.exists()
 
 
-async def _make(
-    run: OpenRun, pipeline: PipelineSource, options: RunOptions, world: RunHost
-) -> None:
+async def _make(run: OpenRun, pipeline: PipelineSource, request: RunRequest, host: RunHost) -> None:
     """Make it under a new name: of one that was half made before, nothing is used."""
-    begins = _named(run, pipeline, world)
+    begins = _named(run, pipeline, host)
     base = await make_forked_tree(
-        options, world, begins.manifest.run_id, run.manifest.run_id, begins.progress.tree
+        request, host, begins.manifest.run_id, run.manifest.run_id, begins.progress.tree
     )
-    manifest = replace(begins.manifest, base=base, options=kept_record(options, world.redactor))
-    root = in_runs_folder(manifest.run_id, world)
-    _create(root, replace(begins, manifest=manifest), pipeline, world)
+    manifest = replace(begins.manifest, base=base, options=kept_record(request, host.redactor))
+    root = run_root(manifest.run_id, host)
+    _create(root, replace(begins, manifest=manifest), pipeline, host)
 
 
-def _named(run: OpenRun, pipeline: PipelineSource, world: RunHost) -> "_Beginning":
+def _named(run: OpenRun, pipeline: PipelineSource, host: RunHost) -> "_Beginning":
     """Name the next run in the journal, and return how it begins."""
-    old, now = run.manifest, world.clock.now()
-    run_id = new_run_id(now, world.randomness)
+    old, now = run.manifest, host.clock.now()
+    run_id = new_run_id(now, host.randomness)
     progress = begin_again(run.progress)
     run.record(RunRestarting(run_id, progress.next_node, progress.restarts), sync=True)
     manifest = replace(
@@ -126,12 +128,12 @@ def _named(run: OpenRun, pipeline: PipelineSource, world: RunHost) -> "_Beginnin
         parent=old.run_id,
         forked_at="",
         restart=progress.restarts,
-        versions={"attractor": world.version},
+        versions={"attractor": host.version},
     )
     return _Beginning(run, manifest, progress)
 
 
-def _create(root: Path, begins: "_Beginning", pipeline: PipelineSource, world: RunHost) -> None:
+def _create(root: Path, begins: "_Beginning", pipeline: PipelineSource, host: RunHost) -> None:
     manifest = begins.manifest
     create_run_directory(
         root,
@@ -139,9 +141,9 @@ def _create(root: Path, begins: "_Beginning", pipeline: PipelineSource, world: R
         pipeline.text,
         files=pipeline.files,
         begin=begins.write,
-        redactor=world.redactor,
+        redactor=host.redactor,
     )
-    world.tell(f"run {manifest.run_id} in {root}, restart {manifest.restart} of {manifest.parent}")
+    host.tell(f"run {manifest.run_id} in {root}, restart {manifest.restart} of {manifest.parent}")
 
 
 @dataclass(frozen=True)

@@ -13,27 +13,29 @@ from attractor.engine.run_folder.open_run import OpenRun
 from attractor.engine.run_folder.result import result_of
 from attractor.engine.state.run_state import QUEUED
 from attractor.environments.selection import Choice, require_promised
-from attractor.pipeline.accept_graph import accept_graph, plan_acceptance, put_in_place, read_again
 from attractor.pipeline.children.folders import whole_of
-from attractor.pipeline.components import choose_place
-from attractor.pipeline.host import RunHost
-from attractor.pipeline.options import RunOptions, options_from_record
+from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.preflight.programs import Required
 from attractor.pipeline.preflight.requirements import require_fit, require_inside
-from attractor.pipeline.preflight.secrets import (
+from attractor.pipeline.preflight.secrets import tell_unkept
+from attractor.pipeline.request import (
     NOTHING_GIVEN,
     GivenSecrets,
+    RunRequest,
+    request_from_record,
     require_withheld,
     restored,
     secrets_of,
-    tell_unkept,
 )
 from attractor.pipeline.restart import Round, next_root, round_of, settle_parent
-from attractor.pipeline.session import NOBODY, Judge, RunSession, open_watched
-from attractor.pipeline.source import PipelineSource
+from attractor.pipeline.source.accept_change import accept_change, plan_change
+from attractor.pipeline.source.read import PipelineSource
+from attractor.pipeline.source.saved import read_saved_pipeline, replace_pipeline
+from attractor.pipeline.walk import NOBODY, Judge, RunSession, open_watched
 from attractor.pipeline.workspace.boot import end_left_running
-from attractor.pipeline.workspace.create import leave_out_secrets, open_tree
+from attractor.pipeline.workspace.create import open_workspace, redact_set_aside
 from attractor.pipeline.workspace.journal_notes import LeftOut, ours_in, tell_set_aside
+from attractor.pipeline.workspace.sandbox import choose_sandbox
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,12 +51,12 @@ class ResumeOptions:
 
 
 async def go_on(
-    root: Path, world: RunHost, *, asked: ResumeOptions, is_restart: bool = False
+    root: Path, host: RunHost, *, asked: ResumeOptions, is_restart: bool = False
 ) -> Round:
     """Go on with a run where its journal ends; as a restart, in place of another one."""
-    world = world.keeping(secrets_of(asked.given, world.redactor))
+    host = host.keeping(secrets_of(asked.given, host.redactor))
     # First of all: what somebody else has in hand is not even looked at.
-    with open_watched(root, world) as run:
+    with open_watched(root, host) as run:
         manifest = run.manifest
         if root.parent.name == CHILDREN:
             raise UsageError(
@@ -62,70 +64,70 @@ async def go_on(
                 hint="go on with that one: it takes this one up",
             )
         if run.state.standing.is_final and run.state.is_restarting:
-            return Round(result_of(manifest, root, run.state), next_root(run, world))
+            return Round(result_of(manifest, root, run.state), next_root(run, host))
         _require_not_over(run)
         if manifest.restart and run.state.standing == QUEUED:
-            settle_parent(manifest, world)
-        options = _options_now(manifest, asked.interviewer, asked.budgets)
+            settle_parent(manifest, host)
+        request = _options_now(manifest, asked.interviewer, asked.budgets)
         if not is_restart:
-            require_withheld(options, asked.given)
-        options = restored(options, asked.given, world.environ)
-        pipeline = _read(run, options, world)
-        world = world.keeping(pipeline.secrets.values())
+            require_withheld(request, asked.given)
+        request = restored(request, asked.given, host.environ)
+        pipeline = _read(run, request, host)
+        host = host.keeping(pipeline.secrets.values())
         needs: Sequence[Required] = ()
         acceptance = None
         if run.state.may_walk and not is_restart:
-            acceptance = plan_acceptance(run, pipeline, options, world, by=asked.accepts_graph)
+            acceptance = plan_change(run, pipeline, request, host, by=asked.accepts_graph)
             pipeline = acceptance.pipeline if acceptance else pipeline
-        options = replace(options, inputs={**options.inputs, **pipeline.secrets})
+        request = replace(request, inputs={**request.inputs, **pipeline.secrets})
         if run.state.may_walk or run.state.is_restarting:
-            needs = await require_fit(pipeline, options, world)
-        place = await choose_place(options, world, run_id=manifest.run_id)
+            needs = await require_fit(pipeline, request, host)
+        place = await choose_sandbox(request, host, run_id=manifest.run_id)
         require_promised(manifest.promises, place)
-        await require_inside(needs, place, world, what=pipeline.graph.name)
-        _tell_terms(place, world, is_restart=is_restart)
+        await require_inside(needs, place, host, what=pipeline.graph.name)
+        _tell_terms(place, host, is_restart=is_restart)
         # Before the tree is looked at: nobody else is to change it from here on.
         await end_left_running(run)
-        left_out = LeftOut(run, ours=ours_in(options))
-        workspace = await open_tree(
-            options, world, manifest.run_id, place, on_snapshot=left_out.hear
+        left_out = LeftOut(run, ours=ours_in(request))
+        workspace = await open_workspace(
+            request, host, manifest.run_id, place, on_snapshot=left_out.hear
         )
-        leave_out_secrets(workspace, world)
-        tell_set_aside(run, workspace, options.workspace)
+        redact_set_aside(workspace, host)
+        tell_set_aside(run, workspace, request.workspace)
         if acceptance:
-            accept_graph(run, acceptance, world)
+            accept_change(run, acceptance, host)
         walk = RunSession(
             pipeline,
-            options,
-            world,
+            request,
+            host,
             workspace,
             place,
             asked.judge,
             restores_sessions=asked.restores_sessions,
         )
-        return round_of(await walk.go(run), run, world)
+        return round_of(await walk.go(run), run, host)
 
 
-def _read(run: OpenRun, options: RunOptions, world: RunHost) -> PipelineSource:
+def _read(run: OpenRun, request: RunRequest, host: RunHost) -> PipelineSource:
     """Read the pipeline that a run goes on with; one that was accepted comes to its place."""
-    pipeline = read_again(
+    pipeline = read_saved_pipeline(
         run.directory,
         run.manifest,
-        goal=options.goal,
-        inputs=None if options.withheld else options.inputs,
-        brought=world.brought,
-        environ=world.environ,
+        goal=request.goal,
+        inputs=None if request.withheld else request.inputs,
+        custom_parts=host.custom_parts,
+        environ=host.environ,
     )
     if run.directory.graph.read_bytes() != pipeline.text.encode():
-        put_in_place(run.directory, pipeline)
+        replace_pipeline(run.directory, pipeline)
     return pipeline
 
 
-def _tell_terms(place: Choice, world: RunHost, *, is_restart: bool) -> None:
+def _tell_terms(place: Choice, host: RunHost, *, is_restart: bool) -> None:
     """Say where tools run and, once for all rounds, what is not kept secret."""
     if not is_restart:
-        tell_unkept(world)
-    world.tell(place.sentence)
+        tell_unkept(host)
+    host.tell(place.sentence)
 
 
 def _require_not_over(run: OpenRun) -> None:
@@ -137,11 +139,11 @@ def _require_not_over(run: OpenRun) -> None:
         )
 
 
-def _options_now(manifest: Manifest, interviewer: str, budgets: Budgets) -> RunOptions:
+def _options_now(manifest: Manifest, interviewer: str, budgets: Budgets) -> RunRequest:
     """Return what a run was asked to be, with what is different from here on."""
-    options = options_from_record(manifest.options, suite=manifest.suite, profile=manifest.profile)
+    request = request_from_record(manifest.options, suite=manifest.suite, profile=manifest.profile)
     return replace(
-        options,
-        interviewer=interviewer or options.interviewer,
-        budgets=budgets.over(options.budgets),
+        request,
+        interviewer=interviewer or request.interviewer,
+        budgets=budgets.over(request.budgets),
     )

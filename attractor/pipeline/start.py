@@ -10,72 +10,73 @@ from attractor.engine.run_folder.layout import Manifest, create_run_directory, r
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.seams import Workspace
 from attractor.environments.selection import Choice
-from attractor.pipeline.components import choose_place
-from attractor.pipeline.host import RunHost, in_runs_folder
-from attractor.pipeline.options import RunOptions
+from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.preflight.requirements import require_fit, require_inside
-from attractor.pipeline.preflight.secrets import (
+from attractor.pipeline.preflight.secrets import tell_unkept
+from attractor.pipeline.preflight.workspace import find_workspace_faults
+from attractor.pipeline.request import (
     NOTHING_GIVEN,
     GivenSecrets,
+    RunRequest,
     kept_record,
-    tell_unkept,
     withheld_of,
 )
 from attractor.pipeline.restart import round_of, to_the_end
 from attractor.pipeline.resume import ResumeOptions, go_on
-from attractor.pipeline.session import NOBODY, Judge, RunSession, open_watched
-from attractor.pipeline.source import PipelineSource, known_in, open_pipeline
+from attractor.pipeline.runs.lookup import run_root
+from attractor.pipeline.source.read import PipelineSource, open_pipeline, project_of
+from attractor.pipeline.walk import NOBODY, Judge, RunSession, open_watched
 from attractor.pipeline.workspace.create import (
-    find_workspace_faults,
-    leave_out_secrets,
-    make_tree,
-    place_of_work,
+    choose_workspace_kind,
+    create_workspace,
+    redact_set_aside,
 )
 from attractor.pipeline.workspace.journal_notes import LeftOut, ours_in
+from attractor.pipeline.workspace.sandbox import choose_sandbox
 
 
 async def start(
-    options: RunOptions, world: RunHost, *, root: Path | None = None, judge: Judge = NOBODY
+    request: RunRequest, host: RunHost, *, root: Path | None = None, judge: Judge = NOBODY
 ) -> RunResult:
     """Run a pipeline from its start, in a run directory of its own."""
     pipeline = open_pipeline(
-        str(options.file), goal=options.goal, inputs=options.inputs, known=known_in(world)
+        str(request.file), goal=request.goal, inputs=request.inputs, known=project_of(host)
     )
-    options = await place_of_work(options, world)
-    world = world.keeping(pipeline.secrets.values())
-    options = replace(options, inputs={**options.inputs, **pipeline.secrets})
+    request = await choose_workspace_kind(request, host)
+    host = host.keeping(pipeline.secrets.values())
+    request = replace(request, inputs={**request.inputs, **pipeline.secrets})
     # Before anything is made: what can't be run must leave nothing behind.
-    faults = await find_workspace_faults(options, world)
-    needs = await require_fit(pipeline, options, world, more=faults)
+    faults = await find_workspace_faults(request, host)
+    needs = await require_fit(pipeline, request, host, more=faults)
     if root is not None:
         require_free(root)
-    run_id = new_run_id(world.clock.now(), world.randomness)
-    place = await choose_place(options, world, run_id=run_id)
-    await require_inside(needs, place, world, what=pipeline.graph.name)
-    tell_unkept(world)
-    world.tell(place.sentence)
+    run_id = new_run_id(host.clock.now(), host.randomness)
+    place = await choose_sandbox(request, host, run_id=run_id)
+    await require_inside(needs, place, host, what=pipeline.graph.name)
+    tell_unkept(host)
+    host.tell(place.sentence)
     # What was found once is asked for by name when the run goes on.
-    options = replace(options, sandbox=place.kind)
-    left_out = LeftOut(ours=ours_in(options))
-    workspace = await make_tree(options, world, run_id, place, on_snapshot=left_out.hear)
-    leave_out_secrets(workspace, world)
-    root = root or in_runs_folder(run_id, world)
-    manifest = _manifest(run_id, pipeline, options, world, workspace, place)
+    request = replace(request, sandbox=place.kind)
+    left_out = LeftOut(ours=ours_in(request))
+    workspace = await create_workspace(request, host, run_id, place, on_snapshot=left_out.hear)
+    redact_set_aside(workspace, host)
+    root = root or run_root(run_id, host)
+    manifest = _manifest(run_id, pipeline, request, host, workspace, place)
     create_run_directory(
-        root, manifest, pipeline.text, files=pipeline.files, redactor=world.redactor
+        root, manifest, pipeline.text, files=pipeline.files, redactor=host.redactor
     )
-    world.tell(f"run {run_id} in {root}")
-    with open_watched(root, world) as run:
+    host.tell(f"run {run_id} in {root}")
+    with open_watched(root, host) as run:
         left_out.run = run
-        result = await RunSession(pipeline, options, world, workspace, place, judge).go(run)
-        done = round_of(result, run, world)
-    asked = ResumeOptions(given=withheld_of(options, world.redactor), judge=judge)
-    return await to_the_end(done, partial(go_on, world=world, asked=asked, is_restart=True))
+        result = await RunSession(pipeline, request, host, workspace, place, judge).go(run)
+        done = round_of(result, run, host)
+    asked = ResumeOptions(given=withheld_of(request, host.redactor), judge=judge)
+    return await to_the_end(done, partial(go_on, host=host, asked=asked, is_restart=True))
 
 
 async def resume(
     root: Path,
-    world: RunHost,
+    host: RunHost,
     *,
     interviewer: str = "",
     budgets: Budgets = NO_BUDGETS,
@@ -98,15 +99,15 @@ async def resume(
         accepts_graph=accepts_graph,
         judge=judge,
     )
-    again = partial(go_on, world=world, asked=asked)
+    again = partial(go_on, host=host, asked=asked)
     return await to_the_end(await again(root), partial(again, is_restart=True))
 
 
 def _manifest(
     run_id: str,
     pipeline: PipelineSource,
-    options: RunOptions,
-    world: RunHost,
+    request: RunRequest,
+    host: RunHost,
     workspace: Workspace,
     place: Choice,
 ) -> Manifest:
@@ -114,12 +115,12 @@ def _manifest(
         run_id=run_id,
         pipeline=pipeline.graph.name,
         goal=pipeline.graph.goal,
-        started=world.clock.now(),
+        started=host.clock.now(),
         content_hash=pipeline.content_hash,
         base=workspace.base,
-        suite=options.suite,
-        profile=options.profile,
-        options=kept_record(options, world.redactor),
-        versions={"attractor": world.version},
+        suite=request.suite,
+        profile=request.profile,
+        options=kept_record(request, host.redactor),
+        versions={"attractor": host.version},
         promises=place.promises,
     )

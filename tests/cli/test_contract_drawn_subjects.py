@@ -8,9 +8,9 @@ import pytest
 
 from attractor.cli.drawings.subject import PipelineToDraw, Readable, RunToDraw
 from attractor.language.errors import ParseError
-from attractor.pipeline.options import RunOptions, WorkspaceKind
+from attractor.pipeline.request import RunRequest, WorkspaceKind
 from attractor.pipeline.start import start
-from tests.pipeline.projects import LINEAR, make_project, make_world
+from tests.pipeline.projects import LINEAR, make_host, make_project
 
 Make = Callable[[Path], Readable]
 
@@ -23,14 +23,14 @@ def a_pipeline(folder: Path) -> Readable:
 
 def a_run(folder: Path) -> Readable:
     project = make_project(folder / "project")
-    options = RunOptions(
+    options = RunRequest(
         file=project / "pipeline.dot",
         backend="simulate",
         workspace=WorkspaceKind.NONE,
         sandbox="none",
         interviewer="auto_approve",
     )
-    result = asyncio.run(start(options, make_world(project)))
+    result = asyncio.run(start(options, make_host(project)))
     return RunToDraw(result.directory)
 
 

@@ -17,7 +17,7 @@ WORDS = ("It is made", "standard output of step look is not 'quokka'")
 
 
 def call(flow: Flow, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    state = {"ATTRACTOR_STATE_DIR": str(flow.world.state_dir)}
+    state = {"ATTRACTOR_STATE_DIR": str(flow.host.state_dir)}
     return attractor(*words, folder=flow.project, variables=state | variables)
 
 

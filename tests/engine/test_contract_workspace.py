@@ -15,7 +15,7 @@ from attractor.engine.seams import Workspace
 from attractor.engine.stage.no_workspace import NoEnvironment, NoWorkspace
 from attractor.environments.environment import Promises
 from attractor.environments.memory import MemoryExecutionEnvironment
-from attractor.pipeline.children.folders import ChildWorkspace
+from attractor.pipeline.children.workspace import ChildWorkspace
 from attractor.workspaces.create.plain import make_in_place
 from attractor.workspaces.dimension import Dimension
 from tests.workspaces.projects import (

@@ -20,13 +20,13 @@ from attractor.engine.seams import Parked, Stage
 from attractor.language.drawing.draw import draw
 from attractor.language.drawing.run_overlay import RunStates, StageState, TakenEdge, overlay
 from attractor.language.graph.graph import Graph
-from attractor.pipeline.options import RunOptions
+from attractor.pipeline.request import RunRequest
 from attractor.pipeline.start import resume
 from attractor.pipeline.start import start as running_start
 from tests.engine.forked import forked, until_there_is
 from tests.engine.graphs import chain, edge, end, graph, node, start
 from tests.engine.runs import FAIL, RETRY, RUN_ID, Script, Workplace, run_graph
-from tests.pipeline.projects import LINEAR, make_project, make_world
+from tests.pipeline.projects import LINEAR, make_host, make_project
 
 
 def line(*ids: str) -> Graph:
@@ -219,11 +219,11 @@ PARKING = LINEAR.replace("start -> plan", "start -> ask -> plan").replace(
 
 
 def run_drawings_run(project: Path) -> RunResult:
-    world = replace(make_world(project), draws=True)
-    options = RunOptions(
+    host = replace(make_host(project), draws=True)
+    options = RunRequest(
         file=project / "pipeline.dot", backend="simulate", sandbox="none", interviewer="park"
     )
-    return asyncio.run(running_start(options, world))
+    return asyncio.run(running_start(options, host))
 
 
 def kinds(root: Path) -> list[str]:
@@ -250,8 +250,8 @@ def test_a_run_that_rests_is_drawn_as_it_rests_and_again_when_it_goes_on(tmp_pat
     result = run_drawings_run(project)
     svg = result.directory / "graph.svg"
     assert "awaiting human" in svg.read_text()
-    world = replace(make_world(project), draws=True)
-    asyncio.run(resume(result.directory, world, interviewer="auto_approve"))
+    host = replace(make_host(project), draws=True)
+    asyncio.run(resume(result.directory, host, interviewer="auto_approve"))
     assert "evaluating" in svg.read_text()
 
 
@@ -267,9 +267,9 @@ def test_a_run_at_work_is_drawn_soon_after_it_began(
     project = make_project(tmp_path / "project", waiting)
 
     async def scene() -> str:
-        world = replace(make_world(project), draws=True)
-        options = RunOptions(file=project / "pipeline.dot", backend="simulate", sandbox="none")
-        walking = asyncio.create_task(running_start(options, world))
+        host = replace(make_host(project), draws=True)
+        options = RunRequest(file=project / "pipeline.dot", backend="simulate", sandbox="none")
+        walking = asyncio.create_task(running_start(options, host))
         try:
             async with asyncio.timeout(20):
                 while not (found := list((project / "runs").glob("*/graph.svg"))):

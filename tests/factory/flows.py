@@ -11,9 +11,9 @@ from attractor.factory.gate import GateReport, gate
 from attractor.factory.launch import ask_gate, evaluator_of, go_on, hold, launch, promote_run
 from attractor.factory.ledger import Entry
 from attractor.factory.promotion import Promotion
-from attractor.pipeline.host import RunHost
-from attractor.pipeline.options import RunOptions, WorkspaceKind
-from tests.pipeline.projects import make_project, make_world
+from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.request import RunRequest, WorkspaceKind
+from tests.pipeline.projects import make_host, make_project
 from tests.scenarios.suites import SUITE, write_suite
 
 HOLDOUT = """
@@ -38,11 +38,11 @@ class Flow:
     """One project with a registered suite, and what happens to its run."""
 
     project: Path
-    world: RunHost
+    host: RunHost
 
     @property
     def evaluator(self) -> Evaluator:
-        return evaluator_of(self.world)
+        return evaluator_of(self.host)
 
     def launch(
         self,
@@ -54,7 +54,7 @@ class Flow:
         evaluate: bool = True,
         root: Path | None = None,
     ) -> RunResult:
-        options = RunOptions(
+        options = RunRequest(
             file=self.project / "pipeline.dot",
             backend="simulate",
             sandbox=sandbox,
@@ -62,33 +62,33 @@ class Flow:
             suite=suite,
             profile=profile,
         )
-        return asyncio.run(launch(options, self.world, root=root, evaluate=evaluate))
+        return asyncio.run(launch(options, self.host, root=root, evaluate=evaluate))
 
     def resume(self, result: RunResult) -> RunResult:
-        return asyncio.run(go_on(result.directory, self.world))
+        return asyncio.run(go_on(result.directory, self.host))
 
     def report(self, result: RunResult) -> GateReport:
-        return gate(ask_gate(result.directory, self.world)[1])
+        return gate(ask_gate(result.directory, self.host)[1])
 
     def rules(self, result: RunResult) -> list[str]:
         return [one.rule for one in self.report(result).reasons]
 
     def decide(self, result: RunResult, verdict: DecisionKind, rationale: str = REASON) -> Entry:
-        with hold(result.directory, self.world) as run:
+        with hold(result.directory, self.host) as run:
             return decide(run, self.evaluator, Decision(verdict, "ann", "token", rationale))
 
     def promote(self, result: RunResult, branch: str = "main") -> Promotion:
-        return asyncio.run(promote_run(result.directory, self.world, branch=branch))
+        return asyncio.run(promote_run(result.directory, self.host, branch=branch))
 
 
 def make_flow(tmp_path: Path, *, wanted: str = "made", suite: str = SUITE, **holdouts: str) -> Flow:
     """Make a project whose only holdout wants a file to hold a word, or with the ones given."""
     project = make_project(tmp_path / "project", **{"scenarios/todo/secret.txt": "hidden\n"})
-    world = make_world(project)
-    flow = Flow(project, world)
+    host = make_host(project)
+    flow = Flow(project, host)
     written = holdouts or {"made": HOLDOUT.format(wanted=wanted)}
     folder = write_suite(tmp_path / "suite", suite=suite, **written)
-    flow.evaluator.stores.suites.register(folder, now=world.clock.now())
+    flow.evaluator.stores.suites.register(folder, now=host.clock.now())
     flow.evaluator.stores.profiles.create("lenient", allow_unverified_isolation=True)
     flow.evaluator.stores.profiles.create("strict")
     return flow

@@ -9,7 +9,7 @@ from tests.factory.flows import make_flow
 def test_the_gate_answers_while_somebody_holds_the_run(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     result = flow.launch()
-    with hold(result.directory, flow.world):
+    with hold(result.directory, flow.host):
         assert flow.rules(result) == []
 
 
@@ -17,9 +17,9 @@ def test_a_live_run_was_not_evaluated_whatever_other_runs_found(tmp_path: Path) 
     flow = make_flow(tmp_path)
     flow.launch()
     live = flow.launch(evaluate=False)
-    with hold(live.directory, flow.world) as run:
+    with hold(live.directory, flow.host) as run:
         assert flow.rules(live) == ["no_verdict"]
-        facts, _ = ask_gate(live.directory, flow.world)
+        facts, _ = ask_gate(live.directory, flow.host)
         assert (facts.run_id, facts.tree) == (live.run_id, run.progress.tree)
 
 

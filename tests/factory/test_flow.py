@@ -19,15 +19,15 @@ from attractor.factory.gate import gate
 from attractor.factory.launch import go_on, hold
 from attractor.factory.ledger import LEDGER_FILE
 from attractor.factory.run_index import facts_of
-from attractor.pipeline.options import WorkspaceKind
-from attractor.pipeline.run_lookup import summarize
+from attractor.pipeline.request import WorkspaceKind
+from attractor.pipeline.runs.lookup import summarize
 from attractor.workspaces.errors import BranchMoved
 from tests.factory.flows import Flow, make_flow
 from tests.pipeline.projects import git
 
 
 def rules(flow: Flow, result: RunResult) -> list[str]:
-    with hold(result.directory, flow.world) as run:
+    with hold(result.directory, flow.host) as run:
         return [one.rule for one in gate(flow.evaluator.judged(facts_of(run))).reasons]
 
 
@@ -122,7 +122,7 @@ def test_a_branch_that_moved_since_is_not_overwritten(tmp_path: Path) -> None:
 def test_a_forged_ledger_is_found_before_anything_is_decided(tmp_path: Path) -> None:
     flow = make_flow(tmp_path, wanted="something else")
     result = flow.launch()
-    ledger = flow.world.state_dir / LEDGER_FILE
+    ledger = flow.host.state_dir / LEDGER_FILE
     ledger.write_bytes(ledger.read_bytes().replace(b'"satisfied":false', b'"satisfied":true'))
     with pytest.raises(ChainBroken, match="line 3"):
         flow.decide(result, DecisionKind.APPROVED)
@@ -140,7 +140,7 @@ def test_a_run_keeps_the_version_of_the_suite_it_began_with(tmp_path: Path) -> N
     result = flow.launch()
     suite = tmp_path / "suite" / "holdout" / "made.scenario.toml"
     suite.write_text(suite.read_text().replace('equals = "made"', 'equals = "never"'))
-    flow.evaluator.stores.suites.register(tmp_path / "suite", now=flow.world.clock.now())
+    flow.evaluator.stores.suites.register(tmp_path / "suite", now=flow.host.clock.now())
     assert rules(flow, result) == []
     assert rules(flow, flow.launch()) == ["unresolved_failure", "satisfaction"]
 
@@ -148,11 +148,11 @@ def test_a_run_keeps_the_version_of_the_suite_it_began_with(tmp_path: Path) -> N
 def test_a_second_evaluation_pools_with_the_first_and_there_is_no_third(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     result = flow.launch()
-    with hold(result.directory, flow.world) as run:
+    with hold(result.directory, flow.host) as run:
         flow.evaluator.request_again(run, "ann")
         assert run.state.standing == EVALUATING
-    asyncio.run(go_on(result.directory, flow.world))
-    with hold(result.directory, flow.world) as run:
+    asyncio.run(go_on(result.directory, flow.host))
+    with hold(result.directory, flow.host) as run:
         assert gate(flow.evaluator.judged(facts_of(run))).played == 2
         with pytest.raises(NotDecidable, match="2 times already"):
             flow.evaluator.request_again(run, "ann")
@@ -161,7 +161,7 @@ def test_a_second_evaluation_pools_with_the_first_and_there_is_no_third(tmp_path
 def test_trials_leave_no_folder_behind(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     flow.launch()
-    assert len(list((flow.world.state_dir / "workspaces").iterdir())) == 1
+    assert len(list((flow.host.state_dir / "workspaces").iterdir())) == 1
 
 
 def test_a_suite_for_another_pipeline_is_refused(tmp_path: Path) -> None:
@@ -175,7 +175,7 @@ def test_a_suite_for_another_pipeline_is_refused(tmp_path: Path) -> None:
 def test_a_trial_that_somebody_wrote_into_the_journal_is_found(tmp_path: Path) -> None:
     flow = make_flow(tmp_path, wanted="something else")
     result = flow.launch(evaluate=False)
-    with hold(result.directory, flow.world) as run:
+    with hold(result.directory, flow.host) as run:
         forged: dict[str, Json] = {
             "evaluation": 1,
             "scenario": "made",
@@ -189,7 +189,7 @@ def test_a_trial_that_somebody_wrote_into_the_journal_is_found(tmp_path: Path) -
         }
         run.emit("TrialCompleted", forged, sync=True)
     with pytest.raises(Broken, match="was not written by this evaluation"):
-        asyncio.run(go_on(result.directory, flow.world))
+        asyncio.run(go_on(result.directory, flow.host))
 
 
 def test_a_changed_base_in_the_manifest_loses_nobodys_commit(tmp_path: Path) -> None:
@@ -231,7 +231,7 @@ def test_a_graph_that_was_changed_in_the_run_directory_is_not_run(tmp_path: Path
     graph = result.directory / "graph.dot"
     graph.write_text(graph.read_text().replace("echo made", "echo evil"))
     with pytest.raises(Broken, match="is not what the run began with"):
-        asyncio.run(go_on(result.directory, flow.world))
+        asyncio.run(go_on(result.directory, flow.host))
 
 
 def test_a_manifest_that_was_changed_judges_nothing(tmp_path: Path) -> None:
@@ -242,7 +242,7 @@ def test_a_manifest_that_was_changed_judges_nothing(tmp_path: Path) -> None:
     with pytest.raises(Broken, match="is not what the run began with"):
         flow.decide(result, DecisionKind.APPROVED)
     with pytest.raises(Broken):
-        asyncio.run(go_on(result.directory, flow.world))
+        asyncio.run(go_on(result.directory, flow.host))
 
 
 def test_stages_without_a_sandbox_are_not_made_good_by_an_evaluation_in_one(
@@ -253,9 +253,9 @@ def test_stages_without_a_sandbox_are_not_made_good_by_an_evaluation_in_one(
     proved = Promises(
         hides_operator=True, own_network=True, own_processes=True, writes_only_workspace=True
     )
-    with hold(result.directory, flow.world) as run:
+    with hold(result.directory, flow.host) as run:
         flow.evaluator.begin(run, replace(unguarded(), promises=proved))
-    asyncio.run(go_on(result.directory, flow.world))
+    asyncio.run(go_on(result.directory, flow.host))
     assert rules(flow, result) == ["isolation_unverified"]
 
 

@@ -14,7 +14,7 @@ from attractor.factory.decide import DecisionKind
 from attractor.factory.launch import go_on
 from attractor.factory.promotion import RunPlaces
 from attractor.pipeline.fork.create import ForkOptions, make_fork, plan_fork
-from attractor.pipeline.garbage import Collector, Rules, Sweep
+from attractor.pipeline.runs.garbage import Collector, Rules, Sweep
 from tests.factory.flows import Flow, make_flow
 from tests.pipeline.projects import LINEAR, git
 
@@ -22,16 +22,16 @@ from tests.pipeline.projects import LINEAR, git
 def forked(flow: Flow, result: RunResult, at: str, graph: Path | None = None) -> RunResult:
     async def fork() -> RunResult:
         wish = ForkOptions(root=result.directory, at=at, graph=graph)
-        root = await make_fork(await plan_fork(wish, flow.world), flow.world)
-        return await go_on(root, flow.world)
+        root = await make_fork(await plan_fork(wish, flow.host), flow.host)
+        return await go_on(root, flow.host)
 
     return asyncio.run(fork())
 
 
 def swept(flow: Flow) -> Sweep:
-    rules = Rules(flow.world.clock.now() + timedelta(hours=2), timedelta())
-    places = RunPlaces(flow.evaluator.ledger, flow.world.runs_dir)
-    return asyncio.run(Collector(flow.world, places, rules).collect())
+    rules = Rules(flow.host.clock.now() + timedelta(hours=2), timedelta())
+    places = RunPlaces(flow.evaluator.ledger, flow.host.runs_dir)
+    return asyncio.run(Collector(flow.host, places, rules).collect())
 
 
 def test_a_forked_run_is_judged_by_what_the_other_was_pinned_to(tmp_path: Path) -> None:
@@ -74,13 +74,13 @@ def test_a_changed_pipeline_keeps_the_name_that_its_suite_is_for(tmp_path: Path)
 def test_a_run_is_found_where_it_began_or_in_the_project_at_hand(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     result = flow.launch(evaluate=False)
-    places = RunPlaces(flow.evaluator.ledger, flow.world.runs_dir)
+    places = RunPlaces(flow.evaluator.ledger, flow.host.runs_dir)
     found = places(result.run_id)
     assert (found.places[0], found.is_known, found.is_promoted) == (result.directory, True, False)
-    moved = replace(flow.world, runs_dir=tmp_path / "moved")
+    moved = replace(flow.host, runs_dir=tmp_path / "moved")
     assert RunPlaces(flow.evaluator.ledger, moved.runs_dir)(result.run_id).places == (
         result.directory,
         tmp_path / "moved" / result.run_id,
     )
     unknown = places("0" * 26)
-    assert (unknown.places, unknown.is_known) == ((flow.world.runs_dir / ("0" * 26),), False)
+    assert (unknown.places, unknown.is_known) == ((flow.host.runs_dir / ("0" * 26),), False)

@@ -74,7 +74,7 @@ def test_no_file_of_a_run_holds_a_word_of_a_holdout(tmp_path: Path) -> None:
 def test_the_ledger_holds_no_word_of_a_holdout_either(tmp_path: Path) -> None:
     flow = make_red_flow(tmp_path)
     flow.launch()
-    ledger = (flow.world.state_dir / LEDGER_FILE).read_text()
+    ledger = (flow.host.state_dir / LEDGER_FILE).read_text()
     assert '"satisfied":false' in ledger
     assert not any(one in ledger for one in (*IDS, "marsupial"))
 
@@ -82,7 +82,7 @@ def test_the_ledger_holds_no_word_of_a_holdout_either(tmp_path: Path) -> None:
 def test_the_operator_is_told_every_word(tmp_path: Path) -> None:
     flow = make_red_flow(tmp_path)
     result = flow.launch()
-    _, judged = ask_gate(result.directory, flow.world)
+    _, judged = ask_gate(result.directory, flow.host)
     told = shortcomings(judged)
     assert sorted(one.scenario for one in told) == sorted(IDS)
     [quokka] = [one for one in told if one.scenario == "quokka"]
@@ -96,7 +96,7 @@ def test_the_operator_is_told_every_word(tmp_path: Path) -> None:
 def test_the_words_lie_in_the_state_folder_for_the_owner_only(tmp_path: Path) -> None:
     flow = make_red_flow(tmp_path)
     result = flow.launch()
-    folder = flow.world.state_dir / "results" / result.run_id / "1"
+    folder = flow.host.state_dir / "results" / result.run_id / "1"
     files = list(folder.iterdir())
     assert len(files) == 6
     assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
@@ -130,10 +130,10 @@ def test_a_result_that_was_tampered_with_is_found(tmp_path: Path, tamper: object
     assert callable(tamper)
     flow = make_red_flow(tmp_path)
     result = flow.launch()
-    files = sorted((flow.world.state_dir / "results" / result.run_id / "1").iterdir())
+    files = sorted((flow.host.state_dir / "results" / result.run_id / "1").iterdir())
     tamper(files)
     for _ in range(2):
         with pytest.raises(Broken):
             flow.decide(result, DecisionKind.APPROVED)
     with pytest.raises(Broken):
-        gate(ask_gate(result.directory, flow.world)[1])
+        gate(ask_gate(result.directory, flow.host)[1])

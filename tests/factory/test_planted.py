@@ -35,8 +35,8 @@ def planting(tmp_path: Path, script: str) -> Flow:
 def move(flow: Flow, result: RunResult, to: Path) -> tuple[Flow, RunResult]:
     """Move the project away, and return its flow and its run there."""
     flow.project.rename(to)
-    world = replace(flow.world, project=to, runs_dir=to / "runs")
-    return Flow(to, world), replace(result, directory=world.runs_dir / result.run_id)
+    host = replace(flow.host, project=to, runs_dir=to / "runs")
+    return Flow(to, host), replace(result, directory=host.runs_dir / result.run_id)
 
 
 def left_out(result: RunResult) -> list[Event]:

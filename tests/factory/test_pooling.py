@@ -64,7 +64,7 @@ def test_a_tree_is_evaluated_twice_at_most_over_all_runs(tmp_path: Path) -> None
     assert flow.decide(result, DecisionKind.APPROVED)
     again = flow.launch()
     with (
-        hold(again.directory, flow.world) as run,
+        hold(again.directory, flow.host) as run,
         pytest.raises(NotDecidable, match="the tree of .* was evaluated 2 times already"),
     ):
         flow.evaluator.request_again(run, "ann")
@@ -83,7 +83,7 @@ def test_another_tree_or_another_version_of_the_suite_begins_anew(tmp_path: Path
 def die_after_a_red_trial(flow: Flow) -> RunResult:
     """Leave a run as a process leaves it that dies when its first trial has ended."""
     result = flow.launch(evaluate=False)
-    with hold(result.directory, flow.world) as run:
+    with hold(result.directory, flow.host) as run:
         sitting = Sitting(result.run_id, 1, run.progress.tree)
         seal = run.manifest.suite.rpartition("#")[2]
         begun = Begun(sitting, seal, PROVED).to_record()
@@ -117,7 +117,7 @@ def test_an_evaluation_that_goes_on_keeps_what_it_found(tmp_path: Path) -> None:
 def test_a_result_whose_line_was_lost_is_not_played_again(tmp_path: Path) -> None:
     flow, luck = make_gamble(tmp_path)
     result = flow.launch(evaluate=False)
-    with hold(result.directory, flow.world) as run:
+    with hold(result.directory, flow.host) as run:
         sitting = Sitting(result.run_id, 1, run.progress.tree)
         flow.evaluator.results.keep(sitting, TrialResult(FIRST, False, (), 1))
     luck.touch()
@@ -130,7 +130,7 @@ def test_a_result_whose_line_was_lost_is_not_played_again(tmp_path: Path) -> Non
 def test_a_result_that_the_journal_knows_and_nobody_has_is_found(tmp_path: Path) -> None:
     flow, _ = make_gamble(tmp_path)
     result = die_after_a_red_trial(flow)
-    [file] = (flow.world.state_dir / "results" / result.run_id).rglob("*.json")
+    [file] = (flow.host.state_dir / "results" / result.run_id).rglob("*.json")
     file.unlink()
     with pytest.raises(Broken, match="its result is gone"):
         flow.resume(result)

@@ -12,7 +12,7 @@ from attractor.factory.decide import DecisionKind
 from attractor.factory.errors import InvalidBranch, UnknownBranch
 from attractor.factory.ledger import HEAD_FILE, LEDGER_FILE
 from attractor.factory.promotion import PROMOTED
-from attractor.pipeline.garbage import STORE, Collector, Rules, Whereabouts
+from attractor.pipeline.runs.garbage import STORE, Collector, Rules, Whereabouts
 from tests.factory.flows import Flow, make_flow
 from tests.pipeline.projects import git
 
@@ -58,10 +58,10 @@ def free(flow: Flow, result: RunResult) -> None:
     """Free what the run keeps in the state folder, and nothing else."""
 
     async def collect() -> list[str]:
-        now = flow.world.clock.now()
+        now = flow.host.clock.now()
         rules = Rules(now=now, older_than=timedelta())
         where = Whereabouts([result.directory], is_known=True, is_promoted=True)
-        sweep = await Collector(flow.world, lambda run_id: where, rules).collect()
+        sweep = await Collector(flow.host, lambda run_id: where, rules).collect()
         return [one.what for one in sweep.freed]
 
     assert STORE in asyncio.run(collect())
@@ -74,7 +74,7 @@ def test_a_promotion_that_died_after_the_move_gets_its_line(tmp_path: Path, on_t
     before = {
         file: file.read_bytes()
         for name in (LEDGER_FILE, HEAD_FILE)
-        for file in [flow.world.state_dir / name]
+        for file in [flow.host.state_dir / name]
     }
     first = flow.promote(result)
     for file, content in before.items():

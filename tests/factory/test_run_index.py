@@ -17,9 +17,9 @@ from attractor.factory.errors import AlreadyDecided, CopiedRun, DecisionsDiffer,
 from attractor.factory.launch import hold
 from attractor.factory.ledger import HEAD_FILE, LEDGER_FILE
 from attractor.factory.run_index import DECISIONS_FILE
-from attractor.pipeline.host import RunHost
+from attractor.pipeline.host.run_host import RunHost
 from tests.factory.flows import Flow, make_flow
-from tests.pipeline.projects import make_project, make_world
+from tests.pipeline.projects import make_host, make_project
 
 DOINGS: list[Callable[[Flow, RunResult], object]] = [
     lambda flow, result: flow.resume(result),
@@ -32,8 +32,8 @@ DOINGS: list[Callable[[Flow, RunResult], object]] = [
 def neighbour(flow: Flow, tmp_path: Path) -> Flow:
     """Make another project beside this one, with a run of its own and the same state folder."""
     project = make_project(tmp_path / "neighbour")
-    world: RunHost = replace(make_world(project), state_dir=flow.world.state_dir)
-    other = Flow(project, world)
+    host: RunHost = replace(make_host(project), state_dir=flow.host.state_dir)
+    other = Flow(project, host)
     other.launch()
     return other
 
@@ -55,7 +55,7 @@ def test_a_run_of_another_project_is_refused(tmp_path: Path) -> None:
 def test_a_copy_is_refused_wherever_it_lies(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     result = flow.launch()
-    for place in (flow.world.runs_dir / "copy", tmp_path / "away" / result.run_id):
+    for place in (flow.host.runs_dir / "copy", tmp_path / "away" / result.run_id):
         shutil.copytree(result.directory, place)
         for do in DOINGS:
             with pytest.raises(CopiedRun) as caught:
@@ -72,9 +72,9 @@ def test_a_project_that_was_moved_keeps_its_runs(tmp_path: Path) -> None:
     moved = replace(
         flow,
         project=tmp_path / "moved",
-        world=replace(flow.world, project=tmp_path / "moved", runs_dir=tmp_path / "moved" / "runs"),
+        host=replace(flow.host, project=tmp_path / "moved", runs_dir=tmp_path / "moved" / "runs"),
     )
-    there = replace(result, directory=moved.world.runs_dir / result.run_id)
+    there = replace(result, directory=moved.host.runs_dir / result.run_id)
     assert moved.rules(there) == []
     assert moved.decide(there, DecisionKind.APPROVED)
 
@@ -83,13 +83,13 @@ def test_a_run_kept_elsewhere_belongs_to_the_project_too(tmp_path: Path) -> None
     flow = make_flow(tmp_path)
     result = flow.launch(root=tmp_path / "elsewhere" / "my-run")
     assert flow.rules(result) == []
-    assert (flow.world.runs_dir / ".gitignore").read_text() == "*\n"
-    with hold(result.directory, flow.world) as run:
+    assert (flow.host.runs_dir / ".gitignore").read_text() == "*\n"
+    with hold(result.directory, flow.host) as run:
         assert run.manifest.run_id == result.run_id
 
 
 def state_files(flow: Flow) -> dict[Path, bytes]:
-    files = (flow.world.state_dir / name for name in (LEDGER_FILE, HEAD_FILE))
+    files = (flow.host.state_dir / name for name in (LEDGER_FILE, HEAD_FILE))
     return {file: file.read_bytes() for file in files}
 
 
@@ -134,7 +134,7 @@ def test_a_ledger_and_its_head_put_back_together_are_found_by_the_runs_own_line(
 def test_a_shortened_ledger_with_an_old_journal_is_found(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     result = flow.launch()
-    ledger = flow.world.state_dir / LEDGER_FILE
+    ledger = flow.host.state_dir / LEDGER_FILE
     old = {one: one.read_bytes() for one in (ledger, *result.directory.glob("*.json*"))}
     flow.decide(result, DecisionKind.REJECTED)
     put_back(old)
@@ -158,8 +158,8 @@ def test_a_decision_that_was_changed_in_the_runs_file_is_found(tmp_path: Path) -
 def test_a_rationale_with_a_secret_is_kept_without_it(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     result = flow.launch()
-    world = replace(flow.world, environ={**flow.world.environ, "A_TOKEN": "hush-hush-hush"})
-    knowing = replace(flow, world=world)
+    host = replace(flow.host, environ={**flow.host.environ, "A_TOKEN": "hush-hush-hush"})
+    knowing = replace(flow, host=host)
     entry = knowing.decide(result, DecisionKind.APPROVED, "It is as good as hush-hush-hush.")
     assert entry.data["rationale"] == "It is as good as ***."
     assert "hush" not in (result.directory / DECISIONS_FILE).read_text()

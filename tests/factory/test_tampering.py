@@ -30,7 +30,7 @@ def reject(flow: Flow, result: RunResult) -> None:
 
 
 def ask_again(flow: Flow, result: RunResult) -> None:
-    with hold(result.directory, flow.world) as run:
+    with hold(result.directory, flow.host) as run:
         flow.evaluator.request_again(run, "ann")
 
 
@@ -143,18 +143,18 @@ def test_a_ledger_that_is_gone_is_blamed_and_not_the_manifest(tmp_path: Path) ->
     flow = make_flow(tmp_path)
     result = flow.launch()
     for name in (LEDGER_FILE, HEAD_FILE, KEY_FILE):
-        (flow.world.state_dir / name).unlink()
+        (flow.host.state_dir / name).unlink()
     for ask in (gate_of, approve):
         with pytest.raises(Broken, match=r"ledger\.jsonl is gone, and so is its key") as caught:
             ask(flow, result)
         assert "state folder" in caught.value.hint
-    assert not (flow.world.state_dir / LEDGER_FILE).exists()
+    assert not (flow.host.state_dir / LEDGER_FILE).exists()
 
 
 def test_a_run_that_the_ledger_does_not_know_is_told_so(tmp_path: Path) -> None:
     flow, other = make_flow(tmp_path / "one"), make_flow(tmp_path / "other")
     result = flow.launch(suite="", profile="")
     other.launch()
-    strange = Flow(flow.project, replace(flow.world, state_dir=other.world.state_dir))
+    strange = Flow(flow.project, replace(flow.host, state_dir=other.host.state_dir))
     with pytest.raises(Broken, match=f"does not know the run {result.run_id}"):
         gate_of(strange, result)

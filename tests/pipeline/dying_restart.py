@@ -9,9 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from attractor.base.events import Event
-from attractor.pipeline.options import RunOptions, WorkspaceKind
+from attractor.pipeline.request import RunRequest, WorkspaceKind
 from attractor.pipeline.start import start
-from tests.pipeline.projects import make_world
+from tests.pipeline.projects import make_host
 
 MADE = "made"
 """The moment when the next run is there, and the one before it has not ended."""
@@ -45,8 +45,8 @@ digraph parent {
 """
 
 
-def options(project: Path, kind: WorkspaceKind) -> RunOptions:
-    return RunOptions(
+def options(project: Path, kind: WorkspaceKind) -> RunRequest:
+    return RunRequest(
         file=project / "pipeline.dot",
         backend="simulate",
         sandbox="none",
@@ -80,11 +80,11 @@ def main(project: Path, moment: str, kind: str) -> None:
         if moment == MADE and "restart 1 of" in sentence:
             _die()
 
-    world = replace(make_world(project, watch=_at(moment)), tell=tell)
+    host = replace(make_host(project, watch=_at(moment)), tell=tell)
     chosen = options(project, WorkspaceKind(kind))
     if (project / "child.dot").exists():
         chosen = replace(chosen, outcomes=None)
-    asyncio.run(start(chosen, world))
+    asyncio.run(start(chosen, host))
 
 
 if __name__ == "__main__":

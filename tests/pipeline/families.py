@@ -19,12 +19,12 @@ from attractor.environments.local import LocalExecutionEnvironment
 from attractor.interviewers.park import Park
 from attractor.interviewers.registry import InterviewerParts
 from attractor.pipeline.children.runner import Children
-from attractor.pipeline.components import Crew
-from attractor.pipeline.host import RunHost
-from attractor.pipeline.options import RunOptions, WorkspaceKind
+from attractor.pipeline.components.handlers import RunComponents
+from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.request import RunRequest, WorkspaceKind
 from tests.engine.graphs import line
 from tests.engine.runs import manifest
-from tests.pipeline.projects import make_world
+from tests.pipeline.projects import make_host
 
 ENDS = "start [shape=Mdiamond]; exit [shape=Msquare]"
 
@@ -70,7 +70,7 @@ class Family:
 
     folder: Path
     run: OpenRun
-    world: RunHost
+    host: RunHost
     answers: dict[str, str] = field(default_factory=dict[str, str])
     budgets: Budgets = NO_BUDGETS
     steered: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
@@ -78,18 +78,18 @@ class Family:
     @property
     def children(self) -> Children:
         """What begins them."""
-        options = RunOptions(
+        request = RunRequest(
             file=self.folder / "parent.dot",
             backend="simulate",
             interviewer="park",
             workspace=WorkspaceKind.NONE,
         )
-        park = Park(InterviewerParts(input=self.world.input, output=self.world.output))
+        park = Park(InterviewerParts(input=self.host.input, output=self.host.output))
         return Children(
             parent=self.run,
-            options=options,
-            world=self.world,
-            crew=Crew({}, self._steer, park),
+            request=request,
+            host=self.host,
+            crew=RunComponents({}, self._steer, park),
             questions=GivenAnswers(self.answers),
             budgets=self.budgets,
         )
@@ -97,7 +97,7 @@ class Family:
     @property
     def workspace(self) -> Workspace:
         """Where they work."""
-        environ = {"PATH": self.world.search_path}
+        environ = {"PATH": self.host.search_path}
         return NoWorkspace(another=lambda: LocalExecutionEnvironment(self.folder, environ=environ))
 
     def write(self, name: str, text: str) -> None:
@@ -127,12 +127,12 @@ def family(
     folder.mkdir(exist_ok=True)
     for name, text in FILES.items():
         (folder / name).write_text(text)
-    world = make_world(folder, watch=watch)
+    host = make_host(folder, watch=watch)
     root = tmp_path / "run"
     if not root.exists():
         create_run_directory(root, replace(manifest(line()), run_id="01JZPARENT"), "digraph {}")
-    with open_run(root, clock=world.clock) as run:
+    with open_run(root, clock=host.clock) as run:
         if run.state.progress is None:
             begun = progress_to_record(begin(line(), "", {}))
             run.record(PipelineStarted("Test", run.manifest.run_id, "", begun))
-        yield Family(folder, run, world)
+        yield Family(folder, run, host)

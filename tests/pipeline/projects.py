@@ -8,7 +8,7 @@ from pathlib import Path
 
 from attractor.base.clock import SystemClock
 from attractor.base.events import Event
-from attractor.pipeline.host import RunHost
+from attractor.pipeline.host.run_host import RunHost
 from tests.repositories import begin_repository
 
 LINEAR = """
@@ -44,7 +44,7 @@ def make_project(folder: Path, pipeline: str = LINEAR, **files: str) -> Path:
     return folder
 
 
-def make_world(
+def make_host(
     project: Path, *, watch: Callable[[Event], None] = lambda event: None, **environ: str
 ) -> RunHost:
     """Make a world around a project; its state and its workspaces lie beside it."""

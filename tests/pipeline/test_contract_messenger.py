@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from attractor.base.json import JsonObject
-from attractor.pipeline.notification_settings import Messenger, Notify, messengers
+from attractor.pipeline.host.notify import Notify
+from attractor.pipeline.notifications.notice import Messenger, messengers
 
 NOTICE: JsonObject = {"run_id": "R", "node": "gate", "question": {"id": "gate@1.1", "text": "✓?"}}
 

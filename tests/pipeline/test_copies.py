@@ -16,11 +16,11 @@ from attractor.engine.outcome import StageStatus
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.run_state import AWAITING_ANSWER, FAILED
 from attractor.pipeline.fork.create import ForkOptions, make_fork, plan_fork
-from attractor.pipeline.host import RunHost
-from attractor.pipeline.options import RunOptions
+from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.request import RunRequest
 from attractor.pipeline.start import resume, start
 from attractor.workspaces.setup.preparation import Preparation
-from tests.pipeline.projects import make_world
+from tests.pipeline.projects import make_host
 from tests.workspaces.projects import contents, everything
 
 PIPELINE = r"""
@@ -54,19 +54,19 @@ digraph branches {
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> RunHost:
+def host(tmp_path: Path) -> RunHost:
     project = tmp_path / "plain"
     project.mkdir()
     (project / "pipeline.dot").write_text(PIPELINE % "echo last > last.txt")
     (project / "readme.txt").write_text("hello\n")
     (project / "old.txt").write_text("old\n")
-    return make_world(project)
+    return make_host(project)
 
 
-def go(world: RunHost, interviewer: str = "auto_approve") -> RunResult:
-    file = world.project / "pipeline.dot"
-    plain = RunOptions(file=file, backend="simulate", sandbox="none", interviewer=interviewer)
-    return asyncio.run(start(plain, world))
+def go(host: RunHost, interviewer: str = "auto_approve") -> RunResult:
+    file = host.project / "pipeline.dot"
+    plain = RunRequest(file=file, backend="simulate", sandbox="none", interviewer=interviewer)
+    return asyncio.run(start(plain, host))
 
 
 def apply(result: RunResult, folder: Path) -> None:
@@ -75,10 +75,10 @@ def apply(result: RunResult, folder: Path) -> None:
     subprocess.run(command, cwd=folder, timeout=30, check=True)
 
 
-def test_nothing_is_written_into_the_folder_and_the_patch_takes_all_over(world: RunHost) -> None:
-    folder = world.project
+def test_nothing_is_written_into_the_folder_and_the_patch_takes_all_over(host: RunHost) -> None:
+    folder = host.project
     before = contents(folder)
-    result = go(world)
+    result = go(host)
     assert result.outcome is StageStatus.SUCCESS
     runs = {name for name in contents(folder) if name.startswith("runs/")}
     assert {name: one for name, one in contents(folder).items() if name not in runs} == before
@@ -90,74 +90,74 @@ def test_nothing_is_written_into_the_folder_and_the_patch_takes_all_over(world: 
     assert (result.directory / "change" / "diff.patch").exists()
 
 
-def test_the_last_lines_say_how_it_is_looked_at_and_taken_over(world: RunHost) -> None:
-    result = go(world)
-    told = as_text(result, look_ahead(result, world.runs_dir))
+def test_the_last_lines_say_how_it_is_looked_at_and_taken_over(host: RunHost) -> None:
+    result = go(host)
+    told = as_text(result, look_ahead(result, host.runs_dir))
     assert f"git apply --stat {result.directory}/result.patch" in told
     assert f"git apply {result.directory}/result.patch" in told
     assert "git merge" not in told
 
 
-def test_a_result_with_a_secret_is_taken_over_from_where_its_files_are(world: RunHost) -> None:
-    (world.project / "conf.ini").write_text("user=hush-hush-hush\nport=1\n")
+def test_a_result_with_a_secret_is_taken_over_from_where_its_files_are(host: RunHost) -> None:
+    (host.project / "conf.ini").write_text("user=hush-hush-hush\nport=1\n")
     change = "sed -i s/port=1/port=2/ conf.ini; head -1 conf.ini > new.txt"
-    (world.project / "pipeline.dot").write_text(PIPELINE % change)
-    result = go(replace(world, environ={**world.environ, "DB_PASSWORD": "hush-hush-hush"}))
+    (host.project / "pipeline.dot").write_text(PIPELINE % change)
+    result = go(replace(host, environ={**host.environ, "DB_PASSWORD": "hush-hush-hush"}))
     patch = result.directory / "result.patch"
     assert b"hush" not in patch.read_bytes()
     assert b"| +port=2" in patch.read_bytes()
-    before = contents(world.project)
-    assert subprocess.run(["git", "apply", patch], cwd=world.project, check=False).returncode != 0
-    assert contents(world.project) == before
-    outlook = look_ahead(result, world.runs_dir)
+    before = contents(host.project)
+    assert subprocess.run(["git", "apply", patch], cwd=host.project, check=False).returncode != 0
+    assert contents(host.project) == before
+    outlook = look_ahead(result, host.runs_dir)
     told = as_text(result, outlook)
     assert f"git apply {patch}" not in told
     assert "values of secrets are ***" in told
     assert outlook.patch
     assert "hush-hush-hush\n" in (Path(outlook.patch.folder) / "conf.ini").read_text()
-    standing = standing_of(result.directory, world.runs_dir)
+    standing = standing_of(result.directory, host.runs_dir)
     for record in (as_record(result, outlook), standing.to_record()):
         assert record["result_patch"] == outlook.patch.to_record()
     assert f"it cannot be applied; its files: {outlook.patch.folder}" in standing_text(standing)
     command = outlook.patch.applying
     assert command in told
-    subprocess.run(command, shell=True, cwd=world.project, timeout=30, check=True)
-    assert (world.project / "conf.ini").read_text() == "user=hush-hush-hush\nport=2\n"
-    assert (world.project / "new.txt").read_text() == "user=hush-hush-hush\n"
-    assert (world.project / "new.bin").read_bytes() == b"\0\1"
-    assert not (world.project / "old.txt").exists()
+    subprocess.run(command, shell=True, cwd=host.project, timeout=30, check=True)
+    assert (host.project / "conf.ini").read_text() == "user=hush-hush-hush\nport=2\n"
+    assert (host.project / "new.txt").read_text() == "user=hush-hush-hush\n"
+    assert (host.project / "new.bin").read_bytes() == b"\0\1"
+    assert not (host.project / "old.txt").exists()
 
 
-def test_a_run_that_waits_or_fails_has_its_patch_too(world: RunHost) -> None:
-    (world.project / "pipeline.dot").write_text(PIPELINE % "echo half > half.txt; exit 1")
-    parked = go(world, interviewer="park")
+def test_a_run_that_waits_or_fails_has_its_patch_too(host: RunHost) -> None:
+    (host.project / "pipeline.dot").write_text(PIPELINE % "echo half > half.txt; exit 1")
+    parked = go(host, interviewer="park")
     assert parked.standing == AWAITING_ANSWER
     patch = parked.directory / "result.patch"
     assert b"new.bin" in patch.read_bytes()
-    failed = asyncio.run(resume(parked.directory, world, interviewer="auto_approve"))
+    failed = asyncio.run(resume(parked.directory, host, interviewer="auto_approve"))
     assert failed.standing == FAILED
     assert b"half.txt" in patch.read_bytes()
-    told = as_text(failed, look_ahead(failed, world.runs_dir))
+    told = as_text(failed, look_ahead(failed, host.runs_dir))
     assert "git apply --stat" in told
     assert f"git apply {failed.directory}" not in told
 
 
-def test_branches_are_put_together_as_in_git(world: RunHost) -> None:
-    (world.project / "pipeline.dot").write_text(BRANCHES)
-    result = go(world)
+def test_branches_are_put_together_as_in_git(host: RunHost) -> None:
+    (host.project / "pipeline.dot").write_text(BRANCHES)
+    result = go(host)
     assert result.outcome is StageStatus.SUCCESS
-    apply(result, world.project)
-    assert (world.project / "one.txt").exists()
-    assert (world.project / "two.txt").exists()
+    apply(result, host.project)
+    assert (host.project / "one.txt").exists()
+    assert (host.project / "two.txt").exists()
 
 
-def test_a_fork_begins_with_the_files_of_that_visit(world: RunHost) -> None:
-    result = go(world)
-    (world.project / "readme.txt").write_text("changed by its owner\n")
+def test_a_fork_begins_with_the_files_of_that_visit(host: RunHost) -> None:
+    result = go(host)
+    (host.project / "readme.txt").write_text("changed by its owner\n")
 
     async def scene() -> RunResult:
-        fork = await plan_fork(ForkOptions(root=result.directory, at="last"), world)
-        return await resume(await make_fork(fork, world), world)
+        fork = await plan_fork(ForkOptions(root=result.directory, at="last"), host)
+        return await resume(await make_fork(fork, host), host)
 
     forked = asyncio.run(scene())
     assert forked.outcome is StageStatus.SUCCESS
@@ -165,8 +165,8 @@ def test_a_fork_begins_with_the_files_of_that_visit(world: RunHost) -> None:
     assert b"new.bin" in (forked.directory / "result.patch").read_bytes()
 
 
-def test_what_is_ours_in_the_folder_is_no_part_of_the_copy(world: RunHost) -> None:
-    inside = replace(world, state_dir=world.project / "my [state]", runs_dir=world.project / "rec")
+def test_what_is_ours_in_the_folder_is_no_part_of_the_copy(host: RunHost) -> None:
+    inside = replace(host, state_dir=host.project / "my [state]", runs_dir=host.project / "rec")
     for _ in range(2):
         result = go(inside)
         patch = (result.directory / "result.patch").read_bytes()
@@ -176,31 +176,31 @@ def test_what_is_ours_in_the_folder_is_no_part_of_the_copy(world: RunHost) -> No
         assert "my [state]" not in kept
 
 
-def test_what_is_carried_has_to_be_ignored_outside_git_too(world: RunHost) -> None:
-    (world.project / ".gitignore").write_text("modules/\n")
-    (world.project / "modules").mkdir()
-    (world.project / "modules" / "x").write_text("x")
-    carrying = replace(world, preparation=Preparation(carry=("modules", "old.txt")))
+def test_what_is_carried_has_to_be_ignored_outside_git_too(host: RunHost) -> None:
+    (host.project / ".gitignore").write_text("modules/\n")
+    (host.project / "modules").mkdir()
+    (host.project / "modules" / "x").write_text("x")
+    carrying = replace(host, preparation=Preparation(carry=("modules", "old.txt")))
     with pytest.raises(NotRunnable, match=r"'old.txt', which git does not ignore"):
         go(carrying)
-    fit = replace(world, preparation=Preparation(carry=("modules",)))
-    (world.project / "pipeline.dot").write_text(PIPELINE % "cat modules/x")
+    fit = replace(host, preparation=Preparation(carry=("modules",)))
+    (host.project / "pipeline.dot").write_text(PIPELINE % "cat modules/x")
     assert go(fit).outcome is StageStatus.SUCCESS
 
 
-def test_a_result_that_was_freed_cannot_be_forked(world: RunHost) -> None:
-    result = go(world)
-    for one in (world.state_dir / "stores").rglob("workspace.json"):
+def test_a_result_that_was_freed_cannot_be_forked(host: RunHost) -> None:
+    result = go(host)
+    for one in (host.state_dir / "stores").rglob("workspace.json"):
         one.unlink()
     with pytest.raises(Refused, match="not kept any more"):
-        asyncio.run(plan_fork(ForkOptions(root=result.directory, at="last"), world))
+        asyncio.run(plan_fork(ForkOptions(root=result.directory, at="last"), host))
 
 
 @pytest.mark.parametrize("path", ["scenarios", "runs", "scenarios/s"])
 def test_what_agents_do_not_get_is_not_carried_though_it_is_ignored(
-    world: RunHost, path: str
+    host: RunHost, path: str
 ) -> None:
-    (world.project / ".gitignore").write_text("scenarios/\nruns/\n")
-    (world.project / path).mkdir(parents=True)
+    (host.project / ".gitignore").write_text("scenarios/\nruns/\n")
+    (host.project / path).mkdir(parents=True)
     with pytest.raises(NotRunnable, match="which agents do not get"):
-        go(replace(world, preparation=Preparation(carry=(path,))))
+        go(replace(host, preparation=Preparation(carry=(path,))))

@@ -12,11 +12,11 @@ from attractor.base.errors import MachineryError
 from attractor.engine.run_folder.result import RunResult
 from attractor.environments.environment import Promises
 from attractor.environments.errors import LessGuarded, SandboxImpossible, SandboxNotStarted
-from attractor.pipeline.host import RunHost
-from attractor.pipeline.options import RunOptions
+from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.request import RunRequest
 from attractor.pipeline.start import resume, start
 from tests.environments.places import why_no_sandbox
-from tests.pipeline.projects import git, make_project, make_world
+from tests.pipeline.projects import git, make_host, make_project
 
 ASKS = """
 digraph asks {
@@ -31,19 +31,19 @@ digraph asks {
 """
 
 
-def begin(world: RunHost, sandbox: str) -> RunResult:
+def begin(host: RunHost, sandbox: str) -> RunResult:
     """Run to the question."""
-    chosen = RunOptions(
-        file=world.project / "pipeline.dot",
+    chosen = RunRequest(
+        file=host.project / "pipeline.dot",
         backend="simulate",
         sandbox=sandbox,
         interviewer="park",
     )
-    return asyncio.run(start(chosen, world))
+    return asyncio.run(start(chosen, host))
 
 
-def go_on(result: RunResult, world: RunHost) -> RunResult:
-    return asyncio.run(resume(result.directory, world, interviewer="auto_approve"))
+def go_on(result: RunResult, host: RunHost) -> RunResult:
+    return asyncio.run(resume(result.directory, host, interviewer="auto_approve"))
 
 
 def without_bubblewrap(folder: Path, script: str = "") -> str:
@@ -57,17 +57,17 @@ def without_bubblewrap(folder: Path, script: str = "") -> str:
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> RunHost:
-    return make_world(make_project(tmp_path / "project", ASKS))
+def host(tmp_path: Path) -> RunHost:
+    return make_host(make_project(tmp_path / "project", ASKS))
 
 
 @pytest.fixture
-def guarded(world: RunHost, tmp_path: Path) -> RunResult:
+def guarded(host: RunHost, tmp_path: Path) -> RunResult:
     """A run that began in a sandbox."""
     (tmp_path / "trial").mkdir()
     if why := why_no_sandbox(tmp_path / "trial"):
         pytest.skip(f"no sandbox here: {why}")
-    return begin(world, "auto")
+    return begin(host, "auto")
 
 
 @pytest.mark.parametrize(
@@ -79,25 +79,25 @@ def guarded(world: RunHost, tmp_path: Path) -> RunResult:
     ],
 )
 def test_a_guarded_run_goes_on_guarded_or_not_at_all(
-    world: RunHost, guarded: RunResult, tmp_path: Path, script: str, error: type[MachineryError]
+    host: RunHost, guarded: RunResult, tmp_path: Path, script: str, error: type[MachineryError]
 ) -> None:
     journal = guarded.directory / "events.jsonl"
     before = journal.read_bytes()
     path = without_bubblewrap(tmp_path / "bin", script)
     with pytest.raises(error) as caught:
-        go_on(guarded, replace(world, environ={**world.environ, "PATH": path}))
+        go_on(guarded, replace(host, environ={**host.environ, "PATH": path}))
     assert "--sandbox none" in caught.value.hint
     assert journal.read_bytes() == before
     # It was not harmed, and goes on when the sandbox is mended.
-    ended = go_on(guarded, world)
+    ended = go_on(guarded, host)
     branch = f"attractor/run/{ended.run_id}"
-    assert git(world.project, "show", f"{branch}:where.txt") == "/workspace\n"
+    assert git(host.project, "show", f"{branch}:where.txt") == "/workspace\n"
 
 
-def test_a_run_that_was_promised_more_than_can_be_kept_is_not_gone_on_with(world: RunHost) -> None:
+def test_a_run_that_was_promised_more_than_can_be_kept_is_not_gone_on_with(host: RunHost) -> None:
     told: list[str] = []
-    world = replace(world, tell=told.append)
-    result = begin(world, "none")
+    host = replace(host, tell=told.append)
+    result = begin(host, "none")
     manifest = result.directory / "manifest.json"
     record = json.loads(manifest.read_text())
     assert record["promises"] == dict.fromkeys(vars(Promises()), False)
@@ -105,18 +105,18 @@ def test_a_run_that_was_promised_more_than_can_be_kept_is_not_gone_on_with(world
     manifest.write_text(json.dumps(record))
     told.clear()
     with pytest.raises(LessGuarded, match="your network may be reached"):
-        go_on(result, world)
+        go_on(result, host)
     assert told == []
 
 
 def test_a_run_that_began_unguarded_for_want_of_a_sandbox_says_so_first_and_goes_on_so(
-    world: RunHost, tmp_path: Path
+    host: RunHost, tmp_path: Path
 ) -> None:
     told: list[str] = []
     path = without_bubblewrap(tmp_path / "bin")
-    bare = replace(world, tell=told.append, environ={**world.environ, "PATH": path})
+    bare = replace(host, tell=told.append, environ={**host.environ, "PATH": path})
     result = begin(bare, "auto")
     assert told[0].startswith("Tools run unguarded, with your rights on this machine: no bwrap on")
-    ended = go_on(result, world)
-    where = git(world.project, "show", f"attractor/run/{ended.run_id}:where.txt")
+    ended = go_on(result, host)
+    where = git(host.project, "show", f"attractor/run/{ended.run_id}:where.txt")
     assert where != "/workspace\n"

@@ -19,14 +19,14 @@ from attractor.engine.run_folder.open_run import open_run
 from attractor.engine.state.run_state import EVALUATING
 from attractor.pipeline import restart as restarting
 from attractor.pipeline.fork.create import ForkOptions, make_fork, plan_fork
-from attractor.pipeline.host import RunHost
-from attractor.pipeline.options import WorkspaceKind
-from attractor.pipeline.run_lookup import find_run, list_runs
+from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.request import WorkspaceKind
+from attractor.pipeline.runs.lookup import find_run, list_runs
 from attractor.pipeline.start import resume, start
 from tests.counts import count
 from tests.engine.runs import read_events
 from tests.pipeline.dying_restart import MOMENTS, ROUNDS, options
-from tests.pipeline.projects import git, make_project, make_world
+from tests.pipeline.projects import git, make_host, make_project
 
 
 def die(project: Path, moment: str, kind: WorkspaceKind) -> None:
@@ -36,8 +36,8 @@ def die(project: Path, moment: str, kind: WorkspaceKind) -> None:
     assert done.returncode == -signal.SIGKILL, done.stderr
 
 
-def standings(world: RunHost) -> list[str]:
-    runs = sorted(list_runs(world.runs_dir), key=lambda one: one.restart)
+def standings(host: RunHost) -> list[str]:
+    runs = sorted(list_runs(host.runs_dir), key=lambda one: one.restart)
     return [f"{one.status}: {one.reason}" if one.restarted_as else one.status for one in runs]
 
 
@@ -52,12 +52,12 @@ def test_a_kill_between_two_rounds_loses_nothing(
 ) -> None:
     project = make_project(tmp_path / "project", ROUNDS)
     die(project, moment, WorkspaceKind.ISOLATED)
-    world = make_world(project)
-    first = min(list_runs(world.runs_dir), key=lambda one: one.restart).directory
-    root = first if reference == "first" else find_run("latest", world.runs_dir)
-    result = asyncio.run(resume(root, world))
+    host = make_host(project)
+    first = min(list_runs(host.runs_dir), key=lambda one: one.restart).directory
+    root = first if reference == "first" else find_run("latest", host.runs_dir)
+    result = asyncio.run(resume(root, host))
     assert (result.standing, result.outcome) == (EVALUATING, StageStatus.SUCCESS)
-    assert standings(world) == ["canceled: restarted", "evaluating"]
+    assert standings(host) == ["canceled: restarted", "evaluating"]
     branch = f"attractor/run/{result.run_id}"
     assert git(project, "show", f"{branch}:rounds.txt") == "round\n" * 2
     final = json.loads((first / "final.json").read_text())
@@ -70,8 +70,8 @@ def test_a_kill_between_two_rounds_loses_nothing(
 def test_a_kill_between_two_rounds_in_place_loses_nothing(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project", ROUNDS)
     die(project, "RunRestarting", WorkspaceKind.IN_PLACE)
-    world = make_world(project)
-    result = asyncio.run(resume(find_run("latest", world.runs_dir), world))
+    host = make_host(project)
+    result = asyncio.run(resume(find_run("latest", host.runs_dir), host))
     assert result.outcome is StageStatus.SUCCESS
     assert (project / "rounds.txt").read_text() == "round\n" * 2
 
@@ -80,7 +80,7 @@ def test_a_round_that_could_not_be_made_is_made_by_whoever_resumes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project = make_project(tmp_path / "project", ROUNDS)
-    world = make_world(project)
+    host = make_host(project)
 
     def full(*arguments: object, **more: object) -> None:
         raise FileTrouble("no space left")
@@ -89,58 +89,58 @@ def test_a_round_that_could_not_be_made_is_made_by_whoever_resumes(
         # The workspace of the next round is there already.
         patched.setattr(restarting, "create_run_directory", full)
         with pytest.raises(FileTrouble, match="no space left"):
-            asyncio.run(start(options(project, WorkspaceKind.ISOLATED), world))
-    assert standings(world) == ["executing: "]
-    result = asyncio.run(resume(find_run("latest", world.runs_dir), world))
+            asyncio.run(start(options(project, WorkspaceKind.ISOLATED), host))
+    assert standings(host) == ["executing: "]
+    result = asyncio.run(resume(find_run("latest", host.runs_dir), host))
     assert result.outcome is StageStatus.SUCCESS
-    assert standings(world) == ["canceled: restarted", "evaluating"]
+    assert standings(host) == ["canceled: restarted", "evaluating"]
 
 
 def test_who_makes_the_next_round_is_not_disturbed(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project", ROUNDS)
     die(project, "made", WorkspaceKind.ISOLATED)
-    world = make_world(project)
-    second, first = (one.directory for one in list_runs(world.runs_dir))
-    with open_run(first, clock=world.clock), pytest.raises(LockHeld):
-        asyncio.run(resume(second, world))
-    assert asyncio.run(resume(second, world)).outcome is StageStatus.SUCCESS
+    host = make_host(project)
+    second, first = (one.directory for one in list_runs(host.runs_dir))
+    with open_run(first, clock=host.clock), pytest.raises(LockHeld):
+        asyncio.run(resume(second, host))
+    assert asyncio.run(resume(second, host)).outcome is StageStatus.SUCCESS
 
 
 def test_a_pipeline_that_was_changed_meanwhile_is_walked_as_it_was(tmp_path: Path) -> None:
     changing = ROUNDS.replace("echo round", "cp /dev/null pipeline.dot; echo round")
     project = make_project(tmp_path / "project", changing)
-    result = asyncio.run(start(options(project, WorkspaceKind.IN_PLACE), make_world(project)))
+    result = asyncio.run(start(options(project, WorkspaceKind.IN_PLACE), make_host(project)))
     assert result.outcome is StageStatus.SUCCESS
     assert (project / "pipeline.dot").read_text() == ""
 
 
 def test_both_runs_of_a_chain_can_be_forked(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project", ROUNDS)
-    world = make_world(project)
-    asyncio.run(start(options(project, WorkspaceKind.ISOLATED), world))
-    second, first = (one.directory for one in list_runs(world.runs_dir))
+    host = make_host(project)
+    asyncio.run(start(options(project, WorkspaceKind.ISOLATED), host))
+    second, first = (one.directory for one in list_runs(host.runs_dir))
 
     async def fork(root: Path, at: str) -> Path:
-        return await make_fork(await plan_fork(ForkOptions(root=root, at=at), world), world)
+        return await make_fork(await plan_fork(ForkOptions(root=root, at=at), host), host)
 
     for root, at in [(first, "judge"), (second, "work@2")]:
         made = asyncio.run(fork(root, at))
         manifest = json.loads((made / "manifest.json").read_text())
         assert (manifest["restart"], manifest["forked_at"].split("@")[0]) == (0, at.split("@")[0])
-        result = asyncio.run(resume(made, world))
+        result = asyncio.run(resume(made, host))
         assert (result.standing, result.outcome) == (EVALUATING, StageStatus.SUCCESS)
 
 
 def test_a_fork_of_the_last_round_has_no_more_rounds_left_than_that_one(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project", ROUNDS.replace("{", "{ graph [max_restarts=1]", 1))
-    world = make_world(project)
+    host = make_host(project)
     chosen = replace(options(project, WorkspaceKind.ISOLATED), outcomes={"judge": "fail"})
-    asyncio.run(start(chosen, world))
-    [last] = [one.directory for one in list_runs(world.runs_dir) if one.restart]
+    asyncio.run(start(chosen, host))
+    [last] = [one.directory for one in list_runs(host.runs_dir) if one.restart]
 
     async def again() -> str:
-        root = await make_fork(await plan_fork(ForkOptions(root=last, at="work"), world), world)
-        return (await resume(root, world)).reason
+        root = await make_fork(await plan_fork(ForkOptions(root=last, at="work"), host), host)
+        return (await resume(root, host)).reason
 
     assert asyncio.run(again()) == "loop_restart: limit max_restarts=1 reached"
 
@@ -151,10 +151,10 @@ def test_who_is_interrupted_between_two_rounds_is_told_how_to_go_on(
 ) -> None:
     project = make_project(tmp_path / "project", ROUNDS)
     die(project, "made", WorkspaceKind.ISOLATED)
-    world = make_world(project)
-    second, first = (one.directory for one in list_runs(world.runs_dir))
+    host = make_host(project)
+    second, first = (one.directory for one in list_runs(host.runs_dir))
     monkeypatch.chdir(project)
-    watcher = Watcher(Invocation(environ=world.environ))
+    watcher = Watcher(Invocation(environ=host.environ))
     for event in read_events(first):
         watcher(event)
     assert watcher.left() == Left(second.name, second, f"attractor resume {second.name}")

@@ -13,11 +13,11 @@ from attractor.engine.outcome import StageStatus
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.run_state import AWAITING_ANSWER, EVALUATING, FAILED
 from attractor.language.errors import ValidationError
-from attractor.pipeline.host import RunHost
-from attractor.pipeline.options import RunOptions, WorkspaceKind, options_from_record
+from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.request import RunRequest, WorkspaceKind, request_from_record
 from attractor.pipeline.start import resume, start
 from attractor.workspaces.errors import NotARepository
-from tests.pipeline.projects import LINEAR, git, make_project, make_world
+from tests.pipeline.projects import LINEAR, git, make_host, make_project
 
 GATE = """
 digraph asks {
@@ -33,19 +33,19 @@ digraph asks {
 """
 
 
-def options(project: Path, **more: object) -> RunOptions:
-    plain = RunOptions(file=project / "pipeline.dot", backend="simulate", sandbox="none")
+def options(project: Path, **more: object) -> RunRequest:
+    plain = RunRequest(file=project / "pipeline.dot", backend="simulate", sandbox="none")
     return replace(plain, **more)
 
 
-def run(world: RunHost, chosen: RunOptions, root: Path | None = None) -> RunResult:
-    return asyncio.run(start(chosen, world, root=root))
+def run(host: RunHost, chosen: RunRequest, root: Path | None = None) -> RunResult:
+    return asyncio.run(start(chosen, host, root=root))
 
 
 def test_a_run_leaves_its_stages_as_commits_and_the_project_as_it_was(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project")
     head = git(project, "rev-parse", "HEAD")
-    result = run(make_world(project), options(project))
+    result = run(make_host(project), options(project))
     assert (result.standing, result.outcome) == (EVALUATING, StageStatus.SUCCESS)
     assert result.completed == ("start", "plan", "make", "exit")[: len(result.completed)]
     branch = f"attractor/run/{result.run_id}"
@@ -65,7 +65,7 @@ def test_a_run_leaves_its_stages_as_commits_and_the_project_as_it_was(tmp_path: 
 
 def test_the_run_directory_says_what_was_run(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project")
-    result = run(make_world(project), options(project, goal="Say goodbye"))
+    result = run(make_host(project), options(project, goal="Say goodbye"))
     root = result.directory
     assert (root / "graph.dot").read_text() == LINEAR
     assert json.loads((root / "final.json").read_text())["outcome"] == "success"
@@ -78,12 +78,12 @@ def test_the_options_come_back_from_the_manifest(tmp_path: Path) -> None:
     chosen = options(
         tmp_path, goal="g", answers=("Y",), outcomes={"plan": "success"}, suite="s", profile="p"
     )
-    assert options_from_record(chosen.to_record(), suite="s", profile="p") == chosen
+    assert request_from_record(chosen.to_record(), suite="s", profile="p") == chosen
 
 
 def test_outcomes_of_the_simulated_backend_steer_the_run(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project")
-    result = run(make_world(project), options(project, outcomes={"plan": "fail"}))
+    result = run(make_host(project), options(project, outcomes={"plan": "fail"}))
     assert (result.standing, result.outcome) == (FAILED, StageStatus.FAIL)
     assert result.completed[-1] == "plan"
 
@@ -93,7 +93,7 @@ def test_outside_git_a_run_can_work_in_place(tmp_path: Path, kind: WorkspaceKind
     project = tmp_path / "plain"
     project.mkdir()
     (project / "pipeline.dot").write_text(LINEAR)
-    result = run(make_world(project), options(project, workspace=kind))
+    result = run(make_host(project), options(project, workspace=kind))
     assert result.outcome is StageStatus.SUCCESS
     assert (project / "made.txt").read_text() == "made\n"
 
@@ -102,7 +102,7 @@ def test_where_git_finds_no_repository_in_its_place_nothing_is_copied(tmp_path: 
     project = make_project(tmp_path / "project")
     (project / ".git" / "HEAD").unlink()
     with pytest.raises(NotARepository) as refused:
-        run(make_world(project), options(project))
+        run(make_host(project), options(project))
     assert "--workspace copy" in refused.value.hint
     assert not (project / "runs").exists()
 
@@ -110,36 +110,36 @@ def test_where_git_finds_no_repository_in_its_place_nothing_is_copied(tmp_path: 
 def test_a_pipeline_with_an_error_or_a_backend_that_is_none_begins_nothing(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project", LINEAR.replace("-> exit", ""))
     with pytest.raises(ValidationError):
-        run(make_world(project), options(project))
+        run(make_host(project), options(project))
     (project / "pipeline.dot").write_text(LINEAR)
     with pytest.raises(NotRunnable, match="unknown backend 'simulat'"):
-        run(make_world(project), options(project, backend="simulat"))
+        run(make_host(project), options(project, backend="simulat"))
     with pytest.raises(NotRunnable, match="unknown node 'pln'"):
-        run(make_world(project), options(project, outcomes={"pln": "fail"}))
+        run(make_host(project), options(project, outcomes={"pln": "fail"}))
     assert not (project / "runs").exists()
     assert not (tmp_path / "state").exists()
 
 
 def test_a_question_parks_the_run_and_an_answer_in_the_queue_moves_it(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project", GATE)
-    parked = run(make_world(project), options(project, interviewer="park"))
+    parked = run(make_host(project), options(project, interviewer="park"))
     assert parked.standing == AWAITING_ANSWER
     assert parked.exit_code == 3
-    world = make_world(project)
-    assert asyncio.run(resume(parked.directory, world)).standing == AWAITING_ANSWER
-    approved = asyncio.run(resume(parked.directory, world, interviewer="auto_approve"))
+    host = make_host(project)
+    assert asyncio.run(resume(parked.directory, host)).standing == AWAITING_ANSWER
+    approved = asyncio.run(resume(parked.directory, host, interviewer="auto_approve"))
     assert approved.outcome is StageStatus.SUCCESS
     assert "mend" not in approved.completed
-    answered = run(make_world(project), options(project, interviewer="queue", answers=("N",)))
+    answered = run(make_host(project), options(project, interviewer="queue", answers=("N",)))
     assert "mend" in answered.completed
 
 
 def test_a_run_that_ended_is_not_walked_again(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project")
-    world = make_world(project)
-    result = run(world, options(project))
+    host = make_host(project)
+    result = run(host, options(project))
     before = (result.directory / "events.jsonl").read_bytes()
-    again = asyncio.run(resume(result.directory, world))
+    again = asyncio.run(resume(result.directory, host))
     assert again.standing == EVALUATING
     after = (result.directory / "events.jsonl").read_bytes()
     assert b"StageStarted" not in after.removeprefix(before)
@@ -147,11 +147,11 @@ def test_a_run_that_ended_is_not_walked_again(tmp_path: Path) -> None:
 
 def test_a_pipeline_that_was_changed_since_is_not_resumed(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project", GATE)
-    world = make_world(project)
-    parked = run(world, options(project, interviewer="park"))
+    host = make_host(project)
+    parked = run(host, options(project, interviewer="park"))
     (project / "pipeline.dot").write_text(GATE.replace("Ship it?", "Really?"))
     with pytest.raises(GraphChanged):
-        asyncio.run(resume(parked.directory, world))
+        asyncio.run(resume(parked.directory, host))
 
 
 @pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
@@ -160,20 +160,20 @@ def test_a_pipeline_from_another_system_is_resumed_as_it_was_written(
 ) -> None:
     project = make_project(tmp_path / "project", GATE)
     (project / "pipeline.dot").write_bytes(mark + GATE.replace("\n", "\r\n").encode())
-    world = make_world(project)
-    parked = run(world, options(project, interviewer="park"))
+    host = make_host(project)
+    parked = run(host, options(project, interviewer="park"))
     assert b"\r\n" in (parked.directory / "graph.dot").read_bytes()
-    ended = asyncio.run(resume(parked.directory, world, interviewer="auto_approve"))
+    ended = asyncio.run(resume(parked.directory, host, interviewer="auto_approve"))
     assert ended.outcome is StageStatus.SUCCESS
 
 
 def test_a_graph_that_is_lost_or_was_changed_in_the_run_directory_is_told(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project", GATE)
-    world = make_world(project)
-    parked = run(world, options(project, interviewer="park"))
+    host = make_host(project)
+    parked = run(host, options(project, interviewer="park"))
     (parked.directory / "graph.dot").write_bytes(b"\xff")
     with pytest.raises(Broken, match="not what the run began with"):
-        asyncio.run(resume(parked.directory, world))
+        asyncio.run(resume(parked.directory, host))
     (parked.directory / "graph.dot").unlink()
     with pytest.raises(FileTrouble, match="cannot read"):
-        asyncio.run(resume(parked.directory, world))
+        asyncio.run(resume(parked.directory, host))

@@ -10,14 +10,14 @@ import pytest
 from attractor.base.errors import ExitCode
 from attractor.base.json import JsonObject
 from attractor.engine.run_folder.result import RunResult
-from attractor.pipeline.options import RunOptions
+from attractor.pipeline.request import RunRequest
 from attractor.pipeline.start import start
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
 from tests.agent.twinned import MODELS, says, script, use, uses
 from tests.engine.runs import read_events
 from tests.environments.places import why_no_sandbox
-from tests.pipeline.projects import git, make_project, make_world
+from tests.pipeline.projects import git, make_host, make_project
 
 PIPELINE = """digraph hooked {{
     graph [{graph}]
@@ -48,8 +48,8 @@ def go(
     **files: str,
 ) -> RunResult:
     project = make_project(folder / "project", PIPELINE.format(graph=graph, node=node), **files)
-    world = make_world(project)
-    options = RunOptions(
+    host = make_host(project)
+    options = RunRequest(
         file=project / "pipeline.dot",
         backend=backend,
         model=MODELS["openai"],
@@ -58,8 +58,8 @@ def go(
         interviewer="park",
     )
     with in_background(ProviderTwin(script(*ANSWERS))) as twin:
-        world = replace(world, environ={**world.environ, **twin.environ()})
-        return asyncio.run(asyncio.wait_for(start(options, world), 60))
+        host = replace(host, environ={**host.environ, **twin.environ()})
+        return asyncio.run(asyncio.wait_for(start(options, host), 60))
 
 
 def hooks_told(result: RunResult) -> list[tuple[str, str, str]]:

@@ -7,7 +7,7 @@ from attractor.language.preparation.transform import transform_all
 from attractor.language.reading import parse
 from attractor.language.source.syntax_tree import Attributes
 from attractor.language.source.text import Source
-from attractor.pipeline.source import read_pipeline
+from attractor.pipeline.source.read import read_pipeline
 
 
 def attributes(text: str, node: str = "") -> Attributes:

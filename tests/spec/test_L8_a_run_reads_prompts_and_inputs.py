@@ -11,10 +11,10 @@ from attractor.engine.errors import GraphChanged
 from attractor.engine.prompts.preamble import TASK
 from attractor.engine.run_folder.result import RunResult
 from attractor.language.errors import ValidationError
-from attractor.pipeline.host import RunHost
-from attractor.pipeline.options import RunOptions, WorkspaceKind
+from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.request import RunRequest, WorkspaceKind
 from attractor.pipeline.start import resume, start
-from tests.pipeline.projects import make_project, make_world
+from tests.pipeline.projects import make_host, make_project
 
 PIPELINE = """
 digraph prompts {
@@ -43,13 +43,13 @@ FILES = {
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> RunHost:
-    return make_world(make_project(tmp_path / "project", PIPELINE, **FILES))
+def host(tmp_path: Path) -> RunHost:
+    return make_host(make_project(tmp_path / "project", PIPELINE, **FILES))
 
 
-def options(world: RunHost, **inputs: str) -> RunOptions:
-    return RunOptions(
-        file=world.project / "pipeline.dot",
+def options(host: RunHost, **inputs: str) -> RunRequest:
+    return RunRequest(
+        file=host.project / "pipeline.dot",
         inputs=inputs,
         backend="simulate",
         workspace=WorkspaceKind.NONE,
@@ -58,8 +58,8 @@ def options(world: RunHost, **inputs: str) -> RunOptions:
     )
 
 
-def run(world: RunHost, **inputs: str) -> RunResult:
-    return asyncio.run(start(options(world, **inputs), world))
+def run(host: RunHost, **inputs: str) -> RunResult:
+    return asyncio.run(start(options(host, **inputs), host))
 
 
 def prompt(result: RunResult, node: str) -> str:
@@ -68,51 +68,51 @@ def prompt(result: RunResult, node: str) -> str:
     return asked.rpartition(f"{TASK}\n\n")[2]
 
 
-def test_L8_prompts_come_from_files_with_goal_and_inputs(world: RunHost) -> None:
-    result = run(world, ticket="A-1")
+def test_L8_prompts_come_from_files_with_goal_and_inputs(host: RunHost) -> None:
+    result = run(host, ticket="A-1")
     assert prompt(result, "plan") == "Plan A-1 on main: Ship it\n"
     assert prompt(result, "work") == "Ship it A-1 after plan\n"
     assert prompt(result, "sub__look") == "Look at it: Ship it"
 
 
-def test_L8_a_missing_input_stops_the_run_before_anything_is_made(world: RunHost) -> None:
+def test_L8_a_missing_input_stops_the_run_before_anything_is_made(host: RunHost) -> None:
     with pytest.raises(UsageError, match="the input ticket is missing"):
-        run(world)
+        run(host)
     with pytest.raises(UsageError, match="no input 'tiket'"):
-        run(world, tiket="A-1")
-    assert not world.runs_dir.exists()
+        run(host, tiket="A-1")
+    assert not host.runs_dir.exists()
 
 
-def test_L8_a_missing_file_is_an_error_at_the_attribute(world: RunHost) -> None:
-    (world.project / "prompts" / "plan.md").unlink()
+def test_L8_a_missing_file_is_an_error_at_the_attribute(host: RunHost) -> None:
+    (host.project / "prompts" / "plan.md").unlink()
     with pytest.raises(ValidationError, match=r"pipeline\.dot:6:.*plan\.md"):
-        run(world, ticket="A-1")
+        run(host, ticket="A-1")
 
 
-def parked(world: RunHost) -> Path:
-    asked = replace(options(world, ticket="A-1"), interviewer="park")
-    return asyncio.run(start(asked, world)).directory
+def parked(host: RunHost) -> Path:
+    asked = replace(options(host, ticket="A-1"), interviewer="park")
+    return asyncio.run(start(asked, host)).directory
 
 
-def test_L8_a_resumed_run_has_the_files_it_began_with(world: RunHost) -> None:
-    root = parked(world)
+def test_L8_a_resumed_run_has_the_files_it_began_with(host: RunHost) -> None:
+    root = parked(host)
     for name in ("prompts", "parts"):
-        (world.project / name).rename(world.project / f"{name}-gone")
-    (world.project / "pipeline.dot").unlink()
-    result = asyncio.run(resume(root, world, interviewer="auto_approve"))
+        (host.project / name).rename(host.project / f"{name}-gone")
+    (host.project / "pipeline.dot").unlink()
+    result = asyncio.run(resume(root, host, interviewer="auto_approve"))
     assert prompt(result, "sub__look") == "Look at it: Ship it"
 
 
-def test_L8_a_changed_prompt_is_a_changed_pipeline(world: RunHost) -> None:
-    root = parked(world)
-    (world.project / "parts" / "look.md").write_text("Look elsewhere")
+def test_L8_a_changed_prompt_is_a_changed_pipeline(host: RunHost) -> None:
+    root = parked(host)
+    (host.project / "parts" / "look.md").write_text("Look elsewhere")
     with pytest.raises(GraphChanged):
-        asyncio.run(resume(root, world, interviewer="auto_approve"))
+        asyncio.run(resume(root, host, interviewer="auto_approve"))
 
 
-def test_L8_a_file_of_a_run_that_was_changed_there_is_found(world: RunHost) -> None:
-    root = parked(world)
+def test_L8_a_file_of_a_run_that_was_changed_there_is_found(host: RunHost) -> None:
+    root = parked(host)
     kept = root / "graph.files.json"
     kept.write_text(kept.read_text().replace("prompts/plan.md", "prompts/plam.md"))
     with pytest.raises(Broken):
-        asyncio.run(resume(root, world, interviewer="auto_approve"))
+        asyncio.run(resume(root, host, interviewer="auto_approve"))

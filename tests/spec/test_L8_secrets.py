@@ -17,16 +17,15 @@ from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.run_folder.open_run import open_run
 from attractor.engine.run_folder.result import RunResult
 from attractor.language.errors import ValidationError
-from attractor.pipeline.host import RunHost
-from attractor.pipeline.options import RunOptions, WorkspaceKind
-from attractor.pipeline.orders import Orders
-from attractor.pipeline.preflight.secrets import NOTHING_GIVEN, GivenSecrets
+from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.request import NOTHING_GIVEN, GivenSecrets, RunRequest, WorkspaceKind
+from attractor.pipeline.runs.orders import Orders
 from attractor.pipeline.start import resume, start
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
 from tests.agent.twinned import MODELS, says, script, use, uses
 from tests.cli.plain_desk import PlainDesk
-from tests.pipeline.projects import make_project, make_world
+from tests.pipeline.projects import make_host, make_project
 
 KEY, PASSWORD = "sk-SuperSecret/Value+12345", 'päss wörd "quoted" 123'
 TOKEN, OWN = "ghp_0123456789abcdef", "the own secret of this run"
@@ -79,9 +78,9 @@ SIMPLE = f"""digraph simple {{
 """
 
 
-def options(world: RunHost, *, goal: str = "", **inputs: str) -> RunOptions:
-    return RunOptions(
-        file=world.project / "pipeline.dot",
+def options(host: RunHost, *, goal: str = "", **inputs: str) -> RunRequest:
+    return RunRequest(
+        file=host.project / "pipeline.dot",
         goal=goal,
         inputs=inputs,
         backend="simulate",
@@ -92,28 +91,28 @@ def options(world: RunHost, *, goal: str = "", **inputs: str) -> RunOptions:
 
 
 def simple(folder: Path, text: str = SIMPLE, **environ: str) -> RunHost:
-    return with_variables(make_world(make_project(folder / "project", text)), environ)
+    return with_variables(make_host(make_project(folder / "project", text)), environ)
 
 
-def with_variables(world: RunHost, more: Mapping[str, str]) -> RunHost:
-    return replace(world, environ={**world.environ, **more})
+def with_variables(host: RunHost, more: Mapping[str, str]) -> RunHost:
+    return replace(host, environ={**host.environ, **more})
 
 
-def go(world: RunHost, *, goal: str = "", **inputs: str) -> RunResult:
-    return asyncio.run(start(options(world, goal=goal, **inputs), world))
+def go(host: RunHost, *, goal: str = "", **inputs: str) -> RunResult:
+    return asyncio.run(start(options(host, goal=goal, **inputs), host))
 
 
-def go_on(root: Path, world: RunHost, given: GivenSecrets = NOTHING_GIVEN) -> RunResult:
-    return asyncio.run(resume(root, world, interviewer="auto_approve", given=given))
+def go_on(root: Path, host: RunHost, given: GivenSecrets = NOTHING_GIVEN) -> RunResult:
+    return asyncio.run(resume(root, host, interviewer="auto_approve", given=given))
 
 
-def orders(root: Path, world: RunHost) -> Orders:
+def orders(root: Path, host: RunHost) -> Orders:
     return Orders(
         root=root,
         by="somebody",
-        clock=world.clock,
-        randomness=world.randomness,
-        redactor=world.redactor,
+        clock=host.clock,
+        randomness=host.randomness,
+        redactor=host.redactor,
     )
 
 
@@ -138,9 +137,9 @@ def found_in(folder: Path) -> list[str]:
 def test_L8_no_file_of_a_run_directory_holds_a_secret(tmp_path: Path) -> None:
     files = {"leak.txt": LEAK, "write.sh": WRITE, "inner.dot": INNER}
     project = make_project(tmp_path / "project", EVERYWHERE, **files)
-    world = replace(with_variables(make_world(project), ENVIRON), draws=True)
+    host = replace(with_variables(make_host(project), ENVIRON), draws=True)
     asked = replace(
-        options(world, goal=f"goal {PASSWORD}", plain=KEY, own=OWN),
+        options(host, goal=f"goal {PASSWORD}", plain=KEY, own=OWN),
         backend="agent",
         model=MODELS["openai"],
         provider="openai",
@@ -152,11 +151,11 @@ def test_L8_no_file_of_a_run_directory_holds_a_secret(tmp_path: Path) -> None:
         says(f"I used {KEY} and {OWN}"),
     ]
     with in_background(ProviderTwin(script(*answers))) as twin:
-        at_work = with_variables(world, twin.environ())
+        at_work = with_variables(host, twin.environ())
         result = asyncio.run(asyncio.wait_for(start(asked, at_work), 60))
         root = result.directory
         assert result.question is not None, result.reason
-        orders(root, world).answer("y", why=f"because {TOKEN}")
+        orders(root, host).answer("y", why=f"because {TOKEN}")
         given = GivenSecrets(goal=f"goal {PASSWORD}", inputs={"plain": KEY, "own": OWN})
         assert go_on(root, at_work, given).exit_code is ExitCode.DONE
     assert "because ***" in next((root / "inbox" / "done").iterdir()).read_text()
@@ -167,16 +166,16 @@ def test_L8_no_file_of_a_run_directory_holds_a_secret(tmp_path: Path) -> None:
 
 
 def test_L8_words_that_hold_a_secret_are_not_handed_on(tmp_path: Path) -> None:
-    world = simple(tmp_path, **ENVIRON)
-    root = go(world, own=OWN).directory
-    with open_run(root, clock=world.clock), pytest.raises(Refused, match="value of a secret"):
-        orders(root, world).steer(f"Log in with {TOKEN}")
+    host = simple(tmp_path, **ENVIRON)
+    root = go(host, own=OWN).directory
+    with open_run(root, clock=host.clock), pytest.raises(Refused, match="value of a secret"):
+        orders(root, host).steer(f"Log in with {TOKEN}")
     assert list((root / "inbox").glob("*.json")) == []
 
 
 def test_L8_a_secret_input_reaches_the_command_that_asks_for_it_alone(tmp_path: Path) -> None:
-    world = simple(tmp_path, ATTRACTOR_INPUT_OTHER="another value", PG="the own secret of this run")
-    result = go(world, own=OWN)
+    host = simple(tmp_path, ATTRACTOR_INPUT_OTHER="another value", PG="the own secret of this run")
+    result = go(host, own=OWN)
     assert (result.directory / "push" / "stdout.txt").read_text() == "got ***\n"
     others = (result.directory / "else" / "stdout.txt").read_text()
     assert "PATH=" in others
@@ -185,12 +184,12 @@ def test_L8_a_secret_input_reaches_the_command_that_asks_for_it_alone(tmp_path: 
 
 
 def test_L8_a_secret_is_given_by_its_variable(tmp_path: Path) -> None:
-    world = simple(tmp_path, ATTRACTOR_INPUT_OWN=OWN)
-    result = go(world)
+    host = simple(tmp_path, ATTRACTOR_INPUT_OWN=OWN)
+    result = go(host)
     assert (result.directory / "push" / "stdout.txt").read_text() == "got ***\n"
     manifest = read_manifest(RunDirectory(result.directory))
     assert manifest.options["inputs"] == {"own": "***"}
-    assert go_on(result.directory, world).exit_code is ExitCode.DONE
+    assert go_on(result.directory, host).exit_code is ExitCode.DONE
 
 
 def test_L8_a_secret_in_a_prompt_is_an_error(tmp_path: Path) -> None:
@@ -218,46 +217,46 @@ def test_L8_a_secret_that_cannot_be_kept_is_refused_with_all_else_that_lacks(
     tmp_path: Path, inputs: dict[str, str], told: str
 ) -> None:
     needs = 'inputs = "own:secret, plain="; requires="no-such-program-of-ours"'
-    world = simple(tmp_path, SIMPLE.replace('inputs = "own:secret, plain="', needs))
+    host = simple(tmp_path, SIMPLE.replace('inputs = "own:secret, plain="', needs))
     with pytest.raises(NotRunnable, match=told) as refused:
-        go(world, **inputs)
+        go(host, **inputs)
     assert "no-such-program-of-ours" in str(refused.value)
-    assert not world.runs_dir.exists()
+    assert not host.runs_dir.exists()
 
 
 def test_L8_what_is_not_kept_is_given_again(tmp_path: Path) -> None:
-    world = simple(tmp_path, MY_API_KEY=KEY)
-    root = go(world, goal=f"Use {KEY}", own=OWN, plain=f"with {KEY}").directory
+    host = simple(tmp_path, MY_API_KEY=KEY)
+    root = go(host, goal=f"Use {KEY}", own=OWN, plain=f"with {KEY}").directory
     with pytest.raises(NotRunnable) as refused:
-        go_on(root, world)
+        go_on(root, host)
     for told in ("the goal that was given", "the input own", "the input plain", "@env:NAME"):
         assert told in str(refused.value)
     # On another machine nothing says that it is a secret.
-    elsewhere = replace(world, environ={"PATH": world.environ["PATH"], "HOME": str(tmp_path)})
+    elsewhere = replace(host, environ={"PATH": host.environ["PATH"], "HOME": str(tmp_path)})
     given = GivenSecrets(goal=f"Use {KEY}", inputs={"own": OWN, "plain": f"with {KEY}"})
     assert go_on(root, elsewhere, given).exit_code is ExitCode.DONE
     assert found_in(root) == []
 
 
 def test_L8_a_run_that_goes_on_is_given_nothing_else(tmp_path: Path) -> None:
-    world = simple(tmp_path)
-    root = go(world, own=OWN, plain="open").directory
+    host = simple(tmp_path)
+    root = go(host, own=OWN, plain="open").directory
     with pytest.raises(UsageError, match="not to be given the input 'plain'"):
-        go_on(root, world, GivenSecrets(inputs={"own": OWN, "plain": "another"}))
+        go_on(root, host, GivenSecrets(inputs={"own": OWN, "plain": "another"}))
 
 
 @pytest.mark.parametrize("name", ["pipeline.dot", "prompt.md"])
 def test_L8_a_pipeline_that_holds_a_secret_is_refused(tmp_path: Path, name: str) -> None:
     text = SIMPLE.replace("ask  [", 'say [prompt="@prompt.md"]; else -> say -> ask; ask [')
-    world = simple(tmp_path, text, MY_API_KEY=KEY)
-    (world.project / "prompt.md").write_text("Say it")
-    file = world.project / name
+    host = simple(tmp_path, text, MY_API_KEY=KEY)
+    (host.project / "prompt.md").write_text("Say it")
+    file = host.project / name
     file.write_text(f"{file.read_text()}\n// {KEY}\n")
     with pytest.raises(NotRunnable, match=r"holds the value of the variable MY_API_KEY") as refused:
-        go(world, own=OWN)
+        go(host, own=OWN)
     assert name in str(refused.value)
     assert "env -u MY_API_KEY" in refused.value.hint
-    assert not world.runs_dir.exists()
+    assert not host.runs_dir.exists()
 
 
 @pytest.mark.parametrize(
@@ -275,11 +274,11 @@ def test_L8_a_secret_is_passed_on_as_a_secret_alone(
     text = SIMPLE.replace(
         "ask  [", f'sub [type=pipeline, file="c.dot", inputs="{given}"]; else -> sub -> ask; ask ['
     )
-    world = simple(tmp_path, text)
+    host = simple(tmp_path, text)
     inner = f'digraph c {{ inputs="{child}"; {ENDS}; a [prompt="x"]; start -> a -> exit }}'
-    (world.project / "c.dot").write_text(inner)
+    (host.project / "c.dot").write_text(inner)
     with pytest.raises(NotRunnable, match=told):
-        go(world, own=OWN)
+        go(host, own=OWN)
 
 
 def test_L8_a_secret_need_not_stand_on_a_command_line(tmp_path: Path) -> None:

@@ -8,14 +8,14 @@ from pathlib import Path
 from attractor.engine.outcome import StageStatus
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.run_folder.result import RunResult
-from attractor.pipeline.options import RunOptions
+from attractor.pipeline.request import RunRequest
 from attractor.pipeline.start import start
 from attractor.twins.script.script import Regex, Rule, Script, When
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
 from tests.agent.twinned import MODELS, says, use, uses
 from tests.engine.runs import read_events
-from tests.pipeline.projects import make_project, make_world
+from tests.pipeline.projects import make_host, make_project
 
 ENDS = "start [shape=Mdiamond]; exit [shape=Msquare]"
 OUTER = f"""digraph outer {{ {ENDS}
@@ -50,11 +50,11 @@ SCRIPT = Script(
 def run(tmp_path: Path) -> tuple[RunResult, Path]:
     """Run it against a twin of the provider; return the result and the directory of the child."""
     project = make_project(tmp_path / "project", OUTER, **{"inner.dot": INNER})
-    options = RunOptions(file=project / "pipeline.dot", sandbox="none", model=MODELS["openai"])
+    options = RunRequest(file=project / "pipeline.dot", sandbox="none", model=MODELS["openai"])
     with in_background(ProviderTwin(SCRIPT)) as twin:
-        world = make_world(project)
-        world = replace(world, environ={**world.environ, **twin.environ()})
-        result = asyncio.run(asyncio.wait_for(start(options, world), 60))
+        host = make_host(project)
+        host = replace(host, environ={**host.environ, **twin.environ()})
+        result = asyncio.run(asyncio.wait_for(start(options, host), 60))
     return result, result.directory / "children" / "watch@1.1"
 
 

@@ -7,9 +7,9 @@ import pytest
 
 from attractor.base.errors import ExitCode, UsageError
 from attractor.engine.errors import NotRunnable
-from attractor.pipeline.options import RunOptions
+from attractor.pipeline.request import RunRequest
 from attractor.pipeline.start import start
-from tests.pipeline.projects import git, make_project, make_world
+from tests.pipeline.projects import git, make_host, make_project
 
 ENDS = "start [shape=Mdiamond]; exit [shape=Msquare]"
 INNER = f'digraph inner {{ {ENDS}; make [prompt="Make it"]\nstart -> make -> exit }}'
@@ -28,9 +28,9 @@ def refused(tmp_path: Path, text: str, backend: str = "simulate", **files: str) 
     """Return why a run is refused, and prove that nothing was made."""
     named = {f"{name}.dot": one for name, one in files.items()}
     project = make_project(tmp_path / "project", text, **named)
-    options = RunOptions(file=project / "pipeline.dot", sandbox="none", backend=backend)
+    options = RunRequest(file=project / "pipeline.dot", sandbox="none", backend=backend)
     with pytest.raises(UsageError) as caught:
-        asyncio.run(start(options, make_world(project)))
+        asyncio.run(start(options, make_host(project)))
     assert caught.value.exit_code is ExitCode.USAGE
     assert not (tmp_path / "state").exists()
     assert git(project, "status", "--porcelain", "--ignored") == ""
@@ -76,8 +76,8 @@ def test_R14_what_is_known_later_only_is_no_fault(tmp_path: Path) -> None:
     given = ', inputs="ticket=inputs.id, count=context.count"'
     text = runs(given, of_graph='inputs="id=A-1"')
     project = make_project(tmp_path / "project", text, **{"inner.dot": inner})
-    options = RunOptions(file=project / "pipeline.dot", sandbox="none", backend="simulate")
-    result = asyncio.run(start(options, make_world(project)))
+    options = RunRequest(file=project / "pipeline.dot", sandbox="none", backend="simulate")
+    result = asyncio.run(start(options, make_host(project)))
     # It was begun: what the context lacks is a failure of the stage.
     assert result.exit_code is ExitCode.FAILED
     assert "the context has no count for the input count" in result.reason

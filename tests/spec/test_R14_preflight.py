@@ -7,9 +7,9 @@ import pytest
 
 from attractor.base.errors import ExitCode, Refused
 from attractor.engine.errors import NotRunnable
-from attractor.pipeline.options import RunOptions
+from attractor.pipeline.request import RunRequest
 from attractor.pipeline.start import resume, start
-from tests.pipeline.projects import git, make_project, make_world
+from tests.pipeline.projects import git, make_host, make_project
 
 AGENTS = """digraph agents {
     start [shape=Mdiamond]
@@ -35,9 +35,9 @@ ASKS_FIRST = """digraph asks {
 def test_R14_all_that_lacks_is_told_at_once_and_nothing_is_made(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project", AGENTS)
     file = project / "pipeline.dot"
-    options = RunOptions(file=file, sandbox="none", interviewer="consle")
+    options = RunRequest(file=file, sandbox="none", interviewer="consle")
     with pytest.raises(NotRunnable) as caught:
-        asyncio.run(start(options, make_world(project)))
+        asyncio.run(start(options, make_host(project)))
     assert caught.value.exit_code is ExitCode.USAGE
     assert caught.value.message.splitlines() == [
         "agents cannot be run:",
@@ -57,9 +57,9 @@ def test_R14_all_that_lacks_is_told_at_once_and_nothing_is_made(tmp_path: Path) 
 
 def test_R14_one_fault_is_one_line_with_its_remedy(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project", ASKS_FIRST)
-    options = RunOptions(file=project / "pipeline.dot", sandbox="none")
+    options = RunRequest(file=project / "pipeline.dot", sandbox="none")
     with pytest.raises(NotRunnable) as caught:
-        asyncio.run(start(options, make_world(project)))
+        asyncio.run(start(options, make_host(project)))
     assert len(caught.value.message.splitlines()) == 1
     assert f"{project / 'pipeline.dot'}:5: node make" in caught.value.message
     assert caught.value.hint == "set OPENAI_API_KEY"
@@ -67,30 +67,30 @@ def test_R14_one_fault_is_one_line_with_its_remedy(tmp_path: Path) -> None:
 
 def test_R14_the_simulated_backend_needs_neither_model_nor_key(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project", AGENTS)
-    options = RunOptions(file=project / "pipeline.dot", sandbox="none", backend="simulate")
-    assert asyncio.run(start(options, make_world(project))).exit_code is ExitCode.DONE
+    options = RunRequest(file=project / "pipeline.dot", sandbox="none", backend="simulate")
+    assert asyncio.run(start(options, make_host(project))).exit_code is ExitCode.DONE
 
 
 def test_R14_a_run_that_is_resumed_is_looked_at_again_and_stays_as_it_is(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project", ASKS_FIRST)
-    options = RunOptions(file=project / "pipeline.dot", sandbox="none", interviewer="park")
-    world = make_world(project, OPENAI_API_KEY="a key of some length")
-    parked = asyncio.run(start(options, world))
+    options = RunRequest(file=project / "pipeline.dot", sandbox="none", interviewer="park")
+    host = make_host(project, OPENAI_API_KEY="a key of some length")
+    parked = asyncio.run(start(options, host))
     assert parked.exit_code is ExitCode.UNFINISHED
     before = (parked.directory / "events.jsonl").read_bytes()
     with pytest.raises(NotRunnable) as caught:
-        asyncio.run(resume(parked.directory, make_world(project), interviewer="auto_approve"))
+        asyncio.run(resume(parked.directory, make_host(project), interviewer="auto_approve"))
     assert caught.value.hint == "set OPENAI_API_KEY"
     assert (parked.directory / "events.jsonl").read_bytes() == before
-    assert asyncio.run(resume(parked.directory, world)).exit_code is ExitCode.UNFINISHED
+    assert asyncio.run(resume(parked.directory, host)).exit_code is ExitCode.UNFINISHED
 
 
 def test_R14_a_place_that_is_taken_is_refused_before_anything_is_made(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project")
-    options = RunOptions(file=project / "pipeline.dot", sandbox="none", backend="simulate")
+    options = RunRequest(file=project / "pipeline.dot", sandbox="none", backend="simulate")
     taken = tmp_path / "taken"
     taken.mkdir()
     with pytest.raises(Refused, match="exists already"):
-        asyncio.run(start(options, make_world(project), root=taken))
+        asyncio.run(start(options, make_host(project), root=taken))
     assert not (tmp_path / "state").exists()
     assert git(project, "for-each-ref", "--format=%(refname)") == "refs/heads/main\n"

@@ -12,11 +12,11 @@ from attractor.engine.errors import NotRunnable
 from attractor.engine.run_folder.result import RunResult
 from attractor.language.errors import ValidationError
 from attractor.pipeline.fork.create import ForkOptions, plan_fork
-from attractor.pipeline.host import RunHost
-from attractor.pipeline.options import RunOptions
+from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.request import RunRequest
 from attractor.pipeline.start import resume, start
 from tests.environments.places import why_no_sandbox
-from tests.pipeline.projects import git, make_project, make_world
+from tests.pipeline.projects import git, make_host, make_project
 
 PIPELINE = """digraph needy {{
     graph [requires="{requires}"]
@@ -30,30 +30,30 @@ ASK = 'it [shape=hexagon, label="Go on?"]'
 
 
 def begin(
-    world: RunHost, requires: str, *, stage: str = 'it [prompt="x"]', **more: str
+    host: RunHost, requires: str, *, stage: str = 'it [prompt="x"]', **more: str
 ) -> RunResult:
     """Run a pipeline that requires something."""
-    (world.project / "pipeline.dot").write_text(PIPELINE.format(requires=requires, stage=stage))
-    git(world.project, "commit", "--all", "--quiet", "--allow-empty", "--message", "Require")
-    options = RunOptions(
-        file=world.project / "pipeline.dot",
+    (host.project / "pipeline.dot").write_text(PIPELINE.format(requires=requires, stage=stage))
+    git(host.project, "commit", "--all", "--quiet", "--allow-empty", "--message", "Require")
+    options = RunRequest(
+        file=host.project / "pipeline.dot",
         backend=more.get("backend", "simulate"),
         sandbox=more.get("sandbox", "none"),
         interviewer="park",
     )
-    return asyncio.run(start(options, world))
+    return asyncio.run(start(options, host))
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> RunHost:
+def host(tmp_path: Path) -> RunHost:
     """A world where the program `tool` is there, in version 2.10.1."""
-    world = make_world(make_project(tmp_path / "project"))
+    host = make_host(make_project(tmp_path / "project"))
     folder = tmp_path / "bin"
     folder.mkdir()
     put(folder / "tool", "echo 'tool, made in 2020: version 2.10.1 (build 7)'")
     put(folder / "mute", "exit 1")
     return replace(
-        world, environ={**world.environ, "PATH": f"{folder}:{os.environ['PATH']}", "THERE": "1"}
+        host, environ={**host.environ, "PATH": f"{folder}:{os.environ['PATH']}", "THERE": "1"}
     )
 
 
@@ -65,19 +65,19 @@ def put(program: Path, script: str) -> None:
 @pytest.mark.parametrize(
     "requires", ["git, tool>=2.9, env:THERE", "tool, tool<3, tool=2.10", "", "mute"]
 )
-def test_R14_what_is_there_stands_in_nobodys_way(world: RunHost, requires: str) -> None:
-    assert begin(world, requires).exit_code is ExitCode.DONE
+def test_R14_what_is_there_stands_in_nobodys_way(host: RunHost, requires: str) -> None:
+    assert begin(host, requires).exit_code is ExitCode.DONE
 
 
 def test_R14_all_that_is_required_and_missing_is_told_at_once_with_its_remedy(
-    world: RunHost, tmp_path: Path
+    host: RunHost, tmp_path: Path
 ) -> None:
     requires = "git, nmp, tool>=3.1, mute>1, env:TOKEN, env:EMPTY"
-    world = replace(world, environ={**world.environ, "EMPTY": " "})
+    host = replace(host, environ={**host.environ, "EMPTY": " "})
     with pytest.raises(NotRunnable) as caught:
-        begin(world, requires, backend="agent")
+        begin(host, requires, backend="agent")
     assert caught.value.exit_code is ExitCode.USAGE
-    file = world.project / "pipeline.dot"
+    file = host.project / "pipeline.dot"
     assert caught.value.message.splitlines() == [
         "needy cannot be run:",
         f"  {file}:5: node it: llm_model: nothing says which model does the stage "
@@ -92,79 +92,79 @@ def test_R14_all_that_is_required_and_missing_is_told_at_once_with_its_remedy(
         "(set it where attractor is started: export EMPTY=...)",
     ]
     assert not (tmp_path / "state").exists()
-    assert not world.runs_dir.exists()
-    assert git(world.project, "for-each-ref", "--format=%(refname)") == "refs/heads/main\n"
+    assert not host.runs_dir.exists()
+    assert git(host.project, "for-each-ref", "--format=%(refname)") == "refs/heads/main\n"
 
 
-def test_R14_what_a_child_requires_is_looked_for_too(world: RunHost) -> None:
+def test_R14_what_a_child_requires_is_looked_for_too(host: RunHost) -> None:
     child = PIPELINE.format(requires="git, nmp", stage='it [prompt="x"]')
-    (world.project / "child.dot").write_text(child)
+    (host.project / "child.dot").write_text(child)
     with pytest.raises(NotRunnable) as caught:
-        begin(world, "git, nmp", stage='it [type=pipeline, file="child.dot"]')
+        begin(host, "git, nmp", stage='it [type=pipeline, file="child.dot"]')
     assert caught.value.message.count("there is no program nmp") == 1
     with pytest.raises(NotRunnable) as caught:
-        begin(world, "git", stage='it [type=pipeline, file="child.dot"]')
-    assert f"{world.project / 'child.dot'}:2: requires nmp" in caught.value.message
+        begin(host, "git", stage='it [type=pipeline, file="child.dot"]')
+    assert f"{host.project / 'child.dot'}:2: requires nmp" in caught.value.message
 
 
-def test_R14_what_cannot_be_read_is_refused(world: RunHost) -> None:
+def test_R14_what_cannot_be_read_is_refused(host: RunHost) -> None:
     with pytest.raises(ValidationError, match="in requires 'evn:' is no sort of need"):
-        begin(world, "evn:TOKEN")
+        begin(host, "evn:TOKEN")
 
 
-def test_R14_a_run_that_goes_on_is_looked_at_again(world: RunHost, tmp_path: Path) -> None:
-    parked = begin(world, "tool", stage=ASK)
+def test_R14_a_run_that_goes_on_is_looked_at_again(host: RunHost, tmp_path: Path) -> None:
+    parked = begin(host, "tool", stage=ASK)
     assert parked.exit_code is ExitCode.UNFINISHED
     (tmp_path / "bin" / "tool").unlink()
     before = (parked.directory / "events.jsonl").read_bytes()
     with pytest.raises(NotRunnable, match="there is no program tool"):
-        asyncio.run(resume(parked.directory, world))
+        asyncio.run(resume(parked.directory, host))
     assert (parked.directory / "events.jsonl").read_bytes() == before
     put(tmp_path / "bin" / "tool", "true")
-    assert asyncio.run(resume(parked.directory, world)).exit_code is ExitCode.UNFINISHED
+    assert asyncio.run(resume(parked.directory, host)).exit_code is ExitCode.UNFINISHED
 
 
-def test_R14_a_program_is_looked_for_where_the_tools_run(world: RunHost, tmp_path: Path) -> None:
+def test_R14_a_program_is_looked_for_where_the_tools_run(host: RunHost, tmp_path: Path) -> None:
     (tmp_path / "trial").mkdir()
     if why := why_no_sandbox(tmp_path / "trial"):
         pytest.skip(f"no sandbox here: {why}")
-    assert begin(world, "sh, env:THERE", sandbox="bubblewrap").exit_code is ExitCode.DONE
-    runs = len(list(world.runs_dir.iterdir()))
+    assert begin(host, "sh, env:THERE", sandbox="bubblewrap").exit_code is ExitCode.DONE
+    runs = len(list(host.runs_dir.iterdir()))
     with pytest.raises(NotRunnable) as caught:
-        begin(world, "sh, tool>=2", sandbox="bubblewrap")
+        begin(host, "sh, tool>=2", sandbox="bubblewrap")
     told = f"{caught.value.message} ({caught.value.hint})"
     assert "requires tool>=2: in the sandbox there is no program tool on the PATH" in told
     assert "(below /usr), or run with --sandbox none" in told
-    assert len(list(world.runs_dir.iterdir())) == runs
+    assert len(list(host.runs_dir.iterdir())) == runs
 
 
-def test_R14_the_value_of_a_variable_is_never_told(world: RunHost) -> None:
-    world = replace(world, environ={**world.environ, "TOKEN": "never-to-be-seen"})
+def test_R14_the_value_of_a_variable_is_never_told(host: RunHost) -> None:
+    host = replace(host, environ={**host.environ, "TOKEN": "never-to-be-seen"})
     with pytest.raises(NotRunnable) as caught:
-        begin(world, "env:TOKEN, nmp")
+        begin(host, "env:TOKEN, nmp")
     assert "never-to-be-seen" not in f"{caught.value.message} {caught.value.hint}"
 
 
-def fork(world: RunHost, directory: Path) -> object:
-    return asyncio.run(plan_fork(ForkOptions(root=directory, at="it"), world))
+def fork(host: RunHost, directory: Path) -> object:
+    return asyncio.run(plan_fork(ForkOptions(root=directory, at="it"), host))
 
 
-def test_R14_a_fork_is_looked_at_as_a_run_is(world: RunHost) -> None:
-    directory = begin(world, "tool").directory
-    assert fork(world, directory)
-    elsewhere = replace(world, environ={**world.environ, "PATH": os.environ["PATH"]})
+def test_R14_a_fork_is_looked_at_as_a_run_is(host: RunHost) -> None:
+    directory = begin(host, "tool").directory
+    assert fork(host, directory)
+    elsewhere = replace(host, environ={**host.environ, "PATH": os.environ["PATH"]})
     with pytest.raises(NotRunnable, match="requires tool: there is no program tool on the PATH"):
         fork(elsewhere, directory)
 
 
 def test_R14_a_fork_is_refused_what_its_sandbox_does_not_have(
-    world: RunHost, tmp_path: Path
+    host: RunHost, tmp_path: Path
 ) -> None:
     (tmp_path / "trial").mkdir()
     if why := why_no_sandbox(tmp_path / "trial"):
         pytest.skip(f"no sandbox here: {why}")
-    directory = begin(world, "git", sandbox="bubblewrap").directory
-    (world.project / "pipeline.dot").write_text(PIPELINE.format(requires="tool", stage=ASK))
-    wish = ForkOptions(root=directory, at="it", graph=world.project / "pipeline.dot")
+    directory = begin(host, "git", sandbox="bubblewrap").directory
+    (host.project / "pipeline.dot").write_text(PIPELINE.format(requires="tool", stage=ASK))
+    wish = ForkOptions(root=directory, at="it", graph=host.project / "pipeline.dot")
     with pytest.raises(NotRunnable, match="in the sandbox there is no program tool"):
-        asyncio.run(plan_fork(wish, world))
+        asyncio.run(plan_fork(wish, host))

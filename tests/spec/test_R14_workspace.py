@@ -6,16 +6,16 @@ from pathlib import Path
 import pytest
 
 from attractor.engine.errors import NotRunnable
-from attractor.pipeline.options import WorkspaceKind
+from attractor.pipeline.request import WorkspaceKind
 from attractor.pipeline.start import start
 from attractor.workspaces.create import plain as copied
-from tests.pipeline.projects import make_project, make_world
+from tests.pipeline.projects import make_host, make_project
 from tests.pipeline.workspace.test_boot import BRANCHES, IGNORED, go, options, prepared_world
 
 
 def test_R14_all_that_is_wrong_with_the_workspace_is_found_at_once(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project", BRANCHES, **IGNORED)
-    world = prepared_world(
+    host = prepared_world(
         project,
         carry=("modules", "readme.txt", "scenarios", "../out"),
         carry_read_only=("modules", "deps", "pipeline.dot"),
@@ -23,7 +23,7 @@ def test_R14_all_that_is_wrong_with_the_workspace_is_found_at_once(tmp_path: Pat
         setup_files=("lokc",),
     )
     with pytest.raises(NotRunnable) as refused:
-        go(world)
+        go(host)
     told = str(refused.value)
     assert "'modules', and there is no such file or folder" in told
     assert "'readme.txt', which git does not ignore" in told
@@ -34,8 +34,8 @@ def test_R14_all_that_is_wrong_with_the_workspace_is_found_at_once(tmp_path: Pat
     assert "'pipeline.dot', which git does not ignore" in told
     assert "'lokc', and no file of the last commit" in told
     assert not (project / "runs").exists()
-    plain = options(world, WorkspaceKind.NONE)
-    assert asyncio.run(start(plain, world)).run_id
+    plain = options(host, WorkspaceKind.NONE)
+    assert asyncio.run(start(plain, host)).run_id
 
 
 def test_R14_a_folder_that_is_too_large_is_told_with_what_else_is_missing(
@@ -51,7 +51,7 @@ def test_R14_a_folder_that_is_too_large_is_told_with_what_else_is_missing(
         BRANCHES.replace("digraph branches {", f"digraph branches {{ {requires}")
     )
     with pytest.raises(NotRunnable) as refused:
-        go(make_world(project))
+        go(make_host(project))
     assert "more than 2 files" in str(refused.value)
     assert "no-such-program-anywhere" in str(refused.value)
     assert not (project / "runs").exists()

@@ -16,12 +16,12 @@ from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.run_state import AWAITING_DECISION, CANCELED, EVALUATING, FAILED
 from attractor.factory.evaluate import EVALUATED
 from attractor.factory.launch import launch
-from attractor.pipeline.host import RunHost
-from attractor.pipeline.options import RunOptions, WorkspaceKind
-from attractor.pipeline.run_lookup import RunSummary, list_runs
+from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.request import RunRequest, WorkspaceKind
+from attractor.pipeline.runs.lookup import RunSummary, list_runs
 from attractor.pipeline.start import resume, start
 from tests.factory.flows import make_flow
-from tests.pipeline.projects import git, make_project, make_world
+from tests.pipeline.projects import git, make_host, make_project
 
 ROUNDS = """
 digraph rounds {
@@ -42,21 +42,21 @@ LEARNT: Json = {
 }
 
 
-def ordered(project: Path, judged: Json, **more: object) -> RunOptions:
+def ordered(project: Path, judged: Json, **more: object) -> RunRequest:
     outcomes: dict[str, Json] = {"plan": LEARNT, "judge": judged}
-    plain = RunOptions(
+    plain = RunRequest(
         file=project / "pipeline.dot", backend="simulate", sandbox="none", outcomes=outcomes
     )
     return replace(plain, **more)
 
 
-def run(world: RunHost, options: RunOptions) -> RunResult:
-    return asyncio.run(start(options, world))
+def run(host: RunHost, options: RunRequest) -> RunResult:
+    return asyncio.run(start(options, host))
 
 
-def chain(world: RunHost) -> list[RunSummary]:
+def chain(host: RunHost) -> list[RunSummary]:
     """Return the runs there are, the first one first."""
-    return sorted(list_runs(world.runs_dir), key=lambda one: one.restart)
+    return sorted(list_runs(host.runs_dir), key=lambda one: one.restart)
 
 
 def events(root: Path, kind: str) -> list[dict[str, Json]]:
@@ -71,9 +71,9 @@ def context(root: Path) -> dict[str, Json]:
 
 
 def test_R7_a_restart_is_a_linked_run_in_a_fresh_directory(tmp_path: Path) -> None:
-    world = make_world(make_project(tmp_path / "project", ROUNDS))
-    result = run(world, ordered(world.project, ["fail", "success"]))
-    first, second = chain(world)
+    host = make_host(make_project(tmp_path / "project", ROUNDS))
+    result = run(host, ordered(host.project, ["fail", "success"]))
+    first, second = chain(host)
     assert (result.run_id, result.directory) == (second.run_id, second.directory)
     assert (result.standing, result.outcome) == (EVALUATING, StageStatus.SUCCESS)
     manifest = json.loads((second.directory / "manifest.json").read_text())
@@ -86,9 +86,9 @@ def test_R7_a_restart_is_a_linked_run_in_a_fresh_directory(tmp_path: Path) -> No
 
 
 def test_R7_the_old_run_ends_canceled_and_says_which_one_goes_on(tmp_path: Path) -> None:
-    world = make_world(make_project(tmp_path / "project", ROUNDS))
-    run(world, ordered(world.project, ["fail", "success"]))
-    first, second = chain(world)
+    host = make_host(make_project(tmp_path / "project", ROUNDS))
+    run(host, ordered(host.project, ["fail", "success"]))
+    first, second = chain(host)
     assert (first.status, first.reason) == (CANCELED.status, "restarted")
     assert first.restarted_as == second.run_id
     final = json.loads((first.directory / "final.json").read_text())
@@ -104,9 +104,9 @@ def test_R7_the_old_run_ends_canceled_and_says_which_one_goes_on(tmp_path: Path)
 
 
 def test_R7_the_context_is_fresh_but_for_the_graphs_and_what_is_kept(tmp_path: Path) -> None:
-    world = make_world(make_project(tmp_path / "project", ROUNDS))
-    run(world, ordered(world.project, ["fail", "success"]))
-    _, second = chain(world)
+    host = make_host(make_project(tmp_path / "project", ROUNDS))
+    run(host, ordered(host.project, ["fail", "success"]))
+    _, second = chain(host)
     assert context(second.directory) == {
         "graph.goal": "Get it right",
         "graph.max_restarts": 2,
@@ -115,18 +115,18 @@ def test_R7_the_context_is_fresh_but_for_the_graphs_and_what_is_kept(tmp_path: P
 
 
 def test_R7_the_chain_is_capped_and_the_limit_is_named(tmp_path: Path) -> None:
-    world = make_world(make_project(tmp_path / "project", ROUNDS))
-    result = run(world, ordered(world.project, "fail"))
+    host = make_host(make_project(tmp_path / "project", ROUNDS))
+    result = run(host, ordered(host.project, "fail"))
     assert result.standing == FAILED
     assert result.reason == "loop_restart: limit max_restarts=2 reached"
-    assert [one.status for one in chain(world)] == ["canceled", "canceled", "failed"]
-    assert [one.restart for one in chain(world)] == [0, 1, 2]
+    assert [one.status for one in chain(host)] == ["canceled", "canceled", "failed"]
+    assert [one.restart for one in chain(host)] == [0, 1, 2]
 
 
 def test_R7_the_files_stay_as_they_are_and_the_branch_is_the_last_runs(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project", ROUNDS)
-    result = run(make_world(project), ordered(project, ["fail", "fail", "success"]))
-    first, second, third = (one.run_id for one in chain(make_world(project)))
+    result = run(make_host(project), ordered(project, ["fail", "fail", "success"]))
+    first, second, third = (one.run_id for one in chain(make_host(project)))
     assert git(project, "branch", "--list", "attractor/run/*").split() == [
         f"attractor/run/{result.run_id}"
     ]
@@ -143,15 +143,15 @@ def test_R7_a_restart_goes_on_in_place(tmp_path: Path, kind: WorkspaceKind) -> N
     project = tmp_path / "plain"
     project.mkdir()
     (project / "pipeline.dot").write_text(ROUNDS)
-    result = run(make_world(project), ordered(project, ["fail", "success"], workspace=kind))
+    result = run(make_host(project), ordered(project, ["fail", "success"], workspace=kind))
     assert result.outcome is StageStatus.SUCCESS
     assert (project / "rounds.txt").read_text() == "round\n" * 2
 
 
 def test_R7_what_was_used_counts_on(tmp_path: Path) -> None:
-    world = make_world(make_project(tmp_path / "project", ROUNDS))
-    run(world, ordered(world.project, ["fail", "success"]))
-    first, second = chain(world)
+    host = make_host(make_project(tmp_path / "project", ROUNDS))
+    run(host, ordered(host.project, ["fail", "success"]))
+    first, second = chain(host)
     [before] = events(first.directory, "PipelineFailed")
     [begun] = events(second.directory, "PipelineStarted")
     assert json.loads(json.dumps(begun))["data"]["progress"]["seconds"] == pytest.approx(
@@ -160,14 +160,14 @@ def test_R7_what_was_used_counts_on(tmp_path: Path) -> None:
 
 
 def test_R7_an_old_run_of_a_chain_leads_to_the_last_one(tmp_path: Path) -> None:
-    world = make_world(make_project(tmp_path / "project", ROUNDS))
-    result = run(world, ordered(world.project, ["fail", "success"]))
-    first, second = chain(world)
-    again = asyncio.run(resume(first.directory, world))
+    host = make_host(make_project(tmp_path / "project", ROUNDS))
+    result = run(host, ordered(host.project, ["fail", "success"]))
+    first, second = chain(host)
+    again = asyncio.run(resume(first.directory, host))
     assert (again.run_id, again.standing) == (result.run_id, EVALUATING)
-    asyncio.run(_cancel(second.directory, world))
+    asyncio.run(_cancel(second.directory, host))
     with pytest.raises(RunOver, match=second.run_id):
-        asyncio.run(resume(first.directory, world))
+        asyncio.run(resume(first.directory, host))
 
 
 def test_R7_the_last_run_of_the_chain_carries_the_suite(tmp_path: Path) -> None:
@@ -175,17 +175,17 @@ def test_R7_the_last_run_of_the_chain_carries_the_suite(tmp_path: Path) -> None:
     pipeline = ROUNDS.replace("digraph rounds", "digraph linear").replace("rounds.txt", "made.txt")
     (flow.project / "pipeline.dot").write_text(pipeline)
     options = ordered(flow.project, ["fail", "success"], suite="todo", profile="lenient")
-    result = asyncio.run(launch(options, flow.world))
+    result = asyncio.run(launch(options, flow.host))
     assert result.standing == AWAITING_DECISION
     assert flow.rules(result) == []
     evaluated = [one.run_id for one in flow.evaluator.ledger.entries() if one.kind == EVALUATED]
     assert evaluated == [result.run_id]
-    first, _ = chain(flow.world)
+    first, _ = chain(flow.host)
     assert not (first.directory / "evaluation").exists()
 
 
-async def _cancel(root: Path, world: RunHost) -> None:
-    with open_run(root, clock=world.clock) as opened:
+async def _cancel(root: Path, host: RunHost) -> None:
+    with open_run(root, clock=host.clock) as opened:
         opened.change_status(CANCELED, "no more")
 
 
@@ -204,9 +204,9 @@ def test_R7_a_child_restarts_as_a_linked_run_under_its_parent(tmp_path: Path, ki
         {runs_it}
         start -> child -> exit }}"""
     project = make_project(tmp_path / "project", outer, **{"child.dot": inner})
-    world = make_world(project)
-    options = RunOptions(file=project / "pipeline.dot", backend="simulate", sandbox="none")
-    result = run(world, options)
+    host = make_host(project)
+    options = RunRequest(file=project / "pipeline.dot", backend="simulate", sandbox="none")
+    result = run(host, options)
     assert (result.standing, result.outcome) == (EVALUATING, StageStatus.SUCCESS)
     assert git(project, "show", f"attractor/run/{result.run_id}:rounds.txt") == "round\n" * 3
     children = result.directory / "children"
@@ -216,4 +216,4 @@ def test_R7_a_child_restarts_as_a_linked_run_under_its_parent(tmp_path: Path, ki
     ids = [one.run_id for one in manifests]
     assert [one.parent for one in manifests] == [result.run_id, *ids[:2]]
     # It is the run of its parent that counts, and the only one at the top.
-    assert [one.run_id for one in chain(world)] == [result.run_id]
+    assert [one.run_id for one in chain(host)] == [result.run_id]

@@ -7,7 +7,7 @@ from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.orders import orders_to, show_receipt, show_receipts
 from attractor.cli.runs.questions import asked_records, asked_text
-from attractor.pipeline.run_lookup import reference_of
+from attractor.pipeline.runs.lookup import reference_of
 
 
 @click.command()

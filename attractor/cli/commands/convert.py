@@ -15,7 +15,7 @@ from attractor.language.converter.convert import Conversion
 from attractor.language.converter.convert import convert as converted
 from attractor.language.diagnostics import Diagnostic
 from attractor.language.source.text import visible
-from attractor.pipeline.registered_names import files_beside
+from attractor.pipeline.source.vocabulary import files_beside
 
 
 @click.command()

@@ -7,12 +7,12 @@ from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.orders import prove_operator
 from attractor.cli.runs.questions import operator_option, shortcomings_record, verdict_text
-from attractor.cli.runs.setup import world_of
+from attractor.cli.runs.setup import host_of
 from attractor.factory.decide import Decision, DecisionKind
 from attractor.factory.decide import decide as record_decision
 from attractor.factory.launch import evaluator_of, hold
 from attractor.factory.run_index import facts_of
-from attractor.pipeline.run_lookup import find_run
+from attractor.pipeline.runs.lookup import find_run
 
 
 @click.command()
@@ -39,10 +39,10 @@ def decide(
     """
     if approve == reject:
         raise UsageError("say one of --approve and --reject", hint="exactly one of the two")
-    world = world_of(invocation)
+    host = host_of(invocation)
     verdict = DecisionKind.APPROVED if approve else DecisionKind.REJECTED
-    evaluator = evaluator_of(world)
-    with hold(find_run(reference, world.runs_dir), world) as run:
+    evaluator = evaluator_of(host)
+    with hold(find_run(reference, host.runs_dir), host) as run:
         judged = evaluator.judged(facts_of(run)) if to_operator else None
         if judged and not as_json:
             # Before the gate may refuse: this is why it does.

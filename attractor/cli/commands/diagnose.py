@@ -8,7 +8,7 @@ from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.reports import diagnosis_text
 from attractor.cli.output.streams import show, show_json
 from attractor.pipeline.diagnosis.diagnose import diagnose as examine
-from attractor.pipeline.run_lookup import find_run, reference_of
+from attractor.pipeline.runs.lookup import find_run, reference_of
 
 
 @click.command()

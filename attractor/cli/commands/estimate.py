@@ -11,11 +11,11 @@ from attractor.base.errors import ExitCode, UnknownName
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.reports import estimate_text
 from attractor.cli.output.streams import show, show_json
-from attractor.cli.runs.setup import world_of
-from attractor.pipeline.components import AGENT
+from attractor.cli.runs.setup import host_of
+from attractor.pipeline.components.backends import AGENT
 from attractor.pipeline.estimate.estimate import estimate as reckon
 from attractor.pipeline.estimate.samples import assume, read_samples
-from attractor.pipeline.source import known_in, open_pipeline
+from attractor.pipeline.source.read import open_pipeline, project_of
 
 
 @click.command()
@@ -41,9 +41,9 @@ def estimate(
     """
     if backend not in (known := backend_registry()):
         raise UnknownName("backend", backend, known)
-    world = world_of(invocation)
-    pipeline = open_pipeline(str(file), known=known_in(world))
-    samples = read_samples(world.runs_dir, pipeline.graph.name)
+    host = host_of(invocation)
+    pipeline = open_pipeline(str(file), known=project_of(host))
+    samples = read_samples(host.runs_dir, pipeline.graph.name)
     by_model = partial(assume, defaults=ModelDefaults(model, provider))
     # Only an agent is known to ask models.
     guess = by_model if backend == AGENT else None

@@ -7,12 +7,12 @@ from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.orders import operator_name
 from attractor.cli.runs.questions import operator_option, verdict_record, verdict_text
-from attractor.cli.runs.setup import world_of
+from attractor.cli.runs.setup import host_of
 from attractor.cli.runs.walk import Watcher, walk
 from attractor.engine.state.run_state import EVALUATING
 from attractor.factory.gate import gate as judge
 from attractor.factory.launch import ask_gate, evaluator_of, go_on, hold
-from attractor.pipeline.run_lookup import find_run
+from attractor.pipeline.runs.lookup import find_run
 
 
 @click.command()
@@ -29,14 +29,14 @@ def evaluate(invocation: Invocation, reference: str, to_operator: bool, as_json:
     runs_dir = invocation.configuration.settings.runs_dir
     root = find_run(reference, runs_dir)
     watcher = Watcher(invocation, root)
-    world = world_of(invocation, watch=watcher, output=watcher.output)
-    evaluator = evaluator_of(world)
-    with hold(root, world) as run:
+    host = host_of(invocation, watch=watcher, output=watcher.output)
+    evaluator = evaluator_of(host)
+    with hold(root, host) as run:
         if run.state.standing != EVALUATING:
             # Only a walk that ended well is evaluated; nothing is walked on here.
             evaluator.request_again(run, operator_name(invocation))
-    walk(go_on(root, world), watcher)
-    facts, judged = ask_gate(root, world)
+    walk(go_on(root, host), watcher)
+    facts, judged = ask_gate(root, host)
     if as_json:
         show_json(verdict_record(judged, to_operator=to_operator))
     else:

@@ -6,10 +6,10 @@ from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.questions import operator_option, verdict_record, verdict_text
-from attractor.cli.runs.setup import world_of
+from attractor.cli.runs.setup import host_of
 from attractor.factory.gate import gate as judge
 from attractor.factory.launch import ask_gate
-from attractor.pipeline.run_lookup import find_run
+from attractor.pipeline.runs.lookup import find_run
 
 
 @click.command()
@@ -23,8 +23,8 @@ def gate(invocation: Invocation, reference: str, to_operator: bool, as_json: boo
     The verdict is computed from the sealed trials every time. It names rules and counts, but no
     hidden scenario. A live run can be judged, too. Exit with 5 on no-go.
     """
-    world = world_of(invocation)
-    facts, judged = ask_gate(find_run(reference, world.runs_dir), world)
+    host = host_of(invocation)
+    facts, judged = ask_gate(find_run(reference, host.runs_dir), host)
     if as_json:
         show_json(verdict_record(judged, to_operator=to_operator))
     else:

@@ -9,10 +9,10 @@ from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.reports import sweep_text
 from attractor.cli.output.streams import show, show_json
-from attractor.cli.runs.setup import world_of
+from attractor.cli.runs.setup import host_of
 from attractor.factory.ledger import Ledger
 from attractor.factory.promotion import RunPlaces
-from attractor.pipeline.garbage import Collector, Rules
+from attractor.pipeline.runs.garbage import Collector, Rules
 
 
 @click.command()
@@ -41,10 +41,10 @@ def gc(
     runs of the state folder are considered, including runs of other projects. Run directories, the
     ledger, branches and live runs are never touched. A freed run cannot be forked or rewound.
     """
-    world = world_of(invocation)
-    rules = Rules(world.clock.now(), parse_duration(older_than), missing_projects)
-    places = RunPlaces(Ledger(world.state_dir), world.runs_dir)
-    swept = asyncio.run(Collector(world, places, rules, is_dry=dry_run).collect())
+    host = host_of(invocation)
+    rules = Rules(host.clock.now(), parse_duration(older_than), missing_projects)
+    places = RunPlaces(Ledger(host.state_dir), host.runs_dir)
+    swept = asyncio.run(Collector(host, places, rules, is_dry=dry_run).collect())
     if as_json:
         show_json(swept.to_record())
     else:

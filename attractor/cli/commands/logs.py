@@ -21,7 +21,7 @@ from attractor.cli.runs.follow import OFTEN_S, Following, JournalReading, ReadLi
 from attractor.cli.runs.progress import describe_event
 from attractor.engine.run_folder.fence import is_held
 from attractor.engine.run_folder.layout import RunDirectory
-from attractor.pipeline.run_lookup import find_run, reference_of
+from attractor.pipeline.runs.lookup import find_run, reference_of
 
 
 @click.command()

@@ -7,10 +7,10 @@ import click
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
-from attractor.cli.runs.setup import world_of
+from attractor.cli.runs.setup import host_of
 from attractor.factory.launch import promote_run
 from attractor.factory.promotion import Promotion
-from attractor.pipeline.run_lookup import find_run
+from attractor.pipeline.runs.lookup import find_run
 
 
 @click.command()
@@ -25,9 +25,9 @@ def promote(invocation: Invocation, reference: str, branch: str, as_json: bool) 
     started. If the branch is checked out, its files are updated unless they have changes. Promoting
     a run again changes nothing.
     """
-    world = world_of(invocation)
-    root = find_run(reference, world.runs_dir)
-    promotion = asyncio.run(promote_run(root, world, branch=branch))
+    host = host_of(invocation)
+    root = find_run(reference, host.runs_dir)
+    promotion = asyncio.run(promote_run(root, host, branch=branch))
     if as_json:
         show_json(
             {

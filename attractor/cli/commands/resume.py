@@ -6,11 +6,11 @@ from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.runs.observers import show_end
 from attractor.cli.runs.orders import operator_name, orders_to, show_receipt
-from attractor.cli.runs.setup import budget_options, budgets_of, given_of, given_options, world_of
+from attractor.cli.runs.setup import budget_options, budgets_of, given_of, given_options, host_of
 from attractor.cli.runs.walk import Watcher, walk
 from attractor.factory.launch import go_on
 from attractor.interviewers.registry import INTERVIEWERS, placed_name
-from attractor.pipeline.run_lookup import find_run
+from attractor.pipeline.runs.lookup import find_run
 
 
 @click.command()
@@ -64,10 +64,10 @@ def resume(
     if orders.is_paused():
         return show_receipt(orders.resume(), as_json=as_json, is_line=True)
     watcher = Watcher(invocation, root, as_json=as_json)
-    world = world_of(invocation, watch=watcher, output=watcher.output, quiet=watcher.quiet)
+    host = host_of(invocation, watch=watcher, output=watcher.output, quiet=watcher.quiet)
     work = go_on(
         root,
-        world,
+        host,
         interviewer=placed_name(interviewer, invocation.folder),
         budgets=budgets_of(max_cost_usd, max_tokens, max_duration),
         restores_sessions=restore_sessions,

@@ -6,13 +6,14 @@ import click
 
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
+from attractor.cli.runs.inputs import read_inputs
 from attractor.cli.runs.observers import show_end
-from attractor.cli.runs.setup import INPUT_FORMS, budget_options, budgets_of, world_of
+from attractor.cli.runs.setup import INPUT_FORMS, budget_options, budgets_of, host_of
 from attractor.cli.runs.walk import Watcher, walk
 from attractor.engine.simulation.outcomes import open_outcomes
 from attractor.factory.launch import launch
 from attractor.interviewers.registry import INTERVIEWERS, placed_name
-from attractor.pipeline.options import RunOptions, WorkspaceKind, given_inputs
+from attractor.pipeline.request import RunRequest, WorkspaceKind
 
 
 @click.command()
@@ -105,10 +106,10 @@ def run(
     'attractor resume'. Progress is printed to standard error. Exit with 0 if the pipeline succeeds,
     1 if it fails, and 3 if it waits for a person or a budget is used up.
     """
-    options = RunOptions(
+    options = RunRequest(
         file=pipeline.absolute(),
         goal=goal,
-        inputs=given_inputs(pairs, inputs_file, environ=invocation.environ),
+        inputs=read_inputs(pairs, inputs_file, environ=invocation.environ),
         backend=backend,
         model=model,
         provider=provider,
@@ -125,8 +126,8 @@ def run(
     runs_dir = invocation.configuration.settings.runs_dir
     root = run_dir.absolute() if run_dir else None
     watcher = Watcher(invocation, root, as_json=as_json)
-    world = world_of(invocation, watch=watcher, output=watcher.output, quiet=watcher.quiet)
-    result = walk(launch(options, world, root=root, evaluate=not no_evaluate), watcher)
+    host = host_of(invocation, watch=watcher, output=watcher.output, quiet=watcher.quiet)
+    result = walk(launch(options, host, root=root, evaluate=not no_evaluate), watcher)
     return show_end(result, runs_dir, as_json=as_json)
 
 

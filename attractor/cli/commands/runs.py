@@ -7,7 +7,7 @@ from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.progress import cost_of
 from attractor.engine.outcome import NOTHING_USED
-from attractor.pipeline.run_lookup import RunSummary, list_runs
+from attractor.pipeline.runs.lookup import RunSummary, list_runs
 
 
 @click.command()

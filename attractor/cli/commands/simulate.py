@@ -18,11 +18,11 @@ from attractor.engine.simulation.coverage import cover
 from attractor.engine.simulation.outcomes import SimulatedOutcomes, open_outcomes, read_outcomes
 from attractor.engine.simulation.walk import MAX_STEPS
 from attractor.language.graph.graph import Graph
-from attractor.pipeline.open_questions import check_answers
-from attractor.pipeline.registered_names import files_beside
-from attractor.pipeline.simulate import Script, require_simulated
-from attractor.pipeline.simulate import simulate as walk_through
-from attractor.pipeline.source import read_pipeline
+from attractor.pipeline.simulation.answers import check_answers
+from attractor.pipeline.simulation.simulate import Script, require_simulated
+from attractor.pipeline.simulation.simulate import simulate as walk_through
+from attractor.pipeline.source.read import read_pipeline
+from attractor.pipeline.source.vocabulary import files_beside
 
 
 @click.command()

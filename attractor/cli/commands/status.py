@@ -13,7 +13,7 @@ from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.observers import wants_picture
 from attractor.cli.runs.status import OFTEN_S, as_text, in_a_line, standing_of, standings
-from attractor.pipeline.run_lookup import find_run
+from attractor.pipeline.runs.lookup import find_run
 
 
 @click.command()

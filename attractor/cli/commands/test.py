@@ -15,7 +15,7 @@ from attractor.cli.output.streams import show, show_json
 from attractor.cli.pipelines.files import refuse_input
 from attractor.language.graph.graph import Edge
 from attractor.language.source.text import visible
-from attractor.pipeline.pipeline_tests import (
+from attractor.pipeline.simulation.pipeline_tests import (
     GAP,
     Difference,
     PipelineTests,

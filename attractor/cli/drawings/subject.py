@@ -16,7 +16,7 @@ from attractor.language.drawing.run_overlay import RunStates, overlay
 from attractor.language.graph.graph import Graph
 from attractor.language.preparation.transform import TransformContext, transform_all
 from attractor.language.reading import parse
-from attractor.pipeline.registered_names import files_beside
+from attractor.pipeline.source.vocabulary import files_beside
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ def find_subject(word: str, invocation: Invocation) -> Readable:
     is_file = word == STANDARD_INPUT or Path(word).is_file()
     if is_file or is_pipeline_name(word):
         return PipelineToDraw(word)
-    from attractor.pipeline.run_lookup import find_run
+    from attractor.pipeline.runs.lookup import find_run
 
     try:
         root = find_run(word, invocation.configuration.settings.runs_dir)

@@ -29,7 +29,7 @@ from attractor.language.editor.analysis import Analysis
 from attractor.language.linting.lint_rule import Vocabulary
 from attractor.language.linting.validate import Levels
 from attractor.language.source.text import Source
-from attractor.pipeline.registered_names import files_beside
+from attractor.pipeline.source.vocabulary import files_beside
 
 
 class Protocol(LanguageServerProtocol):

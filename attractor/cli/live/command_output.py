@@ -19,7 +19,7 @@ from attractor.engine.outcome import NOTHING_USED, Usage
 from attractor.engine.run_folder.layout import CHILDREN, RunDirectory, read_manifest
 from attractor.engine.stage.live_output import MOST_LINES, TAIL
 from attractor.language.source.text import visible
-from attractor.pipeline.running_stages import attempt_folder, printed_last
+from attractor.pipeline.runs.running_stages import attempt_folder, printed_last
 
 KEPT = 100
 """How many stages that ended are kept; of the others only the number."""

@@ -29,7 +29,7 @@ from attractor.cli.output.streams import wants_color
 from attractor.cli.runs.progress import NOT_TO_BE_MISSED, describe_event
 from attractor.cli.runs.status import RunStatusView, as_text
 from attractor.language.source.text import visible
-from attractor.pipeline.running_stages import read_run
+from attractor.pipeline.runs.record import read_run
 
 
 class StepsAside(io.TextIOBase):

@@ -24,7 +24,7 @@ from attractor.language.preparation.transform import Files
 from attractor.language.reading import open_source
 from attractor.language.source.syntax_tree import Span
 from attractor.language.source.text import Source
-from attractor.pipeline.registered_names import files_beside, known_names
+from attractor.pipeline.source.vocabulary import files_beside, known_names
 
 STRICT: Levels = {PORTABILITY: Level.ERROR, "portable_condition": Level.ERROR}
 _COLORS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "blue"}
@@ -109,7 +109,7 @@ def project_levels(invocation: Invocation, root: Path) -> Levels:
     """
     if not _speaks_of_rules(invocation, root / PROJECT_FILE):
         return AS_WRITTEN
-    from attractor.pipeline.host import rule_levels
+    from attractor.pipeline.source.vocabulary import rule_levels
 
     return rule_levels(invocation.configuration)
 

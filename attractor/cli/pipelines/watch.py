@@ -16,7 +16,7 @@ from attractor.cli.pipelines.files import find_pipelines, open_pipelines
 from attractor.language.diagnostics import Diagnostic
 from attractor.language.errors import UnreadablePipeline
 from attractor.language.source.text import Source, visible
-from attractor.pipeline.registered_names import files_beside
+from attractor.pipeline.source.vocabulary import files_beside
 
 # What the kernel does not tell (a link's target, a new folder, a file of another machine) is seen
 # when we look again by ourselves.

@@ -20,16 +20,16 @@ from attractor.base.json import Json
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.observers import show_end
-from attractor.cli.runs.setup import budget_options, budgets_of, given_of, given_options, world_of
+from attractor.cli.runs.setup import budget_options, budgets_of, given_of, given_options, host_of
 from attractor.cli.runs.walk import Watcher, walk
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.run_folder.result import RunResult
 from attractor.factory.launch import evaluator_of, go_on
 from attractor.interviewers.registry import INTERVIEWERS, placed_name
-from attractor.pipeline.fork.create import ForkOptions, end_other, make_fork, plan_fork
-from attractor.pipeline.host import RunHost
-from attractor.pipeline.orders import Orders, Receipt
-from attractor.pipeline.run_lookup import find_run
+from attractor.pipeline.fork.create import ForkOptions, make_fork, plan_fork
+from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.runs.lookup import find_run
+from attractor.pipeline.runs.orders import Orders, Receipt, end_and_wait
 
 TOKEN_VARIABLE = "ATTRACTOR_TOKEN"
 DECIDE = "decide"
@@ -73,13 +73,13 @@ def prove_operator(invocation: Invocation, *, sandboxed: bool) -> Operator:
 
 def orders_to(invocation: Invocation, reference: str) -> Orders:
     """Return what gives orders to a run, in the name of whoever calls."""
-    world = world_of(invocation)
+    host = host_of(invocation)
     return Orders(
-        root=find_run(reference, world.runs_dir),
+        root=find_run(reference, host.runs_dir),
         by=operator_name(invocation),
-        clock=world.clock,
-        randomness=world.randomness,
-        redactor=world.redactor,
+        clock=host.clock,
+        randomness=host.randomness,
+        redactor=host.redactor,
     )
 
 
@@ -195,8 +195,8 @@ def fork_and_walk(
     runs_dir = invocation.configuration.settings.runs_dir
     wish = asked.wish(invocation, ends_other=ending is not None)
     watcher = Watcher(invocation, wish.new_root, as_json=asked.as_json)
-    world = world_of(invocation, watch=watcher, output=watcher.output, quiet=watcher.quiet)
-    work = _work(invocation, wish, world, evaluate=not asked.no_evaluate, ending=ending)
+    host = host_of(invocation, watch=watcher, output=watcher.output, quiet=watcher.quiet)
+    work = _work(invocation, wish, host, evaluate=not asked.no_evaluate, ending=ending)
     result = walk(work, watcher)
     manifest = read_manifest(RunDirectory(result.directory))
     linked = {"parent": manifest.parent, "forked_at": manifest.forked_at}
@@ -212,20 +212,20 @@ def _interviewer(invocation: Invocation, named: str) -> str:
 async def _work(
     invocation: Invocation,
     wish: ForkOptions,
-    world: RunHost,
+    host: RunHost,
     *,
     evaluate: bool,
     ending: ReplacedRun | None,
 ) -> RunResult:
-    evaluator_of(world).require_own(wish.root)
-    fork = await plan_fork(wish, world)
+    evaluator_of(host).require_own(wish.root)
+    fork = await plan_fork(wish, host)
     if fork.change:
         show(fork.change, err=True)
     if ending:
         orders = orders_to(invocation, ending.reference)
         why = f"rewound to {fork.point}" + (f": {ending.why}" if ending.why else "")
-        receipt = await end_other(orders, world.clock, why=why)
+        receipt = await end_and_wait(orders, host.clock, why=why)
         if receipt and receipt.is_taken:
             show(f"run {receipt.run_id}: {receipt.words}", err=True)
-    root = await make_fork(fork, world)
-    return await go_on(root, world, given=wish.given, evaluate=evaluate)
+    root = await make_fork(fork, host)
+    return await go_on(root, host, given=wish.given, evaluate=evaluate)

@@ -20,7 +20,7 @@ from attractor.factory.gate import gate as judge
 from attractor.factory.run_index import RunFacts
 from attractor.interviewers.prompts import shown_option
 from attractor.language.source.text import visible
-from attractor.pipeline.open_questions import answer_command
+from attractor.pipeline.runs.open_questions import answer_command
 from attractor.scenarios.satisfaction import BOUND_SENTENCE
 
 LONGEST = 2000

@@ -21,7 +21,7 @@ from attractor.engine.state.run_state import (
 )
 from attractor.language.source.text import visible
 from attractor.pipeline.diagnosis.failures import more_of_it
-from attractor.pipeline.run_lookup import gate_said, reference_of
+from attractor.pipeline.runs.lookup import gate_said, reference_of
 from attractor.pipeline.workspace.deliver import GivenPatch, given_back
 
 

@@ -20,20 +20,22 @@ from attractor.base.durations import parse_duration
 from attractor.base.errors import UsageError
 from attractor.cli.invocation import Invocation
 from attractor.cli.output.streams import show
+from attractor.cli.runs.inputs import read_inputs
 from attractor.engine.budgets import Budgets
-from attractor.pipeline.host import RunHost, Watch, make_world, unwatched
-from attractor.pipeline.options import given_inputs
-from attractor.pipeline.preflight.secrets import GivenSecrets
+from attractor.pipeline.host.observers import Observer
+from attractor.pipeline.host.open_host import open_host
+from attractor.pipeline.host.run_host import RunHost, unwatched
+from attractor.pipeline.request import GivenSecrets
 from attractor.pipeline.tracing.settings import REMEDY, Traced, is_wanted, require_spoken
 
 if TYPE_CHECKING:
     from attractor.pipeline.tracing.export import Tracing
 
 
-def world_of(
+def host_of(
     invocation: Invocation,
     *,
-    watch: Watch = unwatched,
+    watch: Observer = unwatched,
     output: TextIO | None = None,
     quiet: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> RunHost:
@@ -42,7 +44,7 @@ def world_of(
     People are asked on the output, which is standard error as well unless said; then it is quiet
     there.
     """
-    return make_world(
+    return open_host(
         invocation.configuration,
         environ=invocation.environ,
         input=sys.stdin,
@@ -150,4 +152,4 @@ def given_options(function: Command) -> Command:
 
 def given_of(invocation: Invocation, goal: str, pairs: tuple[str, ...]) -> GivenSecrets:
     """Return what was given again."""
-    return GivenSecrets(goal=goal, inputs=given_inputs(pairs, None, environ=invocation.environ))
+    return GivenSecrets(goal=goal, inputs=read_inputs(pairs, None, environ=invocation.environ))

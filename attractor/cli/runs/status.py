@@ -23,8 +23,8 @@ from attractor.engine.state.run_state import AWAITING_ANSWER, RunStatus
 from attractor.engine.truncation import shorten
 from attractor.language.source.text import visible
 from attractor.pipeline.diagnosis.failures import more_of_it
-from attractor.pipeline.run_lookup import UNKNOWN, RunSummary, reference_of, summarize
-from attractor.pipeline.running_stages import StageAtWork, printed_last, stages_at_work
+from attractor.pipeline.runs.lookup import UNKNOWN, RunSummary, reference_of, summarize
+from attractor.pipeline.runs.running_stages import StageAtWork, printed_last, stages_at_work
 from attractor.pipeline.workspace.deliver import GivenPatch, given_patch
 
 LONGEST_ANSWER = 200

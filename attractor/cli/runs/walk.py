@@ -17,7 +17,7 @@ from attractor.cli.runs.observers import EventPrinter, onlookers_of
 from attractor.engine.journal.events import RunRestarting
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.run_state import AWAITING_ANSWER
-from attractor.pipeline.run_lookup import reference_of, summarize
+from attractor.pipeline.runs.lookup import reference_of, summarize
 
 RESTARTING = RunRestarting.__name__
 

@@ -34,9 +34,9 @@ from attractor.engine.state.progress import Progress
 from attractor.engine.state.run_state import AWAITING_ANSWER, EXECUTING, QUEUED, RunState
 from attractor.language.graph.graph import Graph
 from attractor.pipeline.children.folders import newest_round, next_round, round_before
-from attractor.pipeline.host import RunHost
+from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.restart import make_next_child
-from attractor.pipeline.source import PipelineSource
+from attractor.pipeline.source.read import PipelineSource
 
 
 @dataclass(frozen=True)
@@ -62,10 +62,10 @@ class ChildRounds:
     run: OpenRun
     pipeline: PipelineSource
 
-    def __init__(self, first: RunDirectory, provision: Provision, world: RunHost) -> None:
+    def __init__(self, first: RunDirectory, provision: Provision, host: RunHost) -> None:
         self._first = first
         self._provision = provision
-        self._world = world
+        self._host = host
         self._stack = AsyncExitStack()
         self._equipment: Equipment | None = None
 
@@ -109,7 +109,7 @@ class ChildRounds:
         """Begin the next round: nothing is awaited before it is the one that is at work."""
         old = self._stack
         directory = next_round(self._first, self.run.progress)
-        make_next_child(self.run, self.pipeline, directory, self._world)
+        make_next_child(self.run, self.pipeline, directory, self._host)
         self._stack, self._equipment = AsyncExitStack(), None
         try:
             self._take(directory)

@@ -20,7 +20,6 @@ from attractor.engine.runner import Runner
 from attractor.engine.seams import Child, Workspace
 from attractor.engine.walk.saved_conversations import KeptConversations
 from attractor.language.graph.graph import Graph
-from attractor.pipeline.accept_graph import read_again
 from attractor.pipeline.children.child import (
     ChildRounds,
     Equipment,
@@ -29,15 +28,15 @@ from attractor.pipeline.children.child import (
     stopping,
     withdrawing,
 )
-from attractor.pipeline.children.folders import (
-    ChildWorkspace,
-    child_directory,
-    make_child_directory,
-)
-from attractor.pipeline.components import Crew, build_crew
-from attractor.pipeline.host import RunHost, Watch
-from attractor.pipeline.options import RunOptions
-from attractor.pipeline.source import PipelineSource
+from attractor.pipeline.children.create import make_child_directory
+from attractor.pipeline.children.folders import child_directory
+from attractor.pipeline.children.workspace import ChildWorkspace
+from attractor.pipeline.components.handlers import RunComponents, build_components
+from attractor.pipeline.host.observers import Observer
+from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.request import RunRequest
+from attractor.pipeline.source.read import PipelineSource
+from attractor.pipeline.source.saved import read_saved_pipeline
 
 DEEPEST = 8
 """How many runs may stand one in the other: a pipeline that runs itself comes to an end."""
@@ -52,9 +51,9 @@ class Children:
     """
 
     parent: OpenRun
-    options: RunOptions
-    world: RunHost
-    crew: Crew
+    request: RunRequest
+    host: RunHost
+    crew: RunComponents
     questions: Questions
     budgets: Budgets = NO_BUDGETS
     restores_sessions: bool = False
@@ -116,33 +115,33 @@ class Children:
             read=partial(self._read, child),
             equip=partial(self._equip, child, workspace),
         )
-        rounds = ChildRounds(first, provision, self.world)
+        rounds = ChildRounds(first, provision, self.host)
         stack.push_async_callback(rounds.close)
         await rounds.begin()
         walking = asyncio.create_task(rounds.walk())
         stack.push_async_callback(self._leave, rounds, walking)
         return RunningChild(child.name, rounds, walking)
 
-    def _options(self, child: Child) -> RunOptions:
-        file = self.options.file.parent / child.file
-        return replace(self.options, file=file, inputs=child.inputs, goal="", outcomes=None)
+    def _request(self, child: Child) -> RunRequest:
+        file = self.request.file.parent / child.file
+        return replace(self.request, file=file, inputs=child.inputs, goal="", outcomes=None)
 
     def _made(self, child: Child, workspace: Workspace) -> RunDirectory:
         """Return the directory of a child, which is made when there is none."""
         directory = child_directory(self.parent.directory, child.name)
         if not directory.manifest.exists():
             self._require_room()
-            manifest, options = self.parent.manifest, self._options(child)
-            make_child_directory(directory, manifest, options, self.world, base=workspace.base)
+            manifest, request = self.parent.manifest, self._request(child)
+            make_child_directory(directory, manifest, request, self.host, base=workspace.base)
         return directory
 
     def _open(self, directory: RunDirectory) -> OpenRun:
-        return open_run(directory.root, clock=self.world.clock, redactor=self.parent.redactor)
+        return open_run(directory.root, clock=self.host.clock, redactor=self.parent.redactor)
 
     def _read(self, child: Child, run: OpenRun) -> PipelineSource:
-        brought = self.world.brought
-        return read_again(
-            run.directory, run.manifest, goal="", inputs=child.inputs, brought=brought
+        custom_parts = self.host.custom_parts
+        return read_saved_pipeline(
+            run.directory, run.manifest, goal="", inputs=child.inputs, custom_parts=custom_parts
         )
 
     async def _equip(
@@ -154,7 +153,7 @@ class Children:
         stack: AsyncExitStack,
     ) -> Equipment:
         """Return what walks one round of a child, with children of its own."""
-        children = await self._its_own(child, self._options(child), run, pipeline, stack)
+        children = await self._its_own(child, self._request(child), run, pipeline, stack)
         place = ChildWorkspace(workspace, run.manifest.run_id)
         walk = partial(_work, run, pipeline.graph, children, place, is_shared=child.is_shared)
         return Equipment(walk, children.steer)
@@ -162,22 +161,22 @@ class Children:
     async def _its_own(
         self,
         child: Child,
-        options: RunOptions,
+        request: RunRequest,
         run: OpenRun,
         pipeline: PipelineSource,
         stack: AsyncExitStack,
     ) -> "Children":
         """Return what runs the children of a child, and does its stages."""
-        world = replace(self.world, watch=partial(_pass_on, self.world.watch, child.name))
-        world.news.hand_on(run.events, world.watch)
+        host = replace(self.host, watch=partial(_pass_on, self.host.watch, child.name))
+        host.news.hand_on(run.events, host.watch)
         questions = ChildQuestions(self.questions, child.name, run)
-        crew = await build_crew(
-            pipeline, options, world, stack, questions=questions, interviewer=self.crew.interviewer
+        crew = await build_components(
+            pipeline, request, host, stack, questions=questions, interviewer=self.crew.interviewer
         )
         children = Children(
             parent=run,
-            options=options,
-            world=world,
+            request=request,
+            host=host,
             crew=crew,
             questions=questions,
             budgets=self._left_for(pipeline.graph),
@@ -205,7 +204,7 @@ class Children:
 
     def _left_for(self, graph: Graph) -> Budgets:
         """Return the budgets of a child: its own, and what its parent has left of those it has."""
-        own = self.options.budgets.over(read_budgets(graph))
+        own = self.request.budgets.over(read_budgets(graph))
         return own.within(self.budgets.left_by(self.parent))
 
     async def _leave(self, rounds: ChildRounds, walking: "asyncio.Task[RunResult]") -> None:
@@ -252,6 +251,6 @@ async def _work(
     return await runner.run()
 
 
-def _pass_on(watch: Watch, name: str, event: Event) -> None:
+def _pass_on(watch: Observer, name: str, event: Event) -> None:
     """Let whoever watches the parent see its child, under the child's name."""
     watch(replace(event, branch=f"{name}/{event.branch}" if event.branch else name))

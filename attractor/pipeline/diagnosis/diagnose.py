@@ -34,8 +34,8 @@ from attractor.pipeline.diagnosis.failures import (
 )
 from attractor.pipeline.diagnosis.history import Note, read_history
 from attractor.pipeline.estimate.samples import StageTotal, add_up
-from attractor.pipeline.run_lookup import used_by
-from attractor.pipeline.running_stages import RunRecord, read_run
+from attractor.pipeline.runs.lookup import used_by
+from attractor.pipeline.runs.record import RunRecord, read_run
 
 
 def explain(case: Case) -> Finding:

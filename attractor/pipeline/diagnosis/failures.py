@@ -21,7 +21,7 @@ from attractor.engine.state.progress import Progress, WalkEnd
 from attractor.engine.state.run_state import RunState
 from attractor.language.graph.graph import Graph, Node
 from attractor.pipeline.diagnosis.history import Choice, History, Made
-from attractor.pipeline.running_stages import RunRecord
+from attractor.pipeline.runs.record import RunRecord
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from attractor.engine.journal.events import OUTCOME_ASSUMED
 from attractor.engine.state.branches import GIVEN_UP
 from attractor.engine.state.progress import Move, Visit, step_from_record
 from attractor.engine.storage.json_files import Fields
-from attractor.pipeline.running_stages import RunRecord
+from attractor.pipeline.runs.record import RunRecord
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from attractor.pipeline.estimate.samples import (
     cost_known,
     spread,
 )
-from attractor.pipeline.source import PipelineSource
+from attractor.pipeline.source.read import PipelineSource
 
 RUNS_PIPELINES = frozenset({"pipeline", "stack.manager_loop"})
 DOES_NOTHING = frozenset({"conditional"})

@@ -33,7 +33,7 @@ from attractor.llm.catalogue import ModelInfo, get_model_info
 from attractor.llm.errors import ConfigurationError
 from attractor.llm.response import cost_of, usage_of
 from attractor.pipeline.diagnosis.history import Made, read_history
-from attractor.pipeline.running_stages import RunRecord, read_run
+from attractor.pipeline.runs.record import RunRecord, read_run
 
 MOST_RUNS = 50
 _MANY = 10

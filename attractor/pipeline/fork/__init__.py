@@ -1,1 +1,1 @@
-"""Starts a run from an earlier point of another one."""
+"""Creates runs that continue from an earlier point of another run."""

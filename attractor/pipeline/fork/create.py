@@ -1,17 +1,9 @@
-"""Makes a run that goes on from another one, as that stood before a visit of a node.
-
-The other run stays as it is. The new one has its own directory, journal and workspace, so that it
-is resumed and verified like any other; its journal begins with where it came from.
-
-Ends the run that another one stands in for.
-"""
+"""Creates a run that continues from another run, as that was before a visit of a node."""
 
 from dataclasses import replace
-from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
-from attractor.base.clock import Clock
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import Refused, UnknownName, UsageError
 from attractor.base.ids import new_run_id
@@ -19,7 +11,6 @@ from attractor.base.json import Json
 from attractor.engine.budgets import NO_BUDGETS, Budgets
 from attractor.engine.context import put_aside
 from attractor.engine.errors import GraphChanged
-from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.journal.events import PipelineStarted, RunForked
 from attractor.engine.run_folder.fence import is_held
 from attractor.engine.run_folder.layout import (
@@ -34,33 +25,39 @@ from attractor.environments.selection import require_promised
 from attractor.language.comparison.compare import diff
 from attractor.language.comparison.output import NO_CHANGE, tell
 from attractor.language.reading import decode, parse
-from attractor.pipeline.accept_graph import read_again
 from attractor.pipeline.children.folders import whole_of
-from attractor.pipeline.components import choose_place
-from attractor.pipeline.fork.points import (
-    ForkPoint,
+from attractor.pipeline.fork.linked_run import (
     begin_journal,
-    find_fork_point,
     make_forked_tree,
     require_trees,
     share_artifacts,
 )
-from attractor.pipeline.host import RunHost, in_runs_folder
-from attractor.pipeline.options import RunOptions, WorkspaceKind, options_from_record
-from attractor.pipeline.orders import Orders, Receipt
+from attractor.pipeline.fork.points import ForkPoint, find_fork_point
+from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.preflight.requirements import require_inside, require_runnable
-from attractor.pipeline.preflight.secrets import (
+from attractor.pipeline.preflight.secrets import find_told_secrets
+from attractor.pipeline.request import (
     NOTHING_GIVEN,
     GivenSecrets,
-    find_told_secrets,
+    RunRequest,
+    WorkspaceKind,
     kept_record,
+    request_from_record,
     require_withheld,
     restored,
     secrets_of,
 )
-from attractor.pipeline.running_stages import RunRecord, read_run
-from attractor.pipeline.source import PipelineSource, hash_of_file, known_in, open_pipeline
+from attractor.pipeline.runs.lookup import run_root
+from attractor.pipeline.runs.record import RunRecord, read_run
+from attractor.pipeline.source.read import (
+    PipelineSource,
+    hash_of_file,
+    open_pipeline,
+    project_of,
+)
+from attractor.pipeline.source.saved import read_saved_pipeline
 from attractor.pipeline.workspace.boot import end_left_running_of
+from attractor.pipeline.workspace.sandbox import choose_sandbox
 
 CHILDREN = "children"
 
@@ -82,9 +79,9 @@ class ForkOptions:
     ends_other: bool = False
     given: GivenSecrets = NOTHING_GIVEN
 
-    def world_of(self, world: RunHost) -> RunHost:
+    def host_of(self, host: RunHost) -> RunHost:
         """Return the world in which what is given is secret."""
-        return world.keeping(secrets_of(self.given, world.redactor))
+        return host.keeping(secrets_of(self.given, host.redactor))
 
 
 @dataclass(frozen=True)
@@ -95,13 +92,13 @@ class Fork:
     run: RunRecord
     point: ForkPoint
     pipeline: PipelineSource
-    options: RunOptions
+    request: RunRequest
     change: str = ""
 
 
-async def plan_fork(wish: ForkOptions, world: RunHost) -> Fork:
+async def plan_fork(wish: ForkOptions, host: RunHost) -> Fork:
     """Find all that a fork needs, or refuse before anything is made."""
-    world = wish.world_of(world)
+    host = wish.host_of(host)
     run = read_run(wish.root)
     if wish.root.parent.name == CHILDREN:
         raise UsageError(
@@ -111,94 +108,94 @@ async def plan_fork(wish: ForkOptions, world: RunHost) -> Fork:
     if wish.new_root is not None:
         require_free(wish.new_root)
     point = find_fork_point(run, wish.at)
-    options = _options(run, wish, world)
-    _require_place(run, options, wish)
-    require_trees(options, world, run.run_id)
-    before = read_again(
+    request = _request(run, wish, host)
+    _require_place(run, request, wish)
+    require_trees(request, host, run.run_id)
+    before = read_saved_pipeline(
         run.directory,
         run.manifest,
-        goal=options.goal,
-        inputs=None if options.withheld else options.inputs,
-        brought=world.brought,
-        environ=world.environ,
+        goal=request.goal,
+        inputs=None if request.withheld else request.inputs,
+        custom_parts=host.custom_parts,
+        environ=host.environ,
     )
-    fork = Fork(wish, run, point, before, options)
-    fork = _changed(fork, wish.graph, world) if wish.graph else _unchanged(fork)
+    fork = Fork(wish, run, point, before, request)
+    fork = _changed(fork, wish.graph, host) if wish.graph else _unchanged(fork)
     secrets = fork.pipeline.secrets
-    options = replace(fork.options, inputs={**fork.options.inputs, **secrets})
-    fork = replace(fork, options=options)
-    await _require_runnable(fork, world.keeping(secrets.values()))
+    request = replace(fork.request, inputs={**fork.request.inputs, **secrets})
+    fork = replace(fork, request=request)
+    await _require_runnable(fork, host.keeping(secrets.values()))
     return fork
 
 
-async def _require_runnable(fork: Fork, world: RunHost) -> None:
+async def _require_runnable(fork: Fork, host: RunHost) -> None:
     """Refuse what could not go on, as a run is refused: here, and where its tools will run."""
-    graph, options = fork.pipeline.graph, fork.options
-    told = find_told_secrets(fork.pipeline, world.redactor, world.environ)
-    needs = await require_runnable(graph, options, world.environ, known=known_in(world), more=told)
+    graph, request = fork.pipeline.graph, fork.request
+    told = find_told_secrets(fork.pipeline, host.redactor, host.environ)
+    needs = await require_runnable(graph, request, host.environ, known=project_of(host), more=told)
     if needs:
-        place = await choose_place(options, world)
+        place = await choose_sandbox(request, host)
         require_promised(fork.run.manifest.promises, place)
-        await require_inside(needs, place, world, what=graph.name)
+        await require_inside(needs, place, host, what=graph.name)
 
 
-async def make_fork(fork: Fork, world: RunHost) -> Path:
+async def make_fork(fork: Fork, host: RunHost) -> Path:
     """Make the directory and the workspace of a planned run; return where it lies."""
-    world = fork.wish.world_of(world).keeping(fork.pipeline.secrets.values())
-    run_id = new_run_id(world.clock.now(), world.randomness)
+    host = fork.wish.host_of(host).keeping(fork.pipeline.secrets.values())
+    run_id = new_run_id(host.clock.now(), host.randomness)
     old = fork.run.manifest
-    if fork.options.workspace is WorkspaceKind.NONE:
-        world.tell(f"Run {old.run_id} kept no trees: the files stay as they are now.")
-        await end_left_running_of(fork.wish.root, world)
+    if fork.request.workspace is WorkspaceKind.NONE:
+        host.tell(f"Run {old.run_id} kept no trees: the files stay as they are now.")
+        await end_left_running_of(fork.wish.root, host)
     tree = fork.point.progress.tree
-    base = await make_forked_tree(fork.options, world, run_id, old.run_id, tree)
-    root = fork.wish.new_root or in_runs_folder(run_id, world)
+    base = await make_forked_tree(fork.request, host, run_id, old.run_id, tree)
+    root = fork.wish.new_root or run_root(run_id, host)
     pipeline = fork.pipeline
     manifest = replace(
         old,
         run_id=run_id,
         pipeline=pipeline.graph.name,
         goal=pipeline.graph.goal,
-        started=world.clock.now(),
+        started=host.clock.now(),
         content_hash=pipeline.content_hash,
         base=base,
         parent=old.run_id,
         forked_at=str(fork.point),
         restart=0,
-        options=kept_record(fork.options, world.redactor),
-        versions={"attractor": world.version},
+        options=kept_record(fork.request, host.redactor),
+        versions={"attractor": host.version},
     )
-    begin_with = partial(_begin_journal, fork, manifest, world)
+    begin_with = partial(_begin_journal, fork, manifest, host)
     create_run_directory(
         root,
         manifest,
         pipeline.text,
         files=pipeline.files,
         begin=begin_with,
-        redactor=world.redactor,
+        redactor=host.redactor,
     )
-    world.tell(f"run {run_id} in {root}, forked from {old.run_id} before {fork.point}")
+    host.tell(f"run {run_id} in {root}, forked from {old.run_id} before {fork.point}")
     return root
 
 
-def _options(run: RunRecord, wish: ForkOptions, world: RunHost) -> RunOptions:
+def _request(run: RunRecord, wish: ForkOptions, host: RunHost) -> RunRequest:
     manifest = run.manifest
-    options = options_from_record(manifest.options, suite=manifest.suite, profile=manifest.profile)
-    require_withheld(options, wish.given)
-    options = restored(options, wish.given, world.environ)
+    request = request_from_record(manifest.options, suite=manifest.suite, profile=manifest.profile)
+    require_withheld(request, wish.given)
+    request = restored(request, wish.given, host.environ)
     return replace(
-        options,
-        file=wish.graph.absolute() if wish.graph else options.file,
-        interviewer=wish.interviewer or options.interviewer,
-        budgets=wish.budgets.over(options.budgets),
+        request,
+        file=wish.graph.absolute() if wish.graph else request.file,
+        interviewer=wish.interviewer or request.interviewer,
+        budgets=wish.budgets.over(request.budgets),
     )
 
 
-def _require_place(run: RunRecord, options: RunOptions, wish: ForkOptions) -> None:
+def _require_place(run: RunRecord, request: RunRequest, wish: ForkOptions) -> None:
     """Refuse to let two runs work in one folder; what has no tree of its own is not forked."""
-    if options.workspace.is_apart or wish.ends_other:
+    if request.workspace.is_apart or wish.ends_other:
         return
-    if options.workspace is WorkspaceKind.IN_PLACE:
+    if request.workspace is WorkspaceKind.IN_PLACE:
         raise Refused(
             f"run {run.run_id} works in the project's own folder, which two runs cannot share",
             hint="go back in it with attractor rewind: that ends it and puts the folder back",
@@ -211,7 +208,7 @@ def _require_place(run: RunRecord, options: RunOptions, wish: ForkOptions) -> No
 
 
 def _unchanged(fork: Fork) -> Fork:
-    file = fork.options.file
+    file = fork.request.file
     if file.is_file() and hash_of_file(file) != fork.pipeline.content_hash:
         raise GraphChanged(
             f"{file} was changed since run {fork.run.run_id} began",
@@ -220,18 +217,18 @@ def _unchanged(fork: Fork) -> Fork:
     return fork
 
 
-def _changed(fork: Fork, graph: Path, world: RunHost) -> Fork:
+def _changed(fork: Fork, graph: Path, host: RunHost) -> Fork:
     """Take another pipeline from here on; it must have the node that is forked at."""
-    options, file = fork.options, fork.run.directory.graph
-    known = known_in(world)
-    inputs = None if options.withheld else options.inputs
-    pipeline = open_pipeline(str(graph), goal=options.goal, inputs=inputs, known=known)
+    request, file = fork.request, fork.run.directory.graph
+    known = project_of(host)
+    inputs = None if request.withheld else request.inputs
+    pipeline = open_pipeline(str(graph), goal=request.goal, inputs=inputs, known=known)
     node = fork.point.node
     if node not in pipeline.graph.nodes:
         raise UnknownName(f"node of {graph}", node, pipeline.graph.nodes)
-    if options.suite and pipeline.graph.name != fork.run.manifest.pipeline:
+    if request.suite and pipeline.graph.name != fork.run.manifest.pipeline:
         raise UsageError(
-            f"run {fork.run.run_id} is judged by {options.suite}, which is for the pipeline "
+            f"run {fork.run.run_id} is judged by {request.suite}, which is for the pipeline "
             f"{fork.run.manifest.pipeline!r}, not for {pipeline.graph.name!r}",
             hint="keep the name of the pipeline, or start a new run: attractor run",
         )
@@ -240,12 +237,12 @@ def _changed(fork: Fork, graph: Path, world: RunHost) -> Fork:
     return replace(fork, pipeline=pipeline, change=change)
 
 
-def _begin_journal(fork: Fork, manifest: Manifest, world: RunHost, directory: RunDirectory) -> None:
+def _begin_journal(fork: Fork, manifest: Manifest, host: RunHost, directory: RunDirectory) -> None:
     """Write where the run comes from, and how far its walk has come there."""
     share_artifacts(fork.run.directory, directory)
     point, pipeline = fork.point, fork.pipeline
     begun: dict[str, Json] = dict(point.begun)
-    progress = _progress(fork, world, directory)
+    progress = _progress(fork, host, directory)
     forked = RunForked(
         fork.run.run_id,
         point.node,
@@ -263,46 +260,18 @@ def _begin_journal(fork: Fork, manifest: Manifest, world: RunHost, directory: Ru
         directory,
         [forked, started],
         run_id=manifest.run_id,
-        clock=world.clock,
-        redactor=world.redactor,
+        clock=host.clock,
+        redactor=host.redactor,
     )
 
 
-def _progress(fork: Fork, world: RunHost, directory: RunDirectory) -> Progress:
+def _progress(fork: Fork, host: RunHost, directory: RunDirectory) -> Progress:
     """Return the progress as it was, but for what the graph says of itself."""
     progress = fork.point.progress
     if not fork.wish.graph:
         return progress
     kept = {key: one for key, one in progress.context.items() if not key.startswith("graph.")}
     begun = begin(fork.pipeline.graph, progress.tree, {}).context
-    clean = world.redactor.members(begun)
+    clean = host.redactor.members(begun)
     mirrored = put_aside(clean, Blobs(directory.root))
     return replace(progress, context={**kept, **mirrored})
-
-
-PATIENCE_S = 60.0
-_POLL = timedelta(milliseconds=100)
-
-
-async def end_other(orders: Orders, clock: Clock, *, why: str) -> Receipt | None:
-    """End a run for good and wait until nobody is at work on it; None when it had ended before."""
-    if _has_ended(orders):
-        return None
-    receipt = orders.cancel(why)
-    until = clock.monotonic() + PATIENCE_S
-    while is_held(RunDirectory(orders.root).lock):
-        if clock.monotonic() > until:
-            raise Refused(
-                f"run {orders.root.name} was told to end, and is still at work",
-                hint="see what it does with attractor status, then try again",
-            )
-        await clock.sleep(_POLL)
-    if not _has_ended(orders):
-        # Its runner let go of it without a look into the inbox.
-        receipt = orders.cancel(why)
-    return receipt
-
-
-def _has_ended(orders: Orders) -> bool:
-    directory = RunDirectory(orders.root)
-    return open_journal(directory.events, directory.checkpoint).state.standing.is_final

@@ -1,53 +1,29 @@
-"""Finds the moment before a visit of a node: where a run can be forked.
-
-Makes the workspace of a run that goes on from another one, with the files of that moment.
-
-What a run that goes on from another one has when it begins: that one's artifacts, a journal.
-"""
+"""Finds the moment before a visit of a node, where a run can be forked."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import field
-from pathlib import Path
 
-from attractor.base.clock import Clock
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import Refused, UnknownName, UsageError
+from attractor.base.errors import UnknownName, UsageError
 from attractor.base.events import Event
 from attractor.engine.journal.checkpoint import verify_journal
 from attractor.engine.journal.events import (
-    EventLog,
-    Happening,
     ParallelBranchStarted,
     StageStarted,
-    data_of,
-    kind_of,
 )
 from attractor.engine.journal.reducer import fold
-from attractor.engine.run_folder.layout import RunDirectory
-from attractor.engine.seams import Base
-from attractor.engine.stage.no_workspace import NoEnvironment, NoWorkspace
-from attractor.engine.state.identifiers import TreeId
 from attractor.engine.state.progress import Progress
 from attractor.engine.state.run_state import RunState
-from attractor.engine.storage.blobs import ARTIFACTS, share
 from attractor.engine.storage.json_files import Fields
-from attractor.engine.storage.secrets import Redactor
-from attractor.environments.environment import ExecutionEnvironment
-from attractor.pipeline.host import RunHost
-from attractor.pipeline.options import RunOptions, WorkspaceKind
-from attractor.pipeline.running_stages import RunRecord
-from attractor.pipeline.workspace.stage_commits import EMAIL, NAME
-from attractor.workspaces.create.isolated import make_isolated
-from attractor.workspaces.create.plain import make_copied_again, make_in_place
-from attractor.workspaces.dimension import Dimension
-from attractor.workspaces.dimension_index import STORES, open_store, read_record
-from attractor.workspaces.git.commits import Author
-from attractor.workspaces.git.object_store import Store, share_objects
-from attractor.workspaces.git.repository import open_repository
+from attractor.pipeline.runs.record import RunRecord
 
 SHOWN = 12
+
+
 _WITH_VISIT = re.compile(r"(?P<node>.+)@(?P<visit>[0-9]{1,9})", re.DOTALL)
+
+
 _STARTED, _BRANCHED = StageStarted.__name__, ParallelBranchStarted.__name__
 
 
@@ -186,109 +162,3 @@ def _before(run: RunRecord, visited: Visited) -> ForkPoint:
     return ForkPoint(
         visited.node, visited.visit, seq, digest, state.progress, state.begun, state.given
     )
-
-
-def require_trees(options: RunOptions, world: RunHost, run_id: str) -> None:
-    """Refuse a run whose trees were freed."""
-    if options.workspace is WorkspaceKind.NONE:
-        return
-    if read_record(world.state_dir / STORES / run_id) is None:
-        raise Refused(
-            f"the trees of run {run_id} are not kept any more",
-            hint="they were freed, or lie in another state folder; start anew: attractor run FILE",
-        )
-
-
-async def make_forked_tree(
-    options: RunOptions, world: RunHost, run_id: str, parent: str, tree: TreeId
-) -> Base:
-    """Make a run's workspace from what another one kept; return what it is based on."""
-    if options.workspace is WorkspaceKind.NONE:
-        return NoWorkspace().base
-    if options.workspace is WorkspaceKind.IN_PLACE:
-        return await _in_place(world, run_id, parent, tree)
-    if options.workspace is WorkspaceKind.COPY:
-        return await _copied(world, run_id, parent, tree)
-    return await _isolated(world, run_id, parent, tree)
-
-
-async def _copied(world: RunHost, run_id: str, parent: str, tree: TreeId) -> Base:
-    """Begin as the other run did: what a person changed since is no part of it."""
-    theirs, record = open_store(world.state_dir, parent, search_path=world.search_path)
-    workspace = await make_copied_again(
-        theirs,
-        record,
-        state=world.state_dir,
-        run_id=run_id,
-        author=Author(NAME, EMAIL, world.clock.now()),
-        environment=_nowhere,
-    )
-    return await _go_on_from(theirs, workspace, tree)
-
-
-async def _isolated(world: RunHost, run_id: str, parent: str, tree: TreeId) -> Base:
-    repository = await open_repository(world.project, search_path=world.search_path)
-    theirs, record = open_store(
-        world.state_dir, parent, search_path=world.search_path, borrow_from=repository.objects
-    )
-    workspace = await make_isolated(
-        repository,
-        state=world.state_dir,
-        run_id=run_id,
-        commit=record.base.commit,
-        author=Author(NAME, EMAIL, world.clock.now()),
-        environment=_nowhere,
-        left_out=record.left_out,
-        tell=world.tell,
-    )
-    return await _go_on_from(theirs, workspace, tree)
-
-
-async def _go_on_from(theirs: Store, workspace: Dimension, tree: TreeId) -> Base:
-    await share_objects(theirs, workspace.store, tree=tree)
-    await workspace.restore(tree)
-    await workspace.close()
-    return workspace.base
-
-
-async def _in_place(world: RunHost, run_id: str, parent: str, tree: TreeId) -> Base:
-    """Keep the folder as it is under a tree; whoever walks on puts it back, what differs aside."""
-    theirs, _ = open_store(world.state_dir, parent, search_path=world.search_path)
-    workspace = await make_in_place(
-        world.project,
-        state=world.state_dir,
-        run_id=run_id,
-        search_path=world.search_path,
-        environment=_nowhere,
-    )
-    await share_objects(theirs, workspace.store, tree=tree)
-    await workspace.close()
-    return workspace.base
-
-
-def _nowhere(folder: Path) -> ExecutionEnvironment:
-    """Nothing is run while a workspace is made."""
-    return NoEnvironment()
-
-
-def begin_journal(
-    directory: RunDirectory,
-    happenings: Iterable[Happening],
-    *,
-    run_id: str,
-    clock: Clock,
-    redactor: Redactor,
-) -> None:
-    """Write the first events of a run: where it comes from, and how far its walk has come there."""
-    log = EventLog(directory.events, run_id=run_id, clock=clock, redactor=redactor)
-    try:
-        for one in happenings:
-            log.append(kind_of(one), data_of(one))
-        log.sync()
-    finally:
-        log.close()
-
-
-def share_artifacts(parent: RunDirectory, directory: RunDirectory) -> None:
-    """Give a run what values in its context stand for; no artifact ever changes."""
-    share(parent.root / ARTIFACTS, directory.root / ARTIFACTS)

@@ -13,7 +13,8 @@ from urllib.request import HTTPRedirectHandler, Request, build_opener
 from attractor import __version__
 from attractor.base.durations import describe_duration
 from attractor.base.json import JsonObject
-from attractor.pipeline.notification_settings import Messenger, Notify, sent_bytes
+from attractor.pipeline.host.notify import Notify
+from attractor.pipeline.notifications.notice import Messenger, sent_bytes
 
 
 class _StaysHere(HTTPRedirectHandler):

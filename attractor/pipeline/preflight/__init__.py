@@ -1,1 +1,1 @@
-"""Checks before a run starts: requirements, programs, secrets, workspace."""
+"""Finds everything that would stop a run, before the run exists."""

@@ -30,17 +30,18 @@ from attractor.language.declarations.inputs import declared_inputs, fault_of_sec
 from attractor.language.diagnostics import Diagnostic, error
 from attractor.language.graph.attributes import each_attribute
 from attractor.language.graph.graph import Graph, Node
-from attractor.pipeline.children.validation import find_child_pipelines
-from attractor.pipeline.components import (
+from attractor.pipeline.components.backends import (
     AGENT,
     SIMULATE,
     backend_of,
     find_backend_faults,
-    find_interviewer_faults,
 )
-from attractor.pipeline.host import HANDED_IN, NOTHING_BROUGHT, Brought, RunHost, is_ours, untold
-from attractor.pipeline.model_middleware import find_provider_faults
-from attractor.pipeline.options import RunOptions
+from attractor.pipeline.components.interviewer import find_interviewer_faults
+from attractor.pipeline.components.model_middleware import find_provider_faults
+from attractor.pipeline.host.custom_parts import HANDED_IN, NO_CUSTOM_PARTS, CustomParts
+from attractor.pipeline.host.own_texts import is_in_own_texts
+from attractor.pipeline.host.run_host import RunHost, untold
+from attractor.pipeline.preflight.child_pipelines import find_child_pipelines
 from attractor.pipeline.preflight.programs import (
     ProgramCheck,
     Required,
@@ -55,7 +56,8 @@ from attractor.pipeline.preflight.secrets import (
     variables_in,
     ways_to_give,
 )
-from attractor.pipeline.source import Known, PipelineSource, known_in
+from attractor.pipeline.request import RunRequest
+from attractor.pipeline.source.read import PipelineSource, ProjectContext, project_of
 from attractor.workspaces.folders import borrowed_folder, prepare_place
 
 LONGEST = 128 * 1024 - 1
@@ -81,10 +83,10 @@ _GIVEN_AGAIN = frozenset({"goal", "inputs"})
 
 async def require_runnable(
     graph: Graph,
-    options: RunOptions,
+    request: RunRequest,
     environ: Mapping[str, str],
     *,
-    known: Known | None = None,
+    known: ProjectContext | None = None,
     more: Iterable[Diagnostic] = (),
 ) -> Sequence[Required]:
     """Refuse what could not be run to its end: every fault at once, each with its remedy.
@@ -92,38 +94,38 @@ async def require_runnable(
     The pipelines that it runs as its children are looked at as well. Returns what they need: where
     tools run in a sandbox, less may be found there. What is known to be wrong is told as well.
     """
-    brought = known.brought if known else NOTHING_BROUGHT
-    handlers = {**cast(Mapping[str, Handler], handler_registry()), **brought.handlers}
-    children = find_child_pipelines(graph, options.file, known)
+    custom_parts = known.custom_parts if known else NO_CUSTOM_PARTS
+    handlers = {**cast(Mapping[str, Handler], handler_registry()), **custom_parts.handlers}
+    children = find_child_pipelines(graph, request.file, known)
     graphs = [graph, *children.graphs]
-    missing = [*more, *brought.lacking(options.handed_in)]
-    missing += _option_faults(graph, options, brought)
-    missing += _secret_faults(graph, options)
+    missing = [*more, *custom_parts.lacking(request.handed_in)]
+    missing += _option_faults(graph, request, custom_parts)
+    missing += _secret_faults(graph, request)
     redactor = known.redactor if known else Redactor()
-    missing += _told_options(options, redactor, environ)
+    missing += _told_options(request, redactor, environ)
     missing += chain.from_iterable(map(find_long_commands, graphs))
     missing += children.faults
     for one in children.graphs:
         missing += find_faults(one, handlers)
     tasks = [node for one in graphs for node in _tasks(one, handlers)]
-    of_run = HANDED_IN if brought.backend else options.backend
+    of_run = HANDED_IN if custom_parts.backend else request.backend
     missing += find_backend_faults(tasks, of_run)
-    defaults = ModelDefaults(options.model, options.provider)
+    defaults = ModelDefaults(request.model, request.provider)
     by_agent = [node for node in tasks if backend_of(node, of_run) == AGENT]
     missing += await find_model_faults(by_agent, defaults, environ)
     required = required_by(graphs)
-    missing += faults_among(await _look_here(required, options, environ))
+    missing += faults_among(await _look_here(required, request, environ))
     preflight(graph, handlers, redactor, missing=missing)
     return required
 
 
 async def _look_here(
-    required: Sequence[Required], options: RunOptions, environ: Mapping[str, str]
+    required: Sequence[Required], request: RunRequest, environ: Mapping[str, str]
 ) -> Sequence[ProgramCheck]:
     """Look for what is needed as the operator would find it."""
     if not required:
         return ()
-    beside = options.file.parent
+    beside = request.file.parent
     here = LocalExecutionEnvironment(beside if beside.is_dir() else "/", environ=environ)
     try:
         return await look_for(required, here, environ)
@@ -131,25 +133,25 @@ async def _look_here(
         await here.cleanup()
 
 
-def _secret_faults(graph: Graph, options: RunOptions) -> Iterator[Diagnostic]:
+def _secret_faults(graph: Graph, request: RunRequest) -> Iterator[Diagnostic]:
     """Yield the secret inputs that were not given, or are none, and what is withheld."""
-    yield from find_withheld(options)
+    yield from find_withheld(request)
     variables: dict[str, str] = {}
     for one in declared_inputs(graph):
-        if not one.is_secret or f"inputs.{one.name}" in options.withheld:
+        if not one.is_secret or f"inputs.{one.name}" in request.withheld:
             continue
         span = graph.attributes.by_key["inputs"].value.span
         first = variables.setdefault(variable_of(one.name), one.name)
         if first != one.name:
             told = f"the secrets {first} and {one.name} have the same variable"
             yield error(told, span, fix="give one of them another name")
-        value = options.inputs.get(one.name)
+        value = request.inputs.get(one.name)
         if value is None:
             told = f"the secret input {one.name} is missing"
             yield error(told, span, fix=ways_to_give(one.name))
         elif fault := fault_of_secret(value):
             yield error(f"the secret input {one.name} {fault}", span, fix="give a longer one")
-        elif is_ours(value):
+        elif is_in_own_texts(value):
             told = (
                 f"the secret input {one.name} has a value that Attractor's own records are full of"
             )
@@ -157,10 +159,10 @@ def _secret_faults(graph: Graph, options: RunOptions) -> Iterator[Diagnostic]:
 
 
 def _told_options(
-    options: RunOptions, redactor: Redactor, environ: Mapping[str, str]
+    request: RunRequest, redactor: Redactor, environ: Mapping[str, str]
 ) -> Iterator[Diagnostic]:
     """Yield what of the options holds a secret and could not be given again."""
-    for name, value in options.to_record().items():
+    for name, value in request.to_record().items():
         if name not in _GIVEN_AGAIN and redactor.json(value) != value:
             word = "the path of the pipeline" if name == "file" else f"--{name.rstrip('s')}"
             variables = variables_in(json.dumps(value, ensure_ascii=False), redactor, environ)
@@ -184,44 +186,46 @@ def _tasks(graph: Graph, handlers: Mapping[str, Handler]) -> Iterator[Node]:
             yield node
 
 
-def _option_faults(graph: Graph, options: RunOptions, brought: Brought) -> Iterator[Diagnostic]:
+def _option_faults(
+    graph: Graph, request: RunRequest, custom_parts: CustomParts
+) -> Iterator[Diagnostic]:
     """Yield what the options name and nothing here goes by."""
     known = tuple(backend_registry())
-    if options.backend not in (*known, HANDED_IN):
-        unknown = UnknownName("backend", options.backend, known)
+    if request.backend not in (*known, HANDED_IN):
+        unknown = UnknownName("backend", request.backend, known)
         yield error(f"--backend: {unknown.message}", fix=unknown.hint)
-    yield from find_interviewer_faults(options, brought)
-    if options.outcomes is None:
+    yield from find_interviewer_faults(request, custom_parts)
+    if request.outcomes is None:
         return
-    if options.backend != SIMULATE:
+    if request.backend != SIMULATE:
         yield error(
             "--outcomes: outcomes are for the backend simulate", fix="add --backend simulate"
         )
     try:
-        read_outcomes(dict(options.outcomes), nodes=graph.nodes)
+        read_outcomes(dict(request.outcomes), nodes=graph.nodes)
     except UsageError as fault:
         yield error(f"--outcomes: {fault}", fix=fault.hint)
 
 
 async def require_fit(
     pipeline: PipelineSource,
-    options: RunOptions,
-    world: RunHost,
+    request: RunRequest,
+    host: RunHost,
     *,
     more: Sequence[Diagnostic] = (),
 ) -> Sequence[Required]:
     """Refuse what cannot be run to its end, or not without telling a secret."""
-    told = [*find_told_secrets(pipeline, world.redactor, world.environ), *more]
-    told += find_provider_faults(world.llm)
-    known = known_in(world)
-    return await require_runnable(pipeline.graph, options, world.environ, known=known, more=told)
+    told = [*find_told_secrets(pipeline, host.redactor, host.environ), *more]
+    told += find_provider_faults(host.llm)
+    known = project_of(host)
+    return await require_runnable(pipeline.graph, request, host.environ, known=known, more=told)
 
 
 _WHERE = "for the whole machine (below /usr), or run with --sandbox none"
 
 
 async def require_inside(
-    required: Sequence[Required], place: Choice, world: RunHost, *, what: str
+    required: Sequence[Required], place: Choice, host: RunHost, *, what: str
 ) -> None:
     """Refuse what tools would not find in the sandbox, though it is on the operator's PATH."""
     programs = programs_among(required)
@@ -229,7 +233,7 @@ async def require_inside(
         return
     # The place was made ready when the sandbox was chosen, and all there is to tell was told.
     with borrowed_folder(
-        prepare_place(world.state_dir, shared=world.workspaces_dir, tell=untold)
+        prepare_place(host.state_dir, shared=host.workspaces_dir, tell=untold)
     ) as scratch:
         looked = await _look(programs, place.make(scratch))
     if faults := list(faults_among([*map(_told, looked)])):

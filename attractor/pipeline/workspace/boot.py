@@ -22,9 +22,9 @@ from attractor.environments.orphan_processes import end_left_by, end_left_by_now
 from attractor.environments.process_table import Process
 from attractor.environments.selection import Choice
 from attractor.language.source.text import visible
-from attractor.pipeline.host import RunHost
-from attractor.pipeline.options import RunOptions
-from attractor.pipeline.workspace.create import preparation_of
+from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.request import RunRequest
+from attractor.pipeline.workspace.sandbox import preparation_of
 from attractor.workspaces.dimension import Dimension
 from attractor.workspaces.setup.preparation import NO_PREPARATION, Prepared, SetupRun, SetupWas
 
@@ -36,7 +36,7 @@ SETUP_LOG = "setup.log"
 
 
 async def boot(
-    run: OpenRun, workspace: Workspace, *, options: RunOptions, place: Choice, world: RunHost
+    run: OpenRun, workspace: Workspace, *, request: RunRequest, place: Choice, host: RunHost
 ) -> None:
     """Carry into a workspace what the project wants there, and run its setup, once."""
     if not isinstance(workspace, Dimension):
@@ -47,22 +47,22 @@ async def boot(
         # Its id is the first thing that a run has.
         seconds = (run.clock.now() - time_of(run.manifest.run_id)).total_seconds()
         log.step("environment", {"sandbox": place.kind})
-        made: dict[str, Json] = {"kind": options.workspace.value, "commit": workspace.base.commit}
+        made: dict[str, Json] = {"kind": request.workspace.value, "commit": workspace.base.commit}
         log.step("workspace", {**made, "seconds": max(0.0, round(seconds, 3))})
-    if world.preparation == NO_PREPARATION:
+    if host.preparation == NO_PREPARATION:
         return
     began = run.clock.monotonic()
-    wanted = preparation_of(place, world)
-    prepared = await workspace.prepare(wanted, project=world.project, on_setup=log.setup)
+    wanted = preparation_of(place, host)
+    prepared = await workspace.prepare(wanted, project=host.project, on_setup=log.setup)
     seconds = round(run.clock.monotonic() - began, 3)
     if is_first and (prepared.carried or prepared.read_only or prepared.lacking):
-        log.step("carry", _brought(prepared, world))
+        log.step("carry", _brought(prepared, host))
     if prepared.setup is SetupWas.KEPT:
         log.step(
             "setup",
-            {"command": world.preparation.setup, "how": SetupWas.KEPT.value, "seconds": seconds},
+            {"command": host.preparation.setup, "how": SetupWas.KEPT.value, "seconds": seconds},
         )
-    _tell(prepared, world)
+    _tell(prepared, host)
 
 
 def _has_booted(run: OpenRun) -> bool:
@@ -71,34 +71,34 @@ def _has_booted(run: OpenRun) -> bool:
     return any(word in line.content for line in read_lines(run.directory.events))
 
 
-def _brought(prepared: Prepared, world: RunHost) -> dict[str, Json]:
+def _brought(prepared: Prepared, host: RunHost) -> dict[str, Json]:
     return {
         "carried": [*prepared.carried],
         "read_only": [*prepared.read_only],
-        "copied_instead": [*_copied_instead(prepared, world)],
+        "copied_instead": [*_copied_instead(prepared, host)],
         "lacking": [*prepared.lacking],
     }
 
 
-def _copied_instead(prepared: Prepared, world: RunHost) -> Sequence[str]:
+def _copied_instead(prepared: Prepared, host: RunHost) -> Sequence[str]:
     """Return what was to be read-only and was copied, for nothing can be shown here."""
-    return [path for path in world.preparation.shown_paths if path in prepared.carried]
+    return [path for path in host.preparation.shown_paths if path in prepared.carried]
 
 
-def _tell(prepared: Prepared, world: RunHost) -> None:
-    shown = world.preparation.shown_paths
+def _tell(prepared: Prepared, host: RunHost) -> None:
+    shown = host.preparation.shown_paths
     for path in prepared.lacking:
         name = "carry_read_only" if path in shown else "carry"
-        world.tell(f"workspace.{name}: there is no {path} in the project.")
-    if copied := _copied_instead(prepared, world):
-        world.tell(
+        host.tell(f"workspace.{name}: there is no {path} in the project.")
+    if copied := _copied_instead(prepared, host):
+        host.tell(
             "workspace.carry_read_only: without a sandbox nothing can be brought along read-only; "
             f"copied instead, and writable: {', '.join(copied)}."
         )
     if prepared.setup is SetupWas.RUN:
-        world.tell(f"The workspace is set up ({prepared.seconds:.0f} s).")
+        host.tell(f"The workspace is set up ({prepared.seconds:.0f} s).")
     if prepared.undone:
-        world.tell(f"The setup changed files of the project, now as before: {_some(prepared)}.")
+        host.tell(f"The setup changed files of the project, now as before: {_some(prepared)}.")
 
 
 def _some(prepared: Prepared) -> str:
@@ -158,13 +158,13 @@ def end_left_running_now(run: OpenRun) -> Sequence[Process]:
     return ended
 
 
-async def end_left_running_of(root: Path, world: RunHost) -> None:
+async def end_left_running_of(root: Path, host: RunHost) -> None:
     """End what another run left running that was killed: it is at work in the same folder."""
-    with open_run(root, clock=world.clock, redactor=world.redactor) as other:
+    with open_run(root, clock=host.clock, redactor=host.redactor) as other:
         ended = await end_left_running(other)
     if ended:
         told = f"Ended what {other.manifest.run_id} had left running: {name_processes(ended)}."
-        world.tell(told)
+        host.tell(told)
 
 
 def name_processes(processes: Sequence[Process]) -> str:

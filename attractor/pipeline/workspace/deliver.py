@@ -22,9 +22,9 @@ from attractor.engine.stage.patch import Patch, written
 from attractor.engine.state.run_state import EVALUATING
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.language.graph.graph import Graph
-from attractor.pipeline.accept_graph import read_again
-from attractor.pipeline.host import RunHost
-from attractor.pipeline.options import RunOptions, WorkspaceKind, options_from_record
+from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.request import RunRequest, WorkspaceKind, request_from_record
+from attractor.pipeline.source.saved import read_saved_pipeline
 from attractor.pipeline.workspace.create import objects_of
 from attractor.pipeline.workspace.stage_commits import stage_commits
 from attractor.workspaces.create.isolated import open_again
@@ -120,7 +120,7 @@ def _patch_of(event: Event, directory: RunDirectory) -> GivenPatch:
 
 
 async def give_back(
-    run: OpenRun, workspace: object, *, graph: Graph, options: RunOptions, world: RunHost
+    run: OpenRun, workspace: object, *, graph: Graph, request: RunRequest, host: RunHost
 ) -> None:
     """Give the project what the run made so far; the same when it is repeated.
 
@@ -129,26 +129,26 @@ async def give_back(
     if not isinstance(workspace, Dimension) or run.state.progress is None:
         return
     give = {WorkspaceKind.ISOLATED: _give_branch, WorkspaceKind.COPY: _write_result}.get(
-        options.workspace
+        request.workspace
     )
     if give is None:
         return
     try:
-        await give(run, workspace, graph, world)
+        await give(run, workspace, graph, host)
     except AttractorError as trouble:
         if run.state.standing == EVALUATING:
             raise
         hint = f" ({trouble.hint})" if trouble.hint else ""
-        world.tell(f"What the run made so far is not given back: {trouble.message}{hint}.")
+        host.tell(f"What the run made so far is not given back: {trouble.message}{hint}.")
 
 
-async def _give_branch(run: OpenRun, workspace: Dimension, graph: Graph, world: RunHost) -> None:
+async def _give_branch(run: OpenRun, workspace: Dimension, graph: Graph, host: RunHost) -> None:
     journal, base = run.directory.events, workspace.base
     stages = await in_thread(partial(stage_commits, journal, graph, base=base.candidate))
     if not stages and run.state.standing != EVALUATING:
         return
     branch = await write_run_branch(
-        await open_repository(world.project, search_path=world.search_path),
+        await open_repository(host.project, search_path=host.search_path),
         workspace.store,
         run_id=run.manifest.run_id,
         base=base,
@@ -158,7 +158,7 @@ async def _give_branch(run: OpenRun, workspace: Dimension, graph: Graph, world: 
     run.emit(BRANCH_WRITTEN, {"ref": branch.ref, "commit": branch.commit}, sync=True)
 
 
-async def _write_result(run: OpenRun, workspace: Dimension, graph: Graph, world: RunHost) -> None:
+async def _write_result(run: OpenRun, workspace: Dimension, graph: Graph, host: RunHost) -> None:
     """Write all that the run changed; with secrets in it, they are replaced and that is said."""
     since, until = workspace.base.candidate, run.progress.tree
     content = await workspace.diff(since, until, most=LARGEST_RESULT + 1)
@@ -183,36 +183,36 @@ async def _write_result(run: OpenRun, workspace: Dimension, graph: Graph, world:
     run.emit(PATCH_WRITTEN, told, sync=True)
 
 
-async def give_back_later(root: Path, world: RunHost) -> None:
+async def give_back_later(root: Path, host: RunHost) -> None:
     """Give the project what a run made that has ended; where that fails, it is told."""
     try:
-        with open_run(root, clock=world.clock, redactor=world.redactor) as run:
-            await _give_back(run, world)
+        with open_run(root, clock=host.clock, redactor=host.redactor) as run:
+            await _give_back(run, host)
     except AttractorError as trouble:
-        world.tell(f"What the run made is not given back: {trouble.message}.")
+        host.tell(f"What the run made is not given back: {trouble.message}.")
 
 
-async def _give_back(run: OpenRun, world: RunHost) -> None:
+async def _give_back(run: OpenRun, host: RunHost) -> None:
     manifest = run.manifest
-    options = options_from_record(manifest.options, suite=manifest.suite, profile=manifest.profile)
-    if not options.workspace.is_apart or run.state.progress is None:
+    request = request_from_record(manifest.options, suite=manifest.suite, profile=manifest.profile)
+    if not request.workspace.is_apart or run.state.progress is None:
         return
-    pipeline = read_again(
+    pipeline = read_saved_pipeline(
         run.directory,
         manifest,
-        goal=options.goal,
-        inputs=None if options.withheld else options.inputs,
-        brought=world.brought,
+        goal=request.goal,
+        inputs=None if request.withheld else request.inputs,
+        custom_parts=host.custom_parts,
     )
     workspace = await open_again(
-        state=world.state_dir,
+        state=host.state_dir,
         run_id=manifest.run_id,
-        search_path=world.search_path,
+        search_path=host.search_path,
         environment=_nowhere,
-        borrow_from=await objects_of(options, world),
+        borrow_from=await objects_of(request, host),
     )
     try:
-        await give_back(run, workspace, graph=pipeline.graph, options=options, world=world)
+        await give_back(run, workspace, graph=pipeline.graph, request=request, host=host)
     finally:
         await workspace.close()
 

@@ -15,7 +15,7 @@ from attractor.engine.run_folder.open_run import OpenRun
 from attractor.engine.seams import Workspace
 from attractor.engine.state.identifiers import MAIN, StageReference
 from attractor.engine.truncation import shorten
-from attractor.pipeline.options import RunOptions, WorkspaceKind
+from attractor.pipeline.request import RunRequest, WorkspaceKind
 from attractor.workspaces.create.plain import KEPT_OUT
 from attractor.workspaces.dimension import PREPARED, Dimension, SetAside
 from attractor.workspaces.snapshot import Snapshot
@@ -87,9 +87,9 @@ def _place(run: OpenRun, branch: str) -> StageReference:
     )
 
 
-def ours_in(options: RunOptions) -> Sequence[str]:
+def ours_in(request: RunRequest) -> Sequence[str]:
     """Return what is no stage's doing: a run in place keeps its records in the folder itself."""
-    in_place = options.workspace is WorkspaceKind.IN_PLACE
+    in_place = request.workspace is WorkspaceKind.IN_PLACE
     return [path.strip("/") for path in KEPT_OUT] if in_place else ()
 
 

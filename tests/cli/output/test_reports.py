@@ -1,7 +1,7 @@
 """What is told of a clearing helps whoever reads it."""
 
 from attractor.cli.output.reports import sweep_text
-from attractor.pipeline.garbage import YET, Sweep
+from attractor.pipeline.runs.garbage import YET, Sweep
 
 
 def told(*reasons: str, is_dry: bool = False) -> list[str]:

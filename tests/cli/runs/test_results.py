@@ -20,10 +20,10 @@ from attractor.engine.state.run_state import (
     FAILED,
     Standing,
 )
-from attractor.pipeline.options import RunOptions, WorkspaceKind
+from attractor.pipeline.request import RunRequest, WorkspaceKind
 from attractor.pipeline.start import start
 from attractor.pipeline.workspace.deliver import GivenPatch
-from tests.pipeline.projects import make_project, make_world
+from tests.pipeline.projects import make_host, make_project
 
 ID = "01JZ0000000000000000000000"
 BRANCH = f"attractor/run/{ID}"
@@ -171,10 +171,10 @@ def test_only_an_isolated_run_has_a_branch_to_look_at(
     tmp_path: Path, kind: WorkspaceKind, has_branch: bool
 ) -> None:
     project = make_project(tmp_path / "project")
-    world = make_world(project)
-    plain = RunOptions(file=project / "pipeline.dot", backend="simulate", sandbox="none")
-    ended = asyncio.run(start(replace(plain, workspace=kind), world))
-    outlook = look_ahead(ended, world.runs_dir)
+    host = make_host(project)
+    plain = RunRequest(file=project / "pipeline.dot", backend="simulate", sandbox="none")
+    ended = asyncio.run(start(replace(plain, workspace=kind), host))
+    outlook = look_ahead(ended, host.runs_dir)
     assert outlook == Outlook(ended.run_id, f"attractor/run/{ended.run_id}" if has_branch else "")
 
 
@@ -182,10 +182,10 @@ def test_a_run_kept_elsewhere_is_named_by_its_directory_as_a_shell_reads_it(
     tmp_path: Path,
 ) -> None:
     project = make_project(tmp_path / "project")
-    world = make_world(project)
-    chosen = RunOptions(file=project / "pipeline.dot", backend="simulate", sandbox="none")
+    host = make_host(project)
+    chosen = RunRequest(file=project / "pipeline.dot", backend="simulate", sandbox="none")
     root = tmp_path / "my runs" / "it's one"
     root.parent.mkdir()
-    ended = asyncio.run(start(chosen, world, root=root))
-    outlook = look_ahead(ended, world.runs_dir)
+    ended = asyncio.run(start(chosen, host, root=root))
+    outlook = look_ahead(ended, host.runs_dir)
     assert shlex.split(outlook.reference) == [str(root)]

@@ -13,7 +13,7 @@ from attractor.cli.runs.status import RunStatusView, as_text, in_a_line
 from attractor.engine.questions.question import Answer, AnswerKind, Question, QuestionKind
 from attractor.engine.run_folder.result import RunResult
 from attractor.factory.decide import DecisionKind
-from attractor.pipeline.run_lookup import RunSummary
+from attractor.pipeline.runs.lookup import RunSummary
 from tests.cli.running import attractor
 from tests.factory.flows import REASON, Flow, make_flow
 from tests.factory.test_tampering import change_early_line
@@ -32,7 +32,7 @@ digraph asking {
 
 
 def call(flow: Flow, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    state = {"ATTRACTOR_STATE_DIR": str(flow.world.state_dir)}
+    state = {"ATTRACTOR_STATE_DIR": str(flow.host.state_dir)}
     return attractor(*words, folder=flow.project, variables=state | variables)
 
 

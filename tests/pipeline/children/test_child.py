@@ -22,14 +22,14 @@ from attractor.engine.outcome import StageStatus
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.seams import Child, ChildEnd, Exhausted, Parked, Stopped
 from attractor.engine.state.run_state import AWAITING_ANSWER, EVALUATING
-from attractor.pipeline.options import WorkspaceKind
-from attractor.pipeline.run_lookup import find_run, list_runs
+from attractor.pipeline.request import WorkspaceKind
+from attractor.pipeline.runs.lookup import find_run, list_runs
 from attractor.pipeline.start import resume
 from tests.engine.forked import until
 from tests.engine.runs import read_events
 from tests.pipeline.dying_restart import CHILD, MOMENTS, PARENT
 from tests.pipeline.families import ENDS, Family, family
-from tests.pipeline.projects import git, make_project, make_world
+from tests.pipeline.projects import git, make_host, make_project
 from tests.spec.runs import between, events, project_in
 from tests.spec.runs import run as runs_run
 
@@ -287,10 +287,10 @@ def test_a_kill_between_two_rounds_of_a_child_loses_nothing(tmp_path: Path, mome
     command = [sys.executable, "-m", "tests.pipeline.dying_restart", str(project), moment, kind]
     done = subprocess.run(command, capture_output=True, timeout=60, check=False)
     assert done.returncode == -signal.SIGKILL, done.stderr
-    world = make_world(project)
-    result = asyncio.run(resume(find_run("latest", world.runs_dir), world))
+    host = make_host(project)
+    result = asyncio.run(resume(find_run("latest", host.runs_dir), host))
     assert (result.standing, result.outcome) == (EVALUATING, StageStatus.SUCCESS)
-    [summary] = list_runs(world.runs_dir)
+    [summary] = list_runs(host.runs_dir)
     branch = f"attractor/run/{result.run_id}"
     assert git(project, "show", f"{branch}:rounds.txt") == "round\n" * 2
     assert git(project, "show", f"{branch}:log.txt") == "before\nafter\n"

@@ -24,7 +24,7 @@ from attractor.interviewers.queue import Queue
 from attractor.interviewers.registry import InterviewerParts
 from attractor.pipeline.children.folders import child_folder
 from attractor.pipeline.children.runner import DEEPEST
-from attractor.pipeline.options import options_from_record
+from attractor.pipeline.request import request_from_record
 from tests.engine.forked import until
 from tests.engine.runs import read_events
 from tests.engine.stage.test_visit import Trees
@@ -67,7 +67,7 @@ def test_a_child_is_a_linked_run_in_a_directory_of_its_own(tmp_path: Path) -> No
         assert manifest.parent == parent.run.manifest.run_id
         assert manifest.run_id != manifest.parent
         assert (root / "graph.dot").read_text() == text
-        options = options_from_record(manifest.options, suite="", profile="")
+        options = request_from_record(manifest.options, suite="", profile="")
         assert options.inputs == {"ticket": "größe 🐍"}
         assert options.file == parent.folder / "inner.dot"
         assert document(root / "final.json")["outcome"] == "success"
@@ -227,7 +227,7 @@ def test_children_ask_whom_their_parent_asks(tmp_path: Path) -> None:
     async def scene(parent: Family) -> None:
         given = [Answer(AnswerKind.GIVEN, value) for value in ("Y", "N", "Y")]
         terminal = InterviewerParts(
-            input=parent.world.input, output=parent.world.output, answers=given
+            input=parent.host.input, output=parent.host.output, answers=given
         )
         crew = replace(parent.children.crew, interviewer=Queue(terminal))
         children = replace(parent.children, crew=crew)
@@ -379,7 +379,7 @@ def test_a_budget_of_its_own_stops_a_child_and_its_parent(tmp_path: Path) -> Non
         # What is given on the command line stands for it, as for that of any pipeline.
         children = parent.children
         budgets = Budgets(duration=timedelta(minutes=1))
-        children = replace(children, options=replace(children.options, budgets=budgets))
+        children = replace(children, request=replace(children.request, budgets=budgets))
         async with children.start(Child(NAME, "inner.dot"), parent.workspace) as child:
             assert (await child.wait()).status is StageStatus.SUCCESS
 

@@ -11,10 +11,10 @@ from attractor.engine.run_folder.result import RunResult
 from attractor.engine.storage.secrets import Redactor
 from attractor.pipeline.diagnosis.diagnose import Diagnosis, diagnose
 from attractor.pipeline.estimate.samples import slowest
-from attractor.pipeline.options import RunOptions, WorkspaceKind
-from attractor.pipeline.orders import Orders
+from attractor.pipeline.request import RunRequest, WorkspaceKind
+from attractor.pipeline.runs.orders import Orders
 from attractor.pipeline.start import start
-from tests.pipeline.projects import make_world
+from tests.pipeline.projects import make_host
 
 ENDS = "start [shape=Mdiamond]; exit [shape=Msquare];"
 TOOL = "shape=parallelogram, tool_command"
@@ -25,14 +25,14 @@ def run(folder: Path, body: str, **chosen: object) -> RunResult:
     project = folder / "project"
     project.mkdir()
     (project / "pipeline.dot").write_text(f"digraph p {{ {ENDS} {body} }}")
-    plain = RunOptions(
+    plain = RunRequest(
         file=project / "pipeline.dot",
         backend="simulate",
         sandbox="none",
         workspace=WorkspaceKind.NONE,
         interviewer="park",
     )
-    return asyncio.run(start(replace(plain, **chosen), make_world(project)))
+    return asyncio.run(start(replace(plain, **chosen), make_host(project)))
 
 
 def found(result: RunResult) -> Diagnosis:
@@ -167,8 +167,8 @@ def test_a_good_end_tells_what_was_stepped_over_and_dealt_with(tmp_path: Path) -
 
 def test_a_canceled_run_says_by_whom(tmp_path: Path) -> None:
     result = run(tmp_path, 'q [shape=hexagon]; start -> q; q -> exit [label="[Y] Yes"]')
-    world = make_world(tmp_path / "project")
-    Orders(result.directory, "ada", world.clock, world.randomness, Redactor()).cancel("enough")
+    host = make_host(tmp_path / "project")
+    Orders(result.directory, "ada", host.clock, host.randomness, Redactor()).cancel("enough")
     one = found(result)
     assert one.finding.verdict == "canceled by ada: enough"
     assert "attractor fork RUN q" in commands(one)

@@ -22,10 +22,10 @@ from attractor.pipeline.estimate.samples import (
     read_samples,
     spread,
 )
-from attractor.pipeline.options import RunOptions, WorkspaceKind
-from attractor.pipeline.source import PipelineSource, read_pipeline
+from attractor.pipeline.request import RunRequest, WorkspaceKind
+from attractor.pipeline.source.read import PipelineSource, read_pipeline
 from attractor.pipeline.start import start
-from tests.pipeline.projects import make_world
+from tests.pipeline.projects import make_host
 
 ENDS = "start [shape=Mdiamond]; exit [shape=Msquare];"
 TOOLS = """a [shape=parallelogram, tool_command="true"]
@@ -185,16 +185,16 @@ def test_real_runs_are_read_and_what_cannot_be_read_is_counted(tmp_path: Path) -
     project.mkdir()
     file = project / "pipeline.dot"
     file.write_text(f"digraph p {{ {ENDS} {TOOLS} }}")
-    world = make_world(project)
-    chosen = RunOptions(file=file, backend="simulate", sandbox="none", workspace=WorkspaceKind.NONE)
-    results = [asyncio.run(start(chosen, world)) for _ in range(3)]
+    host = make_host(project)
+    chosen = RunRequest(file=file, backend="simulate", sandbox="none", workspace=WorkspaceKind.NONE)
+    results = [asyncio.run(start(chosen, host)) for _ in range(3)]
     (results[0].directory / "events.jsonl").write_text("torn\n")
     (results[0].directory / "checkpoint.json").unlink()
-    samples = read_samples(world.runs_dir, "p")
+    samples = read_samples(host.runs_dir, "p")
     assert (len(samples.runs), samples.unreadable) == (2, 1)
     one = estimate(pipeline(TOOLS), samples, backend="agent")
     assert one.seconds.likely == pytest.approx(sum(run.seconds for run in samples.runs) / 2)
     assert stage(one, "a").basis == "2 visits in 2 runs"
     assert stage(one, "a").visits == Range(1.0, 1.0, 1.0)
-    assert read_samples(world.runs_dir, "q").runs == []
+    assert read_samples(host.runs_dir, "q").runs == []
     assert one.to_record()["runs"] == 2

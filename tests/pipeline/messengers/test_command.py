@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from attractor.base.json import JsonObject
+from attractor.pipeline.host.notify import Notify
 from attractor.pipeline.messengers.command import tell
-from attractor.pipeline.notification_settings import Notify
 
 NOTICE: JsonObject = {
     "run_id": "R",

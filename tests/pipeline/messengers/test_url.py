@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from attractor.base.json import JsonObject
+from attractor.pipeline.host.notify import Notify
 from attractor.pipeline.messengers.url import tell
-from attractor.pipeline.notification_settings import Notify
 
 NOTICE: JsonObject = {"run_id": "R", "question": {"text": "Ship it? \u2713"}}
 

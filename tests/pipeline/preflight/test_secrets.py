@@ -12,22 +12,22 @@ from hypothesis import strategies as st
 from attractor.base.errors import UsageError
 from attractor.engine.storage.secrets import Redactor
 from attractor.language.graph.graph import Graph
-from attractor.pipeline.options import RunOptions, options_from_record
-from attractor.pipeline.preflight.secrets import (
+from attractor.pipeline.preflight.secrets import find_told_secrets, find_withheld
+from attractor.pipeline.request import (
     NOTHING_GIVEN,
     GivenSecrets,
-    find_told_secrets,
-    find_withheld,
+    RunRequest,
     kept_record,
+    request_from_record,
     require_withheld,
     restored,
     secrets_of,
     withheld_of,
 )
-from attractor.pipeline.source import PipelineSource
+from attractor.pipeline.source.read import PipelineSource
 
 SECRET = "hush-hush-hush"
-ASKED = RunOptions(
+ASKED = RunRequest(
     file=Path("/p.dot"),
     goal=f"Use {SECRET}",
     inputs={"token": SECRET, "branch": "main"},
@@ -35,8 +35,8 @@ ASKED = RunOptions(
 REDACTOR = Redactor([SECRET])
 
 
-def kept(options: RunOptions = ASKED) -> RunOptions:
-    return options_from_record(kept_record(options, REDACTOR), suite="", profile="")
+def kept(options: RunRequest = ASKED) -> RunRequest:
+    return request_from_record(kept_record(options, REDACTOR), suite="", profile="")
 
 
 def test_what_is_kept_names_what_is_not() -> None:
@@ -73,7 +73,7 @@ def test_what_is_kept_is_not_to_be_given_again() -> None:
     with pytest.raises(UsageError, match="not to be given the input 'branch'"):
         require_withheld(kept(), GivenSecrets(inputs={"branch": "dev"}))
     with pytest.raises(UsageError, match="not to be given the goal"):
-        require_withheld(RunOptions(file=Path("/p.dot")), GivenSecrets(goal="x"))
+        require_withheld(RunRequest(file=Path("/p.dot")), GivenSecrets(goal="x"))
 
 
 def test_where_a_secret_is_not_known_all_of_it_is_one() -> None:
@@ -85,9 +85,9 @@ def test_where_a_secret_is_not_known_all_of_it_is_one() -> None:
 @given(st.text(), st.dictionaries(st.sampled_from("abc"), st.text()))
 def test_all_comes_back(goal: str, inputs: dict[str, str]) -> None:
     redactor = Redactor([goal, *inputs.values()])
-    asked = RunOptions(file=Path("/p.dot"), goal=goal, inputs=inputs)
+    asked = RunRequest(file=Path("/p.dot"), goal=goal, inputs=inputs)
     record = kept_record(asked, redactor)
-    back = options_from_record(record, suite="", profile="")
+    back = request_from_record(record, suite="", profile="")
     assert restored(back, withheld_of(asked, redactor), {}) == asked
 
 

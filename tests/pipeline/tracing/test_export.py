@@ -9,11 +9,11 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from attractor.pipeline.options import RunOptions, WorkspaceKind
+from attractor.pipeline.request import RunRequest, WorkspaceKind
 from attractor.pipeline.start import start
 from attractor.pipeline.tracing.export import Tracing
 from tests.cli.live.happenings import Happenings, a_run
-from tests.pipeline.projects import make_project, make_world
+from tests.pipeline.projects import make_host, make_project
 
 FAMILY = """digraph family {
     start [shape=Mdiamond]
@@ -52,15 +52,15 @@ def test_a_run_with_branches_and_a_child_is_one_tree(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project", FAMILY, **{"inner.dot": INNER})
     exporter, told = InMemorySpanExporter(), list[str]()
     tracing = traced(exporter, told)
-    world = make_world(project, watch=tracing, SOME_TOKEN="sk-very-secret-value")
-    options = RunOptions(
+    host = make_host(project, watch=tracing, SOME_TOKEN="sk-very-secret-value")
+    options = RunRequest(
         file=project / "pipeline.dot",
         backend="simulate",
         sandbox="none",
         workspace=WorkspaceKind.NONE,
     )
     tracing.begin(None)
-    asyncio.run(start(options, world))
+    asyncio.run(start(options, host))
     tracing.end()
     spans = exporter.get_finished_spans()
     assert names([one for one in spans if one.name not in ("stage start", "stage exit")]) == {

@@ -11,12 +11,12 @@ import pytest
 from attractor.base.json import Json
 from attractor.engine.outcome import StageStatus
 from attractor.engine.run_folder.result import RunResult
-from attractor.pipeline.host import RunHost
-from attractor.pipeline.options import RunOptions, WorkspaceKind
+from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.request import RunRequest, WorkspaceKind
 from attractor.pipeline.start import resume, start
 from attractor.workspaces.errors import SetupFailed
 from attractor.workspaces.setup.preparation import Preparation
-from tests.pipeline.projects import make_project, make_world
+from tests.pipeline.projects import make_host, make_project
 
 BRANCHES = """
 digraph branches {
@@ -37,17 +37,17 @@ SETUP = "mkdir deps && echo made >deps/made && echo installed"
 IGNORED = {".gitignore": "deps/\nmodules/\n"}
 
 
-def options(world: RunHost, kind: WorkspaceKind = WorkspaceKind.ISOLATED) -> RunOptions:
-    file = world.project / "pipeline.dot"
-    return RunOptions(file=file, backend="simulate", sandbox="none", workspace=kind)
+def options(host: RunHost, kind: WorkspaceKind = WorkspaceKind.ISOLATED) -> RunRequest:
+    file = host.project / "pipeline.dot"
+    return RunRequest(file=file, backend="simulate", sandbox="none", workspace=kind)
 
 
-def go(world: RunHost, kind: WorkspaceKind = WorkspaceKind.ISOLATED) -> RunResult:
-    return asyncio.run(start(options(world, kind), world))
+def go(host: RunHost, kind: WorkspaceKind = WorkspaceKind.ISOLATED) -> RunResult:
+    return asyncio.run(start(options(host, kind), host))
 
 
 def prepared_world(project: Path, **wanted: object) -> RunHost:
-    return replace(make_world(project), preparation=replace(Preparation(), **wanted))
+    return replace(make_host(project), preparation=replace(Preparation(), **wanted))
 
 
 def boot_steps(root: Path) -> Sequence[dict[str, Json]]:
@@ -63,8 +63,8 @@ def boot_steps(root: Path) -> Sequence[dict[str, Json]]:
 def test_what_was_done_before_the_first_stage_is_told_in_order(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project", BRANCHES, **IGNORED)
     (project / "modules").mkdir()
-    world = prepared_world(project, setup=SETUP, carry=("modules",))
-    result = go(world)
+    host = prepared_world(project, setup=SETUP, carry=("modules",))
+    result = go(host)
     assert result.outcome is StageStatus.SUCCESS
     environment, workspace, setup, carry = boot_steps(result.directory)
     assert (environment["step"], environment["sandbox"]) == ("environment", "none")
@@ -92,13 +92,13 @@ def test_one_that_names_its_folder_is_run_in_each_branch_and_that_is_told(tmp_pa
 
 def test_a_setup_that_failed_is_recorded_with_its_output_and_run_again(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project", BRANCHES, **IGNORED)
-    world = prepared_world(project, setup="echo no wheel; exit 3")
+    host = prepared_world(project, setup="echo no wheel; exit 3")
     with pytest.raises(SetupFailed):
-        go(world)
+        go(host)
     [root] = [one for one in (project / "runs").iterdir() if one.is_dir()]
     assert boot_steps(root)[-1]["exit_code"] == 3
     assert "no wheel" in (root / "setup.log").read_text()
-    mended = replace(world, preparation=Preparation(setup=SETUP))
+    mended = replace(host, preparation=Preparation(setup=SETUP))
     assert asyncio.run(resume(root, mended)).outcome is StageStatus.SUCCESS
     steps = [one["step"] for one in boot_steps(root)]
     assert steps == ["environment", "workspace", "setup", "setup"]
@@ -106,4 +106,4 @@ def test_a_setup_that_failed_is_recorded_with_its_output_and_run_again(tmp_path:
 
 def test_without_a_workspace_there_is_nothing_to_tell(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project")
-    assert boot_steps(go(make_world(project), WorkspaceKind.NONE).directory) == []
+    assert boot_steps(go(make_host(project), WorkspaceKind.NONE).directory) == []

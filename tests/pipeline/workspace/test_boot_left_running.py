@@ -18,12 +18,12 @@ from attractor.engine.run_folder.layout import Manifest, create_run_directory
 from attractor.engine.run_folder.open_run import open_run
 from attractor.environments.orphan_processes import MARK, can_be_known
 from attractor.environments.process_table import Process, find_process, variable_of
-from attractor.pipeline.options import RunOptions
+from attractor.pipeline.request import RunRequest
 from attractor.pipeline.start import resume, start
 from attractor.pipeline.workspace.boot import end_left_running_now, name_processes
 from tests.engine.runs import read_events
 from tests.pipeline.commands import Machine, make_machine
-from tests.pipeline.projects import git, make_project, make_world
+from tests.pipeline.projects import git, make_host, make_project
 
 pytestmark = pytest.mark.skipif(not can_be_known(), reason="no /proc")
 
@@ -140,11 +140,11 @@ def test_a_run_that_begins_looks_for_nobody_and_one_that_goes_on_looks_once(
     # A hook cannot be taken away again; this one does next to nothing.
     sys.addaudithook(hear)
     project = make_project(tmp_path / "project", GATE)
-    options = RunOptions(
+    options = RunRequest(
         file=project / "pipeline.dot", backend="simulate", sandbox="none", interviewer="park"
     )
-    world = make_world(project)
-    parked = asyncio.run(start(options, world))
+    host = make_host(project)
+    parked = asyncio.run(start(options, host))
     assert len(looks) == 0
-    asyncio.run(resume(parked.directory, world, interviewer="park"))
+    asyncio.run(resume(parked.directory, host, interviewer="park"))
     assert len(looks) == 1

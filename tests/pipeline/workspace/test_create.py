@@ -17,16 +17,16 @@ from attractor.engine.outcome import StageStatus
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.run_state import AWAITING_ANSWER
 from attractor.pipeline.fork.create import ForkOptions, make_fork, plan_fork
-from attractor.pipeline.host import RunHost
-from attractor.pipeline.host import make_world as make_configured_world
-from attractor.pipeline.options import RunOptions, WorkspaceKind
+from attractor.pipeline.host.open_host import open_host as open_configured_host
+from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.request import RunRequest, WorkspaceKind
 from attractor.pipeline.start import resume, start
-from attractor.pipeline.workspace.create import ready_state
+from attractor.pipeline.workspace.state_folder import prepare_state_folder
 from attractor.workspaces.folders import new_folder
 from attractor.workspaces.setup.preparation import Preparation
 from tests.environments.places import why_no_sandbox
 from tests.pipeline.commands import Machine
-from tests.pipeline.projects import git, make_project, make_world
+from tests.pipeline.projects import git, make_host, make_project
 from tests.pipeline.workspace.test_boot import boot_steps
 from tests.workspaces.projects import contents
 
@@ -46,11 +46,11 @@ digraph parks {
 
 def telling(project: Path) -> tuple[RunHost, list[str]]:
     told: list[str] = []
-    return replace(make_world(project), tell=told.append), told
+    return replace(make_host(project), tell=told.append), told
 
 
-def options(project: Path) -> RunOptions:
-    return RunOptions(
+def options(project: Path) -> RunRequest:
+    return RunRequest(
         file=project / "pipeline.dot", backend="simulate", sandbox="none", interviewer="park"
     )
 
@@ -93,8 +93,8 @@ def test_a_link_to_the_state_folder_hides_nothing(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir(mode=0o755)
     (tmp_path / "real").chmod(0o755)
     (tmp_path / "state").symlink_to(tmp_path / "real")
-    world, told = telling(project)
-    ready_state(world)
+    host, told = telling(project)
+    prepare_state_folder(host)
     places = f"1 places in {tmp_path / 'real'} were open to others"
     assert told == [f"{places}; now they are yours alone."]
     assert stat.S_IMODE((tmp_path / "real").stat().st_mode) == 0o700
@@ -102,11 +102,11 @@ def test_a_link_to_the_state_folder_hides_nothing(tmp_path: Path) -> None:
 
 def test_a_run_whose_workspace_vanished_gets_its_files_back(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project", PARKS)
-    world, told = telling(project)
-    parked = asyncio.run(start(options(project), world))
-    target = (world.state_dir / "workspaces").resolve()
+    host, told = telling(project)
+    parked = asyncio.run(start(options(project), host))
+    target = (host.state_dir / "workspaces").resolve()
     shutil.rmtree(target)
-    ended = asyncio.run(resume(parked.directory, world, interviewer="auto_approve"))
+    ended = asyncio.run(resume(parked.directory, host, interviewer="auto_approve"))
     assert ended.outcome is StageStatus.SUCCESS
     assert git(project, "show", f"attractor/run/{ended.run_id}:more.txt") == "made\n"
     assert [sentence for sentence in told if str(target) in sentence]
@@ -114,8 +114,8 @@ def test_a_run_whose_workspace_vanished_gets_its_files_back(tmp_path: Path) -> N
 
 def test_what_dead_runs_left_is_removed_when_a_run_begins_or_goes_on(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project", PARKS)
-    world, _ = telling(project)
-    place = ready_state(world)
+    host, _ = telling(project)
+    place = prepare_state_folder(host)
 
     def left_behind() -> Path:
         with new_folder(place) as folder:
@@ -124,38 +124,38 @@ def test_what_dead_runs_left_is_removed_when_a_run_begins_or_goes_on(tmp_path: P
 
     trial = left_behind()
     with new_folder(place) as living:
-        parked = asyncio.run(start(options(project), world))
+        parked = asyncio.run(start(options(project), host))
         assert not trial.exists()
         assert living.is_dir()
         trial = left_behind()
         (own,) = set(place.iterdir()) - {living, trial}
-        asyncio.run(resume(parked.directory, world))
+        asyncio.run(resume(parked.directory, host))
         assert set(place.iterdir()) == {own, living}
 
 
 def test_nothing_is_removed_while_a_record_cannot_be_read(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project", PARKS)
-    world, told = telling(project)
-    asyncio.run(start(options(project), world))
-    (record,) = world.state_dir.glob("stores/*/workspace.json")
+    host, told = telling(project)
+    asyncio.run(start(options(project), host))
+    (record,) = host.state_dir.glob("stores/*/workspace.json")
     record.write_text("{")
-    before = set((world.state_dir / "workspaces").iterdir())
-    place = ready_state(world)
+    before = set((host.state_dir / "workspaces").iterdir())
+    place = prepare_state_folder(host)
     assert set(place.iterdir()) == before
     assert [one for one in told if one.startswith(f"What dead runs left in {place} is not removed")]
 
 
 def test_runs_that_begin_at_once_leave_each_other_alone(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project", PARKS)
-    world, _ = telling(project)
+    host, _ = telling(project)
 
     async def all_at_once() -> list[StageStatus | None]:
         chosen = replace(options(project), interviewer="auto_approve")
-        doing = [start(chosen, world) for _ in range(4)]
+        doing = [start(chosen, host) for _ in range(4)]
         return [one.outcome for one in await asyncio.gather(*doing)]
 
     assert asyncio.run(all_at_once()) == [StageStatus.SUCCESS] * 4
-    assert len(list((world.state_dir / "workspaces").iterdir())) == 4
+    assert len(list((host.state_dir / "workspaces").iterdir())) == 4
 
 
 SHOWN = ("modules/", "packages/app/deps", ".env.local")
@@ -195,7 +195,7 @@ IGNORED = "modules/\nmade/\ndeps\n.env.local\nlinked\n"
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> RunHost:
+def host(tmp_path: Path) -> RunHost:
     """A project whose dependencies are to be shown."""
     files = {".gitignore": IGNORED, "child.dot": CHILD, "packages/app/main.py": "main\n"}
     project = make_project(tmp_path / "project", PIPELINE, **files)
@@ -204,7 +204,7 @@ def world(tmp_path: Path) -> RunHost:
     (project / "packages/app/deps").mkdir()
     (project / "packages/app/deps/two").write_text("two\n")
     (project / ".env.local").write_text("A=1\n")
-    return make_world(project)
+    return make_host(project)
 
 
 @pytest.fixture
@@ -215,23 +215,23 @@ def sandbox(tmp_path: Path) -> None:
         pytest.skip(f"no sandbox here: {why}")
 
 
-def showing(world: RunHost, *paths: str, setup: str = "", carry: tuple[str, ...] = ()) -> RunHost:
+def showing(host: RunHost, *paths: str, setup: str = "", carry: tuple[str, ...] = ()) -> RunHost:
     shown = paths or SHOWN
     wanted = Preparation(carry_read_only=shown, setup=setup, carry=carry)
-    return replace(world, preparation=wanted)
+    return replace(host, preparation=wanted)
 
 
 def go(
-    world: RunHost, sandbox: str = "bubblewrap", kind: WorkspaceKind = WorkspaceKind.ISOLATED
+    host: RunHost, sandbox: str = "bubblewrap", kind: WorkspaceKind = WorkspaceKind.ISOLATED
 ) -> RunResult:
-    options = RunOptions(
-        file=world.project / "pipeline.dot",
+    options = RunRequest(
+        file=host.project / "pipeline.dot",
         backend="simulate",
         sandbox=sandbox,
         interviewer="park",
         workspace=kind,
     )
-    return asyncio.run(start(options, world))
+    return asyncio.run(start(options, host))
 
 
 def kept(project: Path) -> dict[str, bytes]:
@@ -239,56 +239,56 @@ def kept(project: Path) -> dict[str, bytes]:
     return {name: one for name, one in contents(project).items() if not name.startswith("runs/")}
 
 
-def workspaces(world: RunHost) -> list[Path]:
-    return list((world.state_dir / "workspaces").resolve().iterdir())
+def workspaces(host: RunHost) -> list[Path]:
+    return list((host.state_dir / "workspaces").resolve().iterdir())
 
 
 @pytest.mark.usefixtures("sandbox")
-def test_it_shows_in_setups_branches_children_and_after_a_resume_or_fork(world: RunHost) -> None:
+def test_it_shows_in_setups_branches_children_and_after_a_resume_or_fork(host: RunHost) -> None:
     told: list[str] = []
     setup = "mkdir made && cat modules/one >made/by_setup && ! touch modules/x"
-    world = replace(showing(world, setup=setup), tell=told.append)
-    before = kept(world.project)
-    parked = go(world)
+    host = replace(showing(host, setup=setup), tell=told.append)
+    before = kept(host.project)
+    parked = go(host)
     assert parked.standing == AWAITING_ANSWER
     (carry,) = [one for one in boot_steps(parked.directory) if one["step"] == "carry"]
     assert carry["read_only"] == ["modules", "packages/app/deps", ".env.local"]
     assert (carry["carried"], carry["copied_instead"], carry["lacking"]) == ([], [], [])
     # Nothing was copied into any workspace, nor kept for another run.
-    found = workspaces(world)
+    found = workspaces(host)
     assert found
     assert [one for folder in found for one in folder.glob("**/modules/*")] == []
-    assert not (world.state_dir / "setups").exists()
+    assert not (host.state_dir / "setups").exists()
     # Somebody plants a link where it shows, while nobody is at work.
     standing_in = [folder / "modules" for folder in found if (folder / "modules").is_dir()]
     assert standing_in
     for place in standing_in:
         place.rmdir()
-        place.symlink_to(world.project)
-    done = asyncio.run(resume(parked.directory, world, interviewer="auto_approve"))
+        place.symlink_to(host.project)
+    done = asyncio.run(resume(parked.directory, host, interviewer="auto_approve"))
     assert done.outcome is StageStatus.SUCCESS
 
     async def forked() -> RunResult:
-        fork = await plan_fork(ForkOptions(root=parked.directory, at="first"), world)
-        return await resume(await make_fork(fork, world), world, interviewer="auto_approve")
+        fork = await plan_fork(ForkOptions(root=parked.directory, at="first"), host)
+        return await resume(await make_fork(fork, host), host, interviewer="auto_approve")
 
     assert asyncio.run(forked()).outcome is StageStatus.SUCCESS
-    assert kept(world.project) == before
-    names = git(world.project, "ls-tree", "-r", "--name-only", f"attractor/run/{done.run_id}")
+    assert kept(host.project) == before
+    names = git(host.project, "ls-tree", "-r", "--name-only", f"attractor/run/{done.run_id}")
     assert "last.txt" in names
     assert "modules" not in names
     assert "deps" not in names
     assert [one for one in told if "carry" in one] == []
 
 
-def test_without_a_sandbox_it_is_copied_and_that_is_told(world: RunHost) -> None:
+def test_without_a_sandbox_it_is_copied_and_that_is_told(host: RunHost) -> None:
     told: list[str] = []
-    world = replace(showing(world), tell=told.append)
+    host = replace(showing(host), tell=told.append)
     text = "cat modules/one .env.local && echo changed > modules/one"
-    (world.project / "pipeline.dot").write_text(
+    (host.project / "pipeline.dot").write_text(
         CHILD.replace(READ, text).replace("digraph child", "digraph plain")
     )
-    result = go(world, sandbox="none")
+    result = go(host, sandbox="none")
     assert result.outcome is StageStatus.SUCCESS
     (carry,) = [one for one in boot_steps(result.directory) if one["step"] == "carry"]
     assert carry["carried"] == carry["copied_instead"] == [one.strip("/") for one in SHOWN]
@@ -296,13 +296,13 @@ def test_without_a_sandbox_it_is_copied_and_that_is_told(world: RunHost) -> None
     (line,) = [one for one in told if "carry_read_only" in one]
     assert "without a sandbox" in line
     assert "modules, packages/app/deps, .env.local" in line
-    assert (world.project / "modules/one").read_text() == "one\n"
+    assert (host.project / "modules/one").read_text() == "one\n"
 
 
 @pytest.mark.usefixtures("sandbox")
 @pytest.mark.parametrize("isolation", ["", ', isolation="shared"'])
 def test_in_place_the_folder_has_it_anyway_and_branches_see_it(
-    world: RunHost, isolation: str
+    host: RunHost, isolation: str
 ) -> None:
     checks = "cat modules/one" if isolation else "cat modules/one && ! touch modules/x"
     text = f"""
@@ -321,24 +321,24 @@ def test_in_place_the_folder_has_it_anyway_and_branches_see_it(
         meet -> exit
     }}
     """
-    (world.project / "pipeline.dot").write_text(text)
-    result = go(showing(world), kind=WorkspaceKind.IN_PLACE)
+    (host.project / "pipeline.dot").write_text(text)
+    result = go(showing(host), kind=WorkspaceKind.IN_PLACE)
     assert result.outcome is StageStatus.SUCCESS
-    assert sorted(one.name for one in (world.project / "modules").iterdir()) == ["one", "own"]
+    assert sorted(one.name for one in (host.project / "modules").iterdir()) == ["one", "own"]
 
 
 @pytest.mark.usefixtures("sandbox")
-def test_records_that_lie_in_it_are_covered(world: RunHost) -> None:
-    state = world.project / "modules/state"
-    (world.project / "pipeline.dot").write_text(
+def test_records_that_lie_in_it_are_covered(host: RunHost) -> None:
+    state = host.project / "modules/state"
+    (host.project / "pipeline.dot").write_text(
         CHILD.replace(READ, "ls -A modules/state > /tmp/x && test ! -s /tmp/x && cat modules/one")
     )
-    assert go(replace(showing(world), state_dir=state)).outcome is StageStatus.SUCCESS
+    assert go(replace(showing(host), state_dir=state)).outcome is StageStatus.SUCCESS
     assert any(state.iterdir())
 
 
-def test_all_that_is_wrong_with_it_is_found_before_a_run_exists(world: RunHost) -> None:
-    project = world.project
+def test_all_that_is_wrong_with_it_is_found_before_a_run_exists(host: RunHost) -> None:
+    project = host.project
     (project / "linked").symlink_to("modules")
     (project / "made").write_text("a file")
     paths = (
@@ -346,7 +346,7 @@ def test_all_that_is_wrong_with_it_is_found_before_a_run_exists(world: RunHost) 
         *("linked", "made", "packages/app/deps"),
     )
     records = replace(
-        showing(world, *paths, carry=(".env.local", "modules")), state_dir=project / "made/state"
+        showing(host, *paths, carry=(".env.local", "modules")), state_dir=project / "made/state"
     )
     with pytest.raises(NotRunnable) as refused:
         go(records)
@@ -366,23 +366,23 @@ def test_all_that_is_wrong_with_it_is_found_before_a_run_exists(world: RunHost) 
 
 
 @pytest.mark.parametrize("where", ["packages/app/deps", "packages/app/deps/below"])
-def test_records_that_could_be_uncovered_are_refused(world: RunHost, where: str) -> None:
-    held = replace(showing(world, "packages/app/deps"), state_dir=world.project / where)
+def test_records_that_could_be_uncovered_are_refused(host: RunHost, where: str) -> None:
+    held = replace(showing(host, "packages/app/deps"), state_dir=host.project / where)
     with pytest.raises(NotRunnable, match="agents do not get"):
         go(held)
-    copied = replace(world, preparation=Preparation(carry=("packages/app/deps",)))
+    copied = replace(host, preparation=Preparation(carry=("packages/app/deps",)))
     with pytest.raises(NotRunnable, match="agents do not get"):
         go(replace(copied, state_dir=held.state_dir))
 
 
-def test_a_project_says_it_in_its_settings(world: RunHost, tmp_path: Path) -> None:
+def test_a_project_says_it_in_its_settings(host: RunHost, tmp_path: Path) -> None:
     text = '[workspace]\ncarry = ["made"]\ncarry_read_only = ["modules/", "deps"]\n'
-    (world.project / "attractor.toml").write_text(text)
+    (host.project / "attractor.toml").write_text(text)
     configuration = load_configuration(
-        start=world.project, cwd=world.project, environ={}, user_file=tmp_path / "none.toml"
+        start=host.project, cwd=host.project, environ={}, user_file=tmp_path / "none.toml"
     )
-    made = make_configured_world(
-        configuration, environ=world.environ, input=world.input, output=world.output
+    made = open_configured_host(
+        configuration, environ=host.environ, input=host.input, output=host.output
     )
     assert made.preparation.copied_paths == ("made",)
     assert made.preparation.shown_paths == ("modules", "deps")

@@ -11,10 +11,10 @@ from attractor.engine.outcome import StageStatus
 from attractor.engine.run_folder.inbox import Order, leave_order
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.run_state import AWAITING_ANSWER, CANCELED, EXECUTING, FAILED
-from attractor.pipeline.host import RunHost
-from attractor.pipeline.options import RunOptions
+from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.request import RunRequest
 from attractor.pipeline.start import resume, start
-from tests.pipeline.projects import git, make_project, make_world
+from tests.pipeline.projects import git, make_host, make_project
 
 PLAIN = """
 digraph plain {
@@ -62,9 +62,9 @@ digraph fails {
 """
 
 
-def go(world: RunHost, pipeline: str = "pipeline.dot", **more: object) -> RunResult:
-    chosen = RunOptions(file=world.project / pipeline, backend="simulate", sandbox="none")
-    return asyncio.run(start(replace(chosen, **more), world))
+def go(host: RunHost, pipeline: str = "pipeline.dot", **more: object) -> RunResult:
+    chosen = RunRequest(file=host.project / pipeline, backend="simulate", sandbox="none")
+    return asyncio.run(start(replace(chosen, **more), host))
 
 
 def commits(project: Path, result: RunResult, *more: str) -> list[str]:
@@ -86,7 +86,7 @@ def test_what_changed_nothing_is_a_commit_and_what_cannot_change_anything_is_non
     tmp_path: Path,
 ) -> None:
     project = make_project(tmp_path / "project", PLAIN)
-    result = go(make_world(project), interviewer="auto_approve")
+    result = go(make_host(project), interviewer="auto_approve")
     assert result.outcome is StageStatus.SUCCESS
     assert commits(project, result) == ["quiet", "write"]
     require_whole(project, result)
@@ -96,7 +96,7 @@ def test_the_stages_of_the_winner_are_in_the_line_and_those_of_the_others_are_no
     tmp_path: Path,
 ) -> None:
     project = make_project(tmp_path / "project", BRANCHES % ("", "winner"))
-    result = go(make_world(project))
+    result = go(make_host(project))
     assert commits(project, result) == ["before", "one", "more", "meet", "after"]
     assert commits(project, result, "--min-parents=2") == []
     require_whole(project, result)
@@ -104,7 +104,7 @@ def test_the_stages_of_the_winner_are_in_the_line_and_those_of_the_others_are_no
 
 def test_the_stages_of_branches_that_are_put_together_are_merged(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project", BRANCHES % ("", "all"))
-    result = go(make_world(project))
+    result = go(make_host(project))
     assert sorted(commits(project, result)) == sorted(
         ["before", "one", "more", "two", "meet", "after"]
     )
@@ -117,7 +117,7 @@ def test_the_stages_of_branches_that_are_put_together_are_merged(tmp_path: Path)
 
 def test_no_stage_of_branches_is_there_when_none_is_taken_over(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project", BRANCHES % ("", "none"))
-    result = go(make_world(project))
+    result = go(make_host(project))
     assert commits(project, result) == ["before", "meet", "after"]
     require_whole(project, result)
 
@@ -125,7 +125,7 @@ def test_no_stage_of_branches_is_there_when_none_is_taken_over(tmp_path: Path) -
 def test_branches_that_share_a_workspace_are_in_the_line_as_they_ended(tmp_path: Path) -> None:
     shared = ', isolation="shared", max_parallel=1'
     project = make_project(tmp_path / "project", BRANCHES % (shared, "winner"))
-    result = go(make_world(project))
+    result = go(make_host(project))
     found = commits(project, result)
     assert found == ["before", "one", "more", "two", "meet", "after"]
     require_whole(project, result)
@@ -133,7 +133,7 @@ def test_branches_that_share_a_workspace_are_in_the_line_as_they_ended(tmp_path:
 
 def test_a_run_that_failed_has_a_branch_that_says_so(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project", FAILS)
-    result = go(make_world(project))
+    result = go(make_host(project))
     assert result.standing == FAILED
     assert commits(project, result) == ["good", "bad"]
     branch = f"attractor/run/{result.run_id}"
@@ -145,18 +145,18 @@ def test_a_run_that_failed_has_a_branch_that_says_so(tmp_path: Path) -> None:
 
 def test_a_run_that_waits_has_a_branch_and_moves_it_on_when_it_goes_on(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project", PLAIN)
-    world = make_world(project)
-    parked = go(world, interviewer="park")
+    host = make_host(project)
+    parked = go(host, interviewer="park")
     assert parked.standing == AWAITING_ANSWER
     assert commits(project, parked) == ["quiet"]
-    ended = asyncio.run(resume(parked.directory, world, interviewer="auto_approve"))
+    ended = asyncio.run(resume(parked.directory, host, interviewer="auto_approve"))
     assert commits(project, ended) == ["quiet", "write"]
 
 
 def test_a_run_that_used_up_its_budget_has_a_branch(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project", PLAIN.replace("echo made", "sleep 60; echo made"))
-    world = make_world(project)
-    stopped = go(world, interviewer="auto_approve", budgets=Budgets(duration=timedelta(seconds=1)))
+    host = make_host(project)
+    stopped = go(host, interviewer="auto_approve", budgets=Budgets(duration=timedelta(seconds=1)))
     assert stopped.standing == EXECUTING
     assert commits(project, stopped) == ["quiet"]
 
@@ -166,15 +166,15 @@ def test_nothing_of_somebody_else_is_written_over_and_the_failed_run_is_what_it_
 ) -> None:
     project = make_project(tmp_path / "project", PLAIN)
     told: list[str] = []
-    world = replace(make_world(project), tell=told.append)
-    parked = go(world, interviewer="park")
+    host = replace(make_host(project), tell=told.append)
+    parked = go(host, interviewer="park")
     branch = f"attractor/run/{parked.run_id}"
     git(project, "switch", "--quiet", branch)
     git(project, "commit", "--quiet", "--allow-empty", "--message", "Mine")
     mine = git(project, "rev-parse", branch)
     git(project, "switch", "--quiet", "main")
     leave_order(parked.directory / "inbox", Order(Action.CANCEL, "me", "enough"), name="00")
-    canceled = asyncio.run(resume(parked.directory, world))
+    canceled = asyncio.run(resume(parked.directory, host))
     assert canceled.standing == CANCELED
     assert git(project, "rev-parse", branch) == mine
     assert any("is not given back" in one and "no stage of the run" in one for one in told)
@@ -241,7 +241,7 @@ digraph rounds {
 
 def test_branches_within_branches_are_merged_where_they_meet(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project", NESTED)
-    result = go(make_world(project))
+    result = go(make_host(project))
     assert result.outcome is StageStatus.SUCCESS
     stages = ["left", "a", "b", "inner_meet", "right", "meet"]
     assert sorted(commits(project, result)) == sorted(stages)
@@ -251,14 +251,14 @@ def test_branches_within_branches_are_merged_where_they_meet(tmp_path: Path) -> 
 
 def test_a_branch_that_was_given_up_is_no_part_of_it(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project", FIRST)
-    result = go(make_world(project))
+    result = go(make_host(project))
     assert commits(project, result) == ["quick", "meet"]
     require_whole(project, result)
 
 
 def test_each_round_of_a_loop_has_its_own_branches(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project", ROUNDS)
-    result = go(make_world(project))
+    result = go(make_host(project))
     assert result.outcome is StageStatus.SUCCESS
     found = commits(project, result)
     assert sorted(found) == sorted(["a", "b", "meet", "check"] * 2)
@@ -271,10 +271,10 @@ def test_a_run_taken_up_among_its_branches_has_the_same_commits(tmp_path: Path) 
     text = (BRANCHES % ("", "all")).replace("    fork -> one -> more -> meet\n", gate)
     text = text.replace("    fork -> two", "    more -> meet\n    fork -> two")
     project = make_project(tmp_path / "project", text)
-    world = make_world(project)
-    parked = go(world, interviewer="park")
+    host = make_host(project)
+    parked = go(host, interviewer="park")
     assert commits(project, parked) == ["before"]
-    ended = asyncio.run(resume(parked.directory, world, interviewer="auto_approve"))
+    ended = asyncio.run(resume(parked.directory, host, interviewer="auto_approve"))
     assert commits(project, ended, "--min-parents=2") == ["meet"]
     stages = ["before", "one", "more", "two", "meet", "after"]
     assert sorted(commits(project, ended)) == sorted(stages)

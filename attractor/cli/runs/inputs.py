@@ -1,0 +1,82 @@
+"""Reads the inputs of a run that the command line names: pairs, variables, and files."""
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from attractor.base.errors import NotCanonical, UsageError
+from attractor.base.json import parse_json
+from attractor.engine.storage.json_files import words_of
+
+_VARIABLE, _FILE = "@env:", "@file:"
+
+
+_FORM = 'write a table of texts, numbers and true or false: {"ticket": "A-1"}, or ticket = "A-1"'
+
+
+def read_inputs(
+    pairs: Iterable[str], file: Path | None, *, environ: Mapping[str, str] | None = None
+) -> Mapping[str, str]:
+    """Return inputs by name; what a pair says counts more than the file."""
+    inputs = dict(read_inputs_file(file)) if file else {}
+    for pair in pairs:
+        name, sign, value = pair.partition("=")
+        if not sign or not name:
+            raise UsageError(f"{pair!r} gives no input", hint="write --input NAME=VALUE")
+        inputs[name] = _value(name, value, environ or {})
+    return inputs
+
+
+def _value(name: str, written: str, environ: Mapping[str, str]) -> str:
+    """Return the value that is written, or the one that lies where it says."""
+    if written.startswith((f"@{_VARIABLE}", f"@{_FILE}")):
+        return written.removeprefix("@")
+    if written.startswith(_VARIABLE):
+        variable = written.removeprefix(_VARIABLE)
+        if not environ.get(variable):
+            told = f"the variable {variable}, for the input {name}, is not set"
+            raise UsageError(told, hint=f"set it where attractor is started: export {variable}=...")
+        return environ[variable]
+    return _content(name, written) if written.startswith(_FILE) else written
+
+
+def _content(name: str, written: str) -> str:
+    """Return what a file holds, without the end of its last line."""
+    file = Path(written.removeprefix(_FILE))
+    try:
+        return file.read_bytes().decode("utf-8-sig").removesuffix("\n").removesuffix("\r")
+    except OSError as cause:
+        told = cause.strerror or str(cause)
+        raise UsageError(f"the input {name}: {file}: {told}", hint="name a file") from cause
+    except UnicodeDecodeError as cause:
+        told = f"the input {name}: {file} is not UTF-8"
+        raise UsageError(told, hint="save it as UTF-8") from cause
+
+
+def read_inputs_file(file: Path) -> Mapping[str, str]:
+    """Read inputs from a file, JSON or TOML by its name."""
+    try:
+        text = file.read_bytes().decode("utf-8-sig")
+        table: object = tomllib.loads(text) if file.suffix == ".toml" else parse_json(text)
+    except OSError as cause:
+        told = cause.strerror or str(cause)
+        raise UsageError(f"{file}: {told}", hint="name a JSON or TOML file") from cause
+    except (NotCanonical, ValueError, RecursionError) as cause:
+        form = "TOML" if file.suffix == ".toml" else "JSON"
+        told = f"{file} holds no inputs: it {words_of(cause, form=form)}"
+        raise UsageError(told, hint=_FORM) from cause
+    match table:
+        case dict():
+            return {str(name): _text(str(name), value, file) for name, value in table.items()}
+        case _:
+            raise UsageError(f"{file} holds no inputs", hint=_FORM)
+
+
+def _text(name: str, value: object, file: Path) -> str:
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case str() | int() | float():
+            return str(value)
+        case _:
+            raise UsageError(f"{file}: the input {name} is no single value", hint=_FORM)

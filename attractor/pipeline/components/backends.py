@@ -1,0 +1,145 @@
+"""Builds the backends of a run: each node names one, or uses the one of the run (R14)."""
+
+from collections.abc import Iterable, Iterator, Mapping, Set
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from attractor.backends.models import AgentParts
+from attractor.backends.registry import BackendParts, backend_registry
+from attractor.base.dataclasses import dataclass
+from attractor.base.errors import UnknownName, UsageError
+from attractor.engine.errors import ConversationLost
+from attractor.engine.outcome import Outcome
+from attractor.engine.prompts.model_tasks import ModelChoice, what_is_asked
+from attractor.engine.seams import Backend, Said, Stage
+from attractor.engine.simulation.outcomes import NO_OUTCOMES, read_outcomes
+from attractor.engine.walk.saved_conversations import (
+    ReadKept,
+    rebuilder_of,
+)
+from attractor.handlers.registry import handler_registry
+from attractor.language.diagnostics import Diagnostic, error
+from attractor.language.graph.graph import DEFAULT_TYPE, TYPE_OF_SHAPE, Graph, Node
+from attractor.language.source.syntax_tree import Span
+from attractor.llm.client import Client
+from attractor.pipeline.components.model_middleware import model_middleware
+from attractor.pipeline.host.custom_parts import HANDED_IN, CustomParts
+from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.request import RunRequest
+
+AGENT, SIMULATE = "agent", "simulate"
+
+
+_BACKEND, _AGENT = "backend", "agent"
+
+
+def backend_of(node: Node, of_run: str) -> str:
+    """Return the backend that does a node's stage; a run that is simulated is so throughout."""
+    return of_run if of_run == SIMULATE else node.attributes.text(_BACKEND) or of_run
+
+
+@dataclass(frozen=True)
+class NodeBackends:
+    """Hands each stage on to one of several backends."""
+
+    of_run: str
+    backends: Mapping[str, Backend]
+
+    async def run(self, stage: Stage, prompt: str) -> Outcome | str:
+        """Have the work done by the backend of the node."""
+        return await self._of(stage).run(stage, prompt)
+
+    async def answer(self, stage: Stage, prompt: str) -> Said | Outcome:
+        """Have the prompt answered by the backend of the node."""
+        return await self._of(stage).answer(stage, prompt)
+
+    async def steer(self, stage_id: str, text: str) -> bool:
+        """Hand words to whoever is at the stage; tell whether one took them."""
+        return any([await one.steer(stage_id, text) for one in self.backends.values()])
+
+    def rebuild(self, last: str, read: ReadKept) -> object:
+        """Return the conversation that a stage left, from the backend that can make it again."""
+        why = ConversationLost()
+        for one in self.backends.values():
+            try:
+                return rebuilder_of(one)(last, read)
+            except ConversationLost as lost:
+                why = lost
+        raise why
+
+    def _of(self, stage: Stage) -> Backend:
+        return self.backends[backend_of(stage.node, self.of_run)]
+
+
+def find_backend_faults(nodes: Iterable[Node], of_run: str) -> Iterator[Diagnostic]:
+    """Yield each node that names a backend that is not there, or an agent."""
+    known = backend_registry()
+    for node in nodes:
+        named = backend_of(node, of_run)
+        if named not in known and named not in (of_run, HANDED_IN):
+            unknown = UnknownName("backend", named, tuple(known))
+            told = f"node {node.id}: {_BACKEND}={named}: {unknown.message}"
+            yield error(told, _place(node, _BACKEND), node=node.id, fix=unknown.hint)
+        agent = node.attributes.text(_AGENT)
+        if agent and named == AGENT:
+            told = f"node {node.id}: {_AGENT}={agent}: agents cannot be chosen by name yet"
+            fix = "take it out; llm_model and llm_provider choose the model of the stage"
+            yield error(told, _place(node, _AGENT), node=node.id, fix=fix)
+
+
+def _place(node: Node, key: str) -> Span:
+    value = node.attributes.value(key)
+    return value.span if value and value.span.is_somewhere else node.span
+
+
+PROJECT_PROMPTS = Path("agents") / "_profiles"
+
+
+def executed_type(node: Node, known: Set[str]) -> str:
+    """Return the type by which a node is executed; one that is not known goes by its shape."""
+    return node.type if node.type in known else TYPE_OF_SHAPE.get(node.shape, DEFAULT_TYPE)
+
+
+async def build_backend(
+    graph: Graph, request: RunRequest, host: RunHost, stack: AsyncExitStack
+) -> Backend:
+    """Return the backend of the run, which hands on what nodes want to be done by others."""
+    outcomes, custom_parts = NO_OUTCOMES, host.custom_parts.backend
+    of_run = HANDED_IN if custom_parts else request.backend
+    if request.outcomes is not None and not custom_parts:
+        if of_run != SIMULATE:
+            raise UsageError("outcomes are for the backend simulate", hint="add --backend simulate")
+        outcomes = read_outcomes(dict(request.outcomes), nodes=graph.nodes)
+    known = {*handler_registry(), *host.custom_parts.handlers}
+    asking = [one for one in graph.nodes.values() if _may_ask(one, known, host.custom_parts)]
+    named = {backend_of(node, of_run) for node in asking}
+    parts = BackendParts(simulate=outcomes)
+    if AGENT in named:
+        middleware = model_middleware(host, stack)
+        made = Client.from_env(host.environ, middleware=middleware)
+        client = await stack.enter_async_context(made)
+        parts = BackendParts(simulate=outcomes, agent=_agent_parts(client, request, host))
+    registry = backend_registry()
+    # A name that is not known stands on a node that no backend does: else nothing was begun.
+    built: dict[str, Backend] = {one: registry[one](parts) for one in named if one in registry}
+    if custom_parts:
+        built[HANDED_IN] = custom_parts
+    return built[of_run] if [*built] == [of_run] else NodeBackends(of_run, built)
+
+
+def _may_ask(node: Node, known: Set[str], custom_parts: CustomParts) -> bool:
+    """Tell whether a stage may ask a backend: to load one takes as long as a few stages."""
+    type_ = executed_type(node, known)
+    return type_ in custom_parts.handlers or what_is_asked(node, type_) is not ModelChoice.NOTHING
+
+
+def _agent_parts(client: Client, request: RunRequest, host: RunHost) -> AgentParts | None:
+    if not client.providers:
+        return None
+    return AgentParts(
+        client=client,
+        model=request.model,
+        provider=request.provider,
+        clock=host.clock,
+        prompt_folders=(host.project / PROJECT_PROMPTS,),
+    )

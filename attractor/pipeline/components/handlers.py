@@ -1,0 +1,62 @@
+"""Builds the handlers of every node type that a graph uses."""
+
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+
+from attractor.base.dataclasses import dataclass
+from attractor.engine.interviews import AnsweredFirst, Questions
+from attractor.engine.questions.question import Interviewer
+from attractor.engine.runner import Steer
+from attractor.engine.seams import NOBODY, Handler, Parts
+from attractor.engine.walk.saved_conversations import (
+    Rebuild,
+    rebuild_nothing,
+    rebuilder_of,
+)
+from attractor.handlers.registry import handler_registry
+from attractor.pipeline.components.backends import build_backend, executed_type
+from attractor.pipeline.host.custom_parts import adapt_handler
+from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.request import RunRequest
+from attractor.pipeline.source.read import PipelineSource
+
+
+@dataclass(frozen=True)
+class RunComponents:
+    """What does the stages of a run: a handler for each type, who takes words, who asks people.
+
+    `asking` asks as the interviewer does, what was not answered in the journal of the run.
+    Conversations are made again by `rebuild`.
+    """
+
+    handlers: Mapping[str, Handler]
+    steer: Steer
+    interviewer: Interviewer
+    asking: Interviewer = NOBODY
+    rebuild: Rebuild = rebuild_nothing
+
+
+async def build_components(
+    pipeline: PipelineSource,
+    request: RunRequest,
+    host: RunHost,
+    stack: AsyncExitStack,
+    *,
+    questions: Questions,
+    interviewer: Interviewer,
+) -> RunComponents:
+    """Build the handler of every type the graph uses; what they hold open ends with the stack."""
+    graph = pipeline.graph
+    custom_parts = host.custom_parts
+    backend = await build_backend(graph, request, host, stack)
+    # What was answered into the run's inbox is not asked again.
+    asking = AnsweredFirst(interviewer, questions, clock=host.clock)
+    parts = Parts(backend, asking, pipeline.shown, pipeline.secrets)
+    registry = handler_registry()
+    used = {
+        executed_type(node, {*registry, *custom_parts.handlers}) for node in graph.nodes.values()
+    }
+    used -= {*custom_parts.handlers}
+    built = {name: adapt_handler(name, registry[name](parts)) for name in sorted(used)}
+    handlers = {**built, **custom_parts.handlers}
+    return RunComponents(handlers, backend.steer, interviewer, asking, rebuilder_of(backend))

@@ -1,0 +1,136 @@
+"""Creates the workspace, artifacts and first events of a run that continues another run."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from attractor.base.clock import Clock
+from attractor.base.errors import Refused
+from attractor.engine.journal.events import (
+    EventLog,
+    Happening,
+    data_of,
+    kind_of,
+)
+from attractor.engine.run_folder.layout import RunDirectory
+from attractor.engine.seams import Base
+from attractor.engine.stage.no_workspace import NoEnvironment, NoWorkspace
+from attractor.engine.state.identifiers import TreeId
+from attractor.engine.storage.blobs import ARTIFACTS, share
+from attractor.engine.storage.secrets import Redactor
+from attractor.environments.environment import ExecutionEnvironment
+from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.request import RunRequest, WorkspaceKind
+from attractor.pipeline.workspace.stage_commits import EMAIL, NAME
+from attractor.workspaces.create.isolated import make_isolated
+from attractor.workspaces.create.plain import make_copied_again, make_in_place
+from attractor.workspaces.dimension import Dimension
+from attractor.workspaces.dimension_index import STORES, open_store, read_record
+from attractor.workspaces.git.commits import Author
+from attractor.workspaces.git.object_store import Store, share_objects
+from attractor.workspaces.git.repository import open_repository
+
+
+def require_trees(request: RunRequest, host: RunHost, run_id: str) -> None:
+    """Refuse a run whose trees were freed."""
+    if request.workspace is WorkspaceKind.NONE:
+        return
+    if read_record(host.state_dir / STORES / run_id) is None:
+        raise Refused(
+            f"the trees of run {run_id} are not kept any more",
+            hint="they were freed, or lie in another state folder; start anew: attractor run FILE",
+        )
+
+
+async def make_forked_tree(
+    request: RunRequest, host: RunHost, run_id: str, parent: str, tree: TreeId
+) -> Base:
+    """Make a run's workspace from what another one kept; return what it is based on."""
+    if request.workspace is WorkspaceKind.NONE:
+        return NoWorkspace().base
+    if request.workspace is WorkspaceKind.IN_PLACE:
+        return await _in_place(host, run_id, parent, tree)
+    if request.workspace is WorkspaceKind.COPY:
+        return await _copied(host, run_id, parent, tree)
+    return await _isolated(host, run_id, parent, tree)
+
+
+async def _copied(host: RunHost, run_id: str, parent: str, tree: TreeId) -> Base:
+    """Begin as the other run did: what a person changed since is no part of it."""
+    theirs, record = open_store(host.state_dir, parent, search_path=host.search_path)
+    workspace = await make_copied_again(
+        theirs,
+        record,
+        state=host.state_dir,
+        run_id=run_id,
+        author=Author(NAME, EMAIL, host.clock.now()),
+        environment=_nowhere,
+    )
+    return await _go_on_from(theirs, workspace, tree)
+
+
+async def _isolated(host: RunHost, run_id: str, parent: str, tree: TreeId) -> Base:
+    repository = await open_repository(host.project, search_path=host.search_path)
+    theirs, record = open_store(
+        host.state_dir, parent, search_path=host.search_path, borrow_from=repository.objects
+    )
+    workspace = await make_isolated(
+        repository,
+        state=host.state_dir,
+        run_id=run_id,
+        commit=record.base.commit,
+        author=Author(NAME, EMAIL, host.clock.now()),
+        environment=_nowhere,
+        left_out=record.left_out,
+        tell=host.tell,
+    )
+    return await _go_on_from(theirs, workspace, tree)
+
+
+async def _go_on_from(theirs: Store, workspace: Dimension, tree: TreeId) -> Base:
+    await share_objects(theirs, workspace.store, tree=tree)
+    await workspace.restore(tree)
+    await workspace.close()
+    return workspace.base
+
+
+async def _in_place(host: RunHost, run_id: str, parent: str, tree: TreeId) -> Base:
+    """Keep the folder as it is under a tree; whoever walks on puts it back, what differs aside."""
+    theirs, _ = open_store(host.state_dir, parent, search_path=host.search_path)
+    workspace = await make_in_place(
+        host.project,
+        state=host.state_dir,
+        run_id=run_id,
+        search_path=host.search_path,
+        environment=_nowhere,
+    )
+    await share_objects(theirs, workspace.store, tree=tree)
+    await workspace.close()
+    return workspace.base
+
+
+def _nowhere(folder: Path) -> ExecutionEnvironment:
+    """Nothing is run while a workspace is made."""
+    return NoEnvironment()
+
+
+def begin_journal(
+    directory: RunDirectory,
+    happenings: Iterable[Happening],
+    *,
+    run_id: str,
+    clock: Clock,
+    redactor: Redactor,
+) -> None:
+    """Write the first events of a run: where it comes from, and how far its walk has come there."""
+    log = EventLog(directory.events, run_id=run_id, clock=clock, redactor=redactor)
+    try:
+        for one in happenings:
+            log.append(kind_of(one), data_of(one))
+        log.sync()
+    finally:
+        log.close()
+
+
+def share_artifacts(parent: RunDirectory, directory: RunDirectory) -> None:
+    """Give a run what values in its context stand for; no artifact ever changes."""
+    share(parent.root / ARTIFACTS, directory.root / ARTIFACTS)

@@ -1,0 +1,1 @@
+"""The outside world of a run: folders, variables, clock, people, parts that a program passes."""

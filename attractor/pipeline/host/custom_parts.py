@@ -1,0 +1,120 @@
+"""Parts that a program passes for its runs, and the adapter for handlers of the spec (R10b)."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from attractor.base.dataclasses import dataclass
+from attractor.engine.questions.question import Interviewer
+from attractor.engine.seams import Backend, Handler
+from attractor.language.diagnostics import Diagnostic, error
+from attractor.language.linting.lint_rule import ExtraRules
+from attractor.language.preparation.transform import Transform
+
+if TYPE_CHECKING:
+    pass
+from collections.abc import Awaitable
+from typing import Protocol, cast
+
+from attractor.base.callables import call
+from attractor.base.errors import UsageError
+from attractor.base.registry import count_wanted
+from attractor.engine.context import Context
+from attractor.engine.outcome import Outcome
+from attractor.engine.seams import Stage
+from attractor.language.graph.graph import Graph, Node
+
+HANDED_IN = "handed in"
+"""What stands in a manifest for the name of a part that a program handed in."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CustomParts:
+    """The parts that a program hands in as objects, and pipelines that are no files, by name."""
+
+    handlers: Mapping[str, Handler] = field(default_factory=dict[str, Handler])
+    backend: Backend | None = None
+    interviewer: Interviewer | None = None
+    transforms: Sequence[Transform] = ()
+    rules: ExtraRules = ()
+    texts: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What a run cannot go on without, in words: how people are asked may change."""
+        named = [f"handler {type_}" for type_ in sorted(self.handlers)]
+        named += ["backend"] if self.backend else []
+        return (*named, *(f"transform {type(one).__name__}" for one in self.transforms))
+
+    def lacking(self, names: Sequence[str]) -> Iterator[Diagnostic]:
+        """Yield what a run began with and is not brought along now."""
+        for name in names:
+            if name not in self.names:
+                yield error(
+                    f"the {name} was handed in by the program that began the run",
+                    fix="go on from a program that hands it in: resume_pipeline",
+                )
+
+
+NO_CUSTOM_PARTS = CustomParts()
+
+
+_HINT = "hand in an object with execute(node, context, graph, logs_root), or execute(stage)"
+
+
+_OURS, _SPEC = 1, 4
+
+
+class SpecHandler(Protocol):
+    """Executes one node type, with the four arguments of the specification."""
+
+    def execute(
+        self, node: Node, context: Context, graph: Graph, logs_root: Path
+    ) -> Outcome | Awaitable[Outcome]:
+        """Do the work of one attempt and say how it ended."""
+        ...
+
+
+class SyncHandler(Protocol):
+    """Executes one node type, and is not async: it gets a thread."""
+
+    def execute(self, stage: Stage) -> Outcome:
+        """Do the work of one attempt and say how it ended."""
+        ...
+
+
+AnyHandler = Handler | SyncHandler | SpecHandler
+
+
+@dataclass(frozen=True)
+class _Adapted:
+    """A handler that wants four arguments."""
+
+    called: Callable[..., object]
+
+    async def execute(self, stage: Stage) -> Outcome:
+        given = (stage.node, stage.context, stage.graph, stage.logs_root)
+        # Whatever it is, whoever executes a stage looks at what it returned.
+        return cast(Outcome, await call(self.called, *given))
+
+
+def adapt_handler(type_: str, handler: AnyHandler) -> Handler:
+    """Return a handler of a node type as the engine calls it, or refuse what is none."""
+    if isinstance(handler, type):
+        told = f"the handler of {type_} is a class"
+        raise UsageError(told, hint=f"hand in an object: {handler.__name__}()")
+    execute = getattr(handler, "execute", None)
+    if not callable(execute):
+        raise UsageError(f"the handler of {type_} has no method execute", hint=_HINT)
+    wanted = count_wanted(execute)
+    if wanted == _SPEC:
+        return _Adapted(execute)
+    if wanted != _OURS:
+        raise UsageError(f"the handler of {type_} wants {wanted} arguments", hint=_HINT)
+    return cast(Handler, handler)
+
+
+def adapt_handlers(handlers: Mapping[str, AnyHandler]) -> dict[str, Handler]:
+    """Return handlers by node type as the engine calls them."""
+    return {type_: adapt_handler(type_, one) for type_, one in handlers.items()}

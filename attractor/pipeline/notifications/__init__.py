@@ -1,0 +1,1 @@
+"""Notifies people of questions that wait for an answer."""

@@ -1,0 +1,195 @@
+"""Notifies people that a gate waits for them, once for each question (R5)."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager, suppress
+from urllib.parse import urlsplit
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.errors import AttractorError
+from attractor.base.events import Event
+from attractor.base.journal import read_lines
+from attractor.base.json import JsonObject, parse_json
+from attractor.engine.interviews import Overhears
+from attractor.engine.questions.question import Answer, Interviewer, Question, ask_each
+from attractor.engine.run_folder.open_run import OpenRun, end_run
+from attractor.engine.seams import Parked
+from attractor.engine.state.identifiers import StageReference
+from attractor.engine.state.run_state import AWAITING_ANSWER
+from attractor.engine.state.walks import find_asker
+from attractor.engine.storage.secrets import Redactor
+from attractor.engine.truncation import shorten
+from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.notifications.notice import Notice, messengers
+from attractor.pipeline.runs.lookup import reference_of
+
+STARTED = "NotificationStarted"
+"""The kind emitted before people are told, so that nobody tells them once more."""
+
+
+COMPLETED = "NotificationCompleted"
+
+
+FAILED = "NotificationFailed"
+
+
+LONGEST_FAULT = 300
+
+
+class Notifier:
+    """Tells people what one run asks them, its branches and its children included."""
+
+    def __init__(self, run: OpenRun, host: RunHost) -> None:
+        self._run = run
+        self._host = host
+        self._notify = host.notify
+        address = self._notify.url
+        # An address of a chat is a secret: whoever knows it may write there.
+        self._redactor = Redactor([address, urlsplit(address).path])
+        self._told: set[str] | None = None
+        self._telling: set[asyncio.Task[None]] = set()
+
+    def beside(self, interviewer: Interviewer) -> Interviewer:
+        """Return who asks as another one does, and has people told who are not there."""
+        return _NotifiedOf(interviewer, self) if self._notify.ways else interviewer
+
+    def now(self, question: Question, *, is_parked: bool) -> None:
+        """Begin to tell people of a question, unless they were told."""
+        task = asyncio.create_task(self._tell(question, is_parked))
+        self._telling.add(task)
+        task.add_done_callback(self._telling.discard)
+
+    def soon(self, question: Question) -> "asyncio.Task[None]":
+        """Tell people when whoever is asked had some time to answer, unless that is cancelled."""
+        return asyncio.create_task(self._later(question))
+
+    async def settle(self) -> None:
+        """Wait until all are told that are to be; an answer may have come of that."""
+        while self._telling:
+            await asyncio.wait(self._telling)
+        run = self._run
+        # Whoever was told may have answered by now, and nobody else looks into the inbox.
+        if run.state.standing == AWAITING_ANSWER and run.take_orders():
+            if run.state.canceled:
+                end_run(run)
+            run.write_run()
+
+    async def give_up(self) -> None:
+        """Tell nobody any more."""
+        telling = list(self._telling)
+        for task in telling:
+            task.cancel()
+        await asyncio.gather(*telling, return_exceptions=True)
+
+    async def _later(self, question: Question) -> None:
+        await self._run.clock.sleep(self._notify.after)
+        self.now(question, is_parked=False)
+
+    async def _tell(self, question: Question, is_parked: bool) -> None:
+        # A journal that takes nothing more stops the run without us.
+        with suppress(AttractorError):
+            if question.id in self._told_before():
+                return
+            self._told_before().add(question.id)
+            place = self._place(question)
+            ways = list(self._notify.ways)
+            data: JsonObject = {"question": question.id, "ways": [*ways]}
+            self._run.emit(STARTED, data, place=place, sync=True)
+            notice = self._notice(question, place, is_parked)
+            await asyncio.gather(*(self._tell_by(way, notice, place) for way in ways))
+
+    async def _tell_by(self, way: str, notice: Notice, place: StageReference) -> None:
+        fault, started = "it was interrupted", self._run.clock.monotonic()
+        try:
+            record = self._run.redactor.members(notice.to_record())
+            fault = await messengers()[way](record, self._notify)
+        except AttractorError as error:
+            fault = str(error)
+        finally:
+            seconds = round(self._run.clock.monotonic() - started, 3)
+            data = {"question": notice.question.id, "way": way, "duration": seconds}
+            if fault:
+                words = shorten(self._redactor.text(fault), LONGEST_FAULT)
+                self._run.emit(FAILED, {**data, "error": words}, place=place)
+            else:
+                self._run.emit(COMPLETED, data, place=place)
+
+    def _notice(self, question: Question, place: StageReference, is_parked: bool) -> Notice:
+        root = self._run.directory.root
+        return Notice(
+            run_id=self._run.manifest.run_id,
+            pipeline=self._run.manifest.pipeline,
+            directory=root,
+            reference=reference_of(root, self._host.runs_dir),
+            question=question,
+            branch=place.branch or "",
+            is_parked=is_parked,
+        )
+
+    def _place(self, question: Question) -> StageReference:
+        found = find_asker(self._run.state.strands, question.id)
+        if found is None:
+            return StageReference(question.stage)
+        key, flight = found
+        return StageReference(flight.node, flight.visit, flight.attempt, key or None)
+
+    def _told_before(self) -> set[str]:
+        """Return the questions that people were told of, also in an earlier life of the run."""
+        if self._told is None:
+            self._told = _told_in(self._run)
+        return self._told
+
+
+@asynccontextmanager
+async def notifying(run: OpenRun, host: RunHost) -> AsyncGenerator[Notifier]:
+    """Tell people of what a run asks; at the end, wait until they are told."""
+    notifier = Notifier(run, host)
+    try:
+        yield notifier
+        await notifier.settle()
+    finally:
+        await notifier.give_up()
+
+
+@dataclass(frozen=True)
+class _NotifiedOf:
+    """Asks as another one does; people are told of what waits longer than it should."""
+
+    asking: Interviewer
+    notifier: Notifier
+
+    async def ask(self, question: Question) -> Answer:
+        """Ask; a question that is parked is told of at once."""
+        waiting = self.notifier.soon(question)
+        try:
+            return await self.asking.ask(question)
+        except Parked:
+            self.notifier.now(question, is_parked=True)
+            raise
+        finally:
+            waiting.cancel()
+
+    async def ask_multiple(self, questions: Sequence[Question]) -> Sequence[Answer]:
+        """Ask one after the other."""
+        return await ask_each(self, questions)
+
+    async def inform(self, message: str, stage: str) -> None:
+        """Pass a message on."""
+        await self.asking.inform(message, stage)
+
+    def overhear(self, question: Question, answer: Answer) -> None:
+        """Pass on what was answered by somebody else."""
+        if isinstance(self.asking, Overhears):
+            self.asking.overhear(question, answer)
+
+
+def _told_in(run: OpenRun) -> set[str]:
+    told: set[str] = set()
+    for line in read_lines(run.directory.events):
+        # Of a long journal only these few lines are read.
+        if STARTED.encode() not in line.content:
+            continue
+        record = parse_json(line.content)
+        if isinstance(record, dict) and record.get("type") == STARTED:
+            told.add(str(Event.from_record(record).data.get("question")))
+    return told

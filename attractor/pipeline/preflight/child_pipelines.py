@@ -1,0 +1,159 @@
+"""Reads the child pipelines of a pipeline, and finds faults in how they are called."""
+
+from collections.abc import Iterator
+from dataclasses import field
+from pathlib import Path
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.errors import UsageError
+from attractor.handlers.pipeline import CONTEXT, INPUTS, given_from
+from attractor.handlers.stack__manager_loop import read_plan
+from attractor.language.declarations.inputs import Declared, Input, declared_inputs, read_inputs
+from attractor.language.diagnostics import Diagnostic, error, suggester
+from attractor.language.graph.graph import Graph, Node
+from attractor.language.source.syntax_tree import Span, Value
+from attractor.language.source.text import quote, span_within
+from attractor.pipeline.preflight.secrets import find_told_secrets
+from attractor.pipeline.source.read import ProjectContext, open_pipeline
+
+PIPELINE, MANAGER = "pipeline", "stack.manager_loop"
+
+
+_CHILD = "stack.child_dotfile"
+
+
+@dataclass(frozen=True)
+class ChildPipelines:
+    """The graphs of all children, their own among them, and what is wrong with how they are run."""
+
+    graphs: list[Graph] = field(default_factory=list[Graph])
+    faults: list[Diagnostic] = field(default_factory=list[Diagnostic])
+
+
+@dataclass(frozen=True)
+class _Use:
+    """A node that runs a child, and where it says which."""
+
+    node: Node
+    name: str
+    span: Span
+    inputs: Value | None = None
+
+
+def find_child_pipelines(graph: Graph, file: Path, known: ProjectContext | None) -> ChildPipelines:
+    """Read the children of a pipeline that lies in a file, and their children."""
+    found = ChildPipelines()
+    waiting, read = [(graph, file.resolve())], dict[Path, Graph | None]({file.resolve(): graph})
+    while waiting:
+        parent, place = waiting.pop()
+        found.faults.extend(_own_faults(parent))
+        for use in _uses(parent):
+            child = (place.parent / use.name).resolve()
+            if child not in read:
+                read[child] = _read(child, use, known, found)
+                waiting += [(one, child) for one in (read[child],) if one]
+            if inner := read[child]:
+                found.faults.extend(_input_faults(use, parent, inner))
+    return found
+
+
+def _read(
+    file: Path, use: _Use, known: ProjectContext | None, found: ChildPipelines
+) -> Graph | None:
+    try:
+        pipeline = open_pipeline(str(file), known=known)
+    except UsageError as fault:
+        told = f"node {use.node.id}: the pipeline {quote(use.name)} cannot be run: {fault}"
+        found.faults.append(error(told, use.span, node=use.node.id, fix=fault.hint))
+        return None
+    if known:
+        found.faults.extend(find_told_secrets(pipeline, known.redactor, known.environ))
+    found.graphs.append(pipeline.graph)
+    return pipeline.graph
+
+
+def _uses(graph: Graph) -> Iterator[_Use]:
+    for node in graph.of_type(PIPELINE):
+        if value := node.attributes.value("file"):
+            inputs = node.attributes.value("inputs")
+            yield _Use(node, str(value).strip(), _span(value, node), inputs)
+    for node in graph.of_type(MANAGER):
+        if value := graph.attributes.value(_CHILD):
+            yield _Use(node, str(value).strip(), _span(value, node))
+
+
+def _span(value: Value, node: Node) -> Span:
+    return value.span if value.span.is_somewhere else node.span
+
+
+def _own_faults(graph: Graph) -> Iterator[Diagnostic]:
+    """Yield what a pipeline itself says wrong of its children, or as one of them."""
+    for node in graph.of_type(MANAGER):
+        try:
+            read_plan(node, graph)
+        except UsageError as fault:
+            yield error(f"node {node.id}: {fault}", node.span, node=node.id, fix=fault.hint)
+    if outputs := graph.attributes.value("outputs"):
+        yield from _mistakes("outputs", outputs, read_inputs(str(outputs)))
+
+
+def _mistakes(what: str, value: Value, declared: Declared) -> Iterator[Diagnostic]:
+    for one in declared.mistakes:
+        span = span_within(value, one.start, one.end)
+        yield error(f"{what}: {one.message}", span, fix=one.hint)
+
+
+def _input_faults(use: _Use, parent: Graph, child: Graph) -> Iterator[Diagnostic]:
+    """Yield what of the inputs can be known to be wrong before their values are."""
+    given = read_inputs(str(use.inputs or ""))
+    if use.inputs:
+        yield from _mistakes(f"node {use.node.id}: inputs", use.inputs, given)
+    declared = {one.name: one for one in declared_inputs(child)}
+    span = use.inputs.span if use.inputs and use.inputs.span.is_somewhere else use.span
+    suggest = suggester(declared)
+    for one in given.inputs:
+        if one.name not in declared:
+            names = f"known: {', '.join(declared) or 'none'}"
+            told = f"node {use.node.id}: {use.name} has no input {quote(one.name)}"
+            yield error(told, span, node=use.node.id, fix=suggest(one.name) or names)
+        elif wrong := _wrong_value(one, declared[one.name], parent):
+            told, fix = wrong
+            yield error(f"node {use.node.id}: {told}", span, node=use.node.id, fix=fix)
+    known = {one.name for one in given.inputs}
+    for one in declared.values():
+        if one.name not in known and one.default is None:
+            told = f"node {use.node.id}: {use.name} needs the input {one.name}"
+            fix = f'set inputs="{one.name}=..." on the node'
+            yield error(told, span, node=use.node.id, fix=fix)
+
+
+def _wrong_value(given: Input, declared: Input, parent: Graph) -> tuple[str, str] | None:
+    """Return what is wrong with a value as far as it is known already, and what to do."""
+    source = given_from(given)
+    inputs = {one.name: one for one in declared_inputs(parent)}
+    passed = inputs.get(source.removeprefix(INPUTS)) if source.startswith(INPUTS) else None
+    if wrong := _wrong_secret(given, declared, passed):
+        return wrong
+    if source.startswith(CONTEXT):
+        return None
+    if source.startswith(INPUTS):
+        name, known = source.removeprefix(INPUTS), list(inputs)
+        if name in known:
+            return None
+        fix = suggester(known)(name) or f"known: {', '.join(known) or 'none'}"
+        return f"this pipeline has no input {quote(name)}", fix
+    if declared.fits(source):
+        return None
+    return f"the input {given.name} cannot be {quote(source)}", f"its type is {declared.type}"
+
+
+def _wrong_secret(given: Input, declared: Input, passed: Input | None) -> tuple[str, str] | None:
+    """Return why a secret would not stay one, or would be none from the start."""
+    is_secret = passed is not None and passed.is_secret
+    if declared.is_secret and not is_secret:
+        told = f"the secret input {given.name} can only be a secret input of this pipeline"
+        return told, f'declare one on the graph, and set inputs="{given.name}=inputs.NAME"'
+    if is_secret and passed and not declared.is_secret:
+        told = f"the secret {passed.name} is passed on as {given.name}, which is no secret there"
+        return told, f"declare {given.name}:secret in that pipeline"
+    return None

@@ -1,0 +1,1 @@
+"""Finds runs, reads their records, sends orders to them, frees their space."""

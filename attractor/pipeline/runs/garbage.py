@@ -1,0 +1,365 @@
+"""Frees workspaces and stored objects that no run needs any more."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import field
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.durations import describe_duration
+from attractor.base.errors import AttractorError, LockHeld, UsageError
+from attractor.base.ids import time_of
+from attractor.base.json import Json
+from attractor.base.locks import FileLock
+from attractor.engine.journal.checkpoint import open_journal
+from attractor.engine.run_folder.fence import is_held
+from attractor.engine.run_folder.layout import RunDirectory, read_manifest
+from attractor.engine.state.run_state import (
+    AWAITING_ANSWER,
+    AWAITING_DECISION,
+    EVALUATING,
+    RunStatus,
+    Standing,
+)
+from attractor.environments.orphan_processes import end_left_by, left_by, runs_that_left
+from attractor.environments.process_table import Process
+from attractor.pipeline.host.run_host import RunHost
+from attractor.workspaces.cleanup import (
+    Sizes,
+    base_refs,
+    free_folder,
+    free_ref,
+    free_store,
+    has_ref,
+    holding_of,
+    stored_runs,
+)
+from attractor.workspaces.dimension_index import recorded_folders
+from attractor.workspaces.errors import NotARepository
+from attractor.workspaces.files import in_thread
+from attractor.workspaces.folders import left_behind, workspaces_of
+from attractor.workspaces.git.repository import open_repository
+
+BEING_MADE = timedelta(hours=1)
+"""So long nobody takes a run for lost whose directory is not there: it may be just being made."""
+
+
+YET = " yet"
+"""What the reason ends with when something is kept for its age alone."""
+
+
+@dataclass(frozen=True)
+class Whereabouts:
+    """What is known of a run besides its store: where it may lie, and whether it was promoted.
+
+    It is `known` when it was sealed that the run began; the first place is where that was.
+    """
+
+    places: Sequence[Path] = ()
+    is_known: bool = False
+    is_promoted: bool = False
+
+
+@dataclass(frozen=True)
+class Need:
+    """Whether something is needed, and why or why not; `directory` is the run's, if it is there."""
+
+    is_needed: bool
+    why: str
+    directory: Path | None = None
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What counts as not needed: only what is older, and also runs of projects that are gone."""
+
+    now: datetime
+    older_than: timedelta
+    missing_projects: bool = False
+
+
+def need_of(run_id: str, where: Whereabouts, rules: Rules) -> Need:
+    """Say whether what a run keeps is needed."""
+    directory = _find(run_id, where.places)
+    if directory is None:
+        return _lost(run_id, where, rules)
+    try:
+        if is_held(directory.lock):
+            return Need(True, "a process is at work on it", directory.root)
+        read_manifest(directory)
+        found = open_journal(directory.events, directory.checkpoint)
+    except AttractorError as trouble:
+        return Need(True, f"its records cannot be believed: {trouble}", directory.root)
+    standing = found.state.standing
+    if why := _reason_to_keep(standing, where):
+        return Need(True, why, directory.root)
+    age = rules.now - datetime.fromtimestamp(directory.events.stat().st_mtime, UTC)
+    return _by_age(f"it is {standing} for good", age, rules.older_than, directory.root)
+
+
+def _reason_to_keep(standing: Standing, where: Whereabouts) -> str:
+    if standing == AWAITING_DECISION:
+        return "it waits for a decision"
+    if standing == AWAITING_ANSWER:
+        return "it waits for an answer"
+    if standing == EVALUATING:
+        return "nobody has judged it"
+    if not standing.is_final:
+        return "it can be resumed"
+    if standing.status is RunStatus.APPROVED and not where.is_promoted:
+        return "it was approved, and is to be promoted"
+    return ""
+
+
+def _lost(run_id: str, where: Whereabouts, rules: Rules) -> Need:
+    """Judge a run whose directory is not there: it was removed, or all of its project was moved."""
+    try:
+        age = rules.now - time_of(run_id)
+    except UsageError:
+        return Need(True, "its name is no run's")
+    if not where.is_known:
+        why = "no run began with it"
+    elif _is_there(where.places[0].parent) or rules.missing_projects:
+        why = "its run directory is gone"
+    else:
+        told = f"its project is not where it was ({where.places[0]}): --missing-projects frees it"
+        return Need(True, told)
+    if age < BEING_MADE:
+        # No other age that is asked for frees it.
+        young = describe_duration(BEING_MADE)
+        return Need(True, f"{why}, but it is younger than {young}: it may be just being made")
+    return _by_age(why, age, rules.older_than)
+
+
+def _is_there(runs_dir: Path) -> bool:
+    """Tell whether the folder of the runs is there, or at least the project that it lay in."""
+    return runs_dir.is_dir() or runs_dir.parent.is_dir()
+
+
+def _by_age(why: str, age: timedelta, older_than: timedelta, root: Path | None = None) -> Need:
+    # A clock that was set back makes nothing younger than new.
+    if max(age, timedelta()) >= older_than:
+        return Need(False, why, root)
+    return Need(True, f"{why}, but not for {describe_duration(older_than)}{YET}", root)
+
+
+def _find(run_id: str, places: Sequence[Path]) -> RunDirectory | None:
+    for place in places:
+        directory = RunDirectory(place)
+        try:
+            if directory.manifest.exists() and read_manifest(directory).run_id == run_id:
+                return directory
+            if directory.run.exists() and not directory.manifest.exists():
+                # It lost its manifest, and nothing else of it.
+                return directory
+        except (AttractorError, OSError):
+            # Something of a run is there: whoever cannot read it has no say over it.
+            return directory
+    return None
+
+
+WORKSPACE, FORK, STORE = "workspace", "fork", "store"
+
+
+BASE_REF, LEFT_BEHIND = "base ref", "left behind"
+
+
+Ask = Callable[[str], Whereabouts]
+
+
+Free = Callable[[str, str], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class Freed:
+    """Something that was freed, or would be: of which run, what, where, and how large."""
+
+    run_id: str
+    what: str
+    path: str
+    bytes: int
+    why: str
+
+    def to_record(self) -> dict[str, Json]:
+        """Return it for a program."""
+        return {
+            "run_id": self.run_id,
+            "what": self.what,
+            "path": self.path,
+            "bytes": self.bytes,
+            "why": self.why,
+        }
+
+
+@dataclass
+class Sweep:
+    """What a clearing came to: what was freed, which runs keep theirs, and what went wrong.
+
+    `ended` is what runs had left running whose process was killed.
+    """
+
+    is_dry: bool
+    freed: list[Freed] = field(default_factory=list[Freed])
+    ended: dict[str, Sequence[Process]] = field(default_factory=dict[str, Sequence[Process]])
+    kept: dict[str, str] = field(default_factory=dict[str, str])
+    troubles: list[str] = field(default_factory=list[str])
+
+    @property
+    def bytes(self) -> int:
+        """How much room that makes."""
+        return sum(one.bytes for one in self.freed)
+
+    def to_record(self) -> dict[str, Json]:
+        """Return it for a program."""
+        return {
+            "dry_run": self.is_dry,
+            "bytes": self.bytes,
+            "freed": [one.to_record() for one in self.freed],
+            "ended": [
+                {"run_id": run_id, "pid": one.number, "name": one.name}
+                for run_id, ended in self.ended.items()
+                for one in ended
+            ],
+            "kept": [{"run_id": run_id, "why": why} for run_id, why in self.kept.items()],
+            "troubles": list(self.troubles),
+        }
+
+
+@dataclass
+class Collector:
+    """Goes over a state folder; what a run is known by is asked for when its turn comes."""
+
+    host: RunHost
+    where: Ask
+    rules: Rules
+    is_dry: bool = False
+
+    def __post_init__(self) -> None:
+        self._sizes = Sizes()
+        self._sweep = Sweep(self.is_dry)
+
+    async def collect(self) -> Sweep:
+        """Free what is not needed; trouble with one run keeps nobody from the others."""
+        for run_id in sorted(runs_that_left()):
+            await self._end_left_running(run_id)
+        for run_id in stored_runs(self._state):
+            await self._judge(run_id, self._free_run)
+        await self._judge_refs()
+        await self._free_left_behind()
+        return self._sweep
+
+    @property
+    def _state(self) -> Path:
+        return self.host.state_dir
+
+    async def _judge(self, run_id: str, free: Free) -> None:
+        """Free something of a run that is not needed, while nobody else can take the run up."""
+        try:
+            need = need_of(run_id, self.where(run_id), self.rules)
+            if need.is_needed:
+                self._sweep.kept[run_id] = need.why
+                return
+            with self._held(need):
+                await free(run_id, need.why)
+        except LockHeld:
+            self._sweep.kept[run_id] = "a process is at work on it"
+        except AttractorError as trouble:
+            self._sweep.troubles.append(f"run {run_id}: {trouble}")
+
+    async def _end_left_running(self, run_id: str) -> None:
+        """End what a run of this state folder left running, unless somebody is at work on it."""
+        where = self.where(run_id)
+        try:
+            need = need_of(run_id, where, self.rules)
+            if need.directory is None and not where.is_known:
+                return
+            if need.directory and is_held(RunDirectory(need.directory).lock):
+                return
+            with self._held(need):
+                ended = left_by(run_id) if self.is_dry else await end_left_by(run_id)
+        except LockHeld:
+            return
+        except AttractorError as trouble:
+            self._sweep.troubles.append(f"run {run_id}: {trouble}")
+            return
+        if ended:
+            self._sweep.ended[run_id] = ended
+
+    def _held(self, need: Need) -> AbstractContextManager[object]:
+        if self.is_dry or need.directory is None:
+            return nullcontext()
+        lock = FileLock(RunDirectory(need.directory).lock)
+        return lock.acquire(purpose="frees what it does not need any more")
+
+    async def _free_run(self, run_id: str, why: str) -> None:
+        """Free all that a run has, its store last: that tells where the rest lies."""
+        holding = holding_of(self._state, run_id)
+        if holding.repository:
+            await self._free_ref(holding.repository, run_id, why)
+        folders = [(FORK, one) for one in holding.forks]
+        folders += [(WORKSPACE, holding.workspace)] if holding.workspace else []
+        are_gone = [
+            await self._free(Freed(run_id, what, str(path), await self._size(path), why))
+            for what, path in folders
+            if path.is_dir()
+        ]
+        if all(are_gone) and holding.store.is_dir():
+            size = await self._size(holding.store)
+            await self._free(Freed(run_id, STORE, str(holding.store), size, why))
+
+    async def _free(self, freed: Freed) -> bool:
+        """Remove a folder, and note it; say whether it is gone."""
+        path = Path(freed.path)
+        remove = free_store if freed.what == STORE else free_folder
+        if not (self.is_dry or await remove(path)):
+            self._sweep.troubles.append(f"{path} could not be removed whole")
+            return False
+        self._sweep.freed.append(freed)
+        return True
+
+    async def _free_ref(self, repository: Path, run_id: str, why: str) -> None:
+        search_path = self.host.search_path
+        if not await has_ref(repository, run_id, search_path=search_path):
+            return
+        if not self.is_dry:
+            await free_ref(repository, run_id, search_path=search_path)
+        self._sweep.freed.append(Freed(run_id, BASE_REF, str(repository), 0, why))
+
+    async def _judge_refs(self) -> None:
+        """Free the refs of this project whose stores are gone; others' runs are not ours to judge.
+
+        Such a ref is left when a clearing was killed, or when a store was removed by hand.
+        """
+        search_path = self.host.search_path
+        try:
+            repository = await open_repository(self.host.project, search_path=search_path)
+            refs = await base_refs(repository.common_dir, search_path=search_path)
+        except NotARepository:
+            return
+        except AttractorError as trouble:
+            self._sweep.troubles.append(f"{self.host.project}: {trouble}")
+            return
+        stored = set(stored_runs(self._state))
+        free = partial(self._free_ref, repository.common_dir)
+        for run_id in refs:
+            if run_id not in stored and self.where(run_id).is_known:
+                await self._judge(run_id, free)
+
+    async def _free_left_behind(self) -> None:
+        """Free the folders that nobody lives in and that no run names."""
+        place = workspaces_of(self._state)
+        if not place.is_dir():
+            return
+        try:
+            with left_behind(place, partial(recorded_folders, self._state)) as left:
+                for folder in left:
+                    size = await self._size(folder)
+                    why = "nobody is in it, and no run names it"
+                    await self._free(Freed("", LEFT_BEHIND, str(folder), size, why))
+        except AttractorError as trouble:
+            self._sweep.troubles.append(f"{place}: {trouble}")
+
+    async def _size(self, path: Path) -> int:
+        return await in_thread(partial(self._sizes.of, path))

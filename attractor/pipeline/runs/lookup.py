@@ -1,0 +1,374 @@
+"""Finds runs by reference and summarizes them."""
+
+import os
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.errors import AttractorError, ExitCode, UnknownName, UsageError
+from attractor.base.events import Event
+from attractor.base.files import write_whole
+from attractor.base.ids import is_run_id, time_of
+from attractor.base.journal import read_lines
+from attractor.base.json import Json, parse_json
+from attractor.engine.journal.checkpoint import open_journal
+from attractor.engine.outcome import NOTHING_USED, Usage
+from attractor.engine.questions.question import (
+    Answer,
+    Question,
+    answer_to_record,
+    question_to_record,
+)
+from attractor.engine.run_folder.fence import is_held
+from attractor.engine.run_folder.layout import RunDirectory, read_manifest
+from attractor.engine.state.identifiers import stage_id
+from attractor.engine.state.run_state import (
+    AWAITING_ANSWER,
+    QUEUED,
+    TRANSITIONS,
+    RunState,
+    RunStatus,
+    outcome_of,
+)
+from attractor.engine.storage.json_files import Fields, read_document
+from attractor.engine.truncation import shorten
+from attractor.pipeline.children.folders import child_directory, newest_round
+
+if TYPE_CHECKING:
+    pass
+from attractor.pipeline.host.run_host import RunHost
+
+
+def used_by(directory: RunDirectory, state: RunState) -> Usage:
+    """Return what a run used; that of a child counts here until its stage is over and says it."""
+    flights = [one.in_flight for one in state.strands.values() if one.in_flight]
+    names = [stage_id(one.node, one.visit, one.attempt) for one in flights]
+    children = (newest_round(child_directory(directory, name)) for name in names)
+    return sum((_used(one) for one in children if one.manifest.exists()), state.used)
+
+
+def _used(child: RunDirectory) -> Usage:
+    # What is wrong with a child is told where the child is looked at.
+    try:
+        state = open_journal(child.events, child.checkpoint).state
+    except AttractorError:
+        return NOTHING_USED
+    return used_by(child, state)
+
+
+LATEST = "latest"
+
+
+SHOWN = 5
+
+
+LONGEST_TOLD = 100
+
+
+UNKNOWN = "unknown"
+"""The status of a run whose journal can't be believed: run.json alone proves nothing."""
+
+
+_NEEDS_A_RUNNER = frozenset(
+    {RunStatus.QUEUED, RunStatus.BOOTING, RunStatus.EXECUTING, RunStatus.EVALUATING}
+)
+"""Where a run goes on only while a process holds it."""
+
+
+_FINAL = frozenset(one.status.value for one in TRANSITIONS if one.is_final)
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """A run in one line: which, since when, where it stands, why, and whether somebody runs it."""
+
+    run_id: str
+    directory: Path
+    pipeline: str
+    goal: str
+    started: datetime
+    status: str = UNKNOWN
+    phase: str = ""
+    outcome: str = ""
+    reason: str = ""
+    next_node: str = ""
+    questions: Sequence[Question] = ()
+    answers: Mapping[str, Answer] = field(default_factory=dict[str, Answer])
+    workspace: str = ""
+    parent: str = ""
+    restart: int = 0
+    restarted_as: str = ""
+    is_live: bool = False
+    is_paused: bool = False
+    why_stopped: str = ""
+    stage: str = ""
+    written: datetime | None = None
+    usage: Usage = NOTHING_USED
+    seconds: float = 0.0
+    trouble: str = ""
+    trouble_code: ExitCode = ExitCode.DONE
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing can follow."""
+        return self.status in _FINAL
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether a run that waited for answers has all of them, and only has to be resumed."""
+        is_parked = not self.is_live and self.phase == AWAITING_ANSWER.phase
+        return is_parked and bool(self.answers) and not self.questions
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether the run would go on if a process held it, and none does."""
+        return not self.is_live and self.status in _NEEDS_A_RUNNER
+
+    def to_record(self) -> dict[str, Json]:
+        """Return it for a program.
+
+        `live`: a process holds the run now. `stopped`: none does, and the run is not through with
+        what its status says: `resume` goes on with it; `why_stopped`, if its last process said so.
+        `paused`: no stage begins until somebody
+        resumes it. `stage`: the node at work, or at work when it stopped. `written`: when something
+        was last written of the run. `answered`: the answers that nobody has gone on with yet, by
+        question. `parent`: the run that it goes on from; `restart`: how many rounds went before it,
+        if it goes on in place of that one. `restarted_as`: the run that goes on in place of this
+        one. `seconds`: how long its stages were at work, as far as was heard of them; what they
+        used of models is beside that.
+        """
+        return {
+            "run_id": self.run_id,
+            "directory": str(self.directory),
+            "pipeline": self.pipeline,
+            "goal": self.goal,
+            "started": self.started.isoformat(),
+            "status": self.status,
+            "phase": self.phase,
+            "live": self.is_live,
+            "stopped": self.is_stopped,
+            "why_stopped": self.why_stopped if self.is_stopped else "",
+            "paused": self.is_paused,
+            "stage": self.stage,
+            "written": self.written.isoformat() if self.written else "",
+            "outcome": self.outcome,
+            "reason": self.reason,
+            "next_node": self.next_node,
+            "question": question_to_record(self.questions[0]) if self.questions else None,
+            "questions": [question_to_record(one) for one in self.questions],
+            "answered": {id_: answer_to_record(one) for id_, one in self.answers.items()},
+            "parent": self.parent,
+            "restart": self.restart,
+            "restarted_as": self.restarted_as,
+            "seconds": round(self.seconds, 3),
+            "cost_usd": round(self.usage.cost_usd, 6),
+            "input_tokens": self.usage.input_tokens,
+            "output_tokens": self.usage.output_tokens,
+            "trouble": self.trouble,
+        }
+
+
+def list_runs(runs_dir: Path) -> list[RunSummary]:
+    """Return every run of a folder, the newest first; one that cannot be read hides no other."""
+    return [_summarize_or_tell(folder) for folder in _folders(runs_dir)]
+
+
+def find_run(reference: str, runs_dir: Path) -> Path:
+    """Return the directory of a run: by its id, a beginning of it, its directory, or `latest`."""
+    if _is_run(RunDirectory(Path(reference))):
+        return Path(reference).absolute()
+    folders = _folders(runs_dir)
+    if not folders:
+        raise UsageError(f"there is no run in {runs_dir}", hint="start one: attractor run FILE")
+    if reference == LATEST:
+        whole = (one for one in folders if RunDirectory(one).manifest.exists())
+        return next(whole, folders[0])
+    begins = [one for one in folders if reference and one.name.startswith(reference.upper())]
+    if len(begins) > 1:
+        names = ", ".join(one.name for one in begins[:5])
+        raise UsageError(f"{len(begins)} runs begin with {reference!r}", hint=f"such as {names}")
+    if not begins:
+        raise _unknown(reference, [one.name for one in folders])
+    return begins[0]
+
+
+def _is_run(directory: RunDirectory) -> bool:
+    try:
+        return directory.manifest.is_file() or directory.run.is_file()
+    except OSError:  # such as a name that is too long for a file
+        return False
+
+
+def reference_of(root: Path, runs_dir: Path) -> str:
+    """Return what a person types to name a run: its id where that finds it, else its directory."""
+    run_id = read_manifest(RunDirectory(root)).run_id
+    return run_id if root == runs_dir / run_id else shlex.quote(str(root))
+
+
+def gate_said(root: Path) -> bool | None:
+    """Return what the gate said of a run last: go or not; None when it was not asked.
+
+    It is for words only: whoever decides asks the gate afresh.
+    """
+    folders = RunDirectory(root).evaluation.glob("*/report.json")
+    reports = {int(one.parent.name): one for one in folders if one.parent.name.isdecimal()}
+    return read_document(reports[max(reports)]).flag("go") if reports else None
+
+
+def _unknown(reference: str, names: list[str]) -> UnknownName:
+    """Name the few runs that are most like what was typed: there may be thousands."""
+    typed = reference.upper()
+    nearest = sorted(names, key=lambda name: -len(os.path.commonprefix([typed, name])))
+    told = shorten(reference, LONGEST_TOLD)
+    error = UnknownName("run", told, [LATEST, *nearest[:SHOWN]])
+    if len(names) > SHOWN:
+        error.hint += f"; {len(names) - SHOWN} more: attractor runs"
+    return error
+
+
+def summarize(root: Path) -> RunSummary:
+    """Read where a run stands, from its journal; run.json is only held against it."""
+    directory = RunDirectory(root)
+    manifest = read_manifest(directory)
+    summary = RunSummary(
+        run_id=manifest.run_id,
+        directory=root,
+        pipeline=manifest.pipeline,
+        goal=manifest.goal,
+        started=manifest.started,
+        workspace=str(manifest.options.get("workspace", "")),
+        parent=manifest.parent,
+        restart=manifest.restart,
+        is_live=is_held(directory.lock),
+        written=_written(directory.events),
+    )
+    # Trouble is no reason to say nothing at all, of this run or of the others in a list.
+    try:
+        # Before the journal: whoever is at work writes it after the journal.
+        said = _said(directory)
+    except AttractorError as fault:
+        said, summary = None, _troubled(summary, fault)
+    try:
+        return _compared(_as_it_happened(summary, directory), said, directory)
+    except AttractorError as fault:
+        return _troubled(summary, fault)
+
+
+def _summarize_or_tell(root: Path) -> RunSummary:
+    """Return what is known of a run whose manifest cannot be read: its name, and the trouble."""
+    try:
+        return summarize(root)
+    except AttractorError as fault:
+        directory = RunDirectory(root)
+        began = time_of(root.name) if is_run_id(root.name) else None
+        written = _written(directory.events)
+        nameless = RunSummary(
+            run_id=root.name,
+            directory=root,
+            pipeline="",
+            goal="",
+            started=began or written or datetime.fromtimestamp(0, UTC),
+            is_live=is_held(directory.lock),
+            written=written,
+        )
+        return _troubled(nameless, fault)
+
+
+def _as_it_happened(summary: RunSummary, directory: RunDirectory) -> RunSummary:
+    found = open_journal(directory.events, directory.checkpoint)
+    state, outcome = found.state, outcome_of(found.state)
+    return replace(
+        summary,
+        status=state.standing.status.value,
+        phase=state.standing.phase.value,
+        outcome=outcome.value if outcome else "",
+        reason=state.reason,
+        why_stopped=state.stopped,
+        next_node=state.progress.next_node if state.progress else "",
+        questions=tuple(state.questions),
+        answers={one.id: state.answers[one.id] for one in state.asked if one.id in state.answers},
+        stage=state.in_flight.node if state.in_flight else "",
+        is_paused=state.is_paused and not state.standing.is_final,
+        restarted_as=state.restarted_as,
+        usage=used_by(directory, state),
+        seconds=found.at_rest.seconds(found.heard),
+    )
+
+
+@dataclass(frozen=True)
+class _Said:
+    """What run.json says, or an event that changed the status: where the run stands, and why."""
+
+    status: str
+    phase: str
+    reason: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.status} ({self.phase})" if self.phase else self.status
+
+
+def _said(directory: RunDirectory) -> _Said | None:
+    return _said_in(read_document(directory.run)) if directory.run.exists() else None
+
+
+def _said_in(fields: Fields) -> _Said:
+    return _Said(fields.text("status"), fields.text("phase"), fields.text("reason"))
+
+
+def _compared(summary: RunSummary, said: _Said | None, directory: RunDirectory) -> RunSummary:
+    """Hold what run.json says against the journal: it may be behind, as after a kill, not ahead."""
+    now = _Said(summary.status, summary.phase, summary.reason)
+    if said in (None, now) or (summary.is_live and said in _history(directory.events)):
+        return summary
+    if said in _history(directory.events):
+        trouble = f"{directory.run} says {said}: it is behind its journal, which counts"
+        return replace(summary, trouble=trouble)
+    told = f"{said}: {said.reason}" if said and said.reason else f"{said}"
+    trouble = f"{directory.run} says {told}, which the run never was: its journal says {now}"
+    return replace(summary, trouble=trouble, trouble_code=ExitCode.BROKEN)
+
+
+def _history(journal: Path) -> Iterator[_Said]:
+    """Yield where a run stood, from its beginning on."""
+    yield _Said(QUEUED.status.value, QUEUED.phase.value, RunState().reason)
+    for line in read_lines(journal) if journal.exists() else ():
+        record = parse_json(line.content)
+        if isinstance(record, dict) and record.get("type") == "RunStatusChanged":
+            event = Event.from_record(record)
+            yield _said_in(Fields(event.data, f"event {event.seq} ({event.type})"))
+
+
+def _troubled(summary: RunSummary, fault: AttractorError) -> RunSummary:
+    told = f"{fault.message} ({fault.hint})" if fault.hint else fault.message
+    return replace(summary, trouble=told, trouble_code=fault.exit_code)
+
+
+def _written(journal: Path) -> datetime | None:
+    try:
+        return datetime.fromtimestamp(journal.stat().st_mtime, UTC)
+    except OSError:
+        return None
+
+
+def _folders(runs_dir: Path) -> list[Path]:
+    # One that was only being made has neither yet; one that lost its manifest is to be told of.
+    found = [*runs_dir.glob("*/manifest.json"), *runs_dir.glob("*/run.json")]
+    # Run ids sort by time.
+    return sorted({one.parent for one in found}, reverse=True)
+
+
+def reference_to(root: Path) -> str:
+    """Return a run's id where its directory has that name, else the directory, for a shell."""
+    return root.name if is_run_id(root.name) else shlex.quote(str(root))
+
+
+def run_root(run_id: str, host: RunHost) -> Path:
+    """Return the place of a run; a runs folder that we make is none of git's business."""
+    if not host.runs_dir.exists():
+        host.runs_dir.mkdir(parents=True)
+        write_whole(host.runs_dir / ".gitignore", "*\n")
+    return host.runs_dir / run_id

@@ -1,0 +1,341 @@
+"""Sends orders to a run, held or not, and waits for the reply."""
+
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+from attractor.base.clock import Clock
+from attractor.base.dataclasses import dataclass
+from attractor.base.errors import AttractorError, LockHeld, Refused, UnknownName, UsageError
+from attractor.base.events import Event
+from attractor.base.ids import new_run_id
+from attractor.base.journal import read_lines
+from attractor.base.json import parse_json
+from attractor.engine.errors import NobodyAtWork, NothingAsked
+from attractor.engine.journal.checkpoint import open_journal
+from attractor.engine.journal.events import Action, OperatorAction
+from attractor.engine.questions.description import in_order
+from attractor.engine.questions.question import Answer, Question
+from attractor.engine.run_folder.fence import is_held
+from attractor.engine.run_folder.inbox import Order, leave_order
+from attractor.engine.run_folder.layout import (
+    RunDirectory,
+    read_manifest,
+)
+from attractor.engine.run_folder.open_run import OpenRun, end_run, open_run
+from attractor.engine.state.run_state import RunState
+from attractor.engine.storage.secrets import Redactor
+from attractor.pipeline.restart import last_round
+from attractor.pipeline.runs.lookup import reference_to
+from attractor.pipeline.runs.open_questions import (
+    named,
+    pick,
+    pick_all,
+    read_choice,
+    read_choices,
+)
+from attractor.pipeline.source.saved import read_saved_pipeline
+from attractor.pipeline.workspace.boot import end_left_running_now, name_processes
+
+PATIENCE_S = 2.0
+"""How long to wait: a process at work looks into its inbox several times a second."""
+
+
+OFTEN_S = 0.05
+
+
+@dataclass(frozen=True)
+class OrderReply:
+    """Whether an order was taken, and why it was not."""
+
+    is_taken: bool
+    why: str = ""
+
+
+def await_verdict(
+    directory: RunDirectory, order: str, *, sleep: Callable[[float], None] = time.sleep
+) -> OrderReply | None:
+    """Return what became of the order of a file's name; nothing when that takes too long."""
+    for _ in range(round(PATIENCE_S / OFTEN_S)):
+        # It leaves the inbox when the journal has the verdict.
+        if not (directory.inbox / order).exists():
+            return find_verdict(directory, order)
+        sleep(OFTEN_S)
+    return find_verdict(directory, order)
+
+
+def find_verdict(directory: RunDirectory, order: str) -> OrderReply | None:
+    """Return what the journal says of an order, if it says anything yet."""
+    found: OrderReply | None = None
+    for line in read_lines(directory.events):
+        # Of a long journal only these few lines are read.
+        if order.encode() in line.content:
+            found = _read(line.content, order) or found
+    return found
+
+
+def _read(content: bytes, order: str) -> OrderReply | None:
+    record = parse_json(content)
+    if not isinstance(record, dict) or record.get("type") != OperatorAction.__name__:
+        return None
+    try:
+        data = Event.from_record(record).data
+    except AttractorError:
+        return None
+    if data.get("order") != order:
+        return None
+    return OrderReply(data.get("is_accepted") is True, str(data.get("why") or ""))
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What became of an order: it was taken now, or it lies where the run's runner will find it."""
+
+    run_id: str
+    action: str
+    is_taken: bool
+    words: str
+    question: str = ""
+    value: str = ""
+
+
+@dataclass(frozen=True)
+class Orders:
+    """Gives orders to one run, in somebody's name."""
+
+    root: Path
+    by: str
+    clock: Clock
+    randomness: Callable[[int], bytes]
+    redactor: Redactor
+
+    def questions(self, question: str = "") -> tuple[Question, ...]:
+        """Return what the run asks people: all of it, or what goes by an id or a node."""
+        asked = tuple(self._state().questions)
+        return named(asked, question, where=self._where) if question else asked
+
+    def answered(self) -> Mapping[str, Answer]:
+        """Return the answers that are recorded and that nobody has gone on with yet."""
+        state = self._state()
+        asked = {one.id for one in state.asked}
+        return {id_: one for id_, one in state.answers.items() if id_ in asked}
+
+    def answer(self, choice: str, *, question: str = "", why: str = "") -> Receipt:
+        """Answer what is asked; what matches none of the choices is refused and changes nothing."""
+        asked = pick(
+            self._asked(question), question, where=self._where, listing=self._command("answer")
+        )
+        said = read_choice(choice, asked, self.clock.now(), go_on=self._go_on)
+        order = Order(Action.ANSWER, self.by, why, asked.id, said)
+        return self._give(order, taken=f"answered {asked.stage}: {said}")
+
+    def answer_all(self, choice: str, *, question: str = "", why: str = "") -> Sequence[Receipt]:
+        """Answer all that is asked, or all that a node asks, in the same words.
+
+        When one of them cannot be answered so, it is refused and changes nothing.
+        """
+        asked = in_order(pick_all(self._asked(question), question, where=self._where))
+        listing = self._command("answer")
+        now = self.clock.now()
+        said = read_choices(choice, asked, now, go_on=self._go_on, listing=listing)
+        orders = [
+            Order(Action.ANSWER, self.by, why, one.id, value)
+            for one, value in zip(asked, said, strict=True)
+        ]
+        return self._give_all(orders, taken="answered")
+
+    def cancel(self, why: str = "") -> Receipt:
+        """End a run for good, whoever runs it."""
+        state = self._state()
+        if state.standing.is_final:
+            raise Refused(
+                f"the run is {state.standing} for good{self._and_so(state)}",
+                hint=self._instead(state, "cancel") or "there is nothing to end",
+            )
+        return self._give(Order(Action.CANCEL, self.by, why), taken="canceled", then=_end)
+
+    def pause(self, why: str = "") -> Receipt:
+        """Have the runner wait after the stage in flight."""
+        self._require_runner("paused", "pause")
+        return self._give(Order(Action.PAUSE, self.by, why), taken="paused")
+
+    def is_paused(self) -> bool:
+        """Tell whether a process holds the run and waits to be told to go on."""
+        return is_held(RunDirectory(self.root).lock) and self._state().is_paused
+
+    def resume(self, why: str = "") -> Receipt:
+        """Have the process that waits go on."""
+        return self._give(Order(Action.RESUME, self.by, why), taken="resumed")
+
+    def steer(self, text: str, *, node: str = "", why: str = "") -> Receipt:
+        """Hand words to what is at work, or to the stage of one node, and hear if they were taken.
+
+        Whoever runs the run says so at once, unless something keeps it from that.
+        """
+        if not text.strip():
+            raise UsageError("there are no words to hand on", hint="give them after the run")
+        self._require_runner("steered", "steer", " TEXT")
+        self._require_node(node)
+        order = self._without_secrets(Order(Action.STEER, self.by, why, question=node, value=text))
+        directory = RunDirectory(self.root)
+        file = leave_order(directory.inbox, order, name=self._new_name())
+        verdict = await_verdict(directory, file.name)
+        if verdict is None:
+            words = f"left for whoever runs it, who was silent so far: {self._command('logs')}"
+            return self._receipt(order, is_taken=False, words=words)
+        if not verdict.is_taken:
+            refusal = verdict.why.removeprefix(f"{order.why}; ")
+            raise Refused(f"the words were {refusal}", hint=self._where)
+        return self._receipt(order, is_taken=True, words="the words were taken")
+
+    def _state(self) -> RunState:
+        directory = RunDirectory(self.root)
+        return open_journal(directory.events, directory.checkpoint).state
+
+    def _require_runner(self, what: str, command: str, words: str = "") -> None:
+        if is_held(RunDirectory(self.root).lock):
+            return
+        state = self._state()
+        first = f"go on with it first: {self._command('resume')}"
+        raise NobodyAtWork(
+            f"nobody is at work on the run, so it cannot be {what}{self._and_so(state)}",
+            hint=self._instead(state, command, words)
+            or (self._where if state.standing.is_final else first),
+        )
+
+    def _require_node(self, node: str) -> None:
+        if not node:
+            return
+        directory = RunDirectory(self.root)
+        pipeline = read_saved_pipeline(directory, read_manifest(directory), goal="", inputs=None)
+        if node not in pipeline.graph.nodes:
+            raise UnknownName("node", node, pipeline.graph.nodes)
+
+    def _asked(self, name: str) -> tuple[Question, ...]:
+        """Return what is asked; refuse where all that could be meant was answered already."""
+        state = self._state()
+        if state.restarted_as and not state.asked:
+            told = f"the run asks nothing{self._and_so(state)}"
+            raise NothingAsked(told, hint=self._instead(state, "answer"))
+        asked = tuple(state.questions)
+        done = [one for one in state.asked if one.id in state.answers]
+        meant = [one for one in done if name in ("", one.id, one.stage)]
+        if meant and not any(name in ("", one.id, one.stage) for one in asked):
+            answer = state.answers[meant[0].id]
+            who = answer.by or "somebody"
+            told = f"{who} answered {meant[0].id} already: {answer.value or answer.kind}"
+            raise Refused(told, hint=self._go_on)
+        return asked
+
+    @property
+    def _go_on(self) -> str:
+        return f"go on with it: {self._command('resume')}"
+
+    @property
+    def _where(self) -> str:
+        return f"see where it stands: {self._command('status')}"
+
+    def _command(self, name: str) -> str:
+        return f"attractor {name} {reference_to(self.root)}"
+
+    def _and_so(self, state: RunState) -> str:
+        return f"; run {last_round(self.root, state)} goes on" if state.restarted_as else ""
+
+    def _instead(self, state: RunState, command: str, words: str = "") -> str:
+        """Return the command for the run that goes on in place of this one, if one does."""
+        last = last_round(self.root, state)
+        return f"attractor {command} {last}{words}" if last else ""
+
+    def _give(
+        self, order: Order, *, taken: str, then: Callable[[OpenRun], str] | None = None
+    ) -> Receipt:
+        """Leave an order; when nobody runs the run, take it from the inbox ourselves."""
+        [receipt] = self._give_all([order], taken=taken, then=then)
+        return receipt
+
+    def _give_all(
+        self, orders: Sequence[Order], *, taken: str, then: Callable[[OpenRun], str] | None = None
+    ) -> Sequence[Receipt]:
+        """Leave orders; when nobody runs the run, take them from the inbox ourselves."""
+        orders = [self._without_secrets(one) for one in orders]
+        directory = RunDirectory(self.root)
+        # The names of one moment are in no order of their own.
+        names = sorted(self._new_name() for _ in orders)
+        files = [
+            leave_order(directory.inbox, one, name=name).name
+            for name, one in zip(names, orders, strict=True)
+        ]
+        is_taken, words = False, "left for whoever runs it"
+        if not is_held(directory.lock):
+            try:
+                with open_run(self.root, clock=self.clock, redactor=self.redactor) as run:
+                    _take(run, files, where=self._where)
+                    words = taken + (then(run) if then else "")
+                    run.write_run()
+                is_taken = True
+            except LockHeld:
+                words = "left for whoever runs it now"
+        return [self._receipt(one, is_taken=is_taken, words=words) for one in orders]
+
+    def _new_name(self) -> str:
+        return new_run_id(self.clock.now(), self.randomness)
+
+    def _without_secrets(self, order: Order) -> Order:
+        """Return an order as it may lie in the inbox; what would mean something else is refused."""
+        if self.redactor.text(order.value) != order.value:
+            raise Refused(
+                "these words hold the value of a secret, which no run directory keeps",
+                hint="say it without; what a command needs is a secret input of the pipeline",
+            )
+        return replace(order, why=self.redactor.text(order.why))
+
+    def _receipt(self, order: Order, *, is_taken: bool, words: str) -> Receipt:
+        return Receipt(
+            self.root.name, order.action.value, is_taken, words, order.question, order.value
+        )
+
+
+def _end(run: OpenRun) -> str:
+    """End a run with what its last process, which was killed, left running; tell of the latter."""
+    ended = end_left_running_now(run)
+    end_run(run)
+    return f"; ended what it left running: {name_processes(ended)}" if ended else ""
+
+
+def _take(run: OpenRun, names: Collection[str], *, where: str) -> None:
+    """Take what lies in the inbox, and say so when the order of a name was refused."""
+    refused = [one for one in run.take_orders() if one.order in names and not one.is_accepted]
+    if refused:
+        raise Refused(refused[0].why, hint=where)
+
+
+END_PATIENCE_S = 60.0
+
+
+_POLL = timedelta(milliseconds=100)
+
+
+async def end_and_wait(orders: Orders, clock: Clock, *, why: str) -> Receipt | None:
+    """End a run for good and wait until nobody is at work on it; None when it had ended before."""
+    if _has_ended(orders):
+        return None
+    receipt = orders.cancel(why)
+    until = clock.monotonic() + END_PATIENCE_S
+    while is_held(RunDirectory(orders.root).lock):
+        if clock.monotonic() > until:
+            raise Refused(
+                f"run {orders.root.name} was told to end, and is still at work",
+                hint="see what it does with attractor status, then try again",
+            )
+        await clock.sleep(_POLL)
+    if not _has_ended(orders):
+        # Its runner let go of it without a look into the inbox.
+        receipt = orders.cancel(why)
+    return receipt
+
+
+def _has_ended(orders: Orders) -> bool:
+    directory = RunDirectory(orders.root)
+    return open_journal(directory.events, directory.checkpoint).state.standing.is_final

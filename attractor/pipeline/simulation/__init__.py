@@ -1,0 +1,1 @@
+"""Simulates pipelines and tests them without a run directory."""

@@ -1,0 +1,219 @@
+"""Simulates a pipeline without a run directory."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import field, replace
+
+from attractor.backends.registry import BackendParts
+from attractor.backends.simulate import Simulate
+from attractor.base.dataclasses import dataclass
+from attractor.base.errors import UsageError
+from attractor.base.json import Json
+from attractor.engine.errors import NotRunnable
+from attractor.engine.outcome import FailureClass, Outcome, StageStatus, success
+from attractor.engine.preflight import find_faults
+from attractor.engine.questions.question import Answer, AnswerKind, Interviewer, Question, ask_each
+from attractor.engine.routing.next_move import wants_verdict
+from attractor.engine.seams import Backend, Handler, Parts, Said, Stage
+from attractor.engine.simulation.outcomes import NO_OUTCOMES, SimulatedOutcomes
+from attractor.engine.simulation.walk import MAX_STEPS, SimulatedWalk, walk
+from attractor.engine.truncation import response_updates
+from attractor.handlers.codergen import Codergen
+from attractor.handlers.conditional import Conditional
+from attractor.handlers.exit import Exit
+from attractor.handlers.for_each import ForEach
+from attractor.handlers.parallel import Parallel
+from attractor.handlers.parallel__fan_in import FanIn
+from attractor.handlers.prompt import Prompt
+from attractor.handlers.registry import handler_registry
+from attractor.handlers.start import Start
+from attractor.handlers.wait__human import WaitHuman
+from attractor.language.graph.graph import Graph
+
+_SAY_NOTHING = frozenset({"start", "exit", "conditional"})
+
+
+Answers = Mapping[str, Sequence[str]]
+"""What people say at a gate, one answer a visit; the last one holds for all visits after it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Script:
+    """How the stages of a simulation end, what people answer, and what the context begins with."""
+
+    outcomes: SimulatedOutcomes = NO_OUTCOMES
+    answers: Answers = field(default_factory=dict[str, Sequence[str]])
+    context: Mapping[str, Json] = field(default_factory=dict[str, Json])
+    max_steps: int = MAX_STEPS
+
+
+async def simulate(graph: Graph, script: Script) -> SimulatedWalk:
+    """Walk through a pipeline by a script, or say why it cannot be simulated."""
+    handlers = _handlers(script)
+    require_simulated(graph)
+    _refuse_unheard(graph, script)
+    return await walk(graph, handlers, context=script.context, max_steps=script.max_steps)
+
+
+def require_simulated(graph: Graph) -> None:
+    """Refuse a pipeline that cannot be simulated, and say all that keeps it from that."""
+    if faults := list(find_faults(graph, _handlers(Script()))):
+        raise NotRunnable(graph.name or "the graph", faults)
+
+
+def _refuse_unheard(graph: Graph, script: Script) -> None:
+    """Refuse what nothing would ask for, which would be ignored in silence."""
+    for node in script.outcomes.by_node:
+        kind = graph.nodes[node].type
+        if kind in _SAY_NOTHING:
+            raise UsageError(
+                f"node {node!r} is of type {kind} and has no outcome of its own",
+                hint="name the stage before it" if kind == "conditional" else "leave it out",
+            )
+    for node in script.answers:
+        if graph.nodes[node].type != "wait.human":
+            raise UsageError(f"node {node!r} asks nobody", hint="give it an outcome instead")
+
+
+def _handlers(script: Script) -> Mapping[str, Handler]:
+    backend = _Willing(Simulate(BackendParts(simulate=script.outcomes)))
+    parts = Parts(backend, _Chosen(""))
+    stand_in = _StandIn(script.outcomes)
+    return {
+        **dict.fromkeys(handler_registry(), stand_in),
+        "start": Start(parts),
+        "exit": Exit(parts),
+        "conditional": Conditional(parts),
+        "codergen": Codergen(parts),
+        "parallel": _Told(Parallel(parts), script.outcomes),
+        "parallel.fan_in": _Told(FanIn(parts), script.outcomes),
+        "for_each": _Told(_Items(ForEach(parts)), script.outcomes),
+        "prompt": Prompt(parts),
+        "stack.manager_loop": stand_in,
+        "wait.human": _Gate(parts, script),
+    }
+
+
+@dataclass(frozen=True)
+class _Willing:
+    """Gives a verdict where one is wanted: a stage succeeds unless it is told otherwise."""
+
+    backend: Backend
+
+    async def run(self, stage: Stage, prompt: str) -> Outcome | str:
+        """End as told, else well."""
+        said = await self.backend.run(stage, prompt)
+        if isinstance(said, Outcome) or not wants_verdict(stage.graph, stage.node):
+            return said
+        return success(said, **response_updates(stage.node.id, said))
+
+    async def answer(self, stage: Stage, prompt: str) -> Said | Outcome:
+        """End as told, else well."""
+        said = await self.backend.answer(stage, prompt)
+        if isinstance(said, Outcome) or not wants_verdict(stage.graph, stage.node):
+            return said
+        return success(said.text, **response_updates(stage.node.id, said.text))
+
+    async def steer(self, stage_id: str, text: str) -> bool:
+        """Take no words: nobody is at work."""
+        return await self.backend.steer(stage_id, text)
+
+
+@dataclass(frozen=True)
+class _StandIn:
+    """Stands in for a handler that would do something, such as run a command."""
+
+    outcomes: SimulatedOutcomes
+
+    async def execute(self, stage: Stage) -> Outcome:
+        """End as told, else well; what fails of itself is a verdict, as with a command."""
+        told = self.outcomes.at(stage.node.id, stage.visit)
+        if told is None:
+            return success("Not executed: simulated")
+        if told.status is StageStatus.FAIL and told.failure_class is None:
+            return replace(told, failure_class=FailureClass.VERDICT)
+        return told
+
+
+@dataclass(frozen=True)
+class _Told:
+    """Lets a handler do its work that touches nothing, unless it is told to fail."""
+
+    handler: Handler
+    outcomes: SimulatedOutcomes
+
+    async def execute(self, stage: Stage) -> Outcome:
+        """Do it, and end as told."""
+        told = self.outcomes.at(stage.node.id, stage.visit)
+        if told and not told.status.is_success:
+            return told
+        done = await self.handler.execute(stage)
+        if told is None or not done.status.is_success:
+            return done
+        updates = {**done.context_updates, **told.context_updates}
+        return replace(told, context_updates=updates, notes=told.notes or done.notes)
+
+
+@dataclass(frozen=True)
+class _Items:
+    """Takes one item where the stages that make the list are stood in for."""
+
+    handler: Handler
+
+    async def execute(self, stage: Stage) -> Outcome:
+        """Walk the branches of the items there are, or of one."""
+        key = stage.node.attributes.text("items").removeprefix("context.")
+        context = stage.context.clone()
+        if key and context.get(key) is None:
+            context.set(key, ["an item"])
+        return await self.handler.execute(replace(stage, context=context))
+
+
+@dataclass(frozen=True)
+class _Gate:
+    """Asks nobody at a human gate: what is chosen is told, else the default, else the first."""
+
+    parts: Parts
+    script: Script
+
+    async def execute(self, stage: Stage) -> Outcome:
+        """Choose as told; a gate may also be told to fail."""
+        told = self.script.outcomes.at(stage.node.id, stage.visit)
+        if told and not told.status.is_success:
+            return told
+        chosen = await WaitHuman(Parts(self.parts.backend, self._interviewer(stage, told))).execute(
+            stage
+        )
+        if told is None or chosen.status is not StageStatus.SUCCESS:
+            return chosen
+        updates = {**chosen.context_updates, **told.context_updates}
+        return replace(chosen, context_updates=updates, notes=told.notes or chosen.notes)
+
+    def _interviewer(self, stage: Stage, told: Outcome | None) -> Interviewer:
+        answers = self.script.answers.get(stage.node.id)
+        if answers:
+            return _Chosen(answers[min(stage.visit, len(answers)) - 1])
+        if told and (told.preferred_label or told.suggested_next_ids):
+            return _Chosen(told.preferred_label or told.suggested_next_ids[0])
+        return _Chosen("", is_late=bool(stage.node.attributes.text("human.default_choice")))
+
+
+@dataclass(frozen=True)
+class _Chosen:
+    """Answers with one choice, the first one when none is given; or too late, so with none."""
+
+    choice: str
+    is_late: bool = False
+
+    async def ask(self, question: Question) -> Answer:
+        """Choose."""
+        if self.is_late:
+            return Answer(AnswerKind.TIMEOUT)
+        first = question.options[0].key
+        return Answer(AnswerKind.GIVEN, self.choice or first, by="the simulation")
+
+    async def ask_multiple(self, questions: Sequence[Question]) -> Sequence[Answer]:
+        """Choose in each."""
+        return await ask_each(self, questions)
+
+    async def inform(self, message: str, stage: str) -> None:
+        """Tell nobody."""

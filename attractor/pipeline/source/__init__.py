@@ -1,0 +1,1 @@
+"""Reads pipelines: from their files, from a run directory, and changed ones."""

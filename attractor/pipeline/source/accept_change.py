@@ -1,0 +1,154 @@
+"""Resumes a run with its pipeline changed, after an operator accepted the change."""
+
+from collections.abc import Iterator
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.errors import UsageError
+from attractor.engine.errors import GraphChanged
+from attractor.engine.run_folder.open_run import OpenRun
+from attractor.engine.state.run_state import RunState
+from attractor.engine.state.walks import WalkState
+from attractor.engine.truncation import keep_ends
+from attractor.language.comparison.compare import diff
+from attractor.language.comparison.output import NO_CHANGE, tell
+from attractor.language.declarations.inputs import declared_inputs
+from attractor.language.graph.branches import Forks
+from attractor.language.graph.graph import Graph
+from attractor.language.reading import parse
+from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.request import RunRequest
+from attractor.pipeline.runs.lookup import reference_to
+from attractor.pipeline.source.read import (
+    PipelineSource,
+    hash_now,
+    open_pipeline,
+    project_of,
+)
+from attractor.pipeline.source.saved import GRAPH_ACCEPTED, replace_pipeline, save_pipeline
+
+
+@dataclass(frozen=True)
+class PlannedChange:
+    """A pipeline that is to take the place of the one before, what differs, and who accepts it."""
+
+    before: PipelineSource
+    pipeline: PipelineSource
+    change: str
+    by: str
+
+
+def plan_change(
+    run: OpenRun, before: PipelineSource, request: RunRequest, host: RunHost, *, by: str
+) -> PlannedChange | None:
+    """Return what somebody accepts; a change that nobody accepts is refused.
+
+    Nothing is written yet: what is accepted has to be runnable as well.
+    """
+    file = request.file
+    if not file.is_file():
+        if by:
+            raise UsageError(f"{file} is not there", hint="resume without --accept-graph")
+        # What is gone changed nothing: the run has its pipeline.
+        return None
+    if hash_now(file, before) == before.content_hash:
+        if by:
+            host.tell("The pipeline is the one that the run has: there is nothing to accept.")
+        return None
+    if not by:
+        raise GraphChanged(
+            f"the pipeline of {run.manifest.run_id} was changed since it began",
+            hint=f"go on with it as it is now: attractor resume {_name(run)} --accept-graph; "
+            f"{_elsewhere(run)}; or put it back as it was",
+        )
+    after = _opened(run, request, host)
+    if lost := list(_lost(run.state, before.graph, after.graph)):
+        raise GraphChanged(
+            f"run {run.manifest.run_id} cannot go on with {file} as it is now: {'; '.join(lost)}",
+            hint=f"put that back, or {_elsewhere(run)}",
+        )
+    return PlannedChange(before, after, _difference(before, after), by)
+
+
+def accept_change(run: OpenRun, acceptance: PlannedChange, host: RunHost) -> None:
+    """Put a pipeline in the place of the one before, which is kept, and say who accepted it."""
+    before, pipeline = acceptance.before, acceptance.pipeline
+    save_pipeline(run.directory, before)
+    save_pipeline(run.directory, pipeline)
+    host.tell(f"The pipeline was changed since, which {acceptance.by} accepts:")
+    host.tell(acceptance.change)
+    told = {
+        "by": acceptance.by,
+        "old": before.content_hash,
+        "new": pipeline.content_hash,
+        "change": keep_ends(acceptance.change),
+    }
+    run.emit(GRAPH_ACCEPTED, told, sync=True)
+    replace_pipeline(run.directory, pipeline)
+
+
+def _elsewhere(run: OpenRun) -> str:
+    rewind = f"attractor rewind {_name(run)} NODE@VISIT --graph FILE"
+    return f"go back to where it differs: {rewind}"
+
+
+def _name(run: OpenRun) -> str:
+    return reference_to(run.directory.root)
+
+
+def _difference(before: PipelineSource, after: PipelineSource) -> str:
+    """Tell how two pipelines differ, as `attractor diff` does, and which of their files do."""
+    names = sorted({*before.files, *after.files})
+    files = [f"  ~ {one}" for one in names if before.files.get(one) != after.files.get(one)]
+    told = tell(diff(parse(before.text), parse(after.text)))
+    lines = [told] if told or not files else []
+    return "\n".join([*lines, *(["files", *files] if files else [])]) or NO_CHANGE
+
+
+def _opened(run: OpenRun, request: RunRequest, host: RunHost) -> PipelineSource:
+    """Read the pipeline as it is now; it is given what the run was given."""
+    known = project_of(host)
+    bare = open_pipeline(str(request.file), goal=request.goal, known=known)
+    name = bare.graph.name
+    if run.manifest.suite and name != run.manifest.pipeline:
+        raise GraphChanged(
+            f"run {run.manifest.run_id} is judged by {run.manifest.suite}, which is for the "
+            f"pipeline {run.manifest.pipeline!r}, not for {name!r}",
+            hint="keep the name of the pipeline, or start a new run: attractor run",
+        )
+    for one in declared_inputs(bare.graph):
+        if one.default is None and not one.is_secret and one.name not in request.inputs:
+            raise GraphChanged(
+                f"{request.file} needs the input {one.name}, which the run was not given",
+                hint="give it a default there, or start a new run: attractor run",
+            )
+    if request.withheld:
+        return bare
+    file, inputs = str(request.file), request.inputs
+    return open_pipeline(file, goal=request.goal, inputs=inputs, known=known)
+
+
+def _lost(state: RunState, before: Graph, after: Graph) -> Iterator[str]:
+    """Yield what the run stands on and the changed pipeline lacks."""
+    strands = state.strands
+    for key, strand in strands.items():
+        if strand.is_over:
+            continue
+        where = f"branch {strand.name or key}" if key else "the run"
+        yield from _lost_places(strand, where, before, after)
+        left = strands[strand.parent].in_flight if key else None
+        if left and Forks(before).at(left.node) != Forks(after).at(left.node):
+            yield f"the branches of {left.node} are others now, and {where} is one of them"
+    visited = {node for one in strands.values() for node in one.progress.stages}
+    for node in before.nodes.values():
+        if node.is_goal_gate and node.id in visited and node.id not in after.nodes:
+            yield f"there is no {node.id} any more, a goal gate that was visited"
+
+
+def _lost_places(strand: WalkState, where: str, before: Graph, after: Graph) -> Iterator[str]:
+    """Yield which of the nodes a walk stands at is gone, or is done by another handler."""
+    at_work = strand.in_flight.node if strand.in_flight else ""
+    for node in dict.fromkeys([strand.progress.next_node, at_work]):
+        if node and node not in after.nodes:
+            yield f"there is no {node} any more, where {where} goes on"
+    if at_work in after.nodes and before.nodes[at_work].type != after.nodes[at_work].type:
+        yield f"{at_work}, which was at work, is of type {after.nodes[at_work].type} now"

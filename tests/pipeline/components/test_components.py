@@ -1,0 +1,290 @@
+"""What a run is made of is loaded when its pipeline needs it.
+
+Each stage is done by the backend that its node names, else by that of the run.
+
+A handler that somebody hands in is called as it wants to be, or refused.
+"""
+
+import asyncio
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from attractor.base.errors import UsageError
+from attractor.engine.context import Context
+from attractor.engine.errors import ConversationLost
+from attractor.engine.journal.events import RunForked
+from attractor.engine.outcome import Outcome, success
+from attractor.engine.questions.question import Answer, Question, QuestionKind
+from attractor.engine.seams import Said, Stage
+from attractor.engine.stage.execution import execute
+from attractor.interviewers.recording import Recording
+from attractor.language.graph.graph import Graph, Node
+from attractor.language.reading import parse
+from attractor.pipeline.components.backends import (
+    AGENT,
+    SIMULATE,
+    NodeBackends,
+    backend_of,
+    find_backend_faults,
+)
+from attractor.pipeline.components.interviewer import (
+    choose_interviewer,
+    find_interviewer_faults,
+)
+from attractor.pipeline.host.custom_parts import (
+    HANDED_IN,
+    NO_CUSTOM_PARTS,
+    CustomParts,
+    adapt_handler,
+    adapt_handlers,
+)
+from attractor.pipeline.request import RunRequest
+from tests.engine.graphs import line
+from tests.engine.runs import Workplace
+from tests.handlers.stages import Person, Play, graph, node
+from tests.pipeline.projects import make_host
+
+WORKS = "digraph G {{ start [shape=Mdiamond]; exit [shape=Msquare]; {node}; start -> w -> exit }}"
+RUN = """
+import sys
+from attractor.cli.main import main
+main(["run", "p.dot", "--sandbox", "none", "--workspace", "none", "--no-evaluate"])
+sys.exit("httpx" in sys.modules)
+"""
+
+
+def loads_a_client(folder: Path, node: str) -> bool:
+    (folder / "p.dot").write_text(WORKS.format(node=node))
+    environ = {**os.environ, "HOME": str(folder), "OPENAI_API_KEY": "key-of-a-test"}
+    # Nobody answers there: the stage fails, and that is all one here.
+    environ["OPENAI_BASE_URL"] = "http://127.0.0.1:9/v1"
+    command = [sys.executable, "-c", RUN]
+    done = subprocess.run(
+        command, cwd=folder, env=environ, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert "w: begins" in done.stderr
+    return bool(done.returncode)
+
+
+@pytest.mark.parametrize(
+    "node", ['w [shape=parallelogram, tool_command="true"]', "w [shape=diamond]"]
+)
+def test_stages_that_ask_no_model_load_no_client(tmp_path: Path, node: str) -> None:
+    assert not loads_a_client(tmp_path, node)
+
+
+def test_a_task_loads_it(tmp_path: Path) -> None:
+    node = 'w [prompt="Go", llm_model="gpt-5.2", llm_provider=openai, max_retries=0]'
+    assert loads_a_client(tmp_path, node)
+
+
+SURE = Question("gate@1.1", "Sure?", QuestionKind.YES_NO, (), "gate")
+OPTIONS = RunRequest(file=Path("pipeline.dot"), interviewer="queue", answers=["yes", "no"])
+
+
+def ask(
+    tmp_path: Path,
+    options: RunRequest,
+    *,
+    taken: int = 0,
+    custom_parts: CustomParts = NO_CUSTOM_PARTS,
+) -> Answer:
+    place = Workplace(tmp_path / "run", line("gate"))
+    host = replace(make_host(tmp_path), custom_parts=custom_parts)
+    with place.open() as run:
+        if taken:
+            run.record(RunForked("other", "a", 1, 9, "hash", "", {}, {"queue": taken}))
+        return asyncio.run(choose_interviewer(options, host, run).ask(SURE))
+
+
+@pytest.mark.parametrize(("taken", "value"), [(0, "yes"), (1, "no"), (2, "")])
+def test_a_queue_goes_on_where_the_journal_says_that_it_was(
+    tmp_path: Path, taken: int, value: str
+) -> None:
+    answer = ask(tmp_path, OPTIONS, taken=taken)
+    assert (answer.value, answer.by) == (value, "queue")
+
+
+def test_a_recording_lies_in_the_run_directory_unless_it_is_given_a_place(tmp_path: Path) -> None:
+    ask(tmp_path, replace(OPTIONS, interviewer="recording:queue"))
+    assert '"value":"yes"' in (tmp_path / "run" / "answers.jsonl").read_text()
+    file = tmp_path / "mine.jsonl"
+    ask(tmp_path, replace(OPTIONS, interviewer=f"recording:queue:{file}"))
+    assert '"value":"yes"' in file.read_text()
+
+
+def test_who_was_handed_in_asks(tmp_path: Path) -> None:
+    person = Person(["no"])
+    assert ask(tmp_path, OPTIONS, custom_parts=CustomParts(interviewer=person)).value == "no"
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("queue", ""),
+        ("recording", ""),
+        ("recording:auto_approve", ""),
+        ("nobody", "unknown interviewer 'nobody'"),
+        ("recording:nobody", "unknown interviewer 'nobody'"),
+        ("replay", "was given no recording"),
+        ("replay:/nowhere.jsonl", "/nowhere.jsonl"),
+        ("callback", "was given no function"),
+        (HANDED_IN, "was handed in by the program that began the run"),
+    ],
+)
+def test_what_keeps_an_interviewer_from_asking_is_found_beforehand(name: str, told: str) -> None:
+    options = replace(OPTIONS, interviewer=name)
+    faults = list(find_interviewer_faults(options, NO_CUSTOM_PARTS))
+    assert [told in one.message for one in faults] == ([True] if told else [])
+    custom_parts = CustomParts(interviewer=Person())
+    assert list(find_interviewer_faults(options, custom_parts)) == []
+
+
+def test_the_part_that_records_is_found_by_its_name(tmp_path: Path) -> None:
+    place = Workplace(tmp_path / "run", line("gate"))
+    with place.open() as run:
+        options = replace(OPTIONS, interviewer="recording:queue")
+        assert isinstance(choose_interviewer(options, make_host(tmp_path), run), Recording)
+
+
+GRAPH = parse("digraph x { plain; named [backend=other]; start [shape=Mdiamond]; start -> plain }")
+
+
+class Working:
+    """A backend that says who did the work, and keeps conversations if it is told so."""
+
+    def __init__(self, name: str, *, hears: bool = False, kept: object = None) -> None:
+        self.name = name
+        self.hears = hears
+        self.kept = kept
+        self.heard: list[str] = []
+
+    async def run(self, stage: Stage, prompt: str) -> Outcome | str:
+        return f"{self.name} did {prompt}"
+
+    async def answer(self, stage: Stage, prompt: str) -> Said | Outcome:
+        return Said(f"{self.name} answered {prompt}")
+
+    async def steer(self, stage_id: str, text: str) -> bool:
+        self.heard.append(text)
+        return self.hears
+
+    def rebuild(self, last: str, read: object) -> object:
+        if self.kept is None:
+            raise ConversationLost(f"{self.name} has none of {last}")
+        return self.kept
+
+
+def nothing(stage: str, file: str) -> bytes:
+    return b""
+
+
+def faults(node: str, of_run: str = AGENT) -> list[tuple[str | None, str]]:
+    graph = parse(f"digraph x {{ work [{node}]; start [shape=Mdiamond]; start -> work }}")
+    found = find_backend_faults([graph.nodes["work"]], of_run)
+    return [(one.node, one.message) for one in found]
+
+
+def test_a_run_that_is_simulated_is_so_throughout() -> None:
+    named, plain = GRAPH.nodes["named"], GRAPH.nodes["plain"]
+    assert [backend_of(one, AGENT) for one in (named, plain)] == ["other", AGENT]
+    assert [backend_of(one, SIMULATE) for one in (named, plain)] == [SIMULATE, SIMULATE]
+
+
+def test_a_stage_goes_to_the_backend_of_its_node() -> None:
+    both = NodeBackends(AGENT, {AGENT: Working("agent"), "other": Working("other")})
+
+    async def scene() -> list[object]:
+        named, plain = (Play(GRAPH, one).stage for one in ("named", "plain"))
+        return [
+            await both.run(named, "it"),
+            await both.run(plain, "it"),
+            await both.answer(named, "this"),
+        ]
+
+    assert asyncio.run(scene()) == ["other did it", "agent did it", Said("other answered this")]
+
+
+def test_words_reach_whoever_is_at_the_stage_and_all_are_asked() -> None:
+    deaf, hearing = Working("deaf"), Working("hearing", hears=True)
+    both = NodeBackends("deaf", {"hearing": hearing, "deaf": deaf})
+    assert asyncio.run(both.steer("work@1.1", "be quick"))
+    assert (deaf.heard, hearing.heard) == (["be quick"], ["be quick"])
+    assert not asyncio.run(NodeBackends("deaf", {"deaf": deaf}).steer("work@1.1", "well?"))
+
+
+def test_a_conversation_is_made_again_by_whoever_can() -> None:
+    lacking, keeping = Working("lacking"), Working("keeping", kept="what was said")
+    both = NodeBackends("lacking", {"lacking": lacking, "keeping": keeping})
+    assert both.rebuild("plan@1.1", nothing) == "what was said"
+    with pytest.raises(ConversationLost, match="lacking has none of plan@1.1"):
+        NodeBackends("lacking", {"lacking": lacking}).rebuild("plan@1.1", nothing)
+
+
+def test_a_backend_that_is_not_there_is_a_fault_of_its_node() -> None:
+    [(node, message)] = faults("backend=agnt")
+    assert node == "work"
+    assert message.startswith("node work: backend=agnt: unknown backend")
+    assert faults(f"backend={AGENT}") == []
+
+
+def test_what_a_program_handed_in_or_the_run_names_is_known() -> None:
+    assert faults("", of_run=HANDED_IN) == []
+    assert faults("backend=of_a_program", of_run="of_a_program") == []
+    # What is simulated is done by no other backend, so none can be missing.
+    assert faults("backend=agnt", of_run=SIMULATE) == []
+
+
+def test_an_agent_cannot_be_named_yet_and_that_is_said() -> None:
+    [(_, message)] = faults("agent=reviewer")
+    assert message == "node work: agent=reviewer: agents cannot be chosen by name yet"
+    assert faults("agent=reviewer", of_run=SIMULATE) == []
+
+
+class Ours:
+    async def execute(self, stage: Stage) -> Outcome:
+        return success(stage.node.id)
+
+
+class Theirs:
+    def execute(self, node: Node, context: Context, graph: Graph, logs_root: Path) -> Outcome:
+        return success(f"{node.id} {context.get('a')} {graph.goal} {logs_root.is_absolute()}")
+
+
+class Optional:
+    async def execute(self, stage: Stage, volume: int = 11) -> Outcome:
+        return success(f"{stage.node.id} {volume}")
+
+
+def notes(handler: Any) -> str:
+    play = Play(graph(node("it"), goal="win"), "it")
+    play.context.set("a", 1)
+    return asyncio.run(execute(adapt_handler("custom", handler), play.stage)).notes
+
+
+def test_ours_stays_as_it_is() -> None:
+    ours = Ours()
+    assert adapt_handler("custom", ours) is ours
+    assert (notes(ours), notes(Optional())) == ("it", "it 11")
+
+
+def test_four_arguments_are_handed_over_in_their_order() -> None:
+    assert notes(Theirs()).startswith("it 1 win ")
+
+
+def test_each_of_several_is_adapted() -> None:
+    ours = Ours()
+    adapted = adapt_handlers({"ours": ours, "theirs": Theirs()})
+    assert (list(adapted), adapted["ours"]) == (["ours", "theirs"], ours)
+
+
+@pytest.mark.parametrize("wrong", [Ours, object(), 7, "wait"])
+def test_what_is_no_handler_is_refused_with_its_type(wrong: Any) -> None:
+    with pytest.raises(UsageError, match="custom"):
+        adapt_handler("custom", wrong)

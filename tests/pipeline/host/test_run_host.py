@@ -1,0 +1,265 @@
+"""Whoever waits for the news has them when all who watch have.
+
+A secret that is a word of Attractor's own is told and left alone: records are made of them.
+"""
+
+import asyncio
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from attractor.base.errors import ExitCode, UsageError
+from attractor.base.events import Event
+from attractor.config.load import load_configuration
+from attractor.config.schema import Configuration
+from attractor.config.settings import Settings
+from attractor.engine.errors import NotRunnable
+from attractor.language.linting.validate import VITAL, Level, rule_names
+from attractor.pipeline.host import observers as module
+from attractor.pipeline.host.observers import ObserverSubscriptions
+from attractor.pipeline.host.own_texts import (
+    is_in_own_texts,
+    secrets_in_own_texts,
+    words_in_texts,
+)
+from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.request import RunRequest
+from attractor.pipeline.source.vocabulary import rule_levels
+from attractor.pipeline.start import resume, start
+from tests.engine.graphs import line
+from tests.engine.runs import Workplace
+from tests.pipeline.projects import make_host, make_project
+
+
+def test_what_happened_was_heard_by_everybody(tmp_path: Path) -> None:
+    heard: list[str] = []
+
+    def slowly(event: Event) -> None:
+        time.sleep(0.02)
+        heard.append(event.type)
+
+    async def scene() -> list[str]:
+        news = ObserverSubscriptions()
+        first, second = (
+            stack.open() for stack in (workplace(tmp_path, "one"), workplace(tmp_path, "two"))
+        )
+        with first, second:
+            for run in (first, second):
+                news.hand_on(run.events, slowly)
+                for number in range(3):
+                    run.emit(f"Kind{number}", {})
+            await news.heard()
+            return list(heard)
+
+    assert sorted(asyncio.run(scene())) == sorted(["Kind0", "Kind1", "Kind2"] * 2)
+
+
+def test_whoever_hears_nothing_is_not_waited_for_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "CATCH_UP_S", 0.05)
+    go_on = threading.Event()
+
+    def stay(event: Event) -> None:
+        go_on.wait(10)
+
+    with workplace(tmp_path, "one").open() as run:
+        news = ObserverSubscriptions()
+        news.hand_on(run.events, stay)
+        run.emit("Kind", {})
+        asyncio.run(news.heard())
+        go_on.set()
+
+
+def workplace(folder: Path, name: str) -> Workplace:
+    return Workplace(folder / name, line("a"))
+
+
+TEXTS = ["status = 'completed'", "completed_nodes in-flight"]
+LEAK = "real-secret-0815 completed_things\n"
+ASKS = """digraph asks {
+    inputs = "%s"
+    start [shape=Mdiamond]; exit [shape=Msquare]
+    say [shape=parallelogram, tool_command="cat leak.txt"]
+    ask [shape=hexagon]
+    start -> say -> ask
+    ask -> exit [label="Go on"]
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("value", "is_word"),
+    [
+        ("completed", True),
+        ("omplet", False),
+        ("completed_nodes", True),
+        ("in-flight", True),
+        ("incomplete", False),
+        ("completed1", False),
+        ("status = 'completed'", False),
+    ],
+)
+def test_a_plain_value_that_stands_in_a_text_is_a_word(value: str, is_word: bool) -> None:
+    assert words_in_texts([value], TEXTS) == ({value} if is_word else frozenset())
+
+
+def test_the_texts_are_not_read_for_a_secret_with_digits() -> None:
+    def texts() -> Iterator[str]:
+        raise AssertionError("read")
+        yield ""
+
+    assert words_in_texts(["sk0completed", "a b c d e f", "x" * 41], texts()) == frozenset()
+
+
+@pytest.mark.parametrize("word", ["completed", " executing\n", "bubblewrap", "isolated"])
+def test_words_of_records_are_ours_also_the_names_of_parts(word: str) -> None:
+    assert is_in_own_texts(word)
+
+
+def test_a_line_of_a_longer_secret_is_not_looked_for_alone(tmp_path: Path) -> None:
+    secret = "completed\nand-nothing-else-0815"
+    assert not is_in_own_texts(secret)
+    assert secrets_in_own_texts([secret]) == {"completed"}
+    redactor = world_at(tmp_path, MY_TOKEN=secret).redactor
+    assert redactor.text(f"completed: {secret}, and-nothing-else-0815") == "completed: ***, ***"
+
+
+def world_at(folder: Path, inputs: str = "plain=", **environ: str) -> RunHost:
+    """Make a world whose run asks something, so that it has to be gone on with."""
+    plain = make_host(make_project(folder / "project", ASKS % inputs, **{"leak.txt": LEAK}))
+    return replace(plain, environ={**plain.environ, **environ})
+
+
+def options(host: RunHost, **inputs: str) -> RunRequest:
+    return RunRequest(
+        file=host.project / "pipeline.dot",
+        inputs=inputs,
+        backend="simulate",
+        sandbox="none",
+        interviewer="park",
+    )
+
+
+@pytest.mark.parametrize("word", ["completed", "executing", "isolated", "outcomes"])
+def test_a_run_with_a_word_for_a_secret_comes_to_its_end_and_tells_of_it(
+    tmp_path: Path, word: str
+) -> None:
+    told: list[str] = []
+    host = world_at(tmp_path, DB_PASSWORD=word, MY_TOKEN="real-secret-0815")
+    host = replace(host, tell=told.append)
+    parked = asyncio.run(start(options(host), host))
+    assert parked.question is not None, parked.reason
+    root = parked.directory
+    first = told.index(next(one for one in told if "DB_PASSWORD" in one))
+    assert "Not kept secret" in told[first]
+    assert word not in told[first]
+    assert "MY_TOKEN" not in told[first]
+    assert (root / "say" / "stdout.txt").read_text() == LEAK.replace("real-secret-0815", "***")
+    told.clear()
+    ended = asyncio.run(resume(root, host, interviewer="auto_approve"))
+    assert ended.exit_code is ExitCode.DONE
+    assert sum("DB_PASSWORD" in one for one in told) == 1
+
+
+def test_nothing_is_told_of_what_is_kept_secret(tmp_path: Path) -> None:
+    told: list[str] = []
+    host = world_at(tmp_path, DB_PASSWORD="real-secret-0815", A_KEY="short")
+    asyncio.run(start(options(host), replace(host, tell=told.append)))
+    assert told
+    assert not any("secret" in one for one in told)
+
+
+def test_a_secret_input_with_such_a_value_is_refused_before_anything_is_made(
+    tmp_path: Path,
+) -> None:
+    host = world_at(tmp_path, "token:secret", ATTRACTOR_INPUT_TOKEN="completed")
+    with pytest.raises(NotRunnable, match="the secret input token has a value that") as refused:
+        asyncio.run(start(options(host), host))
+    assert "completed" not in str(refused.value)
+    assert not host.runs_dir.exists()
+
+
+def test_a_path_that_holds_a_secret_is_refused_by_the_name_of_the_variable(tmp_path: Path) -> None:
+    host = world_at(tmp_path / "hush-hush-hush", DB_PASSWORD="hush-hush-hush")
+    with pytest.raises(NotRunnable, match="holds the value of the variable DB_PASSWORD") as refused:
+        asyncio.run(start(options(host), host))
+    assert "env -u DB_PASSWORD" in refused.value.hint
+
+
+def configured(
+    folder: Path, *flags: str, project: str = "", user: str = ""
+) -> Configuration[Settings]:
+    (folder / "attractor.toml").write_text(project)
+    (folder / "user.toml").write_text(user)
+    return load_configuration(
+        start=folder,
+        cwd=folder,
+        environ={"HOME": str(folder)},
+        flags=flags,
+        user_file=folder / "user.toml",
+    )
+
+
+def test_a_project_says_the_level_of_a_rule(tmp_path: Path) -> None:
+    text = '[rules]\nreachability = "warning"\nportability = "off"\nunused_ignore = "info"\n'
+    assert rule_levels(configured(tmp_path, project=text)) == {
+        "reachability": Level.WARNING,
+        "portability": Level.OFF,
+        "unused_ignore": Level.INFO,
+    }
+
+
+def test_nothing_set_leaves_every_rule_as_it_is(tmp_path: Path) -> None:
+    assert rule_levels(configured(tmp_path)) == {}
+
+
+def test_a_flag_wins_over_the_project(tmp_path: Path) -> None:
+    configuration = configured(
+        tmp_path, "rules.reachability=off", project='[rules]\nreachability = "warning"\n'
+    )
+    assert rule_levels(configuration) == {"reachability": Level.OFF}
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ('reachabilty = "off"', "did you mean reachability?"),
+        ('zzz = "off"', "see 'attractor rules'"),
+        ('"a b.c" = "off"', "there is no rule a b.c"),
+        ('start_node = "info"', "no pipeline runs without it"),
+    ],
+)
+def test_a_mistake_is_told_with_its_line(tmp_path: Path, line: str, words: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        rule_levels(configured(tmp_path, project=f"\n[rules]\n{line}\n"))
+    assert "attractor.toml:3: " in caught.value.message
+    assert words in f"{caught.value.message} {caught.value.hint}"
+
+
+def test_all_mistakes_are_told_together(tmp_path: Path) -> None:
+    text = '[rules]\nzzz = "off"\nyyy = "off"\n'
+    with pytest.raises(UsageError) as caught:
+        rule_levels(configured(tmp_path, project=text))
+    assert {"zzz", "yyy"} <= set(caught.value.message.replace(":", " ").split())
+
+
+def test_what_is_vital_may_be_called_an_error(tmp_path: Path) -> None:
+    text = '[rules]\nstart_node = "error"\n'
+    assert rule_levels(configured(tmp_path, project=text)) == {"start_node": Level.ERROR}
+
+
+def test_a_user_does_not_change_how_a_project_is_judged(tmp_path: Path) -> None:
+    configuration = configured(tmp_path, user='[rules]\nreachability = "off"\n')
+    with pytest.raises(UsageError, match=r"rules.reachability belongs to a project") as caught:
+        rule_levels(configuration)
+    assert "attractor.toml" in caught.value.hint
+
+
+def test_every_vital_rule_has_a_name() -> None:
+    assert rule_names() >= VITAL
+    assert {"portability", "unused_ignore", "undeclared_node"} <= rule_names()

@@ -1,0 +1,159 @@
+"""What a run keeps is needed as long as anything may still become of the run."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from attractor.base.ids import new_run_id
+from attractor.engine.run_folder.layout import create_run_directory
+from attractor.engine.state.run_state import (
+    APPROVED,
+    AWAITING_ANSWER,
+    AWAITING_DECISION,
+    BOOTING,
+    CANCELED,
+    EVALUATING,
+    EXECUTING,
+    FAILED,
+    REJECTED,
+    Standing,
+)
+from attractor.pipeline.runs.garbage import YET, Need, Rules, Whereabouts, need_of
+from tests.engine.graphs import line
+from tests.engine.runs import RUN_ID, Workplace, manifest
+
+NOW = datetime.now(UTC)
+LATER = Rules(NOW + timedelta(days=8), timedelta(days=7))
+AT_ONCE = Rules(NOW + timedelta(seconds=1), timedelta())
+RIGHT_ON = [BOOTING, EXECUTING]
+JUDGED = [*RIGHT_ON, EVALUATING, AWAITING_DECISION]
+ROADS = {
+    FAILED: [*RIGHT_ON, FAILED],
+    CANCELED: [CANCELED],
+    REJECTED: [*JUDGED, REJECTED],
+    APPROVED: [*JUDGED, APPROVED],
+    EXECUTING: RIGHT_ON,
+    EVALUATING: [*RIGHT_ON, EVALUATING],
+    AWAITING_DECISION: JUDGED,
+    AWAITING_ANSWER: [*RIGHT_ON, AWAITING_ANSWER],
+}
+
+
+def at(folder: Path, standing: Standing) -> Workplace:
+    place = Workplace(folder / "runs" / RUN_ID, line("a"))
+    with place.open() as run:
+        for one in ROADS[standing]:
+            run.change_status(one)
+    return place
+
+
+def need(place: Workplace, rules: Rules = LATER, *, is_promoted: bool = False) -> Need:
+    return need_of(RUN_ID, Whereabouts((place.root,), True, is_promoted), rules)
+
+
+@pytest.mark.parametrize("standing", [FAILED, CANCELED, REJECTED], ids=str)
+def test_a_run_that_is_over_for_good_needs_nothing(tmp_path: Path, standing: Standing) -> None:
+    found = need(at(tmp_path, standing))
+    assert (found.is_needed, found.why) == (False, f"it is {standing} for good")
+
+
+@pytest.mark.parametrize(
+    "standing", [EXECUTING, EVALUATING, AWAITING_ANSWER, AWAITING_DECISION, APPROVED], ids=str
+)
+def test_a_run_that_something_may_become_of_needs_all(tmp_path: Path, standing: Standing) -> None:
+    assert need(at(tmp_path, standing)).is_needed
+
+
+def test_an_approved_run_needs_nothing_once_it_is_promoted(tmp_path: Path) -> None:
+    place = at(tmp_path, APPROVED)
+    assert need(place).is_needed
+    assert not need(place, is_promoted=True).is_needed
+
+
+def test_what_is_young_is_kept(tmp_path: Path) -> None:
+    place = at(tmp_path, FAILED)
+    week = Rules(NOW + timedelta(days=6), timedelta(days=7))
+    assert need(place, week).why == "it is failed for good, but not for 7d yet"
+    assert not need(place, AT_ONCE).is_needed
+
+
+def test_a_clock_that_was_set_back_keeps_nothing_for_ever(tmp_path: Path) -> None:
+    place = at(tmp_path, FAILED)
+    assert not need(place, Rules(NOW - timedelta(days=1), timedelta())).is_needed
+
+
+def test_a_run_that_is_held_is_left_alone(tmp_path: Path) -> None:
+    place = at(tmp_path, FAILED)
+    with place.open():
+        assert need(place).why == "a process is at work on it"
+
+
+def test_a_run_whose_records_cannot_be_believed_is_left_alone(tmp_path: Path) -> None:
+    place = at(tmp_path, FAILED)
+    journal = place.root / "events.jsonl"
+    journal.write_bytes(journal.read_bytes().replace(b'"failed"', b'"fooled"'))
+    assert "cannot be believed" in need(place).why
+    (place.root / "manifest.json").write_text("{}")
+    assert "cannot be believed" in need(place).why
+
+
+def test_a_run_that_lost_its_manifest_alone_is_not_taken_for_gone(tmp_path: Path) -> None:
+    place = at(tmp_path, FAILED)
+    (place.root / "manifest.json").unlink()
+    found = need(place)
+    assert found.is_needed
+    assert "manifest.json is missing" in found.why
+
+
+def lost(places: list[Path], rules: Rules, *, is_known: bool = True) -> Need:
+    run_id = new_run_id(NOW, lambda count: bytes(count))
+    return need_of(run_id, Whereabouts(places, is_known), rules)
+
+
+def test_a_run_whose_directory_is_gone_needs_nothing(tmp_path: Path) -> None:
+    place = tmp_path / "project" / "runs" / "x"
+    place.parent.mkdir(parents=True)
+    assert lost([place], LATER).why == "its run directory is gone"
+    assert not lost([place], LATER).is_needed
+    place.parent.rmdir()
+    assert not lost([place], LATER).is_needed
+
+
+def test_a_run_whose_whole_project_is_gone_is_freed_only_when_that_is_wanted(
+    tmp_path: Path,
+) -> None:
+    place = tmp_path / "project" / "runs" / "x"
+    assert "--missing-projects" in lost([place], LATER).why
+    anyway = Rules(LATER.now, LATER.older_than, missing_projects=True)
+    assert not lost([place], anyway).is_needed
+
+
+def test_a_run_that_may_be_just_being_made_is_left_alone(tmp_path: Path) -> None:
+    here = tmp_path / "runs" / "x"
+    assert lost([here], AT_ONCE, is_known=False).is_needed
+    hour = Rules(NOW + timedelta(hours=1, seconds=1), timedelta())
+    assert lost([here], hour, is_known=False).why == "no run began with it"
+    # Whoever is told of an age to ask for is to be helped by that.
+    for rules in (AT_ONCE, Rules(NOW, timedelta(days=7))):
+        assert not lost([here], rules, is_known=False).why.endswith(YET)
+    day = Rules(NOW + timedelta(hours=2), timedelta(days=1))
+    assert lost([here], day, is_known=False).why == "no run began with it, but not for 1d yet"
+    assert not lost([here], hour, is_known=False).is_needed
+
+
+def test_what_is_not_named_like_a_run_is_nobodys_to_free(tmp_path: Path) -> None:
+    assert need_of("my-folder", Whereabouts((tmp_path,)), LATER).is_needed
+
+
+def test_a_run_that_was_moved_within_its_project_is_found(tmp_path: Path) -> None:
+    place = at(tmp_path, EXECUTING)
+    begun = tmp_path / "earlier" / RUN_ID
+    found = need_of(RUN_ID, Whereabouts((begun, place.root), is_known=True), LATER)
+    assert (found.is_needed, found.directory) == (True, place.root)
+
+
+def test_another_run_at_its_place_is_not_taken_for_it(tmp_path: Path) -> None:
+    place = tmp_path / "runs" / "x"
+    create_run_directory(place, manifest(line("a"), run_id="0" * 26), "digraph {}")
+    assert lost([place], LATER).why == "its run directory is gone"

@@ -1,0 +1,236 @@
+""""""
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+
+from attractor.base.errors import Broken, ExitCode, LockHeld, UnknownName, UsageError
+from attractor.engine.journal.events import PipelineStarted, StageStarted
+from attractor.engine.run_folder.open_run import open_run
+from attractor.engine.state.identifiers import StageReference
+from attractor.engine.state.progress import Progress, progress_to_record
+from attractor.engine.state.run_state import BOOTING, EXECUTING, FAILED
+from attractor.pipeline.request import RunRequest
+from attractor.pipeline.runs.lookup import find_run, gate_said, list_runs, summarize
+from attractor.pipeline.start import resume, start
+from tests.engine.graphs import line
+from tests.engine.runs import Workplace
+from tests.pipeline.projects import make_host, make_project
+
+
+def make_runs(tmp_path: Path, count: int) -> tuple[Path, list[str]]:
+    project = make_project(tmp_path / "project")
+    host = make_host(project)
+    chosen = RunRequest(file=project / "pipeline.dot", backend="simulate", sandbox="none")
+    ids = [asyncio.run(start(chosen, host)).run_id for _ in range(count)]
+    return host.runs_dir, ids
+
+
+def workplace(root: Path) -> Workplace:
+    return Workplace(root, line("plan"))
+
+
+def test_runs_are_listed_newest_first_and_found_by_what_people_say(tmp_path: Path) -> None:
+    runs_dir, ids = make_runs(tmp_path, 2)
+    assert [one.run_id for one in list_runs(runs_dir)] == ids[::-1]
+    assert find_run("latest", runs_dir).name == ids[1]
+    for reference in (ids[0], ids[0].lower(), ids[0][:-1], str(runs_dir / ids[0])):
+        assert find_run(reference, runs_dir).name == ids[0]
+
+
+def test_a_name_for_several_or_no_runs_is_told(tmp_path: Path) -> None:
+    runs_dir, ids = make_runs(tmp_path, 2)
+    with pytest.raises(UsageError, match="2 runs begin with '01'"):
+        find_run("01", runs_dir)
+    for reference in ("", "zzz", ids[0] + "0"):
+        with pytest.raises(UnknownName):
+            find_run(reference, runs_dir)
+    for reference in ("latest", "zzz"):
+        with pytest.raises(UsageError, match="there is no run in .*nowhere") as caught:
+            find_run(reference, tmp_path / "nowhere")
+        assert caught.value.hint == "start one: attractor run FILE"
+
+
+def test_a_run_that_lost_its_manifest_is_told_of_with_the_remedy_and_hides_no_other(
+    tmp_path: Path,
+) -> None:
+    for name in ("R1", "R2"):
+        workplace(tmp_path / name).run()
+    (tmp_path / "R2" / "manifest.json").unlink()
+    lost, whole = list_runs(tmp_path)
+    assert (lost.run_id, lost.status, lost.trouble_code) == ("R2", "unknown", ExitCode.BROKEN)
+    assert "manifest.json is missing (bring it back from a copy, or start" in lost.trouble
+    assert (whole.directory.name, whole.outcome) == ("R1", "success")
+    assert find_run("latest", tmp_path).name == "R1"
+    # By its id and by its directory it is found, so that what is wrong with it can be told.
+    for reference in ("R2", str(tmp_path / "R2")):
+        with pytest.raises(Broken, match=r"manifest\.json is missing"):
+            summarize(find_run(reference, tmp_path))
+
+
+def test_where_an_end_was_lost_the_journal_tells_it_and_who_takes_the_run_writes_it_anew(
+    tmp_path: Path,
+) -> None:
+    place = workplace(tmp_path / "run")
+    place.run()
+    before = summarize(place.root)
+    final = place.root / "final.json"
+    final.unlink()
+    assert summarize(place.root) == before
+    assert (before.outcome, final.exists()) == ("success", False)
+    with place.open():
+        assert place.json("final.json")["outcome"] == "success"
+
+
+def test_a_name_that_no_file_can_have_is_no_runs(tmp_path: Path) -> None:
+    workplace(tmp_path / "R1")
+    with pytest.raises(UnknownName) as caught:
+        find_run("x" * 5000, tmp_path)
+    assert len(caught.value.message) < 200
+
+
+def test_a_summary_says_where_the_run_stands(tmp_path: Path) -> None:
+    runs_dir, ids = make_runs(tmp_path, 1)
+    summary = summarize(runs_dir / ids[0])
+    assert (summary.status, summary.outcome, summary.goal) == ("evaluating", "success", "Say hello")
+    assert summary.to_record()["run_id"] == ids[0]
+
+
+def test_a_run_whose_process_died_is_stopped_and_one_that_is_held_is_live(tmp_path: Path) -> None:
+    root = tmp_path / "run"
+    place = workplace(root)
+    queued = summarize(root)
+    assert (queued.status, queued.is_live, queued.is_stopped) == ("queued", False, True)
+    with place.open() as run:
+        held = summarize(root)
+        assert (held.is_live, held.is_stopped) == (True, False)
+        run.change_status(BOOTING)
+        run.change_status(EXECUTING)
+        run.record(PipelineStarted("line", "id", "hash", progress_to_record(Progress("plan"))))
+        run.record(StageStarted("plan", 1), place=StageReference("plan", 1, 1))
+        assert summarize(root).stage == "plan"
+    dead = summarize(root)
+    assert (dead.status, dead.is_live, dead.is_stopped) == ("executing", False, True)
+    assert dead.stage == "plan"
+    record = dead.to_record()
+    assert (record["live"], record["stopped"], record["stage"]) == (False, True, "plan")
+    assert str(record["written"]).startswith("20")
+
+
+def test_who_looks_whether_a_run_is_live_keeps_nobody_out(tmp_path: Path) -> None:
+    place = workplace(tmp_path / "run")
+    for _ in range(20):
+        assert not summarize(tmp_path / "run").is_live
+        place.open().close()
+
+
+def test_a_run_that_waits_or_ended_is_neither_live_nor_stopped(tmp_path: Path) -> None:
+    root = tmp_path / "run"
+    place = workplace(root)
+    with place.open() as run:
+        for standing in (BOOTING, EXECUTING, FAILED):
+            run.change_status(standing)
+    ended = summarize(root)
+    assert (ended.status, ended.is_live, ended.is_stopped) == ("failed", False, False)
+
+
+def test_what_run_json_says_too_late_is_read_in_the_journal_and_mended(tmp_path: Path) -> None:
+    root = tmp_path / "run"
+    place = workplace(root)
+    with place.open() as run:
+        run.change_status(BOOTING)
+        run.change_status(EXECUTING)
+        stale = (root / "run.json").read_bytes()
+        run.change_status(FAILED, "broken")
+    # As if it had been killed before it could write.
+    (root / "run.json").write_bytes(stale)
+    told = summarize(root)
+    assert (told.status, told.reason, told.is_stopped) == ("failed", "broken", False)
+    assert "is behind its journal" in told.trouble
+    assert told.trouble_code is ExitCode.DONE
+    place.open().close()
+    assert place.json("run.json")["status"] == "failed"
+
+
+def test_a_journal_that_cannot_be_read_is_trouble_and_not_the_end_of_the_list(
+    tmp_path: Path,
+) -> None:
+    runs_dir, [run_id] = make_runs(tmp_path, 1)
+    journal = runs_dir / run_id / "events.jsonl"
+    journal.write_bytes(journal.read_bytes().replace(b"made", b"mode"))
+    (runs_dir / run_id / "checkpoint.json").unlink()
+    [told] = list_runs(runs_dir)
+    # Nobody vouches for what run.json says.
+    assert (told.status, told.is_stopped) == ("unknown", False)
+    assert "events.jsonl: line " in told.trouble
+    assert told.trouble_code is ExitCode.BROKEN
+
+
+@pytest.mark.parametrize(
+    ("field", "lie"), [("status", "approved"), ("phase", "decision"), ("reason", "all is well")]
+)
+def test_what_run_json_made_up_is_told_and_not_believed(
+    tmp_path: Path, field: str, lie: str
+) -> None:
+    root = tmp_path / "run"
+    with workplace(root).open() as run:
+        for standing in (BOOTING, EXECUTING, FAILED):
+            run.change_status(standing)
+    true = summarize(root)
+    assert (true.trouble, true.trouble_code) == ("", ExitCode.DONE)
+    record = json.loads((root / "run.json").read_text())
+    (root / "run.json").write_text(json.dumps({**record, field: lie}))
+    told = summarize(root)
+    assert (told.status, told.phase, told.reason) == (true.status, true.phase, true.reason)
+    assert "run.json says " in told.trouble
+    assert lie in told.trouble
+    assert "its journal says failed" in told.trouble
+    assert told.trouble_code is ExitCode.BROKEN
+
+
+def test_a_run_json_that_cannot_be_read_hides_nothing(tmp_path: Path) -> None:
+    root = tmp_path / "run"
+    with workplace(root).open() as run:
+        run.change_status(BOOTING)
+    (root / "run.json").write_text("{")
+    told = summarize(root)
+    assert (told.status, told.trouble_code) == ("booting", ExitCode.BROKEN)
+    assert "run.json" in told.trouble
+
+
+def test_a_manifest_that_cannot_be_read_hides_no_other_run(tmp_path: Path) -> None:
+    runs_dir, ids = make_runs(tmp_path, 2)
+    manifest = runs_dir / ids[1] / "manifest.json"
+    for content in ("[]", "{", '{"format": 1}', None):
+        manifest.unlink()
+        if content is not None:
+            manifest.write_text(content)
+        damaged, whole = list_runs(runs_dir)
+        assert (whole.run_id, whole.trouble) == (ids[0], "")
+        assert (damaged.run_id, damaged.status) == (ids[1], "unknown")
+        assert "manifest.json" in damaged.trouble
+        assert damaged.trouble_code is not ExitCode.DONE
+        assert find_run(ids[1], runs_dir).name == ids[1]
+        assert find_run("latest", runs_dir).name == (ids[1] if content else ids[0])
+
+
+def test_the_gates_last_word_is_that_of_the_newest_evaluation(tmp_path: Path) -> None:
+    assert gate_said(tmp_path) is None
+    for number, go in (("2", "false"), ("10", "true"), ("9", "false")):
+        folder = tmp_path / "evaluation" / number
+        folder.mkdir(parents=True)
+        (folder / "report.json").write_text(f'{{"go": {go}}}')
+    assert gate_said(tmp_path) is True
+
+
+def test_a_run_in_other_hands_is_refused_before_its_workspace_is_touched(tmp_path: Path) -> None:
+    runs_dir, [run_id] = make_runs(tmp_path, 1)
+    project = tmp_path / "project"
+    host = make_host(project)
+    scratch = host.state_dir / "stores" / run_id / "scratch-of-the-living"
+    scratch.mkdir()
+    with open_run(runs_dir / run_id, clock=host.clock), pytest.raises(LockHeld):
+        asyncio.run(resume(runs_dir / run_id, host))
+    assert scratch.exists()

@@ -1,0 +1,134 @@
+"""Who gives an order is told what became of it; when it cannot be followed, what to type.
+
+Whoever gave an order hears what became of it, and does not wait for ever.
+"""
+
+import asyncio
+import os
+from pathlib import Path
+
+import pytest
+
+from attractor.base.clock import SystemClock
+from attractor.base.errors import Refused
+from attractor.engine.errors import NobodyAtWork, NothingAsked
+from attractor.engine.journal.events import Action
+from attractor.engine.outcome import Outcome, success
+from attractor.engine.run_folder.inbox import Order, leave_order
+from attractor.engine.run_folder.layout import RunDirectory
+from attractor.engine.runner import Runner
+from attractor.engine.seams import Stage
+from attractor.engine.storage.secrets import Redactor
+from attractor.pipeline.runs.orders import (
+    PATIENCE_S,
+    OrderReply,
+    Orders,
+    Receipt,
+    await_verdict,
+)
+from tests.engine.graphs import line
+from tests.engine.runs import RUN_ID, Workplace
+
+
+def orders_to(root: Path) -> Orders:
+    return Orders(root, "ada", SystemClock(), os.urandom, Redactor())
+
+
+def test_a_run_that_nobody_is_at_work_on_is_to_be_gone_on_with(tmp_path: Path) -> None:
+    root = Workplace(tmp_path / RUN_ID, line("a")).root
+    with pytest.raises(NobodyAtWork) as caught:
+        orders_to(root).pause()
+    assert caught.value.hint == f"go on with it first: attractor resume {RUN_ID}"
+
+
+def test_a_run_that_asks_nothing_is_to_be_looked_at(tmp_path: Path) -> None:
+    root = Workplace(tmp_path / "my run", line("a")).root
+    for question in ("", "gate"):
+        with pytest.raises(NothingAsked) as caught:
+            orders_to(root).answer("Y", question=question)
+        assert caught.value.hint == f"see where it stands: attractor status '{root}'"
+
+
+class Steered(Workplace):
+    """A run whose only stage is at work until somebody said something to it."""
+
+    def __init__(self, root: Path, *, takes_words: bool) -> None:
+        super().__init__(root, line("a"), {"a": self.work})
+        self.takes_words = takes_words
+        self.heard: list[tuple[str, str]] = []
+        self.told: Receipt | Refused | None = None
+
+    async def work(self, stage: Stage) -> Outcome:
+        try:
+            self.told = await asyncio.to_thread(orders_to(self.root).steer, "be quick", why="late")
+        except Refused as refused:
+            self.told = refused
+        return success()
+
+    async def steer(self, stage_id: str, text: str) -> bool:
+        self.heard.append((stage_id, text))
+        return self.takes_words
+
+    def live(self) -> None:
+        async def walk() -> None:
+            with self.open() as run:
+                runner = Runner(
+                    self.graph,
+                    run,
+                    handlers=self.handlers,
+                    workspace=self.workspace,
+                    steer=self.steer,
+                )
+                await runner.run()
+
+        asyncio.run(walk())
+
+
+def test_who_steers_hears_that_the_words_were_taken(tmp_path: Path) -> None:
+    place = Steered(tmp_path / RUN_ID, takes_words=True)
+    place.live()
+    assert place.heard == [("a@1.1", "be quick")]
+    assert isinstance(place.told, Receipt)
+    assert (place.told.is_taken, place.told.words) == (True, "the words were taken")
+
+
+def test_who_steers_hears_that_nobody_took_the_words_and_why(tmp_path: Path) -> None:
+    place = Steered(tmp_path / RUN_ID, takes_words=False)
+    place.live()
+    assert isinstance(place.told, Refused)
+    assert place.told.message == "the words were refused: nobody at work takes words"
+
+
+STEER = Order(Action.STEER, "ann", value="hey")
+
+
+def test_what_was_refused_is_told_with_the_reason(tmp_path: Path) -> None:
+    place = Workplace(tmp_path / "run", line("a"))
+    file = leave_order(place.root / "inbox", STEER, name="one").name
+    with place.open() as run:
+
+        def meanwhile(seconds: float) -> None:
+            run.take_orders()
+
+        verdict = await_verdict(RunDirectory(place.root), file, sleep=meanwhile)
+    assert verdict == OrderReply(False, "refused: no stage is at work that could be steered")
+
+
+def test_what_was_followed_is_told(tmp_path: Path) -> None:
+    place = Workplace(tmp_path / "run", line("a"))
+    order = Order(Action.PAUSE, "ann", why="lunch")
+    file = leave_order(place.root / "inbox", order, name="one").name
+    with place.open() as run:
+        run.take_orders()
+    assert await_verdict(RunDirectory(place.root), file) == OrderReply(True, "lunch")
+
+
+def test_where_nobody_says_anything_the_wait_ends(tmp_path: Path) -> None:
+    place = Workplace(tmp_path / "run", line("a"))
+    with place.open() as run:
+        run.take_orders()
+        run.emit("Nothing", {"order": "one.json"})
+    file = leave_order(place.root / "inbox", STEER, name="one").name
+    waited: list[float] = []
+    assert await_verdict(RunDirectory(place.root), file, sleep=waited.append) is None
+    assert round(sum(waited), 3) == PATIENCE_S

@@ -1,0 +1,42 @@
+"""A command in a hint names the run that it is about."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import attractor
+from attractor.pipeline.runs.lookup import reference_to
+
+RUN_ID = "01JZ0000000000000000000000"
+TEMPLATE = re.compile(r"attractor [a-z]+ RUN\b")
+
+
+def told_texts(file: Path) -> Iterator[str]:
+    """Yield the texts of a module, but for those that only explain it or a command."""
+    tree = ast.parse(file.read_text())
+    holders = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    explained = {
+        ast.get_docstring(one, clean=False) for one in ast.walk(tree) if isinstance(one, holders)
+    }
+    for one in ast.walk(tree):
+        text = one.value if isinstance(one, ast.Constant) else None
+        if isinstance(text, str) and text not in explained:
+            yield text
+
+
+def test_a_run_goes_by_its_id_or_else_by_its_directory() -> None:
+    assert reference_to(Path("/runs") / RUN_ID) == RUN_ID
+    assert reference_to(Path("/my runs/one")) == "'/my runs/one'"
+
+
+def test_no_hint_leaves_it_to_the_reader_which_run_is_meant() -> None:
+    package = Path(attractor.__file__).parent
+    found = [
+        f"{file.relative_to(package)}: {text}"
+        for file in package.rglob("*.py")
+        if "RUN" in (file.read_text())
+        for text in told_texts(file)
+        if TEMPLATE.search(text)
+    ]
+    assert found == []

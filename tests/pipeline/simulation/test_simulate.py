@@ -1,0 +1,390 @@
+"""A simulation takes the way that a real run with the same outcomes takes."""
+
+import asyncio
+import io
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import cast
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from attractor.backends.registry import BackendParts
+from attractor.backends.simulate import Simulate
+from attractor.base.errors import UsageError
+from attractor.base.json import Json
+from attractor.engine.errors import NotRunnable
+from attractor.engine.outcome import Outcome
+from attractor.engine.seams import Handler, Parts, Stage
+from attractor.engine.simulation.coverage import cover
+from attractor.engine.simulation.outcomes import SimulatedOutcomes, read_outcomes
+from attractor.engine.simulation.walk import SimulatedWalk
+from attractor.handlers.registry import handler_registry
+from attractor.interviewers.auto_approve import AutoApprove
+from attractor.interviewers.registry import InterviewerParts
+from attractor.language.graph.graph import Graph, Node
+from attractor.language.reading import parse
+from attractor.language.source.syntax_tree import Plain
+from attractor.pipeline.request import RunRequest, WorkspaceKind
+from attractor.pipeline.simulation.simulate import Script, simulate
+from attractor.pipeline.start import start as start_run
+from tests.counts import count
+from tests.engine.graphs import chain, edge, end, graph, node, start
+from tests.engine.runs import Workplace, read_events
+from tests.engine.walks import forked_graphs, outcomes, small_graphs
+from tests.language.pipelines import BRANCH, HUMAN_GATE
+from tests.pipeline.projects import make_host, make_project
+
+HandlersOf = Callable[[SimulatedOutcomes], Mapping[str, Handler]]
+
+
+def simulated(
+    of: Graph, written: Mapping[str, Json] | None = None, **script: object
+) -> SimulatedWalk:
+    said = read_outcomes(written or {}, nodes=of.nodes)
+    return asyncio.run(simulate(of, Script(outcomes=said, **script)))  # pyright: ignore[reportArgumentType]
+
+
+def steps_of_run(root: Path) -> list[tuple[str, int, int, str]]:
+    """Return what the journal of a run says of every stage: node, visit, attempts, outcome."""
+    saved = [one.data["step"] for one in read_events(root) if one.type == "CheckpointSaved"]
+    visits = [cast(dict[str, Json], step)["visit"] for step in saved if isinstance(step, dict)]
+    return [
+        (str(one["node"]), cast(int, one["number"]), cast(int, one["attempts"]), _outcome(one))
+        for one in cast(list[dict[str, Json]], visits)
+    ]
+
+
+def _outcome(visit: Mapping[str, Json]) -> str:
+    return str(cast(dict[str, Json], visit["outcome"])["outcome"])
+
+
+def steps_of(walk: SimulatedWalk) -> list[tuple[str, int, int, str]]:
+    visits = [step.visit for step in walk.steps]
+    return [(one.node, one.number, one.attempts, one.outcome.status.value) for one in visits]
+
+
+def real_handlers(said: SimulatedOutcomes) -> Mapping[str, Handler]:
+    backend = Simulate(BackendParts(simulate=said))
+    parts = Parts(backend, AutoApprove(InterviewerParts(input=io.StringIO(), output=io.StringIO())))
+    registry = handler_registry()
+    return {name: registry[name](parts) for name in registry}
+
+
+@settings(
+    max_examples=count(ci=10, full=1500),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(of=small_graphs(), data=st.data())
+def test_a_simulation_and_a_run_go_the_same_way(
+    of: Graph, data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    told = [one for one in "abcd" if of.nodes[one].type == "codergen"]
+    by_node: dict[str, Sequence[Outcome]] = {
+        id_: data.draw(st.lists(outcomes(of), min_size=1, max_size=3)) for id_ in told
+    }
+    said = SimulatedOutcomes(by_node)
+    walk = asyncio.run(simulate(of, Script(outcomes=said)))
+    place = Workplace(tmp_path_factory.mktemp("run") / "run", of)
+    place.handlers = dict(real_handlers(said))
+    result = place.run()
+    assert steps_of(walk) == steps_of_run(place.root)
+    assert walk.end
+    assert (walk.end.status, walk.end.reason) == (result.outcome, result.reason)
+    edges = [(one["target"], one["reason"]) for one in _selected(place)]
+    routes = [route for step in walk.steps for route in step.decision.routes]
+    assert [(route.target, route.reason.value) for route in routes] == edges
+
+
+def by_branch(place: Workplace) -> dict[str, list[tuple[str, int, int, str]]]:
+    """Return what the journal of a run says of every stage, by its branch."""
+    found: dict[str, list[tuple[str, int, int, str]]] = {}
+    for one in place.events("CheckpointSaved"):
+        if isinstance(step := one.data["step"], dict):
+            visit = cast(dict[str, Json], step["visit"])
+            told = (str(visit["node"]), cast(int, visit["number"]), cast(int, visit["attempts"]))
+            found.setdefault(one.branch or "", []).append((*told, _outcome(visit)))
+    return found
+
+
+def edges_by_branch(place: Workplace) -> dict[str, list[tuple[str, str]]]:
+    found: dict[str, list[tuple[str, str]]] = {}
+    for one in place.events("EdgeSelected"):
+        way = (str(one.data["target"]), str(one.data["reason"]))
+        found.setdefault(one.branch or "", []).append(way)
+    return found
+
+
+def simulated_by_branch(walk: SimulatedWalk) -> dict[str, list[tuple[str, int, int, str]]]:
+    found: dict[str, list[tuple[str, int, int, str]]] = {}
+    for one in walk.steps:
+        told = (
+            one.visit.node,
+            one.visit.number,
+            one.visit.attempts,
+            one.visit.outcome.status.value,
+        )
+        found.setdefault(one.branch, []).append(told)
+    return found
+
+
+def simulated_edges(walk: SimulatedWalk) -> dict[str, list[tuple[str, str]]]:
+    found: dict[str, list[tuple[str, str]]] = {}
+    for one in walk.steps:
+        for route in one.decision.routes:
+            found.setdefault(one.branch, []).append((route.target, route.reason.value))
+    return found
+
+
+def told_in_branches(of: Graph, data: st.DataObject, *, most: int) -> SimulatedOutcomes:
+    told = [one.id for one in of.of_type("codergen")]
+    return SimulatedOutcomes(
+        {id_: data.draw(st.lists(outcomes(of), min_size=1, max_size=most)) for id_ in told}
+    )
+
+
+branching = settings(
+    max_examples=count(ci=10, full=600),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+
+
+def require_the_same_way(
+    of: Graph, data: st.DataObject, root: Path, handlers: HandlersOf, **forks: Plain
+) -> None:
+    """Simulate a graph and run it with forks that are changed a little."""
+    said = told_in_branches(of, data, most=3)
+    walk = asyncio.run(simulate(of, Script(outcomes=said, max_steps=5000)))
+    nodes = {id_: node(id_, **{**_plain(one), **forks}) for id_, one in of.nodes.items()}
+    kept = {id_: nodes[id_] if one.type == "parallel" else one for id_, one in of.nodes.items()}
+    place = Workplace(root / "run", replace(of, nodes=kept))
+    place.handlers = dict(handlers(said))
+    result = place.run()
+    assert simulated_by_branch(walk) == by_branch(place)
+    assert simulated_edges(walk) == edges_by_branch(place)
+    assert walk.end
+    assert (walk.end.status, walk.end.reason) == (result.outcome, result.reason)
+
+
+@branching
+@given(of=forked_graphs(), data=st.data())
+def test_a_simulation_and_a_run_branch_the_same_way(
+    of: Graph, data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    require_the_same_way(of, data, tmp_path_factory.mktemp("run"), real_handlers, max_parallel=1)
+
+
+@dataclass
+class Uneven:
+    """Lets a handler take some turns longer than others."""
+
+    handler: Handler
+
+    async def execute(self, stage: Stage) -> Outcome:
+        for _ in range(sum(map(ord, stage.node.id)) * stage.visit % 7):
+            await asyncio.sleep(0)
+        return await self.handler.execute(stage)
+
+
+def uneven_handlers(said: SimulatedOutcomes) -> Mapping[str, Handler]:
+    return {name: Uneven(handler) for name, handler in real_handlers(said).items()}
+
+
+@branching
+@given(of=forked_graphs(policies=["wait_all"]), data=st.data())
+def test_where_all_are_waited_for_it_does_not_matter_who_is_first(
+    of: Graph, data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    require_the_same_way(of, data, tmp_path_factory.mktemp("run"), uneven_handlers)
+
+
+def _plain(one: Node) -> dict[str, Plain]:
+    """Return the attributes of a node as they were given."""
+    return {key: found.value.plain for key, found in one.attributes.by_key.items()}
+
+
+@settings(max_examples=count(ci=12, full=3000), deadline=None)
+@given(of=small_graphs() | forked_graphs(), data=st.data())
+def test_no_simulation_comes_to_what_coverage_says_is_out_of_reach(
+    of: Graph, data: st.DataObject
+) -> None:
+    found = cover(of)
+    for _ in range(3):
+        walk = asyncio.run(simulate(of, _drawn_script(of, data)))
+        assert not set(walk.path) & set(found.unreachable_nodes)
+        taken = {id(edge) for edge in walk.edges}
+        assert not [edge for edge in found.unreachable_edges if id(edge) in taken]
+
+
+def _drawn_script(of: Graph, data: st.DataObject) -> Script:
+    """Draw what the stages of a graph come to, and what people answer or do not."""
+    told = [one.id for one in of.of_type("codergen")]
+    gates = [one.id for one in of.of_type("wait.human")]
+    said = {id_: data.draw(st.lists(outcomes(of), min_size=1, max_size=3)) for id_ in told}
+    ways = {gate: [edge.target for edge in of.outgoing(gate)] for gate in gates}
+    answers = {gate: [data.draw(st.sampled_from([*ways[gate], "no"]))] for gate in gates}
+    return Script(outcomes=SimulatedOutcomes(said), answers=answers)
+
+
+def _selected(place: Workplace) -> list[dict[str, Json]]:
+    return [dict(one.data) for one in place.events("EdgeSelected")]
+
+
+def test_the_whole_program_goes_the_same_way(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "project", BRANCH)
+    written: dict[str, Json] = {"validate": ["fail", "success"]}
+    options = RunRequest(
+        file=project / "pipeline.dot",
+        backend="simulate",
+        sandbox="none",
+        workspace=WorkspaceKind.NONE,
+        outcomes=written,
+    )
+    root = tmp_path / "run"
+    asyncio.run(start_run(options, make_host(project), root=root))
+    walk = simulated(parse(BRANCH), written)
+    assert steps_of(walk) == steps_of_run(root)
+    final = json.loads((root / "final.json").read_text())
+    assert walk.end
+    assert (final["outcome"], final["why"]) == (walk.end.status.value, walk.end.reason)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "answers", "target"),
+    [
+        (None, (), "ship_it"),
+        ({"outcome": "success", "preferred_label": "Fix"}, (), "fixes"),
+        ({"outcome": "success", "preferred_label": "[F] Fix"}, (), "fixes"),
+        ({"outcome": "success", "suggested_next_ids": ["fixes"]}, (), "fixes"),
+        (None, ("F", "A"), "fixes"),
+        ({"outcome": "success", "preferred_label": "Approve"}, ("f",), "fixes"),
+    ],
+)
+def test_a_person_chooses_as_told_else_the_first_choice(
+    outcome: Json, answers: tuple[str, ...], target: str
+) -> None:
+    said = {"review_gate": answers} if answers else {}
+    walk = simulated(
+        parse(HUMAN_GATE), {"review_gate": outcome} if outcome else {}, answers=said, max_steps=5
+    )
+    assert walk.path[2] == target
+    chosen = walk.steps[1].visit.outcome.context_updates["human.gate.target"]
+    assert chosen == target
+
+
+def test_the_default_choice_stands_when_nothing_is_told() -> None:
+    text = HUMAN_GATE.replace('type="wait.human"', 'human.default_choice="fixes"')
+    assert simulated(parse(text), max_steps=5).path[2] == "fixes"
+
+
+def test_a_choice_that_is_none_fails_as_in_a_run() -> None:
+    walk = simulated(parse(HUMAN_GATE), answers={"review_gate": ["Later"]})
+    assert walk.end
+    assert "'Later' is none of the choices: A ([A] Approve), F ([F] Fix)" in walk.end.reason
+
+
+def test_a_gate_may_fail() -> None:
+    walk = simulated(parse(HUMAN_GATE), {"review_gate": "fail"})
+    assert walk.end
+    assert walk.end.reason == "simulated fail of review_gate"
+
+
+def test_what_a_gate_is_told_to_write_is_in_the_context() -> None:
+    told: dict[str, Json] = {
+        "review_gate": {"outcome": "success", "context_updates": {"by": "me"}, "notes": "fine"}
+    }
+    gate = simulated(parse(HUMAN_GATE), told).steps[1].visit.outcome
+    assert (gate.context_updates["by"], gate.notes) == ("me", "fine")
+
+
+def test_a_command_is_not_executed_and_its_failure_is_a_verdict(tmp_path: Path) -> None:
+    tool = node("make", "parallelogram", tool_command=f"touch {tmp_path}/made")
+    of = graph([start(), end(), tool], chain("start", "make", "exit"), default_max_retries=3)
+    assert simulated(of).path == ("start", "make", "exit")
+    assert not (tmp_path / "made").exists()
+    failed = simulated(of, {"make": "fail"}).steps[1].visit
+    assert (failed.attempts, failed.outcome.failure_class) == (1, "verdict")
+
+
+FAN = parse(
+    """digraph Fan {
+        start [shape=Mdiamond]; exit [shape=Msquare]
+        fan [shape=component, join_policy=quorum]; best [shape=tripleoctagon]
+        start -> fan; fan -> a -> a2 -> best; fan -> b -> best; fan -> c -> best; best -> exit
+    }"""
+)
+
+
+def test_branches_are_walked_one_after_the_other() -> None:
+    walk = simulated(FAN, {"b": "fail"})
+    assert walk.path == ("start", "fan", "a", "a2", "b", "c", "best", "exit")
+    assert [one.branch for one in walk.steps if one.visit.node == "a2"] == ["fan@1.1/a"]
+    assert walk.never_visited == ()
+    assert [(one.source, one.target) for one in walk.never_taken] == [("b", "best")]
+    assert simulated(FAN).path == ("start", "fan", "a", "a2", "b", "best", "exit")
+
+
+def test_a_fork_may_be_told_how_it_ends() -> None:
+    failed = simulated(FAN, {"fan": "fail"})
+    assert failed.path == ("start", "fan")
+    assert failed.end
+    assert failed.end.reason == "simulated fail of fan"
+    told: dict[str, Json] = {"outcome": "partial_success", "context_updates": {"x": 1}}
+    walk = simulated(FAN, {"fan": told})
+    fork = walk.steps[1].visit.outcome
+    assert (fork.status.value, fork.context_updates["x"]) == ("partial_success", 1)
+    assert "best" in walk.path
+
+
+def test_a_fan_in_chooses_as_in_a_run_unless_it_is_told_to_fail() -> None:
+    best = simulated(FAN, {"a2": "partial_success"}).steps[-1].visit.outcome
+    assert best.context_updates["parallel.fan_in.best_id"] == "b"
+    failed = simulated(FAN, {"best": "fail"})
+    assert failed.end
+    assert failed.end.reason == "simulated fail of best"
+
+
+def test_a_fork_that_is_tried_again_walks_its_branches_again() -> None:
+    nodes = {**FAN.nodes, "fan": node("fan", "component", join_policy="quorum", max_retries=1)}
+    walk = simulated(
+        replace(FAN, nodes=nodes), {"a": ["fail", "success"], "c": ["fail", "success"]}
+    )
+    assert [one.visit.attempts for one in walk.steps if one.visit.node == "fan"] == [2]
+    assert [one.branch for one in walk.steps if one.visit.node == "a"] == [
+        "fan@1.1/a",
+        "fan@1.2/a",
+    ]
+
+
+def test_the_most_steps_count_in_branches_too() -> None:
+    walk = simulated(FAN, max_steps=4)
+    assert walk.end is None
+    # The fork has begun and is not done.
+    assert walk.path == ("start", "a", "a2")
+
+
+def test_what_a_run_refuses_is_refused() -> None:
+    of = graph([start(), end()], [edge("start", "exit", loop_restart=True)])
+    with pytest.raises(NotRunnable, match="loop_restart"):
+        simulated(of)
+
+
+@pytest.mark.parametrize(
+    ("written", "answers", "words"),
+    [
+        ({"gate": "fail"}, {}, "node 'gate' is of type conditional"),
+        ({"start": "fail"}, {}, "node 'start' is of type start"),
+        ({}, {"plan": ["Yes"]}, "node 'plan' asks nobody"),
+    ],
+)
+def test_what_nothing_would_ask_for_is_refused(
+    written: Mapping[str, Json], answers: Mapping[str, Sequence[str]], words: str
+) -> None:
+    with pytest.raises(UsageError, match=words) as caught:
+        simulated(parse(BRANCH), written, answers=answers)
+    assert caught.value.hint

@@ -1,0 +1,54 @@
+"""Types of nodes beyond the specification, in a simulation."""
+
+import asyncio
+from collections.abc import Mapping
+
+from attractor.base.json import Json
+from attractor.engine.outcome import StageStatus
+from attractor.engine.simulation.outcomes import read_outcomes
+from attractor.engine.simulation.walk import SimulatedWalk
+from attractor.language.reading import parse
+from attractor.pipeline.simulation.simulate import Script, simulate
+
+ENDS = "start [shape=Mdiamond]; exit [shape=Msquare]"
+
+
+def simulated(body: str, told: Mapping[str, Json] | None = None, **context: Json) -> SimulatedWalk:
+    graph = parse(f"digraph simulated {{ {ENDS}; {body} }}")
+    outcomes = read_outcomes(told or {}, nodes=graph.nodes)
+    return asyncio.run(simulate(graph, Script(outcomes=outcomes, context=context)))
+
+
+def test_a_question_to_a_model_ends_as_told_else_well_also_where_a_verdict_is_wanted() -> None:
+    body = 'it [type="prompt", prompt="Good?", goal_gate=true, require_verdict=true]'
+    body += "; start -> it -> exit"
+    assert simulated(body).path == ("start", "it", "exit")
+    failed = simulated(body, {"it": "fail"})
+    assert failed.end
+    assert failed.end.status is StageStatus.FAIL
+
+
+EACH = """
+    it   [type="for_each", items="todo"]
+    work [prompt="Do it"]
+    join [shape=tripleoctagon]
+    start -> it -> work -> join -> exit
+"""
+
+
+def test_items_are_those_of_the_context_else_one() -> None:
+    assert simulated(EACH).paths[1:] == [["work"]]
+    assert simulated(EACH, todo=["a", "b", "c"]).paths[1:] == [["work"]] * 3
+    none = simulated(EACH, todo=[])
+    assert (none.paths[1:], none.path) == ([], ("start", "it", "join", "exit"))
+
+
+def test_pipelines_and_pauses_are_stood_in_for() -> None:
+    body = """
+        wait  [type="wait", duration="10d"]
+        inner [type="pipeline", file="nowhere.dot"]
+        watch [shape=house]
+        start -> wait -> inner -> watch -> exit
+    """
+    assert simulated(body).path == ("start", "wait", "inner", "watch", "exit")
+    assert simulated(body, {"inner": "fail"}).path == ("start", "wait", "inner")

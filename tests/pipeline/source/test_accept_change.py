@@ -1,0 +1,261 @@
+"""A run goes on with a pipeline that changed when somebody accepts that, and never else."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from attractor.base.errors import Broken, ExitCode, UsageError
+from attractor.engine.errors import GraphChanged
+from attractor.engine.journal.checkpoint import verify_journal
+from attractor.engine.journal.events import EdgeSelected
+from attractor.engine.questions.question import Answer, AnswerKind, Question
+from attractor.engine.run_folder.layout import RunDirectory
+from attractor.engine.run_folder.result import RunResult
+from attractor.pipeline.fork.create import ForkOptions, make_fork, plan_fork
+from attractor.pipeline.host.custom_parts import CustomParts
+from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.request import RunRequest, WorkspaceKind
+from attractor.pipeline.source.read import open_pipeline
+from attractor.pipeline.source.saved import GRAPH_ACCEPTED, find_accepted, save_pipeline
+from attractor.pipeline.start import resume, start
+from tests.engine.runs import read_events
+from tests.pipeline.projects import make_host, make_project
+
+GATED = """digraph gated {
+    start [shape=Mdiamond]
+    exit  [shape=Msquare]
+    test  [shape=parallelogram, tool_command="true", goal_gate=true, retry_target="test"]
+    ask   [shape=hexagon, label="Go on?"]
+    after [prompt="@after.md"]
+    start -> test -> ask
+    ask -> after [label="[Y] Yes"]
+    ask -> test  [label="[N] No"]
+    after -> exit
+}
+"""
+MORE = GATED.replace(
+    "after -> exit", 'more [shape=parallelogram, tool_command="true"]\n    after -> more -> exit'
+)
+BRANCHED = """digraph branched {
+    start [shape=Mdiamond]
+    exit  [shape=Msquare]
+    fork  [shape=component]
+    one   [shape=hexagon, label="One?"]
+    two   [shape=hexagon, label="Two?"]
+    meet  [shape=tripleoctagon]
+    start -> fork
+    fork -> one -> meet
+    fork -> two -> meet
+    meet -> exit
+}
+"""
+
+
+class Saying:
+    """Answers with the words given."""
+
+    def __init__(self, *words: str) -> None:
+        self._words = list(words)
+
+    async def ask(self, question: Question) -> Answer:
+        return Answer(AnswerKind.GIVEN, self._words.pop(0))
+
+    async def ask_multiple(self, questions: Sequence[Question]) -> Sequence[Answer]:
+        return [await self.ask(one) for one in questions]
+
+    async def inform(self, message: str, stage: str) -> None: ...
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> RunHost:
+    files = {"after.md": "Do what comes after"}
+    return make_host(make_project(tmp_path / "project", GATED, **files))
+
+
+def parked(host: RunHost) -> Path:
+    options = RunRequest(
+        file=host.project / "pipeline.dot",
+        backend="simulate",
+        workspace=WorkspaceKind.NONE,
+        sandbox="none",
+        interviewer="park",
+    )
+    return asyncio.run(start(options, host)).directory
+
+
+def change(host: RunHost, text: str = MORE) -> None:
+    (host.project / "pipeline.dot").write_text(text)
+
+
+def go_on(root: Path, host: RunHost, *, by: str = "", interviewer: str = "park") -> RunResult:
+    return asyncio.run(resume(root, host, interviewer=interviewer, accepts_graph=by))
+
+
+def stages(root: Path) -> list[str]:
+    events = read_events(root)
+    return [str(one.node) for one in events if one.type == EdgeSelected.__name__]
+
+
+def test_a_change_that_nobody_accepts_is_refused_and_the_way_on_is_named(host: RunHost) -> None:
+    root = parked(host)
+    change(host)
+    with pytest.raises(GraphChanged) as refused:
+        go_on(root, host)
+    assert f"attractor resume {root.name} --accept-graph; " in refused.value.hint
+    assert f"attractor rewind {root.name} NODE@VISIT --graph FILE" in refused.value.hint
+    assert find_accepted(RunDirectory(root)) is None
+
+
+def test_an_accepted_change_is_told_recorded_and_gone_on_with(host: RunHost) -> None:
+    root = parked(host)
+    sealed = (root / "manifest.json").read_bytes()
+    change(host)
+    told: list[str] = []
+    go_on(root, replace(host, tell=told.append), by="Ann", interviewer="auto_approve")
+    assert stages(root)[-2:] == ["after", "more"]
+    assert any("+ more (tool)" in one for one in told)
+    (event,) = (one for one in read_events(root) if one.type == GRAPH_ACCEPTED)
+    assert event.data["by"] == "Ann"
+    assert "+ more (tool)" in str(event.data["change"])
+    kept = {one.name: one.read_text() for one in root.glob("graph*.dot")}
+    before, after = str(event.data["old"])[:12], str(event.data["new"])[:12]
+    assert kept == {"graph.dot": MORE, f"graph.{before}.dot": GATED, f"graph.{after}.dot": MORE}
+    verify_journal(root / "events.jsonl")
+    assert (root / "manifest.json").read_bytes() == sealed
+
+
+def test_what_was_accepted_once_is_not_asked_for_again(host: RunHost) -> None:
+    root = parked(host)
+    change(host)
+    go_on(root, host, by="Ann")
+    assert go_on(root, host, interviewer="auto_approve").exit_code is ExitCode.DONE
+
+
+def test_a_file_that_a_prompt_names_may_have_changed(host: RunHost) -> None:
+    root = parked(host)
+    (host.project / "after.md").write_text("Do something else")
+    with pytest.raises(GraphChanged):
+        go_on(root, host)
+    told: list[str] = []
+    go_on(root, replace(host, tell=told.append), by="Ann", interviewer="auto_approve")
+    assert "Do something else" in (root / "after" / "prompt.md").read_text()
+    assert "files\n  ~ after.md" in told
+
+
+def test_a_pipeline_that_changed_back_and_forth_is_accepted_each_time(host: RunHost) -> None:
+    root = parked(host)
+    for text in (MORE, GATED, MORE):
+        change(host, text)
+        go_on(root, host, by="Ann")
+    assert (root / "graph.dot").read_text() == MORE
+    assert go_on(root, host, interviewer="auto_approve").exit_code is ExitCode.DONE
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("ask", "ask_again", "there is no ask any more, where the run goes on"),
+        ("test ", "check ", "there is no test any more, a goal gate that was visited"),
+        ("hexagon", "box", "ask, which was at work, is of type codergen now"),
+    ],
+)
+def test_what_the_run_stands_on_must_be_there(host: RunHost, old: str, new: str, told: str) -> None:
+    root = parked(host)
+    text = GATED.replace(old, new).replace("-> test\n", f"-> {new}\n")
+    text = text.replace('retry_target="test"', "") if old == "test " else text
+    change(host, text)
+    with pytest.raises(GraphChanged, match=told):
+        go_on(root, host, by="Ann")
+    assert find_accepted(RunDirectory(root)) is None
+    assert (root / "graph.dot").read_text() == GATED
+
+
+def test_a_branch_in_flight_must_be_there(host: RunHost) -> None:
+    change(host, BRANCHED)
+    root = parked(host)
+    change(host, BRANCHED.replace("two ", "three ").replace("-> two", "-> three"))
+    with pytest.raises(GraphChanged, match="there is no two any more, where branch two goes on"):
+        go_on(root, host, by="Ann")
+    change(host, BRANCHED.replace("two -> meet", "two -> aside -> meet\n aside [prompt=x]"))
+    with pytest.raises(GraphChanged, match="the branches of fork are others now"):
+        go_on(root, host, by="Ann")
+
+
+def test_a_faulty_pipeline_is_not_accepted(host: RunHost) -> None:
+    root = parked(host)
+    change(
+        host,
+        MORE.replace(
+            'more [shape=parallelogram, tool_command="true"]', 'more [prompt="${inputs.none}"]'
+        ),
+    )
+    with pytest.raises(UsageError, match="which is not declared"):
+        go_on(root, host, by="Ann")
+    assert find_accepted(RunDirectory(root)) is None
+
+
+def test_a_new_input_that_has_to_be_given_is_refused(host: RunHost) -> None:
+    root = parked(host)
+    change(host, GATED.replace("digraph gated {", 'digraph gated { inputs="ticket"'))
+    with pytest.raises(GraphChanged, match="needs the input ticket"):
+        go_on(root, host, by="Ann")
+
+
+def test_where_nothing_changed_there_is_nothing_to_accept(host: RunHost) -> None:
+    root = parked(host)
+    told: list[str] = []
+    go_on(root, replace(host, tell=told.append), by="Ann")
+    assert any("nothing to accept" in one for one in told)
+    (host.project / "pipeline.dot").unlink()
+    with pytest.raises(UsageError, match="is not there"):
+        go_on(root, host, by="Ann")
+
+
+def test_an_acceptance_whose_process_died_is_completed(host: RunHost) -> None:
+    root = parked(host)
+    change(host)
+    go_on(root, host, by="Ann")
+    # As it was right after the acceptance was in the journal.
+    (root / "graph.dot").write_text(GATED)
+    assert go_on(root, host, interviewer="auto_approve").exit_code is ExitCode.DONE
+    assert stages(root)[-1] == "more"
+    assert (root / "graph.dot").read_text() == MORE
+
+
+def test_an_acceptance_that_did_not_come_to_the_journal_never_was(host: RunHost) -> None:
+    root = parked(host)
+    change(host)
+    save_pipeline(RunDirectory(root), open_pipeline(str(host.project / "pipeline.dot")))
+    with pytest.raises(GraphChanged):
+        go_on(root, host)
+
+
+def test_an_accepted_pipeline_that_was_edited_in_the_run_is_found(host: RunHost) -> None:
+    root = parked(host)
+    change(host)
+    go_on(root, host, by="Ann")
+    (root / "graph.dot").write_text(MORE.replace("Go on?", "Go on"))
+    with pytest.raises(Broken):
+        go_on(root, host)
+
+
+def test_a_run_is_forked_and_begun_anew_with_what_was_accepted(host: RunHost) -> None:
+    root = parked(host)
+    change(host, MORE.replace("-> test  [", "-> test  [loop_restart=true, "))
+    go_on(root, host, by="Ann")
+
+    async def fork() -> RunResult:
+        planned = await plan_fork(ForkOptions(root=root, at="ask"), host)
+        return await resume(await make_fork(planned, host), host, interviewer="auto_approve")
+
+    forked = asyncio.run(fork())
+    assert forked.exit_code is ExitCode.DONE
+    assert stages(forked.directory)[-1] == "more"
+    asked = replace(host, custom_parts=CustomParts(interviewer=Saying("N", "Y")))
+    again = go_on(root, asked, interviewer="handed in")
+    assert again.exit_code is ExitCode.DONE
+    assert again.directory != root
+    assert stages(again.directory)[-1] == "more"

@@ -1,0 +1,46 @@
+""""""
+
+from pathlib import Path
+
+from attractor.language import prepare
+from attractor.pipeline.source.vocabulary import known_names
+
+
+def test_the_parts_are_known_by_name(tmp_path: Path) -> None:
+    names = known_names(tmp_path, environ={})
+    assert names.types is not None
+    assert {"start", "exit", "codergen", "wait.human", "tool"} <= names.types
+    assert names.backends is not None
+    assert {"agent", "simulate"} <= names.backends
+    assert names.providers is not None
+    assert {"openai", "anthropic"} <= names.providers
+
+
+def test_the_agents_of_a_project_are_its_folders(tmp_path: Path) -> None:
+    assert known_names(tmp_path, environ={}).agents is None
+    for name in ("coder", "_profiles", ".cache"):
+        (tmp_path / "agents" / name).mkdir(parents=True)
+    (tmp_path / "agents" / "notes.md").touch()
+    assert known_names(tmp_path, environ={}).agents == {"coder"}
+
+
+def test_a_folder_of_other_things_is_no_list_of_agents(tmp_path: Path) -> None:
+    (tmp_path / "agents" / "_profiles").mkdir(parents=True)
+    assert known_names(tmp_path, environ={}).agents is None
+
+
+def test_programs_are_looked_for_on_the_path_that_is_handed_in(tmp_path: Path) -> None:
+    (tmp_path / "tool").touch(mode=0o755)
+    (tmp_path / "text").touch(mode=0o644)
+    has_program = known_names(tmp_path, environ={"PATH": str(tmp_path)}).has_program
+    assert has_program is not None
+    assert [has_program(one) for one in ("tool", "text", "none")] == [True, False, False]
+    nowhere = known_names(tmp_path, environ={}).has_program
+    assert nowhere is not None
+    assert not nowhere("sh")
+
+
+def test_a_mistyped_name_gets_a_guess(tmp_path: Path) -> None:
+    text = 'digraph G { start; a [prompt=x, llm_provider="opnai"]; exit; start -> a -> exit }'
+    found = prepare(text, vocabulary=known_names(tmp_path, environ={})).diagnostics
+    assert [(one.rule, one.fix) for one in found] == [("provider_known", "did you mean openai?")]
