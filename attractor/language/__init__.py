@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 from attractor.base import lazy_exports as light_door
 
 if TYPE_CHECKING:
-    from attractor.language.comparison.compare import Difference, diff
+    from attractor.language.comparison.compare import diff
+    from attractor.language.comparison.difference import Difference
     from attractor.language.diagnostics import Diagnostic, Severity
     from attractor.language.drawing.draw import render
     from attractor.language.errors import ParseError, ValidationError

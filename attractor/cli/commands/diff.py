@@ -11,9 +11,9 @@ from attractor.base.errors import ExitCode, UsageError
 from attractor.cli.invocation import JSON, json_option, said_format
 from attractor.cli.output.files import format_for, refuse_binary_on_terminal, write_result
 from attractor.cli.pipelines.files import STANDARD_INPUT, open_pipeline
-from attractor.language.comparison.compare import Difference, difference_record
 from attractor.language.comparison.compare import diff as compare
-from attractor.language.comparison.output import NO_CHANGE, tell
+from attractor.language.comparison.difference import Difference, difference_record
+from attractor.language.comparison.difference_text import NO_CHANGE, difference_text
 from attractor.language.graph.graph import Graph
 from attractor.language.reading import parse
 
@@ -103,13 +103,15 @@ def _made(after: Graph, difference: Difference, format_: str) -> bytes:
             record = difference_record(difference)
             return json.dumps(record, indent=2, ensure_ascii=False).encode()
         case "text":
-            return (tell(difference) or NO_CHANGE).encode()
+            return (difference_text(difference) or NO_CHANGE).encode()
         case _:
-            from attractor.language.comparison.output import union
+            from attractor.language.comparison.difference_picture import difference_picture
             from attractor.language.drawing.draw import Format
             from attractor.language.drawing.draw import render_async as render
 
-            return asyncio.run(render(union(after, difference), format=Format(format_)))
+            return asyncio.run(
+                render(difference_picture(after, difference), format=Format(format_))
+            )
 
 
 part = diff

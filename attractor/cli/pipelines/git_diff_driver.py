@@ -10,7 +10,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
 from attractor.cli.output.files import text_diff
 from attractor.language.comparison.compare import diff
-from attractor.language.comparison.output import NO_CHANGE, tell
+from attractor.language.comparison.difference_text import NO_CHANGE, difference_text
 from attractor.language.graph.graph import Graph
 from attractor.language.reading import decode, parse
 from attractor.language.source.text import visible
@@ -97,7 +97,7 @@ def _told(before: _Version, after: _Version) -> str:
         if b"\0" in old + new:
             return f": {error.message}"
         return f": told by lines, as {error.message}\n{_lines(before, after, old, new)}"
-    return f"\n{tell(diff(*graphs)) or NO_CHANGE}"
+    return f"\n{difference_text(diff(*graphs)) or NO_CHANGE}"
 
 
 def _lines(before: _Version, after: _Version, old: bytes, new: bytes) -> str:

@@ -1,1 +1,1 @@
-"""Compares two pipelines by nodes, edges and attributes, not by lines."""
+"""Compares two pipelines by their meaning, not by their lines."""

@@ -1,8 +1,6 @@
-"""What the text of an attribute means: `90s` is `"90s"`, and `succeeded` is `success`.
+"""The meaning of attributes, explicit or default, independent of their spelling.
 
-What holds where an attribute is not written: its default, or what the graph says instead.
-
-What a node, an edge, a subgraph or a graph says of itself, however that is written.
+`90s` is `"90s"`, `succeeded` is `success`, and `max_retries` defaults to the value of the graph.
 """
 
 from collections.abc import Callable, Hashable, Mapping
@@ -36,10 +34,10 @@ from attractor.language.source.syntax_tree import Attributes, ValueKind, parse_i
 
 
 def meaning(text: str, known: KnownAttribute | None) -> Hashable:
-    """Return what is the same for two texts that mean the same; what cannot be read is a text."""
+    """Return a value that is equal for texts with the same meaning; an invalid text is itself."""
     read = (_BY_NAME.get(known.name) or _BY_TYPE.get(known.type)) if known else None
-    found = read(text) if read else None
-    return text if found is None else found
+    value = read(text) if read else None
+    return text if value is None else value
 
 
 def _duration(text: str) -> Hashable:
@@ -51,32 +49,32 @@ def _duration(text: str) -> Hashable:
 
 def _condition(text: str) -> Hashable:
     condition = read_condition(text)
-    return None if isinstance(condition, Unreadable) else _by_one_name(condition)
+    return None if isinstance(condition, Unreadable) else _normalized(condition)
 
 
-def _by_one_name(condition: Condition) -> Hashable:
-    """Return a condition with our words for outcomes; the order of its clauses means nothing."""
+def _normalized(condition: Condition) -> Hashable:
+    """Return a condition with standard outcomes, without the order of its clauses."""
     match condition:
         case Comparison(key, literal, is_equal) if key in OUTCOME_KEYS:
             return Comparison(key, canonical_outcome(literal), is_equal)
         case Not(Comparison(key, literal, is_equal)):
-            return _by_one_name(Comparison(key, literal, not is_equal))
+            return _normalized(Comparison(key, literal, not is_equal))
         case AllOf(clauses) | AnyOf(clauses):
-            return type(condition), frozenset(map(_by_one_name, clauses))
+            return type(condition), frozenset(map(_normalized, clauses))
         case Not(clause):
-            return Not, _by_one_name(clause)
+            return Not, _normalized(clause)
         case _:
             return condition
 
 
 def _stylesheet(text: str) -> Hashable:
-    # Imported here: few callers need it.
+    # The grammar of stylesheets is compiled on import; few comparisons need it.
     from attractor.language.declarations.stylesheet_grammar import read_stylesheet
 
     sheet, mistakes = read_stylesheet(text) if text.strip() else (None, ())
     if sheet is None or mistakes:
         return None
-    declared = ({one.property: one.value for one in rule.declarations} for rule in sheet.rules)
+    declared = ({line.property: line.value for line in rule.declarations} for rule in sheet.rules)
     return tuple(
         (rule.kind, rule.name, frozenset(values.items()))
         for rule, values in zip(sheet.rules, declared, strict=True)
@@ -96,11 +94,12 @@ _BY_TYPE: Mapping[AttributeType, _Read] = {
     AttributeType.DURATION: _duration,
 }
 
-Thing = Graph | Node | Edge | Subgraph
-"""What attributes stand on."""
 
-# By which attribute the graph speaks for its nodes.
-_BY_THE_GRAPH: Mapping[str, str] = {
+Element = Graph | Node | Edge | Subgraph
+"""The parts of a graph that have attributes."""
+
+# The attributes of a graph that are defaults for its nodes.
+_GRAPH_DEFAULTS: Mapping[str, str] = {
     "fidelity": "default_fidelity",
     "max_retries": "default_max_retries",
     "max_visits": "max_node_visits",
@@ -108,75 +107,77 @@ _BY_THE_GRAPH: Mapping[str, str] = {
     "reasoning_effort": "reasoning_effort",
     "retry_policy": "retry_policy",
 }
-# Where the table has words for a person instead of a value, no text says the same as none.
+# Defaults that describe a rule instead of a value.
 _NO_VALUES = frozenset({"none", "derived"})
 
 
-def usual(key: str, thing: Thing, graph: Graph) -> str | None:
-    """Return the text that says what holds without it, or None when no text does."""
-    match thing:
+def effective_default(key: str, element: Element, graph: Graph) -> str | None:
+    """Return the value that applies if an attribute is missing; None if no text expresses it."""
+    match element:
         case Node():
-            return _of_node(key, thing, graph)
+            return _node_default(key, element, graph)
         case Edge() if key == "fidelity":
-            target = graph.nodes[thing.target]
-            return target.attributes.text(key) or _of_node(key, target, graph)
+            target = graph.nodes[element.target]
+            return target.attributes.text(key) or _node_default(key, target, graph)
         case _:
             return written_default(key)
 
 
 def written_default(key: str) -> str | None:
-    """Return the default of an attribute as it would be written, or None when it cannot be."""
+    """Return the default of an attribute as text; None if no text expresses it."""
     if key == "default_fidelity":
         return DEFAULT_FIDELITY.value
     default = ATTRIBUTES[key].default
     return None if " " in default or default in _NO_VALUES else default
 
 
-def _of_node(key: str, node: Node, graph: Graph) -> str | None:
+def _node_default(key: str, node: Node, graph: Graph) -> str | None:
     if key == "label":
         return node.id
     if key == "reasoning_effort" and graph.attributes.text("model_stylesheet"):
         return None
-    above = _BY_THE_GRAPH.get(key)
-    return graph.attributes.text(above) or written_default(above) if above else written_default(key)
+    graph_key = _GRAPH_DEFAULTS.get(key)
+    if graph_key is None:
+        return written_default(key)
+    return graph.attributes.text(graph_key) or written_default(graph_key)
 
 
-_PLACES: Mapping[type, AttributeOwner] = {
+_OWNERS: Mapping[type, AttributeOwner] = {
     Graph: AttributeOwner.GRAPH,
     Node: AttributeOwner.NODE,
     Edge: AttributeOwner.EDGE,
 }
-_PLAIN_KIND = {"shape": DEFAULT_SHAPE, "type": DEFAULT_TYPE}
+_DEFAULT_KIND = {"shape": DEFAULT_SHAPE, "type": DEFAULT_TYPE}
 _NAMES_OF_NODES = frozenset({"retry_target", "fallback_retry_target", "human.default_choice"})
 
-SAME_NAMES: Mapping[str, str] = MappingProxyType({})
-"""How nodes are called later where none of them has another id."""
+NO_NEW_IDS: Mapping[str, str] = MappingProxyType({})
+"""For graphs in which no node is renamed."""
 
 
-class Saying(NamedTuple):
-    """What one thing of a graph says; `now` is how the nodes of that graph are called later."""
+class EffectiveAttributes(NamedTuple):
+    """The attributes of an element; `new_ids` maps node ids to their ids in a later graph."""
 
-    thing: Thing
+    element: Element
     graph: Graph
-    now: Mapping[str, str] = SAME_NAMES
+    new_ids: Mapping[str, str] = NO_NEW_IDS
 
     @property
     def attributes(self) -> Attributes:
-        """What it says, as it is written."""
-        return self.thing.attributes
+        """The attributes as they are written."""
+        return self.element.attributes
 
     @property
     def content(self) -> frozenset[tuple[str, Hashable]]:
-        """All that it says, without what would hold anyway."""
+        """The meaning of all attributes except for explicit defaults."""
         keys = {**self.attributes.by_key, **self._kind}
-        return frozenset((key, self.meaning(key)) for key in keys if not self.is_usual(key))
+        return frozenset((key, self.meaning(key)) for key in keys if not self.is_default(key))
 
-    def says(self, key: str) -> bool:
-        """Tell whether a key is written; every node has a shape and a type."""
+    def has(self, key: str) -> bool:
+        """Return whether an attribute is explicit; every node has a shape and a type."""
         return key in self.attributes.by_key or key in self._kind
 
     def meaning(self, key: str) -> Hashable:
-        """Return what it says of a key: the same where only the spelling differs."""
+        """Return the meaning of an attribute, which is equal for different spellings."""
         if key in self._kind:
             return self._kind[key]
         value = self.attributes.value(key)
@@ -185,28 +186,28 @@ class Saying(NamedTuple):
         text = str(value)
         known = self._known(key)
         if known and key in _NAMES_OF_NODES:
-            return self.now.get(text, text)
+            return self.new_ids.get(text, text)
         return meaning(text, known)
 
-    def is_usual(self, key: str) -> bool:
-        """Tell whether the same would hold if it did not say this."""
+    def is_default(self, key: str) -> bool:
+        """Return whether an attribute has the value that would apply without it."""
         if key in self._kind:
-            return self._kind[key] == _PLAIN_KIND[key]
+            return self._kind[key] == _DEFAULT_KIND[key]
         known = self._known(key)
         if known is None:
             return False
         is_any_text = known.type is AttributeType.STRING and not known.choices
         if is_any_text and not self.attributes.text(key):
             return True
-        default = usual(key, self.thing, self.graph)
+        default = effective_default(key, self.element, self.graph)
         return default is not None and self.meaning(key) == meaning(default, known)
 
     @property
     def _kind(self) -> Mapping[str, str]:
-        # One follows from the other, and for an end of the graph from its id.
-        node = self.thing
+        # Shape and type follow from each other, for start and exit also from the id.
+        node = self.element
         return {"shape": node.shape, "type": node.type} if isinstance(node, Node) else {}
 
     def _known(self, key: str) -> KnownAttribute | None:
-        known, place = ATTRIBUTES.get(key), _PLACES.get(type(self.thing))
-        return known if known and place in known.places else None
+        known, owner = ATTRIBUTES.get(key), _OWNERS.get(type(self.element))
+        return known if known and owner in known.places else None

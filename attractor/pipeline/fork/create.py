@@ -23,7 +23,7 @@ from attractor.engine.state.progress import Progress, begin, progress_to_record
 from attractor.engine.storage.blobs import Blobs
 from attractor.environments.selection import require_promised
 from attractor.language.comparison.compare import diff
-from attractor.language.comparison.output import NO_CHANGE, tell
+from attractor.language.comparison.difference_text import NO_CHANGE, difference_text
 from attractor.language.reading import decode, parse
 from attractor.pipeline.children.folders import whole_of
 from attractor.pipeline.fork.linked_run import (
@@ -233,7 +233,7 @@ def _changed(fork: Fork, graph: Path, host: RunHost) -> Fork:
             hint="keep the name of the pipeline, or start a new run: attractor run",
         )
     before = parse(decode(file.read_bytes(), file=str(file)))
-    change = tell(diff(before, parse(pipeline.text))) or NO_CHANGE
+    change = difference_text(diff(before, parse(pipeline.text))) or NO_CHANGE
     return replace(fork, pipeline=pipeline, change=change)
 
 

@@ -10,7 +10,7 @@ from attractor.engine.state.run_state import RunState
 from attractor.engine.state.walks import WalkState
 from attractor.engine.truncation import keep_ends
 from attractor.language.comparison.compare import diff
-from attractor.language.comparison.output import NO_CHANGE, tell
+from attractor.language.comparison.difference_text import NO_CHANGE, difference_text
 from attractor.language.declarations.inputs import declared_inputs
 from attractor.language.graph.branches import Forks
 from attractor.language.graph.graph import Graph
@@ -99,7 +99,7 @@ def _difference(before: PipelineSource, after: PipelineSource) -> str:
     """Tell how two pipelines differ, as `attractor diff` does, and which of their files do."""
     names = sorted({*before.files, *after.files})
     files = [f"  ~ {one}" for one in names if before.files.get(one) != after.files.get(one)]
-    told = tell(diff(parse(before.text), parse(after.text)))
+    told = difference_text(diff(parse(before.text), parse(after.text)))
     lines = [told] if told or not files else []
     return "\n".join([*lines, *(["files", *files] if files else [])]) or NO_CHANGE
 

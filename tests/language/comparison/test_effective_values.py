@@ -1,19 +1,16 @@
-"""Every default that can be written is one that stands in the table of attributes.
-
-Only what a thing says counts when pipelines are compared, not how it is written.
-"""
+"""Meaning of attributes: defaults and spellings."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from attractor.language import diff, parse
-from attractor.language.comparison.compare import Difference
+from attractor.language.comparison.difference import Difference
 from attractor.language.comparison.effective_values import meaning, written_default
 from attractor.language.graph.attribute_catalogue import ATTRIBUTES, AttributeType
 from attractor.language.source.syntax_tree import parse_integer
 
-# What holds without these depends on the run, or is nothing at all.
+# The defaults of these depend on the run, or there is none.
 WITHOUT = {
     *("label", "type", "max_retries", "max_visits", "fidelity", "thread_id", "isolation"),
     *("max_cost_usd", "max_tokens", "max_duration", "timeout", "stack.child_workdir"),
@@ -22,11 +19,11 @@ WITHOUT = {
 }
 
 
-def test_a_default_in_words_is_no_value() -> None:
+def test_defaults_that_describe_a_rule_are_no_values() -> None:
     assert {key for key in ATTRIBUTES if written_default(key) is None} == WITHOUT
 
 
-def test_every_other_default_is_a_value_of_its_attribute() -> None:
+def test_every_other_default_is_a_valid_value() -> None:
     for key, known in ATTRIBUTES.items():
         default = written_default(key)
         match known.type:
@@ -40,8 +37,8 @@ def test_every_other_default_is_a_value_of_its_attribute() -> None:
                 assert default is None or not known.choices or default in ("", *known.choices), key
 
 
-# Each way to write what the first one says, by what it stands on.
-OF_A_GRAPH = [
+# Spellings with the same meaning, by element.
+GRAPH_SPELLINGS = [
     ["default_max_retries=3", "default_max_retry=3", 'default_max_retries="3"'],
     ["", "max_restarts=5", 'goal=""', "max_node_visits=100", "default_fidelity=compact"],
     ["llm_model=m", "model=m", 'model="m"'],
@@ -52,7 +49,7 @@ OF_A_GRAPH = [
         'model_stylesheet=".x {llm_model:b}   * {\n llm_model: a }"',
     ],
 ]
-OF_A_NODE = [
+NODE_SPELLINGS = [
     ["tool_command=make", "script=make", 'script="make"', 'tool_command="ma" + "ke"'],
     ["llm_provider=p", 'provider="p"'],
     ["goal_gate=true", 'goal_gate="true"'],
@@ -64,7 +61,7 @@ OF_A_NODE = [
     ["", "join_policy=wait_all", "max_parallel=4", '"manager.poll_interval"="45000ms"'],
     ["", "fidelity=compact", "max_visits=100", "retry_policy=standard", 'backend=""'],
 ]
-OF_AN_EDGE = [
+EDGE_SPELLINGS = [
     [
         'condition="outcome=success"',
         'condition="outcome = succeeded"',
@@ -80,11 +77,11 @@ OF_AN_EDGE = [
     ["weight=2", 'weight="2"'],
 ]
 SPELLINGS = [
-    *(("graph [{}]", one) for one in OF_A_GRAPH),
-    *(("work [{}]", one) for one in OF_A_NODE),
+    *(("graph [{}]", one) for one in GRAPH_SPELLINGS),
+    *(("work [{}]", one) for one in NODE_SPELLINGS),
     ("graph [{}]", ["", "default_max_retries=0", "reasoning_effort=high"]),
     ("work [{}]", ["", "max_retries=0", "reasoning_effort=high", "goal_gate=false"]),
-    *(("work -> exit [{}]", one) for one in OF_AN_EDGE),
+    *(("work -> exit [{}]", one) for one in EDGE_SPELLINGS),
 ]
 
 
@@ -93,9 +90,9 @@ def between(before: str, after: str) -> Difference:
     return diff(old, new)
 
 
-@pytest.mark.parametrize(("statement", "ways"), SPELLINGS)
-def test_another_spelling_is_no_change(statement: str, ways: list[str]) -> None:
-    first, *others = (statement.format(one) for one in ways)
+@pytest.mark.parametrize(("statement", "spellings"), SPELLINGS)
+def test_spelling_is_no_change(statement: str, spellings: list[str]) -> None:
+    first, *others = (statement.format(one) for one in spellings)
     for other in others:
         assert not between(first, other), other
         assert not between(other, first), other
@@ -133,16 +130,16 @@ def test_another_spelling_is_no_change(statement: str, ways: list[str]) -> None:
         ("work -> exit", 'work -> exit [condition="outcome=success"]'),
     ],
 )
-def test_another_meaning_is_a_change(before: str, after: str) -> None:
+def test_meaning_is_a_change(before: str, after: str) -> None:
     on_failure = "graph [on_failure=continue];"
     assert between(f"{on_failure} {before}", f"{on_failure} {after}")
     assert between(f"{on_failure} {after}", f"{on_failure} {before}")
 
 
 @given(st.data())
-def test_several_other_spellings_in_another_order_are_no_change(data: st.DataObject) -> None:
+def test_several_spellings_in_another_order_are_no_change(data: st.DataObject) -> None:
     statements: list[str] = []
-    for statement, rows in (("graph [{}]", OF_A_GRAPH), ("work [{}]", OF_A_NODE)):
+    for statement, rows in (("graph [{}]", GRAPH_SPELLINGS), ("work [{}]", NODE_SPELLINGS)):
         chosen = data.draw(st.lists(st.sampled_from(rows), unique_by=id))
         for order in (chosen, data.draw(st.permutations(chosen))):
             said = [data.draw(st.sampled_from(ways)) for ways in order]
@@ -151,56 +148,56 @@ def test_several_other_spellings_in_another_order_are_no_change(data: st.DataObj
     assert not between(f"{graph} {work}", f"{work_again} {graph_again}")
 
 
-def test_what_the_graph_says_for_its_nodes_is_their_default() -> None:
+def test_graph_attributes_are_defaults_of_nodes() -> None:
     graph = "graph [default_max_retries=2, max_node_visits=7, retry_policy=linear];"
     said = "work [max_retries=2, max_visits=7, retry_policy=linear]"
     assert not between(f"{graph} work", f"{graph} {said}")
     assert between("work", said)
 
 
-def test_a_node_that_keeps_what_the_graph_gave_up_is_told() -> None:
+def test_node_that_keeps_the_former_default_is_changed() -> None:
     found = between("graph [default_max_retries=2]", "work [max_retries=2]")
     assert [one.key for one in found.attributes] == ["default_max_retries"]
     [change] = found.changed_nodes
     assert (change.changes[0].key, str(change.changes[0].after)) == ("max_retries", "2")
 
 
-def test_what_both_write_is_no_change_where_only_the_graph_changed() -> None:
+def test_explicit_value_is_no_change_if_only_the_default_changed() -> None:
     edge = "work -> exit [fidelity=full]"
     found = between(edge, f"graph [default_fidelity=full]; {edge}")
     assert [one.key for one in found.attributes] == ["default_fidelity"]
     assert found.changed_edges == ()
 
 
-def test_an_edge_keeps_what_its_target_says() -> None:
+def test_fidelity_of_the_target_is_the_default_of_an_edge() -> None:
     exit_ = "exit [fidelity=full];"
     assert not between(f"{exit_} work -> exit", f"{exit_} work -> exit [fidelity=full]")
 
 
-def test_a_stylesheet_decides_so_that_no_effort_is_usual() -> None:
+def test_reasoning_effort_has_no_default_with_a_stylesheet() -> None:
     sheet = 'graph [model_stylesheet="* { reasoning_effort: low; }"];'
     assert between(f"{sheet} work", f"{sheet} work [reasoning_effort=high]")
 
 
-def test_a_type_that_follows_from_the_shape_is_no_change() -> None:
+def test_type_that_follows_from_the_shape_is_no_change() -> None:
     assert not between("work [shape=hexagon]", "work [shape=hexagon, type=wait.human]")
     [change] = between("work [shape=hexagon]", "work [shape=hexagon, type=tool]").changed_nodes
     assert [one.key for one in change.changes] == ["type"]
 
 
 @pytest.mark.parametrize("written", ["shape=Msquare", "type=exit, shape=Msquare"])
-def test_an_end_by_its_id_may_have_its_shape_written_out(written: str) -> None:
+def test_explicit_shape_of_an_exit_by_id_is_no_change(written: str) -> None:
     assert not between("work -> exit", f"work -> exit; exit [{written}]")
 
 
-def test_a_node_that_is_named_goes_by_its_new_id() -> None:
+def test_retry_target_follows_a_renamed_node() -> None:
     before = 'plan [prompt="Plan"]; plan -> exit; work [retry_target=plan]'
     after = 'think [prompt="Plan"]; think -> exit; work [retry_target=think]'
     [change] = between(before, after).changed_nodes
     assert (change.before.id, change.after.id) == ("plan", "think")
 
 
-def test_values_are_told_as_they_are_written() -> None:
+def test_changes_have_values_as_written() -> None:
     found = between('work [script="a", timeout=1m]', 'work [tool_command="b", timeout="90s"]')
     [change] = found.changed_nodes
     assert [(one.key, str(one.before), str(one.after)) for one in change.changes] == [
@@ -209,7 +206,7 @@ def test_values_are_told_as_they_are_written() -> None:
     ]
 
 
-def test_ways_in_another_order_are_found_however_they_are_written() -> None:
+def test_reordered_edges_are_found_in_any_spelling() -> None:
     before = 'work -> a [condition="outcome=success"]; work -> b [weight=0]'
     after = 'work -> b; work -> a [condition="outcome=succeeded"]'
     assert between(before, after).reordered == ("work",)

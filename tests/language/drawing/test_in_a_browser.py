@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from attractor.language.comparison.compare import diff
-from attractor.language.comparison.output import union
+from attractor.language.comparison.difference_picture import difference_picture
 from attractor.language.drawing.dot import dot_text
 from attractor.language.drawing.draw import draw, drawer_registry
 from attractor.language.drawing.picture import Picture, as_picture
@@ -105,7 +105,7 @@ PICTURES = {
     "10 of a run": overlay(large_graph(10), states_of_half(large_graph(10))),
     "100": large_graph(100),
     "100 of a run": overlay(large_graph(100), states_of_half(large_graph(100))),
-    "a difference": union(AFTER, diff(BEFORE, AFTER)),
+    "a difference": difference_picture(AFTER, diff(BEFORE, AFTER)),
     "people": parse(HUMAN_GATE),
 }
 

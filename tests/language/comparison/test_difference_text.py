@@ -1,12 +1,12 @@
-"""What people and programs are told of a difference."""
+"""Text and JSON form of a difference."""
 
 import json
 
 from syrupy.assertion import SnapshotAssertion
 
 from attractor.language import diff, parse
-from attractor.language.comparison.compare import difference_record
-from attractor.language.comparison.output import tell
+from attractor.language.comparison.difference import difference_record
+from attractor.language.comparison.difference_text import difference_text
 
 BEFORE = """digraph Before {
     goal="x"
@@ -35,14 +35,14 @@ now", timeout=90s]
 }""".replace("\\x1b", "\x1b")
 
 
-def test_what_a_person_is_told(snapshot: SnapshotAssertion) -> None:
-    assert tell(diff(parse(BEFORE), parse(AFTER))) == snapshot
+def test_text_of_a_difference(snapshot: SnapshotAssertion) -> None:
+    assert difference_text(diff(parse(BEFORE), parse(AFTER))) == snapshot
 
 
-def test_what_a_program_is_told(snapshot: SnapshotAssertion) -> None:
+def test_json_of_a_difference(snapshot: SnapshotAssertion) -> None:
     record = difference_record(diff(parse(BEFORE), parse(AFTER)))
     assert json.dumps(record, indent=2) == snapshot
 
 
-def test_nothing_is_told_of_what_is_the_same() -> None:
-    assert tell(diff(parse(BEFORE), parse(BEFORE))) == ""
+def test_text_of_equal_pipelines_is_empty() -> None:
+    assert difference_text(diff(parse(BEFORE), parse(BEFORE))) == ""

@@ -4,7 +4,7 @@ import asyncio
 from xml.etree import ElementTree
 
 from attractor.language.comparison.compare import diff
-from attractor.language.comparison.output import union
+from attractor.language.comparison.difference_picture import difference_picture
 from attractor.language.drawing.dot import dot_text
 from attractor.language.drawing.draw import draw
 from attractor.language.drawing.picture import Picture
@@ -28,13 +28,13 @@ AFTER = """digraph G {
 
 def drawn() -> Picture:
     before, after = parse(BEFORE), parse(AFTER)
-    return union(after, diff(before, after))
+    return difference_picture(after, diff(before, after))
 
 
-def test_what_is_new_gone_or_changed_has_a_sign_and_a_class() -> None:
+def test_changed_nodes_have_a_sign_and_a_class() -> None:
     marks = drawn().marks
-    told = {id_: (mark.name, mark.sign) for id_, mark in marks.items() if id_.startswith("node-")}
-    assert told == {
+    shown = {id_: (mark.name, mark.sign) for id_, mark in marks.items() if id_.startswith("node-")}
+    assert shown == {
         "node-start": ("diff-same", ""),
         "node-exit": ("diff-same", ""),
         "node-planning": ("diff-changed", "~ "),
@@ -43,21 +43,21 @@ def test_what_is_new_gone_or_changed_has_a_sign_and_a_class() -> None:
         "node-review": ("diff-added", "+ "),
         "node-lint": ("diff-removed", "- "),
     }
-    assert marks["node-planning"].tooltip == "changed: was called plan"
+    assert marks["node-planning"].tooltip == "changed: renamed from plan"
     assert marks["node-test"].tooltip == "changed: prompt, color"
 
 
-def test_edges_of_both_stand_between_the_nodes_of_today() -> None:
+def test_edges_of_both_pipelines_connect_later_nodes() -> None:
     marks = drawn().marks
-    told = {id_: mark.name for id_, mark in marks.items() if id_.startswith("edge-")}
-    assert told["edge-test-review"] in ("diff-added", "diff-changed")
-    assert told["edge-test-planning"] == "diff-changed"
+    shown = {id_: mark.name for id_, mark in marks.items() if id_.startswith("edge-")}
+    assert shown["edge-test-review"] in ("diff-added", "diff-changed")
+    assert shown["edge-test-planning"] == "diff-changed"
     assert marks["edge-test-planning"].tooltip == "changed: label"
-    assert told["edge-planning-lint"] == "diff-removed"
-    assert "edge-start-planning" not in told
+    assert shown["edge-planning-lint"] == "diff-removed"
+    assert "edge-start-planning" not in shown
 
 
-def test_signs_stand_in_the_drawing() -> None:
+def test_labels_have_signs() -> None:
     text = dot_text(drawn(), theme=Theme.LIGHT)
     assert 'label="agent\\n~ test"' in text
     assert 'label="agent\\n+ review"' in text
@@ -66,24 +66,24 @@ def test_signs_stand_in_the_drawing() -> None:
     assert "red" not in text
 
 
-def test_the_same_pipelines_give_a_picture_without_signs() -> None:
+def test_equal_pipelines_give_a_picture_without_signs() -> None:
     graph = parse(BEFORE)
-    same = union(graph, diff(graph, graph))
+    same = difference_picture(graph, diff(graph, graph))
     assert {mark.sign for mark in same.marks.values()} == {""}
     assert same.description == "No change in meaning."
 
 
-def test_who_does_not_see_it_is_told_that_it_is_a_difference_and_of_what() -> None:
+def test_description_lists_changes() -> None:
     svg = asyncio.run(draw(drawn()))
     description = ElementTree.fromstring(svg).findtext("{http://www.w3.org/2000/svg}desc")
     assert description
     assert description.split("\n") == [
-        "Two versions of a pipeline in one, of 7 nodes and 9 edges.",
-        "1 new node: review.",
-        "1 node gone: lint.",
+        "Comparison of two pipelines, of 7 nodes and 9 edges.",
+        "1 node added: review.",
+        "1 node removed: lint.",
         "3 nodes changed: planning, test, moved.",
-        "1 new edge: review -> exit.",
-        "1 edge gone: lint -> test.",
+        "1 edge added: review -> exit.",
+        "1 edge removed: lint -> test.",
         "3 edges changed: planning -> test, test -> review, test -> planning.",
-        "1 subgraph new, gone or changed: cluster_x.",
+        "1 subgraph added, removed or changed: cluster_x.",
     ]
