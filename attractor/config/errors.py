@@ -1,33 +1,22 @@
-"""The errors of the configuration, all of them wrong usage (exit code 2).
+"""Errors of the configuration, all of them wrong usage (exit status 2).
 
 UsageError
 └── ConfigError              a mistake in the configuration
     ├── BrokenFile           a configuration file that cannot be read
-    ├── UnknownSetting       a key or variable that is no setting
-    ├── InvalidSetting       a value that its setting does not take
-    └── SeveralMistakes      more than one of these, a line each
-
-Says what is wrong with a value, in a sentence that names the setting and its origin.
+    ├── UnknownSetting       an unknown key or variable
+    ├── InvalidSetting       an invalid value
+    └── SeveralMistakes      several of these, one line each
 """
 
-import re
-import reprlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from enum import Enum
-from pathlib import Path
-from typing import cast
+from collections.abc import Callable, Iterator, Sequence
 
-from pydantic import BaseModel, SecretStr, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import BaseModel, ValidationError
 
 from attractor.base.errors import UsageError, first_sentence, suggest
-from attractor.base.toml import KeyPath, dotted, printable
+from attractor.base.toml import KeyPath, dotted
+from attractor.base.toml_errors import MOST_MISTAKES, explain_faults, shown_value
 from attractor.config.schema import Origin, OriginKind, keys_at, slots
-from attractor.config.settings import HIDDEN
 from attractor.config.user_folders import RESERVED_VARIABLES, VARIABLE_PREFIX, variable_name
-
-MOST_TOLD = 10
-"""How many mistakes are told one by one."""
 
 
 class ConfigError(UsageError):
@@ -45,19 +34,19 @@ class ConfigError(UsageError):
 
 
 class BrokenFile(ConfigError):
-    """This configuration file cannot be read."""
+    """This configuration file is unreadable."""
 
-    hint = "mend the file, or take it away to go on without it"
+    hint = "fix the file, or remove it"
 
 
 class UnknownSetting(ConfigError):
-    """There is no such setting."""
+    """This setting is unknown."""
 
 
 class InvalidSetting(ConfigError):
-    """A setting does not take this value."""
+    """The value of a setting is invalid."""
 
-    hint = "mend the value, or take it away to get the default"
+    hint = "fix the value, or remove it to use the default"
 
 
 class SeveralMistakes(ConfigError):
@@ -65,9 +54,9 @@ class SeveralMistakes(ConfigError):
 
     def __init__(self, mistakes: Sequence[ConfigError]) -> None:
         self.mistakes = tuple(mistakes)
-        lines = [mistake.in_one_line for mistake in mistakes[:MOST_TOLD]]
-        if len(mistakes) > MOST_TOLD:
-            lines.append(f"and {len(mistakes) - MOST_TOLD} more")
+        lines = [mistake.in_one_line for mistake in mistakes[:MOST_MISTAKES]]
+        if len(mistakes) > MOST_MISTAKES:
+            lines.append(f"and {len(mistakes) - MOST_MISTAKES} more")
         super().__init__("\n".join(lines))
 
 
@@ -77,9 +66,6 @@ def raise_mistakes(mistakes: Sequence[ConfigError]) -> None:
         raise mistakes[0]
     if mistakes:
         raise SeveralMistakes(mistakes)
-
-
-_CHOICE = re.compile(r"'([^']*)'")
 
 
 def unknown_setting(model: type[BaseModel], path: KeyPath, origin: Origin | None) -> ConfigError:
@@ -107,67 +93,16 @@ def explain(
     value: object,
     origin_of: Callable[[KeyPath], Origin | None],
 ) -> Iterator[ConfigError]:
-    """Turn what pydantic says about the value at a path into errors of ours."""
-    for error in cause.errors(include_url=False):
-        where = (*path, *_steps(error, value))
-        origin = origin_of(where)
-        if error["type"] == "extra_forbidden":
-            found: ConfigError = unknown_setting(model, where, origin)
-        elif error["type"] == "missing":
-            hint = f"give {dotted(where)} a value"
-            found = InvalidSetting(f"{dotted(where)} is not set", hint=hint, origin=origin)
+    """Turn pydantic's faults of the value at a path into errors."""
+    for mistake in explain_faults(cause.errors(include_url=False), value, at=path):
+        origin = origin_of(mistake.path)
+        if mistake.is_unknown_key:
+            error = unknown_setting(model, mistake.path, origin)
         else:
-            found = InvalidSetting(_sentence(error, where), hint=_choice(error), origin=origin)
-        found.__cause__ = cause
-        yield found
-
-
-def shown_value(value: object) -> str:
-    """Write a value in one short line, nearly as TOML does."""
-    if value is None or isinstance(value, bool):
-        return str(value).lower()
-    brief = reprlib.Repr()
-    brief.maxstring = brief.maxother = 60
-    plain = value.value if isinstance(value, Enum) else value
-    return brief.repr(str(plain) if isinstance(plain, Path | SecretStr) else plain)
-
-
-def _sentence(error: ErrorDetails, where: KeyPath) -> str:
-    if error["type"] == HIDDEN:
-        return f"{dotted(where)}: {error['msg']}"
-    said = printable(error["msg"]).removeprefix("Value error, ").replace("an object", "a table")
-    if where and error["type"] == "value_error" and isinstance(error["input"], dict):
-        # What does not go together in a table is named there; all the rest is in order.
-        return f"{dotted(where)}: {said}"
-    subject = f"{dotted(where)} = {shown_value(error['input'])}" if where else "the settings"
-    demand = said.removeprefix("Input ")
-    return f"{subject}: {said}" if demand == said else f"{subject} {demand}"
-
-
-def _choice(error: ErrorDetails) -> str:
-    """Suggest one of the choices, or how to write a list as a text."""
-    value = error["input"]
-    if error["type"] in ("list_type", "tuple_type", "set_type", "frozen_set_type"):
-        return 'write a list, such as ["a", "b"]'
-    choices = _CHOICE.findall(str(error.get("ctx", {}).get("expected", "")))
-    near = suggest(value, choices) if isinstance(value, str) else ""
-    return f"did you mean {near}?" if near else ""
-
-
-def _steps(error: ErrorDetails, value: object) -> Iterator[str | int]:
-    """Yield what of an error's place is in the value; pydantic also names members of unions."""
-    for step in error["loc"]:
-        if _has(value, step):
-            value = cast(Mapping[str | int, object], value)[step]
-            yield step
-    if error["type"] == "missing":
-        yield error["loc"][-1]
-
-
-def _has(value: object, step: str | int) -> bool:
-    if isinstance(value, dict):
-        return step in value
-    return isinstance(value, list) and isinstance(step, int)
+            message = mistake.message if mistake.path else f"the settings: {mistake.message}"
+            error = InvalidSetting(message, hint=mistake.hint, origin=origin)
+        error.__cause__ = cause
+        yield error
 
 
 def _near_key(model: type[BaseModel], path: KeyPath) -> str:

@@ -16,13 +16,13 @@ from pydantic_core import to_json
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.toml import KeyPath, dotted
+from attractor.base.toml_errors import shown_value
 from attractor.config.errors import (
     ConfigError,
     InvalidSetting,
     explain,
     not_a_table,
     raise_mistakes,
-    shown_value,
     unknown_setting,
 )
 from attractor.config.projects import PROJECT_FILE, find_project_root

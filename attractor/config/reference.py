@@ -8,7 +8,7 @@ from pydantic import BaseModel, TypeAdapter
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.toml import KeyPath, dotted
-from attractor.config.errors import shown_value
+from attractor.base.toml_errors import shown_value
 from attractor.config.schema import Slot, default_values, leaves, slots
 from attractor.config.user_folders import variable_name
 

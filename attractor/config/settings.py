@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
 from pydantic_core import PydanticCustomError
 
+from attractor.base.toml_errors import HIDDEN_VALUE
 from attractor.config.user_folders import default_state_dir
 
 
@@ -36,16 +37,12 @@ def require_pattern(text: str) -> str:
     return text
 
 
-HIDDEN = "hidden_value"
-"""The type of mistakes whose value must not be printed."""
-
-
 def require_web_address(value: SecretStr) -> SecretStr:
     """Return an http or https URL, or an empty text; refuse others."""
     address = value.get_secret_value()
     if address and not _is_web_address(address):
         raise PydanticCustomError(
-            HIDDEN, "invalid URL: write https://, a host and a path, without a user name"
+            HIDDEN_VALUE, "invalid URL: write https://, a host and a path, without a user name"
         )
     return value
 

@@ -1,9 +1,7 @@
 """Reads the places that settings come from: files, variables and flags."""
 
 import codecs
-import re
 import stat
-import tomllib
 from collections.abc import Mapping
 from dataclasses import field
 from pathlib import Path
@@ -11,6 +9,7 @@ from typing import cast
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.toml import KeyLines, KeyPath, dotted, key_lines, line_of, read_key
+from attractor.base.toml_errors import InvalidToml, parse_toml
 from attractor.config.errors import BrokenFile, InvalidSetting
 from attractor.config.schema import Origin, OriginKind
 from attractor.config.user_folders import (
@@ -22,10 +21,6 @@ from attractor.config.user_folders import (
 
 MOST_BYTES = 1_000_000
 """How long a configuration file may be; what is longer was not written by hand."""
-
-_POSITION = re.compile(r" \(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)$")
-# How tomllib begins what it says of a key or a table that is there already.
-_SET_TWICE = ("Cannot declare", "Cannot overwrite", "Cannot mutate", "Cannot redefine", "Duplicate")
 
 
 @dataclass(frozen=True)
@@ -51,12 +46,10 @@ def read_file(file: Path, origin: Origin) -> Source:
     """Read a TOML file; one that is not there sets nothing."""
     text = _text(file, origin)
     try:
-        values = tomllib.loads(text)
-        return Source(origin, file.parent, values, key_lines(text))
-    except RecursionError as cause:
-        raise BrokenFile("its values are nested too deeply", origin=origin) from cause
-    except ValueError as cause:
-        raise _broken(str(cause), text, origin) from cause
+        return Source(origin, file.parent, parse_toml(text), key_lines(text))
+    except InvalidToml as cause:
+        place = Origin(origin.kind, origin.place, cause.line, cause.column)
+        raise BrokenFile(cause.message, hint=cause.hint, origin=place) from cause
 
 
 def read_variable(name: str, value: str, *, cwd: Path) -> Source:
@@ -125,29 +118,16 @@ def _data(file: Path, origin: Origin) -> bytes:
     return data
 
 
-def _broken(said: str, text: str, origin: Origin) -> BrokenFile:
-    found = _POSITION.search(said)
-    if found is None:
-        return BrokenFile(said, origin=origin)
-    named = found["line"] and found["column"]
-    position = (int(found["line"]), int(found["column"])) if named else _end_of(text.rstrip())
-    if said.startswith(_SET_TWICE):
-        hint = "keep one of the two, and take the other away"
-        return BrokenFile("this was set before", hint=hint, origin=_at(origin, *position))
-    return BrokenFile(said[: found.start()], origin=_at(origin, *position))
-
-
 def _value(text: str, origin: Origin) -> object:
     """Read a text that starts as a TOML list or table does; leave any other as it is."""
     if not text.startswith(("[", "{")):
         return text
     try:
-        values = tomllib.loads(f"value = {text}")
+        values = parse_toml(f"value = {text}")
         if len(values) > 1:
-            raise ValueError("something follows the value")
-    except (ValueError, RecursionError) as cause:
-        said = _POSITION.sub("", str(cause))
-        message = f"a value that starts with {text[0]} is read as TOML: {said}"
+            raise InvalidToml("text follows the value")
+    except InvalidToml as cause:
+        message = f"a value that starts with {text[0]} is parsed as TOML: {cause.message}"
         hint = 'write it as TOML, such as ["a", "b"] or {a = "b"}'
         raise InvalidSetting(message, hint=hint, origin=origin) from cause
     return cast(object, values["value"])

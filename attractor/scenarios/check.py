@@ -12,7 +12,8 @@ from pydantic import BaseModel, ValidationError, field_validator, model_validato
 from attractor.base.errors import UnknownName
 from attractor.base.registry import Registry
 from attractor.base.toml import KeyPath, dotted
-from attractor.scenarios.errors import Mistake, mistakes_of
+from attractor.base.toml_errors import TomlMistake
+from attractor.scenarios.errors import mistakes_of
 from attractor.scenarios.evaluation import Check, CheckResult, Observed
 from attractor.scenarios.suite import CheckSpec, Scenario, ServiceStep, SuiteTable
 
@@ -27,7 +28,7 @@ def build_checks(scenario: Scenario, kinds: Registry[type[Check]]) -> list[Check
     return [_build(spec, kinds[spec.kind]) for spec in scenario.checks]
 
 
-def wrong_checks(scenario: Scenario, kinds: Registry[type[Check]]) -> Iterator[Mistake]:
+def wrong_checks(scenario: Scenario, kinds: Registry[type[Check]]) -> Iterator[TomlMistake]:
     """Yield every mistake in the checks of a scenario."""
     for number, spec in enumerate(scenario.checks):
         yield from _mistakes(spec, ("checks", number), scenario, kinds)
@@ -44,22 +45,22 @@ def _build(spec: CheckSpec, kind: type[Check]) -> Check:
 
 def _mistakes(
     spec: CheckSpec, at: KeyPath, scenario: Scenario, kinds: Registry[type[Check]]
-) -> Iterator[Mistake]:
+) -> Iterator[TomlMistake]:
     try:
         kind = kinds[spec.kind]
     except UnknownName as error:
-        yield Mistake((*at, "kind"), f"{dotted((*at, 'kind'))}: {error.message}", error.hint)
+        yield TomlMistake((*at, "kind"), f"{dotted((*at, 'kind'))}: {error.message}", error.hint)
         return
     try:
         check = _build(spec, kind)
     except ValidationError as error:
-        yield from mistakes_of(error, cast(type[BaseModel], kind), at)
+        yield from mistakes_of(error, cast(type[BaseModel], kind), spec.options, at)
         return
     step = getattr(check, "step", None)
     names = [one.name for one in scenario.steps if not isinstance(one, ServiceStep)]
     if step is not None and step not in names:
         words = f"{dotted((*at, 'step'))}: there is no step {step!r} to look at"
-        yield Mistake((*at, "step"), words, f"its steps are {', '.join(names) or 'none'}")
+        yield TomlMistake((*at, "step"), words, f"its steps are {', '.join(names) or 'none'}")
 
 
 class TextExpectation(SuiteTable):

@@ -13,20 +13,21 @@ it again changes nothing. A sealed copy is checked against its hash every time i
 import os
 import shutil
 import stat
-import tomllib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from attractor.base.dataclasses import dataclass
+from attractor.base.errors import UsageError
 from attractor.base.files import file_trouble, make_private_folder, sync_folder, write_whole
 from attractor.base.json import canonical_json, content_hash
 from attractor.base.registry import Registry
+from attractor.base.toml_errors import InvalidToml, TomlMistake, TomlMistakes, parse_toml
 from attractor.scenarios.check import check_registry, wrong_checks
-from attractor.scenarios.errors import InvalidSuite, Mistake, SuiteChanged, mistakes_of, refusal
+from attractor.scenarios.errors import InvalidSuite, SuiteChanged, mistakes_of
 from attractor.scenarios.evaluation import Check
 from attractor.scenarios.suite import Scenario, Suite, SuiteSettings
 
@@ -126,7 +127,6 @@ SCENARIO_FILES = "*.scenario.toml"
 MOST_SUITE_BYTES = 1_000_000
 """How long a file of words may be; what is longer was not written by hand."""
 
-_MEND = "mend the file"
 _TOO_LARGE = "put what is large into a file of its own"
 
 M = TypeVar("M", bound=BaseModel)
@@ -162,10 +162,12 @@ class _Source:
         try:
             return model.model_validate(self.table)
         except ValidationError as error:
-            raise self.refusal(list(mistakes_of(error, model))) from error
+            raise self.error(mistakes_of(error, model, self.table)) from error
 
-    def refusal(self, mistakes: list[Mistake]) -> InvalidSuite:
-        return refusal(str(self.file), self.text, mistakes)
+    def error(self, mistakes: Iterable[TomlMistake]) -> UsageError:
+        found = TomlMistakes(self.text, str(self.file))
+        found.extend(mistakes)
+        return found.error(InvalidSuite)
 
 
 def _require_suite(folder: Path) -> None:
@@ -184,11 +186,11 @@ def _files(folder: Path) -> Sequence[Path]:
 def _scenario(file: Path, split: str, kinds: Registry[type[Check]]) -> Scenario:
     source = _source(file)
     if source.table.setdefault("split", split) != split:
-        said = f"it says it is {source.table['split']} and lies in {split}/"
-        raise source.refusal([Mistake(("split",), said, "move it, or mend its split")])
+        message = f"split = {source.table['split']!r}, but the file is in {split}/"
+        raise source.error([TomlMistake(("split",), message, "move the file, or fix its split")])
     scenario = source.built(Scenario)
     if wrong := list(wrong_checks(scenario, kinds)):
-        raise source.refusal(wrong)
+        raise source.error(wrong)
     return scenario
 
 
@@ -198,11 +200,11 @@ def _source(file: Path) -> _Source:
         raise InvalidSuite(f"{file} is larger than {MOST_SUITE_BYTES} bytes", hint=_TOO_LARGE)
     try:
         text = content.decode("utf-8")
-        return _Source(file, text, tomllib.loads(text))
-    except RecursionError as error:
-        raise InvalidSuite(f"{file}: its values are nested too deeply", hint=_MEND) from error
-    except ValueError as error:
-        raise InvalidSuite(f"{file}: {error}", hint=_MEND) from error
+        return _Source(file, text, parse_toml(text))
+    except InvalidToml as error:
+        raise InvalidSuite(error.at(str(file)), hint=error.hint) from error
+    except UnicodeDecodeError as error:
+        raise InvalidSuite(f"{file}: {error}", hint="save it as UTF-8") from error
 
 
 def _refuse_twins(values: Sequence[str], what: str, folder: Path) -> None:

@@ -58,4 +58,4 @@ def test_what_is_invalid_is_wrong_usage(payments: Path) -> None:
     shutil.rmtree(payments / "recordings")
     assert "there is no recording in" in told("payments")
     (payments / "twin.toml").write_text("name = 1")
-    assert "twin.toml:1: name: Input should be a valid string" in told("payments")
+    assert "twin.toml:1: name = 1 should be a valid string" in told("payments")

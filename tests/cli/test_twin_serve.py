@@ -178,5 +178,5 @@ def test_what_cannot_be_served_is_wrong_usage(folder: Path) -> None:
     other.write_text(HELLO.replace('"hello"', '"other"'))
     assert "the variable 'HELLO_URL' is declared twice" in told(".")
     other.write_text(HELLO.replace("kind", "kinf"))
-    assert "other/twin.toml:5: routes[0]: it needs 'kind'" in told("other")
+    assert "other/twin.toml:5: routes[0]: kind is missing" in told("other")
     assert "missing argument" in told()

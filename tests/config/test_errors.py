@@ -33,8 +33,8 @@ def test_every_mistake_is_wrong_usage_and_begins_with_its_place(kind: type[Confi
 
 
 def test_a_message_left_out_is_the_docstring():
-    assert UnknownSetting(origin=PLACE).message == "attractor.toml:3: There is no such setting"
-    assert UnknownSetting().message == "There is no such setting"
+    assert UnknownSetting(origin=PLACE).message == "attractor.toml:3: This setting is unknown"
+    assert UnknownSetting().message == "This setting is unknown"
 
 
 def test_only_what_is_wrong_raises():
@@ -244,9 +244,9 @@ HOOKS = "[[hooks]]\ncommand = 'a'\n[[hooks]]\ncommand = 'b'\n"
             "5: hooks[1].on[1] = 'ends' should be 'start' or 'end'",
             "did you mean end?",
         ),
-        ("[[hooks]]", "5: hooks[2].command is not set", "give hooks[2].command a value"),
-        ("mounts = {a = 1}", "5: hooks[1].mounts.a = 1 should be a valid string", "mend"),
-        ("folder = '~bob'", "1: hooks = [", "mend"),
+        ("[[hooks]]", "5: hooks[2].command is missing", "set hooks[2].command"),
+        ("mounts = {a = 1}", "5: hooks[1].mounts.a = 1 should be a valid string", "fix"),
+        ("folder = '~bob'", "1: hooks = [", "fix"),
     ],
 )
 def test_mistakes_within_a_list_of_tables_are_found_by_line_and_index(

@@ -211,7 +211,7 @@ def test_what_must_be_set_is_asked_for(project: Project):
     class Model(Section):
         token: str
 
-    with pytest.raises(InvalidSetting, match="^token is not set$") as caught:
+    with pytest.raises(InvalidSetting, match="^token is missing$") as caught:
         project.load(Model)
     assert "token" in caught.value.hint
     assert project.load(Model, flags=["token=x"]).settings.token == "x"
@@ -221,7 +221,7 @@ def test_an_entry_that_lacks_a_key_is_named_with_its_place(project: Project):
     project.write("[profiles.slow]\nmodel = 'm'\n[profiles.fast]\neffort = 'high'")
     with pytest.raises(InvalidSetting) as caught:
         project.load(Everything)
-    assert caught.value.message == "attractor.toml:4: profiles.fast.model is not set"
+    assert caught.value.message == "attractor.toml:4: profiles.fast.model is missing"
 
 
 def test_all_mistakes_of_all_sources_are_told_in_order(project: Project):

@@ -22,11 +22,11 @@ def told(folder: Path, **variables: str) -> str:
     ("data", "place", "remedy"),
     [
         (b"rums_dir = 'x'\n", "attractor.toml:1: ", "did you mean runs_dir?"),
-        (b"\nruns_dir = 3\n", "attractor.toml:2: ", "mend the value"),
-        (b"runs_dir = 'a'\nruns_dir = 'b'\n", "attractor.toml:2:15: ", "keep one of the two"),
+        (b"\nruns_dir = 3\n", "attractor.toml:2: ", "fix the value"),
+        (b"runs_dir = 'a'\nruns_dir = 'b'\n", "attractor.toml:2:15: ", "remove one of the two"),
         (b"\xef\xbb\xbfruns_dir = 'a'\n", "attractor.toml:1:1: ", "save it as UTF-8 without"),
         (b"runs_dir = 'a'\r\nzzzz = 1\r\n", "attractor.toml:2: ", "known: "),
-        (b"runs_dir = 'a\0b'\n", "attractor.toml:1:14: ", "mend the file"),
+        (b"runs_dir = 'a\0b'\n", "attractor.toml:1:14: ", "fix the file"),
         (b"runs_dir = '\xff'\n", "attractor.toml:1:13: ", "save it as UTF-8"),
         pytest.param(b"#" * 10_000_000, "attractor.toml: ", "put the configuration", id="10 MB"),
     ],
@@ -56,7 +56,7 @@ def test_the_users_broken_file_is_told_with_its_whole_path(tmp_path: Path) -> No
     folder.mkdir()
     file.write_text("\nruns_dir = \n")
     message = told(folder, XDG_CONFIG_HOME=str(tmp_path / "config"))
-    assert message.startswith(f"{file}:2:12: Invalid value (")
+    assert message.startswith(f"{file}:2:12: invalid TOML: Invalid value (")
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_the_users_broken_file_is_told_with_its_whole_path(tmp_path: Path) -> No
         ("ATTRACTOR_RUNS_DIRS", "did you mean ATTRACTOR_RUNS_DIR?"),
         ("ATTRACTOR_OUTPUT_COLOR", "did you mean ATTRACTOR_OUTPUT__COLOR?"),
         ("ATTRACTOR_TOKENS", "did you mean ATTRACTOR_TOKEN?"),
-        ("ATTRACTOR_OUTPUT__COLOR", "mend the value"),
+        ("ATTRACTOR_OUTPUT__COLOR", "fix the value"),
         ("ATTRACTOR_QQQ", "known: ATTRACTOR_STATE_DIR, "),
     ],
 )

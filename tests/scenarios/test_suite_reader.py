@@ -87,7 +87,7 @@ def test_the_folder_is_the_split(tmp_path: Path) -> None:
         (("pipeline", "sorts = 1\npipeline"), "suite.toml:3: unknown key sorts$"),
         (('name = "todo"', ""), "suite.toml: name is missing$"),
         (('"linear"', "7"), "suite.toml:3: pipeline = 7 should be a valid string$"),
-        (('"todo"', "todo"), "suite.toml: Invalid value"),
+        (('"todo"', "todo"), "invalid TOML: Invalid value"),
     ],
 )
 def test_a_mistake_in_the_suite_names_file_and_key(
@@ -118,7 +118,7 @@ def test_a_mistake_in_the_suite_names_file_and_key(
         (("title", f"long = 1{'0' * 5000}\ntitle"), "integer"),
         (("[[checks]]", '[[steps]]\nname = "add"\nrun = "b"\n[[checks]]'), "same name"),
         (('id = "adding"', 'id = "Adding!"'), "id"),
-        (("title", 'split = "train"\ntitle'), "it says it is train and lies in holdout"),
+        (("title", 'split = "train"\ntitle'), "split = 'train', but the file is in holdout/"),
     ],
 )
 def test_a_mistake_in_a_scenario_names_file_and_key(
@@ -157,7 +157,7 @@ def test_a_story_must_not_stand_twice(tmp_path: Path) -> None:
         (('step = "add"', 'step = "add"\nequal = 1'), "did you mean equals?"),
         (('kind = "exit"', 'kind = "exot"'), "did you mean exit?"),
         (("title", "tilte"), "did you mean title?"),
-        (("title", 'colour = "red"\ntitle'), "known here: id, title, story, split, weight"),
+        (("title", 'colour = "red"\ntitle'), "known: id, title, story, split, weight"),
     ],
 )
 def test_a_mistake_tells_what_was_meant(tmp_path: Path, change: tuple[str, str], hint: str) -> None:
@@ -175,10 +175,10 @@ def test_all_mistakes_of_a_file_are_told_each_with_its_line(tmp_path: Path) -> N
         read_suite(folder)
     file = folder / "suite.toml"
     assert caught.value.message.splitlines() == [
-        f"{file}:6: unknown key gate.confidance (did you mean confidence?)",
         f"{file}:1: unknown key nane (did you mean name?)",
         f"{file}:2: pipeline = 7 should be a valid string",
         f"{file}:4: trials.n = 0 should be greater than or equal to 1",
+        f"{file}:6: unknown key gate.confidance (did you mean confidence?)",
     ]
     many = "".join(f"key{n} = 1\n" for n in range(30))
     with pytest.raises(InvalidSuite, match="and 20 more$"):

@@ -26,7 +26,8 @@ from pydantic import Field, PrivateAttr, field_validator
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import FileTrouble, UnknownName
-from attractor.twins.errors import Mistakes, NotToml, Rejection, ScriptError, parse_table, validated
+from attractor.base.toml_errors import InvalidToml, TomlMistakes, parse_toml
+from attractor.twins.errors import Rejection, ScriptError, validated
 from attractor.twins.exchange.answer import Answer, Pattern, ScriptTable
 from attractor.twins.exchange.conversation import Conversation
 from attractor.twins.exchange.wire import wire_registry
@@ -54,10 +55,10 @@ class AnswerFunction:
             raise self._failed(_told(cause, self.path)) from cause
         if found is None or isinstance(found, Answer):
             return found
-        mistakes = Mistakes("", f"{self.path}: what {_ANSWER} returned")
+        mistakes = TomlMistakes("", f"{self.path}: what {_ANSWER} returned")
         made = validated(Answer, found, mistakes)
         if made is None:
-            raise self._failed(mistakes.told())
+            raise self._failed("; ".join(mistakes.lines()))
         return made
 
     def _failed(self, told: str) -> Rejection:
@@ -218,12 +219,16 @@ class Script(ScriptTable):
 
     @classmethod
     def made(
-        cls, table: object, mistakes: Mistakes, source: str, function: AnswerFunction | None = None
+        cls,
+        table: object,
+        mistakes: TomlMistakes,
+        source: str,
+        function: AnswerFunction | None = None,
     ) -> Self:
         """Make a script of what its author wrote, or say what is wrong with it and where."""
         script = validated(cls, table, mistakes)
         if script is None:
-            raise ScriptError(mistakes.told())
+            raise mistakes.error(ScriptError)
         script._source = source
         script._function = function
         return script
@@ -233,10 +238,10 @@ def parse_script(text: str, *, source: str = "") -> Script:
     """Read a script from TOML, or say what is wrong with it and where."""
     told = source or "the script"
     try:
-        table = parse_table(text, told)
-    except NotToml as cause:
-        raise ScriptError(str(cause)) from cause
-    return Script.made(table, Mistakes(text, told), source)
+        table = parse_toml(text)
+    except InvalidToml as cause:
+        raise ScriptError(cause.at(told), hint=cause.hint) from cause
+    return Script.made(table, TomlMistakes(text, told), source)
 
 
 def load_script(path: Path) -> Script:
@@ -250,7 +255,7 @@ def load_script(path: Path) -> Script:
     if path.suffix == ".py":
         found, source = run_script(path, text), str(path)
         # Its data may come from anywhere in it, so a mistake has no line.
-        return Script.made(found.table, Mistakes("", source), source, found.function)
+        return Script.made(found.table, TomlMistakes("", source), source, found.function)
     return parse_script(text, source=str(path))
 
 

@@ -12,7 +12,8 @@ from typing import Any, cast
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import FileTrouble, UnknownName
-from attractor.twins.errors import Mistakes, NotToml, Table, parse_table, validated
+from attractor.base.toml_errors import InvalidToml, TomlMistakes, parse_toml
+from attractor.twins.errors import Table, validated
 from attractor.twins.recordings.json_diff import Step
 from attractor.twins.services.errors import Misfit, ServiceError
 from attractor.twins.services.route import (
@@ -74,13 +75,13 @@ def parse_service(
 ) -> Service:
     """Read a service from TOML, or say what is wrong with it and where."""
     try:
-        table = parse_table(text, source)
-    except NotToml as cause:
-        raise ServiceError(str(cause)) from cause
-    mistakes = Mistakes(text, source)
+        table = parse_toml(text)
+    except InvalidToml as cause:
+        raise ServiceError(cause.at(source), hint=cause.hint) from cause
+    mistakes = TomlMistakes(text, source)
     service = _Reading(folder, mistakes, is_recording).service(table)
     if service is None or mistakes:
-        raise ServiceError(mistakes.told())
+        raise mistakes.error(ServiceError)
     return service
 
 
@@ -89,7 +90,7 @@ class _Reading:
     """A file being read: where it lies, and what is wrong with it so far."""
 
     folder: Path
-    mistakes: Mistakes
+    mistakes: TomlMistakes
     is_recording: bool
 
     def service(self, table: Table) -> Service | None:
@@ -108,7 +109,9 @@ class _Reading:
         self, tables: object, collections: Mapping[str, Collection] | None
     ) -> Sequence[Route]:
         if not isinstance(tables, list) or not tables:
-            self.mistakes.add([], "it needs routes: [[routes]] with a method, a path and a kind")
+            self.mistakes.add(
+                [], "routes is missing", "add [[routes]] with a method, a path and a kind"
+            )
             return []
         found: list[Route] = []
         for number, table in enumerate(cast("list[object]", tables)):
@@ -122,7 +125,7 @@ class _Reading:
         self, table: object, at: tuple[Step, ...], collections: Mapping[str, Collection] | None
     ) -> Route | None:
         if not isinstance(table, dict):
-            self.mistakes.add(at, "a route is a table")
+            self.mistakes.add(at, "should be a table")
             return None
         keys = cast("Table", table)
         kind = self._kind(keys.get("kind"), at)
@@ -147,11 +150,11 @@ class _Reading:
     def _kind(self, name: object, at: tuple[Step, ...]) -> type[RouteKind] | None:
         kinds = kind_registry()
         if not isinstance(name, str):
-            self.mistakes.add(at, f"it needs 'kind', one of {', '.join(kinds)}")
+            self.mistakes.add(at, "kind is missing", f"use one of {', '.join(kinds)}")
             return None
         if name not in kinds:
             unknown = UnknownName("kind", name, kinds)
-            self.mistakes.add((*at, "kind"), f"{unknown.message}, {unknown.hint}")
+            self.mistakes.add((*at, "kind"), unknown.message, unknown.hint)
             return None
         return kinds[name]
 
@@ -161,8 +164,10 @@ class _Reading:
         for key, template in kind.templates():
             self._check_template(template, NAMES | kind.names, (*at, key))
             for name in sorted(template.from_path - in_path):
-                known = ", ".join(written.path.names) or "nothing"
-                self.mistakes.add((*at, key), f"the path says no {name!r}; it says {known}")
+                known = ", ".join(written.path.names) or "none"
+                self.mistakes.add(
+                    (*at, key), f"the path has no parameter {name!r}", f"known: {known}"
+                )
 
     def _check_shapes(self, written: WrittenService) -> None:
         for template in templates_in(written.errors):
@@ -178,7 +183,7 @@ class _Reading:
     def _check_template(self, template: Template, known: Iterable[str], at: Sequence[Step]) -> None:
         for name in sorted(template.names - {*known}):
             unknown: Any = UnknownName("name", name, known)
-            self.mistakes.add(at, f"{unknown.message} in braces, {unknown.hint}")
+            self.mistakes.add(at, f"{unknown.message} in braces", unknown.hint)
 
     def _check_reach(self, route: Route, before: Sequence[Route], at: Sequence[Step]) -> None:
         if any(one.written.name == route.name != "" for one in before):

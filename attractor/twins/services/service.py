@@ -12,7 +12,7 @@ from pydantic import AfterValidator, Field, JsonValue
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import NotCanonical
 from attractor.base.json import Json, canonical_json
-from attractor.twins.errors import Mistakes
+from attractor.base.toml_errors import TomlMistakes
 from attractor.twins.exchange.answer import ScriptTable
 from attractor.twins.services.authentication import Authentication
 from attractor.twins.services.faults import Trouble
@@ -97,7 +97,7 @@ def collections_of(written: WrittenService) -> Mapping[str, Collection]:
 
 
 def seeded(
-    written: WrittenService, collections: Mapping[str, Collection], mistakes: Mistakes
+    written: WrittenService, collections: Mapping[str, Collection], mistakes: TomlMistakes
 ) -> State:
     """Return the state to begin with, or note which records cannot be told apart."""
     values = {
@@ -114,7 +114,7 @@ def seeded(
     return state
 
 
-def _records(name: str, rows: list[dict[str, Json]], key: str, mistakes: Mistakes) -> Records:
+def _records(name: str, rows: list[dict[str, Json]], key: str, mistakes: TomlMistakes) -> Records:
     records: Records = {}
     for number, row in enumerate(rows):
         at = ("state", name, number)

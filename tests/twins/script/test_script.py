@@ -167,24 +167,23 @@ def test_long_words_are_quoted_short_and_on_one_line() -> None:
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        ("rules = [", "the script:1: this is not TOML: Invalid value"),
-        ("rules = []\nseed = 1 2\n", "the script:2: this is not TOML: Expected newline"),
-        ('rules = []\nseed = "a', "the script:2: this is not TOML: Unterminated string"),
-        ("seed = 1\nseed = 2", "the script:2: this is not TOML: Cannot overwrite a value"),
-        (f"rules = {'[' * 9999}", "the script: its values are nested too deeply"),
+        ("rules = [", "the script:1:10: invalid TOML: Invalid value"),
+        ("rules = []\nseed = 1 2\n", "the script:2:10: invalid TOML: Expected newline"),
+        ('rules = []\nseed = "a', "the script:2:10: invalid TOML: Unterminated string"),
+        ("seed = 1\nseed = 2", "the script:2:9: duplicate key or table"),
+        (f"rules = {'[' * 9999}", "the script: values are nested too deeply"),
         (
             'rules = [{ when = { wire = "opnai" }, answer = {} }]',
-            r"the script:1: rules\[0\]\.when\.wire: unknown wire 'opnai', did you mean openai\?$",
+            r"the script:1: rules\[0\]\.when\.wire = 'opnai': unknown wire 'opnai', did you mean",
         ),
         (
             "[[rules]]\nwhen.first_user = 5\nanswer = {}",
-            r"^the script:2: rules\[0\]\.when\.first_user: Input should be a valid string or a "
+            r"^the script:2: rules\[0\]\.when\.first_user = 5 should be a valid string or a "
             "table$",
         ),
         (
             'rules = [{ when.words = { regx = "a" }, answer = {} }]',
-            r"^the script:1: rules\[0\]\.when\.words\.regx: there is no such key, did you mean "
-            r"'regex'\?$",
+            r"^the script:1: unknown key rules\[0\]\.when\.words\.regx$",
         ),
         (
             "[[rules]]\n[rules.answer]\nusage = { input = 5, cache_read = 10 }",
@@ -195,17 +194,17 @@ def test_long_words_are_quoted_short_and_on_one_line() -> None:
             "rules = [{ answer = { usage = { output = 5, reasoning = 6 } } }]",
             "reasoning is 6, but output is 5; .* so write at least 6$",
         ),
-        ("", "it needs 'rules'"),
-        ("rules = 1", "rules: "),
-        ("rule = []", "the script:1: rule: there is no such key, did you mean 'rules'\\?"),
-        ("rules = [{}]", r"the script:1: rules\[0\]: it needs 'answer'"),
+        ("", "rules is missing"),
+        ("rules = 1", "rules = 1 should be a list"),
+        ("rule = []", "the script:1: unknown key rule$"),
+        ("rules = [{}]", r"the script:1: rules\[0\]\.answer is missing"),
         (
             'rules = [{ answer = { text = "a", tool_call = [] } }]',
-            r"rules\[0\]\.answer\.tool_call: there is no such key, did you mean 'tool_calls'\?",
+            r"unknown key rules\[0\]\.answer\.tool_call$",
         ),
         (
             "rules = [{ when = { stp = 1 }, answer = {} }]",
-            r"rules\[0\]\.when\.stp: there is no such key, did you mean 'step'\?",
+            r"unknown key rules\[0\]\.when\.stp$",
         ),
         (
             'rules = [{ when = { words = { regex = "(" } }, answer = {} }]',
@@ -213,7 +212,7 @@ def test_long_words_are_quoted_short_and_on_one_line() -> None:
         ),
         (
             'rules = [{ answer = { delay = "2" } }]',
-            r"rules\[0\]\.answer\.delay: .*has no unit",
+            r"rules\[0\]\.answer\.delay = '2': .*has no unit",
         ),
     ],
 )
@@ -221,7 +220,7 @@ def test_a_script_that_is_none_says_where(text: str, fault: str) -> None:
     with pytest.raises(ScriptError, match=fault) as caught:
         parse_script(text)
     assert caught.value.exit_code is ExitCode.USAGE
-    assert "twin-scripts.md" in caught.value.hint
+    assert caught.value.hint
 
 
 def test_a_script_is_read_from_a_file(tmp_path: Path) -> None:
@@ -368,8 +367,7 @@ def test_what_is_no_answer_is_an_error_too(file: Path, provider_twin: StartTwin)
     file.write_text("def answer(conversation, attempt): return {'txt': 'a'}")
     answer = ask(provider_twin(file).url)
     assert answer.status_code == 500
-    assert "what answer returned: txt: there is no such key, did you mean" in answer.text
-    assert "did you mean 'text'?" in answer.text
+    assert "what answer returned: unknown key txt (did you mean text?)" in answer.text
 
 
 @pytest.mark.parametrize(
@@ -383,7 +381,7 @@ def test_what_is_no_answer_is_an_error_too(file: Path, provider_twin: StartTwin)
         ("answer = 5", r"`answer` is no function"),
         ("async def answer(a, b): ...", r"`answer` is async"),
         ("def answer(conversation): ...", r"`answer` does not take def answer\(conversation, at"),
-        ("rules = [{}]", r"script\.py: rules\[0\]: it needs 'answer'"),
+        ("rules = [{}]", r"script\.py: rules\[0\]\.answer is missing"),
         ("rules = []\nseed = 'x'", r"script\.py: .*valid integer"),
     ],
 )

@@ -115,10 +115,10 @@ def test_a_script_is_replaced_while_the_twin_stands(provider_twin: StartTwin) ->
 @pytest.mark.parametrize(
     ("script", "told"),
     [
-        (b"rules = [", "not TOML"),
+        (b"rules = [", "invalid TOML"),
         (
             b'[[rules]]\nanswer = { txt = "a" }',
-            "the script:2: rules[0].answer.txt: there is no such key",
+            "the script:2: unknown key rules[0].answer.txt",
         ),
         (b'rules = [{ when = { wire = "opnai" }, answer = {} }]', "unknown wire 'opnai'"),
         (b"\xff", "not UTF-8"),

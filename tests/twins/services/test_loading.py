@@ -14,7 +14,8 @@ PAYMENTS = Path(__file__).parents[3] / "examples" / "twins" / "payments"
 def told(toml: str, folder: Path = Path()) -> str:
     with pytest.raises(ServiceError) as caught:
         parse_service(toml, folder=folder, source="t.toml")
-    return caught.value.message
+    error = caught.value
+    return f"{error.message} ({error.hint})" if error.hint else error.message
 
 
 def test_a_service_is_a_file_or_a_folder() -> None:
@@ -31,7 +32,7 @@ def test_what_cannot_be_read_is_told(tmp_path: Path) -> None:
     (tmp_path / "twin.toml").write_bytes(b"\xff")
     with pytest.raises(ServiceError, match="not UTF-8"):
         load_service(tmp_path)
-    assert told('name = "s"\nurl = ').startswith("t.toml:2: this is not TOML: Invalid value")
+    assert told('name = "s"\nurl = ').startswith("t.toml:2:6: invalid TOML: Invalid value")
 
 
 KEPT = """
@@ -46,7 +47,7 @@ collection = "people"
 
 def test_a_mistake_beside_the_state_brings_no_others_with_it() -> None:
     assert parse_service(f'name = "s"\n{KEPT}').name == "s"
-    assert told(f'name = "s"\nquux = 1\n{KEPT}') == "t.toml:2: quux: there is no such key"
+    assert told(f'name = "s"\nquux = 1\n{KEPT}').startswith("t.toml:2: unknown key quux (see ")
 
 
 ROUTE = 'name = "s"\n[[routes]]\npath = "/x/{id}"\n'
@@ -55,26 +56,26 @@ ROUTE = 'name = "s"\n[[routes]]\npath = "/x/{id}"\n'
 @pytest.mark.parametrize(
     ("toml", "message"),
     [
-        ('name = "s"', "t.toml: it needs routes"),
-        ('name = "s"\nrotes = 1', "t.toml:2: rotes: there is no such key, did you mean 'routes'?"),
-        (fixed("1"), "t.toml: it needs 'name'"),
-        (ROUTE, "t.toml:2: routes[0]: it needs 'kind', one of create, delete, fixed"),
-        (ROUTE + 'kind = "fixd"', "t.toml:4: routes[0].kind: unknown kind 'fixd', did you mean"),
+        ('name = "s"', "t.toml: routes is missing (add [[routes]]"),
+        ('name = "s"\nrotes = 1', "t.toml:2: unknown key rotes (did you mean routes?)"),
+        (fixed("1"), "t.toml: name is missing"),
+        (ROUTE, "t.toml:2: routes[0]: kind is missing (use one of create, delete, fixed"),
+        (ROUTE + 'kind = "fixd"', "t.toml:4: routes[0].kind: unknown kind 'fixd' (did you mean"),
         (
             ROUTE + 'kind = "fixed"\n[routes.headrs]\na = "b"',
-            "t.toml:5: routes[0].headrs: there is no such key, did you mean 'headers'?",
+            "t.toml:5: unknown key routes[0].headrs (did you mean headers?)",
         ),
         (
             ROUTE + 'kind = "fixed"\nwhen = { heder = {} }',
-            "t.toml:5: routes[0].when.heder: there is no such key, did you mean 'header'?",
+            "t.toml:5: unknown key routes[0].when.heder (did you mean header?)",
         ),
         (
             ROUTE + 'kind = "fixed"\nfaults = [{ kind = "cut", satus = 4 }]',
-            "t.toml:5: routes[0].faults[0].satus: there is no such key, did you mean 'status'?",
+            "t.toml:5: unknown key routes[0].faults[0].satus (did you mean status?)",
         ),
         (
             ROUTE + 'kind = "fixed"\njson = "{{ path.name }}"',
-            "t.toml:5: routes[0].json: the path says no 'name'; it says id",
+            "t.toml:5: routes[0].json: the path has no parameter 'name' (known: id)",
         ),
         (
             ROUTE + 'kind = "fixed"\nheaders = { a = "{{ record.id }}" }',
@@ -83,7 +84,7 @@ ROUTE = 'name = "s"\n[[routes]]\npath = "/x/{id}"\n'
         (ROUTE + 'kind = "fixed"\njson = "{{ quary }}"', "did you mean query?"),
         (ROUTE + 'kind = "fixed"\njson = { a = 2026-01-01 }', "is no JSON: write it in quotes"),
         (ROUTE + 'kind = "fixed"\njson = { a = [nan] }', "nan is no number in JSON"),
-        (ROUTE + 'kind = "fixed"\njson = -inf', "t.toml:5: routes[0].json: -inf is no number"),
+        (ROUTE + 'kind = "fixed"\njson = -inf', "routes[0].json = -inf: -inf is no number"),
         ('name = "s"\nstate.a = { b = nan }\n' + fixed("1"), "state: this cannot be written as"),
         (
             ROUTE + 'kind = "fixed"\nheaders = { "a\\nb" = "x" }',
@@ -99,8 +100,8 @@ ROUTE = 'name = "s"\n[[routes]]\npath = "/x/{id}"\n'
             'name = "s"\nauth = { kind = "header", name = "a\\nb", key = "k" }\n' + fixed("1"),
             "is no name of a header",
         ),
-        (ROUTE + 'kind = "fixed"\nmethod = "get"', "t.toml:5: routes[0].method: String should"),
-        (ROUTE + 'kind = "get"', "t.toml:2: routes[0]: it needs 'collection'"),
+        (ROUTE + 'kind = "fixed"\nmethod = "get"', "routes[0].method = 'get': String should"),
+        (ROUTE + 'kind = "get"', "t.toml:2: routes[0].collection is missing"),
         (ROUTE + 'kind = "get"\ncollection = "c"', "no collection 'c' in the state; there are: no"),
         (
             f'name = "s"\n{PEOPLE}[[routes]]\npath = "/x"\nkind = "get"\ncollection = "people"',
@@ -121,11 +122,11 @@ ROUTE = 'name = "s"\n[[routes]]\npath = "/x/{id}"\n'
         ),
         (
             'name = "s"\nenviron = { URL = "{{ urll }}" }\n' + fixed("1"),
-            "environ.URL: unknown name 'urll' in braces, did you mean url?",
+            "environ.URL: unknown name 'urll' in braces (did you mean url?)",
         ),
         (
             'name = "s"\n[collections.c]\nid = "c_{{ leters(8) }}"\n' + fixed("1"),
-            "t.toml:3: collections.c.id: unknown name 'leters' in braces, did you mean letters?",
+            "t.toml:3: collections.c.id: unknown name 'leters' in braces (did you mean letters?)",
         ),
         ('name = "s"\nerrors.json = "{{ mesage }}"\n' + fixed("1"), "did you mean message?"),
         (
@@ -148,11 +149,10 @@ def test_a_mistake_is_told_with_its_line_key_and_remedy(toml: str, message: str)
     assert message in told(toml)
 
 
-def test_several_mistakes_are_told_at_once() -> None:
+def test_several_mistakes_are_reported_together() -> None:
     bad = '[[routes]]\npath = "x"\nkind = "fixed"\n' * 5
     message = told('name = "s"\n' + bad)
-    assert message.count("a path begins with /") == 3
-    assert message.endswith("; and 2 more")
+    assert message.count("a path begins with /") == 5
 
 
 def test_routes_without_a_name_are_called_by_method_and_path() -> None:
