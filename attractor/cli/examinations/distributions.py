@@ -1,4 +1,4 @@
-"""Other distributions in this environment, which may offer parts: can each be read."""
+"""Distributions in this environment that may offer parts: reports damaged ones."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,13 +10,13 @@ SUBJECT = "distributions"
 
 
 async def examine(machine: Machine) -> Sequence[Finding]:
-    """Report the distributions that were passed over, and what they offer with them."""
+    """Report damaged distributions, whose parts are missing."""
     return [_describe(one) for one in find_damaged()] or [ok(SUBJECT, "each can be read")]
 
 
 def _describe(damaged: Damaged) -> Finding:
     stem = Path(damaged.place).stem
-    found = f"{damaged.place} is passed over: {damaged.trouble}"
+    found = f"{damaged.place} is skipped: {damaged.fault}"
     remedy = f"reinstall {stem.partition('-')[0]}, or remove that folder if it was left behind"
     return missing(f"distribution {stem}", found, remedy=remedy)
 
