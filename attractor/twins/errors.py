@@ -4,8 +4,8 @@ UsageError
 ├── ScriptError      2  a script that is not one
 └── RecordingError   2  recordings that are none, or nowhere to record from
 Rejection               a request that is answered with an error, in its provider's own shape
-├── NoRule              a request that no rule fits
-└── NotSpoken           a request to a path, or by a method, that the twin does not know
+├── NoMatchingRule              a request that no rule fits
+└── UnknownEndpoint           a request to a path, or by a method, that the twin does not know
 """
 
 from collections.abc import Iterable
@@ -53,11 +53,11 @@ class Rejection(Exception):
         self.rule = rule
 
 
-class NoRule(Rejection):
+class NoMatchingRule(Rejection):
     """A request is not answered by any rule."""
 
 
-class NotSpoken(Rejection):
+class UnknownEndpoint(Rejection):
     """A request is none that the twin speaks."""
 
 

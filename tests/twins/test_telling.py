@@ -97,8 +97,8 @@ def test_gemini_counts_contents_or_a_whole_request(provider_twin: StartTwin) -> 
         ({}, "contents"),
         ({"contents": CONTENTS, "generateContentRequest": {}}, "give either contents or"),
         ({"generateContentRequest": 5}, "give either contents or"),
-        ({"contents": CONTENTS, "tools": []}, 'Unknown name "tools": Cannot find field.'),
-        ({"generateContentRequest": {"contents": CONTENTS, "tols": []}}, 'Unknown name "tols"'),
+        ({"contents": CONTENTS, "tools": []}, "tools: unknown field"),
+        ({"generateContentRequest": {"contents": CONTENTS, "tols": []}}, "tols: unknown field"),
     ],
 )
 def test_gemini_counts_nothing_else(provider_twin: StartTwin, body: Any, told: str) -> None:

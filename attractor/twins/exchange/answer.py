@@ -98,7 +98,7 @@ class Tokens(ScriptTable):
             )
         return self
 
-    def spent(self, counted: int) -> int:
+    def whole_input(self, counted: int) -> int:
         """Return how long the whole prompt is: as said, else as counted, with all that is cached.
 
         What is said to be cached may be more than a short prompt in a test is long.

@@ -27,7 +27,7 @@ class Turn:
 
 
 @dataclass(frozen=True)
-class Block:
+class PromptBlock:
     """One block of a prompt for a provider that caches whole blocks.
 
     It says all that is in it, after how many letters of the words it ends, and whether it is marked
@@ -50,7 +50,7 @@ class Conversation:
     model: str
     system: str = ""
     turns: Sequence[Turn] = ()
-    blocks: Sequence[Block] | None = None
+    blocks: Sequence[PromptBlock] | None = None
 
     @property
     def step(self) -> int:

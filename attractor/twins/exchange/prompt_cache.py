@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json, content_hash
-from attractor.twins.exchange.conversation import Block, whole_tokens
+from attractor.twins.exchange.conversation import PromptBlock, whole_tokens
 from attractor.twins.exchange.wire import WireRequest, json_text
 
 _MOST_LETTERS = 32_000_000
@@ -109,13 +109,13 @@ def _shared(one: str, other: str) -> int:
     return least
 
 
-def _up_to_last_mark(blocks: Sequence[Block]) -> Sequence[Block]:
+def _up_to_last_mark(blocks: Sequence[PromptBlock]) -> Sequence[PromptBlock]:
     """Return what is to be cached: nothing without a mark."""
     marked = [number for number, block in enumerate(blocks, 1) if block.is_marked]
     return blocks[: max(marked, default=0)]
 
 
-def _named(kind: str, blocks: Sequence[Block]) -> Iterator[tuple[Block, bytes]]:
+def _named(kind: str, blocks: Sequence[PromptBlock]) -> Iterator[tuple[PromptBlock, bytes]]:
     """Yield each block with a name that only the same blocks up to it have."""
     name = kind.encode()
     for block in blocks:

@@ -116,27 +116,27 @@ class Wire(Protocol):
         ...
 
     def read(self, headers: Mapping[str, str], body: JsonObject) -> Conversation:
-        """Understand a request, or raise the Rejection the provider would answer with."""
+        """Read a request, or raise the Rejection of the provider."""
         ...
 
-    def write(self, answer: Answer, asked: WireRequest) -> JsonObject:
-        """Write an answer as the provider would."""
+    def write(self, answer: Answer, request: WireRequest) -> JsonObject:
+        """Return an answer in the provider's format."""
         ...
 
     def wants_stream(self, body: JsonObject, target: str) -> bool:
-        """Tell whether a request asks for a stream, by its body or by its path with the query."""
+        """Return whether a request asks for a stream, by its body or by its path with the query."""
         ...
 
-    def stream(self, written: JsonObject) -> Iterator[ServerEvent]:
-        """Yield a written answer as the provider would stream it."""
+    def stream(self, response: JsonObject) -> Iterator[ServerEvent]:
+        """Yield the events of a streamed answer."""
         ...
 
     def break_off(self, rejection: Rejection, sent: Sequence[ServerEvent]) -> Sequence[ServerEvent]:
-        """Return how the provider would end with an error a stream of which this was sent."""
+        """Return the events with which the provider ends a stream after an error."""
         ...
 
     def write_error(self, rejection: Rejection) -> JsonObject:
-        """Write an error as the provider would."""
+        """Return an error in the provider's format."""
         ...
 
 
@@ -155,17 +155,17 @@ class ListsModels(Wire, Protocol):
         ...
 
     def is_meant(self, headers: Mapping[str, str]) -> bool:
-        """Tell whether who sends these headers wants this provider's list."""
+        """Return whether these headers ask for the models of this provider."""
         ...
 
     def write_models(self, headers: Mapping[str, str], models: Sequence[str]) -> JsonObject:
-        """Write the list as the provider would, or raise the Rejection it would answer with."""
+        """Return the list in the provider's format, or raise the Rejection of the provider."""
         ...
 
     def write_model(
         self, headers: Mapping[str, str], model: str, models: Sequence[str]
     ) -> JsonObject:
-        """Write one model of these as the provider would, or raise such a Rejection."""
+        """Return one model in the provider's format, or raise the Rejection of the provider."""
         ...
 
 
@@ -179,11 +179,11 @@ class CountsTokens(Wire, Protocol):
         ...
 
     def read_count(self, headers: Mapping[str, str], body: JsonObject) -> Conversation:
-        """Understand such a request, or raise the Rejection the provider would answer with."""
+        """Read a request to count tokens, or raise the Rejection of the provider."""
         ...
 
     def write_count(self, conversation: Conversation) -> JsonObject:
-        """Write the count as the provider would."""
+        """Return the count in the provider's format."""
         ...
 
 

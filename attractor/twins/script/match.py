@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from attractor.base.dataclasses import dataclass
-from attractor.twins.errors import NoRule
+from attractor.twins.errors import NoMatchingRule
 from attractor.twins.exchange.answer import Answer, strikes
 from attractor.twins.exchange.conversation import Conversation
 from attractor.twins.script.script import Rule, Script, quoted
@@ -65,7 +65,7 @@ def choose(entries: Sequence[Entry], conversation: Conversation, *, attempt: int
             if answer is not None:
                 return Choice(entry, answer)
             asked.append(entry.name)
-    raise NoRule(400, _refusal(conversation, attempt, missed, asked), code="no_rule")
+    raise NoMatchingRule(400, _refusal(conversation, attempt, missed, asked), code="no_rule")
 
 
 def _parts(script: Script) -> Iterator[Rule | None]:

@@ -20,7 +20,7 @@ from starlette.types import ASGIApp
 from attractor.base.clock import Clock, SystemClock
 from attractor.base.errors import AttractorError, UnknownName
 from attractor.base.registry import Registry
-from attractor.twins.errors import NotSpoken, RecordingError
+from attractor.twins.errors import RecordingError, UnknownEndpoint
 from attractor.twins.exchange.wire import CountsTokens, ListsModels, Wire, meant_wire, wire_registry
 from attractor.twins.recordings.files import RecordingFile
 from attractor.twins.recordings.recording import Recordings
@@ -63,7 +63,7 @@ def provider_application(state: State, forwarder: Forwarder | None = None) -> AS
         asked = f"{request.method} {request.url.path}"
         told = f"this twin does not speak {asked}; it speaks {spoken}"
         found = HTTPException(404) if _calls_unknown(request) else error
-        reply = state.refuse(arrival, NotSpoken(found.status_code, told), found.headers)
+        reply = state.refuse(arrival, UnknownEndpoint(found.status_code, told), found.headers)
         return Response(reply.body, reply.status, reply.headers)
 
     application = Starlette(routes=routes, exception_handlers={HTTPException: not_spoken})

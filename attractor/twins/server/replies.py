@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import NotCanonical
 from attractor.base.json import JsonObject, content_hash, parse_json
-from attractor.twins.errors import NoRule, Rejection
+from attractor.twins.errors import NoMatchingRule, Rejection
 from attractor.twins.exchange.answer import Answer, Fault, FaultKind
 from attractor.twins.exchange.prompt_cache import Cached, PromptCache
 from attractor.twins.exchange.reply import Reply, place_of, streamed, troubled, whole
@@ -134,7 +134,7 @@ def reply_to(
         return unanswered(arrival, rejection, tried, memory)
     try:
         reply = _scripted(arrival, asked, tried, memory)
-    except NoRule as rejection:
+    except NoMatchingRule as rejection:
         reply = unanswered(arrival, rejection, tried, memory)
     except Rejection as rejection:
         reply = refusal(arrival.wire, rejection)
@@ -282,7 +282,7 @@ def tell(arrival: Arrival, telling: Telling, scripts: Sequence[Script], memory: 
     if recorded:
         return recorded
     if not scripts and recordings is not None:
-        return unanswered(arrival, NoRule(400, ""), scripts, memory)
+        return unanswered(arrival, NoMatchingRule(400, ""), scripts, memory)
     try:
         told = telling(arrival, scripts)
     except Rejection as rejection:

@@ -1,26 +1,35 @@
 """Anthropic's Messages API, seen from the provider's side."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import TypeAlias
 
 from attractor.base.json import Json, JsonObject
 from attractor.twins.errors import Rejection
 from attractor.twins.exchange.answer import Answer
 from attractor.twins.exchange.conversation import Conversation, count_tokens
-from attractor.twins.exchange.wire import ServerEvent, WireRequest
-from attractor.twins.wires.anthropic_content import CountBody, read_blocks
+from attractor.twins.exchange.wire import (
+    ServerEvent,
+    WireRequest,
+    in_letters,
+    in_words,
+    json_text,
+    record_at,
+    records_at,
+    text_at,
+)
 from attractor.twins.wires.anthropic_request import (
+    CountBody,
+    read_blocks,
     read_body,
-    read_count,
-    read_said,
-    stream_error,
-    stream_message,
+    read_count_body,
+    read_turns,
 )
 from attractor.twins.wires.request_body import (
     arguments_object,
     arguments_text,
     enclose,
+    joined_text,
     seal,
-    spoken,
 )
 
 _TYPES = {
@@ -55,75 +64,74 @@ class AnthropicWire:
     variables = ("ANTHROPIC_BASE_URL", "ANTHROPIC_API_KEY")
 
     def read(self, headers: Mapping[str, str], body: JsonObject) -> Conversation:
-        """Understand a request, or raise the Rejection the provider would answer with."""
+        """Read a request, or raise the Rejection of the provider."""
         _require_key(headers)
-        asked = read_body(body)
-        return _conversation(asked)
+        return _conversation(read_body(body))
 
-    def write(self, answer: Answer, asked: WireRequest) -> JsonObject:
-        """Write an answer as the provider would."""
+    def write(self, answer: Answer, request: WireRequest) -> JsonObject:
+        """Return an answer in the provider's format."""
         return {
-            "id": f"msg_{asked.seed}",
+            "id": f"msg_{request.seed}",
             "type": "message",
             "role": "assistant",
-            "model": asked.conversation.model,
-            "content": list(_content(answer, asked)),
+            "model": request.conversation.model,
+            "content": list(_content(answer, request)),
             "stop_reason": _REASONS[answer.finished_by],
             "stop_sequence": None,
-            "usage": _usage(answer, asked.conversation),
+            "usage": _usage(answer, request.conversation),
         }
 
     def wants_stream(self, body: JsonObject, target: str) -> bool:
-        """Tell whether a request asks for a stream."""
+        """Return whether a request asks for a stream."""
         return body.get("stream") is True
 
-    def stream(self, written: JsonObject) -> Iterator[ServerEvent]:
-        """Yield a written answer as the provider would stream it."""
-        return stream_message(written)
+    def stream(self, response: JsonObject) -> Iterator[ServerEvent]:
+        """Yield the events of a streamed answer."""
+        return (ServerEvent({"type": kind, **more}, kind) for kind, more in _events(response))
 
     def break_off(self, rejection: Rejection, sent: Sequence[ServerEvent]) -> Sequence[ServerEvent]:
-        """Return how the provider would end a stream with an error."""
-        return [stream_error(self.write_error(rejection))]
+        """Return the events with which the provider ends a stream after an error."""
+        return [ServerEvent(self.write_error(rejection), "error")]
 
     def is_meant(self, headers: Mapping[str, str]) -> bool:
-        """Tell whether who sends these headers wants this provider's list."""
+        """Return whether these headers ask for the models of this provider."""
         return "x-api-key" in headers or "anthropic-version" in headers
 
     def write_models(self, headers: Mapping[str, str], models: Sequence[str]) -> JsonObject:
-        """Write the list of models as the provider would, on one page."""
+        """Return the list of models in the provider's format, on one page."""
         _require_key(headers)
-        listed: Json = [_model(one) for one in models]
+        listed: Json = [_model(name) for name in models]
         ends = [models[0], models[-1]] if models else [None, None]
         return {"data": listed, "has_more": False, "first_id": ends[0], "last_id": ends[1]}
 
     def write_model(
         self, headers: Mapping[str, str], model: str, models: Sequence[str]
     ) -> JsonObject:
-        """Write one model as the provider would."""
+        """Return one model in the provider's format."""
         _require_key(headers)
         if model not in models:
             raise Rejection(404, f"model: {model}")
         return _model(model)
 
     def read_count(self, headers: Mapping[str, str], body: JsonObject) -> Conversation:
-        """Understand what is to be counted, or raise such a Rejection."""
+        """Read a request to count tokens, or raise the Rejection of the provider."""
         _require_key(headers)
-        return _conversation(read_count(body))
+        return _conversation(read_count_body(body))
 
     def write_count(self, conversation: Conversation) -> JsonObject:
-        """Write the count as the provider would."""
+        """Return the count in the provider's format."""
         return {"input_tokens": conversation.tokens}
 
     def write_error(self, rejection: Rejection) -> JsonObject:
-        """Write an error as the provider would."""
+        """Return an error in the provider's format."""
         fallback = "api_error" if rejection.status >= 500 else "invalid_request_error"
         kind = rejection.code or _TYPES.get(rejection.status, fallback)
         return {"type": "error", "error": {"type": kind, "message": rejection.message}}
 
 
-def _conversation(asked: CountBody) -> Conversation:
-    system, turns = spoken(asked.system), read_said(asked)
-    return Conversation(AnthropicWire.name, asked.model, system, turns, read_blocks(asked))
+def _conversation(body: CountBody) -> Conversation:
+    system, turns = joined_text(body.system), read_turns(body)
+    return Conversation(AnthropicWire.name, body.model, system, turns, read_blocks(body))
 
 
 def _require_key(headers: Mapping[str, str]) -> None:
@@ -137,7 +145,7 @@ def _model(name: str) -> dict[str, Json]:
     return {"type": "model", "id": name, "display_name": name, "created_at": _UNKNOWN_DAY}
 
 
-def _content(answer: Answer, asked: WireRequest) -> Iterator[Json]:
+def _content(answer: Answer, request: WireRequest) -> Iterator[Json]:
     if answer.thinking is not None:
         yield {
             "type": "thinking",
@@ -151,23 +159,78 @@ def _content(answer: Answer, asked: WireRequest) -> Iterator[Json]:
     for number, call in enumerate(answer.tool_calls):
         yield {
             "type": "tool_use",
-            "id": f"toolu_{asked.seed}_{number}",
+            "id": f"toolu_{request.seed}_{number}",
             "name": call.name,
             "input": arguments_object(call),
         }
 
 
 def _usage(answer: Answer, conversation: Conversation) -> Json:
-    given = answer.usage
-    spent = given.spent(conversation.tokens)
-    said = answer.text + (answer.thinking or "") + "".join(map(arguments_text, answer.tool_calls))
+    usage = answer.usage
+    tokens = usage.whole_input(conversation.tokens)
+    text = answer.text + (answer.thinking or "") + "".join(map(arguments_text, answer.tool_calls))
     return {
-        # What came from the cache or went there is not counted again.
-        "input_tokens": spent - given.cache_read - given.cache_write,
-        "cache_read_input_tokens": given.cache_read,
-        "cache_creation_input_tokens": given.cache_write,
-        "output_tokens": count_tokens(said) if given.output is None else given.output,
+        # Cached tokens are not counted again.
+        "input_tokens": tokens - usage.cache_read - usage.cache_write,
+        "cache_read_input_tokens": usage.cache_read,
+        "cache_creation_input_tokens": usage.cache_write,
+        "output_tokens": count_tokens(text) if usage.output is None else usage.output,
     }
+
+
+_Event: TypeAlias = tuple[str, Mapping[str, Json]]
+
+
+def _events(message: JsonObject) -> Iterator[_Event]:
+    """Yield the type and the content of each event of a streamed message."""
+    usage = dict(record_at(message, "usage"))
+    no_content: Json = []
+    first_usage: Json = {**usage, "output_tokens": 1}
+    start: Json = {**message, "content": no_content, "stop_reason": None, "usage": first_usage}
+    yield "message_start", {"message": start}
+    for index, block in enumerate(records_at(message, "content")):
+        yield "content_block_start", {"index": index, "content_block": _empty_block(block)}
+        if not index:
+            yield "ping", {}
+        for delta in _deltas(block):
+            yield "content_block_delta", {"index": index, "delta": delta}
+        yield "content_block_stop", {"index": index}
+    end = {name: message[name] for name in ("stop_reason", "stop_sequence")}
+    yield "message_delta", {"delta": end, "usage": usage}
+    yield "message_stop", {}
+
+
+def _empty_block(block: JsonObject) -> Json:
+    """Return a block without the content of its deltas."""
+    empty: dict[str, Json] = {}
+    match block["type"]:
+        case "text":
+            return {**block, "text": ""}
+        case "thinking":
+            return {**block, "thinking": "", "signature": ""}
+        case "tool_use":
+            return {**block, "input": empty}
+        case _:
+            return dict(block)
+
+
+def _deltas(block: JsonObject) -> Iterator[Json]:
+    match block["type"]:
+        case "text":
+            for piece in in_words(text_at(block, "text")):
+                yield {"type": "text_delta", "text": piece}
+        case "thinking":
+            for piece in in_words(text_at(block, "thinking")):
+                yield {"type": "thinking_delta", "thinking": piece}
+            yield {"type": "signature_delta", "signature": text_at(block, "signature")}
+        case "tool_use":
+            arguments = record_at(block, "input")
+            text = json_text(arguments) if arguments else ""
+            # The provider sends an empty piece first, and no other for an empty input.
+            for piece in ["", *in_letters(text)]:
+                yield {"type": "input_json_delta", "partial_json": piece}
+        case _:
+            return
 
 
 part = AnthropicWire()

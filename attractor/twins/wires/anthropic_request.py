@@ -1,307 +1,343 @@
-"""What Anthropic's Messages API takes, and what it refuses.
+"""Reads and checks requests to Anthropic's Messages API."""
 
-Which settings for thinking Anthropic's models take, and which they refuse.
-
-A message of Anthropic's as the events of a stream.
-"""
-
+import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from collections.abc import Set as AbstractSet
-from itertools import pairwise
-from typing import Protocol, TypeAlias
+from collections.abc import Iterator, Sequence
+from itertools import groupby, pairwise
+from typing import Literal
 
-from attractor.base.json import Json, JsonObject
+from pydantic import BaseModel, ConfigDict, Field
+
+from attractor.base.json import JsonObject
 from attractor.twins.errors import Rejection
-from attractor.twins.exchange.conversation import Turn, join_turns
-from attractor.twins.exchange.wire import (
-    ServerEvent,
-    in_letters,
-    in_words,
-    json_text,
-    record_at,
-    records_at,
-    text_at,
+from attractor.twins.exchange.conversation import PromptBlock, Speaker, Turn, join_turns
+from attractor.twins.exchange.prompt_cache import without_marks
+from attractor.twins.wires.request_body import (
+    IMAGES,
+    check_body,
+    check_call_ids,
+    check_fields,
+    is_base64,
+    is_intact,
+    is_web_url,
+    joined_text,
+    reject,
+    seal,
 )
-from attractor.twins.wires.anthropic_content import (
-    FIELDS,
-    FIELDS_TO_COUNT,
-    ContentBlock,
-    CountBody,
-    MediaBlock,
-    MessagesBody,
-    SaidMessage,
-    find_fault,
-    find_mark_fault,
-    join_messages,
-    order_fault,
-    read_turns,
-)
-from attractor.twins.wires.request_body import check_body, is_intact, seal, unknown_fields
 
-_VERSION = re.compile(r"claude-(?:[a-z]+-)?(\d)(?:-(\d)(?!\d))?")
-# Of a model that is nobody's everything is taken.
-_UNKNOWN = (9, 9)
-_MINIMUM = 1024
-_NEARLY_ALL = 0.95
+# Fields of beta versions are accepted too, also those without a meaning for a twin.
+COUNT_FIELDS = frozenset(
+    {
+        *("messages", "model", "system", "tools", "tool_choice", "thinking", "cache_control"),
+        *("output_config", "output_format", "speed", "mcp_servers", "context_management"),
+        *("billing_policy", "compaction", "user_profile_id", "workspace_id"),
+    }
+)
+MESSAGE_FIELDS = COUNT_FIELDS | {
+    *("max_tokens", "metadata", "service_tier", "stop_sequences", "stream"),
+    *("temperature", "top_k", "top_p", "container", "diagnostics", "inference_geo"),
+    *("fallbacks", "fallback_credit_token", "thread"),
+}
+_CALL, _RESULT = "tool_use", "tool_result"
+_MEDIA = ("image", "document")
+_PDF, _TEXT = "application/pdf", "text/plain"
+_MAX_MARKS = 4
+_MODEL_VERSION = re.compile(r"claude-(?:[a-z]+-)?(\d)(?:-(\d)(?!\d))?")
+# A model of no known version supports every setting.
+_UNKNOWN_VERSION = (9, 9)
+_MIN_BUDGET = 1024
+_MIN_TOP_P = 0.95
 _FORCED = ("any", "tool")
 _EFFORTS = ("low", "medium", "high", "xhigh", "max")
-_THOUGHTS = ("thinking", "redacted_thinking")
+_THINKING_BLOCKS = ("thinking", "redacted_thinking")
 
 
-class Settings(Protocol):
-    """What a request says beside its words."""
+class _Loose(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+
+class _Markable(_Loose):
+    cache_control: dict[str, str] | None = None
+
+
+class TextBlock(_Markable):
+    """One block of the instructions."""
+
+    type: str
+    text: str = ""
+
+
+class MediaBlock(TextBlock):
+    """A block that may be an image or a document."""
+
+    source: dict[str, object] | None = None
+
+
+class ContentBlock(MediaBlock):
+    """One block of a message, of any type."""
+
+    id: str = ""
+    name: str = ""
+    input: dict[str, object] | None = None
+    tool_use_id: str = ""
+    content: str | list[MediaBlock] = ""
+    thinking: str = ""
+    signature: str = ""
+    data: str = ""
+
+
+class InputMessage(_Loose):
+    """One message of a request."""
+
+    role: Literal["user", "assistant"]
+    content: str | list[ContentBlock]
+
+    @property
+    def blocks(self) -> Sequence[ContentBlock]:
+        """The content as blocks; a string is one text block."""
+        if isinstance(self.content, str):
+            return [ContentBlock(type="text", text=self.content)]
+        return self.content
+
+
+class CountBody(_Markable):
+    """The body of a request to count the tokens of a prompt."""
 
     model: str
-    max_tokens: int
-    temperature: float | None
-    top_p: float | None
-    thinking: dict[str, object] | None
-    output_config: dict[str, object] | None
-    tool_choice: dict[str, object] | None
+    messages: list[InputMessage] = Field(min_length=1)
+    system: str | list[TextBlock] = ""
+    tools: list[_Markable] = []
+
+    @property
+    def instructions(self) -> Sequence[TextBlock]:
+        """The instructions as blocks; a string is one text block."""
+        if isinstance(self.system, str):
+            return [TextBlock(type="text", text=self.system)] if self.system else []
+        return self.system
 
 
-def find_setting_fault(asked: Settings, begun_with: str) -> str:
-    """Return what the provider would say of the settings, nothing when they are good.
+class MessagesBody(CountBody):
+    """The body of a request for an answer."""
 
-    `begun_with` is what the block is that the turn of the model began with, if tools answer it now.
-    """
-    version = _version(asked.model)
-    faults = [*_effort(asked, version), *_sampling(asked, version)]
-    thinking = asked.thinking or {}
-    if thinking.get("type") == "adaptive" and version < (4, 6):
-        faults.append("adaptive thinking is not supported on this model")
-    if thinking.get("type") == "enabled":
-        faults += _budget(asked, version, begun_with)
-    if _thinks(asked) and (asked.tool_choice or {}).get("type") in _FORCED:
-        faults.append("Thinking may not be enabled when tool_choice forces tool use.")
-    return next(iter(faults), "")
-
-
-def begun_with(turns: Sequence[tuple[str, Sequence[str]]]) -> str:
-    """Return the sort of block that a turn began with in which tools were called up to the end."""
-    begun = ""
-    for role, kinds in reversed(turns):
-        if role == "assistant":
-            begun = kinds[0] if kinds else ""
-        elif "tool_result" not in kinds:
-            break
-    return begun
-
-
-def _version(model: str) -> tuple[int, int]:
-    found = _VERSION.match(model)
-    return (int(found[1]), int(found[2] or 0)) if found else _UNKNOWN
-
-
-def _thinks(asked: Settings) -> bool:
-    return (asked.thinking or {}).get("type") in ("adaptive", "enabled")
-
-
-def _effort(asked: Settings, version: tuple[int, int]) -> Iterator[str]:
-    effort = (asked.output_config or {}).get("effort")
-    if effort is None:
-        return
-    if effort not in _EFFORTS:
-        known = ", ".join(repr(one) for one in _EFFORTS)
-        yield f"output_config.effort: Input should be {known}"
-    if version < (4, 5) or (version < (4, 6) and "opus" not in asked.model):
-        yield "This model does not support the effort parameter."
-    elif (effort == "xhigh" and version < (4, 7)) or (effort == "max" and version < (4, 6)):
-        yield f"This model does not support effort level {effort!r}."
-
-
-def _budget(asked: Settings, version: tuple[int, int], begun: str) -> Iterator[str]:
-    budget = (asked.thinking or {}).get("budget_tokens")
-    if (4, 7) <= version < _UNKNOWN:
-        yield (
-            '"thinking.type.enabled" is not supported for this model. Use '
-            '"thinking.type.adaptive" and "output_config.effort" to control thinking behavior.'
-        )
-    if not isinstance(budget, int) or budget < _MINIMUM:
-        yield f"thinking.enabled.budget_tokens: Input should be greater than or equal to {_MINIMUM}"
-    elif budget >= asked.max_tokens:
-        yield "`max_tokens` must be greater than `thinking.budget_tokens`."
-    if begun not in ("", *_THOUGHTS):
-        yield (
-            f"Expected `thinking` or `redacted_thinking`, but found `{begun}`. When `thinking` is "
-            "enabled, a final `assistant` message must start with a thinking block."
-        )
-
-
-def _sampling(asked: Settings, version: tuple[int, int]) -> Iterator[str]:
-    if (4, 7) <= version < _UNKNOWN:
-        for name, value in (("temperature", asked.temperature), ("top_p", asked.top_p)):
-            if value not in (None, 1):
-                yield f"`{name}` is deprecated for this model."
-    elif _thinks(asked) and asked.temperature not in (None, 1):
-        yield "`temperature` may only be set to 1 when thinking is enabled."
-    elif _thinks(asked) and asked.top_p is not None and asked.top_p < _NEARLY_ALL:
-        yield "`top_p` must be greater than or equal to 0.95 or unset when thinking is enabled."
-
-
-_REPEATED = {
-    "tool_use": "`tool_use` ids must be unique",
-    "tool_result": "each tool_use must have a single result",
-}
+    max_tokens: int = Field(ge=1)
+    stream: bool | None = False
+    temperature: float | None = None
+    top_p: float | None = None
+    thinking: dict[str, object] | None = None
+    output_config: dict[str, object] | None = None
+    tool_choice: dict[str, object] | None = None
 
 
 def read_body(body: JsonObject) -> MessagesBody:
-    """Return the body with its types, or raise the Rejection the provider would answer with."""
-    _check_fields(body, FIELDS)
-    asked = check_body(MessagesBody, body)
-    _check_prompt(asked)
-    _check_settings(asked)
-    return asked
+    """Return the body with its types, or raise the Rejection of the provider."""
+    check_fields(body, MESSAGE_FIELDS)
+    request = check_body(MessagesBody, body)
+    _check_prompt(request)
+    for name in _invalid_settings(request):
+        reject(name, f"not supported with {request.model} and the other settings")
+    return request
 
 
-def read_count(body: JsonObject) -> CountBody:
-    """Return what is to be counted with its types, or raise such a Rejection."""
-    _check_fields(body, FIELDS_TO_COUNT)
-    asked = check_body(CountBody, body)
-    _check_prompt(asked)
-    return asked
+def read_count_body(body: JsonObject) -> CountBody:
+    """Return the body of a request to count tokens, or raise the Rejection of the provider."""
+    check_fields(body, COUNT_FIELDS)
+    request = check_body(CountBody, body)
+    _check_prompt(request)
+    return request
 
 
-def read_said(asked: CountBody) -> Sequence[Turn]:
-    """Return who said what, however many messages and blocks there are of one speaker."""
-    return join_turns(turn for one in asked.messages for turn in read_turns(one))
+def read_turns(request: CountBody) -> Sequence[Turn]:
+    """Return the turns of a conversation, however they are divided into messages and blocks."""
+    return join_turns(turn for message in request.messages for turn in _turns_of(message))
 
 
-def _check_prompt(asked: CountBody) -> None:
-    asked.messages = join_messages(asked.messages)
-    _check_calls(asked.messages)
-    _check_unique(asked.messages)
-    _check_blocks(asked.messages)
-    if fault := find_mark_fault(asked):
-        raise Rejection(400, fault)
+def read_blocks(request: CountBody) -> Sequence[PromptBlock]:
+    """Return the blocks that can be cached, in the order of the prompt."""
+    blocks = [*_instruction_blocks(request.instructions), *_message_blocks(request)]
+    if request.cache_control is None:
+        return blocks
+    # A mark on the whole request is a mark on its last block.
+    last = blocks[-1]
+    return [*blocks[:-1], PromptBlock(last.content, last.end, is_marked=True)]
 
 
-def _check_fields(body: JsonObject, known: AbstractSet[str]) -> None:
-    for name in unknown_fields(body, known):
-        raise Rejection(400, f"{name}: Extra inputs are not permitted")
+def _turns_of(message: InputMessage) -> Sequence[Turn]:
+    return [_turn(message.role, block) for block in message.blocks]
 
 
-def _check_calls(messages: Sequence[SaidMessage]) -> None:
-    """Every call is answered in the message after it, and nothing else is."""
-    nobody = SaidMessage(role="user", content=[])
-    for index, (before, now) in enumerate(pairwise([nobody, *messages, nobody])):
-        called = {one.id for one in before.blocks if one.type == "tool_use"}
-        answered = {one.tool_use_id for one in now.blocks if one.type == "tool_result"}
-        for call_id in sorted(called - answered):
-            raise Rejection(
-                400,
-                f"messages.{index - 1}: `tool_use` ids were found without `tool_result` blocks "
-                f"immediately after: {call_id}",
-            )
-        for call_id in sorted(answered - called):
-            raise Rejection(
-                400,
-                f"messages.{index}: unexpected `tool_use_id` found in `tool_result` blocks: "
-                f"{call_id}",
-            )
+def _turn(role: str, block: ContentBlock) -> Turn:
+    if role != "assistant":
+        if block.type == _RESULT:
+            return Turn(Speaker.TOOL, joined_text(block.content))
+        return Turn(Speaker.USER, block.text)
+    if block.type != _CALL:
+        return Turn(Speaker.ASSISTANT, block.text)
+    call = f"{block.name}({json.dumps(block.input, ensure_ascii=False)})"
+    return Turn(Speaker.ASSISTANT, call)
 
 
-def _check_unique(messages: Sequence[SaidMessage]) -> None:
-    """No two calls have one id, and no call has two results."""
-    met: set[tuple[str, str]] = set()
-    for place, message in enumerate(messages):
-        for number, block in enumerate(message.blocks):
-            told = _REPEATED.get(block.type)
-            name = (block.type, block.tool_use_id or block.id)
-            if told and name in met:
-                raise Rejection(400, f"messages.{place}.content.{number}: {told}")
-            met.add(name)
+def _instruction_blocks(blocks: Sequence[TextBlock]) -> Iterator[PromptBlock]:
+    for number, block in enumerate(blocks, 1):
+        yield _prompt_block("system", block, len(joined_text(blocks[:number])))
 
 
-def _check_settings(asked: MessagesBody) -> None:
-    turns = [(one.role, [block.type for block in one.blocks]) for one in asked.messages]
-    if fault := find_setting_fault(asked, begun_with(turns)):
-        raise Rejection(400, fault)
+def _message_blocks(request: CountBody) -> Iterator[PromptBlock]:
+    """Yield the blocks of the messages; each `end` is an offset in `Conversation.words`."""
+    end, speaker, has_text = len(joined_text(request.system)), None, False
+    for message in request.messages:
+        for block, turn in zip(message.blocks, _turns_of(message), strict=True):
+            if turn.speaker is not speaker:
+                # A turn begins on a new line, also a turn without text.
+                end, speaker, has_text = end + 1, turn.speaker, False
+            if turn.text:
+                end, has_text = end + len(turn.text) + has_text, True
+            yield _prompt_block(message.role, block, end)
 
 
-def _check_blocks(messages: Sequence[SaidMessage]) -> None:
-    for place, message in enumerate(messages):
-        if fault := order_fault([block.type for block in message.blocks], message.role):
-            raise Rejection(400, f"messages.{place}: {fault}")
-        for index, block in enumerate(message.blocks):
-            fault = _fault(block)
-            if fault:
-                raise Rejection(400, f"messages.{place}.content.{index}: {fault}")
+def _prompt_block(role: str, block: TextBlock, end: int) -> PromptBlock:
+    content = json.dumps(without_marks(block.model_dump(mode="json")), sort_keys=True)
+    return PromptBlock(f"{role} {content}", end, block.cache_control is not None)
 
 
-def _fault(block: ContentBlock) -> str:
-    if block.type == "text" and not block.text:
-        return "text content blocks must be non-empty"
-    if block.type == "thinking" and block.signature != seal(block.thinking):
-        return "Invalid `signature` in `thinking` block"
-    if block.type == "redacted_thinking" and not is_intact(block.data):
-        return "Invalid `data` in `redacted_thinking` block"
-    inner: Sequence[MediaBlock] = [] if isinstance(block.content, str) else block.content
-    faults = [find_fault(one) for one in (block, *inner)]
-    return next(filter(None, faults), "")
+def _check_prompt(request: CountBody) -> None:
+    # The provider joins consecutive messages of one role.
+    request.messages = [
+        _joined_message(list(messages))
+        for _, messages in groupby(request.messages, key=lambda message: message.role)
+    ]
+    empty = InputMessage(role="user", content=[])
+    for before, message in pairwise([empty, *request.messages, empty]):
+        calls = {block.id for block in before.blocks if block.type == _CALL}
+        check_call_ids(calls, {one.tool_use_id for one in message.blocks if one.type == _RESULT})
+    _check_unique_ids(request.messages)
+    for index, message in enumerate(request.messages):
+        _check_message(message, f"messages.{index}")
+    _check_marks(request)
 
 
-_Told: TypeAlias = tuple[str, Mapping[str, Json]]
+def _joined_message(messages: Sequence[InputMessage]) -> InputMessage:
+    if len(messages) == 1:
+        return messages[0]
+    blocks = [block for message in messages for block in message.blocks]
+    return InputMessage(role=messages[0].role, content=blocks)
 
 
-def stream_message(message: JsonObject) -> Iterator[ServerEvent]:
-    """Yield the events that together say a message."""
-    for kind, more in _told(message):
-        yield ServerEvent({"type": kind, **more}, kind)
+def _check_unique_ids(messages: Sequence[InputMessage]) -> None:
+    seen: set[tuple[str, str]] = set()
+    for block in (block for message in messages for block in message.blocks):
+        key = (block.type, block.tool_use_id or block.id)
+        if block.type in (_CALL, _RESULT) and key in seen:
+            reject(block.type, f"duplicate id {key[1]!r}")
+        seen.add(key)
 
 
-def stream_error(error: JsonObject) -> ServerEvent:
-    """Return the event that ends a stream with an error."""
-    return ServerEvent(error, "error")
+def _check_message(message: InputMessage, place: str) -> None:
+    types = [block.type for block in message.blocks]
+    if message.role == "assistant" and {*types} & {*_MEDIA}:
+        reject(place, "images and documents are only allowed in user messages")
+    if message.role == "user" and sorted(types, key=lambda kind: kind != _RESULT) != types:
+        reject(place, f"{_RESULT} blocks must be first")
+    for index, block in enumerate(message.blocks):
+        inner = [] if isinstance(block.content, str) else block.content
+        if not (_is_valid_block(block) and all(map(_is_valid_media, (block, *inner)))):
+            reject(f"{place}.content.{index}", f"invalid {block.type} block")
 
 
-def _told(message: JsonObject) -> Iterator[_Told]:
-    used = dict(record_at(message, "usage"))
-    begun: Json = {**used, "output_tokens": 1}
-    nothing: Json = []
-    start: Json = {**message, "content": nothing, "stop_reason": None, "usage": begun}
-    yield "message_start", {"message": start}
-    for index, block in enumerate(records_at(message, "content")):
-        yield "content_block_start", {"index": index, "content_block": _opened(block)}
-        if not index:
-            yield "ping", {}
-        for delta in _deltas(block):
-            yield "content_block_delta", {"index": index, "delta": delta}
-        yield "content_block_stop", {"index": index}
-    ended = {name: message[name] for name in ("stop_reason", "stop_sequence")}
-    yield "message_delta", {"delta": ended, "usage": used}
-    yield "message_stop", {}
-
-
-def _opened(block: JsonObject) -> Json:
-    """Return a block as it begins: without what deltas will bring."""
-    nothing: dict[str, Json] = {}
-    match block["type"]:
+def _is_valid_block(block: ContentBlock) -> bool:
+    match block.type:
         case "text":
-            return {**block, "text": ""}
+            return bool(block.text)
         case "thinking":
-            return {**block, "thinking": "", "signature": ""}
-        case "tool_use":
-            return {**block, "input": nothing}
+            return block.signature == seal(block.thinking)
+        case "redacted_thinking":
+            return is_intact(block.data)
         case _:
-            return dict(block)
+            return True
 
 
-def _deltas(block: JsonObject) -> Iterator[Json]:
-    match block["type"]:
+def _is_valid_media(block: MediaBlock) -> bool:
+    if block.type not in _MEDIA:
+        return True
+    source = {name: text for name, text in (block.source or {}).items() if isinstance(text, str)}
+    data, media_type = source.get("data", ""), source.get("media_type")
+    match source.get("type"):
+        case "url":
+            return is_web_url(source.get("url", ""))
+        case "base64":
+            return media_type in (IMAGES if block.type == "image" else (_PDF,)) and is_base64(data)
         case "text":
-            for piece in in_words(text_at(block, "text")):
-                yield {"type": "text_delta", "text": piece}
-        case "thinking":
-            for piece in in_words(text_at(block, "thinking")):
-                yield {"type": "thinking_delta", "thinking": piece}
-            yield {"type": "signature_delta", "signature": text_at(block, "signature")}
-        case "tool_use":
-            given = record_at(block, "input")
-            written = json_text(given) if given else ""
-            # The provider begins with an empty one, and leaves it at that for an empty input.
-            for piece in ["", *in_letters(written)]:
-                yield {"type": "input_json_delta", "partial_json": piece}
+            return block.type == "document" and media_type == _TEXT and bool(data)
+        case "content" | "file":
+            return True
         case _:
-            return
+            return False
+
+
+def _check_marks(request: CountBody) -> None:
+    blocks = [block for message in request.messages for block in message.blocks]
+    markable = (request, *request.tools, *request.instructions, *blocks)
+    marks = sum(block.cache_control is not None for block in markable)
+    if marks > _MAX_MARKS:
+        raise Rejection(400, f"{marks} blocks have cache_control, at most {_MAX_MARKS} may")
+
+
+def _invalid_settings(request: MessagesBody) -> Iterator[str]:
+    """Yield the settings that the version in the model's name does not support."""
+    version = _version(request.model)
+    thinking = request.thinking or {}
+    effort = (request.output_config or {}).get("effort")
+    if effort is not None and not _supports_effort(request.model, version, effort):
+        yield "output_config.effort"
+    if thinking.get("type") == "adaptive" and version < (4, 6):
+        yield "thinking.type"
+    if thinking.get("type") == "enabled":
+        budget = thinking.get("budget_tokens")
+        if (4, 7) <= version < _UNKNOWN_VERSION:
+            yield "thinking.type"
+        if not (isinstance(budget, int) and _MIN_BUDGET <= budget < request.max_tokens):
+            yield "thinking.budget_tokens"
+        if _first_block_of_turn(request.messages) not in ("", *_THINKING_BLOCKS):
+            yield "thinking"
+    is_thinking = thinking.get("type") in ("adaptive", "enabled")
+    if is_thinking and (request.tool_choice or {}).get("type") in _FORCED:
+        yield "tool_choice"
+    yield from _invalid_sampling(request, version, is_thinking=is_thinking)
+
+
+def _version(model: str) -> tuple[int, int]:
+    found = _MODEL_VERSION.match(model)
+    return (int(found[1]), int(found[2] or 0)) if found else _UNKNOWN_VERSION
+
+
+def _supports_effort(model: str, version: tuple[int, int], effort: object) -> bool:
+    lowest = {"xhigh": (4, 7), "max": (4, 6)}.get(str(effort), (4, 5))
+    is_supported = version >= (4, 6) or "opus" in model
+    return effort in _EFFORTS and is_supported and version >= lowest
+
+
+def _invalid_sampling(
+    request: MessagesBody, version: tuple[int, int], *, is_thinking: bool
+) -> Iterator[str]:
+    temperature, top_p = request.temperature, request.top_p
+    if (4, 7) <= version < _UNKNOWN_VERSION:
+        yield from (
+            name
+            for name, value in (("temperature", temperature), ("top_p", top_p))
+            if value not in (None, 1)
+        )
+    elif is_thinking and temperature not in (None, 1):
+        yield "temperature"
+    elif is_thinking and top_p is not None and top_p < _MIN_TOP_P:
+        yield "top_p"
+
+
+def _first_block_of_turn(messages: Sequence[InputMessage]) -> str:
+    """Return the type of the first block of the model's turn, if tool results continue it."""
+    first = ""
+    for message in reversed(messages):
+        types = [block.type for block in message.blocks]
+        if message.role == "assistant":
+            first = types[0] if types else ""
+        elif _RESULT not in types:
+            break
+    return first

@@ -1,23 +1,28 @@
 """Google's generateContent, seen from the provider's side."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from urllib.parse import parse_qs, urlsplit
 
 from attractor.base.json import Json, JsonObject
 from attractor.twins.errors import Rejection
 from attractor.twins.exchange.answer import Answer
 from attractor.twins.exchange.conversation import Conversation, join_turns
-from attractor.twins.exchange.wire import ServerEvent, WireRequest
+from attractor.twins.exchange.wire import (
+    ServerEvent,
+    WireRequest,
+    in_words,
+    record_at,
+    records_at,
+    text_at,
+)
 from attractor.twins.wires.gemini_request import (
     ContentBody,
     read_body,
-    read_count,
+    read_count_body,
     read_system,
     read_turns,
     sign,
     sign_thought,
-    stream_chunks,
-    stream_error,
-    wants_stream,
 )
 from attractor.twins.wires.request_body import arguments_object, check_body, count_answer
 
@@ -44,6 +49,9 @@ _REASONS = {
 _RETRY_INFO = "type.googleapis.com/google.rpc.RetryInfo"
 _METHOD = "generateContent"
 _COUNT = "countTokens"
+_STREAM = ":streamGenerateContent"
+_LINE_END = "\r\n"
+_SIGNATURE = "thoughtSignature"
 
 
 class GeminiWire:
@@ -60,42 +68,47 @@ class GeminiWire:
     models_paths = ("/v1beta/models", "/v1/models")
     listed_wires = ("gemini",)
     base_path = ""
-    # The second is where the provider's own clients look.
+    # The provider's own clients read the second one.
     variables = ("GEMINI_BASE_URL", "GOOGLE_GEMINI_BASE_URL", "GEMINI_API_KEY")
 
     def read(self, headers: Mapping[str, str], body: JsonObject) -> Conversation:
-        """Understand a request, or raise the Rejection the provider would answer with."""
+        """Read a request, or raise the Rejection of the provider."""
         _require_key(headers)
         return _conversation(read_body(body))
 
-    def write(self, answer: Answer, asked: WireRequest) -> JsonObject:
-        """Write an answer as the provider would."""
+    def write(self, answer: Answer, request: WireRequest) -> JsonObject:
+        """Return an answer in the provider's format."""
         candidate: dict[str, Json] = {
-            "content": {"parts": list(_parts(answer, asked)), "role": "model"},
+            "content": {"parts": list(_parts(answer, request)), "role": "model"},
             "finishReason": _REASONS[answer.finished_by],
             "index": 0,
         }
         return {
             "candidates": [candidate],
-            "usageMetadata": _usage(answer, asked.conversation),
-            "modelVersion": asked.conversation.model,
-            "responseId": f"response_{asked.seed}",
+            "usageMetadata": _usage(answer, request.conversation),
+            "modelVersion": request.conversation.model,
+            "responseId": f"response_{request.seed}",
         }
 
     def wants_stream(self, body: JsonObject, target: str) -> bool:
-        """Tell whether a request asks for a stream."""
-        return wants_stream(target)
+        """Return whether a request asks for a stream."""
+        parts = urlsplit(target)
+        if not parts.path.endswith(_STREAM):
+            return False
+        if parse_qs(parts.query).get("alt") != ["sse"]:
+            raise Rejection(400, f"this twin streams only as {_STREAM[1:]}?alt=sse")
+        return True
 
-    def stream(self, written: JsonObject) -> Iterator[ServerEvent]:
-        """Yield a written answer as the provider would stream it."""
-        return stream_chunks(written)
+    def stream(self, response: JsonObject) -> Iterator[ServerEvent]:
+        """Yield the events of a streamed answer."""
+        return _chunks(response)
 
     def break_off(self, rejection: Rejection, sent: Sequence[ServerEvent]) -> Sequence[ServerEvent]:
-        """Return how the provider would end a stream with an error."""
-        return [stream_error(self.write_error(rejection))]
+        """Return the events with which the provider ends a stream after an error."""
+        return [ServerEvent(self.write_error(rejection), line_end=_LINE_END)]
 
     def write_error(self, rejection: Rejection) -> JsonObject:
-        """Write an error as the provider would."""
+        """Return an error in the provider's format."""
         error: dict[str, Json] = {
             "code": rejection.status,
             "message": rejection.message,
@@ -107,88 +120,124 @@ class GeminiWire:
         return {"error": error}
 
     def is_meant(self, headers: Mapping[str, str]) -> bool:
-        """Tell whether who sends these headers wants this provider's list."""
+        """Return whether these headers ask for the models of this provider."""
         return "x-goog-api-key" in headers
 
     def write_models(self, headers: Mapping[str, str], models: Sequence[str]) -> JsonObject:
-        """Write the list of models as the provider would."""
+        """Return the list of models in the provider's format."""
         _require_key(headers)
-        listed: Json = [_model(one) for one in models]
+        listed: Json = [_model(name) for name in models]
         return {"models": listed}
 
     def write_model(
         self, headers: Mapping[str, str], model: str, models: Sequence[str]
     ) -> JsonObject:
-        """Write one model as the provider would."""
+        """Return one model in the provider's format."""
         _require_key(headers)
         if model not in models:
-            raise Rejection(
-                404,
-                f"models/{model} is not found. Call ListModels to see the list of available "
-                "models and their supported methods.",
-            )
+            raise Rejection(404, f"unknown model {model!r}")
         return _model(model)
 
     def read_count(self, headers: Mapping[str, str], body: JsonObject) -> Conversation:
-        """Understand what is to be counted, or raise such a Rejection."""
+        """Read a request to count tokens, or raise the Rejection of the provider."""
         _require_key(headers)
-        return _conversation(read_count(body))
+        return _conversation(read_count_body(body))
 
     def write_count(self, conversation: Conversation) -> JsonObject:
-        """Write the count as the provider would."""
+        """Return the count in the provider's format."""
         tokens = conversation.tokens
         details: Json = [{"modality": "TEXT", "tokenCount": tokens}]
         return {"totalTokens": tokens, "promptTokensDetails": details}
 
 
-def _conversation(asked: ContentBody) -> Conversation:
-    turns = join_turns(turn for one in asked.contents for turn in read_turns(one))
-    return Conversation(GeminiWire.name, asked.model, read_system(asked), turns)
+def _conversation(request: ContentBody) -> Conversation:
+    turns = join_turns(turn for content in request.contents for turn in read_turns(content))
+    return Conversation(GeminiWire.name, request.model, read_system(request), turns)
 
 
 def _model(name: str) -> dict[str, Json]:
     methods: Json = [_METHOD, _COUNT]
-    told: dict[str, Json] = {"name": f"models/{name}", "displayName": name}
-    return told | {"supportedGenerationMethods": methods}
+    names: dict[str, Json] = {"name": f"models/{name}", "displayName": name}
+    return names | {"supportedGenerationMethods": methods}
 
 
 def _require_key(headers: Mapping[str, str]) -> None:
     if not headers.get("x-goog-api-key"):
-        raise Rejection(
-            403,
-            "Method doesn't allow unregistered callers (callers without established identity). "
-            "Please use API Key or other form of API consumer identity to call this API.",
-        )
+        raise Rejection(403, "the API key is missing")
 
 
-def _parts(answer: Answer, asked: WireRequest) -> Iterator[Json]:
-    """Yield thoughts, words and calls; the first call is signed, or the words without one."""
+def _parts(answer: Answer, request: WireRequest) -> Iterator[Json]:
+    """Yield thoughts, text and calls; the first call is signed, or the text without a call."""
     thinking = answer.thinking
-    if thinking is not None and check_body(ContentBody, asked.body).wants_thoughts:
-        yield {"text": thinking, "thought": True, "thoughtSignature": sign_thought(thinking)}
-    signed: dict[str, Json] = {"thoughtSignature": sign(answer.redacted_thinking or thinking or "")}
-    thought = thinking is not None or answer.redacted_thinking is not None
+    if thinking is not None and check_body(ContentBody, request.body).wants_thoughts:
+        yield {"text": thinking, "thought": True, _SIGNATURE: sign_thought(thinking)}
+    signature: dict[str, Json] = {_SIGNATURE: sign(answer.redacted_thinking or thinking or "")}
+    has_thoughts = thinking is not None or answer.redacted_thinking is not None
     if answer.text or not answer.tool_calls:
-        last = thought and not answer.tool_calls
-        yield {"text": answer.text, **(signed if last else {})}
+        is_signed = has_thoughts and not answer.tool_calls
+        yield {"text": answer.text, **(signature if is_signed else {})}
     for number, call in enumerate(answer.tool_calls):
-        made: Json = {"name": call.name, "args": arguments_object(call)}
-        yield {"functionCall": made, **({} if number else signed)}
+        function: Json = {"name": call.name, "args": arguments_object(call)}
+        yield {"functionCall": function, **({} if number else signature)}
 
 
 def _usage(answer: Answer, conversation: Conversation) -> Json:
-    counted = count_answer(answer, conversation)
-    # Of what was made, this provider counts thoughts apart.
-    thought = min(counted.thought, counted.made)
+    tokens = count_answer(answer, conversation)
+    # This provider counts thoughts apart from the rest of the output.
+    thoughts = min(tokens.reasoning, tokens.output)
     counts: dict[str, int] = {
-        "promptTokenCount": counted.spent,
-        "candidatesTokenCount": counted.made - thought,
-        "totalTokenCount": counted.spent + counted.made,
-        "cachedContentTokenCount": counted.cached,
-        "thoughtsTokenCount": thought,
+        "promptTokenCount": tokens.input,
+        "candidatesTokenCount": tokens.output - thoughts,
+        "totalTokenCount": tokens.input + tokens.output,
+        "cachedContentTokenCount": tokens.cached,
+        "thoughtsTokenCount": thoughts,
     }
-    # It leaves out what there is none of.
+    # The provider leaves out a count of 0.
     return {name: count for name, count in counts.items() if count}
+
+
+def _chunks(response: JsonObject) -> Iterator[ServerEvent]:
+    """Yield the chunks of an answer; the last one has the finish reason and the usage."""
+    (candidate,) = records_at(response, "candidates")
+    parts = records_at(record_at(candidate, "content"), "parts")
+    pieces = [piece for part in parts for piece in _pieces(part)]
+    last: JsonObject = {"text": ""}
+    if _is_signed_text(pieces[-1]):
+        # The provider signs text after its last piece.
+        last = {**pieces[-1], "text": ""}
+        pieces[-1] = {"text": pieces[-1]["text"]}
+    usage = record_at(response, "usageMetadata")
+    tokens = usage.get("promptTokenCount", 0)
+    first_usage: JsonObject = {"promptTokenCount": tokens, "totalTokenCount": tokens}
+    for piece in pieces:
+        yield _chunk(response, piece, {"index": 0}, first_usage)
+    yield _chunk(response, last, candidate, usage)
+
+
+def _chunk(
+    response: JsonObject, part: JsonObject, candidate: JsonObject, usage: JsonObject
+) -> ServerEvent:
+    parts: Json = [dict(part)]
+    content: Json = {"parts": parts, "role": "model"}
+    # The content is the first field, as the provider writes it.
+    candidates: Json = [{"content": content} | dict(candidate) | {"content": content}]
+    chunk = {**response, "candidates": candidates, "usageMetadata": dict(usage)}
+    return ServerEvent(chunk, line_end=_LINE_END)
+
+
+def _is_signed_text(part: JsonObject) -> bool:
+    return "text" in part and _SIGNATURE in part and not part.get("thought")
+
+
+def _pieces(part: JsonObject) -> Iterator[JsonObject]:
+    """Divide the text of a part, with the signature in the last piece; keep a call whole."""
+    words = in_words(text_at(part, "text"))
+    if not words:
+        yield part
+        return
+    unsigned = {name: value for name, value in part.items() if name != _SIGNATURE}
+    yield from ({**unsigned, "text": word} for word in words[:-1])
+    yield {**part, "text": words[-1]}
 
 
 part = GeminiWire()

@@ -1,12 +1,21 @@
 """OpenAI's Responses API, seen from the provider's side."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TypeAlias
 
 from attractor.base.json import Json, JsonObject
 from attractor.twins.errors import Rejection
 from attractor.twins.exchange.answer import Answer
 from attractor.twins.exchange.conversation import Conversation, join_turns
-from attractor.twins.exchange.wire import ServerEvent, WireRequest
+from attractor.twins.exchange.wire import (
+    ServerEvent,
+    WireRequest,
+    in_letters,
+    in_words,
+    record_at,
+    records_at,
+    text_at,
+)
 from attractor.twins.wires.openai_request import (
     read_body,
     read_system,
@@ -14,11 +23,12 @@ from attractor.twins.wires.openai_request import (
     require_key,
     write_error,
 )
-from attractor.twins.wires.openai_stream import stream_error, stream_response
 from attractor.twins.wires.request_body import arguments_text, count_answer, enclose
 
 _ENCRYPTED = "reasoning.encrypted_content"
-_UNFINISHED = {"length": "max_output_tokens", "content_filter": "content_filter"}
+_INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}
+_NOTHING: Json = []
+_NO_CODE = "server_error"
 
 
 class OpenAIWire:
@@ -33,69 +43,69 @@ class OpenAIWire:
     variables = ("OPENAI_BASE_URL", "OPENAI_API_KEY")
 
     def read(self, headers: Mapping[str, str], body: JsonObject) -> Conversation:
-        """Understand a request, or raise the Rejection the provider would answer with."""
+        """Read a request, or raise the Rejection of the provider."""
         require_key(headers)
-        asked = read_body(body)
-        turns = join_turns(turn for one in asked.items for turn in read_turns(one))
-        return Conversation(self.name, asked.model, read_system(asked), turns)
+        request = read_body(body)
+        turns = join_turns(turn for item in request.items for turn in read_turns(item))
+        return Conversation(self.name, request.model, read_system(request), turns)
 
-    def write(self, answer: Answer, asked: WireRequest) -> JsonObject:
-        """Write an answer as the provider would."""
-        reason = _UNFINISHED.get(answer.finished_by)
+    def write(self, answer: Answer, request: WireRequest) -> JsonObject:
+        """Return an answer in the provider's format."""
+        reason = _INCOMPLETE.get(answer.finished_by)
         return {
-            "id": f"resp_{asked.seed}",
+            "id": f"resp_{request.seed}",
             "object": "response",
             "created_at": 0,
             "status": "incomplete" if reason else "completed",
             "error": None,
             "incomplete_details": {"reason": reason} if reason else None,
-            "instructions": asked.body.get("instructions"),
-            "metadata": asked.body.get("metadata") or {},
-            "model": asked.conversation.model,
-            "output": list(_output(answer, asked)),
+            "instructions": request.body.get("instructions"),
+            "metadata": request.body.get("metadata") or {},
+            "model": request.conversation.model,
+            "output": list(_output(answer, request)),
             "parallel_tool_calls": True,
-            "temperature": asked.body.get("temperature"),
-            "tool_choice": asked.body.get("tool_choice") or "auto",
-            "tools": asked.body.get("tools") or [],
-            "top_p": asked.body.get("top_p"),
-            "usage": _usage(answer, asked.conversation),
+            "temperature": request.body.get("temperature"),
+            "tool_choice": request.body.get("tool_choice") or "auto",
+            "tools": request.body.get("tools") or [],
+            "top_p": request.body.get("top_p"),
+            "usage": _usage(answer, request.conversation),
         }
 
     def wants_stream(self, body: JsonObject, target: str) -> bool:
-        """Tell whether a request asks for a stream."""
+        """Return whether a request asks for a stream."""
         return body.get("stream") is True
 
-    def stream(self, written: JsonObject) -> Iterator[ServerEvent]:
-        """Yield a written answer as the provider would stream it."""
-        return stream_response(written)
+    def stream(self, response: JsonObject) -> Iterator[ServerEvent]:
+        """Yield the events of a streamed answer."""
+        return _numbered(_events(response))
 
     def break_off(self, rejection: Rejection, sent: Sequence[ServerEvent]) -> Sequence[ServerEvent]:
-        """Return how the provider would end a stream with an error."""
-        return stream_error(write_error(rejection), sent)
+        """Return the events with which the provider ends a stream after an error."""
+        return _error_events(write_error(rejection), sent)
 
     def is_meant(self, headers: Mapping[str, str]) -> bool:
-        """Tell whether who sends these headers wants this provider's list."""
-        # A key of this sort goes to others too, but they want more.
+        """Return whether these headers ask for the models of this provider."""
+        # Anthropic's clients may send this header too, with one of their own.
         return "authorization" in headers and "anthropic-version" not in headers
 
     def write_models(self, headers: Mapping[str, str], models: Sequence[str]) -> JsonObject:
-        """Write the list of models as the provider would."""
+        """Return the list of models in the provider's format."""
         require_key(headers)
-        listed: Json = [_model(one) for one in models]
+        listed: Json = [_model(name) for name in models]
         return {"object": "list", "data": listed}
 
     def write_model(
         self, headers: Mapping[str, str], model: str, models: Sequence[str]
     ) -> JsonObject:
-        """Write one model as the provider would."""
+        """Return one model in the provider's format."""
         require_key(headers)
         if model not in models:
-            told = f"The model '{model}' does not exist"
-            raise Rejection(404, told, code="model_not_found", param="model")
+            message = f"unknown model {model!r}"
+            raise Rejection(404, message, code="model_not_found", param="model")
         return _model(model)
 
     def write_error(self, rejection: Rejection) -> JsonObject:
-        """Write an error as the provider would."""
+        """Return an error in the provider's format."""
         return write_error(rejection)
 
 
@@ -103,34 +113,34 @@ def _model(name: str) -> dict[str, Json]:
     return {"id": name, "object": "model", "created": 0, "owned_by": "openai"}
 
 
-def _output(answer: Answer, asked: WireRequest) -> Iterator[Json]:
+def _output(answer: Answer, request: WireRequest) -> Iterator[Json]:
     if answer.thinking is not None:
         summary: Json = [{"type": "summary_text", "text": answer.thinking}]
-        yield _reasoning(f"rs_{asked.seed}", answer.thinking, summary, asked)
+        yield _reasoning(f"rs_{request.seed}", answer.thinking, summary, request)
     if answer.redacted_thinking is not None:
-        yield _reasoning(f"rs_{asked.seed}_hidden", answer.redacted_thinking, [], asked)
+        yield _reasoning(f"rs_{request.seed}_hidden", answer.redacted_thinking, [], request)
     if answer.text or not answer.tool_calls:
-        said: Json = {"type": "output_text", "text": answer.text, "annotations": []}
+        text: Json = {"type": "output_text", "text": answer.text, "annotations": []}
         yield {
             "type": "message",
-            "id": f"msg_{asked.seed}",
+            "id": f"msg_{request.seed}",
             "status": "completed",
             "role": "assistant",
-            "content": [said],
+            "content": [text],
         }
     for number, call in enumerate(answer.tool_calls):
         yield {
             "type": "function_call",
-            "id": f"fc_{asked.seed}_{number}",
-            "call_id": f"call_{asked.seed}_{number}",
+            "id": f"fc_{request.seed}_{number}",
+            "call_id": f"call_{request.seed}_{number}",
             "name": call.name,
             "arguments": arguments_text(call),
             "status": "completed",
         }
 
 
-def _reasoning(item_id: str, thinking: str, summary: Json, asked: WireRequest) -> Json:
-    wanted = asked.body.get("include")
+def _reasoning(item_id: str, thinking: str, summary: Json, request: WireRequest) -> Json:
+    wanted = request.body.get("include")
     hidden = enclose(thinking) if isinstance(wanted, list) and _ENCRYPTED in wanted else None
     return {"type": "reasoning", "id": item_id, "summary": summary, "encrypted_content": hidden}
 
@@ -138,12 +148,94 @@ def _reasoning(item_id: str, thinking: str, summary: Json, asked: WireRequest) -
 def _usage(answer: Answer, conversation: Conversation) -> Json:
     counts = count_answer(answer, conversation)
     return {
-        "input_tokens": counts.spent,
+        "input_tokens": counts.input,
         "input_tokens_details": {"cached_tokens": counts.cached},
-        "output_tokens": counts.made,
-        "output_tokens_details": {"reasoning_tokens": counts.thought},
-        "total_tokens": counts.spent + counts.made,
+        "output_tokens": counts.output,
+        "output_tokens_details": {"reasoning_tokens": counts.reasoning},
+        "total_tokens": counts.input + counts.output,
     }
+
+
+_Event: TypeAlias = tuple[str, Mapping[str, Json]]
+
+
+def _error_events(error: JsonObject, sent: Sequence[ServerEvent]) -> Sequence[ServerEvent]:
+    """Return the events that end a stream with an error: `error`, then `response.failed`.
+
+    The provider's reference shows the fields of an error in its event; the provider nests them.
+    """
+    fields = record_at(error, "error")
+    brief: Json = {"code": fields["code"] or _NO_CODE, "message": fields["message"]}
+    failed: Json = {**record_at(sent[0].data, "response"), "status": "failed", "error": brief}
+    ends: list[_Event] = [("error", error), ("response.failed", {"response": failed})]
+    return list(_numbered(ends, start=len(sent)))
+
+
+def _numbered(events: Iterable[_Event], start: int = 0) -> Iterator[ServerEvent]:
+    for number, (kind, more) in enumerate(events, start):
+        yield ServerEvent({"type": kind, "sequence_number": number, **more}, kind)
+
+
+def _events(response: JsonObject) -> Iterator[_Event]:
+    first: Json = {
+        **response,
+        "status": "in_progress",
+        "incomplete_details": None,
+        "output": _NOTHING,
+        "usage": None,
+    }
+    yield "response.created", {"response": first}
+    yield "response.in_progress", {"response": first}
+    for index, item in enumerate(records_at(response, "output")):
+        yield "response.output_item.added", {"output_index": index, "item": _empty_item(item)}
+        yield from _content_events(item, {"item_id": item["id"], "output_index": index})
+        yield "response.output_item.done", {"output_index": index, "item": dict(item)}
+    yield f"response.{response['status']}", {"response": dict(response)}
+
+
+def _empty_item(item: JsonObject) -> Json:
+    """Return an item without the content of its later events."""
+    match item["type"]:
+        case "reasoning":
+            return {**item, "summary": _NOTHING, "encrypted_content": None}
+        case "function_call":
+            return {**item, "arguments": "", "status": "in_progress"}
+        case _:
+            return {**item, "content": _NOTHING, "status": "in_progress"}
+
+
+def _content_events(item: JsonObject, place: JsonObject) -> Iterator[_Event]:
+    match item["type"]:
+        case "reasoning":
+            for index, part in enumerate(records_at(item, "summary")):
+                yield from _summary_events(part, {**place, "summary_index": index})
+        case "function_call":
+            arguments = text_at(item, "arguments")
+            for piece in in_letters(arguments):
+                yield "response.function_call_arguments.delta", {**place, "delta": piece}
+            yield "response.function_call_arguments.done", {**place, "arguments": arguments}
+        case _:
+            for index, part in enumerate(records_at(item, "content")):
+                yield from _text_events(part, {**place, "content_index": index})
+
+
+def _summary_events(part: JsonObject, place: JsonObject) -> Iterator[_Event]:
+    text = text_at(part, "text")
+    yield "response.reasoning_summary_part.added", {**place, "part": {**part, "text": ""}}
+    for piece in in_words(text):
+        yield "response.reasoning_summary_text.delta", {**place, "delta": piece}
+    yield "response.reasoning_summary_text.done", {**place, "text": text}
+    yield "response.reasoning_summary_part.done", {**place, "part": dict(part)}
+
+
+def _text_events(part: JsonObject, place: JsonObject) -> Iterator[_Event]:
+    text = text_at(part, "text")
+    no_logprobs: JsonObject = {"logprobs": _NOTHING}
+    yield "response.content_part.added", {**place, "part": {**part, "text": ""}}
+    for piece in in_words(text):
+        yield "response.output_text.delta", {**place, "delta": piece, **no_logprobs}
+    yield "response.output_text.done", {**place, "text": text, **no_logprobs}
+    yield "response.content_part.done", {**place, "part": dict(part)}
 
 
 part = OpenAIWire()

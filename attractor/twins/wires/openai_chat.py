@@ -6,16 +6,21 @@ from attractor.base.json import Json, JsonObject
 from attractor.twins.errors import Rejection
 from attractor.twins.exchange.answer import Answer
 from attractor.twins.exchange.conversation import Conversation, join_turns
-from attractor.twins.exchange.wire import ServerEvent, WireRequest
-from attractor.twins.wires.openai_chat_request import (
-    read_body,
-    read_system,
-    read_turns,
-    stream_completion,
-    wants_usage,
+from attractor.twins.exchange.wire import (
+    ServerEvent,
+    WireRequest,
+    in_letters,
+    in_words,
+    record_at,
+    records_at,
+    text_at,
 )
+from attractor.twins.wires.openai_chat_request import read_body, read_system, read_turns
 from attractor.twins.wires.openai_request import require_key, write_error
 from attractor.twins.wires.request_body import arguments_text, count_answer
+
+_DONE = ServerEvent({}, text="[DONE]")
+_THINKING = "reasoning_content"
 
 
 class OpenAIChatWire:
@@ -28,65 +33,65 @@ class OpenAIChatWire:
     variables = ("OPENAI_COMPATIBLE_BASE_URL", "OPENAI_COMPATIBLE_API_KEY")
 
     def read(self, headers: Mapping[str, str], body: JsonObject) -> Conversation:
-        """Understand a request, or raise the Rejection the provider would answer with."""
+        """Read a request, or raise the Rejection of the provider."""
         require_key(headers)
-        asked = read_body(body)
-        turns = join_turns(turn for one in asked.messages for turn in read_turns(one))
-        return Conversation(self.name, asked.model, read_system(asked), turns)
+        request = read_body(body)
+        turns = join_turns(turn for message in request.messages for turn in read_turns(message))
+        return Conversation(self.name, request.model, read_system(request), turns)
 
-    def write(self, answer: Answer, asked: WireRequest) -> JsonObject:
-        """Write an answer as the provider would."""
+    def write(self, answer: Answer, request: WireRequest) -> JsonObject:
+        """Return an answer in the provider's format."""
         choice: Json = {
             "index": 0,
-            "message": _message(answer, asked),
+            "message": _message(answer, request),
             "logprobs": None,
             "finish_reason": answer.finished_by,
         }
         completion: dict[str, Json] = {
-            "id": f"chatcmpl-{asked.seed}",
+            "id": f"chatcmpl-{request.seed}",
             "object": "chat.completion",
             "created": 0,
-            "model": asked.conversation.model,
+            "model": request.conversation.model,
             "choices": [choice],
             "system_fingerprint": None,
         }
-        if self.wants_stream(asked.body, self.path) and not wants_usage(asked.body):
+        if self.wants_stream(request.body, self.path) and not _wants_usage(request.body):
             return completion
-        return {**completion, "usage": _usage(answer, asked.conversation)}
+        return {**completion, "usage": _usage(answer, request.conversation)}
 
     def wants_stream(self, body: JsonObject, target: str) -> bool:
-        """Tell whether a request asks for a stream."""
+        """Return whether a request asks for a stream."""
         return body.get("stream") is True
 
-    def stream(self, written: JsonObject) -> Iterator[ServerEvent]:
-        """Yield a written answer as the provider would stream it."""
-        return stream_completion(written)
+    def stream(self, response: JsonObject) -> Iterator[ServerEvent]:
+        """Yield the events of a streamed answer."""
+        return _events(response)
 
     def break_off(self, rejection: Rejection, sent: Sequence[ServerEvent]) -> Sequence[ServerEvent]:
-        """Return how the provider would end a stream with an error."""
+        """Return the events with which the provider ends a stream after an error."""
         return [ServerEvent(write_error(rejection))]
 
     def write_error(self, rejection: Rejection) -> JsonObject:
-        """Write an error as the provider would."""
+        """Return an error in the provider's format."""
         return write_error(rejection)
 
 
-def _message(answer: Answer, asked: WireRequest) -> Json:
+def _message(answer: Answer, request: WireRequest) -> Json:
     calls: list[Json] = [
         {
-            "id": f"call_{asked.seed}_{number}",
+            "id": f"call_{request.seed}_{number}",
             "type": "function",
             "function": {"name": call.name, "arguments": arguments_text(call)},
         }
         for number, call in enumerate(answer.tool_calls)
     ]
-    # OpenAI tells no thoughts here; this is the field in which other servers do.
-    thought = {} if answer.thinking is None else {"reasoning_content": answer.thinking}
+    # OpenAI sends no thoughts here; other servers send them in this field.
+    thinking = {} if answer.thinking is None else {_THINKING: answer.thinking}
     return {
         "role": "assistant",
         "content": None if calls and not answer.text else answer.text,
         "refusal": None,
-        **thought,
+        **thinking,
         **({"tool_calls": calls} if calls else {}),
     }
 
@@ -94,12 +99,57 @@ def _message(answer: Answer, asked: WireRequest) -> Json:
 def _usage(answer: Answer, conversation: Conversation) -> Json:
     counts = count_answer(answer, conversation)
     return {
-        "prompt_tokens": counts.spent,
-        "completion_tokens": counts.made,
-        "total_tokens": counts.spent + counts.made,
+        "prompt_tokens": counts.input,
+        "completion_tokens": counts.output,
+        "total_tokens": counts.input + counts.output,
         "prompt_tokens_details": {"cached_tokens": counts.cached, "audio_tokens": 0},
-        "completion_tokens_details": {"reasoning_tokens": counts.thought, "audio_tokens": 0},
+        "completion_tokens_details": {"reasoning_tokens": counts.reasoning, "audio_tokens": 0},
     }
+
+
+def _wants_usage(body: JsonObject) -> bool:
+    return record_at(body, "stream_options").get("include_usage") is True
+
+
+def _events(completion: JsonObject) -> Iterator[ServerEvent]:
+    """Yield the chunks of a completion, its usage if requested, and the end mark."""
+    (choice,) = records_at(completion, "choices")
+    usage = completion.get("usage")
+    head = {key: value for key, value in completion.items() if key not in ("choices", "usage")}
+    chunk: dict[str, Json] = {**head, "object": "chat.completion.chunk"}
+    # A client that requested the usage gets a null in every chunk before it.
+    no_usage = {} if usage is None else {"usage": None}
+    for delta in _deltas(record_at(choice, "message")):
+        piece: Json = {**choice, "delta": dict(delta), "finish_reason": None}
+        yield ServerEvent({**chunk, "choices": [_without_message(piece)], **no_usage})
+    last: Json = {**choice, "delta": {}}
+    yield ServerEvent({**chunk, "choices": [_without_message(last)], **no_usage})
+    if usage is not None:
+        no_choices: Json = []
+        yield ServerEvent({**chunk, "choices": no_choices, "usage": usage})
+    yield _DONE
+
+
+def _without_message(choice: Mapping[str, Json]) -> Json:
+    return {key: value for key, value in choice.items() if key != "message"}
+
+
+def _deltas(message: JsonObject) -> Iterator[JsonObject]:
+    """Yield the additions of each chunk to a message, the role first."""
+    first_content = None if message["content"] is None else ""
+    yield {"role": "assistant", "content": first_content, "refusal": None}
+    if _THINKING in message:
+        for piece in in_words(text_at(message, _THINKING)) or [""]:
+            yield {_THINKING: piece}
+    for piece in in_words(text_at(message, "content")):
+        yield {"content": piece}
+    for index, call in enumerate(records_at(message, "tool_calls")):
+        function = record_at(call, "function")
+        start: Json = {**call, "index": index, "function": {**function, "arguments": ""}}
+        yield {"tool_calls": [start]}
+        for piece in in_letters(text_at(function, "arguments")):
+            more: Json = {"index": index, "function": {"arguments": piece}}
+            yield {"tool_calls": [more]}
 
 
 part = OpenAIChatWire()

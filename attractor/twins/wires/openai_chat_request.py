@@ -1,29 +1,47 @@
-"""What OpenAI's Chat Completions takes, and what it refuses.
+"""Reads and checks requests to OpenAI's Chat Completions API."""
 
-A chat completion as the chunks of a stream.
-"""
-
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from attractor.base.json import Json, JsonObject
+from attractor.base.json import JsonObject
 from attractor.twins.errors import Rejection
 from attractor.twins.exchange.conversation import Speaker, Turn
-from attractor.twins.exchange.wire import (
-    ServerEvent,
-    in_letters,
-    in_words,
-    record_at,
-    records_at,
-    text_at,
+from attractor.twins.wires.openai_request import UNKNOWN_FIELD
+from attractor.twins.wires.request_body import check_body, check_call_ids, check_fields, joined_text
+
+OPENAI_CHAT_FIELDS = frozenset(
+    {
+        *("audio", "frequency_penalty", "function_call", "functions", "logit_bias"),
+        *("logprobs", "max_completion_tokens", "max_tokens", "messages", "metadata"),
+        *("modalities", "model", "moderation", "n", "parallel_tool_calls", "prediction"),
+        *("presence_penalty", "prompt_cache_key", "prompt_cache_options"),
+        *("prompt_cache_retention", "reasoning_effort", "response_format"),
+        *("safety_identifier", "seed", "service_tier", "stop", "store", "stream"),
+        *("stream_options", "temperature", "tool_choice", "tools", "top_logprobs", "top_p"),
+        *("user", "verbosity", "web_search_options"),
+    }
 )
-from attractor.twins.wires.openai_request import CHAT_FIELDS, check_fields
-from attractor.twins.wires.request_body import check_body, spoken
+# Fields of other servers that speak Chat Completions.
+_FIELDS_OF_OTHERS = frozenset(
+    {
+        *("best_of", "cache_prompt", "chat_template_kwargs", "enable_thinking", "grammar"),
+        *("guided_choice", "guided_grammar", "guided_json", "guided_regex", "ignore_eos"),
+        *("include_reasoning", "include_stop_str_in_output", "json_schema", "keep_alive"),
+        *("length_penalty", "min_p", "min_tokens", "mirostat", "mirostat_eta", "mirostat_tau"),
+        *("models", "num_ctx", "options", "plugins", "prefix", "priority", "provider"),
+        *("reasoning", "reasoning_format", "reasoning_split", "repeat_penalty"),
+        *("repetition_penalty", "route", "safe_prompt", "search_parameters"),
+        *("skip_special_tokens", "slot_id", "stop_token_ids", "structured_outputs", "think"),
+        *("thinking", "thinking_budget", "top_a", "top_k", "top_n_sigma", "transforms"),
+        *("typical_p", "usage", "use_beam_search", "web_search"),
+    }
+)
+CHAT_FIELDS = OPENAI_CHAT_FIELDS | _FIELDS_OF_OTHERS
 
 _Count = Annotated[int, Field(ge=1)]
-_INSTRUCTS = ("system", "developer")
+_INSTRUCTIONS = ("system", "developer")
 
 
 class _Loose(BaseModel):
@@ -47,7 +65,7 @@ class _Call(_Loose):
 
 
 class ChatMessage(_Loose):
-    """One message, whoever says it."""
+    """One message of any role."""
 
     role: Literal["system", "developer", "user", "assistant", "tool"]
     content: str | list[_Part] | None = None
@@ -56,12 +74,12 @@ class ChatMessage(_Loose):
 
     @property
     def text(self) -> str:
-        """What is said in it."""
-        return spoken(self.content or "")
+        """The text of the message."""
+        return joined_text(self.content or "")
 
     @property
     def calls(self) -> Sequence[_Call]:
-        """The tools that are called in it."""
+        """The tool calls of the message."""
         return self.tool_calls or []
 
 
@@ -88,7 +106,7 @@ class _Tool(_Loose):
 
 
 class ChatBody(_Loose):
-    """A request's body."""
+    """The body of a request."""
 
     model: str
     messages: list[ChatMessage] = Field(min_length=1)
@@ -100,28 +118,28 @@ class ChatBody(_Loose):
     max_tokens: _Count | None = None
     max_completion_tokens: _Count | None = None
     stop: str | Annotated[list[str], Field(max_length=4)] | None = None
-    # A script has one answer to a request.
+    # A script has one answer to each request.
     n: Literal[1] | None = None
 
 
 def read_body(body: JsonObject) -> ChatBody:
-    """Return the body with its types, or raise the Rejection the provider would answer with."""
-    check_fields(body, CHAT_FIELDS)
-    asked = check_body(ChatBody, body)
-    fault = next(_faults(asked), "")
-    if fault:
-        raise Rejection(400, fault)
-    _check_calls(asked.messages)
-    return asked
+    """Return the body with its types, or raise the Rejection of the provider."""
+    check_fields(body, CHAT_FIELDS, code=UNKNOWN_FIELD)
+    request = check_body(ChatBody, body)
+    for problem in _problems(request):
+        raise Rejection(400, problem)
+    _check_call_results(request.messages)
+    return request
 
 
-def read_system(asked: ChatBody) -> str:
+def read_system(request: ChatBody) -> str:
     """Return the instructions as one text."""
-    return "\n".join(one.text for one in asked.messages if one.role in _INSTRUCTS and one.text)
+    messages = [message for message in request.messages if message.role in _INSTRUCTIONS]
+    return "\n".join(message.text for message in messages if message.text)
 
 
 def read_turns(message: ChatMessage) -> Iterator[Turn]:
-    """Yield what a message says."""
+    """Yield the turns of a message."""
     match message.role:
         case "user":
             yield Turn(Speaker.USER, message.text)
@@ -130,131 +148,50 @@ def read_turns(message: ChatMessage) -> Iterator[Turn]:
         case "assistant":
             yield Turn(Speaker.ASSISTANT, message.text)
             for call in message.calls:
-                told = f"{call.function.name}({call.function.arguments})"
-                yield Turn(Speaker.ASSISTANT, told)
+                text = f"{call.function.name}({call.function.arguments})"
+                yield Turn(Speaker.ASSISTANT, text)
         case _:
             return
 
 
-def _faults(asked: ChatBody) -> Iterator[str]:
-    """Yield why settings do not go together, and which messages are none."""
-    if asked.max_tokens is not None and asked.max_completion_tokens is not None:
-        yield (
-            "Setting 'max_tokens' and 'max_completion_tokens' at the same time is not supported."
-        )
-    if asked.stream_options is not None and not asked.stream:
-        yield "The 'stream_options' parameter is only allowed when 'stream' is enabled."
-    if asked.tool_choice is not None and not asked.tools:
-        yield (
-            "Invalid value for 'tool_choice': 'tool_choice' is only allowed when 'tools' are "
-            "specified."
-        )
-    yield from _format_faults(asked)
-    for index, message in enumerate(asked.messages):
-        yield from _message_faults(message, index)
+def _problems(request: ChatBody) -> Iterator[str]:
+    if request.max_tokens is not None and request.max_completion_tokens is not None:
+        yield "max_tokens and max_completion_tokens exclude each other"
+    if request.stream_options is not None and not request.stream:
+        yield "stream_options needs stream"
+    if request.tool_choice is not None and not request.tools:
+        yield "tool_choice needs tools"
+    yield from _format_problems(request)
+    for index, message in enumerate(request.messages):
+        yield from _message_problems(message, f"messages[{index}]")
 
 
-def _format_faults(asked: ChatBody) -> Iterator[str]:
-    wanted = asked.response_format
-    if wanted is None:
-        return
-    if wanted.type == "json_schema" and wanted.json_schema is None:
-        yield "Missing required parameter: 'response_format.json_schema'."
-    said = " ".join(one.text for one in asked.messages).casefold()
-    if wanted.type == "json_object" and "json" not in said:
-        yield (
-            "'messages' must contain the word 'json' in some form, to use 'response_format' of "
-            "type 'json_object'."
-        )
+def _format_problems(request: ChatBody) -> Iterator[str]:
+    if response_format := request.response_format:
+        if response_format.type == "json_schema" and response_format.json_schema is None:
+            yield "response_format.json_schema is missing"
+        words = " ".join(message.text for message in request.messages).casefold()
+        if response_format.type == "json_object" and "json" not in words:
+            yield "response_format json_object needs the word json in a message"
 
 
-def _message_faults(message: ChatMessage, index: int) -> Iterator[str]:
+def _message_problems(message: ChatMessage, place: str) -> Iterator[str]:
     if message.content is None and not (message.role == "assistant" and message.calls):
-        yield f"Invalid value for 'messages.[{index}].content': expected a string, got null."
+        yield f"{place}.content is missing"
     parts = message.content if isinstance(message.content, list) else []
-    strange = [part.type for part in parts if part.type not in ("text", "refusal")]
-    if message.role != "user" and strange:
-        yield (
-            f"Invalid 'messages[{index}]'. Content of type '{strange[0]}' is only allowed for "
-            f"messages with role 'user', but this message has role '{message.role}'."
-        )
+    has_media = any(part.type not in ("text", "refusal") for part in parts)
+    if message.role != "user" and has_media:
+        yield f"{place}: only messages of the user may contain more than text"
 
 
-def _check_calls(messages: Sequence[ChatMessage]) -> None:
-    """The results of calls follow at once, as the provider wants it, and nothing else does."""
-    waiting: list[str] = []
-    called: set[str] = set()
+def _check_call_results(messages: Sequence[ChatMessage]) -> None:
+    """Require that the results of tool calls come right after the calls."""
+    calls: set[str] = set()
+    results: set[str] = set()
     for message in messages:
-        if message.role != "tool":
-            _check_answered(waiting)
-            waiting = [one.id for one in message.calls]
-            called = set(waiting)
-        elif message.tool_call_id in called:
-            waiting = [one for one in waiting if one != message.tool_call_id]
+        if message.role == "tool":
+            results.add(message.tool_call_id)
         else:
-            raise Rejection(
-                400,
-                "Invalid parameter: messages with role 'tool' must be a response to a preceeding "
-                "message with 'tool_calls'.",
-            )
-    _check_answered(waiting)
-
-
-def _check_answered(waiting: Sequence[str]) -> None:
-    if waiting:
-        raise Rejection(
-            400,
-            "An assistant message with 'tool_calls' must be followed by tool messages responding "
-            "to each 'tool_call_id'. The following tool_call_ids did not have response messages: "
-            f"{', '.join(waiting)}",
-        )
-
-
-_DONE = ServerEvent({}, text="[DONE]")
-_THOUGHT = "reasoning_content"
-
-
-def wants_usage(body: JsonObject) -> bool:
-    """Tell whether a request for a stream asks what it takes."""
-    return record_at(body, "stream_options").get("include_usage") is True
-
-
-def stream_completion(completion: JsonObject) -> Iterator[ServerEvent]:
-    """Yield the chunks that together say a completion, and what is said behind the last one."""
-    (choice,) = records_at(completion, "choices")
-    usage = completion.get("usage")
-    ahead = {key: value for key, value in completion.items() if key not in ("choices", "usage")}
-    told: dict[str, Json] = {**ahead, "object": "chat.completion.chunk"}
-    # Who asked for the usage is shown that it is still to come.
-    uncounted = {} if usage is None else {"usage": None}
-    for delta in _deltas(record_at(choice, "message")):
-        piece: Json = {**choice, "delta": dict(delta), "finish_reason": None}
-        yield ServerEvent({**told, "choices": [_bare(piece)], **uncounted})
-    last: Json = {**choice, "delta": {}}
-    yield ServerEvent({**told, "choices": [_bare(last)], **uncounted})
-    if usage is not None:
-        nothing: Json = []
-        yield ServerEvent({**told, "choices": nothing, "usage": usage})
-    yield _DONE
-
-
-def _bare(choice: Mapping[str, Json]) -> Json:
-    return {key: value for key, value in choice.items() if key != "message"}
-
-
-def _deltas(message: JsonObject) -> Iterator[JsonObject]:
-    """Yield what each chunk adds to a message, first who speaks."""
-    begun = None if message["content"] is None else ""
-    yield {"role": "assistant", "content": begun, "refusal": None}
-    if _THOUGHT in message:
-        for piece in in_words(text_at(message, _THOUGHT)) or [""]:
-            yield {_THOUGHT: piece}
-    for piece in in_words(text_at(message, "content")):
-        yield {"content": piece}
-    for index, call in enumerate(records_at(message, "tool_calls")):
-        function = record_at(call, "function")
-        named: Json = {**call, "index": index, "function": {**function, "arguments": ""}}
-        yield {"tool_calls": [named]}
-        for piece in in_letters(text_at(function, "arguments")):
-            more: Json = {"index": index, "function": {"arguments": piece}}
-            yield {"tool_calls": [more]}
+            check_call_ids(calls, results)
+            calls, results = {call.id for call in message.calls}, set()
+    check_call_ids(calls, results)

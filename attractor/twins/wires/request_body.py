@@ -1,12 +1,15 @@
-"""Shared by the wires: checks of a request's body, sealed thoughts and token counts."""
+"""Shared by the wires: checks of a request's body, sealed thoughts and token counts.
+
+A twin rejects what a provider rejects, with the provider's status, code and type. The messages are
+the twin's own: no client branches on them.
+"""
 
 import base64
 import hashlib
 import json
 import re
-from collections.abc import Sequence
-from collections.abc import Set as AbstractSet
-from typing import NamedTuple, Protocol, TypeVar
+from collections.abc import Collection, Sequence
+from typing import NamedTuple, NoReturn, Protocol, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -20,41 +23,55 @@ from attractor.twins.exchange.conversation import Conversation, count_tokens
 B = TypeVar("B", bound=BaseModel)
 
 
-class _Spoken(Protocol):
+class _TextPart(Protocol):
     text: str
 
 
-def unknown_fields(body: JsonObject, known: AbstractSet[str]) -> Sequence[str]:
-    """Return the fields of a body that its interface does not have."""
-    return [name for name in body if name not in known]
+def reject(place: str, problem: str, *, code: str | None = None) -> NoReturn:
+    """Reject a request with status 400 and the place of the problem."""
+    raise Rejection(400, f"{place}: {problem}", code=code)
+
+
+def check_fields(body: JsonObject, known: Collection[str], *, code: str | None = None) -> None:
+    """Reject a body with a field that its interface does not have."""
+    for name in body:
+        if name not in known:
+            raise Rejection(400, f"{name}: unknown field", code=code, param=name)
 
 
 def check_body(model: type[B], body: JsonObject) -> B:
-    """Return the body with its types, or refuse it and name the field that is wrong."""
+    """Return the body with its types, or reject it and name the invalid field."""
     try:
         return model.model_validate(body, strict=True)
     except ValidationError as cause:
-        fault = cause.errors()[0]
-        place = ".".join(map(str, fault["loc"]))
-        # What our own types are called is nobody's business.
-        told = re.sub(r" or instance of \w+", "", fault["msg"])
-        raise Rejection(400, f"{place}: {told}") from cause
+        error = cause.errors()[0]
+        # The names of our own classes mean nothing to a client.
+        problem = re.sub(r" or instance of \w+", "", error["msg"])
+        raise Rejection(400, f"{'.'.join(map(str, error['loc']))}: {problem}") from cause
 
 
-def spoken(content: str | Sequence[_Spoken]) -> str:
-    """Return the text of some content, given as a text or as a list of parts."""
-    return content if isinstance(content, str) else "\n".join(one.text for one in content)
+def check_call_ids(calls: Collection[str], results: Collection[str]) -> None:
+    """Reject a tool call without a result and a result without a call."""
+    for call_id in sorted({*calls} - {*results}):
+        raise Rejection(400, f"the tool call {call_id!r} has no result")
+    for call_id in sorted({*results} - {*calls}):
+        raise Rejection(400, f"the tool result {call_id!r} has no call")
+
+
+def joined_text(content: str | Sequence[_TextPart]) -> str:
+    """Return the text of some content, which is a string or a list of parts."""
+    return content if isinstance(content, str) else "\n".join(part.text for part in content)
 
 
 def arguments_text(call: ToolUse) -> str:
-    """Return a call's arguments as the text a provider sends."""
+    """Return the arguments of a call as the text that a provider sends."""
     if call.raw_arguments is not None:
         return call.raw_arguments
     return json.dumps(call.arguments, ensure_ascii=False)
 
 
 def arguments_object(call: ToolUse) -> dict[str, Json]:
-    """Return a call's arguments as the object a provider sends, or blame the script."""
+    """Return the arguments of a call as the object that a provider sends, or blame the script."""
     if call.raw_arguments is None:
         return dict(call.arguments)
     try:
@@ -62,25 +79,25 @@ def arguments_object(call: ToolUse) -> dict[str, Json]:
     except NotCanonical:
         value = None
     if not isinstance(value, dict):
-        raise Rejection(500, f"the script's raw_arguments of {call.name} cannot be said here")
+        raise Rejection(
+            500, f"the raw_arguments of {call.name} in the script are not a JSON object"
+        )
     return value
 
 
 IMAGES = ("image/gif", "image/jpeg", "image/png", "image/webp")
-
-
 _DATA, _BASE64 = "data:", ";base64"
 
 
 class DataUrl(NamedTuple):
-    """What a `data:` address says it is, and whether its content is base64."""
+    """The media type of a `data:` URL, and whether its content is valid base64."""
 
     media_type: str
     is_base64: bool
 
 
 def is_base64(data: str) -> bool:
-    """Tell whether a text is something in base64."""
+    """Return whether a text is base64 and not empty."""
     try:
         return bool(base64.b64decode(data, validate=True))
     except ValueError:
@@ -88,7 +105,7 @@ def is_base64(data: str) -> bool:
 
 
 def read_data_url(url: str) -> DataUrl | None:
-    """Return what a `data:` address says, None when it is another one."""
+    """Return the parts of a `data:` URL, None for any other URL."""
     if not url.startswith(_DATA):
         return None
     head, _, body = url.removeprefix(_DATA).partition(",")
@@ -96,51 +113,50 @@ def read_data_url(url: str) -> DataUrl | None:
     return DataUrl(media_type, head.endswith(_BASE64) and is_base64(body))
 
 
-def is_fetched(url: str) -> bool:
-    """Tell whether a provider would fetch from an address."""
+def is_web_url(url: str) -> bool:
+    """Return whether a provider would fetch from a URL."""
     return url.startswith(("http://", "https://"))
 
 
 @dataclass(frozen=True)
 class TokenCounts:
-    """The whole prompt, what of it was cached, all that was made, and what of that was thought."""
+    """Tokens of the whole prompt and its cached part, of the whole output and its thoughts."""
 
-    spent: int
+    input: int
     cached: int
-    made: int
-    thought: int
+    output: int
+    reasoning: int
 
 
 def count_answer(answer: Answer, conversation: Conversation) -> TokenCounts:
-    """Count what the script does not say."""
-    given = answer.usage
-    thought = count_tokens(answer.thinking or "") if given.reasoning is None else given.reasoning
-    said = answer.text + "".join(map(arguments_text, answer.tool_calls))
-    spent = given.spent(conversation.tokens)
-    made = thought + count_tokens(said) if given.output is None else given.output
-    return TokenCounts(spent, given.cache_read, made, thought)
+    """Return the usage in the script, with missing numbers counted."""
+    usage = answer.usage
+    thinking = count_tokens(answer.thinking or "") if usage.reasoning is None else usage.reasoning
+    text = answer.text + "".join(map(arguments_text, answer.tool_calls))
+    output = thinking + count_tokens(text) if usage.output is None else usage.output
+    return TokenCounts(usage.whole_input(conversation.tokens), usage.cache_read, output, thinking)
 
 
 _SALT = b"attractor provider twin\0"
 
 
 def seal(text: str) -> str:
-    """Return the seal of a text: the same every time, and of no other text."""
+    """Return a digest of a thought, with which a changed thought is detected."""
     digest = hashlib.sha256(_SALT + text.encode("utf-8", "surrogatepass")).digest()
     return base64.b64encode(digest).decode("ascii")
 
 
 def enclose(text: str) -> str:
-    """Return a text that cannot be read at a glance, with its seal."""
-    hidden = base64.b64encode(text.encode("utf-8", "surrogatepass")).decode("ascii")
-    return f"{hidden}.{seal(text)}"
+    """Return a thought in base64 with its seal."""
+    encoded = base64.b64encode(text.encode("utf-8", "surrogatepass")).decode("ascii")
+    return f"{encoded}.{seal(text)}"
 
 
 def is_intact(enclosed: str) -> bool:
-    """Tell whether an enclosed text is just as it was made."""
-    hidden, _, found = enclosed.partition(".")
+    """Return whether an enclosed thought is unchanged."""
+    encoded, _, digest = enclosed.partition(".")
     try:
-        text = base64.b64decode(hidden, validate=True).decode("utf-8", "surrogatepass")
+        text = base64.b64decode(encoded, validate=True).decode("utf-8", "surrogatepass")
     except ValueError:
         return False
-    return enclosed == enclose(text) and bool(found)
+    return enclosed == enclose(text) and bool(digest)

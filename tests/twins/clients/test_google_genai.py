@@ -136,7 +136,7 @@ def test_one_model_is_told(models: Any, genai: Any) -> None:
     (listed,) = models.list()
     found = models.get(model="a-model-with-a-name")
     assert (found.name, found.supported_actions) == (listed.name, listed.supported_actions)
-    with pytest.raises(genai.errors.ClientError, match="models/nobody is not found") as caught:
+    with pytest.raises(genai.errors.ClientError, match="unknown model 'nobody'") as caught:
         models.get(model="nobody")
     assert (caught.value.code, caught.value.status) == (404, "NOT_FOUND")
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attractor.twins.exchange.conversation import Block, Conversation
+from attractor.twins.exchange.conversation import Conversation, PromptBlock
 from attractor.twins.exchange.prompt_cache import Cached, PromptCache
 from attractor.twins.exchange.wire import WireRequest
 from attractor.twins.pytest_plugin import StartTwin
@@ -32,7 +32,7 @@ def asked(
     """Ask with just these words; with marks every letter is a block, and these are marked."""
     blocks = None
     if marks is not None:
-        blocks = [Block(one, end, end in marks) for end, one in enumerate(text, 1)]
+        blocks = [PromptBlock(one, end, end in marks) for end, one in enumerate(text, 1)]
     return WireRequest(Conversation(wire, model, text, (), blocks), {"tools": tools}, "seed")
 
 

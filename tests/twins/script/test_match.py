@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from attractor.twins.errors import NoRule
+from attractor.twins.errors import NoMatchingRule
 from attractor.twins.exchange.answer import strikes
 from attractor.twins.exchange.conversation import Conversation, Speaker, Turn
 from attractor.twins.script.match import choose, entries_of
@@ -33,7 +33,9 @@ def test_scripts_are_tried_in_their_order_each_with_its_function(tmp_path: Path)
     ]
     chosen = [choose(entries, HELLO, attempt=one) for one in (1, 2)]
     assert [(one.entry.number, one.answer.text) for one in chosen] == [(3, "last"), (2, "made")]
-    with pytest.raises(NoRule, match=r"nearest is 'rule 1'.*; answer of own\.py has no answer"):
+    with pytest.raises(
+        NoMatchingRule, match=r"nearest is 'rule 1'.*; answer of own\.py has no answer"
+    ):
         choose(entries_of(scripts[:1]), HELLO)
 
 

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from attractor.base.errors import MachineryError, UnknownName
-from attractor.twins.errors import NotSpoken, RecordingError
+from attractor.twins.errors import RecordingError, UnknownEndpoint
 from attractor.twins.exchange.wire import wire_registry
 from attractor.twins.pytest_plugin import StartTwin
 from attractor.twins.script.script import parse_script
@@ -190,7 +190,7 @@ def test_what_nobody_speaks_is_refused_as_the_provider_does_that_was_meant(
     assert answer.status_code == status
     message = answer.json()["error"]["message"]
     assert message.startswith(f"this twin does not speak {method} {path}; it speaks POST /v1/mes")
-    written = wire_registry()[wire].write_error(NotSpoken(status, message))
+    written = wire_registry()[wire].write_error(UnknownEndpoint(status, message))
     assert answer.json() == written
     (kept,) = twin.requests
     assert (kept.wire, kept.method, kept.path) == (wire, method, path)

@@ -57,36 +57,13 @@ def test_usage_counts_nothing_twice() -> None:
 def test_thoughts_that_were_changed_are_refused() -> None:
     thought, hidden, *_ = answer("anthropic", HELLO["anthropic"], SCRIPT)["content"]
     assert answer("anthropic", ask("a", [thought, hidden], "b"))
-    for changed, words in (
-        (thought | {"thinking": "abcdefgX"}, "Invalid `signature` in `thinking` block"),
-        (thought | {"signature": ""}, "Invalid `signature` in `thinking` block"),
-        (hidden | {"data": "x"}, "Invalid `data` in `redacted_thinking` block"),
+    for changed in (
+        thought | {"thinking": "abcdefgX"},
+        thought | {"signature": ""},
+        hidden | {"data": "x"},
     ):
         message = refusal("anthropic", ask("a", [changed], "b"))[1]["message"]
-        assert message == f"messages.1.content.0: {words}"
-
-
-@pytest.mark.parametrize(
-    ("turns", "words"),
-    [
-        (["a", [CALL]], "messages.1: `tool_use` ids were found without `tool_result` blocks"),
-        (["a", [CALL], "b"], "messages.1: `tool_use` ids were found without `tool_result` blocks"),
-        ([[RESULT]], "messages.0: unexpected `tool_use_id` found in `tool_result` blocks: c"),
-        (
-            ["a", [CALL], [RESULT], "b", [RESULT]],
-            "messages.4: unexpected `tool_use_id` found in `tool_result` blocks: c",
-        ),
-        ([[{"type": "text", "text": ""}]], "messages.0.content.0: text content blocks must be"),
-        ([""], "messages.0.content.0: text content blocks must be"),
-        (["a", [CALL, CALL], [RESULT]], "messages.1.content.1: `tool_use` ids must be unique"),
-        (["a", [CALL], [RESULT, RESULT]], "messages.2.content.1: each tool_use must have a single"),
-    ],
-)
-def test_what_the_provider_refuses_is_refused(turns: list[Any], words: str) -> None:
-    assert answer("anthropic", ask("a", [CALL], [RESULT]))
-    status, error = refusal("anthropic", ask(*turns))
-    assert (status, error["type"]) == (400, "invalid_request_error")
-    assert error["message"].startswith(words)
+        assert message == f"messages.1.content.0: invalid {changed['type']} block"
 
 
 def test_what_one_speaker_says_in_a_row_is_one_message() -> None:
@@ -99,8 +76,7 @@ def test_what_one_speaker_says_in_a_row_is_one_message() -> None:
     ]
     assert answer("anthropic", ask() | {"messages": said})
     _, error = refusal("anthropic", ask() | {"messages": said[:-1]})
-    assert "ids were found without `tool_result` blocks" in error["message"]
-    assert error["message"].endswith("toolu_2")
+    assert error["message"] == "the tool call 'toolu_2' has no result"
 
 
 def test_an_assistant_may_begin() -> None:
@@ -110,22 +86,6 @@ def test_an_assistant_may_begin() -> None:
 def test_a_refusal_speaks_of_json_and_of_no_type_of_ours() -> None:
     _, error = refusal("anthropic", ask() | {"messages": [5]})
     assert error["message"] == "messages.0: Input should be a valid dictionary"
-
-
-def test_four_cache_marks_are_the_most() -> None:
-    text = {"type": "text", "text": "a", **MARK}
-    four = ask([text, text], system=[text], tools=[{"name": "shell", **MARK}])
-    assert answer("anthropic", four)
-    five = ask([text, text, text], system=[text], tools=[{"name": "shell", **MARK}])
-    assert "A maximum of 4 blocks" in refusal("anthropic", five)[1]["message"]
-
-
-@pytest.mark.parametrize(
-    "missing", [{"max_tokens": None}, {"max_tokens": 0}, {"messages": []}, {"model": None}]
-)
-def test_what_has_to_be_there_has_to_be_there(missing: dict[str, Any]) -> None:
-    status, error = refusal("anthropic", HELLO["anthropic"] | missing)
-    assert (status, error["message"].split(":")[0]) == (400, next(iter(missing)))
 
 
 def test_the_version_has_to_be_said() -> None:
@@ -181,32 +141,6 @@ def test_errors_have_the_providers_types(status: int, kind: str) -> None:
     script = f'rules = [{{ answer = {{ fault = {{ kind = "status", status = {status} }} }} }}]'
     found, error = refusal("anthropic", HELLO["anthropic"], script=script)
     assert (found, error["type"]) == (status, kind)
-
-
-@pytest.mark.parametrize("name", ["temprature", "n", "stop"])
-def test_a_field_nobody_knows_is_refused_by_its_name(name: str) -> None:
-    status, error = refusal("anthropic", {**HELLO["anthropic"], name: 1})
-    assert (status, error["type"]) == (400, "invalid_request_error")
-    assert error["message"] == f"{name}: Extra inputs are not permitted"
-
-
-def test_what_is_known_and_means_nothing_to_a_twin_is_taken() -> None:
-    more: dict[str, Any] = {
-        "container": None,
-        "context_management": {"edits": []},
-        "mcp_servers": [],
-        "output_format": None,
-        "service_tier": "auto",
-        "top_k": 1,
-    }
-    assert answer("anthropic", HELLO["anthropic"] | more)["type"] == "message"
-
-
-def test_one_mark_for_all_of_a_prompt_is_one_of_four() -> None:
-    text = {"type": "text", "text": "a", **MARK}
-    assert answer("anthropic", ask([text, text, text], **MARK))
-    told = refusal("anthropic", ask([text, text, text, text], **MARK))[1]["message"]
-    assert told == "A maximum of 4 blocks with cache_control may be provided. Found 5."
 
 
 def test_what_is_said_to_be_cached_may_be_more_than_was_counted() -> None:

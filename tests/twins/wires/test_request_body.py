@@ -1,6 +1,4 @@
-""""""
-
-from attractor.twins.wires.request_body import DataUrl, is_base64, is_fetched, read_data_url
+from attractor.twins.wires.request_body import DataUrl, is_base64, is_web_url, read_data_url
 
 
 def test_a_data_url_says_what_it_is() -> None:
@@ -10,10 +8,10 @@ def test_a_data_url_says_what_it_is() -> None:
     assert read_data_url("https://x.org/a.png") is None
 
 
-def test_nothing_is_no_base64_and_only_the_web_is_fetched_from() -> None:
+def test_nothing_is_no_base64_and_only_the_web_is_web_url_from() -> None:
     spoilt = ("", "cG5", "cG 5n", "größe", "cG5n!")
     assert [is_base64(one) for one in ("cG5n", *spoilt)] == [True, *(False for _ in spoilt)]
-    assert [is_fetched(one) for one in ("https://x", "http://x", "/x", "gs://x")] == [
+    assert [is_web_url(one) for one in ("https://x", "http://x", "/x", "gs://x")] == [
         *(True, True),
         *(False, False),
     ]

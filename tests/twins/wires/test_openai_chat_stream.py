@@ -1,5 +1,3 @@
-""""""
-
 from typing import Any
 
 from tests.twins.streaming import DONE, events, events_of, names, stream

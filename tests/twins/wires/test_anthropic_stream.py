@@ -1,0 +1,78 @@
+from tests.twins.streaming import events, names, stream
+
+SCRIPT = """
+[[rules]]
+[rules.answer]
+thinking = "I look."
+redacted_thinking = "secret"
+text = "All is well."
+tool_calls = [{ name = "shell", arguments = { a = 1 } }, { name = "none" }]
+usage = { input = 100, output = 9, cache_read = 60, cache_write = 30 }
+"""
+USAGE = {
+    "input_tokens": 10,
+    "cache_read_input_tokens": 60,
+    "cache_creation_input_tokens": 30,
+    "output_tokens": 9,
+}
+
+
+def test_events_come_in_the_providers_order_under_their_names() -> None:
+    sent = stream("anthropic", SCRIPT).body
+    start, delta, stop = "content_block_start", "content_block_delta", "content_block_stop"
+    assert names(sent) == [one["type"] for one in events(sent)]
+    assert names(sent) == [
+        *("message_start", start, "ping", delta, delta, stop),
+        *(start, stop),
+        *(start, delta, stop),
+        *(start, delta, delta, stop),
+        *(start, delta, stop),
+        *("message_delta", "message_stop"),
+    ]
+    assert b'event: ping\ndata: {"type":"ping"}\n\n' in sent
+
+
+def test_a_message_begins_empty_with_what_was_read() -> None:
+    message = events(stream("anthropic", SCRIPT).body)[0]["message"]
+    assert (message["content"], message["stop_reason"]) == ([], None)
+    assert message["usage"] == USAGE | {"output_tokens": 1}
+
+
+def test_each_sort_of_block_has_its_deltas() -> None:
+    told = events(stream("anthropic", SCRIPT).body)
+    begun = [one["content_block"] for one in told if one["type"] == "content_block_start"]
+    assert begun[0] == {"type": "thinking", "thinking": "", "signature": ""}
+    assert begun[1]["data"]
+    assert begun[2] == {"type": "text", "text": ""}
+    assert (begun[3]["name"], begun[3]["input"]) == ("shell", {})
+    deltas = [one["delta"] for one in told if one["type"] == "content_block_delta"]
+    assert deltas[0] == {"type": "thinking_delta", "thinking": "I look."}
+    assert (deltas[1]["type"], bool(deltas[1]["signature"])) == ("signature_delta", True)
+    assert deltas[2] == {"type": "text_delta", "text": "All is well."}
+    assert [one["partial_json"] for one in deltas[3:]] == ["", '{"a":1}', ""]
+
+
+def test_it_ends_with_why_and_what_it_took() -> None:
+    told = events(stream("anthropic", SCRIPT).body)
+    assert told[-2]["delta"] == {"stop_reason": "tool_use", "stop_sequence": None}
+    assert told[-2]["usage"] == USAGE
+    assert told[-1] == {"type": "message_stop"}
+
+
+def test_an_error_in_the_middle_is_an_event_of_its_own() -> None:
+    fault = '{ kind = "status", status = 529, message = "busy", after = 4 }'
+    script = f'rules = [{{ answer = {{ text = "a", fault = {fault} }} }}]'
+    sent = stream("anthropic", script).body
+    assert names(sent)[3:] == ["content_block_delta", "error"]
+    assert events(sent)[-1] == {
+        "type": "error",
+        "error": {"type": "overloaded_error", "message": "busy"},
+    }
+
+
+def test_a_malformed_event_is_not_one_that_clients_skip() -> None:
+    fault = '{ kind = "malformed", after = 2 }'
+    script = f'rules = [{{ answer = {{ text = "a", fault = {fault} }} }}]'
+    pieces = stream("anthropic", script).pieces
+    assert pieces[2].startswith(b"event: ping")
+    assert pieces[3] == b'event: content_block_delta\ndata: {"this is": not JSON\n\n'

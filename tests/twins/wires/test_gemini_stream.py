@@ -1,0 +1,83 @@
+from typing import Any
+
+import pytest
+
+from attractor.twins.errors import Rejection
+from attractor.twins.wires.gemini import part
+from tests.twins.exchanging import HELLO, answer
+from tests.twins.streaming import events, names, stream
+
+SCRIPT = """
+[[rules]]
+[rules.answer]
+thinking = "I look at the file."
+text = "All is well, so far."
+tool_calls = [{ name = "shell", arguments = { a = 1 } }]
+usage = { input = 100, output = 9 }
+"""
+WORDS = 'rules = [{ answer = { text = "All is well, so far.", thinking = "I look." } }]'
+
+
+def parts(script: str) -> list[Any]:
+    return [
+        one["candidates"][0]["content"]["parts"][0] for one in events(stream("gemini", script).body)
+    ]
+
+
+def test_chunks_are_answers_without_a_name() -> None:
+    sent = stream("gemini", SCRIPT).body
+    assert set(names(sent)) == {"message"}
+    assert sent.startswith(b'data: {"candidates":[{"content":{"parts":[{"text":"I look at ",')
+    assert sent.count(b"}\r\n\r\n") == len(events(sent)) == 6
+
+
+def test_the_last_chunk_says_why_and_what_it_took() -> None:
+    *before, last = events(stream("gemini", SCRIPT).body)
+    assert last["candidates"][0]["finishReason"] == "STOP"
+    assert last["usageMetadata"]["totalTokenCount"] == 109
+    for one in before:
+        assert "finishReason" not in one["candidates"][0]
+        assert one["usageMetadata"] == {"promptTokenCount": 100, "totalTokenCount": 100}
+        assert one["responseId"] == last["responseId"]
+
+
+def test_thoughts_words_and_calls_come_one_after_another() -> None:
+    thought, thought_ends, words, more, call, last = parts(SCRIPT)
+    assert thought == {"text": "I look at ", "thought": True}
+    assert (thought_ends["text"], "thoughtSignature" in thought_ends) == ("the file.", True)
+    assert (words, more) == ({"text": "All is well, "}, {"text": "so far."})
+    assert (call["functionCall"], "thoughtSignature" in call) == (
+        {"name": "shell", "args": {"a": 1}},
+        True,
+    )
+    assert last == {"text": ""}
+
+
+def test_words_that_were_thought_about_are_signed_at_the_end() -> None:
+    *_, words, last = parts(WORDS)
+    assert words == {"text": "so far."}
+    assert (last["text"], bool(last["thoughtSignature"])) == ("", True)
+
+
+def test_a_conversation_may_be_kept_chunk_by_chunk() -> None:
+    user = {"role": "user", "parts": [{"text": "hello"}]}
+    chunks = [{"role": "model", "parts": [one]} for one in parts(SCRIPT)]
+    result = {"functionResponse": {"name": "shell", "response": {"result": "x"}}}
+    body = HELLO["gemini"] | {"contents": [user, *chunks, {"role": "user", "parts": [result]}]}
+    assert answer("gemini", body)
+
+
+def test_an_error_in_the_middle_is_a_chunk() -> None:
+    fault = '{ kind = "status", status = 503, message = "busy", after = 2 }'
+    script = f'rules = [{{ answer = {{ text = "a b c d", fault = {fault} }} }}]'
+    told = events(stream("gemini", script).body)
+    error = {"code": 503, "message": "busy", "status": "UNAVAILABLE"}
+    assert (len(told), told[-1]) == (3, {"error": error})
+
+
+def test_the_path_asks_for_a_stream() -> None:
+    assert part.wants_stream({}, "/v1beta/models/m:streamGenerateContent?alt=sse&key=k")
+    assert not part.wants_stream({}, "/v1beta/models/m:generateContent?alt=sse")
+    for query in ("", "?alt=json"):
+        with pytest.raises(Rejection, match=r"only as streamGenerateContent\?alt=sse"):
+            part.wants_stream({}, f"/v1beta/models/m:streamGenerateContent{query}")
