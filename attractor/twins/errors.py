@@ -1,11 +1,11 @@
-"""What can go wrong in a twin.
+"""Errors of a twin.
 
 UsageError
-├── ScriptError      2  a script that is not one
-└── RecordingError   2  recordings that are none, or nowhere to record from
-Rejection               a request that is answered with an error, in its provider's own shape
-├── NoMatchingRule              a request that no rule fits
-└── UnknownEndpoint           a request to a path, or by a method, that the twin does not know
+├── ScriptError       2  invalid script
+└── RecordingError    2  invalid recordings, or an invalid destination or source for them
+Rejection                a request that is answered with an error, in the provider's format
+├── NoMatchingRule       no rule matches the request
+└── UnknownEndpoint      the twin does not serve the path or the method
 """
 
 from collections.abc import Iterable
@@ -20,19 +20,19 @@ from attractor.base.toml_errors import Fault, TomlMistakes, explain_faults
 
 
 class ScriptError(UsageError):
-    """This is not a script for a twin."""
+    """Invalid script of a twin."""
 
     hint = "see docs/reference/twin-scripts.md"
 
 
 class RecordingError(UsageError):
-    """These are no recordings for a twin."""
+    """Invalid recordings of a twin."""
 
     hint = "see docs/reference/twin-scripts.md"
 
 
 class Rejection(Exception):
-    """A request is answered with an error; each wire writes it in its own shape."""
+    """A request is answered with an error; each wire writes it in its own format."""
 
     def __init__(
         self,
@@ -54,11 +54,11 @@ class Rejection(Exception):
 
 
 class NoMatchingRule(Rejection):
-    """A request is not answered by any rule."""
+    """No rule matches a request."""
 
 
 class UnknownEndpoint(Rejection):
-    """A request is none that the twin speaks."""
+    """The twin does not serve the path or the method of a request."""
 
 
 Table: TypeAlias = dict[str, Any]
@@ -91,18 +91,18 @@ def validated(
 
 
 def _all_keys(model: type[BaseModel]) -> set[str]:
-    """Return the keys of a table and of those inside it."""
+    """Return the keys of a table and of the tables inside it."""
     keys: set[str] = set()
-    waiting: list[Any] = [model]
-    seen: list[Any] = []
-    while waiting:
-        one = waiting.pop()
-        if isinstance(one, type) and issubclass(one, BaseModel):
-            if one in seen:
+    queue: list[Any] = [model]
+    done: list[Any] = []
+    while queue:
+        kind = queue.pop()
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            if kind in done:
                 continue
-            seen.append(one)
-            keys |= {field.alias or name for name, field in one.model_fields.items()}
-            waiting += [field.annotation for field in one.model_fields.values()]
+            done.append(kind)
+            keys |= {field.alias or name for name, field in kind.model_fields.items()}
+            queue += [field.annotation for field in kind.model_fields.values()]
         else:
-            waiting += get_args(one)
+            queue += get_args(kind)
     return keys
