@@ -28,3 +28,7 @@ def require_no_loop(name: str, *, instead: str = "await") -> None:
         f"{name}_sync waits, and would hold up the event loop that runs here",
         hint=f"write: {instead} {name}(...)",
     )
+
+
+def do_nothing(*_: object) -> None:
+    """Ignore a call: the default of optional callbacks."""

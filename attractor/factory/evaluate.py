@@ -47,8 +47,7 @@ from attractor.scenarios.evaluation import TrialResult, evaluate
 from attractor.scenarios.suite_reader import SealedSuite
 from attractor.workspaces.dimension import Dimension
 from attractor.workspaces.git.gitignore import IgnoreRules
-from attractor.workspaces.git.repository import is_modules
-from attractor.workspaces.snapshot import offending_attributes
+from attractor.workspaces.git.reserved_names import is_modules, offending_attributes
 
 BEGUN = "evaluation_begun"
 EVALUATED = "evaluated"

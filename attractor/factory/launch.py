@@ -28,9 +28,9 @@ from attractor.pipeline.request import (
 from attractor.pipeline.source.read import open_pipeline, project_of
 from attractor.pipeline.start import resume, start
 from attractor.pipeline.walk import Judge, rest
-from attractor.workspaces.dimension_index import open_store
 from attractor.workspaces.folders import workspaces_of
 from attractor.workspaces.git.repository import open_repository
+from attractor.workspaces.run_store import open_store
 
 
 def evaluator_of(host: RunHost) -> Evaluator:

@@ -7,6 +7,7 @@ from dataclasses import field, replace
 from functools import partial
 from pathlib import Path
 
+from attractor.base.callables import do_nothing
 from attractor.base.dataclasses import dataclass
 from attractor.engine.seams import PATCH_LIMIT, Base
 from attractor.engine.stage.patch import clean_line
@@ -14,10 +15,11 @@ from attractor.engine.state.identifiers import TreeId
 from attractor.engine.storage.secrets import Redactor
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.workspaces.dimension_index import MAIN, Index, discard_fork, fill_fork, find_fork
+from attractor.workspaces.export import export_tree, make_folder, write_out
 from attractor.workspaces.files import in_thread, remove_files
 from attractor.workspaces.folders import make_place, new_folder
 from attractor.workspaces.git.object_store import Store
-from attractor.workspaces.git.objects import Change, text_of
+from attractor.workspaces.git.trees import Change, text_of
 from attractor.workspaces.merge import merge_trees
 from attractor.workspaces.setup.cache import Setups
 from attractor.workspaces.setup.preparation import (
@@ -25,18 +27,10 @@ from attractor.workspaces.setup.preparation import (
     OnSetup,
     Preparation,
     Prepared,
-    unheard_of,
 )
 from attractor.workspaces.setup.run_setup import Site, Source, make_fit
-from attractor.workspaces.snapshot import (
-    Rules,
-    Snapshot,
-    export_tree,
-    make_folder,
-    take_snapshot,
-    time_there,
-    write_out,
-)
+from attractor.workspaces.snapshot import Rules, Snapshot, take_snapshot
+from attractor.workspaces.stat_cache import time_there
 
 MakeEnvironment = Callable[[Path], ExecutionEnvironment]
 """Makes an environment that works on a folder."""
@@ -68,10 +62,6 @@ PREPARED = "prepared"
 """The subject of the snapshot before the first stage."""
 
 
-def unnoticed(aside: SetAside) -> None:
-    """Take no notice of what is set aside."""
-
-
 @dataclass(frozen=True)
 class Ground:
     """What all dimensions of a run stand on; `state` is the state folder it lies in."""
@@ -84,7 +74,7 @@ class Ground:
     environment: MakeEnvironment
     on_snapshot: OnSnapshot
     redactor: Redactor = field(default_factory=Redactor)
-    on_set_aside: OnSetAside = unnoticed
+    on_set_aside: OnSetAside = do_nothing
 
 
 class Dimension:
@@ -97,7 +87,7 @@ class Dimension:
         *,
         name: str = MAIN,
         wanted: Preparation = NO_PREPARATION,
-        on_setup: OnSetup = unheard_of,
+        on_setup: OnSetup = do_nothing,
     ) -> None:
         self.folder = folder
         self._ground = ground
@@ -184,7 +174,7 @@ class Dimension:
         *,
         project: Path,
         environment: MakeEnvironment | None = None,
-        on_setup: OnSetup = unheard_of,
+        on_setup: OnSetup = do_nothing,
     ) -> Prepared:
         """Make the folder fit to work in, once, and every fork to come likewise.
 

@@ -10,7 +10,7 @@ from attractor.engine.state.identifiers import TreeId
 from attractor.workspaces.errors import GitFailed
 from attractor.workspaces.files import in_thread
 from attractor.workspaces.git.object_store import Store
-from attractor.workspaces.git.objects import (
+from attractor.workspaces.git.trees import (
     FILE,
     PROGRAM,
     Change,

@@ -9,7 +9,8 @@ from attractor.engine.state.identifiers import TreeId
 from attractor.workspaces.files import in_thread
 from attractor.workspaces.git.gitignore import IgnoreRules
 from attractor.workspaces.git.object_store import Store
-from attractor.workspaces.git.objects import (
+from attractor.workspaces.git.reserved_names import is_dot_git
+from attractor.workspaces.git.trees import (
     SUBMODULE,
     Change,
     FlatTree,
@@ -19,7 +20,6 @@ from attractor.workspaces.git.objects import (
     text_of,
     write_tree,
 )
-from attractor.workspaces.git.repository import is_dot_git
 
 LEFT_OUT = ("/scenarios/", "/runs/")
 """What agents never see of a project, in the words of a `.gitignore`."""

@@ -1,144 +1,29 @@
-"""Walks a folder and keeps what it holds as a tree, as it is, whatever git would make of it.
-
-Remembers the id of each file of a folder by what the system tells of it, so that only what
-changed is read again.
-
-Finds files that git would refuse to hand on: what it says of attributes can be too long for it.
-
-Keeping such a file does no harm. But nobody could push or clone a branch that has it.
-
-Writes what a tree holds into a folder.
-"""
+"""Stores the content of a folder as a tree, without git and its filters."""
 
 import errno
 import os
-import re
 import stat
-from collections.abc import Mapping, Sequence, Set
-from contextlib import suppress
+from collections.abc import Set
 from dataclasses import field
 from enum import StrEnum
-from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.files import file_trouble, write_whole
-from attractor.base.json import content_hash
-from attractor.engine.state.identifiers import TreeId
-from attractor.workspaces.errors import FolderInUse
-from attractor.workspaces.files import write_files
+from attractor.base.files import file_trouble
 from attractor.workspaces.git.gitignore import IgnoreRules
-from attractor.workspaces.git.object_store import Store
-from attractor.workspaces.git.objects import (
+from attractor.workspaces.git.materials import NO_MATERIALS, Materials
+from attractor.workspaces.git.objects import Objects
+from attractor.workspaces.git.reserved_names import is_dot_git, is_modules
+from attractor.workspaces.git.trees import (
     FILE,
     FOLDER,
     LINK,
-    NO_MATERIALS,
     PROGRAM,
-    SUBMODULE,
-    Change,
-    FlatTree,
-    Materials,
-    Objects,
     text_of,
     write_folder,
 )
-from attractor.workspaces.git.repository import is_attributes, is_dot_git, is_modules
 from attractor.workspaces.result_tree import ProtectedPaths
-
-# A file can change twice within one tick of the system's clock, and look the same.
-RACY_NS = 10_000_000
-
-
-class CachedFile(NamedTuple):
-    """What was known of a file when it was last read, and when that was."""
-
-    changed_ns: int
-    modified_ns: int
-    size: int
-    inode: int
-    mode: int
-    checked_ns: int
-    id: bytes
-
-    def still_holds(self, told: os.stat_result) -> bool:
-        """Say whether the file is surely the same as when it was read."""
-        return (
-            self.changed_ns == told.st_ctime_ns
-            and self.modified_ns == told.st_mtime_ns
-            and self.size == told.st_size
-            and self.inode == told.st_ino
-            and self.mode == told.st_mode
-            and self.changed_ns + RACY_NS < self.checked_ns
-            and self.modified_ns + RACY_NS < self.checked_ns
-        )
-
-
-def seen(told: os.stat_result, checked_ns: int, object_id: bytes) -> CachedFile:
-    """Note a file that has just been read, or written."""
-    return CachedFile(
-        told.st_ctime_ns,
-        told.st_mtime_ns,
-        told.st_size,
-        told.st_ino,
-        told.st_mode,
-        checked_ns,
-        object_id,
-    )
-
-
-StatCache = Mapping[bytes, CachedFile]
-"""What is known of each file, by its path."""
-
-
-def time_there(folder: Path, ours: Path) -> int:
-    """Return the time as the file system of a folder has it, in nanoseconds.
-
-    Where it has no files without a name, that of a folder of ours must do: in the other one an
-    agent would see the file.
-    """
-    try:
-        return _time_of_nameless(folder)
-    except (AttributeError, OSError):
-        probe = ours / "now"
-        probe.touch(mode=0o600)
-        return probe.stat().st_mtime_ns
-
-
-def _time_of_nameless(folder: Path) -> int:
-    file = os.open(folder, os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, 0o600)
-    try:
-        return os.fstat(file).st_mtime_ns
-    finally:
-        os.close(file)
-
-
-def save(cache: StatCache, path: Path) -> None:
-    """Write a cache down."""
-    lines = [
-        b"%d %d %d %d %d %d %s %s" % (*known[:6], known.id.hex().encode(), name)
-        for name, known in cache.items()
-    ]
-    content = b"\0".join(lines)
-    write_whole(path, content_hash(content).encode() + b"\0" + content, sync=False)
-
-
-def load(path: Path) -> StatCache:
-    """Read a cache that was written down; a lost or damaged one is empty, which is only slow."""
-    with suppress(OSError, ValueError):
-        told, _, content = path.read_bytes().partition(b"\0")
-        if told == content_hash(content).encode():
-            return dict(map(_parse, filter(None, content.split(b"\0"))))
-    return {}
-
-
-def _parse(line: bytes) -> tuple[bytes, CachedFile]:
-    *numbers, object_id, name = line.split(b" ", 7)
-    changed, modified, size, inode, mode, checked = map(int, numbers)
-    known = bytes.fromhex(object_id.decode())
-    return name, CachedFile(changed, modified, size, inode, mode, checked, known)
-
+from attractor.workspaces.stat_cache import CachedFile, StatCache, seen
 
 LARGEST_FILE = 1 << 30
 DEEPEST = 200
@@ -387,59 +272,3 @@ class _Walk:
 
     def _skip(self, path: bytes, why: Why) -> None:
         self.skipped.append(Skipped(text_of(path), why))
-
-
-_LARGEST = 100 << 20
-_LONG_LINE = re.compile(rb"[^\n]{2048}")
-
-
-async def offending_attributes(store: Store, since: str, until: str) -> Sequence[str]:
-    """Return the paths of attributes that changed between two trees and that git refuses."""
-    changed = [one for one in await store.changes(since, until) if _tells_attributes(one)]
-    files = [one for one in changed if _is_plain_file(one)]
-    others = [one.path for one in changed if not _is_plain_file(one)]
-    ids = [one.after.id for one in files if one.after]
-    offending = await store.with_blobs(ids, lambda texts: list(map(_offends, texts)))
-    found = [one.path for one, offends in zip(files, offending, strict=True) if offends]
-    return sorted(text_of(path) for path in [*others, *found])
-
-
-def _tells_attributes(change: Change) -> bool:
-    return change.after is not None and any(map(is_attributes, change.path.split(b"/")))
-
-
-def _is_plain_file(change: Change) -> bool:
-    is_name = is_attributes(change.path.rpartition(b"/")[2])
-    return is_name and change.after is not None and change.after.mode in (FILE, PROGRAM)
-
-
-def _offends(content: bytes) -> bool:
-    return len(content) > _LARGEST or _LONG_LINE.search(content) is not None
-
-
-async def export_tree(store: Store, tree: TreeId, to: Path, materials: Materials) -> None:
-    """Write a tree's files, and what belongs beside them, into a new or empty folder."""
-    make_folder(to)
-    if any(to.iterdir()):
-        raise FolderInUse(f"{to} is not empty")
-    await write_out(store, materials.laid_into(await store.files_of(tree)), to)
-
-
-async def write_out(store: Store, shown: FlatTree, folder: Path) -> StatCache:
-    """Write files into a folder, and return what is then known of them."""
-    files = [(path, entry) for path, entry in shown.items() if entry.mode != SUBMODULE]
-    written = await store.with_blobs(
-        [entry.id for _, entry in files], partial(write_files, folder, files)
-    )
-    now_ns = time_there(folder, store.folder)
-    return {
-        path: seen(written[path], now_ns, entry.id) for path, entry in files if entry.mode != LINK
-    }
-
-
-def make_folder(folder: Path) -> None:
-    """Make a folder, if it is not there."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as cause:
-        raise file_trouble("create", folder, cause) from cause

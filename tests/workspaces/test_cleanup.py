@@ -13,7 +13,7 @@ from attractor.workspaces.cleanup import (
     holding_of,
     stored_runs,
 )
-from attractor.workspaces.create.plain import make_in_place
+from attractor.workspaces.create.from_folder import make_in_place
 from tests.workspaces.projects import RUN, SEARCH_PATH, Project, environment, git
 
 

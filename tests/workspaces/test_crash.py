@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from attractor.workspaces.dimension_index import recorded_folders
 from attractor.workspaces.folders import collect_left_behind
+from attractor.workspaces.run_store import recorded_folders
 from tests.counts import count
 from tests.workspaces.projects import Project, contents, git
 

@@ -12,16 +12,16 @@ from hypothesis import strategies as st
 from attractor.base.errors import ExitCode
 from attractor.engine.seams import Base, Workspace
 from attractor.environments.memory import MemoryExecutionEnvironment
-from attractor.workspaces.create.plain import make_in_place
-from attractor.workspaces.dimension_index import (
+from attractor.workspaces.create.from_folder import make_in_place
+from attractor.workspaces.errors import ObjectMissing, RecordBroken
+from attractor.workspaces.folders import collect_left_behind
+from attractor.workspaces.run_store import (
     Record,
     open_store,
     read_record,
     recorded_folders,
     write_record,
 )
-from attractor.workspaces.errors import ObjectMissing, RecordBroken
-from attractor.workspaces.folders import collect_left_behind
 from tests.workspaces.projects import (
     RUN,
     SEARCH_PATH,

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from attractor.workspaces.dimension import Dimension
 from attractor.workspaces.errors import ObjectMissing
 from attractor.workspaces.git.object_store import Store
-from attractor.workspaces.git.objects import FILE, LINK, PROGRAM, TreeEntry, write_tree
+from attractor.workspaces.git.trees import FILE, LINK, PROGRAM, TreeEntry, write_tree
 from attractor.workspaces.merge import Merged, merge_trees
 from tests.counts import count
 from tests.workspaces.projects import SEARCH_PATH, Project, contents, everything, git, write

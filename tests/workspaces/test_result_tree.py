@@ -5,15 +5,8 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attractor.workspaces.git.objects import (
-    FILE,
-    SUBMODULE,
-    Change,
-    FlatTree,
-    Objects,
-    TreeEntry,
-    write_tree,
-)
+from attractor.workspaces.git.objects import Objects
+from attractor.workspaces.git.trees import FILE, SUBMODULE, Change, FlatTree, TreeEntry, write_tree
 from attractor.workspaces.result_tree import LEFT_OUT, candidate_files, lay_over, result_trees
 from attractor.workspaces.snapshot import Skipped, Why
 from tests.counts import count

@@ -15,30 +15,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attractor.base.errors import FileTrouble
-from attractor.workspaces.git.commits import (
-    RunBranch,
-    StageTree,
-    bring_commit,
-    write_commit,
-    write_run_branch,
-)
+from attractor.workspaces.git.commits import bring_commit, write_commit
 from attractor.workspaces.git.gitignore import IgnoreRules
 from attractor.workspaces.git.objects import Objects, object_id
-from attractor.workspaces.git.repository import is_dot_git
-from attractor.workspaces.snapshot import (
-    DEEPEST,
+from attractor.workspaces.git.reserved_names import is_dot_git, offending_attributes
+from attractor.workspaces.git.run_branch import RunBranch, StageTree, write_run_branch
+from attractor.workspaces.snapshot import DEEPEST, Rules, Skipped, Snapshot, Why, take_snapshot
+from attractor.workspaces.stat_cache import (
     RACY_NS,
     CachedFile,
-    Rules,
-    Skipped,
-    Snapshot,
     StatCache,
-    Why,
     load,
-    offending_attributes,
     save,
     seen,
-    take_snapshot,
     time_there,
 )
 from tests.counts import count

@@ -21,13 +21,13 @@ from attractor.environments.environment import ExecutionEnvironment
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.request import RunRequest, WorkspaceKind
 from attractor.pipeline.workspace.stage_commits import EMAIL, NAME
+from attractor.workspaces.create.from_folder import make_copied_again, make_in_place
 from attractor.workspaces.create.isolated import make_isolated
-from attractor.workspaces.create.plain import make_copied_again, make_in_place
 from attractor.workspaces.dimension import Dimension
-from attractor.workspaces.dimension_index import STORES, open_store, read_record
 from attractor.workspaces.git.commits import Author
 from attractor.workspaces.git.object_store import Store, share_objects
 from attractor.workspaces.git.repository import open_repository
+from attractor.workspaces.run_store import STORES, open_store, read_record
 
 
 def require_trees(request: RunRequest, host: RunHost, run_id: str) -> None:

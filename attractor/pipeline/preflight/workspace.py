@@ -9,9 +9,9 @@ from attractor.language.diagnostics import Diagnostic, error
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.request import RunRequest, WorkspaceKind
 from attractor.pipeline.workspace.create import HEAD, kept_out
-from attractor.workspaces.create.plain import measure
+from attractor.workspaces.create.from_folder import measure
+from attractor.workspaces.create.ignore_files import look_into
 from attractor.workspaces.errors import FolderTooLarge, NotARepository, UnknownCommit
-from attractor.workspaces.git.commits import look_into
 from attractor.workspaces.git.gitignore import IgnoreRules
 from attractor.workspaces.git.repository import open_repository
 from attractor.workspaces.result_tree import LEFT_OUT, kept_of

@@ -36,11 +36,11 @@ from attractor.workspaces.cleanup import (
     holding_of,
     stored_runs,
 )
-from attractor.workspaces.dimension_index import recorded_folders
 from attractor.workspaces.errors import NotARepository
 from attractor.workspaces.files import in_thread
 from attractor.workspaces.folders import left_behind, workspaces_of
 from attractor.workspaces.git.repository import open_repository
+from attractor.workspaces.run_store import recorded_folders
 
 BEING_MADE = timedelta(hours=1)
 """So long nobody takes a run for lost whose directory is not there: it may be just being made."""

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from attractor.base.callables import do_nothing
 from attractor.engine.seams import Workspace
 from attractor.engine.stage.no_workspace import NoWorkspace
 from attractor.environments.selection import Choice
@@ -12,8 +13,8 @@ from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.request import RunRequest, WorkspaceKind
 from attractor.pipeline.workspace.sandbox import environments_of
 from attractor.pipeline.workspace.stage_commits import EMAIL, NAME
-from attractor.workspaces.create.isolated import make_isolated, open_again, unheard
-from attractor.workspaces.create.plain import make_copied, make_in_place
+from attractor.workspaces.create.from_folder import make_copied, make_in_place
+from attractor.workspaces.create.isolated import make_isolated, open_again
 from attractor.workspaces.dimension import Dimension, OnSnapshot
 from attractor.workspaces.git.commits import Author
 from attractor.workspaces.git.git import find_git_dir
@@ -46,7 +47,7 @@ async def create_workspace(
     run_id: str,
     place: Choice,
     *,
-    on_snapshot: OnSnapshot = unheard,
+    on_snapshot: OnSnapshot = do_nothing,
 ) -> Workspace:
     """Make the workspace of a new run."""
     if request.workspace is WorkspaceKind.NONE:
@@ -123,7 +124,7 @@ async def open_workspace(
     run_id: str,
     place: Choice,
     *,
-    on_snapshot: OnSnapshot = unheard,
+    on_snapshot: OnSnapshot = do_nothing,
 ) -> Workspace:
     """Open the workspace of a run that goes on."""
     if request.workspace is WorkspaceKind.NONE:

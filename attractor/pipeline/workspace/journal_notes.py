@@ -16,7 +16,7 @@ from attractor.engine.seams import Workspace
 from attractor.engine.state.identifiers import MAIN, StageReference
 from attractor.engine.truncation import shorten
 from attractor.pipeline.request import RunRequest, WorkspaceKind
-from attractor.workspaces.create.plain import KEPT_OUT
+from attractor.workspaces.create.from_folder import KEPT_OUT
 from attractor.workspaces.dimension import PREPARED, Dimension, SetAside
 from attractor.workspaces.snapshot import Snapshot
 

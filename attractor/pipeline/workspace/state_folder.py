@@ -6,9 +6,9 @@ from pathlib import Path
 from attractor.base.errors import AttractorError
 from attractor.base.files import close_all_below, close_to_others, make_private_folder
 from attractor.pipeline.host.run_host import RunHost
-from attractor.workspaces.dimension_index import STORES, recorded_folders
 from attractor.workspaces.folders import NAME as folders_NAME
 from attractor.workspaces.folders import collect_left_behind, prepare_place
+from attractor.workspaces.run_store import STORES, recorded_folders
 
 
 def prepare_state_folder(host: RunHost) -> Path:

@@ -3,37 +3,39 @@
 Opens the workspace of a run again, in the same process or another, on this machine.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import chain
 from pathlib import Path
 
+from attractor.base.callables import do_nothing
 from attractor.base.files import file_trouble
 from attractor.engine.seams import Base
 from attractor.workspaces.dimension import Dimension, Ground, MakeEnvironment, OnSnapshot
-from attractor.workspaces.dimension_index import Index, Record, make_store, open_store, write_record
+from attractor.workspaces.dimension_index import Index
+from attractor.workspaces.export import write_out
 from attractor.workspaces.files import in_thread
 from attractor.workspaces.folders import make_place, new_folder
 from attractor.workspaces.git.commits import Author, bring_commit, plant_git
 from attractor.workspaces.git.gitignore import IgnoreRules
-from attractor.workspaces.git.large_files import gather, untold
+from attractor.workspaces.git.large_files import find_large_files
+from attractor.workspaces.git.materials import NO_MATERIALS, materials_of
 from attractor.workspaces.git.object_store import Store
-from attractor.workspaces.git.objects import (
+from attractor.workspaces.git.repository import Repository
+from attractor.workspaces.git.submodules import find_submodules
+from attractor.workspaces.git.trees import (
     LINK,
-    NO_MATERIALS,
     SUBMODULE,
+    FlatTree,
+    TreeEntry,
     folders_above,
-    materials_of,
+    text_of,
     write_tree,
 )
-from attractor.workspaces.git.repository import Repository
 from attractor.workspaces.git.uncommitted import WorkTree, commit_uncommitted
 from attractor.workspaces.result_tree import LEFT_OUT, candidate_files, kept_of
-from attractor.workspaces.snapshot import Rules, Snapshot, write_out
-
-
-def unheard(subject: str, snapshot: Snapshot) -> None:
-    """Take no notice of a snapshot."""
+from attractor.workspaces.run_store import Record, make_store, open_store, write_record
+from attractor.workspaces.snapshot import Rules
 
 
 async def open_again(
@@ -42,7 +44,7 @@ async def open_again(
     run_id: str,
     search_path: str,
     environment: MakeEnvironment,
-    on_snapshot: OnSnapshot = unheard,
+    on_snapshot: OnSnapshot = do_nothing,
     borrow_from: Path | None = None,
 ) -> Dimension:
     """Open the workspace of a run, which nobody else has open.
@@ -102,10 +104,10 @@ async def make_isolated(
     commit: str,
     author: Author,
     environment: MakeEnvironment,
-    on_snapshot: OnSnapshot = unheard,
+    on_snapshot: OnSnapshot = do_nothing,
     left_out: Sequence[str] = LEFT_OUT,
     uncommitted: WorkTree | None = None,
-    tell: Callable[[str], None] = untold,
+    tell: Callable[[str], None] = do_nothing,
 ) -> Dimension:
     """Make the workspace of a run from a commit; a half-made one of the same run is made anew.
 
@@ -158,3 +160,69 @@ async def _with_uncommitted(
     if made != commit:
         await bring_commit(made, out_of=store.git, into=repository.git, without=commit)
     return made
+
+
+_SHOWN = 5
+
+
+async def gather(
+    repository: Repository,
+    store: Store,
+    *,
+    tree: str,
+    base: FlatTree,
+    candidate: FlatTree,
+    left_out: Sequence[str],
+    tell: Callable[[str], None] = do_nothing,
+) -> FlatTree:
+    """Return the files of submodules, and the contents of large files in the place of pointers.
+
+    What the project's clone does not have is told.
+    """
+    large = await find_large_files(store, candidate, _objects_of_lfs(repository.common_dir))
+    missing = list(large.missing)
+    laid: dict[bytes, TreeEntry] = dict(large.found)
+    submodules = await find_submodules(
+        store,
+        repository.git,
+        list(dict.fromkeys([repository.git.git_dir, repository.common_dir])),
+        tree,
+        _links(base, left_out),
+    )
+    for one in submodules.found:
+        large = await find_large_files(store, one.files, _objects_of_lfs(one.git_dir))
+        missing += [one.path + b"/" + path for path in large.missing]
+        whole = {one.path + b"/" + path: it for path, it in {**one.files, **large.found}.items()}
+        laid |= candidate_files(whole, left_out)
+    for path, commit in sorted(submodules.missing):
+        tell(
+            f"The submodule {text_of(path)} is not in this clone at {commit[:12]}, so the run goes "
+            "without it: `git submodule update --init` fetches it."
+        )
+    if missing:
+        tell(
+            f"git LFS keeps what this clone does not have, so the run sees pointers only: "
+            f"{_named(missing)}; `git lfs pull` fetches it."
+        )
+    return laid
+
+
+def _objects_of_lfs(git_dir: Path) -> Path:
+    return git_dir / "lfs" / "objects"
+
+
+def _links(base: FlatTree, left_out: Sequence[str]) -> FlatTree:
+    """Return the submodules of a tree, but for those that lie where agents get nothing."""
+    links = {path: entry for path, entry in base.items() if entry.mode == SUBMODULE}
+    as_files = {path: TreeEntry(0, entry.id) for path, entry in links.items()}
+    return {path: links[path] for path in candidate_files(as_files, left_out)}
+
+
+def _named(paths: Sequence[bytes]) -> str:
+    return ", ".join(_some(sorted(map(text_of, paths))))
+
+
+def _some(names: Sequence[str]) -> Iterator[str]:
+    yield from names[:_SHOWN]
+    if len(names) > _SHOWN:
+        yield f"and {len(names) - _SHOWN} more"

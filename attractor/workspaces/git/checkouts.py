@@ -11,10 +11,13 @@ from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
 from attractor.workspaces.errors import BranchMoved, CheckoutInTheWay, GitFailed
+from attractor.workspaces.export import write_out
 from attractor.workspaces.files import in_thread, remove_files
 from attractor.workspaces.git.git import Git, find_git_dir
 from attractor.workspaces.git.object_store import Store
-from attractor.workspaces.git.objects import (
+from attractor.workspaces.git.objects import object_id
+from attractor.workspaces.git.repository import Repository
+from attractor.workspaces.git.trees import (
     FOLDER,
     LINK,
     SUBMODULE,
@@ -22,11 +25,8 @@ from attractor.workspaces.git.objects import (
     TreeEntry,
     canonical_mode,
     folders_above,
-    object_id,
     text_of,
 )
-from attractor.workspaces.git.repository import Repository
-from attractor.workspaces.snapshot import write_out
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,8 @@ from attractor.engine.stage.patch import QUOTE
 from attractor.workspaces.errors import ObjectMissing
 from attractor.workspaces.files import in_thread
 from attractor.workspaces.git.git import Git
-from attractor.workspaces.git.objects import FOLDER, Change, FlatTree, Objects, TreeEntry
+from attractor.workspaces.git.objects import Objects
+from attractor.workspaces.git.trees import FOLDER, Change, FlatTree, TreeEntry
 
 _Result = TypeVar("_Result")
 _SCRATCH = "scratch-"

@@ -1,28 +1,16 @@
-"""Writes git's loose objects without git; their ids are git's.
-
-Git's trees as values: a whole tree as one table of paths, and back.
-
-What a workspace holds besides its tree, or in another form: submodules, and files of git LFS.
-
-Trees of the project name a submodule by its commit, and a large file by a pointer. Whoever works on
-the files needs their content, and the trees must go on as they are.
-"""
+"""Writes loose git objects, without running git."""
 
 import hashlib
 import io
 import os
 import secrets
-import stat
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import field
-from itertools import chain
 from pathlib import Path
 from threading import Lock
 from typing import Literal
 
-from attractor.base.dataclasses import dataclass
 from attractor.base.files import file_trouble, remove_leavings, write_fully, write_whole
 
 Kind = Literal["blob", "tree", "commit"]
@@ -171,133 +159,3 @@ def _sync(path: Path) -> None:
             os.close(file)
     except OSError as cause:
         raise file_trouble("sync", path, cause) from cause
-
-
-FILE = 0o100644
-PROGRAM = 0o100755
-LINK = 0o120000
-FOLDER = 0o040000
-SUBMODULE = 0o160000
-
-
-@dataclass(frozen=True, slots=True)
-class TreeEntry:
-    """What stands at a path of a tree."""
-
-    mode: int
-    id: bytes
-
-
-FlatTree = Mapping[bytes, TreeEntry]
-"""Every file of a tree by its path; the folders follow from the paths."""
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One path in which two trees differ; an entry is None where there is nothing."""
-
-    path: bytes
-    before: TreeEntry | None
-    after: TreeEntry | None
-
-
-def canonical_mode(mode: int) -> int:
-    """Return the mode that a walk of ours gives the same file; old trees know others."""
-    if stat.S_ISREG(mode):
-        return PROGRAM if mode & 0o100 else FILE
-    return mode
-
-
-def write_folder(objects: Objects, entries: Iterable[tuple[bytes, int, bytes]]) -> bytes:
-    """Keep one folder, given each name in it with mode and id; return the folder's id."""
-    # git sorts a folder as if its name ended with a slash.
-    by_name = sorted(
-        (name + b"/" if mode == FOLDER else name, b"%o %s\0%s" % (mode, name, object_id))
-        for name, mode, object_id in entries
-    )
-    return objects.write("tree", b"".join([line for _, line in by_name]))
-
-
-def write_tree(objects: Objects, tree: FlatTree) -> bytes:
-    """Keep a whole tree and return its id."""
-    folders: dict[bytes, list[tuple[bytes, int, bytes]]] = {b"": []}
-    for path, entry in tree.items():
-        folder, _, name = path.rpartition(b"/")
-        _make_folders(folders, folder)
-        folders[folder].append((name, entry.mode, entry.id))
-    # The deepest first: when its turn comes, all that lies in a folder is written.
-    for folder in sorted(folders.keys() - {b""}, key=lambda path: path.count(b"/"), reverse=True):
-        above, _, name = folder.rpartition(b"/")
-        folders[above].append((name, FOLDER, write_folder(objects, folders[folder])))
-    return write_folder(objects, folders[b""])
-
-
-def folders_above(path: bytes) -> Iterator[bytes]:
-    """Yield the folders that a path lies in, the nearest first, but for the top."""
-    end = path.rfind(b"/")
-    while end > 0:
-        yield path[:end]
-        end = path.rfind(b"/", 0, end)
-
-
-def text_of(path: bytes) -> str:
-    """Return a path as text for people and for JSON, whatever bytes it has."""
-    return path.decode("utf-8", "backslashreplace")
-
-
-def _make_folders(folders: dict[bytes, list[tuple[bytes, int, bytes]]], folder: bytes) -> None:
-    while folder not in folders:
-        folders[folder] = []
-        folder = folder.rpartition(b"/")[0]
-
-
-@dataclass(frozen=True)
-class Materials:
-    """The files of submodules, and what stands in the place of each pointer.
-
-    `beside` are in no tree; `folders` are those they lie in, from the submodule on. `contents` tell
-    of a path what the tree has, and what the folder has.
-    """
-
-    beside: FlatTree = field(default_factory=dict[bytes, TreeEntry])
-    folders: Set[bytes] = frozenset()
-    contents: Mapping[bytes, tuple[bytes, bytes]] = field(
-        default_factory=dict[bytes, tuple[bytes, bytes]]
-    )
-
-    def laid_into(self, files: FlatTree) -> FlatTree:
-        """Return all that a folder holds which shows a whole tree."""
-        return {**self.shown(files), **self.beside}
-
-    def shown(self, files: FlatTree) -> FlatTree:
-        """Return files of a tree as a folder shows them."""
-        if not self.contents:
-            return files
-        return {path: TreeEntry(one.mode, self._shown(path, one)) for path, one in files.items()}
-
-    def kept(self, path: bytes, content: bytes) -> bytes:
-        """Return what a tree has of a file whose content a folder shows."""
-        pointer, shown = self.contents.get(path, (content, content))
-        return pointer if content == shown else content
-
-    def _shown(self, path: bytes, entry: TreeEntry) -> bytes:
-        pointer, shown = self.contents.get(path, (entry.id, entry.id))
-        return shown if entry.id == pointer else entry.id
-
-
-NO_MATERIALS = Materials()
-
-
-def materials_of(laid: FlatTree, candidate: FlatTree, submodules: Set[bytes]) -> Materials:
-    """Return what the files laid into a workspace are, given its tree and the submodules' paths."""
-    beside = {path: entry for path, entry in laid.items() if path not in candidate}
-    above = chain.from_iterable(map(folders_above, beside))
-    folders = {folder for folder in above if _is_within(folder, submodules)}
-    contents = {
-        path: (candidate[path].id, entry.id) for path, entry in laid.items() if path in candidate
-    }
-    return Materials(beside, folders, contents)
-
-
-def _is_within(folder: bytes, submodules: Set[bytes]) -> bool:
-    return folder in submodules or any(above in submodules for above in folders_above(folder))

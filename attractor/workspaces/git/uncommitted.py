@@ -15,7 +15,7 @@ from attractor.workspaces.git.commits import Author, write_commit
 from attractor.workspaces.git.git import ask_as_owner
 from attractor.workspaces.git.large_files import find_unchanged
 from attractor.workspaces.git.object_store import Store
-from attractor.workspaces.git.objects import write_tree
+from attractor.workspaces.git.trees import write_tree
 
 _FILTERS = r"^filter\..*\.(clean|smudge|process|required)$"
 _PATIENCE = timedelta(minutes=10)

@@ -12,7 +12,7 @@ from attractor.base.json import Json, JsonObject, canonical_json, content_hash
 from attractor.engine.state.identifiers import TreeId
 from attractor.workspaces.git.gitignore import IgnoreRules
 from attractor.workspaces.git.object_store import Store
-from attractor.workspaces.git.objects import text_of
+from attractor.workspaces.git.trees import text_of
 
 _FORMAT = 1
 _TIME_LIMIT = timedelta(minutes=30)
@@ -70,10 +70,6 @@ class SetupRun:
 
 OnSetup = Callable[[SetupRun], None]
 """Is told of each setup that was run, also of one that failed."""
-
-
-def unheard_of(setup: SetupRun) -> None:
-    """Take no notice of a setup."""
 
 
 class SetupWas(StrEnum):

@@ -7,13 +7,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
 
+from attractor.base.callables import do_nothing
 from attractor.base.dataclasses import dataclass
 from attractor.engine.state.identifiers import TreeId
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.workspaces.dimension_index import Index
 from attractor.workspaces.files import in_thread
 from attractor.workspaces.git.object_store import Store
-from attractor.workspaces.git.objects import text_of
+from attractor.workspaces.git.trees import text_of
 from attractor.workspaces.setup.cache import Setups, mention_path, require_done, run_setup
 from attractor.workspaces.setup.ignored_files import (
     carry,
@@ -30,7 +31,6 @@ from attractor.workspaces.setup.preparation import (
     SetupRun,
     SetupWas,
     setup_key,
-    unheard_of,
 )
 from attractor.workspaces.snapshot import Rules, Snapshot
 
@@ -60,7 +60,7 @@ class Site:
     look: Callable[[], Awaitable[Snapshot]]
     restore: Callable[[TreeId], Awaitable[None]]
     setups: Setups | None = None
-    tell: OnSetup = unheard_of
+    tell: OnSetup = do_nothing
 
     @property
     def is_by_its_own_path(self) -> bool:

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from attractor.workspaces.create import plain as copied
+from attractor.workspaces.create import from_folder
+from attractor.workspaces.create.from_folder import make_copied, make_copied_again
 from attractor.workspaces.create.isolated import open_again
-from attractor.workspaces.create.plain import make_copied, make_copied_again
 from attractor.workspaces.dimension import Dimension
-from attractor.workspaces.dimension_index import open_store
 from attractor.workspaces.errors import FolderTooLarge
+from attractor.workspaces.run_store import open_store
 from tests.workspaces.projects import (
     AUTHOR,
     RUN,
@@ -131,7 +131,7 @@ def test_another_run_may_begin_as_it_did_whatever_the_folder_holds_now(plain: Pa
 def test_a_folder_that_is_too_large_leaves_nothing(
     plain: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(copied, "MOST_FILES", 3)
+    monkeypatch.setattr(from_folder, "MOST_FILES", 3)
     with pytest.raises(FolderTooLarge):
         asyncio.run(made(plain))
     assert not (plain.parent / "state").exists()

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from attractor.workspaces.create.from_folder import make_in_place
 from attractor.workspaces.create.isolated import open_again
-from attractor.workspaces.create.plain import make_in_place
 from attractor.workspaces.dimension import Dimension
 from tests.workspaces.projects import (
     RUN,

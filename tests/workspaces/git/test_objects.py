@@ -10,14 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attractor.base.errors import FileTrouble
-from attractor.workspaces.git.objects import (
-    FILE,
-    FlatTree,
-    Objects,
-    TreeEntry,
-    object_id,
-    write_tree,
-)
+from attractor.workspaces.git.objects import Objects, object_id
+from attractor.workspaces.git.trees import FILE, FlatTree, TreeEntry, write_tree
 from tests.counts import count
 from tests.workspaces.projects import age, git
 

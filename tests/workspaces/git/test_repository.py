@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attractor.workspaces.git.repository import is_attributes, is_dot_git, is_modules
+from attractor.workspaces.git.reserved_names import is_attributes, is_dot_git, is_modules
 from tests.counts import count
 
 

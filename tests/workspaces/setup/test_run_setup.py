@@ -11,8 +11,8 @@ import pytest
 
 from attractor.base.errors import ExitCode, UsageError
 from attractor.environments.local import LocalExecutionEnvironment
+from attractor.workspaces.create.from_folder import make_in_place
 from attractor.workspaces.create.isolated import make_isolated, open_again
-from attractor.workspaces.create.plain import make_in_place
 from attractor.workspaces.dimension import Dimension
 from attractor.workspaces.errors import SetupFailed
 from attractor.workspaces.setup.preparation import Preparation, Prepared, SetupRun, SetupWas

@@ -1,114 +1,30 @@
-"""Makes the workspace of a run from a copy of a folder, where no git keeps its files.
+"""Creates a workspace of a folder outside of git: from a copy, or in place."""
 
-Folders of a person that are in no git repository: what they ignore, and how large they are.
-
-Makes a workspace of a folder where it stands: outside git, or because somebody asked for it.
-"""
-
-import os
-import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import islice
 from pathlib import Path
 
-from attractor.base.files import file_trouble
+from attractor.base.callables import do_nothing
 from attractor.engine.seams import Base
 from attractor.engine.state.identifiers import TreeId
-from attractor.workspaces import snapshot as stat_cache
-from attractor.workspaces.create.isolated import open_again, unheard
+from attractor.workspaces import stat_cache
+from attractor.workspaces.create.ignore_files import read_ignores
+from attractor.workspaces.create.isolated import open_again
 from attractor.workspaces.dimension import Dimension, MakeEnvironment, OnSnapshot
-from attractor.workspaces.dimension_index import Index, Record, make_store, write_record
-from attractor.workspaces.errors import FolderTooLarge
+from attractor.workspaces.dimension_index import Index
+from attractor.workspaces.export import write_out
 from attractor.workspaces.files import in_thread
 from attractor.workspaces.folders import make_place, new_folder
 from attractor.workspaces.git.commits import Author, plant_git
-from attractor.workspaces.git.gitignore import IgnoreRules
-from attractor.workspaces.git.large_files import untold
 from attractor.workspaces.git.object_store import Store, share_objects
-from attractor.workspaces.git.repository import is_dot_git
 from attractor.workspaces.result_tree import LEFT_OUT
-from attractor.workspaces.snapshot import Rules, Skipped, Snapshot, take_snapshot, write_out
+from attractor.workspaces.run_store import Record, make_store, write_record
+from attractor.workspaces.snapshot import Rules, Skipped, Snapshot, take_snapshot
 
 MOST_FILES = 100_000
 MOST_BYTES = 2 << 30
 """More of a folder is not copied: somebody may stand in a folder with all that they have."""
-
-
-def read_ignores(
-    folder: Path,
-    kept_out: Sequence[str],
-    *,
-    most_files: int | None = None,
-    most_bytes: int | None = None,
-) -> IgnoreRules:
-    """Read the ignore files of a folder, but for those in folders that are ignored themselves.
-
-    One with more files, or larger ones, than it may have is refused as soon as that is known.
-    """
-    walk = _Walk(folder, kept_out)
-    for files, size in walk.sizes():
-        if most_files is not None and files > most_files:
-            raise FolderTooLarge(f"{folder} has more than {most_files:,} files")
-        if most_bytes is not None and size > most_bytes:
-            raise FolderTooLarge(f"the files in {folder} are larger than {_shown(most_bytes)}")
-    return walk.rules
-
-
-class _Walk:
-    """One walk over a folder: the rules as far as they are known."""
-
-    def __init__(self, folder: Path, kept_out: Sequence[str]) -> None:
-        self._folder, self._kept_out = folder, kept_out
-        self._files: dict[bytes, bytes] = {}
-        self.rules = IgnoreRules(self._files, kept_out)
-
-    def sizes(self) -> Iterator[tuple[int, int]]:
-        """Yield after each folder how many files there are so far, and how large they all are."""
-        files = size = 0
-        waiting = [b""]
-        while waiting:
-            at = waiting.pop()
-            try:
-                self._read(at)
-                for path, told in _listed(self._folder, at):
-                    is_folder = stat.S_ISDIR(told.st_mode)
-                    if self.rules.ignores(path, is_folder=is_folder):
-                        continue
-                    if is_folder:
-                        waiting.append(path + b"/")
-                    else:
-                        files, size = files + 1, size + told.st_size
-            except OSError as cause:
-                raise file_trouble("read", self._folder / os.fsdecode(at), cause) from cause
-            yield files, size
-
-    def _read(self, at: bytes) -> None:
-        file = self._folder / os.fsdecode(at) / ".gitignore"
-        if file.is_file() and not file.is_symlink():
-            self._files[at] = file.read_bytes()
-            self.rules = IgnoreRules(self._files, self._kept_out)
-
-
-def _listed(folder: Path, at: bytes) -> Iterator[tuple[bytes, os.stat_result]]:
-    """Yield what lies in a folder; of one that may not be read the snapshot tells."""
-    try:
-        found = os.scandir(folder / os.fsdecode(at))
-    except PermissionError:
-        return
-    with found:
-        for one in found:
-            name = os.fsencode(one.name)
-            if is_dot_git(name):
-                continue
-            try:
-                yield at + name, one.stat(follow_symlinks=False)
-            except FileNotFoundError:  # it went while we looked
-                continue
-
-
-def _shown(size: int) -> str:
-    return f"{size >> 30} GiB" if size >= 1 << 30 else f"{size:,} bytes"
 
 
 _SHOWN = 5
@@ -122,9 +38,9 @@ async def make_copied(
     search_path: str,
     author: Author,
     environment: MakeEnvironment,
-    on_snapshot: OnSnapshot = unheard,
+    on_snapshot: OnSnapshot = do_nothing,
     kept_out: Sequence[str] = (),
-    tell: Callable[[str], None] = untold,
+    tell: Callable[[str], None] = do_nothing,
 ) -> Dimension:
     """Make a workspace with what a folder holds now; its base has a tree, and no commit.
 
@@ -210,7 +126,7 @@ async def make_in_place(
     run_id: str,
     search_path: str,
     environment: MakeEnvironment,
-    on_snapshot: OnSnapshot = unheard,
+    on_snapshot: OnSnapshot = do_nothing,
     kept_out: Sequence[str] = KEPT_OUT,
 ) -> Dimension:
     """Make a workspace of a folder as it is; its base has a tree, and no commit."""

@@ -1,0 +1,112 @@
+"""Finds the files of submodules in the clones of the project."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+
+from attractor.base.dataclasses import dataclass
+from attractor.workspaces.git.commits import bring_commit
+from attractor.workspaces.git.git import Git
+from attractor.workspaces.git.object_store import Store
+from attractor.workspaces.git.trees import SUBMODULE, FlatTree, TreeEntry
+
+_DEEPEST = 20
+
+
+@dataclass(frozen=True)
+class Submodule:
+    """A submodule whose clone has its commit: where it lies, its git directory, and its files."""
+
+    path: bytes
+    git_dir: Path
+    files: FlatTree
+
+
+@dataclass(frozen=True)
+class Submodules:
+    """Those that were found, also within others, and the paths of those that were not."""
+
+    found: Sequence[Submodule]
+    missing: Sequence[tuple[bytes, str]]
+
+
+@dataclass(frozen=True)
+class _Holder:
+    """A repository with submodules: its tree, and where it keeps clones of them."""
+
+    git: Git
+    homes: Sequence[Path]
+    tree: str
+    links: Mapping[bytes, TreeEntry]
+    prefix: bytes = b""
+    depth: int = 0
+
+
+async def find_submodules(
+    store: Store, git: Git, homes: Sequence[Path], tree: str, links: FlatTree
+) -> Submodules:
+    """Bring the files of submodules into a store, given their entries in a tree.
+
+    `homes` are the git directories that can have clones of them.
+    """
+    found: list[Submodule] = []
+    missing: list[tuple[bytes, str]] = []
+    waiting = [_Holder(git, homes, tree, links)]
+    while waiting:
+        holder = waiting.pop()
+        names = await _names(holder)
+        for path, entry in holder.links.items():
+            commit = entry.id.hex()
+            clone = await _clone_with(commit, holder, names.get(path))
+            if clone is None or holder.depth == _DEEPEST:
+                missing.append((holder.prefix + path, commit))
+                continue
+            inner = await clone.run("rev-parse", "--verify", f"{commit}^{{tree}}")
+            await bring_commit(inner, out_of=clone, into=store.git)
+            files = await store.files_of(inner)
+            found.append(Submodule(holder.prefix + path, clone.git_dir, files))
+            waiting.append(_within(holder, clone, inner, path, files))
+    return Submodules(found, missing)
+
+
+def _within(holder: _Holder, clone: Git, tree: str, path: bytes, files: FlatTree) -> _Holder:
+    links = {name: entry for name, entry in files.items() if entry.mode == SUBMODULE}
+    prefix = holder.prefix + path + b"/"
+    return _Holder(clone, [clone.git_dir], tree, links, prefix, holder.depth + 1)
+
+
+async def _names(holder: _Holder) -> Mapping[bytes, str]:
+    """Return the name of each submodule by its path, as the tree tells them."""
+    if not holder.links:
+        return {}
+    told = await holder.git.answer(
+        "config",
+        "-z",
+        f"--blob={holder.tree}:.gitmodules",
+        "--get-regexp",
+        r"^submodule\..*\.path$",
+    )
+    fields = (line.partition("\n") for line in told.stdout.split("\0") if line)
+    return {
+        path.encode(): key.removeprefix("submodule.").removesuffix(".path")
+        for key, _, path in fields
+    }
+
+
+async def _clone_with(commit: str, holder: _Holder, name: str | None) -> Git | None:
+    """Return the clone that has a commit of a submodule, if one has."""
+    for folder in _clones(holder, name):
+        git = Git(folder, holder.git.search_path)
+        told = await git.answer("rev-parse", "--verify", "--quiet", f"{commit}^{{tree}}")
+        if told.exit_code == 0:
+            return git
+    return None
+
+
+def _clones(holder: _Holder, name: str | None) -> Iterator[Path]:
+    # The name stands in a file of the tree, and could lead anywhere.
+    if name is None or ".." in PurePosixPath(name).parts or name.startswith("/"):
+        return
+    for home in holder.homes:
+        folder = home / "modules" / name
+        if (folder / "HEAD").is_file():
+            yield folder
