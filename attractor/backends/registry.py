@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 from attractor.base.callables import call
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
-from attractor.base.registry import Registry, count_wanted
+from attractor.base.registry import Registry, count_parameters
 from attractor.engine.context import Context
 from attractor.engine.outcome import FailureClass, Outcome, failure
 from attractor.engine.seams import Backend, Said, Stage
@@ -87,11 +87,11 @@ def adapt_backend(backend: AnyBackend) -> Backend:
     run: object = getattr(backend, "run", backend)
     if not callable(run):
         raise UsageError("the backend has no method run", hint=_HINT)
-    if count_wanted(run) == _SPEC:
+    if count_parameters(run) == _SPEC:
         return _Adapted(run)
     missing = [name for name in ("run", "answer", "steer") if not hasattr(backend, name)]
-    if missing or count_wanted(run) != _SPEC - 1:
+    if missing or count_parameters(run) != _SPEC - 1:
         raise UsageError(
-            f"the backend cannot be called: it wants {count_wanted(run)} arguments", hint=_HINT
+            f"the backend cannot be called: it wants {count_parameters(run)} arguments", hint=_HINT
         )
     return cast(Backend, backend)

@@ -55,7 +55,7 @@ class _Sleeper:
 _TURNS = 20
 
 
-class TurnableClock:
+class ManualClock:
     """A clock that stands still until it is turned, so that tests wait for nothing."""
 
     def __init__(self, start: datetime = datetime(2026, 1, 1, tzinfo=UTC)) -> None:

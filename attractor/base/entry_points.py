@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 from zlib import crc32
 
-from attractor.base.errors import FileTrouble
+from attractor.base.errors import FileError
 
 if TYPE_CHECKING:
     from importlib.metadata import Distribution
@@ -126,7 +126,7 @@ def _write(file: str, environment: _Environment, points: list[EntryPoint]) -> No
     try:
         os.makedirs(os.path.dirname(file), exist_ok=True)
         write_whole(Path(file), os.fsencode("\n".join(lines)), sync=False)
-    except (OSError, FileTrouble):
+    except (OSError, FileError):
         return
 
 

@@ -7,13 +7,13 @@ AttractorError                1  the work itself failed
 │   ├── InvalidDuration       2  a text that is not a duration
 │   └── NotCanonical          2  a value that has no one way to be written as JSON
 ├── MachineryError            3  the machine had trouble, not the work: resumable
-│   ├── FileTrouble           3  a file could not be read or written
+│   ├── FileError           3  a file could not be read or written
 │   ├── JournalError          3  a journal could not take a line
 │   └── ProcessNotStarted     3  a program could not be started
 ├── Refused                   4  a rule says no
 │   └── LockHeld              4  somebody else holds the lock
 ├── NoGo                      5  the gate says no
-└── Broken                    6  a chain, seal or checkpoint does not verify
+└── VerificationError                    6  a chain, seal or checkpoint does not verify
     └── ChainBroken           6  a line of a hash chain is not what was written
 
 Finds the word somebody probably meant.
@@ -141,7 +141,7 @@ class MachineryError(AttractorError):
     exit_code = ExitCode.UNFINISHED
 
 
-class FileTrouble(MachineryError):
+class FileError(MachineryError):
     """A file could not be read or written."""
 
 
@@ -169,13 +169,13 @@ class NoGo(AttractorError):
     exit_code = ExitCode.NO_GO
 
 
-class Broken(AttractorError):
+class VerificationError(AttractorError):
     """A chain, seal or checkpoint does not verify."""
 
     exit_code = ExitCode.BROKEN
 
 
-class ChainBroken(Broken):
+class ChainBroken(VerificationError):
     """A line of a hash chain is not what was written."""
 
 

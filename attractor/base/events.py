@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import NoReturn, TypeVar
 
 from attractor.base.dataclasses import changed, dataclass
-from attractor.base.errors import Broken
+from attractor.base.errors import VerificationError
 from attractor.base.json import Json, JsonObject
 
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z")
@@ -145,8 +145,8 @@ def _refuse(seq: Json, name: str, mistake: str) -> NoReturn:
     raise _fault(seq, name, mistake)
 
 
-def _fault(seq: Json, name: str, mistake: str) -> Broken:
-    return Broken(
+def _fault(seq: Json, name: str, mistake: str) -> VerificationError:
+    return VerificationError(
         f"event {_short(seq) if seq else 'without number'}: its field {name!r} {mistake}",
         hint="the record was changed or cut, or a newer version wrote it",
     )

@@ -12,7 +12,7 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from attractor.base.errors import FileTrouble
+from attractor.base.errors import FileError
 
 _HINTS = {
     errno.ENOSPC: "free some space on this disk, then try again",
@@ -48,9 +48,9 @@ def write_whole(
         (_replace_synced if sync else _replace)(os.fspath(path), data, mode=mode)
     except UnicodeEncodeError as cause:
         hint = "take the half character (a lone surrogate) out of the text"
-        raise FileTrouble(f"cannot write {path}: {cause}", hint=hint) from cause
+        raise FileError(f"cannot write {path}: {cause}", hint=hint) from cause
     except OSError as cause:
-        raise file_trouble("write", path, cause) from cause
+        raise file_error("write", path, cause) from cause
 
 
 def sync_folder(path: str | Path) -> None:
@@ -59,10 +59,10 @@ def sync_folder(path: str | Path) -> None:
         with _opened(path, os.O_RDONLY | os.O_DIRECTORY) as folder:
             _sync(folder)
     except OSError as cause:
-        raise file_trouble("sync", path, cause) from cause
+        raise file_error("sync", path, cause) from cause
 
 
-def remove_leavings(folder: str | Path) -> int:
+def remove_abandoned_files(folder: str | Path) -> int:
     """Remove the temporary files that killed writers left in a folder; return how many.
 
     A file goes only when no process has the number in its name, so a living writer's is never
@@ -74,7 +74,7 @@ def remove_leavings(folder: str | Path) -> int:
         for file in left:
             file.unlink(missing_ok=True)
     except OSError as cause:
-        raise file_trouble("clear", folder, cause) from cause
+        raise file_error("clear", folder, cause) from cause
     return len(left)
 
 
@@ -101,9 +101,9 @@ def is_running(pid: int) -> bool:
     return True
 
 
-def file_trouble(verb: str, path: str | Path, cause: OSError) -> FileTrouble:
+def file_error(verb: str, path: str | Path, cause: OSError) -> FileError:
     """Tell in an error what could not be done with a file, and what would help."""
-    return FileTrouble(f"cannot {verb} {path}: {reason_of(cause)}", hint=hint_for(cause))
+    return FileError(f"cannot {verb} {path}: {reason_of(cause)}", hint=hint_for(cause))
 
 
 def reason_of(cause: OSError) -> str:
@@ -212,10 +212,10 @@ def make_private_folder(folder: Path) -> None:
             if not one.is_dir():
                 one.mkdir(mode=0o700, exist_ok=True)
     except OSError as cause:
-        raise file_trouble("make", folder, cause) from cause
+        raise file_error("make", folder, cause) from cause
 
 
-def close_to_others(path: Path) -> int:
+def make_private(path: Path) -> int:
     """Take away what others may do with a file or folder; return 1 if that was anything, else 0."""
     try:
         mode = path.lstat().st_mode
@@ -225,13 +225,13 @@ def close_to_others(path: Path) -> int:
     except FileNotFoundError:  # somebody else was quicker
         return 0
     except OSError as cause:
-        raise file_trouble("take others' permissions from", path, cause) from cause
+        raise file_error("take others' permissions from", path, cause) from cause
     return 1
 
 
-def close_all_below(folder: Path) -> int:
+def make_tree_private(folder: Path) -> int:
     """Take away what others may do in a folder, links not followed; return in how many places."""
-    return sum(map(close_to_others, _below(folder)))
+    return sum(map(make_private, _below(folder)))
 
 
 def _below(folder: Path) -> Iterator[Path]:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import ChainBroken, NotCanonical, UsageError
-from attractor.base.files import file_trouble
+from attractor.base.files import file_error
 from attractor.base.json import (
     Json,
     JsonObject,
@@ -120,7 +120,7 @@ def verify_file(
             file.seek(offset)
             return _verify(file, start, expected, key)
     except OSError as cause:
-        raise file_trouble("read", path, cause) from cause
+        raise file_error("read", path, cause) from cause
 
 
 def require_intact(verdict: ChainCheck, what: str) -> None:

@@ -17,9 +17,9 @@ from types import TracebackType
 from typing import Self
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import FileTrouble, JournalError, LockHeld
-from attractor.base.files import file_trouble, hint_for, reason_of, sync_folder, write_fully
-from attractor.base.locks import lock_at_once, open_to_lock, unlock
+from attractor.base.errors import FileError, JournalError, LockHeld
+from attractor.base.files import file_error, hint_for, reason_of, sync_folder, write_fully
+from attractor.base.locks import open_to_lock, try_lock, unlock
 
 _BLOCK = 1 << 16
 
@@ -68,14 +68,14 @@ class Journal:
             with ExitStack() as undo:
                 file = undo.enter_context(open_to_lock(path))
                 # Without a lock of its own, we could cut off a line that another is just writing.
-                if not lock_at_once(file):
+                if not try_lock(file):
                     raise LockHeld(f"{path} has a writer already", hint="wait until it ends")
                 torn = _cut_torn(file.fileno())
                 sync_folder(path.parent)
                 journal = cls(path, file, torn)
                 undo.pop_all()
         except OSError as cause:
-            raise file_trouble("open", path, cause) from cause
+            raise file_error("open", path, cause) from cause
         return journal
 
     @property
@@ -181,7 +181,7 @@ def read_lines(path: str | Path, *, offset: int = 0) -> Iterator[JournalLine]:
                 offset = line.end
                 yield line
     except OSError as cause:
-        raise file_trouble("read", path, cause) from cause
+        raise file_error("read", path, cause) from cause
 
 
 def read_torn(path: str | Path) -> TornLine | None:
@@ -190,7 +190,7 @@ def read_torn(path: str | Path) -> TornLine | None:
         with Path(path).open("rb") as file:
             return _torn_line(file.fileno())
     except OSError as cause:
-        raise file_trouble("read", path, cause) from cause
+        raise file_error("read", path, cause) from cause
 
 
 def _seek_line(file: io.BufferedReader, path: str | Path, offset: int) -> None:
@@ -198,7 +198,7 @@ def _seek_line(file: io.BufferedReader, path: str | Path, offset: int) -> None:
         file.seek(max(0, offset - 1))
         if offset < 0 or file.read(1) != b"\n":
             hint = "read it from the beginning"
-            raise FileTrouble(f"no line of {path} begins at byte {offset}", hint=hint)
+            raise FileError(f"no line of {path} begins at byte {offset}", hint=hint)
 
 
 def _cut_torn(file: int) -> TornLine | None:

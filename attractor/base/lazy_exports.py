@@ -1,13 +1,13 @@
 """Opens a door without what stands behind it: a name's module is imported when it is asked for.
 
-__getattr__ = light_door.opening(__name__, {"Client": "client", "retry": "retrying"})
+__getattr__ = lazy_exports.lazy_getattr(__name__, {"Client": "client", "retry": "retrying"})
 """
 
 import importlib
 from collections.abc import Callable, Mapping
 
 
-def opening(
+def lazy_getattr(
     door: str, homes: Mapping[str, str], *, below: str | None = None
 ) -> Callable[[str], object]:
     """Return the `__getattr__` of a module; each name's home is below it, or below another one."""

@@ -19,8 +19,8 @@ from types import TracebackType
 from typing import Self
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import FileTrouble, LockHeld, NotCanonical, UsageError
-from attractor.base.files import file_trouble, is_running, mode_within, write_whole
+from attractor.base.errors import FileError, LockHeld, NotCanonical, UsageError
+from attractor.base.files import file_error, is_running, mode_within, write_whole
 from attractor.base.json import JsonObject, canonical_json, parse_json
 
 
@@ -62,7 +62,7 @@ class FileLock:
                 self._write_holder(purpose)
                 undo.pop_all()
         except OSError as cause:
-            raise file_trouble("lock", self.path, cause) from cause
+            raise file_error("lock", self.path, cause) from cause
         self._file = file
         return self
 
@@ -89,7 +89,7 @@ class FileLock:
 
     def _await(self, file: io.FileIO, wait: float) -> None:
         end = time.monotonic() + wait
-        while not lock_at_once(file):
+        while not try_lock(file):
             left = end - time.monotonic()
             if left <= 0:
                 raise _held(self.path)
@@ -103,11 +103,11 @@ class FileLock:
         host = os.uname().nodename
         note: JsonObject = {"host": host, "pid": pid, "purpose": words, "started": started}
         # Only words are lost: a full disk must not keep anybody from what frees it.
-        with suppress(FileTrouble):
+        with suppress(FileError):
             write_whole(_note_of(self.path), canonical_json(note), sync=False)
 
 
-def lock_at_once(file: io.FileIO) -> bool:
+def try_lock(file: io.FileIO) -> bool:
     """Take the kernel's lock on an open file, or say that somebody else has it."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -31,7 +31,7 @@ class OutputLimit:
 
 
 @dataclass(frozen=True)
-class KeptOutput:
+class TruncatedOutput:
     """An output as text, and how many of its bytes the text leaves out."""
 
     text: str
@@ -55,10 +55,10 @@ class BoundedOutput:
         self._tail += piece[room:]
         del self._tail[: max(0, len(self._tail) - self._limit.tail)]
 
-    def kept(self) -> KeptOutput:
+    def kept(self) -> TruncatedOutput:
         """Return what was kept, with a line that says how much was left out."""
         if self._total == len(self._head) + len(self._tail):
-            return KeptOutput((self._head + self._tail).decode("utf-8", "replace"), 0)
+            return TruncatedOutput((self._head + self._tail).decode("utf-8", "replace"), 0)
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
         head = decoder.decode(self._head)
         cut_after_head = len(decoder.getstate()[0])
@@ -67,7 +67,7 @@ class BoundedOutput:
         marker = f"[... {omitted} bytes left out ...]\n"
         if head and not head.endswith("\n"):
             marker = "\n" + marker
-        return KeptOutput(head + marker + tail.decode("utf-8", "replace"), omitted)
+        return TruncatedOutput(head + marker + tail.decode("utf-8", "replace"), omitted)
 
 
 def _from_character(tail: bytearray) -> bytearray:
@@ -86,14 +86,14 @@ _DRAIN_S = 0.5
 
 
 @dataclass(frozen=True)
-class Chunk:
+class OutputChunk:
     """A piece of output, as it came."""
 
     stream: Stream
     text: str
 
 
-OnOutput = Callable[[Chunk], None]
+OnOutput = Callable[[OutputChunk], None]
 
 
 class OutputPipe:
@@ -140,10 +140,10 @@ class Pipes:
         self._on_output = on_output
         self._loop = asyncio.get_running_loop()
 
-    def kept(self, stream: Stream) -> KeptOutput:
+    def kept(self, stream: Stream) -> TruncatedOutput:
         """Return what is kept of one stream of output."""
         output = self._outputs.get(stream)
-        return output.kept.kept() if output else KeptOutput("", 0)
+        return output.kept.kept() if output else TruncatedOutput("", 0)
 
     def watch(self, wake: Callable[[], None]) -> None:
         """Wake whoever reads when there is output, and feed the input as it is taken."""
@@ -199,7 +199,7 @@ class Pipes:
         if text and self._on_output is not None:
             # Should it raise, it is not called again while the group is ended.
             on_output, self._on_output = self._on_output, None
-            on_output(Chunk(output.name, text))
+            on_output(OutputChunk(output.name, text))
             self._on_output = on_output
 
     def _close(self, output: OutputPipe) -> None:

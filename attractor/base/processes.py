@@ -25,7 +25,7 @@ from typing import BinaryIO, Literal
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import MachineryError, ProcessNotStarted
-from attractor.base.files import file_trouble
+from attractor.base.files import file_error
 from attractor.base.process_output import OnOutput, OutputLimit, Pipes
 
 POLL_S = 0.01
@@ -138,7 +138,7 @@ def _opened(file: Path, mode: Literal["rb", "wb"]) -> BinaryIO:
     try:
         return file.open(mode)
     except OSError as cause:
-        raise file_trouble("read" if mode == "rb" else "write", file, cause) from cause
+        raise file_error("read" if mode == "rb" else "write", file, cause) from cause
 
 
 def _not_started(program: str, cwd: Path, error: OSError | ValueError) -> ProcessNotStarted:

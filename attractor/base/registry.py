@@ -224,7 +224,7 @@ def _load(source: Source) -> object:
     return getattr(importlib.import_module(source.module), source.attribute)
 
 
-def count_wanted(called: Callable[..., object]) -> int:
+def count_parameters(called: Callable[..., object]) -> int:
     """Count what has to be handed to a function, one after the other."""
     in_order = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     wanted = inspect.signature(called).parameters.values()

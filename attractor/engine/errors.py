@@ -14,7 +14,7 @@ AttractorError
 │   ├── FenceLost             4  somebody else took the run over
 │   ├── NobodyAtWork          4  nobody runs the run that an order is for
 │   └── NothingAsked          4  the run asks nothing that could be answered
-└── Broken                    6
+└── VerificationError                    6
     ├── RecordBroken          6  a record of the run is not what was written
     ├── ConversationLost      6  what was said in a thread cannot be taken up again
     └── CheckpointBroken      6  the checkpoint is not what was written
@@ -22,7 +22,7 @@ AttractorError
 
 from collections.abc import Sequence
 
-from attractor.base.errors import Broken, Refused, UsageError
+from attractor.base.errors import Refused, UsageError, VerificationError
 from attractor.language.diagnostics import Diagnostic
 from attractor.language.source.text import visible
 
@@ -105,17 +105,17 @@ class NothingAsked(Refused):
     hint = "see where it stands with attractor status"
 
 
-class RecordBroken(Broken):
+class RecordBroken(VerificationError):
     """A record of the run is not what was written."""
 
     hint = "it was changed or cut, or a newer version wrote it: bring it back from a copy"
 
 
-class ConversationLost(Broken):
+class ConversationLost(VerificationError):
     """What was said in a thread cannot be taken up again."""
 
 
-class CheckpointBroken(Broken):
+class CheckpointBroken(VerificationError):
     """The checkpoint is not what was written."""
 
     hint = "when the journal verifies, remove checkpoint.json: it is made anew from the events"

@@ -19,7 +19,7 @@ AttractorError
 import errno
 
 from attractor.base.errors import AttractorError, MachineryError, UsageError
-from attractor.base.files import file_trouble, hint_for, reason_of
+from attractor.base.files import file_error, hint_for, reason_of
 
 _MACHINERY = {
     errno.ENOSPC,
@@ -92,7 +92,7 @@ class LessGuarded(MachineryError):
 def file_failure(verb: str, path: str, cause: OSError) -> AttractorError:
     """Tell trouble of the machine from what is only wrong with a file, and say either."""
     if cause.errno in _MACHINERY:
-        return file_trouble(verb, path, cause)
+        return file_error(verb, path, cause)
     message = f"cannot {verb} {path}: {reason_of(cause)}"
     if cause.errno == errno.ENOENT:
         return FileMissing(message)

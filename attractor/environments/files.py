@@ -92,7 +92,7 @@ def write_text(confined: Confined, path: str, content: str) -> None:
     data = encode_text(content, path)
     with confined.located("write", path, create=True) as place:
         kept = _permissions(place, path)
-        # The name that `remove_leavings` knows, should we be killed before it is replaced.
+        # The name that `remove_abandoned_files` knows, should we be killed before it is replaced.
         temporary = FolderEntry(
             place.folder, f".attractor-{os.getpid()}-{secrets.token_hex(8)}.tmp"
         )

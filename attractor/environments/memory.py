@@ -6,7 +6,7 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 from attractor.base.errors import UsageError
-from attractor.base.process_output import Chunk, OnOutput
+from attractor.base.process_output import OnOutput, OutputChunk
 from attractor.base.processes import ExecResult
 from attractor.environments.confined_paths import Confined
 from attractor.environments.environment import DirEntry, GrepOptions, Promises, Service
@@ -137,8 +137,8 @@ class MemoryExecutionEnvironment:
             )
         result = self._commands[command]
         if on_output:
-            on_output(Chunk("stdout", result.stdout))
-            on_output(Chunk("stderr", result.stderr))
+            on_output(OutputChunk("stdout", result.stdout))
+            on_output(OutputChunk("stderr", result.stderr))
         return result
 
     async def start_service(

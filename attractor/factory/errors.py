@@ -12,11 +12,11 @@ UsageError
 ├── CopiedRun                2  a copy of a run's directory
 ├── UnknownBranch            2  a branch that is not there
 └── InvalidBranch            2  a name that no branch can have
-Broken
+VerificationError
 └── DecisionsDiffer          6  a run's decisions are not those in the ledger
 """
 
-from attractor.base.errors import Broken, Refused, UsageError
+from attractor.base.errors import Refused, UsageError, VerificationError
 
 
 class NoDecision(Refused):
@@ -69,7 +69,7 @@ class InvalidBranch(UsageError):
     hint = "name a branch, such as main or refs/heads/main"
 
 
-class DecisionsDiffer(Broken):
+class DecisionsDiffer(VerificationError):
     """A run's decisions are not those in the ledger."""
 
     hint = "compare both with copies: one of them lost a line, or was put back to an earlier day"

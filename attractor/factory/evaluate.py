@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import Broken, ChainBroken
+from attractor.base.errors import ChainBroken, VerificationError
 from attractor.base.hash_chain import GENESIS
 from attractor.base.json import Json, JsonObject
 from attractor.base.toml import printable
@@ -150,7 +150,7 @@ def _fields(entry: Entry) -> Fields:
 def _trials(fields: Fields) -> list[JsonObject]:
     trials = [one for one in fields.items("trials") if isinstance(one, dict)]
     if len(trials) != len(fields.items("trials")):
-        raise Broken("ledger: a trial is not one", hint="bring it back from a copy")
+        raise VerificationError("ledger: a trial is not one", hint="bring it back from a copy")
     return list[JsonObject](trials)
 
 
@@ -322,12 +322,12 @@ class Evaluator:
             return
         if not made:
             self.ledger.require_there()
-            raise Broken(
+            raise VerificationError(
                 f"{self.ledger.file} does not know the run {run.run_id}",
                 hint="name the state folder the run was begun with, or bring it back from a copy",
             )
         if made[0].data["manifest"] != run.manifest_hash():
-            raise Broken(
+            raise VerificationError(
                 f"{run.directory.manifest} is not what the run began with",
                 hint="bring it back from a copy, or start a new run",
             )

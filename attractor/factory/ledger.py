@@ -19,8 +19,8 @@ from datetime import datetime
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import Broken, ChainBroken, NotCanonical
-from attractor.base.files import file_trouble, make_private_folder, write_whole
+from attractor.base.errors import ChainBroken, NotCanonical, VerificationError
+from attractor.base.files import file_error, make_private_folder, write_whole
 from attractor.base.hash_chain import GENESIS, ChainCheck, Head, Link, require_intact, seal, verify
 from attractor.base.journal import Journal, read_lines
 from attractor.base.json import Json, JsonObject, canonical_json, parse_json
@@ -42,7 +42,7 @@ def read_head(file: Path, key: bytes | None) -> Head:
     except FileNotFoundError as cause:
         raise _broken(file, "is gone, so nobody can say where the ledger ended") from cause
     except OSError as cause:
-        raise file_trouble("read", file, cause) from cause
+        raise file_error("read", file, cause) from cause
     except NotCanonical as cause:
         raise _broken(file, "is not what was written") from cause
     match told:
@@ -60,8 +60,10 @@ def _seal(head: Head, key: bytes) -> str:
     return hmac.digest(key, words.encode(), "sha256").hex()
 
 
-def _broken(file: Path, what: str) -> Broken:
-    return Broken(f"{file} {what}", hint="bring it and the ledger beside it back from a copy")
+def _broken(file: Path, what: str) -> VerificationError:
+    return VerificationError(
+        f"{file} {what}", hint="bring it and the ledger beside it back from a copy"
+    )
 
 
 LEDGER_FILE = "ledger.jsonl"
@@ -135,7 +137,7 @@ class Ledger:
     def require_there(self) -> None:
         """Refuse a state folder without a ledger, when there must be one."""
         if self._is_new():
-            raise Broken(
+            raise VerificationError(
                 f"{self.file} is gone, and so is its key {self._key_file.name}",
                 hint="name the state folder the run was begun with, or bring it back from a copy",
             )
@@ -182,7 +184,7 @@ class Ledger:
         try:
             return self._key_file.read_bytes()
         except FileNotFoundError as cause:
-            raise Broken(
+            raise VerificationError(
                 f"the key of {self.file} is gone, so its seals can't be checked",
                 hint=f"bring {self._key_file} back from a copy",
             ) from cause

@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import Broken, NotCanonical
+from attractor.base.errors import NotCanonical, VerificationError
 from attractor.base.files import write_whole
 from attractor.base.hash_chain import GENESIS, Head
 from attractor.base.journal import Journal, read_lines
@@ -164,7 +164,7 @@ class Stores:
         name, _, seal = pinned.partition("#")
         version = self.suites.find(name)
         if version.seal != seal:
-            raise Broken(f"the suite {name} is not the one the run pinned")
+            raise VerificationError(f"the suite {name} is not the one the run pinned")
         return self.suites.open(version)
 
     def profile(self, pinned: str) -> Profile:

@@ -15,9 +15,9 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import Broken, NotCanonical
+from attractor.base.errors import NotCanonical, VerificationError
 from attractor.base.events import Event
-from attractor.base.files import file_trouble, make_private_folder, write_whole
+from attractor.base.files import file_error, make_private_folder, write_whole
 from attractor.base.journal import read_lines
 from attractor.base.json import Json, JsonObject, canonical_json, parse_json
 from attractor.engine.run_folder.open_run import OpenRun
@@ -87,9 +87,9 @@ class Results:
         try:
             kept = parse_json(file.read_bytes())
         except FileNotFoundError as cause:
-            raise Broken(f"{file} is gone", hint="bring it back from a copy") from cause
+            raise VerificationError(f"{file} is gone", hint="bring it back from a copy") from cause
         except OSError as cause:
-            raise file_trouble("read", file, cause) from cause
+            raise file_error("read", file, cause) from cause
         except NotCanonical as cause:
             raise _changed(file) from cause
         result, seal = _taken_apart(kept, file)
@@ -122,8 +122,10 @@ def _taken_apart(kept: Json, file: Path) -> tuple[TrialResult, str]:
             raise _changed(file)
 
 
-def _changed(file: Path) -> Broken:
-    return Broken(f"{file} is not the result that was kept", hint="bring it back from a copy")
+def _changed(file: Path) -> VerificationError:
+    return VerificationError(
+        f"{file} is not the result that was kept", hint="bring it back from a copy"
+    )
 
 
 STARTED, TROUBLED, COMPLETED = "TrialStarted", "TrialTroubled", "TrialCompleted"
@@ -157,7 +159,7 @@ class TrialLog:
         told = {_name_in(event): event.data for event in self._events((COMPLETED,))}
         for name, data in told.items():
             if name not in kept or self._told(kept[name]) != data:
-                raise Broken(
+                raise VerificationError(
                     f"a trial in {self.run.directory.events} was not written by this evaluation, "
                     "or its result is gone",
                     hint="nothing it says can be trusted: start a new run",

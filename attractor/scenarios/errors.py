@@ -2,7 +2,7 @@
 
 UsageError
 └── InvalidSuite             2  an invalid suite
-Broken
+VerificationError
 └── SuiteChanged             6  a sealed suite that differs from its seal
 """
 
@@ -10,7 +10,7 @@ from typing import Never
 
 from pydantic import BaseModel, ValidationError
 
-from attractor.base.errors import Broken, UsageError
+from attractor.base.errors import UsageError, VerificationError
 from attractor.base.toml import KeyPath
 from attractor.base.toml_errors import Fault, TomlMistake, explain_faults
 from attractor.config.schema import child, keys_at
@@ -23,7 +23,7 @@ class InvalidSuite(UsageError):
     hint = "fix the file"
 
 
-class SuiteChanged(Broken):
+class SuiteChanged(VerificationError):
     """A sealed suite differs from its seal."""
 
 

@@ -16,7 +16,7 @@ from fractions import Fraction
 from typing import Protocol
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import Broken, MachineryError
+from attractor.base.errors import MachineryError, VerificationError
 from attractor.base.json import Json, JsonObject, content_hash
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.scenarios.satisfaction import Tally
@@ -130,7 +130,7 @@ class TrialResult:
                 results = tuple(_check(check) for check in checks)
                 return cls(key, satisfied, results, duration, retries, error)
             case _:
-                raise Broken("a kept trial is not one", hint="bring it back from a copy")
+                raise VerificationError("a kept trial is not one", hint="bring it back from a copy")
 
 
 def trial_keys(suite: Suite) -> list[TrialKey]:
@@ -174,7 +174,9 @@ def _check(record: Json) -> CheckResult:
         }:
             return CheckResult(kind, passed, score, reason, evidence)
         case _:
-            raise Broken("a check of a kept trial is not one", hint="bring it back from a copy")
+            raise VerificationError(
+                "a check of a kept trial is not one", hint="bring it back from a copy"
+            )
 
 
 PlayTrial = Callable[[Scenario, TrialKey], Awaitable[TrialResult]]

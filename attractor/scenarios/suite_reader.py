@@ -22,7 +22,7 @@ from pydantic import BaseModel, ValidationError
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
-from attractor.base.files import file_trouble, make_private_folder, sync_folder, write_whole
+from attractor.base.files import file_error, make_private_folder, sync_folder, write_whole
 from attractor.base.json import canonical_json, content_hash
 from attractor.base.registry import Registry
 from attractor.base.toml_errors import InvalidToml, TomlMistake, TomlMistakes, parse_toml
@@ -85,7 +85,7 @@ def read_file(path: Path) -> bytes:
             _require_file(path, os.fstat(opened.fileno()))
             content = opened.read(MOST_BYTES + 1)
     except OSError as cause:
-        raise file_trouble("read", path, cause) from cause
+        raise file_error("read", path, cause) from cause
     if len(content) > MOST_BYTES:
         raise _too_large(path)
     return content
@@ -105,7 +105,7 @@ def _below(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
                     if entry.is_dir(follow_symlinks=False):
                         waiting.append(Path(entry.path))
     except OSError as cause:
-        raise file_trouble("read", folder, cause) from cause
+        raise file_error("read", folder, cause) from cause
 
 
 def _require_file(path: Path, status: os.stat_result) -> None:

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.files import file_trouble
+from attractor.base.files import file_error
 from attractor.workspaces.create.isolated import BASE_REFS
 from attractor.workspaces.dimension_index import fork_folders
 from attractor.workspaces.files import in_thread
@@ -65,7 +65,7 @@ def stored_runs(state: Path) -> list[str]:
     except FileNotFoundError:
         return []
     except OSError as cause:
-        raise file_trouble("look into", state / STORES, cause) from cause
+        raise file_error("look into", state / STORES, cause) from cause
 
 
 def holding_of(state: Path, run_id: str) -> Holding:
@@ -113,7 +113,7 @@ async def free_store(store: Path) -> bool:
     try:
         (store / RECORD_FILE).unlink(missing_ok=True)
     except OSError as cause:
-        raise file_trouble("remove", store / RECORD_FILE, cause) from cause
+        raise file_error("remove", store / RECORD_FILE, cause) from cause
     return await free_folder(store)
 
 

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from attractor.base.errors import NotCanonical
-from attractor.base.files import file_trouble, make_private_folder, write_whole
+from attractor.base.files import file_error, make_private_folder, write_whole
 from attractor.base.json import canonical_json, parse_json
 from attractor.engine.state.identifiers import TreeId
 from attractor.workspaces import stat_cache
@@ -83,7 +83,7 @@ class Index:
             try:
                 path.unlink(missing_ok=True)
             except OSError as cause:
-                raise file_trouble("remove", path, cause) from cause
+                raise file_error("remove", path, cause) from cause
 
 
 def fork_folders(store: Path) -> Collection[Path]:
@@ -98,7 +98,7 @@ def _read(path: Path) -> Path | None:
     except FileNotFoundError:
         return None
     except OSError as cause:
-        raise file_trouble("read", path, cause) from cause
+        raise file_error("read", path, cause) from cause
     except NotCanonical as cause:
         raise RecordBroken(f"{path} cannot be read: {cause}") from cause
     match told:

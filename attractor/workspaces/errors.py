@@ -13,12 +13,12 @@ AttractorError
 ├── Refused
 │   ├── BranchMoved       4  a branch is not where it was expected
 │   └── CheckoutInTheWay  4  files of a checked-out branch would be lost
-└── Broken
+└── VerificationError
     ├── ObjectMissing     6  an object that a record names is not in the store
     └── RecordBroken      6  what a run wrote down about its workspace cannot be read
 """
 
-from attractor.base.errors import Broken, MachineryError, Refused, UsageError
+from attractor.base.errors import MachineryError, Refused, UsageError, VerificationError
 
 
 class NotARepository(UsageError):
@@ -78,13 +78,13 @@ class CheckoutInTheWay(Refused):
     """Files of a checked-out branch would be lost."""
 
 
-class ObjectMissing(Broken):
+class ObjectMissing(VerificationError):
     """An object that a record names is not in the store."""
 
     hint = "was the project moved, or its history rewritten? bring it back, then try again"
 
 
-class RecordBroken(Broken):
+class RecordBroken(VerificationError):
     """What a run wrote down about its workspace cannot be read."""
 
     hint = "start a new run"

@@ -3,7 +3,7 @@
 from functools import partial
 from pathlib import Path
 
-from attractor.base.files import file_trouble
+from attractor.base.files import file_error
 from attractor.engine.state.identifiers import TreeId
 from attractor.workspaces.errors import FolderInUse
 from attractor.workspaces.files import write_files
@@ -38,4 +38,4 @@ def make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as cause:
-        raise file_trouble("create", folder, cause) from cause
+        raise file_error("create", folder, cause) from cause

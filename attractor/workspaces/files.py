@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
-from attractor.base.files import file_trouble, write_fully
+from attractor.base.files import file_error, write_fully
 from attractor.workspaces.git.trees import LINK, TreeEntry
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -87,7 +87,7 @@ def _opened(folder: Path) -> Generator[Folder]:
             writer.leave()
             os.close(top)
     except OSError as cause:
-        raise file_trouble("write into", folder, cause) from cause
+        raise file_error("write into", folder, cause) from cause
 
 
 def _put(name: bytes, entry: TreeEntry, content: bytes, at: int) -> os.stat_result:

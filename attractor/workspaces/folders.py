@@ -23,7 +23,7 @@ from collections.abc import Callable, Collection, Generator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from attractor.base.files import close_to_others, file_trouble, make_private_folder, reason_of
+from attractor.base.files import file_error, make_private, make_private_folder, reason_of
 from attractor.base.locks import FileLock
 
 NAME = "workspaces"
@@ -57,7 +57,7 @@ def prepare_place(state: Path, *, shared: Path, tell: Callable[[str], None]) -> 
         try:
             _prepare(place, shared, tell)
         except OSError as cause:
-            raise file_trouble("prepare", place, cause) from cause
+            raise file_error("prepare", place, cause) from cause
     return place
 
 
@@ -66,7 +66,7 @@ def _prepare(place: Path, shared: Path, tell: Callable[[str], None]) -> None:
         target = place.readlink()
         trouble = _trouble_with(target, owners={os.geteuid(), place.parent.stat().st_uid})
         if not trouble:
-            close_to_others(target)
+            make_private(target)
             return
         tell(f"{target}, where the workspaces lay, {trouble}: runs get their files anew.")
         place.unlink()
@@ -181,7 +181,7 @@ def _folders(place: Path) -> Sequence[Path]:
     try:
         return list(place.iterdir())
     except OSError as cause:
-        raise file_trouble("look into", place, cause) from cause
+        raise file_error("look into", place, cause) from cause
 
 
 def _make_held(place: Path, held: ExitStack) -> Path:
@@ -194,7 +194,7 @@ def _make_held(place: Path, held: ExitStack) -> Path:
                 return folder
         raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
     except OSError as cause:
-        raise file_trouble("create a folder in", place, cause) from cause
+        raise file_error("create a folder in", place, cause) from cause
 
 
 @contextmanager

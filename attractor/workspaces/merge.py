@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.files import file_trouble, write_whole
+from attractor.base.files import file_error, write_whole
 from attractor.engine.state.identifiers import TreeId
 from attractor.workspaces.errors import GitFailed
 from attractor.workspaces.files import in_thread
@@ -128,7 +128,7 @@ def _keep_file(store: Store, file: Path) -> bytes:
     try:
         content = file.read_bytes()
     except OSError as cause:
-        raise file_trouble("read", file, cause) from cause
+        raise file_error("read", file, cause) from cause
     return store.objects.write("blob", content)
 
 

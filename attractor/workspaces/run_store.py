@@ -7,7 +7,7 @@ from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import NotCanonical
-from attractor.base.files import file_trouble, write_whole
+from attractor.base.files import file_error, write_whole
 from attractor.base.json import canonical_json, parse_json
 from attractor.engine.seams import Base
 from attractor.engine.state.identifiers import TreeId
@@ -64,7 +64,7 @@ def read_record(store: Path) -> Record | None:
     except FileNotFoundError:
         return None
     except OSError as cause:
-        raise file_trouble("read", path, cause) from cause
+        raise file_error("read", path, cause) from cause
     try:
         told = parse_json(text)
     except NotCanonical as cause:
@@ -114,7 +114,7 @@ async def make_store(
             shutil.rmtree(place)
         await store.make(borrow_from=borrow_from)
     except OSError as cause:
-        raise file_trouble("make", place, cause) from cause
+        raise file_error("make", place, cause) from cause
     return store
 
 
@@ -137,7 +137,7 @@ def open_store(
         try:
             store.borrow(borrow_from)
         except OSError as cause:
-            raise file_trouble("mend", place, cause) from cause
+            raise file_error("mend", place, cause) from cause
     return store, record
 
 

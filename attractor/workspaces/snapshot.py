@@ -9,7 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.files import file_trouble
+from attractor.base.files import file_error
 from attractor.workspaces.git.gitignore import IgnoreRules
 from attractor.workspaces.git.materials import NO_MATERIALS, Materials
 from attractor.workspaces.git.objects import Objects
@@ -104,7 +104,7 @@ def take_snapshot(
         finally:
             os.close(top)
     except OSError as cause:
-        raise file_trouble("read", folder, cause) from cause
+        raise file_error("read", folder, cause) from cause
     return Snapshot(
         (tree or write_folder(objects, [])).hex(),
         tuple(walk.skipped),

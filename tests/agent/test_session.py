@@ -13,7 +13,7 @@ from attractor.agent.session import Session, SessionState
 from attractor.agent.session_state import EventKind, SessionConfig, SessionEvent
 from attractor.agent.tool import RegisteredTool, define
 from attractor.agent.turns import AssistantTurn, SteeringTurn, ToolResultsTurn, UserTurn
-from attractor.base.errors import FileTrouble, MachineryError
+from attractor.base.errors import FileError, MachineryError
 from attractor.base.json import JsonObject
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.llm.errors import AuthenticationError, ContextLengthError, ServerError
@@ -371,7 +371,7 @@ def test_trouble_of_the_machine_is_not_the_models_to_mend(tmp_path: Path) -> Non
     ended: list[bool] = []
 
     async def full(_: JsonObject) -> str:
-        raise FileTrouble("the disk is full")
+        raise FileError("the disk is full")
 
     async def waits(_: JsonObject) -> str:
         try:

@@ -10,7 +10,7 @@ from attractor.agent.session_state import SessionConfig
 from attractor.backends.agent import Agent, part
 from attractor.backends.models import AgentParts
 from attractor.backends.registry import BackendParts
-from attractor.base.errors import FileTrouble, UsageError
+from attractor.base.errors import FileError, UsageError
 from attractor.base.json import Json
 from attractor.base.registry import find_shortcoming
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, Usage
@@ -342,13 +342,13 @@ def test_a_report_stands_when_the_last_words_fail(tmp_path: Path) -> None:
 
 class Broken(LocalExecutionEnvironment):
     async def file_exists(self, path: str) -> bool:
-        raise FileTrouble("the disk is gone")
+        raise FileError("the disk is gone")
 
 
 def test_trouble_of_the_machine_goes_up(tmp_path: Path) -> None:
     work = Work(tmp_path, said("never"))
     work.play.environment = Broken(tmp_path, environ={})
-    with pytest.raises(FileTrouble):
+    with pytest.raises(FileError):
         work.run()
 
 

@@ -3,7 +3,7 @@
 import resource
 import sys
 
-from attractor.base.errors import FileTrouble, JournalError
+from attractor.base.errors import FileError, JournalError
 from attractor.base.files import write_whole
 from attractor.base.journal import Journal
 
@@ -14,7 +14,7 @@ def write(path: str) -> None:
     """Try to replace a file by a content that is too large."""
     try:
         write_whole(path, b"x" * (LIMIT + 1))
-    except FileTrouble as trouble:
+    except FileError as trouble:
         sys.stdout.write(f"{trouble.message}; {trouble.hint}\n")
 
 

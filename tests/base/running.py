@@ -9,7 +9,7 @@ from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
-from attractor.base.process_output import Chunk, OutputLimit
+from attractor.base.process_output import OutputChunk, OutputLimit
 from attractor.base.processes import ExecResult, run_process
 
 FAR = timedelta(seconds=60)
@@ -22,7 +22,7 @@ def run(
     timeout: timedelta | None = FAR,
     stdin: bytes | Path = b"",
     output: Path | None = None,
-    on_output: Callable[[Chunk], None] | None = None,
+    on_output: Callable[[OutputChunk], None] | None = None,
     keep: OutputLimit | None = None,
     grace: timedelta = timedelta(seconds=2),
     cwd: str | Path = "/",

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attractor.base.clock import Backoff, Clock, SystemClock, TurnableClock
+from attractor.base.clock import Backoff, Clock, ManualClock, SystemClock
 from attractor.base.errors import UsageError
 
 SECOND = timedelta(seconds=1)
@@ -31,7 +31,7 @@ def test_the_system_clock_waits():
 
 
 def test_a_turnable_clock_stands_until_it_is_turned():
-    clock = TurnableClock(NOON)
+    clock = ManualClock(NOON)
     same: Clock = clock
     assert (same.now(), same.monotonic()) == (NOON, 0.0)
     asyncio.run(clock.turn(timedelta(minutes=90)))
@@ -40,13 +40,13 @@ def test_a_turnable_clock_stands_until_it_is_turned():
 
 def test_a_turnable_clock_tells_utc():
     start = NOON.astimezone(timezone(timedelta(hours=2)))
-    assert TurnableClock(start).now().tzinfo is UTC
+    assert ManualClock(start).now().tzinfo is UTC
     with pytest.raises(UsageError, match="time zone"):
-        TurnableClock(datetime(2026, 1, 1))
+        ManualClock(datetime(2026, 1, 1))
 
 
 def test_sleepers_wake_in_the_order_they_are_due():
-    clock = TurnableClock(NOON)
+    clock = ManualClock(NOON)
     woken: list[tuple[str, float]] = []
 
     async def sleep(name: str, seconds: int) -> None:
@@ -69,7 +69,7 @@ def test_sleepers_wake_in_the_order_they_are_due():
 
 
 def test_who_sleeps_again_within_one_turn_wakes_again():
-    clock = TurnableClock(NOON)
+    clock = ManualClock(NOON)
     ticks: list[float] = []
 
     async def tick() -> None:
@@ -91,7 +91,7 @@ def test_who_sleeps_again_within_one_turn_wakes_again():
 
 
 def test_a_cancelled_sleeper_leaves():
-    clock = TurnableClock(NOON)
+    clock = ManualClock(NOON)
 
     async def scene() -> None:
         sleeping = asyncio.create_task(clock.sleep(SECOND))
@@ -106,7 +106,7 @@ def test_a_cancelled_sleeper_leaves():
 
 
 def test_a_sleeper_cancelled_at_the_moment_it_is_due_does_not_stop_the_turn():
-    clock = TurnableClock(NOON)
+    clock = ManualClock(NOON)
 
     async def scene() -> None:
         sleeping = [asyncio.create_task(clock.sleep(SECOND)) for _ in range(2)]
@@ -121,7 +121,7 @@ def test_a_sleeper_cancelled_at_the_moment_it_is_due_does_not_stop_the_turn():
 
 
 def test_a_sleep_of_nothing_only_lets_others_run():
-    clock = TurnableClock(NOON)
+    clock = ManualClock(NOON)
 
     async def scene() -> None:
         ran: list[str] = []
@@ -135,7 +135,7 @@ def test_a_sleep_of_nothing_only_lets_others_run():
 
 
 def test_the_date_can_go_back_but_measured_time_does_not():
-    clock = TurnableClock(NOON)
+    clock = ManualClock(NOON)
     asyncio.run(clock.turn(SECOND))
     clock.set_back(timedelta(hours=1))
     assert clock.now() == NOON + SECOND - timedelta(hours=1)
@@ -145,11 +145,11 @@ def test_the_date_can_go_back_but_measured_time_does_not():
 
 
 def test_who_sleeps_again_and_again_by_way_of_others_is_woken_each_time_in_one_turn() -> None:
-    async def nap(clock: TurnableClock) -> None:
+    async def nap(clock: ManualClock) -> None:
         await asyncio.gather(clock.sleep(timedelta(seconds=1)), clock.sleep(timedelta(seconds=1)))
 
     async def work() -> int:
-        clock, naps = TurnableClock(), 0
+        clock, naps = ManualClock(), 0
 
         async def sleeper() -> None:
             nonlocal naps

@@ -7,14 +7,14 @@ from typing import Any, TypeVar
 
 import pytest
 
-from attractor.base.clock import Clock, SystemClock, TurnableClock
+from attractor.base.clock import Clock, ManualClock, SystemClock
 
 T = TypeVar("T")
 SHORT = timedelta(milliseconds=20)
 Scene = Callable[[Clock], Coroutine[Any, Any, T]]
 
 
-async def keep_turning(clock: TurnableClock) -> None:
+async def keep_turning(clock: ManualClock) -> None:
     """Let time go by in leaps: several sleepers are due in one."""
     while True:
         for _ in range(5):
@@ -27,7 +27,7 @@ async def with_system_clock(scene: Scene[T]) -> T:
 
 
 async def with_turnable_clock(scene: Scene[T]) -> T:
-    clock = TurnableClock()
+    clock = ManualClock()
     turning = asyncio.create_task(keep_turning(clock))
     try:
         return await scene(clock)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attractor.base.errors import Broken
+from attractor.base.errors import VerificationError
 from attractor.base.events import Event
 from attractor.base.hash_chain import GENESIS, seal
 from attractor.base.json import Json, canonical_json, parse_json
@@ -127,7 +127,7 @@ def test_an_event_reads_back_from_its_journal_line(event: Event):
     ],
 )
 def test_a_field_of_another_shape_is_refused_by_name(changed: dict[str, Json], mistake: str):
-    with pytest.raises(Broken) as caught:
+    with pytest.raises(VerificationError) as caught:
         Event.from_record(record(**changed))
     assert mistake in caught.value.message
     assert len(caught.value.message) < 200
@@ -137,12 +137,12 @@ def test_a_field_of_another_shape_is_refused_by_name(changed: dict[str, Json], m
 def test_a_missing_field_is_refused_by_name(name: str):
     short = record()
     del short[name]
-    with pytest.raises(Broken, match=f"field '{name}' is missing"):
+    with pytest.raises(VerificationError, match=f"field '{name}' is missing"):
         Event.from_record(short)
 
 
 def test_an_event_without_a_time_zone_is_refused():
-    with pytest.raises(Broken, match="'time' has no time zone"):
+    with pytest.raises(VerificationError, match="'time' has no time zone"):
         Event(time=datetime(2026, 1, 1), run_id="r", type="t")
 
 

@@ -15,8 +15,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attractor.base.errors import ExitCode, FileTrouble
-from attractor.base.files import is_running, remove_leavings, sync_folder, write_fully, write_whole
+from attractor.base.errors import ExitCode, FileError
+from attractor.base.files import (
+    is_running,
+    remove_abandoned_files,
+    sync_folder,
+    write_fully,
+    write_whole,
+)
 from tests.base.start_child import start_child
 from tests.base.write_child import content_of
 from tests.counts import count
@@ -116,7 +122,7 @@ def test_a_symbolic_link_is_replaced_not_followed(tmp_path: Path) -> None:
 def test_a_failure_says_what_helps_and_leaves_nothing(tmp_path: Path, path: str, hint: str) -> None:
     (tmp_path / "file").write_text("old")
     (tmp_path / "folder").mkdir()
-    with pytest.raises(FileTrouble, match="cannot write") as trouble:
+    with pytest.raises(FileError, match="cannot write") as trouble:
         write_whole(tmp_path / path, "new")
     assert hint in trouble.value.hint
     assert path in trouble.value.message
@@ -127,7 +133,7 @@ def test_a_failure_says_what_helps_and_leaves_nothing(tmp_path: Path, path: str,
 
 def test_text_with_half_a_character_is_refused_and_the_old_file_stays(tmp_path: Path) -> None:
     write_whole(tmp_path / "file", "old")
-    with pytest.raises(FileTrouble, match="surrogate") as trouble:
+    with pytest.raises(FileError, match="surrogate") as trouble:
         write_whole(tmp_path / "file", "new \ud800")
     assert "lone surrogate" in trouble.value.hint
     assert (tmp_path / "file").read_text() == "old"
@@ -174,7 +180,7 @@ def test_a_killed_writer_leaves_the_old_content_or_the_new(tmp_path: Path) -> No
             acknowledged += child.stdout.readlines()
         last = int(acknowledged[-1])
         assert file.read_bytes() in (content_of(last), content_of(last + 1))
-        assert remove_leavings(tmp_path) <= 1
+        assert remove_abandoned_files(tmp_path) <= 1
         assert names(tmp_path) == ["file"]
 
 
@@ -191,20 +197,20 @@ def test_leavings_of_dead_writers_are_removed_and_nothing_else(tmp_path: Path) -
     ]
     for name in (left, *kept):
         (tmp_path / name).write_text("content")
-    assert remove_leavings(tmp_path) == 1
+    assert remove_abandoned_files(tmp_path) == 1
     assert names(tmp_path) == sorted(kept)
 
 
-@pytest.mark.parametrize("deed", [sync_folder, remove_leavings])
+@pytest.mark.parametrize("deed", [sync_folder, remove_abandoned_files])
 def test_a_missing_folder_is_told(tmp_path: Path, deed: Callable[[Path], object]) -> None:
-    with pytest.raises(FileTrouble, match="missing") as trouble:
+    with pytest.raises(FileError, match="missing") as trouble:
         deed(tmp_path / "missing")
     assert "create it first" in trouble.value.hint
 
 
 def test_a_file_is_no_folder_to_sync(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(FileTrouble, match="Not a directory"):
+    with pytest.raises(FileError, match="Not a directory"):
         sync_folder(tmp_path / "file")
 
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attractor.base.errors import ChainBroken, ExitCode, FileTrouble, NotCanonical, UsageError
+from attractor.base.errors import ChainBroken, ExitCode, FileError, NotCanonical, UsageError
 from attractor.base.hash_chain import (
     GENESIS,
     ChainCheck,
@@ -132,7 +132,7 @@ def test_a_file_is_verified_whole_and_from_a_line(tmp_path: Path) -> None:
     assert verify_file(tmp_path / "chain", offset=offset, start=start) == ChainCheck(head, None)
     assert flaw_of(verify_file(tmp_path / "chain", offset=offset + 1, start=start))[0] == 1
     assert flaw_of(verify_file(tmp_path / "chain", offset=offset))[0] == 1
-    with pytest.raises(FileTrouble, match="missing"):
+    with pytest.raises(FileError, match="missing"):
         verify_file(tmp_path / "missing")
 
 

@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attractor.base.errors import ExitCode, FileTrouble, JournalError, LockHeld
+from attractor.base.errors import ExitCode, FileError, JournalError, LockHeld
 from attractor.base.journal import Journal, JournalLine, SharedSync, TornLine, read_lines, read_torn
 from tests.base.journal_child import line_of
 from tests.base.start_child import start_child
@@ -181,7 +181,7 @@ def test_a_follower_reads_on_where_it_stopped(tmp_path: Path) -> None:
 @pytest.mark.parametrize("offset", [-1, 2, 4, 6, 10])
 def test_reading_from_where_no_line_begins_is_told(tmp_path: Path, offset: int) -> None:
     (tmp_path / "journal").write_bytes(b"\none\ntwo\n")
-    with pytest.raises(FileTrouble, match=f"begins at byte {offset}"):
+    with pytest.raises(FileError, match=f"begins at byte {offset}"):
         list(read_lines(tmp_path / "journal", offset=offset))
 
 
@@ -210,11 +210,11 @@ def test_a_closed_journal_takes_nothing(tmp_path: Path) -> None:
 def test_what_cannot_be_opened_is_told(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "target")
     for name, hint in [("missing/journal", "create it"), ("link", "symbolic"), (".", "a folder")]:
-        with pytest.raises(FileTrouble, match="cannot open") as trouble:
+        with pytest.raises(FileError, match="cannot open") as trouble:
             Journal.open(tmp_path / name)
         assert hint in trouble.value.hint
     for read in (contents, read_torn):
-        with pytest.raises(FileTrouble, match="cannot read"):
+        with pytest.raises(FileError, match="cannot read"):
             read(tmp_path / "target")
     assert [file.name for file in tmp_path.iterdir()] == ["link"]
 

@@ -14,8 +14,8 @@ from typing import BinaryIO
 
 import pytest
 
-from attractor.base.errors import ExitCode, FileTrouble, LockHeld, UsageError
-from attractor.base.locks import FileLock, Holder, holder_of, lock_at_once, open_to_lock, unlock
+from attractor.base.errors import ExitCode, FileError, LockHeld, UsageError
+from attractor.base.locks import FileLock, Holder, holder_of, open_to_lock, try_lock, unlock
 from tests.base.start_child import start_child
 from tests.counts import count
 
@@ -187,7 +187,7 @@ def test_words_that_cannot_be_true_are_not_shown(
 ) -> None:
     path = tmp_path / "lock"
     file = open_to_lock(path)
-    assert lock_at_once(file)
+    assert try_lock(file)
     write_note(path, **changes)
     with pytest.raises(LockHeld, match="a process that has not written its name"):
         FileLock(path).acquire()
@@ -221,11 +221,11 @@ def test_a_note_that_cannot_be_written_keeps_nobody_from_the_lock(tmp_path: Path
 
 
 def test_a_missing_folder_and_a_symbolic_link_are_told(tmp_path: Path) -> None:
-    with pytest.raises(FileTrouble, match="cannot lock") as trouble:
+    with pytest.raises(FileError, match="cannot lock") as trouble:
         FileLock(tmp_path / "missing" / "lock").acquire()
     assert "create it first" in trouble.value.hint
     (tmp_path / "link").symlink_to(tmp_path / "target")
-    with pytest.raises(FileTrouble) as trouble:
+    with pytest.raises(FileError) as trouble:
         FileLock(tmp_path / "link").acquire()
     assert "symbolic link" in trouble.value.hint
     assert not (tmp_path / "target").exists()
@@ -269,7 +269,7 @@ def test_a_child_process_does_not_inherit_the_lock(tmp_path: Path) -> None:
 
 def test_a_lock_is_free_though_a_child_about_to_begin_has_its_file_still(tmp_path: Path) -> None:
     file = open_to_lock(tmp_path / "lock")
-    assert lock_at_once(file)
+    assert try_lock(file)
     between_fork_and_exec = os.dup(file.fileno())
     unlock(file)
     assert_free(tmp_path / "lock")

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from attractor.base.errors import FileTrouble
-from attractor.base.files import close_all_below, close_to_others, make_private_folder
+from attractor.base.errors import FileError
+from attractor.base.files import make_private, make_private_folder, make_tree_private
 
 
 @pytest.fixture(autouse=True)
@@ -34,7 +34,7 @@ def test_a_folder_is_made_private_with_all_it_lies_in(tmp_path: Path) -> None:
 
 def test_a_file_in_the_way_is_told(tmp_path: Path) -> None:
     (tmp_path / "a").touch()
-    with pytest.raises(FileTrouble, match="a/b"):
+    with pytest.raises(FileError, match="a/b"):
         make_private_folder(tmp_path / "a" / "b")
 
 
@@ -50,11 +50,11 @@ def test_everything_below_is_closed_and_counted_and_links_are_not_followed(tmp_p
         file.chmod(its)
     (tmp_path / "top/link").symlink_to(outside)
     (tmp_path / "top/folder").symlink_to(tmp_path)
-    assert close_all_below(tmp_path / "top") == 3
-    assert close_all_below(tmp_path / "top") == 0
+    assert make_tree_private(tmp_path / "top") == 3
+    assert make_tree_private(tmp_path / "top") == 0
     assert (mode(program), mode(program.parent), mode(shut)) == (0o700, 0o700, 0o400)
     assert (mode(outside), mode(tmp_path / "top")) == (0o666, 0o700)
 
 
 def test_what_is_gone_meanwhile_is_nobodys(tmp_path: Path) -> None:
-    assert close_to_others(tmp_path / "gone") == 0
+    assert make_private(tmp_path / "gone") == 0

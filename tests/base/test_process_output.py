@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attractor.base.errors import UsageError
-from attractor.base.process_output import BoundedOutput, Chunk, KeptOutput, OutputLimit
+from attractor.base.process_output import BoundedOutput, OutputChunk, OutputLimit, TruncatedOutput
 from tests.base.running import run, sh
 from tests.counts import count
 
@@ -53,7 +53,7 @@ def test_without_standard_input_there_is_nothing_to_read_not_even_ours():
 
 
 def test_every_chunk_is_handed_on_in_order_also_what_is_left_out():
-    chunks: list[Chunk] = []
+    chunks: list[OutputChunk] = []
     script = "i=0; while [ $i -lt 3000 ]; do echo out$i; echo err$i >&2; i=$((i+1)); done"
     keep = OutputLimit(head=10, tail=10)
     result = run("sh", "-c", script, on_output=chunks.append, keep=keep)
@@ -71,7 +71,7 @@ def test_chunks_come_while_the_program_runs(tmp_path: Path):
     os.mkfifo(fifo)
     script = f'echo ready; read -r answer < "{fifo}"; echo "$answer"'
 
-    def answer(chunk: Chunk) -> None:
+    def answer(chunk: OutputChunk) -> None:
         if chunk.text == "ready\n":
             fifo.write_text("answered\n")
 
@@ -84,7 +84,7 @@ def test_a_character_that_comes_in_two_pieces_is_put_together(tmp_path: Path):
     script = rf'printf "a\303"; read -r _ < "{fifo}"; printf "\251\377b\342\202"'
     chunks: list[str] = []
 
-    def go_on(chunk: Chunk) -> None:
+    def go_on(chunk: OutputChunk) -> None:
         chunks.append(chunk.text)
         if len(chunks) == 1:
             fifo.write_text("go on\n")
@@ -110,7 +110,7 @@ def test_a_gigabyte_is_printed_in_little_memory():
 sizes = st.integers(0, 40)
 
 
-def kept(output: bytes, *, head: int, tail: int, pieces: int = 1) -> KeptOutput:
+def kept(output: bytes, *, head: int, tail: int, pieces: int = 1) -> TruncatedOutput:
     bounded = BoundedOutput(OutputLimit(head=head, tail=tail))
     step = max(1, len(output) // pieces)
     for start in range(0, len(output), step):
@@ -119,8 +119,8 @@ def kept(output: bytes, *, head: int, tail: int, pieces: int = 1) -> KeptOutput:
 
 
 def test_an_output_within_the_limit_is_kept_whole():
-    assert kept(b"one\ntwo\n", head=4, tail=4) == KeptOutput("one\ntwo\n", 0)
-    assert kept(b"", head=0, tail=0) == KeptOutput("", 0)
+    assert kept(b"one\ntwo\n", head=4, tail=4) == TruncatedOutput("one\ntwo\n", 0)
+    assert kept(b"", head=0, tail=0) == TruncatedOutput("", 0)
 
 
 def test_a_longer_one_keeps_head_and_tail_and_says_what_is_left_out():
@@ -142,7 +142,7 @@ def test_one_end_alone_can_be_kept():
 
 
 def test_a_character_cut_in_two_counts_as_left_out():
-    assert kept("aé€😀".encode() * 3, head=2, tail=3) == KeptOutput(
+    assert kept("aé€😀".encode() * 3, head=2, tail=3) == TruncatedOutput(
         "a\n[... 29 bytes left out ...]\n", 29
     )
 
@@ -163,7 +163,7 @@ def test_what_is_kept_and_what_is_left_out_add_up(text: str, head: int, tail: in
     output = text.encode()
     result = kept(output, head=head, tail=tail)
     if len(output) <= head + tail:
-        assert result == KeptOutput(text, 0)
+        assert result == TruncatedOutput(text, 0)
         return
     first, last = result.text.split(f"[... {result.omitted} bytes left out ...]\n")
     assert text.startswith(first.removesuffix("\n"))

@@ -13,8 +13,8 @@ from time import monotonic
 
 import pytest
 
-from attractor.base.errors import FileTrouble, ProcessNotStarted
-from attractor.base.process_output import Chunk
+from attractor.base.errors import FileError, ProcessNotStarted
+from attractor.base.process_output import OutputChunk
 from attractor.base.processes import ExecResult, run_process
 from tests.base.running import FAR, NEVER, SOON, end, is_child, is_running, open_files, run, sh
 from tests.counts import count
@@ -153,7 +153,7 @@ def test_who_left_the_group_and_holds_the_pipe_is_not_waited_for(tmp_path: Path,
         while [ ! -s "{pid}" ]; do sleep 0.01; done
         printf 'done\\303' >&2
     """
-    chunks: list[Chunk] = []
+    chunks: list[OutputChunk] = []
     result = run("sh", "-c", script, on_output=chunks.append)
     try:
         said = "".join(chunk.text for chunk in chunks if chunk.stream == "stderr")
@@ -244,7 +244,7 @@ class Started:
     def __init__(self) -> None:
         self.pid = asyncio.get_running_loop().create_future()
 
-    def __call__(self, chunk: Chunk) -> None:
+    def __call__(self, chunk: OutputChunk) -> None:
         if not self.pid.done():
             self.pid.set_result(int(chunk.text.split()[0]))
 
@@ -319,9 +319,9 @@ class Unreadable(Exception):
 @pytest.mark.crash
 @pytest.mark.parametrize("kind", [Unreadable, TimeoutError, KeyboardInterrupt])
 def test_a_reader_that_raises_ends_the_group_and_is_heard(kind: type[BaseException]):
-    chunks: list[Chunk] = []
+    chunks: list[OutputChunk] = []
 
-    def read(chunk: Chunk) -> None:
+    def read(chunk: OutputChunk) -> None:
         chunks.append(chunk)
         raise kind("enough")
 
@@ -334,7 +334,7 @@ def test_a_reader_that_raises_ends_the_group_and_is_heard(kind: type[BaseExcepti
 
 @pytest.mark.crash
 def test_nothing_is_left_over(watching: None):
-    def refuse(_: Chunk) -> None:
+    def refuse(_: OutputChunk) -> None:
         raise Unreadable
 
     files, threads = open_files(), threading.active_count()
@@ -418,8 +418,8 @@ def test_it_reads_a_file_and_writes_another_byte_for_byte(tmp_path: Path):
 
 
 def test_a_file_that_cannot_be_opened_is_told_and_nothing_is_started(tmp_path: Path):
-    with pytest.raises(FileTrouble, match=f"cannot read {tmp_path}/none: No such file"):
+    with pytest.raises(FileError, match=f"cannot read {tmp_path}/none: No such file"):
         run("touch", str(tmp_path / "made"), stdin=tmp_path / "none")
-    with pytest.raises(FileTrouble, match=f"cannot write {tmp_path}/no/where: No such file"):
+    with pytest.raises(FileError, match=f"cannot write {tmp_path}/no/where: No such file"):
         run("touch", str(tmp_path / "made"), output=tmp_path / "no" / "where")
     assert not (tmp_path / "made").exists()

@@ -8,7 +8,7 @@ from typing import Protocol
 import pytest
 
 from attractor.base.errors import ExitCode, InvalidPart, UnknownName
-from attractor.base.registry import Registry, count_wanted, find_shortcoming, part_name
+from attractor.base.registry import Registry, count_parameters, find_shortcoming, part_name
 from tests.packages import Places
 
 ROSE = '''"""A flower with thorns."""
@@ -247,4 +247,4 @@ def optional(one: int, two: int = 2, *more: int, three: int = 3, **rest: int) ->
     [(Method().plain, 2), (Method(), 1), (positional, 2), (optional, 1), (lambda: None, 0)],
 )
 def test_what_must_be_handed_in_is_counted(called: Callable[..., object], wanted: int) -> None:
-    assert count_wanted(called) == wanted
+    assert count_parameters(called) == wanted

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attractor.base.clock import TurnableClock
-from attractor.base.errors import FileTrouble, NotCanonical, UnknownName
+from attractor.base.clock import ManualClock
+from attractor.base.errors import FileError, NotCanonical, UnknownName
 from attractor.base.json import Json
 from attractor.engine.storage.artifacts import ArtifactInfo, ArtifactStore
 from attractor.engine.storage.blobs import ARTIFACTS, FILE_BACKING_THRESHOLD, Blobs
@@ -18,8 +18,8 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 BIG = "x" * FILE_BACKING_THRESHOLD
 
 
-def store_in(run: Path, *, clock: TurnableClock | None = None) -> ArtifactStore:
-    return ArtifactStore(Blobs(run), clock=clock or TurnableClock(NOW))
+def store_in(run: Path, *, clock: ManualClock | None = None) -> ArtifactStore:
+    return ArtifactStore(Blobs(run), clock=clock or ManualClock(NOW))
 
 
 def blobs_of(run: Path) -> list[Path]:
@@ -55,7 +55,7 @@ def test_the_same_bytes_are_stored_once(tmp_path: Path) -> None:
 
 
 def test_one_that_is_there_is_replaced_and_stands_last(tmp_path: Path) -> None:
-    clock = TurnableClock(NOW)
+    clock = ManualClock(NOW)
     store = store_in(tmp_path, clock=clock)
     for id_, data in (("one", "1"), ("two", "2"), ("one", "3")):
         asyncio.run(clock.turn(timedelta(seconds=1)))
@@ -123,6 +123,6 @@ def test_a_full_disk_is_remembered(tmp_path: Path) -> None:
     (tmp_path / ARTIFACTS).mkdir()
     (tmp_path / ARTIFACTS / "named").write_text("a file")
     blobs = Blobs(tmp_path)
-    with pytest.raises(FileTrouble):
+    with pytest.raises(FileError):
         ArtifactStore(blobs).store("x", "x", 1)
     assert blobs.trouble is not None

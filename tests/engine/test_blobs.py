@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attractor.base.errors import Broken, FileTrouble
+from attractor.base.errors import FileError, VerificationError
 from attractor.base.json import content_hash
 from attractor.engine.storage.blobs import ARTIFACTS, Blobs, share
 
@@ -41,9 +41,9 @@ def test_changed_bytes_are_found(tmp_path: Path) -> None:
     blobs = Blobs(tmp_path)
     digest = blobs.put(b"true")
     (tmp_path / ARTIFACTS / f"{digest}.json").write_bytes(b"forged")
-    with pytest.raises(Broken, match="is not what the journal knows"):
+    with pytest.raises(VerificationError, match="is not what the journal knows"):
         blobs.get(digest)
-    assert isinstance(blobs.trouble, Broken)
+    assert isinstance(blobs.trouble, VerificationError)
     # Whoever brings the same bytes again mends it.
     again = Blobs(tmp_path)
     again.put(b"true")
@@ -54,15 +54,15 @@ def test_lost_bytes_are_told(tmp_path: Path) -> None:
     blobs = Blobs(tmp_path)
     digest = blobs.put(b"true")
     (tmp_path / ARTIFACTS / f"{digest}.json").unlink()
-    with pytest.raises(FileTrouble, match="cannot read"):
+    with pytest.raises(FileError, match="cannot read"):
         blobs.get(digest)
-    assert isinstance(blobs.trouble, FileTrouble)
+    assert isinstance(blobs.trouble, FileError)
 
 
 def test_a_place_that_cannot_be_written_to_is_told(tmp_path: Path) -> None:
     (tmp_path / ARTIFACTS).write_text("a file")
     blobs = Blobs(tmp_path)
-    with pytest.raises(FileTrouble):
+    with pytest.raises(FileError):
         blobs.put(b"lost")
     assert blobs.trouble is not None
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from attractor.base.errors import FileTrouble
+from attractor.base.errors import FileError
 from attractor.base.json import Json
 from attractor.engine.outcome import Outcome, StageStatus, Usage, success
 from attractor.engine.run_folder.result import RunResult
@@ -355,7 +355,7 @@ def test_trouble_of_the_machine_in_a_branch_is_no_outcome(tmp_path: Path) -> Non
     place = Workplace(tmp_path / "run", forked("a", "b"))
     in_the_way = tmp_path / "run" / "a"
     in_the_way.write_text("a file where the stage's folder belongs")
-    with pytest.raises(FileTrouble):
+    with pytest.raises(FileError):
         place.run()
     in_the_way.unlink()
     assert place.run().outcome is StageStatus.SUCCESS

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from attractor.base.errors import FileTrouble
+from attractor.base.errors import FileError
 from attractor.engine.journal.events import PipelineStarted, RunForked
 from attractor.engine.run_folder.layout import (
     RunDirectory,
@@ -53,9 +53,9 @@ def test_a_manifest_of_before_there_were_forks_is_read() -> None:
 def test_a_journal_that_cannot_be_begun_leaves_no_half_of_a_run(tmp_path: Path) -> None:
     def begin(directory: RunDirectory) -> None:
         assert not directory.manifest.exists()
-        raise FileTrouble("the disk is full")
+        raise FileError("the disk is full")
 
     root = tmp_path / "run"
-    with pytest.raises(FileTrouble):
+    with pytest.raises(FileError):
         create_run_directory(root, manifest(line("a")), "digraph {}", begin=begin)
     assert not root.exists()

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from attractor.base.broadcast import Missed
-from attractor.base.clock import TurnableClock
-from attractor.base.errors import ExitCode, FileTrouble
+from attractor.base.clock import ManualClock
+from attractor.base.errors import ExitCode, FileError
 from attractor.base.events import Event
 from attractor.engine.errors import GraphChanged, NotRunnable, RunOver
 from attractor.engine.journal.events import Action
@@ -107,7 +107,7 @@ def test_trouble_of_the_machine_leaves_the_run_resumable(tmp_path: Path) -> None
     place = Workplace(tmp_path / "run", line("work", "rest"))
     in_the_way = tmp_path / "run" / "work"
     in_the_way.write_text("a file where the stage's folder belongs")
-    with pytest.raises(FileTrouble):
+    with pytest.raises(FileError):
         place.run()
     in_the_way.unlink()
     assert place.run().completed == ("start", "work", "rest")
@@ -161,7 +161,7 @@ def test_a_parked_gate_waits_without_a_process(tmp_path: Path) -> None:
 def test_the_deadline_of_a_parked_gate_does_not_move(tmp_path: Path) -> None:
     gated = graph([start(), node("gate", timeout="1h"), end()], chain("start", "gate", "exit"))
     place = Workplace(tmp_path / "run", gated, {"gate": _park})
-    clock = TurnableClock()
+    clock = ManualClock()
     place.clock = clock
     first = place.run().question
     clock.set_back(timedelta(minutes=-30))
@@ -231,7 +231,7 @@ async def pause(stage: Stage) -> Outcome:
 def test_a_run_that_is_paused_in_its_last_stage_waits_before_its_end(
     tmp_path: Path, order: Action, standing: Standing
 ) -> None:
-    place, clock = Workplace(tmp_path / "run", line("a"), {"a": pause}), TurnableClock()
+    place, clock = Workplace(tmp_path / "run", line("a"), {"a": pause}), ManualClock()
     place.clock = clock
 
     async def walk() -> None:
@@ -248,7 +248,7 @@ def test_a_run_that_is_paused_in_its_last_stage_waits_before_its_end(
 
 def test_a_paused_run_waits_and_goes_on(tmp_path: Path) -> None:
     place = Workplace(tmp_path / "run", line("a", "b"), {"a": pause})
-    clock = TurnableClock()
+    clock = ManualClock()
     place.clock = clock
 
     async def walk() -> None:
@@ -267,7 +267,7 @@ def test_a_paused_run_waits_and_goes_on(tmp_path: Path) -> None:
 def test_who_takes_a_paused_run_over_lets_it_go_on(tmp_path: Path) -> None:
     place = Workplace(tmp_path / "run", line("a", "b"))
     leave_order(place.root / "inbox", Order(Action.PAUSE, "ann"), name="A1")
-    clock = TurnableClock()
+    clock = ManualClock()
     place.clock = clock
 
     async def interrupt() -> None:

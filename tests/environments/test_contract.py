@@ -7,7 +7,7 @@ import urllib.request
 import pytest
 
 from attractor.base.errors import AttractorError, UsageError
-from attractor.base.process_output import Chunk
+from attractor.base.process_output import OutputChunk
 from attractor.base.processes import ExecResult
 from attractor.environments.environment import DirEntry, ExecutionEnvironment, GrepOptions, Service
 from attractor.environments.errors import FileMissing, FileUnusable, InvalidPattern, PathOutside
@@ -277,10 +277,10 @@ def test_a_command_reads_what_it_is_handed(machine: ExecutionEnvironment) -> Non
 
 
 def test_what_a_command_prints_is_handed_on_while_it_runs(machine: ExecutionEnvironment) -> None:
-    heard: list[Chunk] = []
+    heard: list[OutputChunk] = []
     came = asyncio.Event()
 
-    def hear(chunk: Chunk) -> None:
+    def hear(chunk: OutputChunk) -> None:
         heard.append(chunk)
         came.set()
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from attractor.base.errors import FileTrouble
+from attractor.base.errors import FileError
 from attractor.environments import files
 from attractor.environments.confined_paths import Confined
 from attractor.environments.errors import FileUnusable, NotText
@@ -116,7 +116,7 @@ def test_no_file_descriptor_left_is_trouble_of_the_machine(inside: Confined) -> 
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (0, limits[1]))
     try:
-        with pytest.raises(FileTrouble, match="open files"):
+        with pytest.raises(FileError, match="open files"):
             read(inside, "file")
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)

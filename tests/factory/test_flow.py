@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from attractor.base.errors import Broken, ChainBroken, NoGo, UnknownName, UsageError
+from attractor.base.errors import ChainBroken, NoGo, UnknownName, UsageError, VerificationError
 from attractor.base.json import Json
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.run_state import AWAITING_DECISION, EVALUATING
@@ -188,7 +188,7 @@ def test_a_trial_that_somebody_wrote_into_the_journal_is_found(tmp_path: Path) -
             "seal": "0" * 64,
         }
         run.emit("TrialCompleted", forged, sync=True)
-    with pytest.raises(Broken, match="was not written by this evaluation"):
+    with pytest.raises(VerificationError, match="was not written by this evaluation"):
         asyncio.run(go_on(result.directory, flow.host))
 
 
@@ -201,7 +201,7 @@ def test_a_changed_base_in_the_manifest_loses_nobodys_commit(tmp_path: Path) -> 
     told = json.loads(manifest.read_text())
     told["base"]["commit"] = git(flow.project, "rev-parse", "HEAD").strip()
     manifest.write_text(json.dumps(told))
-    with pytest.raises(Broken):
+    with pytest.raises(VerificationError):
         flow.promote(result)
     assert git(flow.project, "log", "--format=%s", "-1", "main") == "Meanwhile\n"
 
@@ -221,7 +221,7 @@ def test_a_journal_that_was_cut_behind_the_evaluation_is_found(tmp_path: Path) -
     kept = [line for line in lines if b"TrialCompleted" not in line]
     journal.write_bytes(b"".join(lines[: lines.index(kept[-1]) - 3]))
     (result.directory / "checkpoint.json").unlink()
-    with pytest.raises(Broken):
+    with pytest.raises(VerificationError):
         rules(flow, result)
 
 
@@ -230,7 +230,7 @@ def test_a_graph_that_was_changed_in_the_run_directory_is_not_run(tmp_path: Path
     result = flow.launch(evaluate=False)
     graph = result.directory / "graph.dot"
     graph.write_text(graph.read_text().replace("echo made", "echo evil"))
-    with pytest.raises(Broken, match="is not what the run began with"):
+    with pytest.raises(VerificationError, match="is not what the run began with"):
         asyncio.run(go_on(result.directory, flow.host))
 
 
@@ -239,9 +239,9 @@ def test_a_manifest_that_was_changed_judges_nothing(tmp_path: Path) -> None:
     result = flow.launch(profile="strict")
     manifest = result.directory / "manifest.json"
     manifest.write_text(manifest.read_text().replace("strict@1", "lenient@1"))
-    with pytest.raises(Broken, match="is not what the run began with"):
+    with pytest.raises(VerificationError, match="is not what the run began with"):
         flow.decide(result, DecisionKind.APPROVED)
-    with pytest.raises(Broken):
+    with pytest.raises(VerificationError):
         asyncio.run(go_on(result.directory, flow.host))
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from attractor.base.errors import Broken
+from attractor.base.errors import VerificationError
 from attractor.base.json import canonical_json
 from attractor.engine.run_folder.result import RunResult
 from attractor.factory.decide import DecisionKind
@@ -133,7 +133,7 @@ def test_a_result_that_was_tampered_with_is_found(tmp_path: Path, tamper: object
     files = sorted((flow.host.state_dir / "results" / result.run_id / "1").iterdir())
     tamper(files)
     for _ in range(2):
-        with pytest.raises(Broken):
+        with pytest.raises(VerificationError):
             flow.decide(result, DecisionKind.APPROVED)
-    with pytest.raises(Broken):
+    with pytest.raises(VerificationError):
         gate(ask_gate(result.directory, flow.host)[1])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from attractor.base.errors import Broken, ChainBroken, ExitCode
+from attractor.base.errors import ChainBroken, ExitCode, VerificationError
 from attractor.factory.ledger import HEAD_FILE, KEY_FILE, Ledger
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -53,7 +53,7 @@ def test_without_the_key_the_chain_is_checked_and_the_seals_are_not(tmp_path: Pa
     (tmp_path / "ledger.key").unlink()
     verdict = ledger.verify()
     assert (verdict.flaw, verdict.unchecked_seals) == (None, 3)
-    with pytest.raises(Broken, match="the key of .* is gone"):
+    with pytest.raises(VerificationError, match="the key of .* is gone"):
         ledger.append("decided", "run-0", {}, now=NOW)
 
 
@@ -142,10 +142,10 @@ def test_a_head_that_is_gone_or_was_changed_is_found(tmp_path: Path) -> None:
         b"half a he",
     ):
         head.write_bytes(bad)
-        with pytest.raises(Broken, match=r"ledger\.head"):
+        with pytest.raises(VerificationError, match=r"ledger\.head"):
             list(ledger.entries())
     head.unlink()
-    with pytest.raises(Broken, match=r"ledger\.head is gone"):
+    with pytest.raises(VerificationError, match=r"ledger\.head is gone"):
         ledger.append("decided", "run-0", {}, now=NOW)
     assert len(list(forger.entries())) == 3
 
@@ -153,7 +153,7 @@ def test_a_head_that_is_gone_or_was_changed_is_found(tmp_path: Path) -> None:
 def test_what_is_gone_is_named_and_nothing_is_begun_anew_in_its_place(tmp_path: Path) -> None:
     ledger = filled(tmp_path)
     ledger.file.unlink()
-    with pytest.raises(Broken, match=r"ledger\.jsonl is gone"):
+    with pytest.raises(VerificationError, match=r"ledger\.jsonl is gone"):
         ledger.append("decided", "run-0", {}, now=NOW)
     assert not ledger.file.exists()
     (tmp_path / KEY_FILE).unlink()
@@ -161,11 +161,13 @@ def test_what_is_gone_is_named_and_nothing_is_begun_anew_in_its_place(tmp_path: 
         lambda: list(ledger.entries()),
         lambda: ledger.append("decided", "run-0", {}, now=NOW),
     ):
-        with pytest.raises(Broken, match="the key of .* is gone"):
+        with pytest.raises(VerificationError, match="the key of .* is gone"):
             ask()
     (tmp_path / HEAD_FILE).unlink()
     assert list(ledger.entries()) == []
-    with pytest.raises(Broken, match=r"ledger\.jsonl is gone, and so is its key") as caught:
+    with pytest.raises(
+        VerificationError, match=r"ledger\.jsonl is gone, and so is its key"
+    ) as caught:
         ledger.require_there()
     assert "state folder" in caught.value.hint
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from attractor.base.errors import Broken, NoGo
+from attractor.base.errors import NoGo, VerificationError
 from attractor.engine.run_folder.result import RunResult
 from attractor.environments.environment import Promises
 from attractor.factory.decide import DecisionKind
@@ -132,7 +132,7 @@ def test_a_result_that_the_journal_knows_and_nobody_has_is_found(tmp_path: Path)
     result = die_after_a_red_trial(flow)
     [file] = (flow.host.state_dir / "results" / result.run_id).rglob("*.json")
     file.unlink()
-    with pytest.raises(Broken, match="its result is gone"):
+    with pytest.raises(VerificationError, match="its result is gone"):
         flow.resume(result)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from attractor.base.errors import UnknownName
-from attractor.base.files import close_all_below
+from attractor.base.files import make_tree_private
 from attractor.factory.suites import SuiteStore
 from attractor.scenarios.errors import InvalidSuite, SuiteChanged
 from tests.scenarios.suites import SCENARIO, SUITE, write_suite
@@ -89,7 +89,7 @@ def test_what_is_registered_is_closed_to_others(tmp_path: Path) -> None:
     for path in (folder, *folder.rglob("*")):
         path.chmod(0o777)
     SuiteStore(tmp_path / "state").register(folder, now=NOW)
-    assert close_all_below(tmp_path / "state") == 0
+    assert make_tree_private(tmp_path / "state") == 0
     [copy] = (tmp_path / "state" / "suites" / "sealed").iterdir()
     assert stat.S_IMODE((copy / "fixtures" / "run.sh").stat().st_mode) == 0o700
 

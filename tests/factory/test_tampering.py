@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from attractor.base.errors import Broken, ChainBroken, ExitCode
+from attractor.base.errors import ChainBroken, ExitCode, VerificationError
 from attractor.base.hash_chain import GENESIS, seal
 from attractor.base.json import Json, parse_json
 from attractor.engine.run_folder.result import RunResult
@@ -145,7 +145,9 @@ def test_a_ledger_that_is_gone_is_blamed_and_not_the_manifest(tmp_path: Path) ->
     for name in (LEDGER_FILE, HEAD_FILE, KEY_FILE):
         (flow.host.state_dir / name).unlink()
     for ask in (gate_of, approve):
-        with pytest.raises(Broken, match=r"ledger\.jsonl is gone, and so is its key") as caught:
+        with pytest.raises(
+            VerificationError, match=r"ledger\.jsonl is gone, and so is its key"
+        ) as caught:
             ask(flow, result)
         assert "state folder" in caught.value.hint
     assert not (flow.host.state_dir / LEDGER_FILE).exists()
@@ -156,5 +158,5 @@ def test_a_run_that_the_ledger_does_not_know_is_told_so(tmp_path: Path) -> None:
     result = flow.launch(suite="", profile="")
     other.launch()
     strange = Flow(flow.project, replace(flow.host, state_dir=other.host.state_dir))
-    with pytest.raises(Broken, match=f"does not know the run {result.run_id}"):
+    with pytest.raises(VerificationError, match=f"does not know the run {result.run_id}"):
         gate_of(strange, result)

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from attractor.base.clock import TurnableClock
+from attractor.base.clock import ManualClock
 from attractor.base.json import Json
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, Usage, failure
 from attractor.engine.questions.question import Option, Question, QuestionKind
@@ -45,7 +45,7 @@ class Scene:
     it: Play
     plot: Plot
     children: GivenChildren
-    clock: TurnableClock
+    clock: ManualClock
     working: "asyncio.Task[Outcome]"
     supervisor: Supervisor
 
@@ -78,7 +78,7 @@ def scene(
     """Let a manager work while something acts on it."""
 
     async def play() -> None:
-        clock, children = TurnableClock(NOW), GivenChildren({"inner.dot": plot})
+        clock, children = ManualClock(NOW), GivenChildren({"inner.dot": plot})
         dotted = {"stack.child_dotfile": "inner.dot", "goal": "the plan", **of_graph}
         manager = node("it", **{"type": "stack.manager_loop", "prompt": prompt, **plain})
         pipeline = graph(manager, **dotted)

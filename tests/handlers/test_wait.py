@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from attractor.base.clock import TurnableClock
+from attractor.base.clock import ManualClock
 from attractor.base.errors import UsageError
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus
 from attractor.handlers.wait import read_moment
@@ -17,7 +17,7 @@ HOUR = timedelta(hours=1)
 Attributes = Mapping[str, Plain]
 
 
-def play(clock: TurnableClock, plain: Attributes, since: datetime = NOW) -> Play:
+def play(clock: ManualClock, plain: Attributes, since: datetime = NOW) -> Play:
     return Play(graph(node("it", type="wait", **plain)), "it", clock=clock, since=since)
 
 
@@ -25,7 +25,7 @@ def waits(by: timedelta, plain: Attributes, since: datetime = NOW) -> Outcome:
     """Return the outcome of a wait that is to last exactly so long from now on."""
 
     async def scene() -> Outcome:
-        clock = TurnableClock(NOW)
+        clock = ManualClock(NOW)
         waiting = asyncio.create_task(play(clock, plain, since).execute())
         await clock.until_asleep()
         await clock.turn(by - timedelta(milliseconds=1))
@@ -67,14 +67,14 @@ def test_what_was_waited_before_a_crash_counts() -> None:
 def test_when_the_time_has_come_before_a_crash_was_mended_nothing_is_waited_for(
     plain: Attributes,
 ) -> None:
-    it = play(TurnableClock(NOW), plain, NOW - HOUR)
+    it = play(ManualClock(NOW), plain, NOW - HOUR)
     assert it.run().status is StageStatus.SUCCESS
     assert it.events.all == []
 
 
 def test_how_long_is_told_when_it_begins() -> None:
     async def scene() -> None:
-        clock = TurnableClock(NOW)
+        clock = ManualClock(NOW)
         it = play(clock, {"duration": 3 * HOUR}, NOW - HOUR)
         waiting = asyncio.create_task(it.execute())
         await clock.until_asleep()
@@ -89,7 +89,7 @@ def test_how_long_is_told_when_it_begins() -> None:
 
 def test_a_clock_that_is_set_back_does_not_make_a_while_longer() -> None:
     async def scene() -> None:
-        clock = TurnableClock(NOW)
+        clock = ManualClock(NOW)
         waiting = asyncio.create_task(play(clock, {"duration": HOUR}).execute())
         await clock.until_asleep()
         clock.set_back(24 * HOUR)
@@ -101,7 +101,7 @@ def test_a_clock_that_is_set_back_does_not_make_a_while_longer() -> None:
 
 def test_a_clock_that_is_set_counts_where_it_is_waited_until_a_moment() -> None:
     async def scene() -> None:
-        clock = TurnableClock(NOW)
+        clock = ManualClock(NOW)
         waiting = asyncio.create_task(play(clock, {"until": "01:00"}).execute())
         await clock.until_asleep()
         clock.set_back(-HOUR)
@@ -113,7 +113,7 @@ def test_a_clock_that_is_set_counts_where_it_is_waited_until_a_moment() -> None:
 
 def test_whoever_ends_it_ends_it_at_once() -> None:
     async def scene() -> None:
-        clock = TurnableClock(NOW)
+        clock = ManualClock(NOW)
         waiting = asyncio.create_task(play(clock, {"duration": HOUR}).execute())
         await clock.until_asleep()
         waiting.cancel()
@@ -139,7 +139,7 @@ def test_whoever_ends_it_ends_it_at_once() -> None:
     ],
 )
 def test_wrong_values_are_a_fault_of_the_pipeline(plain: Attributes, told: str) -> None:
-    outcome = play(TurnableClock(NOW), plain).run()
+    outcome = play(ManualClock(NOW), plain).run()
     assert (outcome.status, outcome.failure_class) == (StageStatus.FAIL, FailureClass.PIPELINE)
     assert outcome.failure_reason.startswith("it: ")
     assert told in outcome.failure_reason

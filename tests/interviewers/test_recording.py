@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from attractor.base.errors import FileTrouble, UsageError
+from attractor.base.errors import FileError, UsageError
 from attractor.engine.questions.question import Answer, AnswerKind
 from attractor.engine.seams import Parked, Stopped
 from attractor.engine.storage.secrets import Redactor
@@ -67,7 +67,7 @@ def test_a_file_that_is_no_recording_stays_as_it_is(tmp_path: Path, text: str) -
 def test_what_cannot_be_written_stops_the_run_and_blames_no_stage(tmp_path: Path) -> None:
     with pytest.raises(Stopped) as stopped:
         ask(recording(tmp_path / "nowhere" / "answers.jsonl", "Y"))
-    assert isinstance(stopped.value.__cause__, FileTrouble)
+    assert isinstance(stopped.value.__cause__, FileError)
 
 
 def test_no_secret_gets_into_the_file(tmp_path: Path) -> None:

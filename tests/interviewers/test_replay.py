@@ -7,7 +7,7 @@ from hypothesis import given as example
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from attractor.base.errors import ExitCode, FileTrouble, Refused, UsageError
+from attractor.base.errors import ExitCode, FileError, Refused, UsageError
 from attractor.engine.questions.question import (
     Answer,
     AnswerKind,
@@ -93,7 +93,7 @@ def test_an_answer_for_one_item_is_not_given_for_another(tmp_path: Path) -> None
 def test_a_recording_has_to_be_there(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="was given no recording"):
         Replay(Terminal().parts())
-    with pytest.raises(FileTrouble, match="nowhere"):
+    with pytest.raises(FileError, match="nowhere"):
         Replay(Terminal().parts(file=tmp_path / "nowhere"))
     (tmp_path / "letter").write_text("Dear Ann,\n")
     with pytest.raises(UsageError, match="is no recording of answers: "):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attractor.base.clock import TurnableClock
+from attractor.base.clock import ManualClock
 from attractor.llm import (
     AuthenticationError,
     NetworkError,
@@ -25,7 +25,7 @@ STEADY = RetryPolicy(jitter=False)
 class Flaky:
     """Fails so many times before it answers, and remembers when it was called."""
 
-    def __init__(self, clock: TurnableClock, *errors: SDKError) -> None:
+    def __init__(self, clock: ManualClock, *errors: SDKError) -> None:
         self.clock = clock
         self.errors = list(errors)
         self.called_at: list[float] = []
@@ -43,7 +43,7 @@ def limited(retry_after: float | None = None) -> RateLimitError:
 
 def run(policy: RetryPolicy, *errors: SDKError, seed: str | None = "a") -> tuple[str, list[float]]:
     """Return what came of it, and at which second each call was made."""
-    clock = TurnableClock()
+    clock = ManualClock()
     flaky = Flaky(clock, *errors)
 
     async def trying() -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from attractor.base.errors import FileTrouble, LockHeld
+from attractor.base.errors import FileError, LockHeld
 from attractor.cli.invocation import Invocation
 from attractor.cli.runs.walk import Left, Watcher
 from attractor.engine.outcome import StageStatus
@@ -83,12 +83,12 @@ def test_a_round_that_could_not_be_made_is_made_by_whoever_resumes(
     host = make_host(project)
 
     def full(*arguments: object, **more: object) -> None:
-        raise FileTrouble("no space left")
+        raise FileError("no space left")
 
     with monkeypatch.context() as patched:
         # The workspace of the next round is there already.
         patched.setattr(restarting, "create_run_directory", full)
-        with pytest.raises(FileTrouble, match="no space left"):
+        with pytest.raises(FileError, match="no space left"):
             asyncio.run(start(options(project, WorkspaceKind.ISOLATED), host))
     assert standings(host) == ["executing: "]
     result = asyncio.run(resume(find_run("latest", host.runs_dir), host))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from attractor.base.errors import Broken, FileTrouble
+from attractor.base.errors import FileError, VerificationError
 from attractor.engine.errors import GraphChanged, NotRunnable
 from attractor.engine.outcome import StageStatus
 from attractor.engine.run_folder.result import RunResult
@@ -172,8 +172,8 @@ def test_a_graph_that_is_lost_or_was_changed_in_the_run_directory_is_told(tmp_pa
     host = make_host(project)
     parked = run(host, options(project, interviewer="park"))
     (parked.directory / "graph.dot").write_bytes(b"\xff")
-    with pytest.raises(Broken, match="not what the run began with"):
+    with pytest.raises(VerificationError, match="not what the run began with"):
         asyncio.run(resume(parked.directory, host))
     (parked.directory / "graph.dot").unlink()
-    with pytest.raises(FileTrouble, match="cannot read"):
+    with pytest.raises(FileError, match="cannot read"):
         asyncio.run(resume(parked.directory, host))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from attractor.base.errors import ExitCode, FileTrouble
+from attractor.base.errors import ExitCode, FileError
 from attractor.scenarios import suite_reader as suite_files
 from attractor.scenarios.errors import InvalidSuite, SuiteChanged
 from attractor.scenarios.suite import CommandStep, RequestStep, ServiceStep
@@ -226,7 +226,7 @@ def test_what_is_no_file_of_a_suite_is_refused_wherever_it_lies(
     with pytest.raises(InvalidSuite, match=f"{place} {words}"):
         read_suite(folder)
     # Also when it takes the place of a file that was there a moment ago.
-    with pytest.raises((InvalidSuite, FileTrouble)):
+    with pytest.raises((InvalidSuite, FileError)):
         read_file(folder / place)
 
 

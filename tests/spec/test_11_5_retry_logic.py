@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from attractor.base.clock import TurnableClock
+from attractor.base.clock import ManualClock
 from attractor.engine.outcome import Outcome, StageStatus, success
 from attractor.language.graph.graph import Graph
 from attractor.language.source.syntax_tree import Plain
@@ -38,7 +38,7 @@ def test_11_5_the_count_is_kept_for_each_node_and_respected(tmp_path: Path) -> N
 
 def delays(root: Path, **attributes: Plain) -> list[float]:
     place = Workplace(root, retrying(**attributes), {"work": RETRY})
-    clock = TurnableClock()
+    clock = ManualClock()
     place.clock = clock
 
     async def walk() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from attractor.base.broadcast import Missed
-from attractor.base.errors import Broken, FileTrouble
+from attractor.base.errors import FileError, VerificationError
 from attractor.base.events import Event
 from attractor.base.json import Json
 from attractor.engine.outcome import Outcome, StageStatus, success
@@ -137,7 +137,7 @@ def test_5_5_a_value_that_is_gone_stops_the_run_until_it_is_back(
     else:
         blob.write_bytes(b'"forged"')
     again = Workplace(place.root, place.graph, {"read": reading})
-    with pytest.raises((FileTrouble, Broken)):
+    with pytest.raises((FileError, VerificationError)):
         again.run()
     assert reading.read == []
     blob.write_bytes(kept)
@@ -150,7 +150,7 @@ def test_5_5_a_value_that_is_gone_stops_the_run_until_it_is_back(
 def test_5_5_a_full_disk_leaves_the_stage_to_be_done_again(tmp_path: Path) -> None:
     place = Workplace(tmp_path / "run", line("write"), {"write": write_big})
     (place.root / "artifacts").write_text("in the way")
-    with pytest.raises(FileTrouble):
+    with pytest.raises(FileError):
         place.run()
     (place.root / "artifacts").unlink()
     result = Workplace(place.root, place.graph, {"write": write_big}).run()

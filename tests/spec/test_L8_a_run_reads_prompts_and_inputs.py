@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from attractor.base.errors import Broken, UsageError
+from attractor.base.errors import UsageError, VerificationError
 from attractor.engine.errors import GraphChanged
 from attractor.engine.prompts.preamble import TASK
 from attractor.engine.run_folder.result import RunResult
@@ -114,5 +114,5 @@ def test_L8_a_file_of_a_run_that_was_changed_there_is_found(host: RunHost) -> No
     root = parked(host)
     kept = root / "graph.files.json"
     kept.write_text(kept.read_text().replace("prompts/plan.md", "prompts/plam.md"))
-    with pytest.raises(Broken):
+    with pytest.raises(VerificationError):
         asyncio.run(resume(root, host, interviewer="auto_approve"))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from attractor.base.clock import TurnableClock
+from attractor.base.clock import ManualClock
 from attractor.base.json import Json
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, failure, success
 from attractor.engine.run_folder.layout import create_run_directory
@@ -111,7 +111,7 @@ def test_R3_a_replay_waits_the_same(tmp_path: Path) -> None:
     def waits(root: Path, *, run_id: str = RUN_ID) -> list[Json]:
         create_run_directory(root, manifest(whole, run_id=run_id), "digraph Test {}")
         place = Workplace(root, whole, dict.fromkeys(names, RETRY))
-        place.clock = clock = TurnableClock()
+        place.clock = clock = ManualClock()
 
         async def walk() -> None:
             walking = asyncio.create_task(place.walk())

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
-from attractor.base.clock import Clock, TurnableClock
+from attractor.base.clock import Clock, ManualClock
 from attractor.base.errors import ExitCode
 from attractor.engine.interviews import AnsweredFirst, RunQuestions
 from attractor.engine.journal.events import Action
@@ -122,7 +122,7 @@ def test_R5_an_answer_to_another_question_is_refused(tmp_path: Path) -> None:
 
 
 def test_R5_the_deadline_is_applied_by_whoever_opens_the_run_next(tmp_path: Path) -> None:
-    root, clock = tmp_path / "run", TurnableClock()
+    root, clock = tmp_path / "run", ManualClock()
     text = REVIEW.replace('timeout="2h"', 'timeout="2h", human.default_choice="ship_it"')
     parked = go_on(root, text, clock)
     assert parked.question is not None

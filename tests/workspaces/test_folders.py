@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from attractor.base.errors import FileTrouble
+from attractor.base.errors import FileError
 from attractor.workspaces.folders import (
     borrowed_folder,
     collect_left_behind,
@@ -252,9 +252,9 @@ def test_what_an_agent_closed_is_removed_all_the_same(tmp_path: Path) -> None:
 
 
 def test_a_place_that_is_gone_is_told(tmp_path: Path) -> None:
-    with pytest.raises(FileTrouble, match="gone"):
+    with pytest.raises(FileError, match="gone"):
         collect(tmp_path / "gone")
-    with pytest.raises(FileTrouble, match="gone"), new_folder(tmp_path / "gone"):
+    with pytest.raises(FileError, match="gone"), new_folder(tmp_path / "gone"):
         pass
 
 

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attractor.base.errors import FileTrouble
+from attractor.base.errors import FileError
 from attractor.workspaces.git.commits import bring_commit, write_commit
 from attractor.workspaces.git.gitignore import IgnoreRules
 from attractor.workspaces.git.objects import Objects, object_id
@@ -193,7 +193,7 @@ def test_a_link_is_kept_and_never_followed(place: Place) -> None:
 def test_a_folder_that_is_a_link_is_refused(place: Place) -> None:
     place.folder.rmdir()
     place.folder.symlink_to("/etc")
-    with pytest.raises(FileTrouble, match="cannot read"):
+    with pytest.raises(FileError, match="cannot read"):
         place.take()
 
 

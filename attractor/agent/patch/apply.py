@@ -30,7 +30,7 @@ from attractor.agent.patch.parse import (
     UpdateFile,
 )
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import AttractorError, FileTrouble
+from attractor.base.errors import AttractorError, FileError
 from attractor.environments.environment import ExecutionEnvironment
 
 _LIKENESSES = str.maketrans(
@@ -246,7 +246,7 @@ async def _write(changes: Sequence[Change], environment: ExecutionEnvironment) -
     except (AttractorError, OSError, CancelledError) as error:
         lost = [one.path for one in reversed(written) if not await _put_back(one, environment)]
         if lost:
-            raise FileTrouble(
+            raise FileError(
                 f"a patch could not be written ({error}), nor these files put back: "
                 + ", ".join(lost),
                 hint="free some space and begin the stage anew; its tree is half changed",

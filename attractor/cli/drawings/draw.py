@@ -11,7 +11,7 @@ from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, ExitCode, UsageError
-from attractor.base.files import file_trouble
+from attractor.base.files import file_error
 from attractor.cli.drawings.subject import Readable, Subject, find_subject
 from attractor.cli.invocation import JSON, Invocation
 from attractor.cli.main import describe_failure
@@ -239,7 +239,7 @@ def _make(folder: str) -> None:
     try:
         Path(folder).mkdir(parents=True, exist_ok=True)
     except OSError as cause:
-        raise file_trouble("make", folder, cause) from cause
+        raise file_error("make", folder, cause) from cause
 
 
 def _tell(error: AttractorError) -> None:

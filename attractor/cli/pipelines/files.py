@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import FileTrouble, UsageError
+from attractor.base.errors import FileError, UsageError
 from attractor.language.diagnostics import Diagnostic, error
 from attractor.language.errors import UnreadablePipeline
 from attractor.language.reading import decode
@@ -95,7 +95,7 @@ def write_pipeline(file: str, text: str) -> None:
 
     real = os.path.realpath(file)
     if not os.access(real, os.W_OK):
-        raise FileTrouble(f"cannot write {file}: it is write-protected", hint="chmod u+w it first")
+        raise FileError(f"cannot write {file}: it is write-protected", hint="chmod u+w it first")
     write_whole(real, text)
 
 

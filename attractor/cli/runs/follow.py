@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import Broken, NotCanonical
+from attractor.base.errors import NotCanonical, VerificationError
 from attractor.base.events import Event
 from attractor.base.hash_chain import GENESIS, ChainCheck, Flaw, verify
 from attractor.base.journal import JournalLine, read_lines
@@ -86,7 +86,7 @@ def _event(content: bytes) -> Event | None:
     try:
         record = parse_json(content)
         return Event.from_record(record) if isinstance(record, dict) else None
-    except (Broken, NotCanonical):
+    except (VerificationError, NotCanonical):
         return None
 
 

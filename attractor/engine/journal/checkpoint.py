@@ -5,9 +5,9 @@ from datetime import datetime
 from pathlib import Path
 
 from attractor.base.dataclasses import changed, dataclass
-from attractor.base.errors import Broken, FileTrouble, NotCanonical
+from attractor.base.errors import FileError, NotCanonical, VerificationError
 from attractor.base.events import Event
-from attractor.base.files import file_trouble
+from attractor.base.files import file_error
 from attractor.base.hash_chain import GENESIS, Head, require_intact, verify
 from attractor.base.journal import JournalLine, read_lines
 from attractor.base.json import (
@@ -81,7 +81,7 @@ def open_journal(journal: Path, checkpoint: Path) -> RestoredState:
     """Verify a journal from its checkpoint on, and return the state it comes to."""
     try:
         return _open(journal, checkpoint)
-    except Broken:
+    except VerificationError:
         # The first bad line, counted from the first of all, says more than where we looked.
         verify_journal(journal)
         raise
@@ -157,7 +157,7 @@ def _lines_from(journal: Path, offset: int, checkpoint: Path) -> Sequence[Journa
         )
     try:
         return list(read_lines(journal, offset=offset))
-    except FileTrouble as fault:
+    except FileError as fault:
         if fault.cause is not None:
             raise
         raise CheckpointBroken(f"{journal} and {checkpoint.name} do not fit: {fault}") from fault
@@ -170,7 +170,7 @@ def _read(checkpoint: Path) -> str | None:
     except FileNotFoundError:
         return None
     except OSError as cause:
-        raise file_trouble("read", checkpoint, cause) from cause
+        raise file_error("read", checkpoint, cause) from cause
     try:
         return content.decode() if content.strip(b"\0") else None
     except UnicodeDecodeError as cause:

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import Protocol
 
-from attractor.base.files import file_trouble
+from attractor.base.files import file_error
 from attractor.base.locks import FileLock
 from attractor.engine.errors import FenceLost
 
@@ -76,7 +76,7 @@ class FileFence:
         except FileNotFoundError:
             return None
         except OSError as cause:
-            raise file_trouble("read", self._path, cause) from cause
+            raise file_error("read", self._path, cause) from cause
         return found.st_dev, found.st_ino
 
 
@@ -90,13 +90,13 @@ def is_held(path: Path) -> bool:
     except FileNotFoundError:
         return False
     except OSError as cause:
-        raise file_trouble("read", path, cause) from cause
+        raise file_error("read", path, cause) from cause
     try:
         fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
     except OSError as cause:
-        raise file_trouble("lock", path, cause) from cause
+        raise file_error("lock", path, cause) from cause
     finally:
         os.close(file)
     return False

@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import FileTrouble, NotCanonical, UsageError
-from attractor.base.files import file_trouble, write_whole
+from attractor.base.errors import FileError, NotCanonical, UsageError
+from attractor.base.files import file_error, write_whole
 from attractor.base.json import canonical_json, parse_json
 from attractor.engine.errors import RecordBroken
 from attractor.engine.journal.events import Action, OperatorAction
@@ -69,7 +69,7 @@ class Inbox:
         except FileNotFoundError:
             return
         except OSError as cause:
-            raise file_trouble("read", self._folder, cause) from cause
+            raise file_error("read", self._folder, cause) from cause
         for name in names:
             if not name.startswith("."):
                 yield _read(self._folder / name)
@@ -81,7 +81,7 @@ class Inbox:
             done.mkdir(exist_ok=True)
             (self._folder / received.name).replace(done / received.name)
         except OSError as cause:
-            raise file_trouble("move", self._folder / received.name, cause) from cause
+            raise file_error("move", self._folder / received.name, cause) from cause
 
 
 def _read(path: Path) -> Received:
@@ -94,7 +94,7 @@ def _read(path: Path) -> Received:
             question=fields.text("question"),
             value=fields.text("value"),
         )
-    except (FileTrouble, NotCanonical, RecordBroken) as fault:
+    except (FileError, NotCanonical, RecordBroken) as fault:
         return Received(path.name, None, str(fault))
     return Received(path.name, order)
 

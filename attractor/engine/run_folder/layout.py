@@ -9,8 +9,8 @@ from datetime import datetime
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import Broken, FileTrouble, JournalError, Refused
-from attractor.base.files import file_trouble, sync_folder, write_whole
+from attractor.base.errors import FileError, JournalError, Refused, VerificationError
+from attractor.base.files import file_error, sync_folder, write_whole
 from attractor.base.json import Json, JsonObject
 from attractor.engine.errors import NewerFormat
 from attractor.engine.seams import Base
@@ -218,13 +218,13 @@ def create_run_directory(
     except FileExistsError as cause:
         raise _taken(root) from cause
     except OSError as cause:
-        raise file_trouble("make", root, cause) from cause
+        raise file_error("make", root, cause) from cause
     try:
         _fill(directory, source, files or {})
         begin(directory)
         write_manifest(directory, manifest, redactor)
         sync_folder(root.parent)
-    except (FileTrouble, JournalError):
+    except (FileError, JournalError):
         # On a full disk: half a directory would only stand in the way of the next try.
         shutil.rmtree(root, ignore_errors=True)
         raise
@@ -242,7 +242,7 @@ def read_manifest(directory: RunDirectory) -> Manifest:
     """Read what a run was made from, when this version knows its format."""
     if directory.root.is_dir() and not directory.manifest.exists():
         hint = "bring it back from a copy, or start a new run: nothing else says what it was"
-        raise Broken(f"{directory.manifest} is missing", hint=hint)
+        raise VerificationError(f"{directory.manifest} is missing", hint=hint)
     fields = read_document(directory.manifest)
     format_ = fields.number("format")
     if format_ > FORMAT:
@@ -274,7 +274,7 @@ def _fill(directory: RunDirectory, source: str | bytes, files: Mapping[str, byte
     try:
         done.mkdir(parents=True)
     except OSError as cause:
-        raise file_trouble("make", done, cause) from cause
+        raise file_error("make", done, cause) from cause
     write_whole(directory.graph, source)
     if files:
         write_kept_files(directory.files, files)

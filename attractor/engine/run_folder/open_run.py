@@ -9,9 +9,9 @@ from typing import Self
 
 from attractor.base.clock import Clock
 from attractor.base.dataclasses import changed
-from attractor.base.errors import AttractorError, Broken, UsageError
+from attractor.base.errors import AttractorError, UsageError, VerificationError
 from attractor.base.events import Event
-from attractor.base.files import remove_leavings, write_whole
+from attractor.base.files import remove_abandoned_files, write_whole
 from attractor.base.journal import SharedSync
 from attractor.base.json import Json
 from attractor.engine.journal.checkpoint import (
@@ -322,7 +322,7 @@ def open_run(
     with ExitStack() as undo:
         fence.begin()
         undo.callback(fence.end)
-        remove_leavings(root)
+        remove_abandoned_files(root)
         _require_journal(directory)
         events = EventLog(directory.events, run_id=manifest.run_id, clock=clock, redactor=redactor)
         undo.callback(events.close)
@@ -349,7 +349,7 @@ def open_run(
 def _require_journal(directory: RunDirectory) -> None:
     """Refuse a directory that lost its journal: without it everything would begin anew."""
     if not directory.events.exists() and directory.run.exists():
-        raise Broken(
+        raise VerificationError(
             f"{directory.events} is missing, but the run was begun",
             hint="bring it back from a copy: the run cannot go on without it",
         )

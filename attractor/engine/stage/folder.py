@@ -8,8 +8,8 @@ from itertools import count
 from pathlib import Path
 from threading import Lock
 
-from attractor.base.errors import FileTrouble, NotCanonical, UsageError
-from attractor.base.files import file_trouble, remove_leavings, write_fully, write_whole
+from attractor.base.errors import FileError, NotCanonical, UsageError
+from attractor.base.files import file_error, remove_abandoned_files, write_fully, write_whole
 from attractor.base.json import JsonObject, parse_json
 from attractor.engine.errors import StageOver
 from attractor.engine.storage.json_files import pretty_json, read_foreign
@@ -34,9 +34,9 @@ def begin_attempt(folder: Path, visit: int, attempt: int, *, is_aside: bool = Fa
         if is_aside:
             return _make_aside(folder, visit, attempt)
     except OSError as cause:
-        raise file_trouble("make", folder, cause) from cause
+        raise file_error("make", folder, cause) from cause
     if left:
-        remove_leavings(folder)
+        remove_abandoned_files(folder)
         _move_aside(folder, _name_of_past(folder, visit, attempt))
     return folder
 
@@ -56,7 +56,7 @@ def require_folder(folder: Path) -> None:
     """Refuse what is a link or a file where a folder is to be."""
     if not stat.S_ISDIR(os.lstat(folder).st_mode):
         hint = "remove it: a stage folder is a folder of its own"
-        raise FileTrouble(f"{folder} is a link or a file", hint=hint)
+        raise FileError(f"{folder} is a link or a file", hint=hint)
 
 
 def _files_in(folder: Path) -> list[str]:
@@ -103,7 +103,7 @@ def _attempt_of(status: Path) -> tuple[int, int] | None:
         return None
     try:
         record = parse_json(read_foreign(status, largest=_LARGEST_STATUS))
-    except (FileTrouble, NotCanonical):
+    except (FileError, NotCanonical):
         return None
     match record:
         case {"visit": int(visit), "attempt": int(attempt)}:
@@ -125,7 +125,7 @@ def _move_aside(folder: Path, name: str) -> None:
         for one in sorted(names, key=lambda one: one == STATUS):
             (folder / one).replace(past / one)
     except OSError as cause:
-        raise file_trouble("move", folder, cause) from cause
+        raise file_error("move", folder, cause) from cause
 
 
 LARGEST_FILE = 4 << 20
@@ -156,7 +156,7 @@ class FolderFiles:
         self._lock = Lock()
         self._full: set[str] = set()
         self._is_over = False
-        self.trouble: FileTrouble | None = None
+        self.trouble: FileError | None = None
 
     def write(self, name: str, text: str) -> None:
         """Write a file whole; of a text that is too long the middle is left out."""
@@ -166,7 +166,7 @@ class FolderFiles:
                 path = self._path(name)
                 self._full.discard(name)
                 write_whole(path, _capped(self._clean(text), self._largest), sync=False)
-            except FileTrouble as trouble:
+            except FileError as trouble:
                 self._remember(trouble)
                 raise
 
@@ -179,7 +179,7 @@ class FolderFiles:
                 whole = self._clean(line) + b"\n"
                 if name not in self._full and not _append(path, whole, self._largest):
                     self._full.add(name)
-            except FileTrouble as trouble:
+            except FileError as trouble:
                 self._remember(trouble)
                 raise
 
@@ -197,7 +197,7 @@ class FolderFiles:
         with self._lock:
             self._is_over = True
 
-    def _remember(self, trouble: FileTrouble) -> None:
+    def _remember(self, trouble: FileError) -> None:
         """Remember that the disk refused: then no outcome of the stage may stand."""
         if isinstance(trouble.cause, OSError) and trouble.cause.errno not in _OF_THE_NAME:
             self.trouble = self.trouble or trouble
@@ -226,7 +226,7 @@ def in_folder(folder: Path, name: str) -> str:
     try:
         require_folder(folder)
     except OSError as cause:
-        raise file_trouble("write into", folder, cause) from cause
+        raise file_error("write into", folder, cause) from cause
     return f"{folder}/{name}"
 
 
@@ -250,5 +250,5 @@ def _append(path: str, line: bytes, largest: int) -> bool:
         finally:
             os.close(file)
     except OSError as cause:
-        raise file_trouble("write", path, cause) from cause
+        raise file_error("write", path, cause) from cause
     return has_room

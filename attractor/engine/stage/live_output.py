@@ -5,8 +5,8 @@ from collections import deque
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 
-from attractor.base.errors import FileTrouble
-from attractor.base.process_output import Chunk, OnOutput
+from attractor.base.errors import FileError
+from attractor.base.process_output import OnOutput, OutputChunk
 from attractor.engine.seams import StageFiles
 
 TAIL = "tail.txt"
@@ -34,7 +34,7 @@ class OutputTail:
         self._begun = {"stdout": "", "stderr": ""}
         self._has_more = False
 
-    def add(self, chunk: Chunk) -> None:
+    def add(self, chunk: OutputChunk) -> None:
         """Take the next piece of one of the streams."""
         lines = (self._begun[chunk.stream] + chunk.text).splitlines(keepends=True)
         rest = lines.pop() if lines and not _is_whole(lines[-1]) else ""
@@ -73,7 +73,7 @@ async def _write_often(tail: OutputTail, files: StageFiles, often_s: float) -> N
 
 def _write(tail: OutputTail, files: StageFiles) -> None:
     # Whoever keeps the files remembers that the disk refused, and tells it when the stage is over.
-    with suppress(FileTrouble):
+    with suppress(FileError):
         if text := tail.take():
             files.write(TAIL, text)
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import FileTrouble, NotCanonical, suggest
+from attractor.base.errors import FileError, NotCanonical, suggest
 from attractor.base.json import Json, JsonObject, parse_json
 from attractor.engine.errors import InvalidReport
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, outcome_to_record, success
@@ -69,7 +69,7 @@ def read_report(path: Path) -> Outcome | None:
         return None
     try:
         return parse_report(read_foreign(path))
-    except FileTrouble as cause:
+    except FileError as cause:
         raise InvalidReport(f"the report cannot be read: {cause}") from cause
 
 

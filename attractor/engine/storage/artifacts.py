@@ -7,7 +7,7 @@ from threading import RLock
 from attractor.base.clock import Clock, SystemClock
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UnknownName
-from attractor.base.files import file_trouble, sync_folder
+from attractor.base.files import file_error, sync_folder
 from attractor.base.json import Json, canonical_json, content_hash, parse_json
 from attractor.engine.storage.blobs import FILE_BACKING_THRESHOLD, Blobs, make_folder
 from attractor.engine.storage.json_files import read_document, write_document
@@ -153,7 +153,7 @@ def _remove(file: Path) -> None:
     try:
         file.unlink(missing_ok=True)
     except OSError as cause:
-        raise file_trouble("remove", file, cause) from cause
+        raise file_error("remove", file, cause) from cause
     sync_folder(file.parent)
 
 

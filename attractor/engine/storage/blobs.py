@@ -5,8 +5,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import RLock
 
-from attractor.base.errors import Broken, FileTrouble
-from attractor.base.files import file_trouble, remove_leavings, sync_folder, write_whole
+from attractor.base.errors import FileError, VerificationError
+from attractor.base.files import file_error, remove_abandoned_files, sync_folder, write_whole
 from attractor.base.json import content_hash
 
 FILE_BACKING_THRESHOLD = 100 * 1024
@@ -25,7 +25,7 @@ class Blobs:
 
     def __init__(self, run: Path | None = None) -> None:
         self.folder = run / ARTIFACTS if run else None
-        self.trouble: FileTrouble | Broken | None = None
+        self.trouble: FileError | VerificationError | None = None
         self._in_memory: dict[str, bytes] = {}
         self._durable: set[str] = set()
         self._lock = RLock()
@@ -58,14 +58,14 @@ class Blobs:
     def sweep(self) -> None:
         """Remove what a writer that was killed left half-written."""
         if self.folder is not None and self.folder.is_dir():
-            remove_leavings(self.folder)
+            remove_abandoned_files(self.folder)
 
     @contextmanager
     def remembering(self) -> Generator[None]:
         """Remember what the disk refuses within."""
         try:
             yield
-        except (FileTrouble, Broken) as trouble:
+        except (FileError, VerificationError) as trouble:
             self.trouble = self.trouble or trouble
             raise
 
@@ -85,7 +85,7 @@ def share(theirs: Path, ours: Path) -> None:
             elif file.suffix == ".json":
                 _link(file, ours / file.name)
     except OSError as cause:
-        raise file_trouble("share", theirs, cause) from cause
+        raise file_error("share", theirs, cause) from cause
     sync_folder(ours)
 
 
@@ -106,7 +106,7 @@ def make_folder(folder: Path) -> None:
     except FileExistsError:
         return
     except OSError as cause:
-        raise file_trouble("make", folder, cause) from cause
+        raise file_error("make", folder, cause) from cause
     sync_folder(folder.parent)
 
 
@@ -131,9 +131,9 @@ def _read(file: Path, digest: str) -> bytes:
     try:
         content = file.read_bytes()
     except OSError as cause:
-        raise file_trouble("read", file, cause) from cause
+        raise file_error("read", file, cause) from cause
     if content_hash(content) != digest:
-        raise Broken(
+        raise VerificationError(
             f"{file} is not what the journal knows",
             hint="bring it back from a copy: the run cannot go on without it",
         )

@@ -10,8 +10,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
-from attractor.base.errors import FileTrouble, NotCanonical
-from attractor.base.files import file_trouble, write_whole
+from attractor.base.errors import FileError, NotCanonical
+from attractor.base.files import file_error, write_whole
 from attractor.base.json import Json, JsonObject, canonical_json, parse_json
 from attractor.engine.errors import RecordBroken
 
@@ -142,7 +142,7 @@ def read_document(path: Path) -> Fields:
     try:
         content = path.read_bytes()
     except OSError as cause:
-        raise file_trouble("read", path, cause) from cause
+        raise file_error("read", path, cause) from cause
     try:
         return Fields(parse_json(content), str(path))
     except NotCanonical as cause:
@@ -213,11 +213,11 @@ def read_foreign(path: Path, *, largest: int = LARGEST) -> bytes:
         # Without blocking: what is no regular file, such as a FIFO, is only found out when open.
         file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as cause:
-        raise file_trouble("read", path, cause) from cause
+        raise file_error("read", path, cause) from cause
     with os.fdopen(file, "rb") as opened:
         if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
-            raise FileTrouble(f"cannot read {path}: it is no regular file")
+            raise FileError(f"cannot read {path}: it is no regular file")
         content = opened.read(largest + 1)
     if len(content) > largest:
-        raise FileTrouble(f"cannot read {path}: it is larger than {largest} bytes")
+        raise FileError(f"cannot read {path}: it is larger than {largest} bytes")
     return content

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Protocol, runtime_checkable
 
-from attractor.base.errors import FileTrouble
+from attractor.base.errors import FileError
 from attractor.base.events import Event
 from attractor.base.journal import read_lines
 from attractor.base.json import parse_json
@@ -98,5 +98,5 @@ class KeptConversations:
             raise ConversationLost(f"the folder of {stage} is not there any more")
         try:
             return read_foreign(folder / name, largest=_LARGEST)
-        except FileTrouble as trouble:
+        except FileError as trouble:
             raise ConversationLost(trouble.message) from trouble

@@ -1,7 +1,7 @@
 """Visits a node: attempts it until one is final (attractor-spec 3.5, ruling R3)."""
 
 from attractor.base.dataclasses import changed, dataclass
-from attractor.base.errors import AttractorError, FileTrouble
+from attractor.base.errors import AttractorError, FileError
 from attractor.base.files import write_whole
 from attractor.base.json import Json
 from attractor.engine.journal.events import StageRetrying
@@ -40,7 +40,7 @@ async def leave_patch(line: WalkHandle, place: StageReference, until: TreeId) ->
         return
     try:
         patch = await make_patch(line.workspace, since, until)
-    except FileTrouble:
+    except FileError:
         raise
     except AttractorError as trouble:
         line.run.emit(PATCH_LEFT_OUT, {"why": str(trouble), "paths": [], "count": 0}, place=place)

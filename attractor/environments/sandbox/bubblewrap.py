@@ -19,7 +19,7 @@ from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
-from attractor.base.files import file_trouble
+from attractor.base.files import file_error
 from attractor.environments.confined_paths import Identity, identity_of
 from attractor.environments.errors import SandboxNotStarted
 
@@ -55,7 +55,7 @@ def make_stand_ins(folder: Path, shown: Sequence[BindMount]) -> Mapping[BindMoun
         finally:
             os.close(top)
     except OSError as cause:
-        raise file_trouble("make places in", folder, cause) from cause
+        raise file_error("make places in", folder, cause) from cause
     return {one: identity for one, identity in found.items() if identity is not None}
 
 

@@ -22,7 +22,7 @@ from pathlib import Path
 from time import monotonic
 
 from attractor.base.errors import MachineryError, UsageError
-from attractor.base.process_output import BoundedOutput, Chunk, OnOutput, OutputLimit, Stream
+from attractor.base.process_output import BoundedOutput, OnOutput, OutputChunk, OutputLimit, Stream
 from attractor.base.processes import ExecResult
 from attractor.environments import files
 from attractor.environments.confined_paths import Confined, Identity, identity_of
@@ -53,7 +53,7 @@ def handed_on(
     def take(piece: bytes) -> None:
         kept.add(piece)
         if text := decoder.decode(piece):
-            on_output(Chunk(name, text))
+            on_output(OutputChunk(name, text))
 
     return take
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from attractor.base.files import file_trouble
+from attractor.base.files import file_error
 from attractor.base.processes import run_process
 from attractor.language.errors import DrawingFailed
 
@@ -33,7 +33,7 @@ def _folder() -> TemporaryDirectory[str]:
     try:
         return TemporaryDirectory(prefix="attractor-draw-", ignore_cleanup_errors=True)
     except OSError as cause:
-        raise file_trouble("make", "a temporary folder", cause) from cause
+        raise file_error("make", "a temporary folder", cause) from cause
 
 
 async def _run_dot(program: str, dot: str, format: str, folder: Path, limit: timedelta) -> bytes:
@@ -54,7 +54,7 @@ async def _run_dot(program: str, dot: str, format: str, folder: Path, limit: tim
     try:
         return file.read_bytes()
     except OSError as cause:
-        raise file_trouble("read", file, cause) from cause
+        raise file_error("read", file, cause) from cause
 
 
 def _flags(format: str) -> list[str]:

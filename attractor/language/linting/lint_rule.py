@@ -6,7 +6,7 @@ from typing import NamedTuple, Protocol, cast
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
-from attractor.base.registry import Registry, count_wanted
+from attractor.base.registry import Registry, count_parameters
 from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph.graph import Graph
 from attractor.language.source.text import quote
@@ -79,7 +79,7 @@ class _Adapted:
     def __init__(self, name: str, rule: LintRule | SpecRule) -> None:
         self._name = name
         self._apply: Callable[..., object] = _apply_of(name, rule)
-        self._wants_vocabulary = count_wanted(self._apply) > 1
+        self._wants_vocabulary = count_parameters(self._apply) > 1
 
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
         found = self._apply(graph, vocabulary) if self._wants_vocabulary else self._apply(graph)

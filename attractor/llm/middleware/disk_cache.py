@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import FileTrouble, NotCanonical
+from attractor.base.errors import FileError, NotCanonical
 from attractor.base.files import make_private_folder, reason_of, write_whole
 from attractor.base.json import Json, content_hash, parse_json
 from attractor.llm.client import Complete, Stream
@@ -255,7 +255,7 @@ class DiskCache:
             return ()
         try:
             self._files.keep(digest, response)
-        except FileTrouble as trouble:
+        except FileError as trouble:
             return [Warning(f"the answer is not kept: {trouble.message}", "cache_not_written")]
         except (TypeError, ValueError, RecursionError) as cause:
             return [Warning(f"the answer is not kept: {cause}", "cache_not_written")]

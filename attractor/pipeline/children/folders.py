@@ -6,7 +6,7 @@ from collections import deque
 from itertools import count, takewhile
 from pathlib import Path
 
-from attractor.base.files import file_trouble
+from attractor.base.files import file_error
 from attractor.engine.run_folder.layout import (
     Manifest,
     RunDirectory,
@@ -62,4 +62,4 @@ def clear_half_made(root: Path) -> None:
         if root.exists():
             shutil.rmtree(root)
     except OSError as cause:
-        raise file_trouble("remove", root, cause) from cause
+        raise file_error("remove", root, cause) from cause

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from attractor.backends.models import is_provider
 from attractor.base.errors import UnknownName
-from attractor.base.files import file_trouble
+from attractor.base.files import file_error
 from attractor.base.json import JsonObject
 from attractor.engine.storage.secrets import texts_of
 from attractor.language.diagnostics import Diagnostic, error
@@ -119,7 +119,7 @@ def _open_log(path: Path, stack: AsyncExitStack) -> logging.Logger:
         path.parent.mkdir(parents=True, exist_ok=True)
         file = os.fdopen(os.open(path, _APPENDED, 0o600), "a", encoding="utf-8")
     except OSError as cause:
-        raise file_trouble("write", path, cause) from cause
+        raise file_error("write", path, cause) from cause
     handler = logging.StreamHandler(stack.enter_context(file))
     handler.setFormatter(_JsonLines())
     logger = logging.Logger("attractor.llm")

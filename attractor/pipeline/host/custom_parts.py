@@ -19,7 +19,7 @@ from typing import Protocol, cast
 
 from attractor.base.callables import call
 from attractor.base.errors import UsageError
-from attractor.base.registry import count_wanted
+from attractor.base.registry import count_parameters
 from attractor.engine.context import Context
 from attractor.engine.outcome import Outcome
 from attractor.engine.seams import Stage
@@ -107,7 +107,7 @@ def adapt_handler(type_: str, handler: AnyHandler) -> Handler:
     execute = getattr(handler, "execute", None)
     if not callable(execute):
         raise UsageError(f"the handler of {type_} has no method execute", hint=_HINT)
-    wanted = count_wanted(execute)
+    wanted = count_parameters(execute)
     if wanted == _SPEC:
         return _Adapted(execute)
     if wanted != _OURS:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import FileTrouble
+from attractor.base.errors import FileError
 from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.stage.folder import history_folder
@@ -52,7 +52,7 @@ def printed_last(folder: Path) -> str:
     """Return what a command printed last, as far as the folder of its attempt tells."""
     try:
         return read_foreign(folder / TAIL).decode("utf-8", "replace")
-    except FileTrouble:
+    except FileError:
         return ""
 
 

@@ -5,9 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import Broken
+from attractor.base.errors import VerificationError
 from attractor.base.events import Event
-from attractor.base.files import file_trouble, write_whole
+from attractor.base.files import file_error, write_whole
 from attractor.base.journal import read_lines
 from attractor.base.json import parse_json
 from attractor.engine.run_folder.layout import (
@@ -130,14 +130,14 @@ def read_saved_pipeline(
     try:
         content = file.read_bytes()
     except OSError as cause:
-        raise file_trouble("read", file, cause) from cause
+        raise file_error("read", file, cause) from cause
     found = SavedPipeline(content, read_files(directory))
     accepted = find_accepted(directory)
     wanted = accepted.new if accepted else manifest.content_hash
     if accepted and found.hash != wanted:
         found = finish_interrupted_change(directory, found, accepted)
     if found.hash != wanted:
-        raise Broken(
+        raise VerificationError(
             f"{file} is not what the run began with",
             hint="bring it back from a copy, or start a new run",
         )

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from attractor.base.errors import AttractorError
-from attractor.base.files import close_all_below, close_to_others, make_private_folder
+from attractor.base.files import make_private, make_private_folder, make_tree_private
 from attractor.pipeline.host.run_host import RunHost
 from attractor.workspaces.folders import NAME as folders_NAME
 from attractor.workspaces.folders import collect_left_behind, prepare_place
@@ -33,18 +33,18 @@ def prepare_state_folder(host: RunHost) -> Path:
 
 
 def _close(state: Path) -> Iterator[int]:
-    yield close_to_others(state)
+    yield make_private(state)
     for one in state.iterdir():
         if one.name == folders_NAME:  # what lies in there is the agents' own
-            yield close_to_others(one)
+            yield make_private(one)
         elif one.name == STORES:
-            yield close_to_others(one)
+            yield make_private(one)
             yield from map(_close_store, one.iterdir())
         else:
-            yield close_all_below(one)
+            yield make_tree_private(one)
 
 
 def _close_store(store: Path) -> int:
     """Close a store; below one that was closed nobody else can have come, and it holds much."""
-    closed = close_to_others(store)
-    return closed + close_all_below(store) if closed else 0
+    closed = make_private(store)
+    return closed + make_tree_private(store) if closed else 0

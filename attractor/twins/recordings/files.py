@@ -4,8 +4,8 @@ import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from attractor.base.errors import FileTrouble
-from attractor.base.files import file_trouble, write_fully, write_whole
+from attractor.base.errors import FileError
+from attractor.base.files import file_error, write_fully, write_whole
 from attractor.twins.errors import RecordingError
 from attractor.twins.recordings.recording import Recording, parse_recording
 
@@ -31,7 +31,7 @@ class RecordingFile:
                 _read(path, path.name)
                 mend_lines(path, _is_torn)
         except OSError as cause:
-            raise file_trouble("write", path, cause) from cause
+            raise file_error("write", path, cause) from cause
 
     def add(self, recording: Recording) -> None:
         """Keep a recording behind the others."""
@@ -62,7 +62,7 @@ def _read(path: Path, name: str) -> Mapping[str, Recording]:
     try:
         content = path.read_bytes()
     except OSError as cause:
-        raise FileTrouble(f"the recordings {path} cannot be read: {cause}") from cause
+        raise FileError(f"the recordings {path} cannot be read: {cause}") from cause
     if path.suffix == _ONE:
         return {name: parse_recording(content, place=str(path))}
     return {
@@ -95,7 +95,7 @@ def add_line(path: Path, line: str) -> None:
         finally:
             os.close(file)
     except OSError as cause:
-        raise file_trouble("write", path, cause) from cause
+        raise file_error("write", path, cause) from cause
 
 
 def mend_lines(path: Path, is_torn: IsTorn) -> None:

@@ -25,7 +25,7 @@ from typing import Annotated, Self
 from pydantic import Field, PrivateAttr, field_validator
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import FileTrouble, UnknownName
+from attractor.base.errors import FileError, UnknownName
 from attractor.base.toml_errors import InvalidToml, TomlMistakes, parse_toml
 from attractor.twins.errors import Rejection, ScriptError, validated
 from attractor.twins.exchange.answer import Answer, Pattern, ScriptTable
@@ -251,7 +251,7 @@ def load_script(path: Path) -> Script:
     except UnicodeDecodeError as cause:
         raise ScriptError(f"{path} is not UTF-8: {cause}") from cause
     except OSError as cause:
-        raise FileTrouble(f"the script {path} cannot be read: {cause}") from cause
+        raise FileError(f"the script {path} cannot be read: {cause}") from cause
     if path.suffix == ".py":
         found, source = run_script(path, text), str(path)
         # Its data may come from anywhere in it, so a mistake has no line.

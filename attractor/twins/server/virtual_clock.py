@@ -4,7 +4,7 @@ import asyncio
 import threading
 from datetime import datetime, timedelta
 
-from attractor.base.clock import TurnableClock
+from attractor.base.clock import ManualClock
 from attractor.base.errors import MachineryError, UsageError
 
 _PATIENCE = 10.0
@@ -18,7 +18,7 @@ class VirtualClock:
     """
 
     def __init__(self, *, jumps: bool = False) -> None:
-        self._clock = TurnableClock()
+        self._clock = ManualClock()
         self._jumps = jumps
         self._loop: asyncio.AbstractEventLoop | None = None
         self._changed = threading.Condition()

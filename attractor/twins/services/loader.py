@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import FileTrouble, UnknownName
+from attractor.base.errors import FileError, UnknownName
 from attractor.base.toml_errors import InvalidToml, TomlMistakes, parse_toml
 from attractor.twins.errors import Table, validated
 from attractor.twins.recordings.json_diff import Step
@@ -52,7 +52,7 @@ def load_service(path: Path, *, is_recording: bool = False) -> Service:
     except UnicodeDecodeError as cause:
         raise ServiceError(f"{file} is not UTF-8: {cause}") from cause
     except OSError as cause:
-        raise FileTrouble(f"the service {file} cannot be read: {cause}") from cause
+        raise FileError(f"the service {file} cannot be read: {cause}") from cause
     return parse_service(text, folder=file.parent, source=str(file), is_recording=is_recording)
 
 

@@ -21,8 +21,8 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
-from attractor.base.errors import FileTrouble, NotCanonical, suggest
-from attractor.base.files import file_trouble
+from attractor.base.errors import FileError, NotCanonical, suggest
+from attractor.base.files import file_error
 from attractor.base.json import Json, parse_json
 from attractor.twins.exchange.answer import ScriptTable
 from attractor.twins.exchange.reply import JSON
@@ -128,7 +128,7 @@ def load_recording(path: Path) -> Sequence[Exchange]:
     except UnicodeDecodeError as cause:
         raise RecordingError(f"{path} is not UTF-8: {cause}") from cause
     except OSError as cause:
-        raise FileTrouble(f"the recording {path} cannot be read: {cause}") from cause
+        raise FileError(f"the recording {path} cannot be read: {cause}") from cause
     return parse_recording(text, source=str(path))
 
 
@@ -201,7 +201,7 @@ class ExchangeFile:
                 _require_recordings(path)
                 mend_lines(path, _is_torn)
         except OSError as cause:
-            raise file_trouble("write", path, cause) from cause
+            raise file_error("write", path, cause) from cause
 
     def add(self, exchange: Exchange) -> None:
         """Keep an exchange behind the others."""

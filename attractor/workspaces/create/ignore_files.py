@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.files import file_trouble
+from attractor.base.files import file_error
 from attractor.workspaces.errors import FolderTooLarge
 from attractor.workspaces.git.gitignore import IgnoreRules
 from attractor.workspaces.git.repository import Repository
@@ -61,7 +61,7 @@ class _Walk:
                     else:
                         files, size = files + 1, size + told.st_size
             except OSError as cause:
-                raise file_trouble("read", self._folder / os.fsdecode(at), cause) from cause
+                raise file_error("read", self._folder / os.fsdecode(at), cause) from cause
             yield files, size
 
     def _read(self, at: bytes) -> None:

@@ -9,7 +9,7 @@ from itertools import chain
 from pathlib import Path
 
 from attractor.base.callables import do_nothing
-from attractor.base.files import file_trouble
+from attractor.base.files import file_error
 from attractor.engine.seams import Base
 from attractor.workspaces.dimension import Dimension, Ground, MakeEnvironment, OnSnapshot
 from attractor.workspaces.dimension_index import Index
@@ -52,14 +52,14 @@ async def open_again(
     `borrow_from` is where the objects of its project are now.
     """
     store, record = open_store(state, run_id, search_path=search_path, borrow_from=borrow_from)
-    store.remove_leavings()
+    store.remove_abandoned_files()
     if not record.folder.is_dir():
         # Nothing of what was known of it holds for a new one.
         Index(store.folder).forget()
     try:
         record.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as cause:
-        raise file_trouble("create", record.folder, cause) from cause
+        raise file_error("create", record.folder, cause) from cause
     ground = Ground(
         state=state,
         store=store,

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.files import file_trouble
+from attractor.base.files import file_error
 from attractor.workspaces.files import in_thread
 from attractor.workspaces.git.gitignore import IgnoreRules
 from attractor.workspaces.git.object_store import Store
@@ -153,7 +153,7 @@ def _keep(objects: Objects, pointer: Pointer, folder: Path) -> bytes | None:
     except FileNotFoundError:
         return None
     except OSError as cause:
-        raise file_trouble("read", path, cause) from cause
+        raise file_error("read", path, cause) from cause
     try:
         return objects.write_large(file, pointer.size)
     finally:

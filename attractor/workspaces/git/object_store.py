@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import BinaryIO, TypeVar
 
 from attractor.base.files import (
-    close_all_below,
-    file_trouble,
+    file_error,
     make_private_folder,
+    make_tree_private,
     sync_folder,
     write_whole,
 )
@@ -50,7 +50,7 @@ class Store:
         if borrow_from is not None:
             self.borrow(borrow_from)
         # git made it as it makes everybody's repository.
-        close_all_below(self.folder)
+        make_tree_private(self.folder)
 
     def borrow(self, borrow_from: Path) -> None:
         """Borrow objects from where a repository has them now: it may have been moved."""
@@ -136,11 +136,11 @@ class Store:
             with output.open("rb") as file:
                 return await in_thread(lambda: use(_read_blobs(file)))
 
-    def remove_leavings(self) -> None:
+    def remove_abandoned_files(self) -> None:
         """Remove what killed processes left; nobody else may be using the store."""
         for scratch in self.folder.glob(f"{_SCRATCH}*"):
             shutil.rmtree(scratch, ignore_errors=True)
-        self.objects.remove_leavings()
+        self.objects.remove_abandoned_files()
 
     @contextmanager
     def empty_folder(self) -> Generator[Path]:
@@ -162,7 +162,7 @@ def _copy_lines(source: Path, to: Path, clean: Callable[[bytes], bytes]) -> bool
         with source.open("rb") as lines, to.open("wb") as copied:
             copied.writelines(lines if is_clean else (QUOTE + clean(line) for line in lines))
     except OSError as cause:
-        raise file_trouble("write", to, cause) from cause
+        raise file_error("write", to, cause) from cause
     return is_clean
 
 
@@ -229,7 +229,7 @@ def _share(out_of: Path, into: Path) -> None:
         for folder in folders:
             sync_folder(folder)
     except OSError as cause:
-        raise file_trouble("share objects of", out_of, cause) from cause
+        raise file_error("share objects of", out_of, cause) from cause
 
 
 def _objects(folder: Path) -> Iterator[Path]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Literal
 
-from attractor.base.files import file_trouble, remove_leavings, write_fully, write_whole
+from attractor.base.files import file_error, remove_abandoned_files, write_fully, write_whole
 
 Kind = Literal["blob", "tree", "commit"]
 
@@ -59,7 +59,7 @@ class Objects:
             temporary.chmod(0o400)
             temporary.replace(self._place(name))
         except OSError as cause:
-            raise file_trouble("write", temporary, cause) from cause
+            raise file_error("write", temporary, cause) from cause
         finally:
             with suppress(OSError):  # it is in place, or could not be written at all
                 temporary.unlink()
@@ -79,12 +79,12 @@ class Objects:
             with self._noting:
                 del self._unsynced[: len(written)]
 
-    def remove_leavings(self) -> None:
+    def remove_abandoned_files(self) -> None:
         """Remove what killed writers left; nobody else may be writing."""
         for unfinished in self.folder.glob("tmp_obj_*"):
             unfinished.unlink(missing_ok=True)
         for folder in self.folder.glob("[0-9a-f][0-9a-f]"):
-            remove_leavings(folder)
+            remove_abandoned_files(folder)
 
     def _has(self, name: bytes) -> bool:
         if name in self._known:
@@ -114,7 +114,7 @@ class Objects:
         try:
             path.parent.mkdir(mode=0o700, exist_ok=True)
         except OSError as cause:
-            raise file_trouble("create", path.parent, cause) from cause
+            raise file_error("create", path.parent, cause) from cause
         return path
 
 
@@ -158,4 +158,4 @@ def _sync(path: Path) -> None:
         finally:
             os.close(file)
     except OSError as cause:
-        raise file_trouble("sync", path, cause) from cause
+        raise file_error("sync", path, cause) from cause

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.files import file_trouble
+from attractor.base.files import file_error
 from attractor.workspaces.errors import GitFailed
 from attractor.workspaces.files import in_thread
 from attractor.workspaces.git.commits import Author, write_commit
@@ -149,7 +149,7 @@ def _copy(index: Path, copy: Path) -> None:
     except FileNotFoundError:
         return
     except OSError as cause:
-        raise file_trouble("copy", index, cause) from cause
+        raise file_error("copy", index, cause) from cause
 
 
 async def _filters(work_tree: WorkTree) -> Collection[str]:

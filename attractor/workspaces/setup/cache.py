@@ -14,7 +14,7 @@ from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import NotCanonical
-from attractor.base.files import file_trouble, write_whole
+from attractor.base.files import file_error, write_whole
 from attractor.base.json import canonical_json, parse_json
 from attractor.base.processes import ExecResult
 from attractor.environments.environment import ExecutionEnvironment
@@ -86,7 +86,7 @@ class Setups:
                 write_whole(new / _RECORD, canonical_json(readiness.to_record()))
                 self._put(new, self._place / readiness.key)
         except OSError as cause:
-            raise file_trouble("write into", self._place, cause) from cause
+            raise file_error("write into", self._place, cause) from cause
 
     @property
     def _place(self) -> Path:

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
 from attractor.base.errors import UsageError
-from attractor.base.files import file_trouble, write_fully
+from attractor.base.files import file_error, write_fully
 from attractor.workspaces.snapshot import DEEPEST, Rules
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -32,7 +32,7 @@ def carry(source: Path, paths: Sequence[str], folder: Path) -> Sequence[str]:
         with _opened(source) as at, _opened(folder) as to:
             return [path for path in paths if _carry(at, os.fsencode(path), to)]
     except OSError as cause:
-        raise file_trouble(f"copy from {source} to", folder, cause) from cause
+        raise file_error(f"copy from {source} to", folder, cause) from cause
 
 
 def is_there(folder: Path, path: str) -> bool:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from attractor.agent.errors import PatchMismatch
 from attractor.agent.patch.apply import apply_hunks, apply_patch, find_lines
 from attractor.agent.patch.parse import Hunk, HunkLine, LinePrefix, UpdateFile, parse_patch
-from attractor.base.errors import FileTrouble
+from attractor.base.errors import FileError
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.environments.local import LocalExecutionEnvironment
 from tests.agent.places import finish, local, write
@@ -104,7 +104,7 @@ class FullDisk(LocalExecutionEnvironment):
     async def write_file(self, path: str, content: str) -> None:
         if path == self.refuses or (self.failed and self.fails_for_good):
             self.failed = True
-            raise FileTrouble(f"cannot write {path}") from OSError(errno.ENOSPC, "full")
+            raise FileError(f"cannot write {path}") from OSError(errno.ENOSPC, "full")
         await super().write_file(path, content)
 
 
@@ -115,7 +115,7 @@ TWO_FILES = patch(
 
 def test_a_write_that_fails_undoes_those_before_it(tmp_path: Path) -> None:
     write(tmp_path, a="1\n", b="2\n")
-    with pytest.raises(FileTrouble):
+    with pytest.raises(FileError):
         apply(TWO_FILES, FullDisk(tmp_path, environ={}))
     assert {one.name: one.read_text() for one in tmp_path.iterdir()} == {"a": "1\n", "b": "2\n"}
 
@@ -124,7 +124,7 @@ def test_what_cannot_be_undone_is_named(tmp_path: Path) -> None:
     write(tmp_path, a="1\n", b="2\n")
     disk = FullDisk(tmp_path, environ={})
     disk.fails_for_good = True
-    with pytest.raises(FileTrouble, match="nor these files put back: a$"):
+    with pytest.raises(FileError, match="nor these files put back: a$"):
         apply(TWO_FILES, disk)
     assert not (tmp_path / "new").exists()
 

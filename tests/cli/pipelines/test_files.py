@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from attractor.base.errors import FileTrouble
+from attractor.base.errors import FileError
 from attractor.cli.pipelines.files import (
     UNREADABLE,
     find_pipelines,
@@ -95,7 +95,7 @@ def test_a_byte_order_mark_is_no_part_of_the_text(folder: Path) -> None:
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everything")
 def test_a_write_protected_file_stays_as_it_is(folder: Path) -> None:
     (folder / "b.dot").chmod(0o444)
-    with pytest.raises(FileTrouble, match="write-protected"):
+    with pytest.raises(FileError, match="write-protected"):
         write_pipeline("b.dot", "x")
     assert (folder / "b.dot").read_text() == "digraph G {}"
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from attractor.base.clock import TurnableClock
+from attractor.base.clock import ManualClock
 from attractor.base.hash_chain import verify_file
 from attractor.engine.journal.events import EventLog
 from attractor.engine.state.identifiers import StageReference
@@ -11,7 +11,7 @@ from tests.engine.runs import read_events
 
 
 def open_log(path: Path) -> EventLog:
-    return EventLog(path, run_id="R", clock=TurnableClock(), redactor=Redactor(["password"]))
+    return EventLog(path, run_id="R", clock=ManualClock(), redactor=Redactor(["password"]))
 
 
 def test_an_event_is_chained_redacted_and_handed_on(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from attractor.base.clock import TurnableClock
+from attractor.base.clock import ManualClock
 from attractor.base.events import Event
 from attractor.base.hash_chain import GENESIS
 from attractor.engine.errors import RecordBroken
@@ -45,7 +45,7 @@ def script() -> Script:
 
 
 def test_every_checkpoint_is_the_fold_of_the_events_before_it(tmp_path: Path) -> None:
-    place, clock = Workplace(tmp_path / "run", NESTED), TurnableClock()
+    place, clock = Workplace(tmp_path / "run", NESTED), ManualClock()
     place.clock = clock
 
     async def walk() -> None:

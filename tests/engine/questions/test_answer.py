@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from attractor.base.clock import TurnableClock
+from attractor.base.clock import ManualClock
 from attractor.engine.interviews import AnsweredFirst, Unkept
 from attractor.engine.questions.question import (
     Answer,
@@ -172,7 +172,7 @@ def test_time_runs_out_and_the_default_comes_with_it() -> None:
 
 
 def test_a_question_whose_time_was_up_before_is_asked_of_nobody() -> None:
-    person, clock = Person(["Y"]), TurnableClock()
+    person, clock = Person(["Y"]), ManualClock()
     board = Board(deadline=(clock.now() - timedelta(seconds=1)).isoformat())
     [answer] = ask(AnsweredFirst(person, board, clock=clock), replace(QUESTION, default="N"))
     assert answer == Answer(AnswerKind.TIMEOUT, "N")
@@ -180,7 +180,7 @@ def test_a_question_whose_time_was_up_before_is_asked_of_nobody() -> None:
 
 
 def test_a_question_that_is_asked_again_has_what_is_left_of_its_time() -> None:
-    person, clock = Person(), TurnableClock()
+    person, clock = Person(), ManualClock()
     board = Board(deadline=(clock.now() + timedelta(milliseconds=30)).isoformat())
     asked = replace(QUESTION, timeout_seconds=3600)
     assert ask(AnsweredFirst(person, board, clock=clock), asked)[0].kind is AnswerKind.TIMEOUT

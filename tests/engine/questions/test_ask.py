@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attractor.base.clock import TurnableClock
+from attractor.base.clock import ManualClock
 from attractor.base.json import Json, canonical_json, parse_json
 from attractor.engine.interviews import LONGEST_ITEM, AnsweredFirst, ChildQuestions, RunQuestions
 from attractor.engine.journal.events import Action
@@ -172,7 +172,7 @@ def test_a_question_that_is_none_of_the_stage_is_asked_without_the_journal(tmp_p
 
 
 def test_the_deadline_stays_when_a_question_is_asked_again(tmp_path: Path) -> None:
-    place, clock = Workplace(tmp_path / "run", line("gate")), TurnableClock()
+    place, clock = Workplace(tmp_path / "run", line("gate")), ManualClock()
     place.clock = clock
     go(place, Person())
     clock.set_back(timedelta(minutes=-30))
@@ -196,7 +196,7 @@ def test_the_deadline_stays_when_a_question_is_asked_again(tmp_path: Path) -> No
 def test_what_cannot_be_taken_is_refused(
     tmp_path: Path, question: str, value: str, minutes: int, why: str
 ) -> None:
-    place, clock = Workplace(tmp_path / "run", line("gate")), TurnableClock()
+    place, clock = Workplace(tmp_path / "run", line("gate")), ManualClock()
     place.clock = clock
     go(place, Person())
     with place.open() as run:

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attractor.base.errors import FileTrouble, UnknownName, UsageError
+from attractor.base.errors import FileError, UnknownName, UsageError
 from attractor.engine.journal.reducer import fold
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, failure, success
 from attractor.engine.routing.loops import find_loops
@@ -141,7 +141,7 @@ class Unauthorized(ConnectionError):
     [
         (ConnectionError("reset"), FailureClass.RETRYABLE),
         (TimeoutError("slow"), FailureClass.RETRYABLE),
-        (FileTrouble("full"), FailureClass.RETRYABLE),
+        (FileError("full"), FailureClass.RETRYABLE),
         (UsageError("wrong"), FailureClass.TERMINAL),
         (ValueError("bug"), FailureClass.TERMINAL),
         (Overloaded("529"), FailureClass.RETRYABLE),

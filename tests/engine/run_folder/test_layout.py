@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attractor.base.errors import Broken, Refused
+from attractor.base.errors import Refused, VerificationError
 from attractor.base.json import canonical_json, parse_json
 from attractor.engine.errors import RecordBroken
 from attractor.engine.run_folder.layout import (
@@ -55,7 +55,7 @@ def test_a_directory_is_not_made_twice(tmp_path: Path) -> None:
 
 def test_a_manifest_that_is_missing_or_broken_is_told(tmp_path: Path) -> None:
     directory = RunDirectory(tmp_path)
-    with pytest.raises(Broken, match=r"manifest\.json is missing"):
+    with pytest.raises(VerificationError, match=r"manifest\.json is missing"):
         read_manifest(directory)
     directory.manifest.write_text("{")
     with pytest.raises(RecordBroken):

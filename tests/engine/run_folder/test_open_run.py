@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from attractor.base.errors import Broken, ExitCode, LockHeld, UsageError
+from attractor.base.errors import ExitCode, LockHeld, UsageError, VerificationError
 from attractor.base.files import write_whole
 from attractor.engine.errors import FenceLost, IllegalTransition, NewerFormat
 from attractor.engine.journal.events import Action
@@ -62,7 +62,7 @@ def test_every_flipped_byte_of_a_checkpoint_is_found(done: Workplace) -> None:
     whole = path.read_bytes()
     for at in range(0, len(whole), 7):
         path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
-        with pytest.raises(Broken) as caught:
+        with pytest.raises(VerificationError) as caught:
             done.open()
         assert caught.value.exit_code is ExitCode.BROKEN
 
@@ -83,7 +83,7 @@ def test_lives_too_short_for_a_checkpoint_add_up_to_one(tmp_path: Path) -> None:
 def test_another_runs_checkpoint_is_found(done: Workplace, tmp_path: Path) -> None:
     _, other = run_graph(tmp_path / "other", line("x"))
     write_whole(done.root / "checkpoint.json", (other.root / "checkpoint.json").read_bytes())
-    with pytest.raises(Broken):
+    with pytest.raises(VerificationError):
         done.open()
 
 
@@ -93,7 +93,7 @@ def test_a_flipped_byte_behind_the_checkpoint_is_found(done: Workplace) -> None:
     whole = journal.read_bytes()
     for at in range(0, len(whole) - 1, 97):
         journal.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
-        with pytest.raises(Broken) as caught:
+        with pytest.raises(VerificationError) as caught:
             done.open()
         assert caught.value.exit_code is ExitCode.BROKEN
 
@@ -102,13 +102,13 @@ def test_a_journal_that_lost_its_end_is_found(done: Workplace) -> None:
     journal = done.root / "events.jsonl"
     lines = journal.read_bytes().splitlines(keepends=True)
     journal.write_bytes(b"".join(lines[:5]))
-    with pytest.raises(Broken, match="lost lines"):
+    with pytest.raises(VerificationError, match="lost lines"):
         done.open()
 
 
 def test_a_journal_that_is_gone_is_not_begun_anew(done: Workplace) -> None:
     (done.root / "events.jsonl").unlink()
-    with pytest.raises(Broken, match="missing"):
+    with pytest.raises(VerificationError, match="missing"):
         done.open()
 
 
@@ -152,7 +152,7 @@ def test_a_refused_opening_holds_nothing(done: Workplace) -> None:
     path = done.root / "checkpoint.json"
     whole = path.read_bytes()
     path.write_bytes(b"{}")
-    with pytest.raises(Broken):
+    with pytest.raises(VerificationError):
         done.open()
     path.write_bytes(whole)
     done.open().close()

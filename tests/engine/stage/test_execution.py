@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from attractor.base.errors import FileTrouble, UsageError
+from attractor.base.errors import FileError, UsageError
 from attractor.engine.context import Context
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, Usage, failure, success
 from attractor.engine.questions.question import Question, QuestionKind
@@ -133,7 +133,7 @@ def test_an_interrupted_attempt_that_was_aside_is_kept_apart_too(tmp_path: Path)
 def test_a_history_that_is_a_link_is_refused(tmp_path: Path, folder: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     (folder / "history").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(FileTrouble):
+    with pytest.raises(FileError):
         aside(folder, 2, 1)
     assert files_in(tmp_path / "elsewhere") == {}
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attractor.base.errors import FileTrouble, UsageError
+from attractor.base.errors import FileError, UsageError
 from attractor.base.json import parse_json
-from attractor.base.process_output import Chunk
+from attractor.base.process_output import OutputChunk
 from attractor.engine.errors import StageOver
 from attractor.engine.stage.folder import FolderFiles, begin_attempt
 from attractor.engine.stage.live_output import LONGEST_LINE, MOST_LINES, TAIL, OutputTail, tail_in
@@ -70,7 +70,7 @@ def test_no_link_is_followed(folder: Path, tmp_path: Path) -> None:
     (folder / "log.txt").symlink_to(outside)
     files = FolderFiles(folder, Redactor())
     files.write("a.txt", "theirs")
-    with pytest.raises(FileTrouble):
+    with pytest.raises(FileError):
         files.append("log.txt", "theirs")
     assert outside.read_text() == "mine"
 
@@ -78,9 +78,9 @@ def test_no_link_is_followed(folder: Path, tmp_path: Path) -> None:
 def test_a_folder_that_is_a_link_is_refused(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "work").symlink_to("elsewhere")
-    with pytest.raises(FileTrouble):
+    with pytest.raises(FileError):
         begin_attempt(tmp_path / "work", 1, 1)
-    with pytest.raises(FileTrouble):
+    with pytest.raises(FileError):
         FolderFiles(tmp_path / "work", Redactor()).write("a.txt", "x")
     assert files_in(tmp_path / "elsewhere") == {}
 
@@ -104,11 +104,11 @@ LINES = "-----BEGIN-----\nabcdefgh\nxyz"
 OFTEN_S = 0.01
 
 
-def chunk(text: str, stream: Literal["stdout", "stderr"] = "stdout") -> Chunk:
-    return Chunk(stream, text)
+def chunk(text: str, stream: Literal["stdout", "stderr"] = "stdout") -> OutputChunk:
+    return OutputChunk(stream, text)
 
 
-def kept(*chunks: Chunk) -> str:
+def kept(*chunks: OutputChunk) -> str:
     tail = OutputTail()
     for one in chunks:
         tail.add(one)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from attractor.base.clock import TurnableClock
+from attractor.base.clock import ManualClock
 from attractor.engine.errors import StageOver
 from attractor.engine.outcome import Outcome, StageStatus, success
 from attractor.engine.seams import PATCH_LIMIT, Base, Stage
@@ -174,7 +174,7 @@ def test_resuming_does_not_give_attempts_back(tmp_path: Path) -> None:
 def test_waits_are_the_same_at_every_replay(tmp_path: Path) -> None:
     def waits(root: Path) -> list[object]:
         place = place_of(root, [RETRY, RETRY, success()], max_retries=2)
-        clock = TurnableClock()
+        clock = ManualClock()
         place.clock = clock
 
         async def walk() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from attractor.base.errors import ChainBroken, FileTrouble
+from attractor.base.errors import ChainBroken, FileError
 from attractor.base.events import Event
 from attractor.base.hash_chain import GENESIS, seal
 from attractor.engine.errors import CheckpointBroken, RecordBroken
@@ -73,7 +73,7 @@ def test_a_bad_line_behind_the_checkpoint_is_named_by_its_number_in_the_journal(
 
 def test_a_journal_that_cannot_be_read_is_trouble_and_not_a_broken_chain(tmp_path: Path) -> None:
     (tmp_path / "events.jsonl").mkdir()
-    with pytest.raises(FileTrouble):
+    with pytest.raises(FileError):
         verify_journal(tmp_path / "events.jsonl")
 
 

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 
-from attractor.base.clock import TurnableClock
+from attractor.base.clock import ManualClock
 from attractor.llm import Message, RateLimitError, Request, RetryPolicy, ServerError, retry
 from attractor.llm.middleware import Fallback, Logging, Redaction
 from tests.agent.scripted import ScriptedProvider, never, said
@@ -83,7 +83,7 @@ def test_no_key_is_logged() -> None:
 
 
 def test_a_call_takes_as_long_as_it_takes() -> None:
-    clock, records = TurnableClock(), Records()
+    clock, records = ManualClock(), Records()
 
     async def slowly(request: Request) -> Message:
         await clock.turn(timedelta(seconds=2))

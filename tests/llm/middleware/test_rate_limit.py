@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attractor.base.clock import Clock, SystemClock, TurnableClock
+from attractor.base.clock import Clock, ManualClock, SystemClock
 from attractor.llm import (
     Client,
     ConfigurationError,
@@ -65,7 +65,7 @@ def times(
     longest: float = 60,
 ) -> list[float]:
     """Return when a provider was asked, by several clients that share the limits."""
-    clock = TurnableClock()
+    clock = ManualClock()
     limits = RateLimits(
         {"openai": limit} if limit else None, clock=clock, longest_pause=timedelta(seconds=longest)
     )
@@ -110,7 +110,7 @@ def test_a_provider_that_wishes_for_a_pause_has_it(ask: Ask) -> None:
 
 @both
 def test_a_provider_that_has_nothing_left_is_not_asked(ask: Ask) -> None:
-    soon = TurnableClock().now() + timedelta(seconds=15)
+    soon = ManualClock().now() + timedelta(seconds=15)
     steps = [said("one"), said("two")]
     assert times(ask, *steps, left=RateLimitInfo(0, 10, reset_at=soon)) == [0, 15]
     assert times(ask, *steps, left=RateLimitInfo(1, 10, reset_at=soon)) == [0, 0]
@@ -122,13 +122,13 @@ def test_a_provider_that_has_nothing_left_is_not_asked(ask: Ask) -> None:
 def test_a_clock_that_is_wrong_makes_no_pause_longer_or_shorter(ask: Ask) -> None:
     steps = [said("one"), said("two")]
     for skew in (timedelta(hours=-1), timedelta(hours=1)):
-        theirs = TurnableClock().now() + skew + timedelta(seconds=15)
+        theirs = ManualClock().now() + skew + timedelta(seconds=15)
         left = RateLimitInfo(0, 10, reset_at=theirs, reset_after=15.0)
         assert times(ask, *steps, left=left) == [0, 15]
 
 
 def test_a_stream_that_takes_long_does_not_make_the_pause_longer() -> None:
-    clock = TurnableClock()
+    clock = ManualClock()
     limits = RateLimits(clock=clock)
     left = RateLimitInfo(0, 10, reset_after=15.0)
     provider = Timed(clock, said("one two"), said("three"), left=left)
@@ -155,7 +155,7 @@ def test_over_http_the_tokens_that_are_used_up_are_waited_for(ask: Ask) -> None:
         "x-ratelimit-reset-requests": "10ms",
         "x-ratelimit-reset-tokens": "20s",
     }
-    clock = TurnableClock()
+    clock = ManualClock()
     limits = RateLimits(clock=clock)
 
     async def asking(environ: Mapping[str, str]) -> None:
@@ -234,7 +234,7 @@ def test_over_http_no_more_are_open_at_once() -> None:
 def test_a_long_wait_is_logged_when_it_begins_and_when_it_is_over(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    clock = TurnableClock()
+    clock = ManualClock()
     limits = RateLimits({"openai": Limit(requests_per_minute=1)}, clock=clock)
     provider = ScriptedProvider(said("one"), said("two"))
 
@@ -260,7 +260,7 @@ def test_a_long_wait_is_logged_when_it_begins_and_when_it_is_over(
 def test_a_wait_for_others_is_logged_as_soon_as_it_is_long(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    clock = TurnableClock()
+    clock = ManualClock()
     limits = RateLimits({"openai": Limit(concurrent_requests=1)}, clock=clock)
 
     async def asking() -> None:
@@ -285,7 +285,7 @@ def test_a_wait_for_others_is_logged_as_soon_as_it_is_long(
 
 @pytest.mark.parametrize(("seconds", "told"), [(9, []), (10, ["waited"])])
 def test_a_very_long_wait_is_a_warning_of_the_answer(seconds: int, told: list[str]) -> None:
-    clock = TurnableClock()
+    clock = ManualClock()
     limits = RateLimits(clock=clock)
     provider = ScriptedProvider(said("one"), said("two"))
 
@@ -324,7 +324,7 @@ def test_the_size_of_a_request_is_about_a_token_for_four_letters() -> None:
 
 
 def gate(
-    clock: TurnableClock | SystemClock,
+    clock: ManualClock | SystemClock,
     *,
     requests: int | None = None,
     tokens: int | None = None,
@@ -334,14 +334,14 @@ def gate(
 
 
 def passing_times(
-    make: Callable[[TurnableClock], RateGate],
+    make: Callable[[ManualClock], RateGate],
     sizes: Sequence[int],
     *,
     turns: int = 30,
     used: int | None = None,
 ) -> list[tuple[int, float]]:
     """Return who passed when: all come at once, and leave when they have passed."""
-    clock = TurnableClock()
+    clock = ManualClock()
     passed: list[tuple[int, float]] = []
 
     async def come(gate: RateGate, number: int, size: int) -> None:
@@ -398,7 +398,7 @@ def test_no_minute_has_more_than_the_limits_and_the_order_is_kept(
 
 
 def test_a_pause_lets_nobody_pass_and_a_shorter_one_does_not_end_it() -> None:
-    clock = TurnableClock()
+    clock = ManualClock()
 
     async def pausing() -> float:
         made = gate(clock)
@@ -423,7 +423,7 @@ def test_so_many_are_inside_at_once_and_the_next_is_the_one_who_came_first() -> 
             await leave.wait()
 
     async def coming() -> None:
-        made = gate(TurnableClock(), at_once=2)
+        made = gate(ManualClock(), at_once=2)
         events = [asyncio.Event() for _ in range(4)]
         tasks = [asyncio.ensure_future(come(made, *one)) for one in enumerate(events)]
         await asyncio.sleep(0.01)
@@ -441,7 +441,7 @@ def test_so_many_are_inside_at_once_and_the_next_is_the_one_who_came_first() -> 
 
 def test_who_is_cancelled_gives_the_place_back_waiting_or_inside() -> None:
     async def coming() -> None:
-        made = gate(TurnableClock(), at_once=1)
+        made = gate(ManualClock(), at_once=1)
 
         async def stay() -> None:
             async with made.place(1):

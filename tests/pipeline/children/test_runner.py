@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from attractor.base.errors import Broken, FileTrouble, UsageError
+from attractor.base.errors import FileError, UsageError, VerificationError
 from attractor.base.events import Event
 from attractor.engine.budgets import Budgets
 from attractor.engine.journal.events import Action, ModelUsed, OperatorAction
@@ -105,7 +105,7 @@ class Unready(Trees):
     async def snapshot(self, subject: str) -> TreeId:
         if not self.notes:
             self.notes.append("trouble")
-            raise FileTrouble("No space left on device")
+            raise FileError("No space left on device")
         return await super().snapshot(subject)
 
 
@@ -119,7 +119,7 @@ def test_a_walk_begins_with_the_files_as_they_are_also_after_a_crash_before_it(
         with pytest.raises(Stopped) as stopped:
             async with parent.children.start(child, trees) as running:
                 await running.wait()
-        assert isinstance(stopped.value.__cause__, FileTrouble)
+        assert isinstance(stopped.value.__cause__, FileError)
         async with parent.children.start(child, trees) as running:
             await running.wait()
         [started] = [one for one in read_events(parent.root(NAME)) if one.type == "PipelineStarted"]
@@ -396,7 +396,7 @@ def test_trouble_with_the_records_of_a_child_stops_the_run_and_is_no_failure(
         (parent.root(NAME) / "events.jsonl").unlink()
         with pytest.raises(Stopped) as stopped:
             await end(parent, "slow.dot")
-        assert isinstance(stopped.value.__cause__, Broken)
+        assert isinstance(stopped.value.__cause__, VerificationError)
 
     with family(tmp_path) as parent:
         run(scene(parent))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from attractor import StageStatus
-from attractor.base.errors import ExitCode, FileTrouble, UnknownName
+from attractor.base.errors import ExitCode, FileError, UnknownName
 from attractor.config.settings import LlmSettings
 from attractor.engine.errors import NotRunnable
 from attractor.llm import Client, Response
@@ -165,7 +165,7 @@ def test_a_provider_that_another_one_serves_is_known(tmp_path: Path) -> None:
 def test_a_log_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     settings = LlmSettings(log=tmp_path / "file" / "calls.jsonl")
-    with pytest.raises(FileTrouble, match="cannot write"):
+    with pytest.raises(FileError, match="cannot write"):
         model_middleware(world_with(tmp_path / "p", settings), AsyncExitStack())
 
 

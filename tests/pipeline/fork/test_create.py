@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from attractor.base.clock import TurnableClock
+from attractor.base.clock import ManualClock
 from attractor.base.errors import Refused
 from attractor.base.locks import FileLock
 from attractor.engine.run_folder.layout import RunDirectory
@@ -17,7 +17,7 @@ from tests.engine.graphs import line
 from tests.engine.runs import FAIL, Workplace
 
 
-def orders_to(place: Workplace, clock: TurnableClock) -> Orders:
+def orders_to(place: Workplace, clock: ManualClock) -> Orders:
     numbers = iter(range(200))
     return Orders(
         place.root, "ada", clock, lambda count: bytes([next(numbers)] * count), Redactor()
@@ -25,7 +25,7 @@ def orders_to(place: Workplace, clock: TurnableClock) -> Orders:
 
 
 def test_a_run_that_had_ended_stays_as_it_is(tmp_path: Path) -> None:
-    place, clock = Workplace(tmp_path / "run", line("a"), {"a": FAIL}), TurnableClock()
+    place, clock = Workplace(tmp_path / "run", line("a"), {"a": FAIL}), ManualClock()
     place.run()
     before = (place.root / "events.jsonl").read_bytes()
     assert not asyncio.run(end_and_wait(orders_to(place, clock), clock, why="back"))
@@ -33,7 +33,7 @@ def test_a_run_that_had_ended_stays_as_it_is(tmp_path: Path) -> None:
 
 
 def test_a_runner_that_lets_go_without_a_look_at_its_inbox_is_made_up_for(tmp_path: Path) -> None:
-    place, clock = Workplace(tmp_path / "run", line("a")), TurnableClock()
+    place, clock = Workplace(tmp_path / "run", line("a")), ManualClock()
     lock = FileLock(RunDirectory(place.root).lock).acquire()
 
     async def scene() -> bool:
@@ -50,7 +50,7 @@ def test_a_runner_that_lets_go_without_a_look_at_its_inbox_is_made_up_for(tmp_pa
 
 
 def test_a_runner_that_does_not_let_go_is_not_waited_for_for_ever(tmp_path: Path) -> None:
-    place, clock = Workplace(tmp_path / "run", line("a")), TurnableClock()
+    place, clock = Workplace(tmp_path / "run", line("a")), ManualClock()
 
     async def scene() -> None:
         ending = asyncio.ensure_future(end_and_wait(orders_to(place, clock), clock, why="back"))

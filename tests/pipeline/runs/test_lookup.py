@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from attractor.base.errors import Broken, ExitCode, LockHeld, UnknownName, UsageError
+from attractor.base.errors import ExitCode, LockHeld, UnknownName, UsageError, VerificationError
 from attractor.engine.journal.events import PipelineStarted, StageStarted
 from attractor.engine.run_folder.open_run import open_run
 from attractor.engine.state.identifiers import StageReference
@@ -66,7 +66,7 @@ def test_a_run_that_lost_its_manifest_is_told_of_with_the_remedy_and_hides_no_ot
     assert find_run("latest", tmp_path).name == "R1"
     # By its id and by its directory it is found, so that what is wrong with it can be told.
     for reference in ("R2", str(tmp_path / "R2")):
-        with pytest.raises(Broken, match=r"manifest\.json is missing"):
+        with pytest.raises(VerificationError, match=r"manifest\.json is missing"):
             summarize(find_run(reference, tmp_path))
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from attractor.base.errors import Broken, ExitCode, UsageError
+from attractor.base.errors import ExitCode, UsageError, VerificationError
 from attractor.engine.errors import GraphChanged
 from attractor.engine.journal.checkpoint import verify_journal
 from attractor.engine.journal.events import EdgeSelected
@@ -238,7 +238,7 @@ def test_an_accepted_pipeline_that_was_edited_in_the_run_is_found(host: RunHost)
     change(host)
     go_on(root, host, by="Ann")
     (root / "graph.dot").write_text(MORE.replace("Go on?", "Go on"))
-    with pytest.raises(Broken):
+    with pytest.raises(VerificationError):
         go_on(root, host)
 
 

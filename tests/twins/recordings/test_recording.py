@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attractor.base.errors import FileTrouble
+from attractor.base.errors import FileError
 from attractor.twins.errors import RecordingError
 from attractor.twins.exchange.reply import ReplyEnd
 from attractor.twins.recordings.files import RecordingFile, load_recordings
@@ -261,7 +261,7 @@ def test_a_file_of_something_else_is_left_as_it_is(tmp_path: Path) -> None:
 def test_what_holds_none_is_told(tmp_path: Path) -> None:
     with pytest.raises(RecordingError, match="no recording in"):
         load_recordings(tmp_path)
-    with pytest.raises(FileTrouble, match="cannot be read"):
+    with pytest.raises(FileError, match="cannot be read"):
         load_recordings(tmp_path / "nowhere.jsonl")
     with pytest.raises(RecordingError, match="one exchange alone"):
         RecordingFile(tmp_path / "calls.json")
@@ -269,5 +269,5 @@ def test_what_holds_none_is_told(tmp_path: Path) -> None:
 
 def test_a_place_that_cannot_be_written_is_told_at_the_start(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(FileTrouble):
+    with pytest.raises(FileError):
         RecordingFile(tmp_path / "file" / "calls.jsonl")

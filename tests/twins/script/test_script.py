@@ -7,7 +7,7 @@ import httpx
 import pytest
 from pydantic import ValidationError
 
-from attractor.base.errors import ExitCode, FileTrouble
+from attractor.base.errors import ExitCode, FileError
 from attractor.twins.errors import Rejection, ScriptError
 from attractor.twins.exchange.answer import Answer, Fault, FaultKind
 from attractor.twins.exchange.conversation import Conversation, Speaker, Turn
@@ -231,7 +231,7 @@ def test_a_script_is_read_from_a_file(tmp_path: Path) -> None:
     file.write_bytes(b"\xff")
     with pytest.raises(ScriptError, match="is not UTF-8"):
         load_script(file)
-    with pytest.raises(FileTrouble, match="cannot be read"):
+    with pytest.raises(FileError, match="cannot be read"):
         load_script(tmp_path / "nowhere.toml")
 
 

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from starlette.responses import PlainTextResponse
 
-from attractor.base.errors import AttractorError, FileTrouble, MachineryError, UsageError
+from attractor.base.errors import AttractorError, FileError, MachineryError, UsageError
 from attractor.twins.pytest_plugin import StartTwin
 from attractor.twins.server.hosting import (
     LOOPBACK,
@@ -98,7 +98,7 @@ def test_what_cannot_be_done_is_kept_and_told() -> None:
     heard: list[AttractorError] = []
     complaints = Complaints(heard.append)
     done: list[int] = []
-    trouble = FileTrouble("the disk is full")
+    trouble = FileError("the disk is full")
 
     def fail() -> None:
         raise trouble
@@ -113,7 +113,7 @@ def test_nobody_has_to_hear() -> None:
     complaints = Complaints()
 
     def fail() -> None:
-        raise FileTrouble("the disk is full")
+        raise FileError("the disk is full")
 
     assert not complaints.has_done(fail)
     assert len(complaints.troubles) == 1

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from attractor.base.errors import FileTrouble
+from attractor.base.errors import FileError
 from attractor.twins.recordings.files import add_line, mend_lines, whole_lines
 from attractor.twins.server.request_log import BoundedLog
 
@@ -79,5 +79,5 @@ def test_lines_are_added_behind_each_other(tmp_path: Path) -> None:
     for line in ("a", "ü"):
         add_line(tmp_path / "lines", line)
     assert (tmp_path / "lines").read_text("utf-8") == "a\nü\n"
-    with pytest.raises(FileTrouble, match="nowhere"):
+    with pytest.raises(FileError, match="nowhere"):
         add_line(tmp_path / "nowhere" / "lines", "a")

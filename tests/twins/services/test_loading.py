@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from attractor.base.errors import FileTrouble
+from attractor.base.errors import FileError
 from attractor.twins.services.errors import ServiceError
 from attractor.twins.services.loader import find_services, load_service, parse_service
 from tests.examples import Fence, fences
@@ -25,7 +25,7 @@ def test_a_service_is_a_file_or_a_folder() -> None:
 
 
 def test_what_cannot_be_read_is_told(tmp_path: Path) -> None:
-    with pytest.raises(FileTrouble, match="cannot be read"):
+    with pytest.raises(FileError, match="cannot be read"):
         load_service(tmp_path)
     with pytest.raises(ServiceError, match=r"holds no twin\.toml"):
         find_services(tmp_path)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attractor.base.errors import FileTrouble
+from attractor.base.errors import FileError
 from attractor.twins.services.errors import RecordingError
 from attractor.twins.services.recordings import (
     Exchange,
@@ -90,7 +90,7 @@ def test_a_mistake_is_told_with_its_line(text: str, told: str) -> None:
 
 
 def test_what_cannot_be_read_is_told(tmp_path: Path) -> None:
-    with pytest.raises(FileTrouble, match="cannot be read"):
+    with pytest.raises(FileError, match="cannot be read"):
         load_recording(tmp_path / "none")
     (tmp_path / "r").write_bytes(b"\xff")
     with pytest.raises(RecordingError, match="not UTF-8"):
@@ -147,5 +147,5 @@ def test_a_place_that_is_none_is_told_at_the_start(tmp_path: Path) -> None:
         ExchangeFile(tmp_path / "recordings")
     assert ".jsonl" in caught.value.hint
     (tmp_path / "file").write_text("")
-    with pytest.raises(FileTrouble):
+    with pytest.raises(FileError):
         ExchangeFile(tmp_path / "file" / "r.jsonl")

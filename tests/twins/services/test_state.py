@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attractor.base.clock import TurnableClock
+from attractor.base.clock import ManualClock
 from attractor.base.errors import UsageError
 from attractor.twins.errors import Rejection
 from attractor.twins.services.state import (
@@ -65,7 +65,7 @@ MACHINE = datetime(2030, 5, 5, tzinfo=UTC)
 
 
 def clock(**table: Any) -> ServiceClock:
-    return ServiceClock(WrittenClock.model_validate(table), TurnableClock(MACHINE))
+    return ServiceClock(WrittenClock.model_validate(table), ManualClock(MACHINE))
 
 
 def test_it_stands_still_until_it_is_turned() -> None:
@@ -109,7 +109,7 @@ def test_it_ends_with_the_last_time_that_can_be_written() -> None:
 
 
 def test_a_real_one_stands_still_at_the_end() -> None:
-    one = ServiceClock(WrittenClock(real=True), machine := TurnableClock(MACHINE))
+    one = ServiceClock(WrittenClock(real=True), machine := ManualClock(MACHINE))
     one.set(END)
     asyncio.run(machine.turn(timedelta(seconds=5)))
     assert one.now == END

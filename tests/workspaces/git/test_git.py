@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from attractor.base.errors import ExitCode, FileTrouble, ProcessNotStarted
+from attractor.base.errors import ExitCode, FileError, ProcessNotStarted
 from attractor.workspaces.errors import GitFailed, NotARepository, ObjectMissing
 from attractor.workspaces.git.git import Git
 from attractor.workspaces.git.repository import open_repository
@@ -76,7 +76,7 @@ def test_a_failure_says_what_where_and_what_to_do(project: Project, tmp_path: Pa
         asyncio.run(git.run("update-ref", "no good name..", "HEAD"))
     assert failed.value.exit_code == ExitCode.UNFINISHED
     assert failed.value.hint
-    with pytest.raises(FileTrouble, match="cannot write .*/no/folder: No such file"):
+    with pytest.raises(FileError, match="cannot write .*/no/folder: No such file"):
         asyncio.run(git.run_to(tmp_path / "no" / "folder", "rev-parse", "HEAD"))
     with pytest.raises(ObjectMissing) as missing:
         asyncio.run(git.run("diff-tree", "1" * 40, "2" * 40))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attractor.base.errors import FileTrouble
+from attractor.base.errors import FileError
 from attractor.workspaces.git.objects import Objects, object_id
 from attractor.workspaces.git.trees import FILE, FlatTree, TreeEntry, write_tree
 from tests.counts import count
@@ -66,7 +66,7 @@ def test_leavings_of_killed_writers_are_removed(store: Path, object_format: str)
     name = objects.write("blob", b"content\n").hex()
     (store / "objects" / "tmp_obj_0123").touch()
     (store / "objects" / name[:2] / f".attractor-4194305-{'0' * 16}.tmp").touch()
-    objects.remove_leavings()
+    objects.remove_abandoned_files()
     objects.sync()
     assert git(store, "count-objects", "-v").split("\n")[-2:] == ["garbage: 0", "size-garbage: 0"]
     assert not list(store.glob("objects/*/.attractor*"))
@@ -130,10 +130,10 @@ def test_a_large_file_that_shrank_is_not_kept(store: Path, object_format: str) -
 def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "objects").touch()
     objects = Objects(tmp_path / "objects", "sha1")
-    with pytest.raises(FileTrouble, match="objects") as trouble:
+    with pytest.raises(FileError, match="objects") as trouble:
         objects.write("blob", b"")
     assert trouble.value.hint
-    with tempfile.TemporaryFile() as file, pytest.raises(FileTrouble, match="objects"):
+    with tempfile.TemporaryFile() as file, pytest.raises(FileError, match="objects"):
         objects.write_large(file.fileno(), 0)
 
 
