@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any
 
 from attractor.engine.simulation.coverage import cover
-from attractor.language.conditions.patterns import compile_pattern
+from attractor.language.conditions.grammar import compile_pattern
 from attractor.language.declarations.inputs import read_inputs
 from attractor.language.declarations.requirements import read_needs
 from attractor.language.declarations.stylesheet_grammar import parse_stylesheet, read_stylesheet
@@ -109,7 +109,7 @@ def _clauses(clause: str) -> Making:
 
 def _pattern(pattern: str) -> Making:
     compiled = compile_pattern(pattern)
-    return lambda few: partial(compiled.search, "a" * few + "!")
+    return lambda few: partial(compiled, "a" * few + "!")
 
 
 def _stylesheet(few: int) -> Work:

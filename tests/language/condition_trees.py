@@ -17,7 +17,7 @@ from attractor.language.conditions.condition import (
     Truth,
     canonical_outcome,
 )
-from attractor.language.conditions.patterns import compile_pattern
+from attractor.language.conditions.grammar import compile_pattern
 
 KEYS = ["outcome", "context.outcome", "preferred_label", "context.n", "context.a.b", "flag"]
 WORDS = ["success", "failed", "fail", "x", "3", "-12", "true", "a.b:c-d"]
@@ -26,7 +26,7 @@ PATTERNS = ["^a", "b+$", "[0-9]{2,3}", "(?i)x|y", r"a\.b", "", '"q"']
 
 
 def _matches(key: str, pattern: str) -> Matches:
-    return Matches(key, pattern, compile_pattern(pattern).search)
+    return Matches(key, pattern, compile_pattern(pattern))
 
 
 _KEY = st.sampled_from(KEYS)

@@ -24,6 +24,7 @@ TYPES = Vocabulary(
     providers={"openai"},
     models={"gpt-5.2"},
     has_program=lambda name: name == "ls",
+    shell_error=lambda command: "" if command.count("'") % 2 == 0 else "unclosed quote",
     accelerator=accelerator,
 )
 MESS = """digraph G {

@@ -7,6 +7,7 @@ from attractor.engine.run_folder.layout import RESERVED_NAMES
 from attractor.language import Severity, Vocabulary, prepare
 from attractor.language.linting.pages import read_page
 from attractor.language.rules.reserved_id import RESERVED_IDS
+from attractor.pipeline.source.vocabulary import shell_error
 
 NAMES = Vocabulary(
     types=frozenset({"start", "exit", "codergen", "tool", "wait.human", "conditional"}),
@@ -15,6 +16,7 @@ NAMES = Vocabulary(
     providers=frozenset({"openai"}),
     models=frozenset({"gpt-5.2"}),
     has_program=frozenset({"make"}).__contains__,
+    shell_error=shell_error,
     accelerator=accelerator,
 )
 ON = "start -> a -> exit;"

@@ -1,13 +1,14 @@
 """Parses conditions beyond the portable core with lark, and explains their syntax errors."""
 
 import re
-from collections.abc import Set
-from functools import cache
+from collections.abc import Callable, Set
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, cast
 
 from lark import Lark, Token, Transformer, UnexpectedInput
 
+from attractor.base.errors import UsageError
 from attractor.language.conditions.condition import (
     AllOf,
     AnyOf,
@@ -19,10 +20,6 @@ from attractor.language.conditions.condition import (
     NumberComparison,
     Truth,
     read_number,
-)
-from attractor.language.conditions.patterns import (
-    InvalidPattern,
-    compile_pattern,
 )
 from attractor.language.errors import InvalidCondition
 from attractor.language.source.text import BARE, SMART_QUOTES, quote, read_text
@@ -77,9 +74,42 @@ class _Builder(Transformer[Token, Condition]):
         key, _, literal = children
         pattern = _plain_literal(literal)
         try:
-            return Matches(str(key), pattern, compile_pattern(pattern).search)
+            return Matches(str(key), pattern, compile_pattern(pattern))
         except InvalidPattern as invalid:
             raise wrong_literal(literal, invalid.message, invalid.hint) from invalid
+
+
+class InvalidPattern(UsageError):
+    """The regular expression is invalid."""
+
+
+@lru_cache(maxsize=256)
+def compile_pattern(pattern: str) -> Callable[[str], bool]:
+    """Return a function that searches a text in linear time; a final newline may be ignored.
+
+    The texts come from models: Python's own `re` would need exponential time for some of them.
+    """
+    # Only conditions with `matches` need it.
+    import re2  # pyright: ignore[reportMissingTypeStubs]
+
+    library: Any = re2
+    options = library.Options()
+    options.log_errors = False
+    options.dot_nl = True
+    try:
+        search = library.compile(pattern.encode("utf-8", "replace"), options).search
+    except library.error as error:
+        reason = error.args[0].decode("utf-8", "replace").rpartition(":")[0]
+        message = f"invalid regular expression {quote(pattern)}: {reason}"
+        hint = "see https://github.com/google/re2/wiki/Syntax"
+        raise InvalidPattern(message, hint=hint) from error
+
+    def matches(text: str) -> bool:
+        encoded = text.encode("utf-8", "replace")
+        # RE2's `$` does not match before a final newline, which most output of commands has.
+        return bool(search(encoded) or encoded.endswith(b"\n") and search(encoded[:-1]))
+
+    return matches
 
 
 def _plain_literal(literal: Token) -> str:

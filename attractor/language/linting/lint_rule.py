@@ -14,10 +14,10 @@ from attractor.language.source.text import quote
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """Names a rule may check; None means: not given, be silent.
+    """Names and checks from higher rooms; a rule whose name or check is None reports nothing.
 
-    Names that take time to gather are asked for one by one: `has_program` tells whether a program
-    can be found here. `accelerator` returns the key that picks a label at a human gate.
+    `has_program` tells whether a program is on the PATH. `shell_error` returns the syntax error of
+    a shell command, or nothing. `accelerator` returns the key that picks a label at a human gate.
     """
 
     types: Set[str] | None = None
@@ -26,6 +26,7 @@ class Vocabulary:
     providers: Set[str] | None = None
     models: Set[str] | None = None
     has_program: Callable[[str], bool] | None = None
+    shell_error: Callable[[str], str] | None = None
     accelerator: Callable[[str], str] | None = None
 
 

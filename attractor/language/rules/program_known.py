@@ -1,14 +1,13 @@
-"""A program that a command calls is there.
+"""A program that a command calls is installed.
 
-What it does: reports a program in a `tool_command` or a tool hook, or in `requires`, that is not on
-the PATH here. In commands it looks only at words in plain letters, not at what the shell does
-itself, at paths or at variables, nor at a program that the command names before, as in
-`command -v jq && jq`. It is silent where nobody says which programs there are, and where the
-command changes them: with `PATH=`, `source`, `eval` or `alias`. Commands with `case`, `[[` or a
-here-document (`<<`) are not looked at.
+What it does: reports a program in a `tool_command`, a tool hook or `requires` that is not on the
+PATH. It reports only programs that a command calls by a plain name. It ignores shell built-ins,
+functions, paths and variables, and a program that the command mentions earlier, as in
+`command -v jq && jq`. It skips commands that may change which programs exist (`PATH=`, `source`,
+`eval`, `alias`), and commands with `case`, `function`, `[[`, `<<`, `$(` or backticks.
 
-Why: a stage that calls it ends with "command not found". It may still be there where the run
-happens, or be built by an earlier stage, so this is only a note.
+Why: a stage that calls it fails with "command not found". The program may exist on the machine that
+runs the pipeline, or an earlier stage may build it, so this is only an info.
 
 Example:
 
@@ -29,6 +28,8 @@ Instead:
     }
 """
 
+import re
+import shlex
 from collections.abc import Iterator
 from functools import cache
 from typing import NamedTuple
@@ -38,34 +39,48 @@ from attractor.language.graph.attribute_catalogue import COMMANDS
 from attractor.language.graph.attributes import each_attribute
 from attractor.language.graph.graph import Graph
 from attractor.language.linting.lint_rule import Vocabulary
-from attractor.language.linting.shell_syntax import calls
 from attractor.language.source.syntax_tree import Value
 from attractor.language.source.text import quote, span_within
 
+_UNCERTAIN = re.compile(
+    r"<<|\[\[|`|\$\(|\(\(|=\(|!\(|\bPATH=|\b(?:case|function|source|eval|alias)\b|(?:\A|\s)\.\s"
+)
+_NAME = re.compile(r"[A-Za-z_][\w.+-]*")
+_ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
+_FUNCTION = re.compile(r"(?<![\w.+-])(\w[\w.+-]*)\s*\(\s*\)")
+_BEFORE_A_COMMAND = ("if", "then", "elif", "else", "while", "until", "do", "!", "{", "time")
+_BUILT_INS = """
+bg bind break builtin caller cd command compgen complete continue coproc declare dirs disown done
+echo enable esac exec exit export false fc fg fi for getopts hash help history in jobs kill let
+local logout mapfile popd printf pushd pwd read readarray readonly return select set shift shopt
+suspend test times trap true type typeset ulimit umask unalias unset wait
+"""
+_SHELL_WORDS = frozenset([*_BEFORE_A_COMMAND, *_BUILT_INS.split()])
+
 
 class ProgramKnown:
-    """Programs are there."""
+    """Report programs that are not installed."""
 
     severity = Severity.INFO
 
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each call of a program that is not; each program is asked for once."""
+        """Report each call of a missing program; look for each program once."""
         if vocabulary.has_program is None:
             return
-        is_there = cache(vocabulary.has_program)
-        for named in _named(graph):
-            if not is_there(named.program):
+        is_installed = cache(vocabulary.has_program)
+        for call in _calls(graph):
+            if not is_installed(call.program):
                 yield Diagnostic(
                     self.severity,
-                    f"the program {quote(named.program)} is not on the PATH here",
-                    span_within(named.value, named.start, named.end),
-                    node=named.node,
-                    fix="install it, or mend its name",
+                    f"the program {quote(call.program)} is not on the PATH",
+                    span_within(call.value, call.start, call.end),
+                    node=call.node,
+                    fix="install it, or correct its name",
                 )
 
 
-class _Named(NamedTuple):
-    """A program, and where it is named."""
+class _Call(NamedTuple):
+    """A program, and its place in the value of an attribute."""
 
     program: str
     value: Value
@@ -74,19 +89,57 @@ class _Named(NamedTuple):
     node: str = ""
 
 
-def _named(graph: Graph) -> Iterator[_Named]:
+def _calls(graph: Graph) -> Iterator[_Call]:
     required = graph.attributes.value("requires")
     if required is not None:
-        # Imported here: few callers need it.
+        # Few pipelines declare requirements.
         from attractor.language.declarations.requirements import read_needs
 
         for need in read_needs(str(required)).needs:
             if need.is_program:
-                yield _Named(need.name, required, need.start, need.end)
+                yield _Call(need.name, required, need.start, need.end)
     for holder, attribute in each_attribute(graph, COMMANDS):
-        for call in calls(str(attribute.value)):
-            end = call.start + len(call.name)
-            yield _Named(call.name, attribute.value, call.start, end, holder.node)
+        command = str(attribute.value)
+        programs = called_programs(command)
+        starts = _first_places(command) if programs else {}
+        for program in programs:
+            start = starts.get(program, 0)
+            yield _Call(program, attribute.value, start, start + len(program), holder.node)
+
+
+def _first_places(command: str) -> dict[str, int]:
+    places: dict[str, int] = {}
+    for found in re.finditer(r"[\w.+-]+", command):
+        places.setdefault(found[0], found.start())
+    return places
+
+
+def called_programs(command: str) -> list[str]:
+    """Return the programs that a shell command calls by a plain name, each once."""
+    if _UNCERTAIN.search(command):
+        return []
+    lexer = shlex.shlex(command, posix=True, punctuation_chars=";&|()<>\n")
+    lexer.whitespace, lexer.whitespace_split = " \t\r", True
+    mentioned, programs = set(_FUNCTION.findall(command)), list[str]()
+    is_command, is_file = True, False
+    try:
+        for token in lexer:
+            if token.strip(";&|()<>\n") == "":
+                is_file = "<" in token or ">" in token
+                is_command = is_command if is_file else ")" not in token
+            elif is_file:
+                is_file = False
+            elif is_command and not _ASSIGNMENT.match(token):
+                is_command = token in _BEFORE_A_COMMAND
+                if _NAME.fullmatch(token) and token not in mentioned:
+                    programs.append(token)
+                mentioned.add(token)
+            else:
+                mentioned.update(token.split())
+    except ValueError:
+        # A quote is never closed: the rule shell_syntax reports it.
+        return []
+    return [one for one in programs if one not in _SHELL_WORDS]
 
 
 part = ProgramKnown()

@@ -24,8 +24,8 @@ from attractor.language.conditions.condition import (
     each_clause,
     read_number,
 )
+from attractor.language.conditions.grammar import compile_pattern
 from attractor.language.conditions.parse import key_places, parse_condition, read_condition
-from attractor.language.conditions.patterns import compile_pattern
 from attractor.language.source.syntax_tree import quoted
 from tests.language.condition_trees import conditions, naively, values
 
@@ -255,7 +255,7 @@ def test_a_condition_is_read(text: str, condition: Condition) -> None:
         ('a contains "b && c"', Contains("a", "b && c")),
         ("contains contains contains", Contains("contains", "contains")),
         ("a=matches", Comparison("a", "matches")),
-        (r'a matches "^\d+$"', Matches("a", r"^\d+$", compile_pattern("").search)),
+        (r'a matches "^\d+$"', Matches("a", r"^\d+$", compile_pattern(""))),
     ],
 )
 def test_a_condition_beyond_the_core_is_read(text: str, condition: Condition) -> None:

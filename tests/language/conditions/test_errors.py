@@ -79,7 +79,7 @@ EXAMPLES = [
     ('a="b && c=d', "the quotes of '\"b && c=d' are never closed", "", '"b && c=d'),
     ("(a=b", "this ( is never closed", "write ) where it ends", "("),
     ("a=b)", "this ) closes nothing", "take it away, or write its (", ")"),
-    ('a matches "("', "the pattern '(' cannot be read at its end", "", '"("'),
+    ('a matches "("', "invalid regular expression '(': missing )", "", '"("'),
 ]
 
 

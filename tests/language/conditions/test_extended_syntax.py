@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attractor.language.conditions.patterns import LONGEST, InvalidPattern, compile_pattern
+from attractor.language.conditions.grammar import InvalidPattern, compile_pattern
 from tests.growing import times_more
 
 _ATOMS = st.sampled_from(
@@ -34,7 +34,7 @@ def test_it_finds_what_python_finds(pattern: str, text: str, ignores_case: bool)
     if ignores_case:
         pattern, text = f"(?i){pattern}", text.upper()
     found = re.search(pattern, text, re.DOTALL) is not None
-    assert compile_pattern(pattern).search(text) is found
+    assert compile_pattern(pattern)(text) is found
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_it_finds_what_python_finds(pattern: str, text: str, ignores_case: bool)
     ],
 )
 def test_a_pattern_is_found_or_not(pattern: str, text: str, found: bool) -> None:
-    assert compile_pattern(pattern).search(text) is found
+    assert compile_pattern(pattern)(text) is found
 
 
 @pytest.mark.parametrize(
@@ -71,11 +71,9 @@ def test_a_pattern_is_found_or_not(pattern: str, text: str, found: bool) -> None
         "(?=a)",
         "(?<!a)b",
         r"(a)\1",
-        "(?P<n>a)",
-        "a{",
         "\\",
     ]
-    + ["[[a]", "[a&&b]", r"\q", "a{2,1}", "((a{1000}){1000}){1000}", "(" * 10_000, "a" * 5_000],
+    + [r"\q", r"\Z", "a{2,1}", "((a{1000}){1000}){1000}", "(" * 10_000],
 )
 def test_a_pattern_that_cannot_be_read_says_so(pattern: str) -> None:
     with pytest.raises(InvalidPattern) as raised:
@@ -86,16 +84,11 @@ def test_a_pattern_that_cannot_be_read_says_so(pattern: str) -> None:
 @pytest.mark.parametrize("pattern", ["(a+)+$", "(a|a)*b", "(a*)*b", ".*.*.*.*x", "(.*a){12}b"])
 def test_ten_times_the_text_is_ten_times_the_work(pattern: str) -> None:
     compiled = compile_pattern(pattern)
-    assert not compiled.search("a" * 2_000 + "!")
-    assert times_more(lambda few: lambda: compiled.search("a" * few + "!"), few=30) < 15
-
-
-def test_of_a_long_text_only_the_beginning_is_looked_at() -> None:
-    assert compile_pattern("b").search("a" * (LONGEST - 1) + "b")
-    assert not compile_pattern("b").search("a" * LONGEST + "b")
+    assert not compiled("a" * 2_000 + "!")
+    assert times_more(lambda few: lambda: compiled("a" * few + "!"), few=30) < 15
 
 
 @given(st.text(max_size=20) | st.text(r"ab()[]{}|*+?\^$.,1-&", max_size=12))
 def test_any_text_is_a_pattern_or_is_none(text: str) -> None:
     with suppress(InvalidPattern):
-        assert compile_pattern(text).search("ab1") in (True, False)
+        assert compile_pattern(text)("ab1") in (True, False)

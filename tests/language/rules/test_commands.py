@@ -1,9 +1,12 @@
 """Rules about the commands of tool stages."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from attractor.language.linting.lint_rule import Vocabulary
-from tests.language.rules.judging import told
+from attractor.language.rules.program_known import called_programs
+from tests.language.rules.judging import found, inside, told
 
 
 def test_a_tool_without_a_command_is_pointed_at() -> None:
@@ -12,10 +15,53 @@ def test_a_tool_without_a_command_is_pointed_at() -> None:
     assert told("a [shape=parallelogram, script=make]", "tool_has_command") == []
 
 
-def test_a_command_that_never_ends_is_pointed_at_within() -> None:
-    assert told('a [tool_command="pytest -k \'a"]', "shell_syntax") == ["'"]
-    assert told('a ["tool_hooks.pre"="ls ) x"]', "shell_syntax") == [")"]
-    assert told("a [tool_command=\"pytest -k 'a'\"]", "shell_syntax") == []
+def test_shell_commands_with_a_syntax_error_are_reported() -> None:
+    assert told('a [tool_command="pytest -k \'a"]', "shell_syntax") == ['"pytest -k \'a"']
+    assert told('a ["tool_hooks.pre"="ls ) x"]', "shell_syntax") == ['"ls ) x"']
+    assert told("a [tool_command=then]", "shell_syntax") == ["then"]
+    assert told("a [tool_command=\"[[ a ]] && pytest -k 'a'\"]", "shell_syntax") == []
+    (error,) = found(inside('a [tool_command="make &&"]'), "shell_syntax")
+    assert error.message == ("invalid shell command: syntax error: unexpected end of file")
+
+
+def test_plain_commands_start_no_shell() -> None:
+    def shell_error(command: str) -> str:
+        raise AssertionError(command)
+
+    text = 'a [tool_command=make]; b [tool_command="make -j 4"]'
+    assert told(text, "shell_syntax", vocabulary=Vocabulary(shell_error=shell_error)) == []
+
+
+PROGRAMS = {
+    "make test": ["make"],
+    "cd a && npm test; git status | wc -l": ["npm", "git", "wc"],
+    "X=1 Y=2 make": ["make"],
+    './run.sh; /bin/ls; $TOOL; "$TOOL" x': [],
+    "(make)": ["make"],
+    "if true; then make; fi": ["make"],
+    "for i in a b; do foo $i; done": ["foo"],
+    "deploy() { make; }; deploy": [],
+    "make 2>&1 >log": ["make"],
+    "make && echo 'a; npm'": ["make"],
+    "make\nnpm": ["make", "npm"],
+    "cat <<EOF\nrm\nEOF": [],
+    "case x in a) npm;; esac": [],
+    "make 'a": [],
+    "clang++ a.cc": ["clang++"],
+    "export PATH=$PWD:$PATH; foo": [],
+    ". venv/bin/activate && foo": [],
+    "command -v foo && foo": [],
+    "pip install ruff && ruff check": ["pip"],
+}
+
+
+def test_programs_called_by_a_plain_name() -> None:
+    assert {command: called_programs(command) for command in PROGRAMS} == PROGRAMS
+
+
+@given(st.text("'\"`$(){}\\ \n;&|#<>a", max_size=20))
+def test_any_text_is_a_command_to_look_for_programs(command: str) -> None:
+    assert set(called_programs(command)) <= {"a"}
 
 
 def test_a_program_that_is_not_there_is_pointed_at() -> None:
