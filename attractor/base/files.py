@@ -6,7 +6,6 @@ Folders for nobody but us, in which every file and folder is ours alone.
 import errno
 import os
 import re
-import secrets
 import stat
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
@@ -164,7 +163,7 @@ def _put(
 
 
 def _name_of_temporary() -> str:
-    return f".attractor-{os.getpid()}-{secrets.token_hex(8)}.tmp"
+    return f".attractor-{os.getpid()}-{os.urandom(8).hex()}.tmp"
 
 
 def _permissions(folder: int | None, target: str) -> int | None:
