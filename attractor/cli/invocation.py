@@ -40,7 +40,7 @@ class Invocation:
             return Path.cwd()
         except OSError as error:
             raise UsageError(
-                "the current folder is not there any more", hint="change to another one"
+                "the current folder does not exist any more", hint="change to an existing folder"
             ) from error
 
     @cached_property
@@ -84,8 +84,8 @@ def json_option(command: C) -> C:
 def said_format(format_: str | None, *, as_json: bool) -> str | None:
     """Return the format that is said with --format or with --json, if any is."""
     if as_json and format_ not in (None, JSON):
-        message = f"--json and --format {format_} contradict each other"
-        raise UsageError(message, hint="leave one of them out")
+        message = f"--json cannot be combined with --format {format_}"
+        raise UsageError(message, hint="remove one of them")
     return JSON if as_json else format_
 
 

@@ -72,7 +72,7 @@ def _complete(root: click.Group, instruction: str) -> int:
     try:
         return shell_complete(root, {}, PROGRAM, COMPLETION_VARIABLE, instruction)
     except (KeyError, ValueError) as error:
-        words = f"the shell did not say what to complete: {error}"
+        words = f"invalid completion request from the shell: {error}"
         raise UsageError(words, hint="see 'attractor completion --help'") from error
 
 
@@ -157,15 +157,15 @@ def describe_failure(error: BaseException) -> Failure:
         case KeyboardInterrupt() | click.Abort():
             return Failure("Interrupted", "interrupted", "", ExitCode.INTERRUPTED)
         case OSError(errno=errno.ENAMETOOLONG):
-            told = f"the name of a file is too long: {_begun(str(error.filename or ''))}"
-            return Failure("UsageError", told, "choose a shorter one", ExitCode.USAGE)
+            told = f"file name too long: {_begun(str(error.filename or ''))}"
+            return Failure("UsageError", told, "choose a shorter name", ExitCode.USAGE)
         case OSError():
-            told = f"the machine refused: {error}"
-            hint = "look at disk, permissions and open files"
+            told = f"system error: {error}"
+            hint = "check disk space, permissions and open files"
             return Failure("MachineryError", told, hint, ExitCode.UNFINISHED)
         case _:
             words = " ".join(str(error).split())
-            told = f"this is a defect of attractor: {type(error).__name__}: {words}"
+            told = f"internal error: {type(error).__name__}: {words}"
             hint = "run it again with --debug and report the traceback"
             return Failure("Defect", told, hint, ExitCode.FAILED)
 
@@ -183,7 +183,7 @@ def _one_line(error: click.ClickException) -> str:
 
 def _usage_hint(error: click.ClickException) -> str:
     if isinstance(error, click.NoSuchOption) and error.option_name == "--json":
-        return "it stands behind the command"
+        return "write it after the command"
     if isinstance(error, click.NoSuchOption) and error.possibilities:
         return f"did you mean {' or '.join(sorted(error.possibilities))}?"
     context = getattr(error, "ctx", None)

@@ -48,9 +48,9 @@ def trial_text(trial: "Trial") -> str:
 
 
 def _legend(others: int) -> Iterator[str]:
-    yield "$: US dollars for a million tokens; + more from a size of the prompt on"
+    yield "$: US dollars per million tokens; +: higher for long prompts"
     if others:
-        yield f"{others} other providers are known: --provider PROVIDER"
+        yield f"{others} more providers: --provider PROVIDER"
 
 
 def _row(model: ModelInfo) -> tuple[str, ...]:
@@ -121,8 +121,8 @@ def choose(model: str, known: ModelInfo | None, provider: str) -> ModelChoice:
     serves = provider or (known.provider if known else find_provider(model))
     if not serves:
         raise UsageError(
-            f"nothing says which provider serves the model {model!r}",
-            hint=f"add --provider, one of: {', '.join(sorted(providers))}",
+            f"unknown provider of model {model!r}",
+            hint=f"add --provider with one of: {', '.join(sorted(providers))}",
         )
     if not is_provider(serves):
         raise UnknownName("provider", serves, providers)
@@ -141,7 +141,7 @@ async def try_once(
     async with Client.from_env(environ) as client:
         if not client.can_ask(choice.provider):
             raise UsageError(
-                f"the key of the provider {choice.provider!r} is not set",
+                f"missing API key of provider {choice.provider!r}",
                 hint=key_remedy(choice.provider),
             )
         asked = Request(choice.model, [Message.user(QUESTION)], provider=choice.provider)

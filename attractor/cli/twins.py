@@ -41,7 +41,7 @@ class Teller(Generic[R]):
         show(line, err=True)
         if self.twin and self.twin.dropped and not self._has_told_of_dropped:
             self._has_told_of_dropped = True
-            show("older requests are no longer kept to be looked at (--keep)", err=True)
+            show("older requests are dropped from the log (--keep)", err=True)
 
 
 def line_of_call(request: LoggedRequest) -> str:
@@ -49,7 +49,7 @@ def line_of_call(request: LoggedRequest) -> str:
     step = "" if request.step is None else f" step {request.step}"
     model = f" {request.model}" if request.model else ""
     answered = " ".join(filter(None, [repr(request.rule) if request.rule else "", request.error]))
-    told = f"{request.status or 'no status'} {answered or 'without a rule'}"
+    told = f"{request.status or 'no status'} {answered or 'no rule matched'}"
     return f"#{request.number} {request.wire}{model}{step}: {told}"
 
 
@@ -58,7 +58,7 @@ def line_of_service(name: str) -> Callable[[ServedRequest], str]:
 
     def line_of(one: ServedRequest) -> str:
         by = repr(one.route) if one.route else ""
-        answered = " ".join(filter(None, [by, one.fault, one.why])) or "without a route"
+        answered = " ".join(filter(None, [by, one.fault, one.why])) or "no route matched"
         told = f"{one.status or 'no status'} {answered}"
         return f"#{one.number} {name} {one.method} {one.path}: {told}"
 
@@ -69,7 +69,7 @@ def tell_unused(twin: ProviderTwin) -> None:
     """Tell of rules that never answered: often one before them fits everything."""
     unused = [str(one["name"]) for one in twin.state.usage() if not one["used"]]
     if unused and twin.requests:
-        show(f"never used: {', '.join(unused)}", err=True)
+        show(f"unused rules: {', '.join(unused)}", err=True)
 
 
 def text_of_provider(twin: ProviderTwin) -> str:
@@ -85,12 +85,12 @@ def text_of_service(twin: ServiceTwin) -> str:
 
 def _text(who: str, twin: ProviderTwin | ServiceTwin, sources: Sequence[str]) -> str:
     variables = [f"  export {name}={value}" for name, value in twin.environ().items()]
-    found = " Its clients find it by:" if variables else ""
-    lines = [f"{who} answers at {twin.url}.{found}", *variables]
+    found = " Set for its clients:" if variables else ""
+    lines = [f"{who} listens at {twin.url}.{found}", *variables]
     if sources:
-        lines += ["With the keys its clients have it asks, and records:", *sources]
+        lines += ["It forwards requests to, and records:", *sources]
     control = f'curl -H "Authorization: Bearer {twin.token}" {twin.control_url}/requests'
-    return "\n".join([*lines, "What it was asked:", f"  {control}"])
+    return "\n".join([*lines, "List its requests:", f"  {control}"])
 
 
 def places_of(twin: ProviderTwin | ServiceTwin) -> dict[str, object]:

@@ -98,7 +98,7 @@ def _validated(leaf: Leaf, source: Source) -> object:
         # text may be a path. That is what pydantic holds JSON to when it is strict.
         value = adapter.validate_json(to_json(leaf.value), strict=True)
     if leaf.value == "" and isinstance(value, Path):
-        raise ValueError("no path is empty; write . for the folder itself")
+        raise ValueError("empty path; write . for the folder itself")
     return value
 
 

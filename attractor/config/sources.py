@@ -65,12 +65,12 @@ def read_flag(flag: str, *, cwd: Path) -> Source:
     try:
         path = read_key(key)
     except ValueError as cause:
-        message = f"{key!r} is not the key of a setting"
+        message = f"invalid setting key {key!r}"
         hint = "write KEY=VALUE, such as output.color=never"
         raise InvalidSetting(message, hint=hint, origin=origin) from cause
     if not equals:
         hint = f"write KEY=VALUE, such as {dotted(path)}=VALUE"
-        raise InvalidSetting("there is no = after the key", hint=hint, origin=origin)
+        raise InvalidSetting("missing = after the key", hint=hint, origin=origin)
     return Source(origin, cwd, _nested(path, _value(value, origin)))
 
 
@@ -89,7 +89,7 @@ def _text(file: Path, origin: Origin) -> str:
         data = _data(file, origin)
     except (FileNotFoundError, NotADirectoryError) as cause:
         if file.is_symlink():
-            raise BrokenFile("is a link to a file that is not there", origin=origin) from cause
+            raise BrokenFile("is a broken link", origin=origin) from cause
         return ""
     except OSError as cause:
         raise BrokenFile(f"cannot be read: {cause.strerror}", origin=origin) from cause
@@ -100,7 +100,7 @@ def _text(file: Path, origin: Origin) -> str:
         return data.decode()
     except UnicodeDecodeError as cause:
         before = data[: cause.start].decode()
-        message = f"not UTF-8: the byte 0x{data[cause.start]:02x}"
+        message = f"not UTF-8: byte 0x{data[cause.start]:02x}"
         hint = "save it as UTF-8"
         raise BrokenFile(message, hint=hint, origin=_at(origin, *_end_of(before))) from cause
 
@@ -113,7 +113,7 @@ def _data(file: Path, origin: Origin) -> bytes:
     with file.open("rb") as opened:
         data = opened.read(MOST_BYTES + 1)
     if len(data) > MOST_BYTES:
-        hint = "put the configuration in its place: it is short"
+        hint = "check that it is the configuration file"
         raise BrokenFile(f"is longer than {MOST_BYTES:,} bytes", hint=hint, origin=origin)
     return data
 

@@ -33,9 +33,9 @@ def absolute(path: Path, *, base: Path, home: str) -> Path:
     if not first.startswith("~"):
         return base / path
     if first != "~":
-        raise ValueError(f"only ~ itself stands for a folder, {first} does not: write it in full")
+        raise ValueError(f"only ~ itself is supported, not {first}: write the path in full")
     if not home:
-        raise ValueError("HOME is not set, so ~ stands for no folder")
+        raise ValueError("cannot resolve ~: HOME is not set")
     return base.joinpath(home, *path.parts[1:])
 
 
@@ -46,20 +46,18 @@ def shown(file: Path, *, cwd: Path) -> str:
 
 def _refuse_impossible(path: Path) -> None:
     if "\0" in str(path):
-        raise ValueError("no path holds a NUL character")
+        raise ValueError("invalid path: it contains a NUL character")
     if len(os.fsencode(path)) > _LONGEST_PATH:
-        raise ValueError(f"no path is longer than {_LONGEST_PATH} bytes")
+        raise ValueError(f"path too long: more than {_LONGEST_PATH} bytes")
     if any(len(os.fsencode(part)) > _LONGEST_NAME for part in path.parts):
-        raise ValueError(f"no name in a path is longer than {_LONGEST_NAME} bytes")
+        raise ValueError(f"path too long: a name has more than {_LONGEST_NAME} bytes")
 
 
 def _place(find: Callable[[str], Path]) -> Path:
     try:
         return find(_APPLICATION)
     except RuntimeError as cause:
-        raise UsageError(
-            "nothing says where the home folder is", hint="set HOME to a folder"
-        ) from cause
+        raise UsageError("cannot find the home folder", hint="set HOME") from cause
 
 
 VARIABLE_PREFIX = "ATTRACTOR_"

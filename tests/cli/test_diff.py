@@ -82,11 +82,11 @@ def test_the_ending_of_the_file_says_the_format(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--format", "svg", "-o", "x.png"], "x.png ends with .png, which is not svg"),
-        (["--json", "-o", "x.svg"], "x.svg ends with .svg, which is not json"),
-        (["--json", "--format", "svg"], "--json and --format svg contradict each other"),
-        (["-o", "x.jpeg"], "a difference does not end with .jpeg"),
-        (["-o", "a.dot"], "would replace a.dot"),
+        (["--format", "svg", "-o", "x.png"], "x.png has the extension .png, but the format is svg"),
+        (["--json", "-o", "x.svg"], "x.svg has the extension .svg, but the format is json"),
+        (["--json", "--format", "svg"], "--json cannot be combined with --format svg"),
+        (["-o", "x.jpeg"], "unknown file extension .jpeg"),
+        (["-o", "a.dot"], "would overwrite a.dot"),
     ],
 )
 def test_what_contradicts_itself_is_refused(
@@ -108,7 +108,7 @@ def test_one_of_them_may_be_standard_input(files: tuple[str, str], place: int, s
     assert f"prompt: {sign}" in told.stdout
     both = attractor("diff", "-", "-")
     assert (both.returncode, both.stdout) == (2, "")
-    assert "standard input holds one pipeline" in both.stderr
+    assert "only one of the pipelines can be standard input" in both.stderr
 
 
 @pytest.mark.parametrize("arguments", [["a.dot"], ["a", "b", "c"], ["--git-driver", "a", "b"]])

@@ -199,9 +199,7 @@ def test_the_text_for_people(tmp_path: Path, snapshot: SnapshotAssertion) -> Non
     configuration = some_configuration(tmp_path)
     text = as_text(some_findings(), configuration)
     assert click.unstyle(text).replace(__version__, "VERSION") == snapshot
-    assert as_text(some_findings()[:2], configuration).endswith(
-        "Ready. 1 missing that only some work needs."
-    )
+    assert as_text(some_findings()[:2], configuration).endswith("Ready. 1 missing for some tasks.")
     assert as_text(some_findings()[:1], configuration).endswith("Ready. Nothing is missing.")
 
 
@@ -291,10 +289,14 @@ def test_a_pipeline_that_cannot_be_read_is_told_before_the_machine(tmp_path: Pat
 @pytest.mark.parametrize(
     ("text", "standing", "found"),
     [
-        ("", "ok", "nobody is told of gates that wait: nothing is set"),
-        ("command = 'cat > /dev/null'", "ok", "people are told of gates that wait by command"),
-        ("command = 'no-such-bell -x'", "missing", "no-such-bell is not there"),
-        ("command = './bell'", "missing", "./bell is not there"),
+        (
+            "",
+            "ok",
+            "no notifications about waiting gates: notify.command and notify.url are not set",
+        ),
+        ("command = 'cat > /dev/null'", "ok", "waiting gates are notified by command"),
+        ("command = 'no-such-bell -x'", "missing", "notify.command: no-such-bell not found"),
+        ("command = './bell'", "missing", "notify.command: ./bell not found"),
         ("command = '$BELL'\nurl = 'https://host/the-secret'", "ok", "by command and url"),
     ],
 )

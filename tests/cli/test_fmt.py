@@ -121,7 +121,7 @@ def test_with_a_mistake_anywhere_nothing_is_written(folder: Path) -> None:
         "other.dot:1:15",
         "none.dot",
     ]
-    assert result.stderr.endswith("4 errors in 3 files; nothing was written\n")
+    assert result.stderr.endswith("4 errors in 3 files; no file was written\n")
     assert (folder / "ugly.dot").read_text() == UGLY
 
 
@@ -159,11 +159,11 @@ def test_mixed_line_ends_are_told(folder: Path) -> None:
     mixed = NEAT.replace("\n", "\r\n", 1)
     (folder / "ugly.dot").write_bytes(mixed.encode())
     told = attractor("fmt", "--check", "ugly.dot", folder=folder).stdout
-    assert told.startswith("would change: ugly.dot (mixed line ends become LF)\n")
+    assert told.startswith("would change: ugly.dot (mixed line endings become LF)\n")
     record = json.loads(attractor("fmt", "--check", "--json", "ugly.dot", folder=folder).stdout)
-    assert record["files"][0]["remark"] == "mixed line ends become LF"
+    assert record["files"][0]["remark"] == "mixed line endings become LF"
     result = attractor("fmt", "-", typed=mixed)
-    assert (result.stdout, result.stderr) == (NEAT, "<stdin>: mixed line ends become LF\n")
+    assert (result.stdout, result.stderr) == (NEAT, "<stdin>: mixed line endings become LF\n")
     assert attractor("fmt", "ugly.dot", folder=folder).stdout.startswith("changed: ugly.dot (mixed")
     assert (folder / "ugly.dot").read_bytes() == NEAT.encode()
 

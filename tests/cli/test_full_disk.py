@@ -52,7 +52,7 @@ def test_a_run_without_room_says_so_and_goes_on_when_there_is_room(
     last = met.stderr.splitlines()[-1]
     assert last.startswith("error: cannot ")
     assert "File too large (raise the limit on the size of files (ulimit -f)" in last
-    assert last.endswith(f"; go on with: attractor resume {root.name})")
+    assert last.endswith(f"; continue with: attractor resume {root.name})")
     resumed = attractor(project, environ, "resume", "latest")
     assert resumed.returncode == 0, resumed.stderr
     assert git(project, "show", f"attractor/run/{root.name}:made.txt") == "made\n"

@@ -132,7 +132,7 @@ def test_a_folder_that_a_stage_loses_while_it_works_stops_the_run(desk: GitDesk)
     assert met.returncode == 3, met.stderr
     last = met.stderr.splitlines()[-1]
     assert last.startswith("error: cannot write")
-    assert f"go on with: attractor resume {root}" in last
+    assert f"continue with: attractor resume {root}" in last
     assert not (root / "final.json").exists()
     done = desk.do("resume", str(root))
     assert done.returncode == 0, done.stderr

@@ -129,8 +129,8 @@ def test_a_run_that_is_told_to_end_leaves_nothing_and_can_be_resumed(
         process.wait(10)
     assert (process.returncode, out) == (130, "")
     run_id = str(live["run_id"])
-    kept = f"it is kept in {project / 'runs' / run_id}"
-    go_on = f"go on with: attractor resume {run_id}"
+    kept = f"the run is stored in {project / 'runs' / run_id}"
+    go_on = f"continue with: attractor resume {run_id}"
     assert err.splitlines()[-1] == f"error: interrupted ({kept}; {go_on})"
     assert "Traceback" not in err
     await_(lambda: not sleepers())
@@ -175,7 +175,7 @@ def test_a_question_at_a_terminal_can_be_left(
     # A terminal that closes is seen by whoever asks there, and by the signal: whichever is first.
     assert code in ((130,) if number is INT else (130, 3))
     if number is INT:
-        assert b"go on with: attractor resume 0" in os.read(ours, 4096)
+        assert b"continue with: attractor resume 0" in os.read(ours, 4096)
         os.close(ours)
     status = status_of(project, environ)
     assert status["stopped"] or status["phase"] == "stage"

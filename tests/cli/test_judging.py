@@ -91,17 +91,17 @@ def test_a_promotion_is_told_once_and_then_that_it_was_done(tmp_path: Path) -> N
     assert (first.returncode, second.returncode) == (0, 0)
     commit = git(flow.project, "rev-parse", "main")[:12]
     assert first.stdout.startswith(f"main is now {commit}")
-    assert second.stdout.startswith(f"already promoted: main got {commit}")
+    assert second.stdout.startswith(f"already promoted: main contains {commit}")
     assert json.loads(call(flow, "promote", "--json").stdout)["was_done"] is True
 
 
 @pytest.mark.parametrize(
     ("settings", "told"),
     [
-        ("", "1 trial of held-out scenarios; none of them may fail"),
+        ("", "1 trial of held-out scenarios; the gate allows no failures"),
         (
             "[trials]\nn = 59\n[gate]\nmin_lower_bound = 0.9\n",
-            "59 trials of held-out scenarios; none",
+            "59 trials of held-out scenarios; the gate",
         ),
     ],
 )
@@ -121,7 +121,9 @@ def test_registering_tells_of_one_failure_in_good_grammar(tmp_path: Path) -> Non
     file.write_text("min_pass_rate = 0.5\n" + file.read_text())
     state = {"ATTRACTOR_STATE_DIR": str(tmp_path / "state")}
     result = attractor("suite", "register", str(folder), variables=state)
-    assert "2 trials of held-out scenarios; the gate lets at most 1 trial fail" in result.stdout
+    assert (
+        "2 trials of held-out scenarios; the gate allows at most 1 trial to fail" in result.stdout
+    )
 
 
 def test_an_unknown_run_is_told_with_the_nearest_ones(tmp_path: Path) -> None:

@@ -126,7 +126,7 @@ def test_what_is_done_again_is_never_done_beside_itself(
     [ended] = events(scene.root, "LeftRunningEnded")
     assert {"pid": first, "name": "sh"} in ended["data"]["processes"]
     assert ended["data"]["count"] == len(ended["data"]["processes"]) >= 2
-    assert f"ended what the process before this one had left running: sh ({first})" in told
+    assert f"killed processes left by the previous process of the run: sh ({first})" in told
 
 
 def test_the_stage_that_is_repeated_comes_to_what_it_comes_to_undisturbed(scene: Scene) -> None:

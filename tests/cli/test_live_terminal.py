@@ -157,8 +157,8 @@ def test_ctrl_c_leaves_the_terminal_in_order(terminal: Terminal) -> None:
     assert terminal.end() == 130
     screen = terminal.screen()
     assert screen.has_cursor
-    assert "error: interrupted (it is kept in" in screen.text
-    assert "go on with: attractor resume" in screen.text.replace("\n", "")
+    assert "error: interrupted (the run is stored in" in screen.text
+    assert "continue with: attractor resume" in screen.text.replace("\n", "")
     # Only the last words stand under the picture, which stands there once.
     assert screen.text.count("▸ slow") == 1
 

@@ -146,7 +146,7 @@ def test_a_traceback_is_shown_only_with_debug(tmp_path: Path) -> None:
     folder = copied_package(tmp_path, breaker=BREAKER)
     plain = attractor("breaker", "--json", copy=folder)
     assert plain.returncode == 1
-    assert "defect of attractor: RuntimeError: no bridge" in plain.stderr
+    assert "internal error: RuntimeError: no bridge" in plain.stderr
     assert "--debug" in plain.stderr
     assert "Traceback" not in plain.stderr
     assert json.loads(plain.stdout)["error"]["kind"] == "Defect"
@@ -236,9 +236,7 @@ def test_a_full_disk_behind_the_output_is_told_once(words: list[str], unbuffered
         )
     assert result.returncode == (2 if words[0] == "doctr" else 3)
     assert result.stderr.startswith("error: ")
-    assert ("standard output cannot be written: No space" in result.stderr) == (
-        words[0] == "doctor"
-    )
+    assert ("cannot write to standard output: No space" in result.stderr) == (words[0] == "doctor")
     assert len(result.stderr.splitlines()) == 1
 
 
@@ -285,7 +283,7 @@ def test_sigterm_at_any_moment_of_a_slow_command_leaves_nobody_and_no_traceback(
 def test_json_before_the_command_is_answered_in_json() -> None:
     result = attractor("--json", "doctor")
     assert result.returncode == 2
-    assert json.loads(result.stdout)["error"]["hint"] == "it stands behind the command"
+    assert json.loads(result.stdout)["error"]["hint"] == "write it after the command"
 
 
 def test_debug_shows_where_words_could_not_be_parsed() -> None:
@@ -325,8 +323,8 @@ def test_trouble_of_the_machine_is_resumable_and_a_defect_is_not() -> None:
 def test_a_name_that_is_too_long_for_a_file_is_told_in_short() -> None:
     failure = describe_failure(OSError(36, "File name too long", "x" * 5000))
     assert failure.exit_code is ExitCode.USAGE
-    assert failure.line().startswith("error: the name of a file is too long: xxx")
-    assert failure.line().endswith("… (choose a shorter one)")
+    assert failure.line().startswith("error: file name too long: xxx")
+    assert failure.line().endswith("… (choose a shorter name)")
     assert len(failure.line()) < 200
 
 

@@ -29,14 +29,14 @@ def test_models_are_listed_with_windows_abilities_and_prices() -> None:
     [row] = [line for line in lines if line.startswith("gpt-5.2 ")]
     told = "gpt-5.2 openai 272,000 128,000 tools vision reasoning 1.75 0.175 14"
     assert " ".join(row.split()) == told
-    assert lines[-1].startswith("$: US dollars for a million tokens")
+    assert lines[-1].startswith("$: US dollars per million tokens")
 
 
 def test_without_a_provider_those_are_listed_that_can_be_asked() -> None:
     listed = json.loads(attractor("models", "--json").stdout)
     assert {one["provider"] for one in listed} == {"anthropic", "gemini", "openai"}
     assert listed[0]["id"] == list_models("anthropic")[0].id
-    assert "other providers are known: --provider PROVIDER" in attractor("models").stdout
+    assert "more providers: --provider PROVIDER" in attractor("models").stdout
 
 
 def test_a_program_gets_every_field() -> None:
@@ -88,7 +88,7 @@ def test_a_model_nobody_knows_is_tested_all_the_same(provider_twin: StartTwin) -
     words = ("models", "test", "my-own", "--provider", "openai")
     result = attractor(*words, variables=environ)
     assert result.returncode == 0
-    assert "does not know the model my-own: it is asked as it is written" in result.stderr
+    assert "unknown model my-own: not in the catalogue, requested as written" in result.stderr
     assert result.stdout.endswith("cost    unknown\n")
 
 
@@ -113,13 +113,13 @@ def test_what_fails_is_told_and_not_tried_again(provider_twin: StartTwin) -> Non
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (("test", "my-own"), "add --provider, one of: anthropic,"),
+        (("test", "my-own"), "add --provider with one of: anthropic,"),
         (("test", "gpt-5.2", "--provider", "opnai"), "did you mean openai?"),
         (
             ("test", "x", "--provider", "groq"),
-            "the key of the provider 'groq' is not set (set GROQ_API_KEY)",
+            "missing API key of provider 'groq' (set GROQ_API_KEY)",
         ),
-        (("test", "gpt-5.2"), "the key of the provider 'openai' is not set (set OPENAI_API_KEY)"),
+        (("test", "gpt-5.2"), "missing API key of provider 'openai' (set OPENAI_API_KEY)"),
         (("--provider", "openai", "test", "gpt-5.2"), "models test MODEL --provider"),
         (("tst", "gpt-5.2"), "test"),
     ],

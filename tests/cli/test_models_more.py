@@ -20,7 +20,7 @@ def test_what_is_not_known_is_said_and_what_grows_dearer_is_marked() -> None:
     _, row, *rest = models_text([PRICED], others=0).splitlines()
     assert row.split() == ["m", "p", "200,000", "unknown", "tools", "2.5+", "unknown", "unknown"]
     assert len(rest) == 2
-    assert models_text([], others=3).splitlines()[-1].startswith("3 other providers")
+    assert models_text([], others=3).splitlines()[-1].startswith("3 more providers")
 
 
 def trial(text: str, *, by: str, cost: float | None) -> Trial:

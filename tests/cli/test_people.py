@@ -216,7 +216,7 @@ def test_what_was_typed_to_one_question_is_not_taken_for_the_next(desk: Desk) ->
     with desk.sit_at_run() as sitting:
         sitting.until("One?", "Select: ")
         assert desk.do("answer", "latest", "G").returncode == 0
-        sitting.until("answered: G", "mid: begins")
+        sitting.until("answered: G", "mid: started")
         sitting.type("b\nhalf")
         (desk.folder / "go").touch()
         sitting.until("not taken: b", "Two?")
@@ -256,7 +256,7 @@ def test_a_person_who_leaves_by_ctrl_c_can_be_answered_for(desk: Desk) -> None:
         sitting.until("Select: ")
         sitting.type("\x03")
         assert sitting.ends_with() == 130, sitting.shown
-        assert "go on with: attractor resume" in sitting.shown
+        assert "continue with: attractor resume" in sitting.shown
     assert desk.asked() == ["ask@1.1"]
     assert desk.do("answer", "latest", "drop").returncode == 0
     assert "answered by" in desk.do("answer", "latest").stdout
@@ -287,7 +287,7 @@ def test_a_question_outlives_whoever_asks_it(desk: Desk) -> None:
 def test_an_answer_that_was_typed_outlives_a_kill_and_is_not_asked_for_again(desk: Desk) -> None:
     desk.write(TWO.replace("MID", "touch mid; until [ -e go ]; do sleep 0.05; done"))
     with desk.sit_at_run("--interviewer", "queue", "--answer", "G", "--answer", "B") as sitting:
-        sitting.until("mid: begins")
+        sitting.until("mid: started")
         sitting.kill()
     (desk.folder / "go").touch()
     # Whoever began anew would say "G" here, which is no choice.
@@ -338,7 +338,7 @@ def test_a_question_stands_behind_what_went_before_it_and_nothing_is_told_into_i
     desk.write(BESIDE)
     with desk.sit_at_run() as sitting:
         shown = sitting.until("Left?", "Select: ")
-        assert shown.index("left: begins") < shown.index("[?] Left?")
+        assert shown.index("left: started") < shown.index("[?] Left?")
         assert shown.endswith("Select: ")
         (desk.folder / "go").touch()
         await_(lambda: desk.done == ["r"] and desk.events("ParallelBranchCompleted"))

@@ -84,12 +84,15 @@ def test_a_format_that_is_said_counts_more_than_an_ending(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["branch.dot", "-o", "x.jpeg"], "does not end with .jpeg"),
-        (["branch.dot", "-o", "branch.dot"], "would replace branch.dot"),
-        (["branch.dot", "-o", "./branch.dot", "--format", "svg"], "would replace"),
-        (["branch.dot", "--watch"], "--watch reads a file and writes one"),
-        (["-", "--watch", "-o", "x.svg"], "--watch reads a file and writes one"),
-        (["branch.dot", "-o", "x.svg", "--format", "png"], "x.svg ends with .svg, which is not"),
+        (["branch.dot", "-o", "x.jpeg"], "unknown file extension .jpeg"),
+        (["branch.dot", "-o", "branch.dot"], "would overwrite branch.dot"),
+        (["branch.dot", "-o", "./branch.dot", "--format", "svg"], "would overwrite"),
+        (["branch.dot", "--watch"], "--watch requires a file and --output"),
+        (["-", "--watch", "-o", "x.svg"], "--watch requires a file and --output"),
+        (
+            ["branch.dot", "-o", "x.svg", "--format", "png"],
+            "x.svg has the extension .svg, but the format is",
+        ),
         (["nothing.dot"], "cannot read nothing.dot"),
         (["nothing"], "nothing"),
     ],
@@ -114,7 +117,7 @@ def test_a_picture_goes_through_a_pipe_but_not_to_a_terminal(folder: Path) -> No
         os.close(ours)
         os.close(theirs)
     assert shown.returncode == 2
-    assert b"a terminal cannot show a PNG (write it into a file: -o OUT.png)" in shown.stderr
+    assert b"cannot print PNG to a terminal (write it to a file: -o OUT.png)" in shown.stderr
 
 
 def test_standard_input_is_a_pipeline_too(folder: Path) -> None:

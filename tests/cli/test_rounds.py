@@ -25,7 +25,7 @@ def test_one_command_goes_through_all_rounds_and_ends_as_the_last_one(desk: GitD
     done = desk.do("run", "pipeline.dot", *UNGUARDED)
     assert done.returncode == 0
     first, second = desk.runs()
-    assert f"begins anew at make, as run {second.name}" in done.stderr
+    assert f"restarting at make as run {second.name}" in done.stderr
     assert f"run {second.name}: success: completed" in done.stdout
     branch = f"attractor/run/{second.name}"
     assert f"look:    git diff HEAD...{branch}" in done.stdout
@@ -37,14 +37,14 @@ def test_each_run_of_the_chain_leads_to_the_other(desk: GitDesk) -> None:
     desk.make(ROUNDS)
     desk.run()
     first, second = (one.name for one in desk.runs())
-    assert f"goes on    as run {second}" in desk.do("status", first).stdout
+    assert f"restarted  as run {second}" in desk.do("status", first).stdout
     assert f"restart    1 of run {first}" in desk.do("status", second).stdout
     told = [desk.json("status", one) for one in (first, second)]
     assert [(one["restart"], one["parent"], one["restarted_as"]) for one in told] == [
         (0, "", second),
         (1, first, ""),
     ]
-    assert f"restart 1, at make, of run {first}" in desk.do("logs", second).stdout
+    assert f"restart 1 at make of run {first}" in desk.do("logs", second).stdout
     diagnosed = desk.do("diagnose", first).stdout
     assert f"run {second} goes on in its place" in diagnosed
     assert f"attractor diagnose {second}" in diagnosed
@@ -91,11 +91,11 @@ def test_a_misplaced_restart_is_refused_with_its_line(desk: GitDesk) -> None:
             {"parent": "01A", "node": "test", "visit": 2},
             "forked from run 01A before test@2",
         ),
-        ("RunRestarting", {"run_id": "01B", "node": "test"}, "begins anew at test, as run 01B"),
+        ("RunRestarting", {"run_id": "01B", "node": "test"}, "restarting at test as run 01B"),
         (
             "RunRestarted",
             {"parent": "01A", "node": "test", "restart": 1},
-            "restart 1, at test, of run 01A",
+            "restart 1 at test of run 01A",
         ),
     ],
 )

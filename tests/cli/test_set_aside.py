@@ -56,15 +56,15 @@ def test_a_persons_file_in_place_is_named_with_the_command_that_brings_it_back(
     (desk.project / "person.txt").write_text("person\n")
     (desk.project / "readme.txt").write_text("changed\n")
     line = line_of(resumed(desk))
-    assert "3 paths of the project set aside" in line
-    assert "half.txt, person.txt, readme.txt; to get back: git apply " in line
+    assert "3 paths of the project, changed since, set aside" in line
+    assert "half.txt, person.txt, readme.txt; restore with: git apply " in line
     [event] = events(desk.runs()[-1], "EditsSetAside")
     data = event["data"]
     assert (data["paths"], data["count"]) == (["half.txt", "person.txt", "readme.txt"], 3)
     assert line.endswith(f"git apply {data['patch']}")
     assert not (desk.project / "person.txt").exists()
     assert (desk.project / "readme.txt").read_text() == "hello\n"
-    command = line.partition("to get back: ")[2]
+    command = line.partition("restore with: ")[2]
     subprocess.run(["sh", "-c", command], cwd=desk.project, timeout=30, check=True)
     assert (desk.project / "person.txt").read_text() == "person\n"
     assert (desk.project / "readme.txt").read_text() == "changed\n"
@@ -85,7 +85,7 @@ def test_a_persons_file_that_holds_a_secret_comes_back_as_it_was(tmp_path: Path)
     desk.make(SLOW)
     killed(desk, "--workspace", "in-place")
     (desk.project / "person.txt").write_text("token = s3cret-s3cret\n")
-    command = line_of(resumed(desk)).partition("to get back: ")[2]
+    command = line_of(resumed(desk)).partition("restore with: ")[2]
     [patch] = desk.runs()[-1].glob("incidents/*/*.patch")
     assert "| +token = ***" in patch.read_text()
     # It can be read, and nobody can write the placeholder into a file with it.
@@ -100,7 +100,9 @@ def test_half_made_edits_of_an_isolated_run_are_told_shortly(desk: GitDesk) -> N
     killed(desk)
     line = line_of(resumed(desk))
     [event] = events(desk.runs()[-1], "EditsSetAside")
-    assert line.endswith(f"1 path set aside, half-made: half.txt ({event['data']['patch']})")
+    assert line.endswith(
+        f"1 path of unfinished work set aside: half.txt ({event['data']['patch']})"
+    )
     assert event["data"]["command"] == ""
     assert "half" in Path(event["data"]["patch"]).read_text()
 
@@ -118,7 +120,7 @@ def test_many_paths_are_counted_and_the_first_are_named(desk: GitDesk) -> None:
     for number in range(60):
         (desk.project / f"many-{number:02}.txt").write_text("one of many\n")
     line = line_of(resumed(desk))
-    assert "61 paths of the project set aside" in line
+    assert "61 paths of the project, changed since, set aside" in line
     assert "half.txt, many-00.txt, many-01.txt, many-02.txt, many-03.txt and 56 more; " in line
     [event] = events(desk.runs()[-1], "EditsSetAside")
     assert (len(event["data"]["paths"]), event["data"]["count"]) == (50, 61)
@@ -140,7 +142,7 @@ def test_in_a_folder_of_a_repository_the_command_brings_it_back_as_well(tmp_path
         (desk.place / "person.txt").write_text("person\n")
         line = line_of(resumed(desk))
         assert not (desk.place / "person.txt").exists()
-        command = line.partition("to get back: ")[2]
+        command = line.partition("restore with: ")[2]
         assert command.startswith("git apply '--directory=a folder' '/")
         subprocess.run(["sh", "-c", command], cwd=desk.place, timeout=30, check=True)
         assert (desk.place / "person.txt").read_text() == "person\n"

@@ -60,7 +60,7 @@ def test_a_limit_is_told_with_the_loop(folder: Path) -> None:
     result = attractor("simulate", *words, folder=folder)
     assert result.returncode == 0
     lines = result.stdout.splitlines()
-    assert "not ended: the limit of 6 steps was reached" in lines
+    assert "stopped: the limit of 6 steps was reached" in lines
     assert "loop, 2 times: review_gate -> fixes -> review_gate" in lines
     assert "never visited: exit, ship_it" in lines
     told = json.loads(attractor("simulate", *words, "--json", folder=folder).stdout)
@@ -125,12 +125,18 @@ def test_coverage_lists_what_cannot_be_reached(folder: Path, snapshot: SnapshotA
         (["no.dot"], "cannot read no.dot"),
         (["gate.dot", "--answer", "review_gate=Maybe"], "'review_gate' has no choice 'Maybe'"),
         (["gate.dot", "--answer", "review_gate=Aprove"], "did you mean"),
-        (["branch.dot", "--coverage", "--set", "plan=fail"], "so --set would say nothing"),
-        (["branch.dot", "--coverage", "--outcomes", "o.toml"], "so --outcomes would say"),
-        (["gate.dot", "--coverage", "--answer", "review_gate=F"], "so --answer would say"),
+        (["branch.dot", "--coverage", "--set", "plan=fail"], "cannot be combined with --set"),
+        (
+            ["branch.dot", "--coverage", "--outcomes", "o.toml"],
+            "cannot be combined with --outcomes",
+        ),
+        (
+            ["gate.dot", "--coverage", "--answer", "review_gate=F"],
+            "cannot be combined with --answer",
+        ),
         (
             ["branch.dot", "--coverage", "--max-steps", "1000", "--set", "plan=fail"],
-            "so --set and --max-steps would say nothing (leave out --coverage or",
+            "cannot be combined with --set and --max-steps (remove --coverage or",
         ),
     ],
 )

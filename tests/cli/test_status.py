@@ -85,7 +85,7 @@ def test_what_a_command_at_work_prints_is_told(desk: PlainDesk) -> None:
     begin(desk, TALKS.replace("$MY_TOKEN", "about to"))
     await_(lambda: "compiling" in desk.do("status").stdout)
     told = desk.do("status").stdout
-    assert "at work    stage build\nprinted    | about to\n           | compiling\n" in told
+    assert "running    stage build\noutput     | about to\n           | compiling\n" in told
     [one] = json.loads(desk.do("status", "--json").stdout)["at_work"]
     assert (one["node"], one["last_lines"]) == ("build", ["about to", "compiling"])
     (desk.folder / "go").touch()
@@ -97,7 +97,7 @@ def test_what_the_stage_of_a_child_prints_is_told_with_its_name(desk: PlainDesk)
     begin(desk, OUTER)
     await_(lambda: "linting" in desk.do("status").stdout)
     told = desk.do("status").stdout
-    assert "printed    [child@1.1] lint:\n           | linting\n" in told
+    assert "output     [child@1.1] lint:\n           | linting\n" in told
     (desk.folder / "go").touch()
 
 
@@ -131,7 +131,7 @@ def test_an_answer_that_nobody_went_on_with_is_told(desk: PlainDesk) -> None:
     told = desk.do("status").stdout
     [run] = [one.parent.name for one in desk.folder.glob("runs/*/run.json")]
     assert "answered   ask@1.1: S, by " in told
-    assert f"go on      attractor resume {run}\n" in told
+    assert f"resume     attractor resume {run}\n" in told
     assert "waits for an answer" not in told
     assert "attractor answer" not in told
     assert "awaiting_human, answered" in desk.do("runs").stdout
@@ -156,7 +156,7 @@ def test_orders_to_a_run_that_began_anew_name_the_one_that_goes_on(desk: PlainDe
         assert f"; run {third} goes on" in refused.stderr
         assert f"attractor {command} {third}" in refused.stderr
     assert (
-        f"goes on    as run {second}: attractor status {second}" in desk.do("status", first).stdout
+        f"restarted  as run {second}: attractor status {second}" in desk.do("status", first).stdout
     )
 
 
@@ -177,7 +177,7 @@ def test_a_watched_run_is_told_of_at_each_change_until_it_is_over(desk: PlainDes
         watched(desk, "status", "--watch") as lines,
         watched(desk, "status", "--watch", "--json") as objects,
     ):
-        until(lines, "is executing, at work: build")
+        until(lines, "is executing, running: build")
         told = [json.loads(one) for one in until(objects, "compiling")]
         assert told[-1]["at_work"][0]["last_lines"] == ["about to", "compiling"]
         (desk.folder / "go").touch()
@@ -213,7 +213,7 @@ def test_at_a_terminal_it_is_painted_anew_and_ctrl_c_ends_it(desk: PlainDesk) ->
     with sit(words, cwd=desk.folder, environ=desk.environ) as sitting:
         sitting.until("compiling")
         assert "\x1b[" in sitting.shown
-        assert "at work    stage build" in plain(sitting.shown)
+        assert "running    stage build" in plain(sitting.shown)
         sitting.type("\x03")
         assert sitting.ends_with() == 130
         assert sitting.shown.rfind("\x1b[?25h") >= sitting.shown.rfind("\x1b[?25l")

@@ -94,7 +94,7 @@ def test_a_file_that_is_meant_twice_is_tested_once(folder: Path) -> None:
         ("alone.test.toml", "cannot read alone.dot"),
         ("heard.test.toml", "heard.test.toml: unheard: node 'plan' asks nobody"),
         ("silent.test.toml", "silent.test.toml: test 1: node 'gate' is of type conditional"),
-        ("-", "standard input has none"),
+        ("-", "standard input has no test file"),
     ],
 )
 def test_an_invalid_file_ends_with_2_before_any_test(folder: Path, name: str, words: str) -> None:

@@ -29,7 +29,7 @@ def test_where_it_answers_otherwise_is_told(payments: Path) -> None:
     assert result.stdout.splitlines()[:3] == [
         "payments/recordings/refund.jsonl: 2 of 6 requests differ",
         "  2. POST /v1/charges",
-        '     $.currency: recorded "usd", the twin "eur"',
+        '     $.currency: recorded "usd", twin "eur"',
     ]
     told = json.loads(attractor(*words, "--json", folder=payments.parent).stdout)
     (one,) = told["recordings"]
@@ -56,6 +56,6 @@ def test_what_is_invalid_is_wrong_usage(payments: Path) -> None:
     assert "$.data[*].id" in told("payments", "--ignore", "id")
     assert "does not exist" in told("payments", "payments/none.jsonl")
     shutil.rmtree(payments / "recordings")
-    assert "there is no recording in" in told("payments")
+    assert "no recordings in" in told("payments")
     (payments / "twin.toml").write_text("name = 1")
     assert "twin.toml:1: name = 1 should be a valid string" in told("payments")

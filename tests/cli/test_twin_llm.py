@@ -63,7 +63,7 @@ def test_a_person_is_told_what_to_export(script: Path) -> None:
         while "Authorization: Bearer" not in lines[-1]:
             lines.append(twin.stdout.readline())
             assert lines[-1]
-    assert lines[0].startswith("The twin answers at http://127.0.0.1:")
+    assert lines[0].startswith("The twin listens at http://127.0.0.1:")
     exported = {line.split("=")[0] for line in lines if line.startswith("  export ")}
     variables = {name for wire in wire_registry().values() for name in wire.variables}
     assert exported == {f"  export {name}" for name in variables}
@@ -113,7 +113,7 @@ def test_each_request_is_told_in_a_line_and_at_the_end_which_rules_were_never_us
     assert first == "#1 openai gpt-5 step 0: 200 'plan'"
     assert second.startswith("#2 openai gpt-5 step 0: 400 no rule of the script answers step 0")
     assert "\x1b" not in second
-    assert last == "never used: never"
+    assert last == "unused rules: never"
 
 
 def test_what_a_provider_answered_is_recorded_and_replayed(script: Path, tmp_path: Path) -> None:
@@ -151,13 +151,13 @@ def test_a_recording_that_cannot_be_kept_ends_the_twin(script: Path, tmp_path: P
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        ("--record c.jsonl --script s.toml", "--record and --script exclude each other"),
-        ("--record c.jsonl --replay s.toml", "--record and --replay exclude each other"),
-        ("--script s.toml --to http://a", "--to says where to record from"),
-        ("--script s.toml --pace recorded", "--pace is that of recordings"),
+        ("--record c.jsonl --script s.toml", "--record cannot be combined with --script"),
+        ("--record c.jsonl --replay s.toml", "--record cannot be combined with --replay"),
+        ("--script s.toml --to http://a", "--to requires --record"),
+        ("--script s.toml --pace recorded", "--pace requires --replay"),
         ("--record c.jsonl --to nonsense", "'nonsense' is no address"),
         ("--replay s.toml", "s.toml:1 is not JSON"),
-        ("", "a twin needs something to answer by"),
+        ("", "missing --script, --replay or --record"),
     ],
 )
 def test_options_that_exclude_each_other_are_refused(words: str, told: str, tmp_path: Path) -> None:

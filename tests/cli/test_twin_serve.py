@@ -75,7 +75,7 @@ def test_a_person_is_told_what_to_export(folder: Path) -> None:
         first = httpx.get(url + "/hello").json()
         process.send_signal(signal.SIGINT)
         assert process.communicate() == ("", "")
-    assert lines[0] == f"The twin of hello answers at {url}. Its clients find it by:"
+    assert lines[0] == f"The twin of hello listens at {url}. Set for its clients:"
     assert "Authorization: Bearer" in lines[3]
     with serving(folder / "hello", "--seed", "3", "--json") as process:
         again = told_by(process)[0]["url"]
@@ -102,7 +102,7 @@ def test_what_the_service_answers_is_recorded_and_held_against_its_twin(tmp_path
     assert lines == [
         "#1 payments POST /v1/customers: 200 'recorded'",
         "#2 payments GET /v1/customers: 200 'recorded'",
-        "older requests are no longer kept to be looked at (--keep)",
+        "older requests are dropped from the log (--keep)",
     ]
     assert "sk_test_twin" not in file.read_text()
     result = attractor("twin", "check", str(PAYMENTS), str(file), folder=tmp_path)
@@ -115,7 +115,7 @@ def test_a_person_is_told_where_it_records_from(folder: Path, tmp_path: Path) ->
         assert process.stdout is not None
         lines = [process.stdout.readline().rstrip() for _ in range(4)]
     assert lines[2:] == [
-        "With the keys its clients have it asks, and records:",
+        "It forwards requests to, and records:",
         "  http://127.0.0.1:1",
     ]
 
@@ -151,12 +151,15 @@ def test_a_recording_that_cannot_be_kept_ends_the_twin(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        ("hello --to http://a", "--to says where to record from"),
-        ("hello --record r.jsonl", "--record needs to know where the service is"),
+        ("hello --to http://a", "--to requires --record"),
+        ("hello --record r.jsonl", "--record requires --to"),
         ("hello --record r.jsonl --to a", "'a' is no address of a service"),
         ("hello --record r.json --to http://a", "r.json is no name of a file of recordings"),
-        ("hello --record r.jsonl --to http://a --seed 1", "--record and --seed exclude each"),
-        (". --record r.jsonl --to http://a", "one file is not enough to record 2 services"),
+        (
+            "hello --record r.jsonl --to http://a --seed 1",
+            "--record cannot be combined with --seed",
+        ),
+        (". --record r.jsonl --to http://a", "one file cannot record 2 services"),
     ],
 )
 def test_half_a_recording_is_wrong_usage(folder: Path, words: str, told: str) -> None:
@@ -172,7 +175,7 @@ def test_what_cannot_be_served_is_wrong_usage(folder: Path) -> None:
         assert result.returncode == 2
         return result.stderr
 
-    assert "one port is not enough for 2 services" in told(".", "--port", "1")
+    assert "one port cannot serve 2 services" in told(".", "--port", "1")
     assert "the service 'hello' is declared twice" in told("hello", "hello/twin.toml")
     other = folder / "other" / "twin.toml"
     other.write_text(HELLO.replace('"hello"', '"other"'))

@@ -142,7 +142,7 @@ def test_an_empty_file_is_no_pipeline(folder: Path) -> None:
     [
         ("missing.dot", "cannot read missing.dot: No such file"),
         ("binary.dot", "binary.dot is not a text"),
-        ("nothing", "there is no pipeline in nothing"),
+        ("nothing", "no pipeline in nothing"),
     ],
 )
 def test_what_cannot_be_read_hides_nothing_of_the_others(
@@ -254,8 +254,8 @@ def test_fixes_are_applied_and_told(folder: Path) -> None:
     assert (result.returncode, result.stderr) == (0, "")
     assert (folder / "fixable.dot").read_text() == MENDED
     told = result.stdout.splitlines()
-    assert told[0].startswith("fixable.dot:3:11: mended[unknown_attribute]: ")
-    assert told[1:] == ["1 mended in 1 file", "2 files, nothing to mend"]
+    assert told[0].startswith("fixable.dot:3:11: fixed[unknown_attribute]: ")
+    assert told[1:] == ["1 fixed in 1 file", "2 files, nothing to mend"]
 
 
 def test_fixes_keep_a_byte_order_mark_and_the_line_ends(folder: Path) -> None:
@@ -286,10 +286,10 @@ def test_fixes_are_shown_without_being_applied(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "hint"),
     [
-        (["--diff", "good.dot"], "--diff goes with --fix"),
-        (["--fix", "-"], "standard input cannot be mended"),
-        (["--watch", "-"], "standard input cannot be watched"),
-        (["--watch", "--json", "good.dot"], "--watch prints text"),
+        (["--diff", "good.dot"], "--diff requires --fix"),
+        (["--fix", "-"], "cannot fix standard input"),
+        (["--watch", "-"], "cannot watch standard input"),
+        (["--watch", "--json", "good.dot"], "--watch cannot be combined with"),
     ],
 )
 def test_what_does_not_go_together_is_wrong_usage(
@@ -304,7 +304,7 @@ def test_two_formats_contradict_each_other(folder: Path) -> None:
     result = attractor("validate", "good.dot", "--json", "--format", "sarif", folder=folder)
     assert result.returncode == 2
     told = json.loads(result.stdout)["error"]["message"]
-    assert told == "--json and --format sarif contradict each other"
+    assert told == "--json cannot be combined with --format sarif"
 
 
 def test_the_command_is_light(folder: Path) -> None:

@@ -28,7 +28,9 @@ def told(folder: Path, **variables: str) -> str:
         (b"runs_dir = 'a'\r\nzzzz = 1\r\n", "attractor.toml:2: ", "known: "),
         (b"runs_dir = 'a\0b'\n", "attractor.toml:1:14: ", "fix the file"),
         (b"runs_dir = '\xff'\n", "attractor.toml:1:13: ", "save it as UTF-8"),
-        pytest.param(b"#" * 10_000_000, "attractor.toml: ", "put the configuration", id="10 MB"),
+        pytest.param(
+            b"#" * 10_000_000, "attractor.toml: ", "check that it is the configuration", id="10 MB"
+        ),
     ],
 )
 def test_a_mistake_in_the_projects_file_has_its_place_and_its_remedy(

@@ -39,7 +39,7 @@ def answer(
     choice of every question.
     """
     if is_for_all and choice is None:
-        raise UsageError("--all needs an answer", hint=f"attractor answer {reference} CHOICE --all")
+        raise UsageError("--all requires CHOICE", hint=f"attractor answer {reference} CHOICE --all")
     orders = orders_to(invocation, reference)
     name = reference_of(orders.root, invocation.configuration.settings.runs_dir)
     if choice is not None:
@@ -50,7 +50,7 @@ def answer(
             receipts = [orders.answer(choice, question=question, why=why)]
             code = show_receipt(receipts[0], as_json=as_json)
         if receipts[0].is_taken and not as_json:
-            show(f"go on with: attractor resume {name}")
+            show(f"continue with: attractor resume {name}")
         return code
     asked = orders.questions(question)
     if as_json:

@@ -38,7 +38,7 @@ def decide(
     token, a terminal does. An approval is refused with exit status 5 if the gate says no-go.
     """
     if approve == reject:
-        raise UsageError("say one of --approve and --reject", hint="exactly one of the two")
+        raise UsageError("missing decision", hint="pass either --approve or --reject")
     host = host_of(invocation)
     verdict = DecisionKind.APPROVED if approve else DecisionKind.REJECTED
     evaluator = evaluator_of(host)

@@ -61,9 +61,11 @@ def diff(
     if of_git:
         return _for_git(files)
     if len(files) != 2:
-        raise UsageError("two pipelines are compared", hint="attractor diff OLD.dot NEW.dot")
+        raise UsageError("diff takes two pipelines", hint="attractor diff OLD.dot NEW.dot")
     if files == (STANDARD_INPUT, STANDARD_INPUT):
-        raise UsageError("standard input holds one pipeline", hint="name a file for the other")
+        raise UsageError(
+            "only one of the pipelines can be standard input", hint="pass a file for the other one"
+        )
     said = said_format(format_, as_json=as_json)
     chosen = format_for(said, output, endings=_ENDINGS, usual=_TEXT, noun="a difference")
     _refuse(chosen, output, files)
@@ -85,7 +87,9 @@ def _refuse(format_: str, output: str | None, files: tuple[str, ...]) -> None:
     if output is None:
         refuse_binary_on_terminal(format_, is_terminal=sys.stdout.isatty())
     elif os.path.realpath(output) in map(os.path.realpath, files):
-        raise UsageError(f"the difference would replace {output}", hint="give it another name")
+        raise UsageError(
+            f"the difference would overwrite {output}", hint="choose another output file"
+        )
 
 
 def _read(file: str) -> Graph:

@@ -66,11 +66,11 @@ async def _examine(name: str, machine: Machine, parts: Registry[Examination]) ->
     try:
         return await parts[name](machine)
     except AttractorError as error:
-        remedy = error.hint or "mend what it names"
-        return [problem(name, f"could not be looked at: {error}", remedy=remedy)]
+        remedy = error.hint or "fix the reported error"
+        return [problem(name, f"check failed: {error}", remedy=remedy)]
     except Exception as error:  # noqa: BLE001 - whatever it is, it is what doctor is asked for
-        told = f"could not be looked at: {type(error).__name__}: {error}"
-        return [problem(name, told, remedy="mend what it names, and look again")]
+        told = f"check failed: {type(error).__name__}: {error}"
+        return [problem(name, told, remedy="fix the error and run 'attractor doctor' again")]
 
 
 def as_record(
@@ -111,7 +111,7 @@ def as_text(findings: Sequence[Finding], configuration: Configuration[Settings])
     width = max(len(finding.subject) for finding in findings)
     for finding in findings:
         lines += _describe(finding, width)
-    lines += ["", "Settings, and where each comes from:", *_settings(configuration), ""]
+    lines += ["", "Settings and their sources:", *_settings(configuration), ""]
     return "\n".join([*lines, _summary(findings)])
 
 
@@ -142,9 +142,9 @@ def _summary(findings: Sequence[Finding]) -> str:
     problems = sum(finding.standing is CheckStatus.PROBLEM for finding in findings)
     lacking = sum(finding.standing is CheckStatus.MISSING for finding in findings)
     if problems:
-        return f"{problems} to mend before anything works, {lacking} more missing."
+        return f"{problems} to fix first, {lacking} more missing."
     if lacking:
-        return f"Ready. {lacking} missing that only some work needs."
+        return f"Ready. {lacking} missing for some tasks."
     return "Ready. Nothing is missing."
 
 

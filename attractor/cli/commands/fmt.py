@@ -41,7 +41,7 @@ class Formatted:
     @property
     def remark(self) -> str:
         """What is to be said of the change besides that it is one."""
-        return "mixed line ends become LF" if has_mixed_line_ends(self.source.text) else ""
+        return "mixed line endings become LF" if has_mixed_line_ends(self.source.text) else ""
 
     @property
     def written(self) -> str:
@@ -72,7 +72,7 @@ def fmt(
     read or parsed, no file is written, and the exit status is 2.
     """
     if STANDARD_INPUT in files and len(files) > 1:
-        raise UsageError("- stands for standard input alone", hint="name the files without it")
+        raise UsageError("- cannot be combined with files", hint="remove -, or pass - alone")
     opened = open_pipelines(files)
     formatted, mistakes = format_all(opened.files)
     if mistakes or opened.unread:
@@ -114,7 +114,7 @@ def _refuse(invocation: Invocation, judged: Judged, *, as_json: bool) -> ExitCod
     else:
         color = wants_color(Color.AUTO, invocation.environ, sys.stderr)
         show_diagnostics(judged, color=color, err=True)
-        show(f"{judged.summary()}; nothing was written", err=True)
+        show(f"{judged.summary()}; no file was written", err=True)
     return ExitCode.USAGE
 
 

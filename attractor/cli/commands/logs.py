@@ -72,7 +72,9 @@ def logs(
 def _lines(
     root: Path, runs_dir: Path, reading: JournalReading, shown: "_Shown", printed: PrintedLines
 ) -> Iterator[ReadLine]:
-    words = f"Nobody is at work on it: attractor resume {reference_of(root, runs_dir)}"
+    words = (
+        f"The run has no live process. Resume it: attractor resume {reference_of(root, runs_dir)}"
+    )
 
     def wait() -> None:
         # For a program there are only events.
@@ -95,7 +97,7 @@ class _Shown:
     def show(self, line: ReadLine) -> None:
         """Show a line, if it is one that is wanted."""
         if line.flaw and not self.as_json:
-            told = f"-- line {line.number} {line.flaw.reason}: nothing from here on can be trusted"
+            told = f"-- line {line.number} {line.flaw.reason}: the journal is corrupt from here on"
             self.write(told)
         if not self._is_wanted(line.event):
             return
@@ -126,7 +128,7 @@ def _so_long_ago(text: str) -> datetime:
         return SystemClock().now() - parse_duration(text)
     except (InvalidDuration, OverflowError) as cause:
         hint = "write a time such as 2026-01-31T09:30, or how long ago, such as 10m"
-        raise UsageError(f"--since {text}: this is no time", hint=hint) from cause
+        raise UsageError(f"invalid time in --since: {text}", hint=hint) from cause
 
 
 def _tell_torn(directory: RunDirectory) -> None:
@@ -134,8 +136,8 @@ def _tell_torn(directory: RunDirectory) -> None:
     torn = None if is_held(directory.lock) else read_torn(directory.events)
     if torn:
         length = len(torn.content)
-        words = "its writer died, and whoever goes on with the run drops it"
-        show(f"The journal's last line is torn ({length} bytes): {words}.", err=True)
+        words = "its writer was killed; resuming the run removes it"
+        show(f"The journal's last line is incomplete ({length} bytes): {words}.", err=True)
 
 
 part = logs

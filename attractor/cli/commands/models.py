@@ -55,7 +55,7 @@ def try_model(invocation: Invocation, model: str, provider: str | None, as_json:
     known = get_model_info(model, provider or "")
     choice = choose(model, known, provider or "")
     if known is None:
-        words = f"the catalogue does not know the model {model}: it is asked as it is written"
+        words = f"unknown model {model}: not in the catalogue, requested as written"
         show(words, err=True)
     trial = asyncio.run(try_once(choice, known, invocation.environ))
     if as_json:
@@ -78,8 +78,8 @@ def _refuse_early_options(command: str, provider: str | None, *, as_json: bool) 
     given = ["--provider"] * (provider is not None) + ["--json"] * as_json
     if given:
         raise UsageError(
-            f"{' and '.join(given)} before {command!r} would do nothing",
-            hint=f"write it behind: attractor models {command} MODEL {' '.join(given)}",
+            f"{' and '.join(given)} before {command!r} has no effect",
+            hint=f"write it after the command: attractor models {command} MODEL {' '.join(given)}",
         )
 
 

@@ -45,7 +45,7 @@ def promote(invocation: Invocation, reference: str, branch: str, as_json: bool) 
 def _text(promotion: Promotion) -> str:
     what = f"{promotion.commit[:12]} (tag {promotion.tag})"
     if promotion.was_done:
-        return f"already promoted: {promotion.branch} got {what} before"
+        return f"already promoted: {promotion.branch} contains {what}"
     return f"{promotion.branch} is now {what}"
 
 

@@ -66,11 +66,13 @@ def render(
     if are_several(words, output):
         if watch or as_json:
             word = "--watch" if watch else "--json"
-            raise UsageError(f"{word} goes with one pipeline or run", hint="name one alone")
+            raise UsageError(f"{word} takes one pipeline or run", hint="pass only one")
         return draw_all(words, Order(said or Format.SVG, Theme(theme), output), invocation)
     [word] = words
     if watch and (not output or word == STANDARD_INPUT):
-        raise UsageError("--watch reads a file and writes one", hint="name both: FILE -o OUT")
+        raise UsageError(
+            "--watch requires a file and --output", hint="attractor render FILE -o OUT --watch"
+        )
     drawing = _drawing(find_subject(word, invocation), said, Theme(theme), output)
     if watch:
         drawing.watch()

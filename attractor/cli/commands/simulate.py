@@ -114,8 +114,8 @@ def _refuse_besides_coverage(*names: str) -> None:
         and context.get_parameter_source(one.name) is not ParameterSource.DEFAULT
     )
     if said := " and ".join(given):
-        message = f"--coverage tries every outcome, so {said} would say nothing"
-        raise UsageError(message, hint=f"leave out --coverage or {said}")
+        message = f"--coverage cannot be combined with {said}"
+        raise UsageError(message, hint=f"remove --coverage or {said}")
 
 
 def _outcomes(graph: Graph, file: Path | None, set_: Iterable[str]) -> SimulatedOutcomes:
@@ -138,7 +138,7 @@ def _answers(graph: Graph, written: Iterable[str]) -> dict[str, list[str]]:
 def _pair(text: str, option: str) -> tuple[str, str]:
     node, equals, value = text.partition("=")
     if not equals or not node.strip() or not value.strip():
-        raise UsageError(f"{option} {text!r} names no node and value", hint="write NODE=VALUE")
+        raise UsageError(f"invalid {option} {text!r}", hint="write NODE=VALUE")
     return node.strip(), value.strip()
 
 

@@ -53,7 +53,11 @@ def _text(registered: Registered) -> str:
 
 def _allowed(registered: Registered) -> str:
     allowed = registered.failures_allowed
-    return f"the gate lets at most {_count(allowed)} fail" if allowed else "none of them may fail"
+    return (
+        f"the gate allows at most {_count(allowed)} to fail"
+        if allowed
+        else "the gate allows no failures"
+    )
 
 
 def _count(trials: int) -> str:

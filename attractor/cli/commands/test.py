@@ -49,8 +49,8 @@ def test(files: tuple[Path, ...], coverage: bool, as_json: bool) -> ExitCode:
     """
     refuse_input(
         [str(file) for file in files],
-        why="tests lie in a file beside the pipeline, so standard input has none",
-        hint="name the test file or the pipeline",
+        why="standard input has no test file beside it",
+        hint="pass a test file or a pipeline",
     )
     found = dict.fromkeys(one for file in files for one in find_test_files(file))
     opened = [open_tests(file) for file in found]
@@ -81,7 +81,7 @@ def _told(difference: Difference) -> list[str]:
     if difference.expected_path or difference.actual_path:
         lines = aligned(difference.expected_path, difference.actual_path, gap=GAP)
         return ["path", *(f"  {line}" for line in lines)]
-    return [visible(f"{difference.what}: {difference.expected} expected, was {difference.actual}")]
+    return [visible(f"{difference.what}: expected {difference.expected}, got {difference.actual}")]
 
 
 def _coverage(ran: Sequence[_Ran]) -> Iterator[str]:

@@ -54,8 +54,8 @@ def twin_check(
 def _own_recordings(service: Service) -> Sequence[Path]:
     found = sorted((service.folder / "recordings").glob("*.jsonl"))
     if not found:
-        told = f"there is no recording in {service.folder / 'recordings'}"
-        raise UsageError(told, hint="name one behind the service")
+        told = f"no recordings in {service.folder / 'recordings'}"
+        raise UsageError(told, hint="pass a recording after the service file")
     return found
 
 
@@ -88,8 +88,7 @@ def _lines(played: dict[Path, Sequence[Played]]) -> list[str]:
         for one in differing:
             lines.append(f"  {one.number}. {one.method} {one.path}")
             lines += [
-                f"     {it.where}: recorded {it.recorded}, the twin {it.twin}"
-                for it in one.differences
+                f"     {it.where}: recorded {it.recorded}, twin {it.twin}" for it in one.differences
             ]
     return lines
 

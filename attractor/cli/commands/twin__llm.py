@@ -130,15 +130,15 @@ def _refuse_what_excludes(
 ) -> None:
     if record and (has_script or replay):
         other = "--script" if has_script else "--replay"
-        hint = "record first, and replay in another call"
-        raise UsageError(f"--record and {other} exclude each other", hint=hint)
+        hint = "record first, then replay in a second call"
+        raise UsageError(f"--record cannot be combined with {other}", hint=hint)
     if providers and not record:
-        raise UsageError("--to says where to record from", hint="add --record, or leave out --to")
+        raise UsageError("--to requires --record", hint="add --record or remove --to")
     if pace and not replay:
-        raise UsageError("--pace is that of recordings", hint="add --replay, or leave out --pace")
+        raise UsageError("--pace requires --replay", hint="add --replay or remove --pace")
     if not (has_script or replay or record):
-        hint = "give --script FILE, --replay FILE or --record FILE"
-        raise UsageError("a twin needs something to answer by", hint=hint)
+        hint = "pass one of them, such as --script FILE"
+        raise UsageError("missing --script, --replay or --record", hint=hint)
 
 
 def _tell(twin: ProviderTwin, sources: dict[str, object] | None) -> None:

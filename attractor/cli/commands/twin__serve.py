@@ -96,21 +96,21 @@ def _refuse_what_several_cannot_share(
     if len(services) < 2:
         return
     if port:
-        told = f"one port is not enough for {len(services)} services"
-        raise UsageError(told, hint="leave --port and --control-port out, or serve one service")
+        told = f"one port cannot serve {len(services)} services"
+        raise UsageError(told, hint="remove --port and --control-port, or serve one service")
     if record:
-        told = f"one file is not enough to record {len(services)} services"
+        told = f"one file cannot record {len(services)} services"
         raise UsageError(told, hint="record one service at a time")
 
 
 def _refuse_half_a_recording(record: Path | None, to: str | None, seed: int | None) -> None:
     if to and not record:
-        raise UsageError("--to says where to record from", hint="add --record, or leave out --to")
+        raise UsageError("--to requires --record", hint="add --record or remove --to")
     if record and not to:
-        raise UsageError("--record needs to know where the service is", hint="add --to URL")
+        raise UsageError("--record requires --to", hint="add --to URL")
     if record and seed is not None:
-        hint = "leave --seed out: the service itself answers"
-        raise UsageError("--record and --seed exclude each other", hint=hint)
+        hint = "remove --seed: the real service answers"
+        raise UsageError("--record cannot be combined with --seed", hint=hint)
 
 
 def _tell(twins: Sequence[ServiceTwin], record: Path | None, *, as_json: bool) -> None:

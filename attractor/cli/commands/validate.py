@@ -59,7 +59,7 @@ def validate(
     """
     chosen = Format(said_format(format_, as_json=as_json) or Format.TEXT)
     if diff and not fix:
-        raise UsageError("--diff goes with --fix", hint="see what it would change: --fix --diff")
+        raise UsageError("--diff requires --fix", hint="show the changes: --fix --diff")
     judge = judge_for(invocation, strict=strict)
     if watch:
         return _watch(invocation, files, judge, is_plain=chosen is Format.TEXT and not fix)
@@ -101,7 +101,7 @@ def _fix(
     from attractor.cli.pipelines.fix import judged_after, mend_all, mended_lines
     from attractor.language.diagnostic_output import record_of
 
-    refuse_input(files, why="standard input cannot be mended in place", hint="name a file")
+    refuse_input(files, why="cannot fix standard input in place", hint="pass a file")
     opened = open_pipelines(files)
     mended = mend_all(opened.files, judge)
     changed = [one for one in mended if one.is_changed]
@@ -130,8 +130,11 @@ def _watch(
     from attractor.cli.pipelines.watch import watch_pipelines
 
     if not is_plain:
-        raise UsageError("--watch prints text and changes nothing", hint="leave the others out")
-    refuse_input(files, why="standard input cannot be watched", hint="name a file")
+        raise UsageError(
+            "--watch cannot be combined with --fix or another format",
+            hint="remove the other options",
+        )
+    refuse_input(files, why="cannot watch standard input", hint="pass a file")
     color, is_terminal = has_color(invocation), sys.stdout.isatty()
     for seen in watch_pipelines(files, judge, all_anew=is_terminal):
         if is_terminal:

@@ -102,7 +102,7 @@ class Drawing:
 def refuse_replacing(subject: Readable, output: str) -> None:
     """Refuse a drawing of which nothing would be left but the drawing."""
     if os.path.realpath(output) in map(os.path.realpath, subject.files()):
-        raise UsageError(f"the drawing would replace {output}", hint="give it another name")
+        raise UsageError(f"the drawing would overwrite {output}", hint="choose another output file")
 
 
 def _told(trouble: InvalidPipeline | UnreadablePipeline | DrawingFailed) -> Iterator[str]:
@@ -167,10 +167,12 @@ def are_several(words: Sequence[str], output: str | None) -> bool:
 
 def draw_all(words: Sequence[str], order: DrawingOptions, invocation: Invocation) -> ExitCode:
     """Draw what the words name; what cannot be drawn is told, and the others are drawn."""
-    refuse_input(words, why="standard input is drawn alone", hint="name the files without -")
+    refuse_input(
+        words, why="standard input cannot be combined with other pipelines", hint="remove -"
+    )
     if order.folder is not None and os.path.splitext(order.folder)[1].lower() in ENDINGS:  # noqa: PTH122
-        message = f"several drawings do not fit into {order.folder}"
-        raise UsageError(message, hint="name a folder: -o FOLDER")
+        message = f"cannot write several drawings to {order.folder}"
+        raise UsageError(message, hint="pass a folder: -o FOLDER")
     found = list(_find(words, invocation))
     drawings = [order.drawing(one) for one in found if not isinstance(one, AttractorError)]
     _refuse_clashes(drawings)
@@ -232,7 +234,9 @@ def _refuse_clashes(drawings: Iterable[Drawing]) -> None:
         other = by_place.setdefault(place, one)
         if other is not one:
             names = " and ".join(next(iter(each.subject.files())) for each in (other, one))
-            raise UsageError(f"{names} would both become {one.output}", hint="draw them apart")
+            raise UsageError(
+                f"{names} would both be written to {one.output}", hint="draw them separately"
+            )
 
 
 def _make(folder: str) -> None:

@@ -14,14 +14,14 @@ from attractor.cli.doctor import Finding, Machine, missing, ok
 SUBJECT = "bubblewrap"
 ATTEMPT = Path(__file__).parent / "_escape.py"
 INSTALL = "install bubblewrap (Debian: apt-get install bubblewrap)"
-ALLOW = "allow user namespaces, or run tools unguarded by name in the profile"
+ALLOW = "allow user namespaces, or allow unverified isolation in the profile"
 
 
 async def examine(machine: Machine) -> Sequence[Finding]:
     """Report what got out of a sandbox that was made for the purpose."""
     program = machine.find("bwrap")
     if not program:
-        return [missing(SUBJECT, "no bwrap on PATH: tools run unguarded", remedy=INSTALL)]
+        return [missing(SUBJECT, "no bwrap on PATH: tools run without a sandbox", remedy=INSTALL)]
     with tempfile.TemporaryDirectory() as hidden, socket.create_server(("127.0.0.1", 0)) as outside:
         secret = Path(hidden, "secret")
         secret.write_text("hidden")
@@ -47,12 +47,12 @@ def _walls(hidden: str) -> list[str]:
 
 def _judge(result: ExecResult) -> Finding:
     if result.exit_code != 0:
-        said = " ".join(result.stderr.split()) or f"it ended with {result.exit_code}"
-        return missing(SUBJECT, f"no sandbox can be made: {said}", remedy=ALLOW)
+        said = " ".join(result.stderr.split()) or f"exit status {result.exit_code}"
+        return missing(SUBJECT, f"cannot create a sandbox: {said}", remedy=ALLOW)
     escaped: list[str] = json.loads(result.stdout)
     if escaped:
         return missing(SUBJECT, f"its sandbox leaks: {', '.join(escaped)}", remedy=ALLOW)
-    return ok(SUBJECT, "hides folders, processes and the network, and forbids writing (tried)")
+    return ok(SUBJECT, "hides folders, processes and the network, and denies writing (tested)")
 
 
 part = examine

@@ -11,13 +11,13 @@ SUBJECT = "distributions"
 
 async def examine(machine: Machine) -> Sequence[Finding]:
     """Report damaged distributions, whose parts are missing."""
-    return [_describe(one) for one in find_damaged()] or [ok(SUBJECT, "each can be read")]
+    return [_describe(one) for one in find_damaged()] or [ok(SUBJECT, "all readable")]
 
 
 def _describe(damaged: Damaged) -> Finding:
     stem = Path(damaged.place).stem
     found = f"{damaged.place} is skipped: {damaged.fault}"
-    remedy = f"reinstall {stem.partition('-')[0]}, or remove that folder if it was left behind"
+    remedy = f"reinstall {stem.partition('-')[0]}, or remove the folder if it is a leftover"
     return missing(f"distribution {stem}", found, remedy=remedy)
 
 

@@ -28,15 +28,15 @@ def _writable(subject: str, folder: Path, setting: str) -> Finding:
         with tempfile.TemporaryFile(dir=place):
             pass
     except OSError as error:
-        found = f"{folder}: nothing can be written in {place}: {error.strerror}"
+        found = f"{folder}: cannot write to {place}: {error.strerror}"
         return problem(subject, found, remedy=f"make {place} writable, or set {setting} to another")
-    return ok(subject, str(folder) if place == folder else f"{folder} (made when first needed)")
+    return ok(subject, str(folder) if place == folder else f"{folder} (created on first use)")
 
 
 def _private(finding: Finding, folder: Path) -> Finding:
     if finding.remedy or not folder.is_dir() or not folder.stat().st_mode & OWNER_ONLY:
         return finding
-    found = f"{folder} can be read by others on this machine"
+    found = f"{folder} is readable by other users of this machine"
     return missing(finding.subject, found, remedy=f"chmod 700 {folder}")
 
 
@@ -45,7 +45,7 @@ def _room(folder: Path, wanted_mb: int) -> Finding:
         free_mb = shutil.disk_usage(_nearest(folder)).free // MEGABYTE
     except OSError as error:
         found = f"{folder}: {error.strerror}"
-        return problem("disk", found, remedy="set runs_dir to a folder that can be there")
+        return problem("disk", found, remedy="set runs_dir to a usable folder")
     found = f"{free_mb:,} MB free for runs, {wanted_mb:,} MB wanted"
     if free_mb >= wanted_mb:
         return ok("disk", found)

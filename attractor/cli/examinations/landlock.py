@@ -9,7 +9,7 @@ from attractor.cli.doctor import Finding, Machine, missing, ok
 
 SUBJECT = "landlock"
 ATTEMPT = Path(__file__).parent / "_landlocked.py"
-REMEDY = "use bubblewrap, or a kernel of 5.13 or newer with Landlock switched on"
+REMEDY = "use bubblewrap, or Linux 5.13 or newer with Landlock enabled"
 
 
 async def examine(machine: Machine) -> Sequence[Finding]:
@@ -20,8 +20,8 @@ async def examine(machine: Machine) -> Sequence[Finding]:
         result = await machine.run(sys.executable, "-I", "-S", str(ATTEMPT), str(secret))
     said = result.stdout.strip() or " ".join(result.stderr.split())
     if result.exit_code == 0:
-        return [ok(SUBJECT, f"{said}; a process shut itself in and could not read (tried)")]
-    return [missing(SUBJECT, f"the kernel does not shut a process in: {said}", remedy=REMEDY)]
+        return [ok(SUBJECT, f"{said}; a restricted process could not read (tested)")]
+    return [missing(SUBJECT, f"the kernel does not restrict a process: {said}", remedy=REMEDY)]
 
 
 part = examine

@@ -15,12 +15,17 @@ async def examine(machine: Machine) -> Sequence[Finding]:
     settings = machine.configuration.settings.notify
     ways = [name for name, is_set in _wanted(settings.command, settings.url) if is_set]
     if not ways:
-        return [ok(SUBJECT, "nobody is told of gates that wait: nothing is set")]
+        return [
+            ok(
+                SUBJECT,
+                "no notifications about waiting gates: notify.command and notify.url are not set",
+            )
+        ]
     program = settings.command.split(maxsplit=1)[0] if settings.command.strip() else ""
     if program and not _is_there(program, machine):
-        remedy = "install it, or mend notify.command"
-        return [missing(SUBJECT, f"{program} is not there to tell people of gates", remedy=remedy)]
-    return [ok(SUBJECT, f"people are told of gates that wait by {' and '.join(ways)}")]
+        remedy = "install it, or fix notify.command"
+        return [missing(SUBJECT, f"notify.command: {program} not found", remedy=remedy)]
+    return [ok(SUBJECT, f"waiting gates are notified by {' and '.join(ways)}")]
 
 
 def _wanted(command: str, url: object) -> Sequence[tuple[str, bool]]:

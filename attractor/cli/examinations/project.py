@@ -9,12 +9,18 @@ async def examine(machine: Machine) -> Sequence[Finding]:
     """Report whether runs work on the last commit, or outside git on a copy."""
     root = machine.configuration.root
     if not machine.find("git"):
-        return [missing("project", f"{root}: only git knows its last commit", remedy="install git")]
+        return [
+            missing(
+                "project", f"{root}: git is required to find its last commit", remedy="install git"
+            )
+        ]
     if not await _answers(machine, "rev-parse", "--git-dir"):
-        return [ok("project", f"{root} is in no git repository: runs work on a copy of its files")]
+        return [
+            ok("project", f"{root} is not in a git repository: runs work on a copy of its files")
+        ]
     if not await _answers(machine, "rev-parse", "--verify", "--quiet", "HEAD"):
         found = f"the repository of {root} has no commit yet"
-        return [missing("project", found, remedy="commit something, or run with --workspace copy")]
+        return [missing("project", found, remedy="create a commit, or run with --workspace copy")]
     return [ok("project", f"{root}: runs work on its last commit")]
 
 

@@ -14,8 +14,11 @@ async def examine(machine: Machine) -> Sequence[Finding]:
     served = await find_served(machine.environ)
     if served:
         return [*ours, ok(_OTHERS, f"{', '.join(served)} can be asked")]
-    told = "no key of one is set"
-    return [*ours, missing(_OTHERS, told, remedy="export GROQ_API_KEY, or that of another one")]
+    told = "no API key is set"
+    return [
+        *ours,
+        missing(_OTHERS, told, remedy="export GROQ_API_KEY, or the key of another provider"),
+    ]
 
 
 def _look(machine: Machine, provider: str, names: Sequence[str]) -> Finding:

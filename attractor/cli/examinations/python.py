@@ -17,10 +17,10 @@ async def examine(machine: Machine) -> Sequence[Finding]:
 def _start_up() -> Finding:
     # It was read or written on the way here, when the commands were listed.
     if any(Path(CACHE_FOLDER).glob(CACHE_FILES)):
-        return ok("start-up", "what other distributions offer is cached")
+        return ok("start-up", "the list of plugins is cached")
     return missing(
         "start-up",
-        f"{CACHE_FOLDER} can't be written, so every start scans the installed distributions",
+        f"cannot write to {CACHE_FOLDER}: every start scans the installed distributions",
         remedy="run 'attractor --help' once as the user who installed it",
     )
 

@@ -12,7 +12,7 @@ async def examine(machine: Machine) -> Sequence[Finding]:
     version = await machine.version("rg", "--version")
     if version:
         return [ok("ripgrep", version.removeprefix("ripgrep "))]
-    found = "no rg on PATH; the slower search in Python stands in"
+    found = "no rg on PATH; using the slower search in Python"
     return [missing("ripgrep", found, remedy=INSTALL)]
 
 

@@ -191,7 +191,7 @@ def _actions(
     told = [_diagnostic(one, places)]
     if one.edits:
         yield types.CodeAction(
-            title=one.fix or "mend it",
+            title=one.fix or "fix it",
             kind=types.CodeActionKind.QuickFix,
             diagnostics=told,
             edit=_workspace_edit(one.edits, places, uri),

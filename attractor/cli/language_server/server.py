@@ -71,9 +71,11 @@ class Protocol(LanguageServerProtocol):
         is_first = method == INITIALIZE
         if self._workspace is None and not is_first:
             code = ErrorCodes.ServerNotInitialized.value
-            return ResponseError(code, "the server waits for initialize")
+            return ResponseError(code, "the server is not initialized")
         if self._workspace is not None and is_first:
-            return ResponseError(ErrorCodes.InvalidRequest.value, "initialize was asked already")
+            return ResponseError(
+                ErrorCodes.InvalidRequest.value, "the server is already initialized"
+            )
         return None
 
 

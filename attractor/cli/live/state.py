@@ -238,7 +238,7 @@ def _gate(view: View, event: Event) -> View:
 
 
 def _not_told(view: View, event: Event) -> View:
-    why = f"people were not told by {_text(event, 'way')}: {_text(event, 'error')}"
+    why = f"notification failed by {_text(event, 'way')}: {_text(event, 'error')}"
     return replace(view, trouble=f"{event.node}: {why}")
 
 

@@ -32,19 +32,19 @@ def format_for(
     ending = os.path.splitext(output or "")[1].lower()  # noqa: PTH122
     meant = endings.get(ending)
     if said and meant and meant != said:
-        message = f"{output} ends with {ending}, which is not {said}"
-        raise UsageError(message, hint=f"name it otherwise, or leave --format out for {meant}")
+        message = f"{output} has the extension {ending}, but the format is {said}"
+        raise UsageError(message, hint=f"rename it, or remove --format to get {meant}")
     if not said and not meant and ending:
-        hint = f"{', '.join(endings)}, or --format"
-        raise UsageError(f"{noun} does not end with {ending}", hint=hint)
+        hint = f"use {', '.join(endings)}, or set --format"
+        raise UsageError(f"unknown file extension {ending} for {noun}", hint=hint)
     return said or meant or usual
 
 
 def refuse_binary_on_terminal(format_: str, *, is_terminal: bool) -> None:
     """Refuse to show what only a file or another program can take."""
     if format_ in BINARY and is_terminal:
-        hint = f"write it into a file: -o OUT.{format_}"
-        raise UsageError(f"a terminal cannot show a {format_.upper()}", hint=hint)
+        hint = f"write it to a file: -o OUT.{format_}"
+        raise UsageError(f"cannot print {format_.upper()} to a terminal", hint=hint)
 
 
 def write_result(made: bytes, format_: str, output: str | None) -> None:

@@ -47,8 +47,8 @@ def _lines(one: Diagnosis) -> Iterator[str]:
     yield from _took(one)
     yield from _section("loops", [_loop(nodes, times) for nodes, times in one.loops])
     retried = [_retried(stage, one) for stage in one.stages if stage.retries]
-    yield from _section("tried again", retried)
-    yield from _section("assumed", one.assumed)
+    yield from _section("retries", retried)
+    yield from _section("assumptions", one.assumed)
     yield from _section("not kept", one.not_kept)
     notes = [f"{note.time:%Y-%m-%d %H:%M:%S}  {note.words}" for note in one.interruptions]
     yield from _section("interruptions", notes)
@@ -56,7 +56,7 @@ def _lines(one: Diagnosis) -> Iterator[str]:
 
 def _remedies(one: Diagnosis) -> Iterator[str]:
     if one.finding.remedies:
-        yield "what to do"
+        yield "remedies"
     for remedy in one.finding.remedies:
         yield f"  {remedy.what}"
         if remedy.command:
@@ -66,13 +66,14 @@ def _remedies(one: Diagnosis) -> Iterator[str]:
 def _took(one: Diagnosis) -> Iterator[str]:
     if not one.stages:
         return
-    waited = f", {lasted(one.waited)} of them for people" if one.waited else ""
-    taken_over = ", with what it took over" if one.case.run.manifest.forked_at else ""
-    yield f"it took {lasted(one.seconds)} at work{taken_over}; {lasted(one.wall)} in all{waited}"
+    waited = f", {lasted(one.waited)} waiting for people" if one.waited else ""
+    taken_over = ", including the parent run" if one.case.run.manifest.forked_at else ""
+    work = f"{lasted(one.seconds)} of work{taken_over}"
+    yield f"duration: {work}, {lasted(one.wall)} in total{waited}"
     if one.usage.tokens or one.usage.cost_usd:
-        yield f"it used {cost_of(one.usage)}"
+        yield f"usage: {cost_of(one.usage)}"
     yield from _section("slowest", [_slow(stage) for stage in slowest(one.stages)])
-    yield from _section("costliest", [_costly(stage) for stage in costliest(one.stages)])
+    yield from _section("most expensive", [_costly(stage) for stage in costliest(one.stages)])
 
 
 def _section(title: str, lines: Sequence[str]) -> Iterator[str]:
@@ -80,7 +81,7 @@ def _section(title: str, lines: Sequence[str]) -> Iterator[str]:
         yield title
     yield from (f"  {line}" for line in lines[:_MOST])
     if len(lines) > _MOST:
-        yield f"  and {len(lines) - _MOST} more: --json has them"
+        yield f"  and {len(lines) - _MOST} more (see --json)"
 
 
 def _slow(stage: StageTotal) -> str:
@@ -101,7 +102,7 @@ def _retried(stage: StageTotal, one: Diagnosis) -> str:
         for failure in one.case.history.failures
         if failure.node == stage.node and failure.will_retry
     ]
-    why = f", the last time for: {errors[-1]}" if errors else ""
+    why = f", last error: {errors[-1]}" if errors else ""
     return f"{stage.node}: {stage.attempts} attempts in {stage.visits} visit(s){why}"
 
 
@@ -132,9 +133,9 @@ def _estimates_lines(one: Estimate) -> Iterator[str]:
         ]
     )
     if one.unknown:
-        yield f"not counted, for no earlier run has them: {', '.join(one.unknown)}"
+        yield f"not included, because no earlier run visited them: {', '.join(one.unknown)}"
     yield ""
-    heading = ("stage", "type", "visits a run", "time a visit", "cost a visit", "known from")
+    heading = ("stage", "type", "visits per run", "time per visit", "cost per visit", "based on")
     yield from _table([heading, *map(_row, one.stages)])
 
 
@@ -212,7 +213,7 @@ def _sweeps_lines(swept: Sweep) -> Iterator[str]:
         runs = "1 run keeps its files" if count == 1 else f"{count} runs keep their files"
         yield f"{runs}: {why}"
     if any(why.endswith(YET) for why in reasons):
-        yield "what is younger is freed too with --older-than 0s"
+        yield "to include newer runs, add --older-than 0s"
     for trouble in swept.troubles:
         yield f"trouble: {trouble}"
 
@@ -250,14 +251,12 @@ def _coverages_lines(graph: Graph, coverage: Coverage) -> Iterator[str]:
     reached, taken = len(coverage.nodes), edges - len(coverage.unreachable_edges)
     yield f"{reached} of {nodes} nodes and {taken} of {edges} edges can be reached"
     if coverage.unreachable_nodes:
-        yield visible(f"nodes that cannot be reached: {', '.join(coverage.unreachable_nodes)}")
-    yield from _listed("edges that cannot be taken:", coverage.unreachable_edges)
+        yield visible(f"unreachable nodes: {', '.join(coverage.unreachable_nodes)}")
+    yield from _listed("unreachable edges:", coverage.unreachable_edges)
     yield from _listed(
-        "edges that are taken only when an outcome suggests their target:", coverage.only_suggested
+        "edges taken only if an outcome suggests their target:", coverage.only_suggested
     )
-    yield from _listed(
-        "there was too much to try; these were taken to be possible:", coverage.untried
-    )
+    yield from _listed("too many combinations to try; assumed reachable:", coverage.untried)
 
 
 def _listed(heading: str, edges: Sequence[Edge]) -> Iterator[str]:

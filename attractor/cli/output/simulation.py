@@ -11,11 +11,11 @@ from attractor.language.graph.graph import Edge
 from attractor.language.source.text import visible
 
 _WHY: Mapping[RouteReason, str] = {
-    RouteReason.CONDITION: "its condition holds",
+    RouteReason.CONDITION: "its condition is true",
     RouteReason.PREFERRED_LABEL: "the outcome prefers its label",
     RouteReason.SUGGESTED_NEXT_ID: "the outcome suggests its target",
     RouteReason.WEIGHT: "by weight, then by the name of its target",
-    RouteReason.INTO_CONDITIONAL: "after a failure, a conditional judges",
+    RouteReason.INTO_CONDITIONAL: "after a failure, a conditional decides",
     RouteReason.RETRY_TARGET: "after a failure, the retry_target",
     RouteReason.FALLBACK_RETRY_TARGET: "after a failure, the fallback_retry_target",
     RouteReason.GOAL_GATE: "a goal gate is not satisfied",
@@ -23,7 +23,7 @@ _WHY: Mapping[RouteReason, str] = {
     RouteReason.ON_FAILURE: "on_failure=continue steps over the failure",
     RouteReason.NO_EDGES: "no edge leads out",
     RouteReason.NO_ROUTE: "no edge can be taken",
-    RouteReason.FAILED: "no way leads on after the failure",
+    RouteReason.FAILED: "no edge to take after the failure",
 }
 _WIDEST = 40
 
@@ -97,7 +97,7 @@ def _step(number: int, step: SimulatedStep) -> Iterator[str]:
 
 def _said(step: SimulatedStep) -> str:
     if step.visit.is_transparent:
-        return f"hands on {step.status}"
+        return f"passes on {step.status}"
     outcome = step.visit.outcome
     label = f', prefers "{outcome.preferred_label}"' if outcome.preferred_label else ""
     reason = f" ({outcome.failure_reason})" if outcome.failure_reason else ""
@@ -118,7 +118,7 @@ def _route(route: Route, *, is_followed: bool) -> Iterator[str]:
 
 def _taken(route: Route, *, is_followed: bool) -> str:
     is_only = route.reason is RouteReason.WEIGHT and len(route.candidates) == 1
-    why = "the only way out" if is_only else _WHY[route.reason]
+    why = "the only edge" if is_only else _WHY[route.reason]
     return f"{'taken' if is_followed else 'chosen'}: {why}"
 
 
@@ -127,7 +127,7 @@ def _summary(walk: SimulatedWalk) -> Iterator[str]:
     if walk.end:
         yield visible(f"{walk.end.status}: {walk.end.reason} (at {walk.end.node}, {steps})")
     else:
-        yield f"not ended: {_cut(walk)}"
+        yield f"stopped: {_cut(walk)}"
     for loop, times in _loops(walk).items():
         yield f"loop, {times} time{'s' if times > 1 else ''}: {loop_text(loop)}"
     if walk.never_visited:

@@ -15,10 +15,10 @@ class OutputLost(AttractorError):
     """What a command has to say cannot be written."""
 
     exit_code = ExitCode.UNFINISHED
-    hint = "the command did its work; send its output elsewhere, and ask for it once more"
+    hint = "the command has done its work; redirect its output and run it again"
 
     def __init__(self, cause: OSError) -> None:
-        super().__init__(f"standard output cannot be written: {cause.strerror or cause}")
+        super().__init__(f"cannot write to standard output: {cause.strerror or cause}")
 
 
 class Color(StrEnum):

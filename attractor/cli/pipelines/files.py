@@ -119,8 +119,8 @@ def _search(folder: str) -> Iterator[str | Diagnostic]:
         file = str(trouble.filename)
         yield _unread(file, f"cannot read {file}: {trouble.strerror}")
     if not found and not troubles:
-        message = f"there is no pipeline in {folder}: no file that ends with .dot or .gv"
-        yield _unread(folder, message, "name the file itself, or the folder that holds it")
+        message = f"no pipeline in {folder}: it contains no .dot or .gv file"
+        yield _unread(folder, message, "pass the file itself, or the folder that contains it")
 
 
 def _is_file(file: str) -> bool:
@@ -142,7 +142,7 @@ def _read_file(file: str) -> bytes:
 
 def _read_input() -> bytes:
     if sys.stdin is None:
-        raise UnreadablePipeline("cannot read standard input: it is closed", hint="name a file")
+        raise UnreadablePipeline("cannot read standard input: it is closed", hint="pass a file")
     try:
         return sys.stdin.buffer.read()
     except OSError as trouble:

@@ -57,9 +57,9 @@ def mended_lines(files: Sequence[MendedFile]) -> Iterator[str]:
     told = [one for file in files for one in file.after.mended]
     for one in told:
         done = f"{one.message}: {one.fix}" if one.fix else one.message
-        yield visible(f"{place_of(one.span)}: mended[{one.rule}]: {done}")
+        yield visible(f"{place_of(one.span)}: fixed[{one.rule}]: {done}")
     changed = sum(file.is_changed for file in files)
-    yield f"{len(told)} mended in {counted(changed, 'file')}"
+    yield f"{len(told)} fixed in {counted(changed, 'file')}"
 
 
 def _mended(source: Source, judge: Judge) -> Mended:
@@ -70,10 +70,10 @@ def _refused(file: MendedFile) -> Iterator[Diagnostic]:
     """Say why the fixes of a file were not applied."""
     if file.after.harm:
         first = file.after.harm[0]
-        left = "some fixes were" if file.after.mended else "nothing was mended here: the fixes were"
+        left = "some fixes were" if file.after.mended else "no fixes were applied: they were"
         found = warning(
-            f"{left} left out: all together they would bring: {first.message}",
+            f"{left} skipped, because together they would cause: {first.message}",
             Span(file.before.file, 0, 0, 0, 0),
-            fix="mend it by hand",
+            fix="fix it by hand",
         )
         yield replace(found, rule=UNSAFE)

@@ -96,7 +96,7 @@ def _told(before: _Version, after: _Version) -> str:
     except UsageError as error:
         if b"\0" in old + new:
             return f": {error.message}"
-        return f": told by lines, as {error.message}\n{_lines(before, after, old, new)}"
+        return f": compared by lines, because {error.message}\n{_lines(before, after, old, new)}"
     return f"\n{difference_text(diff(*graphs)) or NO_CHANGE}"
 
 

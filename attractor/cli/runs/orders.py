@@ -48,7 +48,7 @@ def operator_name(invocation: Invocation) -> str:
     try:
         return getpass.getuser()
     except (KeyError, OSError):
-        return "somebody without a name"
+        return "unknown user"
 
 
 def prove_operator(invocation: Invocation, *, sandboxed: bool) -> Operator:
@@ -66,8 +66,8 @@ def prove_operator(invocation: Invocation, *, sandboxed: bool) -> Operator:
         return Operator(operator_name(invocation), "terminal")
     why = "the run had no verified sandbox" if invocation.has_terminal else "there is no terminal"
     raise UsageError(
-        f"nothing proves who decides: {why}",
-        hint=f"make a token with 'attractor token create' and set {TOKEN_VARIABLE}",
+        f"cannot prove who decides: {why}",
+        hint=f"create a token with 'attractor token create' and set {TOKEN_VARIABLE}",
     )
 
 

@@ -49,7 +49,7 @@ def _status(event: Event) -> str:
 
 def _started(event: Event) -> str:
     again = f" (visit {event.visit})" if event.visit and event.visit > 1 else ""
-    return f"{event.node}: begins{again}"
+    return f"{event.node}: started{again}"
 
 
 def _forked(event: Event) -> str:
@@ -59,12 +59,12 @@ def _forked(event: Event) -> str:
 
 def _restarting(event: Event) -> str:
     data = event.data
-    return f"begins anew at {data.get('node')}, as run {data.get('run_id')}"
+    return f"restarting at {data.get('node')} as run {data.get('run_id')}"
 
 
 def _restarted(event: Event) -> str:
     data = event.data
-    return f"restart {data.get('restart')}, at {data.get('node')}, of run {data.get('parent')}"
+    return f"restart {data.get('restart')} at {data.get('node')} of run {data.get('parent')}"
 
 
 def _ordered(event: Event) -> str:
@@ -73,7 +73,7 @@ def _ordered(event: Event) -> str:
     who = f" by {data.get('by')}" if data.get("by") else ""
     why = f": {data.get('why')}" if data.get("why") else ""
     what = f"{data.get('action') or 'an order'}{_about(data)}{who}"
-    return f"{what}{why}" if data.get("is_accepted") else f"{what} was not taken{why}"
+    return f"{what}{why}" if data.get("is_accepted") else f"{what} refused{why}"
 
 
 def _about(data: Mapping[str, Json]) -> str:
@@ -97,12 +97,12 @@ def _trial(event: Event) -> str:
 
 def _budget(event: Event) -> str:
     data = event.data
-    return f"budget {data.get('budget')}: {data.get('spent')} of {data.get('limit')} are used"
+    return f"budget {data.get('budget')}: {data.get('spent')} of {data.get('limit')} used"
 
 
 def _torn(event: Event) -> str:
     length, offset = event.data.get("length"), event.data.get("offset")
-    return f"the journal's last line was torn: {length} bytes from byte {offset} on were dropped"
+    return f"removed an incomplete last line of the journal: {length} bytes at offset {offset}"
 
 
 def _left_out(event: Event) -> str:
@@ -119,18 +119,18 @@ def _way(event: Event) -> str:
 
 
 def _not_told(event: Event) -> str:
-    return f"{event.node}: people were not told{_way(event)}: {event.data.get('error')}"
+    return f"{event.node}: notification failed{_way(event)}: {event.data.get('error')}"
 
 
 def _ended(event: Event) -> str:
     data = event.data
-    told = "ended what the process before this one had left running"
+    told = "killed processes left by the previous process of the run"
     return _named(told, data.get("processes"), data.get("count"))
 
 
 def _patched(event: Event) -> str:
-    lack = ", but for the values of secrets" if event.data.get("redacted") else ""
-    return f"all that was changed is in {event.data.get('path', '')}{lack}"
+    lack = ", without the values of secrets" if event.data.get("redacted") else ""
+    return f"all changes are in {event.data.get('path', '')}{lack}"
 
 
 def _set_aside(event: Event) -> str:
@@ -139,10 +139,10 @@ def _set_aside(event: Event) -> str:
     count, command = data.get("count"), data.get("command")
     paths = "1 path" if count == 1 else f"{count} paths"
     if not command:
-        named = _named(f"{paths} set aside, half-made", data.get("paths"), count)
+        named = _named(f"{paths} of unfinished work set aside", data.get("paths"), count)
         return f"{named} ({data.get('patch')})"
-    named = _named(f"{paths} of the project set aside, changed since", data.get("paths"), count)
-    return f"{named}; to get back: {command}"
+    named = _named(f"{paths} of the project, changed since, set aside", data.get("paths"), count)
+    return f"{named}; restore with: {command}"
 
 
 def _named(word: str, names: Json, count: Json) -> str:
@@ -173,7 +173,7 @@ def _booted(event: Event) -> str:
     if event.data.get("step") != "setup":
         return ""
     code = event.data.get("exit_code")
-    ended = "its result is taken again" if code is None else f"ended with {code}"
+    ended = "cached result" if code is None else f"exit status {code}"
     return f"setup {event.data.get('command', '')}: {ended} ({event.data.get('seconds', 0)} s)"
 
 
@@ -181,12 +181,12 @@ SENTENCES: Mapping[str, Callable[[Event], str]] = {
     "StageStarted": _started,
     "StageCompleted": lambda event: f"{event.node}: {event.data.get('outcome', '')}",
     "StageFailed": lambda event: f"{event.node}: failed: {event.data.get('error', '')}",
-    "StageRetrying": lambda event: f"{event.node}: is tried again",
-    "ParallelBranchStarted": lambda event: "the branch begins",
-    "ParallelBranchCompleted": lambda event: f"the branch ends: {event.data.get('outcome', '')}",
+    "StageRetrying": lambda event: f"{event.node}: retrying",
+    "ParallelBranchStarted": lambda event: "branch started",
+    "ParallelBranchCompleted": lambda event: f"branch ended: {event.data.get('outcome', '')}",
     "StageParked": _parked,
     "OperatorAction": _ordered,
-    "NotificationCompleted": lambda event: f"{event.node}: people were told{_way(event)}",
+    "NotificationCompleted": lambda event: f"{event.node}: notification sent{_way(event)}",
     "NotificationFailed": _not_told,
     "FilesLeftOut": _left_out,
     "LeftRunningEnded": _ended,
@@ -199,7 +199,7 @@ SENTENCES: Mapping[str, Callable[[Event], str]] = {
     "RunStatusChanged": _status,
     "BootStep": _booted,
     "RunPatchWritten": _patched,
-    "RunBranchWritten": lambda event: f"the stages are commits on {event.data.get('ref', '')}",
+    "RunBranchWritten": lambda event: f"stages committed on {event.data.get('ref', '')}",
     "BudgetWarning": _budget,
     "TornLineDropped": _torn,
     "TrialCompleted": _trial,

@@ -24,7 +24,7 @@ from attractor.pipeline.runs.open_questions import answer_command
 from attractor.scenarios.satisfaction import BOUND_SENTENCE
 
 LONGEST = 2000
-NOTHING = "The run asks nothing."
+NOTHING = "The run has no open questions."
 
 
 def asked_text(
@@ -34,7 +34,7 @@ def asked_text(
     several = len(questions) > 1
     told = [f"{_line(id_)}: {_met(answer)}" for id_, answer in answered.items()]
     if told and not questions:
-        told.append(f"go on with: attractor resume {reference}")
+        told.append(f"continue with: attractor resume {reference}")
     parts = [_text(one, reference, named=several) for one in in_order(questions)]
     return "\n\n".join([*parts, *(["\n".join(told)] if told else [])]) or NOTHING
 
@@ -68,7 +68,7 @@ def next_commands(questions: Sequence[Question], reference: str) -> list[tuple[s
     first = in_order(questions)[0]
     return [
         (answer_command(reference, "CHOICE", question=first.id), f"one of {len(questions)}"),
-        (f"attractor answer {reference}", "lists all, with the command for each"),
+        (f"attractor answer {reference}", "lists all questions"),
     ]
 
 
@@ -82,13 +82,13 @@ def _text(question: Question, reference: str, *, named: bool) -> str:
         command = _command(question, option.key, reference, named=named)
         lines.append(f"  {words:<{width}}   {command}")
     if not choices:
-        lines.append(f"  any words:   {_command(question, 'WORDS', reference, named=named)}")
+        lines.append(f"  free text:   {_command(question, 'WORDS', reference, named=named)}")
     return "\n".join(lines)
 
 
 def _met(answer: Answer) -> str:
     words = _line(answer.value) or answer.kind.value
-    return f"answered by {_line(answer.by) or 'somebody'}: {words}"
+    return f"answered by {_line(answer.by) or 'unknown user'}: {words}"
 
 
 def _command(question: Question, said: str, reference: str, *, named: bool) -> str:
@@ -159,7 +159,9 @@ def _remedy(facts: RunFacts) -> str:
         return f"evaluate it:  attractor evaluate {facts.run_id}"
     if facts.state.standing.is_final:
         return f"it is {facts.state.standing}; look:  attractor logs {facts.run_id}"
-    return f"it is {facts.state.standing}; if nobody runs it:  attractor resume {facts.run_id}"
+    return (
+        f"it is {facts.state.standing}; if it has no live process:  attractor resume {facts.run_id}"
+    )
 
 
 def _words(one: Shortcoming) -> list[str]:

@@ -93,13 +93,13 @@ def as_record(result: RunResult, outlook: Outlook) -> dict[str, object]:
 
 def as_text(result: RunResult, outlook: Outlook) -> str:
     """Return a run's result for a person."""
-    lines = [f"run {result.run_id}: {_ended(result)}", f"  it is {result.standing}"]
+    lines = [f"run {result.run_id}: {_ended(result)}", f"  status: {result.standing}"]
     if result.standing == AWAITING_ANSWER:
         asked = in_order(result.questions or filter(None, [result.question]))
-        lines += [f"  it asks: {_asked(one)}" for one in asked[:MOST_TOLD]]
+        lines += [f"  question: {_asked(one)}" for one in asked[:MOST_TOLD]]
         more = len(asked) - MOST_TOLD
-        lines += [f"  it asks: {more} more"] if more > 0 else []
-    kept = f"  kept in: {result.directory}"
+        lines += [f"  question: {more} more"] if more > 0 else []
+    kept = f"  stored in: {result.directory}"
     return "\n".join([*lines, kept, *(f"  {_line(step)}" for step in next_steps(result, outlook))])
 
 
@@ -112,15 +112,15 @@ def next_steps(result: RunResult, outlook: Outlook) -> Sequence[Step]:
             Step("answer" if at == 0 else "others", command, remark)
             for at, (command, remark) in enumerate(next_commands(result.questions, run))
         ]
-        at_terminal = Step("go on", f"attractor resume {run}", "at a terminal it asks there")
+        at_terminal = Step("resume", f"attractor resume {run}", "asks at the terminal")
         return [*look, *answers, at_terminal]
     logs = Step("look", f"attractor logs {run}")
     if result.standing == EXECUTING:
         more = " ".join(["", *more_of_it(result.reason)])
-        remark = "with more of the budget" if more else ""
-        return [*look, Step("go on", f"attractor resume {run}{more}", remark), logs]
+        remark = "with a larger budget" if more else ""
+        return [*look, Step("resume", f"attractor resume {run}{more}", remark), logs]
     if result.standing == EVALUATING:
-        return [*look, *take_over, Step("judge", f"attractor evaluate {run}")]
+        return [*look, *take_over, Step("evaluate", f"attractor evaluate {run}")]
     if result.standing == AWAITING_DECISION and outlook.gate is False:
         reject = f"attractor decide {run} --reject --rationale '...'"
         why_not = Step("why not", f"attractor gate {run}")
@@ -149,8 +149,8 @@ def _look_at(patch: GivenPatch) -> Step:
     place = shlex.quote(str(patch.place))
     if not patch.is_redacted:
         return Step("look", f"git apply --stat {place}")
-    told = "values of secrets are *** in it, and it cannot be applied; the files themselves are in"
-    return Step("look", f"cat {place}", f"{told} {patch.folder}, until gc")
+    told = "cannot be applied: secrets are replaced by ***; the original files are in"
+    return Step("look", f"cat {place}", f"{told} {patch.folder} until gc")
 
 
 def _ended(result: RunResult) -> str:
@@ -163,7 +163,7 @@ def _ended(result: RunResult) -> str:
 
 def _line(step: Step) -> str:
     remark = f"   ({step.remark})" if step.remark else ""
-    return f"{step.purpose + ':':<9}{step.command}{remark}"
+    return f"{step.purpose + ':':<10}{step.command}{remark}"
 
 
 def _asked(question: Question) -> str:

@@ -122,7 +122,7 @@ def budgets_of(max_cost_usd: float | None, max_tokens: int | None, max_duration:
     """Return the budgets that were given."""
     duration = parse_duration(max_duration) if max_duration else None
     if duration is not None and not duration:
-        raise UsageError("--max-duration 0 leaves no time at all", hint="write one such as 2h")
+        raise UsageError("invalid --max-duration 0", hint="write a duration such as 2h")
     return Budgets(max_cost_usd, max_tokens, duration)
 
 

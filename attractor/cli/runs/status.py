@@ -87,7 +87,7 @@ def as_text(standing: RunStatusView) -> str:
         *_work(one, reference),
         *_printed(standing),
         ("restart", f"{one.restart} of run {one.parent}" if one.restart else ""),
-        ("goes on", _goes_on(one)),
+        ("restarted", _restarted(one)),
         ("outcome", one.outcome),
         ("reason", _reason(one)),
         *_answer(one, reference),
@@ -104,9 +104,9 @@ def in_a_line(one: RunSummary, now: datetime) -> str:
     """Return where a run stands in one line, as it is at a time."""
     words = [
         f"run {one.run_id} is {_status(one)}",
-        f"at work: {one.stage}" if one.is_live and one.stage else "",
+        f"running: {one.stage}" if one.is_live and one.stage else "",
         "answered" if _waits_no_more(one) else "",
-        "nobody is at work on it" if one.is_stopped else "",
+        "no live process" if one.is_stopped else "",
         one.outcome,
         _reason(one),
     ]
@@ -135,23 +135,23 @@ def _status(one: RunSummary) -> str:
 def _work(one: RunSummary, reference: str) -> list[tuple[str, str]]:
     """Say what is at work, or that nobody is and what to do about it."""
     is_judged = one.status == RunStatus.EVALUATING
-    stage = f"stage {one.stage}" if one.stage else f"front of stage {one.next_node or 'one'}"
+    stage = f"stage {one.stage}" if one.stage else f"before stage {one.next_node}"
     if one.is_live and one.is_paused:
         when = f"after stage {one.stage}" if one.stage else f"before stage {one.next_node}"
-        return [("paused", when), ("go on", f"attractor resume {reference}")]
+        return [("paused", when), ("resume", f"attractor resume {reference}")]
     if one.is_live:
-        at_work = stage if one.stage else f"in {stage}"
-        return [("at work", "its evaluation" if is_judged else at_work)]
+        at_work = stage
+        return [("running", "evaluation" if is_judged else at_work)]
     if not one.is_stopped:
         return []
-    where = "before its evaluation was through" if is_judged else f"in {stage}"
+    where = "during its evaluation" if is_judged else f"in {stage}" if one.stage else stage
     when = f" at {_time(one.written)}" if one.written else ""
     command = "evaluate" if is_judged else "resume"
     more = "" if is_judged else " ".join(["", *more_of_it(one.why_stopped)])
     return [
-        ("stopped", f"{where}{when}; nobody is at work on it"),
+        ("stopped", f"{where}{when}; no live process"),
         ("why", "" if is_judged else one.why_stopped),
-        ("go on", f"attractor {command} {reference}{more}"),
+        (command, f"attractor {command} {reference}{more}"),
     ]
 
 
@@ -163,20 +163,18 @@ def _printed(standing: RunStatusView) -> list[tuple[str, str]]:
         is_clear = len(printing) == 1 and one.name == standing.summary.stage
         rows += [] if is_clear else [f"{one.name}:"]
         rows += [f"| {line}" for line in lines]
-    return [("" if at else "printed", row) for at, row in enumerate(rows)]
+    return [("" if at else "output", row) for at, row in enumerate(rows)]
 
 
 def _result(patch: GivenPatch | None) -> list[tuple[str, str]]:
     """Say where the result is, and that one without secrets cannot be applied."""
     if patch is None:
         return []
-    told = (
-        f"   (values of secrets are *** in it, and it cannot be applied; its files: {patch.folder})"
-    )
+    told = f"   (cannot be applied: secrets are replaced by ***; original files: {patch.folder})"
     return [("result", f"{patch.place}{told if patch.is_redacted else ''}")]
 
 
-def _goes_on(one: RunSummary) -> str:
+def _restarted(one: RunSummary) -> str:
     new = one.restarted_as
     return f"as run {new}: attractor status {new}" if new else ""
 
@@ -185,15 +183,15 @@ def _answer(one: RunSummary, reference: str) -> list[tuple[str, str]]:
     """Say how to answer what a parked run asks, or that it only has to be gone on with."""
     if one.phase != AWAITING_ANSWER.phase:
         return []
-    go_on = f"attractor resume {reference}"
+    resume = f"attractor resume {reference}"
     if _waits_no_more(one):
-        return [*_answered(one.answers), ("go on", "" if one.is_live else go_on)]
+        return [*_answered(one.answers), ("resume", "" if one.is_live else resume)]
     commands = next_commands(one.questions, reference)
     told = [f"{command}   ({remark})" if remark else command for command, remark in commands]
     return [
         *_answered(one.answers),
         *zip(("answer", "others"), told, strict=False),
-        ("go on", f"{go_on}   (at a terminal it asks there)"),
+        ("resume", f"{resume}   (asks at the terminal)"),
     ]
 
 

@@ -42,8 +42,8 @@ class Left:
     @property
     def hint(self) -> str:
         """Return it for a person."""
-        go_on = f"go on with: {self.next}" if self.next else ""
-        return "; ".join(filter(None, [f"it is kept in {self.directory}", go_on]))
+        go_on = f"continue with: {self.next}" if self.next else ""
+        return "; ".join(filter(None, [f"the run is stored in {self.directory}", go_on]))
 
     def to_record(self) -> dict[str, object]:
         """Return it for a program, in the words of a result."""

@@ -72,12 +72,12 @@ def test_a_file_that_is_named_twice_is_drawn_once(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["c.dot", "inside/a.dot", "-o", "x.svg"], "do not fit into x.svg"),
-        (["c.dot", "-"], "standard input is drawn alone"),
-        (["c.dot", "inside/a.dot", "--watch"], "--watch goes with one"),
-        (["c.dot", "inside/a.dot", "--json"], "--json goes with one"),
-        (["c.dot", "inside/a.dot", "--format", "dot"], "would replace c.dot"),
-        (["c.dot", "inside/c.dot", "-o", "out"], "would both become out/c.svg"),
+        (["c.dot", "inside/a.dot", "-o", "x.svg"], "cannot write several drawings to x.svg"),
+        (["c.dot", "-"], "standard input cannot be combined with other pipelines"),
+        (["c.dot", "inside/a.dot", "--watch"], "--watch takes one"),
+        (["c.dot", "inside/a.dot", "--json"], "--json takes one"),
+        (["c.dot", "inside/a.dot", "--format", "dot"], "would overwrite c.dot"),
+        (["c.dot", "inside/c.dot", "-o", "out"], "would both be written to out/c.svg"),
     ],
 )
 def test_what_makes_no_sense_is_refused_before_anything_is_drawn(

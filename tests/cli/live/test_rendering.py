@@ -94,5 +94,5 @@ def test_that_people_could_not_be_told_is_seen() -> None:
     run.tell("NotificationFailed", "gate", question="gate@1.1", way="command", error=fault)
     lines = drawn(run.view, run.now, DisplaySize(80, 30))
     [line] = [one.rstrip() for one in lines if one.startswith("!")]
-    assert line.startswith("! gate: people were not told by command: exit code 2: no ")
+    assert line.startswith("! gate: notification failed by command: exit code 2: no ")
     assert "\x1b" not in line

@@ -51,9 +51,9 @@ def test_what_is_said_counts_then_the_ending(
 @pytest.mark.parametrize(
     ("said", "output", "words"),
     [
-        ("svg", "out.dot", "out.dot ends with .dot, which is not svg"),
-        ("json", "out.svg", "which is not json"),
-        (None, "out.jpeg", "a drawing does not end with .jpeg"),
+        ("svg", "out.dot", "out.dot has the extension .dot, but the format is svg"),
+        ("json", "out.svg", "but the format is json"),
+        (None, "out.jpeg", "unknown file extension .jpeg"),
     ],
 )
 def test_a_file_whose_name_would_lie_is_refused(said: str | None, output: str, words: str) -> None:
@@ -64,7 +64,7 @@ def test_a_file_whose_name_would_lie_is_refused(said: str | None, output: str, w
 def test_a_terminal_takes_text_only() -> None:
     refuse_binary_on_terminal("png", is_terminal=False)
     refuse_binary_on_terminal("svg", is_terminal=True)
-    with pytest.raises(UsageError, match="a terminal cannot show a PNG"):
+    with pytest.raises(UsageError, match="cannot print PNG"):
         refuse_binary_on_terminal("png", is_terminal=True)
 
 

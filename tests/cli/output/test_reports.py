@@ -21,4 +21,4 @@ def test_no_age_is_advised_where_no_age_keeps_anything() -> None:
 
 def test_what_is_kept_for_its_age_alone_can_be_freed_now() -> None:
     why = f"it is failed for good, but not for 7d{YET}"
-    assert told(why)[-1] == "what is younger is freed too with --older-than 0s"
+    assert told(why)[-1] == "to include newer runs, add --older-than 0s"

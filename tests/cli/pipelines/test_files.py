@@ -70,7 +70,7 @@ def test_a_folder_without_a_pipeline_says_so(folder: Path) -> None:
     (found,) = find_pipelines(["empty"])
     assert isinstance(found, Diagnostic)
     assert (found.rule, found.span.file, found.is_error) == (UNREADABLE, "empty", True)
-    assert "name the file itself" in found.fix
+    assert "pass the file itself" in found.fix
 
 
 def test_what_cannot_be_read_is_told_beside_the_rest(folder: Path) -> None:

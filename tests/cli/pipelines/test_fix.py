@@ -20,9 +20,9 @@ def test_each_thing_that_was_mended_has_a_line() -> None:
     file = file_of(Mended("new\n", done, Prepared(None, ())))
     untouched = file_of(Mended("old\n", (), Prepared(None, ())))
     assert list(mended_lines([file, untouched])) == [
-        "a.dot:2:3: mended[]: wrong\ufffd: do it",
-        "a.dot:2:3: mended[]: other",
-        "2 mended in 1 file",
+        "a.dot:2:3: fixed[]: wrong\ufffd: do it",
+        "a.dot:2:3: fixed[]: other",
+        "2 fixed in 1 file",
     ]
     assert file.diff().split("\n")[2:] == ["@@ -1 +1 @@", "-old", "+new"]
     assert (file.is_changed, untouched.is_changed) == (True, False)
@@ -38,11 +38,11 @@ def test_fixes_that_would_harm_are_told_of() -> None:
     file = file_of(Mended("old\n", (), Prepared(None, (LEFT,)), (error("worse"),)))
     *_, told = judged_after([file], []).diagnostics
     assert (told.rule, told.severity, told.span.file) == (UNSAFE, Severity.WARNING, "a.dot")
-    assert told.message.startswith("nothing was mended here")
+    assert told.message.startswith("no fixes were applied")
     assert "worse" in told.message
 
 
 def test_that_only_some_fixes_are_left_out_is_told() -> None:
     mended = Mended("new\n", (LEFT,), Prepared(None, (LEFT,)), (error("worse"),))
     *_, told = judged_after([file_of(mended)], []).diagnostics
-    assert told.message == "some fixes were left out: all together they would bring: worse"
+    assert told.message == "some fixes were skipped, because together they would cause: worse"

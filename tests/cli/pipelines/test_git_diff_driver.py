@@ -96,11 +96,11 @@ def test_another_name_a_copy_and_another_mode(repository: Repository) -> None:
     repository.write(b2=GOOD.replace("G", "B").replace("exit\n    a", "exit; a"), d2=text)
     repository.write(d=text.replace('"x"', '"y"'))
     assert repository.diff("--find-copies") == (
-        "pipeline a.dot is now a2.dot\nthe text is the same\n"
+        "pipeline a.dot is now a2.dot\nthe text is unchanged\n"
         "pipeline b.dot is now b2.dot (mode 100644 -> 100755)\nno change in meaning\n"
-        "pipeline c.dot (mode 100644 -> 100755)\nthe text is the same\n"
+        "pipeline c.dot (mode 100644 -> 100755)\nthe text is unchanged\n"
         'pipeline d.dot\nnodes\n  ~ a\n      ~ prompt: "x" -> "y"\n'
-        "pipeline d2.dot is a copy of d.dot\nthe text is the same\n"
+        "pipeline d2.dot is a copy of d.dot\nthe text is unchanged\n"
     )
 
 
@@ -112,15 +112,21 @@ def test_a_text_that_is_no_pipeline_is_told_by_its_lines(repository: Repository)
     (repository.folder / "link.dot").symlink_to("p.dot")
     shown = repository.diff("--no-renames")
     assert (
-        "pipeline p.dot: told by lines, as the new text is no pipeline: p.dot:5:11: error[syntax]: "
+        "pipeline p.dot: compared by lines, because the new text is not a valid pipeline: p.dot:5:11: error[syntax]: "
     ) in shown
     assert "\n--- p.dot\n+++ p.dot\n@@ " in shown
     assert "\n-    start -> a -> exit\n+    start -- a -- exit\n }\n" in shown
-    assert "\npipeline new.dot is new: told by lines, as the new text is no pipeline: " in shown
+    assert (
+        "\npipeline new.dot is new: compared by lines, because the new text is not a valid pipeline: "
+        in shown
+    )
     assert "\n--- /dev/null\n+++ new.dot\n@@ -0,0 +1,2 @@\n+\n+digraph {" in shown
-    assert "pipeline gone.dot is gone: told by lines, as the old text is no pipeline: " in shown
+    assert (
+        "pipeline gone.dot is gone: compared by lines, because the old text is not a valid pipeline: "
+        in shown
+    )
     assert "\n-digraph {" in shown
-    assert "\npipeline link.dot is new: told by lines" in shown
+    assert "\npipeline link.dot is new: compared by lines" in shown
     assert "\n+p.dot\n" in shown
 
 
@@ -131,16 +137,18 @@ def test_bytes_that_are_no_text_stop_nothing(repository: Repository) -> None:
     (repository.folder / "binary.dot").write_bytes(b"\x7fELF\0\0")
     commands = ("git add -- .", "git diff --cached | tr '\\351' e")
     shown = repository.run(*commands)
-    assert "as the new text is no pipeline: latin.dot is not UTF-8 (line 4)\n" in shown
+    assert (
+        "because the new text is not a valid pipeline: latin.dot is not UTF-8 (line 4)\n" in shown
+    )
     assert '\n+    a [prompt="e"]\n' in shown
-    assert "binary.dot: the new text is no pipeline: binary.dot is not a text\n" in shown
+    assert "binary.dot: the new text is not a valid pipeline: binary.dot is not a text\n" in shown
 
 
 def test_a_broken_file_that_only_moved_says_so(repository: Repository) -> None:
     repository.write(p="digraph {\n" * 5)
     repository.commit()
     repository.run("git mv p.dot q.dot")
-    assert repository.diff() == "pipeline p.dot is now q.dot\nthe text is the same\n"
+    assert repository.diff() == "pipeline p.dot is now q.dot\nthe text is unchanged\n"
 
 
 def test_a_conflict_stops_nothing(repository: Repository) -> None:
@@ -171,5 +179,5 @@ def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("count", [0, 2, 6, 10])
 def test_what_git_never_gives_is_wrong_usage(count: int) -> None:
-    with pytest.raises(UsageError, match="1 argument, or 7 to 9"):
+    with pytest.raises(UsageError, match="1 or 7 to 9 arguments"):
         describe_change(["x"] * count)

@@ -117,7 +117,7 @@ def test_a_new_file_in_a_folder_and_a_lost_one_are_seen(
     (tmp_path / "new.dot").unlink()
     assert re.fullmatch(r"\d\d:\d\d:\d\d  gone: new.dot\n", watching.until("gone: new.dot"))
     (tmp_path / "a.dot").unlink()
-    assert "there is no pipeline" in watching.until("1 error; gone: a.dot")
+    assert "no pipeline in" in watching.until("1 error; gone: a.dot")
     (tmp_path / "a.dot").write_text(GOOD)
     watching.until("  1 file, nothing to mend")
 

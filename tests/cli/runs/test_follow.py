@@ -80,7 +80,7 @@ def test_a_run_is_followed_to_its_end_with_its_branches(desk: GitDesk) -> None:
     desk.make(FORK)
     begin(desk)
     follower = Follower(desk)
-    follower.see("[fan@1.1/slow] slow: begins")
+    follower.see("[fan@1.1/slow] slow: started")
     (desk.project / "go.log").touch()
     code, lines, errors = follower.end()
     assert (code, errors) == (0, "")
@@ -104,7 +104,7 @@ def test_a_run_that_was_killed_is_followed_when_somebody_resumes_it(desk: GitDes
     code, lines, errors = follower.end()
     assert code == 0
     assert lines_of("\n".join(lines)) == journal_of(root)
-    assert errors.count("Nobody is at work on it: attractor resume") <= 1
+    assert errors.count("The run has no live process. Resume it: attractor resume") <= 1
 
 
 def test_what_rests_is_shown_and_not_waited_for(desk: GitDesk) -> None:
@@ -119,7 +119,7 @@ def test_ctrl_c_ends_it_with_130(desk: GitDesk) -> None:
     desk.make(FORK)
     begin(desk)
     follower = Follower(desk)
-    follower.see("slow: begins")
+    follower.see("slow: started")
     follower.process.send_signal(signal.SIGINT)
     code, _, errors = follower.end()
     assert (code, errors) == (130, "error: interrupted\n")
@@ -148,8 +148,8 @@ def test_a_line_that_does_not_verify_ends_the_following(desk: GitDesk) -> None:
     begin(desk)
     [root] = desk.runs()
     follower = Follower(desk)
-    follower.see("slow: begins")
-    follower.see("[fan@1.1/other] the branch ends")
+    follower.see("slow: started")
+    follower.see("[fan@1.1/other] branch ended")
     with (root / "events.jsonl").open("a") as journal:
         journal.write('{"seq":1}\n')
     code, lines, errors = follower.end()

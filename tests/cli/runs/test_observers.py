@@ -39,10 +39,10 @@ def test_what_happens_meanwhile_is_told_afterwards_in_its_order(
     with lines.held():
         lines(begins("b"))
         lines(begins("c"))
-        assert told(capsys) == ["a: begins"]
-    assert told(capsys) == ["b: begins", "c: begins"]
+        assert told(capsys) == ["a: started"]
+    assert told(capsys) == ["b: started", "c: started"]
     lines(begins("d"))
-    assert told(capsys) == ["d: begins"]
+    assert told(capsys) == ["d: started"]
 
 
 def test_what_happens_before_somebody_leaves_is_told_too(
@@ -57,7 +57,7 @@ def test_what_happens_before_somebody_leaves_is_told_too(
 
     with pytest.raises(KeyboardInterrupt):
         leave()
-    assert told(capsys) == ["a: begins"]
+    assert told(capsys) == ["a: started"]
 
 
 def lines_of(text: str) -> list[Any]:

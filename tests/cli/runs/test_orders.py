@@ -110,7 +110,7 @@ def test_what_asks_nothing_cannot_be_answered(desk: PlainDesk) -> None:
     desk.run()
     refused = desk.do("answer", "latest", "S")
     assert (refused.returncode, "asks nothing" in refused.stderr) == (4, True)
-    assert desk.do("answer", "latest").stdout == "The run asks nothing.\n"
+    assert desk.do("answer", "latest").stdout == "The run has no open questions.\n"
 
 
 def test_a_paused_run_waits_after_its_stage_and_goes_on_when_it_is_told_to(desk: PlainDesk) -> None:
@@ -223,7 +223,7 @@ def test_words_for_a_node_that_does_not_exist_are_not_even_left(desk: PlainDesk)
 def test_each_item_has_a_gate_that_says_which_it_is(desk: PlainDesk) -> None:
     desk.write(ITEMS)
     parked = desk.run("--interviewer", "park")
-    assert "it asks: Approve? (item 2 of 12 of each: i2)" in parked.stdout
+    assert "question: Approve? (item 2 of 12 of each: i2)" in parked.stdout
     assert "it asks: 9 more" in parked.stdout
     listed = json.loads(desk.do("answer", "latest", "--json").stdout)
     assert [one["within"][0]["item"] for one in listed] == [f"i{at}" for at in range(1, 13)]

@@ -12,11 +12,11 @@ from tests.cli.live.happenings import Happenings
 @pytest.mark.parametrize(
     ("kind", "data", "words"),
     [
-        ("NotificationCompleted", {"way": "url"}, "gate: people were told by url"),
+        ("NotificationCompleted", {"way": "url"}, "gate: notification sent by url"),
         (
             "NotificationFailed",
             {"way": "command", "error": "exit code 3: no\x1b[2J"},
-            "gate: people were not told by command: exit code 3: no",
+            "gate: notification failed by command: exit code 3: no",
         ),
     ],
 )
@@ -31,8 +31,8 @@ def test_a_setup_is_a_line() -> None:
     tell, make = Happenings().tell, "make deps"
     ran = tell("BootStep", step="setup", command=make, how="run", exit_code=0, seconds=2.5)
     kept = tell("BootStep", step="setup", command=make, how="kept", seconds=1)
-    assert describe_event(ran)[10:] == "setup make deps: ended with 0 (2.5 s)"
-    assert describe_event(kept)[10:] == "setup make deps: its result is taken again (1 s)"
+    assert describe_event(ran)[10:] == "setup make deps: exit status 0 (2.5 s)"
+    assert describe_event(kept)[10:] == "setup make deps: cached result (1 s)"
     assert describe_event(tell("BootStep", step="environment")) == ""
 
 
@@ -45,15 +45,15 @@ def test_a_setup_is_a_line() -> None:
         ),
         (
             {"action": "answer", "by": "alex", "question": "gate@1", "value": "Y"},
-            "answer gate@1: Y by alex was not taken",
+            "answer gate@1: Y by alex refused",
         ),
         (
             {"action": "steer", "by": "", "why": "refused: nobody at work takes words"},
-            "steer was not taken: refused: nobody at work takes words",
+            "steer refused: refused: nobody at work takes words",
         ),
         (
             {"action": "steer", "by": "alex", "question": "nope", "value": "hey"},
-            'steer nope: "hey" by alex was not taken',
+            'steer nope: "hey" by alex refused',
         ),
         (
             {"action": "steer", "by": "alex", "value": "hey", "why": "late", "is_accepted": True},
@@ -70,6 +70,6 @@ def test_what_somebody_ordered_and_what_became_of_it_is_a_line(
 
 def test_where_the_result_is_stands_in_a_line() -> None:
     told = Happenings().tell("RunPatchWritten", path="result.patch", tree="t", redacted=True)
-    assert describe_event(told).endswith("in result.patch, but for the values of secrets")
+    assert describe_event(told).endswith("in result.patch, without the values of secrets")
     line = describe_event(Happenings().tell("RunPatchWritten", path="result.patch", tree="t"))
-    assert line[10:] == "all that was changed is in result.patch"
+    assert line[10:] == "all changes are in result.patch"

@@ -33,7 +33,7 @@ def test_yes_and_no_and_any_words_have_commands_too() -> None:
     sure = replace(GATE, kind=QuestionKind.YES_NO, options=())
     assert "attractor answer 01AB yes\n" in asked_text([sure], {}, "01AB")
     text = replace(GATE, kind=QuestionKind.FREEFORM, options=())
-    assert asked_text([text], {}, "01AB").endswith("any words:   attractor answer 01AB WORDS")
+    assert asked_text([text], {}, "01AB").endswith("free text:   attractor answer 01AB WORDS")
 
 
 def test_the_time_and_the_default_are_told() -> None:
@@ -46,10 +46,10 @@ def test_the_time_and_the_default_are_told() -> None:
 def test_what_was_answered_waits_for_somebody_to_go_on() -> None:
     given = Answer(AnswerKind.GIVEN, "Y", "ann")
     assert asked_text([], {"gate@1.1": given}, "01AB") == (
-        "gate@1.1: answered by ann: Y\ngo on with: attractor resume 01AB"
+        "gate@1.1: answered by ann: Y\ncontinue with: attractor resume 01AB"
     )
     assert "go on with" not in asked_text([GATE], {"other@1.1": given}, "01AB")
-    assert asked_text([], {}, "01AB") == "The run asks nothing."
+    assert asked_text([], {}, "01AB") == "The run has no open questions."
 
 
 def test_a_program_gets_the_commands_with_the_name_of_the_question() -> None:

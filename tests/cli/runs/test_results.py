@@ -146,7 +146,7 @@ def test_however_a_run_ends_its_last_lines_say_what_why_where_and_what_next(
     ended = replace(result(standing), outcome=outcome, reason=reason)
     first, *rest = as_text(ended, Outlook(ID)).splitlines()
     assert first.startswith(f"run {ID}: {told}")
-    assert f"  kept in: /runs/{ID}" in rest
+    assert f"  stored in: /runs/{ID}" in rest
     assert f"attractor {'evaluate' if standing == EVALUATING else ''}" in rest[-1]
     record = as_record(ended, Outlook(ID))
     assert (record["directory"], record["reason"]) == (f"/runs/{ID}", reason)

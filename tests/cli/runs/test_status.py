@@ -120,10 +120,10 @@ def test_a_torn_line_is_told_by_the_log_and_by_whoever_drops_it(flow: Flow) -> N
         journal.write(b'{"half":')
     torn = call(flow, "logs")
     assert torn.returncode == 0
-    assert "The journal's last line is torn (8 bytes)" in torn.stderr
+    assert "The journal's last line is incomplete (8 bytes)" in torn.stderr
     resumed = call(flow, "resume", "latest")
     assert resumed.returncode == 0
-    dropped = f"8 bytes from byte {offset} on were dropped"
+    dropped = f"8 bytes at offset {offset}"
     assert dropped in resumed.stderr
     after = call(flow, "logs")
     assert dropped in after.stdout
@@ -175,10 +175,10 @@ def asking(**changes: Any) -> RunSummary:
 
 def test_who_goes_on_with_an_answered_run_waits_for_nothing() -> None:
     now = datetime(2026, 1, 31, tzinfo=UTC)
-    assert in_a_line(asking(), now).endswith("at work: gate, waits for an answer: Go?")
+    assert in_a_line(asking(), now).endswith("running: gate, waits for an answer: Go?")
     given = {"gate@1.1": Answer(AnswerKind.GIVEN, "Y", "ann")}
     answered = asking(questions=(), answers=given)
-    assert in_a_line(answered, now).endswith("at work: gate, answered")
+    assert in_a_line(answered, now).endswith("running: gate, answered")
     told = as_text(RunStatusView(answered, "01AB"))
     assert "waits for" not in told
     assert "attractor answer" not in told

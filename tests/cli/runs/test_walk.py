@@ -33,14 +33,16 @@ def stopped(folder: Path, trouble: BaseException, *, is_begun: bool = True) -> A
 def test_who_is_interrupted_is_told_where_the_run_is_and_how_to_go_on(tmp_path: Path) -> None:
     error, root = stopped(tmp_path, asyncio.CancelledError()), tmp_path / "run"
     assert isinstance(error, Interrupted)
-    assert error.hint == f"it is kept in {root}; go on with: attractor resume {root}"
+    assert error.hint == f"the run is stored in {root}; continue with: attractor resume {root}"
     assert error.details["directory"] == str(root)
     assert error.details["next"] == [f"attractor resume {root}"]
 
 
 def test_trouble_of_the_machine_keeps_its_own_remedy_before_that(tmp_path: Path) -> None:
     error = stopped(tmp_path, MachineryError("the disk is full", hint="make room"))
-    assert error.hint.startswith(f"make room; it is kept in {tmp_path / 'run'}; go on with: ")
+    assert error.hint.startswith(
+        f"make room; the run is stored in {tmp_path / 'run'}; continue with: "
+    )
     assert error.details["directory"] == str(tmp_path / "run")
 
 
