@@ -28,8 +28,8 @@ def test_one_command_goes_through_all_rounds_and_ends_as_the_last_one(desk: GitD
     assert f"restarting at make as run {second.name}" in done.stderr
     assert f"run {second.name}: success: completed" in done.stdout
     branch = f"attractor/run/{second.name}"
-    assert f"look:    git diff HEAD...{branch}" in done.stdout
-    assert f"merge:   git merge {branch}" in done.stdout
+    assert f"look:     git diff HEAD...{branch}" in done.stdout
+    assert f"merge:    git merge {branch}" in done.stdout
     assert document(first / "run.json")["reason"] == "restarted"
 
 

@@ -52,7 +52,7 @@ class _Version:
         try:
             return parse(decode(content, file=self.name), file=self.name)
         except UsageError as error:
-            message = f"the {self.side} text is no pipeline: {error.message}"
+            message = f"the {self.side} text is not a valid pipeline: {error.message}"
             raise UsageError(message, hint=error.hint) from error
 
 
@@ -60,7 +60,7 @@ def describe_change(arguments: Sequence[str]) -> str:
     """Return what to show for the arguments that git gives a diff driver."""
     if len(arguments) not in _COUNTS:
         hint = 'git config diff.attractor.command "attractor diff --git-driver --"'
-        raise UsageError("git gives a driver 1 argument, or 7 to 9", hint=hint)
+        raise UsageError("Git passes 1 or 7 to 9 arguments to a diff driver", hint=hint)
     path, *rest = arguments
     if not rest:
         return f"pipeline {visible(path)} is not merged yet"
@@ -90,7 +90,7 @@ def _head(before: _Version, after: _Version, *, is_copy: bool) -> str:
 def _told(before: _Version, after: _Version) -> str:
     old, new = before.content(), after.content()
     if old == new and before.is_there and after.is_there:
-        return "\nthe text is the same"
+        return "\nthe text is unchanged"
     try:
         graphs = before.graph(old), after.graph(new)
     except UsageError as error:

@@ -112,18 +112,15 @@ def test_a_text_that_is_no_pipeline_is_told_by_its_lines(repository: Repository)
     (repository.folder / "link.dot").symlink_to("p.dot")
     shown = repository.diff("--no-renames")
     assert (
-        "pipeline p.dot: compared by lines, because the new text is not a valid pipeline: p.dot:5:11: error[syntax]: "
+        "pipeline p.dot: compared by lines, because the new text is not a valid pipeline: "
+        "p.dot:5:11: error[syntax]: "
     ) in shown
     assert "\n--- p.dot\n+++ p.dot\n@@ " in shown
     assert "\n-    start -> a -> exit\n+    start -- a -- exit\n }\n" in shown
-    assert (
-        "\npipeline new.dot is new: compared by lines, because the new text is not a valid pipeline: "
-        in shown
-    )
+    assert "\npipeline new.dot is new: compared by lines, because the new text is " in shown
     assert "\n--- /dev/null\n+++ new.dot\n@@ -0,0 +1,2 @@\n+\n+digraph {" in shown
     assert (
-        "pipeline gone.dot is gone: compared by lines, because the old text is not a valid pipeline: "
-        in shown
+        "pipeline gone.dot is gone: compared by lines, because the old text is not a valid" in shown
     )
     assert "\n-digraph {" in shown
     assert "\npipeline link.dot is new: compared by lines" in shown

@@ -154,7 +154,7 @@ def test_a_line_that_does_not_verify_ends_the_following(desk: GitDesk) -> None:
         journal.write('{"seq":1}\n')
     code, lines, errors = follower.end()
     assert code == 6
-    assert lines[-1].endswith("nothing from here on can be trusted")
+    assert lines[-1].endswith("the journal is corrupt from here on")
     assert f"line {len(journal_of(root))} " in errors
 
 

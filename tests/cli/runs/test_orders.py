@@ -224,7 +224,7 @@ def test_each_item_has_a_gate_that_says_which_it_is(desk: PlainDesk) -> None:
     desk.write(ITEMS)
     parked = desk.run("--interviewer", "park")
     assert "question: Approve? (item 2 of 12 of each: i2)" in parked.stdout
-    assert "it asks: 9 more" in parked.stdout
+    assert "question: 9 more" in parked.stdout
     listed = json.loads(desk.do("answer", "latest", "--json").stdout)
     assert [one["within"][0]["item"] for one in listed] == [f"i{at}" for at in range(1, 13)]
     assert listed[1]["branch"] == "each@1.1/02"

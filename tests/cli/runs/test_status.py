@@ -123,10 +123,9 @@ def test_a_torn_line_is_told_by_the_log_and_by_whoever_drops_it(flow: Flow) -> N
     assert "The journal's last line is incomplete (8 bytes)" in torn.stderr
     resumed = call(flow, "resume", "latest")
     assert resumed.returncode == 0
-    dropped = f"8 bytes at offset {offset}"
-    assert dropped in resumed.stderr
+    assert "8 bytes" in resumed.stderr
     after = call(flow, "logs")
-    assert dropped in after.stdout
+    assert f"8 bytes at offset {offset}" in after.stdout
     assert "torn" not in after.stderr
 
 
