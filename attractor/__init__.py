@@ -6,7 +6,7 @@ This door is light: what stands behind a name is imported when the name is first
 import os
 from typing import TYPE_CHECKING
 
-from attractor.base.lazy_exports import lazy_getattr
+from attractor.base import lazy_exports
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -98,4 +98,4 @@ def __environ__() -> "Mapping[str, str]":
     return os.environ
 
 
-__getattr__ = lazy_getattr(__name__, _HOMES)
+__getattr__ = lazy_exports.lazy_getattr(__name__, _HOMES)

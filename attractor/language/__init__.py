@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from attractor.base.lazy_exports import lazy_getattr
+from attractor.base import lazy_exports
 
 if TYPE_CHECKING:
     from attractor.language.comparison.compare import diff
@@ -71,4 +71,4 @@ _HOMES = {
     "validate_or_raise": "linting.validate",
 }
 
-__getattr__ = lazy_getattr(__name__, _HOMES)
+__getattr__ = lazy_exports.lazy_getattr(__name__, _HOMES)

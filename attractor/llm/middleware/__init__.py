@@ -5,7 +5,7 @@ This door is light: what stands behind a name is imported when the name is first
 
 from typing import TYPE_CHECKING
 
-from attractor.base.lazy_exports import lazy_getattr
+from attractor.base import lazy_exports
 
 if TYPE_CHECKING:
     from attractor.llm.middleware.costs import Costs, Spent
@@ -48,4 +48,4 @@ _HOMES = {
     "replay": "disk_cache",
 }
 
-__getattr__ = lazy_getattr(__name__, _HOMES)
+__getattr__ = lazy_exports.lazy_getattr(__name__, _HOMES)
