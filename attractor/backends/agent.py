@@ -16,7 +16,7 @@ from attractor.engine.outcome import FailureClass, Outcome, failure, success
 from attractor.engine.routing.next_move import wants_verdict
 from attractor.engine.seams import Exhausted, Said, Stage
 from attractor.engine.truncation import response_updates
-from attractor.engine.walk.saved_conversations import ReadKept
+from attractor.engine.walk.saved_conversations import ReadSaved
 from attractor.llm.errors import SDKError
 
 _LIMITS = (Stop.ROUND_LIMIT, Stop.TURN_LIMIT)
@@ -61,7 +61,7 @@ class Agent:
         session.steer(text)
         return True
 
-    def rebuild(self, last: str, read: ReadKept) -> object:
+    def rebuild(self, last: str, read: ReadSaved) -> object:
         """Return the conversation that a stage left, from what is kept of it on the disk."""
         return rebuild(last, read)
 

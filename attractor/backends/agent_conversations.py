@@ -31,7 +31,7 @@ from attractor.engine.journal.events import THREAD_CONTINUED, THREAD_RESTORED, T
 from attractor.engine.prompts.preamble import put_before
 from attractor.engine.seams import Stage
 from attractor.engine.storage.json_files import Fields
-from attractor.engine.walk.saved_conversations import ReadKept
+from attractor.engine.walk.saved_conversations import ReadSaved
 from attractor.llm.messages import Message
 from attractor.llm.response import Usage
 
@@ -59,7 +59,7 @@ def recall(stage: Stage, choice: ModelChoice, *, window: int) -> Sequence[Turn]:
 
     What another model said is taken over as text alone: its thoughts and calls are its own.
     """
-    thread = stage.carried.thread
+    thread = stage.inherited.thread
     spoken = thread.recall() if thread else None
     if thread is None or not isinstance(spoken, Spoken):
         return ()
@@ -67,7 +67,7 @@ def recall(stage: Stage, choice: ModelChoice, *, window: int) -> Sequence[Turn]:
     stage.emit(kind, thread=thread.name, stages=spoken.stages, last=spoken.last)
     is_own = spoken.model == (choice.provider, choice.model)
     turns = spoken.turns if is_own else as_texts(spoken.turns)
-    kept = shorten_turns(turns, window * _LETTERS_PER_TOKEN // _SHARE, stage.carried.summary)
+    kept = shorten_turns(turns, window * _LETTERS_PER_TOKEN // _SHARE, stage.inherited.summary)
     if kept is not turns:
         stage.emit(THREAD_SHORTENED, thread=thread.name, turns=len(turns), kept=len(kept))
     return kept
@@ -75,18 +75,18 @@ def recall(stage: Stage, choice: ModelChoice, *, window: int) -> Sequence[Turn]:
 
 def put_lost_before(stage: Stage, prompt: str) -> str:
     """Return a prompt with what went before, where another backend's conversation is no help."""
-    thread = stage.carried.thread
+    thread = stage.inherited.thread
     spoken = thread.recall() if thread else None
     if spoken is None or isinstance(spoken, Spoken):
         return prompt
     told = "what was said in the thread by another backend is not known: a summary stands for it"
     stage.emit("WARNING", message=told)
-    return put_before(stage.carried.summary, prompt)
+    return put_before(stage.inherited.summary, prompt)
 
 
 def keep(stage: Stage, choice: ModelChoice, turns: Sequence[Turn]) -> None:
     """Leave a conversation for the next stage of the thread, if the stage takes part in one."""
-    thread = stage.carried.thread
+    thread = stage.inherited.thread
     whole = without_loose_end(turns)
     if thread is None or not whole:
         return
@@ -165,9 +165,9 @@ class Keeping:
 
     def __init__(self, stage: Stage, choice: ModelChoice, begins_with: Sequence[Turn]) -> None:
         """Begin with what the stage goes on with: `recall` made it of what the thread holds."""
-        self._files = stage.files if stage.carried.thread else None
+        self._files = stage.files if stage.inherited.thread else None
         self._count = 0
-        before = stage.carried.thread.recall() if stage.carried.thread else None
+        before = stage.inherited.thread.recall() if stage.inherited.thread else None
         taken = before if isinstance(before, Spoken) else None
         same = _same_at_the_end(taken.turns if taken else (), begins_with)
         self._write(
@@ -197,7 +197,7 @@ class Keeping:
             self._files.append(CONVERSATION, json.dumps(line, ensure_ascii=False))
 
 
-def rebuild(last: str, read: ReadKept) -> Spoken:
+def rebuild(last: str, read: ReadSaved) -> Spoken:
     """Return the conversation as a stage left it, from what it and those before it kept."""
     kept = list(_kept_by(last, read))
     turns: Sequence[Turn] = ()
@@ -225,7 +225,7 @@ class _Kept:
     own: Sequence[Turn]
 
 
-def _kept_by(last: str, read: ReadKept) -> Iterator[_Kept]:
+def _kept_by(last: str, read: ReadSaved) -> Iterator[_Kept]:
     """Yield what a stage kept, then what those kept that it goes on from."""
     seen, stage = set[str](), last
     while stage:

@@ -174,7 +174,7 @@ def open_work(stage: Stage, parts: AgentParts, file: StatusFile | None, pricing:
 
     def on_event(event: SessionEvent) -> None:
         if event.kind is EventKind.ASSISTANT_TEXT_START:
-            stage.spending.require_left()
+            stage.spending.require_budget()
         record.take(event)
         if reporting.is_spoilt and event.kind is EventKind.TOOL_CALL_END:
             session.abort()
@@ -226,7 +226,7 @@ async def answer_once(
     """Answer a prompt, and tell of the call as a session tells of its own."""
     choice = choose_model(stage, parts)
     # Words alone: a model that is given no tools takes no calls back.
-    before = recall(stage, choice, window=window(choice)) if stage.carried.thread else ()
+    before = recall(stage, choice, window=window(choice)) if stage.inherited.thread else ()
     keeping = Keeping(stage, choice, before)
     asked = UserTurn(put_lost_before(stage, prompt), parts.clock.now())
     request = Request(
@@ -237,7 +237,7 @@ async def answer_once(
     )
     emit = EventEmitter(stage.id, parts.clock, Record(stage, Reporting(stage)).take)
     meter = Meter(pricing, choice, emit)
-    stage.spending.require_left()
+    stage.spending.require_budget()
     emit(EventKind.SESSION_START, provider=choice.provider, model=choice.model)
     emit(EventKind.USER_INPUT, content=asked.content)
     try:

@@ -43,7 +43,7 @@ class _Spoken:
 
 def _take_part(stage: Stage) -> None:
     """Note that a stage goes on with the conversation of its thread, or that it begins one."""
-    thread = stage.carried.thread
+    thread = stage.inherited.thread
     if thread is None:
         return
     before = thread.recall()

@@ -27,7 +27,7 @@ from attractor.engine.run_folder.inbox import POLL
 from attractor.engine.run_folder.open_run import OpenRun
 from attractor.engine.seams import Parked
 from attractor.engine.state.identifiers import MAIN, NO_PLACE, StageReference
-from attractor.engine.state.walks import Strands, WalkState, find_asker, is_of_child
+from attractor.engine.state.walks import Walks, WalkState, find_asker, is_of_child
 from attractor.engine.truncation import shorten
 
 LONGEST_ITEM = 4000
@@ -41,27 +41,27 @@ ITEM, INDEX, COUNT = "work.item", "work.index", "work.count"
 
 
 def way_to(
-    strands: Strands, key: str, read: ReadValue, clean: Callable[[Json], Json]
+    walks: Walks, key: str, read: ReadValue, clean: Callable[[Json], Json]
 ) -> tuple[Within, ...]:
     """Return the branches that a walk is in, from the outermost to its own.
 
     `clean` takes secrets out of an item before it is cut.
     """
     way: list[Within] = []
-    while key != MAIN and key in strands:
-        strand = strands[key]
-        way.append(_within(strands, key, strand, read, clean))
-        key = strand.parent
+    while key != MAIN and key in walks:
+        walk = walks[key]
+        way.append(_within(walks, key, walk, read, clean))
+        key = walk.parent
     return tuple(reversed(way))
 
 
 def _within(
-    strands: Strands, key: str, strand: WalkState, read: ReadValue, clean: Callable[[Json], Json]
+    walks: Walks, key: str, walk: WalkState, read: ReadValue, clean: Callable[[Json], Json]
 ) -> Within:
-    fork = strands[strand.parent].in_flight if strand.parent in strands else None
-    index, count = _number(strand.given, INDEX), _number(strand.given, COUNT)
-    item = clean(read(strand.given.get(ITEM))) if index else None
-    return Within(key, strand.name, fork.node if fork else "", _bounded(item), index, count)
+    fork = walks[walk.parent].in_flight if walk.parent in walks else None
+    index, count = _number(walk.given, INDEX), _number(walk.given, COUNT)
+    item = clean(read(walk.given.get(ITEM))) if index else None
+    return Within(key, walk.name, fork.node if fork else "", _bounded(item), index, count)
 
 
 def _bounded(item: Json) -> Json:
@@ -122,13 +122,13 @@ class RunQuestions:
 
     def named(self, question: Question) -> Question:
         """Return a question with the branches of the run that it is asked in."""
-        found = find_asker(self.run.state.strands, question.id)
+        found = find_asker(self.run.state.walks, question.id)
         if found is None:
             return question
-        strands, (key, _) = self.run.state.strands, found
+        walks, (key, _) = self.run.state.walks, found
         redactor = self.run.redactor
-        own = way_to(strands, key, reader(self.run.blobs), redactor.json)
-        inner = question.within if is_of_child(strands[key], question.id) else ()
+        own = way_to(walks, key, reader(self.run.blobs), redactor.json)
+        inner = question.within if is_of_child(walks[key], question.id) else ()
         return replace(question, within=(*own, *inner))
 
     def answer_to(self, question: Question) -> Answer | None:
@@ -159,10 +159,10 @@ class RunQuestions:
         return any(one.id == id_ for one in self.run.state.asked)
 
     def _is_of_child(self, id_: str) -> bool:
-        return any(is_of_child(one, id_) for one in self.run.state.strands.values())
+        return any(is_of_child(one, id_) for one in self.run.state.walks.values())
 
     def _place(self, id_: str) -> StageReference | None:
-        found = find_asker(self.run.state.strands, id_)
+        found = find_asker(self.run.state.walks, id_)
         if found is None:
             return None
         key, flight = found

@@ -13,7 +13,7 @@ from attractor.language.graph.branches import find_misplaced
 from attractor.language.graph.graph import DEFAULT_TYPE, TYPE_OF_SHAPE, Graph, Node, folder_name
 
 
-def preflight(
+def require_executable(
     graph: Graph,
     handlers: Mapping[str, Handler],
     redactor: Redactor,

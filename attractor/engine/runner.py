@@ -3,28 +3,23 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
-from attractor.engine.budgets import NO_BUDGETS, Budgets, read_budgets
+from attractor.engine.budgets import Budgets, read_budgets
 from attractor.engine.context import put_aside
 from attractor.engine.errors import GraphChanged, RunOver
-from attractor.engine.journal.events import (
-    Action,
-    OperatorAction,
-    PipelineStarted,
-    RunResumed,
-)
-from attractor.engine.preflight import preflight
+from attractor.engine.journal.events import Action, OperatorAction, PipelineStarted, RunResumed
+from attractor.engine.preflight import require_executable
 from attractor.engine.questions.description import waits_for
 from attractor.engine.questions.question import Interviewer
+from attractor.engine.routing.branch_bounds import BranchBounds
 from attractor.engine.run_folder.inbox import POLL, Received
 from attractor.engine.run_folder.open_run import OpenRun, end_run, let_go, stop
 from attractor.engine.run_folder.result import RunResult, result_of
 from attractor.engine.seams import (
-    ALONE,
-    NOBODY,
     ChildRuns,
     Exhausted,
     Handler,
@@ -46,84 +41,23 @@ from attractor.engine.state.run_state import (
 )
 from attractor.engine.state.walks import LONG_AGO, cut_off, last_tree
 from attractor.engine.walk.branches import RunBranches
-from attractor.engine.walk.saved_conversations import KeptConversations
-from attractor.engine.walk.steps import Walk
-from attractor.engine.walk.walk import WalkContext, WalkHandle
+from attractor.engine.walk.saved_conversations import SavedConversations
+from attractor.engine.walk.steps import walk_to_end
+from attractor.engine.walk.walk import Walk
 from attractor.language.graph.branches import Forks
 from attractor.language.graph.graph import Graph
 
 Steer = Callable[[str, str], Awaitable[bool]]
-"""Hands words to the stage in flight, by its id; tells whether it took them."""
-
-
-async def steer_nobody(stage_id: str, text: str) -> bool:
-    """Take no words: nobody is at work who could."""
-    return False
-
-
-@dataclass(frozen=True)
-class Watch:
-    """Looks after one run while its walk goes on."""
-
-    run: OpenRun
-    steer: Steer = steer_nobody
-    budgets: Budgets = NO_BUDGETS
-
-    async def over(self, work: Coroutine[Any, Any, None]) -> None:
-        """Do the work; end it when the run is canceled, or when its orders cannot be taken.
-
-        It ends too when the time of the run is up: what is at work then is made again.
-        """
-        walking = asyncio.create_task(work)
-        watching = asyncio.create_task(self._watch())
-        try:
-            await asyncio.wait([walking, watching], return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            # Whoever is canceled ends what it began before it is done.
-            for task in (walking, watching):
-                task.cancel()
-            await asyncio.wait([walking, watching])
-        if walking.cancelled() and not watching.cancelled():
-            watching.result()
-        if not (walking.cancelled() and self.run.state.canceled):
-            walking.result()
-
-    async def _watch(self) -> None:
-        """Take orders until the run is canceled, or its time is up."""
-        time = Budgets(duration=self.budgets.duration)
-        while not self.run.state.canceled:
-            await asyncio.sleep(POLL.total_seconds())
-            time.require_left(self.run)
-            self.run.take_orders()
-            for received in self.run.steering():
-                await self._pass_on(received)
-
-    async def _pass_on(self, received: Received) -> None:
-        """Hand words to the stages that are at work, or to the one that is named."""
-        order = received.order
-        if order is None or order.action is not Action.STEER:
-            return
-        flights = [one for one in self._flights() if order.question in ("", one.node)]
-        took = [one for one in flights if await self.steer(one.id, order.value)]
-        self.run.settle(received, "" if took else self._refusal(order.question, flights))
-
-    def _refusal(self, node: str, asked: Sequence[InFlight]) -> str:
-        """Say why nobody took the words: those who were asked cannot, or there were none."""
-        if asked:
-            return "refused: nobody at work takes words"
-        others = ", ".join(dict.fromkeys(one.node for one in self._flights()))
-        return f"refused: {node or 'no stage'} is not at work" + (others and f"; at work: {others}")
-
-    def _flights(self) -> list[InFlight]:
-        strands = self.run.state.strands.values()
-        return [one.in_flight for one in strands if one.in_flight is not None]
+"""Passes a message to the stage in flight of an id; returns whether the stage took it."""
 
 
 class Runner:
-    """Walks one graph in one open run; `content_hash` is that of the pipeline as it is now.
+    """Runs one graph in one open run; the same call starts a run and resumes it.
 
-    A walk begins with the tree that its workspace was made from, unless it is given another one.
-    With `is_shared`, others work in that workspace at the same time.
+    After a crash, everything in the journal counts, and only the stage in flight is repeated.
+    `content_hash` is the hash of the pipeline now. The walk begins with `tree`
+    (default: the tree that the workspace was made from). With `is_shared`, other runs work in that
+    workspace.
     """
 
     def __init__(
@@ -136,48 +70,45 @@ class Runner:
         content_hash: str = "",
         inputs: Mapping[str, Json] | None = None,
         tree: TreeId = "",
-        steer: Steer = steer_nobody,
+        steer: Steer | None = None,
         children: ChildRuns | None = None,
-        budgets: Budgets = NO_BUDGETS,
-        interviewer: Interviewer = NOBODY,
-        kept: KeptConversations | None = None,
-        above: ParentRun = ALONE,
+        budgets: Budgets | None = None,
+        interviewer: Interviewer | None = None,
+        saved_conversations: SavedConversations | None = None,
+        parent: ParentRun | None = None,
         is_shared: bool = False,
     ) -> None:
-        self._graph = graph
         self._run = run
-        self._workspace = workspace
         self._content_hash = content_hash
         self._inputs = inputs or {}
         self._tree = tree or workspace.base.candidate
-        self._handlers = handlers
-        journey = WalkContext(
+        self._walk = Walk(
             run,
             graph,
             handlers,
-            Forks(graph),
-            RunBranches,
-            children,
-            budgets.over(read_budgets(graph)),
-            interviewer,
-            kept,
-            above,
+            workspace,
+            start_branches=partial(RunBranches, BranchBounds(graph, Forks(graph))),
+            is_shared=is_shared,
+            budgets=(budgets or Budgets()).over(read_budgets(graph)),
+            children=children,
+            parent=parent,
+            interviewer=interviewer,
+            saved_conversations=saved_conversations,
         )
-        self._line = WalkHandle(journey, workspace, is_shared=is_shared)
-        self._watch = Watch(run, steer, journey.budgets)
+        self._orders = OrderWatch(run, steer, self._walk.budgets)
 
     async def run(self) -> RunResult:
-        """Walk to the end, or until the run rests; return where it stands.
+        """Walk to the end, or until the run waits or stops; return the result so far.
 
-        A walk that ended well leaves the run `evaluating`: judging it is somebody else's work. So
-        is making the run that goes on in place of this one: until then it stands where it was.
+        A walk that succeeds leaves the run in the status `evaluating`: the caller evaluates it. The
+        caller also starts the run that restarts this one.
         """
-        if self._run.state.standing in (EVALUATING, AWAITING_DECISION):
+        if self._run.state.status in (EVALUATING, AWAITING_DECISION):
             return self._result()
-        self._refuse()
+        self._require_runnable()
         try:
             await self._begin()
-            await self._walk()
+            await self._walk_until_answered()
         except Exhausted as exhausted:
             return stop(self._run, str(exhausted))
         except Waiting:
@@ -192,13 +123,13 @@ class Runner:
             return replace(self._result(), is_restarting=True)
         return end_run(self._run)
 
-    async def _walk(self) -> None:
-        """Walk on, also when what was asked is answered while other branches are at work."""
+    async def _walk_until_answered(self) -> None:
+        """Walk to the end; continue if a question is answered while other branches are running."""
         run = self._run
         while not run.state.canceled:
             order = run.state.last_order
             try:
-                await self._watch.over(Walk(self._line).go())
+                await self._orders.watch(walk_to_end(self._walk))
                 return
             except Exhausted:
                 raise
@@ -207,23 +138,23 @@ class Runner:
                 if run.state.last_order == order:
                     raise
 
-    def _refuse(self) -> None:
+    def _require_runnable(self) -> None:
         run = self._run
-        if run.state.standing.is_final:
-            raise RunOver(f"{run.manifest.run_id} is {run.state.standing} for good")
+        if run.state.status.is_final:
+            raise RunOver(f"{run.manifest.run_id} is {run.state.status}, which is final")
         if self._content_hash and self._content_hash != run.manifest.content_hash:
             raise GraphChanged(f"the pipeline of {run.manifest.run_id} was changed since it began")
-        preflight(self._graph, self._handlers, run.redactor)
+        require_executable(self._walk.graph, self._walk.handlers, run.redactor)
 
     async def _begin(self) -> None:
-        """Start the walk, or take it up from the tree and the stage that the journal has."""
+        """Start the walk, or resume it from the tree and the stage in the journal."""
         run = self._run
         run.take_orders()
         if run.state.canceled:
             return
-        if run.state.standing == QUEUED:
+        if run.state.status == QUEUED:
             run.change_status(BOOTING)
-        if run.state.standing in (BOOTING, AWAITING_ANSWER):
+        if run.state.status in (BOOTING, AWAITING_ANSWER):
             run.change_status(EXECUTING)
         if run.state.progress is None:
             self._start()
@@ -232,13 +163,13 @@ class Runner:
 
     def _start(self) -> None:
         manifest = self._run.manifest
-        progress = begin(self._graph, self._tree, self._inputs)
-        # The graph's own attributes are mirrored there: a goal may be as large as a book.
+        progress = begin(self._walk.graph, self._tree, self._inputs)
+        # The attributes of the graph are in the context: a goal may be as large as a book.
         context = self._run.redactor.members(progress.context)
         progress = replace(progress, context=put_aside(context, self._run.blobs))
         self._run.record(
             PipelineStarted(
-                self._graph.name,
+                self._walk.graph.name,
                 manifest.run_id,
                 manifest.content_hash,
                 progress_to_record(progress),
@@ -247,20 +178,20 @@ class Runner:
         self._run.save()
 
     async def _resume(self) -> None:
-        run, progress, strands = self._run, self._run.progress, self._run.state.strands
+        run, progress, walks = self._run, self._run.progress, self._run.state.walks
         heard = run.heard.isoformat() if run.heard != LONG_AGO else ""
         if run.state.is_paused:
-            taken_over = OperatorAction(Action.RESUME.value, "", "another process goes on")
-            run.record(taken_over, sync=True)
-        is_interrupted = bool(cut_off(strands))
+            resume = OperatorAction(Action.RESUME.value, "", "another process resumed the run")
+            run.record(resume, sync=True)
+        is_interrupted = bool(cut_off(walks))
         aside = run.directory.incidents / f"resumed-at-{run.events.head.seq}"
-        tree = last_tree(strands, MAIN)
-        if not (self._line.is_shared or self._line.journey.has_child_in(MAIN)):
-            await self._workspace.restore(tree, set_aside=aside)
+        tree = last_tree(walks, MAIN)
+        if not (self._walk.is_shared or self._walk.has_child_in(MAIN)):
+            await self._walk.workspace.restore(tree, set_aside=aside)
         run.record(RunResumed(progress.next_node, tree, is_interrupted, heard))
 
     def _rest(self) -> RunResult:
-        """Leave what people are asked in the journal, and hold no process."""
+        """Leave the open questions in the journal, and end without a process."""
         run = self._run
         run.save()
         run.change_status(AWAITING_ANSWER, waits_for(run.state.questions))
@@ -268,3 +199,63 @@ class Runner:
 
     def _result(self) -> RunResult:
         return result_of(self._run.manifest, self._run.directory.root, self._run.state)
+
+
+@dataclass(frozen=True)
+class OrderWatch:
+    """Takes the orders for one run while stages are running."""
+
+    run: OpenRun
+    steer: Steer | None
+    budgets: Budgets
+
+    async def watch(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do the work; end it if the run is canceled, if orders fail, or at `max_duration`.
+
+        A stage that is cut off at `max_duration` is repeated by a resume.
+        """
+        walking = asyncio.create_task(work)
+        watching = asyncio.create_task(self._take_orders())
+        try:
+            await asyncio.wait([walking, watching], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            # A canceled task first ends what it began.
+            for task in (walking, watching):
+                task.cancel()
+            await asyncio.wait([walking, watching])
+        if walking.cancelled() and not watching.cancelled():
+            watching.result()
+        if not (walking.cancelled() and self.run.state.canceled):
+            walking.result()
+
+    async def _take_orders(self) -> None:
+        """Take orders until the run is canceled, or its time is exhausted."""
+        time = Budgets(duration=self.budgets.duration)
+        while not self.run.state.canceled:
+            await asyncio.sleep(POLL.total_seconds())
+            time.require_left(self.run)
+            self.run.take_orders()
+            for received in self.run.steering():
+                await self._steer(received)
+
+    async def _steer(self, received: Received) -> None:
+        """Pass a message to the stages in flight, or to the stage that the order names."""
+        order = received.order
+        if order is None or order.action is not Action.STEER:
+            return
+        flights = [flight for flight in self._flights() if order.question in ("", flight.node)]
+        steer = self.steer
+        took = [one for one in flights if steer and await steer(one.id, order.value)]
+        self.run.settle(received, "" if took else self._refusal(order.question, flights))
+
+    def _refusal(self, node: str, asked: Sequence[InFlight]) -> str:
+        if asked:
+            return "refused: no running stage takes messages"
+        running = ", ".join(dict.fromkeys(flight.node for flight in self._flights()))
+        return f"refused: {node or 'no stage'} is not running" + (
+            running and f"; running: {running}"
+        )
+
+    def _flights(self) -> list[InFlight]:
+        walks = self.run.state.walks.values()
+        return [walk.in_flight for walk in walks if walk.in_flight is not None]

@@ -12,8 +12,8 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
 from attractor.engine.context import Context
 from attractor.engine.outcome import NOTHING_USED, Outcome, StageStatus, Usage
-from attractor.engine.prompts.inherited_context import NOTHING_CARRIED, InheritedContext
-from attractor.engine.questions.question import Answer, Interviewer, Question
+from attractor.engine.prompts.inherited_context import NOTHING_INHERITED, InheritedContext
+from attractor.engine.questions.question import Interviewer, Question
 from attractor.engine.state.branches import Branch, BranchEnd
 from attractor.engine.state.identifiers import TreeId, stage_id
 from attractor.engine.storage.artifacts import ArtifactStore
@@ -108,7 +108,7 @@ class Emit(Protocol):
 class Spending(Protocol):
     """Counts what a stage uses of models, as it goes on."""
 
-    def require_left(self) -> None:
+    def require_budget(self) -> None:
         """Halt the stage where a budget of the run is used up: asked before a model is called."""
         ...
 
@@ -123,7 +123,7 @@ class Spending(Protocol):
 class Unlimited:
     """Lets a stage use what it likes."""
 
-    def require_left(self) -> None:
+    def require_budget(self) -> None:
         """Let it go on."""
 
     def use(self, usage: Usage) -> None:
@@ -179,7 +179,7 @@ class Stage:
     """One attempt at a node: all that a handler or backend may touch.
 
     `since` is when the visit began, also after a crash; without `children` no pipeline can be run
-    as part of it. With `is_shared`, others work in the workspace at the same time. `carried` is
+    as part of it. With `is_shared`, others work in the workspace at the same time. `inherited` is
     what the stage gets of those before it.
     """
 
@@ -198,7 +198,7 @@ class Stage:
     clock: Clock = SystemClock()
     since: datetime = datetime.min.replace(tzinfo=UTC)
     is_shared: bool = False
-    carried: InheritedContext = NOTHING_CARRIED
+    inherited: InheritedContext = NOTHING_INHERITED
     spending: Spending = UNLIMITED
     artifacts: ArtifactStore = field(default_factory=ArtifactStore)
 
@@ -371,42 +371,10 @@ class ChildRuns(Protocol):
 class ParentRun(Protocol):
     """The runs that a run is part of."""
 
-    def require_left(self) -> None:
+    def require_budget(self) -> None:
         """Halt the walk where one of them has used up a budget, with all its parts."""
         ...
 
     def is_paused(self) -> bool:
         """Tell whether one of them is paused: then no stage of this run begins."""
         ...
-
-
-class Alone:
-    """A run that is part of nothing."""
-
-    def require_left(self) -> None:
-        """Let it go on."""
-
-    def is_paused(self) -> bool:
-        """Nobody above can be."""
-        return False
-
-
-ALONE = Alone()
-
-
-class Absent:
-    """An interviewer that leaves every question in the journal."""
-
-    async def ask(self, question: Question) -> Answer:
-        """Park the question."""
-        raise Parked(question)
-
-    async def ask_multiple(self, questions: Sequence[Question]) -> Sequence[Answer]:
-        """Park the first of the questions."""
-        return [await self.ask(one) for one in questions]
-
-    async def inform(self, message: str, stage: str) -> None:
-        """Tell nobody."""
-
-
-NOBODY: Interviewer = Absent()

@@ -42,10 +42,10 @@ def decide(run: OpenRun, evaluator: Evaluator, decision: Decision) -> Entry:
     if len(decision.rationale.strip()) < SHORTEST_RATIONALE:
         raise RationaleTooShort()
     _settle(run, evaluator)
-    if run.state.standing != AWAITING_DECISION:
+    if run.state.status != AWAITING_DECISION:
         name = reference_to(run.directory.root)
         raise NotDecidable(
-            f"{run.manifest.run_id} is {run.state.standing}, not waiting for a decision",
+            f"{run.manifest.run_id} is {run.state.status}, not waiting for a decision",
             hint=f"a run is decided on after its evaluation: attractor evaluate {name}",
         )
     report = gate(judged)
@@ -66,7 +66,7 @@ def _settle(run: OpenRun, evaluator: Evaluator) -> None:
     entry = decision_of(evaluator.ledger, facts_of(run))
     if entry is None:
         return
-    if run.state.standing == AWAITING_DECISION:
+    if run.state.status == AWAITING_DECISION:
         _set_status(run, entry)
     raise AlreadyDecided(f"{run.manifest.run_id} is {entry.data['verdict']} already")
 
@@ -97,5 +97,5 @@ def _record(run: OpenRun, decision: Decision, report: GateReport) -> dict[str, J
 def _set_status(run: OpenRun, entry: Entry) -> None:
     verdict = str(entry.data["verdict"])
     run.emit("DecisionRecorded", {"verdict": verdict, "ledger_seq": entry.head.seq}, sync=True)
-    standing = APPROVED if verdict == DecisionKind.APPROVED else REJECTED
-    run.change_status(standing, str(entry.data["rationale"]))
+    status = APPROVED if verdict == DecisionKind.APPROVED else REJECTED
+    run.change_status(status, str(entry.data["rationale"]))

@@ -248,7 +248,7 @@ class Evaluator:
     def begin(self, run: OpenRun, place: Choice) -> None:
         """Seal what a new run was made from, and note what guards its stages from here on."""
         facts = facts_of(run)
-        if run.state.standing == QUEUED:
+        if run.state.status == QUEUED:
             made = {
                 "manifest": facts.manifest_hash(),
                 **self.project.describe(run.directory.root),
@@ -270,9 +270,9 @@ class Evaluator:
     def request_again(self, run: OpenRun, by: str) -> None:
         """Note that a person wants the tree evaluated once more; the first time still counts."""
         run_id = run.manifest.run_id
-        if run.state.standing != AWAITING_DECISION:
+        if run.state.status != AWAITING_DECISION:
             raise NotDecidable(
-                f"{run_id} is {run.state.standing}; it can't be evaluated now",
+                f"{run_id} is {run.state.status}; it can't be evaluated now",
                 hint="a run is evaluated when its walk ended well, and again before it is decided",
             )
         if not run.manifest.suite:
@@ -318,7 +318,7 @@ class Evaluator:
     def _require_manifest(self, run: RunFacts, own: Sequence[Entry]) -> None:
         """Refuse a manifest other than the one the run began with: it pins what judges the run."""
         made = [one for one in own if one.kind == CREATED]
-        if not made and run.state.standing == QUEUED:
+        if not made and run.state.status == QUEUED:
             return
         if not made:
             self.ledger.require_there()

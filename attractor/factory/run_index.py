@@ -190,10 +190,8 @@ def decision_of(ledger: Ledger, run: RunFacts) -> Entry | None:
     wanted, kept = [_line(one) for one in decided], _kept(file)
     if kept != wanted[: len(kept)]:
         raise DecisionsDiffer(f"{file} holds what {ledger.file} does not")
-    if not decided and run.state.standing in (APPROVED, REJECTED):
-        raise DecisionsDiffer(
-            f"{ledger.file} holds no decision, but the run is {run.state.standing}"
-        )
+    if not decided and run.state.status in (APPROVED, REJECTED):
+        raise DecisionsDiffer(f"{ledger.file} holds no decision, but the run is {run.state.status}")
     for entry in decided[len(kept) :]:
         keep_in_run(run.directory.root, entry)
     return decided[0] if decided else None

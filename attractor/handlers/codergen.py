@@ -36,7 +36,7 @@ class Codergen:
                 failure_reason=str(error),
                 failure_class=FailureClass.PIPELINE,
             )
-        prompt = put_before(stage.carried.preamble, prompt)
+        prompt = put_before(stage.inherited.preamble, prompt)
         stage.files.write("prompt.md", prompt)
         result = await self.parts.backend.run(stage, prompt)
         if isinstance(result, Outcome):

@@ -24,7 +24,7 @@ class Prompt:
             prompt = write_prompt(stage, self.parts.inputs)
         except TemplateFailed as error:
             return failure(str(error), FailureClass.PIPELINE)
-        prompt = put_before(stage.carried.preamble, prompt)
+        prompt = put_before(stage.inherited.preamble, prompt)
         stage.files.write("prompt.md", prompt)
         said = await self.parts.backend.answer(stage, prompt)
         if isinstance(said, Outcome):

@@ -93,7 +93,7 @@ def settle_parent(manifest: Manifest, host: RunHost) -> None:
         return
     with open_run(root, clock=host.clock, redactor=host.redactor) as parent:
         state = parent.state
-        if state.restarted_as == manifest.run_id and not state.standing.is_final:
+        if state.restarted_as == manifest.run_id and not state.status.is_final:
             end_run(parent)
 
 

@@ -63,10 +63,10 @@ async def go_on(
                 f"{manifest.run_id} is part of run {whole_of(root)}",
                 hint="go on with that one: it takes this one up",
             )
-        if run.state.standing.is_final and run.state.is_restarting:
+        if run.state.status.is_final and run.state.is_restarting:
             return Round(result_of(manifest, root, run.state), next_root(run, host))
         _require_not_over(run)
-        if manifest.restart and run.state.standing == QUEUED:
+        if manifest.restart and run.state.status == QUEUED:
             settle_parent(manifest, host)
         request = _options_now(manifest, asked.interviewer, asked.budgets)
         if not is_restart:
@@ -132,9 +132,9 @@ def _tell_terms(place: Choice, host: RunHost, *, is_restart: bool) -> None:
 
 def _require_not_over(run: OpenRun) -> None:
     """Refuse before a workspace is looked for: that of a run that is over may have been freed."""
-    if run.state.standing.is_final:
+    if run.state.status.is_final:
         raise RunOver(
-            f"{run.manifest.run_id} is {run.state.standing} for good",
+            f"{run.manifest.run_id} is {run.state.status} for good",
             hint="go back in it with attractor rewind, or start a new run: attractor run",
         )
 

@@ -13,7 +13,7 @@ from attractor.engine.run_folder.result import RunResult, result_of
 from attractor.engine.runner import Runner
 from attractor.engine.seams import Workspace
 from attractor.engine.state.run_state import EVALUATING
-from attractor.engine.walk.saved_conversations import KeptConversations
+from attractor.engine.walk.saved_conversations import SavedConversations
 from attractor.environments.selection import Choice
 from attractor.pipeline.children.runner import Children
 from attractor.pipeline.components.handlers import build_components
@@ -100,7 +100,7 @@ class RunSession:
                     request=self.request,
                     host=self.host,
                 )
-            if result.standing != EVALUATING:
+            if result.status != EVALUATING:
                 return result
             ended = EndedWalk(run, self.request, self.workspace, self.place, self.host)
             await self.judge.finish(ended)
@@ -126,7 +126,7 @@ class RunSession:
             budgets=budgets,
             restores_sessions=self.restores_sessions,
         )
-        kept = KeptConversations(run.directory, crew.rebuild) if self.restores_sessions else None
+        saved = SavedConversations(run.directory, crew.rebuild) if self.restores_sessions else None
         return Runner(
             self.pipeline.graph,
             run,
@@ -136,7 +136,7 @@ class RunSession:
             children=children,
             budgets=budgets,
             interviewer=crew.asking,
-            kept=kept,
+            saved_conversations=saved,
         )
 
 

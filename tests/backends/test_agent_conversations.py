@@ -78,7 +78,7 @@ class Talk:
         play = Play(graph(node(at, **written)), at, environment=local(self.folder))
         self.plays.append(play)
         carried = InheritedContext(Fidelity.FULL, self.thread, Remembered("g", "r", ALL, {}))
-        return replace(play.stage, carried=carried)
+        return replace(play.stage, inherited=carried)
 
     def texts(self, number: int) -> list[str]:
         """Return what the model was told in a request, but for its instructions."""
@@ -286,7 +286,7 @@ def test_what_was_not_answered_is_no_part_of_it(tmp_path: Path) -> None:
 def test_a_stage_goes_on_with_a_conversation_that_was_rebuilt(tmp_path: Path) -> None:
     talk = Talk(tmp_path, *WORK, DONE, said("ok"), DONE, said("yes"))
     talk.stage("write", "Write a")
-    talk.thread.give_back(rebuild("write@1.1", reader(kept_by(talk))))
+    talk.thread.restore(rebuild("write@1.1", reader(kept_by(talk))))
     talk.stage("check", "Check it")
     assert talk.events("ThreadRestored") == [{"thread": "main", "stages": 1, "last": "write@1.1"}]
     assert talk.texts(3)[-2:] == ["I wrote a.", "Check it"]

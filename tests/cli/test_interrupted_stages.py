@@ -81,11 +81,11 @@ def test_a_person_says_whether_an_interrupted_stage_is_done_again(
     assert desk.sent == 1
     code, told = desk.attractor("answer", "latest")
     assert code == 0
-    assert "The stage send was at work when the run stopped" in told
+    assert "The stage send was interrupted when the run stopped" in told
     for line in (
-        "[repeat] Do it again, from its beginning",
-        "[done] It is done: go on as after a success",
-        "[fail] It failed: go on as after a failure",
+        "[repeat] Repeat it from its beginning",
+        "[done] It is done: continue as after a success",
+        "[fail] It failed: continue as after a failure",
     ):
         assert line in told
     code, told = desk.attractor("answer", "latest", "perhaps")
@@ -101,4 +101,4 @@ def test_a_person_says_whether_an_interrupted_stage_is_done_again(
     code, told = desk.attractor("resume", "latest")
     assert code == 0, told
     assert desk.sent == 2
-    assert "done in the word of" in desk.attractor("logs", "latest", "--json")[1]
+    assert "done according to" in desk.attractor("logs", "latest", "--json")[1]

@@ -27,7 +27,7 @@ class Speakers:
     heard: list[Heard] = field(default_factory=list[Heard])
 
     async def __call__(self, stage: Stage) -> Outcome:
-        carried = stage.carried
+        carried = stage.inherited
         before = carried.thread.recall() if carried.thread else None
         said = tuple(map(str, before)) if isinstance(before, tuple) else ()  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
         name = carried.thread.name if carried.thread else ""

@@ -250,8 +250,8 @@ def test_a_branch_that_was_interrupted_goes_on_from_its_own_tree(tmp_path: Path)
     with pytest.raises(KeyboardInterrupt):
         place.run()
     with place.open() as opened:
-        assert opened.state.standing == EXECUTING
-        flights = [(key, one.in_flight) for key, one in opened.state.strands.items()]
+        assert opened.state.status == EXECUTING
+        flights = [(key, one.in_flight) for key, one in opened.state.walks.items()]
         at_work = {key: flight.node for key, flight in flights if flight}
         assert at_work == {"": "fan", A: "a2", B: "b2"}
     assert folders.all[A] == {"a", "a2"}
@@ -329,7 +329,7 @@ def test_what_left_a_branch_that_is_given_up_goes_with_it(tmp_path: Path) -> Non
     gone = [note for note in folders.notes if note.startswith("discarded")]
     assert len(gone) == 4
     with place.open() as opened:
-        assert list(opened.state.strands) == [""]
+        assert list(opened.state.walks) == [""]
 
 
 def test_a_fork_whose_time_is_up_gives_its_branches_up(tmp_path: Path) -> None:
@@ -404,5 +404,5 @@ def test_a_branch_left_open_by_a_handler_is_given_up(tmp_path: Path) -> None:
     result = place.run()
     assert result.reason == "ValueError: forgot it"
     [given_up] = place.events("ParallelBranchCompleted")
-    assert given_up.data["reason"] == "the stage ended before it"
+    assert given_up.data["reason"] == "the stage ended before the branch"
     assert set(folders.all) == {""}

@@ -56,7 +56,7 @@ def test_a_budget_that_is_used_up_stops_the_run_after_the_stage(
 ) -> None:
     place = workplace(tmp_path, **attributes)
     result = place.run()
-    assert (result.standing, result.exit_code) == (EXECUTING, ExitCode.UNFINISHED)
+    assert (result.status, result.exit_code) == (EXECUTING, ExitCode.UNFINISHED)
     assert f"the budget {name} is used up" in result.reason
     assert place.handler.nodes == ["a", "b"]
     assert not (place.root / "final.json").exists()
@@ -71,8 +71,8 @@ def test_a_warning_comes_once_from_four_fifths_on(tmp_path: Path) -> None:
 
 def test_with_more_the_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
     place = workplace(tmp_path, max_tokens=100)
-    assert place.run().standing == EXECUTING
-    assert place.run().standing == EXECUTING
+    assert place.run().status == EXECUTING
+    assert place.run().status == EXECUTING
     assert place.handler.nodes == ["a"]
     with place.open() as run:
         runner = Runner(

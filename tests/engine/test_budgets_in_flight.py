@@ -55,7 +55,7 @@ class Calling:
 
     async def __call__(self, stage: Stage) -> Outcome:
         for _ in range(self.calls):
-            stage.spending.require_left()
+            stage.spending.require_budget()
             stage.spending.use(CALL)
             self.made.append(stage.id)
         return Outcome(StageStatus.SUCCESS, usage=ALL if self.says else NOTHING_USED)
@@ -101,7 +101,7 @@ def test_a_stage_halts_before_the_call_that_there_is_nothing_left_for(
 ) -> None:
     place = place_of(tmp_path, calling := Calling(calls=1000), **budgets)
     result = place.run()
-    assert (result.standing, result.exit_code) == (EXECUTING, ExitCode.UNFINISHED)
+    assert (result.status, result.exit_code) == (EXECUTING, ExitCode.UNFINISHED)
     assert f"the budget {name}" in result.reason
     assert len(calling.made) == 3
     assert result.usage == Usage(90, 30, 1.5)
@@ -190,7 +190,7 @@ def test_the_time_of_a_run_stops_the_stage_at_work(tmp_path: Path) -> None:
 
     place = place_of(tmp_path, work, max_duration=timedelta(milliseconds=300))
     result = place.run()
-    assert (result.standing, result.exit_code) == (EXECUTING, ExitCode.UNFINISHED)
+    assert (result.status, result.exit_code) == (EXECUTING, ExitCode.UNFINISHED)
     assert "the budget max_duration is used up" in result.reason
     assert ended == ["work@1.1"]
     assert [one.data["reason"] for one in place.events("RunInterrupted")] == [result.reason]

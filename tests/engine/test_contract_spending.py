@@ -35,10 +35,10 @@ def spending(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Spendin
 
 @pytest.mark.parametrize("usage", [NOTHING_USED, CALL, Usage(10**12, 10**12, 1e9)])
 def test_without_a_budget_a_stage_may_use_what_it_likes(spending: Spending, usage: Usage) -> None:
-    spending.require_left()
+    spending.require_budget()
     for _ in range(3):
         spending.use(usage)
-        spending.require_left()
+        spending.require_budget()
 
 
 def told(place: Workplace) -> list[object]:
@@ -55,11 +55,11 @@ def test_what_is_used_is_in_the_journal_at_once(tmp_path: Path) -> None:
 
     with place.open() as run:
         budgets = Budgets(tokens=100)
-        spending = Emitter(run, StageReference("a", 1, 1), budgets=budgets, heard=heard)
+        spending = Emitter(run, StageReference("a", 1, 1), budgets=budgets, on_activity=heard)
         spending.use(CALL)
         assert told(place) == [{"input_tokens": 30, "output_tokens": 10, "cost_usd": 0.5}]
         assert signs == ["heard"]
-        spending.require_left()
+        spending.require_budget()
         spending.close()
         with pytest.raises(StageOver):
             spending.use(CALL)
@@ -69,4 +69,4 @@ def test_what_is_used_is_in_the_journal_at_once(tmp_path: Path) -> None:
 def test_a_budget_that_is_used_up_halts_the_stage(tmp_path: Path) -> None:
     place = Workplace(tmp_path / "run", line("a"))
     with place.open() as run, pytest.raises(Exhausted, match="max_tokens"):
-        Emitter(run, StageReference("a", 1, 1), budgets=Budgets(tokens=0)).require_left()
+        Emitter(run, StageReference("a", 1, 1), budgets=Budgets(tokens=0)).require_budget()

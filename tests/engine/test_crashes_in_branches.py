@@ -79,7 +79,7 @@ def per_branch(root: Path) -> Counter[tuple[str | None, str | None, int | None]]
 
 def end_state(root: Path) -> Progress:
     with Workplace(root, branching_graph()).open() as run:
-        assert list(run.state.strands) == [""]
+        assert list(run.state.walks) == [""]
         assert run.state.questions == []
         return run.progress
 
@@ -114,7 +114,7 @@ def test_a_kill_repeats_at_most_the_stage_in_flight_of_each_branch(tmp_path: Pat
             break
         before = attempts(root)
         found = open_journal(root / "events.jsonl", root / "checkpoint.json")
-        flights = {key: one.in_flight for key, one in found.state.strands.items()}
+        flights = {key: one.in_flight for key, one in found.state.walks.items()}
         in_flight = {
             (key or None, one.node, one.visit, one.attempt) for key, one in flights.items() if one
         }

@@ -2,7 +2,7 @@
 
 import pytest
 
-from attractor.engine.prompts.fidelity import Arrival, Resolved, classes_around, resolve
+from attractor.engine.prompts.fidelity import Arrival, Resolved, resolve, subgraph_classes
 from attractor.engine.prompts.inherited_context import Threads
 from attractor.language import prepare
 from attractor.language.graph.fidelity import Fidelity
@@ -51,7 +51,7 @@ def test_the_nearest_subgraph_with_a_label_gives_a_thread_its_name() -> None:
         }"""
     ).graph
     assert drawn is not None
-    assert classes_around(drawn) == {"a": "loop-a", "b": "loop-a", "c": "inner"}
+    assert subgraph_classes(drawn) == {"a": "loop-a", "b": "loop-a", "c": "inner"}
 
 
 def test_a_conversation_is_kept_by_its_name() -> None:

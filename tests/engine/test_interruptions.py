@@ -12,7 +12,7 @@ from attractor.base.errors import ExitCode, UnknownName
 from attractor.engine.errors import NotRunnable
 from attractor.engine.journal.events import Action
 from attractor.engine.outcome import Outcome, StageStatus, success
-from attractor.engine.preflight import find_faults, preflight, resolve_handler
+from attractor.engine.preflight import find_faults, require_executable, resolve_handler
 from attractor.engine.questions.question import Answer, AnswerKind, Question
 from attractor.engine.run_folder.inbox import Order, leave_order
 from attractor.engine.run_folder.open_run import OpenRun
@@ -118,7 +118,7 @@ def test_nobody_is_asked_of_a_stage_that_was_not_interrupted(tmp_path: Path) -> 
         ("repeat", 2, ["start", "deploy"]),
         (" Repeat ", 2, ["start", "deploy"]),
         ("done", 1, ["start", "deploy"]),
-        ("It is done: go on as after a success", 1, ["start", "deploy"]),
+        ("It is done: continue as after a success", 1, ["start", "deploy"]),
         ("fail", 1, ["start", "deploy", "sorry"]),
     ],
 )
@@ -138,19 +138,19 @@ def test_the_question_says_what_happened_and_what_each_choice_means(tmp_path: Pa
     place.run()
     (question,) = place.person.asked
     assert (question.id, question.stage) == ("deploy@1.1#interrupted", "deploy")
-    assert question.text.startswith("The stage deploy (Deploy it) was at work when the run stopped")
+    assert question.text.startswith("The stage deploy (Deploy it) was interrupted")
     assert [(one.key, one.label) for one in question.options] == [
-        ("repeat", "Do it again, from its beginning"),
-        ("done", "It is done: go on as after a success"),
-        ("fail", "It failed: go on as after a failure"),
+        ("repeat", "Repeat it from its beginning"),
+        ("done", "It is done: continue as after a success"),
+        ("fail", "It failed: continue as after a failure"),
     ]
 
 
 @pytest.mark.parametrize(
     ("said", "kind", "words"),
     [
-        ("done", "StageCompleted", "interrupted, and done in the word of ann"),
-        ("fail", "StageFailed", "interrupted, and failed in the word of ann"),
+        ("done", "StageCompleted", "interrupted, and done according to ann"),
+        ("fail", "StageFailed", "interrupted, and failed according to ann"),
     ],
 )
 def test_who_said_what_stands_in_the_journal(
@@ -173,7 +173,7 @@ def test_nothing_is_begun_before_it_is_chosen_however_long_that_takes(tmp_path: 
     place.die()
     begun = len(place.events("StageStarted"))
     result = place.run()
-    assert (result.standing, result.exit_code) == (AWAITING_ANSWER, ExitCode.UNFINISHED)
+    assert (result.status, result.exit_code) == (AWAITING_ANSWER, ExitCode.UNFINISHED)
     assert result.question
     assert result.question.id == "deploy@1.1#interrupted"
     assert result.question.deadline == ""
@@ -187,7 +187,7 @@ def test_who_does_not_choose_leaves_the_question_to_others(tmp_path: Path, said:
     place = Deploying(tmp_path)
     place.die()
     place.person.says = [said] * 3
-    assert place.run().standing == AWAITING_ANSWER
+    assert place.run().status == AWAITING_ANSWER
     assert place.deployed == 1
     if isinstance(said, str):
         assert len(place.person.told) == 3
@@ -211,7 +211,7 @@ def test_a_stage_that_is_interrupted_again_is_asked_about_again(tmp_path: Path) 
 def test_an_answer_that_was_used_is_not_used_again(tmp_path: Path) -> None:
     place = Deploying(tmp_path)
     place.die()
-    assert place.run().standing == AWAITING_ANSWER
+    assert place.run().status == AWAITING_ANSWER
     order = Order(Action.ANSWER, "ann", question="deploy@1.1#interrupted", value="repeat")
     leave_order(place.root / "inbox", order, name="A1")
     with place.open() as run:
@@ -264,7 +264,7 @@ def test_a_branch_that_waits_for_a_word_holds_up_no_other(tmp_path: Path) -> Non
         place.run()
     place.handler.script = {}
     result = place.run()
-    assert result.standing == AWAITING_ANSWER
+    assert result.status == AWAITING_ANSWER
     assert place.handler.nodes.count("ask") == 1
     assert place.handler.nodes[-1] == "more"
     place.person.says = ["done"]
@@ -305,10 +305,10 @@ HANDLERS = handlers_of(Nothing())
 
 
 def test_a_graph_that_can_run_passes() -> None:
-    preflight(line("a"), HANDLERS, Redactor())
+    require_executable(line("a"), HANDLERS, Redactor())
     assert list(find_faults(line("a"), HANDLERS)) == []
     with pytest.raises(NotRunnable):
-        preflight(graph([node("a")], []), HANDLERS, Redactor())
+        require_executable(graph([node("a")], []), HANDLERS, Redactor())
 
 
 def test_all_that_is_missing_is_told_at_once() -> None:
@@ -324,7 +324,7 @@ def test_all_that_is_missing_is_told_at_once() -> None:
         [*chain("start", "exit"), edge("boss", "exit", loop_restart=True)],
     )
     with pytest.raises(NotRunnable) as caught:
-        preflight(whole, HANDLERS, Redactor())
+        require_executable(whole, HANDLERS, Redactor())
     told = caught.value.message
     for words in ("'inbox'", "'stack.manager_loop'", "'soon'", "'patent'", "loop_re"):
         assert words in told
@@ -334,7 +334,7 @@ def test_all_that_is_missing_is_told_at_once() -> None:
 
 def test_a_secret_in_the_graph_is_refused_and_not_told() -> None:
     with pytest.raises(NotRunnable) as caught:
-        preflight(line("my_password"), HANDLERS, Redactor(["password"]))
+        require_executable(line("my_password"), HANDLERS, Redactor(["password"]))
     assert "secret" in caught.value.message
     assert "password" not in caught.value.message
 

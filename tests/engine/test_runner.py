@@ -22,7 +22,7 @@ from attractor.engine.state.run_state import (
     EVALUATING,
     EXECUTING,
     FAILED,
-    Standing,
+    RunStatus,
 )
 from tests.engine.graphs import chain, edge, end, graph, line, node, start
 from tests.engine.runs import FAIL, Workplace, run_graph
@@ -31,7 +31,7 @@ from tests.engine.runs import FAIL, Workplace, run_graph
 def test_a_line_is_walked_to_its_end(tmp_path: Path) -> None:
     result, place = run_graph(tmp_path, line("plan", "work"))
     assert result.completed == ("start", "plan", "work")
-    assert (result.outcome, result.standing) == (StageStatus.SUCCESS, EVALUATING)
+    assert (result.outcome, result.status) == (StageStatus.SUCCESS, EVALUATING)
     assert result.exit_code is ExitCode.DONE
     assert place.handler.nodes == ["plan", "work"]
 
@@ -66,7 +66,7 @@ def test_final_json_is_there_before_the_terminal_event(tmp_path: Path) -> None:
 
 def test_a_failure_ends_the_run_with_its_reason(tmp_path: Path) -> None:
     result, place = run_graph(tmp_path, line("work", "rest"), {"work": FAIL})
-    assert (result.standing, result.reason) == (FAILED, "broken")
+    assert (result.status, result.reason) == (FAILED, "broken")
     assert result.exit_code is ExitCode.FAILED
     assert place.json("final.json")["why"] == "broken"
     assert place.events("PipelineFailed")[0].data["error"] == "broken"
@@ -86,7 +86,7 @@ def test_a_run_that_waits_for_its_evaluation_is_not_walked_again(tmp_path: Path)
 
 def test_a_failed_run_is_over(tmp_path: Path) -> None:
     _, place = run_graph(tmp_path, line("work"), {"work": FAIL})
-    with pytest.raises(RunOver, match="failed for good"):
+    with pytest.raises(RunOver, match="failed, which is final"):
         place.run()
 
 
@@ -134,7 +134,7 @@ def test_cancellation_leaves_the_run_resumable(tmp_path: Path) -> None:
     assert place.events()[-2].type == "RunInterrupted"
     again = Workplace(tmp_path / "run", place.graph)
     with again.open() as run:
-        assert run.state.standing == EXECUTING
+        assert run.state.status == EXECUTING
     assert again.run().completed == ("start", "a", "slow", "b")
     assert again.handler.calls == [("slow", 1, 1), ("b", 1, 1)]
     assert again.events("RunResumed")[0].data["interrupted"] is True
@@ -148,11 +148,11 @@ async def _park(stage: Stage) -> Outcome:
 def test_a_parked_gate_waits_without_a_process(tmp_path: Path) -> None:
     gated = graph([start(), node("gate", timeout="1h"), end()], chain("start", "gate", "exit"))
     result, place = run_graph(tmp_path, gated, {"gate": _park})
-    assert (result.standing, result.exit_code) == (AWAITING_ANSWER, ExitCode.UNFINISHED)
+    assert (result.status, result.exit_code) == (AWAITING_ANSWER, ExitCode.UNFINISHED)
     assert result.question is not None
     assert result.question.id == "gate@1.1"
     with place.open() as run:
-        assert run.state.strands[MAIN].questions == (result.question,)
+        assert run.state.walks[MAIN].questions == (result.question,)
     run = place.json("run.json")
     assert (run["status"], run["phase"]) == ("awaiting_human", "stage")
     assert place.events("StageParked")[0].node == "gate"
@@ -207,7 +207,7 @@ def test_a_run_is_canceled_between_two_stages(tmp_path: Path) -> None:
         return success()
 
     result, place = run_graph(tmp_path, line("a", "b"), {"a": cancel})
-    assert (result.standing, result.outcome) == (CANCELED, None)
+    assert (result.status, result.outcome) == (CANCELED, None)
     assert result.reason == "canceled by ann: wrong branch"
     assert place.handler.nodes == ["a"]
     assert place.json("final.json")["why"] == "canceled by ann: wrong branch"
@@ -216,7 +216,7 @@ def test_a_run_is_canceled_between_two_stages(tmp_path: Path) -> None:
 def test_a_run_is_canceled_before_its_start(tmp_path: Path) -> None:
     place = Workplace(tmp_path / "run", line("a"))
     leave_order(place.root / "inbox", Order(Action.CANCEL, "ann"), name="A1")
-    assert place.run().standing == CANCELED
+    assert place.run().status == CANCELED
     assert place.handler.nodes == []
 
 
@@ -226,10 +226,10 @@ async def pause(stage: Stage) -> Outcome:
 
 
 @pytest.mark.parametrize(
-    ("order", "standing"), [(Action.RESUME, EVALUATING), (Action.CANCEL, CANCELED)]
+    ("order", "status"), [(Action.RESUME, EVALUATING), (Action.CANCEL, CANCELED)]
 )
 def test_a_run_that_is_paused_in_its_last_stage_waits_before_its_end(
-    tmp_path: Path, order: Action, standing: Standing
+    tmp_path: Path, order: Action, status: RunStatus
 ) -> None:
     place, clock = Workplace(tmp_path / "run", line("a"), {"a": pause}), ManualClock()
     place.clock = clock
@@ -241,7 +241,7 @@ def test_a_run_that_is_paused_in_its_last_stage_waits_before_its_end(
         assert place.events("PipelineCompleted") == []
         leave_order(place.root / "inbox", Order(order, "bob"), name="A2")
         await clock.turn(timedelta(seconds=1))
-        assert (await task).standing == standing
+        assert (await task).status == status
 
     asyncio.run(walk())
 

@@ -11,9 +11,8 @@ from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.seams import Stage
 from attractor.engine.state.identifiers import MAIN
 from attractor.engine.walk.saved_conversations import (
-    KeptConversations,
-    ReadKept,
-    rebuild_nothing,
+    ReadSaved,
+    SavedConversations,
     rebuilder_of,
 )
 from attractor.language.graph.branches import Forks
@@ -107,7 +106,7 @@ def test_a_node_that_is_not_there_is_no_fork() -> None:
 NAME = "said.txt"
 
 
-def which(last: str, read: ReadKept) -> object:
+def which(last: str, read: ReadSaved) -> object:
     return f"{last}: {read(last, NAME).decode()}"
 
 
@@ -118,8 +117,8 @@ async def say(stage: Stage) -> Outcome:
     return success()
 
 
-def kept(place: Workplace) -> KeptConversations:
-    return KeptConversations(RunDirectory(place.root), which)
+def kept(place: Workplace) -> SavedConversations:
+    return SavedConversations(RunDirectory(place.root), which)
 
 
 def threaded(*ids: str, **threads: str) -> Graph:
@@ -144,7 +143,7 @@ def test_a_walk_takes_a_thread_up_once(tmp_path: Path) -> None:
     found = kept(walked(tmp_path, threaded("a")))
     found.take("main", [MAIN])
     # What the disk has may be older by now than what this process said and let go of.
-    with pytest.raises(ConversationLost, match="names no stage"):
+    with pytest.raises(ConversationLost, match="has no stage of the thread"):
         found.take("main", [MAIN])
 
 
@@ -219,7 +218,8 @@ def test_a_run_that_has_not_begun_keeps_nothing(tmp_path: Path) -> None:
         kept(place).take("main", [MAIN])
 
 
-def test_a_backend_that_keeps_nothing_is_asked_for_nothing() -> None:
-    assert rebuilder_of(object()) is rebuild_nothing
-    with pytest.raises(ConversationLost, match="keeps none"):
-        rebuild_nothing("a@1.1", lambda stage, name: b"")
+def test_backend_without_rebuild_has_no_conversation_to_restore(tmp_path: Path) -> None:
+    assert rebuilder_of(object()) is None
+    place = walked(tmp_path, threaded("a"))
+    with pytest.raises(ConversationLost, match="saves no conversations"):
+        SavedConversations(RunDirectory(place.root), None).take("main", [MAIN])

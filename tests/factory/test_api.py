@@ -166,7 +166,7 @@ def test_a_run_of_a_program_is_kept_as_one_of_the_command_line(
     )
     root = result.directory
     assert root == project / "runs" / result.run_id
-    assert result.standing == AWAITING_DECISION
+    assert result.status == AWAITING_DECISION
     assert (root / "graph.dot").read_text() == PIPELINE
     assert (root / "greet" / "prompt.md").read_text() == "Write: Say hello"
     assert (root / "greet" / "response.md").read_text() == "<greet: Write: Say hello>"
@@ -255,7 +255,7 @@ def test_a_question_waits_and_another_call_goes_on(
 ) -> None:
     given: dict[str, Any] = {"project": project, "environ": environ}
     parked = run_pipeline_sync(parse(ASKING), **given, sandbox="none", backend="simulate")
-    assert parked.standing == AWAITING_ANSWER
+    assert parked.status == AWAITING_ANSWER
     assert parked.question is not None
     said = Answer(AnswerKind.GIVEN, "Y", by="a test")
 

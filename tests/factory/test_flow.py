@@ -38,7 +38,7 @@ def status(result: RunResult) -> str:
 def test_an_approved_run_is_promoted_as_one_commit_with_its_trailers(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     result = flow.launch()
-    assert result.standing == AWAITING_DECISION
+    assert result.status == AWAITING_DECISION
     assert rules(flow, result) == []
     entry = flow.decide(result, DecisionKind.APPROVED)
     assert status(result) == "approved"
@@ -69,7 +69,7 @@ def test_a_no_go_can_be_rejected_and_not_approved(tmp_path: Path) -> None:
 def test_a_run_without_a_suite_rests_and_can_not_be_approved(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     result = flow.launch(suite="")
-    assert result.standing == AWAITING_DECISION
+    assert result.status == AWAITING_DECISION
     assert rules(flow, result) == ["no_suite"]
     with pytest.raises(NoGo, match="no_suite"):
         flow.decide(result, DecisionKind.APPROVED)
@@ -150,7 +150,7 @@ def test_a_second_evaluation_pools_with_the_first_and_there_is_no_third(tmp_path
     result = flow.launch()
     with hold(result.directory, flow.host) as run:
         flow.evaluator.request_again(run, "ann")
-        assert run.state.standing == EVALUATING
+        assert run.state.status == EVALUATING
     asyncio.run(go_on(result.directory, flow.host))
     with hold(result.directory, flow.host) as run:
         assert gate(flow.evaluator.judged(facts_of(run))).played == 2

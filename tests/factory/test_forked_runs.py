@@ -38,7 +38,7 @@ def test_a_forked_run_is_judged_by_what_the_other_was_pinned_to(tmp_path: Path) 
     flow = make_flow(tmp_path)
     first = flow.launch(evaluate=False)
     second = forked(flow, first, "make")
-    assert second.standing == AWAITING_DECISION
+    assert second.status == AWAITING_DECISION
     assert flow.rules(second) == []
     flow.decide(second, DecisionKind.APPROVED)
     promotion = flow.promote(second)

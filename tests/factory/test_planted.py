@@ -48,7 +48,7 @@ def test_a_planted_file_of_gits_wedges_nothing_and_runs_nothing(tmp_path: Path, 
     flow = planting(tmp_path, plant.replace("{place}", str(tmp_path)))
     git(flow.project, "config", "transfer.fsckObjects", "true")
     result = flow.launch()
-    assert result.standing == AWAITING_DECISION
+    assert result.status == AWAITING_DECISION
     assert flow.rules(result) == ["protected_path"]
     with pytest.raises(NoGo, match=plant.rpartition(" ")[2]):
         flow.decide(result, DecisionKind.APPROVED)
@@ -108,5 +108,5 @@ def test_a_run_goes_on_when_the_project_was_moved_meanwhile(tmp_path: Path) -> N
     flow = make_flow(tmp_path)
     result = flow.launch(evaluate=False)
     moved, there = move(flow, result, tmp_path / "moved")
-    assert moved.resume(there).standing == AWAITING_DECISION
+    assert moved.resume(there).status == AWAITING_DECISION
     assert moved.rules(there) == []

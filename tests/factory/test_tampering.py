@@ -60,7 +60,7 @@ def test_a_changed_line_behind_the_checkpoint_is_found(tmp_path: Path) -> None:
 def test_an_evaluation_does_not_begin_on_a_changed_journal(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     result = flow.launch(evaluate=False)
-    assert result.standing == EVALUATING
+    assert result.status == EVALUATING
     change_early_line(result)
     with pytest.raises(ChainBroken, match="line 3 was changed"):
         flow.resume(result)

@@ -84,7 +84,7 @@ def test_a_verdict_goes_to_a_person_whose_choice_is_walked(tmp_path: Path) -> No
 def test_a_parked_gate_is_answered_by_whoever_goes_on_with_the_run(tmp_path: Path) -> None:
     place = Place(tmp_path)
     parked = place.go("park")
-    assert parked.standing == AWAITING_ANSWER
+    assert parked.status == AWAITING_ANSWER
     assert parked.question
     assert parked.question.id == "gate@1.1"
     assert parked.question.deadline

@@ -21,7 +21,7 @@ def test_it_is_asked_and_kept_with_the_prompt(type_: str) -> None:
     play = Play(graph(node("build", type=type_, prompt="Build it"), goal="a clock"), "build")
     carried = InheritedContext(Fidelity.SUMMARY_LOW, None, Remembered("a clock", "run-1", PAST, {}))
     handler = handler_registry()[type_](Parts(backend, Person()))
-    asyncio.run(handler.execute(replace(play.stage, carried=carried)))
+    asyncio.run(handler.execute(replace(play.stage, inherited=carried)))
     [asked] = backend.prompts
     assert asked == play.files.texts["prompt.md"]
     assert asked.startswith("# What went before\n\nGoal: a clock\nRun: run-1\n")

@@ -115,10 +115,10 @@ def test_a_result_with_a_secret_is_taken_over_from_where_its_files_are(host: Run
     assert "values of secrets are ***" in told
     assert outlook.patch
     assert "hush-hush-hush\n" in (Path(outlook.patch.folder) / "conf.ini").read_text()
-    standing = standing_of(result.directory, host.runs_dir)
-    for record in (as_record(result, outlook), standing.to_record()):
+    status = standing_of(result.directory, host.runs_dir)
+    for record in (as_record(result, outlook), status.to_record()):
         assert record["result_patch"] == outlook.patch.to_record()
-    assert f"it cannot be applied; its files: {outlook.patch.folder}" in standing_text(standing)
+    assert f"it cannot be applied; its files: {outlook.patch.folder}" in standing_text(status)
     command = outlook.patch.applying
     assert command in told
     subprocess.run(command, shell=True, cwd=host.project, timeout=30, check=True)
@@ -131,11 +131,11 @@ def test_a_result_with_a_secret_is_taken_over_from_where_its_files_are(host: Run
 def test_a_run_that_waits_or_fails_has_its_patch_too(host: RunHost) -> None:
     (host.project / "pipeline.dot").write_text(PIPELINE % "echo half > half.txt; exit 1")
     parked = go(host, interviewer="park")
-    assert parked.standing == AWAITING_ANSWER
+    assert parked.status == AWAITING_ANSWER
     patch = parked.directory / "result.patch"
     assert b"new.bin" in patch.read_bytes()
     failed = asyncio.run(resume(parked.directory, host, interviewer="auto_approve"))
-    assert failed.standing == FAILED
+    assert failed.status == FAILED
     assert b"half.txt" in patch.read_bytes()
     told = as_text(failed, look_ahead(failed, host.runs_dir))
     assert "git apply --stat" in told

@@ -56,7 +56,7 @@ def test_a_kill_between_two_rounds_loses_nothing(
     first = min(list_runs(host.runs_dir), key=lambda one: one.restart).directory
     root = first if reference == "first" else find_run("latest", host.runs_dir)
     result = asyncio.run(resume(root, host))
-    assert (result.standing, result.outcome) == (EVALUATING, StageStatus.SUCCESS)
+    assert (result.status, result.outcome) == (EVALUATING, StageStatus.SUCCESS)
     assert standings(host) == ["canceled: restarted", "evaluating"]
     branch = f"attractor/run/{result.run_id}"
     assert git(project, "show", f"{branch}:rounds.txt") == "round\n" * 2
@@ -128,7 +128,7 @@ def test_both_runs_of_a_chain_can_be_forked(tmp_path: Path) -> None:
         manifest = json.loads((made / "manifest.json").read_text())
         assert (manifest["restart"], manifest["forked_at"].split("@")[0]) == (0, at.split("@")[0])
         result = asyncio.run(resume(made, host))
-        assert (result.standing, result.outcome) == (EVALUATING, StageStatus.SUCCESS)
+        assert (result.status, result.outcome) == (EVALUATING, StageStatus.SUCCESS)
 
 
 def test_a_fork_of_the_last_round_has_no_more_rounds_left_than_that_one(tmp_path: Path) -> None:

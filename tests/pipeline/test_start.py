@@ -46,7 +46,7 @@ def test_a_run_leaves_its_stages_as_commits_and_the_project_as_it_was(tmp_path: 
     project = make_project(tmp_path / "project")
     head = git(project, "rev-parse", "HEAD")
     result = run(make_host(project), options(project))
-    assert (result.standing, result.outcome) == (EVALUATING, StageStatus.SUCCESS)
+    assert (result.status, result.outcome) == (EVALUATING, StageStatus.SUCCESS)
     assert result.completed == ("start", "plan", "make", "exit")[: len(result.completed)]
     branch = f"attractor/run/{result.run_id}"
     assert git(project, "show", f"{branch}:made.txt") == "made\n"
@@ -84,7 +84,7 @@ def test_the_options_come_back_from_the_manifest(tmp_path: Path) -> None:
 def test_outcomes_of_the_simulated_backend_steer_the_run(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project")
     result = run(make_host(project), options(project, outcomes={"plan": "fail"}))
-    assert (result.standing, result.outcome) == (FAILED, StageStatus.FAIL)
+    assert (result.status, result.outcome) == (FAILED, StageStatus.FAIL)
     assert result.completed[-1] == "plan"
 
 
@@ -123,10 +123,10 @@ def test_a_pipeline_with_an_error_or_a_backend_that_is_none_begins_nothing(tmp_p
 def test_a_question_parks_the_run_and_an_answer_in_the_queue_moves_it(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project", GATE)
     parked = run(make_host(project), options(project, interviewer="park"))
-    assert parked.standing == AWAITING_ANSWER
+    assert parked.status == AWAITING_ANSWER
     assert parked.exit_code == 3
     host = make_host(project)
-    assert asyncio.run(resume(parked.directory, host)).standing == AWAITING_ANSWER
+    assert asyncio.run(resume(parked.directory, host)).status == AWAITING_ANSWER
     approved = asyncio.run(resume(parked.directory, host, interviewer="auto_approve"))
     assert approved.outcome is StageStatus.SUCCESS
     assert "mend" not in approved.completed
@@ -140,7 +140,7 @@ def test_a_run_that_ended_is_not_walked_again(tmp_path: Path) -> None:
     result = run(host, options(project))
     before = (result.directory / "events.jsonl").read_bytes()
     again = asyncio.run(resume(result.directory, host))
-    assert again.standing == EVALUATING
+    assert again.status == EVALUATING
     after = (result.directory / "events.jsonl").read_bytes()
     assert b"StageStarted" not in after.removeprefix(before)
 

@@ -59,4 +59,4 @@ def test_11_4_an_unsatisfied_gate_routes_to_a_retry_target(
 
 def test_11_4_without_a_retry_target_the_pipeline_fails(tmp_path: Path) -> None:
     result, _ = run_graph(tmp_path, gated({}), {"gate": FAIL})
-    assert (result.standing, result.outcome) == (FAILED, StageStatus.FAIL)
+    assert (result.status, result.outcome) == (FAILED, StageStatus.FAIL)

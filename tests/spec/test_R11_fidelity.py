@@ -110,7 +110,7 @@ def test_R11_a_backend_that_keeps_no_conversation_is_told_of(tmp_path: Path) -> 
     heard: list[str] = []
 
     async def forget(stage: Stage) -> Outcome:
-        heard.append(stage.carried.fidelity.value)
+        heard.append(stage.inherited.fidelity.value)
         return success()
 
     place = Workplace(tmp_path / "run", threaded("a", "b"), {"a": forget, "b": forget})

@@ -139,6 +139,6 @@ def test_R11_what_cannot_be_restored_is_told_and_becomes_a_summary(
         kept.write_bytes(b"".join(lines)[:-9] if damage == "torn" else b"".join(lines[1:]))
     [event] = went_on(desk, "--restore-sessions")
     assert (event["type"], event["node"]) == ("FidelityDegraded", "build")
-    assert "cannot be taken up again" in event["data"]["reason"]
+    assert "cannot be restored" in event["data"]["reason"]
     assert "conversation.jsonl" in event["data"]["reason"]
     assert "- plan (success)" in desk.asked("Build the bridge")

@@ -38,7 +38,7 @@ def test_R12_a_used_up_budget_stops_the_run_by_its_name(
 ) -> None:
     wishes: dict[str, Any] = {name: limit}
     result = run(tmp_path, between(*NODES, WAY), backend=costly, **wishes)
-    assert (result.standing, result.exit_code) == (EXECUTING, ExitCode.UNFINISHED)
+    assert (result.status, result.exit_code) == (EXECUTING, ExitCode.UNFINISHED)
     assert f"the budget {name} is used up" in result.reason
     assert result.completed == ("start", "a", "b")
 
@@ -110,7 +110,7 @@ def test_R12_an_agent_is_stopped_between_two_calls_of_its_model(tmp_path: Path, 
     with modelled(tmp_path, FOR_EVER) as (twin, wishes):
         result = run(tmp_path, WORK, model=MODELS[wire], max_tokens=9_500, **wishes)
         assert len(twin.requests) == 10
-    assert (result.standing, result.exit_code) == (EXECUTING, ExitCode.UNFINISHED)
+    assert (result.status, result.exit_code) == (EXECUTING, ExitCode.UNFINISHED)
     assert result.reason == "the budget max_tokens is used up: 10000 of 9500"
     assert len(events(result, "ModelUsed")) == 10
     [warning] = events(result, "BudgetWarning")
@@ -126,7 +126,7 @@ def test_R12_money_counts_by_the_prices_of_the_catalogue(tmp_path: Path, wire: s
     with modelled(tmp_path, FOR_EVER) as (twin, wishes):
         result = run(tmp_path, WORK, model=MODELS[wire], max_cost_usd=2.5 * cost, **wishes)
         assert len(twin.requests) == 3
-    assert (result.standing, result.exit_code) == (EXECUTING, ExitCode.UNFINISHED)
+    assert (result.status, result.exit_code) == (EXECUTING, ExitCode.UNFINISHED)
     assert "the budget max_cost_usd is used up" in result.reason
     assert result.usage.cost_usd == pytest.approx(3 * cost)
     assert not [one for one in events(result, "WARNING") if "catalogue" in str(one.data)]
@@ -147,7 +147,7 @@ def test_R12_pipelines_at_work_together_share_the_budget_of_their_run(tmp_path: 
         result = run(tmp_path, text, model=MODELS["openai"], max_tokens=9_500, **wishes)
         # Each may have one call under way when the last token is used.
         assert 10 <= len(twin.requests) <= 12
-    assert (result.standing, result.exit_code) == (EXECUTING, ExitCode.UNFINISHED)
+    assert (result.status, result.exit_code) == (EXECUTING, ExitCode.UNFINISHED)
     assert "the budget max_tokens is used up" in result.reason
     [warning] = events(result, "BudgetWarning")
     assert warning.data["limit"] == 9_500
@@ -212,7 +212,7 @@ def test_R12_time_that_is_up_stops_the_command_at_work(tmp_path: Path) -> None:
         "start -> slow -> exit",
     )
     result = run(tmp_path, text, max_duration="1s")
-    assert (result.standing, result.exit_code) == (EXECUTING, ExitCode.UNFINISHED)
+    assert (result.status, result.exit_code) == (EXECUTING, ExitCode.UNFINISHED)
     assert "the budget max_duration is used up" in result.reason
     assert record(result, "run.json")["status"] == "executing"
     assert [one.data["budget"] for one in events(result, "BudgetWarning")] == ["max_duration"]

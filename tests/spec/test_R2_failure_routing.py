@@ -83,7 +83,7 @@ def test_R2_a_failing_gate_goes_to_the_graphs_target_as_a_redirect(tmp_path: Pat
 
 def test_R2_without_a_way_the_run_fails_with_the_stages_reason(tmp_path: Path) -> None:
     result, _ = run_graph(tmp_path, line("work", "rest"), {"work": FAIL})
-    assert (result.standing, result.reason) == (FAILED, "broken")
+    assert (result.status, result.reason) == (FAILED, "broken")
 
 
 def test_R2_stepping_over_ends_no_better_than_partial_success(tmp_path: Path) -> None:
@@ -98,7 +98,7 @@ def test_R2_a_stage_that_can_take_no_edge_fails_the_run(tmp_path: Path) -> None:
         [start(), end()], [*chain("start", "work"), edge("work", "exit", "outcome=retry")]
     )
     result, _ = run_graph(tmp_path, whole)
-    assert result.standing == FAILED
+    assert result.status == FAILED
     assert result.reason.startswith("no_route")
 
 

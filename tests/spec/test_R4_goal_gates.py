@@ -33,7 +33,7 @@ def test_R4_skipping_never_satisfies_a_gate(tmp_path: Path) -> None:
     gate = node("gate", goal_gate=True)
     whole = graph([start(), gate, end()], chain("start", "gate", "exit"))
     result, _ = run_graph(tmp_path, whole, {"gate": StageStatus.SKIPPED})
-    assert (result.standing, result.outcome) == (FAILED, StageStatus.FAIL)
+    assert (result.status, result.outcome) == (FAILED, StageStatus.FAIL)
 
 
 def test_R4_a_gate_that_was_not_visited_does_not_count(tmp_path: Path) -> None:

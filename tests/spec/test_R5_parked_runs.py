@@ -86,19 +86,19 @@ def answer(root: Path, question: str, value: str, name: str) -> None:
 def test_R5_a_parked_run_goes_on_with_each_answer(tmp_path: Path) -> None:
     root = tmp_path / "run"
     parked = go_on(root)
-    assert (parked.standing, parked.exit_code) == (AWAITING_ANSWER, ExitCode.UNFINISHED)
+    assert (parked.status, parked.exit_code) == (AWAITING_ANSWER, ExitCode.UNFINISHED)
     assert parked.question is not None
     assert parked.question.id == "gate@1.1"
     assert parked.question.deadline
     answer(root, "gate@1.1", "Fix", "A1")
     again = go_on(root)
-    assert (again.completed, again.standing) == (("start", "gate", "fixes"), AWAITING_ANSWER)
+    assert (again.completed, again.status) == (("start", "gate", "fixes"), AWAITING_ANSWER)
     assert again.question is not None
     assert again.question.id == "gate@2.1"
     answer(root, "gate@2.1", "A", "A2")
     done = go_on(root)
     assert done.completed == ("start", "gate", "fixes", "gate", "ship_it")
-    assert (done.standing, done.exit_code) == (EVALUATING, ExitCode.DONE)
+    assert (done.status, done.exit_code) == (EVALUATING, ExitCode.DONE)
 
 
 def test_R5_an_answer_that_matches_nothing_is_asked_again(tmp_path: Path) -> None:
@@ -116,7 +116,7 @@ def test_R5_an_answer_to_another_question_is_refused(tmp_path: Path) -> None:
     root = tmp_path / "run"
     go_on(root)
     answer(root, "gate@7.1", "Approve", "A1")
-    assert go_on(root).standing == AWAITING_ANSWER
+    assert go_on(root).status == AWAITING_ANSWER
     actions = Workplace(root, parse(REVIEW)).events("OperatorAction")
     assert [one.data["is_accepted"] for one in actions] == [False]
 
@@ -128,12 +128,12 @@ def test_R5_the_deadline_is_applied_by_whoever_opens_the_run_next(tmp_path: Path
     assert parked.question is not None
     assert parked.question.deadline == (clock.now() + timedelta(hours=2)).isoformat()
     clock.set_back(timedelta(minutes=-119))
-    assert go_on(root, text, clock).standing == AWAITING_ANSWER
+    assert go_on(root, text, clock).status == AWAITING_ANSWER
     clock.set_back(timedelta(minutes=-2))
     # Who answers now comes too late.
     answer(root, "gate@1.1", "Fix", "A1")
     done = go_on(root, text, clock)
-    assert (done.completed, done.standing) == (("start", "gate", "ship_it"), EVALUATING)
+    assert (done.completed, done.status) == (("start", "gate", "ship_it"), EVALUATING)
     place = Workplace(root, parse(text))
     [action] = place.events("OperatorAction")
     assert "its time was up" in str(action.data["why"])
@@ -149,7 +149,7 @@ def test_R5_an_answer_from_elsewhere_is_taken_while_somebody_is_asked(tmp_path: 
 
     root = tmp_path / "run"
     done = go_on(root, asking=Slow())
-    assert (done.completed, done.standing) == (("start", "gate", "ship_it"), EVALUATING)
+    assert (done.completed, done.status) == (("start", "gate", "ship_it"), EVALUATING)
     [completed] = Workplace(root, parse(REVIEW)).events("InterviewCompleted")
     assert completed.data["answer"] == {
         "kind": "given",

@@ -41,7 +41,7 @@ def test_R5_people_are_told_what_is_asked_and_how_to_answer(tmp_path: Path) -> N
     set_up(tmp_path, KEEPS)
     environ = {**environ_for(tmp_path), "MY_API_KEY": SECRET}
     parked = run(tmp_path, GATE, interviewer="park", environ=environ)
-    assert parked.standing == AWAITING_ANSWER
+    assert parked.status == AWAITING_ANSWER
     [one] = told(tmp_path)
     assert one["run_id"] == parked.run_id
     assert (one["node"], one["question"]["text"], one["parked"]) == ("gate", "Ship it?", True)
@@ -61,7 +61,7 @@ def test_R5_people_are_told_of_a_question_once(tmp_path: Path) -> None:
     environ = environ_for(tmp_path)
     run(tmp_path, GATE, interviewer="park", environ=environ)
     again = resume(tmp_path, interviewer="park", environ=environ)
-    assert again.standing == AWAITING_ANSWER
+    assert again.status == AWAITING_ANSWER
     assert [one["question"]["id"] for one in told(tmp_path)] == ["gate@1.1"]
     # A loop back to the gate asks another question.
     (again.directory / "inbox" / "A.json").write_text(
@@ -92,7 +92,7 @@ def test_R5_gates_in_branches_and_children_are_told_too(tmp_path: Path) -> None:
         "inner -> meet; meet -> exit",
     )
     parked = run(tmp_path, text, interviewer="park", environ=environ_for(tmp_path))
-    assert parked.standing == AWAITING_ANSWER
+    assert parked.status == AWAITING_ANSWER
     found = {one["question"]["id"]: one for one in told(tmp_path)}
     assert sorted(found) == ["inner@1.1/review@1.1", "left@1.1"]
     assert all(one["run_id"] == parked.run_id and one["branch"] for one in found.values())
@@ -109,7 +109,7 @@ def test_R5_gates_in_branches_and_children_are_told_too(tmp_path: Path) -> None:
 def test_R5_a_hook_that_fails_stops_nothing(tmp_path: Path, command: str, why: str) -> None:
     set_up(tmp_path, command, "timeout_seconds = 1")
     parked = run(tmp_path, GATE, interviewer="park", environ=environ_for(tmp_path))
-    assert parked.standing == AWAITING_ANSWER
+    assert parked.status == AWAITING_ANSWER
     [failed] = events(parked, "NotificationFailed")
     assert (failed.node, failed.data["way"]) == ("gate", "command")
     assert why in str(failed.data["error"])
@@ -118,7 +118,7 @@ def test_R5_a_hook_that_fails_stops_nothing(tmp_path: Path, command: str, why: s
 def test_R5_nobody_is_told_of_what_is_answered_in_time(tmp_path: Path) -> None:
     set_up(tmp_path, KEEPS)
     done = run(tmp_path, GATE, interviewer=Person("Y"), environ=environ_for(tmp_path))
-    assert done.standing == AWAITING_DECISION
+    assert done.status == AWAITING_DECISION
     assert notified(done) == []
 
 
@@ -128,7 +128,7 @@ def test_R5_an_answer_of_the_hook_itself_is_taken(tmp_path: Path) -> None:
     parked = run(tmp_path, GATE, interviewer="park", environ=environ_for(tmp_path))
     [action] = events(parked, "OperatorAction")
     assert (action.data["by"], action.data["is_accepted"]) == ("hook", True)
-    assert resume(tmp_path, environ=environ_for(tmp_path)).standing == AWAITING_DECISION
+    assert resume(tmp_path, environ=environ_for(tmp_path)).status == AWAITING_DECISION
 
 
 def test_R5_people_are_told_for_which_item_a_gate_asks(tmp_path: Path) -> None:
@@ -143,7 +143,7 @@ def test_R5_people_are_told_for_which_item_a_gate_asks(tmp_path: Path) -> None:
         "join -> exit",
     )
     parked = run(tmp_path, each, interviewer="park")
-    assert parked.standing == AWAITING_ANSWER
+    assert parked.status == AWAITING_ANSWER
     found = {one["where"]: one for one in told(tmp_path)}
     assert sorted(found) == ["item 1 of 2 of each: alpha", "item 2 of 2 of each: beta"]
     beta = found["item 2 of 2 of each: beta"]

@@ -65,7 +65,7 @@ def test_R5_a_gate_in_a_child_of_a_child_names_the_item_and_the_branch(tmp_path:
     (project / "gates.dot").write_text(GATES)
     (project / "middle.dot").write_text(MIDDLE)
     parked = run(tmp_path, EACH, interviewer="park")
-    assert parked.standing == AWAITING_ANSWER
+    assert parked.status == AWAITING_ANSWER
     assert [one.within for one in in_order(parked.questions)] == WAYS
     again = resume(tmp_path, interviewer="park")
     assert [one.within for one in in_order(again.questions)] == WAYS

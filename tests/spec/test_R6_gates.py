@@ -69,7 +69,7 @@ TWO = forked("a a2", nodes=GATES, edges=[*ways_out("one", "o"), *ways_out("two",
 def test_R6_a_gate_that_parks_lets_the_others_finish_and_parks_the_run(tmp_path: Path) -> None:
     place = Asked(tmp_path / "run", TWO)
     parked = place.go_on()
-    assert (parked.standing, parked.exit_code) == (AWAITING_ANSWER, ExitCode.UNFINISHED)
+    assert (parked.status, parked.exit_code) == (AWAITING_ANSWER, ExitCode.UNFINISHED)
     assert branch_steps(place) == {"fan@1.1/a": ["a", "a2"]}
     assert place.asked == ["one@1.1", "two@1.1"]
     assert parked.question
@@ -83,7 +83,7 @@ def test_R6_an_answer_continues_only_its_branch(tmp_path: Path) -> None:
     place.go_on()
     place.answer("two@1.1", "No")
     again = place.go_on()
-    assert (again.standing, place.asked) == (AWAITING_ANSWER, ["one@1.1"])
+    assert (again.status, place.asked) == (AWAITING_ANSWER, ["one@1.1"])
     assert branch_steps(place) == {"fan@1.1/a": ["a", "a2"], "fan@1.1/two": ["two", "t_no"]}
     assert place.handler.nodes == ["a", "a2", "t_no"]
     place.answer("one@1.1", "Y")
@@ -124,7 +124,7 @@ def test_R6_a_gate_in_a_branch_of_a_branch_parks_all_of_them(tmp_path: Path) -> 
         ],
     )
     place = Asked(tmp_path / "run", whole)
-    assert place.go_on().standing == AWAITING_ANSWER
+    assert place.go_on().status == AWAITING_ANSWER
     assert branch_steps(place) == {"fan@1.1/a": ["a"], "fan@1.1/in/in@1.1/x": ["x"]}
     place.answer("one@1.1", "meet")
     assert place.go_on().outcome is StageStatus.SUCCESS
@@ -158,7 +158,7 @@ def test_R6_a_run_is_canceled_while_its_branches_wait(tmp_path: Path) -> None:
     place.go_on()
     leave_order(place.root / "inbox", Order(Action.CANCEL, "ann"), name="A1")
     result = place.go_on()
-    assert (result.standing, result.reason) == (CANCELED, "canceled by ann")
+    assert (result.status, result.reason) == (CANCELED, "canceled by ann")
 
 
 def test_R6_a_run_is_canceled_while_its_branches_are_at_work(tmp_path: Path) -> None:
@@ -179,7 +179,7 @@ def test_R6_a_run_is_canceled_while_its_branches_are_at_work(tmp_path: Path) -> 
     result, place = run_graph(
         tmp_path, forked("a", "c", "b b2"), {"a": hang, "b": cancel, "c": hang}
     )
-    assert (result.standing, result.outcome) == (CANCELED, None)
+    assert (result.status, result.outcome) == (CANCELED, None)
     assert result.reason == "canceled by ann: too slow"
     assert sorted(left) == ["a", "c"]
     assert place.handler.nodes == ["a", "c", "b"]

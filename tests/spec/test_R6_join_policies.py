@@ -49,7 +49,7 @@ def test_R6_first_success_cancels_the_others_and_records_it(tmp_path: Path) -> N
         "fan@1.1/c": "canceled",
     }
     assert told["fan@1.1/a"]["success"] is False
-    assert told["fan@1.1/a"]["reason"] == "the join policy needs it no more"
+    assert told["fan@1.1/a"]["reason"] == "the join policy does not need it"
     assert place.json("final.json")["stages"] == len(result.completed) == 4
 
 

@@ -75,7 +75,7 @@ def test_R7_a_restart_is_a_linked_run_in_a_fresh_directory(tmp_path: Path) -> No
     result = run(host, ordered(host.project, ["fail", "success"]))
     first, second = chain(host)
     assert (result.run_id, result.directory) == (second.run_id, second.directory)
-    assert (result.standing, result.outcome) == (EVALUATING, StageStatus.SUCCESS)
+    assert (result.status, result.outcome) == (EVALUATING, StageStatus.SUCCESS)
     manifest = json.loads((second.directory / "manifest.json").read_text())
     assert (manifest["parent"], manifest["restart"]) == (first.run_id, 1)
     assert read_manifest(RunDirectory(first.directory)).restart == 0
@@ -89,7 +89,7 @@ def test_R7_the_old_run_ends_canceled_and_says_which_one_goes_on(tmp_path: Path)
     host = make_host(make_project(tmp_path / "project", ROUNDS))
     run(host, ordered(host.project, ["fail", "success"]))
     first, second = chain(host)
-    assert (first.status, first.reason) == (CANCELED.status, "restarted")
+    assert (first.status, first.reason) == (CANCELED.word, "restarted")
     assert first.restarted_as == second.run_id
     final = json.loads((first.directory / "final.json").read_text())
     assert final["why"] == "restarted"
@@ -117,7 +117,7 @@ def test_R7_the_context_is_fresh_but_for_the_graphs_and_what_is_kept(tmp_path: P
 def test_R7_the_chain_is_capped_and_the_limit_is_named(tmp_path: Path) -> None:
     host = make_host(make_project(tmp_path / "project", ROUNDS))
     result = run(host, ordered(host.project, "fail"))
-    assert result.standing == FAILED
+    assert result.status == FAILED
     assert result.reason == "loop_restart: limit max_restarts=2 reached"
     assert [one.status for one in chain(host)] == ["canceled", "canceled", "failed"]
     assert [one.restart for one in chain(host)] == [0, 1, 2]
@@ -164,7 +164,7 @@ def test_R7_an_old_run_of_a_chain_leads_to_the_last_one(tmp_path: Path) -> None:
     result = run(host, ordered(host.project, ["fail", "success"]))
     first, second = chain(host)
     again = asyncio.run(resume(first.directory, host))
-    assert (again.run_id, again.standing) == (result.run_id, EVALUATING)
+    assert (again.run_id, again.status) == (result.run_id, EVALUATING)
     asyncio.run(_cancel(second.directory, host))
     with pytest.raises(RunOver, match=second.run_id):
         asyncio.run(resume(first.directory, host))
@@ -176,7 +176,7 @@ def test_R7_the_last_run_of_the_chain_carries_the_suite(tmp_path: Path) -> None:
     (flow.project / "pipeline.dot").write_text(pipeline)
     options = ordered(flow.project, ["fail", "success"], suite="todo", profile="lenient")
     result = asyncio.run(launch(options, flow.host))
-    assert result.standing == AWAITING_DECISION
+    assert result.status == AWAITING_DECISION
     assert flow.rules(result) == []
     evaluated = [one.run_id for one in flow.evaluator.ledger.entries() if one.kind == EVALUATED]
     assert evaluated == [result.run_id]
@@ -207,7 +207,7 @@ def test_R7_a_child_restarts_as_a_linked_run_under_its_parent(tmp_path: Path, ki
     host = make_host(project)
     options = RunRequest(file=project / "pipeline.dot", backend="simulate", sandbox="none")
     result = run(host, options)
-    assert (result.standing, result.outcome) == (EVALUATING, StageStatus.SUCCESS)
+    assert (result.status, result.outcome) == (EVALUATING, StageStatus.SUCCESS)
     assert git(project, "show", f"attractor/run/{result.run_id}:rounds.txt") == "round\n" * 3
     children = result.directory / "children"
     names = ["child@1.1", "child@1.1.restart1", "child@1.1.restart2"]

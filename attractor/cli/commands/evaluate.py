@@ -32,7 +32,7 @@ def evaluate(invocation: Invocation, reference: str, to_operator: bool, as_json:
     host = host_of(invocation, watch=watcher, output=watcher.output)
     evaluator = evaluator_of(host)
     with hold(root, host) as run:
-        if run.state.standing != EVALUATING:
+        if run.state.status != EVALUATING:
             # Only a walk that ended well is evaluated; nothing is walked on here.
             evaluator.request_again(run, operator_name(invocation))
     walk(go_on(root, host), watcher)

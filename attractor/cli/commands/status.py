@@ -33,12 +33,12 @@ def status(invocation: Invocation, reference: str, watch: bool, as_json: bool) -
     root = find_run(reference, runs_dir)
     if watch:
         return _watch(invocation, root, runs_dir, as_json=as_json)
-    standing = standing_of(root, runs_dir)
+    status = standing_of(root, runs_dir)
     if as_json:
-        show_json(standing.to_record())
+        show_json(status.to_record())
     else:
-        show(as_text(standing))
-    return standing.summary.trouble_code
+        show(as_text(status))
+    return status.summary.trouble_code
 
 
 def _watch(invocation: Invocation, root: Path, runs_dir: Path, *, as_json: bool) -> ExitCode:

@@ -269,7 +269,7 @@ def paint(standings: Iterable[RunStatusView], invocation: Invocation) -> ExitCod
     return code
 
 
-def painted(standing: RunStatusView) -> Text:
+def painted(status: RunStatusView) -> Text:
     """Return where a run stands, of which no terminal obeys anything."""
-    lines = (visible(line) for line in as_text(standing).split("\n"))
+    lines = (visible(line) for line in as_text(status).split("\n"))
     return Text("\n".join(lines), overflow="crop", no_wrap=True)

@@ -155,12 +155,12 @@ def _rules(report: GateReport) -> list[str]:
 
 
 def _remedy(facts: RunFacts) -> str:
-    if facts.state.standing in (EVALUATING, AWAITING_DECISION):
+    if facts.state.status in (EVALUATING, AWAITING_DECISION):
         return f"evaluate it:  attractor evaluate {facts.run_id}"
-    if facts.state.standing.is_final:
-        return f"it is {facts.state.standing}; look:  attractor logs {facts.run_id}"
+    if facts.state.status.is_final:
+        return f"it is {facts.state.status}; look:  attractor logs {facts.run_id}"
     return (
-        f"it is {facts.state.standing}; if it has no live process:  attractor resume {facts.run_id}"
+        f"it is {facts.state.status}; if it has no live process:  attractor resume {facts.run_id}"
     )
 
 

@@ -79,8 +79,8 @@ def as_record(result: RunResult, outlook: Outlook) -> dict[str, object]:
     return {
         "run_id": result.run_id,
         "directory": str(result.directory),
-        "status": result.standing.status.value,
-        "phase": result.standing.phase.value,
+        "status": result.status.word.value,
+        "phase": result.status.phase.value,
         "outcome": result.outcome.value if result.outcome else "",
         "reason": result.reason,
         "completed": list(result.completed),
@@ -93,8 +93,8 @@ def as_record(result: RunResult, outlook: Outlook) -> dict[str, object]:
 
 def as_text(result: RunResult, outlook: Outlook) -> str:
     """Return a run's result for a person."""
-    lines = [f"run {result.run_id}: {_ended(result)}", f"  status: {result.standing}"]
-    if result.standing == AWAITING_ANSWER:
+    lines = [f"run {result.run_id}: {_ended(result)}", f"  status: {result.status}"]
+    if result.status == AWAITING_ANSWER:
         asked = in_order(result.questions or filter(None, [result.question]))
         lines += [f"  question: {_asked(one)}" for one in asked[:MOST_TOLD]]
         more = len(asked) - MOST_TOLD
@@ -107,7 +107,7 @@ def next_steps(result: RunResult, outlook: Outlook) -> Sequence[Step]:
     """Return what a person would do next, and only what can be done."""
     run = outlook.reference
     look, take_over = _of_files(outlook)
-    if result.standing == AWAITING_ANSWER:
+    if result.status == AWAITING_ANSWER:
         answers = [
             Step("answer" if at == 0 else "others", command, remark)
             for at, (command, remark) in enumerate(next_commands(result.questions, run))
@@ -115,17 +115,17 @@ def next_steps(result: RunResult, outlook: Outlook) -> Sequence[Step]:
         at_terminal = Step("resume", f"attractor resume {run}", "asks at the terminal")
         return [*look, *answers, at_terminal]
     logs = Step("look", f"attractor logs {run}")
-    if result.standing == EXECUTING:
+    if result.status == EXECUTING:
         more = " ".join(["", *more_of_it(result.reason)])
         remark = "with a larger budget" if more else ""
         return [*look, Step("resume", f"attractor resume {run}{more}", remark), logs]
-    if result.standing == EVALUATING:
+    if result.status == EVALUATING:
         return [*look, *take_over, Step("evaluate", f"attractor evaluate {run}")]
-    if result.standing == AWAITING_DECISION and outlook.gate is False:
+    if result.status == AWAITING_DECISION and outlook.gate is False:
         reject = f"attractor decide {run} --reject --rationale '...'"
         why_not = Step("why not", f"attractor gate {run}")
         return [*look, *take_over, why_not, Step("decide", reject)]
-    if result.standing == AWAITING_DECISION:
+    if result.status == AWAITING_DECISION:
         approve = f"attractor decide {run} --approve --rationale '...'"
         judge = Step("judge", f"attractor gate {run}")
         return [*look, *take_over, judge, Step("decide", approve)]
@@ -156,7 +156,7 @@ def _look_at(patch: GivenPatch) -> Step:
 def _ended(result: RunResult) -> str:
     """Say what a run came to, and why; what was canceled says so itself."""
     ended = result.outcome.value if result.outcome else "not ended"
-    if not result.outcome and result.standing == CANCELED:
+    if not result.outcome and result.status == CANCELED:
         return result.reason or "canceled"
     return f"{ended}: {result.reason}" if result.reason else ended
 

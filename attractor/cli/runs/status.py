@@ -19,7 +19,7 @@ from attractor.engine.questions.question import Answer
 from attractor.engine.run_folder.fence import is_held
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.stage.live_output import TAIL
-from attractor.engine.state.run_state import AWAITING_ANSWER, RunStatus
+from attractor.engine.state.run_state import AWAITING_ANSWER, StatusWord
 from attractor.engine.truncation import shorten
 from attractor.language.source.text import visible
 from attractor.pipeline.diagnosis.failures import more_of_it
@@ -75,9 +75,9 @@ def _printing(root: Path) -> Sequence[tuple[StageAtWork, tuple[str, ...]]]:
     return [(one, shown_lines(printed_last(one.folder))) for one in stages]
 
 
-def as_text(standing: RunStatusView) -> str:
+def as_text(status: RunStatusView) -> str:
     """Return where a run stands for a person."""
-    one, reference = standing.summary, standing.reference
+    one, reference = status.summary, status.reference
     rows = [
         ("run", one.run_id),
         ("pipeline", one.pipeline),
@@ -85,7 +85,7 @@ def as_text(standing: RunStatusView) -> str:
         ("started", _time(one.started)),
         ("status", _status(one)),
         *_work(one, reference),
-        *_printed(standing),
+        *_printed(status),
         ("restart", f"{one.restart} of run {one.parent}" if one.restart else ""),
         ("restarted", _restarted(one)),
         ("outcome", one.outcome),
@@ -94,7 +94,7 @@ def as_text(standing: RunStatusView) -> str:
         ("used", cost_of(one.usage) if one.usage != NOTHING_USED else ""),
         ("next", "" if one.stage == one.next_node else one.next_node),
         ("directory", str(one.directory)),
-        *_result(standing.patch),
+        *_result(status.patch),
         ("trouble", one.trouble),
     ]
     return "\n".join(f"{name:<10} {value}" for name, value in rows if value)
@@ -134,7 +134,7 @@ def _status(one: RunSummary) -> str:
 
 def _work(one: RunSummary, reference: str) -> list[tuple[str, str]]:
     """Say what is at work, or that nobody is and what to do about it."""
-    is_judged = one.status == RunStatus.EVALUATING
+    is_judged = one.status == StatusWord.EVALUATING
     stage = f"stage {one.stage}" if one.stage else f"before stage {one.next_node}"
     if one.is_live and one.is_paused:
         when = f"after stage {one.stage}" if one.stage else f"before stage {one.next_node}"
@@ -155,12 +155,12 @@ def _work(one: RunSummary, reference: str) -> list[tuple[str, str]]:
     ]
 
 
-def _printed(standing: RunStatusView) -> list[tuple[str, str]]:
+def _printed(status: RunStatusView) -> list[tuple[str, str]]:
     """Return the last lines of the stages at work, under their names where that is needed."""
-    printing = [(one, lines) for one, lines in standing.at_work if lines]
+    printing = [(one, lines) for one, lines in status.at_work if lines]
     rows: list[str] = []
     for one, lines in printing:
-        is_clear = len(printing) == 1 and one.name == standing.summary.stage
+        is_clear = len(printing) == 1 and one.name == status.summary.stage
         rows += [] if is_clear else [f"{one.name}:"]
         rows += [f"| {line}" for line in lines]
     return [("" if at else "output", row) for at, row in enumerate(rows)]
@@ -243,9 +243,9 @@ def standings(root: Path, runs_dir: Path, wait: Callable[[], None]) -> Iterator[
             wait()
 
 
-def is_over(standing: RunStatusView) -> bool:
+def is_over(status: RunStatusView) -> bool:
     """Tell whether nothing of a run is left to be walked: it ended, or it cannot be believed."""
-    one = standing.summary
+    one = status.summary
     return not one.is_live and (bool(one.outcome) or one.is_final or one.status == UNKNOWN)
 
 

@@ -52,7 +52,7 @@ class RestoredState:
     @property
     def at_rest(self) -> RunState:
         """The state where nobody is at work on the run, and no stage takes any longer."""
-        return changed(self.state, strands=let_go(self.state.strands, self.heard))
+        return changed(self.state, walks=let_go(self.state.walks, self.heard))
 
 
 @dataclass(frozen=True)

@@ -304,7 +304,7 @@ class TornLineDropped:
     length: int
 
 
-Happening: TypeAlias = (
+EngineEvent: TypeAlias = (
     PipelineStarted
     | RunForked
     | RunRestarting
@@ -358,16 +358,16 @@ THREAD_SHORTENED = "ThreadShortened"
 """The kind emitted when the older part of a conversation gives way to a summary."""
 
 
-ENGINE_KINDS = frozenset(kind.__name__ for kind in Happening.__args__)
+ENGINE_KINDS = frozenset(kind.__name__ for kind in EngineEvent.__args__)
 """The kinds that only the engine writes: the state of a run is folded from them."""
 
 
-def kind_of(happening: Happening) -> str:
+def kind_of(happening: EngineEvent) -> str:
     """Return the event's type."""
     return type(happening).__name__
 
 
-def data_of(happening: Happening) -> dict[str, Json]:
+def data_of(happening: EngineEvent) -> dict[str, Json]:
     """Return the event's data."""
     return dict(vars(happening))
 

@@ -17,7 +17,7 @@ from attractor.engine.state.branches import GIVEN_UP, Branch
 from attractor.engine.state.identifiers import MAIN
 from attractor.engine.state.in_flight import NO_STREAK, InFlight, Streak, signature
 from attractor.engine.state.progress import Step, advance, progress_from_record, step_from_record
-from attractor.engine.state.run_state import RunState, counts_from, standing_from_record
+from attractor.engine.state.run_state import RunState, counts_from, status_from_record
 from attractor.engine.state.walks import (
     LONG_AGO,
     WalkState,
@@ -43,21 +43,21 @@ def fold(state: RunState, event: Event) -> RunState:
 
 def fold_step(state: RunState, event: Event, step: Step) -> RunState:
     """Return where a run is after the event of a step: the same as if it were read back."""
-    strand = _strand(state, event)
-    progress, strands = gather(state.strands, event.branch or MAIN, step.visit)
+    walk = _walk(state, event)
+    progress, walks = gather(state.walks, event.branch or MAIN, step.visit)
     after = changed(
-        strands[event.branch or MAIN],
+        walks[event.branch or MAIN],
         progress=advance(progress, step),
         in_flight=None,
         questions=(),
         saved=event.seq,
     )
-    answers = without(state.answers, [one.id for one in strand.questions])
-    return changed(state, strands={**strands, event.branch or MAIN: after}, answers=answers)
+    answers = without(state.answers, [one.id for one in walk.questions])
+    return changed(state, walks={**walks, event.branch or MAIN: after}, answers=answers)
 
 
 def _started(state: RunState, event: Event, data: Fields) -> RunState:
-    return changed(state, strands={MAIN: WalkState(progress_from_record(data.inner("progress")))})
+    return changed(state, walks={MAIN: WalkState(progress_from_record(data.inner("progress")))})
 
 
 def _forked(state: RunState, event: Event, data: Fields) -> RunState:
@@ -66,31 +66,31 @@ def _forked(state: RunState, event: Event, data: Fields) -> RunState:
 
 def _branch_started(state: RunState, event: Event, data: Fields) -> RunState:
     key, parent = event.branch or "", data.text("parent")
-    _strand(state, event, parent)
+    _walk(state, event, parent)
     branch = Branch(
         data.text("branch"), data.text("start"), data.text("until"), data.members("updates")
     )
-    workspace = key if data.flag("isolated") else state.strands[parent].workspace
-    strands = leave(state.strands, key, parent, branch, workspace=workspace)
-    return changed(state, strands=strands)
+    workspace = key if data.flag("isolated") else state.walks[parent].workspace
+    walks = leave(state.walks, key, parent, branch, workspace=workspace)
+    return changed(state, walks=walks)
 
 
 def _branch_completed(state: RunState, event: Event, data: Fields) -> RunState:
     key = event.branch or MAIN
-    _strand(state, event, key)
+    _walk(state, event, key)
     is_given_up = data.text("outcome") == GIVEN_UP
-    return changed(state, strands=end_branch(state.strands, key, is_given_up=is_given_up))
+    return changed(state, walks=end_branch(state.walks, key, is_given_up=is_given_up))
 
 
 def _status_changed(state: RunState, event: Event, data: Fields) -> RunState:
-    return changed(state, standing=standing_from_record(data), reason=data.text("reason"))
+    return changed(state, status=status_from_record(data), reason=data.text("reason"))
 
 
 def _stage_started(state: RunState, event: Event, data: Fields) -> RunState:
     if event.node is None or event.visit is None or event.attempt is None:
         raise RecordBroken(f"event {event.seq} does not say which attempt it is about")
-    strand = _strand(state, event)
-    before = strand.in_flight
+    walk = _walk(state, event)
+    before = walk.in_flight
     is_again = before is not None and (before.node, before.visit) == (event.node, event.visit)
     is_aside = state.is_aside(event.branch or MAIN, event.node, event.visit)
     if before and is_again:
@@ -103,13 +103,13 @@ def _stage_started(state: RunState, event: Event, data: Fields) -> RunState:
             since=event.time,
             is_aside=is_aside,
             at_work=event.time,
-            streak=_streak(strand, event.node),
+            streak=_streak(walk, event.node),
         )
-    after = _with(state, event, changed(strand, in_flight=flight))
+    after = _with(state, event, changed(walk, in_flight=flight))
     if before is not None:
         # Who was asked has said that it begins; the next time that it is cut off is another matter.
         answers = without(state.answers, [before.interruption])
-        begins = drop_question(_strand(after, event), before.interruption)
+        begins = drop_question(_walk(after, event), before.interruption)
         after = changed(_with(after, event, begins), answers=answers)
     if state.begun.get(event.node, 0) >= event.visit:
         return after
@@ -118,48 +118,48 @@ def _stage_started(state: RunState, event: Event, data: Fields) -> RunState:
 
 def _attempt_ended(state: RunState, event: Event, data: Fields) -> RunState:
     """Count what an attempt used, however it ended: it may be tried again."""
-    strand = _strand(state, event)
-    if strand.in_flight is None:
+    walk = _walk(state, event)
+    if walk.in_flight is None:
         return state
     used = usage_from_record(data.inner("usage")) if data.has("usage") else None
     failed = signature(data.text("error")) if event.type == "StageFailed" else None
-    ended = strand.in_flight.ended(used, failed)
-    if ended is strand.in_flight:
+    ended = walk.in_flight.ended(used, failed)
+    if ended is walk.in_flight:
         return state
-    return _with(state, event, changed(strand, in_flight=ended))
+    return _with(state, event, changed(walk, in_flight=ended))
 
 
 def _model_used(state: RunState, event: Event, data: Fields) -> RunState:
-    strand = _strand(state, event)
-    if strand.in_flight is None:
+    walk = _walk(state, event)
+    if walk.in_flight is None:
         return state
-    told = strand.in_flight.told + usage_from_record(data.inner("usage"))
-    return _with(state, event, changed(strand, in_flight=changed(strand.in_flight, told=told)))
+    reported = walk.in_flight.reported + usage_from_record(data.inner("usage"))
+    return _with(state, event, changed(walk, in_flight=changed(walk.in_flight, reported=reported)))
 
 
 def _stage_retrying(state: RunState, event: Event, data: Fields) -> RunState:
-    strand = _strand(state, event)
+    walk = _walk(state, event)
     attempt = data.number("attempt")
-    flight = strand.in_flight and strand.in_flight.awaiting(attempt)
-    answers = without(state.answers, [one.id for one in strand.questions])
-    after = _with(state, event, changed(strand, in_flight=flight, questions=()))
+    flight = walk.in_flight and walk.in_flight.awaiting(attempt)
+    answers = without(state.answers, [one.id for one in walk.questions])
+    after = _with(state, event, changed(walk, in_flight=flight, questions=()))
     return changed(after, answers=answers)
 
 
 def _asked(state: RunState, event: Event, data: Fields) -> RunState:
     question = question_from_record(data.inner("question"))
     # Asked again, the question waits no longer than it was to; an answer there was, was none.
-    after = _with(state, event, put_question(_strand(state, event), question))
+    after = _with(state, event, put_question(_walk(state, event), question))
     return changed(after, answers=without(state.answers, [question.id]))
 
 
 def _settled(state: RunState, event: Event, data: Fields) -> RunState:
-    strand, id_ = _strand(state, event), data.text("question")
+    walk, id_ = _walk(state, event), data.text("question")
     answer = answer_from_record(data.inner("answer"))
-    if is_of_child(strand, id_):
+    if is_of_child(walk, id_):
         # The child's own journal has it from here on.
         kept = changed(state, answers=without(state.answers, [id_]))
-        after = _with(kept, event, drop_question(strand, id_))
+        after = _with(kept, event, drop_question(walk, id_))
     else:
         after = changed(state, answers={**state.answers, id_: answer})
     # One that somebody left in the inbox was given by nobody who was asked.
@@ -174,21 +174,21 @@ def _saved(state: RunState, event: Event, data: Fields) -> RunState:
     return fold_step(state, event, step_from_record(data.inner("step")))
 
 
-def _strand(state: RunState, event: Event, key: str | None = None) -> WalkState:
+def _walk(state: RunState, event: Event, key: str | None = None) -> WalkState:
     """Return the walk that an event is about."""
     key = (event.branch or MAIN) if key is None else key
-    if key not in state.strands:
+    if key not in state.walks:
         raise RecordBroken(f"event {event.seq} is about a walk that did not begin")
-    return state.strands[key]
+    return state.walks[key]
 
 
-def _streak(strand: WalkState, node: str) -> Streak:
-    record = strand.progress.stages.get(node)
-    return Streak(record.failure, record.alike) if record else NO_STREAK
+def _streak(walk: WalkState, node: str) -> Streak:
+    record = walk.progress.stages.get(node)
+    return Streak(record.failure, record.failure_count) if record else NO_STREAK
 
 
-def _with(state: RunState, event: Event, strand: WalkState) -> RunState:
-    return changed(state, strands={**state.strands, event.branch or MAIN: strand})
+def _with(state: RunState, event: Event, walk: WalkState) -> RunState:
+    return changed(state, walks={**state.walks, event.branch or MAIN: walk})
 
 
 def _acted(state: RunState, event: Event, data: Fields) -> RunState:
@@ -215,8 +215,8 @@ def _warned(state: RunState, event: Event, data: Fields) -> RunState:
 
 
 def _interrupted(state: RunState, event: Event, data: Fields) -> RunState:
-    strands = let_go(state.strands, event.time)
-    return changed(state, stopped=data.text("reason"), strands=strands)
+    walks = let_go(state.walks, event.time)
+    return changed(state, stopped=data.text("reason"), walks=walks)
 
 
 def _resumed(state: RunState, event: Event, data: Fields) -> RunState:
@@ -224,7 +224,7 @@ def _resumed(state: RunState, event: Event, data: Fields) -> RunState:
     is_known = data.has("heard") and data.text("heard")
     heard = data.time("heard") if is_known else LONG_AGO
     # It may go on with larger budgets: people are told anew of what is nearly used up.
-    return changed(state, stopped="", warned=(), strands=let_go(state.strands, heard))
+    return changed(state, stopped="", warned=(), walks=let_go(state.walks, heard))
 
 
 def _restarting(state: RunState, event: Event, data: Fields) -> RunState:

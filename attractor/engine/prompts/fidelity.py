@@ -57,7 +57,7 @@ def resolve_thread(graph: Graph, node: Node, arrival: Arrival, around: Mapping[s
     )
 
 
-def classes_around(graph: Graph) -> Mapping[str, str]:
+def subgraph_classes(graph: Graph) -> Mapping[str, str]:
     """Return the class that the nearest subgraph with a label gives each node within it."""
     classes: list[str] = []
     around: dict[str, str] = {}

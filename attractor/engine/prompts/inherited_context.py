@@ -37,7 +37,7 @@ class Thread:
         """Leave the conversation for the next stage: a value that nobody changes any more."""
         self._held.conversation = conversation
 
-    def give_back(self, conversation: object) -> None:
+    def restore(self, conversation: object) -> None:
         """Take up what was lost: it is what the visit at work begins with, at each attempt."""
         self._held.conversation = self._held.before = conversation
 
@@ -100,5 +100,5 @@ class InheritedContext:
         return write_preamble(DEGRADED, self.remembered)
 
 
-NOTHING_CARRIED = InheritedContext()
+NOTHING_INHERITED = InheritedContext()
 """What a stage gets that is told nothing."""

@@ -108,7 +108,7 @@ def route_failure(graph: Graph, node: Node, outcome: Outcome, lookup: Lookup) ->
         return route
     if jump := find_jump(graph, node):
         return replace(jump, candidates=lost)
-    if goes_on_after_failure(graph, node):
+    if continues_after_failure(graph, node):
         over = _take([_Pick(_ranked(ways.unconditional), RouteReason.ON_FAILURE)], ways)
         return over or Route("", RouteReason.FAILED, candidates=lost)
     return Route("", RouteReason.FAILED, candidates=lost)
@@ -132,7 +132,7 @@ def find_jump(graph: Graph, node: Node) -> Route | None:
     return next((Route(target, why) for target, why in ways if target in graph.nodes), None)
 
 
-def goes_on_after_failure(graph: Graph, node: Node) -> bool:
+def continues_after_failure(graph: Graph, node: Node) -> bool:
     """Tell whether a failure of a node may be stepped over."""
     nearest = node if node.attributes.value("on_failure") else graph
     return nearest.attributes.text("on_failure") == "continue"

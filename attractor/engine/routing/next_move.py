@@ -14,7 +14,7 @@ from attractor.engine.routing.edge_selection import (
     route_join,
     select_edge,
 )
-from attractor.engine.routing.retry import alike_limit
+from attractor.engine.routing.retry import same_failure_limit
 from attractor.engine.state.progress import (
     Move,
     Progress,
@@ -205,10 +205,10 @@ class _Deciding:
         """Return why it is no use to go on: a stage fails in the same way again and again."""
         visit = self.visit
         record = self.after.stages.get(visit.node)
-        limit = alike_limit(self.graph, self.graph.nodes[visit.node])
-        if limit is None or record is None or visit.is_transparent or record.alike < limit:
+        limit = same_failure_limit(self.graph, self.graph.nodes[visit.node])
+        if limit is None or record is None or visit.is_transparent or record.failure_count < limit:
             return ""
-        times = f"{record.alike} times in a row (max_same_failures={limit})"
+        times = f"{record.failure_count} times in a row (max_same_failures={limit})"
         return f"{visit.node} failed in the same way {times}: {visit.outcome.failure_reason}"
 
     def _within_branch(self, move: Move, route: Route) -> Decision:

@@ -12,7 +12,7 @@ from attractor.engine.state.in_flight import TRIED_OUT
 from attractor.language.graph.graph import Graph, Node
 
 
-def alike_limit(graph: Graph, node: Node) -> int | None:
+def same_failure_limit(graph: Graph, node: Node) -> int | None:
     """Return how often in a row a stage may fail in the same way; None is as often as it likes."""
     own = node.attributes.number("max_same_failures")
     return graph.attributes.number("max_same_failures") if own is None else own

@@ -26,8 +26,8 @@ from attractor.engine.journal.events import (
     PLAIN,
     Action,
     CheckpointSaved,
+    EngineEvent,
     EventLog,
-    Happening,
     OperatorAction,
     PipelineCompleted,
     PipelineFailed,
@@ -57,7 +57,7 @@ from attractor.engine.state.run_state import (
     EVALUATING,
     FAILED,
     RunState,
-    Standing,
+    RunStatus,
     outcome_of,
     require_transition,
     state_to_record,
@@ -114,7 +114,7 @@ class OpenRun:
         return self._state.progress
 
     def record(
-        self, happening: Happening, *, place: StageReference = NO_PLACE, sync: bool = False
+        self, happening: EngineEvent, *, place: StageReference = NO_PLACE, sync: bool = False
     ) -> Event:
         """Write an event, and fold it into the state."""
         with self._lock:
@@ -164,17 +164,17 @@ class OpenRun:
         While there are branches, those who commit at the same time share one sync; the checkpoint
         waits until they are joined.
         """
-        if len(self._state.strands) == 1:
+        if len(self._state.walks) == 1:
             self.save(step, place=place)
             return
         with self._lock:
             self._record_step(step, place, sync=False)
         await self._shared.wait()
 
-    def change_status(self, standing: Standing, reason: str = "") -> None:
+    def change_status(self, status: RunStatus, reason: str = "") -> None:
         """Move the run on in the table of statuses, or refuse."""
-        require_transition(self._state.standing, standing)
-        happening = RunStatusChanged(standing.status.value, standing.phase.value, reason)
+        require_transition(self._state.status, status)
+        happening = RunStatusChanged(status.word.value, status.phase.value, reason)
         self.record(happening, sync=True)
         self.write_run()
 
@@ -284,7 +284,7 @@ class OpenRun:
             return draw_up(self.redactor.members(record), now, at)
         return drawn
 
-    def _draft(self, happening: Happening, place: StageReference) -> Event:
+    def _draft(self, happening: EngineEvent, place: StageReference) -> Event:
         return Event(
             seq=self.events.head.seq + 1,
             branch=place.branch,
@@ -301,7 +301,7 @@ class OpenRun:
     def _can_steer(self, received: Received) -> bool:
         """Whether an order has words for a stage, and one is at work."""
         is_steer = received.order is not None and received.order.action is Action.STEER
-        return is_steer and any(one.in_flight for one in self._state.strands.values())
+        return is_steer and any(one.in_flight for one in self._state.walks.values())
 
 
 _NO_PROGRESS = Progress("")

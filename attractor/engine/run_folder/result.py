@@ -38,7 +38,7 @@ from attractor.engine.state.run_state import (
     AWAITING_ANSWER,
     EXECUTING,
     RunState,
-    Standing,
+    RunStatus,
     outcome_of,
 )
 from attractor.engine.storage.blobs import Blobs
@@ -54,7 +54,7 @@ class RunResult:
 
     run_id: str
     directory: Path
-    standing: Standing
+    status: RunStatus
     outcome: StageStatus | None
     reason: str
     completed: tuple[str, ...] = ()
@@ -68,7 +68,7 @@ class RunResult:
     @property
     def exit_code(self) -> ExitCode:
         """What the command line answers."""
-        if self.standing in (AWAITING_ANSWER, EXECUTING):
+        if self.status in (AWAITING_ANSWER, EXECUTING):
             return ExitCode.UNFINISHED
         is_good = self.outcome is not None and self.outcome.is_success
         return ExitCode.DONE if is_good else ExitCode.FAILED
@@ -81,7 +81,7 @@ def result_of(manifest: Manifest, root: Path, state: RunState) -> RunResult:
     return RunResult(
         run_id=manifest.run_id,
         directory=root,
-        standing=state.standing,
+        status=state.status,
         outcome=outcome_of(state),
         reason=state.why_canceled or (end.reason if end else state.stopped or state.reason),
         completed=progress.completed if progress else (),
@@ -133,8 +133,8 @@ def run_record(manifest: Manifest, state: RunState, now: datetime) -> dict[str, 
     outcome = outcome_of(state)
     return {
         "run_id": manifest.run_id,
-        "status": state.standing.status.value,
-        "phase": state.standing.phase.value,
+        "status": state.status.word.value,
+        "phase": state.status.phase.value,
         "reason": state.reason,
         "outcome": outcome.value if outcome else "",
         "next_node": state.progress.next_node if state.progress else "",

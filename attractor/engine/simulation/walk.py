@@ -14,7 +14,7 @@ from attractor.engine.outcome import Outcome, StageStatus
 from attractor.engine.preflight import resolve_handler
 from attractor.engine.routing.branch_bounds import NO_BOUNDS, Bounds, BranchBounds, meeting_of
 from attractor.engine.routing.next_move import Decision, begin_again, choose_move
-from attractor.engine.routing.retry import alike_limit, may_retry, retry_policy, settle
+from attractor.engine.routing.retry import may_retry, retry_policy, same_failure_limit, settle
 from attractor.engine.seams import Halted, Handler, Stage
 from attractor.engine.stage.execution import execute
 from attractor.engine.stage.no_workspace import NoWorkspace
@@ -91,8 +91,8 @@ def limit_attempts(
     if outcome.status.is_success or outcome.status is StageStatus.SKIPPED:
         return attempts, NO_STREAK
     failure, record = signature(outcome.failure_reason), progress.stages.get(node.id)
-    before = record.alike if record and record.failure == failure else 0
-    limit = alike_limit(graph, node)
+    before = record.failure_count if record and record.failure == failure else 0
+    limit = same_failure_limit(graph, node)
     made = attempts if limit is None else max(1, min(attempts, limit - before))
     return made, Streak(failure, before + made - 1) if made > 1 else NO_STREAK
 

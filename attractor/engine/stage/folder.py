@@ -147,9 +147,9 @@ class FolderFiles:
         redactor: Redactor,
         *,
         largest: int = LARGEST_FILE,
-        heard: Callable[[], None] = lambda: None,
+        on_activity: Callable[[], None] = lambda: None,
     ) -> None:
-        self._heard = heard
+        self._on_activity = on_activity
         self._folder = folder
         self._redactor = redactor
         self._largest = largest
@@ -160,7 +160,7 @@ class FolderFiles:
 
     def write(self, name: str, text: str) -> None:
         """Write a file whole; of a text that is too long the middle is left out."""
-        self._heard()
+        self._on_activity()
         with self._lock:
             try:
                 path = self._path(name)
@@ -172,7 +172,7 @@ class FolderFiles:
 
     def append(self, name: str, line: str) -> None:
         """Add a line to a file, until the file is full."""
-        self._heard()
+        self._on_activity()
         with self._lock:
             try:
                 path = self._path(name)

@@ -29,11 +29,11 @@ class Streak:
     """How often in a row a stage failed in the same way, over visits and attempts together."""
 
     failure: str = ""
-    alike: int = 0
+    count: int = 0
 
     def and_then(self, failure: str) -> "Streak":
         """Return the streak with one more failure, by its signature."""
-        return Streak(failure, self.alike + 1 if failure == self.failure else 1)
+        return Streak(failure, self.count + 1 if failure == self.failure else 1)
 
 
 NO_STREAK = Streak()
@@ -64,7 +64,7 @@ class InFlight:
     is_aside: bool = False
     starts: int = 1
     used: Usage = NOTHING_USED
-    told: Usage = NOTHING_USED
+    reported: Usage = NOTHING_USED
     at_work: datetime | None = None
     worked: float = 0.0
     streak: Streak = NO_STREAK
@@ -84,7 +84,7 @@ class InFlight:
     @property
     def spent(self) -> Usage:
         """What the visit used of models so far."""
-        return self.used + self.told
+        return self.used + self.reported
 
     def seconds(self, now: datetime) -> float:
         """Return how long processes were at work on the visit until now, where one still is."""
@@ -101,7 +101,7 @@ class InFlight:
             is_aside=is_aside,
             starts=self.starts + 1 if is_again else 1,
             used=self.spent,
-            told=NOTHING_USED,
+            reported=NOTHING_USED,
             at_work=at if is_again else self.at_work or at,
             worked=self.seconds(at) if is_again else self.worked,
             failed=None,
@@ -112,10 +112,10 @@ class InFlight:
 
         It may be made again all the same: what is not in the journal whole did not happen.
         """
-        if used is None and failed is None and self.told is NOTHING_USED:
+        if used is None and failed is None and self.reported is NOTHING_USED:
             return self
-        spent = self.used + (self.told if used is None else used)
-        return changed(self, used=spent, told=NOTHING_USED, failed=failed)
+        spent = self.used + (self.reported if used is None else used)
+        return changed(self, used=spent, reported=NOTHING_USED, failed=failed)
 
     def awaiting(self, attempt: int) -> "InFlight":
         """Return it when the attempt is over, and another one waits for its time."""
@@ -137,7 +137,7 @@ def flight_to_record(flight: InFlight) -> dict[str, Json]:
         "is_aside": flight.is_aside,
         "starts": flight.starts,
         "used": usage_to_record(flight.used),
-        "told": usage_to_record(flight.told),
+        "told": usage_to_record(flight.reported),
         "at_work": flight.at_work.isoformat() if flight.at_work else None,
         "worked": flight.worked,
         "streak": streak_to_record(flight.streak),
@@ -165,7 +165,7 @@ def flight_from_record(fields: Fields) -> InFlight:
 
 def streak_to_record(streak: Streak) -> dict[str, Json]:
     """Return a streak as the journal has it."""
-    return {"failure": streak.failure, "alike": streak.alike}
+    return {"failure": streak.failure, "alike": streak.count}
 
 
 def streak_from_record(fields: Fields) -> Streak:

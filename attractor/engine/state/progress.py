@@ -120,7 +120,7 @@ class StageRecord:
     retries: int = 0
     branches: tuple[str, ...] = ()
     failure: str = ""
-    alike: int = 0
+    failure_count: int = 0
 
 
 @dataclass(frozen=True)
@@ -308,7 +308,7 @@ def _stage_record(progress: Progress, visit: Visit) -> StageRecord:
         status,
         _retries_left_over(visit),
         failure=streak.failure,
-        alike=streak.alike,
+        failure_count=streak.count,
     )
 
 
@@ -318,7 +318,7 @@ def _streak(before: StageRecord | None, visit: Visit) -> Streak:
         return NO_STREAK
     streak = visit.streak
     if before and streak == NO_STREAK:
-        streak = Streak(before.failure, before.alike)
+        streak = Streak(before.failure, before.failure_count)
     return streak.and_then(signature(visit.outcome.failure_reason))
 
 
@@ -363,7 +363,7 @@ def progress_to_record(progress: Progress) -> dict[str, Json]:
                 "outcome": record.outcome.value,
                 "branches": list(record.branches),
                 "failure": record.failure,
-                "alike": record.alike,
+                "alike": record.failure_count,
             }
             for node, record in progress.stages.items()
         ],

@@ -23,13 +23,13 @@ from attractor.engine.state.progress import (
     progress_to_record,
 )
 from attractor.engine.state.walks import (
-    Strands,
+    Walks,
     WalkState,
     branches_from_records,
     branches_to_records,
     counted,
-    strand_from_record,
-    strand_to_record,
+    walk_from_record,
+    walk_to_record,
 )
 from attractor.engine.storage.json_files import Fields
 
@@ -37,7 +37,7 @@ RESTARTED = "restarted"
 """Why a run ended as which another one went on."""
 
 
-class RunStatus(StrEnum):
+class StatusWord(StrEnum):
     """Where a run is, in one word."""
 
     QUEUED = "queued"
@@ -60,14 +60,14 @@ class Phase(StrEnum):
 
 
 @dataclass(frozen=True)
-class Standing:
-    """A status, with the phase when it is `awaiting_human`."""
+class RunStatus:
+    """The status of a run: its word, and for `awaiting_human` the phase."""
 
-    status: RunStatus
+    word: StatusWord
     phase: Phase = Phase.NONE
 
     def __str__(self) -> str:
-        return f"{self.status} ({self.phase})" if self.phase else self.status
+        return f"{self.word} ({self.phase})" if self.phase else self.word
 
     @property
     def is_final(self) -> bool:
@@ -80,37 +80,37 @@ class Standing:
         return self in _ACTIVE
 
 
-QUEUED = Standing(RunStatus.QUEUED)
+QUEUED = RunStatus(StatusWord.QUEUED)
 
 
-BOOTING = Standing(RunStatus.BOOTING)
+BOOTING = RunStatus(StatusWord.BOOTING)
 
 
-EXECUTING = Standing(RunStatus.EXECUTING)
+EXECUTING = RunStatus(StatusWord.EXECUTING)
 
 
-AWAITING_ANSWER = Standing(RunStatus.AWAITING_HUMAN, Phase.STAGE)
+AWAITING_ANSWER = RunStatus(StatusWord.AWAITING_HUMAN, Phase.STAGE)
 
 
-AWAITING_DECISION = Standing(RunStatus.AWAITING_HUMAN, Phase.DECISION)
+AWAITING_DECISION = RunStatus(StatusWord.AWAITING_HUMAN, Phase.DECISION)
 
 
-EVALUATING = Standing(RunStatus.EVALUATING)
+EVALUATING = RunStatus(StatusWord.EVALUATING)
 
 
-APPROVED = Standing(RunStatus.APPROVED)
+APPROVED = RunStatus(StatusWord.APPROVED)
 
 
-REJECTED = Standing(RunStatus.REJECTED)
+REJECTED = RunStatus(StatusWord.REJECTED)
 
 
-FAILED = Standing(RunStatus.FAILED)
+FAILED = RunStatus(StatusWord.FAILED)
 
 
-CANCELED = Standing(RunStatus.CANCELED)
+CANCELED = RunStatus(StatusWord.CANCELED)
 
 
-TRANSITIONS: Mapping[Standing, tuple[Standing, ...]] = {
+TRANSITIONS: Mapping[RunStatus, tuple[RunStatus, ...]] = {
     QUEUED: (BOOTING, CANCELED),
     BOOTING: (EXECUTING, FAILED, CANCELED),
     EXECUTING: (AWAITING_ANSWER, EVALUATING, FAILED, CANCELED),
@@ -128,7 +128,7 @@ TRANSITIONS: Mapping[Standing, tuple[Standing, ...]] = {
 _ACTIVE = frozenset({QUEUED, BOOTING, EXECUTING, EVALUATING, AWAITING_ANSWER})
 
 
-def require_transition(now: Standing, then: Standing) -> None:
+def require_transition(now: RunStatus, then: RunStatus) -> None:
     """Refuse a transition that is not in the table."""
     allowed = TRANSITIONS[now]
     if then not in allowed:
@@ -143,14 +143,14 @@ class RunState:
     """All that a process must know to go on with a run.
 
     `stopped` says why the last process let go of it, `warned` which budgets are nearly used up.
-    `strands` are the walks that are not joined yet, `begun` is how often each node was begun, and
+    `walks` are the walks that are not joined yet, `begun` is how often each node was begun, and
     `restarted_as` is the run that goes on in place of this one (ruling R7). `given` is how many
     answers each interviewer gave, by the name it signed with.
     """
 
-    standing: Standing = QUEUED
+    status: RunStatus = QUEUED
     reason: str = ""
-    strands: Strands = field(default_factory=dict[str, WalkState])
+    walks: Walks = field(default_factory=dict[str, WalkState])
     begun: Mapping[str, int] = field(default_factory=dict[str, int])
     answers: Mapping[str, Answer] = field(default_factory=dict[str, Answer])
     given: Mapping[str, int] = field(default_factory=dict[str, int])
@@ -176,9 +176,9 @@ class RunState:
     @property
     def used(self) -> Usage:
         """What was used of models, also by attempts of a visit that is not over."""
-        strands = self.strands.values()
-        at_work = (one.in_flight.spent for one in strands if one.in_flight)
-        return sum(at_work, sum((one.progress.usage for one in strands), NOTHING_USED))
+        walks = self.walks.values()
+        at_work = (one.in_flight.spent for one in walks if one.in_flight)
+        return sum(at_work, sum((one.progress.usage for one in walks), NOTHING_USED))
 
     def seconds(self, now: datetime) -> float:
         """Return how long stages took until now, also one that is not over; at rest it is none.
@@ -191,17 +191,17 @@ class RunState:
     @property
     def progress(self) -> Progress | None:
         """How far the walk from the start has come, if it began."""
-        return self.strands[MAIN].progress if MAIN in self.strands else None
+        return self.walks[MAIN].progress if MAIN in self.walks else None
 
     @property
     def in_flight(self) -> InFlight | None:
         """The attempt at which the walk from the start is."""
-        return self.strands[MAIN].in_flight if MAIN in self.strands else None
+        return self.walks[MAIN].in_flight if MAIN in self.walks else None
 
     @property
     def asked(self) -> Sequence[Question]:
         """What people were asked by the stages at work, whether it was answered or not."""
-        return [one for strand in self.strands.values() for one in strand.questions]
+        return [one for walk in self.walks.values() for one in walk.questions]
 
     @property
     def questions(self) -> Sequence[Question]:
@@ -217,15 +217,15 @@ class RunState:
     def may_walk(self) -> bool:
         """Whether a stage may be executed yet: the walk has not come to its end."""
         has_end = self.progress is not None and self.progress.is_over
-        return not (has_end or self.canceled or self.standing.is_final)
+        return not (has_end or self.canceled or self.status.is_final)
 
     def is_aside(self, key: str, node: str, visit: int) -> bool:
         """Tell whether a walk's visit of a node is aside: another one has the node's folder."""
-        own = self.strands[key].in_flight
+        own = self.walks[key].in_flight
         if own and (own.node, own.visit) == (node, visit):
             return own.is_aside
-        for strand in self.strands.values():
-            flight = strand.in_flight
+        for walk in self.walks.values():
+            flight = walk.in_flight
             if flight is not None and flight.node == node and not flight.is_aside:
                 return True
         return False
@@ -233,15 +233,15 @@ class RunState:
 
 def state_to_record(state: RunState) -> dict[str, Json]:
     """Return a state as the checkpoint has it: the progress on top, the rest beneath."""
-    main = state.strands.get(MAIN)
+    main = state.walks.get(MAIN)
     return {
         **(progress_to_record(main.progress) if main else {"current_node": ""}),
         "run": {
-            "status": state.standing.status.value,
-            "phase": state.standing.phase.value,
+            "status": state.status.word.value,
+            "phase": state.status.phase.value,
             "reason": state.reason,
-            "strand": strand_to_record(main) if main else None,
-            "branches": branches_to_records(state.strands),
+            "strand": walk_to_record(main) if main else None,
+            "branches": branches_to_records(state.walks),
             "begun": dict(state.begun),
             "answers": {key: answer_to_record(one) for key, one in state.answers.items()},
             "given": dict(state.given),
@@ -261,9 +261,9 @@ def state_from_record(fields: Fields) -> RunState:
     run = fields.inner("run")
     answers, begun = run.inner("answers"), run.inner("begun")
     return RunState(
-        standing=standing_from_record(run),
+        status=status_from_record(run),
         reason=run.text("reason"),
-        strands=_strands(fields, run),
+        walks=_walks(fields, run),
         begun={node: begun.number(node) for node in begun.all()},
         answers={key: answer_from_record(answers.inner(key)) for key in answers.all()},
         given=counts_from(run, "given"),
@@ -283,9 +283,9 @@ def outcome_of(state: RunState) -> StageStatus | None:
     return end.status if end else None
 
 
-def standing_from_record(fields: Fields) -> Standing:
+def status_from_record(fields: Fields) -> RunStatus:
     """Read back in which status and phase a run is."""
-    return Standing(fields.word("status", RunStatus), fields.word("phase", Phase))
+    return RunStatus(fields.word("status", StatusWord), fields.word("phase", Phase))
 
 
 def counts_from(fields: Fields, name: str) -> dict[str, int]:
@@ -296,8 +296,8 @@ def counts_from(fields: Fields, name: str) -> dict[str, int]:
     return {key: counts.number(key) for key in counts.all()}
 
 
-def _strands(fields: Fields, run: Fields) -> Strands:
+def _walks(fields: Fields, run: Fields) -> Walks:
     if not run.has("strand"):
         return {}
-    main = strand_from_record(run.inner("strand"), progress_from_record(fields))
+    main = walk_from_record(run.inner("strand"), progress_from_record(fields))
     return counted({MAIN: main, **branches_from_records(run.inners("branches"))})

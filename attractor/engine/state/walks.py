@@ -54,13 +54,13 @@ class WalkState:
     branches: int = 0
 
 
-Strands = Mapping[str, WalkState]
+Walks = Mapping[str, WalkState]
 """By key, in the order in which they began: none stands before the walk that it left."""
 
 
-def leave(strands: Strands, key: str, parent: str, branch: Branch, *, workspace: str) -> Strands:
-    """Return the strands when a branch has left one of the walks."""
-    left = strands[parent]
+def leave(walks: Walks, key: str, parent: str, branch: Branch, *, workspace: str) -> Walks:
+    """Return the walks when a branch has left one of the walks."""
+    left = walks[parent]
     begun = WalkState(
         fork_off(left.progress, branch),
         name=branch.name,
@@ -68,151 +68,151 @@ def leave(strands: Strands, key: str, parent: str, branch: Branch, *, workspace:
         workspace=workspace,
         given=branch.updates,
     )
-    return {**strands, parent: changed(left, branches=left.branches + 1), key: begun}
+    return {**walks, parent: changed(left, branches=left.branches + 1), key: begun}
 
 
-def end_branch(strands: Strands, key: str, *, is_given_up: bool) -> Strands:
-    """Return the strands when a branch is over, and with it all that left it."""
+def end_branch(walks: Walks, key: str, *, is_given_up: bool) -> Walks:
+    """Return the walks when a branch is over, and with it all that left it."""
     over = {
         one: changed(
-            strands[one],
-            progress=_with_what_was_used(strands[one]),
+            walks[one],
+            progress=_with_what_was_used(walks[one]),
             is_over=True,
             is_given_up=is_given_up,
             in_flight=None,
             questions=(),
         )
-        for one in with_all_that_left(strands, key)
+        for one in with_all_that_left(walks, key)
     }
-    return {**strands, **over}
+    return {**walks, **over}
 
 
-def _with_what_was_used(strand: WalkState) -> Progress:
+def _with_what_was_used(walk: WalkState) -> Progress:
     """Return the progress of a walk that ends in a visit: what its attempts used is spent."""
-    flight = strand.in_flight
-    return spend(strand.progress, flight.spent) if flight else strand.progress
+    flight = walk.in_flight
+    return spend(walk.progress, flight.spent) if flight else walk.progress
 
 
-def with_all_that_left(strands: Strands, key: str) -> Sequence[str]:
+def with_all_that_left(walks: Walks, key: str) -> Sequence[str]:
     """Return the key of a walk, and those of its branches, of their branches, and so on."""
-    if not strands[key].branches:
+    if not walks[key].branches:
         return [key]
     found = {key: None}
-    for one, strand in strands.items():
-        if one and strand.parent in found:
+    for one, walk in walks.items():
+        if one and walk.parent in found:
             found[one] = None
     return list(found)
 
 
-def siblings(strands: Strands, parent: str, attempt: str) -> Sequence[str]:
+def siblings(walks: Walks, parent: str, attempt: str) -> Sequence[str]:
     """Return the branches that left a walk at one attempt, in the order in which they began."""
-    if not strands[parent].branches:
+    if not walks[parent].branches:
         return []
     return [
         one
-        for one, strand in strands.items()
+        for one, walk in walks.items()
         # In this order: most are of the same parent, or none is.
-        if strand.parent == parent and one.startswith(attempt)
+        if walk.parent == parent and one.startswith(attempt)
     ]
 
 
-def gather(strands: Strands, key: str, visit: Visit) -> tuple[Progress, Strands]:
-    """Return the progress of a walk with its branches of a visit, and the strands without them.
+def gather(walks: Walks, key: str, visit: Visit) -> tuple[Progress, Walks]:
+    """Return the progress of a walk with its branches of a visit, and the walks without them.
 
     Those that were given up, and those of an earlier attempt, only add what they used.
     """
-    progress, place = strands[key].progress, visit_key(key, visit.node, visit.number)
-    if not strands[key].branches:
-        return progress, strands
-    begun = {one: strand for one, strand in strands.items() if one.startswith(place)}
+    progress, place = walks[key].progress, visit_key(key, visit.node, visit.number)
+    if not walks[key].branches:
+        return progress, walks
+    begun = {one: walk for one, walk in walks.items() if one.startswith(place)}
     if not begun:
-        return progress, strands
+        return progress, walks
     attempt = attempt_key(key, visit.node, visit.number, visit.attempts)
     ended = {
         one: begun[one].progress
-        for one in siblings(strands, key, attempt)
+        for one in siblings(walks, key, attempt)
         if begun[one].progress.end and not begun[one].is_given_up
     }
-    lost = (strand.progress.usage for one, strand in begun.items() if one not in ended)
+    lost = (walk.progress.usage for one, walk in begun.items() if one not in ended)
     progress = spend(join(progress, ended), sum(lost, NOTHING_USED))
-    rest = {one: strand for one, strand in strands.items() if one not in begun}
+    rest = {one: walk for one, walk in walks.items() if one not in begun}
     return progress, counted(rest)
 
 
-def counted(strands: Strands) -> Strands:
-    """Return the strands, each with the number of those that left it."""
-    left = Counter(strand.parent for key, strand in strands.items() if key != MAIN)
+def counted(walks: Walks) -> Walks:
+    """Return the walks, each with the number of those that left it."""
+    left = Counter(walk.parent for key, walk in walks.items() if key != MAIN)
     return {
-        key: strand if strand.branches == left[key] else changed(strand, branches=left[key])
-        for key, strand in strands.items()
+        key: walk if walk.branches == left[key] else changed(walk, branches=left[key])
+        for key, walk in walks.items()
     }
 
 
-def let_go(strands: Strands, at: datetime) -> Strands:
-    """Return the strands when the process that was at work on them has ended."""
+def let_go(walks: Walks, at: datetime) -> Walks:
+    """Return the walks when the process that was at work on them has ended."""
     return {
         key: changed(one, in_flight=one.in_flight.left(at)) if one.in_flight else one
-        for key, one in strands.items()
+        for key, one in walks.items()
     }
 
 
-def cut_off(strands: Strands) -> Sequence[InFlight]:
+def cut_off(walks: Walks) -> Sequence[InFlight]:
     """Return the attempts that nobody is at work on any more and that are made again.
 
     One whose branches began goes on with them, and one that asks somebody waits.
     """
     return [
-        strand.in_flight
-        for key, strand in strands.items()
-        if strand.in_flight
-        and strand.in_flight.starts
-        and not strand.questions
-        and not _has_branches(strands, key, strand.in_flight)
+        walk.in_flight
+        for key, walk in walks.items()
+        if walk.in_flight
+        and walk.in_flight.starts
+        and not walk.questions
+        and not _has_branches(walks, key, walk.in_flight)
     ]
 
 
-def _has_branches(strands: Strands, key: str, flight: InFlight) -> bool:
+def _has_branches(walks: Walks, key: str, flight: InFlight) -> bool:
     attempt = attempt_key(key, flight.node, flight.visit, flight.attempt)
-    return bool(siblings(strands, key, attempt))
+    return bool(siblings(walks, key, attempt))
 
 
-def last_tree(strands: Strands, workspace: str) -> TreeId:
+def last_tree(walks: Walks, workspace: str) -> TreeId:
     """Return what a workspace held after the last step of the walks that work in it."""
-    of_it = [strand for strand in strands.values() if strand.workspace == workspace]
-    return max(of_it, key=lambda strand: strand.saved).progress.tree
+    of_it = [walk for walk in walks.values() if walk.workspace == workspace]
+    return max(of_it, key=lambda walk: walk.saved).progress.tree
 
 
-def strand_to_record(strand: WalkState) -> dict[str, Json]:
-    """Return a strand as the checkpoint has it, but for its progress."""
-    flight = strand.in_flight
+def walk_to_record(walk: WalkState) -> dict[str, Json]:
+    """Return a walk as the checkpoint has it, but for its progress."""
+    flight = walk.in_flight
     return {
         "in_flight": flight_to_record(flight) if flight else None,
-        "questions": [question_to_record(one) for one in strand.questions],
-        "name": strand.name,
-        "parent": strand.parent,
-        "workspace": strand.workspace,
-        "is_over": strand.is_over,
-        "is_given_up": strand.is_given_up,
-        "saved": strand.saved,
-        **({"given": dict(strand.given)} if strand.given else {}),
+        "questions": [question_to_record(one) for one in walk.questions],
+        "name": walk.name,
+        "parent": walk.parent,
+        "workspace": walk.workspace,
+        "is_over": walk.is_over,
+        "is_given_up": walk.is_given_up,
+        "saved": walk.saved,
+        **({"given": dict(walk.given)} if walk.given else {}),
     }
 
 
-def branches_to_records(strands: Strands) -> list[Json]:
+def branches_to_records(walks: Walks) -> list[Json]:
     """Return every walk but that from the start, whole and in order."""
     return [
         {
-            **strand_to_record(one),
+            **walk_to_record(one),
             "key": key,
             "progress": progress_to_record(one.progress),
         }
-        for key, one in strands.items()
+        for key, one in walks.items()
         if key != MAIN
     ]
 
 
-def strand_from_record(fields: Fields, progress: Progress) -> WalkState:
-    """Read a strand back."""
+def walk_from_record(fields: Fields, progress: Progress) -> WalkState:
+    """Read a walk back."""
     return WalkState(
         progress,
         flight_from_record(fields.inner("in_flight")) if fields.has("in_flight") else None,
@@ -230,7 +230,7 @@ def strand_from_record(fields: Fields, progress: Progress) -> WalkState:
 def branches_from_records(records: Sequence[Fields]) -> dict[str, WalkState]:
     """Read the branches back."""
     return {
-        one.text("key"): strand_from_record(one, progress_from_record(one.inner("progress")))
+        one.text("key"): walk_from_record(one, progress_from_record(one.inner("progress")))
         for one in records
     }
 
@@ -241,32 +241,32 @@ def _questions(fields: Fields) -> tuple[Question, ...]:
     return tuple(question_from_record(one) for one in fields.inners("questions"))
 
 
-def put_question(strand: WalkState, question: Question) -> WalkState:
+def put_question(walk: WalkState, question: Question) -> WalkState:
     """Return a walk that asks a question; asked again, it has the time that it had."""
-    before = next((one for one in strand.questions if one.id == question.id), None)
+    before = next((one for one in walk.questions if one.id == question.id), None)
     if before is None:
-        return replace(strand, questions=(*strand.questions, question))
+        return replace(walk, questions=(*walk.questions, question))
     asked = replace(question, deadline=before.deadline or question.deadline)
-    questions = tuple(asked if one is before else one for one in strand.questions)
-    return replace(strand, questions=questions)
+    questions = tuple(asked if one is before else one for one in walk.questions)
+    return replace(walk, questions=questions)
 
 
-def drop_question(strand: WalkState, id_: str) -> WalkState:
+def drop_question(walk: WalkState, id_: str) -> WalkState:
     """Return a walk that does not ask a question any more."""
-    return replace(strand, questions=tuple(one for one in strand.questions if one.id != id_))
+    return replace(walk, questions=tuple(one for one in walk.questions if one.id != id_))
 
 
-def is_of_child(strand: WalkState, id_: str) -> bool:
+def is_of_child(walk: WalkState, id_: str) -> bool:
     """Tell whether a question is asked by the child of the attempt at work."""
-    flight = strand.in_flight
+    flight = walk.in_flight
     return flight is not None and id_.startswith(f"{flight.id}{OF_CHILD}")
 
 
-def find_asker(strands: Strands, id_: str) -> tuple[str, InFlight] | None:
+def find_asker(walks: Walks, id_: str) -> tuple[str, InFlight] | None:
     """Return the walk whose attempt asks a question, or has a child that does."""
-    for key, strand in strands.items():
-        if strand.in_flight and (_is_own(strand.in_flight, id_) or is_of_child(strand, id_)):
-            return key, strand.in_flight
+    for key, walk in walks.items():
+        if walk.in_flight and (_is_own(walk.in_flight, id_) or is_of_child(walk, id_)):
+            return key, walk.in_flight
     return None
 
 

@@ -4,67 +4,71 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
-from pathlib import Path
 
 from attractor.base.dataclasses import changed, dataclass
 from attractor.base.errors import AttractorError
 from attractor.engine.context import WholeValues, put_aside
 from attractor.engine.journal.events import ParallelBranchCompleted, ParallelBranchStarted
-from attractor.engine.routing.branch_bounds import Bounds
+from attractor.engine.routing.branch_bounds import Bounds, BranchBounds
 from attractor.engine.seams import Stopped
 from attractor.engine.state.branches import GIVEN_UP, Branch, BranchEnd, canceled, end_of
 from attractor.engine.state.identifiers import StageReference, attempt_key, branch_key
-from attractor.engine.state.walks import Strands, WalkState, last_tree, siblings, with_all_that_left
-from attractor.engine.walk.steps import Walk
-from attractor.engine.walk.walk import WalkHandle
+from attractor.engine.state.walks import (
+    Walks,
+    WalkState,
+    last_tree,
+    siblings,
+    with_all_that_left,
+)
+from attractor.engine.walk.steps import walk_to_end
+from attractor.engine.walk.walk import Walk
 from attractor.language.graph.branches import Fork
 
-_NOT_NEEDED = "the join policy needs it no more"
-
-
-_TOO_LATE = "the stage ended before it"
+_NOT_NEEDED = "the join policy does not need it"
+_TOO_LATE = "the stage ended before the branch"
 
 
 @dataclass(frozen=True)
 class RunBranches:
-    """Walks branches that leave one walk at one attempt (ruling R6)."""
+    """Walks the branches that leave a walk at one attempt."""
 
-    line: WalkHandle
+    bounds: BranchBounds
+    parent: Walk
     place: StageReference
 
     @property
     def fork(self) -> Fork | None:
-        """Where the ways out of the node lead, and where they meet."""
-        return self.line.journey.branch_bounds.fork(self.place.node or "")
+        """The targets of the node's edges, and the node where they meet."""
+        return self.bounds.fork(self.place.node or "")
 
     @property
     def at_once(self) -> int | None:
-        """As many as are wanted."""
+        """No limit on the branches at the same time."""
         return None
 
     async def walk(self, branch: Branch, *, isolated: bool) -> BranchEnd:
-        """Walk a branch to its end; one that has ended is not walked again."""
+        """Walk a branch to its end, unless it has ended already."""
         key = self._key(branch)
         with _stopping():
-            is_new = key not in self._strands
+            is_new = key not in self._walks
             if is_new:
                 self._begin(branch, key, isolated=isolated)
-            if not self._strands[key].is_over:
+            if not self._walks[key].is_over:
                 await self._walk(branch, key, is_new=is_new)
             await self._discard(key)
             return await self._end(branch, key)
 
     async def give_up(self, branch: Branch) -> BranchEnd:
-        """Note that a branch is not wanted any more; of one that never began there is no word."""
+        """Cancel a branch; one that never began leaves no event."""
         key = self._key(branch)
-        if key not in self._strands:
+        if key not in self._walks:
             return canceled(branch, key)
         with _stopping():
             await self._give_up(key, _NOT_NEEDED)
             return await self._end(branch, key)
 
     async def give_up_rest(self) -> None:
-        """Give up every branch that began and has not ended."""
+        """Cancel every branch that began and has not ended."""
         with _stopping():
             for key in self._numbers:
                 await self._give_up(key, _TOO_LATE)
@@ -75,16 +79,16 @@ class RunBranches:
     @property
     def _attempt(self) -> str:
         node, visit, attempt = self.place.node, self.place.visit, self.place.attempt
-        return attempt_key(self.line.key, node or "", visit or 1, attempt or 1)
+        return attempt_key(self.parent.key, node or "", visit or 1, attempt or 1)
 
     @property
-    def _strands(self) -> Strands:
-        return self.line.run.state.strands
+    def _walks(self) -> Walks:
+        return self.parent.run.state.walks
 
     @cached_property
     def _numbers(self) -> dict[str, int]:
-        """The branches that began, in their order, each with its number."""
-        begun = siblings(self._strands, self.line.key, self._attempt)
+        """The number of each branch that began, in their order."""
+        begun = siblings(self._walks, self.parent.key, self._attempt)
         return {key: number for number, key in enumerate(begun)}
 
     def _begin(self, branch: Branch, key: str, *, isolated: bool) -> None:
@@ -92,85 +96,82 @@ class RunBranches:
         started = ParallelBranchStarted(
             branch=branch.name,
             index=number,
-            parent=self.line.key,
+            parent=self.parent.key,
             start=branch.start,
             until=branch.until,
             isolated=isolated,
-            updates=put_aside(branch.updates, self.line.run.blobs),
+            updates=put_aside(branch.updates, self.parent.run.blobs),
         )
-        self.line.run.record(started, place=self._place(key))
+        self.parent.run.record(started, place=changed(self.place, branch=key))
         self._numbers[key] = number
 
     async def _walk(self, branch: Branch, key: str, *, is_new: bool) -> None:
-        strand = self._strands[key]
-        is_shared = not _is_isolated(key, strand)
-        tree = last_tree(self._strands, strand.workspace)
-        workspace = await self.line.workspace.fork(key, tree, shared=is_shared)
+        state, run = self._walks[key], self.parent.run
+        is_shared = not _is_isolated(key, state)
+        tree = last_tree(self._walks, state.workspace)
+        workspace = await self.parent.workspace.fork(key, tree, shared=is_shared)
         try:
-            if not (is_new or is_shared or self.line.journey.has_child_in(strand.workspace)):
-                await workspace.restore(tree, set_aside=self._aside())
-            line = replace(self.line, workspace=workspace, key=key, is_shared=is_shared)
-            outside = self.line.journey.branch_bounds.outside(self.place.node or "")
-            await Walk(line, Bounds(branch.until, outside)).go()
+            if not (is_new or is_shared or self.parent.has_child_in(state.workspace)):
+                # Half-made edits of an interrupted branch.
+                aside = run.directory.incidents / f"resumed-at-{run.events.head.seq}"
+                await workspace.restore(tree, set_aside=aside)
+            walk = replace(
+                self.parent,
+                workspace=workspace,
+                key=key,
+                is_shared=is_shared,
+                bounds=Bounds(branch.until, self.bounds.outside(self.place.node or "")),
+            )
+            await walk_to_end(walk)
         finally:
             await workspace.close()
-        if end := self._strands[key].progress.end:
+        if end := self._walks[key].progress.end:
             self._complete(key, end.status.value, end.reason)
 
     async def _give_up(self, key: str, reason: str) -> None:
-        if not self._strands[key].is_over:
+        if not self._walks[key].is_over:
             self._complete(key, GIVEN_UP, reason)
         await self._discard(key)
 
     async def _discard(self, key: str) -> None:
-        """Remove the folders of a branch that is over: all that was made there is in the store."""
-        for one in with_all_that_left(self._strands, key):
-            self.line.journey.threads.forget(one)
-            if _is_isolated(one, self._strands[one]):
-                await self.line.workspace.discard(one)
+        """Remove the folders of a branch that is over: its trees stay in the object store."""
+        for inner in with_all_that_left(self._walks, key):
+            self.parent.threads.forget(inner)
+            if _is_isolated(inner, self._walks[inner]):
+                await self.parent.workspace.discard(inner)
 
     async def _end(self, branch: Branch, key: str) -> BranchEnd:
-        strand = self._strands[key]
-        if strand.is_given_up:
+        state = self._walks[key]
+        if state.is_given_up:
             return canceled(branch, key)
-        end = end_of(branch, key, self.line.progress, strand.progress)
-        # Whole, for handlers put them together and hand them on.
-        end = changed(end, updates=dict(WholeValues(end.updates, self.line.run.blobs)))
+        end = end_of(branch, key, self.parent.progress, state.progress)
+        # Handlers pass the values on, so they are read whole.
+        end = changed(end, updates=dict(WholeValues(end.updates, self.parent.run.blobs)))
         is_changed = bool(end.tree) and end.tree != end.base
-        paths = await self.line.workspace.changed(end.base, end.tree) if is_changed else ()
-        # What all branches put into one workspace is there already: nothing is to be taken over.
-        return changed(end, changed=paths, tree=end.tree if _is_isolated(key, strand) else "")
+        paths = await self.parent.workspace.changed(end.base, end.tree) if is_changed else ()
+        # A shared workspace has the changes already: there is no tree to adopt.
+        return changed(end, changed=paths, tree=end.tree if _is_isolated(key, state) else "")
 
     def _complete(self, key: str, outcome: str, reason: str) -> None:
-        strand = self._strands[key]
+        state = self._walks[key]
         completed = ParallelBranchCompleted(
-            branch=strand.name,
+            branch=state.name,
             index=self._numbers[key],
-            duration=round(strand.progress.seconds, 3),
+            duration=round(state.progress.seconds, 3),
             success=outcome in ("success", "partial_success"),
             outcome=outcome,
             reason=reason,
         )
-        self.line.run.record(completed, place=self._place(key))
-
-    def _place(self, key: str) -> StageReference:
-        return changed(self.place, branch=key)
-
-    def _aside(self) -> Path:
-        """Return where half-made edits of a branch that was interrupted go."""
-        return self.line.run.directory.incidents / f"resumed-at-{self.line.run.events.head.seq}"
+        self.parent.run.record(completed, place=changed(self.place, branch=key))
 
 
-def _is_isolated(key: str, strand: WalkState) -> bool:
-    return strand.workspace == key
+def _is_isolated(key: str, state: WalkState) -> bool:
+    return state.workspace == key
 
 
 @contextmanager
 def _stopping() -> Generator[None]:
-    """Stop the run when the journal cannot take something, or a tree cannot be had.
-
-    No stage is to blame for that, so it is no outcome of one.
-    """
+    """Stop the run if the journal or a tree fails: no stage is to blame for that."""
     try:
         yield
     except AttractorError as trouble:

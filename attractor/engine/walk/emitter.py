@@ -11,19 +11,19 @@ from attractor.engine.journal.events import ModelUsed, kind_of
 from attractor.engine.outcome import Usage, usage_to_record
 from attractor.engine.prompts.preamble import LONGEST_NAME
 from attractor.engine.run_folder.open_run import OpenRun
-from attractor.engine.seams import ALONE, ParentRun
+from attractor.engine.seams import ParentRun
 from attractor.engine.state.identifiers import StageReference
 from attractor.engine.truncation import shorten
 
 TOOL_CALL = "TOOL_CALL_START"
-"""The kind that an agent emits for each call of a tool."""
+"""The event type of a tool call by an agent."""
 
 
 class Emitter:
-    """Writes events of one attempt into the journal, and remembers their kinds.
+    """Writes the events of one attempt into the journal, and keeps their kinds.
 
-    `heard` is called for each one; `trouble` is what the journal could not take first, if anything.
-    `tools` is how often each tool was called.
+    `on_activity` is called for each event. `trouble` is the first error of the journal. `tools`
+    counts the calls of each tool.
     """
 
     def __init__(
@@ -32,12 +32,12 @@ class Emitter:
         place: StageReference,
         *,
         budgets: Budgets = NO_BUDGETS,
-        above: ParentRun = ALONE,
-        heard: Callable[[], None] = lambda: None,
+        parent: ParentRun | None = None,
+        on_activity: Callable[[], None] = lambda: None,
     ) -> None:
-        self._heard = heard
+        self._on_activity = on_activity
         self._budgets = budgets
-        self._above = above
+        self._parent = parent
         self._run = run
         self._place = place
         self._is_over = False
@@ -46,27 +46,28 @@ class Emitter:
         self.trouble: MachineryError | None = None
 
     def __call__(self, kind: str, **data: Json) -> None:
-        """Write the event into the run's journal."""
+        """Write an event into the journal."""
         with self._writing(kind):
             self._run.emit(kind, data, place=self._place)
         self.kinds.add(kind)
         if kind == TOOL_CALL:
             tool = shorten(str(data.get("tool_name", "")), LONGEST_NAME)
             self.tools[tool] = self.tools.get(tool, 0) + 1
-        self._heard()
+        self._on_activity()
 
-    def require_left(self) -> None:
-        """Halt where a budget of the run is used up, or of one that it is part of."""
+    def require_budget(self) -> None:
+        """Halt if a budget of the run, or of a run that it is part of, is exhausted."""
         self._budgets.require_left(self._run)
-        self._above.require_left()
+        if self._parent:
+            self._parent.require_budget()
 
     def use(self, usage: Usage) -> None:
-        """Count what a call to a model used, and tell of a budget that is nearly used up."""
-        happening = ModelUsed(usage_to_record(usage))
-        with self._writing(kind_of(happening)):
-            self._run.record(happening, place=self._place)
+        """Count the usage of a model call, and warn of a budget that is nearly exhausted."""
+        event = ModelUsed(usage_to_record(usage))
+        with self._writing(kind_of(event)):
+            self._run.record(event, place=self._place)
             self._budgets.tell(self._run)
-        self._heard()
+        self._on_activity()
 
     @contextmanager
     def _writing(self, kind: str) -> Generator[None]:
@@ -79,5 +80,5 @@ class Emitter:
             raise
 
     def close(self) -> None:
-        """Take nothing more."""
+        """Refuse further events."""
         self._is_over = True

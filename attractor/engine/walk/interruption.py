@@ -17,16 +17,16 @@ from attractor.engine.questions.question import (
     question_to_record,
 )
 from attractor.engine.seams import Handler, Parked, Stage
-from attractor.engine.state.identifiers import StageReference
 from attractor.engine.state.in_flight import InFlight
-from attractor.engine.walk.walk import WalkHandle
+from attractor.engine.walk.walk import Walk
 from attractor.language.graph.graph import Node
 
-ASKED_AT_MOST = 3
+MAX_TRIES = 3
+"""How often a person is asked again after an answer that matches no choice."""
 
 
 class InterruptionChoice(StrEnum):
-    """What a person may choose for a stage that was interrupted."""
+    """The choices of a person about an interrupted stage."""
 
     REPEAT = "repeat"
     DONE = "done"
@@ -34,86 +34,83 @@ class InterruptionChoice(StrEnum):
 
 
 CHOICES: Sequence[Option] = (
-    Option(InterruptionChoice.REPEAT.value, "Do it again, from its beginning"),
-    Option(InterruptionChoice.DONE.value, "It is done: go on as after a success"),
-    Option(InterruptionChoice.FAIL.value, "It failed: go on as after a failure"),
+    Option(InterruptionChoice.REPEAT.value, "Repeat it from its beginning"),
+    Option(InterruptionChoice.DONE.value, "It is done: continue as after a success"),
+    Option(InterruptionChoice.FAIL.value, "It failed: continue as after a failure"),
 )
 
 
 @dataclass(frozen=True)
-class Settled:
-    """Stands in for a handler whose work was cut off and that must not do it twice."""
+class FixedOutcome:
+    """Replaces the handler of an interrupted stage that must not be repeated."""
 
     outcome: Outcome
 
     async def execute(self, stage: Stage) -> Outcome:
-        """Return what was said of the stage, and do nothing."""
+        """Return the outcome without doing anything."""
         return self.outcome
 
 
-@dataclass(frozen=True)
-class Interruption:
-    """A stage that a walk finds in flight, and that nobody is at work on any more."""
+async def settle_interruption(
+    walk: Walk, node: Node, flight: InFlight, handler: Handler
+) -> Handler:
+    """Return the handler of an interrupted attempt: its own, or one that repeats nothing.
 
-    line: WalkHandle
-    node: Node
-    flight: InFlight
+    The effects of a stage outside the workspace cannot be undone, so its node decides.
+    """
+    match node.attributes.text("if_interrupted"):
+        case "fail":
+            return FixedOutcome(_failed("if_interrupted=fail"))
+        case "ask":
+            return await _ask(walk, node, flight, handler)
+        case _:
+            return handler
 
-    async def settle(self, handler: Handler) -> Handler:
-        """Return what makes the attempt now: its handler, or one that does nothing."""
-        match self.node.attributes.text("if_interrupted"):
-            case "fail":
-                return Settled(_failed("if_interrupted=fail"))
-            case "ask":
-                return await self._asked(handler)
-            case _:
-                return handler
 
-    async def _asked(self, handler: Handler) -> Handler:
-        question = self._question
-        self._tell("InterviewStarted", question=question_to_record(question))
-        answer = await self._answer(question)
-        record = answer_to_record(answer)
-        self._tell("InterviewCompleted", question=question_to_record(question), answer=record)
-        by = answer.by or "a person"
-        match find_option(answer.value, question):
-            case Option(key=InterruptionChoice.DONE):
-                return Settled(success(f"interrupted, and done in the word of {by}"))
-            case Option(key=InterruptionChoice.FAIL):
-                return Settled(_failed(f"failed in the word of {by}"))
-            case _:
-                return handler
+async def _ask(walk: Walk, node: Node, flight: InFlight, handler: Handler) -> Handler:
+    question = _question(node, flight)
+    place = walk.reference(flight.node, flight.visit, flight.attempt)
+    asked = question_to_record(question)
+    walk.run.emit("InterviewStarted", {"question": asked}, place=place)
+    answer = await _answer(walk, question)
+    data: dict[str, Json] = {"question": asked, "answer": answer_to_record(answer)}
+    walk.run.emit("InterviewCompleted", data, place=place)
+    by = answer.by or "a person"
+    match find_option(answer.value, question):
+        case Option(key=InterruptionChoice.DONE):
+            return FixedOutcome(success(f"interrupted, and done according to {by}"))
+        case Option(key=InterruptionChoice.FAIL):
+            return FixedOutcome(_failed(f"failed according to {by}"))
+        case _:
+            return handler
 
-    async def _answer(self, question: Question) -> Answer:
-        """Ask until one of the choices is said; where nobody says one, the question waits."""
-        interviewer = self.line.journey.interviewer
-        for _ in range(ASKED_AT_MOST):
-            answer = await interviewer.ask(question)
-            if answer.kind is not AnswerKind.GIVEN:
-                break
-            if find_option(answer.value, question):
-                return answer
-            words = f"{refusal_of(answer.value, question)}: {name_choices(question)}"
-            await interviewer.inform(words, question.stage)
+
+async def _answer(walk: Walk, question: Question) -> Answer:
+    """Ask until the answer is one of the choices; without an answer, park the question."""
+    interviewer = walk.interviewer
+    if interviewer is None:
         raise Parked(question)
+    for _ in range(MAX_TRIES):
+        answer = await interviewer.ask(question)
+        if answer.kind is not AnswerKind.GIVEN:
+            break
+        if find_option(answer.value, question):
+            return answer
+        words = f"{refusal_of(answer.value, question)}: {name_choices(question)}"
+        await interviewer.inform(words, question.stage)
+    raise Parked(question)
 
-    def _tell(self, kind: str, **data: Json) -> None:
-        flight = self.flight
-        place = StageReference(flight.node, flight.visit, flight.attempt)
-        self.line.run.emit(kind, data, place=self.line.place(place))
 
-    @property
-    def _question(self) -> Question:
-        node = self.node
-        name = node.id if node.label == node.id else f"{node.id} ({node.label})"
-        return Question(
-            id=self.flight.interruption,
-            text=f"The stage {name} was at work when the run stopped: what it does may have "
-            "happened, in whole or in part. What now?",
-            kind=QuestionKind.MULTIPLE_CHOICE,
-            options=CHOICES,
-            stage=node.id,
-        )
+def _question(node: Node, flight: InFlight) -> Question:
+    name = node.id if node.label == node.id else f"{node.id} ({node.label})"
+    return Question(
+        id=flight.interruption,
+        text=f"The stage {name} was interrupted when the run stopped: its effects may have "
+        "happened in whole or in part. How does the run continue?",
+        kind=QuestionKind.MULTIPLE_CHOICE,
+        options=CHOICES,
+        stage=node.id,
+    )
 
 
 def _failed(why: str) -> Outcome:

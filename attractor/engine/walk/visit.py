@@ -1,6 +1,6 @@
 """Visits a node: attempts it until one is final (attractor-spec 3.5, ruling R3)."""
 
-from attractor.base.dataclasses import changed, dataclass
+from attractor.base.dataclasses import changed
 from attractor.base.errors import AttractorError, FileError
 from attractor.base.files import write_whole
 from attractor.base.json import Json
@@ -17,118 +17,114 @@ from attractor.engine.state.progress import Visit
 from attractor.engine.state.walks import siblings
 from attractor.engine.truncation import LONGEST_RESPONSE, shorten
 from attractor.engine.walk.attempt import TOUCH_NO_FILES, Attempt
-from attractor.engine.walk.interruption import Interruption
-from attractor.engine.walk.walk import WalkHandle
+from attractor.engine.walk.interruption import settle_interruption
+from attractor.engine.walk.walk import Walk
 from attractor.language.graph.branches import FORKS
 from attractor.language.graph.graph import Node
 
 DIFF = "diff.patch"
-
+"""The patch of a visit, in the folder of its stage."""
 
 PATCH_LEFT_OUT = "PatchLeftOut"
-"""The kind emitted when `diff.patch` does not have all that a stage changed."""
+"""The event type of a visit whose `diff.patch` is incomplete."""
 
 
-async def leave_patch(line: WalkHandle, place: StageReference, until: TreeId) -> None:
-    """Write what a visit changed into the folder of its last attempt; nothing if it changed none.
+async def visit_node(walk: Walk, node: Node) -> Visit:
+    """Attempt a node until one attempt is final, and return the visit."""
+    visit, number, handler = await _first_attempt(walk, node)
+    seconds = 0.0
+    while True:
+        attempt = Attempt(walk, node, visit, number)
+        result = await attempt.make(handler)
+        seconds += result.seconds
+        if not result.will_retry:
+            break
+        number, handler = number + 1, resolve_handler(node, walk.handlers)
+        await _wait_before(walk, node, visit, number)
+    tree = await _snapshot(walk, node, visit)
+    await write_patch(walk, walk.reference(node.id, visit, number), tree)
+    # Includes the usage and the time of earlier processes that worked on the visit.
+    flight = attempt.flight
+    return Visit(
+        node=node.id,
+        number=visit,
+        attempts=number,
+        outcome=changed(result.outcome, usage=flight.spent),
+        tree=tree,
+        logs=result.logs,
+        seconds=round(flight.worked + seconds, 6),
+        is_transparent=node.type == "conditional" and result.outcome.status.is_success,
+        is_assumed=result.is_assumed,
+        meeting=meeting_of(node, attempt.branches),
+        fidelity=result.fidelity,
+        thread=result.thread,
+        tools=result.tools,
+        streak=flight.streak if number > 1 else NO_STREAK,
+    )
 
-    It stands there before the journal has the stage, so that no stage that counts is without it.
-    Trouble with git is told and holds nobody up: the trees have it all.
+
+async def _first_attempt(walk: Walk, node: Node) -> tuple[int, int, Handler]:
+    """Return the visit and the attempt to begin with, and the handler that makes it.
+
+    An interrupted attempt is repeated, unless its node says otherwise (`if_interrupted`).
     """
-    since = line.progress.tree
+    handler = resolve_handler(node, walk.handlers)
+    run, state, flight = walk.run.state, walk.state, walk.state.in_flight
+    if flight is None or flight.node != node.id:
+        # Visits are numbered over all walks of the run.
+        return run.begun.get(node.id, 0) + 1, 1, handler
+    # An attempt with branches or children continues them, so nothing is done twice.
+    branches = attempt_key(walk.key, node.id, flight.visit, flight.attempt)
+    is_asking = any(question.id != flight.interruption for question in state.questions)
+    continues = is_asking or siblings(run.walks, walk.key, branches) or walk.has_child
+    if flight.starts and not continues:
+        handler = await settle_interruption(walk, node, flight, handler)
+    return flight.visit, flight.attempt, handler
+
+
+async def _wait_before(walk: Walk, node: Node, visit: int, number: int) -> None:
+    """Wait before an attempt; a replay waits equally long."""
+    run = walk.run
+    seed = f"{run.manifest.run_id}/{node.id}"
+    delay = retry_policy(node, walk.graph).backoff.delay(number - 1, seed=seed)
+    index = len(walk.progress.completed) + 1
+    name = shorten(node.label, LONGEST_RESPONSE)
+    retrying = StageRetrying(name, index, number, delay.total_seconds())
+    run.record(retrying, place=walk.reference(node.id, visit, number - 1))
+    walk.require_budget()
+    await run.clock.sleep(delay)
+
+
+async def _snapshot(walk: Walk, node: Node, visit: int) -> TreeId:
+    is_shared = node.type in FORKS and node.attributes.text("isolation") == "shared"
+    if node.type in TOUCH_NO_FILES and not is_shared:
+        return walk.progress.tree
+    return await walk.workspace.snapshot(f"{node.id} {visit}")
+
+
+async def write_patch(walk: Walk, place: StageReference, until: TreeId) -> None:
+    """Write the changes of a visit into the folder of its last attempt, if there are any.
+
+    The patch is written before the step is recorded, so every recorded stage has its patch. A git
+    error is only reported: the trees contain all changes.
+    """
+    since = walk.progress.tree
     if not since or until == since:
         return
     try:
-        patch = await make_patch(line.workspace, since, until)
+        patch = await make_patch(walk.workspace, since, until)
     except FileError:
         raise
     except AttractorError as trouble:
-        line.run.emit(PATCH_LEFT_OUT, {"why": str(trouble), "paths": [], "count": 0}, place=place)
+        walk.run.emit(PATCH_LEFT_OUT, {"why": str(trouble), "paths": [], "count": 0}, place=place)
         return
     if patch.left_out:
         paths: list[Json] = list(patch.left_out[:MOST_NAMED])
-        told: dict[str, Json] = {"why": "too long", "paths": paths, "count": len(patch.left_out)}
-        line.run.emit(PATCH_LEFT_OUT, told, place=place)
-    if content := written(patch, line.run.redactor).content:
-        _write(line, place, content)
-
-
-def _write(line: WalkHandle, place: StageReference, content: bytes) -> None:
-    node, visit = place.node or "", place.visit or 1
-    folder = line.run.directory.stage(node)
-    if line.run.state.is_aside(line.key, node, visit):
-        folder = history_folder(folder, visit, place.attempt or 1)
-    write_whole(in_folder(folder, DIFF), content, sync=False)
-
-
-@dataclass(frozen=True)
-class Attempts:
-    """Makes all the attempts of a visit."""
-
-    line: WalkHandle
-
-    async def visit(self, node: Node) -> Visit:
-        """Try a node until an attempt is the last one, and return what the visit came to."""
-        visit, number, handler = await self._first(node)
-        seconds = 0.0
-        while True:
-            attempt = Attempt(self.line, node, visit, number)
-            tried = await attempt.make(handler)
-            seconds += tried.seconds
-            if not tried.will_retry:
-                break
-            number, handler = number + 1, resolve_handler(node, self.line.journey.handlers)
-            await self._wait(node, visit, number)
-        tree = await self._snapshot(node, visit)
-        await leave_patch(self.line, self.line.place(StageReference(node.id, visit, number)), tree)
-        # What was used and how long it took, also where other processes were at work on it.
-        flight = attempt.flight
-        return Visit(
-            node=node.id,
-            number=visit,
-            attempts=number,
-            outcome=changed(tried.outcome, usage=flight.spent),
-            tree=tree,
-            logs=tried.logs,
-            seconds=round(flight.worked + seconds, 6),
-            is_transparent=node.type == "conditional" and tried.outcome.status.is_success,
-            is_assumed=tried.is_assumed,
-            meeting=meeting_of(node, attempt.branches),
-            fidelity=tried.fidelity,
-            thread=tried.thread,
-            tools=tried.tools,
-            streak=flight.streak if number > 1 else NO_STREAK,
-        )
-
-    async def _first(self, node: Node) -> tuple[int, int, Handler]:
-        """Return the visit and attempt to begin with: an interrupted one is made again."""
-        handler = resolve_handler(node, self.line.journey.handlers)
-        run, strand, flight = self.line.run.state, self.line.strand, self.line.strand.in_flight
-        if flight is None or flight.node != node.id:
-            # Also what other walks began counts: each visit has a number of its own.
-            return run.begun.get(node.id, 0) + 1, 1, handler
-        # Branches and children that began go on where they were, so nothing is done twice.
-        branches = attempt_key(self.line.key, node.id, flight.visit, flight.attempt)
-        is_asking = any(one.id != flight.interruption for one in strand.questions)
-        goes_on = is_asking or siblings(run.strands, self.line.key, branches) or self.line.has_child
-        if flight.starts and not goes_on:
-            handler = await Interruption(self.line, node, flight).settle(handler)
-        return flight.visit, flight.attempt, handler
-
-    async def _wait(self, node: Node, visit: int, number: int) -> None:
-        """Wait before an attempt, the same time at every replay."""
-        run = self.line.run
-        seed = f"{run.manifest.run_id}/{node.id}"
-        delay = retry_policy(node, self.line.graph).backoff.delay(number - 1, seed=seed)
-        index = len(self.line.progress.completed) + 1
-        name = shorten(node.label, LONGEST_RESPONSE)
-        retrying = StageRetrying(name, index, number, delay.total_seconds())
-        run.record(retrying, place=self.line.place(StageReference(node.id, visit, number - 1)))
-        self.line.journey.require_left()
-        await run.clock.sleep(delay)
-
-    async def _snapshot(self, node: Node, visit: int) -> TreeId:
-        is_shared = node.type in FORKS and node.attributes.text("isolation") == "shared"
-        if node.type in TOUCH_NO_FILES and not is_shared:
-            return self.line.progress.tree
-        return await self.line.workspace.snapshot(f"{node.id} {visit}")
+        data: dict[str, Json] = {"why": "too long", "paths": paths, "count": len(patch.left_out)}
+        walk.run.emit(PATCH_LEFT_OUT, data, place=place)
+    if content := written(patch, walk.run.redactor).content:
+        node, visit = place.node or "", place.visit or 1
+        folder = walk.run.directory.stage(node)
+        if walk.run.state.is_aside(walk.key, node, visit):
+            folder = history_folder(folder, visit, place.attempt or 1)
+        write_whole(in_folder(folder, DIFF), content, sync=False)

@@ -5,113 +5,88 @@ from dataclasses import field
 from functools import cached_property
 
 from attractor.base.dataclasses import dataclass
-from attractor.engine.budgets import NO_BUDGETS, Budgets
-from attractor.engine.prompts.fidelity import classes_around
+from attractor.engine.budgets import Budgets
+from attractor.engine.prompts.fidelity import subgraph_classes
 from attractor.engine.prompts.inherited_context import Threads
 from attractor.engine.questions.question import Interviewer
-from attractor.engine.routing.branch_bounds import BranchBounds
+from attractor.engine.routing.branch_bounds import NO_BOUNDS, Bounds
 from attractor.engine.run_folder.open_run import OpenRun
-from attractor.engine.seams import ALONE, NOBODY, Branches, ChildRuns, Handler, ParentRun, Workspace
-from attractor.engine.state.identifiers import MAIN, StageReference, stage_id
+from attractor.engine.seams import Branches, ChildRuns, Handler, ParentRun, Workspace
+from attractor.engine.state.identifiers import MAIN, StageReference
 from attractor.engine.state.in_flight import InFlight
 from attractor.engine.state.progress import Progress
 from attractor.engine.state.walks import WalkState
-from attractor.engine.walk.saved_conversations import KeptConversations
-from attractor.language.graph.branches import Forks
+from attractor.engine.walk.saved_conversations import SavedConversations
 from attractor.language.graph.graph import Graph
+
+StartBranches = Callable[["Walk", StageReference], Branches]
+"""Makes the branches of one attempt in a walk."""
 
 
 @dataclass(frozen=True)
-class WalkContext:
-    """What all walks of a run share; `branch_out` makes the branches of an attempt.
+class Walk:
+    """One walk of a run: the walk from the start, or the walk of a branch.
 
-    Without `children`, no pipeline can be run as part of it. The interviewer is asked what becomes
-    of a stage that was interrupted. Conversations that were lost are taken up from what is `kept`.
-    What is `above` are the runs that this one is part of.
+    The key is its name in the journal; a branch has bounds. With `is_shared`, other walks work in
+    the same workspace at the same time. Without `children`, no pipeline can run as part of the run.
+    Without an interviewer, the question about an interrupted stage waits in the journal. Without
+    saved conversations, a conversation is lost when its process ends.
     """
 
     run: OpenRun
     graph: Graph
     handlers: Mapping[str, Handler]
-    forks: Forks
-    branch_out: Callable[["WalkHandle", StageReference], Branches]
+    workspace: Workspace
+    start_branches: StartBranches
+    key: str = MAIN
+    bounds: Bounds = NO_BOUNDS
+    is_shared: bool = False
+    budgets: Budgets = field(default_factory=Budgets)
     children: ChildRuns | None = None
-    budgets: Budgets = NO_BUDGETS
-    interviewer: Interviewer = NOBODY
-    kept: KeptConversations | None = None
-    above: ParentRun = ALONE
-
+    parent: ParentRun | None = None
+    interviewer: Interviewer | None = None
+    saved_conversations: SavedConversations | None = None
     threads: Threads = field(default_factory=Threads)
 
-    @cached_property
-    def classes_around(self) -> Mapping[str, str]:
-        """The class of the subgraph around each node, by which its thread may go."""
-        return classes_around(self.graph)
-
-    @cached_property
-    def branch_bounds(self) -> BranchBounds:
-        """Where the branches of each node lead."""
-        return BranchBounds(self.graph, self.forks)
-
-    def require_left(self) -> None:
-        """Halt the walk where a budget of the run is used up, or of one that it is part of."""
-        self.budgets.require_left(self.run)
-        self.above.require_left()
-
     @property
-    def is_paused(self) -> bool:
-        """Whether no stage is to begin until somebody says so."""
-        return self.run.state.is_paused or self.above.is_paused()
-
-    def has_child(self, flight: InFlight | None) -> bool:
-        """Tell whether a stage in flight began a child, with which it goes on."""
-        if self.children is None or flight is None:
-            return False
-        return self.children.has(stage_id(flight.node, flight.visit, flight.attempt))
-
-    def has_child_in(self, workspace: str) -> bool:
-        """Tell whether children work in a workspace: they know best what it held."""
-        strands = self.run.state.strands.values()
-        return any(self.has_child(one.in_flight) for one in strands if one.workspace == workspace)
-
-
-@dataclass(frozen=True)
-class WalkHandle:
-    """One walk: the key it goes by in the journal, and the workspace it works in.
-
-    With `is_shared`, other walks work in the same workspace at the same time.
-    """
-
-    journey: WalkContext
-    workspace: Workspace
-    key: str = MAIN
-    is_shared: bool = False
-
-    @property
-    def run(self) -> OpenRun:
-        """The run it is part of."""
-        return self.journey.run
-
-    @property
-    def graph(self) -> Graph:
-        """What is walked."""
-        return self.journey.graph
-
-    @property
-    def strand(self) -> WalkState:
-        """Where it is."""
-        return self.run.state.strands[self.key]
-
-    @property
-    def has_child(self) -> bool:
-        """Whether the stage in flight began a child, with which it goes on."""
-        return self.journey.has_child(self.strand.in_flight)
+    def state(self) -> WalkState:
+        """The state of the walk, folded from the journal."""
+        return self.run.state.walks[self.key]
 
     @property
     def progress(self) -> Progress:
-        """How far it has come."""
-        return self.strand.progress
+        """How far the walk has come."""
+        return self.state.progress
 
-    def place(self, place: StageReference) -> StageReference:
-        """Return a place in this walk."""
-        return StageReference(place.node, place.visit, place.attempt, self.key or None)
+    @cached_property
+    def subgraph_classes(self) -> Mapping[str, str]:
+        """The class of the subgraph around each node, which may name its thread."""
+        return subgraph_classes(self.graph)
+
+    def reference(self, node: str, visit: int, attempt: int) -> StageReference:
+        """Return the reference of an attempt in this walk, for its events."""
+        return StageReference(node, visit, attempt, self.key or None)
+
+    def require_budget(self) -> None:
+        """Halt the walk if a budget of the run, or of a run that it is part of, is exhausted."""
+        self.budgets.require_left(self.run)
+        if self.parent:
+            self.parent.require_budget()
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether the run, or a run that it is part of, is paused."""
+        return self.run.state.is_paused or (self.parent is not None and self.parent.is_paused())
+
+    @property
+    def has_child(self) -> bool:
+        """Whether the stage in flight has started a child pipeline, which it continues."""
+        return self._has_child(self.state.in_flight)
+
+    def has_child_in(self, workspace: str) -> bool:
+        """Return whether a child pipeline works in a workspace, and so restores it itself."""
+        walks = self.run.state.walks.values()
+        return any(self._has_child(one.in_flight) for one in walks if one.workspace == workspace)
+
+    def _has_child(self, flight: InFlight | None) -> bool:
+        return bool(self.children and flight and self.children.has(flight.id))

@@ -25,10 +25,9 @@ from attractor.engine.run_folder.inbox import POLL
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.run_folder.open_run import OpenRun, end_run
 from attractor.engine.run_folder.result import RunResult
-from attractor.engine.runner import Steer, steer_nobody
+from attractor.engine.runner import Steer
 from attractor.engine.seams import ChildEnd, Exhausted, Parked, Stopped, Telemetry
 from attractor.engine.stage.folder import FolderFiles, history_folder
-from attractor.engine.state.identifiers import stage_id
 from attractor.engine.state.in_flight import InFlight
 from attractor.engine.state.progress import Progress
 from attractor.engine.state.run_state import AWAITING_ANSWER, EXECUTING, QUEUED, RunState
@@ -75,9 +74,9 @@ class ChildRounds:
         await self._equip()
 
     @property
-    def steer(self) -> Steer:
+    def steer(self) -> Steer | None:
         """Who takes words for the stages of the round at work."""
-        return self._equipment.steer if self._equipment else steer_nobody
+        return self._equipment.steer if self._equipment else None
 
     async def walk(self) -> RunResult:
         """Walk round after round, until one rests or ends."""
@@ -100,7 +99,7 @@ class ChildRounds:
         """Make the round at work ready; the one before it is over, also if its process died."""
         if self._equipment is None:
             run = self.run
-            if run.manifest.restart and run.state.standing == QUEUED:
+            if run.manifest.restart and run.state.status == QUEUED:
                 self._settle_last()
             self._equipment = await self._provision.equip(run, self.pipeline, self._stack)
         return self._equipment
@@ -123,7 +122,7 @@ class ChildRounds:
     def _settle_last(self) -> None:
         with self._provision.open(round_before(self._first, self.run.manifest)) as last:
             state = last.state
-            if state.restarted_as == self.run.manifest.run_id and not state.standing.is_final:
+            if state.restarted_as == self.run.manifest.run_id and not state.status.is_final:
                 end_run(last)
 
 
@@ -168,8 +167,8 @@ class RunningChild:
 
     async def steer(self, text: str) -> bool:
         """Hand words to the stages that are at work, and write them into their folders."""
-        strands = self.run.state.strands.values()
-        flights = [one.in_flight for one in strands if one.in_flight]
+        walks = self.run.state.walks.values()
+        flights = [one.in_flight for one in walks if one.in_flight]
         return any([await self._hand(one, text) for one in flights])
 
     async def wait(self) -> ChildEnd:
@@ -177,9 +176,9 @@ class RunningChild:
         await asyncio.wait([self.walking])
         with stopping():
             result = self.walking.result()
-        if result.standing == AWAITING_ANSWER and result.question:
+        if result.status == AWAITING_ANSWER and result.question:
             raise Parked(of_child(self.name, result.question))
-        if result.standing == EXECUTING:
+        if result.status == EXECUTING:
             raise Exhausted(f"{self.name}: {result.reason}")
         progress = self.run.state.progress
         return ChildEnd(
@@ -203,8 +202,9 @@ class RunningChild:
             folder = history_folder(folder, flight.visit, flight.attempt)
         with stopping():
             FolderFiles(folder, self.run.redactor).append(STEERING, text)
-        took = await self.rounds.steer(stage_id(flight.node, flight.visit, flight.attempt), text)
-        why = "" if took else f"nobody at work takes words: they are in {STEERING}"
+        steer = self.rounds.steer
+        took = steer is not None and await steer(flight.id, text)
+        why = "" if took else f"no running stage takes messages: they are in {STEERING}"
         with stopping():
             self.run.record(
                 OperatorAction(
@@ -242,15 +242,15 @@ def stopping() -> Generator[None]:
 
 
 def _seen(status: str, state: RunState, progress: Progress) -> Telemetry:
-    strands = state.strands.values()
-    flights = [one.in_flight for one in strands if one.in_flight]
+    walks = state.walks.values()
+    flights = [one.in_flight for one in walks if one.in_flight]
     said = progress.context.get("last_response")
     return Telemetry(
         status=status,
         outcome=progress.end.status.value if progress.end else "",
         reason=progress.end.reason if progress.end else state.canceled,
         node=flights[-1].node if flights else progress.next_node,
-        completed=sum(len(one.progress.completed) for one in strands),
+        completed=sum(len(one.progress.completed) for one in walks),
         retries=sum(one.retries for one in progress.stages.values()),
         last_outcome=progress.last_status.value if progress.completed else "",
         last_response=said if isinstance(said, str) else "",

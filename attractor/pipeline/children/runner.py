@@ -18,7 +18,7 @@ from attractor.engine.run_folder.open_run import OpenRun, end_run, open_run
 from attractor.engine.run_folder.result import RunResult, result_of
 from attractor.engine.runner import Runner
 from attractor.engine.seams import Child, Workspace
-from attractor.engine.walk.saved_conversations import KeptConversations
+from attractor.engine.walk.saved_conversations import SavedConversations
 from attractor.language.graph.graph import Graph
 from attractor.pipeline.children.child import (
     ChildRounds,
@@ -94,7 +94,7 @@ class Children:
         if child is not None and not child.parent.state.may_walk:
             del self.below[name]
 
-    def require_left(self) -> None:
+    def require_budget(self) -> None:
         """Halt where a run that this one is part of has used up a budget, with all its parts."""
         above = self.above
         while above is not None:
@@ -229,11 +229,12 @@ async def _work(
     progress = run.state.progress
     if progress and not run.state.may_walk and not is_shared:
         await workspace.restore(progress.tree, set_aside=run.directory.incidents / "after-its-end")
-    if run.state.standing.is_final:
+    if run.state.status.is_final:
         return result_of(run.manifest, run.directory.root, run.state)
     # A walk that did not begin yet begins with the files as its parent left them.
     tree = "" if progress else await workspace.snapshot(f"child {run.manifest.run_id}")
-    rebuild = children.crew.rebuild
+    restores = children.restores_sessions
+    saved = SavedConversations(run.directory, children.crew.rebuild) if restores else None
     runner = Runner(
         graph,
         run,
@@ -244,8 +245,8 @@ async def _work(
         children=children,
         budgets=children.budgets,
         interviewer=children.crew.asking,
-        kept=KeptConversations(run.directory, rebuild) if children.restores_sessions else None,
-        above=children,
+        saved_conversations=saved,
+        parent=children,
         is_shared=is_shared,
     )
     return await runner.run()

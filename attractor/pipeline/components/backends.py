@@ -14,7 +14,7 @@ from attractor.engine.prompts.model_tasks import ModelChoice, what_is_asked
 from attractor.engine.seams import Backend, Said, Stage
 from attractor.engine.simulation.outcomes import NO_OUTCOMES, read_outcomes
 from attractor.engine.walk.saved_conversations import (
-    ReadKept,
+    ReadSaved,
     rebuilder_of,
 )
 from attractor.handlers.registry import handler_registry
@@ -57,12 +57,13 @@ class NodeBackends:
         """Hand words to whoever is at the stage; tell whether one took them."""
         return any([await one.steer(stage_id, text) for one in self.backends.values()])
 
-    def rebuild(self, last: str, read: ReadKept) -> object:
+    def rebuild(self, last: str, read: ReadSaved) -> object:
         """Return the conversation that a stage left, from the backend that can make it again."""
         why = ConversationLost()
         for one in self.backends.values():
             try:
-                return rebuilder_of(one)(last, read)
+                if rebuild := rebuilder_of(one):
+                    return rebuild(last, read)
             except ConversationLost as lost:
                 why = lost
         raise why

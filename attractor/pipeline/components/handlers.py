@@ -7,10 +7,9 @@ from attractor.base.dataclasses import dataclass
 from attractor.engine.interviews import AnsweredFirst, Questions
 from attractor.engine.questions.question import Interviewer
 from attractor.engine.runner import Steer
-from attractor.engine.seams import NOBODY, Handler, Parts
+from attractor.engine.seams import Handler, Parts
 from attractor.engine.walk.saved_conversations import (
     Rebuild,
-    rebuild_nothing,
     rebuilder_of,
 )
 from attractor.handlers.registry import handler_registry
@@ -32,8 +31,8 @@ class RunComponents:
     handlers: Mapping[str, Handler]
     steer: Steer
     interviewer: Interviewer
-    asking: Interviewer = NOBODY
-    rebuild: Rebuild = rebuild_nothing
+    asking: Interviewer | None = None
+    rebuild: Rebuild | None = None
 
 
 async def build_components(

@@ -17,7 +17,7 @@ from attractor.engine.routing.loops import Loop, find_loops
 from attractor.engine.run_folder.fence import is_held
 from attractor.engine.run_folder.layout import read_files
 from attractor.engine.state.in_flight import InFlight
-from attractor.engine.state.run_state import AWAITING_ANSWER, RunState, RunStatus, outcome_of
+from attractor.engine.state.run_state import AWAITING_ANSWER, RunState, StatusWord, outcome_of
 from attractor.engine.state.walks import cut_off
 from attractor.engine.storage.json_files import read_document
 from attractor.language.diagnostics import Diagnostic
@@ -42,14 +42,14 @@ def explain(case: Case) -> Finding:
     """Return why a run stands where it stands."""
     if case.is_live:
         return _at_work(case)
-    standing = case.state.standing
-    if standing == AWAITING_ANSWER:
+    status = case.state.status
+    if status == AWAITING_ANSWER:
         return _asks(case)
-    return _SITUATIONS[standing.status](case)
+    return _SITUATIONS[status.word](case)
 
 
 def _at_work(case: Case) -> Finding:
-    flights = [one.in_flight for one in case.state.strands.values() if one.in_flight]
+    flights = [one.in_flight for one in case.state.walks.values() if one.in_flight]
     causes = [
         f"{one.node}@{one.visit} is at work, attempt {one.attempt}, since {one.since:%H:%M:%S} UTC"
         for one in flights
@@ -95,7 +95,7 @@ def _stopped(case: Case) -> Finding:
 def _cut(case: Case) -> tuple[str, ...]:
     return tuple(
         f"{one.node}@{one.visit} was at work; it is made again from the files it began with."
-        for one in cut_off(case.state.strands)
+        for one in cut_off(case.state.walks)
     )
 
 
@@ -157,9 +157,9 @@ def _restarted(case: Case) -> Finding:
 
 
 def _decided(case: Case) -> Finding:
-    status = case.state.standing.status
+    status = case.state.status.word
     promote = (Remedy("give it to a branch", case.command("promote", "--to", "BRANCH")),)
-    is_approved = status is RunStatus.APPROVED
+    is_approved = status is StatusWord.APPROVED
     words = f": {case.state.reason}" if case.state.reason else ""
     return Finding(
         f"it ended well and was {status.value}{words}",
@@ -175,16 +175,16 @@ def _failed(case: Case) -> Finding:
     return explain_failure(case, end)
 
 
-_SITUATIONS: Mapping[RunStatus, Callable[[Case], Finding]] = {
-    RunStatus.QUEUED: _stopped,
-    RunStatus.BOOTING: _stopped,
-    RunStatus.EXECUTING: _stopped,
-    RunStatus.AWAITING_HUMAN: _undecided,
-    RunStatus.EVALUATING: _judging,
-    RunStatus.APPROVED: _decided,
-    RunStatus.REJECTED: _decided,
-    RunStatus.FAILED: _failed,
-    RunStatus.CANCELED: _canceled,
+_SITUATIONS: Mapping[StatusWord, Callable[[Case], Finding]] = {
+    StatusWord.QUEUED: _stopped,
+    StatusWord.BOOTING: _stopped,
+    StatusWord.EXECUTING: _stopped,
+    StatusWord.AWAITING_HUMAN: _undecided,
+    StatusWord.EVALUATING: _judging,
+    StatusWord.APPROVED: _decided,
+    StatusWord.REJECTED: _decided,
+    StatusWord.FAILED: _failed,
+    StatusWord.CANCELED: _canceled,
 }
 
 
@@ -257,7 +257,7 @@ class Diagnosis:
 
     def to_record(self) -> dict[str, Json]:
         """Return it for a program."""
-        manifest, standing = self.case.run.manifest, self.case.state.standing
+        manifest, status = self.case.run.manifest, self.case.state.status
         finding = self.finding
         return {
             "run_id": manifest.run_id,
@@ -265,8 +265,8 @@ class Diagnosis:
             "pipeline": manifest.pipeline,
             "parent": manifest.parent,
             "forked_at": manifest.forked_at,
-            "status": standing.status.value,
-            "phase": standing.phase.value,
+            "status": status.word.value,
+            "phase": status.phase.value,
             "live": self.case.is_live,
             "outcome": self.outcome,
             "verdict": finding.verdict,
@@ -326,7 +326,7 @@ def diagnose(root: Path, *, reference: str, now: datetime) -> Diagnosis:
 
 
 def _flights(state: RunState) -> Sequence[InFlight]:
-    return [one.in_flight for one in state.strands.values() if one.in_flight]
+    return [one.in_flight for one in state.walks.values() if one.in_flight]
 
 
 def _prepared(run: RunRecord) -> Prepared | None:

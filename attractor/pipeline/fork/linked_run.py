@@ -6,8 +6,8 @@ from pathlib import Path
 from attractor.base.clock import Clock
 from attractor.base.errors import Refused
 from attractor.engine.journal.events import (
+    EngineEvent,
     EventLog,
-    Happening,
     data_of,
     kind_of,
 )
@@ -115,7 +115,7 @@ def _nowhere(folder: Path) -> ExecutionEnvironment:
 
 def begin_journal(
     directory: RunDirectory,
-    happenings: Iterable[Happening],
+    happenings: Iterable[EngineEvent],
     *,
     run_id: str,
     clock: Clock,

@@ -69,7 +69,7 @@ class Notifier:
             await asyncio.wait(self._telling)
         run = self._run
         # Whoever was told may have answered by now, and nobody else looks into the inbox.
-        if run.state.standing == AWAITING_ANSWER and run.take_orders():
+        if run.state.status == AWAITING_ANSWER and run.take_orders():
             if run.state.canceled:
                 end_run(run)
             run.write_run()
@@ -127,7 +127,7 @@ class Notifier:
         )
 
     def _place(self, question: Question) -> StageReference:
-        found = find_asker(self._run.state.strands, question.id)
+        found = find_asker(self._run.state.walks, question.id)
         if found is None:
             return StageReference(question.stage)
         key, flight = found

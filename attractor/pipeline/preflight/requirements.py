@@ -17,7 +17,7 @@ from attractor.backends.models import ModelDefaults, find_model_faults
 from attractor.backends.registry import backend_registry
 from attractor.base.errors import UnknownName, UsageError
 from attractor.engine.errors import NotRunnable
-from attractor.engine.preflight import find_faults, preflight, resolve_handler
+from attractor.engine.preflight import find_faults, require_executable, resolve_handler
 from attractor.engine.prompts.model_tasks import ModelChoice, what_is_asked
 from attractor.engine.seams import Handler
 from attractor.engine.simulation.outcomes import read_outcomes
@@ -115,7 +115,7 @@ async def require_runnable(
     missing += await find_model_faults(by_agent, defaults, environ)
     required = required_by(graphs)
     missing += faults_among(await _look_here(required, request, environ))
-    preflight(graph, handlers, redactor, missing=missing)
+    require_executable(graph, handlers, redactor, missing=missing)
     return required
 
 

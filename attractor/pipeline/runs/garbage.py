@@ -21,7 +21,7 @@ from attractor.engine.state.run_state import (
     AWAITING_DECISION,
     EVALUATING,
     RunStatus,
-    Standing,
+    StatusWord,
 )
 from attractor.environments.orphan_processes import end_left_by, left_by, runs_that_left
 from attractor.environments.process_table import Process
@@ -92,23 +92,23 @@ def need_of(run_id: str, where: Whereabouts, rules: Rules) -> Need:
         found = open_journal(directory.events, directory.checkpoint)
     except AttractorError as trouble:
         return Need(True, f"its records cannot be believed: {trouble}", directory.root)
-    standing = found.state.standing
-    if why := _reason_to_keep(standing, where):
+    status = found.state.status
+    if why := _reason_to_keep(status, where):
         return Need(True, why, directory.root)
     age = rules.now - datetime.fromtimestamp(directory.events.stat().st_mtime, UTC)
-    return _by_age(f"it is {standing} for good", age, rules.older_than, directory.root)
+    return _by_age(f"it is {status} for good", age, rules.older_than, directory.root)
 
 
-def _reason_to_keep(standing: Standing, where: Whereabouts) -> str:
-    if standing == AWAITING_DECISION:
+def _reason_to_keep(status: RunStatus, where: Whereabouts) -> str:
+    if status == AWAITING_DECISION:
         return "it waits for a decision"
-    if standing == AWAITING_ANSWER:
+    if status == AWAITING_ANSWER:
         return "it waits for an answer"
-    if standing == EVALUATING:
+    if status == EVALUATING:
         return "nobody has judged it"
-    if not standing.is_final:
+    if not status.is_final:
         return "it can be resumed"
-    if standing.status is RunStatus.APPROVED and not where.is_promoted:
+    if status.word is StatusWord.APPROVED and not where.is_promoted:
         return "it was approved, and is to be promoted"
     return ""
 

@@ -31,7 +31,7 @@ from attractor.engine.state.run_state import (
     QUEUED,
     TRANSITIONS,
     RunState,
-    RunStatus,
+    StatusWord,
     outcome_of,
 )
 from attractor.engine.storage.json_files import Fields, read_document
@@ -45,7 +45,7 @@ from attractor.pipeline.host.run_host import RunHost
 
 def used_by(directory: RunDirectory, state: RunState) -> Usage:
     """Return what a run used; that of a child counts here until its stage is over and says it."""
-    flights = [one.in_flight for one in state.strands.values() if one.in_flight]
+    flights = [one.in_flight for one in state.walks.values() if one.in_flight]
     names = [stage_id(one.node, one.visit, one.attempt) for one in flights]
     children = (newest_round(child_directory(directory, name)) for name in names)
     return sum((_used(one) for one in children if one.manifest.exists()), state.used)
@@ -74,12 +74,12 @@ UNKNOWN = "unknown"
 
 
 _NEEDS_A_RUNNER = frozenset(
-    {RunStatus.QUEUED, RunStatus.BOOTING, RunStatus.EXECUTING, RunStatus.EVALUATING}
+    {StatusWord.QUEUED, StatusWord.BOOTING, StatusWord.EXECUTING, StatusWord.EVALUATING}
 )
 """Where a run goes on only while a process holds it."""
 
 
-_FINAL = frozenset(one.status.value for one in TRANSITIONS if one.is_final)
+_FINAL = frozenset(one.word.value for one in TRANSITIONS if one.is_final)
 
 
 @dataclass(frozen=True)
@@ -283,8 +283,8 @@ def _as_it_happened(summary: RunSummary, directory: RunDirectory) -> RunSummary:
     state, outcome = found.state, outcome_of(found.state)
     return replace(
         summary,
-        status=state.standing.status.value,
-        phase=state.standing.phase.value,
+        status=state.status.word.value,
+        phase=state.status.phase.value,
         outcome=outcome.value if outcome else "",
         reason=state.reason,
         why_stopped=state.stopped,
@@ -292,7 +292,7 @@ def _as_it_happened(summary: RunSummary, directory: RunDirectory) -> RunSummary:
         questions=tuple(state.questions),
         answers={one.id: state.answers[one.id] for one in state.asked if one.id in state.answers},
         stage=state.in_flight.node if state.in_flight else "",
-        is_paused=state.is_paused and not state.standing.is_final,
+        is_paused=state.is_paused and not state.status.is_final,
         restarted_as=state.restarted_as,
         usage=used_by(directory, state),
         seconds=found.at_rest.seconds(found.heard),
@@ -334,7 +334,7 @@ def _compared(summary: RunSummary, said: _Said | None, directory: RunDirectory) 
 
 def _history(journal: Path) -> Iterator[_Said]:
     """Yield where a run stood, from its beginning on."""
-    yield _Said(QUEUED.status.value, QUEUED.phase.value, RunState().reason)
+    yield _Said(QUEUED.word.value, QUEUED.phase.value, RunState().reason)
     for line in read_lines(journal) if journal.exists() else ():
         record = parse_json(line.content)
         if isinstance(record, dict) and record.get("type") == "RunStatusChanged":

@@ -149,9 +149,9 @@ class Orders:
     def cancel(self, why: str = "") -> Receipt:
         """End a run for good, whoever runs it."""
         state = self._state()
-        if state.standing.is_final:
+        if state.status.is_final:
             raise Refused(
-                f"the run is {state.standing} for good{self._and_so(state)}",
+                f"the run is {state.status} for good{self._and_so(state)}",
                 hint=self._instead(state, "cancel") or "there is nothing to end",
             )
         return self._give(Order(Action.CANCEL, self.by, why), taken="canceled", then=_end)
@@ -202,7 +202,7 @@ class Orders:
         raise NobodyAtWork(
             f"nobody is at work on the run, so it cannot be {what}{self._and_so(state)}",
             hint=self._instead(state, command, words)
-            or (self._where if state.standing.is_final else first),
+            or (self._where if state.status.is_final else first),
         )
 
     def _require_node(self, node: str) -> None:
@@ -338,4 +338,4 @@ async def end_and_wait(orders: Orders, clock: Clock, *, why: str) -> Receipt | N
 
 def _has_ended(orders: Orders) -> bool:
     directory = RunDirectory(orders.root)
-    return open_journal(directory.events, directory.checkpoint).state.standing.is_final
+    return open_journal(directory.events, directory.checkpoint).state.status.is_final

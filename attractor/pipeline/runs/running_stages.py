@@ -37,7 +37,7 @@ def stages_at_work(root: Path) -> Sequence[StageAtWork]:
     """Return the stages at work in a run; of a stage that runs a child, those of the child."""
     directory = RunDirectory(root)
     state = open_journal(directory.events, directory.checkpoint).state
-    flights = [(key, one.in_flight) for key, one in state.strands.items() if one.in_flight]
+    flights = [(key, one.in_flight) for key, one in state.walks.items() if one.in_flight]
     return [one for key, flight in flights for one in _of_flight(directory, key, flight)]
 
 

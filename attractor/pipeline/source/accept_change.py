@@ -129,16 +129,16 @@ def _opened(run: OpenRun, request: RunRequest, host: RunHost) -> PipelineSource:
 
 def _lost(state: RunState, before: Graph, after: Graph) -> Iterator[str]:
     """Yield what the run stands on and the changed pipeline lacks."""
-    strands = state.strands
-    for key, strand in strands.items():
+    walks = state.walks
+    for key, strand in walks.items():
         if strand.is_over:
             continue
         where = f"branch {strand.name or key}" if key else "the run"
         yield from _lost_places(strand, where, before, after)
-        left = strands[strand.parent].in_flight if key else None
+        left = walks[strand.parent].in_flight if key else None
         if left and Forks(before).at(left.node) != Forks(after).at(left.node):
             yield f"the branches of {left.node} are others now, and {where} is one of them"
-    visited = {node for one in strands.values() for node in one.progress.stages}
+    visited = {node for one in walks.values() for node in one.progress.stages}
     for node in before.nodes.values():
         if node.is_goal_gate and node.id in visited and node.id not in after.nodes:
             yield f"there is no {node.id} any more, a goal gate that was visited"

@@ -42,7 +42,7 @@ async def boot(
     if not isinstance(workspace, Dimension):
         return
     log = _BootLog(run)
-    is_first = run.state.standing == QUEUED and not _has_booted(run)
+    is_first = run.state.status == QUEUED and not _has_booted(run)
     if is_first:
         # Its id is the first thing that a run has.
         seconds = (run.clock.now() - time_of(run.manifest.run_id)).total_seconds()

@@ -136,7 +136,7 @@ async def give_back(
     try:
         await give(run, workspace, graph, host)
     except AttractorError as trouble:
-        if run.state.standing == EVALUATING:
+        if run.state.status == EVALUATING:
             raise
         hint = f" ({trouble.hint})" if trouble.hint else ""
         host.tell(f"What the run made so far is not given back: {trouble.message}{hint}.")
@@ -145,7 +145,7 @@ async def give_back(
 async def _give_branch(run: OpenRun, workspace: Dimension, graph: Graph, host: RunHost) -> None:
     journal, base = run.directory.events, workspace.base
     stages = await in_thread(partial(stage_commits, journal, graph, base=base.candidate))
-    if not stages and run.state.standing != EVALUATING:
+    if not stages and run.state.status != EVALUATING:
         return
     branch = await write_run_branch(
         await open_repository(host.project, search_path=host.search_path),

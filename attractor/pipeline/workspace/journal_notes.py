@@ -77,7 +77,7 @@ def _refusal(path: str, why: str) -> dict[str, Json]:
 
 def _place(run: OpenRun, branch: str) -> StageReference:
     """Return the stage in flight, whose snapshot it is."""
-    strand = run.state.strands.get(branch)
+    strand = run.state.walks.get(branch)
     flight = strand.in_flight if strand else None
     key = branch or None
     return (

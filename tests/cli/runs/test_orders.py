@@ -198,12 +198,12 @@ def test_words_that_nobody_takes_are_told_as_refused(desk: PlainDesk) -> None:
     steered = desk.do("steer", "latest", "Hurry", "up", "--why", "late", "--json")
     assert steered.returncode == 4
     refused = json.loads(steered.stdout)["error"]
-    assert refused["message"] == "the words were refused: nobody at work takes words"
+    assert refused["message"] == "the words were refused: no running stage takes messages"
     [action] = desk.events("OperatorAction")
     assert (action["data"]["value"], action["data"]["is_accepted"]) == ("Hurry up", False)
-    assert "nobody at work takes words" in action["data"]["why"]
+    assert "no running stage takes messages" in action["data"]["why"]
     idle = desk.do("steer", "latest", "--node", "two", "Hurry")
-    assert (idle.returncode, "two is not at work; at work: one" in idle.stderr) == (4, True)
+    assert (idle.returncode, "two is not running; running: one" in idle.stderr) == (4, True)
     assert 'steer two: "Hurry" by ' in desk.do("logs").stdout
     (desk.folder / "go").touch()
     assert process.wait(30) == 0

@@ -48,8 +48,8 @@ def test_a_setup_is_a_line() -> None:
             "answer gate@1: Y by alex refused",
         ),
         (
-            {"action": "steer", "by": "", "why": "refused: nobody at work takes words"},
-            "steer refused: refused: nobody at work takes words",
+            {"action": "steer", "by": "", "why": "refused: no running stage takes messages"},
+            "steer refused: refused: no running stage takes messages",
         ),
         (
             {"action": "steer", "by": "alex", "question": "nope", "value": "hey"},

@@ -18,7 +18,7 @@ from attractor.engine.state.run_state import (
     EVALUATING,
     EXECUTING,
     FAILED,
-    Standing,
+    RunStatus,
 )
 from attractor.pipeline.request import RunRequest, WorkspaceKind
 from attractor.pipeline.start import start
@@ -29,14 +29,14 @@ ID = "01JZ0000000000000000000000"
 BRANCH = f"attractor/run/{ID}"
 
 
-def result(standing: Standing, outcome: StageStatus = StageStatus.SUCCESS) -> RunResult:
+def result(status: RunStatus, outcome: StageStatus = StageStatus.SUCCESS) -> RunResult:
     question = Question("q", "Ship it?", QuestionKind.MULTIPLE_CHOICE, [Option("Y", "Yes")], "ask")
-    asked = question if standing == AWAITING_ANSWER else None
-    return RunResult(ID, Path("/runs") / ID, standing, outcome, "", question=asked)
+    asked = question if status == AWAITING_ANSWER else None
+    return RunResult(ID, Path("/runs") / ID, status, outcome, "", question=asked)
 
 
 @pytest.mark.parametrize(
-    ("standing", "outlook", "commands"),
+    ("status", "outlook", "commands"),
     [
         (
             AWAITING_DECISION,
@@ -122,16 +122,16 @@ def result(standing: Standing, outcome: StageStatus = StageStatus.SUCCESS) -> Ru
     ],
 )
 def test_the_next_steps_are_those_that_can_be_taken(
-    standing: Standing, outlook: Outlook, commands: list[str]
+    status: RunStatus, outlook: Outlook, commands: list[str]
 ) -> None:
-    assert [one.command for one in next_steps(result(standing), outlook)] == commands
-    assert as_record(result(standing), outlook)["next"] == commands
-    text = as_text(result(standing), outlook)
+    assert [one.command for one in next_steps(result(status), outlook)] == commands
+    assert as_record(result(status), outlook)["next"] == commands
+    text = as_text(result(status), outlook)
     assert all(command in text for command in commands)
 
 
 @pytest.mark.parametrize(
-    ("standing", "outcome", "reason", "told"),
+    ("status", "outcome", "reason", "told"),
     [
         (EVALUATING, StageStatus.SUCCESS, "completed", "success: completed"),
         (FAILED, StageStatus.FAIL, "broken", "fail: broken"),
@@ -141,13 +141,13 @@ def test_the_next_steps_are_those_that_can_be_taken(
     ],
 )
 def test_however_a_run_ends_its_last_lines_say_what_why_where_and_what_next(
-    standing: Standing, outcome: StageStatus | None, reason: str, told: str
+    status: RunStatus, outcome: StageStatus | None, reason: str, told: str
 ) -> None:
-    ended = replace(result(standing), outcome=outcome, reason=reason)
+    ended = replace(result(status), outcome=outcome, reason=reason)
     first, *rest = as_text(ended, Outlook(ID)).splitlines()
     assert first.startswith(f"run {ID}: {told}")
     assert f"  stored in: /runs/{ID}" in rest
-    assert f"attractor {'evaluate' if standing == EVALUATING else ''}" in rest[-1]
+    assert f"attractor {'evaluate' if status == EVALUATING else ''}" in rest[-1]
     record = as_record(ended, Outlook(ID))
     assert (record["directory"], record["reason"]) == (f"/runs/{ID}", reason)
     assert record["next"]

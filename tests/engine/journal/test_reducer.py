@@ -66,7 +66,7 @@ def test_every_checkpoint_is_the_fold_of_the_events_before_it(tmp_path: Path) ->
         if event.type == "CheckpointSaved" and event.data["checkpoint"]:
             drawn = draw_up(state_to_record(state), clock.now(), Position(0, GENESIS))
             assert event.data["checkpoint"] == drawn.digest
-            compared.add(len(state.strands))
+            compared.add(len(state.walks))
     assert max(compared) >= 4
 
 
@@ -99,9 +99,9 @@ def require_one_state(root: Path) -> int:
     by_checkpoint = open_journal(root / "events.jsonl", root / "checkpoint.json")
     by_events = open_journal(root / "events.jsonl", root / "lost.json")
     assert by_checkpoint.state == by_events.state
-    assert list(by_checkpoint.state.strands) == list(by_events.state.strands)
+    assert list(by_checkpoint.state.walks) == list(by_events.state.walks)
     assert by_checkpoint.head == by_events.head
-    return len(by_events.state.strands)
+    return len(by_events.state.walks)
 
 
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)

@@ -158,7 +158,7 @@ def test_a_question_is_open_to_all_while_it_is_asked_and_after_a_crash(tmp_path:
 def test_several_questions_of_a_stage_are_kept_each(tmp_path: Path) -> None:
     place = Workplace(tmp_path / "run", line("gate"))
     parked, got = go(place, Person(["Y"]), "", "#sure")
-    assert (parked.standing, values(got)) == (AWAITING_ANSWER, ["Y"])
+    assert (parked.status, values(got)) == (AWAITING_ANSWER, ["Y"])
     assert parked.question
     assert parked.question.id == "gate@1.1#sure"
     result, got = go(place, Person(["N"]), "", "#sure")

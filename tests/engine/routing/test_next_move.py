@@ -17,7 +17,7 @@ from attractor.engine.outcome import (
     failure,
     success,
 )
-from attractor.engine.preflight import preflight
+from attractor.engine.preflight import require_executable
 from attractor.engine.prompts.preamble import Past
 from attractor.engine.routing.branch_bounds import NO_BOUNDS, Bounds
 from attractor.engine.routing.edge_selection import Fate, RouteReason
@@ -342,19 +342,19 @@ def test_a_misplaced_restart_is_refused(edges: Sequence[Edge], words: str) -> No
     nodes = [start(), end(), node("fan", "component"), node("meet", "tripleoctagon")]
     whole = graph(nodes, [*FORKED, *edges])
     with pytest.raises(NotRunnable, match=words):
-        preflight(whole, handlers_of(Scripted()), Redactor())
+        require_executable(whole, handlers_of(Scripted()), Redactor())
 
 
 def test_a_restart_behind_the_branches_is_fine() -> None:
     nodes = [start(), end(), node("fan", "component"), node("meet", "tripleoctagon")]
     whole = graph(nodes, [*FORKED, edge("meet", "start", "outcome=fail", loop_restart=True)])
-    preflight(whole, handlers_of(Scripted()), Redactor())
+    require_executable(whole, handlers_of(Scripted()), Redactor())
 
 
 def test_a_run_that_is_to_go_on_as_another_one_stands_where_it_was(tmp_path: Path) -> None:
     place = Workplace(tmp_path / "run", again(), {"judge": FAIL})
     result = place.run()
-    assert (result.is_restarting, result.standing) == (True, EXECUTING)
+    assert (result.is_restarting, result.status) == (True, EXECUTING)
     # As long as nobody makes the other one, whoever resumes it finds it there.
     again_ = place.run()
     assert (again_.is_restarting, place.handler.nodes) == (True, ["a", "judge"])
@@ -373,7 +373,7 @@ def test_a_person_who_ends_the_run_is_heeded_before_the_restart(tmp_path: Path) 
     place.run()
     leave_order(place.root / "inbox", Order(Action.CANCEL, "ann"), name="1")
     result = place.run()
-    assert (result.is_restarting, result.standing) == (False, CANCELED)
+    assert (result.is_restarting, result.status) == (False, CANCELED)
     assert result.reason == "canceled by ann"
 
 

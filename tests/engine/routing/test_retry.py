@@ -19,10 +19,10 @@ from attractor.engine.outcome import FailureClass, Outcome, StageStatus, failure
 from attractor.engine.routing.loops import find_loops
 from attractor.engine.routing.retry import (
     PRESETS,
-    alike_limit,
     failure_of,
     may_retry,
     retry_policy,
+    same_failure_limit,
     settle,
 )
 from attractor.engine.seams import Stage, Stopped
@@ -277,9 +277,9 @@ def test_without_a_limit_nothing_is_counted_against_it(tmp_path: Path) -> None:
 
 def test_the_node_says_it_before_the_graph() -> None:
     whole = graph([start(), end()], [], max_same_failures=5)
-    assert alike_limit(whole, node("a")) == 5
-    assert alike_limit(whole, node("a", max_same_failures=2)) == 2
-    assert alike_limit(graph([start(), end()], []), node("a")) is None
+    assert same_failure_limit(whole, node("a")) == 5
+    assert same_failure_limit(whole, node("a", max_same_failures=2)) == 2
+    assert same_failure_limit(graph([start(), end()], []), node("a")) is None
 
 
 def trying(tmp_path: Path, told: Outcome | list[Outcome] | Work, **limits: Plain) -> Workplace:
@@ -375,11 +375,11 @@ def test_a_failure_that_is_not_in_the_journal_whole_is_not_counted(tmp_path: Pat
         state = fold(state, event)
     # It failed, and its process ended before it was tried again: the attempt is made again.
     assert state.in_flight is not None
-    assert (state.in_flight.failed, state.in_flight.streak.alike) == ("broken", 0)
+    assert (state.in_flight.failed, state.in_flight.streak.count) == ("broken", 0)
     again = next(one for one in events if one.type == "StageStarted" and one.node == "work")
     state = fold(state, again)
     assert state.in_flight is not None
-    assert (state.in_flight.failed, state.in_flight.streak.alike) == (None, 0)
+    assert (state.in_flight.failed, state.in_flight.streak.count) == (None, 0)
 
 
 def test_a_simulation_stops_where_a_run_would(tmp_path: Path) -> None:

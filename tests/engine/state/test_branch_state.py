@@ -27,7 +27,7 @@ from attractor.engine.state.progress import (
 )
 from attractor.engine.state.run_state import RunState, state_from_record, state_to_record
 from attractor.engine.state.walks import (
-    Strands,
+    Walks,
     WalkState,
     counted,
     cut_off,
@@ -79,17 +79,17 @@ STRANDS = st.builds(
 def test_walks_come_back_from_a_checkpoint_in_their_order(
     branches: list[tuple[str, WalkState]], main: WalkState
 ) -> None:
-    state = RunState(strands=counted({MAIN: main, **dict(branches)}), begun={"a": 3})
+    state = RunState(walks=counted({MAIN: main, **dict(branches)}), begun={"a": 3})
     record = parse_json(canonical_json(state_to_record(state)))
     back = state_from_record(Fields(record, "checkpoint"))
     assert back == state
     # Canonical JSON sorts what has names: the order in which branches began must not get lost.
-    assert list(back.strands) == list(state.strands)
+    assert list(back.walks) == list(state.walks)
 
 
-def tree_of_walks() -> Strands:
+def tree_of_walks() -> Walks:
     """Return a walk with two branches, the first of which has two of its own."""
-    strands: Strands = {MAIN: WalkState(Progress("fan", tree="t0"), FLIGHT)}
+    walks: Walks = {MAIN: WalkState(Progress("fan", tree="t0"), FLIGHT)}
     for key, parent, shares in [
         ("fan@1.1/b", MAIN, ""),
         ("fan@1.1/a", MAIN, "fan@1.1/a"),
@@ -97,55 +97,55 @@ def tree_of_walks() -> Strands:
         ("fan@1.1/b/in@1.1/y", "fan@1.1/b", ""),
     ]:
         branch = Branch(key.rpartition("/")[2], "n", "join")
-        strands = leave(strands, key, parent, branch, workspace=shares)
-    return strands
+        walks = leave(walks, key, parent, branch, workspace=shares)
+    return walks
 
 
 def test_a_branch_stands_in_the_line_of_those_that_began() -> None:
-    strands = tree_of_walks()
-    assert siblings(strands, MAIN, "fan@1.1/") == ["fan@1.1/b", "fan@1.1/a"]
-    assert siblings(strands, "fan@1.1/b", "fan@1.1/b/in@1.1/") == list(strands)[3:]
-    assert siblings(strands, MAIN, "fan@1.2/") == []
+    walks = tree_of_walks()
+    assert siblings(walks, MAIN, "fan@1.1/") == ["fan@1.1/b", "fan@1.1/a"]
+    assert siblings(walks, "fan@1.1/b", "fan@1.1/b/in@1.1/") == list(walks)[3:]
+    assert siblings(walks, MAIN, "fan@1.2/") == []
 
 
 def test_what_left_a_branch_goes_with_it() -> None:
-    strands = tree_of_walks()
-    assert with_all_that_left(strands, "fan@1.1/b") == [
+    walks = tree_of_walks()
+    assert with_all_that_left(walks, "fan@1.1/b") == [
         "fan@1.1/b",
         "fan@1.1/b/in@1.1/x",
         "fan@1.1/b/in@1.1/y",
     ]
-    assert with_all_that_left(strands, "fan@1.1/a") == ["fan@1.1/a"]
-    assert with_all_that_left(strands, MAIN) == list(strands)
+    assert with_all_that_left(walks, "fan@1.1/a") == ["fan@1.1/a"]
+    assert with_all_that_left(walks, MAIN) == list(walks)
 
 
 def test_nobody_is_at_work_or_asked_in_a_branch_that_is_given_up() -> None:
-    strands = tree_of_walks()
-    asking = replace(strands["fan@1.1/b/in@1.1/x"], in_flight=FLIGHT, questions=(QUESTION,))
-    over = end_branch({**strands, "fan@1.1/b/in@1.1/x": asking}, "fan@1.1/b", is_given_up=True)
+    walks = tree_of_walks()
+    asking = replace(walks["fan@1.1/b/in@1.1/x"], in_flight=FLIGHT, questions=(QUESTION,))
+    over = end_branch({**walks, "fan@1.1/b/in@1.1/x": asking}, "fan@1.1/b", is_given_up=True)
     assert [key for key, one in over.items() if one.is_given_up] == [
-        key for key in strands if key.startswith("fan@1.1/b")
+        key for key in walks if key.startswith("fan@1.1/b")
     ]
-    assert RunState(strands=over).questions == []
+    assert RunState(walks=over).questions == []
     assert over[MAIN].in_flight == FLIGHT
-    assert list(over) == list(strands)
+    assert list(over) == list(walks)
 
 
-def used(strand: WalkState, tokens: int, *, ends: bool = True) -> WalkState:
+def used(walk: WalkState, tokens: int, *, ends: bool = True) -> WalkState:
     end = ENDED if ends else None
-    progress = replace(strand.progress, usage=Usage(tokens), completed=(str(tokens),), end=end)
-    return replace(strand, progress=progress)
+    progress = replace(walk.progress, usage=Usage(tokens), completed=(str(tokens),), end=end)
+    return replace(walk, progress=progress)
 
 
 def test_gathering_takes_what_ended_and_the_cost_of_the_rest() -> None:
-    strands: Strands = {MAIN: WalkState(Progress("fan"))}
+    walks: Walks = {MAIN: WalkState(Progress("fan"))}
     for attempt, name, tokens in [(1, "a", 1), (2, "b", 10), (2, "a", 100), (2, "c", 1000)]:
         key = f"fan@1.{attempt}/{name}"
-        left = leave(strands, key, MAIN, Branch(name, name, "join"), workspace="")
-        strands = {**left, key: used(left[key], tokens, ends=tokens < 1000)}
-    strands = end_branch(strands, "fan@1.2/b", is_given_up=True)
-    strands = leave(strands, "other@1.1/x", MAIN, Branch("x", "x", "join"), workspace="")
-    progress, rest = gather(strands, MAIN, Visit("fan", 1, 2, success()))
+        left = leave(walks, key, MAIN, Branch(name, name, "join"), workspace="")
+        walks = {**left, key: used(left[key], tokens, ends=tokens < 1000)}
+    walks = end_branch(walks, "fan@1.2/b", is_given_up=True)
+    walks = leave(walks, "other@1.1/x", MAIN, Branch("x", "x", "join"), workspace="")
+    progress, rest = gather(walks, MAIN, Visit("fan", 1, 2, success()))
     assert progress.completed == ("100",)
     assert progress.usage == Usage(1111)
     assert list(rest) == [MAIN, "other@1.1/x"]
@@ -153,66 +153,66 @@ def test_gathering_takes_what_ended_and_the_cost_of_the_rest() -> None:
 
 
 def test_a_stage_that_does_not_branch_gathers_nothing() -> None:
-    strands = tree_of_walks()
-    progress, rest = gather(strands, MAIN, Visit("a", 1, 1, success()))
-    assert progress is strands[MAIN].progress
-    assert rest is strands
+    walks = tree_of_walks()
+    progress, rest = gather(walks, MAIN, Visit("a", 1, 1, success()))
+    assert progress is walks[MAIN].progress
+    assert rest is walks
 
 
 def test_a_workspace_holds_what_was_saved_last_of_those_who_share_it() -> None:
-    strands = dict(tree_of_walks())
-    b = strands["fan@1.1/b"]
-    strands["fan@1.1/b"] = replace(b, progress=replace(b.progress, tree="t7"), saved=7)
-    inner = strands["fan@1.1/b/in@1.1/y"]
-    strands["fan@1.1/b/in@1.1/y"] = replace(
+    walks = dict(tree_of_walks())
+    b = walks["fan@1.1/b"]
+    walks["fan@1.1/b"] = replace(b, progress=replace(b.progress, tree="t7"), saved=7)
+    inner = walks["fan@1.1/b/in@1.1/y"]
+    walks["fan@1.1/b/in@1.1/y"] = replace(
         inner, progress=replace(inner.progress, tree="t9"), saved=9
     )
-    assert last_tree(strands, MAIN) == "t9"
-    assert last_tree(strands, "fan@1.1/a") == "t0"
+    assert last_tree(walks, MAIN) == "t9"
+    assert last_tree(walks, "fan@1.1/a") == "t0"
 
 
 def test_a_visit_is_aside_while_another_walk_has_the_folder_of_the_node() -> None:
-    strands = dict(tree_of_walks())
-    state = RunState(strands=strands)
+    walks = dict(tree_of_walks())
+    state = RunState(walks=walks)
     assert state.is_aside("fan@1.1/a", "a", 2)
     assert not state.is_aside("fan@1.1/a", "b", 1)
     # It stays where it is, whoever comes and goes.
     assert not state.is_aside(MAIN, "a", 1)
     aside = InFlight("a", 2, 1, NOON, is_aside=True)
-    strands["fan@1.1/a"] = replace(strands["fan@1.1/a"], in_flight=aside)
-    strands[MAIN] = replace(strands[MAIN], in_flight=None)
-    state = RunState(strands=strands)
+    walks["fan@1.1/a"] = replace(walks["fan@1.1/a"], in_flight=aside)
+    walks[MAIN] = replace(walks[MAIN], in_flight=None)
+    state = RunState(walks=walks)
     assert state.is_aside("fan@1.1/a", "a", 2)
     # Whoever comes then takes the folder.
     assert not state.is_aside("fan@1.1/b", "a", 3)
 
 
 def test_a_branch_is_made_of_the_walk_it_leaves() -> None:
-    strands: Strands = {MAIN: WalkState(Progress("fan", tree="t3", context={"x": 1}))}
+    walks: Walks = {MAIN: WalkState(Progress("fan", tree="t3", context={"x": 1}))}
     branch = Branch("a", "a", "join", {"y": 2})
-    strands = leave(strands, "fan@1.1/a", MAIN, branch, workspace="fan@1.1/a")
-    left = strands["fan@1.1/a"]
-    assert (strands[MAIN].branches, left.branches) == (1, 0)
-    assert left.progress == fork_off(strands[MAIN].progress, branch)
+    walks = leave(walks, "fan@1.1/a", MAIN, branch, workspace="fan@1.1/a")
+    left = walks["fan@1.1/a"]
+    assert (walks[MAIN].branches, left.branches) == (1, 0)
+    assert left.progress == fork_off(walks[MAIN].progress, branch)
     assert (left.name, left.parent, left.workspace, left.saved) == ("a", MAIN, "fan@1.1/a", 0)
 
 
 def test_what_is_made_again_is_what_nobody_goes_on_with() -> None:
-    strands = tree_of_walks()
+    walks = tree_of_walks()
     inner, outer = "fan@1.1/b/in@1.1/x", "fan@1.1/b"
     fan, within = InFlight("fan", 1, 1, NOON), InFlight("in", 1, 1, NOON)
     at_work = {
-        MAIN: replace(strands[MAIN], in_flight=fan),
-        outer: replace(strands[outer], in_flight=within),
-        inner: replace(strands[inner], in_flight=FLIGHT),
+        MAIN: replace(walks[MAIN], in_flight=fan),
+        outer: replace(walks[outer], in_flight=within),
+        inner: replace(walks[inner], in_flight=FLIGHT),
     }
     # Those whose branches began go on with them.
-    assert cut_off({**strands, **at_work}) == [FLIGHT]
-    waiting = replace(strands[inner], in_flight=replace(FLIGHT, starts=0))
-    asking = replace(strands[inner], in_flight=FLIGHT, questions=(QUESTION,))
+    assert cut_off({**walks, **at_work}) == [FLIGHT]
+    waiting = replace(walks[inner], in_flight=replace(FLIGHT, starts=0))
+    asking = replace(walks[inner], in_flight=FLIGHT, questions=(QUESTION,))
     for rests in (waiting, asking):
-        assert cut_off({**strands, **at_work, inner: rests}) == []
-    assert cut_off({**strands, MAIN: replace(strands[MAIN], in_flight=FLIGHT)}) == [FLIGHT]
+        assert cut_off({**walks, **at_work, inner: rests}) == []
+    assert cut_off({**walks, MAIN: replace(walks[MAIN], in_flight=FLIGHT)}) == [FLIGHT]
 
 
 def test_time_stops_in_every_walk_when_its_process_ends() -> None:
@@ -354,7 +354,7 @@ def test_a_walk_gets_all_but_the_context_of_its_branches() -> None:
         "plan": StageRecord(2, FAIL),
         "a": StageRecord(1, SUCCESS, branches=(A,)),
         "a2": StageRecord(1, SUCCESS, branches=(A,)),
-        "b": StageRecord(1, FAIL, branches=(B,), failure="x", alike=1),
+        "b": StageRecord(1, FAIL, branches=(B,), failure="x", failure_count=1),
     }
 
 

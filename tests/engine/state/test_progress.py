@@ -229,19 +229,19 @@ def test_who_takes_it_up_in_the_same_life_goes_on_counting() -> None:
 
 
 def test_what_a_start_told_counts_when_it_was_cut_off() -> None:
-    from_told = InFlight("work", 1, 1, since=NOON, told=ONE).begun(1, at(1), is_aside=True)
-    assert (from_told.used, from_told.told, from_told.spent) == (ONE, Usage(), ONE)
+    from_told = InFlight("work", 1, 1, since=NOON, reported=ONE).begun(1, at(1), is_aside=True)
+    assert (from_told.used, from_told.reported, from_told.spent) == (ONE, Usage(), ONE)
 
 
 def test_what_an_attempt_says_at_its_end_is_not_counted_twice() -> None:
-    flight = InFlight("work", 1, 1, since=NOON, used=TWO, told=ONE)
+    flight = InFlight("work", 1, 1, since=NOON, used=TWO, reported=ONE)
     assert flight.ended(ONE, None).spent == TWO + ONE
     assert flight.ended(None, None).spent == TWO + ONE
 
 
 def test_failures_count_when_their_attempt_is_over() -> None:
     failed = flying().ended(None, "busy")
-    assert failed.streak.alike == 0
+    assert failed.streak.count == 0
     # One that is made again did not fail before.
     assert failed.begun(1, at(1), is_aside=False).failed is None
     second = failed.awaiting(2)

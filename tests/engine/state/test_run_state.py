@@ -11,18 +11,18 @@ from attractor.engine.state.run_state import (
     TRANSITIONS,
     Phase,
     RunStatus,
-    Standing,
+    StatusWord,
     require_transition,
 )
 
 
 def test_every_status_stands_in_the_table() -> None:
-    assert {one.status for one in TRANSITIONS} == set(RunStatus)
+    assert {one.word for one in TRANSITIONS} == set(StatusWord)
     assert {one for many in TRANSITIONS.values() for one in many} <= set(TRANSITIONS)
 
 
 @pytest.mark.parametrize(("now", "then"), list(product(TRANSITIONS, TRANSITIONS)), ids=str)
-def test_only_what_stands_in_the_table_is_allowed(now: Standing, then: Standing) -> None:
+def test_only_what_stands_in_the_table_is_allowed(now: RunStatus, then: RunStatus) -> None:
     if then in TRANSITIONS[now]:
         require_transition(now, then)
         return
@@ -32,9 +32,9 @@ def test_only_what_stands_in_the_table_is_allowed(now: Standing, then: Standing)
 
 
 def test_final_and_active_are_what_the_house_says() -> None:
-    final = {one.status for one in TRANSITIONS if one.is_final}
+    final = {one.word for one in TRANSITIONS if one.is_final}
     assert final == {"approved", "rejected", "failed", "canceled"}
     assert status.AWAITING_ANSWER.is_active
     assert not status.AWAITING_DECISION.is_active
     assert not status.FAILED.is_active
-    assert str(Standing(RunStatus.AWAITING_HUMAN, Phase.STAGE)) == "awaiting_human (stage)"
+    assert str(RunStatus(StatusWord.AWAITING_HUMAN, Phase.STAGE)) == "awaiting_human (stage)"

@@ -52,7 +52,7 @@ def parked(folder: Path, text: str = OUTER) -> RunResult:
     (project / "inner.dot").write_text(INNER)
     (project / "middle.dot").write_text(OUTER)
     result = runs_run(folder, text, interviewer="park")
-    assert result.standing == AWAITING_ANSWER
+    assert result.status == AWAITING_ANSWER
     return result
 
 
@@ -289,7 +289,7 @@ def test_a_kill_between_two_rounds_of_a_child_loses_nothing(tmp_path: Path, mome
     assert done.returncode == -signal.SIGKILL, done.stderr
     host = make_host(project)
     result = asyncio.run(resume(find_run("latest", host.runs_dir), host))
-    assert (result.standing, result.outcome) == (EVALUATING, StageStatus.SUCCESS)
+    assert (result.status, result.outcome) == (EVALUATING, StageStatus.SUCCESS)
     [summary] = list_runs(host.runs_dir)
     branch = f"attractor/run/{result.run_id}"
     assert git(project, "show", f"{branch}:rounds.txt") == "round\n" * 2

@@ -159,7 +159,7 @@ def test_a_good_end_tells_what_was_stepped_over_and_dealt_with(tmp_path: Path) -
     body = f"""a [{TOOL}="false", on_failure="continue"]; b [{TOOL}="false"]; c [{TOOL}="true"]
         start -> a -> b; b -> c [condition="outcome=fail"]; b -> exit; c -> exit"""
     one = diagnosed(tmp_path, body)
-    assert (one.outcome, one.case.state.standing.status.value) == ("partial_success", "evaluating")
+    assert (one.outcome, one.case.state.status.word.value) == ("partial_success", "evaluating")
     assert "a failed and was stepped over." in causes(one)
     assert "b failed, and the pipeline dealt with that." in causes(one)
     assert commands(one) == ["attractor evaluate RUN"]

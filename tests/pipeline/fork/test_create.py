@@ -45,7 +45,7 @@ def test_a_runner_that_lets_go_without_a_look_at_its_inbox_is_made_up_for(tmp_pa
 
     assert asyncio.run(scene())
     with place.open() as run:
-        assert run.state.standing == CANCELED
+        assert run.state.status == CANCELED
         assert run.state.canceled == "canceled by ada: back"
 
 

@@ -93,7 +93,7 @@ def test_no_secret_goes_along(tmp_path: Path) -> None:
     notify = Notify(command=f"cat > told; env > variables; echo {SECRET} >&2; exit 1")
     host = replace(host_in(tmp_path, notify, MY_TOKEN=SECRET), runs_dir=tmp_path / SECRET / "runs")
     result = begin(host)
-    assert result.standing == AWAITING_ANSWER
+    assert result.status == AWAITING_ANSWER
     for name in ("told", "variables"):
         assert SECRET not in (host.project / name).read_text()
     assert "/***/runs/" in json.loads((host.project / "told").read_text())["directory"]

@@ -17,7 +17,7 @@ from attractor.engine.state.run_state import (
     EXECUTING,
     FAILED,
     REJECTED,
-    Standing,
+    RunStatus,
 )
 from attractor.pipeline.runs.garbage import YET, Need, Rules, Whereabouts, need_of
 from tests.engine.graphs import line
@@ -40,10 +40,10 @@ ROADS = {
 }
 
 
-def at(folder: Path, standing: Standing) -> Workplace:
+def at(folder: Path, status: RunStatus) -> Workplace:
     place = Workplace(folder / "runs" / RUN_ID, line("a"))
     with place.open() as run:
-        for one in ROADS[standing]:
+        for one in ROADS[status]:
             run.change_status(one)
     return place
 
@@ -52,17 +52,17 @@ def need(place: Workplace, rules: Rules = LATER, *, is_promoted: bool = False) -
     return need_of(RUN_ID, Whereabouts((place.root,), True, is_promoted), rules)
 
 
-@pytest.mark.parametrize("standing", [FAILED, CANCELED, REJECTED], ids=str)
-def test_a_run_that_is_over_for_good_needs_nothing(tmp_path: Path, standing: Standing) -> None:
-    found = need(at(tmp_path, standing))
-    assert (found.is_needed, found.why) == (False, f"it is {standing} for good")
+@pytest.mark.parametrize("status", [FAILED, CANCELED, REJECTED], ids=str)
+def test_a_run_that_is_over_for_good_needs_nothing(tmp_path: Path, status: RunStatus) -> None:
+    found = need(at(tmp_path, status))
+    assert (found.is_needed, found.why) == (False, f"it is {status} for good")
 
 
 @pytest.mark.parametrize(
-    "standing", [EXECUTING, EVALUATING, AWAITING_ANSWER, AWAITING_DECISION, APPROVED], ids=str
+    "status", [EXECUTING, EVALUATING, AWAITING_ANSWER, AWAITING_DECISION, APPROVED], ids=str
 )
-def test_a_run_that_something_may_become_of_needs_all(tmp_path: Path, standing: Standing) -> None:
-    assert need(at(tmp_path, standing)).is_needed
+def test_a_run_that_something_may_become_of_needs_all(tmp_path: Path, status: RunStatus) -> None:
+    assert need(at(tmp_path, status)).is_needed
 
 
 def test_an_approved_run_needs_nothing_once_it_is_promoted(tmp_path: Path) -> None:

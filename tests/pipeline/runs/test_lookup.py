@@ -130,8 +130,8 @@ def test_a_run_that_waits_or_ended_is_neither_live_nor_stopped(tmp_path: Path) -
     root = tmp_path / "run"
     place = workplace(root)
     with place.open() as run:
-        for standing in (BOOTING, EXECUTING, FAILED):
-            run.change_status(standing)
+        for status in (BOOTING, EXECUTING, FAILED):
+            run.change_status(status)
     ended = summarize(root)
     assert (ended.status, ended.is_live, ended.is_stopped) == ("failed", False, False)
 
@@ -176,8 +176,8 @@ def test_what_run_json_made_up_is_told_and_not_believed(
 ) -> None:
     root = tmp_path / "run"
     with workplace(root).open() as run:
-        for standing in (BOOTING, EXECUTING, FAILED):
-            run.change_status(standing)
+        for status in (BOOTING, EXECUTING, FAILED):
+            run.change_status(status)
     true = summarize(root)
     assert (true.trouble, true.trouble_code) == ("", ExitCode.DONE)
     record = json.loads((root / "run.json").read_text())

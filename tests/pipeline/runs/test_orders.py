@@ -96,7 +96,7 @@ def test_who_steers_hears_that_nobody_took_the_words_and_why(tmp_path: Path) -> 
     place = Steered(tmp_path / RUN_ID, takes_words=False)
     place.live()
     assert isinstance(place.told, Refused)
-    assert place.told.message == "the words were refused: nobody at work takes words"
+    assert place.told.message == "the words were refused: no running stage takes messages"
 
 
 STEER = Order(Action.STEER, "ann", value="hey")

@@ -250,7 +250,7 @@ def test_it_shows_in_setups_branches_children_and_after_a_resume_or_fork(host: R
     host = replace(showing(host, setup=setup), tell=told.append)
     before = kept(host.project)
     parked = go(host)
-    assert parked.standing == AWAITING_ANSWER
+    assert parked.status == AWAITING_ANSWER
     (carry,) = [one for one in boot_steps(parked.directory) if one["step"] == "carry"]
     assert carry["read_only"] == ["modules", "packages/app/deps", ".env.local"]
     assert (carry["carried"], carry["copied_instead"], carry["lacking"]) == ([], [], [])

@@ -22,7 +22,7 @@ def park(host: RunHost) -> RunResult:
     file = host.project / "pipeline.dot"
     options = RunRequest(file=file, backend="simulate", sandbox="none", interviewer="park")
     parked = asyncio.run(start(options, host))
-    assert parked.standing == AWAITING_ANSWER
+    assert parked.status == AWAITING_ANSWER
     git(host.project, "update-ref", "-d", f"refs/heads/attractor/run/{parked.run_id}")
     return parked
 

@@ -134,7 +134,7 @@ def test_branches_that_share_a_workspace_are_in_the_line_as_they_ended(tmp_path:
 def test_a_run_that_failed_has_a_branch_that_says_so(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project", FAILS)
     result = go(make_host(project))
-    assert result.standing == FAILED
+    assert result.status == FAILED
     assert commits(project, result) == ["good", "bad"]
     branch = f"attractor/run/{result.run_id}"
     trailer = "%(trailers:key=Attractor-Outcome,valueonly)"
@@ -147,7 +147,7 @@ def test_a_run_that_waits_has_a_branch_and_moves_it_on_when_it_goes_on(tmp_path:
     project = make_project(tmp_path / "project", PLAIN)
     host = make_host(project)
     parked = go(host, interviewer="park")
-    assert parked.standing == AWAITING_ANSWER
+    assert parked.status == AWAITING_ANSWER
     assert commits(project, parked) == ["quiet"]
     ended = asyncio.run(resume(parked.directory, host, interviewer="auto_approve"))
     assert commits(project, ended) == ["quiet", "write"]
@@ -157,7 +157,7 @@ def test_a_run_that_used_up_its_budget_has_a_branch(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project", PLAIN.replace("echo made", "sleep 60; echo made"))
     host = make_host(project)
     stopped = go(host, interviewer="auto_approve", budgets=Budgets(duration=timedelta(seconds=1)))
-    assert stopped.standing == EXECUTING
+    assert stopped.status == EXECUTING
     assert commits(project, stopped) == ["quiet"]
 
 
@@ -175,7 +175,7 @@ def test_nothing_of_somebody_else_is_written_over_and_the_failed_run_is_what_it_
     git(project, "switch", "--quiet", "main")
     leave_order(parked.directory / "inbox", Order(Action.CANCEL, "me", "enough"), name="00")
     canceled = asyncio.run(resume(parked.directory, host))
-    assert canceled.standing == CANCELED
+    assert canceled.status == CANCELED
     assert git(project, "rev-parse", branch) == mine
     assert any("is not given back" in one and "no stage of the run" in one for one in told)
 

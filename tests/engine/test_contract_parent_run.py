@@ -1,0 +1,35 @@
+"""What a run is told of those that it is part of: by its children's starter, and by nobody."""
+
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from attractor.base.registry import find_shortcoming
+from attractor.engine.budgets import Budgets
+from attractor.engine.journal.events import Action, OperatorAction
+from attractor.engine.seams import Exhausted, ParentRun
+from tests.pipeline.families import Family, family
+
+
+def parent_of(family: Family) -> ParentRun:
+    return replace(family.children, above=family.children)
+
+
+def test_parent_that_is_not_paused_or_exhausted_lets_its_parts_run(tmp_path: Path) -> None:
+    with family(tmp_path) as of:
+        parent = parent_of(of)
+        assert find_shortcoming(parent, ParentRun) == ""
+        parent.require_budget()
+        assert not parent.is_paused()
+
+
+def test_parent_that_is_paused_or_exhausted_holds_its_parts(tmp_path: Path) -> None:
+    with family(tmp_path) as of:
+        of.budgets = Budgets(duration=timedelta(0))
+        parent = parent_of(of)
+        with pytest.raises(Exhausted, match="max_duration"):
+            parent.require_budget()
+        of.run.record(OperatorAction(Action.PAUSE.value, "ann", ""))
+        assert parent.is_paused()
