@@ -1,1 +1,1 @@
-"""The command line: it reads words, calls the rooms below, and turns errors into exit codes."""
+"""The command line: parses arguments, calls the rooms below, and maps errors to exit statuses."""

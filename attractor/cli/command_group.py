@@ -1,7 +1,4 @@
-"""The command `attractor` itself: the options before every command, and the folder of commands.
-
-Groups of commands read from a folder; a command's file is imported when it is used.
-"""
+"""The root command `attractor`, and groups of commands that are imported on use."""
 
 import click
 
@@ -20,9 +17,9 @@ GROUP_SUMMARIES = {
 
 
 class FolderGroup(click.Group):
-    """The commands of a registry whose names begin with a prefix.
+    """Commands of a registry whose names start with a prefix.
 
-    A dot in a part's name is a blank on the command line: `suite.register` is `suite register`.
+    A dot in a part's name is a space on the command line: `suite.register` is `suite register`.
     """
 
     def __init__(
@@ -33,12 +30,12 @@ class FolderGroup(click.Group):
         self.prefix = prefix
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the names of the commands, none of them imported."""
+        """Return the command names without importing a command."""
         below = [name.removeprefix(self.prefix) for name in self.parts if self._holds(name)]
         return list(dict.fromkeys(name.split(".")[0] for name in below))
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import one command, or open the group below."""
+        """Import one command, or return a nested group."""
         full = self.prefix + cmd_name
         if full in self.parts:
             return _with_debug(self.parts[full])
@@ -51,14 +48,14 @@ class FolderGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command that the words begin with, or say which was probably meant."""
+        """Find the command by its first word; suggest similar names for an unknown one."""
         name = args[0]
         if self.get_command(ctx, name) is None and not name.startswith("-"):
             raise UnknownName("command", f"{self.prefix}{name}".replace(".", " "), self._known(ctx))
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the list of commands from the first lines of their files."""
+        """Write the command list from the first lines of the modules."""
         rows = [(name, self._summary(self.prefix + name)) for name in self.list_commands(ctx)]
         if rows:
             with formatter.section("Commands"):
@@ -79,7 +76,7 @@ class FolderGroup(click.Group):
 
 
 def _with_debug(command: click.Command) -> click.Command:
-    """Let `--debug` stand behind the command's name too."""
+    """Accept `--debug` after the command name, too."""
     if not any(option.name == "debug" for option in command.params):
         debug_option(hidden=True)(command)
     return command
@@ -93,7 +90,7 @@ Coding agents do the work, hidden scenarios judge it, and a person decides what 
 
 
 def build_root() -> click.Group:
-    """Make the command `attractor`, its commands read from their folder."""
+    """Build the command `attractor` from the commands folder."""
     root = FolderGroup(command_registry(), name=PROGRAM, help=HELP)
     root.context_settings = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
     root.params = [_config_option()]
@@ -103,7 +100,7 @@ def build_root() -> click.Group:
 
 
 def command_registry() -> Registry[click.Command]:
-    """Return the commands by name, none of them imported."""
+    """Return the registry of commands; none is imported."""
     return Registry("attractor.cli.commands", click.Command, noun="command")
 
 

@@ -1,7 +1,4 @@
-"""What `attractor doctor` looks at: the machine, an examination of it, and a finding.
-
-What `attractor doctor` says of the pipelines it is given: whether what they need is there.
-"""
+"""Checks of the machine and of pipeline requirements for `attractor doctor`."""
 
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -27,7 +24,7 @@ PATIENCE = timedelta(seconds=10)
 
 
 class CheckStatus(StrEnum):
-    """How a thing stands."""
+    """Status of a checked item."""
 
     OK = "ok"
     MISSING = "missing"
@@ -36,7 +33,7 @@ class CheckStatus(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing looked at; what is not well carries its remedy."""
+    """Result of one check, with a remedy unless the status is ok."""
 
     subject: str
     standing: CheckStatus
@@ -52,22 +49,22 @@ class Finding:
 
 @dataclass(frozen=True)
 class Machine:
-    """The machine as this call sees it."""
+    """Environment variables, folder and configuration of this call."""
 
     environ: Mapping[str, str]
     folder: Path
     configuration: Configuration[Settings]
 
     def find(self, program: str) -> str:
-        """Return where a program lies on PATH, or nothing."""
+        """Return the path of a program on PATH, or an empty text."""
         return shutil.which(program, path=self.environ.get("PATH", "")) or ""
 
     async def run(self, *argv: str) -> ExecResult:
-        """Run a program for a few seconds at most."""
+        """Run a program with a timeout of a few seconds."""
         return await run_process(argv, cwd=self.folder, env=self.environ, timeout=PATIENCE)
 
     async def version(self, *argv: str) -> str:
-        """Return the first line a program prints of itself, or nothing when it does not answer."""
+        """Return the first line of a program's version output, or an empty text on failure."""
         try:
             result = await self.run(*argv)
         except ProcessNotStarted:
@@ -77,30 +74,32 @@ class Machine:
 
 
 class Examination(Protocol):
-    """Looks at one part of the machine."""
+    """Checks one aspect of the machine."""
 
     async def __call__(self, machine: Machine) -> Sequence[Finding]:
-        """Look, and say what was found."""
+        """Return the findings of the check."""
         ...
 
 
 def ok(subject: str, found: str) -> Finding:
-    """Report that a thing is well."""
+    """Return a finding without a problem."""
     return Finding(subject, CheckStatus.OK, found)
 
 
 def missing(subject: str, found: str, *, remedy: str) -> Finding:
-    """Report something that is not there and that some work needs."""
+    """Return a finding about an item that only some tasks need."""
     return Finding(subject, CheckStatus.MISSING, found, remedy)
 
 
 def problem(subject: str, found: str, *, remedy: str) -> Finding:
-    """Report something without which nothing works."""
+    """Return a finding that prevents all work."""
     return Finding(subject, CheckStatus.PROBLEM, found, remedy)
 
 
 async def examine_needs(machine: Machine, files: Sequence[Path]) -> list[Finding]:
-    """Report all that pipelines require, and their children, and their secrets; each once."""
+    """Return findings for the requirements and secrets of pipelines and their children, without
+    duplicates.
+    """
     opened = [(open_pipeline(str(file)).graph, file) for file in files]
     graphs = [one for graph, file in opened for one in (graph, *_children(graph, file))]
     secrets = list(_secrets((graph for graph, _ in opened), machine))
@@ -117,7 +116,7 @@ def _children(graph: Graph, file: Path) -> Iterable[Graph]:
 
 
 def _secrets(graphs: Iterable[Graph], machine: Machine) -> Iterator[Finding]:
-    """Say of each secret whether its variable gives it; a child gets its own from its parent."""
+    """Yield a finding for each secret input; children get theirs from the parent."""
     declared = (one.name for graph in graphs for one in declared_inputs(graph) if one.is_secret)
     for name in dict.fromkeys(declared):
         subject, variable = f"secret input: {name}", variable_of(name)

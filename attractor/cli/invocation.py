@@ -1,7 +1,4 @@
-"""What one call of the command line was given: its flags, its folder, its variables.
-
-Options that several commands share.
-"""
+"""The arguments and environment of one call, and options shared by commands."""
 
 import os
 import sys
@@ -25,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Invocation:
-    """The outside world as this call sees it; everything below is handed what it needs of it."""
+    """Environment variables, flags, folder and configuration of one call."""
 
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
     flags: tuple[str, ...] = ()
@@ -45,7 +42,7 @@ class Invocation:
 
     @cached_property
     def configuration(self) -> "Configuration[Settings]":
-        """The effective settings, read when a command first asks for one."""
+        """The effective settings, loaded on first use."""
         from attractor.config.load import load_configuration
         from attractor.config.user_folders import user_config_file
 
@@ -59,13 +56,13 @@ class Invocation:
 
     @property
     def color(self) -> bool:
-        """Whether standard output gets colour."""
+        """Whether standard output is colored."""
         choice = self.configuration.settings.output.color
         return wants_color(choice, self.environ, sys.stdout)
 
     @property
     def has_terminal(self) -> bool:
-        """Whether a person sits at standard input."""
+        """Whether standard input is a terminal."""
         return sys.stdin is not None and sys.stdin.isatty()
 
 
@@ -76,13 +73,13 @@ C = TypeVar("C", bound=Callable[..., Any] | click.Command)
 
 
 def json_option(command: C) -> C:
-    """Add `--json`: the result as one JSON value on standard output."""
+    """Add `--json`: print the result as one JSON value to standard output."""
     option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
     return option(command)
 
 
 def said_format(format_: str | None, *, as_json: bool) -> str | None:
-    """Return the format that is said with --format or with --json, if any is."""
+    """Return the format chosen by --format or --json, if any."""
     if as_json and format_ not in (None, JSON):
         message = f"--json cannot be combined with --format {format_}"
         raise UsageError(message, hint="remove one of them")

@@ -1,7 +1,4 @@
-"""The program `attractor`: it runs one command and ends with an exit code.
-
-Turns an error into the one line, the JSON and the exit code that answer it.
-"""
+"""The entry point: runs one command, and prints an error as one line or JSON."""
 
 import atexit
 import errno
@@ -25,24 +22,24 @@ from attractor.cli.output.streams import OutputLost, flush, give_up_if_dead, sho
 
 COMPLETION_VARIABLE = "_ATTRACTOR_COMPLETE"
 NEW_OBJECTS = 50_000
-"""How many there are before Python looks for garbage. What is loaded stays: with 700, as Python has
-it, a start looks through the same modules hundreds of times."""
+"""New objects before a garbage collection: with Python's default of 700, start-up would scan the
+loaded modules hundreds of times."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code."""
+    """Run one command and return its exit status."""
     gc.set_threshold(max(NEW_OBJECTS, gc.get_threshold()[0]), *gc.get_threshold()[1:])
-    # Python looks through everything once more when it ends, and that is a tenth of most commands.
+    # Python's garbage collection at exit takes a tenth of the time of most commands.
     atexit.unregister(gc.freeze)
     atexit.register(gc.freeze)
     arguments = list(sys.argv[1:] if argv is None else argv)
     invocation = Invocation()
-    # It asks every distribution for plugins, and would end us at one that is damaged. What we
-    # start is not told so: the variables for that were copied just before.
+    # pydantic asks every distribution for plugins and fails at a damaged one. Child processes keep
+    # their environment: it was copied before.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     with _terminated_like_interrupted():
         try:
-            # A copy: the words are looked at again when they could not be parsed.
+            # A copy: a parse error is checked for --json in the original arguments.
             code = _run(list(arguments), invocation)
             flush(sys.stdout)
         except BrokenPipeError:
@@ -77,7 +74,7 @@ def _complete(root: click.Group, instruction: str) -> int:
 
 
 def _answer(error: BaseException, arguments: list[str], *, debug: bool) -> int:
-    """Tell of an error as far as somebody listens; the exit code is right in any case."""
+    """Print an error and return its exit status, even if the output is closed."""
     pass
 
     failure = describe_failure(error)
@@ -102,7 +99,7 @@ def _options(arguments: list[str]) -> list[str]:
 
 @contextmanager
 def _terminated_like_interrupted() -> Generator[None]:
-    """Let SIGTERM end the program as Ctrl-C does: tidily, with 130."""
+    """Handle SIGTERM like Ctrl-C: clean up and exit with 130."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -110,13 +107,13 @@ def _terminated_like_interrupted() -> Generator[None]:
     try:
         yield
     finally:
-        # A command that was told to end already lets nothing disturb it any more.
+        # A command that is already shutting down ignores further signals.
         if signal.getsignal(signal.SIGTERM) is not signal.SIG_IGN:
             signal.signal(signal.SIGTERM, before)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
-    # Whoever answers Ctrl-C just now knows how to end what is under way: asyncio cancels its task.
+    # The current handler of Ctrl-C knows how to stop: asyncio cancels its task.
     handler = signal.getsignal(signal.SIGINT)
     if not callable(handler):
         raise KeyboardInterrupt
@@ -128,7 +125,7 @@ LONGEST_NAME = 100
 
 @dataclass(frozen=True)
 class Failure:
-    """What a person or a program is told of an error."""
+    """Description of an error for people and programs."""
 
     kind: str
     message: str
@@ -137,17 +134,17 @@ class Failure:
     details: Mapping[str, object] = field(default_factory=dict[str, object])
 
     def line(self) -> str:
-        """Return it for a person."""
+        """Return the error as one line for people."""
         return f"error: {self.message}" + (f" ({self.hint})" if self.hint else "")
 
     def record(self) -> dict[str, object]:
-        """Return it for a program."""
+        """Return the error as a JSON object."""
         told = {"kind": self.kind, "message": self.message, "hint": self.hint}
         return {"error": {**told, "exit_code": int(self.exit_code), **self.details}}
 
 
 def describe_failure(error: BaseException) -> Failure:
-    """Say what happened, what to do next and which exit code belongs to it."""
+    """Return the message, hint and exit status of an error."""
     match error:
         case AttractorError():
             kind, hint = type(error).__name__, error.hint

@@ -1,7 +1,4 @@
-"""Tells a person of models: a table of many, and how the test of one went.
-
-Asks a model one short question, to see whether it answers and what that takes.
-"""
+"""Prints the model table, and tests a model with one short question."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -25,12 +22,12 @@ _LONGEST_ANSWER = 200
 
 
 def models_text(models: Sequence[ModelInfo], *, others: int) -> str:
-    """Return a table of models, and how many providers there are besides."""
+    """Return a table of models and the number of unlisted providers."""
     return "\n".join([*_table([_HEADING, *map(_row, models)]), "", *_legend(others)])
 
 
 def trial_text(trial: "Trial") -> str:
-    """Return what a test of a model showed."""
+    """Return the result of a model test for people."""
     usage, choice = trial.response.usage, trial.choice
     by = trial.response.model
     as_whom = f", as {by}," if by != choice.model else ""
@@ -88,7 +85,7 @@ _CLOCK = SystemClock()
 
 @dataclass(frozen=True)
 class Trial:
-    """What one call took, and what came back; a cost of None is not known."""
+    """Result of one model call; a cost of None is unknown."""
 
     choice: ModelChoice
     seconds: float
@@ -96,7 +93,7 @@ class Trial:
     response: Response
 
     def to_record(self) -> dict[str, Json]:
-        """Return it for a program."""
+        """Return the result as a JSON object."""
         usage = self.response.usage
         return {
             "model": self.choice.model,
@@ -116,7 +113,7 @@ class Trial:
 
 
 def choose(model: str, known: ModelInfo | None, provider: str) -> ModelChoice:
-    """Return whom to ask for which model; a short name stands for the model's id."""
+    """Return the provider and model id to request; resolve short model names."""
     providers = provider_registry()
     serves = provider or (known.provider if known else find_provider(model))
     if not serves:
@@ -126,7 +123,7 @@ def choose(model: str, known: ModelInfo | None, provider: str) -> ModelChoice:
         )
     if not is_provider(serves):
         raise UnknownName("provider", serves, providers)
-    # By a provider that serves others a model goes by its whole name.
+    # A provider that serves models of others uses the full name.
     is_its_own = known is not None and known.provider == serves
     return ModelChoice(serves, known.id if known and is_its_own else model)
 
@@ -137,7 +134,7 @@ async def try_once(
     environ: Mapping[str, str],
     clock: Clock = _CLOCK,
 ) -> Trial:
-    """Make the call, once: what fails is told as it is."""
+    """Call the model once, without retries."""
     async with Client.from_env(environ) as client:
         if not client.can_ask(choice.provider):
             raise UsageError(

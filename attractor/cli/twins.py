@@ -1,9 +1,4 @@
-"""What a person reads of twins: where they are, and each request in a line.
-
-How twins stand until they are told to end.
-
-Options that twins of every kind share.
-"""
+"""Options, request log and life cycle shared by the twin commands."""
 
 import asyncio
 import os
@@ -27,7 +22,7 @@ R = TypeVar("R", LoggedRequest, ServedRequest)
 
 
 class Teller(Generic[R]):
-    """Tells of requests as they come, on standard error."""
+    """Logs requests to standard error."""
 
     def __init__(self, line_of: Callable[[R], str]) -> None:
         self.twin: ProviderTwin | ServiceTwin | None = None
@@ -35,8 +30,8 @@ class Teller(Generic[R]):
         self._has_told_of_dropped = False
 
     def __call__(self, request: R) -> None:
-        """Tell of one request, and once that older ones are kept no more."""
-        # What a client says must not steer a terminal.
+        """Log one request; on the first dropped request, log that, too."""
+        # Text of clients must not control the terminal.
         line = "".join(one if one.isprintable() else "?" for one in self._line_of(request))
         show(line, err=True)
         if self.twin and self.twin.dropped and not self._has_told_of_dropped:
@@ -45,7 +40,7 @@ class Teller(Generic[R]):
 
 
 def line_of_call(request: LoggedRequest) -> str:
-    """Return a request to a provider as one line."""
+    """Return a request to a provider twin as one line."""
     step = "" if request.step is None else f" step {request.step}"
     model = f" {request.model}" if request.model else ""
     answered = " ".join(filter(None, [repr(request.rule) if request.rule else "", request.error]))
@@ -54,7 +49,7 @@ def line_of_call(request: LoggedRequest) -> str:
 
 
 def line_of_service(name: str) -> Callable[[ServedRequest], str]:
-    """Return what writes a request to a service as one line."""
+    """Return a function that formats a request to a service twin as one line."""
 
     def line_of(one: ServedRequest) -> str:
         by = repr(one.route) if one.route else ""
@@ -66,20 +61,20 @@ def line_of_service(name: str) -> Callable[[ServedRequest], str]:
 
 
 def tell_unused(twin: ProviderTwin) -> None:
-    """Tell of rules that never answered: often one before them fits everything."""
+    """Log rules that never matched; often an earlier rule matches everything."""
     unused = [str(one["name"]) for one in twin.state.usage() if not one["used"]]
     if unused and twin.requests:
         show(f"unused rules: {', '.join(unused)}", err=True)
 
 
 def text_of_provider(twin: ProviderTwin) -> str:
-    """Return where a provider twin is and how to look at it."""
+    """Return the address of a provider twin and how to inspect it."""
     sources = [f"  {wire} at {url}" for wire, url in twin.providers.items()]
     return _text("The twin", twin, sources)
 
 
 def text_of_service(twin: ServiceTwin) -> str:
-    """Return where a service twin is and how to look at it."""
+    """Return the address of a service twin and how to inspect it."""
     return _text(f"The twin of {twin.service.name}", twin, [f"  {twin.to}"] if twin.to else [])
 
 
@@ -94,7 +89,7 @@ def _text(who: str, twin: ProviderTwin | ServiceTwin, sources: Sequence[str]) ->
 
 
 def places_of(twin: ProviderTwin | ServiceTwin) -> dict[str, object]:
-    """Return for a program where a twin is and how to look at it."""
+    """Return the addresses of a twin as a JSON object."""
     return {
         "url": twin.url,
         "environ": dict(twin.environ()),
@@ -104,7 +99,7 @@ def places_of(twin: ProviderTwin | ServiceTwin) -> dict[str, object]:
 
 
 class ShutdownReason:
-    """Says when it is over, and why if that is no good."""
+    """Signals the shutdown of twins, with an error if there is one."""
 
     def __init__(self) -> None:
         self.told = asyncio.Event()
@@ -112,7 +107,7 @@ class ShutdownReason:
         self.is_heard = False
 
     def because_of(self, error: AttractorError) -> None:
-        """End: what is recorded no more would be missed too late."""
+        """Shut down because of an error; a failed recording must not go unnoticed."""
         self.error = self.error or error
         self.told.set()
 
@@ -122,17 +117,17 @@ async def stand(
     ending: ShutdownReason,
     tell: Callable[[], None],
 ) -> None:
-    """Let twins stand until a signal or trouble ends them, and tell when all of them do.
+    """Run twins until a signal or an error; call `tell` when all are ready.
 
-    A second signal ends them at once.
+    A second signal exits immediately.
     """
     loop = asyncio.get_running_loop()
 
     def hear(number: int, frame: FrameType | None) -> None:
         if ending.is_heard:
-            # What a script runs may never come back. What was recorded is on the disk.
+            # Code of a script may hang. Recordings are already on disk.
             os._exit(ExitCode.INTERRUPTED)
-        # Not raised: it would end with the request that is answered just now.
+        # Not raised: the exception would end in the request being answered.
         loop.call_soon_threadsafe(ending.told.set)
         ending.is_heard = True
 
@@ -150,7 +145,7 @@ def stand_until_told(
     ending: ShutdownReason,
     tell: Callable[[], None],
 ) -> None:
-    """Let twins stand, and raise what ended them if that is no good."""
+    """Run twins until a signal; raise the error that stopped them, if any."""
     asyncio.run(stand(twins, ending, tell))
     if ending.error:
         raise ending.error
@@ -187,10 +182,12 @@ _OPTIONS = (
 
 
 def twin_options(command: C) -> C:
-    """Add what is said of every twin: where it is reached, what it keeps, and what it tells."""
+    """Add the options shared by twin commands."""
     return reduce(lambda made, option: option(made), reversed(_OPTIONS), command)
 
 
 def is_told(is_verbose: bool | None, *, as_json: bool) -> bool:
-    """Tell whether each request is a line: a program may never read them, and stop its child."""
+    """Return whether to log requests (default: on; off with --json, because a full pipe blocks the
+    twin).
+    """
     return not as_json if is_verbose is None else is_verbose

@@ -1,1 +1,1 @@
-"""Settings, and where each of them came from."""
+"""Settings and the source of each value."""

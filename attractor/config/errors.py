@@ -20,7 +20,7 @@ from attractor.config.user_folders import RESERVED_VARIABLES, VARIABLE_PREFIX, v
 
 
 class ConfigError(UsageError):
-    """There is a mistake in the configuration."""
+    """The configuration is invalid."""
 
     def __init__(self, message: str = "", *, hint: str = "", origin: Origin | None = None) -> None:
         self.origin = origin
@@ -29,7 +29,7 @@ class ConfigError(UsageError):
 
     @property
     def in_one_line(self) -> str:
-        """The message, and a hint of its own, in one line."""
+        """The message with its own hint, as one line."""
         return self.message if self.hint == type(self).hint else f"{self.message} ({self.hint})"
 
 
@@ -50,7 +50,7 @@ class InvalidSetting(ConfigError):
 
 
 class SeveralMistakes(ConfigError):
-    """There are several mistakes in the configuration, each with a hint in its line."""
+    """The configuration has several errors, each with a hint in its line."""
 
     def __init__(self, mistakes: Sequence[ConfigError]) -> None:
         self.mistakes = tuple(mistakes)
@@ -61,7 +61,7 @@ class SeveralMistakes(ConfigError):
 
 
 def raise_mistakes(mistakes: Sequence[ConfigError]) -> None:
-    """Raise what was found wrong, if anything was: the one mistake, or all of them together."""
+    """Raise the errors found, if any: a single one or all together."""
     if len(mistakes) == 1:
         raise mistakes[0]
     if mistakes:
@@ -69,7 +69,7 @@ def raise_mistakes(mistakes: Sequence[ConfigError]) -> None:
 
 
 def unknown_setting(model: type[BaseModel], path: KeyPath, origin: Origin | None) -> ConfigError:
-    """Say that a key is no setting, and which one was probably meant."""
+    """Return the error of an unknown key, with a suggestion."""
     is_variable = origin is not None and origin.kind is OriginKind.VARIABLE
     hint = _near_variable(model, path) if is_variable else _near_key(model, path)
     return UnknownSetting(f"unknown setting {dotted(path)}", hint=hint, origin=origin)
@@ -78,7 +78,7 @@ def unknown_setting(model: type[BaseModel], path: KeyPath, origin: Origin | None
 def not_a_table(
     model: type[BaseModel], path: KeyPath, value: object, origin: Origin | None
 ) -> ConfigError:
-    """Say that a section got a plain value."""
+    """Return the error of a plain value in place of a section."""
     keys = [dotted((*path, key)) for key in keys_at(model, path)]
     hint = f"set {' or '.join(keys)}" if keys else ""
     message = f"{dotted(path)} = {shown_value(value)} should be a table"
@@ -106,7 +106,7 @@ def explain(
 
 
 def _near_key(model: type[BaseModel], path: KeyPath) -> str:
-    """Suggest a key of the same section, else the same key of another one."""
+    """Suggest a similar key of the same section, otherwise the same key of another section."""
     *outer, name = path
     siblings = keys_at(model, tuple(outer))
     known = [dotted(slot.path) for slot in slots(model) if slot.path[-1] == name]
@@ -119,7 +119,7 @@ def _near_key(model: type[BaseModel], path: KeyPath) -> str:
 
 
 def _near_variable(model: type[BaseModel], path: KeyPath) -> str:
-    """Suggest a variable for a setting, or one that is not for a setting."""
+    """Suggest a similar variable."""
     settings = [variable_name(slot.path) for slot in slots(model)]
     known = {name.removeprefix(VARIABLE_PREFIX): name for name in (*settings, *RESERVED_VARIABLES)}
     near = suggest("__".join(str(part) for part in path), known)

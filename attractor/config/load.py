@@ -1,9 +1,7 @@
-"""Loads the configuration: defaults, the user's file, the project's, variables, flags.
+"""Loads settings from defaults, the user's file, the project file, variables and flags.
 
-The later wins, value by value. Every mistake in every source is found, even in a value that a
-later source would win over; they are raised together.
-
-Checks what one source sets against the model, value by value.
+A later source overrides an earlier one, value by value. Errors of all sources are collected and
+raised together, including errors in overridden values.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -44,7 +42,7 @@ from attractor.config.user_folders import absolute, shown
 
 @dataclass(frozen=True)
 class SourcedValue:
-    """A value that one source gives a setting."""
+    """A setting's value from one source."""
 
     path: KeyPath
     value: object
@@ -54,7 +52,7 @@ class SourcedValue:
 def check(
     source: Source, model: type[BaseModel], *, home: str
 ) -> tuple[list[SourcedValue], list[ConfigError]]:
-    """Sort what a source sets into good values and mistakes, the mistakes by line."""
+    """Split the values of a source into valid values and errors, sorted by line."""
     found: list[SourcedValue] = []
     mistakes: list[ConfigError] = []
     for leaf in leaves(model, source.values):
@@ -94,8 +92,8 @@ def _validated(leaf: Leaf, source: Source) -> object:
     if source.is_text and isinstance(leaf.value, str):
         value = adapter.validate_python(leaf.value)
     else:
-        # TOML has JSON's types and a date: a text is no number and a truth is no number, but a
-        # text may be a path. That is what pydantic holds JSON to when it is strict.
+        # TOML has JSON's types and dates. Like strict JSON, a text or boolean is not a number, but a
+        # text may be a path.
         value = adapter.validate_json(to_json(leaf.value), strict=True)
     if leaf.value == "" and isinstance(value, Path):
         raise ValueError("empty path; write . for the folder itself")
@@ -137,7 +135,7 @@ def load_configuration(
     flags: Sequence[str] = (),
     user_file: Path,
 ) -> Configuration[Settings]:
-    """Load the settings of the project that a folder or a pipeline's file belongs to."""
+    """Load the settings of the project that contains a folder or pipeline file."""
     root = find_project_root(cwd / start)
     return load(
         Settings, root=root, cwd=cwd, environ=environ, flags=flags, user_file=cwd / user_file
@@ -153,7 +151,7 @@ def load(
     flags: Sequence[str] = (),
     user_file: Path,
 ) -> Configuration[Model]:
-    """Load any model of settings; the folders and the user's file are absolute paths."""
+    """Load a model of settings; folders and the user's file are absolute paths."""
     files = {OriginKind.USER: user_file, OriginKind.PROJECT: root / PROJECT_FILE}
     readers: list[Callable[[], Source]] = [
         partial(Source, DEFAULT, root, default_values(model)),
@@ -202,13 +200,13 @@ def _tree(found: Iterable[SourcedValue]) -> dict[str | int, object]:
         node = tree
         for part in outer:
             node = cast(dict[str | int, object], node.setdefault(part, {}))
-        # An empty table, which is a leaf as well, takes nothing away from what others put in it.
+        # An empty table is a leaf, but must not replace the values of other sources.
         node.setdefault(last, one.value)
     return tree
 
 
 def _nearest_origin(found: Mapping[KeyPath, SourcedValue], path: KeyPath) -> Origin | None:
-    """Return where a path is set, else where something beside it in the same table is."""
+    """Return the origin of a path, otherwise of a neighbor in the same table."""
     lengths = range(len(path), 0, -1)
     set_near = (
         one.origin

@@ -1,4 +1,4 @@
-"""Finds the project that a folder or file belongs to; it is asked at every start of a check."""
+"""Finds the project root of a folder or file."""
 
 import os.path
 from pathlib import Path
@@ -7,19 +7,19 @@ PROJECT_FILE = "attractor.toml"
 
 
 def find_project_root(start: Path) -> Path:
-    """Find the project a folder or file belongs to.
+    """Return the project root of an absolute path.
 
-    It is the nearest folder upward with an `attractor.toml`, else with a `.git` (a folder, or the
-    file of a worktree), else the folder itself. Links to folders are followed first, so that `..`
-    leads where it says. Give an absolute path.
+    The root is the nearest parent folder with an `attractor.toml`, otherwise with a `.git` (a
+    folder, or the file of a worktree), otherwise the folder itself. Symbolic links are resolved
+    first.
     """
-    # Unlike their namesakes in pathlib, these two never raise, whatever may not be looked into.
+    # Unlike their pathlib counterparts, these two never raise on missing permissions.
     is_folder = os.path.isdir(start)  # noqa: PTH112
     folder = Path(os.path.realpath(start if is_folder else start.parent))
     return _nearest_with(PROJECT_FILE, folder) or _nearest_with(".git", folder) or folder
 
 
 def _nearest_with(name: str, folder: Path) -> Path | None:
-    # A link that leads nowhere counts: reading it then says so, instead of passing it over.
+    # A broken link counts, so that reading it reports the error.
     candidates = (folder, *folder.parents)
     return next((one for one in candidates if os.path.lexists(one / name)), None)

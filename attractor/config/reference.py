@@ -1,4 +1,4 @@
-"""Lists every setting there is, for the documentation and for the tests."""
+"""Lists all settings for the documentation."""
 
 import inspect
 from collections.abc import Mapping, Sequence
@@ -32,7 +32,7 @@ _LIMITS = {
 
 @dataclass(frozen=True)
 class SettingReference:
-    """One setting in words."""
+    """Documentation of one setting."""
 
     key: str
     kind: str
@@ -42,7 +42,7 @@ class SettingReference:
 
 
 def list_settings(model: type[BaseModel]) -> tuple[SettingReference, ...]:
-    """Describe every setting of a model, in its order."""
+    """Return every setting of a model, in order."""
     defaults = {leaf.path: leaf.value for leaf in leaves(model, default_values(model))}
     return tuple(_described(slot, defaults) for slot in slots(model))
 
@@ -59,7 +59,7 @@ def _described(slot: Slot, defaults: Mapping[KeyPath, object]) -> SettingReferen
 
 
 def _default_words(slot: Slot, defaults: Mapping[KeyPath, object]) -> str:
-    """Write the default; one that is computed is described by what computes it."""
+    """Return the default; a computed one is described by the docstring of its factory."""
     factory = slot.field.default_factory
     words = inspect.getdoc(factory) if inspect.isfunction(factory) else None
     if words:

@@ -1,11 +1,7 @@
-"""Says what a model of settings looks like: its sections, its tables of free keys, its leaves.
+"""Structure of the settings: sections, tables with free keys, leaves, and the origin of each value.
 
-A section is a field that is a model. A free table is a field that is a mapping: its keys are the
-user's. Both are merged key by key. Everything else is a leaf, and is replaced as a whole.
-
-Says where a value came from.
-
-What was set, and where each value came from.
+A section is a field that is a model. A table with free keys is a field that is a mapping. Both are
+merged key by key. Everything else is a leaf and is replaced as a whole.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,12 +19,12 @@ from attractor.base.errors import UnknownName
 from attractor.base.toml import KeyPath, dotted, printable
 
 FREE_KEY = "NAME"
-"""What stands for the key of a free table where it is documented."""
+"""Placeholder for a free key in the documentation."""
 
 
 @dataclass(frozen=True)
 class Leaf:
-    """A value where a model expects a leaf; its shape is Never where it expects no key at all."""
+    """A value at a leaf of a model; its shape is Never for an unknown key."""
 
     path: KeyPath
     shape: object
@@ -37,7 +33,7 @@ class Leaf:
 
 @dataclass(frozen=True)
 class Slot:
-    """A leaf that a model has, whether or not it has a value."""
+    """A leaf of a model, with or without a value."""
 
     path: KeyPath
     shape: object
@@ -45,7 +41,7 @@ class Slot:
 
 
 def leaves(shape: object, value: object, path: KeyPath = ()) -> Iterator[Leaf]:
-    """Yield every leaf of a nested value, in its order; an empty table within it is a leaf too."""
+    """Yield every leaf of a nested value in order; an empty inner table is a leaf, too."""
     table = _table(value) if is_table(shape) else None
     if table:
         for key, inner in table.items():
@@ -55,13 +51,13 @@ def leaves(shape: object, value: object, path: KeyPath = ()) -> Iterator[Leaf]:
 
 
 def slots(model: type[BaseModel], path: KeyPath = ()) -> Iterator[Slot]:
-    """Yield every leaf that a model has, in its order."""
+    """Yield every leaf of a model in order."""
     for name, field in model.model_fields.items():
         yield from _slots(child(model, name), (*path, name), field)
 
 
 def default_values(model: type[BaseModel]) -> dict[str, object]:
-    """Return the defaults of a model's fields; a field that must be set is left out."""
+    """Return the defaults of a model's fields, without required fields."""
     defaults = {
         name: cast(object, field.get_default(call_default_factory=True, validated_data={}))
         for name, field in model.model_fields.items()
@@ -70,12 +66,12 @@ def default_values(model: type[BaseModel]) -> dict[str, object]:
 
 
 def is_table(shape: object) -> bool:
-    """Say whether a shape is a section or a free table."""
+    """Return whether a shape is a section or a table with free keys."""
     return _section(shape) is not None or _is_free(shape)
 
 
 def child(shape: object, key: str | int) -> object:
-    """Return the shape under a key or an index of a shape, or Never."""
+    """Return the shape at a key or index of a shape, or Never."""
     plain = _plain(shape)
     section = _section(plain)
     if section is not None:
@@ -89,7 +85,7 @@ def child(shape: object, key: str | int) -> object:
 
 
 def keys_at(shape: object, path: KeyPath) -> tuple[str, ...]:
-    """Return the keys a model has under a path; none for a leaf and for a free table."""
+    """Return the keys of a section; none for leaves and tables with free keys."""
     for key in path:
         shape = child(shape, key)
     section = _section(_plain(shape))
@@ -131,14 +127,14 @@ def _bare(shape: object) -> object:
 
 
 def _plain(shape: object) -> object:
-    """Take the annotations off a shape, and the `| None` of an optional one."""
+    """Strip annotations and `| None` from a shape."""
     bare = _bare(shape)
     members = [one for one in get_args(bare) if one is not NoneType]
     return _bare(members[0]) if NoneType in get_args(bare) and len(members) == 1 else bare
 
 
 class OriginKind(StrEnum):
-    """The five layers a value can come from, the later over the earlier."""
+    """The five layers of settings; later ones override earlier ones."""
 
     DEFAULT = "default"
     USER = "user"
@@ -149,7 +145,7 @@ class OriginKind(StrEnum):
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a value came from: its layer, and the file and line, the variable or the flag."""
+    """Origin of a value: its layer, and the file and line, variable or flag."""
 
     kind: OriginKind
     place: str = ""
@@ -157,7 +153,7 @@ class Origin:
     column: int | None = None
 
     def describe(self) -> str:
-        """Write it in one line: `attractor.toml:3`, `ATTRACTOR_STATE_DIR`, `default`."""
+        """Return the origin as text: `attractor.toml:3`, `ATTRACTOR_STATE_DIR`, `default`."""
         if self.kind is OriginKind.DEFAULT:
             return "default"
         if self.kind is OriginKind.FLAG:
@@ -174,7 +170,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 @dataclass(frozen=True)
 class Entry:
-    """One setting with its effective value and its origin."""
+    """A setting with its effective value and origin."""
 
     key: str
     value: object
@@ -190,13 +186,13 @@ class Configuration(Generic[Model]):
     root: Path
 
     def origin(self, key: str) -> Origin:
-        """Return where a setting came from, such as `output.color`."""
+        """Return the origin of a setting such as `output.color`."""
         if key not in self.origins:
             raise UnknownName("setting", key, self.origins)
         return self.origins[key]
 
     def entries(self) -> tuple[Entry, ...]:
-        """List every setting in the order of the model."""
+        """Return every setting, in the order of the model."""
         found = (
             (dotted(leaf.path), leaf.value) for leaf in leaves(type(self.settings), self.settings)
         )

@@ -1,4 +1,4 @@
-"""Reads the places that settings come from: files, variables and flags."""
+"""Reads the sources of settings: files, variables and flags."""
 
 import codecs
 import stat
@@ -20,12 +20,12 @@ from attractor.config.user_folders import (
 )
 
 MOST_BYTES = 1_000_000
-"""How long a configuration file may be; what is longer was not written by hand."""
+"""Maximum size of a configuration file."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """One file, variable or flag: what it sets, and the folder its relative paths start from."""
+    """One file, variable or flag, with its values and the base folder of relative paths."""
 
     origin: Origin
     base: Path
@@ -34,16 +34,16 @@ class Source:
 
     @property
     def is_text(self) -> bool:
-        """Whether its values are texts that stand for values, as variables and flags are."""
+        """Whether values are texts to convert, as in variables and flags."""
         return self.origin.kind in (OriginKind.VARIABLE, OriginKind.FLAG)
 
     def origin_of(self, path: KeyPath) -> Origin:
-        """Return the origin of one of its keys, with the line when it is a file."""
+        """Return the origin of a key, with the line in a file."""
         return Origin(self.origin.kind, self.origin.place, line_of(path, self.lines))
 
 
 def read_file(file: Path, origin: Origin) -> Source:
-    """Read a TOML file; one that is not there sets nothing."""
+    """Read a TOML file; a missing file sets nothing."""
     text = _text(file, origin)
     try:
         return Source(origin, file.parent, parse_toml(text), key_lines(text))
@@ -75,7 +75,7 @@ def read_flag(flag: str, *, cwd: Path) -> Source:
 
 
 def set_variables(environ: Mapping[str, str]) -> list[tuple[str, str]]:
-    """List our variables by name, a section before its settings; an empty one is not set."""
+    """Return the variables of settings by name, sections first; empty ones are ignored."""
     ours = (name for name in sorted(environ) if name.startswith(VARIABLE_PREFIX))
     return [
         (name, environ[name])
@@ -108,7 +108,7 @@ def _text(file: Path, origin: Origin) -> str:
 def _data(file: Path, origin: Origin) -> bytes:
     mode = file.stat().st_mode
     if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
-        # A pipe would let us wait for ever, a device would never end.
+        # Reading a pipe or device could block forever.
         raise BrokenFile("is not a file", origin=origin)
     with file.open("rb") as opened:
         data = opened.read(MOST_BYTES + 1)
@@ -119,7 +119,7 @@ def _data(file: Path, origin: Origin) -> bytes:
 
 
 def _value(text: str, origin: Origin) -> object:
-    """Read a text that starts as a TOML list or table does; leave any other as it is."""
+    """Parse a text that starts like a TOML list or table; return other texts unchanged."""
     if not text.startswith(("[", "{")):
         return text
     try:
@@ -146,5 +146,5 @@ def _at(origin: Origin, line: int, column: int) -> Origin:
 
 
 def _end_of(text: str) -> tuple[int, int]:
-    """Return the line and the column just after a text."""
+    """Return the line and column after a text."""
     return text.count("\n") + 1, len(text) - text.rfind("\n")

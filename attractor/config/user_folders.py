@@ -1,7 +1,4 @@
-"""Finds the folders and files of the user; imports nothing heavy.
-
-The variables that stand for settings.
-"""
+"""Folders of the user, and the names of variables for settings."""
 
 import os
 from collections.abc import Callable
@@ -17,7 +14,7 @@ _LONGEST_NAME, _LONGEST_PATH = 255, 4095
 
 
 def user_config_file() -> Path:
-    """Return the user's own configuration file, which need not be there."""
+    """Return the path of the user's configuration file, which may be missing."""
     return _place(user_config_path) / "config.toml"
 
 
@@ -27,7 +24,7 @@ def default_state_dir() -> Path:
 
 
 def absolute(path: Path, *, base: Path, home: str) -> Path:
-    """Make a path absolute from the folder it is written in; `~` is the home handed in."""
+    """Return an absolute path, relative to `base`; `~` is replaced by `home`."""
     first = path.parts[0] if path.parts else ""
     _refuse_impossible(path)
     if not first.startswith("~"):
@@ -40,7 +37,7 @@ def absolute(path: Path, *, base: Path, home: str) -> Path:
 
 
 def shown(file: Path, *, cwd: Path) -> str:
-    """Write a file's name for people standing in a folder: short below it, else in full."""
+    """Return a file name for people: relative within the current folder, otherwise absolute."""
     return str(file.relative_to(cwd) if file.is_relative_to(cwd) else file)
 
 
@@ -63,20 +60,20 @@ def _place(find: Callable[[str], Path]) -> Path:
 VARIABLE_PREFIX = "ATTRACTOR_"
 
 RESERVED_VARIABLES = ("ATTRACTOR_STATUS_FILE", "ATTRACTOR_TOKEN")
-"""Variables that have our prefix and set no setting."""
+"""Variables with our prefix that are not settings."""
 
 INPUT_PREFIX = "ATTRACTOR_INPUT_"
-"""What variables begin with that give a run an input; they set no setting either."""
+"""Prefix of variables for run inputs; they are not settings."""
 
 
 def variable_name(path: KeyPath) -> str:
-    """Name the variable that sets a setting."""
+    """Return the variable of a setting."""
     return VARIABLE_PREFIX + "__".join(str(part) for part in path).upper()
 
 
 def path_of_variable(name: str) -> tuple[str, ...]:
-    """Say which setting a variable sets; one that is not in upper case sets none there is."""
+    """Return the setting of a variable; a variable that is not upper case matches none."""
     bare = name.removeprefix(VARIABLE_PREFIX)
-    # Keys are in lower case, so in upper case it stands for none, and is told as mistyped.
+    # Keys are lower case: an upper-case path matches none and is reported as unknown.
     path = bare.lower() if bare == bare.upper() else bare.upper()
     return tuple(path.split("__"))

@@ -45,7 +45,7 @@ def decide(
     with hold(find_run(reference, host.runs_dir), host) as run:
         judged = evaluator.judged(facts_of(run)) if to_operator else None
         if judged and not as_json:
-            # Before the gate may refuse: this is why it does.
+            # Printed first: it explains a refusal by the gate.
             show(verdict_text(facts_of(run), judged, to_operator=True))
         sandboxed = run.manifest.promises.guards_holdouts
         operator = prove_operator(invocation, sandboxed=sandboxed)

@@ -45,24 +45,24 @@ def doctor(invocation: Invocation, pipelines: tuple[Path, ...], as_json: bool) -
 async def _examine_with(machine: Machine, pipelines: Sequence[Path]) -> list[Finding]:
     from attractor.cli.doctor import examine_needs
 
-    # First: a pipeline that cannot be read is told at once.
+    # First, so that an unreadable pipeline fails immediately.
     needed = await examine_needs(machine, pipelines) if pipelines else []
     return [*await examine_all(machine, examination_registry()), *needed]
 
 
 def examination_registry() -> Registry[Examination]:
-    """Return the examinations by name."""
+    """Return the registry of checks."""
     return Registry("attractor.cli.examinations", Examination, noun="examination")
 
 
 async def examine_all(machine: Machine, parts: Registry[Examination]) -> list[Finding]:
-    """Make every examination at the same time and return what they found, in order of name."""
+    """Run all checks concurrently and return their findings, sorted by name."""
     found = await asyncio.gather(*(_examine(name, machine, parts) for name in parts))
     return [finding for findings in found for finding in findings]
 
 
 async def _examine(name: str, machine: Machine, parts: Registry[Examination]) -> Sequence[Finding]:
-    """Make one examination; one that fails is a finding and keeps none of the others from us."""
+    """Run one check; if it fails, return the failure as a finding."""
     try:
         return await parts[name](machine)
     except AttractorError as error:
@@ -76,7 +76,7 @@ async def _examine(name: str, machine: Machine, parts: Registry[Examination]) ->
 def as_record(
     findings: Sequence[Finding], configuration: Configuration[Settings]
 ) -> dict[str, object]:
-    """Return the findings for a program."""
+    """Return the findings as a JSON object."""
     count = {
         standing: sum(one.standing is standing for one in findings) for standing in CheckStatus
     }
@@ -92,7 +92,7 @@ def as_record(
 
 
 def _plain(value: object) -> object:
-    """Return a setting as JSON has it; what is not set is null."""
+    """Return a setting as a JSON value; an unset one is null."""
     match value:
         case None | bool() | int() | float():
             return value
@@ -106,7 +106,7 @@ def _plain(value: object) -> object:
 
 
 def as_text(findings: Sequence[Finding], configuration: Configuration[Settings]) -> str:
-    """Return the findings for a person."""
+    """Return the findings for people."""
     lines = [f"attractor {__version__}", ""]
     width = max(len(finding.subject) for finding in findings)
     for finding in findings:
@@ -124,7 +124,7 @@ def _describe(finding: Finding, width: int) -> list[str]:
 
 
 def _in_words(value: object) -> str:
-    """Return a setting for a person."""
+    """Return a setting for people."""
     plain = _plain(value)
     if plain in (None, ""):
         return "not set"

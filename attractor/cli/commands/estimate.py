@@ -45,7 +45,7 @@ def estimate(
     pipeline = open_pipeline(str(file), known=project_of(host))
     samples = read_samples(host.runs_dir, pipeline.graph.name)
     by_model = partial(assume, defaults=ModelDefaults(model, provider))
-    # Only an agent is known to ask models.
+    # Only the agent backend is known to call models.
     guess = by_model if backend == AGENT else None
     found = reckon(pipeline, samples, backend=backend, assume=guess)
     if as_json:

@@ -33,7 +33,7 @@ def evaluate(invocation: Invocation, reference: str, to_operator: bool, as_json:
     evaluator = evaluator_of(host)
     with hold(root, host) as run:
         if run.state.status != EVALUATING:
-            # Only a walk that ended well is evaluated; nothing is walked on here.
+            # Only a successful run is evaluated; no stage is executed here.
             evaluator.request_again(run, operator_name(invocation))
     walk(go_on(root, host), watcher)
     facts, judged = ask_gate(root, host)

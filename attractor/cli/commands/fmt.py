@@ -27,7 +27,7 @@ from attractor.language.source.text import Source, visible
 
 @dataclass(frozen=True)
 class Formatted:
-    """A pipeline as it is and as it should be, without the byte order mark that both have."""
+    """A pipeline before and after formatting, without its byte order mark."""
 
     source: Source
     text: str
@@ -35,21 +35,21 @@ class Formatted:
 
     @property
     def is_changed(self) -> bool:
-        """Whether it is not in its layout yet."""
+        """Whether formatting changes the text."""
         return self.text != self.source.text
 
     @property
     def remark(self) -> str:
-        """What is to be said of the change besides that it is one."""
+        """Remark on a change of line endings, if any."""
         return "mixed line endings become LF" if has_mixed_line_ends(self.source.text) else ""
 
     @property
     def written(self) -> str:
-        """What belongs into its file."""
+        """Content of the formatted file."""
         return self.mark + self.text
 
     def diff(self) -> str:
-        """Return what would change, as a patch."""
+        """Return the change as a patch."""
         from attractor.cli.output.files import text_diff
 
         return text_diff(self.mark + self.source.text, self.written, file=self.source.file)
@@ -94,7 +94,7 @@ def fmt(
 
 
 def format_all(files: Sequence[PipelineFile]) -> tuple[list[Formatted], list[Diagnostic]]:
-    """Format every text, and gather the mistakes of all that cannot be."""
+    """Format every text; return the results and the diagnostics of invalid ones."""
     formatted: list[Formatted] = []
     mistakes: list[Diagnostic] = []
     for file in files:
@@ -148,7 +148,7 @@ def _record(formatted: Sequence[Formatted], *, with_diff: bool) -> dict[str, obj
 
 
 def _print(formatted: Formatted) -> None:
-    """Write a text as it is: what reads it takes UTF-8, whatever the terminal does."""
+    """Print a text as UTF-8, whatever the encoding of the terminal."""
     if formatted.remark:
         show(f"{formatted.source.file}: {formatted.remark}", err=True)
     flush(sys.stdout)

@@ -49,7 +49,7 @@ def logs(
     runs_dir = invocation.configuration.settings.runs_dir
     root = find_run(reference, runs_dir)
     directory = RunDirectory(root)
-    # Who follows for somebody that has gone away would do so for ever.
+    # click.echo fails on a closed pipe; show would continue forever.
     write = click.echo if follow else show
     shown = _Shown(node, _moment(since) if since else None, as_json, write)
     reading = JournalReading(directory.events)
@@ -77,7 +77,7 @@ def _lines(
     )
 
     def wait() -> None:
-        # For a program there are only events.
+        # With --json, only events are printed.
         for line in () if shown.as_json else printed.more():
             shown.write(line)
         time.sleep(OFTEN_S)
@@ -87,7 +87,7 @@ def _lines(
 
 @dataclass(frozen=True)
 class _Shown:
-    """Which lines are shown, and how."""
+    """Filter and format of printed lines."""
 
     node: str
     since: datetime | None
@@ -95,7 +95,7 @@ class _Shown:
     write: Callable[[str], None]
 
     def show(self, line: ReadLine) -> None:
-        """Show a line, if it is one that is wanted."""
+        """Print a line unless it is filtered out."""
         if line.flaw and not self.as_json:
             told = f"-- line {line.number} {line.flaw.reason}: the journal is corrupt from here on"
             self.write(told)
@@ -114,12 +114,12 @@ class _Shown:
 
 
 def _moment(text: str) -> datetime:
-    """Return when a text says, or how long ago it says."""
+    """Return the time that a text states, as a time or as a duration before now."""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
         return _so_long_ago(text)
-    # Without a zone it is the time on the clock of whoever asks.
+    # A time without a zone is local.
     return moment.astimezone(UTC)
 
 
@@ -132,7 +132,7 @@ def _so_long_ago(text: str) -> datetime:
 
 
 def _tell_torn(directory: RunDirectory) -> None:
-    """Tell of a line that a writer died in; one that is just being written is none."""
+    """Warn about an incomplete last line, unless a process is writing it."""
     torn = None if is_held(directory.lock) else read_torn(directory.events)
     if torn:
         length = len(torn.content)

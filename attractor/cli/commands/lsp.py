@@ -29,7 +29,7 @@ def lsp(invocation: Invocation, stdio: bool) -> ExitCode:
     judge = judge_for(invocation)
     server = make_server(judge.vocabulary, judge.levels)
     server.start_io()
-    # Whoever leaves without a word has most likely died.
+    # An editor that disconnects without a shutdown has probably crashed.
     return ExitCode.DONE if server.is_shut_down else ExitCode.FAILED
 
 

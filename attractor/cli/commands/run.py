@@ -134,7 +134,7 @@ def run(
 def _interviewer(invocation: Invocation, named: str, auto_approve: bool) -> str:
     if auto_approve:
         return "auto_approve"
-    # Where nobody sits, a question is left for whoever comes.
+    # Without a terminal, questions wait for 'attractor answer'.
     named = named or ("console" if invocation.has_terminal else "park")
     return placed_name(named, invocation.folder)
 

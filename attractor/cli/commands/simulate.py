@@ -105,7 +105,7 @@ def _read(file: str) -> Graph:
 
 
 def _refuse_besides_coverage(*names: str) -> None:
-    """Refuse what says how stages end where every end is tried."""
+    """Refuse options that set outcomes together with --coverage."""
     context = click.get_current_context()
     given = (
         one.opts[0]
@@ -119,7 +119,7 @@ def _refuse_besides_coverage(*names: str) -> None:
 
 
 def _outcomes(graph: Graph, file: Path | None, set_: Iterable[str]) -> SimulatedOutcomes:
-    """Read what a file says, and what is set on the command line, which stands over it."""
+    """Read outcomes from a file and from --set, which overrides it."""
     by_file = (
         read_outcomes(open_outcomes(file), nodes=graph.nodes, file=str(file)) if file else None
     )

@@ -50,7 +50,7 @@ def _watch(invocation: Invocation, root: Path, runs_dir: Path, *, as_json: bool)
     code, now = ExitCode.DONE, SystemClock().now
     for one in changes:
         code = one.summary.trouble_code
-        # Who watches for somebody that has gone away would do so for ever.
+        # click.echo fails on a closed pipe; show would continue forever.
         click.echo(_line(one.to_record()) if as_json else in_a_line(one.summary, now()))
     return code
 

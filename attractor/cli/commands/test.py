@@ -28,7 +28,7 @@ from attractor.pipeline.simulation.pipeline_tests import (
 
 @dataclass(frozen=True)
 class _Ran:
-    """The tests of a file with what came of them."""
+    """The tests of a file and their results."""
 
     tests: PipelineTests
     results: Sequence[TestResult]
@@ -91,7 +91,7 @@ def _coverage(ran: Sequence[_Ran]) -> Iterator[str]:
 
 
 def _covered(ran: Sequence[_Ran]) -> Iterator[tuple[Path, Sequence[Edge], Sequence[Edge]]]:
-    """Yield each pipeline with its edges, and those of them that no test takes."""
+    """Yield each pipeline with all its edges and those that no test takes."""
     taken: dict[Path, set[tuple[str, str, int, int]]] = {}
     edges: dict[Path, Sequence[Edge]] = {}
     for one in ran:

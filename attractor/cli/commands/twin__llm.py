@@ -28,13 +28,13 @@ from attractor.twins.script.script import load_script
 from attractor.twins.server.provider_twin import ProviderTwin
 
 PACES = ("at-once", "recorded")
-# Each connection takes one, and a usual limit is 1,024.
+# Each connection takes a file descriptor; a common limit is 1,024.
 _OPEN_FILES = 65_536
 
 
 def _help() -> str:
     wires = wire_registry()
-    # What follows the comma tells who speaks.
+    # The summary names the API before the comma.
     spoken = ", ".join(f"{name} ({wires.summary(name).partition(',')[0]})" for name in wires)
     return f"""Serve scripted or recorded answers in place of model providers.
 
@@ -162,7 +162,7 @@ def _sources(
     recordings: int,
     record: Path | None,
 ) -> dict[str, object]:
-    """Return what it answers by."""
+    """Return the sources of answers."""
     return {
         "wires": list(wire_registry()),
         "scripts": [str(one) for one in scripts],

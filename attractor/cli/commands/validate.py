@@ -71,7 +71,7 @@ def validate(
 
 
 def judge_all(files: Sequence[str], judge: Judge) -> Judged:
-    """Check every pipeline that is named."""
+    """Check all named pipelines."""
     opened = open_pipelines(files)
     found = [
         one
@@ -82,7 +82,7 @@ def judge_all(files: Sequence[str], judge: Judge) -> Judged:
 
 
 def exit_code(judged: Judged) -> ExitCode:
-    """Say how it ends."""
+    """Return the exit status of a check."""
     if not judged.is_complete:
         return ExitCode.USAGE
     has_error = any(one.is_error for one in judged.diagnostics)

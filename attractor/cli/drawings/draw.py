@@ -1,7 +1,4 @@
-"""Makes a drawing of a pipeline or a run, and puts it where it belongs.
-
-Draws several pipelines and runs, one after the other, each into a file of its own.
-"""
+"""Draws pipelines and runs, each to its file or to standard output."""
 
 import asyncio
 import os
@@ -32,7 +29,7 @@ from attractor.language.errors import (
 from attractor.language.source.text import Source, visible
 
 FORMATS = (*(one.value for one in Format), JSON)
-"""What can be made."""
+"""Output formats."""
 
 ENDINGS: Mapping[str, str] = {
     ".svg": Format.SVG,
@@ -43,14 +40,14 @@ ENDINGS: Mapping[str, str] = {
     ".mmd": Format.MERMAID,
     ".json": JSON,
 }
-"""The endings of files, and what they say of the format."""
+"""Formats by file extension."""
 
 _IN_COLOR = frozenset({Format.SVG, Format.PNG, Format.PDF, Format.DOT})
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """What is drawn, how, and where to."""
+    """A subject to draw, with format, theme and output file."""
 
     subject: Readable
     format: str
@@ -58,13 +55,13 @@ class Drawing:
     output: str | None
 
     def draw(self) -> None:
-        """Draw it once, and say what is odd about it."""
+        """Draw once, and print diagnostics."""
         subject = self.subject.read()
         self._tell(subject)
         write_result(self._make(subject), self.format, self.output)
 
     def watch(self) -> None:
-        """Draw again and again; what cannot be drawn is told, and the last drawing stays."""
+        """Draw after each change; on an error, print it and keep the last drawing."""
         from attractor.cli.pipelines.watch import changed_files
 
         last = b""
@@ -100,7 +97,7 @@ class Drawing:
 
 
 def refuse_replacing(subject: Readable, output: str) -> None:
-    """Refuse a drawing of which nothing would be left but the drawing."""
+    """Refuse an output file that is also an input file."""
     if os.path.realpath(output) in map(os.path.realpath, subject.files()):
         raise UsageError(f"the drawing would overwrite {output}", hint="choose another output file")
 
@@ -144,14 +141,14 @@ def _json(subject: Subject) -> str:
 
 @dataclass(frozen=True)
 class DrawingOptions:
-    """What all of the drawings have in common; without a folder each goes beside its pipeline."""
+    """Options shared by several drawings; without a folder, each goes beside its pipeline."""
 
     format: str
     theme: Theme
     folder: str | None
 
     def drawing(self, subject: Readable) -> Drawing:
-        """Return the drawing of one of them."""
+        """Return the drawing of one subject."""
         ending = next(one for one, format_ in ENDINGS.items() if format_ == self.format)
         place = subject.beside
         if self.folder is not None:
@@ -160,13 +157,13 @@ class DrawingOptions:
 
 
 def are_several(words: Sequence[str], output: str | None) -> bool:
-    """Tell whether each drawing gets a file of its own: for several words, or for a folder."""
+    """Return whether each drawing gets its own file: for several arguments or a folder."""
     is_folder = output is not None and (output.endswith(os.sep) or Path(output).is_dir())
     return len(words) > 1 or is_folder or any(map(_is_searched, words))
 
 
 def draw_all(words: Sequence[str], order: DrawingOptions, invocation: Invocation) -> ExitCode:
-    """Draw what the words name; what cannot be drawn is told, and the others are drawn."""
+    """Draw all subjects; print errors and continue with the others."""
     refuse_input(
         words, why="standard input cannot be combined with other pipelines", hint="remove -"
     )
@@ -192,7 +189,7 @@ def _draw_each(drawings: Iterable[Drawing]) -> list[AttractorError]:
         try:
             one.draw()
         except NothingDraws:
-            # Neither could any other be drawn.
+            # The other drawings would fail, too.
             raise
         except AttractorError as error:
             _tell(error)
@@ -203,7 +200,7 @@ def _draw_each(drawings: Iterable[Drawing]) -> list[AttractorError]:
 
 
 def _find(words: Sequence[str], invocation: Invocation) -> Iterator[Readable | AttractorError]:
-    """Yield what is to be drawn, each thing once, and why a word names nothing."""
+    """Yield each subject once, or the error of an argument."""
     seen: set[str] = set()
     for word in words:
         for file in find_pipelines([word]) if _is_searched(word) else [word]:
@@ -226,7 +223,7 @@ def _is_searched(word: str) -> bool:
 
 
 def _refuse_clashes(drawings: Iterable[Drawing]) -> None:
-    """Refuse what would replace a pipeline, or one drawing by another."""
+    """Refuse a drawing that would overwrite a pipeline or another drawing."""
     by_place: dict[str, Drawing] = {}
     for one in drawings:
         refuse_replacing(one.subject, one.output or "")

@@ -1,4 +1,4 @@
-"""What `attractor render` draws: a pipeline's file, or a run with how far it has come."""
+"""Subjects of `attractor render`: a pipeline file, or a run with its states."""
 
 import os
 from collections.abc import Iterable, Sequence
@@ -21,7 +21,7 @@ from attractor.pipeline.source.vocabulary import files_beside
 
 @dataclass(frozen=True)
 class Subject:
-    """A graph to be drawn, the states of its run if it is one's, and what is to be said of it."""
+    """A graph to draw, with the states of its run and diagnostics."""
 
     graph: Graph
     states: RunStates | None = None
@@ -29,29 +29,29 @@ class Subject:
 
     @property
     def picture(self) -> Picture:
-        """Return what a drawing shows."""
+        """Return the picture to draw."""
         return overlay(self.graph, self.states) if self.states else Picture(self.graph)
 
 
 class Readable(Protocol):
-    """Something that can be drawn again and again as it changes."""
+    """A subject that can be read again after a change."""
 
     @property
     def beside(self) -> Path:
-        """Where a drawing of it goes unless another place is said, without its ending."""
+        """Default output path, without extension."""
         ...
 
     def files(self) -> Iterable[str]:
-        """Return the files that it is made of, as far as they are known."""
+        """Return the known input files."""
         ...
 
     def read(self) -> Subject:
-        """Read it as it is now."""
+        """Read the current state."""
         ...
 
 
 class _Asked:
-    """The files beside a pipeline; it remembers what was asked for, even what is not there."""
+    """Files beside a pipeline; remembers the requested names, including missing files."""
 
     def __init__(self, file: Path) -> None:
         self._files = files_beside(file)
@@ -64,22 +64,22 @@ class _Asked:
 
 @dataclass
 class PipelineToDraw:
-    """A pipeline in a file, with the files that it names."""
+    """A pipeline file and the files it names."""
 
     file: str
     _parts: tuple[str, ...] = field(default=())
 
     @property
     def beside(self) -> Path:
-        """Beside its file, under its name."""
+        """Path beside the file, with its name."""
         return Path(self.file).with_suffix("")
 
     def files(self) -> Iterable[str]:
-        """Return the pipeline's file, and those that it named when it was read."""
+        """Return the pipeline file and the files it named when it was last read."""
         return (self.file, *self._parts)
 
     def read(self) -> Subject:
-        """Read the pipeline; what cannot be read of its parts is found, and the rest is drawn."""
+        """Read the pipeline; unreadable parts become diagnostics."""
         source = open_pipeline(self.file).source
         folder = Path(source.file).parent
         graph = parse(source.text, file=source.file)
@@ -92,21 +92,21 @@ class PipelineToDraw:
 
 @dataclass(frozen=True)
 class RunToDraw:
-    """A run in its directory."""
+    """A run directory."""
 
     root: Path
 
     @property
     def beside(self) -> Path:
-        """In the current folder, under its id: the directory of a run is the run's own."""
+        """Path in the current folder, with the run id."""
         return Path(self.root.name)
 
     def files(self) -> Iterable[str]:
-        """Return the graph and the journal."""
+        """Return the graph file and the journal."""
         return (str(self.root / "graph.dot"), str(self.root / "events.jsonl"))
 
     def read(self) -> Subject:
-        """Read the graph as it was run, and the journal."""
+        """Read the graph of the run and the journal."""
         from attractor.engine.run_folder.drawing import read_drawn
         from attractor.engine.run_folder.layout import RunDirectory
 
@@ -115,7 +115,7 @@ class RunToDraw:
 
 
 def find_subject(word: str, invocation: Invocation) -> Readable:
-    """Return what a word names: a file, or else a run."""
+    """Return the file or run that an argument names."""
     is_file = word == STANDARD_INPUT or Path(word).is_file()
     if is_file or is_pipeline_name(word):
         return PipelineToDraw(word)

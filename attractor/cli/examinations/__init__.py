@@ -1,1 +1,1 @@
-"""One file for each thing `attractor doctor` looks at."""
+"""Checks of `attractor doctor`, one file each."""

@@ -1,4 +1,4 @@
-"""Tried inside a sandbox: prints, as a JSON list, everything that got out."""
+"""Runs inside a sandbox and prints, as a JSON list, the accesses that were not denied."""
 
 import json
 import os
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def main() -> None:
-    """Try to read, write, connect and see what a sandbox should forbid."""
+    """Try to read, write, connect and see processes despite the sandbox."""
     secret, port, process = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
     attempts: dict[str, Callable[[], object]] = {
         "reads a hidden file": secret.read_text,

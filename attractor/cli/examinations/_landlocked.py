@@ -1,11 +1,11 @@
-"""Shuts itself in with Landlock and tries to read a file; ends with 0 when it could not."""
+"""Restricts itself with Landlock and tries to read a file; exits with 0 if that is denied."""
 
 import ctypes
 import os
 import sys
 from pathlib import Path
 
-# The numbers of linux/landlock.h and linux/prctl.h; the calls have the same on every processor.
+# Numbers of linux/landlock.h and linux/prctl.h; the system calls are equal on all processors.
 CREATE_RULESET, RESTRICT_SELF = 444, 446
 NO_NEW_PRIVILEGES = 38
 ASK_VERSION = 1
@@ -13,7 +13,7 @@ READ_FILE = 1 << 2
 
 
 def main() -> int:
-    """Forbid every reading of files to this process, and try one."""
+    """Deny this process to read files, and try to read one."""
     libc = ctypes.CDLL(None, use_errno=True)
     version = libc.syscall(CREATE_RULESET, None, 0, ASK_VERSION)
     if version < 1:

@@ -1,4 +1,4 @@
-"""Coding agents of other makers, which can do a stage's work."""
+"""Coding agents of other vendors that can execute stages."""
 
 import asyncio
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ AGENTS = {
 
 
 async def examine(machine: Machine) -> Sequence[Finding]:
-    """Report which agents are on PATH and answer."""
+    """Report which agents are on PATH and respond."""
     looks = [_look(machine, name, install) for name, install in AGENTS.items()]
     return await asyncio.gather(*looks)
 

@@ -1,4 +1,4 @@
-"""bubblewrap, which shuts a stage's tools in: tried for real, not believed."""
+"""bubblewrap, the sandbox of tools: tested with a real sandbox."""
 
 import json
 import os
@@ -18,7 +18,7 @@ ALLOW = "allow user namespaces, or allow unverified isolation in the profile"
 
 
 async def examine(machine: Machine) -> Sequence[Finding]:
-    """Report what got out of a sandbox that was made for the purpose."""
+    """Report accesses that a test sandbox does not deny."""
     program = machine.find("bwrap")
     if not program:
         return [missing(SUBJECT, "no bwrap on PATH: tools run without a sandbox", remedy=INSTALL)]

@@ -1,4 +1,4 @@
-"""The folders that runs and state lie in: can they be written, and is there room."""
+"""The folders of runs and state: writable, private, and with free disk space."""
 
 import os
 import shutil
@@ -13,7 +13,7 @@ OWNER_ONLY = 0o077
 
 
 async def examine(machine: Machine) -> Sequence[Finding]:
-    """Report on the runs folder, the state folder and the free disk below the first."""
+    """Report on the runs folder, the state folder and free disk space."""
     settings = machine.configuration.settings
     return [
         _writable("runs folder", settings.runs_dir, "runs_dir"),
@@ -53,7 +53,7 @@ def _room(folder: Path, wanted_mb: int) -> Finding:
 
 
 def _nearest(folder: Path) -> Path:
-    """Return the folder itself, or the nearest one above it that there is."""
+    """Return the folder, or its nearest existing parent."""
     return next(one for one in (folder, *folder.parents) if os.path.lexists(one))
 
 

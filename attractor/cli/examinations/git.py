@@ -1,4 +1,4 @@
-"""git, which keeps what a run made."""
+"""Git, which stores the results of runs."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ from attractor.cli.doctor import Finding, Machine, ok, problem
 
 
 async def examine(machine: Machine) -> Sequence[Finding]:
-    """Report git's version."""
+    """Report Git's version."""
     version = await machine.version("git", "--version")
     if version:
         return [ok("git", version.removeprefix("git version "))]

@@ -9,7 +9,7 @@ INSTALL = "install Graphviz (Debian: apt-get install graphviz)"
 
 
 async def examine(machine: Machine) -> Sequence[Finding]:
-    """Report what would draw a pipeline."""
+    """Report the program that draws pipelines."""
     version = await machine.version("dot", "-V")
     if version:
         return [ok("graphviz", version)]

@@ -1,4 +1,4 @@
-"""Landlock, the kernel's own way to shut a process in: tried for real, not believed."""
+"""Landlock, the kernel's access control for processes: tested with a real process."""
 
 import sys
 import tempfile
@@ -13,7 +13,7 @@ REMEDY = "use bubblewrap, or Linux 5.13 or newer with Landlock enabled"
 
 
 async def examine(machine: Machine) -> Sequence[Finding]:
-    """Report whether a process that shut itself in can still read."""
+    """Report whether a restricted process can still read."""
     with tempfile.TemporaryDirectory() as hidden:
         secret = Path(hidden, "secret")
         secret.write_text("hidden")

@@ -1,4 +1,4 @@
-"""The command that tells people of gates that wait."""
+"""Notifications about waiting human gates."""
 
 import re
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ _PLAIN = re.compile(r"[A-Za-z0-9_.+/-]+")
 
 
 async def examine(machine: Machine) -> Sequence[Finding]:
-    """Report how people are told, and whether the command's program is there."""
+    """Report the configured notifications, and whether the command exists."""
     settings = machine.configuration.settings.notify
     ways = [name for name, is_set in _wanted(settings.command, settings.url) if is_set]
     if not ways:
@@ -33,7 +33,7 @@ def _wanted(command: str, url: object) -> Sequence[tuple[str, bool]]:
 
 
 def _is_there(program: str, machine: Machine) -> bool:
-    """Tell whether a program can be found; what only a shell understands is taken as there."""
+    """Return whether a program exists; shell syntax counts as existing."""
     if not _PLAIN.fullmatch(program):
         return True
     if "/" in program:

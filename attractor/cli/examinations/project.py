@@ -1,4 +1,4 @@
-"""The project: what files a run of it would work on."""
+"""The project folder that runs work on."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ from attractor.cli.doctor import Finding, Machine, missing, ok
 
 
 async def examine(machine: Machine) -> Sequence[Finding]:
-    """Report whether runs work on the last commit, or outside git on a copy."""
+    """Report whether runs work on the last commit, or on a copy outside Git."""
     root = machine.configuration.root
     if not machine.find("git"):
         return [

@@ -1,4 +1,4 @@
-"""Keys of the model providers: whether there is one, never what it is."""
+"""Keys of model providers: set or missing; values are never printed."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ _OTHERS = "other providers"
 
 
 async def examine(machine: Machine) -> Sequence[Finding]:
-    """Report for each provider whether its key is set, and which others can be asked."""
+    """Report for each provider whether its key is set, and which other providers are available."""
     ours = [_look(machine, provider, names) for provider, names in KEYS.items()]
     served = await find_served(machine.environ)
     if served:

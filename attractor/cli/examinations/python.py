@@ -1,4 +1,4 @@
-"""The Python that runs this program, and whether its start can be kept fast."""
+"""The Python interpreter and the start-up cache."""
 
 import platform
 import sys
@@ -10,12 +10,12 @@ from attractor.cli.doctor import Finding, Machine, missing, ok
 
 
 async def examine(machine: Machine) -> Sequence[Finding]:
-    """Report the interpreter and the place of the start-up cache."""
+    """Report the interpreter and the start-up cache."""
     return [ok("python", f"{platform.python_version()} at {sys.executable}"), _start_up()]
 
 
 def _start_up() -> Finding:
-    # It was read or written on the way here, when the commands were listed.
+    # Listing the commands has read or written the cache.
     if any(Path(CACHE_FOLDER).glob(CACHE_FILES)):
         return ok("start-up", "the list of plugins is cached")
     return missing(

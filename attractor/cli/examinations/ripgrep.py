@@ -1,4 +1,4 @@
-"""ripgrep, with which tools search files."""
+"""ripgrep, which searches files for tools."""
 
 from collections.abc import Sequence
 

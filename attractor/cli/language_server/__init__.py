@@ -1,1 +1,1 @@
-"""The language server: what `attractor.language.editor` knows, in the editors' protocol."""
+"""The language server: `attractor.language.editor` over the Language Server Protocol."""

@@ -1,9 +1,4 @@
-"""What the server answers: an analysis in the words of the protocol.
-
-Places in a text: ours count letters from 1, the protocol counts units of the client from 0.
-
-What the server answers when it is asked what a document declares.
-"""
+"""Converts analyses of a document to responses of the Language Server Protocol."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -31,23 +26,23 @@ from attractor.language.source.syntax_tree import Span
 
 
 class Places:
-    """Turns the places of one document from one way of counting into the other."""
+    """Converts positions: ours count characters from 1, the protocol counts client units from 0."""
 
     def __init__(self, document: TextDocument, codec: PositionCodec) -> None:
         self._lines = document.lines
         self._codec = codec
 
     def place(self, position: Position) -> tuple[int, int]:
-        """Return the line and the column of a position."""
+        """Return the line and column of a position."""
         counted = self._codec.position_from_client_units(self._lines, position)
         return counted.line + 1, counted.character + 1
 
     def position(self, line: int, column: int) -> Position:
-        """Return the position of a line and a column."""
+        """Return the position of a line and column."""
         return self._codec.position_to_client_units(self._lines, Position(line - 1, column - 1))
 
     def range(self, span: Span) -> Range:
-        """Return the range of a span; what stands nowhere stands at the beginning."""
+        """Return the range of a span; without a place, the start of the document."""
         if not span.is_somewhere:
             return Range(Position(0, 0), Position(0, 0))
         return Range(
@@ -76,7 +71,7 @@ _KINDS = {
 
 
 def diagnostics(analysis: Analysis, places: Places) -> list[types.Diagnostic]:
-    """Return what is wrong with a document."""
+    """Return the diagnostics of a document."""
     return [_diagnostic(one, places) for one in analysis.diagnostics]
 
 
@@ -111,7 +106,7 @@ def _completion(analysis: Analysis, places: Places, params: types.CompletionPara
     cursor = cursor_at(analysis.source.text, offset)
     nodes = [one.id for one in analysis.names]
     begun = places.range(Span("", line, column - len(cursor.begun), line, column))
-    # Which models are in use says only the graph, and that takes its time.
+    # Only the graph knows the models in use, and building it takes time.
     words = analysis.words if cursor.key == "llm_model" else analysis.vocabulary
     proposals = enumerate(propose(cursor, nodes, words))
     items = [_item(one, at, begun) for at, one in proposals]
@@ -168,7 +163,7 @@ def _formatting(
     try:
         written = with_line_ends_of(text, format_text(text))
     except ParseError:
-        # What is wrong is shown already; a text with mistakes is not touched.
+        # Errors are already shown; an invalid text is not formatted.
         return None
     if written == text:
         return []
@@ -223,7 +218,7 @@ ANSWERS: Mapping[str, Answer] = {
     types.TEXT_DOCUMENT_FORMATTING: _formatting,
     types.TEXT_DOCUMENT_CODE_ACTION: _code_actions,
 }
-"""What is asked, and how it is answered."""
+"""Response functions by protocol method."""
 
 OPTIONS: Mapping[str, object] = {
     types.TEXT_DOCUMENT_COMPLETION: types.CompletionOptions(
@@ -232,13 +227,13 @@ OPTIONS: Mapping[str, object] = {
     types.TEXT_DOCUMENT_RENAME: types.RenameOptions(prepare_provider=True),
     types.TEXT_DOCUMENT_CODE_ACTION: types.CodeActionOptions([types.CodeActionKind.QuickFix]),
 }
-"""What an editor has to know of an answer beforehand."""
+"""Options announced to the editor."""
 
 
 def symbol_tree(
     analysis: Analysis, places: Places, params: types.DocumentSymbolParams
 ) -> Sequence[types.DocumentSymbol]:
-    """List what a document declares, the nodes within their subgraphs."""
+    """Return the symbols of a document, with nodes nested in subgraphs."""
     return [_symbol(one, places) for one in symbols(analysis.source, analysis.readable)]
 
 
@@ -256,7 +251,7 @@ def _symbol(one: Symbol, places: Places) -> types.DocumentSymbol:
 def symbol_row(
     analysis: Analysis, places: Places, params: types.DocumentSymbolParams
 ) -> Sequence[types.SymbolInformation]:
-    """List what a document declares, for a client that knows no symbols within others."""
+    """Return the symbols of a document as a flat list, for clients without nesting."""
     top = symbols(analysis.source, analysis.readable)
     return [
         types.SymbolInformation(

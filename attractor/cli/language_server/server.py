@@ -1,9 +1,4 @@
-"""Answers an editor, over standard input and output.
-
-The protocol with an answer to every request, also to one that cannot be read or comes early.
-
-What the server says on standard error, which editors keep in a log: a line for each defect.
-"""
+"""Serves an editor over standard input and output."""
 
 import asyncio
 import logging
@@ -33,20 +28,22 @@ from attractor.pipeline.source.vocabulary import files_beside
 
 
 class Protocol(LanguageServerProtocol):
-    """Refuses what no request may be, or not now; the client would wait for ever."""
+    """Answers every request, including invalid and untimely ones; a client would wait forever
+    otherwise.
+    """
 
     @property
     def is_shut_down(self) -> bool:
-        """Whether the client has asked to be left, so that it may go."""
+        """Whether the client has requested the shutdown."""
         return self._shutdown
 
     @property
     def is_open(self) -> bool:
-        """Whether it is after the beginning and before the end."""
+        """Whether the server is initialized and not shut down."""
         return self._workspace is not None and not self._shutdown
 
     def structure_message(self, data: dict[str, Any]) -> Any:
-        """Make an object of a message, or of a part of one."""
+        """Convert a message, or a part of one, to an object."""
         try:
             return super().structure_message(data)
         except JsonRpcException as error:
@@ -56,7 +53,7 @@ class Protocol(LanguageServerProtocol):
             raise
 
     def handle_message(self, message: RPCMessage) -> None:
-        """Take a message when it may come now; what needs no answer is else dropped."""
+        """Handle a message; refuse untimely requests and drop untimely notifications."""
         method = getattr(message, "method", "")
         refused = self._too_early_or_late(method) if method and method != EXIT else None
         if refused is None:
@@ -65,7 +62,7 @@ class Protocol(LanguageServerProtocol):
             self._send_response(message.id, error=refused)
 
     def _too_early_or_late(self, method: str) -> ResponseError | None:
-        """Say why a message cannot be taken now: only `initialize` comes first, and only once."""
+        """Return the error of an untimely message: `initialize` must come first, and once."""
         if self._shutdown:
             return ResponseError(ErrorCodes.InvalidRequest.value, "the server has been shut down")
         is_first = method == INITIALIZE
@@ -80,13 +77,13 @@ class Protocol(LanguageServerProtocol):
 
 
 def refusal(message: str, hint: str = "") -> JsonRpcException:
-    """Return the answer to a request that was understood and cannot be granted."""
+    """Return the error response to a request that cannot be fulfilled."""
     told = f"{message} ({hint})" if hint else message
     return JsonRpcException(told, code=LSPErrorCodes.RequestFailed)
 
 
 PAUSE = timedelta(milliseconds=200)
-"""For how long nothing is typed before what stands there is looked at."""
+"""Pause in typing before the text is analyzed."""
 
 _Source = type[PyglsError] | type[JsonRpcException]
 _OfDocument = (
@@ -97,7 +94,7 @@ _OfDocument = (
 
 
 class Server(LanguageServer):
-    """Keeps what it found out about each document until the document changes."""
+    """Caches the analysis of each document until the document changes."""
 
     def __init__(self, vocabulary: Vocabulary, levels: Levels) -> None:
         super().__init__(  # pyright: ignore[reportUnknownMemberType]
@@ -110,16 +107,16 @@ class Server(LanguageServer):
 
     @property
     def is_shut_down(self) -> bool:
-        """Whether the client has said that it is about to leave."""
+        """Whether the client has requested the shutdown."""
         return isinstance(self.protocol, Protocol) and self.protocol.is_shut_down
 
     def report_server_error(self, error: Exception, source: _Source) -> None:
-        """Let the editor show a defect; before the beginning and after the end nothing is said."""
+        """Report an internal error to the editor while the session is open."""
         if isinstance(self.protocol, Protocol) and self.protocol.is_open:
             super().report_server_error(error, source)
 
     def analysis(self, uri: str) -> Analysis:
-        """Return what is known of a document."""
+        """Return the analysis of a document."""
         document = self.workspace.get_text_document(uri)
         known = self._known.get(uri)
         if known is None or known[0] != document.version:
@@ -128,12 +125,12 @@ class Server(LanguageServer):
         return known[1]
 
     def places(self, uri: str) -> Places:
-        """Return the places of a document."""
+        """Return the position converter of a document."""
         document = self.workspace.get_text_document(uri)
         return Places(document, self.workspace.position_codec)
 
     def publish(self, uri: str) -> None:
-        """Tell the editor what is wrong with a document."""
+        """Send the diagnostics of a document."""
         self._stop_waiting(uri)
         if self.is_shut_down:
             return
@@ -144,13 +141,13 @@ class Server(LanguageServer):
         )
 
     def publish_soon(self, uri: str) -> None:
-        """Tell it when no change came for a moment: of what is typed only the last one counts."""
+        """Send the diagnostics after a pause in typing."""
         self._stop_waiting(uri)
         loop = asyncio.get_running_loop()
         self._waiting[uri] = loop.call_later(PAUSE.total_seconds(), self.publish, uri)
 
     def forget(self, uri: str) -> None:
-        """Drop what is known of a document, and take back what was said of it."""
+        """Drop the analysis of a document and clear its diagnostics."""
         self._stop_waiting(uri)
         self._known.pop(uri, None)
         self.text_document_publish_diagnostics(types.PublishDiagnosticsParams(uri, []))
@@ -167,7 +164,7 @@ class Server(LanguageServer):
 
 
 def make_server(vocabulary: Vocabulary, levels: Levels) -> Server:
-    """Make the server with all it answers, for a project with its names and severities."""
+    """Create the server with all its features."""
     server = Server(vocabulary, levels)
     _follow_documents(server)
     _answer(server)
@@ -196,7 +193,7 @@ def _answer(server: Server) -> None:
 
 
 def _symbols_for(server: Server) -> answers.Answer:
-    """Answer in a tree where the client says that it knows one, else in a row."""
+    """Return symbols as a tree if the client supports it, otherwise as a list."""
 
     def respond(analysis: Analysis, places: Places, params: types.DocumentSymbolParams) -> object:
         document = server.client_capabilities.text_document
@@ -221,7 +218,7 @@ def _bound(server: Server, answer: answers.Answer) -> Callable[[Any], object]:
 
 
 class _OneLine(logging.Formatter):
-    """Writes what happened without a traceback."""
+    """Formats a log record as one line without a traceback."""
 
     def format(self, record: logging.LogRecord) -> str:
         what = record.getMessage().partition("\n")[0]
@@ -231,7 +228,7 @@ class _OneLine(logging.Formatter):
 
 
 def log_in_lines() -> None:
-    """Let the libraries say errors in one line each; what was refused is answered already."""
+    """Log errors of the libraries as one line each; refused requests are not logged."""
     handler = logging.StreamHandler()
     handler.setLevel(logging.ERROR)
     handler.setFormatter(_OneLine())

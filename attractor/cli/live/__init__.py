@@ -1,1 +1,1 @@
-"""What a person at a terminal sees of a run while it is at work."""
+"""Live display of a run on a terminal."""

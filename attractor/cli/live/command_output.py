@@ -1,9 +1,4 @@
-"""What commands at work printed last, read from where their stages keep it.
-
-What the live display knows of a run: values only, a bounded number of them.
-
-What a stage said last, as far as events tell: words of a model, and what its tools printed.
-"""
+"""State of the live display, and the last output lines of running stages."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import field, replace
@@ -22,29 +17,29 @@ from attractor.language.source.text import visible
 from attractor.pipeline.runs.running_stages import attempt_folder, printed_last
 
 KEPT = 100
-"""How many stages that ended are kept; of the others only the number."""
+"""Number of ended stages kept; earlier ones are only counted."""
 
 LAST_LINES = 3
-"""How many lines of what a stage at work printed are kept."""
+"""Number of output lines kept for a running stage."""
 
 WAITS = "waits"
-"""The state of a stage that waits to be tried again."""
+"""State of a stage that waits for a retry."""
 
 WORKS = "works"
-"""The state of a stage that is at work."""
+"""State of a running stage."""
 
 StageKey = tuple[str, str]
-"""The run, and what an attempt's visit goes by in it."""
+"""A run id, and node@visit."""
 
 
 def stage_key(event: Event) -> StageKey:
-    """Return what the visit goes by that an event is about."""
+    """Return the key of the visit that an event belongs to."""
     return event.run_id, f"{event.node}@{event.visit}"
 
 
 @dataclass(frozen=True)
 class StageRow:
-    """One visit of a node: at work, or ended with an outcome."""
+    """One visit of a node, running or ended with an outcome."""
 
     node: str
     since: datetime
@@ -60,7 +55,7 @@ class StageRow:
 
 @dataclass(frozen=True)
 class PendingQuestion:
-    """A question that waits for an answer; parked, no process waits with it."""
+    """An open question; if it is parked, no process waits for the answer."""
 
     stage: str
     text: str
@@ -71,7 +66,7 @@ class PendingQuestion:
 
 @dataclass(frozen=True)
 class Trials:
-    """How far an evaluation has come, and what the gate said of it."""
+    """Progress of an evaluation and the gate's verdict."""
 
     played: int = 0
     satisfied: int = 0
@@ -80,10 +75,10 @@ class Trials:
 
 @dataclass(frozen=True)
 class View:
-    """A run as far as the events told of it; `seq` is the last one of its own journal.
+    """State of a run derived from its events; `seq` is the last event of its own journal.
 
-    `trouble` is what went wrong last without stopping it. `started` is when its process began,
-    `seconds` how long the stages of its walk took in all.
+    `trouble` is the last problem that did not stop the run. `started` is the start of its process,
+    `seconds` the total duration of its stages.
     """
 
     run_id: str = ""
@@ -106,7 +101,7 @@ class View:
 
     @property
     def used(self) -> Usage:
-        """What was used of models so far, also by stages at work; a child's counts at its end."""
+        """Model usage so far, including running stages; a child's usage counts when it ends."""
         own = (row.usage for (run_id, _), row in self.at_work.items() if run_id == self.run_id)
         return sum(own, self.usage)
 
@@ -115,13 +110,13 @@ LONGEST_LINE = 300
 
 
 def said_by(event: Event) -> tuple[str, ...]:
-    """Return the last lines of what an event tells; no terminal shall obey them."""
+    """Return the last output lines that an event reports, with escaped control characters."""
     words = _WORDS.get(event.type)
     return shown_lines(words(event)) if words else ()
 
 
 def shown_lines(text: str, most: int = LAST_LINES) -> tuple[str, ...]:
-    """Return the last lines of a text as a terminal may show them."""
+    """Return the last lines of a text, with escaped control characters."""
     told = [line.rstrip()[:LONGEST_LINE] for line in text.splitlines() if line.strip()]
     return tuple(visible(line.expandtabs(4)) for line in told[-most:])
 
@@ -152,15 +147,15 @@ _WORDS: Mapping[str, Callable[[Event], str]] = {
 
 
 MOST_READ = 100
-"""How many files are remembered; of those that were at work long ago none is asked for again."""
+"""Number of cached files."""
 
 _Signature = tuple[int, int, int]
 
 
 class Tails:
-    """The last lines of the stages at work in one run and its children.
+    """The last output lines of running stages in one run and its children.
 
-    A file is read again when it is another one; `places` are directories that are known already.
+    A file is read again after a change; `places` are the known run directories.
     """
 
     def __init__(self, places: Mapping[str, Path] | None = None) -> None:
@@ -169,11 +164,11 @@ class Tails:
         self._read: dict[Path, tuple[_Signature, tuple[str, ...]]] = {}
 
     def know(self, run_id: str, root: Path) -> None:
-        """Take note of where a run lies, unless that is known."""
+        """Remember a run directory unless it is known."""
         self._places.setdefault(run_id, root)
 
     def seen(self, view: View) -> View:
-        """Return a view in which stages at work have the last lines that they printed."""
+        """Return a view whose running stages contain their last output lines."""
         rows = {
             key: replace(row, last_lines=lines)
             for key, row in view.at_work.items()
@@ -182,7 +177,7 @@ class Tails:
         return replace(view, at_work={**view.at_work, **rows}) if rows else view
 
     def lines(self, run_id: str, row: StageRow, most: int = LAST_LINES) -> tuple[str, ...]:
-        """Return the last lines that one stage at work printed, if it keeps them."""
+        """Return the last output lines of one running stage."""
         root = self._place(run_id)
         if root is None:
             return ()
@@ -215,7 +210,7 @@ class Tails:
             try:
                 run_id = read_manifest(RunDirectory(manifest.parent)).run_id
             except AttractorError:
-                # What can't be read is told by whoever runs it.
+                # The process of the run reports an unreadable manifest.
                 continue
             self.know(run_id, manifest.parent)
             self._look_below(manifest.parent)

@@ -1,9 +1,4 @@
-"""The live display: it listens to events, and draws what it knows of the run now and then.
-
-A stream to a terminal: whoever writes to it has the terminal to himself.
-
-Paints where a run stands on a terminal, and paints it anew when that changes.
-"""
+"""The live display: folds events into a state and draws it at intervals."""
 
 import io
 import sys
@@ -33,39 +28,39 @@ from attractor.pipeline.runs.record import read_run
 
 
 class StepsAside(io.TextIOBase):
-    """Writes to a stream, after it had what is drawn there taken away."""
+    """A stream to the terminal that clears the display before each write."""
 
     def __init__(self, stream: TextIO, step_aside: Callable[[], None]) -> None:
         self._stream = stream
         self._step_aside = step_aside
 
     def write(self, text: str, /) -> int:
-        """Write a text, on a terminal that nobody else draws on."""
+        """Clear the display and write a text."""
         self._step_aside()
         return self._stream.write(text)
 
     def flush(self) -> None:
-        """Write out what is waiting."""
+        """Flush the stream."""
         self._stream.flush()
 
     def writable(self) -> bool:
-        """Tell that it can be written to."""
+        """Return True."""
         return True
 
     def isatty(self) -> bool:
-        """Tell whether a person reads it."""
+        """Return whether the stream is a terminal."""
         return self._stream.isatty()
 
     def fileno(self) -> int:
-        """Return the descriptor, for whoever sets the terminal's modes."""
+        """Return the file descriptor, for terminal modes."""
         return self._stream.fileno()
 
 
 TIMES_A_SECOND = 8
-"""How often it is drawn at most."""
+"""Maximum number of drawings per second."""
 
 MOMENT_S = 0.1
-"""How long the news of a question may take to get here."""
+"""Maximum delay of the event that announces a question."""
 
 _ASKED = ("InterviewStarted", "QuestionAsked")
 
@@ -77,21 +72,21 @@ _OVER = (
     "StageFailed",
     "StageParked",
 )
-"""What may end a conversation with a person at the terminal."""
+"""Events that may end a question at the terminal."""
 
 
 def console_for(stream: TextIO, invocation: Invocation) -> Console:
-    """Return what draws on a terminal, in colour where that is wanted."""
+    """Return the console of a terminal, colored if wanted."""
     choice = invocation.configuration.settings.output.color
     has_color = wants_color(choice, invocation.environ, stream)
     return Console(file=stream, no_color=not has_color, highlight=False, force_terminal=True)
 
 
 class LiveDisplay:
-    """Holds the picture of one run at the foot of a terminal.
+    """Draws the state of one run at the bottom of a terminal.
 
-    Events come from any thread and are only folded in; a thread of its own draws. While somebody is
-    asked at the terminal nothing is drawn: `output` is what the asking has to be written to.
+    Events come from any thread and are only folded; a separate thread draws. While a person is
+    asked at the terminal, nothing is drawn: questions are written to `output`.
     """
 
     def __init__(
@@ -116,16 +111,16 @@ class LiveDisplay:
         self._ticker = threading.Thread(target=self._tick, name="live display", daemon=True)
 
     def begin(self, root: Path | None) -> None:
-        """Take in what the journal of a run that goes on has already, and begin to draw."""
+        """Fold the existing journal of a resumed run and start drawing."""
         self._root = root
-        # What can't be read is told by whoever goes on with the run.
+        # The resume itself reports unreadable files.
         with suppress(AttractorError):
             if root is not None and (root / "manifest.json").exists():
                 self._take_in(root)
         self._ticker.start()
 
     def __call__(self, event: Event) -> None:
-        """Take note of an event."""
+        """Handle an event."""
         if event.type in NOT_TO_BE_MISSED:
             self._say(describe_event(event))
         with self._folding:
@@ -138,7 +133,7 @@ class LiveDisplay:
                 self._come_back(event.time)
 
     def _say(self, line: str) -> None:
-        """Write a line above the picture, whole: it may hold a command to be copied."""
+        """Print an unwrapped line above the display: it may contain a command to copy."""
         encoding = self._console.encoding
         shown = line.encode(encoding, "replace").decode(encoding)
         try:
@@ -148,16 +143,16 @@ class LiveDisplay:
             self._over.set()
 
     def _come_back(self, at: datetime) -> None:
-        """Draw again when nobody is asked any more, as far as was told at a time."""
+        """Draw again when no question is open, as of a time."""
         if any(not one.is_parked for one in self._view.questions.values()):
             return
         self._is_asking.clear()
-        # One may be asked before we hear that another was answered: the times tell them apart.
+        # A new question may come before the end of the last one is known: compare times.
         if self._aside_since and at >= self._aside_since:
             self._aside_since = None
 
     def end(self) -> None:
-        """Draw a last time, and leave the terminal as it was found."""
+        """Draw a last time and restore the terminal."""
         self._over.set()
         if self._ticker.ident is not None:
             self._ticker.join()
@@ -170,11 +165,11 @@ class LiveDisplay:
         for event in read_run(root).events():
             self._view = fold(self._view, event)
         self._place(self._view.run_id)
-        # Whoever was at work then is not any more.
+        # Stages of the previous process are not running any more.
         self._view = replace(self._view, at_work={}, questions={}, reason="")
 
     def _take_in_before(self, event: Event) -> None:
-        """Take in what was written of a run before anybody could hear it, as of a forked one."""
+        """Fold events written before the first event received, such as those of a fork."""
         root = self._place(event.run_id)
         with suppress(AttractorError):
             for one in read_run(root).events() if root and event.seq > 1 else ():
@@ -183,7 +178,7 @@ class LiveDisplay:
                 self._view = fold(self._view, one)
 
     def _place(self, run_id: str) -> Path | None:
-        """Return where a run lies: the first one's place may be given."""
+        """Return the directory of a run; only the first run has a given directory."""
         if run_id not in self._places:
             given = None if self._places else self._root
             root = given or (self._runs_dir / run_id if self._runs_dir else None)
@@ -199,9 +194,9 @@ class LiveDisplay:
                     self._draw()
 
     def _step_aside(self) -> None:
-        """Leave the terminal to whoever is about to write to it."""
+        """Clear the display before a write to the terminal."""
         if self._aside_since is None:
-            # Then the last picture shows how far the run has come to ask this.
+            # The last drawing then shows the state that led to the question.
             self._is_asking.wait(MOMENT_S)
         with self._drawing:
             is_new, self._aside_since = self._aside_since is None, self._now()
@@ -216,12 +211,12 @@ class LiveDisplay:
                 self._live = self._put_up(again=self._was_aside)
             self._live.update(self._picture(), refresh=True)
         except OSError:
-            # Somebody closed the terminal: there is nobody to draw for.
+            # The terminal was closed.
             self._over.set()
 
     def _put_up(self, *, again: bool) -> Live:
         if again:
-            # Nobody may have ended the line that somebody was asked on.
+            # The line of the question may be unfinished.
             self._console.line()
         live = Live(
             self._picture(),
@@ -231,7 +226,7 @@ class LiveDisplay:
             vertical_overflow="crop",
         )
         live.start()
-        # Whoever kills us leaves a terminal with a cursor.
+        # After a kill, the terminal still has a cursor.
         self._console.show_cursor(True)
         return live
 
@@ -251,17 +246,17 @@ class LiveDisplay:
         if self._place(view.run_id):
             view = self._tails.seen(view)
         if self._aside_since:
-            # Whoever asks says it in his own words.
+            # The interviewer prints the question itself.
             view = replace(view, questions={})
         return Group(*render(view, self._now(), DisplaySize(width, height, is_ascii)))
 
 
 def paint(standings: Iterable[RunStatusView], invocation: Invocation) -> ExitCode:
-    """Paint each one over the one before; the last one stays."""
+    """Draw each status over the one before; the last one stays."""
     console = console_for(sys.stdout, invocation)
     code = ExitCode.DONE
     with Live(console=console, auto_refresh=False, redirect_stdout=False) as live:
-        # Whoever kills us leaves a terminal with a cursor.
+        # After a kill, the terminal still has a cursor.
         console.show_cursor(True)
         for one in standings:
             code = one.summary.trouble_code
@@ -270,6 +265,6 @@ def paint(standings: Iterable[RunStatusView], invocation: Invocation) -> ExitCod
 
 
 def painted(status: RunStatusView) -> Text:
-    """Return where a run stands, of which no terminal obeys anything."""
+    """Return a status as text with escaped control characters."""
     lines = (visible(line) for line in as_text(status).split("\n"))
     return Text("\n".join(lines), overflow="crop", no_wrap=True)

@@ -1,9 +1,4 @@
-"""Draws what is known of a run into so many columns and lines: a pure function of the view.
-
-Words and numbers of the live display, short enough for a narrow terminal.
-
-What the commands at work in a run print, line by line, for whoever follows its journal.
-"""
+"""Draws the state of a run into columns and lines, and prints new output lines of running stages."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -32,14 +27,14 @@ from attractor.language.source.text import visible
 
 
 def lasted(seconds: float) -> str:
-    """Return a time that has passed; whole seconds from one second on."""
+    """Return a duration, in whole seconds from one second on."""
     if seconds < 1:
         return f"{max(0.0, seconds):.1f}s"
     return describe_duration(timedelta(seconds=int(seconds)))
 
 
 def counted(number: int) -> str:
-    """Return a number of tokens with three digits or so."""
+    """Return a number of tokens with about three digits."""
     for size, unit in ((1_000_000, "M"), (1_000, "k")):
         if number >= 1000 * size:
             return f"{number // size}{unit}"
@@ -54,12 +49,12 @@ def price(dollars: float) -> str:
 
 
 def tokens_of(usage: Usage) -> int:
-    """Return all tokens that were used."""
+    """Return the total of tokens."""
     return usage.input_tokens + usage.output_tokens
 
 
 def used(usage: Usage) -> str:
-    """Return what was used of models; nothing when nothing was."""
+    """Return the model usage, or an empty text without any."""
     if usage == NOTHING_USED:
         return ""
     money = f" {price(usage.cost_usd)}" if usage.cost_usd else ""
@@ -67,7 +62,7 @@ def used(usage: Usage) -> str:
 
 
 def name_of(row: StageRow) -> str:
-    """Return which stage a row is about: its branch, its node, its visit and attempt."""
+    """Return the branch, node, visit and attempt of a row."""
     branch = f"[{row.branch}] " if row.branch else ""
     visit = f"@{row.visit}" if row.visit > 1 else ""
     attempt = f", attempt {row.attempt}" if row.attempt > 1 else ""
@@ -75,7 +70,7 @@ def name_of(row: StageRow) -> str:
 
 
 def headline(view: View) -> str:
-    """Return which run it is and where it stands."""
+    """Return the pipeline and status of a run."""
     status = "paused" if view.is_paused else view.status
     words = [view.pipeline or view.run_id, status]
     reason = f": {view.reason}" if view.reason else ""
@@ -83,7 +78,7 @@ def headline(view: View) -> str:
 
 
 def summary(view: View) -> str:
-    """Return how much was done so far."""
+    """Return the progress of a run."""
     return ", ".join(filter(None, _summary(view)))
 
 
@@ -100,7 +95,7 @@ def _summary(view: View) -> Iterator[str]:
 
 
 def budgets_used(budgets: Budgets, usage: Usage, seconds: float) -> Sequence[str]:
-    """Return how much of each budget is used."""
+    """Return the used part of each budget."""
     told: list[str] = []
     if budgets.cost_usd is not None:
         told.append(f"{price(usage.cost_usd)} of {price(budgets.cost_usd)}")
@@ -112,17 +107,17 @@ def budgets_used(budgets: Budgets, usage: Usage, seconds: float) -> Sequence[str
 
 
 def question_line(asked: PendingQuestion) -> str:
-    """Return what is asked, and the choices."""
+    """Return a question and its choices as one line."""
     where = f" ({'; '.join(asked.where)})" if asked.where else ""
     return "  ".join([f"{asked.stage}: {asked.text}{where}", *asked.choices])
 
 
 TALLEST = 30
-"""More lines than this are not drawn, however tall the terminal is."""
+"""Maximum number of lines."""
 
 MOST_QUESTIONS = 3
 ROOM_FOR_USAGE = 60
-"""From so many columns on a stage's tokens and money have a place."""
+"""Minimum width to show tokens and cost of a stage."""
 
 _SIGNS: Mapping[str, tuple[str, str, str]] = {
     "success": ("✓", "+", "green"),
@@ -133,12 +128,12 @@ _SIGNS: Mapping[str, tuple[str, str, str]] = {
     WAITS: ("↻", "r", "yellow"),
     WORKS: ("▸", ">", "cyan"),
 }
-"""The sign of a state, what stands for it where there is no Unicode, and its style."""
+"""Unicode sign, ASCII sign and style of a state."""
 
 
 @dataclass(frozen=True)
 class DisplaySize:
-    """What there is to draw on."""
+    """Size of the terminal, and whether it is limited to ASCII."""
 
     width: int
     height: int
@@ -146,7 +141,7 @@ class DisplaySize:
 
 
 def render(view: View, now: datetime, look: DisplaySize) -> Sequence[Text]:
-    """Return the lines of the display, none too long, and not more than fit."""
+    """Return the lines of the display, cut to its size."""
     return _Drawing(view, now, look).lines()
 
 
@@ -172,7 +167,7 @@ class _Drawing:
         return self._line(headline(self.view), passed, style="bold")
 
     def _path(self, room: int) -> list[Text]:
-        """Draw the stages that ended last, and how many ended before them."""
+        """Draw the last ended stages and the number of earlier ones."""
         if room < 1:
             return []
         rows = self.view.path[-room:]
@@ -184,7 +179,7 @@ class _Drawing:
         return [self._line(f"  {hidden}", style="dim"), *(self._row(one) for one in rows)]
 
     def _at_work(self, room: int) -> list[tuple[Text, StageRow | None]]:
-        """Draw what is at work, at most in two thirds of the room."""
+        """Draw running stages, in at most two thirds of the room."""
         rows, most = list(self.view.at_work.values()), max(min(room, 1), room * 2 // 3)
         if len(rows) <= most:
             return [(self._row(one), one) for one in rows]
@@ -196,7 +191,7 @@ class _Drawing:
     def _with_last_lines(
         self, rows: Sequence[tuple[Text, StageRow | None]], spare: int
     ) -> list[Text]:
-        """Give each stage at work its share of what room is left for its last words."""
+        """Share the remaining room among running stages for their output lines."""
         drawn: list[Text] = []
         share = spare // len(rows) if rows else 0
         bar = self.look_like("│", "|")
@@ -227,7 +222,7 @@ class _Drawing:
         if len(asked) > MOST_QUESTIONS:
             drawn.append(self._line(f"? {len(asked) - MOST_QUESTIONS} more questions"))
         if any(one.is_parked for one in asked):
-            # Without a choice it lists what is asked, with the command for each.
+            # Without a choice, the command lists the open questions.
             choice = " CHOICE" if len(asked) == 1 else ""
             drawn.append(self._line(f"  attractor answer {self.view.run_id}{choice}"))
         return drawn
@@ -239,23 +234,23 @@ class _Drawing:
     def _totals(self) -> list[Text]:
         used_up = budgets_used(self.view.budgets, self.view.used, self._spent())
         budget = f"budget: {', '.join(used_up)}"
-        # Each has a line of its own where they are too much for one.
+        # If they do not fit into one line, each gets its own.
         alone = [f"budget: {one}" for one in used_up]
         told = alone if cell_len(budget) > self.look.width else [budget][: len(used_up)]
         return [self._line(one, style="dim") for one in [summary(self.view), *told]]
 
     def _spent(self) -> float:
-        """Return how long the stages of the walk took: what a budget of time is about."""
+        """Return the total duration of the stages, as counted by a time budget."""
         rows = self.view.at_work.values()
         own = [one for one in rows if not one.branch]
         return self.view.seconds + sum((self.now - one.since).total_seconds() for one in own)
 
     def look_like(self, unicode: str, ascii_: str) -> str:
-        """Return a sign as the terminal can show it."""
+        """Return the Unicode or the ASCII sign, as the terminal supports."""
         return ascii_ if self.look.is_ascii else unicode
 
     def _line(self, left: str, right: str = "", *, style: str = "") -> Text:
-        """Return one line: as much of the left as there is room for, and the right at its end."""
+        """Return one line: the left text cut to the room, the right text at its end."""
         left, right = self._shown(left), self._shown(right)
         room = self.look.width - (cell_len(right) + 1 if right else 0)
         if right and room < cell_len(left[:1]) + 8:
@@ -267,23 +262,20 @@ class _Drawing:
         return Text(words, style=style, no_wrap=True, overflow="crop")
 
     def _shown(self, text: str) -> str:
-        """Return a text of which nothing is obeyed by a terminal, in letters that it can show."""
+        """Return a text with escaped control characters, in supported characters."""
         text = visible(text).replace("\t", " ")
         return text.encode("ascii", "replace").decode() if self.look.is_ascii else text
 
 
 LEFT_OUT = "..."
-"""Stands for lines that came and went between two looks."""
+"""Marks lines missed between two checks."""
 
 _ROOM = " " * 10
-"""As wide as the time before an event."""
+"""Width of the time before an event."""
 
 
 class PrintedLines:
-    """Tells what is new in the last lines of the stages at work, as far as the events tell those.
-
-    Only those of one node are told where one is named.
-    """
+    """Yields new output lines of running stages, of one node or of all."""
 
     def __init__(self, directory: RunDirectory, node: str = "") -> None:
         self._directory = directory
@@ -293,12 +285,12 @@ class PrintedLines:
         self._told: dict[tuple[StageKey, int], tuple[str, ...]] = {}
 
     def hear(self, event: Event) -> None:
-        """Take note of an event."""
+        """Handle an event."""
         self._tails.know(event.run_id, self._directory.root)
         self._view = fold(self._view, event)
 
     def more(self) -> Iterator[str]:
-        """Yield the lines that were printed since they were asked for last."""
+        """Yield the lines printed since the last call."""
         before, self._told = self._told, {}
         for key, row in self._view.at_work.items():
             if self._node not in ("", row.node):
@@ -311,7 +303,7 @@ class PrintedLines:
 
 
 def new_lines(before: Sequence[str], now: Sequence[str]) -> Sequence[str]:
-    """Return what came to the end of an output of which only the last lines are seen."""
+    """Return the lines added between two tails of an output."""
     if not before:
         return now
     longest = min(len(before), len(now))

@@ -1,9 +1,7 @@
-"""What each event changes in what the live display knows: a pure function, cheap for each event.
+"""Folds events into the state of the live display: a pure function.
 
-What each event changes in what people are asked.
-
-A question of a child stands in the child's journal, and under the child's name in its parent's: it
-is one question all the same, that of the parent.
+A question of a child run is in the child's journal and, under the child's name, in the parent's; it
+counts once, as the parent's.
 """
 
 from collections.abc import Callable, Mapping
@@ -28,18 +26,18 @@ from attractor.engine.storage.json_files import Fields
 
 
 def asked(view: View, event: Event) -> View:
-    """Add a question that somebody is asked now."""
+    """Add an open question."""
     return _with(view, event, is_parked=False)
 
 
 def parked(view: View, event: Event) -> View:
-    """Leave a question where it is: nobody is at work on its stage."""
+    """Keep the question and remove its stage from the running ones."""
     left = {key: one for key, one in view.at_work.items() if key != stage_key(event)}
     return replace(_with(view, event, is_parked=True), at_work=left)
 
 
 def settled(view: View, event: Event) -> View:
-    """Take away a question that was answered, or will not be."""
+    """Remove a settled question."""
     match event.data.get("question"):
         case str(id_) | {"id": str(id_)}:
             gone = _key(event, id_)
@@ -50,13 +48,13 @@ def settled(view: View, event: Event) -> View:
 
 
 def without_stage(view: View, event: Event) -> Mapping[str, PendingQuestion]:
-    """Return the questions without those of a stage that ended, and of its child."""
+    """Return the questions without those of an ended stage and its child."""
     stage = _key(event, f"{event.node}@{event.visit}.")
     return {key: one for key, one in view.questions.items() if not key.startswith(stage)}
 
 
 def _with(view: View, event: Event, *, is_parked: bool) -> View:
-    # Its parent asks what a child asks, and knows in which of its branches the child is.
+    # A child's question is shown as the parent's, which knows the branch of the child.
     if view.run_id not in ("", event.run_id):
         return view
     match event.data.get("question"):
@@ -65,7 +63,7 @@ def _with(view: View, event: Event, *, is_parked: bool) -> View:
             choices, where = tuple(map(_choice, options)), tuple(where_in(record))
         case _:
             return view
-    # The stage that begins an interview does not know where it asks.
+    # The event that starts an interview has no place.
     where = where or (view.questions[key].where if key in view.questions else ())
     one = PendingQuestion(str(stage or ""), text, choices, where, is_parked)
     return replace(view, questions={**view.questions, key: one})
@@ -87,9 +85,9 @@ Change = Callable[[View, Event], View]
 
 
 def fold(view: View, event: Event) -> View:
-    """Return what is known of a run after one more event; one that was told already adds nothing.
+    """Return the state after one more event; a repeated event changes nothing.
 
-    Events of the run's children come in between: they are shown, and counted by their parents.
+    Events of child runs come in between: they are shown, and counted by their parents.
     """
     is_own = view.run_id in ("", event.run_id)
     if is_own and event.seq and event.seq <= view.seq:
@@ -137,8 +135,8 @@ def _stage_failed(view: View, event: Event) -> View:
 
 
 def _end_attempt(view: View, event: Event, outcome: str) -> View:
-    """Put a stage into the path; what it cost is told with its checkpoint."""
-    # The beginning may have been missed by a reader that lagged behind.
+    """Move a stage to the path; its usage follows with its checkpoint."""
+    # A slow reader may have missed the start.
     begun = view if stage_key(event) in view.at_work else _stage_started(view, event)
     row = begun.at_work[stage_key(event)]
     lasted = max(_number(event.data.get("duration")), (event.time - row.since).total_seconds())
@@ -163,7 +161,7 @@ def _retrying(view: View, event: Event) -> View:
 
 
 def _saved(view: View, event: Event) -> View:
-    """Add what a stage used, to the whole and to its row, which was just put into the path."""
+    """Add the usage of a stage to the total and to its row in the path."""
     match event.data.get("step"):
         case {"visit": {"node": str(node), "seconds": seconds, "outcome": {"usage": {**used}}}}:
             usage = _usage(used)
@@ -201,12 +199,12 @@ def _interrupted(view: View, event: Event) -> View:
 
 
 def _resumed(view: View, event: Event) -> View:
-    """Forget what was at work when the last process let go: it is begun again."""
+    """Forget running stages of the previous process: they are repeated."""
     return replace(view, started=event.time, reason="", is_paused=False, at_work={}, questions={})
 
 
 def _restarting(view: View, event: Event) -> View:
-    """Go over to the run that goes on in place of this one."""
+    """Switch to the run that continues this one."""
     return replace(view, run_id=_text(event, "run_id"), seq=0)
 
 

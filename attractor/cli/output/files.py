@@ -1,9 +1,4 @@
-"""Writes a result in the format that is said, else in the one that the file's ending says.
-
-Shows how a text would change, as a patch.
-
-Lays two paths under each other, so that one sees where they part.
-"""
+"""Writes results to files, diffs as patches, and two paths aligned."""
 
 import os
 import sys
@@ -19,15 +14,15 @@ from attractor.cli.output.streams import flush, show
 from attractor.language.source.text import visible
 
 BINARY = frozenset({"png", "pdf"})
-"""The formats that are no text."""
+"""Binary formats."""
 
 
 def format_for(
     said: str | None, output: str | None, *, endings: Mapping[str, str], usual: str, noun: str
 ) -> str:
-    """Return what to write: what is said, else what the ending of the file says, else the usual.
+    """Return the format: as chosen, by the file extension, or the default.
 
-    An ending that means something else than what is said is refused: the file would lie.
+    A file extension that contradicts the chosen format is refused.
     """
     ending = os.path.splitext(output or "")[1].lower()  # noqa: PTH122
     meant = endings.get(ending)
@@ -41,14 +36,14 @@ def format_for(
 
 
 def refuse_binary_on_terminal(format_: str, *, is_terminal: bool) -> None:
-    """Refuse to show what only a file or another program can take."""
+    """Refuse to print a binary format to a terminal."""
     if format_ in BINARY and is_terminal:
         hint = f"write it to a file: -o OUT.{format_}"
         raise UsageError(f"cannot print {format_.upper()} to a terminal", hint=hint)
 
 
 def write_result(made: bytes, format_: str, output: str | None) -> None:
-    """Put what was made into its file, else on standard output; a text ends with one newline."""
+    """Write a result to its file or to standard output; a text ends with one newline."""
     whole = made if format_ in BINARY else made.rstrip() + b"\n"
     if output:
         write_whole(output, whole)
@@ -59,19 +54,19 @@ def write_result(made: bytes, format_: str, output: str | None) -> None:
 
 
 _NO_NEWLINE = "\\ No newline at end of file"
-# Two lines say which file it is.
+# Two header lines name the file.
 _HEAD = 2
 _COLORS = {"+": "green", "-": "red", "@": "cyan"}
 
 
 def text_diff(before: str, after: str, *, file: str, old_file: str = "") -> str:
-    """Return the difference of two texts as a patch, without a newline at its end."""
+    """Return the difference of two texts as a patch, without a final newline."""
     lines = unified_diff(_lines(before), _lines(after), old_file or file, file, lineterm="")
     return "\n".join(_with_marks(lines))
 
 
 def show_diff(diff: str, *, color: bool) -> None:
-    """Write a patch: for a terminal so that nothing can be obeyed, for a pipe byte by byte."""
+    """Print a patch: with escaped control characters on a terminal, byte by byte to a pipe."""
     if color or sys.stdout.isatty():
         show(painted_diff(diff), color=color)
     else:
@@ -80,7 +75,7 @@ def show_diff(diff: str, *, color: bool) -> None:
 
 
 def painted_diff(diff: str) -> str:
-    """Colour a patch for a terminal; nothing in it is left that a terminal would obey."""
+    """Color a patch and escape its control characters."""
     return "\n".join(_painted(line, number) for number, line in enumerate(diff.split("\n")))
 
 
@@ -105,7 +100,7 @@ def _painted(line: str, number: int) -> str:
 
 
 _WIDTH = 96
-# To compare takes longer than linear; what comes before the first difference says nothing anyway.
+# Comparing is slower than linear, and the equal start is not interesting.
 _MOST_NODES = 60
 _KEPT_BEFORE = 3
 
@@ -121,7 +116,7 @@ class _Column(NamedTuple):
 
 
 def aligned(expected: Sequence[str], actual: Sequence[str], *, gap: str) -> list[str]:
-    """Return the lines that show two paths; a gap in the expected one fits anything."""
+    """Return lines that show two paths aligned; a gap in the expected path matches anything."""
     start = _same_before(expected, actual) - _KEPT_BEFORE
     start = start if start > 1 else 0
     columns = list(_columns(_cut(expected, start), _cut(actual, start), gap))

@@ -1,11 +1,4 @@
-"""Tells a person what is wrong with a run, and what to do.
-
-Tells a person what a run may take, as two tables and the reasons.
-
-Tells a person what was freed, and what was kept.
-
-Shows what of a pipeline can be reached.
-"""
+"""Prints diagnoses, estimates, freed space and coverage for people."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -27,12 +20,12 @@ _MOST = 8
 
 
 def diagnosis_text(one: Diagnosis) -> str:
-    """Return a diagnosis in lines."""
+    """Return a diagnosis as text."""
     return "\n".join(map(visible, _lines(one)))
 
 
 def lasted(seconds: float) -> str:
-    """Return a time for people."""
+    """Return a duration for people."""
     return describe_duration(timedelta(milliseconds=round(1000 * seconds)))
 
 
@@ -116,7 +109,7 @@ _Write = Callable[[float], str]
 
 
 def estimate_text(one: Estimate) -> str:
-    """Return an estimate in lines."""
+    """Return an estimate as text."""
     return "\n".join(map(visible, _estimates_lines(one)))
 
 
@@ -151,7 +144,7 @@ def _row(one: StageEstimate) -> tuple[str, ...]:
 
 
 def money(dollars: float) -> str:
-    """Return dollars for people."""
+    """Return an amount of dollars for people."""
     return f"${dollars:.2f}" if dollars >= 1 or not dollars else f"${dollars:.4f}"
 
 
@@ -167,7 +160,7 @@ def _three(one: Range, write: _Write) -> tuple[str, ...]:
 
 
 def _short(one: Range, write: _Write) -> str:
-    """Return a range in one word: the likely value, and its ends where they differ."""
+    """Return a range as one word: the likely value, with its ends if they differ."""
     if one.likely is None:
         return UNKNOWN if one.high is None else f"at most {write(one.high)}"
     low, likely, high = _three(one, write)
@@ -184,12 +177,12 @@ _UNIT = 1024
 
 
 def sweep_text(swept: Sweep) -> str:
-    """Return what a clearing came to, in lines."""
+    """Return the result of a garbage collection as text."""
     return "\n".join(map(visible, _sweeps_lines(swept)))
 
 
 def size(number: float) -> str:
-    """Return how large something is, for people."""
+    """Return a size for people."""
     for unit in ("bytes", "KiB", "MiB"):
         if number < _UNIT:
             return f"{number:.0f} {unit}" if unit == "bytes" else f"{number:.1f} {unit}"
@@ -229,12 +222,12 @@ def _what(freed: list[Freed]) -> str:
 
 
 def coverage_text(graph: Graph, coverage: Coverage) -> str:
-    """Return for a person what can and cannot be reached."""
+    """Return reachable and unreachable nodes and edges for people."""
     return "\n".join(_coverages_lines(graph, coverage))
 
 
 def coverage_record(graph: Graph, coverage: Coverage) -> dict[str, object]:
-    """Return for a program what can and cannot be reached."""
+    """Return reachable and unreachable nodes and edges as a JSON object."""
     return {
         "pipeline": graph.name,
         "nodes": len(graph.nodes),

@@ -1,4 +1,4 @@
-"""Shows a simulated walk: for people step by step, for programs whole."""
+"""Prints a simulated walk, step by step for people or as JSON."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -29,13 +29,13 @@ _WIDEST = 40
 
 
 def walk_text(walk: SimulatedWalk) -> str:
-    """Return a walk for a person: every step, then what came of it."""
+    """Return all steps of a walk and its result for people."""
     steps = [line for number, step in enumerate(walk.steps, 1) for line in _step(number, step)]
     return "\n".join([*steps, "", *_summary(walk)])
 
 
 def walk_record(walk: SimulatedWalk) -> dict[str, object]:
-    """Return a walk for a program."""
+    """Return a walk as a JSON object."""
     loops = _loops(walk)
     return {
         "pipeline": walk.graph.name,
@@ -52,12 +52,12 @@ def walk_record(walk: SimulatedWalk) -> dict[str, object]:
 
 
 def edge_text(edge: Edge) -> str:
-    """Return an edge in one line: its ends, its label, its condition."""
+    """Return an edge as one line: its ends, label and condition."""
     return visible(" ".join([f"{edge.source} ->", *_words(edge)]))
 
 
 def edge_record(edge: Edge) -> dict[str, object]:
-    """Return an edge for a program."""
+    """Return an edge as a JSON object."""
     return {
         "source": edge.source,
         "target": edge.target,
@@ -68,7 +68,7 @@ def edge_record(edge: Edge) -> dict[str, object]:
 
 
 def loop_text(loop: Loop) -> str:
-    """Return a loop in one line, which ends where it begins; of a very long one its beginning."""
+    """Return a loop as one line, shortened if it is long."""
     shown = loop[:_WIDEST]
     rest = f" -> ... ({len(loop)} nodes)" if len(loop) > len(shown) else ""
     return visible(" -> ".join(shown) + (rest or f" -> {loop[0]}"))
@@ -138,7 +138,7 @@ def _summary(walk: SimulatedWalk) -> Iterator[str]:
 
 
 def _loops(walk: SimulatedWalk) -> Mapping[Loop, int]:
-    """Return the loops of the walk and of each branch: two branches are no loop."""
+    """Return the loops of the walk and of each branch separately."""
     return sum(map(Counter, map(find_loops, walk.paths)), Counter[Loop]())
 
 

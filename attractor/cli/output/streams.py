@@ -1,4 +1,4 @@
-"""Writes results for a person or a program; a reader that has gone away is no error."""
+"""Writes to standard output and standard error; a closed reader is no error."""
 
 import os
 import sys
@@ -12,7 +12,7 @@ from attractor.base.errors import AttractorError, ExitCode
 
 
 class OutputLost(AttractorError):
-    """What a command has to say cannot be written."""
+    """The output of a command could not be written."""
 
     exit_code = ExitCode.UNFINISHED
     hint = "the command has done its work; redirect its output and run it again"
@@ -22,7 +22,7 @@ class OutputLost(AttractorError):
 
 
 class Color(StrEnum):
-    """When to colour what is written."""
+    """When to color output."""
 
     AUTO = "auto"
     ALWAYS = "always"
@@ -30,7 +30,7 @@ class Color(StrEnum):
 
 
 def show(text: str, *, err: bool = False, color: bool | None = None) -> None:
-    """Write a line for a person: results to standard output, progress and errors to the other."""
+    """Print a line for people: results to standard output, progress and errors to stderr."""
     try:
         click.echo(text, err=err, color=color)
     except BrokenPipeError:
@@ -42,17 +42,14 @@ def show(text: str, *, err: bool = False, color: bool | None = None) -> None:
 
 
 def show_json(value: object, *, is_line: bool = False) -> None:
-    """Write one JSON value for a program, in letters that every reader can read.
-
-    As a line it may stand behind others, such as events.
-    """
+    """Print one ASCII JSON value; with `is_line` on a single line."""
     import json
 
     show(json.dumps(value, indent=None if is_line else 2))
 
 
 def flush(stream: TextIO | None) -> None:
-    """Write out what is waiting; a stream that was never open has nothing to write."""
+    """Flush a stream, if it is open."""
     if stream is None or stream.closed:
         return
     try:
@@ -64,7 +61,7 @@ def flush(stream: TextIO | None) -> None:
 
 
 def give_up_if_dead(stream: TextIO | None) -> None:
-    """Send what can't be written nowhere, so that ending does not fail for it once more."""
+    """Redirect a broken stream to the null device, so that exiting does not fail again."""
     try:
         flush(stream)
     except (OSError, OutputLost):
@@ -72,7 +69,7 @@ def give_up_if_dead(stream: TextIO | None) -> None:
 
 
 def close_quietly(stream: TextIO | None) -> None:
-    """Send what is still written nowhere, so that the command ends as it would."""
+    """Redirect a stream to the null device."""
     if stream is None:
         return
     nowhere = os.open(os.devnull, os.O_WRONLY)
@@ -81,7 +78,7 @@ def close_quietly(stream: TextIO | None) -> None:
 
 
 def wants_color(choice: str, environ: Mapping[str, str], stream: TextIO | None) -> bool:
-    """Tell whether a stream gets colour: as chosen, else on a terminal without NO_COLOR."""
+    """Return whether to color a stream: as chosen, otherwise on a terminal without NO_COLOR."""
     if choice != Color.AUTO:
         return choice == Color.ALWAYS
     if stream is None:

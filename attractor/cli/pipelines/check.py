@@ -1,4 +1,4 @@
-"""Checks pipelines as their project wants it, and shows what was found."""
+"""Checks pipelines by the project's settings and prints the diagnostics."""
 
 import sys
 from collections.abc import Iterable, Sequence
@@ -34,7 +34,7 @@ _RULES_VARIABLE = "ATTRACTOR_RULES"
 
 
 class Format(StrEnum):
-    """How what was found is written."""
+    """Output format of diagnostics."""
 
     TEXT = "text"
     JSON = "json"
@@ -44,13 +44,13 @@ class Format(StrEnum):
 
 @dataclass(frozen=True)
 class Judge:
-    """Knows what a project has, and how grave it takes each rule."""
+    """Checks pipelines with the names and rule severities of a project."""
 
     vocabulary: Vocabulary
     levels: Levels
 
     def check(self, text: str, *, file: str, files: Files | None = None) -> Prepared:
-        """Check a text, with the files that lie beside it."""
+        """Check a text and the files beside it."""
         return prepare(
             text,
             file=file,
@@ -62,7 +62,7 @@ class Judge:
 
 @dataclass(frozen=True)
 class Judged:
-    """What was found in some pipelines."""
+    """Diagnostics of some pipelines."""
 
     sources: Sequence[Source]
     diagnostics: Sequence[Diagnostic]
@@ -73,18 +73,18 @@ class Judged:
         return not any(one.rule == UNREADABLE for one in self.diagnostics)
 
     def record(self) -> dict[str, object]:
-        """Return it for a program."""
+        """Return the diagnostics as a JSON object."""
         return as_record(self.diagnostics, files=len(self.sources))
 
     def summary(self) -> str:
-        """Return how much was found."""
+        """Return the number of diagnostics."""
         return summary(self.diagnostics, files=len(self.sources))
 
 
 def told_once(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
-    """Leave out what was found again in a file that other pipelines import.
+    """Remove duplicates found in files that several pipelines import.
 
-    Of the same ones that with a fix is kept, in the place of the first.
+    Of equal diagnostics, one with a fix is kept, at the place of the first.
     """
     kept: dict[tuple[str, str, Span], Diagnostic] = {}
     for one in diagnostics:
@@ -95,17 +95,17 @@ def told_once(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
 
 
 def judge_for(invocation: Invocation, *, strict: bool = False) -> Judge:
-    """Make the judge of the project that the current folder belongs to."""
+    """Return the checker of the project of the current folder."""
     root = find_project_root(invocation.folder)
     levels = {**project_levels(invocation, root), **(STRICT if strict else {})}
     return Judge(known_names(root, environ=invocation.environ), levels)
 
 
 def project_levels(invocation: Invocation, root: Path) -> Levels:
-    """Return how grave a project takes the rules.
+    """Return the rule severities of a project.
 
-    To read the settings takes longer than to check a pipeline, so it is done only where something
-    speaks of rules.
+    Loading settings takes longer than checking a pipeline, so it is skipped unless a source
+    mentions rules.
     """
     if not _speaks_of_rules(invocation, root / PROJECT_FILE):
         return AS_WRITTEN
@@ -115,13 +115,13 @@ def project_levels(invocation: Invocation, root: Path) -> Levels:
 
 
 def has_color(invocation: Invocation) -> bool:
-    """Tell whether standard output gets colour; settings are read for a person only."""
+    """Return whether standard output is colored; settings are loaded only for a terminal."""
     is_chosen = invocation.flags or _COLOR_VARIABLE in invocation.environ
     return (sys.stdout.isatty() or bool(is_chosen)) and invocation.color
 
 
 def show_judged(judged: Judged, format_: Format, *, color: bool) -> None:
-    """Write what was found to standard output, in one of the formats."""
+    """Print diagnostics to standard output in a format."""
     match format_:
         case Format.TEXT:
             show_diagnostics(judged, color=color)
@@ -138,7 +138,7 @@ def show_judged(judged: Judged, format_: Format, *, color: bool) -> None:
 
 
 def show_diagnostics(judged: Judged, *, color: bool | None, err: bool = False) -> None:
-    """Write each diagnostic for a person, with its line and a caret."""
+    """Print each diagnostic for people, with its line and a caret."""
     sources: dict[str, Source | None] = {source.file: source for source in judged.sources}
     for one in judged.diagnostics:
         paint = partial(click.style, fg=_COLORS[one.severity])
@@ -147,7 +147,7 @@ def show_diagnostics(judged: Judged, *, color: bool | None, err: bool = False) -
 
 
 def _source_of(file: str, known: dict[str, Source | None]) -> Source | None:
-    """Return the text of a file; one that is imported was not named, so it is read for this."""
+    """Return the text of a file; imported files are read here."""
     if file not in known:
         try:
             known[file] = open_source(file) if file else None
@@ -177,7 +177,7 @@ def _speaks_of_rules(invocation: Invocation, file: Path) -> bool:
     if any(name.startswith(_RULES_VARIABLE) for name in invocation.environ):
         return True
     if not file.is_file():
-        # Whatever it is, if it is there, the settings say what is wrong with it.
+        # Loading the settings reports the problem.
         return file.is_symlink() or file.exists()
     try:
         return _RULES.encode() in file.read_bytes()

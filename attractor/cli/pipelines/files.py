@@ -1,7 +1,4 @@
-"""Finds the pipelines that words on the command line name, reads them and writes them back.
-
-Keeps the line ends of a pipeline that is written anew: editors and git may count on them.
-"""
+"""Finds, reads and writes pipeline files, keeping their line endings."""
 
 import os
 import re
@@ -27,10 +24,7 @@ _PASSED_OVER = frozenset({"runs", "node_modules", "venv", "__pycache__"})
 
 @dataclass(frozen=True)
 class PipelineFile:
-    """The text of a file, and the byte order mark before it if it has one.
-
-    Other programs wrote the mark and may want it: who writes the file again writes it too.
-    """
+    """Text of a file, and its byte order mark, which is kept on writing."""
 
     source: Source
     mark: str = ""
@@ -38,19 +32,19 @@ class PipelineFile:
 
 @dataclass(frozen=True)
 class Opened:
-    """The files that could be read, and what is to be said of the others."""
+    """Readable files, and diagnostics of the others."""
 
     files: tuple[PipelineFile, ...]
     unread: tuple[Diagnostic, ...]
 
     @property
     def sources(self) -> tuple[Source, ...]:
-        """Their texts."""
+        """Texts of the readable files."""
         return tuple(one.source for one in self.files)
 
 
 def open_pipelines(words: Sequence[str]) -> Opened:
-    """Read every pipeline that is named, by itself, by its folder, or as standard input."""
+    """Read all named pipelines, from files, folders or standard input."""
     files: list[PipelineFile] = []
     unread: list[Diagnostic] = []
     for file in find_pipelines(words):
@@ -65,7 +59,7 @@ def open_pipelines(words: Sequence[str]) -> Opened:
 
 
 def open_pipeline(file: str) -> PipelineFile:
-    """Read one file, or standard input, as text."""
+    """Read one file or standard input."""
     is_input = file == STANDARD_INPUT
     content = _read_input() if is_input else _read_file(file)
     name = _STDIN if is_input else file
@@ -74,7 +68,7 @@ def open_pipeline(file: str) -> PipelineFile:
 
 
 def find_pipelines(words: Sequence[str]) -> Iterator[str | Diagnostic]:
-    """Yield the file of each pipeline once, and what is to be said of a folder without any."""
+    """Yield each pipeline file once, and a diagnostic for a folder without any."""
     seen: set[str] = set()
     for word in words:
         for found in _search(word) if os.path.isdir(word) else [word]:  # noqa: PTH112
@@ -85,12 +79,12 @@ def find_pipelines(words: Sequence[str]) -> Iterator[str | Diagnostic]:
 
 
 def is_pipeline_name(name: str) -> bool:
-    """Tell whether a search takes a file of this name for a pipeline."""
+    """Return whether a folder search includes this file name."""
     return name.endswith(_ENDINGS) and not name.startswith(".")
 
 
 def write_pipeline(file: str, text: str) -> None:
-    """Put a new text into a pipeline's file; a symbolic link stays one."""
+    """Write a text to a pipeline file; a symbolic link is kept."""
     from attractor.base.files import write_whole
 
     real = os.path.realpath(file)
@@ -100,7 +94,7 @@ def write_pipeline(file: str, text: str) -> None:
 
 
 def refuse_input(words: Sequence[str], *, why: str, hint: str) -> None:
-    """Refuse standard input where it makes no sense."""
+    """Refuse standard input."""
     if STANDARD_INPUT in words:
         raise UsageError(why, hint=hint)
 
@@ -124,7 +118,7 @@ def _search(folder: str) -> Iterator[str | Diagnostic]:
 
 
 def _is_file(file: str) -> bool:
-    # A pipe would keep us waiting; a link to nothing is told of when it is opened.
+    # Reading a pipe would block; a broken link is reported when it is opened.
     return os.path.isfile(file) or os.path.islink(file)  # noqa: PTH113, PTH114
 
 
@@ -160,16 +154,16 @@ _PIECE = re.compile(rf"{TEXT_OR_COMMENT.pattern}|\r?\n", re.DOTALL)
 
 
 def with_line_ends_of(before: str, text: str) -> str:
-    """Return a pipeline that ends its lines with CRLF where every line of the one before it does.
+    """Return a text with CRLF line endings if all lines of the earlier text have them.
 
-    Within a text in quotes a line end is part of what it says, so it stays as it is.
+    Line endings within quoted text are kept.
     """
     is_crlf = _CRLF in before and not _BARE.search(before)
     return _PIECE.sub(_with_crlf, text) if is_crlf else text
 
 
 def has_mixed_line_ends(text: str) -> bool:
-    """Tell whether some lines end with CRLF and some do not."""
+    """Return whether a text mixes LF and CRLF."""
     return _CRLF in text and _BARE.search(text) is not None
 
 

@@ -1,4 +1,4 @@
-"""Applies the safe fixes to pipelines, whole or not at all."""
+"""Applies the safe fixes to pipelines: all of a file or none."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -27,33 +27,33 @@ class MendedFile:
 
     @property
     def is_changed(self) -> bool:
-        """Whether anything is different now."""
+        """Whether the text changed."""
         return self.after.text != self.before.text
 
     def write(self) -> None:
-        """Put the new text into the file."""
+        """Write the new text to the file."""
         write_pipeline(self.before.file, self.mark + self.after.text)
 
     def diff(self) -> str:
-        """Return what is different, as a patch."""
+        """Return the changes as a patch."""
         old, new = self.mark + self.before.text, self.mark + self.after.text
         return text_diff(old, new, file=self.before.file)
 
 
 def mend_all(files: Sequence[PipelineFile], judge: Judge) -> list[MendedFile]:
-    """Mend each text; nothing is written yet."""
+    """Fix each text without writing it."""
     return [MendedFile(one.source, _mended(one.source, judge), one.mark) for one in files]
 
 
 def judged_after(files: Sequence[MendedFile], unread: Sequence[Diagnostic]) -> Judged:
-    """Return what is left to say of the pipelines as they are now."""
+    """Return the remaining diagnostics after the fixes."""
     sources = [Source(one.after.text, one.before.file) for one in files]
     left = [found for one in files for found in (*one.after.left.diagnostics, *_refused(one))]
     return Judged(sources, told_once([*left, *unread]))
 
 
 def mended_lines(files: Sequence[MendedFile]) -> Iterator[str]:
-    """Yield a line for each thing that was mended, and how many there were."""
+    """Yield a line for each fix, and their number."""
     told = [one for file in files for one in file.after.mended]
     for one in told:
         done = f"{one.message}: {one.fix}" if one.fix else one.message
@@ -67,7 +67,7 @@ def _mended(source: Source, judge: Judge) -> Mended:
 
 
 def _refused(file: MendedFile) -> Iterator[Diagnostic]:
-    """Say why the fixes of a file were not applied."""
+    """Explain why fixes of a file were skipped."""
     if file.after.harm:
         first = file.after.harm[0]
         left = "some fixes were" if file.after.mended else "no fixes were applied: they were"

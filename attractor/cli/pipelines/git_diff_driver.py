@@ -1,6 +1,6 @@
-"""What `git diff` shows of a pipeline: what it means otherwise, or else its lines.
+"""Describes a changed pipeline for `git diff`, by meaning or by lines.
 
-Git gives up whatever it is doing when a driver fails, so every change has an answer here.
+Git aborts when a driver fails, so every change gets an output here.
 """
 
 from collections.abc import Sequence
@@ -17,14 +17,14 @@ from attractor.language.source.text import visible
 
 _NO_FILE = "/dev/null"
 _NOTHING = Graph("", {})
-# A path that is not merged stands alone. Else the old file, its hash and mode, the new file, its
-# hash and mode follow; and for a file under another name that name and what git says of it.
+# Arguments: the path alone for an unmerged file; otherwise the path, the old file with hash and
+# mode, and the new file with hash and mode; for a renamed file also the new name and a message.
 _COUNTS = (1, 7, 8, 9)
 
 
 @dataclass(frozen=True)
 class _Version:
-    """A file before or after; git may keep its content elsewhere than its name says."""
+    """A file before or after a change; Git may store its content under another path."""
 
     side: str
     name: str
@@ -57,7 +57,7 @@ class _Version:
 
 
 def describe_change(arguments: Sequence[str]) -> str:
-    """Return what to show for the arguments that git gives a diff driver."""
+    """Return the output for the arguments that Git passes to a diff driver."""
     if len(arguments) not in _COUNTS:
         hint = 'git config diff.attractor.command "attractor diff --git-driver --"'
         raise UsageError("Git passes 1 or 7 to 9 arguments to a diff driver", hint=hint)

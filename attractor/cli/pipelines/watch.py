@@ -1,7 +1,4 @@
-"""Checks pipelines again whenever they change, or a file that they are made of.
-
-Tells when files change.
-"""
+"""Checks pipelines again when they, or files they use, change."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -18,17 +15,16 @@ from attractor.language.errors import UnreadablePipeline
 from attractor.language.source.text import Source, visible
 from attractor.pipeline.source.vocabulary import files_beside
 
-# What the kernel does not tell (a link's target, a new folder, a file of another machine) is seen
-# when we look again by ourselves.
+# Polling finds changes that the kernel does not report: link targets, new folders, network files.
 _LOOK_AGAIN_MS = 2_000
 
 _Look = dict[str, tuple[int, int, int] | None]
 
 
 def changed_files(find: Callable[[], Iterable[str]]) -> Iterator[frozenset[str]]:
-    """Yield the names of files that changed, came or went; at first all of them.
+    """Yield names of changed, new and removed files; at first all of them.
 
-    Which files there are is asked anew at each look. It ends with KeyboardInterrupt.
+    `find` is called at each check. The loop ends with KeyboardInterrupt.
     """
     seen: _Look = {}
     is_first = True
@@ -38,7 +34,7 @@ def changed_files(find: Callable[[], Iterable[str]]) -> Iterator[frozenset[str]]
         seen = look
         if changed or is_first:
             is_first = False
-            # What changes meanwhile is seen when we look again.
+            # A change during the yield is seen at the next check.
             yield changed
             continue
         for _ in _wakes(_folders(seen)):
@@ -69,13 +65,13 @@ def _signature(file: str) -> tuple[int, int, int] | None:
 
 
 def _folders(files: Iterable[str]) -> frozenset[str]:
-    """Return the folders to listen to; a file itself would not be there any more when replaced."""
+    """Return the folders to watch; watching a file itself would miss its replacement."""
     folders = {os.path.dirname(file) or "." for file in files}  # noqa: PTH120
     return frozenset(one for one in folders if os.path.isdir(one)) or frozenset({"."})  # noqa: PTH112
 
 
 class _Asked:
-    """The files beside a pipeline; it remembers what was asked for, even what is not there."""
+    """Files beside a pipeline; remembers the requested names, including missing files."""
 
     def __init__(self, file: str) -> None:
         self._files = files_beside(Path(file))
@@ -94,7 +90,7 @@ class _Asked:
 
 @dataclass(frozen=True)
 class _Known:
-    """A pipeline as it was when it was checked."""
+    """A pipeline as last checked."""
 
     text: str
     asked: _Asked
@@ -106,13 +102,13 @@ class _Known:
 
 
 class PipelineCheck(NamedTuple):
-    """What was found in pipelines at one look, and the files that are not there any more."""
+    """Diagnostics of one check, and the files removed since the last one."""
 
     judged: Judged
     gone: Sequence[str]
 
     def summary(self) -> str:
-        """Return how much was found, and what is gone."""
+        """Return the number of diagnostics and the removed files."""
         has_found = self.judged.sources or self.judged.diagnostics
         found = [self.judged.summary()] if has_found or not self.gone else []
         return "; ".join([*found, *(visible(f"gone: {one}") for one in self.gone)])
@@ -121,7 +117,7 @@ class PipelineCheck(NamedTuple):
 def watch_pipelines(
     words: Sequence[str], judge: Judge, *, all_anew: bool
 ) -> Iterator[PipelineCheck]:
-    """Yield what is found in the pipelines that changed, or in all of them whenever one did."""
+    """Yield diagnostics of changed pipelines, or of all pipelines after a change."""
     known: dict[str, _Known] = {}
     unread: Sequence[Diagnostic] | None = None
     for _ in changed_files(lambda: _files(words, known)):
@@ -129,7 +125,7 @@ def watch_pipelines(
         gone = sorted(known.keys() - {one.file for one in opened.sources})
         gone = [file for file in gone if not os.path.lexists(file)]
         for file in gone:
-            # When it comes back it is checked, even if it is what it was.
+            # If it returns, it is checked again, even if unchanged.
             del known[file]
         touched = [one for one in opened.sources if not _is_current(one, known)]
         known.update({one.file: _check(one, judge) for one in touched})
@@ -141,7 +137,7 @@ def watch_pipelines(
 
 
 def _files(words: Sequence[str], known: Mapping[str, _Known]) -> Iterator[str]:
-    """Yield each pipeline, and the files that it asked for when it was checked."""
+    """Yield each pipeline and the files it used when it was checked."""
     for file in find_pipelines(words):
         if isinstance(file, Diagnostic):
             yield file.span.file

@@ -1,1 +1,1 @@
-"""Starts runs, follows them, orders them, and shows their status."""
+"""Starts, follows and controls runs, and prints their status."""

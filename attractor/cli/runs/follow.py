@@ -1,7 +1,4 @@
-"""Follows the journal of a run that somebody else writes, until the run rests or ends.
-
-Reads a journal bit by bit while somebody writes it, verifying each line on the way.
-"""
+"""Reads and verifies the journal of a run while another process writes it."""
 
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -19,9 +16,9 @@ from attractor.engine.run_folder.layout import RunDirectory
 
 @dataclass(frozen=True)
 class ReadLine:
-    """A line of a journal as it stands there, the event it holds, and what is wrong with it.
+    """One journal line with its event, and its flaw if verification failed.
 
-    Behind a line with a flaw nothing is verified any more.
+    Lines after a flaw are not verified.
     """
 
     content: bytes
@@ -31,7 +28,7 @@ class ReadLine:
 
 
 class JournalReading:
-    """Yields what came to a journal since it was read last; half a line is no line yet."""
+    """Reads new lines of a journal; an incomplete last line is ignored."""
 
     def __init__(self, journal: Path) -> None:
         self._journal = journal
@@ -40,7 +37,7 @@ class JournalReading:
         self.verdict = ChainCheck(GENESIS, None)
 
     def more(self) -> Iterator[ReadLine]:
-        """Yield the lines that are new and whole."""
+        """Yield the new complete lines."""
         if not self._journal.exists():
             return
         count = self._verify_more()
@@ -50,7 +47,7 @@ class JournalReading:
             yield self._read(line, before)
 
     def _verify_more(self) -> int:
-        """Go on verifying, and return how many lines there are to be read."""
+        """Verify the new lines and return their number."""
         lines = _Counted(read_lines(self._journal, offset=self._offset))
         if self.verdict.flaw is None:
             verdict = verify(lines, start=self.verdict.head)
@@ -69,7 +66,7 @@ class JournalReading:
 
 
 class _Counted:
-    """The contents of lines, counted as they are taken."""
+    """Counts lines while they are iterated."""
 
     def __init__(self, lines: Iterator[JournalLine]) -> None:
         self._lines = lines
@@ -82,7 +79,7 @@ class _Counted:
 
 
 def _event(content: bytes) -> Event | None:
-    """Return the event in a line; what is none is told with the verdict."""
+    """Return the event of a line, or None for a corrupt line; the verdict reports it."""
     try:
         record = parse_json(content)
         return Event.from_record(record) if isinstance(record, dict) else None
@@ -91,17 +88,16 @@ def _event(content: bytes) -> Event | None:
 
 
 OFTEN_S = 0.2
-"""How long to wait before looking for more."""
+"""Pause between two checks for new lines."""
 
 _AT_WORK = ("queued", "booting", "executing")
 
 
 @dataclass
 class Following:
-    """Yields the lines of a journal as they come; `wait` is called when there are none.
+    """Yields journal lines as they are written; calls `wait` when there are none.
 
-    A run whose process was killed does not rest: whoever resumes it is followed as well, and
-    meanwhile `tell_idle` is called, once.
+    A killed run counts as unfinished: `tell_idle` is called once, and a later resume is followed.
     """
 
     root: Path
@@ -109,10 +105,10 @@ class Following:
     tell_idle: Callable[[], None]
 
     def lines(self, reading: JournalReading) -> Iterator[ReadLine]:
-        """Yield what is there and what comes, until the run rests or a line does not verify."""
+        """Yield existing and new lines until the run stops, ends, or a line is corrupt."""
         lock, rests, is_told = RunDirectory(self.root).lock, False, False
         while True:
-            # Before reading: what is written as long as it is held must not be missed.
+            # Checked before reading, so that the last lines before the release are not missed.
             is_at_work = is_held(lock)
             for line in reading.more():
                 yield line
@@ -127,7 +123,7 @@ class Following:
 
 
 def _rests(before: bool, event: Event) -> bool:
-    """Tell whether a run is to go on by itself after an event."""
+    """Return whether the run has stopped or ended after an event."""
     match event.type:
         case "RunStatusChanged":
             return event.data.get("status") not in _AT_WORK

@@ -1,4 +1,4 @@
-"""Reads the inputs of a run that the command line names: pairs, variables, and files."""
+"""Reads the inputs of a run from pairs, variables and files of the command line."""
 
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -17,7 +17,7 @@ _FORM = 'write a table of texts, numbers and true or false: {"ticket": "A-1"}, o
 def read_inputs(
     pairs: Iterable[str], file: Path | None, *, environ: Mapping[str, str] | None = None
 ) -> Mapping[str, str]:
-    """Return inputs by name; what a pair says counts more than the file."""
+    """Return inputs by name; pairs override the file."""
     inputs = dict(read_inputs_file(file)) if file else {}
     for pair in pairs:
         name, sign, value = pair.partition("=")
@@ -28,7 +28,7 @@ def read_inputs(
 
 
 def _value(name: str, written: str, environ: Mapping[str, str]) -> str:
-    """Return the value that is written, or the one that lies where it says."""
+    """Return a literal value, or the value of a variable or file."""
     if written.startswith((f"@{_VARIABLE}", f"@{_FILE}")):
         return written.removeprefix("@")
     if written.startswith(_VARIABLE):
@@ -41,7 +41,7 @@ def _value(name: str, written: str, environ: Mapping[str, str]) -> str:
 
 
 def _content(name: str, written: str) -> str:
-    """Return what a file holds, without the end of its last line."""
+    """Return the content of a file without its last newline."""
     file = Path(written.removeprefix(_FILE))
     try:
         return file.read_bytes().decode("utf-8-sig").removesuffix("\n").removesuffix("\r")
@@ -54,7 +54,7 @@ def _content(name: str, written: str) -> str:
 
 
 def read_inputs_file(file: Path) -> Mapping[str, str]:
-    """Read inputs from a file, JSON or TOML by its name."""
+    """Read inputs from a JSON or TOML file, by its extension."""
     try:
         text = file.read_bytes().decode("utf-8-sig")
         table: object = tomllib.loads(text) if file.suffix == ".toml" else parse_json(text)

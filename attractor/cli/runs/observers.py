@@ -1,7 +1,4 @@
-"""Who looks on while a command walks a run: a person at a terminal, a log file, a program.
-
-Prints a run for a program: a line of JSON for each event, and one for how it came to rest.
-"""
+"""Observers of a run: event lines for people, JSON lines for programs, or the live display."""
 
 import sys
 import threading
@@ -26,10 +23,10 @@ from attractor.engine.run_folder.result import RunResult
 
 
 class JsonLines:
-    """Prints what is written into the journal of a run from now on, and what its children do.
+    """Prints new journal lines of a run, and events of its children.
 
-    The lines of the run are read from its journal, so that none is left out for a slow reader. When
-    another run goes on in its place, that one's lines follow.
+    Lines are read from the journal, so that a slow reader misses none. If the run restarts as a new
+    run, the lines of that run follow.
     """
 
     def __init__(self, runs_dir: Path) -> None:
@@ -40,9 +37,9 @@ class JsonLines:
         self._turn = threading.Lock()
 
     def begin(self, root: Path | None) -> None:
-        """Note where the run is kept, and how much of it was told before."""
+        """Remember the run directory and skip the lines it already has."""
         self._root = root
-        # What can't be read is told by whoever goes on with the run.
+        # The resume itself reports unreadable files.
         with suppress(AttractorError):
             if root is not None and (root / "manifest.json").exists():
                 directory = RunDirectory(root)
@@ -50,10 +47,10 @@ class JsonLines:
                 self._told[read_manifest(directory).run_id] = told
 
     def __call__(self, event: Event) -> None:
-        """Print what is new."""
+        """Print the new lines."""
         with self._turn:
             self._has_heard = True
-            # What is about a child has the child's name for a branch.
+            # Events about a child have the child's name as branch.
             if event.branch is None and event.run_id not in self._told:
                 self._told[event.run_id] = self._begun(event.run_id)
             if event.run_id in self._told:
@@ -62,7 +59,7 @@ class JsonLines:
                 show(canonical_json(event.to_record()))
 
     def end(self) -> None:
-        """Print what is left; of a run that was refused, nothing was ours."""
+        """Print the remaining lines; print nothing for a refused run."""
         with self._turn:
             if not self._has_heard:
                 return
@@ -70,7 +67,7 @@ class JsonLines:
                 one.tell_new()
 
     def _begun(self, run_id: str) -> "_Told":
-        """Return the journal of a run that began just now: the first one's place may be given."""
+        """Return the journal of a new run; only the first run has a given directory."""
         given = None if self._told else self._root
         root = given or self._runs_dir / run_id
         return _Told(RunDirectory(root).events, 0)
@@ -78,7 +75,7 @@ class JsonLines:
 
 @dataclass
 class _Told:
-    """A journal, and up to where it was printed."""
+    """A journal and the offset up to which it is printed."""
 
     journal: Path
     offset: int
@@ -92,7 +89,7 @@ class _Told:
 
 
 def end_of_lines(journal: Path) -> int:
-    """Return the byte after the last whole line of a journal."""
+    """Return the offset after the last complete line of a journal."""
     torn = read_torn(journal) if journal.exists() else TornLine(0, b"")
     return torn.offset if torn else journal.stat().st_size
 
@@ -100,7 +97,7 @@ def end_of_lines(journal: Path) -> int:
 def show_end(
     result: RunResult, runs_dir: Path, *, as_json: bool, more: Mapping[str, object] | None = None
 ) -> ExitCode:
-    """Print how a run came to rest: for a person, or as the last line for a program."""
+    """Print the result of a run, as text or as the last JSON line."""
     if not as_json:
         return show_result(result, runs_dir, as_json=False)
     record = as_record(result, look_ahead(result, runs_dir))
@@ -112,23 +109,23 @@ _NO_TERMINALS = ("", "dumb", "unknown")
 
 
 class Onlooker(Protocol):
-    """Is told of every event of a run and its children, from any thread, between begin and end."""
+    """Receives every event of a run and its children, from any thread, between begin and end."""
 
     def begin(self, root: Path | None) -> None:
-        """Get ready; a run that goes on lies in this directory."""
+        """Prepare; `root` is the directory of a resumed run."""
         ...
 
     def __call__(self, event: Event) -> None:
-        """Take note of an event; whoever needs time for it takes that elsewhere."""
+        """Handle an event without blocking."""
         ...
 
     def end(self) -> None:
-        """Say the last of it."""
+        """Print remaining output."""
         ...
 
 
 class EventPrinter:
-    """Prints a line for each thing worth a line; what comes while it is held is printed then."""
+    """Prints a line for each noteworthy event; holds lines back while a question is open."""
 
     def __init__(self) -> None:
         self._turn = threading.RLock()
@@ -136,7 +133,7 @@ class EventPrinter:
 
     @contextmanager
     def held(self) -> Generator[None]:
-        """Print nothing meanwhile: somebody is asked where the lines go."""
+        """Hold lines back while a person is asked on the same terminal."""
         with self._turn:
             self._held = []
         try:
@@ -148,10 +145,10 @@ class EventPrinter:
                     print_event(event)
 
     def begin(self, root: Path | None) -> None:
-        """Nothing is to be done."""
+        """Do nothing."""
 
     def __call__(self, event: Event) -> None:
-        """Print the line of an event, if it has one."""
+        """Print the line of an event, if any."""
         with self._turn:
             if self._held is None:
                 print_event(event)
@@ -159,11 +156,11 @@ class EventPrinter:
                 self._held.append(event)
 
     def end(self) -> None:
-        """Nothing is left."""
+        """Do nothing."""
 
 
 def onlookers_of(invocation: Invocation, *, as_json: bool) -> tuple[Sequence[Onlooker], TextIO]:
-    """Return who looks on, and the stream to ask people on."""
+    """Return the observers of a run, and the stream for questions."""
     runs_dir = invocation.configuration.settings.runs_dir
     found: list[Onlooker] = [*tracing_of(invocation)]
     if as_json:
@@ -171,9 +168,9 @@ def onlookers_of(invocation: Invocation, *, as_json: bool) -> tuple[Sequence[Onl
     if not wants_picture(invocation.environ, sys.stderr):
         return [EventPrinter(), *found], sys.stderr
     if as_json and sys.stdout.isatty():
-        # Both are one terminal: the events say it all, and a picture would be torn by them.
+        # stdout and stderr share the terminal: event lines would break the display.
         return found, sys.stderr
-    # Drawing takes a library that is not loaded for anything else.
+    # rich is only needed to draw.
     from attractor.cli.live.display import LiveDisplay, console_for
 
     console = console_for(sys.stderr, invocation)
@@ -182,6 +179,6 @@ def onlookers_of(invocation: Invocation, *, as_json: bool) -> tuple[Sequence[Onl
 
 
 def wants_picture(environ: Mapping[str, str], stream: TextIO | None) -> bool:
-    """Tell whether a run can be drawn on a stream: on a terminal that can move its cursor."""
+    """Return whether a stream is a terminal with a movable cursor."""
     is_terminal = stream is not None and stream.isatty()
     return is_terminal and environ.get("TERM", "") not in _NO_TERMINALS

@@ -1,9 +1,4 @@
-"""Gives orders to runs on behalf of a command, and shows what became of them.
-
-Says who gives an order, and how they prove it.
-
-Forks a run and walks the new one on, for `fork` and `rewind`.
-"""
+"""Sends orders to runs, proves who decides, and creates forks for `fork` and `rewind`."""
 
 import getpass
 from collections.abc import Callable, Sequence
@@ -37,14 +32,14 @@ DECIDE = "decide"
 
 @dataclass(frozen=True)
 class Operator:
-    """Somebody, and how they proved who they are."""
+    """A person and the proof of their identity."""
 
     name: str
     proof: str
 
 
 def operator_name(invocation: Invocation) -> str:
-    """Return the name of whoever calls."""
+    """Return the user name of the caller."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):
@@ -52,9 +47,9 @@ def operator_name(invocation: Invocation) -> str:
 
 
 def prove_operator(invocation: Invocation, *, sandboxed: bool) -> Operator:
-    """Return who decides: the holder of a token, else the person at the terminal.
+    """Return who decides, proved by a token or a terminal.
 
-    A terminal proves nothing when tools ran unguarded: an agent could have opened one.
+    A terminal is no proof if tools ran without a sandbox: an agent could have opened it.
     """
     secret = invocation.environ.get(TOKEN_VARIABLE, "")
     if secret:
@@ -72,7 +67,7 @@ def prove_operator(invocation: Invocation, *, sandboxed: bool) -> Operator:
 
 
 def orders_to(invocation: Invocation, reference: str) -> Orders:
-    """Return what gives orders to a run, in the name of whoever calls."""
+    """Return the order interface of a run for the calling user."""
     host = host_of(invocation)
     return Orders(
         root=find_run(reference, host.runs_dir),
@@ -84,7 +79,7 @@ def orders_to(invocation: Invocation, reference: str) -> Orders:
 
 
 def show_receipt(receipt: Receipt, *, as_json: bool, is_line: bool = False) -> ExitCode:
-    """Show what became of an order; for a program that reads lines, as one."""
+    """Print the result of an order."""
     if as_json:
         show_json(_record(receipt), is_line=is_line)
     else:
@@ -93,7 +88,7 @@ def show_receipt(receipt: Receipt, *, as_json: bool, is_line: bool = False) -> E
 
 
 def show_receipts(receipts: Sequence[Receipt], *, as_json: bool) -> ExitCode:
-    """Show what became of several answers, a line each."""
+    """Print the results of several answers, one per line."""
     if as_json:
         show_json([_record(one) for one in receipts])
         return ExitCode.DONE
@@ -138,7 +133,7 @@ _OPTIONS = (
 
 @dataclass(frozen=True)
 class ReplacedRun:
-    """That the run which is gone back in ends for good, and why."""
+    """The run that a rewind cancels, and the reason."""
 
     reference: str
     why: str
@@ -146,7 +141,7 @@ class ReplacedRun:
 
 @dataclass(frozen=True, kw_only=True)
 class ForkArguments:
-    """What was typed for `fork` or `rewind`: each field is an argument or an option of both."""
+    """Arguments and options of `fork` and `rewind`."""
 
     reference: str
     at: str
@@ -162,7 +157,7 @@ class ForkArguments:
     as_json: bool
 
     def wish(self, invocation: Invocation, *, ends_other: bool) -> ForkOptions:
-        """Return which run is to be made of which."""
+        """Return the options of the new run."""
         return ForkOptions(
             root=find_run(self.reference, invocation.configuration.settings.runs_dir),
             at=self.at,
@@ -176,7 +171,7 @@ class ForkArguments:
 
 
 def fork_options(function: Callable[..., ExitCode]) -> Callable[..., ExitCode]:
-    """Add what both commands are given; the function gets it as one value, `asked`."""
+    """Add the options of `fork` and `rewind`, passed as one value `asked`."""
 
     @wraps(function)
     def command(**given: Any) -> ExitCode:
@@ -191,7 +186,7 @@ def fork_options(function: Callable[..., ExitCode]) -> Callable[..., ExitCode]:
 def fork_and_walk(
     invocation: Invocation, asked: ForkArguments, *, ending: ReplacedRun | None = None
 ) -> ExitCode:
-    """Make the new run and walk it until it rests; show what came of it."""
+    """Create the new run, run it until it stops, and print the result."""
     runs_dir = invocation.configuration.settings.runs_dir
     wish = asked.wish(invocation, ends_other=ending is not None)
     watcher = Watcher(invocation, wish.new_root, as_json=asked.as_json)
@@ -204,7 +199,7 @@ def fork_and_walk(
 
 
 def _interviewer(invocation: Invocation, named: str) -> str:
-    """Return who answers from here on: at a terminal the person there, else as in the old run."""
+    """Return the new run's interviewer: the console at a terminal, otherwise that of the old run."""
     named = named or ("console" if invocation.has_terminal else "")
     return placed_name(named, invocation.folder)
 

@@ -1,7 +1,4 @@
-"""Tells a person what a run does, a line for each thing worth a line.
-
-Says what was used of models, for people.
-"""
+"""Describes events of a run for people, one line each."""
 
 from collections.abc import Callable, Mapping
 
@@ -14,26 +11,26 @@ from attractor.engine.truncation import shorten
 from attractor.language.source.text import visible
 
 LONGEST_WORDS = 200
-"""How much of somebody's words a line tells."""
+"""Maximum length of a quoted message."""
 
 MOST_NAMED = 5
-"""How many names of a list a line tells; the journal has more."""
+"""Maximum number of names in a line; the journal contains all."""
 
 
 def print_event(event: Event) -> None:
-    """Write the line of an event to standard error, if it has one."""
+    """Print the line of an event to standard error, if any."""
     line = describe_event(event)
     if line:
         show(line, err=True)
 
 
 def describe_event(event: Event) -> str:
-    """Return an event in words; nothing for one that only the journal needs."""
+    """Return an event as one line, or an empty text for an internal event."""
     time = event.time.astimezone().strftime("%H:%M:%S")
     words = _words(event)
     if words and event.branch:
         words = f"[{event.branch}] {words}"
-    # What agents and commands print stands in some of them: no terminal shall obey it.
+    # Output of agents and commands may contain control characters.
     return f"{time}  {visible(words)}" if words else ""
 
 
@@ -68,7 +65,7 @@ def _restarted(event: Event) -> str:
 
 
 def _ordered(event: Event) -> str:
-    """Say what somebody ordered, and what became of it."""
+    """Describe an order and whether it was accepted."""
     data = event.data
     who = f" by {data.get('by')}" if data.get("by") else ""
     why = f": {data.get('why')}" if data.get("why") else ""
@@ -77,7 +74,7 @@ def _ordered(event: Event) -> str:
 
 
 def _about(data: Mapping[str, Json]) -> str:
-    """Say what an order is about: whose words go to which node, or which answer is whose."""
+    """Describe the target and text of an order."""
     said, to = str(data.get("value") or ""), data.get("question")
     if data.get("action") == "steer":
         words = f'"{shorten(said, LONGEST_WORDS)}"' if said else ""
@@ -86,7 +83,7 @@ def _about(data: Mapping[str, Json]) -> str:
 
 
 def _parked(event: Event) -> str:
-    """Say which node waits, and for which item."""
+    """Describe which node waits, and for which item."""
     where = "; ".join(where_in(event.data.get("question")))
     return f"{event.node}: waits for an answer{f' ({where})' if where else ''}"
 
@@ -134,7 +131,7 @@ def _patched(event: Event) -> str:
 
 
 def _set_aside(event: Event) -> str:
-    """Say what is gone from a workspace; in somebody's own folder, how to get it back as well."""
+    """Describe paths removed from a workspace; in the project folder, also how to restore them."""
     data = event.data
     count, command = data.get("count"), data.get("command")
     paths = "1 path" if count == 1 else f"{count} paths"
@@ -146,7 +143,7 @@ def _set_aside(event: Event) -> str:
 
 
 def _named(word: str, names: Json, count: Json) -> str:
-    """Return the first names of a list in words, and how many more there are."""
+    """Return the first names of a list and the number of the others."""
     if not isinstance(names, list) or not isinstance(count, int) or not count:
         return ""
     shown = [_name(one) for one in names[:MOST_NAMED]]
@@ -165,11 +162,11 @@ def _name(one: Json) -> str:
 
 
 NOT_TO_BE_MISSED = frozenset({"LeftRunningEnded", "EditsSetAside"})
-"""The kinds that are told in words also to whoever sees a picture of the run."""
+"""Events that are also printed above the live display."""
 
 
 def _booted(event: Event) -> str:
-    """Tell of a setup only: all else takes no time."""
+    """Describe a setup; other boot steps take no time."""
     if event.data.get("step") != "setup":
         return ""
     code = event.data.get("exit_code")
@@ -208,6 +205,6 @@ SENTENCES: Mapping[str, Callable[[Event], str]] = {
 
 
 def cost_of(usage: Usage) -> str:
-    """Return what was used of models."""
+    """Return the cost and tokens used."""
     tokens = f"{usage.tokens} tokens"
     return f"${usage.cost_usd:.4f}, {tokens}" if usage.cost_usd else tokens

@@ -1,7 +1,4 @@
-"""Shows what a run asks people, with the command for each answer.
-
-Shows the gate's answer; a holdout's words only to the operator who asks for them.
-"""
+"""Prints open questions with the command for each answer, and gate verdicts."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -30,7 +27,7 @@ NOTHING = "The run has no open questions."
 def asked_text(
     questions: Sequence[Question], answered: Mapping[str, Answer], reference: str
 ) -> str:
-    """Return what a run asks, for a person, and which answers nobody has gone on with yet."""
+    """Return open questions, and answers that no process has used yet, for people."""
     several = len(questions) > 1
     told = [f"{_line(id_)}: {_met(answer)}" for id_, answer in answered.items()]
     if told and not questions:
@@ -40,7 +37,7 @@ def asked_text(
 
 
 def asked_records(questions: Sequence[Question], reference: str) -> list[dict[str, Json]]:
-    """Return what a run asks, for a program; the commands name the question in any case."""
+    """Return open questions as JSON objects, with commands that name the question."""
     return [
         {
             **question_to_record(one),
@@ -59,9 +56,9 @@ def asked_records(questions: Sequence[Question], reference: str) -> list[dict[st
 
 
 def next_commands(questions: Sequence[Question], reference: str) -> list[tuple[str, str]]:
-    """Return the commands to answer what is asked, each with a remark.
+    """Return the commands to answer open questions, each with a remark.
 
-    Of several questions one is named, and then the command that lists all.
+    For several questions, return the command for the first and the command that lists all.
     """
     if len(questions) <= 1:
         return [(answer_command(reference, "CHOICE"), "")]
@@ -113,7 +110,7 @@ C = TypeVar("C", bound=Callable[..., Any])
 
 
 def operator_option(command: C) -> C:
-    """Add `--operator`: show which scenarios failed and why, too."""
+    """Add `--operator`: show failed scenarios with reasons."""
     option = click.option(
         "--operator",
         "to_operator",
@@ -124,17 +121,17 @@ def operator_option(command: C) -> C:
 
 
 def verdict_record(judged: Judged, *, to_operator: bool) -> dict[str, Json]:
-    """Return the gate's answer for a program."""
+    """Return the gate verdict as a JSON object."""
     return {**judge(judged).to_record(), **shortcomings_record(judged, to_operator=to_operator)}
 
 
 def shortcomings_record(judged: Judged, *, to_operator: bool) -> dict[str, Json]:
-    """Return what the operator alone may see; nothing when nobody asked for it."""
+    """Return the failed scenarios if the operator asked for them."""
     return {"scenarios": [one.to_record() for one in shortcomings(judged)]} if to_operator else {}
 
 
 def verdict_text(facts: RunFacts, judged: Judged, *, to_operator: bool) -> str:
-    """Return the gate's answer for a person."""
+    """Return the gate verdict for people."""
     report = judge(judged)
     if any(one.rule == NOT_EVALUATED for one in report.reasons):
         return "\n".join(["not evaluated", *_rules(report), f"  {_remedy(facts)}"])

@@ -1,4 +1,4 @@
-"""Shows where a run stands when its runner lets go of it, and what to do next."""
+"""Prints the result of a run and the next steps."""
 
 import shlex
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ from attractor.pipeline.workspace.deliver import GivenPatch, given_back
 
 @dataclass(frozen=True)
 class Step:
-    """A thing to do next: what for, and the command that does it."""
+    """A next step: its purpose and its command."""
 
     purpose: str
     command: str
@@ -36,11 +36,10 @@ class Step:
 
 @dataclass(frozen=True)
 class Outlook:
-    """What decides on the next steps besides the result: the run's name, its branch, the gate.
+    """Facts besides the result that determine the next steps.
 
-    Outside git a run has no branch, but a patch that its result was written to; where secrets are
-    replaced in it, that is for reading, and the files are taken over from where they are.
-    What a suite found wanting `is_wanting`: nobody is told to take it over by hand.
+    Outside Git, a run has a patch instead of a branch; a patch with redacted secrets is only for
+    reading. `is_wanting`: the suite failed, so that the result must not be merged by hand.
     """
 
     reference: str
@@ -51,7 +50,7 @@ class Outlook:
 
 
 def show_result(result: RunResult, runs_dir: Path, *, as_json: bool) -> ExitCode:
-    """Print a run's result and return the exit code that belongs to it."""
+    """Print a run's result and return its exit status."""
     outlook = look_ahead(result, runs_dir)
     if as_json:
         show_json(as_record(result, outlook))
@@ -61,7 +60,7 @@ def show_result(result: RunResult, runs_dir: Path, *, as_json: bool) -> ExitCode
 
 
 def look_ahead(result: RunResult, runs_dir: Path) -> Outlook:
-    """Read what decides on the next steps of a run."""
+    """Read the facts that determine the next steps."""
     given = given_back(RunDirectory(result.directory))
     gate = gate_said(result.directory)
     has_suite = bool(read_manifest(RunDirectory(result.directory)).suite)
@@ -75,7 +74,7 @@ def look_ahead(result: RunResult, runs_dir: Path) -> Outlook:
 
 
 def as_record(result: RunResult, outlook: Outlook) -> dict[str, object]:
-    """Return a run's result for a program."""
+    """Return a run's result as a JSON object."""
     return {
         "run_id": result.run_id,
         "directory": str(result.directory),
@@ -92,7 +91,7 @@ def as_record(result: RunResult, outlook: Outlook) -> dict[str, object]:
 
 
 def as_text(result: RunResult, outlook: Outlook) -> str:
-    """Return a run's result for a person."""
+    """Return a run's result for people."""
     lines = [f"run {result.run_id}: {_ended(result)}", f"  status: {result.status}"]
     if result.status == AWAITING_ANSWER:
         asked = in_order(result.questions or filter(None, [result.question]))
@@ -104,7 +103,7 @@ def as_text(result: RunResult, outlook: Outlook) -> str:
 
 
 def next_steps(result: RunResult, outlook: Outlook) -> Sequence[Step]:
-    """Return what a person would do next, and only what can be done."""
+    """Return the possible next steps."""
     run = outlook.reference
     look, take_over = _of_files(outlook)
     if result.status == AWAITING_ANSWER:
@@ -133,7 +132,7 @@ def next_steps(result: RunResult, outlook: Outlook) -> Sequence[Step]:
 
 
 def _of_files(outlook: Outlook) -> tuple[Sequence[Step], Sequence[Step]]:
-    """Return how what a run made is looked at, and how it is taken over by hand."""
+    """Return the steps to inspect and to merge the result."""
     if outlook.branch:
         look = Step("look", f"git diff HEAD...{outlook.branch}")
         take_over = Step("merge", f"git merge {outlook.branch}")
@@ -154,7 +153,7 @@ def _look_at(patch: GivenPatch) -> Step:
 
 
 def _ended(result: RunResult) -> str:
-    """Say what a run came to, and why; what was canceled says so itself."""
+    """Return the outcome and reason; for a canceled run only the reason."""
     ended = result.outcome.value if result.outcome else "not ended"
     if not result.outcome and result.status == CANCELED:
         return result.reason or "canceled"

@@ -75,7 +75,7 @@ def tracing_of(invocation: Invocation) -> "Sequence[Tracing]":
 
 def _tracing(invocation: Invocation) -> "Tracing":
     require_spoken(invocation.environ)
-    # An extra, and slow to load.
+    # An optional dependency that is slow to import.
     try:
         from attractor.pipeline.tracing.export import Tracing, otlp_exporter
     except ModuleNotFoundError as cause:

@@ -1,7 +1,4 @@
-"""Where a run stands in words: which run, what is at work and what that prints, what to do next.
-
-Tells where a run stands whenever that changes, whoever is at work on it.
-"""
+"""Prints the status of a run: stages, their output, and next steps."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -29,12 +26,12 @@ from attractor.pipeline.workspace.deliver import GivenPatch, given_patch
 
 LONGEST_ANSWER = 200
 MOST_ANSWERED = 5
-"""How many answers are told that nobody has gone on with yet; `attractor answer` lists all."""
+"""Maximum number of recorded answers printed; `attractor answer` lists all."""
 
 
 @dataclass(frozen=True)
 class RunStatusView:
-    """Where a run stands, and what the stages at work printed last."""
+    """Status of a run, with the last output lines of running stages."""
 
     summary: RunSummary
     reference: str
@@ -42,7 +39,7 @@ class RunStatusView:
     patch: GivenPatch | None = None
 
     def to_record(self) -> dict[str, Json]:
-        """Return it for a program."""
+        """Return the status as a JSON object."""
         return {
             **self.summary.to_record(),
             "result_patch": self.patch.to_record() if self.patch else None,
@@ -61,13 +58,13 @@ class RunStatusView:
 
 
 def standing_of(root: Path, runs_dir: Path) -> RunStatusView:
-    """Read where a run stands."""
+    """Read the status of a run."""
     summary = summarize(root)
     return RunStatusView(summary, reference_of(root, runs_dir), _printing(root), given_patch(root))
 
 
 def _printing(root: Path) -> Sequence[tuple[StageAtWork, tuple[str, ...]]]:
-    # What is wrong with the journal is told as the trouble of the run.
+    # The summary reports a corrupt journal.
     try:
         stages = stages_at_work(root)
     except AttractorError:
@@ -76,7 +73,7 @@ def _printing(root: Path) -> Sequence[tuple[StageAtWork, tuple[str, ...]]]:
 
 
 def as_text(status: RunStatusView) -> str:
-    """Return where a run stands for a person."""
+    """Return the status for people."""
     one, reference = status.summary, status.reference
     rows = [
         ("run", one.run_id),
@@ -101,7 +98,7 @@ def as_text(status: RunStatusView) -> str:
 
 
 def in_a_line(one: RunSummary, now: datetime) -> str:
-    """Return where a run stands in one line, as it is at a time."""
+    """Return the status as one line."""
     words = [
         f"run {one.run_id} is {_status(one)}",
         f"running: {one.stage}" if one.is_live and one.stage else "",
@@ -115,7 +112,7 @@ def in_a_line(one: RunSummary, now: datetime) -> str:
 
 
 def _reason(one: RunSummary) -> str:
-    """Say why a run stands where it stands; what was answered meanwhile is not waited for."""
+    """Return the reason of the status, or nothing once all questions are answered."""
     if _waits_no_more(one):
         return ""
     is_asking = one.phase == AWAITING_ANSWER.phase and bool(one.questions)
@@ -123,7 +120,7 @@ def _reason(one: RunSummary) -> str:
 
 
 def _waits_no_more(one: RunSummary) -> bool:
-    """Tell whether all was answered: the run is to be gone on with, or just about to go on."""
+    """Return whether all questions are answered, so that the run can be resumed."""
     return one.phase == AWAITING_ANSWER.phase and bool(one.answers) and not one.questions
 
 
@@ -133,7 +130,7 @@ def _status(one: RunSummary) -> str:
 
 
 def _work(one: RunSummary, reference: str) -> list[tuple[str, str]]:
-    """Say what is at work, or that nobody is and what to do about it."""
+    """Return the rows about running stages, or about how the run stopped."""
     is_judged = one.status == StatusWord.EVALUATING
     stage = f"stage {one.stage}" if one.stage else f"before stage {one.next_node}"
     if one.is_live and one.is_paused:
@@ -156,7 +153,7 @@ def _work(one: RunSummary, reference: str) -> list[tuple[str, str]]:
 
 
 def _printed(status: RunStatusView) -> list[tuple[str, str]]:
-    """Return the last lines of the stages at work, under their names where that is needed."""
+    """Return the last output lines of running stages, with stage names if needed."""
     printing = [(one, lines) for one, lines in status.at_work if lines]
     rows: list[str] = []
     for one, lines in printing:
@@ -167,7 +164,7 @@ def _printed(status: RunStatusView) -> list[tuple[str, str]]:
 
 
 def _result(patch: GivenPatch | None) -> list[tuple[str, str]]:
-    """Say where the result is, and that one without secrets cannot be applied."""
+    """Return the row of the result patch; a redacted patch cannot be applied."""
     if patch is None:
         return []
     told = f"   (cannot be applied: secrets are replaced by ***; original files: {patch.folder})"
@@ -180,7 +177,7 @@ def _restarted(one: RunSummary) -> str:
 
 
 def _answer(one: RunSummary, reference: str) -> list[tuple[str, str]]:
-    """Say how to answer what a parked run asks, or that it only has to be gone on with."""
+    """Return the commands to answer or to resume a parked run."""
     if one.phase != AWAITING_ANSWER.phase:
         return []
     resume = f"attractor resume {reference}"
@@ -212,21 +209,21 @@ def _time(moment: datetime) -> str:
 
 
 OFTEN_S = 0.5
-"""How long to wait before looking again."""
+"""Pause between two checks."""
 
 _Look = tuple[object, ...]
 
 
 def standings(root: Path, runs_dir: Path, wait: Callable[[], None]) -> Iterator[RunStatusView]:
-    """Yield where a run stands, now and when it changed, until it is over.
+    """Yield the status of a run now and after each change, until the run is over.
 
-    `wait` is called between two looks. When another run goes on in its place, that one follows.
+    `wait` is called between two checks. If the run restarts as a new run, that one follows.
     """
     looked: _Look = ()
     before: dict[str, Json] = {}
     last: RunStatusView | None = None
     while True:
-        # What changes while we read is seen with the next look.
+        # A change during reading is seen at the next check.
         look = _look(root, last)
         if last is None or look != looked:
             last, looked = standing_of(root, runs_dir), look
@@ -244,13 +241,13 @@ def standings(root: Path, runs_dir: Path, wait: Callable[[], None]) -> Iterator[
 
 
 def is_over(status: RunStatusView) -> bool:
-    """Tell whether nothing of a run is left to be walked: it ended, or it cannot be believed."""
+    """Return whether the run has ended or its records are corrupt."""
     one = status.summary
     return not one.is_live and (bool(one.outcome) or one.is_final or one.status == UNKNOWN)
 
 
 def _look(root: Path, last: RunStatusView | None) -> _Look:
-    """Return what is another one when something happened: files that grew, a lock that was let."""
+    """Return a fingerprint of the run's files and lock."""
     directory = RunDirectory(root)
     tails = [one.folder / TAIL for one, _ in last.at_work] if last else []
     files = [directory.events, directory.run, *tails]

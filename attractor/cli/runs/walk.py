@@ -1,4 +1,4 @@
-"""Walks a run until it rests; whatever stops it before, the command that goes on is named."""
+"""Executes a run until it stops; an interruption names the command to resume."""
 
 import asyncio
 import signal
@@ -22,18 +22,18 @@ from attractor.pipeline.runs.lookup import reference_of, summarize
 RESTARTING = RunRestarting.__name__
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-"""What tells us to end: Ctrl-C, kill, a closed terminal."""
+"""Signals that interrupt a run: Ctrl-C, kill, a closed terminal."""
 
 
 class Interrupted(AttractorError):
-    """Somebody told us to end."""
+    """The run was interrupted by a signal."""
 
     exit_code = ExitCode.INTERRUPTED
 
 
 @dataclass(frozen=True)
 class Left:
-    """A run that was let go of: where it is kept, and what goes on with it, if anything does."""
+    """An interrupted run: its directory, and the command to resume it, if any."""
 
     run_id: str
     directory: Path
@@ -41,20 +41,20 @@ class Left:
 
     @property
     def hint(self) -> str:
-        """Return it for a person."""
+        """Return the hint for people."""
         go_on = f"continue with: {self.next}" if self.next else ""
         return "; ".join(filter(None, [f"the run is stored in {self.directory}", go_on]))
 
     def to_record(self) -> dict[str, object]:
-        """Return it for a program, in the words of a result."""
+        """Return the details as a JSON object with the keys of a result."""
         next_ = [self.next] if self.next else []
         return {"run_id": self.run_id, "directory": str(self.directory), "next": next_}
 
 
 class Watcher:
-    """Tells onlookers what happens in a run, and remembers where the run is kept.
+    """Passes events to observers and remembers the run directory.
 
-    People are asked on its `output`, so that whoever draws on the terminal steps aside.
+    People are asked on `output`; the live display clears itself before a write to it.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Watcher:
         self._ending = ExitStack()
 
     def __enter__(self) -> Self:
-        """Let the onlookers begin."""
+        """Start the observers."""
         for one in self._onlookers:
             one.begin(self._root)
             self._ending.callback(one.end)
@@ -79,11 +79,11 @@ class Watcher:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Let the onlookers end, whatever happened: the terminal is as it was before."""
+        """Stop the observers in any case, so that the terminal is restored."""
         self._ending.close()
 
     def __call__(self, event: Event) -> None:
-        """Take note of an event."""
+        """Handle an event."""
         self._root = self._root or self._runs_dir / event.run_id
         if event.type == RESTARTING and event.branch is None:
             self._next = self._runs_dir / str(event.data["run_id"])
@@ -92,7 +92,7 @@ class Watcher:
 
     @contextmanager
     def quiet(self) -> Generator[None]:
-        """Have nothing printed while somebody is asked; it is told afterwards."""
+        """Hold event lines back while a person is asked."""
         with ExitStack() as stack:
             for one in self._onlookers:
                 if isinstance(one, EventPrinter):
@@ -100,8 +100,8 @@ class Watcher:
             yield
 
     def left(self) -> Left | None:
-        """Return where the run was left; nothing when there is none yet."""
-        # The next round counts from when it is there.
+        """Return the interrupted run, or None if none has started."""
+        # The restarted run counts once its manifest exists.
         is_there = self._next is not None and (self._next / "manifest.json").is_file()
         root = self._next if is_there else self._root
         if root is None:
@@ -116,7 +116,7 @@ class Watcher:
 
 
 def walk(work: Coroutine[Any, Any, RunResult], watcher: Watcher) -> RunResult:
-    """Do the work of a run; when it is told to end, everything it began is ended first."""
+    """Run a coroutine until the run stops; on a signal, clean up first."""
     try:
         with watcher:
             return asyncio.run(_interruptible(work))
@@ -128,7 +128,7 @@ def walk(work: Coroutine[Any, Any, RunResult], watcher: Watcher) -> RunResult:
 
 
 def _told(error: AttractorError, left: Left | None) -> AttractorError:
-    """Add to an error where the run was left that it ended."""
+    """Add the directory and resume command of the interrupted run to an error."""
     if left:
         error.hint = "; ".join(filter(None, [error.hint, left.hint]))
         error.details = left.to_record()
@@ -136,13 +136,13 @@ def _told(error: AttractorError, left: Left | None) -> AttractorError:
 
 
 async def _interruptible(work: Coroutine[Any, Any, RunResult]) -> RunResult:
-    """Let a signal cancel the work; another one cuts the graces short that it gives to others."""
+    """Cancel the work on a signal; a second signal shortens grace periods."""
     task = asyncio.current_task()
     if task is None or threading.current_thread() is not threading.main_thread():
         return await work
     loop = asyncio.get_running_loop()
     before = {number: signal.getsignal(number) for number in ENDING}
-    # Under nohup a closed terminal means nothing, and in the background of a script Ctrl-C.
+    # nohup ignores SIGHUP; background jobs of a script ignore SIGINT.
     heeded = [number for number in ENDING if before[number] is not signal.SIG_IGN]
     for number in heeded:
         loop.add_signal_handler(number, task.cancel)
@@ -151,5 +151,5 @@ async def _interruptible(work: Coroutine[Any, Any, RunResult]) -> RunResult:
     finally:
         for number in heeded:
             loop.remove_signal_handler(number)
-            # Told to end, we have only our last words to say, and nothing shall cut them short.
+            # After an interruption, only the last message is left to print.
             signal.signal(number, signal.SIG_IGN if task.cancelling() else before[number])
