@@ -92,8 +92,7 @@ def _validated(leaf: Leaf, source: Source) -> object:
     if source.is_text and isinstance(leaf.value, str):
         value = adapter.validate_python(leaf.value)
     else:
-        # TOML has JSON's types and dates. Like strict JSON, a text or boolean is not a number, but a
-        # text may be a path.
+        # Strict JSON is as strict as TOML: a text is not a number, but may be a path.
         value = adapter.validate_json(to_json(leaf.value), strict=True)
     if leaf.value == "" and isinstance(value, Path):
         raise ValueError("empty path; write . for the folder itself")

@@ -269,11 +269,14 @@ def test_sigterm_at_any_moment_of_a_slow_command_leaves_nobody_and_no_traceback(
         (slow / name).write_text("#!/bin/sh\nexec sleep 60.125\n")
         (slow / name).chmod(0o755)
     environ = {"PATH": f"{slow}:{os.environ['PATH']}", "HOME": str(tmp_path)}
+    began = time.monotonic()
+    subprocess.run([ATTRACTOR, "--version"], env=environ, check=True, capture_output=True)
+    start_up = time.monotonic() - began
     for number in range(count(ci=6, full=60)):
         process = subprocess.Popen(
             [ATTRACTOR, "doctor"], env=environ, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL
         )
-        time.sleep(0.35 + number % 10 * 0.03)
+        time.sleep(1.5 * start_up + number % 10 * 0.03)
         process.terminate()
         _, errors = process.communicate(timeout=30)
         assert (process.returncode, errors) == (130, b"error: interrupted\n")

@@ -15,7 +15,7 @@ from attractor.base.events import Event
 from attractor.base.hash_chain import require_intact
 from attractor.base.journal import read_torn
 from attractor.cli.invocation import Invocation, json_option
-from attractor.cli.live.render import PrintedLines
+from attractor.cli.live.last_lines import PrintedLines
 from attractor.cli.output.streams import show
 from attractor.cli.runs.follow import OFTEN_S, Following, JournalReading, ReadLine
 from attractor.cli.runs.progress import describe_event

@@ -17,9 +17,9 @@ from rich.text import Text
 from attractor.base.errors import AttractorError, ExitCode
 from attractor.base.events import Event
 from attractor.cli.invocation import Invocation
-from attractor.cli.live.command_output import Tails, View
+from attractor.cli.live.last_lines import Tails
 from attractor.cli.live.render import DisplaySize, render
-from attractor.cli.live.state import fold
+from attractor.cli.live.state import View, fold
 from attractor.cli.output.streams import wants_color
 from attractor.cli.runs.progress import NOT_TO_BE_MISSED, describe_event
 from attractor.cli.runs.status import RunStatusView, as_text

@@ -1,4 +1,4 @@
-"""Draws the state of a run into columns and lines, and prints new output lines of running stages."""
+"""Draws the state of a run into columns and lines."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -8,21 +8,15 @@ from rich.text import Text
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.durations import describe_duration
-from attractor.base.events import Event
-from attractor.cli.live.command_output import (
+from attractor.cli.live.state import (
     WAITS,
     WORKS,
     PendingQuestion,
-    StageKey,
     StageRow,
-    Tails,
     View,
 )
-from attractor.cli.live.state import fold
 from attractor.engine.budgets import Budgets
 from attractor.engine.outcome import NOTHING_USED, Usage
-from attractor.engine.run_folder.layout import RunDirectory
-from attractor.engine.stage.live_output import MOST_LINES
 from attractor.language.source.text import visible
 
 
@@ -265,48 +259,3 @@ class _Drawing:
         """Return a text with escaped control characters, in supported characters."""
         text = visible(text).replace("\t", " ")
         return text.encode("ascii", "replace").decode() if self.look.is_ascii else text
-
-
-LEFT_OUT = "..."
-"""Marks lines missed between two checks."""
-
-_ROOM = " " * 10
-"""Width of the time before an event."""
-
-
-class PrintedLines:
-    """Yields new output lines of running stages, of one node or of all."""
-
-    def __init__(self, directory: RunDirectory, node: str = "") -> None:
-        self._directory = directory
-        self._node = node
-        self._view = View()
-        self._tails = Tails()
-        self._told: dict[tuple[StageKey, int], tuple[str, ...]] = {}
-
-    def hear(self, event: Event) -> None:
-        """Handle an event."""
-        self._tails.know(event.run_id, self._directory.root)
-        self._view = fold(self._view, event)
-
-    def more(self) -> Iterator[str]:
-        """Yield the lines printed since the last call."""
-        before, self._told = self._told, {}
-        for key, row in self._view.at_work.items():
-            if self._node not in ("", row.node):
-                continue
-            lines = self._tails.lines(key[0], row, MOST_LINES)
-            attempt = (key, row.attempt)
-            self._told[attempt] = lines
-            for line in new_lines(before.get(attempt, ()), lines):
-                yield f"{_ROOM}{name_of(row)} | {line}"
-
-
-def new_lines(before: Sequence[str], now: Sequence[str]) -> Sequence[str]:
-    """Return the lines added between two tails of an output."""
-    if not before:
-        return now
-    longest = min(len(before), len(now))
-    overlap = next((n for n in range(longest, 0, -1) if before[-n:] == now[:n]), 0)
-    fresh = now[overlap:]
-    return fresh if overlap or not fresh else [LEFT_OUT, *fresh]

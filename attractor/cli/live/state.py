@@ -1,42 +1,164 @@
-"""Folds events into the state of the live display: a pure function.
+"""State of the live display: values, and a pure function that folds events into them.
 
-A question of a child run is in the child's journal and, under the child's name, in the parent's; it
-counts once, as the parent's.
+A question of a child run is in the child's journal and, under the child's name, in the parent's;
+it counts once, as the parent's.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import field, replace
+from datetime import datetime
 
+from attractor.base.dataclasses import dataclass
 from attractor.base.events import Event
 from attractor.base.json import Json
-from attractor.cli.live.command_output import (
-    KEPT,
-    LAST_LINES,
-    WAITS,
-    PendingQuestion,
-    StageRow,
-    View,
-    said_by,
-    stage_key,
-)
-from attractor.engine.budgets import budgets_from_record
+from attractor.engine.budgets import NO_BUDGETS, Budgets, budgets_from_record
 from attractor.engine.outcome import NOTHING_USED, Usage
 from attractor.engine.questions.description import where_in
 from attractor.engine.storage.json_files import Fields
+from attractor.language.source.text import visible
+
+KEPT = 100
+"""Number of ended stages kept; earlier ones are only counted."""
+
+LAST_LINES = 3
+"""Number of output lines kept for a running stage."""
+
+WAITS = "waits"
+"""State of a stage that waits for a retry."""
+
+WORKS = "works"
+"""State of a running stage."""
+
+StageKey = tuple[str, str]
+"""A run id, and node@visit."""
 
 
-def asked(view: View, event: Event) -> View:
+def stage_key(event: Event) -> StageKey:
+    """Return the key of the visit that an event belongs to."""
+    return event.run_id, f"{event.node}@{event.visit}"
+
+
+@dataclass(frozen=True)
+class StageRow:
+    """One visit of a node, running or ended with an outcome."""
+
+    node: str
+    since: datetime
+    visit: int = 1
+    attempt: int = 1
+    branch: str = ""
+    state: str = WORKS
+    seconds: float = 0.0
+    usage: Usage = NOTHING_USED
+    why: str = ""
+    last_lines: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class PendingQuestion:
+    """An open question; if it is parked, no process waits for the answer."""
+
+    stage: str
+    text: str
+    choices: tuple[str, ...] = ()
+    where: tuple[str, ...] = ()
+    is_parked: bool = False
+
+
+@dataclass(frozen=True)
+class Trials:
+    """Progress of an evaluation and the gate's verdict."""
+
+    played: int = 0
+    satisfied: int = 0
+    gate: str = ""
+
+
+@dataclass(frozen=True)
+class View:
+    """State of a run derived from its events; `seq` is the last event of its own journal.
+
+    `trouble` is the last problem that did not stop the run. `started` is the start of its process,
+    `seconds` the total duration of its stages.
+    """
+
+    run_id: str = ""
+    seq: int = 0
+    pipeline: str = ""
+    started: datetime | None = None
+    status: str = ""
+    reason: str = ""
+    trouble: str = ""
+    is_paused: bool = False
+    ended: int = 0
+    failed: int = 0
+    path: tuple[StageRow, ...] = ()
+    at_work: Mapping[StageKey, StageRow] = field(default_factory=dict[StageKey, StageRow])
+    questions: Mapping[str, PendingQuestion] = field(default_factory=dict[str, PendingQuestion])
+    usage: Usage = NOTHING_USED
+    seconds: float = 0.0
+    budgets: Budgets = NO_BUDGETS
+    trials: Trials = Trials()
+
+    @property
+    def used(self) -> Usage:
+        """Model usage so far, including running stages; a child's usage counts when it ends."""
+        own = (row.usage for (run_id, _), row in self.at_work.items() if run_id == self.run_id)
+        return sum(own, self.usage)
+
+
+LONGEST_LINE = 300
+
+
+def said_by(event: Event) -> tuple[str, ...]:
+    """Return the last output lines that an event reports, with escaped control characters."""
+    words = _WORDS.get(event.type)
+    return shown_lines(words(event)) if words else ()
+
+
+def shown_lines(text: str, most: int = LAST_LINES) -> tuple[str, ...]:
+    """Return the last lines of a text, with escaped control characters."""
+    told = [line.rstrip()[:LONGEST_LINE] for line in text.splitlines() if line.strip()]
+    return tuple(visible(line.expandtabs(4)) for line in told[-most:])
+
+
+def _call(event: Event) -> str:
+    name, arguments = event.data.get("tool_name"), event.data.get("arguments")
+    first = next(iter(arguments.values()), "") if isinstance(arguments, Mapping) else arguments
+    words = _as_text(first).strip().splitlines() or [""]
+    return f"{_as_text(name)}: {words[0]}"
+
+
+def _result(event: Event) -> str:
+    return _as_text(event.data.get("error")) or _as_text(event.data.get("output"))
+
+
+def _as_text(value: Json) -> str:
+    return value if isinstance(value, str) else "" if value is None else str(value)
+
+
+_WORDS: Mapping[str, Callable[[Event], str]] = {
+    "TOOL_CALL_START": _call,
+    "TOOL_CALL_END": _result,
+    "ASSISTANT_TEXT_END": lambda event: _as_text(event.data.get("text")),
+    "WARNING": lambda event: _as_text(event.data.get("message")),
+    "ChildSteered": lambda event: f"steered: {_as_text(event.data.get('text'))}",
+    "OutcomeAssumed": lambda event: _as_text(event.data.get("reason")),
+}
+
+
+def question_asked(view: View, event: Event) -> View:
     """Add an open question."""
     return _with(view, event, is_parked=False)
 
 
-def parked(view: View, event: Event) -> View:
+def question_parked(view: View, event: Event) -> View:
     """Keep the question and remove its stage from the running ones."""
     left = {key: one for key, one in view.at_work.items() if key != stage_key(event)}
     return replace(_with(view, event, is_parked=True), at_work=left)
 
 
-def settled(view: View, event: Event) -> View:
+def question_settled(view: View, event: Event) -> View:
     """Remove a settled question."""
     match event.data.get("question"):
         case str(id_) | {"id": str(id_)}:
@@ -265,12 +387,12 @@ _CHANGES: Mapping[str, Change] = {
     "StageCompleted": _stage_completed,
     "StageFailed": _stage_failed,
     "StageRetrying": _retrying,
-    "InterviewStarted": asked,
-    "QuestionAsked": asked,
-    "QuestionSettled": settled,
-    "InterviewCompleted": settled,
-    "InterviewTimeout": settled,
-    "StageParked": parked,
+    "InterviewStarted": question_asked,
+    "QuestionAsked": question_asked,
+    "QuestionSettled": question_settled,
+    "InterviewCompleted": question_settled,
+    "InterviewTimeout": question_settled,
+    "StageParked": question_parked,
 }
 
 _OWN_CHANGES: Mapping[str, Change] = {

@@ -199,7 +199,7 @@ def fork_and_walk(
 
 
 def _interviewer(invocation: Invocation, named: str) -> str:
-    """Return the new run's interviewer: the console at a terminal, otherwise that of the old run."""
+    """Return the interviewer: the console at a terminal, otherwise that of the old run."""
     named = named or ("console" if invocation.has_terminal else "")
     return placed_name(named, invocation.folder)
 

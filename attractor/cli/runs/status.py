@@ -7,7 +7,7 @@ from pathlib import Path
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError
 from attractor.base.json import Json
-from attractor.cli.live.command_output import shown_lines
+from attractor.cli.live.state import shown_lines
 from attractor.cli.runs.progress import cost_of
 from attractor.cli.runs.questions import next_commands
 from attractor.engine.outcome import NOTHING_USED

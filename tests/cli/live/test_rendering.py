@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from syrupy.assertion import SnapshotAssertion
 
-from attractor.cli.live.command_output import View
 from attractor.cli.live.render import TALLEST, DisplaySize, render
+from attractor.cli.live.state import View
 from tests.cli.live.happenings import Happenings, a_run
 
 

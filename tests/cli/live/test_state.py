@@ -7,9 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attractor.base.json import Json
-from attractor.cli.live.command_output import KEPT, LAST_LINES, WAITS, WORKS, View
 from attractor.cli.live.render import question_line
-from attractor.cli.live.state import fold
+from attractor.cli.live.state import KEPT, LAST_LINES, WAITS, WORKS, View, fold
 from attractor.engine.outcome import Usage
 from tests.cli.live.happenings import CHILD, RUN, Happenings, a_run, question, view_of
 

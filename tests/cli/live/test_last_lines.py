@@ -3,7 +3,8 @@
 import json
 from pathlib import Path
 
-from attractor.cli.live.command_output import StageRow, Tails
+from attractor.cli.live.last_lines import Tails
+from attractor.cli.live.state import StageRow
 from attractor.engine.run_folder.layout import Manifest, manifest_to_record
 from attractor.engine.seams import Base
 from attractor.engine.stage.live_output import TAIL
