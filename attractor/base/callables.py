@@ -1,7 +1,4 @@
-"""Calls functions that somebody handed in, however they want to be called.
-
-What a function that waits has to know of the event loop around it.
-"""
+"""Calls functions of a program, async or not, and guards functions that block."""
 
 import asyncio
 import inspect
@@ -10,23 +7,23 @@ from collections.abc import Callable
 from attractor.base.errors import UsageError
 
 
-async def call(called: Callable[..., object], *given: object) -> object:
-    """Call a function and wait for it; one that is not async gets a thread, so it blocks nobody."""
-    if inspect.iscoroutinefunction(called):
-        return await called(*given)
-    returned = await asyncio.to_thread(called, *given)
+async def call(function: Callable[..., object], *arguments: object) -> object:
+    """Call a function and await its result; a synchronous one runs in a thread."""
+    if inspect.iscoroutinefunction(function):
+        return await function(*arguments)
+    returned = await asyncio.to_thread(function, *arguments)
     return await returned if inspect.isawaitable(returned) else returned
 
 
 def require_no_loop(name: str, *, instead: str = "await") -> None:
-    """Refuse to wait within an event loop, which would stand still; `name` is the async twin."""
+    """Raise UsageError inside an event loop, which would block; `name` is the async function."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:
         return
     raise UsageError(
-        f"{name}_sync waits, and would hold up the event loop that runs here",
-        hint=f"write: {instead} {name}(...)",
+        f"{name}_sync would block the running event loop",
+        hint=f"write {instead} {name}(...)",
     )
 
 

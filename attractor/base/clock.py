@@ -1,7 +1,4 @@
-"""Tells the time and waits: the machine's clock, and one that is turned by hand.
-
-How long to wait before the next attempt, the same at every replay.
-"""
+"""Clocks: that of the machine and one for tests, and the delays between attempts."""
 
 import asyncio
 import hashlib
@@ -15,18 +12,18 @@ from attractor.base.errors import UsageError
 
 
 class Clock(Protocol):
-    """Tells the time and waits."""
+    """Returns the time and sleeps."""
 
     def now(self) -> datetime:
         """Return the date and time, in UTC."""
         ...
 
     def monotonic(self) -> float:
-        """Return seconds that never go back, for measuring."""
+        """Return seconds that never decrease, for measuring."""
         ...
 
     async def sleep(self, duration: timedelta) -> None:
-        """Wait."""
+        """Sleep."""
         ...
 
 
@@ -38,11 +35,11 @@ class SystemClock:
         return datetime.now(UTC)
 
     def monotonic(self) -> float:
-        """Return seconds that never go back, for measuring."""
+        """Return seconds that never decrease, for measuring."""
         return time.monotonic()
 
     async def sleep(self, duration: timedelta) -> None:
-        """Wait."""
+        """Sleep."""
         await asyncio.sleep(duration.total_seconds())
 
 
@@ -56,7 +53,7 @@ _TURNS = 20
 
 
 class ManualClock:
-    """A clock that stands still until it is turned, so that tests wait for nothing."""
+    """A clock that only `turn` advances, so that tests do not wait."""
 
     def __init__(self, start: datetime = datetime(2026, 1, 1, tzinfo=UTC)) -> None:
         if start.tzinfo is None:
@@ -70,16 +67,16 @@ class ManualClock:
         return self._wall + self._elapsed
 
     def monotonic(self) -> float:
-        """Return seconds that never go back, for measuring."""
+        """Return seconds that never decrease, for measuring."""
         return self._elapsed.total_seconds()
 
     @property
     def sleepers(self) -> int:
-        """How many are asleep."""
+        """The number of sleeping tasks."""
         return len(self._sleepers)
 
     async def sleep(self, duration: timedelta) -> None:
-        """Wait until the clock was turned that far."""
+        """Sleep until the clock is turned that far."""
         if duration <= timedelta():
             await asyncio.sleep(0)
             return
@@ -93,14 +90,16 @@ class ManualClock:
                 self._sleepers.remove(sleeper)
 
     async def until_asleep(self, count: int = 1) -> None:
-        """Wait until so many are asleep."""
+        """Wait until this number of tasks sleep."""
         while self.sleepers < count:
             await asyncio.sleep(0)
 
     async def turn(self, by: timedelta) -> None:
-        """Let time go by: wake whoever is due, in order, and let each run for some turns."""
+        """Advance the time: wake due sleepers in order, and let each run."""
         if by < timedelta():
-            raise UsageError("time does not go backwards", hint="use set_back for the date alone")
+            raise UsageError(
+                "a clock cannot be turned backwards", hint="use set_back to change the date alone"
+            )
         until = self._elapsed + by
         while due := [one for one in self._sleepers if one.due <= until]:
             first = min(due, key=lambda one: one.due)
@@ -112,12 +111,12 @@ class ManualClock:
         self._elapsed = max(self._elapsed, until)
 
     def set_back(self, by: timedelta) -> None:
-        """Set the date and time back, as an administrator does; monotonic() goes on."""
+        """Set the date back, as an administrator does; monotonic() continues."""
         self._wall -= by
 
 
 async def _let_others_run() -> None:
-    """Give the loop so many turns that a task gets from one sleep to the next, also by a gather."""
+    """Run the loop often enough for a task to reach its next sleep, also through a gather."""
     for _ in range(_TURNS):
         await asyncio.sleep(0)
 
@@ -127,7 +126,7 @@ _LONGEST = timedelta(days=36_500)
 
 @dataclass(frozen=True)
 class Backoff:
-    """Waits that grow by a factor up to a maximum, spread by a jitter that a seed decides."""
+    """Delays that grow by a factor up to a maximum, with jitter derived from a seed."""
 
     initial: timedelta = timedelta(milliseconds=200)
     factor: float = 2.0
@@ -137,19 +136,19 @@ class Backoff:
     def __post_init__(self) -> None:
         if not timedelta() <= self.initial <= self.maximum <= _LONGEST:
             raise UsageError(
-                f"a backoff cannot start at {self.initial} and end at {self.maximum}",
-                hint="the initial wait is not negative and not above the maximum",
+                f"invalid backoff from {self.initial} to {self.maximum}",
+                hint="the initial delay must be from 0s to the maximum",
             )
         if not (math.isfinite(self.factor) and self.factor >= 1):
             raise UsageError(
-                f"a backoff cannot grow by the factor {self.factor}",
-                hint="write 1 to wait the same each time, 2 to double the wait",
+                f"invalid backoff factor {self.factor}",
+                hint="use 1 for a constant delay, 2 to double it",
             )
 
     def delay(self, attempt: int, *, seed: str = "") -> timedelta:
-        """Return how long to wait after an attempt; the first attempt is 1."""
+        """Return the delay after an attempt; the first attempt is 1."""
         if attempt < 1:
-            raise UsageError(f"there is no attempt {attempt}", hint="the first attempt is 1")
+            raise UsageError(f"invalid attempt number {attempt}", hint="the first attempt is 1")
         microseconds = self._grown(attempt)
         if self.jitter:
             microseconds *= 0.5 + _fraction(f"{attempt}:{seed}")
@@ -167,6 +166,6 @@ class Backoff:
 
 
 def _fraction(seed: str) -> float:
-    """Return a number from 0 up to 1 that is the same for a seed on every machine."""
+    """Return a number from 0 to 1 that depends on the seed alone."""
     digest = hashlib.sha256(seed.encode("utf-8", "surrogatepass")).digest()
     return (int.from_bytes(digest[:8], "big") >> 11) / 2**53

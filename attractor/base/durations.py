@@ -6,7 +6,7 @@ from fractions import Fraction
 
 from attractor.base.errors import InvalidDuration, suggest
 
-# Longest unit first: the first one that divides a duration writes it shortest.
+# Longest unit first: the first that divides a duration gives its shortest form.
 _UNITS = {
     "d": timedelta(days=1),
     "h": timedelta(hours=1),
@@ -35,7 +35,7 @@ _WORDS = {
     "milliseconds": "ms",
 } | {unit: unit for unit in _UNITS}
 
-# A hundred years: the sum with any date a clock gives is a date still.
+# A hundred years: added to any date of a clock, it is still a valid date.
 _LONGEST = timedelta(days=36_500)
 _LONGEST_DIGITS = len(str(_LONGEST // _UNITS["ms"]))
 
@@ -47,13 +47,13 @@ _SEVERAL = re.compile(r"(?:[0-9]{1,6}(?:ms|s|m|h|d)){2,5}")
 
 
 def parse_duration(text: str) -> timedelta:
-    """Read a duration, or say what is wrong with its text."""
+    """Parse a duration."""
     written = _DURATION.fullmatch(text)
     if written is None:
-        raise _mistake(text)
+        raise _explain(text)
     digits, unit = written.groups()
     if len(digits) > _LONGEST_DIGITS or int(digits) > _LONGEST // _UNITS[unit]:
-        raise _invalid(text, "is too large", f"the longest is {format_duration(_LONGEST)}")
+        raise _invalid(text, "is too large", f"the maximum is {format_duration(_LONGEST)}")
     return int(digits) * _UNITS[unit]
 
 
@@ -61,8 +61,8 @@ def format_duration(duration: timedelta) -> str:
     """Write a duration in its shortest exact form, with one unit."""
     if not timedelta() <= duration <= _LONGEST or duration % _UNITS["ms"]:
         raise InvalidDuration(
-            f"{duration!r} cannot be written as a duration",
-            hint="a duration is a whole number of milliseconds, from 0s to a hundred years",
+            f"invalid duration {duration!r}",
+            hint="use a whole number of milliseconds, from 0s to a hundred years",
         )
     if not duration:
         return "0s"
@@ -82,13 +82,13 @@ def describe_duration(duration: timedelta) -> str:
     return " ".join(words) or "0ms"
 
 
-def _mistake(text: str) -> InvalidDuration:
+def _explain(text: str) -> InvalidDuration:
     if not text.strip():
-        return InvalidDuration("a duration is empty")
+        return InvalidDuration("empty duration")
     closed_up = "".join(text.split())
     if closed_up != text:
         hint = f"write {closed_up}" if _DURATION.fullmatch(closed_up) else ""
-        return _invalid(text, "has a blank in it", hint)
+        return _invalid(text, "contains a blank", hint)
     if text.startswith(("-", "\N{MINUS SIGN}")):
         return _invalid(text, "is negative", "")
     if _NUMBER.fullmatch(text):
@@ -106,12 +106,12 @@ def _unit_mistake(text: str) -> InvalidDuration:
         number, word = written.groups()
         unit = _unit(word)
         hint = f"did you mean {_short(number)}{unit}?" if unit else ""
-        return _invalid(text, f"has the unknown unit {_short(word)!r}", hint)
+        return _invalid(text, f"has an unknown unit {_short(word)!r}", hint)
     return _invalid(text, "is not a duration", "")
 
 
 def _unit(word: str) -> str:
-    """Return the unit a word probably means; of two letters no guess is a good one."""
+    """Return the unit that a word probably means; two letters are too few for a guess."""
     known = word.casefold()
     if len(known) > 2:
         known = suggest(known[:20], _WORDS)
@@ -119,7 +119,7 @@ def _unit(word: str) -> str:
 
 
 def _whole(before: str, after: str, word: str) -> str:
-    """Return the hint that writes a fraction as a whole number, if there is one."""
+    """Return a hint that writes a fraction as a whole number, if possible."""
     unit = _unit(word)
     if not unit or len(before + after) > _LONGEST_DIGITS:
         return ""

@@ -1,22 +1,20 @@
-"""The errors every room's errors grow from, each with the exit code the command line answers.
+"""The base of all errors, each with its exit status, and spelling suggestions.
 
-AttractorError                1  the work itself failed
+AttractorError                1  the run or check failed
 ├── UsageError                2  wrong usage, or an invalid file
-│   ├── UnknownName           2  a name that nothing answers to
-│   ├── InvalidPart           2  a part that is not what its folder holds
-│   ├── InvalidDuration       2  a text that is not a duration
-│   └── NotCanonical          2  a value that has no one way to be written as JSON
-├── MachineryError            3  the machine had trouble, not the work: resumable
-│   ├── FileError           3  a file could not be read or written
-│   ├── JournalError          3  a journal could not take a line
-│   └── ProcessNotStarted     3  a program could not be started
-├── Refused                   4  a rule says no
-│   └── LockHeld              4  somebody else holds the lock
-├── NoGo                      5  the gate says no
-└── VerificationError                    6  a chain, seal or checkpoint does not verify
-    └── ChainBroken           6  a line of a hash chain is not what was written
-
-Finds the word somebody probably meant.
+│   ├── UnknownName           2  an unknown name
+│   ├── InvalidPart           2  a part of the wrong type
+│   ├── InvalidDuration       2  an invalid duration
+│   └── NotCanonical          2  a value without a canonical JSON form
+├── MachineryError            3  a failure of the machine, not of the run: resumable
+│   ├── FileError             3  an unreadable or unwritable file
+│   ├── JournalError          3  a journal that accepts no line
+│   └── ProcessNotStarted     3  a program that did not start
+├── Refused                   4  refused by a rule
+│   └── LockHeld              4  a lock held by another process
+├── NoGo                      5  a no-go of the gate
+└── VerificationError         6  a chain, seal or checkpoint does not verify
+    └── ChainBroken           6  a corrupt line of a hash chain
 """
 
 from collections.abc import Iterable, Mapping
@@ -25,7 +23,7 @@ from types import MappingProxyType
 
 
 def suggest(word: str, known: Iterable[str]) -> str:
-    """Return the known word nearest to a mistyped one, or nothing when none is near."""
+    """Return the known word nearest to a mistyped one, or an empty text."""
     candidates = [name for name in known if abs(len(word) - len(name)) <= _most(word, name)]
     distance = {
         name: _distance(word.casefold(), name.casefold(), _most(word, name)) for name in candidates
@@ -35,12 +33,12 @@ def suggest(word: str, known: Iterable[str]) -> str:
 
 
 def _most(word: str, name: str) -> int:
-    """Return how many letters of two words that are near may differ."""
+    """Return the number of letters in which two near words may differ."""
     return (max(len(word), len(name)) + 1) // 3
 
 
 def _distance(one: str, other: str, most: int) -> int:
-    """Count the letters to add, drop, change or swap with a neighbour; give up above the most."""
+    """Count letters to add, drop, change or swap with a neighbour, up to the most."""
     before: list[int] = []
     row = list(range(len(other) + 1))
     for i, letter in enumerate(one, 1):
@@ -50,19 +48,19 @@ def _distance(one: str, other: str, most: int) -> int:
             if i > 1 and j > 1 and (letter, one[i - 2]) == (other[j - 2], wanted):
                 steps = min(steps, earlier[j - 2] + 1)
             row.append(steps)
-        # A swap goes on from the row before the last.
+        # A swap continues from the row before the last.
         if min(row) > most and min(before) > most:
             break
     return row[-1]
 
 
 class ExitCode(IntEnum):
-    """What a process of ours ends with, and what that means."""
+    """The exit status of a command, with its meaning."""
 
     meaning: str
 
     def __new__(cls, value: int, meaning: str) -> "ExitCode":
-        """Keep the meaning beside the number."""
+        """Store the meaning beside the number."""
         member = int.__new__(cls, value)
         member._value_ = value
         member.meaning = meaning
@@ -79,12 +77,12 @@ class ExitCode(IntEnum):
 
 
 class AttractorError(Exception):
-    """Something went wrong."""
+    """An unspecified failure."""
 
     exit_code: ExitCode = ExitCode.FAILED
     hint: str = ""
     details: Mapping[str, object] = MappingProxyType({})
-    """What a program is told besides: each a value of JSON."""
+    """Further JSON values for `--json` output."""
 
     def __init__(self, message: str = "", *, hint: str = "") -> None:
         self.message = message or first_sentence(type(self))
@@ -95,23 +93,23 @@ class AttractorError(Exception):
         return self.message
 
     def __reduce__(self) -> tuple[object, ...]:
-        # Copied without __init__, which in some classes takes other things than it keeps in args.
+        # Copied without __init__, whose arguments differ from `args` in some classes.
         return _without_init, (type(self), *self.args), vars(self)
 
     @property
     def cause(self) -> BaseException | None:
-        """What it was raised from."""
+        """The exception that this one was raised from."""
         return self.__cause__
 
 
 class UsageError(AttractorError):
-    """This is not how it is used."""
+    """Wrong usage."""
 
     exit_code = ExitCode.USAGE
 
 
 class UnknownName(UsageError, KeyError):
-    """Nothing goes by that name."""
+    """An unknown name."""
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         names = sorted(known)
@@ -122,45 +120,45 @@ class UnknownName(UsageError, KeyError):
 
 
 class InvalidPart(UsageError):
-    """A file or distribution offers a part that is not what its folder holds."""
+    """A file or distribution offers a part of the wrong type."""
 
 
 class InvalidDuration(UsageError):
-    """This is not a duration."""
+    """An invalid duration."""
 
     hint = "write a whole number and a unit: 250ms, 900s, 15m, 2h or 1d"
 
 
 class NotCanonical(UsageError):
-    """This value has no one way to be written as JSON."""
+    """A value without a canonical JSON form."""
 
 
 class MachineryError(AttractorError):
-    """The machine had trouble, not the work."""
+    """A failure of the machine, not of the run."""
 
     exit_code = ExitCode.UNFINISHED
 
 
 class FileError(MachineryError):
-    """A file could not be read or written."""
+    """A file is unreadable or unwritable."""
 
 
 class JournalError(MachineryError):
-    """The journal could not take a line."""
+    """The journal accepts no line."""
 
 
 class ProcessNotStarted(MachineryError):
-    """A program could not be started."""
+    """A program did not start."""
 
 
 class Refused(AttractorError):
-    """A rule of the control plane says no."""
+    """Refused by a rule of the control plane."""
 
     exit_code = ExitCode.REFUSED
 
 
 class LockHeld(Refused):
-    """Somebody else holds the lock."""
+    """Another process holds the lock."""
 
 
 class NoGo(AttractorError):
@@ -176,7 +174,7 @@ class VerificationError(AttractorError):
 
 
 class ChainBroken(VerificationError):
-    """A line of a hash chain is not what was written."""
+    """A line of a hash chain is corrupt."""
 
 
 def _without_init(kind: type[AttractorError], *args: object) -> AttractorError:
@@ -184,6 +182,6 @@ def _without_init(kind: type[AttractorError], *args: object) -> AttractorError:
 
 
 def first_sentence(kind: type) -> str:
-    """Return the first line of a class's docstring without its full stop, else its name."""
+    """Return the first line of a class docstring without its full stop, else the class name."""
     documented = next((one.__doc__ for one in kind.__mro__ if one.__doc__), kind.__name__)
     return documented.strip().splitlines()[0].rstrip(".")

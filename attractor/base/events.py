@@ -1,4 +1,4 @@
-"""The envelope of everything that happens in a run: one shape for the journal and every reader."""
+"""The envelope of an event: one form for the journal and every reader."""
 
 import re
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ _Absent = TypeVar("_Absent")
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
-    """One thing that happened; `seq`, `prev` and `hash` are empty until a chain seals it."""
+    """One event; `seq`, `prev` and `hash` are empty until a chain seals it."""
 
     seq: int = 0
     time: datetime
@@ -45,18 +45,18 @@ class Event:
             _refuse(self.seq, "time", "has no time zone")
 
     def sealed(self, seq: int, *, prev: str, own: str) -> "Event":
-        """Return the event as a chain has it."""
+        """Return the event with its place in a chain."""
         return changed(self, seq=seq, prev=prev, hash=own)
 
     def to_record(self) -> JsonObject:
-        """Return the event as JSON has it; what is not known, or not sealed yet, is left out."""
+        """Return the JSON record of the event, without empty fields."""
         record: dict[str, Json] = {
             "time": _write_time(self.time),
             "run_id": self.run_id,
             "type": self.type,
             "data": dict(self.data),
         }
-        # Not in a loop: this is done for each event.
+        # Without a loop, which is slower: this runs for each event.
         if self.node is not None:
             record["node"] = self.node
         if self.visit is not None:
@@ -71,7 +71,7 @@ class Event:
 
     @classmethod
     def from_record(cls, record: JsonObject) -> "Event":
-        """Read an event back, or say which field is not what an event has there."""
+        """Build an event from its record, or raise with the invalid field."""
         fields = _Fields(record)
         return cls(
             seq=fields.number("seq", 0),
@@ -99,14 +99,14 @@ class _Fields:
                 _refuse(self._seq, name, "is missing")
         for name in record:
             if name not in _REQUIRED and name not in _OPTIONAL:
-                _refuse(self._seq, name, "is not known")
+                _refuse(self._seq, name, "is unknown")
 
     def number(self, name: str, absent: _Absent) -> int | _Absent:
         if name not in self._record:
             return absent
         value = self._record[name]
         if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-            self._refuse(name, "a whole number, not negative")
+            self._refuse(name, "a whole number from 0")
         return value
 
     def text(self, name: str, absent: _Absent) -> str | _Absent:
@@ -130,7 +130,7 @@ class _Fields:
         try:
             return datetime.fromisoformat(text)
         except ValueError as error:
-            raise _fault(self._seq, name, f"is no date: {error}") from error
+            raise _fault(self._seq, name, f"is an invalid date: {error}") from error
 
     def _refuse(self, name: str, wanted: str) -> NoReturn:
         _refuse(self._seq, name, f"must be {wanted}, not {_short(self._record[name])}")
@@ -141,14 +141,14 @@ def _write_time(time: datetime) -> str:
     return f"{utc.isoformat(timespec='microseconds').removesuffix('+00:00')}Z"
 
 
-def _refuse(seq: Json, name: str, mistake: str) -> NoReturn:
-    raise _fault(seq, name, mistake)
+def _refuse(seq: Json, name: str, fault: str) -> NoReturn:
+    raise _fault(seq, name, fault)
 
 
-def _fault(seq: Json, name: str, mistake: str) -> VerificationError:
+def _fault(seq: Json, name: str, fault: str) -> VerificationError:
     return VerificationError(
-        f"event {_short(seq) if seq else 'without number'}: its field {name!r} {mistake}",
-        hint="the record was changed or cut, or a newer version wrote it",
+        f"event {_short(seq) if seq else 'without number'}: field {name!r} {fault}",
+        hint="the record was changed or truncated, or a newer version wrote it",
     )
 
 

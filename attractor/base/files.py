@@ -1,7 +1,4 @@
-"""Puts a file in place whole: at any moment, and after any death, it is the old one or the new.
-
-Folders for nobody but us, in which every file and folder is ours alone.
-"""
+"""Writes files atomically, makes private folders, and explains errors of the file system."""
 
 import errno
 import os
@@ -14,20 +11,20 @@ from pathlib import Path
 from attractor.base.errors import FileError
 
 _HINTS = {
-    errno.ENOSPC: "free some space on this disk, then try again",
-    errno.EDQUOT: "your disk quota is used up: free some space, then try again",
-    errno.EFBIG: "raise the limit on the size of files (ulimit -f), then try again",
+    errno.ENOSPC: "free space on this disk, then try again",
+    errno.EDQUOT: "free space, then try again: the disk quota is used up",
+    errno.EFBIG: "raise the limit on file size (ulimit -f), then try again",
     errno.EMFILE: "raise the limit on open files (ulimit -n), then try again",
-    errno.EROFS: "this file system is read-only: choose another folder, or mount it writable",
-    errno.EACCES: "get permission for it, or choose another folder",
-    errno.EPERM: "get permission for it, or choose another folder",
-    errno.ENOENT: "create it first, and the folder it lies in",
-    errno.ENOTDIR: "a file stands where a folder is needed: choose another folder",
-    errno.EISDIR: "a folder stands where the file is needed: choose another name",
-    errno.ELOOP: "a symbolic link stands where the file is needed: put the file itself there",
+    errno.EROFS: "choose another folder, or mount the file system writable",
+    errno.EACCES: "change its permissions, or choose another folder",
+    errno.EPERM: "change its permissions, or choose another folder",
+    errno.ENOENT: "create it and its folder first",
+    errno.ENOTDIR: "choose another folder: a file has the name of a folder in the path",
+    errno.EISDIR: "choose another name: it is a folder",
+    errno.ELOOP: "replace the symbolic link by the file",
     errno.ENAMETOOLONG: "choose a shorter name",
-    errno.ENOLCK: "this file system has no locks: choose a folder on a local disk",
-    errno.EOPNOTSUPP: "this file system has no locks: choose a folder on a local disk",
+    errno.ENOLCK: "choose a folder on a local disk: this file system has no locks",
+    errno.EOPNOTSUPP: "choose a folder on a local disk: this file system has no locks",
 }
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
 _TEMPORARY = re.compile(r"\.attractor-([1-9][0-9]*)-[0-9a-f]{16}\.tmp")
@@ -36,24 +33,24 @@ _TEMPORARY = re.compile(r"\.attractor-([1-9][0-9]*)-[0-9a-f]{16}\.tmp")
 def write_whole(
     path: str | Path, content: bytes | str, *, sync: bool = True, mode: int = 0o666
 ) -> None:
-    """Replace a file by new content, or leave the old one as it was.
+    """Write a file atomically: after any crash it has the old content or the new.
 
-    A symbolic link is replaced, not followed. A file that is there keeps its permissions; a new one
-    gets `mode`, less the umask and what its folder denies to others. Without `sync` a power failure
-    may lose the new content.
+    A symbolic link is replaced, not followed. An existing file keeps its permissions; a new one
+    gets `mode` without the bits of the umask and those that its folder denies. Without `sync` a
+    power failure may lose the new content.
     """
     try:
         data = content.encode() if isinstance(content, str) else content
         (_replace_synced if sync else _replace)(os.fspath(path), data, mode=mode)
     except UnicodeEncodeError as cause:
-        hint = "take the half character (a lone surrogate) out of the text"
+        hint = "remove the lone surrogate from the text"
         raise FileError(f"cannot write {path}: {cause}", hint=hint) from cause
     except OSError as cause:
         raise file_error("write", path, cause) from cause
 
 
 def sync_folder(path: str | Path) -> None:
-    """Make the names in a folder last through a power failure."""
+    """Sync a folder, so that its names survive a power failure."""
     try:
         with _opened(path, os.O_RDONLY | os.O_DIRECTORY) as folder:
             _sync(folder)
@@ -62,35 +59,34 @@ def sync_folder(path: str | Path) -> None:
 
 
 def remove_abandoned_files(folder: str | Path) -> int:
-    """Remove the temporary files that killed writers left in a folder; return how many.
+    """Remove temporary files of killed writers from a folder; return their number.
 
-    A file goes only when no process has the number in its name, so a living writer's is never
-    touched. That holds among processes that see each other's numbers: do not call it on a folder
-    that other machines or containers write to.
+    A file is removed only if no process has the number in its name. Do not call this for a folder
+    that other machines or containers write to: their process numbers mean nothing here.
     """
     try:
-        left = [file for file in Path(folder).iterdir() if _is_leaving(file.name)]
-        for file in left:
+        abandoned = [file for file in Path(folder).iterdir() if _is_abandoned(file.name)]
+        for file in abandoned:
             file.unlink(missing_ok=True)
     except OSError as cause:
         raise file_error("clear", folder, cause) from cause
-    return len(left)
+    return len(abandoned)
 
 
 def write_fully(file: int, data: bytes) -> None:
-    """Write all bytes to an open file, however many calls the kernel needs."""
+    """Write all bytes to an open file, in several calls if needed."""
     rest = memoryview(data)
     while rest:
         rest = rest[os.write(file, rest) :]
 
 
 def mode_within(folder: os.stat_result, mode: int) -> int:
-    """Return permissions less those that a folder denies to others: what is private stays so."""
+    """Return permissions without those that a folder denies to others."""
     return mode & (0o700 | folder.st_mode)
 
 
 def is_running(pid: int) -> bool:
-    """Say whether a process with this number exists."""
+    """Return whether a process with this number exists."""
     try:
         os.kill(pid, 0)
     except (ProcessLookupError, OverflowError):
@@ -101,31 +97,31 @@ def is_running(pid: int) -> bool:
 
 
 def file_error(verb: str, path: str | Path, cause: OSError) -> FileError:
-    """Tell in an error what could not be done with a file, and what would help."""
+    """Return an error that names the file, the reason and a remedy."""
     return FileError(f"cannot {verb} {path}: {reason_of(cause)}", hint=hint_for(cause))
 
 
 def reason_of(cause: OSError) -> str:
-    """Return the kernel's words for an error, without the path."""
+    """Return the kernel's message of an error, without the path."""
     return cause.strerror or str(cause)
 
 
 def hint_for(cause: OSError) -> str:
-    """Return what to do about an error of the file system."""
+    """Return a remedy for an error of the file system."""
     return _HINTS.get(cause.errno or 0, "")
 
 
 def _replace(target: str, data: bytes, *, mode: int) -> None:
-    """Put new content in the place of a file; nothing is synced."""
+    """Replace the content of a file without syncing."""
     around, _ = os.path.split(target)
     temporary = f"{around or '.'}/{_name_of_temporary()}"
-    # Not by a Path: this is done several times for each stage.
+    # Without a Path, which is slower: this runs several times for each stage.
     found = os.stat(around or ".")  # noqa: PTH116
     _put(temporary, target, data, mode=mode, around=found)
 
 
 def _replace_synced(target: str, data: bytes, *, mode: int) -> None:
-    """Put new content in the place of a file when it is on the disk, and its name as well."""
+    """Replace the content of a file, and sync content and name."""
     around, name = os.path.split(target)
     with _opened(around or ".", os.O_RDONLY | os.O_DIRECTORY) as folder:
         found = os.fstat(folder)
@@ -142,7 +138,7 @@ def _put(
     around: os.stat_result,
     folder: int | None = None,
 ) -> None:
-    """Write a temporary file, synced if its folder is open, and put it in the place of another."""
+    """Write a temporary file (synced if its folder is open) and rename it over the target."""
     kept = _permissions(folder, target)
     given = mode_within(around, mode) if kept is None else kept
     try:
@@ -167,12 +163,12 @@ def _name_of_temporary() -> str:
 
 
 def _permissions(folder: int | None, target: str) -> int | None:
-    """Return the permissions of the regular file that is there, if one is."""
+    """Return the permissions of an existing regular file."""
     try:
         found = os.stat(target, dir_fd=folder, follow_symlinks=False)
     except FileNotFoundError:
         return None
-    # Without setuid and setgid: the new file may belong to somebody else.
+    # Without setuid and setgid: the new file may have another owner.
     return found.st_mode & 0o777 if stat.S_ISREG(found.st_mode) else None
 
 
@@ -180,12 +176,12 @@ def _sync(folder: int) -> None:
     try:
         os.fsync(folder)
     except OSError as cause:
-        # Some file systems cannot sync a folder and have no other way.
+        # Some file systems cannot sync a folder.
         if cause.errno not in (errno.EINVAL, errno.ENOTSUP):
             raise
 
 
-def _is_leaving(name: str) -> bool:
+def _is_abandoned(name: str) -> bool:
     temporary = _TEMPORARY.fullmatch(name)
     return temporary is not None and not is_running(int(temporary[1]))
 
@@ -205,7 +201,7 @@ _OTHERS = 0o077
 
 
 def make_private_folder(folder: Path) -> None:
-    """Make a folder, with those it lies in, for nobody but us; one that is there stays as it is."""
+    """Make a folder and its parents with mode 0700; existing ones stay unchanged."""
     try:
         for one in reversed([folder, *folder.parents]):
             if not one.is_dir():
@@ -215,21 +211,21 @@ def make_private_folder(folder: Path) -> None:
 
 
 def make_private(path: Path) -> int:
-    """Take away what others may do with a file or folder; return 1 if that was anything, else 0."""
+    """Remove all permissions of others from a file or folder; return 1 if there were any."""
     try:
         mode = path.lstat().st_mode
         if stat.S_ISLNK(mode) or not mode & _OTHERS:
             return 0
         path.chmod(stat.S_IMODE(mode) & ~_OTHERS)
-    except FileNotFoundError:  # somebody else was quicker
+    except FileNotFoundError:  # removed meanwhile
         return 0
     except OSError as cause:
-        raise file_error("take others' permissions from", path, cause) from cause
+        raise file_error("change the permissions of", path, cause) from cause
     return 1
 
 
 def make_tree_private(folder: Path) -> int:
-    """Take away what others may do in a folder, links not followed; return in how many places."""
+    """Remove all permissions of others below a folder; return the number of changes."""
     return sum(map(make_private, _below(folder)))
 
 

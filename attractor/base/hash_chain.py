@@ -1,11 +1,10 @@
-"""Hash chains over JSON records: whoever changes, drops, doubles or moves a line is found out.
+"""Hash chains over JSON records, which reveal changed, missing, duplicate and moved lines.
 
-Every line carries its number (`seq`), the hash of the line before (`prev`) and its own hash, taken
-over the canonical JSON of everything else in it. With a key it carries a seal as well, an HMAC of
-its hash: anybody can check the chain, whoever has the key can check the seals, and nobody else can
-make a line that verifies. Without seals anybody can rewrite a chain from some line to the end; only
-a head kept elsewhere tells. The same holds for lines cut off at the end: what is left is a good
-chain, and only an `expected` head shows that it was longer.
+Each line has its number (`seq`), the hash of the line before (`prev`) and its own hash over the
+canonical JSON of its other fields. With a key it has a seal as well, an HMAC of the hash: the chain
+can be checked without the key, the seals only with it. A chain without seals can be rewritten from
+any line on, and lines can be cut from the end of any chain; only an `expected` head kept elsewhere
+reveals both.
 """
 
 import hmac
@@ -30,7 +29,7 @@ _RESERVED = ("seq", "prev", "hash", "seal")
 
 @dataclass(frozen=True)
 class Head:
-    """Where a chain ends: the number and the hash of its last line."""
+    """The end of a chain: number and hash of its last line."""
 
     seq: int
     hash: str
@@ -41,7 +40,7 @@ GENESIS = Head(0, "0" * 64)
 
 @dataclass(frozen=True)
 class Link:
-    """A record made into a line, and the head of the chain that ends with it."""
+    """A record as a line of a chain, and the head after it."""
 
     line: str
     head: Head
@@ -49,7 +48,7 @@ class Link:
 
 @dataclass(frozen=True)
 class Flaw:
-    """The first bad line, counted from 1, and what is wrong with it."""
+    """The first corrupt line, counted from 1, and the reason."""
 
     line: int
     reason: str
@@ -57,7 +56,7 @@ class Flaw:
 
 @dataclass(frozen=True)
 class ChainCheck:
-    """The head that the good lines lead to, the flaw behind them, and the seals nobody checked."""
+    """The head after the valid lines, the first flaw, and the number of unchecked seals."""
 
     head: Head
     flaw: Flaw | None
@@ -66,7 +65,7 @@ class ChainCheck:
 
 @dataclass(frozen=True)
 class _Sealed:
-    """A line taken apart."""
+    """A parsed line."""
 
     record: dict[str, Json]
     head: Head
@@ -77,12 +76,12 @@ class _Sealed:
 def seal(
     record: JsonObject, head: Head, *, key: bytes | None = None, is_plain: bool = False
 ) -> Link:
-    """Make a record into the line that follows a head; plain JSON need not be checked again."""
+    """Make a record the line after a head; `is_plain` skips the check of its JSON."""
     for name in _RESERVED:
         if name in record:
-            raise UsageError(f"a record to be chained must not have {name!r} of its own")
+            raise UsageError(f"a chained record must not contain {name!r}")
     if key == b"":
-        raise UsageError("an empty key seals nothing", hint="hand in 32 random bytes")
+        raise UsageError("empty key for seals", hint="pass 32 random bytes")
     return _link(
         record,
         head,
@@ -98,10 +97,10 @@ def verify(
     expected: Head | None = None,
     key: bytes | None = None,
 ) -> ChainCheck:
-    """Find the first bad line among lines without their newlines.
+    """Find the first corrupt line among lines without newlines.
 
-    The chain must pass through the `expected` head; more lines may follow, and the verdict's head
-    says where it ends. Without a key seals are counted, not checked.
+    The chain must pass through the `expected` head; further lines may follow. Without a key seals
+    are counted, not checked.
     """
     return _verify((line + b"\n" for line in lines), start, expected, key)
 
@@ -114,7 +113,7 @@ def verify_file(
     expected: Head | None = None,
     key: bytes | None = None,
 ) -> ChainCheck:
-    """Find the first bad line of a file, from a byte and the head before it; see `verify`."""
+    """Find the first corrupt line of a file, from an offset and the head before it."""
     try:
         with Path(path).open("rb") as file:
             file.seek(offset)
@@ -123,18 +122,18 @@ def verify_file(
         raise file_error("read", path, cause) from cause
 
 
-def require_intact(verdict: ChainCheck, what: str) -> None:
-    """Raise ChainBroken with the first bad line, if there is one."""
-    if flaw := verdict.flaw:
-        hint = "nothing from that line on can be trusted: compare it with a copy"
-        raise ChainBroken(f"{what}: line {flaw.line} {flaw.reason}", hint=hint)
+def require_intact(check: ChainCheck, file: str) -> None:
+    """Raise ChainBroken with the first corrupt line, if there is one."""
+    if flaw := check.flaw:
+        hint = "do not trust this line and later ones: compare them with a copy"
+        raise ChainBroken(f"{file}: line {flaw.line} {flaw.reason}", hint=hint)
 
 
 def _verify(
     lines: Iterable[bytes], start: Head, expected: Head | None, key: bytes | None
 ) -> ChainCheck:
     if expected and start.seq >= expected.seq and start != expected:
-        return ChainCheck(start, Flaw(1, "does not begin behind the line expected before it"))
+        return ChainCheck(start, Flaw(1, "does not follow the expected line"))
     rest = iter(lines)
     head, number, unchecked = start, 0, 0
     for number, raw in enumerate(rest, 1):
@@ -142,18 +141,18 @@ def _verify(
         if sealed is None:
             return ChainCheck(head, Flaw(number, _reason(raw, head, key, rest)), unchecked)
         if expected and sealed.head.seq == expected.seq and sealed.head != expected:
-            replaced = Flaw(number, "is not the line expected here: it was replaced")
+            replaced = Flaw(number, "was replaced: it is not the expected line")
             return ChainCheck(head, replaced, unchecked)
         head = sealed.head
         unchecked += key is None and sealed.seal is not None
     if expected and head.seq < expected.seq:
-        lost = f"is missing: the chain went on to number {expected.seq}"
-        return ChainCheck(head, Flaw(number + 1, lost), unchecked)
+        missing = f"is missing: the chain had {expected.seq} lines"
+        return ChainCheck(head, Flaw(number + 1, missing), unchecked)
     return ChainCheck(head, None, unchecked)
 
 
 def _follow(raw: bytes, head: Head, key: bytes | None) -> _Sealed | None:
-    """Take a line apart, if linking its record to a head anew gives the very same bytes."""
+    """Parse a line, if linking its record to the head again gives the same bytes."""
     sealed = _take_apart(raw)
     if not isinstance(sealed, _Sealed):
         return None
@@ -172,7 +171,7 @@ def _follow(raw: bytes, head: Head, key: bytes | None) -> _Sealed | None:
 def _link(
     record: JsonObject, head: Head, seal_of: Callable[[str], str | None], *, is_plain: bool
 ) -> Link:
-    """Make a record into a line; what is hashed is the line without its hash and its seal."""
+    """Make a record a line; the hash covers the line without hash and seal."""
     body: JsonObject = {**record, "seq": head.seq + 1, "prev": head.hash}
     before, behind = canonical_members(body, "hash", is_plain=is_plain)
     digest = content_hash(canonical_object(before, behind).encode())
@@ -189,25 +188,25 @@ def _seal_of(digest: str, key: bytes) -> str:
 
 
 def _take_apart(raw: bytes) -> _Sealed | str:
-    """Take a line apart, or say why it is none."""
+    """Parse a line, or return why it is invalid."""
     try:
         record = parse_json(raw)
     except NotCanonical as fault:
-        return f"is not a line of JSON ({fault})"
+        return f"is invalid JSON ({fault})"
     match record:
         case {"seq": int(seq), "prev": str(prev), "hash": str(own), **rest}:
             own_seal = rest.pop("seal", None)
             if own_seal is None or isinstance(own_seal, str):
                 return _Sealed(rest, Head(seq, own), Head(seq - 1, prev), own_seal)
-            return "has a seal that is not a text"
+            return "has an invalid seal"
         case _:
-            return "is not a record with seq, prev and hash"
+            return "has no seq, prev and hash"
 
 
 def _reason(raw: bytes, head: Head, key: bytes | None, rest: Iterator[bytes]) -> str:
-    """Say what is wrong with a line that does not follow a head."""
+    """Return why a line does not follow a head."""
     if not raw.endswith(b"\n"):
-        return "is torn: it has no newline at its end"
+        return "is incomplete: it has no newline at its end"
     sealed = _take_apart(raw)
     if isinstance(sealed, str):
         return sealed
@@ -215,12 +214,13 @@ def _reason(raw: bytes, head: Head, key: bytes | None, rest: Iterator[bytes]) ->
         return "was changed, or sealed with another key"
     wanted = head.seq + 1
     if sealed.head.seq < wanted:
-        return f"is doubled: it is number {sealed.head.seq} again"
+        return f"is a duplicate of number {sealed.head.seq}"
     if sealed.head.seq == wanted:
-        return "does not follow from the line before: one of the two was replaced"
+        return "does not follow the line before: one of the two was replaced"
     moved = any(_number_of(line) == wanted for line in rest)
-    what = "out of place: number {} comes later" if moved else "not the next: number {} is missing"
-    return f"is {what.format(wanted)} (this is {sealed.head.seq})"
+    if moved:
+        return f"was moved: number {wanted} comes later (this is {sealed.head.seq})"
+    return f"is number {sealed.head.seq}: number {wanted} is missing"
 
 
 def _number_of(raw: bytes) -> int | None:

@@ -1,4 +1,4 @@
-"""Run ids: ULIDs, which sort by the time they were made."""
+"""Run ids: ULIDs, which sort by their time of creation."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -18,7 +18,7 @@ _LATEST_MS = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MILLISECOND
 
 
 class RunIds:
-    """Makes run ids, each greater than the one before, even if the clock stands or goes back."""
+    """Makes increasing run ids, even if the clock stands still or goes back."""
 
     def __init__(self, *, now: Callable[[], datetime], randomness: Callable[[int], bytes]) -> None:
         self._now = now
@@ -31,7 +31,7 @@ class RunIds:
         with self._lock:
             fresh = _value(self._now(), self._randomness)
             if fresh >> _RANDOM_BITS <= self._last >> _RANDOM_BITS:
-                # Used up random bits carry into the time: a millisecond early, but in order.
+                # An overflow of the random bits adds a millisecond, and keeps the order.
                 fresh = self._last + 1
             self._last = fresh
             return _written(fresh)
@@ -43,7 +43,7 @@ def new_run_id(now: datetime, randomness: Callable[[int], bytes]) -> str:
 
 
 def is_run_id(text: str) -> bool:
-    """Whether a text is a run id."""
+    """Return whether a text is a run id."""
     return (
         len(text) == _LENGTH
         and all(letter in _VALUES for letter in text)
@@ -52,10 +52,10 @@ def is_run_id(text: str) -> bool:
 
 
 def time_of(run_id: str) -> datetime:
-    """Return when a run id was made, to the millisecond."""
+    """Return the time of creation of a run id, to the millisecond."""
     if not is_run_id(run_id):
         raise UsageError(
-            f"{run_id[:40]!r} is not a run id",
+            f"invalid run id {run_id[:40]!r}",
             hint="a run id has 26 characters, such as 01JZ0000000000000000000000",
         )
     return _EPOCH + (_read(run_id) >> _RANDOM_BITS) * _MILLISECOND
@@ -64,8 +64,8 @@ def time_of(run_id: str) -> datetime:
 def _value(now: datetime, randomness: Callable[[int], bytes]) -> int:
     if now.tzinfo is None or now < _EPOCH:
         raise UsageError(
-            f"no run id can be made for the time {now.isoformat()}",
-            hint="it needs a time zone and must not lie before 1970; is the machine's clock set?",
+            f"invalid time {now.isoformat()} for a run id",
+            hint="use a time zone and a year from 1970; check the clock of the machine",
         )
     milliseconds = (now - _EPOCH) // _MILLISECOND
     return milliseconds << _RANDOM_BITS | int.from_bytes(randomness(_RANDOM_BYTES), "big")

@@ -1,10 +1,8 @@
-"""A file of lines that only grows, and that loses no acknowledged line when its writer is killed.
+"""An append-only file of lines that keeps every acknowledged line when its writer is killed.
 
-A line is acknowledged when `append` returns. A writer that dies in the middle leaves at most one
-torn line, the bytes after the last newline: the next writer cuts it off and reports it, and readers
-do not see it. Whether the lines in between are what was written is not told here (see `chains`).
-
-One sync of the disk for all who wait for one at the same time.
+A line is acknowledged when `append` returns. A killed writer leaves at most one torn line, the
+bytes after the last newline: the next writer removes and reports it, and readers skip it. Changed
+lines are detected by `hash_chain`.
 """
 
 import asyncio
@@ -26,30 +24,30 @@ _BLOCK = 1 << 16
 
 @dataclass(frozen=True)
 class JournalLine:
-    """One whole line, without its newline, and the byte it begins at."""
+    """A complete line without its newline, and its offset."""
 
     offset: int
     content: bytes
 
     @property
     def end(self) -> int:
-        """The byte after the newline, where to read on."""
+        """The offset after the newline."""
         return self.offset + len(self.content) + 1
 
 
 @dataclass(frozen=True)
 class TornLine:
-    """What somebody who died wrote of a line, and the byte it begins at."""
+    """An incomplete line of a killed writer, and its offset."""
 
     offset: int
     content: bytes
 
 
 class Journal:
-    """The one writer of a journal; `torn` is what had to be cut off on opening.
+    """The one writer of a journal; `torn` is the line that opening removed.
 
-    Made by `Journal.open`. When `append` raises, its line is not in the journal, or the journal
-    takes no more lines. It is for one thread at a time, but another one may sync meanwhile.
+    Use `Journal.open`. If `append` raises, the line is not in the journal, or the journal accepts
+    no more lines. One thread may append while another one syncs.
     """
 
     def __init__(self, path: Path, file: io.FileIO, torn: TornLine | None) -> None:
@@ -62,14 +60,14 @@ class Journal:
 
     @classmethod
     def open(cls, path: str | Path) -> Self:
-        """Open a journal to append to, or make it; refuse if it has a writer already."""
+        """Open or create a journal for appending; raise LockHeld if it has a writer."""
         path = Path(path)
         try:
             with ExitStack() as undo:
                 file = undo.enter_context(open_to_lock(path))
-                # Without a lock of its own, we could cut off a line that another is just writing.
+                # Without the lock this could remove a line that another process is writing.
                 if not try_lock(file):
-                    raise LockHeld(f"{path} has a writer already", hint="wait until it ends")
+                    raise LockHeld(f"{path} has another writer", hint="wait until it ends")
                 torn = _cut_torn(file.fileno())
                 sync_folder(path.parent)
                 journal = cls(path, file, torn)
@@ -80,17 +78,17 @@ class Journal:
 
     @property
     def offset(self) -> int:
-        """The byte after the last line."""
+        """The offset after the last line."""
         return self._offset
 
     def append(self, line: str | bytes, *, sync: bool = True) -> int:
-        """Write one line and return the offset after it.
+        """Append a line and return the offset after it.
 
-        Without `sync` the line outlives a kill at once, a power failure only after the next sync.
+        Without `sync` the line survives a kill, but a power failure only after the next sync.
         """
         data = self._with_newline(line)
         self._refuse_if_closed()
-        # Whatever interrupts us from here on, a half line must never get a line behind it.
+        # After an interruption no line may follow an incomplete one.
         self._is_appending = True
         self._write(data)
         if sync:
@@ -99,18 +97,18 @@ class Journal:
         return self._offset
 
     def sync(self) -> None:
-        """Make all lines last through a power failure; a line may be appended meanwhile."""
+        """Sync all lines, so that they survive a power failure; another thread may append."""
         if self._closed_because:
             self._refuse_if_closed()
         self._sync()
 
     def close(self) -> None:
-        """Let another writer have the journal; lines appended without sync stay unsynced."""
+        """Release the journal without syncing."""
         self._closed_because = self._closed_because or "it was closed"
         unlock(self._file)
 
     def __enter__(self) -> Self:
-        """Begin to write."""
+        """Return the open journal."""
         return self
 
     def __exit__(
@@ -128,29 +126,29 @@ class Journal:
         except UnicodeEncodeError as cause:
             raise JournalError(f"cannot append to {self.path}: {cause}") from cause
         if b"\n" in data:
-            raise JournalError(f"cannot append to {self.path}: a line holds a newline")
+            raise JournalError(f"cannot append to {self.path}: a line contains a newline")
         return data + b"\n"
 
     def _refuse_if_closed(self) -> None:
         interrupted = "an append was interrupted" if self._is_appending else ""
         if because := self._closed_because or interrupted:
-            hint = "open it again: what is not whole will be cut off"
-            raise JournalError(f"{self.path} takes no lines: {because}", hint=hint)
+            hint = "open it again, which removes an incomplete line"
+            raise JournalError(f"{self.path} accepts no lines: {because}", hint=hint)
 
     def _write(self, data: bytes) -> None:
         try:
             write_fully(self._file.fileno(), data)
         except OSError as cause:
             self._cut_back()
-            raise self._trouble("append to", cause) from cause
+            raise self._error("append to", cause) from cause
         self._offset += len(data)
 
     def _cut_back(self) -> None:
-        """Take back what was written of a line."""
+        """Remove an incomplete line."""
         try:
             os.ftruncate(self._file.fileno(), self._offset)
         except OSError as cause:
-            self._closed_because = f"half a line could not be taken back ({reason_of(cause)})"
+            self._closed_because = f"an incomplete line could not be removed ({reason_of(cause)})"
         else:
             self._is_appending = False
 
@@ -158,18 +156,18 @@ class Journal:
         try:
             os.fsync(self._file.fileno())
         except OSError as cause:
-            # The kernel may have dropped the pages: a second fsync would say yes to nothing.
-            self._closed_because = f"it could not be synced to disk ({reason_of(cause)})"
-            raise self._trouble("sync", cause) from cause
+            # The kernel may have dropped the pages: a second fsync would succeed without them.
+            self._closed_because = f"it could not be synced ({reason_of(cause)})"
+            raise self._error("sync", cause) from cause
 
-    def _trouble(self, verb: str, cause: OSError) -> JournalError:
+    def _error(self, verb: str, cause: OSError) -> JournalError:
         return JournalError(f"cannot {verb} {self.path}: {reason_of(cause)}", hint=hint_for(cause))
 
 
 def read_lines(path: str | Path, *, offset: int = 0) -> Iterator[JournalLine]:
-    """Yield the whole lines of a journal that begin at an offset or after it.
+    """Yield the complete lines of a journal from an offset.
 
-    It may have a writer meanwhile. To follow it, read again from the `end` of the last line.
+    It may have a writer. To follow it, read again from the `end` of the last line.
     """
     try:
         with Path(path).open("rb") as file:
@@ -185,7 +183,7 @@ def read_lines(path: str | Path, *, offset: int = 0) -> Iterator[JournalLine]:
 
 
 def read_torn(path: str | Path) -> TornLine | None:
-    """Return what stands after the last newline: a torn line, or one that is just being written."""
+    """Return the bytes after the last newline: a torn line, or one being written."""
     try:
         with Path(path).open("rb") as file:
             return _torn_line(file.fileno())
@@ -197,15 +195,15 @@ def _seek_line(file: io.BufferedReader, path: str | Path, offset: int) -> None:
     if offset:
         file.seek(max(0, offset - 1))
         if offset < 0 or file.read(1) != b"\n":
-            hint = "read it from the beginning"
-            raise FileError(f"no line of {path} begins at byte {offset}", hint=hint)
+            hint = "read it from offset 0"
+            raise FileError(f"invalid offset {offset} in {path}: no line begins there", hint=hint)
 
 
 def _cut_torn(file: int) -> TornLine | None:
     torn = _torn_line(file)
     if torn:
         os.ftruncate(file, torn.offset)
-    # Also without a torn line: a killed writer may have left lines that are not synced.
+    # Also without a torn line: a killed writer may have left unsynced lines.
     os.fsync(file)
     return torn
 
@@ -229,9 +227,9 @@ def _end_of_lines(file: int, size: int) -> int:
 
 
 class SharedSync:
-    """Syncs in a thread; who asks while a sync is at work shares the next one with others.
+    """Syncs in a thread; calls during a sync share the next one.
 
-    What was written before asking is on the disk when the asking returns.
+    Lines written before the call are on the disk when `wait` returns.
     """
 
     def __init__(self, sync: Callable[[], None]) -> None:
@@ -240,15 +238,15 @@ class SharedSync:
         self._next: asyncio.Task[None] | None = None
 
     async def wait(self) -> None:
-        """Wait until all that was written before is on the disk, or raise what keeps it from it."""
+        """Wait until everything written before is on the disk."""
         if self._next is None:
             self._next = asyncio.create_task(self._after(self._current))
-        # Whoever stops waiting leaves the sync to the others.
+        # A cancelled caller does not cancel the sync of the others.
         await asyncio.shield(self._next)
 
     async def _after(self, before: "asyncio.Task[None] | None") -> None:
         if before is not None:
-            # Its failure was told to those who waited for it; ours would fail too.
+            # Its own callers got its failure; the next sync raises its own.
             with suppress(Exception):
                 await asyncio.shield(before)
         self._current, self._next = self._next, None

@@ -1,8 +1,8 @@
-"""Writes a JSON value in one way only, so that equal values have equal hashes.
+"""Canonical JSON, so that equal values have equal hashes, and strict parsing.
 
-Keys are sorted by code point, there is no space, text is UTF-8 and not escaped. A float is written
-as Python's `repr` has it: `1` and `1.0` stay two different values, and so do `0.0` and `-0.0`,
-because each comes back as what it was.
+Keys are sorted by code point, there are no spaces, text is unescaped UTF-8. A float is written like
+Python's `repr`: `1` and `1.0` differ, and so do `0.0` and `-0.0`, because each survives a round
+trip.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ from attractor.base.errors import NotCanonical
 Json: TypeAlias = dict[str, "Json"] | list["Json"] | str | int | float | bool | None
 JsonObject: TypeAlias = Mapping[str, Json]
 
-# Fixed, so that what one process can write every other can read, however full its stack is.
+# Fixed, so that every process can read what another one wrote, whatever the depth of its stack.
 DEEPEST = 100
 
 _Path: TypeAlias = tuple[object, ...]
@@ -32,7 +32,7 @@ _read = json.JSONDecoder().decode
 
 
 def canonical_json(value: Json | JsonObject) -> str:
-    """Return the one way to write a value as JSON."""
+    """Return the canonical JSON of a value."""
     plain = value if isinstance(value, dict) or not isinstance(value, Mapping) else dict(value)
     try:
         text = _encode(plain)
@@ -43,10 +43,10 @@ def canonical_json(value: Json | JsonObject) -> str:
 
 
 def canonical_members(record: JsonObject, *cuts: str, is_plain: bool = False) -> tuple[str, ...]:
-    """Write the members of an object without its braces, cut before where some keys belong.
+    """Write the members of an object without braces, cut before the places of some keys.
 
-    What is left out of one text, and stands in another one, is so written only once. What is known
-    to be plain JSON, because it was read from some or checked, is not looked through again.
+    So members that two texts share are encoded once. `is_plain` skips the check of values that were
+    read from JSON or checked before.
     """
     parts: list[dict[str, Json]] = [{} for _ in range(len(cuts) + 1)]
     try:
@@ -63,33 +63,33 @@ def canonical_members(record: JsonObject, *cuts: str, is_plain: bool = False) ->
 
 
 def canonical_object(*members: str) -> str:
-    """Return the object that has some members, which are written already."""
+    """Join encoded members to an object."""
     return f"{{{','.join(filter(None, members))}}}"
 
 
 def parse_json(text: str | bytes) -> Json:
-    """Read JSON strictly: no key twice, no NaN, no number too large, no broken UTF-8."""
+    """Parse JSON strictly: no duplicate key, no NaN, no too large number, no invalid UTF-8."""
     try:
         decoded = text.decode() if isinstance(text, bytes) else text
         value: Json = _decode(decoded)
     except (ValueError, RecursionError) as cause:
-        raise NotCanonical(f"not JSON: {cause}") from cause
+        raise NotCanonical(f"invalid JSON: {cause}") from cause
     if _HALF_CHARACTER.search(decoded):
         canonical_json(value)
     return value
 
 
 def content_hash(content: bytes) -> str:
-    """Return the SHA-256 of some bytes in hexadecimal."""
+    """Return the SHA-256 of bytes in hexadecimal."""
     return hashlib.sha256(content).hexdigest()
 
 
 def _refusal(fault: str) -> NotCanonical:
-    return NotCanonical(f"this cannot be written as JSON: {fault}")
+    return NotCanonical(f"cannot write JSON: {fault}")
 
 
 def _require_plain(plain: object, text: str) -> None:
-    """Refuse what the encoder changes: it turns the key 1 into "1" and a tuple into a list."""
+    """Refuse values that the encoder changes: it turns the key 1 into "1", a tuple into a list."""
     _require_unicode(plain, text)
     if not _comes_back(plain, text) and (fault := _first_fault(plain)):
         raise _refusal(fault)
@@ -103,7 +103,7 @@ def _require_unicode(value: object, text: str) -> None:
 
 
 def _comes_back(value: object, text: str) -> bool:
-    """Say whether a value surely holds nothing odd; must be quick, for every event passes here."""
+    """Return whether a value survives a round trip; fast, since every event passes here."""
     try:
         again = _read(text)
     except (ValueError, RecursionError):
@@ -114,7 +114,7 @@ def _comes_back(value: object, text: str) -> bool:
 
 
 def _is_flat(value: object) -> bool:
-    """Say whether what was read is no deeper than is allowed."""
+    """Return whether a parsed value is within the depth limit."""
     level = [value]
     for _ in range(DEEPEST + 1):
         nested = [one for one in level if type(one) in _CONTAINERS]
@@ -128,7 +128,7 @@ def _is_flat(value: object) -> bool:
 
 
 def _first_fault(value: object) -> str:
-    """Return what is wrong with a value and where, in reading order; nothing if all is well."""
+    """Return the first fault of a value with its place, or an empty text."""
     waiting: list[tuple[_Path, object]] = [((), value)]
     while waiting:
         path, one = waiting.pop()
@@ -141,7 +141,7 @@ def _first_fault(value: object) -> str:
 
 
 def _members(value: object) -> list[tuple[object, object]] | None:
-    """Return what a container holds, each with its key or position; None for a leaf."""
+    """Return the members of a container with their keys or positions; None for a leaf."""
     if isinstance(value, dict):
         return list(cast("dict[object, object]", value).items())
     if isinstance(value, list):
@@ -151,18 +151,18 @@ def _members(value: object) -> list[tuple[object, object]] | None:
 
 def _fault_of_container(value: object, depth: int) -> str:
     if depth >= DEEPEST:
-        return f"more than {DEEPEST} levels, or a value that holds itself,"
+        return f"more than {DEEPEST} levels, or a recursive value,"
     for key in cast("dict[object, object]", value) if isinstance(value, dict) else ():
         if not isinstance(key, str):
-            return f"the key {key!r}, which is not a string,"
+            return f"the key {key!r}, which is not a text,"
         if not _is_unicode(key):
-            return f"the key {key!r}, which holds half a character,"
+            return f"the key {key!r}, which contains a lone surrogate,"
     return ""
 
 
 def _fault_of_leaf(value: object) -> str:
     if isinstance(value, str):
-        return "" if _is_unicode(value) else "half a character (a lone surrogate)"
+        return "" if _is_unicode(value) else "a lone surrogate"
     if isinstance(value, float):
         return "" if math.isfinite(value) else f"the number {value!r}"
     if isinstance(value, int):
@@ -179,7 +179,7 @@ def _is_unicode(text: str) -> bool:
 
 
 def _has_digits(number: int) -> bool:
-    """Say whether Python will write a number (it has a limit: `sys.set_int_max_str_digits`)."""
+    """Return whether Python writes a number (limit: `sys.set_int_max_str_digits`)."""
     try:
         str(number)
     except ValueError:
@@ -200,19 +200,19 @@ def _unique(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
     members = dict(pairs)
     if len(members) < len(pairs):
         (doubled, _), *_ = Counter(name for name, _ in pairs).most_common(1)
-        raise NotCanonical(f"not JSON: the key {doubled!r} stands twice in one object")
+        raise NotCanonical(f"invalid JSON: duplicate key {doubled!r}")
     return members
 
 
 def _finite(digits: str) -> float:
     number = float(digits)
     if math.isinf(number):
-        raise NotCanonical(f"not JSON: the number {digits} is too large")
+        raise NotCanonical(f"invalid JSON: the number {digits} is too large")
     return number
 
 
 def _no_constant(name: str) -> Json:
-    raise NotCanonical(f"not JSON: {name} is no number")
+    raise NotCanonical(f"invalid JSON: {name} is not a number")
 
 
 _decode = json.JSONDecoder(

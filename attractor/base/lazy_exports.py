@@ -1,6 +1,6 @@
-"""Opens a door without what stands behind it: a name's module is imported when it is asked for.
+"""Imports the module of a public name on first use of the name.
 
-__getattr__ = lazy_exports.lazy_getattr(__name__, {"Client": "client", "retry": "retrying"})
+__getattr__ = lazy_exports.lazy_getattr(__name__, {"Client": "client", "retry": "retry_policy"})
 """
 
 import importlib
@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 def lazy_getattr(
     door: str, homes: Mapping[str, str], *, below: str | None = None
 ) -> Callable[[str], object]:
-    """Return the `__getattr__` of a module; each name's home is below it, or below another one."""
+    """Return `__getattr__` for a package; `homes` maps names to modules in it, or in `below`."""
 
     def find(name: str) -> object:
         home = homes.get(name)

@@ -1,9 +1,8 @@
-"""Locks on files, held by the kernel: a dead process's lock is free at once, whatever it left.
+"""File locks held by the kernel, which releases the lock of a dead process at once.
 
-Who holds a lock is written beside it (`NAME.holder`), for words only; nothing is decided by it. The
-locked file itself is never deleted: a process that had it open would go on holding a lock on a file
-without a name, while the next process locks a new file of the same name, and both believe they are
-alone.
+The holder is written to `NAME.holder` for messages only. The locked file is never deleted:
+otherwise one process would hold the lock on the deleted file and another one on a new file of the
+same name.
 """
 
 import fcntl
@@ -26,7 +25,7 @@ from attractor.base.json import JsonObject, canonical_json, parse_json
 
 @dataclass(frozen=True)
 class Holder:
-    """Who says that they hold a lock."""
+    """The holder of a lock, by its own words."""
 
     pid: int
     host: str
@@ -34,17 +33,17 @@ class Holder:
     purpose: str
 
     def __str__(self) -> str:
-        """Write it as people say it."""
+        """Describe the holder for a message."""
         since = self.since.isoformat(sep=" ", timespec="seconds")
         words = f"process {self.pid} on {self.host} since {since}"
         return f"{words}, {self.purpose}" if self.purpose else words
 
 
 class FileLock:
-    """A lock that one holder has at a time, among all processes and threads.
+    """A lock on a path, exclusive among all processes and threads.
 
-    Every object locks for itself: a second one on the same path is refused too. A child process
-    does not inherit the lock.
+    Two objects with the same path exclude each other too. A child process does not inherit the
+    lock.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -52,9 +51,9 @@ class FileLock:
         self._file: io.FileIO | None = None
 
     def acquire(self, *, wait: float = 0.0, purpose: str = "") -> Self:
-        """Take the lock, within `wait` seconds, or raise LockHeld with its holder's name."""
+        """Take the lock within `wait` seconds, or raise LockHeld with the name of the holder."""
         if not math.isfinite(wait):
-            raise UsageError(f"cannot wait {wait} seconds for {self.path}: a wait has an end")
+            raise UsageError(f"invalid wait of {wait} seconds for {self.path}")
         try:
             with ExitStack() as undo:
                 file = undo.enter_context(open_to_lock(self.path))
@@ -67,7 +66,7 @@ class FileLock:
         return self
 
     def release(self) -> None:
-        """Give the lock back, if it is held."""
+        """Release the lock, if it is held."""
         file, self._file = self._file, None
         if file:
             with suppress(OSError):
@@ -75,7 +74,7 @@ class FileLock:
             unlock(file)
 
     def __enter__(self) -> Self:
-        """Take the lock at once, unless it is held already."""
+        """Take the lock, unless this object holds it already."""
         return self if self._file else self.acquire()
 
     def __exit__(
@@ -84,7 +83,7 @@ class FileLock:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Give the lock back."""
+        """Release the lock."""
         self.release()
 
     def _await(self, file: io.FileIO, wait: float) -> None:
@@ -98,17 +97,17 @@ class FileLock:
     def _write_holder(self, purpose: str) -> None:
         pid = os.getpid()
         started = _process_start(pid) or ""
-        # A file name on a command line may be no Unicode.
+        # A file name on a command line may be invalid Unicode.
         words = purpose.encode(errors="backslashreplace").decode()
         host = os.uname().nodename
         note: JsonObject = {"host": host, "pid": pid, "purpose": words, "started": started}
-        # Only words are lost: a full disk must not keep anybody from what frees it.
+        # The note is for messages: a full disk must not stop commands that free space.
         with suppress(FileError):
             write_whole(_note_of(self.path), canonical_json(note), sync=False)
 
 
 def try_lock(file: io.FileIO) -> bool:
-    """Take the kernel's lock on an open file, or say that somebody else has it."""
+    """Try to take the kernel's lock on an open file; return whether it succeeded."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -117,28 +116,28 @@ def try_lock(file: io.FileIO) -> bool:
 
 
 def unlock(file: io.FileIO) -> None:
-    """Give the kernel's lock on a file back, and close it."""
+    """Release the kernel's lock on a file and close the file."""
     if file.closed:
         return
     with file:
-        # Closing alone would not do while a child between fork and exec has the file too.
+        # Closing is not enough while a child between fork and exec has the file open.
         fcntl.flock(file, fcntl.LOCK_UN)
 
 
 def open_to_lock(path: Path) -> io.FileIO:
-    """Open a file to read and append, creating it if need be, and never through a symbolic link."""
+    """Open or create a file for reading and appending; refuse a symbolic link."""
     return io.FileIO(path, "a+", opener=_open_no_link)
 
 
 def holder_of(path: str | Path) -> Holder | None:
-    """Return who says that they hold the lock at a path, unless that process is gone."""
+    """Return the noted holder of the lock at a path, unless that process is gone."""
     try:
         with _note_of(Path(path)).open("rb") as note:
             since = datetime.fromtimestamp(os.fstat(note.fileno()).st_mtime, UTC)
-            told = parse_json(note.read())
+            record = parse_json(note.read())
     except (OSError, NotCanonical):
         return None
-    match told:
+    match record:
         case {"host": str(host), "pid": int(pid), "purpose": str(purpose), "started": str(started)}:
             is_here = host == os.uname().nodename
             gone = is_here and _process_start(pid) != started
@@ -148,8 +147,8 @@ def holder_of(path: str | Path) -> Holder | None:
 
 
 def _held(path: Path) -> LockHeld:
-    who = holder_of(path) or "a process that has not written its name"
-    return LockHeld(f"{path} is held by {who}", hint="wait until it ends, or stop it")
+    holder = holder_of(path) or "an unnamed process"
+    return LockHeld(f"{path} is held by {holder}", hint="wait until it ends, or stop it")
 
 
 def _note_of(path: Path) -> Path:
@@ -157,16 +156,16 @@ def _note_of(path: Path) -> Path:
 
 
 def _process_start(pid: int) -> str | None:
-    """Return when a process began as its kernel counts, nothing if that is not told, None if gone.
+    """Return the start time of a process by its kernel, "" if unknown, None if it is gone.
 
-    Two processes may have the same number, one after the other; they do not begin at the same time.
+    It distinguishes processes that have the same number one after the other.
     """
     try:
-        # The name, in brackets, may hold spaces and brackets itself.
+        # The name in brackets may itself contain spaces and brackets.
         state, *fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
     except (OSError, ValueError):
         return "" if not Path("/proc/self/stat").exists() and is_running(pid) else None
-    # A zombie holds nothing any more.
+    # A zombie holds no lock.
     return None if state in (b"Z", b"X") else fields[18].decode()
 
 

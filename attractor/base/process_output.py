@@ -1,7 +1,4 @@
-"""The pipes of a started program: input is fed, output is kept and handed on as it comes.
-
-Output of any length in little memory: its head and its tail, and what was left out between.
-"""
+"""The pipes of a started program: feeds its input and keeps head and tail of its output."""
 
 import asyncio
 import codecs
@@ -17,7 +14,7 @@ from attractor.base.errors import UsageError
 
 @dataclass(frozen=True)
 class OutputLimit:
-    """How many bytes of an output are kept from its beginning and from its end."""
+    """The number of bytes to keep from the head and from the tail of an output."""
 
     head: int = 512 * 1024
     tail: int = 512 * 1024
@@ -25,21 +22,21 @@ class OutputLimit:
     def __post_init__(self) -> None:
         if self.head < 0 or self.tail < 0:
             raise UsageError(
-                f"an output cannot be kept to {self.head} and {self.tail} bytes",
-                hint="write 0 to keep nothing of one end",
+                f"invalid output limit of {self.head} and {self.tail} bytes",
+                hint="use 0 to keep no bytes of one end",
             )
 
 
 @dataclass(frozen=True)
 class TruncatedOutput:
-    """An output as text, and how many of its bytes the text leaves out."""
+    """An output as text, and the number of omitted bytes."""
 
     text: str
     omitted: int
 
 
 class BoundedOutput:
-    """Takes an output piece by piece and keeps its two ends."""
+    """Collects an output in bounded memory: its head and its tail."""
 
     def __init__(self, limit: OutputLimit) -> None:
         self._limit = limit
@@ -48,7 +45,7 @@ class BoundedOutput:
         self._total = 0
 
     def add(self, piece: bytes) -> None:
-        """Take the next piece."""
+        """Add the next piece."""
         self._total += len(piece)
         room = self._limit.head - len(self._head)
         self._head += piece[:room]
@@ -56,7 +53,7 @@ class BoundedOutput:
         del self._tail[: max(0, len(self._tail) - self._limit.tail)]
 
     def kept(self) -> TruncatedOutput:
-        """Return what was kept, with a line that says how much was left out."""
+        """Return head and tail, with a line about the omitted bytes between."""
         if self._total == len(self._head) + len(self._tail):
             return TruncatedOutput((self._head + self._tail).decode("utf-8", "replace"), 0)
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
@@ -64,14 +61,14 @@ class BoundedOutput:
         cut_after_head = len(decoder.getstate()[0])
         tail = _from_character(self._tail)
         omitted = self._total - (len(self._head) - cut_after_head) - len(tail)
-        marker = f"[... {omitted} bytes left out ...]\n"
+        marker = f"[... {omitted} bytes omitted ...]\n"
         if head and not head.endswith("\n"):
             marker = "\n" + marker
         return TruncatedOutput(head + marker + tail.decode("utf-8", "replace"), omitted)
 
 
 def _from_character(tail: bytearray) -> bytearray:
-    """Return the tail without the rest of a character that was cut in two."""
+    """Return the tail from its first complete character."""
     rest = 0
     while rest < min(3, len(tail)) and tail[rest] & 0xC0 == 0x80:
         rest += 1
@@ -81,13 +78,13 @@ def _from_character(tail: bytearray) -> bytearray:
 Stream = Literal["stdout", "stderr"]
 
 _PIECE = 64 * 1024
-# Time to read what is in a pipe that somebody outside the group fills faster than we read.
+# Time limit for reading a pipe that a process outside the group keeps filling.
 _DRAIN_S = 0.5
 
 
 @dataclass(frozen=True)
 class OutputChunk:
-    """A piece of output, as it came."""
+    """A piece of output as it arrived."""
 
     stream: Stream
     text: str
@@ -97,7 +94,7 @@ OnOutput = Callable[[OutputChunk], None]
 
 
 class OutputPipe:
-    """One stream of output, of which the two ends are kept."""
+    """One output stream, of which head and tail are kept."""
 
     def __init__(self, name: Stream, pipe: IO[bytes], keep: OutputLimit) -> None:
         self.name: Stream = name
@@ -107,7 +104,7 @@ class OutputPipe:
         os.set_blocking(pipe.fileno(), False)
 
     def read(self) -> bytes | None:
-        """Return what is there: nothing at the end, None when nothing has come yet."""
+        """Return available bytes: b"" at the end, None if none have arrived."""
         try:
             piece = os.read(self.pipe.fileno(), _PIECE)
         except BlockingIOError:
@@ -116,12 +113,12 @@ class OutputPipe:
         return piece
 
     def text(self, piece: bytes) -> str:
-        """Return the characters that a piece completes; the end completes them all."""
+        """Decode the characters that a piece completes."""
         return self._decoder.decode(piece, final=not piece)
 
 
 class Pipes:
-    """The pipes of a started program on the running event loop; not all need be there."""
+    """The pipes of a started program on the running event loop; some may be missing."""
 
     def __init__(
         self,
@@ -141,12 +138,12 @@ class Pipes:
         self._loop = asyncio.get_running_loop()
 
     def kept(self, stream: Stream) -> TruncatedOutput:
-        """Return what is kept of one stream of output."""
+        """Return head and tail of one output stream."""
         output = self._outputs.get(stream)
         return output.kept.kept() if output else TruncatedOutput("", 0)
 
     def watch(self, wake: Callable[[], None]) -> None:
-        """Wake whoever reads when there is output, and feed the input as it is taken."""
+        """Call `wake` when output arrives, and feed the input."""
         for output in self._open:
             self._loop.add_reader(output.pipe.fileno(), wake)
         if self._stdin is not None:
@@ -154,7 +151,7 @@ class Pipes:
             self._loop.add_writer(self._stdin.fileno(), self._feed)
 
     def read(self) -> bool:
-        """Take one piece from each pipe; say whether there was any."""
+        """Read one piece from each pipe; return whether any arrived."""
         pieces = [(output, output.read()) for output in self._open]
         for output, piece in pieces:
             if piece == b"":
@@ -164,7 +161,7 @@ class Pipes:
         return any(piece for _, piece in pieces)
 
     async def drain(self) -> None:
-        """Read what is in the pipes, and wait for nobody who holds them open."""
+        """Read the buffered output without waiting for processes that hold the pipes open."""
         until = monotonic() + _DRAIN_S
         while self.read() and monotonic() < until:
             await asyncio.sleep(0)
@@ -172,7 +169,7 @@ class Pipes:
             self._deliver(output, b"")
 
     def close(self) -> None:
-        """Give the pipes back to the loop and to the system."""
+        """Close all pipes."""
         self._close_stdin()
         while self._open:
             self._close(self._open[0])
@@ -183,7 +180,7 @@ class Pipes:
             written = os.write(self._stdin.fileno(), self._input[:_PIECE])
         except BlockingIOError:
             return
-        except OSError:  # the program does not read it, which is its right
+        except OSError:  # the program does not read its input
             written = len(self._input)
         self._input = self._input[written:]
         if not self._input:
@@ -197,7 +194,7 @@ class Pipes:
     def _deliver(self, output: OutputPipe, piece: bytes) -> None:
         text = output.text(piece)
         if text and self._on_output is not None:
-            # Should it raise, it is not called again while the group is ended.
+            # If the callback raises, it is not called again while the group is killed.
             on_output, self._on_output = self._on_output, None
             on_output(OutputChunk(output.name, text))
             self._on_output = on_output

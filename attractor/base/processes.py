@@ -1,14 +1,8 @@
-"""Runs a program in a process group of its own, with a time limit, and leaves nobody of it behind.
+"""Runs a program in a process group of its own, with a time limit, and kills the group at the end.
 
-The group gets SIGTERM, and SIGKILL after a grace: when the time is up, when the program has ended
-and left others running, when the awaiting task is cancelled, when the reader of its output raises.
-Who left the group (`setsid`) is not pursued, but holding our pipes open does not make us wait.
-
-Wakes a waiting task when a program ends: with the kernel's help, else by waking it often.
-
-Signals the processes of a group, and tells whether any of them is alive.
-
-Starts a program, and says plainly why one could not be started.
+The group gets SIGTERM, and SIGKILL after a grace period: at the time limit, when the program exits
+and leaves processes running, when the task is cancelled, and when the output callback raises.
+Processes that left the group (`setsid`) are not killed; their open pipes do not block the caller.
 """
 
 import asyncio
@@ -29,11 +23,11 @@ from attractor.base.files import file_error
 from attractor.base.process_output import OnOutput, OutputLimit, Pipes
 
 POLL_S = 0.01
-"""How often somebody is woken who waits for what the kernel does not tell."""
+"""The interval of polling where the kernel sends no notification."""
 
 
 class EndWatch:
-    """Watches one program on the running event loop until it is stopped."""
+    """Calls `wake` when a program exits: by pidfd, else by polling."""
 
     def __init__(self, pid: int, wake: Callable[[], None]) -> None:
         self._wake = wake
@@ -41,7 +35,7 @@ class EndWatch:
         self.stop: Callable[[], None] = lambda: None
         try:
             self._await_end(os.pidfd_open(pid))
-        except (AttributeError, OSError):  # not Linux, or a sandbox forbids it
+        except (AttributeError, OSError):  # not Linux, or forbidden in a sandbox
             self._tick()
 
     def _await_end(self, pidfd: int) -> None:
@@ -63,14 +57,14 @@ class EndWatch:
 
 
 def signal_group(group: int, number: signal.Signals) -> None:
-    """Send a signal to every member of a group that there is and that we may send one to."""
+    """Send a signal to the members of a group that allow it."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(group, number)
 
 
 def has_members(group: int) -> bool:
-    """Whether a group whose leader was waited for has living members that we could end."""
-    # Its orphans come to us when we are process 1; they stay members until they are waited for.
+    """Return whether a group whose leader was reaped has living members."""
+    # As process 1 we inherit orphans, which stay members until they are reaped.
     with suppress(ChildProcessError):
         while os.waitpid(-group, os.WNOHANG) != (0, 0):
             pass
@@ -78,26 +72,26 @@ def has_members(group: int) -> bool:
         os.killpg(group, 0)
     except (ProcessLookupError, PermissionError):
         return False
-    # Who else is process 1 may take its time to wait for the dead.
+    # Another process 1 may reap zombies late.
     lives = _lives(group)
     return not lives or any(lives)
 
 
 def _lives(group: int) -> list[bool]:
-    """Return of each member of a group whether it lives; nothing where the system tells nothing."""
+    """Return for each member of a group whether it is alive; empty without /proc."""
     lives: list[bool] = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):
             fields = stat.read_bytes().rpartition(b")")[2].split()
             if int(fields[2]) == group:
-                # A zombie with threads only lost its first one.
+                # A zombie with several threads has only lost its first thread.
                 lives.append(fields[0] not in (b"Z", b"X") or int(fields[17]) > 1)
     return lives
 
 
 _HINTS: Mapping[int | None, str] = {
-    errno.ENOEXEC: "it is no program of this machine; a script begins with a #! line",
-    errno.E2BIG: "arguments and environment are too long: hand long input over as stdin",
+    errno.ENOEXEC: "use a program of this machine; a script needs a #! line",
+    errno.E2BIG: "pass long input through stdin: arguments and environment are too large",
 }
 
 
@@ -109,12 +103,12 @@ def start_process(
     stdin: bytes | Path = b"",
     output: Path | None = None,
 ) -> subprocess.Popen[bytes]:
-    """Start a program in a session of its own, or say why it could not be started.
+    """Start a program in a session of its own, or raise ProcessNotStarted.
 
-    Bytes are for its pipe; a file it reads itself, and it writes one when `output` names it.
+    `stdin` is bytes for a pipe or a file to read; `output` is a file for its stdout.
     """
     if not argv:
-        raise ProcessNotStarted("no program is named", hint="give its name, then its arguments")
+        raise ProcessNotStarted("empty command", hint="pass a program and its arguments")
     piped = subprocess.PIPE if stdin else subprocess.DEVNULL
     with ExitStack() as files:
         given = files.enter_context(_opened(stdin, "rb")) if isinstance(stdin, Path) else piped
@@ -146,7 +140,7 @@ def _not_started(program: str, cwd: Path, error: OSError | ValueError) -> Proces
     if isinstance(error, OSError) and error.filename == cwd:  # only the folder is a Path
         return ProcessNotStarted(
             f"{program} was not started in {cwd}: {why}",
-            hint="the folder it should run in must exist, and we must be allowed to enter it",
+            hint="create this folder, or change its permissions",
         )
     return ProcessNotStarted(
         f"{program} was not started: {why}", hint=_hint(program, cwd / program, error)
@@ -156,27 +150,27 @@ def _not_started(program: str, cwd: Path, error: OSError | ValueError) -> Proces
 def _hint(program: str, path: Path, error: OSError | ValueError) -> str:
     if isinstance(error, FileNotFoundError):
         if "/" not in program:
-            return "no folder of the PATH has it: install it, or give its whole path"
+            return "install it, or write its whole path: it is not on the PATH"
         if path.is_file():
-            return "the interpreter that its first line names is missing"
-        return f"there is no file {path}"
+            return "install the interpreter of its first line"
+        return f"{path} does not exist"
     if isinstance(error, PermissionError):
-        return "it is a folder" if path.is_dir() else f"make it executable: chmod +x {path}"
+        return f"{path} is a folder" if path.is_dir() else f"make it executable: chmod +x {path}"
     number = error.errno if isinstance(error, OSError) else None
-    return _HINTS.get(number, "look at its name, its arguments and its environment")
+    return _HINTS.get(number, "check its name, arguments and environment")
 
 
 DEFAULT_LIMIT = OutputLimit()
 
-# Time for what was left running to end by itself: `program > >(tee log)` is about to print still.
+# Time for remaining processes to exit: in `program > >(tee log)` tee still prints.
 _SETTLE_S = 0.2
-# Time for the kernel to carry a SIGKILL out: it can take long on a dead network file system.
+# Time for a SIGKILL to take effect: long on a dead network file system.
 _KILL_S = 5.0
 
 
 @dataclass(frozen=True)
 class ExecResult:
-    """How a program ended and what it printed (coding-agent-loop §4.1)."""
+    """Exit status and output of a program (coding-agent-loop §4.1)."""
 
     stdout: str
     stderr: str
@@ -188,7 +182,7 @@ class ExecResult:
 
     @property
     def output(self) -> str:
-        """Return standard output, then standard error."""
+        """Return stdout, then stderr."""
         between = "\n" if self.stdout and self.stderr and not self.stdout.endswith("\n") else ""
         return self.stdout + between + self.stderr
 
@@ -205,9 +199,9 @@ async def run_process(
     keep: OutputLimit = DEFAULT_LIMIT,
     grace: timedelta = timedelta(seconds=2),
 ) -> ExecResult:
-    """Run a program to its end or its time limit, and end whatever it left in its group.
+    """Run a program until it exits or its time limit is reached, and kill its group.
 
-    It reads bytes or a file; what it prints goes into a file, byte for byte, if `output` names one.
+    `stdin` is bytes or a file to read; `output` is a file for its stdout.
     """
     started = monotonic()
     popen = start_process(argv, Path(cwd), env, stdin=stdin, output=output)
@@ -225,7 +219,7 @@ async def run_process(
 
 
 class _Child:
-    """A started program and its group, read until the last of them is gone."""
+    """A started program and its process group."""
 
     def __init__(self, popen: subprocess.Popen[bytes], pipes: Pipes) -> None:
         self.pipes = pipes
@@ -234,7 +228,7 @@ class _Child:
         self._end: EndWatch | None = None
 
     async def run(self, timeout: timedelta | None) -> bool:
-        """Read until the program has ended; say whether its time was up before."""
+        """Read output until the program exits; return whether the time limit was reached."""
         self.pipes.watch(self._woken.set)
         self._end = EndWatch(self._popen.pid, self._woken.set)
         limit = asyncio.timeout(None if timeout is None else timeout.total_seconds())
@@ -245,12 +239,12 @@ class _Child:
                     self._woken.clear()
                     self.pipes.read()
         except TimeoutError:
-            if not limit.expired():  # it is the reader's own
+            if not limit.expired():  # raised by the output callback
                 raise
         return limit.expired() and self._popen.poll() is None
 
     async def end_group(self, grace: float) -> None:
-        """Ask who is left to end, and kill who does not; a cancellation cuts the grace short."""
+        """Terminate remaining processes, then kill them; a cancellation ends the grace period."""
         try:
             if self._popen.poll() is not None:
                 await self._gone_within(_SETTLE_S)
@@ -261,17 +255,17 @@ class _Child:
             await self._kill_group()
 
     def close(self) -> None:
-        """Give everything back to the loop and to the system."""
+        """Close pipes and the exit watch."""
         if self._end is not None:
             self._end.stop()
         self.pipes.close()
 
     def result(self, *, timed_out: bool, seconds: float) -> ExecResult:
-        """Return how the program ended."""
+        """Return the result of the program."""
         if not self._is_gone():
             raise MachineryError(
-                f"process group {self._popen.pid} goes on after SIGKILL",
-                hint="it may run as another user, or hang in the kernel; look at it with ps",
+                f"process group {self._popen.pid} is alive after SIGKILL",
+                hint="it may run as another user or hang in the kernel: check with ps",
             )
         stdout, stderr = self.pipes.kept("stdout"), self.pipes.kept("stderr")
         return ExecResult(
@@ -297,10 +291,10 @@ class _Child:
             self.pipes.read()
 
     async def _kill_group(self) -> None:
-        """Kill who is left and see them go; who cancels us meanwhile is answered afterwards."""
+        """Kill remaining processes and wait for them; raise a cancellation afterwards."""
         cancelled = False
         until = monotonic() + _KILL_S
-        # Once in any case: who forks while we look through /proc can be overlooked.
+        # At least once: a process that forks during the scan of /proc can be missed.
         signal_group(self._popen.pid, signal.SIGKILL)
         while not self._is_gone() and monotonic() < until:
             try:

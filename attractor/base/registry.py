@@ -1,16 +1,12 @@
-"""A folder whose every file adds one part, read as a mapping from a part's name to the part.
+"""Maps the names of parts to the parts: each file of a folder is one part.
 
 `Registry("attractor.cli.commands", click.Command, noun="command")` lists the folder without
-importing anything in it, imports a file when its name is asked for, takes the one object the file
-calls `part` and checks it against the kind. Other distributions add parts through entry points of
-the same name as the folder. A file's name is its part's name; a double underscore is a dot.
+importing a file, imports a file on first use, takes its object `part` and checks the type. Other
+distributions add parts through entry points named like the folder. The name of a part is the name
+of its file, with a dot for a double underscore.
 
-Listing stands in the way of every start, so it does without pathlib, dataclasses and
-regular expressions, which cost more than the listing itself.
-
-Tells whether an object is of a kind: a class, a protocol, or `type[...]` of either.
-
-Reads what functions that somebody handed in want to be given.
+Every start lists folders, so this module avoids pathlib, dataclasses and regular expressions:
+importing them costs more than the listing.
 """
 
 import importlib
@@ -26,7 +22,7 @@ from attractor.base.errors import InvalidPart, UnknownName
 
 
 def find_shortcoming(part: object, kind: Any) -> str:
-    """Say what an object lacks to be of a kind; an empty text when it lacks nothing."""
+    """Return why an object is not of a kind (class, protocol, `type[...]`), or an empty text."""
     if get_origin(kind) is type:
         return _class_shortcoming(part, get_args(kind)[0])
     if _is_protocol(kind):
@@ -38,7 +34,7 @@ def _class_shortcoming(part: object, kind: Any) -> str:
     if not isinstance(part, type):
         return f"{_described(part)} is not a class"
     if _is_protocol(kind):
-        # What only instances have (plain attributes) can't be seen on the class.
+        # Plain attributes exist on instances only.
         return _lacking(part, _methods(kind), kind)
     return "" if issubclass(part, kind) else f"class {part.__name__} is not a {kind.__name__}"
 
@@ -97,24 +93,24 @@ _NAMES_ITS_PART = ("\npart = ", "\npart: ")
 
 
 class Source(NamedTuple):
-    """Where a part comes from, known before anything of it is imported."""
+    """The place of a part, known before its module is imported."""
 
     module: str
     summary: str
     attribute: str = "part"
     distribution: str = ""
-    trouble: str = ""
+    fault: str = ""
 
     @property
-    def mend(self) -> str:
-        """What to do when the part can't be used."""
+    def remedy(self) -> str:
+        """How to fix an unusable part."""
         if self.distribution:
             return f"update or uninstall the distribution {self.distribution!r}, which offers it"
-        return f"mend the module {self.module}"
+        return f"fix the module {self.module}"
 
 
 class Registry(Mapping[str, T], Generic[T]):
-    """The parts of one kind, by name; each is imported when it is first asked for."""
+    """The parts of one kind by name; each is imported on first use."""
 
     def __init__(self, package: str, kind: type[T], *, noun: str) -> None:
         self.package = package
@@ -138,18 +134,18 @@ class Registry(Mapping[str, T], Generic[T]):
         try:
             part = _load(source)
         except Exception as error:
-            told = f"{type(error).__name__}: {error}"
-            raise self._refuse(name, f"can't be loaded: {told}") from error
+            cause = f"{type(error).__name__}: {error}"
+            raise self._refuse(name, f"cannot be loaded: {cause}") from error
         shortcoming = find_shortcoming(part, self.kind)
         if shortcoming:
-            raise self._refuse(name, f"can't be used: {shortcoming}")
+            raise self._refuse(name, f"cannot be used: {shortcoming}")
         self._found[name] = cast(T, part)
         return self._found[name]
 
     def summary(self, name: str) -> str:
         """Return the first sentence of a part's file, read without importing it."""
         source = self._sources[name]
-        return source.trouble or source.summary
+        return source.fault or source.summary
 
     @cached_property
     def _sources(self) -> dict[str, Source]:
@@ -163,16 +159,16 @@ class Registry(Mapping[str, T], Generic[T]):
         source = self._sources.get(name)
         if source is None:
             raise UnknownName(self.noun, name, self._sources)
-        if source.trouble:
-            raise self._refuse(name, source.trouble)
+        if source.fault:
+            raise self._refuse(name, source.fault)
         return source
 
     def _refuse(self, name: str, why: str) -> InvalidPart:
-        return InvalidPart(f"{self.noun} {name!r} {why}", hint=self._sources[name].mend)
+        return InvalidPart(f"{self.noun} {name!r} {why}", hint=self._sources[name].remedy)
 
 
 def part_name(stem: str) -> str:
-    """Return the name of the part that a file's name stands for."""
+    """Return the name of the part in a file."""
     return stem.replace("__", ".")
 
 
@@ -182,14 +178,14 @@ def _listed(folder: str, package: str) -> tuple[tuple[str, Source], ...]:
 
 @lru_cache(maxsize=64)
 def _listed_at(folder: str, package: str, _changed: int) -> tuple[tuple[str, Source], ...]:
-    """Look into a folder; a process looks again when a file came there or went."""
+    """List a folder; a process lists it again when its time of change differs."""
     return tuple(_read_in(folder, package))
 
 
 def _read_in(folder: str, package: str) -> Iterator[tuple[str, Source]]:
     for file in sorted(os.listdir(folder)):
         stem, ending = os.path.splitext(file)
-        # Editors and other systems leave files here whose names are no modules.
+        # Editors leave files here that are no modules.
         is_module = ending == ".py" and stem.isidentifier()
         text = _read(folder, file) if is_module else ""
         if any(words in text for words in _NAMES_ITS_PART):
@@ -211,13 +207,13 @@ def _first_sentence(text: str) -> str:
 
 def _offered(point: EntryPoint, taken: Source | None) -> Source:
     module, _, attribute = point.value.partition(":")
-    trouble = ""
+    fault = ""
     if taken:
-        # Neither may win in silence: one of them could be there to stand in for the other.
+        # Neither may win: one of them could be meant to replace the other.
         rivals = f"{taken.distribution or 'attractor'} and {point.distribution}"
-        trouble = f"is offered twice, by {rivals}"
+        fault = f"is offered twice, by {rivals}"
     summary = f"From the distribution {point.distribution}"
-    return Source(module, summary, attribute or "part", point.distribution, trouble)
+    return Source(module, summary, attribute or "part", point.distribution, fault)
 
 
 def _load(source: Source) -> object:
@@ -225,7 +221,7 @@ def _load(source: Source) -> object:
 
 
 def count_parameters(called: Callable[..., object]) -> int:
-    """Count what has to be handed to a function, one after the other."""
+    """Return the number of positional parameters of a function."""
     in_order = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     wanted = inspect.signature(called).parameters.values()
     return sum(one.kind in in_order and one.default is one.empty for one in wanted)

@@ -1,7 +1,4 @@
-"""Reads and writes keys of TOML: dotted, and quoted where they have to be.
-
-Finds the lines that the keys of a TOML text stand on, which `tomllib` does not tell.
-"""
+"""Dotted keys of TOML, and the lines of keys in a text, which `tomllib` does not return."""
 
 import re
 import tomllib
@@ -20,7 +17,7 @@ _BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 
 def dotted(path: KeyPath) -> str:
-    """Write a path as people write it in TOML: `output.color`, `hooks[0].command`."""
+    """Write a path as in TOML: `output.color`, `hooks[0].command`."""
     written = ""
     for part in path:
         if isinstance(part, int):
@@ -31,7 +28,7 @@ def dotted(path: KeyPath) -> str:
 
 
 def read_key(text: str) -> tuple[str, ...]:
-    """Read a dotted key, quoted parts included, or raise ValueError."""
+    """Parse a dotted key with quoted parts, or raise ValueError."""
     key = text.strip()
     if not _KEY.fullmatch(key):
         raise ValueError(f"{text!r} is not a key")
@@ -44,7 +41,7 @@ def read_key(text: str) -> tuple[str, ...]:
 
 
 def printable(text: str) -> str:
-    """Write a text on one line, whatever is in it."""
+    """Escape unprintable characters."""
     return "".join(char if char.isprintable() else _escaped(char) for char in text)
 
 
@@ -85,10 +82,10 @@ class _Start:
 
 
 def key_lines(text: str) -> KeyLines:
-    """Map every key of a valid TOML text to its line, the tables it is in included.
+    """Map every key and table of a valid TOML text to its line.
 
-    An element of an array of tables has its index as a key. What stands inside the brackets of a
-    value has no line of its own; `line_of` answers the line of the key it belongs to.
+    An element of an array of tables has its index as key. Keys inside an inline value have no
+    line; `line_of` returns the line of the key around them.
     """
     lines: dict[KeyPath, int] = {}
     counts: dict[KeyPath, int] = {}
@@ -103,7 +100,7 @@ def key_lines(text: str) -> KeyLines:
 
 
 def line_of(path: KeyPath, lines: KeyLines) -> int | None:
-    """Return the line of a key, or else of the nearest key around it."""
+    """Return the line of a key, else of the nearest key around it."""
     prefixes = (path[:length] for length in range(len(path), 0, -1))
     return next((lines[prefix] for prefix in prefixes if prefix in lines), None)
 
@@ -119,7 +116,7 @@ def _starts(text: str) -> Iterator[_Start]:
 
 
 def _opened(header: _Start, counts: dict[KeyPath, int]) -> KeyPath:
-    """Return the table that a header opens: within an array it is the last element's."""
+    """Return the table of a header; in an array of tables that of the last element."""
     path: KeyPath = ()
     for part in header.key[:-1]:
         path = _last_element((*path, part), counts)

@@ -12,7 +12,7 @@ LONGEST_RESPONSE = 200
 """How much of a response the context keeps (attractor-spec 4.5); response.md has all of it."""
 
 
-_LEFT_OUT = re.compile(r"^\[\.\.\. [0-9]+ bytes left out \.\.\.\]$", re.MULTILINE)
+_LEFT_OUT = re.compile(r"^\[\.\.\. [0-9]+ bytes omitted \.\.\.\]$", re.MULTILINE)
 
 
 def shorten(text: str, length: int) -> str:

@@ -184,7 +184,7 @@ class Backlog:
         while True:
             if self._lost:
                 lost, self._lost = self._lost, 0
-                yield f"[... {lost} bytes left out ...]\n".encode()
+                yield f"[... {lost} bytes omitted ...]\n".encode()
             while self._pieces:
                 piece = self._pieces.popleft()
                 self._size -= len(piece)

@@ -50,9 +50,9 @@ def test_within_a_loop_the_other_function_is_named() -> None:
     async def ask() -> None:
         require_no_loop("ask")
 
-    with pytest.raises(UsageError, match="ask_sync waits") as caught:
+    with pytest.raises(UsageError, match="ask_sync would block") as caught:
         asyncio.run(ask())
-    assert caught.value.hint == "write: await ask(...)"
+    assert caught.value.hint == "write await ask(...)"
 
 
 def test_what_is_written_instead_may_be_another_word() -> None:
@@ -61,4 +61,4 @@ def test_what_is_written_instead_may_be_another_word() -> None:
 
     with pytest.raises(UsageError) as caught:
         asyncio.run(hear())
-    assert caught.value.hint == "write: async for ... in hear(...)"
+    assert caught.value.hint == "write async for ... in hear(...)"

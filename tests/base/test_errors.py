@@ -27,7 +27,7 @@ def test_the_message_of_a_class_without_docstring_is_that_of_the_class_above() -
     class Bare(Refused):
         pass
 
-    assert str(Bare()) == "A rule of the control plane says no"
+    assert str(Bare()) == "Refused by a rule of the control plane"
 
 
 def test_a_hint_belongs_to_the_class_or_to_the_one_error() -> None:

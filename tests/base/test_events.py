@@ -106,14 +106,14 @@ def test_an_event_reads_back_from_its_journal_line(event: Event):
 @pytest.mark.parametrize(
     ("changed", "mistake"),
     [
-        ({"seq": "7"}, "event '7': its field 'seq' must be a whole number, not negative, not '7'"),
+        ({"seq": "7"}, "event '7': field 'seq' must be a whole number from 0, not '7'"),
         ({"seq": True}, "'seq' must be a whole number"),
         ({"seq": -1}, "'seq' must be a whole number"),
         ({"seq": 7.0}, "'seq' must be a whole number"),
-        ({"time": "2026-01-31T12:30:05Z"}, "event 7: its field 'time' must be a time in UTC"),
+        ({"time": "2026-01-31T12:30:05Z"}, "event 7: field 'time' must be a time in UTC"),
         ({"time": "2026-01-31T12:30:05.000040+00:00"}, "'time' must be a time in UTC"),
         ({"time": "2026-01-31T12:30:05.000040Z\n"}, "'time' must be a time in UTC"),
-        ({"time": "2026-02-31T12:30:05.000040Z"}, "'time' is no date"),
+        ({"time": "2026-02-31T12:30:05.000040Z"}, "'time' is an invalid date"),
         ({"time": 1769862605}, "'time' must be text"),
         ({"run_id": None}, "'run_id' must be text, not None"),
         ({"type": 3}, "'type' must be text"),
@@ -123,7 +123,7 @@ def test_an_event_reads_back_from_its_journal_line(event: Event):
         ({"data": ["x"] * 100}, "'data' must be an object"),
         ({"prev": 0}, "'prev' must be text"),
         ({"hash": None}, "'hash' must be text"),
-        ({"Node": "plan"}, "'Node' is not known"),
+        ({"Node": "plan"}, "'Node' is unknown"),
     ],
 )
 def test_a_field_of_another_shape_is_refused_by_name(changed: dict[str, Json], mistake: str):

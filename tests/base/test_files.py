@@ -113,9 +113,9 @@ def test_a_symbolic_link_is_replaced_not_followed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("path", "hint"),
     [
-        ("missing/file", "create it first"),
-        ("file/below", "a file stands where a folder is needed"),
-        ("folder", "a folder stands where the file is needed"),
+        ("missing/file", "create it and its folder first"),
+        ("file/below", "a file has the name of a folder"),
+        ("folder", "choose another name: it is a folder"),
         ("n" * 256, "choose a shorter name"),
     ],
 )
@@ -205,7 +205,7 @@ def test_leavings_of_dead_writers_are_removed_and_nothing_else(tmp_path: Path) -
 def test_a_missing_folder_is_told(tmp_path: Path, deed: Callable[[Path], object]) -> None:
     with pytest.raises(FileError, match="missing") as trouble:
         deed(tmp_path / "missing")
-    assert "create it first" in trouble.value.hint
+    assert "create it and its folder first" in trouble.value.hint
 
 
 def test_a_file_is_no_folder_to_sync(tmp_path: Path) -> None:

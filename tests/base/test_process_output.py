@@ -62,7 +62,7 @@ def test_every_chunk_is_handed_on_in_order_also_what_is_left_out():
         assert said == "".join(f"{stream[3:]}{number}\n" for number in range(3000))
         assert len(said) == 20 + result.stdout_omitted
     assert result.stdout == (
-        f"out0\nout1\n[... {result.stdout_omitted} bytes left out ...]\n8\nout2999\n"
+        f"out0\nout1\n[... {result.stdout_omitted} bytes omitted ...]\n8\nout2999\n"
     )
 
 
@@ -125,25 +125,23 @@ def test_an_output_within_the_limit_is_kept_whole():
 
 def test_a_longer_one_keeps_head_and_tail_and_says_what_is_left_out():
     output = b"first\n" + b"." * 1_234_567 + b"\nlast\n"
-    assert kept(output, head=6, tail=6).text == (
-        "first\n[... 1234567 bytes left out ...]\n\nlast\n"
-    )
+    assert kept(output, head=6, tail=6).text == ("first\n[... 1234567 bytes omitted ...]\n\nlast\n")
     assert kept(output, head=6, tail=6).omitted == 1_234_567
 
 
 def test_the_marker_has_a_line_of_its_own():
-    assert kept(b"abcdef", head=2, tail=2).text == "ab\n[... 2 bytes left out ...]\nef"
+    assert kept(b"abcdef", head=2, tail=2).text == "ab\n[... 2 bytes omitted ...]\nef"
 
 
 def test_one_end_alone_can_be_kept():
-    assert kept(b"abcdef", head=2, tail=0).text == "ab\n[... 4 bytes left out ...]\n"
-    assert kept(b"abcdef", head=0, tail=2).text == "[... 4 bytes left out ...]\nef"
-    assert kept(b"abcdef", head=0, tail=0).text == "[... 6 bytes left out ...]\n"
+    assert kept(b"abcdef", head=2, tail=0).text == "ab\n[... 4 bytes omitted ...]\n"
+    assert kept(b"abcdef", head=0, tail=2).text == "[... 4 bytes omitted ...]\nef"
+    assert kept(b"abcdef", head=0, tail=0).text == "[... 6 bytes omitted ...]\n"
 
 
 def test_a_character_cut_in_two_counts_as_left_out():
     assert kept("aé€😀".encode() * 3, head=2, tail=3) == TruncatedOutput(
-        "a\n[... 29 bytes left out ...]\n", 29
+        "a\n[... 29 bytes omitted ...]\n", 29
     )
 
 
@@ -165,7 +163,7 @@ def test_what_is_kept_and_what_is_left_out_add_up(text: str, head: int, tail: in
     if len(output) <= head + tail:
         assert result == TruncatedOutput(text, 0)
         return
-    first, last = result.text.split(f"[... {result.omitted} bytes left out ...]\n")
+    first, last = result.text.split(f"[... {result.omitted} bytes omitted ...]\n")
     assert text.startswith(first.removesuffix("\n"))
     assert text.endswith(last)
     assert len(last.encode()) <= tail
@@ -188,5 +186,5 @@ def test_memory_stays_small_however_much_comes():
 
 @pytest.mark.parametrize(("head", "tail"), [(-1, 0), (0, -1)])
 def test_a_limit_below_nothing_is_refused(head: int, tail: int):
-    with pytest.raises(UsageError, match="cannot be kept"):
+    with pytest.raises(UsageError, match="invalid output limit"):
         OutputLimit(head=head, tail=tail)

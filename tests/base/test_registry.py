@@ -139,11 +139,11 @@ def test_a_registry_of_a_class_takes_its_objects_and_subclasses(places: Places) 
 def test_a_file_that_can_not_be_imported_is_named_and_its_cause_kept(places: Places) -> None:
     registry = flowers(places.package(rose="import no_such_module_at_all\npart = 1"))
     with pytest.raises(
-        InvalidPart, match="'rose' can't be loaded: ModuleNotFoundError: No"
+        InvalidPart, match="'rose' cannot be loaded: ModuleNotFoundError: No"
     ) as caught:
         registry["rose"]
     assert isinstance(caught.value.cause, ModuleNotFoundError)
-    assert "mend the module" in caught.value.hint
+    assert "fix the module" in caught.value.hint
 
 
 def test_another_distribution_adds_a_part_and_takes_it_away_again(places: Places) -> None:

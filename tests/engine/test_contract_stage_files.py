@@ -79,7 +79,7 @@ def test_of_a_text_that_is_too_long_the_ends_are_kept(make: Make, sign: str) -> 
     text = place.read()["a.txt"]
     assert text.startswith(f"begin{sign}")
     assert text.endswith(f"{sign}end")
-    assert "bytes left out" in text
+    assert "bytes omitted" in text
     assert len(text.encode()) < LARGEST + 100
 
 

@@ -30,7 +30,7 @@ def refuse_each_call(folder: Path, error: str) -> list[dict[str, Any]]:
 @pytest.mark.crash
 @pytest.mark.parametrize(
     ("error", "words"),
-    [("ENOSPC", "No space left on device (free some space"), ("EIO", "Input/output error")],
+    [("ENOSPC", "No space left on device (free space"), ("EIO", "Input/output error")],
 )
 def test_whichever_call_the_disk_refuses_the_run_stops_and_can_be_resumed(
     tmp_path: Path, error: str, words: str

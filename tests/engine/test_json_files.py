@@ -12,10 +12,13 @@ from attractor.engine.storage.json_files import DEEPEST, is_too_deep, words_of
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("{", "is not JSON: Expecting property name"),
-        ('{"a": 1, "a": 2}', "is not JSON: the key 'a' stands twice in one object"),
-        (r'{"a": "\ud800"}', "holds half a character (a lone surrogate) at a"),
-        (r'{"\ud800": "a"}', "holds the key '\\ud800', which holds half a character, at the top"),
+        ("{", "is invalid JSON: Expecting property name"),
+        ('{"a": 1, "a": 2}', "is invalid JSON: duplicate key 'a'"),
+        (r'{"a": "\ud800"}', "holds a lone surrogate at a"),
+        (
+            r'{"\ud800": "a"}',
+            "holds the key '\\ud800', which contains a lone surrogate, at the top",
+        ),
         ('{"a": ' + "9" * 5000 + "}", "holds a number with too many digits"),
         ('{"a": ' + "[" * 50_000 + "]" * 50_000 + "}", "holds lists or tables too deep"),
     ],
@@ -53,7 +56,7 @@ def test_so_much_can_be_taken_up_and_no_more() -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("a = ", "is not TOML: Invalid value"),
+        ("a = ", "is invalid TOML: Invalid value"),
         ("a = " + "9" * 5000, "holds a number with too many digits"),
         ("a = " + "[" * 50_000, "holds lists or tables too deep"),
     ],

@@ -32,7 +32,7 @@ def test_a_whole_report_is_read() -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("nonsense", "not JSON"),
+        ("nonsense", "invalid JSON"),
         ("[]", "not a JSON object"),
         ("{}", "no 'outcome'"),
         ('{"outcome": "skipped"}', "cannot be 'skipped'"),
@@ -102,7 +102,7 @@ def test_a_text_that_just_fits_is_whole() -> None:
 
 def test_the_two_ends_of_a_long_text_are_kept_with_a_line_between() -> None:
     kept = keep_ends("begin " + "x" * 50 + " end", OutputLimit(head=6, tail=4))
-    assert kept == "begin \n[... 50 bytes left out ...]\n end"
+    assert kept == "begin \n[... 50 bytes omitted ...]\n end"
 
 
 def test_a_short_text_is_kept_as_it_is() -> None:

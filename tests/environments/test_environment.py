@@ -31,4 +31,4 @@ def test_what_nobody_reads_is_kept_to_its_end() -> None:
         backlog.end()
         return await read(backlog)
 
-    assert asyncio.run(work()) == b"[... 392 bytes left out ...]\n00980099"
+    assert asyncio.run(work()) == b"[... 392 bytes omitted ...]\n00980099"

@@ -538,8 +538,8 @@ def test_within_an_event_loop_the_waiting_twins_are_refused() -> None:
     async def call() -> None:
         with pytest.raises(UsageError) as caught:
             run_pipeline_sync("pipeline.dot")
-        assert caught.value.hint == "write: await run_pipeline(...)"
-        with pytest.raises(UsageError, match="resume_pipeline_sync waits"):
+        assert caught.value.hint == "write await run_pipeline(...)"
+        with pytest.raises(UsageError, match="resume_pipeline_sync would block"):
             resume_pipeline_sync("latest")
 
     asyncio.run(call())

@@ -106,7 +106,7 @@ class KeptFiles:
         content = self.redactor.text(text).encode()
         if len(content) > self.largest:
             half = self.largest // 2
-            note = f"\n[{len(content) - 2 * half} bytes left out]\n".encode()
+            note = f"\n[{len(content) - 2 * half} bytes omitted]\n".encode()
             content = content[:half] + note + content[-half:]
         self.texts[name] = content.decode(errors="ignore")
 

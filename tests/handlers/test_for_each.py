@@ -147,7 +147,7 @@ def test_a_list_may_be_written_in_a_text(value: Json, items: Sequence[Json] | No
     [
         (None, "the context has no list under list"),
         ({"a": 1}, "the context has no list under list"),
-        ("a\n[... 12 bytes left out ...]\nb", "the text under list was cut"),
+        ("a\n[... 12 bytes omitted ...]\nb", "the text under list was cut"),
         ("x" * 199 + "…", "the text under list was cut"),
     ],
 )

@@ -124,7 +124,7 @@ def test_a_long_output_is_whole_in_its_file_and_bounded_in_the_context() -> None
     assert len(kept) < 9_000
     assert kept.startswith("first\n")
     assert kept.endswith("\nlast\n")
-    assert "bytes left out" in kept
+    assert "bytes omitted" in kept
     assert it.files.texts["stdout.txt"] == out
 
 

@@ -56,7 +56,7 @@ def test_a_very_long_question_keeps_its_two_ends() -> None:
     assert len(shown) < 10_000
     assert shown.startswith("[?] Begin")
     assert " End?\n" in shown
-    assert "bytes left out" in shown
+    assert "bytes omitted" in shown
     assert len(shown_line("x" * 100_000)) < 1000
 
 

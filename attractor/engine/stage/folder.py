@@ -234,7 +234,7 @@ def _capped(content: bytes, largest: int) -> bytes:
     if len(content) <= largest:
         return content
     half = largest // 2
-    note = f"\n[{len(content) - 2 * half} bytes left out]\n".encode()
+    note = f"\n[{len(content) - 2 * half} bytes omitted]\n".encode()
     parts = (content[:half], note, content[-half:])
     return b"".join(part.decode("utf-8", "ignore").encode() for part in parts)
 

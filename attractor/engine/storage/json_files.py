@@ -149,10 +149,10 @@ def read_document(path: Path) -> Fields:
         raise RecordBroken(f"{path} is {cause}") from cause
 
 
-_NOT_JSON = "not JSON: "
+_NOT_JSON = "invalid JSON: "
 
 
-_NOT_WRITTEN = "this cannot be written as JSON: "
+_NOT_WRITTEN = "cannot write JSON: "
 
 
 _STEP = r"(?:\[[^\]]*\]|\.\w+)"
@@ -183,7 +183,7 @@ def is_too_deep(value: Json) -> bool:
 
 
 def words_of(fault: Exception, *, form: str = "JSON") -> str:
-    """Return what follows the name of the file: `is not JSON: ...`, or `holds ...`."""
+    """Return what follows the name of the file: `is invalid JSON: ...`, or `holds ...`."""
     told = str(fault)
     if isinstance(fault, RecursionError) or "recursion" in told:
         return TOO_DEEP
@@ -191,7 +191,7 @@ def words_of(fault: Exception, *, form: str = "JSON") -> str:
         return "holds a number with too many digits"
     if isinstance(fault, NotCanonical) and told.startswith(_NOT_WRITTEN):
         return f"holds {_LONG_PATH.sub(_shortened, told.removeprefix(_NOT_WRITTEN))}"
-    return f"is not {form}: {told.removeprefix(_NOT_JSON)}"
+    return f"is invalid {form}: {told.removeprefix(_NOT_JSON)}"
 
 
 def _members(value: Json) -> Iterable[Json]:

@@ -193,7 +193,7 @@ async def ask_as_owner(
 
 def _remedy(why: str) -> str:
     if "No space left" in why:
-        return "free some space on this disk, then try again"
+        return "free space on this disk, then try again"
     if "Permission denied" in why:
         return "get permission for that folder, then try again"
     return "look at that repository with `git fsck`"

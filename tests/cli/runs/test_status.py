@@ -109,7 +109,7 @@ def test_a_line_that_is_no_event_does_not_end_the_log(flow: Flow) -> None:
     journal.write_bytes(b"not an event\n{}\n" + journal.read_bytes())
     told = call(flow, "logs")
     assert told.returncode == BROKEN
-    assert told.stdout.splitlines()[0].startswith("-- line 1 is not a line of JSON")
+    assert told.stdout.splitlines()[0].startswith("-- line 1 is invalid JSON")
     assert told.stdout.splitlines()[1:] == whole.splitlines()
 
 

@@ -341,16 +341,16 @@ def test_a_table_of_toml_is_an_outcome(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        ("o.json", b"{", "o.json is not JSON"),
+        ("o.json", b"{", "o.json is invalid JSON"),
         (
             "o.json",
             b'{"a": {"context_updates": {"x": %b1%b}}}' % (b"[" * 90, b"]" * 90),
             "o.json holds lists or tables too deep within each other",
         ),
         ("o.json", b'{"a": %b}' % (b"9" * 5000), "o.json holds a number with too many digits"),
-        ("o.json", rb'{"a": "\ud800"}', "o.json holds half a character"),
+        ("o.json", rb'{"a": "\ud800"}', "o.json holds a lone surrogate"),
         ("o.json", b"[]", "o.json: outcomes are written as a table of nodes"),
-        ("o.toml", b"test = ", "o.toml is not TOML"),
+        ("o.toml", b"test = ", "o.toml is invalid TOML"),
         ("o.toml", b"test = 2026-01-01", "a value of type date at test"),
         ("o.toml", b"test = 'fial'", "o.toml: outcome of node 'test': 'outcome' cannot be 'fial'"),
         ("o.toml", b"test = '\xff'", "o.toml is not UTF-8"),

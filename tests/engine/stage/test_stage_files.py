@@ -43,7 +43,7 @@ def test_the_middle_of_a_long_text_is_left_out(folder: Path) -> None:
     FolderFiles(folder, Redactor(), largest=100).write("a.txt", "ü" * 500)
     text = (folder / "a.txt").read_text()
     assert text.startswith("üüü")
-    assert "900 bytes left out" in text
+    assert "900 bytes omitted" in text
     assert len(text.encode()) < 150
 
 

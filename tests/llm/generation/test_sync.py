@@ -52,10 +52,10 @@ def test_within_an_event_loop_it_refuses_and_names_the_other_function(name: str)
         options: Any = {"schema": PERSON} if is_object else {}
         getattr(llm, f"{name}_sync")("gpt-5.2", "hi", **options)
 
-    with pytest.raises(UsageError, match=f"{name}_sync waits") as caught:
+    with pytest.raises(UsageError, match=f"{name}_sync would block") as caught:
         asyncio.run(asking())
     instead = "async for ... in" if is_stream else "await"
-    assert caught.value.hint == f"write: {instead} {name}(...)"
+    assert caught.value.hint == f"write {instead} {name}(...)"
 
 
 WORD: ContextVar[str] = ContextVar("WORD")

@@ -184,7 +184,7 @@ def test_a_connection_serves_again_after_a_stream(provider: str) -> None:
         ([END], "ended before its answer did"),
         ([], "was cut"),
         ([b"zz nonsense\r\n"], "was cut"),
-        ([chunked(b"data: {nonsense\n\n"), END], "that nobody can read: not JSON"),
+        ([chunked(b"data: {nonsense\n\n"), END], "that nobody can read: invalid JSON"),
         ([chunked(b"data: [1]\n\n"), END], "an event is not an object"),
         ([chunked(sse([WRONG])), END], "what it never should"),
         ([chunked(b'data: {"half": '), END], "ended before its answer did"),

@@ -75,7 +75,7 @@ GOOD: dict[str, Any] = {"version": 1, "wire": "w", "path": "/", "status": 200}
 @pytest.mark.parametrize(
     ("record", "told"),
     [
-        ("{", "not JSON"),
+        ("{", "invalid JSON"),
         ("5", "is no recording"),
         (json.dumps(GOOD | {"version": 2}), "version"),
         (json.dumps(GOOD | {"more": 1}), "more"),

@@ -77,7 +77,7 @@ GOOD = '{"request": {"method": "GET", "path": "/a"}, "response": {"status": 200}
     ("text", "told"),
     [
         ("", "r.jsonl holds no request"),
-        (f"{GOOD}\n\n{{", "r.jsonl:3: not JSON"),
+        (f"{GOOD}\n\n{{", "r.jsonl:3: invalid JSON"),
         (GOOD.replace("status", "stauts"), "r.jsonl:1: response.status: Field required"),
         (GOOD.replace('"GET"', '"GET", "boddy": 1'), "no such key, did you mean 'body'?"),
         (GOOD.replace("/a", "a"), "r.jsonl:1: request.path: String should match"),

@@ -69,5 +69,5 @@ def test_what_is_recorded_for_the_first_time_has_no_recordings(tmp_path: Path) -
 
 def test_a_recording_that_is_none_is_told_when_it_is_loaded(folder: Path) -> None:
     (folder / "b.jsonl").write_text("{")
-    with pytest.raises(ServiceError, match=r"routes\[0\]\.recordings: .*b\.jsonl:1: not JSON"):
+    with pytest.raises(ServiceError, match=r"routes\[0\]\.recordings: .*b\.jsonl:1: invalid JSON"):
         Asked(ROUTE.replace("{then}", "stay"), folder)
