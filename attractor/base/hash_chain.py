@@ -192,7 +192,7 @@ def _take_apart(raw: bytes) -> _Sealed | str:
     try:
         record = parse_json(raw)
     except NotCanonical as fault:
-        return f"is invalid JSON ({fault})"
+        return f"is invalid JSON ({fault.message.removeprefix('invalid JSON: ')})"
     match record:
         case {"seq": int(seq), "prev": str(prev), "hash": str(own), **rest}:
             own_seal = rest.pop("seal", None)

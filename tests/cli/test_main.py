@@ -306,7 +306,7 @@ def test_json_can_be_read_whatever_the_folder_is_called(tmp_path: Path) -> None:
     ("error", "code", "line"),
     [
         (AttractorError("it fell", hint="pick it up"), 1, "error: it fell (pick it up)"),
-        (Refused(), 4, "error: A rule of the control plane says no"),
+        (Refused(), 4, "error: Refused by a rule of the control plane"),
         (click.UsageError("Bad\nwords."), 2, "error: bad words (see 'attractor --help')"),
         (KeyboardInterrupt(), 130, "error: interrupted"),
         (click.Abort(), 130, "error: interrupted"),

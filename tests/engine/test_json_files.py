@@ -17,7 +17,7 @@ from attractor.engine.storage.json_files import DEEPEST, is_too_deep, words_of
         (r'{"a": "\ud800"}', "holds a lone surrogate at a"),
         (
             r'{"\ud800": "a"}',
-            "holds the key '\\ud800', which contains a lone surrogate, at the top",
+            "holds the key '\\ud800', which contains a lone surrogate,",
         ),
         ('{"a": ' + "9" * 5000 + "}", "holds a number with too many digits"),
         ('{"a": ' + "[" * 50_000 + "]" * 50_000 + "}", "holds lists or tables too deep"),

@@ -45,7 +45,7 @@ def test_a_hash_that_only_stands_in_an_event_is_no_line(tmp_path: Path) -> None:
     journal.write_text(link.line + "\n")
     assert verify_journal(journal, heads=[last]) == {last}
     journal.write_text(f"{last}\n")
-    with pytest.raises(ChainBroken, match="line 1 is not a"):
+    with pytest.raises(ChainBroken, match="line 1 is invalid JSON"):
         verify_journal(journal, heads=[last])
 
 
