@@ -78,7 +78,7 @@ def json_option(command: C) -> C:
     return option(command)
 
 
-def said_format(format_: str | None, *, as_json: bool) -> str | None:
+def chosen_format(format_: str | None, *, as_json: bool) -> str | None:
     """Return the format chosen by --format or --json, if any."""
     if as_json and format_ not in (None, JSON):
         message = f"--json cannot be combined with --format {format_}"

@@ -18,7 +18,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, ExitCode, UsageError
 from attractor.cli.command_group import PROGRAM, build_root
 from attractor.cli.invocation import Invocation
-from attractor.cli.output.streams import OutputLost, flush, give_up_if_dead, show, show_json
+from attractor.cli.output.streams import OutputLost, close_if_broken, flush, show, show_json
 
 COMPLETION_VARIABLE = "_ATTRACTOR_COMPLETE"
 NEW_OBJECTS = 50_000
@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     # pydantic asks every distribution for plugins and fails at a damaged one. Child processes keep
     # their environment: it was copied before.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
-    with _terminated_like_interrupted():
+    with _sigterm_as_interrupt():
         try:
             # A copy: a parse error is checked for --json in the original arguments.
             code = _run(list(arguments), invocation)
@@ -46,8 +46,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             code = ExitCode.DONE
         except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - every error ends here
             code = _answer(error, arguments, debug=invocation.debug)
-    give_up_if_dead(sys.stdout)
-    give_up_if_dead(sys.stderr)
+    close_if_broken(sys.stdout)
+    close_if_broken(sys.stderr)
     return code
 
 
@@ -98,7 +98,7 @@ def _options(arguments: list[str]) -> list[str]:
 
 
 @contextmanager
-def _terminated_like_interrupted() -> Generator[None]:
+def _sigterm_as_interrupt() -> Generator[None]:
     """Handle SIGTERM like Ctrl-C: clean up and exit with 130."""
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -21,7 +21,7 @@ from attractor.twins.services.service_twin import ServiceTwin
 R = TypeVar("R", LoggedRequest, ServedRequest)
 
 
-class Teller(Generic[R]):
+class RequestLog(Generic[R]):
     """Logs requests to standard error."""
 
     def __init__(self, line_of: Callable[[R], str]) -> None:
@@ -39,7 +39,7 @@ class Teller(Generic[R]):
             show("older requests are dropped from the log (--keep)", err=True)
 
 
-def line_of_call(request: LoggedRequest) -> str:
+def call_line(request: LoggedRequest) -> str:
     """Return a request to a provider twin as one line."""
     step = "" if request.step is None else f" step {request.step}"
     model = f" {request.model}" if request.model else ""
@@ -48,7 +48,7 @@ def line_of_call(request: LoggedRequest) -> str:
     return f"#{request.number} {request.wire}{model}{step}: {told}"
 
 
-def line_of_service(name: str) -> Callable[[ServedRequest], str]:
+def service_line_format(name: str) -> Callable[[ServedRequest], str]:
     """Return a function that formats a request to a service twin as one line."""
 
     def line_of(one: ServedRequest) -> str:
@@ -60,20 +60,20 @@ def line_of_service(name: str) -> Callable[[ServedRequest], str]:
     return line_of
 
 
-def tell_unused(twin: ProviderTwin) -> None:
+def log_unused_rules(twin: ProviderTwin) -> None:
     """Log rules that never matched; often an earlier rule matches everything."""
     unused = [str(one["name"]) for one in twin.state.usage() if not one["used"]]
     if unused and twin.requests:
         show(f"unused rules: {', '.join(unused)}", err=True)
 
 
-def text_of_provider(twin: ProviderTwin) -> str:
+def provider_twin_text(twin: ProviderTwin) -> str:
     """Return the address of a provider twin and how to inspect it."""
     sources = [f"  {wire} at {url}" for wire, url in twin.providers.items()]
     return _text("The twin", twin, sources)
 
 
-def text_of_service(twin: ServiceTwin) -> str:
+def service_twin_text(twin: ServiceTwin) -> str:
     """Return the address of a service twin and how to inspect it."""
     return _text(f"The twin of {twin.service.name}", twin, [f"  {twin.to}"] if twin.to else [])
 
@@ -88,7 +88,7 @@ def _text(who: str, twin: ProviderTwin | ServiceTwin, sources: Sequence[str]) ->
     return "\n".join([*lines, "List its requests:", f"  {control}"])
 
 
-def places_of(twin: ProviderTwin | ServiceTwin) -> dict[str, object]:
+def twin_record(twin: ProviderTwin | ServiceTwin) -> dict[str, object]:
     """Return the addresses of a twin as a JSON object."""
     return {
         "url": twin.url,
@@ -102,17 +102,17 @@ class ShutdownReason:
     """Signals the shutdown of twins, with an error if there is one."""
 
     def __init__(self) -> None:
-        self.told = asyncio.Event()
+        self.requested = asyncio.Event()
         self.error: AttractorError | None = None
         self.is_heard = False
 
     def because_of(self, error: AttractorError) -> None:
         """Shut down because of an error; a failed recording must not go unnoticed."""
         self.error = self.error or error
-        self.told.set()
+        self.requested.set()
 
 
-async def stand(
+async def serve(
     twins: Sequence[AbstractAsyncContextManager[Any]],
     ending: ShutdownReason,
     tell: Callable[[], None],
@@ -128,7 +128,7 @@ async def stand(
             # Code of a script may hang. Recordings are already on disk.
             os._exit(ExitCode.INTERRUPTED)
         # Not raised: the exception would end in the request being answered.
-        loop.call_soon_threadsafe(ending.told.set)
+        loop.call_soon_threadsafe(ending.requested.set)
         ending.is_heard = True
 
     async with AsyncExitStack() as stack:
@@ -137,16 +137,16 @@ async def stand(
         for twin in twins:
             await stack.enter_async_context(twin)
         tell()
-        await ending.told.wait()
+        await ending.requested.wait()
 
 
-def stand_until_told(
+def serve_until_signal(
     twins: Sequence[AbstractAsyncContextManager[Any]],
     ending: ShutdownReason,
     tell: Callable[[], None],
 ) -> None:
     """Run twins until a signal; raise the error that stopped them, if any."""
-    asyncio.run(stand(twins, ending, tell))
+    asyncio.run(serve(twins, ending, tell))
     if ending.error:
         raise ending.error
 
@@ -186,7 +186,7 @@ def twin_options(command: C) -> C:
     return reduce(lambda made, option: option(made), reversed(_OPTIONS), command)
 
 
-def is_told(is_verbose: bool | None, *, as_json: bool) -> bool:
+def logs_requests(is_verbose: bool | None, *, as_json: bool) -> bool:
     """Return whether to log requests (default: on; off with --json, because a full pipe blocks the
     twin).
     """

@@ -1,4 +1,4 @@
-"""What everything promises that can be drawn again and again: `Readable`."""
+"""What everything promises that can be drawn again and again: `Drawable`."""
 
 import asyncio
 from collections.abc import Callable
@@ -6,22 +6,22 @@ from pathlib import Path
 
 import pytest
 
-from attractor.cli.drawings.subject import PipelineToDraw, Readable, RunToDraw
+from attractor.cli.drawings.subject import Drawable, DrawablePipeline, DrawableRun
 from attractor.language.errors import ParseError
 from attractor.pipeline.request import RunRequest, WorkspaceKind
 from attractor.pipeline.start import start
 from tests.pipeline.projects import LINEAR, make_host, make_project
 
-Make = Callable[[Path], Readable]
+Make = Callable[[Path], Drawable]
 
 
-def a_pipeline(folder: Path) -> Readable:
+def a_pipeline(folder: Path) -> Drawable:
     file = folder / "pipeline.dot"
     file.write_text(LINEAR)
-    return PipelineToDraw(str(file))
+    return DrawablePipeline(str(file))
 
 
-def a_run(folder: Path) -> Readable:
+def a_run(folder: Path) -> Drawable:
     project = make_project(folder / "project")
     options = RunRequest(
         file=project / "pipeline.dot",
@@ -31,27 +31,27 @@ def a_run(folder: Path) -> Readable:
         interviewer="auto_approve",
     )
     result = asyncio.run(start(options, make_host(project)))
-    return RunToDraw(result.directory)
+    return DrawableRun(result.directory)
 
 
 @pytest.fixture(params=[a_pipeline, a_run], ids=["pipeline", "run"])
-def subject(request: pytest.FixtureRequest, tmp_path: Path) -> Readable:
+def subject(request: pytest.FixtureRequest, tmp_path: Path) -> Drawable:
     return request.param(tmp_path)
 
 
-def test_it_is_made_of_files_that_are_there(subject: Readable) -> None:
+def test_it_is_made_of_files_that_are_there(subject: Drawable) -> None:
     subject.read()
     files = list(subject.files())
     assert files
     assert all(Path(file).is_file() for file in files)
 
 
-def test_it_is_read_as_it_is(subject: Readable) -> None:
+def test_it_is_read_as_it_is(subject: Drawable) -> None:
     assert list(subject.read().graph.nodes) == ["start", "exit", "plan", "make"]
     assert subject.read().picture == subject.read().picture
 
 
-def test_what_was_broken_meanwhile_says_so_and_comes_back(subject: Readable) -> None:
+def test_what_was_broken_meanwhile_says_so_and_comes_back(subject: Drawable) -> None:
     file = next(Path(one) for one in subject.files() if one.endswith(".dot"))
     whole = file.read_text()
     file.write_text("digraph {")

@@ -1,4 +1,4 @@
-"""What everything behind the seam `Onlooker` does: each onlooker passes the same tests."""
+"""What everything behind the seam `RunObserver` does: each onlooker passes the same tests."""
 
 import io
 import threading
@@ -13,7 +13,7 @@ from rich.console import Console
 from attractor.base.events import Event
 from attractor.base.json import canonical_json
 from attractor.cli.live.display import LiveDisplay
-from attractor.cli.runs.observers import EventPrinter, JsonLines, Onlooker
+from attractor.cli.runs.observers import EventPrinter, JsonLinePrinter, RunObserver
 from attractor.pipeline.tracing.export import Tracing
 from tests.cli.live.happenings import BEGAN, Happenings, a_run
 
@@ -34,7 +34,7 @@ class Spanned:
         return "\n".join(one.name for one in self.exporter.get_finished_spans())
 
 
-Looking = tuple[Onlooker, Callable[[], str]]
+Looking = tuple[RunObserver, Callable[[], str]]
 
 
 def displayed() -> Looking:
@@ -59,10 +59,10 @@ def looking(
         return spanned.onlooker, spanned.told
     if request.param == "lines":
         return EventPrinter(), lambda: capsys.readouterr().err
-    return JsonLines(tmp_path), lambda: capsys.readouterr().out
+    return JsonLinePrinter(tmp_path), lambda: capsys.readouterr().out
 
 
-def in_threads(onlooker: Onlooker, events: Sequence[Event]) -> list[BaseException]:
+def in_threads(onlooker: RunObserver, events: Sequence[Event]) -> list[BaseException]:
     """Hand on events from several threads at the same time."""
     troubles: list[BaseException] = []
 

@@ -6,7 +6,7 @@ from attractor.base.errors import ExitCode, UsageError
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.orders import orders_to, show_receipt, show_receipts
-from attractor.cli.runs.questions import asked_records, asked_text
+from attractor.cli.runs.questions import question_records, questions_text
 from attractor.pipeline.runs.lookup import reference_of
 
 
@@ -54,9 +54,9 @@ def answer(
         return code
     asked = orders.questions(question)
     if as_json:
-        show_json(asked_records(asked, name))
+        show_json(question_records(asked, name))
     else:
-        show(asked_text(asked, {} if question else orders.answered(), name))
+        show(questions_text(asked, {} if question else orders.answered(), name))
     return ExitCode.DONE
 
 

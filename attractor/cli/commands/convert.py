@@ -9,7 +9,7 @@ from attractor.base.errors import ExitCode
 from attractor.base.files import write_whole
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
-from attractor.cli.pipelines.check import judge_for
+from attractor.cli.pipelines.check import checker_for
 from attractor.cli.pipelines.files import open_pipeline, with_line_ends_of
 from attractor.language.converter.convert import Conversion
 from attractor.language.converter.convert import convert as converted
@@ -37,8 +37,8 @@ def convert(
     """
     opened = open_pipeline(file)
     beside = files_beside(Path(output or opened.source.file))
-    judge = partial(judge_for(invocation).check, file=opened.source.file, files=beside)
-    conversion = converted(opened.source, check=judge)
+    checker = partial(checker_for(invocation).check, file=opened.source.file, files=beside)
+    conversion = converted(opened.source, check=checker)
     written = opened.mark + with_line_ends_of(opened.source.text, conversion.text)
     if output and not check:
         write_whole(output, written)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import click
 
 from attractor.base.errors import ExitCode, UsageError
-from attractor.cli.invocation import JSON, json_option, said_format
+from attractor.cli.invocation import JSON, chosen_format, json_option
 from attractor.cli.output.files import format_for, refuse_binary_on_terminal, write_result
 from attractor.cli.pipelines.files import STANDARD_INPUT, open_pipeline
 from attractor.language.comparison.compare import diff as compare
@@ -66,7 +66,7 @@ def diff(
         raise UsageError(
             "only one of the pipelines can be standard input", hint="pass a file for the other one"
         )
-    said = said_format(format_, as_json=as_json)
+    said = chosen_format(format_, as_json=as_json)
     chosen = format_for(said, output, endings=_ENDINGS, usual=_TEXT, noun="a difference")
     _refuse(chosen, output, files)
     before, after = (_read(file) for file in files)

@@ -9,7 +9,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import ExitCode, UsageError
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import Color, flush, show, show_json, wants_color
-from attractor.cli.pipelines.check import Judged, has_color, show_diagnostics
+from attractor.cli.pipelines.check import CheckResult, has_color, show_diagnostics
 from attractor.cli.pipelines.files import (
     STANDARD_INPUT,
     PipelineFile,
@@ -26,7 +26,7 @@ from attractor.language.source.text import Source, visible
 
 
 @dataclass(frozen=True)
-class Formatted:
+class FormattedPipeline:
     """A pipeline before and after formatting, without its byte order mark."""
 
     source: Source
@@ -76,8 +76,8 @@ def fmt(
     opened = open_pipelines(files)
     formatted, mistakes = format_all(opened.files)
     if mistakes or opened.unread:
-        judged = Judged(opened.sources, [*mistakes, *opened.unread])
-        return _refuse(invocation, judged, as_json=as_json)
+        result = CheckResult(opened.sources, [*mistakes, *opened.unread])
+        return _refuse(invocation, result, as_json=as_json)
     changed = [one for one in formatted if one.is_changed]
     is_kept = check or diff
     is_piped = files == (STANDARD_INPUT,)
@@ -93,9 +93,9 @@ def fmt(
     return ExitCode.FAILED if check and changed else ExitCode.DONE
 
 
-def format_all(files: Sequence[PipelineFile]) -> tuple[list[Formatted], list[Diagnostic]]:
+def format_all(files: Sequence[PipelineFile]) -> tuple[list[FormattedPipeline], list[Diagnostic]]:
     """Format every text; return the results and the diagnostics of invalid ones."""
-    formatted: list[Formatted] = []
+    formatted: list[FormattedPipeline] = []
     mistakes: list[Diagnostic] = []
     for file in files:
         text = file.source.text
@@ -104,22 +104,24 @@ def format_all(files: Sequence[PipelineFile]) -> tuple[list[Formatted], list[Dia
         except ParseError as error:
             mistakes += error.diagnostics
         else:
-            formatted.append(Formatted(file.source, with_line_ends_of(text, laid_out), file.mark))
+            formatted.append(
+                FormattedPipeline(file.source, with_line_ends_of(text, laid_out), file.mark)
+            )
     return formatted, mistakes
 
 
-def _refuse(invocation: Invocation, judged: Judged, *, as_json: bool) -> ExitCode:
+def _refuse(invocation: Invocation, result: CheckResult, *, as_json: bool) -> ExitCode:
     if as_json:
-        show_json(judged.record())
+        show_json(result.record())
     else:
         color = wants_color(Color.AUTO, invocation.environ, sys.stderr)
-        show_diagnostics(judged, color=color, err=True)
-        show(f"{judged.summary()}; no file was written", err=True)
+        show_diagnostics(result, color=color, err=True)
+        show(f"{result.summary()}; no file was written", err=True)
     return ExitCode.USAGE
 
 
 def _tell(
-    invocation: Invocation, formatted: Sequence[Formatted], *, is_kept: bool, diff: bool
+    invocation: Invocation, formatted: Sequence[FormattedPipeline], *, is_kept: bool, diff: bool
 ) -> None:
     changed = [one for one in formatted if one.is_changed]
     verb = "would change" if is_kept else "changed"
@@ -135,7 +137,7 @@ def _tell(
     show(f"{counted(len(changed), 'file')} {verb}, {len(formatted) - len(changed)} unchanged")
 
 
-def _record(formatted: Sequence[Formatted], *, with_diff: bool) -> dict[str, object]:
+def _record(formatted: Sequence[FormattedPipeline], *, with_diff: bool) -> dict[str, object]:
     files = [
         {"file": one.source.file, "changed": one.is_changed}
         | ({"remark": one.remark} if one.remark else {})
@@ -147,7 +149,7 @@ def _record(formatted: Sequence[Formatted], *, with_diff: bool) -> dict[str, obj
     return {"files": files, "summary": summary}
 
 
-def _print(formatted: Formatted) -> None:
+def _print(formatted: FormattedPipeline) -> None:
     """Print a text as UTF-8, whatever the encoding of the terminal."""
     if formatted.remark:
         show(f"{formatted.source.file}: {formatted.remark}", err=True)

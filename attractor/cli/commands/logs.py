@@ -17,7 +17,7 @@ from attractor.base.journal import read_torn
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.live.last_lines import PrintedLines
 from attractor.cli.output.streams import show
-from attractor.cli.runs.follow import OFTEN_S, Following, JournalReading, ReadLine
+from attractor.cli.runs.follow import OFTEN_S, JournalFollower, JournalReader, VerifiedLine
 from attractor.cli.runs.progress import describe_event
 from attractor.engine.run_folder.fence import is_held
 from attractor.engine.run_folder.layout import RunDirectory
@@ -51,27 +51,27 @@ def logs(
     directory = RunDirectory(root)
     # click.echo fails on a closed pipe; show would continue forever.
     write = click.echo if follow else show
-    shown = _Shown(node, _moment(since) if since else None, as_json, write)
-    reading = JournalReading(directory.events)
+    shown = _LineFilter(node, _moment(since) if since else None, as_json, write)
+    reading = JournalReader(directory.events)
     printed = PrintedLines(directory, node)
-    told_of: set[str] = set()
+    seen_nodes: set[str] = set()
     for line in _lines(root, runs_dir, reading, shown, printed) if follow else reading.more():
         shown.show(line)
         if line.event and line.event.node:
-            told_of.add(line.event.node)
+            seen_nodes.add(line.event.node)
         if follow and line.event:
             printed.hear(line.event)
     if not follow:
-        _tell_torn(directory)
+        _warn_incomplete_line(directory)
     require_intact(reading.verdict, str(directory.events))
-    if node and node not in told_of:
-        raise UnknownName("node of this log", node, sorted(told_of))
+    if node and node not in seen_nodes:
+        raise UnknownName("node of this log", node, sorted(seen_nodes))
     return ExitCode.DONE
 
 
 def _lines(
-    root: Path, runs_dir: Path, reading: JournalReading, shown: "_Shown", printed: PrintedLines
-) -> Iterator[ReadLine]:
+    root: Path, runs_dir: Path, reading: JournalReader, shown: "_LineFilter", printed: PrintedLines
+) -> Iterator[VerifiedLine]:
     words = (
         f"The run has no live process. Resume it: attractor resume {reference_of(root, runs_dir)}"
     )
@@ -82,11 +82,13 @@ def _lines(
             shown.write(line)
         time.sleep(OFTEN_S)
 
-    return Following(root, wait=wait, tell_idle=lambda: show(words, err=True)).lines(reading)
+    return JournalFollower(root, wait=wait, report_idle=lambda: show(words, err=True)).lines(
+        reading
+    )
 
 
 @dataclass(frozen=True)
-class _Shown:
+class _LineFilter:
     """Filter and format of printed lines."""
 
     node: str
@@ -94,7 +96,7 @@ class _Shown:
     as_json: bool
     write: Callable[[str], None]
 
-    def show(self, line: ReadLine) -> None:
+    def show(self, line: VerifiedLine) -> None:
         """Print a line unless it is filtered out."""
         if line.flaw and not self.as_json:
             told = f"-- line {line.number} {line.flaw.reason}: the journal is corrupt from here on"
@@ -131,7 +133,7 @@ def _so_long_ago(text: str) -> datetime:
         raise UsageError(f"invalid time in --since: {text}", hint=hint) from cause
 
 
-def _tell_torn(directory: RunDirectory) -> None:
+def _warn_incomplete_line(directory: RunDirectory) -> None:
     """Warn about an incomplete last line, unless a process is writing it."""
     torn = None if is_held(directory.lock) else read_torn(directory.events)
     if torn:

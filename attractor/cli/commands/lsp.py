@@ -22,12 +22,12 @@ def lsp(invocation: Invocation, stdio: bool) -> ExitCode:
     disconnects without a shutdown request.
     """
     from attractor.cli.language_server.server import log_in_lines, make_server
-    from attractor.cli.pipelines.check import judge_for
+    from attractor.cli.pipelines.check import checker_for
 
     if not invocation.debug:
         log_in_lines()
-    judge = judge_for(invocation)
-    server = make_server(judge.vocabulary, judge.levels)
+    checker = checker_for(invocation)
+    server = make_server(checker.vocabulary, checker.levels)
     server.start_io()
     # An editor that disconnects without a shutdown has probably crashed.
     return ExitCode.DONE if server.is_shut_down else ExitCode.FAILED

@@ -5,9 +5,9 @@ import sys
 import click
 
 from attractor.base.errors import ExitCode, UsageError
-from attractor.cli.drawings.draw import ENDINGS, FORMATS, Drawing, refuse_replacing
-from attractor.cli.drawings.subject import Readable, find_subject
-from attractor.cli.invocation import Invocation, json_option, said_format
+from attractor.cli.drawings.draw import ENDINGS, FORMATS, Drawing, refuse_overwriting
+from attractor.cli.drawings.subject import Drawable, find_subject
+from attractor.cli.invocation import Invocation, chosen_format, json_option
 from attractor.cli.output.files import format_for, refuse_binary_on_terminal
 from attractor.cli.pipelines.files import STANDARD_INPUT
 from attractor.language.drawing.draw import Format
@@ -62,7 +62,7 @@ def render(
     from attractor.cli.drawings.draw import DrawingOptions as Order
     from attractor.cli.drawings.draw import are_several, draw_all
 
-    said = said_format(format_, as_json=as_json)
+    said = chosen_format(format_, as_json=as_json)
     if are_several(words, output):
         if watch or as_json:
             word = "--watch" if watch else "--json"
@@ -80,9 +80,9 @@ def render(
     return ExitCode.DONE
 
 
-def _drawing(subject: Readable, said: str | None, theme: Theme, output: str | None) -> Drawing:
+def _drawing(subject: Drawable, said: str | None, theme: Theme, output: str | None) -> Drawing:
     if output:
-        refuse_replacing(subject, output)
+        refuse_overwriting(subject, output)
     chosen = format_for(said, output, endings=ENDINGS, usual=Format.SVG, noun="a drawing")
     if not output:
         refuse_binary_on_terminal(chosen, is_terminal=sys.stdout.isatty())

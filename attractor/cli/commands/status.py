@@ -11,8 +11,8 @@ from attractor.base.errors import ExitCode
 from attractor.base.json import Json
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
-from attractor.cli.runs.observers import wants_picture
-from attractor.cli.runs.status import OFTEN_S, as_text, in_a_line, standing_of, standings
+from attractor.cli.runs.observers import can_draw_live
+from attractor.cli.runs.status import OFTEN_S, as_text, in_a_line, read_status, status_changes
 from attractor.pipeline.runs.lookup import find_run
 
 
@@ -33,7 +33,7 @@ def status(invocation: Invocation, reference: str, watch: bool, as_json: bool) -
     root = find_run(reference, runs_dir)
     if watch:
         return _watch(invocation, root, runs_dir, as_json=as_json)
-    status = standing_of(root, runs_dir)
+    status = read_status(root, runs_dir)
     if as_json:
         show_json(status.to_record())
     else:
@@ -42,8 +42,8 @@ def status(invocation: Invocation, reference: str, watch: bool, as_json: bool) -
 
 
 def _watch(invocation: Invocation, root: Path, runs_dir: Path, *, as_json: bool) -> ExitCode:
-    changes = standings(root, runs_dir, lambda: time.sleep(OFTEN_S))
-    if not as_json and wants_picture(invocation.environ, sys.stdout):
+    changes = status_changes(root, runs_dir, lambda: time.sleep(OFTEN_S))
+    if not as_json and can_draw_live(invocation.environ, sys.stdout):
         from attractor.cli.live.display import paint
 
         return paint(changes, invocation)

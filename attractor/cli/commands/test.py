@@ -27,7 +27,7 @@ from attractor.pipeline.simulation.pipeline_tests import (
 
 
 @dataclass(frozen=True)
-class _Ran:
+class _TestedFile:
     """The tests of a file and their results."""
 
     tests: PipelineTests
@@ -54,7 +54,7 @@ def test(files: tuple[Path, ...], coverage: bool, as_json: bool) -> ExitCode:
     )
     found = dict.fromkeys(one for file in files for one in find_test_files(file))
     opened = [open_tests(file) for file in found]
-    ran = [_Ran(tests, asyncio.run(run_tests(tests))) for tests in opened]
+    ran = [_TestedFile(tests, asyncio.run(run_tests(tests))) for tests in opened]
     if as_json:
         show_json(_record(ran))
     else:
@@ -63,7 +63,7 @@ def test(files: tuple[Path, ...], coverage: bool, as_json: bool) -> ExitCode:
     return ExitCode.DONE if is_good else ExitCode.FAILED
 
 
-def _lines(ran: Sequence[_Ran], *, coverage: bool) -> Iterator[str]:
+def _lines(ran: Sequence[_TestedFile], *, coverage: bool) -> Iterator[str]:
     for one in ran:
         for result in one.results:
             word = "pass" if result.is_passed else "FAIL"
@@ -84,13 +84,13 @@ def _told(difference: Difference) -> list[str]:
     return [visible(f"{difference.what}: expected {difference.expected}, got {difference.actual}")]
 
 
-def _coverage(ran: Sequence[_Ran]) -> Iterator[str]:
+def _coverage(ran: Sequence[_TestedFile]) -> Iterator[str]:
     for pipeline, edges, never in _covered(ran):
         yield f"{pipeline}: {len(edges) - len(never)} of {len(edges)} edges taken"
         yield from (f"      never: {edge_text(edge)}  (line {edge.span.line})" for edge in never)
 
 
-def _covered(ran: Sequence[_Ran]) -> Iterator[tuple[Path, Sequence[Edge], Sequence[Edge]]]:
+def _covered(ran: Sequence[_TestedFile]) -> Iterator[tuple[Path, Sequence[Edge], Sequence[Edge]]]:
     """Yield each pipeline with all its edges and those that no test takes."""
     taken: dict[Path, set[tuple[str, str, int, int]]] = {}
     edges: dict[Path, Sequence[Edge]] = {}
@@ -109,7 +109,7 @@ def _identity(edge: Edge) -> tuple[str, str, int, int]:
     return edge.source, edge.target, edge.span.line, edge.span.column
 
 
-def _record(ran: Sequence[_Ran]) -> dict[str, object]:
+def _record(ran: Sequence[_TestedFile]) -> dict[str, object]:
     tests = [_test_record(one, result) for one in ran for result in one.results]
     return {
         "tests": tests,
@@ -127,7 +127,7 @@ def _record(ran: Sequence[_Ran]) -> dict[str, object]:
     }
 
 
-def _test_record(one: _Ran, result: TestResult) -> dict[str, object]:
+def _test_record(one: _TestedFile, result: TestResult) -> dict[str, object]:
     end = result.walk.end
     return {
         "file": str(one.tests.file),

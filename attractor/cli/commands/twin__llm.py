@@ -11,15 +11,15 @@ from attractor.base.errors import ExitCode, UsageError
 from attractor.cli.invocation import json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.twins import (
+    RequestLog,
     ShutdownReason,
-    Teller,
-    is_told,
-    line_of_call,
-    places_of,
-    stand_until_told,
-    tell_unused,
-    text_of_provider,
+    call_line,
+    log_unused_rules,
+    logs_requests,
+    provider_twin_text,
+    serve_until_signal,
     twin_options,
+    twin_record,
 )
 from attractor.twins.exchange.wire import wire_registry
 from attractor.twins.recordings.files import RecordingFile, load_recordings
@@ -98,7 +98,7 @@ def twin_llm(
     """Serve scripted or recorded answers in place of model providers."""
     _refuse_what_excludes(bool(scripts), replay, pace, record, providers)
     recordings = Recordings(load_recordings(replay), is_paced=pace == PACES[1]) if replay else None
-    teller = Teller(line_of_call) if is_told(is_verbose, as_json=as_json) else None
+    teller = RequestLog(call_line) if logs_requests(is_verbose, as_json=as_json) else None
     ending = ShutdownReason()
     twin = ProviderTwin(
         [load_script(one) for one in scripts],
@@ -115,9 +115,9 @@ def twin_llm(
         teller.twin = twin
     _raise_limit()
     sources = _sources(twin, scripts, replay, len(recordings or ()), record) if as_json else None
-    stand_until_told([twin], ending, partial(_tell, twin, sources))
+    serve_until_signal([twin], ending, partial(_tell, twin, sources))
     if teller:
-        tell_unused(twin)
+        log_unused_rules(twin)
     return ExitCode.INTERRUPTED
 
 
@@ -143,9 +143,9 @@ def _refuse_what_excludes(
 
 def _tell(twin: ProviderTwin, sources: dict[str, object] | None) -> None:
     if sources is None:
-        show(text_of_provider(twin))
+        show(provider_twin_text(twin))
     else:
-        show_json({**places_of(twin), **sources})
+        show_json({**twin_record(twin), **sources})
 
 
 def _raise_limit() -> None:

@@ -10,14 +10,14 @@ from attractor.base.errors import ExitCode, UsageError
 from attractor.cli.invocation import json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.twins import (
+    RequestLog,
     ShutdownReason,
-    Teller,
-    is_told,
-    line_of_service,
-    places_of,
-    stand_until_told,
-    text_of_service,
+    logs_requests,
+    serve_until_signal,
+    service_line_format,
+    service_twin_text,
     twin_options,
+    twin_record,
 )
 from attractor.twins.services.loader import load_services
 from attractor.twins.services.recordings import ExchangeFile
@@ -68,10 +68,10 @@ def twin_serve(
     loaded = load_services(services, is_recording=record is not None)
     _refuse_what_several_cannot_share(loaded, record, port or control_port)
     _refuse_half_a_recording(record, to, seed)
-    ending, shows_lines = ShutdownReason(), is_told(is_verbose, as_json=as_json)
+    ending, shows_lines = ShutdownReason(), logs_requests(is_verbose, as_json=as_json)
     twins: list[ServiceTwin] = []
     for one in loaded:
-        teller = Teller(line_of_service(one.name)) if shows_lines else None
+        teller = RequestLog(service_line_format(one.name)) if shows_lines else None
         twin = ServiceTwin(
             one,
             port=port,
@@ -86,7 +86,7 @@ def twin_serve(
         if teller:
             teller.twin = twin
         twins.append(twin)
-    stand_until_told(twins, ending, partial(_tell, twins, record, as_json=as_json))
+    serve_until_signal(twins, ending, partial(_tell, twins, record, as_json=as_json))
     return ExitCode.INTERRUPTED
 
 
@@ -117,12 +117,12 @@ def _tell(twins: Sequence[ServiceTwin], record: Path | None, *, as_json: bool) -
     if as_json:
         show_json({"twins": [_record(one, record) for one in twins]})
     else:
-        show("\n".join(text_of_service(one) for one in twins))
+        show("\n".join(service_twin_text(one) for one in twins))
 
 
 def _record(twin: ServiceTwin, record: Path | None) -> dict[str, object]:
     told = {"path": str(record), "service": twin.to} if record else None
-    return {"name": twin.service.name, **places_of(twin), "record": told}
+    return {"name": twin.service.name, **twin_record(twin), "record": told}
 
 
 part = twin_serve

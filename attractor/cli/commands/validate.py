@@ -7,17 +7,17 @@ from datetime import datetime
 import click
 
 from attractor.base.errors import ExitCode, UsageError
-from attractor.cli.invocation import Invocation, json_option, said_format
+from attractor.cli.invocation import Invocation, chosen_format, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.pipelines.check import (
+    CheckResult,
     Format,
-    Judge,
-    Judged,
+    PipelineChecker,
+    checker_for,
     has_color,
-    judge_for,
+    show_check_result,
     show_diagnostics,
-    show_judged,
-    told_once,
+    without_duplicates,
 )
 from attractor.cli.pipelines.files import open_pipelines, refuse_input
 
@@ -57,75 +57,75 @@ def validate(
     and a fix. Nothing is executed, and without --fix nothing is changed. Exit with 1 if there is an
     error (not for warnings or notes), and with 2 if a file cannot be read.
     """
-    chosen = Format(said_format(format_, as_json=as_json) or Format.TEXT)
+    chosen = Format(chosen_format(format_, as_json=as_json) or Format.TEXT)
     if diff and not fix:
         raise UsageError("--diff requires --fix", hint="show the changes: --fix --diff")
-    judge = judge_for(invocation, strict=strict)
+    checker = checker_for(invocation, strict=strict)
     if watch:
-        return _watch(invocation, files, judge, is_plain=chosen is Format.TEXT and not fix)
+        return _watch(invocation, files, checker, is_plain=chosen is Format.TEXT and not fix)
     if fix:
-        return _fix(invocation, files, judge, chosen, is_shown=diff)
-    judged = judge_all(files, judge)
-    show_judged(judged, chosen, color=chosen is Format.TEXT and has_color(invocation))
-    return exit_code(judged)
+        return _fix(invocation, files, checker, chosen, is_shown=diff)
+    result = check_all(files, checker)
+    show_check_result(result, chosen, color=chosen is Format.TEXT and has_color(invocation))
+    return exit_code(result)
 
 
-def judge_all(files: Sequence[str], judge: Judge) -> Judged:
+def check_all(files: Sequence[str], checker: PipelineChecker) -> CheckResult:
     """Check all named pipelines."""
     opened = open_pipelines(files)
     found = [
         one
         for source in opened.sources
-        for one in judge.check(source.text, file=source.file).diagnostics
+        for one in checker.check(source.text, file=source.file).diagnostics
     ]
-    return Judged(opened.sources, told_once([*found, *opened.unread]))
+    return CheckResult(opened.sources, without_duplicates([*found, *opened.unread]))
 
 
-def exit_code(judged: Judged) -> ExitCode:
+def exit_code(result: CheckResult) -> ExitCode:
     """Return the exit status of a check."""
-    if not judged.is_complete:
+    if not result.is_complete:
         return ExitCode.USAGE
-    has_error = any(one.is_error for one in judged.diagnostics)
+    has_error = any(one.is_error for one in result.diagnostics)
     return ExitCode.FAILED if has_error else ExitCode.DONE
 
 
 def _fix(
     invocation: Invocation,
     files: Sequence[str],
-    judge: Judge,
+    checker: PipelineChecker,
     format_: Format,
     *,
     is_shown: bool,
 ) -> ExitCode:
     from attractor.cli.output.files import show_diff
-    from attractor.cli.pipelines.fix import judged_after, mend_all, mended_lines
+    from attractor.cli.pipelines.fix import fix_all, fix_lines, result_after_fixes
     from attractor.language.diagnostic_output import record_of
 
     refuse_input(files, why="cannot fix standard input in place", hint="pass a file")
     opened = open_pipelines(files)
-    mended = mend_all(opened.files, judge)
+    mended = fix_all(opened.files, checker)
     changed = [one for one in mended if one.is_changed]
-    judged = judged_after(mended, opened.unread)
+    result = result_after_fixes(mended, opened.unread)
     color = format_ is Format.TEXT and has_color(invocation)
     if is_shown:
         for one in changed:
             show_diff(one.diff(), color=color)
-        return exit_code(judged)
+        return exit_code(result)
     for one in changed:
         one.write()
     if format_ is Format.JSON:
         told = [record_of(found) for one in mended for found in one.after.mended]
-        show_json({**judged.record(), "mended": told})
-        return exit_code(judged)
+        show_json({**result.record(), "mended": told})
+        return exit_code(result)
     if format_ is Format.TEXT:
-        for line in mended_lines(mended):
+        for line in fix_lines(mended):
             show(line)
-    show_judged(judged, format_, color=color)
-    return exit_code(judged)
+    show_check_result(result, format_, color=color)
+    return exit_code(result)
 
 
 def _watch(
-    invocation: Invocation, files: Sequence[str], judge: Judge, *, is_plain: bool
+    invocation: Invocation, files: Sequence[str], checker: PipelineChecker, *, is_plain: bool
 ) -> ExitCode:
     from attractor.cli.pipelines.watch import watch_pipelines
 
@@ -136,10 +136,10 @@ def _watch(
         )
     refuse_input(files, why="cannot watch standard input", hint="pass a file")
     color, is_terminal = has_color(invocation), sys.stdout.isatty()
-    for seen in watch_pipelines(files, judge, all_anew=is_terminal):
+    for seen in watch_pipelines(files, checker, shows_all=is_terminal):
         if is_terminal:
             click.clear()
-        show_diagnostics(seen.judged, color=color)
+        show_diagnostics(seen.result, color=color)
         show(f"{datetime.now():%H:%M:%S}  {seen.summary()}")
     return ExitCode.DONE
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, ExitCode, UsageError
 from attractor.base.files import file_error
-from attractor.cli.drawings.subject import Readable, Subject, find_subject
+from attractor.cli.drawings.subject import Drawable, Subject, find_subject
 from attractor.cli.invocation import JSON, Invocation
 from attractor.cli.main import describe_failure
 from attractor.cli.output.files import write_result
@@ -49,7 +49,7 @@ _IN_COLOR = frozenset({Format.SVG, Format.PNG, Format.PDF, Format.DOT})
 class Drawing:
     """A subject to draw, with format, theme and output file."""
 
-    subject: Readable
+    subject: Drawable
     format: str
     theme: Theme
     output: str | None
@@ -96,7 +96,7 @@ class Drawing:
         return asyncio.run(drawn(subject.picture, format=format_, theme=self.theme))
 
 
-def refuse_replacing(subject: Readable, output: str) -> None:
+def refuse_overwriting(subject: Drawable, output: str) -> None:
     """Refuse an output file that is also an input file."""
     if os.path.realpath(output) in map(os.path.realpath, subject.files()):
         raise UsageError(f"the drawing would overwrite {output}", hint="choose another output file")
@@ -147,7 +147,7 @@ class DrawingOptions:
     theme: Theme
     folder: str | None
 
-    def drawing(self, subject: Readable) -> Drawing:
+    def drawing(self, subject: Drawable) -> Drawing:
         """Return the drawing of one subject."""
         ending = next(one for one, format_ in ENDINGS.items() if format_ == self.format)
         place = subject.beside
@@ -199,7 +199,7 @@ def _draw_each(drawings: Iterable[Drawing]) -> list[AttractorError]:
     return failed
 
 
-def _find(words: Sequence[str], invocation: Invocation) -> Iterator[Readable | AttractorError]:
+def _find(words: Sequence[str], invocation: Invocation) -> Iterator[Drawable | AttractorError]:
     """Yield each subject once, or the error of an argument."""
     seen: set[str] = set()
     for word in words:
@@ -226,7 +226,7 @@ def _refuse_clashes(drawings: Iterable[Drawing]) -> None:
     """Refuse a drawing that would overwrite a pipeline or another drawing."""
     by_place: dict[str, Drawing] = {}
     for one in drawings:
-        refuse_replacing(one.subject, one.output or "")
+        refuse_overwriting(one.subject, one.output or "")
         place = os.path.realpath(one.output or "")
         other = by_place.setdefault(place, one)
         if other is not one:

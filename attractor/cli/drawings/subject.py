@@ -33,7 +33,7 @@ class Subject:
         return overlay(self.graph, self.states) if self.states else Picture(self.graph)
 
 
-class Readable(Protocol):
+class Drawable(Protocol):
     """A subject that can be read again after a change."""
 
     @property
@@ -63,7 +63,7 @@ class _Asked:
 
 
 @dataclass
-class PipelineToDraw:
+class DrawablePipeline:
     """A pipeline file and the files it names."""
 
     file: str
@@ -91,7 +91,7 @@ class PipelineToDraw:
 
 
 @dataclass(frozen=True)
-class RunToDraw:
+class DrawableRun:
     """A run directory."""
 
     root: Path
@@ -114,11 +114,11 @@ class RunToDraw:
         return Subject(found.graph, found.states)
 
 
-def find_subject(word: str, invocation: Invocation) -> Readable:
+def find_subject(word: str, invocation: Invocation) -> Drawable:
     """Return the file or run that an argument names."""
     is_file = word == STANDARD_INPUT or Path(word).is_file()
     if is_file or is_pipeline_name(word):
-        return PipelineToDraw(word)
+        return DrawablePipeline(word)
     from attractor.pipeline.runs.lookup import find_run
 
     try:
@@ -126,4 +126,4 @@ def find_subject(word: str, invocation: Invocation) -> Readable:
     except UsageError as error:
         message = f"{word} is neither a file nor a run: {error.message}"
         raise UsageError(message, hint=error.hint) from error
-    return RunToDraw(root)
+    return DrawableRun(root)

@@ -17,17 +17,17 @@ from rich.text import Text
 from attractor.base.errors import AttractorError, ExitCode
 from attractor.base.events import Event
 from attractor.cli.invocation import Invocation
-from attractor.cli.live.last_lines import Tails
+from attractor.cli.live.last_lines import LastLines
 from attractor.cli.live.render import DisplaySize, render
-from attractor.cli.live.state import View, fold
+from attractor.cli.live.state import RunView, fold
 from attractor.cli.output.streams import wants_color
-from attractor.cli.runs.progress import NOT_TO_BE_MISSED, describe_event
+from attractor.cli.runs.progress import ALWAYS_PRINTED, describe_event
 from attractor.cli.runs.status import RunStatusView, as_text
 from attractor.language.source.text import visible
 from attractor.pipeline.runs.record import read_run
 
 
-class StepsAside(io.TextIOBase):
+class TerminalStream(io.TextIOBase):
     """A stream to the terminal that clears the display before each write."""
 
     def __init__(self, stream: TextIO, step_aside: Callable[[], None]) -> None:
@@ -96,11 +96,11 @@ class LiveDisplay:
         self._runs_dir = runs_dir
         self._root: Path | None = None
         self._places: dict[str, Path] = {}
-        self._tails = Tails()
+        self._tails = LastLines()
         self._console = console
         stream = cast("TextIO", console.file)
-        self.output = cast("TextIO", StepsAside(stream, self._step_aside))
-        self._view = View()
+        self.output = cast("TextIO", TerminalStream(stream, self._step_aside))
+        self._view = RunView()
         self._folding = threading.Lock()
         self._drawing = threading.RLock()
         self._live: Live | None = None
@@ -121,7 +121,7 @@ class LiveDisplay:
 
     def __call__(self, event: Event) -> None:
         """Handle an event."""
-        if event.type in NOT_TO_BE_MISSED:
+        if event.type in ALWAYS_PRINTED:
             self._say(describe_event(event))
         with self._folding:
             if not self._view.run_id:
@@ -251,14 +251,14 @@ class LiveDisplay:
         return Group(*render(view, self._now(), DisplaySize(width, height, is_ascii)))
 
 
-def paint(standings: Iterable[RunStatusView], invocation: Invocation) -> ExitCode:
+def paint(status_changes: Iterable[RunStatusView], invocation: Invocation) -> ExitCode:
     """Draw each status over the one before; the last one stays."""
     console = console_for(sys.stdout, invocation)
     code = ExitCode.DONE
     with Live(console=console, auto_refresh=False, redirect_stdout=False) as live:
         # After a kill, the terminal still has a cursor.
         console.show_cursor(True)
-        for one in standings:
+        for one in status_changes:
             code = one.summary.trouble_code
             live.update(painted(one), refresh=True)
     return code

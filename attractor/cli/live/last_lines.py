@@ -7,7 +7,7 @@ from pathlib import Path
 from attractor.base.errors import AttractorError
 from attractor.base.events import Event
 from attractor.cli.live.render import name_of
-from attractor.cli.live.state import LAST_LINES, StageKey, StageRow, View, fold, shown_lines
+from attractor.cli.live.state import LAST_LINES, RunView, StageKey, StageRow, fold, shown_lines
 from attractor.engine.run_folder.layout import CHILDREN, RunDirectory, read_manifest
 from attractor.engine.stage.live_output import MOST_LINES, TAIL
 from attractor.pipeline.runs.running_stages import attempt_folder, printed_last
@@ -18,7 +18,7 @@ MOST_READ = 100
 _Signature = tuple[int, int, int]
 
 
-class Tails:
+class LastLines:
     """The last output lines of running stages in one run and its children.
 
     A file is read again after a change; `places` are the known run directories.
@@ -33,7 +33,7 @@ class Tails:
         """Remember a run directory unless it is known."""
         self._places.setdefault(run_id, root)
 
-    def seen(self, view: View) -> View:
+    def seen(self, view: RunView) -> RunView:
         """Return a view whose running stages contain their last output lines."""
         rows = {
             key: replace(row, last_lines=lines)
@@ -95,8 +95,8 @@ class PrintedLines:
     def __init__(self, directory: RunDirectory, node: str = "") -> None:
         self._directory = directory
         self._node = node
-        self._view = View()
-        self._tails = Tails()
+        self._view = RunView()
+        self._tails = LastLines()
         self._told: dict[tuple[StageKey, int], tuple[str, ...]] = {}
 
     def hear(self, event: Event) -> None:

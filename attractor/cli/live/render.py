@@ -12,8 +12,8 @@ from attractor.cli.live.state import (
     WAITS,
     WORKS,
     PendingQuestion,
+    RunView,
     StageRow,
-    View,
 )
 from attractor.engine.budgets import Budgets
 from attractor.engine.outcome import NOTHING_USED, Usage
@@ -63,7 +63,7 @@ def name_of(row: StageRow) -> str:
     return f"{branch}{row.node}{visit}{attempt}"
 
 
-def headline(view: View) -> str:
+def headline(view: RunView) -> str:
     """Return the pipeline and status of a run."""
     status = "paused" if view.is_paused else view.status
     words = [view.pipeline or view.run_id, status]
@@ -71,12 +71,12 @@ def headline(view: View) -> str:
     return ", ".join(filter(None, words)) + reason
 
 
-def summary(view: View) -> str:
+def summary(view: RunView) -> str:
     """Return the progress of a run."""
     return ", ".join(filter(None, _summary(view)))
 
 
-def _summary(view: View) -> Iterator[str]:
+def _summary(view: RunView) -> Iterator[str]:
     yield f"{view.ended} stage{'' if view.ended == 1 else 's'}"
     yield f"{view.failed} failed" if view.failed else ""
     yield f"{len(view.at_work)} at work" if view.at_work else ""
@@ -134,14 +134,14 @@ class DisplaySize:
     is_ascii: bool = False
 
 
-def render(view: View, now: datetime, look: DisplaySize) -> Sequence[Text]:
+def render(view: RunView, now: datetime, look: DisplaySize) -> Sequence[Text]:
     """Return the lines of the display, cut to its size."""
     return _Drawing(view, now, look).lines()
 
 
 @dataclass(frozen=True)
 class _Drawing:
-    view: View
+    view: RunView
     now: datetime
     look: DisplaySize
 

@@ -75,7 +75,7 @@ class Trials:
 
 
 @dataclass(frozen=True)
-class View:
+class RunView:
     """State of a run derived from its events; `seq` is the last event of its own journal.
 
     `trouble` is the last problem that did not stop the run. `started` is the start of its process,
@@ -110,7 +110,7 @@ class View:
 LONGEST_LINE = 300
 
 
-def said_by(event: Event) -> tuple[str, ...]:
+def reported_lines(event: Event) -> tuple[str, ...]:
     """Return the last output lines that an event reports, with escaped control characters."""
     words = _WORDS.get(event.type)
     return shown_lines(words(event)) if words else ()
@@ -147,18 +147,18 @@ _WORDS: Mapping[str, Callable[[Event], str]] = {
 }
 
 
-def question_asked(view: View, event: Event) -> View:
+def question_asked(view: RunView, event: Event) -> RunView:
     """Add an open question."""
     return _with(view, event, is_parked=False)
 
 
-def question_parked(view: View, event: Event) -> View:
+def question_parked(view: RunView, event: Event) -> RunView:
     """Keep the question and remove its stage from the running ones."""
     left = {key: one for key, one in view.at_work.items() if key != stage_key(event)}
     return replace(_with(view, event, is_parked=True), at_work=left)
 
 
-def question_settled(view: View, event: Event) -> View:
+def question_settled(view: RunView, event: Event) -> RunView:
     """Remove a settled question."""
     match event.data.get("question"):
         case str(id_) | {"id": str(id_)}:
@@ -169,13 +169,13 @@ def question_settled(view: View, event: Event) -> View:
             return view
 
 
-def without_stage(view: View, event: Event) -> Mapping[str, PendingQuestion]:
+def without_stage(view: RunView, event: Event) -> Mapping[str, PendingQuestion]:
     """Return the questions without those of an ended stage and its child."""
     stage = _key(event, f"{event.node}@{event.visit}.")
     return {key: one for key, one in view.questions.items() if not key.startswith(stage)}
 
 
-def _with(view: View, event: Event, *, is_parked: bool) -> View:
+def _with(view: RunView, event: Event, *, is_parked: bool) -> RunView:
     # A child's question is shown as the parent's, which knows the branch of the child.
     if view.run_id not in ("", event.run_id):
         return view
@@ -203,10 +203,10 @@ def _choice(option: Json) -> str:
             return ""
 
 
-Change = Callable[[View, Event], View]
+Change = Callable[[RunView, Event], RunView]
 
 
-def fold(view: View, event: Event) -> View:
+def fold(view: RunView, event: Event) -> RunView:
     """Return the state after one more event; a repeated event changes nothing.
 
     Events of child runs come in between: they are shown, and counted by their parents.
@@ -219,11 +219,11 @@ def fold(view: View, event: Event) -> View:
     if is_own and changed.run_id in ("", event.run_id):
         first = changed.started or event.time
         changed = replace(changed, run_id=event.run_id, seq=event.seq, started=first)
-    lines = said_by(event)
+    lines = reported_lines(event)
     return _said(changed, event, lines) if lines else changed
 
 
-def _stage_started(view: View, event: Event) -> View:
+def _stage_started(view: RunView, event: Event) -> RunView:
     before = view.at_work.get(stage_key(event))
     row = StageRow(
         node=event.node or "",
@@ -236,7 +236,7 @@ def _stage_started(view: View, event: Event) -> View:
     return replace(view, at_work={**view.at_work, stage_key(event): row})
 
 
-def _model_used(view: View, event: Event) -> View:
+def _model_used(view: RunView, event: Event) -> RunView:
     row = view.at_work.get(stage_key(event))
     if row is None:
         return view
@@ -244,11 +244,11 @@ def _model_used(view: View, event: Event) -> View:
     return replace(view, at_work={**view.at_work, stage_key(event): told})
 
 
-def _stage_completed(view: View, event: Event) -> View:
+def _stage_completed(view: RunView, event: Event) -> RunView:
     return _end_attempt(view, event, _text(event, "outcome"))
 
 
-def _stage_failed(view: View, event: Event) -> View:
+def _stage_failed(view: RunView, event: Event) -> RunView:
     row = view.at_work.get(stage_key(event))
     if row and event.data.get("will_retry") is True:
         waits = replace(row, state=WAITS, why=_text(event, "error"))
@@ -256,7 +256,7 @@ def _stage_failed(view: View, event: Event) -> View:
     return _end_attempt(view, event, "fail")
 
 
-def _end_attempt(view: View, event: Event, outcome: str) -> View:
+def _end_attempt(view: RunView, event: Event, outcome: str) -> RunView:
     """Move a stage to the path; its usage follows with its checkpoint."""
     # A slow reader may have missed the start.
     begun = view if stage_key(event) in view.at_work else _stage_started(view, event)
@@ -274,7 +274,7 @@ def _end_attempt(view: View, event: Event, outcome: str) -> View:
     )
 
 
-def _retrying(view: View, event: Event) -> View:
+def _retrying(view: RunView, event: Event) -> RunView:
     row = view.at_work.get(stage_key(event))
     if row is None:
         return view
@@ -282,7 +282,7 @@ def _retrying(view: View, event: Event) -> View:
     return replace(view, at_work={**view.at_work, stage_key(event): again})
 
 
-def _saved(view: View, event: Event) -> View:
+def _saved(view: RunView, event: Event) -> RunView:
     """Add the usage of a stage to the total and to its row in the path."""
     match event.data.get("step"):
         case {"visit": {"node": str(node), "seconds": seconds, "outcome": {"usage": {**used}}}}:
@@ -298,7 +298,7 @@ def _saved(view: View, event: Event) -> View:
     return replace(view, usage=view.usage + usage, seconds=view.seconds + lasted, path=tuple(path))
 
 
-def _said(view: View, event: Event, lines: tuple[str, ...]) -> View:
+def _said(view: RunView, event: Event, lines: tuple[str, ...]) -> RunView:
     row = view.at_work.get(stage_key(event))
     if row is None:
         return view
@@ -306,31 +306,31 @@ def _said(view: View, event: Event, lines: tuple[str, ...]) -> View:
     return replace(view, at_work={**view.at_work, stage_key(event): told})
 
 
-def _pipeline_started(view: View, event: Event) -> View:
+def _pipeline_started(view: RunView, event: Event) -> RunView:
     return replace(view, pipeline=_text(event, "name"))
 
 
-def _status_changed(view: View, event: Event) -> View:
+def _status_changed(view: RunView, event: Event) -> RunView:
     phase = _text(event, "phase")
     status = _text(event, "status") + (f" ({phase})" if phase else "")
     return replace(view, status=status, reason=_text(event, "reason"))
 
 
-def _interrupted(view: View, event: Event) -> View:
+def _interrupted(view: RunView, event: Event) -> RunView:
     return replace(view, reason=_text(event, "reason"))
 
 
-def _resumed(view: View, event: Event) -> View:
+def _resumed(view: RunView, event: Event) -> RunView:
     """Forget running stages of the previous process: they are repeated."""
     return replace(view, started=event.time, reason="", is_paused=False, at_work={}, questions={})
 
 
-def _restarting(view: View, event: Event) -> View:
+def _restarting(view: RunView, event: Event) -> RunView:
     """Switch to the run that continues this one."""
     return replace(view, run_id=_text(event, "run_id"), seq=0)
 
 
-def _acted(view: View, event: Event) -> View:
+def _acted(view: RunView, event: Event) -> RunView:
     if event.data.get("is_accepted") is False:
         return view
     match event.data.get("action"):
@@ -342,22 +342,22 @@ def _acted(view: View, event: Event) -> View:
             return view
 
 
-def _budgets(view: View, event: Event) -> View:
+def _budgets(view: RunView, event: Event) -> RunView:
     return replace(view, budgets=budgets_from_record(Fields(event.data, f"event {event.seq}")))
 
 
-def _trial(view: View, event: Event) -> View:
+def _trial(view: RunView, event: Event) -> RunView:
     trials, is_good = view.trials, event.data.get("satisfied") is True
     counted = replace(trials, played=trials.played + 1, satisfied=trials.satisfied + is_good)
     return replace(view, trials=counted)
 
 
-def _gate(view: View, event: Event) -> View:
+def _gate(view: RunView, event: Event) -> RunView:
     said = "go" if event.data.get("go") else "no-go"
     return replace(view, trials=replace(view.trials, gate=said))
 
 
-def _not_told(view: View, event: Event) -> View:
+def _not_told(view: RunView, event: Event) -> RunView:
     why = f"notification failed by {_text(event, 'way')}: {_text(event, 'error')}"
     return replace(view, trouble=f"{event.node}: {why}")
 

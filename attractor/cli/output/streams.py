@@ -60,7 +60,7 @@ def flush(stream: TextIO | None) -> None:
         raise OutputLost(cause) from cause
 
 
-def give_up_if_dead(stream: TextIO | None) -> None:
+def close_if_broken(stream: TextIO | None) -> None:
     """Redirect a broken stream to the null device, so that exiting does not fail again."""
     try:
         flush(stream)

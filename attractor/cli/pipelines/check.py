@@ -43,7 +43,7 @@ class Format(StrEnum):
 
 
 @dataclass(frozen=True)
-class Judge:
+class PipelineChecker:
     """Checks pipelines with the names and rule severities of a project."""
 
     vocabulary: Vocabulary
@@ -61,7 +61,7 @@ class Judge:
 
 
 @dataclass(frozen=True)
-class Judged:
+class CheckResult:
     """Diagnostics of some pipelines."""
 
     sources: Sequence[Source]
@@ -81,7 +81,7 @@ class Judged:
         return summary(self.diagnostics, files=len(self.sources))
 
 
-def told_once(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
+def without_duplicates(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
     """Remove duplicates found in files that several pipelines import.
 
     Of equal diagnostics, one with a fix is kept, at the place of the first.
@@ -94,11 +94,11 @@ def told_once(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
     return list(kept.values())
 
 
-def judge_for(invocation: Invocation, *, strict: bool = False) -> Judge:
+def checker_for(invocation: Invocation, *, strict: bool = False) -> PipelineChecker:
     """Return the checker of the project of the current folder."""
     root = find_project_root(invocation.folder)
     levels = {**project_levels(invocation, root), **(STRICT if strict else {})}
-    return Judge(known_names(root, environ=invocation.environ), levels)
+    return PipelineChecker(known_names(root, environ=invocation.environ), levels)
 
 
 def project_levels(invocation: Invocation, root: Path) -> Levels:
@@ -107,7 +107,7 @@ def project_levels(invocation: Invocation, root: Path) -> Levels:
     Loading settings takes longer than checking a pipeline, so it is skipped unless a source
     mentions rules.
     """
-    if not _speaks_of_rules(invocation, root / PROJECT_FILE):
+    if not _mentions_rules(invocation, root / PROJECT_FILE):
         return AS_WRITTEN
     from attractor.pipeline.source.vocabulary import rule_levels
 
@@ -120,27 +120,27 @@ def has_color(invocation: Invocation) -> bool:
     return (sys.stdout.isatty() or bool(is_chosen)) and invocation.color
 
 
-def show_judged(judged: Judged, format_: Format, *, color: bool) -> None:
+def show_check_result(result: CheckResult, format_: Format, *, color: bool) -> None:
     """Print diagnostics to standard output in a format."""
     match format_:
         case Format.TEXT:
-            show_diagnostics(judged, color=color)
-            show(judged.summary())
+            show_diagnostics(result, color=color)
+            show(result.summary())
         case Format.JSON:
-            show_json(judged.record())
+            show_json(result.record())
         case Format.SARIF:
-            _show_sarif(judged)
+            _show_sarif(result)
         case Format.GITHUB:
             from attractor.language.diagnostic_output import annotation
 
-            for one in judged.diagnostics:
+            for one in result.diagnostics:
                 show(annotation(one))
 
 
-def show_diagnostics(judged: Judged, *, color: bool | None, err: bool = False) -> None:
+def show_diagnostics(result: CheckResult, *, color: bool | None, err: bool = False) -> None:
     """Print each diagnostic for people, with its line and a caret."""
-    sources: dict[str, Source | None] = {source.file: source for source in judged.sources}
-    for one in judged.diagnostics:
+    sources: dict[str, Source | None] = {source.file: source for source in result.sources}
+    for one in result.diagnostics:
         paint = partial(click.style, fg=_COLORS[one.severity])
         source = _source_of(one.span.file, sources)
         show(as_text(one, source, paint=paint) + "\n", err=err, color=color)
@@ -156,22 +156,22 @@ def _source_of(file: str, known: dict[str, Source | None]) -> Source | None:
     return known[file]
 
 
-def _show_sarif(judged: Judged) -> None:
+def _show_sarif(result: CheckResult) -> None:
     from attractor.language.linting.pages import page_of
     from attractor.language.sarif import sarif_log
 
-    pages = {rule: page_of(rule) for rule in {one.rule for one in judged.diagnostics}}
+    pages = {rule: page_of(rule) for rule in {one.rule for one in result.diagnostics}}
     show_json(
         sarif_log(
-            judged.diagnostics,
+            result.diagnostics,
             version=__version__,
             pages=pages,
-            is_complete=judged.is_complete,
+            is_complete=result.is_complete,
         )
     )
 
 
-def _speaks_of_rules(invocation: Invocation, file: Path) -> bool:
+def _mentions_rules(invocation: Invocation, file: Path) -> bool:
     if any(_RULES in flag for flag in invocation.flags):
         return True
     if any(name.startswith(_RULES_VARIABLE) for name in invocation.environ):

@@ -31,7 +31,7 @@ class PipelineFile:
 
 
 @dataclass(frozen=True)
-class Opened:
+class OpenedPipelines:
     """Readable files, and diagnostics of the others."""
 
     files: tuple[PipelineFile, ...]
@@ -43,7 +43,7 @@ class Opened:
         return tuple(one.source for one in self.files)
 
 
-def open_pipelines(words: Sequence[str]) -> Opened:
+def open_pipelines(words: Sequence[str]) -> OpenedPipelines:
     """Read all named pipelines, from files, folders or standard input."""
     files: list[PipelineFile] = []
     unread: list[Diagnostic] = []
@@ -55,7 +55,7 @@ def open_pipelines(words: Sequence[str]) -> Opened:
             files.append(open_pipeline(file))
         except UnreadablePipeline as trouble:
             unread.append(_unread(file, trouble.message, trouble.hint))
-    return Opened(tuple(files), tuple(unread))
+    return OpenedPipelines(tuple(files), tuple(unread))
 
 
 def open_pipeline(file: str) -> PipelineFile:

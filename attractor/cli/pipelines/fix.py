@@ -6,7 +6,7 @@ from functools import partial
 
 from attractor.base.dataclasses import dataclass
 from attractor.cli.output.files import text_diff
-from attractor.cli.pipelines.check import Judge, Judged, told_once
+from attractor.cli.pipelines.check import CheckResult, PipelineChecker, without_duplicates
 from attractor.cli.pipelines.files import PipelineFile, write_pipeline
 from attractor.language.diagnostic_output import counted, place_of
 from attractor.language.diagnostics import Diagnostic, warning
@@ -18,7 +18,7 @@ UNSAFE = "unsafe_fix"
 
 
 @dataclass(frozen=True)
-class MendedFile:
+class FixedFile:
     """A pipeline before and after its fixes."""
 
     before: Source
@@ -40,19 +40,19 @@ class MendedFile:
         return text_diff(old, new, file=self.before.file)
 
 
-def mend_all(files: Sequence[PipelineFile], judge: Judge) -> list[MendedFile]:
+def fix_all(files: Sequence[PipelineFile], checker: PipelineChecker) -> list[FixedFile]:
     """Fix each text without writing it."""
-    return [MendedFile(one.source, _mended(one.source, judge), one.mark) for one in files]
+    return [FixedFile(one.source, _mended(one.source, checker), one.mark) for one in files]
 
 
-def judged_after(files: Sequence[MendedFile], unread: Sequence[Diagnostic]) -> Judged:
+def result_after_fixes(files: Sequence[FixedFile], unread: Sequence[Diagnostic]) -> CheckResult:
     """Return the remaining diagnostics after the fixes."""
     sources = [Source(one.after.text, one.before.file) for one in files]
     left = [found for one in files for found in (*one.after.left.diagnostics, *_refused(one))]
-    return Judged(sources, told_once([*left, *unread]))
+    return CheckResult(sources, without_duplicates([*left, *unread]))
 
 
-def mended_lines(files: Sequence[MendedFile]) -> Iterator[str]:
+def fix_lines(files: Sequence[FixedFile]) -> Iterator[str]:
     """Yield a line for each fix, and their number."""
     told = [one for file in files for one in file.after.mended]
     for one in told:
@@ -62,11 +62,11 @@ def mended_lines(files: Sequence[MendedFile]) -> Iterator[str]:
     yield f"{len(told)} fixed in {counted(changed, 'file')}"
 
 
-def _mended(source: Source, judge: Judge) -> Mended:
-    return mend(source.text, check=partial(judge.check, file=source.file), file=source.file)
+def _mended(source: Source, checker: PipelineChecker) -> Mended:
+    return mend(source.text, check=partial(checker.check, file=source.file), file=source.file)
 
 
-def _refused(file: MendedFile) -> Iterator[Diagnostic]:
+def _refused(file: FixedFile) -> Iterator[Diagnostic]:
     """Explain why fixes of a file were skipped."""
     if file.after.harm:
         first = file.after.harm[0]

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from watchfiles import watch
 
 from attractor.base.dataclasses import dataclass
-from attractor.cli.pipelines.check import Judge, Judged
+from attractor.cli.pipelines.check import CheckResult, PipelineChecker
 from attractor.cli.pipelines.files import find_pipelines, open_pipelines
 from attractor.language.diagnostics import Diagnostic
 from attractor.language.errors import UnreadablePipeline
@@ -104,18 +104,18 @@ class _Known:
 class PipelineCheck(NamedTuple):
     """Diagnostics of one check, and the files removed since the last one."""
 
-    judged: Judged
+    result: CheckResult
     gone: Sequence[str]
 
     def summary(self) -> str:
         """Return the number of diagnostics and the removed files."""
-        has_found = self.judged.sources or self.judged.diagnostics
-        found = [self.judged.summary()] if has_found or not self.gone else []
+        has_found = self.result.sources or self.result.diagnostics
+        found = [self.result.summary()] if has_found or not self.gone else []
         return "; ".join([*found, *(visible(f"gone: {one}") for one in self.gone)])
 
 
 def watch_pipelines(
-    words: Sequence[str], judge: Judge, *, all_anew: bool
+    words: Sequence[str], checker: PipelineChecker, *, shows_all: bool
 ) -> Iterator[PipelineCheck]:
     """Yield diagnostics of changed pipelines, or of all pipelines after a change."""
     known: dict[str, _Known] = {}
@@ -128,11 +128,11 @@ def watch_pipelines(
             # If it returns, it is checked again, even if unchanged.
             del known[file]
         touched = [one for one in opened.sources if not _is_current(one, known)]
-        known.update({one.file: _check(one, judge) for one in touched})
+        known.update({one.file: _check(one, checker) for one in touched})
         if touched or gone or unread != opened.unread:
-            shown = opened.sources if all_anew else touched
+            shown = opened.sources if shows_all else touched
             found = [diagnostic for one in shown for diagnostic in known[one.file].diagnostics]
-            yield PipelineCheck(Judged(shown, [*found, *opened.unread]), gone)
+            yield PipelineCheck(CheckResult(shown, [*found, *opened.unread]), gone)
         unread = opened.unread
 
 
@@ -152,7 +152,7 @@ def _is_current(source: Source, known: Mapping[str, _Known]) -> bool:
     return source.file in known and known[source.file].is_current(source)
 
 
-def _check(source: Source, judge: Judge) -> _Known:
+def _check(source: Source, checker: PipelineChecker) -> _Known:
     asked = _Asked(source.file)
-    prepared = judge.check(source.text, file=source.file, files=asked)
+    prepared = checker.check(source.text, file=source.file, files=asked)
     return _Known(source.text, asked, prepared.diagnostics)

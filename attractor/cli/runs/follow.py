@@ -15,7 +15,7 @@ from attractor.engine.run_folder.layout import RunDirectory
 
 
 @dataclass(frozen=True)
-class ReadLine:
+class VerifiedLine:
     """One journal line with its event, and its flaw if verification failed.
 
     Lines after a flaw are not verified.
@@ -27,7 +27,7 @@ class ReadLine:
     flaw: Flaw | None = None
 
 
-class JournalReading:
+class JournalReader:
     """Reads new lines of a journal; an incomplete last line is ignored."""
 
     def __init__(self, journal: Path) -> None:
@@ -36,7 +36,7 @@ class JournalReading:
         self._number = 0
         self.verdict = ChainCheck(GENESIS, None)
 
-    def more(self) -> Iterator[ReadLine]:
+    def more(self) -> Iterator[VerifiedLine]:
         """Yield the new complete lines."""
         if not self._journal.exists():
             return
@@ -57,10 +57,10 @@ class JournalReading:
             """Count those behind a flaw too."""
         return lines.count
 
-    def _read(self, line: JournalLine, before: int) -> ReadLine:
+    def _read(self, line: JournalLine, before: int) -> VerifiedLine:
         flaw = self.verdict.flaw
         is_guilty = flaw is not None and flaw.line == self._number and flaw.line > before
-        return ReadLine(
+        return VerifiedLine(
             line.content, self._number, _event(line.content), flaw if is_guilty else None
         )
 
@@ -94,31 +94,31 @@ _AT_WORK = ("queued", "booting", "executing")
 
 
 @dataclass
-class Following:
+class JournalFollower:
     """Yields journal lines as they are written; calls `wait` when there are none.
 
-    A killed run counts as unfinished: `tell_idle` is called once, and a later resume is followed.
+    A killed run counts as unfinished: `report_idle` is called once, and a later resume is followed.
     """
 
     root: Path
     wait: Callable[[], None]
-    tell_idle: Callable[[], None]
+    report_idle: Callable[[], None]
 
-    def lines(self, reading: JournalReading) -> Iterator[ReadLine]:
+    def lines(self, reading: JournalReader) -> Iterator[VerifiedLine]:
         """Yield existing and new lines until the run stops, ends, or a line is corrupt."""
-        lock, rests, is_told = RunDirectory(self.root).lock, False, False
+        lock, rests, logs_requests = RunDirectory(self.root).lock, False, False
         while True:
             # Checked before reading, so that the last lines before the release are not missed.
             is_at_work = is_held(lock)
             for line in reading.more():
                 yield line
                 rests = _rests(rests, line.event) if line.event else rests
-                is_told = False
+                logs_requests = False
             if reading.verdict.flaw or (rests and not is_at_work):
                 return
-            if not (is_at_work or is_told):
-                is_told = True
-                self.tell_idle()
+            if not (is_at_work or logs_requests):
+                logs_requests = True
+                self.report_idle()
             self.wait()
 
 

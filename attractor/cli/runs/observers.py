@@ -16,13 +16,13 @@ from attractor.base.json import canonical_json
 from attractor.cli.invocation import Invocation
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.progress import print_event
-from attractor.cli.runs.results import as_record, look_ahead, show_result
+from attractor.cli.runs.results import as_record, read_next_step_facts, show_result
 from attractor.cli.runs.setup import tracing_of
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.run_folder.result import RunResult
 
 
-class JsonLines:
+class JsonLinePrinter:
     """Prints new journal lines of a run, and events of its children.
 
     Lines are read from the journal, so that a slow reader misses none. If the run restarts as a new
@@ -32,7 +32,7 @@ class JsonLines:
     def __init__(self, runs_dir: Path) -> None:
         self._runs_dir = runs_dir
         self._root: Path | None = None
-        self._told: dict[str, _Told] = {}
+        self._journals: dict[str, _JournalTail] = {}
         self._has_heard = False
         self._turn = threading.Lock()
 
@@ -43,18 +43,18 @@ class JsonLines:
         with suppress(AttractorError):
             if root is not None and (root / "manifest.json").exists():
                 directory = RunDirectory(root)
-                told = _Told(directory.events, end_of_lines(directory.events))
-                self._told[read_manifest(directory).run_id] = told
+                told = _JournalTail(directory.events, end_of_lines(directory.events))
+                self._journals[read_manifest(directory).run_id] = told
 
     def __call__(self, event: Event) -> None:
         """Print the new lines."""
         with self._turn:
             self._has_heard = True
             # Events about a child have the child's name as branch.
-            if event.branch is None and event.run_id not in self._told:
-                self._told[event.run_id] = self._begun(event.run_id)
-            if event.run_id in self._told:
-                self._told[event.run_id].tell_new()
+            if event.branch is None and event.run_id not in self._journals:
+                self._journals[event.run_id] = self._begun(event.run_id)
+            if event.run_id in self._journals:
+                self._journals[event.run_id].print_new()
             else:
                 show(canonical_json(event.to_record()))
 
@@ -63,24 +63,24 @@ class JsonLines:
         with self._turn:
             if not self._has_heard:
                 return
-            for one in self._told.values():
-                one.tell_new()
+            for one in self._journals.values():
+                one.print_new()
 
-    def _begun(self, run_id: str) -> "_Told":
+    def _begun(self, run_id: str) -> "_JournalTail":
         """Return the journal of a new run; only the first run has a given directory."""
-        given = None if self._told else self._root
+        given = None if self._journals else self._root
         root = given or self._runs_dir / run_id
-        return _Told(RunDirectory(root).events, 0)
+        return _JournalTail(RunDirectory(root).events, 0)
 
 
 @dataclass
-class _Told:
+class _JournalTail:
     """A journal and the offset up to which it is printed."""
 
     journal: Path
     offset: int
 
-    def tell_new(self) -> None:
+    def print_new(self) -> None:
         if not self.journal.exists():
             return
         for line in read_lines(self.journal, offset=self.offset):
@@ -100,7 +100,7 @@ def show_end(
     """Print the result of a run, as text or as the last JSON line."""
     if not as_json:
         return show_result(result, runs_dir, as_json=False)
-    record = as_record(result, look_ahead(result, runs_dir))
+    record = as_record(result, read_next_step_facts(result, runs_dir))
     show_json({**record, **(more or {})}, is_line=True)
     return result.exit_code
 
@@ -108,7 +108,7 @@ def show_end(
 _NO_TERMINALS = ("", "dumb", "unknown")
 
 
-class Onlooker(Protocol):
+class RunObserver(Protocol):
     """Receives every event of a run and its children, from any thread, between begin and end."""
 
     def begin(self, root: Path | None) -> None:
@@ -159,13 +159,13 @@ class EventPrinter:
         """Do nothing."""
 
 
-def onlookers_of(invocation: Invocation, *, as_json: bool) -> tuple[Sequence[Onlooker], TextIO]:
+def run_observers(invocation: Invocation, *, as_json: bool) -> tuple[Sequence[RunObserver], TextIO]:
     """Return the observers of a run, and the stream for questions."""
     runs_dir = invocation.configuration.settings.runs_dir
-    found: list[Onlooker] = [*tracing_of(invocation)]
+    found: list[RunObserver] = [*tracing_of(invocation)]
     if as_json:
-        found.append(JsonLines(runs_dir))
-    if not wants_picture(invocation.environ, sys.stderr):
+        found.append(JsonLinePrinter(runs_dir))
+    if not can_draw_live(invocation.environ, sys.stderr):
         return [EventPrinter(), *found], sys.stderr
     if as_json and sys.stdout.isatty():
         # stdout and stderr share the terminal: event lines would break the display.
@@ -178,7 +178,7 @@ def onlookers_of(invocation: Invocation, *, as_json: bool) -> tuple[Sequence[Onl
     return [display, *found], display.output
 
 
-def wants_picture(environ: Mapping[str, str], stream: TextIO | None) -> bool:
+def can_draw_live(environ: Mapping[str, str], stream: TextIO | None) -> bool:
     """Return whether a stream is a terminal with a movable cursor."""
     is_terminal = stream is not None and stream.isatty()
     return is_terminal and environ.get("TERM", "") not in _NO_TERMINALS

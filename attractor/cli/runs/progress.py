@@ -161,7 +161,7 @@ def _name(one: Json) -> str:
             return str(one)
 
 
-NOT_TO_BE_MISSED = frozenset({"LeftRunningEnded", "EditsSetAside"})
+ALWAYS_PRINTED = frozenset({"LeftRunningEnded", "EditsSetAside"})
 """Events that are also printed above the live display."""
 
 

@@ -24,7 +24,7 @@ LONGEST = 2000
 NOTHING = "The run has no open questions."
 
 
-def asked_text(
+def questions_text(
     questions: Sequence[Question], answered: Mapping[str, Answer], reference: str
 ) -> str:
     """Return open questions, and answers that no process has used yet, for people."""
@@ -36,7 +36,7 @@ def asked_text(
     return "\n\n".join([*parts, *(["\n".join(told)] if told else [])]) or NOTHING
 
 
-def asked_records(questions: Sequence[Question], reference: str) -> list[dict[str, Json]]:
+def question_records(questions: Sequence[Question], reference: str) -> list[dict[str, Json]]:
     """Return open questions as JSON objects, with commands that name the question."""
     return [
         {

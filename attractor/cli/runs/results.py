@@ -26,7 +26,7 @@ from attractor.pipeline.workspace.deliver import GivenPatch, given_back
 
 
 @dataclass(frozen=True)
-class Step:
+class NextStep:
     """A next step: its purpose and its command."""
 
     purpose: str
@@ -35,7 +35,7 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Outlook:
+class NextStepFacts:
     """Facts besides the result that determine the next steps.
 
     Outside Git, a run has a patch instead of a branch; a patch with redacted secrets is only for
@@ -51,7 +51,7 @@ class Outlook:
 
 def show_result(result: RunResult, runs_dir: Path, *, as_json: bool) -> ExitCode:
     """Print a run's result and return its exit status."""
-    outlook = look_ahead(result, runs_dir)
+    outlook = read_next_step_facts(result, runs_dir)
     if as_json:
         show_json(as_record(result, outlook))
     else:
@@ -59,12 +59,12 @@ def show_result(result: RunResult, runs_dir: Path, *, as_json: bool) -> ExitCode
     return result.exit_code
 
 
-def look_ahead(result: RunResult, runs_dir: Path) -> Outlook:
+def read_next_step_facts(result: RunResult, runs_dir: Path) -> NextStepFacts:
     """Read the facts that determine the next steps."""
     given = given_back(RunDirectory(result.directory))
     gate = gate_said(result.directory)
     has_suite = bool(read_manifest(RunDirectory(result.directory)).suite)
-    return Outlook(
+    return NextStepFacts(
         reference_of(result.directory, runs_dir),
         given.branch,
         given.patch,
@@ -73,7 +73,7 @@ def look_ahead(result: RunResult, runs_dir: Path) -> Outlook:
     )
 
 
-def as_record(result: RunResult, outlook: Outlook) -> dict[str, object]:
+def as_record(result: RunResult, outlook: NextStepFacts) -> dict[str, object]:
     """Return a run's result as a JSON object."""
     return {
         "run_id": result.run_id,
@@ -90,7 +90,7 @@ def as_record(result: RunResult, outlook: Outlook) -> dict[str, object]:
     }
 
 
-def as_text(result: RunResult, outlook: Outlook) -> str:
+def as_text(result: RunResult, outlook: NextStepFacts) -> str:
     """Return a run's result for people."""
     lines = [f"run {result.run_id}: {_ended(result)}", f"  status: {result.status}"]
     if result.status == AWAITING_ANSWER:
@@ -102,54 +102,54 @@ def as_text(result: RunResult, outlook: Outlook) -> str:
     return "\n".join([*lines, kept, *(f"  {_line(step)}" for step in next_steps(result, outlook))])
 
 
-def next_steps(result: RunResult, outlook: Outlook) -> Sequence[Step]:
+def next_steps(result: RunResult, outlook: NextStepFacts) -> Sequence[NextStep]:
     """Return the possible next steps."""
     run = outlook.reference
     look, take_over = _of_files(outlook)
     if result.status == AWAITING_ANSWER:
         answers = [
-            Step("answer" if at == 0 else "others", command, remark)
+            NextStep("answer" if at == 0 else "others", command, remark)
             for at, (command, remark) in enumerate(next_commands(result.questions, run))
         ]
-        at_terminal = Step("resume", f"attractor resume {run}", "asks at the terminal")
+        at_terminal = NextStep("resume", f"attractor resume {run}", "asks at the terminal")
         return [*look, *answers, at_terminal]
-    logs = Step("look", f"attractor logs {run}")
+    logs = NextStep("look", f"attractor logs {run}")
     if result.status == EXECUTING:
         more = " ".join(["", *more_of_it(result.reason)])
         remark = "with a larger budget" if more else ""
-        return [*look, Step("resume", f"attractor resume {run}{more}", remark), logs]
+        return [*look, NextStep("resume", f"attractor resume {run}{more}", remark), logs]
     if result.status == EVALUATING:
-        return [*look, *take_over, Step("evaluate", f"attractor evaluate {run}")]
+        return [*look, *take_over, NextStep("evaluate", f"attractor evaluate {run}")]
     if result.status == AWAITING_DECISION and outlook.gate is False:
         reject = f"attractor decide {run} --reject --rationale '...'"
-        why_not = Step("why not", f"attractor gate {run}")
-        return [*look, *take_over, why_not, Step("decide", reject)]
+        why_not = NextStep("why not", f"attractor gate {run}")
+        return [*look, *take_over, why_not, NextStep("decide", reject)]
     if result.status == AWAITING_DECISION:
         approve = f"attractor decide {run} --approve --rationale '...'"
-        judge = Step("judge", f"attractor gate {run}")
-        return [*look, *take_over, judge, Step("decide", approve)]
+        judge = NextStep("judge", f"attractor gate {run}")
+        return [*look, *take_over, judge, NextStep("decide", approve)]
     return [*look, logs]
 
 
-def _of_files(outlook: Outlook) -> tuple[Sequence[Step], Sequence[Step]]:
+def _of_files(outlook: NextStepFacts) -> tuple[Sequence[NextStep], Sequence[NextStep]]:
     """Return the steps to inspect and to merge the result."""
     if outlook.branch:
-        look = Step("look", f"git diff HEAD...{outlook.branch}")
-        take_over = Step("merge", f"git merge {outlook.branch}")
+        look = NextStep("look", f"git diff HEAD...{outlook.branch}")
+        take_over = NextStep("merge", f"git merge {outlook.branch}")
     elif outlook.patch:
         look = _look_at(outlook.patch)
-        take_over = Step("apply", outlook.patch.applying, "in the project's folder")
+        take_over = NextStep("apply", outlook.patch.applying, "in the project's folder")
     else:
         return [], []
     return [look], [] if outlook.is_wanting else [take_over]
 
 
-def _look_at(patch: GivenPatch) -> Step:
+def _look_at(patch: GivenPatch) -> NextStep:
     place = shlex.quote(str(patch.place))
     if not patch.is_redacted:
-        return Step("look", f"git apply --stat {place}")
+        return NextStep("look", f"git apply --stat {place}")
     told = "cannot be applied: secrets are replaced by ***; the original files are in"
-    return Step("look", f"cat {place}", f"{told} {patch.folder} until gc")
+    return NextStep("look", f"cat {place}", f"{told} {patch.folder} until gc")
 
 
 def _ended(result: RunResult) -> str:
@@ -160,7 +160,7 @@ def _ended(result: RunResult) -> str:
     return f"{ended}: {result.reason}" if result.reason else ended
 
 
-def _line(step: Step) -> str:
+def _line(step: NextStep) -> str:
     remark = f"   ({step.remark})" if step.remark else ""
     return f"{step.purpose + ':':<10}{step.command}{remark}"
 

@@ -1,11 +1,4 @@
-"""Makes the world a run sees of what this call was given.
-
-Has runs traced where that is asked for: by the setting, or by the variables of OpenTelemetry.
-
-The options by which a run gets its budgets.
-
-The options by which a run that goes on is given again what its directory does not keep.
-"""
+"""Options shared by the commands that run pipelines, and the host and tracing of their runs."""
 
 import os
 import sys
@@ -39,10 +32,9 @@ def host_of(
     output: TextIO | None = None,
     quiet: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> RunHost:
-    """Return the world as this call sees it; what it is told goes to standard error.
+    """Return the host of this call; notices go to standard error.
 
-    People are asked on the output, which is standard error as well unless said; then it is quiet
-    there.
+    People are asked on `output` (default: standard error), during `quiet`.
     """
     return open_host(
         invocation.configuration,
@@ -56,10 +48,10 @@ def host_of(
 
 
 def tracing_of(invocation: Invocation) -> "Sequence[Tracing]":
-    """Return what traces the run of this call, if it is to be traced.
+    """Return the tracing of this call's run, if it is enabled.
 
-    Variables may be meant for other programs: where we can't do what they ask for, we say so and go
-    on. What the setting asks for has to be done.
+    Variables may be meant for other programs: if their request is unsupported, a notice is printed.
+    The setting must be fulfilled.
     """
     choice = Traced(invocation.configuration.settings.tracing.enabled)
     if not is_wanted(choice, invocation.environ):
@@ -112,14 +104,14 @@ _OPTIONS = (
 
 
 def budget_options(function: F) -> F:
-    """Add the options to a command."""
+    """Add the budget options to a command."""
     for option in reversed(_OPTIONS):
         function = option(function)
     return function
 
 
 def budgets_of(max_cost_usd: float | None, max_tokens: int | None, max_duration: str) -> Budgets:
-    """Return the budgets that were given."""
+    """Return the budgets of the options."""
     duration = parse_duration(max_duration) if max_duration else None
     if duration is not None and not duration:
         raise UsageError("invalid --max-duration 0", hint="write a duration such as 2h")
@@ -144,12 +136,12 @@ Command = TypeVar("Command", bound=Callable[..., object])
 
 
 def given_options(function: Command) -> Command:
-    """Add what is given again; the function gets `goal` and `pairs`."""
+    """Add the options for secrets that are not stored: `goal` and `pairs`."""
     for option in reversed(_GIVEN_OPTIONS_OPTIONS):
         function = option(function)
     return function
 
 
 def given_of(invocation: Invocation, goal: str, pairs: tuple[str, ...]) -> GivenSecrets:
-    """Return what was given again."""
+    """Return the secrets passed again."""
     return GivenSecrets(goal=goal, inputs=read_inputs(pairs, None, environ=invocation.environ))

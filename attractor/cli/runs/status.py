@@ -57,7 +57,7 @@ class RunStatusView:
         }
 
 
-def standing_of(root: Path, runs_dir: Path) -> RunStatusView:
+def read_status(root: Path, runs_dir: Path) -> RunStatusView:
     """Read the status of a run."""
     summary = summarize(root)
     return RunStatusView(summary, reference_of(root, runs_dir), _printing(root), given_patch(root))
@@ -214,7 +214,7 @@ OFTEN_S = 0.5
 _Look = tuple[object, ...]
 
 
-def standings(root: Path, runs_dir: Path, wait: Callable[[], None]) -> Iterator[RunStatusView]:
+def status_changes(root: Path, runs_dir: Path, wait: Callable[[], None]) -> Iterator[RunStatusView]:
     """Yield the status of a run now and after each change, until the run is over.
 
     `wait` is called between two checks. If the run restarts as a new run, that one follows.
@@ -226,7 +226,7 @@ def standings(root: Path, runs_dir: Path, wait: Callable[[], None]) -> Iterator[
         # A change during reading is seen at the next check.
         look = _look(root, last)
         if last is None or look != looked:
-            last, looked = standing_of(root, runs_dir), look
+            last, looked = read_status(root, runs_dir), look
             record = {**last.to_record(), "written": ""}
             if record != before:
                 yield last

@@ -13,7 +13,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, ExitCode, MachineryError
 from attractor.base.events import Event
 from attractor.cli.invocation import Invocation
-from attractor.cli.runs.observers import EventPrinter, onlookers_of
+from attractor.cli.runs.observers import EventPrinter, run_observers
 from attractor.engine.journal.events import RunRestarting
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.run_state import AWAITING_ANSWER
@@ -32,7 +32,7 @@ class Interrupted(AttractorError):
 
 
 @dataclass(frozen=True)
-class Left:
+class InterruptedRun:
     """An interrupted run: its directory, and the command to resume it, if any."""
 
     run_id: str
@@ -63,7 +63,7 @@ class Watcher:
         self._runs_dir = invocation.configuration.settings.runs_dir
         self._root = root
         self._next: Path | None = None
-        self._onlookers, self.output = onlookers_of(invocation, as_json=as_json)
+        self._onlookers, self.output = run_observers(invocation, as_json=as_json)
         self._ending = ExitStack()
 
     def __enter__(self) -> Self:
@@ -99,7 +99,7 @@ class Watcher:
                     stack.enter_context(one.held())
             yield
 
-    def left(self) -> Left | None:
+    def interrupted_run(self) -> InterruptedRun | None:
         """Return the interrupted run, or None if none has started."""
         # The restarted run counts once its manifest exists.
         is_there = self._next is not None and (self._next / "manifest.json").is_file()
@@ -112,7 +112,9 @@ class Watcher:
         except AttractorError:
             return None
         is_through = not summary.is_stopped and summary.phase != AWAITING_ANSWER.phase
-        return Left(summary.run_id, root, "" if is_through else f"attractor resume {reference}")
+        return InterruptedRun(
+            summary.run_id, root, "" if is_through else f"attractor resume {reference}"
+        )
 
 
 def walk(work: Coroutine[Any, Any, RunResult], watcher: Watcher) -> RunResult:
@@ -121,17 +123,17 @@ def walk(work: Coroutine[Any, Any, RunResult], watcher: Watcher) -> RunResult:
         with watcher:
             return asyncio.run(_interruptible(work))
     except (asyncio.CancelledError, KeyboardInterrupt) as cause:
-        raise _told(Interrupted("interrupted"), watcher.left()) from cause
+        raise _with_run(Interrupted("interrupted"), watcher.interrupted_run()) from cause
     except MachineryError as error:
-        _told(error, watcher.left())
+        _with_run(error, watcher.interrupted_run())
         raise
 
 
-def _told(error: AttractorError, left: Left | None) -> AttractorError:
+def _with_run(error: AttractorError, interrupted_run: InterruptedRun | None) -> AttractorError:
     """Add the directory and resume command of the interrupted run to an error."""
-    if left:
-        error.hint = "; ".join(filter(None, [error.hint, left.hint]))
-        error.details = left.to_record()
+    if interrupted_run:
+        error.hint = "; ".join(filter(None, [error.hint, interrupted_run.hint]))
+        error.details = interrupted_run.to_record()
     return error
 
 
@@ -151,5 +153,5 @@ async def _interruptible(work: Coroutine[Any, Any, RunResult]) -> RunResult:
     finally:
         for number in heeded:
             loop.remove_signal_handler(number)
-            # After an interruption, only the last message is left to print.
+            # After an interruption, only the last message is interrupted_run to print.
             signal.signal(number, signal.SIG_IGN if task.cancelling() else before[number])

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from attractor.base.events import Event
 from attractor.base.json import Json
-from attractor.cli.live.state import View, fold
+from attractor.cli.live.state import RunView, fold
 
 BEGAN = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
 RUN = "01JZ0000000000000000000000"
@@ -27,7 +27,7 @@ class Happenings:
         return BEGAN + timedelta(seconds=self.seconds)
 
     @property
-    def view(self) -> View:
+    def view(self) -> RunView:
         return view_of(self.events)
 
     def tell(
@@ -112,8 +112,8 @@ def question(node: str) -> Json:
     return {"id": f"{node}@1.1", "text": "Ship it?", "options": options}
 
 
-def view_of(events: Sequence[Event], view: View | None = None) -> View:
-    view = view or View()
+def view_of(events: Sequence[Event], view: RunView | None = None) -> RunView:
+    view = view or RunView()
     for one in events:
         view = fold(view, one)
     return view

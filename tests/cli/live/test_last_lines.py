@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from attractor.cli.live.last_lines import Tails
+from attractor.cli.live.last_lines import LastLines
 from attractor.cli.live.state import StageRow
 from attractor.engine.run_folder.layout import Manifest, manifest_to_record
 from attractor.engine.seams import Base
@@ -35,7 +35,7 @@ def row(node: str, visit: int = 1, attempt: int = 1) -> StageRow:
 
 
 def test_a_stage_whose_folder_another_one_has_is_found_aside(tmp_path: Path) -> None:
-    tails = Tails({RUN: run_in(tmp_path, RUN)})
+    tails = LastLines({RUN: run_in(tmp_path, RUN)})
     prints(tmp_path / "build", "first\n")
     prints(tmp_path / "build" / "history" / "2.1", "second\n")
     assert tails.lines(RUN, row("build")) == ("first",)
@@ -43,7 +43,7 @@ def test_a_stage_whose_folder_another_one_has_is_found_aside(tmp_path: Path) -> 
 
 
 def test_a_stage_of_a_child_is_found_when_the_child_begins(tmp_path: Path) -> None:
-    tails = Tails({RUN: run_in(tmp_path, RUN)})
+    tails = LastLines({RUN: run_in(tmp_path, RUN)})
     assert tails.lines(CHILD, row("lint")) == ()
     child = run_in(tmp_path / "children" / "inner@1.1", "01JZ0000000000000000000009")
     run_in(child / "children" / "deep@1.1", CHILD)
@@ -52,7 +52,7 @@ def test_a_stage_of_a_child_is_found_when_the_child_begins(tmp_path: Path) -> No
 
 
 def test_what_is_new_is_read_and_what_is_no_plain_file_is_not(tmp_path: Path) -> None:
-    tails = Tails({RUN: run_in(tmp_path, RUN)})
+    tails = LastLines({RUN: run_in(tmp_path, RUN)})
     prints(tmp_path / "build", "old\n")
     assert tails.lines(RUN, row("build")) == ("old",)
     prints(tmp_path / "build", "old\nnewer\n")
@@ -64,7 +64,7 @@ def test_what_is_new_is_read_and_what_is_no_plain_file_is_not(tmp_path: Path) ->
 
 
 def test_of_a_stage_that_prints_nothing_the_words_stay(tmp_path: Path) -> None:
-    tails = Tails({RUN: run_in(tmp_path, RUN)})
+    tails = LastLines({RUN: run_in(tmp_path, RUN)})
     run = Happenings()
     run.tell("StageStarted", "ask")
     run.tell("WARNING", "ask", message="mind the gap")

@@ -9,11 +9,11 @@ from rich.cells import cell_len
 from syrupy.assertion import SnapshotAssertion
 
 from attractor.cli.live.render import TALLEST, DisplaySize, render
-from attractor.cli.live.state import View
+from attractor.cli.live.state import RunView
 from tests.cli.live.happenings import Happenings, a_run
 
 
-def drawn(view: View, now: datetime, look: DisplaySize) -> list[str]:
+def drawn(view: RunView, now: datetime, look: DisplaySize) -> list[str]:
     return [line.plain for line in render(view, now, look)]
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from attractor.base.json import Json
 from attractor.cli.live.render import question_line
-from attractor.cli.live.state import KEPT, LAST_LINES, WAITS, WORKS, View, fold
+from attractor.cli.live.state import KEPT, LAST_LINES, WAITS, WORKS, RunView, fold
 from attractor.engine.outcome import Usage
 from tests.cli.live.happenings import CHILD, RUN, Happenings, a_run, question, view_of
 
@@ -195,7 +195,7 @@ _JSON = st.recursive(
 )
 def test_whatever_an_event_says_it_is_folded(kind: str, data: dict[str, object]) -> None:
     event = replace(a_run().tell(kind, "plan"), data=data)
-    assert isinstance(fold(View(), event), View)
+    assert isinstance(fold(RunView(), event), RunView)
 
 
 def test_what_is_asked_of_an_interrupted_stage_is_a_question_too() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from attractor.cli.pipelines.check import told_once
+from attractor.cli.pipelines.check import without_duplicates
 from attractor.language.diagnostics import Edit, error
 from attractor.language.source.syntax_tree import Span
 from tests.cli.running import attractor
@@ -64,11 +64,11 @@ def test_settings_that_are_no_file_are_told_of(folder: Path) -> None:
 def test_the_first_of_what_is_found_twice_stays_in_its_place() -> None:
     one, other = error("a", Span("f", 1, 1, 1, 2), node="x"), error("b", Span("f", 2, 1, 2, 2))
     again = error("a", Span("f", 1, 1, 1, 2), node="part.x")
-    assert told_once([one, other, again]) == [one, other]
+    assert without_duplicates([one, other, again]) == [one, other]
 
 
 def test_of_what_is_found_twice_the_one_with_a_fix_is_kept() -> None:
     place = Span("f", 1, 1, 1, 2)
     bare, other = error("a", place), error("b", Span("f", 2, 1, 2, 2))
     mendable = replace(bare, edits=(Edit(place, "x"),))
-    assert told_once([bare, other, mendable]) == [mendable, other]
+    assert without_duplicates([bare, other, mendable]) == [mendable, other]

@@ -1,6 +1,6 @@
 """"""
 
-from attractor.cli.pipelines.fix import UNSAFE, MendedFile, judged_after, mended_lines
+from attractor.cli.pipelines.fix import UNSAFE, FixedFile, fix_lines, result_after_fixes
 from attractor.language.diagnostics import Severity, error, warning
 from attractor.language.preparation.fixes import Mended
 from attractor.language.preparation.prepare import Prepared
@@ -11,15 +11,15 @@ SPAN = Span("a.dot", 2, 3, 2, 4)
 LEFT = error("left", SPAN)
 
 
-def file_of(after: Mended) -> MendedFile:
-    return MendedFile(Source("old\n", "a.dot"), after)
+def file_of(after: Mended) -> FixedFile:
+    return FixedFile(Source("old\n", "a.dot"), after)
 
 
 def test_each_thing_that_was_mended_has_a_line() -> None:
     done = (warning("wrong\x1b", SPAN, fix="do it"), warning("other", SPAN))
     file = file_of(Mended("new\n", done, Prepared(None, ())))
     untouched = file_of(Mended("old\n", (), Prepared(None, ())))
-    assert list(mended_lines([file, untouched])) == [
+    assert list(fix_lines([file, untouched])) == [
         "a.dot:2:3: fixed[]: wrong\ufffd: do it",
         "a.dot:2:3: fixed[]: other",
         "2 fixed in 1 file",
@@ -29,14 +29,16 @@ def test_each_thing_that_was_mended_has_a_line() -> None:
 
 
 def test_what_is_left_is_told_of_the_new_text() -> None:
-    judged = judged_after([file_of(Mended("new\n", (), Prepared(None, (LEFT,))))], [error("gone")])
-    assert judged.sources[0].text == "new\n"
-    assert list(judged.diagnostics) == [LEFT, error("gone")]
+    result = result_after_fixes(
+        [file_of(Mended("new\n", (), Prepared(None, (LEFT,))))], [error("gone")]
+    )
+    assert result.sources[0].text == "new\n"
+    assert list(result.diagnostics) == [LEFT, error("gone")]
 
 
 def test_fixes_that_would_harm_are_told_of() -> None:
     file = file_of(Mended("old\n", (), Prepared(None, (LEFT,)), (error("worse"),)))
-    *_, told = judged_after([file], []).diagnostics
+    *_, told = result_after_fixes([file], []).diagnostics
     assert (told.rule, told.severity, told.span.file) == (UNSAFE, Severity.WARNING, "a.dot")
     assert told.message.startswith("no fixes were applied")
     assert "worse" in told.message
@@ -44,5 +46,5 @@ def test_fixes_that_would_harm_are_told_of() -> None:
 
 def test_that_only_some_fixes_are_left_out_is_told() -> None:
     mended = Mended("new\n", (LEFT,), Prepared(None, (LEFT,)), (error("worse"),))
-    *_, told = judged_after([file_of(mended)], []).diagnostics
+    *_, told = result_after_fixes([file_of(mended)], []).diagnostics
     assert told.message == "some fixes were skipped, because together they would cause: worse"

@@ -9,7 +9,7 @@ from queue import Queue
 
 import pytest
 
-from attractor.cli.runs.follow import Following, JournalReading
+from attractor.cli.runs.follow import JournalFollower, JournalReader
 from attractor.engine.run_folder.fence import is_held
 from attractor.engine.run_folder.layout import RunDirectory
 from tests.cli.git_desk import PATIENCE_S, UNGUARDED, GitDesk, await_
@@ -178,14 +178,16 @@ def test_that_nobody_is_at_work_is_told_once(killed: Path) -> None:
         raise KeyboardInterrupt
 
     waiting = waits()
-    following = Following(killed, wait=lambda: next(waiting), tell_idle=lambda: told.append("idle"))
+    following = JournalFollower(
+        killed, wait=lambda: next(waiting), report_idle=lambda: told.append("idle")
+    )
     with pytest.raises(KeyboardInterrupt):
-        list(following.lines(JournalReading(RunDirectory(killed).events)))
+        list(following.lines(JournalReader(RunDirectory(killed).events)))
     assert told == ["idle"]
 
 
 def test_what_was_read_is_not_read_again(killed: Path) -> None:
-    reading = JournalReading(RunDirectory(killed).events)
+    reading = JournalReader(RunDirectory(killed).events)
     assert len(list(reading.more())) == len(journal_of(killed))
     assert list(reading.more()) == []
     assert reading.verdict.head.seq == len(journal_of(killed))

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from attractor.base.events import Event
-from attractor.cli.runs.observers import EventPrinter, JsonLines
+from attractor.cli.runs.observers import EventPrinter, JsonLinePrinter
 from attractor.engine.run_folder.layout import Manifest, RunDirectory, manifest_to_record
 from attractor.engine.seams import Base
 from tests.cli.git_desk import UNGUARDED, GitDesk
@@ -116,7 +116,7 @@ def test_what_a_slow_reader_was_not_told_of_is_read_from_the_journal(
 ) -> None:
     run = Happenings()
     first, _, third, _ = [run.tell("StageStarted", f"n{number}") for number in range(4)]
-    stream = JsonLines(tmp_path)
+    stream = JsonLinePrinter(tmp_path)
     stream.begin(None)
     write(RunDirectory(tmp_path / run.run_id).events, run)
     stream(first)
@@ -135,7 +135,7 @@ def test_children_and_the_run_that_goes_on_in_its_place_are_told_of(
     then.tell("StageStarted", "plan")
     write(RunDirectory(tmp_path / run.run_id).events, run)
     write(RunDirectory(tmp_path / CHILD).events, then)
-    stream = JsonLines(tmp_path)
+    stream = JsonLinePrinter(tmp_path)
     stream.begin(None)
     stream(run.events[0])
     stream(child.tell("StageStarted", "inner"))
@@ -156,7 +156,7 @@ def test_of_a_run_that_somebody_else_walks_nothing_is_printed(
         run_id=RUN, pipeline="", goal="", started=BEGAN, content_hash="", base=Base("", "", "")
     )
     (place / "manifest.json").write_text(json.dumps(manifest_to_record(manifest)))
-    stream = JsonLines(tmp_path)
+    stream = JsonLinePrinter(tmp_path)
     stream.begin(place)
     run.tell("StageStarted", "plan")
     write(RunDirectory(place).events, run)
@@ -168,7 +168,7 @@ def test_a_run_is_read_from_where_it_was_wanted(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run, place = Happenings(), tmp_path / "elsewhere"
-    stream = JsonLines(tmp_path / "runs")
+    stream = JsonLinePrinter(tmp_path / "runs")
     stream.begin(place)
     write(RunDirectory(place).events, run)
     stream(run.tell("RunStatusChanged", status="booting", phase="", reason=""))

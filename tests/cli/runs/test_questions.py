@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from attractor.cli.runs.questions import asked_records, asked_text
+from attractor.cli.runs.questions import question_records, questions_text
 from attractor.engine.questions.question import Answer, AnswerKind, Option, Question, QuestionKind
 
 GATE = Question(
@@ -15,7 +15,7 @@ GATE = Question(
 
 
 def test_each_choice_has_its_command() -> None:
-    assert asked_text([GATE], {}, "01AB") == (
+    assert questions_text([GATE], {}, "01AB") == (
         "gate@1.1: Deploy?\n"
         "  [Y] Yes, deploy   attractor answer 01AB Y\n"
         "  [N] No            attractor answer 01AB N"
@@ -24,36 +24,36 @@ def test_each_choice_has_its_command() -> None:
 
 def test_of_several_questions_each_command_names_its_own() -> None:
     other = replace(GATE, id="größe x@1.1", options=(Option("-", "- minus"),))
-    shown = asked_text([GATE, other], {}, "01AB")
+    shown = questions_text([GATE, other], {}, "01AB")
     assert "attractor answer 01AB --question gate@1.1 Y\n" in shown
     assert shown.endswith("attractor answer 01AB --question 'größe x@1.1' -- -")
 
 
 def test_yes_and_no_and_any_words_have_commands_too() -> None:
     sure = replace(GATE, kind=QuestionKind.YES_NO, options=())
-    assert "attractor answer 01AB yes\n" in asked_text([sure], {}, "01AB")
+    assert "attractor answer 01AB yes\n" in questions_text([sure], {}, "01AB")
     text = replace(GATE, kind=QuestionKind.FREEFORM, options=())
-    assert asked_text([text], {}, "01AB").endswith("free text:   attractor answer 01AB WORDS")
+    assert questions_text([text], {}, "01AB").endswith("free text:   attractor answer 01AB WORDS")
 
 
 def test_the_time_and_the_default_are_told() -> None:
     late = replace(GATE, deadline="2026-01-01T12:00:00+00:00", default="N")
-    first = asked_text([late], {}, "01AB").splitlines()[0]
+    first = questions_text([late], {}, "01AB").splitlines()[0]
     assert first.startswith("gate@1.1: Deploy?   (until 2026-01-01 ")
     assert first.endswith(", then N)")
 
 
 def test_what_was_answered_waits_for_somebody_to_go_on() -> None:
     given = Answer(AnswerKind.GIVEN, "Y", "ann")
-    assert asked_text([], {"gate@1.1": given}, "01AB") == (
+    assert questions_text([], {"gate@1.1": given}, "01AB") == (
         "gate@1.1: answered by ann: Y\ncontinue with: attractor resume 01AB"
     )
-    assert "go on with" not in asked_text([GATE], {"other@1.1": given}, "01AB")
-    assert asked_text([], {}, "01AB") == "The run has no open questions."
+    assert "go on with" not in questions_text([GATE], {"other@1.1": given}, "01AB")
+    assert questions_text([], {}, "01AB") == "The run has no open questions."
 
 
 def test_a_program_gets_the_commands_with_the_name_of_the_question() -> None:
-    [record] = asked_records([GATE], "01AB")
+    [record] = question_records([GATE], "01AB")
     assert record["id"] == "gate@1.1"
     command = "attractor answer 01AB --question gate@1.1 Y"
     assert record["choices"] == [
@@ -64,4 +64,4 @@ def test_a_program_gets_the_commands_with_the_name_of_the_question() -> None:
 
 def test_no_terminal_obeys_what_a_question_says() -> None:
     bad = replace(GATE, text="\x1b[2J", options=(Option("Y\x1b", "\x1b]0;x\x07"),))
-    assert "\x1b" not in asked_text([bad], {}, "01AB")
+    assert "\x1b" not in questions_text([bad], {}, "01AB")

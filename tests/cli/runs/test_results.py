@@ -7,7 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from attractor.cli.runs.results import Outlook, as_record, as_text, look_ahead, next_steps
+from attractor.cli.runs.results import (
+    NextStepFacts,
+    as_record,
+    as_text,
+    next_steps,
+    read_next_step_facts,
+)
 from attractor.engine.outcome import StageStatus
 from attractor.engine.questions.question import Option, Question, QuestionKind
 from attractor.engine.run_folder.result import RunResult
@@ -40,7 +46,7 @@ def result(status: RunStatus, outcome: StageStatus = StageStatus.SUCCESS) -> Run
     [
         (
             AWAITING_DECISION,
-            Outlook(ID, BRANCH, gate=True),
+            NextStepFacts(ID, BRANCH, gate=True),
             [
                 f"git diff HEAD...{BRANCH}",
                 f"git merge {BRANCH}",
@@ -50,7 +56,7 @@ def result(status: RunStatus, outcome: StageStatus = StageStatus.SUCCESS) -> Run
         ),
         (
             AWAITING_DECISION,
-            Outlook(ID, BRANCH, gate=False),
+            NextStepFacts(ID, BRANCH, gate=False),
             [
                 f"git diff HEAD...{BRANCH}",
                 f"git merge {BRANCH}",
@@ -60,7 +66,7 @@ def result(status: RunStatus, outcome: StageStatus = StageStatus.SUCCESS) -> Run
         ),
         (
             AWAITING_DECISION,
-            Outlook(ID, BRANCH, gate=False, is_wanting=True),
+            NextStepFacts(ID, BRANCH, gate=False, is_wanting=True),
             [
                 f"git diff HEAD...{BRANCH}",
                 f"attractor gate {ID}",
@@ -69,18 +75,18 @@ def result(status: RunStatus, outcome: StageStatus = StageStatus.SUCCESS) -> Run
         ),
         (
             AWAITING_DECISION,
-            Outlook(ID, gate=False),
+            NextStepFacts(ID, gate=False),
             [f"attractor gate {ID}", f"attractor decide {ID} --reject --rationale '...'"],
         ),
         (
             EVALUATING,
-            Outlook(ID, BRANCH),
+            NextStepFacts(ID, BRANCH),
             [f"git diff HEAD...{BRANCH}", f"git merge {BRANCH}", f"attractor evaluate {ID}"],
         ),
-        (EVALUATING, Outlook(ID), [f"attractor evaluate {ID}"]),
+        (EVALUATING, NextStepFacts(ID), [f"attractor evaluate {ID}"]),
         (
             AWAITING_ANSWER,
-            Outlook(ID, BRANCH),
+            NextStepFacts(ID, BRANCH),
             [
                 f"git diff HEAD...{BRANCH}",
                 f"attractor answer {ID} CHOICE",
@@ -89,20 +95,24 @@ def result(status: RunStatus, outcome: StageStatus = StageStatus.SUCCESS) -> Run
         ),
         (
             EXECUTING,
-            Outlook(ID, BRANCH),
+            NextStepFacts(ID, BRANCH),
             [f"git diff HEAD...{BRANCH}", f"attractor resume {ID}", f"attractor logs {ID}"],
         ),
-        (EXECUTING, Outlook(ID), [f"attractor resume {ID}", f"attractor logs {ID}"]),
-        (FAILED, Outlook(ID, BRANCH), [f"git diff HEAD...{BRANCH}", f"attractor logs {ID}"]),
-        (CANCELED, Outlook(ID, BRANCH), [f"git diff HEAD...{BRANCH}", f"attractor logs {ID}"]),
+        (EXECUTING, NextStepFacts(ID), [f"attractor resume {ID}", f"attractor logs {ID}"]),
+        (FAILED, NextStepFacts(ID, BRANCH), [f"git diff HEAD...{BRANCH}", f"attractor logs {ID}"]),
+        (
+            CANCELED,
+            NextStepFacts(ID, BRANCH),
+            [f"git diff HEAD...{BRANCH}", f"attractor logs {ID}"],
+        ),
         (
             FAILED,
-            Outlook(ID, patch=GivenPatch(Path("/r/result.patch"))),
+            NextStepFacts(ID, patch=GivenPatch(Path("/r/result.patch"))),
             ["git apply --stat /r/result.patch", f"attractor logs {ID}"],
         ),
         (
             EVALUATING,
-            Outlook(ID, patch=GivenPatch(Path("/r/result.patch"))),
+            NextStepFacts(ID, patch=GivenPatch(Path("/r/result.patch"))),
             [
                 "git apply --stat /r/result.patch",
                 "git apply /r/result.patch",
@@ -111,18 +121,18 @@ def result(status: RunStatus, outcome: StageStatus = StageStatus.SUCCESS) -> Run
         ),
         (
             EVALUATING,
-            Outlook(ID, patch=GivenPatch(Path("/r/p"), True, "/w", "/my store", "1a", "2b")),
+            NextStepFacts(ID, patch=GivenPatch(Path("/r/p"), True, "/w", "/my store", "1a", "2b")),
             [
                 "cat /r/p",
                 "git --git-dir '/my store' diff-tree -r -p --binary 1a 2b | git apply",
                 f"attractor evaluate {ID}",
             ],
         ),
-        (FAILED, Outlook("'/my runs/one'"), ["attractor logs '/my runs/one'"]),
+        (FAILED, NextStepFacts("'/my runs/one'"), ["attractor logs '/my runs/one'"]),
     ],
 )
 def test_the_next_steps_are_those_that_can_be_taken(
-    status: RunStatus, outlook: Outlook, commands: list[str]
+    status: RunStatus, outlook: NextStepFacts, commands: list[str]
 ) -> None:
     assert [one.command for one in next_steps(result(status), outlook)] == commands
     assert as_record(result(status), outlook)["next"] == commands
@@ -144,21 +154,23 @@ def test_however_a_run_ends_its_last_lines_say_what_why_where_and_what_next(
     status: RunStatus, outcome: StageStatus | None, reason: str, told: str
 ) -> None:
     ended = replace(result(status), outcome=outcome, reason=reason)
-    first, *rest = as_text(ended, Outlook(ID)).splitlines()
+    first, *rest = as_text(ended, NextStepFacts(ID)).splitlines()
     assert first.startswith(f"run {ID}: {told}")
     assert f"  stored in: /runs/{ID}" in rest
     assert f"attractor {'evaluate' if status == EVALUATING else ''}" in rest[-1]
-    record = as_record(ended, Outlook(ID))
+    record = as_record(ended, NextStepFacts(ID))
     assert (record["directory"], record["reason"]) == (f"/runs/{ID}", reason)
     assert record["next"]
 
 
 def test_a_result_for_people_is_this(snapshot: object) -> None:
     told = [
-        as_text(result(AWAITING_DECISION), Outlook(ID, BRANCH, gate=False)),
-        as_text(result(AWAITING_ANSWER), Outlook(ID, BRANCH)),
-        as_text(replace(result(FAILED, StageStatus.FAIL), reason="broken"), Outlook(ID, BRANCH)),
-        as_text(result(EVALUATING), Outlook(ID)),
+        as_text(result(AWAITING_DECISION), NextStepFacts(ID, BRANCH, gate=False)),
+        as_text(result(AWAITING_ANSWER), NextStepFacts(ID, BRANCH)),
+        as_text(
+            replace(result(FAILED, StageStatus.FAIL), reason="broken"), NextStepFacts(ID, BRANCH)
+        ),
+        as_text(result(EVALUATING), NextStepFacts(ID)),
     ]
     assert "\n\n".join(told) == snapshot
 
@@ -174,8 +186,10 @@ def test_only_an_isolated_run_has_a_branch_to_look_at(
     host = make_host(project)
     plain = RunRequest(file=project / "pipeline.dot", backend="simulate", sandbox="none")
     ended = asyncio.run(start(replace(plain, workspace=kind), host))
-    outlook = look_ahead(ended, host.runs_dir)
-    assert outlook == Outlook(ended.run_id, f"attractor/run/{ended.run_id}" if has_branch else "")
+    outlook = read_next_step_facts(ended, host.runs_dir)
+    assert outlook == NextStepFacts(
+        ended.run_id, f"attractor/run/{ended.run_id}" if has_branch else ""
+    )
 
 
 def test_a_run_kept_elsewhere_is_named_by_its_directory_as_a_shell_reads_it(
@@ -187,5 +201,5 @@ def test_a_run_kept_elsewhere_is_named_by_its_directory_as_a_shell_reads_it(
     root = tmp_path / "my runs" / "it's one"
     root.parent.mkdir()
     ended = asyncio.run(start(chosen, host, root=root))
-    outlook = look_ahead(ended, host.runs_dir)
+    outlook = read_next_step_facts(ended, host.runs_dir)
     assert shlex.split(outlook.reference) == [str(root)]
