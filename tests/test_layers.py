@@ -73,7 +73,7 @@ def test_the_modules_keep_the_rules_of_the_house() -> None:
         ("engine.x", "from time import time", "reads time.time"),
         ("base.x", "import pydantic", "imports pydantic"),
         ("base.x", "from dataclasses import dataclass, field", "imports dataclasses.dataclass"),
-        ("cli.x", "def f():\n" + "    pass\n" * 61, "has 62 lines"),
+        ("cli.main", "def f():\n" + "    pass\n" * 61, "has 62 lines"),
     ],
 )
 def test_a_breach_is_seen(name: str, text: str, fault: str) -> None:
@@ -110,7 +110,7 @@ def test_subpackages_import_lower_floors_only(name: str, text: str, faults: list
         ("llm.providers.litellm", "def f():\n    import litellm"),
         ("config.x", "def f():\n    # Heavy.\n    import json\n    from a import b"),
         ("base.x", "from attractor.base.registry import _listed"),
-        ("cli.x", "import os\ndef f():\n    return os.environ"),
+        ("cli.main", "import os\ndef f():\n    return os.environ"),
         ("base.clock", "def f():\n    return datetime.now(UTC)"),
         ("base.x", "from dataclasses import field, replace"),
         ("base.dataclasses", "from dataclasses import dataclass as standard"),

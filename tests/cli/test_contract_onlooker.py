@@ -12,10 +12,10 @@ from rich.console import Console
 
 from attractor.base.events import Event
 from attractor.base.json import canonical_json
-from attractor.cli.live.display import LiveDisplay
+from attractor.cli.runs.live.display import LiveDisplay
 from attractor.cli.runs.observers import EventPrinter, JsonLinePrinter, RunObserver
 from attractor.pipeline.tracing.export import Tracing
-from tests.cli.live.happenings import BEGAN, Happenings, a_run
+from tests.cli.runs.live.happenings import BEGAN, Happenings, a_run
 
 THREADS = 4
 

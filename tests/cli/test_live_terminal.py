@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.live.screen import Screen
+from tests.cli.runs.live.screen import Screen
 from tests.prepared import Process, begin_prepared
 
 PATIENCE_S = 30.0

@@ -15,9 +15,9 @@ from attractor.base.events import Event
 from attractor.base.hash_chain import require_intact
 from attractor.base.journal import read_torn
 from attractor.cli.invocation import Invocation, json_option
-from attractor.cli.live.last_lines import PrintedLines
 from attractor.cli.output.streams import show
 from attractor.cli.runs.follow import OFTEN_S, JournalFollower, JournalReader, VerifiedLine
+from attractor.cli.runs.live.last_lines import PrintedLines
 from attractor.cli.runs.progress import describe_event
 from attractor.engine.run_folder.fence import is_held
 from attractor.engine.run_folder.layout import RunDirectory

@@ -44,7 +44,7 @@ def status(invocation: Invocation, reference: str, watch: bool, as_json: bool) -
 def _watch(invocation: Invocation, root: Path, runs_dir: Path, *, as_json: bool) -> ExitCode:
     changes = status_changes(root, runs_dir, lambda: time.sleep(OFTEN_S))
     if not as_json and can_draw_live(invocation.environ, sys.stdout):
-        from attractor.cli.live.display import paint
+        from attractor.cli.runs.live.display import paint
 
         return paint(changes, invocation)
     code, now = ExitCode.DONE, SystemClock().now

@@ -2,11 +2,9 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from datetime import timedelta
 
-from attractor.base.durations import describe_duration
+from attractor.cli.output.amounts import cost_of, lasted, money, size, whole
 from attractor.cli.output.simulation import edge_record, edge_text
-from attractor.cli.runs.progress import cost_of
 from attractor.engine.simulation.coverage import Coverage
 from attractor.language.graph.graph import Edge, Graph
 from attractor.language.source.text import visible
@@ -22,11 +20,6 @@ _MOST = 8
 def diagnosis_text(one: Diagnosis) -> str:
     """Return a diagnosis as text."""
     return "\n".join(map(visible, _lines(one)))
-
-
-def lasted(seconds: float) -> str:
-    """Return a duration for people."""
-    return describe_duration(timedelta(milliseconds=round(1000 * seconds)))
 
 
 def _lines(one: Diagnosis) -> Iterator[str]:
@@ -143,16 +136,6 @@ def _row(one: StageEstimate) -> tuple[str, ...]:
     )
 
 
-def money(dollars: float) -> str:
-    """Return an amount of dollars for people."""
-    return f"${dollars:.2f}" if dollars >= 1 or not dollars else f"${dollars:.4f}"
-
-
-def whole(number: float) -> str:
-    """Return a count for people."""
-    return f"{round(number):,}"
-
-
 def _three(one: Range, write: _Write) -> tuple[str, ...]:
     return tuple(
         UNKNOWN if value is None else write(value) for value in (one.low, one.likely, one.high)
@@ -173,21 +156,9 @@ def _table(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
         yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
 
 
-_UNIT = 1024
-
-
 def sweep_text(swept: Sweep) -> str:
     """Return the result of a garbage collection as text."""
     return "\n".join(map(visible, _sweeps_lines(swept)))
-
-
-def size(number: float) -> str:
-    """Return a size for people."""
-    for unit in ("bytes", "KiB", "MiB"):
-        if number < _UNIT:
-            return f"{number:.0f} {unit}" if unit == "bytes" else f"{number:.1f} {unit}"
-        number /= _UNIT
-    return f"{number:.1f} GiB"
 
 
 def _sweeps_lines(swept: Sweep) -> Iterator[str]:

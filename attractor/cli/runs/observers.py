@@ -171,7 +171,7 @@ def run_observers(invocation: Invocation, *, as_json: bool) -> tuple[Sequence[Ru
         # stdout and stderr share the terminal: event lines would break the display.
         return found, sys.stderr
     # rich is only needed to draw.
-    from attractor.cli.live.display import LiveDisplay, console_for
+    from attractor.cli.runs.live.display import LiveDisplay, console_for
 
     console = console_for(sys.stderr, invocation)
     display = LiveDisplay(console, SystemClock().now, runs_dir=runs_dir)

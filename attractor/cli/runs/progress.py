@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping
 from attractor.base.events import Event
 from attractor.base.json import Json
 from attractor.cli.output.streams import show
-from attractor.engine.outcome import Usage
 from attractor.engine.questions.description import where_in
 from attractor.engine.truncation import shorten
 from attractor.language.source.text import visible
@@ -202,9 +201,3 @@ SENTENCES: Mapping[str, Callable[[Event], str]] = {
     "TrialCompleted": _trial,
     "GateEvaluated": lambda event: f"gate: {'go' if event.data.get('go') else 'no-go'}",
 }
-
-
-def cost_of(usage: Usage) -> str:
-    """Return the cost and tokens used."""
-    tokens = f"{usage.tokens} tokens"
-    return f"${usage.cost_usd:.4f}, {tokens}" if usage.cost_usd else tokens

@@ -7,8 +7,8 @@ from pathlib import Path
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError
 from attractor.base.json import Json
-from attractor.cli.live.state import shown_lines
-from attractor.cli.runs.progress import cost_of
+from attractor.cli.output.amounts import cost_of
+from attractor.cli.runs.live.state import shown_lines
 from attractor.cli.runs.questions import next_commands
 from attractor.engine.outcome import NOTHING_USED
 from attractor.engine.questions.description import natural, waits_for

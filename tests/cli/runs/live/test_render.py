@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attractor.cli.live.last_lines import LEFT_OUT, PrintedLines, new_lines
+from attractor.cli.runs.live.last_lines import LEFT_OUT, PrintedLines, new_lines
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.stage.live_output import TAIL
-from tests.cli.live.happenings import Happenings
+from tests.cli.runs.live.happenings import Happenings
 
 SEEN = 5
 

@@ -12,12 +12,12 @@ import pytest
 from rich.console import Console
 
 from attractor.base.events import Event
-from attractor.cli.live.display import LiveDisplay
+from attractor.cli.runs.live.display import LiveDisplay
 from attractor.engine.run_folder.layout import Manifest, manifest_to_record
 from attractor.engine.seams import Base
 from attractor.engine.stage.live_output import TAIL
-from tests.cli.live.happenings import BEGAN, RUN, Happenings
-from tests.cli.live.screen import Screen
+from tests.cli.runs.live.happenings import BEGAN, RUN, Happenings
+from tests.cli.runs.live.screen import Screen
 
 PATIENCE_S = 10.0
 

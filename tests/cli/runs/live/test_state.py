@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attractor.base.json import Json
-from attractor.cli.live.render import question_line
-from attractor.cli.live.state import KEPT, LAST_LINES, WAITS, WORKS, RunView, fold
+from attractor.cli.runs.live.render import question_line
+from attractor.cli.runs.live.state import KEPT, LAST_LINES, WAITS, WORKS, RunView, fold
 from attractor.engine.outcome import Usage
-from tests.cli.live.happenings import CHILD, RUN, Happenings, a_run, question, view_of
+from tests.cli.runs.live.happenings import CHILD, RUN, Happenings, a_run, question, view_of
 
 
 def test_a_stage_is_at_work_until_it_ends_and_then_part_of_the_path() -> None:

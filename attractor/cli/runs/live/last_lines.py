@@ -6,8 +6,8 @@ from pathlib import Path
 
 from attractor.base.errors import AttractorError
 from attractor.base.events import Event
-from attractor.cli.live.render import name_of
-from attractor.cli.live.state import LAST_LINES, RunView, StageKey, StageRow, fold, shown_lines
+from attractor.cli.runs.live.render import name_of
+from attractor.cli.runs.live.state import LAST_LINES, RunView, StageKey, StageRow, fold, shown_lines
 from attractor.engine.run_folder.layout import CHILDREN, RunDirectory, read_manifest
 from attractor.engine.stage.live_output import MOST_LINES, TAIL
 from attractor.pipeline.runs.running_stages import attempt_folder, printed_last

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.durations import describe_duration
-from attractor.cli.live.state import (
+from attractor.cli.runs.live.state import (
     WAITS,
     WORKS,
     PendingQuestion,

@@ -17,10 +17,10 @@ from rich.text import Text
 from attractor.base.errors import AttractorError, ExitCode
 from attractor.base.events import Event
 from attractor.cli.invocation import Invocation
-from attractor.cli.live.last_lines import LastLines
-from attractor.cli.live.render import DisplaySize, render
-from attractor.cli.live.state import RunView, fold
 from attractor.cli.output.streams import wants_color
+from attractor.cli.runs.live.last_lines import LastLines
+from attractor.cli.runs.live.render import DisplaySize, render
+from attractor.cli.runs.live.state import RunView, fold
 from attractor.cli.runs.progress import ALWAYS_PRINTED, describe_event
 from attractor.cli.runs.status import RunStatusView, as_text
 from attractor.language.source.text import visible

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from syrupy.assertion import SnapshotAssertion
 
-from attractor.cli.live.render import TALLEST, DisplaySize, render
-from attractor.cli.live.state import RunView
-from tests.cli.live.happenings import Happenings, a_run
+from attractor.cli.runs.live.render import TALLEST, DisplaySize, render
+from attractor.cli.runs.live.state import RunView
+from tests.cli.runs.live.happenings import Happenings, a_run
 
 
 def drawn(view: RunView, now: datetime, look: DisplaySize) -> list[str]:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from attractor.base.events import Event
 from attractor.base.json import Json
-from attractor.cli.live.state import RunView, fold
+from attractor.cli.runs.live.state import RunView, fold
 
 BEGAN = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
 RUN = "01JZ0000000000000000000000"
