@@ -42,7 +42,7 @@ from benchmarks.ratios import Ratio, measure, report
 ROUNDS = 5
 SMALL, MIDDLE, LARGE = 100, 1_000, 10_000
 GROWTH = {MIDDLE: 1.2, LARGE: 1.5}
-FLOOR = 4
+FLOOR = 6
 PREAMBLE_BYTES, PREAMBLE_TIME = 1.1, 1.2
 MEGABYTES = 6
 BRANCHES, BRANCH_S = 100, 0.1

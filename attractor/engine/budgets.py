@@ -14,11 +14,11 @@ from attractor.engine.storage.json_files import Fields
 from attractor.language.graph.graph import Graph
 
 BUDGETS_SET = "BudgetsSet"
-"""The kind emitted when a walk begins or goes on under budgets."""
+"""The event type for the budgets that a walk begins or continues with."""
 
 
 WARNING_SHARE = 0.8
-"""From this share of a budget on people are told."""
+"""The share of a budget from which on the run warns."""
 
 
 _Amount = TypeVar("_Amount", float, int, timedelta)
@@ -26,14 +26,14 @@ _Amount = TypeVar("_Amount", float, int, timedelta)
 
 @dataclass(frozen=True)
 class Budgets:
-    """What a run may use at most; None is no limit."""
+    """The limits of a run; None means no limit."""
 
     cost_usd: float | None = None
     tokens: int | None = None
     duration: timedelta | None = None
 
     def over(self, other: "Budgets") -> "Budgets":
-        """Return these budgets, and those of the other where there is none."""
+        """Return these budgets; where one is missing, take it from the other."""
         return Budgets(
             other.cost_usd if self.cost_usd is None else self.cost_usd,
             other.tokens if self.tokens is None else self.tokens,
@@ -41,7 +41,7 @@ class Budgets:
         )
 
     def within(self, other: "Budgets") -> "Budgets":
-        """Return the lesser one of each two."""
+        """Return the lower of each two limits."""
         return Budgets(
             _lesser(self.cost_usd, other.cost_usd),
             _lesser(self.tokens, other.tokens),
@@ -49,7 +49,7 @@ class Budgets:
         )
 
     def left_by(self, run: OpenRun) -> "Budgets":
-        """Return what a run has left for the stage that it is at."""
+        """Return the remaining budgets of a run for its current stage."""
         used, spent = run.state.used, timedelta(seconds=run.progress.seconds)
         return Budgets(
             None if self.cost_usd is None else self.cost_usd - used.cost_usd,
@@ -58,18 +58,18 @@ class Budgets:
         )
 
     def require_left(self, run: OpenRun, used: Usage | None = None) -> None:
-        """Tell of a budget that is nearly used up, once; halt the walk when one is.
+        """Warn of a nearly exhausted budget, once; halt the walk if one is exhausted.
 
-        What is used counts as it stands in the run, unless more is known of it.
+        `used` defaults to the usage in the state of the run.
         """
         for use in self._uses(run, used):
-            # Told first: what several use at the same time may be used up at one stroke.
+            # Warned first: parallel stages may exhaust a budget at one stroke.
             _tell(run, use)
             if use.spent >= use.limit:
                 raise Exhausted(f"the budget {use.name} is used up: {use}")
 
     def tell(self, run: OpenRun) -> None:
-        """Tell of a budget that is nearly used up, or is, once."""
+        """Warn of a nearly exhausted budget, once."""
         for use in self._uses(run):
             _tell(run, use)
 
@@ -91,7 +91,7 @@ NO_BUDGETS = Budgets()
 
 @dataclass(frozen=True)
 class _Use:
-    """How much of a budget is used."""
+    """The used part of one budget."""
 
     name: str
     spent: float
@@ -102,7 +102,7 @@ class _Use:
 
 
 def read_budgets(graph: Graph) -> Budgets:
-    """Return the budgets that a graph asks for."""
+    """Return the budgets in the attributes of a graph."""
     attributes = graph.attributes
     cost = attributes.text("max_cost_usd")
     return Budgets(
@@ -113,13 +113,13 @@ def read_budgets(graph: Graph) -> Budgets:
 
 
 def tell_budgets(run: OpenRun, budgets: Budgets) -> None:
-    """Say in the journal which budgets count from now on, if any do."""
+    """Record the budgets that apply from now on, if there are any."""
     if budgets != NO_BUDGETS:
         run.emit(BUDGETS_SET, budgets_to_record(budgets))
 
 
 def budgets_to_record(budgets: Budgets) -> dict[str, Json]:
-    """Return budgets as the manifest has them."""
+    """Return the JSON record of budgets, for the manifest."""
     duration = budgets.duration
     return {
         "cost_usd": budgets.cost_usd,
@@ -129,7 +129,7 @@ def budgets_to_record(budgets: Budgets) -> dict[str, Json]:
 
 
 def budgets_from_record(fields: Fields) -> Budgets:
-    """Read budgets back."""
+    """Read budgets from their record."""
     return Budgets(
         fields.real("cost_usd") if fields.has("cost_usd") else None,
         fields.number("tokens") if fields.has("tokens") else None,

@@ -15,29 +15,29 @@ _HASH, _SIZE = "$artifact", "bytes"
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
-# As JSON, one sign is six bytes at most.
+# In JSON, a character has at most six bytes.
 _SURELY_SMALL = FILE_BACKING_THRESHOLD // 6 - 1
 
 
 @dataclass(frozen=True)
 class Reference:
-    """What stands for a large value."""
+    """The reference that replaces a large value."""
 
     hash: str
     size: int
 
 
 ReadValue = Callable[[Json], Json]
-"""Returns a value, or the whole of it when it is put aside."""
+"""Returns a value; if it is a reference, the value that it refers to."""
 
 
 def as_it_is(value: Json) -> Json:
-    """Return a value where none is put aside."""
+    """Return a value unchanged, where no value is replaced by a reference."""
     return value
 
 
 def find_reference(value: Json) -> Reference | None:
-    """Return the reference that a value is, if it is one."""
+    """Return the reference in a value, if the value is one."""
     match value:
         case {"$artifact": str(digest), "bytes": int(size)} if len(value) == len((_HASH, _SIZE)):
             return Reference(digest, size) if _DIGEST.fullmatch(digest) else None
@@ -46,18 +46,18 @@ def find_reference(value: Json) -> Reference | None:
 
 
 def put_aside(values: JsonObject, blobs: Blobs, *, but: Collection[str] = ()) -> dict[str, Json]:
-    """Return values with references for the large ones, whose bytes are on the disk by then."""
+    """Store large values as blobs, and return the values with references in their place."""
     return {key: value if key in but else _put(value, blobs) for key, value in values.items()}
 
 
 def read_whole(value: Json, blobs: Blobs) -> Json:
-    """Return a value, or the whole of it when it is a reference."""
+    """Return a value; if it is a reference, read the value from its blob."""
     reference = find_reference(value)
     return value if reference is None else parse_json(blobs.get(reference.hash))
 
 
 class WholeValues(Mapping[str, Json]):
-    """Values of which the large ones are read when they are asked for."""
+    """Values whose references are resolved when they are read."""
 
     def __init__(self, values: JsonObject, blobs: Blobs) -> None:
         self._values = values
@@ -74,12 +74,12 @@ class WholeValues(Mapping[str, Json]):
 
 
 def reader(blobs: Blobs) -> ReadValue:
-    """Return what reads values that may be put aside."""
+    """Return the function that resolves references to these blobs."""
     return partial(read_whole, blobs=blobs)
 
 
 def _put(value: Json, blobs: Blobs) -> Json:
-    # What only looks like a reference is put aside too: it comes back as what it was.
+    # A value that looks like a reference is stored as a blob too, so it is read back unchanged.
     if _is_surely_small(value) and find_reference(value) is None:
         return value
     content = canonical_json(value).encode()
@@ -95,11 +95,10 @@ def _is_surely_small(value: Json) -> bool:
 
 
 class Context:
-    """A key-value store that threads may share; a branch works on a clone.
+    """A key-value store that is safe for threads; a branch works on a clone.
 
-    Values go in and come out as copies: only `set` and `apply_updates` change what it holds, so
-    what a stage wrote is known and can be recorded. A large value that was put aside is read when
-    it is asked for.
+    Values are copied on the way in and out: only `set` and `apply_updates` change the store, so the
+    writes of a stage are known and recorded. Large values are read on demand.
     """
 
     def __init__(
@@ -117,22 +116,22 @@ class Context:
         self.apply_updates({key: value})
 
     def get(self, key: str, default: Json = None) -> Json:
-        """Return what a key holds, or the default."""
+        """Return the value of a key, or the default."""
         with self._lock:
             return _own(self._whole(key, self._values.get(key, default)))
 
     def get_string(self, key: str, default: str = "") -> str:
-        """Return what a key holds as text: `true`, `3`, or JSON for lists and tables."""
+        """Return the value of a key as text: `true`, `3`, or JSON for lists and objects."""
         value = self.get(key)
         return default if value is None else text_of(value)
 
     def append_log(self, entry: str) -> None:
-        """Add a line to the run's log."""
+        """Append a line to the log of the run."""
         with self._lock:
             self._logs.append(str(entry))
 
     def logs(self) -> tuple[str, ...]:
-        """Return the lines that were added to the run's log."""
+        """Return the lines that were appended to the log."""
         with self._lock:
             return tuple(self._logs)
 
@@ -142,12 +141,12 @@ class Context:
             return {key: _own(self._whole(key, value)) for key, value in self._values.items()}
 
     def written(self) -> dict[str, Json]:
-        """Return a deep copy of what was set since the context was made."""
+        """Return a deep copy of the values that were set since the context was made."""
         with self._lock:
             return own_values(self._written)
 
     def clone(self) -> "Context":
-        """Return a context of its own with the same values and log."""
+        """Return an independent context with the same values and log."""
         with self._lock:
             twin = Context(own_values(self._values), read=self._read)
             twin._logs = list(self._logs)
@@ -155,9 +154,9 @@ class Context:
             return twin
 
     def apply_updates(self, updates: Mapping[str, Json]) -> None:
-        """Set every key of the updates."""
+        """Set all keys of the updates."""
         own = own_values(updates)
-        # Refused here, where it came from, and not when the stage is to be recorded.
+        # Invalid JSON fails here, where the value comes from, and not when the stage is recorded.
         canonical_json(own)
         with self._lock:
             self._values.update(own)
@@ -165,22 +164,22 @@ class Context:
             self._own.update(own)
 
     def _whole(self, key: str, value: Json) -> Json:
-        # What was set here is whole, whatever it looks like.
+        # A value that was set here is never a reference, even if it looks like one.
         return value if key in self._own else self._read(value)
 
 
 def text_of(value: Json) -> str:
-    """Return a value as text: a text as it is, anything else as JSON."""
+    """Return a value as text: text unchanged, anything else as JSON."""
     return value if isinstance(value, str) else canonical_json(value)
 
 
 def own_values(values: Mapping[str, Json]) -> dict[str, Json]:
-    """Return values that nobody else can change."""
+    """Return a deep copy of values."""
     return {key: _own(value) for key, value in values.items()}
 
 
 def _own(value: Json) -> Json:
-    """Return a copy of a value; JSON nests in lists and objects only, so this is all of it."""
+    """Return a deep copy of a value; JSON nests in lists and objects only."""
     if isinstance(value, dict):
         return {key: _own(one) for key, one in value.items()}
     return [_own(one) for one in value] if isinstance(value, list) else value

@@ -27,11 +27,11 @@ from attractor.language.diagnostics import Diagnostic
 from attractor.language.source.text import visible
 
 MOST_TOLD = 50
-"""How many faults of a graph are told one by one."""
+"""The maximum number of faults of a graph in one message."""
 
 
 class NotRunnable(UsageError):
-    """The graph cannot be run; all that is wrong is told at once, each with its remedy."""
+    """The graph cannot be run; the message lists all faults, each with its fix."""
 
     def __init__(self, name: str, faults: Sequence[Diagnostic]) -> None:
         self.faults = tuple(faults)
@@ -49,31 +49,31 @@ class NotRunnable(UsageError):
 
 
 class TemplateFailed(UsageError):
-    """A prompt that is a template cannot be filled in."""
+    """A template of a prompt cannot be rendered."""
 
 
 class InvalidReport(UsageError):
-    """A report is not what a status file holds."""
+    """A report is invalid."""
 
 
 class StageOver(UsageError):
-    """The stage has ended and takes nothing more."""
+    """The stage has ended and accepts nothing more."""
 
     hint = "write and emit before the handler returns"
 
 
 class IllegalTransition(Refused):
-    """A run in this status cannot get that one."""
+    """The status of the run does not allow this transition."""
 
 
 class RunOver(Refused):
-    """The run has ended for good."""
+    """The run has ended, and its status is final."""
 
     hint = "start a new run: attractor run"
 
 
 class GraphChanged(Refused):
-    """The pipeline is not the one the run began with."""
+    """The pipeline was changed since the run began."""
 
     hint = (
         "go on with it as it is now, with attractor resume and --accept-graph; go back to where it "
@@ -88,41 +88,41 @@ class NewerFormat(Refused):
 
 
 class FenceLost(Refused):
-    """Somebody else took the run over."""
+    """Another process took over the run."""
 
     hint = "attractor status shows who runs it now"
 
 
 class NobodyAtWork(Refused):
-    """Nobody runs the run that an order is for."""
+    """No process runs the run that an order is for."""
 
     hint = "go on with it first, with attractor resume"
 
 
 class NothingAsked(Refused):
-    """The run asks nothing that could be answered."""
+    """The run has no open question."""
 
     hint = "see where it stands with attractor status"
 
 
 class RecordBroken(VerificationError):
-    """A record of the run is not what was written."""
+    """A record of the run is corrupt."""
 
     hint = "it was changed or cut, or a newer version wrote it: bring it back from a copy"
 
 
 class ConversationLost(VerificationError):
-    """What was said in a thread cannot be taken up again."""
+    """The conversation of a thread cannot be restored."""
 
 
 class CheckpointBroken(VerificationError):
-    """The checkpoint is not what was written."""
+    """The checkpoint is corrupt."""
 
     hint = "when the journal verifies, remove checkpoint.json: it is made anew from the events"
 
 
 def _told(fault: Diagnostic) -> str:
-    """Return a fault in one line: where, and what."""
+    """Return a fault in one line: its position and its message."""
     span = fault.span
     place = f"{span.file or '<text>'}:{span.line}: " if span.is_somewhere else ""
     return visible(f"{place}{fault.message}")

@@ -31,9 +31,9 @@ from attractor.engine.state.walks import Walks, WalkState, find_asker, is_of_chi
 from attractor.engine.truncation import shorten
 
 LONGEST_ITEM = 4000
-"""How much of an item a question has, in characters of its JSON; of what is longer the beginning.
+"""The maximum length of an item in a question, in characters of its JSON.
 
-Nobody reads more of it to answer a question, and the whole of it stands in the context.
+A longer item is truncated in the question; the context has the whole item.
 """
 
 
@@ -43,9 +43,9 @@ ITEM, INDEX, COUNT = "work.item", "work.index", "work.count"
 def way_to(
     walks: Walks, key: str, read: ReadValue, clean: Callable[[Json], Json]
 ) -> tuple[Within, ...]:
-    """Return the branches that a walk is in, from the outermost to its own.
+    """Return the branches around a walk, from the outermost to its own.
 
-    `clean` takes secrets out of an item before it is cut.
+    `clean` removes secrets from an item before it is truncated.
     """
     way: list[Within] = []
     while key != MAIN and key in walks:
@@ -75,42 +75,42 @@ def _number(given: Mapping[str, Json], name: str) -> int:
 
 
 class Questions(Protocol):
-    """Keeps what is asked and what was answered, where others see it and a crash leaves it."""
+    """Keeps questions and answers where other processes see them and a crash does not lose them."""
 
     def named(self, question: Question) -> Question:
-        """Return a question by the name that it goes by for people."""
+        """Return a question with the branches that it is asked in."""
         ...
 
     def answer_to(self, question: Question) -> Answer | None:
-        """Return the answer that there is already, if any."""
+        """Return the answer to a question, if there is one already."""
         ...
 
     def ask(self, question: Question) -> Question:
-        """Note that a question is asked; return it with the time that it has."""
+        """Record a question; return it with its deadline."""
         ...
 
     def settle(self, question: Question, answer: Answer) -> Answer:
-        """Note an answer; return the one that counts, which is the first."""
+        """Record an answer; return the first answer, which counts."""
         ...
 
 
 class Unkept:
-    """Keeps nothing: whoever is asked is the only one who can answer."""
+    """Keeps no questions: only the interviewer can answer them."""
 
     def named(self, question: Question) -> Question:
-        """Return the question as it is."""
+        """Return the question unchanged."""
         return question
 
     def answer_to(self, question: Question) -> Answer | None:
-        """Know of no answer."""
+        """Return no answer."""
         return None
 
     def ask(self, question: Question) -> Question:
-        """Return the question as it is."""
+        """Return the question unchanged."""
         return question
 
     def settle(self, question: Question, answer: Answer) -> Answer:
-        """Return the answer as it is."""
+        """Return the answer unchanged."""
         return answer
 
 
@@ -132,11 +132,11 @@ class RunQuestions:
         return replace(question, within=(*own, *inner))
 
     def answer_to(self, question: Question) -> Answer | None:
-        """Return the answer that somebody gave in an earlier life of the run, or from outside."""
+        """Return the answer in the journal, if there is one."""
         return self.run.answer_to(question)
 
     def ask(self, question: Question) -> Question:
-        """Write into the journal what is asked, and until when."""
+        """Record a question with its deadline."""
         deadline = question.deadline or self._deadline(question)
         asked = self.named(replace(question, deadline=deadline))
         place = self._place(question.id)
@@ -146,10 +146,10 @@ class RunQuestions:
         return next((one for one in self.run.state.asked if one.id == question.id), asked)
 
     def settle(self, question: Question, answer: Answer) -> Answer:
-        """Write an answer into the journal, unless there is one."""
+        """Record an answer, unless the question has one."""
         known = self.run.answer_to(question)
         first = known or answer
-        # What was left here for a child is in good hands once the child has it.
+        # An answer that was left here for a child is settled once the child has recorded it.
         if self._is_open(question.id) and (known is None or self._is_of_child(question.id)):
             settled = QuestionSettled(question.id, answer_to_record(first))
             self.run.record(settled, place=self._place(question.id) or NO_PLACE)
@@ -176,28 +176,28 @@ class RunQuestions:
 
 @dataclass(frozen=True)
 class ChildQuestions:
-    """Keeps the questions of a child in its own journal, and in that of its parent by its name."""
+    """Keeps the questions of a child run in its own journal and in the journal of its parent."""
 
     above: Questions
     name: str
     run: OpenRun
 
     def named(self, question: Question) -> Question:
-        """Return a question as it goes by at the top."""
+        """Return a question with the branches and the id that it has in the outermost run."""
         return self.above.named(self._above(self._own.named(question)))
 
     def answer_to(self, question: Question) -> Answer | None:
-        """Return the answer that was left with the child, or with one it is part of."""
+        """Return the answer from the journal of the child, or of a run that it is part of."""
         return self._own.answer_to(question) or self.above.answer_to(self._above(question))
 
     def ask(self, question: Question) -> Question:
-        """Note in each of them what is asked."""
+        """Record a question in each journal."""
         asked = self._own.ask(question)
         self.above.ask(self._above(asked))
         return asked
 
     def settle(self, question: Question, answer: Answer) -> Answer:
-        """Note the answer in each of them, first in the child: it goes on from there."""
+        """Record the answer in each journal, first in the journal of the child."""
         left = self.above.answer_to(self._above(question))
         first = self._own.settle(question, left or answer)
         self.above.settle(self._above(question), first)
@@ -213,18 +213,18 @@ class ChildQuestions:
 
 @runtime_checkable
 class Overhears(Protocol):
-    """An interviewer that wants to know what was answered without it."""
+    """An interviewer that wants to know the answers of others."""
 
     def overhear(self, question: Question, answer: Answer) -> None:
-        """Take note of an answer that somebody else gave."""
+        """Take note of an answer that another interviewer got."""
         ...
 
 
 class AnsweredFirst:
-    """An interviewer that gives what was answered already, and else has another one ask.
+    """Returns the answer from the journal, or asks an interviewer.
 
-    What is asked and what is answered stands in the journal of the run: while one person is asked,
-    another one may answer from another terminal, and the first answer counts.
+    Questions and answers are in the journal of the run: while one person is asked, another person
+    may answer from another terminal, and the first answer counts.
     """
 
     def __init__(
@@ -240,22 +240,22 @@ class AnsweredFirst:
         self._given: set[str] = set()
 
     async def ask(self, question: Question) -> Answer:
-        """Give an answer that there is already, once; when it was none of the choices, ask."""
+        """Return the answer in the journal, once; if it matched no choice, ask."""
         known = None if question.id in self._given else self._questions.answer_to(question)
         if known is None:
             return await self._ask(self._questions.ask(question))
         return self._taken(question, self._questions.settle(question, known), is_ours=False)
 
     async def ask_multiple(self, questions: Sequence[Question]) -> Sequence[Answer]:
-        """Ask one after the other."""
+        """Ask one question after the other."""
         return await ask_each(self, questions)
 
     async def inform(self, message: str, stage: str) -> None:
-        """Pass a message on."""
+        """Pass the message to the interviewer."""
         await self._interviewer.inform(message, stage)
 
     async def _ask(self, question: Question) -> Answer:
-        """Ask, until there is an answer from wherever, or no time left."""
+        """Ask until there is an answer from any source, or the deadline has passed."""
         limit = self._time_left(question)
         if limit is not None and limit <= 0:
             return self._taken(question, self._timed_out(question), is_ours=False)
@@ -270,7 +270,7 @@ class AnsweredFirst:
             asking.cancel()
             elsewhere.cancel()
             await asyncio.wait((asking, elsewhere))
-            # Also when we are stopped at this very moment: what was said is not lost.
+            # An answer is recorded even if the task is canceled at this very moment.
             said = _result(asking)
             first = self._questions.settle(question, said) if said else None
         if is_cut_off:
@@ -284,7 +284,7 @@ class AnsweredFirst:
     async def _without_them(
         self, question: Question, asking: "asyncio.Task[Answer]", answer: Answer | None
     ) -> Answer:
-        """Take the answer from elsewhere; else time is up, or asking failed."""
+        """Return the answer of another person; without one, time is up or asking failed."""
         if answer is None and not asking.cancelled():
             _raise(asking, question)
         first = self._questions.settle(question, answer) if answer else self._timed_out(question)
@@ -298,7 +298,7 @@ class AnsweredFirst:
         return (until - self._clock.now()).total_seconds()
 
     async def _hear_of(self, question: Question) -> Answer:
-        """Wait until somebody answers from elsewhere."""
+        """Wait until another person answers."""
         while (answer := self._questions.answer_to(question)) is None:
             await self._clock.sleep(POLL)
         return answer
@@ -308,7 +308,7 @@ class AnsweredFirst:
         return self._questions.settle(question, late)
 
     async def _tell(self, question: Question, first: Answer, *, lost: Answer | None = None) -> None:
-        """Say to whoever was asked how the question was met without them."""
+        """Tell the interviewer how the question was settled without it."""
         is_late = first.kind is AnswerKind.TIMEOUT
         who = "time is up" if is_late else f"{first.by or 'somebody'} answered"
         words = f"{who}: {first.value}" if first.value else who
@@ -325,14 +325,14 @@ class AnsweredFirst:
 
 
 def _result(task: "asyncio.Task[Answer]") -> Answer | None:
-    """Return what a task came to, if it came to anything."""
+    """Return the result of a task, if it has one."""
     if not task.done() or task.cancelled() or task.exception() is not None:
         return None
     return task.result()
 
 
 def _raise(asking: "asyncio.Task[Answer]", question: Question) -> None:
-    """Raise what asking came to; a question is parked by the name that its own run knows."""
+    """Raise the error of asking; a parked question gets the id that its own run knows."""
     try:
         asking.result()
     except Parked as parked:

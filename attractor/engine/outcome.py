@@ -1,7 +1,4 @@
-"""How a stage ended: what a handler returns, and what routing decides by (attractor-spec 5.2).
-
-Writes an outcome as a JSON record and reads it back: in the journal and in status.json.
-"""
+"""The outcome of a stage, its status and its usage, with their records (attractor-spec 5.2)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import field
@@ -14,7 +11,7 @@ from attractor.engine.storage.json_files import Fields
 
 
 class StageStatus(StrEnum):
-    """How a stage ended, in one word."""
+    """The status of a stage that has ended."""
 
     SUCCESS = "success"
     PARTIAL_SUCCESS = "partial_success"
@@ -24,12 +21,12 @@ class StageStatus(StrEnum):
 
     @property
     def is_success(self) -> bool:
-        """Whether the stage did its work, if with caveats."""
+        """Whether the stage did its work, at least in part."""
         return self in (StageStatus.SUCCESS, StageStatus.PARTIAL_SUCCESS)
 
 
 class FailureClass(StrEnum):
-    """What kind of failure it was, which decides whether trying again can help."""
+    """The class of a failure, which decides whether a retry can help."""
 
     RETRYABLE = "retryable"
     TERMINAL = "terminal"
@@ -39,7 +36,7 @@ class FailureClass(StrEnum):
 
 @dataclass(frozen=True)
 class Usage:
-    """What a stage used of models."""
+    """The model usage of a stage."""
 
     input_tokens: int = 0
     output_tokens: int = 0
@@ -53,7 +50,7 @@ class Usage:
         )
 
     def at_least(self, other: "Usage") -> "Usage":
-        """Return the greater one of each two amounts."""
+        """Return the higher of each two amounts."""
         return Usage(
             max(self.input_tokens, other.input_tokens),
             max(self.output_tokens, other.output_tokens),
@@ -62,7 +59,7 @@ class Usage:
 
     @property
     def tokens(self) -> int:
-        """What was used, in tokens of any kind."""
+        """The sum of input and output tokens."""
         return self.input_tokens + self.output_tokens
 
 
@@ -84,12 +81,12 @@ class Outcome:
 
 
 def success(notes: str = "", **updates: Json) -> Outcome:
-    """Return a success, with updates of the context under names without dots."""
+    """Return a success; the keyword arguments are context updates."""
     return Outcome(StageStatus.SUCCESS, notes=notes, context_updates=updates)
 
 
 def failure(reason: str, kind: FailureClass = FailureClass.RETRYABLE) -> Outcome:
-    """Return a failure with its reason."""
+    """Return a failure with a reason."""
     return Outcome(StageStatus.FAIL, failure_reason=reason, failure_class=kind)
 
 
@@ -97,7 +94,7 @@ _TEXTS = ("preferred_label", "notes", "failure_reason")
 
 
 def outcome_to_record(outcome: Outcome) -> dict[str, Json]:
-    """Return an outcome under the names of the status file (attractor-spec, appendix C)."""
+    """Return the record of an outcome, as in status.json (attractor-spec, appendix C)."""
     return {
         "outcome": outcome.status.value,
         "preferred_label": outcome.preferred_label,
@@ -111,7 +108,7 @@ def outcome_to_record(outcome: Outcome) -> dict[str, Json]:
 
 
 def outcome_from_record(fields: Fields) -> Outcome:
-    """Read an outcome back."""
+    """Read an outcome from its record."""
     has_class = bool(fields.text("failure_class"))
     return Outcome(
         status=fields.word("outcome", StageStatus),
@@ -126,9 +123,10 @@ def outcome_from_record(fields: Fields) -> Outcome:
 
 
 def fault_of(outcome: Outcome) -> str:
-    """Return what is wrong with the fields that a handler gave an outcome; nothing if all is well.
+    """Return the fault of an outcome that a handler made; empty if it is valid.
 
-    Whoever writes a handler need not check types, and a record of the wrong ones is never read.
+    Handlers of users may not be type-checked, and an outcome with invalid types cannot be read
+    back.
     """
     if not isinstance(cast("object", outcome.status), StageStatus):
         return f"its status {outcome.status!r} must be one of {', '.join(StageStatus)}"
@@ -158,7 +156,7 @@ def _is_usage(usage: object) -> bool:
 
 
 def usage_to_record(usage: Usage) -> dict[str, Json]:
-    """Return what was used of models."""
+    """Return the JSON record of usage."""
     return {
         "input_tokens": usage.input_tokens,
         "output_tokens": usage.output_tokens,
@@ -167,7 +165,7 @@ def usage_to_record(usage: Usage) -> dict[str, Json]:
 
 
 def usage_from_record(fields: Fields) -> Usage:
-    """Read back what was used of models."""
+    """Read usage from its record."""
     return Usage(
         fields.number("input_tokens"), fields.number("output_tokens"), fields.real("cost_usd")
     )

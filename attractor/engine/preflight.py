@@ -20,9 +20,9 @@ def require_executable(
     *,
     missing: Iterable[Diagnostic] = (),
 ) -> None:
-    """Refuse a graph that cannot be run with these handlers, or not without telling a secret.
+    """Refuse a graph that cannot be run with these handlers, or that would disclose a secret.
 
-    `missing` is what its parts found lacking: it is told together with all the rest.
+    `missing` are further faults, which are listed in the same message.
     """
     if faults := [*find_faults(graph, handlers), *_secrets(graph, redactor), *missing]:
         raise NotRunnable(graph.name or "the graph", faults)
@@ -44,9 +44,9 @@ def find_faults(graph: Graph, handlers: Mapping[str, Handler]) -> Iterator[Diagn
 
 
 def resolve_handler(node: Node, handlers: Mapping[str, Handler]) -> Handler:
-    """Return what executes a node: by its type, else by its shape (attractor-spec 4.2).
+    """Return the handler of a node: by its type, else by its shape (attractor-spec 4.2).
 
-    A type of the language that nothing here executes is not replaced by another one.
+    A known type without a handler is an error, not replaced by another type.
     """
     if node.type in handlers:
         return handlers[node.type]
@@ -57,7 +57,7 @@ def resolve_handler(node: Node, handlers: Mapping[str, Handler]) -> Handler:
 
 
 def _secrets(graph: Graph, redactor: Redactor) -> Iterator[Diagnostic]:
-    """The walk finds its way in the journal, where a secret would have been replaced."""
+    """Yield a fault if node ids or labels contain a secret: the journal would replace it."""
     words = [*graph.nodes, *(edge.label for edge in graph.edges)]
     if any(redactor.text(word) != word for word in words):
         yield error("a node id or an edge label holds the value of a secret of the environment")
@@ -66,7 +66,7 @@ def _secrets(graph: Graph, redactor: Redactor) -> Iterator[Diagnostic]:
 def _faults_of(
     node: Node, graph: Graph, handlers: Mapping[str, Handler] | None
 ) -> Iterator[Diagnostic]:
-    """Yield what is wrong with a node; an exit needs no handler."""
+    """Yield the faults of a node; an exit needs no handler."""
     if folder_name(node.id) in RESERVED_NAMES:
         yield error(f"the node id {node.id!r} is reserved", node.span, fix="choose another id")
     try:

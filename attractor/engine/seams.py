@@ -22,12 +22,12 @@ from attractor.language.graph.branches import Fork
 from attractor.language.graph.graph import Graph, Node
 
 PATCH_LIMIT = 1 << 20
-"""How many bytes of a patch people are shown."""
+"""The default maximum size of a patch for people, in bytes."""
 
 
 @dataclass(frozen=True)
 class Base:
-    """What a run started from; stands in manifest.json."""
+    """The start of a run, as in manifest.json: the commit, its tree, and the tree to work on."""
 
     commit: str
     tree: TreeId
@@ -35,65 +35,65 @@ class Base:
 
 
 class Workspace(Protocol):
-    """A dimension: a folder, an index and a ref over the run's one object store."""
+    """A dimension: a folder, an index and a ref over the object store of the run."""
 
     @property
     def base(self) -> Base:
-        """What it was made from."""
+        """The start of the run."""
         ...
 
     @property
     def environment(self) -> ExecutionEnvironment:
-        """The environment of the stage in flight; the runner opens and closes it for each stage."""
+        """The environment of the stage in flight; the engine opens and closes it for each stage."""
         ...
 
     async def snapshot(self, subject: str) -> TreeId:
-        """Keep the folder as it is under its tree's id; the subject names the stage."""
+        """Snapshot the folder and return its tree; the subject names the stage."""
         ...
 
     async def restore(self, tree: TreeId, *, set_aside: Path | None = None) -> None:
-        """Make the folder a tree again; what it held besides goes aside when a place is given."""
+        """Restore the folder to a tree; move other files to `set_aside`, if given."""
         ...
 
     async def changed(self, since: TreeId, until: TreeId) -> Sequence[str]:
-        """Return the paths in which two trees differ."""
+        """Return the paths that differ between two trees."""
         ...
 
     async def patch(self, since: TreeId, until: TreeId, *, most: int = PATCH_LIMIT) -> str:
-        """Return what leads from one tree to another, for people; one that is too long is cut."""
+        """Return the patch between two trees for people, truncated to `most` bytes."""
         ...
 
     async def diff(self, since: TreeId, until: TreeId, *, most: int, binary: bool = True) -> bytes:
-        """Return the first bytes of what leads from one tree to another, as `git apply` takes it.
+        """Return the first bytes of the patch between two trees, as `git apply` takes it.
 
-        Unless binary, of files that are no text it says only that they differ.
+        Without `binary`, binary files are only reported as different.
         """
         ...
 
     async def export(self, tree: TreeId, to: Path) -> None:
-        """Write a tree's files into a folder."""
+        """Write the files of a tree into a folder."""
         ...
 
     async def fork(self, name: str, tree: TreeId, *, shared: bool = False) -> "Workspace":
-        """Return a dimension of the run by its name, made at a tree when it is new.
+        """Return the dimension of a name, made from a tree if it is new.
 
-        A shared one works in this very folder, with an environment of its own.
+        A shared dimension works in this folder, with an environment of its own.
         """
         ...
 
     async def discard(self, name: str) -> None:
-        """Remove the folder of a dimension that nobody needs any more; its trees stay."""
+        """Remove the folder of a dimension; its trees stay."""
         ...
 
     async def adopt(self, trees: Sequence[TreeId], *, base: TreeId) -> Sequence[str]:
-        """Make the folder one tree, or several put together that come from one base.
+        """Replace the folder by one tree, or by several trees merged over their base.
 
-        Returns the paths that could not be put together; then nothing is changed.
+        Return the conflicting paths; with a conflict, nothing is changed.
         """
         ...
 
     async def close(self) -> None:
-        """Give up what the workspace holds open; its folder and its store stay."""
+        """Close the workspace; its folder and its store stay."""
         ...
 
 
@@ -101,30 +101,30 @@ class Emit(Protocol):
     """Records an event of one attempt."""
 
     def __call__(self, kind: str, **data: Json) -> None:
-        """Write the event into the run's journal."""
+        """Write an event into the journal of the run."""
         ...
 
 
 class Spending(Protocol):
-    """Counts what a stage uses of models, as it goes on."""
+    """Counts the model usage of a stage while it runs."""
 
     def require_budget(self) -> None:
-        """Halt the stage where a budget of the run is used up: asked before a model is called."""
+        """Halt the stage if a budget of the run is exhausted; called before each model call."""
         ...
 
     def use(self, usage: Usage) -> None:
-        """Count what a call used as soon as it was answered, whatever becomes of the stage.
+        """Count the usage of a model call at once, however the stage ends.
 
-        The outcome of the stage may say all of it once more: it counts once.
+        The outcome of the stage may include the usage again: it counts once.
         """
         ...
 
 
 class Unlimited:
-    """Lets a stage use what it likes."""
+    """Counts nothing and halts nothing, for stages without a run."""
 
     def require_budget(self) -> None:
-        """Let it go on."""
+        """Return at once."""
 
     def use(self, usage: Usage) -> None:
         """Count nothing."""
@@ -134,53 +134,53 @@ UNLIMITED = Unlimited()
 
 
 class StageFiles(Protocol):
-    """The one way to write into a stage folder: redacted, capped, whole."""
+    """The files of an attempt: written whole, redacted and limited in size."""
 
     def write(self, name: str, text: str) -> None:
-        """Write a file whole."""
+        """Write a whole file."""
         ...
 
     def append(self, name: str, line: str) -> None:
-        """Add a line to a file."""
+        """Append a line to a file."""
         ...
 
 
 class Branches(Protocol):
-    """Walks the branches that begin at one attempt; a resumed one goes on where it was."""
+    """Walks the branches that begin at one attempt; a resumed branch continues where it was."""
 
     @property
     def fork(self) -> Fork | None:
-        """Where the ways out of the node lead, and where they meet."""
+        """The targets of the node's edges, and the node where they meet."""
         ...
 
     @property
     def at_once(self) -> int | None:
-        """How many may be walked at the same time, where that is limited."""
+        """The maximum number of branches at the same time; None means no limit."""
         ...
 
     async def walk(self, branch: Branch, *, isolated: bool) -> BranchEnd:
-        """Walk a branch to its end; isolated, it has a workspace of its own.
+        """Walk a branch to its end; an isolated branch has a workspace of its own.
 
-        One that has ended is not walked again. A walk that halts may be taken up later.
+        A branch that has ended is not walked again; one that halts can be resumed.
         """
         ...
 
     async def give_up(self, branch: Branch) -> BranchEnd:
-        """Note that a branch is not wanted any more, which nobody walks now; one may have ended."""
+        """Cancel a branch that is not being walked now; it may have ended."""
         ...
 
     async def give_up_rest(self) -> None:
-        """Give up every branch that began and has not ended: the attempt is over."""
+        """Cancel every branch that began and has not ended, because the attempt is over."""
         ...
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One attempt at a node: all that a handler or backend may touch.
+    """One attempt at a node: everything that a handler or a backend may use.
 
-    `since` is when the visit began, also after a crash; without `children` no pipeline can be run
-    as part of it. With `is_shared`, others work in the workspace at the same time. `inherited` is
-    what the stage gets of those before it.
+    `since` is the start of the visit, also after a crash. Without `children`, no pipeline can run
+    as part of the stage. With `is_shared`, other walks use the workspace at the same time.
+    `inherited` is the context from earlier stages.
     """
 
     node: Node
@@ -204,7 +204,7 @@ class Stage:
 
     @property
     def id(self) -> str:
-        """What the attempt goes by: no other attempt of the run has the same."""
+        """The unique id of the attempt."""
         return stage_id(self.node.id, self.visit, self.attempt)
 
 
@@ -212,40 +212,40 @@ class Handler(Protocol):
     """Executes one node type."""
 
     async def execute(self, stage: Stage) -> Outcome:
-        """Do the work of one attempt and say how it ended."""
+        """Do the work of one attempt, and return its outcome."""
         ...
 
 
 @dataclass(frozen=True)
 class Said:
-    """Words of a model, and what they cost."""
+    """The words of a model, and their usage."""
 
     text: str
     usage: Usage = NOTHING_USED
 
 
 class Backend(Protocol):
-    """A way to do a codergen stage."""
+    """A way to do the work of a codergen stage."""
 
     async def run(self, stage: Stage, prompt: str) -> Outcome | str:
-        """Do the work a prompt asks for; text alone is the response of a success."""
+        """Do the work of a prompt; text alone is the response of a success."""
         ...
 
     async def answer(self, stage: Stage, prompt: str) -> Said | Outcome:
-        """Answer a prompt with words alone, or say how that ended: nothing is touched."""
+        """Answer a prompt in words, without tools or files; else return a failed outcome."""
         ...
 
     async def steer(self, stage_id: str, text: str) -> bool:
-        """Hand words to the stage in flight; tell whether it took them."""
+        """Pass a message to the stage in flight; return whether the stage took it."""
         ...
 
 
 class Halted(Exception):
-    """The walk halts here, and no outcome is made of it: a resume does the stage again."""
+    """The walk halts without an outcome; a resume repeats the stage."""
 
 
 class Parked(Halted):
-    """Nobody is there to answer a question: it is to be left in the journal."""
+    """No one is there to answer a question: it waits in the journal."""
 
     def __init__(self, question: Question) -> None:
         super().__init__(question.text)
@@ -253,20 +253,20 @@ class Parked(Halted):
 
 
 class Waiting(Halted):
-    """A question waits in the journal; the walk halts, and the others may go on."""
+    """A question waits in the journal: this walk halts, other walks continue."""
 
 
 class Exhausted(Waiting):
-    """A budget is used up: each walk halts after the stage it is at."""
+    """A budget is exhausted: each walk halts after its current stage."""
 
 
 class Stopped(Halted):
-    """All walks are to halt: the run was canceled, or it cannot be recorded any more."""
+    """All walks halt: the run was canceled, or it cannot be recorded."""
 
 
 @dataclass(frozen=True)
 class Parts:
-    """What every handler is built from; the secrets are inputs that no prompt may hold."""
+    """The parts that every handler is built from; no prompt may contain the secrets."""
 
     backend: Backend
     interviewer: Interviewer
@@ -276,10 +276,10 @@ class Parts:
 
 @dataclass(frozen=True)
 class Child:
-    """A pipeline that is to be run; the name is that of its folder among the children of the run.
+    """A pipeline to run as a child; its name is its folder among the children of the run.
 
-    The file stands beside the pipeline that names it, as prompt files do. With `is_shared`, others
-    work in its workspace at the same time.
+    Its file is relative to the pipeline that names it. With `is_shared`, other walks use its
+    workspace at the same time.
     """
 
     name: str
@@ -290,7 +290,7 @@ class Child:
 
 @dataclass(frozen=True)
 class ChildEnd:
-    """How a child ended: with what in its context, and at what cost."""
+    """The end of a child, with its context and its usage."""
 
     status: StageStatus
     reason: str = ""
@@ -300,7 +300,7 @@ class ChildEnd:
 
 @dataclass(frozen=True)
 class Telemetry:
-    """What is seen of a child from outside: where it is, how it came there, what it said last."""
+    """The observed state of a child: its status, its current node, its last outcome."""
 
     status: str
     outcome: str = ""
@@ -314,40 +314,40 @@ class Telemetry:
 
 
 class ChildRun(Protocol):
-    """A child at work."""
+    """A running child."""
 
     @property
     def run_id(self) -> str:
-        """What it goes by."""
+        """The id of the child run."""
         ...
 
     @property
     def directory(self) -> Path:
-        """Where its run directory is."""
+        """The run directory of the child."""
         ...
 
     @property
     def graph(self) -> Graph:
-        """What it walks."""
+        """The graph of the child."""
         ...
 
     def telemetry(self) -> Telemetry:
-        """Return how far it has come."""
+        """Return the observed state of the child."""
         ...
 
     async def steer(self, text: str) -> bool:
-        """Hand words to the stages that are at work, and keep them there; tell if one took them."""
+        """Pass a message to the running stages and save it; return whether a stage took it."""
         ...
 
     async def wait(self) -> ChildEnd:
-        """Wait until it ends; Halted is raised where it halts before, to be taken up later.
+        """Wait for the end; raise Halted if the child halts before, to be resumed later.
 
-        Whoever stops waiting may wait again.
+        A canceled wait may be repeated.
         """
         ...
 
     async def stop(self, why: str) -> ChildEnd:
-        """End it for good, unless it has ended."""
+        """Cancel the child, unless it has ended."""
         ...
 
 
@@ -355,26 +355,26 @@ class ChildRuns(Protocol):
     """Runs the children of one run."""
 
     def has(self, name: str) -> bool:
-        """Tell whether a child of that name began."""
+        """Return whether a child of that name has started."""
         ...
 
     def start(
         self, child: Child, workspace: Workspace
     ) -> AbstractAsyncContextManager[ChildRun, bool | None]:
-        """Start a child, or take up the one of its name; it is at work until it is left.
+        """Start the child of a name, or resume it; leaving the context halts it.
 
-        UsageError is raised when it cannot begin as it is written, or with these inputs.
+        Raises UsageError if the child or its inputs are invalid.
         """
         ...
 
 
 class ParentRun(Protocol):
-    """The runs that a run is part of."""
+    """The runs that a run is a child of."""
 
     def require_budget(self) -> None:
-        """Halt the walk where one of them has used up a budget, with all its parts."""
+        """Halt the walk if one of these runs has exhausted a budget, its children included."""
         ...
 
     def is_paused(self) -> bool:
-        """Tell whether one of them is paused: then no stage of this run begins."""
+        """Return whether one of these runs is paused: then no stage of this run begins."""
         ...

@@ -1,1 +1,1 @@
-"""What each type of node does: one file a type."""
+"""The handlers: one file a node type."""

@@ -1,7 +1,4 @@
-"""When a parallel node is done, and what its branches come to together (ruling R6).
-
-Which of the branches that met is the best: by how they ended, then by score, then by id.
-"""
+"""Joins the results of branches, and ranks them: by outcome, then score, then id (ruling R6)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -23,9 +20,9 @@ QUORUM = "quorum"
 
 @dataclass(frozen=True)
 class JoinPolicy:
-    """How many branches have to succeed; `needed` is 0 when all are waited for, however they end.
+    """The number of branches that must succeed; 0 waits for all, however they end.
 
-    A branch that succeeded in part has succeeded.
+    A branch with partial success has succeeded.
     """
 
     name: str
@@ -33,14 +30,14 @@ class JoinPolicy:
     needed: int
 
     def is_settled(self, ends: Sequence[BranchEnd]) -> bool:
-        """Tell whether no branch that still runs could change anything."""
+        """Return whether no running branch could change the result."""
         if not self.needed:
             return len(ends) == self.branches
         good = count_good(ends)
         return good >= self.needed or good + self.branches - len(ends) < self.needed
 
     def judge(self, ends: Sequence[BranchEnd]) -> Outcome:
-        """Return what the branches come to: their results go into the context, in their order."""
+        """Return the outcome of the branches; their results go into the context, in order."""
         good, told = count_good(ends), _told(ends)
         results: list[Json] = [result_record(one) for one in ends]
         updates: dict[str, Json] = {
@@ -59,7 +56,7 @@ class JoinPolicy:
 
 
 def read_policy(node: Node, branches: int) -> JoinPolicy:
-    """Return the policy that a node asks for, over so many branches."""
+    """Return the join policy of a node for a number of branches."""
     name, k = node.attributes.text("join_policy") or WAIT_ALL, node.attributes.number("k") or 0
     needed = {WAIT_ALL: 0, FIRST_SUCCESS: 1, QUORUM: branches // 2 + 1, K_OF_N: k}
     if name not in needed:
@@ -73,12 +70,12 @@ def read_policy(node: Node, branches: int) -> JoinPolicy:
 
 
 def count_good(ends: Sequence[BranchEnd]) -> int:
-    """Return how many branches succeeded."""
+    """Return the number of branches that succeeded."""
     return sum(one.status.is_success for one in ends if not one.is_canceled)
 
 
 def result_record(end: BranchEnd) -> dict[str, Json]:
-    """Return how a branch ended as `parallel.results` has it."""
+    """Return the record of a branch in `parallel.results`."""
     return {
         "id": end.name,
         "branch": end.key,
@@ -108,12 +105,12 @@ _GOOD = frozenset(_RANKS[:2])
 _LONGEST_NOTE = 2000
 
 NO_ITEMS = "parallel.no_items"
-"""Where it says that there was nothing to branch for, so that no results are no fault."""
+"""The context key that is true if there were no items, so that missing results are no error."""
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """What a fan-in knows of a branch; the key is what it goes by in the journal."""
+    """A branch as a fan-in sees it; the key is its name in the journal."""
 
     id: str
     key: str
@@ -125,23 +122,23 @@ class Candidate:
 
     @property
     def is_good(self) -> bool:
-        """Whether the branch succeeded, if in part."""
+        """Whether the branch succeeded, at least in part."""
         return self.outcome in _GOOD
 
     @property
     def rank(self) -> tuple[int, float, str]:
-        """What candidates are sorted by, the best one first."""
+        """The sort key of candidates, the best first."""
         return (_RANKS.index(self.outcome), -self.score, self.id)
 
 
 def read_candidates(results: Json) -> Sequence[Candidate]:
-    """Read `parallel.results`; what is no result of a branch is passed over."""
+    """Read `parallel.results`, and ignore invalid entries."""
     found = results if isinstance(results, list) else []
     return [_candidate(one) for one in found if isinstance(one, dict) and one.get("id")]
 
 
 def best_of(candidates: Sequence[Candidate]) -> Candidate:
-    """Return the best one (attractor-spec 4.9)."""
+    """Return the best candidate (attractor-spec 4.9)."""
     return min(candidates, key=lambda one: one.rank)
 
 
@@ -159,7 +156,7 @@ def find_named(candidates: Sequence[Candidate], said: str) -> Candidate | None:
 
 
 def describe(candidates: Sequence[Candidate]) -> str:
-    """Return the candidates for whoever is to choose among them."""
+    """Return the descriptions of the candidates, for a prompt."""
     return "\n\n".join(_described(one) for one in candidates)
 
 

@@ -1,4 +1,4 @@
-"""What a person can choose at a gate, and which choice an answer means."""
+"""The choices of a person at a human gate, and the choice that an answer selects."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -17,7 +17,7 @@ _NO_VALUES: Mapping[str, Json] = {}
 
 @dataclass(frozen=True)
 class Choice:
-    """One way out of a gate: the key to type, the words to read, the node it leads to."""
+    """One choice at a gate: its key, its label, its target node."""
 
     key: str
     label: str
@@ -27,10 +27,10 @@ class Choice:
 def find_choices(
     graph: Graph, node: str, values: Mapping[str, Json] = _NO_VALUES
 ) -> tuple[Choice, ...]:
-    """Return the ways out of a node that can be chosen, each with a key of its own.
+    """Return the choices at a node, each with a unique key.
 
-    A condition may ask for the choice itself or for values of the context; a way whose condition
-    would not hold if it were chosen, such as one after a failure, is not offered.
+    Conditions may use the choice itself or values of the context; an edge whose condition would be
+    false after its choice is left out.
     """
     ways = dict.fromkeys(
         (_label(edge), edge.target) for edge in graph.outgoing(node) if _is_open(edge, values)
@@ -40,7 +40,7 @@ def find_choices(
 
 
 def record_choice(choice: Choice) -> dict[str, Json]:
-    """Return what the context remembers of a choice."""
+    """Return the context updates for a choice."""
     return {
         "human.gate.selected": choice.key,
         "human.gate.label": choice.label,
@@ -49,18 +49,18 @@ def record_choice(choice: Choice) -> dict[str, Json]:
 
 
 def match_choice(answer: str, choices: Sequence[Choice]) -> Choice | None:
-    """Return the one choice that an answer means by its key, its label or its target, if any."""
+    """Return the only choice that an answer matches by key, label or target, if there is one."""
     return pick_one(answer, choices, _READINGS)
 
 
 def match_target(answer: str, choices: Sequence[Choice]) -> Choice | None:
-    """Return the one choice that leads to a node, else the one that an answer means."""
+    """Return the only choice with a target node, else the choice that an answer matches."""
     meant = [choice for choice in choices if choice.target == answer]
     return meant[0] if len(meant) == 1 else match_choice(answer, choices)
 
 
 def preferred_label(choice: Choice, choices: Sequence[Choice]) -> str:
-    """Return a choice's label, or nothing when routing by it could lead to another choice."""
+    """Return the label of a choice, or empty if the label is ambiguous."""
     alike = [one for one in choices if normalize_label(one.label) == normalize_label(choice.label)]
     return choice.label if len(alike) == 1 else ""
 
@@ -77,7 +77,7 @@ def _label(edge: Edge) -> str:
 
 
 def _distinct(keys: Sequence[str]) -> list[str]:
-    """Number the choices whose keys clash: nobody shall pick one of them by a slip."""
+    """Number the choices with the same key, so that none is picked by mistake."""
     times = Counter(fold_words(key) for key in keys)
     free = (str(number) for number in count(1) if str(number) not in times)
     return [key if times[fold_words(key)] == 1 else next(free) for key in keys]

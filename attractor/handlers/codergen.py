@@ -1,4 +1,4 @@
-"""A task for an agent or a model: the backend does what the prompt says."""
+"""A task for an agent or a model: the backend does the work of the prompt."""
 
 import re
 from collections.abc import Mapping
@@ -18,16 +18,16 @@ _GOAL = re.compile(r"\$goal\b")
 
 @dataclass(frozen=True)
 class Codergen:
-    """Hands the prompt to the backend, and keeps what was asked and answered (attractor-spec 4.5).
+    """Passes the prompt to the backend, and writes prompt and response (attractor-spec 4.5).
 
-    What went before stands in front of the prompt, as the fidelity asks (attractor-spec 5.4, 9.2).
-    A backend that returns an outcome has said everything itself, and writes its own response.md.
+    The preamble comes before the prompt, by the fidelity (attractor-spec 5.4, 9.2). A backend that
+    returns an outcome writes response.md itself.
     """
 
     parts: Parts
 
     async def execute(self, stage: Stage) -> Outcome:
-        """Let the backend work; text alone from it is a success."""
+        """Run the backend; text alone is a success."""
         try:
             prompt = write_prompt(stage, self.parts.inputs)
         except TemplateFailed as error:
@@ -48,19 +48,19 @@ class Codergen:
 
 
 def write_prompt(stage: Stage, inputs: Mapping[str, str] = NO_INPUTS) -> str:
-    """Return the node's prompt, or its label when it has none, with the goal put in once."""
+    """Return the prompt of a node, or its label, with the goal inserted once."""
     node, goal = stage.node, stage.graph.goal
     value = node.attributes.value("prompt")
     if value is not None and value.kind is ValueKind.TEMPLATE:
         values = stage.context.snapshot()
-        # Imported here: few callers need it.
+        # Imported here: Jinja2 is slow to load, and few prompts are templates.
         from attractor.engine.prompts.templates import render_prompt
 
         return render_prompt(str(value), goal=goal, inputs=inputs, context=values)
     if not node.prompt.strip():
         return _put_in(goal, node.label)
-    # A graph that was prepared (attractor-spec 9.2) has the goal in its prompts already: what is
-    # left of `$goal` there are the goal's own words.
+    # A prepared graph (attractor-spec 9.2) has the goal in its prompts: a remaining `$goal` is part
+    # of the goal itself.
     return node.prompt if _GOAL.search(goal) else _put_in(goal, node.prompt)
 
 

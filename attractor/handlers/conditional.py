@@ -1,4 +1,4 @@
-"""A fork in the road, which does nothing; the engine chooses by the conditions on its edges."""
+"""A branching point that does nothing; the engine selects the edge by its conditions."""
 
 from attractor.base.dataclasses import dataclass
 from attractor.engine.outcome import Outcome, success
@@ -12,7 +12,7 @@ class Conditional:
     parts: Parts
 
     async def execute(self, stage: Stage) -> Outcome:
-        """Succeed without a word on where to go."""
+        """Succeed without a preferred label."""
         return success(f"Conditional node evaluated: {stage.node.id}")
 
 

@@ -1,4 +1,4 @@
-"""The same branch for each item of a list, several at the same time."""
+"""Walks the same branch for each item of a list, several at the same time."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -24,15 +24,15 @@ _NOTHING: dict[str, Json] = {
 
 @dataclass(frozen=True)
 class ForEach:
-    """Walks what follows once for each item, until the node where ways meet (ruling R6).
+    """Walks the following nodes once for each item, up to the node where edges meet (ruling R6).
 
-    A branch finds its item in the context under `work.item`, and its number under `work.index`.
+    The context of a branch has its item as `work.item`, and its number as `work.index`.
     """
 
     parts: Parts
 
     async def execute(self, stage: Stage) -> Outcome:
-        """Walk a branch for each item; without items there is nothing to do."""
+        """Walk a branch for each item; without items, succeed."""
         fork = stage.branches.fork
         if fork is None or not fork.meeting:
             reason = f"the ways out of {stage.node.id} never meet"
@@ -55,7 +55,7 @@ class ForEach:
 
 
 def read_items(value: Json) -> Sequence[Json] | None:
-    """Return the items of a list: as JSON, as JSON written in a text, or a line each."""
+    """Return the items of a list: JSON, JSON in a text, or one item a line."""
     if isinstance(value, list):
         return value
     if not isinstance(value, str):
@@ -70,7 +70,7 @@ def read_items(value: Json) -> Sequence[Json] | None:
 
 
 def plan_items(stage: Stage, items: Sequence[Json], meeting: str) -> Sequence[Branch]:
-    """Return a branch for each item and each way out, in the order of the items."""
+    """Return a branch for each item and each edge, in the order of the items."""
     starts = [edge.target for edge in stage.graph.outgoing(stage.node.id)]
     width = len(str(len(items)))
     return [

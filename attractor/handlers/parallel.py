@@ -1,4 +1,4 @@
-"""Several branches at the same time, each with a context and a workspace of its own."""
+"""Walks several branches at the same time, each with its own context and workspace."""
 
 import asyncio
 from collections import deque
@@ -20,12 +20,12 @@ _Task = asyncio.Task[BranchEnd]
 
 @dataclass(frozen=True)
 class Parallel:
-    """Walks a branch for each way out, until they meet (attractor-spec 4.8, ruling R6)."""
+    """Walks a branch for each edge, until they meet (attractor-spec 4.8, ruling R6)."""
 
     parts: Parts
 
     async def execute(self, stage: Stage) -> Outcome:
-        """Walk all branches, a few at a time, until the join policy has what it needs."""
+        """Walk all branches, `max_parallel` at a time, until the join policy is settled."""
         fork = stage.branches.fork
         if fork is None or not fork.meeting:
             reason = f"the branches of {stage.node.id} never meet"
@@ -35,13 +35,13 @@ class Parallel:
 
 
 def plan_branches(stage: Stage, meeting: str) -> Sequence[Branch]:
-    """Return a branch for each way out of a node, named by where it leads."""
+    """Return a branch for each edge of a node, named after its target."""
     edges = stage.graph.outgoing(stage.node.id)
     return [Branch(edge.target, edge.target, meeting) for edge in edges]
 
 
 async def walk_branches(stage: Stage, branches: Sequence[Branch], policy: JoinPolicy) -> Outcome:
-    """Walk branches as a policy wants it, and judge them by it."""
+    """Walk branches under a join policy, and return its outcome."""
     began = monotonic()
     stage.emit("ParallelStarted", branch_count=len(branches), join_policy=policy.name)
     ends = await _Walking(stage, policy, _named_apart(branches)).walk_all()
@@ -56,7 +56,7 @@ async def walk_branches(stage: Stage, branches: Sequence[Branch], policy: JoinPo
 
 
 def _named_apart(branches: Iterable[Branch]) -> Sequence[Branch]:
-    """Return branches of which no two have the same name."""
+    """Return branches with unique names."""
     named: dict[str, Branch] = {}
     for one in branches:
         names = (one.name if n == 1 else f"{one.name}#{n}" for n in count(1))
@@ -67,7 +67,7 @@ def _named_apart(branches: Iterable[Branch]) -> Sequence[Branch]:
 
 @dataclass(frozen=True)
 class _Walking:
-    """The branches of one attempt while they are walked."""
+    """The branches of one attempt while they run."""
 
     stage: Stage
     policy: JoinPolicy
@@ -75,7 +75,7 @@ class _Walking:
     tasks: dict[str, _Task] = field(default_factory=dict[str, _Task])
 
     async def walk_all(self) -> Sequence[BranchEnd]:
-        """Return how each branch ended, in the order of the branches."""
+        """Return the end of each branch, in order."""
         try:
             await self._settle()
         finally:
@@ -83,13 +83,13 @@ class _Walking:
         return [await self._end(one) for one in self.branches]
 
     async def _settle(self) -> None:
-        """Walk until the policy is settled; a gate that parks lets the other branches finish."""
+        """Walk until the policy is settled; if a gate parks, the other branches finish."""
         left, running, waiting = deque(self.branches), set[_Task](), list[Waiting]()
         while not self.policy.is_settled(self._ends()):
             while left and len(running) < self._at_once:
                 running.add(self._begin(left.popleft()))
             if not running:
-                # A budget that is used up halts the run, whatever else is waited for.
+                # An exhausted budget stops the run, even if questions are open.
                 raise next((one for one in waiting if isinstance(one, Exhausted)), waiting[0])
             done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
             for error in filter(None, (task.exception() for task in done)):
@@ -123,7 +123,7 @@ def _has_ended(task: _Task) -> bool:
 
 
 async def _stop(tasks: Collection[_Task]) -> None:
-    """Cancel what still runs, and wait for its end; how others failed was heard already."""
+    """Cancel the running tasks, and wait for them; other errors were raised before."""
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

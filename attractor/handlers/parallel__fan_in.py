@@ -1,4 +1,4 @@
-"""The place where branches meet: one of them is chosen, and the run goes on with its files."""
+"""The node where branches meet: it selects one branch, and the run continues with its files."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -27,12 +27,12 @@ _CHOOSE = (
 
 @dataclass(frozen=True)
 class FanIn:
-    """Chooses the best branch, and takes its files over (attractor-spec 4.9, ruling R6)."""
+    """Selects the best branch, and adopts its files (attractor-spec 4.9, ruling R6)."""
 
     parts: Parts
 
     async def execute(self, stage: Stage) -> Outcome:
-        """Choose among the branches that succeeded; with none of them there is nothing to take."""
+        """Select among the successful branches; without any, fail."""
         candidates = read_candidates(stage.context.get("parallel.results"))
         if not candidates and stage.context.get(NO_ITEMS):
             return success("There was nothing to branch for")
@@ -49,7 +49,7 @@ class FanIn:
     async def _choose(
         self, stage: Stage, good: Sequence[Candidate]
     ) -> tuple[Candidate, Outcome] | Outcome:
-        """Return the best candidate and what was said of it, or how the choice failed."""
+        """Return the best candidate and the reason, or the failed outcome."""
         if not stage.node.prompt.strip():
             best = best_of(good)
             return best, Outcome(StageStatus.SUCCESS, notes=f"Selected best candidate: {best.id}")
@@ -65,7 +65,7 @@ class FanIn:
 
 
 def _named(stage: Stage, good: Sequence[Candidate], said: Outcome) -> tuple[Candidate, Outcome]:
-    """Return the candidate that was named; when none was, the best one, which is told."""
+    """Return the candidate that an answer names; without one, the best, with an event."""
     texts = (said.preferred_label, *said.suggested_next_ids, said.notes)
     named = next(filter(None, (find_named(good, one) for one in texts)), None)
     best = named or best_of(good)
@@ -79,7 +79,7 @@ def _named(stage: Stage, good: Sequence[Candidate], said: Outcome) -> tuple[Cand
 async def _take_over(
     stage: Stage, candidates: Sequence[Candidate], best: Candidate, said: Outcome
 ) -> Outcome:
-    """Go on with the files of the winner, of all that succeeded, or of none."""
+    """Continue with the files of the selected branch, of all successful branches, or of none."""
     merge = stage.node.attributes.text("merge") or "winner"
     taken = {
         "winner": [best],

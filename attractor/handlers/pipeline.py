@@ -1,4 +1,4 @@
-"""Another pipeline as one stage: a run of its own, with what it is given and what it gives back."""
+"""Runs another pipeline as one stage: a linked run with inputs and outputs."""
 
 from collections.abc import Iterator, Mapping
 from functools import partial
@@ -26,7 +26,7 @@ class Pipeline:
     parts: Parts
 
     async def execute(self, stage: Stage) -> Outcome:
-        """Start the child, or take it up where it stopped, and end as it ends."""
+        """Start the child, or resume it, and return its outcome."""
         file = stage.node.attributes.text("file").strip()
         if not file:
             return failure(f"{stage.node.id} names no file", FailureClass.PIPELINE)
@@ -42,7 +42,7 @@ class Pipeline:
         return await run_child(stage, file, partial(_accompany, stage), inputs=given)
 
     def _given(self, stage: Stage, one: Input) -> str:
-        """Return what a child gets for an input: words, a value of the context, or an input."""
+        """Return the value of a child's input: a text, a value of the context, or an input."""
         source = given_from(one)
         if source.startswith(CONTEXT):
             key = source.removeprefix(CONTEXT)
@@ -60,7 +60,7 @@ class Pipeline:
 
 
 def given_from(one: Input) -> str:
-    """Return what is written for an input; a name alone means the key of the context."""
+    """Return the source of an input; a name alone is a context key."""
     return f"{CONTEXT}{one.name}" if one.default is None else one.default
 
 
@@ -84,7 +84,7 @@ def conclude(stage: Stage, run: ChildRun, end: ChildEnd) -> Outcome:
 
 
 def outputs(graph: Graph, end: ChildEnd) -> Iterator[tuple[str, Json]]:
-    """Yield what the child's graph declares as its outputs, from its context, each of its type."""
+    """Yield the declared outputs of the child, from its context, each as its type."""
     declared = read_inputs(graph.attributes.text("outputs"))
     for wrong in declared.mistakes:
         raise UsageError(f"outputs of {graph.name}: {wrong.message} ({wrong.hint})")
@@ -97,7 +97,7 @@ def outputs(graph: Graph, end: ChildEnd) -> Iterator[tuple[str, Json]]:
 
 
 def _left(one: Input, context: Mapping[str, Json]) -> Json:
-    """Return what a child left for an output: under its name, or under the key that is written."""
+    """Return the value of an output: under its name, or under the given context key."""
     is_elsewhere = (one.default or "").startswith(CONTEXT)
     key = (one.default or "").removeprefix(CONTEXT) if is_elsewhere else one.name
     value = context.get(key)
@@ -109,7 +109,7 @@ def _left(one: Input, context: Mapping[str, Json]) -> Json:
 
 
 def _typed(one: Input, value: Json) -> Json:
-    """Return a value of a type that was written as a text as what it is."""
+    """Convert a text to the type of the output."""
     match one.type, value:
         case "int", str(text):
             return int(text)

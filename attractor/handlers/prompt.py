@@ -1,4 +1,4 @@
-"""A question to a model: one answer in words, without tools."""
+"""Asks a model once: one answer in words, without tools."""
 
 from dataclasses import replace
 
@@ -14,12 +14,12 @@ from attractor.handlers.codergen import write_prompt
 
 @dataclass(frozen=True)
 class Prompt:
-    """Has the backend answer a prompt once; it sees no files and touches none."""
+    """Lets the backend answer a prompt once, without access to files."""
 
     parts: Parts
 
     async def execute(self, stage: Stage) -> Outcome:
-        """Ask, and keep what was asked and answered."""
+        """Ask, and write prompt and response."""
         try:
             prompt = write_prompt(stage, self.parts.inputs)
         except TemplateFailed as error:
@@ -30,7 +30,7 @@ class Prompt:
         if isinstance(said, Outcome):
             return said
         stage.files.write("response.md", said.text)
-        # Words are no verdict, whoever said them (ruling R4).
+        # Words are no verdict, whoever wrote them (ruling R4).
         if wants_verdict(stage.graph, stage.node):
             return replace(failure("no_verdict", FailureClass.VERDICT), usage=said.usage)
         updates = response_updates(stage.node.id, said.text)

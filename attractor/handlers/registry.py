@@ -1,7 +1,4 @@
-"""Finds the handlers: a file of this folder, or an entry point of its name, is one node type.
-
-What stages that run a pipeline have in common: how it begins, and what keeps it from that.
-"""
+"""Finds the handlers: each file of this folder, or entry point, is one node type."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
@@ -15,18 +12,18 @@ from attractor.language.errors import InvalidPipeline, UnreadablePipeline
 
 
 class BuiltHandler(Handler, Protocol):
-    """A handler that is built from the parts every handler is built from."""
+    """A handler that is built from the parts."""
 
     def __init__(self, parts: Parts) -> None: ...
 
 
 def handler_registry() -> Registry[type[BuiltHandler]]:
-    """Return the handlers by node type; each becomes a handler when it is given its parts."""
+    """Return the handler classes by node type."""
     return Registry("attractor.handlers", type[BuiltHandler], noun="handler")
 
 
 Accompany = Callable[[ChildRun], Awaitable[Outcome]]
-"""Stays with a child until the stage is over."""
+"""Waits for a child until the stage is over."""
 
 _OF_THE_PIPELINE = (InvalidPipeline, UnreadablePipeline, TemplateFailed, InvalidDuration)
 
@@ -34,7 +31,7 @@ _OF_THE_PIPELINE = (InvalidPipeline, UnreadablePipeline, TemplateFailed, Invalid
 async def run_child(
     stage: Stage, file: str, accompany: Accompany, *, inputs: Mapping[str, str]
 ) -> Outcome:
-    """Run a pipeline for a stage, or take up the one that it began; each attempt has its own."""
+    """Run a pipeline for a stage, or resume it; each attempt has its own child."""
     if stage.children is None:
         return failure("no pipeline can be run as part of this run", FailureClass.PIPELINE)
     child = Child(stage.id, file, inputs, stage.is_shared)
@@ -53,5 +50,5 @@ async def run_child(
 
 
 def tell_end(stage: Stage, run: ChildRun, end: ChildEnd) -> None:
-    """Say in the journal how a child ended."""
+    """Record the end of a child."""
     stage.emit("ChildRunEnded", run_id=run.run_id, outcome=end.status.value, reason=end.reason)

@@ -1,7 +1,4 @@
-"""A supervisor: another pipeline runs, and this stage looks at it, speaks up, and ends it.
-
-What a manager loop is to do: read from its node and its graph, before anything begins.
-"""
+"""Supervises another pipeline: observes its run, steers it, and ends it."""
 
 import asyncio
 from dataclasses import replace
@@ -33,13 +30,13 @@ OBSERVE, WAIT = "observe", "wait"
 ACTIONS = (OBSERVE, STEER, WAIT)
 MAX_CYCLES = 1000
 POLL = timedelta(seconds=45)
-# Without the action `wait` there is only a moment between two looks, for others' sake.
+# Without the action `wait`, only yield to other tasks between two cycles.
 _MOMENT = timedelta(milliseconds=100)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Which child is supervised, what is done in a cycle, and when that is over."""
+    """The child to supervise, the actions of a cycle, and the stop condition."""
 
     file: str
     actions: frozenset[str]
@@ -50,7 +47,7 @@ class Plan:
 
 
 def read_plan(node: Node, graph: Graph) -> Plan:
-    """Read what a manager loop is to do (attractor-spec 4.11)."""
+    """Read the plan of a manager loop (attractor-spec 4.11)."""
     file = graph.attributes.text("stack.child_dotfile").strip()
     if not file:
         raise UsageError("the graph names no child", hint="set stack.child_dotfile on the graph")
@@ -58,7 +55,7 @@ def read_plan(node: Node, graph: Graph) -> Plan:
     attributes = node.attributes
     actions = _actions(attributes.text("manager.actions") or f"{OBSERVE},{WAIT}")
     if not node.prompt.strip():
-        # Nothing says what to look out for.
+        # Without a prompt, there is nothing to steer for.
         actions -= {STEER}
     poll = attributes.duration("manager.poll_interval") or POLL
     cooldown = attributes.duration("manager.steer_cooldown")
@@ -115,7 +112,7 @@ class ManagerLoop:
     parts: Parts
 
     async def execute(self, stage: Stage) -> Outcome:
-        """Start the child, or take it up, and look at it cycle by cycle."""
+        """Start the child, or resume it, and observe it cycle by cycle."""
         try:
             plan = read_plan(stage.node, stage.graph)
         except UsageError as mistake:
@@ -135,7 +132,7 @@ class ManagerLoop:
 
 @dataclass
 class _Supervision:
-    """One child under supervision: what was seen, when it was spoken to, what that cost."""
+    """One child under supervision: its observed state, the last steering, the usage."""
 
     stage: Stage
     parts: Parts
@@ -147,7 +144,7 @@ class _Supervision:
     seen: Telemetry | None = None
 
     async def supervise(self) -> Outcome:
-        """Look at the child until it ends, the stop condition holds, or cycles are used up."""
+        """Observe the child until it ends, the stop condition is true, or cycles are exhausted."""
         for cycle in range(1, self.plan.max_cycles + 1):
             if OBSERVE in self.plan.actions:
                 self._observe(cycle)
@@ -165,7 +162,7 @@ class _Supervision:
         return await self._stop("max cycles exceeded", exceeded)
 
     def _observe(self, cycle: int) -> None:
-        """Take in what is seen of the child, and tell it when it is something new."""
+        """Put the observed state into the context, and record it if it is new."""
         seen = self.run.telemetry()
         if seen != self.seen:
             self.stage.emit("ChildObserved", cycle=cycle, child=_record(seen))
@@ -177,7 +174,7 @@ class _Supervision:
         self.stage.context.apply_updates({**record, "stack.child.run_id": self.run.run_id})
 
     async def _steer(self) -> None:
-        """Ask what to say to the child, not too often, and say it."""
+        """Ask the backend for advice, not too often, and pass it to the child."""
         now = self.stage.clock.monotonic()
         if now - self.spoke < self.plan.cooldown.total_seconds():
             return
@@ -188,7 +185,7 @@ class _Supervision:
             self.stage.emit("ChildSteered", text=words, was_taken=took)
 
     async def _words(self) -> str:
-        """Return what the backend wants to say of what it sees; nothing when it fails."""
+        """Return the advice of the backend; empty if it fails."""
         seen = canonical_json(_record(self.run.telemetry()))
         instruction = write_prompt(self.stage, self.parts.inputs)
         prompt = f"{instruction}\n\n{_ASK}\n\n{seen}"
@@ -208,7 +205,7 @@ class _Supervision:
         return self.plan.stop.holds(make_lookup(_last_status(self.seen), "", context))
 
     async def _pause(self) -> None:
-        """Wait until it is time to look again, or until the child comes to an end."""
+        """Wait for the next cycle, or the end of the child."""
         sleeping = asyncio.create_task(self.stage.clock.sleep(self.plan.pause))
         try:
             await asyncio.wait([self.ending, sleeping], return_when=asyncio.FIRST_COMPLETED)
@@ -217,7 +214,7 @@ class _Supervision:
             await asyncio.gather(sleeping, return_exceptions=True)
 
     async def _stop(self, why: str, outcome: Outcome) -> Outcome:
-        """End the child for good, and with it the stage."""
+        """End the child, and with it the stage."""
         return self._conclude(await self.run.stop(why), outcome)
 
     def _ended(self, end: ChildEnd) -> Outcome:
@@ -232,12 +229,12 @@ class _Supervision:
 
 
 def _last_status(seen: Telemetry | None) -> StageStatus:
-    """Return how the last stage of a child ended: it is what a condition calls the outcome."""
+    """Return the status of the child's last stage, which conditions call the outcome."""
     return StageStatus(seen.last_outcome) if seen and seen.last_outcome else StageStatus.SKIPPED
 
 
 def _record(seen: Telemetry) -> dict[str, Json]:
-    """Return what is seen of a child, under the names that conditions ask for."""
+    """Return the observed state of a child, with the keys of conditions."""
     return {
         "status": seen.status,
         "outcome": seen.outcome,

@@ -1,4 +1,4 @@
-"""The entry of a pipeline, which does nothing."""
+"""The start of a pipeline, which does nothing."""
 
 from attractor.base.dataclasses import dataclass
 from attractor.engine.outcome import Outcome, success

@@ -1,4 +1,4 @@
-"""A shell command, whose exit code is the verdict."""
+"""Runs a shell command; its exit status is the verdict."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -16,7 +16,7 @@ from attractor.language.declarations.inputs import asked_secrets, variable_of
 from attractor.language.graph.graph import Node
 
 LONGEST_WORDS = 200
-# Without `timeout` there is no limit (attractor-spec 2.6), but an environment wants a number.
+# Without `timeout` there is no limit (attractor-spec 2.6), but an environment needs a number.
 UNLIMITED = timedelta(days=7)
 
 
@@ -27,7 +27,7 @@ class Tool:
     parts: Parts
 
     async def execute(self, stage: Stage) -> Outcome:
-        """Run the command to its end or its time limit, and judge by its exit code."""
+        """Run the command to its end or its time limit, and judge by its exit status."""
         command = _command(stage.node)
         if not command.strip():
             return failure(f"No tool_command specified: {stage.node.id}", FailureClass.PIPELINE)
@@ -48,7 +48,7 @@ class Tool:
         return _judge(command, limit, result)
 
     def _secrets(self, node: Node) -> Mapping[str, str]:
-        """Return the variables of the secrets that a stage asks for (ruling L8)."""
+        """Return the environment variables of the secret inputs of a stage (ruling L8)."""
         return {variable_of(one): self.parts.secrets[one] for one in asked_secrets(node)}
 
 
@@ -68,19 +68,19 @@ def _judge(command: str, limit: timedelta, result: ExecResult) -> Outcome:
         ended = failure(_verdict(result), FailureClass.VERDICT)
     else:
         ended = success(f"Tool completed: {shorten(command, LONGEST_WORDS)}")
-    # Also after a failure: whoever mends it wants to read what was printed.
+    # Also after a failure: the next stage needs the output to fix it.
     return replace(ended, context_updates={"tool.output": keep_ends(result.stdout)})
 
 
 def _verdict(result: ExecResult) -> str:
-    """Say how a command failed; that a program is not there comes first, and explains the rest."""
+    """Describe the failure of a command, with a missing program first."""
     ended = f"tool_command ended with exit code {result.exit_code}"
     missing = missing_command(result)
     return f"{missing} ({ended})" if missing else f"{ended}{_last_words(result)}"
 
 
 def _last_words(result: ExecResult) -> str:
-    """Return the last line a command printed, on standard error if there is one."""
+    """Return the last line of output, from standard error if there is any."""
     lines = (result.stderr.strip() or result.stdout.strip()).splitlines()
     return f": {shorten(lines[-1], LONGEST_WORDS)}" if lines else ""
 

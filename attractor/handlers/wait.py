@@ -1,4 +1,4 @@
-"""A pause in the walk: for a while, or until a moment."""
+"""Waits for a duration, or until a time."""
 
 from datetime import UTC, datetime, time, timedelta
 
@@ -7,16 +7,13 @@ from attractor.base.errors import UsageError
 from attractor.engine.outcome import FailureClass, Outcome, failure, success
 from attractor.engine.seams import Parts, Stage
 
-# The date and time are looked at again and again: a machine may sleep, and its clock may be set.
+# The clock is checked every minute: a machine may sleep, and its clock may be set.
 _LOOK = timedelta(minutes=1)
 
 
 @dataclass(frozen=True)
 class Wait:
-    """Does nothing until the time has come, counted from when the visit began.
-
-    So a run that died meanwhile waits for the rest only.
-    """
+    """Waits from the start of the visit, so a resumed run waits for the remaining time only."""
 
     parts: Parts
 
@@ -39,7 +36,7 @@ class Wait:
 
 
 def _goal(stage: Stage) -> tuple[datetime, timedelta]:
-    """Return until when to wait, and how long at most, should the clock be set back."""
+    """Return the time to wait until, and the maximum duration if the clock is set back."""
     duration = stage.node.attributes.duration("duration")
     until = stage.node.attributes.text("until").strip()
     if (duration is None) == (not until):
@@ -51,9 +48,9 @@ def _goal(stage: Stage) -> tuple[datetime, timedelta]:
 
 
 def read_moment(written: str, since: datetime) -> datetime:
-    """Read a date with a time, or a time of day: the next one after another moment.
+    """Read a date and time, or a time of day: its next occurrence after `since`.
 
-    Without an offset it is UTC, so that it is the same moment on every machine.
+    The default time zone is UTC, so the result is the same on every machine.
     """
     try:
         return _in_utc(datetime.fromisoformat(written))

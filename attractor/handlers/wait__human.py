@@ -1,4 +1,4 @@
-"""A gate where a person chooses the way on."""
+"""A human gate: a person chooses the next edge."""
 
 from collections.abc import Sequence
 
@@ -31,12 +31,12 @@ ASKED_AT_MOST = 3
 
 @dataclass(frozen=True)
 class WaitHuman:
-    """Asks which of the ways out to take (attractor-spec 4.6, ruling R5)."""
+    """Asks which edge to follow (attractor-spec 4.6, ruling R5)."""
 
     parts: Parts
 
     async def execute(self, stage: Stage) -> Outcome:
-        """Ask, and wait for an answer that is one of the choices."""
+        """Ask, and wait for an answer that matches a choice."""
         choices = find_choices(stage.graph, stage.node.id, stage.context.snapshot())
         if not choices:
             reason = f"No outgoing edges for human gate {stage.node.id}"
@@ -45,7 +45,7 @@ class WaitHuman:
         return conclude(stage.node, choices, answer)
 
     async def _interview(self, stage: Stage, choices: Sequence[Choice]) -> Answer:
-        """Ask within the node's time limit, and record it."""
+        """Ask within the time limit of the node, and record the interview."""
         question = write_question(stage, choices)
         asked = question_to_record(question)
         stage.emit("InterviewStarted", question=asked)
@@ -60,7 +60,7 @@ class WaitHuman:
         return answer
 
     async def _answer(self, question: Question, choices: Sequence[Choice]) -> Answer:
-        """Ask again while the answer is none of the choices, a few times at most."""
+        """Ask again while the answer matches no choice, up to MAX_TRIES times."""
         answer = await self.parts.interviewer.ask(question)
         for _ in range(ASKED_AT_MOST - 1):
             if answer.kind is not AnswerKind.GIVEN or match_choice(answer.value, choices):
@@ -71,7 +71,7 @@ class WaitHuman:
 
 
 def write_question(stage: Stage, choices: Sequence[Choice]) -> Question:
-    """Return what a gate asks; a loop back to it, or another attempt, asks another question."""
+    """Return the question of a gate; each visit and attempt has another question."""
     limit = stage.node.attributes.duration("timeout")
     default = match_target(stage.node.attributes.text("human.default_choice"), choices)
     return Question(
@@ -87,7 +87,7 @@ def write_question(stage: Stage, choices: Sequence[Choice]) -> Question:
 
 
 def conclude(node: Node, choices: Sequence[Choice], answer: Answer) -> Outcome:
-    """Return the outcome of a gate that was answered, skipped or left waiting."""
+    """Return the outcome of a gate that was answered, skipped or timed out."""
     if answer.kind is AnswerKind.TIMEOUT:
         return _after_timeout(node, choices)
     if answer.kind is AnswerKind.SKIPPED:

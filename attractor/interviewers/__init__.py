@@ -1,1 +1,1 @@
-"""Ways to ask a person: one file a way."""
+"""The interviewers: one file a way to ask a person."""

@@ -1,4 +1,4 @@
-"""Approves by itself: yes, or the first choice."""
+"""Approves every question: yes, or the first choice."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ NAME = "auto_approve"
 
 @dataclass(frozen=True)
 class AutoApprove:
-    """Answers where no person is there to ask, and signs with its own name (attractor-spec 6.4)."""
+    """Answers without a person, and signs with its own name (attractor-spec 6.4)."""
 
     parts: InterviewerParts
 
@@ -20,11 +20,11 @@ class AutoApprove:
         return Answer(AnswerKind.GIVEN, _approval(question), by=NAME)
 
     async def ask_multiple(self, questions: Sequence[Question]) -> Sequence[Answer]:
-        """Ask one after the other."""
+        """Ask one question after the other."""
         return await ask_each(self, questions)
 
     async def inform(self, message: str, stage: str) -> None:
-        """Tell nobody."""
+        """Ignore the message."""
 
 
 def _approval(question: Question) -> str:

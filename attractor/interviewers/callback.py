@@ -1,4 +1,4 @@
-"""Has a function of the caller's answer."""
+"""Lets a function of the caller answer."""
 
 from collections.abc import Awaitable, Sequence
 
@@ -8,9 +8,9 @@ from attractor.interviewers.registry import InterviewerParts, read_reply
 
 
 class Callback:
-    """Hands every question to a function, plain or async (attractor-spec 6.4).
+    """Passes every question to a function, plain or async (attractor-spec 6.4).
 
-    A plain function has to answer at once: while it works, nothing else does, time limits included.
+    A plain function must return at once: it blocks all other tasks, time limits included.
     """
 
     def __init__(self, parts: InterviewerParts) -> None:
@@ -22,16 +22,16 @@ class Callback:
         self._callback = parts.callback
 
     async def ask(self, question: Question) -> Answer:
-        """Let the function answer."""
+        """Call the function."""
         reply = self._callback(question)
         return read_reply(await reply if isinstance(reply, Awaitable) else reply)
 
     async def ask_multiple(self, questions: Sequence[Question]) -> Sequence[Answer]:
-        """Ask one after the other."""
+        """Ask one question after the other."""
         return await ask_each(self, questions)
 
     async def inform(self, message: str, stage: str) -> None:
-        """Tell nobody: the function only answers."""
+        """Ignore the message."""
 
 
 part = Callback

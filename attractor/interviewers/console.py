@@ -13,14 +13,14 @@ from attractor.interviewers.registry import InterviewerParts
 
 NAME = "console"
 ASKED_AT_MOST = 3
-"""How often what is no answer may be said where no person sits: a file has no end of mistakes."""
+"""The maximum number of invalid answers from a pipe; a terminal has no maximum."""
 
 
 class Console:
-    """Writes the question to one stream and reads the answer from another (attractor-spec 6.4).
+    """Writes the question to one stream, and reads the answer from another (attractor-spec 6.4).
 
-    What was typed before a question was shown was meant for another one: at a terminal it is
-    dropped. In a pipe the answers may stand in advance, a line each.
+    At a terminal, input from before the question is dropped. In a pipe, answers may be written in
+    advance, one a line.
     """
 
     def __init__(self, parts: InterviewerParts) -> None:
@@ -33,27 +33,27 @@ class Console:
         self._prompt = ""
 
     async def ask(self, question: Question) -> Answer:
-        """Ask, one question after the other, and take a line for the answer."""
+        """Ask one question at a time, and read a line for the answer."""
         async with self._turn, self._alone():
             answer = await self._put(question)
         if answer is None and self._is_terminal and not self._input.isatty():
-            # Somebody closed the terminal, which is no answer: the question waits for the next one.
+            # A closed terminal is no answer: the question waits for the next one.
             raise Parked(question)
         return answer or Answer(AnswerKind.SKIPPED, by=NAME)
 
     async def ask_multiple(self, questions: Sequence[Question]) -> Sequence[Answer]:
-        """Ask one after the other."""
+        """Ask one question after the other."""
         return await ask_each(self, questions)
 
     async def inform(self, message: str, stage: str) -> None:
-        """Write the message; a question that waits meanwhile keeps its prompt."""
+        """Write the message; an open question is prompted again."""
         line = f"[{shown_line(stage)}] {shown_line(message)}\n"
-        # Nobody is there to be told once the terminal is closed, and no stage fails for that.
+        # A closed terminal does not fail the stage.
         with suppress(OSError):
             self._write(f"\n{line}{self._prompt}" if self._prompt else line)
 
     async def _put(self, question: Question) -> Answer | None:
-        """Show a question and return what is said to it; nothing at the end of the input."""
+        """Show a question, and return the answer; None at the end of the input."""
         try:
             self._drop_early()
             self._write(shown_question(question))
@@ -64,7 +64,7 @@ class Console:
                 self._drop_early()
             raise
         except OSError as error:
-            # A terminal that was closed can be neither written nor read.
+            # A closed terminal can be neither written nor read.
             if error.errno != errno.EIO:
                 raise
             return None
@@ -72,7 +72,7 @@ class Console:
             self._prompt = ""
 
     async def _said(self, question: Question) -> Answer | None:
-        """Read until a line is an answer; a person may try as often as they like."""
+        """Read lines until one is a valid answer."""
         tries = 0
         while (line := await self._line(question)) is not None:
             answer = read_answer(line or question.default, question, by=NAME)
@@ -85,7 +85,7 @@ class Console:
         return None
 
     def _no_answer(self, line: str, question: Question) -> Answer | None:
-        """Return what was said last where it was a choice: whoever asks says that it is none."""
+        """Return the last invalid answer to a choice: the gate reports it as invalid."""
         if question.kind is QuestionKind.MULTIPLE_CHOICE:
             return Answer(AnswerKind.GIVEN, line, by=NAME, text=line)
         return None
@@ -98,7 +98,7 @@ class Console:
         return None if line is None else line.strip()
 
     def _drop_early(self) -> None:
-        """Forget what was typed to no question, and say so."""
+        """Drop input from before the question, and say so."""
         typed = self._lines.drop() if self._is_terminal else ""
         if typed.strip():
             self._write(f"(typed when nothing was asked, and not taken: {shown_line(typed)})\n")

@@ -1,4 +1,4 @@
-"""Lets a program hand in who asks people: an object with `ask`, or a function."""
+"""Adapts an interviewer of the caller: an object with `ask`, or a function."""
 
 import io
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ _HINT = "hand in an object with ask(question), or a function: it returns an Answ
 
 
 class AskingInterviewer(Protocol):
-    """A way to ask a person that only asks: it is not async, and may wait for the answer."""
+    """An interviewer that only asks; it is not async, and may block."""
 
     def ask(self, question: Question) -> Reply:
         """Ask, and wait for the answer."""
@@ -27,7 +27,7 @@ AnyInterviewer = Interviewer | AskingInterviewer | AnswerFunction
 
 @dataclass(frozen=True)
 class _Adapted:
-    """An interviewer that may lack all but the question, and need not be async."""
+    """An interviewer that may lack all methods but `ask`, and need not be async."""
 
     asker: AskingInterviewer
 
@@ -49,7 +49,7 @@ class _Adapted:
 
 
 def adapt_interviewer(interviewer: AnyInterviewer) -> Interviewer:
-    """Return an interviewer as the engine calls it, or refuse what is none."""
+    """Return an interviewer as the engine calls it, or raise UsageError."""
     if isinstance(interviewer, type):
         hint = f"hand in an object: {interviewer.__name__}()"
         raise UsageError("the interviewer is a class", hint=hint)

@@ -1,4 +1,4 @@
-"""Lets the question wait in the run's folder, and holds no process meanwhile."""
+"""Parks every question: it waits in the run directory, without a process."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from attractor.interviewers.registry import InterviewerParts
 
 @dataclass(frozen=True)
 class Park:
-    """Ends the walk at the question; whoever resumes the run brings the answer (ruling R5)."""
+    """Ends the walk at the question; a resume continues with the answer (ruling R5)."""
 
     parts: InterviewerParts
 
@@ -19,11 +19,11 @@ class Park:
         raise Parked(question)
 
     async def ask_multiple(self, questions: Sequence[Question]) -> Sequence[Answer]:
-        """Ask one after the other."""
+        """Ask one question after the other."""
         return await ask_each(self, questions)
 
     async def inform(self, message: str, stage: str) -> None:
-        """Tell nobody: nobody is there."""
+        """Ignore the message."""
 
 
 part = Park

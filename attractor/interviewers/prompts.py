@@ -1,7 +1,4 @@
-"""Puts a question into words for a terminal: nothing in it can move the cursor or flood it.
-
-Reads a stream line by line without blocking the event loop, and without a thread.
-"""
+"""Writes questions to a terminal, safely, and reads lines without blocking the event loop."""
 
 import asyncio
 import os
@@ -25,7 +22,7 @@ _YES_NO = {"yes": "[Y/n]: ", "no": "[y/N]: ", "": "[Y/N]: "}
 
 
 def shown_question(question: Question) -> str:
-    """Return a question as the terminal shows it: its text, what it is about, and the choices."""
+    """Return a question as text for a terminal: its text, its branches, and the choices."""
     text = "\n".join(map(visible, keep_ends(question.text).splitlines()))
     where = [f"  ({shown_line(one)})" for one in where_asked(question)]
     lines = [f"[?] {text}", *where, *(f"  {shown_option(one)}" for one in question.options)]
@@ -33,7 +30,7 @@ def shown_question(question: Question) -> str:
 
 
 def shown_prompt(question: Question) -> str:
-    """Return what stands before the words that are typed; Enter is the default."""
+    """Return the prompt before the input; Enter selects the default."""
     if question.kind in (QuestionKind.YES_NO, QuestionKind.CONFIRMATION):
         return _YES_NO.get(question.default.casefold(), _YES_NO[""])
     default = f" [{shown_line(question.default)}]" if question.default else ""
@@ -41,12 +38,12 @@ def shown_prompt(question: Question) -> str:
 
 
 def shown_line(text: str) -> str:
-    """Return words as one line of a terminal."""
+    """Return words as one line for a terminal."""
     return visible(shorten(text.strip(), LONGEST_LINE))
 
 
 def shown_option(option: Option) -> str:
-    """Return a choice with its key, once: labels such as `[Y] Yes` show it themselves."""
+    """Return a choice with its key; a label such as `[Y] Yes` has its key already."""
     has_key = normalize_label(option.label) != option.label.strip().lower()
     if has_key and accelerator(option.label) == option.key:
         return shown_line(option.label)
@@ -54,7 +51,7 @@ def shown_option(option: Option) -> str:
 
 
 def _time(question: Question) -> list[str]:
-    """Return until when there is time, and what happens then."""
+    """Return the deadline, and the default after it."""
     if not question.deadline:
         return []
     until = datetime.fromisoformat(question.deadline).astimezone().strftime("%H:%M:%S")
@@ -64,12 +61,12 @@ def _time(question: Question) -> list[str]:
 
 
 _PIECE = 4096
-# Who sends more without a line break is no person; the memory is ours.
+# Limits the memory: no person writes longer lines.
 _LONGEST = 64 * 1024
 
 
 class LineReader:
-    """The lines of a stream that nobody else reads; whoever waits for one may be cancelled."""
+    """The lines of a stream; a read may be canceled."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -91,7 +88,7 @@ class LineReader:
         return line.decode(self._stream.encoding or "utf-8", "replace").removesuffix("\r")
 
     def drop(self) -> str:
-        """Forget what was typed at a terminal and not read yet; return the whole lines of it."""
+        """Drop the unread input of a terminal; return its whole lines."""
         typed, self._rest = self._rest, b""
         file = _file_of(self._stream)
         with suppress(OSError, termios.error):
@@ -101,13 +98,13 @@ class LineReader:
                 if not piece:
                     break
             if file is not None:
-                # Also half a line, which cannot be read yet.
+                # Including an incomplete line.
                 termios.tcflush(file, termios.TCIFLUSH)
         return typed.decode(self._stream.encoding or "utf-8", "replace")
 
 
 def _file_of(stream: TextIO) -> int | None:
-    """Return the file descriptor of a stream, unless it has none: text in memory."""
+    """Return the file descriptor of a stream; None for text in memory."""
     with suppress(OSError, ValueError):
         return stream.fileno()
     return None
@@ -119,17 +116,17 @@ def _next_of(stream: TextIO) -> str | None:
 
 
 async def _read(file: int) -> bytes:
-    """Return what has come, or nothing at the end of the input."""
+    """Return the available bytes; empty at the end of the input."""
     while True:
         if _makes_wait(file):
             await _readable(file)
-        # Somebody else who reads the same terminal may have been quicker.
+        # Another reader of the same terminal may have been faster.
         with suppress(BlockingIOError):
             return os.read(file, _PIECE)
 
 
 def _makes_wait(file: int) -> bool:
-    """Tell terminals, pipes and sockets from files, whose end the event loop does not report."""
+    """Return whether the event loop can poll a descriptor: a terminal, a pipe or a socket."""
     mode = os.fstat(file).st_mode
     return os.isatty(file) or stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
 

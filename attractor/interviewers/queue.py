@@ -1,4 +1,4 @@
-"""Answers from a list given in advance, one a question, in order."""
+"""Answers from a list, one answer a question, in order."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -11,27 +11,27 @@ NAME = "queue"
 
 
 class Queue:
-    """Gives the answers one after the other; when they are used up, every question is skipped.
+    """Gives the answers in order; after the last one, every question is skipped.
 
-    Those that an earlier life of the run took are not given again.
+    Answers that an earlier process of the run took are not given again.
     """
 
     def __init__(self, parts: InterviewerParts) -> None:
         self._answers = deque(parts.answers[parts.taken :])
 
     async def ask(self, question: Question) -> Answer:
-        """Take the next answer."""
+        """Return the next answer."""
         if not self._answers:
             return Answer(AnswerKind.SKIPPED, by=NAME)
         answer = self._answers.popleft()
         return answer if answer.by else replace(answer, by=NAME)
 
     async def ask_multiple(self, questions: Sequence[Question]) -> Sequence[Answer]:
-        """Ask one after the other."""
+        """Ask one question after the other."""
         return await ask_each(self, questions)
 
     async def inform(self, message: str, stage: str) -> None:
-        """Tell nobody."""
+        """Ignore the message."""
 
 
 part = Queue

@@ -1,4 +1,4 @@
-"""Has another one ask, and writes every question and its answer into a file."""
+"""Lets another interviewer ask, and writes every question and answer to a file."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,9 +13,9 @@ from attractor.interviewers.transcript import Recorded, add_to_recording, lines_
 
 
 class Recording:
-    """Records what is answered, by whomever (attractor-spec 6.4); `replay` reads it again.
+    """Records the answers (attractor-spec 6.4); `replay` reads the recording.
 
-    Unless it is told whom to have ask, that is the console at a terminal, else nobody.
+    The default inner interviewer is the console at a terminal, else none.
     """
 
     def __init__(self, parts: InterviewerParts) -> None:
@@ -26,21 +26,21 @@ class Recording:
         self.recordings: list[Recorded] = []
 
     async def ask(self, question: Question) -> Answer:
-        """Have the other one ask, and record the answer."""
+        """Let the inner interviewer ask, and record the answer."""
         answer = await self._inner.ask(question)
         self.overhear(question, answer)
         return answer
 
     async def ask_multiple(self, questions: Sequence[Question]) -> Sequence[Answer]:
-        """Ask one after the other."""
+        """Ask one question after the other."""
         return await ask_each(self, questions)
 
     async def inform(self, message: str, stage: str) -> None:
-        """Pass a message on."""
+        """Pass the message to the inner interviewer."""
         await self._inner.inform(message, stage)
 
     def overhear(self, question: Question, answer: Answer) -> None:
-        """Record an answer that somebody else gave."""
+        """Record the answer of another person."""
         recorded = Recorded(question, answer)
         self.recordings.append(recorded)
         if self._file is None:
@@ -48,11 +48,11 @@ class Recording:
         try:
             self._write(self._file, recorded.to_line(self._redactor))
         except AttractorError as trouble:
-            # No stage is to blame for it, and what is not recorded must not be gone on from.
+            # Stops the run: no stage is to blame, and an unrecorded answer must not count.
             raise Stopped(str(trouble)) from trouble
 
     def _write(self, file: Path, line: str) -> None:
-        """Write a line, unless an earlier life of the run did, which died before its next step."""
+        """Write a line, unless an earlier process of the run wrote it before it died."""
         if self._before is None:
             self._before = lines_of(file)
         if line not in self._before:

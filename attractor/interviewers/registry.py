@@ -1,11 +1,4 @@
-"""Finds the interviewers: a file of this folder, or an entry point of its name, is one.
-
-Reads the name by which an interviewer is chosen: `park`, `recording:console`, `replay:FILE`.
-
-Takes what a program's function replied to a question as an answer, or refuses it.
-
-What every interviewer is built from.
-"""
+"""Finds the interviewers by name: each file of this folder, or entry point, is one."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
@@ -20,7 +13,7 @@ from attractor.engine.questions.question import Answer, AnswerKind, Interviewer,
 from attractor.engine.storage.secrets import Redactor
 
 INTERVIEWERS = "console, park, auto_approve, queue, recording[:OTHER[:FILE]] or replay:FILE"
-"""Whom a command may name, in words."""
+"""The names that a command accepts."""
 
 RECORDING, REPLAY = "recording", "replay"
 _SIGN = ":"
@@ -28,7 +21,7 @@ _SIGN = ":"
 
 @dataclass(frozen=True)
 class InterviewerName:
-    """An interviewer by its name, with whom it has ask and the file it works with, if any."""
+    """The name of an interviewer, with its inner interviewer and its file, if any."""
 
     name: str
     inner: str = ""
@@ -43,7 +36,7 @@ class InterviewerName:
 
 
 def read_name(text: str) -> InterviewerName:
-    """Read what stands after the name: a file is the last thing, for it may hold the sign."""
+    """Read a name such as `park`, `recording:console` or `replay:FILE`; the file comes last."""
     name, _, rest = text.partition(_SIGN)
     if name == REPLAY:
         return InterviewerName(name, file=rest)
@@ -52,17 +45,17 @@ def read_name(text: str) -> InterviewerName:
 
 
 def placed_name(text: str, folder: Path) -> str:
-    """Return a name whose file is found from anywhere; it was given in this folder."""
+    """Return a name with an absolute path of its file."""
     named = read_name(text)
     return str(replace(named, file=str(folder / named.file))) if named.file else text
 
 
 Reply = Answer | str | None
-"""An answer, the words of one, or nothing: the question is left out."""
+"""An answer, the words of an answer, or None to skip the question."""
 
 
 def read_reply(reply: object, *, by: str = "") -> Answer:
-    """Return the answer that a reply is; what words mean is found out where they are asked for."""
+    """Return the answer in a reply; words are matched later."""
     match reply:
         case Answer():
             return reply
@@ -82,11 +75,11 @@ AnswerFunction = Callable[[Question], Reply | Awaitable[Reply]]
 
 @dataclass(frozen=True, kw_only=True)
 class InterviewerParts:
-    """The terminal, the answers given in advance, and the function that answers.
+    """The parts that every interviewer is built from.
 
-    `taken` is how many of those answers an earlier life of the run took. In `file` answers are
-    recorded, or there they are read again; `inner` is whom another interviewer has ask.
-    Who asks at the terminal is `alone` there as long as it takes.
+    `taken` counts the answers that earlier processes of the run took. `file` is the recording to
+    write or to read, `inner` the interviewer that a recording lets ask. `alone` keeps other output
+    away from the terminal.
     """
 
     input: TextIO
@@ -101,18 +94,18 @@ class InterviewerParts:
 
 
 class BuiltInterviewer(Interviewer, Protocol):
-    """An interviewer that is built from the parts every interviewer is built from."""
+    """An interviewer that is built from the parts."""
 
     def __init__(self, parts: InterviewerParts) -> None: ...
 
 
 def interviewer_registry() -> Registry[type[BuiltInterviewer]]:
-    """Return the interviewers by name; each asks once it is given its parts."""
+    """Return the interviewer classes by name."""
     return Registry("attractor.interviewers", type[BuiltInterviewer], noun="interviewer")
 
 
 def build_interviewer(name: str, parts: InterviewerParts) -> Interviewer:
-    """Build the interviewer that a name chooses, with whom it has ask and its file."""
+    """Build the interviewer of a name, with its inner interviewer and its file."""
     registry, named = interviewer_registry(), read_name(name)
     if (named.inner or named.file) and named.name not in (RECORDING, REPLAY):
         raise UsageError(

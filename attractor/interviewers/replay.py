@@ -1,4 +1,4 @@
-"""Answers from a recording, and refuses what was never asked there."""
+"""Answers from a recording, and refuses questions that it does not have."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,13 +15,13 @@ NAME = "replay"
 
 
 class NotRecorded(Refused):
-    """The recording has no answer to what is asked."""
+    """The recording has no answer to a question."""
 
     hint = "have somebody else answer: resume the run with --interviewer park"
 
 
 class Replay:
-    """Gives to each question the answer that it got, and signs for whoever gave it."""
+    """Gives each question its recorded answer, with the author of that answer."""
 
     def __init__(self, parts: InterviewerParts) -> None:
         if parts.file is None:
@@ -30,13 +30,13 @@ class Replay:
                 hint=f"name it: --interviewer {NAME}:FILE",
             )
         self._file: Path = parts.file
-        # An answer that was none of the choices was asked for again: the last one counted.
+        # After an invalid answer the question was asked again: the last answer counts.
         self._known: dict[str, Recorded] = {
             one.question.id: one for one in read_recording(parts.file)
         }
 
     async def ask(self, question: Question) -> Answer:
-        """Give the answer of the recording; the run stops where there is none, as it is."""
+        """Return the recorded answer; without one, stop the run."""
         known = self._known.get(question.id)
         fault = _difference(question, known.question) if known else "it was not asked"
         if known is None or fault:
@@ -45,20 +45,20 @@ class Replay:
         return replace(known.answer, by=f"{NAME} of {known.answer.by or 'somebody'}")
 
     async def ask_multiple(self, questions: Sequence[Question]) -> Sequence[Answer]:
-        """Ask one after the other."""
+        """Ask one question after the other."""
         return await ask_each(self, questions)
 
     async def inform(self, message: str, stage: str) -> None:
-        """Tell nobody."""
+        """Ignore the message."""
 
 
 def _difference(asked: Question, known: Question) -> str:
-    """Say how a question differs from the one that was recorded; nothing when it does not."""
+    """Describe how a question differs from the recorded one; empty if it does not."""
     for what, now, then in (
         ("text", asked.text, known.text),
         ("kind", asked.kind.value, known.kind.value),
         ("choices", _choices(asked), _choices(known)),
-        # An older recording does not know of items.
+        # Older recordings have no items.
         ("item", _items(asked), _items(known) or _items(asked)),
     ):
         if now != then:

@@ -1,4 +1,4 @@
-"""Questions and their answers in a file: a line of JSON each."""
+"""The file format of recordings: one JSON line for each question and answer."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,13 +24,13 @@ _BEGINNING = b'{"answer":'
 
 @dataclass(frozen=True)
 class Recorded:
-    """A question, and how it was met."""
+    """A question and its answer."""
 
     question: Question
     answer: Answer
 
     def to_line(self, redactor: Redactor) -> str:
-        """Return it as a line of a recording, without secrets."""
+        """Return the line of a recording, without secrets."""
         record: dict[str, Json] = {
             "question": question_to_record(self.question),
             "answer": answer_to_record(self.answer),
@@ -39,7 +39,7 @@ class Recorded:
 
 
 def read_recording(file: Path) -> Iterator[Recorded]:
-    """Yield what a recording holds, or refuse a file that is none."""
+    """Yield the entries of a recording, or raise an error for an invalid file."""
     try:
         for number, line in enumerate(read_lines(file), start=1):
             yield _read(line.content, f"{file}, line {number}")
@@ -48,18 +48,18 @@ def read_recording(file: Path) -> Iterator[Recorded]:
 
 
 def add_to_recording(file: Path, line: str) -> None:
-    """Put a line at the end of a recording, whole and for good."""
+    """Append a whole line durably to a recording."""
     with Journal.open(file) as journal:
         journal.append(line)
 
 
 def lines_of(file: Path) -> list[str]:
-    """Return the lines of a recording that may not have begun yet."""
+    """Return the lines of a recording; empty if it is missing."""
     if not file.exists():
         return []
     list(read_recording(file))
     torn = read_torn(file)
-    # Whoever adds a line cuts off what is torn, which must not be the end of somebody's letter.
+    # A torn last line is removed; a cut inside a character is no error.
     if torn and not torn.content.startswith(_BEGINNING):
         raise _refuse(file, "its last line is none")
     return [line.content.decode() for line in read_lines(file)]

@@ -1,4 +1,8 @@
-"""`checkpoint.json`: the state of a run up to one line of its journal, so that opening is fast."""
+"""`checkpoint.json`: the state of a run at one line of its journal, so that opening is fast.
+
+The CheckpointSaved event at that line has its hash, so a changed checkpoint is detected. A lost
+checkpoint is made again from the events; later events are added to an older one.
+"""
 
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
@@ -30,7 +34,7 @@ _POSITION = "position"
 
 @dataclass(frozen=True)
 class Position:
-    """Where a line of the journal begins, and the head of the chain before it."""
+    """The offset of a line of the journal, and the head of the chain before it."""
 
     offset: int
     before: Head
@@ -38,9 +42,9 @@ class Position:
 
 @dataclass(frozen=True)
 class RestoredState:
-    """What a journal and its checkpoint come to: the state, and where the chain ends.
+    """The state of a run, read from its journal and checkpoint, and the head of the chain.
 
-    `heard` is when stages were heard of last: where nobody is at work, their process ended then.
+    `last_activity` is the time of the last event of a stage: an interrupted process ended then.
     """
 
     state: RunState
@@ -51,20 +55,20 @@ class RestoredState:
 
     @property
     def at_rest(self) -> RunState:
-        """The state where nobody is at work on the run, and no stage takes any longer."""
+        """The state without a running process: no stage takes any more time."""
         return changed(self.state, walks=let_go(self.state.walks, self.heard))
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """A checkpoint as it is to be written, and the hash by which the journal knows it."""
+    """The text of a checkpoint, and its hash in the journal."""
 
     text: str
     digest: str
 
 
 def draw_up(state: JsonObject, now: datetime, at: Position) -> Drawn:
-    """Return a checkpoint of a state; the journal can replace it, so it need not be synced."""
+    """Return the checkpoint of a state; the journal can replace it, so it is not synced."""
     return _write({"timestamp": now.isoformat(), **state}, at)
 
 
@@ -78,17 +82,17 @@ def _write(content: JsonObject, at: Position) -> Drawn:
 
 
 def open_journal(journal: Path, checkpoint: Path) -> RestoredState:
-    """Verify a journal from its checkpoint on, and return the state it comes to."""
+    """Verify a journal from its checkpoint on, and return the restored state."""
     try:
         return _open(journal, checkpoint)
     except VerificationError:
-        # The first bad line, counted from the first of all, says more than where we looked.
+        # The first invalid line from the start of the journal is the better message.
         verify_journal(journal)
         raise
 
 
 def verify_journal(journal: Path, *, heads: Collection[str] = ()) -> frozenset[str]:
-    """Verify a journal from its first line; return those of some hashes that no line has."""
+    """Verify a journal from its first line; return the given hashes that no line has."""
     missing = set(heads)
     if journal.exists():
         require_intact(verify(_passing(journal, missing)), str(journal))
@@ -96,10 +100,10 @@ def verify_journal(journal: Path, *, heads: Collection[str] = ()) -> frozenset[s
 
 
 def _passing(journal: Path, missing: set[str]) -> Iterator[bytes]:
-    """Yield the lines of a journal, and take out the hash of each that was found good."""
+    """Yield the lines of a journal, and remove the hash of each verified line from `missing`."""
     for line in read_lines(journal):
         yield line.content
-        # Asked for the next one, this one is verified. Most lines need no second look.
+        # A line is verified when the next one is requested. Most lines are not parsed.
         if any(one.encode() in line.content for one in missing):
             missing.discard(_event(line).hash)
 
@@ -134,7 +138,7 @@ def _verified(journal: Path, lines: Sequence[JournalLine], at: Position) -> Head
 def _folded(
     state: RunState, lines: Sequence[JournalLine], heard: datetime
 ) -> tuple[RunState, datetime]:
-    """Return the state after some lines, and when stages were heard of last."""
+    """Return the state after some lines, and the time of the last stage event."""
     for line in lines:
         event = _event(line)
         state = fold(state, event)
@@ -164,7 +168,7 @@ def _lines_from(journal: Path, offset: int, checkpoint: Path) -> Sequence[Journa
 
 
 def _read(checkpoint: Path) -> str | None:
-    """Return a checkpoint's text, or None when it is lost: not there, or emptied by a power cut."""
+    """Return the text of a checkpoint; None if it is missing, or emptied by a power failure."""
     try:
         content = checkpoint.read_bytes()
     except FileNotFoundError:
@@ -178,7 +182,7 @@ def _read(checkpoint: Path) -> str | None:
 
 
 def _take_apart(text: str, checkpoint: Path) -> tuple[dict[str, Json], Position, str]:
-    """Return what a checkpoint holds, its position, and its hash."""
+    """Return the content of a checkpoint, its position and its hash."""
     try:
         record = parse_json(text)
     except NotCanonical as cause:

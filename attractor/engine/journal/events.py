@@ -1,4 +1,8 @@
-"""The events of the engine, one class an event type, and the log that writes them."""
+"""The events of the engine, one class an event type, and the log that writes them.
+
+The name of a class is the event type, its fields are the data. Node, visit and attempt are in the
+envelope. Handlers emit events of other types.
+"""
 
 from collections.abc import Callable
 from dataclasses import field, replace
@@ -31,10 +35,10 @@ class PipelineStarted:
 
 @dataclass(frozen=True)
 class RunForked:
-    """The run goes on from another one, as that stood before a visit of a node.
+    """The run continues another run from the state before a visit of a node.
 
-    `seq` and `hash` are those of the last event of the other one that counts; `begun` is how often
-    each node was begun there, and `given` how many answers each interviewer gave.
+    `seq` and `hash` identify the last event of the other run that counts. `begun` counts the visits
+    of each node there, `given` the answers of each interviewer.
     """
 
     parent: str
@@ -49,7 +53,7 @@ class RunForked:
 
 @dataclass(frozen=True)
 class RunRestarting:
-    """Another run is to go on in place of this one, from a node (ruling R7)."""
+    """Another run is to continue this run at a node (ruling R7)."""
 
     run_id: str
     node: str
@@ -58,11 +62,11 @@ class RunRestarting:
 
 @dataclass(frozen=True)
 class RunRestarted:
-    """The run goes on in place of another one, which came to an edge with `loop_restart`.
+    """The run continues another run that reached an edge with `loop_restart`.
 
-    `restart` is how many runs went before it. `seq` and `hash` are those of the last event of the
-    other one that counts; `begun` is how often each node was begun in all of them, and `given` how
-    many answers each interviewer gave.
+    `restart` counts the runs before it. `seq` and `hash` identify the last event of the other run
+    that counts. `begun` counts the visits of each node in all of them, `given` the answers of each
+    interviewer.
     """
 
     parent: str
@@ -87,7 +91,7 @@ class PipelineCompleted:
 
 @dataclass(frozen=True)
 class PipelineFailed:
-    """The walk ended with a failure, or was canceled."""
+    """The walk failed, or was canceled."""
 
     error: str
     duration: float
@@ -95,9 +99,9 @@ class PipelineFailed:
 
 @dataclass(frozen=True)
 class RunResumed:
-    """Another process goes on with the run, from the tree that the journal has.
+    """Another process resumes the run, from the tree in the journal.
 
-    `heard` is when stages were heard of last before it: their process ended then.
+    `heard` is the time of the last stage event before it: the earlier process ended then.
     """
 
     next_node: str
@@ -108,14 +112,14 @@ class RunResumed:
 
 @dataclass(frozen=True)
 class RunInterrupted:
-    """The process was told to stop; the run can be resumed."""
+    """The process was stopped; the run can be resumed."""
 
     reason: str
 
 
 @dataclass(frozen=True)
 class RunStatusChanged:
-    """The run is somewhere else in the table of statuses."""
+    """The run has another status."""
 
     status: str
     phase: str
@@ -123,7 +127,7 @@ class RunStatusChanged:
 
 
 class Action(StrEnum):
-    """What somebody wants of a runner."""
+    """The action that a person orders."""
 
     ANSWER = "answer"
     PAUSE = "pause"
@@ -134,7 +138,7 @@ class Action(StrEnum):
 
 @dataclass(frozen=True)
 class OperatorAction:
-    """A person did something to the run; `order` is the file it came in."""
+    """An order of a person for the run; `order` is its file in the inbox."""
 
     action: str
     by: str
@@ -147,7 +151,7 @@ class OperatorAction:
 
 @dataclass(frozen=True)
 class StageStarted:
-    """An attempt at a node begins; one that may talk to a model is told of those before it."""
+    """An attempt begins; one that may use a model has a fidelity."""
 
     name: str
     index: int
@@ -157,7 +161,7 @@ class StageStarted:
 
 @dataclass(frozen=True)
 class FidelityDegraded:
-    """A stage gets less than it was to have of those before it: its conversation was lost."""
+    """A stage gets a lower fidelity, because its conversation was lost."""
 
     wanted: str
     fidelity: str
@@ -167,14 +171,14 @@ class FidelityDegraded:
 
 @dataclass(frozen=True)
 class ModelUsed:
-    """A model answered a stage: it counts from here on, whatever becomes of the stage."""
+    """A model answered a stage: the usage counts, however the stage ends."""
 
     usage: dict[str, Json]
 
 
 @dataclass(frozen=True)
 class StageCompleted:
-    """An attempt ended without failing; `usage` is what it used of models, if anything."""
+    """An attempt ended without failing; `usage` is its model usage, if any."""
 
     name: str
     index: int
@@ -186,7 +190,7 @@ class StageCompleted:
 
 @dataclass(frozen=True)
 class StageFailed:
-    """An attempt failed, or wants to be tried again; it may have used models all the same."""
+    """An attempt failed, or asked for a retry; `usage` is its model usage, if any."""
 
     name: str
     index: int
@@ -199,7 +203,7 @@ class StageFailed:
 
 @dataclass(frozen=True)
 class StageRetrying:
-    """The stage is tried again after a wait."""
+    """The stage is retried after a delay."""
 
     name: str
     index: int
@@ -209,14 +213,14 @@ class StageRetrying:
 
 @dataclass(frozen=True)
 class QuestionAsked:
-    """Somebody is asked; from here on anybody may answer."""
+    """A question is asked; from now on anyone may answer it."""
 
     question: dict[str, Json]
 
 
 @dataclass(frozen=True)
 class QuestionSettled:
-    """A question is done with: it was answered, left out, or its time is up."""
+    """A question is settled: answered, skipped, or timed out."""
 
     question: str
     answer: dict[str, Json]
@@ -224,14 +228,14 @@ class QuestionSettled:
 
 @dataclass(frozen=True)
 class StageParked:
-    """A question waits for a person, and no process waits with it."""
+    """A question waits for a person, without a process."""
 
     question: dict[str, Json]
 
 
 @dataclass(frozen=True)
 class EdgeSelected:
-    """Where the walk goes, why, and what became of every edge it could have taken."""
+    """An edge was selected, with its reason and the fate of every candidate."""
 
     target: str
     reason: str
@@ -242,7 +246,7 @@ class EdgeSelected:
 
 @dataclass(frozen=True)
 class ParallelBranchStarted:
-    """A branch leaves the walk that is its parent, with these values besides those it has there."""
+    """A branch begins in its parent walk, with updates to the context."""
 
     branch: str
     index: int
@@ -255,7 +259,7 @@ class ParallelBranchStarted:
 
 @dataclass(frozen=True)
 class ParallelBranchCompleted:
-    """A branch came to its end, or was given up."""
+    """A branch ended, or was canceled."""
 
     branch: str
     index: int
@@ -267,7 +271,7 @@ class ParallelBranchCompleted:
 
 @dataclass(frozen=True)
 class BudgetWarning:
-    """A budget is nearly used up."""
+    """A budget is nearly exhausted."""
 
     budget: str
     spent: float
@@ -276,7 +280,7 @@ class BudgetWarning:
 
 @dataclass(frozen=True)
 class CheckpointSaved:
-    """What a stage changed; `checkpoint` is the hash of checkpoint.json when it is rewritten."""
+    """The change of a stage; `checkpoint` is the hash of checkpoint.json if it was rewritten."""
 
     node_id: str
     step: dict[str, Json] | None
@@ -285,9 +289,9 @@ class CheckpointSaved:
 
 @dataclass(frozen=True)
 class FilesLeftOut:
-    """What lies in the workspace after a stage and is not in its tree, as far as it is new.
+    """New files in the workspace that are not in the tree of a stage.
 
-    Of many names the first ones are given; the counts are of all. `refused` says why, a name each.
+    Long lists are truncated; the counts include all files. `refused` has a reason for each file.
     """
 
     ignored: list[Json]
@@ -298,7 +302,7 @@ class FilesLeftOut:
 
 @dataclass(frozen=True)
 class TornLineDropped:
-    """A writer that died left half a line, which was cut off."""
+    """A process that died left an incomplete line, which was removed."""
 
     offset: int
     length: int
@@ -335,45 +339,45 @@ EngineEvent: TypeAlias = (
 
 
 PLAIN = (StageStarted, StageCompleted, EdgeSelected, CheckpointSaved)
-"""What each stage brings: its data was checked where it came from, so it is plain JSON."""
+"""The events of each stage: their data is checked before, so it is plain JSON."""
 
 
 OUTCOME_ASSUMED = "OutcomeAssumed"
-"""The kind emitted when a stage ended without a report and is taken to have succeeded."""
+"""The event type of a stage that succeeds without a report."""
 
 
 REPORT_REFUSED = "ReportRefused"
-"""The kind emitted when an agent's report was not taken."""
+"""The event type of a report that was refused."""
 
 
 THREAD_CONTINUED = "ThreadContinued"
-"""The kind emitted when a stage goes on with a conversation, after so many stages."""
+"""The event type of a stage that continues a conversation."""
 
 
 THREAD_RESTORED = "ThreadRestored"
-"""The kind emitted when a stage goes on with a conversation that was taken up from the disk."""
+"""The event type of a stage that continues a conversation restored from files."""
 
 
 THREAD_SHORTENED = "ThreadShortened"
-"""The kind emitted when the older part of a conversation gives way to a summary."""
+"""The event type of a conversation whose older part is replaced by a summary."""
 
 
 ENGINE_KINDS = frozenset(kind.__name__ for kind in EngineEvent.__args__)
-"""The kinds that only the engine writes: the state of a run is folded from them."""
+"""The event types that only the engine writes: the state of a run is folded from them."""
 
 
 def kind_of(happening: EngineEvent) -> str:
-    """Return the event's type."""
+    """Return the type of an event."""
     return type(happening).__name__
 
 
 def data_of(happening: EngineEvent) -> dict[str, Json]:
-    """Return the event's data."""
+    """Return the data of an event."""
     return dict(vars(happening))
 
 
 class EventLog:
-    """The one writer of `events.jsonl`; threads may share it."""
+    """The only writer of `events.jsonl`; safe for threads."""
 
     def __init__(self, path: Path, *, run_id: str, clock: Clock, redactor: Redactor) -> None:
         self._run_id = run_id
@@ -386,21 +390,21 @@ class EventLog:
 
     @property
     def torn(self) -> TornLine | None:
-        """What a writer that died left of a line; it was cut off on opening."""
+        """The incomplete line of a process that died, which was removed on opening."""
         return self._journal.torn
 
     @property
     def head(self) -> Head:
-        """Where the chain ends."""
+        """The head of the chain."""
         return self._head
 
     @property
     def offset(self) -> int:
-        """The byte after the last line."""
+        """The offset after the last line."""
         return self._journal.offset
 
     def go_on_from(self, head: Head) -> None:
-        """Set where the chain ends: what the lines there were verified to."""
+        """Set the head of the chain, after the lines were verified."""
         self._head = head
 
     def append(
@@ -412,9 +416,9 @@ class EventLog:
         sync: bool = False,
         is_plain: bool = False,
     ) -> Event:
-        """Write one event; without `sync` a power failure may lose it until the next sync.
+        """Write one event; without `sync`, a power failure may lose it until the next sync.
 
-        Data that is known to be plain JSON is not checked for that.
+        `is_plain` skips the check for valid JSON.
         """
         with self._lock:
             event = Event(
@@ -435,7 +439,7 @@ class EventLog:
             return sealed
 
     def _sealed(self, event: Event, *, is_plain: bool) -> tuple[Event, Link]:
-        """Chain an event; secrets are looked for in the line as it would be written."""
+        """Chain an event; secrets are searched for in the line as it would be written."""
         try:
             link = seal(event.to_record(), self._head, is_plain=is_plain)
         except NotCanonical:
@@ -446,14 +450,14 @@ class EventLog:
         return event, link
 
     def sync(self) -> None:
-        """Make all events last through a power failure; others may be written meanwhile."""
+        """Make all events durable; others may be written meanwhile."""
         self._journal.sync()
 
     def subscribe(self, callback: Callable[[Event | Missed], None]) -> Subscription[Event]:
-        """Call back for each event from now on."""
+        """Call a function for each event from now on."""
         return self._broadcast.subscribe(callback)
 
     def close(self) -> None:
-        """Let another process write, and watchers have what is left."""
+        """Let another process write, and deliver the remaining events to subscribers."""
         self._journal.close()
         self._broadcast.close()

@@ -34,7 +34,7 @@ from attractor.engine.storage.json_files import Fields
 
 
 def fold(state: RunState, event: Event) -> RunState:
-    """Return where a run is after one more event."""
+    """Return the state of a run after one more event."""
     change = _CHANGES.get(event.type)
     if change is None:
         return state
@@ -42,7 +42,7 @@ def fold(state: RunState, event: Event) -> RunState:
 
 
 def fold_step(state: RunState, event: Event, step: Step) -> RunState:
-    """Return where a run is after the event of a step: the same as if it were read back."""
+    """Return the state of a run after the event of a step, without reading the step back."""
     walk = _walk(state, event)
     progress, walks = gather(state.walks, event.branch or MAIN, step.visit)
     after = changed(
@@ -107,7 +107,8 @@ def _stage_started(state: RunState, event: Event, data: Fields) -> RunState:
         )
     after = _with(state, event, changed(walk, in_flight=flight))
     if before is not None:
-        # Who was asked has said that it begins; the next time that it is cut off is another matter.
+        # The question about its interruption is settled; the next interruption asks another
+        # question.
         answers = without(state.answers, [before.interruption])
         begins = drop_question(_walk(after, event), before.interruption)
         after = changed(_with(after, event, begins), answers=answers)
@@ -117,7 +118,7 @@ def _stage_started(state: RunState, event: Event, data: Fields) -> RunState:
 
 
 def _attempt_ended(state: RunState, event: Event, data: Fields) -> RunState:
-    """Count what an attempt used, however it ended: it may be tried again."""
+    """Count the usage of an attempt, however it ended: it may be retried."""
     walk = _walk(state, event)
     if walk.in_flight is None:
         return state
@@ -148,7 +149,7 @@ def _stage_retrying(state: RunState, event: Event, data: Fields) -> RunState:
 
 def _asked(state: RunState, event: Event, data: Fields) -> RunState:
     question = question_from_record(data.inner("question"))
-    # Asked again, the question waits no longer than it was to; an answer there was, was none.
+    # A question that is asked again keeps its deadline; the earlier answer was invalid.
     after = _with(state, event, put_question(_walk(state, event), question))
     return changed(after, answers=without(state.answers, [question.id]))
 
@@ -157,12 +158,12 @@ def _settled(state: RunState, event: Event, data: Fields) -> RunState:
     walk, id_ = _walk(state, event), data.text("question")
     answer = answer_from_record(data.inner("answer"))
     if is_of_child(walk, id_):
-        # The child's own journal has it from here on.
+        # From here on, the journal of the child has the question.
         kept = changed(state, answers=without(state.answers, [id_]))
         after = _with(kept, event, drop_question(walk, id_))
     else:
         after = changed(state, answers={**state.answers, id_: answer})
-    # One that somebody left in the inbox was given by nobody who was asked.
+    # An answer in the inbox was not given by an interviewer.
     if not answer.by or id_ in state.answers:
         return after
     return changed(after, given={**state.given, answer.by: state.given.get(answer.by, 0) + 1})
@@ -175,7 +176,7 @@ def _saved(state: RunState, event: Event, data: Fields) -> RunState:
 
 
 def _walk(state: RunState, event: Event, key: str | None = None) -> WalkState:
-    """Return the walk that an event is about."""
+    """Return the walk of an event."""
     key = (event.branch or MAIN) if key is None else key
     if key not in state.walks:
         raise RecordBroken(f"event {event.seq} is about a walk that did not begin")
@@ -220,10 +221,10 @@ def _interrupted(state: RunState, event: Event, data: Fields) -> RunState:
 
 
 def _resumed(state: RunState, event: Event, data: Fields) -> RunState:
-    # An older journal does not say it: then nobody knows how long the last stage was at work.
+    # Missing in the journals of older versions.
     is_known = data.has("heard") and data.text("heard")
     heard = data.time("heard") if is_known else LONG_AGO
-    # It may go on with larger budgets: people are told anew of what is nearly used up.
+    # The resumed run may have larger budgets, so it warns again.
     return changed(state, stopped="", warned=(), walks=let_go(state.walks, heard))
 
 

@@ -8,14 +8,14 @@ from attractor.language.graph.graph import Graph, Node
 from attractor.language.graph.resolve import derived_class
 
 DEGRADED = Fidelity.SUMMARY_HIGH
-"""What takes the place of `full` where the conversation is lost (attractor-spec 5.3)."""
+"""The fidelity that replaces `full` if the conversation is lost (attractor-spec 5.3)."""
 
 
 @dataclass(frozen=True)
 class Arrival:
-    """How a walk came to a stage: over an edge that may say something, and from where.
+    """How a walk arrived at a stage: the edge, and the stages before.
 
-    `previous` is the node before it, and `thread` the one that the last stage with a model was in.
+    `previous` is the node before, `thread` the thread of the last stage that used a model.
     """
 
     previous: str = ""
@@ -26,14 +26,17 @@ class Arrival:
 
 @dataclass(frozen=True)
 class Resolved:
-    """How much a stage is told, and its thread; `full` alone has one."""
+    """The fidelity of a stage, and under `full` its thread."""
 
     fidelity: Fidelity = DEFAULT_FIDELITY
     thread: str = ""
 
 
 def resolve(graph: Graph, node: Node, arrival: Arrival, around: Mapping[str, str]) -> Resolved:
-    """Return what holds for a stage; `around` has the class of the subgraph around each node."""
+    """Return the fidelity and the thread of a stage.
+
+    `around` has the subgraph class of each node.
+    """
     fidelity = resolve_fidelity(graph, node, arrival.edge_fidelity)
     if fidelity is not Fidelity.FULL:
         return Resolved(fidelity)
@@ -41,10 +44,10 @@ def resolve(graph: Graph, node: Node, arrival: Arrival, around: Mapping[str, str
 
 
 def resolve_thread(graph: Graph, node: Node, arrival: Arrival, around: Mapping[str, str]) -> str:
-    """Return the thread of a stage: its node's, its edge's, the graph's, or a derived one.
+    """Return the thread of a stage: of its node, its edge, the graph, or a derived one.
 
-    Where nothing names one, the thread of the stage before it goes on; when that had none, one by
-    the name of the node before it begins.
+    Without a name, the thread of the stage before continues; without one, a new thread is named
+    after the node before.
     """
     return (
         node.attributes.text("thread_id")
@@ -58,7 +61,7 @@ def resolve_thread(graph: Graph, node: Node, arrival: Arrival, around: Mapping[s
 
 
 def subgraph_classes(graph: Graph) -> Mapping[str, str]:
-    """Return the class that the nearest subgraph with a label gives each node within it."""
+    """Return the class that the nearest labelled subgraph gives to each of its nodes."""
     classes: list[str] = []
     around: dict[str, str] = {}
     for subgraph in graph.subgraphs:

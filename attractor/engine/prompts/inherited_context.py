@@ -10,12 +10,12 @@ from attractor.engine.prompts.preamble import Remembered, write_news, write_prea
 from attractor.language.graph.fidelity import DEFAULT_FIDELITY, Fidelity
 
 MOST_HELD = 100
-"""How many conversations are held; the one that was used longest ago is let go first."""
+"""The maximum number of conversations in memory; the least recently used is dropped first."""
 
 
 @dataclass
 class _Held:
-    """One conversation, and as it was when the visit began that works on it now."""
+    """One conversation, now and at the start of the current visit."""
 
     conversation: object | None = None
     before: object | None = None
@@ -23,27 +23,32 @@ class _Held:
 
 
 class Thread:
-    """The conversation that a stage takes part in; what it is made of is the backend's business."""
+    """The conversation of a stage, as a value of its backend."""
 
     def __init__(self, name: str, held: _Held | None = None) -> None:
         self.name = name
         self._held = held or _Held()
 
     def recall(self) -> object | None:
-        """Return the conversation as the last stage of the thread left it, if there is one."""
+        """Return the conversation that the last stage of the thread left, if there is one."""
         return self._held.conversation
 
     def keep(self, conversation: object) -> None:
-        """Leave the conversation for the next stage: a value that nobody changes any more."""
+        """Keep the conversation, an immutable value, for the next stage."""
         self._held.conversation = conversation
 
     def restore(self, conversation: object) -> None:
-        """Take up what was lost: it is what the visit at work begins with, at each attempt."""
+        """Restore a lost conversation, as if the current visit had begun with it."""
         self._held.conversation = self._held.before = conversation
 
 
 class Threads:
-    """All conversations of one run; a walk is named by its key, then those that it left."""
+    """The conversations of one run in memory, by walk and thread.
+
+    A branch continues a copy of the conversation of the walk around it; no walk continues the
+    conversation of a branch. After a resume, conversations are lost unless they are restored from
+    the files of their stages.
+    """
 
     def __init__(self, *, most: int = MOST_HELD) -> None:
         self._most = most
@@ -52,7 +57,7 @@ class Threads:
     def take(
         self, name: str, walks: Sequence[str], *, visit: str, starts_over: bool = False
     ) -> Thread:
-        """Return the thread for an attempt; one that starts over finds it as its visit did."""
+        """Return the thread for an attempt; if that starts over, as its visit began."""
         own = (walks[0], name)
         held = self._held.pop(own, None) or _Held(self._around(name, walks))
         if held.visit != visit:
@@ -65,7 +70,7 @@ class Threads:
         return Thread(name, held)
 
     def forget(self, walk: str) -> None:
-        """Let go of what a walk that is over talked about."""
+        """Drop the conversations of a walk that is over."""
         for key in [one for one in self._held if one[0] == walk]:
             del self._held[key]
 
@@ -76,9 +81,9 @@ class Threads:
 
 @dataclass(frozen=True)
 class InheritedContext:
-    """How much a stage is told, and the thread it takes part in, if it does in one.
+    """The preamble and the thread that a stage inherits from earlier stages.
 
-    A thread outlives its stage: a backend goes on with what it recalls, and keeps what it came to.
+    A backend continues the conversation in the thread, and keeps the new one there.
     """
 
     fidelity: Fidelity = DEFAULT_FIDELITY
@@ -87,7 +92,7 @@ class InheritedContext:
 
     @cached_property
     def preamble(self) -> str:
-        """What stands before the prompt: in a conversation that goes on, only what is new."""
+        """The text before the prompt; in a continued conversation, only the news."""
         if self.fidelity is not Fidelity.FULL:
             return write_preamble(self.fidelity, self.remembered)
         if self.thread is None or self.thread.recall() is None:
@@ -96,9 +101,9 @@ class InheritedContext:
 
     @cached_property
     def summary(self) -> str:
-        """What takes the place of a conversation, or of its older part."""
+        """The summary that replaces a conversation, or its older part."""
         return write_preamble(DEGRADED, self.remembered)
 
 
 NOTHING_INHERITED = InheritedContext()
-"""What a stage gets that is told nothing."""
+"""The inherited context of a stage that uses no model."""

@@ -5,11 +5,11 @@ from enum import StrEnum
 from attractor.language.graph.graph import Node
 
 STEER = "steer"
-"""The action of a manager that takes a model."""
+"""The action of a manager loop that uses a model."""
 
 
 class ModelChoice(StrEnum):
-    """What a model is asked for at one visit."""
+    """The task that a node gives to a model."""
 
     NOTHING = "nothing"
     AN_ANSWER = "an answer"
@@ -32,9 +32,9 @@ _BY_PROMPT = {"parallel.fan_in": ModelChoice.AN_ANSWER, "stack.manager_loop": Mo
 
 
 def what_is_asked(node: Node, type_: str = "") -> ModelChoice:
-    """Return what a node asks for, which is executed as its type or as another one.
+    """Return the task of a node, by its type or the type that executes it.
 
-    Nothing is known of the types of others: they may ask for anything.
+    A custom type may give any task.
     """
     type_ = type_ or node.type
     if type_ not in _BY_PROMPT:
@@ -46,7 +46,7 @@ def what_is_asked(node: Node, type_: str = "") -> ModelChoice:
 
 
 def speaks_with_a_model(node: Node) -> bool:
-    """Tell whether the stage itself is a turn of a conversation, and not one beside it."""
+    """Return whether the stage is a turn of a conversation."""
     return _BY_TYPE.get(node.type, ModelChoice.ANYTHING) is not ModelChoice.NOTHING and (
         node.type not in _BY_PROMPT
     )

@@ -1,4 +1,8 @@
-"""Writes the preamble of a stage from the last stages and the context, in bounded length."""
+"""Writes the preamble of a stage from the last stages and the context, in bounded length.
+
+The same values give the same text. However long the run is, the text has a maximum length: omitted
+parts are counted, not listed.
+"""
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -34,7 +38,7 @@ _ENGINES_PREFIXES = ("graph.", "internal.", "stack.", "growth.")
 
 @dataclass(frozen=True)
 class StageNote:
-    """One visit that has ended: what it came to, in few words, and which tools it called."""
+    """A visit that has ended: its outcome in few words, and the tools it called."""
 
     node: str
     visit: int
@@ -46,9 +50,9 @@ class StageNote:
 
 @dataclass(frozen=True)
 class Past:
-    """The last visits, how many ended in which way, and the context keys written last.
+    """The last visits, the number of visits by outcome, and the context keys written last.
 
-    `values` is how many keys of the context there are to tell of.
+    `values` is the number of context keys that a preamble may list.
     """
 
     notes: tuple[StageNote, ...] = ()
@@ -58,7 +62,7 @@ class Past:
 
     @property
     def total(self) -> int:
-        """How many visits have ended."""
+        """The number of visits that have ended."""
         return sum(self.outcomes.values())
 
 
@@ -66,13 +70,13 @@ NOTHING_PAST = Past()
 
 
 def is_told(key: str) -> bool:
-    """Tell whether a context key is no bookkeeping of the engine's."""
+    """Return whether a preamble may list a context key; the engine's own keys are left out."""
     return key not in _ENGINES_OWN and not key.startswith(_ENGINES_PREFIXES)
 
 
 def remember_keys(past: Past, written: Iterable[str], before: Collection[str]) -> Past:
-    """Return the past with context keys that were written just now, over those of before."""
-    # Sorted: what was read from the journal is, too.
+    """Return the past with the context keys that were just written."""
+    # Sorted, as they are when read from the journal.
     told = {key: None for key in sorted(written) if is_told(key)}
     if not told:
         return past
@@ -82,15 +86,15 @@ def remember_keys(past: Past, written: Iterable[str], before: Collection[str]) -
 
 
 def remember(past: Past, note: StageNote) -> Past:
-    """Return the past with one more visit that has ended."""
+    """Return the past with one more visit."""
     outcomes = {**past.outcomes, note.outcome: past.outcomes.get(note.outcome, 0) + 1}
     return changed(past, notes=(*past.notes, note)[-MOST_NOTES:], outcomes=outcomes)
 
 
 def join_past(before: Past, branches: Iterable[Past]) -> Past:
-    """Return the past of a walk with what its branches add to it.
+    """Return the past of a walk with the pasts of its branches added.
 
-    No conversation of a branch is gone on with by others, so their threads are not told.
+    The conversation of a branch is never continued, so its threads are left out.
     """
     outcomes, notes = Counter(before.outcomes), list(before.notes)
     for branch in branches:
@@ -104,7 +108,7 @@ def join_past(before: Past, branches: Iterable[Past]) -> Past:
 
 
 def past_to_record(past: Past) -> dict[str, Json]:
-    """Return a past as the checkpoint has it."""
+    """Return the record of a past, for the checkpoint."""
     return {
         "notes": [
             {
@@ -124,7 +128,7 @@ def past_to_record(past: Past) -> dict[str, Json]:
 
 
 def past_from_record(fields: Fields) -> Past:
-    """Read a past back."""
+    """Read a past from its record."""
     outcomes = fields.inner("outcomes")
     return Past(
         notes=tuple(_note(one) for one in fields.inners("notes")),
@@ -135,7 +139,7 @@ def past_from_record(fields: Fields) -> Past:
 
 
 def tools_from_record(fields: Fields) -> dict[str, int]:
-    """Read back how often each tool was called."""
+    """Read the number of calls of each tool from its record."""
     return {name: fields.number(name) for name in fields.all()}
 
 
@@ -162,13 +166,13 @@ TASK = "# Your task"
 _LETTERS_PER_TOKEN = 4
 
 
-# What is said of what is left out, and the headings.
+# For the headings and the counts of omitted parts.
 _FRAME_TOKENS = 60
 
 
 @dataclass(frozen=True)
 class Remembered:
-    """What there is to tell: the goal, the run, what its stages came to, and its context."""
+    """The values that a preamble is written from: goal, run, past and context."""
 
     goal: str = ""
     run_id: str = ""
@@ -178,7 +182,7 @@ class Remembered:
 
 @dataclass(frozen=True)
 class Measure:
-    """How much one fidelity tells: tokens in all, and how many stages and values at most."""
+    """The limits of a preamble: tokens in all, number of stages and values."""
 
     tokens: int
     stages: int = 0
@@ -195,20 +199,23 @@ MEASURES: Mapping[Fidelity, Measure] = {
     Fidelity.SUMMARY_MEDIUM: Measure(1500, stages=15, values=20, value=240),
     Fidelity.SUMMARY_HIGH: Measure(3000, stages=40, values=40, value=800, has_tools=True),
 }
-"""How much each fidelity tells; `full` has its conversation instead (attractor-spec 5.4)."""
+"""The limits for each fidelity; `full` has its conversation instead (attractor-spec 5.4)."""
 
 
 _NEWS = Measure(1500, stages=20, values=8, value=400)
 
 
 def estimate_tokens(text: str) -> int:
-    """Estimate the tokens of a text: four letters make one, and every other sign is one."""
+    """Estimate the tokens of a text.
+
+    Four ASCII characters are one token, every other character is one token.
+    """
     plain = len(text) if text.isascii() else len(text.encode("ascii", "ignore"))
     return -(-plain // _LETTERS_PER_TOKEN) + len(text) - plain
 
 
 def write_preamble(fidelity: Fidelity, remembered: Remembered) -> str:
-    """Return what a stage in a fresh session is told; nothing when nothing went before it."""
+    """Return the preamble for a new session; empty if there is nothing to tell."""
     measure = MEASURES[fidelity]
     past = remembered.past
     if fidelity is not Fidelity.TRUNCATE and not (past.total or past.keys):
@@ -222,7 +229,7 @@ def write_preamble(fidelity: Fidelity, remembered: Remembered) -> str:
 
 
 def write_news(thread: str, remembered: Remembered) -> str:
-    """Return what happened since a thread's last stage; nothing when no stage came between."""
+    """Return the stages since the last stage of a thread; empty if there are none."""
     notes, past = list[StageNote](), remembered.past
     for note in reversed(past.notes):
         if note.thread == thread:
@@ -237,18 +244,18 @@ def write_news(thread: str, remembered: Remembered) -> str:
 
 
 def put_before(preamble: str, prompt: str) -> str:
-    """Return a prompt with what went before in front of it."""
+    """Return a prompt with a preamble before it."""
     return f"{preamble}\n\n{TASK}\n\n{prompt}" if preamble else prompt
 
 
 class _Room:
-    """How many tokens are left for lines."""
+    """The remaining tokens of a preamble."""
 
     def __init__(self, tokens: int) -> None:
         self.left = tokens
 
     def takes(self, line: str, *, keep: int = 0) -> bool:
-        """Take the room of a line, when there is enough besides what is to be kept."""
+        """Take the tokens of a line, if enough remain besides those to keep."""
         size = estimate_tokens(line) + 1
         if size > self.left - keep:
             return False
@@ -269,7 +276,7 @@ def _head(remembered: Remembered, measure: Measure, room: _Room) -> Iterator[str
 
 
 def _fitting(name: str, text: str, tokens: int, room: _Room) -> str:
-    """Return a line cut down to some tokens."""
+    """Return a line truncated to a number of tokens."""
     letters = max(tokens, 1) * _LETTERS_PER_TOKEN
     line = name + one_line(text, letters)
     if (size := estimate_tokens(line)) > tokens:
@@ -281,7 +288,7 @@ def _fitting(name: str, text: str, tokens: int, room: _Room) -> str:
 def _stages(
     notes: Sequence[StageNote], total: int, measure: Measure, room: _Room, *, share: float
 ) -> Sequence[str]:
-    """Return the last stages, the latest at the end, as many as there is room for."""
+    """Return the last stages that fit, the latest at the end."""
     keep, lines = int(room.left * (1 - share)), list[str]()
     for note in reversed(notes[-measure.stages :] if measure.stages else ()):
         line = _of_stage(note, measure)
@@ -306,7 +313,7 @@ def _of_stage(note: StageNote, measure: Measure) -> str:
 
 
 def _values(remembered: Remembered, measure: Measure, room: _Room) -> Sequence[str]:
-    """Return the values written last, the latest first, as many as there is room for."""
+    """Return the values written last that fit, the latest first."""
     keys, context = remembered.past.keys, remembered.context
     there = [key for key in reversed(keys) if context.get(key) is not None]
     lines: list[str] = []

@@ -1,4 +1,4 @@
-"""Renders prompts that are Jinja2 templates, at each visit (L8); values stay text for good."""
+"""Renders Jinja2 templates of prompts at each visit; values are never rendered again (L8)."""
 
 from collections.abc import Mapping
 from typing import Any, cast
@@ -9,14 +9,14 @@ from jinja2.sandbox import SandboxedEnvironment
 from attractor.base.json import Json
 from attractor.engine.errors import TemplateFailed
 
-# A loop in a template can make any amount of text out of little.
+# A loop in a small template can produce any amount of text.
 _LONGEST = 1_000_000
 
 
 def render_prompt(
     template: str, *, goal: str, inputs: Mapping[str, str], context: Mapping[str, Json]
 ) -> str:
-    """Fill a template in with the goal, the inputs and what the context holds now."""
+    """Render a template with the goal, the inputs and the current context."""
     environment = SandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True)
     pieces: list[str] = []
     length = 0
@@ -33,7 +33,7 @@ def render_prompt(
 
 
 def _nested(flat: Mapping[str, Json]) -> dict[str, Any]:
-    """Return values by their keys, and those of dotted keys also one within the other."""
+    """Return values by key, and the values of dotted keys nested as well."""
     nested: dict[str, Any] = {}
     for key, value in flat.items():
         *folders, last = key.split(".")

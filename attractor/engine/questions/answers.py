@@ -11,7 +11,7 @@ from attractor.engine.questions.question import Answer, AnswerKind, Option, Ques
 from attractor.engine.truncation import shorten
 
 TARGETS = "targets"
-"""What the metadata of a question has besides: for each option the node it leads to."""
+"""The key in the metadata of a question for the target node of each option."""
 
 
 LONGEST_WORDS = 200
@@ -27,23 +27,23 @@ T = TypeVar("T")
 
 
 def fold_words(text: str) -> str:
-    """Return words as they are compared: without blanks around them, in any case."""
+    """Return words in the form that is compared: stripped and case-folded."""
     return text.strip().casefold()
 
 
 def pick_one(said: str, among: Iterable[T], readings: Sequence[Callable[[T], str]]) -> T | None:
-    """Return the one that is meant by what is said of it, by the first reading that finds any."""
+    """Return the only candidate that matches, by the first reading with a match."""
     words, those = fold_words(said), list(among)
     for read in readings:
         meant = [one for one in those if words and fold_words(read(one)) == words]
         if meant:
-            # Of two that could be meant neither is chosen.
+            # An ambiguous answer chooses none.
             return meant[0] if len(meant) == 1 else None
     return None
 
 
 def find_option(said: str, question: Question) -> Option | None:
-    """Return the option that is meant by its key, its label or where it leads, if any is."""
+    """Return the option that matches by its key, its label or its target, if there is one."""
     targets = question.metadata.get(TARGETS)
     leads = targets if isinstance(targets, dict) else {}
     return pick_one(
@@ -59,7 +59,7 @@ def find_option(said: str, question: Question) -> Option | None:
 
 
 def read_answer(said: str, question: Question, *, by: str = "") -> Answer | None:
-    """Return the answer that somebody's words are; nothing when they are none to the question."""
+    """Return the answer in a person's words, or None if they match no option."""
     given = Answer(AnswerKind.GIVEN, said, by, text=said)
     if question.kind in _YES_NO_KINDS:
         value = _YES_OR_NO.get(fold_words(said))
@@ -71,7 +71,7 @@ def read_answer(said: str, question: Question, *, by: str = "") -> Answer | None
 
 
 def require_answer(said: str, question: Question, *, by: str = "") -> Answer:
-    """Return the answer that somebody's words are, or refuse them."""
+    """Return the answer in a person's words, or raise UsageError."""
     answer = read_answer(said, question, by=by) if said.strip() else None
     if answer is None:
         hint = f"choose one of {name_choices(question)}" if _has_choices(question) else ""
@@ -80,7 +80,7 @@ def require_answer(said: str, question: Question, *, by: str = "") -> Answer:
 
 
 def complete(answer: Answer, question: Question) -> Answer:
-    """Return an answer with the option that it means; one that means none stays as it is."""
+    """Return an answer with the option that it selects; without a match, return it unchanged."""
     if answer.kind is not AnswerKind.GIVEN:
         return answer
     read = read_answer(answer.value, question, by=answer.by)
@@ -88,7 +88,7 @@ def complete(answer: Answer, question: Question) -> Answer:
 
 
 def refusal_of(said: str, question: Question) -> str:
-    """Say that words are no answer to a question."""
+    """Return the message for words that are an invalid answer."""
     words = repr(shorten(said, LONGEST_WORDS))
     if not _has_choices(question):
         return f"{words} is no answer"
@@ -96,12 +96,12 @@ def refusal_of(said: str, question: Question) -> str:
 
 
 def name_choices(question: Question) -> str:
-    """Return what can be chosen, in one line."""
+    """Return the choices of a question in one line."""
     return ", ".join(f"{one.key} ({one.label})" for one in choices_of(question))
 
 
 def choices_of(question: Question) -> Sequence[Option]:
-    """Return what can be chosen: yes or no, one of the options, or nothing: any words will do."""
+    """Return the choices: yes and no, the options, or none for free text."""
     if question.kind in _YES_NO_KINDS:
         return (Option("yes", "Yes"), Option("no", "No"))
     return () if question.kind is QuestionKind.FREEFORM else question.options
@@ -112,5 +112,5 @@ def _has_choices(question: Question) -> bool:
 
 
 def is_late(question: Question, now: datetime) -> bool:
-    """Tell whether the time of a question is up."""
+    """Return whether the deadline of a question has passed."""
     return bool(question.deadline) and datetime.fromisoformat(question.deadline) <= now

@@ -14,11 +14,11 @@ from attractor.engine.storage.json_files import Fields
 from attractor.engine.truncation import shorten
 
 SHOWN_OF_ITEM = 80
-"""How much of an item stands in a line for people."""
+"""The maximum length of an item in a line for people."""
 
 
 MOST_TOLD = 3
-"""How many of several questions are told in one line; `attractor answer` lists all of them."""
+"""The maximum number of questions in one line; `attractor answer` lists all of them."""
 
 
 _WAITS = "waits for an answer"
@@ -28,17 +28,17 @@ _DIGITS = re.compile(r"([0-9]+)")
 
 
 def branch_of(question: Question) -> str:
-    """Return the key of the branch that a question is asked in; nothing outside of branches."""
+    """Return the key of the branch that a question is asked in; empty outside of branches."""
     return question.within[-1].key if question.within else ""
 
 
 def where_asked(question: Question) -> list[str]:
-    """Say in which branches a question is asked, a phrase each: which item, or which branch."""
+    """Return a phrase for each branch that a question is asked in: the item, or the branch."""
     return list(map(_phrase, question.within))
 
 
 def where_in(question: Json) -> list[str]:
-    """Say in which branches the question of a record is asked; nothing when it says none."""
+    """Return the phrases for the branches in the record of a question; empty for an invalid one."""
     try:
         within = within_from_record(Fields(question, "a question"))
     except RecordBroken:
@@ -47,13 +47,13 @@ def where_in(question: Json) -> list[str]:
 
 
 def asked_where(question: Question) -> str:
-    """Return in one line what is asked, and where."""
+    """Return the text of a question and its branches in one line."""
     where = "; ".join(where_asked(question))
     return f"{question.text} ({where})" if where else question.text
 
 
 def waits_for(questions: Sequence[Question]) -> str:
-    """Return why a run waits: for what answer; of many, how many, and the first few."""
+    """Return the reason why a run waits: its questions, or their number and the first few."""
     if len(questions) == 1:
         return f"{_WAITS}: {asked_where(questions[0])}"
     told = list(map(asked_where, in_order(questions)[:MOST_TOLD]))
@@ -63,12 +63,12 @@ def waits_for(questions: Sequence[Question]) -> str:
 
 
 def in_order(questions: Iterable[Question]) -> list[Question]:
-    """Return questions in the order of their branches and items, and then of their names."""
+    """Return questions in the order of their branches, items and ids."""
     return sorted(questions, key=lambda one: (natural(branch_of(one)), natural(one.id)))
 
 
 def natural(text: str) -> tuple[tuple[int, str], ...]:
-    """Return what sorts a text as people do, by its numbers: `gate@2` stands before `gate@10`."""
+    """Return a sort key by the numbers in a text: `gate@2` comes before `gate@10`."""
     parts = _DIGITS.split(text)
     return tuple((int(one), "") if one.isdecimal() else (-1, one) for one in parts)
 
@@ -83,7 +83,7 @@ def _words(within: Within) -> Iterator[str]:
         yield f"branch {within.name}{of_node}"
         return
     yield f"item {within.index} of {within.count}{of_node}"
-    # Several ways out of a node are walked for each item.
+    # With several edges, each item has several branches.
     if not within.name.isdecimal():
         yield f", branch {within.name}"
     item = within.item

@@ -11,7 +11,7 @@ from attractor.engine.storage.json_files import Fields
 
 
 class QuestionKind(StrEnum):
-    """What sort of answer is wanted (attractor-spec 6.2)."""
+    """The kind of answer that a question asks for (attractor-spec 6.2)."""
 
     YES_NO = "yes_no"
     MULTIPLE_CHOICE = "multiple_choice"
@@ -21,7 +21,7 @@ class QuestionKind(StrEnum):
 
 @dataclass(frozen=True)
 class Option:
-    """One choice."""
+    """One option of a question."""
 
     key: str
     label: str
@@ -29,10 +29,10 @@ class Option:
 
 @dataclass(frozen=True)
 class Within:
-    """A branch that something is asked in; where one is walked for each item, which item it is.
+    """A branch that a question is asked in, with its item if the branch is one of a `for_each`.
 
-    The key is what events call it, the name what it goes by at the node that it leaves; items count
-    from 1.
+    The key is the branch in events, the name its name at the node it begins at. The index begins
+    with 1.
     """
 
     key: str
@@ -45,11 +45,11 @@ class Within:
 
 @dataclass(frozen=True)
 class Question:
-    """What a person is asked; the id names node, visit and attempt (attractor-spec 6.2).
+    """A question to a person; its id names node, visit and attempt (attractor-spec 6.2).
 
-    A stage that asks more than one adds to its id: `gate@1.1#name`. The default is what is said
-    when time runs out, or by Enter. `targets` in the metadata are other words for the options. The
-    run itself says `within` which branches it is asked, from the outermost on.
+    If a stage asks several questions, their ids have a suffix: `gate@1.1#name`. The default is the
+    answer on a time-out, or on Enter. `targets` in the metadata are other names of the options. The
+    run adds `within`: the branches that the question is asked in, from the outermost.
     """
 
     id: str
@@ -65,7 +65,7 @@ class Question:
 
 
 class AnswerKind(StrEnum):
-    """How a question was met."""
+    """How a question was settled."""
 
     GIVEN = "given"
     TIMEOUT = "timeout"
@@ -74,10 +74,10 @@ class AnswerKind(StrEnum):
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back, and from whom (attractor-spec 6.3).
+    """The answer to a question, and its author (attractor-spec 6.3).
 
-    The value is the key of an option, `yes` or `no`, or the words themselves; that of a time-out is
-    the question's default. The text is what was said, as it was said.
+    The value is the key of an option, `yes`, `no` or free text; after a time-out it is the default.
+    The text is the answer in the person's words.
     """
 
     kind: AnswerKind
@@ -91,20 +91,20 @@ class Interviewer(Protocol):
     """A way to ask a person; `park` raises Parked."""
 
     async def ask(self, question: Question) -> Answer:
-        """Ask, and wait for the answer."""
+        """Ask a question, and wait for the answer."""
         ...
 
     async def ask_multiple(self, questions: Sequence[Question]) -> Sequence[Answer]:
-        """Ask several things, and return an answer to each."""
+        """Ask several questions, and return an answer to each."""
         ...
 
     async def inform(self, message: str, stage: str) -> None:
-        """Tell a person something that wants no answer."""
+        """Show a message that needs no answer."""
         ...
 
 
 def question_to_record(question: Question) -> dict[str, Json]:
-    """Return a question as the journal has it; what it does not say is left out."""
+    """Return the record of a question, without empty fields."""
     return {
         "id": question.id,
         "text": question.text,
@@ -124,7 +124,7 @@ def question_to_record(question: Question) -> dict[str, Json]:
 
 
 def question_from_record(fields: Fields) -> Question:
-    """Read a question back."""
+    """Read a question from its record."""
     return Question(
         id=fields.text("id"),
         text=fields.text("text"),
@@ -140,14 +140,14 @@ def question_from_record(fields: Fields) -> Question:
 
 
 def within_from_record(fields: Fields) -> tuple[Within, ...]:
-    """Read back in which branches a question is asked; an older record does not say."""
+    """Read the branches of a question from its record."""
     if not fields.has("within"):
         return ()
     return tuple(_within_from_record(one) for one in fields.inners("within"))
 
 
 def answer_to_record(answer: Answer) -> dict[str, Json]:
-    """Return an answer as the journal has it; what it does not say is left out."""
+    """Return the record of an answer, without empty fields."""
     option = answer.selected_option
     return {
         "kind": answer.kind.value,
@@ -163,7 +163,7 @@ def answer_to_record(answer: Answer) -> dict[str, Json]:
 
 
 def answer_from_record(fields: Fields) -> Answer:
-    """Read an answer back."""
+    """Read an answer from its record."""
     return Answer(
         fields.word("kind", AnswerKind),
         fields.text("value"),
@@ -209,20 +209,20 @@ def _option_from_record(fields: Fields) -> Option:
 
 
 OF_CHILD = "/"
-"""Stands between an attempt and what its child asks."""
+"""The separator between the id of an attempt and the id of its child's question."""
 
 
 BESIDES = "#"
-"""Stands between an attempt and the name of one of several questions that it asks."""
+"""The separator between the id of an attempt and the name of one of its questions."""
 
 
 def of_child(name: str, question: Question) -> Question:
-    """Return a question of a child by the name that it has at the parent."""
+    """Return a child's question with the id that it has in the parent run."""
     prefix = f"{name}{OF_CHILD}"
     within = tuple(replace(one, key=prefix + one.key) for one in question.within)
     return replace(question, id=prefix + question.id, within=within)
 
 
 async def ask_each(interviewer: Interviewer, questions: Sequence[Question]) -> Sequence[Answer]:
-    """Ask several things one after the other."""
+    """Ask one question after the other."""
     return [await interviewer.ask(one) for one in questions]

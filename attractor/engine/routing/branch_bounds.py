@@ -12,7 +12,7 @@ from attractor.language.graph.paths import failure_targets, reached_from, target
 
 @dataclass(frozen=True)
 class Bounds:
-    """How far a branch goes: until the node where branches meet, and not to what is outside."""
+    """The bounds of a branch: the node where branches meet, and the nodes it may not enter."""
 
     until: str = ""
     outside: frozenset[str] = frozenset()
@@ -22,13 +22,13 @@ NO_BOUNDS = Bounds()
 
 
 def meeting_of(node: Node, branches: Branches) -> str:
-    """Return where the branches of a node meet; nothing for a node that has none."""
+    """Return the node where the branches of a node meet; empty for a node without branches."""
     fork = branches.fork if node.type in FORKS else None
     return fork.meeting if fork else ""
 
 
 class BranchBounds:
-    """The forks of one graph and what is outside of their branches, each found out once."""
+    """The forks of one graph, and the nodes outside of their branches; each is computed once."""
 
     def __init__(self, graph: Graph, forks: Forks) -> None:
         self._graph = graph
@@ -37,13 +37,13 @@ class BranchBounds:
         self._outside: dict[str, frozenset[str]] = {}
 
     def fork(self, node: str) -> Fork | None:
-        """Return the fork at a node that a run can come to: by edges, or only after a failure."""
+        """Return the fork at a node that edges or a failure lead to."""
         if node not in self._known:
             self._known[node] = self._forks.at(node) or self._fork_after_failure(node)
         return self._known[node]
 
     def outside(self, node: str) -> frozenset[str]:
-        """Return what no branch of a node may come to: what is before it, and behind its meeting.
+        """Return the nodes that no branch of a node may enter: before it, and after its meeting.
 
         A node that only failures in a branch lead to belongs to the branch.
         """
@@ -72,7 +72,7 @@ def _find_outside(graph: Graph, fork: Fork) -> frozenset[str]:
 
 
 def _after_failures_too(graph: Graph) -> Callable[[str], Iterable[str]]:
-    """Return the function that follows edges and jumps; where the graph's begin is anywhere."""
+    """Return the function that follows edges and jumps, those of the graph from its start."""
     follow, start = targets_and_jumps(graph), graph.starts[0].id
     of_graph = failure_targets(graph.attributes)
     return lambda node: [*follow(node), *(of_graph if node == start else ())]

@@ -16,7 +16,7 @@ from attractor.language.source.syntax_tree import Attributes
 
 
 class RouteReason(StrEnum):
-    """What decided a route."""
+    """The rule that selected a route."""
 
     CONDITION = "condition"
     PREFERRED_LABEL = "preferred_label"
@@ -34,7 +34,7 @@ class RouteReason(StrEnum):
 
 
 class Fate(StrEnum):
-    """Why an edge was taken or not."""
+    """The reason why an edge was selected or not."""
 
     WON = "taken"
     CONDITION_FALSE = "its condition does not hold"
@@ -47,7 +47,7 @@ class Fate(StrEnum):
 
 @dataclass(frozen=True)
 class Candidate:
-    """An edge that could have been taken, and what became of it."""
+    """An edge out of a stage, and its fate."""
 
     edge: Edge
     fate: Fate
@@ -55,7 +55,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Route:
-    """Where the walk goes from a stage, or why nowhere; `edge` is None for a jump."""
+    """The route out of a stage, or the reason for none; `edge` is None for a jump."""
 
     target: str
     reason: RouteReason
@@ -64,13 +64,13 @@ class Route:
 
     @property
     def is_handled_failure(self) -> bool:
-        """Whether a failed stage left by this route is dealt with."""
+        """Whether this route handles the failure of its stage."""
         return bool(self.target) and self.reason is not RouteReason.ON_FAILURE
 
 
 @dataclass(frozen=True)
 class _Ways:
-    """The edges out of a node: those whose condition holds, and those without one."""
+    """The edges out of a node: those with a true condition, and those without a condition."""
 
     edges: Sequence[Edge]
     held: Sequence[Edge]
@@ -79,14 +79,14 @@ class _Ways:
 
 @dataclass(frozen=True)
 class _Pick:
-    """The edges that one rule leaves over, the winner first."""
+    """The edges that match one rule, the selected edge first."""
 
     edges: Sequence[Edge]
     reason: RouteReason
 
 
 def select_edge(graph: Graph, node: Node, outcome: Outcome, lookup: Lookup) -> Route:
-    """Choose the edge after a stage that did not fail (attractor-spec 3.3)."""
+    """Select the edge after a stage that did not fail (attractor-spec 3.3)."""
     ways = _ways(graph, node, lookup)
     if not ways.edges:
         return Route("", RouteReason.NO_EDGES)
@@ -97,11 +97,11 @@ def select_edge(graph: Graph, node: Node, outcome: Outcome, lookup: Lookup) -> R
 
 
 def route_failure(graph: Graph, node: Node, outcome: Outcome, lookup: Lookup) -> Route:
-    """Choose the way on after FAIL (attractor-spec 3.7 over 3.3, ruling R2)."""
+    """Select the route after FAIL (attractor-spec 3.7 over 3.3, ruling R2)."""
     ways = _ways(graph, node, lookup)
     lost = _candidates(ways, Fate.AFTER_FAILURE)
     if outcome.failure_class is FailureClass.PIPELINE:
-        # Appendix D: a fault of the pipeline itself ends the run, whatever ways there are.
+        # Appendix D: a fault of the pipeline itself ends the run.
         return Route("", RouteReason.FAILED, candidates=lost)
     picks = [*_named(ways, outcome), _Pick(_to_judges(graph, ways), RouteReason.INTO_CONDITIONAL)]
     if route := _take(picks, ways):
@@ -115,7 +115,7 @@ def route_failure(graph: Graph, node: Node, outcome: Outcome, lookup: Lookup) ->
 
 
 def route_join(graph: Graph, node: Node, outcome: Outcome, meeting: str) -> Route:
-    """Go on where the branches of a node meet: its edges are branches, never ways out (R6)."""
+    """Continue at the node where branches meet; the edges of the node are branches (R6)."""
     branches = tuple(Candidate(edge, Fate.A_BRANCH) for edge in graph.outgoing(node.id))
     if outcome.status is not StageStatus.FAIL:
         return Route(meeting, RouteReason.JOIN, candidates=branches)
@@ -125,7 +125,7 @@ def route_join(graph: Graph, node: Node, outcome: Outcome, meeting: str) -> Rout
 
 
 def find_jump(graph: Graph, node: Node) -> Route | None:
-    """Return the jump to a node's retry target, or for a goal gate to the graph's, if any."""
+    """Return the jump to the retry target of a node, or for a goal gate, of the graph."""
     ways = list(_targets(node.attributes, *_OWN_TARGETS))
     if node.is_goal_gate:
         ways += _targets(graph.attributes, RouteReason.GOAL_GATE, RouteReason.GOAL_GATE)
@@ -133,7 +133,7 @@ def find_jump(graph: Graph, node: Node) -> Route | None:
 
 
 def continues_after_failure(graph: Graph, node: Node) -> bool:
-    """Tell whether a failure of a node may be stepped over."""
+    """Return whether a failure of a node may be stepped over."""
     nearest = node if node.attributes.value("on_failure") else graph
     return nearest.attributes.text("on_failure") == "continue"
 
@@ -149,7 +149,7 @@ def _targets(
 
 
 def _to_judges(graph: Graph, ways: "_Ways") -> Sequence[Edge]:
-    """Return the ways into conditionals, the best first; one that asks nothing judges nothing."""
+    """Return the edges into conditionals that have conditions, the best first."""
     to_judges = [edge for edge in ways.unconditional if is_conditional(graph, edge.target)]
     unasked = unasked_conditionals(graph, [edge.target for edge in to_judges])
     return _ranked(edge for edge in to_judges if edge.target not in unasked)
@@ -165,7 +165,7 @@ def _ways(graph: Graph, node: Node, lookup: Lookup) -> _Ways:
 
 
 def _named(ways: _Ways, outcome: Outcome) -> Iterator[_Pick]:
-    """Yield steps 1 to 3 of the selection: by condition, by label, by suggested target."""
+    """Yield the matches of steps 1 to 3: condition, preferred label, suggested target."""
     yield _Pick(_ranked(ways.held), RouteReason.CONDITION)
     label = normalize_label(outcome.preferred_label)
     labelled = [one for one in ways.unconditional if label and normalize_label(one.label) == label]
@@ -193,7 +193,7 @@ def _take(picks: Iterable[_Pick], ways: _Ways) -> Route | None:
 
 
 def _candidates(ways: _Ways, otherwise: Fate) -> tuple[Candidate, ...]:
-    """Return the edges none of which was taken."""
+    """Return the candidates when no edge was selected."""
     return tuple(
         Candidate(edge, Fate.CONDITION_FALSE if edge.is_conditional else otherwise)
         for edge in ways.edges
@@ -225,7 +225,7 @@ def make_lookup(
     *,
     read: ReadValue = as_it_is,
 ) -> Lookup:
-    """Return the function that conditions on the way out of a stage look keys up with."""
+    """Return the function that looks up the keys of conditions."""
 
     def look_up(key: str) -> str:
         if key == "outcome":

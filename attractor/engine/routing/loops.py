@@ -7,9 +7,9 @@ Loop = tuple[str, ...]
 
 
 def find_loops(path: Sequence[str]) -> Mapping[Loop, int]:
-    """Return each loop that a path went round, with how often; a loop begins where it was entered.
+    """Return the loops in a path with their number of rounds; a loop begins where it was entered.
 
-    What lies on a loop is taken off the way again, so the work grows with the path alone.
+    Closed loops are removed from the path, so the time is linear in its length.
     """
     loops: Counter[Loop] = Counter()
     names: dict[Loop, Loop] = {}
@@ -28,6 +28,6 @@ def find_loops(path: Sequence[str]) -> Mapping[Loop, int]:
 
 
 def _turned(loop: Loop) -> Loop:
-    """Return a loop from its first node by name, so that it is the same wherever it begins."""
+    """Return a loop rotated to its first node by name, to compare loops."""
     first = loop.index(min(loop))
     return loop[first:] + loop[:first]

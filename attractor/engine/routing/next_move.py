@@ -34,9 +34,9 @@ DEFAULT_VISITS = 100
 
 
 def find_unsatisfied(graph: Graph, progress: Progress) -> Node | None:
-    """Return the first visited goal gate, in order of first visit, that has not succeeded.
+    """Return the first visited goal gate that has not succeeded, in order of first visit.
 
-    One in a branch that is not gone on with does not count (ruling R6).
+    A gate in a branch that was left out does not count (ruling R6).
     """
     open_ones = (
         graph.nodes.get(id_)
@@ -51,7 +51,7 @@ def _counts(record: StageRecord, progress: Progress) -> bool:
 
 
 def wants_verdict(graph: Graph, node: Node) -> bool:
-    """Tell whether text alone is no success here: at a goal gate under `require_verdict`."""
+    """Return whether text alone is no success: at a goal gate under `require_verdict`."""
     nearest = node if node.attributes.value("require_verdict") else graph
     return (
         node.is_goal_gate
@@ -61,7 +61,7 @@ def wants_verdict(graph: Graph, node: Node) -> bool:
 
 
 def redirect(graph: Graph, gate: Node) -> Route | None:
-    """Return where an unsatisfied gate sends the walk instead of the exit, if anywhere."""
+    """Return the route of an unsatisfied gate instead of the exit, if there is one."""
     jump = find_jump(graph, gate)
     if jump is None or graph.nodes[jump.target] in graph.exits:
         return None
@@ -69,13 +69,13 @@ def redirect(graph: Graph, gate: Node) -> Route | None:
 
 
 def redirect_limit(graph: Graph) -> int:
-    """Return how often gates may send the walk back, all together."""
+    """Return the maximum number of redirects by all gates."""
     limit = graph.attributes.number("max_goal_gate_redirects")
     return DEFAULT_REDIRECTS if limit is None else limit
 
 
 def visit_limit(graph: Graph, node: Node) -> tuple[int, str]:
-    """Return how often a node may be visited, and the name of the attribute that says so."""
+    """Return the maximum number of visits of a node, and the attribute that sets it."""
     own = node.attributes.number("max_visits")
     if own is not None:
         return own, "max_visits"
@@ -84,7 +84,7 @@ def visit_limit(graph: Graph, node: Node) -> tuple[int, str]:
 
 
 EDGE_REASON = "loop_restart"
-"""What brought such a run to its first node."""
+"""The edge reason of the first node after a restart."""
 
 
 DEFAULT_RESTARTS = 5
@@ -94,16 +94,16 @@ _KEPT = ("graph.", "context.keep.")
 
 
 def restart_limit(graph: Graph) -> int:
-    """Return how often a run may be begun anew, all together."""
+    """Return the maximum number of restarts of a run."""
     limit = graph.attributes.number("max_restarts")
     return DEFAULT_RESTARTS if limit is None else limit
 
 
 def begin_again(progress: Progress) -> Progress:
-    """Return the progress that a run begins with as which another one goes on.
+    """Return the progress that the next run begins with after `loop_restart`.
 
-    Of the context only what is to be kept is left. The files stay as they are, and what was used
-    counts on: a budget is one for all the rounds together.
+    Only `graph.*` and `context.keep.*` remain in the context. Files stay, and usage accumulates:
+    the budgets cover all runs of the chain.
     """
     kept = {key: one for key, one in progress.context.items() if key.startswith(_KEPT)}
     return Progress(
@@ -122,7 +122,7 @@ def begin_again(progress: Progress) -> Progress:
 
 @dataclass(frozen=True)
 class Decision:
-    """Where the walk goes, and the routes that lead there: more than one after a redirect."""
+    """The next move, and its routes: more than one after a redirect."""
 
     move: Move
     routes: tuple[Route, ...]
@@ -136,9 +136,9 @@ def choose_move(
     *,
     read: ReadValue = as_it_is,
 ) -> Decision:
-    """Decide where a walk that made some progress goes after one more visit.
+    """Choose the next move of a walk after a visit.
 
-    Conditions read large values of the context with `read`.
+    Conditions resolve references in the context with `read`.
     """
     after = record_visit(progress, visit)
     route = _route(graph, after, visit, read)
@@ -163,14 +163,14 @@ def _route(graph: Graph, after: Progress, visit: Visit, read: ReadValue) -> Rout
     if visit.is_transparent:
         outcome = Outcome(after.last_status, preferred_label=after.last_label)
     lookup = make_lookup(outcome.status, outcome.preferred_label, after.context, read=read)
-    # A conditional succeeds, whatever the outcome is that it hands on: it has not failed itself.
+    # A conditional itself succeeds; the outcome that it passes on is not its own.
     failed = outcome.status is StageStatus.FAIL and not visit.is_transparent
     return (route_failure if failed else select_edge)(graph, node, outcome, lookup)
 
 
 @dataclass(frozen=True)
 class _Deciding:
-    """One decision, over the progress after the visit."""
+    """One decision, with the progress after the visit."""
 
     graph: Graph
     after: Progress
@@ -178,7 +178,7 @@ class _Deciding:
     bounds: Bounds
 
     def decide(self, move: Move, route: Route) -> Decision:
-        """Send the walk to an end, back from the exit, or on."""
+        """Choose the end of the walk, a redirect, or the next node."""
         if stuck := self._stuck():
             return Decision(self._failed(move, stuck), (route,))
         if route.reason is RouteReason.FAILED:
@@ -195,14 +195,14 @@ class _Deciding:
         return Decision(self._within_limits(move), (route,))
 
     def _restarted(self, move: Move) -> Move:
-        """Go on as another run (ruling R7), unless that was done as often as it may be."""
+        """Continue as another run (ruling R7), unless `max_restarts` is reached."""
         limit = restart_limit(self.graph)
         if self.after.restarts >= limit:
             return self._failed(move, f"loop_restart: limit max_restarts={limit} reached")
         return changed(move, is_restart=True)
 
     def _stuck(self) -> str:
-        """Return why it is no use to go on: a stage fails in the same way again and again."""
+        """Return the reason to stop if a stage failed in the same way `max_same_failures` times."""
         visit = self.visit
         record = self.after.stages.get(visit.node)
         limit = same_failure_limit(self.graph, self.graph.nodes[visit.node])
@@ -219,13 +219,13 @@ class _Deciding:
             return Decision(self._arrived(move, route), (route,))
         if self._is_exit(route.target) or route.target in self.bounds.outside:
             leaving = f"the branch leads to {route.target} before branches meet at {until}"
-            # Where a failure would be dealt with is out of reach: it is the branch's own.
+            # The retry target is outside of the branch, so the branch ends with the failure.
             reason = "" if route.edge else self.visit.outcome.failure_reason
             return Decision(self._failed(move, reason or leaving), (route,))
         return Decision(self._within_limits(move), (route,))
 
     def _arrived(self, move: Move, route: Route) -> Move:
-        """End a branch as its last stage did; its goal gates are looked at by the exit."""
+        """End a branch like its last stage; the exit checks its goal gates."""
         over = self.after.stepped_over or move.is_stepped_over
         status = StageStatus.PARTIAL_SUCCESS if over else self.after.last_status
         reason = self.visit.outcome.failure_reason or "completed"

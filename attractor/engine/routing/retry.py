@@ -13,16 +13,16 @@ from attractor.language.graph.graph import Graph, Node
 
 
 def same_failure_limit(graph: Graph, node: Node) -> int | None:
-    """Return how often in a row a stage may fail in the same way; None is as often as it likes."""
+    """Return how many times in a row a stage may fail in the same way; None means no limit."""
     own = node.attributes.number("max_same_failures")
     return graph.attributes.number("max_same_failures") if own is None else own
 
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """How often a stage is tried, and how long to wait between two attempts.
+    """The maximum number of attempts, and the delay between them.
 
-    A verdict, such as a failing test, is tried again only as often as the node itself says.
+    A verdict, such as a failing test, is retried only if the node itself has `max_retries`.
     """
 
     max_attempts: int
@@ -40,7 +40,7 @@ PRESETS: Mapping[str, RetryPolicy] = {
 
 
 def retry_policy(node: Node, graph: Graph) -> RetryPolicy:
-    """Return a node's policy: `max_retries` says how often, `retry_policy` how long to wait."""
+    """Return the policy of a node: `max_retries` sets the count, `retry_policy` the delay."""
     name = require_policy(node, graph)
     own = node.attributes.number("max_retries")
     preset = PRESETS[name or "standard"]
@@ -52,7 +52,7 @@ def retry_policy(node: Node, graph: Graph) -> RetryPolicy:
 
 
 def require_policy(node: Node, graph: Graph) -> str:
-    """Return the name of a node's policy, if it or the graph names one; it must be a known one."""
+    """Return the name of the policy of a node or of its graph; an unknown name is an error."""
     name = node.attributes.text("retry_policy") or graph.attributes.text("retry_policy")
     if name and name not in PRESETS:
         raise UnknownName("retry policy", name, PRESETS)
@@ -60,7 +60,7 @@ def require_policy(node: Node, graph: Graph) -> str:
 
 
 def may_retry(policy: RetryPolicy, outcome: Outcome, attempt: int) -> bool:
-    """Tell whether an attempt that ended so is followed by another one (ruling R3)."""
+    """Return whether another attempt follows an outcome (ruling R3)."""
     if outcome.status is StageStatus.RETRY:
         return attempt < policy.max_attempts
     if outcome.status is not StageStatus.FAIL:
@@ -75,7 +75,7 @@ def may_retry(policy: RetryPolicy, outcome: Outcome, attempt: int) -> bool:
 
 
 def settle(node: Node, outcome: Outcome) -> Outcome:
-    """Return what the last attempt's outcome comes to: a wish to try again is none any more."""
+    """Return the final outcome of the last attempt: RETRY becomes FAIL or PARTIAL_SUCCESS."""
     if outcome.status is not StageStatus.RETRY:
         return outcome
     if node.attributes.flag("allow_partial"):
@@ -86,10 +86,10 @@ def settle(node: Node, outcome: Outcome) -> Outcome:
 
 
 def failure_of(error: Exception) -> Outcome:
-    """Return the failure that a handler's exception means.
+    """Return the failure for the exception of a handler.
 
-    An exception may say by a flag `retryable` whether trying again can help; else it can when the
-    machine or the network had trouble, and cannot when somebody made a mistake.
+    A boolean attribute `retryable` of the exception decides whether a retry can help; by default,
+    errors of the machine or the network are retryable.
     """
     said = getattr(error, "retryable", None)
     can_help = said if isinstance(said, bool) else isinstance(error, OSError | MachineryError)

@@ -41,19 +41,19 @@ _JUMPS = frozenset(
 
 @dataclass(frozen=True)
 class FoundRun:
-    """The graph of a run as it was run, and how far it has come."""
+    """The graph of a run, and the states of its stages."""
 
     graph: Graph
     states: RunStates
 
     @property
     def picture(self) -> Picture:
-        """Return what a drawing of it shows."""
+        """Return the picture to draw."""
         return overlay(self.graph, self.states)
 
 
 def read_drawn(directory: RunDirectory) -> FoundRun:
-    """Read a run as it is drawn: the graph as it was run, and the journal."""
+    """Read a run to draw it: its graph and its journal."""
     manifest = read_manifest(directory)
     source = open_source(directory.graph)
     graph = parse(source.text, file=source.file)
@@ -65,7 +65,7 @@ def read_drawn(directory: RunDirectory) -> FoundRun:
 
 
 def read_events(journal: Path) -> Iterator[Event]:
-    """Yield the events of a journal, as far as its writer has come."""
+    """Yield the events of a journal, up to its last complete line."""
     if not journal.exists():
         return
     for line in read_lines(journal):
@@ -75,7 +75,7 @@ def read_events(journal: Path) -> Iterator[Event]:
 
 
 def states_of(events: Iterable[Event], *, name: str = "") -> RunStates:
-    """Return how far a run has come by its events; its name stands first in the caption."""
+    """Return the states of a run's stages by its events; the name begins the caption."""
     drawn = DrawnRun()
     for event in events:
         drawn.take(event)
@@ -83,7 +83,7 @@ def states_of(events: Iterable[Event], *, name: str = "") -> RunStates:
 
 
 class DrawnRun:
-    """Takes the events of a run one after the other, and says at any time how far it has come."""
+    """Folds the events of a run into the states of its stages."""
 
     def __init__(self) -> None:
         self._nodes: dict[str, NodeState] = {}
@@ -107,13 +107,13 @@ class DrawnRun:
         }
 
     def take(self, event: Event) -> None:
-        """Take an event; most kinds change nothing that is drawn."""
+        """Fold an event; most event types change nothing in a drawing."""
         change = self._changes.get(event.type)
         if change is not None:
             change(event, Fields(event.data, f"event {event.seq} ({event.type})"))
 
     def states(self, name: str = "") -> RunStates:
-        """Return what it came to."""
+        """Return the states so far."""
         spent = describe_duration(_whole(self._seconds)) if self._seconds else ""
         caption = " · ".join(filter(None, [name, self._status, spent]))
         return RunStates(dict(self._nodes), dict(self._taken), self._current, caption)
@@ -145,7 +145,7 @@ class DrawnRun:
         self._interrupt([StageState.RUNNING])
 
     def _branch_completed(self, event: Event, data: Fields) -> None:
-        """Nothing goes on in a branch that was given up, nor in those that left it."""
+        """Nothing runs in a canceled branch, nor in the branches inside it."""
         if data.text("outcome") == GIVEN_UP:
             self._interrupt([StageState.RUNNING, StageState.WAITING], within=event.branch or "")
 
@@ -164,7 +164,7 @@ class DrawnRun:
         if not target or reason == RouteReason.JOIN:
             return
         if reason in _JUMPS:
-            # What the walk goes back for is a gate, not the stage it was at.
+            # The walk returns because of a goal gate, not because of its last stage.
             source = "" if reason == RouteReason.GOAL_GATE else event.node or ""
             self._taken[TakenEdge(source, target, is_jump=True)] += 1
         else:
@@ -179,7 +179,7 @@ class DrawnRun:
         self._current = "" if is_elsewhere else move.text("target")
         if move.has("end"):
             end = move.inner("end")
-            # The exit is no stage: it is done when the walk has come to it.
+            # The exit has no stage event: it is done when the walk has reached it.
             self._nodes.setdefault(end.text("node"), NodeState(StageState.DONE))
 
     def _status_changed(self, event: Event, data: Fields) -> None:
@@ -208,32 +208,32 @@ def _whole(seconds: float) -> timedelta:
 
 
 GRAPH_NOT_DRAWN = "GraphNotDrawn"
-"""The kind emitted when `graph.svg` could not be drawn."""
+"""The event type of a failed attempt to draw `graph.svg`."""
 
 
 MOST_NODES = 300
 
 
 MOST_BYTES = 16 << 20
-"""The longest journal that is read for a drawing."""
+"""The maximum size of a journal that is read for a drawing."""
 
 
 AT_THE_END = timedelta(seconds=2)
-"""How long a run waits for its drawing when there is nothing else to do."""
+"""The maximum time that an ended run waits for its drawing."""
 
 
 MEANWHILE = timedelta(seconds=30)
 
 
 SOON_S = 0.5
-"""A run that is over before that is drawn once, at its end."""
+"""A shorter run is drawn once, at its end."""
 
 
 @asynccontextmanager
 async def drawn(run: OpenRun, graph: Graph) -> AsyncGenerator[None]:
-    """Draw a run soon after it began, at its side, and again where it rests or ends.
+    """Draw a run soon after its start, and again when it stops or ends.
 
-    Where it cannot be drawn, that is told in an event, and the run goes on as it would.
+    If drawing fails, an event reports it, and the run continues.
     """
     drawing = asyncio.create_task(_soon(run, graph))
     try:
@@ -244,14 +244,14 @@ async def drawn(run: OpenRun, graph: Graph) -> AsyncGenerator[None]:
     try:
         await _draw(run, graph, AT_THE_END)
     except AttractorError as trouble:
-        # What cannot even be told is no reason to fail a run either.
+        # An error while reporting does not fail the run either.
         with suppress(AttractorError):
             run.emit(GRAPH_NOT_DRAWN, {"why": str(trouble)}, sync=True)
 
 
 async def _soon(run: OpenRun, graph: Graph) -> None:
     await asyncio.sleep(SOON_S)
-    # Whatever is in the way is told at the end.
+    # Errors are reported at the end.
     with suppress(AttractorError):
         await _draw(run, graph, MEANWHILE)
 
@@ -260,7 +260,7 @@ async def _draw(run: OpenRun, graph: Graph, time_limit: timedelta) -> None:
     if len(graph.nodes) > MOST_NODES:
         raise TooLarge(f"the graph has more than {MOST_NODES} nodes")
     picture = await asyncio.to_thread(_picture, run.directory)
-    # Imported here: few callers need it.
+    # Imported here: the drawing code is slow to load, and few runs are drawn.
     from attractor.language.drawing.draw import draw
 
     svg = await draw(picture, time_limit=time_limit)
@@ -268,7 +268,7 @@ async def _draw(run: OpenRun, graph: Graph, time_limit: timedelta) -> None:
 
 
 def _picture(directory: RunDirectory) -> "Picture":
-    """Read what is to be drawn; what is too large is left to whoever asks for it."""
+    """Read the picture of a run, unless it is too large."""
     journal = directory.events
     if journal.exists() and journal.stat().st_size > MOST_BYTES:
         raise TooLarge(f"the journal has more than {MOST_BYTES} bytes")
@@ -276,6 +276,6 @@ def _picture(directory: RunDirectory) -> "Picture":
 
 
 class TooLarge(AttractorError):
-    """The run is too large to be drawn besides."""
+    """The run is too large to draw in the background."""
 
     hint = "draw it when you want to see it, with attractor render"

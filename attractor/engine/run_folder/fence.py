@@ -10,32 +10,32 @@ from attractor.base.locks import FileLock
 from attractor.engine.errors import FenceLost
 
 PATIENCE_S = 0.2
-"""How long a runner waits for a lock: who only looks whether a run is alive holds it so briefly."""
+"""The time that a runner waits for the lock: status checks hold it briefly."""
 
 
 class Fence(Protocol):
-    """Around one run directory; begun more than once, it is given up as often as it was begun."""
+    """Guards one run directory; it is released when it was ended as often as begun."""
 
     @property
     def is_lost(self) -> bool:
-        """Whether somebody else took the run over."""
+        """Whether another process took over the run."""
         ...
 
     def begin(self) -> None:
-        """Take the directory, or refuse with the name of who has it."""
+        """Lock the directory, or fail with the name of the holder."""
         ...
 
     def commit(self) -> None:
-        """Refuse what is about to be written when the fence is lost."""
+        """Refuse to write if the fence is lost."""
         ...
 
     def end(self) -> None:
-        """Give the directory up."""
+        """Release the directory."""
         ...
 
 
 class FileFence:
-    """A fence made of a lock that the kernel holds; it is lost when its file is another one."""
+    """A fence with a kernel lock; it is lost if its file was replaced."""
 
     def __init__(self, path: Path, *, purpose: str = "") -> None:
         self._path = path
@@ -47,23 +47,23 @@ class FileFence:
 
     @property
     def is_lost(self) -> bool:
-        """Whether somebody else took the run over."""
+        """Whether another process took over the run."""
         return self._file is None or self._file != self._found()
 
     def begin(self) -> None:
-        """Take the directory, or refuse with the name of who has it."""
+        """Lock the directory, or fail with the name of the holder."""
         if not self._begun:
             self._lock.acquire(wait=PATIENCE_S, purpose=self._purpose)
             self._file = self._found()
         self._begun += 1
 
     def commit(self) -> None:
-        """Refuse what is about to be written when the fence is lost."""
+        """Refuse to write if the fence is lost."""
         if self.is_lost:
             raise FenceLost(f"{self._path.parent} was taken over by somebody else")
 
     def end(self) -> None:
-        """Give the directory up."""
+        """Release the directory."""
         self._begun = max(0, self._begun - 1)
         if not self._begun:
             self._file = None
@@ -71,7 +71,7 @@ class FileFence:
 
     def _found(self) -> tuple[int, int] | None:
         try:
-            # Not by a Path: this is done before each event.
+            # Without pathlib, which is slower: called before each event.
             found = os.stat(self._where)  # noqa: PTH116
         except FileNotFoundError:
             return None
@@ -81,9 +81,9 @@ class FileFence:
 
 
 def is_held(path: Path) -> bool:
-    """Tell whether a runner holds a run directory, by the kernel's word and not by what it wrote.
+    """Return whether a process holds the kernel lock of a run directory.
 
-    It is asked for a lock that others may share, which is given back at once.
+    The check takes a shared lock and releases it at once.
     """
     try:
         file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)

@@ -16,12 +16,12 @@ from attractor.engine.state.run_state import RunState
 from attractor.engine.storage.json_files import Fields, read_foreign
 
 POLL = timedelta(milliseconds=200)
-"""How often the inbox is looked into."""
+"""The interval between two looks into the inbox."""
 
 
 @dataclass(frozen=True)
 class Order:
-    """One thing somebody wants; an answer names its question, steering has its words as value."""
+    """An order for a run; an answer names its question, a message for a stage is the value."""
 
     action: Action
     by: str
@@ -32,7 +32,7 @@ class Order:
 
 @dataclass(frozen=True)
 class Received:
-    """An order as it lies in the inbox, or what is wrong with it."""
+    """A file of the inbox: its order, or the reason why it is invalid."""
 
     name: str
     order: Order | None
@@ -40,7 +40,7 @@ class Received:
 
 
 def leave_order(inbox: Path, order: Order, *, name: str) -> Path:
-    """Put an order into an inbox; the name, such as a run id, is its place in the line."""
+    """Write an order to an inbox; orders are taken in the order of their names."""
     if not name or Path(name).name != name or name.startswith("."):
         raise UsageError(f"an order cannot be named {name!r}", hint="take a fresh run id")
     path = inbox / f"{name}.json"
@@ -56,13 +56,13 @@ def leave_order(inbox: Path, order: Order, *, name: str) -> Path:
 
 
 class Inbox:
-    """The orders that lie in a run's inbox, in the order of their names."""
+    """The orders in the inbox of a run, in the order of their names."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def waiting(self) -> Iterator[Received]:
-        """Yield each order that nobody took yet."""
+        """Yield each order that waits."""
         try:
             with os.scandir(self._folder) as entries:
                 names = sorted(one.name for one in entries if one.name.endswith(".json"))
@@ -75,7 +75,7 @@ class Inbox:
                 yield _read(self._folder / name)
 
     def put_away(self, received: Received) -> None:
-        """Move an order that was taken out of the way."""
+        """Move an order to `done/`."""
         done = self._folder / "done"
         try:
             done.mkdir(exist_ok=True)
@@ -100,7 +100,7 @@ def _read(path: Path) -> Received:
 
 
 def refuse_answer(order: Order, state: RunState, now: datetime) -> str:
-    """Return why an answer is refused; nothing when it is the first good one, and in time."""
+    """Return the refusal of an answer; empty if it is the first valid answer, and in time."""
     asked = next((one for one in state.asked if one.id == order.question), None)
     if asked is None:
         return "refused: this is not the question asked"
@@ -130,7 +130,7 @@ def action_of(received: Received, refusal: str) -> OperatorAction:
 
 
 def refuse_order(order: Order | None, state: RunState, now: datetime) -> str:
-    """Return why an order cannot be followed now; nothing when it can."""
+    """Return the refusal of an order; empty if it is accepted."""
     if order is None:
         return "refused: it cannot be read"
     match order.action:

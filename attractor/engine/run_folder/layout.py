@@ -20,29 +20,29 @@ from attractor.environments.environment import Promises
 from attractor.language.graph.graph import folder_name
 
 NAMES = tuple(field.name for field in fields(Promises))
-"""Every promise by name."""
+"""The names of all promises."""
 
 
 def promises_to_record(promises: Promises) -> dict[str, Json]:
-    """Return promises as JSON has them."""
+    """Return the record of promises."""
     return asdict(promises)
 
 
 def promises_from_record(record: Fields) -> Promises:
-    """Read promises back."""
+    """Read promises from their record."""
     return Promises(**{name: record.flag(name) for name in NAMES})
 
 
 FORMAT = 1
-"""The format of run directories that this version makes."""
+"""The format of run directories of this version."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
-    """What a run was made from; what is pinned here never changes.
+    """The manifest of a run: what it was made from, which never changes.
 
-    A run that goes on from another one has that as its parent, and the visit it was forked at; one
-    that goes on in place of its parent has the number of its `restart` (ruling R7).
+    A fork has a parent and the visit that it was forked at; a restart has a parent and its number
+    (ruling R7).
     """
 
     run_id: str
@@ -62,7 +62,7 @@ class Manifest:
 
 
 def manifest_to_record(manifest: Manifest) -> dict[str, Json]:
-    """Return a manifest as JSON has it."""
+    """Return the record of a manifest."""
     base = manifest.base
     return {
         "format": FORMAT,
@@ -84,7 +84,7 @@ def manifest_to_record(manifest: Manifest) -> dict[str, Json]:
 
 
 def manifest_from_record(fields: Fields) -> Manifest:
-    """Read a manifest back."""
+    """Read a manifest from its record."""
     base, promises, versions = (fields.inner(one) for one in ("base", "promises", "versions"))
     return Manifest(
         run_id=fields.text("run_id"),
@@ -108,16 +108,16 @@ _NO_SECRETS = Redactor()
 
 
 CHILDREN = "children"
-"""The folder of the pipelines that are run as part of a run."""
+"""The folder of child pipelines."""
 
 
 RESERVED_NAMES = frozenset({"inbox", "artifacts", CHILDREN, "evaluation", "incidents"})
-"""Folders of a run directory that are not stages."""
+"""The folders of a run directory that are not stages."""
 
 
 @dataclass(frozen=True)
 class RunDirectory:
-    """Where everything of one run lies."""
+    """The paths of the files of one run."""
 
     root: Path
 
@@ -133,12 +133,12 @@ class RunDirectory:
 
     @property
     def drawing(self) -> Path:
-        """The graph with how far the run has come; not there where nothing draws."""
+        """The drawing of the graph; missing if nothing draws."""
         return self.root / "graph.svg"
 
     @property
     def files(self) -> Path:
-        """The files that the graph names, as the run began with them; not there without any."""
+        """The files that the graph names, as of the start of the run; missing if there are none."""
         return self.root / "graph.files.json"
 
     @property
@@ -148,42 +148,42 @@ class RunDirectory:
 
     @property
     def checkpoint(self) -> Path:
-        """The fold of the journal."""
+        """The checkpoint of the journal."""
         return self.root / "checkpoint.json"
 
     @property
     def run(self) -> Path:
-        """Where the run is now."""
+        """The current status of the run."""
         return self.root / "run.json"
 
     @property
     def final(self) -> Path:
-        """How the walk ended."""
+        """The end of the walk."""
         return self.root / "final.json"
 
     @property
     def lock(self) -> Path:
-        """The file whose lock the runner holds."""
+        """The file with the lock of the runner."""
         return self.root / "run.lock"
 
     @property
     def inbox(self) -> Path:
-        """Where anybody leaves orders for the runner."""
+        """The folder of orders for the runner."""
         return self.root / "inbox"
 
     @property
     def incidents(self) -> Path:
-        """What an interruption left half-made."""
+        """The folder of half-made edits after an interruption."""
         return self.root / "incidents"
 
     @property
     def children(self) -> Path:
-        """Where pipelines that are run as part of this one have their directories."""
+        """The run directories of child pipelines."""
         return self.root / CHILDREN
 
     @property
     def evaluation(self) -> Path:
-        """Where each evaluation has a folder of its number."""
+        """The folder of evaluations, by number."""
         return self.root / "evaluation"
 
     def stage(self, node: str) -> Path:
@@ -192,7 +192,7 @@ class RunDirectory:
 
 
 def require_free(root: Path) -> None:
-    """Refuse a place where something is already."""
+    """Refuse a path that exists."""
     if os.path.lexists(root):
         raise _taken(root)
 
@@ -206,11 +206,11 @@ def create_run_directory(
     begin: Callable[[RunDirectory], None] = lambda directory: None,
     redactor: Redactor = _NO_SECRETS,
 ) -> RunDirectory:
-    """Make the directory of a new run; the manifest comes last, so with it all is there.
+    """Make the directory of a new run; the manifest is written last, when all else is complete.
 
-    `files` are those that the pipeline is made of besides its own text. A run that does not begin
-    at the start has a journal already: `begin` writes it. The manifest is kept without secrets; the
-    pipeline is kept as it is, for its hash: one that holds a secret is refused before.
+    `files` are the further files of the pipeline. `begin` writes the journal of a run that does not
+    begin at the start. The manifest is redacted; the pipeline is stored unchanged, for its hash, so
+    one that contains a secret is refused before.
     """
     directory = RunDirectory(root)
     try:
@@ -225,7 +225,7 @@ def create_run_directory(
         write_manifest(directory, manifest, redactor)
         sync_folder(root.parent)
     except (FileError, JournalError):
-        # On a full disk: half a directory would only stand in the way of the next try.
+        # On a full disk, half a directory would only block the next attempt.
         shutil.rmtree(root, ignore_errors=True)
         raise
     return directory
@@ -234,12 +234,12 @@ def create_run_directory(
 def write_manifest(
     directory: RunDirectory, manifest: Manifest, redactor: Redactor = _NO_SECRETS
 ) -> None:
-    """Write what a run was made from, without secrets."""
+    """Write the redacted manifest of a run."""
     write_document(directory.manifest, redactor.members(manifest_to_record(manifest)))
 
 
 def read_manifest(directory: RunDirectory) -> Manifest:
-    """Read what a run was made from, when this version knows its format."""
+    """Read the manifest of a run, unless its format is newer than this version."""
     if directory.root.is_dir() and not directory.manifest.exists():
         hint = "bring it back from a copy, or start a new run: nothing else says what it was"
         raise VerificationError(f"{directory.manifest} is missing", hint=hint)
@@ -251,12 +251,12 @@ def read_manifest(directory: RunDirectory) -> Manifest:
 
 
 def read_files(directory: RunDirectory) -> Mapping[str, bytes]:
-    """Return the files that the pipeline of a run is made of besides its own text."""
+    """Return the further files of the pipeline of a run."""
     return read_kept_files(directory.files)
 
 
 def read_kept_files(file: Path) -> Mapping[str, bytes]:
-    """Return files as they are kept in one; without it there are none."""
+    """Return the files that are stored in one file; empty if it is missing."""
     if not file.exists():
         return {}
     record = read_document(file).members("files")
@@ -264,7 +264,7 @@ def read_kept_files(file: Path) -> Mapping[str, bytes]:
 
 
 def write_kept_files(file: Path, files: Mapping[str, bytes]) -> None:
-    """Keep files in one."""
+    """Store files in one file."""
     written: dict[str, Json] = {name: b64encode(one).decode() for name, one in files.items()}
     write_document(file, {"files": written})
 

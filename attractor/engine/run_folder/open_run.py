@@ -68,11 +68,14 @@ from attractor.engine.storage.json_files import read_document, write_document
 from attractor.engine.storage.secrets import Redactor
 
 SMALL_CHECKPOINT = 4096
-"""Up to this size a checkpoint is rewritten at every stage."""
+"""The size up to which a checkpoint is rewritten at every stage."""
 
 
 class OpenRun:
-    """A run that this process may write to; made by `open_run`."""
+    """A run that this process may write to, made by `open_run`.
+
+    Every change is an event: it is written to the journal, and folded into the state.
+    """
 
     def __init__(
         self,
@@ -103,12 +106,12 @@ class OpenRun:
 
     @property
     def state(self) -> RunState:
-        """Where the run is."""
+        """The state of the run."""
         return self._state
 
     @property
     def progress(self) -> Progress:
-        """How far the walk has come."""
+        """The progress of the walk from the start."""
         if self._state.progress is None:
             raise UsageError(f"the walk of {self.manifest.run_id} has not begun")
         return self._state.progress
@@ -116,7 +119,7 @@ class OpenRun:
     def record(
         self, happening: EngineEvent, *, place: StageReference = NO_PLACE, sync: bool = False
     ) -> Event:
-        """Write an event, and fold it into the state."""
+        """Write an event of the engine, and fold it into the state."""
         with self._lock:
             is_plain = isinstance(happening, PLAIN)
             event = self._append(kind_of(happening), data_of(happening), place, sync, is_plain)
@@ -131,17 +134,17 @@ class OpenRun:
         place: StageReference = NO_PLACE,
         sync: bool = False,
     ) -> Event:
-        """Write an event of a kind that is not the engine's."""
+        """Write an event of another type."""
         if kind in ENGINE_KINDS:
             raise UsageError(f"{kind} is an event of the engine", hint="choose another kind")
         with self._lock:
             return self._append(kind, data, place, sync)
 
     def save(self, step: Step | None = None, *, place: StageReference = NO_PLACE) -> None:
-        """Write what a stage changed, which is the one sync of a stage; without one, a checkpoint.
+        """Record a step, with the one sync of a stage; without a step, write a checkpoint.
 
-        The checkpoint is rewritten while it is small, and later when the journal has grown by
-        twice its length: so a stage costs the same however many went before.
+        The checkpoint is rewritten while it is small, and later when the journal has grown by twice
+        its size: so a stage costs the same after many stages.
         """
         with self._lock:
             if step is not None and not self._is_due():
@@ -159,10 +162,10 @@ class OpenRun:
             self._checkpoint_offset = self.events.offset
 
     async def commit(self, step: Step, *, place: StageReference = NO_PLACE) -> None:
-        """Write what a stage changed, and return when it is on the disk.
+        """Record a step, and return when it is on the disk.
 
-        While there are branches, those who commit at the same time share one sync; the checkpoint
-        waits until they are joined.
+        Branches that commit at the same time share one sync; the checkpoint waits until they are
+        joined.
         """
         if len(self._state.walks) == 1:
             self.save(step, place=place)
@@ -172,21 +175,21 @@ class OpenRun:
         await self._shared.wait()
 
     def change_status(self, status: RunStatus, reason: str = "") -> None:
-        """Move the run on in the table of statuses, or refuse."""
+        """Change the status of the run, if the transition is allowed."""
         require_transition(self._state.status, status)
         happening = RunStatusChanged(status.word.value, status.phase.value, reason)
         self.record(happening, sync=True)
         self.write_run()
 
     def write_run(self) -> None:
-        """Write run.json, for whoever asks where the run is."""
+        """Write run.json."""
         self._fence.commit()
         write_document(self.directory.run, run_record(self.manifest, self._state, self.clock.now()))
 
     def mend(self) -> None:
-        """Write run.json anew when it is not what the journal says, and final.json if it is lost.
+        """Rewrite run.json if it differs from the journal, and final.json if it is lost.
 
-        Whoever was to write the former was killed.
+        A process that was killed may not have written them.
         """
         if not self.events.head.seq:
             return
@@ -202,13 +205,13 @@ class OpenRun:
             self.write_run()
 
     def take_orders(self) -> Sequence[OperatorAction]:
-        """Take what people left in the inbox: each order once, and as an event.
+        """Take the orders in the inbox, each once, and record them.
 
-        Words for a stage at work stay there: whoever hands them on settles them.
+        Messages for a running stage stay there until they are passed on.
         """
         settled: list[OperatorAction] = []
         with self._lock:
-            # One process may have died after the event and before it moved the order.
+            # A process may have died after the event, before it moved the order.
             taken = self._state.last_order
             waiting = sorted(self._inbox.waiting(), key=lambda one: one.name != taken)
             for received in waiting:
@@ -220,27 +223,27 @@ class OpenRun:
         return settled
 
     def steering(self) -> Sequence[Received]:
-        """Return the words that wait for a stage at work."""
+        """Return the messages that wait for a running stage."""
         return [one for one in self._inbox.waiting() if self._can_steer(one)]
 
     def settle(self, received: Received, refusal: str) -> OperatorAction:
-        """Write what became of an order, and put it away."""
+        """Record the result of an order, and move its file."""
         action = action_of(received, refusal)
         self.record(action, sync=True)
         self._inbox.put_away(received)
         return action
 
     def answer_to(self, question: Question) -> Answer | None:
-        """Return the answer that there is to a question at work, if any."""
+        """Return the answer to a question of a running stage, if there is one."""
         return self._state.answers.get(question.id)
 
     def close(self) -> None:
-        """Give the run up: another process may take it."""
+        """Release the run: another process may open it."""
         self.events.close()
         self._fence.end()
 
     def __enter__(self) -> Self:
-        """Hold the run."""
+        """Return the run."""
         return self
 
     def __exit__(
@@ -249,13 +252,13 @@ class OpenRun:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Give the run up."""
+        """Release the run."""
         self.close()
 
     def _record_step(self, step: Step, place: StageReference, *, sync: bool) -> None:
         saved = _saved(step)
         event = self._append(kind_of(saved), data_of(saved), place, sync, is_plain=True)
-        # A step that a secret was taken out of is another one, and is read back.
+        # A redacted step differs from the original, so it is read back.
         is_same = event.data.get("step") is saved.step
         self._state = fold_step(self._state, event, step) if is_same else fold(self._state, event)
 
@@ -271,7 +274,7 @@ class OpenRun:
         return self.events.append(kind, data, place=place, sync=sync, is_plain=is_plain)
 
     def _clean(self, step: Step | None) -> CheckpointSaved:
-        """Return what a step, if there is one, is to be in the journal, before it is there."""
+        """Return the event of a step, redacted before it is written."""
         if step is None:
             return CheckpointSaved((self._state.progress or _NO_PROGRESS).current_node, None, "")
         saved = _saved(step)
@@ -299,7 +302,7 @@ class OpenRun:
         return self._checkpoint_size <= SMALL_CHECKPOINT or grown >= 2 * self._checkpoint_size
 
     def _can_steer(self, received: Received) -> bool:
-        """Whether an order has words for a stage, and one is at work."""
+        """Return whether an order is a message, and a stage is running."""
         is_steer = received.order is not None and received.order.action is Action.STEER
         return is_steer and any(one.in_flight for one in self._state.walks.values())
 
@@ -314,7 +317,7 @@ def _saved(step: Step) -> CheckpointSaved:
 def open_run(
     root: Path, *, clock: Clock, redactor: Redactor | None = None, fence: Fence | None = None
 ) -> OpenRun:
-    """Take a run directory, and verify and read what happened in it so far."""
+    """Lock a run directory, verify its journal, and read its state."""
     directory = RunDirectory(root)
     manifest = read_manifest(directory)
     fence = fence or FileFence(directory.lock, purpose=f"runs {manifest.run_id}")
@@ -338,7 +341,7 @@ def open_run(
             found=found,
         )
         if torn := events.torn:
-            # Synced: decisions are pinned to the line that a journal ends with.
+            # Synced, because decisions refer to the last line of a journal.
             run.record(TornLineDropped(torn.offset, len(torn.content)), sync=True)
         run.blobs.sweep()
         run.mend()
@@ -347,7 +350,7 @@ def open_run(
 
 
 def _require_journal(directory: RunDirectory) -> None:
-    """Refuse a directory that lost its journal: without it everything would begin anew."""
+    """Refuse a directory without its journal: the run would begin again."""
     if not directory.events.exists() and directory.run.exists():
         raise VerificationError(
             f"{directory.events} is missing, but the run was begun",
@@ -356,7 +359,7 @@ def _require_journal(directory: RunDirectory) -> None:
 
 
 def end_run(run: OpenRun) -> RunResult:
-    """Write how a run ended: final.json, the terminal event, the status, in this order."""
+    """Record the end of a run: final.json, the terminal event, the status, in this order."""
     outcome = outcome_of(run.state)
     is_good = outcome is not None and outcome.is_success and not run.state.why_canceled
     if not run.state.is_ended:
@@ -373,7 +376,7 @@ def end_run(run: OpenRun) -> RunResult:
 
 
 def stop(run: OpenRun, reason: str) -> RunResult:
-    """Note why the run goes on no further now; it stays where it is, to be resumed."""
+    """Record the reason why the run stops; its status stays, to be resumed."""
     run.record(RunInterrupted(reason), sync=True)
     run.save()
     run.write_run()
@@ -381,8 +384,8 @@ def stop(run: OpenRun, reason: str) -> RunResult:
 
 
 def let_go(run: OpenRun) -> None:
-    """Note that the process was told to stop; the run stays where it is, to be resumed."""
-    # Whatever fails here must not hide that we were told to stop.
+    """Record that the process was stopped; the status of the run stays, to be resumed."""
+    # An error here must not hide the cancellation.
     with suppress(AttractorError):
         run.record(RunInterrupted("the process was told to stop"), sync=True)
         if run.state.progress:

@@ -47,9 +47,9 @@ from attractor.engine.storage.json_files import read_document
 
 @dataclass(frozen=True)
 class RunResult:
-    """Where a run stands when its runner lets go of it.
+    """The result of a run when its runner returns.
 
-    When it `is_restarting`, it ends here, and another run goes on in its place (ruling R7).
+    A run that `is_restarting` ends here, and another run continues it (ruling R7).
     """
 
     run_id: str
@@ -67,7 +67,7 @@ class RunResult:
 
     @property
     def exit_code(self) -> ExitCode:
-        """What the command line answers."""
+        """The exit status of the command line."""
         if self.status in (AWAITING_ANSWER, EXECUTING):
             return ExitCode.UNFINISHED
         is_good = self.outcome is not None and self.outcome.is_success
@@ -75,7 +75,7 @@ class RunResult:
 
 
 def result_of(manifest: Manifest, root: Path, state: RunState) -> RunResult:
-    """Return where a run stands."""
+    """Return the result of a run so far."""
     progress = state.progress
     end = progress.end if progress else None
     return RunResult(
@@ -94,7 +94,7 @@ def result_of(manifest: Manifest, root: Path, state: RunState) -> RunResult:
 
 
 def final_record(manifest: Manifest, state: RunState, now: datetime) -> dict[str, Json]:
-    """Return what final.json holds: how the walk ended, in one page."""
+    """Return the content of final.json: the end of the walk."""
     progress = state.progress or Progress("")
     outcome = outcome_of(state) or StageStatus.FAIL
     return {
@@ -120,7 +120,7 @@ def final_record(manifest: Manifest, state: RunState, now: datetime) -> dict[str
 
 
 def _next(run_id: str, state: RunState, outcome: StageStatus) -> str:
-    """Return the command that is most likely wanted now."""
+    """Return the command that is most likely needed next."""
     if state.restarted_as and not state.canceled:
         return f"attractor status {state.restarted_as}"
     if outcome.is_success and not state.canceled:
@@ -129,7 +129,7 @@ def _next(run_id: str, state: RunState, outcome: StageStatus) -> str:
 
 
 def run_record(manifest: Manifest, state: RunState, now: datetime) -> dict[str, Json]:
-    """Return what run.json holds."""
+    """Return the content of run.json."""
     outcome = outcome_of(state)
     return {
         "run_id": manifest.run_id,
@@ -149,7 +149,7 @@ _TERMINAL = (PipelineCompleted.__name__, PipelineFailed.__name__)
 
 
 def has_lost_its_end(directory: RunDirectory) -> bool:
-    """Tell whether the final.json of a run that ended is missing or cannot be read."""
+    """Return whether the final.json of an ended run is missing or corrupt."""
     try:
         read_document(directory.final)
     except AttractorError:
@@ -158,7 +158,7 @@ def has_lost_its_end(directory: RunDirectory) -> bool:
 
 
 def end_told_by_journal(directory: RunDirectory, manifest: Manifest) -> dict[str, Json]:
-    """Return what final.json held: the run as it stood when the terminal event was written."""
+    """Return the content of final.json from the journal: the state at the terminal event."""
     state = RunState()
     for line in read_lines(directory.events):
         record = parse_json(line.content)

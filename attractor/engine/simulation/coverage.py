@@ -1,17 +1,10 @@
-"""Finds the nodes and edges that no run can come to, by trying what stages may come to.
+"""Finds the nodes and edges that no run can reach, by trying the possible outcomes of stages.
 
-A stage may end well, in part or badly, prefer any label on its ways out, suggest any node, and
-write anything into the context; so after a stage nothing is remembered but where the walk is. Only
-a conditional hands on what the stage before it said (ruling R1): there the outcome, the label and
-the values that conditions have asked for since are part of the place. Goal gates and limits only
-cut walks short. Whatever is too much to try is taken to be possible: what is reported as out of
-reach is so in every run.
-
-What a stage may come to, and which values a condition can tell apart.
-
-Both are as wide as can be: what none of them leads to cannot be reached in any run.
-
-Tries every way out of a place in a graph, by the run's own routing.
+A stage may have any status, prefer any label, suggest any node, and write any value to the context;
+so the state of the search is the node alone. Only a conditional passes on the outcome of the stage
+before (ruling R1): its status, its label and the values in conditions are part of the state. Goal
+gates and limits only shorten walks. Whatever is too much to try counts as possible, so everything
+that is reported as unreachable is unreachable in every run.
 """
 
 from collections import Counter, deque
@@ -47,7 +40,7 @@ from attractor.language.source.syntax_tree import parse_integer
 STATUSES = (StageStatus.SUCCESS, StageStatus.PARTIAL_SUCCESS, StageStatus.FAIL)
 
 SAY_NO_LABEL = frozenset({"start", "exit", "conditional", "tool", "wait.human"})
-"""Types whose stages neither prefer a label nor suggest a node of their own accord."""
+"""The node types whose stages set neither a label nor a next node themselves."""
 
 _ALWAYS_SUCCEED = frozenset({"start", "exit", "conditional"})
 _PREFIX = "context."
@@ -56,14 +49,14 @@ _OTHER = "something else"
 
 @dataclass(frozen=True)
 class ConditionValues:
-    """What conditions ask for: the values they tell apart, by key, and whether all were found."""
+    """The values of each context key that conditions distinguish, and whether they are complete."""
 
     values: Mapping[str, Sequence[str]]
     is_whole: bool
 
 
 def possible_outcomes(graph: Graph, node: Node) -> Sequence[Outcome]:
-    """Return what a stage may come to that suggests no next node, but for the choice of a gate."""
+    """Return the possible outcomes of a stage, without suggested nodes."""
     if node.type in _ALWAYS_SUCCEED:
         return (Outcome(StageStatus.SUCCESS),)
     if node.type == "tool":
@@ -75,7 +68,7 @@ def possible_outcomes(graph: Graph, node: Node) -> Sequence[Outcome]:
 
 
 def _choices(graph: Graph, node: Node) -> Iterator[Outcome]:
-    """Yield what comes of each choice at a gate; a label that two of them share may be left out."""
+    """Yield the outcome of each choice at a human gate; an ambiguous label may be missing."""
     ways = dict.fromkeys(
         (edge.label or edge.target, edge.target) for edge in graph.outgoing(node.id)
     )
@@ -87,14 +80,14 @@ def _choices(graph: Graph, node: Node) -> Iterator[Outcome]:
 
 
 def suggestions(node: Node, targets: Iterable[str]) -> Sequence[Outcome]:
-    """Return the outcomes that suggest one of some nodes; not every stage can."""
+    """Return the outcomes that suggest one of the targets; some types cannot."""
     if node.type in SAY_NO_LABEL:
         return ()
     return tuple(Outcome(status, "", (target,)) for status in STATUSES for target in targets)
 
 
 def labels_asked(graph: Graph, node: str) -> Sequence[str]:
-    """Return the labels by which an outcome can choose a way out of a node."""
+    """Return the labels by which an outcome can select an edge of a node."""
     edges = graph.outgoing(node)
     asked = told_apart(edge.condition for edge in edges).values.get("preferred_label", ())
     labels = (edge.label for edge in edges if not edge.is_conditional)
@@ -102,25 +95,25 @@ def labels_asked(graph: Graph, node: str) -> Sequence[str]:
 
 
 def told_apart(conditions: Iterable[Condition]) -> ConditionValues:
-    """Return the values of each key that some conditions tell apart."""
+    """Return the values that some conditions distinguish, by key."""
     values: dict[str, dict[str, None]] = {}
     is_whole = True
     for clause in _clauses(conditions):
         keys, tried = clause.keys(), tuple(_tried(clause))
         for key in keys:
             values.setdefault(bare(key), {}).update(dict.fromkeys(tried))
-        # What an earlier stage preferred may be anything.
+        # The preferred label of an earlier stage may be any text.
         is_whole = is_whole and "context.preferred_label" not in keys and _decides(clause, tried)
     return ConditionValues({key: tuple(found) for key, found in values.items()}, is_whole)
 
 
 def bare(key: str) -> str:
-    """Return a key as the context has it; the outcome of the last stage goes by `outcome`."""
+    """Return a key as in the context; the last outcome has the key `outcome`."""
     return key.removeprefix(_PREFIX)
 
 
 def _clauses(conditions: Iterable[Condition]) -> Iterator[Condition]:
-    """Yield the conditions that hold no others."""
+    """Yield the conditions that contain no other conditions."""
     waiting = [one for one in conditions if one is not ALWAYS]
     while waiting:
         condition = waiting.pop()
@@ -142,7 +135,7 @@ def _conditions_in(value: object) -> Sequence[Condition]:
 
 
 def _tried(clause: Condition) -> Iterator[str]:
-    """Yield the values to try for the keys of a clause, whatever its operator."""
+    """Yield the values to try for the keys of a clause."""
     keys = clause.keys()
     texts = [one for one in _held(clause) if isinstance(one, str) and one not in keys]
     yield from texts
@@ -155,19 +148,19 @@ def _tried(clause: Condition) -> Iterator[str]:
 
 
 def _decides(clause: Condition, tried: Sequence[str]) -> bool:
-    """Tell whether the values tried can make a clause hold, or not hold."""
+    """Return whether the tried values can make a clause both true and false."""
     found = {clause.holds(lambda key, value=value: value) for value in tried}
     return found == {True, False}
 
 
 _ASKED_ANYWAY = frozenset({"outcome", "preferred_label", "current_node"})
-# A value that is forgotten may be any again, so nothing is lost but some precision.
+# Forgotten values may be any value again: that is only less precise.
 _MOST_VALUES = 8
 
 
 @dataclass(frozen=True)
 class ReachedNode:
-    """A node to come to, and what a conditional was handed: None, and a missing value, is any."""
+    """A node and the outcome passed to a conditional; None or a missing value means any."""
 
     node: str
     status: StageStatus | None = None
@@ -177,7 +170,7 @@ class ReachedNode:
 
 @dataclass(frozen=True)
 class Exit:
-    """A way out: by which route, to which place."""
+    """One exit of a node: its route, and the node that it reaches."""
 
     route: Route
     ahead: ReachedNode
@@ -185,7 +178,7 @@ class Exit:
 
 @dataclass(frozen=True)
 class Ways:
-    """What there is to try at a place; `is_whole` when no other value of a key could matter."""
+    """The outcomes and values to try at a node; `is_whole` if no other value matters."""
 
     graph: Graph
     node: Node
@@ -197,11 +190,11 @@ class Ways:
 
     @property
     def degree(self) -> int:
-        """How many edges are looked at to choose one."""
+        """The number of edges to look at for one selection."""
         return max(1, len(self.graph.outgoing(self.node.id)))
 
     def cost(self, outcomes: Sequence[Outcome]) -> int:
-        """Return how many looks at an edge it takes to try some outcomes."""
+        """Return the number of looks at an edge for some outcomes."""
         return len(outcomes) * prod(map(len, self.free.values())) * self.degree
 
     def tried(self, outcomes: Sequence[Outcome]) -> Iterator[Exit]:
@@ -227,7 +220,7 @@ class Ways:
         return Exit(route, self._ahead(route.target, outcome, values))
 
     def _ahead(self, target: str, outcome: Outcome, values: Mapping[str, Json]) -> ReachedNode:
-        """Return the place a route leads to; only a conditional is handed anything (ruling R1)."""
+        """Return the node that a route reaches; only a conditional gets the outcome (ruling R1)."""
         if not is_conditional(self.graph, target):
             return ReachedNode(target)
         label = outcome.preferred_label
@@ -242,7 +235,7 @@ class Ways:
 
 @dataclass(frozen=True)
 class Lookout:
-    """What the conditions of a graph ask for: at each node, and at more conditionals than one."""
+    """The values that the conditions of a graph distinguish, and those that conditionals share."""
 
     graph: Graph
     fixed: Mapping[str, Json]
@@ -250,7 +243,7 @@ class Lookout:
     shared: Set[str]
 
     def ways(self, place: ReachedNode) -> Ways:
-        """Find what there is to try at a place."""
+        """Return the outcomes and values to try at a node."""
         told, node = self.told[place.node], self.graph.nodes[place.node]
         known = {key: self.fixed[key] for key in told.values if key in self.fixed}
         known |= dict(place.values)
@@ -264,7 +257,7 @@ class Lookout:
 
 
 def look_out(graph: Graph) -> Lookout:
-    """Find what the conditions of a graph ask for; no stage can change the graph's attributes."""
+    """Read the conditions of a graph; no stage can change the attributes of the graph."""
     told = {
         node: told_apart(edge.condition for edge in graph.outgoing(node)) for node in graph.nodes
     }
@@ -276,7 +269,7 @@ def look_out(graph: Graph) -> Lookout:
 
 
 def _ahead_anew(graph: Graph, target: str) -> ReachedNode:
-    """Return the place where another run begins: nothing was said before it (ruling R7)."""
+    """Return the first node of the next run after a restart (ruling R7)."""
     if not is_conditional(graph, target):
         return ReachedNode(target)
     fresh = Progress(target)
@@ -292,17 +285,17 @@ def _outcomes(graph: Graph, node: Node, place: ReachedNode) -> Sequence[Outcome]
 
 
 MOST_AT_A_PLACE = 100_000
-"""How many looks at an edge are allowed at one place."""
+"""The maximum number of looks at an edge for one node."""
 
 MOST_OF_AN_EDGE = 40
-"""How many looks at an edge are allowed at all places, for each edge there is."""
+"""The maximum number of looks at an edge for all nodes, per edge."""
 
 _MOST_PLACES_OF_A_NODE = 16
 
 
 @dataclass(frozen=True)
 class Coverage:
-    """What can be reached; `untried` was taken to be possible, because it was too much to try."""
+    """The reachable nodes; `untried` edges count as reachable, because trying them is too much."""
 
     nodes: frozenset[str]
     unreachable_nodes: tuple[str, ...]
@@ -312,7 +305,7 @@ class Coverage:
 
 
 class _How(IntEnum):
-    """How an edge was found to be possible, the surest way first."""
+    """How an edge was found to be possible, the surest first."""
 
     CHOSEN = 0
     SUGGESTED = 1
@@ -320,7 +313,7 @@ class _How(IntEnum):
 
 
 def cover(graph: Graph, *, most: int = MOST_AT_A_PLACE) -> Coverage:
-    """Try what the stages of a graph may come to, and tell what cannot be reached by that."""
+    """Return the nodes and edges that the possible outcomes of stages reach."""
     in_all = most + MOST_OF_AN_EDGE * len(graph.edges)
     exploring = _Exploring(graph, look_out(graph), most, in_all)
     exploring.explore()
@@ -340,7 +333,7 @@ def _found(graph: Graph, found: Mapping[int, _How], how: _How) -> tuple[Edge, ..
 
 @dataclass
 class _Exploring:
-    """A search in breadth through the places of a graph."""
+    """A breadth-first search through a graph."""
 
     graph: Graph
     lookout: Lookout
@@ -353,11 +346,11 @@ class _Exploring:
 
     @cached_property
     def branch_bounds(self) -> BranchBounds:
-        """Where the branches of each node lead."""
+        """The bounds of the branches of each node."""
         return BranchBounds(self.graph, Forks(self.graph))
 
     def explore(self) -> None:
-        """Try one place after the other until nothing new is found."""
+        """Try one node after another until nothing new is found."""
         self._come_to(ReachedNode(self.graph.starts[0].id))
         while self.waiting:
             self._leave(self.waiting.popleft())
@@ -373,7 +366,7 @@ class _Exploring:
             self.waiting.append(place)
 
     def _send_back(self) -> None:
-        """Go where goal gates that do not hold send the walk from its end (ruling R4)."""
+        """Follow the redirects of unsatisfied goal gates (ruling R4)."""
         if not self.may_end:
             return
         reached = [self.graph.nodes[id_] for id_ in self.places]
@@ -402,7 +395,7 @@ class _Exploring:
         return self.branch_bounds.fork(node.id) if node.type in FORKS else None
 
     def _branch(self, node: Node, fork: Fork) -> None:
-        """Go every way out of a fork, and on where the branches meet, however they ended."""
+        """Follow every edge of a fork, and continue where branches meet."""
         for edge in self.graph.outgoing(node.id):
             self._take(edge, _How.CHOSEN)
             self._come_to(ReachedNode(edge.target))
@@ -414,7 +407,7 @@ class _Exploring:
             self._come_to(ReachedNode(jump.target))
 
     def _try(self, node: Node, ways: Ways, outcomes: Sequence[Outcome], how: _How) -> bool:
-        """Go every way that outcomes lead; tell whether they were not too many to try."""
+        """Follow the routes of outcomes; return False if they are too many to try."""
         cost = ways.cost(outcomes)
         if cost > min(self.most_at_a_place, self.left):
             return False
@@ -430,12 +423,12 @@ class _Exploring:
         return True
 
     def _is_done(self, node: Node) -> bool:
-        """Whether nothing new can come of a node: every way out of it leads to where we were."""
+        """Return whether nothing new can be found at a node."""
         jump = find_jump(self.graph, node)
         return (jump is None or not self._is_new(jump.target)) and not self._missed(node)
 
     def _missed(self, node: Node) -> Sequence[str]:
-        """Return where edges lead that are not found yet, or that hand on what was said."""
+        """Return the targets of edges that were not found, or that get the outcome."""
         return [
             edge.target
             for edge in self.graph.outgoing(node.id)
@@ -443,11 +436,11 @@ class _Exploring:
         ]
 
     def _is_new(self, target: str) -> bool:
-        """Whether there may be more to find at a node that is gone to."""
+        """Return whether there may be more to find at a node."""
         return target not in self.places or is_conditional(self.graph, target)
 
     def _assume(self, node: Node) -> None:
-        """Take every way out of a node to be possible that was not chosen, and none of them."""
+        """Count every edge of a node as possible, and the end too."""
         self.may_end = True
         for edge in self.graph.outgoing(node.id):
             if id(edge) not in self.found:

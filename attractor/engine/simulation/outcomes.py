@@ -1,4 +1,4 @@
-"""Reads the outcomes that a simulated walk is given for its nodes."""
+"""Reads the outcomes of a simulated walk, by node and visit."""
 
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,12 +19,12 @@ _NEEDS_REASON = (StageStatus.FAIL, StageStatus.RETRY)
 
 @dataclass(frozen=True)
 class SimulatedOutcomes:
-    """The outcomes of nodes, one a visit; the last one holds for all visits after it."""
+    """The outcomes of nodes, one a visit; the last outcome repeats."""
 
     by_node: Mapping[str, Sequence[Outcome]] = field(default_factory=dict[str, Sequence[Outcome]])
 
     def at(self, node: str, visit: int) -> Outcome | None:
-        """Return the outcome of a visit, the first of which is 1, or None for an unnamed node."""
+        """Return the outcome of a visit, counted from 1; None for a node without outcomes."""
         outcomes = self.by_node.get(node)
         return outcomes[min(visit, len(outcomes)) - 1] if outcomes else None
 
@@ -35,7 +35,7 @@ NO_OUTCOMES = SimulatedOutcomes()
 def read_outcomes(
     written: Json | JsonObject, *, nodes: Iterable[str], file: str = ""
 ) -> SimulatedOutcomes:
-    """Read the outcomes of a pipeline's nodes, or say what is wrong with them and where."""
+    """Read the outcomes for a pipeline, or raise an error with their position."""
     outcomes = check_outcomes(written, file=file)
     known = set(nodes)
     for node in outcomes.by_node:
@@ -45,7 +45,7 @@ def read_outcomes(
 
 
 def check_outcomes(written: Json | JsonObject, *, file: str = "") -> SimulatedOutcomes:
-    """Read outcomes whose pipeline is not known yet."""
+    """Read outcomes without their pipeline."""
     if not isinstance(written, Mapping):
         wrong = UsageError(
             "outcomes are written as a table of nodes", hint='for example {"test": ["fail"]}'
@@ -58,7 +58,7 @@ def check_outcomes(written: Json | JsonObject, *, file: str = "") -> SimulatedOu
 
 
 def _named(error: UsageError, file: str) -> UsageError:
-    """Return an error with the file in its sentence."""
+    """Return an error with the file in its message."""
     return UsageError(f"{file}: {error}", hint=error.hint) if file else error
 
 
@@ -88,7 +88,7 @@ _HINT = 'write JSON such as {"test": "fail"}, or TOML such as test = "fail"'
 
 
 def open_outcomes(file: Path) -> dict[str, Json]:
-    """Return what a file says of nodes, checked as far as it can be without a pipeline."""
+    """Read a file of outcomes, and check it as far as possible without its pipeline."""
     try:
         text = file.read_bytes().decode("utf-8-sig")
     except OSError as cause:
@@ -104,7 +104,7 @@ def open_outcomes(file: Path) -> dict[str, Json]:
 
 
 def _is_toml(file: Path, text: str) -> bool:
-    """Go by the name; where that says nothing, only JSON begins with a brace."""
+    """Decide by the file name, else by the first character."""
     if file.suffix in (".json", ".toml"):
         return file.suffix == ".toml"
     return not text.lstrip().startswith("{")
@@ -120,7 +120,7 @@ def _read_json(text: str, file: Path) -> Json:
 def _read_toml(text: str, file: Path) -> Json:
     try:
         table: dict[str, Json] = tomllib.loads(text)
-        # TOML has dates and times, which no outcome has.
+        # TOML dates and times are not JSON.
         canonical_json(table)
     except NotCanonical as cause:
         raise UsageError(f"{file} {words_of(cause)}", hint="write a text in quotes") from cause

@@ -26,12 +26,12 @@ from attractor.language.graph.branches import Fork, Forks
 from attractor.language.graph.graph import Edge, Graph, Node
 
 WalkOn = Callable[[Progress, str, Bounds], Awaitable[Progress]]
-"""Walks from where a branch is to its end; the branch goes by its key."""
+"""Walks a branch of a key to its end."""
 
 
 @dataclass(frozen=True)
 class SimulatedBranches:
-    """Walks branches that leave a walk at one attempt; `walked` are those that ended, by key."""
+    """Walks the branches of one attempt; `walked` are the ended ones, by key."""
 
     parent: Progress
     key: str
@@ -44,12 +44,12 @@ class SimulatedBranches:
 
     @property
     def fork(self) -> Fork | None:
-        """Where the ways out of the node lead, and where they meet."""
+        """The targets of the node's edges, and the node where they meet."""
         return self.bounds.fork(self.node)
 
     @property
     def at_once(self) -> int | None:
-        """One: nothing takes any time here, so none could end before another one."""
+        """One: nothing takes time here, so no branch could end before another."""
         return 1
 
     async def walk(self, branch: Branch, *, isolated: bool) -> BranchEnd:
@@ -61,13 +61,13 @@ class SimulatedBranches:
         return end_of(branch, key, self.parent, self.walked[key])
 
     async def give_up(self, branch: Branch) -> BranchEnd:
-        """Say that a branch is not wanted any more; one may have ended."""
+        """Cancel a branch; it may have ended."""
         key = self._key(branch)
         walked = self.walked.get(key)
         return end_of(branch, key, self.parent, walked) if walked else canceled(branch, key)
 
     async def give_up_rest(self) -> None:
-        """Leave it at that: what began has ended."""
+        """Do nothing: every branch that began has ended."""
 
     def _key(self, branch: Branch) -> str:
         attempt = attempt_key(self.key, self.node, self.visit, self.attempt)
@@ -75,10 +75,10 @@ class SimulatedBranches:
 
 
 def count_attempts(graph: Graph, node: Node, outcome: Outcome) -> int:
-    """Return how many attempts there are when every one ends the same."""
+    """Return the number of attempts if all have the same outcome."""
     policy = retry_policy(node, graph)
     most = max(policy.max_attempts, policy.max_attempts_after_verdict)
-    # Found by halves: `max_retries` may be any number.
+    # By bisection: `max_retries` may be any number.
     return 1 + bisect_left(
         range(1, most), True, key=lambda attempt: not may_retry(policy, outcome, attempt)
     )
@@ -87,7 +87,7 @@ def count_attempts(graph: Graph, node: Node, outcome: Outcome) -> int:
 def limit_attempts(
     graph: Graph, node: Node, progress: Progress, outcome: Outcome, attempts: int
 ) -> tuple[int, Streak]:
-    """Return how many of these attempts are made, and the streak of failures before the last."""
+    """Return the number of attempts before `max_same_failures`, and the streak before the last."""
     if outcome.status.is_success or outcome.status is StageStatus.SKIPPED:
         return attempts, NO_STREAK
     failure, record = signature(outcome.failure_reason), progress.stages.get(node.id)
@@ -98,7 +98,7 @@ def limit_attempts(
 
 
 def make_stage(graph: Graph, node: Node, progress: Progress, branches: SimulatedBranches) -> Stage:
-    """Return the stage that is simulated where a walk stands."""
+    """Return the simulated stage of a node."""
     return Stage(
         node=node,
         graph=graph,
@@ -115,17 +115,17 @@ def make_stage(graph: Graph, node: Node, progress: Progress, branches: Simulated
 
 
 class _NoFiles:
-    """Keeps nothing of what a stage writes."""
+    """Discards the files of a stage."""
 
     def write(self, name: str, text: str) -> None:
-        """Forget it."""
+        """Discard the text."""
 
     def append(self, name: str, line: str) -> None:
-        """Forget it."""
+        """Discard the line."""
 
 
 def _tell_nobody(kind: str, **data: Json) -> None:
-    """Forget the event."""
+    """Discard the event."""
 
 
 MAX_STEPS = 1000
@@ -133,9 +133,9 @@ MAX_STEPS = 1000
 
 @dataclass(frozen=True)
 class SimulatedStep:
-    """One visit of a node, and where the walk went from there; in a branch, it has its key.
+    """One visit of a node and the next move; `branch` is the key of its branch.
 
-    `status` is the outcome that ways out are chosen by: a conditional has that of a stage before.
+    `status` is the status that selects the edge: a conditional has that of an earlier stage.
     """
 
     visit: Visit
@@ -145,7 +145,7 @@ class SimulatedStep:
 
     @property
     def edges(self) -> tuple[Edge, ...]:
-        """The edges that were followed: all at a fork, none for a jump and where the walk ended."""
+        """The edges that were followed: all at a fork, none for a jump or at the end."""
         route, end = self.decision.routes[-1], self.decision.move.end
         if self.visit.meeting:
             return tuple(one.edge for one in self.decision.routes[0].candidates)
@@ -155,7 +155,7 @@ class SimulatedStep:
 
 @dataclass(frozen=True)
 class SimulatedWalk:
-    """A walk from the start; without an end it was cut off after the most steps allowed."""
+    """A walk from the start; `end` is None if it reached the maximum number of steps."""
 
     graph: Graph
     steps: Sequence[SimulatedStep]
@@ -163,7 +163,7 @@ class SimulatedWalk:
 
     @property
     def path(self) -> tuple[str, ...]:
-        """The nodes in the order they were come to, the exit among them."""
+        """The visited nodes in order, the exit included."""
         nodes = [step.visit.node for step in self.steps]
         if self.end and self.end.status.is_success and self.end.node != nodes[-1]:
             nodes.append(self.end.node)
@@ -171,7 +171,7 @@ class SimulatedWalk:
 
     @property
     def paths(self) -> Sequence[Sequence[str]]:
-        """The path of the walk without its branches, then that of each branch."""
+        """The path of the walk without its branches, then the path of each branch."""
         paths: dict[str, list[str]] = {}
         for step in self.steps:
             paths.setdefault(step.branch, []).append(step.visit.node)
@@ -179,12 +179,12 @@ class SimulatedWalk:
 
     @property
     def edges(self) -> tuple[Edge, ...]:
-        """The edges in the order they were followed."""
+        """The followed edges in order."""
         return tuple(edge for step in self.steps for edge in step.edges)
 
     @property
     def never_visited(self) -> tuple[str, ...]:
-        """The nodes that were not come to."""
+        """The nodes that were not visited."""
         visited = set(self.path)
         return tuple(node for node in self.graph.nodes if node not in visited)
 
@@ -202,7 +202,7 @@ async def walk(
     context: Mapping[str, Json] | None = None,
     max_steps: int = MAX_STEPS,
 ) -> SimulatedWalk:
-    """Walk from the start to an end, with handlers that do nothing but say how a stage ended."""
+    """Walk from the start to an end, with handlers that only return outcomes."""
     simulation = _Simulation(graph, handlers, max_steps)
     try:
         progress = await simulation.walk(begin(graph, "", context or {}))
@@ -212,12 +212,12 @@ async def walk(
 
 
 class _CutOff(Halted):
-    """The most steps that are allowed were walked."""
+    """The maximum number of steps is reached."""
 
 
 @dataclass
 class _Simulation:
-    """One walk with all its branches: what was walked so far, and how often nodes were visited."""
+    """One walk with its branches: its steps, and the visits of each node."""
 
     graph: Graph
     handlers: Mapping[str, Handler]
@@ -227,20 +227,20 @@ class _Simulation:
 
     @cached_property
     def branch_bounds(self) -> BranchBounds:
-        """Where the branches of each node lead."""
+        """The bounds of the branches of each node."""
         return BranchBounds(self.graph, Forks(self.graph))
 
     async def walk(
         self, progress: Progress, branch: str = "", bounds: Bounds = NO_BOUNDS
     ) -> Progress:
-        """Walk on to an end; a branch ends where branches meet.
+        """Walk to an end; a branch ends where branches meet.
 
-        Where a run ends and another one goes on in its place, so does the walk (ruling R7).
+        After a restart, the walk continues as the next run (ruling R7).
         """
         while progress.end is None:
             if self.visits.total() >= self.max_steps:
                 raise _CutOff
-            # It was come to before its branches, if there are any.
+            # The visit comes before the visits of its branches.
             place = len(self.steps)
             visit, progress = await self._visit(progress, branch)
             decision = choose_move(self.graph, progress, visit, bounds)
@@ -251,7 +251,7 @@ class _Simulation:
         return progress
 
     async def _visit(self, progress: Progress, key: str) -> tuple[Visit, Progress]:
-        """Visit the next node; return what that came to, and the progress with its branches."""
+        """Visit the next node; return the visit, and the progress with its branches joined."""
         node = self.graph.nodes[progress.next_node]
         self.visits[node.id] += 1
         number, attempts = self.visits[node.id], 0
@@ -262,7 +262,7 @@ class _Simulation:
             )
             stage = make_stage(self.graph, node, progress, branches)
             outcome = await execute(resolve_handler(node, self.handlers), stage)
-            # Branches may end otherwise when they are walked again; other stages do not.
+            # Only branches may end differently in another attempt.
             if not (branches.walked and self._is_tried_again(node, outcome, attempts)):
                 break
         streak = NO_STREAK

@@ -20,13 +20,13 @@ from attractor.language.graph.graph import Graph, Node
 MAY_BE_SILENT = frozenset(
     {"wait", "wait.human", "parallel", "for_each", "pipeline", "stack.manager_loop"}
 )
-"""Types that wait for people, for the time, or for stages that are looked after themselves."""
+"""The node types that wait for people, for time, or for other stages."""
 
 
 class Stall:
-    """Ends its block when no sign of life came for too long; each sign puts that off.
+    """Cancels its block if no activity is signalled for too long.
 
-    Signs may come from any thread.
+    `sign` may be called from any thread.
     """
 
     def __init__(self, limit: timedelta | None) -> None:
@@ -36,15 +36,15 @@ class Stall:
 
     @property
     def is_over(self) -> bool:
-        """Whether the time passed without a sign."""
+        """Whether the limit passed without activity."""
         return self._timer.expired()
 
     def sign(self) -> None:
-        """Begin to wait anew: something was heard."""
+        """Signal activity."""
         self._put_off()
 
     async def __aenter__(self) -> Self:
-        """Begin to wait."""
+        """Start the timer."""
         await self._timer.__aenter__()
         if self.limit:
             loop = asyncio.get_running_loop()
@@ -57,7 +57,7 @@ class Stall:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> bool | None:
-        """Wait no more."""
+        """Stop the timer."""
         self._put_off = _do_nothing
         return await self._timer.__aexit__(kind, error, trace)
 
@@ -68,7 +68,7 @@ class Stall:
 
 
 def stall_limit(node: Node, graph: Graph) -> timedelta | None:
-    """Return how long nothing may be heard of a stage of a node; None is for ever."""
+    """Return the maximum time without activity of a node; None means no limit."""
     if node.type in MAY_BE_SILENT:
         return None
     own = node.attributes.duration("stall_timeout")
@@ -76,20 +76,20 @@ def stall_limit(node: Node, graph: Graph) -> timedelta | None:
 
 
 def _do_nothing() -> None:
-    """Take no notice."""
+    """Ignore the signal."""
 
 
 KEEP_THEIR_OWN_TIME = frozenset({"tool", "wait.human"})
 
 
 GRACE = timedelta(seconds=30)
-"""How much longer those may take: they know better what a time-out means."""
+"""The extra time for these types, which handle a time-out themselves."""
 
 
 async def execute(handler: Handler, stage: Stage, *, stall: Stall | None = None) -> Outcome:
-    """Return a handler's outcome; what it raises is a failure (attractor-spec 4.12).
+    """Return the outcome of a handler; its exceptions are failures (attractor-spec 4.12).
 
-    Only Halted passes, and a cancellation that was meant for us.
+    Only Halted and the cancellation of this task are raised.
     """
     stall = stall or Stall(None)
     timer = asyncio.timeout(None)
@@ -104,7 +104,7 @@ async def execute(handler: Handler, stage: Stage, *, stall: Stall | None = None)
         if _is_cancelling():
             raise
         return failure("the work was canceled from within")
-    # The contract of handlers: no exception of theirs ends the walk.
+    # The contract of handlers: their exceptions do not end the walk.
     except Exception as error:  # noqa: BLE001
         if isinstance(error, TimeoutError) and stall.is_over:
             heard = describe_duration(stall.limit or timedelta())
@@ -123,7 +123,7 @@ def _limit(node: Node) -> timedelta | None:
 
 
 def _checked(node: Node, returned: object) -> Outcome:
-    """Return what a handler returned when it is an outcome that can be recorded."""
+    """Return the outcome of a handler if it is valid, else a failure."""
     if returned is None and node.attributes.flag("auto_status"):
         return auto_status()
     if not isinstance(returned, Outcome):

@@ -1,4 +1,8 @@
-"""The folder that an attempt writes into, and the history of earlier attempts."""
+"""The folder that an attempt writes into, and the history of earlier attempts.
+
+An attempt writes into the folder of its node. When the next attempt begins, these files move to
+`history/<visit>.<attempt>/`, status.json last: while it is there, the move is not complete.
+"""
 
 import errno
 import os
@@ -25,9 +29,9 @@ _LARGEST_STATUS = 4 << 20
 
 
 def begin_attempt(folder: Path, visit: int, attempt: int, *, is_aside: bool = False) -> Path:
-    """Make the node's folder empty for an attempt; what an earlier one left goes to its history.
+    """Move the files of the last attempt to the history, and return the folder to write into.
 
-    Returns the folder that is written into: another one while the node's is not free.
+    With `is_aside`, that is a folder in the history, because another walk uses the node's.
     """
     try:
         left = _files_in(folder)
@@ -42,25 +46,25 @@ def begin_attempt(folder: Path, visit: int, attempt: int, *, is_aside: bool = Fa
 
 
 def history_folder(folder: Path, visit: int, attempt: int) -> Path:
-    """Return where an attempt's files lie when another one has begun."""
+    """Return the folder of an attempt after another one has begun."""
     return folder / HISTORY / f"{visit}.{attempt}"
 
 
 def folder_of_attempt(folder: Path, visit: int, attempt: int) -> Path | None:
-    """Return where the files of an attempt that ended lie now, if they are anywhere."""
+    """Return the folder that has the files of an ended attempt now, if there is one."""
     places = (folder, history_folder(folder, visit, attempt))
     return next((one for one in places if _attempt_of(one / STATUS) == (visit, attempt)), None)
 
 
 def require_folder(folder: Path) -> None:
-    """Refuse what is a link or a file where a folder is to be."""
+    """Refuse a link or a file in place of a folder."""
     if not stat.S_ISDIR(os.lstat(folder).st_mode):
         hint = "remove it: a stage folder is a folder of its own"
         raise FileError(f"{folder} is a link or a file", hint=hint)
 
 
 def _files_in(folder: Path) -> list[str]:
-    """Return what a folder holds besides the history; it is made when it is not there."""
+    """Return the names in a folder besides the history; make the folder if it is missing."""
     try:
         folder.mkdir()
     except FileExistsError:
@@ -71,7 +75,7 @@ def _files_in(folder: Path) -> list[str]:
 
 
 def _make_aside(folder: Path, visit: int, attempt: int) -> Path:
-    """Make an empty folder in the history; what is there already was interrupted."""
+    """Make an empty folder in the history; an existing one is renamed as interrupted."""
     _files_in(folder / HISTORY)
     own = history_folder(folder, visit, attempt)
     if own.exists():
@@ -81,7 +85,7 @@ def _make_aside(folder: Path, visit: int, attempt: int) -> Path:
 
 
 def _name_of_past(folder: Path, visit: int, attempt: int) -> str:
-    """Name what lies in a folder by its status; without one, or repeated, it was interrupted."""
+    """Name the files in a folder by their status.json; without a new status, as interrupted."""
     past = _attempt_of(folder / STATUS)
     if (
         past
@@ -131,14 +135,14 @@ def _move_aside(folder: Path, name: str) -> None:
 LARGEST_FILE = 4 << 20
 
 
-# What a handler brings about by the name it chose, and not the disk.
+# Errors that a handler causes by an invalid file name.
 _OF_THE_NAME = frozenset({errno.ENAMETOOLONG, errno.EISDIR, errno.ELOOP, errno.EINVAL})
 
 
 class FolderFiles:
-    """Writes files of one attempt: redacted, capped, whole, and never through a link.
+    """Writes the files of one attempt: redacted, limited in size, and never through a link.
 
-    `trouble` is what the disk refused first, if anything.
+    `trouble` is the first error of the disk.
     """
 
     def __init__(
@@ -159,7 +163,7 @@ class FolderFiles:
         self.trouble: FileError | None = None
 
     def write(self, name: str, text: str) -> None:
-        """Write a file whole; of a text that is too long the middle is left out."""
+        """Write a whole file; of a text that is too long, omit the middle."""
         self._on_activity()
         with self._lock:
             try:
@@ -171,7 +175,7 @@ class FolderFiles:
                 raise
 
     def append(self, name: str, line: str) -> None:
-        """Add a line to a file, until the file is full."""
+        """Append a line to a file, until the file is full."""
         self._on_activity()
         with self._lock:
             try:
@@ -184,7 +188,7 @@ class FolderFiles:
                 raise
 
     def finish(self, status: JsonObject) -> None:
-        """Write status.json, which is plain JSON, and take nothing more."""
+        """Write status.json, and refuse further files."""
         with self._lock:
             self._is_over = True
             text = pretty_json(status, is_plain=True)
@@ -193,12 +197,12 @@ class FolderFiles:
             write_whole(in_folder(self._folder, STATUS), text, sync=False)
 
     def close(self) -> None:
-        """Take nothing more."""
+        """Refuse further files."""
         with self._lock:
             self._is_over = True
 
     def _remember(self, trouble: FileError) -> None:
-        """Remember that the disk refused: then no outcome of the stage may stand."""
+        """Remember an error of the disk: no outcome of the stage is valid then."""
         if isinstance(trouble.cause, OSError) and trouble.cause.errno not in _OF_THE_NAME:
             self.trouble = self.trouble or trouble
 
@@ -215,14 +219,14 @@ class FolderFiles:
 
 
 def _is_free(name: str) -> bool:
-    """Tell whether a name is a plain one, and not one of the engine's."""
+    """Return whether a name is a plain file name that the engine does not use."""
     if name in ("", STATUS, HISTORY) or name.startswith(".") or "\0" in name:
         return False
     return name != ".." and "/" not in name
 
 
 def in_folder(folder: Path, name: str) -> str:
-    """Return the place of a file in a stage's folder, which must be a folder of its own."""
+    """Return the path of a file in a stage folder, which must be a real folder."""
     try:
         require_folder(folder)
     except OSError as cause:
@@ -240,7 +244,7 @@ def _capped(content: bytes, largest: int) -> bytes:
 
 
 def _append(path: str, line: bytes, largest: int) -> bool:
-    """Add a line, or in its place a note that the file is full; tell whether there was room."""
+    """Append a line, or a note that the file is full; return whether there was room."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
         file = os.open(path, flags, 0o666)

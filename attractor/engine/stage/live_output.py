@@ -10,7 +10,7 @@ from attractor.base.process_output import OnOutput, OutputChunk
 from attractor.engine.seams import StageFiles
 
 TAIL = "tail.txt"
-"""The file in the stage's folder."""
+"""The name of the file in the stage folder."""
 
 
 OFTEN_S = 0.5
@@ -25,8 +25,7 @@ LONGEST_LINE = 4 * 1024
 class OutputTail:
     """The last whole lines of an output.
 
-    A secret is only known when it is whole, and so half a line is not kept: what is written is
-    looked through line by line, however the output came in pieces.
+    Incomplete lines are held back: a secret can only be recognized whole.
     """
 
     def __init__(self) -> None:
@@ -35,29 +34,29 @@ class OutputTail:
         self._has_more = False
 
     def add(self, chunk: OutputChunk) -> None:
-        """Take the next piece of one of the streams."""
+        """Add the next chunk of a stream."""
         lines = (self._begun[chunk.stream] + chunk.text).splitlines(keepends=True)
         rest = lines.pop() if lines and not _is_whole(lines[-1]) else ""
         self._lines.extend(map(_bounded, lines))
         self._has_more = self._has_more or bool(lines)
-        # Of a line that is too long only so much is kept that it is seen to be too long.
+        # Only enough of a long line is kept to see that it is too long.
         self._begun[chunk.stream] = rest[: LONGEST_LINE + 1]
 
     def take(self) -> str:
-        """Return the lines, if there are new ones since they were taken last."""
+        """Return the lines, if there are new ones since the last call."""
         has_more, self._has_more = self._has_more, False
         return "".join(self._lines) if has_more else ""
 
 
 @asynccontextmanager
 async def tail_in(files: StageFiles, *, often_s: float = OFTEN_S) -> AsyncGenerator[OnOutput]:
-    """Yield what takes an output whose last lines are to be in a file as long as this lasts."""
+    """Yield a function that takes output, and keep its last lines in a file meanwhile."""
     tail = OutputTail()
     writing = asyncio.create_task(_write_often(tail, files, often_s))
     try:
         yield tail.add
     except BaseException:
-        # Who was cut off leaves no other output.
+        # A canceled command leaves no other output.
         _write(tail, files)
         raise
     finally:
@@ -72,7 +71,7 @@ async def _write_often(tail: OutputTail, files: StageFiles, often_s: float) -> N
 
 
 def _write(tail: OutputTail, files: StageFiles) -> None:
-    # Whoever keeps the files remembers that the disk refused, and tells it when the stage is over.
+    # StageFiles remembers the error, and it is raised when the stage is over.
     with suppress(FileError):
         if text := tail.take():
             files.write(TAIL, text)

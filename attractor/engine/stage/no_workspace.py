@@ -22,13 +22,13 @@ _NOWHERE = Base("", "", "")
 
 
 class NoEnvironment:
-    """Has neither files nor commands, for pipelines that work on none."""
+    """An environment without files and commands."""
 
     async def initialize(self) -> None:
-        """Make nothing ready."""
+        """Do nothing."""
 
     async def cleanup(self) -> None:
-        """End nothing."""
+        """Do nothing."""
 
     def working_directory(self) -> str:
         """Refuse: there is no folder."""
@@ -43,7 +43,7 @@ class NoEnvironment:
         _refuse()
 
     def promises(self) -> Promises:
-        """Promise nothing."""
+        """Return no promises."""
         return Promises()
 
     async def read_file(
@@ -105,9 +105,9 @@ class NoEnvironment:
 
 
 class NoWorkspace:
-    """Takes no snapshots; its environment is the one it is given.
+    """A workspace without snapshots, in the given environment.
 
-    `another` makes one more of the same place: branches open and close theirs at the same time.
+    `another` makes one more environment in the same place: each branch opens and closes its own.
     """
 
     def __init__(
@@ -121,31 +121,31 @@ class NoWorkspace:
 
     @property
     def base(self) -> Base:
-        """What it was made from: nothing that has an id."""
+        """An empty base."""
         return _NOWHERE
 
     @property
     def environment(self) -> ExecutionEnvironment:
-        """The environment it was given, else one in which nothing can be done."""
+        """The given environment, or one without files and commands."""
         return self._environment
 
     async def snapshot(self, subject: str) -> TreeId:
-        """Keep nothing."""
+        """Return no tree."""
         return ""
 
     async def restore(self, tree: TreeId, *, set_aside: Path | None = None) -> None:
-        """Leave everything as it is."""
+        """Change nothing."""
 
     async def changed(self, since: TreeId, until: TreeId) -> Sequence[str]:
-        """Know of no change."""
+        """Return no path."""
         return ()
 
     async def patch(self, since: TreeId, until: TreeId, *, most: int = PATCH_LIMIT) -> str:
-        """Know of no change."""
+        """Return no patch."""
         return ""
 
     async def diff(self, since: TreeId, until: TreeId, *, most: int, binary: bool = True) -> bytes:
-        """Know of no change."""
+        """Return no patch."""
         return b""
 
     async def export(self, tree: TreeId, to: Path) -> None:
@@ -153,18 +153,18 @@ class NoWorkspace:
         raise UsageError("this run keeps no trees", hint="run it with --workspace isolated")
 
     async def fork(self, name: str, tree: TreeId, *, shared: bool = False) -> "NoWorkspace":
-        """Work in the same place: there are no trees to tell branches apart."""
+        """Return a workspace in the same place."""
         return NoWorkspace(another=self._another) if self._another else self
 
     async def discard(self, name: str) -> None:
-        """Remove nothing."""
+        """Do nothing."""
 
     async def adopt(self, trees: Sequence[TreeId], *, base: TreeId) -> Sequence[str]:
-        """Leave everything as it is."""
+        """Change nothing."""
         return ()
 
     async def close(self) -> None:
-        """Hold nothing open."""
+        """Do nothing."""
 
 
 def _refuse() -> NoReturn:

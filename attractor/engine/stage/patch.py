@@ -15,7 +15,7 @@ LARGEST_PATCH = 4 << 20
 
 
 PATIENCE_S = 3.0
-"""How long a patch may take: a stage is done, and the run is to go on."""
+"""The maximum time to make a patch: the run continues without it."""
 
 
 MOST_NAMED = 50
@@ -31,12 +31,12 @@ _HUNK = b"\n@@ "
 
 
 QUOTE = b"| "
-"""What stands before each line of a patch that is to be read, not applied."""
+"""The prefix of each line in a patch that cannot be applied."""
 
 
 @dataclass(frozen=True)
 class Patch:
-    """What leads from one tree to another, and the paths whose changes are not in it."""
+    """The patch between two trees, and the paths that it leaves out."""
 
     content: bytes
     left_out: tuple[str, ...] = ()
@@ -45,11 +45,11 @@ class Patch:
 async def make_patch(
     workspace: Workspace, since: TreeId, until: TreeId, *, most: int = LARGEST_PATCH
 ) -> Patch:
-    """Return a patch with all that changed, or else, file by file, with as much as fits in."""
+    """Return a patch of all changes, or if it is too large, of as many files as fit."""
     whole = await _diff(workspace, since, until, most, binary=True)
     if whole is not None and len(whole) <= most:
         return Patch(whole)
-    # Without what binary files hold there is room for more of them that people read.
+    # Without binary content, more of the text files fit.
     text = await _diff(workspace, since, until, most, binary=False)
     files = list(_files(text or b""))
     if text is None or len(text) > most:
@@ -62,14 +62,14 @@ async def make_patch(
 
 @dataclass(frozen=True)
 class StoredPatch:
-    """A patch as it is kept; one that is redacted can be read, and cannot be applied."""
+    """A patch as it is stored; a redacted patch cannot be applied."""
 
     content: bytes
     is_redacted: bool = False
 
 
 def written(patch: Patch, redactor: Redactor) -> StoredPatch:
-    """Return a patch as it is kept: without secrets, and with what is left out said before it."""
+    """Return a patch as it is stored: redacted, with a note of the paths left out."""
     clean = _without_secrets(patch.content, redactor)
     is_redacted = clean != patch.content
     lines = list(_remarks(patch.left_out))
@@ -81,14 +81,14 @@ def written(patch: Patch, redactor: Redactor) -> StoredPatch:
 
 
 def _quoted(patch: bytes) -> bytes:
-    """Return a patch in which no program finds one: nothing may write a placeholder into a file."""
+    """Quote a patch, so that no program applies it and writes a placeholder into a file."""
     return QUOTE + patch.removesuffix(b"\n").replace(b"\n", b"\n" + QUOTE) + b"\n"
 
 
 async def _diff(
     workspace: Workspace, since: TreeId, until: TreeId, most: int, *, binary: bool
 ) -> bytes | None:
-    """Return what leads from one tree to another, one byte too long at most; None if that lasts."""
+    """Return the patch between two trees, at most one byte too long; None after a time-out."""
     try:
         async with asyncio.timeout(PATIENCE_S):
             return await workspace.diff(since, until, most=most + 1, binary=binary)
@@ -97,7 +97,7 @@ async def _diff(
 
 
 def _files(patch: bytes) -> Iterator[bytes]:
-    """Yield what a patch says of each file. No line of a file begins as its header does."""
+    """Yield the part of a patch for each file."""
     bounds = [*(one.start() for one in _FILE.finditer(patch)), len(patch)]
     for begin, end in pairwise(bounds):
         yield patch[begin:end]
@@ -108,7 +108,7 @@ def _lacks_content(of_file: bytes) -> bool:
 
 
 def _name_of(of_file: bytes) -> str:
-    """Return the path that a header names twice: as it was, and as it is."""
+    """Return the path in the header of a file's patch."""
     both = of_file.partition(b"\n")[0].removeprefix(b"diff --git ")
     name = both[: len(both) // 2]
     if name.startswith(b'"'):
@@ -124,7 +124,7 @@ def _without_secrets(content: bytes, redactor: Redactor) -> bytes:
 
 
 def clean_line(line: bytes, redactor: Redactor) -> bytes:
-    """Return a line without secrets; where it is no text, byte for byte."""
+    """Return a line without secrets, also if it is not UTF-8."""
     try:
         return redactor.text(line.decode()).encode()
     except UnicodeDecodeError:

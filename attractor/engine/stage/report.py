@@ -39,7 +39,7 @@ _PREFIXES = ("graph.", "internal.", "human.", "parallel.", "stack.", "work.", "g
 
 @dataclass(frozen=True)
 class AttemptTimes:
-    """Which attempt a status file is about, and when it began and ended."""
+    """The attempt of a status file, and its times."""
 
     visit: int
     attempt: int
@@ -48,7 +48,7 @@ class AttemptTimes:
 
 
 def status_record(outcome: Outcome, times: AttemptTimes) -> dict[str, Json]:
-    """Return what status.json holds of an attempt (attractor-spec, appendix C, and ruling R8)."""
+    """Return the content of status.json for an attempt (attractor-spec, appendix C; ruling R8)."""
     return {
         **outcome_to_record(outcome),
         "visit": times.visit,
@@ -59,12 +59,12 @@ def status_record(outcome: Outcome, times: AttemptTimes) -> dict[str, Json]:
 
 
 def auto_status() -> Outcome:
-    """Return the success of a stage with `auto_status` whose handler said nothing."""
+    """Return the success of a stage with `auto_status` whose handler returned nothing."""
     return success(AUTO_STATUS_NOTES)
 
 
 def read_report(path: Path) -> Outcome | None:
-    """Read the report an agent left in a file, if it left one."""
+    """Read the report of an agent from a file, if there is one."""
     if not path.is_symlink() and not path.exists():
         return None
     try:
@@ -74,7 +74,7 @@ def read_report(path: Path) -> Outcome | None:
 
 
 def parse_report(text: str | bytes) -> Outcome:
-    """Read an agent's report, or say what is wrong with it so that the agent can mend it."""
+    """Parse the report of an agent, or raise InvalidReport with a hint for the agent."""
     try:
         report = parse_json(text)
     except NotCanonical as cause:
@@ -85,7 +85,7 @@ def parse_report(text: str | bytes) -> Outcome:
 
 
 def check_report(report: JsonObject) -> Outcome:
-    """Return the outcome a report states, when it may state that."""
+    """Return the outcome in a report, if it is valid."""
     for name in report:
         if name not in _FIELDS:
             near = suggest(name, _FIELDS)
@@ -107,7 +107,7 @@ def check_report(report: JsonObject) -> Outcome:
 
 
 def forbidden_keys(updates: Mapping[str, Json]) -> Sequence[str]:
-    """Return the context keys that no report may set, in the order they stand."""
+    """Return the context keys that a report may not set, in order."""
     return [key for key in updates if _is_forbidden(key)]
 
 
@@ -115,7 +115,7 @@ _EXAMPLE = 'write for example {"outcome": "success", "notes": "what was done"}'
 
 
 def _is_forbidden(key: str) -> bool:
-    # A condition finds `context.X` under X as well, so both are the same key.
+    # Conditions find `context.X` under X too, so both are the same key.
     bare = key
     while bare.startswith("context."):
         bare = bare.removeprefix("context.")

@@ -21,9 +21,9 @@ from attractor.engine.state.progress import (
 
 @dataclass(frozen=True)
 class Branch:
-    """A walk of its own through a part of the graph: from a node to the node where branches meet.
+    """A walk of its own through a part of the graph, up to the node where branches meet.
 
-    `updates` are what its context has besides that of the stage it begins at.
+    `updates` are added to the context that it begins with.
     """
 
     name: str
@@ -34,9 +34,9 @@ class Branch:
 
 @dataclass(frozen=True)
 class BranchEnd:
-    """How a branch came to its end; `updates` are what its stages wrote into its context.
+    """The end of a branch; `updates` are the context updates of its stages.
 
-    The key is what it goes by in the journal: no other branch of the run has the same.
+    The key is the unique name of the branch in the journal.
     """
 
     name: str
@@ -55,7 +55,7 @@ class BranchEnd:
 
 
 GIVEN_UP = "canceled"
-"""The outcome that the journal has of a branch that was not wanted any more."""
+"""The outcome of a canceled branch in the journal."""
 
 
 _ENGINES_OWN = ("current_node", "outcome", "preferred_label")
@@ -65,10 +65,10 @@ _ENGINES_PREFIX = "internal."
 
 
 def fork_off(progress: Progress, branch: Branch) -> Progress:
-    """Return the progress of a branch that stands before its first node.
+    """Return the progress of a branch before its first node.
 
-    It has a clone of the context, and knows how often each node was visited on the way to it. What
-    it comes to is its own: with no stage that says more, it ends well.
+    It has a clone of the context and the visit counts of its walk. A branch without stages
+    succeeds.
     """
     has_none = branch.start == branch.until
     return changed(
@@ -96,7 +96,7 @@ def fork_off(progress: Progress, branch: Branch) -> Progress:
 
 
 def end_of(branch: Branch, key: str, parent: Progress, walked: Progress) -> BranchEnd:
-    """Return how a branch ended that was walked to its end, but for what it did to files."""
+    """Return the end of a branch, without its changes to files."""
     end = walked.end or WalkEnd(StageStatus.FAIL, "the branch did not end", walked.next_node)
     updates = _updates(walked)
     said = updates.get("last_response", "")
@@ -116,14 +116,14 @@ def end_of(branch: Branch, key: str, parent: Progress, walked: Progress) -> Bran
 
 
 def canceled(branch: Branch, key: str) -> BranchEnd:
-    """Return the end of a branch that was not wanted any more."""
+    """Return the end of a canceled branch."""
     return BranchEnd(branch.name, key, StageStatus.SKIPPED, is_canceled=True)
 
 
 def join(progress: Progress, branches: Mapping[str, Progress]) -> Progress:
-    """Return the progress of a walk with what its branches, by key and in order, add to it.
+    """Return the progress of a walk with its ended branches joined, in order.
 
-    What they wrote into their contexts is not part of it (attractor-spec 3.8).
+    The context updates of branches are left out (attractor-spec 3.8).
     """
     ends = list(branches.values())
     over = (SteppedOver(node, key) for key, one in branches.items() for node in one.stepped_over)
@@ -143,12 +143,12 @@ def join(progress: Progress, branches: Mapping[str, Progress]) -> Progress:
 
 
 def spend(progress: Progress, usage: Usage) -> Progress:
-    """Return the progress with what was used besides."""
+    """Return the progress with more usage."""
     return changed(progress, usage=progress.usage + usage)
 
 
 def _updates(walked: Progress) -> dict[str, Json]:
-    """Return what the stages of a branch wrote into its context, and not the engine."""
+    """Return the context updates of a branch's stages, without those of the engine."""
     return {
         key: walked.context[key]
         for key in walked.written or ()
@@ -157,7 +157,7 @@ def _updates(walked: Progress) -> dict[str, Json]:
 
 
 def _visited(progress: Progress, branches: Mapping[str, Progress]) -> Mapping[str, StageRecord]:
-    """Return what is known of each node that branches visited."""
+    """Return the record of each node that branches visited."""
     visited: dict[str, StageRecord] = {}
     for key, walked in branches.items():
         for node, record in walked.stages.items():
@@ -168,7 +168,7 @@ def _visited(progress: Progress, branches: Mapping[str, Progress]) -> Mapping[st
 
 
 def _seen_from_outside(record: StageRecord, key: str, left_out: Sequence[str]) -> StageRecord:
-    """Return a record as the branch's own, unless it is that of a branch left out within it."""
+    """Return a record as that of the branch, unless it belongs to a branch left out inside."""
     is_left_out = bool(record.branches) and set(record.branches) <= set(left_out)
     return record if is_left_out else changed(record, branches=(key,))
 

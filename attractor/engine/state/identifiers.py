@@ -7,13 +7,13 @@ TreeId = str
 
 
 def stage_id(node: str, visit: int, attempt: int) -> str:
-    """Return what an attempt goes by, in a question and towards a backend."""
+    """Return the id of an attempt, as in questions and for backends."""
     return f"{node}@{visit}.{attempt}"
 
 
 @dataclass(frozen=True)
 class StageReference:
-    """Which attempt at which node an event is about, and in which branch, if it is one."""
+    """The attempt and the branch that an event belongs to."""
 
     node: str | None = None
     visit: int | None = None
@@ -25,27 +25,27 @@ NO_PLACE = StageReference()
 
 
 MAIN = ""
-"""The key of the walk from the start, and of the workspace it works in."""
+"""The key of the walk from the start, and of its workspace."""
 
 
-# What keys are put together with, and may stand in the id of a node too.
+# The separators of keys, which may also occur in the id of a node.
 _ENCODED = str.maketrans({one: f"%{ord(one):02X}" for one in "%/@"})
 
 
 def visit_key(parent: str, node: str, visit: int) -> str:
-    """Return what the keys of all branches of a visit begin with."""
+    """Return the prefix of the keys of all branches of a visit."""
     place = f"{node.translate(_ENCODED)}@{visit}."
     return f"{parent}/{place}" if parent else place
 
 
 def attempt_key(parent: str, node: str, visit: int, attempt: int) -> str:
-    """Return what the keys of all branches of an attempt begin with; their names follow.
+    """Return the prefix of the keys of all branches of an attempt; the names follow.
 
-    So no other branch of the run has the same key.
+    So each branch of a run has a unique key.
     """
     return f"{visit_key(parent, node, visit)}{attempt}/"
 
 
 def branch_key(attempt: str, name: str) -> str:
-    """Return the key of a branch, by that of its attempt and by its name."""
+    """Return the key of a branch: the prefix of its attempt and its name."""
     return attempt + name.translate(_ENCODED)

@@ -18,7 +18,7 @@ LONGEST = 200
 
 
 TRIED_OUT = "max retries exceeded"
-"""What stands before the reason of a stage that wants to be tried again once too often."""
+"""The prefix of the reason when the last attempt asked for a retry."""
 
 
 _VARYING = re.compile(r"0x[0-9a-fA-F]+|\b[0-9a-f]{7,64}\b|[0-9]+")
@@ -26,13 +26,13 @@ _VARYING = re.compile(r"0x[0-9a-fA-F]+|\b[0-9a-f]{7,64}\b|[0-9]+")
 
 @dataclass(frozen=True)
 class Streak:
-    """How often in a row a stage failed in the same way, over visits and attempts together."""
+    """How many times in a row a stage failed in the same way, over all visits and attempts."""
 
     failure: str = ""
     count: int = 0
 
     def and_then(self, failure: str) -> "Streak":
-        """Return the streak with one more failure, by its signature."""
+        """Return the streak after one more failure."""
         return Streak(failure, self.count + 1 if failure == self.failure else 1)
 
 
@@ -40,21 +40,21 @@ NO_STREAK = Streak()
 
 
 def signature(reason: str) -> str:
-    """Return a failure's reason without what differs from time to time: numbers, ids, blanks."""
+    """Return the reason of a failure without numbers, ids and blanks, which vary."""
     reason = reason.removeprefix(f"{TRIED_OUT}: ")
     return " ".join(_VARYING.sub("#", reason.casefold()).split())[:LONGEST]
 
 
 @dataclass(frozen=True)
 class InFlight:
-    """The attempt at work, whose stage is not in the journal yet, and when its visit began.
+    """The current attempt of a walk, which is not in the journal yet, and its visit.
 
-    One that is aside writes into a folder of its own: another walk is at work in the node's. It was
-    started more than once when it was interrupted, and not at all while it waits for its time.
-    `used` is what the attempts of the visit that are over used of models, also those that were cut
-    off, and `told` what this one used so far. A process is `at_work` on the visit since then, if
-    one is, after others `worked` on it for so many seconds. `streak` counts the failures before
-    this attempt, and `failed` is the signature of its own, once it has failed.
+    An attempt that `is_aside` writes into its own folder, because another walk uses the folder of
+    the node. `starts` is above 1 after an interruption, and 0 while a retry waits for its delay.
+    `used` is the usage of earlier attempts of the visit, `reported` the usage of this attempt so
+    far. `at_work` is the time since which a process works on the visit, after earlier processes
+    `worked` on it for that many seconds. `streak` counts the failures before this attempt; `failed`
+    is the signature of its own failure.
     """
 
     node: str
@@ -72,28 +72,28 @@ class InFlight:
 
     @property
     def id(self) -> str:
-        """The id of the attempt; no other attempt of the run has the same."""
+        """The unique id of the attempt."""
         return stage_id(self.node, self.visit, self.attempt)
 
     @property
     def interruption(self) -> str:
-        """What a person is asked by when it was interrupted: each time it is another question."""
+        """The id of the question about its interruption; each interruption has another one."""
         name = f"{self.id}#interrupted"
         return name if self.starts < 2 else f"{name}.{self.starts}"
 
     @property
     def spent(self) -> Usage:
-        """What the visit used of models so far."""
+        """The usage of the visit so far."""
         return self.used + self.reported
 
     def seconds(self, now: datetime) -> float:
-        """Return how long processes were at work on the visit until now, where one still is."""
+        """Return how long processes have worked on the visit until now."""
         if self.at_work is None:
             return self.worked
         return self.worked + max(0.0, (now - self.at_work).total_seconds())
 
     def begun(self, attempt: int, at: datetime, *, is_aside: bool) -> "InFlight":
-        """Return it when an attempt of the same visit begins: the next one, or one made again."""
+        """Return the flight when the next attempt of the visit begins, or the same again."""
         is_again = attempt == self.attempt and self.starts > 0
         return changed(
             self,
@@ -108,9 +108,9 @@ class InFlight:
         )
 
     def ended(self, used: Usage | None, failed: str | None) -> "InFlight":
-        """Return it when the attempt ended, which says what it used in all, or used what it told.
+        """Return the flight when the attempt ends, with its usage.
 
-        It may be made again all the same: what is not in the journal whole did not happen.
+        The attempt may still be repeated: only a recorded step counts as done.
         """
         if used is None and failed is None and self.reported is NOTHING_USED:
             return self
@@ -118,17 +118,17 @@ class InFlight:
         return changed(self, used=spent, reported=NOTHING_USED, failed=failed)
 
     def awaiting(self, attempt: int) -> "InFlight":
-        """Return it when the attempt is over, and another one waits for its time."""
+        """Return the flight when the attempt is over, and a retry waits for its delay."""
         streak = self.streak if self.failed is None else self.streak.and_then(self.failed)
         return changed(self, attempt=attempt, starts=0, streak=streak, failed=None)
 
     def left(self, at: datetime) -> "InFlight":
-        """Return it when the process that was at work on it ended."""
+        """Return the flight when its process ended."""
         return changed(self, worked=self.seconds(at), at_work=None)
 
 
 def flight_to_record(flight: InFlight) -> dict[str, Json]:
-    """Return an attempt at work as the checkpoint has it."""
+    """Return the record of a flight, for the checkpoint."""
     return {
         "node": flight.node,
         "visit": flight.visit,
@@ -146,7 +146,7 @@ def flight_to_record(flight: InFlight) -> dict[str, Json]:
 
 
 def flight_from_record(fields: Fields) -> InFlight:
-    """Read an attempt at work back; an older checkpoint says less of it."""
+    """Read a flight from its record."""
     return InFlight(
         fields.text("node"),
         fields.number("visit"),
@@ -164,12 +164,12 @@ def flight_from_record(fields: Fields) -> InFlight:
 
 
 def streak_to_record(streak: Streak) -> dict[str, Json]:
-    """Return a streak as the journal has it."""
+    """Return the record of a streak."""
     return {"failure": streak.failure, "alike": streak.count}
 
 
 def streak_from_record(fields: Fields) -> Streak:
-    """Read a streak back."""
+    """Read a streak from its record."""
     return Streak(fields.text("failure"), fields.number("alike"))
 
 

@@ -39,16 +39,16 @@ from attractor.engine.truncation import one_line
 from attractor.language.graph.graph import Graph
 
 BEGIN = "start"
-"""What brought a walk to the start."""
+"""The edge reason of the start."""
 
 
 LEFT_OUT = "parallel.fan_in.left_out"
-"""Where a fan-in says which branches it does not go on with; no agent may write there (R8)."""
+"""The context key for the branches that a fan-in leaves out; reports may not set it (R8)."""
 
 
 @dataclass(frozen=True)
 class WalkEnd:
-    """How a walk ended, why, and at which node."""
+    """The end of a walk: its status, its reason, and its last node."""
 
     status: StageStatus
     reason: str
@@ -57,11 +57,11 @@ class WalkEnd:
 
 @dataclass(frozen=True)
 class Visit:
-    """What one visit of a node came to; `is_transparent` for a conditional (ruling R1).
+    """The result of one visit of a node; `is_transparent` for a conditional (ruling R1).
 
-    `meeting` is the node where the branches that were walked meet (ruling R6). A stage that may
-    talk to a model has a fidelity, and `tools` are those it called, with how often. `streak` counts
-    the failures before the last attempt, where there were other attempts.
+    `meeting` is the node where the branches of the visit meet (ruling R6). A stage that may use a
+    model has a fidelity; `tools` counts its tool calls. `streak` counts the failures of earlier
+    attempts.
     """
 
     node: str
@@ -82,10 +82,10 @@ class Visit:
 
 @dataclass(frozen=True)
 class Move:
-    """Where the walk goes after a visit: to another node, or to its end.
+    """The move after a visit: to another node, or to the end.
 
-    A restart leads to a node too, but another run begins there (ruling R7). The edge may say the
-    fidelity and the thread of the stage it leads to.
+    A restart continues at the target in another run (ruling R7). The edge may set the fidelity and
+    the thread of the next stage.
     """
 
     target: str = ""
@@ -101,7 +101,7 @@ class Move:
 
 @dataclass(frozen=True)
 class Step:
-    """What one stage changes in a walk's progress; the journal holds it whole."""
+    """The change of one stage to the progress of a walk; the journal has it whole."""
 
     visit: Visit
     move: Move
@@ -109,10 +109,10 @@ class Step:
 
 @dataclass(frozen=True)
 class StageRecord:
-    """What is known of a node that was visited: how often, the last outcome, the retries.
+    """The record of a visited node: number of visits, last outcome, retries.
 
-    `branches` are those that brought this outcome; none when it was the walk itself. `failure` is
-    the signature of the last failure, which came so often in a row.
+    `branches` are the branches that produced the outcome; none for the walk itself. `failure` is
+    the signature of the last failure, `failure_count` its number in a row.
     """
 
     visits: int
@@ -125,7 +125,7 @@ class StageRecord:
 
 @dataclass(frozen=True)
 class SteppedOver:
-    """A stage that failed and was stepped over, and the branch that did it, if it was one."""
+    """A failed stage that was stepped over, and its branch, if any."""
 
     node: str
     branch: str = ""
@@ -133,13 +133,13 @@ class SteppedOver:
 
 @dataclass(frozen=True)
 class Progress:
-    """All that a walk knows of where it is; `stages` are in the order of the first visit.
+    """The progress of a walk; `stages` are in the order of the first visit.
 
-    `left_out` are the branches that are not gone on with, and `written` is what a branch wrote into
-    its context; the walk from the start has no need of that. `restarts` is how often the run was
-    begun anew; one that `is_restarting` goes on as another run, from the next node (ruling R7).
-    `past` is what stages are told of those before them. `threads` are all that were gone on with,
-    `thread` is that of the last stage that talked to a model.
+    `left_out` are the branches that a fan-in left out. `written` are the context keys that a branch
+    wrote; the walk from the start has None. `restarts` counts the restarts before this run; a walk
+    that `is_restarting` continues as another run at the next node (ruling R7). `past` feeds the
+    preambles. `threads` are all threads so far, `thread` is that of the last stage that used a
+    model.
     """
 
     next_node: str
@@ -178,22 +178,22 @@ class Progress:
 
     @property
     def stepped_over(self) -> tuple[str, ...]:
-        """The stages whose failure was stepped over; one in a branch that is left out is not."""
+        """The failed stages that were stepped over, without those in branches left out."""
         return tuple(one.node for one in self.steps_over if one.branch not in self.left_out)
 
     @property
     def is_over(self) -> bool:
-        """Whether the walk goes no further in its run."""
+        """Whether the walk has ended in this run."""
         return self.end is not None or self.is_restarting
 
     def visits(self, node: str) -> int:
-        """Return how often a node was visited."""
+        """Return the number of visits of a node."""
         record = self.stages.get(node)
         return record.visits if record else 0
 
 
 def begin(graph: Graph, tree: TreeId, inputs: Mapping[str, Json]) -> Progress:
-    """Return the progress of a walk that stands before the start, with the graph's attributes."""
+    """Return the progress before the start node, with the graph's attributes in the context."""
     mirrored = {f"graph.{key}": _plain(graph, key) for key in graph.attributes.by_key}
     context = {"graph.goal": graph.goal, **mirrored, **inputs}
     past = remember_keys(NOTHING_PAST, inputs, ())
@@ -201,7 +201,7 @@ def begin(graph: Graph, tree: TreeId, inputs: Mapping[str, Json]) -> Progress:
 
 
 def advance(progress: Progress, step: Step) -> Progress:
-    """Return how far a walk has come after a step: the same in a run and on resume."""
+    """Return the progress after a step; a run and a resume get the same."""
     visit, move = step.visit, step.move
     after = record_visit(progress, visit)
     return changed(
@@ -221,7 +221,7 @@ def advance(progress: Progress, step: Step) -> Progress:
 
 
 def record_visit(progress: Progress, visit: Visit) -> Progress:
-    """Return the progress with a visit recorded, before it is known where the walk goes on."""
+    """Return the progress with a visit recorded, before the next move is known."""
     outcome = visit.outcome
     counts = not visit.is_transparent and outcome.status is not StageStatus.SKIPPED
     updates = _updates(progress, visit, counts=counts)
@@ -247,7 +247,7 @@ def record_visit(progress: Progress, visit: Visit) -> Progress:
 
 
 def _past(progress: Progress, visit: Visit, updates: Mapping[str, Json]) -> Past:
-    """Return what is told of a visit from now on: nothing of the start, and of a conditional."""
+    """Return the past with a visit; the start and conditionals are left out."""
     past = remember_keys(progress.past, updates, progress.context)
     if visit.is_transparent or progress.edge_reason == BEGIN:
         return past
@@ -267,12 +267,12 @@ def _threads(progress: Progress, visit: Visit) -> tuple[str, ...]:
 def _written(progress: Progress, updates: Mapping[str, Json]) -> tuple[str, ...] | None:
     if progress.written is None:
         return None
-    # Sorted: what was read from the journal is, too.
+    # Sorted, as they are when read from the journal.
     return tuple(sorted({*progress.written, *updates}))
 
 
 def _left_out(outcome: Outcome) -> Sequence[str]:
-    """Return the branches whose work a fan-in does not go on with (ruling R6)."""
+    """Return the branches that a fan-in left out (ruling R6)."""
     named = outcome.context_updates.get(LEFT_OUT)
     return [str(one) for one in named] if isinstance(named, list) else ()
 
@@ -283,7 +283,7 @@ def retry_key(node: str) -> str:
 
 
 def _updates(progress: Progress, visit: Visit, *, counts: bool) -> dict[str, Json]:
-    """Return what a visit changes in the context: what it said, then what the engine says."""
+    """Return the context updates of a visit: those of its outcome, then those of the engine."""
     outcome = visit.outcome
     updates = {**outcome.context_updates, "current_node": visit.node}
     retries = _retries_left_over(visit)
@@ -300,7 +300,7 @@ def _stage_record(progress: Progress, visit: Visit) -> StageRecord:
     before = progress.stages.get(visit.node)
     status = visit.outcome.status
     if before and status is StageStatus.SKIPPED:
-        # Skipping records no outcome (attractor-spec 5.2): an earlier one stands.
+        # A skipped stage records no outcome (attractor-spec 5.2): the earlier one remains.
         status = before.outcome
     streak = _streak(before, visit)
     return StageRecord(
@@ -313,7 +313,7 @@ def _stage_record(progress: Progress, visit: Visit) -> StageRecord:
 
 
 def _streak(before: StageRecord | None, visit: Visit) -> Streak:
-    """Return how often in a row a stage failed in the same way, its attempts counted too."""
+    """Return the streak of failures after a visit, its attempts included."""
     if visit.outcome.status is not StageStatus.FAIL:
         return NO_STREAK
     streak = visit.streak
@@ -323,7 +323,7 @@ def _streak(before: StageRecord | None, visit: Visit) -> Streak:
 
 
 def _retries_left_over(visit: Visit) -> int:
-    """Return the retry counter, which a success resets."""
+    """Return the retry count, which a success resets."""
     return 0 if visit.outcome.status.is_success else visit.attempts - 1
 
 
@@ -334,17 +334,17 @@ def _plain(graph: Graph, key: str) -> Json:
 
 
 def step_to_record(step: Step) -> dict[str, Json]:
-    """Return a step as the journal has it."""
+    """Return the record of a step, for the journal."""
     return {"visit": _visit_to_record(step.visit), "move": _move_to_record(step.move)}
 
 
 def step_from_record(fields: Fields) -> Step:
-    """Read a step back."""
+    """Read a step from its record."""
     return Step(_visit_from_record(fields.inner("visit")), _move_from_record(fields.inner("move")))
 
 
 def progress_to_record(progress: Progress) -> dict[str, Json]:
-    """Return a progress under the names of the checkpoint (attractor-spec 5.3) and our own."""
+    """Return the record of a progress, with the keys of the checkpoint (attractor-spec 5.3)."""
     return {
         "current_node": progress.current_node,
         "completed_nodes": list(progress.completed),
@@ -390,7 +390,7 @@ def progress_to_record(progress: Progress) -> dict[str, Json]:
 
 
 def progress_from_record(fields: Fields) -> Progress:
-    """Read a progress back."""
+    """Read a progress from its record."""
     retries = fields.inner("node_retries")
     return Progress(
         next_node=fields.text("next_node"),
@@ -450,7 +450,7 @@ def _visit_to_record(visit: Visit) -> dict[str, Json]:
         "fidelity": visit.fidelity,
         "thread": visit.thread,
         "tools": dict(visit.tools),
-        # Left out where it says nothing: most stages are tried once.
+        # Omitted where it is empty: most stages have one attempt.
         **({"streak": streak_to_record(visit.streak)} if visit.streak != NO_STREAK else {}),
     }
 

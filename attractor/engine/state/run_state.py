@@ -34,11 +34,11 @@ from attractor.engine.state.walks import (
 from attractor.engine.storage.json_files import Fields
 
 RESTARTED = "restarted"
-"""Why a run ended as which another one went on."""
+"""The reason of a run that another run continues after `loop_restart`."""
 
 
 class StatusWord(StrEnum):
-    """Where a run is, in one word."""
+    """The status of a run in one word."""
 
     QUEUED = "queued"
     BOOTING = "booting"
@@ -52,7 +52,7 @@ class StatusWord(StrEnum):
 
 
 class Phase(StrEnum):
-    """What a run waits for a person for."""
+    """The step of a run that waits for a person."""
 
     NONE = ""
     STAGE = "stage"
@@ -71,12 +71,12 @@ class RunStatus:
 
     @property
     def is_final(self) -> bool:
-        """Whether nothing can follow."""
+        """Whether the status is final."""
         return not TRANSITIONS[self]
 
     @property
     def is_active(self) -> bool:
-        """Whether the run is at work, or waits in a stage."""
+        """Whether the run is running, or waits in a stage."""
         return self in _ACTIVE
 
 
@@ -122,7 +122,7 @@ TRANSITIONS: Mapping[RunStatus, tuple[RunStatus, ...]] = {
     FAILED: (),
     CANCELED: (),
 }
-"""What may follow what; anything else is refused."""
+"""The allowed transitions between statuses."""
 
 
 _ACTIVE = frozenset({QUEUED, BOOTING, EXECUTING, EVALUATING, AWAITING_ANSWER})
@@ -140,12 +140,12 @@ def require_transition(now: RunStatus, then: RunStatus) -> None:
 
 @dataclass(frozen=True)
 class RunState:
-    """All that a process must know to go on with a run.
+    """The state of a run: everything that a process needs to continue it.
 
-    `stopped` says why the last process let go of it, `warned` which budgets are nearly used up.
-    `walks` are the walks that are not joined yet, `begun` is how often each node was begun, and
-    `restarted_as` is the run that goes on in place of this one (ruling R7). `given` is how many
-    answers each interviewer gave, by the name it signed with.
+    `stopped` is the reason why the last process stopped, `warned` the budgets that are nearly
+    exhausted. `walks` are the walks that are not joined, `begun` counts the visits of each node,
+    `restarted_as` is the run that continues this one (ruling R7). `given` counts the answers of
+    each interviewer.
     """
 
     status: RunStatus = QUEUED
@@ -164,63 +164,63 @@ class RunState:
 
     @property
     def is_restarting(self) -> bool:
-        """Whether another run is to go on in place of this one."""
+        """Whether another run is to continue this one."""
         is_walked = self.progress is not None and self.progress.is_restarting
         return is_walked and not self.canceled
 
     @property
     def why_canceled(self) -> str:
-        """Why no stage may follow: somebody ended the run, or another one goes on in its place."""
+        """Why no stage may follow: the run was canceled, or another run continues it."""
         return self.canceled or (RESTARTED if self.restarted_as else "")
 
     @property
     def used(self) -> Usage:
-        """What was used of models, also by attempts of a visit that is not over."""
+        """The usage so far, including visits that are not over."""
         walks = self.walks.values()
         at_work = (one.in_flight.spent for one in walks if one.in_flight)
         return sum(at_work, sum((one.progress.usage for one in walks), NOTHING_USED))
 
     def seconds(self, now: datetime) -> float:
-        """Return how long stages took until now, also one that is not over; at rest it is none.
+        """Return how long stages took until now, including the current one.
 
-        What branches took is in the stage that they began at.
+        The time of branches is in the time of the stage that they began at.
         """
         taken = self.progress.seconds if self.progress else 0.0
         return taken + (self.in_flight.seconds(now) if self.in_flight else 0.0)
 
     @property
     def progress(self) -> Progress | None:
-        """How far the walk from the start has come, if it began."""
+        """The progress of the walk from the start, if it has begun."""
         return self.walks[MAIN].progress if MAIN in self.walks else None
 
     @property
     def in_flight(self) -> InFlight | None:
-        """The attempt at which the walk from the start is."""
+        """The attempt in flight in the walk from the start."""
         return self.walks[MAIN].in_flight if MAIN in self.walks else None
 
     @property
     def asked(self) -> Sequence[Question]:
-        """What people were asked by the stages at work, whether it was answered or not."""
+        """The questions of running stages, answered or not."""
         return [one for walk in self.walks.values() for one in walk.questions]
 
     @property
     def questions(self) -> Sequence[Question]:
-        """What people are asked and nobody answered yet."""
+        """The questions without an answer."""
         return [one for one in self.asked if one.id not in self.answers]
 
     @property
     def question(self) -> Question | None:
-        """The first thing that people are asked."""
+        """The first question without an answer."""
         return next(iter(self.questions), None)
 
     @property
     def may_walk(self) -> bool:
-        """Whether a stage may be executed yet: the walk has not come to its end."""
+        """Whether a stage may still be executed: the walk has not ended."""
         has_end = self.progress is not None and self.progress.is_over
         return not (has_end or self.canceled or self.status.is_final)
 
     def is_aside(self, key: str, node: str, visit: int) -> bool:
-        """Tell whether a walk's visit of a node is aside: another one has the node's folder."""
+        """Return whether a visit is aside: another walk uses the folder of the node."""
         own = self.walks[key].in_flight
         if own and (own.node, own.visit) == (node, visit):
             return own.is_aside
@@ -232,7 +232,7 @@ class RunState:
 
 
 def state_to_record(state: RunState) -> dict[str, Json]:
-    """Return a state as the checkpoint has it: the progress on top, the rest beneath."""
+    """Return the record of a state, for the checkpoint: the progress first, then the rest."""
     main = state.walks.get(MAIN)
     return {
         **(progress_to_record(main.progress) if main else {"current_node": ""}),
@@ -257,7 +257,7 @@ def state_to_record(state: RunState) -> dict[str, Json]:
 
 
 def state_from_record(fields: Fields) -> RunState:
-    """Read a state back."""
+    """Read a state from its record."""
     run = fields.inner("run")
     answers, begun = run.inner("answers"), run.inner("begun")
     return RunState(
@@ -278,18 +278,18 @@ def state_from_record(fields: Fields) -> RunState:
 
 
 def outcome_of(state: RunState) -> StageStatus | None:
-    """Return how the walk ended, if it did."""
+    """Return the outcome of the walk, if it has ended."""
     end = state.progress.end if state.progress else None
     return end.status if end else None
 
 
 def status_from_record(fields: Fields) -> RunStatus:
-    """Read back in which status and phase a run is."""
+    """Read a run status from its record."""
     return RunStatus(fields.word("status", StatusWord), fields.word("phase", Phase))
 
 
 def counts_from(fields: Fields, name: str) -> dict[str, int]:
-    """Read back how often each of some names was counted; none was in an older record."""
+    """Read counts by name from their record; a missing record is empty."""
     if not fields.has(name):
         return {}
     counts = fields.inner(name)

@@ -28,17 +28,17 @@ from attractor.engine.state.progress import (
 from attractor.engine.storage.json_files import Fields
 
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
-"""When a process was heard of last of which nothing is known."""
+"""The time of the last activity of a process of which nothing is known."""
 
 
 @dataclass(frozen=True)
 class WalkState:
-    """Where one walk is.
+    """The state of one walk.
 
-    A branch has a name, the walk that it left as its parent, and maybe that one's workspace; it is
-    over when its end was told, or when it was given up. `saved` is the number of its last step's
-    event, `given` what its context had at its beginning besides that of its parent. `branches` is
-    how many left it and are not joined: most walks have none, and nobody looks for them.
+    A branch has a name, a parent walk, and its own workspace or that of its parent. It `is_over`
+    when it has ended or was canceled. `saved` is the sequence number of the event of its last step.
+    `given` are the values that its context began with, besides those of its parent. `branches`
+    counts its branches that are not joined.
     """
 
     progress: Progress
@@ -55,11 +55,11 @@ class WalkState:
 
 
 Walks = Mapping[str, WalkState]
-"""By key, in the order in which they began: none stands before the walk that it left."""
+"""The walks by key, in the order in which they began: a parent comes before its branches."""
 
 
 def leave(walks: Walks, key: str, parent: str, branch: Branch, *, workspace: str) -> Walks:
-    """Return the walks when a branch has left one of the walks."""
+    """Return the walks with a new branch of one of them."""
     left = walks[parent]
     begun = WalkState(
         fork_off(left.progress, branch),
@@ -72,7 +72,7 @@ def leave(walks: Walks, key: str, parent: str, branch: Branch, *, workspace: str
 
 
 def end_branch(walks: Walks, key: str, *, is_given_up: bool) -> Walks:
-    """Return the walks when a branch is over, and with it all that left it."""
+    """Return the walks when a branch is over, and with it all of its own branches."""
     over = {
         one: changed(
             walks[one],
@@ -88,13 +88,13 @@ def end_branch(walks: Walks, key: str, *, is_given_up: bool) -> Walks:
 
 
 def _with_what_was_used(walk: WalkState) -> Progress:
-    """Return the progress of a walk that ends in a visit: what its attempts used is spent."""
+    """Return the progress of a walk that ends during a visit, with the usage of its attempts."""
     flight = walk.in_flight
     return spend(walk.progress, flight.spent) if flight else walk.progress
 
 
 def with_all_that_left(walks: Walks, key: str) -> Sequence[str]:
-    """Return the key of a walk, and those of its branches, of their branches, and so on."""
+    """Return the key of a walk, and the keys of all branches in it."""
     if not walks[key].branches:
         return [key]
     found = {key: None}
@@ -105,21 +105,21 @@ def with_all_that_left(walks: Walks, key: str) -> Sequence[str]:
 
 
 def siblings(walks: Walks, parent: str, attempt: str) -> Sequence[str]:
-    """Return the branches that left a walk at one attempt, in the order in which they began."""
+    """Return the branches that began at one attempt, in order."""
     if not walks[parent].branches:
         return []
     return [
         one
         for one, walk in walks.items()
-        # In this order: most are of the same parent, or none is.
+        # The cheaper test first: a long `for_each` has many walks.
         if walk.parent == parent and one.startswith(attempt)
     ]
 
 
 def gather(walks: Walks, key: str, visit: Visit) -> tuple[Progress, Walks]:
-    """Return the progress of a walk with its branches of a visit, and the walks without them.
+    """Return the progress of a walk with the branches of a visit joined, and the other walks.
 
-    Those that were given up, and those of an earlier attempt, only add what they used.
+    Canceled branches and those of an earlier attempt only add their usage.
     """
     progress, place = walks[key].progress, visit_key(key, visit.node, visit.number)
     if not walks[key].branches:
@@ -140,7 +140,7 @@ def gather(walks: Walks, key: str, visit: Visit) -> tuple[Progress, Walks]:
 
 
 def counted(walks: Walks) -> Walks:
-    """Return the walks, each with the number of those that left it."""
+    """Return the walks with their number of branches."""
     left = Counter(walk.parent for key, walk in walks.items() if key != MAIN)
     return {
         key: walk if walk.branches == left[key] else changed(walk, branches=left[key])
@@ -149,7 +149,7 @@ def counted(walks: Walks) -> Walks:
 
 
 def let_go(walks: Walks, at: datetime) -> Walks:
-    """Return the walks when the process that was at work on them has ended."""
+    """Return the walks when the process that worked on them has ended."""
     return {
         key: changed(one, in_flight=one.in_flight.left(at)) if one.in_flight else one
         for key, one in walks.items()
@@ -157,9 +157,9 @@ def let_go(walks: Walks, at: datetime) -> Walks:
 
 
 def cut_off(walks: Walks) -> Sequence[InFlight]:
-    """Return the attempts that nobody is at work on any more and that are made again.
+    """Return the attempts that were interrupted and are to be repeated.
 
-    One whose branches began goes on with them, and one that asks somebody waits.
+    An attempt with branches continues them, and one with a question waits.
     """
     return [
         walk.in_flight
@@ -177,13 +177,13 @@ def _has_branches(walks: Walks, key: str, flight: InFlight) -> bool:
 
 
 def last_tree(walks: Walks, workspace: str) -> TreeId:
-    """Return what a workspace held after the last step of the walks that work in it."""
+    """Return the tree of a workspace after the last step of the walks in it."""
     of_it = [walk for walk in walks.values() if walk.workspace == workspace]
     return max(of_it, key=lambda walk: walk.saved).progress.tree
 
 
 def walk_to_record(walk: WalkState) -> dict[str, Json]:
-    """Return a walk as the checkpoint has it, but for its progress."""
+    """Return the record of a walk without its progress, for the checkpoint."""
     flight = walk.in_flight
     return {
         "in_flight": flight_to_record(flight) if flight else None,
@@ -199,7 +199,7 @@ def walk_to_record(walk: WalkState) -> dict[str, Json]:
 
 
 def branches_to_records(walks: Walks) -> list[Json]:
-    """Return every walk but that from the start, whole and in order."""
+    """Return the records of all branches, in order."""
     return [
         {
             **walk_to_record(one),
@@ -212,7 +212,7 @@ def branches_to_records(walks: Walks) -> list[Json]:
 
 
 def walk_from_record(fields: Fields, progress: Progress) -> WalkState:
-    """Read a walk back."""
+    """Read a walk from its record."""
     return WalkState(
         progress,
         flight_from_record(fields.inner("in_flight")) if fields.has("in_flight") else None,
@@ -228,7 +228,7 @@ def walk_from_record(fields: Fields, progress: Progress) -> WalkState:
 
 
 def branches_from_records(records: Sequence[Fields]) -> dict[str, WalkState]:
-    """Read the branches back."""
+    """Read the branches from their records."""
     return {
         one.text("key"): walk_from_record(one, progress_from_record(one.inner("progress")))
         for one in records
@@ -242,7 +242,7 @@ def _questions(fields: Fields) -> tuple[Question, ...]:
 
 
 def put_question(walk: WalkState, question: Question) -> WalkState:
-    """Return a walk that asks a question; asked again, it has the time that it had."""
+    """Return a walk with an open question; a question that is asked again keeps its deadline."""
     before = next((one for one in walk.questions if one.id == question.id), None)
     if before is None:
         return replace(walk, questions=(*walk.questions, question))
@@ -252,18 +252,18 @@ def put_question(walk: WalkState, question: Question) -> WalkState:
 
 
 def drop_question(walk: WalkState, id_: str) -> WalkState:
-    """Return a walk that does not ask a question any more."""
+    """Return a walk without a question."""
     return replace(walk, questions=tuple(one for one in walk.questions if one.id != id_))
 
 
 def is_of_child(walk: WalkState, id_: str) -> bool:
-    """Tell whether a question is asked by the child of the attempt at work."""
+    """Return whether a question belongs to the child of the attempt in flight."""
     flight = walk.in_flight
     return flight is not None and id_.startswith(f"{flight.id}{OF_CHILD}")
 
 
 def find_asker(walks: Walks, id_: str) -> tuple[str, InFlight] | None:
-    """Return the walk whose attempt asks a question, or has a child that does."""
+    """Return the key and the attempt of the walk that asks a question, itself or by its child."""
     for key, walk in walks.items():
         if walk.in_flight and (_is_own(walk.in_flight, id_) or is_of_child(walk, id_)):
             return key, walk.in_flight
@@ -271,7 +271,7 @@ def find_asker(walks: Walks, id_: str) -> tuple[str, InFlight] | None:
 
 
 def without(answers: Mapping[str, Answer], ids: Collection[str]) -> dict[str, Answer]:
-    """Return the answers but those to some questions."""
+    """Return answers without those to some questions."""
     return {id_: one for id_, one in answers.items() if id_ not in ids}
 
 

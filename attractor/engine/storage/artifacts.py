@@ -25,7 +25,7 @@ _NO_SECRETS = Redactor()
 
 @dataclass(frozen=True)
 class ArtifactInfo:
-    """What is known of an artifact without reading it."""
+    """The description of an artifact."""
 
     id: str
     name: str
@@ -36,7 +36,7 @@ class ArtifactInfo:
 
 @dataclass(frozen=True)
 class _Entry:
-    """An artifact: its JSON, or the hash of it when that lies in a file."""
+    """An artifact: its JSON, or the hash of the blob with its JSON."""
 
     info: ArtifactInfo
     text: str = ""
@@ -44,7 +44,11 @@ class _Entry:
 
 
 class ArtifactStore:
-    """The artifacts of a run by their ids; threads may share it."""
+    """The artifacts of a run by id; safe for threads.
+
+    A large artifact is a file named after its hash, so equal bytes are stored once. Without a run
+    directory, all are kept in memory.
+    """
 
     def __init__(
         self,
@@ -60,7 +64,7 @@ class ArtifactStore:
         self._entries: dict[str, _Entry] | None = None
 
     def store(self, artifact_id: str, name: str, data: Json) -> ArtifactInfo:
-        """Keep a value under an id; one that is there is replaced."""
+        """Store a value under an id, and replace an earlier one."""
         text = canonical_json(self._redactor.json(data))
         size = len(text.encode())
         is_large = size > FILE_BACKING_THRESHOLD and self._blobs.folder is not None
@@ -76,7 +80,7 @@ class ArtifactStore:
         return info
 
     def retrieve(self, artifact_id: str) -> Json:
-        """Return a value, whole."""
+        """Return the value of an artifact."""
         with self._lock:
             known = self._known()
             if artifact_id not in known:
@@ -85,24 +89,24 @@ class ArtifactStore:
         return parse_json(self._blobs.get(entry.hash) if entry.hash else entry.text)
 
     def has(self, artifact_id: str) -> bool:
-        """Tell whether there is an artifact of an id."""
+        """Return whether an artifact exists."""
         with self._lock:
             return artifact_id in self._known()
 
     def list(self) -> tuple[ArtifactInfo, ...]:
-        """Return what is known of every artifact, the one stored last at the end."""
+        """Return the descriptions of all artifacts, the newest last."""
         with self._lock:
             return tuple(entry.info for entry in self._known().values())
 
     def remove(self, artifact_id: str) -> None:
-        """Forget an artifact, if it is there; its bytes stay, for a journal may name them."""
+        """Remove an artifact, if it exists; its bytes stay, because a journal may refer to them."""
         with self._lock:
             if self._known().pop(artifact_id, None) and (folder := self._folder):
                 with self._blobs.remembering():
                     _remove(folder / _file_name(artifact_id))
 
     def clear(self) -> None:
-        """Forget every artifact."""
+        """Remove all artifacts."""
         for info in self.list():
             self.remove(info.id)
 
@@ -111,7 +115,7 @@ class ArtifactStore:
         return self._blobs.folder / _NAMED if self._blobs.folder else None
 
     def _known(self) -> dict[str, _Entry]:
-        """Return every artifact; those of an earlier process are read when one is asked for."""
+        """Return all artifacts; those of an earlier process are read on first use."""
         if self._entries is None:
             folder = self._folder if self._folder and self._folder.is_dir() else None
             found = [_read(file) for file in folder.glob("*.json")] if folder else []
@@ -158,7 +162,7 @@ def _remove(file: Path) -> None:
 
 
 def _file_name(artifact_id: str) -> str:
-    """Return the name of a record's file: another one for each id, also where case is nothing."""
+    """Return a file name for an id that is unique on case-insensitive disks too."""
     plain = folder_name(artifact_id)
     digest = content_hash(artifact_id.encode("utf-8", "surrogatepass"))[:8]
     return f"{plain}.json" if plain == plain.lower() else f"{plain.lower()}~{digest}.json"

@@ -10,17 +10,18 @@ from attractor.base.files import file_error, remove_abandoned_files, sync_folder
 from attractor.base.json import content_hash
 
 FILE_BACKING_THRESHOLD = 100 * 1024
-"""What is larger, in bytes of its JSON, lies in a file of its own (attractor-spec 5.5)."""
+"""The size in bytes of JSON above which a value is stored in a file (attractor-spec 5.5)."""
 
 
 ARTIFACTS = "artifacts"
-"""The folder of a run directory that holds them."""
+"""The folder of blobs in a run directory."""
 
 
 class Blobs:
-    """The bytes of one run, by hash; without a folder they are kept in memory.
+    """The bytes of one run by hash; without a folder, they are kept in memory.
 
-    `trouble` is what the disk refused first: then no outcome of a stage may stand.
+    Bytes are on the disk before their hash is returned. `trouble` is the first error of the disk:
+    no outcome of a stage is valid then.
     """
 
     def __init__(self, run: Path | None = None) -> None:
@@ -31,7 +32,7 @@ class Blobs:
         self._lock = RLock()
 
     def put(self, content: bytes) -> str:
-        """Keep some bytes for good, and return their hash."""
+        """Store bytes, and return their hash."""
         digest = content_hash(content)
         if self.folder is None:
             self._in_memory[digest] = content
@@ -43,26 +44,26 @@ class Blobs:
         return digest
 
     def get(self, digest: str) -> bytes:
-        """Return the bytes of a hash, or tell that they are gone or were changed."""
+        """Return the bytes of a hash; missing or changed bytes are an error."""
         if self.folder is None:
             return self._in_memory[digest]
         with self.remembering():
             return _read(_file(self.folder, digest), digest)
 
     def count(self) -> int:
-        """Return how many there are."""
+        """Return the number of blobs."""
         if self.folder is None:
             return len(self._in_memory)
         return len(list(self.folder.glob("*.json"))) if self.folder.is_dir() else 0
 
     def sweep(self) -> None:
-        """Remove what a writer that was killed left half-written."""
+        """Remove incomplete files of a process that was killed."""
         if self.folder is not None and self.folder.is_dir():
             remove_abandoned_files(self.folder)
 
     @contextmanager
     def remembering(self) -> Generator[None]:
-        """Remember what the disk refuses within."""
+        """Remember an error of the disk."""
         try:
             yield
         except (FileError, VerificationError) as trouble:
@@ -71,9 +72,9 @@ class Blobs:
 
 
 def share(theirs: Path, ours: Path) -> None:
-    """Give another run directory all that one keeps there, named artifacts too.
+    """Share the blobs and artifacts of one run directory with another.
 
-    Files are linked where that can be done: what they hold is never changed in place.
+    Files are hard-linked where possible: their content never changes in place.
     """
     if not theirs.is_dir():
         return
@@ -95,12 +96,12 @@ def _link(theirs: Path, ours: Path) -> None:
     except FileExistsError:
         return
     except OSError:
-        # Another disk, or one without links.
+        # Another disk, or one without hard links.
         write_whole(ours, theirs.read_bytes())
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder that lasts through a power failure, unless it is there."""
+    """Make a folder that survives a power failure, unless it exists."""
     try:
         folder.mkdir()
     except FileExistsError:
@@ -116,7 +117,7 @@ def _keep(folder: Path, digest: str, content: bytes) -> None:
     if not _is_there(file, content):
         write_whole(file, content)
         return
-    # It may have been put there by a process that was killed before its name was durable.
+    # A process that was killed may have written the file before its name was durable.
     sync_folder(folder)
 
 

@@ -19,7 +19,7 @@ Word = TypeVar("Word", bound=StrEnum)
 
 
 class Fields:
-    """The members of a record, each read as one type."""
+    """The fields of a record, each read as one type."""
 
     def __init__(self, record: Json | JsonObject, what: str) -> None:
         self._what = what
@@ -56,7 +56,7 @@ class Fields:
         return value if isinstance(value, bool) else self._refuse(name, "true or false")
 
     def time(self, name: str) -> datetime:
-        """Return a moment."""
+        """Return a date and time."""
         text = self.text(name)
         try:
             return datetime.fromisoformat(text)
@@ -64,7 +64,7 @@ class Fields:
             self._refuse(name, "a time")
 
     def word(self, name: str, kind: type[Word]) -> Word:
-        """Return one of a set of words."""
+        """Return a member of a StrEnum."""
         text = self.text(name)
         try:
             return kind(text)
@@ -88,20 +88,20 @@ class Fields:
         return value if isinstance(value, dict) else self._refuse(name, "an object")
 
     def inner(self, name: str) -> "Fields":
-        """Return an object to be read field by field."""
+        """Return an object, to be read field by field."""
         if name not in self._record:
             self._refuse(name, "an object")
         return Fields(self._record[name], f"{self._what}.{name}")
 
     def inners(self, name: str) -> tuple["Fields", ...]:
-        """Return a list of objects to be read field by field."""
+        """Return a list of objects, to be read field by field."""
         return tuple(
             Fields(one, f"{self._what}.{name}[{index}]")
             for index, one in enumerate(self.items(name))
         )
 
     def has(self, name: str) -> bool:
-        """Tell whether a field is there and holds something."""
+        """Return whether a field is present and not null."""
         return self._record.get(name) is not None
 
     def _refuse(self, name: str, wanted: str) -> NoReturn:
@@ -116,8 +116,8 @@ _encode = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def pretty_json(record: JsonObject, *, is_plain: bool = False) -> str:
-    """Return a record as JSON that people can read; one known to be plain JSON is not checked."""
-    # Checked first: json itself would write what no reader takes back.
+    """Return a record as readable JSON; `is_plain` skips the check for valid JSON."""
+    # The json module would write NaN, which no reader accepts.
     if not is_plain:
         canonical_json(record)
     members = ",\n".join(f"  {_encode(key)}: {_pretty(value)}" for key, value in record.items())
@@ -125,7 +125,7 @@ def pretty_json(record: JsonObject, *, is_plain: bool = False) -> str:
 
 
 def _pretty(value: Json) -> str:
-    """Write what fits on a line there, which is also quick; and what does not over several."""
+    """Write a value in one line if it fits, else in several."""
     text = _encode(value)
     if len(text) <= _WIDEST or not isinstance(value, dict | list):
         return text
@@ -133,12 +133,12 @@ def _pretty(value: Json) -> str:
 
 
 def write_document(path: Path, record: JsonObject) -> None:
-    """Put a record in place whole, and make it last."""
+    """Write a record durably to a file."""
     write_whole(path, pretty_json(record))
 
 
 def read_document(path: Path) -> Fields:
-    """Read a record to be taken apart field by field."""
+    """Read a record, to be read field by field."""
     try:
         content = path.read_bytes()
     except OSError as cause:
@@ -158,7 +158,7 @@ _NOT_WRITTEN = "cannot write JSON: "
 _STEP = r"(?:\[[^\]]*\]|\.\w+)"
 
 
-# Whoever looks for the place counts the first steps and the last one.
+# The first steps of a long path and the last step are enough to find a value.
 _LONG_PATH = re.compile(rf"({_STEP}{{8}}){_STEP}{{4,}}({_STEP})")
 
 
@@ -166,14 +166,14 @@ _TOO_LONG = "for integer string conversion"
 
 
 DEEPEST = 80
-"""How deep what somebody wrote may be: records that take it up are deeper, and have a limit."""
+"""The maximum depth of JSON from users: records nest it deeper and have a limit too."""
 
 
 TOO_DEEP = "holds lists or tables too deep within each other"
 
 
 def is_too_deep(value: Json) -> bool:
-    """Tell whether a value is deeper than records can take it up."""
+    """Return whether a value is too deep for records."""
     level = [value]
     for _ in range(DEEPEST):
         level = [inner for one in level for inner in _members(one)]
@@ -183,7 +183,7 @@ def is_too_deep(value: Json) -> bool:
 
 
 def words_of(fault: Exception, *, form: str = "JSON") -> str:
-    """Return what follows the name of the file: `is invalid JSON: ...`, or `holds ...`."""
+    """Return the fault after the name of a file: `is invalid JSON: ...`, or `holds ...`."""
     told = str(fault)
     if isinstance(fault, RecursionError) or "recursion" in told:
         return TOO_DEEP
@@ -208,9 +208,9 @@ LARGEST = 1 << 20
 
 
 def read_foreign(path: Path, *, largest: int = LARGEST) -> bytes:
-    """Return a file's bytes, or refuse what is no plain file or is too large."""
+    """Return the bytes of a file, unless it is a link, not a regular file, or too large."""
     try:
-        # Without blocking: what is no regular file, such as a FIFO, is only found out when open.
+        # Without blocking on a FIFO: its type is only known once it is open.
         file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as cause:
         raise file_error("read", path, cause) from cause

@@ -24,15 +24,15 @@ _NAME = re.compile(r".*_(?:KEY|TOKEN|SECRET|PASSWORD)", re.IGNORECASE)
 
 
 class Redactor:
-    """Replaces every secret in texts and JSON values, and half characters, which no file takes.
+    """Replaces secrets in texts and JSON values, and unpaired surrogates, which no file takes.
 
-    `words` stay as they are, for records are made of them.
+    `words` are never replaced: records consist of them.
     """
 
     def __init__(self, secrets: Collection[str] = (), *, words: Collection[str] = ()) -> None:
         texts = {text for secret in secrets for text in texts_of(secret)}.difference(words)
         forms = {form for text in texts for form in _forms(text) if len(form) >= SHORTEST}
-        # The longest first: a secret may begin with another one.
+        # The longest first: one secret may begin with another.
         sought = sorted(forms, key=lambda form: (-len(form), form))
         self._pattern = re.compile("|".join(map(re.escape, sought))) if sought else None
         written = [json.dumps(form, ensure_ascii=False)[1:-1] for form in sought]
@@ -47,7 +47,7 @@ class Redactor:
         more: Collection[str] = (),
         words: Collection[str] = (),
     ) -> "Redactor":
-        """Make one from environment variables with telling names, further names and values."""
+        """Make a redactor from variables with telling names, more names and more values."""
         named = [value for name, value in environ.items() if is_telling(name) or name in names]
         return cls([*named, *more], words=words)
 
@@ -66,11 +66,11 @@ class Redactor:
         return [self.json(one) for one in value] if isinstance(value, list) else value
 
     def members(self, record: JsonObject) -> dict[str, Json]:
-        """Return a JSON object without secrets, in which nothing is shared with the first one."""
+        """Return a JSON object without secrets, as a deep copy."""
         return {self.text(key): self.json(value) for key, value in record.items()}
 
     def clean(self, record: dict[str, Json]) -> dict[str, Json]:
-        """Return a JSON object without secrets: itself when it holds none, which costs less."""
+        """Return a JSON object without secrets; if there are none, the object itself."""
         return record if self._is_clean(record) else self.members(record)
 
     def _is_clean(self, record: JsonObject) -> bool:
@@ -82,27 +82,27 @@ class Redactor:
         return not self.finds_in(written)
 
     def finds(self, text: str) -> bool:
-        """Tell whether a text holds a secret."""
+        """Return whether a text contains a secret."""
         return self._pattern is not None and self._pattern.search(text) is not None
 
     def finds_in(self, written: str) -> bool:
-        """Tell whether a text of JSON, in which only what must be is escaped, holds a secret."""
+        """Return whether JSON text contains a secret."""
         return self._written is not None and self._written.search(written) is not None
 
 
 def is_telling(name: str) -> bool:
-    """Tell whether a variable's name says that its value is a secret."""
+    """Return whether the name of a variable indicates a secret."""
     return _NAME.fullmatch(name) is not None
 
 
 def texts_of(secret: str) -> frozenset[str]:
-    """Return the texts that a secret is looked for as: of several lines, each line too."""
+    """Return the texts to search for: the secret, and each line of a multi-line secret."""
     texts = {secret, secret.strip(), *(line.strip() for line in secret.splitlines())}
     return frozenset(text for text in texts if len(text) >= SHORTEST)
 
 
 def _forms(text: str) -> Iterator[str]:
-    """Yield every form of a text."""
+    """Yield every encoding of a text."""
     yield text
     yield json.dumps(text, ensure_ascii=False)[1:-1]
     yield json.dumps(text)[1:-1]
@@ -121,7 +121,7 @@ def _url_forms(text: str) -> Iterator[str]:
 
 
 def _base64_forms(secret: bytes) -> Iterator[str]:
-    """Yield the part of the encoding that does not depend on what stands around the secret."""
+    """Yield the part of the base64 encoding that does not depend on the surrounding text."""
     encoders: tuple[Callable[[bytes], bytes], ...] = (b64encode, urlsafe_b64encode)
     for encode in encoders:
         for before in range(3):
