@@ -14,7 +14,7 @@ from attractor.base.errors import UsageError
 from attractor.engine.journal.events import OUTCOME_ASSUMED
 from attractor.engine.outcome import FailureClass, Outcome, failure, success
 from attractor.engine.routing.next_move import wants_verdict
-from attractor.engine.seams import Exhausted, Said, Stage
+from attractor.engine.seams import Exhausted, ModelAnswer, Stage
 from attractor.engine.truncation import response_updates
 from attractor.engine.walk.saved_conversations import ReadSaved
 from attractor.llm.errors import SDKError
@@ -49,7 +49,7 @@ class Agent:
                 work.session.close()
         return replace(outcome, usage=work.meter.total)
 
-    async def answer(self, stage: Stage, prompt: str) -> Said | Outcome:
+    async def answer(self, stage: Stage, prompt: str) -> ModelAnswer | Outcome:
         """Answer a prompt with one call to the model of the stage, without tools."""
         return await answer_once(stage, prompt, self._agent_parts(), self._pricing)
 

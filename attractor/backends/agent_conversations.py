@@ -28,7 +28,7 @@ from attractor.base.errors import NotCanonical
 from attractor.base.json import Json, parse_json
 from attractor.engine.errors import ConversationLost, RecordBroken
 from attractor.engine.journal.events import THREAD_CONTINUED, THREAD_RESTORED, THREAD_SHORTENED
-from attractor.engine.prompts.preamble import put_before
+from attractor.engine.prompts.preamble import prepend_preamble
 from attractor.engine.seams import Stage
 from attractor.engine.storage.json_files import Fields
 from attractor.engine.walk.saved_conversations import ReadSaved
@@ -81,7 +81,7 @@ def put_lost_before(stage: Stage, prompt: str) -> str:
         return prompt
     told = "what was said in the thread by another backend is not known: a summary stands for it"
     stage.emit("WARNING", message=told)
-    return put_before(stage.inherited.summary, prompt)
+    return prepend_preamble(stage.inherited.summary, prompt)
 
 
 def keep(stage: Stage, choice: ModelChoice, turns: Sequence[Turn]) -> None:
@@ -248,8 +248,8 @@ def _read(stage: str, content: bytes) -> _Kept:
     is_whole = (head.text("kind"), end.text("kind")) == (_BEGIN, _END)
     if not is_whole or end.number("turns") != len(middle) or head.text("stage") != stage:
         raise RecordBroken("it is not whole")
-    turns, put_before = [turn_from_record(one) for one in middle], head.number("put_before")
-    if min(put_before, head.number("taken")) < 0 or put_before > len(turns):
+    turns, prepend_preamble = [turn_from_record(one) for one in middle], head.number("put_before")
+    if min(prepend_preamble, head.number("taken")) < 0 or prepend_preamble > len(turns):
         raise RecordBroken("it is not whole")
     return _Kept(
         stage,
@@ -257,8 +257,8 @@ def _read(stage: str, content: bytes) -> _Kept:
         head.number("stages"),
         head.text("after"),
         head.number("taken"),
-        turns[:put_before],
-        turns[put_before:],
+        turns[:prepend_preamble],
+        turns[prepend_preamble:],
     )
 
 

@@ -22,8 +22,8 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.process_output import OnOutput
 from attractor.base.processes import ExecResult
 from attractor.engine.outcome import FailureClass, Outcome, failure
-from attractor.engine.seams import Said, Stage, StageFiles
-from attractor.engine.stage.live_output import tail_in
+from attractor.engine.seams import ModelAnswer, Stage, StageFiles
+from attractor.engine.stage.live_output import write_tail
 from attractor.environments.environment import (
     DirEntry,
     ExecutionEnvironment,
@@ -115,7 +115,7 @@ class AgentPlace:
         on_output: OnOutput | None = None,
     ) -> ExecResult:
         """Run a command whose output is seen as it comes, unless somebody else takes it."""
-        async with tail_in(self._files) as add:
+        async with write_tail(self._files) as add:
             return await self._inner.exec_command(
                 command,
                 timeout_ms=timeout_ms,
@@ -222,7 +222,7 @@ def _how_to_report(file: StatusFile | None, folders: Sequence[Path]) -> str:
 
 async def answer_once(
     stage: Stage, prompt: str, parts: AgentParts, pricing: Pricing
-) -> Said | Outcome:
+) -> ModelAnswer | Outcome:
     """Answer a prompt, and tell of the call as a session tells of its own."""
     choice = choose_model(stage, parts)
     # Words alone: a model that is given no tools takes no calls back.
@@ -253,7 +253,7 @@ async def answer_once(
     keeping.take(answered)
     keeping.end()
     keep(stage, choice, [*before, asked, answered])
-    return Said(response.text, meter.total)
+    return ModelAnswer(response.text, meter.total)
 
 
 async def _call(request: Request, parts: AgentParts, emit: EventEmitter, meter: Meter) -> Response:

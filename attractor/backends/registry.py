@@ -14,7 +14,7 @@ from attractor.base.errors import UsageError
 from attractor.base.registry import Registry, count_parameters
 from attractor.engine.context import Context
 from attractor.engine.outcome import FailureClass, Outcome, failure
-from attractor.engine.seams import Backend, Said, Stage
+from attractor.engine.seams import Backend, ModelAnswer, Stage
 from attractor.engine.simulation.outcomes import NO_OUTCOMES, SimulatedOutcomes
 from attractor.language.graph.graph import Node
 
@@ -72,9 +72,9 @@ class _Adapted:
         told = f"the backend returned {type(said).__name__}, neither a text nor an Outcome"
         return failure(told, FailureClass.TERMINAL)
 
-    async def answer(self, stage: Stage, prompt: str) -> Said | Outcome:
+    async def answer(self, stage: Stage, prompt: str) -> ModelAnswer | Outcome:
         said = await self.run(stage, prompt)
-        return Said(said) if isinstance(said, str) else said
+        return ModelAnswer(said) if isinstance(said, str) else said
 
     async def steer(self, stage_id: str, text: str) -> bool:
         return False

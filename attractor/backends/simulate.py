@@ -4,7 +4,7 @@ from attractor.backends.registry import BackendParts
 from attractor.base.dataclasses import dataclass
 from attractor.engine.journal.events import THREAD_CONTINUED
 from attractor.engine.outcome import Outcome
-from attractor.engine.seams import Said, Stage
+from attractor.engine.seams import ModelAnswer, Stage
 
 
 @dataclass(frozen=True)
@@ -23,10 +23,10 @@ class Simulate:
         stage.files.write("response.md", text)
         return outcome
 
-    async def answer(self, stage: Stage, prompt: str) -> Said | Outcome:
+    async def answer(self, stage: Stage, prompt: str) -> ModelAnswer | Outcome:
         """Return the outcome the stage was given for this visit, else a text."""
         said = await self.run(stage, prompt)
-        return Said(said) if isinstance(said, str) else said
+        return ModelAnswer(said) if isinstance(said, str) else said
 
     async def steer(self, stage_id: str, text: str) -> bool:
         """Take no words: nobody is at work."""

@@ -64,14 +64,14 @@ class Budgets:
         """
         for use in self._uses(run, used):
             # Warned first: parallel stages may exhaust a budget at one stroke.
-            _tell(run, use)
+            _warn(run, use)
             if use.spent >= use.limit:
                 raise Exhausted(f"the budget {use.name} is used up: {use}")
 
     def tell(self, run: OpenRun) -> None:
         """Warn of a nearly exhausted budget, once."""
         for use in self._uses(run):
-            _tell(run, use)
+            _warn(run, use)
 
     def _uses(self, run: OpenRun, used: Usage | None = None) -> Iterator["_Use"]:
         if self == NO_BUDGETS:
@@ -112,7 +112,7 @@ def read_budgets(graph: Graph) -> Budgets:
     )
 
 
-def tell_budgets(run: OpenRun, budgets: Budgets) -> None:
+def record_budgets(run: OpenRun, budgets: Budgets) -> None:
     """Record the budgets that apply from now on, if there are any."""
     if budgets != NO_BUDGETS:
         run.emit(BUDGETS_SET, budgets_to_record(budgets))
@@ -143,6 +143,6 @@ def _lesser(one: _Amount | None, other: _Amount | None) -> _Amount | None:
     return min(one, other)
 
 
-def _tell(run: OpenRun, use: _Use) -> None:
+def _warn(run: OpenRun, use: _Use) -> None:
     if use.spent >= WARNING_SHARE * use.limit and use.name not in run.state.warned:
         run.record(BudgetWarning(use.name, use.spent, use.limit))

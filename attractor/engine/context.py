@@ -31,7 +31,7 @@ ReadValue = Callable[[Json], Json]
 """Returns a value; if it is a reference, the value that it refers to."""
 
 
-def as_it_is(value: Json) -> Json:
+def unchanged(value: Json) -> Json:
     """Return a value unchanged, where no value is replaced by a reference."""
     return value
 
@@ -102,7 +102,7 @@ class Context:
     """
 
     def __init__(
-        self, values: Mapping[str, Json] | None = None, *, read: ReadValue = as_it_is
+        self, values: Mapping[str, Json] | None = None, *, read: ReadValue = unchanged
     ) -> None:
         self._read = read
         self._values: dict[str, Json] = dict(values or {})
@@ -143,19 +143,19 @@ class Context:
     def written(self) -> dict[str, Json]:
         """Return a deep copy of the values that were set since the context was made."""
         with self._lock:
-            return own_values(self._written)
+            return deep_copy(self._written)
 
     def clone(self) -> "Context":
         """Return an independent context with the same values and log."""
         with self._lock:
-            twin = Context(own_values(self._values), read=self._read)
+            twin = Context(deep_copy(self._values), read=self._read)
             twin._logs = list(self._logs)
             twin._own = set(self._own)
             return twin
 
     def apply_updates(self, updates: Mapping[str, Json]) -> None:
         """Set all keys of the updates."""
-        own = own_values(updates)
+        own = deep_copy(updates)
         # Invalid JSON fails here, where the value comes from, and not when the stage is recorded.
         canonical_json(own)
         with self._lock:
@@ -173,7 +173,7 @@ def text_of(value: Json) -> str:
     return value if isinstance(value, str) else canonical_json(value)
 
 
-def own_values(values: Mapping[str, Json]) -> dict[str, Json]:
+def deep_copy(values: Mapping[str, Json]) -> dict[str, Json]:
     """Return a deep copy of values."""
     return {key: _own(value) for key, value in values.items()}
 

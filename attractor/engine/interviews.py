@@ -11,7 +11,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json, canonical_json
 from attractor.engine.context import ReadValue, reader
 from attractor.engine.journal.events import QuestionAsked, QuestionSettled
-from attractor.engine.questions.answers import complete
+from attractor.engine.questions.answers import with_option
 from attractor.engine.questions.question import (
     Answer,
     AnswerKind,
@@ -40,7 +40,7 @@ A longer item is truncated in the question; the context has the whole item.
 ITEM, INDEX, COUNT = "work.item", "work.index", "work.count"
 
 
-def way_to(
+def branches_around(
     walks: Walks, key: str, read: ReadValue, clean: Callable[[Json], Json]
 ) -> tuple[Within, ...]:
     """Return the branches around a walk, from the outermost to its own.
@@ -127,7 +127,7 @@ class RunQuestions:
             return question
         walks, (key, _) = self.run.state.walks, found
         redactor = self.run.redactor
-        own = way_to(walks, key, reader(self.run.blobs), redactor.json)
+        own = branches_around(walks, key, reader(self.run.blobs), redactor.json)
         inner = question.within if is_of_child(walks[key], question.id) else ()
         return replace(question, within=(*own, *inner))
 
@@ -318,7 +318,7 @@ class AnsweredFirst:
 
     def _taken(self, question: Question, answer: Answer, *, is_ours: bool) -> Answer:
         self._given.add(question.id)
-        whole = complete(answer, question)
+        whole = with_option(answer, question)
         if not is_ours and isinstance(self._interviewer, Overhears):
             self._interviewer.overhear(self._questions.named(question), whole)
         return whole

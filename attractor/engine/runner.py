@@ -13,11 +13,11 @@ from attractor.engine.context import put_aside
 from attractor.engine.errors import GraphChanged, RunOver
 from attractor.engine.journal.events import Action, OperatorAction, PipelineStarted, RunResumed
 from attractor.engine.preflight import require_executable
-from attractor.engine.questions.description import waits_for
+from attractor.engine.questions.description import describe_wait
 from attractor.engine.questions.question import Interviewer
 from attractor.engine.routing.branch_bounds import BranchBounds
-from attractor.engine.run_folder.inbox import POLL, Received
-from attractor.engine.run_folder.open_run import OpenRun, end_run, let_go, stop
+from attractor.engine.run_folder.inbox import POLL, InboxEntry
+from attractor.engine.run_folder.open_run import OpenRun, end_run, interrupt_run, stop_run
 from attractor.engine.run_folder.result import RunResult, result_of
 from attractor.engine.seams import (
     ChildRuns,
@@ -39,7 +39,7 @@ from attractor.engine.state.run_state import (
     EXECUTING,
     QUEUED,
 )
-from attractor.engine.state.walks import LONG_AGO, cut_off, last_tree
+from attractor.engine.state.walks import LONG_AGO, interrupted_attempts, last_tree
 from attractor.engine.walk.branches import RunBranches
 from attractor.engine.walk.saved_conversations import SavedConversations
 from attractor.engine.walk.steps import walk_to_end
@@ -110,14 +110,14 @@ class Runner:
             await self._begin()
             await self._walk_until_answered()
         except Exhausted as exhausted:
-            return stop(self._run, str(exhausted))
+            return stop_run(self._run, str(exhausted))
         except Waiting:
             return self._rest()
         except Stopped as stopped:
             if stopped.__cause__ is not None:
                 raise stopped.__cause__ from stopped
         except asyncio.CancelledError:
-            let_go(self._run)
+            interrupt_run(self._run)
             raise
         if self._run.state.is_restarting:
             return replace(self._result(), is_restarting=True)
@@ -179,11 +179,11 @@ class Runner:
 
     async def _resume(self) -> None:
         run, progress, walks = self._run, self._run.progress, self._run.state.walks
-        heard = run.heard.isoformat() if run.heard != LONG_AGO else ""
+        heard = run.last_activity.isoformat() if run.last_activity != LONG_AGO else ""
         if run.state.is_paused:
             resume = OperatorAction(Action.RESUME.value, "", "another process resumed the run")
             run.record(resume, sync=True)
-        is_interrupted = bool(cut_off(walks))
+        is_interrupted = bool(interrupted_attempts(walks))
         aside = run.directory.incidents / f"resumed-at-{run.events.head.seq}"
         tree = last_tree(walks, MAIN)
         if not (self._walk.is_shared or self._walk.has_child_in(MAIN)):
@@ -194,7 +194,7 @@ class Runner:
         """Leave the open questions in the journal, and end without a process."""
         run = self._run
         run.save()
-        run.change_status(AWAITING_ANSWER, waits_for(run.state.questions))
+        run.change_status(AWAITING_ANSWER, describe_wait(run.state.questions))
         return self._result()
 
     def _result(self) -> RunResult:
@@ -235,10 +235,10 @@ class OrderWatch:
             await asyncio.sleep(POLL.total_seconds())
             time.require_left(self.run)
             self.run.take_orders()
-            for received in self.run.steering():
+            for received in self.run.messages():
                 await self._steer(received)
 
-    async def _steer(self, received: Received) -> None:
+    async def _steer(self, received: InboxEntry) -> None:
         """Pass a message to the stages in flight, or to the stage that the order names."""
         order = received.order
         if order is None or order.action is not Action.STEER:

@@ -217,7 +217,7 @@ class Handler(Protocol):
 
 
 @dataclass(frozen=True)
-class Said:
+class ModelAnswer:
     """The words of a model, and their usage."""
 
     text: str
@@ -231,7 +231,7 @@ class Backend(Protocol):
         """Do the work of a prompt; text alone is the response of a success."""
         ...
 
-    async def answer(self, stage: Stage, prompt: str) -> Said | Outcome:
+    async def answer(self, stage: Stage, prompt: str) -> ModelAnswer | Outcome:
         """Answer a prompt in words, without tools or files; else return a failed outcome."""
         ...
 

@@ -7,7 +7,7 @@ from itertools import count
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
 from attractor.engine.outcome import StageStatus
-from attractor.engine.questions.answers import fold_words, pick_one
+from attractor.engine.questions.answers import fold_words, pick_match
 from attractor.engine.questions.edge_labels import accelerator, normalize_label
 from attractor.engine.routing.edge_selection import make_lookup
 from attractor.language.graph.graph import Edge, Graph
@@ -50,7 +50,7 @@ def record_choice(choice: Choice) -> dict[str, Json]:
 
 def match_choice(answer: str, choices: Sequence[Choice]) -> Choice | None:
     """Return the only choice that an answer matches by key, label or target, if there is one."""
-    return pick_one(answer, choices, _READINGS)
+    return pick_match(answer, choices, _READINGS)
 
 
 def match_target(answer: str, choices: Sequence[Choice]) -> Choice | None:

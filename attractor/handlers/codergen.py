@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from attractor.base.dataclasses import dataclass
 from attractor.engine.errors import TemplateFailed
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, success
-from attractor.engine.prompts.preamble import put_before
+from attractor.engine.prompts.preamble import prepend_preamble
 from attractor.engine.routing.next_move import wants_verdict
 from attractor.engine.seams import Parts, Stage
 from attractor.engine.truncation import response_updates
@@ -36,7 +36,7 @@ class Codergen:
                 failure_reason=str(error),
                 failure_class=FailureClass.PIPELINE,
             )
-        prompt = put_before(stage.inherited.preamble, prompt)
+        prompt = prepend_preamble(stage.inherited.preamble, prompt)
         stage.files.write("prompt.md", prompt)
         result = await self.parts.backend.run(stage, prompt)
         if isinstance(result, Outcome):

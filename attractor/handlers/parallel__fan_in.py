@@ -7,7 +7,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
 from attractor.engine.journal.events import OUTCOME_ASSUMED
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, failure, success
-from attractor.engine.seams import Parts, Said, Stage
+from attractor.engine.seams import ModelAnswer, Parts, Stage
 from attractor.engine.state.progress import LEFT_OUT
 from attractor.handlers.branch_results import (
     NO_ITEMS,
@@ -56,7 +56,7 @@ class FanIn:
         prompt = "\n\n".join([write_prompt(stage, self.parts.inputs), describe(good), _CHOOSE])
         stage.files.write("prompt.md", prompt)
         said = await self.parts.backend.answer(stage, prompt)
-        if isinstance(said, Said):
+        if isinstance(said, ModelAnswer):
             stage.files.write("response.md", said.text)
             said = Outcome(StageStatus.SUCCESS, preferred_label=said.text, usage=said.usage)
         if not said.status.is_success:

@@ -10,7 +10,7 @@ from attractor.engine.context import text_of
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, failure
 from attractor.engine.seams import ChildEnd, ChildRun, Parts, Stage
 from attractor.engine.truncation import shorten
-from attractor.handlers.registry import run_child, tell_end
+from attractor.handlers.registry import record_child_end, run_child
 from attractor.language.declarations.inputs import Input, read_inputs
 from attractor.language.graph.graph import Graph
 
@@ -66,7 +66,7 @@ def given_from(one: Input) -> str:
 
 async def _accompany(stage: Stage, run: ChildRun) -> Outcome:
     end = await run.wait()
-    tell_end(stage, run, end)
+    record_child_end(stage, run, end)
     return conclude(stage, run, end)
 
 

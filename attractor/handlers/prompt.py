@@ -5,7 +5,7 @@ from dataclasses import replace
 from attractor.base.dataclasses import dataclass
 from attractor.engine.errors import TemplateFailed
 from attractor.engine.outcome import FailureClass, Outcome, failure, success
-from attractor.engine.prompts.preamble import put_before
+from attractor.engine.prompts.preamble import prepend_preamble
 from attractor.engine.routing.next_move import wants_verdict
 from attractor.engine.seams import Parts, Stage
 from attractor.engine.truncation import response_updates
@@ -24,7 +24,7 @@ class Prompt:
             prompt = write_prompt(stage, self.parts.inputs)
         except TemplateFailed as error:
             return failure(str(error), FailureClass.PIPELINE)
-        prompt = put_before(stage.inherited.preamble, prompt)
+        prompt = prepend_preamble(stage.inherited.preamble, prompt)
         stage.files.write("prompt.md", prompt)
         said = await self.parts.backend.answer(stage, prompt)
         if isinstance(said, Outcome):

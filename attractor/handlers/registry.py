@@ -49,6 +49,6 @@ async def run_child(
         return failure(f"{file}: {mistake}{hint}", kind)
 
 
-def tell_end(stage: Stage, run: ChildRun, end: ChildEnd) -> None:
+def record_child_end(stage: Stage, run: ChildRun, end: ChildEnd) -> None:
     """Record the end of a child."""
     stage.emit("ChildRunEnded", run_id=run.run_id, outcome=end.status.value, reason=end.reason)

@@ -18,9 +18,9 @@ from attractor.engine.outcome import (
 )
 from attractor.engine.prompts.model_tasks import STEER
 from attractor.engine.routing.edge_selection import make_lookup
-from attractor.engine.seams import ChildEnd, ChildRun, Parts, Said, Stage, Telemetry
+from attractor.engine.seams import ChildEnd, ChildRun, ModelAnswer, Parts, Stage, Telemetry
 from attractor.handlers.codergen import write_prompt
-from attractor.handlers.registry import run_child, tell_end
+from attractor.handlers.registry import record_child_end, run_child
 from attractor.language.conditions.condition import Condition
 from attractor.language.conditions.parse import parse_condition
 from attractor.language.errors import InvalidCondition
@@ -192,7 +192,7 @@ class _Supervision:
         self.stage.files.write("prompt.md", prompt)
         said = await self.parts.backend.answer(self.stage, prompt)
         self.used = self.used + said.usage
-        if isinstance(said, Said):
+        if isinstance(said, ModelAnswer):
             self.stage.files.write("response.md", said.text)
             return said.text
         self.stage.emit("SteeringFailed", reason=said.failure_reason or said.notes)
@@ -224,7 +224,7 @@ class _Supervision:
 
     def _conclude(self, end: ChildEnd, outcome: Outcome) -> Outcome:
         self._take_in(self.run.telemetry())
-        tell_end(self.stage, self.run, end)
+        record_child_end(self.stage, self.run, end)
         return replace(outcome, usage=end.usage + self.used)
 
 

@@ -9,7 +9,7 @@ from attractor.base.durations import describe_duration
 from attractor.base.processes import ExecResult
 from attractor.engine.outcome import FailureClass, Outcome, failure, success
 from attractor.engine.seams import Parts, Stage
-from attractor.engine.stage.live_output import tail_in
+from attractor.engine.stage.live_output import write_tail
 from attractor.engine.truncation import keep_ends, shorten
 from attractor.environments.selection import missing_command
 from attractor.language.declarations.inputs import asked_secrets, variable_of
@@ -36,7 +36,7 @@ class Tool:
             reason = f"this run has no secret input {lacking[0]} for {stage.node.id}"
             return failure(reason, FailureClass.PIPELINE)
         limit = _limit(stage.node)
-        async with tail_in(stage.files) as on_output:
+        async with write_tail(stage.files) as on_output:
             result = await stage.workspace.environment.exec_command(
                 command,
                 timeout_ms=limit // timedelta(milliseconds=1),

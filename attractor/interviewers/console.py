@@ -5,7 +5,7 @@ import errno
 from collections.abc import Sequence
 from contextlib import suppress
 
-from attractor.engine.questions.answers import name_choices, read_answer, refusal_of
+from attractor.engine.questions.answers import describe_choices, describe_refusal, read_answer
 from attractor.engine.questions.question import Answer, AnswerKind, Question, QuestionKind, ask_each
 from attractor.engine.seams import Parked
 from attractor.interviewers.prompts import LineReader, shown_line, shown_prompt, shown_question
@@ -81,7 +81,9 @@ class Console:
             tries += 1
             if not self._is_terminal and tries == ASKED_AT_MOST:
                 return self._no_answer(line, question)
-            self._write(f"{refusal_of(shown_line(line), question)}: {name_choices(question)}\n")
+            self._write(
+                f"{describe_refusal(shown_line(line), question)}: {describe_choices(question)}\n"
+            )
         return None
 
     def _no_answer(self, line: str, question: Question) -> Answer | None:

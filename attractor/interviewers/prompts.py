@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import TextIO
 
 from attractor.engine.questions.answers import find_option
-from attractor.engine.questions.description import where_asked
+from attractor.engine.questions.description import describe_branches
 from attractor.engine.questions.edge_labels import accelerator, normalize_label
 from attractor.engine.questions.question import Option, Question, QuestionKind
 from attractor.engine.truncation import keep_ends, shorten
@@ -24,7 +24,7 @@ _YES_NO = {"yes": "[Y/n]: ", "no": "[y/N]: ", "": "[Y/N]: "}
 def shown_question(question: Question) -> str:
     """Return a question as text for a terminal: its text, its branches, and the choices."""
     text = "\n".join(map(visible, keep_ends(question.text).splitlines()))
-    where = [f"  ({shown_line(one)})" for one in where_asked(question)]
+    where = [f"  ({shown_line(one)})" for one in describe_branches(question)]
     lines = [f"[?] {text}", *where, *(f"  {shown_option(one)}" for one in question.options)]
     return "\n".join([*lines, *_time(question)]) + "\n"
 

@@ -166,7 +166,7 @@ class _Beginning:
             hash=run.events.head.hash,
             tree=progress.tree,
             begun=dict(run.state.begun),
-            given=dict(run.state.given),
+            given=dict(run.state.answer_counts),
         )
         started = PipelineStarted(
             manifest.pipeline,

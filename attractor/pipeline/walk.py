@@ -5,9 +5,9 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
-from attractor.engine.budgets import read_budgets, tell_budgets
+from attractor.engine.budgets import read_budgets, record_budgets
 from attractor.engine.interviews import RunQuestions
-from attractor.engine.run_folder.drawing import drawn
+from attractor.engine.run_folder.drawing import keep_drawing
 from attractor.engine.run_folder.open_run import OpenRun, open_run
 from attractor.engine.run_folder.result import RunResult, result_of
 from attractor.engine.runner import Runner
@@ -84,7 +84,7 @@ class RunSession:
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self.workspace.close)
             if self.host.draws:
-                await stack.enter_async_context(drawn(run, self.pipeline.graph))
+                await stack.enter_async_context(keep_drawing(run, self.pipeline.graph))
             await boot(run, self.workspace, request=self.request, place=self.place, host=self.host)
             self.judge.begin(run, self.place)
             async with notifying(run, self.host) as notifier:
@@ -116,7 +116,7 @@ class RunSession:
             interviewer=notifier.beside(choose_interviewer(self.request, self.host, run)),
         )
         budgets = self.request.budgets.over(read_budgets(self.pipeline.graph))
-        tell_budgets(run, budgets)
+        record_budgets(run, budgets)
         children = Children(
             parent=run,
             request=self.request,

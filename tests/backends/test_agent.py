@@ -14,7 +14,7 @@ from attractor.base.errors import FileError, UsageError
 from attractor.base.json import Json
 from attractor.base.registry import find_shortcoming
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, Usage
-from attractor.engine.seams import Backend, Said
+from attractor.engine.seams import Backend, ModelAnswer
 from attractor.environments.local import LocalExecutionEnvironment
 from attractor.language.graph.graph import Graph
 from attractor.language.source.syntax_tree import Plain
@@ -450,7 +450,7 @@ def test_words_reach_the_session_at_work_and_nobody_else(tmp_path: Path) -> None
     assert not finish(backend.steer("review@1.1", "too late"))
 
 
-def answer(work: Work, prompt: str = "Name it") -> Said | Outcome:
+def answer(work: Work, prompt: str = "Name it") -> ModelAnswer | Outcome:
     return finish(work.backend.answer(work.play.stage, prompt))
 
 
@@ -461,7 +461,7 @@ def test_an_answer_is_one_call_without_tools(tmp_path: Path) -> None:
     assert known
     cost = cost_of(Used(100, 10), known)
     assert cost
-    assert answer(work, "Name it 🐍") == Said("größe 🐍", Usage(100, 10, cost))
+    assert answer(work, "Name it 🐍") == ModelAnswer("größe 🐍", Usage(100, 10, cost))
     [request] = work.provider.requests
     assert [(one.role, one.text) for one in request.messages] == [(Role.USER, "Name it 🐍")]
     assert not request.tools
@@ -492,7 +492,7 @@ def test_an_answer_is_asked_for_again_as_often_as_a_session_would(tmp_path: Path
     work = Work(tmp_path, ServerError("down", provider="openai"), said("yes"))
     twice = SessionConfig(retry_policy=RetryPolicy(max_retries=1, base_delay=0.0))
     work.parts = replace(work.parts, config=twice)
-    assert answer(work) == Said("yes", Usage(100, 10))
+    assert answer(work) == ModelAnswer("yes", Usage(100, 10))
     assert len(work.provider.requests) == 2
     told, _ = [line["message"] for line in work.transcript if line["kind"] == "WARNING"]
     assert "try 1 failed (down)" in str(told)

@@ -32,7 +32,7 @@ from attractor.engine.errors import ConversationLost
 from attractor.engine.outcome import Outcome, Usage
 from attractor.engine.prompts.inherited_context import InheritedContext, Thread
 from attractor.engine.prompts.preamble import Past, Remembered, StageNote
-from attractor.engine.seams import Said, Stage
+from attractor.engine.seams import ModelAnswer, Stage
 from attractor.language.graph.fidelity import Fidelity
 from attractor.llm.errors import ServerError
 from attractor.llm.messages import Message, Role
@@ -68,9 +68,9 @@ class Talk:
         assert isinstance(outcome, Outcome)
         return outcome
 
-    def answer(self, at: str, prompt: str) -> Said:
+    def answer(self, at: str, prompt: str) -> ModelAnswer:
         answered = finish(self.backend.answer(self._play(at, ""), prompt))
-        assert isinstance(answered, Said)
+        assert isinstance(answered, ModelAnswer)
         return answered
 
     def _play(self, at: str, model: str) -> Stage:

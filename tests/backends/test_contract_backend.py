@@ -12,7 +12,7 @@ from attractor.backends.registry import BackendParts, adapt_backend, backend_reg
 from attractor.backends.simulate import Simulate
 from attractor.base.json import canonical_json
 from attractor.engine.outcome import Outcome, StageStatus, failure, success
-from attractor.engine.seams import Backend, Said, Stage
+from attractor.engine.seams import Backend, ModelAnswer, Stage
 from attractor.engine.simulation.outcomes import SimulatedOutcomes
 from attractor.environments.memory import MemoryExecutionEnvironment
 from attractor.llm.errors import AuthenticationError
@@ -81,7 +81,7 @@ class Work:
 
     async def answer(self, stage: Stage, prompt: str = "Say it") -> Outcome | str:
         said = await asyncio.wait_for(self.backend.answer(stage, prompt), 20)
-        return said.text if isinstance(said, Said) else said
+        return said.text if isinstance(said, ModelAnswer) else said
 
 
 def require_sound(result: Outcome | str) -> None:

@@ -17,7 +17,7 @@ from attractor.base.errors import UsageError
 from attractor.base.registry import find_shortcoming
 from attractor.engine.context import Context
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, success
-from attractor.engine.seams import Backend, Said
+from attractor.engine.seams import Backend, ModelAnswer
 from attractor.language.graph.graph import Node
 from tests.handlers.stages import Play, graph, node
 
@@ -79,7 +79,7 @@ def play() -> Play:
 def test_a_function_is_a_backend_async_or_not(backend: Any) -> None:
     adapted = adapt_backend(backend)
     assert asyncio.run(adapted.run(play().stage, "Do")) == "it: Do 1"
-    assert asyncio.run(adapted.answer(play().stage, "Say")) == Said("it: Say 1")
+    assert asyncio.run(adapted.answer(play().stage, "Say")) == ModelAnswer("it: Say 1")
     assert not asyncio.run(adapted.steer("it@1.1", "Hurry"))
 
 

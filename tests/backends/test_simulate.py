@@ -3,7 +3,7 @@ import asyncio
 from attractor.backends.registry import BackendParts
 from attractor.backends.simulate import Simulate
 from attractor.engine.outcome import Outcome, StageStatus, failure
-from attractor.engine.seams import Said
+from attractor.engine.seams import ModelAnswer
 from attractor.engine.simulation.outcomes import SimulatedOutcomes
 from tests.handlers.stages import Play, graph, node
 
@@ -40,9 +40,9 @@ def test_another_attempt_of_a_visit_ends_the_same() -> None:
 
 
 def test_whoever_asks_for_words_gets_the_same() -> None:
-    async def answers(**outcomes: tuple[Outcome, ...]) -> Said | Outcome:
+    async def answers(**outcomes: tuple[Outcome, ...]) -> ModelAnswer | Outcome:
         it = play(**outcomes)
         return await it.backend.answer(it.stage, "Which?")
 
-    assert asyncio.run(answers()) == Said("[Simulated] Response for stage: test")
+    assert asyncio.run(answers()) == ModelAnswer("[Simulated] Response for stage: test")
     assert asyncio.run(answers(test=(RED,))) is RED

@@ -1,7 +1,7 @@
 """A pipeline of 200 nodes with loops, retries, a gate, branches and commands, and who does it."""
 
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus
-from attractor.engine.seams import Said, Stage
+from attractor.engine.seams import ModelAnswer, Stage
 
 NODES = 200
 PLAIN = 'type=prompt, prompt="Go on"'
@@ -100,7 +100,7 @@ class Worker:
         failed = FailureClass.VERDICT if status is StageStatus.FAIL else None
         return Outcome(status, failure_reason="so it is", failure_class=failed)
 
-    async def answer(self, stage: Stage, prompt: str) -> Said | Outcome:
+    async def answer(self, stage: Stage, prompt: str) -> ModelAnswer | Outcome:
         """Do the same where no files are touched."""
         said = await self.run(stage, prompt)
         assert isinstance(said, Outcome)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from attractor.engine.outcome import StageStatus
-from attractor.engine.state.branches import Branch, BranchEnd, canceled
+from attractor.engine.state.branches import Branch, BranchEnd, canceled_branch
 from attractor.language.graph.branches import Fork
 
 SUCCESS, PARTIAL, FAIL = StageStatus.SUCCESS, StageStatus.PARTIAL_SUCCESS, StageStatus.FAIL
@@ -57,7 +57,7 @@ class GivenBranches:
         if branch.name in self.known:
             return self.known[branch.name]
         self.given_up.append(branch.name)
-        return canceled(branch, branch.name)
+        return canceled_branch(branch, branch.name)
 
     async def give_up_rest(self) -> None: ...
 

@@ -16,7 +16,7 @@ from attractor.engine.run_folder.layout import Manifest, create_run_directory
 from attractor.engine.run_folder.open_run import OpenRun, open_run
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.runner import Runner
-from attractor.engine.seams import Handler, Parts, Said, Stage, Workspace
+from attractor.engine.seams import Handler, ModelAnswer, Parts, Stage, Workspace
 from attractor.engine.stage.no_workspace import NoWorkspace
 from attractor.engine.storage.secrets import Redactor
 from attractor.handlers.parallel import Parallel
@@ -70,7 +70,7 @@ class Silent:
     async def run(self, stage: Stage, prompt: str) -> Outcome | str:
         raise AssertionError(prompt)
 
-    async def answer(self, stage: Stage, prompt: str) -> Said | Outcome:
+    async def answer(self, stage: Stage, prompt: str) -> ModelAnswer | Outcome:
         raise AssertionError(prompt)
 
     async def steer(self, stage_id: str, text: str) -> bool:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from attractor.base.errors import FileError, VerificationError
 from attractor.base.json import content_hash
-from attractor.engine.storage.blobs import ARTIFACTS, Blobs, share
+from attractor.engine.storage.blobs import ARTIFACTS, Blobs, share_blobs
 
 
 def files(run: Path) -> list[str]:
@@ -93,7 +93,7 @@ def test_another_run_is_given_all_of_them(
             raise OSError(18, "another device")
 
         monkeypatch.setattr(os, "link", refuse)
-    share(one / ARTIFACTS, other / ARTIFACTS)
+    share_blobs(one / ARTIFACTS, other / ARTIFACTS)
     assert Blobs(other).get(digest) == b"shared"
     assert (other / ARTIFACTS / "named" / "plan.json").read_text() == "{}"
     is_linked = (other / ARTIFACTS / f"{digest}.json").stat().st_nlink == 2
@@ -101,5 +101,5 @@ def test_another_run_is_given_all_of_them(
 
 
 def test_a_run_that_keeps_none_has_none_to_give(tmp_path: Path) -> None:
-    share(tmp_path / "none", tmp_path / "ours")
+    share_blobs(tmp_path / "none", tmp_path / "ours")
     assert list(tmp_path.iterdir()) == []

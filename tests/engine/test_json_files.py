@@ -6,7 +6,7 @@ import pytest
 
 from attractor.base.errors import NotCanonical
 from attractor.base.json import Json, canonical_json, parse_json
-from attractor.engine.storage.json_files import DEEPEST, is_too_deep, words_of
+from attractor.engine.storage.json_files import DEEPEST, describe_fault, is_too_deep
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,7 @@ from attractor.engine.storage.json_files import DEEPEST, is_too_deep, words_of
 def test_a_fault_of_json_is_told_in_words(text: str, told: str) -> None:
     with pytest.raises(NotCanonical) as fault:
         parse_json(text)
-    assert words_of(fault.value).startswith(told)
+    assert describe_fault(fault.value).startswith(told)
 
 
 def test_a_long_path_is_told_short() -> None:
@@ -35,7 +35,7 @@ def test_a_long_path_is_told_short() -> None:
         value = [value]
     with pytest.raises(NotCanonical) as fault:
         canonical_json(value)  # type: ignore[arg-type]
-    words = words_of(fault.value)
+    words = describe_fault(fault.value)
     assert words.startswith("holds more than 100 levels")
     assert "[0]...[0]" in words
     assert len(words) < 120
@@ -64,4 +64,4 @@ def test_so_much_can_be_taken_up_and_no_more() -> None:
 def test_a_fault_of_toml_is_told_in_words(text: str, told: str) -> None:
     with pytest.raises((ValueError, RecursionError)) as fault:
         tomllib.loads(text)
-    assert words_of(fault.value, form="TOML").startswith(told)
+    assert describe_fault(fault.value, form="TOML").startswith(told)

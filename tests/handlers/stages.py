@@ -18,7 +18,7 @@ from attractor.engine.errors import StageOver
 from attractor.engine.journal.events import ENGINE_KINDS
 from attractor.engine.outcome import Outcome
 from attractor.engine.questions.question import Answer, AnswerKind, Interviewer, Question, ask_each
-from attractor.engine.seams import Backend, ChildRuns, Parts, Said, Stage, Workspace
+from attractor.engine.seams import Backend, ChildRuns, ModelAnswer, Parts, Stage, Workspace
 from attractor.engine.stage.folder import HISTORY, LARGEST_FILE, STATUS
 from attractor.engine.stage.no_workspace import NoEnvironment, NoWorkspace
 from attractor.engine.storage.secrets import Redactor
@@ -194,9 +194,9 @@ class Saying:
         self.prompts.append(prompt)
         return self.said
 
-    async def answer(self, stage: Stage, prompt: str) -> Said | Outcome:
+    async def answer(self, stage: Stage, prompt: str) -> ModelAnswer | Outcome:
         self.prompts.append(prompt)
-        return Said(self.said) if isinstance(self.said, str) else self.said
+        return ModelAnswer(self.said) if isinstance(self.said, str) else self.said
 
     async def steer(self, stage_id: str, text: str) -> bool:
         return False

@@ -14,7 +14,7 @@ from attractor.base.registry import find_shortcoming
 from attractor.engine.context import Context
 from attractor.engine.outcome import Outcome, StageStatus, success
 from attractor.engine.questions.question import Answer, Question, ask_each
-from attractor.engine.seams import Handler, Parts, Said, Stage
+from attractor.engine.seams import Handler, ModelAnswer, Parts, Stage
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.handlers.registry import handler_registry
 from attractor.language.graph.graph import Edge, Graph, Node
@@ -162,9 +162,9 @@ class StuckBackend(Stuck):
         await self.wait()
         return ""
 
-    async def answer(self, stage: Stage, prompt: str) -> Said | Outcome:
+    async def answer(self, stage: Stage, prompt: str) -> ModelAnswer | Outcome:
         await self.wait()
-        return Said("")
+        return ModelAnswer("")
 
     async def steer(self, stage_id: str, text: str) -> bool:
         return False

@@ -6,7 +6,7 @@ import pytest
 from attractor.base.json import Json
 from attractor.engine.context import Context
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, Usage, failure, success
-from attractor.engine.seams import Said, Stage
+from attractor.engine.seams import ModelAnswer, Stage
 from attractor.engine.stage.no_workspace import NoWorkspace
 from attractor.engine.state.identifiers import TreeId
 from attractor.engine.state.progress import LEFT_OUT
@@ -181,8 +181,8 @@ def test_what_the_model_writes_and_costs_is_kept() -> None:
 
 
 class Paid(Saying):
-    async def answer(self, stage: Stage, prompt: str) -> Said | Outcome:
-        return Said("b", Usage(3, 4, 0.25))
+    async def answer(self, stage: Stage, prompt: str) -> ModelAnswer | Outcome:
+        return ModelAnswer("b", Usage(3, 4, 0.25))
 
 
 def test_what_words_alone_cost_is_kept_too() -> None:

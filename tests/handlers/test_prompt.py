@@ -2,7 +2,7 @@ import pytest
 
 from attractor.engine.context import Context
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, Usage, failure
-from attractor.engine.seams import Said, Stage
+from attractor.engine.seams import ModelAnswer, Stage
 from attractor.language.graph.graph import Node
 from attractor.language.source.syntax_tree import Plain, Value, ValueKind
 from tests.handlers.stages import Play, Saying, edge, graph, node
@@ -11,9 +11,11 @@ from tests.handlers.stages import Play, Saying, edge, graph, node
 class Costly(Saying):
     """Says what it costs, too."""
 
-    async def answer(self, stage: Stage, prompt: str) -> Said | Outcome:
+    async def answer(self, stage: Stage, prompt: str) -> ModelAnswer | Outcome:
         said = await super().answer(stage, prompt)
-        return Said(said.text, Usage(120, 30, 0.5)) if isinstance(said, Said) else said
+        return (
+            ModelAnswer(said.text, Usage(120, 30, 0.5)) if isinstance(said, ModelAnswer) else said
+        )
 
 
 def play(said: Outcome | str = "Fine. 🐍", /, **plain: Plain) -> Play:

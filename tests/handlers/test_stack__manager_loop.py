@@ -9,7 +9,7 @@ from attractor.base.clock import ManualClock
 from attractor.base.json import Json
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, Usage, failure
 from attractor.engine.questions.question import Option, Question, QuestionKind
-from attractor.engine.seams import ChildEnd, Parked, Said, Stage, Telemetry
+from attractor.engine.seams import ChildEnd, ModelAnswer, Parked, Stage, Telemetry
 from attractor.language.source.syntax_tree import Plain
 from tests.engine.children import GivenChildren, Plot
 from tests.handlers.stages import NOW, Play, Saying, graph, node
@@ -32,10 +32,10 @@ class Supervisor(Saying):
     async def run(self, stage: Stage, prompt: str) -> Outcome | str:
         raise AssertionError("a supervisor has no tools")
 
-    async def answer(self, stage: Stage, prompt: str) -> Said | Outcome:
+    async def answer(self, stage: Stage, prompt: str) -> ModelAnswer | Outcome:
         self.prompts.append(prompt)
         said = self.lines[min(len(self.prompts), len(self.lines)) - 1]
-        return Said(said, SAID) if isinstance(said, str) else replace(said, usage=SAID)
+        return ModelAnswer(said, SAID) if isinstance(said, str) else replace(said, usage=SAID)
 
 
 @dataclass

@@ -13,7 +13,7 @@ from attractor.engine.outcome import Outcome
 from attractor.engine.questions.question import Answer, Interviewer, Question, ask_each
 from attractor.engine.run_folder.inbox import Order, leave_order
 from attractor.engine.run_folder.result import RunResult
-from attractor.engine.seams import Parked, Parts, Said, Stage
+from attractor.engine.seams import ModelAnswer, Parked, Parts, Stage
 from attractor.engine.state.run_state import AWAITING_ANSWER, EVALUATING
 from attractor.handlers.registry import handler_registry
 from attractor.language.reading import parse
@@ -49,8 +49,8 @@ class Telling:
     async def run(self, stage: Stage, prompt: str) -> Outcome | str:
         return f"did {stage.node.id}"
 
-    async def answer(self, stage: Stage, prompt: str) -> Said | Outcome:
-        return Said(f"said {stage.node.id}")
+    async def answer(self, stage: Stage, prompt: str) -> ModelAnswer | Outcome:
+        return ModelAnswer(f"said {stage.node.id}")
 
     async def steer(self, stage_id: str, text: str) -> bool:
         return False

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from attractor.engine.questions.description import in_order
+from attractor.engine.questions.description import sort_questions
 from attractor.engine.questions.question import Answer, AnswerKind, Question, Within, ask_each
 from attractor.engine.state.run_state import AWAITING_ANSWER
 from tests.spec.runs import between, project_in, resume, run
@@ -66,9 +66,9 @@ def test_R5_a_gate_in_a_child_of_a_child_names_the_item_and_the_branch(tmp_path:
     (project / "middle.dot").write_text(MIDDLE)
     parked = run(tmp_path, EACH, interviewer="park")
     assert parked.status == AWAITING_ANSWER
-    assert [one.within for one in in_order(parked.questions)] == WAYS
+    assert [one.within for one in sort_questions(parked.questions)] == WAYS
     again = resume(tmp_path, interviewer="park")
-    assert [one.within for one in in_order(again.questions)] == WAYS
+    assert [one.within for one in sort_questions(again.questions)] == WAYS
     person = Heard()
     assert resume(tmp_path, interviewer=person).outcome
-    assert [one.within for one in in_order(person.questions)] == WAYS
+    assert [one.within for one in sort_questions(person.questions)] == WAYS

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from attractor.base.errors import NotCanonical, UsageError
 from attractor.base.json import parse_json
-from attractor.engine.storage.json_files import words_of
+from attractor.engine.storage.json_files import describe_fault
 
 _VARIABLE, _FILE = "@env:", "@file:"
 
@@ -63,7 +63,7 @@ def read_inputs_file(file: Path) -> Mapping[str, str]:
         raise UsageError(f"{file}: {told}", hint="name a JSON or TOML file") from cause
     except (NotCanonical, ValueError, RecursionError) as cause:
         form = "TOML" if file.suffix == ".toml" else "JSON"
-        told = f"{file} holds no inputs: it {words_of(cause, form=form)}"
+        told = f"{file} holds no inputs: it {describe_fault(cause, form=form)}"
         raise UsageError(told, hint=_FORM) from cause
     match table:
         case dict():

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from attractor.base.events import Event
 from attractor.base.json import Json
 from attractor.cli.output.streams import show
-from attractor.engine.questions.description import where_in
+from attractor.engine.questions.description import describe_recorded_branches
 from attractor.engine.truncation import shorten
 from attractor.language.source.text import visible
 
@@ -83,7 +83,7 @@ def _about(data: Mapping[str, Json]) -> str:
 
 def _parked(event: Event) -> str:
     """Describe which node waits, and for which item."""
-    where = "; ".join(where_in(event.data.get("question")))
+    where = "; ".join(describe_recorded_branches(event.data.get("question")))
     return f"{event.node}: waits for an answer{f' ({where})' if where else ''}"
 
 

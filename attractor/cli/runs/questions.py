@@ -8,7 +8,7 @@ import click
 
 from attractor.base.json import Json
 from attractor.engine.questions.answers import choices_of
-from attractor.engine.questions.description import branch_of, in_order, where_asked
+from attractor.engine.questions.description import branch_of, describe_branches, sort_questions
 from attractor.engine.questions.question import Answer, Question, question_to_record
 from attractor.engine.state.run_state import AWAITING_DECISION, EVALUATING
 from attractor.engine.truncation import shorten
@@ -32,7 +32,7 @@ def questions_text(
     told = [f"{_line(id_)}: {_met(answer)}" for id_, answer in answered.items()]
     if told and not questions:
         told.append(f"continue with: attractor resume {reference}")
-    parts = [_text(one, reference, named=several) for one in in_order(questions)]
+    parts = [_text(one, reference, named=several) for one in sort_questions(questions)]
     return "\n\n".join([*parts, *(["\n".join(told)] if told else [])]) or NOTHING
 
 
@@ -51,7 +51,7 @@ def question_records(questions: Sequence[Question], reference: str) -> list[dict
                 for option in choices_of(one)
             ],
         }
-        for one in in_order(questions)
+        for one in sort_questions(questions)
     ]
 
 
@@ -62,7 +62,7 @@ def next_commands(questions: Sequence[Question], reference: str) -> list[tuple[s
     """
     if len(questions) <= 1:
         return [(answer_command(reference, "CHOICE"), "")]
-    first = in_order(questions)[0]
+    first = sort_questions(questions)[0]
     return [
         (answer_command(reference, "CHOICE", question=first.id), f"one of {len(questions)}"),
         (f"attractor answer {reference}", "lists all questions"),
@@ -72,7 +72,7 @@ def next_commands(questions: Sequence[Question], reference: str) -> list[tuple[s
 def _text(question: Question, reference: str, *, named: bool) -> str:
     choices = choices_of(question)
     lines = [f"{_line(question.id)}: {_line(question.text)}{_time(question)}"]
-    lines += [f"  ({_line(one)})" for one in where_asked(question)]
+    lines += [f"  ({_line(one)})" for one in describe_branches(question)]
     shown = [shown_option(one) for one in choices]
     width = max(map(len, shown), default=0)
     for option, words in zip(choices, shown, strict=True):

@@ -8,7 +8,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import ExitCode
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.questions import next_commands
-from attractor.engine.questions.description import MOST_TOLD, asked_where, in_order
+from attractor.engine.questions.description import MOST_TOLD, describe_question, sort_questions
 from attractor.engine.questions.question import Question
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.run_folder.result import RunResult
@@ -94,7 +94,7 @@ def as_text(result: RunResult, outlook: NextStepFacts) -> str:
     """Return a run's result for people."""
     lines = [f"run {result.run_id}: {_ended(result)}", f"  status: {result.status}"]
     if result.status == AWAITING_ANSWER:
-        asked = in_order(result.questions or filter(None, [result.question]))
+        asked = sort_questions(result.questions or filter(None, [result.question]))
         lines += [f"  question: {_asked(one)}" for one in asked[:MOST_TOLD]]
         more = len(asked) - MOST_TOLD
         lines += [f"  question: {more} more"] if more > 0 else []
@@ -167,4 +167,4 @@ def _line(step: NextStep) -> str:
 
 def _asked(question: Question) -> str:
     options = ", ".join(f"{one.key} ({one.label})" for one in question.options)
-    return visible(f"{asked_where(question)} [{options}]")
+    return visible(f"{describe_question(question)} [{options}]")

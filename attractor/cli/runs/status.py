@@ -11,7 +11,7 @@ from attractor.cli.output.amounts import cost_of
 from attractor.cli.runs.live.state import shown_lines
 from attractor.cli.runs.questions import next_commands
 from attractor.engine.outcome import NOTHING_USED
-from attractor.engine.questions.description import natural, waits_for
+from attractor.engine.questions.description import describe_wait, natural_key
 from attractor.engine.questions.question import Answer
 from attractor.engine.run_folder.fence import is_held
 from attractor.engine.run_folder.layout import RunDirectory
@@ -116,7 +116,7 @@ def _reason(one: RunSummary) -> str:
     if _waits_no_more(one):
         return ""
     is_asking = one.phase == AWAITING_ANSWER.phase and bool(one.questions)
-    return visible(waits_for(one.questions)) if is_asking else one.reason
+    return visible(describe_wait(one.questions)) if is_asking else one.reason
 
 
 def _waits_no_more(one: RunSummary) -> bool:
@@ -193,7 +193,7 @@ def _answer(one: RunSummary, reference: str) -> list[tuple[str, str]]:
 
 
 def _answered(answers: Mapping[str, Answer]) -> list[tuple[str, str]]:
-    ids = sorted(answers, key=natural)
+    ids = sorted(answers, key=natural_key)
     told = [f"{visible(id_)}: {_said(answers[id_])}" for id_ in ids[:MOST_ANSWERED]]
     told += [f"{len(ids) - MOST_ANSWERED} more"] if len(ids) > MOST_ANSWERED else []
     return [("answered", one) for one in told]

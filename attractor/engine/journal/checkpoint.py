@@ -26,7 +26,7 @@ from attractor.base.json import (
 from attractor.engine.errors import CheckpointBroken, RecordBroken
 from attractor.engine.journal.reducer import fold
 from attractor.engine.state.run_state import RunState, state_from_record
-from attractor.engine.state.walks import LONG_AGO, let_go
+from attractor.engine.state.walks import LONG_AGO, stop_walks
 from attractor.engine.storage.json_files import Fields
 
 _POSITION = "position"
@@ -51,34 +51,34 @@ class RestoredState:
     head: Head
     checkpoint_size: int = 0
     checkpoint_offset: int = 0
-    heard: datetime = LONG_AGO
+    last_activity: datetime = LONG_AGO
 
     @property
     def at_rest(self) -> RunState:
         """The state without a running process: no stage takes any more time."""
-        return changed(self.state, walks=let_go(self.state.walks, self.heard))
+        return changed(self.state, walks=stop_walks(self.state.walks, self.last_activity))
 
 
 @dataclass(frozen=True)
-class Drawn:
+class CheckpointText:
     """The text of a checkpoint, and its hash in the journal."""
 
     text: str
     digest: str
 
 
-def draw_up(state: JsonObject, now: datetime, at: Position) -> Drawn:
+def render_checkpoint(state: JsonObject, now: datetime, at: Position) -> CheckpointText:
     """Return the checkpoint of a state; the journal can replace it, so it is not synced."""
     return _write({"timestamp": now.isoformat(), **state}, at)
 
 
-def _write(content: JsonObject, at: Position) -> Drawn:
+def _write(content: JsonObject, at: Position) -> CheckpointText:
     before, behind = canonical_members(content, _POSITION, is_plain=True)
     position = canonical_json(
         {"seq": at.before.seq + 1, "offset": at.offset, "prev": at.before.hash}
     )
     text = canonical_object(before, f'"{_POSITION}":{position}', behind)
-    return Drawn(text, content_hash(canonical_object(before, behind).encode()))
+    return CheckpointText(text, content_hash(canonical_object(before, behind).encode()))
 
 
 def open_journal(journal: Path, checkpoint: Path) -> RestoredState:
@@ -118,15 +118,15 @@ def _open(journal: Path, checkpoint: Path) -> RestoredState:
     if not lines or _event(lines[0]).data.get("checkpoint") != own:
         raise CheckpointBroken(f"{checkpoint} is not the one that {journal.name} knows")
     state = state_from_record(Fields(content, str(checkpoint)))
-    state, heard = _folded(state, lines[1:], _event(lines[0]).time)
-    return RestoredState(state, head, len(text), at.offset, heard)
+    state, last_activity = _folded(state, lines[1:], _event(lines[0]).time)
+    return RestoredState(state, head, len(text), at.offset, last_activity)
 
 
 def _replay(journal: Path) -> RestoredState:
     lines = list(read_lines(journal)) if journal.exists() else []
     head = _verified(journal, lines, Position(0, GENESIS))
-    state, heard = _folded(RunState(), lines, LONG_AGO)
-    return RestoredState(state, head, heard=heard)
+    state, last_activity = _folded(RunState(), lines, LONG_AGO)
+    return RestoredState(state, head, last_activity=last_activity)
 
 
 def _verified(journal: Path, lines: Sequence[JournalLine], at: Position) -> Head:
@@ -136,14 +136,14 @@ def _verified(journal: Path, lines: Sequence[JournalLine], at: Position) -> Head
 
 
 def _folded(
-    state: RunState, lines: Sequence[JournalLine], heard: datetime
+    state: RunState, lines: Sequence[JournalLine], last_activity: datetime
 ) -> tuple[RunState, datetime]:
     """Return the state after some lines, and the time of the last stage event."""
     for line in lines:
         event = _event(line)
         state = fold(state, event)
-        heard = event.time if event.node else heard
-    return state, heard
+        last_activity = event.time if event.node else last_activity
+    return state, last_activity
 
 
 def _event(line: JournalLine) -> Event:

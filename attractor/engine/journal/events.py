@@ -403,7 +403,7 @@ class EventLog:
         """The offset after the last line."""
         return self._journal.offset
 
-    def go_on_from(self, head: Head) -> None:
+    def continue_from(self, head: Head) -> None:
         """Set the head of the chain, after the lines were verified."""
         self._head = head
 

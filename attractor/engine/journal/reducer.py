@@ -21,14 +21,14 @@ from attractor.engine.state.run_state import RunState, counts_from, status_from_
 from attractor.engine.state.walks import (
     LONG_AGO,
     WalkState,
+    begin_branch,
     drop_question,
     end_branch,
-    gather,
     is_of_child,
-    leave,
-    let_go,
+    join_visit,
     put_question,
-    without,
+    stop_walks,
+    without_answers,
 )
 from attractor.engine.storage.json_files import Fields
 
@@ -44,7 +44,7 @@ def fold(state: RunState, event: Event) -> RunState:
 def fold_step(state: RunState, event: Event, step: Step) -> RunState:
     """Return the state of a run after the event of a step, without reading the step back."""
     walk = _walk(state, event)
-    progress, walks = gather(state.walks, event.branch or MAIN, step.visit)
+    progress, walks = join_visit(state.walks, event.branch or MAIN, step.visit)
     after = changed(
         walks[event.branch or MAIN],
         progress=advance(progress, step),
@@ -52,7 +52,7 @@ def fold_step(state: RunState, event: Event, step: Step) -> RunState:
         questions=(),
         saved=event.seq,
     )
-    answers = without(state.answers, [one.id for one in walk.questions])
+    answers = without_answers(state.answers, [one.id for one in walk.questions])
     return changed(state, walks={**walks, event.branch or MAIN: after}, answers=answers)
 
 
@@ -61,7 +61,9 @@ def _started(state: RunState, event: Event, data: Fields) -> RunState:
 
 
 def _forked(state: RunState, event: Event, data: Fields) -> RunState:
-    return changed(state, begun=counts_from(data, "begun"), given=counts_from(data, "given"))
+    return changed(
+        state, begun=counts_from(data, "begun"), answer_counts=counts_from(data, "given")
+    )
 
 
 def _branch_started(state: RunState, event: Event, data: Fields) -> RunState:
@@ -71,7 +73,7 @@ def _branch_started(state: RunState, event: Event, data: Fields) -> RunState:
         data.text("branch"), data.text("start"), data.text("until"), data.members("updates")
     )
     workspace = key if data.flag("isolated") else state.walks[parent].workspace
-    walks = leave(state.walks, key, parent, branch, workspace=workspace)
+    walks = begin_branch(state.walks, key, parent, branch, workspace=workspace)
     return changed(state, walks=walks)
 
 
@@ -109,7 +111,7 @@ def _stage_started(state: RunState, event: Event, data: Fields) -> RunState:
     if before is not None:
         # The question about its interruption is settled; the next interruption asks another
         # question.
-        answers = without(state.answers, [before.interruption])
+        answers = without_answers(state.answers, [before.interruption])
         begins = drop_question(_walk(after, event), before.interruption)
         after = changed(_with(after, event, begins), answers=answers)
     if state.begun.get(event.node, 0) >= event.visit:
@@ -142,7 +144,7 @@ def _stage_retrying(state: RunState, event: Event, data: Fields) -> RunState:
     walk = _walk(state, event)
     attempt = data.number("attempt")
     flight = walk.in_flight and walk.in_flight.awaiting(attempt)
-    answers = without(state.answers, [one.id for one in walk.questions])
+    answers = without_answers(state.answers, [one.id for one in walk.questions])
     after = _with(state, event, changed(walk, in_flight=flight, questions=()))
     return changed(after, answers=answers)
 
@@ -151,7 +153,7 @@ def _asked(state: RunState, event: Event, data: Fields) -> RunState:
     question = question_from_record(data.inner("question"))
     # A question that is asked again keeps its deadline; the earlier answer was invalid.
     after = _with(state, event, put_question(_walk(state, event), question))
-    return changed(after, answers=without(state.answers, [question.id]))
+    return changed(after, answers=without_answers(state.answers, [question.id]))
 
 
 def _settled(state: RunState, event: Event, data: Fields) -> RunState:
@@ -159,14 +161,17 @@ def _settled(state: RunState, event: Event, data: Fields) -> RunState:
     answer = answer_from_record(data.inner("answer"))
     if is_of_child(walk, id_):
         # From here on, the journal of the child has the question.
-        kept = changed(state, answers=without(state.answers, [id_]))
+        kept = changed(state, answers=without_answers(state.answers, [id_]))
         after = _with(kept, event, drop_question(walk, id_))
     else:
         after = changed(state, answers={**state.answers, id_: answer})
     # An answer in the inbox was not given by an interviewer.
     if not answer.by or id_ in state.answers:
         return after
-    return changed(after, given={**state.given, answer.by: state.given.get(answer.by, 0) + 1})
+    return changed(
+        after,
+        answer_counts={**state.answer_counts, answer.by: state.answer_counts.get(answer.by, 0) + 1},
+    )
 
 
 def _saved(state: RunState, event: Event, data: Fields) -> RunState:
@@ -216,7 +221,7 @@ def _warned(state: RunState, event: Event, data: Fields) -> RunState:
 
 
 def _interrupted(state: RunState, event: Event, data: Fields) -> RunState:
-    walks = let_go(state.walks, event.time)
+    walks = stop_walks(state.walks, event.time)
     return changed(state, stopped=data.text("reason"), walks=walks)
 
 
@@ -225,7 +230,7 @@ def _resumed(state: RunState, event: Event, data: Fields) -> RunState:
     is_known = data.has("heard") and data.text("heard")
     heard = data.time("heard") if is_known else LONG_AGO
     # The resumed run may have larger budgets, so it warns again.
-    return changed(state, stopped="", warned=(), walks=let_go(state.walks, heard))
+    return changed(state, stopped="", warned=(), walks=stop_walks(state.walks, heard))
 
 
 def _restarting(state: RunState, event: Event, data: Fields) -> RunState:

@@ -69,7 +69,7 @@ class Past:
 NOTHING_PAST = Past()
 
 
-def is_told(key: str) -> bool:
+def is_listed(key: str) -> bool:
     """Return whether a preamble may list a context key; the engine's own keys are left out."""
     return key not in _ENGINES_OWN and not key.startswith(_ENGINES_PREFIXES)
 
@@ -77,7 +77,7 @@ def is_told(key: str) -> bool:
 def remember_keys(past: Past, written: Iterable[str], before: Collection[str]) -> Past:
     """Return the past with the context keys that were just written."""
     # Sorted, as they are when read from the journal.
-    told = {key: None for key in sorted(written) if is_told(key)}
+    told = {key: None for key in sorted(written) if is_listed(key)}
     if not told:
         return past
     older = [key for key in past.keys if key not in told]
@@ -181,7 +181,7 @@ class Remembered:
 
 
 @dataclass(frozen=True)
-class Measure:
+class PreambleLimits:
     """The limits of a preamble: tokens in all, number of stages and values."""
 
     tokens: int
@@ -192,17 +192,17 @@ class Measure:
     has_tools: bool = False
 
 
-MEASURES: Mapping[Fidelity, Measure] = {
-    Fidelity.TRUNCATE: Measure(200),
-    Fidelity.COMPACT: Measure(1000, stages=20, values=20, words=160, value=160),
-    Fidelity.SUMMARY_LOW: Measure(600, stages=3, values=3, words=120, value=80),
-    Fidelity.SUMMARY_MEDIUM: Measure(1500, stages=15, values=20, value=240),
-    Fidelity.SUMMARY_HIGH: Measure(3000, stages=40, values=40, value=800, has_tools=True),
+PREAMBLE_LIMITS: Mapping[Fidelity, PreambleLimits] = {
+    Fidelity.TRUNCATE: PreambleLimits(200),
+    Fidelity.COMPACT: PreambleLimits(1000, stages=20, values=20, words=160, value=160),
+    Fidelity.SUMMARY_LOW: PreambleLimits(600, stages=3, values=3, words=120, value=80),
+    Fidelity.SUMMARY_MEDIUM: PreambleLimits(1500, stages=15, values=20, value=240),
+    Fidelity.SUMMARY_HIGH: PreambleLimits(3000, stages=40, values=40, value=800, has_tools=True),
 }
 """The limits for each fidelity; `full` has its conversation instead (attractor-spec 5.4)."""
 
 
-_NEWS = Measure(1500, stages=20, values=8, value=400)
+_NEWS = PreambleLimits(1500, stages=20, values=8, value=400)
 
 
 def estimate_tokens(text: str) -> int:
@@ -216,7 +216,7 @@ def estimate_tokens(text: str) -> int:
 
 def write_preamble(fidelity: Fidelity, remembered: Remembered) -> str:
     """Return the preamble for a new session; empty if there is nothing to tell."""
-    measure = MEASURES[fidelity]
+    measure = PREAMBLE_LIMITS[fidelity]
     past = remembered.past
     if fidelity is not Fidelity.TRUNCATE and not (past.total or past.keys):
         return ""
@@ -243,7 +243,7 @@ def write_news(thread: str, remembered: Remembered) -> str:
     return "\n".join([NEWS, *_section(stages), *_section(values)])
 
 
-def put_before(preamble: str, prompt: str) -> str:
+def prepend_preamble(preamble: str, prompt: str) -> str:
     """Return a prompt with a preamble before it."""
     return f"{preamble}\n\n{TASK}\n\n{prompt}" if preamble else prompt
 
@@ -263,7 +263,7 @@ class _Room:
         return True
 
 
-def _head(remembered: Remembered, measure: Measure, room: _Room) -> Iterator[str]:
+def _head(remembered: Remembered, measure: PreambleLimits, room: _Room) -> Iterator[str]:
     """Yield the goal, the run and the counts."""
     if remembered.goal:
         yield _fitting("Goal: ", remembered.goal, min(room.left * 3 // 4, 400), room)
@@ -286,7 +286,7 @@ def _fitting(name: str, text: str, tokens: int, room: _Room) -> str:
 
 
 def _stages(
-    notes: Sequence[StageNote], total: int, measure: Measure, room: _Room, *, share: float
+    notes: Sequence[StageNote], total: int, measure: PreambleLimits, room: _Room, *, share: float
 ) -> Sequence[str]:
     """Return the last stages that fit, the latest at the end."""
     keep, lines = int(room.left * (1 - share)), list[str]()
@@ -301,7 +301,7 @@ def _stages(
     return lines
 
 
-def _of_stage(note: StageNote, measure: Measure) -> str:
+def _of_stage(note: StageNote, measure: PreambleLimits) -> str:
     visit = f", visit {note.visit}" if note.visit > 1 else ""
     is_news = note.words not in ("", f"Stage completed: {note.node}")
     words = f": {one_line(note.words, measure.words)}" if is_news else ""
@@ -312,7 +312,7 @@ def _of_stage(note: StageNote, measure: Measure) -> str:
     return line
 
 
-def _values(remembered: Remembered, measure: Measure, room: _Room) -> Sequence[str]:
+def _values(remembered: Remembered, measure: PreambleLimits, room: _Room) -> Sequence[str]:
     """Return the values written last that fit, the latest first."""
     keys, context = remembered.past.keys, remembered.context
     there = [key for key in reversed(keys) if context.get(key) is not None]

@@ -31,7 +31,7 @@ def fold_words(text: str) -> str:
     return text.strip().casefold()
 
 
-def pick_one(said: str, among: Iterable[T], readings: Sequence[Callable[[T], str]]) -> T | None:
+def pick_match(said: str, among: Iterable[T], readings: Sequence[Callable[[T], str]]) -> T | None:
     """Return the only candidate that matches, by the first reading with a match."""
     words, those = fold_words(said), list(among)
     for read in readings:
@@ -46,7 +46,7 @@ def find_option(said: str, question: Question) -> Option | None:
     """Return the option that matches by its key, its label or its target, if there is one."""
     targets = question.metadata.get(TARGETS)
     leads = targets if isinstance(targets, dict) else {}
-    return pick_one(
+    return pick_match(
         said,
         question.options,
         [
@@ -74,12 +74,12 @@ def require_answer(said: str, question: Question, *, by: str = "") -> Answer:
     """Return the answer in a person's words, or raise UsageError."""
     answer = read_answer(said, question, by=by) if said.strip() else None
     if answer is None:
-        hint = f"choose one of {name_choices(question)}" if _has_choices(question) else ""
-        raise UsageError(refusal_of(said, question), hint=hint)
+        hint = f"choose one of {describe_choices(question)}" if _has_choices(question) else ""
+        raise UsageError(describe_refusal(said, question), hint=hint)
     return answer
 
 
-def complete(answer: Answer, question: Question) -> Answer:
+def with_option(answer: Answer, question: Question) -> Answer:
     """Return an answer with the option that it selects; without a match, return it unchanged."""
     if answer.kind is not AnswerKind.GIVEN:
         return answer
@@ -87,7 +87,7 @@ def complete(answer: Answer, question: Question) -> Answer:
     return replace(read, text=answer.text or answer.value) if read else answer
 
 
-def refusal_of(said: str, question: Question) -> str:
+def describe_refusal(said: str, question: Question) -> str:
     """Return the message for words that are an invalid answer."""
     words = repr(shorten(said, LONGEST_WORDS))
     if not _has_choices(question):
@@ -95,7 +95,7 @@ def refusal_of(said: str, question: Question) -> str:
     return f"{words} is none of the choices"
 
 
-def name_choices(question: Question) -> str:
+def describe_choices(question: Question) -> str:
     """Return the choices of a question in one line."""
     return ", ".join(f"{one.key} ({one.label})" for one in choices_of(question))
 

@@ -32,12 +32,12 @@ def branch_of(question: Question) -> str:
     return question.within[-1].key if question.within else ""
 
 
-def where_asked(question: Question) -> list[str]:
+def describe_branches(question: Question) -> list[str]:
     """Return a phrase for each branch that a question is asked in: the item, or the branch."""
     return list(map(_phrase, question.within))
 
 
-def where_in(question: Json) -> list[str]:
+def describe_recorded_branches(question: Json) -> list[str]:
     """Return the phrases for the branches in the record of a question; empty for an invalid one."""
     try:
         within = within_from_record(Fields(question, "a question"))
@@ -46,28 +46,28 @@ def where_in(question: Json) -> list[str]:
     return list(map(_phrase, within))
 
 
-def asked_where(question: Question) -> str:
+def describe_question(question: Question) -> str:
     """Return the text of a question and its branches in one line."""
-    where = "; ".join(where_asked(question))
+    where = "; ".join(describe_branches(question))
     return f"{question.text} ({where})" if where else question.text
 
 
-def waits_for(questions: Sequence[Question]) -> str:
+def describe_wait(questions: Sequence[Question]) -> str:
     """Return the reason why a run waits: its questions, or their number and the first few."""
     if len(questions) == 1:
-        return f"{_WAITS}: {asked_where(questions[0])}"
-    told = list(map(asked_where, in_order(questions)[:MOST_TOLD]))
+        return f"{_WAITS}: {describe_question(questions[0])}"
+    told = list(map(describe_question, sort_questions(questions)[:MOST_TOLD]))
     if len(questions) > MOST_TOLD:
         told.append(f"{len(questions) - MOST_TOLD} more")
     return f"waits for {len(questions)} answers: {'; '.join(told)}"
 
 
-def in_order(questions: Iterable[Question]) -> list[Question]:
+def sort_questions(questions: Iterable[Question]) -> list[Question]:
     """Return questions in the order of their branches, items and ids."""
-    return sorted(questions, key=lambda one: (natural(branch_of(one)), natural(one.id)))
+    return sorted(questions, key=lambda one: (natural_key(branch_of(one)), natural_key(one.id)))
 
 
-def natural(text: str) -> tuple[tuple[int, str], ...]:
+def natural_key(text: str) -> tuple[tuple[int, str], ...]:
     """Return a sort key by the numbers in a text: `gate@2` comes before `gate@10`."""
     parts = _DIGITS.split(text)
     return tuple((int(one), "") if one.isdecimal() else (-1, one) for one in parts)

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
-from attractor.engine.context import ReadValue, as_it_is, text_of
+from attractor.engine.context import ReadValue, text_of, unchanged
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus
 from attractor.engine.questions.edge_labels import normalize_label
 from attractor.language.conditions.condition import Lookup
@@ -223,7 +223,7 @@ def make_lookup(
     preferred_label: str,
     context: Mapping[str, Json],
     *,
-    read: ReadValue = as_it_is,
+    read: ReadValue = unchanged,
 ) -> Lookup:
     """Return the function that looks up the keys of conditions."""
 

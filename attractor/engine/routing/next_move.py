@@ -1,7 +1,7 @@
 """Decides where a walk goes after a visit: edges, goal gates, limits and restarts together."""
 
 from attractor.base.dataclasses import changed, dataclass
-from attractor.engine.context import ReadValue, as_it_is
+from attractor.engine.context import ReadValue, unchanged
 from attractor.engine.outcome import Outcome, StageStatus
 from attractor.engine.prompts.preamble import NOTHING_PAST, remember_keys
 from attractor.engine.routing.branch_bounds import NO_BOUNDS, Bounds
@@ -134,7 +134,7 @@ def choose_move(
     visit: Visit,
     bounds: Bounds = NO_BOUNDS,
     *,
-    read: ReadValue = as_it_is,
+    read: ReadValue = unchanged,
 ) -> Decision:
     """Choose the next move of a walk after a visit.
 

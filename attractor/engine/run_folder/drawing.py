@@ -40,7 +40,7 @@ _JUMPS = frozenset(
 
 
 @dataclass(frozen=True)
-class FoundRun:
+class DrawableRun:
     """The graph of a run, and the states of its stages."""
 
     graph: Graph
@@ -52,7 +52,7 @@ class FoundRun:
         return overlay(self.graph, self.states)
 
 
-def read_drawn(directory: RunDirectory) -> FoundRun:
+def read_drawn(directory: RunDirectory) -> DrawableRun:
     """Read a run to draw it: its graph and its journal."""
     manifest = read_manifest(directory)
     source = open_source(directory.graph)
@@ -61,7 +61,7 @@ def read_drawn(directory: RunDirectory) -> FoundRun:
         graph = with_goal(graph, manifest.goal)
     states = states_of(read_events(directory.events), name=f"run {manifest.run_id}")
     around = TransformContext(files=KnownFiles(read_files(directory)))
-    return FoundRun(transform_all(graph, around=around), states)
+    return DrawableRun(transform_all(graph, around=around), states)
 
 
 def read_events(journal: Path) -> Iterator[Event]:
@@ -76,13 +76,13 @@ def read_events(journal: Path) -> Iterator[Event]:
 
 def states_of(events: Iterable[Event], *, name: str = "") -> RunStates:
     """Return the states of a run's stages by its events; the name begins the caption."""
-    drawn = DrawnRun()
+    keep_drawing = RunDrawing()
     for event in events:
-        drawn.take(event)
-    return drawn.states(name)
+        keep_drawing.take(event)
+    return keep_drawing.states(name)
 
 
-class DrawnRun:
+class RunDrawing:
     """Folds the events of a run into the states of its stages."""
 
     def __init__(self) -> None:
@@ -230,7 +230,7 @@ SOON_S = 0.5
 
 
 @asynccontextmanager
-async def drawn(run: OpenRun, graph: Graph) -> AsyncGenerator[None]:
+async def keep_drawing(run: OpenRun, graph: Graph) -> AsyncGenerator[None]:
     """Draw a run soon after its start, and again when it stops or ends.
 
     If drawing fails, an event reports it, and the run continues.

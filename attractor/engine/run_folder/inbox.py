@@ -11,9 +11,14 @@ from attractor.base.files import file_error, write_whole
 from attractor.base.json import canonical_json, parse_json
 from attractor.engine.errors import RecordBroken
 from attractor.engine.journal.events import Action, OperatorAction
-from attractor.engine.questions.answers import is_late, name_choices, read_answer, refusal_of
+from attractor.engine.questions.answers import (
+    describe_choices,
+    describe_refusal,
+    is_late,
+    read_answer,
+)
 from attractor.engine.state.run_state import RunState
-from attractor.engine.storage.json_files import Fields, read_foreign
+from attractor.engine.storage.json_files import Fields, read_untrusted
 
 POLL = timedelta(milliseconds=200)
 """The interval between two looks into the inbox."""
@@ -31,7 +36,7 @@ class Order:
 
 
 @dataclass(frozen=True)
-class Received:
+class InboxEntry:
     """A file of the inbox: its order, or the reason why it is invalid."""
 
     name: str
@@ -61,7 +66,7 @@ class Inbox:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def waiting(self) -> Iterator[Received]:
+    def waiting(self) -> Iterator[InboxEntry]:
         """Yield each order that waits."""
         try:
             with os.scandir(self._folder) as entries:
@@ -74,7 +79,7 @@ class Inbox:
             if not name.startswith("."):
                 yield _read(self._folder / name)
 
-    def put_away(self, received: Received) -> None:
+    def put_away(self, received: InboxEntry) -> None:
         """Move an order to `done/`."""
         done = self._folder / "done"
         try:
@@ -84,9 +89,9 @@ class Inbox:
             raise file_error("move", self._folder / received.name, cause) from cause
 
 
-def _read(path: Path) -> Received:
+def _read(path: Path) -> InboxEntry:
     try:
-        fields = Fields(parse_json(read_foreign(path)), path.name)
+        fields = Fields(parse_json(read_untrusted(path)), path.name)
         order = Order(
             action=fields.word("action", Action),
             by=fields.text("by"),
@@ -95,8 +100,8 @@ def _read(path: Path) -> Received:
             value=fields.text("value"),
         )
     except (FileError, NotCanonical, RecordBroken) as fault:
-        return Received(path.name, None, str(fault))
-    return Received(path.name, order)
+        return InboxEntry(path.name, None, str(fault))
+    return InboxEntry(path.name, order)
 
 
 def refuse_answer(order: Order, state: RunState, now: datetime) -> str:
@@ -109,11 +114,11 @@ def refuse_answer(order: Order, state: RunState, now: datetime) -> str:
     if is_late(asked, now):
         return f"refused: its time was up at {asked.deadline}"
     if read_answer(order.value, asked) is None:
-        return f"refused: {refusal_of(order.value, asked)}: {name_choices(asked)}"
+        return f"refused: {describe_refusal(order.value, asked)}: {describe_choices(asked)}"
     return ""
 
 
-def action_of(received: Received, refusal: str) -> OperatorAction:
+def action_of(received: InboxEntry, refusal: str) -> OperatorAction:
     """Return the event of an order: accepted, unless there is a refusal."""
     order = received.order
     if order is None:

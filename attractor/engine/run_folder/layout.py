@@ -252,10 +252,10 @@ def read_manifest(directory: RunDirectory) -> Manifest:
 
 def read_files(directory: RunDirectory) -> Mapping[str, bytes]:
     """Return the further files of the pipeline of a run."""
-    return read_kept_files(directory.files)
+    return read_stored_files(directory.files)
 
 
-def read_kept_files(file: Path) -> Mapping[str, bytes]:
+def read_stored_files(file: Path) -> Mapping[str, bytes]:
     """Return the files that are stored in one file; empty if it is missing."""
     if not file.exists():
         return {}
@@ -263,7 +263,7 @@ def read_kept_files(file: Path) -> Mapping[str, bytes]:
     return {name: b64decode(str(content)) for name, content in record.items()}
 
 
-def write_kept_files(file: Path, files: Mapping[str, bytes]) -> None:
+def write_stored_files(file: Path, files: Mapping[str, bytes]) -> None:
     """Store files in one file."""
     written: dict[str, Json] = {name: b64encode(one).decode() for name, one in files.items()}
     write_document(file, {"files": written})
@@ -277,7 +277,7 @@ def _fill(directory: RunDirectory, source: str | bytes, files: Mapping[str, byte
         raise file_error("make", done, cause) from cause
     write_whole(directory.graph, source)
     if files:
-        write_kept_files(directory.files, files)
+        write_stored_files(directory.files, files)
 
 
 def _taken(root: Path) -> Refused:

@@ -15,11 +15,11 @@ from attractor.base.files import remove_abandoned_files, write_whole
 from attractor.base.journal import SharedSync
 from attractor.base.json import Json
 from attractor.engine.journal.checkpoint import (
-    Drawn,
+    CheckpointText,
     Position,
     RestoredState,
-    draw_up,
     open_journal,
+    render_checkpoint,
 )
 from attractor.engine.journal.events import (
     ENGINE_KINDS,
@@ -40,13 +40,13 @@ from attractor.engine.journal.events import (
 from attractor.engine.journal.reducer import fold, fold_step
 from attractor.engine.questions.question import Answer, Question
 from attractor.engine.run_folder.fence import Fence, FileFence
-from attractor.engine.run_folder.inbox import Inbox, Received, action_of, refuse_order
+from attractor.engine.run_folder.inbox import Inbox, InboxEntry, action_of, refuse_order
 from attractor.engine.run_folder.layout import Manifest, RunDirectory, read_manifest
 from attractor.engine.run_folder.result import (
     RunResult,
-    end_told_by_journal,
+    final_from_journal,
     final_record,
-    has_lost_its_end,
+    is_final_lost,
     result_of,
     run_record,
 )
@@ -99,7 +99,7 @@ class OpenRun:
         self._inbox = Inbox(directory.inbox)
         self._lock = RLock()
         self._shared = SharedSync(events.sync)
-        self.heard = found.heard
+        self.last_activity = found.last_activity
         self._state = found.at_rest
         self._checkpoint_size = found.checkpoint_size
         self._checkpoint_offset = found.checkpoint_offset
@@ -186,15 +186,15 @@ class OpenRun:
         self._fence.commit()
         write_document(self.directory.run, run_record(self.manifest, self._state, self.clock.now()))
 
-    def mend(self) -> None:
+    def rewrite_lost_files(self) -> None:
         """Rewrite run.json if it differs from the journal, and final.json if it is lost.
 
         A process that was killed may not have written them.
         """
         if not self.events.head.seq:
             return
-        if self._state.is_ended and has_lost_its_end(self.directory):
-            final = end_told_by_journal(self.directory, self.manifest)
+        if self._state.is_ended and is_final_lost(self.directory):
+            final = final_from_journal(self.directory, self.manifest)
             write_document(self.directory.final, self.redactor.members(final))
         record = run_record(self.manifest, self._state, self.clock.now())
         try:
@@ -222,11 +222,11 @@ class OpenRun:
                     settled.append(self.settle(received, refusal))
         return settled
 
-    def steering(self) -> Sequence[Received]:
+    def messages(self) -> Sequence[InboxEntry]:
         """Return the messages that wait for a running stage."""
         return [one for one in self._inbox.waiting() if self._can_steer(one)]
 
-    def settle(self, received: Received, refusal: str) -> OperatorAction:
+    def settle(self, received: InboxEntry, refusal: str) -> OperatorAction:
         """Record the result of an order, and move its file."""
         action = action_of(received, refusal)
         self.record(action, sync=True)
@@ -280,11 +280,11 @@ class OpenRun:
         saved = _saved(step)
         return changed(saved, step=self.redactor.clean(saved.step or {}))
 
-    def _drawn(self, state: RunState, at: Position) -> Drawn:
+    def _drawn(self, state: RunState, at: Position) -> CheckpointText:
         record, now = state_to_record(state), self.clock.now()
-        drawn = draw_up(record, now, at)
+        drawn = render_checkpoint(record, now, at)
         if self.redactor.finds_in(drawn.text):
-            return draw_up(self.redactor.members(record), now, at)
+            return render_checkpoint(self.redactor.members(record), now, at)
         return drawn
 
     def _draft(self, happening: EngineEvent, place: StageReference) -> Event:
@@ -301,7 +301,7 @@ class OpenRun:
         grown = self.events.offset - self._checkpoint_offset
         return self._checkpoint_size <= SMALL_CHECKPOINT or grown >= 2 * self._checkpoint_size
 
-    def _can_steer(self, received: Received) -> bool:
+    def _can_steer(self, received: InboxEntry) -> bool:
         """Return whether an order is a message, and a stage is running."""
         is_steer = received.order is not None and received.order.action is Action.STEER
         return is_steer and any(one.in_flight for one in self._state.walks.values())
@@ -330,7 +330,7 @@ def open_run(
         events = EventLog(directory.events, run_id=manifest.run_id, clock=clock, redactor=redactor)
         undo.callback(events.close)
         found = open_journal(directory.events, directory.checkpoint)
-        events.go_on_from(found.head)
+        events.continue_from(found.head)
         run = OpenRun(
             directory,
             manifest,
@@ -344,7 +344,7 @@ def open_run(
             # Synced, because decisions refer to the last line of a journal.
             run.record(TornLineDropped(torn.offset, len(torn.content)), sync=True)
         run.blobs.sweep()
-        run.mend()
+        run.rewrite_lost_files()
         undo.pop_all()
     return run
 
@@ -375,7 +375,7 @@ def end_run(run: OpenRun) -> RunResult:
     return _result(run)
 
 
-def stop(run: OpenRun, reason: str) -> RunResult:
+def stop_run(run: OpenRun, reason: str) -> RunResult:
     """Record the reason why the run stops; its status stays, to be resumed."""
     run.record(RunInterrupted(reason), sync=True)
     run.save()
@@ -383,7 +383,7 @@ def stop(run: OpenRun, reason: str) -> RunResult:
     return _result(run)
 
 
-def let_go(run: OpenRun) -> None:
+def interrupt_run(run: OpenRun) -> None:
     """Record that the process was stopped; the status of the run stays, to be resumed."""
     # An error here must not hide the cancellation.
     with suppress(AttractorError):

@@ -148,7 +148,7 @@ def run_record(manifest: Manifest, state: RunState, now: datetime) -> dict[str, 
 _TERMINAL = (PipelineCompleted.__name__, PipelineFailed.__name__)
 
 
-def has_lost_its_end(directory: RunDirectory) -> bool:
+def is_final_lost(directory: RunDirectory) -> bool:
     """Return whether the final.json of an ended run is missing or corrupt."""
     try:
         read_document(directory.final)
@@ -157,7 +157,7 @@ def has_lost_its_end(directory: RunDirectory) -> bool:
     return False
 
 
-def end_told_by_journal(directory: RunDirectory, manifest: Manifest) -> dict[str, Json]:
+def final_from_journal(directory: RunDirectory, manifest: Manifest) -> dict[str, Json]:
     """Return the content of final.json from the journal: the state at the terminal event."""
     state = RunState()
     for line in read_lines(directory.events):

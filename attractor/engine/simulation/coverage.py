@@ -39,7 +39,7 @@ from attractor.language.source.syntax_tree import parse_integer
 
 STATUSES = (StageStatus.SUCCESS, StageStatus.PARTIAL_SUCCESS, StageStatus.FAIL)
 
-SAY_NO_LABEL = frozenset({"start", "exit", "conditional", "tool", "wait.human"})
+WITHOUT_LABEL = frozenset({"start", "exit", "conditional", "tool", "wait.human"})
 """The node types whose stages set neither a label nor a next node themselves."""
 
 _ALWAYS_SUCCEED = frozenset({"start", "exit", "conditional"})
@@ -81,7 +81,7 @@ def _choices(graph: Graph, node: Node) -> Iterator[Outcome]:
 
 def suggestions(node: Node, targets: Iterable[str]) -> Sequence[Outcome]:
     """Return the outcomes that suggest one of the targets; some types cannot."""
-    if node.type in SAY_NO_LABEL:
+    if node.type in WITHOUT_LABEL:
         return ()
     return tuple(Outcome(status, "", (target,)) for status in STATUSES for target in targets)
 
@@ -89,12 +89,12 @@ def suggestions(node: Node, targets: Iterable[str]) -> Sequence[Outcome]:
 def labels_asked(graph: Graph, node: str) -> Sequence[str]:
     """Return the labels by which an outcome can select an edge of a node."""
     edges = graph.outgoing(node)
-    asked = told_apart(edge.condition for edge in edges).values.get("preferred_label", ())
+    asked = distinguished_values(edge.condition for edge in edges).values.get("preferred_label", ())
     labels = (edge.label for edge in edges if not edge.is_conditional)
     return tuple(filter(None, dict.fromkeys([*labels, *asked])))
 
 
-def told_apart(conditions: Iterable[Condition]) -> ConditionValues:
+def distinguished_values(conditions: Iterable[Condition]) -> ConditionValues:
     """Return the values that some conditions distinguish, by key."""
     values: dict[str, dict[str, None]] = {}
     is_whole = True
@@ -224,7 +224,7 @@ class Ways:
         if not is_conditional(self.graph, target):
             return ReachedNode(target)
         label = outcome.preferred_label
-        is_free = not label and self.node.type not in SAY_NO_LABEL
+        is_free = not label and self.node.type not in WITHOUT_LABEL
         held = tuple(
             (key, value)
             for key, value in values.items()
@@ -234,7 +234,7 @@ class Ways:
 
 
 @dataclass(frozen=True)
-class Lookout:
+class ConditionIndex:
     """The values that the conditions of a graph distinguish, and those that conditionals share."""
 
     graph: Graph
@@ -256,16 +256,17 @@ class Lookout:
         return Ways(self.graph, node, outcomes, known, free, self.shared, told.is_whole)
 
 
-def look_out(graph: Graph) -> Lookout:
+def read_conditions(graph: Graph) -> ConditionIndex:
     """Read the conditions of a graph; no stage can change the attributes of the graph."""
     told = {
-        node: told_apart(edge.condition for edge in graph.outgoing(node)) for node in graph.nodes
+        node: distinguished_values(edge.condition for edge in graph.outgoing(node))
+        for node in graph.nodes
     }
     asked = Counter(
         key for node, one in told.items() if is_conditional(graph, node) for key in one.values
     )
     shared = frozenset(key for key, times in asked.items() if times > 1)
-    return Lookout(graph, begin(graph, "", {}).context, told, shared)
+    return ConditionIndex(graph, begin(graph, "", {}).context, told, shared)
 
 
 def _ahead_anew(graph: Graph, target: str) -> ReachedNode:
@@ -315,7 +316,7 @@ class _How(IntEnum):
 def cover(graph: Graph, *, most: int = MOST_AT_A_PLACE) -> Coverage:
     """Return the nodes and edges that the possible outcomes of stages reach."""
     in_all = most + MOST_OF_AN_EDGE * len(graph.edges)
-    exploring = _Exploring(graph, look_out(graph), most, in_all)
+    exploring = _Exploring(graph, read_conditions(graph), most, in_all)
     exploring.explore()
     found, reached = exploring.found, frozenset(exploring.places)
     return Coverage(
@@ -336,7 +337,7 @@ class _Exploring:
     """A breadth-first search through a graph."""
 
     graph: Graph
-    lookout: Lookout
+    lookout: ConditionIndex
     most_at_a_place: int
     left: int
     places: dict[str, set[ReachedNode]] = field(default_factory=dict[str, set[ReachedNode]])

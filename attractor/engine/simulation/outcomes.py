@@ -12,7 +12,7 @@ from attractor.base.json import Json, JsonObject, canonical_json, parse_json
 from attractor.engine.errors import InvalidReport
 from attractor.engine.outcome import Outcome, StageStatus
 from attractor.engine.stage.report import check_report
-from attractor.engine.storage.json_files import DEEPEST, TOO_DEEP, is_too_deep, words_of
+from attractor.engine.storage.json_files import DEEPEST, TOO_DEEP, describe_fault, is_too_deep
 
 _NEEDS_REASON = (StageStatus.FAIL, StageStatus.RETRY)
 
@@ -114,7 +114,7 @@ def _read_json(text: str, file: Path) -> Json:
     try:
         return parse_json(text)
     except NotCanonical as cause:
-        raise UsageError(f"{file} {words_of(cause)}", hint=_HINT) from cause
+        raise UsageError(f"{file} {describe_fault(cause)}", hint=_HINT) from cause
 
 
 def _read_toml(text: str, file: Path) -> Json:
@@ -123,7 +123,9 @@ def _read_toml(text: str, file: Path) -> Json:
         # TOML dates and times are not JSON.
         canonical_json(table)
     except NotCanonical as cause:
-        raise UsageError(f"{file} {words_of(cause)}", hint="write a text in quotes") from cause
+        raise UsageError(
+            f"{file} {describe_fault(cause)}", hint="write a text in quotes"
+        ) from cause
     except (ValueError, RecursionError) as cause:
-        raise UsageError(f"{file} {words_of(cause, form='TOML')}", hint=_HINT) from cause
+        raise UsageError(f"{file} {describe_fault(cause, form='TOML')}", hint=_HINT) from cause
     return table

@@ -18,7 +18,14 @@ from attractor.engine.routing.retry import may_retry, retry_policy, same_failure
 from attractor.engine.seams import Halted, Handler, Stage
 from attractor.engine.stage.execution import execute
 from attractor.engine.stage.no_workspace import NoWorkspace
-from attractor.engine.state.branches import Branch, BranchEnd, canceled, end_of, fork_off, join
+from attractor.engine.state.branches import (
+    Branch,
+    BranchEnd,
+    branch_end,
+    canceled_branch,
+    fork_off,
+    join,
+)
 from attractor.engine.state.identifiers import attempt_key, branch_key
 from attractor.engine.state.in_flight import NO_STREAK, Streak, signature
 from attractor.engine.state.progress import Progress, Step, Visit, WalkEnd, advance, begin
@@ -58,13 +65,15 @@ class SimulatedBranches:
         if key not in self.walked:
             bounds = Bounds(branch.until, self.bounds.outside(self.node))
             self.walked[key] = await self.walk_on(fork_off(self.parent, branch), key, bounds)
-        return end_of(branch, key, self.parent, self.walked[key])
+        return branch_end(branch, key, self.parent, self.walked[key])
 
     async def give_up(self, branch: Branch) -> BranchEnd:
         """Cancel a branch; it may have ended."""
         key = self._key(branch)
         walked = self.walked.get(key)
-        return end_of(branch, key, self.parent, walked) if walked else canceled(branch, key)
+        return (
+            branch_end(branch, key, self.parent, walked) if walked else canceled_branch(branch, key)
+        )
 
     async def give_up_rest(self) -> None:
         """Do nothing: every branch that began has ended."""

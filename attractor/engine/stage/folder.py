@@ -16,7 +16,7 @@ from attractor.base.errors import FileError, NotCanonical, UsageError
 from attractor.base.files import file_error, remove_abandoned_files, write_fully, write_whole
 from attractor.base.json import JsonObject, parse_json
 from attractor.engine.errors import StageOver
-from attractor.engine.storage.json_files import pretty_json, read_foreign
+from attractor.engine.storage.json_files import pretty_json, read_untrusted
 from attractor.engine.storage.secrets import Redactor
 
 STATUS = "status.json"
@@ -106,7 +106,7 @@ def _attempt_of(status: Path) -> tuple[int, int] | None:
     if not status.exists():
         return None
     try:
-        record = parse_json(read_foreign(status, largest=_LARGEST_STATUS))
+        record = parse_json(read_untrusted(status, largest=_LARGEST_STATUS))
     except (FileError, NotCanonical):
         return None
     match record:

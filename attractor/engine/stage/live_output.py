@@ -49,7 +49,7 @@ class OutputTail:
 
 
 @asynccontextmanager
-async def tail_in(files: StageFiles, *, often_s: float = OFTEN_S) -> AsyncGenerator[OnOutput]:
+async def write_tail(files: StageFiles, *, often_s: float = OFTEN_S) -> AsyncGenerator[OnOutput]:
     """Yield a function that takes output, and keep its last lines in a file meanwhile."""
     tail = OutputTail()
     writing = asyncio.create_task(_write_often(tail, files, often_s))

@@ -68,7 +68,7 @@ class StoredPatch:
     is_redacted: bool = False
 
 
-def written(patch: Patch, redactor: Redactor) -> StoredPatch:
+def redact_patch(patch: Patch, redactor: Redactor) -> StoredPatch:
     """Return a patch as it is stored: redacted, with a note of the paths left out."""
     clean = _without_secrets(patch.content, redactor)
     is_redacted = clean != patch.content

@@ -9,7 +9,7 @@ from attractor.base.errors import FileError, NotCanonical, suggest
 from attractor.base.json import Json, JsonObject, parse_json
 from attractor.engine.errors import InvalidReport
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, outcome_to_record, success
-from attractor.engine.storage.json_files import read_foreign
+from attractor.engine.storage.json_files import read_untrusted
 
 AUTO_STATUS_NOTES = "auto-status: handler completed without writing status"
 
@@ -68,7 +68,7 @@ def read_report(path: Path) -> Outcome | None:
     if not path.is_symlink() and not path.exists():
         return None
     try:
-        return parse_report(read_foreign(path))
+        return parse_report(read_untrusted(path))
     except FileError as cause:
         raise InvalidReport(f"the report cannot be read: {cause}") from cause
 

@@ -95,7 +95,7 @@ def fork_off(progress: Progress, branch: Branch) -> Progress:
     )
 
 
-def end_of(branch: Branch, key: str, parent: Progress, walked: Progress) -> BranchEnd:
+def branch_end(branch: Branch, key: str, parent: Progress, walked: Progress) -> BranchEnd:
     """Return the end of a branch, without its changes to files."""
     end = walked.end or WalkEnd(StageStatus.FAIL, "the branch did not end", walked.next_node)
     updates = _updates(walked)
@@ -115,7 +115,7 @@ def end_of(branch: Branch, key: str, parent: Progress, walked: Progress) -> Bran
     )
 
 
-def canceled(branch: Branch, key: str) -> BranchEnd:
+def canceled_branch(branch: Branch, key: str) -> BranchEnd:
     """Return the end of a canceled branch."""
     return BranchEnd(branch.name, key, StageStatus.SKIPPED, is_canceled=True)
 
@@ -142,7 +142,7 @@ def join(progress: Progress, branches: Mapping[str, Progress]) -> Progress:
     )
 
 
-def spend(progress: Progress, usage: Usage) -> Progress:
+def add_usage(progress: Progress, usage: Usage) -> Progress:
     """Return the progress with more usage."""
     return changed(progress, usage=progress.usage + usage)
 

@@ -27,9 +27,9 @@ from attractor.engine.state.walks import (
     WalkState,
     branches_from_records,
     branches_to_records,
-    counted,
     walk_from_record,
     walk_to_record,
+    with_branch_counts,
 )
 from attractor.engine.storage.json_files import Fields
 
@@ -144,7 +144,7 @@ class RunState:
 
     `stopped` is the reason why the last process stopped, `warned` the budgets that are nearly
     exhausted. `walks` are the walks that are not joined, `begun` counts the visits of each node,
-    `restarted_as` is the run that continues this one (ruling R7). `given` counts the answers of
+    `restarted_as` is the run that continues this one (ruling R7). `answer_counts` counts answers of
     each interviewer.
     """
 
@@ -153,7 +153,7 @@ class RunState:
     walks: Walks = field(default_factory=dict[str, WalkState])
     begun: Mapping[str, int] = field(default_factory=dict[str, int])
     answers: Mapping[str, Answer] = field(default_factory=dict[str, Answer])
-    given: Mapping[str, int] = field(default_factory=dict[str, int])
+    answer_counts: Mapping[str, int] = field(default_factory=dict[str, int])
     warned: tuple[str, ...] = ()
     stopped: str = ""
     is_paused: bool = False
@@ -244,7 +244,7 @@ def state_to_record(state: RunState) -> dict[str, Json]:
             "branches": branches_to_records(state.walks),
             "begun": dict(state.begun),
             "answers": {key: answer_to_record(one) for key, one in state.answers.items()},
-            "given": dict(state.given),
+            "given": dict(state.answer_counts),
             "warned": list(state.warned),
             "stopped": state.stopped,
             "is_paused": state.is_paused,
@@ -266,7 +266,7 @@ def state_from_record(fields: Fields) -> RunState:
         walks=_walks(fields, run),
         begun={node: begun.number(node) for node in begun.all()},
         answers={key: answer_from_record(answers.inner(key)) for key in answers.all()},
-        given=counts_from(run, "given"),
+        answer_counts=counts_from(run, "given"),
         warned=run.texts("warned"),
         stopped=run.text("stopped"),
         is_paused=run.flag("is_paused"),
@@ -300,4 +300,4 @@ def _walks(fields: Fields, run: Fields) -> Walks:
     if not run.has("strand"):
         return {}
     main = walk_from_record(run.inner("strand"), progress_from_record(fields))
-    return counted({MAIN: main, **branches_from_records(run.inners("branches"))})
+    return with_branch_counts({MAIN: main, **branches_from_records(run.inners("branches"))})

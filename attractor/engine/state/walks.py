@@ -16,7 +16,7 @@ from attractor.engine.questions.question import (
     question_from_record,
     question_to_record,
 )
-from attractor.engine.state.branches import Branch, fork_off, join, spend
+from attractor.engine.state.branches import Branch, add_usage, fork_off, join
 from attractor.engine.state.identifiers import MAIN, TreeId, attempt_key, visit_key
 from attractor.engine.state.in_flight import InFlight, flight_from_record, flight_to_record
 from attractor.engine.state.progress import (
@@ -58,7 +58,7 @@ Walks = Mapping[str, WalkState]
 """The walks by key, in the order in which they began: a parent comes before its branches."""
 
 
-def leave(walks: Walks, key: str, parent: str, branch: Branch, *, workspace: str) -> Walks:
+def begin_branch(walks: Walks, key: str, parent: str, branch: Branch, *, workspace: str) -> Walks:
     """Return the walks with a new branch of one of them."""
     left = walks[parent]
     begun = WalkState(
@@ -82,7 +82,7 @@ def end_branch(walks: Walks, key: str, *, is_given_up: bool) -> Walks:
             in_flight=None,
             questions=(),
         )
-        for one in with_all_that_left(walks, key)
+        for one in with_inner_branches(walks, key)
     }
     return {**walks, **over}
 
@@ -90,10 +90,10 @@ def end_branch(walks: Walks, key: str, *, is_given_up: bool) -> Walks:
 def _with_what_was_used(walk: WalkState) -> Progress:
     """Return the progress of a walk that ends during a visit, with the usage of its attempts."""
     flight = walk.in_flight
-    return spend(walk.progress, flight.spent) if flight else walk.progress
+    return add_usage(walk.progress, flight.spent) if flight else walk.progress
 
 
-def with_all_that_left(walks: Walks, key: str) -> Sequence[str]:
+def with_inner_branches(walks: Walks, key: str) -> Sequence[str]:
     """Return the key of a walk, and the keys of all branches in it."""
     if not walks[key].branches:
         return [key]
@@ -104,7 +104,7 @@ def with_all_that_left(walks: Walks, key: str) -> Sequence[str]:
     return list(found)
 
 
-def siblings(walks: Walks, parent: str, attempt: str) -> Sequence[str]:
+def branches_of_attempt(walks: Walks, parent: str, attempt: str) -> Sequence[str]:
     """Return the branches that began at one attempt, in order."""
     if not walks[parent].branches:
         return []
@@ -116,7 +116,7 @@ def siblings(walks: Walks, parent: str, attempt: str) -> Sequence[str]:
     ]
 
 
-def gather(walks: Walks, key: str, visit: Visit) -> tuple[Progress, Walks]:
+def join_visit(walks: Walks, key: str, visit: Visit) -> tuple[Progress, Walks]:
     """Return the progress of a walk with the branches of a visit joined, and the other walks.
 
     Canceled branches and those of an earlier attempt only add their usage.
@@ -130,16 +130,16 @@ def gather(walks: Walks, key: str, visit: Visit) -> tuple[Progress, Walks]:
     attempt = attempt_key(key, visit.node, visit.number, visit.attempts)
     ended = {
         one: begun[one].progress
-        for one in siblings(walks, key, attempt)
+        for one in branches_of_attempt(walks, key, attempt)
         if begun[one].progress.end and not begun[one].is_given_up
     }
     lost = (walk.progress.usage for one, walk in begun.items() if one not in ended)
-    progress = spend(join(progress, ended), sum(lost, NOTHING_USED))
+    progress = add_usage(join(progress, ended), sum(lost, NOTHING_USED))
     rest = {one: walk for one, walk in walks.items() if one not in begun}
-    return progress, counted(rest)
+    return progress, with_branch_counts(rest)
 
 
-def counted(walks: Walks) -> Walks:
+def with_branch_counts(walks: Walks) -> Walks:
     """Return the walks with their number of branches."""
     left = Counter(walk.parent for key, walk in walks.items() if key != MAIN)
     return {
@@ -148,7 +148,7 @@ def counted(walks: Walks) -> Walks:
     }
 
 
-def let_go(walks: Walks, at: datetime) -> Walks:
+def stop_walks(walks: Walks, at: datetime) -> Walks:
     """Return the walks when the process that worked on them has ended."""
     return {
         key: changed(one, in_flight=one.in_flight.left(at)) if one.in_flight else one
@@ -156,7 +156,7 @@ def let_go(walks: Walks, at: datetime) -> Walks:
     }
 
 
-def cut_off(walks: Walks) -> Sequence[InFlight]:
+def interrupted_attempts(walks: Walks) -> Sequence[InFlight]:
     """Return the attempts that were interrupted and are to be repeated.
 
     An attempt with branches continues them, and one with a question waits.
@@ -173,7 +173,7 @@ def cut_off(walks: Walks) -> Sequence[InFlight]:
 
 def _has_branches(walks: Walks, key: str, flight: InFlight) -> bool:
     attempt = attempt_key(key, flight.node, flight.visit, flight.attempt)
-    return bool(siblings(walks, key, attempt))
+    return bool(branches_of_attempt(walks, key, attempt))
 
 
 def last_tree(walks: Walks, workspace: str) -> TreeId:
@@ -270,7 +270,7 @@ def find_asker(walks: Walks, id_: str) -> tuple[str, InFlight] | None:
     return None
 
 
-def without(answers: Mapping[str, Answer], ids: Collection[str]) -> dict[str, Answer]:
+def without_answers(answers: Mapping[str, Answer], ids: Collection[str]) -> dict[str, Answer]:
     """Return answers without those to some questions."""
     return {id_: one for id_, one in answers.items() if id_ not in ids}
 

@@ -71,7 +71,7 @@ class Blobs:
             raise
 
 
-def share(theirs: Path, ours: Path) -> None:
+def share_blobs(theirs: Path, ours: Path) -> None:
     """Share the blobs and artifacts of one run directory with another.
 
     Files are hard-linked where possible: their content never changes in place.
@@ -82,7 +82,7 @@ def share(theirs: Path, ours: Path) -> None:
     try:
         for file in sorted(theirs.iterdir()):
             if file.is_dir():
-                share(file, ours / file.name)
+                share_blobs(file, ours / file.name)
             elif file.suffix == ".json":
                 _link(file, ours / file.name)
     except OSError as cause:

@@ -182,7 +182,7 @@ def is_too_deep(value: Json) -> bool:
     return True
 
 
-def words_of(fault: Exception, *, form: str = "JSON") -> str:
+def describe_fault(fault: Exception, *, form: str = "JSON") -> str:
     """Return the fault after the name of a file: `is invalid JSON: ...`, or `holds ...`."""
     told = str(fault)
     if isinstance(fault, RecursionError) or "recursion" in told:
@@ -207,7 +207,7 @@ def _shortened(path: re.Match[str]) -> str:
 LARGEST = 1 << 20
 
 
-def read_foreign(path: Path, *, largest: int = LARGEST) -> bytes:
+def read_untrusted(path: Path, *, largest: int = LARGEST) -> bytes:
     """Return the bytes of a file, unless it is a link, not a regular file, or too large."""
     try:
         # Without blocking on a FIFO: its type is only known once it is open.

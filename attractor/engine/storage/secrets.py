@@ -48,7 +48,7 @@ class Redactor:
         words: Collection[str] = (),
     ) -> "Redactor":
         """Make a redactor from variables with telling names, more names and more values."""
-        named = [value for name, value in environ.items() if is_telling(name) or name in names]
+        named = [value for name, value in environ.items() if is_secret_name(name) or name in names]
         return cls([*named, *more], words=words)
 
     def text(self, text: str) -> str:
@@ -90,7 +90,7 @@ class Redactor:
         return self._written is not None and self._written.search(written) is not None
 
 
-def is_telling(name: str) -> bool:
+def is_secret_name(name: str) -> bool:
     """Return whether the name of a variable indicates a secret."""
     return _NAME.fullmatch(name) is not None
 

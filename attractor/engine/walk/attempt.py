@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from attractor.base.dataclasses import changed, dataclass
-from attractor.engine.context import Context, own_values, put_aside, reader
+from attractor.engine.context import Context, deep_copy, put_aside, reader
 from attractor.engine.errors import RecordBroken
 from attractor.engine.journal.events import (
     OUTCOME_ASSUMED,
@@ -215,7 +215,7 @@ class Attempt:
         self, outcome: Outcome, context: Context, seconds: float, is_assumed: bool
     ) -> AttemptResult:
         """Return the outcome as the journal has it, and whether another attempt follows."""
-        updates = {**context.written(), **own_values(outcome.context_updates)}
+        updates = {**context.written(), **deep_copy(outcome.context_updates)}
         outcome = self._redacted(changed(outcome, context_updates=updates))
         updates = put_aside(outcome.context_updates, self.walk.run.blobs, but=(LEFT_OUT,))
         outcome = changed(outcome, context_updates=updates)

@@ -11,14 +11,14 @@ from attractor.engine.context import WholeValues, put_aside
 from attractor.engine.journal.events import ParallelBranchCompleted, ParallelBranchStarted
 from attractor.engine.routing.branch_bounds import Bounds, BranchBounds
 from attractor.engine.seams import Stopped
-from attractor.engine.state.branches import GIVEN_UP, Branch, BranchEnd, canceled, end_of
+from attractor.engine.state.branches import GIVEN_UP, Branch, BranchEnd, branch_end, canceled_branch
 from attractor.engine.state.identifiers import StageReference, attempt_key, branch_key
 from attractor.engine.state.walks import (
     Walks,
     WalkState,
+    branches_of_attempt,
     last_tree,
-    siblings,
-    with_all_that_left,
+    with_inner_branches,
 )
 from attractor.engine.walk.steps import walk_to_end
 from attractor.engine.walk.walk import Walk
@@ -62,7 +62,7 @@ class RunBranches:
         """Cancel a branch; one that never began leaves no event."""
         key = self._key(branch)
         if key not in self._walks:
-            return canceled(branch, key)
+            return canceled_branch(branch, key)
         with _stopping():
             await self._give_up(key, _NOT_NEEDED)
             return await self._end(branch, key)
@@ -88,7 +88,7 @@ class RunBranches:
     @cached_property
     def _numbers(self) -> dict[str, int]:
         """The number of each branch that began, in their order."""
-        begun = siblings(self._walks, self.parent.key, self._attempt)
+        begun = branches_of_attempt(self._walks, self.parent.key, self._attempt)
         return {key: number for number, key in enumerate(begun)}
 
     def _begin(self, branch: Branch, key: str, *, isolated: bool) -> None:
@@ -135,7 +135,7 @@ class RunBranches:
 
     async def _discard(self, key: str) -> None:
         """Remove the folders of a branch that is over: its trees stay in the object store."""
-        for inner in with_all_that_left(self._walks, key):
+        for inner in with_inner_branches(self._walks, key):
             self.parent.threads.forget(inner)
             if _is_isolated(inner, self._walks[inner]):
                 await self.parent.workspace.discard(inner)
@@ -143,8 +143,8 @@ class RunBranches:
     async def _end(self, branch: Branch, key: str) -> BranchEnd:
         state = self._walks[key]
         if state.is_given_up:
-            return canceled(branch, key)
-        end = end_of(branch, key, self.parent.progress, state.progress)
+            return canceled_branch(branch, key)
+        end = branch_end(branch, key, self.parent.progress, state.progress)
         # Handlers pass the values on, so they are read whole.
         end = changed(end, updates=dict(WholeValues(end.updates, self.parent.run.blobs)))
         is_changed = bool(end.tree) and end.tree != end.base

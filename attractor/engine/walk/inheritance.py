@@ -7,7 +7,7 @@ from attractor.engine.errors import ConversationLost
 from attractor.engine.journal.events import FidelityDegraded
 from attractor.engine.prompts.fidelity import DEGRADED, Arrival, resolve
 from attractor.engine.prompts.inherited_context import NOTHING_INHERITED, InheritedContext, Thread
-from attractor.engine.prompts.model_tasks import speaks_with_a_model
+from attractor.engine.prompts.model_tasks import is_conversation_turn
 from attractor.engine.prompts.preamble import Remembered
 from attractor.engine.state.identifiers import MAIN
 from attractor.engine.walk.walk import Walk
@@ -36,7 +36,7 @@ class Inheritance:
 
 def inherit_context(walk: Walk, node: Node, visit: int, *, starts_over: bool) -> Inheritance:
     """Return the inheritance of an attempt; one that starts over gets that of its visit."""
-    if not speaks_with_a_model(node):
+    if not is_conversation_turn(node):
         return Inheritance()
     resolved = resolve(walk.graph, node, _arrival(walk, node), walk.subgraph_classes)
     remembered = Remembered(

@@ -6,7 +6,7 @@ from enum import StrEnum
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
 from attractor.engine.outcome import FailureClass, Outcome, failure, success
-from attractor.engine.questions.answers import find_option, name_choices, refusal_of
+from attractor.engine.questions.answers import describe_choices, describe_refusal, find_option
 from attractor.engine.questions.question import (
     Answer,
     AnswerKind,
@@ -96,7 +96,7 @@ async def _answer(walk: Walk, question: Question) -> Answer:
             break
         if find_option(answer.value, question):
             return answer
-        words = f"{refusal_of(answer.value, question)}: {name_choices(question)}"
+        words = f"{describe_refusal(answer.value, question)}: {describe_choices(question)}"
         await interviewer.inform(words, question.stage)
     raise Parked(question)
 

@@ -13,7 +13,7 @@ from attractor.engine.journal.events import CheckpointSaved
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.stage.folder import LARGEST_FILE, folder_of_attempt
 from attractor.engine.state.identifiers import MAIN, stage_id
-from attractor.engine.storage.json_files import Fields, read_foreign
+from attractor.engine.storage.json_files import Fields, read_untrusted
 
 _STAGE_ID = re.compile(r"(?P<node>.*)@(?P<visit>[0-9]+)\.(?P<attempt>[0-9]+)", re.DOTALL)
 _STEP = CheckpointSaved.__name__
@@ -84,6 +84,6 @@ class SavedConversations:
         if folder is None:
             raise ConversationLost(f"the folder of {stage} is missing")
         try:
-            return read_foreign(folder / name, largest=_LARGEST)
+            return read_untrusted(folder / name, largest=_LARGEST)
         except FileError as trouble:
             raise ConversationLost(trouble.message) from trouble

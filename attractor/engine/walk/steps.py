@@ -12,7 +12,7 @@ from attractor.engine.run_folder.inbox import POLL
 from attractor.engine.seams import Parked, Stopped, Waiting
 from attractor.engine.state.identifiers import StageReference
 from attractor.engine.state.progress import Step, Visit
-from attractor.engine.state.walks import gather
+from attractor.engine.state.walks import join_visit
 from attractor.engine.walk.visit import visit_node
 from attractor.engine.walk.walk import Walk
 from attractor.language.graph.graph import Node
@@ -65,7 +65,7 @@ async def _take_step(walk: Walk, node: Node) -> None:
 
 def _decide(walk: Walk, visit: Visit) -> Decision:
     """Choose the next move, from the progress with the branches of the visit joined."""
-    progress, _ = gather(walk.run.state.walks, walk.key, visit)
+    progress, _ = join_visit(walk.run.state.walks, walk.key, visit)
     return choose_move(walk.graph, progress, visit, walk.bounds, read=reader(walk.run.blobs))
 
 

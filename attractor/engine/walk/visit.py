@@ -10,11 +10,11 @@ from attractor.engine.routing.branch_bounds import meeting_of
 from attractor.engine.routing.retry import retry_policy
 from attractor.engine.seams import Handler
 from attractor.engine.stage.folder import history_folder, in_folder
-from attractor.engine.stage.patch import MOST_NAMED, make_patch, written
+from attractor.engine.stage.patch import MOST_NAMED, make_patch, redact_patch
 from attractor.engine.state.identifiers import StageReference, TreeId, attempt_key
 from attractor.engine.state.in_flight import NO_STREAK
 from attractor.engine.state.progress import Visit
-from attractor.engine.state.walks import siblings
+from attractor.engine.state.walks import branches_of_attempt
 from attractor.engine.truncation import LONGEST_RESPONSE, shorten
 from attractor.engine.walk.attempt import TOUCH_NO_FILES, Attempt
 from attractor.engine.walk.interruption import settle_interruption
@@ -76,7 +76,7 @@ async def _first_attempt(walk: Walk, node: Node) -> tuple[int, int, Handler]:
     # An attempt with branches or children continues them, so nothing is done twice.
     branches = attempt_key(walk.key, node.id, flight.visit, flight.attempt)
     is_asking = any(question.id != flight.interruption for question in state.questions)
-    continues = is_asking or siblings(run.walks, walk.key, branches) or walk.has_child
+    continues = is_asking or branches_of_attempt(run.walks, walk.key, branches) or walk.has_child
     if flight.starts and not continues:
         handler = await settle_interruption(walk, node, flight, handler)
     return flight.visit, flight.attempt, handler
@@ -122,7 +122,7 @@ async def write_patch(walk: Walk, place: StageReference, until: TreeId) -> None:
         paths: list[Json] = list(patch.left_out[:MOST_NAMED])
         data: dict[str, Json] = {"why": "too long", "paths": paths, "count": len(patch.left_out)}
         walk.run.emit(PATCH_LEFT_OUT, data, place=place)
-    if content := written(patch, walk.run.redactor).content:
+    if content := redact_patch(patch, walk.run.redactor).content:
         node, visit = place.node or "", place.visit or 1
         folder = walk.run.directory.stage(node)
         if walk.run.state.is_aside(walk.key, node, visit):

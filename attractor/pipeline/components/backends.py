@@ -10,8 +10,8 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UnknownName, UsageError
 from attractor.engine.errors import ConversationLost
 from attractor.engine.outcome import Outcome
-from attractor.engine.prompts.model_tasks import ModelChoice, what_is_asked
-from attractor.engine.seams import Backend, Said, Stage
+from attractor.engine.prompts.model_tasks import ModelTask, model_task
+from attractor.engine.seams import Backend, ModelAnswer, Stage
 from attractor.engine.simulation.outcomes import NO_OUTCOMES, read_outcomes
 from attractor.engine.walk.saved_conversations import (
     ReadSaved,
@@ -49,7 +49,7 @@ class NodeBackends:
         """Have the work done by the backend of the node."""
         return await self._of(stage).run(stage, prompt)
 
-    async def answer(self, stage: Stage, prompt: str) -> Said | Outcome:
+    async def answer(self, stage: Stage, prompt: str) -> ModelAnswer | Outcome:
         """Have the prompt answered by the backend of the node."""
         return await self._of(stage).answer(stage, prompt)
 
@@ -131,7 +131,7 @@ async def build_backend(
 def _may_ask(node: Node, known: Set[str], custom_parts: CustomParts) -> bool:
     """Tell whether a stage may ask a backend: to load one takes as long as a few stages."""
     type_ = executed_type(node, known)
-    return type_ in custom_parts.handlers or what_is_asked(node, type_) is not ModelChoice.NOTHING
+    return type_ in custom_parts.handlers or model_task(node, type_) is not ModelTask.NOTHING
 
 
 def _agent_parts(client: Client, request: RunRequest, host: RunHost) -> AgentParts | None:

@@ -27,7 +27,7 @@ def choose_interviewer(request: RunRequest, host: RunHost, run: OpenRun) -> Inte
         input=host.input,
         output=host.output,
         answers=_answers(request),
-        taken=run.state.given.get(QUEUE, 0),
+        taken=run.state.answer_counts.get(QUEUE, 0),
         file=run.directory.root / RECORDING_FILE,
         redactor=run.redactor,
         alone=partial(_alone, host),

@@ -12,13 +12,13 @@ from attractor.base.errors import AttractorError
 from attractor.base.json import Json
 from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.outcome import Usage
-from attractor.engine.questions.description import asked_where
+from attractor.engine.questions.description import describe_question
 from attractor.engine.routing.loops import Loop, find_loops
 from attractor.engine.run_folder.fence import is_held
 from attractor.engine.run_folder.layout import read_files
 from attractor.engine.state.in_flight import InFlight
 from attractor.engine.state.run_state import AWAITING_ANSWER, RunState, StatusWord, outcome_of
-from attractor.engine.state.walks import cut_off
+from attractor.engine.state.walks import interrupted_attempts
 from attractor.engine.storage.json_files import read_document
 from attractor.language.diagnostics import Diagnostic
 from attractor.language.preparation.prepare import Prepared, prepare
@@ -71,7 +71,7 @@ def _asks(case: Case) -> Finding:
     remedies: list[Remedy] = []
     for one in case.state.questions:
         until = f" until {one.deadline}" if one.deadline else ""
-        causes.append(f"{one.id} asks{until}: {asked_where(one)}")
+        causes.append(f"{one.id} asks{until}: {describe_question(one)}")
         for option in one.options:
             words = ["--question", one.id] if len(case.state.questions) > 1 else []
             command = case.command("answer", option.key, *words)
@@ -95,7 +95,7 @@ def _stopped(case: Case) -> Finding:
 def _cut(case: Case) -> tuple[str, ...]:
     return tuple(
         f"{one.node}@{one.visit} was at work; it is made again from the files it began with."
-        for one in cut_off(case.state.walks)
+        for one in interrupted_attempts(case.state.walks)
     )
 
 

@@ -11,7 +11,7 @@ from datetime import timedelta
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
-from attractor.engine.prompts.model_tasks import ModelChoice, speaks_with_a_model, what_is_asked
+from attractor.engine.prompts.model_tasks import ModelTask, is_conversation_turn, model_task
 from attractor.engine.routing.retry import retry_policy
 from attractor.language.graph.graph import Graph, Node
 from attractor.pipeline.diagnosis.history import Made
@@ -96,7 +96,7 @@ def estimate(
 ) -> Estimate:
     """Estimate a run by a backend, from what earlier runs took, else from what is assumed."""
     graph = pipeline.graph
-    is_modelled = any(speaks_with_a_model(node) for node in graph.nodes.values())
+    is_modelled = any(is_conversation_turn(node) for node in graph.nodes.values())
     alike = [one for one in samples.runs if _is_alike(one, graph)]
     used = [one for one in alike if not is_modelled or one.backend == backend]
     ended = [one for one in used if one.has_succeeded]
@@ -232,7 +232,7 @@ def _at_most(one: Range, most: float | None) -> Range:
 
 
 def _node_may_cost(node: Node) -> bool:
-    return node.type in RUNS_PIPELINES or what_is_asked(node) is not ModelChoice.NOTHING
+    return node.type in RUNS_PIPELINES or model_task(node) is not ModelTask.NOTHING
 
 
 def _is_alike(run: Sample, graph: Graph) -> bool:

@@ -22,8 +22,8 @@ from attractor.base.errors import AttractorError
 from attractor.base.json import Json
 from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.outcome import NOTHING_USED, Usage
-from attractor.engine.prompts.model_tasks import ModelChoice as Asked
-from attractor.engine.prompts.model_tasks import what_is_asked
+from attractor.engine.prompts.model_tasks import ModelTask as Asked
+from attractor.engine.prompts.model_tasks import model_task
 from attractor.engine.state.in_flight import InFlight
 from attractor.engine.state.run_state import outcome_of
 from attractor.engine.state.walks import LONG_AGO
@@ -200,7 +200,7 @@ def assume(
     node: Node, defaults: ModelDefaults, *, find: FindModel = get_model_info
 ) -> Assumption | None:
     """Return what is assumed of a visit; nothing of a node that asks no model itself."""
-    ends = _ENDS.get(what_is_asked(node))
+    ends = _ENDS.get(model_task(node))
     if ends is None:
         return None
     choice = defaults.choose(node)

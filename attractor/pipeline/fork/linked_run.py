@@ -15,7 +15,7 @@ from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.seams import Base
 from attractor.engine.stage.no_workspace import NoEnvironment, NoWorkspace
 from attractor.engine.state.identifiers import TreeId
-from attractor.engine.storage.blobs import ARTIFACTS, share
+from attractor.engine.storage.blobs import ARTIFACTS, share_blobs
 from attractor.engine.storage.secrets import Redactor
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.pipeline.host.run_host import RunHost
@@ -133,4 +133,4 @@ def begin_journal(
 
 def share_artifacts(parent: RunDirectory, directory: RunDirectory) -> None:
     """Give a run what values in its context stand for; no artifact ever changes."""
-    share(parent.root / ARTIFACTS, directory.root / ARTIFACTS)
+    share_blobs(parent.root / ARTIFACTS, directory.root / ARTIFACTS)

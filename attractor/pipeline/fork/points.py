@@ -160,5 +160,5 @@ def _before(run: RunRecord, visited: Visited) -> ForkPoint:
     if state.progress is None:
         raise UsageError(f"the walk of {run.run_id} had not begun before {visited}")
     return ForkPoint(
-        visited.node, visited.visit, seq, digest, state.progress, state.begun, state.given
+        visited.node, visited.visit, seq, digest, state.progress, state.begun, state.answer_counts
     )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TextIO
 from attractor.base.clock import Clock
 from attractor.base.dataclasses import dataclass
 from attractor.base.events import Event
-from attractor.engine.storage.secrets import Redactor, is_telling
+from attractor.engine.storage.secrets import Redactor, is_secret_name
 from attractor.language.declarations.inputs import is_of_input
 from attractor.language.linting.validate import Level, Levels
 from attractor.pipeline.host.notify import NO_NOTIFY, Notify
@@ -77,7 +77,7 @@ class RunHost:
     @property
     def secret_variables(self) -> Sequence[str]:
         """The variables whose values are secret: by a telling name, or as those of inputs."""
-        return [name for name in self.environ if is_telling(name) or is_of_input(name)]
+        return [name for name in self.environ if is_secret_name(name) or is_of_input(name)]
 
     @cached_property
     def variables_of_tools(self) -> Mapping[str, str]:

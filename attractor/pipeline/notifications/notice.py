@@ -8,7 +8,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json, JsonObject
 from attractor.base.registry import Registry
 from attractor.engine.questions.answers import choices_of
-from attractor.engine.questions.description import branch_of, where_asked
+from attractor.engine.questions.description import branch_of, describe_branches
 from attractor.engine.questions.question import Question, question_to_record
 from attractor.pipeline.host.notify import Notify
 from attractor.pipeline.runs.open_questions import answer_command
@@ -51,7 +51,7 @@ class Notice:
             "directory": str(self.directory),
             "node": self.question.stage,
             "branch": branch_of(self.question) or self.branch,
-            "where": "; ".join(where_asked(self.question)),
+            "where": "; ".join(describe_branches(self.question)),
             "question": asked,
             "parked": self.is_parked,
             "choices": [

@@ -18,7 +18,7 @@ from attractor.backends.registry import backend_registry
 from attractor.base.errors import UnknownName, UsageError
 from attractor.engine.errors import NotRunnable
 from attractor.engine.preflight import find_faults, require_executable, resolve_handler
-from attractor.engine.prompts.model_tasks import ModelChoice, what_is_asked
+from attractor.engine.prompts.model_tasks import ModelTask, model_task
 from attractor.engine.seams import Handler
 from attractor.engine.simulation.outcomes import read_outcomes
 from attractor.engine.storage.secrets import Redactor
@@ -77,7 +77,7 @@ def find_long_commands(graph: Graph) -> Iterator[Diagnostic]:
 
 
 ASKS_A_BACKEND = "codergen"
-_ANSWERS = (ModelChoice.AN_ANSWER, ModelChoice.ADVICE)
+_ANSWERS = (ModelTask.AN_ANSWER, ModelTask.ADVICE)
 _GIVEN_AGAIN = frozenset({"goal", "inputs"})
 
 
@@ -182,7 +182,7 @@ def _tasks(graph: Graph, handlers: Mapping[str, Handler]) -> Iterator[Node]:
         except UsageError:  # the engine tells of it
             continue
         is_task = handler is handlers[ASKS_A_BACKEND]
-        if node not in graph.exits and (is_task or what_is_asked(node) in _ANSWERS):
+        if node not in graph.exits and (is_task or model_task(node) in _ANSWERS):
             yield node
 
 

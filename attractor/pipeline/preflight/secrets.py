@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from attractor.engine.storage.secrets import Redactor, is_telling
+from attractor.engine.storage.secrets import Redactor, is_secret_name
 from attractor.language.declarations.inputs import is_of_input, variable_of
 from attractor.language.diagnostics import Diagnostic, error
 from attractor.language.source.syntax_tree import Span
@@ -48,7 +48,7 @@ def variables_in(text: str, redactor: Redactor, environ: Mapping[str, str]) -> S
     return [
         name
         for name, value in environ.items()
-        if (is_telling(name) or is_of_input(name))
+        if (is_secret_name(name) or is_of_input(name))
         and redactor.finds(value)
         and Redactor([value]).finds(text)
     ]

@@ -295,7 +295,7 @@ def _as_it_happened(summary: RunSummary, directory: RunDirectory) -> RunSummary:
         is_paused=state.is_paused and not state.status.is_final,
         restarted_as=state.restarted_as,
         usage=used_by(directory, state),
-        seconds=found.at_rest.seconds(found.heard),
+        seconds=found.at_rest.seconds(found.last_activity),
     )
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from attractor.base.errors import Refused, UsageError
 from attractor.engine.errors import NothingAsked
 from attractor.engine.questions.answers import is_late, read_answer, require_answer
-from attractor.engine.questions.description import natural
+from attractor.engine.questions.description import natural_key
 from attractor.engine.questions.question import Question
 from attractor.language.source.text import visible
 
@@ -67,7 +67,7 @@ def read_choices(
 
 def _names(questions: Sequence[Question], between: str) -> str:
     """Return the first names of questions, and how many more there are."""
-    ids = sorted((one.id for one in questions), key=natural)
+    ids = sorted((one.id for one in questions), key=natural_key)
     more = f" ({len(ids) - MOST_NAMED} more)" if len(ids) > MOST_NAMED else ""
     return f"{between.join(ids[:MOST_NAMED])}{more}"
 

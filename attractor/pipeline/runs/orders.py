@@ -16,7 +16,7 @@ from attractor.base.json import parse_json
 from attractor.engine.errors import NobodyAtWork, NothingAsked
 from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.journal.events import Action, OperatorAction
-from attractor.engine.questions.description import in_order
+from attractor.engine.questions.description import sort_questions
 from attractor.engine.questions.question import Answer, Question
 from attractor.engine.run_folder.fence import is_held
 from attractor.engine.run_folder.inbox import Order, leave_order
@@ -136,7 +136,7 @@ class Orders:
 
         When one of them cannot be answered so, it is refused and changes nothing.
         """
-        asked = in_order(pick_all(self._asked(question), question, where=self._where))
+        asked = sort_questions(pick_all(self._asked(question), question, where=self._where))
         listing = self._command("answer")
         now = self.clock.now()
         said = read_choices(choice, asked, now, go_on=self._go_on, listing=listing)

@@ -12,7 +12,7 @@ from attractor.engine.stage.folder import history_folder
 from attractor.engine.stage.live_output import TAIL
 from attractor.engine.state.identifiers import stage_id
 from attractor.engine.state.in_flight import InFlight
-from attractor.engine.storage.json_files import read_foreign
+from attractor.engine.storage.json_files import read_untrusted
 from attractor.pipeline.children.folders import child_directory, newest_round
 
 
@@ -51,7 +51,7 @@ def attempt_folder(directory: RunDirectory, node: str, visit: int, attempt: int)
 def printed_last(folder: Path) -> str:
     """Return what a command printed last, as far as the folder of its attempt tells."""
     try:
-        return read_foreign(folder / TAIL).decode("utf-8", "replace")
+        return read_untrusted(folder / TAIL).decode("utf-8", "replace")
     except FileError:
         return ""
 

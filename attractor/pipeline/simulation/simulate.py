@@ -13,7 +13,7 @@ from attractor.engine.outcome import FailureClass, Outcome, StageStatus, success
 from attractor.engine.preflight import find_faults
 from attractor.engine.questions.question import Answer, AnswerKind, Interviewer, Question, ask_each
 from attractor.engine.routing.next_move import wants_verdict
-from attractor.engine.seams import Backend, Handler, Parts, Said, Stage
+from attractor.engine.seams import Backend, Handler, ModelAnswer, Parts, Stage
 from attractor.engine.simulation.outcomes import NO_OUTCOMES, SimulatedOutcomes
 from attractor.engine.simulation.walk import MAX_STEPS, SimulatedWalk, walk
 from attractor.engine.truncation import response_updates
@@ -106,7 +106,7 @@ class _Willing:
             return said
         return success(said, **response_updates(stage.node.id, said))
 
-    async def answer(self, stage: Stage, prompt: str) -> Said | Outcome:
+    async def answer(self, stage: Stage, prompt: str) -> ModelAnswer | Outcome:
         """End as told, else well."""
         said = await self.backend.answer(stage, prompt)
         if isinstance(said, Outcome) or not wants_verdict(stage.graph, stage.node):

@@ -14,8 +14,8 @@ from attractor.engine.run_folder.layout import (
     Manifest,
     RunDirectory,
     read_files,
-    read_kept_files,
-    write_kept_files,
+    read_stored_files,
+    write_stored_files,
 )
 from attractor.engine.storage.json_files import Fields
 from attractor.language.linting.validate import VITAL
@@ -74,14 +74,14 @@ def find_accepted(directory: RunDirectory) -> AcceptedChange | None:
 def save_pipeline(directory: RunDirectory, pipeline: PipelineSource) -> None:
     """Keep a pipeline by its hash."""
     graph, files = _places(directory, pipeline.content_hash)
-    write_kept_files(files, pipeline.files)
+    write_stored_files(files, pipeline.files)
     write_whole(graph, pipeline.text)
 
 
 def replace_pipeline(directory: RunDirectory, pipeline: PipelineSource) -> None:
     """Make a pipeline the one that is seen in a run directory, if it is not."""
     if directory.files.exists() or pipeline.files:
-        write_kept_files(directory.files, pipeline.files)
+        write_stored_files(directory.files, pipeline.files)
     write_whole(directory.graph, pipeline.text)
 
 
@@ -101,7 +101,7 @@ def finish_interrupted_change(
 
 def _read(directory: RunDirectory, digest: str) -> SavedPipeline | None:
     graph, files = _places(directory, digest)
-    return SavedPipeline(graph.read_bytes(), read_kept_files(files)) if graph.is_file() else None
+    return SavedPipeline(graph.read_bytes(), read_stored_files(files)) if graph.is_file() else None
 
 
 def _places(directory: RunDirectory, digest: str) -> tuple[Path, Path]:

@@ -18,7 +18,7 @@ from attractor.base.json import Json, parse_json
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.run_folder.open_run import OpenRun, open_run
 from attractor.engine.stage.no_workspace import NoEnvironment
-from attractor.engine.stage.patch import Patch, written
+from attractor.engine.stage.patch import Patch, redact_patch
 from attractor.engine.state.run_state import EVALUATING
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.language.graph.graph import Graph
@@ -170,7 +170,7 @@ async def _write_result(run: OpenRun, workspace: Dimension, graph: Graph, host: 
     place = run.directory.root / RESULT
     if not content and not place.exists():
         return
-    clean = await in_thread(partial(written, Patch(content), run.redactor))
+    clean = await in_thread(partial(redact_patch, Patch(content), run.redactor))
     await in_thread(partial(write_whole, place, clean.content))
     told: dict[str, Json] = {
         "path": RESULT,

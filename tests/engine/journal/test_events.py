@@ -34,7 +34,7 @@ def test_a_log_goes_on_where_it_ended(tmp_path: Path) -> None:
     head = log.head
     log.close()
     log = open_log(tmp_path / "events.jsonl")
-    log.go_on_from(head)
+    log.continue_from(head)
     log.append("Two", {})
     log.close()
     assert verify_file(tmp_path / "events.jsonl").flaw is None

@@ -10,7 +10,7 @@ from attractor.base.clock import ManualClock
 from attractor.base.events import Event
 from attractor.base.hash_chain import GENESIS
 from attractor.engine.errors import RecordBroken
-from attractor.engine.journal.checkpoint import Position, draw_up, open_journal
+from attractor.engine.journal.checkpoint import Position, open_journal, render_checkpoint
 from attractor.engine.journal.reducer import fold
 from attractor.engine.outcome import Outcome, success
 from attractor.engine.questions.question import Question, QuestionKind
@@ -64,7 +64,7 @@ def test_every_checkpoint_is_the_fold_of_the_events_before_it(tmp_path: Path) ->
     for event in place.events():
         state = fold(state, event)
         if event.type == "CheckpointSaved" and event.data["checkpoint"]:
-            drawn = draw_up(state_to_record(state), clock.now(), Position(0, GENESIS))
+            drawn = render_checkpoint(state_to_record(state), clock.now(), Position(0, GENESIS))
             assert event.data["checkpoint"] == drawn.digest
             compared.add(len(state.walks))
     assert max(compared) >= 4

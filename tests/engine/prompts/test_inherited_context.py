@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from attractor.engine.outcome import Outcome, StageStatus
-from attractor.engine.prompts.model_tasks import ModelChoice, speaks_with_a_model, what_is_asked
+from attractor.engine.prompts.model_tasks import ModelTask, is_conversation_turn, model_task
 from attractor.engine.seams import Stage
 from attractor.engine.storage.secrets import Redactor
 from attractor.handlers.registry import handler_registry
@@ -233,40 +233,40 @@ def test_what_a_stage_is_told_does_not_depend_on_who_ran_the_stages_before(tmp_p
 @pytest.mark.parametrize(
     ("attributes", "asked"),
     [
-        ({"prompt": "Do it."}, ModelChoice.A_TASK),
-        ({"type": "prompt", "prompt": "Say it."}, ModelChoice.AN_ANSWER),
-        ({"type": "tool", "tool_command": "true"}, ModelChoice.NOTHING),
-        ({"type": "parallel.fan_in"}, ModelChoice.NOTHING),
-        ({"type": "parallel.fan_in", "prompt": " "}, ModelChoice.NOTHING),
-        ({"type": "parallel.fan_in", "prompt": "Which is best?"}, ModelChoice.AN_ANSWER),
-        ({"type": "stack.manager_loop", "prompt": "Lead it."}, ModelChoice.NOTHING),
-        ({"type": "stack.manager_loop", "manager.actions": "observe,steer"}, ModelChoice.NOTHING),
+        ({"prompt": "Do it."}, ModelTask.A_TASK),
+        ({"type": "prompt", "prompt": "Say it."}, ModelTask.AN_ANSWER),
+        ({"type": "tool", "tool_command": "true"}, ModelTask.NOTHING),
+        ({"type": "parallel.fan_in"}, ModelTask.NOTHING),
+        ({"type": "parallel.fan_in", "prompt": " "}, ModelTask.NOTHING),
+        ({"type": "parallel.fan_in", "prompt": "Which is best?"}, ModelTask.AN_ANSWER),
+        ({"type": "stack.manager_loop", "prompt": "Lead it."}, ModelTask.NOTHING),
+        ({"type": "stack.manager_loop", "manager.actions": "observe,steer"}, ModelTask.NOTHING),
         (
             {"type": "stack.manager_loop", "manager.actions": "steer", "prompt": "Lead it."},
-            ModelChoice.ADVICE,
+            ModelTask.ADVICE,
         ),
-        ({"type": "of.somebody"}, ModelChoice.ANYTHING),
+        ({"type": "of.somebody"}, ModelTask.ANYTHING),
     ],
 )
 def test_what_a_node_asks_for_follows_from_its_type_and_prompt(
-    attributes: Mapping[str, Plain], asked: ModelChoice
+    attributes: Mapping[str, Plain], asked: ModelTask
 ) -> None:
-    assert what_is_asked(drawn("it", **attributes)) is asked
+    assert model_task(drawn("it", **attributes)) is asked
 
 
 def test_a_node_may_be_executed_as_another_type() -> None:
-    assert what_is_asked(drawn("it", type="of.somebody"), "tool") is ModelChoice.NOTHING
+    assert model_task(drawn("it", type="of.somebody"), "tool") is ModelTask.NOTHING
 
 
 def test_who_asks_beside_its_stage_takes_no_turn_in_a_conversation() -> None:
-    assert speaks_with_a_model(drawn("it", prompt="Do it."))
-    assert speaks_with_a_model(drawn("it", type="of.somebody"))
-    assert not speaks_with_a_model(drawn("it", type="tool"))
-    assert not speaks_with_a_model(drawn("it", type="parallel.fan_in", prompt="Which?"))
+    assert is_conversation_turn(drawn("it", prompt="Do it."))
+    assert is_conversation_turn(drawn("it", type="of.somebody"))
+    assert not is_conversation_turn(drawn("it", type="tool"))
+    assert not is_conversation_turn(drawn("it", type="parallel.fan_in", prompt="Which?"))
 
 
 def test_of_every_type_that_is_shipped_it_is_known() -> None:
     types = list(handler_registry())
     assert {
-        type_ for type_ in types if what_is_asked(drawn("it"), type_) is ModelChoice.ANYTHING
+        type_ for type_ in types if model_task(drawn("it"), type_) is ModelTask.ANYTHING
     } == set()

@@ -6,10 +6,10 @@ from hypothesis import strategies as st
 
 from attractor.base.json import Json, canonical_json, parse_json
 from attractor.engine.prompts.preamble import (
-    MEASURES,
     MOST_KEYS,
     MOST_NOTES,
     NOTHING_PAST,
+    PREAMBLE_LIMITS,
     Past,
     Remembered,
     StageNote,
@@ -17,7 +17,7 @@ from attractor.engine.prompts.preamble import (
     join_past,
     past_from_record,
     past_to_record,
-    put_before,
+    prepend_preamble,
     remember,
     remember_keys,
     write_news,
@@ -98,7 +98,7 @@ def test_of_a_long_value_both_ends_are_told() -> None:
 
 
 HASH = "a" * 64
-fresh = pytest.mark.parametrize("fidelity", list(MEASURES))
+fresh = pytest.mark.parametrize("fidelity", list(PREAMBLE_LIMITS))
 preamble_texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=400)
 
 
@@ -147,20 +147,20 @@ def test_truncate_tells_the_goal_and_the_run_alone() -> None:
 def test_only_the_most_detailed_tells_of_tools() -> None:
     told = {
         one: "[tools: edit_file 1x, shell 2x]" in write_preamble(one, remembered(3))
-        for one in MEASURES
+        for one in PREAMBLE_LIMITS
     }
     assert {one for one in told if told[one]} == {Fidelity.SUMMARY_HIGH}
 
 
 def test_before_the_first_stage_there_is_nothing_to_tell() -> None:
     assert write_preamble(Fidelity.COMPACT, remembered(0)) == ""
-    assert put_before("", "Do it") == "Do it"
-    assert put_before("Before", "Do it") == "Before\n\n# Your task\n\nDo it"
+    assert prepend_preamble("", "Do it") == "Do it"
+    assert prepend_preamble("Before", "Do it") == "Before\n\n# Your task\n\nDo it"
 
 
 @fresh
 def test_what_is_left_out_is_counted(fidelity: Fidelity) -> None:
-    measure, told = MEASURES[fidelity], write_preamble(fidelity, remembered(852, values=60))
+    measure, told = PREAMBLE_LIMITS[fidelity], write_preamble(fidelity, remembered(852, values=60))
     shown = [line for line in told.splitlines() if line.startswith("- n")]
     assert len(shown) <= measure.stages
     if shown:
@@ -191,18 +191,18 @@ def test_no_text_makes_it_longer_than_its_budget(
     fidelity: Fidelity, words: str, goal: str, text: str, stages: int, values: int
 ) -> None:
     what = remembered(stages, words=words, goal=goal, values=values, text=text)
-    assert estimate_tokens(write_preamble(fidelity, what)) <= MEASURES[fidelity].tokens
+    assert estimate_tokens(write_preamble(fidelity, what)) <= PREAMBLE_LIMITS[fidelity].tokens
 
 
 @fresh
 @pytest.mark.parametrize("sign", ["x", "é", "語", "🐍", "\n", " y"])
 def test_texts_without_end_are_cut(fidelity: Fidelity, sign: str) -> None:
     what = remembered(60, words=sign * 100_000, goal=sign * 100_000, values=60, text=sign * 100_000)
-    assert estimate_tokens(write_preamble(fidelity, what)) <= MEASURES[fidelity].tokens
+    assert estimate_tokens(write_preamble(fidelity, what)) <= PREAMBLE_LIMITS[fidelity].tokens
 
 
 def test_the_budgets_are_those_of_the_specification() -> None:
-    budgets = {one.value: measure.tokens for one, measure in MEASURES.items()}
+    budgets = {one.value: measure.tokens for one, measure in PREAMBLE_LIMITS.items()}
     assert budgets["summary:low"] == 600
     assert budgets["summary:medium"] == 1500
     assert budgets["summary:high"] == 3000

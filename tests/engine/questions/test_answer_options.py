@@ -8,10 +8,10 @@ from attractor.base.errors import UsageError
 from attractor.engine.questions.answers import (
     TARGETS,
     choices_of,
-    complete,
     find_option,
     read_answer,
     require_answer,
+    with_option,
 )
 from attractor.engine.questions.question import Answer, AnswerKind, Option, Question, QuestionKind
 
@@ -96,6 +96,6 @@ def test_what_is_no_answer_is_refused(asked: Question, said: str, hint: str) -> 
 
 def test_an_answer_is_completed_when_it_means_something() -> None:
     given = Answer(AnswerKind.GIVEN, "n", "ann")
-    assert complete(given, GATE) == Answer(AnswerKind.GIVEN, "N", "ann", NO, "n")
+    assert with_option(given, GATE) == Answer(AnswerKind.GIVEN, "N", "ann", NO, "n")
     for other in (Answer(AnswerKind.GIVEN, "maybe"), Answer(AnswerKind.TIMEOUT, "N")):
-        assert complete(other, GATE) == other
+        assert with_option(other, GATE) == other

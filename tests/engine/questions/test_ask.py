@@ -19,13 +19,13 @@ from attractor.engine.interviews import LONGEST_ITEM, AnsweredFirst, ChildQuesti
 from attractor.engine.journal.events import Action
 from attractor.engine.outcome import Outcome, success
 from attractor.engine.questions.description import (
-    asked_where,
     branch_of,
-    in_order,
-    natural,
-    waits_for,
-    where_asked,
-    where_in,
+    describe_branches,
+    describe_question,
+    describe_recorded_branches,
+    describe_wait,
+    natural_key,
+    sort_questions,
 )
 from attractor.engine.questions.question import (
     Answer,
@@ -130,14 +130,14 @@ def test_an_answer_is_in_the_journal_before_the_stage_goes_on(tmp_path: Path) ->
         go(place, Person(["Y"]), then=Died())
     with place.open() as run:
         assert (run.state.questions, values(list(run.state.answers.values()))) == ([], ["Y"])
-        assert run.state.given == {"ada": 1}
+        assert run.state.answer_counts == {"ada": 1}
     result, got = go(place, Person())
     # Nobody is asked again, and it counts once.
     assert (values(got), result.completed) == (["Y"], ("start", "gate"))
     assert len(place.events("QuestionAsked")) == len(place.events("QuestionSettled")) == 1
     with place.open() as run:
         assert (run.state.asked, run.state.answers) == ([], {})
-        assert run.state.given == {"ada": 1}
+        assert run.state.answer_counts == {"ada": 1}
 
 
 def test_a_question_is_open_to_all_while_it_is_asked_and_after_a_crash(tmp_path: Path) -> None:
@@ -152,7 +152,7 @@ def test_a_question_is_open_to_all_while_it_is_asked_and_after_a_crash(tmp_path:
     assert [(one.value, one.by) for one in got] == [("N", "ann")]
     # Whoever was not asked gave no answer of their own.
     with place.open() as run:
-        assert run.state.given == {}
+        assert run.state.answer_counts == {}
 
 
 def test_several_questions_of_a_stage_are_kept_each(tmp_path: Path) -> None:
@@ -267,7 +267,7 @@ class Families:
 
     def given(self) -> dict[str, int]:
         with self.parent.open() as run:
-            return dict(run.state.given)
+            return dict(run.state.answer_counts)
 
 
 def test_a_child_asks_at_its_parent_and_takes_what_is_left_there(tmp_path: Path) -> None:
@@ -370,23 +370,23 @@ def of_item(index: int, item: Json, *, count: int = 2, name: str = "") -> Questi
 
 
 def first(result: RunResult) -> Sequence[Within]:
-    return in_order(result.questions)[0].within
+    return sort_questions(result.questions)[0].within
 
 
 def test_a_gate_knows_the_whole_way_to_it(tmp_path: Path) -> None:
     place = Asking(tmp_path / "run", "alpha", {"id": 7})
     parked = place.park()
-    assert [one.id for one in in_order(parked.questions)] == ["gate@1.1", "gate@2.1"]
+    assert [one.id for one in sort_questions(parked.questions)] == ["gate@1.1", "gate@2.1"]
     assert first(parked) == (
         Within("each@1.1/1", "1", "each", "alpha", 1, 2),
         Within("each@1.1/1/fan@1.1/gate", "gate", "fan"),
     )
-    assert where_asked(in_order(parked.questions)[1]) == [
+    assert describe_branches(sort_questions(parked.questions)[1]) == [
         'item 2 of 2 of each: {"id":7}',
         "branch gate of fan",
     ]
     for kind in ("QuestionAsked", "StageParked"):
-        told = [where_in(one.data["question"])[0] for one in place.events(kind)]
+        told = [describe_recorded_branches(one.data["question"])[0] for one in place.events(kind)]
         assert sorted(told)[0] == "item 1 of 2 of each: alpha"
     branches = {one.branch for one in place.events("StageParked")}
     assert {branch_of(one) for one in parked.questions} == branches
@@ -413,7 +413,7 @@ def test_of_a_large_item_the_beginning_is_told(tmp_path: Path, size: int) -> Non
     item = first(parked)[0].item
     assert isinstance(item, str)
     assert len(item) == LONGEST_ITEM
-    assert len(where_asked(parked.questions[0])[0]) < 200
+    assert len(describe_branches(parked.questions[0])[0]) < 200
 
 
 def test_what_a_child_asks_has_the_way_of_its_parent_before_its_own(tmp_path: Path) -> None:
@@ -433,25 +433,30 @@ def test_a_question_of_an_older_record_has_no_branch() -> None:
     assert question_from_record(Fields(record, "question")) == of_item(1, "alpha")
     del record["within"]
     old = question_from_record(Fields(record, "question"))
-    assert (old.within, branch_of(old), asked_where(old)) == ((), "", "Ship it?")
-    assert where_in(None) == where_in({"within": 3}) == where_in(record) == []
+    assert (old.within, branch_of(old), describe_question(old)) == ((), "", "Ship it?")
+    assert (
+        describe_recorded_branches(None)
+        == describe_recorded_branches({"within": 3})
+        == describe_recorded_branches(record)
+        == []
+    )
 
 
 def test_of_many_questions_the_reason_tells_how_many_and_the_first_few() -> None:
-    assert waits_for([GATE]) == "waits for an answer: Ship it?"
+    assert describe_wait([GATE]) == "waits for an answer: Ship it?"
     many = [of_item(at, f"i{at}", count=120) for at in range(120, 0, -1)]
-    assert waits_for(many) == (
+    assert describe_wait(many) == (
         "waits for 120 answers: Ship it? (item 1 of 120 of each: i1); "
         "Ship it? (item 2 of 120 of each: i2); Ship it? (item 3 of 120 of each: i3); 117 more"
     )
 
 
 def test_an_item_is_one_short_line_and_says_which_of_several_ways_it_takes() -> None:
-    told = where_asked(of_item(2, f"one\ntwo {'z' * 500}", name="2-review"))[0]
+    told = describe_branches(of_item(2, f"one\ntwo {'z' * 500}", name="2-review"))[0]
     assert told.startswith("item 2 of 2 of each, branch 2-review: one two zzz")
     assert len(told) < 140
 
 
 def test_numbers_in_names_are_sorted_as_numbers() -> None:
     names = ["g@10.1", "g@2.1", "a/g@1.1", "g@1.1"]
-    assert sorted(names, key=natural) == ["a/g@1.1", "g@1.1", "g@2.1", "g@10.1"]
+    assert sorted(names, key=natural_key) == ["a/g@1.1", "g@1.1", "g@2.1", "g@10.1"]

@@ -13,7 +13,13 @@ from attractor.base.json import parse_json
 from attractor.base.process_output import OutputChunk
 from attractor.engine.errors import StageOver
 from attractor.engine.stage.folder import FolderFiles, begin_attempt
-from attractor.engine.stage.live_output import LONGEST_LINE, MOST_LINES, TAIL, OutputTail, tail_in
+from attractor.engine.stage.live_output import (
+    LONGEST_LINE,
+    MOST_LINES,
+    TAIL,
+    OutputTail,
+    write_tail,
+)
 from attractor.engine.storage.secrets import Redactor
 from tests.counts import count
 from tests.handlers.stages import KeptFiles
@@ -165,7 +171,7 @@ def test_the_file_is_written_while_the_command_is_at_work(tmp_path: Path) -> Non
     file = tmp_path / TAIL
 
     async def scene() -> None:
-        async with tail_in(files, often_s=OFTEN_S) as hear:
+        async with write_tail(files, often_s=OFTEN_S) as hear:
             hear(chunk(f"uses {SECRET[:5]}"))
             hear(chunk(f"{SECRET[5:]}\n"))
             while not file.exists():
@@ -179,7 +185,7 @@ def test_a_command_that_is_over_soon_costs_no_file() -> None:
     files = KeptFiles()
 
     async def scene() -> None:
-        async with tail_in(files) as hear:
+        async with write_tail(files) as hear:
             hear(chunk("quick\n"))
 
     asyncio.run(scene())
@@ -190,7 +196,7 @@ def test_who_is_cut_off_leaves_what_was_printed() -> None:
     files = KeptFiles()
 
     async def scene() -> None:
-        async with asyncio.timeout(0.01), tail_in(files) as hear:
+        async with asyncio.timeout(0.01), write_tail(files) as hear:
             hear(chunk("about to hang\n"))
             await asyncio.Event().wait()
 
@@ -203,7 +209,7 @@ def test_a_disk_that_refuses_does_not_end_the_command(tmp_path: Path) -> None:
     files = FolderFiles(tmp_path / "gone", Redactor())
 
     async def scene() -> str:
-        async with tail_in(files, often_s=OFTEN_S) as hear:
+        async with write_tail(files, often_s=OFTEN_S) as hear:
             hear(chunk("line\n"))
             while files.trouble is None:
                 await asyncio.sleep(OFTEN_S)

@@ -15,7 +15,7 @@ from attractor.engine.outcome import Outcome, StageStatus, success
 from attractor.engine.seams import PATCH_LIMIT, Base, Stage
 from attractor.engine.stage import patch as patches
 from attractor.engine.stage.no_workspace import NoEnvironment, NoWorkspace
-from attractor.engine.stage.patch import Patch, make_patch, written
+from attractor.engine.stage.patch import Patch, make_patch, redact_patch
 from attractor.engine.state.identifiers import TreeId
 from attractor.engine.state.progress import retry_key
 from attractor.engine.storage.secrets import Redactor
@@ -451,7 +451,7 @@ BIG: Files = {
 def test_a_patch_that_is_too_long_has_whole_files_and_names_the_others(tmp_path: Path) -> None:
     workspace, _, patch = asyncio.run(changed_by(tmp_path, BIG, most=2000))
     assert patch.left_out == ("blob", "long", "z")
-    content = written(patch, Redactor()).content
+    content = redact_patch(patch, Redactor()).content
     assert content.startswith(b"Left out, for the patch would be too long: 3 changed file(s).\n")
     assert len(patch.content) <= 2000
     copy = tmp_path / "copy"
@@ -482,7 +482,7 @@ def os_random() -> bytes:
 
 def test_many_names_are_counted() -> None:
     names = tuple(f"file{number}" for number in range(60))
-    told = written(Patch(b"", names), Redactor()).content.decode()
+    told = redact_patch(Patch(b"", names), Redactor()).content.decode()
     assert "60 changed file(s)" in told
     assert "and 10 more" in told
     assert "file59" not in told

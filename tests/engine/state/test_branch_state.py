@@ -11,7 +11,7 @@ from attractor.base.json import canonical_json, parse_json
 from attractor.engine.outcome import Outcome, StageStatus, Usage, failure, success
 from attractor.engine.questions.question import Option, Question, QuestionKind
 from attractor.engine.routing.next_move import find_unsatisfied
-from attractor.engine.state.branches import Branch, end_of, fork_off, join, spend
+from attractor.engine.state.branches import Branch, add_usage, branch_end, fork_off, join
 from attractor.engine.state.identifiers import MAIN, attempt_key, branch_key, visit_key
 from attractor.engine.state.in_flight import InFlight
 from attractor.engine.state.progress import (
@@ -29,15 +29,15 @@ from attractor.engine.state.run_state import RunState, state_from_record, state_
 from attractor.engine.state.walks import (
     Walks,
     WalkState,
-    counted,
-    cut_off,
+    begin_branch,
+    branches_of_attempt,
     end_branch,
-    gather,
+    interrupted_attempts,
+    join_visit,
     last_tree,
-    leave,
-    let_go,
-    siblings,
-    with_all_that_left,
+    stop_walks,
+    with_branch_counts,
+    with_inner_branches,
 )
 from attractor.engine.storage.json_files import Fields
 from tests.engine.forked import forked
@@ -79,7 +79,7 @@ STRANDS = st.builds(
 def test_walks_come_back_from_a_checkpoint_in_their_order(
     branches: list[tuple[str, WalkState]], main: WalkState
 ) -> None:
-    state = RunState(walks=counted({MAIN: main, **dict(branches)}), begun={"a": 3})
+    state = RunState(walks=with_branch_counts({MAIN: main, **dict(branches)}), begun={"a": 3})
     record = parse_json(canonical_json(state_to_record(state)))
     back = state_from_record(Fields(record, "checkpoint"))
     assert back == state
@@ -97,26 +97,26 @@ def tree_of_walks() -> Walks:
         ("fan@1.1/b/in@1.1/y", "fan@1.1/b", ""),
     ]:
         branch = Branch(key.rpartition("/")[2], "n", "join")
-        walks = leave(walks, key, parent, branch, workspace=shares)
+        walks = begin_branch(walks, key, parent, branch, workspace=shares)
     return walks
 
 
 def test_a_branch_stands_in_the_line_of_those_that_began() -> None:
     walks = tree_of_walks()
-    assert siblings(walks, MAIN, "fan@1.1/") == ["fan@1.1/b", "fan@1.1/a"]
-    assert siblings(walks, "fan@1.1/b", "fan@1.1/b/in@1.1/") == list(walks)[3:]
-    assert siblings(walks, MAIN, "fan@1.2/") == []
+    assert branches_of_attempt(walks, MAIN, "fan@1.1/") == ["fan@1.1/b", "fan@1.1/a"]
+    assert branches_of_attempt(walks, "fan@1.1/b", "fan@1.1/b/in@1.1/") == list(walks)[3:]
+    assert branches_of_attempt(walks, MAIN, "fan@1.2/") == []
 
 
 def test_what_left_a_branch_goes_with_it() -> None:
     walks = tree_of_walks()
-    assert with_all_that_left(walks, "fan@1.1/b") == [
+    assert with_inner_branches(walks, "fan@1.1/b") == [
         "fan@1.1/b",
         "fan@1.1/b/in@1.1/x",
         "fan@1.1/b/in@1.1/y",
     ]
-    assert with_all_that_left(walks, "fan@1.1/a") == ["fan@1.1/a"]
-    assert with_all_that_left(walks, MAIN) == list(walks)
+    assert with_inner_branches(walks, "fan@1.1/a") == ["fan@1.1/a"]
+    assert with_inner_branches(walks, MAIN) == list(walks)
 
 
 def test_nobody_is_at_work_or_asked_in_a_branch_that_is_given_up() -> None:
@@ -141,11 +141,11 @@ def test_gathering_takes_what_ended_and_the_cost_of_the_rest() -> None:
     walks: Walks = {MAIN: WalkState(Progress("fan"))}
     for attempt, name, tokens in [(1, "a", 1), (2, "b", 10), (2, "a", 100), (2, "c", 1000)]:
         key = f"fan@1.{attempt}/{name}"
-        left = leave(walks, key, MAIN, Branch(name, name, "join"), workspace="")
+        left = begin_branch(walks, key, MAIN, Branch(name, name, "join"), workspace="")
         walks = {**left, key: used(left[key], tokens, ends=tokens < 1000)}
     walks = end_branch(walks, "fan@1.2/b", is_given_up=True)
-    walks = leave(walks, "other@1.1/x", MAIN, Branch("x", "x", "join"), workspace="")
-    progress, rest = gather(walks, MAIN, Visit("fan", 1, 2, success()))
+    walks = begin_branch(walks, "other@1.1/x", MAIN, Branch("x", "x", "join"), workspace="")
+    progress, rest = join_visit(walks, MAIN, Visit("fan", 1, 2, success()))
     assert progress.completed == ("100",)
     assert progress.usage == Usage(1111)
     assert list(rest) == [MAIN, "other@1.1/x"]
@@ -154,7 +154,7 @@ def test_gathering_takes_what_ended_and_the_cost_of_the_rest() -> None:
 
 def test_a_stage_that_does_not_branch_gathers_nothing() -> None:
     walks = tree_of_walks()
-    progress, rest = gather(walks, MAIN, Visit("a", 1, 1, success()))
+    progress, rest = join_visit(walks, MAIN, Visit("a", 1, 1, success()))
     assert progress is walks[MAIN].progress
     assert rest is walks
 
@@ -190,7 +190,7 @@ def test_a_visit_is_aside_while_another_walk_has_the_folder_of_the_node() -> Non
 def test_a_branch_is_made_of_the_walk_it_leaves() -> None:
     walks: Walks = {MAIN: WalkState(Progress("fan", tree="t3", context={"x": 1}))}
     branch = Branch("a", "a", "join", {"y": 2})
-    walks = leave(walks, "fan@1.1/a", MAIN, branch, workspace="fan@1.1/a")
+    walks = begin_branch(walks, "fan@1.1/a", MAIN, branch, workspace="fan@1.1/a")
     left = walks["fan@1.1/a"]
     assert (walks[MAIN].branches, left.branches) == (1, 0)
     assert left.progress == fork_off(walks[MAIN].progress, branch)
@@ -207,19 +207,19 @@ def test_what_is_made_again_is_what_nobody_goes_on_with() -> None:
         inner: replace(walks[inner], in_flight=FLIGHT),
     }
     # Those whose branches began go on with them.
-    assert cut_off({**walks, **at_work}) == [FLIGHT]
+    assert interrupted_attempts({**walks, **at_work}) == [FLIGHT]
     waiting = replace(walks[inner], in_flight=replace(FLIGHT, starts=0))
     asking = replace(walks[inner], in_flight=FLIGHT, questions=(QUESTION,))
     for rests in (waiting, asking):
-        assert cut_off({**walks, **at_work, inner: rests}) == []
-    assert cut_off({**walks, MAIN: replace(walks[MAIN], in_flight=FLIGHT)}) == [FLIGHT]
+        assert interrupted_attempts({**walks, **at_work, inner: rests}) == []
+    assert interrupted_attempts({**walks, MAIN: replace(walks[MAIN], in_flight=FLIGHT)}) == [FLIGHT]
 
 
 def test_time_stops_in_every_walk_when_its_process_ends() -> None:
     later = NOON + timedelta(seconds=5)
     flight = replace(FLIGHT, at_work=NOON)
     walks = {key: replace(one, in_flight=flight) for key, one in tree_of_walks().items()}
-    left = let_go(walks, later)
+    left = stop_walks(walks, later)
     assert {one.in_flight and one.in_flight.worked for one in left.values()} == {5.0}
     assert {one.in_flight and one.in_flight.at_work for one in left.values()} == {None}
 
@@ -319,7 +319,7 @@ def test_an_empty_branch_has_ended() -> None:
 
 def test_an_end_tells_what_the_stages_of_the_branch_wrote() -> None:
     branch = left(("a", success("well", color="red", last_response="ok", size=1)))
-    end = end_of(BRANCH, A, BEFORE, branch)
+    end = branch_end(BRANCH, A, BEFORE, branch)
     # The color is what it was, and was written all the same.
     assert end.updates == {"color": "red", "last_response": "ok", "size": 1}
     assert (end.name, end.key, end.status, end.reason) == ("a", A, SUCCESS, "")
@@ -330,12 +330,12 @@ def test_an_end_tells_what_the_stages_of_the_branch_wrote() -> None:
 def test_an_end_does_not_tell_what_the_engine_wrote_or_the_branch_was_given() -> None:
     given_ = Branch("a", "a", "join", {"work.item": 7})
     branch = walked(fork_off(BEFORE, given_), "a", failure("x"))
-    assert end_of(given_, A, BEFORE, ended(branch)).updates == {}
+    assert branch_end(given_, A, BEFORE, ended(branch)).updates == {}
 
 
 def test_an_end_that_failed_says_why() -> None:
     branch = ended(left(("a", failure("no disk"))), FAIL, "no disk")
-    end = end_of(BRANCH, A, BEFORE, branch)
+    end = branch_end(BRANCH, A, BEFORE, branch)
     assert (end.status, end.reason, end.response) == (FAIL, "no disk", "")
 
 
@@ -399,7 +399,7 @@ def test_what_was_stepped_over_in_a_branch_counts_until_it_is_left_out() -> None
 
 
 def test_spending_adds_nothing_but_usage() -> None:
-    assert spend(BEFORE, Usage(1, 0, 0.5)) == replace(BEFORE, usage=Usage(2, 1, 1.5))
+    assert add_usage(BEFORE, Usage(1, 0, 0.5)) == replace(BEFORE, usage=Usage(2, 1, 1.5))
 
 
 GATED = forked("a", "b", nodes=[node("gate", goal_gate=True)])

@@ -11,7 +11,7 @@ from attractor.base.hash_chain import GENESIS, seal
 from attractor.engine.errors import CheckpointBroken, RecordBroken
 from attractor.engine.journal.checkpoint import open_journal, verify_journal
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
-from attractor.engine.run_folder.result import end_told_by_journal
+from attractor.engine.run_folder.result import final_from_journal
 from attractor.engine.state.run_state import BOOTING, CANCELED, EXECUTING
 from tests.engine.graphs import line
 from tests.engine.runs import FAIL, Script, Workplace
@@ -116,4 +116,4 @@ def test_a_journal_without_an_end_tells_none(tmp_path: Path) -> None:
     place = Workplace(tmp_path / "run", line("a"))
     directory = RunDirectory(place.root)
     with place.open(), pytest.raises(RecordBroken, match="does not say how the run ended"):
-        end_told_by_journal(directory, read_manifest(directory))
+        final_from_journal(directory, read_manifest(directory))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from attractor.engine.prompts.preamble import MEASURES
+from attractor.engine.prompts.preamble import PREAMBLE_LIMITS
 from attractor.language.editor.analysis import OF_FIDELITY
 from attractor.language.graph.attribute_catalogue import (
     ATTRIBUTES,
@@ -114,4 +114,4 @@ def test_the_nearest_word_decides_and_one_that_is_none_stands_for_the_default(
 
 def test_there_is_one_table_of_fidelities() -> None:
     assert set(OF_FIDELITY) == set(FIDELITIES) == set(Fidelity)
-    assert set(MEASURES) == set(Fidelity) - {Fidelity.FULL}
+    assert set(PREAMBLE_LIMITS) == set(Fidelity) - {Fidelity.FULL}

@@ -21,7 +21,7 @@ from attractor.engine.errors import ConversationLost
 from attractor.engine.journal.events import RunForked
 from attractor.engine.outcome import Outcome, success
 from attractor.engine.questions.question import Answer, Question, QuestionKind
-from attractor.engine.seams import Said, Stage
+from attractor.engine.seams import ModelAnswer, Stage
 from attractor.engine.stage.execution import execute
 from attractor.interviewers.recording import Recording
 from attractor.language.graph.graph import Graph, Node
@@ -168,8 +168,8 @@ class Working:
     async def run(self, stage: Stage, prompt: str) -> Outcome | str:
         return f"{self.name} did {prompt}"
 
-    async def answer(self, stage: Stage, prompt: str) -> Said | Outcome:
-        return Said(f"{self.name} answered {prompt}")
+    async def answer(self, stage: Stage, prompt: str) -> ModelAnswer | Outcome:
+        return ModelAnswer(f"{self.name} answered {prompt}")
 
     async def steer(self, stage_id: str, text: str) -> bool:
         self.heard.append(text)
@@ -208,7 +208,11 @@ def test_a_stage_goes_to_the_backend_of_its_node() -> None:
             await both.answer(named, "this"),
         ]
 
-    assert asyncio.run(scene()) == ["other did it", "agent did it", Said("other answered this")]
+    assert asyncio.run(scene()) == [
+        "other did it",
+        "agent did it",
+        ModelAnswer("other answered this"),
+    ]
 
 
 def test_words_reach_whoever_is_at_the_stage_and_all_are_asked() -> None:

@@ -13,7 +13,7 @@ from attractor.base.events import Event
 from attractor.base.json import Json
 from attractor.engine.budgets import NO_BUDGETS, Budgets, budgets_from_record
 from attractor.engine.outcome import NOTHING_USED, Usage
-from attractor.engine.questions.description import where_in
+from attractor.engine.questions.description import describe_recorded_branches
 from attractor.engine.storage.json_files import Fields
 from attractor.language.source.text import visible
 
@@ -182,7 +182,7 @@ def _with(view: RunView, event: Event, *, is_parked: bool) -> RunView:
     match event.data.get("question"):
         case {"id": str(id_), "text": str(text), "options": [*options]} as record:
             key, stage = _key(event, id_), record.get("stage") or event.node
-            choices, where = tuple(map(_choice, options)), tuple(where_in(record))
+            choices, where = tuple(map(_choice, options)), tuple(describe_recorded_branches(record))
         case _:
             return view
     # The event that starts an interview has no place.
