@@ -1,6 +1,7 @@
 """A git project with a state folder of its own, in which commands are given by real processes."""
 
 import json
+import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -66,6 +67,38 @@ def desk(tmp_path: Path) -> Iterator[GitDesk]:
     desk = GitDesk(tmp_path)
     yield desk
     desk.end()
+
+
+class StartingRuns:
+    """Executes each starting run once a session, and restores its folder for each test.
+
+    The folder stays the same, because a run directory contains absolute paths.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._saved: dict[tuple[str, ...], Path] = {}
+
+    def restore(self, desk: GitDesk, pipeline: str, *words: str) -> Path:
+            """Move the desk to the folder of the run, and return the run directory."""
+        key = (pipeline, *words)
+        if key not in self._saved:
+            desk.folder = self._folder / str(len(self._saved)) / "desk"
+            desk.folder.mkdir(parents=True)
+            desk.make(pipeline)
+            desk.run(*words)
+            self._saved[key] = desk.folder.with_name("saved")
+            shutil.copytree(desk.folder, self._saved[key], symlinks=True)
+        else:
+            desk.folder = self._saved[key].with_name("desk")
+            shutil.rmtree(desk.folder)
+            shutil.copytree(self._saved[key], desk.folder, symlinks=True)
+        return desk.runs()[-1]
+
+
+@pytest.fixture(scope="session")
+def starting_runs(tmp_path_factory: pytest.TempPathFactory) -> StartingRuns:
+    return StartingRuns(tmp_path_factory.mktemp("starting_runs"))
 
 
 def document(path: Path) -> Any:

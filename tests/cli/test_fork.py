@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.git_desk import UNGUARDED, GitDesk, await_, document, events
+from tests.cli.git_desk import UNGUARDED, GitDesk, StartingRuns, await_, document, events
 from tests.cli.git_desk import desk as desk  # a fixture
+from tests.cli.git_desk import starting_runs as starting_runs  # a fixture
 from tests.counts import count
 from tests.pipeline.projects import git
 
@@ -52,9 +53,10 @@ def branch_file(desk: GitDesk, root: Path, name: str) -> str:
     return git(desk.project, "show", f"attractor/run/{root.name}:{name}")
 
 
-def test_a_fork_begins_as_the_run_was_before_that_visit_and_leaves_it_alone(desk: GitDesk) -> None:
-    desk.make(LOOP)
-    old = desk.run()
+def test_a_fork_begins_as_the_run_was_before_that_visit_and_leaves_it_alone(
+    desk: GitDesk, starting_runs: StartingRuns
+) -> None:
+    old = starting_runs.restore(desk, LOOP)
     before = whole(old)
     done = desk.json("fork", "latest", "make@2", "--no-evaluate")
     assert (done["outcome"], done["parent"], done["forked_at"]) == ("success", old.name, "make@2")
@@ -73,17 +75,17 @@ def test_a_fork_begins_as_the_run_was_before_that_visit_and_leaves_it_alone(desk
     assert subjects.splitlines()[-1] == f"Run {old.name} up to make@2"
 
 
-def test_without_a_visit_it_is_the_last_one(desk: GitDesk) -> None:
-    desk.make(LOOP)
-    desk.run()
+def test_without_a_visit_it_is_the_last_one(desk: GitDesk, starting_runs: StartingRuns) -> None:
+    starting_runs.restore(desk, LOOP)
     new = Path(desk.json("fork", "latest", "make", "--no-evaluate")["directory"])
     assert document(new / "manifest.json")["forked_at"] == "make@3"
     assert [one["node"] for one in events(new, "StageStarted")] == ["make", "test"]
 
 
-def test_what_was_not_visited_is_refused_and_nothing_is_made(desk: GitDesk) -> None:
-    desk.make(LOOP)
-    old = desk.run()
+def test_what_was_not_visited_is_refused_and_nothing_is_made(
+    desk: GitDesk, starting_runs: StartingRuns
+) -> None:
+    old = starting_runs.restore(desk, LOOP)
     mistyped = desk.do("fork", "latest", "mak")
     assert (mistyped.returncode, "did you mean make?" in mistyped.stderr) == (2, True)
     beyond = desk.do("fork", "latest", "make@7")
@@ -91,9 +93,10 @@ def test_what_was_not_visited_is_refused_and_nothing_is_made(desk: GitDesk) -> N
     assert (desk.runs(), desk.stores()) == ([old], {old.name})
 
 
-def test_a_visit_within_a_branch_is_refused_with_the_node_to_fork_at(desk: GitDesk) -> None:
-    desk.make(BRANCHES)
-    desk.run()
+def test_a_visit_within_a_branch_is_refused_with_the_node_to_fork_at(
+    desk: GitDesk, starting_runs: StartingRuns
+) -> None:
+    starting_runs.restore(desk, BRANCHES)
     refused = desk.do("fork", "latest", "a")
     assert refused.returncode == 2
     assert "fork it where its branches began: fan@1" in refused.stderr
@@ -101,17 +104,19 @@ def test_a_visit_within_a_branch_is_refused_with_the_node_to_fork_at(desk: GitDe
     assert branch_file(desk, again, "both.txt") == "a\nb\n"
 
 
-def test_what_branches_made_is_there_for_a_fork_behind_them(desk: GitDesk) -> None:
-    desk.make(BRANCHES)
-    desk.run()
+def test_what_branches_made_is_there_for_a_fork_behind_them(
+    desk: GitDesk, starting_runs: StartingRuns
+) -> None:
+    starting_runs.restore(desk, BRANCHES)
     new = Path(desk.json("fork", "latest", "meet", "--no-evaluate")["directory"])
     assert [one["node"] for one in events(new, "StageStarted")] == ["meet", "last"]
     assert branch_file(desk, new, "both.txt") == "a\nb\n"
 
 
-def test_a_fork_needs_nothing_of_the_run_it_came_from(desk: GitDesk) -> None:
-    desk.make(GATE)
-    old = desk.run("--interviewer", "park")
+def test_a_fork_needs_nothing_of_the_run_it_came_from(
+    desk: GitDesk, starting_runs: StartingRuns
+) -> None:
+    old = starting_runs.restore(desk, GATE, "--interviewer", "park")
     forked = desk.json("fork", "latest", "ask", "--interviewer", "park", "--no-evaluate")
     assert forked["phase"] == "stage"
     new = Path(forked["directory"])
@@ -123,9 +128,10 @@ def test_a_fork_needs_nothing_of_the_run_it_came_from(desk: GitDesk) -> None:
     assert branch_file(desk, new, "made.txt") == "made\n" * 2
 
 
-def test_a_fork_can_be_forked_and_says_where_earlier_visits_are(desk: GitDesk) -> None:
-    desk.make(LOOP)
-    old = desk.run()
+def test_a_fork_can_be_forked_and_says_where_earlier_visits_are(
+    desk: GitDesk, starting_runs: StartingRuns
+) -> None:
+    old = starting_runs.restore(desk, LOOP)
     first = Path(desk.json("fork", "latest", "make@2", "--no-evaluate")["directory"])
     second = desk.json("fork", first.name, "make@3", "--no-evaluate")
     assert (second["parent"], second["outcome"]) == (first.name, "success")
@@ -133,9 +139,10 @@ def test_a_fork_can_be_forked_and_says_where_earlier_visits_are(desk: GitDesk) -
     assert (earlier.returncode, old.name in earlier.stderr) == (2, True)
 
 
-def test_rewind_ends_a_waiting_run_and_goes_on_from_there(desk: GitDesk) -> None:
-    desk.make(GATE)
-    old = desk.run("--interviewer", "park")
+def test_rewind_ends_a_waiting_run_and_goes_on_from_there(
+    desk: GitDesk, starting_runs: StartingRuns
+) -> None:
+    old = starting_runs.restore(desk, GATE, "--interviewer", "park")
     words = ("--interviewer", "auto_approve", "--no-evaluate", "--why", "a better way")
     done = desk.json("rewind", "latest", "make", *words)
     assert done["outcome"] == "success"
@@ -170,18 +177,18 @@ def test_rewind_of_a_run_that_is_over_only_goes_on(desk: GitDesk) -> None:
     assert whole(old) == before
 
 
-def test_another_pipeline_must_have_the_node(desk: GitDesk) -> None:
-    desk.make(LOOP)
-    desk.run()
+def test_another_pipeline_must_have_the_node(desk: GitDesk, starting_runs: StartingRuns) -> None:
+    starting_runs.restore(desk, LOOP)
     desk.write(LOOP.replace("make", "build"), "other.dot")
     refused = desk.do("fork", "latest", "make", "--graph", "other.dot")
     assert (refused.returncode, "other.dot" in refused.stderr) == (2, True)
     assert len(desk.runs()) == 1
 
 
-def test_a_pipeline_that_was_changed_since_is_named_or_put_back(desk: GitDesk) -> None:
-    desk.make(LOOP)
-    desk.run()
+def test_a_pipeline_that_was_changed_since_is_named_or_put_back(
+    desk: GitDesk, starting_runs: StartingRuns
+) -> None:
+    starting_runs.restore(desk, LOOP)
     desk.write(LOOP.replace("-ge 3", "-ge 4"))
     refused = desk.do("fork", "latest", "make")
     assert (refused.returncode, "--graph" in refused.stderr) == (4, True)
@@ -189,9 +196,10 @@ def test_a_pipeline_that_was_changed_since_is_named_or_put_back(desk: GitDesk) -
     assert branch_file(desk, Path(done["directory"]), "made.txt") == "made\n" * 4
 
 
-def test_a_run_in_place_is_rewound_and_never_forked(desk: GitDesk) -> None:
-    desk.make(GATE)
-    desk.run("--interviewer", "park", "--workspace", "in-place")
+def test_a_run_in_place_is_rewound_and_never_forked(
+    desk: GitDesk, starting_runs: StartingRuns
+) -> None:
+    starting_runs.restore(desk, GATE, "--interviewer", "park", "--workspace", "in-place")
     refused = desk.do("fork", "latest", "make")
     assert (refused.returncode, "attractor rewind" in refused.stderr) == (4, True)
     (desk.project / "mine.txt").write_text("a person wrote this meanwhile\n")
@@ -202,18 +210,18 @@ def test_a_run_in_place_is_rewound_and_never_forked(desk: GitDesk) -> None:
     assert "a person wrote this meanwhile" in aside.read_text()
 
 
-def test_a_run_without_trees_is_forked_with_the_files_as_they_are(desk: GitDesk) -> None:
-    desk.make(GATE)
-    desk.run("--interviewer", "park", "--workspace", "none")
+def test_a_run_without_trees_is_forked_with_the_files_as_they_are(
+    desk: GitDesk, starting_runs: StartingRuns
+) -> None:
+    starting_runs.restore(desk, GATE, "--interviewer", "park", "--workspace", "none")
     done = desk.do("fork", "latest", "make", "--interviewer", "auto_approve", "--no-evaluate")
     assert done.returncode == 0, done.stderr
     assert "the files stay as they are now" in done.stderr
     assert (desk.project / "made.txt").read_text() == "made\n" * 2
 
 
-def test_the_new_run_lies_where_it_is_wanted(desk: GitDesk) -> None:
-    desk.make(LOOP)
-    old = desk.run()
+def test_the_new_run_lies_where_it_is_wanted(desk: GitDesk, starting_runs: StartingRuns) -> None:
+    old = starting_runs.restore(desk, LOOP)
     place = desk.folder / "elsewhere"
     assert desk.json("fork", "latest", "make", "--run-dir", str(place), "--no-evaluate")[
         "directory"
@@ -222,10 +230,9 @@ def test_the_new_run_lies_where_it_is_wanted(desk: GitDesk) -> None:
     assert (taken.returncode, "exists already" in taken.stderr) == (4, True)
 
 
-def test_budgets_stand_for_the_old_ones(desk: GitDesk) -> None:
+def test_budgets_stand_for_the_old_ones(desk: GitDesk, starting_runs: StartingRuns) -> None:
     slow = LOOP.replace("echo made", "test -e $HOME/quick || sleep 0.7; echo made")
-    desk.make(slow)
-    old = desk.run("--max-duration", "1200ms")
+    old = starting_runs.restore(desk, slow, "--max-duration", "1200ms")
     assert desk.json("status", old.name)["stopped"]
     still = desk.do("fork", "latest", "test@1", "--no-evaluate")
     assert (still.returncode, "max_duration" in still.stdout) == (3, True)
@@ -248,9 +255,10 @@ def test_the_part_of_another_run_is_not_forked(desk: GitDesk, word: str) -> None
 
 
 @pytest.mark.crash
-def test_a_fork_that_is_killed_is_whole_or_is_none(desk: GitDesk) -> None:
-    desk.make(LOOP)
-    old = desk.run()
+def test_a_fork_that_is_killed_is_whole_or_is_none(
+    desk: GitDesk, starting_runs: StartingRuns
+) -> None:
+    old = starting_runs.restore(desk, LOOP)
     before = whole(old)
     for _ in range(count(ci=3, full=40)):
         process = desk.begin("fork", old.name, "make@2", "--no-evaluate")
@@ -268,9 +276,8 @@ def test_a_fork_that_is_killed_is_whole_or_is_none(desk: GitDesk) -> None:
     assert whole(old) == before
 
 
-def test_two_forks_at_once_are_two_runs(desk: GitDesk) -> None:
-    desk.make(LOOP)
-    old = desk.run()
+def test_two_forks_at_once_are_two_runs(desk: GitDesk, starting_runs: StartingRuns) -> None:
+    old = starting_runs.restore(desk, LOOP)
     both = [desk.begin("fork", old.name, "make@2", "--no-evaluate") for _ in range(2)]
     assert [one.wait(60) for one in both] == [0, 0]
     assert len(desk.runs()) == 3
