@@ -1,7 +1,4 @@
-"""How two values of JSON differ, and where.
-
-Places in data: the names and numbers that lead there.
-"""
+"""Differences between two JSON values, with their locations."""
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import zip_longest
@@ -10,86 +7,87 @@ from typing import Final, TypeAlias
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
 
-Step: TypeAlias = str | int
-Place: TypeAlias = tuple[Step, ...]
+Location: TypeAlias = tuple[str | int, ...]
+"""The names and indexes that lead to a value."""
 
-
-def written_path(place: Iterable[Step]) -> str:
-    """Write a place as `routes[0].status`."""
-    steps = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in place)
-    return "".join(steps).removeprefix(".")
-
-
-_LONGEST = 60
+_MAX_QUOTE = 60
 
 
 class Missing:
-    """Stands where there is nothing."""
+    """Marks a missing value."""
 
 
 MISSING: Final = Missing()
-Found: TypeAlias = Json | Missing
-IsAlike: TypeAlias = Callable[[Place, Found, Found], bool]
+JsonOrMissing: TypeAlias = Json | Missing
+IsEqual: TypeAlias = Callable[[Location, JsonOrMissing, JsonOrMissing], bool]
 
 
 @dataclass(frozen=True)
-class Gap:
-    """One place at which something else was recorded than is found now."""
+class JsonDifference:
+    """A location with a different value in the recording than now."""
 
-    place: Place
-    recorded: Found
-    found: Found
+    location: Location
+    recorded: JsonOrMissing
+    actual: JsonOrMissing
 
 
-def gaps(recorded: Found, found: Found, is_alike: IsAlike, place: Place = ()) -> Iterator[Gap]:
-    """Yield each place where two values are not alike, in reading order.
+def find_differences(
+    recorded: JsonOrMissing, actual: JsonOrMissing, is_equal: IsEqual, location: Location = ()
+) -> Iterator[JsonDifference]:
+    """Yield each location at which two values differ, in reading order.
 
-    What is said to be alike is not looked into; tables and lists that are not said to be are.
+    Objects and lists that `is_equal` does not accept as a whole are compared member by member.
     """
-    if is_alike(place, recorded, found):
+    if is_equal(location, recorded, actual):
         return
-    if isinstance(recorded, dict) and isinstance(found, dict):
-        for name in dict.fromkeys([*recorded, *found]):
-            one, other = recorded.get(name, MISSING), found.get(name, MISSING)
-            yield from gaps(one, other, is_alike, (*place, name))
-    elif isinstance(recorded, list) and isinstance(found, list):
-        items = zip_longest(recorded, found, fillvalue=MISSING)
-        for number, (one, other) in enumerate(items):
-            yield from gaps(one, other, is_alike, (*place, number))
+    if isinstance(recorded, dict) and isinstance(actual, dict):
+        for name in dict.fromkeys([*recorded, *actual]):
+            first, second = recorded.get(name, MISSING), actual.get(name, MISSING)
+            yield from find_differences(first, second, is_equal, (*location, name))
+    elif isinstance(recorded, list) and isinstance(actual, list):
+        items = zip_longest(recorded, actual, fillvalue=MISSING)
+        for index, (first, second) in enumerate(items):
+            yield from find_differences(first, second, is_equal, (*location, index))
     else:
-        yield Gap(place, recorded, found)
+        yield JsonDifference(location, recorded, actual)
 
 
-def differences(asked: Json, recorded: Json) -> Iterator[str]:
-    """Yield in words each place where what is asked is not what was recorded."""
-    return (_told(one) for one in gaps(recorded, asked, _is_same))
+def describe_differences(actual: Json, recorded: Json) -> Iterator[str]:
+    """Yield a message for each difference between a request and a recorded one."""
+    return map(_message, find_differences(recorded, actual, _is_same))
 
 
-def _is_same(_: Place, one: Found, other: Found) -> bool:
-    # True is 1 to Python, and 1.0 too, also inside tables and lists.
-    return not isinstance(one, dict | list) and type(one) is type(other) and one == other
+def dotted_path(location: Iterable[str | int]) -> str:
+    """Return a location as `routes[0].status`."""
+    steps = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in location)
+    return "".join(steps).removeprefix(".")
 
 
-def _told(gap: Gap) -> str:
-    place = written_path(gap.place)
-    if gap.found is MISSING:
-        return f"{place} is missing"
-    if gap.recorded is MISSING:
-        return f"{place} was not there"
-    told = f"{_short(gap.found, gap.recorded)}, not {_short(gap.recorded, gap.found)}"
-    return f"{place or 'the body'} is {told}"
+def _is_same(_: Location, first: JsonOrMissing, second: JsonOrMissing) -> bool:
+    # In Python True == 1 == 1.0, also inside objects and lists.
+    return not isinstance(first, dict | list) and type(first) is type(second) and first == second
+
+
+def _message(difference: JsonDifference) -> str:
+    path, actual = dotted_path(difference.location), difference.actual
+    recorded = difference.recorded
+    if actual is MISSING:
+        return f"{path} is missing"
+    if recorded is MISSING:
+        return f"{path} was not recorded"
+    return f"{path or 'the body'} is {_short(actual, recorded)}, not {_short(recorded, actual)}"
 
 
 def _short(value: object, other: object) -> str:
-    """Return a value short: of two long texts what follows where they part."""
+    """Return a value in few words: of two long texts the part where they begin to differ."""
     if not isinstance(value, str) or not isinstance(other, str):
-        told = repr(value)
-        return told if len(told) <= _LONGEST else f"{told[:_LONGEST]}…"
-    alike = 0
-    while alike < min(len(value), len(other)) and value[alike] == other[alike]:
-        alike += 1
-    start = max(0, alike - _LONGEST // 3)
-    piece = value[start : start + _LONGEST]
+        text = repr(value)
+        return text if len(text) <= _MAX_QUOTE else f"{text[:_MAX_QUOTE]}…"
+    same = 0
+    while same < min(len(value), len(other)) and value[same] == other[same]:
+        same += 1
+    start = max(0, same - _MAX_QUOTE // 3)
+    piece = value[start : start + _MAX_QUOTE]
     before = "…" if start else ""
-    after = "…" if start + _LONGEST < len(value) else ""
+    after = "…" if start + _MAX_QUOTE < len(value) else ""
     return repr(f"{before}{piece}{after}")

@@ -18,7 +18,7 @@ from attractor.base.json import Json
 from attractor.twins.recordings.json_diff import Found, Missing, Place, gaps
 from attractor.twins.recordings.redaction import HIDDEN
 from attractor.twins.services.dispatch import StandIn
-from attractor.twins.services.json_path import JsonPath, places, written_place
+from attractor.twins.services.json_path import JsonPath, path_of, walk
 from attractor.twins.services.recordings import (
     Exchange,
     RecordedRequest,
@@ -81,7 +81,7 @@ def _header(headers: Mapping[str, str], name: str) -> str | None:
 
 def _of_bodies(recorded: Json, twin: Json, comparison: Comparison) -> Iterator[Difference]:
     for gap in gaps(recorded, twin, partial(_is_alike, comparison)):
-        yield Difference(written_place(gap.place), _quoted(gap.recorded), _quoted(gap.found))
+        yield Difference(path_of(gap.place), _quoted(gap.recorded), _quoted(gap.found))
 
 
 def _is_alike(comparison: Comparison, place: Place, recorded: Found, twin: Found) -> bool:
@@ -98,7 +98,7 @@ def _is_alike(comparison: Comparison, place: Place, recorded: Found, twin: Found
 
 
 def _is_meant(paths: Sequence[JsonPath], place: Place) -> bool:
-    return any(path.means(place) for path in paths)
+    return any(path.matches(place) for path in paths)
 
 
 def _type(value: Found) -> str:
@@ -192,12 +192,12 @@ class _Check:
 
     def _learn(self, recorded: Json, twin: Json) -> None:
         loose = (*self._comparison.ignore, *self._comparison.types)
-        said = dict(places(twin))
-        for place, value in places(recorded):
+        said = dict(walk(twin))
+        for place, value in walk(recorded):
             other = said.get(place)
             if not (isinstance(value, str) and isinstance(other, str)) or value in ("", other):
                 continue
-            if any(path.means(place) for path in loose):
+            if any(path.matches(place) for path in loose):
                 self._meant[value] = other
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import PlainValidator
 
 from attractor.base.json import Json
-from attractor.twins.recordings.json_diff import Place
+from attractor.twins.recordings.json_diff import Location
 
 _STEP = re.compile(
     r"""(?P<deep>\.\.)(?P<below>[^.\[\]*'"]+|\*)
@@ -16,50 +16,46 @@ _STEP = re.compile(
       | \[(?P<quote>['"])(?P<quoted>.*?)(?P=quote)\]""",
     re.VERBOSE | re.DOTALL,
 )
-
-
 _ANY = "*"
-
-
-_DEEP = None
+_ANY_DEPTH = None
 
 
 class JsonPath:
-    """A pattern of places in a JSON value."""
+    """A pattern of locations: `*` is any member, `..` any depth."""
 
-    def __init__(self, written: str) -> None:
-        self.written = written
-        self._steps = list(_steps(written))
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self._steps = list(_steps(text))
 
     def __str__(self) -> str:
-        return self.written
+        return self.text
 
     def find(self, value: Json) -> Sequence[Json]:
-        """Return what stands at the places it means."""
-        return [found for place, found in places(value) if self.means(place)]
+        """Return the values at the locations that match."""
+        return [found for location, found in walk(value) if self.matches(location)]
 
-    def means(self, place: Place) -> bool:
-        """Tell whether a place is one of those it means."""
-        return _means(self._steps, place)
+    def matches(self, location: Location) -> bool:
+        """Return whether a location matches."""
+        return _matches(self._steps, location)
 
 
-def places(value: Json, at: Place = ()) -> Iterator[tuple[Place, Json]]:
-    """Yield a value and everything in it, each with its place."""
-    yield at, value
+def walk(value: Json, location: Location = ()) -> Iterator[tuple[Location, Json]]:
+    """Yield a value and every value in it, each with its location."""
+    yield location, value
     if isinstance(value, dict):
         for name, member in value.items():
-            yield from places(member, (*at, name))
+            yield from walk(member, (*location, name))
     elif isinstance(value, list):
-        for number, member in enumerate(value):
-            yield from places(member, (*at, number))
+        for index, item in enumerate(value):
+            yield from walk(item, (*location, index))
 
 
-def written_place(place: Place) -> str:
-    """Write a place as a path."""
-    return "$" + "".join(_written(step) for step in place)
+def path_of(location: Location) -> str:
+    """Return a location as a path."""
+    return "$" + "".join(map(_step_text, location))
 
 
-def _written(step: str | int) -> str:
+def _step_text(step: str | int) -> str:
     if isinstance(step, int):
         return f"[{step}]"
     if re.fullmatch(r"[\w-]+", step):
@@ -67,39 +63,39 @@ def _written(step: str | int) -> str:
     return f'["{step}"]' if "'" in step else f"['{step}']"
 
 
-def _steps(written: str) -> Iterator[str | int | None]:
-    if not written.startswith("$"):
-        raise ValueError(f"the path {written!r} does not begin with $")
-    at = 1
-    while at < len(written):
-        step = _STEP.match(written, at)
+def _steps(text: str) -> Iterator[str | int | None]:
+    if not text.startswith("$"):
+        raise ValueError(f"the path {text!r} does not begin with $")
+    start = 1
+    while start < len(text):
+        step = _STEP.match(text, start)
         if step is None:
-            raise ValueError(f"the path {written!r} cannot be read from {written[at:]!r} on")
+            raise ValueError(f"invalid path {text!r}, from {text[start:]!r} on")
         if step["deep"]:
-            yield _DEEP
+            yield _ANY_DEPTH
         name = step["below"] or step["name"] or step["quoted"]
         number = step["number"]
         yield int(number) if number and number != _ANY else name or number or ""
-        at = step.end()
+        start = step.end()
 
 
-def _means(steps: Sequence[str | int | None], place: Place) -> bool:
+def _matches(steps: Sequence[str | int | None], location: Location) -> bool:
     if not steps:
-        return not place
+        return not location
     first, *rest = steps
-    if first is _DEEP:
-        return any(_means(rest, place[start:]) for start in range(len(place)))
-    if not place or first not in (_ANY, place[0]):
+    if first is _ANY_DEPTH:
+        return any(_matches(rest, location[start:]) for start in range(len(location)))
+    if not location or first not in (_ANY, location[0]):
         return False
-    return _means(rest, place[1:])
+    return _matches(rest, location[1:])
 
 
-def _json_paths_read(written: object) -> JsonPath:
-    if isinstance(written, JsonPath):
-        return written
-    if not isinstance(written, str):
+def _read_path(value: object) -> JsonPath:
+    if isinstance(value, JsonPath):
+        return value
+    if not isinstance(value, str):
         raise ValueError("a path into JSON is a text such as '$.id'")
-    return JsonPath(written)
+    return JsonPath(value)
 
 
-WrittenPath = Annotated[JsonPath, PlainValidator(_json_paths_read)]
+JsonPathField = Annotated[JsonPath, PlainValidator(_read_path)]

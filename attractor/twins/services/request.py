@@ -1,8 +1,8 @@
 """A request to a service, as its routes see it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cached_property
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import NotCanonical
@@ -13,7 +13,7 @@ FORM = "application/x-www-form-urlencoded"
 
 @dataclass(frozen=True)
 class ServiceRequest:
-    """What a client sent; `target` is the path with the query, as it was sent."""
+    """A request of a client; `target` is the path with the query, as sent."""
 
     method: str
     target: str
@@ -26,19 +26,20 @@ class ServiceRequest:
         return self.target.partition("?")[0]
 
     @cached_property
-    def segments(self) -> Sequence[str]:
-        """What stands between the strokes of the path, and an empty text behind the last one."""
-        parts = [unquote(one) for one in self.path.strip("/").split("/")]
-        return [*parts, ""] if any(parts) and self.path.endswith("/") else parts
+    def canonical_path(self) -> str:
+        """The path with every segment encoded alike, without extra slashes at its ends."""
+        path = self.path.strip("/")
+        canonical = "/".join(quote(unquote(segment), safe="") for segment in path.split("/"))
+        return f"/{canonical}/" if path and self.path.endswith("/") else f"/{canonical}"
 
     @cached_property
     def query(self) -> Mapping[str, str]:
-        """The query; of a name that comes twice, the last value."""
+        """The query; the last value of a repeated name."""
         return dict(parse_qsl(urlsplit(self.target).query, keep_blank_values=True))
 
     @cached_property
     def body(self) -> Json:
-        """The body: a form as a table of texts, else as JSON, else as text; nothing is null."""
+        """The body: a form as an object of texts, else JSON, else text; null if empty."""
         if not self.content:
             return None
         text = self.content.decode("utf-8", "replace")
@@ -51,5 +52,5 @@ class ServiceRequest:
 
 
 def media_type(headers: Mapping[str, str]) -> str:
-    """Return what a body is said to be, without a word about its letters."""
+    """Return the media type of a body, without its character set."""
     return headers.get("content-type", "").partition(";")[0].strip().lower()

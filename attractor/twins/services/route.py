@@ -24,7 +24,7 @@ from attractor.twins.services.errors import Misfit, Unanswerable
 from attractor.twins.services.faults import Trouble
 from attractor.twins.services.request import ServiceRequest
 from attractor.twins.services.response import Response
-from attractor.twins.services.route_match import Conditions, PathPattern, WrittenPattern, members
+from attractor.twins.services.route_match import RouteConditions, PathPattern, PathPatternField, members
 from attractor.twins.services.state import Limit, Records, State, written_time
 from attractor.twins.services.templates import Names, Template, TextTemplate, as_text
 
@@ -118,10 +118,10 @@ class WrittenRoute(ScriptTable):
     """What every route declares, whatever its kind."""
 
     kind: str
-    path: WrittenPattern
+    path: PathPatternField
     method: Annotated[str, Field(pattern=r"^([A-Z]+|\*)$")] = "GET"
     name: str = ""
-    when: Conditions = Conditions()
+    when: RouteConditions = RouteConditions()
     faults: Annotated[tuple[Trouble, ...], Field(strict=False)] = ()
     limit: Limit | None = None
     auth: bool = True
@@ -138,13 +138,13 @@ class Route:
     @property
     def place(self) -> str:
         """Its method and path."""
-        return f"{self.written.method} {self.written.path.written}"
+        return f"{self.written.method} {self.written.path.text}"
 
     def match(self, request: ServiceRequest) -> Mapping[str, str] | None:
         """Return what the path says when a request fits method and path."""
         if not self.takes(request.method):
             return None
-        return self.written.path.match(request.segments)
+        return self.written.path.match(request.canonical_path)
 
     def takes(self, method: str) -> bool:
         """Tell whether it is for a method."""
@@ -152,7 +152,7 @@ class Route:
 
     def hides(self, later: "Route") -> bool:
         """Tell whether a later route would never have its turn behind this one."""
-        if self.written.when != Conditions() or not self.takes(later.written.method):
+        if self.written.when != RouteConditions() or not self.takes(later.written.method):
             return False
         return self.written.path.covers(later.written.path)
 
@@ -185,7 +185,7 @@ def find_route(routes: Sequence[Route], request: ServiceRequest) -> tuple[Route,
     """Return the first route that fits, and what the path says; else name the nearest one."""
     for route in routes:
         from_path = route.match(request)
-        if from_path is not None and not route.written.when.misses(request):
+        if from_path is not None and not route.written.when.mismatches(request):
             return route, from_path
     nearest = min(routes, key=lambda one: _distance(one, request))
     told = f"no route answers {request.method} {request.path}"
@@ -195,17 +195,17 @@ def find_route(routes: Sequence[Route], request: ServiceRequest) -> tuple[Route,
 
 def _misses(route: Route, request: ServiceRequest) -> Sequence[str]:
     told: list[str] = []
-    if route.written.path.match(request.segments) is None:
-        told.append(f"its path is {route.written.path.written}")
+    if route.written.path.match(request.canonical_path) is None:
+        told.append(f"its path is {route.written.path.text}")
     if not route.takes(request.method):
         told.append(f"its method is {route.written.method}")
-    return told or route.written.when.misses(request)
+    return told or route.written.when.mismatches(request)
 
 
 def _distance(route: Route, request: ServiceRequest) -> tuple[float, bool, int]:
-    fits = route.written.path.match(request.segments) is not None
-    alike = SequenceMatcher(None, route.written.path.written, request.path[:200]).ratio()
-    misses = len(route.written.when.misses(request))
+    fits = route.written.path.match(request.canonical_path) is not None
+    alike = SequenceMatcher(None, route.written.path.text, request.path[:200]).ratio()
+    misses = len(route.written.when.mismatches(request))
     return 0 if fits else 1 - alike, not route.takes(request.method), misses
 
 

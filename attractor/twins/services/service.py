@@ -16,7 +16,7 @@ from attractor.base.toml_errors import TomlMistakes
 from attractor.twins.exchange.answer import ScriptTable
 from attractor.twins.services.authentication import Authentication
 from attractor.twins.services.faults import Trouble
-from attractor.twins.services.json_path import WrittenPath
+from attractor.twins.services.json_path import JsonPathField
 from attractor.twins.services.response import Response, WrittenHeaders, json_response
 from attractor.twins.services.route import Collection, Route
 from attractor.twins.services.state import Limit, Records, State, WrittenClock
@@ -45,8 +45,8 @@ class ErrorShape(ScriptTable):
 class Comparison(ScriptTable):
     """What counts when the twin is held against recordings."""
 
-    ignore: Annotated[tuple[WrittenPath, ...], Field(strict=False)] = ()
-    types: Annotated[tuple[WrittenPath, ...], Field(strict=False)] = ()
+    ignore: Annotated[tuple[JsonPathField, ...], Field(strict=False)] = ()
+    types: Annotated[tuple[JsonPathField, ...], Field(strict=False)] = ()
     headers: Annotated[tuple[str, ...], Field(strict=False)] = ("content-type",)
 
 

@@ -32,7 +32,7 @@ def test_a_body_is_read_as_what_it_is() -> None:
 
 def test_paths_and_queries_are_decoded_part_by_part() -> None:
     request = ServiceRequest("GET", "/a%2Fb/c?x=1&x=2&y=%26", {})
-    assert request.segments == ["a/b", "c"]
+    assert request.canonical_path == ["a/b", "c"]
     assert request.query == {"x": "2", "y": "&"}
     assert request.path == "/a%2Fb/c"
 

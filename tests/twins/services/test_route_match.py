@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attractor.base.json import Json
-from attractor.twins.services.json_path import JsonPath, places, written_place
+from attractor.twins.services.json_path import JsonPath, path_of, walk
 from attractor.twins.services.request import ServiceRequest
-from attractor.twins.services.route_match import Conditions, PathPattern
+from attractor.twins.services.route_match import RouteConditions, PathPattern
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ REQUEST = ServiceRequest(
     ],
 )
 def test_what_holds_misses_nothing(when: dict[str, Any]) -> None:
-    assert Conditions.model_validate(when).misses(REQUEST) == []
+    assert RouteConditions.model_validate(when).misses(REQUEST) == []
 
 
 @pytest.mark.parametrize(
@@ -102,13 +102,13 @@ def test_what_holds_misses_nothing(when: dict[str, Any]) -> None:
     ],
 )
 def test_what_does_not_hold_says_what_was_found(when: dict[str, Any], told: str) -> None:
-    assert Conditions.model_validate(when).misses(REQUEST) == [told]
+    assert RouteConditions.model_validate(when).misses(REQUEST) == [told]
 
 
 @pytest.mark.parametrize("expected", [{}, {"matches": "("}, {"matches": "a", "present": True}])
 def test_a_condition_that_says_nothing_or_too_much_is_refused(expected: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="matches"):
-        Conditions.model_validate({"query": {"a": expected}})
+        RouteConditions.model_validate({"query": {"a": expected}})
 
 
 VALUE: Json = {"id": 1, "data": [{"id": 2}, {"id": 3, "a b": {"id": 4}}]}
@@ -137,9 +137,9 @@ def test_a_path_finds_what_it_means(path: str, found: list[Json]) -> None:
 
 @given(VALUES)
 def test_the_written_place_of_every_value_finds_it(value: Json) -> None:
-    for place, there in places(value):
-        path = JsonPath(written_place(place))
-        assert path.means(place)
+    for place, there in walk(value):
+        path = JsonPath(path_of(place))
+        assert path.matches(place)
         assert there in path.find(value)
 
 
