@@ -1,1 +1,1 @@
-"""Stand-ins for outside services, over real HTTP, that do what a script says."""
+"""Twins: local HTTP servers in place of model providers and other services."""

@@ -1,9 +1,9 @@
-"""The pytest fixture `provider_twin`, for anybody's tests of what talks to models.
+"""The pytest fixture `provider_twin`, for tests of clients of a model provider.
 
 Load it with `pytest -p attractor.twins.pytest_plugin`, with
 `pytest_plugins = ["attractor.twins.pytest_plugin"]` in the topmost `conftest.py`, or with
-`from attractor.twins.pytest_plugin import provider_twin` in any. It does not load itself: that
-would make every start of pytest slower, where it is used and where it is not.
+`from attractor.twins.pytest_plugin import provider_twin` in any. It is not loaded automatically,
+since that would slow every start of pytest.
 """
 
 from collections.abc import Iterator, Sequence
@@ -22,7 +22,7 @@ from attractor.twins.server.provider_twin import ProviderTwin
 
 
 class StartTwin(Protocol):
-    """Starts a twin for a test."""
+    """Starts a provider twin in a test."""
 
     def __call__(
         self,
@@ -31,13 +31,13 @@ class StartTwin(Protocol):
         replay: Path | None = None,
         clock: Clock | None = None,
     ) -> ProviderTwin:
-        """Start one for a script, given as one, as TOML or as a file, or for recordings."""
+        """Start a twin with a script, in TOML or in a file, or with recordings."""
         ...
 
 
 @pytest.fixture
 def provider_twin() -> Iterator[StartTwin]:
-    """Start a twin; it ends with the test. A `VirtualClock` makes its waits take no time."""
+    """Start a twin that stops after the test; with a `VirtualClock` waits take no time."""
     with ExitStack() as stack:
 
         def start(
@@ -47,13 +47,13 @@ def provider_twin() -> Iterator[StartTwin]:
             clock: Clock | None = None,
         ) -> ProviderTwin:
             recordings = Recordings(load_recordings(replay)) if replay else None
-            twin = ProviderTwin(_read(script), recordings=recordings, clock=clock)
+            twin = ProviderTwin(_load(script), recordings=recordings, clock=clock)
             return stack.enter_context(in_background(twin))
 
         yield start
 
 
-def _read(script: Script | str | Path | Sequence[Script]) -> Script | Sequence[Script]:
+def _load(script: Script | str | Path | Sequence[Script]) -> Script | Sequence[Script]:
     if isinstance(script, Path):
         return load_script(script)
     return parse_script(script) if isinstance(script, str) else script

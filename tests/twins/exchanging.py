@@ -6,7 +6,7 @@ from typing import Any
 from attractor.twins.exchange.reply import Reply
 from attractor.twins.exchange.wire import wire_registry
 from attractor.twins.script.script import parse_script
-from attractor.twins.server.replies import Arrival, reply_to
+from attractor.twins.server.replies import IncomingRequest, reply_to
 
 KEYS = {
     "openai": {"authorization": "Bearer k"},
@@ -47,8 +47,8 @@ def reply(
     attempt: int = 1,
 ) -> Reply:
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    arrival = Arrival(wire_registry()[wire], headers or KEYS[wire], content, attempt)
-    return reply_to(arrival, parse_script(script))
+    incoming = IncomingRequest(wire_registry()[wire], headers or KEYS[wire], content, attempt)
+    return reply_to(incoming, parse_script(script))
 
 
 def answer(wire: str, body: dict[str, Any], script: str = ANY) -> Any:

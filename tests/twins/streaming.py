@@ -11,7 +11,7 @@ from attractor.twins.exchange.reply import Reply
 from attractor.twins.exchange.wire import wire_registry
 from attractor.twins.script.script import parse_script
 from attractor.twins.server.provider_twin import ProviderTwin
-from attractor.twins.server.replies import Arrival, reply_to
+from attractor.twins.server.replies import IncomingRequest, reply_to
 from tests.twins.exchanging import ANY, HELLO, KEYS, PATHS
 
 DONE = "[DONE]"
@@ -34,10 +34,10 @@ def request(wire: str, **more: Any) -> tuple[bytes, dict[str, str]]:
 
 def stream(wire: str, script: str = ANY, **more: Any) -> Reply:
     content, from_path = request(wire, **more)
-    arrival = Arrival(
+    incoming = IncomingRequest(
         wire_registry()[wire], KEYS[wire], content, from_path=from_path, target=STREAMS[wire]
     )
-    return reply_to(arrival, parse_script(script))
+    return reply_to(incoming, parse_script(script))
 
 
 def opened(twin: ProviderTwin, wire: str, timeout: float = 10) -> Any:

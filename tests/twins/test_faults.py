@@ -4,7 +4,14 @@ from typing import Any
 import pytest
 
 from attractor.twins.exchange.answer import Fault, FaultKind
-from attractor.twins.exchange.reply import Reply, ReplyEnd, place_of, streamed, troubled, whole
+from attractor.twins.exchange.reply import (
+    Reply,
+    ReplyEnd,
+    apply_fault,
+    events_before,
+    streamed,
+    whole,
+)
 
 BODY = whole(200, b"12345678", {})
 STREAM = streamed([b"one", b"two", b"three"], {})
@@ -17,13 +24,13 @@ def fault(kind: str, **more: Any) -> Fault:
 
 @both
 def test_who_is_refused_gets_nothing(reply: Reply) -> None:
-    found = troubled(reply, fault("refused"))
+    found = apply_fault(reply, fault("refused"))
     assert (found.begins, found.ending, found.body) == (False, ReplyEnd.DROPPED, b"")
 
 
 @both
 def test_a_provider_that_hangs_does_not_even_begin(reply: Reply) -> None:
-    found = troubled(reply, fault("hang"))
+    found = apply_fault(reply, fault("hang"))
     assert (found.begins, found.ending, found.body) == (False, ReplyEnd.SILENT, b"")
 
 
@@ -35,20 +42,20 @@ def test_a_provider_that_hangs_does_not_even_begin(reply: Reply) -> None:
 def test_trouble_in_the_middle_comes_after_what_was_sent(
     reply: Reply, after: int, sent: bytes, kind: str, ending: ReplyEnd
 ) -> None:
-    found = troubled(reply, fault(kind, after=after))
+    found = apply_fault(reply, fault(kind, after=after))
     assert (found.begins, found.ending, found.body) == (True, ending, sent)
     assert found.headers == reply.headers
 
 
 def test_a_stream_is_cut_after_one_event_and_a_body_in_the_middle() -> None:
-    assert troubled(STREAM, fault("cut")).body == b"one"
-    assert troubled(BODY, fault("cut")).body == b"1234"
-    assert troubled(STREAM, fault("cut", after=0)).body == b""
+    assert apply_fault(STREAM, fault("cut")).body == b"one"
+    assert apply_fault(BODY, fault("cut")).body == b"1234"
+    assert apply_fault(STREAM, fault("cut", after=0)).body == b""
 
 
 @both
 def test_slow_bytes_are_all_there_a_few_at_a_time(reply: Reply) -> None:
-    found = troubled(reply, fault("slow", size=3, pause="2s"))
+    found = apply_fault(reply, fault("slow", size=3, pause="2s"))
     assert (found.body, found.pause) == (reply.body, timedelta(seconds=2))
     assert [len(piece) for piece in found.pieces[:-1]] == [3] * (len(found.pieces) - 1)
     assert (found.headers, found.ending) == (reply.headers, ReplyEnd.COMPLETE)
@@ -56,17 +63,17 @@ def test_slow_bytes_are_all_there_a_few_at_a_time(reply: Reply) -> None:
 
 @both
 def test_more_is_said_than_sent(reply: Reply) -> None:
-    found = troubled(reply, fault("content_length"))
+    found = apply_fault(reply, fault("content_length"))
     assert (found.body, found.ending) == (reply.body, ReplyEnd.DROPPED)
     assert int(found.headers["content-length"]) == len(reply.body) + 1
 
 
 @pytest.mark.parametrize("kind", list(FaultKind))
 def test_the_same_trouble_is_the_same_every_time(kind: FaultKind) -> None:
-    assert troubled(STREAM, Fault(kind=kind)) == troubled(STREAM, Fault(kind=kind))
+    assert apply_fault(STREAM, Fault(kind=kind)) == apply_fault(STREAM, Fault(kind=kind))
 
 
 def test_trouble_comes_before_the_last_event_at_the_latest() -> None:
-    places = [place_of(fault("cut", after=after), 3) for after in (0, 1, 2, 3, 99)]
+    places = [events_before(fault("cut", after=after), 3) for after in (0, 1, 2, 3, 99)]
     assert places == [0, 1, 2, 2, 2]
-    assert place_of(fault("malformed"), 1) == 0
+    assert events_before(fault("malformed"), 1) == 0

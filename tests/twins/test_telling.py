@@ -5,7 +5,7 @@ import httpx
 import pytest
 
 from attractor.twins.pytest_plugin import StartTwin
-from attractor.twins.recordings.recording import Piece, Recording
+from attractor.twins.recordings.recording import BodyPiece, Recording
 from tests.twins.exchanging import KEYS
 
 SCRIPT = """
@@ -118,10 +118,10 @@ def test_what_was_recorded_is_told_first_and_nothing_else_without_a_script(
         request=HELLO,
         status=200,
         headers={"content-type": "application/json"},
-        body=(Piece(at=0, text='{"input_tokens": 77}'),),
+        body=(BodyPiece(at=0, text='{"input_tokens": 77}'),),
     )
     file = tmp_path / "calls.jsonl"
-    file.write_text(recorded.written() + "\n")
+    file.write_text(recorded.to_json() + "\n")
     alone = provider_twin(replay=file).url
     both = provider_twin(SCRIPT, replay=file).url
     for url in (alone, both):

@@ -9,11 +9,11 @@ import click
 from attractor.base.errors import ExitCode, UsageError
 from attractor.cli.invocation import json_option
 from attractor.cli.output.streams import show, show_json
-from attractor.twins.services.check import Played, check_recording
+from attractor.twins.services.check import CheckedRequest, check_recording
 from attractor.twins.services.json_path import JsonPath
 from attractor.twins.services.loader import load_service
 from attractor.twins.services.recordings import load_recording
-from attractor.twins.services.service import Comparison, Service
+from attractor.twins.services.service import CheckSettings, Service
 
 EXISTING = click.Path(path_type=Path, exists=True)
 
@@ -38,9 +38,9 @@ def twin_check(
     that the service's [check] section allows. Faults of the twin are disabled.
     """
     service = load_service(file)
-    comparison = _comparison(service, ignore)
+    settings = _settings(service, ignore)
     played = {
-        one: check_recording(service, load_recording(one), comparison=comparison)
+        one: check_recording(service, load_recording(one), settings=settings)
         for one in recordings or _own_recordings(service)
     }
     if as_json:
@@ -59,8 +59,8 @@ def _own_recordings(service: Service) -> Sequence[Path]:
     return found
 
 
-def _comparison(service: Service, ignore: Sequence[str]) -> Comparison:
-    declared = service.written.check
+def _settings(service: Service, ignore: Sequence[str]) -> CheckSettings:
+    declared = service.table.check
     try:
         more = [JsonPath(one) for one in ignore]
     except ValueError as cause:
@@ -68,7 +68,7 @@ def _comparison(service: Service, ignore: Sequence[str]) -> Comparison:
     return declared.model_copy(update={"ignore": (*declared.ignore, *more)})
 
 
-def _records(played: dict[Path, Sequence[Played]]) -> list[dict[str, object]]:
+def _records(played: dict[Path, Sequence[CheckedRequest]]) -> list[dict[str, object]]:
     return [
         {
             "file": str(file),
@@ -79,7 +79,7 @@ def _records(played: dict[Path, Sequence[Played]]) -> list[dict[str, object]]:
     ]
 
 
-def _lines(played: dict[Path, Sequence[Played]]) -> list[str]:
+def _lines(played: dict[Path, Sequence[CheckedRequest]]) -> list[str]:
     lines: list[str] = []
     for file, all_of in played.items():
         differing = [one for one in all_of if one.differences]

@@ -108,8 +108,8 @@ def twin_llm(
         record=RecordingFile(record) if record else None,
         providers=providers,
         keep=keep,
-        hears=teller,
-        complains=ending.because_of,
+        on_request=teller,
+        on_error=ending.because_of,
     )
     if teller:
         teller.twin = twin

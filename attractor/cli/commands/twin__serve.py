@@ -77,11 +77,11 @@ def twin_serve(
             port=port,
             control_port=control_port,
             seed=seed,
-            onlooker=teller,
+            on_request=teller,
             keep=keep,
             record=ExchangeFile(record) if record else None,
             to=to or "",
-            complains=ending.because_of,
+            on_error=ending.because_of,
         )
         if teller:
             teller.twin = twin

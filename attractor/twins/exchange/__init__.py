@@ -1,1 +1,1 @@
-"""One exchange with a provider twin: wire, reply, prompt cache."""
+"""Values of one exchange with a model: conversation, answer, reply, wire."""

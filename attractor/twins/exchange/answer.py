@@ -21,9 +21,7 @@ from attractor.base.durations import parse_duration
 from attractor.base.errors import InvalidDuration
 
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-
-
-_OF_THE_MESSAGE = frozenset({"content-length", "transfer-encoding", "connection"})
+_MESSAGE_HEADERS = frozenset({"content-length", "transfer-encoding", "connection"})
 
 
 def _duration(value: object) -> object:
@@ -32,7 +30,7 @@ def _duration(value: object) -> object:
     try:
         return parse_duration(value)
     except InvalidDuration as cause:
-        # Of the errors raised while a model is made, pydantic only gathers this kind.
+        # The only kind of exception that pydantic collects.
         raise ValueError(f"{cause.message}: {cause.hint}") from cause
 
 
@@ -40,7 +38,7 @@ def _pattern(value: str) -> str:
     try:
         re.compile(value)
     except re.error as cause:
-        raise ValueError(f"not a regular expression: {cause}") from cause
+        raise ValueError(f"invalid regular expression: {cause}") from cause
     return value
 
 
@@ -50,9 +48,9 @@ Pattern = Annotated[str, AfterValidator(_pattern)]
 def _require_headers(headers: dict[str, str]) -> dict[str, str]:
     for name, value in headers.items():
         if not _HEADER.fullmatch(name) or not (value.isprintable() and value.isascii()):
-            raise ValueError(f"no HTTP message can have the header {name!r}: {value!r}")
-        if name.lower() in _OF_THE_MESSAGE:
-            raise ValueError(f"the header {name!r} follows from what is sent")
+            raise ValueError(f"invalid header {name!r}: {value!r}")
+        if name.lower() in _MESSAGE_HEADERS:
+            raise ValueError(f"the twin sets the header {name!r} itself; leave it out")
     return headers
 
 
@@ -60,13 +58,13 @@ Duration = Annotated[timedelta, BeforeValidator(_duration)]
 
 
 class ScriptTable(BaseModel):
-    """A table of a script: it cannot be changed and takes no key it does not know."""
+    """A table of a script or a service: immutable, without unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
 class ToolUse(ScriptTable):
-    """A tool the model calls; `raw_arguments` is for a text that is no JSON."""
+    """A tool call; `raw_arguments` is for text that is not JSON."""
 
     name: str
     arguments: dict[str, JsonValue] = {}
@@ -74,7 +72,7 @@ class ToolUse(ScriptTable):
 
 
 class Tokens(ScriptTable):
-    """How many tokens a call is said to have used; what is left out is counted."""
+    """The token usage of an answer; missing numbers are counted."""
 
     input: int | None = Field(default=None, ge=0)
     output: int | None = Field(default=None, ge=0)
@@ -83,25 +81,25 @@ class Tokens(ScriptTable):
     cache_write: int = Field(default=0, ge=0)
 
     @model_validator(mode="after")
-    def _fits(self) -> Self:
-        """Refuse a part that is larger than the whole it is a part of."""
+    def _is_consistent(self) -> Self:
+        """Reject a part that exceeds its whole."""
         cached = self.cache_read + self.cache_write
         if self.input is not None and cached > self.input:
             raise ValueError(
-                f"cache_read and cache_write are {cached} together, but input is {self.input}; "
-                f"input is the whole prompt with both, so write at least {cached}"
+                f"input must be at least {cached}, the sum of cache_read and cache_write: it is "
+                "the whole prompt"
             )
         if self.output is not None and (self.reasoning or 0) > self.output:
             raise ValueError(
-                f"reasoning is {self.reasoning}, but output is {self.output}; output is all that "
-                f"was made, thoughts too, so write at least {self.reasoning}"
+                f"output must be at least {self.reasoning}, the value of reasoning: it is the "
+                "whole output"
             )
         return self
 
     def whole_input(self, counted: int) -> int:
-        """Return how long the whole prompt is: as said, else as counted, with all that is cached.
+        """Return the tokens of the whole prompt (default: counted).
 
-        What is said to be cached may be more than a short prompt in a test is long.
+        The cached tokens may exceed the length of a short prompt in a test.
         """
         return (
             max(counted, self.cache_read + self.cache_write) if self.input is None else self.input
@@ -109,7 +107,7 @@ class Tokens(ScriptTable):
 
 
 class FaultKind(StrEnum):
-    """Which trouble happens."""
+    """The kinds of fault."""
 
     STATUS = "status"
     REFUSED = "refused"
@@ -120,7 +118,7 @@ class FaultKind(StrEnum):
     CONTENT_LENGTH = "content_length"
 
 
-_TAKES = {
+_KEYS = {
     FaultKind.STATUS: ("status", "message", "code", "retry_after", "after"),
     FaultKind.REFUSED: (),
     FaultKind.HANG: ("after",),
@@ -131,11 +129,11 @@ _TAKES = {
 }
 
 
-_IN_THE_MIDDLE = (FaultKind.CUT, FaultKind.MALFORMED)
+_AFTER_ONE_EVENT = (FaultKind.CUT, FaultKind.MALFORMED)
 
 
 class Fault(ScriptTable):
-    """Trouble instead of an answer, or in the middle of one."""
+    """A fault in place of an answer, or in the middle of one."""
 
     kind: Annotated[FaultKind, Field(strict=False)]
     status: int = Field(default=500, ge=400, le=599)
@@ -150,20 +148,22 @@ class Fault(ScriptTable):
 
     @property
     def events_before(self) -> int:
-        """After how many events of a stream it comes."""
-        return int(self.kind in _IN_THE_MIDDLE) if self.after is None else self.after
+        """The number of events of a stream before the fault."""
+        return int(self.kind in _AFTER_ONE_EVENT) if self.after is None else self.after
 
     @model_validator(mode="after")
-    def _takes_what_is_said(self) -> Self:
-        taken = _TAKES[self.kind]
+    def _has_known_keys(self) -> Self:
+        taken = _KEYS[self.kind]
         for name in sorted(self.model_fields_set - {"kind", "probability", *taken}):
-            instead = f"it takes {', '.join(taken)}" if taken else "it takes nothing"
-            raise ValueError(f"the fault {self.kind.value!r} does not take {name!r}; {instead}")
+            known = ", ".join(taken) or "none"
+            raise ValueError(
+                f"the fault {self.kind.value!r} has no key {name!r}; its keys: {known}"
+            )
         return self
 
 
 class Answer(ScriptTable):
-    """What the model says, calls and thinks, and how long that takes."""
+    """The answer of a model: text, tool calls, thoughts and timing."""
 
     text: str = ""
     thinking: str | None = None
@@ -178,16 +178,16 @@ class Answer(ScriptTable):
 
     @property
     def finished_by(self) -> Literal["stop", "tool_calls", "length", "content_filter"]:
-        """Why the model stopped: as the script says, else what follows from the answer."""
+        """The reason why the model stopped (default: derived from the answer)."""
         return self.finish or ("tool_calls" if self.tool_calls else "stop")
 
 
 _BYTES = 7
 
 
-def strikes(probability: float, seed: int, place: str, use: int) -> bool:
-    """Tell whether trouble happens the so-many-th time that a rule or a route is used."""
+def is_drawn(probability: float, seed: int, place: str, use: int) -> bool:
+    """Return whether a fault happens at this use of a rule or a route; reproducible by seed."""
     if probability >= 1:
         return True
-    lot = hashlib.sha256(json.dumps([seed, place, use]).encode()).digest()[:_BYTES]
-    return int.from_bytes(lot, "big") < probability * 256**_BYTES
+    draw = hashlib.sha256(json.dumps([seed, place, use]).encode()).digest()[:_BYTES]
+    return int.from_bytes(draw, "big") < probability * 256**_BYTES

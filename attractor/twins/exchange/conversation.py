@@ -11,7 +11,7 @@ _LETTERS_A_TOKEN = 4
 
 
 class Speaker(StrEnum):
-    """Whose turn it was."""
+    """The speaker of a turn."""
 
     USER = "user"
     ASSISTANT = "assistant"
@@ -20,7 +20,7 @@ class Speaker(StrEnum):
 
 @dataclass(frozen=True)
 class Turn:
-    """What one speaker said until another one spoke."""
+    """The text of one speaker up to the next speaker."""
 
     speaker: Speaker
     text: str
@@ -30,8 +30,7 @@ class Turn:
 class PromptBlock:
     """One block of a prompt for a provider that caches whole blocks.
 
-    It says all that is in it, after how many letters of the words it ends, and whether it is marked
-    to be cached with all before it.
+    `end` is its end in `Conversation.words`; a marked block is cached with all blocks before it.
     """
 
     content: str
@@ -41,9 +40,9 @@ class PromptBlock:
 
 @dataclass(frozen=True)
 class Conversation:
-    """What a model is asked: its name, its instructions, and who said what so far.
+    """A request to a model: instructions and turns.
 
-    Where a client marks what is to be cached there are blocks; else that is left to the provider.
+    `blocks` is None where the client does not mark blocks to cache.
     """
 
     wire: str
@@ -54,53 +53,53 @@ class Conversation:
 
     @property
     def step(self) -> int:
-        """How many turns the model has had; the first request is step 0."""
+        """The number of the model's turns; the first request is step 0."""
         return sum(turn.speaker is Speaker.ASSISTANT for turn in self.turns)
 
     @property
     def first_user(self) -> str:
-        """What the user said first."""
-        return next(iter(self._said_by(Speaker.USER)), "")
+        """The first turn of the user."""
+        return next(iter(self._texts_of(Speaker.USER)), "")
 
     @property
     def last_user(self) -> str:
-        """What the user said last."""
-        return next(iter(self._said_by(Speaker.USER)[::-1]), "")
+        """The last turn of the user."""
+        return next(iter(self._texts_of(Speaker.USER)[::-1]), "")
 
     @property
     def tool_result(self) -> str:
-        """What tools answered since the model spoke last."""
+        """The tool results since the model's last turn."""
         newest = takewhile(lambda turn: turn.speaker is not Speaker.ASSISTANT, self.turns[::-1])
-        told = [turn.text for turn in newest if turn.speaker is Speaker.TOOL]
-        return "\n".join(reversed(told))
+        texts = [turn.text for turn in newest if turn.speaker is Speaker.TOOL]
+        return "\n".join(reversed(texts))
 
     @property
     def words(self) -> str:
-        """Everything that was said, instructions included."""
+        """The text of the instructions and all turns."""
         return "\n".join([self.system, *(turn.text for turn in self.turns)])
 
     @property
     def tokens(self) -> int:
-        """About how many tokens it is long."""
+        """The approximate number of tokens."""
         return count_tokens(self.words)
 
-    def _said_by(self, speaker: Speaker) -> Sequence[str]:
+    def _texts_of(self, speaker: Speaker) -> Sequence[str]:
         return [turn.text for turn in self.turns if turn.speaker is speaker]
 
 
 def join_turns(turns: Iterable[Turn]) -> Sequence[Turn]:
-    """Make one turn of what the same speaker said in a row, however the wire cut it up."""
+    """Join consecutive turns of one speaker."""
     return [
-        Turn(speaker, "\n".join(turn.text for turn in said if turn.text))
-        for speaker, said in groupby(turns, key=lambda turn: turn.speaker)
+        Turn(speaker, "\n".join(turn.text for turn in group if turn.text))
+        for speaker, group in groupby(turns, key=lambda turn: turn.speaker)
     ]
 
 
 def count_tokens(text: str) -> int:
-    """Return about how many tokens a text is long."""
+    """Return the approximate number of tokens of a text."""
     return math.ceil(len(text) / _LETTERS_A_TOKEN)
 
 
 def whole_tokens(letters: int) -> int:
-    """Return how many tokens are whole in so many letters."""
+    """Return the number of whole tokens in a number of letters."""
     return letters // _LETTERS_A_TOKEN

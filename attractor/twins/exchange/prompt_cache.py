@@ -1,4 +1,4 @@
-"""What a provider has read before: how much of a prompt comes from its cache, and goes there."""
+"""The provider's prompt cache: how many tokens of a prompt are read from it and written to it."""
 
 import hashlib
 from bisect import bisect_left
@@ -10,48 +10,50 @@ from attractor.base.json import Json, content_hash
 from attractor.twins.exchange.conversation import PromptBlock, whole_tokens
 from attractor.twins.exchange.wire import WireRequest, json_text
 
-_MOST_LETTERS = 32_000_000
-_MOST_MARKS = 200_000
+_MAX_LETTERS = 32_000_000
+_MAX_MARKS = 200_000
 _MARK = "cache_control"
 
 
 @dataclass(frozen=True)
-class Cached:
-    """How many tokens of a prompt come from the cache, and how many go there."""
+class CacheUsage:
+    """The tokens of a prompt that are read from the cache and written to it."""
 
     read: int
     written: int
 
 
 class PromptCache:
-    """Remembers prompts by wire, model and tools, for tools stand before all that is said.
+    """Stores prompts by wire, model and tools.
 
-    Without marks a prompt is read as far as it is like an earlier one. With marks it is read up to
-    the end of a block that was marked in an earlier one, in which all blocks before it were the
-    same. The oldest are forgotten when they are too many letters, or marks, in all.
+    Without marks, the longest common prefix with an earlier prompt is cached. With marks, a prompt
+    is cached up to the last block that was marked in an earlier prompt with the same blocks before
+    it. The oldest prompts are dropped beyond a limit of letters or marks.
     """
 
-    def __init__(self, *, letters: int = _MOST_LETTERS, marks: int = _MOST_MARKS) -> None:
-        self._most_letters, self._most_marks = letters, marks
+    def __init__(self, *, letters: int = _MAX_LETTERS, marks: int = _MAX_MARKS) -> None:
+        self._max_letters, self._max_marks = letters, marks
         self._prompts: dict[str, list[str]] = defaultdict(list)
-        # In the order in which they came.
+        # In order of arrival.
         self._marked: dict[bytes, None] = {}
         self._oldest = deque[tuple[str, str]]()
         self._letters = 0
 
-    def look_up(self, asked: WireRequest) -> Cached:
-        """Return what is cached of a request: as far as it begins like one that came before."""
-        conversation, kind = asked.conversation, _kind(asked)
+    def look_up(self, request: WireRequest) -> CacheUsage:
+        """Return the cache usage of a request."""
+        conversation, kind = request.conversation, _kind(request)
         if conversation.blocks is None:
-            return Cached(whole_tokens(_longest_shared(conversation.words, self._prompts[kind])), 0)
-        told = _up_to_last_mark(conversation.blocks)
-        shared = (block.end for block, name in _named(kind, told) if name in self._marked)
+            return CacheUsage(
+                whole_tokens(_longest_shared(conversation.words, self._prompts[kind])), 0
+            )
+        blocks = _up_to_last_mark(conversation.blocks)
+        shared = (block.end for block, name in _named(kind, blocks) if name in self._marked)
         read = whole_tokens(max(shared, default=0))
-        return Cached(read, whole_tokens(told[-1].end) - read if told else 0)
+        return CacheUsage(read, whole_tokens(blocks[-1].end) - read if blocks else 0)
 
-    def remember(self, asked: WireRequest) -> None:
-        """Remember a request that was answered: all of it, or where the marks are up to them."""
-        conversation, kind = asked.conversation, _kind(asked)
+    def remember(self, request: WireRequest) -> None:
+        """Store an answered request: all of it, or its blocks up to each mark."""
+        conversation, kind = request.conversation, _kind(request)
         if conversation.blocks is None:
             self._remember_words(kind, conversation.words)
             return
@@ -67,42 +69,44 @@ class PromptCache:
         prompts.insert(place, words)
         self._oldest.append((kind, words))
         self._letters += len(words)
-        while self._letters > self._most_letters:
-            old, said = self._oldest.popleft()
-            self._letters -= len(said)
-            del self._prompts[old][bisect_left(self._prompts[old], said)]
+        while self._letters > self._max_letters:
+            old, text = self._oldest.popleft()
+            self._letters -= len(text)
+            del self._prompts[old][bisect_left(self._prompts[old], text)]
 
     def _remember_mark(self, name: bytes) -> None:
         self._marked[name] = None
-        if len(self._marked) > self._most_marks:
+        if len(self._marked) > self._max_marks:
             del self._marked[next(iter(self._marked))]
 
 
 def without_marks(value: Json) -> Json:
-    """Return what is said without the marks of what to cache, which change nothing of a prompt."""
+    """Return a value without cache marks, which do not change a prompt."""
     if isinstance(value, dict):
-        return {name: without_marks(one) for name, one in value.items() if name != _MARK}
-    return [without_marks(one) for one in value] if isinstance(value, list) else value
+        return {name: without_marks(member) for name, member in value.items() if name != _MARK}
+    return [without_marks(item) for item in value] if isinstance(value, list) else value
 
 
-def _kind(asked: WireRequest) -> str:
-    tools: dict[str, Json] = {"tools": without_marks(asked.body.get("tools"))}
-    conversation = asked.conversation
+def _kind(request: WireRequest) -> str:
+    tools: dict[str, Json] = {"tools": without_marks(request.body.get("tools"))}
+    conversation = request.conversation
     return content_hash(f"{conversation.wire} {conversation.model} {json_text(tools)}".encode())
 
 
 def _longest_shared(text: str, earlier: Sequence[str]) -> int:
-    """Return how far a text is like one of some sorted ones: the likest stand beside its place."""
+    """Return the longest common prefix with one of some sorted texts, which are its neighbours."""
     place = bisect_left(earlier, text)
-    return max((_shared(text, one) for one in earlier[max(0, place - 1) : place + 1]), default=0)
+    return max(
+        (_shared(text, other) for other in earlier[max(0, place - 1) : place + 1]), default=0
+    )
 
 
-def _shared(one: str, other: str) -> int:
-    """Return how many letters two texts have in common from their beginning."""
-    least, most = 0, min(len(one), len(other))
+def _shared(text: str, other: str) -> int:
+    """Return the length of the common prefix of two texts."""
+    least, most = 0, min(len(text), len(other))
     while least < most:
         middle = (least + most + 1) // 2
-        if one[least:middle] == other[least:middle]:
+        if text[least:middle] == other[least:middle]:
             least = middle
         else:
             most = middle - 1
@@ -110,13 +114,13 @@ def _shared(one: str, other: str) -> int:
 
 
 def _up_to_last_mark(blocks: Sequence[PromptBlock]) -> Sequence[PromptBlock]:
-    """Return what is to be cached: nothing without a mark."""
+    """Return the blocks to cache: none without a mark."""
     marked = [number for number, block in enumerate(blocks, 1) if block.is_marked]
     return blocks[: max(marked, default=0)]
 
 
 def _named(kind: str, blocks: Sequence[PromptBlock]) -> Iterator[tuple[PromptBlock, bytes]]:
-    """Yield each block with a name that only the same blocks up to it have."""
+    """Yield each block with a key for the sequence of blocks up to it."""
     name = kind.encode()
     for block in blocks:
         name = hashlib.sha256(name + block.content.encode("utf-8", "surrogatepass")).digest()

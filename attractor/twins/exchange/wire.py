@@ -14,20 +14,13 @@ from attractor.twins.exchange.answer import Answer
 from attractor.twins.exchange.conversation import Conversation
 
 _WORDS_A_PIECE = 3
-
-
 _LETTERS_A_PIECE = 12
-
-
 _WORDS = re.compile(rf"\s*(?:\S+\s*){{1,{_WORDS_A_PIECE}}}|\s+")
 
 
 @dataclass(frozen=True)
 class ServerEvent:
-    """One event: its data, its name where the provider gives one, and how its lines end.
-
-    A text stands in the place of the data where a provider sends one that is no JSON.
-    """
+    """One event of a stream; `text` replaces the data where it is not JSON."""
 
     data: JsonObject
     name: str = ""
@@ -35,52 +28,52 @@ class ServerEvent:
     text: str | None = None
 
     def encoded(self, text: str | None = None) -> bytes:
-        """Return its bytes, with another text in the place of its data if there is one."""
+        """Return the bytes of the event; `text` replaces the data."""
         lines = [f"event: {self.name}"] if self.name else []
-        said = self.text if text is None else text
-        written = json_text(self.data) if said is None else said
-        # A line's end inside a text would end the data, so each line says that it is some.
-        lines += [f"data: {line}" for line in re.split(r"\r\n|\r|\n", written)]
+        text = self.text if text is None else text
+        content = json_text(self.data) if text is None else text
+        # Each line of a text needs its own `data:`.
+        lines += [f"data: {line}" for line in re.split(r"\r\n|\r|\n", content)]
         return "".join(line + self.line_end for line in [*lines, ""]).encode()
 
 
 def json_text(value: JsonObject) -> str:
-    """Return how a provider writes JSON."""
+    """Return JSON as providers write it."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def in_words(text: str) -> Sequence[str]:
-    """Cut a text into pieces of a few words; together they are the text."""
+    """Divide a text into pieces of a few words."""
     return _WORDS.findall(text)
 
 
 def in_letters(text: str) -> Sequence[str]:
-    """Cut a text into pieces of a few letters, words or not; together they are the text."""
+    """Divide a text into pieces of a few letters."""
     starts = range(0, len(text), _LETTERS_A_PIECE)
     return [text[start : start + _LETTERS_A_PIECE] for start in starts]
 
 
 def text_at(record: JsonObject, key: str) -> str:
-    """Return the text a record has at a key, or an empty one."""
+    """Return the text at a key of a record, or an empty one."""
     value = record.get(key)
     return value if isinstance(value, str) else ""
 
 
 def record_at(record: JsonObject, key: str) -> JsonObject:
-    """Return the record a record has at a key, or an empty one."""
+    """Return the record at a key of a record, or an empty one."""
     value = record.get(key)
     return value if isinstance(value, dict) else {}
 
 
 def records_at(record: JsonObject, key: str) -> Sequence[JsonObject]:
-    """Return the records a record has in a list at a key."""
+    """Return the records in the list at a key of a record."""
     value = record.get(key)
-    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 @dataclass(frozen=True)
 class WireRequest:
-    """A request that was understood: what it says, its body, and a word to make ids from."""
+    """A request with its conversation, its body, and a seed for ids."""
 
     conversation: Conversation
     body: JsonObject
@@ -88,31 +81,31 @@ class WireRequest:
 
 
 class Wire(Protocol):
-    """One provider's requests, answers and errors."""
+    """The format of one provider's requests, answers and errors."""
 
     @property
     def name(self) -> str:
-        """The wire's name, as scripts say it."""
+        """The name of the wire in scripts."""
         ...
 
     @property
     def path(self) -> str:
-        """Where requests are posted; what stands in braces joins the body as it is read."""
+        """The path of requests; values of names in braces are added to the body."""
         ...
 
     @property
     def other_paths(self) -> Sequence[str]:
-        """Where else they are posted: for streams, or by other versions of the interface."""
+        """Further paths of requests: for streams, or of other versions of the interface."""
         ...
 
     @property
     def base_path(self) -> str:
-        """What clients of this provider expect behind the host in their base URL."""
+        """The path after the host in the base URL of clients."""
         ...
 
     @property
     def variables(self) -> Sequence[str]:
-        """The variables in which clients look for the base URL, and the last one for the key."""
+        """The environment variables for the base URL, and last the one for the key."""
         ...
 
     def read(self, headers: Mapping[str, str], body: JsonObject) -> Conversation:
@@ -131,7 +124,9 @@ class Wire(Protocol):
         """Yield the events of a streamed answer."""
         ...
 
-    def break_off(self, rejection: Rejection, sent: Sequence[ServerEvent]) -> Sequence[ServerEvent]:
+    def error_events(
+        self, rejection: Rejection, sent: Sequence[ServerEvent]
+    ) -> Sequence[ServerEvent]:
         """Return the events with which the provider ends a stream after an error."""
         ...
 
@@ -142,19 +137,19 @@ class Wire(Protocol):
 
 @runtime_checkable
 class ListsModels(Wire, Protocol):
-    """A wire that also tells which models there are."""
+    """A wire that also lists models."""
 
     @property
     def models_paths(self) -> Sequence[str]:
-        """Where they are listed, maybe where other wires list theirs."""
+        """The paths of the list, perhaps shared with other wires."""
         ...
 
     @property
     def listed_wires(self) -> Sequence[str]:
-        """The wires whose models are in the list: its own, and what its provider speaks beside."""
+        """The wires of this provider, whose models are in the list."""
         ...
 
-    def is_meant(self, headers: Mapping[str, str]) -> bool:
+    def matches_headers(self, headers: Mapping[str, str]) -> bool:
         """Return whether these headers ask for the models of this provider."""
         ...
 
@@ -171,11 +166,11 @@ class ListsModels(Wire, Protocol):
 
 @runtime_checkable
 class CountsTokens(Wire, Protocol):
-    """A wire that also tells how many tokens a prompt is long."""
+    """A wire that also counts the tokens of a prompt."""
 
     @property
     def count_paths(self) -> Sequence[str]:
-        """Where prompts are posted to be counted."""
+        """The paths of requests to count tokens."""
         ...
 
     def read_count(self, headers: Mapping[str, str], body: JsonObject) -> Conversation:
@@ -192,14 +187,14 @@ def wire_registry() -> Registry[Wire]:
     return Registry("attractor.twins.wires", Wire, noun="wire")
 
 
-def meant_wire(wires: Sequence[Wire], path: str, headers: Mapping[str, str]) -> Wire:
-    """Return the wire that fits best: by the beginning of the path, then by the headers."""
-    shared = {wire.name: max(_shared(path, one) for one in _paths(wire)) for wire in wires}
-    likely = [one for one in wires if shared[one.name] == max(shared.values())]
-    listing = [one for one in likely if isinstance(one, ListsModels)]
-    # Who shows nothing of itself is told as the last of them tells, which is OpenAI.
+def nearest_wire(wires: Sequence[Wire], path: str, headers: Mapping[str, str]) -> Wire:
+    """Return the most likely wire of an invalid request: by the path, then by the headers."""
+    shared = {wire.name: max(_shared(path, known) for known in _paths(wire)) for wire in wires}
+    likely = [wire for wire in wires if shared[wire.name] == max(shared.values())]
+    listing = [wire for wire in likely if isinstance(wire, ListsModels)]
+    # Without a sign of the provider, the last one: OpenAI.
     fallback: Wire = (listing or likely)[-1]
-    return next((one for one in listing if one.is_meant(headers)), fallback)
+    return next((wire for wire in listing if wire.matches_headers(headers)), fallback)
 
 
 def _paths(wire: Wire) -> Iterator[str]:
@@ -209,6 +204,6 @@ def _paths(wire: Wire) -> Iterator[str]:
 
 
 def _shared(path: str, known: str) -> int:
-    """Return how many steps two paths have in common from their beginning."""
+    """Return the number of common segments at the start of two paths."""
     steps = zip(path.split("/"), known.split("/"), strict=False)
     return len(list(takewhile(lambda pair: pair[0] == pair[1], steps)))

@@ -1,1 +1,1 @@
-"""Records real providers, without keys, and answers from recordings."""
+"""Recordings of exchanges with real servers, without keys."""

@@ -1,4 +1,8 @@
-"""Hides keys in headers, queries and bodies."""
+"""Hides keys in headers, queries and bodies.
+
+A key may be streamed in pieces, each in its own event: the texts at one location of all events are
+searched as one text.
+"""
 
 import json
 from base64 import b64decode
@@ -13,7 +17,7 @@ from attractor.base.json import Json, JsonObject, parse_json
 HIDDEN = "[hidden]"
 
 
-# A key is a secret, also a key to a twin: somebody may have pointed the wrong client here.
+# Keys of a twin are hidden too: a client with a real key may be pointed here.
 _HEADERS = frozenset(
     {"authorization", "x-api-key", "x-goog-api-key", "api-key", "proxy-authorization", "cookie"}
 )
@@ -22,24 +26,20 @@ _HEADERS = frozenset(
 _QUERY = frozenset({"key", "api_key", "api-key", "access_token", "token"})
 
 
-# What is shorter is no key, and would be found in the middle of words.
-_SHORTEST = 6
-
-
+# A shorter text would be found in the middle of words.
+_MIN_LENGTH = 6
 _SCHEMES = frozenset({"basic", "bearer", "digest", "token"})
-
-
-_NO_PASSWORDS = frozenset({"x-oauth-basic", "api_token"})
+_PLACEHOLDER_PASSWORDS = frozenset({"x-oauth-basic", "api_token"})
 
 
 @dataclass(frozen=True)
-class HiddenKeys:
-    """The keys of one request, hidden wherever they occur."""
+class RequestKeys:
+    """The keys of one request."""
 
     values: Sequence[str]
 
     def hide(self, content: bytes) -> bytes:
-        """Return some bytes without the keys."""
+        """Return bytes without the keys."""
         for value in self.values:
             content = content.replace(value.encode(), HIDDEN.encode())
         return content
@@ -49,30 +49,32 @@ class HiddenKeys:
         return self.hide(text.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass")
 
 
-def keys_of(headers: Mapping[str, str], query: str, names: Collection[str] = ()) -> HiddenKeys:
-    """Return the keys a request comes with, in every way they may be written.
+def request_keys(
+    headers: Mapping[str, str], query: str, names: Collection[str] = ()
+) -> RequestKeys:
+    """Return the keys of a request in every encoding.
 
-    More headers and parts of the query than those of every request hold one by these names.
+    `names` are further headers and query parameters that contain a key.
     """
-    said = [value for name, value in headers.items() if is_secret(name) or name in names]
-    said += [value for name, value in parse_qsl(query) if name.lower() in _QUERY or name in names]
-    # Behind the name of a scheme, or between the names of several cookies.
-    words = [word for one in said for word in one.split() if word.lower() not in _SCHEMES]
+    values = [value for name, value in headers.items() if is_secret_header(name) or name in names]
+    values += [value for name, value in parse_qsl(query) if name.lower() in _QUERY or name in names]
+    # After the name of a scheme, or between several cookies.
+    words = [word for value in values for word in value.split() if word.lower() not in _SCHEMES]
     words = [word.strip(";") for word in words]
-    # A key may itself end in such a sign, as what is written in base64 does.
-    plain = {one for word in (*said, *words) for one in (word, word.partition("=")[2])}
+    # A key in base64 may end with = itself.
+    plain = {one for word in (*values, *words) for one in (word, word.partition("=")[2])}
     forms = {form for one in plain for form in (one, quote(one, safe=""), json.dumps(one)[1:-1])}
-    keys = [one for one in forms if len(one) >= _SHORTEST]
-    return HiddenKeys(sorted(keys, key=lambda one: (-len(one), one)))
+    keys = [one for one in forms if len(one) >= _MIN_LENGTH]
+    return RequestKeys(sorted(keys, key=lambda one: (-len(one), one)))
 
 
-def is_secret(header: str) -> bool:
-    """Tell whether a header holds a key."""
+def is_secret_header(header: str) -> bool:
+    """Return whether a header contains a key."""
     return header.lower() in _HEADERS
 
 
-def without_keys(query: str, names: Collection[str] = ()) -> str:
-    """Return a query without the keys in it; more parts of it hold one by these names."""
+def query_without_keys(query: str, names: Collection[str] = ()) -> str:
+    """Return a query without keys; `names` are further parameters with a key."""
 
     def is_key(part: str) -> bool:
         name = unquote_plus(part.partition("=")[0])
@@ -82,7 +84,7 @@ def without_keys(query: str, names: Collection[str] = ()) -> str:
 
 
 def credentials_in(header_value: str) -> Sequence[str]:
-    """Return what is secret in `Basic ...`: the password, and the user where that is the key."""
+    """Return the secrets in `Basic ...`: the password, and the user if it is the key."""
     scheme, _, encoded = header_value.strip().partition(" ")
     if scheme.lower() != "basic":
         return []
@@ -91,21 +93,19 @@ def credentials_in(header_value: str) -> Sequence[str]:
     except ValueError:
         return []
     user, _, password = decoded.partition(":")
-    # Services that want one key alone take it as the user, with no password or a word for none.
-    is_alone = len(password) < _SHORTEST or password in _NO_PASSWORDS
-    said = (decoded, user if is_alone else "", password)
-    return [one for one in said if len(one) >= _SHORTEST]
+    # Services with one key take it as the user, with no password or a placeholder.
+    is_only_user = len(password) < _MIN_LENGTH or password in _PLACEHOLDER_PASSWORDS
+    values = (decoded, user if is_only_user else "", password)
+    return [one for one in values if len(one) >= _MIN_LENGTH]
 
 
 _DATA = b"data:"
-
-
-_Place = tuple[str | int, ...]
+_Location = tuple[str | int, ...]
 
 
 @dataclass(frozen=True)
 class _Text:
-    """A text in a document, and where it is in it."""
+    """A text in a document, with its location."""
 
     document: int
     holder: dict[str, Json] | list[Json]
@@ -116,30 +116,30 @@ class _Text:
         self.holder[self.at] = text  # pyright: ignore[reportArgumentType, reportCallIssue]
 
 
-def hide_in_body(content: bytes, keys: HiddenKeys) -> bytes:
-    """Return a body without the keys; it stays byte for byte as it is where it has none."""
+def hide_in_body(content: bytes, keys: RequestKeys) -> bytes:
+    """Return a body without the keys; a body without keys is unchanged byte for byte."""
     value = _parsed(content)
     if value is not None:
         (hidden,) = hide_in_documents([value], keys)
         if hidden != value:
-            content = _written(hidden)
+            content = _encoded(hidden)
     return keys.hide(content)
 
 
-def hide_in_events(events: Sequence[bytes], keys: HiddenKeys) -> Sequence[bytes]:
-    """Return the events of a stream without the keys; one that has none stays as it is."""
+def hide_in_events(events: Sequence[bytes], keys: RequestKeys) -> Sequence[bytes]:
+    """Return the events of a stream without the keys; an event without keys is unchanged."""
     values = [_parsed(_data_of(event)) for event in events]
     hidden = hide_in_documents(values, keys)
     return [
-        keys.hide(event if told == value else _with_data(event, _written(told)))
-        for event, value, told in zip(events, values, hidden, strict=True)
+        keys.hide(event if new == value else _with_data(event, _encoded(new)))
+        for event, value, new in zip(events, values, hidden, strict=True)
     ]
 
 
-def hide_in_documents(documents: Sequence[Json], keys: HiddenKeys) -> list[Json]:
-    """Return documents that follow one another without the keys."""
-    hidden = [_without(one, keys) for one in documents]
-    places: dict[_Place, list[_Text]] = defaultdict(list)
+def hide_in_documents(documents: Sequence[Json], keys: RequestKeys) -> list[Json]:
+    """Return consecutive documents without the keys."""
+    hidden = [_without(document, keys) for document in documents]
+    places: dict[_Location, list[_Text]] = defaultdict(list)
     for number, document in enumerate(hidden):
         for place, text in _texts(number, document):
             places[place].append(text)
@@ -149,23 +149,23 @@ def hide_in_documents(documents: Sequence[Json], keys: HiddenKeys) -> list[Json]
     return hidden
 
 
-def _hide_across(texts: Sequence[_Text], keys: HiddenKeys) -> None:
+def _hide_across(texts: Sequence[_Text], keys: RequestKeys) -> None:
     whole = "".join(one.text for one in texts)
-    gone: dict[int, str] = {}
+    changes: dict[int, str] = {}
     for value in keys.values:
         begin = whole.find(value)
         while begin >= 0:
-            gone |= dict.fromkeys(range(begin, begin + len(value)), "")
-            gone[begin] = HIDDEN
+            changes |= dict.fromkeys(range(begin, begin + len(value)), "")
+            changes[begin] = HIDDEN
             begin = whole.find(value, begin + len(value))
     start = 0
-    for one in texts if gone else ():
-        letters = [gone.get(start + index, letter) for index, letter in enumerate(one.text)]
+    for one in texts if changes else ():
+        letters = [changes.get(start + index, letter) for index, letter in enumerate(one.text)]
         one.replace("".join(letters))
         start += len(one.text)
 
 
-def _texts(document: int, value: Json, place: _Place = ()) -> Iterator[tuple[_Place, _Text]]:
+def _texts(document: int, value: Json, place: _Location = ()) -> Iterator[tuple[_Location, _Text]]:
     if isinstance(value, str) or not isinstance(value, dict | list):
         return
     inner = value.items() if isinstance(value, dict) else enumerate(value)
@@ -176,14 +176,14 @@ def _texts(document: int, value: Json, place: _Place = ()) -> Iterator[tuple[_Pl
             yield from _texts(document, one, (*place, at))
 
 
-def _without(value: Json, keys: HiddenKeys) -> Json:
+def _without(value: Json, keys: RequestKeys) -> Json:
     if isinstance(value, str):
         return keys.hide_text(value)
     if isinstance(value, list):
-        return [_without(one, keys) for one in value]
+        return [_without(item, keys) for item in value]
     if isinstance(value, Mapping):
-        told: JsonObject = value
-        return {keys.hide_text(name): _without(one, keys) for name, one in told.items()}
+        members: JsonObject = value
+        return {keys.hide_text(name): _without(member, keys) for name, member in members.items()}
     return value
 
 
@@ -194,7 +194,7 @@ def _parsed(content: bytes) -> Json:
         return None
 
 
-def _written(value: Json) -> bytes:
+def _encoded(value: Json) -> bytes:
     return json.dumps(value, ensure_ascii=False).encode("utf-8", "surrogatepass")
 
 
@@ -204,14 +204,14 @@ def _data_of(event: bytes) -> bytes:
 
 
 def _with_data(event: bytes, data: bytes) -> bytes:
-    """Put other data into an event, in the place of the first line of it."""
+    """Replace the data of an event."""
     lines: list[bytes] = []
-    is_told = False
+    is_replaced = False
     for line in event.splitlines(keepends=True):
         if not line.startswith(_DATA):
             lines.append(line)
-        elif not is_told:
-            is_told = True
+        elif not is_replaced:
+            is_replaced = True
             end = line[len(line.rstrip(b"\r\n")) :]
             lines.append(_DATA + b" " + data + end)
     return b"".join(lines)

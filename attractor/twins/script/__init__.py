@@ -1,1 +1,1 @@
-"""Scripts: which request gets which answer."""
+"""Scripts: rules that select the answer to a request."""

@@ -4,17 +4,17 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from attractor.base.dataclasses import dataclass
 from attractor.twins.errors import NoMatchingRule
-from attractor.twins.exchange.answer import Answer, strikes
+from attractor.twins.exchange.answer import Answer, is_drawn
 from attractor.twins.exchange.conversation import Conversation
 from attractor.twins.script.script import Rule, Script, quoted
 
-# Who it is about says more than how far it has come.
-_WEAK = {"step", "attempt"}
+# The other conditions say more about the intended rule.
+_WEAK_CONDITIONS = {"step", "attempt"}
 
 
 @dataclass(frozen=True)
-class Entry:
-    """Something that may answer: a rule, or without one the function of its script."""
+class RuleEntry:
+    """A rule of a script, or its function if `rule` is None."""
 
     number: int
     script: Script
@@ -22,50 +22,54 @@ class Entry:
 
     @property
     def name(self) -> str:
-        """What it is called in the log."""
+        """The name in the log."""
         function = self.script.function
         return self.rule.name if self.rule else function.name if function else ""
 
 
 @dataclass(frozen=True)
-class Choice:
-    """What answers a request, and what it says."""
+class ChosenAnswer:
+    """The rule or function that answers a request, and its answer."""
 
-    entry: Entry
+    entry: RuleEntry
     answer: Answer
 
-    def drawn(self, use: int) -> Answer:
-        """Return the answer to the so-many-th request for it: with its fault, if that strikes."""
+    def with_drawn_fault(self, use: int) -> Answer:
+        """Return the answer to the so-many-th request for it: with its fault, if that is_drawn."""
         fault = self.answer.fault
-        if fault is None or strikes(
+        if fault is None or is_drawn(
             fault.probability, self.entry.script.seed, self.entry.name, use
         ):
             return self.answer
         return self.answer.model_copy(update={"fault": None})
 
 
-def entries_of(scripts: Sequence[Script]) -> Sequence[Entry]:
-    """Return everything that may answer, in the order in which it is tried."""
-    found = [(script, rule) for script in scripts for rule in _parts(script)]
-    return [Entry(number, *one) for number, one in enumerate(found, 1)]
+def rule_entries(scripts: Sequence[Script]) -> Sequence[RuleEntry]:
+    """Return all rules and functions, in their order."""
+    parts = [(script, rule) for script in scripts for rule in _parts(script)]
+    return [RuleEntry(number, *part) for number, part in enumerate(parts, 1)]
 
 
-def choose(entries: Sequence[Entry], conversation: Conversation, *, attempt: int = 1) -> Choice:
-    """Return the first that answers, or refuse the request and name the nearest rule."""
-    missed: list[tuple[Rule, Mapping[str, str]]] = []
-    asked: list[str] = []
+def choose(
+    entries: Sequence[RuleEntry], conversation: Conversation, *, attempt: int = 1
+) -> ChosenAnswer:
+    """Return the first answer, or reject the request and name the nearest rule."""
+    rejected: list[tuple[Rule, Mapping[str, str]]] = []
+    functions: list[str] = []
     for entry in entries:
         if entry.rule:
-            misses = entry.rule.when.misses(conversation, attempt)
-            if not misses:
-                return Choice(entry, entry.rule.answer)
-            missed.append((entry.rule, misses))
+            mismatches = entry.rule.when.mismatches(conversation, attempt)
+            if not mismatches:
+                return ChosenAnswer(entry, entry.rule.answer)
+            rejected.append((entry.rule, mismatches))
         elif entry.script.function:
             answer = entry.script.function(conversation, attempt)
             if answer is not None:
-                return Choice(entry, answer)
-            asked.append(entry.name)
-    raise NoMatchingRule(400, _refusal(conversation, attempt, missed, asked), code="no_rule")
+                return ChosenAnswer(entry, answer)
+            functions.append(entry.name)
+    raise NoMatchingRule(
+        400, _rejection_message(conversation, attempt, rejected, functions), code="no_rule"
+    )
 
 
 def _parts(script: Script) -> Iterator[Rule | None]:
@@ -74,21 +78,21 @@ def _parts(script: Script) -> Iterator[Rule | None]:
         yield None
 
 
-def _refusal(
+def _rejection_message(
     conversation: Conversation,
     attempt: int,
-    missed: Sequence[tuple[Rule, Mapping[str, str]]],
-    asked: Sequence[str],
+    rejected: Sequence[tuple[Rule, Mapping[str, str]]],
+    functions: Sequence[str],
 ) -> str:
-    told = f"no rule of the script answers {_described(conversation, attempt)}"
-    if missed:
-        nearest, misses = min(missed, key=lambda one: _distance(one[1]))
-        told += f"; the nearest is {nearest.name!r}, but {' and '.join(misses.values())}"
-    return told + "".join(f"; {one} has no answer either" for one in asked)
+    message = f"no rule of the script matches {_described(conversation, attempt)}"
+    if rejected:
+        nearest, mismatches = min(rejected, key=lambda pair: _distance(pair[1]))
+        message += f"; the nearest is {nearest.name!r}, but {' and '.join(mismatches.values())}"
+    return message + "".join(f"; {name} has no answer" for name in functions)
 
 
-def _distance(missed: Mapping[str, str]) -> int:
-    return sum(1 if name in _WEAK else 2 for name in missed)
+def _distance(rejected: Mapping[str, str]) -> int:
+    return sum(1 if name in _WEAK_CONDITIONS else 2 for name in rejected)
 
 
 def _described(conversation: Conversation, attempt: int) -> str:

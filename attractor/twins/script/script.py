@@ -1,14 +1,8 @@
-"""A script: which request gets which answer. The first rule that fits a request answers it.
+"""Scripts in TOML or Python: the first rule that matches a request answers it.
 
-An answer depends on the request alone, so a twin needs no reset after a crash, for a branch or on
-another wire. Only a rule that asks for `attempt` looks at more: how often the very same request
-came before; and a fault with a probability, how often its rule was used. And where a script does
-not say what a prompt took, the cached tokens are counted.
-
-A script in Python: rules as data, and a function that is asked where no rule fits.
-
-The file is run once, when it is read. What its function raises later is an error in the provider's
-own shape, which names file, line and exception.
+An answer depends only on the request: a twin needs no reset after a crash, for a branch or on
+another wire. Exceptions are a condition on `attempt`, a fault with a probability, and the count of
+cached tokens.
 """
 
 import hashlib
@@ -37,55 +31,55 @@ _RULES, _SEED, _ANSWER = "rules", "seed", "answer"
 
 @dataclass(frozen=True)
 class AnswerFunction:
-    """A script's function `answer`, and the file it stands in."""
+    """The function `answer` of a script, with its file."""
 
     function: Callable[..., object]
     path: Path
 
     @property
     def name(self) -> str:
-        """How it is told that it answered."""
+        """The name in the log."""
         return f"{_ANSWER} of {self.path.name}"
 
     def __call__(self, conversation: Conversation, attempt: int) -> Answer | None:
-        """Return what it answers, if it does, or refuse the request and say where it failed."""
+        """Call the function; an exception becomes a Rejection with its line."""
         try:
-            found = self.function(conversation, attempt)
+            result = self.function(conversation, attempt)
         except (Exception, SystemExit, KeyboardInterrupt) as cause:
-            raise self._failed(_told(cause, self.path)) from cause
-        if found is None or isinstance(found, Answer):
-            return found
-        mistakes = TomlMistakes("", f"{self.path}: what {_ANSWER} returned")
-        made = validated(Answer, found, mistakes)
-        if made is None:
-            raise self._failed("; ".join(mistakes.lines()))
-        return made
+            raise self._failure(_located(cause, self.path)) from cause
+        if result is None or isinstance(result, Answer):
+            return result
+        mistakes = TomlMistakes("", f"{self.path}: the result of {_ANSWER}")
+        answer = validated(Answer, result, mistakes)
+        if answer is None:
+            raise self._failure("; ".join(mistakes.lines()))
+        return answer
 
-    def _failed(self, told: str) -> Rejection:
-        return Rejection(500, told, code="script_error", rule=self.name)
+    def _failure(self, message: str) -> Rejection:
+        return Rejection(500, message, code="script_error", rule=self.name)
 
 
 @dataclass(frozen=True)
 class PythonScript:
-    """What a file in Python says: the table of a script, and the function if it has one."""
+    """The table of a script in Python, and its function if any."""
 
     table: dict[str, object]
     function: AnswerFunction | None
 
 
 def run_script(path: Path, text: str) -> PythonScript:
-    """Run a script once, or say in which line it fails."""
+    """Run a script once; an exception becomes a ScriptError with its line."""
     module = _run(path, text)
-    said = vars(module)
-    if _RULES not in said and _ANSWER not in said:
+    names = vars(module)
+    if _RULES not in names and _ANSWER not in names:
         raise ScriptError(f"{path} has neither a list `{_RULES}` nor a function `{_ANSWER}`")
-    table = {_RULES: said.get(_RULES, ()), _SEED: said.get(_SEED, 0)}
-    function = said.get(_ANSWER)
-    return PythonScript(table, None if function is None else _checked(function, path))
+    table = {_RULES: names.get(_RULES, ()), _SEED: names.get(_SEED, 0)}
+    function = names.get(_ANSWER)
+    return PythonScript(table, None if function is None else _checked_function(function, path))
 
 
 def _run(path: Path, text: str) -> ModuleType:
-    # It has a name of its own among the modules, for what looks itself up there.
+    # A unique name in sys.modules, where classes of the script are looked up.
     digest = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]
     module = ModuleType(f"attractor_twin_script_{digest}")
     module.__file__ = str(path)
@@ -93,40 +87,40 @@ def _run(path: Path, text: str) -> ModuleType:
     try:
         exec(compile(text, str(path), "exec"), vars(module))
     except (Exception, SystemExit) as cause:
-        raise ScriptError(_told(cause, path)) from cause
+        raise ScriptError(_located(cause, path)) from cause
     return module
 
 
-def _checked(function: object, path: Path) -> AnswerFunction:
-    """Refuse at the start what would fail at every request."""
+def _checked_function(function: object, path: Path) -> AnswerFunction:
+    """Reject at the start a function that would fail in every request."""
     if not callable(function):
-        raise ScriptError(f"{path}: `{_ANSWER}` is no function")
+        raise ScriptError(f"{path}: `{_ANSWER}` is not a function")
     if inspect.iscoroutinefunction(function):
-        raise ScriptError(f"{path}: `{_ANSWER}` is async; a script answers at once")
+        raise ScriptError(f"{path}: `{_ANSWER}` is async; write def without async")
     try:
         inspect.signature(function).bind("conversation", 1)
     except TypeError as cause:
-        wanted = f"def {_ANSWER}(conversation, attempt)"
-        raise ScriptError(f"{path}: `{_ANSWER}` does not take {wanted}: {cause}") from cause
+        signature = f"def {_ANSWER}(conversation, attempt)"
+        raise ScriptError(f"{path}: `{_ANSWER}` must be {signature}: {cause}") from cause
     return AnswerFunction(function, path)
 
 
-def _told(cause: BaseException, path: Path) -> str:
-    """Return the file, the last line in it that was at work, and the exception."""
+def _located(cause: BaseException, path: Path) -> str:
+    """Return an exception with the file and the last line in it."""
     if isinstance(cause, SyntaxError) and cause.filename == str(path):
         return f"{path}:{cause.lineno}: {type(cause).__name__}: {cause.msg}"
-    steps = traceback.extract_tb(cause.__traceback__)
-    lines = [one.lineno for one in steps if one.filename == str(path)]
+    frames = traceback.extract_tb(cause.__traceback__)
+    lines = [frame.lineno for frame in frames if frame.filename == str(path)]
     place = f"{path}:{lines[-1]}" if lines else str(path)
     return f"{place}: {type(cause).__name__}: {cause}"
 
 
-_LONGEST_QUOTE = 80
+_MAX_QUOTE = 80
 _PATTERN = re.compile(r"[*?[]")
 
 
 class Regex(ScriptTable):
-    """A regular expression to be found in a text."""
+    """A regular expression to search for in a text."""
 
     regex: Pattern
 
@@ -135,7 +129,7 @@ Words = str | Regex
 
 
 class When(ScriptTable):
-    """What a request has to be like; what is left out does not matter."""
+    """Conditions on a request; missing ones always hold."""
 
     wire: str | None = None
     model: str | None = None
@@ -149,17 +143,17 @@ class When(ScriptTable):
 
     @field_validator("wire")
     @classmethod
-    def _spoken(cls, wire: str | None) -> str | None:
-        """Refuse a wire that nobody speaks: a rule for it would never answer."""
+    def _is_known_wire(cls, wire: str | None) -> str | None:
+        """Reject an unknown wire: its rule would never answer."""
         if wire is not None and wire not in (wires := wire_registry()):
             unknown = UnknownName("wire", wire, wires)
-            # Of the errors raised while a model is made, pydantic only gathers this kind.
+            # The only kind of exception that pydantic collects.
             raise ValueError(f"{unknown.message}, {unknown.hint}")
         return wire
 
-    def misses(self, conversation: Conversation, attempt: int) -> Mapping[str, str]:
-        """Return every condition that does not hold, and what was found instead."""
-        found: Mapping[str, str | int] = {
+    def mismatches(self, conversation: Conversation, attempt: int) -> Mapping[str, str]:
+        """Return every condition that does not hold, with the actual value."""
+        actual: Mapping[str, str | int] = {
             "wire": conversation.wire,
             "model": conversation.model,
             "system": conversation.system,
@@ -170,16 +164,16 @@ class When(ScriptTable):
             "step": conversation.step,
             "attempt": attempt,
         }
-        wanted: Iterator[tuple[str, Words | int | None]] = iter(self)
+        expected: Iterator[tuple[str, Words | int | None]] = iter(self)
         return {
-            name: f"{name} is {quoted(found[name])}, not {quoted(value)}"
-            for name, value in wanted
-            if value is not None and not _fits(name, value, found[name])
+            name: f"{name} is {quoted(actual[name])}, not {quoted(value)}"
+            for name, value in expected
+            if value is not None and not _holds(name, value, actual[name])
         }
 
 
 class Rule(ScriptTable):
-    """One answer, and the requests that get it."""
+    """One answer, and the requests it applies to."""
 
     name: str = ""
     when: When = When()
@@ -187,7 +181,7 @@ class Rule(ScriptTable):
 
 
 class Script(ScriptTable):
-    """Rules in the order they are tried, and what answers where none of them does."""
+    """Rules in order, and a function for requests that match none."""
 
     seed: int = 0
     rules: Annotated[tuple[Rule, ...], Field(strict=False)]
@@ -196,36 +190,36 @@ class Script(ScriptTable):
 
     @property
     def function(self) -> AnswerFunction | None:
-        """What is asked when no rule fits: only a script in Python has such a thing."""
+        """The function of a script in Python."""
         return self._function
 
     @property
     def source(self) -> str:
-        """The file it comes from, if from any."""
+        """The file of the script, if any."""
         return self._source
 
     @field_validator("rules")
     @classmethod
-    def _named(cls, rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
+    def _with_names(cls, rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
         return tuple(
             rule if rule.name else rule.model_copy(update={"name": f"rule {number}"})
             for number, rule in enumerate(rules, 1)
         )
 
     def models_of(self, wire: str) -> Sequence[str]:
-        """Return the models that rules for a wire name outright, each once."""
-        asked = [rule.when.model for rule in self.rules if rule.when.wire in (None, wire)]
-        return list(dict.fromkeys(one for one in asked if one and not _PATTERN.search(one)))
+        """Return the models in the rules for a wire, without patterns."""
+        models = [rule.when.model for rule in self.rules if rule.when.wire in (None, wire)]
+        return list(dict.fromkeys(name for name in models if name and not _PATTERN.search(name)))
 
     @classmethod
-    def made(
+    def from_table(
         cls,
         table: object,
         mistakes: TomlMistakes,
         source: str,
         function: AnswerFunction | None = None,
     ) -> Self:
-        """Make a script of what its author wrote, or say what is wrong with it and where."""
+        """Return a script from its table, or raise an error with every mistake."""
         script = validated(cls, table, mistakes)
         if script is None:
             raise mistakes.error(ScriptError)
@@ -235,13 +229,13 @@ class Script(ScriptTable):
 
 
 def parse_script(text: str, *, source: str = "") -> Script:
-    """Read a script from TOML, or say what is wrong with it and where."""
-    told = source or "the script"
+    """Read a script from TOML, or raise an error with every mistake."""
+    name = source or "the script"
     try:
         table = parse_toml(text)
     except InvalidToml as cause:
-        raise ScriptError(cause.at(told), hint=cause.hint) from cause
-    return Script.made(table, TomlMistakes(text, told), source)
+        raise ScriptError(cause.at(name), hint=cause.hint) from cause
+    return Script.from_table(table, TomlMistakes(text, name), source)
 
 
 def load_script(path: Path) -> Script:
@@ -251,29 +245,29 @@ def load_script(path: Path) -> Script:
     except UnicodeDecodeError as cause:
         raise ScriptError(f"{path} is not UTF-8: {cause}") from cause
     except OSError as cause:
-        raise FileError(f"the script {path} cannot be read: {cause}") from cause
+        raise FileError(f"cannot read the script {path}: {cause}") from cause
     if path.suffix == ".py":
-        found, source = run_script(path, text), str(path)
-        # Its data may come from anywhere in it, so a mistake has no line.
-        return Script.made(found.table, TomlMistakes("", source), source, found.function)
+        script, source = run_script(path, text), str(path)
+        # A mistake in the data of a Python script has no line.
+        return Script.from_table(script.table, TomlMistakes("", source), source, script.function)
     return parse_script(text, source=str(path))
 
 
 def quoted(value: Words | int) -> str:
-    """Return some words as they are told: short and on one line."""
+    """Return a value for a message: short and on one line."""
     if isinstance(value, int):
         return str(value)
     if isinstance(value, Regex):
         return f"/{value.regex}/"
     one_line = " ".join(value.split())
-    return repr(one_line[:_LONGEST_QUOTE] + ("…" if len(one_line) > _LONGEST_QUOTE else ""))
+    return repr(one_line[:_MAX_QUOTE] + ("…" if len(one_line) > _MAX_QUOTE else ""))
 
 
-def _fits(name: str, wanted: Words | int, found: str | int) -> bool:
-    if isinstance(wanted, Regex):
-        return re.search(wanted.regex, str(found)) is not None
+def _holds(name: str, expected: Words | int, actual: str | int) -> bool:
+    if isinstance(expected, Regex):
+        return re.search(expected.regex, str(actual)) is not None
     if name == "model":
-        return fnmatchcase(str(found), str(wanted))
-    if name == "wire" or isinstance(wanted, int):
-        return found == wanted
-    return wanted in str(found)
+        return fnmatchcase(str(actual), str(expected))
+    if name == "wire" or isinstance(expected, int):
+        return actual == expected
+    return expected in str(actual)

@@ -1,1 +1,1 @@
-"""The HTTP server of a provider twin, and the API that controls it."""
+"""The HTTP servers of twins: hosting, replies, log, control address, forwarding."""

@@ -1,4 +1,4 @@
-"""Serves a twin's two addresses, and delivers replies with their timing and faults."""
+"""Serves the two addresses of a twin, and delivers replies with their timing and faults."""
 
 import asyncio
 import logging
@@ -23,18 +23,16 @@ from attractor.base.errors import AttractorError, MachineryError
 from attractor.twins.exchange.reply import Reply, ReplyEnd
 
 _BACKLOG = 2048
-
-
 _DROP = "attractor.drop"
 
 
 class _Server(uvicorn.Server):
-    """A server that says when it is ready, and ends at once when it is told to."""
+    """A uvicorn server that reports when it is ready, and stops at once."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.ready = asyncio.Event()
-        self.told_to_end = asyncio.Event()
+        self.stop_requested = asyncio.Event()
 
     @contextmanager
     def capture_signals(self) -> Generator[None]:
@@ -46,7 +44,7 @@ class _Server(uvicorn.Server):
 
     async def main_loop(self) -> None:
         await self.on_tick(0)
-        await self.told_to_end.wait()
+        await self.stop_requested.wait()
 
     def drop(self, client: tuple[str, int]) -> None:
         """Close the connection of a client at once."""
@@ -59,7 +57,7 @@ class _Server(uvicorn.Server):
         for server in self.servers:
             server.close()
         for connection in list(self.server_state.connections):
-            # Before its task is ended, which would answer with an error of its own.
+            # Before its task is cancelled, which would send an error.
             connection.transport.abort()
         tasks = list(self.server_state.tasks)
         for task in tasks:
@@ -68,27 +66,27 @@ class _Server(uvicorn.Server):
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Take a port, or a free one for 0."""
+    """Listen on a port (0: any free port)."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)
-        # What is accepted inherits it: else a body waits 40 ms until its headers are confirmed.
+        # Connections inherit it: else a body waits 40 ms for the confirmation of its headers.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
         return listener
     except OSError as cause:
         raise MachineryError(
-            f"the port {port} of {host} cannot be had: {cause}", hint="use another, or 0 for any"
+            f"cannot listen on port {port} of {host}: {cause}", hint="use another port, or 0"
         ) from cause
 
 
 def drop_connection(scope: Scope) -> None:
-    """Close the connection a request came by, without an answer."""
+    """Close the connection of a request without a response."""
     scope[_DROP]()
 
 
 @asynccontextmanager
 async def serve(application: ASGIApp, listener: socket.socket) -> AsyncGenerator[None]:
-    """Serve until the block ends; connections still open then are dropped."""
+    """Serve until the block ends, then drop open connections."""
 
     async def droppable(scope: Scope, receive: Receive, send: Send) -> None:
         await application({**scope, _DROP: partial(server.drop, scope["client"])}, receive, send)
@@ -101,15 +99,15 @@ async def serve(application: ASGIApp, listener: socket.socket) -> AsyncGenerator
             ws="none",
             lifespan="off",
             log_config=None,
-            # A connection cut on purpose is no error worth a line.
+            # A dropped connection is not an error to log.
             log_level=logging.CRITICAL,
             access_log=False,
             server_header=False,
-            # The time is the twin's own, or its answers would not be the same twice.
+            # With the machine's time, replies would not be reproducible.
             date_header=False,
-            # Longer than any client keeps an idle connection: none is closed while it is used anew.
+            # Longer than any client's: the twin never closes a connection that a client reuses.
             timeout_keep_alive=75,
-            # Who is dropped is known by its own address, whatever its headers say.
+            # `drop` needs the real address of the client.
             proxy_headers=False,
         )
     )
@@ -120,26 +118,24 @@ async def serve(application: ASGIApp, listener: socket.socket) -> AsyncGenerator
         yield
     finally:
         ready.cancel()
-        server.told_to_end.set()
+        server.stop_requested.set()
         await serving
         listener.close()
 
 
 LOOPBACK = "127.0.0.1"
-
-
 T = TypeVar("T", bound=AbstractAsyncContextManager[Any])
 
 
 class Addresses(NamedTuple):
-    """Where a twin is reached."""
+    """The URLs of a twin."""
 
     url: str
     control_url: str
 
 
 class Ports(NamedTuple):
-    """Where a twin is to be reached; any free port for 0."""
+    """The ports of a twin (0: any free port)."""
 
     port: int = 0
     control_port: int = 0
@@ -149,7 +145,7 @@ class Ports(NamedTuple):
 async def hosted(
     clients: ASGIApp, control: ASGIApp, ports: Ports, *, host: str = LOOPBACK
 ) -> AsyncGenerator[Addresses]:
-    """Serve both faces until the block ends."""
+    """Serve both addresses until the block ends."""
     async with AsyncExitStack() as stack:
         addresses: list[str] = []
         for application, port in zip((clients, control), ports, strict=True):
@@ -161,7 +157,7 @@ async def hosted(
 
 @contextmanager
 def in_background(twin: T) -> Generator[T]:
-    """Serve a twin from a thread of its own, for code that is not asynchronous."""
+    """Serve a twin from its own thread, for synchronous code."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="twin")
     thread.start()
@@ -184,46 +180,48 @@ def _address(listener: socket.socket) -> str:
 
 
 class Delivery:
-    """A reply on its way, as an application that answers one request."""
+    """An ASGI application that sends one reply."""
 
     def __init__(self, reply: Reply, clock: Clock | None = None) -> None:
         self._reply = reply
         self._clock = clock or SystemClock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it, unless its client goes away."""
+        """Send the reply, or stop when the client disconnects."""
         reply = self._reply
-        if await self._leaves_within(reply.delay, receive):
+        if await self._disconnects_within(reply.delay, receive):
             return
-        if reply.begins and not await self._sends(receive, send):
+        if reply.begins and not await self._send(receive, send):
             return
         if reply.ending is ReplyEnd.SILENT:
-            await until_gone(receive)
+            await until_disconnected(receive)
         elif reply.ending is ReplyEnd.COMPLETE:
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         elif not reply.begins:
             drop_connection(scope)
-            await until_gone(receive)
-        # The server closes a connection whose reply was left before it was complete.
+            await until_disconnected(receive)
+        # For DROPPED, the server closes the connection of an incomplete response.
 
-    async def _sends(self, receive: Receive, send: Send) -> bool:
-        """Send all there is to send, and tell whether the client stayed."""
+    async def _send(self, receive: Receive, send: Send) -> bool:
+        """Send all pieces, and return whether the client stayed connected."""
         reply = self._reply
-        headers = [(name.encode(), said.encode("latin-1")) for name, said in reply.headers.items()]
+        headers = [
+            (name.encode(), value.encode("latin-1")) for name, value in reply.headers.items()
+        ]
         await send({"type": "http.response.start", "status": reply.status, "headers": headers})
         for number, piece in enumerate(reply.pieces):
-            if await self._leaves_within(reply.pause_before(number), receive):
+            if await self._disconnects_within(reply.pause_before(number), receive):
                 return False
-            # Whoever else is served has a turn, and it is heard that a client went away.
+            # Other requests get a turn, and a disconnect is noticed.
             await asyncio.sleep(0)
             await send({"type": "http.response.body", "body": piece, "more_body": True})
         return True
 
-    async def _leaves_within(self, pause: timedelta, receive: Receive) -> bool:
-        """Wait for a while, and tell whether the client went away meanwhile."""
+    async def _disconnects_within(self, pause: timedelta, receive: Receive) -> bool:
+        """Wait, and return whether the client disconnected meanwhile."""
         if not pause:
             return False
-        gone = asyncio.ensure_future(until_gone(receive))
+        gone = asyncio.ensure_future(until_disconnected(receive))
         waited = asyncio.ensure_future(self._clock.sleep(pause))
         try:
             await asyncio.wait({gone, waited}, return_when=asyncio.FIRST_COMPLETED)
@@ -234,26 +232,26 @@ class Delivery:
             await asyncio.gather(gone, waited, return_exceptions=True)
 
 
-async def until_gone(receive: Receive) -> None:
-    """Wait until the client went away."""
+async def until_disconnected(receive: Receive) -> None:
+    """Wait until the client disconnects."""
     while (await receive())["type"] != "http.disconnect":
         pass
 
 
-class Complaints:
-    """Remembers such trouble, and tells whoever wants to hear."""
+class ErrorReporter:
+    """Collects errors that no client can be told of, and reports them."""
 
-    def __init__(self, hears: Callable[[AttractorError], None] | None = None) -> None:
-        self.troubles: list[AttractorError] = []
-        self._hears = hears
+    def __init__(self, on_error: Callable[[AttractorError], None] | None = None) -> None:
+        self.errors: list[AttractorError] = []
+        self._on_error = on_error
 
-    def has_done(self, act: Callable[[], object]) -> bool:
-        """Do something, and tell whether it could be done."""
+    def try_to(self, action: Callable[[], object]) -> bool:
+        """Call a function, and return whether it succeeded."""
         try:
-            act()
+            action()
         except AttractorError as error:
-            self.troubles.append(error)
-            if self._hears:
-                self._hears(error)
+            self.errors.append(error)
+            if self._on_error:
+                self._on_error(error)
             return False
         return True

@@ -9,24 +9,24 @@ from attractor.base.registry import Registry
 from attractor.twins.errors import Rejection
 from attractor.twins.exchange.reply import Reply
 from attractor.twins.exchange.wire import Wire
-from attractor.twins.script.match import entries_of
+from attractor.twins.script.match import rule_entries
 from attractor.twins.script.script import Script
 from attractor.twins.server.replies import (
-    Arrival,
-    Memory,
-    Telling,
-    refusal,
+    IncomingRequest,
+    ModelEndpoint,
+    TwinMemory,
+    error_reply,
+    model_reply,
+    read_request,
     reply_to,
-    tell,
-    understand,
 )
 from attractor.twins.server.request_log import LoggedRequest, RequestLog
 
-Hears = Callable[[LoggedRequest], None]
+OnRequest = Callable[[LoggedRequest], None]
 
 
-class State:
-    """Answers requests, and can be looked at and changed meanwhile."""
+class ProviderState:
+    """Answers and logs requests."""
 
     def __init__(
         self,
@@ -34,58 +34,56 @@ class State:
         wires: Registry[Wire],
         *,
         log: RequestLog,
-        memory: Memory,
+        memory: TwinMemory,
         clock: Clock,
-        hears: Hears | None = None,
+        on_request: OnRequest | None = None,
     ) -> None:
         self.scripts = tuple(scripts)
         self.wires = wires
         self.log = log
         self.memory = memory
         self.clock = clock
-        self._hears = hears
-        self._began = clock.monotonic()
+        self._on_request = on_request
+        self._start = clock.monotonic()
 
-    def answer(self, arrival: Arrival) -> Reply:
-        """Answer a request, and remember it."""
-        reply = reply_to(arrival, self.scripts, self.memory)
-        self.remember(arrival, reply)
-        return reply
+    def answer(self, incoming: IncomingRequest) -> Reply:
+        """Answer a request."""
+        return self.log_request(incoming, reply_to(incoming, self.scripts, self.memory))
 
-    def tell(self, arrival: Arrival, telling: Telling) -> Reply:
-        """Tell what a client asks beside answers, and remember who asked."""
-        reply = tell(arrival, telling, self.scripts, self.memory)
-        self.remember(arrival, reply)
-        return reply
+    def answer_about_models(self, incoming: IncomingRequest, endpoint: ModelEndpoint) -> Reply:
+        """Answer a request about models or the length of a prompt."""
+        reply = model_reply(incoming, endpoint, self.scripts, self.memory)
+        return self.log_request(incoming, reply)
 
-    def refuse(
-        self, arrival: Arrival, rejection: Rejection, headers: Mapping[str, str] | None = None
+    def reject(
+        self,
+        incoming: IncomingRequest,
+        rejection: Rejection,
+        headers: Mapping[str, str] | None = None,
     ) -> Reply:
-        """Refuse a request as its provider would, and remember it."""
-        reply = refusal(arrival.wire, rejection, headers=headers)
-        self.remember(arrival, reply)
-        return reply
+        """Answer a request with an error in its provider's format."""
+        return self.log_request(incoming, error_reply(incoming.wire, rejection, headers=headers))
 
-    def remember(self, arrival: Arrival, reply: Reply) -> None:
-        """Remember a request and what became of it, and tell whoever wants to hear."""
-        at = self.clock.monotonic() - self._began
-        entry = self.log.add(arrival, reply, at)
-        if self._hears:
-            self._hears(entry)
+    def log_request(self, incoming: IncomingRequest, reply: Reply) -> Reply:
+        """Log a request and its reply, and return the reply."""
+        entry = self.log.add(incoming, reply, self.clock.monotonic() - self._start)
+        if self._on_request:
+            self._on_request(entry)
+        return reply
 
     def reset(self) -> None:
         """Forget every request; the scripts stay."""
-        self.memory.forget()
-        self.log.forget()
-        self._began = self.clock.monotonic()
+        self.memory.clear()
+        self.log.clear()
+        self._start = self.clock.monotonic()
 
     def replace_script(self, script: Script) -> None:
-        """Follow another script from now on."""
+        """Replace all scripts."""
         self.scripts = (script,)
-        self.memory.forget_uses()
+        self.memory.clear_uses()
 
     def usage(self) -> list[dict[str, Json]]:
-        """Return every rule, in the order in which they are tried, and how often it was used."""
+        """Return every rule in its order, with the number of its uses."""
         return [
             {
                 "number": entry.number,
@@ -94,14 +92,14 @@ class State:
                 "when": entry.rule.when.model_dump(exclude_none=True) if entry.rule else {},
                 "used": self.memory.uses(entry.number),
             }
-            for entry in entries_of(self.scripts)
+            for entry in rule_entries(self.scripts)
         ]
 
 
-def described(arrival: Arrival, reply: Reply) -> Reply:
-    """Say in a reply which model was asked in which step, where that can be told."""
+def with_conversation(incoming: IncomingRequest, reply: Reply) -> Reply:
+    """Return a reply with the model and the step of its request, if it can be read."""
     try:
-        conversation = understand(arrival).conversation
+        conversation = read_request(incoming).conversation
     except Rejection:
         return reply
     return replace(reply, model=conversation.model, step=conversation.step)

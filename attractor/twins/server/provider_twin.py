@@ -1,9 +1,4 @@
-"""A provider twin: a real HTTP server that speaks every provider's wire and follows a script.
-
-What the clients of a provider twin see: every wire at its paths.
-
-Where the real providers are, for a twin that records them.
-"""
+"""A provider twin: an HTTP server that speaks every provider's wire and follows a script."""
 
 import secrets
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
@@ -21,74 +16,88 @@ from attractor.base.clock import Clock, SystemClock
 from attractor.base.errors import AttractorError, UnknownName
 from attractor.base.registry import Registry
 from attractor.twins.errors import RecordingError, UnknownEndpoint
-from attractor.twins.exchange.wire import CountsTokens, ListsModels, Wire, meant_wire, wire_registry
+from attractor.twins.exchange.wire import (
+    CountsTokens,
+    ListsModels,
+    Wire,
+    nearest_wire,
+    wire_registry,
+)
 from attractor.twins.recordings.files import RecordingFile
 from attractor.twins.recordings.recording import Recordings
 from attractor.twins.script.script import Script
 from attractor.twins.server.control_api import control_application
-from attractor.twins.server.hosting import LOOPBACK, Addresses, Complaints, Delivery, Ports, hosted
-from attractor.twins.server.provider_state import Hears, State
+from attractor.twins.server.hosting import (
+    LOOPBACK,
+    Addresses,
+    Delivery,
+    ErrorReporter,
+    Ports,
+    hosted,
+)
+from attractor.twins.server.provider_state import OnRequest, ProviderState
 from attractor.twins.server.proxy import Forwarder, is_address
 from attractor.twins.server.replies import (
-    Arrival,
-    Memory,
-    Telling,
-    all_models,
-    one_model,
-    token_count,
+    IncomingRequest,
+    ModelEndpoint,
+    TwinMemory,
+    count_prompt,
+    describe_model,
+    list_models,
 )
 from attractor.twins.server.request_log import KEEP, BoundedLog, LoggedRequest, RequestLog
 
 Endpoint = Callable[[Request], Awaitable[ASGIApp]]
 
-_ONE = "/{model:path}"
+_ONE_MODEL = "/{model:path}"
 
 
-def provider_application(state: State, forwarder: Forwarder | None = None) -> ASGIApp:
-    """Answer every wire at its paths, or ask its provider and record what that answers."""
-    desk = _Desk(state, forwarder)
+def provider_application(state: ProviderState, forwarder: Forwarder | None = None) -> ASGIApp:
+    """Serve every wire at its paths, or forward and record the requests."""
+    dispatcher = _Dispatcher(state, forwarder)
     wires = list(state.wires.values())
-    posted = [
-        *_answering(desk, wires),
-        *_counting(desk, [one for one in wires if isinstance(one, CountsTokens)]),
+    post_routes = [
+        *_answer_routes(dispatcher, wires),
+        *_count_routes(dispatcher, [wire for wire in wires if isinstance(wire, CountsTokens)]),
     ]
-    listing = [one for one in wires if isinstance(one, ListsModels)]
-    routes = [*posted, *_listing(desk, listing, posted)]
-    spoken = ", ".join(f"{_method(one)} {one.path.replace(':path}', '}')}" for one in routes)
+    listing = [wire for wire in wires if isinstance(wire, ListsModels)]
+    routes = [*post_routes, *_model_routes(dispatcher, listing, post_routes)]
+    known = ", ".join(f"{_method(route)} {route.path.replace(':path}', '}')}" for route in routes)
 
-    async def not_spoken(request: Request, error: Exception) -> Response:
+    async def unknown_endpoint(request: Request, error: Exception) -> Response:
         if not isinstance(error, HTTPException):
             raise error
-        arrival = await desk.arrival(request, meant_wire(wires, request.url.path, request.headers))
-        asked = f"{request.method} {request.url.path}"
-        told = f"this twin does not speak {asked}; it speaks {spoken}"
-        found = HTTPException(404) if _calls_unknown(request) else error
-        reply = state.refuse(arrival, UnknownEndpoint(found.status_code, told), found.headers)
+        wire = nearest_wire(wires, request.url.path, request.headers)
+        incoming = await dispatcher.incoming(request, wire)
+        message = f"unknown endpoint {request.method} {request.url.path}; known endpoints: {known}"
+        cause = HTTPException(404) if _is_unknown_model_method(request) else error
+        rejection = UnknownEndpoint(cause.status_code, message)
+        reply = state.reject(incoming, rejection, cause.headers)
         return Response(reply.body, reply.status, reply.headers)
 
-    application = Starlette(routes=routes, exception_handlers={HTTPException: not_spoken})
-    # A client that is sent elsewhere would be told in nobody's shape.
+    application = Starlette(routes=routes, exception_handlers={HTTPException: unknown_endpoint})
+    # A redirect would be in no provider's format.
     application.router.redirect_slashes = False
     return application
 
 
-def _calls_unknown(request: Request) -> bool:
-    """Tell whether this calls what Google writes behind a model, and none of it is known."""
-    # It would have been answered; now it looks like another method for just that model.
+def _is_unknown_model_method(request: Request) -> bool:
+    """Return whether a request calls an unknown method after a model, in Google's notation."""
+    # A known method has its own route; this path matched the route for one model.
     return request.method == "POST" and ":" in request.url.path.rpartition("/")[2]
 
 
-class _Desk:
-    """Takes requests in, and hands out what answers them."""
+class _Dispatcher:
+    """Reads requests, and returns the applications that answer them."""
 
-    def __init__(self, state: State, forwarder: Forwarder | None) -> None:
+    def __init__(self, state: ProviderState, forwarder: Forwarder | None) -> None:
         self.state = state
         self.forwarder = forwarder
 
-    async def arrival(self, request: Request, wire: Wire) -> Arrival:
+    async def incoming(self, request: Request, wire: Wire) -> IncomingRequest:
         body = await request.body()
         query = request.url.query
-        return Arrival(
+        return IncomingRequest(
             wire,
             dict(request.headers),
             body,
@@ -98,53 +107,60 @@ class _Desk:
             request.method,
         )
 
-    async def answer(self, request: Request, wire: Wire, telling: Telling | None) -> ASGIApp:
-        arrival = await self.arrival(request, wire)
+    async def answer(
+        self, request: Request, wire: Wire, model_endpoint: ModelEndpoint | None
+    ) -> ASGIApp:
+        incoming = await self.incoming(request, wire)
         if self.forwarder:
-            return self.forwarder.forward(arrival)
-        state = self.state
-        reply = state.tell(arrival, telling) if telling else state.answer(arrival)
-        return Delivery(reply, state.clock)
+            return self.forwarder.forward(incoming)
+        if model_endpoint:
+            reply = self.state.answer_about_models(incoming, model_endpoint)
+        else:
+            reply = self.state.answer(incoming)
+        return Delivery(reply, self.state.clock)
 
-    def endpoint(self, wire: Wire, telling: Telling | None = None) -> Endpoint:
+    def endpoint(self, wire: Wire, model_endpoint: ModelEndpoint | None = None) -> Endpoint:
         async def answer(request: Request) -> ASGIApp:
-            return await self.answer(request, wire, telling)
+            return await self.answer(request, wire, model_endpoint)
 
         return answer
 
 
-def _answering(desk: _Desk, wires: Sequence[Wire]) -> Iterator[Route]:
+def _answer_routes(dispatcher: _Dispatcher, wires: Sequence[Wire]) -> Iterator[Route]:
     for wire in wires:
         for path in (wire.path, *wire.other_paths):
-            yield Route(path, desk.endpoint(wire), methods=["POST"])
+            yield Route(path, dispatcher.endpoint(wire), methods=["POST"])
 
 
-def _counting(desk: _Desk, wires: Sequence[CountsTokens]) -> Iterator[Route]:
+def _count_routes(dispatcher: _Dispatcher, wires: Sequence[CountsTokens]) -> Iterator[Route]:
     for wire in wires:
         for path in wire.count_paths:
-            yield Route(path, desk.endpoint(wire, token_count(wire)), methods=["POST"])
+            yield Route(path, dispatcher.endpoint(wire, count_prompt(wire)), methods=["POST"])
 
 
-def _listing(desk: _Desk, wires: Sequence[ListsModels], posted: Sequence[Route]) -> Iterator[Route]:
-    """Yield where models are listed, and each by itself; headers say by which provider."""
+def _model_routes(
+    dispatcher: _Dispatcher, wires: Sequence[ListsModels], post_routes: Sequence[Route]
+) -> Iterator[Route]:
+    """Yield the routes for the list of models and for one model; headers select the provider."""
     for path in dict.fromkeys(path for wire in wires for path in wire.models_paths):
-        here = [one for one in wires if path in one.models_paths]
-        for place, telling in ((path, all_models), (path + _ONE, one_model)):
-            yield Route(place, _by_headers(desk, here, telling, posted), methods=["GET"])
+        listing = [wire for wire in wires if path in wire.models_paths]
+        for full_path, endpoint in ((path, list_models), (path + _ONE_MODEL, describe_model)):
+            answer = _by_headers(dispatcher, listing, endpoint, post_routes)
+            yield Route(full_path, answer, methods=["GET"])
 
 
 def _by_headers(
-    desk: _Desk,
+    dispatcher: _Dispatcher,
     wires: Sequence[ListsModels],
-    telling: Callable[[ListsModels], Telling],
-    posted: Sequence[Route],
+    endpoint: Callable[[ListsModels], ModelEndpoint],
+    post_routes: Sequence[Route],
 ) -> Endpoint:
     async def models(request: Request) -> ASGIApp:
-        # What is called of a model stands where a model's own name could.
-        if any(one.path_regex.match(request.url.path) for one in posted):
+        # A method after a model also matches the path of one model.
+        if any(route.path_regex.match(request.url.path) for route in post_routes):
             raise HTTPException(405, headers={"Allow": "POST"})
-        wire = next((one for one in wires if one.is_meant(request.headers)), wires[-1])
-        return await desk.answer(request, wire, telling(wire))
+        wire = next((wire for wire in wires if wire.matches_headers(request.headers)), wires[-1])
+        return await dispatcher.answer(request, wire, endpoint(wire))
 
     return models
 
@@ -154,7 +170,7 @@ def _method(route: Route) -> str:
 
 
 _HINT = "write --to https://HOST for every wire, or --to WIRE=https://HOST for one"
-# A wire that is not named here is recorded once it is said where its provider is.
+# Any other wire needs --to to be recorded.
 _KNOWN = {
     "anthropic": "https://api.anthropic.com",
     "gemini": "https://generativelanguage.googleapis.com",
@@ -163,25 +179,25 @@ _KNOWN = {
 }
 
 
-def providers_of(said: Sequence[str], wires: Registry[Wire]) -> Mapping[str, str]:
-    """Return where each wire's provider is: as said for it, as said for all, else as is known."""
-    places = {name: url for name, url in _KNOWN.items() if name in wires}
-    named: dict[str, str] = {}
-    for one in said:
-        name, equals, url = one.partition("=")
+def provider_addresses(options: Sequence[str], wires: Registry[Wire]) -> Mapping[str, str]:
+    """Return the address of each wire's provider, by `WIRE=URL` and `URL` options."""
+    addresses = {name: url for name, url in _KNOWN.items() if name in wires}
+    by_wire: dict[str, str] = {}
+    for option in options:
+        name, equals, url = option.partition("=")
         if not equals or "/" in name:
-            places |= dict.fromkeys(wires, one)
+            addresses |= dict.fromkeys(wires, option)
         elif name in wires:
-            named[name] = url
+            by_wire[name] = url
         else:
             raise UnknownName("wire", name, wires)
-    return {name: _checked(url, wires[name]) for name, url in {**places, **named}.items()}
+    addresses |= by_wire
+    return {name: _without_base_path(url, wires[name]) for name, url in addresses.items()}
 
 
-def _checked(url: str, wire: Wire) -> str:
-    """Return a provider's address without what the paths of its wire say already."""
+def _without_base_path(url: str, wire: Wire) -> str:
     if not is_address(url):
-        raise RecordingError(f"{url!r} is no address of a provider", hint=_HINT)
+        raise RecordingError(f"invalid address of a provider: {url!r}", hint=_HINT)
     return url.rstrip("/").removesuffix(wire.base_path).rstrip("/")
 
 
@@ -189,10 +205,10 @@ _ANY_KEY = "key-for-the-twin"
 
 
 class ProviderTwin:
-    """Serves from `async with` to its end, for its clients and for whoever controls it.
+    """Serves all wires and a control address within `async with`.
 
-    It answers by scripts, tried in their order, and then by recordings; or it asks the providers
-    and records what they answer.
+    It answers by scripts in their order, then by recordings; or it forwards requests to the
+    providers and records the exchanges.
     """
 
     def __init__(
@@ -208,69 +224,69 @@ class ProviderTwin:
         providers: Sequence[str] = (),
         clock: Clock | None = None,
         keep: int = KEEP,
-        hears: Hears | None = None,
-        complains: Callable[[AttractorError], None] | None = None,
+        on_request: OnRequest | None = None,
+        on_error: Callable[[AttractorError], None] | None = None,
     ) -> None:
         self.token = token or secrets.token_urlsafe(24)
         self.clock = clock or SystemClock()
         self._wires: Registry[Wire] = wire_registry()
-        self.state = State(
+        self.state = ProviderState(
             [script] if isinstance(script, Script) else script,
             self._wires,
             log=RequestLog(BoundedLog(keep)),
-            memory=Memory(recordings),
+            memory=TwinMemory(recordings),
             clock=self.clock,
-            hears=hears,
+            on_request=on_request,
         )
         self._record = record
-        self._complaints = Complaints(complains)
+        self._reporter = ErrorReporter(on_error)
         if record and (self.state.scripts or recordings is not None):
-            raise RecordingError("a twin that records has no script and no recordings to replay")
-        self.providers = providers_of(providers, self._wires) if record else dict[str, str]()
+            raise RecordingError("a twin that records takes no script and no recordings to replay")
+        self.providers = provider_addresses(providers, self._wires) if record else dict[str, str]()
         self._host, self._ports = host, Ports(port, control_port)
         self._addresses = Addresses("", "")
         self._stack = AsyncExitStack()
 
     @property
     def url(self) -> str:
-        """Where clients reach it, without a wire's own base path."""
+        """The URL for clients, without the base path of a wire."""
         return self._addresses.url
 
     @property
     def control_url(self) -> str:
-        """Where it is looked at and controlled, by whoever has the token."""
+        """The URL of the control address, for callers with the token."""
         return self._addresses.control_url
 
     @property
     def requests(self) -> Sequence[LoggedRequest]:
-        """What it was asked so far, as far as it is kept."""
-        return self.state.log.kept.entries
+        """The requests in the log."""
+        return self.state.log.requests.entries
 
     @property
-    def troubles(self) -> Sequence[AttractorError]:
-        """What went wrong of which no client can be told."""
-        return self._complaints.troubles
+    def errors(self) -> Sequence[AttractorError]:
+        """Errors that no client was told of."""
+        return self._reporter.errors
 
     @property
     def dropped(self) -> int:
-        """How many older requests are kept no more."""
-        return self.state.log.kept.dropped
+        """The number of older requests that were dropped from the log."""
+        return self.state.log.requests.dropped
 
     def base_url(self, wire: str) -> str:
-        """Return what a client of a provider takes as its base URL."""
+        """Return the base URL for clients of a wire."""
         return self.url + self._wires[wire].base_path
 
     def environ(self) -> Mapping[str, str]:
-        """Return the environment variables that send a provider's clients here.
+        """Return the environment variables that send clients here.
 
-        The keys are any, unless the providers themselves are asked.
+        The keys are placeholders; they are left out while the providers are recorded.
         """
-        made: dict[str, str] = {}
+        environ: dict[str, str] = {}
         for name, wire in self._wires.items():
             *urls, key = wire.variables
-            made |= dict.fromkeys(urls, self.base_url(name))
-            made |= {} if self._record else {key: _ANY_KEY}
-        return made
+            environ |= dict.fromkeys(urls, self.base_url(name))
+            environ |= {} if self._record else {key: _ANY_KEY}
+        return environ
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
@@ -285,7 +301,7 @@ class ProviderTwin:
         return self
 
     def _forwarder(self, file: RecordingFile) -> Forwarder:
-        return Forwarder(self.state, file, self.providers, complaints=self._complaints)
+        return Forwarder(self.state, file, self.providers, reporter=self._reporter)
 
     async def __aexit__(self, *exit: object) -> None:
         await self._stack.aclose()

@@ -15,14 +15,19 @@ from attractor.base.dataclasses import dataclass
 from attractor.twins.errors import Rejection
 from attractor.twins.exchange.reply import STREAM, Reply
 from attractor.twins.recordings.files import RecordingFile
-from attractor.twins.recordings.recording import VERSION, Recording, headers_that_matter, pieces_of
-from attractor.twins.recordings.redaction import without_keys
-from attractor.twins.server.hosting import Complaints, Delivery, drop_connection, until_gone
-from attractor.twins.server.provider_state import State, described
-from attractor.twins.server.replies import Arrival, refusal
+from attractor.twins.recordings.recording import VERSION, Recording, pieces_of, recorded_headers
+from attractor.twins.recordings.redaction import query_without_keys
+from attractor.twins.server.hosting import (
+    Delivery,
+    ErrorReporter,
+    drop_connection,
+    until_disconnected,
+)
+from attractor.twins.server.provider_state import ProviderState, with_conversation
+from attractor.twins.server.replies import IncomingRequest, error_reply
 
-# Those that are about one connection, and those that the next one says itself.
-_OF_A_CONNECTION = frozenset(
+# Headers of one connection, and those that the next connection sets itself.
+_CONNECTION_HEADERS = frozenset(
     {
         *("connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding"),
         *("upgrade", "expect", "host", "server", "accept-encoding", "content-encoding"),
@@ -30,74 +35,76 @@ _OF_A_CONNECTION = frozenset(
 )
 
 
-PATIENCE = httpx.Timeout(connect=10, read=600, write=60, pool=None)
+TIMEOUT = httpx.Timeout(connect=10, read=600, write=60, pool=None)
 
 
 @dataclass(frozen=True)
-class Came:
-    """An answer as it came: its bytes with the seconds since the request, and whether all did."""
+class ReceivedResponse:
+    """A response as received: its chunks with the seconds since the request."""
 
     status: int
     headers: httpx.Headers
     chunks: Sequence[tuple[float, bytes]]
-    is_whole: bool
+    is_complete: bool
 
     @property
     def content(self) -> bytes:
-        """All its bytes."""
+        """The whole body."""
         return b"".join(chunk for _, chunk in self.chunks)
 
 
-class Errand(Protocol):
-    """One request that is passed on, and what is made of its answer."""
+class ForwardedRequest(Protocol):
+    """A request to forward, and the use of its response."""
 
     @property
     def base(self) -> str:
-        """Where the real server is."""
+        """The address of the real server."""
         ...
 
     @property
     def content(self) -> bytes:
-        """What is sent there."""
+        """The body to send."""
         ...
 
-    def told(self, error: Exception) -> str:
-        """Say that the real server did not answer, without keys."""
+    def failure_message(self, error: Exception) -> str:
+        """Return a message about a missing response, without keys."""
         ...
 
-    def refuse(self, told: str) -> ASGIApp:
-        """Remember that there was no answer, and return what says so to the client."""
+    def fail(self, message: str) -> ASGIApp:
+        """Log that there was no response, and return an application that sends the error."""
         ...
 
-    def keep(self, came: Came) -> bool:
-        """Keep an answer, and tell whether that could be done."""
+    def record(self, received: ReceivedResponse) -> bool:
+        """Record a response, and return whether that succeeded."""
         ...
 
-    def remember(self, status: int, error: str) -> None:
-        """Remember what became of the request."""
+    def log(self, status: int, error: str) -> None:
+        """Log the outcome of the request."""
         ...
 
 
-def passing_client(patience: httpx.Timeout) -> httpx.AsyncClient:
-    """Return what asks real servers in the name of clients, and keeps nothing of them."""
+def forwarding_client(timeout: httpx.Timeout) -> httpx.AsyncClient:
+    """Return a client for real servers that stores no cookies."""
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=20)
-    # A cookie belongs to the client that got it.
+    # A cookie belongs to the client of the twin.
     cookies = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
-    return httpx.AsyncClient(timeout=patience, limits=limits, trust_env=False, cookies=cookies)
+    return httpx.AsyncClient(timeout=timeout, limits=limits, trust_env=False, cookies=cookies)
 
 
 def is_address(url: str) -> bool:
-    """Tell whether this says where a server is, and nothing else."""
+    """Return whether a URL is the address of a server, without query or user."""
     parts = urlsplit(url)
     is_plain = not (parts.query or parts.fragment or parts.username)
     return parts.scheme in ("http", "https") and bool(parts.hostname) and is_plain
 
 
-class Passage:
-    """One exchange on its way between a client and the real server."""
+class Relay:
+    """Forwards one request to the real server, and its response back chunk by chunk."""
 
-    def __init__(self, errand: Errand, client: httpx.AsyncClient, clock: Clock) -> None:
-        self._errand = errand
+    def __init__(
+        self, forwarded: ForwardedRequest, client: httpx.AsyncClient, clock: Clock
+    ) -> None:
+        self._forwarded = forwarded
         self._client = client
         self._clock = clock
         self._began = clock.monotonic()
@@ -106,102 +113,105 @@ class Passage:
         self._last = b""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass everything on, unless the client goes away."""
-        passing = asyncio.ensure_future(self._pass_on(scope, receive, send))
-        gone = asyncio.ensure_future(until_gone(receive))
+        """Forward until the end, or until the client disconnects."""
+        forwarding = asyncio.ensure_future(self._forward(scope, receive, send))
+        disconnected = asyncio.ensure_future(until_disconnected(receive))
         try:
-            await asyncio.wait({passing, gone}, return_when=asyncio.FIRST_COMPLETED)
-            if not passing.done():
-                told = "its client left before the end: not recorded"
-                self._errand.remember(self._status, told)
+            await asyncio.wait({forwarding, disconnected}, return_when=asyncio.FIRST_COMPLETED)
+            if not forwarding.done():
+                message = "the client disconnected before the end: not recorded"
+                self._forwarded.log(self._status, message)
         finally:
-            gone.cancel()
-            passing.cancel()
-            await asyncio.gather(gone, passing, return_exceptions=True)
-        if not passing.cancelled():
-            passing.result()
+            disconnected.cancel()
+            forwarding.cancel()
+            await asyncio.gather(disconnected, forwarding, return_exceptions=True)
+        if not forwarding.cancelled():
+            forwarding.result()
 
-    async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _forward(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             response = await self._client.send(self._request(scope), stream=True)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            await self._errand.refuse(self._errand.told(error))(scope, receive, send)
+            await self._forwarded.fail(self._forwarded.failure_message(error))(scope, receive, send)
             return
         self._status = response.status_code
         try:
-            trouble = await self._copy(response, send)
+            problem = await self._copy(response, send)
         finally:
             await response.aclose()
-        came = Came(response.status_code, response.headers, self._chunks, not trouble)
-        kept = self._errand.keep(came)
-        self._errand.remember(came.status, trouble if kept else "it could not be recorded")
-        if trouble or not kept:
+        received = ReceivedResponse(
+            response.status_code, response.headers, self._chunks, not problem
+        )
+        is_recorded = self._forwarded.record(received)
+        problem = problem if is_recorded else "the response could not be recorded"
+        self._forwarded.log(received.status, problem)
+        if problem:
             drop_connection(scope)
-            await until_gone(receive)
+            await until_disconnected(receive)
         else:
             await send({"type": "http.response.body", "body": self._last, "more_body": False})
 
     async def _copy(self, response: httpx.Response, send: Send) -> str:
-        """Pass the answer on as it comes, and tell what broke it off if anything did."""
-        headers = [(one.lower(), said) for one, said in response.headers.raw]
-        own = set(_OF_A_CONNECTION)
+        """Forward the response, and return the error that cut it off if any."""
+        headers = [(name.lower(), value) for name, value in response.headers.raw]
+        dropped = set(_CONNECTION_HEADERS)
         if "content-encoding" in response.headers:
-            # What is passed on is no longer packed, and so has another length.
-            own.add("content-length")
-        passed = [(name, said) for name, said in headers if name.decode() not in own]
+            # The forwarded body is decompressed, and has another length.
+            dropped.add("content-length")
+        forwarded = [(name, value) for name, value in headers if name.decode() not in dropped]
         start = {"type": "http.response.start", "status": response.status_code}
-        await send({**start, "headers": passed})
-        came, length = 0, int(dict(passed).get(b"content-length", -1))
+        await send({**start, "headers": forwarded})
+        size, length = 0, int(dict(forwarded).get(b"content-length", -1))
         try:
             async for chunk in response.aiter_bytes():
                 self._chunks.append((self._clock.monotonic() - self._began, chunk))
-                came += len(chunk)
-                if came == length:
-                    # With it the client has all there is, which is not before it is recorded.
+                size += len(chunk)
+                if size == length:
+                    # The client gets the last chunk only after the exchange is recorded.
                     self._last = chunk
                 else:
                     await send({"type": "http.response.body", "body": chunk, "more_body": True})
         except httpx.HTTPError as error:
-            return self._errand.told(error)
+            return self._forwarded.failure_message(error)
         return ""
 
     def _request(self, scope: Scope) -> httpx.Request:
         place = scope["raw_path"].decode("ascii")
         query = scope["query_string"].decode("ascii")
-        given: list[tuple[bytes, bytes]] = scope["headers"]
-        own = _OF_A_CONNECTION | {"content-length", "date"}
+        headers: list[tuple[bytes, bytes]] = scope["headers"]
+        dropped = _CONNECTION_HEADERS | {"content-length", "date"}
         return self._client.build_request(
             scope["method"],
-            f"{self._errand.base}{place}{f'?{query}' if query else ''}",
+            f"{self._forwarded.base}{place}{f'?{query}' if query else ''}",
             headers=[
-                *(one for one in given if one[0].decode("latin-1") not in own),
-                # Packed bytes could not be read in a recording.
+                *(header for header in headers if header[0].decode("latin-1") not in dropped),
+                # A compressed body would be unreadable in a recording.
                 (b"accept-encoding", b"identity"),
             ],
-            content=self._errand.content,
+            content=self._forwarded.content,
         )
 
 
-_NAME = "recorded"
+_RECORDED = "recorded"
 
 
 class Forwarder:
-    """Forwards requests to the providers, within `async with`."""
+    """Forwards requests to the providers, and records the exchanges."""
 
     def __init__(
         self,
-        state: State,
+        state: ProviderState,
         file: RecordingFile,
         providers: Mapping[str, str],
         *,
-        complaints: Complaints,
-        patience: httpx.Timeout = PATIENCE,
+        reporter: ErrorReporter,
+        timeout: httpx.Timeout = TIMEOUT,
     ) -> None:
         self.state = state
         self.file = file
         self._providers = providers
-        self._complaints = complaints
-        self._client = passing_client(patience)
+        self._reporter = reporter
+        self._client = forwarding_client(timeout)
 
     async def __aenter__(self) -> Self:
         return self
@@ -209,62 +219,63 @@ class Forwarder:
     async def __aexit__(self, *exit: object) -> None:
         await self._client.aclose()
 
-    def forward(self, arrival: Arrival) -> ASGIApp:
-        """Return what answers a request with its provider's answer."""
-        base = self._providers.get(arrival.wire.name)
+    def forward(self, incoming: IncomingRequest) -> ASGIApp:
+        """Return an application that answers a request with its provider's response."""
+        base = self._providers.get(incoming.wire.name)
         if base is None:
-            told = f"the twin knows no provider for {arrival.wire.name}: start it with --to"
-            return self.refuse(arrival, Rejection(502, f"{told} {arrival.wire.name}=URL"))
-        return Passage(_ToProvider(self, arrival, base), self._client, self.state.clock)
+            wire = incoming.wire.name
+            message = f"no provider for {wire}: start the twin with --to {wire}=URL"
+            return self.fail(incoming, Rejection(502, message))
+        return Relay(_ForwardedToProvider(self, incoming, base), self._client, self.state.clock)
 
-    def refuse(self, arrival: Arrival, rejection: Rejection) -> ASGIApp:
-        """Return what answers with an error of the twin's own."""
-        reply = refusal(arrival.wire, rejection)
-        self.state.remember(arrival, described(arrival, reply))
+    def fail(self, incoming: IncomingRequest, rejection: Rejection) -> ASGIApp:
+        """Return an application that sends an error of the twin."""
+        reply = error_reply(incoming.wire, rejection)
+        self.state.log_request(incoming, with_conversation(incoming, reply))
         return Delivery(reply)
 
-    def keep(self, recording: Recording) -> bool:
-        """Keep a recording, and tell whether that could be done."""
-        return self._complaints.has_done(partial(self.file.add, recording))
+    def record(self, recording: Recording) -> bool:
+        """Save a recording, and return whether that succeeded."""
+        return self._reporter.try_to(partial(self.file.add, recording))
 
 
-class _ToProvider:
-    """A request that is passed on to its provider."""
+class _ForwardedToProvider:
+    """A request that is forwarded to its provider."""
 
-    def __init__(self, forwarder: Forwarder, arrival: Arrival, base: str) -> None:
+    def __init__(self, forwarder: Forwarder, incoming: IncomingRequest, base: str) -> None:
         self._forwarder = forwarder
-        self._arrival = arrival
+        self._incoming = incoming
         self.base = base
 
     @property
     def content(self) -> bytes:
-        return self._arrival.body
+        return self._incoming.body
 
-    def told(self, error: Exception) -> str:
-        told = f"the provider at {self.base} did not answer: {type(error).__name__}: {error}"
-        return self._arrival.keys.hide_text(told)
+    def failure_message(self, error: Exception) -> str:
+        message = f"no response of the provider at {self.base}: {type(error).__name__}: {error}"
+        return self._incoming.keys.hide_text(message)
 
-    def refuse(self, told: str) -> ASGIApp:
-        return self._forwarder.refuse(self._arrival, Rejection(502, told))
+    def fail(self, message: str) -> ASGIApp:
+        return self._forwarder.fail(self._incoming, Rejection(502, message))
 
-    def keep(self, came: Came) -> bool:
-        keys, sought = self._arrival.keys, self._arrival.sought
-        headers = headers_that_matter(came.headers)
+    def record(self, received: ReceivedResponse) -> bool:
+        keys, redacted = self._incoming.keys, self._incoming.redacted
+        headers = recorded_headers(received.headers)
         is_stream = headers.get("content-type", "").startswith(STREAM)
         recording = Recording(
             version=VERSION,
-            wire=sought.wire,
-            method=sought.method,
-            path=sought.path,
-            query=keys.hide_text(without_keys(self._arrival.query)),
-            request=sought.request,
-            status=came.status,
-            headers={name: keys.hide_text(said) for name, said in headers.items()},
-            body=tuple(pieces_of(came.chunks, is_stream=is_stream, keys=keys)),
-            ended="complete" if came.is_whole else "dropped",
+            wire=redacted.wire,
+            method=redacted.method,
+            path=redacted.path,
+            query=keys.hide_text(query_without_keys(self._incoming.query)),
+            request=redacted.request,
+            status=received.status,
+            headers={name: keys.hide_text(value) for name, value in headers.items()},
+            body=tuple(pieces_of(received.chunks, is_stream=is_stream, keys=keys)),
+            ended="complete" if received.is_complete else "dropped",
         )
-        return self._forwarder.keep(recording)
+        return self._forwarder.record(recording)
 
-    def remember(self, status: int, error: str) -> None:
-        reply = Reply(status, rule="" if error else _NAME, error=error)
-        self._forwarder.state.remember(self._arrival, described(self._arrival, reply))
+    def log(self, status: int, error: str) -> None:
+        reply = Reply(status, rule="" if error else _RECORDED, error=error)
+        self._forwarder.state.log_request(self._incoming, with_conversation(self._incoming, reply))

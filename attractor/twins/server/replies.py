@@ -13,8 +13,8 @@ from attractor.base.errors import NotCanonical
 from attractor.base.json import JsonObject, content_hash, parse_json
 from attractor.twins.errors import NoMatchingRule, Rejection
 from attractor.twins.exchange.answer import Answer, Fault, FaultKind
-from attractor.twins.exchange.prompt_cache import Cached, PromptCache
-from attractor.twins.exchange.reply import Reply, place_of, streamed, troubled, whole
+from attractor.twins.exchange.prompt_cache import CacheUsage, PromptCache
+from attractor.twins.exchange.reply import Reply, apply_fault, events_before, streamed, whole
 from attractor.twins.exchange.wire import (
     CountsTokens,
     ListsModels,
@@ -23,31 +23,22 @@ from attractor.twins.exchange.wire import (
     WireRequest,
     json_text,
 )
-from attractor.twins.recordings.recording import Recordings, Sought, request_of
-from attractor.twins.recordings.redaction import HiddenKeys, hide_in_body, keys_of
-from attractor.twins.script.match import choose, entries_of
+from attractor.twins.recordings.recording import Recordings, RedactedRequest, request_of
+from attractor.twins.recordings.redaction import RequestKeys, hide_in_body, request_keys
+from attractor.twins.script.match import choose, rule_entries
 from attractor.twins.script.script import Script
 
 _SEED_LENGTH = 24
-
-
-_GOOGLES = "x-goog-api-key"
-
-
+_GOOGLE_KEY = "x-goog-api-key"
 _PING = "ping"
-
-
-_GOOD = 200
-
-
-_SAYS_WHAT_IT_TOOK = {"input", "cache_read", "cache_write"}
+_PROMPT_USAGE = {"input", "cache_read", "cache_write"}
 
 
 @dataclass(frozen=True)
-class Arrival:
-    """A request as it came, how often the very same one has come by now, what its path says.
+class IncomingRequest:
+    """A request to a provider twin; `target` is the path with the query.
 
-    Its target is the path with the query, as the first line of a request has it.
+    `attempt` counts the same request; `from_path` has the values in the path.
     """
 
     wire: Wire
@@ -60,41 +51,42 @@ class Arrival:
 
     @property
     def seed(self) -> str:
-        """A word that is the same for the same request alone."""
-        place = "".join(self.from_path.values())
-        return content_hash((self.wire.name + place).encode() + self.body)[:_SEED_LENGTH]
+        """A text that is the same only for the same request."""
+        values = "".join(self.from_path.values())
+        return content_hash((self.wire.name + values).encode() + self.body)[:_SEED_LENGTH]
 
     @property
     def path(self) -> str:
-        """Its path."""
+        """The path without the query."""
         return self.target.partition("?")[0]
 
     @property
     def query(self) -> str:
-        """What stands behind the path."""
+        """The query."""
         return self.target.partition("?")[2]
 
     @property
-    def told(self) -> Mapping[str, str]:
-        """The headers, with the key that Google's clients may put into the query instead."""
-        named = dict(parse_qsl(self.query))
-        return {**({_GOOGLES: named["key"]} if "key" in named else {}), **self.headers}
+    def headers_with_key(self) -> Mapping[str, str]:
+        """The headers, with the key that Google's clients may put into the query."""
+        parameters = dict(parse_qsl(self.query))
+        key = {_GOOGLE_KEY: parameters["key"]} if "key" in parameters else {}
+        return {**key, **self.headers}
 
     @property
-    def keys(self) -> HiddenKeys:
-        """The keys it comes with."""
-        return keys_of(self.headers, self.query)
+    def keys(self) -> RequestKeys:
+        """The keys in the request."""
+        return request_keys(self.headers, self.query)
 
     @property
-    def sought(self) -> Sought:
-        """The request as recordings know it."""
+    def redacted(self) -> RedactedRequest:
+        """The request without keys, as recordings contain it."""
         keys = self.keys
         request = request_of(hide_in_body(self.body, keys))
-        return Sought(self.wire.name, self.method, keys.hide_text(self.path), request)
+        return RedactedRequest(self.wire.name, self.method, keys.hide_text(self.path), request)
 
 
-class Memory:
-    """Remembers which prompts were read, and how often each rule was used."""
+class TwinMemory:
+    """The prompts read before, the uses of each rule, and the recordings returned."""
 
     def __init__(self, recordings: Recordings | None = None) -> None:
         self.prompts = PromptCache()
@@ -102,131 +94,139 @@ class Memory:
         self._uses = Counter[int]()
 
     def use(self, entry: int) -> int:
-        """Count a use of a rule, and return how many there are by now."""
+        """Count a use of a rule, and return the number of its uses."""
         self._uses[entry] += 1
         return self._uses[entry]
 
     def uses(self, entry: int) -> int:
-        """Return how often a rule was used."""
+        """Return the number of uses of a rule."""
         return self._uses[entry]
 
-    def forget_uses(self) -> None:
-        """Count from the beginning, for other rules."""
+    def clear_uses(self) -> None:
+        """Forget the uses of all rules."""
         self._uses.clear()
 
-    def forget(self) -> None:
-        """Begin anew."""
-        self.forget_uses()
+    def clear(self) -> None:
+        """Forget everything."""
+        self.clear_uses()
         self.prompts = PromptCache()
         if self.recordings is not None:
-            self.recordings.forget()
+            self.recordings.reset()
 
 
 def reply_to(
-    arrival: Arrival, scripts: Script | Sequence[Script], memory: Memory | None = None
+    incoming: IncomingRequest, scripts: Script | Sequence[Script], memory: TwinMemory | None = None
 ) -> Reply:
-    """Answer a request as the scripts say, else as it was recorded."""
-    memory = memory or Memory()
-    tried = [scripts] if isinstance(scripts, Script) else scripts
+    """Return the reply to a request, by the scripts or else by the recordings."""
+    memory = memory or TwinMemory()
+    scripts = [scripts] if isinstance(scripts, Script) else scripts
     try:
-        asked = understand(arrival)
+        request = read_request(incoming)
     except Rejection as rejection:
-        return unanswered(arrival, rejection, tried, memory)
+        return _recorded_reply(incoming, rejection, scripts, memory)
     try:
-        reply = _scripted(arrival, asked, tried, memory)
+        reply = _scripted_reply(incoming, request, scripts, memory)
     except NoMatchingRule as rejection:
-        reply = unanswered(arrival, rejection, tried, memory)
+        reply = _recorded_reply(incoming, rejection, scripts, memory)
     except Rejection as rejection:
-        reply = refusal(arrival.wire, rejection)
-    return replace(reply, model=asked.conversation.model, step=asked.conversation.step)
+        reply = error_reply(incoming.wire, rejection)
+    return replace(reply, model=request.conversation.model, step=request.conversation.step)
 
 
-def understand(arrival: Arrival) -> WireRequest:
-    """Return what a request says, or refuse it as its provider would."""
-    body = body_of(arrival)
-    return WireRequest(arrival.wire.read(arrival.told, body), body, arrival.seed)
+def read_request(incoming: IncomingRequest) -> WireRequest:
+    """Return the conversation and the body of a request, or raise its provider's Rejection."""
+    body = _body_of(incoming)
+    conversation = incoming.wire.read(incoming.headers_with_key, body)
+    return WireRequest(conversation, body, incoming.seed)
 
 
-def body_of(arrival: Arrival) -> JsonObject:
-    """Return the body of a request with what its path says, or refuse it."""
-    return {**_object(arrival.body), **arrival.from_path}
-
-
-def _scripted(
-    arrival: Arrival, asked: WireRequest, scripts: Sequence[Script], memory: Memory
-) -> Reply:
-    choice = choose(entries_of(scripts), asked.conversation, attempt=arrival.attempt)
-    rule = choice.entry.name
-    answer = choice.drawn(memory.use(choice.entry.number))
-    write = _stream if arrival.wire.wants_stream(asked.body, arrival.target) else _body
+def _body_of(incoming: IncomingRequest) -> JsonObject:
     try:
-        written = write(arrival.wire, _counted(answer, memory.prompts.look_up(asked)), asked)
-    except Rejection as rejection:
-        return refusal(arrival.wire, rejection, rule=rule)
-    if written.begins and written.status == _GOOD:
-        memory.prompts.remember(asked)
-    return replace(written, rule=rule, delay=choice.answer.delay)
+        body = parse_json(incoming.body)
+    except NotCanonical as cause:
+        raise Rejection(400, f"the body is {cause.message}") from cause
+    if not isinstance(body, dict):
+        raise Rejection(400, "the body is not a JSON object")
+    return {**body, **incoming.from_path}
 
 
-def unanswered(
-    arrival: Arrival, rejection: Rejection, scripts: Sequence[Script], memory: Memory
+def _scripted_reply(
+    incoming: IncomingRequest, request: WireRequest, scripts: Sequence[Script], memory: TwinMemory
 ) -> Reply:
-    """Answer as it was recorded where no script does, or refuse."""
+    choice = choose(rule_entries(scripts), request.conversation, attempt=incoming.attempt)
+    rule = choice.entry.name
+    answer = choice.with_drawn_fault(memory.use(choice.entry.number))
+    answer = _with_cache_usage(answer, memory.prompts.look_up(request))
+    write = _stream if incoming.wire.wants_stream(request.body, incoming.target) else _body
+    try:
+        reply = write(incoming.wire, answer, request)
+    except Rejection as rejection:
+        return error_reply(incoming.wire, rejection, rule=rule)
+    if reply.begins and reply.status == 200:
+        memory.prompts.remember(request)
+    return replace(reply, rule=rule, delay=choice.answer.delay)
+
+
+def _recorded_reply(
+    incoming: IncomingRequest,
+    rejection: Rejection,
+    scripts: Sequence[Script],
+    memory: TwinMemory,
+) -> Reply:
+    """Return the recorded reply to a request that no script answers, else the rejection."""
     recordings = memory.recordings
     if recordings is None:
-        return refusal(arrival.wire, rejection)
-    sought = arrival.sought
-    recorded = recordings.answer(sought)
+        return error_reply(incoming.wire, rejection)
+    redacted = incoming.redacted
+    recorded = recordings.answer(redacted)
     if recorded:
         return recorded
-    told = recordings.refusal(sought)
+    message = recordings.refusal(redacted)
     if not scripts:
-        return refusal(arrival.wire, Rejection(400, told, code="no_recording"))
-    both = Rejection(rejection.status, f"{rejection.message}; {told}", code=rejection.code)
-    return refusal(arrival.wire, both)
+        return error_reply(incoming.wire, Rejection(400, message, code="no_recording"))
+    both = f"{rejection.message}; {message}"
+    return error_reply(incoming.wire, Rejection(rejection.status, both, code=rejection.code))
 
 
-def _counted(answer: Answer, cached: Cached) -> Answer:
-    """Say what came from the cache, unless the script says what a prompt took."""
-    if answer.usage.model_fields_set & _SAYS_WHAT_IT_TOOK:
+def _with_cache_usage(answer: Answer, cached: CacheUsage) -> Answer:
+    """Return an answer with the counted cache usage, unless the script gives prompt usage."""
+    if answer.usage.model_fields_set & _PROMPT_USAGE:
         return answer
     counted = {"cache_read": cached.read, "cache_write": cached.written}
     return answer.model_copy(update={"usage": answer.usage.model_copy(update=counted)})
 
 
-def _body(wire: Wire, answer: Answer, asked: WireRequest) -> Reply:
-    """Answer in one piece."""
+def _body(wire: Wire, answer: Answer, request: WireRequest) -> Reply:
     fault = answer.fault
     if fault and fault.kind is FaultKind.STATUS:
-        return refusal(wire, _rejection(fault), headers=answer.headers)
+        return error_reply(wire, _rejection(fault), headers=answer.headers)
     if fault and fault.kind is FaultKind.MALFORMED:
         return whole(200, fault.body.encode(), answer.headers)
-    reply = whole(200, json_text(wire.write(answer, asked)).encode(), answer.headers)
-    return troubled(reply, fault) if fault else reply
+    reply = whole(200, json_text(wire.write(answer, request)).encode(), answer.headers)
+    return apply_fault(reply, fault) if fault else reply
 
 
-def _stream(wire: Wire, answer: Answer, asked: WireRequest) -> Reply:
-    """Answer event by event."""
+def _stream(wire: Wire, answer: Answer, request: WireRequest) -> Reply:
     fault = answer.fault
     if fault and fault.kind is FaultKind.STATUS and not fault.events_before:
-        return refusal(wire, _rejection(fault), headers=answer.headers)
-    events = list(wire.stream(wire.write(answer, asked)))
-    pieces = _pieces(wire, events, fault) if fault else [one.encoded() for one in events]
+        return error_reply(wire, _rejection(fault), headers=answer.headers)
+    events = list(wire.stream(wire.write(answer, request)))
+    pieces = _faulty_pieces(wire, events, fault) if fault else [one.encoded() for one in events]
     reply = replace(streamed(pieces, answer.headers), pause=answer.pace)
-    return troubled(reply, fault) if fault else reply
+    return apply_fault(reply, fault) if fault else reply
 
 
-def _pieces(wire: Wire, events: Sequence[ServerEvent], fault: Fault) -> Sequence[bytes]:
-    """Encode the events of a stream in which there is trouble."""
-    place = place_of(fault, len(events))
-    pieces = [one.encoded() for one in events]
+def _faulty_pieces(wire: Wire, events: Sequence[ServerEvent], fault: Fault) -> Sequence[bytes]:
+    """Encode the events of a stream with a fault in it."""
+    index = events_before(fault, len(events))
+    pieces = [event.encoded() for event in events]
     if fault.kind is FaultKind.MALFORMED:
-        # Clients skip a ping without a look at it.
-        place += events[place].name == _PING
-        pieces[place] = events[place].encoded(fault.body)
+        # Clients skip a ping without reading it.
+        index += events[index].name == _PING
+        pieces[index] = events[index].encoded(fault.body)
     elif fault.kind is FaultKind.STATUS:
-        ends = wire.break_off(_rejection(fault), events[:place])
-        pieces[place:] = [one.encoded() for one in ends]
+        ends = wire.error_events(_rejection(fault), events[:index])
+        pieces[index:] = [event.encoded() for event in ends]
     return pieces
 
 
@@ -234,19 +234,20 @@ def _rejection(fault: Fault) -> Rejection:
     return Rejection(fault.status, fault.message, code=fault.code, retry_after=fault.retry_after)
 
 
-def refusal(
+def error_reply(
     wire: Wire,
     rejection: Rejection,
     *,
     headers: Mapping[str, str] | None = None,
     rule: str = "",
 ) -> Reply:
-    """Return an error in the shape of its provider."""
+    """Return an error in the format of its provider."""
     wait = rejection.retry_after
-    said = {} if wait is None else {"retry-after": _seconds(wait)}
+    retry = {} if wait is None else {"retry-after": _seconds(wait)}
     body = json_text(wire.write_error(rejection)).encode()
-    made = whole(rejection.status, body, {**said, **(headers or {})}, rule=rule or rejection.rule)
-    return replace(made, error=rejection.message)
+    rule = rule or rejection.rule
+    reply = whole(rejection.status, body, {**retry, **(headers or {})}, rule=rule)
+    return replace(reply, error=rejection.message)
 
 
 def _seconds(wait: timedelta) -> str:
@@ -254,72 +255,68 @@ def _seconds(wait: timedelta) -> str:
     return str(math.trunc(seconds)) if seconds == math.trunc(seconds) else str(seconds)
 
 
-def _object(body: bytes) -> JsonObject:
-    try:
-        value = parse_json(body)
-    except NotCanonical as cause:
-        raise Rejection(400, f"the body is {cause.message}") from cause
-    if not isinstance(value, dict):
-        raise Rejection(400, "the body is not a JSON object")
-    return value
-
-
 @dataclass(frozen=True)
-class ModelFacts:
-    """What is told, and about which model if about one."""
+class ModelInfo:
+    """The body of a response about models, and the model if it is about one."""
 
     body: JsonObject
     model: str = ""
 
 
-Telling: TypeAlias = Callable[[Arrival, Sequence[Script]], ModelFacts]
+ModelEndpoint: TypeAlias = Callable[[IncomingRequest, Sequence[Script]], ModelInfo]
 
 
-def tell(arrival: Arrival, telling: Telling, scripts: Sequence[Script], memory: Memory) -> Reply:
-    """Tell what was recorded, else what follows from the scripts."""
+def model_reply(
+    incoming: IncomingRequest,
+    endpoint: ModelEndpoint,
+    scripts: Sequence[Script],
+    memory: TwinMemory,
+) -> Reply:
+    """Return the recorded reply to a request about models, else the one from the scripts."""
     recordings = memory.recordings
-    recorded = recordings.answer(arrival.sought) if recordings is not None else None
+    recorded = recordings.answer(incoming.redacted) if recordings is not None else None
     if recorded:
         return recorded
     if not scripts and recordings is not None:
-        return unanswered(arrival, NoMatchingRule(400, ""), scripts, memory)
+        return _recorded_reply(incoming, NoMatchingRule(400, ""), scripts, memory)
     try:
-        told = telling(arrival, scripts)
+        info = endpoint(incoming, scripts)
     except Rejection as rejection:
-        return refusal(arrival.wire, rejection)
-    return replace(whole(200, json_text(told.body).encode(), {}), model=told.model)
+        return error_reply(incoming.wire, rejection)
+    return replace(whole(200, json_text(info.body).encode(), {}), model=info.model)
 
 
-def all_models(wire: ListsModels) -> Telling:
-    """Tell which models the scripts name."""
+def list_models(wire: ListsModels) -> ModelEndpoint:
+    """Return the endpoint that lists the models in the scripts."""
 
-    def telling(arrival: Arrival, scripts: Sequence[Script]) -> ModelFacts:
-        return ModelFacts(wire.write_models(arrival.told, _models(wire, scripts)))
+    def endpoint(incoming: IncomingRequest, scripts: Sequence[Script]) -> ModelInfo:
+        models = _models(wire, scripts)
+        return ModelInfo(wire.write_models(incoming.headers_with_key, models))
 
-    return telling
-
-
-def one_model(wire: ListsModels) -> Telling:
-    """Tell of one of these models, the one that the path names."""
-
-    def telling(arrival: Arrival, scripts: Sequence[Script]) -> ModelFacts:
-        model = arrival.from_path["model"]
-        return ModelFacts(wire.write_model(arrival.told, model, _models(wire, scripts)), model)
-
-    return telling
+    return endpoint
 
 
-def token_count(wire: CountsTokens) -> Telling:
-    """Tell how many tokens a prompt is long, as its answer would."""
+def describe_model(wire: ListsModels) -> ModelEndpoint:
+    """Return the endpoint that describes the model in the path."""
 
-    def telling(arrival: Arrival, scripts: Sequence[Script]) -> ModelFacts:
-        conversation = wire.read_count(arrival.told, body_of(arrival))
-        return ModelFacts(wire.write_count(conversation), conversation.model)
+    def endpoint(incoming: IncomingRequest, scripts: Sequence[Script]) -> ModelInfo:
+        model, models = incoming.from_path["model"], _models(wire, scripts)
+        return ModelInfo(wire.write_model(incoming.headers_with_key, model, models), model)
 
-    return telling
+    return endpoint
+
+
+def count_prompt(wire: CountsTokens) -> ModelEndpoint:
+    """Return the endpoint that counts the tokens of a prompt."""
+
+    def endpoint(incoming: IncomingRequest, scripts: Sequence[Script]) -> ModelInfo:
+        conversation = wire.read_count(incoming.headers_with_key, _body_of(incoming))
+        return ModelInfo(wire.write_count(conversation), conversation.model)
+
+    return endpoint
 
 
 def _models(wire: ListsModels, scripts: Sequence[Script]) -> Sequence[str]:
     wires = wire.listed_wires
-    named = [one for script in scripts for wire in wires for one in script.models_of(wire)]
-    return list(dict.fromkeys(named))
+    names = [name for script in scripts for one in wires for name in script.models_of(one)]
+    return list(dict.fromkeys(names))

@@ -7,14 +7,14 @@ from datetime import datetime, timedelta
 from attractor.base.clock import ManualClock
 from attractor.base.errors import MachineryError, UsageError
 
-_PATIENCE = 10.0
+_TIMEOUT_S = 10.0
 
 
 class VirtualClock:
-    """Stands still until a test lets time go by, or jumps over every wait by itself.
+    """A clock that stands still until a test advances it, or that skips every wait.
 
-    A clock that jumps is ahead by all that was waited for. With several requests at once their
-    waits add up, so it is meant for one after another.
+    A clock that skips waits advances by each of them. The waits of simultaneous requests add up, so
+    such a clock is meant for one request at a time.
     """
 
     def __init__(self, *, jumps: bool = False) -> None:
@@ -28,11 +28,11 @@ class VirtualClock:
         return self._clock.now()
 
     def monotonic(self) -> float:
-        """Return the seconds that have gone by."""
+        """Return the seconds since the start."""
         return self._clock.monotonic()
 
     async def sleep(self, duration: timedelta) -> None:
-        """Wait until time went by that far."""
+        """Wait until the clock has advanced by a duration."""
         if self._jumps:
             await self._clock.turn(duration)
             return
@@ -47,28 +47,28 @@ class VirtualClock:
             waiting.cancel()
 
     def until_waiting(self, count: int = 1) -> None:
-        """Wait, in a test's own thread, until so many replies wait for the time."""
+        """Wait in the test's thread until a number of replies wait for the clock."""
         with self._changed:
-            waits = self._changed.wait_for(lambda: self._clock.sleepers >= count, _PATIENCE)
+            waits = self._changed.wait_for(lambda: self._clock.sleepers >= count, _TIMEOUT_S)
         if not waits:
             raise MachineryError(f"only {self._clock.sleepers} of {count} wait for the clock")
 
     def advance(self, seconds: float) -> None:
-        """Let time go by, from a test's own thread; whoever is due goes on, in order."""
-        self._refuse_in_a_loop()
-        turned = self.turn(seconds)
+        """Advance the clock from the test's thread; replies that are due continue in order."""
+        self._require_thread()
+        turning = self.turn(seconds)
         if self._loop is None or self._loop.is_closed():
-            asyncio.run(turned)
+            asyncio.run(turning)
             return
-        asyncio.run_coroutine_threadsafe(turned, self._loop).result(_PATIENCE)
+        asyncio.run_coroutine_threadsafe(turning, self._loop).result(_TIMEOUT_S)
 
     async def turn(self, seconds: float) -> None:
-        """Let time go by, in the event loop of the twin itself."""
+        """Advance the clock in the event loop of the twin."""
         await self._clock.turn(timedelta(seconds=seconds))
 
-    def _refuse_in_a_loop(self) -> None:
+    def _require_thread(self) -> None:
         try:
             asyncio.get_running_loop()
         except RuntimeError:
             return
-        raise UsageError("advance waits for others", hint="await turn(seconds) instead")
+        raise UsageError("advance would block the event loop", hint="await turn(seconds) instead")

@@ -1,4 +1,4 @@
-"""Stands in for a service: answers one request at a time, with a state, a clock and a log."""
+"""Answers requests in place of a service: one at a time, with a state, a clock and a log."""
 
 import threading
 from collections import Counter, deque
@@ -13,24 +13,36 @@ from attractor.base.errors import UnknownName
 from attractor.base.json import Json
 from attractor.twins.errors import Rejection
 from attractor.twins.exchange.answer import Fault, FaultKind
-from attractor.twins.exchange.reply import Reply, troubled
+from attractor.twins.exchange.reply import Reply, apply_fault
 from attractor.twins.server.request_log import KEEP, BoundedLog
-from attractor.twins.services.authentication import Authentication, Curtain
-from attractor.twins.services.errors import Unanswerable
-from attractor.twins.services.faults import Trouble
+from attractor.twins.services.authentication import Authentication, KeyRedactor
+from attractor.twins.services.errors import TwinFailure
+from attractor.twins.services.faults import FaultRule
 from attractor.twins.services.request import ServiceRequest
-from attractor.twins.services.response import Response, json_response
-from attractor.twins.services.route import Call, Route, find_route
+from attractor.twins.services.response import ServiceResponse, json_response
+from attractor.twins.services.route import Route, RouteCall, find_route
 from attractor.twins.services.service import Service
-from attractor.twins.services.state import Gauge, Limit, ServiceClock, State, written_time
-from attractor.twins.services.templates import TemplateTrouble
+from attractor.twins.services.state import (
+    RateLimit,
+    RateLimiter,
+    ServiceClock,
+    ServiceState,
+    format_time,
+)
+from attractor.twins.services.templates import ExpressionError
+
+FAILURE_HEADER = "x-twin-error"
+"""The header of a response that comes from the twin itself and not from the service."""
+
+_CLOCK_ENDED = "the next step exceeds the last time: reset the twin, or declare an earlier start"
 
 
 @dataclass(frozen=True)
 class ServedRequest:
-    """One request: when it came by the twin's clock, who answered it, and how.
+    """One request in the log, with keys hidden.
 
-    Its status is 0 when none was sent; `why` says what the twin itself could not do.
+    `at` is a time of the twin's clock; `status` is 0 if none was sent; `why` describes a failure of
+    the twin itself.
     """
 
     number: int
@@ -47,13 +59,13 @@ class ServedRequest:
     why: str
 
     def record(self) -> dict[str, object]:
-        """Return it for a program."""
+        """Return the request as JSON."""
         return asdict(self)
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What became of a request: the status it got, who answered, and in which trouble."""
+class RequestOutcome:
+    """The status sent for a request, the route that answered, the fault, and the failure."""
 
     status: int
     route: str = ""
@@ -62,154 +74,145 @@ class Outcome:
     why: str = ""
 
 
-def served_request(
-    number: int, at: str, request: ServiceRequest, outcome: Outcome, auth: Authentication | None
+OnServedRequest = Callable[[ServedRequest], None]
+
+
+def _served_request(
+    number: int,
+    at: str,
+    request: ServiceRequest,
+    outcome: RequestOutcome,
+    auth: Authentication | None,
 ) -> ServedRequest:
-    """Return a request for the log, with keys hidden."""
-    curtain = Curtain(auth, request)
+    redactor = KeyRedactor(auth, request)
     return ServedRequest(
         number=number,
         at=at,
         method=request.method,
-        path=curtain.text(request.path),
-        query=curtain.query(),
-        headers=curtain.headers(),
-        body=curtain.value(request.body),
+        path=redactor.text(request.path),
+        query=redactor.query(),
+        headers=redactor.headers(),
+        body=redactor.value(request.body),
         route=outcome.route,
         visit=outcome.visit,
         status=outcome.status,
         fault=outcome.fault,
-        why=curtain.text(outcome.why),
+        why=redactor.text(outcome.why),
     )
 
 
-OWN_ERROR = "x-twin-error"
-"""The header of what the twin says by itself, as no service would."""
-
-
 @dataclass(frozen=True)
-class Answered:
-    """A reply, what became of the state, and what the twin itself could not do."""
+class _ProcessedRequest:
+    """A reply, the state after it, and the failure of the twin if any."""
 
     reply: Reply
-    state: State
+    state: ServiceState
     why: str = ""
 
 
 @dataclass(frozen=True)
-class Desk:
-    """One service, as it stands at the time of a request."""
+class _RequestProcessor:
+    """Answers one request with its route, or with an error."""
 
     service: Service
-    gauge: Gauge
+    limiter: RateLimiter
     elapsed: timedelta
 
-    def answer(self, route: Route, call: Call, trouble: Trouble | None) -> Answered:
-        """Answer a request; of one that fails nothing is kept."""
+    def process(self, route: Route, call: RouteCall, rule: FaultRule | None) -> _ProcessedRequest:
+        """Answer a request; a request that fails changes no state."""
         before = call.state.copy()
-        if trouble and trouble.fault and not trouble.is_performed:
-            response = self._in_place(trouble.fault, call)
-            return Answered(_delivered(response, trouble), before)
+        if rule and rule.fault and not rule.is_performed:
+            response = self._apply(rule.fault, call, ServiceResponse())
+            return _ProcessedRequest(_reply(response, rule), before)
         try:
-            response = self._performed(route, call)
+            response = self._perform(route, call)
         except Rejection as cause:
-            return self._settled(before, call, cause, trouble)
-        except (Unanswerable, TemplateTrouble) as cause:
-            return Answered(*_failed(route, cause, before))
-        if trouble and trouble.fault:
-            response = self._in_place(trouble.fault, call, response)
-        return Answered(_delivered(response, trouble), call.state)
+            return self._rejected(before, call, cause, rule)
+        except ExpressionError as cause:
+            failure = TwinFailure(500, "template", f"route {route.name!r}: {cause}")
+            return _ProcessedRequest(failure_response(failure).reply, before, failure.message)
+        except TwinFailure as cause:
+            return _ProcessedRequest(failure_response(cause).reply, before, cause.message)
+        if rule and rule.fault:
+            response = self._apply(rule.fault, call, response)
+        return _ProcessedRequest(_reply(response, rule), call.state)
 
-    def _settled(
-        self, before: State, call: Call, cause: Rejection, trouble: Trouble | None
-    ) -> Answered:
-        try:
-            response = self._refused(cause, replace(call, state=before))
-        except TemplateTrouble as second:
-            told = Unanswerable(500, "template", f"the shape of errors: {second}")
-            return Answered(own_error(told).reply, before, told.message)
-        return Answered(_delivered(response, trouble), before)
-
-    def _performed(self, route: Route, call: Call) -> Response:
-        auth = self.service.written.auth
-        if auth and route.written.auth and not auth.lets_in(call.request):
-            raise Rejection(auth.status, "the key is missing or wrong", code="unauthorized")
-        self._limit("", self.service.written.limit)
-        self._limit(route.name, route.written.limit)
+    def _perform(self, route: Route, call: RouteCall) -> ServiceResponse:
+        auth = self.service.table.auth
+        if auth and route.table.auth and not auth.accepts(call.request):
+            raise Rejection(auth.status, "the key is missing or invalid", code="unauthorized")
+        self._limit("", self.service.table.limit)
+        self._limit(route.name, route.table.limit)
         request = auth.without_key(call.request) if auth else call.request
-        return route.answers(replace(call, request=request))
+        return route.handler(replace(call, request=request))
 
-    def _limit(self, name: str, limit: Limit | None) -> None:
+    def _limit(self, name: str, limit: RateLimit | None) -> None:
         if limit:
-            self.gauge.pass_or_reject(name, limit, self.elapsed)
+            self.limiter.count_or_reject(name, limit, self.elapsed)
 
-    def _refused(self, cause: Rejection, call: Call) -> Response:
-        """Say no in the shape that the service declares."""
-        auth = self.service.written.auth
+    def _rejected(
+        self, before: ServiceState, call: RouteCall, cause: Rejection, rule: FaultRule | None
+    ) -> _ProcessedRequest:
+        try:
+            response = self._error_response(cause, replace(call, state=before))
+        except ExpressionError as second:
+            failure = TwinFailure(500, "template", f"[errors]: {second}")
+            return _ProcessedRequest(failure_response(failure).reply, before, failure.message)
+        return _ProcessedRequest(_reply(response, rule), before)
+
+    def _error_response(self, cause: Rejection, call: RouteCall) -> ServiceResponse:
+        """Return an error in the format that the service declares."""
+        auth = self.service.table.auth
         names = call.names(message=cause.message, code=cause.code, status=cause.status)
-        if auth and cause.code == "unauthorized" and auth.shape:
-            return auth.shape.written(names)
-        response = self.service.written.errors.written(cause.status, names)
+        if auth and cause.code == "unauthorized" and auth.error_response:
+            return auth.error_response.render(names)
+        response = self.service.table.errors.render(cause.status, names)
         if auth and cause.code == "unauthorized":
-            headers = {name: one.text(names) for name, one in auth.headers.items()}
+            headers = {name: value.text(names) for name, value in auth.headers.items()}
             response = response.with_headers(headers)
         if cause.retry_after is None:
             return response
         seconds = -(-cause.retry_after // timedelta(seconds=1))
         return response.with_headers({"retry-after": str(seconds)})
 
-    def _in_place(self, fault: Fault, call: Call, response: Response | None = None) -> Response:
-        """Return what a fault says instead of the response, if it says anything."""
+    def _apply(self, fault: Fault, call: RouteCall, response: ServiceResponse) -> ServiceResponse:
+        """Return the response of a fault that replaces it, else the response."""
         if fault.kind is FaultKind.STATUS:
             code = fault.code or "fault"
             cause = Rejection(fault.status, fault.message, code=code, retry_after=fault.retry_after)
-            return self._refused(cause, call)
+            return self._error_response(cause, call)
         if fault.kind is FaultKind.MALFORMED:
-            return Response(200, {"content-type": "application/json"}, fault.body.encode())
-        return response or Response()
+            return ServiceResponse(200, {"content-type": "application/json"}, fault.body.encode())
+        return response
 
 
-def own_error(cause: Unanswerable) -> Response:
-    """Say what the twin cannot do, so that nobody takes it for the service's own word."""
+def failure_response(cause: TwinFailure) -> ServiceResponse:
+    """Return a failure of the twin in the twin's own format, unlike any response of the service."""
     error: dict[str, Json] = {"code": cause.code, "message": cause.message}
-    told: dict[str, Json] = {"error": error, "twin": True}
-    return json_response(told, cause.status, {OWN_ERROR: cause.code})
+    body: dict[str, Json] = {"error": error, "twin": True}
+    return json_response(body, cause.status, {FAILURE_HEADER: cause.code})
 
 
-def _failed(
-    route: Route, cause: Unanswerable | TemplateTrouble, before: State
-) -> tuple[Reply, State, str]:
-    if isinstance(cause, TemplateTrouble):
-        cause = Unanswerable(500, "template", f"route {route.name!r}: {cause}")
-    return own_error(cause).reply, before, cause.message
-
-
-def _delivered(response: Response, trouble: Trouble | None) -> Reply:
+def _reply(response: ServiceResponse, rule: FaultRule | None) -> Reply:
     reply = response.reply
-    if trouble is None:
+    if rule is None:
         return reply
-    if trouble.fault:
-        reply = troubled(reply, trouble.fault)
-    return replace(reply, delay=trouble.delay or timedelta())
-
-
-Onlooker = Callable[[ServedRequest], None]
-
-
-_ENDED = "the twin's clock cannot go on by its step: reset the twin, or declare an earlier start"
+    if rule.fault:
+        reply = apply_fault(reply, rule.fault)
+    return replace(reply, delay=rule.delay or timedelta())
 
 
 @dataclass
-class _Armed:
-    """Trouble for so many requests to come, of one route or of all."""
+class _ArmedFault:
+    """A fault for the next requests of one route or of all."""
 
-    trouble: Trouble
+    rule: FaultRule
     left: int
     route: str
 
 
-class StandIn:
-    """A service that is stood in for; safe to use from several threads."""
+class ServiceDispatcher:
+    """A running service twin; safe to use from several threads."""
 
     def __init__(
         self,
@@ -218,129 +221,127 @@ class StandIn:
         seed: int | None = None,
         clock: Clock | None = None,
         with_faults: bool = True,
-        onlooker: Onlooker | None = None,
+        on_request: OnServedRequest | None = None,
         keep: int = KEEP,
     ) -> None:
         self.service = service
-        self.seed = service.written.seed if seed is None else seed
-        self._machine = clock or SystemClock()
+        self.seed = service.table.seed if seed is None else seed
+        self._machine_clock = clock or SystemClock()
         self._with_faults = with_faults
-        self._onlooker = onlooker
-        self._turn = threading.Lock()
+        self._on_request = on_request
+        self._lock = threading.Lock()
         self.log = BoundedLog[ServedRequest](keep)
-        self._begin()
+        self._start()
 
     @property
     def requests(self) -> Sequence[ServedRequest]:
-        """What it was asked since it began or was reset, as far as it is kept."""
+        """The requests in the log."""
         return self.log.entries
 
     @property
     def now(self) -> datetime:
-        """Its date and time."""
+        """The date and time of the twin."""
         return self._clock.now
 
     def answer(self, request: ServiceRequest) -> Reply:
-        """Answer a request, and remember it."""
-        with self._turn:
-            at = self._clock.now
-            outcome, reply = self._answered(request, at)
-            entry = self._remember(request, at, outcome)
-        self._tell(entry)
-        return _dated(reply, at)
+        """Answer a request, and add it to the log."""
+        with self._lock:
+            now = self._clock.now
+            outcome, reply = self._answer(request, now)
+            entry = self._log(request, now, outcome)
+        self._notify(entry)
+        # HTTP requires a date of a server that has a clock.
+        return replace(reply, headers={"date": format_datetime(now, usegmt=True), **reply.headers})
 
-    def remember(self, request: ServiceRequest, outcome: Outcome) -> None:
-        """Remember a request that was answered by somebody else."""
-        with self._turn:
-            entry = self._remember(request, self._clock.now, outcome)
-        self._tell(entry)
+    def log_request(self, request: ServiceRequest, outcome: RequestOutcome) -> None:
+        """Add a request to the log that the real service answered."""
+        with self._lock:
+            entry = self._log(request, self._clock.now, outcome)
+        self._notify(entry)
 
     def state(self) -> dict[str, Json]:
-        """Return a copy of the state: collections as tables of records by id, and values."""
-        with self._turn:
-            return self._state.loose_tables()
+        """Return a copy of the state: collections as objects of records by id, and values."""
+        with self._lock:
+            return self._state.copied_tables()
 
     def reset(self) -> None:
-        """Begin anew: state, clock, counters, chance, armed trouble and log."""
-        with self._turn:
-            self._begin()
+        """Reset state, clock, counters, random numbers, armed faults and log."""
+        with self._lock:
+            self._start()
 
     def advance(self, by: timedelta) -> datetime:
-        """Let time go by, and return the new time."""
-        with self._turn:
+        """Advance the clock, and return the new time."""
+        with self._lock:
             self._clock.advance(by)
             return self._clock.now
 
     def set_clock(self, to: datetime) -> datetime:
-        """Go to a later time, and return it."""
-        with self._turn:
+        """Set the clock to a later time, and return it."""
+        with self._lock:
             self._clock.set(to)
             return self._clock.now
 
-    def arm(self, trouble: Trouble, *, requests: int = 1, route: str = "") -> None:
-        """Let the next requests meet trouble, those of a route or all."""
-        names = [one.name for one in self.service.routes]
+    def arm(self, rule: FaultRule, *, requests: int = 1, route: str = "") -> None:
+        """Apply a fault to the next requests, of one route or of all."""
+        names = [declared.name for declared in self.service.routes]
         if route and route not in names:
             raise UnknownName("route", route, names)
-        with self._turn:
-            self._armed.append(_Armed(trouble, requests, route))
+        with self._lock:
+            self._armed.append(_ArmedFault(rule, requests, route))
 
-    def _begin(self) -> None:
+    def _start(self) -> None:
         self._state = self.service.state.copy()
         self._state.seed = self.seed
-        self._clock = ServiceClock(self.service.written.clock, self._machine)
+        self._clock = ServiceClock(self.service.table.clock, self._machine_clock)
         self._visits = Counter[str]()
-        self._gauge = Gauge({})
-        self._armed = deque[_Armed]()
-        self.log.forget()
+        self._limiter = RateLimiter({})
+        self._armed = deque[_ArmedFault]()
+        self.log.clear()
 
-    def _answered(self, request: ServiceRequest, at: datetime) -> tuple[Outcome, Reply]:
+    def _answer(self, request: ServiceRequest, now: datetime) -> tuple[RequestOutcome, Reply]:
         try:
             if self._clock.is_at_its_end:
-                raise Unanswerable(400, "clock_ended", _ENDED)
+                raise TwinFailure(400, "clock_ended", _CLOCK_ENDED)
             route, from_path = find_route(self.service.routes, request)
-        except Unanswerable as cause:
-            reply = own_error(cause).reply
-            return Outcome(reply.status, why=str(cause)), reply
+        except TwinFailure as cause:
+            reply = failure_response(cause).reply
+            return RequestOutcome(reply.status, why=str(cause)), reply
         self._visits[route.name] += 1
         visit = self._visits[route.name]
-        trouble = self._trouble(route)
-        call = Call(request, from_path, self._state.copy(), at, visit)
-        answered = Desk(self.service, self._gauge, self._clock.elapsed).answer(route, call, trouble)
-        self._state = answered.state
-        status = answered.reply.status if answered.reply.begins else 0
-        fault = trouble.kind if trouble else ""
-        return Outcome(status, route.name, visit, fault, answered.why), answered.reply
+        rule = self._fault_rule(route)
+        call = RouteCall(request, from_path, self._state.copy(), now, visit)
+        processor = _RequestProcessor(self.service, self._limiter, self._clock.elapsed)
+        processed = processor.process(route, call, rule)
+        self._state = processed.state
+        status = processed.reply.status if processed.reply.begins else 0
+        fault = rule.kind if rule else ""
+        return RequestOutcome(status, route.name, visit, fault, processed.why), processed.reply
 
-    def _remember(self, request: ServiceRequest, at: datetime, outcome: Outcome) -> ServedRequest:
+    def _log(
+        self, request: ServiceRequest, now: datetime, outcome: RequestOutcome
+    ) -> ServedRequest:
         self._clock.step()
-        number, auth = self.log.count + 1, self.service.written.auth
-        entry = served_request(number, written_time(at), request, outcome, auth)
+        number, auth = self.log.count + 1, self.service.table.auth
+        entry = _served_request(number, format_time(now), request, outcome, auth)
         return self.log.add(entry, len(request.content))
 
-    def _tell(self, entry: ServedRequest) -> None:
-        if self._onlooker:
-            self._onlooker(entry)
+    def _notify(self, entry: ServedRequest) -> None:
+        if self._on_request:
+            self._on_request(entry)
 
-    def _trouble(self, route: Route) -> Trouble | None:
-        """Return the trouble of this request: what was armed, else the route's or the service's."""
+    def _fault_rule(self, route: Route) -> FaultRule | None:
+        """Return the fault of this request: an armed one, else the route's or the service's."""
         for armed in self._armed:
             if armed.route in ("", route.name):
                 armed.left -= 1
                 if not armed.left:
                     self._armed.remove(armed)
-                return armed.trouble
-        return self._declared_trouble(route) if self._with_faults else None
+                return armed.rule
+        if not self._with_faults:
+            return None
+        own = self._matching(route.table.faults, route.name, self._visits[route.name])
+        return own or self._matching(self.service.table.faults, "", self._visits.total())
 
-    def _declared_trouble(self, route: Route) -> Trouble | None:
-        own = self._met(route.written.faults, route.name, self._visits[route.name])
-        return own or self._met(self.service.written.faults, "", self._visits.total())
-
-    def _met(self, faults: Sequence[Trouble], place: str, number: int) -> Trouble | None:
-        named = ((f"{place}/{index}", one) for index, one in enumerate(faults))
-        return next((one for name, one in named if one.comes(number, self.seed, name)), None)
-
-
-def _dated(reply: Reply, at: datetime) -> Reply:
-    """Return a reply with its date, which HTTP wants of a server that knows the time."""
-    return replace(reply, headers={"date": format_datetime(at, usegmt=True), **reply.headers})
+    def _matching(self, rules: Sequence[FaultRule], place: str, number: int) -> FaultRule | None:
+        named = ((f"{place}/{index}", rule) for index, rule in enumerate(rules))
+        return next((rule for name, rule in named if rule.matches(number, self.seed, name)), None)

@@ -1,29 +1,29 @@
-"""What can go wrong in a service twin.
+"""Errors of a service twin.
 
 UsageError
-├── ServiceError      2  a file that declares no service
-└── RecordingError    2  a file that is no recording
-Unanswerable             a request that the twin cannot answer, told in a shape of the twin's own
-Misfit                   a key of a route that does not fit what stands around it
+├── ServiceError      2  invalid declaration of a service
+└── RecordingError    2  invalid recording
+TwinFailure              the twin itself cannot answer a request
+InvalidRouteKey          a key of a route that does not match its folder, path or collections
 """
 
 from attractor.base.errors import UsageError
 
 
 class ServiceError(UsageError):
-    """This does not declare a service."""
+    """Invalid declaration of a service."""
 
     hint = "see docs/reference/service-twins.md"
 
 
 class RecordingError(UsageError):
-    """This is not a recording."""
+    """Invalid recording."""
 
     hint = "see docs/reference/service-twins.md, Recordings"
 
 
-class Unanswerable(Exception):
-    """The twin cannot answer a request, as no service would say it."""
+class TwinFailure(Exception):
+    """The twin itself cannot answer a request."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(message)
@@ -32,8 +32,8 @@ class Unanswerable(Exception):
         self.message = message
 
 
-class Misfit(ValueError):
-    """A key of a route does not fit what stands around it."""
+class InvalidRouteKey(ValueError):
+    """A key of a route does not match its folder, path or collections."""
 
     def __init__(self, key: str, message: str) -> None:
         super().__init__(message)

@@ -1,50 +1,47 @@
-"""Reads a service from its file, and tells every mistake with its line.
-
-Services that stand side by side.
-"""
+"""Reads services from TOML files."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import FileError, UnknownName
+from attractor.base.toml import KeyPath
 from attractor.base.toml_errors import InvalidToml, TomlMistakes, parse_toml
 from attractor.twins.errors import Table, validated
-from attractor.twins.recordings.json_diff import Step
-from attractor.twins.services.errors import Misfit, ServiceError
+from attractor.twins.services.errors import InvalidRouteKey, ServiceError
 from attractor.twins.services.route import (
     NAMES,
-    Collection,
+    CollectionTable,
     Route,
     RouteContext,
     RouteKind,
-    WrittenRoute,
+    RouteTable,
     kind_registry,
     templates_in,
 )
 from attractor.twins.services.service import (
+    ENVIRON_NAMES,
     ERROR_NAMES,
-    PLACE_NAMES,
     Service,
-    WrittenService,
-    collections_of,
-    seeded,
+    ServiceTable,
+    declared_collections,
+    initial_state,
 )
 from attractor.twins.services.templates import Template
 
 FILE = "twin.toml"
 _ROUTES = "routes"
-_COMMON = frozenset(info.alias or name for name, info in WrittenRoute.model_fields.items())
+_COMMON = frozenset(info.alias or name for name, info in RouteTable.model_fields.items())
 
 
 def load_service(path: Path, *, is_recording: bool = False) -> Service:
     """Read a service from its file, or from the `twin.toml` in its folder.
 
-    One that is to be recorded may lack the recordings that its routes name.
+    The recordings of its routes may be missing while the service is recorded.
     """
     file = path / FILE if path.is_dir() else path
     try:
@@ -52,17 +49,17 @@ def load_service(path: Path, *, is_recording: bool = False) -> Service:
     except UnicodeDecodeError as cause:
         raise ServiceError(f"{file} is not UTF-8: {cause}") from cause
     except OSError as cause:
-        raise FileError(f"the service {file} cannot be read: {cause}") from cause
+        raise FileError(f"cannot read the service {file}: {cause}") from cause
     return parse_service(text, folder=file.parent, source=str(file), is_recording=is_recording)
 
 
 def find_services(path: Path) -> Sequence[Path]:
-    """Return the services a path means: a file, a service's folder, or a folder of such folders."""
+    """Return the services at a path: a file, a service's folder, or a folder of such folders."""
     if not path.is_dir() or (path / FILE).exists():
         return [path]
-    found = sorted(one.parent for one in path.glob(f"*/{FILE}"))
+    found = sorted(file.parent for file in path.glob(f"*/{FILE}"))
     if not found:
-        raise ServiceError(f"{path} holds no {FILE}, and no folder in it does")
+        raise ServiceError(f"no {FILE} in {path} or its folders")
     return found
 
 
@@ -73,81 +70,81 @@ def parse_service(
     source: str = "the service",
     is_recording: bool = False,
 ) -> Service:
-    """Read a service from TOML, or say what is wrong with it and where."""
+    """Read a service from TOML, or raise an error with every mistake."""
     try:
         table = parse_toml(text)
     except InvalidToml as cause:
         raise ServiceError(cause.at(source), hint=cause.hint) from cause
     mistakes = TomlMistakes(text, source)
-    service = _Reading(folder, mistakes, is_recording).service(table)
+    service = _Reader(folder, mistakes, is_recording).service(table)
     if service is None or mistakes:
         raise mistakes.error(ServiceError)
     return service
 
 
 @dataclass
-class _Reading:
-    """A file being read: where it lies, and what is wrong with it so far."""
+class _Reader:
+    """Reads one file, and collects its mistakes."""
 
     folder: Path
     mistakes: TomlMistakes
     is_recording: bool
 
-    def service(self, table: Table) -> Service | None:
-        rest = {name: one for name, one in table.items() if name != _ROUTES}
-        written = validated(WrittenService, rest, self.mistakes, known=[_ROUTES])
-        # Of routes only what they are without the state is told when that cannot be read.
-        collections = collections_of(written) if written else None
-        routes = self._routes(table.get(_ROUTES), collections)
-        if written is None or collections is None:
+    def service(self, file: Table) -> Service | None:
+        own = {name: value for name, value in file.items() if name != _ROUTES}
+        table = validated(ServiceTable, own, self.mistakes, known=[_ROUTES])
+        # Without collections the routes are checked only as far as they do not need them.
+        collections = declared_collections(table) if table else None
+        routes = self._routes(file.get(_ROUTES), collections)
+        if table is None or collections is None:
             return None
-        self._check_shapes(written)
-        state = seeded(written, collections, self.mistakes)
-        return Service(written, routes, state, self.folder)
+        self._check_formats(table)
+        state = initial_state(table, collections, self.mistakes)
+        return Service(table, routes, state, self.folder)
 
     def _routes(
-        self, tables: object, collections: Mapping[str, Collection] | None
+        self, tables: object, collections: Mapping[str, CollectionTable] | None
     ) -> Sequence[Route]:
         if not isinstance(tables, list) or not tables:
             self.mistakes.add(
                 [], "routes is missing", "add [[routes]] with a method, a path and a kind"
             )
             return []
-        found: list[Route] = []
+        routes: list[Route] = []
         for number, table in enumerate(cast("list[object]", tables)):
             route = self._route(table, (_ROUTES, number), collections)
             if route:
-                self._check_reach(route, found, (_ROUTES, number))
-                found.append(replace(route, name=_free_name(route, found)))
-        return found
+                self._check_duplicates(route, routes, (_ROUTES, number))
+                routes.append(replace(route, name=_unique_name(route, routes)))
+        return routes
 
     def _route(
-        self, table: object, at: tuple[Step, ...], collections: Mapping[str, Collection] | None
+        self, file: object, at: KeyPath, collections: Mapping[str, CollectionTable] | None
     ) -> Route | None:
-        if not isinstance(table, dict):
+        if not isinstance(file, dict):
             self.mistakes.add(at, "should be a table")
             return None
-        keys = cast("Table", table)
-        kind = self._kind(keys.get("kind"), at)
-        if kind is None:
+        keys = cast("Table", file)
+        kind_type = self._kind_type(keys.get("kind"), at)
+        if kind_type is None:
             return None
-        common = {name: one for name, one in keys.items() if name in _COMMON}
-        own = {name: one for name, one in keys.items() if name not in _COMMON}
-        written = validated(WrittenRoute, common, self.mistakes, at=at)
-        read = validated(kind, own, self.mistakes, at=at, known=_COMMON)
-        if written is None or read is None:
+        common = {name: value for name, value in keys.items() if name in _COMMON}
+        own = {name: value for name, value in keys.items() if name not in _COMMON}
+        table = validated(RouteTable, common, self.mistakes, at=at)
+        kind = validated(kind_type, own, self.mistakes, at=at, known=_COMMON)
+        if table is None or kind is None:
             return None
-        self._check_names(read, written, at)
+        self._check_names(kind, table, at)
         if collections is None:
             return None
         try:
-            around = RouteContext(self.folder, written.path, collections, self.is_recording)
-            return Route(written.name, written, read.open(around))
-        except Misfit as cause:
+            context = RouteContext(self.folder, table.path, collections, self.is_recording)
+            return Route(table.name, table, kind.prepare(context))
+        except InvalidRouteKey as cause:
             self.mistakes.add((*at, cause.key), cause.message)
             return None
 
-    def _kind(self, name: object, at: tuple[Step, ...]) -> type[RouteKind] | None:
+    def _kind_type(self, name: object, at: KeyPath) -> type[RouteKind] | None:
         kinds = kind_registry()
         if not isinstance(name, str):
             self.mistakes.add(at, "kind is missing", f"use one of {', '.join(kinds)}")
@@ -158,63 +155,65 @@ class _Reading:
             return None
         return kinds[name]
 
-    def _check_names(self, kind: RouteKind, written: WrittenRoute, at: Sequence[Step]) -> None:
-        """Find what would be undefined at every request."""
-        in_path = frozenset(written.path.names)
+    def _check_names(self, kind: RouteKind, table: RouteTable, at: KeyPath) -> None:
+        """Find names that would be undefined in every request."""
+        in_path = frozenset(table.path.names)
         for key, template in kind.templates():
             self._check_template(template, NAMES | kind.names, (*at, key))
             for name in sorted(template.from_path - in_path):
-                known = ", ".join(written.path.names) or "none"
+                known = ", ".join(table.path.names) or "none"
                 self.mistakes.add(
                     (*at, key), f"the path has no parameter {name!r}", f"known: {known}"
                 )
 
-    def _check_shapes(self, written: WrittenService) -> None:
-        for template in templates_in(written.errors):
+    def _check_formats(self, table: ServiceTable) -> None:
+        for template in templates_in(table.errors):
             self._check_template(template, NAMES | ERROR_NAMES, ["errors"])
-        for template in templates_in(written.auth):
+        for template in templates_in(table.auth):
             self._check_template(template, NAMES | ERROR_NAMES, ["auth"])
-        for name, template in written.environ.items():
-            self._check_template(template, PLACE_NAMES, ["environ", name])
-        for name, collection in written.collections.items():
+        for name, template in table.environ.items():
+            self._check_template(template, ENVIRON_NAMES, ["environ", name])
+        for name, collection in table.collections.items():
             if collection.id is not None:
                 self._check_template(collection.id, NAMES, ["collections", name, "id"])
 
-    def _check_template(self, template: Template, known: Iterable[str], at: Sequence[Step]) -> None:
+    def _check_template(
+        self, template: Template, known: Iterable[str], at: Sequence[str | int]
+    ) -> None:
         for name in sorted(template.names - {*known}):
-            unknown: Any = UnknownName("name", name, known)
+            unknown = UnknownName("name", name, known)
             self.mistakes.add(at, f"{unknown.message} in braces", unknown.hint)
 
-    def _check_reach(self, route: Route, before: Sequence[Route], at: Sequence[Step]) -> None:
-        if any(one.written.name == route.name != "" for one in before):
-            self.mistakes.add((*at, "name"), f"another route is called {route.name!r} too")
-        hiding = next((one for one in before if one.hides(route)), None)
+    def _check_duplicates(self, route: Route, before: Sequence[Route], at: KeyPath) -> None:
+        if any(other.table.name == route.name != "" for other in before):
+            self.mistakes.add((*at, "name"), f"duplicate route name {route.name!r}")
+        hiding = next((other for other in before if other.hides(route)), None)
         if hiding:
-            told = f"it has never its turn: {hiding.name!r} before it answers all of it"
-            self.mistakes.add((*at, "path"), told)
+            message = f"the route never answers: {hiding.name!r} before it answers all its requests"
+            self.mistakes.add((*at, "path"), message)
 
 
-def _free_name(route: Route, before: Sequence[Route]) -> str:
-    """Return the route's name; without one, its method and path, and a number if that is taken."""
+def _unique_name(route: Route, before: Sequence[Route]) -> str:
+    """Return the name of a route (default: its method and path, with a number if taken)."""
     if route.name:
         return route.name
-    taken = {one.name for one in before}
-    names = (f"{route.place} ({number})" if number > 1 else route.place for number in count(1))
-    return next(one for one in names if one not in taken)
+    taken = {other.name for other in before}
+    names = (
+        f"{route.endpoint} ({number})" if number > 1 else route.endpoint for number in count(1)
+    )
+    return next(name for name in names if name not in taken)
 
 
 def load_services(paths: Sequence[Path], *, is_recording: bool = False) -> Sequence[Service]:
-    """Read the services that paths mean: files, services' folders, or folders of such folders."""
-    found = [one for path in paths for one in find_services(path)]
-    services = [load_service(one, is_recording=is_recording) for one in found]
-    _refuse_doubled("service", [one.name for one in services])
-    _refuse_doubled("variable", [name for one in services for name in one.written.environ])
+    """Read the services at several paths."""
+    files = [file for path in paths for file in find_services(path)]
+    services = [load_service(file, is_recording=is_recording) for file in files]
+    _require_unique("service", [service.name for service in services])
+    _require_unique("variable", [name for one in services for name in one.table.environ])
     return services
 
 
-def _refuse_doubled(kind: str, names: Sequence[str]) -> None:
-    """Refuse what one service would take from another."""
-    doubled = next((name for name, count in Counter(names).items() if count > 1), None)
-    if doubled is not None:
-        told = f"the {kind} {doubled!r} is declared twice"
-        raise ServiceError(told, hint="give each a name of its own")
+def _require_unique(kind: str, names: Sequence[str]) -> None:
+    duplicate = next((name for name, count in Counter(names).items() if count > 1), None)
+    if duplicate is not None:
+        raise ServiceError(f"duplicate {kind} {duplicate!r}", hint="give each its own name")

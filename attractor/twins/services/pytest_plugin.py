@@ -1,4 +1,4 @@
-"""The pytest fixture `service_twin`, for anybody's tests of what talks to other people's services.
+"""The pytest fixture `service_twin`, for tests of clients of a service.
 
 Load it with `pytest -p attractor.twins.services.pytest_plugin`, or with
 `from attractor.twins.services.pytest_plugin import service_twin` in a `conftest.py`.
@@ -19,14 +19,14 @@ StartServiceTwin = Callable[[Path | str], ServiceTwin]
 
 @pytest.fixture
 def service_twin(tmp_path: Path) -> Iterator[StartServiceTwin]:
-    """Start a twin of a service, given as its path or as TOML; it ends with the test."""
+    """Start a twin of a service from a path or from TOML; it stops after the test."""
     with ExitStack() as stack:
 
         def start(service: Path | str) -> ServiceTwin:
             if isinstance(service, Path):
-                read = load_service(service)
+                loaded = load_service(service)
             else:
-                read = parse_service(service, folder=tmp_path)
-            return stack.enter_context(in_background(ServiceTwin(read)))
+                loaded = parse_service(service, folder=tmp_path)
+            return stack.enter_context(in_background(ServiceTwin(loaded)))
 
         yield start

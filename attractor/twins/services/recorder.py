@@ -1,9 +1,6 @@
-"""Makes recordings of what clients and a real service said, without their secrets.
+"""Records exchanges with the real service, without their secrets.
 
-Of headers only those are kept that say what a request or an answer is: any other may tell whose
-account it is.
-
-Asks the real service in a client's name, passes on what comes, and records the exchange.
+Only headers that describe a request or a response are recorded: others may identify an account.
 """
 
 from base64 import b64encode
@@ -18,139 +15,153 @@ from starlette.types import ASGIApp
 
 from attractor.base.clock import SystemClock
 from attractor.base.json import Json
-from attractor.twins.recordings.redaction import HIDDEN, is_secret, without_keys
-from attractor.twins.server.hosting import Complaints, Delivery
-from attractor.twins.server.proxy import PATIENCE, Came, Passage, is_address, passing_client
-from attractor.twins.services.authentication import Curtain
-from attractor.twins.services.dispatch import Outcome, StandIn, own_error
-from attractor.twins.services.errors import RecordingError, Unanswerable
+from attractor.twins.recordings.redaction import HIDDEN, is_secret_header, query_without_keys
+from attractor.twins.server.hosting import Delivery, ErrorReporter
+from attractor.twins.server.proxy import (
+    TIMEOUT,
+    ReceivedResponse,
+    Relay,
+    forwarding_client,
+    is_address,
+)
+from attractor.twins.services.authentication import KeyRedactor
+from attractor.twins.services.dispatch import RequestOutcome, ServiceDispatcher, failure_response
+from attractor.twins.services.errors import RecordingError, TwinFailure
 from attractor.twins.services.recordings import (
-    Exchange,
     ExchangeFile,
+    RecordedExchange,
     RecordedRequest,
     RecordedResponse,
     readable_body,
 )
 from attractor.twins.services.redaction import hidden_body, is_secret_name, without_secrets_in_text
 from attractor.twins.services.request import FORM, ServiceRequest, media_type
-from attractor.twins.services.response import Response
+from attractor.twins.services.response import ServiceResponse
 from attractor.twins.services.service import Service
 
-_ASKED = frozenset(
+_REQUEST_HEADERS = frozenset(
     {
         *("content-type", "accept", "accept-language", "idempotency-key", "prefer"),
         *("if-match", "if-none-match", "if-modified-since", "if-unmodified-since", "range"),
     }
 )
-_ANSWERED = frozenset(
+_RESPONSE_HEADERS = frozenset(
     {
         *("content-type", "content-range", "location", "link", "etag", "last-modified", "allow"),
         *("retry-after", "retry-after-ms", "www-authenticate"),
     }
 )
-_ANSWERED_TOO = ("x-ratelimit-", "ratelimit-")
-_ADDRESSES = ("location", "link")
-_NEVER = ("cookie", "set-cookie")
+_RESPONSE_PREFIXES = ("x-ratelimit-", "ratelimit-")
+_ADDRESS_HEADERS = ("location", "link")
+_COOKIES = ("cookie", "set-cookie")
 
 
-def recorded_exchange(service: Service, asked: ServiceRequest, response: Response) -> Exchange:
-    """Return what was asked and answered as a recording has it."""
-    curtain = Curtain(service.written.auth, asked)
-    return Exchange(
-        request=RecordedRequest.model_validate(_request(service, asked, curtain)),
-        response=RecordedResponse.model_validate(_response(service, response, curtain)),
+def recorded_exchange(
+    service: Service, request: ServiceRequest, response: ServiceResponse
+) -> RecordedExchange:
+    """Return an exchange for a recording."""
+    redactor = KeyRedactor(service.table.auth, request)
+    return RecordedExchange(
+        request=RecordedRequest.model_validate(_request_fields(service, request, redactor)),
+        response=RecordedResponse.model_validate(_response_fields(service, response, redactor)),
     )
 
 
-def _request(service: Service, asked: ServiceRequest, curtain: Curtain) -> dict[str, object]:
-    auth = service.written.auth
+def _request_fields(
+    service: Service, request: ServiceRequest, redactor: KeyRedactor
+) -> dict[str, object]:
+    auth = service.table.auth
     own = {auth.hidden_header, auth.hidden_query} if auth else set[str]()
-    looked_at = {name.lower() for one in service.routes for name in one.written.when.header}
-    kept = {
-        name: curtain.text(said)
-        for name, said in asked.headers.items()
-        if name in _ASKED | looked_at and not _is_hidden(name, own)
+    in_conditions = {name.lower() for route in service.routes for name in route.table.when.header}
+    headers = {
+        name: redactor.text(value)
+        for name, value in request.headers.items()
+        if name in _REQUEST_HEADERS | in_conditions and not _is_secret(name, own)
     }
-    query = without_keys(asked.target.partition("?")[2], own)
-    target = f"{asked.path}?{query}" if query else asked.path
-    path = without_secrets_in_text(curtain.text(target))
-    written = {"method": asked.method, "path": path, "headers": kept}
-    if media_type(asked.headers) == FORM:
-        return {**written, "body": _form(asked.content, curtain, as_table=True)}
-    return {**written, **_body(asked.content, asked.headers, curtain)}
+    query = query_without_keys(request.target.partition("?")[2], own)
+    target = f"{request.path}?{query}" if query else request.path
+    path = without_secrets_in_text(redactor.text(target))
+    fields = {"method": request.method, "path": path, "headers": headers}
+    if media_type(request.headers) == FORM:
+        return {**fields, "body": _form(request.content, redactor, as_object=True)}
+    return {**fields, **_body(request.content, request.headers, redactor)}
 
 
-def _response(service: Service, response: Response, curtain: Curtain) -> dict[str, object]:
-    compared = {name.lower() for name in service.written.check.headers}
-    kept = {
-        name: _header(name, curtain.text(said))
-        for name, said in response.headers.items()
-        if (name in _ANSWERED | compared or name.startswith(_ANSWERED_TOO))
-        and not _is_hidden(name, ())
+def _response_fields(
+    service: Service, response: ServiceResponse, redactor: KeyRedactor
+) -> dict[str, object]:
+    compared = {name.lower() for name in service.table.check.headers}
+    headers = {
+        name: _header(name, redactor.text(value))
+        for name, value in response.headers.items()
+        if (name in _RESPONSE_HEADERS | compared or name.startswith(_RESPONSE_PREFIXES))
+        and not _is_secret(name, ())
     }
-    written: dict[str, object] = {"status": response.status, "headers": kept}
+    fields: dict[str, object] = {"status": response.status, "headers": headers}
     if media_type(response.headers) == FORM:
-        return {**written, "body": _form(response.content, curtain, as_table=False)}
-    return {**written, **_body(response.content, response.headers, curtain)}
+        return {**fields, "body": _form(response.content, redactor, as_object=False)}
+    return {**fields, **_body(response.content, response.headers, redactor)}
 
 
-def _is_hidden(name: str, own: set[str] | tuple[str, ...]) -> bool:
-    return is_secret(name) or is_secret_name(name) or name in _NEVER or name in own
+def _is_secret(name: str, own: set[str] | tuple[str, ...]) -> bool:
+    return is_secret_header(name) or is_secret_name(name) or name in _COOKIES or name in own
 
 
-def _header(name: str, said: str) -> str:
-    return without_secrets_in_text(said) if name in _ADDRESSES else said
+def _header(name: str, value: str) -> str:
+    return without_secrets_in_text(value) if name in _ADDRESS_HEADERS else value
 
 
-def _body(content: bytes, headers: Mapping[str, str], curtain: Curtain) -> Mapping[str, object]:
-    hidden = hidden_body(content, headers.get("content-type", ""), curtain.text)
+def _body(
+    content: bytes, headers: Mapping[str, str], redactor: KeyRedactor
+) -> Mapping[str, object]:
+    hidden = hidden_body(content, headers.get("content-type", ""), redactor.text)
     try:
         hidden.decode()
     except UnicodeDecodeError:
         return {"base64": b64encode(hidden).decode("ascii")}
-    return {"body": curtain.value(readable_body(hidden))}
+    return {"body": redactor.value(readable_body(hidden))}
 
 
-def _form(content: bytes, curtain: Curtain, *, as_table: bool) -> Json:
-    """Return a form as a table, unless that would lose a field that comes twice; else as text."""
-    said = parse_qsl(content.decode("utf-8", "replace"), keep_blank_values=True)
-    shown = [
-        (curtain.text(name), HIDDEN if value and is_secret_name(name) else _text(value, curtain))
-        for name, value in said
+def _form(content: bytes, redactor: KeyRedactor, *, as_object: bool) -> Json:
+    """Return a form as an object, or as text if a field is repeated."""
+    fields = parse_qsl(content.decode("utf-8", "replace"), keep_blank_values=True)
+    hidden = [
+        (redactor.text(name), HIDDEN if value and is_secret_name(name) else _text(value, redactor))
+        for name, value in fields
     ]
-    is_plain = max(Counter(name for name, _ in said).values(), default=1) == 1
-    if as_table and is_plain and shown:
-        return {**dict(shown)}
-    return urlencode(shown) or None
+    is_unique = max(Counter(name for name, _ in fields).values(), default=1) == 1
+    if as_object and is_unique and hidden:
+        return {**dict(hidden)}
+    return urlencode(hidden) or None
 
 
-def _text(value: str, curtain: Curtain) -> str:
-    return without_secrets_in_text(curtain.text(value))
+def _text(value: str, redactor: KeyRedactor) -> str:
+    return without_secrets_in_text(redactor.text(value))
 
 
-_ROUTE = "recorded"
+_RECORDED = "recorded"
 
 
-class Recorder:
-    """Passes requests on to the real service, within `async with`."""
+class ServiceRecorder:
+    """Forwards requests to the real service, and records the exchanges."""
 
     def __init__(
         self,
-        stand_in: StandIn,
+        dispatcher: ServiceDispatcher,
         file: ExchangeFile,
         to: str,
         *,
-        complaints: Complaints,
-        patience: httpx.Timeout = PATIENCE,
+        reporter: ErrorReporter,
+        timeout: httpx.Timeout = TIMEOUT,
     ) -> None:
         if not is_address(to):
             hint = "write it as https://HOST"
-            raise RecordingError(f"{to!r} is no address of a service", hint=hint)
-        self.stand_in = stand_in
+            raise RecordingError(f"invalid address of a service: {to!r}", hint=hint)
+        self.dispatcher = dispatcher
         self.base = to.rstrip("/")
         self._file = file
-        self._complaints = complaints
-        self._client = passing_client(patience)
+        self._reporter = reporter
+        self._client = forwarding_client(timeout)
 
     async def __aenter__(self) -> Self:
         return self
@@ -158,54 +169,56 @@ class Recorder:
     async def __aexit__(self, *exit: object) -> None:
         await self._client.aclose()
 
-    def forward(self, asked: ServiceRequest) -> ASGIApp:
-        """Return what answers a request with the service's answer."""
-        errand = _ToService(self, asked)
+    def forward(self, request: ServiceRequest) -> ASGIApp:
+        """Return an application that answers a request with the service's response."""
+        forwarded = _ForwardedToService(self, request)
         try:
-            # Whether it can be recorded shows before anything is asked.
-            recorded_exchange(self.stand_in.service, asked, Response())
+            # Find a request that cannot be recorded before it is sent.
+            recorded_exchange(self.dispatcher.service, request, ServiceResponse())
         except ValidationError as cause:
-            fault = cause.errors()[0]
-            place = ".".join(str(step) for step in fault["loc"])
-            return errand.refuse(f"this cannot be recorded: {place}: {fault['msg']}")
-        return Passage(errand, self._client, SystemClock())
+            error = cause.errors()[0]
+            place = ".".join(str(step) for step in error["loc"])
+            return forwarded.fail(f"the request cannot be recorded: {place}: {error['msg']}")
+        return Relay(forwarded, self._client, SystemClock())
 
-    def keep(self, asked: ServiceRequest, response: Response) -> bool:
-        """Keep an exchange, and tell whether that could be done."""
+    def record(self, request: ServiceRequest, response: ServiceResponse) -> bool:
+        """Record an exchange, and return whether that succeeded."""
 
         def add() -> None:
-            self._file.add(recorded_exchange(self.stand_in.service, asked, response))
+            self._file.add(recorded_exchange(self.dispatcher.service, request, response))
 
-        return self._complaints.has_done(add)
+        return self._reporter.try_to(add)
 
 
-class _ToService:
-    """A request that is passed on to its service."""
+class _ForwardedToService:
+    """A request that is forwarded to its service."""
 
-    def __init__(self, recorder: Recorder, asked: ServiceRequest) -> None:
+    def __init__(self, recorder: ServiceRecorder, request: ServiceRequest) -> None:
         self._recorder = recorder
-        self._asked = asked
+        self._request = request
         self.base = recorder.base
 
     @property
     def content(self) -> bytes:
-        return self._asked.content
+        return self._request.content
 
-    def told(self, error: Exception) -> str:
-        told = f"the service at {self.base} did not answer: {type(error).__name__}: {error}"
-        return Curtain(self._recorder.stand_in.service.written.auth, self._asked).text(told)
+    def failure_message(self, error: Exception) -> str:
+        message = f"no response of the service at {self.base}: {type(error).__name__}: {error}"
+        auth = self._recorder.dispatcher.service.table.auth
+        return KeyRedactor(auth, self._request).text(message)
 
-    def refuse(self, told: str) -> ASGIApp:
-        reply = own_error(Unanswerable(502, "not_recorded", told)).reply
-        self._recorder.stand_in.remember(self._asked, Outcome(reply.status, why=told))
+    def fail(self, message: str) -> ASGIApp:
+        reply = failure_response(TwinFailure(502, "not_recorded", message)).reply
+        outcome = RequestOutcome(reply.status, why=message)
+        self._recorder.dispatcher.log_request(self._request, outcome)
         return Delivery(reply)
 
-    def keep(self, came: Came) -> bool:
-        # Half an answer is none to hold a twin against; that it broke off is told all the same.
-        headers = {name.lower(): value for name, value in came.headers.items()}
-        response = Response(came.status, headers, came.content)
-        return not came.is_whole or self._recorder.keep(self._asked, response)
+    def record(self, received: ReceivedResponse) -> bool:
+        # A twin cannot be compared with half a response.
+        headers = {name.lower(): value for name, value in received.headers.items()}
+        response = ServiceResponse(received.status, headers, received.content)
+        return not received.is_complete or self._recorder.record(self._request, response)
 
-    def remember(self, status: int, error: str) -> None:
-        outcome = Outcome(status, "" if error else _ROUTE, why=error)
-        self._recorder.stand_in.remember(self._asked, outcome)
+    def log(self, status: int, error: str) -> None:
+        outcome = RequestOutcome(status, "" if error else _RECORDED, why=error)
+        self._recorder.dispatcher.log_request(self._request, outcome)

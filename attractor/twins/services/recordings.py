@@ -1,7 +1,4 @@
-"""Recordings: what a real service answered, a line of JSON for each request and its response.
-
-A file of recordings of a service that grows while a twin records.
-"""
+"""Recordings of a real service: one exchange per line of JSON."""
 
 import json
 from base64 import b64decode, b64encode
@@ -26,10 +23,10 @@ from attractor.base.files import file_error
 from attractor.base.json import Json, parse_json
 from attractor.twins.exchange.answer import ScriptTable
 from attractor.twins.exchange.reply import JSON
-from attractor.twins.recordings.files import add_line, mend_lines, whole_lines
+from attractor.twins.recordings.files import append_line, complete_lines, repair_last_line
 from attractor.twins.services.errors import RecordingError
 from attractor.twins.services.request import FORM, ServiceRequest, media_type
-from attractor.twins.services.response import Response
+from attractor.twins.services.response import ServiceResponse
 
 
 def _bytes(value: object) -> object:
@@ -38,7 +35,7 @@ def _bytes(value: object) -> object:
     try:
         return b64decode(value, validate=True)
     except NotBase64 as cause:
-        raise ValueError(f"no base64: {cause}") from cause
+        raise ValueError(f"invalid base64: {cause}") from cause
 
 
 def _text(value: bytes) -> str:
@@ -46,7 +43,7 @@ def _text(value: bytes) -> str:
 
 
 Binary = Annotated[bytes, BeforeValidator(_bytes), PlainSerializer(_text)]
-"""Bytes that are no text; a body has them instead of one."""
+"""A body that is not text, in base64."""
 
 
 M = TypeVar("M", "RecordedRequest", "RecordedResponse")
@@ -59,7 +56,7 @@ def _has_one_body(message: M) -> M:
 
 
 class RecordedRequest(ScriptTable):
-    """What a client sent; the path has the query."""
+    """A recorded request; the path includes the query."""
 
     method: str = Field(pattern=r"^[A-Z]+$")
     path: str = Field(pattern=r"^/")
@@ -70,7 +67,7 @@ class RecordedRequest(ScriptTable):
     _has_one_body = model_validator(mode="after")(_has_one_body)
 
     def request(self) -> ServiceRequest:
-        """Return it as a service gets it; a table without a word about that is sent as JSON."""
+        """Return the request as a service receives it; the default content type is JSON."""
         headers = {name.lower(): value for name, value in self.headers.items()}
         content = self.base64 or _content(self.body, headers)
         if content and "content-type" not in headers and not isinstance(self.body, str):
@@ -79,7 +76,7 @@ class RecordedRequest(ScriptTable):
 
 
 class RecordedResponse(ScriptTable):
-    """What the service answered."""
+    """A recorded response."""
 
     status: int = Field(ge=100, le=599)
     headers: dict[str, str] = {}
@@ -88,22 +85,22 @@ class RecordedResponse(ScriptTable):
 
     _has_one_body = model_validator(mode="after")(_has_one_body)
 
-    def response(self) -> Response:
-        """Return it as it is sent; lengths and ways of transfer are made anew."""
+    def response(self) -> ServiceResponse:
+        """Return the response as it is sent, without headers of the connection."""
         headers = {name.lower(): value for name, value in self.headers.items()}
         content = self.base64 or _content(self.body, {})
         if content and "content-type" not in headers:
             headers["content-type"] = "text/plain" if isinstance(self.body, str) else JSON
-        kept = {name: value for name, value in headers.items() if name not in _OF_THE_CONNECTION}
-        return Response(self.status, kept, content)
+        rest = {name: value for name, value in headers.items() if name not in _CONNECTION_HEADERS}
+        return ServiceResponse(self.status, rest, content)
 
 
-_OF_THE_CONNECTION = frozenset(
+_CONNECTION_HEADERS = frozenset(
     {"content-length", "content-encoding", "transfer-encoding", "connection", "keep-alive", "date"}
 )
 
 
-class Exchange(ScriptTable):
+class RecordedExchange(ScriptTable):
     """One request and its response."""
 
     request: RecordedRequest
@@ -111,7 +108,7 @@ class Exchange(ScriptTable):
 
 
 def readable_body(content: bytes) -> Json:
-    """Return a body as a recording has it: a table or a list as JSON, else the text, else null."""
+    """Return a body for a recording: an object or a list as JSON, else the text, else null."""
     if not content:
         return None
     try:
@@ -121,55 +118,55 @@ def readable_body(content: bytes) -> Json:
     return value if isinstance(value, dict | list) else content.decode("utf-8", "replace")
 
 
-def load_recording(path: Path) -> Sequence[Exchange]:
+def load_recording(path: Path) -> Sequence[RecordedExchange]:
     """Read a recording from a file."""
     try:
         text = path.read_text("utf-8")
     except UnicodeDecodeError as cause:
         raise RecordingError(f"{path} is not UTF-8: {cause}") from cause
     except OSError as cause:
-        raise FileError(f"the recording {path} cannot be read: {cause}") from cause
+        raise FileError(f"cannot read the recording {path}: {cause}") from cause
     return parse_recording(text, source=str(path))
 
 
-def parse_recording(text: str, *, source: str = "the recording") -> Sequence[Exchange]:
-    """Read a recording, or say what is wrong with it and in which line."""
-    found = list(_exchanges(text, source))
-    if not found:
-        raise RecordingError(f"{source} holds no request")
-    return found
+def parse_recording(text: str, *, source: str = "the recording") -> Sequence[RecordedExchange]:
+    """Read a recording, or raise an error with the invalid line."""
+    exchanges = list(_exchanges(text, source))
+    if not exchanges:
+        raise RecordingError(f"{source} contains no request")
+    return exchanges
 
 
-def write_recording(exchanges: Iterable[Exchange]) -> str:
-    """Write a recording, a line for each exchange."""
-    return "".join(f"{written_exchange(one)}\n" for one in exchanges)
+def write_recording(exchanges: Iterable[RecordedExchange]) -> str:
+    """Return a recording with one line per exchange."""
+    return "".join(f"{exchange_line(exchange)}\n" for exchange in exchanges)
 
 
-def written_exchange(exchange: Exchange) -> str:
-    """Write an exchange in one line."""
+def exchange_line(exchange: RecordedExchange) -> str:
+    """Return an exchange as one line."""
     return json.dumps(exchange.model_dump(exclude_defaults=True), ensure_ascii=False)
 
 
-def _exchanges(text: str, source: str) -> Iterator[Exchange]:
-    # Not splitlines: a text in JSON may hold other ends of lines.
+def _exchanges(text: str, source: str) -> Iterator[RecordedExchange]:
+    # Not splitlines: a text in JSON may contain other line separators.
     for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
         try:
-            yield Exchange.model_validate(parse_json(line))
+            yield RecordedExchange.model_validate(parse_json(line))
         except NotCanonical as cause:
             raise RecordingError(f"{source}:{number}: {cause.message}") from cause
         except ValidationError as cause:
-            raise RecordingError(f"{source}:{number}: {_told(cause.errors()[0])}") from cause
+            raise RecordingError(f"{source}:{number}: {_message(cause.errors()[0])}") from cause
 
 
-def _told(error: ErrorDetails) -> str:
+def _message(error: ErrorDetails) -> str:
     place = ".".join(str(step) for step in error["loc"])
     if error["type"] != "extra_forbidden":
-        return f"{place or 'it'}: {error['msg']}"
-    tables = (Exchange, RecordedRequest, RecordedResponse)
-    near = suggest(str(error["loc"][-1]), {name for one in tables for name in one.model_fields})
-    return f"{place}: there is no such key" + (f", did you mean {near!r}?" if near else "")
+        return f"{place or 'the exchange'}: {error['msg']}"
+    tables = (RecordedExchange, RecordedRequest, RecordedResponse)
+    near = suggest(str(error["loc"][-1]), {name for table in tables for name in table.model_fields})
+    return f"{place}: unknown key" + (f", did you mean {near!r}?" if near else "")
 
 
 def _content(body: Json, headers: dict[str, str]) -> bytes:
@@ -182,35 +179,35 @@ def _content(body: Json, headers: dict[str, str]) -> bytes:
     return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-_ENDING = ".jsonl"
-_BEGINNING = b'{"request": '
+_SUFFIX = ".jsonl"
+_PREFIX = b'{"request": '
 
 
 class ExchangeFile:
-    """Takes exchanges as they come; each is there whole or not at all."""
+    """A file to which exchanges are added; each line is complete or absent."""
 
     def __init__(self, path: Path) -> None:
-        """Look at what is there already, so that trouble shows before anything is asked."""
+        """Check the existing file, so that an error is raised before the first request."""
         self.path = path
-        if path.suffix != _ENDING:
-            hint = f"name a file that ends in {_ENDING}, such as recordings/NAME{_ENDING}"
-            raise RecordingError(f"{path} is no name of a file of recordings", hint=hint)
+        if path.suffix != _SUFFIX:
+            hint = f"name a file that ends in {_SUFFIX}, such as recordings/NAME{_SUFFIX}"
+            raise RecordingError(f"{path} is not a .jsonl file", hint=hint)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             if path.exists():
                 _require_recordings(path)
-                mend_lines(path, _is_torn)
+                repair_last_line(path, _is_incomplete)
         except OSError as cause:
             raise file_error("write", path, cause) from cause
 
-    def add(self, exchange: Exchange) -> None:
-        """Keep an exchange behind the others."""
-        add_line(self.path, written_exchange(exchange))
+    def add(self, exchange: RecordedExchange) -> None:
+        """Append an exchange."""
+        append_line(self.path, exchange_line(exchange))
 
 
 def _require_recordings(path: Path) -> None:
-    """Leave a file of something else as it is."""
-    text = b"\n".join(whole_lines(path.read_bytes(), _is_torn))
+    """Reject a file with other content."""
+    text = b"\n".join(complete_lines(path.read_bytes(), _is_incomplete))
     if text.strip():
         try:
             parse_recording(text.decode(), source=str(path))
@@ -218,9 +215,9 @@ def _require_recordings(path: Path) -> None:
             raise RecordingError(f"{path} is not UTF-8: {cause}") from cause
 
 
-def _is_torn(line: bytes) -> bool:
-    """Tell whether a line is the beginning of an exchange, and of nothing else."""
-    if not line or not _BEGINNING.startswith(line[: len(_BEGINNING)]):
+def _is_incomplete(line: bytes) -> bool:
+    """Return whether a line is the incomplete beginning of an exchange."""
+    if not line or not _PREFIX.startswith(line[: len(_PREFIX)]):
         return False
     try:
         parse_recording(line.decode())

@@ -1,14 +1,10 @@
-"""A route: which requests it answers, and the kind that does.
-
-Which route answers a request; when none does, which one is nearest and why it does not fit.
-
-How routes find and keep the records of a collection.
-"""
+"""Routes of a service: their declaration, the choice of a route, and records in collections."""
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from difflib import SequenceMatcher
+from itertools import count
 from pathlib import Path
 from typing import Annotated, ClassVar, TypeAlias, cast
 
@@ -20,12 +16,17 @@ from attractor.base.json import Json
 from attractor.base.registry import Registry
 from attractor.twins.errors import Rejection
 from attractor.twins.exchange.answer import ScriptTable
-from attractor.twins.services.errors import Misfit, Unanswerable
-from attractor.twins.services.faults import Trouble
+from attractor.twins.services.errors import InvalidRouteKey, TwinFailure
+from attractor.twins.services.faults import FaultRule
 from attractor.twins.services.request import ServiceRequest
-from attractor.twins.services.response import Response
-from attractor.twins.services.route_match import RouteConditions, PathPattern, PathPatternField, members
-from attractor.twins.services.state import Limit, Records, State, written_time
+from attractor.twins.services.response import ServiceResponse
+from attractor.twins.services.route_match import (
+    PathPattern,
+    PathPatternField,
+    RouteConditions,
+    members,
+)
+from attractor.twins.services.state import RateLimit, Records, ServiceState, format_time
 from attractor.twins.services.templates import Names, Template, TextTemplate, as_text
 
 ANY_METHOD = "*"
@@ -33,21 +34,26 @@ NAMES = frozenset(
     {"method", "path", "query", "header", "body", "state", "now", "unix", "visit"}
     | {"uuid", "counter", "random", "letters"}
 )
-"""What values may name on every route."""
+"""The names in expressions of every route."""
+RECORD = Template("{{ record }}")
+"""The default body of a route that returns one record."""
+_MAX_COMPARED = 200
+
+Record = dict[str, Json]
 
 
 @dataclass(frozen=True)
-class Call:
-    """A request on its way through a route, with a state of its own that it may change."""
+class RouteCall:
+    """A request to a route, with a copy of the state that the route may change."""
 
     request: ServiceRequest
     from_path: Mapping[str, str]
-    state: State
+    state: ServiceState
     now: datetime
     visit: int = 1
 
     def names(self, **more: object) -> Names:
-        """Return what values may name, and more."""
+        """Return the names for expressions, with more names."""
         return {
             "method": self.request.method,
             "path": self.from_path,
@@ -55,7 +61,7 @@ class Call:
             "header": Headers(self.request.headers),
             "body": self.request.body,
             "state": self.state.tables(),
-            "now": written_time(self.now),
+            "now": format_time(self.now),
             "unix": int(self.now.timestamp()),
             "visit": self.visit,
             "uuid": self.state.uuid,
@@ -66,11 +72,11 @@ class Call:
         }
 
 
-Answers: TypeAlias = Callable[[Call], Response]
+RouteHandler: TypeAlias = Callable[[RouteCall], ServiceResponse]
 
 
-class Collection(ScriptTable):
-    """How the records of a collection are told apart."""
+class CollectionTable(ScriptTable):
+    """The key of the records of a collection, and the expression for a new id."""
 
     key: str = "id"
     id: TextTemplate | None = None
@@ -78,83 +84,83 @@ class Collection(ScriptTable):
 
 @dataclass(frozen=True)
 class RouteContext:
-    """What stands around a route in its file: its folder, its path, and the collections.
+    """The folder of a route's service, its path, and the collections of the service.
 
-    While it is recorded the service itself answers, and there may be no recording yet.
+    A service that is being recorded may have no recordings yet.
     """
 
     folder: Path
     pattern: PathPattern
-    collections: Mapping[str, Collection]
+    collections: Mapping[str, CollectionTable]
     is_recording: bool = False
 
-    def require_collection(self, name: str) -> Collection:
-        """Return a collection, or say which there are."""
+    def require_collection(self, name: str) -> CollectionTable:
+        """Return a collection, or raise an error with the known names."""
         if name not in self.collections:
             known = ", ".join(sorted(self.collections)) or "none"
-            told = f"there is no collection {name!r} in the state; there are: {known}"
-            raise Misfit("collection", told)
+            message = f"unknown collection {name!r}; known collections: {known}"
+            raise InvalidRouteKey("collection", message)
         return self.collections[name]
 
 
 class RouteKind(ScriptTable):
-    """How the requests of a route are answered, as its file declares it."""
+    """The keys of one kind of route."""
 
     names: ClassVar[frozenset[str]] = frozenset()
-    """What values on such a route may name besides."""
+    """Further names in expressions of such a route."""
 
     @abstractmethod
-    def open(self, surroundings: RouteContext) -> Answers:
-        """Return what answers, or raise the Misfit of a key."""
+    def prepare(self, context: RouteContext) -> RouteHandler:
+        """Return the handler of the route, or raise InvalidRouteKey."""
 
     def templates(self) -> Iterable[tuple[str, Template]]:
-        """Yield what is written per request, each with its key."""
+        """Yield the templates, each with its key."""
         for name, info in type(self).model_fields.items():
-            for one in templates_in(getattr(self, name)):
-                yield info.alias or name, one
+            for template in templates_in(getattr(self, name)):
+                yield info.alias or name, template
 
 
-class WrittenRoute(ScriptTable):
-    """What every route declares, whatever its kind."""
+class RouteTable(ScriptTable):
+    """The keys of every route, whatever its kind."""
 
     kind: str
     path: PathPatternField
     method: Annotated[str, Field(pattern=r"^([A-Z]+|\*)$")] = "GET"
     name: str = ""
     when: RouteConditions = RouteConditions()
-    faults: Annotated[tuple[Trouble, ...], Field(strict=False)] = ()
-    limit: Limit | None = None
+    faults: Annotated[tuple[FaultRule, ...], Field(strict=False)] = ()
+    limit: RateLimit | None = None
     auth: bool = True
 
 
 @dataclass(frozen=True)
 class Route:
-    """A route that is ready to answer."""
+    """A route with its handler."""
 
     name: str
-    written: WrittenRoute
-    answers: Answers
+    table: RouteTable
+    handler: RouteHandler
 
     @property
-    def place(self) -> str:
-        """Its method and path."""
-        return f"{self.written.method} {self.written.path.text}"
+    def endpoint(self) -> str:
+        """The method and the path."""
+        return f"{self.table.method} {self.table.path.text}"
 
     def match(self, request: ServiceRequest) -> Mapping[str, str] | None:
-        """Return what the path says when a request fits method and path."""
-        if not self.takes(request.method):
+        """Return the values in the path if method and path match."""
+        if not self.has_method(request.method):
             return None
-        return self.written.path.match(request.canonical_path)
+        return self.table.path.match(request.canonical_path)
 
-    def takes(self, method: str) -> bool:
-        """Tell whether it is for a method."""
-        return self.written.method in (ANY_METHOD, method)
+    def has_method(self, method: str) -> bool:
+        """Return whether the route answers a method."""
+        return self.table.method in (ANY_METHOD, method)
 
     def hides(self, later: "Route") -> bool:
-        """Tell whether a later route would never have its turn behind this one."""
-        if self.written.when != RouteConditions() or not self.takes(later.written.method):
+        """Return whether this route answers every request to a later one."""
+        if self.table.when != RouteConditions() or not self.has_method(later.table.method):
             return False
-        return self.written.path.covers(later.written.path)
+        return self.table.path.covers(later.table.path)
 
 
 def templates_in(value: object) -> Sequence[Template]:
@@ -162,18 +168,15 @@ def templates_in(value: object) -> Sequence[Template]:
     if isinstance(value, Template):
         return [value]
     if isinstance(value, ScriptTable):
-        return [one for name in type(value).model_fields for one in _of_field(value, name)]
+        fields = [getattr(value, name) for name in type(value).model_fields]
+        return [template for field in fields for template in templates_in(field)]
     if isinstance(value, tuple | list):
         items = cast("Sequence[object]", value)
-        return [found for one in items for found in templates_in(one)]
+        return [template for item in items for template in templates_in(item)]
     if isinstance(value, dict):
         table = cast("Mapping[object, object]", value)
-        return [found for one in table.values() for found in templates_in(one)]
+        return [template for item in table.values() for template in templates_in(item)]
     return []
-
-
-def _of_field(value: ScriptTable, name: str) -> Sequence[Template]:
-    return templates_in(getattr(value, name))
 
 
 def kind_registry() -> Registry[type[RouteKind]]:
@@ -182,94 +185,91 @@ def kind_registry() -> Registry[type[RouteKind]]:
 
 
 def find_route(routes: Sequence[Route], request: ServiceRequest) -> tuple[Route, Mapping[str, str]]:
-    """Return the first route that fits, and what the path says; else name the nearest one."""
+    """Return the first route that matches, with the values in the path."""
     for route in routes:
         from_path = route.match(request)
-        if from_path is not None and not route.written.when.mismatches(request):
+        if from_path is not None and not route.table.when.mismatches(request):
             return route, from_path
-    nearest = min(routes, key=lambda one: _distance(one, request))
-    told = f"no route answers {request.method} {request.path}"
-    misses = " and ".join(_misses(nearest, request))
-    raise Unanswerable(404, "no_route", f"{told}; the nearest is {nearest.name!r}, but {misses}")
+    nearest = min(routes, key=lambda route: _distance(route, request))
+    reasons = " and ".join(_mismatches(nearest, request))
+    message = (
+        f"no route answers {request.method} {request.path}; "
+        f"the nearest is {nearest.name!r}, but {reasons}"
+    )
+    raise TwinFailure(404, "no_route", message)
 
 
-def _misses(route: Route, request: ServiceRequest) -> Sequence[str]:
-    told: list[str] = []
-    if route.written.path.match(request.canonical_path) is None:
-        told.append(f"its path is {route.written.path.text}")
-    if not route.takes(request.method):
-        told.append(f"its method is {route.written.method}")
-    return told or route.written.when.mismatches(request)
+def _mismatches(route: Route, request: ServiceRequest) -> Sequence[str]:
+    reasons: list[str] = []
+    if route.table.path.match(request.canonical_path) is None:
+        reasons.append(f"its path is {route.table.path.text}")
+    if not route.has_method(request.method):
+        reasons.append(f"its method is {route.table.method}")
+    return reasons or route.table.when.mismatches(request)
 
 
 def _distance(route: Route, request: ServiceRequest) -> tuple[float, bool, int]:
-    fits = route.written.path.match(request.canonical_path) is not None
-    alike = SequenceMatcher(None, route.written.path.text, request.path[:200]).ratio()
-    misses = len(route.written.when.mismatches(request))
-    return 0 if fits else 1 - alike, not route.takes(request.method), misses
-
-
-Record = dict[str, Json]
+    has_path = route.table.path.match(request.canonical_path) is not None
+    path = request.path[:_MAX_COMPARED]
+    similarity = SequenceMatcher(None, route.table.path.text, path).ratio()
+    mismatches = len(route.table.when.mismatches(request))
+    return 0 if has_path else 1 - similarity, not route.has_method(request.method), mismatches
 
 
 @dataclass(frozen=True)
-class Shelf:
-    """One collection, as the routes over it see it."""
+class RecordStore:
+    """The records of one collection, for a route with an expression for the id."""
 
     name: str
-    collection: Collection
+    collection: CollectionTable
     id: Template
 
-    def records(self, call: Call) -> Records:
-        """Return its records by id."""
+    def records(self, call: RouteCall) -> Records:
+        """Return the records by id."""
         return call.state.collections[self.name]
 
-    def find(self, call: Call) -> tuple[str, Record]:
-        """Return the record a request is about, or reject the request."""
-        asked = self.id.text(call.names())
-        record = self.records(call).get(asked)
+    def find(self, call: RouteCall) -> tuple[str, Record]:
+        """Return the record of a request with its id, or reject the request."""
+        record_id = self.id.text(call.names())
+        record = self.records(call).get(record_id)
         if record is None:
-            raise Rejection(404, f"there is no {asked!r} in {self.name}", code="not_found")
-        return asked, record
+            raise Rejection(404, f"there is no {record_id!r} in {self.name}", code="not_found")
+        return record_id, record
 
-    def new_id(self, call: Call, names: Names) -> Json:
-        """Return an id for a new record, or reject one that is taken."""
+    def new_id(self, call: RouteCall, names: Names) -> Json:
+        """Return an id for a new record, or reject a duplicate one."""
         if self.collection.id is None:
-            counted = (str(call.state.counter(self.name)) for _ in iter(int, 1))
-            return next(one for one in counted if one not in self.records(call))
-        made = self.collection.id.value(names)
-        if as_text(made) in self.records(call):
-            raise Rejection(409, f"{as_text(made)!r} is in {self.name} already", code="conflict")
-        return made
+            counted = (str(call.state.counter(self.name)) for _ in count())
+            return next(number for number in counted if number not in self.records(call))
+        new_id = self.collection.id.value(names)
+        if as_text(new_id) in self.records(call):
+            raise Rejection(409, f"{as_text(new_id)!r} is already in {self.name}", code="conflict")
+        return new_id
 
 
-def open_shelf(name: str, written_id: Template | None, surroundings: RouteContext) -> Shelf:
-    """Return a collection; which record is meant is said, or is the last name of the path."""
-    collection = surroundings.require_collection(name)
-    if written_id is None:
-        names = surroundings.pattern.names
+def open_record_store(name: str, record_id: Template | None, context: RouteContext) -> RecordStore:
+    """Return the records of a collection; the default id is the last name in the path."""
+    collection = context.require_collection(name)
+    if record_id is None:
+        names = context.pattern.names
         if not names:
-            raise Misfit("id", "say which record is meant: the path has no name in braces")
-        written_id = Template(f"{{{{ path.{names[-1]} }}}}")
-    return Shelf(name, collection, written_id)
+            raise InvalidRouteKey("id", "id is missing: the path contains no name in braces")
+        record_id = Template(f"{{{{ path.{names[-1]} }}}}")
+    return RecordStore(name, collection, record_id)
 
 
-def sent_record(call: Call, required: Sequence[str]) -> Record:
-    """Return the table a client sent, or reject what is none or lacks a field."""
+def record_from_body(call: RouteCall, required: Sequence[str]) -> Record:
+    """Return the object that a client sent, or reject another body or a missing field."""
     body = call.request.body
     if body is not None and not isinstance(body, dict):
-        raise Rejection(400, "the body has to be a JSON object or a form", code="invalid_body")
-    sent = members(body)
-    missing = [one for one in required if one not in sent]
+        raise Rejection(400, "the body must be a JSON object or a form", code="invalid_body")
+    fields = members(body)
+    missing = [name for name in required if name not in fields]
     if missing:
-        raise Rejection(400, f"the body lacks {', '.join(missing)}", code="missing_field")
-    return sent
+        raise Rejection(400, f"missing fields: {', '.join(missing)}", code="missing_field")
+    return fields
 
 
-def written_fields(fields: Mapping[str, Template], names: Names) -> Record:
-    """Write the fields that a route sets."""
-    return {name: value.value(names) for name, value in fields.items()}
-
-
-RECORD = Template("{{ record }}")
-"""What a route over one record answers, unless it says something else."""
+def render_fields(fields: Mapping[str, Template], names: Names) -> Record:
+    """Return the fields that a route sets."""
+    return {name: template.value(names) for name, template in fields.items()}

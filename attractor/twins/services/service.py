@@ -1,7 +1,4 @@
-"""A service, as a file declares it.
-
-The state a service begins with: its collections with their records, and its values.
-"""
+"""The declaration of a service in its file, and its initial state."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,35 +12,35 @@ from attractor.base.json import Json, canonical_json
 from attractor.base.toml_errors import TomlMistakes
 from attractor.twins.exchange.answer import ScriptTable
 from attractor.twins.services.authentication import Authentication
-from attractor.twins.services.faults import Trouble
+from attractor.twins.services.faults import FaultRule
 from attractor.twins.services.json_path import JsonPathField
-from attractor.twins.services.response import Response, WrittenHeaders, json_response
-from attractor.twins.services.route import Collection, Route
-from attractor.twins.services.state import Limit, Records, State, WrittenClock
+from attractor.twins.services.response import HeaderTemplates, ServiceResponse, json_response
+from attractor.twins.services.route import CollectionTable, Route
+from attractor.twins.services.state import ClockTable, RateLimit, Records, ServiceState
 from attractor.twins.services.templates import JsonTemplate, Names, Template, TextTemplate, as_text
 
 ERROR_NAMES = frozenset({"message", "code", "status"})
-"""What the shape of errors may name besides."""
-PLACE_NAMES = frozenset({"url", "port", "key", "name"})
-"""What the variables for clients may name, and nothing else."""
+"""Further names in expressions of [errors] and [auth]."""
+ENVIRON_NAMES = frozenset({"url", "port", "key", "name"})
+"""The only names in expressions of [environ]."""
 
 _ERROR = Template({"error": {"code": "{{ code }}", "message": "{{ message }}"}})
 
 
-class ErrorShape(ScriptTable):
-    """How the service says that it refuses a request."""
+class ErrorFormat(ScriptTable):
+    """The format of the service's errors."""
 
-    headers: WrittenHeaders = {}
+    headers: HeaderTemplates = {}
     json_: JsonTemplate | None = Field(default=None, alias="json")
 
-    def written(self, status: int, names: Names) -> Response:
-        """Write it with these names."""
-        headers = {name: one.text(names) for name, one in self.headers.items()}
+    def render(self, status: int, names: Names) -> ServiceResponse:
+        """Return an error response with these names."""
+        headers = {name: value.text(names) for name, value in self.headers.items()}
         return json_response((self.json_ or _ERROR).value(names), status, headers)
 
 
-class Comparison(ScriptTable):
-    """What counts when the twin is held against recordings."""
+class CheckSettings(ScriptTable):
+    """Settings for comparing the twin with recordings."""
 
     ignore: Annotated[tuple[JsonPathField, ...], Field(strict=False)] = ()
     types: Annotated[tuple[JsonPathField, ...], Field(strict=False)] = ()
@@ -58,54 +55,56 @@ def _of_json(state: dict[str, JsonValue]) -> dict[str, JsonValue]:
     return state
 
 
-class WrittenService(ScriptTable):
-    """What a file says about a service, but for its routes."""
+class ServiceTable(ScriptTable):
+    """The keys of a service except its routes."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
     summary: str = ""
     seed: int = 0
     environ: dict[Annotated[str, Field(pattern=r"^[A-Za-z_]\w*$")], TextTemplate] = {}
-    clock: WrittenClock = WrittenClock()
+    clock: ClockTable = ClockTable()
     auth: Authentication | None = None
-    errors: ErrorShape = ErrorShape()
-    limit: Limit | None = None
-    faults: Annotated[tuple[Trouble, ...], Field(strict=False)] = ()
+    errors: ErrorFormat = ErrorFormat()
+    limit: RateLimit | None = None
+    faults: Annotated[tuple[FaultRule, ...], Field(strict=False)] = ()
     state: Annotated[dict[str, JsonValue], AfterValidator(_of_json)] = {}
-    collections: dict[str, Collection] = {}
-    check: Comparison = Comparison()
+    collections: dict[str, CollectionTable] = {}
+    check: CheckSettings = CheckSettings()
 
 
 @dataclass(frozen=True)
 class Service:
-    """A service that is ready to be stood in for."""
+    """A service with its routes and its initial state."""
 
-    written: WrittenService
+    table: ServiceTable
     routes: Sequence[Route]
-    state: State
+    state: ServiceState
     folder: Path
 
     @property
     def name(self) -> str:
-        """Its name."""
-        return self.written.name
+        """The name of the service."""
+        return self.table.name
 
 
-def collections_of(written: WrittenService) -> Mapping[str, Collection]:
-    """Return the collections: those that are declared, and every list of tables in the state."""
-    found = {name: Collection() for name, one in written.state.items() if _is_collection(one)}
-    return found | written.collections
-
-
-def seeded(
-    written: WrittenService, collections: Mapping[str, Collection], mistakes: TomlMistakes
-) -> State:
-    """Return the state to begin with, or note which records cannot be told apart."""
-    values = {
-        name: cast("Json", one) for name, one in written.state.items() if name not in collections
+def declared_collections(table: ServiceTable) -> Mapping[str, CollectionTable]:
+    """Return the declared collections, and every list of tables in the state."""
+    found = {
+        name: CollectionTable() for name, value in table.state.items() if _is_collection(value)
     }
-    state = State(written.seed, values=values)
+    return found | table.collections
+
+
+def initial_state(
+    table: ServiceTable, collections: Mapping[str, CollectionTable], mistakes: TomlMistakes
+) -> ServiceState:
+    """Return the initial state, and add records without a unique key to the mistakes."""
+    values = {
+        name: cast("Json", value) for name, value in table.state.items() if name not in collections
+    }
+    state = ServiceState(table.seed, values=values)
     for name, collection in collections.items():
-        rows = written.state.get(name, [])
+        rows = table.state.get(name, [])
         if not _is_collection(rows):
             mistakes.add(["state", name], "a collection is a list of tables")
             continue
@@ -119,14 +118,14 @@ def _records(name: str, rows: list[dict[str, Json]], key: str, mistakes: TomlMis
     for number, row in enumerate(rows):
         at = ("state", name, number)
         if key not in row:
-            mistakes.add(at, f"a record of {name} needs {key!r}, which tells it apart")
+            mistakes.add(at, f"a record of {name} has no {key!r}, the key of the collection")
         elif as_text(row[key]) in records:
-            mistakes.add((*at, key), f"another record has the {key} {as_text(row[key])!r} too")
+            mistakes.add((*at, key), f"duplicate {key} {as_text(row[key])!r}")
         else:
             records[as_text(row[key])] = row
     return records
 
 
 def _is_collection(value: JsonValue) -> bool:
-    """An empty list is a collection without records."""
-    return isinstance(value, list) and all(isinstance(one, dict) for one in value)
+    """Return whether a value is a list of tables, or empty."""
+    return isinstance(value, list) and all(isinstance(row, dict) for row in value)

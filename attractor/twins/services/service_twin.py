@@ -1,9 +1,4 @@
-"""A service twin: a real HTTP server that stands in for somebody else's service.
-
-What the clients of a service twin see: the service, at every path.
-
-What whoever controls a service twin sees: requests, state, clock and trouble.
-"""
+"""A service twin: an HTTP server in place of a service, with a control address."""
 
 import asyncio
 import secrets
@@ -23,32 +18,34 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from attractor.base.errors import AttractorError, UsageError
 from attractor.base.json import Json
 from attractor.twins.exchange.answer import Duration, ScriptTable
-from attractor.twins.server.control_api import Face, controlled, request_faces
-from attractor.twins.server.hosting import Addresses, Complaints, Delivery, Ports, hosted
+from attractor.twins.server.control_api import ControlRoute, control_app, request_routes
+from attractor.twins.server.hosting import Addresses, Delivery, ErrorReporter, Ports, hosted
 from attractor.twins.server.request_log import KEEP
-from attractor.twins.services.dispatch import Onlooker, ServedRequest, StandIn
+from attractor.twins.services.dispatch import OnServedRequest, ServedRequest, ServiceDispatcher
 from attractor.twins.services.errors import RecordingError
-from attractor.twins.services.faults import WHEN, Trouble
-from attractor.twins.services.recorder import Recorder
+from attractor.twins.services.faults import WHEN, FaultRule
+from attractor.twins.services.recorder import ServiceRecorder
 from attractor.twins.services.recordings import ExchangeFile
 from attractor.twins.services.request import ServiceRequest
 from attractor.twins.services.service import Service
-from attractor.twins.services.state import written_time
+from attractor.twins.services.state import format_time
 
 
-def service_application(stand_in: StandIn, recorder: Recorder | None = None) -> ASGIApp:
-    """Answer every request as the service would, or ask the service and record what it answers."""
+def service_application(
+    dispatcher: ServiceDispatcher, recorder: ServiceRecorder | None = None
+) -> ASGIApp:
+    """Answer every request in place of the service, or forward and record it."""
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
-        asked = ServiceRequest(
+        service_request = ServiceRequest(
             request.method, _target(scope), dict(request.headers), await request.body()
         )
         if recorder:
-            await recorder.forward(asked)(scope, receive, send)
+            await recorder.forward(service_request)(scope, receive, send)
             return
-        # Away from the loop: a handler may take its time, and clients wait for their turn.
-        reply = await asyncio.to_thread(stand_in.answer, asked)
+        # In a thread: a handler may be slow, and requests wait for each other.
+        reply = await asyncio.to_thread(dispatcher.answer, service_request)
         await Delivery(reply)(scope, receive, send)
 
     return answer
@@ -66,82 +63,84 @@ _FILTERS = ("method", "route")
 _OWN_KEYS = frozenset({"next", "route"})
 
 
-def control_application(stand_in: StandIn, token: str, *, is_recording: bool = False) -> Starlette:
-    """Show and change what stands behind the service, for whoever has the token."""
-    control = _Control(stand_in, is_recording=is_recording)
-    faces = [
-        *request_faces(stand_in.log, _FILTERS),
-        Face("GET", "/state", control.state),
-        Face("GET", "/clock", control.time),
-        Face("POST", "/reset", control.reset),
-        Face("POST", "/clock", control.clock),
-        Face("POST", "/faults", control.faults),
+def control_application(
+    dispatcher: ServiceDispatcher, token: str, *, is_recording: bool = False
+) -> Starlette:
+    """Serve the control address, for callers with the token."""
+    control = _Control(dispatcher, is_recording=is_recording)
+    routes = [
+        *request_routes(dispatcher.log, _FILTERS),
+        ControlRoute("GET", "/state", control.state),
+        ControlRoute("GET", "/clock", control.time),
+        ControlRoute("POST", "/reset", control.reset),
+        ControlRoute("POST", "/clock", control.clock),
+        ControlRoute("POST", "/faults", control.faults),
     ]
-    return controlled(faces, token)
+    return control_app(routes, token)
 
 
 class _Control:
-    """The answers at the control address; what may have to wait for a handler waits in a thread."""
+    """The endpoints of the control address; waiting for a handler happens in a thread."""
 
-    def __init__(self, stand_in: StandIn, *, is_recording: bool) -> None:
-        self._stand_in = stand_in
+    def __init__(self, dispatcher: ServiceDispatcher, *, is_recording: bool) -> None:
+        self._dispatcher = dispatcher
         self._is_recording = is_recording
 
     async def state(self, request: Request) -> Response:
         self._refuse_while_recording("state")
-        return JSONResponse({"state": await asyncio.to_thread(self._stand_in.state)})
+        return JSONResponse({"state": await asyncio.to_thread(self._dispatcher.state)})
 
     async def time(self, request: Request) -> Response:
         self._refuse_while_recording("clock")
-        return JSONResponse({"now": written_time(self._stand_in.now)})
+        return JSONResponse({"now": format_time(self._dispatcher.now)})
 
     async def reset(self, request: Request) -> Response:
-        await asyncio.to_thread(self._stand_in.reset)
+        await asyncio.to_thread(self._dispatcher.reset)
         return JSONResponse({"reset": True})
 
     async def clock(self, request: Request) -> Response:
         self._refuse_while_recording("clock")
-        turn = _read(_Turn, await request.body())
-        if turn.advance is not None:
-            await asyncio.to_thread(self._stand_in.advance, turn.advance)
-        elif turn.set is not None:
-            await asyncio.to_thread(self._stand_in.set_clock, turn.set)
+        change = _read(_ClockChange, await request.body())
+        if change.advance is not None:
+            await asyncio.to_thread(self._dispatcher.advance, change.advance)
+        elif change.set is not None:
+            await asyncio.to_thread(self._dispatcher.set_clock, change.set)
         return await self.time(request)
 
     async def faults(self, request: Request) -> Response:
         self._refuse_while_recording("faults")
-        arming = _read(_Arming, await request.body())
+        order = _read(_FaultOrder, await request.body())
         await asyncio.to_thread(
-            self._stand_in.arm, arming.trouble, requests=arming.next, route=arming.route
+            self._dispatcher.arm, order.rule, requests=order.next, route=order.route
         )
-        return JSONResponse({"armed": arming.trouble.kind, "next": arming.next})
+        return JSONResponse({"armed": order.rule.kind, "next": order.next})
 
-    def _refuse_while_recording(self, what: str) -> None:
+    def _refuse_while_recording(self, name: str) -> None:
         if self._is_recording:
-            raise HTTPException(409, f"a twin that records has no {what}: the service answers")
+            raise HTTPException(409, f"a twin that records has no {name}: the service answers")
 
 
 def _time(value: object) -> object:
     return datetime.fromisoformat(value) if isinstance(value, str) else value
 
 
-class _Turn(ScriptTable):
-    """How the clock is turned."""
+class _ClockChange(ScriptTable):
+    """A change of the clock."""
 
     advance: Duration | None = None
     set: Annotated[AwareDatetime | None, BeforeValidator(_time)] = None
 
     @model_validator(mode="after")
-    def _says_one_thing(self) -> Self:
+    def _has_one_change(self) -> Self:
         if (self.advance is None) == (self.set is None):
-            raise ValueError("say either advance, such as '1h', or set, a time with a Z")
+            raise ValueError("give either advance, such as '1h', or set, a time with a Z")
         return self
 
 
-class _Arming(ScriptTable):
-    """Which trouble the next requests meet."""
+class _FaultOrder(ScriptTable):
+    """A fault for the next requests."""
 
-    trouble: Trouble
+    rule: FaultRule
     next: int = Field(default=1, ge=1)
     route: str = ""
 
@@ -151,11 +150,13 @@ class _Arming(ScriptTable):
         if not isinstance(value, dict):
             return value
         table = cast("dict[str, Any]", value)
-        own = {name: one for name, one in table.items() if name in _OWN_KEYS}
-        rest = {name: one for name, one in table.items() if name not in _OWN_KEYS}
-        if said := [name for name in WHEN if name in rest]:
-            raise ValueError(f"{said[0]} has no use here: it comes to the next requests")
-        return {**own, "trouble": rest}
+        own = {name: value for name, value in table.items() if name in _OWN_KEYS}
+        rest = {name: value for name, value in table.items() if name not in _OWN_KEYS}
+        if given := [name for name in WHEN if name in rest]:
+            raise ValueError(
+                f"{given[0]} has no effect here: the fault applies to the next requests"
+            )
+        return {**own, "rule": rest}
 
 
 def _read(model: type[T], body: bytes) -> T:
@@ -163,16 +164,16 @@ def _read(model: type[T], body: bytes) -> T:
         return model.model_validate_json(body or b"{}")
     except ValidationError as cause:
         error = cause.errors()[0]
-        place = ".".join(str(step) for step in error["loc"] if step not in ("trouble", "fault"))
+        place = ".".join(str(step) for step in error["loc"] if step not in ("rule", "fault"))
         hint = "see docs/reference/service-twins.md, Control"
-        told = error["msg"].removeprefix("Value error, ")
-        raise UsageError(f"{place or 'the body'}: {told}", hint=hint) from cause
+        message = error["msg"].removeprefix("Value error, ")
+        raise UsageError(f"{place or 'the body'}: {message}", hint=hint) from cause
 
 
 class ServiceTwin:
-    """Serves a service from `async with` to its end, for its clients and for its controller.
+    """Serves a service and its control address within `async with`.
 
-    It answers as the service's file says, or it asks the service itself and records what that says.
+    It answers as declared in the service's file, or it forwards to the service and records.
     """
 
     def __init__(
@@ -183,16 +184,16 @@ class ServiceTwin:
         control_port: int = 0,
         token: str | None = None,
         seed: int | None = None,
-        onlooker: Onlooker | None = None,
+        on_request: OnServedRequest | None = None,
         keep: int = KEEP,
         record: ExchangeFile | None = None,
         to: str = "",
-        complains: Callable[[AttractorError], None] | None = None,
+        on_error: Callable[[AttractorError], None] | None = None,
     ) -> None:
         self.service = service
         self.token = token or secrets.token_urlsafe(24)
-        self._stand_in = StandIn(service, seed=seed, onlooker=onlooker, keep=keep)
-        self._complaints = Complaints(complains)
+        self._dispatcher = ServiceDispatcher(service, seed=seed, on_request=on_request, keep=keep)
+        self._reporter = ErrorReporter(on_error)
         self._recorder = self._recorder_of(record, to) if record or to else None
         self._ports = Ports(port, control_port)
         self._addresses = Addresses("", "")
@@ -200,86 +201,86 @@ class ServiceTwin:
 
     @property
     def url(self) -> str:
-        """Where its clients reach it."""
+        """The URL for clients."""
         return self._addresses.url
 
     @property
     def control_url(self) -> str:
-        """Where it is controlled, by whoever has the token."""
+        """Where it is control_app, by whoever has the token."""
         return self._addresses.control_url
 
     @property
     def requests(self) -> Sequence[ServedRequest]:
-        """What it was asked since it began or was reset, as far as it is kept."""
-        return self._stand_in.requests
+        """The requests in the log."""
+        return self._dispatcher.requests
 
     @property
     def to(self) -> str:
-        """Where the service itself is, while it is recorded."""
+        """The address of the real service while it is recorded."""
         return self._recorder.base if self._recorder else ""
 
     @property
-    def troubles(self) -> Sequence[AttractorError]:
-        """What went wrong of which no client can be told."""
-        return self._complaints.troubles
+    def errors(self) -> Sequence[AttractorError]:
+        """Errors that no client was told of."""
+        return self._reporter.errors
 
     @property
     def dropped(self) -> int:
-        """How many older requests are kept no more."""
-        return self._stand_in.log.dropped
+        """The number of older requests that were dropped from the log."""
+        return self._dispatcher.log.dropped
 
     @property
     def state(self) -> Mapping[str, Json]:
-        """A copy of its state."""
-        return self._stand_in.state()
+        """A copy of the state."""
+        return self._dispatcher.state()
 
     def environ(self) -> Mapping[str, str]:
-        """Return the environment variables that send its clients here.
+        """Return the environment variables that send clients here.
 
-        The key is the twin's own; to the service itself clients come with theirs.
+        The key is the twin's; it is left out while the real service is recorded.
         """
-        written = self.service.written
+        table = self.service.table
         names = {
             "url": self.url,
             "port": urlsplit(self.url).port,
-            "key": written.auth.key if written.auth else "",
-            "name": written.name,
+            "key": table.auth.key if table.auth else "",
+            "name": table.name,
         }
-        told = {
+        templates = {
             name: value
-            for name, value in written.environ.items()
+            for name, value in table.environ.items()
             if not (self._recorder and "key" in value.names)
         }
-        return {name: value.text(names) for name, value in told.items()}
+        return {name: value.text(names) for name, value in templates.items()}
 
     def health(self) -> Mapping[str, object]:
-        """Return how it is: which service, how many requests came so far, and its time."""
+        """Return status, service, number of requests and time."""
         return {
             "status": "ok" if self.url else "down",
             "service": self.service.name,
-            "requests": self._stand_in.log.count,
-            "now": written_time(self._stand_in.now),
+            "requests": self._dispatcher.log.count,
+            "now": format_time(self._dispatcher.now),
         }
 
     def reset(self) -> None:
-        """Begin anew: state, clock, counters, chance, armed trouble and log."""
-        self._stand_in.reset()
+        """Reset state, clock, counters, random numbers, armed faults and log."""
+        self._dispatcher.reset()
 
     def advance(self, by: timedelta) -> datetime:
-        """Let its time go by, and return the new one."""
-        return self._stand_in.advance(by)
+        """Advance the clock, and return the new time."""
+        return self._dispatcher.advance(by)
 
-    def arm(self, trouble: Trouble, *, requests: int = 1, route: str = "") -> None:
-        """Let the next requests meet trouble, those of a route or all."""
-        self._stand_in.arm(trouble, requests=requests, route=route)
+    def arm(self, rule: FaultRule, *, requests: int = 1, route: str = "") -> None:
+        """Apply a fault to the next requests, of one route or of all."""
+        self._dispatcher.arm(rule, requests=requests, route=route)
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
             if self._recorder:
                 await stack.enter_async_context(self._recorder)
-            clients = service_application(self._stand_in, self._recorder)
+            clients = service_application(self._dispatcher, self._recorder)
             is_recording = self._recorder is not None
-            control = control_application(self._stand_in, self.token, is_recording=is_recording)
+            control = control_application(self._dispatcher, self.token, is_recording=is_recording)
             hosting = hosted(clients, control, self._ports)
             self._addresses = await stack.enter_async_context(hosting)
             self._stack = stack.pop_all()
@@ -289,8 +290,8 @@ class ServiceTwin:
         await self._stack.aclose()
         self._addresses = Addresses("", "")
 
-    def _recorder_of(self, record: ExchangeFile | None, to: str) -> Recorder:
+    def _recorder_of(self, record: ExchangeFile | None, to: str) -> ServiceRecorder:
         if record is None or not to:
-            told = "a twin that records needs a file, and where the service is"
-            raise RecordingError(told, hint="give both record and to")
-        return Recorder(self._stand_in, record, to, complaints=self._complaints)
+            message = "recording needs a file and the address of the service"
+            raise RecordingError(message, hint="give both record and to")
+        return ServiceRecorder(self._dispatcher, record, to, reporter=self._reporter)

@@ -1,11 +1,6 @@
-"""What a service remembers: its collections and values, and what was drawn by chance.
+"""The state of a service: collections, values, random numbers, clock and rate limits."""
 
-The time of a service: it stands still, goes on with each request, or runs as the machine's.
-
-How many requests are let through in a time, by the twin's clock.
-"""
-
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import field
 from datetime import UTC, datetime, timedelta
@@ -28,8 +23,8 @@ _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
 
 @dataclass
-class State:
-    """A state that one request at a time may change; its records are replaced, never changed."""
+class ServiceState:
+    """Collections and values; records are replaced, never changed in place."""
 
     seed: int = 0
     collections: dict[str, Records] = field(default_factory=dict[str, Records])
@@ -37,21 +32,23 @@ class State:
     counters: dict[str, int] = field(default_factory=dict[str, int])
     drawn: int = 0
 
-    def copy(self) -> "State":
-        """Return one that can be changed without this one."""
+    def copy(self) -> "ServiceState":
+        """Return a copy that can be changed independently."""
         collections = {name: dict(records) for name, records in self.collections.items()}
-        return State(self.seed, collections, dict(self.values), dict(self.counters), self.drawn)
+        return ServiceState(
+            self.seed, collections, dict(self.values), dict(self.counters), self.drawn
+        )
 
     def tables(self) -> dict[str, Json]:
-        """Return all of it by name, each collection as a table of its records by id."""
+        """Return everything by name, each collection as an object of its records by id."""
         return cast("dict[str, Json]", {**self.collections, **self.values})
 
-    def loose_tables(self) -> dict[str, Json]:
-        """Return a copy of all of it that may be changed in place."""
+    def copied_tables(self) -> dict[str, Json]:
+        """Return a deep copy of everything that may be changed in place."""
         return deepcopy(self.tables())
 
-    def put_back(self, tables: Mapping[str, Json]) -> None:
-        """Take over what such a copy has become."""
+    def restore_tables(self, tables: Mapping[str, Json]) -> None:
+        """Replace everything with a changed copy."""
         for name in self.collections:
             self.collections[name] = cast("Records", tables[name])
         self.values = {
@@ -59,20 +56,20 @@ class State:
         }
 
     def counter(self, name: str = "") -> int:
-        """Return 1, then 2, and so on, for each name by itself."""
+        """Return 1, then 2, and so on, for each name separately."""
         self.counters[name] = self.counters.get(name, 0) + 1
         return self.counters[name]
 
     def random(self, low: int, high: int) -> int:
-        """Return a whole number from low to high, both included."""
+        """Return a random integer from low to high, both included."""
         return self._draw().randint(low, high)
 
     def letters(self, count: int) -> str:
-        """Return so many letters and digits."""
+        """Return random letters and digits."""
         return "".join(self._draw().choices(_LETTERS, k=count))
 
     def uuid(self) -> str:
-        """Return a UUID."""
+        """Return a random UUID."""
         return str(UUID(int=self._draw().getrandbits(128), version=4))
 
     def _draw(self) -> Random:
@@ -82,11 +79,11 @@ class State:
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 END = datetime.max.replace(tzinfo=UTC)
-"""No time can be written that is later."""
+"""The last time that can be represented."""
 
 
-class WrittenClock(ScriptTable):
-    """When a service's time begins, and how it goes on."""
+class ClockTable(ScriptTable):
+    """The start of a service's clock, and its step for each request."""
 
     start: datetime = Field(default=START)
     step: Duration = timedelta()
@@ -96,104 +93,101 @@ class WrittenClock(ScriptTable):
     @classmethod
     def _has_a_zone(cls, value: datetime) -> datetime:
         if value.tzinfo is None:
-            raise ValueError("a start needs a time zone: write a Z behind it")
+            raise ValueError("start has no time zone: add a Z")
         try:
             return value.astimezone(UTC)
         except OverflowError as cause:
-            raise ValueError(f"{value} cannot be written in UTC") from cause
+            raise ValueError(f"{value} cannot be converted to UTC") from cause
 
     @model_validator(mode="after")
-    def _says_one_thing(self) -> Self:
+    def _has_no_conflict(self) -> Self:
         if self.real and self.model_fields_set & {"start", "step"}:
-            raise ValueError("a real clock takes no start and no step")
+            raise ValueError("real excludes start and step")
         if self.step > END - self.start:
-            raise ValueError(f"the first step leads behind {written_time(END)}, the last time")
+            raise ValueError(f"the first step exceeds {format_time(END)}, the last time")
         return self
 
 
 class ServiceClock:
-    """Tells the time of a service; what it is turned by counts on top of how it goes."""
+    """The clock of a service, and the time by which it was advanced."""
 
-    def __init__(self, written: WrittenClock, machine: Clock) -> None:
-        self._written = written
+    def __init__(self, table: ClockTable, machine: Clock) -> None:
+        self._table = table
         self._machine = machine
-        self._began = machine.now() if written.real else written.start
-        self._turned = timedelta()
+        self._began = machine.now() if table.real else table.start
+        self._advanced = timedelta()
 
     @property
     def now(self) -> datetime:
         """The date and time, in UTC."""
-        now = self._machine.now() if self._written.real else self._began
-        # A real one goes on by itself, also at the end of time.
-        return now + min(self._turned, END - now)
+        now = self._machine.now() if self._table.real else self._began
+        # A real clock goes on, also after END.
+        return now + min(self._advanced, END - now)
 
     @property
     def elapsed(self) -> timedelta:
-        """How much time went by since it began."""
+        """The time since the start."""
         return self.now - self._began
 
     @property
     def is_at_its_end(self) -> bool:
-        """Whether no time can be written that is a step later."""
-        return self._written.step > END - self.now
+        """Whether the next step exceeds END."""
+        return self._table.step > END - self.now
 
     def step(self) -> None:
-        """Let the time of one request go by, unless there is none left."""
+        """Advance by the step of one request, unless it exceeds END."""
         if not self.is_at_its_end:
-            self._turned += self._written.step
+            self._advanced += self._table.step
 
     def advance(self, by: timedelta) -> None:
-        """Let time go by."""
+        """Advance the time."""
         if by > END - self.now:
-            told = f"it is {written_time(self.now)}, and no time is later than {written_time(END)}"
-            raise UsageError(told, hint="let less time go by, or reset the twin to begin anew")
-        self._turned += by
+            message = f"it is {format_time(self.now)}, and the last time is {format_time(END)}"
+            raise UsageError(message, hint="advance by less, or reset the twin")
+        self._advanced += by
 
     def set(self, to: datetime) -> None:
-        """Go to a later time."""
+        """Set a later time."""
         if to.tzinfo is None:
-            raise UsageError("a time needs a time zone", hint="write a Z behind it")
+            raise UsageError("the time has no time zone", hint="add a Z")
         if to < self.now:
-            told = f"it is {written_time(self.now)} already, and time does not go backwards"
-            raise UsageError(told, hint="reset the twin to begin anew")
+            message = f"it is already {format_time(self.now)}, and time does not go backwards"
+            raise UsageError(message, hint="reset the twin")
         self.advance(to - self.now)
 
 
-def written_time(time: datetime) -> str:
-    """Write a time as `2026-01-01T00:00:00Z`, with parts of a second only when there are any."""
+def format_time(time: datetime) -> str:
+    """Return a time as `2026-01-01T00:00:00Z`, with fractions of a second only if not 0."""
     return time.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
-Windows = MutableMapping[str, tuple[int, int]]
-
-
-class Limit(ScriptTable):
-    """So many requests in each stretch of time, the first of which begins with the clock."""
+class RateLimit(ScriptTable):
+    """The maximum of requests in each period; the first period begins with the clock."""
 
     requests: int = Field(ge=1)
     per: Duration
 
     @field_validator("per")
     @classmethod
-    def _lasts(cls, value: timedelta) -> timedelta:
+    def _is_positive(cls, value: timedelta) -> timedelta:
         if not value:
-            raise ValueError("per has to be longer than 0s")
+            raise ValueError("per must be longer than 0s")
         return value
 
 
 @dataclass
-class Gauge:
-    """Counts what passed each limit in its present stretch of time."""
+class RateLimiter:
+    """Counts the requests of each limit in its current period."""
 
     windows: dict[str, tuple[int, int]]
 
-    def pass_or_reject(self, name: str, limit: Limit, elapsed: timedelta) -> None:
-        """Count a request, or reject it with the time after which to try again."""
+    def count_or_reject(self, name: str, limit: RateLimit, elapsed: timedelta) -> None:
+        """Count a request, or reject it with the time until the next period."""
         window = elapsed // limit.per
         last, count = self.windows.get(name, (window, 0))
         count = count if last == window else 0
         if count >= limit.requests:
             rest = limit.per * (window + 1) - elapsed
-            told = f"more than {limit.requests} requests in this stretch of time"
-            raise Rejection(429, told, code="rate_limited", retry_after=rest)
+            message = f"more than {limit.requests} requests in this period"
+            raise Rejection(429, message, code="rate_limited", retry_after=rest)
         self.windows[name] = (window, count + 1)

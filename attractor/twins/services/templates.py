@@ -1,13 +1,13 @@
-"""Values with `{{ ... }}` in them: read once, when a service is loaded, and written per request.
+"""Values with `{{ ... }}` expressions, which Jinja's sandbox evaluates for each request.
 
-A text that is one expression and nothing else becomes what the expression gives, be it a number or
-a table; else what is given is put into the text. Expressions are Jinja's, in its sandbox.
+A text that consists of one expression becomes the value of the expression, also a number or an
+object; in any other text the values of the expressions are inserted.
 """
 
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Annotated, Any, TypeAlias, cast
 
 from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError, Undefined, meta, nodes
@@ -31,12 +31,12 @@ _RAISED = (
 )
 
 
-class TemplateTrouble(Exception):
-    """An expression gives nothing that could be sent."""
+class ExpressionError(Exception):
+    """An expression fails, or its value cannot be sent."""
 
 
 class _Sandbox(ImmutableSandboxedEnvironment):
-    """In a table only its keys are looked up: `body.items` is never a method of Python."""
+    """Looks up only keys in an object: `body.items` is never a method of Python."""
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         return (
@@ -52,20 +52,20 @@ class _Sandbox(ImmutableSandboxedEnvironment):
 def _member(table: Any, key: object) -> object:
     if key in table:
         return table[key]
-    return StrictUndefined(f"nothing is called {key!r} there", obj=table, name=str(key))
+    return StrictUndefined(f"unknown name {key!r}", obj=table, name=str(key))
 
 
 class _Expression:
-    """What stands between two pairs of braces."""
+    """The expression between two pairs of braces."""
 
-    def __init__(self, written: str) -> None:
-        self.written = written.strip()
+    def __init__(self, text: str) -> None:
+        self.text = text.strip()
         sandbox = _Sandbox(undefined=StrictUndefined)
         try:
-            tree = sandbox.parse("{{" + self.written + "}}")
-            self._evaluate = sandbox.compile_expression(self.written, undefined_to_none=False)
+            tree = sandbox.parse("{{" + self.text + "}}")
+            self._evaluate = sandbox.compile_expression(self.text, undefined_to_none=False)
         except TemplateSyntaxError as cause:
-            raise ValueError(f"{{{{ {self.written} }}}} cannot be read: {cause.message}") from cause
+            raise ValueError(f"{{{{ {self.text} }}}} is invalid: {cause.message}") from cause
         self.names = frozenset(meta.find_undeclared_variables(tree))
         self.from_path = frozenset(_members_of("path", tree))
 
@@ -73,10 +73,10 @@ class _Expression:
         try:
             found = self._evaluate(**names)
         except _RAISED as cause:
-            raise TemplateTrouble(f"{{{{ {self.written} }}}}: {cause}") from cause
+            raise ExpressionError(f"{{{{ {self.text} }}}}: {cause}") from cause
         if isinstance(found, Undefined):
-            told = found._undefined_message  # pyright: ignore[reportPrivateUsage]
-            raise TemplateTrouble(f"{{{{ {self.written} }}}}: {told}")
+            message = found._undefined_message  # pyright: ignore[reportPrivateUsage]
+            raise ExpressionError(f"{{{{ {self.text} }}}}: {message}")
         return self._plain(found)
 
     def _plain(self, found: object) -> Json:
@@ -85,94 +85,96 @@ class _Expression:
         if isinstance(found, float) and math.isfinite(found):
             return found
         if isinstance(found, list):
-            return [self._plain(one) for one in cast("list[object]", found)]
+            return [self._plain(item) for item in cast("list[object]", found)]
         if isinstance(found, Mapping):
             table = cast("Mapping[str, object]", found)
-            return {str(name): self._plain(one) for name, one in table.items()}
-        remedy = "call it, with ()" if callable(found) else "put | list behind it"
-        told = f"{{{{ {self.written} }}}} gives a {type(found).__name__}, which is no JSON"
-        raise TemplateTrouble(f"{told}; {remedy}")
+            return {str(name): self._plain(member) for name, member in table.items()}
+        fix = "call it with ()" if callable(found) else "add | list"
+        problem = f"the value is a {type(found).__name__}, which is not JSON"
+        raise ExpressionError(f"{{{{ {self.text} }}}}: {problem}; {fix}")
 
 
 class Template:
-    """A value of JSON with expressions in its texts."""
+    """A JSON value with expressions in its texts."""
 
-    def __init__(self, written: object) -> None:
+    def __init__(self, value: object) -> None:
         self.expressions: list[_Expression] = []
-        self._write = self._read(written)
+        self._render = self._compile(value)
 
     @property
     def names(self) -> frozenset[str]:
-        """The names it asks for."""
-        return frozenset[str]().union(*(one.names for one in self.expressions))
+        """The names in its expressions."""
+        return frozenset[str]().union(*(expression.names for expression in self.expressions))
 
     @property
     def from_path(self) -> frozenset[str]:
-        """What it asks of the path."""
-        return frozenset[str]().union(*(one.from_path for one in self.expressions))
+        """The names of `path` in its expressions."""
+        return frozenset[str]().union(*(expression.from_path for expression in self.expressions))
 
     def value(self, names: Names) -> Json:
-        """Write it with these names."""
-        return self._write(names)
+        """Return the value with these names."""
+        return self._render(names)
 
     def text(self, names: Names) -> str:
-        """Write it as a text."""
-        return as_text(self._write(names))
+        """Return the value with these names as a text."""
+        return as_text(self._render(names))
 
-    def _read(self, written: object) -> Callable[[Names], Json]:
-        if isinstance(written, str):
-            return self._read_text(written)
-        if isinstance(written, list):
-            items = [self._read(one) for one in cast("list[object]", written)]
+    def _compile(self, value: object) -> Callable[[Names], Json]:
+        if isinstance(value, str):
+            return self._compile_text(value)
+        if isinstance(value, list):
+            items = [self._compile(item) for item in cast("list[object]", value)]
             return lambda names: [item(names) for item in items]
-        if isinstance(written, Mapping):
-            table = cast("Mapping[str, object]", written)
-            members = {name: self._read(one) for name, one in table.items()}
-            return lambda names: {name: item(names) for name, item in members.items()}
-        if isinstance(written, float) and not math.isfinite(written):
-            raise ValueError(f"{written} is no number in JSON")
-        if written is None or isinstance(written, int | float):
-            return lambda names: written
-        raise ValueError(f"{written} is no JSON: write it in quotes")
+        if isinstance(value, Mapping):
+            table = cast("Mapping[str, object]", value)
+            members = {name: self._compile(member) for name, member in table.items()}
+            return lambda names: {name: member(names) for name, member in members.items()}
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(f"{value} is not a JSON number")
+        if value is None or isinstance(value, int | float):
+            return lambda names: value
+        raise ValueError(f"{value} is not JSON: put it in quotes")
 
-    def _read_text(self, written: str) -> Callable[[Names], Json]:
-        texts = _EXPRESSION.split(written)
-        if any(mark in text for text in texts[::2] for mark in _UNCLOSED):
-            raise ValueError(f"{written!r} has braces that do not close")
-        if len(texts) == 1:
-            return lambda names: written
-        expressions = [_Expression(one) for one in texts[1::2]]
+    def _compile_text(self, text: str) -> Callable[[Names], Json]:
+        pieces = _EXPRESSION.split(text)
+        if any(mark in piece for piece in pieces[::2] for mark in _UNCLOSED):
+            raise ValueError(f"unclosed braces in {text!r}")
+        if len(pieces) == 1:
+            return lambda names: text
+        expressions = [_Expression(piece) for piece in pieces[1::2]]
         self.expressions += expressions
-        if texts[::2] == ["", ""]:
+        if pieces[::2] == ["", ""]:
             return expressions[0].value
-        return lambda names: "".join(_joined(texts[::2], expressions, names))
+        return lambda names: "".join(_joined(pieces[::2], expressions, names))
 
 
 def as_text(value: Json) -> str:
-    """Return a text as it is, and anything else as JSON has it."""
+    """Return a text unchanged, any other value as JSON."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _joined(texts: list[str], expressions: list[_Expression], names: Names) -> Iterable[str]:
-    for text, expression in zip(texts, expressions, strict=False):
-        yield text
+def _joined(
+    pieces: Sequence[str], expressions: Sequence[_Expression], names: Names
+) -> Iterable[str]:
+    for piece, expression in zip(pieces, expressions, strict=False):
+        yield piece
         yield as_text(expression.value(names))
-    yield texts[-1]
+    yield pieces[-1]
 
 
 def _members_of(name: str, tree: nodes.Template) -> Iterable[str]:
-    for one in tree.find_all(nodes.Getattr):
-        if isinstance(one.node, nodes.Name) and one.node.name == name:
-            yield one.attr
-    for one in tree.find_all(nodes.Getitem):
-        if isinstance(one.node, nodes.Name) and one.node.name == name:
-            yield str(one.arg.as_const()) if isinstance(one.arg, nodes.Const) else ""
+    for node in tree.find_all(nodes.Getattr):
+        if isinstance(node.node, nodes.Name) and node.node.name == name:
+            yield node.attr
+    for node in tree.find_all(nodes.Getitem):
+        if isinstance(node.node, nodes.Name) and node.node.name == name:
+            yield str(node.arg.as_const()) if isinstance(node.arg, nodes.Const) else ""
 
 
-def _text_template(written: object) -> Template:
-    if not isinstance(written, str):
-        raise ValueError("this has to be a text")  # pydantic gathers this kind alone
-    return Template(written)
+def _text_template(value: object) -> Template:
+    if not isinstance(value, str):
+        raise ValueError("must be a text")  # the only kind of exception that pydantic collects
+    return Template(value)
 
 
 JsonTemplate = Annotated[Template, PlainValidator(Template)]

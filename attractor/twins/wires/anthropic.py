@@ -89,11 +89,13 @@ class AnthropicWire:
         """Yield the events of a streamed answer."""
         return (ServerEvent({"type": kind, **more}, kind) for kind, more in _events(response))
 
-    def break_off(self, rejection: Rejection, sent: Sequence[ServerEvent]) -> Sequence[ServerEvent]:
+    def error_events(
+        self, rejection: Rejection, sent: Sequence[ServerEvent]
+    ) -> Sequence[ServerEvent]:
         """Return the events with which the provider ends a stream after an error."""
         return [ServerEvent(self.write_error(rejection), "error")]
 
-    def is_meant(self, headers: Mapping[str, str]) -> bool:
+    def matches_headers(self, headers: Mapping[str, str]) -> bool:
         """Return whether these headers ask for the models of this provider."""
         return "x-api-key" in headers or "anthropic-version" in headers
 
@@ -170,7 +172,7 @@ def _usage(answer: Answer, conversation: Conversation) -> Json:
     tokens = usage.whole_input(conversation.tokens)
     text = answer.text + (answer.thinking or "") + "".join(map(arguments_text, answer.tool_calls))
     return {
-        # Cached tokens are not counted again.
+        # CacheUsage tokens are not counted again.
         "input_tokens": tokens - usage.cache_read - usage.cache_write,
         "cache_read_input_tokens": usage.cache_read,
         "cache_creation_input_tokens": usage.cache_write,

@@ -103,7 +103,9 @@ class GeminiWire:
         """Yield the events of a streamed answer."""
         return _chunks(response)
 
-    def break_off(self, rejection: Rejection, sent: Sequence[ServerEvent]) -> Sequence[ServerEvent]:
+    def error_events(
+        self, rejection: Rejection, sent: Sequence[ServerEvent]
+    ) -> Sequence[ServerEvent]:
         """Return the events with which the provider ends a stream after an error."""
         return [ServerEvent(self.write_error(rejection), line_end=_LINE_END)]
 
@@ -119,7 +121,7 @@ class GeminiWire:
             error["details"] = [{"@type": _RETRY_INFO, "retryDelay": wait}]
         return {"error": error}
 
-    def is_meant(self, headers: Mapping[str, str]) -> bool:
+    def matches_headers(self, headers: Mapping[str, str]) -> bool:
         """Return whether these headers ask for the models of this provider."""
         return "x-goog-api-key" in headers
 

@@ -79,11 +79,13 @@ class OpenAIWire:
         """Yield the events of a streamed answer."""
         return _numbered(_events(response))
 
-    def break_off(self, rejection: Rejection, sent: Sequence[ServerEvent]) -> Sequence[ServerEvent]:
+    def error_events(
+        self, rejection: Rejection, sent: Sequence[ServerEvent]
+    ) -> Sequence[ServerEvent]:
         """Return the events with which the provider ends a stream after an error."""
         return _error_events(write_error(rejection), sent)
 
-    def is_meant(self, headers: Mapping[str, str]) -> bool:
+    def matches_headers(self, headers: Mapping[str, str]) -> bool:
         """Return whether these headers ask for the models of this provider."""
         # Anthropic's clients may send this header too, with one of their own.
         return "authorization" in headers and "anthropic-version" not in headers

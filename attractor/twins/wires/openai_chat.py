@@ -67,7 +67,9 @@ class OpenAIChatWire:
         """Yield the events of a streamed answer."""
         return _events(response)
 
-    def break_off(self, rejection: Rejection, sent: Sequence[ServerEvent]) -> Sequence[ServerEvent]:
+    def error_events(
+        self, rejection: Rejection, sent: Sequence[ServerEvent]
+    ) -> Sequence[ServerEvent]:
         """Return the events with which the provider ends a stream after an error."""
         return [ServerEvent(write_error(rejection))]
 

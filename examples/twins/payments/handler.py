@@ -5,7 +5,7 @@ from typing import Any
 
 from attractor.twins.services.kinds.handler import Draw
 from attractor.twins.services.request import ServiceRequest
-from attractor.twins.services.response import Response
+from attractor.twins.services.response import ServiceResponse
 
 
 def refund(request: ServiceRequest, state: dict[str, Any], draw: Draw) -> object:
@@ -24,7 +24,7 @@ def refund(request: ServiceRequest, state: dict[str, Any], draw: Draw) -> object
     return made
 
 
-def refused(status: int, kind: str, message: str) -> Response:
+def refused(status: int, kind: str, message: str) -> ServiceResponse:
     """Say no as the service does."""
     content = json.dumps({"error": {"type": kind, "message": message}}).encode()
-    return Response(status, {"content-type": "application/json"}, content)
+    return ServiceResponse(status, {"content-type": "application/json"}, content)

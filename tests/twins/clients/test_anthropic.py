@@ -111,7 +111,7 @@ def test_errors_are_those_of_the_provider(client: Any, anthropic: Any) -> None:
     assert caught.value.body["error"]["type"] == "rate_limit_error"
     with pytest.raises(anthropic.InternalServerError, match="no luck"):
         client.messages.create(**ASKED, messages=saying("broken"))
-    with pytest.raises(anthropic.BadRequestError, match="no rule of the script answers"):
+    with pytest.raises(anthropic.BadRequestError, match="no rule of the script matches"):
         client.messages.create(**ASKED, messages=saying("nobody expects this"))
 
 

@@ -118,7 +118,7 @@ def test_errors_are_those_of_the_provider(models: Any, genai: Any) -> None:
     assert (caught.value.code, caught.value.status) == (429, "RESOURCE_EXHAUSTED")
     with pytest.raises(genai.errors.ServerError, match="no luck"):
         ask(models, "broken")
-    with pytest.raises(genai.errors.ClientError, match="no rule of the script answers"):
+    with pytest.raises(genai.errors.ClientError, match="no rule of the script matches"):
         ask(models, "nobody expects this")
 
 

@@ -109,7 +109,7 @@ def test_errors_are_those_of_the_provider(client: Any, openai: Any) -> None:
     assert caught.value.code == "rate_limit_exceeded"
     with pytest.raises(openai.InternalServerError, match="no luck"):
         client.responses.create(model=MODEL, input="broken")
-    with pytest.raises(openai.BadRequestError, match="no rule of the script answers"):
+    with pytest.raises(openai.BadRequestError, match="no rule of the script matches"):
         client.responses.create(model=MODEL, input="nobody expects this")
 
 

@@ -100,7 +100,7 @@ def test_errors_are_those_of_the_provider(chat: Any, openai: Any) -> None:
     assert caught.value.response.headers["retry-after"] == "7"
     with pytest.raises(openai.InternalServerError, match="no luck"):
         chat.create(model=MODEL, messages=saying("broken"))
-    with pytest.raises(openai.BadRequestError, match="no rule of the script answers"):
+    with pytest.raises(openai.BadRequestError, match="no rule of the script matches"):
         chat.create(model=MODEL, messages=saying("nobody expects this"))
 
 

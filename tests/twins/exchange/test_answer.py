@@ -55,9 +55,9 @@ def test_trouble_comes_in_the_middle_where_it_has_to(kind: str, before: int) -> 
 @pytest.mark.parametrize(
     ("fault", "words"),
     [
-        ({"kind": "hang", "status": 429}, "'hang' does not take 'status'; it takes after"),
-        ({"kind": "slow", "after": 1}, "'slow' does not take 'after'; it takes pause, size"),
-        ({"kind": "refused", "after": 1}, "'refused' does not take 'after'; it takes nothing"),
+        ({"kind": "hang", "status": 429}, "'hang' has no key 'status'; its keys: after"),
+        ({"kind": "slow", "after": 1}, "'slow' has no key 'after'; its keys: pause, size"),
+        ({"kind": "refused", "after": 1}, "'refused' has no key 'after'; its keys: none"),
     ],
 )
 def test_what_a_fault_has_no_use_for_is_refused(fault: dict[str, Any], words: str) -> None:

@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attractor.twins.exchange.conversation import Conversation, PromptBlock
-from attractor.twins.exchange.prompt_cache import Cached, PromptCache
+from attractor.twins.exchange.prompt_cache import CacheUsage, PromptCache
 from attractor.twins.exchange.wire import WireRequest
 from attractor.twins.pytest_plugin import StartTwin
 from tests.twins.exchanging import ANY, KEYS, PATHS
 
 LETTERS = st.text("ab", max_size=24)
-NOTHING = Cached(0, 0)
+NOTHING = CacheUsage(0, 0)
 MARK = {"cache_control": {"type": "ephemeral"}}
 PICTURE = {"type": "base64", "media_type": "image/png", "data": "cGljdHVyZQ=="}
 
@@ -36,7 +36,7 @@ def asked(
     return WireRequest(Conversation(wire, model, text, (), blocks), {"tools": tools}, "seed")
 
 
-def looked_up(now: WireRequest, *earlier: WireRequest) -> Cached:
+def looked_up(now: WireRequest, *earlier: WireRequest) -> CacheUsage:
     cache = PromptCache()
     for one in earlier:
         cache.remember(one)
@@ -46,7 +46,7 @@ def looked_up(now: WireRequest, *earlier: WireRequest) -> Cached:
 @given(LETTERS, st.lists(LETTERS))
 def test_the_longest_beginning_that_came_before_is_read(now: str, earlier: list[str]) -> None:
     shared = max((len(os.path.commonprefix([now, one])) for one in earlier), default=0)
-    assert looked_up(asked(now), *map(asked, earlier)) == Cached(shared // 4, 0)
+    assert looked_up(asked(now), *map(asked, earlier)) == CacheUsage(shared // 4, 0)
 
 
 marked = st.text("ab", min_size=4, max_size=24).flatmap(
@@ -63,7 +63,7 @@ def test_with_marks_the_farthest_one_that_came_before_is_read(
     before = {one[:mark] for one, others in earlier for mark in others}
     read = max((len(one) for one in before if text[:last].startswith(one)), default=0)
     found = looked_up(asked(*now), *(asked(*one) for one in earlier))
-    assert found == Cached(read // 4, last // 4 - read // 4)
+    assert found == CacheUsage(read // 4, last // 4 - read // 4)
 
 
 @pytest.mark.parametrize("marks", [None, [8]])

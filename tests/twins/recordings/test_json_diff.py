@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from attractor.twins.recordings.json_diff import Place, differences, written_path
+from attractor.twins.recordings.json_diff import Location, describe_differences, dotted_path
 
 
 @pytest.mark.parametrize(
@@ -14,7 +14,7 @@ from attractor.twins.recordings.json_diff import Place, differences, written_pat
         ({"a": 1, "b": 2}, {"b": 2, "a": 1}, []),
         ({"a": [1, {"b": "x"}]}, {"a": [1, {"b": "y"}]}, ["a[1].b is 'x', not 'y'"]),
         ({}, {"tools": []}, ["tools is missing"]),
-        ({"tools": None}, {}, ["tools was not there"]),
+        ({"tools": None}, {}, ["tools was not recorded"]),
         ([1], [1, 2], ["[1] is missing"]),
         ({"a": True}, {"a": 1}, ["a is True, not 1"]),
         ({"a": 1}, {"a": 1.0}, ["a is 1, not 1.0"]),
@@ -23,11 +23,11 @@ from attractor.twins.recordings.json_diff import Place, differences, written_pat
     ],
 )
 def test_each_difference_is_told_with_its_place(asked: Any, recorded: Any, told: list[str]) -> None:
-    assert list(differences(asked, recorded)) == told
+    assert list(describe_differences(asked, recorded)) == told
 
 
 def test_of_long_texts_it_is_told_where_they_part() -> None:
-    (told,) = differences({"a": "x" * 5000 + "one"}, {"a": "x" * 5000 + "two"})
+    (told,) = describe_differences({"a": "x" * 5000 + "one"}, {"a": "x" * 5000 + "two"})
     assert "xone'" in told
     assert "xtwo'" in told
     assert len(told) < 200
@@ -45,13 +45,13 @@ def test_of_long_texts_it_is_told_where_they_part() -> None:
         (("q r", "x"), "q r.x"),
     ],
 )
-def test_a_place_is_written_as_people_write_it(place: Place, written: str) -> None:
-    assert written_path(place) == written
+def test_a_place_is_written_as_people_write_it(place: Location, written: str) -> None:
+    assert dotted_path(place) == written
 
 
 def test_a_number_is_a_step_into_a_list_and_a_text_one_into_a_table() -> None:
-    assert written_path(("rules", "0")) == "rules.0" != written_path(("rules", 0))
+    assert dotted_path(("rules", "0")) == "rules.0" != dotted_path(("rules", 0))
 
 
 def test_steps_may_come_one_by_one() -> None:
-    assert written_path(step for step in ("a", 1)) == "a[1]"
+    assert dotted_path(step for step in ("a", 1)) == "a[1]"

@@ -15,25 +15,25 @@ from attractor.twins.errors import RecordingError
 from attractor.twins.exchange.reply import ReplyEnd
 from attractor.twins.recordings.files import RecordingFile, load_recordings
 from attractor.twins.recordings.recording import (
-    Piece,
+    BodyPiece,
     Recording,
     Recordings,
-    Sought,
-    headers_that_matter,
-    name_of_request,
+    RedactedRequest,
     parse_recording,
     pieces_of,
+    recorded_headers,
     reply_of,
+    request_key,
     request_of,
 )
-from attractor.twins.recordings.redaction import HiddenKeys
+from attractor.twins.recordings.redaction import RequestKeys
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
 from attractor.twins.server.virtual_clock import VirtualClock
 from tests.twins.exchanging import HELLO, KEYS
 
 STREAM = b'event: a\ndata: {"n": 1}\n\ndata: \xc3\xa9\r\n\r\ndata: [DONE]\n\nrest'
-NONE = HiddenKeys(())
+NONE = RequestKeys(())
 
 
 @given(st.lists(st.integers(1, len(STREAM) - 1), max_size=6))
@@ -48,7 +48,7 @@ def test_a_stream_is_kept_event_by_event_wherever_the_network_cut_it(cuts: list[
 
 def test_what_is_hidden_may_lie_across_two_chunks() -> None:
     chunks = [(0.0, b"my sec"), (1.0, b"ret here")]
-    (piece,) = pieces_of(chunks, is_stream=False, keys=HiddenKeys(["secret"]))
+    (piece,) = pieces_of(chunks, is_stream=False, keys=RequestKeys(["secret"]))
     assert (piece.text, piece.at) == ("my [hidden] here", 1.0)
 
 
@@ -56,17 +56,17 @@ def test_what_is_hidden_may_lie_across_two_chunks() -> None:
 def test_all_bytes_come_back(content: bytes) -> None:
     pieces = tuple(pieces_of([(0.5, content)], is_stream=False, keys=NONE))
     recording = Recording(version=1, wire="w", path="/p", status=200, body=pieces)
-    again = parse_recording(recording.written(), place="here")
+    again = parse_recording(recording.to_json(), place="here")
     assert again == recording
     assert b"".join(one.content for one in again.body) == content
 
 
 def test_a_text_is_kept_readable_and_other_bytes_are_not_lost() -> None:
     recording = Recording(
-        version=1, wire="w", path="/p", status=200, body=(Piece(at=0, text="größe"),)
+        version=1, wire="w", path="/p", status=200, body=(BodyPiece(at=0, text="größe"),)
     )
-    assert '"text": "größe"' in recording.written()
-    assert "\n" not in recording.written()
+    assert '"text": "größe"' in recording.to_json()
+    assert "\n" not in recording.to_json()
 
 
 GOOD: dict[str, Any] = {"version": 1, "wire": "w", "path": "/", "status": 200}
@@ -76,12 +76,12 @@ GOOD: dict[str, Any] = {"version": 1, "wire": "w", "path": "/", "status": 200}
     ("record", "told"),
     [
         ("{", "invalid JSON"),
-        ("5", "is no recording"),
+        ("5", "is not a recording"),
         (json.dumps(GOOD | {"version": 2}), "version"),
         (json.dumps(GOOD | {"more": 1}), "more"),
         (json.dumps(GOOD | {"status": 1}), "status"),
-        (json.dumps(GOOD | {"body": [{"at": 1}]}), "either `text` or `base64`"),
-        (json.dumps(GOOD | {"body": [{"at": 1, "base64": "?"}]}), "no bytes"),
+        (json.dumps(GOOD | {"body": [{"at": 1}]}), "either text or base64"),
+        (json.dumps(GOOD | {"body": [{"at": 1, "base64": "?"}]}), "invalid content"),
     ],
 )
 def test_what_is_no_recording_is_told_with_its_place(record: str, told: str) -> None:
@@ -92,11 +92,11 @@ def test_what_is_no_recording_is_told_with_its_place(record: str, told: str) -> 
 
 def test_requests_are_the_same_however_their_json_is_written() -> None:
     one, other = request_of(b'{"a": 1, "b": [2]}'), request_of(b'{"b":[2],"a":1}')
-    assert name_of_request("w", "POST", "/", one) == name_of_request("w", "POST", "/", other)
-    assert name_of_request("w", "POST", "/", one) != name_of_request("v", "POST", "/", one)
+    assert request_key("w", "POST", "/", one) == request_key("w", "POST", "/", other)
+    assert request_key("w", "POST", "/", one) != request_key("v", "POST", "/", one)
     assert (request_of(b""), request_of(b"{\xff")) == (None, "{\ufffd")
     deep = b"[" * 150 + b"]" * 150
-    assert name_of_request("w", "POST", "/", request_of(deep))
+    assert request_key("w", "POST", "/", request_of(deep))
 
 
 def test_headers_are_kept_that_clients_go_by_and_none_of_an_account() -> None:
@@ -109,7 +109,7 @@ def test_headers_are_kept_that_clients_go_by_and_none_of_an_account() -> None:
         "content-length": "5",
     }
     kept = {"content-type": "a", "retry-after": "1", "x-ratelimit-remaining-requests": "2"}
-    assert headers_that_matter(came) == kept
+    assert recorded_headers(came) == kept
 
 
 EVENTS = {"content-type": "text/event-stream"}
@@ -120,24 +120,24 @@ def recording(text: str = "", **more: Any) -> Recording:
     return Recording.model_validate({"version": 1, "body": [{"at": 0.5, "text": text}]} | said)
 
 
-def sought(request: Any = None, wire: str = "openai", path: str = "/p") -> Sought:
-    return Sought(wire, "POST", path, {"a": 1} if request is None else request)
+def redacted(request: Any = None, wire: str = "openai", path: str = "/p") -> RedactedRequest:
+    return RedactedRequest(wire, "POST", path, {"a": 1} if request is None else request)
 
 
 def test_answers_to_the_same_request_come_in_order_and_the_last_one_stays() -> None:
     recordings = Recordings({"1": recording("a"), "2": recording("b")})
-    given = [recordings.answer(sought()) for _ in range(4)]
+    given = [recordings.answer(redacted()) for _ in range(4)]
     assert [one and one.body for one in given] == [b"a", b"b", b"b", b"b"]
     assert [one and one.rule for one in given] == ["1", "2", "2", "2"]
-    recordings.forget()
-    again = recordings.answer(sought())
+    recordings.reset()
+    again = recordings.answer(redacted())
     assert again is not None
     assert again.body == b"a"
 
 
 def test_only_the_same_request_is_answered() -> None:
     recordings = Recordings({"1": recording("a")})
-    others = [sought({"a": 2}), sought(wire="gemini"), sought(path="/q")]
+    others = [redacted({"a": 2}), redacted(wire="gemini"), redacted(path="/q")]
     assert [recordings.answer(one) for one in others] == [None, None, None]
 
 
@@ -149,9 +149,9 @@ def test_the_nearest_is_named_with_the_first_difference() -> None:
             "elsewhere": recording(path="/q", request={"a": 1, "c": [7]}),
         }
     )
-    told = recordings.refusal(sought({"a": 1, "c": [7]}))
-    assert told == "no recording answers this request; the nearest is near, but c[0] is 7, not 8"
-    told = recordings.refusal(sought({"a": 1}, path="/r"))
+    told = recordings.refusal(redacted({"a": 1, "c": [7]}))
+    assert told == "no recording of this request; the nearest is near, but c[0] is 7, not 8"
+    told = recordings.refusal(redacted({"a": 1}, path="/r"))
     assert "this is POST /r, not POST /p" in told
 
 
@@ -165,7 +165,11 @@ def test_statuses_headers_and_bytes_are_those_that_came() -> None:
 
 
 def test_a_stream_comes_at_once_or_when_it_came() -> None:
-    pieces = (Piece(at=1, text="a\n\n"), Piece(at=1.5, text="b\n\n"), Piece(at=4, text="c\n\n"))
+    pieces = (
+        BodyPiece(at=1, text="a\n\n"),
+        BodyPiece(at=1.5, text="b\n\n"),
+        BodyPiece(at=4, text="c\n\n"),
+    )
     kept = recording(headers=EVENTS).model_copy(update={"body": pieces})
     at_once, paced = (reply_of(kept, rule="r", is_paced=one) for one in (False, True))
     assert at_once.pieces == paced.pieces == (b"a\n\n", b"b\n\n", b"c\n\n")
@@ -185,7 +189,7 @@ def test_what_broke_off_then_breaks_off_again() -> None:
 
 
 def test_the_pace_of_a_recording_goes_by_the_clock_of_the_twin() -> None:
-    pieces = tuple(Piece(at=at, text=f"data: {at}\n\n") for at in (1, 1.5, 600))
+    pieces = tuple(BodyPiece(at=at, text=f"data: {at}\n\n") for at in (1, 1.5, 600))
     request = HELLO["openai"] | {"stream": True}
     kept = recording(headers=EVENTS, path="/v1/responses", request=request)
     kept = kept.model_copy(update={"body": pieces})
@@ -259,11 +263,11 @@ def test_a_file_of_something_else_is_left_as_it_is(tmp_path: Path) -> None:
 
 
 def test_what_holds_none_is_told(tmp_path: Path) -> None:
-    with pytest.raises(RecordingError, match="no recording in"):
+    with pytest.raises(RecordingError, match="no recordings in"):
         load_recordings(tmp_path)
-    with pytest.raises(FileError, match="cannot be read"):
+    with pytest.raises(FileError, match="cannot read"):
         load_recordings(tmp_path / "nowhere.jsonl")
-    with pytest.raises(RecordingError, match="one exchange alone"):
+    with pytest.raises(RecordingError, match="only one exchange"):
         RecordingFile(tmp_path / "calls.json")
 
 

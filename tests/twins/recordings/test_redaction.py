@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attractor.twins.recordings.redaction import (
-    HiddenKeys,
+    RequestKeys,
     credentials_in,
     hide_in_body,
     hide_in_events,
-    is_secret,
-    keys_of,
-    without_keys,
+    is_secret_header,
+    query_without_keys,
+    request_keys,
 )
 from attractor.twins.wires.request_body import enclose, is_intact, seal
 
@@ -32,39 +32,39 @@ KEY = "sk-very/secret+1"
     ],
 )
 def test_a_key_is_hidden_however_it_is_written(headers: dict[str, str], query: str) -> None:
-    keys = keys_of(headers, query)
+    keys = request_keys(headers, query)
     told = f'{{"message": "{KEY} is wrong", "url": "/?key=sk-very%2Fsecret%2B1"}}'
     assert "secret" not in keys.hide_text(told)
     assert keys.hide(b"nothing") == b"nothing"
 
 
 def test_what_is_too_short_for_a_key_does_not_tear_words_apart() -> None:
-    assert keys_of({"authorization": "Bearer k"}, "").hide_text("ok, look") == "ok, look"
+    assert request_keys({"authorization": "Bearer k"}, "").hide_text("ok, look") == "ok, look"
 
 
 def test_the_longest_is_hidden_first() -> None:
-    keys = keys_of({"x-api-key": "abcdef", "authorization": "Bearer abcdefgh"}, "")
+    keys = request_keys({"x-api-key": "abcdef", "authorization": "Bearer abcdefgh"}, "")
     assert keys.hide_text("abcdefgh abcdef") == "[hidden] [hidden]"
 
 
 def test_a_query_keeps_what_is_no_key() -> None:
-    assert without_keys("alt=sse&key=secret&Access_Token=1") == "alt=sse"
-    assert without_keys("") == ""
+    assert query_without_keys("alt=sse&key=secret&Access_Token=1") == "alt=sse"
+    assert query_without_keys("") == ""
 
 
 def test_a_query_is_left_as_it_was_written() -> None:
-    assert without_keys("a=b%20c&flag&key=secret&a=+") == "a=b%20c&flag&a=+"
-    assert without_keys("sig=1&a=2&s%69g=3", ["sig"]) == "a=2"
+    assert query_without_keys("a=b%20c&flag&key=secret&a=+") == "a=b%20c&flag&a=+"
+    assert query_without_keys("sig=1&a=2&s%69g=3", ["sig"]) == "a=2"
 
 
 def test_more_names_may_hold_a_key() -> None:
-    keys = keys_of({"x-shop": KEY}, "sig=another-key", ["x-shop", "sig"])
+    keys = request_keys({"x-shop": KEY}, "sig=another-key", ["x-shop", "sig"])
     assert keys.hide_text(f"{KEY} another-key") == "[hidden] [hidden]"
 
 
 def test_other_headers_are_no_secret() -> None:
-    assert is_secret("Authorization")
-    assert not is_secret("anthropic-version")
+    assert is_secret_header("Authorization")
+    assert not is_secret_header("anthropic-version")
 
 
 @pytest.mark.parametrize(
@@ -87,14 +87,14 @@ def test_the_credentials_in_basic_are_its_password_or_a_user_that_is_the_key(
 
 
 def test_the_name_of_a_scheme_is_no_key() -> None:
-    keys = keys_of({"authorization": "Bearer sk-secret"}, "")
+    keys = request_keys({"authorization": "Bearer sk-secret"}, "")
     assert keys.hide_text("www-authenticate: Bearer, not sk-secret") == (
         "www-authenticate: Bearer, not [hidden]"
     )
 
 
 HIDING_KEY = "sk-SECRETKEY-abcdefghijklmnop"
-KEYS = HiddenKeys([HIDING_KEY])
+KEYS = RequestKeys([HIDING_KEY])
 
 
 def event(**told: object) -> bytes:
@@ -153,7 +153,7 @@ def test_a_body_without_a_key_stays_byte_for_byte() -> None:
 
 @pytest.mark.parametrize("key", ["YWJjZGVmZ2hpamtsbW5v+A==", "abcdefgh=", "abc=defgh"])
 def test_a_key_may_end_in_signs_of_base64(key: str) -> None:
-    keys = keys_of({"authorization": f"Bearer {key}"}, "")
+    keys = request_keys({"authorization": f"Bearer {key}"}, "")
     assert keys.hide_text(f"no {key}!") == "no [hidden]!"
 
 

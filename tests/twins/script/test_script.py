@@ -12,7 +12,7 @@ from attractor.twins.errors import Rejection, ScriptError
 from attractor.twins.exchange.answer import Answer, Fault, FaultKind
 from attractor.twins.exchange.conversation import Conversation, Speaker, Turn
 from attractor.twins.pytest_plugin import StartTwin
-from attractor.twins.script.match import Choice, choose, entries_of
+from attractor.twins.script.match import ChosenAnswer, choose, rule_entries
 from attractor.twins.script.script import Rule, Script, When, load_script, parse_script
 from tests.examples import fences
 from tests.twins.exchanging import HELLO, KEYS, PATHS
@@ -55,8 +55,8 @@ def answered(conversation: Conversation, script: str = SCRIPT, attempt: int = 1)
     return chosen(parse_script(script), conversation, attempt).answer.text
 
 
-def chosen(script: Script, conversation: Conversation, attempt: int = 1) -> Choice:
-    return choose(entries_of([script]), conversation, attempt=attempt)
+def chosen(script: Script, conversation: Conversation, attempt: int = 1) -> ChosenAnswer:
+    return choose(rule_entries([script]), conversation, attempt=attempt)
 
 
 def test_scene_and_step_choose_the_answer() -> None:
@@ -121,7 +121,7 @@ def test_a_request_without_a_rule_is_refused_and_the_nearest_rule_named() -> Non
         answered(talk("Plan it", "a", "b", "c", "d"))
     assert caught.value.status == 400
     assert caught.value.message == (
-        "no rule of the script answers step 2 of 'Plan it' (model gpt-5, wire openai); "
+        "no rule of the script matches step 2 of 'Plan it' (model gpt-5, wire openai); "
         "the nearest is 'plan', but step is 2, not 0"
     )
 
@@ -187,12 +187,12 @@ def test_long_words_are_quoted_short_and_on_one_line() -> None:
         ),
         (
             "[[rules]]\n[rules.answer]\nusage = { input = 5, cache_read = 10 }",
-            r"^the script:3: rules\[0\]\.answer\.usage: cache_read and cache_write are 10 "
-            "together, but input is 5; input is the whole prompt with both, so write at least 10$",
+            r"^the script:3: rules\[0\]\.answer\.usage: input must be at least 10, "
+            "the sum of cache_read and cache_write: it is the whole prompt$",
         ),
         (
             "rules = [{ answer = { usage = { output = 5, reasoning = 6 } } }]",
-            "reasoning is 6, but output is 5; .* so write at least 6$",
+            "output must be at least 6, the value of reasoning",
         ),
         ("", "rules is missing"),
         ("rules = 1", "rules = 1 should be a list"),
@@ -208,7 +208,7 @@ def test_long_words_are_quoted_short_and_on_one_line() -> None:
         ),
         (
             'rules = [{ when = { words = { regex = "(" } }, answer = {} }]',
-            r"rules\[0\]\.when\.words.*not a regular expression",
+            r"rules\[0\]\.when\.words.*invalid regular expression",
         ),
         (
             'rules = [{ answer = { delay = "2" } }]',
@@ -231,7 +231,7 @@ def test_a_script_is_read_from_a_file(tmp_path: Path) -> None:
     file.write_bytes(b"\xff")
     with pytest.raises(ScriptError, match="is not UTF-8"):
         load_script(file)
-    with pytest.raises(FileError, match="cannot be read"):
+    with pytest.raises(FileError, match="cannot read"):
         load_script(tmp_path / "nowhere.toml")
 
 
@@ -248,7 +248,7 @@ def test_a_mistake_is_told_with_the_line_of_its_key(tmp_path: Path) -> None:
     file.write_text(
         '[[rules]]\nanswer = {}\n\n[[rules]]\nanswer.fault = { kind = "slow", after = 1 }'
     )
-    words = r"script\.toml:5: rules\[1\]\.answer\.fault: the fault 'slow' does not take 'after'"
+    words = r"script\.toml:5: rules\[1\]\.answer\.fault: the fault 'slow' has no key 'after'"
     with pytest.raises(ScriptError, match=words):
         load_script(file)
 
@@ -367,7 +367,7 @@ def test_what_is_no_answer_is_an_error_too(file: Path, provider_twin: StartTwin)
     file.write_text("def answer(conversation, attempt): return {'txt': 'a'}")
     answer = ask(provider_twin(file).url)
     assert answer.status_code == 500
-    assert "what answer returned: unknown key txt (did you mean text?)" in answer.text
+    assert "the result of answer: unknown key txt (did you mean text?)" in answer.text
 
 
 @pytest.mark.parametrize(
@@ -378,9 +378,9 @@ def test_what_is_no_answer_is_an_error_too(file: Path, provider_twin: StartTwin)
         ("def f():\n    1 / 0\nf()", r"script\.py:2: ZeroDivisionError"),
         ("raise SystemExit(3)", r"script\.py:1: SystemExit: 3"),
         ("x = 1", r"has neither a list `rules` nor a function `answer`"),
-        ("answer = 5", r"`answer` is no function"),
+        ("answer = 5", r"`answer` is not a function"),
         ("async def answer(a, b): ...", r"`answer` is async"),
-        ("def answer(conversation): ...", r"`answer` does not take def answer\(conversation, at"),
+        ("def answer(conversation): ...", r"`answer` must be def answer\(conversation, at"),
         ("rules = [{}]", r"script\.py: rules\[0\]\.answer is missing"),
         ("rules = []\nseed = 'x'", r"script\.py: .*valid integer"),
     ],

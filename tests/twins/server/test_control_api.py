@@ -1,4 +1,4 @@
-"""Twins of both kinds are controlled in the same words, and by nobody but their controller."""
+"""Twins of both kinds are control_app in the same words, and by nobody but their controller."""
 
 import json
 from collections.abc import Sequence
@@ -10,9 +10,9 @@ import pytest
 from attractor.twins.exchange.reply import Reply
 from attractor.twins.exchange.wire import wire_registry
 from attractor.twins.pytest_plugin import StartTwin
-from attractor.twins.server import control_api as controlled
+from attractor.twins.server import control_api as control_app
 from attractor.twins.server.provider_twin import ProviderTwin
-from attractor.twins.server.replies import Arrival
+from attractor.twins.server.replies import IncomingRequest
 from attractor.twins.server.request_log import BoundedLog, RequestLog
 from attractor.twins.services.pytest_plugin import StartServiceTwin
 from attractor.twins.services.pytest_plugin import service_twin as service_twin
@@ -64,7 +64,7 @@ def test_requests_are_shown_and_forgotten_in_the_same_words(twin: Twin) -> None:
     )
     assert control(twin, "GET", "/requests/2") == (200, told["requests"][1])
     assert control(twin, "GET", "/requests?since=1")[1]["requests"] == told["requests"][1:]
-    assert control(twin, "GET", "/requests/3") == (404, {"error": "request 3 has not come"})
+    assert control(twin, "GET", "/requests/3") == (404, {"error": "request 3 does not exist"})
     assert control(twin, "GET", "/requests?els=1")[0] == 400
     assert control(twin, "POST", "/reset") == (200, {"reset": True})
     assert control(twin, "GET", "/requests")[1] == {"requests": [], "dropped": 0}
@@ -82,7 +82,7 @@ def test_health_is_told_to_everybody_and_nothing_else_to_them(kind: str, twin: T
             answer = httpx.request(method, twin.control_url + path, headers=headers)
             assert (answer.status_code, answer.json()) == (
                 401,
-                {"error": "this needs the twin's token"},
+                {"error": "the twin's token is missing or invalid"},
             )
 
 
@@ -103,7 +103,7 @@ def test_tokens_are_compared_in_constant_time(twin: Twin, monkeypatch: pytest.Mo
         seen.append((one, other))
         return False
 
-    monkeypatch.setattr(controlled.hmac, "compare_digest", compare)
+    monkeypatch.setattr(control_app.hmac, "compare_digest", compare)
     assert control(twin, "GET", "/requests")[0] == 401
     assert seen == [(f"Bearer {twin.token}".encode(),) * 2]
 
@@ -120,11 +120,11 @@ def test_a_number_of_any_length_is_told_in_json(twin: Twin) -> None:
     long = "9" * 5000
     status, told = control(twin, "GET", f"/requests?since={long}")
     assert status == 400
-    assert told["error"].startswith("since is the number of a request, not '9999")
+    assert told["error"].startswith("since must be a request number, not '9999")
     assert len(told["error"]) < 200
     for number in (long, "x"):
         status, told = control(twin, "GET", f"/requests/{number}")
-        assert (status, "is the number of no request" in told["error"]) == (404, True)
+        assert (status, "invalid request number" in told["error"]) == (404, True)
 
 
 HEADERS = {"authorization": "Bearer secret", "X-Api-Key": "secret", "x-more": "yes"}
@@ -133,32 +133,34 @@ HEADERS = {"authorization": "Bearer secret", "X-Api-Key": "secret", "x-more": "y
 def logged(*bodies: bytes) -> RequestLog:
     log = RequestLog()
     for body in bodies:
-        arrival = Arrival(wire_registry()["openai"], HEADERS, body, 2)
-        log.add(arrival, Reply(200, rule="r"))
+        incoming = IncomingRequest(wire_registry()["openai"], HEADERS, body, 2)
+        log.add(incoming, Reply(200, rule="r"))
     return log
 
 
 def test_requests_are_remembered_in_order_with_their_rule_and_status() -> None:
-    one, two = logged(b'{"a": 1}', b"\xff{").kept.entries
+    one, two = logged(b'{"a": 1}', b"\xff{").requests.entries
     assert (one.number, one.body, one.rule, one.status) == (1, {"a": 1}, "r", 200)
     assert (two.number, two.body, two.attempt, two.wire) == (2, "\ufffd{", 2, "openai")
 
 
 def test_what_got_no_answer_has_no_status() -> None:
     log = RequestLog()
-    log.add(Arrival(wire_registry()["openai"], {}, b"{}"), Reply(200, begins=False))
-    assert log.kept.entries[0].status == 0
+    log.add(IncomingRequest(wire_registry()["openai"], {}, b"{}"), Reply(200, begins=False))
+    assert log.requests.entries[0].status == 0
 
 
 def test_the_path_is_told_without_what_may_be_a_key() -> None:
     log = RequestLog()
-    log.add(Arrival(wire_registry()["gemini"], {}, b"", target="/v1/a?key=secret"), Reply(200))
-    assert log.kept.entries[0].path == "/v1/a"
-    assert "secret" not in json.dumps(log.kept.entries[0].record())
+    log.add(
+        IncomingRequest(wire_registry()["gemini"], {}, b"", target="/v1/a?key=secret"), Reply(200)
+    )
+    assert log.requests.entries[0].path == "/v1/a"
+    assert "secret" not in json.dumps(log.requests.entries[0].record())
 
 
 def test_keys_are_hidden() -> None:
-    (entry,) = logged(b"{}").kept.entries
+    (entry,) = logged(b"{}").requests.entries
     assert "secret" not in json.dumps(entry.record())
     assert entry.headers["x-more"] == "yes"
 
@@ -171,33 +173,33 @@ def test_the_same_request_is_counted_by_wire_and_by_every_byte() -> None:
 
 def test_what_was_read_does_not_grow_afterwards() -> None:
     log = logged(b"{}")
-    before = log.kept.entries
-    log.add(Arrival(wire_registry()["openai"], {}, b"{}"), Reply(200))
-    assert (len(before), len(log.kept.entries)) == (1, 2)
+    before = log.requests.entries
+    log.add(IncomingRequest(wire_registry()["openai"], {}, b"{}"), Reply(200))
+    assert (len(before), len(log.requests.entries)) == (1, 2)
 
 
 def test_only_the_latest_are_kept_and_the_others_counted() -> None:
     log = RequestLog(BoundedLog(keep=2))
     for number in range(5):
-        log.add(Arrival(wire_registry()["openai"], {}, b"%d" % number), Reply(200))
-    assert [(one.number, one.body) for one in log.kept.entries] == [(4, 3), (5, 4)]
-    assert log.kept.dropped == 3
-    log.forget()
-    assert (log.kept.entries, log.kept.dropped) == ([], 0)
+        log.add(IncomingRequest(wire_registry()["openai"], {}, b"%d" % number), Reply(200))
+    assert [(one.number, one.body) for one in log.requests.entries] == [(4, 3), (5, 4)]
+    assert log.requests.dropped == 3
+    log.clear()
+    assert (log.requests.entries, log.requests.dropped) == ([], 0)
 
 
 def test_what_their_bodies_take_is_bounded_too_but_the_newest_one_is_kept_whole() -> None:
-    log = RequestLog(BoundedLog(most_bytes=100))
+    log = RequestLog(BoundedLog(max_bytes=100))
     for size in (40, 40, 40, 500):
-        log.add(Arrival(wire_registry()["openai"], {}, b"x" * size), Reply(200))
-    assert [len(one.content) for one in log.kept.entries] == [500]
-    assert log.kept.dropped == 3
+        log.add(IncomingRequest(wire_registry()["openai"], {}, b"x" * size), Reply(200))
+    assert [len(one.content) for one in log.requests.entries] == [500]
+    assert log.requests.dropped == 3
 
 
 def test_how_often_the_same_came_is_forgotten_only_after_very_many_others(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("attractor.twins.server.request_log._MOST_SEEN", 3)
+    monkeypatch.setattr("attractor.twins.server.request_log._MAX_ATTEMPTS", 3)
     log = RequestLog()
     asked = [b"1", b"2", b"1", b"3", b"1", b"4", b"1", b"2"]
     assert [log.count_attempt("w", one) for one in asked] == [1, 1, 2, 1, 3, 1, 4, 1]

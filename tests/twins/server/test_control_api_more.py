@@ -47,7 +47,7 @@ def test_one_request_is_shown_whole(provider_twin: StartTwin) -> None:
     assert (shown["number"], shown["model"], shown["step"]) == (1, "m", 0)
     assert (shown["rule"], shown["status"], shown["method"]) == ("rule 1", 200, "POST")
     unknown = control(twin, "/requests/2")
-    assert (unknown.status_code, unknown.json()) == (404, {"error": "request 2 has not come"})
+    assert (unknown.status_code, unknown.json()) == (404, {"error": "request 2 does not exist"})
 
 
 @pytest.mark.parametrize(
@@ -142,4 +142,4 @@ def test_older_requests_are_dropped_and_that_is_told() -> None:
         shown = control(twin, "/requests").json()
         gone = control(twin, "/requests/1")
     assert ([one["number"] for one in shown["requests"]], shown["dropped"]) == ([2, 3], 1)
-    assert (gone.status_code, gone.json()["error"]) == (404, "request 1 is kept no more")
+    assert (gone.status_code, gone.json()["error"]) == (404, "request 1 was dropped")

@@ -16,7 +16,7 @@ from attractor.twins.pytest_plugin import StartTwin
 from attractor.twins.server.hosting import (
     LOOPBACK,
     Addresses,
-    Complaints,
+    ErrorReporter,
     Ports,
     hosted,
     in_background,
@@ -80,7 +80,7 @@ def test_an_address_of_the_newer_kind_stands_in_brackets() -> None:
 
 
 class Hosted:
-    """Something with two faces."""
+    """Something with two routes."""
 
     def __init__(self, ports: Ports, host: str = LOOPBACK) -> None:
         self.addresses = Addresses("", "")
@@ -96,27 +96,27 @@ class Hosted:
 
 def test_what_cannot_be_done_is_kept_and_told() -> None:
     heard: list[AttractorError] = []
-    complaints = Complaints(heard.append)
+    reporter = ErrorReporter(heard.append)
     done: list[int] = []
     trouble = FileError("the disk is full")
 
     def fail() -> None:
         raise trouble
 
-    assert complaints.has_done(lambda: done.append(1))
-    assert (done, complaints.troubles) == ([1], [])
-    assert not complaints.has_done(fail)
-    assert complaints.troubles == heard == [trouble]
+    assert reporter.try_to(lambda: done.append(1))
+    assert (done, reporter.errors) == ([1], [])
+    assert not reporter.try_to(fail)
+    assert reporter.errors == heard == [trouble]
 
 
 def test_nobody_has_to_hear() -> None:
-    complaints = Complaints()
+    reporter = ErrorReporter()
 
     def fail() -> None:
         raise FileError("the disk is full")
 
-    assert not complaints.has_done(fail)
-    assert len(complaints.troubles) == 1
+    assert not reporter.try_to(fail)
+    assert len(reporter.errors) == 1
 
 
 HOUR = 'rules = [{ answer = { text = "At last.", delay = "1h" } }]'
@@ -169,7 +169,7 @@ def test_time_goes_by_where_nobody_waits() -> None:
 
 
 def test_who_waits_in_vain_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("attractor.twins.server.virtual_clock._PATIENCE", 0.05)
+    monkeypatch.setattr("attractor.twins.server.virtual_clock._TIMEOUT_S", 0.05)
     with pytest.raises(MachineryError, match="only 0 of 1"):
         VirtualClock().until_waiting()
 
@@ -177,7 +177,7 @@ def test_who_waits_in_vain_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_in_a_loop_it_is_turned_and_not_advanced() -> None:
     async def main() -> float:
         clock = VirtualClock()
-        with pytest.raises(UsageError, match="advance waits"):
+        with pytest.raises(UsageError, match="advance would block"):
             clock.advance(1)
         waiting = asyncio.create_task(clock.sleep(timedelta(hours=1)))
         await asyncio.sleep(0.01)

@@ -15,7 +15,7 @@ from attractor.twins.exchange.wire import wire_registry
 from attractor.twins.pytest_plugin import StartTwin
 from attractor.twins.script.script import parse_script
 from attractor.twins.server.hosting import in_background
-from attractor.twins.server.provider_twin import ProviderTwin, providers_of
+from attractor.twins.server.provider_twin import ProviderTwin, provider_addresses
 from tests.twins.exchanging import ANY, HELLO, KEYS, PATHS
 
 HANG = 'rules = [{ answer = { fault = { kind = "hang" } } }]'
@@ -189,7 +189,7 @@ def test_what_nobody_speaks_is_refused_as_the_provider_does_that_was_meant(
     answer = httpx.request(method, twin.url + path, headers=headers)
     assert answer.status_code == status
     message = answer.json()["error"]["message"]
-    assert message.startswith(f"this twin does not speak {method} {path}; it speaks POST /v1/mes")
+    assert message.startswith(f"unknown endpoint {method} {path}; known endpoints: POST /v1/mes")
     written = wire_registry()[wire].write_error(UnknownEndpoint(status, message))
     assert answer.json() == written
     (kept,) = twin.requests
@@ -287,22 +287,22 @@ WIRES = wire_registry()
 
 
 def test_every_wire_of_the_folder_has_a_real_provider() -> None:
-    assert set(providers_of((), WIRES)) == set(WIRES)
-    assert all(one.startswith("https://") for one in providers_of((), WIRES).values())
+    assert set(provider_addresses((), WIRES)) == set(WIRES)
+    assert all(one.startswith("https://") for one in provider_addresses((), WIRES).values())
 
 
 def test_one_is_for_all_wires_and_one_for_its_own() -> None:
-    found = providers_of(("openai=http://a/v1/", "http://b"), WIRES)
+    found = provider_addresses(("openai=http://a/v1/", "http://b"), WIRES)
     assert found["openai"] == "http://a"
     assert {url for wire, url in found.items() if wire != "openai"} == {"http://b"}
 
 
 @pytest.mark.parametrize("url", ["ftp://a", "nonsense", "http://", "http://a?key=1", "https://u@a"])
 def test_what_is_no_address_is_refused(url: str) -> None:
-    with pytest.raises(RecordingError, match="no address"):
-        providers_of((url,), WIRES)
+    with pytest.raises(RecordingError, match="invalid address"):
+        provider_addresses((url,), WIRES)
 
 
 def test_a_wire_nobody_speaks_is_refused() -> None:
     with pytest.raises(UnknownName, match="opnai"):
-        providers_of(("opnai=http://a",), WIRES)
+        provider_addresses(("opnai=http://a",), WIRES)

@@ -23,9 +23,15 @@ from attractor.twins.pytest_plugin import StartTwin
 from attractor.twins.recordings.files import RecordingFile, load_recordings
 from attractor.twins.recordings.recording import Recording, Recordings
 from attractor.twins.script.script import parse_script
-from attractor.twins.server.hosting import LOOPBACK, Complaints, in_background, listen, serve
+from attractor.twins.server.hosting import LOOPBACK, ErrorReporter, in_background, listen, serve
 from attractor.twins.server.provider_twin import ProviderTwin
-from attractor.twins.server.proxy import Came, Forwarder, Passage, is_address, passing_client
+from attractor.twins.server.proxy import (
+    Forwarder,
+    ReceivedResponse,
+    Relay,
+    forwarding_client,
+    is_address,
+)
 from tests.twins.exchanging import HELLO, KEYS, PATHS
 from tests.twins.streaming import STREAMS, request
 
@@ -108,7 +114,7 @@ def test_what_is_recorded_is_given_back_byte_for_byte(
     bodies = [post(twin.url, wire), post(twin.url, wire, "trouble")]
     streams = [stream(twin.url, wire), stream(twin.url, wire, "cut")]
     assert [one.status_code for one in bodies] == [200, 429]
-    assert [is_whole for _, is_whole in streams] == [True, False]
+    assert [is_complete for _, is_complete in streams] == [True, False]
     assert [one.rule for one in provider.requests] == ["rule 5", "rule 1", "rule 5", "rule 2"]
     replay = provider_twin(replay=recorder.file)
     for words, one in zip(("hello", "trouble"), bodies, strict=True):
@@ -196,7 +202,7 @@ def test_a_stream_is_passed_on_as_it_comes(
         came.extend(response.iter_bytes())
     assert b"".join(came).count(b"\n\n") == 2 or b"".join(came).count(b"\r\n\r\n") == 2
     _until(lambda: len(twin.requests) == 1)
-    assert "left before the end" in twin.requests[0].error
+    assert "disconnected before the end" in twin.requests[0].error
     assert not recorder.file.exists()
 
 
@@ -210,7 +216,7 @@ def test_a_provider_that_cannot_be_reached_is_an_error_in_its_own_shape(
     answer = post(twin.url, wire)
     assert answer.status_code == 502
     message = answer.json()["error"]["message"]
-    assert f"the provider at http://127.0.0.1:{port} did not answer: ConnectError" in message
+    assert f"the provider at http://127.0.0.1:{port}: ConnectError" in message
     assert twin.requests[0].error == message
     assert not recorder.file.exists()
 
@@ -229,8 +235,8 @@ def test_a_provider_that_resets_or_is_silent_is_told_too(
             self.state,
             file,
             self.providers,
-            complaints=Complaints(),
-            patience=httpx.Timeout(0.2),
+            reporter=ErrorReporter(),
+            timeout=httpx.Timeout(0.2),
         )
 
     monkeypatch.setattr(ProviderTwin, "_forwarder", impatient)
@@ -246,8 +252,8 @@ def test_what_cannot_be_recorded_does_not_pass_for_recorded(
     recorder.file.mkdir()
     with pytest.raises(httpx.RemoteProtocolError):
         post(twin.url, "openai")
-    assert "calls.jsonl" in twin.troubles[0].message
-    assert twin.requests[0].error == "it could not be recorded"
+    assert "calls.jsonl" in twin.errors[0].message
+    assert twin.requests[0].error == "the response could not be recorded"
 
 
 def test_a_script_comes_before_recordings(recorder: Recorder, provider_twin: StartTwin) -> None:
@@ -265,7 +271,7 @@ def test_a_script_comes_before_recordings(recorder: Recorder, provider_twin: Sta
 
 
 def test_to_record_and_to_answer_exclude_each_other(tmp_path: Path) -> None:
-    with pytest.raises(RecordingError, match="has no script"):
+    with pytest.raises(RecordingError, match="takes no script"):
         ProviderTwin(parse_script(STORY), record=RecordingFile(tmp_path / "calls.jsonl"))
 
 
@@ -315,53 +321,53 @@ class _answering:
             connection.sendall(head.encode() + self._text)
 
 
-def _until(holds: object, patience: float = 5) -> None:
+def _until(holds: object, timeout: float = 5) -> None:
     assert callable(holds)
-    ends = time.monotonic() + patience
+    ends = time.monotonic() + timeout
     while not holds():
         assert time.monotonic() < ends
         time.sleep(0.01)
 
 
-PATIENCE = httpx.Timeout(5)
+TIMEOUT = httpx.Timeout(5)
 
 
-class Errand:
-    """An errand that remembers what was told to it."""
+class FakeRequest:
+    """An request that remembers what was told to it."""
 
     def __init__(self, base: str, content: bytes = b"", *, keeps: bool = True) -> None:
         self.base = base
         self.content = content
-        self.came: list[Came] = []
+        self.came: list[ReceivedResponse] = []
         self.remembered: list[tuple[int, str]] = []
         self._keeps = keeps
 
-    def told(self, error: Exception) -> str:
+    def failure_message(self, error: Exception) -> str:
         return f"no answer: {type(error).__name__}"
 
-    def refuse(self, told: str) -> ASGIApp:
-        self.remember(502, told)
-        return PlainTextResponse(told, 502)
+    def fail(self, message: str) -> ASGIApp:
+        self.log(502, message)
+        return PlainTextResponse(message, 502)
 
-    def keep(self, came: Came) -> bool:
-        self.came.append(came)
+    def record(self, received: ReceivedResponse) -> bool:
+        self.came.append(received)
         return self._keeps
 
-    def remember(self, status: int, error: str) -> None:
+    def log(self, status: int, error: str) -> None:
         self.remembered.append((status, error))
 
 
 @contextmanager
-def passing(errand: Errand, patience: httpx.Timeout = PATIENCE) -> Generator[str]:
-    """Serve passages for this errand."""
+def passing(request: FakeRequest, timeout: httpx.Timeout = TIMEOUT) -> Generator[str]:
+    """Serve passages for this request."""
     listener = listen(LOOPBACK, 0)
     ends = threading.Event()
 
     async def stand() -> None:
-        async with passing_client(patience) as client:
+        async with forwarding_client(timeout) as client:
 
             async def application(scope: Scope, receive: Receive, send: Send) -> None:
-                await Passage(errand, client, SystemClock())(scope, receive, send)
+                await Relay(request, client, SystemClock())(scope, receive, send)
 
             async with serve(application, listener):
                 await asyncio.to_thread(ends.wait)
@@ -405,13 +411,13 @@ def real(*pieces: bytes, pause: float = 0) -> Generator[tuple[str, list[bytes]]]
         server.close()
 
 
-def until(errand: Errand) -> tuple[int, str]:
+def until(request: FakeRequest) -> tuple[int, str]:
     """Wait until it is told what became of the request: a client may know it earlier."""
     ends = time.monotonic() + 5
-    while not errand.remembered:
+    while not request.remembered:
         assert time.monotonic() < ends
         time.sleep(0.01)
-    return errand.remembered[0]
+    return request.remembered[0]
 
 
 HEAD = b"HTTP/1.1 201 Made\r\ncontent-type: text/x\r\nset-cookie: a=1\r\nserver: real\r\n"
@@ -419,8 +425,8 @@ HEAD = b"HTTP/1.1 201 Made\r\ncontent-type: text/x\r\nset-cookie: a=1\r\nserver:
 
 def test_a_request_goes_on_and_its_answer_comes_back() -> None:
     with real(HEAD + b"content-length: 5\r\n\r\nhello") as (url, heard):
-        errand = Errand(f"{url}/base", b"what is sent")
-        with passing(errand) as place:
+        request = FakeRequest(f"{url}/base", b"what is sent")
+        with passing(request) as place:
             headers = {"x-mine": "1", "accept-encoding": "gzip", "connection": "keep-alive"}
             answer = httpx.request("PUT", f"{place}/a%20b?q=%C3%A9", headers=headers)
     assert (answer.status_code, answer.content) == (201, b"hello")
@@ -431,53 +437,53 @@ def test_a_request_goes_on_and_its_answer_comes_back() -> None:
     assert line == "put /base/a%20b?q=%c3%a9 http/1.1"
     assert {"x-mine: 1", "accept-encoding: identity", "content-length: 12"} <= set(lines)
     assert f"host: {url.removeprefix('http://')}" in lines
-    (came,) = errand.came
-    assert (came.status, came.content, came.is_whole) == (201, b"hello", True)
-    assert until(errand) == (201, "")
+    (came,) = request.came
+    assert (came.status, came.content, came.is_complete) == (201, b"hello", True)
+    assert until(request) == (201, "")
 
 
 def test_pieces_come_when_they_come_and_are_kept_with_their_times() -> None:
     chunks = [b"3\r\none\r\n", b"3\r\ntwo\r\n", b"0\r\n\r\n"]
     head = HEAD + b"transfer-encoding: chunked\r\n\r\n"
     with real(head, *chunks, pause=0.1) as (url, _):
-        errand = Errand(url)
-        with passing(errand) as place, httpx.stream("GET", place) as answer:
+        request = FakeRequest(url)
+        with passing(request) as place, httpx.stream("GET", place) as answer:
             pieces = answer.iter_raw()
             assert next(pieces) == b"one"
             # The end is not there before it is kept.
-            assert errand.came == []
+            assert request.came == []
             assert list(pieces) == [b"two"]
-    times, contents = zip(*errand.came[0].chunks, strict=True)
+    times, contents = zip(*request.came[0].chunks, strict=True)
     assert contents == (b"one", b"two")
     assert 0 < times[0] < times[1]
 
 
 def test_what_breaks_off_breaks_off_here_too() -> None:
     with real(HEAD + b"content-length: 9\r\n\r\nhalf") as (url, _):
-        errand = Errand(url)
-        with passing(errand) as place, pytest.raises(httpx.RemoteProtocolError):
+        request = FakeRequest(url)
+        with passing(request) as place, pytest.raises(httpx.RemoteProtocolError):
             httpx.get(place)
-        assert until(errand) == (201, "no answer: RemoteProtocolError")
-    (came,) = errand.came
-    assert (came.content, came.is_whole) == (b"half", False)
+        assert until(request) == (201, "no answer: RemoteProtocolError")
+    (came,) = request.came
+    assert (came.content, came.is_complete) == (b"half", False)
 
 
 def test_the_end_does_not_come_of_what_could_not_be_kept() -> None:
     with real(HEAD + b"content-length: 5\r\n\r\nhello") as (url, _):
-        errand = Errand(url, keeps=False)
-        with passing(errand) as place, pytest.raises(httpx.RemoteProtocolError):
+        request = FakeRequest(url, keeps=False)
+        with passing(request) as place, pytest.raises(httpx.RemoteProtocolError):
             httpx.get(place)
-        assert until(errand) == (201, "it could not be recorded")
+        assert until(request) == (201, "the response could not be recorded")
 
 
 def test_nobody_there_and_nobody_answering_are_told() -> None:
     with socket.create_server((LOOPBACK, 0)) as server:
         port = server.getsockname()[1]
-        silent = Errand(f"http://{LOOPBACK}:{port}")
+        silent = FakeRequest(f"http://{LOOPBACK}:{port}")
         with passing(silent, httpx.Timeout(0.2)) as place:
             answer = httpx.get(place)
             assert (answer.status_code, answer.text) == (502, "no answer: ReadTimeout")
-    nobody = Errand(f"http://{LOOPBACK}:{port}")
+    nobody = FakeRequest(f"http://{LOOPBACK}:{port}")
     with passing(nobody) as place:
         assert httpx.get(place).text == "no answer: ConnectError"
     assert (silent.came, nobody.came) == ([], [])
@@ -486,17 +492,17 @@ def test_nobody_there_and_nobody_answering_are_told() -> None:
 def test_a_client_that_leaves_ends_the_request_and_nothing_is_kept() -> None:
     head = HEAD + b"transfer-encoding: chunked\r\n\r\n3\r\none\r\n"
     with real(head, *[b"1\r\nx\r\n"] * 20, pause=0.05) as (url, _):
-        errand = Errand(url)
-        with passing(errand) as place:
+        request = FakeRequest(url)
+        with passing(request) as place:
             with httpx.stream("GET", place) as answer:
                 assert next(answer.iter_raw()) == b"one"
-            assert until(errand) == (201, "its client left before the end: not recorded")
-    assert errand.came == []
+            assert until(request) == (201, "the client disconnected before the end: not recorded")
+    assert request.came == []
 
 
 def test_cookies_of_one_client_are_not_sent_for_another() -> None:
     async def cookies() -> int:
-        async with passing_client(PATIENCE) as client:
+        async with forwarding_client(TIMEOUT) as client:
             with real(HEAD + b"content-length: 0\r\n\r\n") as (url, _):
                 await client.get(url)
             return len(client.cookies)

@@ -7,10 +7,10 @@ from datetime import timedelta
 import pytest
 
 from attractor.twins.exchange.answer import Fault, FaultKind
-from attractor.twins.exchange.reply import troubled
+from attractor.twins.exchange.reply import apply_fault
 from attractor.twins.exchange.wire import wire_registry
 from attractor.twins.script.script import parse_script
-from attractor.twins.server.replies import Arrival, reply_to
+from attractor.twins.server.replies import IncomingRequest, reply_to
 from tests.twins.exchanging import HELLO, KEYS, refusal, reply
 from tests.twins.streaming import put_together, stream
 
@@ -35,11 +35,11 @@ def test_the_same_request_gets_the_same_bytes(wire: str) -> None:
 
 def test_what_the_path_says_joins_the_body_and_makes_another_request(wire: str) -> None:
     script = 'rules = [{ when = { model = "m-1" }, answer = { text = "a" } }]'
-    arrival = Arrival(wire_registry()[wire], KEYS[wire], json.dumps(HELLO[wire]).encode())
-    assert reply_to(arrival, parse_script(script)).status == 400
-    asked = [replace(arrival, from_path={"model": f"m-{number}"}) for number in (1, 2)]
+    incoming = IncomingRequest(wire_registry()[wire], KEYS[wire], json.dumps(HELLO[wire]).encode())
+    assert reply_to(incoming, parse_script(script)).status == 400
+    asked = [replace(incoming, from_path={"model": f"m-{number}"}) for number in (1, 2)]
     assert [reply_to(one, parse_script(script)).status for one in asked] == [200, 400]
-    assert len({one.seed for one in [arrival, *asked]}) == 3
+    assert len({one.seed for one in [incoming, *asked]}) == 3
 
 
 def test_the_rule_and_its_delay_and_headers_come_along(wire: str) -> None:
@@ -71,7 +71,7 @@ def test_trouble_on_the_way_is_that_of_the_whole_answer(wire: str, kind: str) ->
     assert "a" in str(json.loads(whole.body))
     trouble = Fault(kind=FaultKind(kind))
     made = replace(whole, pieces=(whole.body,), pause=timedelta())
-    assert reply(wire, HELLO[wire], fault(f'kind = "{kind}"')) == troubled(made, trouble)
+    assert reply(wire, HELLO[wire], fault(f'kind = "{kind}"')) == apply_fault(made, trouble)
 
 
 def test_a_malformed_answer_is_what_the_script_says(wire: str) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from attractor.base.errors import FileError
-from attractor.twins.recordings.files import add_line, mend_lines, whole_lines
+from attractor.twins.recordings.files import append_line, complete_lines, repair_last_line
 from attractor.twins.server.request_log import BoundedLog
 
 
@@ -18,8 +18,8 @@ class Entry:
         return {"number": self.number}
 
 
-def logged(*sizes: int, keep: int = 10, most_bytes: int = 1000) -> BoundedLog[Entry]:
-    log = BoundedLog[Entry](keep, most_bytes)
+def logged(*sizes: int, keep: int = 10, max_bytes: int = 1000) -> BoundedLog[Entry]:
+    log = BoundedLog[Entry](keep, max_bytes)
     for size in sizes:
         log.add(Entry(log.count + 1), size)
     return log
@@ -35,14 +35,14 @@ def test_the_latest_are_kept_and_the_others_counted() -> None:
 
 
 def test_large_ones_are_dropped_sooner_but_the_newest_never() -> None:
-    assert numbers(logged(40, 40, 40, most_bytes=100)) == [2, 3]
-    assert numbers(logged(40, 500, most_bytes=100)) == [2]
-    assert numbers(logged(500, 40, 40, most_bytes=100)) == [2, 3]
+    assert numbers(logged(40, 40, 40, max_bytes=100)) == [2, 3]
+    assert numbers(logged(40, 500, max_bytes=100)) == [2]
+    assert numbers(logged(500, 40, 40, max_bytes=100)) == [2, 3]
 
 
 def test_it_begins_anew() -> None:
-    log = logged(60, 60, most_bytes=100)
-    log.forget()
+    log = logged(60, 60, max_bytes=100)
+    log.clear()
     assert (numbers(log), log.dropped, log.count) == ([], 0, 0)
     log.add(Entry(1), 60)
     assert (numbers(log), log.dropped) == ([1], 0)
@@ -55,7 +55,7 @@ def test_what_was_read_does_not_grow_afterwards() -> None:
     assert (len(before), len(log.entries)) == (1, 2)
 
 
-def is_torn(line: bytes) -> bool:
+def is_incomplete(line: bytes) -> bool:
     return line == b"to"
 
 
@@ -66,18 +66,18 @@ def is_torn(line: bytes) -> bool:
 def test_the_last_line_gets_its_end_or_goes(tmp_path: Path, written: str, mended: str) -> None:
     file = tmp_path / "lines"
     file.write_text(written)
-    mend_lines(file, is_torn)
+    repair_last_line(file, is_incomplete)
     assert file.read_text() == mended
 
 
 def test_a_torn_line_is_passed_over() -> None:
-    assert whole_lines(b"a\nto", is_torn) == [b"a"]
-    assert whole_lines(b"to\nb", is_torn) == [b"to", b"b"]
+    assert complete_lines(b"a\nto", is_incomplete) == [b"a"]
+    assert complete_lines(b"to\nb", is_incomplete) == [b"to", b"b"]
 
 
 def test_lines_are_added_behind_each_other(tmp_path: Path) -> None:
     for line in ("a", "ü"):
-        add_line(tmp_path / "lines", line)
+        append_line(tmp_path / "lines", line)
     assert (tmp_path / "lines").read_text("utf-8") == "a\nü\n"
     with pytest.raises(FileError, match="nowhere"):
-        add_line(tmp_path / "nowhere" / "lines", "a")
+        append_line(tmp_path / "nowhere" / "lines", "a")

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from attractor.twins.services.dispatch import StandIn
+from attractor.twins.services.dispatch import ServiceDispatcher
 from attractor.twins.services.loader import parse_service
 from attractor.twins.services.request import ServiceRequest
 
@@ -25,14 +25,14 @@ class Asked:
 
     def __init__(self, toml: str, folder: Path = Path(), **options: Any) -> None:
         service = parse_service(f'name = "s"\n{toml}', folder=folder)
-        self.stand_in = StandIn(service, **options)
+        self.dispatcher = ServiceDispatcher(service, **options)
 
     def __call__(self, words: str, body: Any = None, **headers: str) -> tuple[int, Any]:
         """Ask `GET /path`, and return the status and the body as JSON, or as text."""
         method, target = words.split(" ")
         content = b"" if body is None else json.dumps(body).encode()
         given = {name.replace("_", "-"): value for name, value in headers.items()}
-        reply = self.stand_in.answer(ServiceRequest(method, target, given, content))
+        reply = self.dispatcher.answer(ServiceRequest(method, target, given, content))
         try:
             return reply.status, json.loads(reply.body or b"null")
         except ValueError:

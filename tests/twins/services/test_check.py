@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attractor.base.json import Json
-from attractor.twins.services.check import differences
-from attractor.twins.services.response import Response, json_response
-from attractor.twins.services.service import Comparison
+from attractor.twins.services.check import compare_responses
+from attractor.twins.services.response import ServiceResponse, json_response
+from attractor.twins.services.service import CheckSettings
 
 VALUES: st.SearchStrategy[Json] = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
@@ -18,8 +18,8 @@ VALUES: st.SearchStrategy[Json] = st.recursive(
 
 
 def told(recorded: Json, twin: Json, **comparison: Any) -> list[str]:
-    found = differences(
-        json_response(recorded), json_response(twin), Comparison.model_validate(comparison)
+    found = compare_responses(
+        json_response(recorded), json_response(twin), CheckSettings.model_validate(comparison)
     )
     return [f"{one.where}: {one.recorded} / {one.twin}" for one in found]
 
@@ -70,17 +70,21 @@ def test_what_is_ignored_may_be_more_or_less() -> None:
     assert told([1, 2, 3], [1], ignore=["$[1]"]) == ["$[2]: 3 / nothing"]
 
 
-def test_status_and_headers_that_matter_count() -> None:
-    one = Response(200, {"content-type": "text/plain; charset=utf-8", "x-a": "1", "x-b": "1"})
-    other = Response(201, {"content-type": "TEXT/plain", "x-a": "2", "x-c": "1"})
-    comparison = Comparison.model_validate({"headers": ["content-type", "X-A", "x-c"]})
-    found = [(it.where, it.recorded, it.twin) for it in differences(one, other, comparison)]
+def test_status_and_recorded_headers_count() -> None:
+    one = ServiceResponse(
+        200, {"content-type": "text/plain; charset=utf-8", "x-a": "1", "x-b": "1"}
+    )
+    other = ServiceResponse(201, {"content-type": "TEXT/plain", "x-a": "2", "x-c": "1"})
+    comparison = CheckSettings.model_validate({"headers": ["content-type", "X-A", "x-c"]})
+    found = [(it.where, it.recorded, it.twin) for it in compare_responses(one, other, comparison)]
     assert found == [("status", "200", "201"), ("header X-A", "1", "2")]
-    assert [it.where for it in differences(other, Response(201), comparison)] == [
+    assert [it.where for it in compare_responses(other, ServiceResponse(201), comparison)] == [
         *("header content-type", "header X-A", "header x-c"),
     ]
 
 
 def test_bodies_that_are_no_json_are_texts() -> None:
-    found = differences(Response(200, {}, b"a"), Response(200, {}, b""), Comparison())
+    found = compare_responses(
+        ServiceResponse(200, {}, b"a"), ServiceResponse(200, {}, b""), CheckSettings()
+    )
     assert [(one.where, one.recorded, one.twin) for one in found] == [("$", '"a"', "null")]

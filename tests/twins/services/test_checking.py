@@ -4,7 +4,7 @@ from typing import Any
 
 from attractor.twins.services.check import check_recording
 from attractor.twins.services.loader import load_service, parse_service
-from attractor.twins.services.recordings import Exchange, load_recording, parse_recording
+from attractor.twins.services.recordings import RecordedExchange, load_recording, parse_recording
 
 PAYMENTS = Path(__file__).parents[3] / "examples" / "twins" / "payments"
 THINGS = """
@@ -41,7 +41,7 @@ def exchange(words: str, status: int, answer: Any, body: Any = None, **headers: 
 
 
 def differing(*lines: str) -> list[list[str]]:
-    exchanges: list[Exchange] = list(parse_recording("\n".join(lines)))
+    exchanges: list[RecordedExchange] = list(parse_recording("\n".join(lines)))
     played = check_recording(parse_service(THINGS), exchanges)
     return [[one.where for one in it.differences] for it in played]
 
@@ -69,7 +69,7 @@ def test_what_the_twin_says_otherwise_is_told() -> None:
 
 
 def test_the_key_is_added_unless_the_service_refused() -> None:
-    refused = {"error": {"code": "unauthorized", "message": "the key is missing or wrong"}}
+    refused = {"error": {"code": "unauthorized", "message": "the key is missing or invalid"}}
     hidden = {"authorization": "[hidden]"}
     assert differing(
         exchange("GET /things", 200, [], **hidden),

@@ -35,11 +35,11 @@ def test_a_folder_of_services_is_read(folder: Path) -> None:
 
 
 def test_what_one_would_take_from_another_is_refused(folder: Path) -> None:
-    with pytest.raises(ServiceError, match="the service 'mail' is declared twice"):
+    with pytest.raises(ServiceError, match="duplicate service 'mail'"):
         load_services([folder, folder / "mail"])
     other = folder / "mail" / "twin.toml"
     other.write_text(other.read_text().replace("MAIL_URL", "NOTES_URL"))
-    with pytest.raises(ServiceError, match="the variable 'NOTES_URL' is declared twice"):
+    with pytest.raises(ServiceError, match="duplicate variable 'NOTES_URL'"):
         load_services([folder])
 
 

@@ -9,14 +9,14 @@ from pathlib import Path
 import httpx
 import pytest
 
-from attractor.twins.server.hosting import Complaints, in_background
+from attractor.twins.server.hosting import ErrorReporter, in_background
 from attractor.twins.services.check import check_recording
-from attractor.twins.services.dispatch import StandIn
+from attractor.twins.services.dispatch import ServiceDispatcher
 from attractor.twins.services.errors import RecordingError
 from attractor.twins.services.loader import load_service, parse_service
 from attractor.twins.services.pytest_plugin import StartServiceTwin
-from attractor.twins.services.recorder import Recorder
-from attractor.twins.services.recordings import Exchange, ExchangeFile, load_recording
+from attractor.twins.services.recorder import ServiceRecorder
+from attractor.twins.services.recordings import ExchangeFile, RecordedExchange, load_recording
 from attractor.twins.services.service_twin import ServiceTwin
 from tests.twins.services.asking import fixed
 
@@ -44,7 +44,7 @@ def recording(file: Path) -> Iterator[Record]:
         yield start
 
 
-def recorded(file: Path) -> list[Exchange]:
+def recorded(file: Path) -> list[RecordedExchange]:
     return list(load_recording(file))
 
 
@@ -110,7 +110,7 @@ def test_a_service_that_does_not_answer_is_told_in_the_twins_own_words(
     twin = recording(f"http://127.0.0.1:{port}")
     answer = httpx.get(twin.url + "/x", headers=REAL)
     assert (answer.status_code, answer.headers["x-twin-error"]) == (502, "not_recorded")
-    assert f"the service at http://127.0.0.1:{port} did not answer: ConnectError" in answer.text
+    assert f"the service at http://127.0.0.1:{port}: ConnectError" in answer.text
     assert twin.requests[0].why in answer.json()["error"]["message"]
     assert not file.exists()
 
@@ -128,7 +128,10 @@ def test_what_breaks_off_is_passed_on_as_that_and_not_recorded(
     _until(lambda: len(twin.requests) == 3)
     why = sorted(one.why.partition(":")[0] for one in twin.requests)
     assert why[0] == ""
-    assert why[1:] == ["its client left before the end", "the service at http"]
+    assert why[1:] == [
+        "no response of the service at http",
+        "the client disconnected before the end",
+    ]
     assert len(recorded(file)) == 1
 
 
@@ -139,8 +142,8 @@ def test_what_cannot_be_recorded_does_not_pass_for_recorded(
     file.mkdir()
     with pytest.raises(httpx.RemoteProtocolError):
         httpx.get(twin.url + "/x")
-    assert "today.jsonl" in twin.troubles[0].message
-    assert twin.requests[0].why == "it could not be recorded"
+    assert "today.jsonl" in twin.errors[0].message
+    assert twin.requests[0].why == "the response could not be recorded"
 
 
 def test_a_method_that_no_recording_has_is_refused_before_anything_is_asked(
@@ -150,21 +153,21 @@ def test_a_method_that_no_recording_has_is_refused_before_anything_is_asked(
     twin = recording(real.url)
     answer = httpx.request("M-SEARCH", twin.url + "/x")
     assert answer.status_code == 502
-    assert "this cannot be recorded: method: " in answer.json()["error"]["message"]
+    assert "the request cannot be recorded: method: " in answer.json()["error"]["message"]
     assert not real.requests
 
 
 @pytest.mark.parametrize("to", ["payments", "ftp://host", "https://me:key@host", "https://h?a=b"])
 def test_what_is_no_address_is_refused(to: str, file: Path) -> None:
-    stand_in = StandIn(load_service(PAYMENTS))
-    with pytest.raises(RecordingError, match="no address of a service"):
-        Recorder(stand_in, ExchangeFile(file), to, complaints=Complaints())
+    dispatcher = ServiceDispatcher(load_service(PAYMENTS))
+    with pytest.raises(RecordingError, match="invalid address of a service"):
+        ServiceRecorder(dispatcher, ExchangeFile(file), to, reporter=ErrorReporter())
 
 
 def test_half_of_what_a_recording_needs_is_refused(file: Path) -> None:
     service = load_service(PAYMENTS)
     for half in ({"to": "http://host"}, {"record": ExchangeFile(file)}):
-        with pytest.raises(RecordingError, match="needs a file, and where the service is"):
+        with pytest.raises(RecordingError, match="needs a file and the address of the service"):
             ServiceTwin(service, **half)  # pyright: ignore[reportArgumentType]
 
 

@@ -10,9 +10,9 @@ import pytest
 
 from attractor.twins.services.loader import parse_service
 from attractor.twins.services.recorder import recorded_exchange
-from attractor.twins.services.recordings import Exchange, parse_recording, written_exchange
+from attractor.twins.services.recordings import RecordedExchange, exchange_line, parse_recording
 from attractor.twins.services.request import FORM, ServiceRequest
-from attractor.twins.services.response import Response
+from attractor.twins.services.response import ServiceResponse
 from tests.twins.services.asking import fixed
 
 SECRET = "s3cret/+key"
@@ -26,14 +26,14 @@ def exchange(
     target: str = "/x",
     headers: Mapping[str, str] | None = None,
     content: bytes = b"",
-    answer: Response | None = None,
+    answer: ServiceResponse | None = None,
     toml: str = HEADER,
-) -> Exchange:
+) -> RecordedExchange:
     service = parse_service(f'name = "s"\n{toml}' + fixed("1"))
     asked = ServiceRequest("POST", target, headers or {}, content)
-    made = recorded_exchange(service, asked, answer or Response())
+    made = recorded_exchange(service, asked, answer or ServiceResponse())
     # It is read again as it was written.
-    assert list(parse_recording(written_exchange(made))) == [made]
+    assert list(parse_recording(exchange_line(made))) == [made]
     return made
 
 
@@ -49,9 +49,9 @@ def exchange(
 )
 def test_the_key_a_client_has_is_nowhere(toml: str, target: str, headers: dict[str, str]) -> None:
     told = json.dumps({"you": SECRET, "list": [SECRET]}).encode()
-    answer = Response(200, {**JSON, "location": f"/x/{SECRET}"}, told)
+    answer = ServiceResponse(200, {**JSON, "location": f"/x/{SECRET}"}, told)
     made = exchange(target, {**JSON, **headers}, told, answer, toml)
-    written = written_exchange(made)
+    written = exchange_line(made)
     assert "s3cret" not in written
     assert made.request.path.partition("?")[2] in ("", "a=1")
     assert made.request.body == {"you": "[hidden]", "list": ["[hidden]"]}
@@ -71,10 +71,10 @@ def basic(said: str) -> str:
 def test_a_key_in_other_letters_is_nowhere(said: str) -> None:
     written_key = rb"hunter2\u002dREALSECRET\u002Dxyz"
     told = b'{"a": "%s", "%s": ["%s"]}' % (written_key, written_key, written_key)
-    answer = Response(200, {**JSON, "location": "/x/hunter2%2dREALSECRET-xyz"}, told)
+    answer = ServiceResponse(200, {**JSON, "location": "/x/hunter2%2dREALSECRET-xyz"}, told)
     target = "/x/hunter2%2DREALSECRET-xyz?q=hunter2%252DREALSECRET-xyz"
     made = exchange(target, {**JSON, "authorization": said}, told, answer)
-    assert "REALSECRET" not in written_exchange(made)
+    assert "REALSECRET" not in exchange_line(made)
     assert made.request.path == "/x/[hidden]?q=[hidden]"
     assert made.response.body == {"a": "[hidden]", "[hidden]": ["[hidden]"]}
 
@@ -91,7 +91,7 @@ def test_secrets_in_forms_and_in_headers_that_are_looked_at_are_hidden() -> None
 def test_what_is_secret_by_its_name_is_hidden() -> None:
     given: dict[str, Any] = {"user": "ada", "password": "pw", "deep": [{"apiKey": "a"}]}
     answered = {"access_token": "t", "Refresh-Token": "r", "next_token_at": 5, "token": 7}
-    answer = Response(302, {"location": "https://a/b?code=1&token=abc#access_token=x"})
+    answer = ServiceResponse(302, {"location": "https://a/b?code=1&token=abc#access_token=x"})
     made = exchange("/x?n=1&Password=pw", content=json.dumps(given).encode(), answer=answer)
     assert made.request.path == "/x?n=1&Password=[hidden]"
     assert made.request.body == {
@@ -101,7 +101,7 @@ def test_what_is_secret_by_its_name_is_hidden() -> None:
     }
     location = "https://a/b?code=1&token=[hidden]#access_token=[hidden]"
     assert made.response.headers == {"location": location}
-    made = exchange(answer=Response(200, JSON, json.dumps(answered).encode()))
+    made = exchange(answer=ServiceResponse(200, JSON, json.dumps(answered).encode()))
     assert made.response.body == {
         "access_token": "[hidden]",
         "Refresh-Token": "[hidden]",
@@ -113,7 +113,7 @@ def test_what_is_secret_by_its_name_is_hidden() -> None:
 def test_headers_that_say_whose_account_it_is_are_left_out() -> None:
     asked = {**JSON, "user-agent": "me", "x-device": "mine", "idempotency-key": "1"}
     answered = {**JSON, "set-cookie": "a=b", "x-account": "me", "x-ratelimit-left": "3"}
-    made = exchange(headers=asked, answer=Response(200, answered, b"{}"))
+    made = exchange(headers=asked, answer=ServiceResponse(200, answered, b"{}"))
     assert made.request.headers == {**JSON, "idempotency-key": "1"}
     assert made.response.headers == {**JSON, "x-ratelimit-left": "3"}
 
@@ -121,7 +121,7 @@ def test_headers_that_say_whose_account_it_is_are_left_out() -> None:
 def test_headers_that_the_service_looks_at_are_kept() -> None:
     toml = 'check.headers = ["X-Total", "set-cookie"]\n'
     route = '[[routes]]\npath = "/y"\nkind = "fixed"\nwhen.header = { X-Mode = "a" }\n'
-    answer = Response(200, {"x-total": "3", "set-cookie": "a=b"})
+    answer = ServiceResponse(200, {"x-total": "3", "set-cookie": "a=b"})
     made = exchange(headers={"x-mode": "a"}, answer=answer, toml=toml + route)
     assert made.request.headers == {"x-mode": "a"}
     assert made.response.headers == {"x-total": "3"}
@@ -145,12 +145,12 @@ def test_a_form_is_a_table_unless_a_field_comes_twice(content: bytes, body: Any)
 
 def test_what_is_no_text_is_kept_too() -> None:
     picture = bytes(range(256))
-    answer = Response(200, {"content-type": "image/png"}, picture)
+    answer = ServiceResponse(200, {"content-type": "image/png"}, picture)
     made = exchange(content=picture, headers={"content-type": "image/png"}, answer=answer)
     assert made.request.request().content == made.response.response().content == picture
 
 
 def test_texts_and_bare_values_stay_what_they_are() -> None:
     for content in (b"hello", b"5", b'"a"', b"", b'{"a": 1e400}'):
-        made = exchange(answer=Response(200, {"content-type": "text/plain"}, content))
+        made = exchange(answer=ServiceResponse(200, {"content-type": "text/plain"}, content))
         assert made.response.response().content == content

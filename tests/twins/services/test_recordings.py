@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from attractor.base.errors import FileError
 from attractor.twins.services.errors import RecordingError
 from attractor.twins.services.recordings import (
-    Exchange,
     ExchangeFile,
+    RecordedExchange,
     RecordedRequest,
     RecordedResponse,
     load_recording,
@@ -26,7 +26,7 @@ BODIES = st.recursive(
 )
 HEADERS = st.dictionaries(TEXT, TEXT)
 EXCHANGES = st.builds(
-    Exchange,
+    RecordedExchange,
     request=st.builds(
         RecordedRequest,
         method=st.sampled_from(["GET", "POST"]),
@@ -41,7 +41,7 @@ EXCHANGES = st.builds(
 
 
 @given(st.lists(EXCHANGES, min_size=1, max_size=3))
-def test_what_is_written_is_read_again(exchanges: list[Exchange]) -> None:
+def test_what_is_written_is_read_again(exchanges: list[RecordedExchange]) -> None:
     assert list(parse_recording(write_recording(exchanges))) == exchanges
 
 
@@ -76,10 +76,10 @@ GOOD = '{"request": {"method": "GET", "path": "/a"}, "response": {"status": 200}
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("", "r.jsonl holds no request"),
+        ("", "r.jsonl contains no request"),
         (f"{GOOD}\n\n{{", "r.jsonl:3: invalid JSON"),
         (GOOD.replace("status", "stauts"), "r.jsonl:1: response.status: Field required"),
-        (GOOD.replace('"GET"', '"GET", "boddy": 1'), "no such key, did you mean 'body'?"),
+        (GOOD.replace('"GET"', '"GET", "boddy": 1'), "unknown key, did you mean 'body'?"),
         (GOOD.replace("/a", "a"), "r.jsonl:1: request.path: String should match"),
     ],
 )
@@ -90,7 +90,7 @@ def test_a_mistake_is_told_with_its_line(text: str, told: str) -> None:
 
 
 def test_what_cannot_be_read_is_told(tmp_path: Path) -> None:
-    with pytest.raises(FileError, match="cannot be read"):
+    with pytest.raises(FileError, match="cannot read"):
         load_recording(tmp_path / "none")
     (tmp_path / "r").write_bytes(b"\xff")
     with pytest.raises(RecordingError, match="not UTF-8"):
@@ -101,7 +101,7 @@ def added(place: Path, *paths: str) -> None:
     file = ExchangeFile(place)
     for path in paths:
         request = RecordedRequest(method="GET", path=path)
-        file.add(Exchange(request=request, response=RecordedResponse(status=200)))
+        file.add(RecordedExchange(request=request, response=RecordedResponse(status=200)))
 
 
 def paths(place: Path) -> list[str]:
@@ -143,7 +143,7 @@ def test_a_file_of_something_else_is_left_as_it_is(tmp_path: Path, text: str) ->
 
 
 def test_a_place_that_is_none_is_told_at_the_start(tmp_path: Path) -> None:
-    with pytest.raises(RecordingError, match="no name of a file of recordings") as caught:
+    with pytest.raises(RecordingError, match="not a .jsonl file") as caught:
         ExchangeFile(tmp_path / "recordings")
     assert ".jsonl" in caught.value.hint
     (tmp_path / "file").write_text("")

@@ -44,7 +44,7 @@ def test_what_no_route_answers_is_told_with_the_nearest_one(words: str, told: st
     status, body = ask(words)
     assert (status, body["error"]["code"], body["twin"]) == (404, "no_route", True)
     assert told in body["error"]["message"]
-    (entry,) = ask.stand_in.requests
+    (entry,) = ask.dispatcher.requests
     assert (entry.route, entry.status) == ("", 404)
     assert told in entry.why
 
@@ -83,7 +83,7 @@ def test_an_id_may_be_a_number_and_stand_under_another_name() -> None:
         {"number": 1, "a": 1},
         {"number": 2, "a": 1},
     ]
-    assert list(members(ask.stand_in.state()["c"])) == ["1", "2"]
+    assert list(members(ask.dispatcher.state()["c"])) == ["1", "2"]
 
 
 def test_an_id_that_is_taken_is_a_conflict() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from attractor.base.errors import MachineryError
 from attractor.twins.server.hosting import in_background
-from attractor.twins.services.faults import Trouble
+from attractor.twins.services.faults import FaultRule
 from attractor.twins.services.loader import parse_service
 from attractor.twins.services.pytest_plugin import StartServiceTwin
 from attractor.twins.services.route_match import members
@@ -51,7 +51,7 @@ def test_trouble_reaches_the_connection(service_twin: StartServiceTwin) -> None:
     with pytest.raises(httpx.ReadTimeout):
         httpx.get(twin.url + "/x", timeout=0.1)
     assert httpx.get(twin.url + "/x").json() == "some text"
-    twin.arm(Trouble.model_validate({"kind": "status", "status": 418}))
+    twin.arm(FaultRule.model_validate({"kind": "status", "status": 418}))
     assert [httpx.get(twin.url + "/x").status_code for _ in range(2)] == [418, 200]
 
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from attractor.base.errors import UnknownName
 from attractor.twins.exchange.reply import Reply, ReplyEnd
-from attractor.twins.services.dispatch import ServedRequest, StandIn
-from attractor.twins.services.faults import Trouble
+from attractor.twins.services.dispatch import ServedRequest, ServiceDispatcher
+from attractor.twins.services.faults import FaultRule
 from attractor.twins.services.loader import load_service, parse_service
 from attractor.twins.services.request import ServiceRequest
 from attractor.twins.services.route_match import members
@@ -50,9 +50,9 @@ ASKED = st.lists(
 
 
 def played(
-    stand_in: StandIn, asked: Sequence[ServiceRequest]
+    dispatcher: ServiceDispatcher, asked: Sequence[ServiceRequest]
 ) -> tuple[list[Reply], Sequence[ServedRequest], object]:
-    return [stand_in.answer(one) for one in asked], stand_in.requests, stand_in.state()
+    return [dispatcher.answer(one) for one in asked], dispatcher.requests, dispatcher.state()
 
 
 @pytest.mark.parametrize("service", [PAYMENTS, CHANCE], ids=lambda one: one.name)
@@ -62,16 +62,18 @@ def test_the_same_seed_and_requests_give_the_same_bytes_and_times(
 ) -> None:
     assert service in (PAYMENTS, CHANCE)
     known = PAYMENTS if service is PAYMENTS else CHANCE
-    first = StandIn(known, seed=seed)
+    first = ServiceDispatcher(known, seed=seed)
     found = played(first, asked)
-    assert played(StandIn(known, seed=seed), asked) == found
+    assert played(ServiceDispatcher(known, seed=seed), asked) == found
     first.reset()
     assert played(first, asked) == found
 
 
 def test_another_seed_gives_others() -> None:
     asked = [ServiceRequest("POST", "/c", {})] * 5
-    assert played(StandIn(CHANCE, seed=1), asked) != played(StandIn(CHANCE, seed=2), asked)
+    assert played(ServiceDispatcher(CHANCE, seed=1), asked) != played(
+        ServiceDispatcher(CHANCE, seed=2), asked
+    )
 
 
 COUNTING = """
@@ -90,15 +92,15 @@ def test_requests_at_once_do_not_tear_the_state() -> None:
         answers = pool.map(ask, ["POST /n"] * 200)
         ids = [body["id"] for _, body in answers]
     assert sorted(ids, key=int) == [str(number) for number in range(1, 201)]
-    assert [one.number for one in ask.stand_in.requests] == list(range(1, 201))
+    assert [one.number for one in ask.dispatcher.requests] == list(range(1, 201))
 
 
 def test_of_a_request_that_fails_nothing_is_kept() -> None:
     ask = Asked(COUNTING + 'sets = { at = "{{ counter() }}" }\njson = "{{ body.missing }}"')
     status, body = ask("POST /n", {"a": 1})
     assert (status, body["error"]["code"]) == (500, "template")
-    assert "'POST /n': {{ body.missing }}: nothing is called 'missing'" in body["error"]["message"]
-    assert ask.stand_in.state() == {"n": {}}
+    assert "'POST /n': {{ body.missing }}: unknown name 'missing'" in body["error"]["message"]
+    assert ask.dispatcher.state() == {"n": {}}
 
 
 def test_trouble_comes_before_or_behind_what_is_performed() -> None:
@@ -109,9 +111,9 @@ def test_trouble_comes_before_or_behind_what_is_performed() -> None:
     counts = [0]
     for _ in range(2):
         ask("POST /n")
-        counts.append(len(members(ask.stand_in.state()["n"])))
+        counts.append(len(members(ask.dispatcher.state()["n"])))
     assert counts == [0, 1, 2]
-    assert [one.status for one in ask.stand_in.requests] == [503, 201, 500]
+    assert [one.status for one in ask.dispatcher.requests] == [503, 201, 500]
 
 
 @pytest.mark.parametrize(
@@ -126,17 +128,17 @@ def test_trouble_comes_before_or_behind_what_is_performed() -> None:
 )
 def test_every_kind_of_trouble_comes_to_a_reply(fault: str, wanted: tuple[ReplyEnd, bool]) -> None:
     service = parse_service('name = "s"\n' + fixed('"long"', f"faults = [{{ {fault} }}]"))
-    reply = StandIn(service).answer(ServiceRequest("GET", "/x", {}))
+    reply = ServiceDispatcher(service).answer(ServiceRequest("GET", "/x", {}))
     assert (reply.ending, reply.begins) == wanted
-    without = StandIn(service, with_faults=False).answer(ServiceRequest("GET", "/x", {}))
+    without = ServiceDispatcher(service, with_faults=False).answer(ServiceRequest("GET", "/x", {}))
     assert (without.body, without.pause) == (b'"long"', timedelta())
 
 
 def test_a_body_may_be_no_json_and_an_answer_late() -> None:
     faults = '[{ kind = "malformed", body = "{", on = [1] }, { kind = "delay", delay = "2s" }]'
     service = parse_service('name = "s"\n' + fixed("1", f"faults = {faults}"))
-    stand_in = StandIn(service)
-    first, second = (stand_in.answer(ServiceRequest("GET", "/x", {})) for _ in range(2))
+    dispatcher = ServiceDispatcher(service)
+    first, second = (dispatcher.answer(ServiceRequest("GET", "/x", {})) for _ in range(2))
     assert (first.status, first.body, first.headers["content-length"]) == (200, b"{", "1")
     assert (second.body, second.delay) == (b"1", timedelta(seconds=2))
 
@@ -150,22 +152,22 @@ def test_the_trouble_of_a_service_counts_all_its_requests() -> None:
 
 def test_what_is_armed_comes_to_the_next_requests() -> None:
     ask = Asked(fixed("1") + fixed("2").replace("/x", "/y"))
-    fault = Trouble.model_validate({"kind": "status", "status": 502})
-    ask.stand_in.arm(fault, requests=2, route="GET /x")
+    fault = FaultRule.model_validate({"kind": "status", "status": 502})
+    ask.dispatcher.arm(fault, requests=2, route="GET /x")
     assert [ask(f"GET /{one}")[0] for one in "yxxx"] == [200, 502, 502, 200]
-    ask.stand_in.arm(fault)
-    ask.stand_in.reset()
+    ask.dispatcher.arm(fault)
+    ask.dispatcher.reset()
     assert ask("GET /y")[0] == 200
     with pytest.raises(UnknownName, match="GET /z"):
-        ask.stand_in.arm(fault, route="GET /z")
+        ask.dispatcher.arm(fault, route="GET /z")
 
 
 def test_limits_go_by_the_clock() -> None:
     ask = Asked('limit = { requests = 2, per = "1m" }\n' + fixed('"{{ now }}"'))
     assert [ask("GET /x")[0] for _ in range(3)] == [200, 200, 429]
-    ask.stand_in.advance(timedelta(seconds=59))
+    ask.dispatcher.advance(timedelta(seconds=59))
     assert ask("GET /x")[1]["error"]["code"] == "rate_limited"
-    ask.stand_in.set_clock(datetime(2026, 1, 1, 0, 1, tzinfo=UTC))
+    ask.dispatcher.set_clock(datetime(2026, 1, 1, 0, 1, tzinfo=UTC))
     assert ask("GET /x") == (200, "2026-01-01T00:01:00Z")
 
 
@@ -175,9 +177,9 @@ def test_errors_have_the_shape_that_is_declared() -> None:
     service = parse_service(
         'name = "s"\n' + shape + 'limit = { requests = 1, per = "1m" }\n' + fixed("1")
     )
-    stand_in = StandIn(service)
-    reply = [stand_in.answer(ServiceRequest("GET", "/x", {})) for _ in range(2)][-1]
-    told = b'{"fault":"more than 1 requests in this stretch of time","at":1767225600}'
+    dispatcher = ServiceDispatcher(service)
+    reply = [dispatcher.answer(ServiceRequest("GET", "/x", {})) for _ in range(2)][-1]
+    told = b'{"fault":"more than 1 requests in this period","at":1767225600}'
     assert (reply.status, reply.body) == (429, told)
     assert (reply.headers["x-s"], reply.headers["retry-after"]) == ("429", "60")
 
@@ -187,11 +189,11 @@ def test_a_shape_that_cannot_be_written_is_told() -> None:
         'errors = { json = "{{ body.a }}" }\nlimit = { requests = 1, per = "1m" }\n' + fixed("1")
     )
     assert [ask("GET /x")[0] for _ in range(2)] == [200, 500]
-    assert "the shape of errors" in ask.stand_in.requests[1].why
+    assert "[errors]" in ask.dispatcher.requests[1].why
 
 
 def test_onlookers_are_told_of_each_request() -> None:
     seen: list[ServedRequest] = []
-    ask = Asked(fixed("1"), onlooker=seen.append)
+    ask = Asked(fixed("1"), on_request=seen.append)
     ask("GET /x")
-    assert seen == list(ask.stand_in.requests)
+    assert seen == list(ask.dispatcher.requests)

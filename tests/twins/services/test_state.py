@@ -14,35 +14,35 @@ from attractor.base.errors import UsageError
 from attractor.twins.errors import Rejection
 from attractor.twins.services.state import (
     END,
-    Gauge,
-    Limit,
+    ClockTable,
+    RateLimit,
+    RateLimiter,
     ServiceClock,
-    State,
-    WrittenClock,
-    written_time,
+    ServiceState,
+    format_time,
 )
 
 
-def drawn(state: State) -> list[object]:
+def drawn(state: ServiceState) -> list[object]:
     return [state.random(1, 1000), state.letters(8), state.uuid(), state.counter("a")]
 
 
 @given(st.integers())
 def test_the_same_seed_draws_the_same(seed: int) -> None:
-    assert drawn(State(seed)) == drawn(State(seed))
+    assert drawn(ServiceState(seed)) == drawn(ServiceState(seed))
 
 
 def test_another_seed_and_a_second_draw_differ() -> None:
-    state = State(1)
-    assert drawn(state)[:3] != drawn(State(2))[:3]
+    state = ServiceState(1)
+    assert drawn(state)[:3] != drawn(ServiceState(2))[:3]
     assert state.uuid() != state.uuid()
     assert UUID(state.uuid()).version == 4
     assert [state.counter("a"), state.counter("b"), state.counter("a")] == [2, 1, 3]
-    assert {State(n).random(2, 3) for n in range(20)} == {2, 3}
+    assert {ServiceState(n).random(2, 3) for n in range(20)} == {2, 3}
 
 
 def test_a_copy_leaves_the_first_as_it_is() -> None:
-    first = State(collections={"c": {"1": {"id": "1"}}}, values={"v": 1})
+    first = ServiceState(collections={"c": {"1": {"id": "1"}}}, values={"v": 1})
     second = first.copy()
     second.collections["c"]["2"] = {"id": "2"}
     second.values["v"] = 2
@@ -55,9 +55,9 @@ def test_a_copy_leaves_the_first_as_it_is() -> None:
     assert first.counters == {}
 
 
-def test_what_is_put_back_is_sorted_into_collections_and_values() -> None:
-    state = State(collections={"c": {}}, values={"v": 1})
-    state.put_back({"c": {"1": {"id": "1"}}, "v": 2, "w": 3})
+def test_what_is_restore_tables_is_sorted_into_collections_and_values() -> None:
+    state = ServiceState(collections={"c": {}}, values={"v": 1})
+    state.restore_tables({"c": {"1": {"id": "1"}}, "v": 2, "w": 3})
     assert (state.collections, state.values) == ({"c": {"1": {"id": "1"}}}, {"v": 2, "w": 3})
 
 
@@ -65,22 +65,22 @@ MACHINE = datetime(2030, 5, 5, tzinfo=UTC)
 
 
 def clock(**table: Any) -> ServiceClock:
-    return ServiceClock(WrittenClock.model_validate(table), ManualClock(MACHINE))
+    return ServiceClock(ClockTable.model_validate(table), ManualClock(MACHINE))
 
 
 def test_it_stands_still_until_it_is_turned() -> None:
     one = clock(start=datetime(2026, 3, 1, tzinfo=UTC))
     one.step()
-    assert written_time(one.now) == "2026-03-01T00:00:00Z"
+    assert format_time(one.now) == "2026-03-01T00:00:00Z"
     one.advance(timedelta(hours=1))
     one.set(datetime(2026, 3, 2, tzinfo=UTC))
-    assert (written_time(one.now), one.elapsed) == ("2026-03-02T00:00:00Z", timedelta(days=1))
+    assert (format_time(one.now), one.elapsed) == ("2026-03-02T00:00:00Z", timedelta(days=1))
 
 
 def test_it_goes_on_with_each_request() -> None:
     one = clock(step="250ms")
     one.step()
-    assert written_time(one.now) == "2026-01-01T00:00:00.250000Z"
+    assert format_time(one.now) == "2026-01-01T00:00:00.250000Z"
 
 
 def test_a_real_one_is_the_machines() -> None:
@@ -98,18 +98,18 @@ def test_it_does_not_go_backwards() -> None:
 
 def test_it_ends_with_the_last_time_that_can_be_written() -> None:
     one = clock(start=datetime(9999, 12, 31, 23, tzinfo=UTC), step="40m")
-    with pytest.raises(UsageError, match="no time is later than 9999-12-31T23:59:59"):
+    with pytest.raises(UsageError, match="the last time is 9999-12-31T23:59:59"):
         one.advance(timedelta(hours=1))
-    with pytest.raises(UsageError, match="no time is later"):
+    with pytest.raises(UsageError, match="the last time is"):
         one.set(datetime(9999, 12, 31, 23, tzinfo=timezone(timedelta(hours=-5))))
     one.step()
     assert one.is_at_its_end
     one.step()
-    assert written_time(one.now) == "9999-12-31T23:40:00Z"
+    assert format_time(one.now) == "9999-12-31T23:40:00Z"
 
 
 def test_a_real_one_stands_still_at_the_end() -> None:
-    one = ServiceClock(WrittenClock(real=True), machine := ManualClock(MACHINE))
+    one = ServiceClock(ClockTable(real=True), machine := ManualClock(MACHINE))
     one.set(END)
     asyncio.run(machine.turn(timedelta(seconds=5)))
     assert one.now == END
@@ -123,40 +123,40 @@ def test_a_real_one_stands_still_at_the_end() -> None:
     ],
 )
 def test_a_start_too_early_or_too_late_is_refused(table: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="in UTC|leads behind 9999"):
+    with pytest.raises(ValueError, match="to UTC|exceeds 9999"):
         clock(**table)
 
 
 @pytest.mark.parametrize("table", [{"start": datetime(2026, 1, 1)}, {"real": True, "step": "1s"}])
 def test_what_makes_no_sense_is_refused(table: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="time zone|no step"):
+    with pytest.raises(ValueError, match="time zone|real excludes"):
         clock(**table)
 
 
-TWO_A_MINUTE = Limit.model_validate({"requests": 2, "per": "1m"})
+TWO_A_MINUTE = RateLimit.model_validate({"requests": 2, "per": "1m"})
 
 
-def passed(gauge: Gauge, seconds: int, name: str = "a") -> bool:
+def passed(limiter: RateLimiter, seconds: int, name: str = "a") -> bool:
     try:
-        gauge.pass_or_reject(name, TWO_A_MINUTE, timedelta(seconds=seconds))
+        limiter.count_or_reject(name, TWO_A_MINUTE, timedelta(seconds=seconds))
     except Rejection:
         return False
     return True
 
 
 def test_so_many_pass_in_each_stretch_of_time() -> None:
-    gauge = Gauge({})
-    assert [passed(gauge, at) for at in (0, 10, 20, 59, 60, 61, 62)] == [
+    limiter = RateLimiter({})
+    assert [passed(limiter, at) for at in (0, 10, 20, 59, 60, 61, 62)] == [
         *(True, True, False, False),
         *(True, True, False),
     ]
-    assert passed(gauge, 62, "b")
+    assert passed(limiter, 62, "b")
     with pytest.raises(Rejection) as caught:
-        gauge.pass_or_reject("a", TWO_A_MINUTE, timedelta(seconds=80))
+        limiter.count_or_reject("a", TWO_A_MINUTE, timedelta(seconds=80))
     assert (caught.value.status, caught.value.retry_after) == (429, timedelta(seconds=40))
 
 
 @pytest.mark.parametrize("table", [{"requests": 0, "per": "1m"}, {"requests": 1, "per": "0s"}])
 def test_a_limit_that_lets_nothing_pass_is_refused(table: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="greater|longer"):
-        Limit.model_validate(table)
+        RateLimit.model_validate(table)

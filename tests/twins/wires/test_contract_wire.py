@@ -1,6 +1,6 @@
 """What every wire does alike when a twin asks it to read, to answer and to refuse.
 
-How a whole exchange goes is in test_exchange.py; that real clients understand it, in
+How a whole exchange goes is in test_exchange.py; that real clients read_request it, in
 tests/llm/providers/test_contract.py.
 """
 

@@ -1,1 +1,1 @@
-"""The kinds of route, one file each: how the requests of a route are answered."""
+"""The kinds of route, one file each."""

@@ -4,22 +4,22 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from attractor.twins.services.response import Response, WrittenResponse
+from attractor.twins.services.response import ResponseTable, ServiceResponse
 from attractor.twins.services.route import (
     RECORD,
-    Answers,
-    Call,
+    RecordStore,
+    RouteCall,
     RouteContext,
+    RouteHandler,
     RouteKind,
-    Shelf,
-    sent_record,
-    written_fields,
+    record_from_body,
+    render_fields,
 )
 from attractor.twins.services.templates import JsonTemplate, Template, as_text
 
 
-class Create(WrittenResponse, RouteKind):
-    """The new record: what was sent, over `defaults` and below `sets`, with an id."""
+class Create(ResponseTable, RouteKind):
+    """The new record: `defaults`, then the fields sent, then `sets`, with an id."""
 
     names: ClassVar[frozenset[str]] = frozenset({"record", "id"})
 
@@ -29,22 +29,22 @@ class Create(WrittenResponse, RouteKind):
     defaults: dict[str, JsonTemplate] = {}
     sets: dict[str, JsonTemplate] = {}
 
-    def open(self, surroundings: RouteContext) -> Answers:
-        """Return what adds the record."""
-        collection = surroundings.require_collection(self.collection)
-        shelf = Shelf(self.collection, collection, Template(""))
-        return lambda call: self._answer(call, shelf)
+    def prepare(self, context: RouteContext) -> RouteHandler:
+        """Return the handler that adds the record."""
+        collection = context.require_collection(self.collection)
+        store = RecordStore(self.collection, collection, Template(""))
+        return lambda call: self._answer(call, store)
 
-    def _answer(self, call: Call, shelf: Shelf) -> Response:
-        sent = sent_record(call, self.required)
-        made = shelf.new_id(call, call.names())
-        names = call.names(id=made)
-        fields = written_fields(self.defaults, names) | sent | written_fields(self.sets, names)
-        key = shelf.collection.key
-        # The id stands first, as services have it.
-        record = {key: made, **{name: value for name, value in fields.items() if name != key}}
-        shelf.records(call)[as_text(made)] = record
-        return self.written(call.names(id=made, record=record), RECORD)
+    def _answer(self, call: RouteCall, store: RecordStore) -> ServiceResponse:
+        sent = record_from_body(call, self.required)
+        new_id = store.new_id(call, call.names())
+        names = call.names(id=new_id)
+        fields = render_fields(self.defaults, names) | sent | render_fields(self.sets, names)
+        key = store.collection.key
+        # The id is the first field, as in real services.
+        record = {key: new_id, **{name: value for name, value in fields.items() if name != key}}
+        store.records(call)[as_text(new_id)] = record
+        return self.render(call.names(id=new_id, record=record), RECORD)
 
 
 part = Create

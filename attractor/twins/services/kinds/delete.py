@@ -1,18 +1,25 @@
-"""Takes one record out of a collection."""
+"""Removes one record from a collection."""
 
 from typing import ClassVar
 
 from pydantic import Field
 
-from attractor.twins.services.response import Response, WrittenResponse
-from attractor.twins.services.route import Answers, Call, RouteContext, RouteKind, Shelf, open_shelf
+from attractor.twins.services.response import ResponseTable, ServiceResponse
+from attractor.twins.services.route import (
+    RecordStore,
+    RouteCall,
+    RouteContext,
+    RouteHandler,
+    RouteKind,
+    open_record_store,
+)
 from attractor.twins.services.templates import TextTemplate
 
 _NO_CONTENT = 204
 
 
-class Delete(WrittenResponse, RouteKind):
-    """204 without a body unless said otherwise; `record` is what was taken out."""
+class Delete(ResponseTable, RouteKind):
+    """Status 204 without a body by default; `record` is the removed record."""
 
     names: ClassVar[frozenset[str]] = frozenset({"record"})
 
@@ -20,18 +27,18 @@ class Delete(WrittenResponse, RouteKind):
     collection: str
     id: TextTemplate | None = None
 
-    def open(self, surroundings: RouteContext) -> Answers:
-        """Return what takes the record out."""
-        shelf = open_shelf(self.collection, self.id, surroundings)
+    def prepare(self, context: RouteContext) -> RouteHandler:
+        """Return the handler that removes the record."""
+        store = open_record_store(self.collection, self.id, context)
         status = self.status or (200 if self.json_ or self.body else _NO_CONTENT)
         response = self.model_copy(update={"status": status})
-        return lambda call: response.remove(call, shelf)
+        return lambda call: response.remove(call, store)
 
-    def remove(self, call: Call, shelf: Shelf) -> Response:
-        """Take the record out, and answer."""
-        place, record = shelf.find(call)
-        del shelf.records(call)[place]
-        return self.written(call.names(record=record))
+    def remove(self, call: RouteCall, store: RecordStore) -> ServiceResponse:
+        """Remove the record, and return the response."""
+        record_id, record = store.find(call)
+        del store.records(call)[record_id]
+        return self.render(call.names(record=record))
 
 
 part = Delete

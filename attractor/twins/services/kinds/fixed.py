@@ -1,15 +1,15 @@
-"""Answers every request with one response."""
+"""Answers every request with the same response."""
 
-from attractor.twins.services.response import WrittenResponse
-from attractor.twins.services.route import Answers, RouteContext, RouteKind
+from attractor.twins.services.response import ResponseTable
+from attractor.twins.services.route import RouteContext, RouteHandler, RouteKind
 
 
-class Fixed(WrittenResponse, RouteKind):
-    """The same response each time, but for the values in it."""
+class Fixed(ResponseTable, RouteKind):
+    """The same response each time, except for its expressions."""
 
-    def open(self, surroundings: RouteContext) -> Answers:
-        """Return what writes the response."""
-        return lambda call: self.written(call.names())
+    def prepare(self, context: RouteContext) -> RouteHandler:
+        """Return the handler that renders the response."""
+        return lambda call: self.render(call.names())
 
 
 part = Fixed

@@ -2,19 +2,19 @@
 
 from typing import ClassVar
 
-from attractor.twins.services.response import Response, WrittenResponse
+from attractor.twins.services.response import ResponseTable, ServiceResponse
 from attractor.twins.services.route import (
     RECORD,
-    Answers,
-    Call,
+    RouteCall,
     RouteContext,
+    RouteHandler,
     RouteKind,
-    open_shelf,
+    open_record_store,
 )
 from attractor.twins.services.templates import TextTemplate
 
 
-class Get(WrittenResponse, RouteKind):
+class Get(ResponseTable, RouteKind):
     """The record, or 404."""
 
     names: ClassVar[frozenset[str]] = frozenset({"record"})
@@ -22,13 +22,13 @@ class Get(WrittenResponse, RouteKind):
     collection: str
     id: TextTemplate | None = None
 
-    def open(self, surroundings: RouteContext) -> Answers:
-        """Return what looks the record up."""
-        shelf = open_shelf(self.collection, self.id, surroundings)
+    def prepare(self, context: RouteContext) -> RouteHandler:
+        """Return the handler that finds the record."""
+        store = open_record_store(self.collection, self.id, context)
 
-        def answer(call: Call) -> Response:
-            _, record = shelf.find(call)
-            return self.written(call.names(record=record), RECORD)
+        def answer(call: RouteCall) -> ServiceResponse:
+            _, record = store.find(call)
+            return self.render(call.names(record=record), RECORD)
 
         return answer
 

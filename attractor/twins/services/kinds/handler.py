@@ -13,24 +13,22 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import NotCanonical, suggest
 from attractor.base.json import Json, canonical_json
 from attractor.twins.exchange.answer import Duration
-from attractor.twins.services.errors import Misfit, Unanswerable
-from attractor.twins.services.response import Response, json_response
-from attractor.twins.services.route import Answers, Call, RouteContext, RouteKind
-from attractor.twins.services.state import State, written_time
-from attractor.twins.services.templates import TemplateTrouble
+from attractor.twins.services.errors import InvalidRouteKey, TwinFailure
+from attractor.twins.services.response import ServiceResponse, json_response
+from attractor.twins.services.route import RouteCall, RouteContext, RouteHandler, RouteKind
+from attractor.twins.services.state import ServiceState, format_time
+from attractor.twins.services.templates import ExpressionError
 
 FILE = "handler.py"
-
-
 Function: TypeAlias = Callable[..., object]
 
 
 class Draw:
-    """What a function asks for instead of the machine's time and chance."""
+    """The time and the random numbers of the twin, for functions."""
 
-    def __init__(self, call: Call, state: State) -> None:
+    def __init__(self, call: RouteCall, state: ServiceState) -> None:
         self.now = call.now
-        self.written_now = written_time(call.now)
+        self.written_now = format_time(call.now)
         self.from_path: Mapping[str, str] = call.from_path
         self.counter = state.counter
         self.random = state.random
@@ -39,96 +37,96 @@ class Draw:
 
 
 @dataclass
-class _Ended:
-    """What became of a function: a value, or what it raised."""
+class _Result:
+    """The result of a function, or its exception."""
 
     value: object = None
     raised: BaseException | None = None
 
 
 def load_function(folder: Path, name: str) -> Function:
-    """Return a function of the file beside the service's, or say why there is none."""
+    """Return a function of the service's `handler.py`, or raise InvalidRouteKey."""
     file = folder / FILE
     found = _members(file)
-    functions = {key: one for key, one in found.items() if inspect.isfunction(one)}
+    functions = {key: value for key, value in found.items() if inspect.isfunction(value)}
     if name not in functions:
         near = suggest(name, functions)
         hint = f", did you mean {near!r}?" if near else ""
-        raise Misfit("function", f"{file} has no function {name!r}{hint}")
+        raise InvalidRouteKey("function", f"{file} has no function {name!r}{hint}")
     function = functions[name]
     if inspect.iscoroutinefunction(function):
-        raise Misfit("function", f"{name} in {file} is async; write it with def alone")
+        raise InvalidRouteKey("function", f"{name} in {file} is async; write def without async")
     try:
         inspect.signature(function).bind(None, None, None)
     except TypeError as cause:
-        told = f"{name} in {file} has to take (request, state, draw)"
-        raise Misfit("function", told) from cause
+        message = f"{name} in {file} must take (request, state, draw)"
+        raise InvalidRouteKey("function", message) from cause
     return function
 
 
-def run_limited(function: Function, call: Call, limit: timedelta) -> Response:
-    """Call a function with a copy of the state, which counts when it ends in time and well."""
-    ended = _Ended()
-    # Of its own, for it may go on behind its time: then nothing it does counts.
+def run_limited(function: Function, call: RouteCall, limit: timedelta) -> ServiceResponse:
+    """Call a function with a copy of the state, and keep the copy if it succeeds in time."""
+    result = _Result()
+    # A copy: a function that exceeds its time limit goes on, without an effect.
     state = call.state.copy()
-    tables = state.loose_tables()
+    tables = state.copied_tables()
 
     def run() -> None:
         try:
-            ended.value = function(call.request, tables, Draw(call, state))
-        except BaseException as cause:  # noqa: BLE001  # whatever it is, the client is told
-            ended.raised = cause
+            result.value = function(call.request, tables, Draw(call, state))
+        except BaseException as cause:  # noqa: BLE001  # the client gets any exception
+            result.raised = cause
 
     thread = threading.Thread(target=run, name=f"handler {function.__name__}", daemon=True)
     thread.start()
     thread.join(limit.total_seconds())
     if thread.is_alive():
-        told = f"{function.__name__} took longer than {limit.total_seconds():g}s"
-        raise Unanswerable(500, "handler_late", f"{told}; what it changed does not count")
-    if ended.raised is not None:
-        raise _failed(function, ended.raised) from ended.raised
-    return _accepted(function, call, state, tables, ended.value)
+        message = f"{function.__name__} exceeded {limit.total_seconds():g}s"
+        raise TwinFailure(500, "handler_late", f"{message}; its changes are discarded")
+    if result.raised is not None:
+        raise _failure(function, result.raised) from result.raised
+    return _accept(function, call, state, tables, result.value)
 
 
-def _accepted(
-    function: Function, call: Call, state: State, tables: dict[str, Json], value: object
-) -> Response:
-    """Take over what it made of the state, and its response."""
+def _accept(
+    function: Function, call: RouteCall, state: ServiceState, tables: dict[str, Json], value: object
+) -> ServiceResponse:
+    """Keep the changed state, and return the response."""
     try:
         _require_collections(call.state, tables)
         canonical_json(tables)
         response = _response(value)
-    except (NotCanonical, TemplateTrouble, ValueError) as cause:
-        raise Unanswerable(500, "handler_failed", f"{function.__name__}: {cause}") from cause
-    call.state.put_back(tables)
+    except (NotCanonical, ExpressionError, ValueError) as cause:
+        raise TwinFailure(500, "handler_failed", f"{function.__name__}: {cause}") from cause
+    call.state.restore_tables(tables)
     call.state.counters, call.state.drawn = state.counters, state.drawn
     return response
 
 
-def _response(value: object) -> Response:
-    if isinstance(value, Response):
+def _response(value: object) -> ServiceResponse:
+    if isinstance(value, ServiceResponse):
         return value
     canonical_json(cast("Json", value))
     return json_response(cast("Json", value))
 
 
-def _require_collections(state: State, tables: Mapping[str, Json]) -> None:
+def _require_collections(state: ServiceState, tables: Mapping[str, Json]) -> None:
     for name in state.collections:
         records = tables.get(name)
         if not isinstance(records, dict):
-            raise ValueError(f"it left no table of records in {name!r}")
-        loose = [key for key, one in records.items() if not isinstance(one, dict)]
-        if loose:
-            raise ValueError(f"the record {loose[0]!r} it left in {name!r} is no table")
+            raise ValueError(f"{name!r} must remain an object of records")
+        invalid = [key for key, record in records.items() if not isinstance(record, dict)]
+        if invalid:
+            raise ValueError(f"the record {invalid[0]!r} in {name!r} must be an object")
 
 
-def _failed(function: Function, cause: BaseException) -> Unanswerable:
-    """Say what was raised, and in which line of its file; where that lies is no client's matter."""
+def _failure(function: Function, cause: BaseException) -> TwinFailure:
+    """Return the exception with its line in the file, without the path of the file."""
     frames = traceback.extract_tb(cause.__traceback__)
     file = cast("Any", function).__code__.co_filename
-    line = next((one.lineno for one in reversed(frames) if one.filename == file), None)
-    told = f"{type(cause).__name__}: {cause}".rstrip(": ")
-    return Unanswerable(500, "handler_failed", f"{FILE}:{line}, {function.__name__}: {told}")
+    line = next((frame.lineno for frame in reversed(frames) if frame.filename == file), None)
+    message = f"{type(cause).__name__}: {cause}".rstrip(": ")
+    return TwinFailure(500, "handler_failed", f"{FILE}:{line}, {function.__name__}: {message}")
 
 
 def _members(file: Path) -> Mapping[str, object]:
@@ -136,29 +134,33 @@ def _members(file: Path) -> Mapping[str, object]:
     try:
         code: CodeType = compile(file.read_bytes(), str(file), "exec")
     except FileNotFoundError as cause:
-        raise Misfit("function", f"there is no {file} with functions for it") from cause
+        raise InvalidRouteKey("function", f"{file} is missing") from cause
     except (OSError, SyntaxError, ValueError) as cause:
-        raise Misfit("function", f"{file} cannot be read: {cause}") from cause
+        raise InvalidRouteKey("function", f"cannot read {file}: {cause}") from cause
     try:
-        exec(code, members)  # the service's own file, as a module would be
-    except Exception as cause:  # its author is told, whatever it is
+        exec(code, members)  # the service's own file
+    except Exception as cause:  # the author gets any exception
         frames = traceback.extract_tb(cause.__traceback__)
-        line = next((one.lineno for one in reversed(frames) if one.filename == str(file)), None)
-        raise Misfit("function", f"{file}:{line}: {type(cause).__name__}: {cause}") from cause
+        line = next(
+            (frame.lineno for frame in reversed(frames) if frame.filename == str(file)), None
+        )
+        raise InvalidRouteKey(
+            "function", f"{file}:{line}: {type(cause).__name__}: {cause}"
+        ) from cause
     return members
 
 
 class Handler(RouteKind):
-    """What `function(request, state, draw)` returns: a value of JSON, or a `Response`."""
+    """The result of `function(request, state, draw)`: JSON, or a `ServiceResponse`."""
 
     function: str
     time_limit: Duration = timedelta(seconds=2)
 
-    def open(self, surroundings: RouteContext) -> Answers:
-        """Return what calls the function."""
-        function = load_function(surroundings.folder, self.function)
+    def prepare(self, context: RouteContext) -> RouteHandler:
+        """Return the handler that calls the function."""
+        function = load_function(context.folder, self.function)
 
-        def answer(call: Call) -> Response:
+        def answer(call: RouteCall) -> ServiceResponse:
             return run_limited(function, call, self.time_limit)
 
         return answer

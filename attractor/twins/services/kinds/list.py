@@ -9,8 +9,8 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
 from attractor.twins.errors import Rejection
 from attractor.twins.exchange.answer import ScriptTable
-from attractor.twins.services.response import Response, WrittenResponse
-from attractor.twins.services.route import Answers, Call, RouteContext, RouteKind
+from attractor.twins.services.response import ResponseTable, ServiceResponse
+from attractor.twins.services.route import RouteCall, RouteContext, RouteHandler, RouteKind
 from attractor.twins.services.state import Records
 from attractor.twins.services.templates import (
     JsonTemplate,
@@ -19,21 +19,19 @@ from attractor.twins.services.templates import (
 )
 
 _RECORDS = Template("{{ records }}")
-
-
 Count = Annotated[int, Field(ge=1)]
 
 
 @dataclass(frozen=True)
-class Page:
-    """Some records of a list; `next` is what a client sends for those behind them, or null."""
+class ListPage:
+    """Some records of a list; `next` is the client's parameter for the next page, or null."""
 
     records: Sequence[Json]
     total: int
     next: Json
 
     def names(self) -> Mapping[str, object]:
-        """Return what the values of a route may name."""
+        """Return the names for the route's expressions."""
         return {
             "records": list(self.records),
             "total": self.total,
@@ -43,7 +41,7 @@ class Page:
 
 
 class Paging(ScriptTable):
-    """How a list is cut: behind the id of a record, from an offset, or by numbers of pages."""
+    """The pages of a list: after the id of a record, from an offset, or by page number."""
 
     by: Literal["cursor", "offset", "page"]
     at: str
@@ -52,20 +50,20 @@ class Paging(ScriptTable):
     most: Count = 100
 
     @model_validator(mode="after")
-    def _fits(self) -> Self:
+    def _is_consistent(self) -> Self:
         if self.default > self.most:
-            raise ValueError(f"the default size {self.default} is more than {self.most}, the most")
+            raise ValueError(f"default {self.default} exceeds most, which is {self.most}")
         return self
 
-    def cut(self, records: Mapping[str, Json], query: Mapping[str, str]) -> Page:
-        """Return the page that a query asks for."""
+    def cut(self, records: Mapping[str, Json], query: Mapping[str, str]) -> ListPage:
+        """Return the page of a query."""
         size = min(_number(query, self.size, self.default, least=1), self.most)
         start = self._start(list(records), query, size)
         end = start + size
         shown = list(records)[start:end]
         more = end < len(records)
-        found = [records[one] for one in shown]
-        return Page(found, len(records), self._next(shown, end, size) if more else None)
+        page = [records[record_id] for record_id in shown]
+        return ListPage(page, len(records), self._next(shown, end, size) if more else None)
 
     def _next(self, shown: Sequence[str], end: int, size: int) -> Json:
         if self.by == "cursor":
@@ -80,22 +78,22 @@ class Paging(ScriptTable):
         if self.at not in query:
             return 0
         if query[self.at] not in ids:
-            told = f"{self.at}={query[self.at]} is no record of this list"
-            raise Rejection(400, told, code="invalid_parameter")
+            message = f"{self.at}={query[self.at]} is not a record of this list"
+            raise Rejection(400, message, code="invalid_parameter")
         return ids.index(query[self.at]) + 1
 
 
 def _number(query: Mapping[str, str], name: str, default: int, *, least: int) -> int:
-    written = query.get(name, str(default))
-    # More digits are no page of anything.
-    if not (written.isascii() and written.isdigit() and len(written) < 10) or int(written) < least:
-        told = f"{name}={written} has to be a whole number from {least} on"
-        raise Rejection(400, told, code="invalid_parameter")
-    return int(written)
+    text = query.get(name, str(default))
+    # No list has a page with more digits.
+    if not (text.isascii() and text.isdigit() and len(text) < 10) or int(text) < least:
+        message = f"{name}={text} must be an integer, at least {least}"
+        raise Rejection(400, message, code="invalid_parameter")
+    return int(text)
 
 
-class List(WrittenResponse, RouteKind):
-    """The records of which the fields in `filters` are as the query says."""
+class List(ResponseTable, RouteKind):
+    """The records whose fields in `filters` have the values of the query."""
 
     names: ClassVar[frozenset[str]] = frozenset({"records", "total", "has_more", "next"})
 
@@ -106,39 +104,42 @@ class List(WrittenResponse, RouteKind):
     sort: str = ""
     paging: Paging | None = None
 
-    def open(self, surroundings: RouteContext) -> Answers:
-        """Return what writes the list."""
-        surroundings.require_collection(self.collection)
+    def prepare(self, context: RouteContext) -> RouteHandler:
+        """Return the handler that renders the list."""
+        context.require_collection(self.collection)
         return self._answer
 
-    def _answer(self, call: Call) -> Response:
+    def _answer(self, call: RouteCall) -> ServiceResponse:
         self._require_known(call)
-        found = self._sorted(self._found(call))
+        found = self._sorted(self._matching(call))
         page = (
             self.paging.cut(cast("Mapping[str, Json]", found), call.request.query)
             if self.paging
-            else Page(cast("list[Json]", list(found.values())), len(found), None)
+            else ListPage(cast("list[Json]", list(found.values())), len(found), None)
         )
-        return self.written(call.names(**page.names()), _RECORDS)
+        return self.render(call.names(**page.names()), _RECORDS)
 
-    def _require_known(self, call: Call) -> None:
-        """Reject what would otherwise be passed over in silence."""
+    def _require_known(self, call: RouteCall) -> None:
+        """Reject a query parameter without an effect."""
         paged = (self.paging.at, self.paging.size) if self.paging else ()
         known = {*self.filters, *self.ignores, *paged}
         for name in call.request.query:
             if name not in known:
-                told = f"this list takes no {name!r}; it takes {', '.join(sorted(known)) or 'none'}"
-                raise Rejection(400, told, code="unknown_parameter")
+                message = f"unknown parameter {name!r}; known: {', '.join(sorted(known)) or 'none'}"
+                raise Rejection(400, message, code="unknown_parameter")
 
-    def _found(self, call: Call) -> Records:
+    def _matching(self, call: RouteCall) -> Records:
         names = call.names()
-        wanted = {name: value.text(names) for name, value in self.where.items()}
+        expected = {name: value.text(names) for name, value in self.where.items()}
         query = call.request.query
-        wanted |= {name: query[name] for name in self.filters if name in query}
+        expected |= {name: query[name] for name in self.filters if name in query}
         return {
-            place: record
-            for place, record in call.state.collections[self.collection].items()
-            if all(name in record and as_text(record[name]) == one for name, one in wanted.items())
+            record_id: record
+            for record_id, record in call.state.collections[self.collection].items()
+            if all(
+                name in record and as_text(record[name]) == value
+                for name, value in expected.items()
+            )
         }
 
     def _sorted(self, found: Records) -> Records:
@@ -146,13 +147,13 @@ class List(WrittenResponse, RouteKind):
             return found
         field = self.sort.removeprefix("-")
         rows = sorted(
-            found.items(), key=lambda one: _order(one[1].get(field)), reverse=self.sort[0] == "-"
+            found.items(), key=lambda row: _order(row[1].get(field)), reverse=self.sort[0] == "-"
         )
         return dict(rows)
 
 
 def _order(value: Json) -> tuple[int, float, str]:
-    """Numbers stand before texts, and what is missing before both."""
+    """Return a key that sorts missing values before numbers, and numbers before texts."""
     if value is None:
         return 0, 0, ""
     if isinstance(value, int | float):

@@ -1,31 +1,31 @@
-"""Answers one request after the other with responses in order."""
+"""Answers with one response after another."""
 
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from attractor.twins.services.errors import Unanswerable
-from attractor.twins.services.response import Response, WrittenResponse
-from attractor.twins.services.route import Answers, Call, RouteContext, RouteKind
+from attractor.twins.services.errors import TwinFailure
+from attractor.twins.services.response import ResponseTable, ServiceResponse
+from attractor.twins.services.route import RouteCall, RouteContext, RouteHandler, RouteKind
 
 
 class Sequence(RouteKind):
-    """Responses in order; behind the last one it stays there, begins anew, or fails."""
+    """Responses in order; after the last one it stays, repeats from the first, or fails."""
 
-    answers: Annotated[tuple[WrittenResponse, ...], Field(strict=False, min_length=1)]
+    answers: Annotated[tuple[ResponseTable, ...], Field(strict=False, min_length=1)]
     then: Literal["stay", "repeat", "fail"]
 
-    def open(self, surroundings: RouteContext) -> Answers:
-        """Return what writes the response whose turn it is."""
+    def prepare(self, context: RouteContext) -> RouteHandler:
+        """Return the handler that renders the next response."""
         return self._answer
 
-    def _answer(self, call: Call) -> Response:
+    def _answer(self, call: RouteCall) -> ServiceResponse:
         turn = call.visit - 1
         if turn >= len(self.answers) and self.then == "fail":
-            told = f"the sequence has {len(self.answers)} answers; this is request {call.visit}"
-            raise Unanswerable(500, "sequence_ended", told)
+            message = f"request {call.visit} of a sequence of {len(self.answers)} answers"
+            raise TwinFailure(500, "sequence_ended", message)
         at = turn % len(self.answers) if self.then == "repeat" else turn
-        return self.answers[min(at, len(self.answers) - 1)].written(call.names())
+        return self.answers[min(at, len(self.answers) - 1)].render(call.names())
 
 
 part = Sequence

@@ -4,23 +4,23 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from attractor.twins.services.response import Response, WrittenResponse
+from attractor.twins.services.response import ResponseTable, ServiceResponse
 from attractor.twins.services.route import (
     RECORD,
-    Answers,
-    Call,
+    RecordStore,
+    RouteCall,
     RouteContext,
+    RouteHandler,
     RouteKind,
-    Shelf,
-    open_shelf,
-    sent_record,
-    written_fields,
+    open_record_store,
+    record_from_body,
+    render_fields,
 )
 from attractor.twins.services.templates import JsonTemplate, TextTemplate
 
 
-class Update(WrittenResponse, RouteKind):
-    """The record with what was sent over it, or in its place with `replace`; its id stays."""
+class Update(ResponseTable, RouteKind):
+    """The record with the fields sent, or only these with `replace`; the id stays."""
 
     names: ClassVar[frozenset[str]] = frozenset({"record"})
 
@@ -30,20 +30,20 @@ class Update(WrittenResponse, RouteKind):
     replace: bool = False
     sets: dict[str, JsonTemplate] = {}
 
-    def open(self, surroundings: RouteContext) -> Answers:
-        """Return what changes the record."""
-        shelf = open_shelf(self.collection, self.id, surroundings)
-        return lambda call: self._answer(call, shelf)
+    def prepare(self, context: RouteContext) -> RouteHandler:
+        """Return the handler that changes the record."""
+        store = open_record_store(self.collection, self.id, context)
+        return lambda call: self._answer(call, store)
 
-    def _answer(self, call: Call, shelf: Shelf) -> Response:
-        place, before = shelf.find(call)
-        sent = sent_record(call, self.required)
-        key = shelf.collection.key
-        kept = {key: before[key]} if self.replace else before
-        sets = written_fields(self.sets, call.names(record=before))
-        record = {**kept, **sent, **sets, key: before[key]}
-        shelf.records(call)[place] = record
-        return self.written(call.names(record=record), RECORD)
+    def _answer(self, call: RouteCall, store: RecordStore) -> ServiceResponse:
+        record_id, before = store.find(call)
+        sent = record_from_body(call, self.required)
+        key = store.collection.key
+        rest = {key: before[key]} if self.replace else before
+        sets = render_fields(self.sets, call.names(record=before))
+        record = {**rest, **sent, **sets, key: before[key]}
+        store.records(call)[record_id] = record
+        return self.render(call.names(record=record), RECORD)
 
 
 part = Update

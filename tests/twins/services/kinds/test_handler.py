@@ -3,13 +3,13 @@ from typing import Any
 
 import pytest
 
-from attractor.twins.services.errors import Misfit
+from attractor.twins.services.errors import InvalidRouteKey
 from attractor.twins.services.kinds.handler import load_function
 from tests.twins.services.asking import Asked
 
 HANDLER = """
 import time
-from attractor.twins.services.response import Response
+from attractor.twins.services.response import ServiceResponse
 
 def add(request, state, draw):
     state["things"][str(len(state["things"]) + 1)] = {
@@ -18,7 +18,7 @@ def add(request, state, draw):
     return {"count": len(state["things"]), "id": draw.from_path["id"], "n": draw.random(5, 5)}
 
 def teapot(request, state, draw):
-    return Response(418, {"x-a": "b"}, b"short and stout")
+    return ServiceResponse(418, {"x-a": "b"}, b"short and stout")
 
 def stumbles(request, state, draw):
     state["last"] = "changed"
@@ -62,7 +62,7 @@ def test_a_function_answers_and_changes_the_state(ask: Asked) -> None:
     assert ask("POST /add/a", {"b": 1}) == (200, {"count": 1, "id": "a", "n": 5})
     assert ask("POST /add/b", 2)[1]["count"] == 2
     things = {str(n): {"id": n, "at": "2026-01-01T00:00:00Z"} for n in (1, 2)}
-    assert ask.stand_in.state() == {"things": things, "last": 2}
+    assert ask.dispatcher.state() == {"things": things, "last": 2}
     assert ask("GET /teapot/x") == (418, "short and stout")
 
 
@@ -70,8 +70,8 @@ def test_a_function_answers_and_changes_the_state(ask: Asked) -> None:
     ("name", "told"),
     [
         ("stumbles", "handler.py:17, stumbles: KeyError: 'nothing'"),
-        ("sleeps", "sleeps took longer than 0.05s; what it changed does not count"),
-        ("forgets", "forgets: it left no table of records in 'things'"),
+        ("sleeps", "sleeps exceeded 0.05s; its changes are discarded"),
+        ("forgets", "forgets: 'things' must remain an object of records"),
         ("makes_none", "makes_none: cannot write JSON"),
         ("spoils", "spoils: cannot write JSON"),
     ],
@@ -80,10 +80,10 @@ def test_of_one_that_fails_nothing_is_kept(ask: Asked, name: str, told: str) -> 
     status, body = ask(f"GET /{name}/x")
     assert (status, body["twin"]) == (500, True)
     assert body["error"]["message"].startswith(told)
-    assert told in ask.stand_in.requests[0].why
-    assert ask.stand_in.state() == {"things": {}, "last": "never"}
+    assert told in ask.dispatcher.requests[0].why
+    assert ask.dispatcher.state() == {"things": {}, "last": "never"}
     ask("GET /add/x")
-    things: Any = ask.stand_in.state()["things"]
+    things: Any = ask.dispatcher.state()["things"]
     assert things["1"]["id"] == 1
 
 
@@ -93,20 +93,20 @@ def test_of_one_that_fails_nothing_is_kept(ask: Asked, name: str, told: str) -> 
         ("ad", "has no function 'ad', did you mean 'add'?"),
         ("Response", "has no function 'Response'"),
         ("waits", "is async"),
-        ("takes_two", r"has to take \(request, state, draw\)"),
+        ("takes_two", r"must take \(request, state, draw\)"),
     ],
 )
 def test_what_is_no_such_function_is_told_when_it_is_loaded(
     ask: Asked, tmp_path: Path, name: str, told: str
 ) -> None:
-    with pytest.raises(Misfit, match=told):
+    with pytest.raises(InvalidRouteKey, match=told):
         load_function(tmp_path, name)
 
 
 @pytest.mark.parametrize(
-    ("text", "told"), [("def f(:", "cannot be read"), ("a = 1\n1 / 0", r"handler.py:2: Zero")]
+    ("text", "told"), [("def f(:", "cannot read"), ("a = 1\n1 / 0", r"handler.py:2: Zero")]
 )
 def test_a_file_that_is_no_module_is_told(tmp_path: Path, text: str, told: str) -> None:
     (tmp_path / "handler.py").write_text(text)
-    with pytest.raises(Misfit, match=told):
+    with pytest.raises(InvalidRouteKey, match=told):
         load_function(tmp_path, "f")

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from attractor.twins.services.route import WrittenRoute, kind_registry
+from attractor.twins.services.route import RouteTable, kind_registry
 
 PAGE = Path(__file__).parents[4] / "docs" / "reference" / "service-twins.md"
-COMMON = {info.alias or name for name, info in WrittenRoute.model_fields.items()}
+COMMON = {info.alias or name for name, info in RouteTable.model_fields.items()}
 
 
 @pytest.mark.parametrize("name", list(kind_registry()))

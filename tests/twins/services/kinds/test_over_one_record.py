@@ -83,6 +83,6 @@ def test_delete_takes_a_record_out() -> None:
     assert ask("DELETE /people/bo") == (204, None)
     assert ask("DELETE /people/bo")[0] == 404
     assert ask("POST /people/ada/drop") == (200, {"dropped": "ada"})
-    assert ask.stand_in.state() == {"people": {}}
-    ask.stand_in.reset()
+    assert ask.dispatcher.state() == {"people": {}}
+    ask.dispatcher.reset()
     assert ask("GET /people/bo") == (200, BO)

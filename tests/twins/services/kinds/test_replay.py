@@ -42,7 +42,7 @@ def test_the_same_request_gets_the_recorded_answers_in_order(folder: Path) -> No
     assert found == [["first"], ["second"], ["second"]]
     assert ask("POST /a", {"b": 1}) == (200, ["b1"])
     assert ask("POST /a", {"b": 2}) == (200, "text")
-    ask.stand_in.reset()
+    ask.dispatcher.reset()
     assert ask("GET /a?x=1&y=2")[1] == ["first"]
 
 

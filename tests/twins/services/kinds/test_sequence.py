@@ -15,7 +15,7 @@ then = "{then}"
 def test_answers_come_in_order_and_then_as_declared(then: str, last: tuple[int, str]) -> None:
     ask = Asked(ROUTE.replace("{then}", then))
     assert [ask("GET /x") for _ in range(3)] == [(202, "pending"), (200, "done"), last]
-    ask.stand_in.reset()
+    ask.dispatcher.reset()
     assert ask("GET /x")[0] == 202
 
 
@@ -23,4 +23,4 @@ def test_behind_the_last_one_it_may_fail() -> None:
     ask = Asked(ROUTE.replace("{then}", "fail"))
     status, body = [ask("GET /x") for _ in range(3)][-1]
     assert (status, body["error"]["code"]) == (500, "sequence_ended")
-    assert "has 2 answers; this is request 3" in body["error"]["message"]
+    assert "request 3 of a sequence of 2 answers" in body["error"]["message"]
