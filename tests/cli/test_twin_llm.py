@@ -111,7 +111,7 @@ def test_each_request_is_told_in_a_line_and_at_the_end_which_rules_were_never_us
         _, lines = twin.communicate(timeout=20)
     first, second, last = lines.splitlines()
     assert first == "#1 openai gpt-5 step 0: 200 'plan'"
-    assert second.startswith("#2 openai gpt-5 step 0: 400 no rule of the script answers step 0")
+    assert second.startswith("#2 openai gpt-5 step 0: 400 no rule of the script matches step 0")
     assert "\x1b" not in second
     assert last == "unused rules: never"
 
@@ -155,8 +155,8 @@ def test_a_recording_that_cannot_be_kept_ends_the_twin(script: Path, tmp_path: P
         ("--record c.jsonl --replay s.toml", "--record cannot be combined with --replay"),
         ("--script s.toml --to http://a", "--to requires --record"),
         ("--script s.toml --pace recorded", "--pace requires --replay"),
-        ("--record c.jsonl --to nonsense", "'nonsense' is no address"),
-        ("--replay s.toml", "s.toml:1 is not JSON"),
+        ("--record c.jsonl --to nonsense", "invalid address of a provider: 'nonsense'"),
+        ("--replay s.toml", "s.toml:1: invalid JSON"),
         ("", "missing --script, --replay or --record"),
     ],
 )

@@ -92,7 +92,7 @@ def parse_recording(text: str | bytes, *, place: str) -> Recording:
     try:
         return Recording.model_validate(parse_json(text))
     except NotCanonical as cause:
-        raise RecordingError(f"{place} is {cause.message}") from cause
+        raise RecordingError(f"{place}: {cause.message}") from cause
     except ValidationError as cause:
         fault = cause.errors()[0]
         key = ".".join(map(str, fault["loc"])) or "it"

@@ -144,7 +144,7 @@ def _body_of(incoming: IncomingRequest) -> JsonObject:
     try:
         body = parse_json(incoming.body)
     except NotCanonical as cause:
-        raise Rejection(400, f"the body is {cause.message}") from cause
+        raise Rejection(400, f"the body: {cause.message}") from cause
     if not isinstance(body, dict):
         raise Rejection(400, "the body is not a JSON object")
     return {**body, **incoming.from_path}

@@ -150,7 +150,7 @@ def test_tokens_are_counted_before_they_are_paid(models: Any) -> None:
 
 
 def test_what_is_not_spoken_is_an_error_of_the_provider(models: Any, genai: Any) -> None:
-    with pytest.raises(genai.errors.ClientError, match="does not speak POST") as caught:
+    with pytest.raises(genai.errors.ClientError, match="unknown endpoint POST") as caught:
         models.embed_content(model=MODEL, contents="say")
     assert (caught.value.code, caught.value.status) == (404, "NOT_FOUND")
 

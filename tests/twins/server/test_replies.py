@@ -83,7 +83,7 @@ def test_a_malformed_answer_is_what_the_script_says(wire: str) -> None:
 @pytest.mark.parametrize("body", [b"", b"{", b"[1]", b"null", b"\xff", b'{"a":1,"a":2}'])
 def test_a_body_that_is_no_object_is_refused(wire: str, body: bytes) -> None:
     status, error = refusal(wire, body)
-    assert (status, error["message"].startswith("the body is not")) == (400, True)
+    assert (status, error["message"].startswith("the body")) == (400, True)
 
 
 def test_a_request_without_a_rule_is_an_error_in_the_providers_shape(wire: str) -> None:

@@ -141,7 +141,10 @@ ROUTE = 'name = "s"\n[[routes]]\npath = "/x/{id}"\n'
             'name = "s"\nstate.c = 1\ncollections.c = {}\n' + fixed("1"),
             "t.toml:2: state.c: a collection is a list of tables",
         ),
-        ('name = "s"\nauth = { kind = "header", key = "k" }\n' + fixed("1"), "name of the header is missing"),
+        (
+            'name = "s"\nauth = { kind = "header", key = "k" }\n' + fixed("1"),
+            "name of the header is missing",
+        ),
         ('name = "s"\nclock.start = 2026-01-01T00:00:00\n' + fixed("1"), "add a Z"),
     ],
 )
