@@ -153,8 +153,8 @@ def test_a_recording_that_cannot_be_kept_ends_the_twin(tmp_path: Path) -> None:
     [
         ("hello --to http://a", "--to requires --record"),
         ("hello --record r.jsonl", "--record requires --to"),
-        ("hello --record r.jsonl --to a", "'a' is no address of a service"),
-        ("hello --record r.json --to http://a", "r.json is no name of a file of recordings"),
+        ("hello --record r.jsonl --to a", "invalid address of a service: 'a'"),
+        ("hello --record r.json --to http://a", "r.json is not a .jsonl file"),
         (
             "hello --record r.jsonl --to http://a --seed 1",
             "--record cannot be combined with --seed",
@@ -176,10 +176,10 @@ def test_what_cannot_be_served_is_wrong_usage(folder: Path) -> None:
         return result.stderr
 
     assert "one port cannot serve 2 services" in told(".", "--port", "1")
-    assert "the service 'hello' is declared twice" in told("hello", "hello/twin.toml")
+    assert "duplicate service 'hello'" in told("hello", "hello/twin.toml")
     other = folder / "other" / "twin.toml"
     other.write_text(HELLO.replace('"hello"', '"other"'))
-    assert "the variable 'HELLO_URL' is declared twice" in told(".")
+    assert "duplicate variable 'HELLO_URL'" in told(".")
     other.write_text(HELLO.replace("kind", "kinf"))
     assert "other/twin.toml:5: routes[0]: kind is missing" in told("other")
     assert "missing argument" in told()
