@@ -80,7 +80,7 @@ class StartingRuns:
         self._saved: dict[tuple[str, ...], Path] = {}
 
     def restore(self, desk: GitDesk, pipeline: str, *words: str) -> Path:
-            """Move the desk to the folder of the run, and return the run directory."""
+        """Move the desk to the folder of the run, and return the run directory."""
         key = (pipeline, *words)
         if key not in self._saved:
             desk.folder = self._folder / str(len(self._saved)) / "desk"
