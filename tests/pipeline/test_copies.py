@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from attractor.base.errors import Refused
-from attractor.cli.runs.results import as_record, as_text, look_ahead
-from attractor.cli.runs.status import as_text as standing_text
-from attractor.cli.runs.status import standing_of
+from attractor.cli.runs.results import as_record, as_text, read_next_step_facts
+from attractor.cli.runs.status import as_text as status_text
+from attractor.cli.runs.status import read_status
 from attractor.engine.errors import NotRunnable
 from attractor.engine.outcome import StageStatus
 from attractor.engine.run_folder.result import RunResult
@@ -92,7 +92,7 @@ def test_nothing_is_written_into_the_folder_and_the_patch_takes_all_over(host: R
 
 def test_the_last_lines_say_how_it_is_looked_at_and_taken_over(host: RunHost) -> None:
     result = go(host)
-    told = as_text(result, look_ahead(result, host.runs_dir))
+    told = as_text(result, read_next_step_facts(result, host.runs_dir))
     assert f"git apply --stat {result.directory}/result.patch" in told
     assert f"git apply {result.directory}/result.patch" in told
     assert "git merge" not in told
@@ -109,16 +109,17 @@ def test_a_result_with_a_secret_is_taken_over_from_where_its_files_are(host: Run
     before = contents(host.project)
     assert subprocess.run(["git", "apply", patch], cwd=host.project, check=False).returncode != 0
     assert contents(host.project) == before
-    outlook = look_ahead(result, host.runs_dir)
+    outlook = read_next_step_facts(result, host.runs_dir)
     told = as_text(result, outlook)
     assert f"git apply {patch}" not in told
-    assert "values of secrets are ***" in told
+    assert "secrets are replaced by ***" in told
     assert outlook.patch
     assert "hush-hush-hush\n" in (Path(outlook.patch.folder) / "conf.ini").read_text()
-    status = standing_of(result.directory, host.runs_dir)
+    status = read_status(result.directory, host.runs_dir)
     for record in (as_record(result, outlook), status.to_record()):
         assert record["result_patch"] == outlook.patch.to_record()
-    assert f"it cannot be applied; its files: {outlook.patch.folder}" in standing_text(status)
+    line = f"secrets are replaced by ***; original files: {outlook.patch.folder}"
+    assert line in status_text(status)
     command = outlook.patch.applying
     assert command in told
     subprocess.run(command, shell=True, cwd=host.project, timeout=30, check=True)
@@ -137,7 +138,7 @@ def test_a_run_that_waits_or_fails_has_its_patch_too(host: RunHost) -> None:
     failed = asyncio.run(resume(parked.directory, host, interviewer="auto_approve"))
     assert failed.status == FAILED
     assert b"half.txt" in patch.read_bytes()
-    told = as_text(failed, look_ahead(failed, host.runs_dir))
+    told = as_text(failed, read_next_step_facts(failed, host.runs_dir))
     assert "git apply --stat" in told
     assert f"git apply {failed.directory}" not in told
 

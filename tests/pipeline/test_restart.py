@@ -13,7 +13,7 @@ import pytest
 
 from attractor.base.errors import FileError, LockHeld
 from attractor.cli.invocation import Invocation
-from attractor.cli.runs.walk import Left, Watcher
+from attractor.cli.runs.walk import InterruptedRun, Watcher
 from attractor.engine.outcome import StageStatus
 from attractor.engine.run_folder.open_run import open_run
 from attractor.engine.state.run_state import EVALUATING
@@ -157,6 +157,10 @@ def test_who_is_interrupted_between_two_rounds_is_told_how_to_go_on(
     watcher = Watcher(Invocation(environ=host.environ))
     for event in read_events(first):
         watcher(event)
-    assert watcher.left() == Left(second.name, second, f"attractor resume {second.name}")
+    assert watcher.interrupted_run() == InterruptedRun(
+        second.name, second, f"attractor resume {second.name}"
+    )
     (second / "manifest.json").unlink()
-    assert watcher.left() == Left(first.name, first, f"attractor resume {first.name}")
+    assert watcher.interrupted_run() == InterruptedRun(
+        first.name, first, f"attractor resume {first.name}"
+    )

@@ -8,7 +8,7 @@ import pytest
 from attractor.engine.errors import NotRunnable
 from attractor.pipeline.request import WorkspaceKind
 from attractor.pipeline.start import start
-from attractor.workspaces.create import plain as copied
+from attractor.workspaces.create import from_folder
 from tests.pipeline.projects import make_host, make_project
 from tests.pipeline.workspace.test_boot import BRANCHES, IGNORED, go, options, prepared_world
 
@@ -41,7 +41,7 @@ def test_R14_all_that_is_wrong_with_the_workspace_is_found_at_once(tmp_path: Pat
 def test_R14_a_folder_that_is_too_large_is_told_with_what_else_is_missing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(copied, "MOST_FILES", 2)
+    monkeypatch.setattr(from_folder, "MOST_FILES", 2)
     project = tmp_path / "plain"
     project.mkdir()
     for name in ("one", "two"):
