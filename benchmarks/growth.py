@@ -25,7 +25,7 @@ from attractor.language.reading import parse, read_graph
 from attractor.language.source.text import Source
 from attractor.language.syntax_errors.missing_quotes import find_slips
 from attractor.language.syntax_errors.unquoted_values import find_loose_ends
-from attractor.llm.generation.object_stream import GrowingObject
+from attractor.llm.generation.object_stream import PartialObject
 from benchmarks.ratios import Ratio, report
 from tests.language.repeated import LOOSE, MISTAKEN, SLIPPED
 
@@ -158,9 +158,9 @@ def _telling() -> Ratio:
 
 
 def _grow(text: str) -> None:
-    growing = GrowingObject()
+    growing = PartialObject()
     for at in range(0, len(text), 20):
-        if growing.feed(text[at : at + 20]):
+        if growing.add(text[at : at + 20]):
             assert growing.value is not None
 
 

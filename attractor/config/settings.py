@@ -151,7 +151,7 @@ class LlmSettings(Section):
     )
     redact: bool = Field(
         default=False,
-        description="Send models placeholders instead of secrets; tools get the secrets.",
+        description="Send models placeholders instead of secrets.",
     )
     redact_patterns: tuple[Annotated[str, AfterValidator(require_pattern)], ...] = Field(
         default=(),

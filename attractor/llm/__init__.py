@@ -1,7 +1,4 @@
-"""One client for every model: messages in, an answer out, each provider by its own interface.
-
-This door is light: what stands behind a name is imported when the name is first asked for.
-"""
+"""One client for the models of all providers; each name is imported on first use."""
 
 from typing import TYPE_CHECKING
 

@@ -1,13 +1,7 @@
-"""The catalogue of models: it advises, and a model it does not know is tried all the same (2.9).
+"""The catalogue of known models: context windows, capabilities and prices (2.9).
 
-It is read when it is first asked, once in a process, from the table that litellm brings along with
-what `models.toml` says over it.
-
-What is known of a model: its window, its abilities and its prices (2.9).
-
-Our own word on models: what stands over the table, what it lacks, and short names.
-
-Reads the table of models that litellm brings along, without importing litellm.
+Read on first use, without importing litellm, from litellm's table of models and the overrides in
+`models.toml`. Models that are not in the catalogue can be called too.
 """
 
 import importlib.util
@@ -27,12 +21,12 @@ from attractor.base.json import Json
 from attractor.llm.errors import ConfigurationError
 
 CAPABILITIES = ("tools", "vision", "reasoning")
-"""What a model may be asked for by name."""
+"""Names of capabilities."""
 
 
 @dataclass(frozen=True)
 class Prices:
-    """What a million tokens of each sort cost, in US dollars; None is not known."""
+    """Prices of a million tokens in US dollars; None is unknown."""
 
     input: float | None = None
     output: float | None = None
@@ -42,7 +36,7 @@ class Prices:
 
 @dataclass(frozen=True)
 class PriceTier:
-    """The prices of a whole call whose prompt has more tokens than these."""
+    """The prices of a whole call whose prompt has more tokens than `above_tokens`."""
 
     above_tokens: int
     prices: Prices
@@ -50,7 +44,7 @@ class PriceTier:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelInfo:
-    """One model of the catalogue. Its window is what a prompt may have; None is not known."""
+    """A model of the catalogue; None is unknown. `context_window` limits the prompt."""
 
     id: str
     provider: str
@@ -68,10 +62,10 @@ class ModelInfo:
     aliases: tuple[str, ...] = ()
 
     def prices(self, prompt_tokens: int = 0) -> Prices:
-        """Return what tokens cost in a call with a prompt of this size."""
-        reached = [tier for tier in self.price_tiers if prompt_tokens > tier.above_tokens]
-        if reached:
-            return max(reached, key=lambda tier: tier.above_tokens).prices
+        """Return the prices of a call with a prompt of this size."""
+        tiers = [tier for tier in self.price_tiers if prompt_tokens > tier.above_tokens]
+        if tiers:
+            return max(tiers, key=lambda tier: tier.above_tokens).prices
         return Prices(
             self.input_cost_per_million,
             self.output_cost_per_million,
@@ -81,9 +75,9 @@ class ModelInfo:
 
     @property
     def capabilities(self) -> tuple[str, ...]:
-        """What it can do beside reading and writing text."""
-        has = (self.supports_tools, self.supports_vision, self.supports_reasoning)
-        return tuple(name for name, can in zip(CAPABILITIES, has, strict=True) if can)
+        """The names of its capabilities."""
+        supported = (self.supports_tools, self.supports_vision, self.supports_reasoning)
+        return tuple(name for name, has in zip(CAPABILITIES, supported, strict=True) if has)
 
 
 OVERRIDES = Path(__file__).with_name("models.toml")
@@ -91,26 +85,26 @@ OVERRIDES = Path(__file__).with_name("models.toml")
 
 @dataclass(frozen=True)
 class Overrides:
-    """Fields by provider and model, and models by provider and short name."""
+    """Fields by provider and model id, and model ids by provider and alias."""
 
     models: Mapping[str, Mapping[str, Mapping[str, Any]]]
     aliases: Mapping[str, Mapping[str, str]]
 
 
 def read_overrides(text: str) -> Overrides:
-    """Read what a file like `models.toml` says."""
-    told = tomllib.loads(text)
-    return Overrides(told.get("models", {}), told.get("aliases", {}))
+    """Parse a file like `models.toml`."""
+    tables = tomllib.loads(text)
+    return Overrides(tables.get("models", {}), tables.get("aliases", {}))
 
 
-def put_over(models: Iterable[ModelInfo], overrides: Overrides) -> list[ModelInfo]:
-    """Return the models as they stand with the overrides; of two alike the first one counts."""
+def override(models: Iterable[ModelInfo], overrides: Overrides) -> list[ModelInfo]:
+    """Return the models with the overrides applied; of duplicate models the first one is used."""
     known: dict[tuple[str, str], ModelInfo] = {}
     for model in models:
         known.setdefault((model.provider, model.id), model)
-    for provider, of_provider in overrides.models.items():
-        for id_, fields in of_provider.items():
-            _put_fields(known, provider, id_, fields)
+    for provider, fields_by_id in overrides.models.items():
+        for id_, fields in fields_by_id.items():
+            _set_fields(known, provider, id_, fields)
     for provider, names in overrides.aliases.items():
         for alias, id_ in names.items():
             if model := known.get((provider, id_)):
@@ -118,7 +112,7 @@ def put_over(models: Iterable[ModelInfo], overrides: Overrides) -> list[ModelInf
     return list(known.values())
 
 
-def _put_fields(
+def _set_fields(
     known: dict[tuple[str, str], ModelInfo], provider: str, id_: str, fields: Mapping[str, Any]
 ) -> None:
     model = known.get((provider, id_))
@@ -130,15 +124,15 @@ def _put_fields(
 
 TABLE = "model_prices_and_context_window_backup.json"
 NATIVE = ("anthropic", "gemini", "openai")
-"""The providers whose models the table may name `provider/model`, and they themselves do not."""
+"""Providers whose models the table may list as `provider/model`."""
 LITELLM = "litellm"
-"""The provider whose models are named as the table may name them: `provider/model`."""
+"""The provider whose model names are `provider/model`."""
 
-_TALKING = ("chat", "responses", "completion")
-# A provider is named as it is asked; the table also says in what way, or whose model it has.
-_ASKED_AS = re.compile(r"(vertex_ai)-.*|(bedrock)_converse|(cohere)_chat|(azure)_text")
-# Some entries are no models, but what a provider sells besides.
-_SAYS_SOMETHING = {"input_cost_per_token", "max_input_tokens", "max_tokens", "tiered_pricing"}
+_TEXT_MODES = ("chat", "responses", "completion")
+# The table adds an interface or a model family to some providers' names.
+_PROVIDER_NAMES = re.compile(r"(vertex_ai)-.*|(bedrock)_converse|(cohere)_chat|(azure)_text")
+# Entries without any of these are not models.
+_MODEL_KEYS = {"input_cost_per_token", "max_input_tokens", "max_tokens", "tiered_pricing"}
 _KEYS = {
     "input": "input_cost_per_token",
     "output": "output_cost_per_token",
@@ -153,54 +147,54 @@ _Entry = Mapping[str, Json]
 
 
 def find_table() -> Path:
-    """Return where the table lies."""
-    found = importlib.util.find_spec("litellm")
-    folders = (found.submodule_search_locations if found else None) or ()
+    """Return the path of litellm's table of models."""
+    spec = importlib.util.find_spec("litellm")
+    folders = (spec.submodule_search_locations if spec else None) or ()
     for folder in folders:
         return Path(folder) / TABLE
     raise ConfigurationError(
-        "there is no table of models: litellm is not installed",
+        "missing table of models: litellm is not installed",
         hint="install it where attractor is installed: pip install litellm",
     )
 
 
 def read_table(file: Path) -> Iterator[ModelInfo]:
-    """Read every model of a table that answers in words."""
+    """Yield the text models of a table."""
     models = [_model(name, provider, entry) for name, provider, entry in _entries(file)]
     if not models:
-        raise _unusable(file, "it holds no models")
+        raise _unusable(file, "it contains no models")
     return iter(models)
 
 
 def read_providers(file: Path) -> frozenset[str]:
-    """Return the names of all providers that a table has models of."""
+    """Return the names of all providers in a table."""
     return frozenset(provider for _, provider, _ in _entries(file))
 
 
-def _unusable(file: Path, why: str) -> ConfigurationError:
+def _unusable(file: Path, reason: str) -> ConfigurationError:
     return ConfigurationError(
-        f"the table of models cannot be read: {file}: {why}",
-        hint="install litellm anew where attractor is: pip install --force-reinstall litellm",
+        f"cannot read the table of models {file}: {reason}",
+        hint="reinstall litellm where attractor is: pip install --force-reinstall litellm",
     )
 
 
 def _entries(file: Path) -> Iterator[tuple[str, str, _Entry]]:
-    """Yield the name, the provider and what else is said of all that answers in words."""
+    """Yield the name, provider and entry of every text model."""
     try:
         table = cast(Json, json.loads(file.read_bytes()))
     except OSError as cause:
         raise _unusable(file, cause.strerror or str(cause)) from cause
     except ValueError as cause:
-        raise _unusable(file, f"it is no JSON: {cause}") from cause
+        raise _unusable(file, f"invalid JSON: {cause}") from cause
     for name, entry in table.items() if isinstance(table, dict) else ():
-        if isinstance(entry, dict) and entry.get("mode") in _TALKING:
+        if isinstance(entry, dict) and entry.get("mode") in _TEXT_MODES:
             provider = entry.get("litellm_provider")
-            if isinstance(provider, str) and _SAYS_SOMETHING & entry.keys():
-                yield name, _asked_as(provider), entry
+            if isinstance(provider, str) and _MODEL_KEYS & entry.keys():
+                yield name, _provider_name(provider), entry
 
 
-def _asked_as(provider: str) -> str:
-    found = _ASKED_AS.fullmatch(provider)
+def _provider_name(provider: str) -> str:
+    found = _PROVIDER_NAMES.fullmatch(provider)
     return found[found.lastindex or 0] if found else provider
 
 
@@ -226,14 +220,14 @@ def _model(name: str, provider: str, entry: _Entry) -> ModelInfo:
 
 
 def _tiers(entry: _Entry, below: Prices) -> Iterator[PriceTier]:
-    """Read prices named `..._above_200k_tokens`; what has none there costs what it costs below."""
+    """Yield prices named `..._above_200k_tokens`, with the lower tier's price where missing."""
     for key in entry:
         if found := _TIER.fullmatch(key):
             yield PriceTier(1000 * int(found[2]), _prices(entry, found[1], below))
 
 
 def _ranges(entry: _Entry) -> Iterator[PriceTier]:
-    """Read prices that stand in a list of ranges, of which the first one begins at nothing."""
+    """Yield prices of a list of ranges, whose first one begins at 0."""
     rows = entry.get("tiered_pricing")
     for row in rows if isinstance(rows, list) else ():
         ends = row.get("range") if isinstance(row, dict) else None
@@ -242,12 +236,12 @@ def _ranges(entry: _Entry) -> Iterator[PriceTier]:
 
 
 def _prices(entry: _Entry, suffix: str = "", below: Prices = _NO_PRICES) -> Prices:
-    found = {sort: _price(entry.get(key + suffix)) for sort, key in _KEYS.items()}
-    return replace(below, **{sort: price for sort, price in found.items() if price is not None})
+    prices = {field: _price(entry.get(key + suffix)) for field, key in _KEYS.items()}
+    return replace(below, **{field: price for field, price in prices.items() if price is not None})
 
 
 def _price(value: Json) -> float | None:
-    """Return the price of a million tokens from that of one; what is no price is not known."""
+    """Return the price of a million tokens from the price of one; None if invalid."""
     return round(value * _MILLION, 9) if _is_number(value) else None
 
 
@@ -267,84 +261,85 @@ _VERSION = re.compile(r"(?<!\d)([1-9]\d?)(?!\d)(?:[.-](\d{1,2})(?![\da-z]))?")
 
 @dataclass(frozen=True)
 class Catalogue:
-    """The models that are known."""
+    """All known models."""
 
     models: Sequence[ModelInfo]
 
     def find(self, name: str, provider: str = "") -> ModelInfo | None:
-        """Return a model by its id or a short name; of a provider, if one is named."""
+        """Return a model by its id or alias (default: of any provider)."""
         if provider == LITELLM:
             provider, _, name = name.partition("/")
-        named = [*self._by_name.get(name, ())]
+        models = [*self._by_name.get(name, ())]
         if provider:
-            # Of most providers the table has the names with the provider in front.
-            named += self._by_name.get(f"{provider}/{name}", ())
-        return next((one for one in named if provider in ("", one.provider)), None)
+            # The table lists the models of most providers as `provider/model`.
+            models += self._by_name.get(f"{provider}/{name}", ())
+        return next((model for model in models if provider in ("", model.provider)), None)
 
     def newest_first(self, provider: str | None = None) -> Sequence[ModelInfo]:
-        """Return the models, of one provider or of all, in the order of the providers' names."""
-        wanted = [one for one in self.models if provider in (None, one.provider)]
-        wanted.sort(key=_rank, reverse=True)
-        return sorted(wanted, key=lambda one: one.provider)
+        """Return the models of one or all providers, sorted by provider, newest first."""
+        models = [model for model in self.models if provider in (None, model.provider)]
+        models.sort(key=_rank, reverse=True)
+        return sorted(models, key=lambda model: model.provider)
 
     def latest(self, provider: str, capability: str | None = None) -> ModelInfo | None:
-        """Return a provider's model of the highest version, of several the dearest one."""
+        """Return a provider's model with the highest version; of several, the most expensive."""
         if capability is not None and capability not in CAPABILITIES:
             raise UnknownName("capability", capability, CAPABILITIES)
-        able = (
-            one
-            for one in self.models
-            if one.provider == provider and (capability is None or capability in one.capabilities)
+        models = (
+            model
+            for model in self.models
+            if model.provider == provider
+            and (capability is None or capability in model.capabilities)
         )
-        return max(able, key=_rank, default=None)
+        return max(models, key=_rank, default=None)
 
     @property
     def providers(self) -> Sequence[str]:
         """The names of all providers."""
-        return sorted({one.provider for one in self.models})
+        return sorted({model.provider for model in self.models})
 
     @cached_property
     def _by_name(self) -> dict[str, list[ModelInfo]]:
-        """The models by every name they have; an id goes before a short name, ours before all."""
-        found: dict[str, list[ModelInfo]] = {}
-        ours_first = sorted(self.models, key=lambda one: one.provider not in NATIVE)
-        for model in ours_first:
-            found.setdefault(model.id, []).append(model)
-        for model in ours_first:
+        """The models by id and alias: ids before aliases, native providers before others."""
+        by_name: dict[str, list[ModelInfo]] = {}
+        native_first = sorted(self.models, key=lambda model: model.provider not in NATIVE)
+        for model in native_first:
+            by_name.setdefault(model.id, []).append(model)
+        for model in native_first:
             for name in (f"{model.provider}/{model.id}", *model.aliases):
-                found.setdefault(name, []).append(model)
-        return found
+                by_name.setdefault(name, []).append(model)
+        return by_name
 
 
 def read_catalogue(table: Path, overrides: Path = OVERRIDES) -> Catalogue:
-    """Read a catalogue from a table and what stands over it."""
-    over = read_overrides(overrides.read_text("utf-8"))
-    return Catalogue(tuple(put_over(read_table(table), over)))
+    """Return the catalogue of a table and its overrides."""
+    models = override(read_table(table), read_overrides(overrides.read_text("utf-8")))
+    return Catalogue(tuple(models))
 
 
 @cache
 def shipped_catalogue() -> Catalogue:
-    """Return the catalogue of this installation; the first call reads it."""
+    """Return the catalogue of this installation."""
     return read_catalogue(find_table())
 
 
 def get_model_info(model_id: str, provider: str = "") -> ModelInfo | None:
-    """Return what is known of a model; None of one that is not known, which may work as well."""
+    """Return the entry of a model; None if unknown, though such a model may work."""
     return shipped_catalogue().find(model_id, provider)
 
 
 def list_models(provider: str | None = None) -> Sequence[ModelInfo]:
-    """Return all models that are known, or those of one provider, the newest first."""
+    """Return all known models, or those of one provider, newest first."""
     return shipped_catalogue().newest_first(provider)
 
 
 def get_latest_model(provider: str, capability: str | None = None) -> ModelInfo | None:
-    """Return the newest and best model of a provider that has a capability."""
+    """Return the newest model of a provider with a capability."""
     return shipped_catalogue().latest(provider, capability)
 
 
 def _rank(model: ModelInfo) -> tuple[int, int, float, bool]:
-    """Return what is newer and better as what is greater: its version, then its price."""
+    """Return a sort key: greater for newer versions, then for higher prices."""
     undated = _DATE.sub("", model.id)
     found = _VERSION.search(undated)
     major, minor = (int(found[1]), int(found[2] or 0)) if found else (0, 0)

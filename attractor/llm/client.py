@@ -1,7 +1,4 @@
-"""The client: finds the provider of a request, through the middleware (2.2, 2.3).
-
-What a provider's adapter has to be (2.4): translate, call, translate back.
-"""
+"""The client: sends requests through middleware to the adapters of providers (2.2 to 2.4)."""
 
 from collections.abc import AsyncGenerator, Awaitable, Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -20,10 +17,10 @@ from attractor.llm.stream_events import StreamEvent
 
 @dataclass(frozen=True)
 class AdapterTimeout:
-    """How many seconds an adapter waits (4.7).
+    """Time limits of an adapter in seconds (4.7).
 
-    For a connection, for a whole answer, and in a stream for each next event. A stream has begun to
-    be answered within `request`; from there on it may take as long as it goes on.
+    `connect` is for a connection, `request` for a whole answer or the beginning of a stream, and
+    `stream_read` for each event of a stream, whose total time is not limited.
     """
 
     connect: float = 10.0
@@ -32,7 +29,7 @@ class AdapterTimeout:
 
 
 class ProviderAdapter(Protocol):
-    """One provider's own interface behind the one all providers share."""
+    """Adapts the interface of a provider to the one that all providers share."""
 
     @property
     def name(self) -> str:
@@ -41,57 +38,54 @@ class ProviderAdapter(Protocol):
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str], *, timeout: AdapterTimeout) -> Self | None:
-        """Make one from environment variables; None when its key is not among them."""
+        """Return an adapter made from environment variables; None if its key is not set."""
         ...
 
     async def complete(self, request: Request) -> Response:
-        """Ask and wait for the whole answer; raises an SDKError and never tries twice."""
+        """Send a request and return the whole answer; raises an SDKError, without retries."""
         ...
 
     def stream(self, request: Request) -> AsyncGenerator[StreamEvent]:
-        """Ask and hear the answer piece by piece, the last one a FINISH with the whole.
+        """Send a request and yield the events of its answer; FINISH has the whole answer.
 
-        An error comes after what was said before it: as an ERROR event if anything was, and raised.
-        Closing the generator, or cancelling who waits for it, closes the connection.
+        An error after the first event is yielded as an ERROR event and then raised. Closing the
+        generator, or cancelling its task, closes the connection.
         """
         ...
 
     def supports_tool_choice(self, mode: str) -> bool:
-        """Tell whether the provider knows a tool choice."""
+        """Return whether the provider supports a tool choice."""
         ...
 
     async def close(self) -> None:
-        """Give up the connections."""
+        """Close the connections."""
         ...
 
 
 @runtime_checkable
 class Initializes(Protocol):
-    """What an adapter has besides that checks its set-up when a client gets it (2.4)."""
+    """An adapter that checks its configuration when a client is created (2.4)."""
 
     def initialize(self) -> None:
-        """Raise a ConfigurationError if it cannot work."""
+        """Raise a ConfigurationError if the configuration is invalid."""
         ...
 
 
 @runtime_checkable
 class ServesOthers(Protocol):
-    """What an adapter has besides by which providers are asked that have none of their own.
-
-    The client looks here for a provider it has no adapter of that name for.
-    """
+    """An adapter that also serves providers without an adapter of their own."""
 
     @classmethod
     def variables_of(cls, provider: str) -> Sequence[str]:
-        """Return the variables that let a provider in, each way as a text; none if unknown."""
+        """Return the alternative variables that configure a provider; empty if unknown."""
         ...
 
     def list_served(self) -> Sequence[str]:
-        """Return the names of the providers that can be asked."""
+        """Return the names of the providers whose keys are set."""
         ...
 
     def serve(self, provider: str) -> ProviderAdapter | None:
-        """Return the adapter of one of them, None of any other; it is closed with this one."""
+        """Return the adapter of a provider, None if not served; it is closed with this one."""
         ...
 
 
@@ -99,43 +93,43 @@ _TIMEOUT = AdapterTimeout()
 
 
 class Complete(Protocol):
-    """Answers a request: what middleware is handed to go on with."""
+    """Answers a request; passed to middleware as `next`."""
 
     def __call__(self, request: Request, /) -> Awaitable[Response]:
-        """Answer a request."""
+        """Return the answer to a request."""
         ...
 
 
 class Stream(Protocol):
-    """Answers a request piece by piece: what middleware is handed to go on with in a stream."""
+    """Streams the answer to a request; passed to stream middleware as `next`."""
 
     def __call__(self, request: Request, /) -> AsyncGenerator[StreamEvent]:
-        """Answer a request."""
+        """Yield the events of the answer to a request."""
         ...
 
 
 class Middleware(Protocol):
-    """Stands around every call: may change the request, the answer, or answer itself.
+    """Wraps every call: may change the request or the answer, or answer itself.
 
-    One that is to stand around streams too is a StreamMiddleware.
+    Middleware for streams is a StreamMiddleware.
     """
 
     def __call__(self, request: Request, next: Complete, /) -> Awaitable[Response]:
-        """Answer a request, usually by what `next` answers."""
+        """Return the answer to a request, usually the one of `next`."""
         ...
 
 
 @runtime_checkable
 class StreamMiddleware(Middleware, Protocol):
-    """Middleware that stands around streams as well; a client without it refuses to stream."""
+    """Middleware for streams too; a client with other middleware refuses to stream."""
 
     def stream(self, request: Request, next: Stream, /) -> AsyncGenerator[StreamEvent]:
-        """Yield the events of an answer, usually those that `next` yields."""
+        """Yield the events of an answer, usually those of `next`."""
         ...
 
 
 class Client:
-    """Sends a request to its provider; holds nothing that changes between requests."""
+    """Sends requests to providers; has no state that changes between requests."""
 
     def __init__(
         self,
@@ -151,8 +145,8 @@ class Client:
             if isinstance(adapter, Initializes):
                 adapter.initialize()
         self._complete: Complete = self._dispatch
-        for one in reversed(middleware):
-            self._complete = _around(self._complete, one)
+        for layer in reversed(middleware):
+            self._complete = _wrap(self._complete, layer)
         if default_provider is not None:
             self._adapter(default_provider)
 
@@ -164,45 +158,43 @@ class Client:
         timeout: AdapterTimeout = _TIMEOUT,
         middleware: Sequence[Middleware] = (),
     ) -> Self:
-        """Make one of every provider whose key is set; the first by name is the default.
+        """Return a client of all providers whose keys are set (default: the process's variables).
 
-        The variables are those of the process, unless others are given. One that serves others is
-        the default only where there is nothing else.
+        The default provider is the first by name; one that serves others is the last choice.
         """
         parts, environ = provider_registry(), __environ__() if environ is None else environ
-        made = {name: parts[name].from_env(environ, timeout=timeout) for name in parts}
-        providers = {name: adapter for name, adapter in made.items() if adapter is not None}
-        by_name = sorted(providers, key=lambda name: isinstance(providers[name], ServesOthers))
-        default = next(iter(by_name), None)
+        adapters = {name: parts[name].from_env(environ, timeout=timeout) for name in parts}
+        providers = {name: adapter for name, adapter in adapters.items() if adapter is not None}
+        choices = sorted(providers, key=lambda name: isinstance(providers[name], ServesOthers))
+        default = next(iter(choices), None)
         return cls(providers=providers, default_provider=default, middleware=middleware)
 
     def can_ask(self, provider: str) -> bool:
-        """Tell whether a provider can be asked, by its own adapter or by one that serves it."""
+        """Return whether a provider has an adapter, or one that serves it."""
         return self._find(provider) is not None
 
     async def complete(self, request: Request) -> Response:
-        """Ask a model and wait for its whole answer; an error is raised and nothing tried twice."""
+        """Return the whole answer of a model; raises an SDKError, without retries."""
         provider = self._resolve(request)
         return await self._complete(replace(request, provider=provider))
 
     async def stream(self, request: Request) -> AsyncGenerator[StreamEvent]:
-        """Ask a model and hear its answer as it comes, up to a FINISH that has the whole of it.
+        """Yield the events of a model's answer up to FINISH, which has the whole answer.
 
-        An error is raised after what was said before it, and nothing is tried twice. Who stops
-        listening earlier closes the generator, and with it the connection.
+        Raises an SDKError, without retries. Closing the generator closes the connection.
         """
         provider = self._resolve(request)
-        async with AsyncExitStack() as opened:
-            go_on = _closed_by(opened, self._dispatch_stream)
-            for one in reversed(self._middleware):
-                go_on = _closed_by(opened, _around_stream(go_on, one))
-            async for event in go_on(replace(request, provider=provider)):
+        async with AsyncExitStack() as stack:
+            call = _closing(stack, self._dispatch_stream)
+            for layer in reversed(self._middleware):
+                call = _closing(stack, _wrap_stream(call, layer))
+            async for event in call(replace(request, provider=provider)):
                 yield event
 
     async def close(self) -> None:
-        """Give up the connections of every provider."""
+        """Close the connections of all providers."""
         for adapter in self.providers.values():
-            # A method that the specification leaves to the adapter, as the two below (2.4).
+            # Optional by the specification (2.4).
             if hasattr(adapter, "close"):
                 await adapter.close()
 
@@ -216,8 +208,8 @@ class Client:
         provider = request.provider or self.default_provider
         if provider is None:
             raise ConfigurationError(
-                f"nothing says which provider serves the model {request.model!r}",
-                hint="name a provider in the request, or set a provider's key",
+                f"missing provider for the model {request.model!r}",
+                hint="set the request's provider, or the key of a provider",
             )
         self._adapter(provider)
         return provider
@@ -229,25 +221,24 @@ class Client:
         return self._adapter_for(request).stream(request)
 
     def _adapter_for(self, request: Request) -> ProviderAdapter:
-        # Middleware may have sent the request elsewhere.
+        # Middleware may have changed the provider.
         adapter = self._adapter(self._resolve(request))
         choice = request.tool_choice
         if choice is None or not hasattr(adapter, "supports_tool_choice"):
             return adapter
         if not adapter.supports_tool_choice(choice.mode):
-            raise UnsupportedToolChoiceError(f"{adapter.name} knows no tool choice {choice.mode!r}")
+            raise UnsupportedToolChoiceError(
+                f"{adapter.name} does not support the tool choice {choice.mode!r}"
+            )
         return adapter
 
     def _adapter(self, provider: str) -> ProviderAdapter:
         adapter = self._find(provider)
         if adapter is None:
-            known = [
-                *self.providers,
-                *(name for one in self._serving for name in one.list_served()),
-            ]
-            unknown = UnknownName("provider", provider, known)
+            served = [name for server in self._servers for name in server.list_served()]
+            unknown = UnknownName("provider", provider, [*self.providers, *served])
             raise ConfigurationError(
-                f"no provider {provider!r} is set up", hint=f"{unknown.hint}; is its key set?"
+                f"unknown provider {provider!r}", hint=f"{unknown.hint}; is its key set?"
             )
         return adapter
 
@@ -255,27 +246,27 @@ class Client:
         own = self.providers.get(provider)
         if own is not None:
             return own
-        served = (one.serve(provider) for one in self._serving)
-        return next((one for one in served if one is not None), None)
+        served = (server.serve(provider) for server in self._servers)
+        return next((adapter for adapter in served if adapter is not None), None)
 
     @property
-    def _serving(self) -> Sequence[ServesOthers]:
-        return [one for one in self.providers.values() if isinstance(one, ServesOthers)]
+    def _servers(self) -> Sequence[ServesOthers]:
+        return [adapter for adapter in self.providers.values() if isinstance(adapter, ServesOthers)]
 
 
-def _around(inner: Complete, middleware: Middleware) -> Complete:
+def _wrap(inner: Complete, middleware: Middleware) -> Complete:
     def complete(request: Request) -> Awaitable[Response]:
         return middleware(request, inner)
 
     return complete
 
 
-def _around_stream(inner: Stream, middleware: Middleware) -> Stream:
+def _wrap_stream(inner: Stream, middleware: Middleware) -> Stream:
     if not isinstance(middleware, StreamMiddleware):
         name = getattr(middleware, "__name__", type(middleware).__name__)
         raise ConfigurationError(
-            f"the middleware {name} stands around no streams",
-            hint="give it a method stream(request, next) too, or ask with complete()",
+            f"the middleware {name} does not support streams",
+            hint="add a method stream(request, next), or call complete()",
         )
 
     def stream(request: Request, /) -> AsyncGenerator[StreamEvent]:
@@ -284,17 +275,17 @@ def _around_stream(inner: Stream, middleware: Middleware) -> Stream:
     return stream
 
 
-def _closed_by(opened: AsyncExitStack, call: Stream) -> Stream:
-    """Close what a call yields when the stack is closed: a generator left alone stays open."""
+def _closing(stack: AsyncExitStack, call: Stream) -> Stream:
+    """Close the generators of a call with a stack: an abandoned generator stays open."""
 
     def stream(request: Request, /) -> AsyncGenerator[StreamEvent]:
         events = call(request)
-        opened.push_async_callback(events.aclose)
+        stack.push_async_callback(events.aclose)
         return events
 
     return stream
 
 
 def provider_registry() -> Registry[type[ProviderAdapter]]:
-    """Return the adapters by provider, none of them imported."""
+    """Return the adapter classes by provider, imported on first use."""
     return Registry("attractor.llm.providers", type[ProviderAdapter], noun="provider")

@@ -1,4 +1,4 @@
-"""What can go wrong between us and a model (unified-llm 6.1), and which HTTP status means what.
+"""Errors of calls to models (unified-llm 6.1), and the HTTP statuses and codes they stand for.
 
 SDKError                             3  a call to a model failed
 ├── ProviderError                    3  the provider answered with an error
@@ -7,22 +7,22 @@ SDKError                             3  a call to a model failed
 │   ├── NotFoundError                3  404
 │   ├── InvalidRequestError          3  400, 422
 │   ├── RateLimitError               3  429
-│   ├── ServerError                  3  500 and above, and an answer nobody can read
+│   ├── ServerError                  3  500 and above, and an invalid answer
 │   ├── ContentFilterError           3  blocked by a safety filter
 │   ├── ContextLengthError           3  413, or too many tokens
-│   └── QuotaExceededError           3  402, or nothing left to spend
-├── RequestTimeoutError              3  408, or our own time limit
-├── NetworkError                     3  refused, cut off, not resolved
-├── StreamError                      3  a stream that was cut, or holds what nobody can read
-├── AbortError                       3  ended by an abort signal
-├── InvalidToolCallError             3  a tool call whose arguments are not what the tool takes
-├── NoObjectGeneratedError           3  an answer without an object, or with a wrong one
-├── UnsupportedToolChoiceError       3  a tool choice the provider does not know
-├── CostLimitError                   3  enough was spent (middleware)
-├── NotCachedError                   3  no kept answer, and none may be asked for (middleware)
-└── ConfigurationError               2  no such provider, no key, an impossible setting
+│   └── QuotaExceededError           3  402, or the quota is exhausted
+├── RequestTimeoutError              3  408, or a time limit
+├── NetworkError                     3  connection refused or lost, host not found
+├── StreamError                      3  an incomplete or invalid stream
+├── AbortError                       3  an abort signal
+├── InvalidToolCallError             3  a tool call with invalid arguments
+├── NoObjectGeneratedError           3  an answer without a valid object
+├── UnsupportedToolChoiceError       3  a tool choice unknown to the provider
+├── CostLimitError                   3  the cost limit is reached (middleware)
+├── NotCachedError                   3  no cached answer in read-only mode (middleware)
+└── ConfigurationError               2  unknown provider, missing key, invalid setting
 
-Every one says whether another try may help (`retryable`). None of them shows a key.
+`retryable` says whether a retry may help. No error contains an API key.
 """
 
 from collections.abc import Mapping, Sequence
@@ -37,13 +37,13 @@ class SDKError(MachineryError):
     retryable: bool = False
     retry_after: float | None = None
     others: Sequence["SDKError"] = ()
-    """What other models failed with that were asked as well."""
+    """Errors of other models that were tried before."""
 
 
 class ProviderError(SDKError):
     """The provider answered with an error."""
 
-    # What nobody foresaw is tried again: a try too many costs less than a run given up (6.3).
+    # Unknown errors are retried: a useless retry costs less than a failed run (6.3).
     retryable = True
 
     def __init__(
@@ -66,28 +66,28 @@ class ProviderError(SDKError):
 
 
 class AuthenticationError(ProviderError):
-    """The provider does not take the key."""
+    """The provider rejects the API key."""
 
     retryable = False
-    hint = "check the provider's key; 'attractor doctor' says which ones are set"
+    hint = "check the provider's key; 'attractor doctor' lists the keys that are set"
 
 
 class AccessDeniedError(ProviderError):
-    """The key may not do this."""
+    """The API key lacks a permission."""
 
     retryable = False
-    hint = "ask for the permission, or use another model"
+    hint = "request the permission, or use another model"
 
 
 class NotFoundError(ProviderError):
-    """The provider has no such model, or no such address."""
+    """The model or the URL does not exist."""
 
     retryable = False
     hint = "check the model's name and the provider's base URL"
 
 
 class InvalidRequestError(ProviderError):
-    """The provider refused the request as it is."""
+    """The provider rejects the request as invalid."""
 
     retryable = False
 
@@ -95,15 +95,15 @@ class InvalidRequestError(ProviderError):
 class RateLimitError(ProviderError):
     """Too many requests or tokens in a short time."""
 
-    hint = "wait, or ask for less at the same time"
+    hint = "wait, or send fewer requests at the same time"
 
 
 class ServerError(ProviderError):
-    """The provider had trouble of its own, or answered with what nobody can read."""
+    """The provider failed, or sent an invalid answer."""
 
 
 class ContentFilterError(ProviderError):
-    """A safety filter of the provider blocked this."""
+    """A safety filter of the provider blocked the request or the answer."""
 
     retryable = False
 
@@ -116,44 +116,44 @@ class ContextLengthError(ProviderError):
 
 
 class QuotaExceededError(ProviderError):
-    """The account has nothing left to spend."""
+    """The quota of the account is exhausted."""
 
     retryable = False
     hint = "raise the quota at the provider"
 
 
 class RequestTimeoutError(SDKError):
-    """The provider did not answer in time."""
+    """The provider did not answer within the time limit."""
 
-    hint = "allow more time, or ask for less"
+    hint = "raise the time limit, or request less"
 
 
 class NetworkError(SDKError):
-    """The provider could not be reached, or the connection broke."""
+    """The provider is unreachable, or the connection was lost."""
 
     retryable = True
     hint = "check the network and the provider's base URL"
 
 
 class StreamError(SDKError):
-    """The stream broke off, or said what nobody can read."""
+    """The stream is incomplete or invalid."""
 
     retryable = True
-    hint = "ask again; what was said before is no whole answer"
+    hint = "retry; the text so far is not the whole answer"
 
 
 class AbortError(SDKError):
-    """The call was ended by an abort signal."""
+    """An abort signal ended the call."""
 
 
 class InvalidToolCallError(SDKError):
-    """The model called a tool with arguments that are not what the tool takes."""
+    """The model called a tool with invalid arguments."""
 
 
 class NoObjectGeneratedError(SDKError):
-    """The model answered with no object, or with one that is not as its schema wants it."""
+    """The answer contains no object that matches the schema."""
 
-    hint = "say in the prompt what belongs into the object, or ask another model"
+    hint = "describe the object in the prompt, or use another model"
 
     def __init__(self, message: str = "", *, text: str, hint: str = "") -> None:
         super().__init__(message, hint=hint)
@@ -161,23 +161,23 @@ class NoObjectGeneratedError(SDKError):
 
 
 class UnsupportedToolChoiceError(SDKError):
-    """The provider does not know this tool choice."""
+    """The provider does not support the tool choice."""
 
 
 class CostLimitError(SDKError):
-    """The calls so far have cost what they may."""
+    """The calls so far reached the cost limit."""
 
-    hint = "raise the limit, or begin a new count"
+    hint = "raise the limit, or create a new Costs object"
 
 
 class NotCachedError(SDKError):
-    """No answer to this request is kept, and none may be asked for."""
+    """The cache is read-only and does not contain an answer to the request."""
 
-    hint = "ask once with a cache that is not read-only, or send what was sent then"
+    hint = "call once with mode='read_write', or send the cached request unchanged"
 
 
 class ConfigurationError(SDKError, UsageError):
-    """The client is not set up for this, or what it is given is not what it takes."""
+    """The client or a call is not configured correctly."""
 
     exit_code = ExitCode.USAGE
 
@@ -191,13 +191,13 @@ def error_from_status_code(
     retry_after: float | None = None,
     raw: JsonObject | None = None,
 ) -> SDKError:
-    """Return the error that an HTTP status stands for, with the provider's words (6.4, 6.5)."""
-    told = f"{provider} answered {status_code}: {message}"
+    """Return the error for an HTTP status, with the provider's message (6.4, 6.5)."""
+    text = f"{provider} answered {status_code}: {message}"
     if status_code == 408:
-        return RequestTimeoutError(told)
-    kind = _BY_CODE.get(error_code or "") or _by_status(status_code, message)
-    return kind(
-        told,
+        return RequestTimeoutError(text)
+    error_type = _BY_CODE.get(error_code or "") or _by_status(status_code, message)
+    return error_type(
+        text,
         provider=provider,
         status_code=status_code,
         error_code=error_code,
@@ -216,7 +216,7 @@ _BY_STATUS: Mapping[int, type[ProviderError]] = {
     422: InvalidRequestError,
     429: RateLimitError,
 }
-# A provider's own code says more than its status: OpenAI's 429 is also "you have not paid".
+# A provider's code is more precise than its status: OpenAI's 429 may also mean no credit.
 _BY_CODE: Mapping[str, type[ProviderError]] = {
     "insufficient_quota": QuotaExceededError,
     "context_length_exceeded": ContextLengthError,
@@ -225,7 +225,7 @@ _BY_CODE: Mapping[str, type[ProviderError]] = {
     "model_not_found": NotFoundError,
     "invalid_api_key": AuthenticationError,
 }
-_BY_WORDS: Mapping[str, type[ProviderError]] = {
+_BY_PHRASE: Mapping[str, type[ProviderError]] = {
     "context length": ContextLengthError,
     "too many tokens": ContextLengthError,
     "prompt is too long": ContextLengthError,
@@ -242,6 +242,6 @@ def _by_status(status_code: int, message: str) -> type[ProviderError]:
     known = _BY_STATUS.get(status_code, ServerError if status_code >= 500 else ProviderError)
     if known not in (InvalidRequestError, ProviderError):
         return known
-    # 400 can mean anything: the words decide.
-    words = message.casefold()
-    return next((kind for sign, kind in _BY_WORDS.items() if sign in words), known)
+    # A 400 has many meanings, so that the message decides.
+    text = message.casefold()
+    return next((error for phrase, error in _BY_PHRASE.items() if phrase in text), known)

@@ -1,4 +1,4 @@
-"""Holds a value against a JSON Schema, and says what is wrong in words a model can act on."""
+"""Validates values against JSON schemas, with messages that a model can act on."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,13 +18,17 @@ from attractor.llm.errors import ConfigurationError
 
 _MOST_FAULTS = 5
 _LONGEST_FAULT = 300
-# Schemas are not looked for elsewhere: a schema that is handed in may come from anybody.
-_NOWHERE = cast("Any", Registry)()
-# The patterns of a schema are ECMAScript's, such as `^\p{L}+$`, and Python's `re` does not know all
-# of them. What it cannot read may be right: it is not refused, and nothing is held against it.
-_ON_PATTERNS = ("pattern", "patternProperties", "additionalProperties", "unevaluatedProperties")
+# Remote references are not fetched: a schema may come from anywhere.
+_NO_REMOTE = cast("Any", Registry)()
+# Patterns are ECMAScript, such as `^\p{L}+$`; those unsupported by `re` are ignored.
+_PATTERN_KEYWORDS = (
+    "pattern",
+    "patternProperties",
+    "additionalProperties",
+    "unevaluatedProperties",
+)
 _FORMATS = FormatChecker({*FormatChecker.checkers} - {"regex"})
-_Judge = Callable[[Any, Any, Any, Any], Iterator[ValidationError]]
+_KeywordCheck = Callable[[Any, Any, Any, Any], Iterator[ValidationError]]
 _TYPE_NAMES: Sequence[tuple[type, str]] = (
     (bool, "boolean"),
     (int, "integer"),
@@ -36,133 +40,133 @@ _TYPE_NAMES: Sequence[tuple[type, str]] = (
 
 
 def check_schema(schema: JsonObject, noun: str) -> None:
-    """Refuse what is no JSON Schema."""
+    """Raise a ConfigurationError if a schema is invalid."""
     try:
-        _kind(schema).check_schema(dict(schema), format_checker=_FORMATS)
-    except SchemaError as fault:
+        _validator_class(schema).check_schema(dict(schema), format_checker=_FORMATS)
+    except SchemaError as error:
         raise ConfigurationError(
-            f"{noun} is no JSON Schema: {_shortened(_told(fault, fault.message))}",
+            f"invalid JSON schema, {noun}: {_shorten(_located(error, error.message))}",
             hint="see https://json-schema.org",
         ) from None
 
 
 def find_faults(value: Json | JsonObject, schema: JsonObject) -> Sequence[str]:
-    """Return what is wrong with a value; nothing when it is as its schema wants it."""
-    # Without its own kind, which would be asked again wherever the schema refers to its root.
-    plain = {name: one for name, one in schema.items() if name != "$schema"}
-    validator = _lenient(_kind(schema))(plain, registry=_NOWHERE)
+    """Return the faults of a value as messages; empty if it is valid."""
+    # Without "$schema", which would be checked again at every reference to the root.
+    plain = {name: subschema for name, subschema in schema.items() if name != "$schema"}
+    validator = _lenient(_validator_class(schema))(plain, registry=_NO_REMOTE)
     try:
-        found = sorted(validator.iter_errors(value), key=lambda fault: fault.json_path)
+        errors = sorted(validator.iter_errors(value), key=lambda error: error.json_path)
     except (Unresolvable, RecursionError) as cause:
         raise ConfigurationError(
-            f"the schema refers to what it does not hold, or to itself: {cause}",
-            hint='write what "$ref" names below "$defs" of the same schema',
+            f"unresolvable or recursive reference in the schema: {cause}",
+            hint='define the target of each "$ref" below "$defs" of the same schema',
         ) from cause
     except (UnknownType, re.error, TypeError, AttributeError) as cause:
         raise ConfigurationError(
-            f"the schema is none: {cause}"[:_LONGEST_FAULT], hint="see https://json-schema.org"
+            f"invalid schema: {cause}"[:_LONGEST_FAULT], hint="see https://json-schema.org"
         ) from cause
-    # Of each name that is missing there is a fault, and each tells all of them.
-    told = dict.fromkeys(one for fault in found for one in _sentences(fault))
-    return [_shortened(one) for one in told][:_MOST_FAULTS]
+    # Several errors may have the same message.
+    messages = dict.fromkeys(message for error in errors for message in _messages(error))
+    return [_shorten(message) for message in messages][:_MOST_FAULTS]
 
 
-def _kind(schema: JsonObject) -> Any:
+def _validator_class(schema: JsonObject) -> Any:
     return cast("Any", validator_for)(dict(schema), default=Draft202012Validator)
 
 
 @cache
-def _lenient(kind: Any) -> Any:
-    """Return a kind of validator that lets pass what depends on a pattern it cannot read."""
-    judges = {
-        name: _where_readable(one)
-        for name, one in cast("Mapping[str, _Judge]", kind.VALIDATORS).items()
-        if name in _ON_PATTERNS
+def _lenient(validator_class: Any) -> Any:
+    """Return a validator class that ignores patterns unsupported by Python."""
+    checks = {
+        name: _ignoring_invalid_patterns(check)
+        for name, check in cast("Mapping[str, _KeywordCheck]", validator_class.VALIDATORS).items()
+        if name in _PATTERN_KEYWORDS
     }
-    judges["patternProperties"] = _one_by_one(judges["patternProperties"])
-    return cast("Any", validators).extend(kind, judges)
+    checks["patternProperties"] = _pattern_by_pattern(checks["patternProperties"])
+    return cast("Any", validators).extend(validator_class, checks)
 
 
-def _where_readable(judge: _Judge) -> _Judge:
-    def judged(
-        validator: Any, wanted: Any, instance: Any, schema: Any
+def _ignoring_invalid_patterns(check: _KeywordCheck) -> _KeywordCheck:
+    def checked(
+        validator: Any, keyword_value: Any, instance: Any, schema: Any
     ) -> Iterator[ValidationError]:
         with suppress(re.error):
-            yield from judge(validator, wanted, instance, schema)
+            yield from check(validator, keyword_value, instance, schema)
 
-    return judged
+    return checked
 
 
-def _one_by_one(judge: _Judge) -> _Judge:
-    def judged(
-        validator: Any, wanted: Any, instance: Any, schema: Any
+def _pattern_by_pattern(check: _KeywordCheck) -> _KeywordCheck:
+    def checked(
+        validator: Any, keyword_value: Any, instance: Any, schema: Any
     ) -> Iterator[ValidationError]:
-        for pattern, one in wanted.items():
-            yield from judge(validator, {pattern: one}, instance, schema)
+        for pattern, subschema in keyword_value.items():
+            yield from check(validator, {pattern: subschema}, instance, schema)
 
-    return judged
+    return checked
 
 
-def _sentences(fault: ValidationError) -> Iterator[str]:
-    """Say what is wrong; of what is missing or not known, each by its name."""
-    if fault.validator == "required":
-        for name in cast("Sequence[str]", fault.validator_value):
-            if name not in cast("JsonObject", fault.instance):
-                yield f"{_inside(_place(fault), name)} is missing"
-    elif fault.validator == "additionalProperties" and fault.validator_value is False:
-        yield from _unknown(fault)
-    elif wanted := _wanted(fault):
-        yield f"{_place(fault) or 'the value'} must {wanted}"
+def _messages(error: ValidationError) -> Iterator[str]:
+    """Yield messages for an error, one per missing or unknown name."""
+    if error.validator == "required":
+        for name in cast("Sequence[str]", error.validator_value):
+            if name not in cast("JsonObject", error.instance):
+                yield f"{_join(_path(error), name)} is missing"
+    elif error.validator == "additionalProperties" and error.validator_value is False:
+        yield from _unknown_names(error)
+    elif requirement := _requirement(error):
+        yield f"{_path(error) or 'the value'} must {requirement}"
     else:
-        yield _told(fault, fault.message)
+        yield _located(error, error.message)
 
 
-def _wanted(fault: ValidationError) -> str:
-    """Say what a value must be, in words of ours where we have them."""
-    wanted, value = cast("Any", fault.validator_value), cast("Json", fault.instance)
-    match fault.validator:
+def _requirement(error: ValidationError) -> str:
+    """Return what the value must be; empty for keywords without a text of ours."""
+    limit, value = cast("Any", error.validator_value), cast("Json", error.instance)
+    match error.validator:
         case "type":
-            types = [wanted] if isinstance(wanted, str) else wanted
+            types = [limit] if isinstance(limit, str) else limit
             return f"be {' or '.join(types)}, not {_type_name(value)}"
         case "enum":
-            return f"be one of {canonical_json(wanted)}, not {canonical_json(value)}"
+            return f"be one of {canonical_json(limit)}, not {canonical_json(value)}"
         case "minimum":
-            return f"be at least {wanted}, not {value}"
+            return f"be at least {limit}, not {value}"
         case "maximum":
-            return f"be at most {wanted}, not {value}"
-        case "minLength" if wanted == 1:
+            return f"be at most {limit}, not {value}"
+        case "minLength" if limit == 1:
             return "not be empty"
         case _:
             return ""
 
 
-def _unknown(fault: ValidationError) -> Iterator[str]:
-    schema = cast("Mapping[str, Any]", fault.schema)
+def _unknown_names(error: ValidationError) -> Iterator[str]:
+    schema = cast("Mapping[str, Any]", error.schema)
     known = cast("JsonObject", schema.get("properties") or {})
     patterns = cast("Sequence[str]", list(schema.get("patternProperties") or ()))
-    for name in cast("Mapping[str, Any]", fault.instance):
-        if name in known or any(re.search(one, name) for one in patterns):
+    for name in cast("Mapping[str, Any]", error.instance):
+        if name in known or any(re.search(pattern, name) for pattern in patterns):
             continue
         near = suggest(name, known)
-        meant = f"did you mean {near}?" if near else f"known are {', '.join(known) or 'none'}"
-        yield f"{_inside(_place(fault), name)} is not known; {meant}"
+        hint = f"did you mean {near}?" if near else f"known names: {', '.join(known) or 'none'}"
+        yield f"{_join(_path(error), name)} is unknown; {hint}"
 
 
-def _told(fault: ValidationError | SchemaError, words: str) -> str:
-    place = _place(fault)
-    return f"{place}: {words}" if place else words
+def _located(error: ValidationError | SchemaError, message: str) -> str:
+    path = _path(error)
+    return f"{path}: {message}" if path else message
 
 
-def _place(fault: ValidationError | SchemaError) -> str:
-    return fault.json_path.removeprefix("$").removeprefix(".")
+def _path(error: ValidationError | SchemaError) -> str:
+    return error.json_path.removeprefix("$").removeprefix(".")
 
 
-def _inside(place: str, name: str) -> str:
-    return f"{place}.{name}" if place else name
+def _join(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
 
 
-def _shortened(words: str) -> str:
-    return words if len(words) <= _LONGEST_FAULT else f"{words[:_LONGEST_FAULT]}…"
+def _shorten(text: str) -> str:
+    return text if len(text) <= _LONGEST_FAULT else f"{text[:_LONGEST_FAULT]}…"
 
 
 def _type_name(value: object) -> str:

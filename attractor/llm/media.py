@@ -29,46 +29,46 @@ _DEFAULT_TYPES: Mapping[type[Media], str] = {
 
 @dataclass(frozen=True)
 class InlineMedia:
-    """Bytes in base64, and what they are."""
+    """Base64-encoded bytes and their media type."""
 
     media_type: str
     data: str
 
     @property
     def data_url(self) -> str:
-        """All of it as a `data:` address."""
+        """The bytes as a `data:` URL."""
         return f"data:{self.media_type};base64,{self.data}"
 
     @property
     def content(self) -> bytes:
-        """The bytes themselves."""
+        """The decoded bytes."""
         return base64.b64decode(self.data)
 
 
 def inline(media: Media) -> InlineMedia | None:
-    """Return the content of an image or the like, or None when it is for the provider to fetch."""
+    """Return the encoded content of media; None if the provider fetches it from its URL."""
     if media.data is not None:
         return _encoded(media.data, media_type(media))
     if media.url is not None and media.url.startswith(_DATA):
-        return _encoded(_said(media.url, _NOUNS[type(media)]), media_type(media))
+        return _encoded(_decode_url(media.url, _NOUNS[type(media)]), media_type(media))
     if media.url is None or not media.url.startswith(_LOCAL):
         return None
     return _encoded(_read(Path(media.url), _NOUNS[type(media)]), media_type(media))
 
 
 def media_type(media: Media) -> str:
-    """Return what an image or the like is: as told, by its name, or what is usual."""
+    """Return the media type: the explicit one, by the file name, or the default."""
     if media.media_type:
         return media.media_type
     if media.url is not None and media.url.startswith(_DATA):
-        told = media.url.removeprefix(_DATA).partition(",")[0].partition(";")[0]
-        return told or _DEFAULT_TYPES[type(media)]
+        in_url = media.url.removeprefix(_DATA).partition(",")[0].partition(";")[0]
+        return in_url or _DEFAULT_TYPES[type(media)]
     guessed, _ = mimetypes.guess_type(_name(media))
     return guessed or _DEFAULT_TYPES[type(media)]
 
 
 def read_image(data: Json, media_type: Json) -> ImageData | None:
-    """Return an image that a model made and its provider sent in base64; None when it is none."""
+    """Return an image that a provider sent in base64; None if it is invalid."""
     if not isinstance(data, str) or not isinstance(media_type, str):
         return None
     try:
@@ -79,7 +79,7 @@ def read_image(data: Json, media_type: Json) -> ImageData | None:
 
 
 def file_name(document: DocumentData) -> str:
-    """Return the name of a document, or that of the file it lies in; nothing when it has none."""
+    """Return the name of a document or of its local file; empty if it has none."""
     if document.file_name:
         return document.file_name
     is_file = document.url is not None and document.url.startswith(_LOCAL)
@@ -89,12 +89,12 @@ def file_name(document: DocumentData) -> str:
 def _name(media: Media) -> str:
     if media.url is None:
         return (media.file_name or "") if isinstance(media, DocumentData) else ""
-    # What is asked of an address stands behind the name.
+    # A URL's query follows the name.
     return media.url if media.url.startswith(_LOCAL) else media.url.partition("?")[0]
 
 
-def _said(url: str, noun: str) -> bytes:
-    """Return what stands in a `data:` address itself."""
+def _decode_url(url: str, noun: str) -> bytes:
+    """Return the content of a `data:` URL."""
     head, _, body = url.partition(",")
     content = unquote_to_bytes(body)
     if not head.endswith(_BASE64):
@@ -103,8 +103,8 @@ def _said(url: str, noun: str) -> bytes:
         return base64.b64decode(content, validate=True)
     except ValueError as cause:
         raise ConfigurationError(
-            f"the data: address of the {noun} is no base64: {cause}",
-            hint="give the bytes themselves as data",
+            f"invalid base64 in the data: URL of the {noun}: {cause}",
+            hint="pass the bytes as data",
         ) from cause
 
 
@@ -112,7 +112,7 @@ def _read(path: Path, noun: str) -> bytes:
     try:
         return path.expanduser().read_bytes()
     except (OSError, RuntimeError) as cause:
-        raise ConfigurationError(f"the {noun} {path} cannot be read: {cause}") from cause
+        raise ConfigurationError(f"cannot read the {noun} {path}: {cause}") from cause
 
 
 def _encoded(content: bytes, media_type: str) -> InlineMedia:

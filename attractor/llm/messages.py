@@ -1,7 +1,4 @@
-"""Messages: who says what in a conversation (3.1, 3.2).
-
-What a message is made of: text, images, thinking, tool calls, their results (3.3).
-"""
+"""Messages of a conversation, and their parts: text, images, thinking, tool calls (3.1 to 3.3)."""
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
@@ -13,7 +10,7 @@ from attractor.llm.errors import ConfigurationError
 
 
 class ContentKind(StrEnum):
-    """Which sort of content a part holds."""
+    """The kind of a content part."""
 
     TEXT = "text"
     IMAGE = "image"
@@ -27,7 +24,7 @@ class ContentKind(StrEnum):
 
 @dataclass(frozen=True)
 class ImageData:
-    """An image: its address (or a local path), or its bytes."""
+    """An image: a URL or local path, or bytes."""
 
     url: str | None = None
     data: bytes | None = None
@@ -35,24 +32,24 @@ class ImageData:
     detail: str | None = None
 
     def __post_init__(self) -> None:
-        _one_source("an image", self.url, self.data)
+        _require_one_source("an image", self.url, self.data)
 
 
 @dataclass(frozen=True)
 class AudioData:
-    """A recording: its address, or its bytes."""
+    """An audio recording: a URL or local path, or bytes."""
 
     url: str | None = None
     data: bytes | None = None
     media_type: str | None = None
 
     def __post_init__(self) -> None:
-        _one_source("a recording", self.url, self.data)
+        _require_one_source("a recording", self.url, self.data)
 
 
 @dataclass(frozen=True)
 class DocumentData:
-    """A document such as a PDF: its address, or its bytes."""
+    """A document such as a PDF: a URL or local path, or bytes."""
 
     url: str | None = None
     data: bytes | None = None
@@ -60,12 +57,12 @@ class DocumentData:
     file_name: str | None = None
 
     def __post_init__(self) -> None:
-        _one_source("a document", self.url, self.data)
+        _require_one_source("a document", self.url, self.data)
 
 
 @dataclass(frozen=True)
 class ToolCallData:
-    """A tool call as the model made it; `arguments` is the provider's text where it sent one."""
+    """A tool call of a model; `arguments` is text if the provider sent text."""
 
     id: str
     name: str
@@ -75,7 +72,7 @@ class ToolCallData:
 
 @dataclass(frozen=True)
 class ToolResultData:
-    """What a tool answered, with the id of the call it answers."""
+    """The result of a tool call."""
 
     tool_call_id: str
     content: str | JsonObject | Sequence[Json]
@@ -87,7 +84,7 @@ class ToolResultData:
 
 @dataclass(frozen=True)
 class ThinkingData:
-    """What the model thought: readable text, or opaque data when it is redacted."""
+    """The thinking of a model: readable text, or opaque data if redacted."""
 
     text: str
     signature: str | None = None
@@ -96,23 +93,23 @@ class ThinkingData:
 
 @dataclass(frozen=True)
 class ProviderData:
-    """A provider's own item, kept as it came and given back to that provider alone.
+    """An item in a provider's own format, sent back to that provider only.
 
-    What its model thought is for that model alone; without one it is for all of the provider.
+    An item with a model, such as thinking, is valid for that model only.
     """
 
     provider: str
     item: JsonObject
     model: str | None = None
 
-    def is_of(self, model: str) -> bool:
-        """Tell whether a model may be the one that said it."""
+    def is_valid_for(self, model: str) -> bool:
+        """Return whether the item can be sent back to a model."""
         return self.model in (None, model)
 
 
 @dataclass(frozen=True)
 class ContentPart:
-    """One part of a message; `kind` says which field is filled."""
+    """A part of a message; `kind` decides which field is set."""
 
     kind: ContentKind | str
     text: str | None = None
@@ -125,21 +122,20 @@ class ContentPart:
     provider_data: ProviderData | None = None
 
     def __post_init__(self) -> None:
-        wanted = _FIELDS.get(self.kind, "provider_data")
-        filled = [name for name in _ALL_FIELDS if getattr(self, name) is not None]
-        if filled not in ([wanted], [wanted, "provider_data"]):
-            held = ", ".join(filled) or "nothing"
+        expected = _FIELDS.get(self.kind, "provider_data")
+        fields = [name for name in _ALL_FIELDS if getattr(self, name) is not None]
+        if fields not in ([expected], [expected, "provider_data"]):
             raise ConfigurationError(
-                f"a content part of kind {self.kind!s} holds {held}",
-                hint=f"fill {wanted} and nothing else",
+                f"invalid fields of a content part of kind {self.kind!s}: "
+                f"{', '.join(fields) or 'none'}",
+                hint=f"set {expected} only",
             )
 
 
-def _one_source(noun: str, url: str | None, data: bytes | None) -> None:
+def _require_one_source(noun: str, url: str | None, data: bytes | None) -> None:
     if (url is None) == (data is None):
-        raise ConfigurationError(
-            f"{noun} has either a url or data", hint="give exactly one of the two"
-        )
+        fault = "neither" if url is None else "both"
+        raise ConfigurationError(f"{noun} has {fault} url and data", hint="set exactly one of them")
 
 
 _FIELDS: Mapping[str, str] = {
@@ -156,7 +152,7 @@ _ALL_FIELDS = (*dict.fromkeys(_FIELDS.values()), "provider_data")
 
 
 class Role(StrEnum):
-    """Who produced a message."""
+    """The author of a message."""
 
     SYSTEM = "system"
     USER = "user"
@@ -167,7 +163,7 @@ class Role(StrEnum):
 
 @dataclass(frozen=True)
 class Message:
-    """One message of a conversation; a role may be given by its name, and words as one text."""
+    """A message of a conversation; the role may be a name, and the content a text."""
 
     role: Role
     content: Sequence[ContentPart]
@@ -175,7 +171,7 @@ class Message:
     tool_call_id: str | None = None
 
     if TYPE_CHECKING:
-        # More is taken than is kept.
+        # Converted in __post_init__.
         def __init__(
             self,
             role: Role | str,
@@ -190,22 +186,22 @@ class Message:
 
     @classmethod
     def system(cls, text: str) -> Self:
-        """Instruct the model; typically the first message."""
+        """Return an instruction to the model; typically the first message."""
         return cls(Role.SYSTEM, _text(text))
 
     @classmethod
     def developer(cls, text: str) -> Self:
-        """Instruct the model in the application's name."""
+        """Return an instruction of the application."""
         return cls(Role.DEVELOPER, _text(text))
 
     @classmethod
     def user(cls, text: str) -> Self:
-        """Say something as the user."""
+        """Return a message of the user."""
         return cls(Role.USER, _text(text))
 
     @classmethod
     def assistant(cls, text: str) -> Self:
-        """Say something as the model."""
+        """Return a message of the model."""
         return cls(Role.ASSISTANT, _text(text))
 
     @classmethod
@@ -216,7 +212,7 @@ class Message:
         *,
         is_error: bool = False,
     ) -> Self:
-        """Answer a tool call."""
+        """Return the result of a tool call."""
         result = ToolResultData(tool_call_id, content, is_error)
         part = ContentPart(ContentKind.TOOL_RESULT, tool_result=result)
         return cls(Role.TOOL, (part,), tool_call_id=tool_call_id)
@@ -227,28 +223,27 @@ class Message:
         return "".join(part.text or "" for part in self.content)
 
 
-def _role(given: object) -> Role:
+def _role(role: object) -> Role:
     try:
-        return Role(cast("str", given))
+        return Role(cast("str", role))
     except ValueError:
         raise ConfigurationError(
-            f"nobody speaks in the role {given!r}", hint=f"one of {', '.join(Role)}"
+            f"unknown role {role!r}", hint=f"use one of {', '.join(Role)}"
         ) from None
 
 
-def _parts(given: object) -> Sequence[ContentPart]:
-    if isinstance(given, str):
-        return _text(given)
-    strange = given
-    if isinstance(given, Sequence):
-        parts = cast("Sequence[object]", given)
-        if all(isinstance(one, ContentPart) for one in parts):
-            return cast("Sequence[ContentPart]", given)
-        strange = next(one for one in parts if not isinstance(one, ContentPart))
+def _parts(content: object) -> Sequence[ContentPart]:
+    if isinstance(content, str):
+        return _text(content)
+    invalid = content
+    if isinstance(content, Sequence):
+        parts = cast("Sequence[object]", content)
+        if all(isinstance(part, ContentPart) for part in parts):
+            return cast("Sequence[ContentPart]", content)
+        invalid = next(part for part in parts if not isinstance(part, ContentPart))
     raise ConfigurationError(
-        f"a {type(strange).__name__} is no content of a message",
-        hint="give a text, or a list of ContentPart, each made like"
-        ' ContentPart(ContentKind.TEXT, text="...")',
+        f"invalid message content of type {type(invalid).__name__}",
+        hint='pass a text, or a list of parts like ContentPart(ContentKind.TEXT, text="...")',
     )
 
 

@@ -1,9 +1,4 @@
-"""What is asked of a model (3.6).
-
-The form an answer is to have: words, JSON, or JSON by a schema (3.10).
-
-Adds a provider's own options to a request's body (3.6).
-"""
+"""Requests to models, and the format of their answers (3.6, 3.10)."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -16,14 +11,14 @@ from attractor.llm.messages import Message
 from attractor.llm.tools import ToolChoice, ToolDefinition, check_tools
 
 NOT_ENFORCED = "schema_not_enforced"
-"""The code of the warning that nothing but words holds the model to a schema."""
+"""The warning code for a schema that the provider does not enforce."""
 
 _TYPES = ("text", "json", "json_schema")
 
 
 @dataclass(frozen=True)
 class ResponseFormat:
-    """Which form; with `strict` the provider is to hold the model to the schema where it can."""
+    """The format of an answer; with `strict` the provider enforces the schema if it can."""
 
     type: str
     json_schema: JsonObject | None = None
@@ -32,38 +27,38 @@ class ResponseFormat:
     def __post_init__(self) -> None:
         if self.type not in _TYPES:
             raise ConfigurationError(
-                f"there is no response format {self.type!r}", hint=f"one of {', '.join(_TYPES)}"
+                f"unknown response format {self.type!r}", hint=f"use one of {', '.join(_TYPES)}"
             )
         if (self.type == "json_schema") != (self.json_schema is not None):
+            fault = "missing" if self.json_schema is None else "unexpected"
             raise ConfigurationError(
-                f"the response format {self.type!r} "
-                + ("has no schema" if self.json_schema is None else "has a schema"),
-                hint="'json_schema' takes a json_schema, and nothing else does",
+                f"{fault} json_schema for the response format {self.type!r}",
+                hint="set json_schema for the type 'json_schema' only",
             )
         if self.json_schema is not None and self.json_schema.get("type") != "object":
             raise ConfigurationError(
-                "the schema of the answer is not one of an object",
-                hint='its root says "type": "object"; put anything else into a property',
+                "the schema of the answer is not of type object",
+                hint='write "type": "object" at its root, and any other value as a property',
             )
 
 
-def format_in_words(wanted: ResponseFormat | None) -> str:
-    """Ask for the form in words, for a provider that has no other way; nothing for plain text."""
-    if wanted is None or wanted.type == "text":
+def format_instruction(response_format: ResponseFormat | None) -> str:
+    """Return the prompt for a format that the provider has no setting for; empty for text."""
+    if response_format is None or response_format.type == "text":
         return ""
-    asked = (
+    prompt = (
         "Answer with one JSON object and nothing else: no words around it, no code fence, no "
         "comments."
     )
-    if wanted.json_schema is None:
-        return asked
-    schema = json.dumps(wanted.json_schema, ensure_ascii=False, default=str)
-    return f"{asked} The object has to be valid against this JSON Schema:\n\n{schema}"
+    if response_format.json_schema is None:
+        return prompt
+    schema = json.dumps(response_format.json_schema, ensure_ascii=False, default=str)
+    return f"{prompt} The object has to be valid against this JSON Schema:\n\n{schema}"
 
 
 @dataclass(frozen=True)
 class Request:
-    """One call to a model; what is None is left to the provider."""
+    """A call to a model; None leaves a setting to the provider."""
 
     model: str
     messages: Sequence[Message]
@@ -80,7 +75,7 @@ class Request:
     provider_options: Mapping[str, JsonObject] = field(default_factory=dict[str, JsonObject])
 
     def __post_init__(self) -> None:
-        # What is optional by the specification may be given as None.
+        # The specification allows None for optional fields.
         for name in ("tools", "stop_sequences"):
             object.__setattr__(self, name, getattr(self, name) or ())
         for name in ("metadata", "provider_options"):
@@ -88,18 +83,18 @@ class Request:
         check_tools(self.tools)
 
     def options_for(self, provider: str) -> JsonObject:
-        """Return what is meant for one provider alone."""
+        """Return the options for one provider."""
         return self.provider_options.get(provider, {})
 
 
 def merge_options(body: JsonObject, options: JsonObject) -> dict[str, Json]:
-    """Return the body with the options in it: objects and lists grow, all else is replaced."""
-    return {**body, **{key: _merged(body.get(key), value) for key, value in options.items()}}
+    """Merge a provider's own options into a body: objects and lists grow, others are replaced."""
+    return {**body, **{key: _merge(body.get(key), value) for key, value in options.items()}}
 
 
-def _merged(ours: Json, theirs: Json) -> Json:
-    if isinstance(ours, dict) and isinstance(theirs, dict):
-        return merge_options(ours, theirs)
-    if isinstance(ours, list) and isinstance(theirs, list):
-        return [*ours, *theirs]
-    return theirs
+def _merge(value: Json, option: Json) -> Json:
+    if isinstance(value, dict) and isinstance(option, dict):
+        return merge_options(value, option)
+    if isinstance(value, list) and isinstance(option, list):
+        return [*value, *option]
+    return option

@@ -1,23 +1,16 @@
-"""What a model answered (3.7 to 3.12).
-
-What a call to a model cost, from what it used.
-
-What came of generating: the answer of every step, and the last one's as the result (4.3).
-
-Notes of an answer which model gave it: its thoughts are valid nowhere else (3.5).
-"""
+"""Responses of models: finish reason, usage, cost, and steps of a generation (3.7 to 3.12)."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import reduce
 from operator import add
-from typing import Literal
+from typing import Literal, Self
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json, JsonObject
 from attractor.llm.catalogue import ModelInfo
-from attractor.llm.messages import ContentPart, Message
+from attractor.llm.messages import Message
 from attractor.llm.tools import ToolCall, ToolResult
 
 Reason = Literal["stop", "length", "tool_calls", "content_filter", "error", "other"]
@@ -25,7 +18,7 @@ Reason = Literal["stop", "length", "tool_calls", "content_filter", "error", "oth
 
 @dataclass(frozen=True)
 class FinishReason:
-    """Why the model stopped: in our word, and in the provider's."""
+    """Why the model stopped, and the provider's own word for it."""
 
     reason: Reason
     raw: str | None = None
@@ -33,7 +26,7 @@ class FinishReason:
 
 @dataclass(frozen=True)
 class Usage:
-    """Tokens of one call, or of several added up."""
+    """Tokens of one call, or the sum of several calls."""
 
     input_tokens: int = 0
     output_tokens: int = 0
@@ -44,7 +37,7 @@ class Usage:
 
     @property
     def total_tokens(self) -> int:
-        """Input and output together."""
+        """Input and output tokens."""
         return self.input_tokens + self.output_tokens
 
     def __add__(self, other: "Usage") -> "Usage":
@@ -59,7 +52,7 @@ class Usage:
 
 @dataclass(frozen=True)
 class Warning:
-    """Something that was not quite as asked, and no error."""
+    """A difference between the request and the answer that is no error."""
 
     message: str
     code: str | None = None
@@ -67,9 +60,9 @@ class Warning:
 
 @dataclass(frozen=True)
 class RateLimitInfo:
-    """What the provider says is left before it refuses, and when it counts anew what is used up.
+    """Requests and tokens left before the provider refuses, and when an exhausted limit resets.
 
-    `reset_after` is how many seconds that was away when it answered: no clock of ours is in it.
+    `reset_after` is in seconds after the answer, so that it does not depend on the local clock.
     """
 
     requests_remaining: int | None = None
@@ -82,7 +75,7 @@ class RateLimitInfo:
 
 @dataclass(frozen=True)
 class Response:
-    """One answer of a model."""
+    """An answer of a model."""
 
     id: str
     model: str
@@ -101,16 +94,35 @@ class Response:
 
     @property
     def tool_calls(self) -> Sequence[ToolCall]:
-        """The tools the model called, in order."""
+        """The tool calls of the model, in order."""
         calls = (part.tool_call for part in self.message.content)
         return [ToolCall.from_data(call) for call in calls if call is not None]
 
     @property
     def reasoning(self) -> str | None:
-        """What the model thought, where it can be read."""
+        """The readable thinking of the model."""
         thoughts = [part.thinking for part in self.message.content if part.thinking]
         readable = [thought.text for thought in thoughts if thought.text and not thought.redacted]
         return "".join(readable) or None
+
+    def with_warnings(self, warnings: Sequence[Warning]) -> Self:
+        """Return the answer with additional warnings."""
+        return replace(self, warnings=[*self.warnings, *warnings]) if warnings else self
+
+    def with_model(self, model: str) -> Self:
+        """Return the answer with the requested model in its provider data (3.5).
+
+        Thinking is valid only for the model that wrote it.
+        """
+        if not any(part.provider_data for part in self.message.content):
+            return self
+        content = [
+            replace(part, provider_data=replace(part.provider_data, model=model))
+            if part.provider_data
+            else part
+            for part in self.message.content
+        ]
+        return replace(self, message=replace(self.message, content=content))
 
 
 def _sum(one: int | None, other: int | None) -> int | None:
@@ -118,32 +130,27 @@ def _sum(one: int | None, other: int | None) -> int | None:
 
 
 _MILLION = 1_000_000
-# Their `input_tokens` are those that came from no cache and went into none (3.9).
-_CACHED_BESIDE_INPUT = frozenset({"anthropic"})
+# Their `input_tokens` do not include tokens read from or written to the cache (3.9).
+_CACHE_NOT_IN_INPUT = frozenset({"anthropic"})
 
 
 def usage_of(prompt: int, answer: int, *, cached: int, model: ModelInfo) -> Usage:
-    """Return the usage of a call of a known size, as the provider of the model would tell it."""
-    beside = model.provider in _CACHED_BESIDE_INPUT
-    fresh = prompt - cached if beside else prompt
-    return Usage(input_tokens=fresh, output_tokens=answer, cache_read_tokens=cached)
+    """Return the usage that the model's provider would report for a call of this size."""
+    uncached = prompt - cached if model.provider in _CACHE_NOT_IN_INPUT else prompt
+    return Usage(input_tokens=uncached, output_tokens=answer, cache_read_tokens=cached)
 
 
 def prompt_tokens(usage: Usage, provider: str) -> int:
-    """Return how long the prompt of a call was, whatever of it came from a cache or went into one.
-
-    Anthropic's `input_tokens` are what is left of it.
-    """
+    """Return the number of tokens in the prompt of a call, cached ones included."""
     cached = (usage.cache_read_tokens or 0) + (usage.cache_write_tokens or 0)
-    return usage.input_tokens + cached * (provider in _CACHED_BESIDE_INPUT)
+    return usage.input_tokens + cached * (provider in _CACHE_NOT_IN_INPUT)
 
 
 def cost_of(usage: Usage, model: ModelInfo) -> float | None:
-    """Return what one call cost in US dollars; None where a price is not known.
+    """Return the cost of one call in US dollars; None if a price is unknown.
 
-    Usages of several calls are not to be added up before: a longer prompt may be dearer. What was
-    thought is part of the output. Where the cache has no price of its own, its tokens cost what
-    others cost.
+    Do not pass the sum of several calls: a longer prompt may cost more per token. Reasoning tokens
+    are part of the output. Without a price for the cache, its tokens cost as much as other input.
     """
     read, written = usage.cache_read_tokens or 0, usage.cache_write_tokens or 0
     fresh = max(0, prompt_tokens(usage, model.provider) - read - written)
@@ -158,7 +165,7 @@ def cost_of(usage: Usage, model: ModelInfo) -> float | None:
 
 @dataclass(frozen=True)
 class StepResult:
-    """One call to the model, and what came of the tools it called."""
+    """One answer of the model, with the results of its tool calls."""
 
     response: Response
     tool_results: Sequence[ToolResult] = ()
@@ -170,12 +177,12 @@ class StepResult:
 
     @property
     def reasoning(self) -> str | None:
-        """What the model thought, where it can be read."""
+        """The readable thinking of the model."""
         return self.response.reasoning
 
     @property
     def tool_calls(self) -> Sequence[ToolCall]:
-        """The tools the model called, in order."""
+        """The tool calls of the model, in order."""
         return self.response.tool_calls
 
     @property
@@ -190,13 +197,13 @@ class StepResult:
 
     @property
     def warnings(self) -> Sequence[Warning]:
-        """What was not quite as asked, and no error."""
+        """The warnings of the answer."""
         return self.response.warnings
 
 
 @dataclass(frozen=True)
 class GenerateResult:
-    """All steps; what is read here is the last one's, but for `total_usage`."""
+    """All steps of a generation; the properties are those of the last step, but `total_usage`."""
 
     steps: Sequence[StepResult]
     output: Json = None
@@ -213,22 +220,22 @@ class GenerateResult:
 
     @property
     def reasoning(self) -> str | None:
-        """What the model thought before its last answer, where it can be read."""
+        """The readable thinking before the last answer."""
         return self.response.reasoning
 
     @property
     def tool_calls(self) -> Sequence[ToolCall]:
-        """The tools called last, which nobody answered or which ended the loop."""
+        """The tool calls of the last answer."""
         return self.response.tool_calls
 
     @property
     def tool_results(self) -> Sequence[ToolResult]:
-        """What came of the tools called last, as far as they were executed."""
+        """The results of the last tool calls that were executed."""
         return self.steps[-1].tool_results
 
     @property
     def finish_reason(self) -> FinishReason:
-        """Why the model stopped at last."""
+        """Why the last answer ended."""
         return self.response.finish_reason
 
     @property
@@ -240,17 +247,3 @@ class GenerateResult:
     def total_usage(self) -> Usage:
         """The tokens of all calls."""
         return reduce(add, (step.usage for step in self.steps))
-
-
-def said_by(model: str, response: Response) -> Response:
-    """Return an answer in which whatever its provider wants back has the model that was asked."""
-    message = response.message
-    if not any(part.provider_data for part in message.content):
-        return response
-    content = [_said_by(model, part) for part in message.content]
-    return replace(response, message=replace(message, content=content))
-
-
-def _said_by(model: str, part: ContentPart) -> ContentPart:
-    own = part.provider_data
-    return part if own is None else replace(part, provider_data=replace(own, model=model))

@@ -1,4 +1,4 @@
-"""Tries a call again when that may help (6.6)."""
+"""Retries failed calls to models (6.6)."""
 
 import secrets
 from collections.abc import Awaitable, Callable
@@ -15,13 +15,13 @@ _CLOCK = SystemClock()
 
 
 def is_retryable(error: SDKError) -> bool:
-    """Say whether the error itself thinks that another try may help."""
+    """Return whether the error can be retried."""
     return error.retryable
 
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """How often to try again and how many seconds to wait; a provider's own wish comes first."""
+    """Number of retries and seconds between them; a provider's `retry_after` takes precedence."""
 
     max_retries: int = 2
     base_delay: float = 1.0
@@ -32,21 +32,19 @@ class RetryPolicy:
     should_retry: Callable[[SDKError], bool] = is_retryable
 
     def delay_after(self, attempt: int, error: SDKError, *, seed: str) -> float | None:
-        """Return the wait after a failed attempt (the first is 1), or None to give up."""
+        """Return the seconds to wait after a failed attempt (the first is 1); None to give up."""
         if attempt > self.max_retries or not self.should_retry(error):
             return None
-        if error.retry_after is None:
-            return self._backoff().delay(attempt, seed=seed).total_seconds()
-        # Waiting longer than was allowed would look like hanging: say so instead.
-        return error.retry_after if error.retry_after <= self.max_delay else None
-
-    def _backoff(self) -> Backoff:
-        return Backoff(
+        if error.retry_after is not None:
+            # A longer wait than max_delay would look like a hang.
+            return error.retry_after if error.retry_after <= self.max_delay else None
+        backoff = Backoff(
             initial=timedelta(seconds=min(self.base_delay, self.max_delay)),
             factor=self.backoff_multiplier,
             maximum=timedelta(seconds=self.max_delay),
             jitter=self.jitter,
         )
+        return backoff.delay(attempt, seed=seed).total_seconds()
 
 
 async def retry(
@@ -56,14 +54,14 @@ async def retry(
     clock: Clock = _CLOCK,
     seed: str | None = None,
 ) -> T:
-    """Make a call until it answers or the policy gives up; a seed makes the waits repeatable."""
-    drawn = secrets.token_hex(8) if seed is None else seed
+    """Repeat a call until it succeeds or the policy gives up; the seed determines the jitter."""
+    jitter_seed = secrets.token_hex(8) if seed is None else seed
     attempt = 1
     while True:
         try:
             return await call()
         except SDKError as error:
-            delay = policy.delay_after(attempt, error, seed=drawn)
+            delay = policy.delay_after(attempt, error, seed=jitter_seed)
             if delay is None:
                 raise
             if policy.on_retry is not None:

@@ -1,11 +1,9 @@
-"""What a model says piece by piece, in one form for every provider (3.13, 3.14).
-
-Puts the answer together that a stream tells in pieces (4.4).
-"""
+"""Events of a streamed answer, the same for every provider, and their accumulation (3.13, 4.4)."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 from enum import StrEnum
+from typing import Self
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import JsonObject
@@ -23,7 +21,7 @@ from attractor.llm.tools import ToolCall
 
 
 class StreamEventType(StrEnum):
-    """What a stream event tells."""
+    """The kind of a stream event."""
 
     STREAM_START = "stream_start"
     TEXT_START = "text_start"
@@ -42,7 +40,7 @@ class StreamEventType(StrEnum):
 
 @dataclass(frozen=True)
 class StreamStart:
-    """What is known of an answer when it begins."""
+    """Properties of an answer known at its beginning."""
 
     id: str
     model: str
@@ -53,12 +51,11 @@ class StreamStart:
 
 @dataclass(frozen=True)
 class StreamEvent:
-    """One piece of an answer; `type` says which fields are filled.
+    """A piece of an answer; `type` decides which fields are set.
 
-    The `tool_call` of a TOOL_CALL_DELTA holds the new piece alone, in `raw_arguments`. What ends a
-    text or a thought has the whole of it in `text`. `response` is there at the FINISH, `start` at
-    the STREAM_START. The event that stands between two steps is a plain `step_finish` (5.9) and has
-    the `step` that ended, with what came of its tools.
+    The `tool_call` of a TOOL_CALL_DELTA contains only the new piece, in `raw_arguments`. The events
+    that end a text or a thought have all of it in `text`. FINISH has `response`, STREAM_START has
+    `start`. Between two steps there is a `step_finish` event (5.9) with the finished `step`.
     """
 
     type: StreamEventType | str
@@ -75,77 +72,90 @@ class StreamEvent:
     text: str | None = None
     step: StepResult | None = None
 
+    def with_warnings(self, warnings: Sequence[Warning]) -> Self:
+        """Return the event with additional warnings, if it is a STREAM_START or FINISH."""
+        if not warnings or (self.start is None and self.response is None):
+            return self
+        start = self.start
+        if start is not None:
+            start = replace(start, warnings=[*start.warnings, *warnings])
+        response = self.response and self.response.with_warnings(warnings)
+        return replace(self, start=start, response=response)
+
 
 _UNFINISHED = FinishReason("other")
-_NOBODY = StreamStart("", "", "")
+_NO_START = StreamStart("", "", "")
 
 
 class StreamAccumulator:
-    """Collects stream events; at the end it has what `complete` would have answered.
+    """Accumulates stream events into the response that `complete` would have returned.
 
-    The FINISH brings the whole answer, with all that no other event tells, such as signatures. Who
-    changes the pieces on their way has to change that answer too. Another STREAM_START begins anew.
+    FINISH contains the whole answer, including parts without events of their own, such as
+    signatures. Middleware that changes other events changes that answer too. Another STREAM_START
+    starts again.
     """
 
     def __init__(self) -> None:
-        self._begin(_NOBODY)
+        self._begin(_NO_START)
 
     def process(self, event: StreamEvent) -> None:
-        """Take one more event of the stream."""
-        self._seen = True
+        """Add an event of the stream."""
+        self._has_events = True
         match event.type:
             case StreamEventType.STREAM_START:
-                self._begin(event.start or _NOBODY)
+                self._begin(event.start or _NO_START)
             case StreamEventType.FINISH:
-                self._whole = event.response or self._so_far(event)
+                self._complete = event.response or self._incomplete(event)
             case StreamEventType.ERROR:
                 self._error = event.error
             case _:
                 self._add(event)
 
     def response(self) -> Response:
-        """Return the whole answer; raises what the stream ended with when it did not finish."""
-        if self._whole is not None:
-            return self._whole
-        raise self._error or StreamError("the stream has not come to its end")
+        """Return the complete answer, or raise the error of a stream that did not finish."""
+        if self._complete is not None:
+            return self._complete
+        raise self._error or StreamError("the stream has not ended")
 
     @property
     def partial_response(self) -> Response | None:
-        """The answer as far as it came, None before it begins."""
-        if self._whole is not None:
-            return self._whole
-        return self._so_far() if self._seen else None
+        """The answer as far as it came; None before it begins."""
+        if self._complete is not None:
+            return self._complete
+        return self._incomplete() if self._has_events else None
 
     def _begin(self, start: StreamStart) -> None:
-        self._seen = start is not _NOBODY
+        self._has_events = start is not _NO_START
         self._start = start
         self._texts: dict[str, list[str]] = {}
         self._calls: dict[str, ToolCallData] = {}
-        # Every part in the order in which it began: a text, a thought or a call by its key.
+        # The parts by kind and key, in the order in which they began.
         self._order: list[tuple[ContentKind, str]] = []
-        self._whole: Response | None = None
+        self._complete: Response | None = None
         self._error: SDKError | None = None
 
     def _add(self, event: StreamEvent) -> None:
         if event.type == StreamEventType.REASONING_START:
-            self._piece(ContentKind.THINKING, f"thought {len(self._order)}", "")
+            self._add_text(ContentKind.THINKING, f"thought {len(self._order)}", "")
         elif event.type == StreamEventType.REASONING_DELTA:
-            self._piece(ContentKind.THINKING, self._newest_thought(), event.reasoning_delta or "")
+            self._add_text(
+                ContentKind.THINKING, self._newest_thought(), event.reasoning_delta or ""
+            )
         elif event.type in (StreamEventType.TEXT_START, StreamEventType.TEXT_DELTA):
-            self._piece(ContentKind.TEXT, f"text {event.text_id}", event.delta or "")
+            self._add_text(ContentKind.TEXT, f"text {event.text_id}", event.delta or "")
         elif event.tool_call is not None:
-            self._call(event.tool_call, is_piece=event.type == StreamEventType.TOOL_CALL_DELTA)
+            self._add_call(event.tool_call, is_piece=event.type == StreamEventType.TOOL_CALL_DELTA)
 
     def _newest_thought(self) -> str:
         thoughts = [key for kind, key in self._order if kind is ContentKind.THINKING]
         return thoughts[-1] if thoughts else "thought"
 
-    def _piece(self, kind: ContentKind, key: str, piece: str) -> None:
+    def _add_text(self, kind: ContentKind, key: str, piece: str) -> None:
         if key not in self._texts:
             self._order.append((kind, key))
         self._texts.setdefault(key, []).append(piece)
 
-    def _call(self, call: ToolCall, *, is_piece: bool) -> None:
+    def _add_call(self, call: ToolCall, *, is_piece: bool) -> None:
         known = self._calls.get(call.id)
         if known is None:
             self._order.append((ContentKind.TOOL_CALL, call.id))
@@ -153,27 +163,27 @@ class StreamAccumulator:
         if is_piece and known and isinstance(known.arguments, str):
             arguments = known.arguments + (call.raw_arguments or "")
         elif not is_piece and known is None and not arguments:
-            # What has only begun is written piece by piece from here on.
+            # The pieces follow.
             arguments = ""
         self._calls[call.id] = ToolCallData(call.id, call.name, arguments)
 
-    def _so_far(self, finish: StreamEvent | None = None) -> Response:
+    def _incomplete(self, finish: StreamEvent | None = None) -> Response:
         start = self._start
-        said = Message(Role.ASSISTANT, [self._part(kind, key) for kind, key in self._order])
-        told = Response(
+        message = Message(Role.ASSISTANT, [self._part(kind, key) for kind, key in self._order])
+        response = Response(
             start.id,
             start.model,
             start.provider,
-            said,
+            message,
             _UNFINISHED,
             Usage(),
             warnings=start.warnings,
             rate_limit=start.rate_limit,
         )
         if finish is None:
-            return told
+            return response
         reason, usage = finish.finish_reason or _UNFINISHED, finish.usage or Usage()
-        return replace(told, finish_reason=reason, usage=usage)
+        return replace(response, finish_reason=reason, usage=usage)
 
     def _part(self, kind: ContentKind, key: str) -> ContentPart:
         if kind is ContentKind.TOOL_CALL:

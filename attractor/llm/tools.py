@@ -1,4 +1,4 @@
-"""Tools: what a model may call, whether it must, and what it called (5.1 to 5.4)."""
+"""Tools: definitions, choices, calls and results (5.1 to 5.4)."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -16,7 +16,7 @@ _MODES = ("auto", "none", "required", "named")
 
 @dataclass(frozen=True)
 class ToolDefinition:
-    """A tool a model may call; `parameters` is a JSON Schema of an object."""
+    """A tool that a model can call; `parameters` is the JSON schema of an object."""
 
     name: str
     description: str
@@ -25,21 +25,21 @@ class ToolDefinition:
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
             raise ConfigurationError(
-                f"no provider takes the tool name {self.name[:80]!r}",
-                hint="a letter first, then letters, digits and underscores, at most 64",
+                f"invalid tool name {self.name[:80]!r}",
+                hint="start with a letter, followed by at most 63 letters, digits and underscores",
             )
         if self.parameters.get("type") != "object":
             raise ConfigurationError(
-                f"the parameters of the tool {self.name!r} are not an object",
-                hint='the schema\'s root says "type": "object"',
+                f"the parameters of the tool {self.name!r} are not of type object",
+                hint='write "type": "object" at the root of the schema',
             )
 
 
 @dataclass(frozen=True)
 class Tool:
-    """A tool with what executes it; without that it is passive, and its calls are the caller's.
+    """A tool with a function; without one it is passive, and the caller answers its calls.
 
-    `execute` may be async or not, and takes the arguments by name, or all of them as one mapping.
+    `execute` may be async, and takes the arguments by name or as one mapping.
     """
 
     name: str
@@ -48,18 +48,18 @@ class Tool:
     execute: Callable[..., object] | None = None
 
     def __post_init__(self) -> None:
-        # Its definition has the checks.
+        # Checks name and parameters.
         _ = self.definition
 
     @property
     def definition(self) -> ToolDefinition:
-        """What a model is told of it."""
+        """The definition sent to the model."""
         return ToolDefinition(self.name, self.description, self.parameters)
 
 
 @dataclass(frozen=True)
 class ToolChoice:
-    """Whether the model may, must or must not call tools, or must call one by name."""
+    """Whether the model may, must or must not call tools, or must call a certain tool."""
 
     mode: str = "auto"
     tool_name: str | None = None
@@ -67,18 +67,19 @@ class ToolChoice:
     def __post_init__(self) -> None:
         if self.mode not in _MODES:
             raise ConfigurationError(
-                f"no tool choice {self.mode!r}", hint=f"one of {', '.join(_MODES)}"
+                f"unknown tool choice {self.mode!r}", hint=f"use one of {', '.join(_MODES)}"
             )
         if (self.mode == "named") != (self.tool_name is not None):
+            fault = "missing" if self.tool_name is None else "unexpected"
             raise ConfigurationError(
-                f"tool choice {self.mode!r} with the tool {self.tool_name!r}",
-                hint="'named' takes a tool_name, and nothing else does",
+                f"{fault} tool_name for the tool choice {self.mode!r}",
+                hint="set tool_name for the mode 'named' only",
             )
 
 
 @dataclass(frozen=True)
 class ToolCall:
-    """A call the model made, its arguments parsed; `fault` says why they could not be."""
+    """A tool call with parsed arguments, or the `fault` in them."""
 
     id: str
     name: str
@@ -88,7 +89,7 @@ class ToolCall:
 
     @classmethod
     def from_data(cls, data: ToolCallData) -> Self:
-        """Parse the arguments of a call; a bad text is no error here, the model is to be told."""
+        """Parse the arguments of a call; invalid ones raise nothing, they go back to the model."""
         if not isinstance(data.arguments, str):
             return cls(data.id, data.name, data.arguments)
         arguments, fault = _parse(data.name, data.arguments)
@@ -97,7 +98,7 @@ class ToolCall:
 
 @dataclass(frozen=True)
 class ToolResult:
-    """What came of a call."""
+    """The result of a tool call."""
 
     tool_call_id: str
     content: str | JsonObject | Sequence[Json]
@@ -105,18 +106,16 @@ class ToolResult:
 
 
 def check_tools(tools: Sequence[ToolDefinition]) -> None:
-    """Refuse two tools of one name."""
+    """Raise a ConfigurationError if two tools have the same name."""
     names = [tool.name for tool in tools]
-    doubled = sorted({name for name in names if names.count(name) > 1})
-    if doubled:
-        raise ConfigurationError(
-            f"the tool {doubled[0]!r} is defined twice", hint="leave one of them out"
-        )
+    duplicates = sorted({name for name in names if names.count(name) > 1})
+    if duplicates:
+        raise ConfigurationError(f"duplicate tool {duplicates[0]!r}", hint="remove one of them")
 
 
 def _parse(name: str, text: str) -> tuple[JsonObject, InvalidToolCallError | None]:
     try:
-        # A tool without parameters is sometimes called with no text at all.
+        # Some models call a tool without parameters with an empty text.
         value = parse_json(text) if text.strip() else {}
     except NotCanonical as cause:
         return {}, InvalidToolCallError(f"the arguments of {name!r} are {cause.message}")

@@ -1,5 +1,3 @@
-""""""
-
 import json
 import sys
 from collections.abc import Mapping
@@ -20,7 +18,7 @@ from attractor.llm.catalogue import (
     Prices,
     PriceTier,
     find_table,
-    put_over,
+    override,
     read_catalogue,
     read_overrides,
     read_providers,
@@ -149,7 +147,7 @@ def test_every_shipped_short_name_leads_somewhere() -> None:
 def test_a_damaged_table_is_told_when_it_is_read(tmp_path: Path) -> None:
     table = tmp_path / "table.json"
     table.write_text(json.dumps({"sample_spec": {"mode": "one of: chat"}}))
-    with pytest.raises(ConfigurationError, match="holds no models"):
+    with pytest.raises(ConfigurationError, match="contains no models"):
         read_catalogue(table)
 
 
@@ -273,10 +271,10 @@ def test_only_what_answers_in_words_is_a_model(tmp_path: Path) -> None:
     ("content", "words"),
     [
         (None, "No such file or directory"),
-        ("{", "it is no JSON"),
-        ("\udcff", "it is no JSON"),
-        ("[]", "it holds no models"),
-        ("{}", "it holds no models"),
+        ("{", "invalid JSON"),
+        ("\udcff", "invalid JSON"),
+        ("[]", "it contains no models"),
+        ("{}", "it contains no models"),
     ],
 )
 def test_a_table_that_cannot_be_used_is_named_with_what_to_do(
@@ -356,7 +354,7 @@ display_name = "Gone"
 
 
 def test_what_we_say_stands_over_the_table_field_by_field() -> None:
-    model, _ = put_over([KNOWN], read_overrides(SAID))
+    model, _ = override([KNOWN], read_overrides(SAID))
     assert model == ModelInfo(
         id="m",
         provider="p",
@@ -367,14 +365,14 @@ def test_what_we_say_stands_over_the_table_field_by_field() -> None:
 
 
 def test_a_model_that_is_wholly_said_is_added_and_a_mere_name_for_one_is_not() -> None:
-    assert [one.id for one in put_over([KNOWN], read_overrides(SAID))] == ["m", "new"]
+    assert [one.id for one in override([KNOWN], read_overrides(SAID))] == ["m", "new"]
 
 
 def test_of_two_of_one_name_the_first_counts() -> None:
     other = ModelInfo(id="m", provider="p", display_name="other")
-    assert put_over([KNOWN, other], read_overrides("")) == [KNOWN]
+    assert override([KNOWN, other], read_overrides("")) == [KNOWN]
     elsewhere = ModelInfo(id="m", provider="q", display_name="m")
-    assert put_over([KNOWN, elsewhere], read_overrides("")) == [KNOWN, elsewhere]
+    assert override([KNOWN, elsewhere], read_overrides("")) == [KNOWN, elsewhere]
 
 
 def test_the_shipped_short_names_are_each_of_one_model() -> None:

@@ -45,7 +45,7 @@ def handing_on(request: Request, next: Complete) -> Awaitable[Response]:
 # What is shipped, so set up that it has nothing to do: a cache that asks anew all the same.
 SHIPPED: dict[str, Callable[[Path], StreamMiddleware]] = {
     "logging": lambda folder: middleware.Logging(content=True),
-    "redaction": lambda folder: middleware.Redaction(["not said by anybody"], restore=True),
+    "redaction": lambda folder: middleware.Redaction(["not said by anybody"]),
     "disk cache": lambda folder: middleware.DiskCache(folder / "kept", mode="refresh"),
     "fallback": lambda folder: middleware.Fallback([("openai", "m")]),
     "costs": lambda folder: middleware.Costs(),

@@ -6,7 +6,7 @@ import pytest
 
 import attractor
 from attractor.llm import Client, ConfigurationError, Request, generate_sync, set_default_client
-from attractor.llm.generation.text import DefaultClient, find_client
+from attractor.llm.generation.text import DefaultClient
 from tests.llm.asking import a_request, speaking
 
 HELLO = "rules = [{ answer.text = 'Hello.' }]"
@@ -45,16 +45,6 @@ def test_it_is_made_when_it_is_needed_and_kept_as_long_as_its_event_loop() -> No
     assert len(read) == 2
 
 
-def test_the_one_that_was_set_comes_first_and_the_one_that_is_named_before_it() -> None:
-    mine, named = Client(providers={}), Client(providers={})
-
-    async def finding() -> list[Client]:
-        return [await find_client(), await find_client(named)]
-
-    set_default_client(mine)
-    assert asyncio.run(finding()) == [mine, named]
-
-
 def test_the_variables_of_the_process_are_read_when_they_are_needed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -72,7 +62,7 @@ def test_without_any_key_it_says_so() -> None:
         client = await DefaultClient(lambda: Client.from_env({})).find()
         await client.complete(Request(model="gpt-5.2", messages=[]))
 
-    with pytest.raises(ConfigurationError, match="nothing says which provider"):
+    with pytest.raises(ConfigurationError, match="missing provider"):
         asyncio.run(asking())
 
 

@@ -16,7 +16,7 @@ answer.text = '{"name": "Alice", "age": 30}'
 [[rules]]
 when = { first_user = "haiku" }
 [rules.answer]
-text = "Old silent code waits for tests"
+text = "Old silent code waiting for tests"
 thinking = "Hm."
 usage = { input = 7, output = 4 }
 [[rules]]
@@ -37,14 +37,14 @@ answer = { text = "Hello to you.", usage = { input = 7, output = 4 } }
 PROGRAMS = [one for one in fences("python") if one.page.name == "ask-models-from-a-program.md"]
 PRINTED = [
     "Hello to you.\n11 stop\n",
-    "Old silent code waits for tests\n11\n",
-    "thinking: Hm.\nOld silent code waits for tests\nstop: 4 tokens\n",
+    "Old silent code waiting for tests\n11\n",
+    "thinking: Hm.\nOld silent code waiting for tests\nstop: 4 tokens\n",
     "Hello to you.\n",
     "Sunny in San Francisco and New York.",
     "{'name': 'Alice', 'age': 30}\n",
     "so far: 5\n{'recipes': ['soup', 'salad', 'bread', 'cake', 'tea']}\n",
     "Hello to you.\n",
-    "Hello to you.\nOld silent code waits for tests\n2 calls\n",
+    "Hello to you.\nOld silent code waiting for tests\n2 calls\n",
 ]
 
 

@@ -1,5 +1,3 @@
-""""""
-
 from typing import Any
 
 import pytest
@@ -7,7 +5,7 @@ import pytest
 from attractor.base.errors import UsageError
 from attractor.base.json import JsonObject
 from attractor.llm import ConfigurationError, Message, Request, ResponseFormat, ToolDefinition
-from attractor.llm.request import format_in_words, merge_options
+from attractor.llm.request import format_instruction, merge_options
 from tests.llm.generated import PERSON
 
 SHELL = ToolDefinition("shell", "Run a command.", {"type": "object"})
@@ -21,7 +19,7 @@ def test_what_is_optional_may_be_none() -> None:
 
 
 def test_two_tools_of_one_name_are_refused() -> None:
-    with pytest.raises(ConfigurationError, match="'shell' is defined twice"):
+    with pytest.raises(ConfigurationError, match="duplicate tool 'shell'"):
         Request("any", [Message.user("hi")], tools=[SHELL, SHELL])
 
 
@@ -34,10 +32,10 @@ def test_options_are_meant_for_one_provider_alone() -> None:
 @pytest.mark.parametrize(
     ("kind", "schema", "told"),
     [
-        ("yaml", None, "no response format 'yaml'"),
-        ("json_schema", None, "has no schema"),
-        ("json", PERSON, "has a schema"),
-        ("json_schema", {"type": "array"}, "not one of an object"),
+        ("yaml", None, "unknown response format 'yaml'"),
+        ("json_schema", None, "missing json_schema"),
+        ("json", PERSON, "unexpected json_schema"),
+        ("json_schema", {"type": "array"}, "not of type object"),
     ],
 )
 def test_an_impossible_format_is_refused(kind: str, schema: JsonObject | None, told: str) -> None:
@@ -46,9 +44,9 @@ def test_an_impossible_format_is_refused(kind: str, schema: JsonObject | None, t
 
 
 def test_words_ask_for_the_format_and_hold_the_schema() -> None:
-    assert format_in_words(None) == format_in_words(ResponseFormat("text")) == ""
-    assert format_in_words(ResponseFormat("json")).startswith("Answer with one JSON object")
-    asked = format_in_words(ResponseFormat("json_schema", PERSON))
+    assert format_instruction(None) == format_instruction(ResponseFormat("text")) == ""
+    assert format_instruction(ResponseFormat("json")).startswith("Answer with one JSON object")
+    asked = format_instruction(ResponseFormat("json_schema", PERSON))
     assert '"required": ["name", "age"]' in asked
 
 

@@ -1,5 +1,3 @@
-""""""
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,7 +22,7 @@ from attractor.llm import (
     Warning,
     cost_of,
 )
-from attractor.llm.response import said_by, usage_of
+from attractor.llm.response import usage_of
 
 maybe = st.none() | st.integers(0, 10**9)
 usages = st.builds(Usage, st.integers(0, 10**9), st.integers(0, 10**9), maybe, maybe, maybe)
@@ -166,15 +164,15 @@ def an_answer(*parts: ContentPart) -> Response:
 def test_what_goes_back_to_its_provider_has_the_model_that_was_asked() -> None:
     own = ProviderData("acme", {"type": "thinking"})
     thought = ContentPart(ContentKind.THINKING, thinking=ThinkingData("Well."), provider_data=own)
-    told, said = said_by("m", an_answer(thought, TEXT)).message.content
+    told, said = an_answer(thought, TEXT).with_model("m").message.content
     assert told.provider_data is not None
     assert told.provider_data == ProviderData("acme", {"type": "thinking"}, "m")
     assert said == TEXT
-    assert told.provider_data.is_of("m")
-    assert not told.provider_data.is_of("another")
-    assert own.is_of("another")
+    assert told.provider_data.is_valid_for("m")
+    assert not told.provider_data.is_valid_for("another")
+    assert own.is_valid_for("another")
 
 
 def test_an_answer_of_words_alone_stays_what_it_is() -> None:
     answer = an_answer(TEXT)
-    assert said_by("m", answer) is answer
+    assert answer.with_model("m") is answer

@@ -1,5 +1,3 @@
-""""""
-
 import pytest
 
 from attractor.llm import (
@@ -123,7 +121,7 @@ def test_another_start_begins_anew() -> None:
 
 
 def test_a_stream_that_did_not_finish_has_no_answer() -> None:
-    with pytest.raises(StreamError, match="has not come to its end"):
+    with pytest.raises(StreamError, match="has not ended"):
         accumulated(START, *PIECES).response()
     error = RateLimitError("busy", provider="acme")
     broken = accumulated(START, *PIECES, StreamEvent(StreamEventType.ERROR, error=error))

@@ -21,7 +21,7 @@ def test_a_name_some_provider_refuses_is_refused(name: str) -> None:
 
 
 def test_parameters_are_an_object() -> None:
-    with pytest.raises(UsageError, match="not an object"):
+    with pytest.raises(UsageError, match="not of type object"):
         ToolDefinition("a", "", {"type": "string"})
 
 
@@ -33,7 +33,7 @@ def test_a_tool_that_is_executed_is_checked_as_its_definition_is() -> None:
 
 def test_two_tools_of_one_name_are_refused() -> None:
     tool = ToolDefinition("a", "", OBJECT)
-    with pytest.raises(ConfigurationError, match="'a' is defined twice"):
+    with pytest.raises(ConfigurationError, match="duplicate tool 'a'"):
         Request(model="m", messages=[], tools=[tool, tool])
 
 

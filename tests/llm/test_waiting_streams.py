@@ -118,7 +118,7 @@ def test_who_leaves_early_or_forgets_it_leaves_nothing_behind() -> None:
         assert events.partial_response
         assert events.partial_response.text == text
         for asked in (events.response, lambda: next(events)):
-            with pytest.raises(StreamError, match="left before its end"):
+            with pytest.raises(StreamError, match="closed before its end"):
                 asked()
         for event in a_stream(twin, prompt="slow"):
             if event.type == StreamEventType.TEXT_DELTA:
@@ -146,7 +146,7 @@ def test_a_second_listener_is_refused_and_the_first_one_hears_all() -> None:
     refused: list[UsageError] = []
 
     def listen_too(a: int, b: int) -> int:
-        # The first one waits for its next event meanwhile.
+        # The first one waiting for its next event meanwhile.
         for asked in (lambda: next(events), events.result):
             try:
                 asked()
@@ -157,7 +157,7 @@ def test_a_second_listener_is_refused_and_the_first_one_hears_all() -> None:
     with speaking(SCRIPT) as twin, no_thread_is_left():
         events = a_stream(twin, tools=[adder(listen_too)])
         assert events.response().text == "It is three, I think."
-    assert [one.message for one in refused] == ["two listen to one stream at the same time"] * 2
+    assert [one.message for one in refused] == ["the stream is already being read"] * 2
 
 
 def raising(error: BaseException) -> Callable[..., object]:

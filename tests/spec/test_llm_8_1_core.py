@@ -71,7 +71,7 @@ def test_8_1_the_default_provider_is_used_when_none_is_named() -> None:
 def test_8_1_configuration_error_when_no_provider_and_no_default() -> None:
     client = Client.from_env({})
     request = replace(a_request("openai", "hello"), provider=None)
-    with pytest.raises(ConfigurationError, match="nothing says which provider"):
+    with pytest.raises(ConfigurationError, match="missing provider"):
         asyncio.run(client.complete(request))
 
 

@@ -9,25 +9,23 @@ import anyio
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import suggest
 from attractor.base.json import JsonObject
-from attractor.llm.abort import AbortSignal, Handover
+from attractor.llm.abort import AbortSignal
 from attractor.llm.client import Client
 from attractor.llm.errors import (
     ConfigurationError,
     InvalidToolCallError,
     RequestTimeoutError,
-    SDKError,
 )
 from attractor.llm.json_schema import check_schema
 from attractor.llm.messages import Message
 from attractor.llm.request import Request, ResponseFormat
-from attractor.llm.response import Response, StepResult
-from attractor.llm.stream_events import StreamAccumulator, StreamEvent, StreamEventType
+from attractor.llm.response import StepResult
 from attractor.llm.tools import Tool, ToolCall, ToolChoice, ToolDefinition
 
 
 @dataclass(frozen=True)
 class TimeoutConfig:
-    """Seconds: for everything with its tools and waits, and for every single call to the model."""
+    """Limits in seconds: `total` includes tools and waits, `per_step` is for each model call."""
 
     total: float | None = None
     per_step: float | None = None
@@ -37,15 +35,15 @@ class TimeoutConfig:
             seconds = getattr(self, name)
             if seconds is not None and not seconds > 0:
                 raise ConfigurationError(
-                    f"a time limit of {seconds} s ({name}) leaves no time",
-                    hint="give more than 0, or nothing for no limit",
+                    f"invalid time limit {name}={seconds}",
+                    hint="use a number above 0, or None for no limit",
                 )
 
 
 @asynccontextmanager
 async def limited(seconds: float | None, noun: str) -> AsyncGenerator[None]:
-    """Cancel what is within when its time is up, and raise a RequestTimeoutError instead."""
-    # Not by asyncio: its time-out would break off the closing of connections, too.
+    """Cancel the block after some seconds, and raise a RequestTimeoutError instead."""
+    # An asyncio timeout would interrupt the closing of connections too.
     with anyio.move_on_after(seconds) as scope:
         yield
     if scope.cancelled_caught:
@@ -53,43 +51,42 @@ async def limited(seconds: float | None, noun: str) -> AsyncGenerator[None]:
 
 
 AnyTool = Tool | ToolDefinition
-# What is easily mistaken, and what is to be given.
-_KINDS: Mapping[str, tuple[tuple[type, ...], str]] = {
-    "max_tool_rounds": ((int,), "a whole number"),
-    "max_retries": ((int,), "a whole number"),
-    "timeout": ((int, float, TimeoutConfig), "seconds as a number, or a TimeoutConfig"),
+# Options that are easily confused: their types, and the types in words.
+_OPTION_TYPES: Mapping[str, tuple[tuple[type, ...], str]] = {
+    "max_tool_rounds": ((int,), "an integer"),
+    "max_retries": ((int,), "an integer"),
+    "timeout": ((int, float, TimeoutConfig), "a number of seconds or a TimeoutConfig"),
     "abort_signal": ((AbortSignal,), "the `signal` of an AbortController"),
 }
-Mended = JsonObject | None
+RepairedArguments = JsonObject | None
 
 
 class StopCondition(Protocol):
-    """Says after a step whether that was the last one; may be async or not."""
+    """Decides after a step whether to stop; async or not."""
 
     def __call__(self, steps: Sequence[StepResult], /) -> bool | Awaitable[bool]:
-        """Look at the steps so far."""
+        """Return whether the steps so far are enough."""
         ...
 
 
 class RepairToolCall(Protocol):
-    """Mends the arguments of a call that are not what its tool takes; may be async or not."""
+    """Repairs invalid arguments of a tool call; async or not."""
 
     def __call__(
         self, call: ToolCall, tool: Tool, error: InvalidToolCallError, /
-    ) -> Mended | Awaitable[Mended]:
-        """Return better arguments, None when there are none."""
+    ) -> RepairedArguments | Awaitable[RepairedArguments]:
+        """Return valid arguments, or None."""
         ...
 
 
 class GenerateOptions(TypedDict, total=False):
-    """What may be given besides the model and a prompt; what is None is left to the provider.
+    """Options besides the model and the prompt; None leaves a setting to the provider.
 
-    Either a prompt is given or `messages`; `system` stands before either. `max_tool_rounds` is how
-    often tools are executed and their results handed back: 0 is never, 1 unless it is said.
-    `stop_when` is asked after every such step. `repair_tool_call` may return better arguments for a
-    call whose own are not what the tool takes. `max_retries` counts for each call to the model,
-    2 unless it is said. `timeout` is seconds for everything, or a TimeoutConfig. Without a `client`
-    the default one is asked.
+    Give a prompt or `messages`; `system` precedes either. `max_tool_rounds` limits how often tools
+    are executed and their results sent back (default: 1; 0 is never). `stop_when` is called after
+    each such step. `repair_tool_call` may return valid arguments for a call with invalid ones.
+    `max_retries` applies to each call to the model (default: 2). `timeout` is a number of seconds
+    for the whole generation, or a TimeoutConfig. Without a `client` the default client is used.
     """
 
     messages: Sequence[Message] | None
@@ -115,7 +112,7 @@ class GenerateOptions(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Generation:
-    """Everything that was given, checked."""
+    """All options of a generation, checked."""
 
     model: str
     prompt: str | None = None
@@ -141,58 +138,59 @@ class Generation:
 
     def __post_init__(self) -> None:
         if (self.prompt is None) == (self.messages is None):
-            given = "neither prompt nor" if self.prompt is None else "both prompt and"
+            fault = "missing prompt" if self.prompt is None else "both prompt and messages are set"
             raise ConfigurationError(
-                f"{given} messages are given",
-                hint="give the prompt, which is one message of the user, or all the messages",
+                fault, hint="pass either a prompt, which is one user message, or messages"
             )
-        self._check_kinds()
+        self._check_types()
         for name in ("max_tool_rounds", "max_retries"):
             count = getattr(self, name)
             if count < 0:
-                raise ConfigurationError(f"{name} is {count}", hint="write 0 for none")
+                raise ConfigurationError(f"invalid {name}: {count}", hint="use 0 or more")
         for tool in self.active_tools.values():
-            check_schema(tool.parameters, f"what the tool {tool.name!r} takes")
+            check_schema(tool.parameters, f"parameters of the tool {tool.name!r}")
 
-    def _check_kinds(self) -> None:
-        """Refuse what is of another kind than it says, as programs without types may give it."""
-        for name, (kinds, wanted) in _KINDS.items():
+    def _check_types(self) -> None:
+        """Reject values of a wrong type, which programs without type checks may pass."""
+        for name, (types, expected) in _OPTION_TYPES.items():
             value = getattr(self, name)
-            if value is not None and not isinstance(value, kinds):
-                raise _of_another_kind(name, value, wanted)
-        for one in cast("Sequence[object]", self.tools or ()):
-            if not isinstance(one, AnyTool):
-                raise _of_another_kind("one of the tools", one, "a Tool or a ToolDefinition")
+            if value is not None and not isinstance(value, types):
+                raise _type_error(name, value, expected)
+        for tool in cast("Sequence[object]", self.tools or ()):
+            if not isinstance(tool, AnyTool):
+                raise _type_error("tools", tool, "Tool or ToolDefinition objects")
 
     @property
     def active_tools(self) -> Mapping[str, Tool]:
-        """The tools that are executed here, by name."""
-        given = self.tools or ()
-        return {one.name: one for one in given if isinstance(one, Tool) and one.execute}
+        """The tools executed by the generation, by name."""
+        tools = self.tools or ()
+        return {tool.name: tool for tool in tools if isinstance(tool, Tool) and tool.execute}
 
     @property
     def passive_tools(self) -> frozenset[str]:
-        """The tools that the caller executes, by name."""
-        return frozenset(one.name for one in self.tools or ()) - self.active_tools.keys()
+        """The names of the tools executed by the caller."""
+        return frozenset(tool.name for tool in self.tools or ()) - self.active_tools.keys()
 
     @property
     def limits(self) -> TimeoutConfig:
-        """How long it may take."""
-        given = self.timeout
-        return given if isinstance(given, TimeoutConfig) else TimeoutConfig(total=given)
+        """The time limits."""
+        timeout = self.timeout
+        return timeout if isinstance(timeout, TimeoutConfig) else TimeoutConfig(total=timeout)
 
     def conversation(self) -> Sequence[Message]:
-        """Return the messages to begin with."""
-        said = [Message.user(self.prompt)] if self.prompt is not None else self.messages or ()
-        return [*([Message.system(self.system)] if self.system else []), *said]
+        """Return the messages of the first request."""
+        messages = [Message.user(self.prompt)] if self.prompt is not None else self.messages or ()
+        return [*([Message.system(self.system)] if self.system else []), *messages]
 
     def request(self, messages: Sequence[Message]) -> Request:
-        """Return the request for one step, the conversation being where it is."""
+        """Return the request of a step with the conversation so far."""
         return Request(
             model=self.model,
             messages=messages,
             provider=self.provider,
-            tools=[one.definition if isinstance(one, Tool) else one for one in self.tools or ()],
+            tools=[
+                tool.definition if isinstance(tool, Tool) else tool for tool in self.tools or ()
+            ],
             tool_choice=self.tool_choice,
             response_format=self.response_format,
             temperature=self.temperature,
@@ -205,57 +203,17 @@ class Generation:
 
 
 def read_generation(model: str, prompt: str | None, options: GenerateOptions) -> Generation:
-    """Check what was given; a word that is no option is refused."""
+    """Check the options and return the generation; raises a ConfigurationError."""
     known = GenerateOptions.__annotations__
     for name in options:
         if name not in known:
             near = suggest(name, known)
-            hint = f"did you mean {near}?" if near else f"there are {', '.join(sorted(known))}"
-            raise ConfigurationError(f"nothing is done with {name}", hint=hint)
+            hint = f"did you mean {near}?" if near else f"known options: {', '.join(sorted(known))}"
+            raise ConfigurationError(f"unknown option {name}", hint=hint)
     return Generation(model, prompt, **options)
 
 
-def _of_another_kind(name: str, value: object, wanted: str) -> ConfigurationError:
-    kind = type(value).__name__
-    return ConfigurationError(f"{name} is of the kind {kind}", hint=f"give {wanted}")
-
-
-class Telling:
-    """What was told so far; an answer is put together of what was told of it and nothing else."""
-
-    def __init__(self) -> None:
-        self.handover: Handover[StreamEvent] = Handover()
-        self.has_begun = False
-        self._answer = StreamAccumulator()
-        self._is_new = False
-
-    @property
-    def partial_response(self) -> Response | None:
-        """The answer of the newest step that something was told of."""
-        return self._answer.partial_response
-
-    def begin_answer(self) -> None:
-        """Let the next event be the first one of another answer."""
-        self._is_new = True
-
-    async def tell(self, event: StreamEvent) -> None:
-        """Tell an event, and wait until the next one is asked for."""
-        self._add(event)
-        await self.handover.give(event)
-
-    def finish(self, event: StreamEvent) -> Response:
-        """Tell the last event of an answer without waiting, and return the answer."""
-        self._add(event)
-        self.handover.leave(event)
-        return self._answer.response()
-
-    def fail(self, error: SDKError) -> None:
-        """Tell what went wrong, if anything was told before; else it is only raised."""
-        if self.has_begun:
-            self.handover.leave(StreamEvent(StreamEventType.ERROR, error=error))
-
-    def _add(self, event: StreamEvent) -> None:
-        self.has_begun = True
-        if self._is_new:
-            self._answer, self._is_new = StreamAccumulator(), False
-        self._answer.process(event)
+def _type_error(name: str, value: object, expected: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"invalid type {type(value).__name__} of {name}", hint=f"pass {expected}"
+    )

@@ -1,130 +1,94 @@
 """Synchronous versions of generate, stream, generate_object and stream_object."""
 
 import asyncio
+import weakref
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, wait
-from contextlib import suppress
-from contextvars import copy_context
-from threading import Lock, Thread
+from contextlib import ExitStack, suppress
+from threading import Lock
 from typing import Any, Generic, Protocol, Self, TypeVar, Unpack
 
+from anyio.from_thread import BlockingPortal, start_blocking_portal
+
 from attractor.base.callables import require_no_loop
-from attractor.base.dataclasses import dataclass
 from attractor.base.json import JsonObject
-from attractor.llm.abort import ending_of
 from attractor.llm.client import Client
 from attractor.llm.generation.object_stream import ObjectStreamResult, stream_object
 from attractor.llm.generation.objects import generate_object
 from attractor.llm.generation.options import GenerateOptions
+from attractor.llm.generation.tasks import capture
 from attractor.llm.generation.text import generate, get_default_client
-from attractor.llm.generation.text_stream import StreamResult, second_listener, stream
+from attractor.llm.generation.text_stream import StreamResult, concurrent_reader, stream
 from attractor.llm.response import GenerateResult, Response
 from attractor.llm.stream_events import StreamEvent, StreamEventType
 
 T = TypeVar("T")
-Last = Callable[[], Awaitable[object]]
-
-
-@dataclass(frozen=True)
-class _Ready:
-    """A loop that runs, and what ends it."""
-
-    loop: asyncio.AbstractEventLoop
-    is_over: asyncio.Event
-
-
-class LoopThread:
-    """Runs from its making until it is ended; time and signals count in it also while nobody waits.
-
-    What its caller's context holds is there too. `last` is done in the loop before it ends. When
-    something there ends the loop sooner, whoever waits for it has that raised.
-    """
-
-    def __init__(self, name: str, last: Last) -> None:
-        self._ready: Future[_Ready] = Future()
-        self._ended: Future[None] = Future()
-        run = copy_context().run
-        # A program that forgets it ends all the same.
-        self._thread = Thread(
-            target=run, args=(_run, self._ready, self._ended, last), name=name, daemon=True
-        )
-        self._thread.start()
-
-    def wait_for(self, work: Coroutine[Any, Any, T]) -> T:
-        """Do something in the loop, and wait until it is done; it ends when waiting does."""
-        doing = self._begun(work)
-        try:
-            either: list[Future[Any]] = [doing, self._ended]
-            wait(either, return_when=FIRST_COMPLETED)
-            if self._ended.done() and (doing.cancelled() or not doing.done()):
-                raise self._reason()
-            return doing.result().result()
-        except BaseException:
-            # By asyncio, for nothing is known of the work: what closes a connection is broken off.
-            doing.cancel()
-            raise
-
-    def _begun(self, work: Coroutine[Any, Any, T]) -> "Future[Future[T]]":
-        loop = self._ready.result().loop
-        # One that is about to close takes things yet, and does not do them.
-        if not self._ended.done():
-            keeping = ending_of(work)
-            try:
-                return asyncio.run_coroutine_threadsafe(keeping, loop)
-            except RuntimeError:
-                keeping.close()
-        work.close()
-        raise self._reason()
-
-    def _reason(self) -> BaseException:
-        """Return what ended the loop, or that it has ended."""
-        return self._ended.exception() or RuntimeError("the event loop has ended")
-
-    def end(self) -> None:
-        """Tell it to end, from wherever."""
-        ready = self._ready.result()
-        with suppress(RuntimeError):
-            ready.loop.call_soon_threadsafe(ready.is_over.set)
-
-    def join(self) -> None:
-        """Wait until it has ended."""
-        self._thread.join()
-
-
-def _run(ready: "Future[_Ready]", ended: "Future[None]", last: Last) -> None:
-    async def live() -> None:
-        is_over = asyncio.Event()
-        ready.set_result(_Ready(asyncio.get_running_loop(), is_over))
-        await is_over.wait()
-        await last()
-
-    runner = asyncio.Runner()
-    try:
-        runner.run(live())
-    except BaseException as error:
-        had_begun = ready.done()
-        # Told before what is left is cancelled, so that whoever waits for that hears the reason.
-        ended.set_exception(error)
-        if not had_begun:
-            ready.set_exception(error)
-        # A second task may end the loop once more while it is cleared.
-        with suppress(BaseException):
-            runner.close()
-        # Who leaves waits for nothing more, and is to see what went wrong at the end all the same.
-        if had_begun and isinstance(error, Exception):
-            raise
-    else:
-        try:
-            runner.close()
-        finally:
-            ended.set_result(None)
-
-
 T_co = TypeVar("T_co", covariant=True)
+_ASYNC_LOOP = "async for ... in"
 
 
-class _Source(Protocol[T_co]):
-    """What an event loop has to listen to."""
+def generate_sync(
+    model: str, prompt: str | None = None, **options: Unpack[GenerateOptions]
+) -> GenerateResult:
+    """Run `generate` and wait for its result."""
+    require_no_loop("generate")
+    return _run(generate(model, prompt, **options), options)
+
+
+def generate_object_sync(
+    model: str,
+    prompt: str | None = None,
+    *,
+    schema: JsonObject,
+    **options: Unpack[GenerateOptions],
+) -> GenerateResult:
+    """Run `generate_object` and wait for its result."""
+    require_no_loop("generate_object")
+    return _run(generate_object(model, prompt, schema=schema, **options), options)
+
+
+def stream_sync(
+    model: str, prompt: str | None = None, **options: Unpack[GenerateOptions]
+) -> "SyncStreamResult":
+    """Run `stream` and wait for each event."""
+    require_no_loop("stream", instead=_ASYNC_LOOP)
+    return SyncStreamResult(stream(model, prompt, **options), _client(options))
+
+
+def stream_object_sync(
+    model: str,
+    prompt: str | None = None,
+    *,
+    schema: JsonObject,
+    **options: Unpack[GenerateOptions],
+) -> "SyncObjectStreamResult":
+    """Run `stream_object` and wait for each object."""
+    require_no_loop("stream_object", instead=_ASYNC_LOOP)
+    return SyncObjectStreamResult(
+        stream_object(model, prompt, schema=schema, **options), _client(options)
+    )
+
+
+def _client(options: GenerateOptions) -> Client | None:
+    """Return the client to close in the loop; one made for the loop closes itself."""
+    return options.get("client") or get_default_client()
+
+
+def _run(work: Coroutine[Any, Any, T], options: GenerateOptions) -> T:
+    client = _client(options)
+
+    async def run() -> T:
+        # No connection of this loop is left to the next one.
+        try:
+            return await work
+        finally:
+            if client is not None:
+                await client.close()
+
+    return asyncio.run(run())
+
+
+class _AsyncStream(Protocol[T_co]):
+    """The common part of StreamResult and ObjectStreamResult."""
 
     def __aiter__(self) -> Self: ...
 
@@ -135,49 +99,55 @@ class _Source(Protocol[T_co]):
     def outcome(self) -> GenerateResult: ...
 
 
-class _Waiting(Generic[T]):
-    """Waits for one thing after another; the loop is there from the first to the last.
+class _SyncStream(Generic[T]):
+    """Iterates over an async stream in an event loop with its own thread.
 
-    What is left by `with`, or forgotten, ends.
+    The loop runs from the first item to the last, and its time limits count between items too.
+    Leaving a `with` block, or deleting the stream, ends it.
     """
 
-    def __init__(self, source: _Source[T], client: Client | None) -> None:
+    def __init__(self, source: _AsyncStream[T], client: Client | None) -> None:
         self._source = source
         self._client = client
-        self._thread: LoopThread | None = None
+        self._portal: BlockingPortal | None = None
+        # Called by close(), when the stream is deleted, or at interpreter exit.
+        self._end_thread: Callable[[], object] | None = None
         self._is_over = False
-        self._listening = Lock()
+        self._reading = Lock()
 
     def __iter__(self) -> Self:
         return self
 
     def __next__(self) -> T:
         if self._is_over:
-            # What it ended with is raised once more.
+            # Raises the error of a failed stream again.
             self._source.outcome()
             raise StopIteration
-        if not self._listening.acquire(blocking=False):
-            raise second_listener()
+        if not self._reading.acquire(blocking=False):
+            raise concurrent_reader()
         try:
-            one = self._heard()
+            item = self._wait_for(anext(self._source, None))
+            if item is None:
+                self.close()
+                raise StopIteration
+            return item
+        except BaseException:
+            self.close()
+            raise
         finally:
-            self._listening.release()
-        if one is None:
-            raise StopIteration
-        return one
+            self._reading.release()
 
     def result(self) -> GenerateResult:
-        """Return all steps, after listening to what is left; raises what the stream ended with."""
+        """Read the rest and return all steps; raises the error of a failed stream."""
         for _ in self:
             pass
         return self._source.outcome()
 
     def close(self) -> None:
-        """End it: close the connection, and end the tools that are at work."""
+        """Close the connection, cancel running tools, and end the thread."""
         self._is_over = True
-        if self._thread is not None:
-            self._thread.end()
-            self._thread.join()
+        if self._end_thread is not None:
+            self._end_thread()
 
     def __enter__(self) -> Self:
         return self
@@ -185,41 +155,37 @@ class _Waiting(Generic[T]):
     def __exit__(self, *exit: object) -> None:
         self.close()
 
-    def __del__(self) -> None:
-        # Without waiting.
-        if self._thread is not None:
-            self._thread.end()
-
-    def _heard(self) -> T | None:
-        """Wait for the next one; behind the last one and behind trouble nothing is left open."""
+    def _wait_for(self, work: Awaitable[T | None]) -> T | None:
+        if self._portal is None:
+            thread = ExitStack()
+            self._portal = thread.enter_context(start_blocking_portal(name="stream"))
+            self._end_thread = weakref.finalize(
+                self, _end_thread, thread, self._portal, self._source, self._client
+            )
+        # Captured, because a KeyboardInterrupt would end the loop before connections are closed.
+        waiting = self._portal.start_task_soon(capture, work)
         try:
-            one = self._begun().wait_for(_next(self._source))
+            return waiting.result().result()
         except BaseException:
-            self.close()
+            waiting.cancel()
             raise
-        if one is None:
-            self.close()
-        return one
-
-    def _begun(self) -> LoopThread:
-        if self._thread is None:
-            source, client = self._source, self._client
-
-            async def last() -> None:
-                await source.aclose()
-                if client is not None:
-                    await client.close()
-
-            self._thread = LoopThread("stream", last)
-        return self._thread
 
 
-async def _next(source: _Source[T]) -> T | None:
-    return await anext(source, None)
+def _end_thread(
+    thread: ExitStack, portal: BlockingPortal, source: _AsyncStream[object], client: Client | None
+) -> None:
+    async def close() -> None:
+        await source.aclose()
+        if client is not None:
+            await client.close()
+
+    # The loop may have ended already.
+    with suppress(RuntimeError), thread:
+        portal.call(close)
 
 
-class SyncStreamResult(_Waiting[StreamEvent]):
-    """The events of a StreamResult, for a `for` loop; best within `with`."""
+class SyncStreamResult(_SyncStream[StreamEvent]):
+    """The events of a StreamResult for a `for` loop; use it with `with`."""
 
     def __init__(self, events: StreamResult, client: Client | None) -> None:
         super().__init__(events, client)
@@ -227,24 +193,24 @@ class SyncStreamResult(_Waiting[StreamEvent]):
 
     @property
     def text_stream(self) -> Iterator[str]:
-        """The pieces of text that come from here on, and nothing else."""
+        """The remaining pieces of text, without other events."""
         texts = (event.delta for event in self if event.type == StreamEventType.TEXT_DELTA)
         return (text for text in texts if text)
 
     @property
     def partial_response(self) -> Response | None:
-        """The answer of the step that is being told, as far as it came; None before it begins."""
+        """The answer of the current step as far as it came; None before it begins."""
         return self._events.partial_response
 
     def response(self) -> Response:
-        """Return the answer of the last step, after listening to what is left."""
+        """Read the rest and return the answer of the last step."""
         return self.result().response
 
 
-class SyncObjectStreamResult(_Waiting[JsonObject]):
-    """The growing object of an ObjectStreamResult, for a `for` loop; best within `with`.
+class SyncObjectStreamResult(_SyncStream[JsonObject]):
+    """The objects of an ObjectStreamResult for a `for` loop; use it with `with`.
 
-    The steps that `result()` returns have the object as their `output`.
+    The steps returned by `result()` have the object as their `output`.
     """
 
     def __init__(self, objects: ObjectStreamResult, client: Client | None) -> None:
@@ -253,74 +219,11 @@ class SyncObjectStreamResult(_Waiting[JsonObject]):
 
     @property
     def partial_object(self) -> JsonObject | None:
-        """The object as far as it is sure, None before it begins."""
+        """The newest object; None before it begins."""
         return self._objects.partial_object
 
     def object(self) -> JsonObject:
-        """Return the whole object, after listening to what is left."""
+        """Read the rest and return the complete object."""
         for _ in self:
             pass
-        return self._objects.whole()
-
-
-_LISTEN = "async for ... in"
-
-
-def generate_sync(
-    model: str, prompt: str | None = None, **options: Unpack[GenerateOptions]
-) -> GenerateResult:
-    """Ask a model as `generate` does, and wait for its answer."""
-    require_no_loop("generate")
-    return _wait_for(generate(model, prompt, **options), options)
-
-
-def generate_object_sync(
-    model: str,
-    prompt: str | None = None,
-    *,
-    schema: JsonObject,
-    **options: Unpack[GenerateOptions],
-) -> GenerateResult:
-    """Ask a model for an object as `generate_object` does, and wait for it."""
-    require_no_loop("generate_object")
-    return _wait_for(generate_object(model, prompt, schema=schema, **options), options)
-
-
-def stream_sync(
-    model: str, prompt: str | None = None, **options: Unpack[GenerateOptions]
-) -> SyncStreamResult:
-    """Ask a model as `stream` does, and wait for each event."""
-    require_no_loop("stream", instead=_LISTEN)
-    return SyncStreamResult(stream(model, prompt, **options), _client(options))
-
-
-def stream_object_sync(
-    model: str,
-    prompt: str | None = None,
-    *,
-    schema: JsonObject,
-    **options: Unpack[GenerateOptions],
-) -> SyncObjectStreamResult:
-    """Ask a model for an object as `stream_object` does, and wait for more of it."""
-    require_no_loop("stream_object", instead=_LISTEN)
-    return SyncObjectStreamResult(
-        stream_object(model, prompt, schema=schema, **options), _client(options)
-    )
-
-
-def _client(options: GenerateOptions) -> Client | None:
-    """Return the client whose connections are to be closed; another one closes its own."""
-    return options.get("client") or get_default_client()
-
-
-def _wait_for(work: Coroutine[Any, Any, T], options: GenerateOptions) -> T:
-    return asyncio.run(_alone(work, _client(options)))
-
-
-async def _alone(work: Coroutine[Any, Any, T], client: Client | None) -> T:
-    """Leave no connection of a loop that ends here to the next one."""
-    try:
-        return await work
-    finally:
-        if client is not None:
-            await client.close()
+        return self._objects.complete_object()

@@ -1,7 +1,4 @@
-"""Middleware that is shipped: what stands around every call of a client, streamed or not.
-
-This door is light: what stands behind a name is imported when the name is first asked for.
-"""
+"""Shipped middleware for calls and streams; each name is imported on first use."""
 
 from typing import TYPE_CHECKING
 
@@ -13,8 +10,7 @@ if TYPE_CHECKING:
     from attractor.llm.middleware.fallback import Fallback, ModelName, may_fall_back
     from attractor.llm.middleware.logging import Logging
     from attractor.llm.middleware.rate_limit import Limit, RateLimit, RateLimits
-    from attractor.llm.middleware.redaction import Redaction
-    from attractor.llm.middleware.secret_placeholders import WELL_KNOWN
+    from attractor.llm.middleware.redaction import WELL_KNOWN, Redaction
 
 __all__ = [
     "Costs",
@@ -43,7 +39,7 @@ _HOMES = {
     "RateLimits": "rate_limit",
     "Redaction": "redaction",
     "Spent": "costs",
-    "WELL_KNOWN": "secret_placeholders",
+    "WELL_KNOWN": "redaction",
     "may_fall_back": "fallback",
     "replay": "disk_cache",
 }

@@ -1,9 +1,4 @@
-"""Writes an answer as JSON, and reads the very same answer back: every kind of content, every byte.
-
-What JSON has no word for says what it `is`. A provider's own JSON stays as it came, in its order.
-
-Tells two requests apart by a hash of all they hold: what is asked, of whom, and with what.
-"""
+"""Records of answers as JSON, and digests of requests, for the cache on disk."""
 
 import base64
 import json
@@ -40,49 +35,49 @@ _RECORDS: tuple[type[Any], ...] = (
     *(ImageData, AudioData, DocumentData, ToolCallData, ToolResultData, ThinkingData),
     ProviderData,
 )
-_WORDS: tuple[type[StrEnum], ...] = (Role, ContentKind)
-_KINDS: Mapping[str, type[Any]] = {one.__name__: one for one in (*_RECORDS, *_WORDS)}
-_IS = "is"
+_ENUMS: tuple[type[StrEnum], ...] = (Role, ContentKind)
+_TYPES: Mapping[str, type[Any]] = {record.__name__: record for record in (*_RECORDS, *_ENUMS)}
+# The key with the name of a type that JSON does not have.
+_TYPE = "is"
 
 
 def write_answer(response: Response) -> str:
-    """Return an answer as one line of JSON; raises ValueError or TypeError for what has no form."""
-    # Half characters pass as escapes, so that nothing a provider may say is lost.
-    return json.dumps(_written(response), default=dict, separators=(",", ":"))
+    """Return an answer as one line of JSON; raises ValueError or TypeError if it has no form."""
+    # Lone surrogates are escaped, so that nothing is lost.
+    return json.dumps(_to_json(response), default=dict, separators=(",", ":"))
 
 
 def read_answer(text: str) -> Response:
-    """Read an answer back that `write_answer` wrote."""
-    response = json.loads(text, object_hook=_read)
+    """Return the answer of a record, equal to the one that was written."""
+    response = json.loads(text, object_hook=_from_json)
     if not isinstance(response, Response):
-        raise ValueError("this is no answer")
+        raise ValueError("not a record of an answer")
     return response
 
 
-def _written(value: object) -> object:
+def _to_json(value: object) -> object:
     match value:
         case StrEnum():
-            return {_IS: type(value).__name__, "value": value.value}
+            return {_TYPE: type(value).__name__, "value": value.value}
         case bytes():
-            return {_IS: "bytes", "value": base64.b64encode(value).decode("ascii")}
+            return {_TYPE: "bytes", "value": base64.b64encode(value).decode("ascii")}
         case datetime():
-            return {_IS: "datetime", "value": value.isoformat()}
+            return {_TYPE: "datetime", "value": value.isoformat()}
         case Mapping():
-            # As a text: what a provider wrote may look like one of ours.
-            return {_IS: "json", "value": json.dumps(value, default=dict)}
+            # As a text, because a provider's JSON may look like a record.
+            return {_TYPE: "json", "value": json.dumps(value, default=dict)}
         case tuple():
             items = cast(tuple[object, ...], value)
-            return {_IS: "tuple", "value": [_written(one) for one in items]}
+            return {_TYPE: "tuple", "value": [_to_json(item) for item in items]}
         case list():
-            return [_written(one) for one in cast(list[object], value)]
+            return [_to_json(item) for item in cast(list[object], value)]
         case _ if is_dataclass(value):
-            members = {one.name: getattr(value, one.name) for one in fields(value)}
-            told = {
-                one.name: _written(members[one.name])
-                for one in fields(value)
-                if not _is_default(members[one.name], one)
+            members = {
+                field.name: _to_json(getattr(value, field.name))
+                for field in fields(value)
+                if not _is_default(getattr(value, field.name), field)
             }
-            return {_IS: type(value).__name__, **told}
+            return {_TYPE: type(value).__name__, **members}
         case _:
             return value
 
@@ -95,9 +90,9 @@ def _is_default(value: object, field: Field[Any]) -> bool:
     )
 
 
-def _read(record: dict[str, Any]) -> object:
-    kind = record.pop(_IS)
-    match kind:
+def _from_json(record: dict[str, Any]) -> object:
+    name = record.pop(_TYPE)
+    match name:
         case "bytes":
             return base64.b64decode(record["value"], validate=True)
         case "datetime":
@@ -107,61 +102,63 @@ def _read(record: dict[str, Any]) -> object:
         case "tuple":
             return tuple(record["value"])
         case _:
-            made = _KINDS[kind]
-            return made(record["value"]) if issubclass(made, StrEnum) else made(**record)
+            record_type = _TYPES[name]
+            if issubclass(record_type, StrEnum):
+                return record_type(record["value"])
+            return record_type(**record)
 
 
-_IN_CLEAR = ("provider", "model")
+_NOT_HASHED = ("provider", "model")
 
 
 @dataclass(frozen=True)
-class Digest:
-    """A request as a hash, with one for each field and each message, to say what differs."""
+class RequestDigest:
+    """The hash of a request, and hashes of its fields and messages to find differences."""
 
     key: str
     fields: Mapping[str, Json]
 
 
-def digest_of(request: Request) -> Digest:
-    """Return the digest of a request; equal requests have equal ones, in whatever process."""
+def digest_of(request: Request) -> RequestDigest:
+    """Return the digest of a request; equal requests have equal digests in every process."""
     try:
-        plain = {one.name: _plain(getattr(request, one.name)) for one in fields(request)}
-        told = {name: _told(name, value) for name, value in plain.items() if value is not None}
-        return Digest(content_hash(canonical_json(told).encode()), told)
+        plain = {field.name: _plain(getattr(request, field.name)) for field in fields(request)}
+        hashes = {name: _digest(name, value) for name, value in plain.items() if value is not None}
+        return RequestDigest(content_hash(canonical_json(hashes).encode()), hashes)
     except NotCanonical as cause:
         raise InvalidRequestError(
-            f"the request has no hash: {cause.message}", provider=request.provider or ""
+            f"cannot hash the request: {cause.message}", provider=request.provider or ""
         ) from cause
 
 
-def differences(asked: Mapping[str, Json], kept: Mapping[str, Json]) -> Sequence[str]:
-    """Name what differs between two requests, the messages one by one."""
-    found: list[str] = []
-    for name in sorted({*asked, *kept}):
-        one, other = asked.get(name), kept.get(name)
-        if name == "messages" and isinstance(one, list) and isinstance(other, list):
-            found += _different_messages(one, other)
-        elif one != other:
-            found.append(f"{name} ({other} is kept)" if name in _IN_CLEAR else name)
-    return found
+def differences(request: Mapping[str, Json], cached: Mapping[str, Json]) -> Sequence[str]:
+    """Return the names of the different fields and messages of two digests."""
+    names: list[str] = []
+    for name in sorted({*request, *cached}):
+        value, other = request.get(name), cached.get(name)
+        if name == "messages" and isinstance(value, list) and isinstance(other, list):
+            names += _different_messages(value, other)
+        elif value != other:
+            names.append(f"{name} (cached: {other})" if name in _NOT_HASHED else name)
+    return names
 
 
-def _different_messages(asked: Sequence[Json], kept: Sequence[Json]) -> Sequence[str]:
-    found = [
-        f"message {number} of {len(asked)}"
-        for number, (one, other) in enumerate(zip(asked, kept, strict=False), 1)
-        if one != other
+def _different_messages(request: Sequence[Json], cached: Sequence[Json]) -> Sequence[str]:
+    names = [
+        f"message {number} of {len(request)}"
+        for number, (message, other) in enumerate(zip(request, cached, strict=False), 1)
+        if message != other
     ]
-    if len(asked) != len(kept):
-        found.append(f"the number of messages ({len(kept)} are kept, {len(asked)} are asked)")
-    return found
+    if len(request) != len(cached):
+        names.append(f"the number of messages ({len(request)}, cached: {len(cached)})")
+    return names
 
 
-def _told(name: str, value: Json) -> Json:
-    if name in _IN_CLEAR:
+def _digest(name: str, value: Json) -> Json:
+    if name in _NOT_HASHED:
         return value
     if name == "messages" and isinstance(value, list):
-        return [_hash(one) for one in value]
+        return [_hash(message) for message in value]
     return _hash(value)
 
 
@@ -170,34 +167,35 @@ def _hash(value: Json) -> str:
 
 
 def _plain(value: object) -> Json:
-    """Return a value as JSON in which lists and tuples are one and bytes are their hash."""
+    """Return a value as JSON, with tuples as lists and bytes as their hash."""
     if isinstance(value, ImageData | AudioData | DocumentData):
         return _media(value)
     if isinstance(value, bytes):
         return {"sha256": content_hash(value)}
     if isinstance(value, Mapping):
         members = cast(Mapping[str, object], value)
-        return {key: _plain(one) for key, one in members.items()}
+        return {key: _plain(member) for key, member in members.items()}
     if isinstance(value, list | tuple):
-        return [_plain(one) for one in cast(Sequence[object], value)]
+        return [_plain(item) for item in cast(Sequence[object], value)]
     if is_dataclass(value):
-        members = {one.name: getattr(value, one.name) for one in fields(value)}
-        return {key: _plain(one) for key, one in members.items() if one is not None}
+        members = {field.name: getattr(value, field.name) for field in fields(value)}
+        return {key: _plain(member) for key, member in members.items() if member is not None}
     return str(value) if isinstance(value, str | Path) else cast(Json, value)
 
 
 def _media(media: ImageData | AudioData | DocumentData) -> Json:
-    """A file goes by what is in it: that is what a model sees."""
+    """Return media with the hash of their content, which is what a model sees of a file."""
     try:
-        found = inline(media)
+        content = inline(media)
     except ConfigurationError:
-        # Whoever sends it says what is wrong with it.
-        found = None
-    told: dict[str, Json] = {"media_type": media.media_type}
+        # Raised again when the request is sent.
+        content = None
+    record: dict[str, Json] = {"media_type": media.media_type}
     if isinstance(media, ImageData):
-        told["detail"] = media.detail
+        record["detail"] = media.detail
     if isinstance(media, DocumentData):
-        told["file_name"] = media.file_name
-    if found is None:
-        return {**told, "url": media.url}
-    return {**told, "media_type": found.media_type, "sha256": content_hash(found.data.encode())}
+        record["file_name"] = media.file_name
+    if content is None:
+        return {**record, "url": media.url}
+    sha256 = content_hash(content.data.encode())
+    return {**record, "media_type": content.media_type, "sha256": sha256}

@@ -1,11 +1,4 @@
-"""Keeps answers on disk, so that the same request has the same answer again, without a provider.
-
-Keeps answers in a folder: one file an answer, named by the hash of what was asked.
-
-The first line of a file tells what it is, the second is the answer. No file is ever changed.
-
-Tells a whole answer as a stream would: for an answer that is there already.
-"""
+"""Caches answers on disk, so that the same request is answered again without a provider."""
 
 import json
 import os
@@ -23,13 +16,12 @@ from attractor.llm.client import Complete, Stream
 from attractor.llm.errors import ConfigurationError, NotCachedError
 from attractor.llm.messages import ContentPart
 from attractor.llm.middleware.answer_records import (
-    Digest,
+    RequestDigest,
     differences,
     digest_of,
     read_answer,
     write_answer,
 )
-from attractor.llm.middleware.fallback import warned, warned_event
 from attractor.llm.request import Request
 from attractor.llm.response import Response, Warning
 from attractor.llm.stream_events import StreamAccumulator, StreamEvent, StreamEventType, StreamStart
@@ -44,37 +36,41 @@ _MODE = 0o600
 
 @dataclass(frozen=True)
 class CacheEntry:
-    """What a folder has for a request: an answer, or nothing; and what is wrong with its file."""
+    """The cached answer of a request, if any, and the fault of its file, if any."""
 
     answer: Response | None = None
     fault: str = ""
 
 
 class AnswerFiles:
-    """The answers in one folder; several processes may use it at the same time."""
+    """The answers in a folder, one file each; several processes may use it at the same time.
+
+    A file is named by the hash of its request. Its first line is a header, its second the answer.
+    Files are never changed.
+    """
 
     def __init__(self, folder: str | Path) -> None:
-        if not _is_name(folder):
+        if not _is_path(folder):
             raise ConfigurationError(
-                f"{str(folder)!r} is no name of a folder", hint="leave out what no path may hold"
+                f"invalid folder name {str(folder)!r}", hint="use characters allowed in paths"
             )
         self.folder = Path(folder)
 
     def find(self, key: str) -> CacheEntry:
-        """Return the answer to a request, and why it cannot be had when its file is damaged."""
+        """Return the entry of a request."""
         path = self._path(key)
         try:
             text = path.read_bytes().decode()
         except (FileNotFoundError, NotADirectoryError):
             return CacheEntry()
         except OSError as cause:
-            return CacheEntry(fault=f"{path} cannot be read: {reason_of(cause)}")
+            return CacheEntry(fault=f"cannot read {path}: {reason_of(cause)}")
         except UnicodeDecodeError:
-            return CacheEntry(fault=f"{path} is damaged")
+            return CacheEntry(fault=f"{path} is corrupt")
         return _read(text, key, path)
 
-    def keep(self, digest: Digest, answer: Response) -> None:
-        """Write an answer, whole or not at all; nobody else may read it."""
+    def store(self, digest: RequestDigest, answer: Response) -> None:
+        """Write an answer atomically, readable by the owner only."""
         body = write_answer(answer)
         head = {
             "attractor_answer": _VERSION,
@@ -84,29 +80,29 @@ class AnswerFiles:
         }
         make_private_folder(self.folder)
         text = f"{json.dumps(head, separators=(',', ':'))}\n{body}\n"
-        # Not synced: what a power failure damages is only asked again.
+        # Not synced: an answer lost by a power failure is only requested again.
         write_whole(self._path(digest.key), text, sync=False, mode=_MODE)
 
-    def nearest(self, digest: Digest) -> Sequence[str] | None:
-        """Name what differs from the most similar request that is kept; None when none is."""
-        found = (differences(digest.fields, one) for one in self._requests())
+    def nearest_differences(self, digest: RequestDigest) -> Sequence[str] | None:
+        """Return the differences to the most similar cached request; None if there is none."""
+        found = (differences(digest.fields, fields) for fields in self._requests())
         return min(found, key=len, default=None)
 
     def _requests(self) -> Sequence[Mapping[str, Json]]:
-        """Return what was asked in the newest files."""
+        """Return the digests of the newest requests."""
         try:
-            found = [one for one in os.scandir(self.folder) if one.name.endswith(_ENDING)]
-            found.sort(key=lambda one: one.stat().st_mtime, reverse=True)
+            files = [file for file in os.scandir(self.folder) if file.name.endswith(_ENDING)]
+            files.sort(key=lambda file: file.stat().st_mtime, reverse=True)
         except OSError:
             return []
-        heads = (_head(Path(one.path)) for one in found[:_MOST_COMPARED])
-        return [head for head in heads if head]
+        digests = (_read_digest(Path(file.path)) for file in files[:_MOST_COMPARED])
+        return [digest for digest in digests if digest]
 
     def _path(self, key: str) -> Path:
         return self.folder / f"{key}{_ENDING}"
 
 
-def _is_name(folder: str | Path) -> bool:
+def _is_path(folder: str | Path) -> bool:
     try:
         return b"\0" not in os.fsencode(folder)
     except UnicodeEncodeError:
@@ -119,30 +115,30 @@ def _read(text: str, key: str, path: Path) -> CacheEntry:
     try:
         head = parse_json(first)
         if isinstance(head, dict) and head.get("attractor_answer", _VERSION) != _VERSION:
-            return CacheEntry(fault=f"{path} is of another version")
-        told = (head.get("key"), head.get("sha256")) if isinstance(head, dict) else ()
-        if told == (key, content_hash(body.encode())):
+            return CacheEntry(fault=f"{path} has an unsupported version")
+        hashes = (head.get("key"), head.get("sha256")) if isinstance(head, dict) else ()
+        if hashes == (key, content_hash(body.encode())):
             return CacheEntry(read_answer(body))
     except (NotCanonical, ValueError, TypeError, KeyError, RecursionError):
         pass
-    return CacheEntry(fault=f"{path} is damaged")
+    return CacheEntry(fault=f"{path} is corrupt")
 
 
-def _head(path: Path) -> Mapping[str, Json]:
+def _read_digest(path: Path) -> Mapping[str, Json]:
     try:
         with path.open("rb") as file:
             head = parse_json(file.readline(_LONGEST_HEAD))
     except (OSError, NotCanonical):
         return {}
-    told = head.get("request") if isinstance(head, dict) else None
-    return told if isinstance(told, dict) else {}
+    digest = head.get("request") if isinstance(head, dict) else None
+    return digest if isinstance(digest, dict) else {}
 
 
 _WORDS = re.compile(r"\s*\S+\s*$|\s*\S+|\s+$")
 
 
 def replay(response: Response) -> Iterator[StreamEvent]:
-    """Yield the events of an answer, texts word by word; the FINISH has the whole of it."""
+    """Yield the events of a complete answer, texts word by word."""
     start = StreamStart(
         response.id, response.model, response.provider, response.warnings, response.rate_limit
     )
@@ -165,11 +161,11 @@ def _part(part: ContentPart, text_id: str) -> Iterator[StreamEvent]:
         yield StreamEvent(StreamEventType.TEXT_END, text_id=text_id, text=part.text)
     elif part.tool_call is not None:
         call = ToolCall.from_data(part.tool_call)
-        begun = ToolCall(call.id, call.name, {})
-        yield StreamEvent(StreamEventType.TOOL_CALL_START, tool_call=begun)
+        start = ToolCall(call.id, call.name, {})
+        yield StreamEvent(StreamEventType.TOOL_CALL_START, tool_call=start)
         yield StreamEvent(StreamEventType.TOOL_CALL_END, tool_call=call)
     elif part.thinking is not None:
-        # What is hidden is opaque: it stands in the whole answer alone.
+        # Redacted thinking is only in the whole answer.
         text = None if part.thinking.redacted else part.thinking.text
         yield StreamEvent(StreamEventType.REASONING_START)
         if text:
@@ -178,31 +174,31 @@ def _part(part: ContentPart, text_id: str) -> Iterator[StreamEvent]:
 
 
 CacheMode = Literal["read_write", "read_only", "refresh"]
-"""What is done with kept answers: used and added to; only used; or all asked anew."""
+"""Use and add answers; only use them; or request and replace all."""
 
 _MOST_NAMED = 5
 
 
 @dataclass(frozen=True)
-class _Looked:
-    """What is known of a request before it is asked."""
+class _Lookup:
+    """The digest of a request, its cached answer, and warnings about the cache."""
 
-    digest: Digest
-    kept: Response | None = None
+    digest: RequestDigest
+    answer: Response | None = None
     warnings: Sequence[Warning] = ()
 
 
 class DiskCache:
-    """Answers from a folder what was answered before; with `read_only` nothing else is asked.
+    """Answers repeated requests from a folder; with `read_only` no other request is sent.
 
-    It is the same request when all of it is the same: provider, model, messages, tools, options,
-    and the content of images. An answer that broke off is not kept, and no error is.
+    Two requests are the same if everything is equal: provider, model, messages, tools, options, and
+    the content of images. Errors and interrupted streams are not cached.
     """
 
     def __init__(self, folder: str | Path, *, mode: CacheMode = "read_write") -> None:
         if mode not in get_args(CacheMode):
             raise ConfigurationError(
-                f"no mode {mode!r} of a cache", hint=f"one of {', '.join(get_args(CacheMode))}"
+                f"unknown cache mode {mode!r}", hint=f"use one of {', '.join(get_args(CacheMode))}"
             )
         self._files = AnswerFiles(folder)
         self._mode = mode
@@ -210,65 +206,67 @@ class DiskCache:
         self.misses = 0
 
     async def __call__(self, request: Request, next: Complete) -> Response:
-        """Answer from the folder, or ask and keep the answer."""
-        looked = self._look(request)
-        if looked.kept is not None:
-            return looked.kept
+        """Return the cached answer, or call the model and cache its answer."""
+        lookup = self._look_up(request)
+        if lookup.answer is not None:
+            return lookup.answer
         response = await next(request)
-        return warned(response, [*looked.warnings, *self._keep(looked.digest, response)])
+        return response.with_warnings([*lookup.warnings, *self._store(lookup.digest, response)])
 
     async def stream(self, request: Request, next: Stream) -> AsyncGenerator[StreamEvent]:
-        """Tell a kept answer piece by piece, or ask and keep the answer when it is whole."""
-        looked = self._look(request)
-        if looked.kept is not None:
-            for event in replay(looked.kept):
+        """Stream the cached answer, or stream from the model and cache the complete answer."""
+        lookup = self._look_up(request)
+        if lookup.answer is not None:
+            for event in replay(lookup.answer):
                 yield event
             return
-        heard = StreamAccumulator()
+        answer = StreamAccumulator()
         async for event in next(request):
-            heard.process(event)
-            told = warned_event(event, looked.warnings)
+            answer.process(event)
+            event_with_warnings = event.with_warnings(lookup.warnings)
             if event.type == StreamEventType.FINISH:
-                unkept = self._keep(looked.digest, heard.response())
-                whole = warned(heard.response(), [*looked.warnings, *unkept])
-                told = replace(told, response=whole)
-            yield told
+                response = answer.response()
+                warnings = [*lookup.warnings, *self._store(lookup.digest, response)]
+                event_with_warnings = replace(
+                    event_with_warnings, response=response.with_warnings(warnings)
+                )
+            yield event_with_warnings
 
-    def _look(self, request: Request) -> _Looked:
+    def _look_up(self, request: Request) -> _Lookup:
         digest = digest_of(request)
         if self._mode == "refresh":
             self.misses += 1
-            return _Looked(digest)
-        kept = self._files.find(digest.key)
-        if kept.answer is not None:
+            return _Lookup(digest)
+        entry = self._files.find(digest.key)
+        if entry.answer is not None:
             self.hits += 1
-            return _Looked(digest, kept.answer)
+            return _Lookup(digest, entry.answer)
         self.misses += 1
         if self._mode == "read_only":
-            raise self._miss(request, digest, kept.fault)
-        told = f"a kept answer was not used, and asked for again: {kept.fault}"
-        return _Looked(digest, None, [Warning(told, "cache_damaged")] if kept.fault else ())
+            raise self._not_cached(request, digest, entry.fault)
+        message = f"a cached answer was requested again: {entry.fault}"
+        return _Lookup(digest, None, [Warning(message, "cache_damaged")] if entry.fault else ())
 
-    def _keep(self, digest: Digest, response: Response) -> Sequence[Warning]:
-        """Keep an answer; it is not lost because it could not be kept."""
+    def _store(self, digest: RequestDigest, response: Response) -> Sequence[Warning]:
+        """Cache an answer, or return a warning."""
         if self._mode == "read_only":
             return ()
         try:
-            self._files.keep(digest, response)
-        except FileError as trouble:
-            return [Warning(f"the answer is not kept: {trouble.message}", "cache_not_written")]
+            self._files.store(digest, response)
+        except FileError as error:
+            return [Warning(f"the answer is not cached: {error.message}", "cache_not_written")]
         except (TypeError, ValueError, RecursionError) as cause:
-            return [Warning(f"the answer is not kept: {cause}", "cache_not_written")]
+            return [Warning(f"the answer is not cached: {cause}", "cache_not_written")]
         return ()
 
-    def _miss(self, request: Request, digest: Digest, fault: str) -> NotCachedError:
-        asked = f"{request.provider}/{request.model}"
-        near = self._files.nearest(digest)
+    def _not_cached(self, request: Request, digest: RequestDigest, fault: str) -> NotCachedError:
+        name = f"{request.provider}/{request.model}"
+        near = self._files.nearest_differences(digest)
         if fault:
-            why = fault
+            reason = fault
         elif near is None:
-            why = f"there are none in {self._files.folder}"
+            reason = f"{self._files.folder} is empty"
         else:
             more = f" and {len(near) - _MOST_NAMED} more" if len(near) > _MOST_NAMED else ""
-            why = f"the nearest one differs in {', '.join(near[:_MOST_NAMED])}{more}"
-        return NotCachedError(f"no answer is kept for this request to {asked}: {why}")
+            reason = f"the most similar one differs in {', '.join(near[:_MOST_NAMED])}{more}"
+        return NotCachedError(f"no cached answer for this request to {name}: {reason}")

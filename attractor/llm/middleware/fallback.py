@@ -1,7 +1,4 @@
-"""Asks another model when one does not answer, and says so.
-
-Adds warnings to answers: what middleware did is never silent.
-"""
+"""Calls other models when one fails, and adds a warning to the answer."""
 
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -21,27 +18,9 @@ from attractor.llm.request import Request
 from attractor.llm.response import Response, Warning
 from attractor.llm.stream_events import StreamEvent, StreamEventType
 
-
-def warned(response: Response, warnings: Sequence[Warning]) -> Response:
-    """Return an answer with more warnings, itself when there are none."""
-    return replace(response, warnings=[*response.warnings, *warnings]) if warnings else response
-
-
-def warned_event(event: StreamEvent, warnings: Sequence[Warning]) -> StreamEvent:
-    """Return an event with more warnings, if it is one that has some: the first and the last."""
-    if not warnings:
-        return event
-    if event.start is not None:
-        start = replace(event.start, warnings=[*event.start.warnings, *warnings])
-        event = replace(event, start=start)
-    if event.response is not None:
-        event = replace(event, response=warned(event.response, warnings))
-    return event
-
-
-_GONE = (NotFoundError, AccessDeniedError, QuotaExceededError)
-# A model that is only asked for want of another may be one that this client cannot ask.
-_UNFIT = (ConfigurationError, UnsupportedToolChoiceError)
+_UNAVAILABLE = (NotFoundError, AccessDeniedError, QuotaExceededError)
+# The client may not be configured for a fallback model.
+_NOT_CONFIGURED = (ConfigurationError, UnsupportedToolChoiceError)
 _BEFORE_CONTENT = frozenset(
     {
         StreamEventType.STREAM_START,
@@ -54,18 +33,18 @@ _BEFORE_CONTENT = frozenset(
 
 
 class ModelName(NamedTuple):
-    """A model and who serves it."""
+    """A provider and its model."""
 
     provider: str
     model: str
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read `provider/model`."""
+        """Parse `provider/model`."""
         provider, slash, model = text.partition("/")
         if not (provider and slash and model):
             raise ConfigurationError(
-                f"{text!r} names no model of a provider", hint="write it as provider/model"
+                f"invalid model name {text!r}", hint="write it as provider/model"
             )
         return cls(provider, model)
 
@@ -73,8 +52,8 @@ class ModelName(NamedTuple):
         return f"{self.provider}/{self.model}"
 
 
-class Failed(NamedTuple):
-    """A model that did not answer, and why."""
+class FailedModel(NamedTuple):
+    """A model that did not answer, and its error."""
 
     name: ModelName
     error: SDKError
@@ -83,127 +62,110 @@ class Failed(NamedTuple):
         return f"{self.name} failed: {type(self.error).__name__}: {self.error.message}"
 
 
-Others = Sequence[tuple[str, str]]
-_NONE: Mapping[str, Others] = MappingProxyType({})
+Models = Sequence[tuple[str, str]]
+_NO_MODELS: Mapping[str, Models] = MappingProxyType({})
 
 
 def may_fall_back(error: SDKError) -> bool:
-    """Tell whether another model may do: for trouble that may pass, and where this one is not had.
+    """Return whether another model may succeed.
 
-    That is what is retryable, and a model that is not found, not allowed or not paid for.
+    After a retryable error, or if the model is not found, not allowed or out of quota.
     """
-    return error.retryable or isinstance(error, _GONE)
+    return error.retryable or isinstance(error, _UNAVAILABLE)
 
 
 class Fallback:
-    """Asks `others`, (provider, model) one after the other, when the model of a request fails.
+    """Calls other models, pairs of (provider, model), in order, when the requested model fails.
 
-    `by_model` names others for some models alone, by `model` or `provider/model`; they go before.
-    In a stream nobody else is asked once anything was said. A warning says who answered, and why.
+    `by_model` overrides `others` for some models, by `model` or `provider/model`. A stream is not
+    repeated after its first content. A warning names the model that answered, and the errors.
     """
 
     def __init__(
         self,
-        others: Others = (),
+        others: Models = (),
         *,
-        by_model: Mapping[str, Others] = _NONE,
+        by_model: Mapping[str, Models] = _NO_MODELS,
         when: Callable[[SDKError], bool] = may_fall_back,
     ) -> None:
-        self._others = [ModelName(*one) for one in others]
+        self._others = [ModelName(*pair) for pair in others]
         self._by_model = {
-            name: [ModelName(*one) for one in models] for name, models in by_model.items()
+            name: [ModelName(*pair) for pair in models] for name, models in by_model.items()
         }
         self._when = when
         if not self._others and not any(self._by_model.values()):
-            raise ConfigurationError("no other model to fall back to", hint="name at least one")
+            raise ConfigurationError("missing fallback model", hint="name at least one")
 
     async def __call__(self, request: Request, next: Complete) -> Response:
-        """Ask one model after the other until one answers."""
-        failed: list[Failed] = []
-        for asked in self._requests(request):
+        """Call one model after the other until one answers."""
+        failed: list[FailedModel] = []
+        for candidate in self._requests(request):
             try:
-                response = await next(asked)
+                response = await next(candidate)
             except SDKError as error:
-                self._go_on(asked, error, failed)
+                self._record(candidate, error, failed)
             else:
-                return warned(response, _warnings(asked, failed))
-        raise _told(failed)
+                return response.with_warnings(_warnings(candidate, failed))
+        raise _combined_error(failed)
 
     async def stream(self, request: Request, next: Stream) -> AsyncGenerator[StreamEvent]:
-        """Ask one model after the other until one begins to answer."""
-        failed: list[Failed] = []
-        for asked in self._requests(request):
-            held = _Held(_warnings(asked, failed))
+        """Call one model after the other until one begins to answer."""
+        failed: list[FailedModel] = []
+        for candidate in self._requests(request):
+            warnings = _warnings(candidate, failed)
+            # Another model can be called until the first content.
+            held: list[StreamEvent] = []
+            has_content = False
             try:
-                async for event in next(asked):
-                    for one in held.release(event):
-                        yield one
+                async for event in next(candidate):
+                    held.append(event.with_warnings(warnings))
+                    has_content = has_content or event.type not in _BEFORE_CONTENT
+                    while has_content and held:
+                        yield held.pop(0)
             except SDKError as error:
-                if held.is_released:
+                if has_content:
                     raise
-                self._go_on(asked, error, failed)
+                self._record(candidate, error, failed)
             else:
-                for one in held.rest():
-                    yield one
+                for held_event in held:
+                    yield held_event
                 return
-        raise _told(failed)
+        raise _combined_error(failed)
 
     def _requests(self, request: Request) -> Iterator[Request]:
-        """Yield the request, and then for each other model the same one."""
+        """Yield the request, and then the same request for each fallback model."""
         yield request
         first = ModelName(request.provider or "", request.model)
         others = self._by_model.get(str(first), self._by_model.get(request.model, self._others))
-        for one in others:
-            if one != first:
-                yield replace(request, provider=one.provider, model=one.model)
+        for name in others:
+            if name != first:
+                yield replace(request, provider=name.provider, model=name.model)
 
-    def _go_on(self, asked: Request, error: SDKError, failed: list[Failed]) -> None:
-        """Note an error, or raise it when no other model would do."""
-        failed_now = Failed(ModelName(asked.provider or "", asked.model), error)
-        is_unfit = bool(failed) and isinstance(error, _UNFIT)
-        if not is_unfit and not self._when(error):
-            raise _told([*failed, failed_now], error) from error.__cause__
-        failed.append(failed_now)
-
-
-class _Held:
-    """The beginning of a stream, held back until something is said: then nobody else is asked."""
-
-    def __init__(self, warnings: Sequence[Warning]) -> None:
-        self.is_released = False
-        self._warnings = warnings
-        self._events: list[StreamEvent] = []
-
-    def release(self, event: StreamEvent) -> Sequence[StreamEvent]:
-        """Return what may be told now that an event came."""
-        self._events.append(event)
-        if not self.is_released and event.type in _BEFORE_CONTENT:
-            return ()
-        self.is_released = True
-        return self.rest()
-
-    def rest(self) -> Sequence[StreamEvent]:
-        """Return all that is held back."""
-        events, self._events = self._events, []
-        return [warned_event(one, self._warnings) for one in events]
+    def _record(self, request: Request, error: SDKError, failed: list[FailedModel]) -> None:
+        """Record an error, or raise it if no other model may succeed."""
+        failure = FailedModel(ModelName(request.provider or "", request.model), error)
+        is_not_configured = bool(failed) and isinstance(error, _NOT_CONFIGURED)
+        if not is_not_configured and not self._when(error):
+            raise _combined_error([*failed, failure], error) from error.__cause__
+        failed.append(failure)
 
 
-def _warnings(asked: Request, failed: Sequence[Failed]) -> Sequence[Warning]:
+def _warnings(request: Request, failed: Sequence[FailedModel]) -> Sequence[Warning]:
     if not failed:
         return ()
-    name = ModelName(asked.provider or "", asked.model)
-    return [Warning(f"{name} answered, for {'; '.join(map(str, failed))}", "fell_back")]
+    name = ModelName(request.provider or "", request.model)
+    return [Warning(f"{name} answered because {'; '.join(map(str, failed))}", "fell_back")]
 
 
-def _told(failed: Sequence[Failed], raised: SDKError | None = None) -> SDKError:
-    """Return the error to raise: the last one after which a try may help, with all the others."""
-    hopeful = [one.error for one in failed if one.error.retryable]
-    error = raised or (hopeful or [failed[-1].error])[-1]
-    others = [one for one in failed if one.error is not error]
+def _combined_error(failed: Sequence[FailedModel], raised: SDKError | None = None) -> SDKError:
+    """Return the error to raise (default: the last retryable one), with all others in it."""
+    retryable = [failure.error for failure in failed if failure.error.retryable]
+    error = raised or (retryable or [failed[-1].error])[-1]
+    others = [failure for failure in failed if failure.error is not error]
     if others:
-        error.others = [one.error for one in others]
+        error.others = [failure.error for failure in others]
         error.message = f"{error.message} ({'; '.join(map(str, others))})"
         error.args = (error.message,)
-        for one in others:
-            error.add_note(str(one))
+        for failure in others:
+            error.add_note(str(failure))
     return error

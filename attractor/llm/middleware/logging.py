@@ -1,4 +1,4 @@
-"""Logs every call to a model: a record when it is asked, and one when it is answered or fails."""
+"""Logs every call to a model: one record for the request, one for the answer or error."""
 
 import logging
 import secrets
@@ -18,17 +18,17 @@ from attractor.llm.response import Response
 from attractor.llm.stream_events import StreamAccumulator, StreamEvent, StreamEventType
 
 LOGGER = "attractor.llm"
-_MOST_REMEMBERED = 16
+_MOST_FAILED_REQUESTS = 16
 _CLOCK = SystemClock()
-_Told = Mapping[str, object]
-_Asked = tuple[str | None, str, Sequence[Message]]
+_Data = Mapping[str, object]
+_RequestKey = tuple[str | None, str, Sequence[Message]]
 
 
 class Logging:
-    """Writes records with words, and all of it once more as data in `record.llm`.
+    """Writes log records with a message, and the same as data in `record.llm`.
 
-    Never keys, and never what is said, unless `content` is wished. `try` counts the calls with the
-    same messages to the same model since it last answered them.
+    Never keys, and texts only with `content=True`. `try` counts the calls with the same messages to
+    the same model since its last answer.
     """
 
     def __init__(
@@ -44,11 +44,11 @@ class Logging:
         self._clock = clock
         self._find = find
         self._lock = threading.Lock()
-        self._failed: deque[tuple[_Asked, int]] = deque(maxlen=_MOST_REMEMBERED)
+        self._failed: deque[tuple[_RequestKey, int]] = deque(maxlen=_MOST_FAILED_REQUESTS)
 
     async def __call__(self, request: Request, next: Complete) -> Response:
         """Log a call."""
-        call = _Call(self, request, is_stream=False)
+        call = _LoggedCall(self, request, is_stream=False)
         try:
             response = await next(request)
         except BaseException as error:
@@ -58,60 +58,62 @@ class Logging:
         return response
 
     async def stream(self, request: Request, next: Stream) -> AsyncGenerator[StreamEvent]:
-        """Log a call that is answered piece by piece, when it begins and when it is over."""
-        call = _Call(self, request, is_stream=True)
-        heard = StreamAccumulator()
+        """Log a stream when it begins and when it ends."""
+        call = _LoggedCall(self, request, is_stream=True)
+        answer = StreamAccumulator()
         try:
             async with aclosing(next(request)) as events:
                 async for event in events:
-                    heard.process(event)
+                    answer.process(event)
                     if event.type == StreamEventType.FINISH:
-                        call.answered(heard.response())
+                        call.answered(answer.response())
                     yield event
         except BaseException as error:
             call.failed(error)
             raise
 
     def begin(self, request: Request) -> int:
-        """Return which try this is."""
-        asked = _asked(request)
+        """Return the number of this try (the first is 1)."""
+        key = _request_key(request)
         with self._lock:
-            tries = [tries for one, tries in self._failed if one == asked]
+            tries = [tries for failed_key, tries in self._failed if failed_key == key]
         return 1 + max(tries, default=0)
 
     def end(self, request: Request, tries: int, *, failed: bool) -> None:
-        """Remember how many tries failed, or forget them."""
-        asked = _asked(request)
+        """Store the number of failed tries, or remove it after an answer."""
+        key = _request_key(request)
         with self._lock:
-            others = [one for one in self._failed if one[0] != asked]
+            others = [failure for failure in self._failed if failure[0] != key]
             self._failed.clear()
-            self._failed.extend([*others, (asked, tries)] if failed else others)
+            self._failed.extend([*others, (key, tries)] if failed else others)
 
     def now(self) -> float:
-        """Return the time, for measuring."""
+        """Return the seconds of a monotonic clock."""
         return self._clock.monotonic()
 
     def price(self, request: Request, response: Response) -> float | None:
-        """Return what an answer cost, None when that is not known."""
+        """Return the cost of an answer; None if unknown."""
         return price_of(request, response, self._find)
 
-    def write(self, words: str, told: _Told, said: _Told, *, level: int = logging.INFO) -> None:
-        """Write one record; what was said goes in only if that is wished."""
-        record = {**told, **said} if self._content else dict(told)
+    def write(
+        self, message: str, data: _Data, content: _Data, *, level: int = logging.INFO
+    ) -> None:
+        """Write a record; `content` only if the option of that name is set."""
+        record = {**data, **content} if self._content else dict(data)
         known = {key: value for key, value in record.items() if value is not None}
-        self._logger.log(level, words, extra={"llm": known})
+        self._logger.log(level, message, extra={"llm": known})
 
 
-class _Call:
-    """One call that is logged: its records have the same `call`."""
+class _LoggedCall:
+    """A call whose records have the same `call` id."""
 
     def __init__(self, log: Logging, request: Request, *, is_stream: bool) -> None:
         self._log, self._request = log, request
-        self._begun = log.now()
+        self._started = log.now()
         self._tries = log.begin(request)
-        self._is_over = False
-        self._named = f"{request.provider}/{request.model}"
-        self._told: _Told = {
+        self._has_ended = False
+        self._name = f"{request.provider}/{request.model}"
+        self._data: _Data = {
             "call": secrets.token_hex(4),
             "provider": request.provider,
             "model": request.model,
@@ -119,19 +121,19 @@ class _Call:
             "stream": is_stream,
         }
         size = {"messages": len(request.messages), "tools": len(request.tools)}
-        said = {"said": [f"{one.role}: {one.text}" for one in request.messages]}
-        words = f"asks {self._named} with {size['messages']} messages, try {self._tries}"
-        log.write(words, {"event": "request", **self._told, **size}, said)
+        content = {"said": [f"{message.role}: {message.text}" for message in request.messages]}
+        text = f"request to {self._name}: {size['messages']} messages, try {self._tries}"
+        log.write(text, {"event": "request", **self._data, **size}, content)
 
     def answered(self, response: Response) -> None:
         """Log the answer."""
         cost, usage = self._log.price(self._request, response), response.usage
         seconds = self._end(failed=False)
-        by = f"{response.provider}/{response.model}"
-        told = {
+        answered_by = f"{response.provider}/{response.model}"
+        data = {
             "event": "answer",
-            **self._told,
-            "answered_by": by,
+            **self._data,
+            "answered_by": answered_by,
             "request_id": response.id,
             "input_tokens": usage.input_tokens,
             "output_tokens": usage.output_tokens,
@@ -140,37 +142,38 @@ class _Call:
             "cost_usd": cost,
             "seconds": seconds,
             "finish": response.finish_reason.reason,
-            "warnings": [one.code or "other" for one in response.warnings],
+            "warnings": [warning.code or "other" for warning in response.warnings],
         }
-        price = "at an unknown price" if cost is None else f"for ${cost:.6f}"
-        tokens = f"{usage.input_tokens} tokens in, {usage.output_tokens} out"
-        who = by if by == self._named else f"{by}, for {self._named},"
-        words = f"{who} answered in {seconds:.3f} s: {tokens}, {price}"
-        self._log.write(words, told, {"said": response.text})
+        price = "unknown price" if cost is None else f"${cost:.6f}"
+        tokens = f"{usage.input_tokens} input tokens, {usage.output_tokens} output tokens"
+        is_other = answered_by != self._name
+        model = f"{answered_by} (requested: {self._name})" if is_other else answered_by
+        text = f"{model} answered in {seconds:.3f} s: {tokens}, {price}"
+        self._log.write(text, data, {"said": response.text})
 
     def failed(self, error: BaseException) -> None:
-        """Log an error, or that nobody waited any longer."""
-        if self._is_over:
+        """Log an error or a cancellation."""
+        if self._has_ended:
             return
         seconds = self._end(failed=isinstance(error, Exception))
         kind = type(error).__name__
-        told: dict[str, object] = {**self._told, "seconds": seconds, "error": kind}
+        data: dict[str, object] = {**self._data, "seconds": seconds, "error": kind}
         if not isinstance(error, Exception):
-            words = f"{self._named} was left after {seconds:.3f} s"
-            self._log.write(words, {"event": "left", **told}, {})
+            text = f"call to {self._name} cancelled after {seconds:.3f} s"
+            self._log.write(text, {"event": "left", **data}, {})
             return
         if isinstance(error, SDKError):
-            told |= {"retryable": error.retryable, "retry_after": error.retry_after}
-            told["status_code"] = getattr(error, "status_code", None)
-        words = f"{self._named} failed after {seconds:.3f} s: {kind}"
-        said = {"said": str(error)}
-        self._log.write(words, {"event": "error", **told}, said, level=logging.WARNING)
+            data |= {"retryable": error.retryable, "retry_after": error.retry_after}
+            data["status_code"] = getattr(error, "status_code", None)
+        text = f"{self._name} failed after {seconds:.3f} s: {kind}"
+        content = {"said": str(error)}
+        self._log.write(text, {"event": "error", **data}, content, level=logging.WARNING)
 
     def _end(self, *, failed: bool) -> float:
-        self._is_over = True
+        self._has_ended = True
         self._log.end(self._request, self._tries, failed=failed)
-        return round(self._log.now() - self._begun, 6)
+        return round(self._log.now() - self._started, 6)
 
 
-def _asked(request: Request) -> _Asked:
+def _request_key(request: Request) -> _RequestKey:
     return request.provider, request.model, request.messages

@@ -1,11 +1,4 @@
-"""Keeps calls within the limits of their providers: they wait, and do not fail.
-
-A gate that calls to one provider pass in turn, from any event loop and any thread.
-
-How much may be asked of each provider in a minute: one object for all clients of a process.
-
-Estimates the tokens of a request before it is sent.
-"""
+"""Delays calls to stay within the rate limits of providers."""
 
 import asyncio
 import json
@@ -21,24 +14,23 @@ from attractor.base.dataclasses import dataclass
 from attractor.llm.client import Complete, Stream
 from attractor.llm.errors import ConfigurationError, RateLimitError
 from attractor.llm.messages import ContentPart
-from attractor.llm.middleware.fallback import warned, warned_event
 from attractor.llm.middleware.logging import LOGGER
 from attractor.llm.request import Request
 from attractor.llm.response import RateLimitInfo, Response, Warning
 from attractor.llm.stream_events import StreamEvent, StreamEventType
 
 _WINDOW = 60.0
-# A clock's smallest step: a shorter wait would be none.
+# Shorter waits return at once on some clocks.
 _SHORTEST_WAIT = 0.001
-TELLING = 1.0
-"""A wait of so many seconds is told."""
+LOGGED_WAIT = 1.0
+"""Waits of at least so many seconds are logged."""
 
-Tell = Callable[[float | None], None]
-"""Is told that somebody has to wait: for how many seconds, None when that is not known."""
+OnWait = Callable[[float | None], None]
+"""Called when a call has to wait: with the seconds, or None if unknown."""
 
 
-class Pass:
-    """One call that was let through: when, and with how many tokens, at first estimated."""
+class Admission:
+    """A call that passed the gate: its time and its tokens, first estimated, then exact."""
 
     def __init__(self, gate: "RateGate", time: float, tokens: int) -> None:
         self.time = time
@@ -46,15 +38,15 @@ class Pass:
         self.waited = 0.0
         self._gate: RateGate | None = gate
 
-    def leave(self, used: int | None = None) -> None:
-        """Give the place back, with the tokens that were used in truth; once is enough."""
+    def release(self, used: int | None = None) -> None:
+        """End the call, with the tokens it used; later calls have no effect."""
         gate, self._gate = self._gate, None
         if gate is not None:
-            gate.give_back(self, used)
+            gate.release(self, used)
 
 
-class _Turn:
-    """One who waits, in its own event loop."""
+class _Waiter:
+    """A waiting call in its own event loop."""
 
     def __init__(self, tokens: int) -> None:
         self.tokens = tokens
@@ -62,7 +54,7 @@ class _Turn:
         self._loop = asyncio.get_running_loop()
 
     def wake(self) -> bool:
-        """Let it look again; tell whether its event loop still runs."""
+        """Wake the call; return whether its event loop still runs."""
         try:
             self._loop.call_soon_threadsafe(self.woken.set)
         except RuntimeError:
@@ -70,14 +62,11 @@ class _Turn:
         return True
 
 
-def _tell_nobody(seconds: float | None) -> None:
-    """Let somebody wait in silence."""
-
-
 class RateGate:
-    """Lets so many requests and tokens through in any minute, and so many at once.
+    """Admits a limited number of requests and tokens per minute, and of concurrent calls.
 
-    Who came first goes first. A call that is larger than the limit waits until nothing else counts.
+    Calls are admitted in order, from any event loop and thread. A call above the token limit waits
+    until no other call counts.
     """
 
     def __init__(
@@ -85,118 +74,119 @@ class RateGate:
     ) -> None:
         self._requests, self._tokens, self._at_once = requests, tokens, at_once
         self._clock = clock
-        # One who waits may be thrown away, and leave the queue, while this thread has the lock.
+        # Re-entrant: garbage collection of a waiter may remove it while this thread has the lock.
         self._lock = threading.RLock()
-        self._queue: deque[_Turn] = deque()
-        self._passed: deque[Pass] = deque()
-        self._inside = 0
+        self._queue: deque[_Waiter] = deque()
+        self._admitted: deque[Admission] = deque()
+        self._running = 0
         self._paused_until = 0.0
 
     @asynccontextmanager
-    async def place(self, tokens: int, tell: Tell = _tell_nobody) -> AsyncGenerator[Pass]:
-        """Wait for a place, and give it back when the block ends, however it does.
+    async def admit(self, tokens: int, on_wait: OnWait | None = None) -> AsyncGenerator[Admission]:
+        """Wait for admission, and release it at the end of the block.
 
-        A wait of a second or more is told once: at its beginning, or as soon as it has become one.
+        `on_wait` is called once for a wait of a second or more: at its beginning, or after a second
+        if the end is unknown.
         """
-        passed = await self._enter(tokens, tell)
+        admission = await self._enter(tokens, on_wait)
         try:
-            yield passed
+            yield admission
         finally:
-            passed.leave()
+            admission.release()
 
     def pause(self, seconds: float) -> None:
-        """Let nobody through for a while; a longer pause stays."""
+        """Admit no calls for some seconds; a longer pause remains."""
         with self._lock:
             self._paused_until = max(self._paused_until, self._clock.monotonic() + seconds)
 
-    def give_back(self, passed: Pass, used: int | None) -> None:
-        """Take a place back."""
+    def release(self, admission: Admission, used: int | None) -> None:
+        """End a call."""
         with self._lock:
-            self._inside -= 1
-            passed.tokens = passed.tokens if used is None else used
+            self._running -= 1
+            admission.tokens = admission.tokens if used is None else used
             self._wake_first()
 
-    async def _enter(self, tokens: int, tell: Tell) -> Pass:
-        begun = self._clock.monotonic()
-        turn = _Turn(min(tokens, self._tokens or tokens))
+    async def _enter(self, tokens: int, on_wait: OnWait | None) -> Admission:
+        start = self._clock.monotonic()
+        waiter = _Waiter(min(tokens, self._tokens or tokens))
         with self._lock:
-            self._queue.append(turn)
+            self._queue.append(waiter)
         try:
-            is_told = False
-            while not isinstance(found := self._look(turn), Pass):
-                untold = TELLING - (self._clock.monotonic() - begun)
-                if not is_told and (untold <= 0 or (found or 0.0) >= TELLING):
-                    is_told = True
-                    tell(found)
-                wait = untold if found is None and not is_told else found
-                await self._rest(turn, wait)
+            is_logged = on_wait is None
+            while not isinstance(admission := self._try(waiter), Admission):
+                until_logged = LOGGED_WAIT - (self._clock.monotonic() - start)
+                if not is_logged and (until_logged <= 0 or (admission or 0.0) >= LOGGED_WAIT):
+                    is_logged = True
+                    if on_wait is not None:
+                        on_wait(admission)
+                wait = until_logged if admission is None and not is_logged else admission
+                await self._sleep(waiter, wait)
         except BaseException:
             with self._lock:
-                if turn in self._queue:
-                    self._queue.remove(turn)
+                if waiter in self._queue:
+                    self._queue.remove(waiter)
                 self._wake_first()
             raise
-        found.waited = found.time - begun
-        return found
+        admission.waited = admission.time - start
+        return admission
 
-    def _look(self, turn: _Turn) -> Pass | float | None:
-        """Let one through, or say how long to wait; None is until somebody wakes it."""
+    def _try(self, waiter: _Waiter) -> Admission | float | None:
+        """Admit a call, or return the seconds to wait; None is until it is woken."""
         with self._lock:
-            # Cleared before the look: who changes something after it wakes again.
-            turn.woken.clear()
+            # Cleared first: a change after the check wakes the call again.
+            waiter.woken.clear()
             now = self._clock.monotonic()
-            wait = self._wait(turn.tokens, now) if self._queue[0] is turn else None
+            wait = self._wait(waiter.tokens, now) if self._queue[0] is waiter else None
             if wait is None or wait > 0:
                 return wait
             self._queue.popleft()
-            passed = Pass(self, now, turn.tokens)
-            self._passed.append(passed)
-            self._inside += 1
+            admission = Admission(self, now, waiter.tokens)
+            self._admitted.append(admission)
+            self._running += 1
             self._wake_first()
-            return passed
+            return admission
 
     def _wait(self, tokens: int, now: float) -> float | None:
-        while self._passed and now - self._passed[0].time >= _WINDOW:
-            self._passed.popleft()
-        if self._at_once is not None and self._inside >= self._at_once:
+        while self._admitted and now - self._admitted[0].time >= _WINDOW:
+            self._admitted.popleft()
+        if self._at_once is not None and self._running >= self._at_once:
             return None
         moments = [self._paused_until]
-        if self._requests is not None and len(self._passed) >= self._requests:
-            moments.append(self._passed[-self._requests].time + _WINDOW)
+        if self._requests is not None and len(self._admitted) >= self._requests:
+            moments.append(self._admitted[-self._requests].time + _WINDOW)
         if self._tokens is not None:
-            moments.append(self._room_for(tokens, self._tokens))
+            moments.append(self._time_of_free_tokens(tokens, self._tokens))
         return max(0.0, max(moments) - now)
 
-    def _room_for(self, tokens: int, limit: int) -> float:
-        """Return the moment at which so many tokens are free."""
-        excess = sum(one.tokens for one in self._passed) + tokens - limit
+    def _time_of_free_tokens(self, tokens: int, limit: int) -> float:
+        excess = sum(admission.tokens for admission in self._admitted) + tokens - limit
         moment = 0.0
-        for one in self._passed:
+        for admission in self._admitted:
             if excess <= 0:
                 break
-            excess -= one.tokens
-            moment = one.time + _WINDOW
+            excess -= admission.tokens
+            moment = admission.time + _WINDOW
         return moment
 
-    async def _rest(self, turn: _Turn, wait: float | None) -> None:
+    async def _sleep(self, waiter: _Waiter, wait: float | None) -> None:
         if wait is None:
-            await turn.woken.wait()
+            await waiter.woken.wait()
             return
         time = timedelta(seconds=max(wait, _SHORTEST_WAIT))
-        resting = [
+        futures = [
             asyncio.ensure_future(self._clock.sleep(time)),
-            asyncio.ensure_future(turn.woken.wait()),
+            asyncio.ensure_future(waiter.woken.wait()),
         ]
         try:
-            await asyncio.wait(resting, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for one in resting:
-                # Who is thrown away with its event loop has nothing left to end.
-                if not one.get_loop().is_closed():
-                    one.cancel()
+            for future in futures:
+                # A waiter that is collected with its closed loop has nothing left to cancel.
+                if not future.get_loop().is_closed():
+                    future.cancel()
 
     def _wake_first(self) -> None:
-        """Wake who is first; an event loop that was closed with somebody waiting is passed over."""
+        """Wake the first waiter; those of closed event loops are removed."""
         while self._queue and not self._queue[0].wake():
             self._queue.popleft()
 
@@ -207,26 +197,27 @@ _LONGEST_PAUSE = timedelta(minutes=1)
 
 @dataclass(frozen=True)
 class Limit:
-    """What one provider is asked at most; None is no limit."""
+    """The limits of a provider; None is no limit."""
 
     requests_per_minute: int | None = None
     tokens_per_minute: int | None = None
     concurrent_requests: int | None = None
 
     def __post_init__(self) -> None:
-        given = (self.requests_per_minute, self.tokens_per_minute, self.concurrent_requests)
-        if any(one is not None and one < 1 for one in given):
-            raise ConfigurationError("a limit below 1 lets nothing pass", hint="give 1 or more")
+        limits = (self.requests_per_minute, self.tokens_per_minute, self.concurrent_requests)
+        for limit in limits:
+            if limit is not None and limit < 1:
+                raise ConfigurationError(f"invalid limit {limit}", hint="use 1 or more, or None")
 
 
 _NO_LIMIT = Limit()
 
 
 class RateLimits:
-    """Lets calls to each provider pass in turn; many clients, event loops and threads share one.
+    """The gates of all providers; clients, event loops and threads share one object.
 
-    A pause that a provider wishes for is kept for `longest_pause` at most: after that its own
-    answer says what is the matter, and nobody waits for hours without a word.
+    A pause requested by a provider lasts `longest_pause` at most. The next call then fails with the
+    provider's own error instead of waiting for hours.
     """
 
     def __init__(
@@ -243,7 +234,7 @@ class RateLimits:
         self._gates: dict[str, RateGate] = {}
 
     def gate(self, provider: str) -> RateGate:
-        """Return what calls to a provider go through."""
+        """Return the gate of a provider."""
         with self._lock:
             if provider not in self._gates:
                 limit = self._limits.get(provider, _NO_LIMIT)
@@ -256,35 +247,35 @@ class RateLimits:
             return self._gates[provider]
 
     def pause(self, provider: str, seconds: float) -> None:
-        """Let nothing pass to a provider for a while."""
+        """Admit no calls to a provider for some seconds."""
         self.gate(provider).pause(min(seconds, self._longest))
 
-    def hear(self, provider: str, told: RateLimitInfo | None) -> None:
-        """Pause until the provider counts anew, when it says that nothing is left."""
-        if told is None or 0 not in (told.requests_remaining, told.tokens_remaining):
+    def pause_if_exhausted(self, provider: str, limit: RateLimitInfo | None) -> None:
+        """Pause until the provider's limit resets, if it is exhausted."""
+        if limit is None or 0 not in (limit.requests_remaining, limit.tokens_remaining):
             return
-        seconds = told.reset_after
-        if seconds is None and told.reset_at is not None:
-            # By two clocks: all that is left where no span was told.
-            seconds = (told.reset_at - self._clock.now()).total_seconds()
+        seconds = limit.reset_after
+        if seconds is None and limit.reset_at is not None:
+            # Depends on two clocks, but there is nothing better.
+            seconds = (limit.reset_at - self._clock.now()).total_seconds()
         self.pause(provider, max(0.0, seconds or 0.0))
 
 
-_LETTERS_OF_A_TOKEN = 4
-_TOKENS_OF_MEDIA = 1000
+_CHARACTERS_PER_TOKEN = 4
+_TOKENS_PER_MEDIUM = 1000
 
 
 def estimated_tokens(request: Request) -> int:
-    """Return about how many tokens a request may use: what it says, and what may be answered."""
-    letters = sum(
+    """Return an estimate of the tokens of a request and its answer."""
+    text = sum(
         size for message in request.messages for part in message.content for size in _sizes(part)
     )
-    tools = sum(len(one.description) + len(json.dumps(one.parameters)) for one in request.tools)
-    return (letters + tools) // _LETTERS_OF_A_TOKEN + (request.max_tokens or 0) + 1
+    tools = sum(len(tool.description) + len(json.dumps(tool.parameters)) for tool in request.tools)
+    return (text + tools) // _CHARACTERS_PER_TOKEN + (request.max_tokens or 0) + 1
 
 
 def _sizes(part: ContentPart) -> Iterator[int]:
-    """Yield the size of a part in letters."""
+    """Yield the sizes of a part in characters."""
     if part.text is not None:
         yield len(part.text)
     if part.thinking is not None:
@@ -295,20 +286,20 @@ def _sizes(part: ContentPart) -> Iterator[int]:
     ):
         if value is not None:
             yield len(value if isinstance(value, str) else json.dumps(value, default=dict))
-    shown = part.image or part.audio or part.document
-    if shown or (part.tool_result and part.tool_result.image_data):
-        yield _TOKENS_OF_MEDIA * _LETTERS_OF_A_TOKEN
+    medium = part.image or part.audio or part.document
+    if medium or (part.tool_result and part.tool_result.image_data):
+        yield _TOKENS_PER_MEDIUM * _CHARACTERS_PER_TOKEN
 
 
-_WARNING = 10.0
+_WARNED_WAIT = 10.0
 
 
 class RateLimit:
-    """Lets a call wait until its provider has room for it, by limits that others may share.
+    """Delays each call until the limits of its provider admit it; limits may be shared.
 
-    It hears what providers say: after an error with `retry_after`, or when nothing is left, no call
-    goes there for that long. A wait of a second or more is logged when it begins and when it is
-    over, and one of ten seconds is a warning of the answer.
+    After an error with `retry_after`, and when a provider reports an exhausted limit, calls to it
+    pause. Waits of a second or more are logged at their beginning and end; after ten seconds the
+    answer has a warning.
     """
 
     def __init__(self, limits: RateLimits, *, logger: logging.Logger | None = None) -> None:
@@ -316,54 +307,55 @@ class RateLimit:
         self._logger = logging.getLogger(LOGGER) if logger is None else logger
 
     async def __call__(self, request: Request, next: Complete) -> Response:
-        """Wait for a place, and ask."""
+        """Wait for admission and call the model."""
         provider = request.provider or ""
-        async with self._place(request) as passed:
-            told = self._told(provider, passed)
+        async with self._admit(request) as admission:
+            warnings = self._log_wait(provider, admission)
             try:
                 response = await next(request)
             except RateLimitError as error:
                 self._limits.pause(provider, error.retry_after or 0.0)
                 raise
-            self._limits.hear(provider, response.rate_limit)
-            passed.leave(response.usage.total_tokens)
-            return warned(response, told)
+            self._limits.pause_if_exhausted(provider, response.rate_limit)
+            admission.release(response.usage.total_tokens)
+            return response.with_warnings(warnings)
 
     async def stream(self, request: Request, next: Stream) -> AsyncGenerator[StreamEvent]:
-        """Wait for a place, and ask; it is given back when the last event was told."""
+        """Wait for admission and stream the answer; the admission ends with the last event."""
         provider = request.provider or ""
-        async with self._place(request) as passed:
-            told, is_heard = self._told(provider, passed), False
+        async with self._admit(request) as admission:
+            warnings, is_limit_known = self._log_wait(provider, admission), False
             try:
                 async for event in next(request):
-                    left = event.start or event.response
-                    if left is not None and left.rate_limit is not None and not is_heard:
-                        # The whole answer at the end says it again: by then it is long ago.
-                        is_heard = True
-                        self._limits.hear(provider, left.rate_limit)
+                    answer = event.start or event.response
+                    if answer is not None and answer.rate_limit is not None and not is_limit_known:
+                        # FINISH repeats the limit, which is old by then.
+                        is_limit_known = True
+                        self._limits.pause_if_exhausted(provider, answer.rate_limit)
                     if event.type == StreamEventType.FINISH:
-                        passed.leave(event.usage.total_tokens if event.usage else None)
-                    yield warned_event(event, told)
+                        admission.release(event.usage.total_tokens if event.usage else None)
+                    yield event.with_warnings(warnings)
             except RateLimitError as error:
                 self._limits.pause(provider, error.retry_after or 0.0)
                 raise
 
-    def _place(self, request: Request) -> AbstractAsyncContextManager[Pass]:
+    def _admit(self, request: Request) -> AbstractAsyncContextManager[Admission]:
         provider = request.provider or ""
 
-        def tell(seconds: float | None) -> None:
-            long = "" if seconds is None else f"{seconds:.1f} s "
+        def log(seconds: float | None) -> None:
+            duration = "" if seconds is None else f"{seconds:.1f} s "
             known = {} if seconds is None else {"seconds": round(seconds, 6)}
-            told = {"event": "waiting", "provider": provider, **known}
-            self._logger.info(f"waits {long}for the limits of {provider}", extra={"llm": told})
+            data = {"event": "waiting", "provider": provider, **known}
+            text = f"waiting {duration}for the rate limit of {provider}"
+            self._logger.info(text, extra={"llm": data})
 
-        return self._limits.gate(provider).place(estimated_tokens(request), tell)
+        return self._limits.gate(provider).admit(estimated_tokens(request), log)
 
-    def _told(self, provider: str, passed: Pass) -> Sequence[Warning]:
-        """Log that a call has waited, and return the warning if that was long."""
-        if passed.waited < TELLING:
+    def _log_wait(self, provider: str, admission: Admission) -> Sequence[Warning]:
+        """Log the end of a wait, and return a warning after a long one."""
+        if admission.waited < LOGGED_WAIT:
             return ()
-        told = {"event": "wait", "provider": provider, "seconds": round(passed.waited, 6)}
-        words = f"waited {passed.waited:.1f} s for the limits of {provider}"
-        self._logger.info(words, extra={"llm": told})
-        return [Warning(f"the call {words}", "waited")] if passed.waited >= _WARNING else ()
+        data = {"event": "wait", "provider": provider, "seconds": round(admission.waited, 6)}
+        text = f"waited {admission.waited:.1f} s for the rate limit of {provider}"
+        self._logger.info(text, extra={"llm": data})
+        return [Warning(text, "waited")] if admission.waited >= _WARNED_WAIT else ()

@@ -1,160 +1,174 @@
-"""Keeps secrets from models: they are replaced in what is sent, and put back if that is wished.
+"""Replaces secrets in requests, so that no model sees them."""
 
-Takes the secrets out of a request: of all that a model reads as text.
-"""
-
+import json
 import re
 from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 from dataclasses import replace
+from typing import cast
 
-from attractor.base.json import JsonObject
+from attractor.base.json import Json, JsonObject
 from attractor.llm.client import Complete, Stream
 from attractor.llm.errors import ConfigurationError
-from attractor.llm.messages import ContentPart, Message, ProviderData, ToolCallData
-from attractor.llm.middleware.fallback import warned, warned_event
-from attractor.llm.middleware.secret_placeholders import (
-    WELL_KNOWN,
-    Replacing,
-    RestoredStream,
-    Restoring,
-    finder_of,
-    restored,
-)
+from attractor.llm.messages import ContentPart, Message
 from attractor.llm.request import Request
 from attractor.llm.response import Response, Warning
 from attractor.llm.stream_events import StreamEvent
 from attractor.llm.tools import ToolDefinition
 
-
-def redacted_request(request: Request, replacing: Replacing) -> Request:
-    """Return a request without secrets; images and what is for one provider stay as they are."""
-    wanted = request.response_format
-    if wanted is not None and wanted.json_schema is not None:
-        wanted = replace(wanted, json_schema=replacing.object(wanted.json_schema))
-    return replace(
-        request,
-        messages=[_message(one, replacing) for one in request.messages],
-        tools=[_tool(one, replacing) for one in request.tools],
-        response_format=wanted,
-        metadata={key: replacing.text(value) for key, value in request.metadata.items()},
-    )
-
-
-def _message(message: Message, replacing: Replacing) -> Message:
-    parts = [redacted for part in message.content for redacted in _part(part, replacing)]
-    return replace(message, content=parts)
-
-
-def _tool(tool: ToolDefinition, replacing: Replacing) -> ToolDefinition:
-    return replace(
-        tool,
-        description=replacing.text(tool.description),
-        parameters=replacing.object(tool.parameters),
-    )
-
-
-def _part(part: ContentPart, replacing: Replacing) -> Iterator[ContentPart]:
-    if part.thinking is not None and replacing.finds(part.thinking.text):
-        # It is signed: changed, its provider would refuse it.
-        replacing.unrestored(part.thinking.text)
-        return
-    if part.text is not None:
-        part = replace(part, text=replacing.text(part.text))
-    if call := part.tool_call:
-        part = replace(part, tool_call=replace(call, arguments=_arguments(call, replacing)))
-    if result := part.tool_result:
-        content = replacing.structured(result.content)
-        part = replace(part, tool_result=replace(result, content=content))
-    if own := part.provider_data:
-        part = replace(part, provider_data=_own(own, replacing))
-    yield part
-
-
-def _own(own: ProviderData, replacing: Replacing) -> ProviderData:
-    item = replacing.item(dict(own.item))
-    return replace(own, item=item) if isinstance(item, dict) else own
-
-
-def _arguments(call: ToolCallData, replacing: Replacing) -> JsonObject | str:
-    if isinstance(call.arguments, str):
-        return replacing.written(call.arguments)
-    return replacing.object(call.arguments)
-
-
+WELL_KNOWN: tuple[str, ...] = (
+    # Each begins with literal characters, which makes long texts quick to search.
+    r"sk-[A-Za-z0-9_-]{20,}",
+    r"AIza[A-Za-z0-9_-]{35}",
+    r"AKIA[A-Z0-9]{16}(?![A-Z0-9])",
+    r"ASIA[A-Z0-9]{16}(?![A-Z0-9])",
+    r"gh[pousr]_[A-Za-z0-9]{36,}",
+    r"github_pat_[A-Za-z0-9_]{22,}",
+    r"glpat-[A-Za-z0-9_-]{20,}",
+    r"xox[abprs]-[A-Za-z0-9-]{10,}",
+    r"[sr]k_live_[A-Za-z0-9]{16,}",
+    r"hf_[A-Za-z0-9]{30,}",
+    r"eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}",
+    r"-----BEGIN [A-Z ]*PRIVATE KEY-----[^-]{1,20000}-----END [A-Z ]*PRIVATE KEY-----",
+)
+"""Patterns of keys: of models, clouds, code hosts, chats and payments, and private keys."""
+PLACEHOLDER = "[secret]"
 _SHORTEST = 6
+# Encrypted fields of providers' own items.
+_OPAQUE = frozenset({"signature", "thoughtSignature", "encrypted_content", "data"})
 
 
 class Redaction:
-    """Sends `[secret-1]` for a secret: one of `values`, or what looks like one of `patterns`.
+    """Replaces secrets in all text of a request by `[secret]`: known values and patterns.
 
-    With `restore` a placeholder that the model repeats is the secret again in what it answers, also
-    in its tool calls. Every answer has a warning that says how many secrets were replaced.
+    An answer has a warning with the number of replacements.
     """
 
-    def __init__(
-        self,
-        values: Iterable[str] = (),
-        *,
-        patterns: Iterable[str] = WELL_KNOWN,
-        restore: bool = False,
-    ) -> None:
-        known = tuple(dict.fromkeys(values))
-        self._finder = finder_of(known, [_compiled(one) for one in patterns])
-        self._restore = restore
+    def __init__(self, values: Iterable[str] = (), *, patterns: Iterable[str] = WELL_KNOWN) -> None:
+        known = set(values)
         if any(len(value) < _SHORTEST for value in known):
             raise ConfigurationError(
-                f"a secret of fewer than {_SHORTEST} characters would be found in any text",
-                hint="leave it out, or take a longer one",
+                f"a secret shorter than {_SHORTEST} characters would match in many texts",
+                hint="leave it out, or use a longer secret",
             )
+        # As plain text and as JSON encodes it, for instance in arguments of tool calls.
+        forms = {
+            form
+            for value in known
+            for form in (
+                value,
+                json.dumps(value)[1:-1],
+                json.dumps(value, ensure_ascii=False)[1:-1],
+            )
+        }
+        self._patterns = [re.compile(re.escape(form)) for form in sorted(forms)]
+        self._patterns += [_compile(pattern) for pattern in patterns]
 
     async def __call__(self, request: Request, next: Complete) -> Response:
-        """Ask without the secrets."""
-        sent, replacing = self._redacted(request)
-        response = await next(sent)
-        if self._restore and replacing.secrets:
-            response = restored(response, _restoring(request, replacing))
-        return warned(response, _warnings(replacing))
+        """Call the model without the secrets."""
+        redacted, warnings = self._redact(request)
+        return (await next(redacted)).with_warnings(warnings)
 
     async def stream(self, request: Request, next: Stream) -> AsyncGenerator[StreamEvent]:
-        """Ask without the secrets, and put them back piece by piece."""
-        sent, replacing = self._redacted(request)
-        told = _warnings(replacing)
-        is_restored = self._restore and bool(replacing.secrets)
-        whole = RestoredStream(_restoring(request, replacing))
-        async for event in next(sent):
-            for one in whole.events(event) if is_restored else (event,):
-                yield warned_event(one, told)
+        """Stream the answer of the model without the secrets."""
+        redacted, warnings = self._redact(request)
+        async for event in next(redacted):
+            yield event.with_warnings(warnings)
 
-    def _redacted(self, request: Request) -> tuple[Request, Replacing]:
-        replacing = Replacing(self._finder)
-        sent = redacted_request(request, replacing)
-        if self._restore and replacing.is_mistakable:
-            # The same mark for the same texts: caches, ours and the providers', go by the words.
-            replacing = Replacing(self._finder, replacing.free_mark)
-            sent = redacted_request(request, replacing)
-        return sent if replacing.places else request, replacing
+    def _redact(self, request: Request) -> tuple[Request, Sequence[Warning]]:
+        redactor = _Redactor(self._patterns)
+        redacted = redactor.request(request)
+        if not redactor.count:
+            return request, ()
+        places = "1 place" if redactor.count == 1 else f"{redactor.count} places"
+        return redacted, [Warning(f"replaced secrets in {places}", "secrets_replaced")]
 
 
-def _compiled(pattern: str) -> re.Pattern[str]:
+class _Redactor:
+    """Redacts one request and counts the replacements."""
+
+    def __init__(self, patterns: Sequence[re.Pattern[str]]) -> None:
+        self._patterns = patterns
+        self.count = 0
+
+    def request(self, request: Request) -> Request:
+        response_format = request.response_format
+        if response_format is not None and response_format.json_schema is not None:
+            schema = self._object(response_format.json_schema)
+            response_format = replace(response_format, json_schema=schema)
+        return replace(
+            request,
+            messages=[self._message(message) for message in request.messages],
+            tools=[self._tool(tool) for tool in request.tools],
+            response_format=response_format,
+            metadata={key: self._text(value) for key, value in request.metadata.items()},
+        )
+
+    def _message(self, message: Message) -> Message:
+        return replace(message, content=[*self._parts(message.content)])
+
+    def _tool(self, tool: ToolDefinition) -> ToolDefinition:
+        parameters = self._object(tool.parameters)
+        return replace(tool, description=self._text(tool.description), parameters=parameters)
+
+    def _parts(self, parts: Sequence[ContentPart]) -> Iterator[ContentPart]:
+        for part in parts:
+            thinking = part.thinking
+            if thinking is not None and self._text(thinking.text) != thinking.text:
+                # Left out: signed thinking must not be changed.
+                continue
+            if part.text is not None:
+                part = replace(part, text=self._text(part.text))
+            if call := part.tool_call:
+                arguments = cast("JsonObject | str", self._json(call.arguments))
+                part = replace(part, tool_call=replace(call, arguments=arguments))
+            if result := part.tool_result:
+                content = cast("str | JsonObject | Sequence[Json]", self._json(result.content))
+                part = replace(part, tool_result=replace(result, content=content))
+            if data := part.provider_data:
+                item = self._object(data.item, opaque=_OPAQUE)
+                part = replace(part, provider_data=replace(data, item=item))
+            yield part
+
+    def _object(self, value: JsonObject, *, opaque: frozenset[str] = frozenset()) -> JsonObject:
+        return cast("JsonObject", self._json(value, opaque=opaque))
+
+    def _json(
+        self, value: Json | JsonObject | Sequence[Json], *, opaque: frozenset[str] = frozenset()
+    ) -> Json:
+        """Return a JSON value without secrets, keys included, but for opaque members."""
+        if isinstance(value, str):
+            return self._text(value)
+        if isinstance(value, dict):
+            return {
+                self._text(key): member if key in opaque else self._json(member, opaque=opaque)
+                for key, member in value.items()
+            }
+        if isinstance(value, list | tuple):
+            return [self._json(item, opaque=opaque) for item in cast("Sequence[Json]", value)]
+        return cast("Json", value)
+
+    def _text(self, text: str) -> str:
+        matches = [
+            found.span()
+            for pattern in self._patterns
+            for found in pattern.finditer(text)
+            if found[0]
+        ]
+        pieces, end_of_last = list[str](), 0
+        for start, end in sorted(matches):
+            # Overlapping secrets have one placeholder.
+            if start >= end_of_last:
+                pieces += text[end_of_last:start], PLACEHOLDER
+                self.count += 1
+            end_of_last = max(end, end_of_last)
+        return "".join([*pieces, text[end_of_last:]])
+
+
+def _compile(pattern: str) -> re.Pattern[str]:
     try:
-        found = re.compile(pattern)
+        compiled = re.compile(pattern)
     except re.error as cause:
-        raise ConfigurationError(f"the pattern {pattern!r} is none: {cause}") from cause
-    if found.match(""):
-        raise ConfigurationError(f"the pattern {pattern!r} is found in every text")
-    return found
-
-
-def _restoring(request: Request, replacing: Replacing) -> Restoring:
-    wanted = request.response_format
-    return Restoring(replacing.secrets, is_json=wanted is not None and wanted.type != "text")
-
-
-def _warnings(replacing: Replacing) -> Sequence[Warning]:
-    secrets, places = len(replacing.secrets), replacing.places
-    if not places:
-        return ()
-    what = "1 secret was" if secrets == 1 else f"{secrets} secrets were"
-    where = "1 place" if places == 1 else f"{places} places"
-    told = f"{what} replaced in {where} of what was sent to the model"
-    return [Warning(told, "secrets_replaced")]
+        raise ConfigurationError(f"invalid pattern {pattern!r}: {cause}") from cause
+    if compiled.match(""):
+        raise ConfigurationError(f"the pattern {pattern!r} matches every text")
+    return compiled

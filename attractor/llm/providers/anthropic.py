@@ -8,10 +8,10 @@ from attractor.llm.client import AdapterTimeout
 from attractor.llm.providers.anthropic_request import write_request
 from attractor.llm.providers.anthropic_response import AnthropicStream, end, read_response, step
 from attractor.llm.request import Request
-from attractor.llm.response import Response, said_by
+from attractor.llm.response import Response
 from attractor.llm.stream_events import StreamEvent
 from attractor.llm.transport.http import Endpoint, Transport
-from attractor.llm.transport.stream_reading import Folding, Origin, stream_events
+from attractor.llm.transport.stream_reading import StreamOrigin, StreamReader, read_stream
 
 _BASE_URL = "https://api.anthropic.com"
 _VERSION = "2023-06-01"
@@ -57,7 +57,7 @@ class AnthropicAdapter:
         answer = await self._transport.post(
             "v1/messages", written.body, read, headers=written.headers
         )
-        return said_by(request.model, answer)
+        return answer.with_model(request.model)
 
     def stream(self, request: Request) -> AsyncGenerator[StreamEvent]:
         """Ask and hear the answer piece by piece."""
@@ -66,10 +66,10 @@ class AnthropicAdapter:
         opening = self._transport.stream("v1/messages", body, headers=written.headers)
 
         def begin(headers: Mapping[str, str]) -> AnthropicStream:
-            return AnthropicStream(Origin(self.name, headers, written.warnings))
+            return AnthropicStream(StreamOrigin(self.name, headers, written.warnings))
 
-        return stream_events(
-            opening, Folding(begin, step, end), provider=self.name, model=request.model
+        return read_stream(
+            opening, StreamReader(begin, step, end), provider=self.name, model=request.model
         )
 
     def supports_tool_choice(self, mode: str) -> bool:

@@ -86,7 +86,7 @@ def write_parts(
         kept = part.provider_data
         if kept is not None and kept.provider == provider:
             # What another model thought is refused: it is not this one that signed it.
-            if part.thinking is None or kept.is_of(model):
+            if part.thinking is None or kept.is_valid_for(model):
                 yield _kept(part, kept.item)
         elif part.text is not None:
             yield from _anthropic_content_text(part.text)

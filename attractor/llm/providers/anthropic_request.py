@@ -27,7 +27,7 @@ from attractor.llm.providers.unsupported import (
     may_reason,
     untold_names,
 )
-from attractor.llm.request import NOT_ENFORCED, Request, format_in_words, merge_options
+from attractor.llm.request import NOT_ENFORCED, Request, format_instruction, merge_options
 from attractor.llm.response import Warning
 from attractor.llm.tools import ToolChoice, ToolDefinition
 
@@ -264,7 +264,7 @@ def _warnings(request: Request, ignored: Sequence[str]) -> Iterator[Warning]:
     metadata = [f"metadata {name!r}" for name in request.metadata if name != "user_id"]
     for one in [*metadata, *ignored, *untold_names(request.messages)]:
         yield Warning(f"Anthropic does not take {one}", "unsupported_parameter")
-    if format_in_words(request.response_format):
+    if format_instruction(request.response_format):
         yield Warning("Anthropic is asked for JSON in words alone", NOT_ENFORCED)
 
 
@@ -313,5 +313,5 @@ def _system(request: Request, provider: str) -> list[Json]:
         for block in write_parts(one.content, one.role, provider, request.model)
     ]
     # The provider is asked for a form in words (4.5).
-    asked = format_in_words(request.response_format)
+    asked = format_instruction(request.response_format)
     return [*blocks, {"type": "text", "text": asked}] if asked else blocks

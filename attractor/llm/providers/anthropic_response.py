@@ -25,9 +25,10 @@ from attractor.llm.messages import (
 from attractor.llm.response import FinishReason, Reason, Response, Usage, Warning
 from attractor.llm.stream_events import StreamEvent, StreamEventType, StreamStart
 from attractor.llm.tools import ToolCall
-from attractor.llm.transport.fields import Fields
-from attractor.llm.transport.http import ANTHROPIC_LIMITS, Reply, read_rate_limit
-from attractor.llm.transport.stream_reading import Origin, Step, fields_of, finish, pass_on
+from attractor.llm.transport.fields import Fields, stream_fields
+from attractor.llm.transport.headers import ANTHROPIC_LIMITS, read_rate_limit
+from attractor.llm.transport.http import Reply
+from attractor.llm.transport.stream_reading import Step, StreamOrigin, finish_event, provider_event
 
 _REASONS: Mapping[str, Reason] = {
     "end_turn": "stop",
@@ -148,7 +149,7 @@ def grow(block: Block, delta: Fields) -> Block:
 def _longer(block: Block, kind: str, key: str, delta: Fields) -> Block:
     before = block.raw.get(key) or ""
     if block.kind != kind or not isinstance(before, str):
-        raise delta.unlike("type", f"one for a block of type {block.kind}")
+        raise delta.error("type", f"one for a block of type {block.kind}")
     return replace(block, raw={**block.raw, key: before + delta.text(key)})
 
 
@@ -187,7 +188,7 @@ _THOUGHTS = ("thinking", "redacted_thinking")
 class AnthropicStream:
     """The message as far as it came."""
 
-    origin: Origin
+    origin: StreamOrigin
     message: JsonObject | None = None
     open: Mapping[int, Block] = field(default_factory=dict[int, Block])
     done: Mapping[int, JsonObject] = field(default_factory=dict[int, JsonObject])
@@ -204,7 +205,7 @@ def end(state: AnthropicStream) -> Sequence[StreamEvent]:
 
 
 def _other(state: AnthropicStream, event: Fields) -> Step[AnthropicStream]:
-    return Step(state, [pass_on(event.raw)])
+    return Step(state, [provider_event(event.raw)])
 
 
 def _message_start(state: AnthropicStream, event: Fields) -> Step[AnthropicStream]:
@@ -220,7 +221,7 @@ def _message_start(state: AnthropicStream, event: Fields) -> Step[AnthropicStrea
 def _block_start(state: AnthropicStream, event: Fields) -> Step[AnthropicStream]:
     index, block = event.count("index"), event.object("content_block")
     if index in state.open or index in state.done:
-        raise event.unlike("index", "that of a new block")
+        raise event.error("index", "that of a new block")
     begun = replace(state, open={**state.open, index: Block(block.raw)})
     match block.text("type"):
         case "text":
@@ -235,7 +236,7 @@ def _block_start(state: AnthropicStream, event: Fields) -> Step[AnthropicStream]
             if block.text_or_none("thinking"):
                 told.append(_thought_delta(block.text("thinking")))
         case _:
-            told = [pass_on(event.raw)]
+            told = [provider_event(event.raw)]
     return Step(begun, told)
 
 
@@ -267,7 +268,7 @@ def _block_stop(state: AnthropicStream, event: Fields) -> Step[AnthropicStream]:
 
 
 def _ended(raw: JsonObject, event: Fields, provider: str) -> Sequence[StreamEvent]:
-    part = read_part(fields_of(raw, provider=provider, path="a block"), provider)
+    part = read_part(stream_fields(raw, provider=provider, path="a block"), provider)
     if part.tool_call is not None:
         call = ToolCall.from_data(part.tool_call)
         return [StreamEvent(StreamEventType.TOOL_CALL_END, tool_call=call)]
@@ -278,7 +279,7 @@ def _ended(raw: JsonObject, event: Fields, provider: str) -> Sequence[StreamEven
     if part.text is not None:
         text_id = _text_id(event.count("index"))
         return [StreamEvent(StreamEventType.TEXT_END, text_id=text_id, text=part.text)]
-    return [pass_on(event.raw)]
+    return [provider_event(event.raw)]
 
 
 def _message_delta(state: AnthropicStream, event: Fields) -> Step[AnthropicStream]:
@@ -292,11 +293,13 @@ def _message_delta(state: AnthropicStream, event: Fields) -> Step[AnthropicStrea
 def _message_stop(state: AnthropicStream, event: Fields) -> Step[AnthropicStream]:
     message, origin = _begun(state, event), state.origin
     if state.open:
-        raise event.unlike("type", "one that may come within a block")
+        raise event.error("type", "one that may come within a block")
     content: list[Json] = [dict(state.done[index]) for index in sorted(state.done)]
-    body = fields_of({**message.raw, "content": content}, provider=origin.provider)
+    body = stream_fields({**message.raw, "content": content}, provider=origin.provider)
     reply = Reply(body, origin.headers)
-    return Step(state, [finish(read_response(reply, origin.warnings, provider=origin.provider))])
+    return Step(
+        state, [finish_event(read_response(reply, origin.warnings, provider=origin.provider))]
+    )
 
 
 def _error(state: AnthropicStream, event: Fields) -> Step[AnthropicStream]:
@@ -315,14 +318,14 @@ def _error(state: AnthropicStream, event: Fields) -> Step[AnthropicStream]:
 
 def _begun(state: AnthropicStream, event: Fields) -> Fields:
     if state.message is None:
-        raise event.unlike("type", "one that a message begins with")
-    return fields_of(state.message, provider=state.origin.provider, path="the message")
+        raise event.error("type", "one that a message begins with")
+    return stream_fields(state.message, provider=state.origin.provider, path="the message")
 
 
 def _open(state: AnthropicStream, event: Fields) -> Block:
     block = state.open.get(event.count("index"))
     if block is None:
-        raise event.unlike("index", "that of a block which has begun")
+        raise event.error("index", "that of a block which has begun")
     return block
 
 

@@ -77,7 +77,7 @@ def _thoughts(message: Message, provider: str, model: str) -> Iterator[JsonObjec
         if own is None or own.provider != provider:
             continue
         # What is signed is for the model that signed it.
-        if own.is_of(model) or not (thought and (thought.signature or thought.redacted)):
+        if own.is_valid_for(model) or not (thought and (thought.signature or thought.redacted)):
             yield own.item
 
 

@@ -33,9 +33,10 @@ from attractor.llm.providers.openai_response import FAILURES
 from attractor.llm.response import FinishReason, Reason, Response, Usage, Warning
 from attractor.llm.stream_events import StreamEvent, StreamEventType, StreamStart
 from attractor.llm.tools import ToolCall
-from attractor.llm.transport.fields import Fields
-from attractor.llm.transport.http import OPENAI_LIMITS, Reply, read_rate_limit
-from attractor.llm.transport.stream_reading import Origin, Step, fields_of, finish, pass_on
+from attractor.llm.transport.fields import Fields, stream_fields
+from attractor.llm.transport.headers import OPENAI_LIMITS, read_rate_limit
+from attractor.llm.transport.http import Reply
+from attractor.llm.transport.stream_reading import Step, StreamOrigin, finish_event, provider_event
 
 THOUGHTS = ("reasoning_content", "reasoning")
 """The fields in which servers tell what a model thought; the first that is filled counts."""
@@ -110,7 +111,7 @@ def read_response(
     raise_failure(body, speaker.provider)
     choices = body.objects("choices")
     if not choices:
-        raise body.unlike("choices", "a list with an answer in it")
+        raise body.error("choices", "a list with an answer in it")
     drawn = uuid.uuid4().hex if seed is None else seed
     content = list(_content(choices[0].object("message"), speaker, drawn))
     usage = body.object("usage")
@@ -165,7 +166,7 @@ def _content(message: Fields, speaker: Speaker, seed: str) -> Iterator[ContentPa
     for name in ("content", "refusal"):
         if text := message.text_or_none(name):
             yield ContentPart(ContentKind.TEXT, text=text)
-    for index, call in enumerate(objects_or_none(message, "tool_calls")):
+    for index, call in enumerate(message.objects_or_none("tool_calls")):
         yield ContentPart(ContentKind.TOOL_CALL, tool_call=_call(call, call_id(seed, index)))
 
 
@@ -178,7 +179,7 @@ def _call(call: Fields, own_id: str) -> ToolCallData:
     function = call.object("function")
     name = function.text("name")
     if not name:
-        raise function.unlike("name", "a tool's name")
+        raise function.error("name", "a tool's name")
     arguments = function.raw.get("arguments")
     # Some servers write them as an object, where the interface wants a text.
     given = arguments if isinstance(arguments, dict) else function.text_or_none("arguments") or ""
@@ -290,7 +291,7 @@ _TEXTS = ("content", "refusal")
 class ChatStream:
     """The answer as far as it came, and which of its texts is being told."""
 
-    origin: Origin
+    origin: StreamOrigin
     speaker: Speaker
     # For the ids that the server does not give.
     seed: str
@@ -309,10 +310,10 @@ def step(state: ChatStream, event: Fields) -> Step[ChatStream]:
     """Take one chunk of the answer."""
     raise_failure(event, state.origin.provider)
     if not {"choices", "usage"} & event.raw.keys():
-        return Step(state, [pass_on(event.raw)])
+        return Step(state, [provider_event(event.raw)])
     state = replace(state, body={**state.body, **_said(event.raw, but="choices")})
     told: list[StreamEvent] = []
-    for choice in objects_or_none(event, "choices"):
+    for choice in event.objects_or_none("choices"):
         # Options may ask for more answers than one; the first is the answer.
         if not choice.count("index"):
             state, more = _choice(state, choice)
@@ -335,7 +336,7 @@ def end(state: ChatStream) -> Sequence[StreamEvent]:
     choices: Json = [{**state.choice, "message": message}]
     whole = {**state.body, "object": "chat.completion", "choices": choices}
     response = read_response(
-        Reply(fields_of(whole, provider=origin.provider), origin.headers),
+        Reply(stream_fields(whole, provider=origin.provider), origin.headers),
         origin.warnings,
         speaker=state.speaker,
         seed=state.seed,
@@ -343,7 +344,7 @@ def end(state: ChatStream) -> Sequence[StreamEvent]:
     ended = [
         StreamEvent(StreamEventType.TOOL_CALL_END, tool_call=call) for call in response.tool_calls
     ]
-    return [*_closing(state), *ended, finish(response)]
+    return [*_closing(state), *ended, finish_event(response)]
 
 
 def _said(raw: JsonObject, *, but: str) -> dict[str, Json]:
@@ -372,7 +373,7 @@ def _choice(state: ChatStream, choice: Fields) -> Step[ChatStream]:
 
 def _start(state: ChatStream) -> StreamEvent:
     origin = state.origin
-    body = fields_of(state.body, provider=origin.provider)
+    body = stream_fields(state.body, provider=origin.provider)
     start = StreamStart(
         read_id(body, state.seed),
         state.speaker.model_of(body),
@@ -415,7 +416,7 @@ def _text_id(state: ChatStream) -> str:
 
 
 def _chat_stream_call(state: ChatStream, delta: Fields) -> Step[ChatStream]:
-    pieces = objects_or_none(delta, "tool_calls")
+    pieces = delta.objects_or_none("tool_calls")
     if not pieces:
         return Step(state)
     calls, told = grow_calls(state.calls, pieces, state.seed)

@@ -17,10 +17,10 @@ from attractor.llm.providers.gemini_response import (
     step,
 )
 from attractor.llm.request import Request
-from attractor.llm.response import Response, said_by
+from attractor.llm.response import Response
 from attractor.llm.stream_events import StreamEvent
 from attractor.llm.transport.http import Endpoint, Transport
-from attractor.llm.transport.stream_reading import Folding, Origin, stream_events
+from attractor.llm.transport.stream_reading import StreamOrigin, StreamReader, read_stream
 
 _BASE_URL = "https://generativelanguage.googleapis.com"
 _VERSION = "v1beta"
@@ -71,7 +71,7 @@ class GeminiAdapter:
         known = {"provider": self.name, "model": request.model}
         read = partial(read_response, warnings=written.warnings, **known)
         answer = await self._transport.post(written.path, written.body, read)
-        return said_by(request.model, answer)
+        return answer.with_model(request.model)
 
     def stream(self, request: Request) -> AsyncGenerator[StreamEvent]:
         """Ask and hear the answer piece by piece."""
@@ -80,11 +80,14 @@ class GeminiAdapter:
         opening = self._transport.stream(path, written.body)
 
         def begin(headers: Mapping[str, str]) -> GeminiStream:
-            origin = Origin(self.name, headers, written.warnings)
+            origin = StreamOrigin(self.name, headers, written.warnings)
             return GeminiStream(origin, request.model, uuid.uuid4().hex)
 
-        return stream_events(
-            opening, Folding(begin, step, end, is_whole), provider=self.name, model=request.model
+        return read_stream(
+            opening,
+            StreamReader(begin, step, end, is_whole),
+            provider=self.name,
+            model=request.model,
         )
 
     def supports_tool_choice(self, mode: str) -> bool:

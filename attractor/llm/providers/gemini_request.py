@@ -33,7 +33,7 @@ from attractor.llm.providers.unsupported import (
     may_reason,
     untold_names,
 )
-from attractor.llm.request import NOT_ENFORCED, Request, format_in_words, merge_options
+from attractor.llm.request import NOT_ENFORCED, Request, format_instruction, merge_options
 from attractor.llm.response import Warning
 from attractor.llm.tools import ToolCall, ToolChoice, ToolDefinition
 
@@ -108,7 +108,7 @@ def _kept(part: ContentPart, provider: str) -> Part:
 def _valid(part: ContentPart, talk: Talk) -> Part:
     """Return of that what the model takes back: no thought and no signature of another one."""
     kept, own = _kept(part, talk.provider), part.provider_data
-    if own is None or own.is_of(talk.model):
+    if own is None or own.is_valid_for(talk.model):
         return kept
     return {} if part.thinking else {key: kept[key] for key in kept if key != _SIGNATURE}
 
@@ -347,7 +347,7 @@ def _path(model: str) -> str:
 def _instructions(request: Request) -> Iterator[str]:
     messages = request.messages
     yield from (one.text for one in messages if one.role in INSTRUCTIONS and one.text)
-    if not _takes_format(request) and (asked := format_in_words(request.response_format)):
+    if not _takes_format(request) and (asked := format_instruction(request.response_format)):
         yield asked
 
 
@@ -380,7 +380,7 @@ def _warnings(request: Request, ignored: Sequence[str]) -> Iterator[Warning]:
     metadata = [f"metadata {name!r}" for name in request.metadata]
     for one in [*metadata, *ignored, *_file_names(request), *untold_names(request.messages)]:
         yield Warning(f"Gemini does not take {one}", "unsupported_parameter")
-    if not _takes_format(request) and format_in_words(request.response_format):
+    if not _takes_format(request) and format_instruction(request.response_format):
         told = "before Gemini 3 a model with tools is asked for JSON in words alone"
         yield Warning(told, NOT_ENFORCED)
 

@@ -40,9 +40,10 @@ from attractor.llm.messages import (
 from attractor.llm.response import FinishReason, Reason, Response, Usage, Warning
 from attractor.llm.stream_events import StreamEvent, StreamEventType, StreamStart
 from attractor.llm.tools import ToolCall
-from attractor.llm.transport.fields import Fields
-from attractor.llm.transport.http import OPENAI_LIMITS, Reply, read_rate_limit
-from attractor.llm.transport.stream_reading import Origin, Step, fields_of, finish, pass_on
+from attractor.llm.transport.fields import Fields, stream_fields
+from attractor.llm.transport.headers import OPENAI_LIMITS, read_rate_limit
+from attractor.llm.transport.http import Reply
+from attractor.llm.transport.stream_reading import Step, StreamOrigin, finish_event, provider_event
 
 _REASONS: Mapping[str, Reason] = {
     "STOP": "stop",
@@ -269,7 +270,7 @@ _PLAIN = frozenset({"text", "thought"})
 class GeminiStream:
     """The answer as far as it came: pieces of one text or thought are one part of it."""
 
-    origin: Origin
+    origin: StreamOrigin
     model: str
     # For the ids that the provider does not give.
     seed: str
@@ -313,7 +314,7 @@ def end(state: GeminiStream) -> Sequence[StreamEvent]:
     origin = state.origin
     parts: list[Json] = [dict(one) for one in state.parts]
     candidate: Json = {**state.candidate, "content": {"role": "model", "parts": parts}}
-    body = fields_of({**state.body, "candidates": [candidate]}, provider=origin.provider)
+    body = stream_fields({**state.body, "candidates": [candidate]}, provider=origin.provider)
     response = read_response(
         Reply(body, origin.headers),
         origin.warnings,
@@ -321,7 +322,7 @@ def end(state: GeminiStream) -> Sequence[StreamEvent]:
         model=state.model,
         seed=state.seed,
     )
-    return [*_closing(state), finish(response)]
+    return [*_closing(state), finish_event(response)]
 
 
 def _raise_failure(event: Fields, provider: str) -> None:
@@ -392,7 +393,7 @@ def _whole_part(state: GeminiStream, part: Fields) -> Step[GeminiStream]:
     read = read_part(part, provider, own_id)
     known = replace(state, parts=[*state.parts, part.raw], is_open=False)
     if read.tool_call is None:
-        return Step(known, [*_closing(state), pass_on(part.raw)])
+        return Step(known, [*_closing(state), provider_event(part.raw)])
     call = ToolCall.from_data(read.tool_call)
     begun = StreamEvent(StreamEventType.TOOL_CALL_START, tool_call=ToolCall(call.id, call.name, {}))
     ended = StreamEvent(StreamEventType.TOOL_CALL_END, tool_call=call)

@@ -15,7 +15,7 @@ from attractor.llm.providers.litellm_translation import end, is_whole, step
 from attractor.llm.request import Request
 from attractor.llm.response import Response
 from attractor.llm.stream_events import StreamEvent
-from attractor.llm.transport.stream_reading import Folding, stream_events
+from attractor.llm.transport.stream_reading import StreamReader, read_stream
 
 _TIMEOUT = AdapterTimeout()
 
@@ -73,9 +73,9 @@ class LiteLLMAdapter:
     def stream(self, request: Request) -> AsyncGenerator[StreamEvent]:
         """Ask and hear the answer piece by piece."""
         call = self._call(request)
-        return stream_events(
+        return read_stream(
             call.stream(),
-            Folding(call.begin, step, end, is_whole),
+            StreamReader(call.begin, step, end, is_whole),
             provider=self.name,
             model=call.model,
         )

@@ -42,10 +42,10 @@ from attractor.llm.providers.litellm_translation import (
     write_request,
 )
 from attractor.llm.request import Request
-from attractor.llm.response import Response, Warning, said_by
-from attractor.llm.transport.fields import Fields
-from attractor.llm.transport.http import Incoming, Reply
-from attractor.llm.transport.stream_reading import Origin, fields_of
+from attractor.llm.response import Response, Warning
+from attractor.llm.transport.fields import Fields, stream_fields
+from attractor.llm.transport.http import Reply, StreamReply
+from attractor.llm.transport.stream_reading import StreamOrigin
 
 # Without these the import goes to the network, and reads a `.env` of the folder it is done in.
 _AT_IMPORT = {
@@ -205,15 +205,15 @@ class Call:
         body = Fields(self._plain(answer, is_stream=False), provider=self._whom.name)
         reply = Reply(body, self._exchange.headers)
         response = read_response(reply, self._warnings, speaker=self._speaker)
-        return said_by(self.model, response)
+        return response.with_model(self.model)
 
     def begin(self, headers: Mapping[str, str]) -> LiteLLMStream:
         """Return what is known of the answer before its first piece."""
-        origin = Origin(self._whom.name, headers, self._warnings)
+        origin = StreamOrigin(self._whom.name, headers, self._warnings)
         return LiteLLMStream(ChatStream(origin, self._speaker, uuid.uuid4().hex))
 
     @asynccontextmanager
-    async def stream(self) -> AsyncGenerator[Incoming]:
+    async def stream(self) -> AsyncGenerator[StreamReply]:
         """Ask and hear the answer as it comes, until the block ends."""
         try:
             ask = await self._prepare(is_stream=True)
@@ -222,7 +222,7 @@ class Call:
                 async with aclosing(self._pieces(chunks)) as pieces:
                     # Some providers are only asked with the first piece, which may be an error.
                     first = await anext(pieces, None)
-                    yield Incoming(_chained(first, pieces), self._exchange.headers)
+                    yield StreamReply(_chained(first, pieces), self._exchange.headers)
             finally:
                 await chunks.aclose()
         finally:
@@ -248,7 +248,7 @@ class Call:
             if chunk is None:
                 break
             piece = self._plain(chunk, is_stream=True)
-            yield fields_of(piece, provider=self._whom.name, path="a piece")
+            yield stream_fields(piece, provider=self._whom.name, path="a piece")
         # litellm makes up an end where none came.
         if chunks.received_finish_reason is None and chunks.intermittent_finish_reason is None:
             early = StreamError(f"the stream of {self._whom.name} ended before its answer did")

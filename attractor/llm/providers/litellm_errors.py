@@ -18,8 +18,8 @@ from attractor.llm.errors import (
     error_from_status_code,
 )
 from attractor.llm.providers.litellm_http import Exchange, ImageLeftOut
-from attractor.llm.transport.fields import object_in
-from attractor.llm.transport.http import read_retry_after
+from attractor.llm.transport.fields import parse_object
+from attractor.llm.transport.headers import read_retry_after
 
 _LONGEST_MESSAGE = 500
 _HIDDEN = "[key]"
@@ -93,7 +93,7 @@ def _of_the_network(trouble: httpx.RequestError, exchange: Exchange, of: Circums
 
 
 def _of_the_provider(exchange: Exchange, status: int, of: Circumstances) -> SDKError:
-    raw = object_in(of.hide(exchange.body))
+    raw = parse_object(of.hide(exchange.body))
     told = raw.get("error")
     details = told if isinstance(told, dict) else raw
     message = details.get("message") or told or exchange.body.strip() or "no reason given"
@@ -110,7 +110,7 @@ def _of_the_provider(exchange: Exchange, status: int, of: Circumstances) -> SDKE
 
 def _of_a_complaint(complaint: JsonObject, of: Circumstances) -> SDKError:
     """Return the error that stands in a stream which began well."""
-    raw = object_in(of.hide(json.dumps(complaint, ensure_ascii=False)))
+    raw = parse_object(of.hide(json.dumps(complaint, ensure_ascii=False)))
     told = raw.get("error")
     details = told if isinstance(told, dict) else raw
     codes = [str(details[key]) for key in ("code", "type", "status") if details.get(key)]

@@ -20,7 +20,7 @@ from attractor.llm.providers.chat_request import (
     write_settings,
     write_tools,
 )
-from attractor.llm.providers.chat_response import ChatStream, Speaker, objects_or_none
+from attractor.llm.providers.chat_response import ChatStream, Speaker
 from attractor.llm.providers.openai_request import (
     NOT_EVERYWHERE_HELD,
     OpenAIRequest,
@@ -28,7 +28,7 @@ from attractor.llm.providers.openai_request import (
     name_schema,
 )
 from attractor.llm.providers.unsupported import untold_names
-from attractor.llm.request import NOT_ENFORCED, Request, format_in_words, merge_options
+from attractor.llm.request import NOT_ENFORCED, Request, format_instruction, merge_options
 from attractor.llm.response import Usage, Warning
 from attractor.llm.stream_events import StreamEvent
 from attractor.llm.tools import ToolChoice
@@ -117,7 +117,7 @@ def _words(request: Request, provider: str, is_held: bool, warnings: list[Warnin
     elif wanted.strict and not held_to_schema(wanted):
         warnings.append(Warning(NOT_EVERYWHERE_HELD, NOT_ENFORCED))
     # Some providers refuse the form of any JSON without a word of it in the request.
-    return format_in_words(wanted) if wanted.type == "json" or not is_held else ""
+    return format_instruction(wanted) if wanted.type == "json" or not is_held else ""
 
 
 def _as_blocks(thoughts: Sequence[JsonObject], is_going_on: bool) -> JsonObject:
@@ -165,7 +165,7 @@ def speaker_of(name: str, provider: str, route: str, model: str) -> Speaker:
 
 
 def _thoughts(message: Fields, provider: str) -> Iterator[ContentPart]:
-    blocks = objects_or_none(message, BLOCKS)
+    blocks = message.objects_or_none(BLOCKS)
     for block in blocks:
         yield _block(block.raw, ProviderData(provider, block.raw))
     if not blocks:
@@ -195,8 +195,8 @@ def step(state: LiteLLMStream, chunk: Fields) -> Step[LiteLLMStream]:
     """Take one piece."""
     chat, told = chat_stream.step(state.chat, chunk)
     blocks = state.blocks
-    for choice in objects_or_none(chunk, "choices")[:1]:
-        for block in objects_or_none(choice.object("delta"), BLOCKS):
+    for choice in chunk.objects_or_none("choices")[:1]:
+        for block in choice.object("delta").objects_or_none(BLOCKS):
             blocks = _with_block(blocks, block.raw)
     return Step(replace(state, chat=chat, blocks=blocks), told)
 

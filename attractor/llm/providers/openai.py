@@ -8,10 +8,10 @@ from attractor.llm.client import AdapterTimeout
 from attractor.llm.providers.openai_request import write_request
 from attractor.llm.providers.openai_response import OpenAIStream, end, read_response, step
 from attractor.llm.request import Request
-from attractor.llm.response import Response, said_by
+from attractor.llm.response import Response
 from attractor.llm.stream_events import StreamEvent
 from attractor.llm.transport.http import Endpoint, Transport
-from attractor.llm.transport.stream_reading import Folding, Origin, stream_events
+from attractor.llm.transport.stream_reading import StreamOrigin, StreamReader, read_stream
 
 _BASE_URL = "https://api.openai.com/v1"
 _TIMEOUT = AdapterTimeout()
@@ -61,7 +61,7 @@ class OpenAIAdapter:
         body, warnings = write_request(request, provider=self.name)
         read = partial(read_response, warnings=warnings, provider=self.name)
         answer = await self._transport.post("responses", body, read)
-        return said_by(request.model, answer)
+        return answer.with_model(request.model)
 
     def stream(self, request: Request) -> AsyncGenerator[StreamEvent]:
         """Ask and hear the answer piece by piece."""
@@ -69,10 +69,10 @@ class OpenAIAdapter:
         opening = self._transport.stream("responses", {**body, "stream": True})
 
         def begin(headers: Mapping[str, str]) -> OpenAIStream:
-            return OpenAIStream(Origin(self.name, headers, warnings))
+            return OpenAIStream(StreamOrigin(self.name, headers, warnings))
 
-        return stream_events(
-            opening, Folding(begin, step, end), provider=self.name, model=request.model
+        return read_stream(
+            opening, StreamReader(begin, step, end), provider=self.name, model=request.model
         )
 
     def supports_tool_choice(self, mode: str) -> bool:

@@ -32,11 +32,11 @@ from attractor.llm.providers.openai_request import (
     name_schema,
 )
 from attractor.llm.providers.unsupported import untold_names
-from attractor.llm.request import NOT_ENFORCED, Request, format_in_words, merge_options
-from attractor.llm.response import Response, Warning, said_by
+from attractor.llm.request import NOT_ENFORCED, Request, format_instruction, merge_options
+from attractor.llm.response import Response, Warning
 from attractor.llm.stream_events import StreamEvent
 from attractor.llm.transport.http import Endpoint, Transport
-from attractor.llm.transport.stream_reading import Folding, Origin, stream_events
+from attractor.llm.transport.stream_reading import StreamOrigin, StreamReader, read_stream
 
 _USAGE: Json = {"include_usage": True}
 
@@ -62,7 +62,7 @@ def write_request(request: Request, *, provider: str, is_stream: bool = False) -
 def _words(request: Request) -> str:
     wanted = request.response_format
     # Without a word of JSON in the request some refuse this form.
-    return format_in_words(wanted) if wanted is not None and wanted.type == "json" else ""
+    return format_instruction(wanted) if wanted is not None and wanted.type == "json" else ""
 
 
 def _warnings(request: Request) -> Iterator[Warning]:
@@ -123,7 +123,7 @@ class OpenAICompatibleAdapter:
         speaker = Speaker(self.name, request.model)
         read = partial(read_response, warnings=warnings, speaker=speaker)
         answer = await self._transport.post(_PATH, body, read)
-        return said_by(request.model, answer)
+        return answer.with_model(request.model)
 
     def stream(self, request: Request) -> AsyncGenerator[StreamEvent]:
         """Ask and hear the answer piece by piece."""
@@ -131,11 +131,14 @@ class OpenAICompatibleAdapter:
         opening = self._transport.stream(_PATH, body)
 
         def begin(headers: Mapping[str, str]) -> ChatStream:
-            origin = Origin(self.name, headers, warnings)
+            origin = StreamOrigin(self.name, headers, warnings)
             return ChatStream(origin, Speaker(self.name, request.model), uuid.uuid4().hex)
 
-        return stream_events(
-            opening, Folding(begin, step, end, is_whole), provider=self.name, model=request.model
+        return read_stream(
+            opening,
+            StreamReader(begin, step, end, is_whole),
+            provider=self.name,
+            model=request.model,
         )
 
     def supports_tool_choice(self, mode: str) -> bool:

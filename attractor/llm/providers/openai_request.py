@@ -36,7 +36,7 @@ from attractor.llm.request import (
     NOT_ENFORCED,
     Request,
     ResponseFormat,
-    format_in_words,
+    format_instruction,
     merge_options,
 )
 from attractor.llm.response import Warning
@@ -234,7 +234,7 @@ def _given(request: Request, effort: str | None, stored: bool) -> dict[str, Json
     wanted = request.response_format
     if wanted is not None and wanted.type == "json":
         # Without a word of JSON in the request the provider refuses this form.
-        system.append(format_in_words(wanted))
+        system.append(format_instruction(wanted))
     reasons = bool(effort or _REASONING_MODELS.match(request.model))
     return {
         "instructions": "\n\n".join(system) or None,
@@ -339,7 +339,7 @@ def _item(part: ContentPart, asked: _Asked) -> Iterator[Json]:
         # Without its encrypted content the provider would look a thought up that it never kept,
         # and another model does not go on with it.
         is_known = bool(item.get("encrypted_content")) or asked.stored
-        if part.kind != ContentKind.THINKING or (is_known and own.is_of(asked.model)):
+        if part.kind != ContentKind.THINKING or (is_known and own.is_valid_for(asked.model)):
             yield item
 
 

@@ -22,9 +22,10 @@ from attractor.llm.messages import (
 from attractor.llm.response import FinishReason, Reason, Response, Usage, Warning
 from attractor.llm.stream_events import StreamEvent, StreamEventType, StreamStart
 from attractor.llm.tools import ToolCall
-from attractor.llm.transport.fields import Fields
-from attractor.llm.transport.http import OPENAI_LIMITS, Reply, read_rate_limit
-from attractor.llm.transport.stream_reading import Origin, Step, fields_of, finish, pass_on
+from attractor.llm.transport.fields import Fields, stream_fields
+from attractor.llm.transport.headers import OPENAI_LIMITS, read_rate_limit
+from attractor.llm.transport.http import Reply
+from attractor.llm.transport.stream_reading import Step, StreamOrigin, finish_event, provider_event
 
 _INCOMPLETE: Mapping[str, Reason] = {
     "max_output_tokens": "length",
@@ -129,7 +130,7 @@ _PARAGRAPH = "\n\n"
 class OpenAIStream:
     """What is known of an answer so far; the provider repeats everything when it is whole."""
 
-    origin: Origin
+    origin: StreamOrigin
     # Texts, thoughts and calls that were begun, and thoughts of which something was shown.
     told: frozenset[str] = frozenset()
     calls: Mapping[int, ToolCall] = field(default_factory=dict[int, ToolCall])
@@ -151,7 +152,7 @@ def end(state: OpenAIStream) -> Sequence[StreamEvent]:
 
 
 def _other(state: OpenAIStream, event: Fields) -> Step[OpenAIStream]:
-    return Step(state, [pass_on(event.raw)])
+    return Step(state, [provider_event(event.raw)])
 
 
 def _created(state: OpenAIStream, event: Fields) -> Step[OpenAIStream]:
@@ -207,7 +208,7 @@ def _think(state: OpenAIStream, index: int, piece: str) -> Step[OpenAIStream]:
 def _arguments_delta(state: OpenAIStream, event: Fields) -> Step[OpenAIStream]:
     call = state.calls.get(event.count("output_index"))
     if call is None:
-        raise event.unlike("output_index", "that of a call which has begun")
+        raise event.error("output_index", "that of a call which has begun")
     piece = replace(call, raw_arguments=event.text("delta"))
     return Step(state, [StreamEvent(StreamEventType.TOOL_CALL_DELTA, tool_call=piece)])
 
@@ -271,9 +272,9 @@ def _whole(state: OpenAIStream, event: Fields) -> Step[OpenAIStream]:
     if not raw.get("output"):
         # Some gateways do not repeat what they have said.
         raw["output"] = [dict(state.items[index]) for index in sorted(state.items)]
-    reply = Reply(fields_of(raw, provider=origin.provider), origin.headers)
+    reply = Reply(stream_fields(raw, provider=origin.provider), origin.headers)
     response = read_response(reply, origin.warnings, provider=origin.provider)
-    return Step(state, [finish(response)])
+    return Step(state, [finish_event(response)])
 
 
 def _error(state: OpenAIStream, event: Fields) -> Step[OpenAIStream]:

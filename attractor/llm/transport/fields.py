@@ -4,14 +4,13 @@ from collections.abc import Callable, Sequence
 
 from attractor.base.errors import NotCanonical
 from attractor.base.json import Json, JsonObject, parse_json
-from attractor.llm.errors import SDKError, ServerError
+from attractor.llm.errors import SDKError, ServerError, StreamError
 
-_HINT = "check the provider's base URL: does it speak this interface?"
-Malformed = Callable[[str, str], SDKError]
+_HINT = "check the provider's base URL: does the server speak this interface?"
 
 
-def object_in(text: str) -> dict[str, Json]:
-    """Return the JSON object a text is, or an empty one."""
+def parse_object(text: str) -> dict[str, Json]:
+    """Return the JSON object of a text; empty if it is none."""
     try:
         value = parse_json(text)
     except NotCanonical:
@@ -19,14 +18,19 @@ def object_in(text: str) -> dict[str, Json]:
     return value if isinstance(value, dict) else {}
 
 
-def trouble_of_the_provider(provider: str, fault: str) -> SDKError:
-    """Return the error of a whole answer that is not what it should be."""
-    told = f"{provider} answered with what it never should: {fault}"
-    return ServerError(told, provider=provider, status_code=200, hint=_HINT)
+def malformed_answer(provider: str, fault: str) -> SDKError:
+    """Return the error of a malformed answer."""
+    message = f"malformed answer of {provider}: {fault}"
+    return ServerError(message, provider=provider, status_code=200, hint=_HINT)
+
+
+def malformed_stream(provider: str, fault: str) -> SDKError:
+    """Return the error of a malformed stream."""
+    return StreamError(f"malformed stream of {provider}: {fault}")
 
 
 class Fields:
-    """A JSON object of a provider's answer, every field checked when it is read."""
+    """A JSON object of a provider whose fields are checked when they are read."""
 
     def __init__(
         self,
@@ -34,7 +38,7 @@ class Fields:
         *,
         provider: str,
         path: str = "the answer",
-        malformed: Malformed = trouble_of_the_provider,
+        malformed: Callable[[str, str], SDKError] = malformed_answer,
     ) -> None:
         self.provider = provider
         self.path = path
@@ -44,47 +48,54 @@ class Fields:
         self.raw: JsonObject = value
 
     def text(self, key: str) -> str:
-        """Return a text that has to be there."""
+        """Return a required text."""
         value = self.raw.get(key)
         if not isinstance(value, str):
-            raise self.unlike(key, "a text")
+            raise self.error(key, "a text")
         return value
 
     def text_or_none(self, key: str) -> str | None:
-        """Return a text, or None when there is none."""
+        """Return an optional text."""
         return None if self.raw.get(key) is None else self.text(key)
 
     def count_or_none(self, key: str) -> int | None:
-        """Return a number of things, or None when there is none."""
+        """Return an optional number of 0 or more."""
         value = self.raw.get(key)
         if value is None:
             return None
         if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-            raise self.unlike(key, "a count")
+            raise self.error(key, "a count")
         return value
 
     def count(self, key: str) -> int:
-        """Return a number of things, 0 when there is none."""
+        """Return a number of 0 or more (default: 0)."""
         return self.count_or_none(key) or 0
 
     def object(self, key: str) -> "Fields":
-        """Return an object, an empty one when there is none."""
+        """Return an object (default: empty)."""
         value = self.raw.get(key)
         return self._inner({} if value is None else value, key)
 
     def objects(self, key: str) -> Sequence["Fields"]:
-        """Return a list of objects that has to be there."""
+        """Return a required list of objects."""
         value = self.raw.get(key)
         if not isinstance(value, list):
-            raise self.unlike(key, "a list")
-        return [self._inner(one, f"{key}[{index}]") for index, one in enumerate(value)]
+            raise self.error(key, "a list")
+        return [self._inner(item, f"{key}[{index}]") for index, item in enumerate(value)]
 
-    def unlike(self, key: str, wanted: str) -> SDKError:
-        """Return the error of a field that is not what it should be."""
-        return self._malformed(self.provider, f"{self._at(key)} is not {wanted}")
+    def objects_or_none(self, key: str) -> Sequence["Fields"]:
+        """Return a list of objects (default: empty)."""
+        return () if self.raw.get(key) is None else self.objects(key)
+
+    def error(self, key: str, expected: str) -> SDKError:
+        """Return the error of a malformed field."""
+        return self._malformed(self.provider, f"{self.path}.{key} is not {expected}")
 
     def _inner(self, value: Json, key: str) -> "Fields":
-        return Fields(value, provider=self.provider, path=self._at(key), malformed=self._malformed)
+        path = f"{self.path}.{key}"
+        return Fields(value, provider=self.provider, path=path, malformed=self._malformed)
 
-    def _at(self, key: str) -> str:
-        return f"{self.path}.{key}"
+
+def stream_fields(value: Json | JsonObject, *, provider: str, path: str = "the answer") -> Fields:
+    """Return the fields of an object from a stream."""
+    return Fields(value, provider=provider, path=path, malformed=malformed_stream)

@@ -8,21 +8,22 @@ from typing import Generic, NamedTuple, TypeVar
 import anyio
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.json import Json, JsonObject
+from attractor.base.json import JsonObject
 from attractor.llm.errors import SDKError, StreamError
-from attractor.llm.response import Response, Warning, said_by
+from attractor.llm.response import Response, Warning
 from attractor.llm.stream_events import StreamEvent, StreamEventType
 from attractor.llm.transport.fields import Fields
-from attractor.llm.transport.http import LONGEST_END, Incoming, malformed
+from attractor.llm.transport.http import StreamReply
+from attractor.llm.transport.server_events import LONGEST_DRAIN
 
 S = TypeVar("S")
-# Usage may come behind the last of an answer; a server that then says no more is not waited for.
-_LONGEST_REST = 2.0
+# Usage may follow the end of an answer, but not every server sends it.
+_LONGEST_WAIT_FOR_USAGE = 2.0
 
 
 @dataclass(frozen=True)
-class Origin:
-    """What is known of a stream beside its events."""
+class StreamOrigin:
+    """Provider, headers and warnings of a stream."""
 
     provider: str
     headers: Mapping[str, str]
@@ -30,91 +31,87 @@ class Origin:
 
 
 class Step(NamedTuple, Generic[S]):
-    """What a server event leads to: the next state, and what is told of it."""
+    """The next state of a stream, and the stream events of a server event."""
 
     state: S
     events: Sequence[StreamEvent] = ()
 
 
 @dataclass(frozen=True)
-class Folding(Generic[S]):
-    """How one provider's stream is read: pure functions over a state.
+class StreamReader(Generic[S]):
+    """Pure functions over a state that read the stream of one provider.
 
-    `end` says what there is to tell when the server has said all, where that is what ends it;
-    `is_whole`, that nothing of the answer itself can come any more.
+    `end` returns the last events if the end of the connection ends the answer. `is_complete` says
+    that nothing but usage can follow.
     """
 
     begin: Callable[[Mapping[str, str]], S]
     step: Callable[[S, Fields], Step[S]]
     end: Callable[[S], Sequence[StreamEvent]]
-    is_whole: Callable[[S], bool] = lambda state: False
+    is_complete: Callable[[S], bool] = lambda state: False
 
 
-async def stream_events(
-    opening: AbstractAsyncContextManager[Incoming],
-    folding: Folding[S],
+async def read_stream(
+    opening: AbstractAsyncContextManager[StreamReply],
+    reader: StreamReader[S],
     *,
     provider: str,
     model: str,
 ) -> AsyncGenerator[StreamEvent]:
-    """Yield what is told, up to the FINISH; an error is raised, after an event if one came before.
+    """Yield stream events up to FINISH; an error after the first event is an ERROR event too.
 
-    The connection is closed by the time that an error is told.
+    The connection is closed before the error is yielded.
     """
     has_begun = False
     try:
-        async with opening as incoming, aclosing(_folded(incoming, folding, provider)) as events:
+        async with opening as reply, aclosing(_translate(reply, reader, provider)) as events:
             async for event in events:
                 has_begun = True
-                yield _by(model, event)
+                if event.response:
+                    event = replace(event, response=event.response.with_model(model))
+                yield event
     except SDKError as error:
         if has_begun:
             yield StreamEvent(StreamEventType.ERROR, error=error)
         raise
 
 
-async def _folded(
-    incoming: Incoming, folding: Folding[S], provider: str
+async def _translate(
+    reply: StreamReply, reader: StreamReader[S], provider: str
 ) -> AsyncGenerator[StreamEvent]:
-    state = folding.begin(incoming.headers)
-    while (one := await _next(incoming, is_whole=folding.is_whole(state))) is not None:
-        state, events = folding.step(state, one)
+    state = reader.begin(reply.headers)
+    while (fields := await _next(reply, is_complete=reader.is_complete(state))) is not None:
+        state, events = reader.step(state, fields)
         for event in events:
             if event.type == StreamEventType.FINISH:
-                await _read_to_the_end(incoming)
+                await _drain(reply)
                 yield event
                 return
             yield event
-    last = folding.end(state)
+    last = reader.end(state)
     for event in last:
         yield event
     if not last:
         raise StreamError(f"the stream of {provider} ended before its answer did")
 
 
-async def _next(incoming: Incoming, *, is_whole: bool) -> Fields | None:
-    """Return what comes next; behind a whole answer it is waited for a short while only."""
-    if not is_whole:
-        return await anext(incoming.events, None)
-    with anyio.move_on_after(_LONGEST_REST):
-        return await anext(incoming.events, None)
+async def _next(reply: StreamReply, *, is_complete: bool) -> Fields | None:
+    if not is_complete:
+        return await anext(reply.events, None)
+    with anyio.move_on_after(_LONGEST_WAIT_FOR_USAGE):
+        return await anext(reply.events, None)
     return None
 
 
-async def _read_to_the_end(incoming: Incoming) -> None:
-    """Let the connection serve again: nothing of what may still come is part of the answer."""
-    with suppress(SDKError), anyio.move_on_after(LONGEST_END):
-        async for _ in incoming.events:
+async def _drain(reply: StreamReply) -> None:
+    """Read the rest, so that the connection can be reused."""
+    with suppress(SDKError), anyio.move_on_after(LONGEST_DRAIN):
+        async for _ in reply.events:
             pass
 
 
-def _by(model: str, event: StreamEvent) -> StreamEvent:
-    answer = event.response
-    return replace(event, response=said_by(model, answer)) if answer else event
-
-
-def finish(response: Response) -> StreamEvent:
-    """Return the event that ends a stream."""
+def finish_event(response: Response) -> StreamEvent:
+    """Return the last event of a stream."""
     return StreamEvent(
         StreamEventType.FINISH,
         finish_reason=response.finish_reason,
@@ -123,11 +120,6 @@ def finish(response: Response) -> StreamEvent:
     )
 
 
-def pass_on(raw: JsonObject) -> StreamEvent:
-    """Return the event for what only this provider says."""
+def provider_event(raw: JsonObject) -> StreamEvent:
+    """Return an event in the provider's own format."""
     return StreamEvent(StreamEventType.PROVIDER_EVENT, raw=raw)
-
-
-def fields_of(value: Json | JsonObject, *, provider: str, path: str = "the answer") -> Fields:
-    """Return what checks a part of a stream."""
-    return Fields(value, provider=provider, path=path, malformed=malformed)

@@ -45,9 +45,8 @@ def _middleware(
         logger = _open_log(settings.log, stack)
         yield shipped.Logging(logger)
     if settings.redact:
-        # What a tool writes has to be what it read, so that its calls get the secrets back.
         patterns = (*shipped.WELL_KNOWN, *settings.redact_patterns)
-        yield shipped.Redaction(_secrets(host), patterns=patterns, restore=True)
+        yield shipped.Redaction(_secrets(host), patterns=patterns)
     if settings.cache is not None:
         yield shipped.DiskCache(settings.cache, mode=settings.cache_mode)
     others = {

@@ -1,5 +1,3 @@
-""""""
-
 from typing import Any
 
 import pytest
@@ -60,7 +58,7 @@ def test_the_first_object_that_the_schema_wants_is_taken(provider: str) -> None:
 def test_of_objects_that_are_all_wrong_the_first_is_told_of() -> None:
     with (
         speaking(answering('{"name": 1, "age": 2} or {"x": 1}')) as twin,
-        pytest.raises(NoObjectGeneratedError, match="wants it: name must be string"),
+        pytest.raises(NoObjectGeneratedError, match="its schema: name must be string"),
     ):
         an_object(twin)
 
@@ -76,9 +74,9 @@ def test_words_around_the_object_are_a_warning(provider: str) -> None:
 @pytest.mark.parametrize(
     ("script", "told"),
     [
-        (answering("I do not know."), "holds no JSON object: 'I do not know.'"),
-        (answering('{"name": "Alice"}'), "wants it: age is missing"),
-        (answering('{"name"', 'answer.finish = "length"'), "cut off at max_tokens"),
+        (answering("I do not know."), "contains no JSON object: 'I do not know.'"),
+        (answering('{"name": "Alice"}'), "its schema: age is missing"),
+        (answering('{"name"', 'answer.finish = "length"'), "reached max_tokens"),
         (answering("", 'answer.finish = "content_filter"'), "a safety filter"),
     ],
 )
@@ -111,9 +109,13 @@ def test_tools_may_come_before_the_object() -> None:
 @pytest.mark.parametrize(
     ("options", "kind", "told"),
     [
-        ({"schema": {"type": "array"}}, UsageError, "not one of an object"),
-        ({"schema": {"type": "object", "required": 1}}, UsageError, "no JSON Schema"),
-        ({"schema": PERSON, "response_format": ResponseFormat("json")}, ConfigurationError, "from"),
+        ({"schema": {"type": "array"}}, UsageError, "not of type object"),
+        ({"schema": {"type": "object", "required": 1}}, UsageError, "invalid JSON schema"),
+        (
+            {"schema": PERSON, "response_format": ResponseFormat("json")},
+            ConfigurationError,
+            "by the schema",
+        ),
     ],
 )
 def test_what_cannot_be_meant_is_refused_before_anybody_is_asked(

@@ -76,9 +76,7 @@ def test_the_call_after_the_limit_is_refused(listen: object) -> None:
     provider = ScriptedProvider(said("one"), said("two"), said("three"))
     for _ in range(2):
         ask(provider, around=[costs])
-    with pytest.raises(
-        CostLimitError, match=r"2 calls cost \$4.0000, and the limit is \$3"
-    ) as caught:
+    with pytest.raises(CostLimitError, match=r"2 calls cost \$4.0000; the limit is \$3") as caught:
         (ask if listen is ask else hear)(provider, around=[costs])
     assert not caught.value.retryable
     assert caught.value.hint

@@ -1,5 +1,3 @@
-""""""
-
 import json
 import stat
 from collections.abc import Callable, Mapping
@@ -29,7 +27,7 @@ from attractor.llm import (
 )
 from attractor.llm.errors import NotCachedError
 from attractor.llm.middleware import DiskCache, replay
-from attractor.llm.middleware.answer_records import Digest
+from attractor.llm.middleware.answer_records import RequestDigest
 from attractor.llm.middleware.disk_cache import AnswerFiles, CacheMode
 from tests.agent.scripted import ScriptedProvider, said
 from tests.llm.asking import a_request, speaking
@@ -102,14 +100,14 @@ def test_a_stream_that_broke_off_is_not_kept(tmp_path: Path) -> None:
 def test_read_only_asks_nobody_and_names_the_nearest_difference(tmp_path: Path) -> None:
     provider = ScriptedProvider(said("one"), said("two"))
     replaying = DiskCache(tmp_path / "kept", mode="read_only")
-    with pytest.raises(NotCachedError, match="there are none in") as caught:
+    with pytest.raises(NotCachedError, match="no cached answer") as caught:
         ask(provider, around=[replaying])
     assert not caught.value.retryable
-    assert "not read-only" in caught.value.hint
+    assert "read_write" in caught.value.hint
     for text in ("hello", "something else"):
         asked = replace(HELLO, messages=[Message.user(text)], temperature=0.5)
         ask(provider, around=[DiskCache(tmp_path / "kept")], request=asked)
-    with pytest.raises(NotCachedError, match="the nearest one differs in temperature$"):
+    with pytest.raises(NotCachedError, match="the most similar one differs in temperature$"):
         hear(provider, around=[replaying])
     assert len(provider.requests) == 2
 
@@ -152,13 +150,13 @@ def test_an_answer_that_cannot_be_kept_is_given_with_a_warning(tmp_path: Path) -
     answer = ask(ScriptedProvider(said("one")), around=[DiskCache(tmp_path / "file" / "kept")])
     assert (answer.text, codes(answer)) == ("one", ["cache_not_written"])
     replaying = DiskCache(tmp_path / "file" / "kept", mode="read_only")
-    with pytest.raises(NotCachedError, match="there are none in"):
+    with pytest.raises(NotCachedError, match="no cached answer"):
         ask(ScriptedProvider(said("one")), around=[replaying])
 
 
 @pytest.mark.parametrize("folder", ["\0bad", "\ud800"])
 def test_a_name_that_no_folder_can_have_is_refused_when_it_is_made(folder: str) -> None:
-    with pytest.raises(ConfigurationError, match="no name of a folder"):
+    with pytest.raises(ConfigurationError, match="invalid folder name"):
         DiskCache(folder)
 
 
@@ -179,13 +177,13 @@ def test_any_answer_comes_back_from_its_file(
     tmp_path_factory: pytest.TempPathFactory, answer: Response
 ) -> None:
     files = AnswerFiles(tmp_path_factory.getbasetemp() / "kept")
-    files.keep(Digest("0" * 64, {}), answer)
+    files.store(RequestDigest("0" * 64, {}), answer)
     found = files.find("0" * 64)
     assert (found.answer, found.fault) == (answer, "")
 
 
 def test_a_mode_that_is_none_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="no mode 'write_only'"):
+    with pytest.raises(ConfigurationError, match="unknown cache mode 'write_only'"):
         DiskCache(tmp_path, mode="write_only")  # pyright: ignore[reportArgumentType]
 
 

@@ -52,7 +52,7 @@ def test_the_next_model_answers_and_a_warning_says_so() -> None:
     [warning] = answer.warnings
     assert warning.code == "fell_back"
     assert warning.message == (
-        "anthropic/claude-opus-4-6 answered, for openai/gpt-5.2 failed: "
+        "anthropic/claude-opus-4-6 answered because openai/gpt-5.2 failed: "
         "RateLimitError: openai is busy"
     )
     assert [one.messages for one in second.requests] == [HELLO.messages]
@@ -149,7 +149,10 @@ def test_a_model_nobody_can_ask_is_passed_over() -> None:
     others = [("nobody", "m"), OPUS]
     answer = ask(ScriptedProvider(busy()), opus(said("hi")), around=[Fallback(others)])
     assert answer.text == "hi"
-    assert "nobody/m failed: ConfigurationError: no provider 'nobody'" in answer.warnings[0].message
+    assert (
+        "nobody/m failed: ConfigurationError: unknown provider 'nobody'"
+        in answer.warnings[0].message
+    )
     # Where it is the one that is wished for, that is an error.
     wrong = Request(model="m", messages=HELLO.messages, provider="anthropic")
     with pytest.raises(ConfigurationError):
@@ -239,7 +242,7 @@ def test_what_belongs_to_another_provider_is_not_sent_to_the_next() -> None:
 def test_names_are_read_and_written() -> None:
     assert ModelName.parse("openrouter/meta/llama") == ("openrouter", "meta/llama")
     assert str(ModelName(*OPUS)) == "anthropic/claude-opus-4-6"
-    with pytest.raises(ConfigurationError, match="names no model"):
+    with pytest.raises(ConfigurationError, match="invalid model name"):
         ModelName.parse("gpt-5.2")
-    with pytest.raises(ConfigurationError, match="no other model"):
+    with pytest.raises(ConfigurationError, match="missing fallback"):
         Fallback()

@@ -13,11 +13,11 @@ from tests.llm.asking import speaking
 
 SCRIPT = """
 [[rules]]
-when = { wire = "openai", words = "[secret-1]" }
+when = { wire = "openai", words = "[secret]" }
 answer.fault = { kind = "status", status = 503, message = "down" }
 [[rules]]
-when = { wire = "anthropic", words = "[secret-1]" }
-answer = { text = "[secret-1] is.", usage = { input = 7, output = 4 } }
+when = { wire = "anthropic", words = "[secret]" }
+answer = { text = "It is.", usage = { input = 7, output = 4 } }
 [[rules]]
 when = { wire = "anthropic", words = "Who are you?" }
 answer.text = "I am a twin."
@@ -26,12 +26,12 @@ PAGE = "put-middleware-around-models.md"
 PROGRAMS = [one for one in fences("python") if one.page.name == PAGE]
 PRINTED = [
     [
-        "correct horse battery is.\n",
-        "fell_back anthropic/claude-opus-4-6 answered, for openai/gpt-5.2 failed: ServerError",
-        "secrets_replaced 1 secret was replaced in 1 place",
+        "It is.\n",
+        "fell_back anthropic/claude-opus-4-6 answered because openai/gpt-5.2 failed: ServerError",
+        "secrets_replaced replaced secrets in 1 place",
         "\n1 11\n",
     ],
-    ["no answer is kept for this request to openai/gpt-5.2: there are none in answers\n"],
+    ["no cached answer for this request to openai/gpt-5.2: answers is empty\n"],
     ["I am a twin.\nI am a twin.\n24 letters\n"],
 ]
 

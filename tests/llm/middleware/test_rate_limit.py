@@ -245,15 +245,15 @@ def test_a_long_wait_is_logged_when_it_begins_and_when_it_is_over(
         asked = asyncio.ensure_future(client.complete(HELLO))
         await clock.until_asleep()
         begun = [one.getMessage() for one in caplog.records]
-        assert begun == ["waits 60.0 s for the limits of openai"]
+        assert begun == ["waiting 60.0 s for the rate limit of openai"]
         await clock.turn(timedelta(seconds=60))
         await asked
 
     with caplog.at_level(logging.INFO, "attractor.llm"):
         run(asking())
     assert [(one.getMessage(), vars(one)["llm"]["event"]) for one in caplog.records] == [
-        ("waits 60.0 s for the limits of openai", "waiting"),
-        ("waited 60.0 s for the limits of openai", "wait"),
+        ("waiting 60.0 s for the rate limit of openai", "waiting"),
+        ("waited 60.0 s for the rate limit of openai", "wait"),
     ]
 
 
@@ -265,21 +265,21 @@ def test_a_wait_for_others_is_logged_as_soon_as_it_is_long(
 
     async def asking() -> None:
         client = client_of(ScriptedProvider(said("one")), around=[RateLimit(limits)])
-        async with limits.gate("openai").place(1):
+        async with limits.gate("openai").admit(1):
             asked = asyncio.ensure_future(client.complete(HELLO))
             await clock.until_asleep()
             await clock.turn(timedelta(seconds=0.9))
             assert caplog.records == []
             await clock.turn(timedelta(seconds=0.1))
             assert [one.getMessage() for one in caplog.records] == [
-                "waits for the limits of openai"
+                "waiting for the rate limit of openai"
             ]
             await clock.turn(timedelta(seconds=4))
         await asked
 
     with caplog.at_level(logging.INFO, "attractor.llm"):
         run(asking())
-    last = "waited 5.0 s for the limits of openai"
+    last = "waited 5.0 s for the rate limit of openai"
     assert [one.getMessage() for one in caplog.records][1:] == [last]
 
 
@@ -307,12 +307,12 @@ def test_a_very_long_wait_is_a_warning_of_the_answer(seconds: int, told: list[st
     answers = run(asking())
     assert [codes(one) for one in answers] == [told, told]
     if told:
-        words = "the call waited 10.0 s for the limits of openai"
+        words = "waited 10.0 s for the rate limit of openai"
         assert [one.warnings[0].message for one in answers] == [words, words]
 
 
 def test_a_limit_that_lets_nothing_pass_is_refused() -> None:
-    with pytest.raises(ConfigurationError, match="lets nothing pass"):
+    with pytest.raises(ConfigurationError, match="invalid limit 0"):
         Limit(requests_per_minute=0)
 
 
@@ -345,9 +345,9 @@ def passing_times(
     passed: list[tuple[int, float]] = []
 
     async def come(gate: RateGate, number: int, size: int) -> None:
-        async with gate.place(size) as place:
+        async with gate.admit(size) as place:
             passed.append((number, clock.monotonic()))
-            place.leave(used)
+            place.release(used)
 
     async def coming() -> None:
         made = make(clock)
@@ -404,7 +404,7 @@ def test_a_pause_lets_nobody_pass_and_a_shorter_one_does_not_end_it() -> None:
         made = gate(clock)
         made.pause(30)
         made.pause(5)
-        task = asyncio.ensure_future(made.place(1).__aenter__())
+        task = asyncio.ensure_future(made.admit(1).__aenter__())
         await clock.until_asleep()
         await clock.turn(timedelta(seconds=29))
         assert not task.done()
@@ -418,7 +418,7 @@ def test_so_many_are_inside_at_once_and_the_next_is_the_one_who_came_first() -> 
     order: list[int] = []
 
     async def come(made: RateGate, number: int, leave: asyncio.Event) -> None:
-        async with made.place(1):
+        async with made.admit(1):
             order.append(number)
             await leave.wait()
 
@@ -444,7 +444,7 @@ def test_who_is_cancelled_gives_the_place_back_waiting_or_inside() -> None:
         made = gate(ManualClock(), at_once=1)
 
         async def stay() -> None:
-            async with made.place(1):
+            async with made.admit(1):
                 await asyncio.Event().wait()
 
         inside, waiting, last = (asyncio.ensure_future(stay()) for _ in range(3))
@@ -455,7 +455,7 @@ def test_who_is_cancelled_gives_the_place_back_waiting_or_inside() -> None:
         await asyncio.sleep(0.01)
         last.cancel()
         await asyncio.wait([inside, waiting, last])
-        async with asyncio.timeout(1), made.place(1):
+        async with asyncio.timeout(1), made.admit(1):
             pass
 
     run(coming())
@@ -466,7 +466,7 @@ def test_threads_with_event_loops_of_their_own_share_it() -> None:
     lock, counts, most = threading.Lock(), [0], [0]
 
     async def come() -> None:
-        async with made.place(1):
+        async with made.admit(1):
             with lock:
                 counts[0] += 1
                 most[0] = max(most[0], counts[0])
@@ -490,7 +490,7 @@ def test_who_waits_in_an_event_loop_that_was_closed_is_passed_over() -> None:
     made = gate(SystemClock(), at_once=1)
 
     async def stay() -> None:
-        async with made.place(1):
+        async with made.admit(1):
             await asyncio.Event().wait()
 
     def begin_and_close() -> asyncio.Task[None]:
@@ -501,10 +501,10 @@ def test_who_waits_in_an_event_loop_that_was_closed_is_passed_over() -> None:
         return waiting
 
     async def within() -> None:
-        async with made.place(1):
+        async with made.admit(1):
             left = await asyncio.to_thread(begin_and_close)
             assert not left.done()
-        async with asyncio.timeout(1), made.place(1):
+        async with asyncio.timeout(1), made.admit(1):
             pass
 
     run(within())

@@ -21,8 +21,10 @@ from attractor.llm.providers import chat_response
 from attractor.llm.providers import chat_response as chat_stream
 from attractor.llm.providers import gemini_response as gemini_stream
 from attractor.llm.providers import openai_response as openai_stream
-from attractor.llm.transport.http import Incoming, read_server_events
-from attractor.llm.transport.stream_reading import Folding, Origin, fields_of, stream_events
+from attractor.llm.transport.fields import stream_fields
+from attractor.llm.transport.http import StreamReply
+from attractor.llm.transport.server_events import read_server_events
+from attractor.llm.transport.stream_reading import StreamOrigin, StreamReader, read_stream
 from tests.llm.providers.answers import require_whole
 
 WARNED = (Warning("odd"),)
@@ -33,21 +35,21 @@ HEADERS = {
 }
 
 
-def folding(provider: str, headers: Mapping[str, str] = HEADERS) -> Folding[Any]:
-    origin = Origin(provider, headers, WARNED)
+def folding(provider: str, headers: Mapping[str, str] = HEADERS) -> StreamReader[Any]:
+    origin = StreamOrigin(provider, headers, WARNED)
     if provider == "openai":
         begun = openai_stream.OpenAIStream(origin)
-        return Folding(lambda _: begun, openai_stream.step, openai_stream.end)
+        return StreamReader(lambda _: begun, openai_stream.step, openai_stream.end)
     if provider == "anthropic":
         state = anthropic_stream.AnthropicStream(origin)
-        return Folding(lambda _: state, anthropic_stream.step, anthropic_stream.end)
+        return StreamReader(lambda _: state, anthropic_stream.step, anthropic_stream.end)
     if provider == "openai_compatible":
         speaker = chat_response.Speaker(provider, "asked")
         nothing = chat_stream.ChatStream(origin, speaker, "seed")
         step, end = chat_stream.step, chat_stream.end
-        return Folding(lambda _: nothing, step, end)
+        return StreamReader(lambda _: nothing, step, end)
     empty = gemini_stream.GeminiStream(origin, "gemini-3", "seed")
-    return Folding(lambda _: empty, gemini_stream.step, gemini_stream.end)
+    return StreamReader(lambda _: empty, gemini_stream.step, gemini_stream.end)
 
 
 def fold(provider: str, *events: Json) -> list[StreamEvent]:
@@ -56,7 +58,7 @@ def fold(provider: str, *events: Json) -> list[StreamEvent]:
     state = how.begin(HEADERS)
     told: list[StreamEvent] = []
     for event in events:
-        state, more = how.step(state, fields_of(event, provider=provider, path="an event"))
+        state, more = how.step(state, stream_fields(event, provider=provider, path="an event"))
         told.extend(more)
     return [*told, *how.end(state)]
 
@@ -90,11 +92,11 @@ def stream_of(provider: str, content: bytes) -> AsyncGenerator[StreamEvent]:
     """Return what is told of some bytes."""
 
     @asynccontextmanager
-    async def opening() -> AsyncGenerator[Incoming]:
+    async def opening() -> AsyncGenerator[StreamReply]:
         response = httpx.Response(200, headers=HEADERS, content=content)
-        yield Incoming(read_server_events(response, provider=provider, wait=10), HEADERS)
+        yield StreamReply(read_server_events(response, provider=provider, timeout=10), HEADERS)
 
-    return stream_events(opening(), folding(provider), provider=provider, model="asked")
+    return read_stream(opening(), folding(provider), provider=provider, model="asked")
 
 
 async def hear(events: AsyncIterable[StreamEvent]) -> tuple[Sequence[StreamEvent], SDKError | None]:

@@ -1,5 +1,3 @@
-""""""
-
 import pytest
 
 from attractor.base.json import Json, JsonObject
@@ -304,7 +302,7 @@ def test_an_error_of_the_provider_is_the_one_its_status_would_be(
     ],
 )
 def test_events_that_do_not_fit_together_are_what_nobody_can_read(events: list[Json]) -> None:
-    with pytest.raises(StreamError, match="anthropic streamed what it never should"):
+    with pytest.raises(StreamError, match="malformed stream of anthropic"):
         fold("anthropic", BEGUN, *events)
 
 

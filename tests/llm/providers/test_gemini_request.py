@@ -1,5 +1,3 @@
-""""""
-
 import base64
 from pathlib import Path
 from typing import Any
@@ -255,7 +253,7 @@ def test_media_are_sent_by_address_by_content_or_from_a_file(tmp_path: Path) -> 
     ]
     file.unlink()
     missing = ContentPart(ContentKind.DOCUMENT, document=DocumentData(url=str(file)))
-    with pytest.raises(ConfigurationError, match="the document .*a.pdf cannot be read"):
+    with pytest.raises(ConfigurationError, match="the document .*a.pdf"):
         parts(missing, role=Role.USER)
 
 

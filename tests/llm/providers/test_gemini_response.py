@@ -1,5 +1,3 @@
-""""""
-
 import asyncio
 import json
 from contextlib import suppress

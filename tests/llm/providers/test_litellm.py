@@ -280,7 +280,7 @@ def test_no_key_is_shown(twin: ProviderTwin) -> None:
 @pytest.mark.parametrize(
     ("model", "told", "hint"),
     [
-        ("nobody/m", "litellm serves no provider 'nobody'", "PROVIDER/MODEL"),
+        ("nobody/m", "litellm serves unknown provider 'nobody'", "PROVIDER/MODEL"),
         ("deepsek/m", "no provider 'deepsek'", "did you mean deepseek?"),
         ("gpt", "no provider 'gpt'", "PROVIDER/MODEL"),
         ("groq/m", "the key of groq is not set", "set GROQ_API_KEY"),
@@ -298,7 +298,7 @@ def test_a_provider_with_an_adapter_of_its_own_is_not_served(twin: ProviderTwin)
     adapter = LiteLLMAdapter(variables(twin))
     assert adapter.serve("anthropic") is None
     assert LiteLLMAdapter.from_env({"ANTHROPIC_API_KEY": "k"}) is None
-    with pytest.raises(ConfigurationError, match="no provider 'anthropic' is set up"):
+    with pytest.raises(ConfigurationError, match="unknown provider 'anthropic'"):
         ask(twin, Request("claude-opus-4-6", [Message.user("hi")], "anthropic"))
 
 

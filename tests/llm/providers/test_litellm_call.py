@@ -103,7 +103,9 @@ def test_a_connection_that_is_not_taken_is_not_waited_for(is_stream: bool) -> No
 
     with without_room() as url:
         begun = time.monotonic()
-        with pytest.raises(RequestTimeoutError, match=r"took no connection in 0\.1 s") as caught:
+        with pytest.raises(
+            RequestTimeoutError, match=r"accepted no connection in 0\.1 s"
+        ) as caught:
             asyncio.run(asking(url))
     assert not caught.value.retryable
     # Longer than that is only what litellm takes to load.

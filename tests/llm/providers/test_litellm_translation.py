@@ -37,9 +37,9 @@ from attractor.llm.providers.litellm_translation import (
     write_request,
 )
 from attractor.llm.providers.openai_request import OpenAIRequest
-from attractor.llm.transport.fields import Fields
+from attractor.llm.transport.fields import Fields, stream_fields
 from attractor.llm.transport.http import Reply
-from attractor.llm.transport.stream_reading import Origin, fields_of
+from attractor.llm.transport.stream_reading import StreamOrigin
 from tests.llm.asking import SHELL
 from tests.llm.providers.answers import require_read, require_whole
 from tests.llm.providers.garbage import Garbage, every_number
@@ -261,13 +261,13 @@ def test_whatever_comes_is_read_or_an_error_of_ours(garbage: Garbage) -> None:
     require_read(lambda odd: read(WHOLE, **odd), garbage.body())
 
 
-EMPTY = LiteLLMStream(ChatStream(Origin("groq", {}), GROQ, "seed"))
+EMPTY = LiteLLMStream(ChatStream(StreamOrigin("groq", {}), GROQ, "seed"))
 
 
 def folded(chunks: Sequence[Json]) -> Sequence[StreamEvent]:
     state, told = EMPTY, list[StreamEvent]()
     for chunk in chunks:
-        state, events = step(state, fields_of(chunk, provider="groq"))
+        state, events = step(state, stream_fields(chunk, provider="groq"))
         told += events
     return [*told, *end(state)]
 

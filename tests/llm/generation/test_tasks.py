@@ -1,5 +1,3 @@
-""""""
-
 import asyncio
 from collections.abc import Coroutine
 from typing import Any
@@ -7,7 +5,7 @@ from typing import Any
 import anyio
 import pytest
 
-from attractor.llm.abort import Giving, Handover, ending_of, ending_of_call
+from attractor.llm.generation.tasks import Handover, Producer, capture, capture_call
 
 
 def fail(error: BaseException) -> None:
@@ -23,14 +21,14 @@ async def three() -> int:
 
 
 def test_what_was_returned_is_there() -> None:
-    assert asyncio.run(ending_of(three())).result() == 3
-    assert ending_of_call(lambda: 3).result() == 3
+    assert asyncio.run(capture(three())).result() == 3
+    assert capture_call(lambda: 3).result() == 3
 
 
 @pytest.mark.parametrize("error", [ValueError("no"), SystemExit(2), KeyboardInterrupt()])
 def test_what_was_raised_is_raised_when_it_is_asked_for(error: BaseException) -> None:
     async def working() -> list[BaseException | None]:
-        endings = [await ending_of(fail_later(error)), ending_of_call(lambda: fail(error))]
+        endings = [await capture(fail_later(error)), capture_call(lambda: fail(error))]
         return [one.exception() for one in endings]
 
     assert asyncio.run(working()) == [error, error]
@@ -39,15 +37,15 @@ def test_what_was_raised_is_raised_when_it_is_asked_for(error: BaseException) ->
 @pytest.mark.parametrize("error", [StopIteration(), StopAsyncIteration()])
 def test_what_would_say_that_a_loop_is_at_its_end_is_a_fault(error: Exception) -> None:
     with pytest.raises(RuntimeError, match=f"{type(error).__name__} was raised") as caught:
-        ending_of_call(lambda: fail(error)).result()
+        capture_call(lambda: fail(error)).result()
     assert caught.value.__cause__ is error
     with pytest.raises(RuntimeError, match=type(error).__name__):
-        asyncio.run(ending_of(fail_later(error))).result()
+        asyncio.run(capture(fail_later(error))).result()
 
 
 def test_who_is_cancelled_is_cancelled() -> None:
     async def working() -> None:
-        task = asyncio.create_task(ending_of(asyncio.sleep(60)))
+        task = asyncio.create_task(capture(asyncio.sleep(60)))
         await asyncio.sleep(0)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -56,7 +54,7 @@ def test_who_is_cancelled_is_cancelled() -> None:
     asyncio.run(working())
 
 
-def giving(*, fails: bool = False) -> tuple[Giving[int, str], list[str]]:
+def giving(*, fails: bool = False) -> tuple[Producer[int, str], list[str]]:
     """Give 1 and 2; what was done meanwhile is noted."""
     handover: Handover[int] = Handover()
     done: list[str] = []
@@ -65,14 +63,14 @@ def giving(*, fails: bool = False) -> tuple[Giving[int, str], list[str]]:
         try:
             for number in (1, 2):
                 done.append(f"make {number}")
-                await handover.give(number)
+                await handover.put(number)
             if fails:
                 raise ValueError("three")
             return "whole"
         finally:
             done.append("end")
 
-    return Giving(work, handover), done
+    return Producer(work, handover), done
 
 
 def run(work: Coroutine[Any, Any, None]) -> None:
@@ -84,11 +82,11 @@ def test_nothing_is_made_before_it_is_asked_for() -> None:
         given, done = giving()
         await asyncio.sleep(0)
         assert done == []
-        assert await given.take() == 1
+        assert await given.get() == 1
         await asyncio.sleep(0.01)
         assert (done, given.outcome()) == (["make 1"], None)
-        assert await given.take() == 2
-        assert [await given.take(), await given.take()] == [None, None]
+        assert await given.get() == 2
+        assert [await given.get(), await given.get()] == [None, None]
         assert (done, given.outcome()) == (["make 1", "make 2", "end"], "whole")
 
     run(work())
@@ -97,7 +95,7 @@ def test_nothing_is_made_before_it_is_asked_for() -> None:
 def test_what_it_ends_with_is_raised_as_often_as_one_asks() -> None:
     async def work() -> None:
         given, _ = giving(fails=True)
-        assert [await given.take() for _ in range(4)] == [1, 2, None, None]
+        assert [await given.get() for _ in range(4)] == [1, 2, None, None]
         for _ in range(2):
             with pytest.raises(ValueError, match="three"):
                 given.outcome()
@@ -110,11 +108,11 @@ def test_who_closes_it_finds_everything_cleaned_up(has_begun: bool) -> None:
     async def work() -> None:
         given, done = giving()
         if has_begun:
-            assert await given.take() == 1
+            assert await given.get() == 1
         await given.close()
         await given.close()
         assert done == (["make 1", "end"] if has_begun else [])
-        assert (await given.take(), given.outcome()) == (None, None)
+        assert (await given.get(), given.outcome()) == (None, None)
 
     run(work())
 
@@ -127,22 +125,22 @@ def test_what_closes_connections_when_it_is_left_comes_to_its_end(is_awaited: bo
         handover: Handover[int] = Handover()
 
         async def give() -> None:
-            handover.leave(1)
+            handover.put_nowait(1)
             # As below httpx.
             with anyio.CancelScope(shield=True):
                 await asyncio.sleep(0.01)
                 closed.append("one")
                 await asyncio.sleep(0.01)
                 closed.append("another")
-            await handover.give(2)
+            await handover.put(2)
 
-        given = Giving(give, handover)
-        assert await given.take() == 1
+        given = Producer(give, handover)
+        assert await given.get() == 1
         if is_awaited:
             await given.close()
         else:
             given.abandon()
-            while await given.take() is not None:
+            while await given.get() is not None:
                 pass
         assert (closed, given.outcome()) == (["one", "another"], None)
 
@@ -154,11 +152,11 @@ def test_what_is_abandoned_ends_by_itself_also_behind_its_loop() -> None:
 
     async def work() -> None:
         given, done = giving()
-        assert await given.take() == 1
+        assert await given.get() == 1
         given.abandon()
         await asyncio.sleep(0.01)
         assert done[-1] == "end"
-        await made[0][0].take()
+        await made[0][0].get()
 
     run(work())
     given, done = made[0]
@@ -171,10 +169,10 @@ def test_what_is_left_is_not_waited_for() -> None:
         handover: Handover[int] = Handover()
 
         async def leave() -> None:
-            handover.leave(1)
-            handover.leave(2)
+            handover.put_nowait(1)
+            handover.put_nowait(2)
 
-        given = Giving(leave, handover)
-        assert [await given.take() for _ in range(3)] == [1, 2, None]
+        given = Producer(leave, handover)
+        assert [await given.get() for _ in range(3)] == [1, 2, None]
 
     run(work())
