@@ -83,7 +83,7 @@ def _of_the_network(trouble: httpx.RequestError, exchange: Exchange, of: Circums
             hint="leave the images out, or ask a model that sees",
         )
     if isinstance(trouble, httpx.ConnectTimeout):
-        return RequestTimeoutError(f"{of.provider} took no connection in {of.connect:g} s")
+        return RequestTimeoutError(f"{of.provider} accepted no connection in {of.connect:g} s")
     told = of.shorten(f"{type(trouble).__name__}: {trouble}".rstrip(": "))
     if isinstance(trouble, httpx.DecodingError):
         return StreamError(f"{of.provider} streamed what nobody can read: {told}")

@@ -50,4 +50,4 @@ def test_within_an_event_loop_it_refuses_and_names_the_other_function(name: str)
     with pytest.raises(UsageError, match=f"{name}_sync would block") as caught:
         asyncio.run(asking())
     instead = "async for ... in" if is_stream else "await"
-    assert caught.value.hint == f"write: {instead} {name}(...)"
+    assert caught.value.hint == f"write {instead} {name}(...)"

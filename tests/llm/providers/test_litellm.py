@@ -280,7 +280,7 @@ def test_no_key_is_shown(twin: ProviderTwin) -> None:
 @pytest.mark.parametrize(
     ("model", "told", "hint"),
     [
-        ("nobody/m", "litellm serves unknown provider 'nobody'", "PROVIDER/MODEL"),
+        ("nobody/m", "litellm serves no provider 'nobody'", "PROVIDER/MODEL"),
         ("deepsek/m", "no provider 'deepsek'", "did you mean deepseek?"),
         ("gpt", "no provider 'gpt'", "PROVIDER/MODEL"),
         ("groq/m", "the key of groq is not set", "set GROQ_API_KEY"),

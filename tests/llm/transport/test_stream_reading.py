@@ -184,7 +184,7 @@ def test_a_connection_serves_again_after_a_stream(provider: str) -> None:
         ([END], "ended before its answer did"),
         ([], "was interrupted"),
         ([b"zz nonsense\r\n"], "was interrupted"),
-        ([chunked(b"data: {nonsense\n\n"), END], ": not JSON"),
+        ([chunked(b"data: {nonsense\n\n"), END], ": invalid JSON"),
         ([chunked(b"data: [1]\n\n"), END], "an event is not an object"),
         ([chunked(sse([WRONG])), END], "malformed"),
         ([chunked(b'data: {"half": '), END], "ended before its answer did"),
