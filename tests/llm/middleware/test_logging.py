@@ -45,7 +45,7 @@ def test_a_call_has_a_record_when_it_is_asked_and_one_when_it_is_answered() -> N
     assert (answer["try"], answer["finish"], answer["stream"]) == (1, "stop", False)
     words = records.kept[1].getMessage()
     assert words.startswith("openai/gpt-5.2 answered in ")
-    assert "100 tokens in, 10 out" in words
+    assert "100 input tokens, 10 output tokens" in words
 
 
 @pytest.mark.parametrize("listen", [ask, hear], ids=["whole", "stream"])

@@ -22,7 +22,7 @@ answer = { text = "It is.", usage = { input = 7, output = 4 } }
 when = { wire = "anthropic", words = "Who are you?" }
 answer.text = "I am a twin."
 """
-PAGE = "put-middleware-around-models.md"
+PAGE = "model-middleware.md"
 PROGRAMS = [one for one in fences("python") if one.page.name == PAGE]
 PRINTED = [
     [
