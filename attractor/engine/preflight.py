@@ -1,6 +1,6 @@
 """Checks before the first stage that a graph can be run, and finds the handler of a node."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 from attractor.base.errors import InvalidDuration, InvalidPart, UnknownName
 from attractor.engine.errors import NotRunnable
@@ -13,18 +13,9 @@ from attractor.language.graph.branches import find_misplaced
 from attractor.language.graph.graph import DEFAULT_TYPE, TYPE_OF_SHAPE, Graph, Node, folder_name
 
 
-def require_executable(
-    graph: Graph,
-    handlers: Mapping[str, Handler],
-    redactor: Redactor,
-    *,
-    missing: Iterable[Diagnostic] = (),
-) -> None:
-    """Refuse a graph that cannot be run with these handlers, or that would disclose a secret.
-
-    `missing` are further faults, which are listed in the same message.
-    """
-    if faults := [*find_faults(graph, handlers), *_secrets(graph, redactor), *missing]:
+def require_executable(graph: Graph, handlers: Mapping[str, Handler], redactor: Redactor) -> None:
+    """Refuse a graph that these handlers cannot run, or that would reveal a secret."""
+    if faults := [*find_faults(graph, handlers), *find_secret_names(graph, redactor)]:
         raise NotRunnable(graph.name or "the graph", faults)
 
 
@@ -56,8 +47,8 @@ def resolve_handler(node: Node, handlers: Mapping[str, Handler]) -> Handler:
     return handlers[by_shape]
 
 
-def _secrets(graph: Graph, redactor: Redactor) -> Iterator[Diagnostic]:
-    """Yield a fault if node ids or labels contain a secret: the journal would replace it."""
+def find_secret_names(graph: Graph, redactor: Redactor) -> Iterator[Diagnostic]:
+    """Yield an error if a node id or an edge label is secret: the journal would redact it."""
     words = [*graph.nodes, *(edge.label for edge in graph.edges)]
     if any(redactor.text(word) != word for word in words):
         yield error("a node id or an edge label holds the value of a secret of the environment")

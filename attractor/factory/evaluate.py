@@ -42,7 +42,7 @@ from attractor.factory.gate import Evaluated, GateReport, Judged, gate
 from attractor.factory.ledger import Entry, Ledger
 from attractor.factory.run_index import DECIDED, Project, RunFacts, Stores, facts_of
 from attractor.factory.trials import Results, Sitting, TrialLog, events_of
-from attractor.pipeline.walk import EndedWalk
+from attractor.pipeline.prepared_run import PreparedRun
 from attractor.scenarios.evaluation import TrialResult, evaluate
 from attractor.scenarios.suite_reader import SealedSuite
 from attractor.workspaces.dimension import Dimension
@@ -257,12 +257,11 @@ class Evaluator:
         self._require_manifest(facts, list(self.ledger.entries(facts.run_id)))
         run.emit(GUARDED, {"kind": place.kind, **promises_to_record(place.promises)}, sync=True)
 
-    async def finish(self, ended: EndedWalk) -> None:
-        """Evaluate a run, ask the gate and leave the run to a person's decision."""
-        run = ended.run
+    async def finish(self, run: OpenRun, prepared: PreparedRun) -> None:
+        """Evaluate a run, ask the gate, and leave the run to a person's decision."""
         sealed = self.stores.suite(run.manifest.suite)
         if sealed is not None:
-            await self._evaluate(ended, sealed)
+            await self._evaluate(run, prepared, sealed)
         report = gate(self.judged(facts_of(run)))
         self._write(run, _number(run), report)
         run.change_status(AWAITING_DECISION, f"gate: {'go' if report.go else 'no-go'}")
@@ -332,29 +331,34 @@ class Evaluator:
                 hint="bring it back from a copy, or start a new run",
             )
 
-    async def _evaluate(self, ended: EndedWalk, sealed: SealedSuite) -> None:
-        run = ended.run
+    async def _evaluate(self, run: OpenRun, prepared: PreparedRun, sealed: SealedSuite) -> None:
         sitting = Sitting(run.manifest.run_id, _number(run), run.progress.tree)
         judged = self.judged(facts_of(run))
         if len(judged.evaluations) >= sitting.number:
             # The line was sealed, and the process died before the run's status was set.
             return
         log = TrialLog(run, sitting, self.results)
-        protected = await protected_changes(ended.workspace, sitting.tree)
-        begun = Begun(sitting, sealed.seal, _kept_promises(ended), protected)
-        results = await self._play(ended, sealed, judged, log, begun)
+        protected = await protected_changes(prepared.workspace, sitting.tree)
+        begun = Begun(sitting, sealed.seal, _kept_promises(run, prepared), protected)
+        results = await self._play(run, prepared, sealed, judged, log, begun)
         told = [self.results.told(sitting, one) for one in results]
         record = evaluated_to_record(begun, told, run.events.head.hash)
         self.ledger.append(EVALUATED, run.manifest.run_id, record, now=run.clock.now())
 
     async def _play(
-        self, ended: EndedWalk, sealed: SealedSuite, judged: Judged, log: TrialLog, begun: Begun
+        self,
+        run: OpenRun,
+        prepared: PreparedRun,
+        sealed: SealedSuite,
+        judged: Judged,
+        log: TrialLog,
+        begun: Begun,
     ) -> list[TrialResult]:
         """Play what is missing; nothing, when this tree had its tries in other runs."""
-        suite, run = sealed.suite, ended.run
+        suite = sealed.suite
         earlier = log.earlier(suite)
         if _times(judged) >= MOST_EVALUATIONS and not earlier.has_begun:
-            ended.host.tell(f"This tree was evaluated {MOST_EVALUATIONS} times; that counts.")
+            prepared.host.tell(f"This tree was evaluated {MOST_EVALUATIONS} times; that counts.")
             return []
         if not Pool(list(self.ledger.entries()), self.results).has_begun(log.sitting):
             self.ledger.append(BEGUN, run.manifest.run_id, begun.to_record(), now=run.clock.now())
@@ -363,7 +367,7 @@ class Evaluator:
 
         return await evaluate(
             suite.of_split("holdout"),
-            TrialPlayer(ended, suite, self.trials).play,
+            TrialPlayer(run, prepared, suite, self.trials).play,
             log,
             trials=suite.settings.trials.n,
             infra_retries=suite.settings.trials.infra_retries,
@@ -388,15 +392,15 @@ def _times(judged: Judged) -> int:
     return sum(one.is_through and bool(one.results) and judged.trusts(one) for one in tried)
 
 
-def _kept_promises(ended: EndedWalk) -> Promises:
+def _kept_promises(run: OpenRun, prepared: PreparedRun) -> Promises:
     """Return what was guarded both while agents worked and while the candidate was tried."""
-    if not ended.request.workspace.is_apart:
+    if not prepared.request.workspace.is_apart:
         return Promises()
     kept = [
-        promises_to_record(ended.run.manifest.promises),
-        promises_to_record(ended.place.promises),
+        promises_to_record(run.manifest.promises),
+        promises_to_record(prepared.sandbox.promises),
     ]
-    kept += [dict(one.data) for one in events_of(ended.run.directory.events, (GUARDED,))]
+    kept += [dict(one.data) for one in events_of(run.directory.events, (GUARDED,))]
     return Promises(**{name: all(one.get(name) is True for one in kept) for name in NAMES})
 
 

@@ -1,10 +1,9 @@
-"""Starts runs and goes on with them: pins what they are judged by, walks, evaluates."""
+"""Starts and resumes runs with their evaluation: pins suite and profile, walks, evaluates."""
 
 from dataclasses import replace
 from pathlib import Path
 
 from attractor.base.errors import UsageError
-from attractor.engine.budgets import NO_BUDGETS, Budgets
 from attractor.engine.run_folder.open_run import OpenRun, open_run
 from attractor.engine.run_folder.result import RunResult
 from attractor.environments.selection import Choice
@@ -18,16 +17,16 @@ from attractor.factory.suites import SuiteStore
 from attractor.factory.trials import Results
 from attractor.pipeline.fork.linked_run import require_trees
 from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.prepared_run import Evaluation
 from attractor.pipeline.request import (
-    NOTHING_GIVEN,
-    GivenSecrets,
+    NO_OVERRIDES,
+    Overrides,
     RunRequest,
     WorkspaceKind,
-    request_from_record,
+    read_request,
 )
-from attractor.pipeline.source.read import open_pipeline, project_of
-from attractor.pipeline.start import resume, start
-from attractor.pipeline.walk import Judge, rest
+from attractor.pipeline.resume import resume
+from attractor.pipeline.start import start
 from attractor.workspaces.folders import workspaces_of
 from attractor.workspaces.git.repository import open_repository
 from attractor.workspaces.run_store import open_store
@@ -48,56 +47,41 @@ def evaluator_of(host: RunHost) -> Evaluator:
 async def launch(
     request: RunRequest, host: RunHost, *, root: Path | None = None, evaluate: bool = True
 ) -> RunResult:
-    """Start a run: what judges it is pinned before its first stage."""
+    """Start a run; its suite and its profile are pinned before the first stage."""
     evaluator = evaluator_of(host)
     stores = evaluator.stores
-    if request.suite:
-        _require_fit(evaluator, request, host)
     pinned = replace(
         request,
         suite=stores.pin_suite(request.suite),
         profile=stores.pin_profile(request.profile),
     )
-    return await start(pinned, host, root=root, judge=_judge(evaluator, evaluate=evaluate))
-
-
-async def go_on(
-    root: Path,
-    host: RunHost,
-    *,
-    interviewer: str = "",
-    budgets: Budgets = NO_BUDGETS,
-    restores_sessions: bool = False,
-    given: GivenSecrets = NOTHING_GIVEN,
-    accepts_graph: str = "",
-    evaluate: bool = True,
-) -> RunResult:
-    """Go on with a run that stopped, its evaluation included.
-
-    What its directory does not keep is given again; whoever accepts a changed pipeline is named.
-    """
-    evaluator = evaluator_of(host)
-    evaluator.require_own(root)
-    judge = _judge(evaluator, evaluate=evaluate)
-
-    def begin(run: OpenRun, place: Choice) -> None:
-        _tell_torn(run, host)
-        judge.begin(run, place)
-
-    return await resume(
-        root,
+    sealed = stores.suite(pinned.suite)
+    return await start(
+        pinned,
         host,
-        interviewer=interviewer,
-        budgets=budgets,
-        restores_sessions=restores_sessions,
-        given=given,
-        accepts_graph=accepts_graph,
-        judge=replace(judge, begin=begin),
+        root=root,
+        suite_pipeline=sealed.suite.settings.pipeline if sealed else "",
+        evaluation=_evaluation(evaluator, evaluate=evaluate),
     )
 
 
-def _tell_torn(run: OpenRun, host: RunHost) -> None:
-    """Say what was dropped: the event of it was written before anybody watched."""
+async def resume_run(
+    root: Path, host: RunHost, overrides: Overrides = NO_OVERRIDES, *, evaluate: bool = True
+) -> RunResult:
+    """Resume a run, its evaluation included."""
+    evaluator = evaluator_of(host)
+    evaluator.require_own(root)
+    evaluation = _evaluation(evaluator, evaluate=evaluate)
+
+    def begin(run: OpenRun, sandbox: Choice) -> None:
+        _report_torn_line(run, host)
+        evaluation.begin(run, sandbox)
+
+    return await resume(root, host, overrides, evaluation=replace(evaluation, begin=begin))
+
+
+def _report_torn_line(run: OpenRun, host: RunHost) -> None:
+    """Report a line that was dropped when the journal was opened, before it had observers."""
     if torn := run.events.torn:
         host.tell(
             f"The journal's last line was torn, for its writer died: {len(torn.content)} bytes "
@@ -105,27 +89,15 @@ def _tell_torn(run: OpenRun, host: RunHost) -> None:
         )
 
 
-def _judge(evaluator: Evaluator, *, evaluate: bool) -> Judge:
-    return Judge(evaluator.begin, evaluator.finish if evaluate else rest)
-
-
-def _require_fit(evaluator: Evaluator, request: RunRequest, host: RunHost) -> None:
-    """Refuse a suite that was written for another pipeline."""
-    suites = evaluator.stores.suites
-    wanted = suites.open(suites.find(request.suite)).suite.settings.pipeline
-    name = open_pipeline(str(request.file), known=project_of(host)).graph.name
-    if wanted != name:
-        raise UsageError(
-            f"the suite {request.suite} is for the pipeline {wanted!r}, not for {name!r}",
-            hint="name another suite, or mend `pipeline` in its suite.toml",
-        )
+def _evaluation(evaluator: Evaluator, *, evaluate: bool) -> Evaluation:
+    return Evaluation(evaluator.begin, evaluator.finish if evaluate else None)
 
 
 def hold(root: Path, host: RunHost) -> OpenRun:
     """Take a run of this project in hand, to decide on it or promote it."""
     evaluator_of(host).require_own(root)
     run = open_run(root, clock=host.clock, redactor=host.redactor)
-    _tell_torn(run, host)
+    _report_torn_line(run, host)
     return run
 
 
@@ -140,9 +112,7 @@ def ask_gate(root: Path, host: RunHost) -> tuple[RunFacts, Judged]:
 async def promote_run(root: Path, host: RunHost, *, branch: str) -> Promotion:
     """Give the result of an approved run to a branch of the project."""
     with hold(root, host) as run:
-        request = request_from_record(
-            run.manifest.options, suite=run.manifest.suite, profile=run.manifest.profile
-        )
+        request = read_request(run.manifest)
         if request.workspace is not WorkspaceKind.ISOLATED:
             raise UsageError(
                 "only a run with an isolated workspace can be promoted",

@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
+from attractor.engine.run_folder.open_run import OpenRun
 from attractor.environments.environment import ExecutionEnvironment
-from attractor.pipeline.walk import EndedWalk
+from attractor.pipeline.prepared_run import PreparedRun
 from attractor.scenarios.check import build_checks, check_registry, judge_all
 from attractor.scenarios.evaluation import TrialKey, TrialResult
 from attractor.scenarios.play import play
@@ -16,7 +17,8 @@ from attractor.workspaces.folders import borrowed_folder
 class TrialPlayer:
     """Plays trials of one run; `folder` is where copies of its tree are put."""
 
-    ended: EndedWalk
+    run: OpenRun
+    prepared: PreparedRun
     suite: Suite
     folder: Path
 
@@ -24,13 +26,13 @@ class TrialPlayer:
         """Play one trial; nothing of it is left behind."""
         # Neither its name nor anything else tells which scenario it is for, or of which split.
         with borrowed_folder(self.folder) as folder:
-            await self.ended.workspace.export(self.ended.run.progress.tree, folder)
-            return await self._play_in(self.ended.place.make(folder), scenario, key)
+            await self.prepared.workspace.export(self.run.progress.tree, folder)
+            return await self._play_in(self.prepared.sandbox.make(folder), scenario, key)
 
     async def _play_in(
         self, environment: ExecutionEnvironment, scenario: Scenario, key: TrialKey
     ) -> TrialResult:
-        clock = self.ended.host.clock
+        clock = self.prepared.host.clock
         began = clock.monotonic()
         await environment.initialize()
         try:

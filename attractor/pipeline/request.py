@@ -9,6 +9,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
 from attractor.base.json import Json, JsonObject
 from attractor.engine.budgets import NO_BUDGETS, Budgets, budgets_from_record, budgets_to_record
+from attractor.engine.run_folder.layout import Manifest
 from attractor.engine.storage.json_files import Fields
 from attractor.engine.storage.secrets import Redactor
 from attractor.language.declarations.inputs import variable_of
@@ -32,9 +33,10 @@ class WorkspaceKind(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class RunRequest:
-    """Everything a person may choose for a run.
+    """How a caller wants a run; its manifest keeps it, except for secrets.
 
-    `withheld` names what the run was given and its directory does not keep, for it is secret.
+    `custom_parts` names the parts that a program passed, which no manifest can keep. `withheld`
+    names the goal and the inputs that are missing here because they contain a secret.
     """
 
     file: Path
@@ -52,11 +54,15 @@ class RunRequest:
     budgets: Budgets = NO_BUDGETS
     suite: str = ""
     profile: str = ""
-    handed_in: Sequence[str] = ()
+    custom_parts: Sequence[str] = ()
     withheld: Sequence[str] = ()
 
+    def with_inputs(self, inputs: Mapping[str, str]) -> "RunRequest":
+        """Return the request with more inputs."""
+        return replace(self, inputs={**self.inputs, **inputs})
+
     def to_record(self) -> dict[str, Json]:
-        """Return them as they stand in the manifest; suite and profile are pinned there anyway."""
+        """Return the record for the manifest, which keeps suite and profile elsewhere."""
         return {
             "file": str(self.file),
             "goal": self.goal,
@@ -71,15 +77,21 @@ class RunRequest:
             "answers": list(self.answers),
             "outcomes": dict(self.outcomes) if self.outcomes is not None else None,
             "budgets": budgets_to_record(self.budgets),
-            "handed_in": list(self.handed_in),
+            "handed_in": list(self.custom_parts),
             "withheld": list(self.withheld),
         }
 
+    def redacted_record(self, redactor: Redactor) -> dict[str, Json]:
+        """Return the record without secrets, and with the names of the withheld values."""
+        secrets = secret_overrides(self, redactor).by_name
+        withheld = tuple(dict.fromkeys((*self.withheld, *secrets)))
+        return redactor.members(replace(self, withheld=withheld).to_record())
 
-def request_from_record(record: JsonObject, *, suite: str, profile: str) -> RunRequest:
-    """Read the options back from a manifest."""
-    fields = Fields(record, "manifest: options")
-    outcomes = record.get("outcomes")
+
+def read_request(manifest: Manifest) -> RunRequest:
+    """Read the request of a run from its manifest."""
+    fields = Fields(manifest.options, "manifest: options")
+    outcomes = manifest.options.get("outcomes")
     return RunRequest(
         file=Path(fields.text("file")),
         goal=fields.text("goal"),
@@ -94,87 +106,92 @@ def request_from_record(record: JsonObject, *, suite: str, profile: str) -> RunR
         answers=fields.texts("answers"),
         outcomes=outcomes if isinstance(outcomes, dict) else None,
         budgets=budgets_from_record(fields.inner("budgets")),
-        suite=suite,
-        profile=profile,
-        handed_in=fields.texts("handed_in") if fields.has("handed_in") else (),
-        withheld=fields.texts("withheld") if fields.has("withheld") else (),
+        suite=manifest.suite,
+        profile=manifest.profile,
+        custom_parts=fields.texts("handed_in"),
+        withheld=fields.texts("withheld"),
     )
 
 
 GOAL = "goal"
-
-
 INPUT_PREFIX = "inputs."
 
 
 @dataclass(frozen=True, kw_only=True)
-class GivenSecrets:
-    """What is given again to a run that goes on."""
+class Overrides:
+    """How a run differs from its request once it is resumed or forked.
 
+    `goal` and `inputs` repeat the values that the manifest withholds. `accepts_graph` is the name
+    of the operator who accepts a changed pipeline.
+    """
+
+    interviewer: str = ""
+    budgets: Budgets = NO_BUDGETS
     goal: str = ""
     inputs: Mapping[str, str] = field(default_factory=dict[str, str])
+    accepts_graph: str = ""
+    restores_sessions: bool = False
 
     @property
     def by_name(self) -> Mapping[str, str]:
-        """Return it all by the names that a manifest has for it."""
+        """The repeated values, by the names that a manifest uses."""
         goal = {GOAL: self.goal} if self.goal else {}
         return {**goal, **{f"{INPUT_PREFIX}{name}": value for name, value in self.inputs.items()}}
 
+    def secrets(self, redactor: Redactor) -> Iterator[str]:
+        """Yield the repeated values that are secret.
 
-NOTHING_GIVEN = GivenSecrets()
+        A goal was withheld because it contains a secret. If that secret is unknown now, the whole
+        goal is treated as secret.
+        """
+        yield from self.inputs.values()
+        if self.goal and redactor.text(self.goal) == self.goal:
+            yield self.goal
+
+    def apply(self, request: RunRequest, environ: Mapping[str, str]) -> RunRequest:
+        """Return the request with the overrides; values that are still missing stay withheld.
+
+        A withheld input may also come from its environment variable.
+        """
+        by_name = self.by_name
+        inputs, goal, missing = dict(request.inputs), request.goal, list[str]()
+        for name in request.withheld:
+            bare = name.removeprefix(INPUT_PREFIX)
+            value = by_name.get(name) or (environ.get(variable_of(bare)) if name != GOAL else "")
+            if name == GOAL:
+                goal = value or ""
+            elif value:
+                inputs[bare] = value
+            else:
+                inputs.pop(bare, None)
+            missing += [] if value else [name]
+        return replace(
+            request,
+            goal=goal,
+            inputs=inputs,
+            withheld=tuple(missing),
+            interviewer=self.interviewer or request.interviewer,
+            budgets=self.budgets.over(request.budgets),
+        )
+
+    def require_withheld(self, request: RunRequest) -> None:
+        """Refuse a goal or an input that the run has already."""
+        for name in self.by_name:
+            if name not in request.withheld:
+                known = [one.removeprefix(INPUT_PREFIX) for one in request.withheld if one != GOAL]
+                bare = name.removeprefix(INPUT_PREFIX)
+                value = "goal" if name == GOAL else f"input {quote(bare)}"
+                raise UsageError(
+                    f"the {value} of the run cannot change: only a withheld secret is given again",
+                    hint=suggester(known)(bare) or "leave it out, or start a new run",
+                )
 
 
-def kept_record(request: RunRequest, redactor: Redactor) -> dict[str, Json]:
-    """Return options as a manifest keeps them: without secrets, and with the names of what went."""
-    withheld = dict.fromkeys((*request.withheld, *withheld_of(request, redactor).by_name))
-    return redactor.members(replace(request, withheld=tuple(withheld)).to_record())
+NO_OVERRIDES = Overrides()
 
 
-def withheld_of(request: RunRequest, redactor: Redactor) -> GivenSecrets:
-    """Return what of the options no manifest keeps."""
-    lost = {name: one for name, one in request.inputs.items() if redactor.text(one) != one}
-    is_kept = redactor.text(request.goal) == request.goal
-    return GivenSecrets(goal="" if is_kept else request.goal, inputs=lost)
-
-
-def restored(request: RunRequest, given: GivenSecrets, environ: Mapping[str, str]) -> RunRequest:
-    """Return options with what was withheld in its place; what still lacks stays withheld.
-
-    An input may be given by its variable as well.
-    """
-    by_name = given.by_name
-    inputs, goal, lacking = dict(request.inputs), request.goal, list[str]()
-    for name in request.withheld:
-        bare = name.removeprefix(INPUT_PREFIX)
-        value = by_name.get(name) or (environ.get(variable_of(bare)) if name != GOAL else "")
-        if name == GOAL:
-            goal = value or ""
-        elif value:
-            inputs[bare] = value
-        else:
-            inputs.pop(bare, None)
-        lacking += [] if value else [name]
-    return replace(request, goal=goal, inputs=inputs, withheld=tuple(lacking))
-
-
-def secrets_of(given: GivenSecrets, redactor: Redactor) -> Iterator[str]:
-    """Yield what is secret of what is given again.
-
-    It was withheld for a secret in it: where that is not known to be one any more, all of it is.
-    """
-    yield from given.inputs.values()
-    if given.goal and redactor.text(given.goal) == given.goal:
-        yield given.goal
-
-
-def require_withheld(request: RunRequest, given: GivenSecrets) -> None:
-    """Refuse to give a run something else than what its directory does not keep."""
-    for name in given.by_name:
-        if name not in request.withheld:
-            bare = [one.removeprefix(INPUT_PREFIX) for one in request.withheld if one != GOAL]
-            told = name.removeprefix(INPUT_PREFIX)
-            what = "goal" if name == GOAL else f"input {quote(told)}"
-            raise UsageError(
-                f"the run is not to be given the {what}: it goes on with what it began with",
-                hint=suggester(bare)(told) or "give again only what was secret, or start a new run",
-            )
+def secret_overrides(request: RunRequest, redactor: Redactor) -> Overrides:
+    """Return the goal and the inputs that contain a secret: no manifest keeps them."""
+    secret = {name: one for name, one in request.inputs.items() if redactor.text(one) != one}
+    is_plain = redactor.text(request.goal) == request.goal
+    return Overrides(goal="" if is_plain else request.goal, inputs=secret)

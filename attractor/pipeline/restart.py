@@ -1,9 +1,7 @@
-"""Makes the run that goes on in place of one that came to an edge with `loop_restart` (ruling R7).
+"""Creates the run that replaces one at an edge with `loop_restart` (R7), and ends the old one.
 
-Its name stands in the journal of the other one before it is made, and the other one ends when it
-is there: whoever resumes either after a crash finds the one round that is to go on.
-
-Finds the run that goes on in place of another one, which began anew.
+The journal of the old run names the new one before that is created; the old run ends only when the
+new one exists. So after a crash, resuming either run finds the one that is to continue.
 """
 
 from collections.abc import Awaitable, Callable
@@ -32,37 +30,26 @@ from attractor.pipeline.fork.linked_run import (
     share_artifacts,
 )
 from attractor.pipeline.host.run_host import RunHost
-from attractor.pipeline.request import RunRequest, kept_record
+from attractor.pipeline.prepared_run import PreparedRun
 from attractor.pipeline.runs.lookup import run_root
 from attractor.pipeline.source.read import PipelineSource
 
 
-@dataclass(frozen=True)
-class Round:
-    """Where a run stands, and the directory of the run that goes on in its place, if one does."""
-
-    result: RunResult
-    next: Path | None = None
-
-
-async def to_the_end(done: Round, go_on: Callable[[Path], Awaitable[Round]]) -> RunResult:
-    """Go on with one run in place of the other until one rests or ends."""
-    while done.next is not None:
-        done = await go_on(done.next)
-    return done.result
+async def follow_restarts(
+    result: RunResult, continue_run: Callable[[Path], Awaitable[RunResult]], host: RunHost
+) -> RunResult:
+    """Continue each run that restarts another one, until one rests or ends."""
+    while result.is_restarting:
+        directory = RunDirectory(result.directory)
+        state = open_journal(directory.events, directory.checkpoint).state
+        result = await continue_run(run_root(state.restarted_as, host))
+    return result
 
 
-def round_of(result: RunResult, run: OpenRun, host: RunHost) -> Round:
-    """Return where a run stands, with the directory of the next one when it was made."""
-    return Round(result, next_root(run, host) if result.is_restarting else None)
-
-
-async def make_next(
-    run: OpenRun, pipeline: PipelineSource, request: RunRequest, host: RunHost
-) -> None:
-    """Make the run that goes on in place of one, unless it is there; then that one is over."""
-    if not _is_made(run, host):
-        await _make(run, pipeline, request, host)
+async def make_next(run: OpenRun, prepared: PreparedRun) -> None:
+    """Create the run that replaces this one, unless it exists; then end this one."""
+    if not _exists(run, prepared.host):
+        await _make(run, prepared)
     end_run(run)
 
 
@@ -80,11 +67,6 @@ def make_next_child(
     end_run(run)
 
 
-def next_root(run: OpenRun, host: RunHost) -> Path:
-    """Return where the run is that goes on in place of one."""
-    return run_root(run.state.restarted_as, host)
-
-
 def settle_parent(manifest: Manifest, host: RunHost) -> None:
     """End the run that another one goes on in place of, if its process died before it did."""
     root = run_root(manifest.parent, host)
@@ -97,19 +79,21 @@ def settle_parent(manifest: Manifest, host: RunHost) -> None:
             end_run(parent)
 
 
-def _is_made(run: OpenRun, host: RunHost) -> bool:
-    """Tell whether the next run was made: its manifest comes last."""
-    named = run.state.restarted_as
-    return bool(named) and RunDirectory(run_root(named, host)).manifest.exists()
+def _exists(run: OpenRun, host: RunHost) -> bool:
+    """Return whether the next run was created: its manifest is written last."""
+    run_id = run.state.restarted_as
+    return bool(run_id) and RunDirectory(run_root(run_id, host)).manifest.exists()
 
 
-async def _make(run: OpenRun, pipeline: PipelineSource, request: RunRequest, host: RunHost) -> None:
-    """Make it under a new name: of one that was half made before, nothing is used."""
+async def _make(run: OpenRun, prepared: PreparedRun) -> None:
+    """Create the next run under a new id; nothing of a half-made one is used."""
+    pipeline, request, host = prepared.pipeline, prepared.request, prepared.host
     begins = _named(run, pipeline, host)
     base = await make_forked_tree(
         request, host, begins.manifest.run_id, run.manifest.run_id, begins.progress.tree
     )
-    manifest = replace(begins.manifest, base=base, options=kept_record(request, host.redactor))
+    options = request.redacted_record(host.redactor)
+    manifest = replace(begins.manifest, base=base, options=options)
     root = run_root(manifest.run_id, host)
     _create(root, replace(begins, manifest=manifest), pipeline, host)
 

@@ -1,147 +1,109 @@
 """Walks a prepared run in this process, delivers its result, and has it evaluated."""
 
-from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from attractor.base.dataclasses import dataclass
 from attractor.engine.budgets import read_budgets, record_budgets
 from attractor.engine.interviews import RunQuestions
 from attractor.engine.run_folder.drawing import keep_drawing
 from attractor.engine.run_folder.open_run import OpenRun, open_run
 from attractor.engine.run_folder.result import RunResult, result_of
 from attractor.engine.runner import Runner
-from attractor.engine.seams import Workspace
 from attractor.engine.state.run_state import EVALUATING
 from attractor.engine.walk.saved_conversations import SavedConversations
-from attractor.environments.selection import Choice
 from attractor.pipeline.children.runner import Children
 from attractor.pipeline.components.handlers import build_components
 from attractor.pipeline.components.interviewer import choose_interviewer
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.notifications.notifier import Notifier, notifying
-from attractor.pipeline.request import RunRequest
+from attractor.pipeline.prepared_run import Evaluation, PreparedRun
 from attractor.pipeline.restart import make_next
-from attractor.pipeline.source.read import PipelineSource
 from attractor.pipeline.workspace.boot import boot
-from attractor.pipeline.workspace.deliver import give_back
+from attractor.pipeline.workspace.deliver import deliver
 
 
-@dataclass(frozen=True)
-class EndedWalk:
-    """A walk that ended well, for whoever judges it while the run is still held."""
-
-    run: OpenRun
-    request: RunRequest
-    workspace: Workspace
-    place: Choice
-    host: RunHost
-
-
-Finish = Callable[[EndedWalk], Awaitable[None]]
-
-
-Begin = Callable[[OpenRun, Choice], None]
-
-
-async def rest(ended: EndedWalk) -> None:
-    """Leave a run that ended well where it is."""
-
-
-def unwitnessed(run: OpenRun, place: Choice) -> None:
-    """Take no note of a walk that begins or goes on."""
-
-
-@dataclass(frozen=True)
-class Judge:
-    """Who takes note of a walk that begins or goes on, and who judges it when it ended well."""
-
-    begin: Begin = unwitnessed
-    finish: Finish = rest
-
-
-NOBODY = Judge()
-
-
-@dataclass(frozen=True)
-class RunSession:
-    """A run that begins or goes on in this process, with all it needs.
-
-    Conversations that are lost are taken up from the disk where sessions are to be restored (ruling
-    R11).
-    """
-
-    pipeline: PipelineSource
-    request: RunRequest
-    host: RunHost
-    workspace: Workspace
-    place: Choice
-    judge: Judge
-    restores_sessions: bool = False
-
-    async def go(self, run: OpenRun) -> RunResult:
-        """Walk; when it ended well, give the project its branch and have the result judged."""
-        async with AsyncExitStack() as stack:
-            stack.push_async_callback(self.workspace.close)
-            if self.host.draws:
-                await stack.enter_async_context(keep_drawing(run, self.pipeline.graph))
-            await boot(run, self.workspace, request=self.request, place=self.place, host=self.host)
-            self.judge.begin(run, self.place)
-            async with notifying(run, self.host) as notifier:
-                runner = await self._runner(run, stack, notifier)
-                result = await runner.run()
-            if result.is_restarting:
-                await make_next(run, self.pipeline, self.request, self.host)
-            else:
-                await give_back(
-                    run,
-                    self.workspace,
-                    graph=self.pipeline.graph,
-                    request=self.request,
-                    host=self.host,
-                )
-            if result.status != EVALUATING:
-                return result
-            ended = EndedWalk(run, self.request, self.workspace, self.place, self.host)
-            await self.judge.finish(ended)
-            return result_of(run.manifest, run.directory.root, run.state)
-
-    async def _runner(self, run: OpenRun, stack: AsyncExitStack, notifier: Notifier) -> Runner:
-        crew = await build_components(
-            self.pipeline,
-            self.request,
-            self.host,
-            stack,
-            questions=RunQuestions(run),
-            interviewer=notifier.beside(choose_interviewer(self.request, self.host, run)),
-        )
-        budgets = self.request.budgets.over(read_budgets(self.pipeline.graph))
-        record_budgets(run, budgets)
-        children = Children(
-            parent=run,
-            request=self.request,
-            host=self.host,
-            crew=crew,
-            questions=RunQuestions(run),
-            budgets=budgets,
-            restores_sessions=self.restores_sessions,
-        )
-        saved = SavedConversations(run.directory, crew.rebuild) if self.restores_sessions else None
-        return Runner(
-            self.pipeline.graph,
-            run,
-            handlers=crew.handlers,
-            workspace=self.workspace,
-            steer=children.steer,
-            children=children,
-            budgets=budgets,
-            interviewer=crew.asking,
-            saved_conversations=saved,
-        )
-
-
-def open_watched(root: Path, host: RunHost) -> OpenRun:
-    """Take a run, and hand on what happens in it."""
+def open_observed(root: Path, host: RunHost) -> OpenRun:
+    """Open a run, and pass its events to the observer."""
     run = open_run(root, clock=host.clock, redactor=host.redactor)
-    host.news.hand_on(run.events, host.watch)
+    if host.observer:
+        host.subscriptions.subscribe(run.events, host.observer)
     return run
+
+
+async def walk_run(
+    run: OpenRun,
+    prepared: PreparedRun,
+    *,
+    evaluation: Evaluation | None = None,
+    restores_sessions: bool = False,
+) -> RunResult:
+    """Walk a run from its position; when it succeeded, deliver its result and evaluate it.
+
+    With `restores_sessions`, conversations that ended with their process are rebuilt from the
+    transcripts (R11).
+    """
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(prepared.workspace.close)
+        if prepared.host.draws:
+            await stack.enter_async_context(keep_drawing(run, prepared.pipeline.graph))
+        await boot(run, prepared)
+        if evaluation:
+            evaluation.begin(run, prepared.sandbox)
+        async with notifying(run, prepared.host) as notifier:
+            runner = await _build_runner(run, prepared, stack, notifier, restores_sessions)
+            result = await runner.run()
+        if result.is_restarting:
+            await make_next(run, prepared)
+            return result
+        await deliver(
+            run,
+            prepared.workspace,
+            graph=prepared.pipeline.graph,
+            request=prepared.request,
+            host=prepared.host,
+        )
+        if result.status == EVALUATING and evaluation and evaluation.finish:
+            await evaluation.finish(run, prepared)
+            return result_of(run.manifest, run.directory.root, run.state)
+        return result
+
+
+async def _build_runner(
+    run: OpenRun,
+    prepared: PreparedRun,
+    stack: AsyncExitStack,
+    notifier: Notifier,
+    restores_sessions: bool,
+) -> Runner:
+    pipeline, request, host = prepared.pipeline, prepared.request, prepared.host
+    components = await build_components(
+        pipeline,
+        request,
+        host,
+        stack,
+        questions=RunQuestions(run),
+        interviewer=notifier.beside(choose_interviewer(request, host, run)),
+    )
+    budgets = request.budgets.over(read_budgets(pipeline.graph))
+    record_budgets(run, budgets)
+    children = Children(
+        parent=run,
+        request=request,
+        host=host,
+        components=components,
+        questions=RunQuestions(run),
+        budgets=budgets,
+        restores_sessions=restores_sessions,
+    )
+    saved = SavedConversations(run.directory, components.rebuild) if restores_sessions else None
+    return Runner(
+        pipeline.graph,
+        run,
+        handlers=components.handlers,
+        workspace=prepared.workspace,
+        steer=children.steer,
+        children=children,
+        budgets=budgets,
+        interviewer=components.asking,
+        saved_conversations=saved,
+    )

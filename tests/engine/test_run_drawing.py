@@ -20,8 +20,8 @@ from attractor.engine.seams import Parked, Stage
 from attractor.language.drawing.draw import draw
 from attractor.language.drawing.run_overlay import RunStates, StageState, TakenEdge, overlay
 from attractor.language.graph.graph import Graph
-from attractor.pipeline.request import RunRequest
-from attractor.pipeline.start import resume
+from attractor.pipeline.request import Overrides, RunRequest
+from attractor.pipeline.resume import resume
 from attractor.pipeline.start import start as running_start
 from tests.engine.forked import forked, until_there_is
 from tests.engine.graphs import chain, edge, end, graph, node, start
@@ -251,7 +251,7 @@ def test_a_run_that_rests_is_drawn_as_it_rests_and_again_when_it_goes_on(tmp_pat
     svg = result.directory / "graph.svg"
     assert "awaiting human" in svg.read_text()
     host = replace(make_host(project), draws=True)
-    asyncio.run(resume(result.directory, host, interviewer="auto_approve"))
+    asyncio.run(resume(result.directory, host, Overrides(interviewer="auto_approve")))
     assert "evaluating" in svg.read_text()
 
 

@@ -8,7 +8,7 @@ from attractor.engine.run_folder.result import RunResult
 from attractor.factory.decide import Decision, DecisionKind, decide
 from attractor.factory.evaluate import Evaluator
 from attractor.factory.gate import GateReport, gate
-from attractor.factory.launch import ask_gate, evaluator_of, go_on, hold, launch, promote_run
+from attractor.factory.launch import ask_gate, evaluator_of, hold, launch, promote_run, resume_run
 from attractor.factory.ledger import Entry
 from attractor.factory.promotion import Promotion
 from attractor.pipeline.host.run_host import RunHost
@@ -65,7 +65,7 @@ class Flow:
         return asyncio.run(launch(options, self.host, root=root, evaluate=evaluate))
 
     def resume(self, result: RunResult) -> RunResult:
-        return asyncio.run(go_on(result.directory, self.host))
+        return asyncio.run(resume_run(result.directory, self.host))
 
     def report(self, result: RunResult) -> GateReport:
         return gate(ask_gate(result.directory, self.host)[1])

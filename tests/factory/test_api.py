@@ -287,7 +287,7 @@ def test_a_program_gives_secrets_again_and_accepts_what_changed(
         environ=environ,
     )
     file.write_text(text.replace("Go on?", "Go on now?"))
-    with pytest.raises(UsageError, match="the input token holds a secret, and is not kept"):
+    with pytest.raises(UsageError, match="the input token contains a secret and was not kept"):
         resume_pipeline_sync(parked.directory, accept_graph=True, project=project, environ=environ)
     result = resume_pipeline_sync(
         parked.directory,
@@ -310,7 +310,7 @@ def test_what_was_handed_in_is_asked_for_again(project: Path, environ: Mapping[s
     with pytest.raises(NotRunnable) as caught:
         resume_pipeline_sync(parked.directory, **given)
     for name in ("handler shout", "backend", "transform Same"):
-        assert f"the {name} was handed in" in str(caught.value)
+        assert f"passed its {name}" in str(caught.value)
     assert (parked.directory / "events.jsonl").read_bytes() == before
     said = Answer(AnswerKind.GIVEN, "N", by="a test")
 
@@ -488,7 +488,7 @@ class Wrong:
 @pytest.mark.parametrize(
     ("wishes", "words", "hint"),
     [
-        ({"intervewer": "park"}, "nothing is done with intervewer", "did you mean interviewer?"),
+        ({"intervewer": "park"}, "unknown option intervewer", "did you mean interviewer?"),
         ({"handlers": {"shout": Shout}}, "the handler of shout is a class", "Shout()"),
         ({"handlers": {"shout": object()}}, "has no method execute", "execute(node, context"),
         ({"handlers": {"shout": Wrong()}}, "shout wants 2 arguments", "execute(node, context"),
@@ -500,7 +500,7 @@ class Wrong:
         ({"interviewer": object()}, "the interviewer has no method ask", "ask(question)"),
         (
             {"workspace": "insolated"},
-            "there is no workspace 'insolated'",
+            "unknown workspace 'insolated'",
             "isolated, copy, in-place",
         ),
         ({"max_duration": "soon"}, "soon", ""),

@@ -16,7 +16,7 @@ from attractor.environments.selection import Choice, choose_environment
 from attractor.factory.decide import DecisionKind
 from attractor.factory.errors import AlreadyDecided, NoDecision, NotDecidable, RationaleTooShort
 from attractor.factory.gate import gate
-from attractor.factory.launch import go_on, hold
+from attractor.factory.launch import hold, resume_run
 from attractor.factory.ledger import LEDGER_FILE
 from attractor.factory.run_index import facts_of
 from attractor.pipeline.request import WorkspaceKind
@@ -151,7 +151,7 @@ def test_a_second_evaluation_pools_with_the_first_and_there_is_no_third(tmp_path
     with hold(result.directory, flow.host) as run:
         flow.evaluator.request_again(run, "ann")
         assert run.state.status == EVALUATING
-    asyncio.run(go_on(result.directory, flow.host))
+    asyncio.run(resume_run(result.directory, flow.host))
     with hold(result.directory, flow.host) as run:
         assert gate(flow.evaluator.judged(facts_of(run))).played == 2
         with pytest.raises(NotDecidable, match="2 times already"):
@@ -189,7 +189,7 @@ def test_a_trial_that_somebody_wrote_into_the_journal_is_found(tmp_path: Path) -
         }
         run.emit("TrialCompleted", forged, sync=True)
     with pytest.raises(VerificationError, match="was not written by this evaluation"):
-        asyncio.run(go_on(result.directory, flow.host))
+        asyncio.run(resume_run(result.directory, flow.host))
 
 
 def test_a_changed_base_in_the_manifest_loses_nobodys_commit(tmp_path: Path) -> None:
@@ -231,7 +231,7 @@ def test_a_graph_that_was_changed_in_the_run_directory_is_not_run(tmp_path: Path
     graph = result.directory / "graph.dot"
     graph.write_text(graph.read_text().replace("echo made", "echo evil"))
     with pytest.raises(VerificationError, match="is not what the run began with"):
-        asyncio.run(go_on(result.directory, flow.host))
+        asyncio.run(resume_run(result.directory, flow.host))
 
 
 def test_a_manifest_that_was_changed_judges_nothing(tmp_path: Path) -> None:
@@ -242,7 +242,7 @@ def test_a_manifest_that_was_changed_judges_nothing(tmp_path: Path) -> None:
     with pytest.raises(VerificationError, match="is not what the run began with"):
         flow.decide(result, DecisionKind.APPROVED)
     with pytest.raises(VerificationError):
-        asyncio.run(go_on(result.directory, flow.host))
+        asyncio.run(resume_run(result.directory, flow.host))
 
 
 def test_stages_without_a_sandbox_are_not_made_good_by_an_evaluation_in_one(
@@ -255,7 +255,7 @@ def test_stages_without_a_sandbox_are_not_made_good_by_an_evaluation_in_one(
     )
     with hold(result.directory, flow.host) as run:
         flow.evaluator.begin(run, replace(unguarded(), promises=proved))
-    asyncio.run(go_on(result.directory, flow.host))
+    asyncio.run(resume_run(result.directory, flow.host))
     assert rules(flow, result) == ["isolation_unverified"]
 
 

@@ -11,9 +11,9 @@ from attractor.base.errors import UsageError
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.run_state import AWAITING_DECISION
 from attractor.factory.decide import DecisionKind
-from attractor.factory.launch import go_on
+from attractor.factory.launch import resume_run
 from attractor.factory.promotion import RunPlaces
-from attractor.pipeline.fork.create import ForkOptions, make_fork, plan_fork
+from attractor.pipeline.fork.create import create_fork, plan_fork
 from attractor.pipeline.runs.garbage import Collector, Rules, Sweep
 from tests.factory.flows import Flow, make_flow
 from tests.pipeline.projects import LINEAR, git
@@ -21,9 +21,8 @@ from tests.pipeline.projects import LINEAR, git
 
 def forked(flow: Flow, result: RunResult, at: str, graph: Path | None = None) -> RunResult:
     async def fork() -> RunResult:
-        wish = ForkOptions(root=result.directory, at=at, graph=graph)
-        root = await make_fork(await plan_fork(wish, flow.host), flow.host)
-        return await go_on(root, flow.host)
+        root = await create_fork(await plan_fork(result.directory, at, flow.host, graph=graph))
+        return await resume_run(root, flow.host)
 
     return asyncio.run(fork())
 
@@ -65,7 +64,7 @@ def test_a_changed_pipeline_keeps_the_name_that_its_suite_is_for(tmp_path: Path)
     first = flow.launch(evaluate=False)
     other = flow.project / "other.dot"
     other.write_text(LINEAR.replace("digraph linear", "digraph other"))
-    with pytest.raises(UsageError, match="is judged by"):
+    with pytest.raises(UsageError, match="is for the pipeline 'linear', not for 'other'"):
         forked(flow, first, "make", other)
     other.write_text(LINEAR.replace("echo made >", "echo made | cat >"))
     assert flow.rules(forked(flow, first, "make", other)) == []

@@ -80,7 +80,7 @@ def main(project: Path, moment: str, kind: str) -> None:
         if moment == MADE and "restart 1 of" in sentence:
             _die()
 
-    host = replace(make_host(project, watch=_at(moment)), tell=tell)
+    host = replace(make_host(project, observer=_at(moment)), tell=tell)
     chosen = options(project, WorkspaceKind(kind))
     if (project / "child.dot").exists():
         chosen = replace(chosen, outcomes=None)

@@ -89,7 +89,7 @@ class Family:
             parent=self.run,
             request=request,
             host=self.host,
-            crew=RunComponents({}, self._steer, park),
+            components=RunComponents({}, self._steer, park),
             questions=GivenAnswers(self.answers),
             budgets=self.budgets,
         )
@@ -127,7 +127,7 @@ def family(
     folder.mkdir(exist_ok=True)
     for name, text in FILES.items():
         (folder / name).write_text(text)
-    host = make_host(folder, watch=watch)
+    host = make_host(folder, observer=watch)
     root = tmp_path / "run"
     if not root.exists():
         create_run_directory(root, replace(manifest(line()), run_id="01JZPARENT"), "digraph {}")

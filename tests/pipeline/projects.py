@@ -45,7 +45,7 @@ def make_project(folder: Path, pipeline: str = LINEAR, **files: str) -> Path:
 
 
 def make_host(
-    project: Path, *, watch: Callable[[Event], None] = lambda event: None, **environ: str
+    project: Path, *, observer: Callable[[Event], None] | None = None, **environ: str
 ) -> RunHost:
     """Make a world around a project; its state and its workspaces lie beside it."""
     workspaces_dir = project.parent / "shared"
@@ -63,5 +63,5 @@ def make_host(
         version="0",
         # It takes another process for each run; who wants a drawing asks for it.
         draws=False,
-        watch=watch,
+        observer=observer,
     )

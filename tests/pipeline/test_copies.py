@@ -15,10 +15,11 @@ from attractor.engine.errors import NotRunnable
 from attractor.engine.outcome import StageStatus
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.run_state import AWAITING_ANSWER, FAILED
-from attractor.pipeline.fork.create import ForkOptions, make_fork, plan_fork
+from attractor.pipeline.fork.create import create_fork, plan_fork
 from attractor.pipeline.host.run_host import RunHost
-from attractor.pipeline.request import RunRequest
-from attractor.pipeline.start import resume, start
+from attractor.pipeline.request import Overrides, RunRequest
+from attractor.pipeline.resume import resume
+from attractor.pipeline.start import start
 from attractor.workspaces.setup.preparation import Preparation
 from tests.pipeline.projects import make_host
 from tests.workspaces.projects import contents, everything
@@ -135,7 +136,7 @@ def test_a_run_that_waits_or_fails_has_its_patch_too(host: RunHost) -> None:
     assert parked.status == AWAITING_ANSWER
     patch = parked.directory / "result.patch"
     assert b"new.bin" in patch.read_bytes()
-    failed = asyncio.run(resume(parked.directory, host, interviewer="auto_approve"))
+    failed = asyncio.run(resume(parked.directory, host, Overrides(interviewer="auto_approve")))
     assert failed.status == FAILED
     assert b"half.txt" in patch.read_bytes()
     told = as_text(failed, read_next_step_facts(failed, host.runs_dir))
@@ -157,8 +158,8 @@ def test_a_fork_begins_with_the_files_of_that_visit(host: RunHost) -> None:
     (host.project / "readme.txt").write_text("changed by its owner\n")
 
     async def scene() -> RunResult:
-        fork = await plan_fork(ForkOptions(root=result.directory, at="last"), host)
-        return await resume(await make_fork(fork, host), host)
+        fork = await plan_fork(result.directory, "last", host)
+        return await resume(await create_fork(fork), host)
 
     forked = asyncio.run(scene())
     assert forked.outcome is StageStatus.SUCCESS
@@ -194,7 +195,7 @@ def test_a_result_that_was_freed_cannot_be_forked(host: RunHost) -> None:
     for one in (host.state_dir / "stores").rglob("workspace.json"):
         one.unlink()
     with pytest.raises(Refused, match="not kept any more"):
-        asyncio.run(plan_fork(ForkOptions(root=result.directory, at="last"), host))
+        asyncio.run(plan_fork(result.directory, "last", host))
 
 
 @pytest.mark.parametrize("path", ["scenarios", "runs", "scenarios/s"])

@@ -13,8 +13,9 @@ from attractor.engine.run_folder.result import RunResult
 from attractor.environments.environment import Promises
 from attractor.environments.errors import LessGuarded, SandboxImpossible, SandboxNotStarted
 from attractor.pipeline.host.run_host import RunHost
-from attractor.pipeline.request import RunRequest
-from attractor.pipeline.start import resume, start
+from attractor.pipeline.request import Overrides, RunRequest
+from attractor.pipeline.resume import resume
+from attractor.pipeline.start import start
 from tests.environments.places import why_no_sandbox
 from tests.pipeline.projects import git, make_host, make_project
 
@@ -43,7 +44,7 @@ def begin(host: RunHost, sandbox: str) -> RunResult:
 
 
 def go_on(result: RunResult, host: RunHost) -> RunResult:
-    return asyncio.run(resume(result.directory, host, interviewer="auto_approve"))
+    return asyncio.run(resume(result.directory, host, Overrides(interviewer="auto_approve")))
 
 
 def without_bubblewrap(folder: Path, script: str = "") -> str:

@@ -18,11 +18,12 @@ from attractor.engine.outcome import StageStatus
 from attractor.engine.run_folder.open_run import open_run
 from attractor.engine.state.run_state import EVALUATING
 from attractor.pipeline import restart as restarting
-from attractor.pipeline.fork.create import ForkOptions, make_fork, plan_fork
+from attractor.pipeline.fork.create import create_fork, plan_fork
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.request import WorkspaceKind
+from attractor.pipeline.resume import resume
 from attractor.pipeline.runs.lookup import find_run, list_runs
-from attractor.pipeline.start import resume, start
+from attractor.pipeline.start import start
 from tests.counts import count
 from tests.engine.runs import read_events
 from tests.pipeline.dying_restart import MOMENTS, ROUNDS, options
@@ -121,7 +122,7 @@ def test_both_runs_of_a_chain_can_be_forked(tmp_path: Path) -> None:
     second, first = (one.directory for one in list_runs(host.runs_dir))
 
     async def fork(root: Path, at: str) -> Path:
-        return await make_fork(await plan_fork(ForkOptions(root=root, at=at), host), host)
+        return await create_fork(await plan_fork(root, at, host))
 
     for root, at in [(first, "judge"), (second, "work@2")]:
         made = asyncio.run(fork(root, at))
@@ -139,7 +140,7 @@ def test_a_fork_of_the_last_round_has_no_more_rounds_left_than_that_one(tmp_path
     [last] = [one.directory for one in list_runs(host.runs_dir) if one.restart]
 
     async def again() -> str:
-        root = await make_fork(await plan_fork(ForkOptions(root=last, at="work"), host), host)
+        root = await create_fork(await plan_fork(last, "work", host))
         return (await resume(root, host)).reason
 
     assert asyncio.run(again()) == "loop_restart: limit max_restarts=1 reached"

@@ -14,8 +14,9 @@ from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.run_state import AWAITING_ANSWER, EVALUATING, FAILED
 from attractor.language.errors import ValidationError
 from attractor.pipeline.host.run_host import RunHost
-from attractor.pipeline.request import RunRequest, WorkspaceKind, request_from_record
-from attractor.pipeline.start import resume, start
+from attractor.pipeline.request import Overrides, RunRequest, WorkspaceKind
+from attractor.pipeline.resume import resume
+from attractor.pipeline.start import start
 from attractor.workspaces.errors import NotARepository
 from tests.pipeline.projects import LINEAR, git, make_host, make_project
 
@@ -74,13 +75,6 @@ def test_the_run_directory_says_what_was_run(tmp_path: Path) -> None:
     assert (root / "make" / "status.json").exists()
 
 
-def test_the_options_come_back_from_the_manifest(tmp_path: Path) -> None:
-    chosen = options(
-        tmp_path, goal="g", answers=("Y",), outcomes={"plan": "success"}, suite="s", profile="p"
-    )
-    assert request_from_record(chosen.to_record(), suite="s", profile="p") == chosen
-
-
 def test_outcomes_of_the_simulated_backend_steer_the_run(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project")
     result = run(make_host(project), options(project, outcomes={"plan": "fail"}))
@@ -127,7 +121,7 @@ def test_a_question_parks_the_run_and_an_answer_in_the_queue_moves_it(tmp_path: 
     assert parked.exit_code == 3
     host = make_host(project)
     assert asyncio.run(resume(parked.directory, host)).status == AWAITING_ANSWER
-    approved = asyncio.run(resume(parked.directory, host, interviewer="auto_approve"))
+    approved = asyncio.run(resume(parked.directory, host, Overrides(interviewer="auto_approve")))
     assert approved.outcome is StageStatus.SUCCESS
     assert "mend" not in approved.completed
     answered = run(make_host(project), options(project, interviewer="queue", answers=("N",)))
@@ -163,7 +157,7 @@ def test_a_pipeline_from_another_system_is_resumed_as_it_was_written(
     host = make_host(project)
     parked = run(host, options(project, interviewer="park"))
     assert b"\r\n" in (parked.directory / "graph.dot").read_bytes()
-    ended = asyncio.run(resume(parked.directory, host, interviewer="auto_approve"))
+    ended = asyncio.run(resume(parked.directory, host, Overrides(interviewer="auto_approve")))
     assert ended.outcome is StageStatus.SUCCESS
 
 

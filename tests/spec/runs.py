@@ -19,7 +19,7 @@ from attractor import (
 from attractor.base.json import Json
 from attractor.engine.outcome import Outcome
 from attractor.engine.questions.question import AnswerKind
-from attractor.factory.api import ResumeWishes, RunWishes
+from attractor.factory.api import ResumeOptions, RunOptions
 
 
 def environ_for(folder: Path) -> dict[str, str]:
@@ -39,25 +39,25 @@ def project_in(folder: Path) -> Path:
     return project
 
 
-def run(folder: Path, text: str, **wishes: Unpack[RunWishes]) -> RunResult:
+def run(folder: Path, text: str, **options: Unpack[RunOptions]) -> RunResult:
     """Run a pipeline to where it rests; unless a backend is named, it is simulated."""
-    given: RunWishes = {
+    given: RunOptions = {
         "backend": "simulate",
         "project": project_in(folder),
         "environ": environ_for(folder),
         "sandbox": "none",
         "workspace": "none",
-        **wishes,
+        **options,
     }
     return run_pipeline_sync(parse(text), **given)
 
 
-def resume(folder: Path, **wishes: Unpack[ResumeWishes]) -> RunResult:
+def resume(folder: Path, **options: Unpack[ResumeOptions]) -> RunResult:
     """Go on with the run that began last."""
-    given: ResumeWishes = {
+    given: ResumeOptions = {
         "project": project_in(folder),
         "environ": environ_for(folder),
-        **wishes,
+        **options,
     }
     return resume_pipeline_sync("latest", **given)
 

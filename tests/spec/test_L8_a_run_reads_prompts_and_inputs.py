@@ -12,8 +12,9 @@ from attractor.engine.prompts.preamble import TASK
 from attractor.engine.run_folder.result import RunResult
 from attractor.language.errors import ValidationError
 from attractor.pipeline.host.run_host import RunHost
-from attractor.pipeline.request import RunRequest, WorkspaceKind
-from attractor.pipeline.start import resume, start
+from attractor.pipeline.request import Overrides, RunRequest, WorkspaceKind
+from attractor.pipeline.resume import resume
+from attractor.pipeline.start import start
 from tests.pipeline.projects import make_host, make_project
 
 PIPELINE = """
@@ -99,7 +100,7 @@ def test_L8_a_resumed_run_has_the_files_it_began_with(host: RunHost) -> None:
     for name in ("prompts", "parts"):
         (host.project / name).rename(host.project / f"{name}-gone")
     (host.project / "pipeline.dot").unlink()
-    result = asyncio.run(resume(root, host, interviewer="auto_approve"))
+    result = asyncio.run(resume(root, host, Overrides(interviewer="auto_approve")))
     assert prompt(result, "sub__look") == "Look at it: Ship it"
 
 
@@ -107,7 +108,7 @@ def test_L8_a_changed_prompt_is_a_changed_pipeline(host: RunHost) -> None:
     root = parked(host)
     (host.project / "parts" / "look.md").write_text("Look elsewhere")
     with pytest.raises(GraphChanged):
-        asyncio.run(resume(root, host, interviewer="auto_approve"))
+        asyncio.run(resume(root, host, Overrides(interviewer="auto_approve")))
 
 
 def test_L8_a_file_of_a_run_that_was_changed_there_is_found(host: RunHost) -> None:
@@ -115,4 +116,4 @@ def test_L8_a_file_of_a_run_that_was_changed_there_is_found(host: RunHost) -> No
     kept = root / "graph.files.json"
     kept.write_text(kept.read_text().replace("prompts/plan.md", "prompts/plam.md"))
     with pytest.raises(VerificationError):
-        asyncio.run(resume(root, host, interviewer="auto_approve"))
+        asyncio.run(resume(root, host, Overrides(interviewer="auto_approve")))

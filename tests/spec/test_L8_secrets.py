@@ -18,9 +18,10 @@ from attractor.engine.run_folder.open_run import open_run
 from attractor.engine.run_folder.result import RunResult
 from attractor.language.errors import ValidationError
 from attractor.pipeline.host.run_host import RunHost
-from attractor.pipeline.request import NOTHING_GIVEN, GivenSecrets, RunRequest, WorkspaceKind
+from attractor.pipeline.request import NO_OVERRIDES, Overrides, RunRequest, WorkspaceKind
+from attractor.pipeline.resume import resume
 from attractor.pipeline.runs.orders import Orders
-from attractor.pipeline.start import resume, start
+from attractor.pipeline.start import start
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
 from tests.agent.twinned import MODELS, says, script, use, uses
@@ -102,8 +103,8 @@ def go(host: RunHost, *, goal: str = "", **inputs: str) -> RunResult:
     return asyncio.run(start(options(host, goal=goal, **inputs), host))
 
 
-def go_on(root: Path, host: RunHost, given: GivenSecrets = NOTHING_GIVEN) -> RunResult:
-    return asyncio.run(resume(root, host, interviewer="auto_approve", given=given))
+def go_on(root: Path, host: RunHost, overrides: Overrides = NO_OVERRIDES) -> RunResult:
+    return asyncio.run(resume(root, host, replace(overrides, interviewer="auto_approve")))
 
 
 def orders(root: Path, host: RunHost) -> Orders:
@@ -156,7 +157,7 @@ def test_L8_no_file_of_a_run_directory_holds_a_secret(tmp_path: Path) -> None:
         root = result.directory
         assert result.question is not None, result.reason
         orders(root, host).answer("y", why=f"because {TOKEN}")
-        given = GivenSecrets(goal=f"goal {PASSWORD}", inputs={"plain": KEY, "own": OWN})
+        given = Overrides(goal=f"goal {PASSWORD}", inputs={"plain": KEY, "own": OWN})
         assert go_on(root, at_work, given).exit_code is ExitCode.DONE
     assert "because ***" in next((root / "inbox" / "done").iterdir()).read_text()
     assert list(root.rglob("left-*.patch")), "what the first attempt left was not set aside"
@@ -229,11 +230,11 @@ def test_L8_what_is_not_kept_is_given_again(tmp_path: Path) -> None:
     root = go(host, goal=f"Use {KEY}", own=OWN, plain=f"with {KEY}").directory
     with pytest.raises(NotRunnable) as refused:
         go_on(root, host)
-    for told in ("the goal that was given", "the input own", "the input plain", "@env:NAME"):
+    for told in ("the goal contains a secret", "the input own", "the input plain", "@env:NAME"):
         assert told in str(refused.value)
     # On another machine nothing says that it is a secret.
     elsewhere = replace(host, environ={"PATH": host.environ["PATH"], "HOME": str(tmp_path)})
-    given = GivenSecrets(goal=f"Use {KEY}", inputs={"own": OWN, "plain": f"with {KEY}"})
+    given = Overrides(goal=f"Use {KEY}", inputs={"own": OWN, "plain": f"with {KEY}"})
     assert go_on(root, elsewhere, given).exit_code is ExitCode.DONE
     assert found_in(root) == []
 
@@ -241,8 +242,8 @@ def test_L8_what_is_not_kept_is_given_again(tmp_path: Path) -> None:
 def test_L8_a_run_that_goes_on_is_given_nothing_else(tmp_path: Path) -> None:
     host = simple(tmp_path)
     root = go(host, own=OWN, plain="open").directory
-    with pytest.raises(UsageError, match="not to be given the input 'plain'"):
-        go_on(root, host, GivenSecrets(inputs={"own": OWN, "plain": "another"}))
+    with pytest.raises(UsageError, match="the input 'plain' of the run cannot change"):
+        go_on(root, host, Overrides(inputs={"own": OWN, "plain": "another"}))
 
 
 @pytest.mark.parametrize("name", ["pipeline.dot", "prompt.md"])
@@ -252,7 +253,9 @@ def test_L8_a_pipeline_that_holds_a_secret_is_refused(tmp_path: Path, name: str)
     (host.project / "prompt.md").write_text("Say it")
     file = host.project / name
     file.write_text(f"{file.read_text()}\n// {KEY}\n")
-    with pytest.raises(NotRunnable, match=r"holds the value of the variable MY_API_KEY") as refused:
+    with pytest.raises(
+        NotRunnable, match=r"contains the value of the variable MY_API_KEY"
+    ) as refused:
         go(host, own=OWN)
     assert name in str(refused.value)
     assert "env -u MY_API_KEY" in refused.value.hint
@@ -292,6 +295,6 @@ def test_L8_a_secret_need_not_stand_on_a_command_line(tmp_path: Path) -> None:
     assert ended.returncode == 3, ended.stderr
     refused = desk.do("resume", "latest", "--interviewer", "auto_approve")
     assert refused.returncode == 2
-    assert "the input own holds a secret, and is not kept" in refused.stderr
+    assert "the input own contains a secret and was not kept" in refused.stderr
     again = ("--input", "own=@file:secret.txt", "--interviewer", "auto_approve", "--no-evaluate")
     assert desk.do("resume", "latest", *again).returncode == 0

@@ -7,8 +7,9 @@ import pytest
 
 from attractor.base.errors import ExitCode, Refused
 from attractor.engine.errors import NotRunnable
-from attractor.pipeline.request import RunRequest
-from attractor.pipeline.start import resume, start
+from attractor.pipeline.request import Overrides, RunRequest
+from attractor.pipeline.resume import resume
+from attractor.pipeline.start import start
 from tests.pipeline.projects import git, make_host, make_project
 
 AGENTS = """digraph agents {
@@ -79,7 +80,9 @@ def test_R14_a_run_that_is_resumed_is_looked_at_again_and_stays_as_it_is(tmp_pat
     assert parked.exit_code is ExitCode.UNFINISHED
     before = (parked.directory / "events.jsonl").read_bytes()
     with pytest.raises(NotRunnable) as caught:
-        asyncio.run(resume(parked.directory, make_host(project), interviewer="auto_approve"))
+        asyncio.run(
+            resume(parked.directory, make_host(project), Overrides(interviewer="auto_approve"))
+        )
     assert caught.value.hint == "set OPENAI_API_KEY"
     assert (parked.directory / "events.jsonl").read_bytes() == before
     assert asyncio.run(resume(parked.directory, host)).exit_code is ExitCode.UNFINISHED

@@ -11,10 +11,11 @@ from attractor.base.errors import ExitCode
 from attractor.engine.errors import NotRunnable
 from attractor.engine.run_folder.result import RunResult
 from attractor.language.errors import ValidationError
-from attractor.pipeline.fork.create import ForkOptions, plan_fork
+from attractor.pipeline.fork.create import plan_fork
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.request import RunRequest
-from attractor.pipeline.start import resume, start
+from attractor.pipeline.resume import resume
+from attractor.pipeline.start import start
 from tests.environments.places import why_no_sandbox
 from tests.pipeline.projects import git, make_host, make_project
 
@@ -146,7 +147,7 @@ def test_R14_the_value_of_a_variable_is_never_told(host: RunHost) -> None:
 
 
 def fork(host: RunHost, directory: Path) -> object:
-    return asyncio.run(plan_fork(ForkOptions(root=directory, at="it"), host))
+    return asyncio.run(plan_fork(directory, "it", host))
 
 
 def test_R14_a_fork_is_looked_at_as_a_run_is(host: RunHost) -> None:
@@ -165,6 +166,6 @@ def test_R14_a_fork_is_refused_what_its_sandbox_does_not_have(
         pytest.skip(f"no sandbox here: {why}")
     directory = begin(host, "git", sandbox="bubblewrap").directory
     (host.project / "pipeline.dot").write_text(PIPELINE.format(requires="tool", stage=ASK))
-    wish = ForkOptions(root=directory, at="it", graph=host.project / "pipeline.dot")
+    graph = host.project / "pipeline.dot"
     with pytest.raises(NotRunnable, match="in the sandbox there is no program tool"):
-        asyncio.run(plan_fork(wish, host))
+        asyncio.run(plan_fork(directory, "it", host, graph=graph))

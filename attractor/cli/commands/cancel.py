@@ -8,7 +8,7 @@ from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.runs.orders import orders_to, show_receipt
 from attractor.cli.runs.setup import host_of
-from attractor.pipeline.workspace.deliver import give_back_later
+from attractor.pipeline.workspace.deliver import deliver_ended_run
 
 
 @click.command()
@@ -26,7 +26,7 @@ def cancel(invocation: Invocation, reference: str, why: str, as_json: bool) -> E
     orders = orders_to(invocation, reference)
     receipt = orders.cancel(why)
     if receipt.is_taken:
-        asyncio.run(give_back_later(orders.root, host_of(invocation)))
+        asyncio.run(deliver_ended_run(orders.root, host_of(invocation)))
     return show_receipt(receipt, as_json=as_json)
 
 

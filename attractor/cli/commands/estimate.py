@@ -42,7 +42,7 @@ def estimate(
     if backend not in (known := backend_registry()):
         raise UnknownName("backend", backend, known)
     host = host_of(invocation)
-    pipeline = open_pipeline(str(file), known=project_of(host))
+    pipeline = open_pipeline(str(file), project=project_of(host))
     samples = read_samples(host.runs_dir, pipeline.graph.name)
     by_model = partial(assume, defaults=ModelDefaults(model, provider))
     # Only the agent backend is known to call models.

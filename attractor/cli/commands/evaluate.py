@@ -11,7 +11,7 @@ from attractor.cli.runs.setup import host_of
 from attractor.cli.runs.walk import Watcher, walk
 from attractor.engine.state.run_state import EVALUATING
 from attractor.factory.gate import gate as judge
-from attractor.factory.launch import ask_gate, evaluator_of, go_on, hold
+from attractor.factory.launch import ask_gate, evaluator_of, hold, resume_run
 from attractor.pipeline.runs.lookup import find_run
 
 
@@ -29,13 +29,13 @@ def evaluate(invocation: Invocation, reference: str, to_operator: bool, as_json:
     runs_dir = invocation.configuration.settings.runs_dir
     root = find_run(reference, runs_dir)
     watcher = Watcher(invocation, root)
-    host = host_of(invocation, watch=watcher, output=watcher.output)
+    host = host_of(invocation, observer=watcher, output=watcher.output)
     evaluator = evaluator_of(host)
     with hold(root, host) as run:
         if run.state.status != EVALUATING:
             # Only a successful run is evaluated; no stage is executed here.
             evaluator.request_again(run, operator_name(invocation))
-    walk(go_on(root, host), watcher)
+    walk(resume_run(root, host), watcher)
     facts, judged = ask_gate(root, host)
     if as_json:
         show_json(verdict_record(judged, to_operator=to_operator))

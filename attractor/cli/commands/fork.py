@@ -1,16 +1,18 @@
 """Start a new run from an earlier stage of a run."""
 
+from typing import Unpack
+
 import click
 
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation
-from attractor.cli.runs.fork import ForkArguments, fork_options, run_fork
+from attractor.cli.runs.fork import ForkOptions, fork_and_walk, fork_options
 
 
 @click.command()
 @fork_options
 @click.pass_obj
-def fork(invocation: Invocation, arguments: ForkArguments) -> ExitCode:
+def fork(invocation: Invocation, **options: Unpack[ForkOptions]) -> ExitCode:
     """Start a new run from an earlier stage of a run.
 
     RUN is a run id, a unique prefix of one, a run directory, or 'latest'. The new run starts with
@@ -18,7 +20,7 @@ def fork(invocation: Invocation, arguments: ForkArguments) -> ExitCode:
     retries and visit counts. The old run is not changed. With --graph, continue with a changed
     pipeline and print the differences.
     """
-    return run_fork(invocation, arguments)
+    return fork_and_walk(invocation, **options)
 
 
 part = fork

@@ -1,32 +1,28 @@
 """Resume a stopped run."""
 
+from dataclasses import replace
+
 import click
 
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.runs.observers import show_end
 from attractor.cli.runs.orders import operator_name, orders_to, show_receipt
-from attractor.cli.runs.setup import budget_options, budgets_of, given_of, given_options, host_of
+from attractor.cli.runs.setup import host_of, override_options
 from attractor.cli.runs.walk import Watcher, walk
-from attractor.factory.launch import go_on
-from attractor.interviewers.registry import INTERVIEWERS, placed_name
+from attractor.factory.launch import resume_run
+from attractor.pipeline.request import Overrides
 from attractor.pipeline.runs.lookup import find_run
 
 
 @click.command()
 @click.argument("reference", metavar="RUN")
-@click.option(
-    "--interviewer",
-    default="",
-    help=f"Answer human gates from now on with: {INTERVIEWERS}.",
-)
-@budget_options
+@override_options
 @click.option(
     "--restore-sessions",
     is_flag=True,
     help="Restore full-fidelity conversations from disk instead of a summary.",
 )
-@given_options
 @click.option(
     "--accept-graph",
     is_flag=True,
@@ -38,13 +34,8 @@ from attractor.pipeline.runs.lookup import find_run
 def resume(
     invocation: Invocation,
     reference: str,
-    interviewer: str,
-    max_cost_usd: float | None,
-    max_tokens: int | None,
-    max_duration: str,
+    overrides: Overrides,
     restore_sessions: bool,
-    goal: str,
-    pairs: tuple[str, ...],
     accept_graph: bool,
     no_evaluate: bool,
     as_json: bool,
@@ -56,25 +47,19 @@ def resume(
     a paused process continues. At a terminal, open questions are asked there. Secrets are not
     stored: pass the secret inputs of the run again.
     """
-    if not interviewer and invocation.has_terminal:
-        interviewer = "console"
     runs_dir = invocation.configuration.settings.runs_dir
     root = find_run(reference, runs_dir)
     orders = orders_to(invocation, reference)
     if orders.is_paused():
         return show_receipt(orders.resume(), as_json=as_json, is_line=True)
     watcher = Watcher(invocation, root, as_json=as_json)
-    host = host_of(invocation, watch=watcher, output=watcher.output, quiet=watcher.quiet)
-    work = go_on(
-        root,
-        host,
-        interviewer=placed_name(interviewer, invocation.folder),
-        budgets=budgets_of(max_cost_usd, max_tokens, max_duration),
+    host = host_of(invocation, observer=watcher, output=watcher.output, quiet=watcher.quiet)
+    overrides = replace(
+        overrides,
         restores_sessions=restore_sessions,
-        given=given_of(invocation, goal, pairs),
         accepts_graph=operator_name(invocation) if accept_graph else "",
-        evaluate=not no_evaluate,
     )
+    work = resume_run(root, host, overrides, evaluate=not no_evaluate)
     return show_end(walk(work, watcher), runs_dir, as_json=as_json)
 
 

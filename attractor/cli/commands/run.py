@@ -106,7 +106,7 @@ def run(
     'attractor resume'. Progress is printed to standard error. Exit with 0 if the pipeline succeeds,
     1 if it fails, and 3 if it waits for a person or a budget is used up.
     """
-    options = RunRequest(
+    request = RunRequest(
         file=pipeline.absolute(),
         goal=goal,
         inputs=read_inputs(pairs, inputs_file, environ=invocation.environ),
@@ -126,8 +126,8 @@ def run(
     runs_dir = invocation.configuration.settings.runs_dir
     root = run_dir.absolute() if run_dir else None
     watcher = Watcher(invocation, root, as_json=as_json)
-    host = host_of(invocation, watch=watcher, output=watcher.output, quiet=watcher.quiet)
-    result = walk(launch(options, host, root=root, evaluate=not no_evaluate), watcher)
+    host = host_of(invocation, observer=watcher, output=watcher.output, quiet=watcher.quiet)
+    result = walk(launch(request, host, root=root, evaluate=not no_evaluate), watcher)
     return show_end(result, runs_dir, as_json=as_json)
 
 

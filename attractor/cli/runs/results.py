@@ -22,7 +22,7 @@ from attractor.engine.state.run_state import (
 from attractor.language.source.text import visible
 from attractor.pipeline.diagnosis.failures import more_of_it
 from attractor.pipeline.runs.lookup import gate_said, reference_of
-from attractor.pipeline.workspace.deliver import GivenPatch, given_back
+from attractor.pipeline.workspace.deliver import DeliveredPatch, read_delivery
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class NextStepFacts:
 
     reference: str
     branch: str = ""
-    patch: GivenPatch | None = None
+    patch: DeliveredPatch | None = None
     gate: bool | None = None
     is_wanting: bool = False
 
@@ -61,7 +61,7 @@ def show_result(result: RunResult, runs_dir: Path, *, as_json: bool) -> ExitCode
 
 def read_next_step_facts(result: RunResult, runs_dir: Path) -> NextStepFacts:
     """Read the facts that determine the next steps."""
-    given = given_back(RunDirectory(result.directory))
+    given = read_delivery(RunDirectory(result.directory))
     gate = gate_said(result.directory)
     has_suite = bool(read_manifest(RunDirectory(result.directory)).suite)
     return NextStepFacts(
@@ -144,7 +144,7 @@ def _of_files(outlook: NextStepFacts) -> tuple[Sequence[NextStep], Sequence[Next
     return [look], [] if outlook.is_wanting else [take_over]
 
 
-def _look_at(patch: GivenPatch) -> NextStep:
+def _look_at(patch: DeliveredPatch) -> NextStep:
     place = shlex.quote(str(patch.place))
     if not patch.is_redacted:
         return NextStep("look", f"git apply --stat {place}")

@@ -1,24 +1,26 @@
-"""Options shared by the commands that run pipelines, and the host and tracing of their runs."""
+"""Builds the host of a run from the command line, with budgets, overrides and tracing."""
 
 import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import wraps
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 import click
 
 from attractor import __version__
 from attractor.base.durations import parse_duration
-from attractor.base.errors import UsageError
+from attractor.base.errors import ExitCode, UsageError
 from attractor.cli.invocation import Invocation
 from attractor.cli.output.streams import show
 from attractor.cli.runs.inputs import read_inputs
 from attractor.engine.budgets import Budgets
+from attractor.interviewers.registry import INTERVIEWERS, placed_name
 from attractor.pipeline.host.observers import Observer
 from attractor.pipeline.host.open_host import open_host
-from attractor.pipeline.host.run_host import RunHost, unwatched
-from attractor.pipeline.request import GivenSecrets
+from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.request import Overrides
 from attractor.pipeline.tracing.settings import REMEDY, Traced, is_wanted, require_spoken
 
 if TYPE_CHECKING:
@@ -28,20 +30,20 @@ if TYPE_CHECKING:
 def host_of(
     invocation: Invocation,
     *,
-    watch: Observer = unwatched,
+    observer: Observer | None = None,
     output: TextIO | None = None,
     quiet: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> RunHost:
-    """Return the host of this call; notices go to standard error.
+    """Return the host of this call; its sentences are printed to standard error.
 
-    People are asked on `output` (default: standard error), during `quiet`.
+    Questions are printed to `output` (default: standard error).
     """
     return open_host(
         invocation.configuration,
         environ=invocation.environ,
         input=sys.stdin,
         output=output or sys.stderr,
-        watch=watch,
+        observer=observer,
         quiet=quiet,
         tell=lambda sentence: show(sentence, err=True),
     )
@@ -120,7 +122,13 @@ def budgets_of(max_cost_usd: float | None, max_tokens: int | None, max_duration:
 
 INPUT_FORMS = "NAME=VALUE, NAME=@env:VARIABLE or NAME=@file:FILE"
 
-_GIVEN_OPTIONS_OPTIONS = (
+_OVERRIDE_OPTIONS = (
+    click.option(
+        "--interviewer",
+        default="",
+        help=f"Answer human gates from now on with: {INTERVIEWERS}.",
+    ),
+    budget_options,
     click.option("--goal", default="", help="Pass the goal again if it contains a secret."),
     click.option(
         "--input",
@@ -132,16 +140,31 @@ _GIVEN_OPTIONS_OPTIONS = (
 )
 
 
-Command = TypeVar("Command", bound=Callable[..., object])
+def override_options(command: Callable[..., ExitCode]) -> Callable[..., ExitCode]:
+    """Add the options that change how a run continues; the command gets them as `overrides`."""
 
+    @wraps(command)
+    def with_overrides(
+        *,
+        interviewer: str,
+        max_cost_usd: float | None,
+        max_tokens: int | None,
+        max_duration: str,
+        goal: str,
+        pairs: tuple[str, ...],
+        **options: Any,
+    ) -> ExitCode:
+        invocation: Invocation = click.get_current_context().obj
+        # The person at a terminal answers; otherwise the interviewer of the run stays.
+        interviewer = interviewer or ("console" if invocation.has_terminal else "")
+        overrides = Overrides(
+            interviewer=placed_name(interviewer, invocation.folder),
+            budgets=budgets_of(max_cost_usd, max_tokens, max_duration),
+            goal=goal,
+            inputs=read_inputs(pairs, None, environ=invocation.environ),
+        )
+        return command(overrides=overrides, **options)
 
-def given_options(function: Command) -> Command:
-    """Add the options for secrets that are not stored: `goal` and `pairs`."""
-    for option in reversed(_GIVEN_OPTIONS_OPTIONS):
-        function = option(function)
-    return function
-
-
-def given_of(invocation: Invocation, goal: str, pairs: tuple[str, ...]) -> GivenSecrets:
-    """Return the secrets passed again."""
-    return GivenSecrets(goal=goal, inputs=read_inputs(pairs, None, environ=invocation.environ))
+    for option in reversed(_OVERRIDE_OPTIONS):
+        with_overrides = option(with_overrides)
+    return with_overrides

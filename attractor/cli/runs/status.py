@@ -22,7 +22,7 @@ from attractor.language.source.text import visible
 from attractor.pipeline.diagnosis.failures import more_of_it
 from attractor.pipeline.runs.lookup import UNKNOWN, RunSummary, reference_of, summarize
 from attractor.pipeline.runs.running_stages import StageAtWork, printed_last, stages_at_work
-from attractor.pipeline.workspace.deliver import GivenPatch, given_patch
+from attractor.pipeline.workspace.deliver import DeliveredPatch, read_delivered_patch
 
 LONGEST_ANSWER = 200
 MOST_ANSWERED = 5
@@ -36,7 +36,7 @@ class RunStatusView:
     summary: RunSummary
     reference: str
     at_work: Sequence[tuple[StageAtWork, tuple[str, ...]]] = ()
-    patch: GivenPatch | None = None
+    patch: DeliveredPatch | None = None
 
     def to_record(self) -> dict[str, Json]:
         """Return the status as a JSON object."""
@@ -60,7 +60,9 @@ class RunStatusView:
 def read_status(root: Path, runs_dir: Path) -> RunStatusView:
     """Read the status of a run."""
     summary = summarize(root)
-    return RunStatusView(summary, reference_of(root, runs_dir), _printing(root), given_patch(root))
+    return RunStatusView(
+        summary, reference_of(root, runs_dir), _printing(root), read_delivered_patch(root)
+    )
 
 
 def _printing(root: Path) -> Sequence[tuple[StageAtWork, tuple[str, ...]]]:
@@ -163,7 +165,7 @@ def _printed(status: RunStatusView) -> list[tuple[str, str]]:
     return [("" if at else "output", row) for at, row in enumerate(rows)]
 
 
-def _result(patch: GivenPatch | None) -> list[tuple[str, str]]:
+def _result(patch: DeliveredPatch | None) -> list[tuple[str, str]]:
     """Return the row of the result patch; a redacted patch cannot be applied."""
     if patch is None:
         return []

@@ -12,8 +12,8 @@ from attractor.engine.seams import Base
 from attractor.language.diagnostics import error
 from attractor.pipeline.children.folders import clear_half_made
 from attractor.pipeline.host.run_host import RunHost
-from attractor.pipeline.preflight.secrets import find_told_secrets
-from attractor.pipeline.request import RunRequest, kept_record
+from attractor.pipeline.preflight.secrets import find_secrets_in_pipeline
+from attractor.pipeline.request import RunRequest
 from attractor.pipeline.source.read import PipelineSource, open_pipeline, project_of
 
 
@@ -21,7 +21,7 @@ def make_child_directory(
     directory: RunDirectory, parent: Manifest, request: RunRequest, host: RunHost, *, base: Base
 ) -> None:
     """Read the pipeline of a child from its file, and make the directory of its run."""
-    pipeline = open_pipeline(str(request.file), inputs=request.inputs, known=project_of(host))
+    pipeline = open_pipeline(str(request.file), inputs=request.inputs, project=project_of(host))
     _require_no_secrets(pipeline, host)
     now = host.clock.now()
     manifest = Manifest(
@@ -32,7 +32,7 @@ def make_child_directory(
         content_hash=pipeline.content_hash,
         base=base,
         parent=parent.run_id,
-        options=kept_record(request, host.redactor),
+        options=request.redacted_record(host.redactor),
         versions={"attractor": host.version},
         promises=parent.promises,
     )
@@ -50,7 +50,7 @@ def make_child_directory(
 
 def _require_no_secrets(pipeline: PipelineSource, host: RunHost) -> None:
     """Refuse what was written since the run began: a secret in it, or one that it would show."""
-    faults = [*find_told_secrets(pipeline, host.redactor, host.environ)]
+    faults = [*find_secrets_in_pipeline(pipeline, host.redactor, host.environ)]
     for name, value in pipeline.shown.items():
         if value in host.secrets:
             told = f"the input {name} is given a secret, and is not declared as one"

@@ -53,7 +53,7 @@ class Children:
     parent: OpenRun
     request: RunRequest
     host: RunHost
-    crew: RunComponents
+    components: RunComponents
     questions: Questions
     budgets: Budgets = NO_BUDGETS
     restores_sessions: bool = False
@@ -81,7 +81,7 @@ class Children:
     async def steer(self, stage_id: str, text: str) -> bool:
         """Hand words to a stage at work: to its child, or to whoever does it."""
         running = self.at_work.get(stage_id)
-        return await (running.steer(text) if running else self.crew.steer(stage_id, text))
+        return await (running.steer(text) if running else self.components.steer(stage_id, text))
 
     @property
     def used(self) -> Usage:
@@ -167,17 +167,25 @@ class Children:
         stack: AsyncExitStack,
     ) -> "Children":
         """Return what runs the children of a child, and does its stages."""
-        host = replace(self.host, watch=partial(_pass_on, self.host.watch, child.name))
-        host.news.hand_on(run.events, host.watch)
+        host = self.host
+        if host.observer:
+            observer = partial(_pass_on, host.observer, child.name)
+            host = replace(host, observer=observer)
+            host.subscriptions.subscribe(run.events, observer)
         questions = ChildQuestions(self.questions, child.name, run)
-        crew = await build_components(
-            pipeline, request, host, stack, questions=questions, interviewer=self.crew.interviewer
+        components = await build_components(
+            pipeline,
+            request,
+            host,
+            stack,
+            questions=questions,
+            interviewer=self.components.interviewer,
         )
         children = Children(
             parent=run,
             request=request,
             host=host,
-            crew=crew,
+            components=components,
             questions=questions,
             budgets=self._left_for(pipeline.graph),
             restores_sessions=self.restores_sessions,
@@ -234,17 +242,17 @@ async def _work(
     # A walk that did not begin yet begins with the files as its parent left them.
     tree = "" if progress else await workspace.snapshot(f"child {run.manifest.run_id}")
     restores = children.restores_sessions
-    saved = SavedConversations(run.directory, children.crew.rebuild) if restores else None
+    saved = SavedConversations(run.directory, children.components.rebuild) if restores else None
     runner = Runner(
         graph,
         run,
-        handlers=children.crew.handlers,
+        handlers=children.components.handlers,
         workspace=workspace,
         tree=tree,
         steer=children.steer,
         children=children,
         budgets=children.budgets,
-        interviewer=children.crew.asking,
+        interviewer=children.components.asking,
         saved_conversations=saved,
         parent=children,
         is_shared=is_shared,
@@ -252,6 +260,6 @@ async def _work(
     return await runner.run()
 
 
-def _pass_on(watch: Observer, name: str, event: Event) -> None:
-    """Let whoever watches the parent see its child, under the child's name."""
-    watch(replace(event, branch=f"{name}/{event.branch}" if event.branch else name))
+def _pass_on(observer: Observer, name: str, event: Event) -> None:
+    """Pass an event of a child to the observer of its parent, under the child's name."""
+    observer(replace(event, branch=f"{name}/{event.branch}" if event.branch else name))

@@ -1,13 +1,13 @@
 """Builds the backends of a run: each node names one, or uses the one of the run (R14)."""
 
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Mapping, Set
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 from attractor.backends.models import AgentParts
 from attractor.backends.registry import BackendParts, backend_registry
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import UnknownName, UsageError
+from attractor.base.errors import UsageError
 from attractor.engine.errors import ConversationLost
 from attractor.engine.outcome import Outcome
 from attractor.engine.prompts.model_tasks import ModelTask, model_task
@@ -18,9 +18,7 @@ from attractor.engine.walk.saved_conversations import (
     rebuilder_of,
 )
 from attractor.handlers.registry import handler_registry
-from attractor.language.diagnostics import Diagnostic, error
 from attractor.language.graph.graph import DEFAULT_TYPE, TYPE_OF_SHAPE, Graph, Node
-from attractor.language.source.syntax_tree import Span
 from attractor.llm.client import Client
 from attractor.pipeline.components.model_middleware import model_middleware
 from attractor.pipeline.host.custom_parts import HANDED_IN, CustomParts
@@ -30,12 +28,9 @@ from attractor.pipeline.request import RunRequest
 AGENT, SIMULATE = "agent", "simulate"
 
 
-_BACKEND, _AGENT = "backend", "agent"
-
-
 def backend_of(node: Node, of_run: str) -> str:
     """Return the backend that does a node's stage; a run that is simulated is so throughout."""
-    return of_run if of_run == SIMULATE else node.attributes.text(_BACKEND) or of_run
+    return of_run if of_run == SIMULATE else node.attributes.text("backend") or of_run
 
 
 @dataclass(frozen=True)
@@ -70,27 +65,6 @@ class NodeBackends:
 
     def _of(self, stage: Stage) -> Backend:
         return self.backends[backend_of(stage.node, self.of_run)]
-
-
-def find_backend_faults(nodes: Iterable[Node], of_run: str) -> Iterator[Diagnostic]:
-    """Yield each node that names a backend that is not there, or an agent."""
-    known = backend_registry()
-    for node in nodes:
-        named = backend_of(node, of_run)
-        if named not in known and named not in (of_run, HANDED_IN):
-            unknown = UnknownName("backend", named, tuple(known))
-            told = f"node {node.id}: {_BACKEND}={named}: {unknown.message}"
-            yield error(told, _place(node, _BACKEND), node=node.id, fix=unknown.hint)
-        agent = node.attributes.text(_AGENT)
-        if agent and named == AGENT:
-            told = f"node {node.id}: {_AGENT}={agent}: agents cannot be chosen by name yet"
-            fix = "take it out; llm_model and llm_provider choose the model of the stage"
-            yield error(told, _place(node, _AGENT), node=node.id, fix=fix)
-
-
-def _place(node: Node, key: str) -> Span:
-    value = node.attributes.value(key)
-    return value.span if value and value.span.is_somewhere else node.span
 
 
 PROJECT_PROMPTS = Path("agents") / "_profiles"

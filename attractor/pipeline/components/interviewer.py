@@ -1,17 +1,13 @@
 """Builds the interviewer of a run."""
 
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from functools import partial
-from io import StringIO
 
-from attractor.base.errors import AttractorError
 from attractor.engine.questions.question import Answer, AnswerKind, Interviewer
 from attractor.engine.run_folder.open_run import OpenRun
 from attractor.interviewers.queue import NAME as QUEUE
 from attractor.interviewers.registry import InterviewerParts, build_interviewer
-from attractor.language.diagnostics import Diagnostic, error
-from attractor.pipeline.host.custom_parts import HANDED_IN, CustomParts
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.request import RunRequest
 
@@ -26,7 +22,7 @@ def choose_interviewer(request: RunRequest, host: RunHost, run: OpenRun) -> Inte
     parts = InterviewerParts(
         input=host.input,
         output=host.output,
-        answers=_answers(request),
+        answers=preset_answers(request),
         taken=run.state.answer_counts.get(QUEUE, 0),
         file=run.directory.root / RECORDING_FILE,
         redactor=run.redactor,
@@ -38,27 +34,11 @@ def choose_interviewer(request: RunRequest, host: RunHost, run: OpenRun) -> Inte
 @asynccontextmanager
 async def _alone(host: RunHost) -> AsyncGenerator[None]:
     """Let a question stand behind what happened before it, and nobody write into it."""
-    await host.news.heard()
+    await host.subscriptions.catch_up()
     with host.quiet():
         yield
 
 
-def find_interviewer_faults(request: RunRequest, custom_parts: CustomParts) -> Iterator[Diagnostic]:
-    """Yield what keeps the interviewer of a run from asking."""
-    if custom_parts.interviewer:
-        return
-    if request.interviewer == HANDED_IN:
-        yield error(
-            "the interviewer was handed in by the program that began the run",
-            fix="name another one: --interviewer park",
-        )
-        return
-    nobody = InterviewerParts(input=StringIO(), output=StringIO(), answers=_answers(request))
-    try:
-        build_interviewer(request.interviewer, nobody)
-    except AttractorError as fault:
-        yield error(f"--interviewer: {fault}", fix=fault.hint)
-
-
-def _answers(request: RunRequest) -> list[Answer]:
+def preset_answers(request: RunRequest) -> list[Answer]:
+    """Return the answers that the caller gave in advance."""
     return [Answer(AnswerKind.GIVEN, value=value) for value in request.answers]

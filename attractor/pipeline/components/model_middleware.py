@@ -3,7 +3,7 @@
 import json
 import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from functools import cache
@@ -15,7 +15,6 @@ from attractor.base.errors import UnknownName
 from attractor.base.files import file_error
 from attractor.base.json import JsonObject
 from attractor.engine.storage.secrets import texts_of
-from attractor.language.diagnostics import Diagnostic, error
 from attractor.llm import middleware as shipped
 from attractor.llm.catalogue import shipped_catalogue
 from attractor.llm.client import StreamMiddleware, provider_registry
@@ -39,7 +38,8 @@ def model_middleware(host: RunHost, stack: AsyncExitStack) -> Sequence[StreamMid
 def _middleware(
     settings: "LlmSettings", host: RunHost, stack: AsyncExitStack
 ) -> Iterator[StreamMiddleware]:
-    _require_providers(settings)
+    for _, unknown in find_unknown_providers(settings):
+        raise unknown
     logger = None
     if settings.log is not None:
         logger = _open_log(settings.log, stack)
@@ -77,32 +77,21 @@ def _limits(settings: "LlmSettings") -> Mapping[str, "Limit"]:
     return {name: shipped.Limit(*(table.get(name) for table in tables)) for name in providers}
 
 
-def find_provider_faults(settings: "LlmSettings | None") -> Iterator[Diagnostic]:
-    """Yield the settings that name a provider which nobody knows: they would do nothing."""
+def find_unknown_providers(settings: "LlmSettings | None") -> Iterator[tuple[str, UnknownName]]:
+    """Yield each setting that names an unknown provider, with the error."""
     for key, name in _providers_named(settings) if settings is not None else ():
         if not is_provider(name):
-            unknown = UnknownName("provider", name, _all_providers())
-            yield error(f"the setting {key}: {unknown.message}", fix=unknown.hint)
+            known = {*provider_registry(), *shipped_catalogue().providers}
+            yield key, UnknownName("provider", name, known)
 
 
 def _providers_named(settings: "LlmSettings") -> Iterator[tuple[str, str]]:
-    """Yield where a provider is named, and its name."""
+    """Yield each setting that names a provider, and the name."""
     for model, others in settings.fall_back.items():
         for one in others:
             yield f"llm.fall_back.{model}", shipped.ModelName.parse(one).provider
     for key in ("requests_per_minute", "tokens_per_minute", "concurrent_requests"):
         yield from ((f"llm.{key}", name) for name in getattr(settings, key))
-
-
-def _require_providers(settings: "LlmSettings") -> None:
-    """Refuse a provider that nobody knows, to whoever did not look before."""
-    for _, name in _providers_named(settings):
-        if not is_provider(name):
-            raise UnknownName("provider", name, _all_providers())
-
-
-def _all_providers() -> Set[str]:
-    return {*provider_registry(), *shipped_catalogue().providers}
 
 
 def _secrets(host: RunHost) -> Sequence[str]:

@@ -47,13 +47,13 @@ class CustomParts:
         named += ["backend"] if self.backend else []
         return (*named, *(f"transform {type(one).__name__}" for one in self.transforms))
 
-    def lacking(self, names: Sequence[str]) -> Iterator[Diagnostic]:
-        """Yield what a run began with and is not brought along now."""
+    def find_missing(self, names: Sequence[str]) -> Iterator[Diagnostic]:
+        """Yield a fault for each part that the run started with and that is missing now."""
         for name in names:
             if name not in self.names:
                 yield error(
-                    f"the {name} was handed in by the program that began the run",
-                    fix="go on from a program that hands it in: resume_pipeline",
+                    f"the program that started the run passed its {name}",
+                    fix="resume it from a program that passes it: resume_pipeline",
                 )
 
 

@@ -28,6 +28,3 @@ class Notify:
         """The names of the messengers that are wanted."""
         wanted = {"command": self.command.strip(), "url": self.url}
         return tuple(name for name, value in wanted.items() if value)
-
-
-NO_NOTIFY = Notify()

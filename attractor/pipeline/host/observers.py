@@ -1,40 +1,34 @@
-"""Hands the events of a run and its children to an observer, each on a thread of its own."""
+"""Passes the events of a run and its children to an observer."""
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from attractor.base.broadcast import Missed, Subscription
 from attractor.base.events import Event
 from attractor.engine.journal.events import EventLog
 
-if TYPE_CHECKING:
-    pass
-
-
 Observer = Callable[[Event], None]
 
-
 CATCH_UP_S = 1.0
-"""How long at most a question waits for those who watch."""
+"""How long a question waits at most for the observer to see the events before it."""
 
 
 class ObserverSubscriptions:
-    """Who watches hears of everything a moment later, on a thread of its own."""
+    """The journals whose events an observer gets, a moment later and on another thread."""
 
     def __init__(self) -> None:
         self._subscriptions: list[Subscription[Event]] = []
 
-    def hand_on(self, events: EventLog, watch: Observer) -> None:
-        """Have somebody hear of each event from now on."""
+    def subscribe(self, events: EventLog, observer: Observer) -> None:
+        """Pass each event to the observer from now on."""
 
-        def hear(event: Event | Missed) -> None:
+        def pass_on(event: Event | Missed) -> None:
             if isinstance(event, Event):
-                watch(event)
+                observer(event)
 
-        self._subscriptions.append(events.subscribe(hear))
+        self._subscriptions.append(events.subscribe(pass_on))
 
-    async def heard(self) -> None:
-        """Wait until everything that happened by now was heard of."""
+    async def catch_up(self) -> None:
+        """Wait until the observers have seen every event so far."""
         for one in tuple(self._subscriptions):
             await asyncio.to_thread(one.catch_up, CATCH_UP_S)

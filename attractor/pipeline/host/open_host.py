@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     pass
 from attractor.pipeline.host.custom_parts import NO_CUSTOM_PARTS, CustomParts
 from attractor.pipeline.host.observers import Observer
-from attractor.pipeline.host.run_host import RunHost, untold, unwatched
+from attractor.pipeline.host.run_host import RunHost, report_nothing
 from attractor.pipeline.source.vocabulary import rule_levels
 
 
@@ -29,12 +29,12 @@ def open_host(
     environ: Mapping[str, str],
     input: TextIO,
     output: TextIO,
-    watch: Observer = unwatched,
-    tell: Callable[[str], None] = untold,
+    observer: Observer | None = None,
+    tell: Callable[[str], None] = report_nothing,
     quiet: Callable[[], AbstractContextManager[None]] = nullcontext,
     custom_parts: CustomParts = NO_CUSTOM_PARTS,
 ) -> RunHost:
-    """Return the world of a project; its time and its randomness are the machine's."""
+    """Return the host of a project, with the clock and the randomness of the machine."""
     settings = configuration.settings
     return RunHost(
         project=configuration.root,
@@ -51,7 +51,7 @@ def open_host(
         preparation=_preparation(settings.workspace),
         notify=_notify(settings.notify, environ, folder=configuration.root),
         llm=settings.llm,
-        watch=watch,
+        observer=observer,
         tell=tell,
         quiet=quiet,
         custom_parts=custom_parts,

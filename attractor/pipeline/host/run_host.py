@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, TextIO
 
 from attractor.base.clock import Clock
 from attractor.base.dataclasses import dataclass
-from attractor.base.events import Event
 from attractor.engine.storage.secrets import Redactor, is_secret_name
 from attractor.language.declarations.inputs import is_of_input
 from attractor.language.linting.validate import Level, Levels
-from attractor.pipeline.host.notify import NO_NOTIFY, Notify
+from attractor.pipeline.host.notify import Notify
 from attractor.workspaces.folders import SHARED
 from attractor.workspaces.setup.preparation import NO_PREPARATION, Preparation
 
@@ -24,21 +23,18 @@ from attractor.pipeline.host.observers import Observer, ObserverSubscriptions
 from attractor.pipeline.host.own_texts import secrets_in_own_texts
 
 
-def unwatched(event: Event) -> None:
-    """Take no notice of an event."""
-
-
-def untold(sentence: str) -> None:
-    """Tell nobody."""
+def report_nothing(sentence: str) -> None:
+    """Drop a sentence that would be printed for a person."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunHost:
-    """Where a run finds its project, its variables, the time, and people.
+    """The project, folders, variables, clock and terminal of a run.
 
-    In `workspaces_dir` lies the folder of the workspaces, whose path tools in a sandbox can see.
-    While somebody is asked at the terminal it is `quiet`: nobody else writes there.
-    `secrets` are values besides those of variables with telling names: what a run was given.
+    `workspaces_dir` contains the folder of the workspaces; tools in a sandbox see its path. During
+    `quiet` nothing else is printed to the terminal, so that a person can answer there. `tell`
+    prints a sentence for a person. `secrets` are values that the run was given, in addition to
+    those of variables with telling names.
     """
 
     project: Path
@@ -53,43 +49,43 @@ class RunHost:
     workspaces_dir: Path = SHARED
     levels: Levels = field(default_factory=dict[str, Level])
     preparation: Preparation = NO_PREPARATION
-    notify: Notify = NO_NOTIFY
+    notify: Notify = field(default_factory=Notify)
     llm: "LlmSettings | None" = None
     custom_parts: CustomParts = NO_CUSTOM_PARTS
     draws: bool = True
-    watch: Observer = unwatched
-    news: ObserverSubscriptions = field(default_factory=ObserverSubscriptions)
+    observer: Observer | None = None
+    subscriptions: ObserverSubscriptions = field(default_factory=ObserverSubscriptions)
     quiet: Callable[[], AbstractContextManager[None]] = nullcontext
-    tell: Callable[[str], None] = untold
+    tell: Callable[[str], None] = report_nothing
     secrets: tuple[str, ...] = ()
 
-    def keeping(self, secrets: Iterable[str]) -> "RunHost":
-        """Return the world in which more is secret."""
+    def with_secrets(self, secrets: Iterable[str]) -> "RunHost":
+        """Return the host with more secrets."""
         return replace(self, secrets=tuple(dict.fromkeys((*self.secrets, *secrets))))
 
     @cached_property
     def redactor(self) -> Redactor:
-        """What keeps secrets out of all that is written."""
+        """Replaces secrets in everything that is written."""
         names = self.secret_variables
         words = secrets_in_own_texts([*(self.environ[name] for name in names), *self.secrets])
         return Redactor.of_environment(self.environ, names=names, more=self.secrets, words=words)
 
     @property
     def secret_variables(self) -> Sequence[str]:
-        """The variables whose values are secret: by a telling name, or as those of inputs."""
+        """The variables whose values are secret: by a telling name, or as values of inputs."""
         return [name for name in self.environ if is_secret_name(name) or is_of_input(name)]
 
     @cached_property
     def variables_of_tools(self) -> Mapping[str, str]:
-        """The variables that may be handed on to where tools run: none gives a run an input."""
-        given = set(self.secrets)
+        """The variables that tools may see: no secret, and no input of the run."""
+        secrets = set(self.secrets)
         return {
             name: value
             for name, value in self.environ.items()
-            if value not in given and not is_of_input(name)
+            if value not in secrets and not is_of_input(name)
         }
 
     @property
     def search_path(self) -> str:
-        """Where programs are looked for."""
+        """The folders that are searched for programs."""
         return self.environ.get("PATH", "")

@@ -13,7 +13,7 @@ from attractor.language.diagnostics import Diagnostic, error, suggester
 from attractor.language.graph.graph import Graph, Node
 from attractor.language.source.syntax_tree import Span, Value
 from attractor.language.source.text import quote, span_within
-from attractor.pipeline.preflight.secrets import find_told_secrets
+from attractor.pipeline.preflight.secrets import find_secrets_in_pipeline
 from attractor.pipeline.source.read import ProjectContext, open_pipeline
 
 PIPELINE, MANAGER = "pipeline", "stack.manager_loop"
@@ -40,7 +40,9 @@ class _Use:
     inputs: Value | None = None
 
 
-def find_child_pipelines(graph: Graph, file: Path, known: ProjectContext | None) -> ChildPipelines:
+def find_child_pipelines(
+    graph: Graph, file: Path, project: ProjectContext | None
+) -> ChildPipelines:
     """Read the children of a pipeline that lies in a file, and their children."""
     found = ChildPipelines()
     waiting, read = [(graph, file.resolve())], dict[Path, Graph | None]({file.resolve(): graph})
@@ -50,7 +52,7 @@ def find_child_pipelines(graph: Graph, file: Path, known: ProjectContext | None)
         for use in _uses(parent):
             child = (place.parent / use.name).resolve()
             if child not in read:
-                read[child] = _read(child, use, known, found)
+                read[child] = _read(child, use, project, found)
                 waiting += [(one, child) for one in (read[child],) if one]
             if inner := read[child]:
                 found.faults.extend(_input_faults(use, parent, inner))
@@ -58,16 +60,16 @@ def find_child_pipelines(graph: Graph, file: Path, known: ProjectContext | None)
 
 
 def _read(
-    file: Path, use: _Use, known: ProjectContext | None, found: ChildPipelines
+    file: Path, use: _Use, project: ProjectContext | None, found: ChildPipelines
 ) -> Graph | None:
     try:
-        pipeline = open_pipeline(str(file), known=known)
+        pipeline = open_pipeline(str(file), project=project)
     except UsageError as fault:
         told = f"node {use.node.id}: the pipeline {quote(use.name)} cannot be run: {fault}"
         found.faults.append(error(told, use.span, node=use.node.id, fix=fault.hint))
         return None
-    if known:
-        found.faults.extend(find_told_secrets(pipeline, known.redactor, known.environ))
+    if project:
+        found.faults.extend(find_secrets_in_pipeline(pipeline, project.redactor, project.environ))
     found.graphs.append(pipeline.graph)
     return pipeline.graph
 

@@ -1,257 +1,216 @@
-"""Finds all that a run lacks before anything of it is made (ruling R14).
+"""Finds programs, versions and variables that pipelines require and that are missing (R14)."""
 
-Finds commands that no shell can be started with: the system takes only so much for one word.
-
-Refuses before anything is made what cannot be run, or not without telling a secret.
-
-Looks for what pipelines need where their tools will run, before anything of a run is made.
-"""
-
-import json
+import asyncio
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import chain
-from typing import cast
 
-from attractor.backends.models import ModelDefaults, find_model_faults
-from attractor.backends.registry import backend_registry
-from attractor.base.errors import UnknownName, UsageError
-from attractor.engine.errors import NotRunnable
-from attractor.engine.preflight import find_faults, require_executable, resolve_handler
-from attractor.engine.prompts.model_tasks import ModelTask, model_task
-from attractor.engine.seams import Handler
-from attractor.engine.simulation.outcomes import read_outcomes
-from attractor.engine.storage.secrets import Redactor
+from attractor.base.dataclasses import dataclass
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.environments.local import LocalExecutionEnvironment
 from attractor.environments.selection import Choice
-from attractor.handlers.registry import handler_registry
-from attractor.language.declarations.inputs import declared_inputs, fault_of_secret, variable_of
+from attractor.language.declarations.requirements import (
+    Need,
+    Version,
+    declared_needs,
+    parse_version,
+)
 from attractor.language.diagnostics import Diagnostic, error
 from attractor.language.graph.attributes import each_attribute
-from attractor.language.graph.graph import Graph, Node
-from attractor.pipeline.components.backends import (
-    AGENT,
-    SIMULATE,
-    backend_of,
-    find_backend_faults,
-)
-from attractor.pipeline.components.interviewer import find_interviewer_faults
-from attractor.pipeline.components.model_middleware import find_provider_faults
-from attractor.pipeline.host.custom_parts import HANDED_IN, NO_CUSTOM_PARTS, CustomParts
-from attractor.pipeline.host.own_texts import is_in_own_texts
-from attractor.pipeline.host.run_host import RunHost, untold
-from attractor.pipeline.preflight.child_pipelines import find_child_pipelines
-from attractor.pipeline.preflight.programs import (
-    ProgramCheck,
-    Required,
-    faults_among,
-    look_for,
-    programs_among,
-    required_by,
-)
-from attractor.pipeline.preflight.secrets import (
-    find_told_secrets,
-    find_withheld,
-    variables_in,
-    ways_to_give,
-)
+from attractor.language.graph.graph import Graph
+from attractor.language.source.syntax_tree import Span
+from attractor.language.source.text import span_within
+from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.request import RunRequest
-from attractor.pipeline.source.read import PipelineSource, ProjectContext, project_of
 from attractor.workspaces.folders import borrowed_folder, prepare_place
 
-LONGEST = 128 * 1024 - 1
+_SANDBOX_REMEDY = "for the whole machine (below /usr), or run with --sandbox none"
+_COMMANDS = {"tool_command", "script", "tool_hooks.pre", "tool_hooks.post"}
+LONGEST_COMMAND = 128 * 1024 - 1
 """How many bytes Linux takes for one argument of a program."""
 
-_COMMANDS = {"tool_command", "script", "tool_hooks.pre", "tool_hooks.post"}
+PATIENCE_MS = 10_000
+_AT_ONCE = 8
+# Where `--version` is none of a program's words.
+_ASKED_OTHERWISE: Mapping[str, str] = {
+    "ffmpeg": "-version",
+    "go": "version",
+    "helm": "version",
+    "kubectl": "version --client",
+    "openssl": "version",
+    "ssh": "-V",
+}
+# The first number with a dot in it, else the first number: `This is perl 5, ... (v5.36.0)`.
+_NUMBERS = (re.compile(r"\d{1,9}(?:\.\d{1,9})+"), re.compile(r"\d{1,9}"))
+_LONGEST_ANSWER = 4000
+_WANTED: Mapping[str, str] = {
+    "": "{name}",
+    ">=": "{name} {version} or newer",
+    ">": "{name} newer than {version}",
+    "<=": "{name} {version} or older",
+    "<": "{name} older than {version}",
+    "=": "{name} {version}",
+    "==": "{name} {version}",
+}
+
+
+@dataclass(frozen=True)
+class Required:
+    """Something that a pipeline needs, and where it says so."""
+
+    need: Need
+    span: Span
+
+    @property
+    def wanted(self) -> str:
+        """What is needed, in words."""
+        return _WANTED[self.need.sign].format(name=self.need.name, version=self.need.version)
+
+
+@dataclass(frozen=True)
+class ProgramCheck:
+    """What was found of something that is needed; where it will not do, why, and the remedy."""
+
+    required: Required
+    found: str = ""
+    fault: str = ""
+    remedy: str = ""
+
+    @property
+    def diagnostic(self) -> Diagnostic:
+        """The fault at its place."""
+        written = self.required.need.written
+        return error(f"requires {written}: {self.fault}", self.required.span, fix=self.remedy)
+
+
+def required_by(graphs: Iterable[Graph]) -> list[Required]:
+    """Return what pipelines need, each thing once."""
+    found: dict[str, Required] = {}
+    for graph in graphs:
+        for required in _required(graph):
+            found.setdefault(required.need.written, required)
+    return list(found.values())
+
+
+async def look_for(
+    required: Iterable[Required],
+    environment: ExecutionEnvironment,
+    environ: Mapping[str, str],
+) -> list[ProgramCheck]:
+    """Look for everything: for variables among those of the operator, for programs in a place."""
+    at_once = asyncio.Semaphore(_AT_ONCE)
+
+    async def look(one: Required) -> ProgramCheck:
+        if not one.need.is_program:
+            return _look_for_variable(one, environ)
+        async with at_once:
+            return await _look_for_program(one, environment)
+
+    return list(await asyncio.gather(*map(look, required)))
+
+
+async def find_missing_here(
+    required: Sequence[Required], request: RunRequest, host: RunHost
+) -> Sequence[Diagnostic]:
+    """Return a fault for each requirement that the operator's own shell does not meet."""
+    if not required:
+        return ()
+    folder = request.file.parent
+    here = LocalExecutionEnvironment(folder if folder.is_dir() else "/", environ=host.environ)
+    try:
+        checks = await look_for(required, here, host.environ)
+    finally:
+        await here.cleanup()
+    return [one.diagnostic for one in checks if one.fault]
+
+
+async def find_missing_in_sandbox(
+    required: Sequence[Required], sandbox: Choice, host: RunHost
+) -> Sequence[Diagnostic]:
+    """Return a fault for each required program that tools would not find in the sandbox."""
+    programs = [one for one in required if one.need.is_program]
+    if not programs or sandbox.kind == "none":
+        return ()
+    # The state folder was prepared, and reported on, when the sandbox was chosen.
+    place = prepare_place(host.state_dir, shared=host.workspaces_dir, tell=lambda sentence: None)
+    with borrowed_folder(place) as scratch:
+        environment = sandbox.make(scratch)
+        try:
+            await environment.initialize()
+            checks = await look_for(programs, environment, {})
+        finally:
+            await environment.cleanup()
+    return [
+        replace(
+            one, fault=f"in the sandbox {one.fault}", remedy=f"{one.remedy} {_SANDBOX_REMEDY}"
+        ).diagnostic
+        for one in checks
+        if one.fault
+    ]
 
 
 def find_long_commands(graph: Graph) -> Iterator[Diagnostic]:
-    """Yield each command that is too long to be run."""
+    """Yield each command that is too long for a shell."""
     for holder, attribute in each_attribute(graph, _COMMANDS):
         size = len(str(attribute.value).encode("utf-8", "surrogatepass"))
-        if size > LONGEST:
-            told = f"{holder.node or 'the graph'}: {attribute.key} has {size} bytes, and a shell "
+        if size > LONGEST_COMMAND:
+            message = (
+                f"{holder.node or 'the graph'}: {attribute.key} has {size} bytes, and a shell "
+            )
             fix = "put it into a script beside the pipeline, and call that"
-            yield error(f"{told}takes {LONGEST}", attribute.value.span, fix=fix)
+            yield error(f"{message}takes {LONGEST_COMMAND}", attribute.value.span, fix=fix)
 
 
-ASKS_A_BACKEND = "codergen"
-_ANSWERS = (ModelTask.AN_ANSWER, ModelTask.ADVICE)
-_GIVEN_AGAIN = frozenset({"goal", "inputs"})
+def _required(graph: Graph) -> Iterator[Required]:
+    value = graph.attributes.value("requires")
+    if value is not None:
+        for need in declared_needs(graph):
+            yield Required(need, span_within(value, need.start, need.end))
 
 
-async def require_runnable(
-    graph: Graph,
-    request: RunRequest,
-    environ: Mapping[str, str],
-    *,
-    known: ProjectContext | None = None,
-    more: Iterable[Diagnostic] = (),
-) -> Sequence[Required]:
-    """Refuse what could not be run to its end: every fault at once, each with its remedy.
-
-    The pipelines that it runs as its children are looked at as well. Returns what they need: where
-    tools run in a sandbox, less may be found there. What is known to be wrong is told as well.
-    """
-    custom_parts = known.custom_parts if known else NO_CUSTOM_PARTS
-    handlers = {**cast(Mapping[str, Handler], handler_registry()), **custom_parts.handlers}
-    children = find_child_pipelines(graph, request.file, known)
-    graphs = [graph, *children.graphs]
-    missing = [*more, *custom_parts.lacking(request.handed_in)]
-    missing += _option_faults(graph, request, custom_parts)
-    missing += _secret_faults(graph, request)
-    redactor = known.redactor if known else Redactor()
-    missing += _told_options(request, redactor, environ)
-    missing += chain.from_iterable(map(find_long_commands, graphs))
-    missing += children.faults
-    for one in children.graphs:
-        missing += find_faults(one, handlers)
-    tasks = [node for one in graphs for node in _tasks(one, handlers)]
-    of_run = HANDED_IN if custom_parts.backend else request.backend
-    missing += find_backend_faults(tasks, of_run)
-    defaults = ModelDefaults(request.model, request.provider)
-    by_agent = [node for node in tasks if backend_of(node, of_run) == AGENT]
-    missing += await find_model_faults(by_agent, defaults, environ)
-    required = required_by(graphs)
-    missing += faults_among(await _look_here(required, request, environ))
-    require_executable(graph, handlers, redactor, missing=missing)
-    return required
+def _look_for_variable(required: Required, environ: Mapping[str, str]) -> ProgramCheck:
+    name = required.need.name
+    if environ.get(name, "").strip():
+        # Its value may be a secret.
+        return ProgramCheck(required, found=f"{name} is set")
+    remedy = f"set it where attractor is started: export {name}=..."
+    return ProgramCheck(required, fault=f"the variable {name} is not set", remedy=remedy)
 
 
-async def _look_here(
-    required: Sequence[Required], request: RunRequest, environ: Mapping[str, str]
-) -> Sequence[ProgramCheck]:
-    """Look for what is needed as the operator would find it."""
-    if not required:
-        return ()
-    beside = request.file.parent
-    here = LocalExecutionEnvironment(beside if beside.is_dir() else "/", environ=environ)
-    try:
-        return await look_for(required, here, environ)
-    finally:
-        await here.cleanup()
-
-
-def _secret_faults(graph: Graph, request: RunRequest) -> Iterator[Diagnostic]:
-    """Yield the secret inputs that were not given, or are none, and what is withheld."""
-    yield from find_withheld(request)
-    variables: dict[str, str] = {}
-    for one in declared_inputs(graph):
-        if not one.is_secret or f"inputs.{one.name}" in request.withheld:
-            continue
-        span = graph.attributes.by_key["inputs"].value.span
-        first = variables.setdefault(variable_of(one.name), one.name)
-        if first != one.name:
-            told = f"the secrets {first} and {one.name} have the same variable"
-            yield error(told, span, fix="give one of them another name")
-        value = request.inputs.get(one.name)
-        if value is None:
-            told = f"the secret input {one.name} is missing"
-            yield error(told, span, fix=ways_to_give(one.name))
-        elif fault := fault_of_secret(value):
-            yield error(f"the secret input {one.name} {fault}", span, fix="give a longer one")
-        elif is_in_own_texts(value):
-            told = (
-                f"the secret input {one.name} has a value that Attractor's own records are full of"
-            )
-            yield error(f"{told}: it cannot be kept out of them", span, fix="give another one")
-
-
-def _told_options(
-    request: RunRequest, redactor: Redactor, environ: Mapping[str, str]
-) -> Iterator[Diagnostic]:
-    """Yield what of the options holds a secret and could not be given again."""
-    for name, value in request.to_record().items():
-        if name not in _GIVEN_AGAIN and redactor.json(value) != value:
-            word = "the path of the pipeline" if name == "file" else f"--{name.rstrip('s')}"
-            variables = variables_in(json.dumps(value, ensure_ascii=False), redactor, environ)
-            of = f"of the variable {variables[0]}" if variables else "of a secret"
-            unset = f", or start attractor without it: env -u {variables[0]}" if variables else ""
-            yield error(
-                f"{word} holds the value {of}, which no run directory keeps",
-                fix=f"take it out{unset}",
-            )
-
-
-def _tasks(graph: Graph, handlers: Mapping[str, Handler]) -> Iterator[Node]:
-    """Yield the nodes that the backend does."""
-    for node in graph.nodes.values():
-        try:
-            handler = resolve_handler(node, handlers)
-        except UsageError:  # the engine tells of it
-            continue
-        is_task = handler is handlers[ASKS_A_BACKEND]
-        if node not in graph.exits and (is_task or model_task(node) in _ANSWERS):
-            yield node
-
-
-def _option_faults(
-    graph: Graph, request: RunRequest, custom_parts: CustomParts
-) -> Iterator[Diagnostic]:
-    """Yield what the options name and nothing here goes by."""
-    known = tuple(backend_registry())
-    if request.backend not in (*known, HANDED_IN):
-        unknown = UnknownName("backend", request.backend, known)
-        yield error(f"--backend: {unknown.message}", fix=unknown.hint)
-    yield from find_interviewer_faults(request, custom_parts)
-    if request.outcomes is None:
-        return
-    if request.backend != SIMULATE:
-        yield error(
-            "--outcomes: outcomes are for the backend simulate", fix="add --backend simulate"
+async def _look_for_program(required: Required, environment: ExecutionEnvironment) -> ProgramCheck:
+    name = required.need.name
+    # Without one to be run, bash names a file of that name that is not.
+    path = await environment.exec_command(
+        f'path=$(type -P {name}) && test -x "$path" && echo "$path"', timeout_ms=PATIENCE_MS
+    )
+    if path.exit_code:
+        fault, remedy = f"there is no program {name} on the PATH", f"install {required.wanted}"
+        return ProgramCheck(required, fault=fault, remedy=remedy)
+    if not required.need.sign:
+        return ProgramCheck(required, found=path.stdout.strip())
+    version = await _version(name, environment)
+    if version is None:
+        return ProgramCheck(
+            required,
+            fault=f"{name} does not tell its version",
+            remedy=f"look at what it says to {_question(name)}, or require {name} alone",
         )
-    try:
-        read_outcomes(dict(request.outcomes), nodes=graph.nodes)
-    except UsageError as fault:
-        yield error(f"--outcomes: {fault}", fix=fault.hint)
+    told = f"{name} {'.'.join(map(str, version))}"
+    if required.need.holds(version):
+        return ProgramCheck(required, found=f"{told} at {path.stdout.strip()}")
+    return ProgramCheck(required, fault=f"this is {told}", remedy=f"install {required.wanted}")
 
 
-async def require_fit(
-    pipeline: PipelineSource,
-    request: RunRequest,
-    host: RunHost,
-    *,
-    more: Sequence[Diagnostic] = (),
-) -> Sequence[Required]:
-    """Refuse what cannot be run to its end, or not without telling a secret."""
-    told = [*find_told_secrets(pipeline, host.redactor, host.environ), *more]
-    told += find_provider_faults(host.llm)
-    known = project_of(host)
-    return await require_runnable(pipeline.graph, request, host.environ, known=known, more=told)
+async def _version(name: str, environment: ExecutionEnvironment) -> Version | None:
+    """Return the version that a program says it is."""
+    said = await environment.exec_command(_question(name), timeout_ms=PATIENCE_MS)
+    if said.timed_out or said.exit_code:
+        return None
+    for numbers in _NUMBERS:
+        if found := numbers.search(said.output[:_LONGEST_ANSWER]):
+            return parse_version(found[0])
+    return None
 
 
-_WHERE = "for the whole machine (below /usr), or run with --sandbox none"
-
-
-async def require_inside(
-    required: Sequence[Required], place: Choice, host: RunHost, *, what: str
-) -> None:
-    """Refuse what tools would not find in the sandbox, though it is on the operator's PATH."""
-    programs = programs_among(required)
-    if not programs or place.kind == "none":
-        return
-    # The place was made ready when the sandbox was chosen, and all there is to tell was told.
-    with borrowed_folder(
-        prepare_place(host.state_dir, shared=host.workspaces_dir, tell=untold)
-    ) as scratch:
-        looked = await _look(programs, place.make(scratch))
-    if faults := list(faults_among([*map(_told, looked)])):
-        raise NotRunnable(what or "the graph", faults)
-
-
-async def _look(
-    programs: Sequence[Required], environment: ExecutionEnvironment
-) -> list[ProgramCheck]:
-    try:
-        await environment.initialize()
-        return await look_for(programs, environment, {})
-    finally:
-        await environment.cleanup()
-
-
-def _told(looked: ProgramCheck) -> ProgramCheck:
-    if not looked.fault:
-        return looked
-    fault, remedy = f"in the sandbox {looked.fault}", f"{looked.remedy} {_WHERE}"
-    return replace(looked, fault=fault, remedy=remedy)
+def _question(name: str) -> str:
+    return f"{name} {_ASKED_OTHERWISE.get(name, '--version')}"

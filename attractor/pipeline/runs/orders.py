@@ -39,11 +39,15 @@ from attractor.pipeline.runs.open_questions import (
 from attractor.pipeline.source.saved import read_saved_pipeline
 from attractor.pipeline.workspace.boot import end_left_running_now, name_processes
 
+END_PATIENCE_S = 60.0
+"""How long an ended run may keep its lock."""
+
 PATIENCE_S = 2.0
 """How long to wait: a process at work looks into its inbox several times a second."""
 
 
 OFTEN_S = 0.05
+_POLL = timedelta(milliseconds=100)
 
 
 @dataclass(frozen=True)
@@ -190,6 +194,24 @@ class Orders:
             raise Refused(f"the words were {refusal}", hint=self._where)
         return self._receipt(order, is_taken=True, words="the words were taken")
 
+    async def end_and_wait(self, why: str) -> Receipt | None:
+        """End the run, and wait until no process holds it; None if it had ended before."""
+        if self._state().status.is_final:
+            return None
+        receipt = self.cancel(why)
+        until = self.clock.monotonic() + END_PATIENCE_S
+        while is_held(RunDirectory(self.root).lock):
+            if self.clock.monotonic() > until:
+                raise Refused(
+                    f"run {self.root.name} was canceled, and is still at work",
+                    hint="see what it does with attractor status, then try again",
+                )
+            await self.clock.sleep(_POLL)
+        if not self._state().status.is_final:
+            # The runner released the lock without reading the inbox.
+            receipt = self.cancel(why)
+        return receipt
+
     def _state(self) -> RunState:
         directory = RunDirectory(self.root)
         return open_journal(directory.events, directory.checkpoint).state
@@ -309,33 +331,3 @@ def _take(run: OpenRun, names: Collection[str], *, where: str) -> None:
     refused = [one for one in run.take_orders() if one.order in names and not one.is_accepted]
     if refused:
         raise Refused(refused[0].why, hint=where)
-
-
-END_PATIENCE_S = 60.0
-
-
-_POLL = timedelta(milliseconds=100)
-
-
-async def end_and_wait(orders: Orders, clock: Clock, *, why: str) -> Receipt | None:
-    """End a run for good and wait until nobody is at work on it; None when it had ended before."""
-    if _has_ended(orders):
-        return None
-    receipt = orders.cancel(why)
-    until = clock.monotonic() + END_PATIENCE_S
-    while is_held(RunDirectory(orders.root).lock):
-        if clock.monotonic() > until:
-            raise Refused(
-                f"run {orders.root.name} was told to end, and is still at work",
-                hint="see what it does with attractor status, then try again",
-            )
-        await clock.sleep(_POLL)
-    if not _has_ended(orders):
-        # Its runner let go of it without a look into the inbox.
-        receipt = orders.cancel(why)
-    return receipt
-
-
-def _has_ended(orders: Orders) -> bool:
-    directory = RunDirectory(orders.root)
-    return open_journal(directory.events, directory.checkpoint).state.status.is_final

@@ -106,8 +106,8 @@ def _difference(before: PipelineSource, after: PipelineSource) -> str:
 
 def _opened(run: OpenRun, request: RunRequest, host: RunHost) -> PipelineSource:
     """Read the pipeline as it is now; it is given what the run was given."""
-    known = project_of(host)
-    bare = open_pipeline(str(request.file), goal=request.goal, known=known)
+    project = project_of(host)
+    bare = open_pipeline(str(request.file), goal=request.goal, project=project)
     name = bare.graph.name
     if run.manifest.suite and name != run.manifest.pipeline:
         raise GraphChanged(
@@ -124,7 +124,7 @@ def _opened(run: OpenRun, request: RunRequest, host: RunHost) -> PipelineSource:
     if request.withheld:
         return bare
     file, inputs = str(request.file), request.inputs
-    return open_pipeline(file, goal=request.goal, inputs=inputs, known=known)
+    return open_pipeline(file, goal=request.goal, inputs=inputs, project=project)
 
 
 def _lost(state: RunState, before: Graph, after: Graph) -> Iterator[str]:

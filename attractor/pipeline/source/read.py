@@ -73,13 +73,13 @@ def open_pipeline(
     *,
     goal: str = "",
     inputs: Mapping[str, str] | None = None,
-    known: ProjectContext | None = None,
+    project: ProjectContext | None = None,
 ) -> PipelineSource:
     """Read a pipeline from its file; a goal that is given stands for the one that is written."""
     files = files_beside(Path(file))
-    custom_parts = known.custom_parts.texts.get(file) if known else None
+    custom_parts = project.custom_parts.texts.get(file) if project else None
     source = open_source(file) if custom_parts is None else Source(custom_parts, file)
-    return read_pipeline(source, goal=goal, files=files, inputs=inputs, known=known)
+    return read_pipeline(source, goal=goal, files=files, inputs=inputs, project=project)
 
 
 def read_pipeline(
@@ -88,14 +88,14 @@ def read_pipeline(
     goal: str = "",
     files: Files | None = None,
     inputs: Mapping[str, str] | None = None,
-    known: ProjectContext | None = None,
+    project: ProjectContext | None = None,
     refuses: Refuses = lambda diagnostic: diagnostic.is_error,
 ) -> PipelineSource:
     """Read a pipeline from its text, or raise what keeps it from running.
 
     Without inputs those of the graph stay as they are written.
     """
-    project = known or bare_project()
+    project = project or bare_project()
     prepared = _prepared(source, goal, files, None, project)
     graph = _require_sound(prepared, refuses)
     given: Mapping[str, str] = {}
@@ -147,7 +147,7 @@ def _prepared(
     goal: str,
     files: Files | None,
     inputs: Mapping[str, str] | None,
-    known: ProjectContext,
+    project: ProjectContext,
 ) -> Prepared:
     return prepare(
         source.text,
@@ -155,10 +155,10 @@ def _prepared(
         files=files,
         inputs=inputs,
         goal=goal,
-        transforms=known.custom_parts.transforms,
-        vocabulary=known.vocabulary,
-        extra_rules=known.custom_parts.rules,
-        levels=known.levels,
+        transforms=project.custom_parts.transforms,
+        vocabulary=project.vocabulary,
+        extra_rules=project.custom_parts.rules,
+        levels=project.levels,
     )
 
 

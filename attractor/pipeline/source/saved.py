@@ -147,6 +147,6 @@ def read_saved_pipeline(
         goal=goal,
         files=KnownFiles(found.files),
         inputs=inputs,
-        known=replace(bare_project(), custom_parts=custom_parts, environ=environ),
+        project=replace(bare_project(), custom_parts=custom_parts, environ=environ),
         refuses=lambda one: one.is_error and one.rule in VITAL,
     )

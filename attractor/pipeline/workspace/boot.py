@@ -15,15 +15,13 @@ from attractor.base.journal import read_lines
 from attractor.base.json import Json
 from attractor.engine.run_folder.layout import CHILDREN, Manifest, RunDirectory, read_manifest
 from attractor.engine.run_folder.open_run import OpenRun, open_run
-from attractor.engine.seams import Workspace
 from attractor.engine.state.identifiers import StageReference
 from attractor.engine.state.run_state import QUEUED
 from attractor.environments.orphan_processes import end_left_by, end_left_by_now
 from attractor.environments.process_table import Process
-from attractor.environments.selection import Choice
 from attractor.language.source.text import visible
 from attractor.pipeline.host.run_host import RunHost
-from attractor.pipeline.request import RunRequest
+from attractor.pipeline.prepared_run import PreparedRun
 from attractor.pipeline.workspace.sandbox import preparation_of
 from attractor.workspaces.dimension import Dimension
 from attractor.workspaces.setup.preparation import NO_PREPARATION, Prepared, SetupRun, SetupWas
@@ -35,10 +33,9 @@ SETUP_LOG = "setup.log"
 """What setups printed, in the directory of the run."""
 
 
-async def boot(
-    run: OpenRun, workspace: Workspace, *, request: RunRequest, place: Choice, host: RunHost
-) -> None:
-    """Carry into a workspace what the project wants there, and run its setup, once."""
+async def boot(run: OpenRun, prepared: PreparedRun) -> None:
+    """Copy files of the project into the workspace, and run its setup, once."""
+    workspace, host = prepared.workspace, prepared.host
     if not isinstance(workspace, Dimension):
         return
     log = _BootLog(run)
@@ -46,23 +43,26 @@ async def boot(
     if is_first:
         # Its id is the first thing that a run has.
         seconds = (run.clock.now() - time_of(run.manifest.run_id)).total_seconds()
-        log.step("environment", {"sandbox": place.kind})
-        made: dict[str, Json] = {"kind": request.workspace.value, "commit": workspace.base.commit}
+        log.step("environment", {"sandbox": prepared.sandbox.kind})
+        made: dict[str, Json] = {
+            "kind": prepared.request.workspace.value,
+            "commit": workspace.base.commit,
+        }
         log.step("workspace", {**made, "seconds": max(0.0, round(seconds, 3))})
     if host.preparation == NO_PREPARATION:
         return
     began = run.clock.monotonic()
-    wanted = preparation_of(place, host)
-    prepared = await workspace.prepare(wanted, project=host.project, on_setup=log.setup)
+    wanted = preparation_of(prepared.sandbox, host)
+    done = await workspace.prepare(wanted, project=host.project, on_setup=log.setup)
     seconds = round(run.clock.monotonic() - began, 3)
-    if is_first and (prepared.carried or prepared.read_only or prepared.lacking):
-        log.step("carry", _brought(prepared, host))
-    if prepared.setup is SetupWas.KEPT:
+    if is_first and (done.carried or done.read_only or done.lacking):
+        log.step("carry", _brought(done, host))
+    if done.setup is SetupWas.KEPT:
         log.step(
             "setup",
             {"command": host.preparation.setup, "how": SetupWas.KEPT.value, "seconds": seconds},
         )
-    _tell(prepared, host)
+    _tell(done, host)
 
 
 def _has_booted(run: OpenRun) -> bool:

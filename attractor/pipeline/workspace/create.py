@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from attractor.base.callables import do_nothing
 from attractor.engine.seams import Workspace
 from attractor.engine.stage.no_workspace import NoWorkspace
 from attractor.environments.selection import Choice
@@ -15,7 +14,7 @@ from attractor.pipeline.workspace.sandbox import environments_of
 from attractor.pipeline.workspace.stage_commits import EMAIL, NAME
 from attractor.workspaces.create.from_folder import make_copied, make_in_place
 from attractor.workspaces.create.isolated import make_isolated, open_again
-from attractor.workspaces.dimension import Dimension, OnSnapshot
+from attractor.workspaces.dimension import OnSnapshot
 from attractor.workspaces.git.commits import Author
 from attractor.workspaces.git.git import find_git_dir
 from attractor.workspaces.git.repository import open_repository
@@ -25,18 +24,18 @@ HEAD = "HEAD"
 
 
 async def choose_workspace_kind(request: RunRequest, host: RunHost) -> RunRequest:
-    """Return what a run is asked to be; outside git it works on a copy of the folder as it is.
+    """Return the request; outside a git repository the run works on a copy of the folder.
 
-    Where a repository seems to be and git finds none, it is for a person to mend that.
+    A broken repository is not replaced by a copy: a person has to fix it.
     """
-    if request.workspace is not WorkspaceKind.ISOLATED or _seems_kept(host.project):
+    if request.workspace is not WorkspaceKind.ISOLATED or _has_git_entry(host.project):
         return request
     if await find_git_dir(host.project, search_path=host.search_path):
         return request
     return replace(request, workspace=WorkspaceKind.COPY)
 
 
-def _seems_kept(project: Path) -> bool:
+def _has_git_entry(project: Path) -> bool:
     folder = project.absolute()
     return any(os.path.lexists(one / ".git") for one in (folder, *folder.parents))
 
@@ -45,49 +44,54 @@ async def create_workspace(
     request: RunRequest,
     host: RunHost,
     run_id: str,
-    place: Choice,
+    sandbox: Choice,
     *,
-    on_snapshot: OnSnapshot = do_nothing,
+    on_snapshot: OnSnapshot,
 ) -> Workspace:
-    """Make the workspace of a new run."""
+    """Create the workspace of a new run."""
     if request.workspace is WorkspaceKind.NONE:
-        return NoWorkspace(another=lambda: place.make(host.project))
+        return NoWorkspace(another=lambda: sandbox.make(host.project))
+    environment = environments_of(sandbox, host)
     if request.workspace is WorkspaceKind.IN_PLACE:
-        return await make_in_place(
+        workspace = await make_in_place(
             host.project,
             state=host.state_dir,
             run_id=run_id,
             search_path=host.search_path,
-            environment=environments_of(place, host),
+            environment=environment,
             on_snapshot=on_snapshot,
         )
-    if request.workspace is WorkspaceKind.COPY:
+    elif request.workspace is WorkspaceKind.COPY:
         host.tell(f"The run works on a copy of {host.project} as it is now.")
-        return await make_copied(
+        workspace = await make_copied(
             host.project,
             state=host.state_dir,
             run_id=run_id,
             search_path=host.search_path,
             author=Author(NAME, EMAIL, host.clock.now()),
-            environment=environments_of(place, host),
+            environment=environment,
             on_snapshot=on_snapshot,
             kept_out=kept_out(host),
             tell=host.tell,
         )
-    taken_along = WorkTree(host.project, host.environ) if request.include_dirty else None
-    if taken_along is None:
-        await _tell_of_changes(host)
-    return await make_isolated(
-        await open_repository(host.project, search_path=host.search_path),
-        state=host.state_dir,
-        run_id=run_id,
-        commit=HEAD,
-        author=Author(NAME, EMAIL, host.clock.now()),
-        environment=environments_of(place, host),
-        on_snapshot=on_snapshot,
-        uncommitted=taken_along,
-        tell=host.tell,
-    )
+    else:
+        uncommitted = WorkTree(host.project, host.environ) if request.include_dirty else None
+        if uncommitted is None:
+            await _report_uncommitted(host)
+        workspace = await make_isolated(
+            await open_repository(host.project, search_path=host.search_path),
+            state=host.state_dir,
+            run_id=run_id,
+            commit=HEAD,
+            author=Author(NAME, EMAIL, host.clock.now()),
+            environment=environment,
+            on_snapshot=on_snapshot,
+            uncommitted=uncommitted,
+            tell=host.tell,
+        )
+    # Patches of the workspace come into the run directory.
+    workspace.leave_out(host.redactor)
+    return workspace
 
 
 def kept_out(host: RunHost) -> Sequence[str]:
@@ -103,8 +107,8 @@ def _plain(path: str) -> str:
     return "".join(f"\\{letter}" if letter in "\\*?[ " else letter for letter in path)
 
 
-async def _tell_of_changes(host: RunHost) -> None:
-    """Say that what is not committed is not part of the run, when there is such a thing."""
+async def _report_uncommitted(host: RunHost) -> None:
+    """Report uncommitted changes of the project, which the run does not see."""
     if await has_uncommitted(host.project, environ=host.environ):
         host.tell(
             "What is not committed in the project is not part of this run (--include-dirty takes "
@@ -112,31 +116,27 @@ async def _tell_of_changes(host: RunHost) -> None:
         )
 
 
-def redact_set_aside(workspace: Workspace, host: RunHost) -> None:
-    """Keep secrets out of what a workspace sets aside, which comes into the run directory."""
-    if isinstance(workspace, Dimension):
-        workspace.leave_out(host.redactor)
-
-
 async def open_workspace(
     request: RunRequest,
     host: RunHost,
     run_id: str,
-    place: Choice,
+    sandbox: Choice,
     *,
-    on_snapshot: OnSnapshot = do_nothing,
+    on_snapshot: OnSnapshot,
 ) -> Workspace:
-    """Open the workspace of a run that goes on."""
+    """Open the workspace of a resumed run."""
     if request.workspace is WorkspaceKind.NONE:
-        return NoWorkspace(another=lambda: place.make(host.project))
-    return await open_again(
+        return NoWorkspace(another=lambda: sandbox.make(host.project))
+    workspace = await open_again(
         state=host.state_dir,
         run_id=run_id,
         search_path=host.search_path,
-        environment=environments_of(place, host),
+        environment=environments_of(sandbox, host),
         on_snapshot=on_snapshot,
         borrow_from=await objects_of(request, host),
     )
+    workspace.leave_out(host.redactor)
+    return workspace
 
 
 async def objects_of(request: RunRequest, host: RunHost) -> Path | None:

@@ -23,7 +23,7 @@ from attractor.engine.state.run_state import EVALUATING
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.language.graph.graph import Graph
 from attractor.pipeline.host.run_host import RunHost
-from attractor.pipeline.request import RunRequest, WorkspaceKind, request_from_record
+from attractor.pipeline.request import RunRequest, WorkspaceKind, read_request
 from attractor.pipeline.source.saved import read_saved_pipeline
 from attractor.pipeline.workspace.create import objects_of
 from attractor.pipeline.workspace.stage_commits import stage_commits
@@ -48,7 +48,7 @@ _KINDS = (BRANCH_WRITTEN.encode(), PATCH_WRITTEN.encode())
 
 
 @dataclass(frozen=True)
-class GivenPatch:
+class DeliveredPatch:
     """A patch with all that a run changed, and where the files themselves are until they are freed.
 
     What is redacted cannot be applied: `git` makes the whole patch of the trees in the store.
@@ -81,45 +81,45 @@ class GivenPatch:
 
 
 @dataclass(frozen=True)
-class GivenBack:
+class Delivery:
     """What a run gave its project last: the name of a branch, or a patch."""
 
     branch: str = ""
-    patch: GivenPatch | None = None
+    patch: DeliveredPatch | None = None
 
 
-def given_back(directory: RunDirectory) -> GivenBack:
+def read_delivery(directory: RunDirectory) -> Delivery:
     """Read from a run's journal what it gave back."""
-    found = GivenBack()
+    found = Delivery()
     for line in read_lines(directory.events) if directory.events.exists() else ():
         if any(kind in line.content for kind in _KINDS):
             record = parse_json(line.content)
             event = Event.from_record(record) if isinstance(record, dict) else None
             if event and event.type == BRANCH_WRITTEN:
-                found = GivenBack(branch=str(event.data["ref"]).removeprefix("refs/heads/"))
+                found = Delivery(branch=str(event.data["ref"]).removeprefix("refs/heads/"))
             elif event and event.type == PATCH_WRITTEN:
-                found = GivenBack(patch=_patch_of(event, directory))
+                found = Delivery(patch=_patch_of(event, directory))
     return found
 
 
-def given_patch(root: Path) -> GivenPatch | None:
+def read_delivered_patch(root: Path) -> DeliveredPatch | None:
     """Return the patch that a run's result was written to; most runs have none."""
     directory = RunDirectory(root)
-    return given_back(directory).patch if (root / RESULT).exists() else None
+    return read_delivery(directory).patch if (root / RESULT).exists() else None
 
 
-def _patch_of(event: Event, directory: RunDirectory) -> GivenPatch:
+def _patch_of(event: Event, directory: RunDirectory) -> DeliveredPatch:
     """Read where a patch is; of one that is not redacted no more is needed."""
     place = directory.root / RESULT
     if not event.data.get("redacted"):
-        return GivenPatch(place)
+        return DeliveredPatch(place)
     folder, store, since, tree = (
         str(event.data[name]) for name in ("folder", "store", "since", "tree")
     )
-    return GivenPatch(place, True, folder, store, since, tree)
+    return DeliveredPatch(place, True, folder, store, since, tree)
 
 
-async def give_back(
+async def deliver(
     run: OpenRun, workspace: object, *, graph: Graph, request: RunRequest, host: RunHost
 ) -> None:
     """Give the project what the run made so far; the same when it is repeated.
@@ -183,18 +183,18 @@ async def _write_result(run: OpenRun, workspace: Dimension, graph: Graph, host: 
     run.emit(PATCH_WRITTEN, told, sync=True)
 
 
-async def give_back_later(root: Path, host: RunHost) -> None:
+async def deliver_ended_run(root: Path, host: RunHost) -> None:
     """Give the project what a run made that has ended; where that fails, it is told."""
     try:
         with open_run(root, clock=host.clock, redactor=host.redactor) as run:
-            await _give_back(run, host)
+            await _deliver(run, host)
     except AttractorError as trouble:
         host.tell(f"What the run made is not given back: {trouble.message}.")
 
 
-async def _give_back(run: OpenRun, host: RunHost) -> None:
+async def _deliver(run: OpenRun, host: RunHost) -> None:
     manifest = run.manifest
-    request = request_from_record(manifest.options, suite=manifest.suite, profile=manifest.profile)
+    request = read_request(manifest)
     if not request.workspace.is_apart or run.state.progress is None:
         return
     pipeline = read_saved_pipeline(
@@ -212,7 +212,7 @@ async def _give_back(run: OpenRun, host: RunHost) -> None:
         borrow_from=await objects_of(request, host),
     )
     try:
-        await give_back(run, workspace, graph=pipeline.graph, request=request, host=host)
+        await deliver(run, workspace, graph=pipeline.graph, request=request, host=host)
     finally:
         await workspace.close()
 

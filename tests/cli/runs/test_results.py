@@ -28,7 +28,7 @@ from attractor.engine.state.run_state import (
 )
 from attractor.pipeline.request import RunRequest, WorkspaceKind
 from attractor.pipeline.start import start
-from attractor.pipeline.workspace.deliver import GivenPatch
+from attractor.pipeline.workspace.deliver import DeliveredPatch
 from tests.pipeline.projects import make_host, make_project
 
 ID = "01JZ0000000000000000000000"
@@ -107,12 +107,12 @@ def result(status: RunStatus, outcome: StageStatus = StageStatus.SUCCESS) -> Run
         ),
         (
             FAILED,
-            NextStepFacts(ID, patch=GivenPatch(Path("/r/result.patch"))),
+            NextStepFacts(ID, patch=DeliveredPatch(Path("/r/result.patch"))),
             ["git apply --stat /r/result.patch", f"attractor logs {ID}"],
         ),
         (
             EVALUATING,
-            NextStepFacts(ID, patch=GivenPatch(Path("/r/result.patch"))),
+            NextStepFacts(ID, patch=DeliveredPatch(Path("/r/result.patch"))),
             [
                 "git apply --stat /r/result.patch",
                 "git apply /r/result.patch",
@@ -121,7 +121,9 @@ def result(status: RunStatus, outcome: StageStatus = StageStatus.SUCCESS) -> Run
         ),
         (
             EVALUATING,
-            NextStepFacts(ID, patch=GivenPatch(Path("/r/p"), True, "/w", "/my store", "1a", "2b")),
+            NextStepFacts(
+                ID, patch=DeliveredPatch(Path("/r/p"), True, "/w", "/my store", "1a", "2b")
+            ),
             [
                 "cat /r/p",
                 "git --git-dir '/my store' diff-tree -r -p --binary 1a 2b | git apply",

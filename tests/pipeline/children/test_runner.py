@@ -24,7 +24,7 @@ from attractor.interviewers.queue import Queue
 from attractor.interviewers.registry import InterviewerParts
 from attractor.pipeline.children.folders import child_folder
 from attractor.pipeline.children.runner import DEEPEST
-from attractor.pipeline.request import request_from_record
+from attractor.pipeline.request import read_request
 from tests.engine.forked import until
 from tests.engine.runs import read_events
 from tests.engine.stage.test_visit import Trees
@@ -67,9 +67,9 @@ def test_a_child_is_a_linked_run_in_a_directory_of_its_own(tmp_path: Path) -> No
         assert manifest.parent == parent.run.manifest.run_id
         assert manifest.run_id != manifest.parent
         assert (root / "graph.dot").read_text() == text
-        options = request_from_record(manifest.options, suite="", profile="")
-        assert options.inputs == {"ticket": "größe 🐍"}
-        assert options.file == parent.folder / "inner.dot"
+        request = read_request(manifest)
+        assert request.inputs == {"ticket": "größe 🐍"}
+        assert request.file == parent.folder / "inner.dot"
         assert document(root / "final.json")["outcome"] == "success"
         assert (root / "it" / "status.json").exists()
 
@@ -229,8 +229,8 @@ def test_children_ask_whom_their_parent_asks(tmp_path: Path) -> None:
         terminal = InterviewerParts(
             input=parent.host.input, output=parent.host.output, answers=given
         )
-        crew = replace(parent.children.crew, interviewer=Queue(terminal))
-        children = replace(parent.children, crew=crew)
+        crew = replace(parent.children.components, interviewer=Queue(terminal))
+        children = replace(parent.children, components=crew)
         made: list[int] = []
         for number in range(1, 4):
             child = Child(f"it@{number}.1", "asks.dot")

@@ -31,11 +31,9 @@ from attractor.pipeline.components.backends import (
     SIMULATE,
     NodeBackends,
     backend_of,
-    find_backend_faults,
 )
 from attractor.pipeline.components.interviewer import (
     choose_interviewer,
-    find_interviewer_faults,
 )
 from attractor.pipeline.host.custom_parts import (
     HANDED_IN,
@@ -44,6 +42,8 @@ from attractor.pipeline.host.custom_parts import (
     adapt_handler,
     adapt_handlers,
 )
+from attractor.pipeline.preflight.backends import find_unknown_backends
+from attractor.pipeline.preflight.request import find_interviewer_faults
 from attractor.pipeline.request import RunRequest
 from tests.engine.graphs import line
 from tests.engine.runs import Workplace
@@ -68,7 +68,7 @@ def loads_a_client(folder: Path, node: str) -> bool:
     done = subprocess.run(
         command, cwd=folder, env=environ, capture_output=True, text=True, timeout=60, check=False
     )
-    assert "w: begins" in done.stderr
+    assert "w: started" in done.stderr
     return bool(done.returncode)
 
 
@@ -135,7 +135,7 @@ def test_who_was_handed_in_asks(tmp_path: Path) -> None:
         ("replay", "was given no recording"),
         ("replay:/nowhere.jsonl", "/nowhere.jsonl"),
         ("callback", "was given no function"),
-        (HANDED_IN, "was handed in by the program that began the run"),
+        (HANDED_IN, "the program that started the run passed its"),
     ],
 )
 def test_what_keeps_an_interviewer_from_asking_is_found_beforehand(name: str, told: str) -> None:
@@ -187,7 +187,7 @@ def nothing(stage: str, file: str) -> bytes:
 
 def faults(node: str, of_run: str = AGENT) -> list[tuple[str | None, str]]:
     graph = parse(f"digraph x {{ work [{node}]; start [shape=Mdiamond]; start -> work }}")
-    found = find_backend_faults([graph.nodes["work"]], of_run)
+    found = find_unknown_backends([graph.nodes["work"]], of_run)
     return [(one.node, one.message) for one in found]
 
 

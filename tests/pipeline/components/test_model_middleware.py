@@ -16,7 +16,7 @@ from attractor.engine.errors import NotRunnable
 from attractor.llm import Client, Response
 from attractor.llm.middleware import DiskCache, Fallback, Limit, Logging, RateLimit, Redaction
 from attractor.pipeline.components.model_middleware import (
-    find_provider_faults,
+    find_unknown_providers,
     model_middleware,
     shared_rate_limits,
 )
@@ -158,7 +158,7 @@ def test_a_provider_that_another_one_serves_is_known(tmp_path: Path) -> None:
         fall_back={"gpt-5.2": ("groq/llama-3.3-70b-versatile", "litellm/deepseek/deepseek-chat")},
         requests_per_minute={"bedrock": 5},
     )
-    assert not [*find_provider_faults(settings)]
+    assert not [*find_unknown_providers(settings)]
     assert model_middleware(world_with(tmp_path / "p", settings), AsyncExitStack())
 
 

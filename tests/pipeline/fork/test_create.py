@@ -12,7 +12,7 @@ from attractor.base.locks import FileLock
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.state.run_state import CANCELED
 from attractor.engine.storage.secrets import Redactor
-from attractor.pipeline.runs.orders import PATIENCE_S, Orders, end_and_wait
+from attractor.pipeline.runs.orders import END_PATIENCE_S, Orders
 from tests.engine.graphs import line
 from tests.engine.runs import FAIL, Workplace
 
@@ -28,7 +28,7 @@ def test_a_run_that_had_ended_stays_as_it_is(tmp_path: Path) -> None:
     place, clock = Workplace(tmp_path / "run", line("a"), {"a": FAIL}), ManualClock()
     place.run()
     before = (place.root / "events.jsonl").read_bytes()
-    assert not asyncio.run(end_and_wait(orders_to(place, clock), clock, why="back"))
+    assert not asyncio.run(orders_to(place, clock).end_and_wait("back"))
     assert (place.root / "events.jsonl").read_bytes() == before
 
 
@@ -37,7 +37,7 @@ def test_a_runner_that_lets_go_without_a_look_at_its_inbox_is_made_up_for(tmp_pa
     lock = FileLock(RunDirectory(place.root).lock).acquire()
 
     async def scene() -> bool:
-        ending = asyncio.ensure_future(end_and_wait(orders_to(place, clock), clock, why="back"))
+        ending = asyncio.ensure_future(orders_to(place, clock).end_and_wait("back"))
         await clock.until_asleep()
         lock.release()
         await clock.turn(timedelta(seconds=1))
@@ -53,9 +53,9 @@ def test_a_runner_that_does_not_let_go_is_not_waited_for_for_ever(tmp_path: Path
     place, clock = Workplace(tmp_path / "run", line("a")), ManualClock()
 
     async def scene() -> None:
-        ending = asyncio.ensure_future(end_and_wait(orders_to(place, clock), clock, why="back"))
+        ending = asyncio.ensure_future(orders_to(place, clock).end_and_wait("back"))
         while not ending.done():
-            await clock.turn(timedelta(seconds=PATIENCE_S / 4))
+            await clock.turn(timedelta(seconds=END_PATIENCE_S / 4))
             await asyncio.sleep(0)
         await ending
 

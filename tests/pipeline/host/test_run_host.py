@@ -27,9 +27,10 @@ from attractor.pipeline.host.own_texts import (
     words_in_texts,
 )
 from attractor.pipeline.host.run_host import RunHost
-from attractor.pipeline.request import RunRequest
+from attractor.pipeline.request import Overrides, RunRequest
+from attractor.pipeline.resume import resume
 from attractor.pipeline.source.vocabulary import rule_levels
-from attractor.pipeline.start import resume, start
+from attractor.pipeline.start import start
 from tests.engine.graphs import line
 from tests.engine.runs import Workplace
 from tests.pipeline.projects import make_host, make_project
@@ -49,10 +50,10 @@ def test_what_happened_was_heard_by_everybody(tmp_path: Path) -> None:
         )
         with first, second:
             for run in (first, second):
-                news.hand_on(run.events, slowly)
+                news.subscribe(run.events, slowly)
                 for number in range(3):
                     run.emit(f"Kind{number}", {})
-            await news.heard()
+            await news.catch_up()
             return list(heard)
 
     assert sorted(asyncio.run(scene())) == sorted(["Kind0", "Kind1", "Kind2"] * 2)
@@ -69,9 +70,9 @@ def test_whoever_hears_nothing_is_not_waited_for_for_ever(
 
     with workplace(tmp_path, "one").open() as run:
         news = ObserverSubscriptions()
-        news.hand_on(run.events, stay)
+        news.subscribe(run.events, stay)
         run.emit("Kind", {})
-        asyncio.run(news.heard())
+        asyncio.run(news.catch_up())
         go_on.set()
 
 
@@ -161,7 +162,7 @@ def test_a_run_with_a_word_for_a_secret_comes_to_its_end_and_tells_of_it(
     assert "MY_TOKEN" not in told[first]
     assert (root / "say" / "stdout.txt").read_text() == LEAK.replace("real-secret-0815", "***")
     told.clear()
-    ended = asyncio.run(resume(root, host, interviewer="auto_approve"))
+    ended = asyncio.run(resume(root, host, Overrides(interviewer="auto_approve")))
     assert ended.exit_code is ExitCode.DONE
     assert sum("DB_PASSWORD" in one for one in told) == 1
 
@@ -178,7 +179,9 @@ def test_a_secret_input_with_such_a_value_is_refused_before_anything_is_made(
     tmp_path: Path,
 ) -> None:
     host = world_at(tmp_path, "token:secret", ATTRACTOR_INPUT_TOKEN="completed")
-    with pytest.raises(NotRunnable, match="the secret input token has a value that") as refused:
+    with pytest.raises(
+        NotRunnable, match="the value of the secret input token occurs in"
+    ) as refused:
         asyncio.run(start(options(host), host))
     assert "completed" not in str(refused.value)
     assert not host.runs_dir.exists()
@@ -186,7 +189,9 @@ def test_a_secret_input_with_such_a_value_is_refused_before_anything_is_made(
 
 def test_a_path_that_holds_a_secret_is_refused_by_the_name_of_the_variable(tmp_path: Path) -> None:
     host = world_at(tmp_path / "hush-hush-hush", DB_PASSWORD="hush-hush-hush")
-    with pytest.raises(NotRunnable, match="holds the value of the variable DB_PASSWORD") as refused:
+    with pytest.raises(
+        NotRunnable, match="contains the value of the variable DB_PASSWORD"
+    ) as refused:
         asyncio.run(start(options(host), host))
     assert "env -u DB_PASSWORD" in refused.value.hint
 

@@ -15,7 +15,7 @@ from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.run_state import AWAITING_ANSWER
 from attractor.environments.variables import inherited
 from attractor.pipeline.host.custom_parts import HANDED_IN, CustomParts
-from attractor.pipeline.host.notify import NO_NOTIFY, Notify
+from attractor.pipeline.host.notify import Notify
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.request import RunRequest, WorkspaceKind
 from attractor.pipeline.start import start
@@ -65,7 +65,10 @@ def begin(host: RunHost, interviewer: str = "park") -> RunResult:
     return asyncio.run(asyncio.wait_for(start(options, host), 60))
 
 
-def host_in(folder: Path, notify: Notify = NO_NOTIFY, **environ: str) -> RunHost:
+SILENT = Notify()
+
+
+def host_in(folder: Path, notify: Notify = SILENT, **environ: str) -> RunHost:
     host = make_host(make_project(folder / "project", GATE))
     variables = {**host.environ, **environ}
     notify = replace(notify, folder=host.project, variables=inherited(variables))

@@ -1,33 +1,123 @@
-"""A command that the system would not take is found before a run begins."""
+"""Requirements of pipelines: programs, versions, variables, and the length of commands."""
+
+import asyncio
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 
+from attractor.environments.local import LocalExecutionEnvironment
 from attractor.language.reading import parse
-from attractor.pipeline.preflight.requirements import LONGEST, find_long_commands
+from attractor.pipeline.preflight.requirements import (
+    LONGEST_COMMAND,
+    ProgramCheck,
+    find_long_commands,
+    look_for,
+    required_by,
+)
 
 
-def found(node: str, *, graph: str = "") -> list[tuple[str, str]]:
-    text = f"digraph x {{ {graph} start [shape=Mdiamond]; {node} start -> work }}"
-    return [(one.message, one.fix) for one in find_long_commands(parse(text))]
+def look(
+    folder: Path, requires: str, environ: Mapping[str, str] | None = None
+) -> list[ProgramCheck]:
+    """Look for what a pipeline requires, among the programs in a folder and the system's."""
+    graph = parse(f'digraph x {{ requires="{requires}" }}')
+    place = LocalExecutionEnvironment(folder, environ={"PATH": f"{folder}:/usr/bin:/bin"})
+    return asyncio.run(look_for(required_by([graph]), place, environ or {}))
+
+
+def put(folder: Path, name: str, script: str) -> None:
+    (folder / name).write_text(f"#!/bin/sh\n{script}\n")
+    (folder / name).chmod(0o755)
+
+
+@pytest.mark.parametrize(
+    ("said", "version"),
+    [
+        ("git version 2.39.2", "2.39.2"),
+        ("v20.11.1", "20.11.1"),
+        ("\nThis is perl 5, version 36, subversion 0 (v5.36.0) built for x86_64", "5.36.0"),
+        ("GNU bash, version 5.2.15(1)-release (x86_64-pc-linux-gnu)", "5.2.15"),
+        ("jq-1.6", "1.6"),
+        ("less 590 (GNU regular expressions)", "590"),
+        ("gcc (Debian 12.2.0-14) 12.2.0", "12.2.0"),
+        ("openjdk 17.0.9 2023-10-17", "17.0.9"),
+    ],
+)
+def test_a_version_is_found_in_what_programs_say(tmp_path: Path, said: str, version: str) -> None:
+    put(tmp_path, "it", f"printf '%s\\n' {shlex.quote(said)}")
+    (looked,) = look(tmp_path, f"it={version}")
+    assert (looked.fault, looked.found) == ("", f"it {version} at {tmp_path / 'it'}")
+
+
+def test_a_program_may_say_it_on_standard_error(tmp_path: Path) -> None:
+    put(tmp_path, "it", "echo it 3.1 >&2")
+    assert look(tmp_path, "it>3")[0].fault == ""
+
+
+def test_some_programs_are_asked_in_other_words(tmp_path: Path) -> None:
+    put(tmp_path, "go", '[ "$1" = version ] && echo go version go1.21.5 linux/amd64')
+    put(tmp_path, "other", '[ "$1" = version ] && echo other 1.21.5')
+    go, other = look(tmp_path, "go>=1.21, other>=1.21")
+    assert go.found.startswith("go 1.21.5 at ")
+    assert other.fault == "other does not tell its version"
+    assert "other --version" in other.remedy
+
+
+def test_a_program_without_a_version_wanted_is_not_run(tmp_path: Path) -> None:
+    put(tmp_path, "it", f"touch {tmp_path}/ran")
+    assert look(tmp_path, "it")[0].found == str(tmp_path / "it")
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("name", ["cd", "for", "no-such-program", "readme"])
+def test_what_is_no_program_is_none(tmp_path: Path, name: str) -> None:
+    (tmp_path / "readme").write_text("not to be run")
+    (looked,) = look(tmp_path, name)
+    assert looked.fault == f"there is no program {name} on the PATH"
+    assert looked.remedy == f"install {name}"
+
+
+def test_a_variable_is_there_when_it_holds_something(tmp_path: Path) -> None:
+    there, empty, gone = look(tmp_path, "env:A, env:B, env:C", {"A": "secret", "B": ""})
+    assert (there.fault, there.found) == ("", "A is set")
+    assert [one.fault for one in (empty, gone)] == [
+        "the variable B is not set",
+        "the variable C is not set",
+    ]
+
+
+def test_a_thing_that_several_need_is_needed_once() -> None:
+    graphs = [parse(f'digraph x {{ requires="{one}" }}') for one in ("a, b>=2", "b>=2, b>=3, a")]
+    assert [one.need.written for one in required_by(graphs)] == ["a", "b>=2", "b>=3"]
+
+
+def test_a_fault_stands_at_its_place(tmp_path: Path) -> None:
+    _, looked = look(tmp_path, "sh, nmp>=20")
+    told = looked.diagnostic
+    assert told.message == "requires nmp>=20: there is no program nmp on the PATH"
+    assert (told.span.column, told.span.end_column) == (27, 34)
+    assert told.fix == "install nmp 20 or newer"
 
 
 @pytest.mark.parametrize("key", ["tool_command", "script", "tool_hooks.pre", "tool_hooks.post"])
-def test_each_kind_of_command_is_measured(key: str) -> None:
-    assert found(f'work [{key}="{"x" * LONGEST}"];') == []
-    [(message, fix)] = found(f'work [{key}="{"x" * (LONGEST + 1)}"];')
-    assert message == f"work: {key} has {LONGEST + 1} bytes, and a shell takes {LONGEST}"
-    assert "script" in fix
+def test_long_command_is_a_fault(key: str) -> None:
+    assert long_commands(f'work [{key}="{"x" * LONGEST_COMMAND}"];') == []
+    [message] = long_commands(f'work [{key}="{"x" * (LONGEST_COMMAND + 1)}"];')
+    size = f"has {LONGEST_COMMAND + 1} bytes, and a shell takes {LONGEST_COMMAND}"
+    assert message == f"work: {key} {size}"
 
 
-def test_bytes_count_and_not_letters() -> None:
-    assert found(f'work [tool_command="{"é" * (LONGEST // 2)}"];') == []
-    assert len(found(f'work [tool_command="{"é" * (LONGEST // 2 + 1)}"];')) == 1
-
-
-def test_a_command_of_the_graph_is_told_as_the_graphs() -> None:
-    [(message, _)] = found("work;", graph=f'tool_hooks.pre="{"x" * (LONGEST + 1)}";')
+def test_length_of_a_command_is_counted_in_bytes_and_per_command() -> None:
+    umlauts = "é" * (LONGEST_COMMAND // 2)
+    assert long_commands(f'work [tool_command="{umlauts}"];') == []
+    assert len(long_commands(f'work [tool_command="{umlauts}é"];')) == 1
+    assert long_commands(f'work [prompt="{umlauts}é"];') == []
+    [message] = long_commands(f'graph [tool_hooks.pre="{umlauts}é"]; work;')
     assert message.startswith("the graph: tool_hooks.pre has")
 
 
-def test_other_texts_may_be_as_long_as_they_like() -> None:
-    assert found(f'work [prompt="{"x" * (LONGEST + 1)}"];') == []
+def long_commands(lines: str) -> list[str]:
+    text = f"digraph x {{ start [shape=Mdiamond]; {lines} start -> work }}"
+    return [one.message for one in find_long_commands(parse(text))]

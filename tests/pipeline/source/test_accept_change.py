@@ -14,13 +14,14 @@ from attractor.engine.journal.events import EdgeSelected
 from attractor.engine.questions.question import Answer, AnswerKind, Question
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.run_folder.result import RunResult
-from attractor.pipeline.fork.create import ForkOptions, make_fork, plan_fork
+from attractor.pipeline.fork.create import create_fork, plan_fork
 from attractor.pipeline.host.custom_parts import CustomParts
 from attractor.pipeline.host.run_host import RunHost
-from attractor.pipeline.request import RunRequest, WorkspaceKind
+from attractor.pipeline.request import Overrides, RunRequest, WorkspaceKind
+from attractor.pipeline.resume import resume
 from attractor.pipeline.source.read import open_pipeline
 from attractor.pipeline.source.saved import GRAPH_ACCEPTED, find_accepted, save_pipeline
-from attractor.pipeline.start import resume, start
+from attractor.pipeline.start import start
 from tests.engine.runs import read_events
 from tests.pipeline.projects import make_host, make_project
 
@@ -91,7 +92,7 @@ def change(host: RunHost, text: str = MORE) -> None:
 
 
 def go_on(root: Path, host: RunHost, *, by: str = "", interviewer: str = "park") -> RunResult:
-    return asyncio.run(resume(root, host, interviewer=interviewer, accepts_graph=by))
+    return asyncio.run(resume(root, host, Overrides(interviewer=interviewer, accepts_graph=by)))
 
 
 def stages(root: Path) -> list[str]:
@@ -248,8 +249,8 @@ def test_a_run_is_forked_and_begun_anew_with_what_was_accepted(host: RunHost) ->
     go_on(root, host, by="Ann")
 
     async def fork() -> RunResult:
-        planned = await plan_fork(ForkOptions(root=root, at="ask"), host)
-        return await resume(await make_fork(planned, host), host, interviewer="auto_approve")
+        planned = await plan_fork(root, "ask", host)
+        return await resume(await create_fork(planned), host, Overrides(interviewer="auto_approve"))
 
     forked = asyncio.run(fork())
     assert forked.exit_code is ExitCode.DONE

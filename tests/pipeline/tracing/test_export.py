@@ -52,7 +52,7 @@ def test_a_run_with_branches_and_a_child_is_one_tree(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project", FAMILY, **{"inner.dot": INNER})
     exporter, told = InMemorySpanExporter(), list[str]()
     tracing = traced(exporter, told)
-    host = make_host(project, watch=tracing, SOME_TOKEN="sk-very-secret-value")
+    host = make_host(project, observer=tracing, SOME_TOKEN="sk-very-secret-value")
     options = RunRequest(
         file=project / "pipeline.dot",
         backend="simulate",

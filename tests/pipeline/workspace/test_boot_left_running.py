@@ -18,8 +18,9 @@ from attractor.engine.run_folder.layout import Manifest, create_run_directory
 from attractor.engine.run_folder.open_run import open_run
 from attractor.environments.orphan_processes import MARK, can_be_known
 from attractor.environments.process_table import Process, find_process, variable_of
-from attractor.pipeline.request import RunRequest
-from attractor.pipeline.start import resume, start
+from attractor.pipeline.request import Overrides, RunRequest
+from attractor.pipeline.resume import resume
+from attractor.pipeline.start import start
 from attractor.pipeline.workspace.boot import end_left_running_now, name_processes
 from tests.engine.runs import read_events
 from tests.pipeline.commands import Machine, make_machine
@@ -146,5 +147,5 @@ def test_a_run_that_begins_looks_for_nobody_and_one_that_goes_on_looks_once(
     host = make_host(project)
     parked = asyncio.run(start(options, host))
     assert len(looks) == 0
-    asyncio.run(resume(parked.directory, host, interviewer="park"))
+    asyncio.run(resume(parked.directory, host, Overrides(interviewer="park")))
     assert len(looks) == 1

@@ -16,11 +16,12 @@ from attractor.engine.errors import NotRunnable
 from attractor.engine.outcome import StageStatus
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.run_state import AWAITING_ANSWER
-from attractor.pipeline.fork.create import ForkOptions, make_fork, plan_fork
+from attractor.pipeline.fork.create import create_fork, plan_fork
 from attractor.pipeline.host.open_host import open_host as open_configured_host
 from attractor.pipeline.host.run_host import RunHost
-from attractor.pipeline.request import RunRequest, WorkspaceKind
-from attractor.pipeline.start import resume, start
+from attractor.pipeline.request import Overrides, RunRequest, WorkspaceKind
+from attractor.pipeline.resume import resume
+from attractor.pipeline.start import start
 from attractor.pipeline.workspace.state_folder import prepare_state_folder
 from attractor.workspaces.folders import new_folder
 from attractor.workspaces.setup.preparation import Preparation
@@ -106,7 +107,7 @@ def test_a_run_whose_workspace_vanished_gets_its_files_back(tmp_path: Path) -> N
     parked = asyncio.run(start(options(project), host))
     target = (host.state_dir / "workspaces").resolve()
     shutil.rmtree(target)
-    ended = asyncio.run(resume(parked.directory, host, interviewer="auto_approve"))
+    ended = asyncio.run(resume(parked.directory, host, Overrides(interviewer="auto_approve")))
     assert ended.outcome is StageStatus.SUCCESS
     assert git(project, "show", f"attractor/run/{ended.run_id}:more.txt") == "made\n"
     assert [sentence for sentence in told if str(target) in sentence]
@@ -265,12 +266,12 @@ def test_it_shows_in_setups_branches_children_and_after_a_resume_or_fork(host: R
     for place in standing_in:
         place.rmdir()
         place.symlink_to(host.project)
-    done = asyncio.run(resume(parked.directory, host, interviewer="auto_approve"))
+    done = asyncio.run(resume(parked.directory, host, Overrides(interviewer="auto_approve")))
     assert done.outcome is StageStatus.SUCCESS
 
     async def forked() -> RunResult:
-        fork = await plan_fork(ForkOptions(root=parked.directory, at="first"), host)
-        return await resume(await make_fork(fork, host), host, interviewer="auto_approve")
+        fork = await plan_fork(parked.directory, "first", host)
+        return await resume(await create_fork(fork), host, Overrides(interviewer="auto_approve"))
 
     assert asyncio.run(forked()).outcome is StageStatus.SUCCESS
     assert kept(host.project) == before

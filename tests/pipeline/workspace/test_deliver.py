@@ -12,7 +12,7 @@ from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.request import RunRequest
 from attractor.pipeline.runs.orders import Orders
 from attractor.pipeline.start import start
-from attractor.pipeline.workspace.deliver import give_back_later, given_back
+from attractor.pipeline.workspace.deliver import deliver_ended_run, read_delivery
 from tests.pipeline.projects import git, make_host, make_project
 from tests.pipeline.workspace.test_stage_commits import PLAIN, commits
 
@@ -43,10 +43,10 @@ def test_a_run_that_is_canceled_while_nobody_runs_it_has_its_branch(tmp_path: Pa
     host = make_host(project)
     parked = park(host)
     cancel(parked, host)
-    asyncio.run(give_back_later(parked.directory, host))
+    asyncio.run(deliver_ended_run(parked.directory, host))
     assert commits(project, parked) == ["quiet"]
     branch = f"attractor/run/{parked.run_id}"
-    assert given_back(RunDirectory(parked.directory)).branch == branch
+    assert read_delivery(RunDirectory(parked.directory)).branch == branch
 
 
 def test_where_it_cannot_be_given_back_that_is_told(tmp_path: Path) -> None:
@@ -56,5 +56,5 @@ def test_where_it_cannot_be_given_back_that_is_told(tmp_path: Path) -> None:
     parked = park(host)
     cancel(parked, host)
     (host.state_dir / "stores" / parked.run_id / "workspace.json").unlink()
-    asyncio.run(give_back_later(parked.directory, host))
+    asyncio.run(deliver_ended_run(parked.directory, host))
     assert any("is not given back" in one and "has no workspace" in one for one in told)

@@ -12,8 +12,9 @@ from attractor.engine.run_folder.inbox import Order, leave_order
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.run_state import AWAITING_ANSWER, CANCELED, EXECUTING, FAILED
 from attractor.pipeline.host.run_host import RunHost
-from attractor.pipeline.request import RunRequest
-from attractor.pipeline.start import resume, start
+from attractor.pipeline.request import Overrides, RunRequest
+from attractor.pipeline.resume import resume
+from attractor.pipeline.start import start
 from tests.pipeline.projects import git, make_host, make_project
 
 PLAIN = """
@@ -149,7 +150,7 @@ def test_a_run_that_waits_has_a_branch_and_moves_it_on_when_it_goes_on(tmp_path:
     parked = go(host, interviewer="park")
     assert parked.status == AWAITING_ANSWER
     assert commits(project, parked) == ["quiet"]
-    ended = asyncio.run(resume(parked.directory, host, interviewer="auto_approve"))
+    ended = asyncio.run(resume(parked.directory, host, Overrides(interviewer="auto_approve")))
     assert commits(project, ended) == ["quiet", "write"]
 
 
@@ -274,7 +275,7 @@ def test_a_run_taken_up_among_its_branches_has_the_same_commits(tmp_path: Path) 
     host = make_host(project)
     parked = go(host, interviewer="park")
     assert commits(project, parked) == ["before"]
-    ended = asyncio.run(resume(parked.directory, host, interviewer="auto_approve"))
+    ended = asyncio.run(resume(parked.directory, host, Overrides(interviewer="auto_approve")))
     assert commits(project, ended, "--min-parents=2") == ["meet"]
     stages = ["before", "one", "more", "two", "meet", "after"]
     assert sorted(commits(project, ended)) == sorted(stages)
