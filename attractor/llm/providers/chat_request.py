@@ -44,7 +44,7 @@ def in_its_field(thoughts: Sequence[JsonObject], is_going_on: bool) -> JsonObjec
 
 
 def write_messages(
-    request: Request, provider: str, *, deliver: GiveBack = in_its_field, words: str = ""
+    request: Request, provider: str, *, give_back: GiveBack = in_its_field, words: str = ""
 ) -> Iterator[Json]:
     """Yield the messages of a request, with some words more for the model."""
     check_instructions(request.messages, provider)
@@ -63,7 +63,7 @@ def write_messages(
             is_going_on = index > max(users, default=-1)
             thoughts = list(_thoughts(message, provider, request.model))
             said_so = _assistant(message, provider)
-            yield {**said_so, **_name(message), **deliver(thoughts, is_going_on)}
+            yield {**said_so, **_name(message), **give_back(thoughts, is_going_on)}
         else:
             yield from _message(message, provider)
         shown += [one for part in message.content for one in _beside_result(part, provider)]

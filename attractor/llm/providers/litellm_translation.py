@@ -51,7 +51,7 @@ def write_request(
     _require_known(request, provider)
     warnings: list[Warning] = []
     words = _words(request, provider, _takes(taken, "response_format"), warnings)
-    messages = list(write_messages(request, provider, deliver=_as_blocks, words=words))
+    messages = list(write_messages(request, provider, give_back=_as_blocks, words=words))
     body: dict[str, Json] = {"messages": messages}
     for name, value in write_settings(request, name_schema).items():
         if _takes(taken, name):
