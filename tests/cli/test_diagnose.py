@@ -2,8 +2,9 @@
 
 import json
 
-from tests.cli.git_desk import UNGUARDED, GitDesk, await_
+from tests.cli.git_desk import UNGUARDED, GitDesk, StartingRuns, await_
 from tests.cli.git_desk import desk as desk  # a fixture
+from tests.cli.git_desk import starting_runs as starting_runs  # a fixture
 
 ENDS = "start [shape=Mdiamond]; exit [shape=Msquare]"
 SLOW = f"""digraph slow {{ {ENDS}
@@ -51,9 +52,8 @@ def test_a_killed_run_is_told_with_the_stage_that_is_made_again(desk: GitDesk) -
     assert any("made again" in one["what"] for one in again["interruptions"])
 
 
-def test_the_command_of_a_remedy_can_be_typed(desk: GitDesk) -> None:
-    desk.make(FAILING)
-    root = desk.run()
+def test_the_command_of_a_remedy_can_be_typed(desk: GitDesk, starting_runs: StartingRuns) -> None:
+    root = starting_runs.restore(desk, FAILING)
     words = desk.do("diagnose", root.name).stdout
     assert "tool_command ended with exit code 7" in words
     [command] = [
@@ -67,9 +67,10 @@ def test_the_command_of_a_remedy_can_be_typed(desk: GitDesk) -> None:
     assert "forked from" in desk.do("diagnose").stdout
 
 
-def test_what_cannot_be_believed_is_told_as_such(desk: GitDesk) -> None:
-    desk.make(FAILING)
-    root = desk.run()
+def test_what_cannot_be_believed_is_told_as_such(
+    desk: GitDesk, starting_runs: StartingRuns
+) -> None:
+    root = starting_runs.restore(desk, FAILING)
     journal = root / "events.jsonl"
     journal.write_bytes(journal.read_bytes().replace(b"exit code 7", b"exit code 0"))
     refused = desk.do("diagnose", "--json")

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.git_desk import UNGUARDED, GitDesk, await_, events
+from tests.cli.git_desk import UNGUARDED, GitDesk, StartingRuns, await_, events
 from tests.cli.git_desk import desk as desk  # a fixture
+from tests.cli.git_desk import starting_runs as starting_runs  # a fixture
 from tests.counts import count
 from tests.pipeline.projects import git
 
@@ -39,9 +40,10 @@ def freed(desk: GitDesk, *words: str) -> set[tuple[str, str]]:
     return {(one["run_id"], one["what"]) for one in desk.json("gc", *words)["freed"]}
 
 
-def test_a_failed_run_gives_up_its_files_and_keeps_its_record(desk: GitDesk) -> None:
-    desk.make(FAILING)
-    root = desk.run()
+def test_a_failed_run_gives_up_its_files_and_keeps_its_record(
+    desk: GitDesk, starting_runs: StartingRuns
+) -> None:
+    root = starting_runs.restore(desk, FAILING)
     name, before, main = root.name, whole(root), git(desk.project, "rev-parse", "main")
     assert (desk.stores(), desk.base_refs(), len(desk.workspaces())) == ({name}, {name}, 1)
     swept = desk.json("gc", *NOW)
@@ -60,9 +62,10 @@ def test_a_failed_run_gives_up_its_files_and_keeps_its_record(desk: GitDesk) -> 
     assert (over.returncode, "for good" in over.stderr) == (4, True)
 
 
-def test_a_dry_run_says_the_same_and_changes_nothing(desk: GitDesk) -> None:
-    desk.make(FAILING)
-    root = desk.run()
+def test_a_dry_run_says_the_same_and_changes_nothing(
+    desk: GitDesk, starting_runs: StartingRuns
+) -> None:
+    root = starting_runs.restore(desk, FAILING)
     before = (desk.stores(), desk.base_refs(), desk.workspaces(), whole(desk.state), whole(root))
     dry = desk.json("gc", "--dry-run", *NOW)
     after = (desk.stores(), desk.base_refs(), desk.workspaces(), whole(desk.state), whole(root))
@@ -70,9 +73,10 @@ def test_a_dry_run_says_the_same_and_changes_nothing(desk: GitDesk) -> None:
     assert desk.json("gc", *NOW)["freed"] == dry["freed"]
 
 
-def test_what_is_young_stays_unless_it_is_wanted(desk: GitDesk) -> None:
-    desk.make(FAILING)
-    desk.run()
+def test_what_is_young_stays_unless_it_is_wanted(
+    desk: GitDesk, starting_runs: StartingRuns
+) -> None:
+    starting_runs.restore(desk, FAILING)
     told = desk.do("gc").stdout
     assert "nothing freed" in told
     assert "--older-than 0s" in told
@@ -127,9 +131,10 @@ def test_forks_of_a_run_that_was_killed_and_given_up_are_freed(desk: GitDesk) ->
     assert events(root, "PipelineFailed")
 
 
-def test_what_dead_processes_left_is_freed_and_what_others_put_there_is_not(desk: GitDesk) -> None:
-    desk.make(FAILING)
-    desk.run()
+def test_what_dead_processes_left_is_freed_and_what_others_put_there_is_not(
+    desk: GitDesk, starting_runs: StartingRuns
+) -> None:
+    starting_runs.restore(desk, FAILING)
     place = (desk.state / "workspaces").resolve()
     for name in ("0123456789abcdef", "mine"):
         (place / name).mkdir()
@@ -140,17 +145,17 @@ def test_what_dead_processes_left_is_freed_and_what_others_put_there_is_not(desk
     assert (place / "mine" / "file").exists()
 
 
-def test_a_run_in_place_gives_up_its_trees_and_never_the_project(desk: GitDesk) -> None:
-    desk.make(FAILING)
-    desk.run("--workspace", "in-place")
+def test_a_run_in_place_gives_up_its_trees_and_never_the_project(
+    desk: GitDesk, starting_runs: StartingRuns
+) -> None:
+    starting_runs.restore(desk, FAILING, "--workspace", "in-place")
     before = whole(desk.project)
     assert {what for _, what in freed(desk, *NOW)} == {"store"}
     assert whole(desk.project) == before
 
 
-def test_nothing_outside_is_followed(desk: GitDesk) -> None:
-    desk.make(FAILING)
-    root = desk.run()
+def test_nothing_outside_is_followed(desk: GitDesk, starting_runs: StartingRuns) -> None:
+    root = starting_runs.restore(desk, FAILING)
     outside = desk.folder / "outside"
     outside.mkdir()
     (outside / "file").write_text("mine")
@@ -165,9 +170,8 @@ def test_nothing_outside_is_followed(desk: GitDesk) -> None:
     assert (place / "moved").is_dir()
 
 
-def test_a_ref_whose_store_is_gone_is_freed_too(desk: GitDesk) -> None:
-    desk.make(FAILING)
-    root = desk.run()
+def test_a_ref_whose_store_is_gone_is_freed_too(desk: GitDesk, starting_runs: StartingRuns) -> None:
+    root = starting_runs.restore(desk, FAILING)
     (desk.state / "stores" / root.name).rename(desk.folder / "removed by hand")
     others = "0" * 26
     git(desk.project, "update-ref", f"refs/attractor/base/{others}", "HEAD")
@@ -191,9 +195,8 @@ def test_a_project_without_git_or_runs_has_nothing_to_free(desk: GitDesk) -> Non
     assert desk.do("gc").stdout == "nothing freed\n"
 
 
-def test_a_broken_ledger_frees_nothing(desk: GitDesk) -> None:
-    desk.make(FAILING)
-    desk.run()
+def test_a_broken_ledger_frees_nothing(desk: GitDesk, starting_runs: StartingRuns) -> None:
+    starting_runs.restore(desk, FAILING)
     ledger = desk.state / "ledger.jsonl"
     ledger.write_bytes(ledger.read_bytes().replace(b"created", b"crooked"))
     assert desk.do("gc", *NOW).returncode == 6

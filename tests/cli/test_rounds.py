@@ -7,8 +7,9 @@ import pytest
 
 from attractor.base.events import Event
 from attractor.cli.runs.progress import describe_event
-from tests.cli.git_desk import UNGUARDED, GitDesk, document
+from tests.cli.git_desk import UNGUARDED, GitDesk, StartingRuns, document
 from tests.cli.git_desk import desk as desk  # a fixture
+from tests.cli.git_desk import starting_runs as starting_runs  # a fixture
 
 ENDS = "start [shape=Mdiamond]; exit [shape=Msquare]"
 ROUNDS = f"""digraph rounds {{ {ENDS}
@@ -33,9 +34,10 @@ def test_one_command_goes_through_all_rounds_and_ends_as_the_last_one(desk: GitD
     assert document(first / "run.json")["reason"] == "restarted"
 
 
-def test_each_run_of_the_chain_leads_to_the_other(desk: GitDesk) -> None:
-    desk.make(ROUNDS)
-    desk.run()
+def test_each_run_of_the_chain_leads_to_the_other(
+    desk: GitDesk, starting_runs: StartingRuns
+) -> None:
+    starting_runs.restore(desk, ROUNDS)
     first, second = (one.name for one in desk.runs())
     assert f"restarted  as run {second}" in desk.do("status", first).stdout
     assert f"restart    1 of run {first}" in desk.do("status", second).stdout
@@ -50,9 +52,10 @@ def test_each_run_of_the_chain_leads_to_the_other(desk: GitDesk) -> None:
     assert f"attractor diagnose {second}" in diagnosed
 
 
-def test_resuming_any_run_of_the_chain_goes_on_with_the_last_one(desk: GitDesk) -> None:
-    desk.make(ROUNDS)
-    desk.run()
+def test_resuming_any_run_of_the_chain_goes_on_with_the_last_one(
+    desk: GitDesk, starting_runs: StartingRuns
+) -> None:
+    starting_runs.restore(desk, ROUNDS)
     first, second = desk.runs()
     again = desk.json("resume", first.name, "--no-evaluate")
     assert (again["run_id"], again["status"]) == (second.name, "evaluating")
