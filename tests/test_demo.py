@@ -89,7 +89,7 @@ def wrong(folder: Path, *changes: tuple[str, str]) -> str:
 
 
 @pytest.mark.skipif(not IS_FULL, reason="at full counts only: the demo itself has such a no-go")
-def test_a_wrong_patch_that_the_tests_allow_ends_with_no_go(tmp_path: Path) -> None:
+def test_wrong_patch_that_passes_tests_ends_with_no_go(tmp_path: Path) -> None:
     numbers = ('"2. [ ] call Eve', '"1. [ ] call Eve')
     result = play(tmp_path, "--script", wrong(tmp_path, (RIGHT_LOOP, WRONG_LOOP), numbers))
     assert result.returncode == NO_GO, result.stdout
@@ -97,7 +97,7 @@ def test_a_wrong_patch_that_the_tests_allow_ends_with_no_go(tmp_path: Path) -> N
     assert "promote" not in result.stdout
 
 
-def test_a_wrong_patch_that_breaks_the_tests_ends_with_no_go_as_well(tmp_path: Path) -> None:
+def test_wrong_patch_that_fails_tests_ends_with_no_go(tmp_path: Path) -> None:
     change = ('if not open_only or task["done"]]\n+', "if open_only]\n+")
     result = play(tmp_path, "--script", wrong(tmp_path, change))
     said = result.stdout

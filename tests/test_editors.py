@@ -72,7 +72,7 @@ def test_the_extension_starts_the_server_for_pipelines_and_stops_it(tmp_path: Pa
     assert stopped == "stopped"
 
 
-def test_zed_is_told_of_the_server_that_its_extension_registers() -> None:
+def test_zed_settings_name_the_registered_server() -> None:
     settings = [json.loads(one.text) for one in fences("json") if one.page == PAGE]
     (server,) = [one["lsp"]["dot-language-server"] for one in settings if "lsp" in one]
     assert server["binary"]["arguments"] == ["lsp"]

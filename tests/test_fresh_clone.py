@@ -30,7 +30,7 @@ def run(folder: Path, home: Path, *words: str) -> tuple[str, float]:
 
 
 @pytest.mark.live
-def test_both_commands_end_well_and_the_second_time_is_quick(tmp_path: Path) -> None:
+def test_demo_and_test_work_in_a_fresh_clone(tmp_path: Path) -> None:
     home, clone = tmp_path / "home", tmp_path / "clone"
     home.mkdir()
     subprocess.run(["git", "clone", "--quiet", ROOT, clone], check=True, timeout=60)

@@ -100,7 +100,7 @@ def end_of(root: Path) -> End:
 
 
 @pytest.mark.crash
-def test_a_run_that_was_killed_ends_as_if_nothing_had_happened(stages: Iterator[Stage]) -> None:
+def test_killed_run_has_the_result_of_an_undisturbed_run(stages: Iterator[Stage]) -> None:
     stage = next(stages)
     began = time.monotonic()
     undisturbed = end_of(first_run(stage))

@@ -14,7 +14,7 @@ SUBPACKAGES = layers.read_subpackages()
 modules = cache(layers.read_modules)
 
 
-def test_the_table_is_read_whole() -> None:
+def test_table_is_complete() -> None:
     assert len(TABLE) == 20
     assert TABLE["base"] == layers.Room("base", 0, ())
     assert TABLE["scenarios"].needs == ("pipeline", "twins", "workspaces")
@@ -24,7 +24,7 @@ def test_the_table_goes_downward() -> None:
     assert layers.upward_needs(TABLE) == []
 
 
-def test_a_table_that_goes_upward_is_seen() -> None:
+def test_upward_import_in_the_table_is_detected() -> None:
     table = TABLE | {"base": layers.Room("base", 0, ("engine", "nowhere"))}
     assert layers.upward_needs(table) == ["base needs engine", "base needs nowhere"]
 
@@ -43,7 +43,7 @@ CHECKS: list[Callable[[layers.Module], list[str]]] = [
 ]
 
 
-def test_the_modules_keep_the_rules_of_the_house() -> None:
+def test_modules_follow_the_rules() -> None:
     assert len(modules()) > 500
     assert [fault for one in modules() for check in CHECKS for fault in check(one)] == []
 
@@ -76,7 +76,7 @@ def test_the_modules_keep_the_rules_of_the_house() -> None:
         ("cli.main", "def f():\n" + "    pass\n" * 61, "has 62 lines"),
     ],
 )
-def test_a_breach_is_seen(name: str, text: str, fault: str) -> None:
+def test_violation_is_detected(name: str, text: str, fault: str) -> None:
     module = layers.Module(f"attractor.{name}", text)
     assert any(fault in found for check in CHECKS for found in check(module))
 
@@ -117,7 +117,7 @@ def test_subpackages_import_lower_floors_only(name: str, text: str, faults: list
         ("base.x", "if __name__ == '__main__':\n    main()"),
     ],
 )
-def test_what_is_allowed_is_let_pass(name: str, text: str) -> None:
+def test_allowed_code_passes(name: str, text: str) -> None:
     module = layers.Module(f"attractor.{name}", text)
     assert [found for check in CHECKS for found in check(module)] == []
 
@@ -153,11 +153,11 @@ def import_watched(*names: str, before: str = "sys") -> subprocess.CompletedProc
     )
 
 
-def test_importing_every_module_does_nothing() -> None:
+def test_imports_have_no_side_effects() -> None:
     names = [module.name for module in modules() if not module.name.endswith("__main__")]
     result = import_watched(*names, before="pydantic, platformdirs, click, asyncio")
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
 
 
-def test_a_module_that_does_something_on_import_is_seen() -> None:
+def test_side_effect_on_import_is_detected() -> None:
     assert "open ('/dev/null'" in import_watched("tests.busy_on_import").stderr

@@ -55,7 +55,7 @@ TALKING = frozenset({"lsp"})
 
 
 @pytest.mark.parametrize(("registry", "name"), MEMBERS)
-def test_a_part_is_of_its_kind_and_says_what_it_is(registry: Registry[Any], name: str) -> None:
+def test_part_has_its_kind_and_a_docstring(registry: Registry[Any], name: str) -> None:
     part: object = registry[name]
     assert registry.summary(name)
     assert not registry.summary(name).endswith(".")
@@ -63,7 +63,7 @@ def test_a_part_is_of_its_kind_and_says_what_it_is(registry: Registry[Any], name
 
 
 @pytest.mark.parametrize("name", list(command_registry()))
-def test_a_command_says_the_same_in_a_list_and_by_itself(name: str) -> None:
+def test_command_summary_matches_its_help(name: str) -> None:
     command = command_registry()[name]
     first = (command.help or "").splitlines()[0].rstrip(".")
     summary = command_registry().summary(name)
@@ -74,7 +74,7 @@ SHOWING = [name for name in command_registry() if name not in TALKING]
 
 
 @pytest.mark.parametrize("name", SHOWING)
-def test_a_command_that_shows_something_can_show_it_to_a_program(name: str) -> None:
+def test_printing_commands_have_a_json_option(name: str) -> None:
     options = {option for parameter in command_registry()[name].params for option in parameter.opts}
     assert "--json" in options
 

@@ -23,19 +23,19 @@ TEST = "def test_it():\n    assert {}\n"
 MAKEFILE = "test:\n\t@true\n"
 
 
-def test_there_are_ten() -> None:
+def test_there_are_ten_pipelines() -> None:
     assert len(PIPELINES) >= 10
 
 
 @pytest.mark.parametrize("file", PIPELINES, ids=lambda file: file.stem)
-def test_a_pipeline_is_without_fault(file: Path) -> None:
+def test_pipeline_is_valid(file: Path) -> None:
     prepared = prepare(file.read_text(), file=str(file))
     assert prepared.is_sound
     assert [one for one in prepared.diagnostics if one.severity != "info"] == []
 
 
 @pytest.mark.parametrize("file", PIPELINES, ids=lambda file: file.stem)
-def test_a_pipeline_is_in_the_one_layout(file: Path) -> None:
+def test_pipeline_is_formatted(file: Path) -> None:
     assert format(file.read_text()) == file.read_text()
 
 
@@ -62,7 +62,7 @@ def test_its_drawings_are_fresh(one: Drawing) -> None:
     assert all(f'id="node-{id_}"' in one.file.read_text("utf-8") for id_ in one.graph.nodes)
 
 
-def test_a_drawing_of_something_else_is_stale(tmp_path: Path) -> None:
+def test_drawing_of_another_graph_is_stale(tmp_path: Path) -> None:
     first, second = drawings()[:2]
     copy = Drawing(first.graph, first.theme, tmp_path / first.file.name)
     assert not copy.is_fresh
@@ -72,7 +72,7 @@ def test_a_drawing_of_something_else_is_stale(tmp_path: Path) -> None:
     assert not Drawing(Graph("other", {}), first.theme, copy.file).is_fresh
 
 
-def test_nothing_else_is_drawn() -> None:
+def test_drawings_have_a_pipeline() -> None:
     assert set(PICTURES.glob("*")) == {one.file for one in drawings()}
 
 
@@ -88,7 +88,7 @@ def test_a_pipeline_has_its_name_its_line_and_its_section(file: Path) -> None:
     assert len(section.partition("<picture>")[0].split()) > 15
 
 
-def test_the_page_shows_nothing_that_is_not_there() -> None:
+def test_page_lists_existing_pipelines_only() -> None:
     shown = re.findall(r'(?:src|srcset)="([^"]*)"', README)
     assert [one for one in shown if not (FOLDER / one).is_file()] == []
     assert any("pipelines/README.md" in page.read_text("utf-8") for page in PAGES)
@@ -131,13 +131,13 @@ REGRESSIONS = "tests/test_regressions.py"
     ],
     ids=["fails", "passes", "unreadable", "empty", "elsewhere", "none", "no pytest"],
 )
-def test_a_bug_is_shown_by_a_test_that_fails_and_by_nothing_else(
+def test_bug_is_reproduced_by_a_failing_test(
     files: dict[str, str], is_shown: bool, tmp_path: Path
 ) -> None:
     assert ends_well("bug_fix", "must_fail", tmp_path, files) is is_shown
 
 
-def test_a_bug_is_mended_when_its_test_is_there_and_all_pass(tmp_path: Path) -> None:
+def test_bug_is_fixed_when_its_test_passes(tmp_path: Path) -> None:
     good = {REGRESSIONS: TEST.format(True)}
     assert ends_well("bug_fix", "must_pass", tmp_path / "a", good)
     assert not ends_well(
@@ -159,7 +159,7 @@ def test_a_bug_is_mended_when_its_test_is_there_and_all_pass(tmp_path: Path) -> 
     ],
     ids=["no list", "empty", "blank", "two", "one, no line end"],
 )
-def test_a_list_that_is_not_there_is_no_empty_one(
+def test_missing_list_is_not_empty(
     files: dict[str, str], listed: bool, next_: bool, none_left: bool, tmp_path: Path
 ) -> None:
     ends = {"listed": listed, "next": next_, "none_left": none_left}
@@ -167,12 +167,12 @@ def test_a_list_that_is_not_there_is_no_empty_one(
     assert {one: ends_well("migration", one, tmp_path, files) for one in ends} == ends
 
 
-def test_a_migration_with_red_tests_is_not_over(tmp_path: Path) -> None:
+def test_migration_with_failing_tests_continues(tmp_path: Path) -> None:
     files = {"Makefile": "test:\n\t@false\n", "TODO.txt": ""}
     assert not ends_well("migration", "none_left", tmp_path, files)
 
 
-def test_a_file_is_taken_off_the_list(tmp_path: Path) -> None:
+def test_migrated_file_is_removed_from_the_list(tmp_path: Path) -> None:
     assert ends_well("migration", "take_off", tmp_path, {"TODO.txt": "a b.py\nc.py\n"})
     assert (tmp_path / "TODO.txt").read_text() == "c.py\n"
     assert ends_well("migration", "take_off", tmp_path, {})
@@ -188,9 +188,7 @@ def test_only_a_number_can_be_beaten(printed: str, is_number: bool, tmp_path: Pa
 
 
 @pytest.mark.parametrize(("now", "is_faster"), [("900", True), ("1200", False), ("1500", False)])
-def test_a_candidate_has_to_be_faster_than_the_beginning(
-    now: str, is_faster: bool, tmp_path: Path
-) -> None:
+def test_candidate_must_beat_the_baseline(now: str, is_faster: bool, tmp_path: Path) -> None:
     files = {"Makefile": MAKEFILE, "bench.py": f"print({now})\n", "BASELINE.txt": "1200\n"}
     assert ends_well("candidates", "verify", tmp_path, files) is is_faster
     del files["BASELINE.txt"]

@@ -55,7 +55,7 @@ def test_a_program_of_the_documentation_runs(number: int, fence: Fence, tmp_path
     assert PRINTED[number] in run(fence.text, tmp_path)
 
 
-def test_the_example_hands_in_its_own_parts(tmp_path: Path) -> None:
+def test_example_passes_its_own_parts(tmp_path: Path) -> None:
     printed = run((ROOT / "examples" / "greetings.py").read_text(), tmp_path)
     done = ["start is done", "write is done", "loud is done", "ask is done"]
     assert printed.splitlines() == [*done, "success: HELLO, ALL OF YOU!"]

@@ -31,7 +31,7 @@ def undocumented(module: ModuleType) -> list[str]:
 
 
 @pytest.mark.parametrize("room", ROOMS)
-def test_the_offered_names_are_there_sorted_and_documented(room: str) -> None:
+def test_public_names_exist_sorted_and_documented(room: str) -> None:
     for module in modules_of(room):
         names = names_offered(module)
         assert names == sorted(set(names)), module.__name__
@@ -52,13 +52,13 @@ def test_a_package_defines_no_public_name_that_it_does_not_offer(room: str) -> N
 
 
 @pytest.mark.parametrize("room", ROOMS)
-def test_every_module_says_in_one_sentence_what_it_is(room: str) -> None:
+def test_every_module_has_a_one_sentence_docstring(room: str) -> None:
     for module in modules_of(room):
         first = (inspect.getdoc(module) or "").partition("\n")[0]
         assert first[:1].isupper() or not first[:1].isalpha() or first.split()[0].islower()
         assert len(first) > 10, module.__name__
 
 
-def test_the_public_door_offers_the_version() -> None:
+def test_package_has_a_version() -> None:
     assert attractor.__version__.count(".") == 2
     assert "__version__" in attractor.__all__

@@ -83,7 +83,7 @@ def test_every_protocol_of_the_package_is_in_a_table_with_its_file() -> None:
 
 
 @pytest.mark.parametrize("row", SEAMS, ids=lambda row: row.names[0])
-def test_a_seam_has_a_contract_or_says_that_there_is_only_one(row: Row) -> None:
+def test_protocol_has_a_contract_test_or_one_implementation(row: Row) -> None:
     *_, stand_in, contract = row.cells
     file = linked(contract)
     assert file.is_file()
@@ -92,7 +92,7 @@ def test_a_seam_has_a_contract_or_says_that_there_is_only_one(row: Row) -> None:
     assert "contract" in file.name or stand_in == "one only"
 
 
-def test_what_the_table_names_is_there() -> None:
+def test_names_of_the_table_exist() -> None:
     named = {name for row in SEAMS for cell in row.cells[3:5] for name in NAME.findall(cell)}
     assert named - classes() == set()
 
@@ -114,7 +114,7 @@ def test_every_contract_is_in_the_table() -> None:
         "def f():\n    class A(Protocol): ...",
     ],
 )
-def test_a_protocol_is_seen_however_it_is_written(text: str, tmp_path: Path) -> None:
+def test_every_spelling_of_a_protocol_is_detected(text: str, tmp_path: Path) -> None:
     file = tmp_path / "a.py"
     file.write_text(text)
     assert protocols(file) == [("A", file)]

@@ -72,7 +72,7 @@ def checkout(tmp_path: Path) -> Checkout:
     return Checkout(folder, tmp_path / "notes")
 
 
-def test_several_targets_at_once_set_up_once_and_before_anything_else(checkout: Checkout) -> None:
+def test_parallel_targets_set_up_once(checkout: Checkout) -> None:
     result = checkout.make("-j4", "test", "check", "thorough")
     assert result.returncode == 0, result.stderr
     lines = checkout.notes.read_text().splitlines()
@@ -83,7 +83,7 @@ def test_several_targets_at_once_set_up_once_and_before_anything_else(checkout: 
     assert checkout.set_ups() == 1
 
 
-def test_it_is_set_up_anew_only_when_something_changed(checkout: Checkout) -> None:
+def test_set_up_is_repeated_only_after_a_change(checkout: Checkout) -> None:
     checkout.make("demo")
     assert checkout.set_ups() == 1
     checkout.make("demo")
@@ -94,7 +94,7 @@ def test_it_is_set_up_anew_only_when_something_changed(checkout: Checkout) -> No
     assert checkout.set_ups() == 1
 
 
-def test_a_checkout_that_was_moved_is_set_up_anew(checkout: Checkout, tmp_path: Path) -> None:
+def test_moved_checkout_is_set_up_again(checkout: Checkout, tmp_path: Path) -> None:
     checkout.make("demo")
     moved = Checkout(checkout.folder.rename(tmp_path / "moved to"), checkout.notes)
     assert checkout.set_ups() == 1
@@ -104,7 +104,7 @@ def test_a_checkout_that_was_moved_is_set_up_anew(checkout: Checkout, tmp_path: 
     assert moved.set_ups() == 0
 
 
-def test_a_link_to_the_checkout_is_no_move(checkout: Checkout, tmp_path: Path) -> None:
+def test_link_to_the_checkout_is_not_a_move(checkout: Checkout, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(checkout.folder)
     linked = Checkout(tmp_path / "link", checkout.notes)
     assert linked.make("demo").returncode == 0
@@ -114,7 +114,7 @@ def test_a_link_to_the_checkout_is_no_move(checkout: Checkout, tmp_path: Path) -
     assert linked.set_ups() == 0
 
 
-def test_a_python_that_is_named_and_does_not_do_is_told(checkout: Checkout) -> None:
+def test_unsuitable_python_is_reported(checkout: Checkout) -> None:
     result = checkout.make("demo", PYTHON="/no such/python")
     assert result.returncode != 0
     assert "no Python 3.11 or newer among: /no such/python" in result.stderr
@@ -137,14 +137,14 @@ def system_packages(folder: Path, *, user: int, apt: str) -> subprocess.Complete
     )
 
 
-def test_who_may_not_install_gets_the_one_command_to_type(tmp_path: Path) -> None:
+def test_user_without_rights_gets_the_install_command(tmp_path: Path) -> None:
     result = system_packages(tmp_path, user=1000, apt="exit 9")
     assert result.returncode == 0
     assert f"--no-install-recommends {' '.join(PROGRAMS.values())}'" in result.stderr
     assert not (tmp_path / "asked").exists()
 
 
-def test_packages_that_can_not_be_had_are_named_and_keep_none_of_the_others_away(
+def test_unavailable_packages_do_not_stop_the_others(
     tmp_path: Path,
 ) -> None:
     refuse = 'case "$*" in update*|*ripgrep*|*graphviz*) exit 100 ;; esac'
@@ -156,7 +156,7 @@ def test_packages_that_can_not_be_had_are_named_and_keep_none_of_the_others_away
     assert "chromium" not in asked
 
 
-def test_nothing_is_asked_for_when_everything_is_there(tmp_path: Path) -> None:
+def test_complete_machine_needs_no_packages(tmp_path: Path) -> None:
     for name in PROGRAMS:
         write_program(tmp_path / name, "#!/bin/sh\n")
     result = system_packages(tmp_path, user=0, apt="exit 9")
@@ -164,7 +164,7 @@ def test_nothing_is_asked_for_when_everything_is_there(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("kilobytes", "is_room"), [(5_000_000, True), (3_000_000, False)])
-def test_files_of_tests_lie_in_memory_only_where_there_is_room(
+def test_test_files_are_in_memory_if_there_is_room(
     tmp_path: Path, kilobytes: int, is_room: bool
 ) -> None:
     if not os.access("/dev/shm", os.W_OK):

@@ -45,7 +45,7 @@ def desk(tmp_path: Path) -> Iterator[KnowingDesk]:
     desk.end()
 
 
-def test_a_change_is_refused_then_accepted_then_no_matter(desk: KnowingDesk) -> None:
+def test_changed_graph_is_refused_until_accepted(desk: KnowingDesk) -> None:
     desk.write(GATE)
     assert desk.run("--interviewer", "park").returncode == 3
     desk.write(MORE)
@@ -63,7 +63,7 @@ def test_a_change_is_refused_then_accepted_then_no_matter(desk: KnowingDesk) -> 
     assert [one["node"] for one in desk.events("StageStarted")][-1] == "more"
 
 
-def test_secrets_are_given_again_to_whatever_goes_on(desk: KnowingDesk) -> None:
+def test_secrets_are_passed_again_on_resume_and_fork(desk: KnowingDesk) -> None:
     desk.write(SECRET)
     given = ("--input", "token=@env:HIDDEN")
     assert desk.run("--interviewer", "park", *given).returncode == 3

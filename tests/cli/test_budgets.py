@@ -73,7 +73,7 @@ def used(told: dict[str, Any]) -> tuple[int, int, float]:
 
 
 @pytest.mark.crash
-def test_what_a_killed_stage_used_is_not_forgotten(desk: TwinDesk) -> None:
+def test_usage_of_a_killed_stage_is_kept(desk: TwinDesk) -> None:
     process = desk.begin(*desk.to_run(*MODEL))
     await_(lambda: list(desk.folder.glob("**/held")))
     process.kill()
@@ -103,7 +103,7 @@ def test_what_a_killed_stage_used_is_not_forgotten(desk: TwinDesk) -> None:
 
 
 @pytest.mark.crash
-def test_what_a_killed_stage_used_counts_for_the_budget(desk: TwinDesk) -> None:
+def test_usage_of_a_killed_stage_counts_for_the_budget(desk: TwinDesk) -> None:
     process = desk.begin(*desk.to_run(*MODEL, "--max-tokens", "1000"))
     await_(lambda: list(desk.folder.glob("**/held")))
     process.kill()
@@ -114,7 +114,7 @@ def test_what_a_killed_stage_used_counts_for_the_budget(desk: TwinDesk) -> None:
     assert len(desk.twin.requests) == 1
 
 
-def test_a_command_is_ended_when_the_time_is_up(desk: TwinDesk) -> None:
+def test_time_budget_stops_a_running_command(desk: TwinDesk) -> None:
     command = "echo $$ > pid; exec sleep 60"
     desk.write(
         "digraph slow { start [shape=Mdiamond]; exit [shape=Msquare]; start -> work -> exit;"
@@ -152,13 +152,13 @@ BRANCHES = """digraph three {
 }"""
 
 
-def test_no_time_at_all_is_refused(desk: TwinDesk) -> None:
+def test_zero_duration_is_refused(desk: TwinDesk) -> None:
     refused = desk.run("--max-duration", "0s")
     assert refused.returncode == 2
     assert "invalid --max-duration 0" in refused.stderr
 
 
-def test_nothing_was_cut_off_where_no_stage_was_at_work(desk: TwinDesk) -> None:
+def test_budget_between_stages_interrupts_none(desk: TwinDesk) -> None:
     desk.write(BRANCHES)
     assert desk.run("--interviewer", "park").returncode == 3
     assert desk.do("answer", "latest", "Yes").returncode == 0

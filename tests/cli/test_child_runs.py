@@ -66,7 +66,7 @@ def started(root: Path) -> list[str]:
     return [str(one["node"]) for one in events(root, "StageStarted")]
 
 
-def test_a_child_works_on_what_its_parent_works_on(desk: GitDesk) -> None:
+def test_child_shares_the_workspace_of_its_parent(desk: GitDesk) -> None:
     desk.make(OUTER, **{"parts/inner.dot": INNER})
     root = desk.run()
     assert made(desk, root) == ["before", "one", "two", "after"]
@@ -103,7 +103,7 @@ TAKES = f"""digraph takes {{ {ENDS}
 """
 
 
-def test_a_child_is_given_inputs_and_gives_back_outputs(desk: GitDesk) -> None:
+def test_child_has_inputs_and_outputs(desk: GitDesk) -> None:
     desk.make(GIVES, **{"takes.dot": TAKES})
     root = desk.run("--input", "ticket=A-1")
     assert (child(root) / "say" / "prompt.md").read_text() == "bug A-1: größe 2"
@@ -112,7 +112,7 @@ def test_a_child_is_given_inputs_and_gives_back_outputs(desk: GitDesk) -> None:
     assert started(root) == ["start", "name", "inner", "after"]
 
 
-def test_a_child_that_failed_is_the_failure_of_its_stage(desk: GitDesk) -> None:
+def test_failed_child_fails_its_stage(desk: GitDesk) -> None:
     desk.make(OUTER, **{"parts/inner.dot": INNER.replace("echo two", "false; exit 3; echo two")})
     result = desk.json("run", "pipeline.dot", *UNGUARDED)
     assert result["outcome"] == "fail"
@@ -122,7 +122,7 @@ def test_a_child_that_failed_is_the_failure_of_its_stage(desk: GitDesk) -> None:
     assert "attractor diagnose" in desk.do("diagnose", root.name).stdout
 
 
-def test_another_attempt_has_a_child_of_its_own_and_begins_with_the_same_files(
+def test_new_attempt_starts_a_new_child(
     desk: GitDesk,
 ) -> None:
     # The second child finds the folder that the first one made.
@@ -137,7 +137,7 @@ def test_another_attempt_has_a_child_of_its_own_and_begins_with_the_same_files(
     assert made(desk, root) == ["before", "one", "two", "after"]
 
 
-def test_what_a_child_asks_is_answered_at_its_parent(desk: GitDesk) -> None:
+def test_question_of_a_child_is_answered_at_its_parent(desk: GitDesk) -> None:
     desk.make(OUTER, **{"parts/inner.dot": GATE})
     root = desk.run("--interviewer", "park")
     status = desk.json("status", "latest")
@@ -163,7 +163,7 @@ def test_what_a_child_asks_is_answered_at_its_parent(desk: GitDesk) -> None:
     assert list(root.rglob("incidents")) == []
 
 
-def test_a_child_is_gone_on_with_by_its_parent_only(desk: GitDesk) -> None:
+def test_child_is_resumed_by_its_parent_only(desk: GitDesk) -> None:
     desk.make(OUTER, **{"parts/inner.dot": GATE})
     root = desk.run("--interviewer", "park")
     refused = desk.do("resume", str(child(root)))
@@ -175,7 +175,7 @@ def test_a_child_is_gone_on_with_by_its_parent_only(desk: GitDesk) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_whoever_ends_the_parent_ends_the_child_which_goes_on_with_it(
+def test_interrupted_parent_interrupts_and_resumes_its_child(
     desk: GitDesk, number: signal.Signals
 ) -> None:
     # What is not to be done twice is not: the child goes on.
@@ -209,7 +209,7 @@ def test_a_canceled_run_cancels_its_children_within_seconds(desk: GitDesk) -> No
         assert document(one / "run.json")["status"] == "canceled"
 
 
-def test_words_to_the_parent_lie_with_the_stage_of_the_child(desk: GitDesk) -> None:
+def test_steering_the_parent_reaches_the_child_stage(desk: GitDesk) -> None:
     desk.make(OUTER, **{"parts/inner.dot": slow(desk)})
     process = desk.begin("run", "pipeline.dot", *UNGUARDED)
     await_(is_begun(desk))
@@ -223,7 +223,7 @@ def test_words_to_the_parent_lie_with_the_stage_of_the_child(desk: GitDesk) -> N
     assert process.wait(20) == 0
 
 
-def test_a_budget_counts_what_a_child_uses_while_it_is_at_work(desk: GitDesk) -> None:
+def test_budget_counts_usage_of_a_running_child(desk: GitDesk) -> None:
     naps = INNER.replace("echo ", "sleep 0.4; echo ")
     desk.make(OUTER, **{"parts/inner.dot": naps})
     stopped = desk.do("run", "pipeline.dot", *UNGUARDED, "--max-duration", "300ms")
@@ -245,7 +245,7 @@ def test_a_budget_counts_what_a_child_uses_while_it_is_at_work(desk: GitDesk) ->
         (None, "cannot read"),
     ],
 )
-def test_a_child_that_cannot_be_run_is_told_before_the_first_stage(
+def test_invalid_child_is_refused_before_the_first_stage(
     desk: GitDesk, text: str | None, told: str
 ) -> None:
     desk.make(OUTER, **({} if text is None else {"parts/inner.dot": text}))
@@ -285,7 +285,7 @@ def test_a_manager_ends_its_child_for_good(
     assert why in inner["reason"]
 
 
-def test_a_manager_speaks_to_the_stage_at_work_and_the_words_lie_there(desk: GitDesk) -> None:
+def test_manager_steers_the_running_stage(desk: GitDesk) -> None:
     more = '"manager.actions"="observe,steer,wait", "manager.steer_cooldown"="100ms"'
     desk.make(MANAGED.replace("MORE", more), **{"inner.dot": slow(desk)})
     process = desk.begin("run", "pipeline.dot", *UNGUARDED)
@@ -298,7 +298,7 @@ def test_a_manager_speaks_to_the_stage_at_work_and_the_words_lie_there(desk: Git
     assert process.wait(20) == 0
 
 
-def test_what_a_supervised_child_asks_parks_its_manager(desk: GitDesk) -> None:
+def test_question_of_a_supervised_child_parks_its_manager(desk: GitDesk) -> None:
     desk.make(MANAGED.replace("MORE", ""), **{"inner.dot": GATE})
     root = desk.run("--interviewer", "park")
     assert desk.json("status")["question"]["id"] == "watch@1.1/ask@1.1"
@@ -327,7 +327,7 @@ FORKS = f"""digraph forks {{ {ENDS}
 """
 
 
-def test_children_in_branches_that_branch_themselves_do_not_meet(desk: GitDesk) -> None:
+def test_nested_branches_of_children_are_independent(desk: GitDesk) -> None:
     desk.make(EACH, **{"inner.dot": FORKS})
     root = desk.run()
     assert desk.json("status")["outcome"] == "success"

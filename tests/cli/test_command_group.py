@@ -31,13 +31,13 @@ def run(group: click.Group, *words: str) -> str:
     return result.output
 
 
-def test_a_dot_is_a_blank_at_any_depth(places: Places) -> None:
+def test_dot_in_a_name_is_a_space_on_the_command_line(places: Places) -> None:
     group = build(places)
     assert run(group, "doctor") == run(group, "zoo", "feed") == "fed\n"
     assert run(group, "zoo", "night", "feed") == "fed\n"
 
 
-def test_help_lists_what_is_below(places: Places) -> None:
+def test_group_help_lists_its_commands(places: Places) -> None:
     group = build(places)
     assert "doctor  Feed an animal\n  zoo     Commands: feed, night.feed\n" in run(group, "--help")
     assert "feed   Feed an animal\n" in run(group, "zoo", "--help")
@@ -51,7 +51,7 @@ def test_help_lists_what_is_below(places: Places) -> None:
         (["xyzzy"], "unknown command 'xyzzy'", "known: doctor, zoo"),
     ],
 )
-def test_an_unknown_command_brings_a_suggestion(
+def test_unknown_command_suggests_a_name(
     places: Places, words: list[str], message: str, hint: str
 ) -> None:
     result = CliRunner().invoke(build(places), words)

@@ -8,7 +8,7 @@ from tests.cli.running import ATTRACTOR, attractor
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_the_script_is_printed_for_people_and_programs(shell: str) -> None:
+def test_script_is_printed_as_text_and_json(shell: str) -> None:
     script = attractor("completion", shell).stdout
     assert "_ATTRACTOR_COMPLETE" in script
     told = json.loads(attractor("completion", shell, "--json").stdout)

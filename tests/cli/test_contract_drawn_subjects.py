@@ -39,19 +39,19 @@ def subject(request: pytest.FixtureRequest, tmp_path: Path) -> Drawable:
     return request.param(tmp_path)
 
 
-def test_it_is_made_of_files_that_are_there(subject: Drawable) -> None:
+def test_subject_names_existing_files(subject: Drawable) -> None:
     subject.read()
     files = list(subject.files())
     assert files
     assert all(Path(file).is_file() for file in files)
 
 
-def test_it_is_read_as_it_is(subject: Drawable) -> None:
+def test_subject_is_read_in_its_current_state(subject: Drawable) -> None:
     assert list(subject.read().graph.nodes) == ["start", "exit", "plan", "make"]
     assert subject.read().picture == subject.read().picture
 
 
-def test_what_was_broken_meanwhile_says_so_and_comes_back(subject: Drawable) -> None:
+def test_invalid_subject_fails_and_recovers(subject: Drawable) -> None:
     file = next(Path(one) for one in subject.files() if one.endswith(".dot"))
     whole = file.read_text()
     file.write_text("digraph {")

@@ -61,7 +61,7 @@ def look(examination: Examination, on: Machine) -> Sequence[Finding]:
 
 @everybody
 @everywhere
-def test_something_is_found_and_said_in_a_line_and_nothing_is_left_behind(
+def test_check_returns_one_line_findings_and_leaves_no_files(
     name: str, kind: str, folder: Path
 ) -> None:
     found = look(EXAMINATIONS[name], MACHINES[kind](folder))
@@ -77,7 +77,7 @@ def test_something_is_found_and_said_in_a_line_and_nothing_is_left_behind(
 
 
 @everybody
-def test_it_finds_the_same_again(name: str, folder: Path) -> None:
+def test_repeated_check_has_the_same_findings(name: str, folder: Path) -> None:
     on = bare(folder)
     first, second = look(EXAMINATIONS[name], on), look(EXAMINATIONS[name], on)
     assert [(one.subject, one.standing, one.remedy) for one in first] == [
@@ -85,6 +85,6 @@ def test_it_finds_the_same_again(name: str, folder: Path) -> None:
     ]
 
 
-def test_no_two_examinations_speak_of_the_same_thing(folder: Path) -> None:
+def test_subjects_of_checks_are_unique(folder: Path) -> None:
     subjects = [one.subject for each in EXAMINATIONS.values() for one in look(each, bare(folder))]
     assert len(set(subjects)) == len(subjects)

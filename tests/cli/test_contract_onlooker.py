@@ -83,7 +83,7 @@ def in_threads(onlooker: RunObserver, events: Sequence[Event]) -> list[BaseExcep
     return troubles
 
 
-def test_what_happened_is_there_when_it_ended(looking: Looking, tmp_path: Path) -> None:
+def test_all_events_are_shown_at_the_end(looking: Looking, tmp_path: Path) -> None:
     onlooker, told = looking
     run = a_run()
     journal = tmp_path / run.run_id / "events.jsonl"
@@ -96,9 +96,7 @@ def test_what_happened_is_there_when_it_ended(looking: Looking, tmp_path: Path) 
     assert "plan" in told()
 
 
-def test_a_directory_that_is_not_there_and_a_run_without_events_are_taken(
-    looking: Looking, tmp_path: Path
-) -> None:
+def test_missing_directory_and_empty_run_are_accepted(looking: Looking, tmp_path: Path) -> None:
     onlooker, told = looking
     onlooker.begin(tmp_path / "nowhere")
     onlooker.end()

@@ -28,7 +28,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_the_pipeline_goes_to_standard_output_and_the_report_beside_it(folder: Path) -> None:
+def test_pipeline_goes_to_stdout_and_report_to_stderr(folder: Path) -> None:
     result = attractor("convert", "theirs.dot", folder=folder)
     assert result.returncode == 0
     assert 'tool_command="make test"' in result.stdout
@@ -41,7 +41,7 @@ def test_the_pipeline_goes_to_standard_output_and_the_report_beside_it(folder: P
     assert (folder / "theirs.dot").read_text() == THEIRS
 
 
-def test_what_was_written_is_valid_and_needs_no_more_work(folder: Path) -> None:
+def test_converted_pipeline_is_valid(folder: Path) -> None:
     result = attractor("convert", "theirs.dot", "-o", "new.dot", folder=folder)
     assert (result.returncode, result.stderr) == (0, "")
     assert "2 converted" in result.stdout
@@ -57,7 +57,7 @@ def test_a_byte_order_mark_and_the_line_ends_stay(folder: Path) -> None:
     assert (folder / "new.dot").read_bytes() == codecs.BOM_UTF8 + plain.replace(b"\n", b"\r\n")
 
 
-def test_what_is_left_to_do_ends_with_1_and_is_written_all_the_same(folder: Path) -> None:
+def test_remaining_work_exits_with_1_and_writes_the_pipeline(folder: Path) -> None:
     result = attractor("convert", "left.dot", "-o", "new.dot", folder=folder)
     assert result.returncode == 1
     wanted = "left.dot:4: not converted: nothing here corresponds to language (call the interpreter"
@@ -70,7 +70,7 @@ PROMPTED = THEIRS.replace("exit  [", 'work  [llm_prompt="@work.md"]\n    exit  [
 )
 
 
-def test_what_is_not_valid_where_it_will_lie_is_left_to_do(folder: Path) -> None:
+def test_invalid_paths_beside_the_output_are_reported(folder: Path) -> None:
     (folder / "prompted.dot").write_text(PROMPTED)
     missing = "prompted.dot:3: not converted: cannot read work.md: No such file or directory"
     for words in ([], ["-o", "new.dot"], ["--check"]):
@@ -110,7 +110,7 @@ def test_check_writes_nothing(folder: Path) -> None:
     )
 
 
-def test_a_program_gets_all_of_it(folder: Path) -> None:
+def test_json_output_is_complete(folder: Path) -> None:
     result = attractor("convert", "left.dot", "--json", folder=folder)
     told = json.loads(result.stdout)
     assert result.returncode == 1
@@ -127,5 +127,5 @@ def test_a_program_gets_all_of_it(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["broken.dot", "missing.dot", "."])
-def test_what_cannot_be_read_ends_with_2(folder: Path, name: str) -> None:
+def test_unreadable_file_exits_with_2(folder: Path, name: str) -> None:
     assert attractor("convert", name, folder=folder).returncode == 2

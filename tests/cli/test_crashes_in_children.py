@@ -76,7 +76,7 @@ def test_a_kill_repeats_at_most_the_stage_in_flight_of_a_child(desk: GitDesk) ->
 
 
 @pytest.mark.crash
-def test_kills_do_not_change_what_children_in_branches_come_to(desk: GitDesk) -> None:
+def test_kills_keep_the_results_of_children_in_branches(desk: GitDesk) -> None:
     desk.make(EACH, **{"inner.dot": FORKS})
     dice = random.Random(3)
     process = desk.begin("run", "pipeline.dot", *UNGUARDED)
@@ -92,7 +92,7 @@ def test_kills_do_not_change_what_children_in_branches_come_to(desk: GitDesk) ->
 
 
 @pytest.mark.crash
-def test_kills_undo_nothing_where_children_work_in_one_folder(desk: GitDesk) -> None:
+def test_kills_keep_files_of_children_in_one_folder(desk: GitDesk) -> None:
     nodes = "\n".join(
         f'{one} [shape=parallelogram, tool_command="sleep 0.1; echo {one} >> NAME.txt"]'
         for one in "uvw"

@@ -23,7 +23,7 @@ def slow(desk: GitDesk) -> str:
     return SLOW.replace("BEGUN", str(desk.folder / "begun")).replace("GO", str(desk.folder / "go"))
 
 
-def test_a_run_at_work_is_told_with_its_stage_and_is_not_disturbed(desk: GitDesk) -> None:
+def test_live_run_is_diagnosed_without_interference(desk: GitDesk) -> None:
     desk.make(slow(desk))
     process = desk.begin("run", "pipeline.dot", *UNGUARDED)
     await_((desk.folder / "begun").exists)
@@ -36,7 +36,7 @@ def test_a_run_at_work_is_told_with_its_stage_and_is_not_disturbed(desk: GitDesk
     assert process.wait(30) == 0
 
 
-def test_a_killed_run_is_told_with_the_stage_that_is_made_again(desk: GitDesk) -> None:
+def test_killed_run_names_the_stage_to_repeat(desk: GitDesk) -> None:
     desk.make(slow(desk))
     process = desk.begin("run", "pipeline.dot", *UNGUARDED)
     await_((desk.folder / "begun").exists)
@@ -52,7 +52,7 @@ def test_a_killed_run_is_told_with_the_stage_that_is_made_again(desk: GitDesk) -
     assert any("made again" in one["what"] for one in again["interruptions"])
 
 
-def test_the_command_of_a_remedy_can_be_typed(desk: GitDesk, starting_runs: StartingRuns) -> None:
+def test_remedy_command_works(desk: GitDesk, starting_runs: StartingRuns) -> None:
     root = starting_runs.restore(desk, FAILING)
     words = desk.do("diagnose", root.name).stdout
     assert "tool_command ended with exit code 7" in words
@@ -67,9 +67,7 @@ def test_the_command_of_a_remedy_can_be_typed(desk: GitDesk, starting_runs: Star
     assert "forked from" in desk.do("diagnose").stdout
 
 
-def test_what_cannot_be_believed_is_told_as_such(
-    desk: GitDesk, starting_runs: StartingRuns
-) -> None:
+def test_corrupt_journal_is_reported(desk: GitDesk, starting_runs: StartingRuns) -> None:
     root = starting_runs.restore(desk, FAILING)
     journal = root / "events.jsonl"
     journal.write_bytes(journal.read_bytes().replace(b"exit code 7", b"exit code 0"))
@@ -78,7 +76,7 @@ def test_what_cannot_be_believed_is_told_as_such(
     assert json.loads(refused.stdout)["error"]["exit_code"] == 6
 
 
-def test_no_terminal_obeys_what_a_question_says(desk: GitDesk) -> None:
+def test_control_characters_of_a_question_are_escaped(desk: GitDesk) -> None:
     asks = 'ask [shape=hexagon, label="\x1b[31mred"]; start -> ask; ask -> exit [label="Yes"]'
     desk.make(f"digraph asks {{ {ENDS}; {asks} }}")
     desk.run("--interviewer", "park")

@@ -19,17 +19,17 @@ def files(tmp_path: Path) -> tuple[str, str]:
     return str(tmp_path / "a.dot"), str(tmp_path / "b.dot")
 
 
-def test_differences_are_told(files: tuple[str, str]) -> None:
+def test_differences_are_printed(files: tuple[str, str]) -> None:
     result = attractor("diff", *files)
     assert (result.returncode, result.stdout) == (0, 'nodes\n  ~ a\n      ~ prompt: "x" -> "y"\n')
 
 
-def test_the_same_pipelines_are_told_so(files: tuple[str, str]) -> None:
+def test_equal_pipelines_are_reported(files: tuple[str, str]) -> None:
     result = attractor("diff", files[0], files[0], "--exit-code")
     assert (result.returncode, result.stdout) == (0, "no change in meaning\n")
 
 
-def test_another_spelling_is_told_in_one_line(files: tuple[str, str], tmp_path: Path) -> None:
+def test_different_spelling_is_one_line(files: tuple[str, str], tmp_path: Path) -> None:
     (tmp_path / "a.dot").write_text(
         'digraph G { start; exit; a [script="x", timeout=60s]; start -> a -> exit;\n'
         'a -> start [condition="outcome=failed"] }'
@@ -43,11 +43,11 @@ def test_another_spelling_is_told_in_one_line(files: tuple[str, str], tmp_path: 
     assert json.loads(attractor("diff", *files, "--json").stdout)["same"] is True
 
 
-def test_a_program_asks_for_the_exit_code(files: tuple[str, str]) -> None:
+def test_exit_code_option_returns_1(files: tuple[str, str]) -> None:
     assert attractor("diff", *files, "--exit-code").returncode == ExitCode.FAILED
 
 
-def test_a_program_reads_json(files: tuple[str, str]) -> None:
+def test_differences_are_printed_as_json(files: tuple[str, str]) -> None:
     record = json.loads(attractor("diff", *files, "--json").stdout)
     assert record["nodes"]["changed"][0]["id"] == "a"
 
@@ -71,7 +71,7 @@ def test_both_are_drawn(files: tuple[str, str], tmp_path: Path) -> None:
         ("out", b"nodes\n  ~ a\n"),
     ],
 )
-def test_the_ending_of_the_file_says_the_format(
+def test_file_extension_selects_the_format(
     files: tuple[str, str], tmp_path: Path, name: str, start: bytes
 ) -> None:
     result = attractor("diff", *files, "-o", str(tmp_path / name))
@@ -89,7 +89,7 @@ def test_the_ending_of_the_file_says_the_format(
         (["-o", "a.dot"], "would overwrite a.dot"),
     ],
 )
-def test_what_contradicts_itself_is_refused(
+def test_contradicting_options_are_refused(
     files: tuple[str, str], tmp_path: Path, words: list[str], said: str
 ) -> None:
     result = attractor("diff", *files, *words, folder=tmp_path)
@@ -100,7 +100,9 @@ def test_what_contradicts_itself_is_refused(
 
 
 @pytest.mark.parametrize(("place", "sign"), [(0, '"y" -> "x"'), (1, '"x" -> "y"')])
-def test_one_of_them_may_be_standard_input(files: tuple[str, str], place: int, sign: str) -> None:
+def test_one_pipeline_is_read_from_standard_input(
+    files: tuple[str, str], place: int, sign: str
+) -> None:
     words = [files[0], files[0]]
     words[place] = "-"
     told = attractor("diff", *words, typed=B)
@@ -112,5 +114,5 @@ def test_one_of_them_may_be_standard_input(files: tuple[str, str], place: int, s
 
 
 @pytest.mark.parametrize("arguments", [["a.dot"], ["a", "b", "c"], ["--git-driver", "a", "b"]])
-def test_another_number_of_files_is_refused(arguments: list[str]) -> None:
+def test_wrong_number_of_files_is_refused(arguments: list[str]) -> None:
     assert attractor("diff", *arguments).returncode == ExitCode.USAGE

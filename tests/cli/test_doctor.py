@@ -46,7 +46,7 @@ def add_program(folder: Path, name: str, script: str) -> None:
     file.chmod(0o755)
 
 
-def test_a_bare_machine_is_told_what_is_missing_and_how_to_get_it(tmp_path: Path) -> None:
+def test_bare_machine_lists_missing_items_with_remedies(tmp_path: Path) -> None:
     result = look(tmp_path)
     assert result.returncode == 1
     found = findings(result)
@@ -63,12 +63,12 @@ def test_a_bare_machine_is_told_what_is_missing_and_how_to_get_it(tmp_path: Path
     }
 
 
-def test_everything_that_is_not_well_has_a_remedy(tmp_path: Path) -> None:
+def test_every_problem_has_a_remedy(tmp_path: Path) -> None:
     for one in findings(look(tmp_path)).values():
         assert bool(one["remedy"]) == (one["standing"] != "ok")
 
 
-def test_a_program_that_is_there_and_answers_is_well(tmp_path: Path) -> None:
+def test_working_program_is_ok(tmp_path: Path) -> None:
     add_program(tmp_path, "git", "echo git version 9.9")
     add_program(tmp_path, "dot", "echo dot - graphviz version 8 >&2")
     add_program(tmp_path, "rg", "echo ripgrep 13.0.0; echo more")
@@ -82,7 +82,7 @@ def test_a_program_that_is_there_and_answers_is_well(tmp_path: Path) -> None:
     assert "does not answer" in found["agent codex"]["found"]
 
 
-def test_a_key_is_found_and_never_shown(tmp_path: Path) -> None:
+def test_key_is_found_and_never_printed(tmp_path: Path) -> None:
     result = look(tmp_path, OPENAI_API_KEY=SECRET, GOOGLE_API_KEY=SECRET, ANTHROPIC_API_KEY="")
     found = findings(result)
     assert found["key of openai"]["found"] == "OPENAI_API_KEY is set"
@@ -98,7 +98,7 @@ def test_the_providers_that_litellm_can_ask_are_named(tmp_path: Path) -> None:
     assert SECRET not in result.stdout + result.stderr
 
 
-def test_a_sandbox_that_leaks_is_seen_by_trying_it(tmp_path: Path) -> None:
+def test_leaking_sandbox_is_detected(tmp_path: Path) -> None:
     pretends = 'while [ "$1" != "--" ]; do shift; done; shift; exec "$@"'
     add_program(tmp_path, "bwrap", pretends)
     told = findings(look(tmp_path))["bubblewrap"]
@@ -107,14 +107,14 @@ def test_a_sandbox_that_leaks_is_seen_by_trying_it(tmp_path: Path) -> None:
         assert leak in told["found"]
 
 
-def test_a_sandbox_that_can_not_be_made_is_told_with_its_reason(tmp_path: Path) -> None:
+def test_failing_sandbox_is_reported_with_its_reason(tmp_path: Path) -> None:
     add_program(tmp_path, "bwrap", "echo No permissions to create a new namespace >&2; exit 1")
     told = findings(look(tmp_path))["bubblewrap"]
     assert "No permissions to create a new namespace" in told["found"]
     assert "user namespaces" in told["remedy"]
 
 
-def test_a_runs_folder_that_can_not_be_written_is_a_problem(tmp_path: Path) -> None:
+def test_unwritable_runs_folder_is_a_problem(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     result = look(tmp_path, ATTRACTOR_RUNS_DIR=str(tmp_path / "file" / "runs"))
     told = findings(result)["runs folder"]
@@ -123,13 +123,13 @@ def test_a_runs_folder_that_can_not_be_written_is_a_problem(tmp_path: Path) -> N
     assert "set runs_dir" in told["remedy"]
 
 
-def test_too_little_disk_is_told(tmp_path: Path) -> None:
+def test_low_disk_space_is_reported(tmp_path: Path) -> None:
     told = findings(look(tmp_path, ATTRACTOR_DOCTOR__MIN_FREE_MB="999999999"))["disk"]
     assert told["standing"] == "missing"
     assert "999,999,999 MB wanted" in told["found"]
 
 
-def test_a_state_folder_others_can_read_is_told(tmp_path: Path) -> None:
+def test_readable_state_folder_is_reported(tmp_path: Path) -> None:
     state = tmp_path / "open"
     state.mkdir()
     for mode, standing in [(0o755, "missing"), (0o700, "ok")]:
@@ -156,7 +156,7 @@ def test_every_setting_is_listed_with_its_origin(tmp_path: Path) -> None:
     assert told["doctor.min_free_mb"]["value"] == 1024
 
 
-def test_what_is_not_set_is_said_in_words_and_to_programs_by_null(tmp_path: Path) -> None:
+def test_unset_settings_are_words_for_people_and_null_in_json(tmp_path: Path) -> None:
     (tmp_path / "attractor.toml").write_text(
         '[llm]\nredact = true\nredact_patterns = ["a+"]\n[llm.requests_per_minute]\nopenai = 9\n'
     )
@@ -203,7 +203,7 @@ def test_the_text_for_people(tmp_path: Path, snapshot: SnapshotAssertion) -> Non
     assert as_text(some_findings()[:1], configuration).endswith("Ready. Nothing is missing.")
 
 
-def test_a_finding_without_its_remedy_can_not_be_made() -> None:
+def test_finding_requires_a_remedy() -> None:
     with pytest.raises(ValueError, match="a remedy belongs"):
         Finding("git", CheckStatus.MISSING, "no git")
     with pytest.raises(ValueError, match="a remedy belongs"):
@@ -215,7 +215,7 @@ def test_the_interpreter_is_named() -> None:
     assert sys.executable in findings(result)["python"]["found"]
 
 
-def test_each_damaged_distribution_is_named_with_its_place_and_remedy(tmp_path: Path) -> None:
+def test_damaged_distributions_are_reported(tmp_path: Path) -> None:
     site = tmp_path / "site"
     for name in ["shed", "barn"]:
         (site / f"{name}-1.0.dist-info").mkdir(parents=True)
@@ -233,7 +233,7 @@ def test_each_damaged_distribution_is_named_with_its_place_and_remedy(tmp_path: 
     assert findings(look(tmp_path))["distributions"]["standing"] == "ok"
 
 
-def test_what_a_pipeline_requires_is_looked_at_with_the_machine(tmp_path: Path) -> None:
+def test_requirements_of_a_pipeline_are_checked(tmp_path: Path) -> None:
     add_program(tmp_path, "git", "echo git version 9.9")
     (tmp_path / "bin" / "bash").symlink_to("/bin/bash")
     (tmp_path / "needy.dot").write_text(
@@ -256,7 +256,7 @@ def test_what_a_pipeline_requires_is_looked_at_with_the_machine(tmp_path: Path) 
     assert SECRET not in result.stdout
 
 
-def test_the_secrets_of_a_pipeline_are_listed_and_never_told(tmp_path: Path) -> None:
+def test_secrets_of_a_pipeline_are_listed_without_values(tmp_path: Path) -> None:
     (tmp_path / "publish.dot").write_text(
         'digraph x { inputs="token:secret, key:secret, pin:secret, branch=main"; '
         "start [shape=Mdiamond]; exit [shape=Msquare]; start -> exit }"
@@ -277,7 +277,7 @@ def test_the_secrets_of_a_pipeline_are_listed_and_never_told(tmp_path: Path) -> 
     assert "s3cr" not in result.stdout
 
 
-def test_a_pipeline_that_cannot_be_read_is_told_before_the_machine(tmp_path: Path) -> None:
+def test_unreadable_pipeline_fails_first(tmp_path: Path) -> None:
     (tmp_path / "broken.dot").write_text("digraph {")
     bare = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
     result = attractor("doctor", "broken.dot", folder=tmp_path, variables=bare)
@@ -300,7 +300,7 @@ def test_a_pipeline_that_cannot_be_read_is_told_before_the_machine(tmp_path: Pat
         ("command = '$BELL'\nurl = 'https://host/the-secret'", "ok", "by command and url"),
     ],
 )
-def test_how_people_are_told_of_gates(tmp_path: Path, text: str, standing: str, found: str) -> None:
+def test_notifications_are_checked(tmp_path: Path, text: str, standing: str, found: str) -> None:
     (tmp_path / "attractor.toml").write_text(f"[notify]\n{text}\n")
     told = attractor("doctor", "--json", folder=tmp_path)
     assert "the-secret" not in told.stdout
@@ -309,7 +309,7 @@ def test_how_people_are_told_of_gates(tmp_path: Path, text: str, standing: str, 
     assert found in one["found"]
 
 
-def test_the_project_is_told_what_its_runs_work_on(tmp_path: Path) -> None:
+def test_project_check_names_the_source_of_workspaces(tmp_path: Path) -> None:
     path = os.environ["PATH"]
 
     def told() -> dict[str, str]:

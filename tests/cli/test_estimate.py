@@ -9,7 +9,7 @@ PIPELINE = """digraph p { start [shape=Mdiamond]; exit [shape=Msquare]
 """
 
 
-def test_an_estimate_says_from_what_it_is_known(desk: GitDesk) -> None:
+def test_estimate_names_its_basis(desk: GitDesk) -> None:
     desk.make(PIPELINE)
     nobody_knows = desk.do("estimate", "pipeline.dot")
     assert (nobody_knows.returncode, nobody_knows.stderr) == (0, "")
@@ -28,7 +28,7 @@ def test_an_estimate_says_from_what_it_is_known(desk: GitDesk) -> None:
     assert [one["node"] for one in record["stages"]] == ["plan", "make"]
 
 
-def test_a_mistyped_backend_and_a_broken_pipeline_are_refused(desk: GitDesk) -> None:
+def test_unknown_backend_and_invalid_pipeline_are_refused(desk: GitDesk) -> None:
     desk.make(PIPELINE)
     mistyped = desk.do("estimate", "pipeline.dot", "--backend", "agnt")
     assert (mistyped.returncode, "did you mean agent?" in mistyped.stderr) == (2, True)

@@ -27,7 +27,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_files_are_written_in_their_layout(folder: Path) -> None:
+def test_files_are_formatted(folder: Path) -> None:
     before = (folder / "neat.dot").stat()
     result = attractor("fmt", "ugly.dot", "neat.dot", folder=folder)
     assert (result.returncode, result.stderr) == (0, "")
@@ -42,7 +42,7 @@ def test_a_folder_is_formatted(folder: Path) -> None:
     assert "0 files changed, 2 unchanged" in attractor("fmt", ".", folder=folder).stdout
 
 
-def test_a_link_stays_a_link_and_a_file_keeps_its_permissions(folder: Path) -> None:
+def test_links_and_permissions_are_kept(folder: Path) -> None:
     (folder / "link.dot").symlink_to("ugly.dot")
     (folder / "ugly.dot").chmod(0o640)
     assert attractor("fmt", "link.dot", folder=folder).returncode == 0
@@ -69,7 +69,7 @@ def test_diff_shows_a_patch_that_git_can_apply(folder: Path) -> None:
     assert (folder / "ugly.dot").read_text() == NEAT
 
 
-def test_what_a_terminal_would_obey_stays_in_a_patch(folder: Path) -> None:
+def test_patch_keeps_control_characters_for_pipes_only(folder: Path) -> None:
     (folder / "odd.dot").write_text('digraph G { a [label="\x1b[31m"] }')
     result = attractor("fmt", "--diff", "odd.dot", folder=folder)
     assert '+    a [label="\x1b[31m"]' in result.stdout
@@ -103,13 +103,13 @@ def test_standard_input_can_be_checked() -> None:
     assert (result.returncode, result.stdout) == (0, "0 files would change, 1 unchanged\n")
 
 
-def test_a_mistake_in_standard_input_prints_nothing_that_could_be_taken_for_a_pipeline() -> None:
+def test_invalid_standard_input_prints_no_pipeline() -> None:
     result = attractor("fmt", "-", typed="digraph G { a -- b }")
     assert (result.returncode, result.stdout) == (2, "")
     assert "<stdin>:1:15: error[syntax]" in result.stderr
 
 
-def test_with_a_mistake_anywhere_nothing_is_written(folder: Path) -> None:
+def test_one_invalid_file_prevents_all_writes(folder: Path) -> None:
     (folder / "broken.dot").write_text("digraph G { a -- b\n c = }")
     (folder / "other.dot").write_text("digraph G { a -- b }")
     result = attractor("fmt", "ugly.dot", "broken.dot", "none.dot", "other.dot", folder=folder)
@@ -125,7 +125,7 @@ def test_with_a_mistake_anywhere_nothing_is_written(folder: Path) -> None:
     assert (folder / "ugly.dot").read_text() == UGLY
 
 
-def test_a_program_gets_json(folder: Path) -> None:
+def test_json_output_is_complete(folder: Path) -> None:
     told = json.loads(attractor("fmt", ".", "--check", "--json", folder=folder).stdout)
     assert told == {
         "files": [{"file": "neat.dot", "changed": False}, {"file": "ugly.dot", "changed": True}],
@@ -155,7 +155,7 @@ def test_a_byte_order_mark_and_the_line_ends_stay(folder: Path, mark: bytes, end
     assert attractor("fmt", "-", typed=ugly.decode()).stdout.encode() == neat
 
 
-def test_mixed_line_ends_are_told(folder: Path) -> None:
+def test_mixed_line_endings_are_reported(folder: Path) -> None:
     mixed = NEAT.replace("\n", "\r\n", 1)
     (folder / "ugly.dot").write_bytes(mixed.encode())
     told = attractor("fmt", "--check", "ugly.dot", folder=folder).stdout
@@ -168,5 +168,5 @@ def test_mixed_line_ends_are_told(folder: Path) -> None:
     assert (folder / "ugly.dot").read_bytes() == NEAT.encode()
 
 
-def test_standard_input_stands_alone(folder: Path) -> None:
+def test_standard_input_cannot_be_combined_with_files(folder: Path) -> None:
     assert attractor("fmt", "-", "neat.dot", folder=folder).returncode == 2

@@ -53,7 +53,7 @@ def branch_file(desk: GitDesk, root: Path, name: str) -> str:
     return git(desk.project, "show", f"attractor/run/{root.name}:{name}")
 
 
-def test_a_fork_begins_as_the_run_was_before_that_visit_and_leaves_it_alone(
+def test_fork_starts_from_the_state_before_the_visit(
     desk: GitDesk, starting_runs: StartingRuns
 ) -> None:
     old = starting_runs.restore(desk, LOOP)
@@ -75,16 +75,14 @@ def test_a_fork_begins_as_the_run_was_before_that_visit_and_leaves_it_alone(
     assert subjects.splitlines()[-1] == f"Run {old.name} up to make@2"
 
 
-def test_without_a_visit_it_is_the_last_one(desk: GitDesk, starting_runs: StartingRuns) -> None:
+def test_fork_defaults_to_the_last_visit(desk: GitDesk, starting_runs: StartingRuns) -> None:
     starting_runs.restore(desk, LOOP)
     new = Path(desk.json("fork", "latest", "make", "--no-evaluate")["directory"])
     assert document(new / "manifest.json")["forked_at"] == "make@3"
     assert [one["node"] for one in events(new, "StageStarted")] == ["make", "test"]
 
 
-def test_what_was_not_visited_is_refused_and_nothing_is_made(
-    desk: GitDesk, starting_runs: StartingRuns
-) -> None:
+def test_unvisited_node_is_refused(desk: GitDesk, starting_runs: StartingRuns) -> None:
     old = starting_runs.restore(desk, LOOP)
     mistyped = desk.do("fork", "latest", "mak")
     assert (mistyped.returncode, "did you mean make?" in mistyped.stderr) == (2, True)
@@ -93,7 +91,7 @@ def test_what_was_not_visited_is_refused_and_nothing_is_made(
     assert (desk.runs(), desk.stores()) == ([old], {old.name})
 
 
-def test_a_visit_within_a_branch_is_refused_with_the_node_to_fork_at(
+def test_visit_inside_a_branch_is_refused_with_a_hint(
     desk: GitDesk, starting_runs: StartingRuns
 ) -> None:
     starting_runs.restore(desk, BRANCHES)
@@ -104,18 +102,14 @@ def test_a_visit_within_a_branch_is_refused_with_the_node_to_fork_at(
     assert branch_file(desk, again, "both.txt") == "a\nb\n"
 
 
-def test_what_branches_made_is_there_for_a_fork_behind_them(
-    desk: GitDesk, starting_runs: StartingRuns
-) -> None:
+def test_fork_after_branches_has_their_files(desk: GitDesk, starting_runs: StartingRuns) -> None:
     starting_runs.restore(desk, BRANCHES)
     new = Path(desk.json("fork", "latest", "meet", "--no-evaluate")["directory"])
     assert [one["node"] for one in events(new, "StageStarted")] == ["meet", "last"]
     assert branch_file(desk, new, "both.txt") == "a\nb\n"
 
 
-def test_a_fork_needs_nothing_of_the_run_it_came_from(
-    desk: GitDesk, starting_runs: StartingRuns
-) -> None:
+def test_fork_is_independent_of_its_parent(desk: GitDesk, starting_runs: StartingRuns) -> None:
     old = starting_runs.restore(desk, GATE, "--interviewer", "park")
     forked = desk.json("fork", "latest", "ask", "--interviewer", "park", "--no-evaluate")
     assert forked["phase"] == "stage"
@@ -128,9 +122,7 @@ def test_a_fork_needs_nothing_of_the_run_it_came_from(
     assert branch_file(desk, new, "made.txt") == "made\n" * 2
 
 
-def test_a_fork_can_be_forked_and_says_where_earlier_visits_are(
-    desk: GitDesk, starting_runs: StartingRuns
-) -> None:
+def test_fork_can_be_forked(desk: GitDesk, starting_runs: StartingRuns) -> None:
     old = starting_runs.restore(desk, LOOP)
     first = Path(desk.json("fork", "latest", "make@2", "--no-evaluate")["directory"])
     second = desk.json("fork", first.name, "make@3", "--no-evaluate")
@@ -139,9 +131,7 @@ def test_a_fork_can_be_forked_and_says_where_earlier_visits_are(
     assert (earlier.returncode, old.name in earlier.stderr) == (2, True)
 
 
-def test_rewind_ends_a_waiting_run_and_goes_on_from_there(
-    desk: GitDesk, starting_runs: StartingRuns
-) -> None:
+def test_rewind_cancels_a_waiting_run(desk: GitDesk, starting_runs: StartingRuns) -> None:
     old = starting_runs.restore(desk, GATE, "--interviewer", "park")
     words = ("--interviewer", "auto_approve", "--no-evaluate", "--why", "a better way")
     done = desk.json("rewind", "latest", "make", *words)
@@ -151,7 +141,7 @@ def test_rewind_ends_a_waiting_run_and_goes_on_from_there(
     assert branch_file(desk, Path(done["directory"]), "made.txt") == "made\n"
 
 
-def test_rewind_ends_a_run_at_work(desk: GitDesk) -> None:
+def test_rewind_cancels_a_live_run(desk: GitDesk) -> None:
     desk.make(SLOW.replace("GO", str(desk.folder / "go")))
     process = desk.begin("run", "pipeline.dot", *UNGUARDED)
     await_(lambda: desk.runs() and desk.json("status")["stage"] == "two")
@@ -165,7 +155,7 @@ def test_rewind_ends_a_run_at_work(desk: GitDesk) -> None:
     assert [one["node"] for one in events(new, "StageStarted")] == ["two"]
 
 
-def test_rewind_of_a_run_that_is_over_only_goes_on(desk: GitDesk) -> None:
+def test_rewind_of_a_final_run_starts_the_new_one(desk: GitDesk) -> None:
     desk.make(LOOP.replace("-ge 3", "-ge 9").replace("[shape=par", "[max_visits=2, shape=par", 1))
     old = desk.run()
     assert desk.json("status", old.name)["status"] == "failed"
@@ -177,7 +167,7 @@ def test_rewind_of_a_run_that_is_over_only_goes_on(desk: GitDesk) -> None:
     assert whole(old) == before
 
 
-def test_another_pipeline_must_have_the_node(desk: GitDesk, starting_runs: StartingRuns) -> None:
+def test_changed_pipeline_requires_the_node(desk: GitDesk, starting_runs: StartingRuns) -> None:
     starting_runs.restore(desk, LOOP)
     desk.write(LOOP.replace("make", "build"), "other.dot")
     refused = desk.do("fork", "latest", "make", "--graph", "other.dot")
@@ -185,7 +175,7 @@ def test_another_pipeline_must_have_the_node(desk: GitDesk, starting_runs: Start
     assert len(desk.runs()) == 1
 
 
-def test_a_pipeline_that_was_changed_since_is_named_or_put_back(
+def test_changed_pipeline_file_is_refused_without_graph_option(
     desk: GitDesk, starting_runs: StartingRuns
 ) -> None:
     starting_runs.restore(desk, LOOP)
@@ -210,7 +200,7 @@ def test_a_run_in_place_is_rewound_and_never_forked(
     assert "a person wrote this meanwhile" in aside.read_text()
 
 
-def test_a_run_without_trees_is_forked_with_the_files_as_they_are(
+def test_run_without_snapshots_is_forked_with_current_files(
     desk: GitDesk, starting_runs: StartingRuns
 ) -> None:
     starting_runs.restore(desk, GATE, "--interviewer", "park", "--workspace", "none")
@@ -220,7 +210,7 @@ def test_a_run_without_trees_is_forked_with_the_files_as_they_are(
     assert (desk.project / "made.txt").read_text() == "made\n" * 2
 
 
-def test_the_new_run_lies_where_it_is_wanted(desk: GitDesk, starting_runs: StartingRuns) -> None:
+def test_run_dir_option_sets_the_folder(desk: GitDesk, starting_runs: StartingRuns) -> None:
     old = starting_runs.restore(desk, LOOP)
     place = desk.folder / "elsewhere"
     assert desk.json("fork", "latest", "make", "--run-dir", str(place), "--no-evaluate")[
@@ -230,7 +220,7 @@ def test_the_new_run_lies_where_it_is_wanted(desk: GitDesk, starting_runs: Start
     assert (taken.returncode, "exists already" in taken.stderr) == (4, True)
 
 
-def test_budgets_stand_for_the_old_ones(desk: GitDesk, starting_runs: StartingRuns) -> None:
+def test_new_budgets_replace_the_old_ones(desk: GitDesk, starting_runs: StartingRuns) -> None:
     slow = LOOP.replace("echo made", "test -e $HOME/quick || sleep 0.7; echo made")
     old = starting_runs.restore(desk, slow, "--max-duration", "1200ms")
     assert desk.json("status", old.name)["stopped"]
@@ -242,7 +232,7 @@ def test_budgets_stand_for_the_old_ones(desk: GitDesk, starting_runs: StartingRu
 
 
 @pytest.mark.parametrize("word", ["fork", "rewind"])
-def test_the_part_of_another_run_is_not_forked(desk: GitDesk, word: str) -> None:
+def test_child_run_cannot_be_forked(desk: GitDesk, word: str) -> None:
     desk.make(
         f'digraph outer {{ {ENDS} inner [type="pipeline", file="inner.dot"]\n'
         "start -> inner -> exit }",
@@ -255,9 +245,7 @@ def test_the_part_of_another_run_is_not_forked(desk: GitDesk, word: str) -> None
 
 
 @pytest.mark.crash
-def test_a_fork_that_is_killed_is_whole_or_is_none(
-    desk: GitDesk, starting_runs: StartingRuns
-) -> None:
+def test_killed_fork_is_complete_or_absent(desk: GitDesk, starting_runs: StartingRuns) -> None:
     old = starting_runs.restore(desk, LOOP)
     before = whole(old)
     for _ in range(count(ci=3, full=40)):

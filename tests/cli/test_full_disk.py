@@ -41,9 +41,7 @@ LIMITS = [2_500, 5_000, 1_500, 2_000, 3_000, 3_500, 4_000, 4_500, 5_500, 6_000]
 
 @pytest.mark.crash
 @pytest.mark.parametrize("largest", LIMITS[: count(ci=2, full=len(LIMITS))])
-def test_a_run_without_room_says_so_and_goes_on_when_there_is_room(
-    tmp_path: Path, largest: int
-) -> None:
+def test_run_on_a_full_disk_can_be_resumed_later(tmp_path: Path, largest: int) -> None:
     project = make_project(tmp_path / "project", LINEAR)
     environ = make_environ(tmp_path)
     met = attractor(project, environ, *RUN, largest=largest)
@@ -59,7 +57,7 @@ def test_a_run_without_room_says_so_and_goes_on_when_there_is_room(
 
 
 @pytest.mark.crash
-def test_a_disk_that_is_full_before_the_run_begins_leaves_no_run(tmp_path: Path) -> None:
+def test_full_disk_before_the_start_creates_no_run(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project", LINEAR)
     environ = make_environ(tmp_path)
     met = attractor(project, environ, *RUN, "--workspace", "none", largest=100)

@@ -40,7 +40,7 @@ def freed(desk: GitDesk, *words: str) -> set[tuple[str, str]]:
     return {(one["run_id"], one["what"]) for one in desk.json("gc", *words)["freed"]}
 
 
-def test_a_failed_run_gives_up_its_files_and_keeps_its_record(
+def test_failed_run_is_freed_and_keeps_its_records(
     desk: GitDesk, starting_runs: StartingRuns
 ) -> None:
     root = starting_runs.restore(desk, FAILING)
@@ -62,7 +62,7 @@ def test_a_failed_run_gives_up_its_files_and_keeps_its_record(
     assert (over.returncode, "for good" in over.stderr) == (4, True)
 
 
-def test_a_dry_run_says_the_same_and_changes_nothing(
+def test_dry_run_prints_the_same_and_removes_nothing(
     desk: GitDesk, starting_runs: StartingRuns
 ) -> None:
     root = starting_runs.restore(desk, FAILING)
@@ -73,9 +73,7 @@ def test_a_dry_run_says_the_same_and_changes_nothing(
     assert desk.json("gc", *NOW)["freed"] == dry["freed"]
 
 
-def test_what_is_young_stays_unless_it_is_wanted(
-    desk: GitDesk, starting_runs: StartingRuns
-) -> None:
+def test_young_runs_are_kept_by_default(desk: GitDesk, starting_runs: StartingRuns) -> None:
     starting_runs.restore(desk, FAILING)
     told = desk.do("gc").stdout
     assert "nothing freed" in told
@@ -84,7 +82,7 @@ def test_what_is_young_stays_unless_it_is_wanted(
     assert desk.do("gc", "--older-than", "soon").returncode == 2
 
 
-def test_runs_that_something_may_become_of_keep_all(desk: GitDesk) -> None:
+def test_unfinished_runs_keep_their_files(desk: GitDesk) -> None:
     desk.make(GATE, **{"good.dot": GOOD})
     parked = desk.run("--interviewer", "park")
     desk.do("run", "good.dot", "--backend", "simulate", "--sandbox", "none")
@@ -99,7 +97,7 @@ def test_runs_that_something_may_become_of_keep_all(desk: GitDesk) -> None:
     assert desk.do("resume", parked.name, "--no-evaluate").returncode == 0
 
 
-def test_a_run_at_work_is_not_touched(desk: GitDesk) -> None:
+def test_live_run_is_not_touched(desk: GitDesk) -> None:
     desk.make(
         FAILING.replace(
             "exit 7", f"timeout 90 sh -c 'until [ -e {desk.folder}/go ]; do sleep 0.05; done'"
@@ -116,7 +114,7 @@ def test_a_run_at_work_is_not_touched(desk: GitDesk) -> None:
     assert process.wait(30) == 0
 
 
-def test_forks_of_a_run_that_was_killed_and_given_up_are_freed(desk: GitDesk) -> None:
+def test_branch_copies_of_a_canceled_run_are_freed(desk: GitDesk) -> None:
     desk.make(BRANCHES.replace("BEGUN", str(desk.folder / "begun")))
     process = desk.begin("run", "pipeline.dot", *UNGUARDED)
     await_(lambda: len(list(desk.folder.glob("begun.*"))) == 2)
@@ -131,7 +129,7 @@ def test_forks_of_a_run_that_was_killed_and_given_up_are_freed(desk: GitDesk) ->
     assert events(root, "PipelineFailed")
 
 
-def test_what_dead_processes_left_is_freed_and_what_others_put_there_is_not(
+def test_only_files_of_dead_processes_are_removed(
     desk: GitDesk, starting_runs: StartingRuns
 ) -> None:
     starting_runs.restore(desk, FAILING)
@@ -145,16 +143,14 @@ def test_what_dead_processes_left_is_freed_and_what_others_put_there_is_not(
     assert (place / "mine" / "file").exists()
 
 
-def test_a_run_in_place_gives_up_its_trees_and_never_the_project(
-    desk: GitDesk, starting_runs: StartingRuns
-) -> None:
+def test_run_in_place_frees_its_trees_only(desk: GitDesk, starting_runs: StartingRuns) -> None:
     starting_runs.restore(desk, FAILING, "--workspace", "in-place")
     before = whole(desk.project)
     assert {what for _, what in freed(desk, *NOW)} == {"store"}
     assert whole(desk.project) == before
 
 
-def test_nothing_outside_is_followed(desk: GitDesk, starting_runs: StartingRuns) -> None:
+def test_links_outside_are_not_followed(desk: GitDesk, starting_runs: StartingRuns) -> None:
     root = starting_runs.restore(desk, FAILING)
     outside = desk.folder / "outside"
     outside.mkdir()
@@ -170,7 +166,7 @@ def test_nothing_outside_is_followed(desk: GitDesk, starting_runs: StartingRuns)
     assert (place / "moved").is_dir()
 
 
-def test_a_ref_whose_store_is_gone_is_freed_too(desk: GitDesk, starting_runs: StartingRuns) -> None:
+def test_ref_without_a_store_is_removed(desk: GitDesk, starting_runs: StartingRuns) -> None:
     root = starting_runs.restore(desk, FAILING)
     (desk.state / "stores" / root.name).rename(desk.folder / "removed by hand")
     others = "0" * 26
@@ -179,7 +175,7 @@ def test_a_ref_whose_store_is_gone_is_freed_too(desk: GitDesk, starting_runs: St
     assert desk.base_refs() == {others}
 
 
-def test_trouble_with_one_run_keeps_nobody_from_the_others(desk: GitDesk) -> None:
+def test_failure_of_one_run_does_not_stop_the_others(desk: GitDesk) -> None:
     desk.make(FAILING)
     broken, fine = desk.run(), desk.run()
     (desk.state / "stores" / broken.name / "workspace.json").write_text("{}")
@@ -195,7 +191,7 @@ def test_a_project_without_git_or_runs_has_nothing_to_free(desk: GitDesk) -> Non
     assert desk.do("gc").stdout == "nothing freed\n"
 
 
-def test_a_broken_ledger_frees_nothing(desk: GitDesk, starting_runs: StartingRuns) -> None:
+def test_corrupt_ledger_frees_nothing(desk: GitDesk, starting_runs: StartingRuns) -> None:
     starting_runs.restore(desk, FAILING)
     ledger = desk.state / "ledger.jsonl"
     ledger.write_bytes(ledger.read_bytes().replace(b"created", b"crooked"))
@@ -204,7 +200,7 @@ def test_a_broken_ledger_frees_nothing(desk: GitDesk, starting_runs: StartingRun
 
 
 @pytest.mark.crash
-def test_one_that_is_killed_is_taken_up_by_the_next(desk: GitDesk) -> None:
+def test_killed_gc_is_continued_by_the_next(desk: GitDesk) -> None:
     desk.make(FAILING)
     roots = [desk.run() for _ in range(3)]
     before = [whole(one) for one in roots]
@@ -219,7 +215,7 @@ def test_one_that_is_killed_is_taken_up_by_the_next(desk: GitDesk) -> None:
     assert [whole(one) for one in roots] == before
 
 
-def test_two_at_once_get_along(desk: GitDesk) -> None:
+def test_two_gc_processes_run_concurrently(desk: GitDesk) -> None:
     desk.make(FAILING)
     for _ in range(2):
         desk.run()

@@ -11,7 +11,7 @@ HOOKS = (ROOT / ".pre-commit-hooks.yaml").read_text()
 ENTRIES = re.findall(r"^  entry: attractor (.+)$", HOOKS, re.M)
 
 
-def test_each_hook_takes_the_files_that_pre_commit_hands_over(tmp_path: Path) -> None:
+def test_hooks_accept_files_of_pre_commit(tmp_path: Path) -> None:
     assert ENTRIES == ["fmt", "validate"]
     for name in ("a.dot", "b.gv"):
         (tmp_path / name).write_text("digraph G {\n    start\n    exit\n    start -> exit\n}\n")
@@ -19,7 +19,7 @@ def test_each_hook_takes_the_files_that_pre_commit_hands_over(tmp_path: Path) ->
             assert attractor(*shlex.split(entry), name, folder=tmp_path).returncode == 0
 
 
-def test_a_hook_is_run_for_what_a_search_would_find() -> None:
+def test_hooks_match_the_files_of_a_folder_search() -> None:
     (pattern,) = set(re.findall(r"^  files: (.+)$", HOOKS, re.M))
     for name in ("a.dot", "sub/b.gv", "c.txt", "dot", "d.dots"):
         assert bool(re.search(pattern, name)) == is_pipeline_name(Path(name).name), name

@@ -82,7 +82,7 @@ def happened(root: Path) -> list[str]:
     return [one for one in lines if '"StagesGuarded"' not in one]
 
 
-def test_a_checkpoint_that_was_edited_is_found_out(desk: GitDesk) -> None:
+def test_edited_checkpoint_is_detected(desk: GitDesk) -> None:
     root = park(desk)
     checkpoint = root / "checkpoint.json"
     written = checkpoint.read_text()
@@ -94,12 +94,12 @@ def test_a_checkpoint_that_was_edited_is_found_out(desk: GitDesk) -> None:
     go_on(desk)
 
 
-def test_a_checkpoint_that_is_lost_is_made_anew(desk: GitDesk) -> None:
+def test_lost_checkpoint_is_rebuilt(desk: GitDesk) -> None:
     (park(desk) / "checkpoint.json").unlink()
     go_on(desk)
 
 
-def test_a_journal_that_was_edited_is_found_out(desk: GitDesk) -> None:
+def test_edited_journal_is_detected(desk: GitDesk) -> None:
     journal = park(desk) / "events.jsonl"
     written = journal.read_bytes()
     *others, last = written.splitlines(keepends=True)
@@ -109,7 +109,7 @@ def test_a_journal_that_was_edited_is_found_out(desk: GitDesk) -> None:
     go_on(desk)
 
 
-def test_a_graph_that_was_changed_is_refused_until_it_is_put_back(desk: GitDesk) -> None:
+def test_changed_graph_is_refused_until_restored(desk: GitDesk) -> None:
     park(desk)
     desk.write(GATE.replace("Go on?", "Stop?"))
     refused(desk, 4, "changed since it began", "--accept-graph", "--graph FILE", "put it back")
@@ -117,7 +117,7 @@ def test_a_graph_that_was_changed_is_refused_until_it_is_put_back(desk: GitDesk)
     go_on(desk)
 
 
-def test_a_folder_of_a_stage_that_is_done_is_not_needed(desk: GitDesk) -> None:
+def test_folder_of_an_ended_stage_is_not_needed(desk: GitDesk) -> None:
     root = park(desk)
     shutil.rmtree(root / "plan")
     shutil.rmtree(root / "ask")
@@ -125,7 +125,7 @@ def test_a_folder_of_a_stage_that_is_done_is_not_needed(desk: GitDesk) -> None:
     assert not (root / "plan").exists()
 
 
-def test_a_folder_that_a_stage_loses_while_it_works_stops_the_run(desk: GitDesk) -> None:
+def test_removed_folder_of_a_running_stage_stops_the_run(desk: GitDesk) -> None:
     desk.make(LOSING)
     root = desk.folder / "run"
     met = desk.do("run", "pipeline.dot", *UNGUARDED, "--run-dir", str(root))
@@ -156,7 +156,7 @@ def read_only(desk: GitDesk, folder: Path, *words: str) -> subprocess.CompletedP
     )
 
 
-def test_a_runs_folder_that_is_read_only_is_told_before_anything_is_made(desk: GitDesk) -> None:
+def test_read_only_runs_folder_is_reported_first(desk: GitDesk) -> None:
     desk.make(GATE)
     runs = desk.project / "runs"
     runs.mkdir()
@@ -182,7 +182,7 @@ def test_a_run_directory_that_became_read_only_stays_as_it_is(desk: GitDesk) -> 
 
 
 @pytest.mark.crash
-def test_of_two_that_resume_at_once_one_works_and_the_next_takes_over(desk: GitDesk) -> None:
+def test_second_resume_waits_for_the_first(desk: GitDesk) -> None:
     desk.make(PATIENT)
     first = desk.begin("run", "pipeline.dot", *UNGUARDED)
     await_(lambda: any("wait" in begun(root) for root in desk.runs()))
@@ -247,7 +247,7 @@ def is_there(pid: str) -> bool:
 
 @pytest.mark.crash
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda one: one.name)
-def test_a_run_that_is_ended_in_its_branches_leaves_nobody_and_goes_on(
+def test_interrupted_branches_leave_no_process_and_resume(
     desk: GitDesk, number: signal.Signals
 ) -> None:
     desk.make(BRANCHES)

@@ -70,9 +70,7 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
 
 
 @pytest.mark.crash
-def test_a_person_says_whether_an_interrupted_stage_is_done_again(
-    desk: Desk, tmp_path: Path
-) -> None:
+def test_person_decides_about_an_interrupted_stage(desk: Desk, tmp_path: Path) -> None:
     desk.kill_in_stage("run", "pipeline.dot", "--backend", "simulate", "--sandbox", "none")
     assert desk.sent == 1
 

@@ -106,7 +106,7 @@ WAYS = [
 
 @pytest.mark.crash
 @pytest.mark.parametrize(("sandbox", "signals"), WAYS[: count(ci=3, full=len(WAYS))])
-def test_a_run_that_is_told_to_end_leaves_nothing_and_can_be_resumed(
+def test_interrupted_run_leaves_no_process_and_can_be_resumed(
     tmp_path: Path, environ: dict[str, str], sandbox: str, signals: list[signal.Signals]
 ) -> None:
     project = make_project(tmp_path / "project", SLOW, **{".gitignore": "*.log\n"})
@@ -150,7 +150,7 @@ def test_a_run_that_is_told_to_end_leaves_nothing_and_can_be_resumed(
 
 @pytest.mark.crash
 @pytest.mark.parametrize("number", [INT, HUP], ids=lambda one: one.name)
-def test_a_question_at_a_terminal_can_be_left(
+def test_question_at_a_terminal_can_be_interrupted(
     tmp_path: Path, environ: dict[str, str], number: signal.Signals
 ) -> None:
     project = make_project(tmp_path / "project", ASKING)

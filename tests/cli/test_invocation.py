@@ -6,7 +6,7 @@ from attractor.base.errors import UsageError
 from attractor.cli.invocation import chosen_format
 
 
-def test_json_is_said_in_two_ways_but_not_against_another_format() -> None:
+def test_json_option_contradicts_another_format() -> None:
     assert chosen_format(None, as_json=False) is None
     assert chosen_format("svg", as_json=False) == "svg"
     assert chosen_format(None, as_json=True) == chosen_format("json", as_json=True) == "json"

@@ -28,7 +28,7 @@ def red(tmp_path: Path) -> Flow:
     return flow
 
 
-def test_a_holdouts_words_are_told_to_the_operator_only(red: Flow) -> None:
+def test_hidden_scenarios_are_shown_to_the_operator_only(red: Flow) -> None:
     plain, told = call(red, "gate"), call(red, "gate", "--operator")
     assert (plain.returncode, told.returncode) == (NO_GO, NO_GO)
     assert plain.stdout.startswith("no-go\n  0 of 1 trials satisfied")
@@ -37,7 +37,7 @@ def test_a_holdouts_words_are_told_to_the_operator_only(red: Flow) -> None:
     assert all(words in told.stdout for words in WORDS)
 
 
-def test_no_other_command_tells_them(red: Flow) -> None:
+def test_other_commands_hide_the_scenarios(red: Flow) -> None:
     for words in (["logs"], ["logs", "--json"], ["status", "--json"], ["runs", "--json"]):
         result = call(red, *words)
         assert result.returncode == 0
@@ -45,7 +45,7 @@ def test_no_other_command_tells_them(red: Flow) -> None:
         assert not any(one in result.stdout for one in (*WORDS, "quokka", "Ann looks"))
 
 
-def test_json_tells_them_to_the_operator_only(red: Flow) -> None:
+def test_json_shows_scenarios_to_the_operator_only(red: Flow) -> None:
     plain = json.loads(call(red, "gate", "--json").stdout)
     told = json.loads(call(red, "gate", "--json", "--operator").stdout)
     [scenario] = told.pop("scenarios")
@@ -54,7 +54,7 @@ def test_json_tells_them_to_the_operator_only(red: Flow) -> None:
     assert scenario["reasons"] == [f"stdout: {WORDS[1]}"]
 
 
-def test_decide_tells_them_to_the_operator_only(red: Flow) -> None:
+def test_decide_shows_scenarios_to_the_operator_only(red: Flow) -> None:
     token = call(red, "token", "create", "ann").stdout.strip()
     words = ["decide", "latest", "--rationale", "It is not what was wanted."]
     refused = call(red, *words, "--approve", "--operator", ATTRACTOR_TOKEN=token)
@@ -66,7 +66,7 @@ def test_decide_tells_them_to_the_operator_only(red: Flow) -> None:
     assert not any(one in done.stdout for one in WORDS)
 
 
-def test_a_run_that_was_not_evaluated_is_told_so_with_the_remedy(tmp_path: Path) -> None:
+def test_unevaluated_run_has_a_remedy(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     run_id = flow.launch(evaluate=False).run_id
     result = call(flow, "gate")
@@ -81,7 +81,7 @@ def test_a_run_that_was_not_evaluated_is_told_so_with_the_remedy(tmp_path: Path)
     assert evaluated.stdout.startswith("go\n  1 of 1 trials satisfied")
 
 
-def test_a_promotion_is_told_once_and_then_that_it_was_done(tmp_path: Path) -> None:
+def test_repeated_promotion_is_reported(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     flow.decide(flow.launch(), DecisionKind.APPROVED)
     wrong = call(flow, "promote", "--to", "nope")
@@ -105,15 +105,13 @@ def test_a_promotion_is_told_once_and_then_that_it_was_done(tmp_path: Path) -> N
         ),
     ],
 )
-def test_registering_tells_how_many_trials_may_fail(
-    tmp_path: Path, settings: str, told: str
-) -> None:
+def test_register_prints_the_allowed_failures(tmp_path: Path, settings: str, told: str) -> None:
     folder = write_suite(tmp_path / "suite", suite=SUITE + settings)
     state = {"ATTRACTOR_STATE_DIR": str(tmp_path / "state")}
     assert told in attractor("suite", "register", str(folder), variables=state).stdout
 
 
-def test_registering_tells_of_one_failure_in_good_grammar(tmp_path: Path) -> None:
+def test_register_prints_one_failure_in_the_singular(tmp_path: Path) -> None:
     folder = write_suite(
         tmp_path / "suite", suite=SUITE + "[trials]\nn = 2\n[gate]\nmin_satisfaction = 0.5\n"
     )
@@ -126,7 +124,7 @@ def test_registering_tells_of_one_failure_in_good_grammar(tmp_path: Path) -> Non
     )
 
 
-def test_an_unknown_run_is_told_with_the_nearest_ones(tmp_path: Path) -> None:
+def test_unknown_run_suggests_similar_ids(tmp_path: Path) -> None:
     for number in range(8):
         run = tmp_path / "runs" / f"01ARZ{number}"
         run.mkdir(parents=True)

@@ -30,7 +30,7 @@ def seen(run: Path) -> int:
 
 
 @pytest.mark.parametrize("command", ["fork", "rewind"])
-def test_it_is_there_for_a_run_that_goes_on_from_another(desk: GitDesk, command: str) -> None:
+def test_large_value_is_available_in_a_fork(desk: GitDesk, command: str) -> None:
     words = make(desk)
     old = desk.run(*words)
     assert seen(old) == LENGTH

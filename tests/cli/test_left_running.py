@@ -115,7 +115,7 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
     ],
     ids=["stage", "child", "branch", "setup"],
 )
-def test_what_is_done_again_is_never_done_beside_itself(
+def test_repeated_stage_never_runs_twice_at_once(
     scene: Scene, pipeline: str, files: dict[str, str]
 ) -> None:
     scene.make(pipeline, **files)
@@ -129,7 +129,7 @@ def test_what_is_done_again_is_never_done_beside_itself(
     assert f"killed processes left by the previous process of the run: sh ({first})" in told
 
 
-def test_the_stage_that_is_repeated_comes_to_what_it_comes_to_undisturbed(scene: Scene) -> None:
+def test_repeated_stage_has_the_result_of_an_undisturbed_run(scene: Scene) -> None:
     command = (
         "echo half >> a.txt; echo n > new.txt; echo $$ >> OUT/pids; "
         "[ -e OUT/go ] || sleep 1000; rm new.txt"
@@ -141,7 +141,7 @@ def test_the_stage_that_is_repeated_comes_to_what_it_comes_to_undisturbed(scene:
     assert not (scene.desk.project / "new.txt").exists()
 
 
-def test_a_run_of_which_nothing_is_left_says_nothing(scene: Scene) -> None:
+def test_resume_without_left_processes_reports_none(scene: Scene) -> None:
     scene.make(PLAIN)
     [first] = scene.begin_and_kill()
     scene.end()
@@ -155,7 +155,7 @@ def test_a_run_of_which_nothing_is_left_says_nothing(scene: Scene) -> None:
     assert len(events(root, "LeftRunningEnded")) == 1
 
 
-def test_cancel_ends_what_a_killed_process_left(scene: Scene) -> None:
+def test_cancel_kills_processes_left_by_a_killed_run(scene: Scene) -> None:
     scene.make(PLAIN)
     [first] = scene.begin_and_kill()
     done = scene.desk.do("cancel", "latest")
@@ -167,9 +167,7 @@ def test_cancel_ends_what_a_killed_process_left(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("command", ["fork", "rewind"])
-def test_who_goes_back_in_a_run_ends_what_is_at_work_in_the_same_folder(
-    scene: Scene, command: str
-) -> None:
+def test_rewind_kills_processes_in_the_same_folder(scene: Scene, command: str) -> None:
     scene.make(PLAIN)
     [first] = scene.begin_and_kill("--workspace", "none")
     old = scene.root
@@ -182,7 +180,7 @@ def test_who_goes_back_in_a_run_ends_what_is_at_work_in_the_same_folder(
     assert f"sh ({first})" in done.stderr
 
 
-def test_gc_ends_what_a_killed_process_left_and_no_record_is_touched(scene: Scene) -> None:
+def test_gc_kills_left_processes_and_keeps_records(scene: Scene) -> None:
     scene.make(PLAIN)
     [first] = scene.begin_and_kill()
     before = (scene.root / "events.jsonl").read_bytes()
@@ -197,7 +195,7 @@ def test_gc_ends_what_a_killed_process_left_and_no_record_is_touched(scene: Scen
     assert (scene.root / "events.jsonl").read_bytes() == before
 
 
-def test_while_somebody_runs_the_run_nothing_is_ended(scene: Scene) -> None:
+def test_gc_kills_no_process_of_a_live_run(scene: Scene) -> None:
     scene.make(PLAIN)
     process = scene.desk.begin("run", "pipeline.dot", *UNGUARDED)
     await_(lambda: scene.pids)
@@ -209,7 +207,7 @@ def test_while_somebody_runs_the_run_nothing_is_ended(scene: Scene) -> None:
     process.wait(10)
 
 
-def test_runs_of_another_state_folder_are_not_for_gc_to_end(scene: Scene, tmp_path: Path) -> None:
+def test_gc_ignores_runs_of_another_state_folder(scene: Scene, tmp_path: Path) -> None:
     scene.make(PLAIN)
     scene.begin_and_kill()
     (tmp_path / "elsewhere").mkdir()

@@ -128,7 +128,7 @@ def run(terminal: Terminal, *more: str, stdout: int | None = None) -> None:
     terminal.begin("run", "pipeline.dot", *UNGUARDED, *more, stdout=stdout)
 
 
-def test_a_run_is_drawn_and_its_question_is_asked_in_peace(terminal: Terminal) -> None:
+def test_live_display_stops_during_a_question(terminal: Terminal) -> None:
     run(terminal)
     terminal.see(lambda text: "▸ slow" in text)
     (terminal.folder / "go").touch()
@@ -149,7 +149,7 @@ def test_a_run_is_drawn_and_its_question_is_asked_in_peace(terminal: Terminal) -
     assert terminal.raw.startswith(asked)
 
 
-def test_ctrl_c_leaves_the_terminal_in_order(terminal: Terminal) -> None:
+def test_ctrl_c_restores_the_terminal(terminal: Terminal) -> None:
     run(terminal)
     terminal.see(lambda text: "▸ slow" in text)
     assert terminal.process
@@ -163,7 +163,7 @@ def test_ctrl_c_leaves_the_terminal_in_order(terminal: Terminal) -> None:
     assert screen.text.count("▸ slow") == 1
 
 
-def test_a_resumed_run_shows_the_path_it_came(terminal: Terminal) -> None:
+def test_resumed_run_shows_earlier_stages(terminal: Terminal) -> None:
     run(terminal, "--interviewer", "park")
     (terminal.folder / "go").touch()
     assert terminal.end() == 3
@@ -177,7 +177,7 @@ def test_a_resumed_run_shows_the_path_it_came(terminal: Terminal) -> None:
     assert terminal.end() == 0
 
 
-def test_no_line_is_wider_than_a_terminal_that_became_narrow(terminal: Terminal) -> None:
+def test_lines_fit_a_narrowed_terminal(terminal: Terminal) -> None:
     run(terminal, "--auto-approve")
     terminal.see(lambda text: "▸ slow" in text)
     terminal.resize(30)
@@ -191,9 +191,7 @@ def test_no_line_is_wider_than_a_terminal_that_became_narrow(terminal: Terminal)
 
 
 @pytest.mark.parametrize("variables", [{"TERM": "dumb"}, {"TERM": ""}])
-def test_a_terminal_that_cannot_draw_gets_a_line_a_stage(
-    terminal: Terminal, variables: dict[str, str]
-) -> None:
+def test_dumb_terminal_gets_a_line_per_stage(terminal: Terminal, variables: dict[str, str]) -> None:
     terminal.variables = variables
     (terminal.folder / "go").touch()
     run(terminal, "--auto-approve")
@@ -202,7 +200,7 @@ def test_a_terminal_that_cannot_draw_gets_a_line_a_stage(
     assert "slow: success" in terminal.screen().text
 
 
-def test_no_color_draws_without(terminal: Terminal) -> None:
+def test_no_color_disables_color(terminal: Terminal) -> None:
     terminal.variables = {"NO_COLOR": "1"}
     (terminal.folder / "go").touch()
     run(terminal, "--auto-approve")
@@ -211,7 +209,7 @@ def test_no_color_draws_without(terminal: Terminal) -> None:
     assert b"\x1b[3" not in terminal.raw
 
 
-def test_where_there_is_no_unicode_plain_letters_do(terminal: Terminal) -> None:
+def test_terminal_without_unicode_gets_ascii(terminal: Terminal) -> None:
     terminal.variables = {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     (terminal.folder / "go").touch()
     run(terminal, "--auto-approve")
@@ -220,7 +218,7 @@ def test_where_there_is_no_unicode_plain_letters_do(terminal: Terminal) -> None:
     assert "+ slow" in terminal.screen().text
 
 
-def test_json_beside_the_picture_is_a_line_an_event_and_the_result(terminal: Terminal) -> None:
+def test_json_output_beside_the_display_is_complete(terminal: Terminal) -> None:
     (terminal.folder / "go").touch()
     with (terminal.folder / "out.jsonl").open("wb") as out:
         run(terminal, "--auto-approve", "--json", stdout=out.fileno())
@@ -232,7 +230,7 @@ def test_json_beside_the_picture_is_a_line_an_event_and_the_result(terminal: Ter
     assert (result["outcome"], result["exit_code"]) == ("success", 0)
 
 
-def test_json_on_the_same_terminal_is_not_torn_by_a_picture(terminal: Terminal) -> None:
+def test_json_on_the_terminal_disables_the_display(terminal: Terminal) -> None:
     (terminal.folder / "go").touch()
     run(terminal, "--auto-approve", "--json")
     assert terminal.end() == 0

@@ -57,9 +57,7 @@ def test_a_pipeline_and_its_nodes_may_have_names_of_any_length(desk: PlainDesk) 
     ],
     ids=lambda words: " ".join(words).replace(LONG, "LONG"),
 )
-def test_a_name_that_is_typed_is_refused_as_wrong_usage(
-    desk: PlainDesk, words: tuple[str, ...]
-) -> None:
+def test_too_long_typed_name_exits_with_2(desk: PlainDesk, words: tuple[str, ...]) -> None:
     told = desk.do(*words)
     assert told.returncode == 2, told.stderr[-300:]
     assert "error: " in told.stderr

@@ -76,7 +76,7 @@ def conversation(
     return [answers[one["id"]] for one in requests], stderr
 
 
-def test_a_refused_request_is_answered_and_leaves_no_traceback(tmp_path: Path) -> None:
+def test_refused_request_has_an_error_without_a_traceback(tmp_path: Path) -> None:
     uri, other = (tmp_path / "p.dot").as_uri(), (tmp_path / "not-there.dot").as_uri()
     here: Message = {"textDocument": {"uri": uri}}
     there: Message = {"textDocument": {"uri": other}}
@@ -106,7 +106,7 @@ def test_a_refused_request_is_answered_and_leaves_no_traceback(tmp_path: Path) -
     assert said == "attractor lsp: Unable to deserialize message\n"
 
 
-def test_a_layout_keeps_the_line_ends_of_the_editor(tmp_path: Path) -> None:
+def test_formatting_keeps_line_endings(tmp_path: Path) -> None:
     uri = (tmp_path / "p.dot").as_uri()
     options = {"tabSize": 4, "insertSpaces": True}
     asked = ("textDocument/formatting", {"textDocument": {"uri": uri}, "options": options})
@@ -115,7 +115,7 @@ def test_a_layout_keeps_the_line_ends_of_the_editor(tmp_path: Path) -> None:
     assert edit["newText"].count("\r\n") == edit["newText"].count("\n") == 6
 
 
-def test_a_defect_is_one_line(
+def test_internal_error_is_one_line(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     library = logging.getLogger("pygls")
@@ -136,7 +136,7 @@ def test_a_defect_is_one_line(
     ]
 
 
-def test_before_the_beginning_and_after_the_end_every_request_is_refused(tmp_path: Path) -> None:
+def test_untimely_requests_are_refused(tmp_path: Path) -> None:
     uri = (tmp_path / "p.dot").as_uri()
     here: Message = {"textDocument": {"uri": uri}, "position": AT_START}
     wrong: Message = {}
@@ -160,11 +160,11 @@ def test_before_the_beginning_and_after_the_end_every_request_is_refused(tmp_pat
 @pytest.mark.parametrize(
     "messages", [[{"method": "exit"}], [INITIALIZE, INITIALIZED, {"method": "exit"}], []]
 )
-def test_who_leaves_without_shutting_down_gets_a_1(messages: Sequence[Message]) -> None:
+def test_disconnect_without_shutdown_exits_with_1(messages: Sequence[Message]) -> None:
     said(messages, code=1)
 
 
-def test_of_a_burst_of_changes_only_the_last_text_is_looked_at(tmp_path: Path) -> None:
+def test_only_the_last_of_many_changes_is_analyzed(tmp_path: Path) -> None:
     uri = (tmp_path / "p.dot").as_uri()
     edits: list[Message] = [
         {
@@ -209,7 +209,7 @@ def next_of(stream: IO[bytes]) -> Message:
     return json.loads(stream.read(length))
 
 
-def test_a_client_that_knows_no_tree_gets_the_symbols_in_a_row(tmp_path: Path) -> None:
+def test_flat_client_gets_a_symbol_list(tmp_path: Path) -> None:
     uri = (tmp_path / "p.dot").as_uri()
     text = "digraph G {\n subgraph cluster_a { label=Box; work }\n start; exit }\n"
     here: Message = {"textDocument": {"uri": uri}}

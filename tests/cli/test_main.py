@@ -55,7 +55,7 @@ part = talker
 '''
 
 
-def test_the_version_is_told() -> None:
+def test_version_is_printed() -> None:
     result = attractor("--version")
     assert (result.returncode, result.stdout) == (0, f"attractor {__version__}\n")
 
@@ -86,7 +86,7 @@ def test_help_imports_no_command_and_nothing_heavy(tmp_path: Path) -> None:
     assert (second.returncode, second.stderr) == (0, "")
 
 
-def test_no_words_at_all_get_the_help_and_wrong_usage() -> None:
+def test_no_arguments_print_help_and_exit_with_2() -> None:
     result = attractor()
     assert result.returncode == 2
     assert "Commands:" in result.stderr
@@ -111,12 +111,12 @@ def test_no_words_at_all_get_the_help_and_wrong_usage() -> None:
         ),
     ],
 )
-def test_wrong_usage_is_one_line_with_a_suggestion(words: list[str], line: str) -> None:
+def test_usage_error_is_one_line_with_a_suggestion(words: list[str], line: str) -> None:
     result = attractor(*words)
     assert (result.returncode, result.stdout, result.stderr) == (2, "", line)
 
 
-def test_a_broken_project_file_is_one_line_that_names_the_place(tmp_path: Path) -> None:
+def test_invalid_project_file_is_one_line_with_its_place(tmp_path: Path) -> None:
     (tmp_path / "attractor.toml").write_text('runs_dir = "x"\n[output\n')
     result = attractor("doctor", folder=tmp_path)
     assert result.returncode == 2
@@ -125,7 +125,7 @@ def test_a_broken_project_file_is_one_line_that_names_the_place(tmp_path: Path) 
     assert "Traceback" not in result.stderr
 
 
-def test_an_unknown_setting_brings_place_and_suggestion(tmp_path: Path) -> None:
+def test_unknown_setting_has_place_and_suggestion(tmp_path: Path) -> None:
     (tmp_path / "attractor.toml").write_text('\n[outptu]\ncolor = "never"\n')
     result = attractor("doctor", folder=tmp_path)
     assert result.returncode == 2
@@ -133,7 +133,7 @@ def test_an_unknown_setting_brings_place_and_suggestion(tmp_path: Path) -> None:
     assert "output" in result.stderr
 
 
-def test_an_error_is_json_as_well_when_json_was_asked_for(tmp_path: Path) -> None:
+def test_error_is_printed_as_json_with_json_option(tmp_path: Path) -> None:
     (tmp_path / "attractor.toml").write_text("[output\n")
     result = attractor("doctor", "--json", folder=tmp_path)
     told = json.loads(result.stdout)["error"]
@@ -171,7 +171,7 @@ def test_an_interrupt_ends_with_130(tmp_path: Path, number: signal.Signals) -> N
     assert (process.returncode, errors) == (130, "error: interrupted\n")
 
 
-def test_a_closed_pipe_ends_quietly_and_with_the_true_code(tmp_path: Path) -> None:
+def test_closed_pipe_keeps_the_exit_status(tmp_path: Path) -> None:
     folder = copied_package(tmp_path, talker=TALKER)
     program = shlex.quote(sys.executable)
     script = f"{program} -m attractor talker | head -1; echo ended with ${{PIPESTATUS[0]}}"
@@ -216,14 +216,14 @@ main(["--version"])
 """
 
 
-def test_at_its_end_nothing_is_looked_through_once_more() -> None:
+def test_exit_runs_no_garbage_collection() -> None:
     done = subprocess.run([sys.executable, "-c", AT_ITS_END], capture_output=True, check=True)
     assert done.stdout.decode().splitlines()[2:] == ["frozen True"]
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize("words", [["--help"], ["doctor", "--json"], ["doctr", "--json"]])
-def test_a_full_disk_behind_the_output_is_told_once(words: list[str], unbuffered: str) -> None:
+def test_full_disk_behind_stdout_is_reported_once(words: list[str], unbuffered: str) -> None:
     with Path("/dev/full").open("w") as full:
         result = subprocess.run(
             [ATTRACTOR, *words],
@@ -240,7 +240,7 @@ def test_a_full_disk_behind_the_output_is_told_once(words: list[str], unbuffered
     assert len(result.stderr.splitlines()) == 1
 
 
-def test_closed_streams_change_no_exit_code() -> None:
+def test_closed_streams_keep_the_exit_status() -> None:
     for script, code in [
         ("--version >&-", 0),
         ("--help >&-", 0),
@@ -260,7 +260,7 @@ def test_closed_streams_change_no_exit_code() -> None:
 
 
 @pytest.mark.crash
-def test_sigterm_at_any_moment_of_a_slow_command_leaves_nobody_and_no_traceback(
+def test_sigterm_leaves_no_process_and_no_traceback(
     tmp_path: Path,
 ) -> None:
     slow = tmp_path / "bin"
@@ -283,17 +283,17 @@ def test_sigterm_at_any_moment_of_a_slow_command_leaves_nobody_and_no_traceback(
     assert subprocess.run(["pgrep", "-f", "sleep 60[.]125"], check=False).returncode == 1
 
 
-def test_json_before_the_command_is_answered_in_json() -> None:
+def test_json_before_the_command_is_an_error_in_json() -> None:
     result = attractor("--json", "doctor")
     assert result.returncode == 2
     assert json.loads(result.stdout)["error"]["hint"] == "write it after the command"
 
 
-def test_debug_shows_where_words_could_not_be_parsed() -> None:
+def test_debug_shows_the_traceback_of_a_parse_error() -> None:
     assert "Traceback" in attractor("--debug", "--bogus").stderr
 
 
-def test_json_can_be_read_whatever_the_folder_is_called(tmp_path: Path) -> None:
+def test_json_is_valid_in_a_folder_that_is_not_utf8(tmp_path: Path) -> None:
     folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff"))
     folder.mkdir()
     result = subprocess.run(
@@ -312,18 +312,18 @@ def test_json_can_be_read_whatever_the_folder_is_called(tmp_path: Path) -> None:
         (click.Abort(), 130, "error: interrupted"),
     ],
 )
-def test_an_error_is_one_line_and_a_code(error: BaseException, code: int, line: str) -> None:
+def test_error_is_one_line_with_an_exit_status(error: BaseException, code: int, line: str) -> None:
     failure = describe_failure(error)
     assert (failure.exit_code, failure.line()) == (code, line)
 
 
-def test_trouble_of_the_machine_is_resumable_and_a_defect_is_not() -> None:
+def test_system_error_exits_with_3_and_internal_error_with_1() -> None:
     assert describe_failure(OSError(28, "No space left")).exit_code is ExitCode.UNFINISHED
     assert describe_failure(ZeroDivisionError("by 0")).exit_code is ExitCode.FAILED
     assert "report" in describe_failure(ZeroDivisionError("by 0")).hint
 
 
-def test_a_name_that_is_too_long_for_a_file_is_told_in_short() -> None:
+def test_file_name_too_long_is_shortened() -> None:
     failure = describe_failure(OSError(36, "File name too long", "x" * 5000))
     assert failure.exit_code is ExitCode.USAGE
     assert failure.line().startswith("error: file name too long: xxx")
@@ -331,7 +331,7 @@ def test_a_name_that_is_too_long_for_a_file_is_told_in_short() -> None:
     assert len(failure.line()) < 200
 
 
-def test_a_program_is_told_more_than_a_line_can_hold() -> None:
+def test_error_json_contains_details() -> None:
     error = AttractorError("it fell")
     error.details = {"directory": "/there"}
     told = {"kind": "AttractorError", "message": "it fell", "hint": "", "exit_code": 1}
@@ -339,7 +339,7 @@ def test_a_program_is_told_more_than_a_line_can_hold() -> None:
     assert AttractorError("another").details == {}
 
 
-def test_a_program_is_told_the_same() -> None:
+def test_error_json_matches_the_line() -> None:
     failure = Failure("Refused", "no", "ask", ExitCode.REFUSED)
     told = {"kind": "Refused", "message": "no", "hint": "ask", "exit_code": 4}
     assert failure.record() == {"error": told}

@@ -21,7 +21,7 @@ answer.fault = { kind = "status", status = 429 }
 """
 
 
-def test_models_are_listed_with_windows_abilities_and_prices() -> None:
+def test_models_are_listed_with_windows_capabilities_and_prices() -> None:
     result = attractor("models", "--provider", "openai")
     assert (result.returncode, result.stderr) == (0, "")
     heading, *lines = result.stdout.splitlines()
@@ -32,14 +32,14 @@ def test_models_are_listed_with_windows_abilities_and_prices() -> None:
     assert lines[-1].startswith("$: US dollars per million tokens")
 
 
-def test_without_a_provider_those_are_listed_that_can_be_asked() -> None:
+def test_only_models_of_installed_providers_are_listed() -> None:
     listed = json.loads(attractor("models", "--json").stdout)
     assert {one["provider"] for one in listed} == {"anthropic", "gemini", "openai"}
     assert listed[0]["id"] == list_models("anthropic")[0].id
     assert "more providers: --provider PROVIDER" in attractor("models").stdout
 
 
-def test_a_program_gets_every_field() -> None:
+def test_json_contains_every_field() -> None:
     listed = json.loads(attractor("models", "--provider", "gemini", "--json").stdout)
     [model] = [one for one in listed if one["id"] == "gemini-3.1-pro-preview"]
     known = get_model_info("gemini-3.1-pro-preview")
@@ -49,7 +49,7 @@ def test_a_program_gets_every_field() -> None:
     assert model["aliases"] == list(known.aliases)
 
 
-def test_a_mistyped_provider_has_a_guess() -> None:
+def test_unknown_provider_suggests_a_name() -> None:
     result = attractor("models", "--provider", "antropic")
     assert (result.returncode, result.stdout) == (2, "")
     assert "did you mean anthropic?" in result.stderr
@@ -74,7 +74,7 @@ def test_a_model_is_tested_by_one_call(
     assert request.wire == provider
 
 
-def test_a_program_gets_what_was_measured(provider_twin: StartTwin) -> None:
+def test_json_contains_the_measurements(provider_twin: StartTwin) -> None:
     environ = provider_twin(READY).environ()
     told = json.loads(attractor("models", "test", "gpt-5.2", "--json", variables=environ).stdout)
     assert told["seconds"] > 0
@@ -83,7 +83,7 @@ def test_a_program_gets_what_was_measured(provider_twin: StartTwin) -> None:
     assert (told["model"], told["provider"], told["text"]) == ("gpt-5.2", "openai", "ready")
 
 
-def test_a_model_nobody_knows_is_tested_all_the_same(provider_twin: StartTwin) -> None:
+def test_unknown_model_is_tested(provider_twin: StartTwin) -> None:
     environ = provider_twin(READY).environ()
     words = ("models", "test", "my-own", "--provider", "openai")
     result = attractor(*words, variables=environ)
@@ -102,7 +102,7 @@ def test_a_model_of_a_provider_that_litellm_serves_is_tested(provider_twin: Star
     assert "cost    $0.00" in result.stdout
 
 
-def test_what_fails_is_told_and_not_tried_again(provider_twin: StartTwin) -> None:
+def test_failure_is_reported_without_a_retry(provider_twin: StartTwin) -> None:
     twin = provider_twin(REFUSED)
     result = attractor("models", "test", "gpt-5.2", variables=twin.environ())
     assert (result.returncode, result.stdout) == (3, "")
@@ -124,13 +124,13 @@ def test_what_fails_is_told_and_not_tried_again(provider_twin: StartTwin) -> Non
         (("tst", "gpt-5.2"), "test"),
     ],
 )
-def test_what_cannot_be_tested_is_refused(words: tuple[str, ...], told: str) -> None:
+def test_invalid_test_is_refused(words: tuple[str, ...], told: str) -> None:
     result = attractor("models", *words)
     assert (result.returncode, result.stdout) == (2, "")
     assert told in result.stderr
 
 
-def test_a_table_that_is_missing_stops_only_what_needs_it(tmp_path: Path) -> None:
+def test_missing_catalogue_fails_only_its_users(tmp_path: Path) -> None:
     (tmp_path / "litellm").mkdir()
     (tmp_path / "litellm" / "__init__.py").touch()
     (tmp_path / "pipeline.dot").write_text(

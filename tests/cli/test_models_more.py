@@ -16,7 +16,7 @@ PRICED = ModelInfo(
 )
 
 
-def test_what_is_not_known_is_said_and_what_grows_dearer_is_marked() -> None:
+def test_unknown_values_and_price_tiers_are_marked() -> None:
     _, row, *rest = models_text([PRICED], others=0).splitlines()
     assert row.split() == ["m", "p", "200,000", "unknown", "tools", "2.5+", "unknown", "unknown"]
     assert len(rest) == 2
@@ -30,7 +30,7 @@ def trial(text: str, *, by: str, cost: float | None) -> Trial:
     return Trial(ModelChoice("p", "m"), 1.234, cost, response)
 
 
-def test_a_test_says_who_answered_how_long_it_took_and_what_it_cost() -> None:
+def test_model_test_prints_answer_time_and_cost() -> None:
     assert trial_text(trial("ready\n", by="m-2026", cost=0.000156)).splitlines() == [
         "m of p, as m-2026, answered: ready",
         "time    1.23 s",
@@ -39,7 +39,7 @@ def test_a_test_says_who_answered_how_long_it_took_and_what_it_cost() -> None:
     ]
 
 
-def test_an_answer_is_one_line_whatever_is_in_it() -> None:
+def test_answer_is_one_line() -> None:
     text = trial_text(trial("a\x1b[2J\nb" + "x" * 999, by="m", cost=None))
     assert len(text.splitlines()) == 4
     assert "\x1b" not in text

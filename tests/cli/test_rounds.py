@@ -21,7 +21,7 @@ ROUNDS = f"""digraph rounds {{ {ENDS}
 """
 
 
-def test_one_command_goes_through_all_rounds_and_ends_as_the_last_one(desk: GitDesk) -> None:
+def test_run_executes_all_rounds_and_exits_like_the_last(desk: GitDesk) -> None:
     desk.make(ROUNDS)
     done = desk.do("run", "pipeline.dot", *UNGUARDED)
     assert done.returncode == 0
@@ -34,9 +34,7 @@ def test_one_command_goes_through_all_rounds_and_ends_as_the_last_one(desk: GitD
     assert document(first / "run.json")["reason"] == "restarted"
 
 
-def test_each_run_of_the_chain_leads_to_the_other(
-    desk: GitDesk, starting_runs: StartingRuns
-) -> None:
+def test_runs_of_a_chain_name_each_other(desk: GitDesk, starting_runs: StartingRuns) -> None:
     starting_runs.restore(desk, ROUNDS)
     first, second = (one.name for one in desk.runs())
     assert f"restarted  as run {second}" in desk.do("status", first).stdout
@@ -52,7 +50,7 @@ def test_each_run_of_the_chain_leads_to_the_other(
     assert f"attractor diagnose {second}" in diagnosed
 
 
-def test_resuming_any_run_of_the_chain_goes_on_with_the_last_one(
+def test_resuming_any_run_of_a_chain_continues_the_last(
     desk: GitDesk, starting_runs: StartingRuns
 ) -> None:
     starting_runs.restore(desk, ROUNDS)
@@ -61,7 +59,7 @@ def test_resuming_any_run_of_the_chain_goes_on_with_the_last_one(
     assert (again["run_id"], again["status"]) == (second.name, "evaluating")
 
 
-def test_simulate_walks_all_rounds_and_shows_where_they_begin(desk: GitDesk) -> None:
+def test_simulate_shows_the_start_of_each_round(desk: GitDesk) -> None:
     desk.make(ROUNDS)
     desk.write(json.dumps({"test": ["fail", "success"]}), "outcomes.json")
     words = ("simulate", "pipeline.dot", "--outcomes", "outcomes.json")
@@ -102,7 +100,7 @@ def test_a_misplaced_restart_is_refused_with_its_line(desk: GitDesk) -> None:
         ),
     ],
 )
-def test_how_runs_hang_together_has_a_line(
+def test_links_between_runs_are_event_lines(
     kind: str, data: dict[str, str | int], words: str
 ) -> None:
     when = datetime(2026, 1, 1, tzinfo=UTC)

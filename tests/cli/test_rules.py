@@ -30,7 +30,7 @@ def test_a_rule_has_a_page() -> None:
     assert "\n\nInstead:\n\n    digraph Example {\n" in result.stdout
 
 
-def test_a_program_gets_json() -> None:
+def test_json_output_is_complete() -> None:
     listed = json.loads(attractor("rules", "--json").stdout)
     assert [one["rule"] for one in listed] == list(page_names())
     assert set(listed[0]) == {"rule", "severity", "sentence"}
@@ -41,7 +41,7 @@ def test_a_program_gets_json() -> None:
 
 
 @pytest.mark.parametrize("flags", [[], ["--json"]])
-def test_an_unknown_rule_has_a_guess(flags: list[str]) -> None:
+def test_unknown_rule_suggests_a_name(flags: list[str]) -> None:
     result = attractor("rules", "reachabilty", *flags)
     assert result.returncode == 2
     assert "did you mean reachability?" in result.stdout + result.stderr

@@ -48,7 +48,7 @@ def line_of(told: str) -> str:
     return line
 
 
-def test_a_persons_file_in_place_is_named_with_the_command_that_brings_it_back(
+def test_changed_project_file_is_listed_with_its_restore_command(
     desk: GitDesk,
 ) -> None:
     desk.make(SLOW)
@@ -80,7 +80,7 @@ class SecretDesk(GitDesk):
         return {**super().environ, "MY_TOKEN": "s3cret-s3cret"}
 
 
-def test_a_persons_file_that_holds_a_secret_comes_back_as_it_was(tmp_path: Path) -> None:
+def test_changed_project_file_with_a_secret_is_restored(tmp_path: Path) -> None:
     desk = SecretDesk(tmp_path)
     desk.make(SLOW)
     killed(desk, "--workspace", "in-place")
@@ -95,7 +95,7 @@ def test_a_persons_file_that_holds_a_secret_comes_back_as_it_was(tmp_path: Path)
     assert (desk.project / "person.txt").read_text() == "token = s3cret-s3cret\n"
 
 
-def test_half_made_edits_of_an_isolated_run_are_told_shortly(desk: GitDesk) -> None:
+def test_unfinished_edits_of_an_isolated_run_are_one_line(desk: GitDesk) -> None:
     desk.make(SLOW)
     killed(desk)
     line = line_of(resumed(desk))
@@ -107,14 +107,14 @@ def test_half_made_edits_of_an_isolated_run_are_told_shortly(desk: GitDesk) -> N
     assert "half" in Path(event["data"]["patch"]).read_text()
 
 
-def test_a_run_that_left_the_files_as_they_were_says_nothing(desk: GitDesk) -> None:
+def test_unchanged_files_print_no_line(desk: GitDesk) -> None:
     desk.make(SLOW.replace("echo half > half.txt;", "").replace("rm half.txt;", ""))
     killed(desk, "--workspace", "in-place")
     assert "set aside" not in resumed(desk)
     assert events(desk.runs()[-1], "EditsSetAside") == []
 
 
-def test_many_paths_are_counted_and_the_first_are_named(desk: GitDesk) -> None:
+def test_many_paths_are_shortened(desk: GitDesk) -> None:
     desk.make(SLOW)
     killed(desk, "--workspace", "in-place")
     for number in range(60):
@@ -134,7 +134,7 @@ class DeskBelow(GitDesk):
         return self.project / "a folder"
 
 
-def test_in_a_folder_of_a_repository_the_command_brings_it_back_as_well(tmp_path: Path) -> None:
+def test_restore_command_works_in_a_subfolder(tmp_path: Path) -> None:
     desk = DeskBelow(tmp_path)
     desk.make("", **{"a folder/attractor.toml": "", "a folder/pipeline.dot": SLOW})
     try:

@@ -33,15 +33,13 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_every_step_is_told_with_every_way_and_why(
-    folder: Path, snapshot: SnapshotAssertion
-) -> None:
+def test_every_step_lists_its_edges_with_reasons(folder: Path, snapshot: SnapshotAssertion) -> None:
     result = attractor("simulate", "branch.dot", "--outcomes", "o.toml", folder=folder)
     assert (result.returncode, result.stderr) == (0, "")
     assert result.stdout == snapshot
 
 
-def test_outcomes_are_given_in_any_way(folder: Path) -> None:
+def test_outcomes_come_from_files_and_options(folder: Path) -> None:
     ways = [
         ["--outcomes", "o.toml"],
         ["--outcomes", "o.json"],
@@ -55,7 +53,7 @@ def test_outcomes_are_given_in_any_way(folder: Path) -> None:
     assert all(path == paths[0] for path in paths)
 
 
-def test_a_limit_is_told_with_the_loop(folder: Path) -> None:
+def test_step_limit_reports_the_loop(folder: Path) -> None:
     words = ["gate.dot", "--answer", "review_gate=Fix", "--max-steps", "6"]
     result = attractor("simulate", *words, folder=folder)
     assert result.returncode == 0
@@ -68,7 +66,7 @@ def test_a_limit_is_told_with_the_loop(folder: Path) -> None:
     assert told["loops"] == [{"nodes": ["review_gate", "fixes"], "times": 2}]
 
 
-def test_a_program_gets_every_step(folder: Path) -> None:
+def test_json_contains_every_step(folder: Path) -> None:
     words = ["branch.dot", "--outcomes", "o.toml", "--json"]
     told = json.loads(attractor("simulate", *words, folder=folder).stdout)
     assert (told["outcome"], told["reason"], told["node"]) == ("success", "completed", "exit")
@@ -82,14 +80,14 @@ def test_a_program_gets_every_step(folder: Path) -> None:
     assert told["never_taken"] == []
 
 
-def test_a_failing_walk_was_simulated_all_the_same(folder: Path) -> None:
+def test_failing_walk_exits_with_0(folder: Path) -> None:
     result = attractor("simulate", "branch.dot", "--set", "plan=fail", folder=folder)
     assert result.returncode == 0
     assert "fail: simulated fail of plan (at plan, 2 steps)" in result.stdout
     assert "after a failure it is no way out" in result.stdout
 
 
-def test_branches_are_told_with_their_keys(folder: Path, snapshot: SnapshotAssertion) -> None:
+def test_branches_are_shown_with_their_keys(folder: Path, snapshot: SnapshotAssertion) -> None:
     result = attractor("simulate", "fan.dot", "--set", "a=fail", folder=folder)
     assert (result.returncode, result.stderr) == (0, "")
     assert result.stdout == snapshot
@@ -100,7 +98,9 @@ def test_branches_are_told_with_their_keys(folder: Path, snapshot: SnapshotAsser
     assert found.stdout.startswith("5 of 5 nodes")
 
 
-def test_coverage_lists_what_cannot_be_reached(folder: Path, snapshot: SnapshotAssertion) -> None:
+def test_coverage_lists_unreachable_nodes_and_edges(
+    folder: Path, snapshot: SnapshotAssertion
+) -> None:
     result = attractor("simulate", "dead.dot", "--coverage", folder=folder)
     assert result.returncode == 0
     assert result.stdout == snapshot
@@ -146,13 +146,13 @@ def test_wrong_usage_ends_with_2(folder: Path, words: list[str], said: str) -> N
     assert said in result.stderr
 
 
-def test_standard_input_is_a_pipeline_too(folder: Path) -> None:
+def test_pipeline_is_read_from_standard_input(folder: Path) -> None:
     told = attractor("simulate", "-", "--json", folder=folder, typed=BRANCH)
     assert told.returncode == 0
     assert json.loads(told.stdout)["outcome"] == "success"
 
 
-def test_an_outcomes_file_names_itself_in_its_mistakes(folder: Path) -> None:
+def test_errors_name_the_outcomes_file(folder: Path) -> None:
     (folder / "o.toml").write_text('tset = "fail"\n')
     result = attractor("simulate", "branch.dot", "--outcomes", "o.toml", folder=folder)
     assert result.stderr == "error: o.toml: unknown node 'tset' (did you mean test?)\n".replace(
@@ -160,7 +160,7 @@ def test_an_outcomes_file_names_itself_in_its_mistakes(folder: Path) -> None:
     )
 
 
-def test_a_run_takes_outcomes_of_toml_too(folder: Path) -> None:
+def test_run_reads_outcomes_from_toml(folder: Path) -> None:
     words = ["run", "branch.dot", "--backend", "simulate", "--outcomes", "o.toml"]
     more = ["--workspace", "none", "--sandbox", "none", "--run-dir", "one", "--json"]
     result = attractor(*words, *more, folder=folder, variables={"HOME": str(folder)})

@@ -81,7 +81,7 @@ def begin(desk: PlainDesk, text: str) -> None:
     await_(lambda: list(desk.folder.glob("runs/*/run.json")))
 
 
-def test_what_a_command_at_work_prints_is_told(desk: PlainDesk) -> None:
+def test_output_of_a_running_command_is_shown(desk: PlainDesk) -> None:
     begin(desk, TALKS.replace("$MY_TOKEN", "about to"))
     await_(lambda: "compiling" in desk.do("status").stdout)
     told = desk.do("status").stdout
@@ -92,7 +92,7 @@ def test_what_a_command_at_work_prints_is_told(desk: PlainDesk) -> None:
     await_(lambda: "printed" not in desk.do("status").stdout)
 
 
-def test_what_the_stage_of_a_child_prints_is_told_with_its_name(desk: PlainDesk) -> None:
+def test_output_of_a_child_stage_is_shown_with_its_name(desk: PlainDesk) -> None:
     desk.write(INNER, "inner.dot")
     begin(desk, OUTER)
     await_(lambda: "linting" in desk.do("status").stdout)
@@ -101,7 +101,7 @@ def test_what_the_stage_of_a_child_prints_is_told_with_its_name(desk: PlainDesk)
     (desk.folder / "go").touch()
 
 
-def test_the_log_that_is_followed_has_what_commands_print(desk: PlainDesk) -> None:
+def test_followed_log_contains_command_output(desk: PlainDesk) -> None:
     begin(desk, TALKS.replace("$MY_TOKEN", "about to"))
     with watched(desk, "logs", "--follow") as following:
         lines = until(following, "compiling")
@@ -113,7 +113,7 @@ def test_the_log_that_is_followed_has_what_commands_print(desk: PlainDesk) -> No
         until(following, "run is evaluating")
 
 
-def test_for_a_program_the_log_has_events_only(desk: PlainDesk) -> None:
+def test_json_log_contains_only_events(desk: PlainDesk) -> None:
     begin(desk, TALKS.replace("$MY_TOKEN", "about to"))
     await_(lambda: "compiling" in desk.do("status").stdout)
     with watched(desk, "logs", "--follow", "--json") as following:
@@ -122,7 +122,7 @@ def test_for_a_program_the_log_has_events_only(desk: PlainDesk) -> None:
     assert all("type" in json.loads(line) for line in lines)
 
 
-def test_an_answer_that_nobody_went_on_with_is_told(desk: PlainDesk) -> None:
+def test_unused_answer_is_shown(desk: PlainDesk) -> None:
     desk.write(GATE)
     desk.run()
     waiting = desk.do("status").stdout
@@ -141,7 +141,7 @@ def test_an_answer_that_nobody_went_on_with_is_told(desk: PlainDesk) -> None:
     assert "answered" not in desk.do("status").stdout
 
 
-def test_orders_to_a_run_that_began_anew_name_the_one_that_goes_on(desk: PlainDesk) -> None:
+def test_orders_to_a_restarted_run_name_its_successor(desk: PlainDesk) -> None:
     desk.write(ROUNDS)
     assert desk.run().returncode == 0
     first, second, third = sorted(one.parent.name for one in desk.folder.glob("runs/*/run.json"))
@@ -160,7 +160,7 @@ def test_orders_to_a_run_that_began_anew_name_the_one_that_goes_on(desk: PlainDe
     )
 
 
-def test_going_on_with_a_paused_run_is_one_line_for_a_program(desk: PlainDesk) -> None:
+def test_resuming_a_paused_run_is_one_json_line(desk: PlainDesk) -> None:
     begin(desk, TWO)
     await_(lambda: "compiling" in desk.do("status").stdout)
     desk.do("pause", "latest")
@@ -171,7 +171,7 @@ def test_going_on_with_a_paused_run_is_one_line_for_a_program(desk: PlainDesk) -
     assert json.loads(line)["action"] == "resume"
 
 
-def test_a_watched_run_is_told_of_at_each_change_until_it_is_over(desk: PlainDesk) -> None:
+def test_watch_prints_each_change_until_the_end(desk: PlainDesk) -> None:
     begin(desk, TALKS.replace("$MY_TOKEN", "about to"))
     with (
         watched(desk, "status", "--watch") as lines,
@@ -187,7 +187,7 @@ def test_a_watched_run_is_told_of_at_each_change_until_it_is_over(desk: PlainDes
         assert (lines.wait(20), objects.wait(20)) == (0, 0)
 
 
-def test_a_parked_run_is_watched_until_somebody_went_on_with_it(desk: PlainDesk) -> None:
+def test_watch_continues_over_a_parked_run(desk: PlainDesk) -> None:
     desk.write(GATE)
     desk.run()
     with watched(desk, "status", "--watch") as lines:
@@ -199,7 +199,7 @@ def test_a_parked_run_is_watched_until_somebody_went_on_with_it(desk: PlainDesk)
         assert lines.wait(20) == 0
 
 
-def test_whoever_watches_goes_over_to_the_next_round(desk: PlainDesk) -> None:
+def test_watch_switches_to_the_next_round(desk: PlainDesk) -> None:
     desk.write(ROUNDS)
     desk.run()
     first, second, third = sorted(one.parent.name for one in desk.folder.glob("runs/*/run.json"))
@@ -207,7 +207,7 @@ def test_whoever_watches_goes_over_to_the_next_round(desk: PlainDesk) -> None:
     assert [json.loads(one)["run_id"] for one in told.stdout.splitlines()] == [first, second, third]
 
 
-def test_at_a_terminal_it_is_painted_anew_and_ctrl_c_ends_it(desk: PlainDesk) -> None:
+def test_watch_redraws_a_terminal_until_ctrl_c(desk: PlainDesk) -> None:
     begin(desk, TALKS.replace("$MY_TOKEN", "about to"))
     words = ["env", "TERM=xterm", ATTRACTOR, "status", "--watch"]
     with sit(words, cwd=desk.folder, environ=desk.environ) as sitting:
@@ -221,7 +221,7 @@ def test_at_a_terminal_it_is_painted_anew_and_ctrl_c_ends_it(desk: PlainDesk) ->
 
 
 @pytest.mark.parametrize("words", [["status"], ["status", "--json"]])
-def test_no_secret_is_told(desk: PlainDesk, words: list[str]) -> None:
+def test_status_prints_no_secret(desk: PlainDesk, words: list[str]) -> None:
     desk.write(TALKS.replace("$MY_TOKEN", "$(cat secret)"))
     (desk.folder / "secret").write_text("s3cr3t-of-mine\n")
     process = subprocess.Popen(

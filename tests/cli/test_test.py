@@ -43,13 +43,13 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_good_test_is_one_line(folder: Path) -> None:
+def test_passing_test_is_one_line(folder: Path) -> None:
     result = attractor("test", "branch.dot", folder=folder)
     assert (result.returncode, result.stderr) == (0, "")
     assert result.stdout == "pass  branch.test.toml: green at once\n1 test, none failed\n"
 
 
-def test_differences_are_laid_under_each_other(folder: Path, snapshot: SnapshotAssertion) -> None:
+def test_paths_are_aligned(folder: Path, snapshot: SnapshotAssertion) -> None:
     result = attractor("test", "gate.test.toml", folder=folder)
     assert (result.returncode, result.stderr) == (1, "")
     assert result.stdout == snapshot
@@ -65,7 +65,7 @@ def test_coverage_counts_the_edges_of_all_tests(folder: Path) -> None:
     assert lines[-1] == "3 tests, 1 failed"
 
 
-def test_a_program_gets_all_of_it(folder: Path) -> None:
+def test_json_output_is_complete(folder: Path) -> None:
     told = json.loads(attractor("test", ".", "--json", folder=folder).stdout)
     assert (told["passed"], told["failed"]) == (2, 1)
     assert [one["name"] for one in told["tests"]] == [
@@ -81,7 +81,7 @@ def test_a_program_gets_all_of_it(folder: Path) -> None:
     assert [one["taken"] for one in told["coverage"]] == [5, 5]
 
 
-def test_a_file_that_is_meant_twice_is_tested_once(folder: Path) -> None:
+def test_duplicate_test_file_runs_once(folder: Path) -> None:
     result = attractor("test", "branch.dot", "branch.test.toml", folder=folder)
     assert result.stdout.endswith("1 test, none failed\n")
 

@@ -14,13 +14,13 @@ def payments(tmp_path: Path) -> Path:
     return shutil.copytree(PAYMENTS, tmp_path / "payments")
 
 
-def test_a_twin_that_is_like_its_recordings_is_good(payments: Path) -> None:
+def test_matching_twin_exits_with_0(payments: Path) -> None:
     result = attractor("twin", "check", "payments", folder=payments.parent)
     assert result.returncode == 0
     assert result.stdout == "payments/recordings/refund.jsonl: equal, 6 requests\n"
 
 
-def test_where_it_answers_otherwise_is_told(payments: Path) -> None:
+def test_differences_from_recordings_are_listed(payments: Path) -> None:
     recording = payments / "recordings" / "refund.jsonl"
     recording.write_text(recording.read_text().replace("declined", "").replace("eur", "usd"))
     words = ("twin", "check", "payments/twin.toml", "payments/recordings/refund.jsonl")
@@ -45,7 +45,7 @@ def test_where_it_answers_otherwise_is_told(payments: Path) -> None:
     assert loose.returncode == 0
 
 
-def test_what_is_invalid_is_wrong_usage(payments: Path) -> None:
+def test_invalid_files_exit_with_2(payments: Path) -> None:
     def told(*words: str) -> str:
         result = attractor("twin", "check", *words, folder=payments.parent)
         assert result.returncode == 2

@@ -41,7 +41,7 @@ def lines_of(twin: Process, last: str) -> str:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_it_answers_until_it_is_interrupted(script: Path, number: signal.Signals) -> None:
+def test_twin_answers_until_interrupted(script: Path, number: signal.Signals) -> None:
     with standing_in(script, "--json") as twin:
         told = json.loads(lines_of(twin, "}"))
         base, key = told["environ"]["OPENAI_BASE_URL"], told["environ"]["OPENAI_API_KEY"]
@@ -56,7 +56,7 @@ def test_it_answers_until_it_is_interrupted(script: Path, number: signal.Signals
         assert twin.communicate() == ("", "")
 
 
-def test_a_person_is_told_what_to_export(script: Path) -> None:
+def test_variables_to_export_are_printed(script: Path) -> None:
     with standing_in(script) as twin:
         assert twin.stdout is not None
         lines = [twin.stdout.readline()]
@@ -69,7 +69,7 @@ def test_a_person_is_told_what_to_export(script: Path) -> None:
     assert exported == {f"  export {name}" for name in variables}
 
 
-def test_a_script_that_is_none_is_wrong_usage(script: Path) -> None:
+def test_invalid_script_exits_with_2(script: Path) -> None:
     script.write_text("rules = [{ anwer = {} }]")
     result = attractor("twin", "llm", "--script", str(script))
     assert result.returncode == 2
@@ -78,7 +78,7 @@ def test_a_script_that_is_none_is_wrong_usage(script: Path) -> None:
     assert attractor("twin", "llm").returncode == 2
 
 
-def test_a_port_that_is_taken_is_trouble_of_the_machine(script: Path) -> None:
+def test_used_port_exits_with_3(script: Path) -> None:
     with standing_in(script, "--json") as twin:
         port = json.loads(lines_of(twin, "}"))["url"].rpartition(":")[2]
         result = attractor("twin", "llm", "--script", str(script), "--port", port)
@@ -92,7 +92,7 @@ def asked(told: dict[str, Any], text: str = "hello") -> httpx.Response:
     return httpx.post(f"{base}/responses", json=ASKED | {"input": text}, headers=key)
 
 
-def test_each_request_is_told_in_a_line_and_at_the_end_which_rules_were_never_used(
+def test_requests_and_unused_rules_are_logged(
     script: Path,
 ) -> None:
     script.write_text(
@@ -116,7 +116,7 @@ def test_each_request_is_told_in_a_line_and_at_the_end_which_rules_were_never_us
     assert last == "unused rules: never"
 
 
-def test_what_a_provider_answered_is_recorded_and_replayed(script: Path, tmp_path: Path) -> None:
+def test_provider_answers_are_recorded_and_replayed(script: Path, tmp_path: Path) -> None:
     calls = tmp_path / "calls.jsonl"
     with standing_in(script, "--json") as provider:
         url = json.loads(lines_of(provider, "}"))["url"]
@@ -135,7 +135,7 @@ def test_what_a_provider_answered_is_recorded_and_replayed(script: Path, tmp_pat
         assert asked(told).content == came
 
 
-def test_a_recording_that_cannot_be_kept_ends_the_twin(script: Path, tmp_path: Path) -> None:
+def test_failed_recording_stops_the_twin(script: Path, tmp_path: Path) -> None:
     calls = tmp_path / "calls.jsonl"
     with standing_in(script, "--json") as provider:
         url = json.loads(lines_of(provider, "}"))["url"]
@@ -160,14 +160,14 @@ def test_a_recording_that_cannot_be_kept_ends_the_twin(script: Path, tmp_path: P
         ("", "missing --script, --replay or --record"),
     ],
 )
-def test_options_that_exclude_each_other_are_refused(words: str, told: str, tmp_path: Path) -> None:
+def test_incompatible_options_are_refused(words: str, told: str, tmp_path: Path) -> None:
     (tmp_path / "s.toml").write_text("rules = []")
     result = attractor("twin", "llm", *words.split(), folder=tmp_path)
     assert result.returncode == 2
     assert told in result.stderr
 
 
-def test_a_script_in_python_is_told_where_it_fails(tmp_path: Path) -> None:
+def test_error_in_a_python_script_has_its_line(tmp_path: Path) -> None:
     (tmp_path / "s.py").write_text("x = 1\n1 / 0\n")
     result = attractor("twin", "llm", "--script", "s.py", folder=tmp_path)
     assert result.returncode == 2
@@ -180,7 +180,7 @@ def test_help_names_streaming_and_every_wire() -> None:
     assert all(f"{wire} (" in told for wire in wire_registry())
 
 
-def test_a_thousand_streams_at_once_all_come_to_their_end(script: Path) -> None:
+def test_thousand_concurrent_streams_end(script: Path) -> None:
     words = " ".join(["word"] * 30)
     script.write_text(f'rules = [{{ answer = {{ text = "{words}", delay = "1s" }} }}]')
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -214,7 +214,7 @@ async def _streamed(url: str, count: int) -> list[bool]:
     return await asyncio.gather(*(one() for _ in range(count)))
 
 
-def test_a_script_that_never_comes_back_is_ended_by_the_second_signal(tmp_path: Path) -> None:
+def test_second_signal_ends_a_hanging_script(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text("def answer(conversation, attempt):\n    while True:\n        pass\n")
     with standing_in(script, "--json") as twin:

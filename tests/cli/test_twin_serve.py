@@ -48,7 +48,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_they_answer_until_they_are_interrupted(folder: Path, number: signal.Signals) -> None:
+def test_twins_answer_until_interrupted(folder: Path, number: signal.Signals) -> None:
     with serving(folder, PAYMENTS, "--json", "-v") as process:
         hello, other, payments = told_by(process)
         assert [one["name"] for one in (hello, other, payments)] == ["hello", "other", "payments"]
@@ -67,7 +67,7 @@ def test_they_answer_until_they_are_interrupted(folder: Path, number: signal.Sig
     assert second.startswith("#1 other GET /nothing: 404 no route answers GET /nothing; the near")
 
 
-def test_a_person_is_told_what_to_export(folder: Path) -> None:
+def test_variables_to_export_are_printed(folder: Path) -> None:
     with serving(folder / "hello", "--quiet", "--seed", "3") as process:
         assert process.stdout is not None
         lines = [process.stdout.readline().rstrip() for _ in range(4)]
@@ -82,7 +82,7 @@ def test_a_person_is_told_what_to_export(folder: Path) -> None:
         assert httpx.get(again + "/hello").json() == first
 
 
-def test_what_the_service_answers_is_recorded_and_held_against_its_twin(tmp_path: Path) -> None:
+def test_recorded_exchanges_are_compared_with_the_twin(tmp_path: Path) -> None:
     file = tmp_path / "recordings" / "today.jsonl"
     with serving(PAYMENTS, "--json") as real:
         url = told_by(real)[0]["url"]
@@ -109,7 +109,7 @@ def test_what_the_service_answers_is_recorded_and_held_against_its_twin(tmp_path
     assert (result.returncode, result.stdout) == (0, f"{file}: equal, 2 requests\n")
 
 
-def test_a_person_is_told_where_it_records_from(folder: Path, tmp_path: Path) -> None:
+def test_recorded_service_is_printed(folder: Path, tmp_path: Path) -> None:
     words = ("--record", tmp_path / "r.jsonl", "--to", "http://127.0.0.1:1")
     with serving(folder / "hello", *words) as process:
         assert process.stdout is not None
@@ -120,7 +120,7 @@ def test_a_person_is_told_where_it_records_from(folder: Path, tmp_path: Path) ->
     ]
 
 
-def test_what_replays_its_recordings_records_the_first_of_them(tmp_path: Path) -> None:
+def test_replaying_twin_can_record(tmp_path: Path) -> None:
     route = 'method = "*"\npath = "/{rest...}"\nkind = "replay"\n'
     recordings = 'recordings = ["recordings/*.jsonl"]\nthen = "stay"\n'
     (tmp_path / "twin.toml").write_text(f'name = "s"\n[[routes]]\n{route}{recordings}')
@@ -135,7 +135,7 @@ def test_what_replays_its_recordings_records_the_first_of_them(tmp_path: Path) -
     assert "x-twin-error" not in file.read_text()
 
 
-def test_a_recording_that_cannot_be_kept_ends_the_twin(tmp_path: Path) -> None:
+def test_failed_recording_stops_the_twin(tmp_path: Path) -> None:
     file = tmp_path / "r.jsonl"
     with serving(PAYMENTS, "--json") as real:
         words = ("--record", file, "--to", told_by(real)[0]["url"])
@@ -162,14 +162,14 @@ def test_a_recording_that_cannot_be_kept_ends_the_twin(tmp_path: Path) -> None:
         (". --record r.jsonl --to http://a", "one file cannot record 2 services"),
     ],
 )
-def test_half_a_recording_is_wrong_usage(folder: Path, words: str, told: str) -> None:
+def test_incomplete_recording_options_exit_with_2(folder: Path, words: str, told: str) -> None:
     result = attractor("twin", "serve", *words.split(), folder=folder)
     assert result.returncode == 2
     assert told in result.stderr
     assert not (folder / "r.jsonl").exists()
 
 
-def test_what_cannot_be_served_is_wrong_usage(folder: Path) -> None:
+def test_invalid_services_exit_with_2(folder: Path) -> None:
     def told(*words: str) -> str:
         result = attractor("twin", "serve", *words, folder=folder)
         assert result.returncode == 2

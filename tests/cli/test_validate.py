@@ -54,28 +54,26 @@ def with_rules(folder: Path, *lines: str) -> None:
     (folder / "attractor.toml").write_text("\n".join(["[rules]", *lines, ""]))
 
 
-def test_a_good_pipeline_has_nothing_to_mend(folder: Path) -> None:
+def test_valid_pipeline_has_no_problems(folder: Path) -> None:
     result = attractor("validate", "good.dot", folder=folder)
     assert (result.returncode, result.stderr) == (0, "")
     assert result.stdout == "1 file, nothing to mend\n"
 
 
-def test_what_is_wrong_is_shown_with_carets_and_a_summary(
-    folder: Path, snapshot: SnapshotAssertion
-) -> None:
+def test_diagnostics_have_carets_and_a_summary(folder: Path, snapshot: SnapshotAssertion) -> None:
     result = attractor("validate", "broken.dot", "good.dot", "syntax.dot", folder=folder)
     assert (result.returncode, result.stderr) == (1, "")
     assert result.stdout == snapshot
 
 
-def test_a_warning_is_no_failure(folder: Path) -> None:
+def test_warning_exits_with_0(folder: Path) -> None:
     result = attractor("validate", "warned.dot", folder=folder)
     assert result.returncode == 0
     assert "warning[unknown_attribute]" in result.stdout
 
 
 @pytest.mark.parametrize("flags", [["--json"], ["--format", "json"]])
-def test_a_program_gets_json(folder: Path, flags: list[str]) -> None:
+def test_json_output_is_complete(folder: Path, flags: list[str]) -> None:
     result = attractor("validate", "syntax.dot", "good.dot", *flags, folder=folder)
     assert result.returncode == 1
     told = json.loads(result.stdout)
@@ -93,7 +91,7 @@ def test_a_program_gets_json(folder: Path, flags: list[str]) -> None:
     assert (first["line"], first["column"], first["end_column"]) == (2, 5, 7)
 
 
-def test_a_code_scanner_gets_sarif(folder: Path) -> None:
+def test_sarif_output_is_valid(folder: Path) -> None:
     result = attractor("validate", "syntax.dot", "--format", "sarif", folder=folder)
     assert result.returncode == 1
     run = json.loads(result.stdout)["runs"][0]
@@ -102,7 +100,7 @@ def test_a_code_scanner_gets_sarif(folder: Path) -> None:
     assert run["invocations"] == [{"executionSuccessful": True}]
 
 
-def test_github_gets_annotations(folder: Path) -> None:
+def test_github_output_is_annotations(folder: Path) -> None:
     result = attractor("validate", "syntax.dot", "--format", "github", folder=folder)
     assert result.returncode == 1
     first = result.stdout.splitlines()[0]
@@ -110,7 +108,7 @@ def test_github_gets_annotations(folder: Path) -> None:
     assert first == f"::error {place}::'--' is no edge: edges have a direction%0Awrite ->"
 
 
-def test_strict_takes_what_is_not_portable_for_an_error(folder: Path) -> None:
+def test_strict_reports_unportable_syntax_as_errors(folder: Path) -> None:
     lenient = attractor("validate", "odd.dot", folder=folder)
     strict = attractor("validate", "odd.dot", "--strict", folder=folder)
     assert (lenient.returncode, strict.returncode) == (0, 1)
@@ -118,7 +116,7 @@ def test_strict_takes_what_is_not_portable_for_an_error(folder: Path) -> None:
     assert "2 errors in 1 file" in strict.stdout
 
 
-def test_strict_takes_a_condition_beyond_the_core_for_an_error(folder: Path) -> None:
+def test_strict_reports_extended_conditions_as_errors(folder: Path) -> None:
     condition = 'condition="outcome=success || outcome=fail"'
     text = FIXABLE.replace("promt", "prompt").replace("-> exit", f"-> exit [{condition}]")
     (folder / "odd.dot").write_text(text)
@@ -127,7 +125,7 @@ def test_strict_takes_a_condition_beyond_the_core_for_an_error(folder: Path) -> 
     assert "error[portable_condition]" in result.stdout
 
 
-def test_strict_leaves_warnings_as_they_are(folder: Path) -> None:
+def test_strict_keeps_warnings(folder: Path) -> None:
     assert attractor("validate", "warned.dot", "--strict", folder=folder).returncode == 0
 
 
@@ -145,9 +143,7 @@ def test_an_empty_file_is_no_pipeline(folder: Path) -> None:
         ("nothing", "no pipeline in nothing"),
     ],
 )
-def test_what_cannot_be_read_hides_nothing_of_the_others(
-    folder: Path, name: str, words: str
-) -> None:
+def test_unreadable_file_hides_no_other_diagnostics(folder: Path, name: str, words: str) -> None:
     (folder / "nothing").mkdir()
     result = attractor("validate", name, "syntax.dot", folder=folder)
     assert result.returncode == 2
@@ -175,7 +171,7 @@ def test_standard_input_is_checked(folder: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_file_one_may_not_read_is_wrong_usage(folder: Path) -> None:
+def test_file_without_permission_exits_with_2(folder: Path) -> None:
     (folder / "good.dot").chmod(0)
     assert attractor("validate", "good.dot", folder=folder).returncode == 2
 
@@ -190,7 +186,7 @@ def test_a_file_named_twice_is_checked_once(folder: Path, again: str) -> None:
     assert result.stdout == "1 file, nothing to mend\n"
 
 
-def test_colour_comes_where_it_is_chosen(folder: Path) -> None:
+def test_color_follows_the_setting(folder: Path) -> None:
     plain = attractor("validate", "broken.dot", folder=folder)
     chosen = attractor("-c", "output.color=always", "validate", "broken.dot", folder=folder)
     assert "\x1b[" not in plain.stdout
@@ -199,13 +195,13 @@ def test_colour_comes_where_it_is_chosen(folder: Path) -> None:
     assert "      |     \x1b[31m^^^^\x1b[0m\n" in chosen.stdout
 
 
-def test_a_type_that_nothing_handles_is_found(folder: Path) -> None:
+def test_unknown_node_type_is_reported(folder: Path) -> None:
     (folder / "typed.dot").write_text(MENDED.replace("work [", 'work [type="wait.humn", '))
     result = attractor("validate", "typed.dot", folder=folder)
     assert "fix: did you mean wait.human?" in result.stdout
 
 
-def test_a_prompt_lies_beside_the_pipeline(folder: Path) -> None:
+def test_prompt_file_is_read_beside_the_pipeline(folder: Path) -> None:
     (folder / "sub").mkdir()
     (folder / "sub" / "prompted.dot").write_text(MENDED.replace('"Work"', '"@plan.md"'))
     missing = attractor("validate", "sub/prompted.dot", folder=folder)
@@ -215,7 +211,7 @@ def test_a_prompt_lies_beside_the_pipeline(folder: Path) -> None:
     assert attractor("validate", "sub/prompted.dot", folder=folder).returncode == 0
 
 
-def test_a_project_says_how_grave_a_rule_is(folder: Path) -> None:
+def test_project_sets_the_severity_of_a_rule(folder: Path) -> None:
     with_rules(folder, 'unknown_attribute = "error"')
     (folder / "sub").mkdir()
     graver = attractor("validate", "../warned.dot", folder=folder / "sub")
@@ -233,7 +229,7 @@ def test_a_project_says_how_grave_a_rule_is(folder: Path) -> None:
         ('reachability = "of"', "did you mean off?"),
     ],
 )
-def test_a_mistake_in_the_rules_is_told_with_its_line(folder: Path, line: str, words: str) -> None:
+def test_invalid_rule_setting_has_its_line(folder: Path, line: str, words: str) -> None:
     with_rules(folder, line)
     result = attractor("validate", "good.dot", folder=folder)
     assert (result.returncode, result.stdout) == (2, "")
@@ -241,7 +237,7 @@ def test_a_mistake_in_the_rules_is_told_with_its_line(folder: Path, line: str, w
     assert words in result.stderr
 
 
-def test_a_flag_says_how_grave_a_rule_is_for_one_call(folder: Path) -> None:
+def test_flag_sets_the_severity_of_a_rule(folder: Path) -> None:
     flag = "rules.unknown_attribute=error"
     assert attractor("-c", flag, "validate", "warned.dot", folder=folder).returncode == 1
     variables = {"ATTRACTOR_RULES__UNKNOWN_ATTRIBUTE": "error"}
@@ -249,7 +245,7 @@ def test_a_flag_says_how_grave_a_rule_is_for_one_call(folder: Path) -> None:
     assert result.returncode == 1
 
 
-def test_fixes_are_applied_and_told(folder: Path) -> None:
+def test_fixes_are_applied_and_listed(folder: Path) -> None:
     result = attractor("validate", "fixable.dot", "good.dot", "--fix", folder=folder)
     assert (result.returncode, result.stderr) == (0, "")
     assert (folder / "fixable.dot").read_text() == MENDED
@@ -267,7 +263,7 @@ def test_fixes_keep_a_byte_order_mark_and_the_line_ends(folder: Path) -> None:
     assert (folder / "fixable.dot").read_bytes() == after
 
 
-def test_what_fixes_leave_is_reported(folder: Path) -> None:
+def test_remaining_problems_are_reported_after_fixes(folder: Path) -> None:
     result = attractor("validate", "broken.dot", "--fix", "--json", folder=folder)
     assert result.returncode == 1
     told = json.loads(result.stdout)
@@ -292,9 +288,7 @@ def test_fixes_are_shown_without_being_applied(folder: Path) -> None:
         (["--watch", "--json", "good.dot"], "--watch cannot be combined with"),
     ],
 )
-def test_what_does_not_go_together_is_wrong_usage(
-    folder: Path, words: list[str], hint: str
-) -> None:
+def test_incompatible_options_exit_with_2(folder: Path, words: list[str], hint: str) -> None:
     result = attractor("validate", *words, folder=folder)
     assert result.returncode == 2
     assert hint in result.stderr
@@ -307,7 +301,7 @@ def test_two_formats_contradict_each_other(folder: Path) -> None:
     assert told == "--json cannot be combined with --format sarif"
 
 
-def test_the_command_is_light(folder: Path) -> None:
+def test_validate_imports_no_heavy_module(folder: Path) -> None:
     """What takes long to import stays out of its way."""
     result = attractor(
         "validate", "good.dot", folder=folder, variables={"PYTHONPROFILEIMPORTTIME": "1"}

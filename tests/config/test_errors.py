@@ -25,7 +25,7 @@ PLACE = Origin(OriginKind.PROJECT, "attractor.toml", 3)
 
 
 @pytest.mark.parametrize("kind", [BrokenFile, UnknownSetting, InvalidSetting])
-def test_every_mistake_is_wrong_usage_and_begins_with_its_place(kind: type[ConfigError]):
+def test_errors_exit_with_2_and_start_with_their_place(kind: type[ConfigError]):
     mistake = kind("it is wrong", origin=PLACE)
     assert isinstance(mistake, UsageError)
     assert mistake.exit_code is ExitCode.USAGE
@@ -37,7 +37,7 @@ def test_a_message_left_out_is_the_docstring():
     assert UnknownSetting().message == "This setting is unknown"
 
 
-def test_only_what_is_wrong_raises():
+def test_no_errors_raise_nothing():
     assert raised([]) == []
     assert len(raised([UnknownSetting("x")])) == 1
 
@@ -50,14 +50,14 @@ def raised(mistakes: list[ConfigError]) -> list[ConfigError]:
     return []
 
 
-def test_one_mistake_is_raised_as_it_is():
+def test_single_error_is_raised_itself():
     mistake = UnknownSetting("x")
     with pytest.raises(UnknownSetting) as caught:
         raise_mistakes([mistake])
     assert caught.value is mistake
 
 
-def test_several_mistakes_have_a_line_each_with_the_hint_that_is_their_own():
+def test_several_errors_have_a_line_each():
     mistakes = [UnknownSetting("a", hint="did you mean b?"), InvalidSetting("c"), BrokenFile("d")]
     with pytest.raises(SeveralMistakes) as caught:
         raise_mistakes(mistakes)
@@ -66,7 +66,7 @@ def test_several_mistakes_have_a_line_each_with_the_hint_that_is_their_own():
     assert caught.value.exit_code is ExitCode.USAGE
 
 
-def test_of_very_many_mistakes_the_first_are_told_and_the_others_counted():
+def test_many_errors_are_shortened():
     mistakes = [UnknownSetting(f"number {number}") for number in range(25)]
     lines = SeveralMistakes(mistakes).message.splitlines()
     assert len(lines) == 11
@@ -127,9 +127,7 @@ def mistake(
         ),
     ],
 )
-def test_an_unknown_key_says_where_it_stands_and_what_was_meant(
-    project: Project, text: str, message: str, hint: str
-):
+def test_unknown_key_has_place_and_suggestion(project: Project, text: str, message: str, hint: str):
     error = mistake(project, text=text)
     assert isinstance(error, UnknownSetting)
     assert (error.message, error.hint) == (message, hint)
@@ -146,7 +144,7 @@ def test_an_unknown_key_says_where_it_stands_and_what_was_meant(
         ("ATTRACTOR_", "known: "),
     ],
 )
-def test_an_unknown_variable_is_answered_with_a_variable(project: Project, name: str, hint: str):
+def test_unknown_variable_suggests_a_variable(project: Project, name: str, hint: str):
     with pytest.raises(ConfigError) as caught:
         project.load(Settings, environ={name: "x"})
     error = caught.value
@@ -155,7 +153,7 @@ def test_an_unknown_variable_is_answered_with_a_variable(project: Project, name:
     assert error.hint.startswith(hint)
 
 
-def test_an_unknown_flag_is_answered_with_a_key(project: Project):
+def test_unknown_flag_suggests_a_key(project: Project):
     error = mistake(project, flag="output.colour=never")
     assert error.message == "--config output.colour=never: unknown setting output.colour"
     assert error.hint == "did you mean output.color?"
@@ -170,7 +168,7 @@ def test_a_wrong_choice_lists_the_choices_and_suggests_one(project: Project):
     assert error.hint == "did you mean always?"
 
 
-def test_a_choice_like_none_of_them_is_answered_without_a_guess(project: Project):
+def test_unrelated_choice_has_no_suggestion(project: Project):
     error = mistake(project, text="[output]\ncolor = 'xyz'")
     assert "'auto', 'always' or 'never'" in error.message
     assert "did you mean" not in error.hint
@@ -201,19 +199,19 @@ def test_the_choices_of_an_enumeration_are_listed_too(project: Project):
         ("[[output]]\ncolor = 'never'", "1: output = [{'color': 'never'}] should be a table"),
     ],
 )
-def test_a_value_of_another_type_is_named_with_its_line(project: Project, text: str, subject: str):
+def test_value_of_a_wrong_type_has_its_line(project: Project, text: str, subject: str):
     error = mistake(project, text=text)
     assert isinstance(error, InvalidSetting)
     assert error.message.startswith(f"attractor.toml:{subject}")
     assert error.hint
 
 
-def test_a_value_nested_beyond_all_bounds_is_a_mistake_like_another(project: Project):
+def test_too_deeply_nested_value_is_an_error(project: Project):
     error = mistake(project, text=f"runs_dir = {'[' * 300}{']' * 300}")
     assert error.message.startswith("attractor.toml:1: runs_dir = [[")
 
 
-def test_a_section_given_as_a_text_says_what_can_be_set(project: Project):
+def test_section_given_as_text_lists_its_keys(project: Project):
     assert mistake(project, text="output = 'never'").hint == "set output.color"
     assert mistake(project, ATTRACTOR_OUTPUT="never").hint == "set output.color"
 
@@ -221,14 +219,14 @@ def test_a_section_given_as_a_text_says_what_can_be_set(project: Project):
 @pytest.mark.parametrize(
     ("value", "wrong"), [("abc", "'abc'"), ("-1", "'-1'"), ("1.5", "'1.5'"), ("[1]", "[1]")]
 )
-def test_texts_that_stand_for_no_such_value_are_refused(project: Project, value: str, wrong: str):
+def test_unconvertible_texts_are_refused(project: Project, value: str, wrong: str):
     error = mistake(project, ATTRACTOR_DOCTOR__MIN_FREE_MB=value)
     assert error.message.startswith(
         f"ATTRACTOR_DOCTOR__MIN_FREE_MB: doctor.min_free_mb = {wrong} should be "
     )
 
 
-def test_a_list_given_as_a_plain_text_says_how_to_write_one(project: Project):
+def test_list_given_as_text_has_a_hint(project: Project):
     assert mistake(project, Everything, flag="words=a,b").hint == 'write a list, such as ["a", "b"]'
 
 
@@ -257,7 +255,7 @@ def test_mistakes_within_a_list_of_tables_are_found_by_line_and_index(
     assert hint in error.hint
 
 
-def test_a_mistake_within_a_free_table_is_suggested_the_keys_of_its_entries(project: Project):
+def test_error_in_a_free_table_suggests_keys_of_its_entries(project: Project):
     error = mistake(project, Everything, text="[profiles.p]\nmodel = 'm'\neffor = 'low'")
     assert error.message == "attractor.toml:3: unknown setting profiles.p.effor"
     assert error.hint == "did you mean profiles.p.effort?"
@@ -269,13 +267,13 @@ def test_a_mistake_within_an_optional_table_is_found_by_line(project: Project):
     assert error.hint == "did you mean one_hook.command?"
 
 
-def test_a_rule_of_a_setting_is_told_in_one_line_with_its_origin(project: Project):
+def test_violated_rule_is_one_line_with_its_origin(project: Project):
     error = mistake(project, Everything, text="\nnote = 'help!'")
     assert error.message.startswith("attractor.toml:2: note = 'help!': do not")
     assert error.message.endswith("shout")
 
 
-def test_the_members_of_a_union_are_not_taken_for_keys(project: Project):
+def test_union_members_are_not_keys(project: Project):
     project.write("either = ['x']")
     with pytest.raises(ConfigError) as caught:
         project.load(Everything)
@@ -295,7 +293,7 @@ def test_no_keys_are_suggested_where_they_depend_on_the_member_of_a_union(projec
     assert "attractor.toml:1: unknown setting mixed.comand" in caught.value.message.splitlines()
 
 
-def test_what_pydantic_said_is_kept_as_the_cause(project: Project):
+def test_pydantic_error_is_the_cause(project: Project):
     assert mistake(project, text="output.color = 1").cause is not None
     assert mistake(project, text="runs_dir = ''").cause is not None
 
@@ -316,7 +314,7 @@ class Side(StrEnum):
         (Side.LEFT, "'left'"),
     ],
 )
-def test_values_are_shown_nearly_as_toml_writes_them(value: object, words: str):
+def test_values_are_shown_like_toml(value: object, words: str):
     assert shown_value(value) == words
 
 

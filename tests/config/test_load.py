@@ -27,7 +27,7 @@ def test_with_nothing_set_every_value_is_the_default(project: Project):
     assert {entry.origin.describe() for entry in configuration.entries()} == {"default"}
 
 
-def test_each_layer_wins_over_those_before_it_and_is_named_as_the_origin(project: Project):
+def test_later_layers_override_earlier_ones(project: Project):
     steps: list[tuple[Callable[[], object], dict[str, str], list[str], str]] = [
         (lambda: None, {}, [], "default"),
         (lambda: project.write_user("\ndoctor.min_free_mb = 1"), {}, [], f"{project.user_file}:2"),
@@ -59,7 +59,7 @@ def test_a_later_flag_wins_over_an_earlier_one(project: Project):
     assert project.load(Settings, flags=flags).settings.output.color == "always"
 
 
-def test_an_empty_variable_leaves_what_was_set_before(project: Project):
+def test_empty_variable_sets_nothing(project: Project):
     project.write("output.color = 'never'")
     configuration = project.load(Settings, environ={"ATTRACTOR_OUTPUT__COLOR": ""})
     assert configuration.origin("output.color").describe() == "attractor.toml:1"
@@ -73,7 +73,7 @@ def test_a_variable_for_a_setting_wins_over_one_for_its_section(project: Project
     assert project.load(Settings, environ=environ).settings.output.color == "never"
 
 
-def test_relative_paths_start_where_they_are_written(project: Project):
+def test_relative_paths_start_at_their_source(project: Project):
     folder = "folder = '{}/x'\n"
     project.write_user(folder.format("user") + "folders = ['~/a', '/b', 'c']")
     assert project.load(Everything).settings.folder == project.home / "user/x"
@@ -113,7 +113,7 @@ def test_a_folder_whose_name_is_not_utf8_can_be_named_by_a_variable(project: Pro
     assert project.load(Settings, environ=environ).settings.runs_dir == Path("/r\udcff")
 
 
-def test_texts_of_variables_and_flags_become_what_the_setting_takes(project: Project):
+def test_variables_and_flags_are_converted(project: Project):
     environ = {
         "ATTRACTOR_SWITCH": "yes",
         "ATTRACTOR_COUNT": "7",
@@ -153,7 +153,7 @@ def test_free_tables_are_merged_key_by_key_and_every_key_has_its_origin(project:
     assert configuration.origin("profiles.p.effort").describe() == "ATTRACTOR_PROFILES__P__EFFORT"
 
 
-def test_an_empty_table_takes_nothing_away(project: Project):
+def test_empty_table_removes_nothing(project: Project):
     project.write_user("aliases.a = 'b'")
     project.write("aliases = {}\n[outer]\n")
     configuration = project.load(Everything, flags=["outer={}"])
@@ -167,7 +167,7 @@ def test_lists_are_replaced_as_a_whole(project: Project):
     assert project.load(Everything).settings.words == ["c"]
 
 
-def test_defaults_of_free_tables_stay_beside_what_is_added(project: Project):
+def test_defaults_of_free_tables_are_kept(project: Project):
     class Model(Section):
         names: dict[str, int] = {"one": 1, "two": 2}
 
@@ -177,7 +177,7 @@ def test_defaults_of_free_tables_stay_beside_what_is_added(project: Project):
     assert configuration.origin("names.one").kind is OriginKind.DEFAULT
 
 
-def test_a_value_that_loses_is_checked_all_the_same(project: Project):
+def test_overridden_value_is_checked(project: Project):
     project.write_user("output.color = 'sometimes'")
     project.write("output.color = 'never'")
     with pytest.raises(InvalidSetting, match="'sometimes'"):
@@ -207,7 +207,7 @@ def test_keys_of_a_free_table_may_be_numbers(project: Project):
     assert configuration.origin("ports.5").describe() == "attractor.toml:2"
 
 
-def test_what_must_be_set_is_asked_for(project: Project):
+def test_required_setting_is_reported(project: Project):
     class Model(Section):
         token: str
 
@@ -217,14 +217,14 @@ def test_what_must_be_set_is_asked_for(project: Project):
     assert project.load(Model, flags=["token=x"]).settings.token == "x"
 
 
-def test_an_entry_that_lacks_a_key_is_named_with_its_place(project: Project):
+def test_entry_without_a_key_has_its_place(project: Project):
     project.write("[profiles.slow]\nmodel = 'm'\n[profiles.fast]\neffort = 'high'")
     with pytest.raises(InvalidSetting) as caught:
         project.load(Everything)
     assert caught.value.message == "attractor.toml:4: profiles.fast.model is missing"
 
 
-def test_all_mistakes_of_all_sources_are_told_in_order(project: Project):
+def test_errors_of_all_sources_are_in_order(project: Project):
     project.write_user("[broken")
     project.write("[output]\nz = 1\ncolor = 3\n[doctor]\nmin_free_mb = -1\n[a]")
     environ = {"ATTRACTOR_ZZZ": "1"}
@@ -244,7 +244,7 @@ def test_all_mistakes_of_all_sources_are_told_in_order(project: Project):
     assert len(caught.value.message.splitlines()) == len(places)
 
 
-def test_files_are_named_short_from_their_own_folder_and_in_full_from_elsewhere(project: Project):
+def test_files_are_named_relative_or_absolute(project: Project):
     project.write("x = 1 1")
     with pytest.raises(BrokenFile, match="^attractor.toml:1:7: "):
         project.load(Settings)
@@ -299,7 +299,7 @@ VALUES = st.recursive(
 )
 
 
-def test_good_values_and_mistakes_are_told_apart():
+def test_values_and_errors_are_separated():
     values = {"runs_dir": "r", "output": {"color": "never", "x": 1}}
     found, mistakes = check(Source(PROJECT, BASE, values), Settings, home="")
     assert {one.path: one.value for one in found} == {
@@ -309,7 +309,7 @@ def test_good_values_and_mistakes_are_told_apart():
     assert [type(mistake) for mistake in mistakes] == [UnknownSetting]
 
 
-def test_mistakes_stand_in_the_order_of_the_lines():
+def test_errors_are_sorted_by_line():
     lines: dict[KeyPath, int] = {("a",): 3, ("b",): 1, ("c",): 2}
     source = Source(PROJECT, BASE, {"a": 1, "b": 1, "c": 1}, lines)
     _, mistakes = check(source, Settings, home="")
@@ -317,7 +317,7 @@ def test_mistakes_stand_in_the_order_of_the_lines():
 
 
 @pytest.mark.parametrize("text", ["true", "1", "on"])
-def test_only_what_comes_as_a_text_is_read_as_something_else(text: str):
+def test_only_text_sources_are_converted(text: str):
     [switch], _ = check(Source(VARIABLE, BASE, {"switch": text}), Everything, home="")
     assert switch.value is True
     _, [mistake] = check(Source(PROJECT, BASE, {"switch": text}), Everything, home="")
@@ -329,9 +329,7 @@ def test_only_what_comes_as_a_text_is_read_as_something_else(text: str):
     st.dictionaries(st.sampled_from([*Everything.model_fields, "x"]), VALUES, max_size=3),
     st.sampled_from([PROJECT, VARIABLE]),
 )
-def test_every_value_is_either_good_or_a_mistake_in_one_line(
-    values: dict[str, object], origin: Origin
-):
+def test_every_value_is_valid_or_an_error(values: dict[str, object], origin: Origin):
     found, mistakes = check(Source(origin, BASE, values), Everything, home="/home/me")
     assert {one.path[0] for one in found} <= set(values)
     assert all(len(mistake.message.splitlines()) == 1 for mistake in mistakes)

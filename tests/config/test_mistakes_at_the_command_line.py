@@ -33,7 +33,7 @@ def told(folder: Path, **variables: str) -> str:
         ),
     ],
 )
-def test_a_mistake_in_the_projects_file_has_its_place_and_its_remedy(
+def test_error_in_the_project_file_has_place_and_hint(
     tmp_path: Path, data: bytes, place: str, remedy: str
 ) -> None:
     (tmp_path / "attractor.toml").write_bytes(data)
@@ -42,17 +42,17 @@ def test_a_mistake_in_the_projects_file_has_its_place_and_its_remedy(
     assert f"({remedy}" in message
 
 
-def test_lines_may_end_as_on_windows(tmp_path: Path) -> None:
+def test_windows_line_endings_are_accepted(tmp_path: Path) -> None:
     (tmp_path / "attractor.toml").write_bytes(b"runs_dir = 'a'\r\n[output]\r\ncolor = 'never'\r\n")
     assert attractor("runs", folder=tmp_path).returncode == 0
 
 
-def test_a_folder_in_the_files_place_is_told(tmp_path: Path) -> None:
+def test_folder_in_place_of_the_file_is_reported(tmp_path: Path) -> None:
     (tmp_path / "attractor.toml").mkdir()
     assert told(tmp_path).startswith("attractor.toml: cannot be read: Is a directory (")
 
 
-def test_the_users_broken_file_is_told_with_its_whole_path(tmp_path: Path) -> None:
+def test_error_in_the_user_file_has_its_full_path(tmp_path: Path) -> None:
     file, folder = tmp_path / "config" / "attractor" / "config.toml", tmp_path / "elsewhere"
     file.parent.mkdir(parents=True)
     folder.mkdir()
@@ -71,7 +71,7 @@ def test_the_users_broken_file_is_told_with_its_whole_path(tmp_path: Path) -> No
         ("ATTRACTOR_QQQ", "known: ATTRACTOR_STATE_DIR, "),
     ],
 )
-def test_a_mistake_in_a_variable_names_it_and_what_was_meant(
+def test_error_in_a_variable_names_it_with_a_suggestion(
     tmp_path: Path, variable: str, remedy: str
 ) -> None:
     message = told(tmp_path, **{variable: "x"})
@@ -79,7 +79,7 @@ def test_a_mistake_in_a_variable_names_it_and_what_was_meant(
     assert f"({remedy}" in message
 
 
-def test_a_path_that_no_machine_takes_is_a_mistake_of_the_setting(tmp_path: Path) -> None:
+def test_impossible_path_is_an_invalid_setting(tmp_path: Path) -> None:
     message = told(tmp_path, ATTRACTOR_RUNS_DIR="x" * 256)
     assert message.startswith("ATTRACTOR_RUNS_DIR: runs_dir = ")
     assert len(message) < 300

@@ -19,7 +19,7 @@ def test_the_nearest_project_file_upward_marks_the_root(top: Path):
     assert find_project_root(top / "a" / "b") == top / "a"
 
 
-def test_a_project_file_further_up_is_preferred_to_a_nearer_git_top(top: Path):
+def test_project_file_above_wins_over_a_nearer_git_folder(top: Path):
     (top / "attractor.toml").touch()
     (top / "a" / ".git").mkdir()
     assert find_project_root(top / "a" / "b") == top
@@ -40,7 +40,7 @@ def test_without_either_the_folder_itself_is_the_root(top: Path):
     assert find_project_root(top / "a") == top / "a"
 
 
-def test_a_file_stands_for_the_folder_it_lies_in_whether_or_not_it_is_there(top: Path):
+def test_missing_file_belongs_to_its_folder(top: Path):
     pipeline = top / "a" / "pipeline.dot"
     assert find_project_root(pipeline) == top / "a"
     pipeline.touch()
@@ -49,14 +49,14 @@ def test_a_file_stands_for_the_folder_it_lies_in_whether_or_not_it_is_there(top:
     assert find_project_root(pipeline) == top
 
 
-def test_two_dots_after_a_link_lead_where_the_link_leads(top: Path):
+def test_parent_of_a_link_is_that_of_its_target(top: Path):
     (top / "far" / "deep").mkdir(parents=True)
     (top / "far" / "attractor.toml").touch()
     (top / "a" / "link").symlink_to(top / "far" / "deep")
     assert find_project_root(top / "a" / "link" / "..") == top / "far"
 
 
-def test_a_pipeline_that_is_a_link_belongs_to_where_the_link_lies(top: Path):
+def test_linked_pipeline_belongs_to_the_folder_of_the_link(top: Path):
     (top / "a" / "attractor.toml").touch()
     (top / "real.dot").touch()
     (top / "a" / "link.dot").symlink_to(top / "real.dot")
@@ -68,6 +68,6 @@ def test_links_in_a_circle_end(top: Path):
     assert find_project_root(top / "a" / "loop") == top / "a"
 
 
-def test_a_project_file_that_is_a_link_to_nothing_still_marks_the_root(top: Path):
+def test_broken_link_marks_the_root(top: Path):
     (top / "attractor.toml").symlink_to(top / "missing.toml")
     assert find_project_root(top / "a") == top

@@ -81,7 +81,7 @@ REFERENCES = {reference.key: reference for reference in list_settings(Model)}
 
 
 @pytest.mark.parametrize(("key", "words"), KINDS.items())
-def test_kinds_are_said_in_words(key: str, words: str):
+def test_kinds_are_described(key: str, words: str):
     assert REFERENCES[key].kind == words
 
 
@@ -118,5 +118,5 @@ def test_a_setting_is_named_as_people_set_it():
     assert REFERENCES["named.NAME.name"].description == "What it is called."
 
 
-def test_no_place_of_this_machine_gets_into_the_documentation():
+def test_documentation_contains_no_local_path():
     assert str(Path.home()) not in str(list_settings(Settings))

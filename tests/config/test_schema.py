@@ -69,25 +69,25 @@ def test_leaves_are_found_at_any_depth_in_the_order_of_the_value():
     ]
 
 
-def test_models_within_a_value_are_gone_into_as_tables_are():
+def test_models_inside_values_are_tables():
     found = [leaf.path for leaf in leaves(Outer, Outer(must=1, profiles={"p": Hook(command="c")}))]
     assert (("profiles", "p", "command")) in found
     assert found[0] == ("inner", "deep")
 
 
-def test_an_unknown_key_is_a_leaf_that_fits_nothing():
+def test_unknown_key_is_a_leaf_of_shape_never():
     [leaf] = leaves(Outer, {"nothing": {"like": "it"}})
     assert (leaf.path, leaf.shape) == (("nothing",), Never)
 
 
 @pytest.mark.parametrize("key", ["inner", "names"])
 @pytest.mark.parametrize("value", [{}, "text", 3])
-def test_an_empty_table_and_what_should_be_one_are_leaves(key: str, value: object):
+def test_empty_table_and_misplaced_value_are_leaves(key: str, value: object):
     [leaf] = leaves(Outer, {key: value})
     assert (leaf.path, leaf.value) == ((key,), value)
 
 
-def test_nothing_has_no_leaves():
+def test_empty_value_has_no_leaves():
     assert list(leaves(Outer, {})) == []
 
 
@@ -104,7 +104,7 @@ def test_slots_are_every_leaf_a_model_has_in_its_order():
     ]
 
 
-def test_defaults_leave_out_what_must_be_set_and_are_made_anew_each_time():
+def test_defaults_omit_required_fields_and_are_fresh():
     defaults = default_values(Outer)
     assert "must" not in defaults
     assert defaults["made"] == ("x",)
@@ -126,7 +126,7 @@ def test_defaults_leave_out_what_must_be_set_and_are_made_anew_each_time():
         (("nothing", "here"), ()),
     ],
 )
-def test_the_keys_of_a_place_are_those_of_its_model(path: KeyPath, expected: tuple[str, ...]):
+def test_keys_of_a_path_are_those_of_its_model(path: KeyPath, expected: tuple[str, ...]):
     assert keys_at(Outer, path) == expected
 
 
@@ -186,7 +186,7 @@ def test_entries_go_into_sections_and_free_tables_at_any_depth(project: Project)
     assert configuration.origin("profiles.p.model").describe() == "--config profiles.p.model=m"
 
 
-def test_the_origin_of_what_is_no_setting_is_refused_with_a_suggestion(project: Project):
+def test_origin_of_an_unknown_setting_suggests_a_name(project: Project):
     with pytest.raises(UnknownName) as caught:
         project.load(Settings).origin("output.colour")
     assert caught.value.hint == "did you mean output.color?"
@@ -211,9 +211,9 @@ def test_a_model_without_settings_has_no_entries(project: Project):
         (Origin(OriginKind.FLAG, "a=b\nc"), "--config a=b\\U0000000Ac"),
     ],
 )
-def test_an_origin_says_in_one_line_where_to_look(origin: Origin, said: str):
+def test_origin_is_one_line(origin: Origin, said: str):
     assert origin.describe() == said
 
 
-def test_the_layers_stand_in_the_order_in_which_they_win():
+def test_layers_are_in_order_of_precedence():
     assert list(OriginKind) == ["default", "user", "project", "variable", "flag"]

@@ -17,7 +17,7 @@ SLOTS = list(slots(Settings))
 KEYS = [".".join(str(part) for part in slot.path) for slot in SLOTS]
 
 
-def test_the_defaults_are_what_the_documents_say():
+def test_defaults_match_the_documentation():
     settings = Settings()
     assert settings.state_dir == default_state_dir()
     assert settings.runs_dir == Path("runs")
@@ -50,12 +50,12 @@ def test_settings_cannot_be_changed():
         OutputSettings().color = "never"  # pyright: ignore[reportAttributeAccessIssue]
 
 
-def test_settings_take_no_key_they_do_not_know():
+def test_unknown_keys_are_refused():
     with pytest.raises(ValidationError, match="colour"):
         OutputSettings.model_validate({"colour": "never"})
 
 
-def test_a_model_is_written_with_its_provider() -> None:
+def test_model_name_has_a_provider() -> None:
     assert require_model_name("openai/gpt-5.2") == "openai/gpt-5.2"
     assert require_model_name("openrouter/meta/llama") == "openrouter/meta/llama"
     for text in ("gpt-5.2", "openai/", "/gpt-5.2"):
@@ -63,7 +63,7 @@ def test_a_model_is_written_with_its_provider() -> None:
             require_model_name(text)
 
 
-def test_a_pattern_is_one_that_finds_something_and_not_everything() -> None:
+def test_pattern_is_valid_and_does_not_match_everything() -> None:
     assert require_pattern("acme-[0-9]+") == "acme-[0-9]+"
     with pytest.raises(ValueError, match="invalid regular expression"):
         require_pattern("acme-[")
@@ -81,7 +81,7 @@ def test_a_pattern_is_one_that_finds_something_and_not_everything() -> None:
         ("[llm.requests_per_minute]\nopenai = 0", "greater than or equal to 1"),
     ],
 )
-def test_a_setting_that_would_do_nothing_is_told(project: Project, text: str, told: str) -> None:
+def test_setting_without_effect_is_refused(project: Project, text: str, told: str) -> None:
     project.write(text)
     with pytest.raises(InvalidSetting, match=told) as caught:
         project.load(Settings)
@@ -96,7 +96,7 @@ def loaded(folder: Path, address: str) -> Configuration[Settings]:
 @pytest.mark.parametrize(
     "address", ["https://chat.example/hooks/T0/secret?x=1", "http://127.0.0.1:8080", ""]
 )
-def test_an_address_of_the_web_is_taken_and_not_shown(tmp_path: Path, address: str) -> None:
+def test_url_is_accepted_and_not_shown(tmp_path: Path, address: str) -> None:
     found = loaded(tmp_path, address)
     assert found.settings.notify.url.get_secret_value() == address
     [shown] = [str(one.value) for one in found.entries() if one.key == "notify.url"]
@@ -116,7 +116,7 @@ def test_an_address_of_the_web_is_taken_and_not_shown(tmp_path: Path, address: s
         "https://[host/the-secret",
     ],
 )
-def test_anything_else_is_refused_without_being_shown(tmp_path: Path, address: str) -> None:
+def test_invalid_url_is_refused_without_being_shown(tmp_path: Path, address: str) -> None:
     with pytest.raises(InvalidSetting, match="notify.url: invalid URL") as refused:
         loaded(tmp_path, address)
     assert "the-secret" not in str(refused.value)

@@ -36,7 +36,7 @@ def broken(file: Path) -> BrokenFile:
     return caught.value
 
 
-def test_a_file_gives_its_values_with_their_lines(file: Path):
+def test_values_of_a_file_have_lines(file: Path):
     file.write_text("# a comment\n[output]\ncolor = 'never'\n")
     source = read(file)
     assert source.values == {"output": {"color": "never"}}
@@ -45,12 +45,12 @@ def test_a_file_gives_its_values_with_their_lines(file: Path):
     assert not source.is_text
 
 
-def test_a_file_that_is_not_there_sets_nothing(file: Path):
+def test_missing_file_sets_nothing(file: Path):
     assert read(file).values == {}
     assert read(file / "below" / "a.toml").values == {}
 
 
-def test_a_file_below_what_is_no_folder_sets_nothing():
+def test_file_below_a_file_sets_nothing():
     assert read(Path(os.devnull) / ".config" / "config.toml").values == {}
 
 
@@ -67,17 +67,17 @@ def test_a_file_may_be_a_link_and_its_paths_start_where_the_link_lies(file: Path
     assert read(file).base == tmp_path
 
 
-def test_a_link_to_nothing_is_said_to_be_one(file: Path):
+def test_broken_link_is_reported(file: Path):
     file.symlink_to(file.parent / "missing")
     assert "is a broken link" in broken(file).message
 
 
-def test_a_link_to_itself_is_said_to_be_unreadable(file: Path):
+def test_link_to_itself_is_unreadable(file: Path):
     file.symlink_to(file)
     assert broken(file).message.startswith("attractor.toml: cannot be read: ")
 
 
-def test_a_folder_in_the_place_of_a_file_is_said_to_be_one(file: Path):
+def test_folder_in_place_of_a_file_is_reported(file: Path):
     file.mkdir()
     error = broken(file)
     assert error.message == "attractor.toml: cannot be read: Is a directory"
@@ -96,24 +96,24 @@ def nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     os.seteuid(me)
 
 
-def test_a_file_that_may_not_be_read_is_said_to_be_unreadable(nobody: None):
+def test_file_without_permission_is_unreadable(nobody: None):
     Path("attractor.toml").touch(mode=0)
     error = broken(Path("attractor.toml"))
     assert error.message == "attractor.toml: cannot be read: Permission denied"
 
 
-def test_a_file_in_a_folder_that_may_not_be_entered_is_said_to_be_unreadable(nobody: None):
+def test_file_in_a_closed_folder_is_unreadable(nobody: None):
     Path("shut").mkdir(mode=0)
     error = broken(Path("shut", "attractor.toml"))
     assert error.message == "attractor.toml: cannot be read: Permission denied"
 
 
-def test_a_pipe_is_not_waited_for(file: Path):
+def test_pipe_is_refused(file: Path):
     os.mkfifo(file)
     assert broken(file).message == "attractor.toml: is not a file"
 
 
-def test_a_file_that_is_no_configuration_by_its_length_is_not_read(file: Path):
+def test_too_long_file_is_refused(file: Path):
     file.write_text("#" * (MOST_BYTES - 1) + "\n")
     assert read(file).values == {}
     file.write_text("#" * MOST_BYTES + "\n")
@@ -133,7 +133,7 @@ def test_a_file_that_is_no_configuration_by_its_length_is_not_read(file: Path):
         ("[a.b.c]\nz = 9\n[a]\nb.c.t = 9\n", 4),
     ],
 )
-def test_what_is_set_twice_is_named_with_its_second_place(file: Path, text: str, line: int):
+def test_duplicate_key_has_its_second_place(file: Path, text: str, line: int):
     file.write_text(text)
     error = broken(file)
     assert error.message.startswith(f"attractor.toml:{line}:")
@@ -148,7 +148,7 @@ def test_a_byte_order_mark_is_named(file: Path):
     assert "without" in error.hint
 
 
-def test_what_is_not_utf8_is_named_with_its_place(file: Path):
+def test_invalid_utf8_has_its_place(file: Path):
     file.write_bytes("a = 1\nb = 'é".encode() + b"\xff'\n")
     assert broken(file).message == "attractor.toml:2:7: not UTF-8: byte 0xff"
 
@@ -176,7 +176,7 @@ def test_utf16_is_not_utf8(file: Path):
         ),
     ],
 )
-def test_wrong_toml_is_named_with_line_and_column(file: Path, text: str, place: str):
+def test_invalid_toml_has_line_and_column(file: Path, text: str, place: str):
     file.write_bytes(text.encode())
     error = broken(file)
     assert error.message.startswith(place)
@@ -194,7 +194,7 @@ def test_a_variable_sets_a_nested_key():
     assert source.is_text
 
 
-def test_only_our_variables_that_say_something_are_taken():
+def test_only_nonempty_setting_variables_are_used():
     environ = {
         "PATH": "/bin",
         "ATTRACTOR_RUNS_DIR": "r",
@@ -249,7 +249,7 @@ def test_a_flag_sets_a_nested_key(flag: str, values: object):
         pytest.param("a=" + "[" * 100_000, id="deep"),
     ],
 )
-def test_a_flag_that_is_no_flag_says_how_to_write_one(flag: str):
+def test_invalid_flag_has_a_hint(flag: str):
     with pytest.raises(InvalidSetting, match="^--config ") as caught:
         read_flag(flag, cwd=CWD)
     assert len(caught.value.message.splitlines()) == 1

@@ -18,9 +18,7 @@ from attractor.config.user_folders import (
 )
 
 
-def test_the_users_places_are_in_the_folders_of_the_platform(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_user_folders_follow_the_platform(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     assert user_config_file() == tmp_path / "config" / "attractor" / "config.toml"
@@ -40,11 +38,11 @@ def test_the_users_places_are_in_the_folders_of_the_platform(
         ("runs/~", "/base/runs/~"),
     ],
 )
-def test_paths_are_relative_to_where_they_are_written(path: str, expected: str):
+def test_paths_are_relative_to_their_source(path: str, expected: str):
     assert absolute(Path(path), base=Path("/base"), home="/home/me") == Path(expected)
 
 
-def test_the_home_of_somebody_else_is_refused_rather_than_taken_for_a_folder():
+def test_home_of_another_user_is_refused():
     with pytest.raises(ValueError, match="~bob"):
         absolute(Path("~bob/runs"), base=Path("/base"), home="/home/me")
 
@@ -62,17 +60,17 @@ def test_a_nul_character_is_refused():
 @pytest.mark.parametrize(
     ("path", "told"), [("a/" + "é" * 128, "255 bytes"), ("a/" * 2049, "4095 bytes")]
 )
-def test_a_path_that_no_file_system_takes_is_refused(path: str, told: str):
+def test_too_long_path_is_refused(path: str, told: str):
     with pytest.raises(ValueError, match=told):
         absolute(Path(path), base=Path("/base"), home="")
 
 
-def test_a_file_below_the_current_folder_is_shown_short():
+def test_file_in_the_current_folder_is_shown_relative():
     assert shown(Path("/shop/attractor.toml"), cwd=Path("/shop")) == "attractor.toml"
     assert shown(Path("/shop/attractor.toml"), cwd=Path("/shop/a")) == "/shop/attractor.toml"
 
 
-def test_importing_the_places_does_not_import_pydantic():
+def test_user_folders_do_not_import_pydantic():
     program = (
         "import sys, attractor.config.user_folders; "
         "sys.exit(any('pydantic' in name for name in sys.modules))"

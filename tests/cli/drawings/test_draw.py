@@ -36,24 +36,24 @@ def test_each_is_drawn_beside_its_file(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["out", "out/"])
-def test_several_go_into_a_folder_which_is_made(folder: Path, name: str) -> None:
+def test_output_folder_is_created(folder: Path, name: str) -> None:
     words = ["inside/a.dot", "c.dot", "--format", "mermaid"]
     assert attractor("render", *words, "-o", name, folder=folder).returncode == 0
     assert sorted(one.name for one in (folder / "out").iterdir()) == ["a.mmd", "c.mmd"]
 
 
-def test_a_folder_stands_for_the_pipelines_in_it(folder: Path) -> None:
+def test_pipelines_of_a_folder_are_drawn(folder: Path) -> None:
     result = attractor("render", "inside", "--format", "png", folder=folder)
     assert result.stdout.splitlines()[-1] == "2 drawn, none failed"
     assert (folder / "inside" / "b.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_one_goes_into_a_folder_that_is_there(folder: Path) -> None:
+def test_one_drawing_goes_into_an_existing_folder(folder: Path) -> None:
     assert attractor("render", "c.dot", "-o", "inside", folder=folder).returncode == 0
     assert (folder / "inside" / "c.svg").is_file()
 
 
-def test_one_that_fails_is_told_and_the_others_are_drawn(folder: Path) -> None:
+def test_failed_drawing_does_not_stop_the_others(folder: Path) -> None:
     words = ["bad.dot", "missing.dot", "nothing", "c.dot"]
     result = attractor("render", *words, "-o", "out", folder=folder)
     assert result.returncode == 2
@@ -80,7 +80,7 @@ def test_a_file_that_is_named_twice_is_drawn_once(folder: Path) -> None:
         (["c.dot", "inside/c.dot", "-o", "out"], "would both be written to out/c.svg"),
     ],
 )
-def test_what_makes_no_sense_is_refused_before_anything_is_drawn(
+def test_invalid_options_are_refused_before_drawing(
     folder: Path, words: list[str], said: str
 ) -> None:
     (folder / "inside" / "c.dot").write_text(SMOKE)
@@ -92,7 +92,7 @@ def test_what_makes_no_sense_is_refused_before_anything_is_drawn(
     assert (folder / "c.dot").read_text() == BRANCH
 
 
-def test_a_run_goes_into_the_current_folder(folder: Path) -> None:
+def test_drawing_of_a_run_goes_to_the_current_folder(folder: Path) -> None:
     run_gated(folder)
     home = {"HOME": str(folder / "home")}
     [run] = (one.parent for one in (folder / "runs").glob("*/manifest.json"))

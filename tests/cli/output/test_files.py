@@ -42,7 +42,7 @@ def chosen(said: str | None, output: str | None) -> str:
         ("svg", "out", "svg"),
     ],
 )
-def test_what_is_said_counts_then_the_ending(
+def test_format_option_overrides_the_file_extension(
     said: str | None, output: str | None, format_: str
 ) -> None:
     assert chosen(said, output) == format_
@@ -56,19 +56,19 @@ def test_what_is_said_counts_then_the_ending(
         (None, "out.jpeg", "unknown file extension .jpeg"),
     ],
 )
-def test_a_file_whose_name_would_lie_is_refused(said: str | None, output: str, words: str) -> None:
+def test_contradicting_file_extension_is_refused(said: str | None, output: str, words: str) -> None:
     with pytest.raises(UsageError, match=words):
         chosen(said, output)
 
 
-def test_a_terminal_takes_text_only() -> None:
+def test_terminal_refuses_binary_formats() -> None:
     refuse_binary_on_terminal("png", is_terminal=False)
     refuse_binary_on_terminal("svg", is_terminal=True)
     with pytest.raises(UsageError, match="cannot print PNG"):
         refuse_binary_on_terminal("png", is_terminal=True)
 
 
-def test_a_text_ends_with_one_newline_and_a_picture_as_it_is(tmp_path: Path) -> None:
+def test_text_ends_with_one_newline(tmp_path: Path) -> None:
     write_result(b"text\n\n", "svg", str(tmp_path / "a"))
     write_result(b"picture\n\n", "png", str(tmp_path / "b"))
     assert (tmp_path / "a").read_bytes() == b"text\n"
@@ -79,7 +79,7 @@ LINES = st.lists(st.sampled_from(["a", "", "-- x", "++ y", "@@ z", "\x0c", "é"]
 TEXTS = st.tuples(LINES, st.booleans()).map(lambda one: "\n".join(one[0]) + "\n" * one[1])
 
 
-def test_it_is_a_patch_with_both_names() -> None:
+def test_patch_contains_both_names() -> None:
     assert text_diff("a\nb\n", "a\nc\n", file="f.dot").split("\n") == [
         "--- f.dot",
         "+++ f.dot",
@@ -95,7 +95,7 @@ def test_a_last_line_without_an_end_is_marked() -> None:
     assert diff.split("\n")[3:] == ["--- a", "\\ No newline at end of file", "+-- a"]
 
 
-def test_colours_say_what_comes_and_goes() -> None:
+def test_added_and_removed_lines_are_colored() -> None:
     painted = painted_diff(text_diff("a\x1b[0m\n", "b\n", file="f"))
     assert click.style("+b", fg="green") in painted
     assert click.style("-a\ufffd[0m", fg="red") in painted
@@ -119,7 +119,7 @@ def test_git_can_apply_it(before: str, after: str) -> None:
         assert file.read_bytes() == after.encode()
 
 
-def test_where_paths_part_is_marked() -> None:
+def test_different_parts_of_paths_are_marked() -> None:
     assert aligned(["start", "plan", "exit"], ["start", "implement", "exit"], gap="...") == [
         "expected  start  plan       exit",
         "actual    start  implement  exit",
@@ -127,14 +127,14 @@ def test_where_paths_part_is_marked() -> None:
     ]
 
 
-def test_a_gap_is_no_difference() -> None:
+def test_gap_matches_any_nodes() -> None:
     assert aligned(["a", "...", "d"], ["a", "b", "c", "d"], gap="...") == [
         "expected  a  ...     d",
         "actual    a  b    c  d",
     ]
 
 
-def test_what_is_missing_leaves_a_hole() -> None:
+def test_missing_node_leaves_a_gap() -> None:
     assert aligned(["a", "b"], ["a"], gap="...") == [
         "expected  a  b",
         "actual    a",
@@ -142,7 +142,7 @@ def test_what_is_missing_leaves_a_hole() -> None:
     ]
 
 
-def test_long_paths_are_shown_from_where_they_part_in_lines_of_a_screen() -> None:
+def test_long_paths_start_near_the_difference() -> None:
     path = [f"node{one}" for one in range(5000)]
     lines = aligned([*path[:4000], "other", *path[4000:]], path, gap="...")
     assert "node3997" in lines[0]

@@ -23,7 +23,7 @@ class Terminal(io.StringIO):
         ("auto", {"TERM": "dumb"}, Terminal(), False),
     ],
 )
-def test_colour_is_for_terminals_unless_chosen_otherwise(
+def test_color_is_for_terminals_by_default(
     choice: str, environ: dict[str, str], stream: io.StringIO, wanted: bool
 ) -> None:
     assert wants_color(choice, environ, stream) is wanted

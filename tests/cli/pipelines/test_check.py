@@ -33,19 +33,19 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_what_is_wrong_in_an_imported_file_is_shown_with_its_line(folder: Path) -> None:
+def test_error_in_an_imported_file_has_its_line(folder: Path) -> None:
     shown = attractor("validate", "whole.dot", folder=folder).stdout
     assert "part.dot:3:11: warning[unknown_attribute]" in shown
     assert '    3 |     work [promt="Work", prompt="Work"]\n      |           ^^^^^' in shown
 
 
-def test_what_is_found_twice_is_told_once(folder: Path) -> None:
+def test_duplicate_diagnostics_are_removed(folder: Path) -> None:
     shown = attractor("validate", ".", folder=folder).stdout
     assert shown.count("unknown attribute 'promt'") == 1
 
 
 @pytest.mark.parametrize("content", ["", "[output]\ncolor = 'never'\n", "nonsense = 1\n"])
-def test_settings_that_do_not_speak_of_rules_are_not_read(folder: Path, content: str) -> None:
+def test_settings_without_rules_are_not_loaded(folder: Path, content: str) -> None:
     (folder / "attractor.toml").write_text(content)
     result = attractor(
         "validate", "part.dot", folder=folder, variables={"PYTHONPROFILEIMPORTTIME": "1"}
@@ -54,20 +54,20 @@ def test_settings_that_do_not_speak_of_rules_are_not_read(folder: Path, content:
     assert "pydantic" not in result.stderr
 
 
-def test_settings_that_are_no_file_are_told_of(folder: Path) -> None:
+def test_settings_that_are_not_a_file_are_reported(folder: Path) -> None:
     (folder / "attractor.toml").mkdir()
     result = attractor("validate", "part.dot", folder=folder)
     assert result.returncode == 2
     assert "attractor.toml" in result.stderr
 
 
-def test_the_first_of_what_is_found_twice_stays_in_its_place() -> None:
+def test_first_duplicate_keeps_its_place() -> None:
     one, other = error("a", Span("f", 1, 1, 1, 2), node="x"), error("b", Span("f", 2, 1, 2, 2))
     again = error("a", Span("f", 1, 1, 1, 2), node="part.x")
     assert without_duplicates([one, other, again]) == [one, other]
 
 
-def test_of_what_is_found_twice_the_one_with_a_fix_is_kept() -> None:
+def test_duplicate_with_a_fix_is_kept() -> None:
     place = Span("f", 1, 1, 1, 2)
     bare, other = error("a", place), error("b", Span("f", 2, 1, 2, 2))
     mendable = replace(bare, edits=(Edit(place, "x"),))

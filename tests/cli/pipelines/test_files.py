@@ -37,13 +37,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_a_folder_is_searched_in_a_stable_order(folder: Path) -> None:
+def test_folder_search_has_a_stable_order(folder: Path) -> None:
     found = ["a.gv", "b.dot", "sub/c.dot", "sub/deep/d.dot"]
     assert list(find_pipelines(["."])) == found
     assert list(find_pipelines([str(folder)])) == [str(folder / one) for one in found]
 
 
-def test_a_search_does_not_wait_for_a_pipe(folder: Path) -> None:
+def test_search_skips_pipes(folder: Path) -> None:
     os.mkfifo(folder / "pipe.dot")
     (folder / "lost.dot").symlink_to("nowhere.dot")
     found = list(find_pipelines(["."]))
@@ -51,7 +51,7 @@ def test_a_search_does_not_wait_for_a_pipe(folder: Path) -> None:
     assert "pipe.dot" not in found
 
 
-def test_what_is_named_is_taken_wherever_it_lies(folder: Path) -> None:
+def test_named_file_is_read_with_any_name(folder: Path) -> None:
     named = ["runs/r", ".git/x.dot", "notes.md"]
     assert list(find_pipelines(named)) == ["runs/r/graph.dot", ".git/x.dot", "notes.md"]
 
@@ -65,7 +65,7 @@ def test_a_file_is_found_once(folder: Path) -> None:
     ]
 
 
-def test_a_folder_without_a_pipeline_says_so(folder: Path) -> None:
+def test_folder_without_a_pipeline_is_reported(folder: Path) -> None:
     (folder / "empty").mkdir()
     (found,) = find_pipelines(["empty"])
     assert isinstance(found, Diagnostic)
@@ -73,7 +73,7 @@ def test_a_folder_without_a_pipeline_says_so(folder: Path) -> None:
     assert "pass the file itself" in found.fix
 
 
-def test_what_cannot_be_read_is_told_beside_the_rest(folder: Path) -> None:
+def test_unreadable_file_is_reported_with_the_others(folder: Path) -> None:
     (folder / "latin.dot").write_bytes(b'digraph G {\n a [label="\xe9"] }')
     (folder / "lost.dot").symlink_to("nowhere.dot")
     opened = open_pipelines(["latin.dot", "b.dot", "lost.dot"])
@@ -85,7 +85,7 @@ def test_what_cannot_be_read_is_told_beside_the_rest(folder: Path) -> None:
     assert opened.unread[0].fix == "save it as UTF-8"
 
 
-def test_a_byte_order_mark_is_no_part_of_the_text(folder: Path) -> None:
+def test_byte_order_mark_is_kept_apart(folder: Path) -> None:
     (folder / "marked.dot").write_bytes(b"\xef\xbb\xbfdigraph G {}")
     marked, plain = open_pipelines(["marked.dot", "b.dot"]).files
     assert (marked.source.text, marked.mark.encode()) == ("digraph G {}", b"\xef\xbb\xbf")
@@ -100,13 +100,13 @@ def test_a_write_protected_file_stays_as_it_is(folder: Path) -> None:
     assert (folder / "b.dot").read_text() == "digraph G {}"
 
 
-def test_only_a_text_that_ends_every_line_so_keeps_crlf() -> None:
+def test_only_pure_crlf_texts_keep_crlf() -> None:
     assert with_line_ends_of("a\r\nb\r\n", "c\nd\r\ne") == "c\r\nd\r\ne"
     assert with_line_ends_of("a\r\nb\n", "c\nd\n") == "c\nd\n"
     assert with_line_ends_of("a", "c\n") == "c\n"
 
 
-def test_a_text_in_quotes_stays_as_it_is() -> None:
+def test_quoted_line_endings_are_kept() -> None:
     text = 'digraph G {\n    a [x="1\n2"]  // "b\n}\n'
     assert with_line_ends_of("a\r\n", text) == 'digraph G {\r\n    a [x="1\n2"]  // "b\r\n}\r\n'
 
@@ -117,7 +117,7 @@ def test_mixed_line_ends_are_found() -> None:
     assert not has_mixed_line_ends("a\nb\n")
 
 
-def test_comments_and_texts_of_several_lines_keep_theirs() -> None:
+def test_comments_keep_their_line_endings() -> None:
     text = 'digraph x { /* a\n b */ y [prompt="c\nd" + "e"] // e\n#f\n y->z }\n'
     crlf = text.replace("\n", "\r\n")
     laid_out = with_line_ends_of(crlf, format_text(crlf))
@@ -131,6 +131,6 @@ def test_comments_and_texts_of_several_lines_keep_theirs() -> None:
     suppress_health_check=[HealthCheck.too_slow],
 )
 @given(any_graphs())
-def test_a_text_in_its_layout_stays_as_it_is_with_crlf(graph: Graph) -> None:
+def test_formatted_crlf_text_is_unchanged(graph: Graph) -> None:
     text = re.sub(r"(?<!\r)\n", "\r\n", format(graph))
     assert with_line_ends_of(text, format_text(text)) == text

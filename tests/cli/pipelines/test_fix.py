@@ -15,7 +15,7 @@ def file_of(after: Mended) -> FixedFile:
     return FixedFile(Source("old\n", "a.dot"), after)
 
 
-def test_each_thing_that_was_mended_has_a_line() -> None:
+def test_each_fix_has_a_line() -> None:
     done = (warning("wrong\x1b", SPAN, fix="do it"), warning("other", SPAN))
     file = file_of(Mended("new\n", done, Prepared(None, ())))
     untouched = file_of(Mended("old\n", (), Prepared(None, ())))
@@ -28,7 +28,7 @@ def test_each_thing_that_was_mended_has_a_line() -> None:
     assert (file.is_changed, untouched.is_changed) == (True, False)
 
 
-def test_what_is_left_is_told_of_the_new_text() -> None:
+def test_remaining_diagnostics_refer_to_the_new_text() -> None:
     result = result_after_fixes(
         [file_of(Mended("new\n", (), Prepared(None, (LEFT,))))], [error("gone")]
     )
@@ -36,7 +36,7 @@ def test_what_is_left_is_told_of_the_new_text() -> None:
     assert list(result.diagnostics) == [LEFT, error("gone")]
 
 
-def test_fixes_that_would_harm_are_told_of() -> None:
+def test_harmful_fixes_are_reported() -> None:
     file = file_of(Mended("old\n", (), Prepared(None, (LEFT,)), (error("worse"),)))
     *_, told = result_after_fixes([file], []).diagnostics
     assert (told.rule, told.severity, told.span.file) == (UNSAFE, Severity.WARNING, "a.dot")
@@ -44,7 +44,7 @@ def test_fixes_that_would_harm_are_told_of() -> None:
     assert "worse" in told.message
 
 
-def test_that_only_some_fixes_are_left_out_is_told() -> None:
+def test_partly_skipped_fixes_are_reported() -> None:
     mended = Mended("new\n", (LEFT,), Prepared(None, (LEFT,)), (error("worse"),))
     *_, told = result_after_fixes([file_of(mended)], []).diagnostics
     assert told.message == "some fixes were skipped, because together they would cause: worse"

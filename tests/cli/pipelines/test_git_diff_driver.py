@@ -63,7 +63,7 @@ def test_the_docs_say_what_to_set() -> None:
     assert len(SETTING) == 2
 
 
-def test_a_change_is_told_by_its_meaning(repository: Repository) -> None:
+def test_change_is_described_by_meaning(repository: Repository) -> None:
     repository.write(p=GOOD, q=GOOD)
     repository.commit()
     repository.write(p=GOOD.replace('"x"', '"y"'), q=GOOD.replace('"x"', "x"))
@@ -86,7 +86,7 @@ def test_a_new_file_and_one_that_is_gone(repository: Repository) -> None:
     assert "pipeline -x.dot is new\nno change in meaning\n" in shown
 
 
-def test_another_name_a_copy_and_another_mode(repository: Repository) -> None:
+def test_rename_copy_and_mode_change_are_described(repository: Repository) -> None:
     repository.write(
         a=GOOD, b=GOOD.replace("G", "B"), c=GOOD.replace("G", "C"), d=GOOD.replace("G", "D")
     )
@@ -104,7 +104,7 @@ def test_another_name_a_copy_and_another_mode(repository: Repository) -> None:
     )
 
 
-def test_a_text_that_is_no_pipeline_is_told_by_its_lines(repository: Repository) -> None:
+def test_invalid_pipeline_is_compared_by_lines(repository: Repository) -> None:
     repository.write(p=GOOD, gone="digraph {")
     repository.commit()
     repository.write(p=GOOD.replace("->", "--"), new="\ndigraph {")
@@ -127,7 +127,7 @@ def test_a_text_that_is_no_pipeline_is_told_by_its_lines(repository: Repository)
     assert "\n+p.dot\n" in shown
 
 
-def test_bytes_that_are_no_text_stop_nothing(repository: Repository) -> None:
+def test_binary_content_does_not_fail(repository: Repository) -> None:
     repository.write(latin=GOOD, binary=GOOD)
     repository.commit()
     (repository.folder / "latin.dot").write_bytes(GOOD.replace('"x"', '"é"').encode("latin-1"))
@@ -141,14 +141,14 @@ def test_bytes_that_are_no_text_stop_nothing(repository: Repository) -> None:
     assert "binary.dot: the new text is not a valid pipeline: binary.dot is not a text\n" in shown
 
 
-def test_a_broken_file_that_only_moved_says_so(repository: Repository) -> None:
+def test_moved_invalid_file_is_unchanged(repository: Repository) -> None:
     repository.write(p="digraph {\n" * 5)
     repository.commit()
     repository.run("git mv p.dot q.dot")
     assert repository.diff() == "pipeline p.dot is now q.dot\nthe text is unchanged\n"
 
 
-def test_a_conflict_stops_nothing(repository: Repository) -> None:
+def test_merge_conflict_does_not_fail(repository: Repository) -> None:
     repository.write(p=GOOD)
     repository.commit()
     repository.run("git checkout --quiet -b other")
@@ -162,19 +162,19 @@ def test_a_conflict_stops_nothing(repository: Repository) -> None:
     assert "<<<<<<<" in repository.run("git diff --base") + repository.run("git diff")
 
 
-def test_a_broken_setting_of_the_project_stops_nothing(repository: Repository) -> None:
+def test_invalid_settings_do_not_fail(repository: Repository) -> None:
     (repository.folder / "attractor.toml").write_text("nonsense = [")
     repository.write(p=GOOD)
     assert "pipeline p.dot is new\n" in repository.diff()
 
 
-def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+def test_unreadable_file_is_reported(tmp_path: Path) -> None:
     file = str(tmp_path / "not there")
     told = describe_change(["p.dot", file, "0", "100644", file, "0", "100644"])
     assert told == "pipeline p.dot: cannot read the old text: No such file or directory"
 
 
 @pytest.mark.parametrize("count", [0, 2, 6, 10])
-def test_what_git_never_gives_is_wrong_usage(count: int) -> None:
+def test_wrong_number_of_driver_arguments_is_refused(count: int) -> None:
     with pytest.raises(UsageError, match="1 or 7 to 9 arguments"):
         describe_change(["x"] * count)

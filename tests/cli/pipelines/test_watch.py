@@ -105,9 +105,7 @@ def test_sigterm_ends_it_as_well(tmp_path: Path, watchings: list[Watching]) -> N
     assert watchings[0].stop(signal.SIGTERM)[0] == 130
 
 
-def test_a_new_file_in_a_folder_and_a_lost_one_are_seen(
-    tmp_path: Path, watchings: list[Watching]
-) -> None:
+def test_new_and_removed_files_are_noticed(tmp_path: Path, watchings: list[Watching]) -> None:
     (tmp_path / "a.dot").write_text(GOOD)
     watching = Watching(tmp_path, ".")
     watchings.append(watching)
@@ -122,9 +120,7 @@ def test_a_new_file_in_a_folder_and_a_lost_one_are_seen(
     watching.until("  1 file, nothing to mend")
 
 
-def test_a_file_that_is_named_goes_and_comes_back(
-    tmp_path: Path, watchings: list[Watching]
-) -> None:
+def test_named_file_may_vanish_and_return(tmp_path: Path, watchings: list[Watching]) -> None:
     file = tmp_path / "a.dot"
     watching = Watching(tmp_path, "a.dot")
     watchings.append(watching)
@@ -139,9 +135,7 @@ def test_a_file_that_is_named_goes_and_comes_back(
     assert watching.until("1 error in 1 file").startswith("a.dot:1:19: error[syntax]")
 
 
-def test_a_folder_that_comes_into_being_is_searched(
-    tmp_path: Path, watchings: list[Watching]
-) -> None:
+def test_new_folder_is_searched(tmp_path: Path, watchings: list[Watching]) -> None:
     watching = Watching(tmp_path, "sub")
     watchings.append(watching)
     assert "cannot read sub" in watching.until("1 error")
@@ -150,7 +144,7 @@ def test_a_folder_that_comes_into_being_is_searched(
     watching.until("  1 file, nothing to mend")
 
 
-def test_a_prompt_that_comes_into_being_is_seen(tmp_path: Path, watchings: list[Watching]) -> None:
+def test_new_prompt_file_is_noticed(tmp_path: Path, watchings: list[Watching]) -> None:
     (tmp_path / "prompts").mkdir()
     (tmp_path / "a.dot").write_text(GOOD.replace("prompt=x", 'prompt="@prompts/x.md"'))
     watching = Watching(tmp_path, "a.dot")
@@ -160,7 +154,7 @@ def test_a_prompt_that_comes_into_being_is_seen(tmp_path: Path, watchings: list[
     watching.until("1 file, nothing to mend")
 
 
-def test_what_changes_while_it_is_looked_at_is_not_lost(tmp_path: Path) -> None:
+def test_change_during_a_check_is_noticed(tmp_path: Path) -> None:
     file = tmp_path / "a"
     file.write_text("1")
     changes = changed_files(lambda: [str(file)])

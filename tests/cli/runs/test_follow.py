@@ -88,7 +88,7 @@ def test_a_run_is_followed_to_its_end_with_its_branches(desk: GitDesk) -> None:
     assert "run is evaluating" in lines[-1]
 
 
-def test_a_run_that_was_killed_is_followed_when_somebody_resumes_it(desk: GitDesk) -> None:
+def test_killed_run_is_followed_after_its_resume(desk: GitDesk) -> None:
     desk.make(FORK)
     runner = begin(desk)
     follower = Follower(desk, "--json")
@@ -107,7 +107,7 @@ def test_a_run_that_was_killed_is_followed_when_somebody_resumes_it(desk: GitDes
     assert errors.count("The run has no live process. Resume it: attractor resume") <= 1
 
 
-def test_what_rests_is_shown_and_not_waited_for(desk: GitDesk) -> None:
+def test_stopped_run_is_printed_without_waiting(desk: GitDesk) -> None:
     desk.make(LINEAR)
     desk.run()
     plain = desk.do("logs", "latest")
@@ -125,7 +125,7 @@ def test_ctrl_c_ends_it_with_130(desk: GitDesk) -> None:
     assert (code, errors) == (130, "error: interrupted\n")
 
 
-def test_a_node_and_a_time_choose_what_is_shown(desk: GitDesk) -> None:
+def test_node_and_time_filter_the_log(desk: GitDesk) -> None:
     desk.make(LINEAR)
     root = desk.run()
     told = lines_of(desk.do("logs", "latest", "--node", "make", "--json").stdout)
@@ -143,7 +143,7 @@ def test_a_node_and_a_time_choose_what_is_shown(desk: GitDesk) -> None:
     assert "such as 10m" in refused.stderr
 
 
-def test_a_line_that_does_not_verify_ends_the_following(desk: GitDesk) -> None:
+def test_corrupt_line_ends_the_following(desk: GitDesk) -> None:
     desk.make(FORK)
     begin(desk)
     [root] = desk.runs()
@@ -170,7 +170,7 @@ def killed(desk: GitDesk) -> Path:
     return root
 
 
-def test_that_nobody_is_at_work_is_told_once(killed: Path) -> None:
+def test_missing_process_is_reported_once(killed: Path) -> None:
     told: list[str] = []
 
     def waits() -> Iterator[None]:
@@ -186,7 +186,7 @@ def test_that_nobody_is_at_work_is_told_once(killed: Path) -> None:
     assert told == ["idle"]
 
 
-def test_what_was_read_is_not_read_again(killed: Path) -> None:
+def test_lines_are_read_once(killed: Path) -> None:
     reading = JournalReader(RunDirectory(killed).events)
     assert len(list(reading.more())) == len(journal_of(killed))
     assert list(reading.more()) == []

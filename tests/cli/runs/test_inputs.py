@@ -8,7 +8,7 @@ from attractor.base.errors import UsageError
 from attractor.cli.runs.inputs import read_inputs
 
 
-def test_a_pair_counts_more_than_the_file(tmp_path: Path) -> None:
+def test_pair_overrides_the_file(tmp_path: Path) -> None:
     file = tmp_path / "inputs.json"
     file.write_text('{"ticket": "A-1", "count": 3, "fast": true}')
     assert read_inputs(["ticket=B=2", "empty="], file) == {
@@ -26,7 +26,7 @@ def test_a_file_may_be_toml(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["[1]", '{"a": [1]}', '{"a": null}', "{", '"a"'])
-def test_a_file_that_holds_no_inputs_says_so(tmp_path: Path, text: str) -> None:
+def test_file_without_inputs_is_refused(tmp_path: Path, text: str) -> None:
     file = tmp_path / "inputs.json"
     file.write_text(text)
     with pytest.raises(UsageError, match=r"inputs\.json"):
@@ -64,6 +64,6 @@ def test_a_value_may_be_in_a_variable_or_a_file(tmp_path: Path) -> None:
         ("a=@file:/nowhere", "the input a: /nowhere: No such file"),
     ],
 )
-def test_a_value_that_is_not_there_is_named(pair: str, told: str) -> None:
+def test_missing_value_is_named(pair: str, told: str) -> None:
     with pytest.raises(UsageError, match=told):
         read_inputs([pair], None)

@@ -31,7 +31,7 @@ def told(capsys: pytest.CaptureFixture[str]) -> list[str]:
     return [line.split("  ", 1)[1] for line in capsys.readouterr().err.splitlines()]
 
 
-def test_what_happens_meanwhile_is_told_afterwards_in_its_order(
+def test_held_lines_are_printed_in_order(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     lines = EventPrinter()
@@ -45,7 +45,7 @@ def test_what_happens_meanwhile_is_told_afterwards_in_its_order(
     assert told(capsys) == ["d: started"]
 
 
-def test_what_happens_before_somebody_leaves_is_told_too(
+def test_held_lines_are_printed_after_an_interruption(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     lines = EventPrinter()
@@ -111,7 +111,7 @@ def write(journal: Path, run: Happenings) -> None:
     journal.write_text("".join(f"{json.dumps(one.to_record())}\n" for one in run.events))
 
 
-def test_what_a_slow_reader_was_not_told_of_is_read_from_the_journal(
+def test_missed_events_are_read_from_the_journal(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = Happenings()
@@ -125,7 +125,7 @@ def test_what_a_slow_reader_was_not_told_of_is_read_from_the_journal(
     assert [one["node"] for one in lines_of(capsys.readouterr().out)] == ["n0", "n1", "n2", "n3"]
 
 
-def test_children_and_the_run_that_goes_on_in_its_place_are_told_of(
+def test_events_of_children_and_restarted_runs_are_printed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run, then = Happenings(), Happenings(CHILD)
@@ -147,7 +147,7 @@ def test_children_and_the_run_that_goes_on_in_its_place_are_told_of(
     assert told[1]["branch"] == "sub@1.1"
 
 
-def test_of_a_run_that_somebody_else_walks_nothing_is_printed(
+def test_refused_resume_prints_no_events(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run, place = Happenings(), tmp_path / "run"
@@ -164,9 +164,7 @@ def test_of_a_run_that_somebody_else_walks_nothing_is_printed(
     assert capsys.readouterr().out == ""
 
 
-def test_a_run_is_read_from_where_it_was_wanted(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_run_dir_option_is_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run, place = Happenings(), tmp_path / "elsewhere"
     stream = JsonLinePrinter(tmp_path / "runs")
     stream.begin(place)

@@ -71,7 +71,7 @@ def is_there(pid: Path) -> bool:
     return stat.rpartition(")")[2].split()[0] != "Z"
 
 
-def test_a_gate_parked_by_one_process_is_answered_by_another_and_gone_through_by_a_third(
+def test_parked_gate_is_answered_and_resumed_by_other_processes(
     desk: PlainDesk,
 ) -> None:
     desk.write(GATE)
@@ -92,7 +92,7 @@ def test_a_gate_parked_by_one_process_is_answered_by_another_and_gone_through_by
     assert action["data"]["by"]
 
 
-def test_an_answer_that_matches_nothing_changes_nothing(desk: PlainDesk) -> None:
+def test_invalid_answer_changes_nothing(desk: PlainDesk) -> None:
     desk.write(GATE)
     desk.run("--interviewer", "park")
     before = desk.events("OperatorAction")
@@ -105,7 +105,7 @@ def test_an_answer_that_matches_nothing_changes_nothing(desk: PlainDesk) -> None
     assert status_of(desk)["phase"] == "stage"
 
 
-def test_what_asks_nothing_cannot_be_answered(desk: PlainDesk) -> None:
+def test_run_without_questions_refuses_answers(desk: PlainDesk) -> None:
     desk.write(GATE.replace("hexagon", "box"))
     desk.run()
     refused = desk.do("answer", "latest", "S")
@@ -113,7 +113,7 @@ def test_what_asks_nothing_cannot_be_answered(desk: PlainDesk) -> None:
     assert desk.do("answer", "latest").stdout == "The run has no open questions.\n"
 
 
-def test_a_paused_run_waits_after_its_stage_and_goes_on_when_it_is_told_to(desk: PlainDesk) -> None:
+def test_paused_run_waits_until_resumed(desk: PlainDesk) -> None:
     desk.write(STEPS)
     process = desk.begin(*desk.to_run())
     await_((desk.folder / "one").exists)
@@ -142,7 +142,7 @@ def test_a_paused_run_waits_after_its_stage_and_goes_on_when_it_is_told_to(desk:
     assert status_of(desk)["paused"] is False
 
 
-def test_a_run_that_is_at_work_is_not_resumed_by_a_second_process(desk: PlainDesk) -> None:
+def test_live_run_is_not_resumed_by_a_second_process(desk: PlainDesk) -> None:
     desk.write(STEPS)
     process = desk.begin(*desk.to_run())
     await_((desk.folder / "one").exists)
@@ -153,7 +153,7 @@ def test_a_run_that_is_at_work_is_not_resumed_by_a_second_process(desk: PlainDes
     assert process.wait(30) == 0
 
 
-def test_a_canceled_run_ends_within_seconds_with_all_it_began(desk: PlainDesk) -> None:
+def test_canceled_run_ends_within_seconds_with_its_processes(desk: PlainDesk) -> None:
     desk.write(LONG)
     process = desk.begin(*desk.to_run())
     pids = [desk.folder / "a.pid", desk.folder / "b.pid"]
@@ -171,7 +171,7 @@ def test_a_canceled_run_ends_within_seconds_with_all_it_began(desk: PlainDesk) -
     assert desk.do("resume", "latest").returncode == 4
 
 
-def test_a_run_that_nobody_holds_is_canceled_here_and_now(desk: PlainDesk) -> None:
+def test_run_without_a_process_is_canceled_immediately(desk: PlainDesk) -> None:
     desk.write(GATE)
     desk.run("--interviewer", "park")
     assert desk.do("cancel", "latest").returncode == 0
@@ -181,9 +181,7 @@ def test_a_run_that_nobody_holds_is_canceled_here_and_now(desk: PlainDesk) -> No
 
 
 @pytest.mark.parametrize("words", [["pause", "latest"], ["steer", "latest", "Hurry"]])
-def test_where_nobody_is_at_work_nobody_can_be_told_anything(
-    desk: PlainDesk, words: list[str]
-) -> None:
+def test_steer_without_a_live_process_is_refused(desk: PlainDesk, words: list[str]) -> None:
     desk.write(GATE)
     desk.run("--interviewer", "park")
     refused = desk.do(*words)
@@ -191,7 +189,7 @@ def test_where_nobody_is_at_work_nobody_can_be_told_anything(
     assert list(desk.folder.glob("runs/*/inbox/*.json")) == []
 
 
-def test_words_that_nobody_takes_are_told_as_refused(desk: PlainDesk) -> None:
+def test_steer_without_a_running_agent_is_refused(desk: PlainDesk) -> None:
     desk.write(STEPS)
     process = desk.begin(*desk.to_run())
     await_((desk.folder / "one").exists)
@@ -209,7 +207,7 @@ def test_words_that_nobody_takes_are_told_as_refused(desk: PlainDesk) -> None:
     assert process.wait(30) == 0
 
 
-def test_words_for_a_node_that_does_not_exist_are_not_even_left(desk: PlainDesk) -> None:
+def test_steer_to_an_unknown_node_is_refused(desk: PlainDesk) -> None:
     desk.write(STEPS)
     process = desk.begin(*desk.to_run())
     await_((desk.folder / "one").exists)
@@ -220,7 +218,7 @@ def test_words_for_a_node_that_does_not_exist_are_not_even_left(desk: PlainDesk)
     assert process.wait(30) == 0
 
 
-def test_each_item_has_a_gate_that_says_which_it_is(desk: PlainDesk) -> None:
+def test_gate_in_for_each_names_its_item(desk: PlainDesk) -> None:
     desk.write(ITEMS)
     parked = desk.run("--interviewer", "park")
     assert "question: Approve? (item 2 of 12 of each: i2)" in parked.stdout

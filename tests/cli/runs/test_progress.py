@@ -20,14 +20,14 @@ from tests.cli.runs.live.happenings import Happenings
         ),
     ],
 )
-def test_whether_people_were_told_is_a_line(kind: str, data: dict[str, str], words: str) -> None:
+def test_notifications_are_event_lines(kind: str, data: dict[str, str], words: str) -> None:
     way, error = data["way"], data.get("error", "")
     line = describe_event(Happenings().tell(kind, "gate", way=way, error=error))
     assert line[10:].startswith(words)
     assert "\x1b" not in line
 
 
-def test_a_setup_is_a_line() -> None:
+def test_setup_is_an_event_line() -> None:
     tell, make = Happenings().tell, "make deps"
     ran = tell("BootStep", step="setup", command=make, how="run", exit_code=0, seconds=2.5)
     kept = tell("BootStep", step="setup", command=make, how="kept", seconds=1)
@@ -61,14 +61,12 @@ def test_a_setup_is_a_line() -> None:
         ),
     ],
 )
-def test_what_somebody_ordered_and_what_became_of_it_is_a_line(
-    data: dict[str, Json], words: str
-) -> None:
+def test_orders_are_event_lines(data: dict[str, Json], words: str) -> None:
     action = replace(Happenings().tell("OperatorAction"), data=data)
     assert describe_event(action)[10:] == words
 
 
-def test_where_the_result_is_stands_in_a_line() -> None:
+def test_result_location_is_an_event_line() -> None:
     told = Happenings().tell("RunPatchWritten", path="result.patch", tree="t", redacted=True)
     assert describe_event(told).endswith("in result.patch, without the values of secrets")
     line = describe_event(Happenings().tell("RunPatchWritten", path="result.patch", tree="t"))

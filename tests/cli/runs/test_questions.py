@@ -29,21 +29,21 @@ def test_of_several_questions_each_command_names_its_own() -> None:
     assert shown.endswith("attractor answer 01AB --question 'größe x@1.1' -- -")
 
 
-def test_yes_and_no_and_any_words_have_commands_too() -> None:
+def test_yes_no_and_free_text_have_commands() -> None:
     sure = replace(GATE, kind=QuestionKind.YES_NO, options=())
     assert "attractor answer 01AB yes\n" in questions_text([sure], {}, "01AB")
     text = replace(GATE, kind=QuestionKind.FREEFORM, options=())
     assert questions_text([text], {}, "01AB").endswith("free text:   attractor answer 01AB WORDS")
 
 
-def test_the_time_and_the_default_are_told() -> None:
+def test_deadline_and_default_are_shown() -> None:
     late = replace(GATE, deadline="2026-01-01T12:00:00+00:00", default="N")
     first = questions_text([late], {}, "01AB").splitlines()[0]
     assert first.startswith("gate@1.1: Deploy?   (until 2026-01-01 ")
     assert first.endswith(", then N)")
 
 
-def test_what_was_answered_waits_for_somebody_to_go_on() -> None:
+def test_answered_question_shows_the_resume_command() -> None:
     given = Answer(AnswerKind.GIVEN, "Y", "ann")
     assert questions_text([], {"gate@1.1": given}, "01AB") == (
         "gate@1.1: answered by ann: Y\ncontinue with: attractor resume 01AB"
@@ -52,7 +52,7 @@ def test_what_was_answered_waits_for_somebody_to_go_on() -> None:
     assert questions_text([], {}, "01AB") == "The run has no open questions."
 
 
-def test_a_program_gets_the_commands_with_the_name_of_the_question() -> None:
+def test_json_commands_name_the_question() -> None:
     [record] = question_records([GATE], "01AB")
     assert record["id"] == "gate@1.1"
     command = "attractor answer 01AB --question gate@1.1 Y"
@@ -62,6 +62,6 @@ def test_a_program_gets_the_commands_with_the_name_of_the_question() -> None:
     ]
 
 
-def test_no_terminal_obeys_what_a_question_says() -> None:
+def test_control_characters_of_a_question_are_escaped() -> None:
     bad = replace(GATE, text="\x1b[2J", options=(Option("Y\x1b", "\x1b]0;x\x07"),))
     assert "\x1b" not in questions_text([bad], {}, "01AB")

@@ -133,7 +133,7 @@ def result(status: RunStatus, outcome: StageStatus = StageStatus.SUCCESS) -> Run
         (FAILED, NextStepFacts("'/my runs/one'"), ["attractor logs '/my runs/one'"]),
     ],
 )
-def test_the_next_steps_are_those_that_can_be_taken(
+def test_next_steps_are_possible(
     status: RunStatus, outlook: NextStepFacts, commands: list[str]
 ) -> None:
     assert [one.command for one in next_steps(result(status), outlook)] == commands
@@ -152,7 +152,7 @@ def test_the_next_steps_are_those_that_can_be_taken(
         (CANCELED, None, "canceled by ada: enough", "canceled by ada: enough"),
     ],
 )
-def test_however_a_run_ends_its_last_lines_say_what_why_where_and_what_next(
+def test_last_lines_contain_result_reason_place_and_next_steps(
     status: RunStatus, outcome: StageStatus | None, reason: str, told: str
 ) -> None:
     ended = replace(result(status), outcome=outcome, reason=reason)
@@ -165,7 +165,7 @@ def test_however_a_run_ends_its_last_lines_say_what_why_where_and_what_next(
     assert record["next"]
 
 
-def test_a_result_for_people_is_this(snapshot: object) -> None:
+def test_result_text_matches_the_snapshot(snapshot: object) -> None:
     told = [
         as_text(result(AWAITING_DECISION), NextStepFacts(ID, BRANCH, gate=False)),
         as_text(result(AWAITING_ANSWER), NextStepFacts(ID, BRANCH)),
@@ -181,7 +181,7 @@ def test_a_result_for_people_is_this(snapshot: object) -> None:
     ("kind", "has_branch"),
     [(WorkspaceKind.ISOLATED, True), (WorkspaceKind.IN_PLACE, False), (WorkspaceKind.NONE, False)],
 )
-def test_only_an_isolated_run_has_a_branch_to_look_at(
+def test_only_isolated_runs_have_a_branch(
     tmp_path: Path, kind: WorkspaceKind, has_branch: bool
 ) -> None:
     project = make_project(tmp_path / "project")
@@ -194,7 +194,7 @@ def test_only_an_isolated_run_has_a_branch_to_look_at(
     )
 
 
-def test_a_run_kept_elsewhere_is_named_by_its_directory_as_a_shell_reads_it(
+def test_run_in_another_folder_is_named_by_its_quoted_path(
     tmp_path: Path,
 ) -> None:
     project = make_project(tmp_path / "project")

@@ -59,7 +59,7 @@ def test_spans_reach_a_collector_without_secrets(tmp_path: Path) -> None:
     assert "lost" not in done.stderr
 
 
-def test_a_collector_that_refuses_is_told_of_once_and_the_run_goes_on(tmp_path: Path) -> None:
+def test_refusing_collector_is_reported_once(tmp_path: Path) -> None:
     with collecting(refuses=403) as collector:
         done = run(tmp_path, OTEL_EXPORTER_OTLP_ENDPOINT=collector.url)
     assert collector.bodies
@@ -68,7 +68,7 @@ def test_a_collector_that_refuses_is_told_of_once_and_the_run_goes_on(tmp_path: 
     assert "Traceback" not in done.stderr
 
 
-def test_a_collector_that_is_not_there_holds_a_run_up_for_seconds_only(tmp_path: Path) -> None:
+def test_missing_collector_delays_the_run_for_seconds_only(tmp_path: Path) -> None:
     began = time.monotonic()
     done = run(tmp_path, OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:9")
     assert done.returncode == 0
@@ -95,7 +95,7 @@ def test_without_the_extra_the_remedy_is_named(tmp_path: Path, enabled: str, cod
     assert list(tmp_path.glob("runs/*")) == [] if code else True
 
 
-def test_nothing_of_it_is_loaded_where_nobody_asks_for_it(tmp_path: Path) -> None:
+def test_tracing_is_not_imported_without_need(tmp_path: Path) -> None:
     words = "import json, sys; from attractor.cli.main import main; main()"
     told = (
         "print(json.dumps([one for one in sys.modules if 'opentelemetry' in one or 'rich' in one]))"

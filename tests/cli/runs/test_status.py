@@ -46,7 +46,7 @@ def pretend(result: RunResult, **lies: str) -> None:
     file.write_text(json.dumps({**json.loads(file.read_text()), **lies}))
 
 
-def test_a_made_up_approval_is_not_shown_as_one(flow: Flow) -> None:
+def test_forged_approval_is_not_shown(flow: Flow) -> None:
     pretend(flow.launch(), status="approved", phase="")
     told = call(flow, "status")
     assert told.returncode == BROKEN
@@ -61,7 +61,7 @@ def test_a_made_up_approval_is_not_shown_as_one(flow: Flow) -> None:
     assert "\n  trouble: " in listed.stdout
 
 
-def test_what_is_true_is_told_without_trouble(flow: Flow) -> None:
+def test_intact_run_has_no_trouble(flow: Flow) -> None:
     result = flow.launch()
     flow.decide(result, DecisionKind.APPROVED)
     told = call(flow, "status")
@@ -85,7 +85,7 @@ def test_the_commands_that_decide_refuse_a_changed_journal(flow: Flow) -> None:
         assert "events.jsonl: line 3 was changed" in refused.stderr
 
 
-def test_the_log_says_from_where_on_it_is_not_to_be_trusted(flow: Flow) -> None:
+def test_log_marks_the_first_corrupt_line(flow: Flow) -> None:
     result = flow.launch()
     good = call(flow, "logs").stdout.splitlines()
     number = change_early_line(result)
@@ -102,7 +102,7 @@ def test_the_log_says_from_where_on_it_is_not_to_be_trusted(flow: Flow) -> None:
     assert json.loads(as_json.stdout[len(journal) :])["error"]["exit_code"] == BROKEN
 
 
-def test_a_line_that_is_no_event_does_not_end_the_log(flow: Flow) -> None:
+def test_invalid_event_does_not_end_the_log(flow: Flow) -> None:
     result = flow.launch()
     journal = result.directory / "events.jsonl"
     whole = call(flow, "logs").stdout
@@ -113,7 +113,7 @@ def test_a_line_that_is_no_event_does_not_end_the_log(flow: Flow) -> None:
     assert told.stdout.splitlines()[1:] == whole.splitlines()
 
 
-def test_a_torn_line_is_told_by_the_log_and_by_whoever_drops_it(flow: Flow) -> None:
+def test_incomplete_last_line_is_reported_by_log_and_resume(flow: Flow) -> None:
     result = flow.launch(evaluate=False)
     with (result.directory / "events.jsonl").open("ab") as journal:
         offset = journal.tell()
@@ -129,7 +129,7 @@ def test_a_torn_line_is_told_by_the_log_and_by_whoever_drops_it(flow: Flow) -> N
     assert "torn" not in after.stderr
 
 
-def test_without_any_run_it_is_said_that_there_is_none(tmp_path: Path) -> None:
+def test_no_runs_are_reported(tmp_path: Path) -> None:
     for reference in ("latest", "01ABC"):
         told = attractor("status", reference, folder=tmp_path)
         assert told.returncode == 2
@@ -138,7 +138,7 @@ def test_without_any_run_it_is_said_that_there_is_none(tmp_path: Path) -> None:
         assert "known: latest" not in told.stderr
 
 
-def test_the_status_of_a_parked_run_says_how_to_answer(tmp_path: Path) -> None:
+def test_status_of_a_parked_run_shows_the_answer_command(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project", ASKING)
     state = {
         "ATTRACTOR_STATE_DIR": str(tmp_path / "state"),
@@ -172,7 +172,7 @@ def asking(**changes: Any) -> RunSummary:
     return replace(summary, **changes)
 
 
-def test_who_goes_on_with_an_answered_run_waits_for_nothing() -> None:
+def test_answered_run_is_not_waiting() -> None:
     now = datetime(2026, 1, 31, tzinfo=UTC)
     assert in_a_line(asking(), now).endswith("running: gate, waits for an answer: Go?")
     given = {"gate@1.1": Answer(AnswerKind.GIVEN, "Y", "ann")}
@@ -183,7 +183,7 @@ def test_who_goes_on_with_an_answered_run_waits_for_nothing() -> None:
     assert "attractor answer" not in told
 
 
-def test_of_several_questions_the_command_names_one_and_another_lists_all() -> None:
+def test_several_questions_have_two_commands() -> None:
     [one] = asking().questions
     several = asking(questions=(replace(one, id="gate@10.1"), replace(one, id="gate@2.1")))
     told = as_text(RunStatusView(several, "01AB"))

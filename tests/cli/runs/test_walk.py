@@ -30,7 +30,7 @@ def stopped(folder: Path, trouble: BaseException, *, is_begun: bool = True) -> A
     return caught.value
 
 
-def test_who_is_interrupted_is_told_where_the_run_is_and_how_to_go_on(tmp_path: Path) -> None:
+def test_interruption_names_the_run_and_the_resume_command(tmp_path: Path) -> None:
     error, root = stopped(tmp_path, asyncio.CancelledError()), tmp_path / "run"
     assert isinstance(error, Interrupted)
     assert error.hint == f"the run is stored in {root}; continue with: attractor resume {root}"
@@ -38,7 +38,7 @@ def test_who_is_interrupted_is_told_where_the_run_is_and_how_to_go_on(tmp_path: 
     assert error.details["next"] == [f"attractor resume {root}"]
 
 
-def test_trouble_of_the_machine_keeps_its_own_remedy_before_that(tmp_path: Path) -> None:
+def test_system_error_keeps_its_hint(tmp_path: Path) -> None:
     error = stopped(tmp_path, MachineryError("the disk is full", hint="make room"))
     assert error.hint.startswith(
         f"make room; the run is stored in {tmp_path / 'run'}; continue with: "
@@ -46,6 +46,6 @@ def test_trouble_of_the_machine_keeps_its_own_remedy_before_that(tmp_path: Path)
     assert error.details["directory"] == str(tmp_path / "run")
 
 
-def test_before_there_is_a_run_nothing_is_told_of_one(tmp_path: Path) -> None:
+def test_interruption_before_the_run_names_none(tmp_path: Path) -> None:
     error = stopped(tmp_path, asyncio.CancelledError(), is_begun=False)
     assert (error.hint, dict(error.details)) == ("", {})

@@ -88,7 +88,7 @@ def desk() -> Iterator[Desk]:
     desk.display.end()
 
 
-def test_the_picture_is_drawn_over_the_one_before(desk: Desk) -> None:
+def test_display_is_redrawn_in_place(desk: Desk) -> None:
     desk.display.begin(None)
     desk.hear(desk.run.tell("StageStarted", "plan"))
     desk.paper.wait()
@@ -102,7 +102,7 @@ def test_the_picture_is_drawn_over_the_one_before(desk: Desk) -> None:
     assert screen.lines[-1] == ""
 
 
-def test_however_much_happens_it_is_drawn_a_few_times(desk: Desk) -> None:
+def test_drawing_rate_is_bounded(desk: Desk) -> None:
     desk.display.begin(None)
     for number in range(2000):
         desk.run.stage("loop", visit=number + 1)
@@ -113,7 +113,7 @@ def test_however_much_happens_it_is_drawn_a_few_times(desk: Desk) -> None:
     assert "2000 stages" in desk.screen.text
 
 
-def test_nothing_is_drawn_while_a_person_is_asked(desk: Desk) -> None:
+def test_display_stops_during_a_question(desk: Desk) -> None:
     desk.display.begin(None)
     desk.hear(desk.run.tell("StageStarted", "ask"), desk.run.ask("ask"))
     desk.paper.wait()
@@ -130,7 +130,7 @@ def test_nothing_is_drawn_while_a_person_is_asked(desk: Desk) -> None:
     assert "other" in after
 
 
-def test_an_answer_that_is_told_late_does_not_hide_the_next_question(desk: Desk) -> None:
+def test_late_answer_does_not_hide_the_next_question(desk: Desk) -> None:
     desk.display.begin(None)
     desk.hear(desk.run.tell("StageStarted", "one"), desk.run.ask("one"))
     desk.display.output.write("One? ")
@@ -142,9 +142,7 @@ def test_an_answer_that_is_told_late_does_not_hide_the_next_question(desk: Desk)
     assert desk.paper.getvalue().endswith("Two? ")
 
 
-def test_what_a_run_did_before_it_was_resumed_is_part_of_the_picture(
-    desk: Desk, tmp_path: Path
-) -> None:
+def test_display_contains_stages_before_the_resume(desk: Desk, tmp_path: Path) -> None:
     run = desk.run
     run.stage("plan")
     run.tell("StageStarted", "died")
@@ -159,7 +157,7 @@ def test_what_a_run_did_before_it_was_resumed_is_part_of_the_picture(
     assert "died" not in text
 
 
-def test_a_terminal_that_was_closed_ends_the_drawing_and_nothing_else() -> None:
+def test_closed_terminal_ends_only_the_drawing() -> None:
     class Gone(Paper):
         def flush(self) -> None:
             raise OSError(5, "Input/output error")
@@ -171,7 +169,7 @@ def test_a_terminal_that_was_closed_ends_the_drawing_and_nothing_else() -> None:
     display.end()
 
 
-def test_what_was_written_before_anybody_heard_of_a_run_is_part_of_the_picture(
+def test_display_contains_events_before_the_first_received(
     tmp_path: Path,
 ) -> None:
     desk = Desk(tmp_path)
@@ -187,7 +185,7 @@ def test_what_was_written_before_anybody_heard_of_a_run_is_part_of_the_picture(
     assert desk.screen.text.splitlines()[0].startswith("wish, executing")
 
 
-def test_what_a_command_prints_is_seen_while_it_is_at_work(tmp_path: Path) -> None:
+def test_output_of_a_running_command_is_drawn(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
     write_manifest(tmp_path / RUN)
     (tmp_path / RUN / "build").mkdir()
@@ -209,7 +207,7 @@ def test_what_a_command_prints_is_seen_while_it_is_at_work(tmp_path: Path) -> No
     assert "three" not in desk.screen.text
 
 
-def test_what_is_not_to_be_missed_stands_whole_above_the_picture() -> None:
+def test_important_events_are_printed_above_the_display() -> None:
     desk = Desk()
     patch = f"/{'deep/' * 20}left.patch"
     desk.display.begin(None)

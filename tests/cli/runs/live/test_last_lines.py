@@ -34,7 +34,7 @@ def row(node: str, visit: int = 1, attempt: int = 1) -> StageRow:
     return StageRow(node, BEGAN, visit=visit, attempt=attempt)
 
 
-def test_a_stage_whose_folder_another_one_has_is_found_aside(tmp_path: Path) -> None:
+def test_stage_with_a_taken_folder_name_is_found(tmp_path: Path) -> None:
     tails = LastLines({RUN: run_in(tmp_path, RUN)})
     prints(tmp_path / "build", "first\n")
     prints(tmp_path / "build" / "history" / "2.1", "second\n")
@@ -42,7 +42,7 @@ def test_a_stage_whose_folder_another_one_has_is_found_aside(tmp_path: Path) -> 
     assert tails.lines(RUN, row("build", visit=2)) == ("second",)
 
 
-def test_a_stage_of_a_child_is_found_when_the_child_begins(tmp_path: Path) -> None:
+def test_stage_of_a_new_child_is_found(tmp_path: Path) -> None:
     tails = LastLines({RUN: run_in(tmp_path, RUN)})
     assert tails.lines(CHILD, row("lint")) == ()
     child = run_in(tmp_path / "children" / "inner@1.1", "01JZ0000000000000000000009")
@@ -51,7 +51,7 @@ def test_a_stage_of_a_child_is_found_when_the_child_begins(tmp_path: Path) -> No
     assert tails.lines(CHILD, row("lint")) == ("from below",)
 
 
-def test_what_is_new_is_read_and_what_is_no_plain_file_is_not(tmp_path: Path) -> None:
+def test_only_changed_plain_files_are_read(tmp_path: Path) -> None:
     tails = LastLines({RUN: run_in(tmp_path, RUN)})
     prints(tmp_path / "build", "old\n")
     assert tails.lines(RUN, row("build")) == ("old",)
@@ -63,7 +63,7 @@ def test_what_is_new_is_read_and_what_is_no_plain_file_is_not(tmp_path: Path) ->
     assert tails.lines(RUN, row("build")) == ()
 
 
-def test_of_a_stage_that_prints_nothing_the_words_stay(tmp_path: Path) -> None:
+def test_stage_without_output_keeps_its_event_lines(tmp_path: Path) -> None:
     tails = LastLines({RUN: run_in(tmp_path, RUN)})
     run = Happenings()
     run.tell("StageStarted", "ask")

@@ -24,16 +24,16 @@ SEEN = 5
         ("aa", "aaa", "a"),
     ],
 )
-def test_what_stood_there_is_not_told_again(before: str, now: str, fresh: str) -> None:
+def test_old_lines_are_not_printed_again(before: str, now: str, fresh: str) -> None:
     assert "".join(new_lines(tuple(before), tuple(now))) == fresh
 
 
-def test_lines_that_nobody_saw_are_not_passed_over_in_silence() -> None:
+def test_missed_lines_are_marked() -> None:
     assert new_lines(("a", "b"), ("x", "y")) == [LEFT_OUT, "x", "y"]
 
 
 @given(st.lists(st.integers(1, SEEN - 1), min_size=1, max_size=8))
-def test_who_looks_often_enough_is_told_every_line_once(steps: list[int]) -> None:
+def test_frequent_checks_print_every_line_once(steps: list[int]) -> None:
     printed: list[str] = []
     told: list[str] = []
     before: tuple[str, ...] = ()
@@ -45,7 +45,7 @@ def test_who_looks_often_enough_is_told_every_line_once(steps: list[int]) -> Non
     assert told == printed
 
 
-def test_another_attempt_is_told_from_its_beginning(tmp_path: Path) -> None:
+def test_new_attempt_starts_from_its_first_line(tmp_path: Path) -> None:
     run, lines = Happenings(), PrintedLines(RunDirectory(tmp_path))
     tail = tmp_path / "build" / TAIL
     tail.parent.mkdir()
@@ -59,7 +59,7 @@ def test_another_attempt_is_told_from_its_beginning(tmp_path: Path) -> None:
     assert list(lines.more()) == []
 
 
-def test_only_the_node_that_is_named_is_told(tmp_path: Path) -> None:
+def test_only_the_selected_node_is_printed(tmp_path: Path) -> None:
     run, lines = Happenings(), PrintedLines(RunDirectory(tmp_path), "test")
     for node in ("build", "test"):
         (tmp_path / node).mkdir()

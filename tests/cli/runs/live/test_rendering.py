@@ -30,7 +30,7 @@ def test_without_unicode(snapshot: SnapshotAssertion) -> None:
     assert "\n".join(lines) == snapshot
 
 
-def test_a_low_terminal_shows_what_goes_on_and_counts_the_rest(snapshot: SnapshotAssertion) -> None:
+def test_low_terminal_shows_running_stages_first(snapshot: SnapshotAssertion) -> None:
     run = a_run()
     assert "\n".join(drawn(run.view, run.now, DisplaySize(60, 10))) == snapshot
 
@@ -88,7 +88,7 @@ def test_no_line_is_longer_than_the_terminal_and_not_more_than_fit(
     assert not any(one in line for line in lines for one in "\n\r\x1b\t")
 
 
-def test_that_people_could_not_be_told_is_seen() -> None:
+def test_failed_notification_is_shown() -> None:
     run = a_run()
     fault = "exit code 2: no \x1b[2Jbell"
     run.tell("NotificationFailed", "gate", question="gate@1.1", way="command", error=fault)

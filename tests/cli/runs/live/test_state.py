@@ -13,7 +13,7 @@ from attractor.engine.outcome import Usage
 from tests.cli.runs.live.happenings import CHILD, RUN, Happenings, a_run, question, view_of
 
 
-def test_a_stage_is_at_work_until_it_ends_and_then_part_of_the_path() -> None:
+def test_ended_stage_moves_to_the_path() -> None:
     run = Happenings()
     run.tell("StageStarted", "plan")
     [at_work] = run.view.at_work.values()
@@ -28,7 +28,7 @@ def test_a_stage_is_at_work_until_it_ends_and_then_part_of_the_path() -> None:
     assert view.usage == Usage(10, 0, 0.5)
 
 
-def test_a_stage_that_is_tried_again_stays_at_work_and_counts_its_whole_time() -> None:
+def test_retried_stage_keeps_its_start_time() -> None:
     run = Happenings()
     run.tell("StageStarted", "flaky")
     run.fail("flaky", will_retry=True)
@@ -42,7 +42,7 @@ def test_a_stage_that_is_tried_again_stays_at_work_and_counts_its_whole_time() -
     assert run.view.failed == 0
 
 
-def test_a_stage_that_failed_says_why() -> None:
+def test_failed_stage_has_a_reason() -> None:
     run = Happenings()
     run.stage("build", "fail")
     [row] = run.view.path
@@ -50,7 +50,7 @@ def test_a_stage_that_failed_says_why() -> None:
     assert run.view.failed == 1
 
 
-def test_branches_with_stages_of_one_name_are_told_apart() -> None:
+def test_equal_stage_names_of_branches_are_distinct() -> None:
     run = Happenings()
     run.tell("StageStarted", "lint", branch="each@1.1/a")
     run.tell("StageStarted", "lint", visit=2, branch="each@1.1/b")
@@ -59,7 +59,7 @@ def test_branches_with_stages_of_one_name_are_told_apart() -> None:
     assert [one.branch for one in run.view.at_work.values()] == ["each@1.1/a"]
 
 
-def test_a_child_is_shown_and_what_it_costs_is_counted_by_its_parent() -> None:
+def test_cost_of_a_child_is_counted_by_its_parent() -> None:
     run, child = Happenings(), Happenings(CHILD, prefix="sub@1.1")
     run.tell("StageStarted", "sub")
     child.tell("PipelineStarted", name="inner", id=CHILD)
@@ -70,7 +70,7 @@ def test_a_child_is_shown_and_what_it_costs_is_counted_by_its_parent() -> None:
     assert (view.run_id, view.pipeline, view.status, view.usage.cost_usd) == (RUN, "", "", 0)
 
 
-def test_what_a_stage_at_work_uses_counts_at_once_and_not_twice() -> None:
+def test_usage_of_a_running_stage_counts_once() -> None:
     run = Happenings()
     run.tell("RunStatusChanged", status="executing", phase="", reason="")
     run.stage("plan", tokens=100)
@@ -87,7 +87,7 @@ def test_what_a_stage_at_work_uses_counts_at_once_and_not_twice() -> None:
     assert run.view.path[-1].usage.tokens == 30
 
 
-def test_what_a_child_uses_is_shown_in_its_row_alone() -> None:
+def test_usage_of_a_child_is_in_its_row_only() -> None:
     run, child = Happenings(), Happenings(CHILD, prefix="sub@1.1")
     run.tell("StageStarted", "sub")
     child.tell("StageStarted", "plan")
@@ -97,13 +97,13 @@ def test_what_a_child_uses_is_shown_in_its_row_alone() -> None:
     assert view.used.tokens == 0
 
 
-def test_an_event_that_was_told_already_changes_nothing() -> None:
+def test_repeated_event_changes_nothing() -> None:
     run = a_run()
     view = run.view
     assert view_of(run.events, view) == view
 
 
-def test_a_run_that_goes_on_in_place_of_another_is_the_one_to_be_shown() -> None:
+def test_restarted_run_replaces_the_old_one() -> None:
     run, then = Happenings(), Happenings(CHILD)
     run.stage("plan", cost=1.0)
     run.tell("RunRestarting", run_id=CHILD, node="plan", restart=1)
@@ -114,14 +114,14 @@ def test_a_run_that_goes_on_in_place_of_another_is_the_one_to_be_shown() -> None
     assert (view.run_id, view.status, view.ended, view.usage.cost_usd) == (CHILD, "executing", 2, 3)
 
 
-def test_what_was_at_work_when_the_process_died_is_not_any_more() -> None:
+def test_resume_clears_running_stages() -> None:
     run = a_run()
     run.tell("RunResumed", next_node="flaky", tree="", interrupted=True)
     assert run.view.at_work == {}
     assert run.view.questions == {}
 
 
-def test_a_question_waits_until_it_is_answered_or_its_stage_ends() -> None:
+def test_question_is_open_until_its_answer_or_stage_end() -> None:
     run = Happenings()
     run.tell("StageStarted", "ask")
     run.ask("ask")
@@ -135,7 +135,7 @@ def test_a_question_waits_until_it_is_answered_or_its_stage_ends() -> None:
     assert ended.view.questions == {}
 
 
-def test_a_stage_with_a_parked_question_is_not_at_work() -> None:
+def test_stage_with_a_parked_question_is_not_running() -> None:
     run = Happenings()
     run.tell("StageStarted", "ask")
     run.ask("ask", "StageParked")
@@ -144,13 +144,13 @@ def test_a_stage_with_a_parked_question_is_not_at_work() -> None:
     assert run.view.at_work == {}
 
 
-def test_only_the_last_lines_are_kept_and_none_that_a_terminal_obeys() -> None:
+def test_last_lines_are_kept_and_escaped() -> None:
     [row] = [one for one in a_run().view.at_work.values() if one.node == "lint"]
     assert row.last_lines == ("one", "two 2", "\N{REPLACEMENT CHARACTER}[31mthree 漢字")
     assert len(row.last_lines) == LAST_LINES
 
 
-def test_pause_and_resume_show_unless_they_were_refused() -> None:
+def test_accepted_pause_and_resume_are_shown() -> None:
     run = Happenings()
     run.tell("OperatorAction", action="pause", is_accepted=True)
     assert run.view.is_paused
@@ -169,7 +169,7 @@ def test_trials_and_the_gate_are_counted() -> None:
     assert (trials.played, trials.satisfied, trials.gate) == (2, 1, "no-go")
 
 
-def test_of_thousands_of_stages_a_bounded_number_is_kept() -> None:
+def test_number_of_kept_stages_is_bounded() -> None:
     run = Happenings()
     for number in range(3000):
         run.stage("loop", visit=number + 1, tokens=1)
@@ -193,12 +193,12 @@ _JSON = st.recursive(
         max_size=4,
     ),
 )
-def test_whatever_an_event_says_it_is_folded(kind: str, data: dict[str, object]) -> None:
+def test_any_event_can_be_folded(kind: str, data: dict[str, object]) -> None:
     event = replace(a_run().tell(kind, "plan"), data=data)
     assert isinstance(fold(RunView(), event), RunView)
 
 
-def test_what_is_asked_of_an_interrupted_stage_is_a_question_too() -> None:
+def test_question_about_an_interrupted_stage_is_shown() -> None:
     run = Happenings()
     asked = run.tell("StageStarted", "late")
     run.tell("QuestionAsked", "late", question=question("late"))
@@ -210,7 +210,7 @@ def test_what_is_asked_of_an_interrupted_stage_is_a_question_too() -> None:
 
 
 @pytest.mark.parametrize("is_parent_first", [True, False])
-def test_a_question_of_a_child_is_one_question(is_parent_first: bool) -> None:
+def test_question_of_a_child_counts_once(is_parent_first: bool) -> None:
     run, child = Happenings(), Happenings(CHILD, prefix="sub@1.1")
     inner = question("ask")
     assert isinstance(inner, dict)
@@ -224,7 +224,7 @@ def test_a_question_of_a_child_is_one_question(is_parent_first: bool) -> None:
     assert view_of([parents, ended], view_of(run.events[:1])).questions == {}
 
 
-def test_a_question_says_which_item_it_is_about_and_two_children_ask_two() -> None:
+def test_questions_name_their_item() -> None:
     run = Happenings()
     for at in (1, 2):
         item: dict[str, Json] = {"branch": f"each@1.1/{at}", "name": str(at), "node": "each"}
