@@ -1,4 +1,3 @@
-from contextlib import suppress
 from datetime import timedelta
 
 import pytest
@@ -30,7 +29,7 @@ written = st.tuples(
         ("36500d", timedelta(days=36_500)),
     ],
 )
-def test_a_whole_number_and_a_unit_is_a_duration(text: str, meant: timedelta):
+def test_number_with_unit_is_a_duration(text: str, meant: timedelta):
     assert parse_duration(text) == meant
 
 
@@ -68,19 +67,13 @@ def test_a_whole_number_and_a_unit_is_a_duration(text: str, meant: timedelta):
         ("٣s", "is not a duration", "whole number and a unit"),
     ],
 )
-def test_a_mistake_is_named_and_answered(text: str, mistake: str, hint: str):
+def test_invalid_duration_is_refused_with_a_hint(text: str, mistake: str, hint: str):
     with pytest.raises(InvalidDuration) as caught:
         parse_duration(text)
     assert mistake in caught.value.message
     assert hint in caught.value.hint
     assert caught.value.exit_code is ExitCode.USAGE
     assert len(caught.value.message) < 120
-
-
-@given(st.text(max_size=12) | st.from_regex(r"[-0-9.,]{0,30}[a-z ]{0,12}", fullmatch=True))
-def test_any_text_is_a_duration_or_an_invalid_one(text: str):
-    with suppress(InvalidDuration):
-        assert parse_duration(text) >= timedelta()
 
 
 @pytest.mark.parametrize(
@@ -94,25 +87,25 @@ def test_any_text_is_a_duration_or_an_invalid_one(text: str):
         (timedelta(), "0s"),
     ],
 )
-def test_a_duration_is_written_in_its_shortest_exact_form(duration: timedelta, text: str):
+def test_duration_is_written_in_its_shortest_form(duration: timedelta, text: str):
     assert format_duration(duration) == text
 
 
 @pytest.mark.parametrize(
     "duration", [timedelta(microseconds=1500), timedelta(seconds=-1), timedelta(days=36_501)]
 )
-def test_what_no_duration_can_say_is_not_written(duration: timedelta):
+def test_unwritable_duration_is_refused(duration: timedelta):
     with pytest.raises(InvalidDuration, match="invalid duration"):
         format_duration(duration)
 
 
 @given(durations)
-def test_what_is_written_reads_back(duration: timedelta):
+def test_written_duration_reads_back(duration: timedelta):
     assert parse_duration(format_duration(duration)) == duration
 
 
 @given(written)
-def test_what_was_read_is_written_no_longer_than_before(text: str):
+def test_written_duration_is_not_longer_than_its_source(text: str):
     again = format_duration(parse_duration(text))
     assert parse_duration(again) == parse_duration(text)
     assert len(again) <= len(text)
@@ -131,5 +124,5 @@ def test_what_was_read_is_written_no_longer_than_before(text: str):
         (timedelta(seconds=-3), "0ms"),
     ],
 )
-def test_people_read_the_two_largest_units(duration: timedelta, text: str):
+def test_description_has_the_two_largest_units(duration: timedelta, text: str):
     assert describe_duration(duration) == text

@@ -1,5 +1,3 @@
-""""""
-
 import errno
 import os
 import random
@@ -12,12 +10,9 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from attractor.base.errors import ExitCode, FileError
 from attractor.base.files import (
-    is_running,
     remove_abandoned_files,
     sync_folder,
     write_fully,
@@ -43,7 +38,7 @@ def dead_pid() -> int:
 
 
 @pytest.mark.parametrize("sync", [True, False])
-def test_new_content_stands_in_place_of_the_old(tmp_path: Path, sync: bool) -> None:
+def test_new_content_replaces_the_old(tmp_path: Path, sync: bool) -> None:
     file = tmp_path / "file"
     write_whole(file, "ä\n", sync=sync)
     assert file.read_bytes() == b"\xc3\xa4\n"
@@ -54,20 +49,7 @@ def test_new_content_stands_in_place_of_the_old(tmp_path: Path, sync: bool) -> N
     assert names(tmp_path) == ["file"]
 
 
-def test_a_reader_keeps_the_old_file(tmp_path: Path) -> None:
-    file = tmp_path / "file"
-    write_whole(file, "old")
-    with file.open() as reader:
-        write_whole(file, "new")
-        assert reader.read() == "old"
-
-
-def test_a_name_of_the_greatest_length_is_written(tmp_path: Path) -> None:
-    write_whole(tmp_path / ("n" * 255), "content")
-    assert names(tmp_path) == ["n" * 255]
-
-
-def test_a_new_file_has_the_mode_asked_for_less_the_umask(tmp_path: Path) -> None:
+def test_new_file_has_the_given_mode_without_the_umask(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
     old = os.umask(0o027)
     try:
@@ -79,7 +61,7 @@ def test_a_new_file_has_the_mode_asked_for_less_the_umask(tmp_path: Path) -> Non
     assert mode_of(tmp_path / "secret") == 0o600
 
 
-def test_a_new_file_in_a_folder_closed_to_others_is_closed_to_them(tmp_path: Path) -> None:
+def test_new_file_in_a_private_folder_is_private(tmp_path: Path) -> None:
     tmp_path.chmod(0o710)
     old = os.umask(0)
     try:
@@ -91,7 +73,7 @@ def test_a_new_file_in_a_folder_closed_to_others_is_closed_to_them(tmp_path: Pat
 
 
 @pytest.mark.parametrize("mode", [0o600, 0o444, 0o777])
-def test_the_permissions_of_a_file_are_kept(tmp_path: Path, mode: int) -> None:
+def test_permissions_of_an_existing_file_are_kept(tmp_path: Path, mode: int) -> None:
     file = tmp_path / "file"
     file.write_text("old")
     file.chmod(mode)
@@ -99,7 +81,7 @@ def test_the_permissions_of_a_file_are_kept(tmp_path: Path, mode: int) -> None:
     assert (mode_of(file), file.read_text()) == (mode, "new")
 
 
-def test_a_symbolic_link_is_replaced_not_followed(tmp_path: Path) -> None:
+def test_symbolic_link_is_replaced_and_not_followed(tmp_path: Path) -> None:
     target, link = tmp_path / "target", tmp_path / "link"
     target.write_text("mine")
     target.chmod(0o777)
@@ -119,7 +101,7 @@ def test_a_symbolic_link_is_replaced_not_followed(tmp_path: Path) -> None:
         ("n" * 256, "choose a shorter name"),
     ],
 )
-def test_a_failure_says_what_helps_and_leaves_nothing(tmp_path: Path, path: str, hint: str) -> None:
+def test_failure_has_a_remedy_and_leaves_no_file(tmp_path: Path, path: str, hint: str) -> None:
     (tmp_path / "file").write_text("old")
     (tmp_path / "folder").mkdir()
     with pytest.raises(FileError, match="cannot write") as trouble:
@@ -131,7 +113,7 @@ def test_a_failure_says_what_helps_and_leaves_nothing(tmp_path: Path, path: str,
     assert names(tmp_path) == ["file", "folder"]
 
 
-def test_text_with_half_a_character_is_refused_and_the_old_file_stays(tmp_path: Path) -> None:
+def test_text_with_a_lone_surrogate_is_refused(tmp_path: Path) -> None:
     write_whole(tmp_path / "file", "old")
     with pytest.raises(FileError, match="surrogate") as trouble:
         write_whole(tmp_path / "file", "new \ud800")
@@ -139,7 +121,7 @@ def test_text_with_half_a_character_is_refused_and_the_old_file_stays(tmp_path: 
     assert (tmp_path / "file").read_text() == "old"
 
 
-def test_without_room_the_old_file_stays(tmp_path: Path) -> None:
+def test_full_disk_keeps_the_old_file(tmp_path: Path) -> None:
     file = tmp_path / "file"
     write_whole(file, "old")
     with start_child("full_disk_child", "write", file) as child:
@@ -149,7 +131,7 @@ def test_without_room_the_old_file_stays(tmp_path: Path) -> None:
     assert names(tmp_path) == ["file"]
 
 
-def test_writers_at_once_never_mix(tmp_path: Path) -> None:
+def test_concurrent_writers_never_mix_content(tmp_path: Path) -> None:
     file = tmp_path / "file"
     whole = {letter * 100_000 for letter in "abcd"}
     write_whole(file, "a" * 100_000)
@@ -168,7 +150,7 @@ def test_writers_at_once_never_mix(tmp_path: Path) -> None:
 
 
 @pytest.mark.crash
-def test_a_killed_writer_leaves_the_old_content_or_the_new(tmp_path: Path) -> None:
+def test_killed_writer_leaves_old_or_new_content(tmp_path: Path) -> None:
     file = tmp_path / "file"
     for _ in range(count(ci=8, full=100)):
         with start_child("write_child", file) as child:
@@ -184,7 +166,7 @@ def test_a_killed_writer_leaves_the_old_content_or_the_new(tmp_path: Path) -> No
         assert names(tmp_path) == ["file"]
 
 
-def test_leavings_of_dead_writers_are_removed_and_nothing_else(tmp_path: Path) -> None:
+def test_only_temporary_files_of_dead_writers_are_removed(tmp_path: Path) -> None:
     left = f".attractor-{dead_pid()}-0123456789abcdef.tmp"
     kept = [
         f".attractor-{os.getpid()}-0123456789abcdef.tmp",
@@ -202,20 +184,17 @@ def test_leavings_of_dead_writers_are_removed_and_nothing_else(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("deed", [sync_folder, remove_abandoned_files])
-def test_a_missing_folder_is_told(tmp_path: Path, deed: Callable[[Path], object]) -> None:
+def test_missing_folder_is_reported(tmp_path: Path, deed: Callable[[Path], object]) -> None:
     with pytest.raises(FileError, match="missing") as trouble:
         deed(tmp_path / "missing")
     assert "create it and its folder first" in trouble.value.hint
-
-
-def test_a_file_is_no_folder_to_sync(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(FileError, match="Not a directory"):
-        sync_folder(tmp_path / "file")
+        deed(tmp_path / "file")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has /proc")
-def test_a_file_system_that_cannot_sync_folders_is_no_trouble(
+def test_file_system_without_folder_sync_is_accepted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ends: list[int] = []
@@ -232,7 +211,7 @@ def test_a_file_system_that_cannot_sync_folders_is_no_trouble(
     assert ends == [0, errno.EINVAL]
 
 
-def test_all_is_written_however_little_the_kernel_takes() -> None:
+def test_partial_writes_are_continued() -> None:
     reader, writer = os.pipe()
     content = os.urandom(300_000)
     thread = Thread(target=write_fully, args=(writer, content))
@@ -246,21 +225,7 @@ def test_all_is_written_however_little_the_kernel_takes() -> None:
     assert received == content
 
 
-def test_running_processes_are_told_from_dead_ones() -> None:
-    assert is_running(os.getpid())
-    assert is_running(1)
-    assert not is_running(dead_pid())
-    assert not is_running(10**30)
-
-
-@given(st.binary())
-def test_any_content_comes_back(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
-    file = tmp_path_factory.getbasetemp() / "any-content"
-    write_whole(file, content, sync=False)
-    assert file.read_bytes() == content
-
-
-def test_the_content_is_safe_before_the_name_and_the_name_before_the_end(
+def test_content_is_synced_before_the_rename_and_the_folder_after_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     done: list[str] = []

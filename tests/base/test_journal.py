@@ -61,7 +61,7 @@ def alarm_after(seconds: float) -> Generator[None]:
         signal.signal(signal.SIGALRM, old)
 
 
-def test_lines_are_read_back_with_their_places(tmp_path: Path) -> None:
+def test_lines_are_read_back_with_their_offsets(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
     with Journal.open(path) as journal:
         assert (journal.offset, journal.torn) == (0, None)
@@ -75,16 +75,10 @@ def test_lines_are_read_back_with_their_places(tmp_path: Path) -> None:
     assert [line.end for line in lines] == [3, 7, 8]
 
 
-def test_a_journal_is_gone_on_with(tmp_path: Path) -> None:
-    for number in range(3):
-        with Journal.open(tmp_path / "journal") as journal:
-            assert (journal.offset, journal.torn) == (2 * number, None)
-            journal.append(str(number))
-    assert contents(tmp_path / "journal") == [b"0", b"1", b"2"]
-
-
 @given(st.lists(st.binary().filter(lambda line: b"\n" not in line)))
-def test_any_lines_come_back(tmp_path_factory: pytest.TempPathFactory, lines: list[bytes]) -> None:
+def test_any_lines_are_read_back(
+    tmp_path_factory: pytest.TempPathFactory, lines: list[bytes]
+) -> None:
     path = tmp_path_factory.mktemp("any") / "journal"
     with Journal.open(path) as journal:
         ends = [journal.append(line, sync=False) for line in lines]
@@ -93,7 +87,7 @@ def test_any_lines_come_back(tmp_path_factory: pytest.TempPathFactory, lines: li
     assert [line.end for line in read_lines(path)] == ends
 
 
-def test_a_second_writer_is_refused_and_cuts_nothing(tmp_path: Path) -> None:
+def test_second_writer_is_refused_and_removes_nothing(tmp_path: Path) -> None:
     path = tmp_path / "journal"
     with Journal.open(path) as journal:
         journal.append("whole")
@@ -107,7 +101,7 @@ def test_a_second_writer_is_refused_and_cuts_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("last", [b"", b"x", b'{"data":"\xc3\xa4\xf0\x9f\x98\x80\\n"}'])
-def test_a_journal_cut_at_any_byte_of_its_last_line(tmp_path: Path, last: bytes) -> None:
+def test_journal_cut_at_any_byte_of_its_last_line(tmp_path: Path, last: bytes) -> None:
     path = tmp_path / "journal"
     whole = b"one\ntwo\n"
     for cut in range(len(last) + 2):
@@ -126,7 +120,7 @@ def test_a_journal_cut_at_any_byte_of_its_last_line(tmp_path: Path, last: bytes)
 
 @pytest.mark.parametrize("length", [1, BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK + 5])
 @pytest.mark.parametrize("whole", [b"", b"\n", b"first\n", b"x" * BLOCK + b"\n"])
-def test_a_torn_line_of_any_length_is_found(tmp_path: Path, whole: bytes, length: int) -> None:
+def test_torn_line_of_any_length_is_removed(tmp_path: Path, whole: bytes, length: int) -> None:
     path = tmp_path / "journal"
     path.write_bytes(whole + b"y" * length)
     with Journal.open(path) as journal:
@@ -135,7 +129,7 @@ def test_a_torn_line_of_any_length_is_found(tmp_path: Path, whole: bytes, length
     assert path.read_bytes() == whole
 
 
-def test_opening_does_not_read_what_is_whole(tmp_path: Path) -> None:
+def test_opening_reads_only_the_end(tmp_path: Path) -> None:
     path = tmp_path / "journal"
     with path.open("wb") as file:
         file.truncate(1 << 30)
@@ -150,17 +144,7 @@ def test_opening_does_not_read_what_is_whole(tmp_path: Path) -> None:
     assert peak < 10 * BLOCK
 
 
-def test_reading_never_writes(tmp_path: Path) -> None:
-    path = tmp_path / "journal"
-    path.write_bytes(b"one\ntorn")
-    os.utime(path, (1, 1))
-    assert contents(path) == [b"one"]
-    assert read_torn(path) == TornLine(4, b"torn")
-    assert path.read_bytes() == b"one\ntorn"
-    assert path.stat().st_mtime == 1
-
-
-def test_a_follower_reads_on_where_it_stopped(tmp_path: Path) -> None:
+def test_follower_continues_at_its_offset(tmp_path: Path) -> None:
     path, offset = tmp_path / "journal", 0
     with Journal.open(path) as journal:
         for number in range(3):
@@ -179,7 +163,7 @@ def test_a_follower_reads_on_where_it_stopped(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("offset", [-1, 2, 4, 6, 10])
-def test_reading_from_where_no_line_begins_is_told(tmp_path: Path, offset: int) -> None:
+def test_offset_inside_a_line_is_refused(tmp_path: Path, offset: int) -> None:
     (tmp_path / "journal").write_bytes(b"\none\ntwo\n")
     with pytest.raises(FileError, match=f"invalid offset {offset}"):
         list(read_lines(tmp_path / "journal", offset=offset))
@@ -188,7 +172,7 @@ def test_reading_from_where_no_line_begins_is_told(tmp_path: Path, offset: int) 
 @pytest.mark.parametrize(
     ("line", "words"), [("a\nb", "newline"), (b"a\n", "newline"), ("\ud800", "surrogates")]
 )
-def test_what_is_no_line_is_refused(tmp_path: Path, line: str | bytes, words: str) -> None:
+def test_invalid_line_is_refused(tmp_path: Path, line: str | bytes, words: str) -> None:
     with Journal.open(tmp_path / "journal") as journal:
         with pytest.raises(JournalError, match=words):
             journal.append(line)
@@ -196,7 +180,7 @@ def test_what_is_no_line_is_refused(tmp_path: Path, line: str | bytes, words: st
     assert contents(tmp_path / "journal") == [b"good"]
 
 
-def test_a_closed_journal_takes_nothing(tmp_path: Path) -> None:
+def test_closed_journal_accepts_no_line(tmp_path: Path) -> None:
     journal = Journal.open(tmp_path / "journal")
     journal.close()
     journal.close()
@@ -207,7 +191,7 @@ def test_a_closed_journal_takes_nothing(tmp_path: Path) -> None:
     assert contents(tmp_path / "journal") == []
 
 
-def test_what_cannot_be_opened_is_told(tmp_path: Path) -> None:
+def test_unopenable_journal_is_reported(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "target")
     for name, hint in [("missing/journal", "create it"), ("link", "symbolic"), (".", "a folder")]:
         with pytest.raises(FileError, match="cannot open") as trouble:
@@ -219,7 +203,7 @@ def test_what_cannot_be_opened_is_told(tmp_path: Path) -> None:
     assert [file.name for file in tmp_path.iterdir()] == ["link"]
 
 
-def test_without_room_the_journal_stays_as_it_was_and_goes_on(tmp_path: Path) -> None:
+def test_journal_continues_after_a_full_disk(tmp_path: Path) -> None:
     path = tmp_path / "journal"
     with start_child("full_disk_child", "append", path) as child:
         told, _ = child.communicate(timeout=30)
@@ -227,7 +211,7 @@ def test_without_room_the_journal_stays_as_it_was_and_goes_on(tmp_path: Path) ->
     assert path.read_bytes() == b"before\nafter\n"
 
 
-def test_after_a_failed_sync_the_journal_is_closed_for_good(tmp_path: Path) -> None:
+def test_failed_sync_closes_the_journal(tmp_path: Path) -> None:
     reader, writer = os.pipe()
     with Journal.open(tmp_path / "journal") as journal:
         swap_file_under(journal, writer)
@@ -243,7 +227,7 @@ def test_after_a_failed_sync_the_journal_is_closed_for_good(tmp_path: Path) -> N
     os.close(writer)
 
 
-def test_another_thread_may_sync_while_lines_are_appended(tmp_path: Path) -> None:
+def test_another_thread_may_sync_during_appends(tmp_path: Path) -> None:
     is_over = threading.Event()
 
     def sync() -> int:
@@ -263,7 +247,7 @@ def test_another_thread_may_sync_while_lines_are_appended(tmp_path: Path) -> Non
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has /dev/full")
-def test_a_half_line_that_cannot_be_taken_back_closes_the_journal(tmp_path: Path) -> None:
+def test_unremovable_incomplete_line_closes_the_journal(tmp_path: Path) -> None:
     full = os.open("/dev/full", os.O_RDWR)
     with Journal.open(tmp_path / "journal") as journal:
         swap_file_under(journal, full)
@@ -275,7 +259,7 @@ def test_a_half_line_that_cannot_be_taken_back_closes_the_journal(tmp_path: Path
     os.close(full)
 
 
-def test_an_interrupted_append_never_gets_a_line_behind_it(tmp_path: Path) -> None:
+def test_no_line_follows_an_interrupted_append(tmp_path: Path) -> None:
     reader, writer = os.pipe()
     with Journal.open(tmp_path / "journal") as journal:
         swap_file_under(journal, writer)
@@ -289,7 +273,7 @@ def test_an_interrupted_append_never_gets_a_line_behind_it(tmp_path: Path) -> No
 
 @pytest.mark.crash
 @pytest.mark.parametrize("how", ["synced", "unsynced"])
-def test_a_killed_writer_loses_no_acknowledged_line(tmp_path: Path, how: str) -> None:
+def test_killed_writer_loses_no_acknowledged_line(tmp_path: Path, how: str) -> None:
     for number in range(count(ci=8, full=100)):
         path = tmp_path / f"{number}"
         with start_child("journal_child", path, how) as child:
@@ -302,17 +286,6 @@ def test_a_killed_writer_loses_no_acknowledged_line(tmp_path: Path, how: str) ->
         assert [int(line) for line in acknowledged] == list(range(1, len(acknowledged) + 1))
         assert_kept(path, len(acknowledged), may_have_one_more=True)
         path.unlink()
-
-
-@pytest.mark.crash
-def test_a_writer_killed_in_the_middle_of_a_line_leaves_it_torn(tmp_path: Path) -> None:
-    path = tmp_path / "journal"
-    with start_child("journal_child", path, "torn") as child:
-        assert child.stdout
-        assert [child.stdout.readline() for _ in range(4)] == [b"1\n", b"2\n", b"3\n", b"torn\n"]
-    torn = assert_kept(path, 3, may_have_one_more=False)
-    assert torn
-    assert torn.content == line_of(4)[:20_000]
 
 
 def assert_kept(path: Path, acknowledged: int, *, may_have_one_more: bool) -> TornLine | None:
@@ -352,7 +325,7 @@ class Disk:
         self.synced = seen
 
 
-def test_many_share_few_syncs_and_each_finds_what_it_wrote_on_the_disk() -> None:
+def test_concurrent_callers_share_syncs_of_their_lines() -> None:
     async def scene() -> Disk:
         disk = Disk()
         shared = SharedSync(disk.sync)
@@ -370,7 +343,7 @@ def test_many_share_few_syncs_and_each_finds_what_it_wrote_on_the_disk() -> None
     assert asyncio.run(scene()).syncs <= 10
 
 
-def test_what_is_written_while_a_sync_is_at_work_waits_for_the_next_one() -> None:
+def test_line_written_during_a_sync_waits_for_the_next_one() -> None:
     async def scene() -> None:
         disk = Disk()
         shared = SharedSync(disk.sync)
@@ -389,7 +362,7 @@ def test_what_is_written_while_a_sync_is_at_work_waits_for_the_next_one() -> Non
     asyncio.run(scene())
 
 
-def test_a_disk_that_fails_is_told_to_everybody_who_waits() -> None:
+def test_failed_sync_is_raised_to_every_caller() -> None:
     async def scene() -> list[BaseException | None]:
         disk = Disk()
         disk.broken = True
@@ -399,7 +372,7 @@ def test_a_disk_that_fails_is_told_to_everybody_who_waits() -> None:
     assert [type(one) for one in asyncio.run(scene())] == [OSError] * 3
 
 
-def test_who_stops_waiting_does_not_stop_the_others() -> None:
+def test_cancelled_caller_does_not_cancel_the_sync() -> None:
     async def scene() -> int:
         disk = Disk()
         shared = SharedSync(disk.sync)

@@ -1,6 +1,3 @@
-""""""
-
-import hashlib
 from collections import OrderedDict
 from enum import IntEnum, StrEnum
 from types import MappingProxyType
@@ -11,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attractor.base.errors import NotCanonical
-from attractor.base.json import DEEPEST, Json, canonical_json, content_hash, parse_json
+from attractor.base.json import DEEPEST, Json, canonical_json, parse_json
 
 LEAVES = (
     st.none()
@@ -53,19 +50,12 @@ def nested(levels: int) -> Json:
 
 
 @given(VALUES)
-def test_what_is_written_is_read_back_exactly(value: Json) -> None:
+def test_written_value_reads_back_exactly(value: Json) -> None:
     assert exactly(parse_json(canonical_json(value))) == exactly(value)
 
 
-@given(VALUES)
-def test_there_is_one_way_to_write_a_value(value: Json) -> None:
-    text = canonical_json(value)
-    assert canonical_json(parse_json(text)) == text
-    assert canonical_json(parse_json(text.encode())) == text
-
-
 @given(st.dictionaries(st.text(), VALUES, min_size=2), st.randoms())
-def test_the_order_of_keys_does_not_matter(value: dict[str, Json], random: Any) -> None:
+def test_order_of_keys_does_not_matter(value: dict[str, Json], random: Any) -> None:
     keys = list(value)
     random.shuffle(keys)
     assert canonical_json({key: value[key] for key in keys}) == canonical_json(value)
@@ -104,25 +94,20 @@ def test_canonical_text(value: Json, text: str) -> None:
         ([10**5000], "a number with too many digits at [0]"),
     ],
 )
-def test_refused_with_the_place_named(value: Any, where: str) -> None:
+def test_invalid_value_is_refused_with_its_place(value: Any, where: str) -> None:
     with pytest.raises(NotCanonical) as refusal:
         canonical_json(value)
     assert refusal.value.message.endswith(where)
 
 
-def test_the_first_fault_in_reading_order_is_named() -> None:
-    with pytest.raises(NotCanonical, match=r"type tuple at a\[0\]\.b$"):
-        canonical_json(cast(Json, {"a": [{"b": ()}, ()], "c": ()}))
-
-
-def test_depth_has_a_fixed_limit() -> None:
+def test_depth_is_limited() -> None:
     assert parse_json(canonical_json(nested(DEEPEST))) == nested(DEEPEST)
     for levels in (DEEPEST + 1, 50_000):
         with pytest.raises(NotCanonical, match=f"more than {DEEPEST} levels"):
             canonical_json(nested(levels))
 
 
-def test_a_value_that_holds_itself_is_refused() -> None:
+def test_recursive_value_is_refused() -> None:
     ring: list[Json] = []
     ring.extend([ring, ring])
     with pytest.raises(NotCanonical, match="recursive value"):
@@ -157,20 +142,14 @@ def test_parsing_is_strict(text: str | bytes, words: str) -> None:
     assert words in refusal.value.message
 
 
-def test_escapes_of_whole_characters_are_read() -> None:
+def test_escaped_characters_are_read() -> None:
     assert parse_json(r'["\ud83d\ude00", "\\ud800", "\u00e4"]') == ["😀", r"\ud800", "ä"]
 
 
 @given(st.binary() | st.text(st.sampled_from('{}[]",:0e-.9 \\udNa\ud800')))
-def test_what_is_read_can_be_written_and_all_else_is_refused(text: str | bytes) -> None:
+def test_parsed_text_can_be_written_again(text: str | bytes) -> None:
     try:
         value = parse_json(text)
     except NotCanonical:
         return
     assert exactly(parse_json(canonical_json(value))) == exactly(value)
-
-
-@given(st.binary())
-def test_content_hash_is_sha256(content: bytes) -> None:
-    assert content_hash(content) == hashlib.new("sha256", content).hexdigest()
-    assert content_hash(b"abc").startswith("ba7816bf8f01cfea")

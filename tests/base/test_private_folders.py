@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from attractor.base.errors import FileError
-from attractor.base.files import make_private, make_private_folder, make_tree_private
+from attractor.base.files import make_private_folder, make_tree_private
 
 
 @pytest.fixture(autouse=True)
@@ -21,7 +21,7 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.lstat().st_mode)
 
 
-def test_a_folder_is_made_private_with_all_it_lies_in(tmp_path: Path) -> None:
+def test_private_folder_has_private_parents(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
     make_private_folder(tmp_path / "a" / "b")
     make_private_folder(tmp_path / "a" / "b")
@@ -32,13 +32,13 @@ def test_a_folder_is_made_private_with_all_it_lies_in(tmp_path: Path) -> None:
     ]
 
 
-def test_a_file_in_the_way_is_told(tmp_path: Path) -> None:
+def test_file_in_place_of_a_folder_is_reported(tmp_path: Path) -> None:
     (tmp_path / "a").touch()
     with pytest.raises(FileError, match="a/b"):
         make_private_folder(tmp_path / "a" / "b")
 
 
-def test_everything_below_is_closed_and_counted_and_links_are_not_followed(tmp_path: Path) -> None:
+def test_tree_becomes_private_without_following_links(tmp_path: Path) -> None:
     (tmp_path / "top/in").mkdir(parents=True)
     outside, program, shut = (
         tmp_path / "outside",
@@ -54,7 +54,3 @@ def test_everything_below_is_closed_and_counted_and_links_are_not_followed(tmp_p
     assert make_tree_private(tmp_path / "top") == 0
     assert (mode(program), mode(program.parent), mode(shut)) == (0o700, 0o700, 0o400)
     assert (mode(outside), mode(tmp_path / "top")) == (0o666, 0o700)
-
-
-def test_what_is_gone_meanwhile_is_nobodys(tmp_path: Path) -> None:
-    assert make_private(tmp_path / "gone") == 0
