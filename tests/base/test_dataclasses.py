@@ -126,13 +126,25 @@ def test_only_values_of_one_class_are_equal(dataclass: Dataclass) -> None:
     assert (Empty(), hash(Empty()), repr(Empty())) == (Empty(), hash(Empty()), "Empty()")
 
 
+def own_repr(self: object) -> str:
+    return "own"
+
+
+def own_eq(self: object, other: object) -> bool:
+    return True
+
+
+def own_hash(self: object) -> int:
+    return 7
+
+
 @BOTH
 @pytest.mark.parametrize("frozen", [False, True])
 def test_methods_of_the_class_are_kept(dataclass: Dataclass, frozen: bool) -> None:
     own: dict[str, Any] = {
-        "__repr__": lambda self: "own",  # pyright: ignore[reportUnknownLambdaType]
-        "__eq__": lambda self, other: True,  # pyright: ignore[reportUnknownLambdaType]
-        "__hash__": lambda self: 7,  # pyright: ignore[reportUnknownLambdaType]
+        "__repr__": own_repr,
+        "__eq__": own_eq,
+        "__hash__": own_hash,
     }
     Point = small(dataclass, body=own, frozen=frozen)
     assert (repr(Point(1)), Point(1) == Point(2), hash(Point(1))) == ("own", True, 7)
@@ -153,11 +165,15 @@ def test_subclass_has_the_fields_of_its_base(dataclass: Dataclass) -> None:
     assert asdict(Named(1))["z"] == 9
 
 
+def init_of(cls: type) -> object:
+    return vars(cls)["__init__"]
+
+
 def test_init_is_compiled_on_first_use_also_by_many_threads() -> None:
     many = 8
     for _ in range(20):
         Point, start = small(late, frozen=True), threading.Barrier(many)
-        assert not inspect.isfunction(vars(Point)["__init__"])
+        assert not inspect.isfunction(init_of(Point))
 
         def make(x: int, Point: Any = Point, start: threading.Barrier = start) -> int:
             start.wait()
@@ -165,7 +181,7 @@ def test_init_is_compiled_on_first_use_also_by_many_threads() -> None:
 
         with ThreadPoolExecutor(many) as threads:
             assert list(threads.map(make, range(many))) == list(range(many))
-        assert inspect.isfunction(vars(Point)["__init__"])
+        assert inspect.isfunction(init_of(Point))
 
 
 @dataclass(frozen=True)
