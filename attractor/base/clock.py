@@ -101,13 +101,13 @@ class ManualClock:
                 "a clock cannot be turned backwards", hint="use set_back to change the date alone"
             )
         until = self._elapsed + by
-        while due := [one for one in self._sleepers if one.due <= until]:
-            first = min(due, key=lambda one: one.due)
+        while due := [sleeper for sleeper in self._sleepers if sleeper.due <= until]:
+            first = min(due, key=lambda sleeper: sleeper.due)
             self._elapsed = max(self._elapsed, first.due)
             self._sleepers.remove(first)
             if not first.woken.done():
                 first.woken.set_result(None)
-            await _let_others_run()
+            await _run_other_tasks()
         self._elapsed = max(self._elapsed, until)
 
     def set_back(self, by: timedelta) -> None:
@@ -115,7 +115,7 @@ class ManualClock:
         self._wall -= by
 
 
-async def _let_others_run() -> None:
+async def _run_other_tasks() -> None:
     """Run the loop often enough for a task to reach its next sleep, also through a gather."""
     for _ in range(_TURNS):
         await asyncio.sleep(0)

@@ -4,7 +4,7 @@ The standard decorator compiles up to six functions for every class, and a comma
 of classes to use a few. Here `__init__` is compiled when the first value is made, and the other
 methods are shared. Measured: 11 % of the start of `attractor validate`, 18 % of `attractor run`.
 `fields`, `replace`, `asdict`, `field`, matching and methods of a class work as in the standard
-library; `order`, `unsafe_hash` and `InitVar` are not supported, because nobody here uses them.
+library; `order`, `unsafe_hash` and `InitVar` are not supported, because they are unused.
 """
 
 import sys
@@ -42,9 +42,9 @@ class _LateInit:
 
     def __get__(self, value: object, cls: type) -> object:
         """Compile the method, store it in the class, and return it."""
-        written = _written_init(self.cls)
-        self.cls.__init__ = written
-        return written.__get__(value, cls)
+        init = _compile_init(self.cls)
+        self.cls.__init__ = init
+        return init.__get__(value, cls)
 
 
 def _declared(cls: Some, frozen: bool, eq: bool, others: Mapping[str, bool]) -> Some:
@@ -52,14 +52,14 @@ def _declared(cls: Some, frozen: bool, eq: bool, others: Mapping[str, bool]) -> 
     own = set(vars(cls))
     hashed = "__hash__" in own and (vars(cls)["__hash__"] is not None or "__eq__" not in own)
     declared = cast("Any", standard)(cls, init=False, repr=False, eq=False, **others)
-    found = fields(declared)
+    declared_fields = fields(declared)
     methods: dict[str, object] = {"__init__": _LateInit(declared)}
-    methods["__repr__"] = _representation([one.name for one in found if one.repr])
+    methods["__repr__"] = _representation([field.name for field in declared_fields if field.repr])
     if eq:
-        methods["__eq__"] = _equality(_parts(found))
+        methods["__eq__"] = _equality(_parts(declared_fields))
         if not hashed:
             own.discard("__hash__")
-            methods["__hash__"] = _hashing(_parts(found, hashed=True)) if frozen else None
+            methods["__hash__"] = _hashing(_parts(declared_fields, hashed=True)) if frozen else None
     if frozen:
         methods |= {"__setattr__": _refuse_to_set, "__delattr__": _refuse_to_delete}
     for name, method in methods.items():
@@ -68,12 +68,16 @@ def _declared(cls: Some, frozen: bool, eq: bool, others: Mapping[str, bool]) -> 
     return declared
 
 
-def _parts(found: Iterable[Field[Any]], *, hashed: bool = False) -> Parts:
+def _parts(declared_fields: Iterable[Field[Any]], *, hashed: bool = False) -> Parts:
     """Return a getter of the fields that are compared, or hashed."""
-    kept = [one for one in found if one.compare]
+    chosen = [field for field in declared_fields if field.compare]
     if hashed:
-        kept = [one for one in found if (one.compare if one.hash is None else one.hash)]
-    return attrgetter(*(one.name for one in kept)) if kept else lambda value: ()
+        chosen = [
+            field
+            for field in declared_fields
+            if (field.compare if field.hash is None else field.hash)
+        ]
+    return attrgetter(*(field.name for field in chosen)) if chosen else lambda value: ()
 
 
 def _equality(parts: Parts) -> Callable[[Any, object], bool]:
@@ -95,8 +99,8 @@ def _hashing(parts: Parts) -> Callable[[object], int]:
 def _representation(names: list[str]) -> Callable[[object], str]:
     @recursive_repr()
     def __repr__(self: object) -> str:
-        told = ", ".join(f"{name}={getattr(self, name)!r}" for name in names)
-        return f"{type(self).__qualname__}({told})"
+        shown = ", ".join(f"{name}={getattr(self, name)!r}" for name in names)
+        return f"{type(self).__qualname__}({shown})"
 
     return __repr__
 
@@ -109,53 +113,60 @@ def _refuse_to_delete(self: object, name: str) -> None:
     raise FrozenInstanceError(f"cannot delete field {name!r}")
 
 
-def _written_init(cls: type) -> FunctionType:
+def _compile_init(cls: type) -> FunctionType:
     """Compile `__init__` from the fields of a class."""
-    found = fields(cls)  # pyright: ignore[reportArgumentType]
-    lines = [f"put(self, {one.name!r}, {_taken(one)})" for one in found if _is_put(one)]
+    declared_fields = fields(cls)  # pyright: ignore[reportArgumentType]
+    lines = [
+        f"put(self, {field.name!r}, {_initial_value(field)})"
+        for field in declared_fields
+        if _has_value(field)
+    ]
     if hasattr(cls, "__post_init__"):
         lines.append("self.__post_init__()")
     body = "\n  ".join(lines or ["pass"])
-    text = f"def written(put, missing, default, factory):\n def __init__({_parameters(found)}):"
-    made: dict[str, Any] = {}
+    parameters = _parameters(declared_fields)
+    text = f"def create(put, missing, default, factory):\n def __init__({parameters}):"
+    namespace: dict[str, Any] = {}
     exec(  # like the standard decorator, from the names of fields alone
-        f"{text}\n  {body}\n return __init__", vars(sys.modules[cls.__module__]), made
+        f"{text}\n  {body}\n return __init__", vars(sys.modules[cls.__module__]), namespace
     )
-    init = made["written"](
+    init = namespace["create"](
         object.__setattr__,
         MISSING,
-        {one.name: one.default for one in found},
-        {one.name: one.default_factory for one in found},
+        {field.name: field.default for field in declared_fields},
+        {field.name: field.default_factory for field in declared_fields},
     )
     init.__qualname__ = f"{cls.__qualname__}.__init__"
-    init.__annotations__ = {one.name: one.type for one in found if one.init} | {"return": None}
+    init.__annotations__ = {field.name: field.type for field in declared_fields if field.init} | {
+        "return": None
+    }
     return init
 
 
-def _parameters(found: Iterable[Field[Any]]) -> str:
+def _parameters(declared_fields: Iterable[Field[Any]]) -> str:
     """Write the parameters, keyword-only ones last."""
-    taken = [one for one in found if one.init]
-    by_place = [_parameter(one) for one in taken if not one.kw_only]
-    by_name = [_parameter(one) for one in taken if one.kw_only]
+    parameters = [field for field in declared_fields if field.init]
+    by_place = [_parameter(field) for field in parameters if not field.kw_only]
+    by_name = [_parameter(field) for field in parameters if field.kw_only]
     return ", ".join(["self", *by_place, *(["*", *by_name] if by_name else [])])
 
 
-def _parameter(one: Field[Any]) -> str:
-    if one.default_factory is not MISSING:
-        return f"{one.name}=missing"
-    return one.name if one.default is MISSING else f"{one.name}=default[{one.name!r}]"
+def _parameter(field: Field[Any]) -> str:
+    if field.default_factory is not MISSING:
+        return f"{field.name}=missing"
+    return field.name if field.default is MISSING else f"{field.name}=default[{field.name!r}]"
 
 
-def _is_put(one: Field[Any]) -> bool:
+def _has_value(field: Field[Any]) -> bool:
     """Return whether the field gets a value: an argument, a default or a factory."""
-    return one.init or one.default is not MISSING or one.default_factory is not MISSING
+    return field.init or field.default is not MISSING or field.default_factory is not MISSING
 
 
-def _taken(one: Field[Any]) -> str:
-    made = f"factory[{one.name!r}]()"
-    if one.default_factory is MISSING:
-        return one.name if one.init else f"default[{one.name!r}]"
-    return f"{made} if {one.name} is missing else {one.name}" if one.init else made
+def _initial_value(field: Field[Any]) -> str:
+    created = f"factory[{field.name!r}]()"
+    if field.default_factory is MISSING:
+        return field.name if field.init else f"default[{field.name!r}]"
+    return f"{created} if {field.name} is missing else {field.name}" if field.init else created
 
 
 Value = TypeVar("Value")
@@ -167,10 +178,10 @@ def changed(value: Value, **fields: object) -> Value:
     It copies the fields without `__init__`, in a fifth of the time of `dataclasses.replace`; a
     class with checks in `__post_init__` needs `replace`.
     """
-    held = vars(value)
-    if not fields.keys() <= held.keys():
-        unknown = ", ".join(sorted(fields.keys() - held.keys()))
+    values = vars(value)
+    if not fields.keys() <= values.keys():
+        unknown = ", ".join(sorted(fields.keys() - values.keys()))
         raise TypeError(f"{type(value).__name__} has no field {unknown}")
-    twin = object.__new__(type(value))
-    vars(twin).update(held, **fields)
-    return twin
+    copy = object.__new__(type(value))
+    vars(copy).update(values, **fields)
+    return copy

@@ -24,28 +24,31 @@ from types import MappingProxyType
 
 def suggest(word: str, known: Iterable[str]) -> str:
     """Return the known word nearest to a mistyped one, or an empty text."""
-    candidates = [name for name in known if abs(len(word) - len(name)) <= _most(word, name)]
+    candidates = [
+        name for name in known if abs(len(word) - len(name)) <= _allowed_distance(word, name)
+    ]
     distance = {
-        name: _distance(word.casefold(), name.casefold(), _most(word, name)) for name in candidates
+        name: _distance(word.casefold(), name.casefold(), _allowed_distance(word, name))
+        for name in candidates
     }
-    near = [name for name in candidates if distance[name] <= _most(word, name)]
+    near = [name for name in candidates if distance[name] <= _allowed_distance(word, name)]
     return min(near, key=lambda name: (distance[name], name), default="")
 
 
-def _most(word: str, name: str) -> int:
+def _allowed_distance(word: str, name: str) -> int:
     """Return the number of letters in which two near words may differ."""
     return (max(len(word), len(name)) + 1) // 3
 
 
-def _distance(one: str, other: str, most: int) -> int:
+def _distance(word: str, other: str, most: int) -> int:
     """Count letters to add, drop, change or swap with a neighbour, up to the most."""
     before: list[int] = []
     row = list(range(len(other) + 1))
-    for i, letter in enumerate(one, 1):
+    for i, letter in enumerate(word, 1):
         earlier, before, row = before, row, [i]
         for j, wanted in enumerate(other, 1):
             steps = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (letter != wanted))
-            if i > 1 and j > 1 and (letter, one[i - 2]) == (other[j - 2], wanted):
+            if i > 1 and j > 1 and (letter, word[i - 2]) == (other[j - 2], wanted):
                 steps = min(steps, earlier[j - 2] + 1)
             row.append(steps)
         # A swap continues from the row before the last.
@@ -183,5 +186,5 @@ def _without_init(kind: type[AttractorError], *args: object) -> AttractorError:
 
 def first_sentence(kind: type) -> str:
     """Return the first line of a class docstring without its full stop, else the class name."""
-    documented = next((one.__doc__ for one in kind.__mro__ if one.__doc__), kind.__name__)
+    documented = next((base.__doc__ for base in kind.__mro__ if base.__doc__), kind.__name__)
     return documented.strip().splitlines()[0].rstrip(".")

@@ -116,16 +116,16 @@ def _replace(target: str, data: bytes, *, mode: int) -> None:
     around, _ = os.path.split(target)
     temporary = f"{around or '.'}/{_name_of_temporary()}"
     # Without a Path, which is slower: this runs several times for each stage.
-    found = os.stat(around or ".")  # noqa: PTH116
-    _put(temporary, target, data, mode=mode, around=found)
+    status = os.stat(around or ".")  # noqa: PTH116
+    _put(temporary, target, data, mode=mode, around=status)
 
 
 def _replace_synced(target: str, data: bytes, *, mode: int) -> None:
     """Replace the content of a file, and sync content and name."""
     around, name = os.path.split(target)
     with _opened(around or ".", os.O_RDONLY | os.O_DIRECTORY) as folder:
-        found = os.fstat(folder)
-        _put(_name_of_temporary(), name, data, mode=mode, around=found, folder=folder)
+        status = os.fstat(folder)
+        _put(_name_of_temporary(), name, data, mode=mode, around=status, folder=folder)
         _sync(folder)
 
 
@@ -139,13 +139,13 @@ def _put(
     folder: int | None = None,
 ) -> None:
     """Write a temporary file (synced if its folder is open) and rename it over the target."""
-    kept = _permissions(folder, target)
-    given = mode_within(around, mode) if kept is None else kept
+    permissions = _permissions(folder, target)
+    created = mode_within(around, mode) if permissions is None else permissions
     try:
-        file = os.open(temporary, _NEW, given, dir_fd=folder)
+        file = os.open(temporary, _NEW, created, dir_fd=folder)
         try:
-            if kept is not None:
-                os.fchmod(file, kept)
+            if permissions is not None:
+                os.fchmod(file, permissions)
             write_fully(file, data)
             if folder is not None:
                 os.fsync(file)
@@ -165,11 +165,11 @@ def _name_of_temporary() -> str:
 def _permissions(folder: int | None, target: str) -> int | None:
     """Return the permissions of an existing regular file."""
     try:
-        found = os.stat(target, dir_fd=folder, follow_symlinks=False)
+        status = os.stat(target, dir_fd=folder, follow_symlinks=False)
     except FileNotFoundError:
         return None
     # Without setuid and setgid: the new file may have another owner.
-    return found.st_mode & 0o777 if stat.S_ISREG(found.st_mode) else None
+    return status.st_mode & 0o777 if stat.S_ISREG(status.st_mode) else None
 
 
 def _sync(folder: int) -> None:
@@ -203,9 +203,9 @@ _OTHERS = 0o077
 def make_private_folder(folder: Path) -> None:
     """Make a folder and its parents with mode 0700; existing ones stay unchanged."""
     try:
-        for one in reversed([folder, *folder.parents]):
-            if not one.is_dir():
-                one.mkdir(mode=0o700, exist_ok=True)
+        for parent in reversed([folder, *folder.parents]):
+            if not parent.is_dir():
+                parent.mkdir(mode=0o700, exist_ok=True)
     except OSError as cause:
         raise file_error("make", folder, cause) from cause
 
@@ -233,5 +233,5 @@ def _below(folder: Path) -> Iterator[Path]:
     yield folder
     if folder.is_symlink():
         return
-    for at, folders, names in os.walk(folder):
-        yield from (Path(at, name) for name in (*folders, *names))
+    for parent, folders, names in os.walk(folder):
+        yield from (Path(parent, name) for name in (*folders, *names))

@@ -64,7 +64,7 @@ class ChainCheck:
 
 
 @dataclass(frozen=True)
-class _Sealed:
+class _ParsedLine:
     """A parsed line."""
 
     record: dict[str, Json]
@@ -151,10 +151,10 @@ def _verify(
     return ChainCheck(head, None, unchecked)
 
 
-def _follow(raw: bytes, head: Head, key: bytes | None) -> _Sealed | None:
+def _follow(raw: bytes, head: Head, key: bytes | None) -> _ParsedLine | None:
     """Parse a line, if linking its record to the head again gives the same bytes."""
-    sealed = _take_apart(raw)
-    if not isinstance(sealed, _Sealed):
+    sealed = _parse_line(raw)
+    if not isinstance(sealed, _ParsedLine):
         return None
     try:
         link = _link(
@@ -173,13 +173,13 @@ def _link(
 ) -> Link:
     """Make a record a line; the hash covers the line without hash and seal."""
     body: JsonObject = {**record, "seq": head.seq + 1, "prev": head.hash}
-    before, behind = canonical_members(body, "hash", is_plain=is_plain)
-    digest = content_hash(canonical_object(before, behind).encode())
+    before, after = canonical_members(body, "hash", is_plain=is_plain)
+    digest = content_hash(canonical_object(before, after).encode())
     sealed = seal_of(digest)
     if sealed is not None:
         _, between, end = canonical_members(body, "hash", "seal", is_plain=True)
-        behind = ",".join(filter(None, [between, f'"seal":{canonical_json(sealed)}', end]))
-    line = canonical_object(before, f'"hash":"{digest}"', behind)
+        after = ",".join(filter(None, [between, f'"seal":{canonical_json(sealed)}', end]))
+    line = canonical_object(before, f'"hash":"{digest}"', after)
     return Link(line, Head(head.seq + 1, digest))
 
 
@@ -187,7 +187,7 @@ def _seal_of(digest: str, key: bytes) -> str:
     return hmac.digest(key, digest.encode(), "sha256").hex()
 
 
-def _take_apart(raw: bytes) -> _Sealed | str:
+def _parse_line(raw: bytes) -> _ParsedLine | str:
     """Parse a line, or return why it is invalid."""
     try:
         record = parse_json(raw)
@@ -197,7 +197,7 @@ def _take_apart(raw: bytes) -> _Sealed | str:
         case {"seq": int(seq), "prev": str(prev), "hash": str(own), **rest}:
             own_seal = rest.pop("seal", None)
             if own_seal is None or isinstance(own_seal, str):
-                return _Sealed(rest, Head(seq, own), Head(seq - 1, prev), own_seal)
+                return _ParsedLine(rest, Head(seq, own), Head(seq - 1, prev), own_seal)
             return "has an invalid seal"
         case _:
             return "has no seq, prev and hash"
@@ -207,22 +207,22 @@ def _reason(raw: bytes, head: Head, key: bytes | None, rest: Iterator[bytes]) ->
     """Return why a line does not follow a head."""
     if not raw.endswith(b"\n"):
         return "is incomplete: it has no newline at its end"
-    sealed = _take_apart(raw)
+    sealed = _parse_line(raw)
     if isinstance(sealed, str):
         return sealed
     if _follow(raw, sealed.before, key) is None:
         return "was changed, or sealed with another key"
-    wanted = head.seq + 1
-    if sealed.head.seq < wanted:
+    expected = head.seq + 1
+    if sealed.head.seq < expected:
         return f"is a duplicate of number {sealed.head.seq}"
-    if sealed.head.seq == wanted:
+    if sealed.head.seq == expected:
         return "does not follow the line before: one of the two was replaced"
-    moved = any(_number_of(line) == wanted for line in rest)
+    moved = any(_number_of(line) == expected for line in rest)
     if moved:
-        return f"was moved: number {wanted} comes later (this is {sealed.head.seq})"
-    return f"is number {sealed.head.seq}: number {wanted} is missing"
+        return f"was moved: number {expected} comes later (this is {sealed.head.seq})"
+    return f"is number {sealed.head.seq}: number {expected} is missing"
 
 
 def _number_of(raw: bytes) -> int | None:
-    sealed = _take_apart(raw)
-    return sealed.head.seq if isinstance(sealed, _Sealed) else None
+    sealed = _parse_line(raw)
+    return sealed.head.seq if isinstance(sealed, _ParsedLine) else None

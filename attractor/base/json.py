@@ -24,7 +24,7 @@ DEEPEST = 100
 
 _Path: TypeAlias = tuple[object, ...]
 _CONTAINERS = frozenset({dict, list})
-_HALF_CHARACTER = re.compile(r"\\u[dD][89a-fA-F]|[\ud800-\udfff]")
+_LONE_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]|[\ud800-\udfff]")
 _encode = json.JSONEncoder(
     ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":")
 ).encode
@@ -37,7 +37,7 @@ def canonical_json(value: Json | JsonObject) -> str:
     try:
         text = _encode(plain)
     except (TypeError, ValueError, RecursionError) as cause:
-        raise _refusal(_first_fault(plain) or str(cause)) from cause
+        raise _not_canonical(_first_fault(plain) or str(cause)) from cause
     _require_plain(plain, text)
     return text
 
@@ -54,7 +54,7 @@ def canonical_members(record: JsonObject, *cuts: str, is_plain: bool = False) ->
             parts[bisect_left(cuts, key)][key] = value
         texts = tuple(_encode(part)[1:-1] for part in parts)
     except (TypeError, ValueError, RecursionError) as cause:
-        raise _refusal(_first_fault(dict(record)) or str(cause)) from cause
+        raise _not_canonical(_first_fault(dict(record)) or str(cause)) from cause
     if is_plain:
         _require_unicode(record, "".join(texts))
     else:
@@ -74,7 +74,7 @@ def parse_json(text: str | bytes) -> Json:
         value: Json = _decode(decoded)
     except (ValueError, RecursionError) as cause:
         raise NotCanonical(f"invalid JSON: {cause}") from cause
-    if _HALF_CHARACTER.search(decoded):
+    if _LONE_SURROGATE.search(decoded):
         canonical_json(value)
     return value
 
@@ -84,25 +84,25 @@ def content_hash(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _refusal(fault: str) -> NotCanonical:
+def _not_canonical(fault: str) -> NotCanonical:
     return NotCanonical(f"cannot write JSON: {fault}")
 
 
 def _require_plain(plain: object, text: str) -> None:
     """Refuse values that the encoder changes: it turns the key 1 into "1", a tuple into a list."""
     _require_unicode(plain, text)
-    if not _comes_back(plain, text) and (fault := _first_fault(plain)):
-        raise _refusal(fault)
+    if not _survives_round_trip(plain, text) and (fault := _first_fault(plain)):
+        raise _not_canonical(fault)
 
 
 def _require_unicode(value: object, text: str) -> None:
     try:
         text.encode()
     except UnicodeEncodeError as cause:
-        raise _refusal(_first_fault(value) or str(cause)) from cause
+        raise _not_canonical(_first_fault(value) or str(cause)) from cause
 
 
-def _comes_back(value: object, text: str) -> bool:
+def _survives_round_trip(value: object, text: str) -> bool:
     """Return whether a value survives a round trip; fast, since every event passes here."""
     try:
         again = _read(text)
@@ -117,12 +117,12 @@ def _is_flat(value: object) -> bool:
     """Return whether a parsed value is within the depth limit."""
     level = [value]
     for _ in range(DEEPEST + 1):
-        nested = [one for one in level if type(one) in _CONTAINERS]
+        nested = [item for item in level if type(item) in _CONTAINERS]
         if not nested:
             return True
         level = list[object]()
-        for one in nested:
-            members = cast("dict[str, object] | list[object]", one)
+        for container in nested:
+            members = cast("dict[str, object] | list[object]", container)
             level.extend(members.values() if isinstance(members, dict) else members)
     return False
 
@@ -131,12 +131,12 @@ def _first_fault(value: object) -> str:
     """Return the first fault of a value with its place, or an empty text."""
     waiting: list[tuple[_Path, object]] = [((), value)]
     while waiting:
-        path, one = waiting.pop()
-        inner = _members(one)
-        fault = _fault_of_leaf(one) if inner is None else _fault_of_container(one, len(path))
+        path, item = waiting.pop()
+        inner = _members(item)
+        fault = _fault_of_leaf(item) if inner is None else _fault_of_container(item, len(path))
         if fault:
             return f"{fault} at {_written(path)}"
-        waiting.extend(((*path, key), held) for key, held in reversed(inner or []))
+        waiting.extend(((*path, key), member) for key, member in reversed(inner or []))
     return ""
 
 
@@ -199,8 +199,8 @@ def _written(path: _Path) -> str:
 def _unique(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
     members = dict(pairs)
     if len(members) < len(pairs):
-        (doubled, _), *_ = Counter(name for name, _ in pairs).most_common(1)
-        raise NotCanonical(f"invalid JSON: duplicate key {doubled!r}")
+        (duplicate, _), *_ = Counter(name for name, _ in pairs).most_common(1)
+        raise NotCanonical(f"invalid JSON: duplicate key {duplicate!r}")
     return members
 
 

@@ -73,20 +73,20 @@ def has_members(group: int) -> bool:
     except (ProcessLookupError, PermissionError):
         return False
     # Another process 1 may reap zombies late.
-    lives = _lives(group)
-    return not lives or any(lives)
+    alive = _alive_members(group)
+    return not alive or any(alive)
 
 
-def _lives(group: int) -> list[bool]:
+def _alive_members(group: int) -> list[bool]:
     """Return for each member of a group whether it is alive; empty without /proc."""
-    lives: list[bool] = []
+    alive: list[bool] = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):
             fields = stat.read_bytes().rpartition(b")")[2].split()
             if int(fields[2]) == group:
                 # A zombie with several threads has only lost its first thread.
-                lives.append(fields[0] not in (b"Z", b"X") or int(fields[17]) > 1)
-    return lives
+                alive.append(fields[0] not in (b"Z", b"X") or int(fields[17]) > 1)
+    return alive
 
 
 _HINTS: Mapping[int | None, str] = {
@@ -111,16 +111,16 @@ def start_process(
         raise ProcessNotStarted("empty command", hint="pass a program and its arguments")
     piped = subprocess.PIPE if stdin else subprocess.DEVNULL
     with ExitStack() as files:
-        given = files.enter_context(_opened(stdin, "rb")) if isinstance(stdin, Path) else piped
-        taken = files.enter_context(_opened(output, "wb")) if output else subprocess.PIPE
+        source = files.enter_context(_opened(stdin, "rb")) if isinstance(stdin, Path) else piped
+        target = files.enter_context(_opened(output, "wb")) if output else subprocess.PIPE
         try:
             return subprocess.Popen(
                 list(argv),
                 bufsize=0,
                 cwd=cwd,
                 env=env,
-                stdin=given,
-                stdout=taken,
+                stdin=source,
+                stdout=target,
                 stderr=subprocess.PIPE,
                 start_new_session=True,
             )
@@ -136,14 +136,14 @@ def _opened(file: Path, mode: Literal["rb", "wb"]) -> BinaryIO:
 
 
 def _not_started(program: str, cwd: Path, error: OSError | ValueError) -> ProcessNotStarted:
-    why = error.strerror if isinstance(error, OSError) else str(error)
+    reason = error.strerror if isinstance(error, OSError) else str(error)
     if isinstance(error, OSError) and error.filename == cwd:  # only the folder is a Path
         return ProcessNotStarted(
-            f"{program} was not started in {cwd}: {why}",
+            f"{program} was not started in {cwd}: {reason}",
             hint="create this folder, or change its permissions",
         )
     return ProcessNotStarted(
-        f"{program} was not started: {why}", hint=_hint(program, cwd / program, error)
+        f"{program} was not started: {reason}", hint=_hint(program, cwd / program, error)
     )
 
 
@@ -224,19 +224,19 @@ class _Child:
     def __init__(self, popen: subprocess.Popen[bytes], pipes: Pipes) -> None:
         self.pipes = pipes
         self._popen = popen
-        self._woken = asyncio.Event()
+        self._wake = asyncio.Event()
         self._end: EndWatch | None = None
 
     async def run(self, timeout: timedelta | None) -> bool:
         """Read output until the program exits; return whether the time limit was reached."""
-        self.pipes.watch(self._woken.set)
-        self._end = EndWatch(self._popen.pid, self._woken.set)
+        self.pipes.watch(self._wake.set)
+        self._end = EndWatch(self._popen.pid, self._wake.set)
         limit = asyncio.timeout(None if timeout is None else timeout.total_seconds())
         try:
             async with limit:
                 while self._popen.poll() is None:
-                    await self._woken.wait()
-                    self._woken.clear()
+                    await self._wake.wait()
+                    self._wake.clear()
                     self.pipes.read()
         except TimeoutError:
             if not limit.expired():  # raised by the output callback
@@ -247,10 +247,10 @@ class _Child:
         """Terminate remaining processes, then kill them; a cancellation ends the grace period."""
         try:
             if self._popen.poll() is not None:
-                await self._gone_within(_SETTLE_S)
+                await self._wait_until_gone(_SETTLE_S)
             if not self._is_gone():
                 signal_group(self._popen.pid, signal.SIGTERM)
-                await self._gone_within(grace)
+                await self._wait_until_gone(grace)
         finally:
             await self._kill_group()
 
@@ -281,13 +281,13 @@ class _Child:
     def _is_gone(self) -> bool:
         return self._popen.poll() is not None and not has_members(self._popen.pid)
 
-    async def _gone_within(self, seconds: float) -> None:
+    async def _wait_until_gone(self, seconds: float) -> None:
         until = monotonic() + seconds
         while not self._is_gone() and monotonic() < until:
             with suppress(TimeoutError):
                 async with asyncio.timeout(POLL_S):
-                    await self._woken.wait()
-            self._woken.clear()
+                    await self._wake.wait()
+            self._wake.clear()
             self.pipes.read()
 
     async def _kill_group(self) -> None:

@@ -26,7 +26,7 @@ def find_shortcoming(part: object, kind: Any) -> str:
     if get_origin(kind) is type:
         return _class_shortcoming(part, get_args(kind)[0])
     if _is_protocol(kind):
-        return _lacking(part, (*_methods(kind), *_attributes(kind)), kind)
+        return _missing_members(part, (*_methods(kind), *_attributes(kind)), kind)
     return "" if isinstance(part, kind) else f"{_described(part)} is not a {kind.__name__}"
 
 
@@ -35,7 +35,7 @@ def _class_shortcoming(part: object, kind: Any) -> str:
         return f"{_described(part)} is not a class"
     if _is_protocol(kind):
         # Plain attributes exist on instances only.
-        return _lacking(part, _methods(kind), kind)
+        return _missing_members(part, _methods(kind), kind)
     return "" if issubclass(part, kind) else f"class {part.__name__} is not a {kind.__name__}"
 
 
@@ -43,8 +43,8 @@ def _is_protocol(kind: Any) -> bool:
     return bool(getattr(kind, "_is_protocol", False))
 
 
-def _lacking(part: object, wanted: tuple[str, ...], kind: Any) -> str:
-    missing = [name for name in wanted if not hasattr(part, name)]
+def _missing_members(part: object, names: tuple[str, ...], kind: Any) -> str:
+    missing = [name for name in names if not hasattr(part, name)]
     missing += [name for name in _methods(kind) if not callable(getattr(part, name, callable))]
     if not missing:
         return ""
@@ -57,7 +57,7 @@ def _methods(kind: type) -> tuple[str, ...]:
         name
         for base in _protocols(kind)
         for name, value in vars(base).items()
-        if isinstance(value, FunctionType) and name not in _MADE_BY_TYPING
+        if isinstance(value, FunctionType) and name not in _ADDED_BY_TYPING
     )
 
 
@@ -84,12 +84,12 @@ def _described(part: object) -> str:
     return f"{type(part).__name__} object"
 
 
-_MADE_BY_TYPING = frozenset({"__init__", "__subclasshook__"})
+_ADDED_BY_TYPING = frozenset({"__init__", "__subclasshook__"})
 
 
 T = TypeVar("T")
 
-_NAMES_ITS_PART = ("\npart = ", "\npart: ")
+_PART_LINES = ("\npart = ", "\npart: ")
 
 
 class Source(NamedTuple):
@@ -116,7 +116,7 @@ class Registry(Mapping[str, T], Generic[T]):
         self.package = package
         self.kind = kind
         self.noun = noun
-        self._found: dict[str, T] = {}
+        self._parts: dict[str, T] = {}
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._sources)
@@ -128,8 +128,8 @@ class Registry(Mapping[str, T], Generic[T]):
         return name in self._sources
 
     def __getitem__(self, name: str) -> T:
-        if name in self._found:
-            return self._found[name]
+        if name in self._parts:
+            return self._parts[name]
         source = self._source(name)
         try:
             part = _load(source)
@@ -139,8 +139,8 @@ class Registry(Mapping[str, T], Generic[T]):
         shortcoming = find_shortcoming(part, self.kind)
         if shortcoming:
             raise self._refuse(name, f"cannot be used: {shortcoming}")
-        self._found[name] = cast(T, part)
-        return self._found[name]
+        self._parts[name] = cast(T, part)
+        return self._parts[name]
 
     def summary(self, name: str) -> str:
         """Return the first sentence of a part's file, read without importing it."""
@@ -150,9 +150,9 @@ class Registry(Mapping[str, T], Generic[T]):
     @cached_property
     def _sources(self) -> dict[str, Source]:
         folders = importlib.import_module(self.package).__path__
-        sources = dict(one for folder in folders for one in _listed(folder, self.package))
+        sources = dict(entry for folder in folders for entry in _sources_in(folder, self.package))
         for point in find_entry_points(self.package):
-            sources[point.name] = _offered(point, sources.get(point.name))
+            sources[point.name] = _from_entry_point(point, sources.get(point.name))
         return dict(sorted(sources.items()))
 
     def _source(self, name: str) -> Source:
@@ -172,23 +172,23 @@ def part_name(stem: str) -> str:
     return stem.replace("__", ".")
 
 
-def _listed(folder: str, package: str) -> tuple[tuple[str, Source], ...]:
-    return _listed_at(folder, package, os.stat(folder).st_mtime_ns)
+def _sources_in(folder: str, package: str) -> tuple[tuple[str, Source], ...]:
+    return _sources_at(folder, package, os.stat(folder).st_mtime_ns)
 
 
 @lru_cache(maxsize=64)
-def _listed_at(folder: str, package: str, _changed: int) -> tuple[tuple[str, Source], ...]:
+def _sources_at(folder: str, package: str, _changed: int) -> tuple[tuple[str, Source], ...]:
     """List a folder; a process lists it again when its time of change differs."""
-    return tuple(_read_in(folder, package))
+    return tuple(_read_sources(folder, package))
 
 
-def _read_in(folder: str, package: str) -> Iterator[tuple[str, Source]]:
+def _read_sources(folder: str, package: str) -> Iterator[tuple[str, Source]]:
     for file in sorted(os.listdir(folder)):
         stem, ending = os.path.splitext(file)
         # Editors leave files here that are no modules.
         is_module = ending == ".py" and stem.isidentifier()
         text = _read(folder, file) if is_module else ""
-        if any(words in text for words in _NAMES_ITS_PART):
+        if any(line in text for line in _PART_LINES):
             yield part_name(stem), Source(f"{package}.{stem}", _first_sentence(text))
 
 
@@ -205,12 +205,12 @@ def _first_sentence(text: str) -> str:
     return documented.strip().partition("\n")[0].removesuffix('"""').rstrip(".")
 
 
-def _offered(point: EntryPoint, taken: Source | None) -> Source:
+def _from_entry_point(point: EntryPoint, existing: Source | None) -> Source:
     module, _, attribute = point.value.partition(":")
     fault = ""
-    if taken:
+    if existing:
         # Neither may win: one of them could be meant to replace the other.
-        rivals = f"{taken.distribution or 'attractor'} and {point.distribution}"
+        rivals = f"{existing.distribution or 'attractor'} and {point.distribution}"
         fault = f"is offered twice, by {rivals}"
     summary = f"From the distribution {point.distribution}"
     return Source(module, summary, attribute or "part", point.distribution, fault)
@@ -220,8 +220,8 @@ def _load(source: Source) -> object:
     return getattr(importlib.import_module(source.module), source.attribute)
 
 
-def count_parameters(called: Callable[..., object]) -> int:
+def count_parameters(function: Callable[..., object]) -> int:
     """Return the number of positional parameters of a function."""
     in_order = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    wanted = inspect.signature(called).parameters.values()
-    return sum(one.kind in in_order and one.default is one.empty for one in wanted)
+    parameters = inspect.signature(function).parameters.values()
+    return sum(one.kind in in_order and one.default is one.empty for one in parameters)
