@@ -66,7 +66,7 @@ class Budgets:
             # Warned first: parallel stages may exhaust a budget at one stroke.
             _warn(run, use)
             if use.spent >= use.limit:
-                raise Exhausted(f"the budget {use.name} is used up: {use}")
+                raise Exhausted(f"the budget {use.name} is exhausted: {use}")
 
     def tell(self, run: OpenRun) -> None:
         """Warn of a nearly exhausted budget, once."""

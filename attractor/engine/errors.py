@@ -76,8 +76,8 @@ class GraphChanged(Refused):
     """The pipeline was changed since the run began."""
 
     hint = (
-        "go on with it as it is now, with attractor resume and --accept-graph; go back to where it "
-        "differs, with attractor rewind and --graph; or put it back as it was"
+        "continue with the changed pipeline: attractor resume --accept-graph; "
+        "or go back in the run: attractor rewind --graph; or undo the change"
     )
 
 
@@ -90,25 +90,25 @@ class NewerFormat(Refused):
 class FenceLost(Refused):
     """Another process took over the run."""
 
-    hint = "attractor status shows who runs it now"
+    hint = "see which process runs it: attractor status"
 
 
 class NobodyAtWork(Refused):
     """No process runs the run that an order is for."""
 
-    hint = "go on with it first, with attractor resume"
+    hint = "resume it first: attractor resume"
 
 
 class NothingAsked(Refused):
     """The run has no open question."""
 
-    hint = "see where it stands with attractor status"
+    hint = "see its state: attractor status"
 
 
 class RecordBroken(VerificationError):
     """A record of the run is corrupt."""
 
-    hint = "it was changed or cut, or a newer version wrote it: bring it back from a copy"
+    hint = "it was changed or cut, or a newer version wrote it: restore it from a copy"
 
 
 class ConversationLost(VerificationError):
@@ -118,7 +118,7 @@ class ConversationLost(VerificationError):
 class CheckpointBroken(VerificationError):
     """The checkpoint is corrupt."""
 
-    hint = "when the journal verifies, remove checkpoint.json: it is made anew from the events"
+    hint = "if the journal verifies, remove checkpoint.json: it is rebuilt from the events"
 
 
 def _told(fault: Diagnostic) -> str:

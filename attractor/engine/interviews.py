@@ -313,7 +313,7 @@ class AnsweredFirst:
         who = "time is up" if is_late else f"{first.by or 'somebody'} answered"
         words = f"{who}: {first.value}" if first.value else who
         if lost is not None:
-            words = f"{words}; {lost.text or lost.value!r} came too late and is not taken"
+            words = f"{words}; {lost.text or lost.value!r} came too late and is ignored"
         await self._interviewer.inform(words, question.stage)
 
     def _taken(self, question: Question, answer: Answer, *, is_ours: bool) -> Answer:

@@ -51,7 +51,7 @@ def find_secret_names(graph: Graph, redactor: Redactor) -> Iterator[Diagnostic]:
     """Yield an error if a node id or an edge label is secret: the journal would redact it."""
     words = [*graph.nodes, *(edge.label for edge in graph.edges)]
     if any(redactor.text(word) != word for word in words):
-        yield error("a node id or an edge label holds the value of a secret of the environment")
+        yield error("a node id or an edge label contains a secret of the environment")
 
 
 def _faults_of(

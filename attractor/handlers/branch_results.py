@@ -63,7 +63,7 @@ def read_policy(node: Node, branches: int) -> JoinPolicy:
         raise UnknownName("join policy", name, needed)
     if name == K_OF_N and k < 1:
         raise UsageError(
-            f"join_policy={K_OF_N} of {node.id} does not say how many have to succeed",
+            f"join_policy={K_OF_N} of {node.id} has no number of branches",
             hint="set k to a number of branches",
         )
     return JoinPolicy(name, branches, needed[name])

@@ -35,15 +35,15 @@ class ForEach:
         """Walk a branch for each item; without items, succeed."""
         fork = stage.branches.fork
         if fork is None or not fork.meeting:
-            reason = f"the ways out of {stage.node.id} never meet"
+            reason = f"the edges out of {stage.node.id} never meet"
             return failure(reason, FailureClass.PIPELINE)
         key = stage.node.attributes.text("items").strip().removeprefix(_PREFIX)
         if not key:
-            reason = f"{stage.node.id} does not say which items: set items to a key of the context"
+            reason = f"{stage.node.id} has no items: set items to a context key"
             return failure(reason, FailureClass.PIPELINE)
         value = stage.context.get(key)
         if isinstance(value, str) and is_cut(value):
-            reason = f"the text under {key} was cut, so it lacks items: let a stage report a list"
+            reason = f"the text under {key} was truncated: report a list instead"
             return failure(reason, FailureClass.TERMINAL)
         items = read_items(value)
         if items is None:

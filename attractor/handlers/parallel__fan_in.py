@@ -35,7 +35,7 @@ class FanIn:
         """Select among the successful branches; without any, fail."""
         candidates = read_candidates(stage.context.get("parallel.results"))
         if not candidates and stage.context.get(NO_ITEMS):
-            return success("There was nothing to branch for")
+            return success("There were no items")
         if not candidates:
             return failure("No parallel results to evaluate", FailureClass.PIPELINE)
         good = [one for one in candidates if one.is_good]

@@ -33,7 +33,7 @@ async def run_child(
 ) -> Outcome:
     """Run a pipeline for a stage, or resume it; each attempt has its own child."""
     if stage.children is None:
-        return failure("no pipeline can be run as part of this run", FailureClass.PIPELINE)
+        return failure("this run cannot start child pipelines", FailureClass.PIPELINE)
     child = Child(stage.id, file, inputs, stage.is_shared)
     try:
         async with stage.children.start(child, stage.workspace) as run:

@@ -50,7 +50,9 @@ def read_plan(node: Node, graph: Graph) -> Plan:
     """Read the plan of a manager loop (attractor-spec 4.11)."""
     file = graph.attributes.text("stack.child_dotfile").strip()
     if not file:
-        raise UsageError("the graph names no child", hint="set stack.child_dotfile on the graph")
+        raise UsageError(
+            "the graph has no child pipeline", hint="set stack.child_dotfile on the graph"
+        )
     _refuse_what_is_not_supported(node, graph)
     attributes = node.attributes
     actions = _actions(attributes.text("manager.actions") or f"{OBSERVE},{WAIT}")
@@ -154,7 +156,7 @@ class _Supervision:
                 return self._ended(self.ending.result())
             if self._is_to_stop():
                 stopped = Outcome(StageStatus.SUCCESS, notes="Stop condition satisfied")
-                return await self._stop("its stop condition holds", stopped)
+                return await self._stop("its stop condition is true", stopped)
             await self._pause()
         if self.ending.done():
             return self._ended(self.ending.result())

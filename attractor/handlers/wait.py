@@ -41,7 +41,7 @@ def _goal(stage: Stage) -> tuple[datetime, timedelta]:
     until = stage.node.attributes.text("until").strip()
     if (duration is None) == (not until):
         said = "neither duration nor until" if duration is None else "both duration and until"
-        raise UsageError(f"it has {said}", hint="say how long, or until when")
+        raise UsageError(f"it has {said}", hint="set duration or until")
     if duration is None:
         return read_moment(until, stage.since), timedelta.max
     return stage.since + duration, duration

@@ -106,7 +106,7 @@ def _after_timeout(node: Node, choices: Sequence[Choice]) -> Outcome:
     if choice is None:
         reason = f"human.default_choice of {node.id}: {_refusal(default, choices)}"
         return failure(reason, FailureClass.PIPELINE)
-    return _chosen(choice, choices, "the default, for want of an answer in time")
+    return _chosen(choice, choices, "the default, after the time limit")
 
 
 def _chosen(choice: Choice, choices: Sequence[Choice], how: str) -> Outcome:

@@ -16,7 +16,7 @@ class Callback:
     def __init__(self, parts: InterviewerParts) -> None:
         if parts.callback is None:
             raise UsageError(
-                "the interviewer 'callback' was given no function to call",
+                "the interviewer 'callback' has no function",
                 hint="give it one that takes a Question and returns an Answer, or words",
             )
         self._callback = parts.callback

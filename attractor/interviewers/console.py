@@ -103,7 +103,7 @@ class Console:
         """Drop input from before the question, and say so."""
         typed = self._lines.drop() if self._is_terminal else ""
         if typed.strip():
-            self._write(f"(typed when nothing was asked, and not taken: {shown_line(typed)})\n")
+            self._write(f"(ignored input from before the question: {shown_line(typed)})\n")
 
     def _write(self, text: str) -> None:
         self._output.write(text)

@@ -40,7 +40,7 @@ class _Adapted:
             return [await self.ask(question) for question in questions]
         replies = await call(together, questions)
         if not isinstance(replies, Sequence) or isinstance(replies, str):
-            raise UsageError("ask_multiple returned no list of answers", hint=_HINT)
+            raise UsageError("ask_multiple returned an invalid list of answers", hint=_HINT)
         return [read_reply(one) for one in cast(Sequence[object], replies)]
 
     async def inform(self, message: str, stage: str) -> None:

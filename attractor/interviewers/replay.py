@@ -17,7 +17,7 @@ NAME = "replay"
 class NotRecorded(Refused):
     """The recording has no answer to a question."""
 
-    hint = "have somebody else answer: resume the run with --interviewer park"
+    hint = "answer it yourself: attractor resume --interviewer park"
 
 
 class Replay:
@@ -26,7 +26,7 @@ class Replay:
     def __init__(self, parts: InterviewerParts) -> None:
         if parts.file is None:
             raise UsageError(
-                f"the interviewer {NAME!r} was given no recording",
+                f"the interviewer {NAME!r} has no recording",
                 hint=f"name it: --interviewer {NAME}:FILE",
             )
         self._file: Path = parts.file
@@ -38,7 +38,7 @@ class Replay:
     async def ask(self, question: Question) -> Answer:
         """Return the recorded answer; without one, stop the run."""
         known = self._known.get(question.id)
-        fault = _difference(question, known.question) if known else "it was not asked"
+        fault = _difference(question, known.question) if known else "it is not in the recording"
         if known is None or fault:
             refused = NotRecorded(f"{self._file} has no answer to {question.id}: {fault}")
             raise Stopped(str(refused)) from refused

@@ -61,13 +61,13 @@ def lines_of(file: Path) -> list[str]:
     torn = read_torn(file)
     # A torn last line is removed; a cut inside a character is no error.
     if torn and not torn.content.startswith(_BEGINNING):
-        raise _refuse(file, "its last line is none")
+        raise _refuse(file, "its last line is invalid")
     return [line.content.decode() for line in read_lines(file)]
 
 
 def _refuse(file: Path, why: str) -> UsageError:
     return UsageError(
-        f"{file} is no recording of answers: {why}",
+        f"{file} is not a recording of answers: {why}",
         hint="name a file that the interviewer recording wrote, or a new one",
     )
 

@@ -110,7 +110,7 @@ def test_usage_of_a_killed_stage_counts_for_the_budget(desk: TwinDesk) -> None:
     process.wait(10)
     stopped = desk.do("resume", "latest", "--no-evaluate")
     assert stopped.returncode == 3
-    assert "the budget max_tokens is used up: 1000 of 1000" in stopped.stdout + stopped.stderr
+    assert "the budget max_tokens is exhausted: 1000 of 1000" in stopped.stdout + stopped.stderr
     assert len(desk.twin.requests) == 1
 
 
@@ -131,7 +131,7 @@ def test_time_budget_stops_a_running_command(desk: TwinDesk) -> None:
             r"^ *resume:? +attractor resume \S+ --max-duration \d+s", told, re.MULTILINE
         )
     told = desk.do("diagnose").stdout
-    assert "it stopped, for the budget max_duration is used up" in told
+    assert "it stopped, for the budget max_duration is exhausted" in told
     assert "work@1 was at work; it is made again" in told
     assert "--max-duration" in told
     assert 1 <= desk.told("status")["seconds"] < 30

@@ -418,7 +418,7 @@ def test_mismatched_recording_is_refused(desk: Desk) -> None:
 @pytest.mark.parametrize(
     ("name", "told"),
     [
-        ("replay", "was given no recording"),
+        ("replay", "has no recording"),
         ("replay:nowhere.jsonl", "nowhere.jsonl"),
         ("replay:pipeline.dot", "is no recording of answers"),
         ("recording:nobody", "unknown interviewer 'nobody'"),
@@ -443,4 +443,4 @@ def test_interrupted_question_ends_its_line(
         sitting.until("Select: ")
         sitting.process.send_signal(signal.SIGTERM)
         assert sitting.ends_with() == 130
-    assert re.search(r"^[\d:]+  the process was told to stop$", sitting.shown, re.M), sitting.shown
+    assert re.search(r"^[\d:]+  the process was stopped$", sitting.shown, re.M), sitting.shown

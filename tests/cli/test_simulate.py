@@ -73,7 +73,7 @@ def test_json_contains_every_step(folder: Path) -> None:
     judged = told["steps"][4]
     assert (judged["node"], judged["hands_on"], judged["next"]) == ("gate", "fail", "implement")
     assert [one["fate"] for one in judged["routes"][0]["candidates"]] == [
-        "its condition does not hold",
+        "its condition is false",
         "taken",
     ]
     assert judged["routes"][0]["edge"]["line"] == 15
@@ -84,7 +84,7 @@ def test_failing_walk_exits_with_0(folder: Path) -> None:
     result = attractor("simulate", "branch.dot", "--set", "plan=fail", folder=folder)
     assert result.returncode == 0
     assert "fail: simulated fail of plan (at plan, 2 steps)" in result.stdout
-    assert "after a failure it is no way out" in result.stdout
+    assert "it is not followed after a failure" in result.stdout
 
 
 def test_branches_are_shown_with_their_keys(folder: Path, snapshot: SnapshotAssertion) -> None:

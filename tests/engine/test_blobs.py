@@ -41,7 +41,7 @@ def test_changed_bytes_are_found(tmp_path: Path) -> None:
     blobs = Blobs(tmp_path)
     digest = blobs.put(b"true")
     (tmp_path / ARTIFACTS / f"{digest}.json").write_bytes(b"forged")
-    with pytest.raises(VerificationError, match="is not what the journal knows"):
+    with pytest.raises(VerificationError, match="does not match its hash"):
         blobs.get(digest)
     assert isinstance(blobs.trouble, VerificationError)
     # Whoever brings the same bytes again mends it.

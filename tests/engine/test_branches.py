@@ -16,7 +16,6 @@ from attractor.engine.seams import PATCH_LIMIT, Base, Stage
 from attractor.engine.stage.no_workspace import NoEnvironment
 from attractor.engine.state.branches import Branch
 from attractor.engine.state.identifiers import TreeId
-from attractor.engine.state.run_state import EXECUTING
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.language.graph.graph import Graph, Node
 from attractor.language.source.syntax_tree import Plain
@@ -123,36 +122,6 @@ def run(
     return place.run(), place, folders
 
 
-def test_each_branch_works_in_a_folder_of_its_own_and_the_winners_is_taken_over(
-    tmp_path: Path,
-) -> None:
-    script: Script = dict.fromkeys(("a", "a2", "b"), write)
-    result, place, folders = run(tmp_path, forked("a a2", "b"), script)
-    seen = {str(one["id"]): one["context_updates"] for one in results(place)}
-    assert seen == {"a": {"saw_a": ["a"], "saw_a2": ["a", "a2"]}, "b": {"saw_b": ["b"]}}
-    assert folders.all == {"": {"a", "a2"}}
-    assert result.tree == "a a2"
-    for key in (A, B):
-        assert [one for one in folders.notes if key in one] == [f"made {key}", f"discarded {key}"]
-    told = [(one["files_changed"], one["base"], one["tree"]) for one in results(place)]
-    assert told == [(["a", "a2"], "", "a a2"), (["b"], "", "b")]
-
-
-def test_branches_that_share_a_workspace_work_on_what_the_others_left(tmp_path: Path) -> None:
-    graph = forked("a", "b", fan={"isolation": "shared", "max_parallel": 1})
-    result, place, folders = run(tmp_path, graph, {"a": write, "b": write})
-    assert results(place)[1]["context_updates"] == {"saw_b": ["a", "b"]}
-    assert folders.all == {"": {"a", "b"}}
-    assert folders.notes == []
-    assert result.tree == "a b"
-    assert [one["tree"] for one in results(place)] == ["", ""]
-    # What the branches left is the tree of the stage that forked, whatever the fan-in chooses.
-    [fan] = [one for one in place.events("CheckpointSaved") if one.data["node_id"] == "fan"]
-    assert isinstance(fan.data["step"], dict)
-    assert isinstance(fan.data["step"]["visit"], dict)
-    assert fan.data["step"]["visit"]["tree"] == "a b"
-
-
 def test_a_retry_where_others_work_too_does_not_undo_their_work(tmp_path: Path) -> None:
     async def again(stage: Stage) -> Outcome:
         await write(stage)
@@ -235,38 +204,6 @@ def test_a_fork_that_is_tried_again_walks_new_branches_and_pays_for_both(tmp_pat
     with place.open() as opened:
         # The attempt that was lost is no part of the walk.
         assert (opened.progress.visits("a"), opened.progress.visits("b")) == (1, 1)
-
-
-def test_a_branch_that_was_interrupted_goes_on_from_its_own_tree(tmp_path: Path) -> None:
-    async def die(stage: Stage) -> Outcome:
-        await write(stage)
-        await until_there_is(stage, "b2")
-        raise KeyboardInterrupt
-
-    place, folders = Workplace(tmp_path / "run", forked("a a2", "b b2")), Folders()
-    place.workspace = folders
-
-    place.handler.script = {"a": write, "b": write, "a2": die, "b2": hang}
-    with pytest.raises(KeyboardInterrupt):
-        place.run()
-    with place.open() as opened:
-        assert opened.state.status == EXECUTING
-        flights = [(key, one.in_flight) for key, one in opened.state.walks.items()]
-        at_work = {key: flight.node for key, flight in flights if flight}
-        assert at_work == {"": "fan", A: "a2", B: "b2"}
-    assert folders.all[A] == {"a", "a2"}
-    folders.notes.clear()
-    place.handler.script = dict.fromkeys(("a2", "b2"), write)
-    place.handler.calls.clear()
-    result = place.run()
-    assert sorted(place.handler.nodes) == ["a2", "b2"]
-    assert result.tree == "a a2"
-    assert f"{A}: ['a', 'a2'] to 'a', incidents" in folders.notes
-    assert [note for note in folders.notes if note.startswith(("made", "found"))] == [
-        f"found {A}",
-        f"found {B}",
-    ]
-    assert set(folders.all) == {""}
 
 
 def test_a_branch_that_ended_is_not_walked_again_and_has_its_old_end(tmp_path: Path) -> None:

@@ -19,8 +19,8 @@ from attractor.engine.storage.json_files import DEEPEST, describe_fault, is_too_
             r'{"\ud800": "a"}',
             "holds the key '\\ud800', which contains a lone surrogate,",
         ),
-        ('{"a": ' + "9" * 5000 + "}", "holds a number with too many digits"),
-        ('{"a": ' + "[" * 50_000 + "]" * 50_000 + "}", "holds lists or tables too deep"),
+        ('{"a": ' + "9" * 5000 + "}", "contains a number with too many digits"),
+        ('{"a": ' + "[" * 50_000 + "]" * 50_000 + "}", "is nested too deeply"),
     ],
 )
 def test_a_fault_of_json_is_told_in_words(text: str, told: str) -> None:
@@ -57,8 +57,8 @@ def test_so_much_can_be_taken_up_and_no_more() -> None:
     ("text", "told"),
     [
         ("a = ", "is invalid TOML: Invalid value"),
-        ("a = " + "9" * 5000, "holds a number with too many digits"),
-        ("a = " + "[" * 50_000, "holds lists or tables too deep"),
+        ("a = " + "9" * 5000, "contains a number with too many digits"),
+        ("a = " + "[" * 50_000, "is nested too deeply"),
     ],
 )
 def test_a_fault_of_toml_is_told_in_words(text: str, told: str) -> None:

@@ -9,11 +9,8 @@ from attractor.engine.journal.events import PipelineStarted, RunForked
 from attractor.engine.run_folder.layout import (
     RunDirectory,
     create_run_directory,
-    manifest_from_record,
-    manifest_to_record,
 )
 from attractor.engine.state.progress import Progress, progress_to_record
-from attractor.engine.storage.json_files import Fields
 from tests.engine.graphs import line
 from tests.engine.runs import Workplace, manifest
 
@@ -40,14 +37,6 @@ def test_a_journal_that_begins_with_a_fork_is_opened_with_a_checkpoint_and_witho
     (place.root / "checkpoint.json").unlink()
     with place.open() as run:
         assert run.state.begun == {"a": 1}
-
-
-def test_a_manifest_of_before_there_were_forks_is_read() -> None:
-    made = manifest(line("a"), parent="other", forked_at="a@2")
-    record = manifest_to_record(made)
-    assert manifest_from_record(Fields(record, "manifest")) == made
-    del record["forked_at"]
-    assert manifest_from_record(Fields(record, "manifest")).forked_at == ""
 
 
 def test_a_journal_that_cannot_be_begun_leaves_no_half_of_a_run(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ def test_a_whole_report_is_read() -> None:
         ('{"outcome": "success", "context_updates": []}', None),
         ('{"outcome": "success", "context_updates": [1]}', "not an object"),
         ('{"outcome": "success", "suggested_next_ids": "a"}', "not a list"),
-        ('{"outcome": "success", "suggested_next_ids": [1]}', "else than texts"),
+        ('{"outcome": "success", "suggested_next_ids": [1]}', "items that are not texts"),
     ],
 )
 def test_what_is_wrong_is_said(text: str, words: str | None) -> None:

@@ -84,7 +84,7 @@ def test_a_budget_counts_what_is_used_by_a_visit_at_work(tmp_path: Path) -> None
             )
             return (await runner.run()).reason
 
-    assert asyncio.run(walk()) == "the budget max_cost_usd is used up: 1.5 of 1.2"
+    assert asyncio.run(walk()) == "the budget max_cost_usd is exhausted: 1.5 of 1.2"
 
 
 def test_a_stage_that_uses_nothing_says_so(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attractor.base.errors import UnknownName, UsageError
+from attractor.base.errors import UnknownName
 from attractor.base.json import Json, canonical_json
 from attractor.engine.outcome import FailureClass, StageStatus, Usage
 from attractor.engine.state.branches import BranchEnd
@@ -37,60 +37,10 @@ def ends(*statuses: StageStatus) -> list[BranchEnd]:
     ]
 
 
-@pytest.mark.parametrize(
-    ("plain", "branches", "needed"),
-    [
-        ({}, 3, 0),
-        ({"join_policy": "wait_all"}, 3, 0),
-        ({"join_policy": "first_success"}, 3, 1),
-        ({"join_policy": "k_of_n", "k": 2}, 3, 2),
-        ({"join_policy": "quorum"}, 1, 1),
-        ({"join_policy": "quorum"}, 3, 2),
-        ({"join_policy": "quorum"}, 4, 3),
-    ],
-)
-def test_so_many_have_to_succeed(plain: dict[str, Plain], branches: int, needed: int) -> None:
-    assert policy(branches, **plain).needed == needed
-
-
 def test_a_policy_that_is_none_is_told_with_what_is_near() -> None:
     with pytest.raises(UnknownName, match="unknown join policy 'quorun'") as caught:
         policy(3, join_policy="quorun")
     assert caught.value.hint == "did you mean quorum?"
-
-
-@pytest.mark.parametrize("plain", [{}, {"k": 0}])
-def test_k_of_n_says_its_k(plain: dict[str, Plain]) -> None:
-    with pytest.raises(UsageError, match="does not say how many"):
-        policy(3, join_policy="k_of_n", **plain)
-
-
-@pytest.mark.parametrize(
-    ("statuses", "status"),
-    [
-        ((SUCCESS, SUCCESS), SUCCESS),
-        ((SUCCESS, PARTIAL), SUCCESS),
-        ((SUCCESS, FAIL), PARTIAL),
-        ((FAIL, FAIL), PARTIAL),
-        ((), SUCCESS),
-    ],
-)
-def test_wait_all_is_partial_when_one_failed(
-    statuses: tuple[StageStatus, ...], status: StageStatus
-) -> None:
-    one = policy(len(statuses))
-    assert one.is_settled(ends(*statuses))
-    assert not any(one.is_settled(ends(*statuses[:few])) for few in range(len(statuses)))
-    assert one.judge(ends(*statuses)).status is status
-
-
-@pytest.mark.parametrize(
-    ("statuses", "status"),
-    [((SUCCESS, CANCELED), SUCCESS), ((FAIL, PARTIAL), SUCCESS), ((FAIL, FAIL), FAIL)],
-)
-def test_first_success_needs_one(statuses: tuple[StageStatus, ...], status: StageStatus) -> None:
-    outcome = policy(2, join_policy="first_success").judge(ends(*statuses))
-    assert outcome.status is status
 
 
 def test_a_verdict_names_the_policy_and_each_branch() -> None:

@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from attractor.engine.outcome import FailureClass, Outcome, StageStatus
+from attractor.engine.outcome import Outcome
 from attractor.language.graph.graph import Graph
 from attractor.language.preparation.transform import TransformContext
 from attractor.language.source.syntax_tree import Plain
@@ -12,19 +12,6 @@ from tests.handlers.stages import Play, Saying, graph, node
 
 def one(**plain: Plain) -> Graph:
     return graph(node("plan", **plain), goal="a clock")
-
-
-def test_prompt_and_response_are_kept_and_the_response_is_summed_up_in_the_context() -> None:
-    backend = Saying("Here is the plan.")
-    play = Play(one(prompt="Plan $goal"), "plan", backend=backend)
-    outcome = play.run()
-    assert backend.prompts == ["Plan a clock"]
-    assert play.files.texts == {"prompt.md": "Plan a clock", "response.md": "Here is the plan."}
-    assert outcome == Outcome(
-        StageStatus.SUCCESS,
-        notes="Stage completed: plan",
-        context_updates={"last_stage": "plan", "last_response": "Here is the plan."},
-    )
 
 
 @pytest.mark.parametrize("prompt", ["", "  \n"])
@@ -67,13 +54,6 @@ def test_the_prompt_is_on_disk_before_the_backend_begins() -> None:
     assert seen == ["prompt.md"]
 
 
-def test_an_outcome_of_the_backend_is_returned_as_it_is() -> None:
-    reported = Outcome(StageStatus.PARTIAL_SUCCESS, preferred_label="Fix", notes="half")
-    play = Play(one(), "plan", backend=Saying(reported))
-    assert play.run() is reported
-    assert "response.md" not in play.files.texts
-
-
 def test_an_error_of_the_backend_is_left_to_the_engine() -> None:
     class Broken(Saying):
         async def run(self, stage: object, prompt: str) -> Outcome | str:
@@ -106,33 +86,3 @@ def test_a_cancelled_stage_cancels_its_backend() -> None:
         return ended.is_set()
 
     assert asyncio.run(cancel())
-
-
-def test_text_at_a_gate_that_wants_a_verdict_is_none() -> None:
-    play = Play(one(goal_gate=True, require_verdict=True), "plan", backend=Saying("All done!"))
-    outcome = play.run()
-    assert outcome.status is StageStatus.FAIL
-    assert outcome.failure_reason == "no_verdict"
-    assert outcome.failure_class is FailureClass.VERDICT
-    assert play.files.texts["response.md"] == "All done!"
-
-
-@pytest.mark.parametrize(
-    ("on_graph", "on_node", "status"),
-    [
-        ({}, {"goal_gate": True}, StageStatus.SUCCESS),
-        ({"require_verdict": True}, {"goal_gate": True}, StageStatus.FAIL),
-        ({"require_verdict": True}, {}, StageStatus.SUCCESS),
-        ({"require_verdict": True}, {"goal_gate": True, "auto_status": True}, StageStatus.SUCCESS),
-        (
-            {"require_verdict": True},
-            {"goal_gate": True, "require_verdict": False},
-            StageStatus.SUCCESS,
-        ),
-        ({}, {"require_verdict": True}, StageStatus.SUCCESS),
-    ],
-)
-def test_a_verdict_is_wanted_of_goal_gates_where_node_or_graph_says_so(
-    on_graph: dict[str, Plain], on_node: dict[str, Plain], status: StageStatus
-) -> None:
-    assert Play(graph(node("plan", **on_node), **on_graph), "plan").run().status is status

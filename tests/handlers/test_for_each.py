@@ -147,8 +147,8 @@ def test_a_list_may_be_written_in_a_text(value: Json, items: Sequence[Json] | No
     [
         (None, "the context has no list under list"),
         ({"a": 1}, "the context has no list under list"),
-        ("a\n[... 12 bytes omitted ...]\nb", "the text under list was cut"),
-        ("x" * 199 + "…", "the text under list was cut"),
+        ("a\n[... 12 bytes omitted ...]\nb", "the text under list was truncated"),
+        ("x" * 199 + "…", "the text under list was truncated"),
     ],
 )
 def test_what_is_no_list_or_lacks_items_fails(value: Json, told: str) -> None:
@@ -162,7 +162,7 @@ def test_what_is_no_list_or_lacks_items_fails(value: Json, told: str) -> None:
 def test_without_items_named_or_without_a_meeting_the_pipeline_is_at_fault() -> None:
     unnamed, unmet = play([1], key=""), play([1])
     unmet.branches.fork = None
-    for it, told in ((unnamed, "set items to a key of the context"), (unmet, "never meet")):
+    for it, told in ((unnamed, "set items to a context key"), (unmet, "never meet")):
         outcome = it.run()
         assert (outcome.status, outcome.failure_class) == (StageStatus.FAIL, FailureClass.PIPELINE)
         assert told in outcome.failure_reason
@@ -224,7 +224,7 @@ def test_in_a_run_without_items_the_fan_in_passes_also_after_other_results(tmp_p
         *("each", "join", "more"),
     )
     notes = [one.data["notes"] for one in place.events("StageCompleted") if one.node == "join"]
-    assert notes[1] == "There was nothing to branch for"
+    assert notes[1] == "There were no items"
 
 
 def test_after_a_crash_in_the_middle_only_what_was_in_flight_is_done_again(tmp_path: Path) -> None:

@@ -4,10 +4,10 @@ import pytest
 
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus
 from attractor.engine.seams import Exhausted, Parts, Stopped, Waiting
-from attractor.handlers.parallel import MAX_PARALLEL, Parallel
+from attractor.handlers.parallel import Parallel
 from attractor.language.graph.graph import Edge
 from attractor.language.source.syntax_tree import Plain
-from tests.engine.branches import FAIL, MEETING, NEVER, SUCCESS, Given, GivenBranches
+from tests.engine.branches import FAIL, MEETING, NEVER, Given, GivenBranches
 from tests.handlers.stages import Person, Play, Saying, edge, graph, node
 
 
@@ -23,77 +23,11 @@ def words(outcome: Outcome) -> list[str]:
     return [f"{one['id']} {one['outcome']}" for one in results if isinstance(one, dict)]
 
 
-def test_each_way_out_is_a_branch_until_the_meeting() -> None:
-    it = play("b", "a", "c")
-    assert it.run().status is StageStatus.SUCCESS
-    walked = it.branches.walked
-    assert [(one.name, one.start, one.until) for one in walked] == [
-        ("b", "b", "join"),
-        ("a", "a", "join"),
-        ("c", "c", "join"),
-    ]
-
-
-def test_two_ways_to_one_node_are_two_branches_with_names_of_their_own() -> None:
-    it = play("a", "a", "a#2", "a")
-    it.run()
-    assert [(one.name, one.start) for one in it.branches.walked] == [
-        ("a", "a"),
-        ("a#2", "a"),
-        ("a#2#2", "a#2"),
-        ("a#3", "a"),
-    ]
-
-
-def test_results_are_in_the_order_of_the_ways_out_and_not_in_that_of_their_ends() -> None:
-    it = play("c", "a", "b", ends={"a": FAIL})
-    it.branches.turns = {"c": 9, "a": 5, "b": 1}
-    assert words(it.run()) == ["c success", "a fail", "b success"]
-
-
-def test_branches_are_isolated_unless_they_share() -> None:
-    it, shared = play("a", "b"), play("a", "b", isolation="shared")
-    it.run()
-    shared.run()
-    assert (it.branches.isolated, shared.branches.isolated) == ([True] * 2, [False] * 2)
-
-
-@pytest.mark.parametrize(("wanted", "most"), [(2, 2), (0, MAX_PARALLEL), (-1, 1)])
-def test_never_more_are_walked_at_once_than_wanted(wanted: int, most: int) -> None:
-    it = play(*(f"n{number}" for number in range(9)), max_parallel=wanted)
-    it.branches.turns = {f"n{number}": 3 * number % 7 for number in range(9)}
-    it.run()
-    assert (len(it.branches.walked), it.branches.most_walking) == (9, most)
-
-
 def test_where_few_can_be_walked_at_once_they_are_walked_one_after_the_other() -> None:
     it = play("a", "b", "c", max_parallel=3)
     it.branches.at_once = 1
     it.run()
     assert (it.branches.names, it.branches.most_walking) == (["a", "b", "c"], 1)
-
-
-def test_the_events_tell_how_many_there_are_and_how_they_ended() -> None:
-    it = play("a", "b", "c", ends={"b": FAIL})
-    it.run()
-    started, completed = it.events.all
-    assert started == ("ParallelStarted", {"branch_count": 3, "join_policy": "wait_all"})
-    assert completed[0] == "ParallelCompleted"
-    assert isinstance(completed[1].pop("duration"), float)
-    assert completed[1] == {"success_count": 2, "failure_count": 1}
-
-
-def test_what_has_enough_begins_no_other_branch() -> None:
-    it = play("a", "b", "c", join_policy="first_success", max_parallel=1)
-    assert words(it.run()) == ["a success", "b canceled", "c canceled"]
-    assert (it.branches.names, it.branches.given_up) == (["a"], ["b", "c"])
-    assert it.events.all[1][1]["failure_count"] == 0
-
-
-def test_what_has_enough_ends_the_branches_that_go_on() -> None:
-    it = play("slow", "a", "b", ends={"slow": NEVER, "b": FAIL}, join_policy="first_success")
-    assert words(it.run()) == ["slow canceled", "a success", "b fail"]
-    assert (it.branches.given_up, it.branches.walking) == (["slow"], 0)
 
 
 def test_what_cannot_have_enough_any_more_ends_the_others_too() -> None:
@@ -112,28 +46,12 @@ def test_those_that_ended_while_the_others_were_ended_count() -> None:
     assert words(it.run()) == ["a success", "b success"]
 
 
-def test_a_gate_that_waits_lets_the_others_come_to_their_end() -> None:
-    ends: dict[str, Given] = {"gate": Waiting("gate@1.1"), "late": SUCCESS}
-    it = play("gate", "other", "late", ends=ends, max_parallel=1)
-    with pytest.raises(Waiting, match=r"gate@1\.1"):
-        it.run()
-    assert it.branches.names == ["gate", "other", "late"]
-    assert it.branches.given_up == []
-    assert it.events.kinds == ["ParallelStarted"]
-
-
 def test_a_budget_that_is_used_up_is_told_before_a_gate_that_waits() -> None:
     ends: dict[str, Given] = {"gate": Waiting("gate@1.1"), "a": Exhausted("the budget is used up")}
     it = play("gate", "a", "b", ends=ends)
     with pytest.raises(Exhausted, match="used up"):
         it.run()
     assert it.branches.names == ["gate", "a", "b"]
-
-
-def test_nobody_waits_for_a_gate_that_is_not_needed() -> None:
-    ends: dict[str, Given] = {"gate": Waiting("gate@1.1")}
-    it = play("gate", "other", ends=ends, join_policy="first_success")
-    assert words(it.run()) == ["gate canceled", "other success"]
 
 
 def test_what_stops_one_branch_for_good_stops_all() -> None:
@@ -170,16 +88,6 @@ def test_whoever_is_canceled_ends_the_branches_first() -> None:
 
     asyncio.run(asyncio.wait_for(scene(), 20))
     assert it.branches.given_up == []
-
-
-@pytest.mark.parametrize("fork", [None, MEETING._replace(meeting="")])
-def test_branches_that_never_meet_are_a_mistake_in_the_pipeline(fork: object) -> None:
-    it = play("a", "b")
-    it.branches.fork = fork  # pyright: ignore[reportAttributeAccessIssue]
-    outcome = it.run()
-    assert outcome.failure_class is FailureClass.PIPELINE
-    assert outcome.failure_reason == "the branches of it never meet"
-    assert it.branches.walked == []
 
 
 def test_without_a_way_out_there_is_nothing_to_wait_for() -> None:

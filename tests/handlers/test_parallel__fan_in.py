@@ -9,7 +9,6 @@ from attractor.engine.outcome import FailureClass, Outcome, StageStatus, Usage, 
 from attractor.engine.seams import ModelAnswer, Stage
 from attractor.engine.stage.no_workspace import NoWorkspace
 from attractor.engine.state.identifiers import TreeId
-from attractor.engine.state.progress import LEFT_OUT
 from attractor.language.source.syntax_tree import Plain
 from tests.handlers.stages import Play, Saying, edge, graph, node
 
@@ -60,76 +59,15 @@ def met(*results: Json, said: Outcome | str = "", **plain: Plain) -> Met:
     return Met(list(results), Saying(said), plain=plain)
 
 
-def left_out(outcome: Outcome) -> list[str]:
-    named = outcome.context_updates[LEFT_OUT]
-    assert isinstance(named, list)
-    return [str(one) for one in named]
-
-
-def test_without_a_prompt_the_best_wins_and_its_tree_is_taken_over() -> None:
-    it = met(result("b", "partial_success"), result("a"), result("c", "fail"))
-    assert it.run() == Outcome(
-        StageStatus.SUCCESS,
-        notes="Selected best candidate: a",
-        context_updates={
-            "parallel.fan_in.best_id": "a",
-            "parallel.fan_in.best_outcome": "success",
-            LEFT_OUT: ["fan@1.1/b", "fan@1.1/c"],
-        },
-    )
-    assert it.workspace.adopted == [(["tree-a"], "t0")]
-    assert (it.backend.prompts, it.play.events.all) == ([], [])
-
-
 def test_one_that_succeeded_in_part_is_enough() -> None:
     it = met(result("a", "fail"), result("b", "partial_success"))
     assert it.run().context_updates["parallel.fan_in.best_id"] == "b"
-
-
-def test_when_all_failed_there_is_nothing_to_take() -> None:
-    it = met(result("a", "fail"), result("b", "canceled"))
-    outcome = it.run()
-    assert (outcome.status, outcome.failure_reason) == (StageStatus.FAIL, "all branches failed")
-    # Asking again would change nothing.
-    assert outcome.failure_class is FailureClass.TERMINAL
-    assert it.workspace.adopted == []
 
 
 def test_without_results_the_pipeline_is_wrong() -> None:
     outcome = met().run()
     assert outcome.failure_reason == "No parallel results to evaluate"
     assert outcome.failure_class is FailureClass.PIPELINE
-
-
-def test_the_files_of_all_are_put_together_in_their_order() -> None:
-    it = met(result("b"), result("x", "fail"), result("a", "partial_success"), merge="all")
-    outcome = it.run()
-    assert it.workspace.adopted == [(["tree-b", "tree-a"], "t0")]
-    assert left_out(outcome) == ["fan@1.1/x"]
-    assert outcome.context_updates["parallel.fan_in.best_id"] == "b"
-
-
-def test_what_does_not_go_together_is_a_failure_that_names_the_files() -> None:
-    it = met(result("a"), result("b"), merge="all")
-    it.workspace.conflicts = ["x.py", "docs/y.md"]
-    outcome = it.run()
-    assert outcome.failure_reason == (
-        "merge_conflict: branches changed the same lines of x.py, docs/y.md"
-    )
-    assert outcome.failure_class is FailureClass.TERMINAL
-    assert LEFT_OUT not in outcome.context_updates
-
-
-def test_no_files_are_taken_over_where_none_are_wanted() -> None:
-    it = met(result("a"), result("b"), merge="none")
-    assert left_out(it.run()) == ["fan@1.1/a", "fan@1.1/b"]
-    assert it.workspace.adopted == []
-
-
-def test_what_shared_a_workspace_has_left_its_files_there() -> None:
-    it = met(result("a", tree=""), result("b", tree=""))
-    assert left_out(it.run()) == ["fan@1.1/b"]
-    assert it.workspace.adopted == []
 
 
 def test_with_a_prompt_a_model_chooses_among_those_that_succeeded() -> None:

@@ -201,7 +201,7 @@ def test_where_none_can_be_run_it_says_so() -> None:
     it.children = None
     outcome = it.run()
     assert (outcome.status, outcome.failure_class) == (StageStatus.FAIL, FailureClass.PIPELINE)
-    assert "no pipeline can be run" in outcome.failure_reason
+    assert "cannot start child pipelines" in outcome.failure_reason
 
 
 def test_whoever_gives_it_up_halts_its_child() -> None:

@@ -176,7 +176,7 @@ def test_when_the_stop_condition_holds_the_child_is_stopped(condition: str) -> N
         await it.cycle()
         outcome = await it.outcome()
         assert (outcome.status, outcome.notes) == (StageStatus.SUCCESS, "Stop condition satisfied")
-        assert it.plot.stopped == "canceled by it@1.1: its stop condition holds"
+        assert it.plot.stopped == "canceled by it@1.1: its stop condition is true"
         assert it.it.context.get("stack.child.status") == "stopped"
         # What it did has its price, all the same.
         assert outcome.usage == Usage(10, 2)
@@ -300,7 +300,7 @@ def test_what_its_child_asks_is_asked_in_its_name() -> None:
 @pytest.mark.parametrize(
     ("plain", "of_graph", "told"),
     [
-        ({}, {"stack.child_dotfile": ""}, "the graph names no child"),
+        ({}, {"stack.child_dotfile": ""}, "the graph has no child pipeline"),
         ({}, {"stack.child_dotfile": "no.dot"}, "no.dot: cannot read no.dot"),
         ({}, {"stack.child_workdir": "sub"}, "stack.child_workdir is not supported"),
         ({"stack.child_autostart": "false"}, {}, "stack.child_autostart=false is not supported"),

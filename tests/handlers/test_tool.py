@@ -3,11 +3,9 @@ from datetime import timedelta
 import pytest
 
 from attractor.base.processes import ExecResult
-from attractor.engine.outcome import FailureClass, Outcome, StageStatus
+from attractor.engine.outcome import FailureClass, StageStatus
 from attractor.language.source.syntax_tree import Plain
 from tests.handlers.stages import Play, Shell, graph, node
-
-WEEK_MS = 7 * 24 * 3600 * 1000
 
 
 def play(result: ExecResult | None = None, **plain: Plain) -> Play:
@@ -18,17 +16,6 @@ def play(result: ExecResult | None = None, **plain: Plain) -> Play:
 
 def ended(code: int, out: str = "", err: str = "") -> ExecResult:
     return ExecResult(out, err, code, False, 1)
-
-
-def test_a_command_that_ends_with_0_is_a_success_with_its_output() -> None:
-    it = play(ended(0, "ok\n", "careful\n"), tool_command="make test")
-    assert it.run() == Outcome(
-        StageStatus.SUCCESS,
-        notes="Tool completed: make test",
-        context_updates={"tool.output": "ok\n"},
-    )
-    assert it.shell.commands == [("make test", WEEK_MS)]
-    assert it.files.texts == {"stdout.txt": "ok\n", "stderr.txt": "careful\n"}
 
 
 def test_another_exit_code_is_a_verdict_that_names_it_and_the_last_words() -> None:
@@ -63,18 +50,6 @@ def test_a_command_that_a_signal_ended_failed() -> None:
     assert "exit code -9" in outcome.failure_reason
 
 
-@pytest.mark.parametrize("exit_code", [0, -15, 124])
-def test_running_out_of_time_is_a_failure_that_may_be_tried_again(exit_code: int) -> None:
-    result = ExecResult("so far", "", exit_code, True, 900_000)
-    it = play(result, tool_command="make", timeout=timedelta(minutes=15))
-    outcome = it.run()
-    assert outcome.status is StageStatus.FAIL
-    assert outcome.failure_class is FailureClass.RETRYABLE
-    assert outcome.failure_reason == "tool_command did not end within 15m"
-    assert outcome.context_updates == {"tool.output": "so far"}
-    assert it.shell.commands == [("make", 900_000)]
-
-
 @pytest.mark.parametrize("timeout", ["250ms", timedelta(milliseconds=250)])
 def test_the_time_limit_may_be_quoted(timeout: Plain) -> None:
     it = play(tool_command="make", timeout=timeout)
@@ -96,12 +71,6 @@ def test_a_tool_without_a_command_is_a_mistake_in_the_pipeline(plain: dict[str, 
     assert outcome.failure_class is FailureClass.PIPELINE
     assert outcome.failure_reason == "No tool_command specified: check"
     assert it.shell.commands == []
-
-
-def test_script_is_another_name_for_the_command() -> None:
-    it = play(script="make lint")
-    it.run()
-    assert it.shell.commands[0][0] == "make lint"
 
 
 def test_the_specifications_name_goes_first() -> None:

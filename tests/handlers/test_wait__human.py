@@ -1,23 +1,17 @@
 import asyncio
 from dataclasses import dataclass, field
 from datetime import timedelta
-from io import StringIO
 
 import pytest
 
 from attractor.engine.interviews import AnsweredFirst
-from attractor.engine.outcome import FailureClass, Outcome, StageStatus
+from attractor.engine.outcome import FailureClass, StageStatus
 from attractor.engine.questions.question import (
     Answer,
     AnswerKind,
-    Option,
     Question,
-    QuestionKind,
     question_to_record,
 )
-from attractor.engine.seams import Parked
-from attractor.interviewers.park import Park
-from attractor.interviewers.registry import InterviewerParts
 from attractor.language.graph.graph import Graph
 from attractor.language.source.syntax_tree import Plain
 from tests.handlers.stages import Person, Play, edge, edge_if, graph, node
@@ -52,36 +46,6 @@ def play(*answers: str | Answer, **plain: Plain) -> Asking:
 
 def person(it: Asking) -> Person:
     return it.person
-
-
-def test_the_answer_chooses_the_way_on() -> None:
-    assert play("f").run() == Outcome(
-        StageStatus.SUCCESS,
-        preferred_label="[F] Fix",
-        suggested_next_ids=("fix",),
-        context_updates={
-            "human.gate.selected": "F",
-            "human.gate.label": "[F] Fix",
-            "human.gate.target": "fix",
-        },
-        notes="[F] Fix: chosen by Ada",
-    )
-
-
-def test_the_question_names_node_visit_and_attempt_and_shows_every_way_out() -> None:
-    it = play("f", label="Ready?")
-    it.visit, it.attempt = 3, 2
-    it.run()
-    assert person(it).questions == [
-        Question(
-            id="gate@3.2",
-            text="Ready?",
-            kind=QuestionKind.MULTIPLE_CHOICE,
-            options=(Option("A", "[A] Approve"), Option("F", "[F] Fix"), Option("S", "stop")),
-            stage="gate",
-            metadata={"targets": {"A": "ship", "F": "fix", "S": "stop"}},
-        )
-    ]
 
 
 def test_an_interview_is_recorded() -> None:
@@ -133,24 +97,6 @@ def test_a_skipped_question_fails_and_is_not_asked_again(before: list[str]) -> N
     assert outcome.failure_class is FailureClass.TERMINAL
     assert outcome.failure_reason == "human skipped interaction"
     assert it.events.all[-1][1]["answer"] == {"kind": "skipped", "value": "", "by": ""}
-
-
-def test_time_running_out_asks_for_another_attempt() -> None:
-    it = play(LATE)
-    assert it.run() == Outcome(StageStatus.RETRY, failure_reason="human gate timeout, no default")
-    assert it.events.kinds == ["InterviewStarted", "InterviewTimeout"]
-    question = question_to_record(person(it).questions[0])
-    assert it.events.all[-1][1]["question"] == question
-
-
-@pytest.mark.parametrize("default", ["fix", "F", "[F] Fix", "FIX"])
-def test_time_running_out_takes_the_default(default: str) -> None:
-    outcome = play(LATE, human__default_choice=default).run()
-    assert outcome.status is StageStatus.SUCCESS
-    assert outcome.preferred_label == "[F] Fix"
-    assert outcome.suggested_next_ids == ("fix",)
-    assert outcome.context_updates["human.gate.selected"] == "F"
-    assert outcome.notes == "[F] Fix: the default, for want of an answer in time"
 
 
 def test_the_question_says_how_long_there_is_time_and_what_happens_then() -> None:
@@ -228,15 +174,6 @@ def test_of_two_ways_with_one_label_the_chosen_one_is_named_by_its_target_alone(
     assert outcome.preferred_label == ""
     assert outcome.suggested_next_ids == ("fix",)
     assert outcome.context_updates["human.gate.label"] == "go on"
-
-
-def test_a_parked_question_passes_through() -> None:
-    park = Park(InterviewerParts(input=StringIO(), output=StringIO()))
-    it = Play(gate(timeout=timedelta(minutes=10)), "gate", interviewer=park)
-    with pytest.raises(Parked) as caught:
-        it.run()
-    assert caught.value.question.id == "gate@1.1"
-    assert it.events.kinds == ["InterviewStarted"]
 
 
 def test_a_cancelled_gate_stops_asking() -> None:

@@ -21,18 +21,6 @@ def ask(typed: str, asked: Question) -> tuple[Answer, str]:
     return answer, terminal.output.getvalue()
 
 
-def test_choices_are_shown_with_their_keys_and_a_line_is_the_answer() -> None:
-    answer, shown = ask("  n \n", GATE)
-    assert answer == picked(GATE, 1, "n", "console")
-    assert shown == "[?] Deploy?\n  [Y] Yes, deploy\n  [N] No\nSelect: "
-
-
-@pytest.mark.parametrize("kind", list(QuestionKind))
-def test_the_end_of_the_input_skips(kind: QuestionKind) -> None:
-    answer, _ = ask("", question(kind))
-    assert answer == SKIPPED
-
-
 @pytest.mark.parametrize("kind", [QuestionKind.YES_NO, QuestionKind.CONFIRMATION])
 @pytest.mark.parametrize(
     ("typed", "value"), [("y", "yes"), ("YES", "yes"), ("n", "no"), ("No", "no")]
@@ -223,5 +211,5 @@ def test_at_a_terminal_what_was_typed_before_is_dropped_and_tries_have_no_end() 
         assert asyncio.run(scene()).value == "N"
     os.close(ours)
     shown = terminal.output.getvalue()
-    assert shown.startswith("(typed when nothing was asked, and not taken: y)\n[?] Deploy?")
+    assert shown.startswith("(ignored input from before the question: y)\n[?] Deploy?")
     assert "'größe 7' is none of the choices" in shown

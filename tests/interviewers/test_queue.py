@@ -4,20 +4,6 @@ from attractor.engine.questions.question import Answer, AnswerKind
 from attractor.interviewers.queue import Queue
 from tests.interviewers.questions import GATE, Terminal, given
 
-LATE = Answer(AnswerKind.TIMEOUT)
-
-
-def test_answers_come_in_order_and_then_questions_are_skipped() -> None:
-    queue = Queue(Terminal().parts(answers=[given("Y"), LATE, given("N", "Ada")]))
-    answers = [asyncio.run(queue.ask(GATE)) for _ in range(5)]
-    assert answers == [
-        given("Y", "queue"),
-        Answer(AnswerKind.TIMEOUT, by="queue"),
-        given("N", "Ada"),
-        Answer(AnswerKind.SKIPPED, by="queue"),
-        Answer(AnswerKind.SKIPPED, by="queue"),
-    ]
-
 
 def test_two_queues_of_one_list_do_not_share_it() -> None:
     parts = Terminal().parts(answers=[given("Y")])

@@ -102,10 +102,10 @@ def test_a_name_may_say_whom_another_one_has_ask_and_the_file(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("name", "told"),
     [
-        ("console:park", "takes nothing else"),
+        ("console:park", "has no option"),
         ("recording:nobody", "unknown interviewer 'nobody'"),
-        ("nobody:console", "takes nothing else|unknown"),
-        ("recording:replay:a.jsonl", "was given no recording"),
+        ("nobody:console", "has no option|unknown"),
+        ("recording:replay:a.jsonl", "has no recording"),
     ],
 )
 def test_a_name_that_chooses_nobody_is_refused(name: str, told: str) -> None:

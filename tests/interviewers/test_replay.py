@@ -34,14 +34,6 @@ def ask(interviewer: Replay, question: Question) -> Answer:
     return asyncio.run(interviewer.ask(question))
 
 
-def test_each_question_gets_the_answer_that_it_got_in_whatever_order(tmp_path: Path) -> None:
-    other = replace(GATE, id="gate@2.1")
-    replay = record(tmp_path / "a", (GATE, given("Y", "ann")), (other, given("N", "console")))
-    assert ask(replay, other) == given("N", "replay of console")
-    assert ask(replay, GATE) == given("Y", "replay of ann")
-    assert ask(replay, GATE) == given("Y", "replay of ann")
-
-
 def test_of_several_answers_the_last_one_counted(tmp_path: Path) -> None:
     replay = record(tmp_path / "a", (GATE, given("perhaps")), (GATE, given("N")))
     assert ask(replay, GATE).value == "N"
@@ -55,7 +47,7 @@ def test_a_time_out_and_a_skip_are_given_again(tmp_path: Path, kind: AnswerKind)
 @pytest.mark.parametrize(
     ("asked", "why"),
     [
-        (replace(GATE, id="gate@2.1"), "no answer to gate@2.1: it was not asked"),
+        (replace(GATE, id="gate@2.1"), "no answer to gate@2.1: it is not in the recording"),
         (replace(GATE, text="Sure?"), "its text was 'Deploy?', and is 'Sure?'"),
         (replace(GATE, kind=QuestionKind.FREEFORM), "its kind was 'multiple_choice'"),
         (replace(GATE, options=(Option("Y", "Yes"),)), "its choices was 'Y ([Y] Yes, deploy), N"),
@@ -91,12 +83,12 @@ def test_an_answer_for_one_item_is_not_given_for_another(tmp_path: Path) -> None
 
 
 def test_a_recording_has_to_be_there(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="was given no recording"):
+    with pytest.raises(UsageError, match="has no recording"):
         Replay(Terminal().parts())
     with pytest.raises(FileError, match="nowhere"):
         Replay(Terminal().parts(file=tmp_path / "nowhere"))
     (tmp_path / "letter").write_text("Dear Ann,\n")
-    with pytest.raises(UsageError, match="is no recording of answers: "):
+    with pytest.raises(UsageError, match="is not a recording of answers: "):
         Replay(Terminal().parts(file=tmp_path / "letter"))
 
 

@@ -39,7 +39,7 @@ def test_R12_a_used_up_budget_stops_the_run_by_its_name(
     wishes: dict[str, Any] = {name: limit}
     result = run(tmp_path, between(*NODES, WAY), backend=costly, **wishes)
     assert (result.status, result.exit_code) == (EXECUTING, ExitCode.UNFINISHED)
-    assert f"the budget {name} is used up" in result.reason
+    assert f"the budget {name} is exhausted" in result.reason
     assert result.completed == ("start", "a", "b")
 
 
@@ -67,7 +67,7 @@ def test_R12_people_are_warned_once_from_four_fifths_on(
 def test_R12_time_is_a_budget_too(tmp_path: Path) -> None:
     slow = between('a [shape=parallelogram, tool_command="sleep 0.1"]', *NODES[1:], WAY)
     result = run(tmp_path, slow, max_duration="50ms")
-    assert "the budget max_duration is used up" in result.reason
+    assert "the budget max_duration is exhausted" in result.reason
     assert result.completed == ("start", "a")
     assert run(tmp_path, slow, max_duration="1m").outcome is StageStatus.SUCCESS
 
@@ -111,7 +111,7 @@ def test_R12_an_agent_is_stopped_between_two_calls_of_its_model(tmp_path: Path, 
         result = run(tmp_path, WORK, model=MODELS[wire], max_tokens=9_500, **wishes)
         assert len(twin.requests) == 10
     assert (result.status, result.exit_code) == (EXECUTING, ExitCode.UNFINISHED)
-    assert result.reason == "the budget max_tokens is used up: 10000 of 9500"
+    assert result.reason == "the budget max_tokens is exhausted: 10000 of 9500"
     assert len(events(result, "ModelUsed")) == 10
     [warning] = events(result, "BudgetWarning")
     assert (warning.data["spent"], warning.data["limit"]) == (8000, 9500)
@@ -127,7 +127,7 @@ def test_R12_money_counts_by_the_prices_of_the_catalogue(tmp_path: Path, wire: s
         result = run(tmp_path, WORK, model=MODELS[wire], max_cost_usd=2.5 * cost, **wishes)
         assert len(twin.requests) == 3
     assert (result.status, result.exit_code) == (EXECUTING, ExitCode.UNFINISHED)
-    assert "the budget max_cost_usd is used up" in result.reason
+    assert "the budget max_cost_usd is exhausted" in result.reason
     assert result.usage.cost_usd == pytest.approx(3 * cost)
     assert not [one for one in events(result, "WARNING") if "catalogue" in str(one.data)]
 
@@ -148,7 +148,7 @@ def test_R12_pipelines_at_work_together_share_the_budget_of_their_run(tmp_path: 
         # Each may have one call under way when the last token is used.
         assert 10 <= len(twin.requests) <= 12
     assert (result.status, result.exit_code) == (EXECUTING, ExitCode.UNFINISHED)
-    assert "the budget max_tokens is used up" in result.reason
+    assert "the budget max_tokens is exhausted" in result.reason
     [warning] = events(result, "BudgetWarning")
     assert warning.data["limit"] == 9_500
 
@@ -213,7 +213,7 @@ def test_R12_time_that_is_up_stops_the_command_at_work(tmp_path: Path) -> None:
     )
     result = run(tmp_path, text, max_duration="1s")
     assert (result.status, result.exit_code) == (EXECUTING, ExitCode.UNFINISHED)
-    assert "the budget max_duration is used up" in result.reason
+    assert "the budget max_duration is exhausted" in result.reason
     assert record(result, "run.json")["status"] == "executing"
     assert [one.data["budget"] for one in events(result, "BudgetWarning")] == ["max_duration"]
     (tmp_path / "project" / "again").touch()
@@ -231,7 +231,7 @@ def test_R12_time_in_which_nobody_is_at_work_does_not_count(tmp_path: Path) -> N
         "j -> exit",
     )
     stopped = run(tmp_path, text, max_duration="600ms")
-    assert "the budget max_duration is used up" in stopped.reason
+    assert "the budget max_duration is exhausted" in stopped.reason
     time.sleep(5)
     ended = resume(tmp_path, max_duration="5s")
     assert ended.outcome is StageStatus.SUCCESS

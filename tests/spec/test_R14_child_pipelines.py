@@ -120,7 +120,7 @@ def test_R14_whoever_asks_a_model_needs_one(tmp_path: Path, node: str) -> None:
 @pytest.mark.parametrize(
     ("node", "of_graph", "said"),
     [
-        ("", "", "the graph names no child"),
+        ("", "", "the graph has no child pipeline"),
         ('"stack.child_autostart"=false', "CHILD", "stack.child_autostart=false is not supported"),
         ("", 'CHILD; "stack.child_workdir"=sub', "stack.child_workdir is not supported"),
         ('"manager.actions"="look"', "CHILD", "manager.actions: unknown action 'look'"),

@@ -44,7 +44,7 @@ def test_R6_the_edge_of_a_fork_is_told_with_reason_join_and_its_edges_as_branche
     candidates = chosen.data["candidates"]
     assert isinstance(candidates, list)
     told = [(one["target"], one["fate"]) for one in candidates if isinstance(one, dict)]
-    assert told == [("a", "a branch of its own"), ("b", "a branch of its own")]
+    assert told == [("a", "it begins a branch"), ("b", "it begins a branch")]
 
 
 def test_R6_there_are_retries_in_a_branch(tmp_path: Path) -> None:

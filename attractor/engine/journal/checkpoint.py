@@ -116,7 +116,7 @@ def _open(journal: Path, checkpoint: Path) -> RestoredState:
     lines = _lines_from(journal, at.offset, checkpoint)
     head = _verified(journal, lines, at)
     if not lines or _event(lines[0]).data.get("checkpoint") != own:
-        raise CheckpointBroken(f"{checkpoint} is not the one that {journal.name} knows")
+        raise CheckpointBroken(f"{checkpoint} does not match {journal.name}")
     state = state_from_record(Fields(content, str(checkpoint)))
     state, last_activity = _folded(state, lines[1:], _event(lines[0]).time)
     return RestoredState(state, head, len(text), at.offset, last_activity)
@@ -156,15 +156,15 @@ def _event(line: JournalLine) -> Event:
 def _lines_from(journal: Path, offset: int, checkpoint: Path) -> Sequence[JournalLine]:
     if not journal.exists() or journal.stat().st_size <= offset:
         raise CheckpointBroken(
-            f"{journal} has lost lines: {checkpoint.name} knows one at byte {offset}",
-            hint="compare it with a copy: what was cut off cannot be made anew",
+            f"{journal} has lost lines: {checkpoint.name} refers to byte {offset}",
+            hint="restore it from a copy: lost lines cannot be rebuilt",
         )
     try:
         return list(read_lines(journal, offset=offset))
     except FileError as fault:
         if fault.cause is not None:
             raise
-        raise CheckpointBroken(f"{journal} and {checkpoint.name} do not fit: {fault}") from fault
+        raise CheckpointBroken(f"{journal} and {checkpoint.name} do not match: {fault}") from fault
 
 
 def _read(checkpoint: Path) -> str | None:
@@ -178,7 +178,7 @@ def _read(checkpoint: Path) -> str | None:
     try:
         return content.decode() if content.strip(b"\0") else None
     except UnicodeDecodeError as cause:
-        raise CheckpointBroken(f"{checkpoint} is no text") from cause
+        raise CheckpointBroken(f"{checkpoint} is not UTF-8") from cause
 
 
 def _take_apart(text: str, checkpoint: Path) -> tuple[dict[str, Json], Position, str]:
@@ -191,9 +191,9 @@ def _take_apart(text: str, checkpoint: Path) -> tuple[dict[str, Json], Position,
         case {"position": {"seq": int(seq), "offset": int(offset), "prev": str(prev)}, **content}:
             pass
         case _:
-            raise CheckpointBroken(f"{checkpoint} does not say which line it was made at")
+            raise CheckpointBroken(f"{checkpoint} has no position")
     at = Position(offset, Head(seq - 1, prev))
     drawn = _write(content, at)
     if drawn.text != text:
-        raise CheckpointBroken(f"{checkpoint} is not written as checkpoints are")
+        raise CheckpointBroken(f"{checkpoint} has an invalid format")
     return content, at, drawn.digest

@@ -90,7 +90,7 @@ def _status_changed(state: RunState, event: Event, data: Fields) -> RunState:
 
 def _stage_started(state: RunState, event: Event, data: Fields) -> RunState:
     if event.node is None or event.visit is None or event.attempt is None:
-        raise RecordBroken(f"event {event.seq} does not say which attempt it is about")
+        raise RecordBroken(f"event {event.seq} has no attempt")
     walk = _walk(state, event)
     before = walk.in_flight
     is_again = before is not None and (before.node, before.visit) == (event.node, event.visit)
@@ -184,7 +184,7 @@ def _walk(state: RunState, event: Event, key: str | None = None) -> WalkState:
     """Return the walk of an event."""
     key = (event.branch or MAIN) if key is None else key
     if key not in state.walks:
-        raise RecordBroken(f"event {event.seq} is about a walk that did not begin")
+        raise RecordBroken(f"event {event.seq} belongs to an unknown walk")
     return state.walks[key]
 
 
@@ -226,9 +226,7 @@ def _interrupted(state: RunState, event: Event, data: Fields) -> RunState:
 
 
 def _resumed(state: RunState, event: Event, data: Fields) -> RunState:
-    # Missing in the journals of older versions.
-    is_known = data.has("heard") and data.text("heard")
-    heard = data.time("heard") if is_known else LONG_AGO
+    heard = data.time("heard") if data.text("heard") else LONG_AGO
     # The resumed run may have larger budgets, so it warns again.
     return changed(state, stopped="", warned=(), walks=stop_walks(state.walks, heard))
 

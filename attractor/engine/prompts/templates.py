@@ -28,7 +28,7 @@ def render_prompt(
             if length > _LONGEST:
                 raise TemplateFailed(f"the prompt is longer than {_LONGEST} letters")
     except (TemplateError, ArithmeticError, LookupError, TypeError, ValueError) as error:
-        raise TemplateFailed(f"the prompt cannot be filled in: {error}") from error
+        raise TemplateFailed(f"the prompt template cannot be rendered: {error}") from error
     return "".join(pieces)
 
 

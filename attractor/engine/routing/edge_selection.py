@@ -37,12 +37,12 @@ class Fate(StrEnum):
     """The reason why an edge was selected or not."""
 
     WON = "taken"
-    CONDITION_FALSE = "its condition does not hold"
-    WEIGHS_LESS = "another edge weighs more"
-    COMES_LATER = "another edge of the same weight comes first by its target"
-    DECIDED_BEFORE = "another way was decided before it"
-    AFTER_FAILURE = "after a failure it is no way out"
-    A_BRANCH = "a branch of its own"
+    CONDITION_FALSE = "its condition is false"
+    WEIGHS_LESS = "another edge has a higher weight"
+    COMES_LATER = "another edge of equal weight comes first by its target"
+    DECIDED_BEFORE = "an earlier rule selected another edge"
+    AFTER_FAILURE = "it is not followed after a failure"
+    A_BRANCH = "it begins a branch"
 
 
 @dataclass(frozen=True)

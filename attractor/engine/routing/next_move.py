@@ -214,7 +214,7 @@ class _Deciding:
     def _within_branch(self, move: Move, route: Route) -> Decision:
         until = self.bounds.until
         if route.edge and is_restart(route.edge):
-            return Decision(self._failed(move, "no run can begin anew out of a branch"), (route,))
+            return Decision(self._failed(move, "loop_restart is invalid inside a branch"), (route,))
         if route.reason is RouteReason.NO_EDGES or route.target == until:
             return Decision(self._arrived(move, route), (route,))
         if self._is_exit(route.target) or route.target in self.bounds.outside:

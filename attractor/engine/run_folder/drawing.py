@@ -175,7 +175,7 @@ class RunDrawing:
         if not data.has("step") or event.branch:
             return
         move = data.inner("step").inner("move")
-        is_elsewhere = move.has("is_restart") and move.flag("is_restart")
+        is_elsewhere = move.flag("is_restart")
         self._current = "" if is_elsewhere else move.text("target")
         if move.has("end"):
             end = move.inner("end")

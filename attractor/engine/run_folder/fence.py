@@ -60,7 +60,7 @@ class FileFence:
     def commit(self) -> None:
         """Refuse to write if the fence is lost."""
         if self.is_lost:
-            raise FenceLost(f"{self._path.parent} was taken over by somebody else")
+            raise FenceLost(f"{self._path.parent} was taken over by another process")
 
     def end(self) -> None:
         """Release the directory."""

@@ -108,11 +108,11 @@ def refuse_answer(order: Order, state: RunState, now: datetime) -> str:
     """Return the refusal of an answer; empty if it is the first valid answer, and in time."""
     asked = next((one for one in state.asked if one.id == order.question), None)
     if asked is None:
-        return "refused: this is not the question asked"
+        return "refused: the run does not ask this question"
     if before := state.answers.get(asked.id):
         return f"refused: {before.by or 'somebody'} answered before: {before.value or before.kind}"
     if is_late(asked, now):
-        return f"refused: its time was up at {asked.deadline}"
+        return f"refused: its deadline passed at {asked.deadline}"
     if read_answer(order.value, asked) is None:
         return f"refused: {describe_refusal(order.value, asked)}: {describe_choices(asked)}"
     return ""
@@ -144,6 +144,6 @@ def refuse_order(order: Order | None, state: RunState, now: datetime) -> str:
         case Action.RESUME:
             return "" if state.is_paused else "refused: the run is not paused"
         case Action.STEER:
-            return "refused: no stage is at work that could be steered"
+            return "refused: no stage is running"
         case Action.PAUSE | Action.CANCEL:
             return ""

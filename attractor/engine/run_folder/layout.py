@@ -94,8 +94,8 @@ def manifest_from_record(fields: Fields) -> Manifest:
         content_hash=fields.text("content_hash"),
         base=Base(base.text("commit"), base.text("tree"), base.text("candidate")),
         parent=fields.text("parent"),
-        forked_at=fields.text("forked_at") if fields.has("forked_at") else "",
-        restart=fields.number("restart") if fields.has("restart") else 0,
+        forked_at=fields.text("forked_at"),
+        restart=fields.number("restart"),
         suite=fields.text("suite"),
         profile=fields.text("profile"),
         options=fields.members("options"),
@@ -241,7 +241,7 @@ def write_manifest(
 def read_manifest(directory: RunDirectory) -> Manifest:
     """Read the manifest of a run, unless its format is newer than this version."""
     if directory.root.is_dir() and not directory.manifest.exists():
-        hint = "bring it back from a copy, or start a new run: nothing else says what it was"
+        hint = "restore it from a copy, or start a new run"
         raise VerificationError(f"{directory.manifest} is missing", hint=hint)
     fields = read_document(directory.manifest)
     format_ = fields.number("format")
@@ -281,5 +281,5 @@ def _fill(directory: RunDirectory, source: str | bytes, files: Mapping[str, byte
 
 
 def _taken(root: Path) -> Refused:
-    hint = "choose another place, or resume the run that is there"
+    hint = "choose another folder, or resume the run in it"
     return Refused(f"{root} exists already", hint=hint)

@@ -353,8 +353,8 @@ def _require_journal(directory: RunDirectory) -> None:
     """Refuse a directory without its journal: the run would begin again."""
     if not directory.events.exists() and directory.run.exists():
         raise VerificationError(
-            f"{directory.events} is missing, but the run was begun",
-            hint="bring it back from a copy: the run cannot go on without it",
+            f"{directory.events} is missing, although the run has begun",
+            hint="restore it from a copy: the run cannot continue without it",
         )
 
 
@@ -387,7 +387,7 @@ def interrupt_run(run: OpenRun) -> None:
     """Record that the process was stopped; the status of the run stays, to be resumed."""
     # An error here must not hide the cancellation.
     with suppress(AttractorError):
-        run.record(RunInterrupted("the process was told to stop"), sync=True)
+        run.record(RunInterrupted("the process was stopped"), sync=True)
         if run.state.progress:
             run.save()
 

@@ -169,4 +169,4 @@ def final_from_journal(directory: RunDirectory, manifest: Manifest) -> dict[str,
             told = final_record(manifest, state, event.time)
             return {**told, "seconds": event.data.get("seconds", told["seconds"])}
         state = fold(state, event)
-    raise RecordBroken(f"{directory.events} does not say how the run ended")
+    raise RecordBroken(f"{directory.events} has no terminal event")

@@ -98,7 +98,7 @@ def open_outcomes(file: Path) -> dict[str, Json]:
         raise UsageError(f"{file} is not UTF-8", hint="save it as UTF-8") from cause
     table = _read_toml(text, file) if _is_toml(file, text) else _read_json(text, file)
     if is_too_deep(table):
-        raise UsageError(f"{file} {TOO_DEEP}", hint=f"{DEEPEST} levels are taken")
+        raise UsageError(f"{file} {TOO_DEEP}", hint=f"{DEEPEST} levels at most")
     check_outcomes(table, file=str(file))
     return cast(dict[str, Json], table)
 

@@ -103,12 +103,12 @@ async def execute(handler: Handler, stage: Stage, *, stall: Stall | None = None)
     except asyncio.CancelledError:
         if _is_cancelling():
             raise
-        return failure("the work was canceled from within")
+        return failure("the handler canceled itself")
     # The contract of handlers: their exceptions do not end the walk.
     except Exception as error:  # noqa: BLE001
         if isinstance(error, TimeoutError) and stall.is_over:
             heard = describe_duration(stall.limit or timedelta())
-            return failure(f"stalled: nothing was heard of it for {heard}")
+            return failure(f"stalled: no activity for {heard}")
         if isinstance(error, TimeoutError) and timer.expired():
             written = stage.node.attributes.duration("timeout") or timedelta()
             return failure(f"timed out after {describe_duration(written)}")

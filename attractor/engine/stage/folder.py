@@ -59,7 +59,7 @@ def folder_of_attempt(folder: Path, visit: int, attempt: int) -> Path | None:
 def require_folder(folder: Path) -> None:
     """Refuse a link or a file in place of a folder."""
     if not stat.S_ISDIR(os.lstat(folder).st_mode):
-        hint = "remove it: a stage folder is a folder of its own"
+        hint = "remove it: a stage folder must be a real folder"
         raise FileError(f"{folder} is a link or a file", hint=hint)
 
 

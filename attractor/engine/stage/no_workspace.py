@@ -150,7 +150,7 @@ class NoWorkspace:
 
     async def export(self, tree: TreeId, to: Path) -> None:
         """Refuse: there are no trees."""
-        raise UsageError("this run keeps no trees", hint="run it with --workspace isolated")
+        raise UsageError("this run takes no snapshots", hint="run it with --workspace isolated")
 
     async def fork(self, name: str, tree: TreeId, *, shared: bool = False) -> "NoWorkspace":
         """Return a workspace in the same place."""
@@ -169,6 +169,6 @@ class NoWorkspace:
 
 def _refuse() -> NoReturn:
     raise UsageError(
-        "this run has no environment to work in",
+        "this run has no environment",
         hint="run it with --workspace isolated or in-place",
     )

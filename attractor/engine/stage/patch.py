@@ -74,7 +74,7 @@ def redact_patch(patch: Patch, redactor: Redactor) -> StoredPatch:
     is_redacted = clean != patch.content
     lines = list(_remarks(patch.left_out))
     if is_redacted:
-        lines.append(f"What was a secret is {PLACEHOLDER} here: this is to be read, not applied.")
+        lines.append(f"Secrets are replaced by {PLACEHOLDER}: read this patch, do not apply it.")
         clean = _quoted(clean)
     head = redactor.text("".join(f"{one}\n" for one in lines)).encode()
     return StoredPatch(head + (b"\n" if head else b"") + clean, is_redacted)
@@ -134,7 +134,7 @@ def clean_line(line: bytes, redactor: Redactor) -> bytes:
 def _remarks(left_out: Sequence[str]) -> Iterator[str]:
     if not left_out:
         return
-    yield f"Left out, for the patch would be too long: {len(left_out)} changed file(s)."
+    yield f"Left out, because the patch would be too large: {len(left_out)} changed file(s)."
     yield from (f"  {_one_line(path)}" for path in left_out[:MOST_NAMED])
     if len(left_out) > MOST_NAMED:
         yield f"  and {len(left_out) - MOST_NAMED} more"

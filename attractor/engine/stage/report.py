@@ -128,7 +128,7 @@ def _updates(value: Json) -> dict[str, Json]:
     if forbidden := forbidden_keys(value):
         raise InvalidReport(
             f"a report may not set {', '.join(forbidden)}",
-            hint="these keys are the engine's: choose other names",
+            hint="these keys are reserved: choose other names",
         )
     return value
 
@@ -148,7 +148,7 @@ def _texts(report: JsonObject, name: str) -> tuple[str, ...]:
         raise InvalidReport(f"{name!r} is not a list", hint='write ["node_id"]')
     texts = tuple(one for one in value if isinstance(one, str))
     if len(texts) < len(value):
-        raise InvalidReport(f"{name!r} holds something else than texts", hint='write ["node_id"]')
+        raise InvalidReport(f"{name!r} has items that are not texts", hint='write ["node_id"]')
     return texts
 
 

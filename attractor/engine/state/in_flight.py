@@ -153,12 +153,12 @@ def flight_from_record(fields: Fields) -> InFlight:
         fields.number("attempt"),
         fields.time("since"),
         fields.flag("is_aside"),
-        fields.number("starts") if fields.has("starts") else 1,
-        _usage(fields, "used"),
-        _usage(fields, "told"),
+        fields.number("starts"),
+        usage_from_record(fields.inner("used")),
+        usage_from_record(fields.inner("told")),
         fields.time("at_work") if fields.has("at_work") else None,
-        fields.real("worked") if fields.has("worked") else 0.0,
-        streak_from_record(fields.inner("streak")) if fields.has("streak") else NO_STREAK,
+        fields.real("worked"),
+        streak_from_record(fields.inner("streak")),
         fields.text("failed") if fields.has("failed") else None,
     )
 
@@ -171,7 +171,3 @@ def streak_to_record(streak: Streak) -> dict[str, Json]:
 def streak_from_record(fields: Fields) -> Streak:
     """Read a streak from its record."""
     return Streak(fields.text("failure"), fields.number("alike"))
-
-
-def _usage(fields: Fields, name: str) -> Usage:
-    return usage_from_record(fields.inner(name)) if fields.has(name) else NOTHING_USED

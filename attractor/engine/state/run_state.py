@@ -134,7 +134,7 @@ def require_transition(now: RunStatus, then: RunStatus) -> None:
     if then not in allowed:
         known = ", ".join(map(str, allowed)) or "nothing: it is final"
         raise IllegalTransition(
-            f"a run that is {now} cannot become {then}", hint=f"what may follow: {known}"
+            f"a run that is {now} cannot become {then}", hint=f"allowed: {known}"
         )
 
 
@@ -272,7 +272,7 @@ def state_from_record(fields: Fields) -> RunState:
         is_paused=run.flag("is_paused"),
         canceled=run.text("canceled"),
         last_order=run.text("last_order"),
-        restarted_as=run.text("restarted_as") if run.has("restarted_as") else "",
+        restarted_as=run.text("restarted_as"),
         is_ended=run.flag("is_ended"),
     )
 
@@ -289,9 +289,7 @@ def status_from_record(fields: Fields) -> RunStatus:
 
 
 def counts_from(fields: Fields, name: str) -> dict[str, int]:
-    """Read counts by name from their record; a missing record is empty."""
-    if not fields.has(name):
-        return {}
+    """Read counts by name from their record."""
     counts = fields.inner(name)
     return {key: counts.number(key) for key in counts.all()}
 

@@ -216,7 +216,7 @@ def walk_from_record(fields: Fields, progress: Progress) -> WalkState:
     return WalkState(
         progress,
         flight_from_record(fields.inner("in_flight")) if fields.has("in_flight") else None,
-        _questions(fields),
+        tuple(question_from_record(one) for one in fields.inners("questions")),
         fields.text("name"),
         fields.text("parent"),
         fields.text("workspace"),
@@ -233,12 +233,6 @@ def branches_from_records(records: Sequence[Fields]) -> dict[str, WalkState]:
         one.text("key"): walk_from_record(one, progress_from_record(one.inner("progress")))
         for one in records
     }
-
-
-def _questions(fields: Fields) -> tuple[Question, ...]:
-    if not fields.has("questions"):  # an older checkpoint had one at most
-        return (question_from_record(fields.inner("question")),) if fields.has("question") else ()
-    return tuple(question_from_record(one) for one in fields.inners("questions"))
 
 
 def put_question(walk: WalkState, question: Question) -> WalkState:

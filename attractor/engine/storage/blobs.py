@@ -135,8 +135,8 @@ def _read(file: Path, digest: str) -> bytes:
         raise file_error("read", file, cause) from cause
     if content_hash(content) != digest:
         raise VerificationError(
-            f"{file} is not what the journal knows",
-            hint="bring it back from a copy: the run cannot go on without it",
+            f"{file} does not match its hash",
+            hint="restore it from a copy: the run cannot continue without it",
         )
     return content
 

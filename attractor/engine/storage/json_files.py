@@ -169,7 +169,7 @@ DEEPEST = 80
 """The maximum depth of JSON from users: records nest it deeper and have a limit too."""
 
 
-TOO_DEEP = "holds lists or tables too deep within each other"
+TOO_DEEP = "is nested too deeply"
 
 
 def is_too_deep(value: Json) -> bool:
@@ -188,7 +188,7 @@ def describe_fault(fault: Exception, *, form: str = "JSON") -> str:
     if isinstance(fault, RecursionError) or "recursion" in told:
         return TOO_DEEP
     if _TOO_LONG in told:
-        return "holds a number with too many digits"
+        return "contains a number with too many digits"
     if isinstance(fault, NotCanonical) and told.startswith(_NOT_WRITTEN):
         return f"holds {_LONG_PATH.sub(_shortened, told.removeprefix(_NOT_WRITTEN))}"
     return f"is invalid {form}: {told.removeprefix(_NOT_JSON)}"
@@ -216,7 +216,7 @@ def read_untrusted(path: Path, *, largest: int = LARGEST) -> bytes:
         raise file_error("read", path, cause) from cause
     with os.fdopen(file, "rb") as opened:
         if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
-            raise FileError(f"cannot read {path}: it is no regular file")
+            raise FileError(f"cannot read {path}: it is not a regular file")
         content = opened.read(largest + 1)
     if len(content) > largest:
         raise FileError(f"cannot read {path}: it is larger than {largest} bytes")

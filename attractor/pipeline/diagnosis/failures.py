@@ -314,7 +314,7 @@ def _is_good(made: Made) -> bool:
     return made.visit.outcome.status.is_success or made.visit.is_transparent
 
 
-_USED_UP = re.compile(r"the budget (?P<name>\w+) is used up: (?P<spent>[\d.e+-]+) of \S+")
+_USED_UP = re.compile(r"the budget (?P<name>\w+) is exhausted: (?P<spent>[\d.e+-]+) of \S+")
 _MORE = 2
 
 

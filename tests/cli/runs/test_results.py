@@ -148,7 +148,7 @@ def test_next_steps_are_possible(
         (EVALUATING, StageStatus.SUCCESS, "completed", "success: completed"),
         (FAILED, StageStatus.FAIL, "broken", "fail: broken"),
         (AWAITING_ANSWER, None, "waits for an answer", "not ended: waits for an answer"),
-        (EXECUTING, None, "the budget max_tokens is used up", "not ended: the budget max_tokens"),
+        (EXECUTING, None, "the budget max_tokens is exhausted", "not ended: the budget max_tokens"),
         (CANCELED, None, "canceled by ada: enough", "canceled by ada: enough"),
     ],
 )

@@ -136,7 +136,7 @@ def test_an_event_of_a_walk_that_did_not_begin_is_broken(kind: str, data: dict[s
         branch="fan@1.1/a",
         data=dict(data),
     )
-    with pytest.raises(RecordBroken, match="a walk that did not begin"):
+    with pytest.raises(RecordBroken, match="an unknown walk"):
         fold(RunState(), event)
 
 

@@ -18,15 +18,6 @@ from tests.engine.runs import FAIL, RETRY, Workplace
 from tests.engine.speaking import Speakers, place_of
 
 
-def test_stages_after_the_first_are_told_what_went_before(tmp_path: Path) -> None:
-    speakers = Speakers()
-    place_of(tmp_path, line("one", "two", goal="Ship it"), speakers).run()
-    assert speakers.of("one").preamble == ""
-    told = speakers.of("two").preamble
-    assert "Goal: Ship it" in told
-    assert "- one (success): one is done" in told
-
-
 def test_neither_secrets_nor_the_engines_keys_are_told(tmp_path: Path) -> None:
     speakers = Speakers()
 
@@ -90,21 +81,6 @@ def test_a_conditional_is_no_stage_before(tmp_path: Path) -> None:
     place_of(tmp_path, drawn, speakers).run()
     assert speakers.threads == [("one", "start"), ("two", "start")]
     assert "if" not in speakers.of("two").preamble
-
-
-def test_the_edge_that_was_taken_decides(tmp_path: Path) -> None:
-    speakers = Speakers()
-    drawn = graph(
-        [start(), end()],
-        [
-            edge("start", "work"),
-            edge("work", "check", "outcome=fail", fidelity="truncate"),
-            edge("work", "check", "outcome=success", fidelity="full", thread_id="on the edge"),
-            edge("check", "exit"),
-        ],
-    )
-    place_of(tmp_path, drawn, speakers).run()
-    assert (speakers.of("check").fidelity, speakers.of("check").thread) == ("full", "on the edge")
 
 
 def test_a_jump_has_no_edge_to_decide(tmp_path: Path) -> None:
@@ -178,15 +154,6 @@ def test_each_branch_has_a_copy_of_the_conversation(tmp_path: Path) -> None:
     assert last.conversation == (plan,)
     assert "- a2 (success): a2 is done" in last.preamble
     assert "- b (success): b is done" in last.preamble
-
-
-def test_the_edge_into_a_branch_says_what_its_first_stage_is_told(tmp_path: Path) -> None:
-    speakers = Speakers()
-    fan = edge("fan", "a", fidelity="truncate")
-    drawn = forked("b", nodes=[node("a")], edges=[fan, edge("a", "a2"), edge("a2", "join")])
-    place_of(tmp_path, drawn, speakers).run()
-    told = [speakers.of(one).fidelity for one in ("a", "a2", "b")]
-    assert told == ["truncate", "compact", "compact"]
 
 
 @pytest.mark.parametrize("visits", [60, 150])

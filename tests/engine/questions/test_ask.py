@@ -21,7 +21,6 @@ from attractor.engine.outcome import Outcome, success
 from attractor.engine.questions.description import (
     branch_of,
     describe_branches,
-    describe_question,
     describe_recorded_branches,
     describe_wait,
     natural_key,
@@ -41,7 +40,7 @@ from attractor.engine.questions.question import (
     question_from_record,
     question_to_record,
 )
-from attractor.engine.run_folder.inbox import Order, leave_order, refuse_answer
+from attractor.engine.run_folder.inbox import Order, leave_order
 from attractor.engine.run_folder.open_run import OpenRun
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.seams import Parked, Parts, Stage
@@ -124,22 +123,6 @@ def values(answers: Sequence[Answer]) -> list[str]:
     return [one.value for one in answers]
 
 
-def test_an_answer_is_in_the_journal_before_the_stage_goes_on(tmp_path: Path) -> None:
-    place = Workplace(tmp_path / "run", line("gate"))
-    with pytest.raises(Died):
-        go(place, Person(["Y"]), then=Died())
-    with place.open() as run:
-        assert (run.state.questions, values(list(run.state.answers.values()))) == ([], ["Y"])
-        assert run.state.answer_counts == {"ada": 1}
-    result, got = go(place, Person())
-    # Nobody is asked again, and it counts once.
-    assert (values(got), result.completed) == (["Y"], ("start", "gate"))
-    assert len(place.events("QuestionAsked")) == len(place.events("QuestionSettled")) == 1
-    with place.open() as run:
-        assert (run.state.asked, run.state.answers) == ([], {})
-        assert run.state.answer_counts == {"ada": 1}
-
-
 def test_a_question_is_open_to_all_while_it_is_asked_and_after_a_crash(tmp_path: Path) -> None:
     place = Workplace(tmp_path / "run", line("gate"))
     with pytest.raises(Died):
@@ -182,27 +165,6 @@ def test_the_deadline_stays_when_a_question_is_asked_again(tmp_path: Path) -> No
     clock.set_back(timedelta(minutes=-31))
     _, got = go(place, Person(["Y"]))
     assert [one.kind for one in got] == [AnswerKind.TIMEOUT]
-
-
-@pytest.mark.parametrize(
-    ("question", "value", "minutes", "why"),
-    [
-        ("gate@1.1", "y", 0, ""),
-        ("gate@1.2", "Y", 0, "refused: this is not the question asked"),
-        ("gate@1.1", "maybe", 0, "refused: 'maybe' is none of the choices: Y (Yes), N (No)"),
-        ("gate@1.1", "Y", 61, "refused: its time was up at 2026-01-01T01:00:00+00:00"),
-    ],
-)
-def test_what_cannot_be_taken_is_refused(
-    tmp_path: Path, question: str, value: str, minutes: int, why: str
-) -> None:
-    place, clock = Workplace(tmp_path / "run", line("gate")), ManualClock()
-    place.clock = clock
-    go(place, Person())
-    with place.open() as run:
-        order = Order(Action.ANSWER, "ann", question=question, value=value)
-        now = clock.now() + timedelta(minutes=minutes)
-        assert refuse_answer(order, run.state, now) == why
 
 
 def test_only_the_first_answer_counts(tmp_path: Path) -> None:
@@ -426,20 +388,6 @@ def test_what_a_child_asks_has_the_way_of_its_parent_before_its_own(tmp_path: Pa
         named = RunQuestions(parent).named(replace(own, id="gate@1.1/ask@1.1"))
         assert [one.name for one in named.within] == ["1", "gate", "a"]
         assert [one.key for one in questions.named(own).within][-1] == "gate@1.1/fork@1.1/a"
-
-
-def test_a_question_of_an_older_record_has_no_branch() -> None:
-    record = question_to_record(of_item(1, "alpha"))
-    assert question_from_record(Fields(record, "question")) == of_item(1, "alpha")
-    del record["within"]
-    old = question_from_record(Fields(record, "question"))
-    assert (old.within, branch_of(old), describe_question(old)) == ((), "", "Ship it?")
-    assert (
-        describe_recorded_branches(None)
-        == describe_recorded_branches({"within": 3})
-        == describe_recorded_branches(record)
-        == []
-    )
 
 
 def test_of_many_questions_the_reason_tells_how_many_and_the_first_few() -> None:

@@ -345,9 +345,9 @@ def test_a_table_of_toml_is_an_outcome(tmp_path: Path) -> None:
         (
             "o.json",
             b'{"a": {"context_updates": {"x": %b1%b}}}' % (b"[" * 90, b"]" * 90),
-            "o.json holds lists or tables too deep within each other",
+            "o.json is nested too deeply",
         ),
-        ("o.json", b'{"a": %b}' % (b"9" * 5000), "o.json holds a number with too many digits"),
+        ("o.json", b'{"a": %b}' % (b"9" * 5000), "o.json contains a number with too many digits"),
         ("o.json", rb'{"a": "\ud800"}', "o.json holds a lone surrogate"),
         ("o.json", b"[]", "o.json: outcomes are written as a table of nodes"),
         ("o.toml", b"test = ", "o.toml is invalid TOML"),

@@ -10,7 +10,7 @@ import pytest
 
 from attractor.base.errors import FileError, UsageError
 from attractor.engine.context import Context
-from attractor.engine.outcome import FailureClass, Outcome, StageStatus, Usage, failure, success
+from attractor.engine.outcome import FailureClass, Outcome, StageStatus, Usage, success
 from attractor.engine.questions.question import Question, QuestionKind
 from attractor.engine.seams import Parked, Stage
 from attractor.engine.stage.execution import execute
@@ -41,16 +41,6 @@ def attempt(folder: Path, visit: int, number: int, *, ends: bool = True) -> None
     files.write("response.md", f"{visit}.{number}")
     if ends:
         files.finish({"visit": visit, "attempt": number})
-
-
-def test_earlier_attempts_lie_in_the_history(folder: Path) -> None:
-    for visit, number in [(1, 1), (1, 2), (2, 1)]:
-        attempt(folder, visit, number)
-    files = files_in(folder)
-    assert files["response.md"] == "2.1"
-    assert files["history/1.1/response.md"] == "1.1"
-    assert files["history/1.2/response.md"] == "1.2"
-    assert "history/1.2/status.json" in files
 
 
 def test_an_interrupted_attempt_is_kept_apart(folder: Path) -> None:
@@ -211,26 +201,10 @@ async def hang(stage: Stage) -> object:
     return None
 
 
-def test_an_outcome_is_handed_on() -> None:
-    assert outcome_of(returning(success("done"))) == success("done")
-
-
-def test_an_exception_becomes_a_failure_with_its_words() -> None:
-    assert outcome_of(raising(ValueError("bug"))) == failure(
-        "ValueError: bug", FailureClass.TERMINAL
-    )
-    assert outcome_of(raising(TimeoutError("net"))).failure_reason == "TimeoutError: net"
-
-
 def test_parked_passes() -> None:
     question = Question("q", "?", QuestionKind.YES_NO, (), "a")
     with pytest.raises(Parked):
         outcome_of(raising(Parked(question)))
-
-
-def test_a_time_limit_makes_a_failure_that_can_be_retried() -> None:
-    limited = node("a", timeout=timedelta(milliseconds=20))
-    assert outcome_of(hang, limited) == failure("timed out after 20ms")
 
 
 def test_a_malformed_time_limit_is_a_failure() -> None:

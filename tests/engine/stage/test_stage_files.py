@@ -8,10 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attractor.base.errors import FileError, UsageError
+from attractor.base.errors import FileError
 from attractor.base.json import parse_json
 from attractor.base.process_output import OutputChunk
-from attractor.engine.errors import StageOver
 from attractor.engine.stage.folder import FolderFiles, begin_attempt
 from attractor.engine.stage.live_output import (
     LONGEST_LINE,
@@ -37,38 +36,6 @@ def files_in(folder: Path) -> dict[str, str]:
     }
 
 
-def test_files_are_redacted_and_written_whole(folder: Path) -> None:
-    files = FolderFiles(folder, Redactor(["password"]))
-    files.write("a.txt", "my password")
-    files.append("log.txt", "one password")
-    files.append("log.txt", "two \ud800")
-    assert files_in(folder) == {"a.txt": "my ***", "log.txt": "one ***\ntwo \\ud800\n"}
-
-
-def test_the_middle_of_a_long_text_is_left_out(folder: Path) -> None:
-    FolderFiles(folder, Redactor(), largest=100).write("a.txt", "ü" * 500)
-    text = (folder / "a.txt").read_text()
-    assert text.startswith("üüü")
-    assert "900 bytes omitted" in text
-    assert len(text.encode()) < 150
-
-
-def test_a_full_file_says_so_once(folder: Path) -> None:
-    files = FolderFiles(folder, Redactor(), largest=60)
-    for _ in range(50):
-        files.append("log.txt", "x" * 20)
-    lines = (folder / "log.txt").read_text().splitlines()
-    assert lines == ["x" * 20, "x" * 20, "[full: what came after was left out]"]
-
-
-@pytest.mark.parametrize(
-    "name", ["status.json", "history", "a/b", "../a", "", ".hidden", ".", ".."]
-)
-def test_only_plain_names_are_taken(folder: Path, name: str) -> None:
-    with pytest.raises(UsageError):
-        FolderFiles(folder, Redactor()).write(name, "x")
-
-
 def test_no_link_is_followed(folder: Path, tmp_path: Path) -> None:
     outside = tmp_path / "outside.txt"
     outside.write_text("mine")
@@ -89,15 +56,6 @@ def test_a_folder_that_is_a_link_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FileError):
         FolderFiles(tmp_path / "work", Redactor()).write("a.txt", "x")
     assert files_in(tmp_path / "elsewhere") == {}
-
-
-def test_a_stage_that_is_over_writes_nothing(folder: Path) -> None:
-    files = FolderFiles(folder, Redactor())
-    files.close()
-    with pytest.raises(StageOver):
-        files.write("a.txt", "late")
-    with pytest.raises(StageOver):
-        files.append("a.txt", "late")
 
 
 def test_the_status_is_redacted_too(folder: Path) -> None:

@@ -289,32 +289,12 @@ def _key(places: list[tuple[str, int, int, str]]) -> str:
     return key
 
 
-def test_a_key_can_be_read() -> None:
-    assert branch_key(attempt_key("", "fan", 1, 2), "größe") == "fan@1.2/größe"
-    assert branch_key(attempt_key("fan@1.2/a", "in", 3, 1), "b#2") == "fan@1.2/a/in@3.1/b#2"
-
-
-def test_a_branch_has_a_clone_of_the_context_with_what_it_is_given() -> None:
-    forked_off = fork_off(BEFORE, Branch("a", "a", "join", {"work.item": 7}))
-    assert forked_off.context == {**BEFORE.context, "work.item": 7}
-    assert BEFORE.context.get("work.item") is None
-    assert (forked_off.next_node, forked_off.edge_reason, forked_off.tree) == ("a", "branch", "t1")
-    assert (forked_off.stages, forked_off.redirects) == (BEFORE.stages, BEFORE.redirects)
-
-
 def test_what_a_branch_comes_to_is_its_own() -> None:
     fresh = fork_off(BEFORE, BRANCH)
     assert (fresh.completed, fresh.logs, fresh.handled, fresh.assumed) == ((), (), (), ())
     assert (fresh.last_status, fresh.last_label, fresh.last_notes) == (SUCCESS, "", "")
     assert (fresh.usage, fresh.seconds, fresh.end) == (Usage(), 0.0, None)
     assert (fresh.stepped_over, fresh.left_out, fresh.written) == ((), (), ())
-
-
-def test_an_empty_branch_has_ended() -> None:
-    empty = fork_off(BEFORE, Branch("join", "join", "join"))
-    assert empty.end == WalkEnd(SUCCESS, "an empty branch", "join")
-    assert empty.next_node == ""
-    assert join(BEFORE, {A: empty}) == BEFORE
 
 
 def test_an_end_tells_what_the_stages_of_the_branch_wrote() -> None:
@@ -331,12 +311,6 @@ def test_an_end_does_not_tell_what_the_engine_wrote_or_the_branch_was_given() ->
     given_ = Branch("a", "a", "join", {"work.item": 7})
     branch = walked(fork_off(BEFORE, given_), "a", failure("x"))
     assert branch_end(given_, A, BEFORE, ended(branch)).updates == {}
-
-
-def test_an_end_that_failed_says_why() -> None:
-    branch = ended(left(("a", failure("no disk"))), FAIL, "no disk")
-    end = branch_end(BRANCH, A, BEFORE, branch)
-    assert (end.status, end.reason, end.response) == (FAIL, "no disk", "")
 
 
 def test_a_walk_gets_all_but_the_context_of_its_branches() -> None:
@@ -356,12 +330,6 @@ def test_a_walk_gets_all_but_the_context_of_its_branches() -> None:
         "a2": StageRecord(1, SUCCESS, branches=(A,)),
         "b": StageRecord(1, FAIL, branches=(B,), failure="x", failure_count=1),
     }
-
-
-def test_redirects_of_branches_count() -> None:
-    one, two = left(), left()
-    joined = join(BEFORE, {A: replace(one, redirects=4), B: replace(two, redirects=6)})
-    assert joined.redirects == 3 + 1 + 3
 
 
 def test_visits_of_a_node_that_several_branches_share_add_up() -> None:
@@ -414,18 +382,6 @@ def met(progress: Progress, *left_out: str) -> Progress:
     """Return the progress after a fan-in that left branches out."""
     said = Outcome(SUCCESS, context_updates={LEFT_OUT: list(left_out)})
     return walked(progress, "join", said)
-
-
-def test_a_gate_that_failed_in_a_branch_counts_unless_the_branch_is_left_out() -> None:
-    joined = join(BEFORE, {A: left(("gate", failure("x"))), B: left(("b", success()))})
-    assert (gate_of(joined), gate_of(met(joined, B)), gate_of(met(joined, A))) == ("gate",) * 2 + (
-        "",
-    )
-
-
-def test_a_gate_that_failed_in_two_branches_counts_while_one_is_not_left_out() -> None:
-    joined = join(BEFORE, {A: left(("gate", failure("x"))), B: left(("gate", failure("x")))})
-    assert (gate_of(met(joined, A)), gate_of(met(joined, A, B))) == ("gate", "")
 
 
 def test_a_gate_that_is_left_out_within_a_branch_stays_so() -> None:

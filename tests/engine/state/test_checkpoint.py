@@ -115,5 +115,5 @@ def test_what_happened_after_the_end_changes_nothing_in_it(tmp_path: Path) -> No
 def test_a_journal_without_an_end_tells_none(tmp_path: Path) -> None:
     place = Workplace(tmp_path / "run", line("a"))
     directory = RunDirectory(place.root)
-    with place.open(), pytest.raises(RecordBroken, match="does not say how the run ended"):
+    with place.open(), pytest.raises(RecordBroken, match="has no terminal event"):
         final_from_journal(directory, read_manifest(directory))

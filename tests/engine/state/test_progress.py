@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attractor.base.json import Json, canonical_json, parse_json
-from attractor.engine.outcome import FailureClass, Outcome, StageStatus, Usage, failure, success
+from attractor.engine.outcome import FailureClass, Outcome, StageStatus, Usage, success
 from attractor.engine.state.in_flight import InFlight, Streak, flight_from_record, flight_to_record
 from attractor.engine.state.progress import (
     LEFT_OUT,
@@ -120,16 +120,6 @@ def test_a_step_updates_context_outcome_and_place() -> None:
     assert (progress.current_node, progress.next_node, progress.tree) == ("a", "b", "t2")
 
 
-def test_retries_are_counted_and_reset_by_success() -> None:
-    failed = visited(Progress("a"), failure("x"), attempts=3)
-    record = failed.stages["a"]
-    assert (record.visits, record.outcome, record.retries) == (1, StageStatus.FAIL, 2)
-    assert failed.context["internal.retry_count.a"] == 2
-    mended = visited(failed, success(), attempts=2)
-    assert mended.stages["a"] == StageRecord(2, StageStatus.SUCCESS, retries=0)
-    assert mended.context["internal.retry_count.a"] == 0
-
-
 def test_skipping_leaves_an_earlier_outcome_standing() -> None:
     skipped = Outcome(StageStatus.SKIPPED)
     fresh = visited(Progress("a"), skipped)
@@ -138,20 +128,6 @@ def test_skipping_leaves_an_earlier_outcome_standing() -> None:
     after = visited(visited(Progress("a"), success()), skipped)
     assert after.stages["a"] == StageRecord(2, StageStatus.SUCCESS)
     assert after.last_status is StageStatus.SUCCESS
-
-
-def test_an_end_names_its_node() -> None:
-    end = WalkEnd(StageStatus.SUCCESS, "completed", "exit")
-    step = Step(Visit("a", 1, 1, success()), Move(end=end))
-    assert advance(Progress("a"), step).current_node == "exit"
-
-
-def test_a_branch_remembers_what_its_stages_wrote() -> None:
-    said = Outcome(StageStatus.SUCCESS, context_updates={"z": 1, "k": 1})
-    main, branch = visited(Progress("a"), said), visited(Progress("a", written=()), said)
-    assert main.written is None
-    again = visited(branch, Outcome(StageStatus.SUCCESS, context_updates={"k": 2, "b": 1}))
-    assert again.written == ("b", "current_node", "k", "outcome", "z")
 
 
 def test_what_a_fan_in_leaves_out_is_no_part_of_what_was_stepped_over() -> None:
@@ -198,12 +174,6 @@ def flying(attempt: int = 1) -> InFlight:
 @given(FLIGHTS)
 def test_a_flight_is_read_back_as_it_was_written(flight: InFlight) -> None:
     assert flight_from_record(Fields(flight_to_record(flight), "x")) == flight
-
-
-def test_a_flight_of_an_older_checkpoint_says_less() -> None:
-    kept = ("node", "visit", "attempt", "since", "is_aside")
-    record = {name: one for name, one in flight_to_record(flying()).items() if name in kept}
-    assert flight_from_record(Fields(record, "x")) == InFlight("work", 1, 1, since=NOON)
 
 
 def test_time_runs_while_somebody_is_at_work() -> None:

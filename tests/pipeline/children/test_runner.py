@@ -343,7 +343,7 @@ def test_what_its_parent_has_left_is_the_most_that_a_child_may_use(tmp_path: Pat
         told = str(stopped.value)
         # The time of a run is up at the same moment as that of the one that it is part of.
         assert told.startswith(f"{NAME}: ")
-        assert "the budget max_duration is used up: " in told
+        assert "the budget max_duration is exhausted: " in told
         done = len(parent.lines())
         assert 1 <= done < 3
         parent.budgets = Budgets(duration=timedelta(minutes=1))

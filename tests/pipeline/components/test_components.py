@@ -132,7 +132,7 @@ def test_who_was_handed_in_asks(tmp_path: Path) -> None:
         ("recording:auto_approve", ""),
         ("nobody", "unknown interviewer 'nobody'"),
         ("recording:nobody", "unknown interviewer 'nobody'"),
-        ("replay", "was given no recording"),
+        ("replay", "has no recording"),
         ("replay:/nowhere.jsonl", "/nowhere.jsonl"),
         ("callback", "was given no function"),
         (HANDED_IN, "the program that started the run passed its"),

@@ -57,7 +57,7 @@ def test_a_failed_stage_is_told_with_why_nothing_dealt_with_it(tmp_path: Path) -
     assert one.finding.verdict == "the stage a failed, and nothing dealt with that"
     assert "a@1 failed: tool_command ended with exit code 3" in causes(one)
     assert "max_retries on the node itself" in causes(one)
-    assert "a -> exit [outcome=success]: its condition does not hold" in causes(one)
+    assert "a -> exit [outcome=success]: its condition is false" in causes(one)
     assert "no retry_target" in causes(one)
     assert "attractor rewind RUN a" in commands(one)
     assert commands(one)[-1].startswith("attractor rewind RUN a --graph /")
@@ -114,7 +114,7 @@ def test_no_way_out_is_told_with_every_edge(tmp_path: Path) -> None:
     body = f"""a [{TOOL}="true"]; start -> a; a -> exit [condition="preferred_label=yes"]"""
     one = diagnosed(tmp_path, body)
     assert one.finding.verdict == "no way out of a could be taken"
-    assert "a -> exit [preferred_label=yes]: its condition does not hold" in causes(one)
+    assert "a -> exit [preferred_label=yes]: its condition is false" in causes(one)
     assert commands(one)[0].startswith("attractor rewind RUN a --graph ")
 
 
@@ -142,7 +142,7 @@ def test_a_failed_child_is_to_be_diagnosed_itself(tmp_path: Path) -> None:
 def test_a_used_up_budget_names_the_option(tmp_path: Path) -> None:
     body = f'a [{TOOL}="sleep 0.2"]; b [{TOOL}="true"]; start -> a -> b -> exit'
     one = diagnosed(tmp_path, body, budgets=Budgets(duration=timedelta(milliseconds=100)))
-    assert "max_duration is used up" in one.finding.verdict
+    assert "max_duration is exhausted" in one.finding.verdict
     assert commands(one) == ["attractor resume RUN --max-duration 1s"]
 
 

@@ -8,12 +8,12 @@ from attractor.pipeline.diagnosis.failures import more_of_it
 @pytest.mark.parametrize(
     ("reason", "words"),
     [
-        ("the budget max_tokens is used up: 10000 of 9500", ("--max-tokens", "20000")),
-        ("the budget max_duration is used up: 6.142 of 4", ("--max-duration", "13s")),
-        ("the budget max_duration is used up: 0 of 0", ("--max-duration", "1s")),
-        ("the budget max_cost_usd is used up: 1.5 of 1", ("--max-cost-usd", "3.00")),
-        ("the budget max_cost_usd is used up: 1e-06 of 0", ("--max-cost-usd", "0.01")),
-        ("a@1.1: the budget max_tokens is used up: 8 of 5", ("--max-tokens", "16")),
+        ("the budget max_tokens is exhausted: 10000 of 9500", ("--max-tokens", "20000")),
+        ("the budget max_duration is exhausted: 6.142 of 4", ("--max-duration", "13s")),
+        ("the budget max_duration is exhausted: 0 of 0", ("--max-duration", "1s")),
+        ("the budget max_cost_usd is exhausted: 1.5 of 1", ("--max-cost-usd", "3.00")),
+        ("the budget max_cost_usd is exhausted: 1e-06 of 0", ("--max-cost-usd", "0.01")),
+        ("a@1.1: the budget max_tokens is exhausted: 8 of 5", ("--max-tokens", "16")),
         ("the machine was shut down", ()),
         ("", ()),
     ],

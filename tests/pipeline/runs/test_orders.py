@@ -111,7 +111,7 @@ def test_what_was_refused_is_told_with_the_reason(tmp_path: Path) -> None:
             run.take_orders()
 
         verdict = await_verdict(RunDirectory(place.root), file, sleep=meanwhile)
-    assert verdict == OrderReply(False, "refused: no stage is at work that could be steered")
+    assert verdict == OrderReply(False, "refused: no stage is running")
 
 
 def test_what_was_followed_is_told(tmp_path: Path) -> None:
