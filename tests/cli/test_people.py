@@ -219,7 +219,7 @@ def test_typed_text_is_not_used_for_the_next_question(desk: Desk) -> None:
         sitting.until("answered: G", "mid: started")
         sitting.type("b\nhalf")
         (desk.folder / "go").touch()
-        sitting.until("not taken: b", "Two?")
+        sitting.until("before the question: b", "Two?")
         sitting.until_again("Select: ", 2)
         sitting.type("a\n")
         assert sitting.ends_with() == 0, sitting.shown
@@ -420,10 +420,10 @@ def test_mismatched_recording_is_refused(desk: Desk) -> None:
     [
         ("replay", "has no recording"),
         ("replay:nowhere.jsonl", "nowhere.jsonl"),
-        ("replay:pipeline.dot", "is no recording of answers"),
+        ("replay:pipeline.dot", "is not a recording of answers"),
         ("recording:nobody", "unknown interviewer 'nobody'"),
-        ("park:console", "takes nothing else"),
-        ("callback", "was given no function"),
+        ("park:console", "has no option"),
+        ("callback", "has no function"),
         ("nobody", "unknown interviewer 'nobody'"),
     ],
 )

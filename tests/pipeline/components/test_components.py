@@ -134,7 +134,7 @@ def test_who_was_handed_in_asks(tmp_path: Path) -> None:
         ("recording:nobody", "unknown interviewer 'nobody'"),
         ("replay", "has no recording"),
         ("replay:/nowhere.jsonl", "/nowhere.jsonl"),
-        ("callback", "was given no function"),
+        ("callback", "has no function"),
         (HANDED_IN, "the program that started the run passed its"),
     ],
 )

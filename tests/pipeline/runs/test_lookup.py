@@ -62,7 +62,7 @@ def test_a_run_that_lost_its_manifest_is_told_of_with_the_remedy_and_hides_no_ot
     (tmp_path / "R2" / "manifest.json").unlink()
     lost, whole = list_runs(tmp_path)
     assert (lost.run_id, lost.status, lost.trouble_code) == ("R2", "unknown", ExitCode.BROKEN)
-    assert "manifest.json is missing (bring it back from a copy, or start" in lost.trouble
+    assert "manifest.json is missing (restore it from a copy, or start" in lost.trouble
     assert (whole.directory.name, whole.outcome) == ("R1", "success")
     assert find_run("latest", tmp_path).name == "R1"
     # By its id and by its directory it is found, so that what is wrong with it can be told.
