@@ -1,1 +1,1 @@
-"""Where tools touch the world: files, commands, services."""
+"""Environments: the folder and the processes that agent tools work with."""

@@ -1,10 +1,10 @@
-"""Run inside a sandbox: tries to get out, and prints as a JSON object what it was not refused.
+"""Tries to escape from a sandbox, and prints as a JSON object which attempts succeeded.
 
-An attempt counts as refused only when it fails in a way that walls make it fail. Whatever fails
-otherwise, such as for want of file descriptors or in time, proves nothing and counts as a leak.
+An attempt counts as blocked only if it fails with an error that isolation causes. Any other
+failure, such as a lack of file descriptors or time, proves nothing and counts as a leak.
 
-A program of its own, for any Python from 3.9. What to try stands in a file of the workspace: on
-the command line, looking for a command line would find itself.
+A separate program for any Python from 3.9. Its input is a file in the workspace: a search for a
+command line would find its own arguments.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ _UNREACHABLE = _FORBIDDEN | {
 
 
 def main() -> None:
-    """Try everything; what was written or killed is looked up outside."""
+    """Try everything; the caller checks outside for written files and killed processes."""
     asked = json.loads(Path(sys.argv[1]).read_text("utf-8"))
     Path(asked["token"]).touch()
     told = {
-        # What was written is looked up outside: some of it may be within the walls.
+        # Written files are checked outside: some places may be inside the sandbox.
         "doubtful": [path for path in asked["places"] if _doubtful(Path(path, asked["token"]))],
         "reads": [path for path in asked["secrets"] if _shows(path)],
         "connects": not (
-            _refused(lambda: _connect(("127.0.0.1", asked["port"]), socket.AF_INET), _UNREACHABLE)
-            and _refused(lambda: _connect("\0" + asked["abstract"], socket.AF_UNIX), _UNREACHABLE)
+            _blocked(lambda: _connect(("127.0.0.1", asked["port"]), socket.AF_INET), _UNREACHABLE)
+            and _blocked(lambda: _connect("\0" + asked["abstract"], socket.AF_UNIX), _UNREACHABLE)
         ),
-        # Before the attempt to kill: the dead have no command line.
+        # Before the attempt to kill: a dead process has no command line.
         "sees": _sees(os.fsencode(asked["marker"])),
     }
     with suppress(OSError):
@@ -53,7 +53,7 @@ def main() -> None:
 
 
 def _doubtful(file: Path) -> bool:
-    """Try to make a file; tell whether that failed for another reason than a wall."""
+    """Try to create a file; return whether it failed for a reason other than isolation."""
     try:
         file.touch()
     except OSError as error:
@@ -61,8 +61,8 @@ def _doubtful(file: Path) -> bool:
     return False
 
 
-def _refused(attempt: Callable[[], object], how: Collection[int]) -> bool:
-    """Tell whether an attempt failed in one of the ways given."""
+def _blocked(attempt: Callable[[], object], how: Collection[int]) -> bool:
+    """Return whether an attempt failed with one of the errors."""
     try:
         attempt()
     except OSError as error:
@@ -71,7 +71,7 @@ def _refused(attempt: Callable[[], object], how: Collection[int]) -> bool:
 
 
 def _shows(path: str) -> bool:
-    """Tell whether a folder may show a name, or a file a byte."""
+    """Return whether a name in a folder or a byte of a file may be visible."""
     try:
         opened = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
@@ -93,12 +93,12 @@ def _connect(address: tuple[str, int] | str, family: int) -> None:
 
 
 def _sees(marker: bytes) -> bool:
-    """Tell whether a command line may show; who cannot even see itself has not looked."""
+    """Return whether a command line may be visible; a search that misses itself proves nothing."""
     seen: set[int] = set()
     for process in Path("/proc").glob("[0-9]*"):
         try:
             line = (process / "cmdline").read_bytes()
-        except (FileNotFoundError, ProcessLookupError):  # it ended meanwhile
+        except (FileNotFoundError, ProcessLookupError):  # the process ended
             continue
         except OSError:
             return True

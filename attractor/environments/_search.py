@@ -1,7 +1,7 @@
-"""Run beside the files it searches: prints `file:line:text` for every line that matches.
+"""Prints `file:line:text` for every line that matches.
 
-A program of its own, for any Python from 3.9: a regular expression can take for ever, and a process
-can be ended. It is told what to do by one JSON object as its argument.
+A separate program for any Python from 3.9: a regular expression may never end, but a process can be
+killed. Its only argument is a JSON object.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _LARGEST_FILE = 32 * 1024 * 1024
 
 
 def main() -> int:
-    """Search, and say by the exit code of grep how it went."""
+    """Search, and return the exit status of grep."""
     asked = json.loads(sys.argv[1])
     try:
         pattern = re.compile(asked["pattern"], re.IGNORECASE if asked["ignore_case"] else 0)
@@ -36,7 +36,7 @@ def main() -> int:
 
 
 def _files(path: str, glob: str) -> Iterator[str]:
-    if os.path.isfile(path):  # noqa: PTH113 (names that are no text stay as they are)
+    if os.path.isfile(path):  # noqa: PTH113 (names that are not text stay unchanged)
         yield path
     for folder, folders, names in os.walk(path):
         folders[:] = sorted(name for name in folders if name != ".git")
@@ -56,7 +56,7 @@ def _matching(file: str, pattern: re.Pattern[str]) -> Iterator[str]:
 
 
 def _read(file: str) -> bytes:
-    """Return what is in a regular file, nothing when it is none or is too large."""
+    """Return the content of a regular file, empty if it is another file or too large."""
     try:
         opened = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         with os.fdopen(opened, "rb") as reader:

@@ -1,17 +1,15 @@
-"""The first process of a sandbox: starts and ends commands, and hands sockets out.
+"""The first process of a sandbox: starts and stops commands, and sends sockets to the outside.
 
-A program of its own, for any Python from 3.9; nothing else of ours is inside. It is told what to do
-by JSON messages over one inherited socket, together with the pipes that a command writes to, and
-answers each once, under its `id`:
+A separate program for any Python from 3.9. It receives JSON messages over one inherited socket,
+with the pipes for the output of a command, and answers each once, with its `id`:
 
-- `start` (`argv`, `cwd`, `env`; two descriptors, and maybe a third to be read from): `code` and
-  `cut` when the command and everybody in its process group are gone; `cut` tells that it was ended
-  before it ended.
-- `end` (`job`, `grace` in seconds): SIGTERM for the group of that command, SIGKILL after the grace.
-- `socket` (`family`): a new socket of the inside, which the outside binds or connects itself.
+- `start` (`argv`, `cwd`, `env`; two descriptors, and optionally a third for stdin): `code` and
+  `cut` when all processes in the command's group are gone; `cut` means stopped early.
+- `end` (`job`, `grace` in seconds): SIGTERM for the command's group, SIGKILL after the grace.
+- `socket` (`family`): a new socket of the sandbox, which the outside binds or connects.
 
-Being process 1 it cannot be killed from inside, gets all orphans, and takes everybody with it when
-it ends. It ends when the socket closes, so nothing survives who started it.
+As process 1 it cannot be killed from inside, adopts all orphans, and its end kills all others. It
+ends when the socket closes, so nothing outlives the process that started the sandbox.
 """
 
 from __future__ import annotations
@@ -31,16 +29,16 @@ from typing import Any
 _PR_SET_DUMPABLE = 4
 _LARGEST_MESSAGE = 1024 * 1024
 _POLL_S = 0.01
-# Time for what a command left running to end by itself: `program > >(tee log)` prints still.
+# Time for background processes of a command: `program > >(tee log)` still prints.
 _SETTLE_S = 0.2
 _GRACE_S = 2.0
 _NOT_STARTED = 127
-# Time for the kernel to carry a SIGKILL out.
+# Time for the kernel to execute a SIGKILL.
 _KILL_S = 1.0
 
 
 class Job:
-    """A command in a process group of its own, and the signals it is still to get."""
+    """A command in its own process group, and its pending signals."""
 
     def __init__(self, number: int, process: subprocess.Popen[bytes]) -> None:
         self.number = number
@@ -52,23 +50,23 @@ class Job:
         self._give_up = 0.0
 
     def has_ended(self, status: int) -> None:
-        """Take note of how the command itself ended; who is left in its group must follow."""
+        """Store the exit status of the command, and stop the rest of its group."""
         self.code = self._process.returncode = os.waitstatus_to_exitcode(status)
         if not self.cut:
             self._plan(time.monotonic() + _SETTLE_S, _GRACE_S)
 
     def end(self, grace: float) -> None:
-        """End the command before its time."""
+        """Stop the command early."""
         if self.code is None and not self.cut:
             self.cut = True
             self._plan(time.monotonic(), grace)
 
     def is_ending(self) -> bool:
-        """Tell whether signals are due, or a group is to be seen gone."""
+        """Return whether the command is ending."""
         return self.cut or self.code is not None
 
     def is_gone(self) -> bool:
-        """Send what is due; tell whether nobody is left."""
+        """Send due signals, and return whether the group is gone."""
         now = time.monotonic()
         while self._signals and self._signals[0][0] <= now:
             self._signal(self._signals.pop(0)[1])
@@ -89,7 +87,7 @@ class Job:
 
 
 class Supervisor:
-    """Does what the outside asks for."""
+    """Executes the requests of the outside."""
 
     def __init__(self, control: socket.socket) -> None:
         self._control = control
@@ -97,19 +95,19 @@ class Supervisor:
         self._woken, waker = os.pipe()
         os.set_blocking(self._woken, False)
         os.set_blocking(waker, False)
-        # It does nothing: that there is a handler makes the signal wake us.
+        # An empty handler: its presence makes the signal write to the wakeup pipe.
         signal.signal(signal.SIGCHLD, lambda number, frame: None)
         signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
 
     def serve(self) -> None:
-        """Go on until the socket closes."""
+        """Serve until the socket closes."""
         self._answer(0)
-        while self._is_wanted():
+        while self._handle_next():
             self._reap()
             self._report()
 
-    def _is_wanted(self) -> bool:
-        """Wait for something to do, and do what is asked; tell whether the socket is open."""
+    def _handle_next(self) -> bool:
+        """Wait for a request and execute it; return whether the socket is open."""
         soon = _POLL_S if any(job.is_ending() for job in self._jobs) else None
         ready, _, _ = select.select([self._control, self._woken], [], [], soon)
         if self._woken in ready:
@@ -153,7 +151,7 @@ class Supervisor:
                 os.close(one)
 
     def _reap(self) -> None:
-        """Wait for all that have ended, orphans too."""
+        """Wait for all ended processes, orphans too."""
         while True:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
@@ -175,11 +173,11 @@ class Supervisor:
 
 
 def main() -> None:
-    """Close ourselves to all who are inside, then serve."""
-    # Else a process inside takes the socket out of us (pidfd_getfd) and speaks to the outside.
+    """Protect this process from all processes inside, then serve."""
+    # Else a process inside could take the socket (pidfd_getfd) and talk to the outside.
     if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0) != 0:
         sys.exit(f"cannot be made undumpable: {os.strerror(ctypes.get_errno())}")
-    # With Python's own handler a process inside could end us by it.
+    # With Python's own handler a process inside could end this one.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     with socket.socket(fileno=int(sys.argv[1])) as control:
         control.set_inheritable(False)

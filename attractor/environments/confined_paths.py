@@ -1,11 +1,11 @@
-"""Finds files under one folder and never outside it, whatever links and races lie in the way.
+"""Finds files below one folder and never outside it, despite links and races.
 
-A path is walked name by name, each folder opened under the one before and no link followed by the
-kernel. A link is read and walked as well: one that stays inside is good, one that leads out is not.
-So nobody who changes the folder meanwhile can put something else under a name that was checked.
+A path is walked name by name: each folder is opened below the one before, and the kernel follows no
+link. A link is read and walked as well: it is accepted inside the folder and rejected outside. So a
+process that changes the folder meanwhile cannot replace a name that was checked.
 
-A sandbox may show files and folders from elsewhere in it, read-only. Where the walk comes to what
-stands in for one, it goes on in that, as commands do, and nothing in there is changed.
+A sandbox may mount files and folders from elsewhere in it, read-only. The walk continues in the
+source of a mount, as commands do, and changes nothing there.
 """
 
 import errno
@@ -20,25 +20,25 @@ from attractor.base.dataclasses import dataclass
 from attractor.environments.errors import FileUnusable, PathOutside, file_failure
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-# As many as the kernel allows on one path, so that links in a circle end.
+# The limit of the kernel, so that a cycle of links ends.
 _MOST_LINKS = 40
 # Each step holds a file descriptor; a process may have no more than 1024 of them.
 _DEEPEST = 200
 
-Identity = tuple[int, int]
-"""What a file or folder is, whatever its name: its device and its number there."""
+FileIdentity = tuple[int, int]
+"""The device and the inode of a file or folder."""
 
 
-def identity_of(status: os.stat_result) -> Identity:
-    """Return what a file or folder is."""
+def file_identity(status: os.stat_result) -> FileIdentity:
+    """Return the device and the inode of a file or folder."""
     return status.st_dev, status.st_ino
 
 
 @dataclass(frozen=True)
 class FolderEntry:
-    """A name in an open folder, `.` for the folder itself; there need be nothing yet.
+    """A name in an open folder, `.` for the folder itself; it need not exist.
 
-    What is shown from elsewhere has its whole path as its name.
+    The source of a mount has its absolute path as its name.
     """
 
     folder: int
@@ -46,27 +46,26 @@ class FolderEntry:
 
 
 @dataclass(frozen=True)
-class Confined:
-    """A folder of this machine, and the absolute paths by which those inside know it.
+class ConfinedFolder:
+    """A folder of this machine, and its absolute paths as commands see them.
 
-    `shown` is what shows from elsewhere, by what stands in for it; of that, what is `hidden` is
-    not to be seen.
+    `mounts` are sources elsewhere by their mount point; `hidden` files in them are invisible.
     """
 
     root: Path
     names: Sequence[str]
-    shown: Mapping[Identity, Path] = field(default_factory=dict[Identity, Path])
-    hidden: Set[Identity] = frozenset()
+    mounts: Mapping[FileIdentity, Path] = field(default_factory=dict[FileIdentity, Path])
+    hidden: Set[FileIdentity] = frozenset()
 
     def relative(self, path: str) -> str:
-        """Return a path as counted from the folder; refuse one that says it leads out."""
+        """Return a path relative to the folder, or reject one outside it."""
         parts = _split(self._below(path))
         if ".." in parts:
-            raise PathOutside(f"{path} leads out of the working folder, or through ..")
+            raise PathOutside(f"{path} leads outside the working folder, or contains ..")
         return "/".join(parts) or "."
 
     @contextmanager
-    def located(
+    def locate(
         self,
         verb: str,
         path: str,
@@ -75,10 +74,10 @@ class Confined:
         create: bool = False,
         change: bool = False,
     ) -> Generator[FolderEntry]:
-        """Find where a path leads, its last link followed or not, its folders made or not.
+        """Find the target of a path; `follow` follows its last link, `create` creates its folders.
 
-        What is to be created or changed must not be shown from elsewhere. What the system refuses
-        meanwhile is told in an error that begins with the verb.
+        A mount cannot be created or changed. An OSError becomes an error message that begins with
+        the verb.
         """
         walk = _Walk(self, verb, path, create=create, change=create or change)
         try:
@@ -92,7 +91,7 @@ class Confined:
     @contextmanager
     def opened(self, verb: str, path: str) -> Generator[int]:
         """Open a folder."""
-        with self.located(verb, path) as place:
+        with self.locate(verb, path) as place:
             folder = os.open(place.name, _FOLDER, dir_fd=place.folder)
             try:
                 yield folder
@@ -100,23 +99,23 @@ class Confined:
                 os.close(folder)
 
     def below(self, link: str, path: str) -> str:
-        """Return where an absolute link leads, as counted from the folder."""
+        """Return the target of an absolute link, relative to the folder."""
         try:
             return self._below(link)
         except PathOutside as cause:
-            raise PathOutside(f"{path} leads out of the working folder by a link") from cause
+            raise PathOutside(f"{path} leads outside the working folder through a link") from cause
 
     def source_at(self, place: FolderEntry) -> FolderEntry:
-        """Return the place of what shows at a place: elsewhere, when something stands in for it."""
-        if not self.shown:
+        """Return the source of a mount, any other entry unchanged."""
+        if not self.mounts:
             return place
         status = os.stat(place.name, dir_fd=place.folder, follow_symlinks=False)
-        source = self.shown.get(identity_of(status))
+        source = self.mounts.get(file_identity(status))
         return FolderEntry(place.folder, str(source)) if source else place
 
     def _below(self, path: str) -> str:
         if "\0" in path:
-            raise FileUnusable("a path holds a null character", hint="leave it out")
+            raise FileUnusable("a path contains a null character", hint="leave it out")
         if not path.startswith("/"):
             return path
         parts = _split(path)
@@ -124,22 +123,22 @@ class Confined:
             known = _split(name)
             if parts[: len(known)] == known:
                 return "/".join(parts[len(known) :])
-        raise PathOutside(f"{path} is not in the working folder")
+        raise PathOutside(f"{path} is outside the working folder")
 
 
 @dataclass(frozen=True)
 class _Step:
-    """An open folder on the way down, and whether it is shown from elsewhere."""
+    """An open folder on the path, and whether it is in a mount."""
 
     folder: int
-    is_shown: bool = False
+    is_mount: bool = False
 
 
 class _Walk:
-    """One way down: the folders it came through, kept open, and the names still to go."""
+    """A walk along a path: the open folders so far, and the remaining names."""
 
     def __init__(
-        self, confined: Confined, verb: str, path: str, *, create: bool, change: bool
+        self, confined: ConfinedFolder, verb: str, path: str, *, create: bool, change: bool
     ) -> None:
         self._confined = confined
         self._verb = verb
@@ -151,7 +150,7 @@ class _Walk:
         self._links = 0
 
     def start(self, relative: str) -> None:
-        # The root is the operator's: it may be reached through links.
+        # The root belongs to the operator: its path may contain links.
         self._through.append(_Step(os.open(self._confined.root, _FOLDER & ~os.O_NOFOLLOW)))
         self._ahead.extend(_split(relative))
 
@@ -173,42 +172,42 @@ class _Walk:
             os.close(self._through.pop().folder)
 
     def _last(self, name: str) -> FolderEntry:
-        """Return the place at the end of the way."""
+        """Return the entry at the end of the path."""
         here = self._through[-1]
         place = FolderEntry(here.folder, name)
         with suppress(FileNotFoundError):
             place = self._confined.source_at(place)
             if self._confined.hidden:
                 self._require_open(os.stat(place.name, dir_fd=here.folder, follow_symlinks=False))
-        if self._change and (here.is_shown or place.name != name):
+        if self._change and (here.is_mount or place.name != name):
             raise self._unchangeable()
         return place
 
     def _go_up(self) -> None:
         if len(self._through) == 1:
-            raise PathOutside(f"{self._path} leads out of the working folder by a link")
+            raise PathOutside(f"{self._path} leads outside the working folder through a link")
         os.close(self._through.pop().folder)
 
     def _enter(self, name: str) -> None:
         if len(self._through) > _DEEPEST:
             raise OSError(errno.ENAMETOOLONG, "too many folders deep")
         here = self._through[-1]
-        if self._create and not here.is_shown:
+        if self._create and not here.is_mount:
             with suppress(FileExistsError):
                 os.mkdir(name, dir_fd=here.folder)
         try:
             self._through.append(self._opened(name))
         except OSError as cause:
-            # Kernels differ in which of the two they say of a link.
+            # Kernels differ in the error for a link.
             target = self._link(name) if cause.errno in (errno.ELOOP, errno.ENOTDIR) else None
             if target is None:
-                if self._change and here.is_shown:
+                if self._change and here.is_mount:
                     raise self._unchangeable() from cause
                 raise
             self._follow(target)
 
     def _opened(self, name: str) -> _Step:
-        """Open a folder of the one we are in, or what is shown in its place."""
+        """Open a folder in the current one, or the source of its mount."""
         here = self._through[-1]
         place = self._confined.source_at(FolderEntry(here.folder, name))
         folder = os.open(place.name, _FOLDER, dir_fd=here.folder)
@@ -218,20 +217,20 @@ class _Walk:
         except BaseException:
             os.close(folder)
             raise
-        return _Step(folder, here.is_shown or place.name != name)
+        return _Step(folder, here.is_mount or place.name != name)
 
     def _require_open(self, status: os.stat_result) -> None:
-        if identity_of(status) in self._confined.hidden:
-            raise FileUnusable(f"{self._path} is hidden here", hint="do without it")
+        if file_identity(status) in self._confined.hidden:
+            raise FileUnusable(f"{self._path} is hidden", hint="do without it")
 
     def _unchangeable(self) -> FileUnusable:
         return FileUnusable(
-            f"cannot {self._verb} {self._path}: it is brought along read-only, for all to use",
-            hint="leave it as it is, and put what you make elsewhere in the working folder",
+            f"cannot {self._verb} {self._path}: it is mounted read-only",
+            hint="leave it unchanged, and write elsewhere in the working folder",
         )
 
     def _link(self, name: str) -> str | None:
-        """Return where a link leads, None when it is none."""
+        """Return the target of a link, None for anything else."""
         try:
             return os.readlink(name, dir_fd=self._through[-1].folder)
         except OSError as cause:

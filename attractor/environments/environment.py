@@ -1,7 +1,4 @@
-"""Where tools touch the world (coding-agent-loop 4.1), for as long as a stage or a trial lasts.
-
-Commands that go on while others run: what they print is kept until somebody reads it.
-"""
+"""The protocol of an environment (coding-agent-loop 4.1), and background output."""
 
 import asyncio
 from collections import deque
@@ -16,7 +13,7 @@ from attractor.base.processes import ExecResult
 
 @dataclass(frozen=True)
 class DirEntry:
-    """One name in a folder."""
+    """One entry of a folder."""
 
     name: str
     is_dir: bool
@@ -25,7 +22,7 @@ class DirEntry:
 
 @dataclass(frozen=True)
 class GrepOptions:
-    """How to search."""
+    """Options of a search."""
 
     glob: str = ""
     ignore_case: bool = False
@@ -34,7 +31,7 @@ class GrepOptions:
 
 @dataclass(frozen=True)
 class Promises:
-    """What attempts at boot proved; written to manifest.json and sealed with the evaluation."""
+    """Guarantees proved by attempts at start; recorded in manifest.json and in the evaluation."""
 
     hides_operator: bool = False
     own_network: bool = False
@@ -43,38 +40,38 @@ class Promises:
 
     @property
     def guards_holdouts(self) -> bool:
-        """Whether everything holds that keeps an agent from the holdouts."""
+        """Whether agents cannot read the holdouts."""
         return self.hides_operator and self.own_network and self.own_processes
 
 
 class Service(Protocol):
-    """A command that goes on while others run."""
+    """A background command."""
 
     def output(self) -> AsyncIterator[bytes]:
-        """Yield what it prints, as it comes, to its end."""
+        """Yield its output as it comes, to its end."""
         ...
 
     async def stop(self) -> int:
-        """End it and return its exit code."""
+        """Stop it and return its exit status."""
         ...
 
 
 class ExecutionEnvironment(Protocol):
-    """One place with files and commands. Paths are its own: relative ones count from its folder.
+    """A working folder with file tools and commands; relative paths start at the folder.
 
-    What cannot be done with a file raises `errors.FileUnusable`, in words fit for a model.
+    An impossible file operation raises `errors.FileUnusable` with a message for a model.
     """
 
     async def initialize(self) -> None:
-        """Make it ready; the first call."""
+        """Start the environment; the first call."""
         ...
 
     async def cleanup(self) -> None:
-        """End all that runs in it and give it up; the last call, harmless when repeated."""
+        """Stop all processes; the last call, harmless when repeated."""
         ...
 
     def working_directory(self) -> str:
-        """Return the folder of the work, as commands inside see it."""
+        """Return the working folder, as commands see it."""
         ...
 
     def platform(self) -> str:
@@ -86,17 +83,17 @@ class ExecutionEnvironment(Protocol):
         ...
 
     def promises(self) -> Promises:
-        """Return what it was proved to guard."""
+        """Return the proved guarantees."""
         ...
 
     async def read_file(
         self, path: str, *, offset: int | None = None, limit: int | None = None
     ) -> str:
-        """Return a file's text, or `limit` lines of it from the 1-based line `offset`."""
+        """Return the text of a file, or `limit` lines from the 1-based line `offset`."""
         ...
 
     async def write_file(self, path: str, content: str) -> None:
-        """Write a file whole, its folders included."""
+        """Write a file, and create its folders."""
         ...
 
     async def delete_file(self, path: str) -> None:
@@ -104,11 +101,11 @@ class ExecutionEnvironment(Protocol):
         ...
 
     async def file_exists(self, path: str) -> bool:
-        """Tell whether there is a file or folder."""
+        """Return whether a file or folder exists."""
         ...
 
     async def list_directory(self, path: str, *, depth: int = 1) -> Sequence[DirEntry]:
-        """Return the names in a folder, sorted, those of folders below as `folder/name`."""
+        """Return the entries of a folder, sorted; deeper ones as `folder/name`."""
         ...
 
     async def grep(self, pattern: str, path: str, options: GrepOptions) -> str:
@@ -116,7 +113,7 @@ class ExecutionEnvironment(Protocol):
         ...
 
     async def glob(self, pattern: str, path: str = ".") -> Sequence[str]:
-        """Return the files a pattern matches, the newest first."""
+        """Return the files that match a pattern, the newest first."""
         ...
 
     async def exec_command(
@@ -129,35 +126,35 @@ class ExecutionEnvironment(Protocol):
         stdin: bytes = b"",
         on_output: OnOutput | None = None,
     ) -> ExecResult:
-        """Run a shell command to its end or its time limit; it reads what it is handed.
+        """Run a shell command to its end or its time limit, with `stdin` as input.
 
-        What it prints is handed on as it comes, to a function that never raises.
+        `on_output` receives the output as it comes, and never raises.
         """
         ...
 
     async def start_service(
         self, command: str, *, env_vars: Mapping[str, str] | None = None
     ) -> Service:
-        """Start a shell command that goes on."""
+        """Start a background command."""
         ...
 
     def reach(self, port: int) -> AbstractAsyncContextManager[str]:
-        """Hand a port inside to the outside: yields the address (`host:port`) to connect to."""
+        """Forward a port inside to the outside, and yield its address (`host:port`)."""
         ...
 
     def offer(self, port: int, address: str) -> AbstractAsyncContextManager[None]:
-        """Hand an address outside (`host:port`) to the inside, where it listens on a port."""
+        """Forward an address outside (`host:port`) to a port inside."""
         ...
 
 
-MOST_UNREAD = 1024 * 1024
+MAX_UNREAD = 1024 * 1024
 
 
-class Backlog:
-    """What was printed and not read yet; when that is too much, the oldest goes."""
+class OutputBacklog:
+    """Unread output, limited in size; the oldest is dropped."""
 
-    def __init__(self, most: int = MOST_UNREAD) -> None:
-        self._most = most
+    def __init__(self, max_bytes: int = MAX_UNREAD) -> None:
+        self._max = max_bytes
         self._pieces: deque[bytes] = deque()
         self._size = 0
         self._lost = 0
@@ -165,17 +162,17 @@ class Backlog:
         self._woken = asyncio.Event()
 
     def add(self, piece: bytes) -> None:
-        """Take what was printed."""
+        """Add output."""
         self._pieces.append(piece)
         self._size += len(piece)
-        while self._size > self._most and len(self._pieces) > 1:
+        while self._size > self._max and len(self._pieces) > 1:
             gone = len(self._pieces.popleft())
             self._size -= gone
             self._lost += gone
         self._woken.set()
 
     def end(self) -> None:
-        """Say that nothing more will come."""
+        """Mark the end of the output."""
         self._ended = True
         self._woken.set()
 
@@ -196,16 +193,16 @@ class Backlog:
 
 
 class BackgroundService:
-    """A command that goes on, for those who started it."""
+    """A background command with its unread output."""
 
-    def __init__(self, backlog: Backlog, end: Callable[[], Awaitable[int]]) -> None:
+    def __init__(self, backlog: OutputBacklog, end: Callable[[], Awaitable[int]]) -> None:
         self._backlog = backlog
         self._end = end
 
     def output(self) -> AsyncIterator[bytes]:
-        """Yield what it prints, errors too, as it comes, to its end."""
+        """Yield its output and errors as they come, to its end."""
         return self._backlog.read()
 
     async def stop(self) -> int:
-        """End it and return its exit code; harmless when it has ended already."""
+        """Stop it and return its exit status; harmless when it has ended."""
         return await self._end()

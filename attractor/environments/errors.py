@@ -1,19 +1,19 @@
-"""What an environment cannot do, in words fit for a model: no message names a path outside.
+"""Errors of an environment, with messages for a model: none names a path outside.
 
 AttractorError
-├── FileUnusable              1  this cannot be done with that file
-│   ├── FileMissing              1  there is no such file
-│   ├── PathOutside              1  the path leads out of the working folder
-│   └── NotText                  1  the file holds something else than text
-├── PortUnusable              1  this cannot be done with that port
+├── FileUnusable                 1  impossible operation on a file
+│   ├── FileMissing                 1  missing file
+│   ├── PathOutside                 1  path outside the working folder
+│   └── NotText                     1  file that is not text
+├── PortUnusable                 1  impossible operation on a port
 ├── UsageError
-│   ├── InvalidPattern           2  this is not a regular expression
-│   └── NotSupported             2  this environment does not do that
+│   ├── InvalidPattern              2  invalid regular expression
+│   └── NotSupported                2  operation that this environment does not support
 └── MachineryError
-    ├── SandboxNotStarted        3  a sandbox was wanted, and none was made
-    │   └── SandboxImpossible        3  this machine has no sandboxes: no bubblewrap, or forbidden
-    ├── SandboxLost              3  a sandbox ended before its work was done
-    └── LessGuarded              3  less is guarded now than was promised when the run began
+    ├── SandboxNotStarted           3  the sandbox did not start
+    │   └── SandboxUnavailable         3  this machine has no sandboxes: no bubblewrap, or forbidden
+    ├── SandboxLost                 3  the sandbox ended too early
+    └── SandboxWeakened             3  the sandbox guarantees less than at the start of the run
 """
 
 import errno
@@ -34,63 +34,63 @@ _MACHINERY = {
 
 
 class FileUnusable(AttractorError):
-    """This cannot be done with that file."""
+    """The operation on the file is impossible."""
 
 
 class FileMissing(FileUnusable):
-    """There is no such file."""
+    """The file is missing."""
 
     hint = "list the folder to see what is there"
 
 
 class PathOutside(FileUnusable):
-    """The path leads out of the working folder."""
+    """The path is outside the working folder."""
 
-    hint = "use a path in the working folder, without .. and not through a link that leads out"
+    hint = "use a path in the working folder, without .. or a link that leads outside"
 
 
 class NotText(FileUnusable):
-    """The file holds something else than text."""
+    """The file is not text."""
 
-    hint = "look at it with a command, such as file, xxd or iconv"
+    hint = "read it with a command, such as file, xxd or iconv"
 
 
 class PortUnusable(AttractorError):
-    """This cannot be done with that port."""
+    """The operation on the port is impossible."""
 
 
 class InvalidPattern(UsageError):
-    """This is not a regular expression."""
+    """Invalid regular expression."""
 
 
 class NotSupported(UsageError):
-    """This environment does not do that."""
+    """The environment does not support the operation."""
 
 
 class SandboxNotStarted(MachineryError):
-    """A sandbox was wanted, and none was made."""
+    """The sandbox did not start."""
 
-    hint = "attractor doctor says what is missing; or start a new run with --sandbox none"
+    hint = "run attractor doctor; or start a new run with --sandbox none"
 
 
-class SandboxImpossible(SandboxNotStarted):
-    """This machine has no sandboxes: bubblewrap is not there, or the kernel forbids them."""
+class SandboxUnavailable(SandboxNotStarted):
+    """This machine has no sandboxes: bubblewrap is missing, or the kernel forbids them."""
 
 
 class SandboxLost(MachineryError):
-    """A sandbox ended before its work was done."""
+    """The sandbox ended too early."""
 
-    hint = "it was killed, perhaps for want of memory; resume the run"
+    hint = "it was killed, perhaps by a lack of memory; resume the run"
 
 
-class LessGuarded(MachineryError):
-    """Less is guarded now than was promised when the run began."""
+class SandboxWeakened(MachineryError):
+    """The sandbox guarantees less than at the start of the run."""
 
-    hint = "mend the sandbox (attractor doctor looks at it), or start a new run with --sandbox none"
+    hint = "fix the sandbox (run attractor doctor), or start a new run with --sandbox none"
 
 
 def file_failure(verb: str, path: str, cause: OSError) -> AttractorError:
-    """Tell trouble of the machine from what is only wrong with a file, and say either."""
+    """Return a machinery error for a failure of the machine, else a FileUnusable."""
     if cause.errno in _MACHINERY:
         return file_error(verb, path, cause)
     message = f"cannot {verb} {path}: {reason_of(cause)}"

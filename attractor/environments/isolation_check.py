@@ -1,11 +1,8 @@
-"""Proves what an environment guards, by trying to get out of it; nothing is believed.
+"""Proves the guarantees of an environment by trying to escape from it.
 
-A throw-away environment is made, with baits outside: a file, sockets that listen, a process, and
-whatever lies in the folders to be hidden. A program inside tries to read, reach, see, kill and
-write. What it is refused is a promise, when the baits were seen to stand from beginning to end. A
-proof errs on one side only: what cannot be judged is not promised.
-
-What stands outside while an environment is tried: a process, and sockets that listen.
+A temporary environment is created, with decoys outside: a file, listening sockets, a process,
+and the folders to hide. A program inside tries to read, connect, see, kill and write. A guarantee
+is a blocked attempt whose decoy was intact before and after.
 """
 
 import asyncio
@@ -24,9 +21,9 @@ from typing import Any, cast
 
 from attractor.base.dataclasses import dataclass
 from attractor.environments.environment import ExecutionEnvironment, Promises
-from attractor.environments.sandbox.sockets import Intake
+from attractor.environments.sandbox.sockets import PipeReader
 
-# A busy machine may take its time to run a process to its end, and to tell us.
+# A busy machine may be slow to end a process.
 PATIENCE_S = 10.0
 
 _LOOPBACK = "127.0.0.1"
@@ -35,8 +32,8 @@ _WAIT = "import os, sys; os.write(1, b'.'); sys.stdin.read()"
 
 
 @dataclass
-class Bystander:
-    """A process that must be neither seen nor ended; it ends well when its input does."""
+class DecoyProcess:
+    """A process that must stay invisible and alive; it exits when its input ends."""
 
     process: asyncio.subprocess.Process
     marker: str
@@ -44,46 +41,46 @@ class Bystander:
 
     @property
     def pid(self) -> int:
-        """Its number outside."""
+        """The process id outside."""
         return self.process.pid
 
-    async def lived_on(self, *, patience: float = PATIENCE_S) -> bool:
-        """Let it end, and tell whether it lived to do so by itself."""
+    async def survived(self, *, patience: float = PATIENCE_S) -> bool:
+        """End its input, and return whether it exits by itself."""
         self.release()
         with suppress(TimeoutError):
             async with asyncio.timeout(patience):
                 return await self.process.wait() == 0
         return False
 
-    def require_shown(self) -> None:
-        """See it as somebody would who may."""
+    def require_visible(self) -> None:
+        """Check that it is visible from outside."""
         if self.marker.encode() not in Path(f"/proc/{self.pid}/cmdline").read_bytes():
-            raise ProcessLookupError("the bystander does not show in /proc")
+            raise ProcessLookupError("the decoy is not visible in /proc")
 
     async def end(self) -> None:
-        """End it, should it not have ended."""
+        """Kill it if it is still alive."""
         self.release()
-        # It may have been stopped, and would never end by itself.
+        # A stopped process would never exit by itself.
         with suppress(ProcessLookupError):
             self.process.kill()
         await self.process.wait()
 
     def release(self) -> None:
-        """Let it end; harmless when repeated."""
+        """End its input; harmless when repeated."""
         if self.holds >= 0:
             os.close(self.holds)
             self.holds = -1
 
 
 @dataclass(frozen=True)
-class Listeners:
-    """A port of the loopback and an abstract socket on which somebody listens."""
+class DecoyListeners:
+    """A listening port of the loopback and a listening abstract socket."""
 
     port: int
     abstract: str
 
     def answer(self) -> bool:
-        """Tell whether both can be reached from outside."""
+        """Return whether both accept connections from outside."""
         places = [(socket.AF_INET, (_LOOPBACK, self.port)), (socket.AF_UNIX, "\0" + self.abstract)]
         try:
             for family, address in places:
@@ -96,26 +93,26 @@ class Listeners:
 
 
 @asynccontextmanager
-async def standing_by() -> AsyncGenerator[Bystander]:
-    """Run a bystander that shows to all who may look."""
+async def decoy_process() -> AsyncGenerator[DecoyProcess]:
+    """Run a decoy that is visible to all outside."""
     runs = asyncio.Event()
-    said = Intake(lambda piece: runs.set())
+    said = PipeReader(lambda piece: runs.set())
     try:
-        bystander = await _started(said.writer)
+        decoy = await _started(said.writer)
         said.close_writer()
         try:
-            # Before it runs it has no command line.
+            # Before exec it has no command line.
             async with asyncio.timeout(PATIENCE_S):
                 await runs.wait()
-            bystander.require_shown()
-            yield bystander
+            decoy.require_visible()
+            yield decoy
         finally:
-            await bystander.end()
+            await decoy.end()
     finally:
         said.close()
 
 
-async def _started(out: int) -> Bystander:
+async def _started(out: int) -> DecoyProcess:
     marker = secrets.token_hex(16)
     waits, holds = os.pipe()
     try:
@@ -127,11 +124,11 @@ async def _started(out: int) -> Bystander:
         raise
     finally:
         os.close(waits)
-    return Bystander(process, marker, holds)
+    return DecoyProcess(process, marker, holds)
 
 
 @contextmanager
-def listening() -> Generator[Listeners]:
+def decoy_listeners() -> Generator[DecoyListeners]:
     """Listen on a port of the loopback and on an abstract socket."""
     abstract = secrets.token_hex(16)
     with (
@@ -140,10 +137,10 @@ def listening() -> Generator[Listeners]:
     ):
         unix.bind("\0" + abstract)
         unix.listen()
-        yield Listeners(port.getsockname()[1], abstract)
+        yield DecoyListeners(port.getsockname()[1], abstract)
 
 
-Make = Callable[[Path], ExecutionEnvironment]
+MakeEnvironment = Callable[[Path], ExecutionEnvironment]
 
 SYSTEM_PLACES = ("/", "/usr", "/etc", "/var/tmp", "/tmp", "/run", "/dev/shm")
 
@@ -151,13 +148,13 @@ _ATTEMPTS = Path(__file__).parent / "_attempts.py"
 _ASKED = "attempts.json"
 _SECRET = "hidden"
 _TIME_LIMIT_MS = 30_000
-# Enough to know: each is a read that must fail.
+# A sample is enough: each is a read that must fail.
 _MOST_SECRETS = 50
 
 
 @dataclass(frozen=True)
-class _Asked:
-    """What is tried, under the names that `_attempts.py` reads."""
+class _Attempts:
+    """The input of `_attempts.py`."""
 
     token: str
     marker: str
@@ -170,20 +167,20 @@ class _Asked:
 
 @dataclass(frozen=True)
 class _Outside:
-    """What is looked at from outside when the attempts are over."""
+    """The decoys, checked from outside after the attempts."""
 
     workspace: Path
     bait: Path
-    bystander: Bystander
-    listeners: Listeners
-    asked: _Asked
+    decoy: DecoyProcess
+    listeners: DecoyListeners
+    asked: _Attempts
 
     async def judge(self, told: Mapping[str, Any]) -> Promises:
-        """Return what is proved; a field that was not told is not."""
+        """Return the proved guarantees; a missing result proves nothing."""
         written = _clear(self.asked)
         if not (self.workspace / self.asked.token).exists():
             return Promises()
-        unharmed = await self.bystander.lived_on()
+        unharmed = await self.decoy.survived()
         return Promises(
             hides_operator=told.get("reads") == [] and self.bait.read_text() == _SECRET,
             own_network=told.get("connects") is False and self.listeners.answer(),
@@ -192,8 +189,8 @@ class _Outside:
         )
 
 
-async def prove(
-    make: Make,
+async def check_isolation(
+    make: MakeEnvironment,
     *,
     python: str,
     hide: Sequence[Path],
@@ -201,9 +198,9 @@ async def prove(
     scratch: Path | None = None,
     places: Sequence[str] = SYSTEM_PLACES,
 ) -> Promises:
-    """Return what an environment was seen to guard; nothing when the attempts did not run.
+    """Return the proved guarantees of an environment, none if the attempts did not run.
 
-    `places` are folders to try to write in, besides those to be hidden.
+    `places` are further folders in which to try to write.
     """
     try:
         async with AsyncExitStack() as made:
@@ -212,25 +209,25 @@ async def prove(
             )
             bait = outside / "secret"
             bait.write_text(_SECRET)
-            bystander = await made.enter_async_context(standing_by())
-            listeners = made.enter_context(listening())
-            asked = _Asked(
+            decoy = await made.enter_async_context(decoy_process())
+            listeners = made.enter_context(decoy_listeners())
+            asked = _Attempts(
                 token=secrets.token_hex(8),
-                marker=bystander.marker,
+                marker=decoy.marker,
                 abstract=listeners.abstract,
                 port=listeners.port,
-                pid=bystander.pid,
+                pid=decoy.pid,
                 secrets=[str(bait), *_secrets_in(hide, [*read, workspace])],
                 places=[*map(str, [outside, *hide]), *places],
             )
             told = await _attempt(make(workspace), python, asked)
-            return await _Outside(workspace, bait, bystander, listeners, asked).judge(told)
-    except OSError:  # a bait could not be made, or not be looked after
+            return await _Outside(workspace, bait, decoy, listeners, asked).judge(told)
+    except OSError:  # a decoy could not be created or checked
         return Promises()
 
 
 async def _attempt(
-    environment: ExecutionEnvironment, python: str, asked: _Asked
+    environment: ExecutionEnvironment, python: str, asked: _Attempts
 ) -> Mapping[str, Any]:
     command = [python, "-I", "-S", "-c", _ATTEMPTS.read_text("utf-8"), _ASKED]
     try:
@@ -243,7 +240,7 @@ async def _attempt(
 
 
 def _told(output: str) -> Mapping[str, Any]:
-    """Return what the program inside told, nothing when that cannot be read."""
+    """Return the output of the program inside, empty if it is invalid."""
     try:
         told: object = json.loads(output)
     except ValueError:
@@ -251,23 +248,23 @@ def _told(output: str) -> Mapping[str, Any]:
     return cast(Mapping[str, Any], told) if isinstance(told, dict) else {}
 
 
-def _clear(asked: _Asked) -> bool:
-    """Remove what was written outside; tell whether there was any."""
+def _clear(asked: _Attempts) -> bool:
+    """Remove files written outside, and return whether there were any."""
     written = [file for place in asked.places if (file := Path(place, asked.token)).exists()]
     for file in written:
         file.unlink()
     return bool(written)
 
 
-def _secrets_in(hide: Sequence[Path], shown: Sequence[Path]) -> Iterator[str]:
-    """Yield what is to be hidden, without what lies around a folder that may be seen."""
+def _secrets_in(hide: Sequence[Path], mounts: Sequence[Path]) -> Iterator[str]:
+    """Yield the paths to hide, except those around a visible folder."""
     for folder in hide:
         if folder.is_dir():
             names = sorted(folder.iterdir())[:_MOST_SECRETS]
-            yield from (str(name) for name in names if not _overlaps(name, shown))
+            yield from (str(name) for name in names if not _overlaps(name, mounts))
         else:
             yield str(folder)
 
 
-def _overlaps(path: Path, shown: Sequence[Path]) -> bool:
-    return any(one.is_relative_to(path) or path.is_relative_to(one) for one in shown)
+def _overlaps(path: Path, mounts: Sequence[Path]) -> bool:
+    return any(one.is_relative_to(path) or path.is_relative_to(one) for one in mounts)

@@ -1,9 +1,7 @@
-"""Tools on the operator's own machine (coding-agent-loop §4.2): files confined, commands unguarded.
+"""Runs tools on the operator's machine (coding-agent-loop §4.2): files confined, commands not.
 
-Paths in the file tools stay in the working folder; a command may do whatever the operator may. So
-it promises nothing. What commands leave running is ended at the end, as far as it can be found.
-
-A service on the operator's own machine, in a process group of its own.
+File tools stay in the working folder; commands have all rights of the operator. So nothing is
+guaranteed. Processes left over by commands are killed at the end, as far as they can be found.
 """
 
 import asyncio
@@ -22,11 +20,11 @@ from attractor.base.errors import ProcessNotStarted
 from attractor.base.process_output import OnOutput, OutputLimit
 from attractor.base.processes import ExecResult, run_process
 from attractor.environments import files
-from attractor.environments.confined_paths import Confined
-from attractor.environments.environment import BackgroundService, Backlog, Promises, Service
+from attractor.environments.confined_paths import ConfinedFolder
+from attractor.environments.environment import BackgroundService, OutputBacklog, Promises, Service
 from attractor.environments.files import FileTools
-from attractor.environments.orphan_processes import MARK, end_marked, new_mark
-from attractor.environments.sandbox.sockets import LOOPBACK, Address, Intake, forwarded, listen
+from attractor.environments.orphan_processes import MARK, kill_marked, new_mark
+from attractor.environments.sandbox.sockets import LOOPBACK, Address, PipeReader, forwarded, listen
 from attractor.environments.search import TIME_LIMIT_MS, Searcher
 from attractor.environments.variables import Inherit, inherited
 
@@ -36,11 +34,11 @@ _GRACE_S = 2.0
 async def start_local_service(
     argv: Sequence[str], *, cwd: str, env: Mapping[str, str]
 ) -> BackgroundService:
-    """Start a program that goes on until it is stopped."""
-    backlog = Backlog()
-    out = Intake(backlog.add)
+    """Start a background program."""
+    backlog = OutputBacklog()
+    out = PipeReader(backlog.add)
     try:
-        # Its pipe is ours: asyncio's own stays open for as long as anybody holds it.
+        # Our own pipe: asyncio's stays open as long as any process holds it.
         process = await asyncio.create_subprocess_exec(
             *argv,
             cwd=cwd,
@@ -56,20 +54,22 @@ async def start_local_service(
             raise ProcessNotStarted(f"{argv[0]} was not started: {cause.strerror}") from cause
         raise
     out.close_writer()
-    watching = asyncio.create_task(_see_end(process, out, backlog))
+    watching = asyncio.create_task(_watch(process, out, backlog))
 
     async def end() -> int:
         if not watching.done():
-            await _end(process.pid, watching)
+            await _stop(process.pid, watching)
         return await asyncio.shield(watching)
 
     return BackgroundService(backlog, end)
 
 
-async def _see_end(process: asyncio.subprocess.Process, out: Intake, backlog: Backlog) -> int:
+async def _watch(
+    process: asyncio.subprocess.Process, out: PipeReader, backlog: OutputBacklog
+) -> int:
     try:
         code = await process.wait()
-        _signal(process.pid, signal.SIGKILL)  # who is left of its group
+        _signal(process.pid, signal.SIGKILL)  # the rest of its group
         await out.drain()
     finally:
         out.close()
@@ -77,14 +77,14 @@ async def _see_end(process: asyncio.subprocess.Process, out: Intake, backlog: Ba
     return code
 
 
-async def _end(group: int, watching: "asyncio.Task[int]") -> None:
+async def _stop(group: int, watching: "asyncio.Task[int]") -> None:
     try:
         _signal(group, signal.SIGTERM)
         with suppress(TimeoutError):
             async with asyncio.timeout(_GRACE_S):
                 await asyncio.shield(watching)
     finally:
-        if not watching.done():  # its time is up, or ours: we are cancelled
+        if not watching.done():  # time limit or cancellation
             _signal(group, signal.SIGKILL)
 
 
@@ -98,9 +98,9 @@ WORKSPACE = "/workspace"
 
 
 class LocalExecutionEnvironment(FileTools):
-    """A folder of this machine, where commands run as the operator's own.
+    """A folder of this machine, where commands run with the rights of the operator.
 
-    When they are those of a run, its next life finds what this one left running.
+    `run_id` marks the commands, so that a resumed run finds processes left over.
     """
 
     def __init__(
@@ -115,27 +115,27 @@ class LocalExecutionEnvironment(FileTools):
         self._folder = Path(folder).resolve()
         names = (str(self._folder), str(Path(folder).absolute()), WORKSPACE)
         searcher = Searcher(sys.executable, shutil.which("rg", path=environ.get("PATH", "")))
-        super().__init__(Confined(self._folder, names), searcher, self._search)
+        super().__init__(ConfinedFolder(self._folder, names), searcher, self._search)
         self._mark = new_mark(run_id)
-        self._has_begun_any = False
+        self._has_started_any = False
         self._variables = inherited(environ, inherit)
         self._keep = keep or OutputLimit()
         self._services: list[BackgroundService] = []
 
     async def initialize(self) -> None:
-        """See that the folder is there."""
+        """Check that the folder exists."""
         files.require_folder(self._confined, ".")
 
     async def cleanup(self) -> None:
-        """Stop the services that go on, and end whoever else was left running and can be found."""
+        """Stop background services, and kill processes left over."""
         services, self._services = self._services, []
         try:
             await asyncio.gather(*(service.stop() for service in services))
         finally:
-            # Looking costs as much as there are processes, and most stages begin none.
-            if self._has_begun_any:
-                await end_marked(self._mark)
-                self._has_begun_any = False
+            # The search costs time for every process, and most stages start none.
+            if self._has_started_any:
+                await kill_marked(self._mark)
+                self._has_started_any = False
 
     def working_directory(self) -> str:
         """Return the folder."""
@@ -150,7 +150,7 @@ class LocalExecutionEnvironment(FileTools):
         return platform.release()
 
     def promises(self) -> Promises:
-        """Return that nothing is guarded."""
+        """Return no guarantees."""
         return Promises()
 
     async def exec_command(
@@ -168,7 +168,7 @@ class LocalExecutionEnvironment(FileTools):
         return await run_process(
             [SHELL, "-c", command],
             cwd=self._folder / below,
-            env=self._given(env_vars),
+            env=self._environ(env_vars),
             timeout=timedelta(milliseconds=timeout_ms),
             stdin=stdin,
             on_output=on_output,
@@ -178,25 +178,25 @@ class LocalExecutionEnvironment(FileTools):
     async def start_service(
         self, command: str, *, env_vars: Mapping[str, str] | None = None
     ) -> Service:
-        """Start a shell command that goes on until it is stopped or the environment given up."""
+        """Start a background command that ends with the environment at the latest."""
         service = await start_local_service(
             [SHELL, "-c", command],
             cwd=str(self._folder),
-            env=self._given(env_vars),
+            env=self._environ(env_vars),
         )
         self._services.append(service)
         return service
 
     def reach(self, port: int) -> AbstractAsyncContextManager[str]:
-        """Yield the port's address: inside and outside are the same here."""
+        """Yield the address of the port: inside and outside are the same."""
         return _address(port)
 
     def offer(self, port: int, address: str) -> AbstractAsyncContextManager[None]:
-        """Carry connections from a port of the loopback to an address."""
+        """Forward connections from a port of the loopback to an address."""
         return _offered(port, Address.parse(address))
 
-    def _given(self, variables: Mapping[str, str] | None) -> Mapping[str, str]:
-        self._has_begun_any = True
+    def _environ(self, variables: Mapping[str, str] | None) -> Mapping[str, str]:
+        self._has_started_any = True
         return {**self._variables, **(variables or {}), MARK: self._mark}
 
     async def _search(self, command: str) -> ExecResult:
@@ -210,7 +210,7 @@ async def _address(port: int) -> AsyncGenerator[str]:
 
 @asynccontextmanager
 async def _offered(port: int, address: Address) -> AsyncGenerator[None]:
-    if address == Address(LOOPBACK, port):  # it is there already
+    if address == Address(LOOPBACK, port):  # the address is the port itself
         yield
         return
     listener = listen(socket.socket(socket.AF_INET, socket.SOCK_STREAM), port)

@@ -1,4 +1,4 @@
-"""Files in memory and commands answered by a table, to try tools without a machine."""
+"""An environment with files in memory and a table of command results, for tests of tools."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,7 +8,7 @@ from pathlib import Path
 from attractor.base.errors import UsageError
 from attractor.base.process_output import OnOutput, OutputChunk
 from attractor.base.processes import ExecResult
-from attractor.environments.confined_paths import Confined
+from attractor.environments.confined_paths import ConfinedFolder
 from attractor.environments.environment import DirEntry, GrepOptions, Promises, Service
 from attractor.environments.errors import FileMissing, FileUnusable, InvalidPattern, NotSupported
 from attractor.environments.files import encode_text, select_lines
@@ -18,7 +18,7 @@ WORKSPACE = "/workspace"
 
 
 class MemoryExecutionEnvironment:
-    """An environment that touches nothing: `files` and `ran` can be looked at afterwards."""
+    """An environment without a machine; tests read `files` and `ran`."""
 
     def __init__(
         self,
@@ -26,61 +26,61 @@ class MemoryExecutionEnvironment:
         *,
         commands: Mapping[str, ExecResult] | None = None,
     ) -> None:
-        self._paths = Confined(Path(WORKSPACE), (WORKSPACE,))
+        self._paths = ConfinedFolder(Path(WORKSPACE), (WORKSPACE,))
         self._commands = dict(commands or {})
         self.files = dict(files or {})
         self.ran: list[str] = []
 
     async def initialize(self) -> None:
-        """Do nothing: it is ready."""
+        """Do nothing."""
 
     async def cleanup(self) -> None:
-        """Do nothing: nothing runs."""
+        """Do nothing."""
 
     def working_directory(self) -> str:
-        """Return the folder as others would see it."""
+        """Return the working folder."""
         return WORKSPACE
 
     def platform(self) -> str:
-        """Return a system, the same everywhere."""
+        """Return a fixed system."""
         return "linux"
 
     def os_version(self) -> str:
-        """Return a version, the same everywhere."""
+        """Return a fixed version."""
         return "memory"
 
     def promises(self) -> Promises:
-        """Return that nothing was proved."""
+        """Return no guarantees."""
         return Promises()
 
     async def read_file(
         self, path: str, *, offset: int | None = None, limit: int | None = None
     ) -> str:
-        """Return a file's text, or lines of it."""
+        """Return the text of a file, or lines of it."""
         return select_lines(self.files[self._file("read", path)], offset, limit)
 
     async def write_file(self, path: str, content: str) -> None:
-        """Keep a text under a path, as the newest."""
+        """Store a text under a path, as the newest file."""
         name = self._paths.relative(path)
         encode_text(content, path)
         if name == "." or name in self._folders():
             raise FileUnusable(f"{path} is a folder")
         if any(name.startswith(f"{file}/") for file in self.files):
-            raise FileUnusable(f"cannot write {path}: a file stands where a folder is needed")
+            raise FileUnusable(f"cannot write {path}: a folder of the path is a file")
         self.files.pop(name, None)
         self.files[name] = content
 
     async def delete_file(self, path: str) -> None:
-        """Forget a file."""
+        """Remove a file."""
         del self.files[self._file("delete", path)]
 
     async def file_exists(self, path: str) -> bool:
-        """Tell whether there is a file or folder."""
+        """Return whether a file or folder exists."""
         name = self._paths.relative(path)
         return name == "." or name in self.files or name in self._folders()
 
     async def list_directory(self, path: str, *, depth: int = 1) -> Sequence[DirEntry]:
-        """Return the names in a folder."""
+        """Return the entries of a folder."""
         if depth < 1:
             raise UsageError(
                 f"a folder cannot be listed {depth} deep", hint="1 is the folder alone"
@@ -95,7 +95,7 @@ class MemoryExecutionEnvironment:
         ]
 
     async def glob(self, pattern: str, path: str = ".") -> Sequence[str]:
-        """Return the files a pattern matches, the newest first."""
+        """Return the files that match a pattern, the newest first."""
         if pattern.startswith("/"):
             pattern, path = self._paths.relative(pattern), "."
         before = self._folder("search", path)
@@ -129,11 +129,11 @@ class MemoryExecutionEnvironment:
         stdin: bytes = b"",
         on_output: OnOutput | None = None,
     ) -> ExecResult:
-        """Return what the table says of a command."""
+        """Return the result of a command from the table."""
         self.ran.append(command)
         if command not in self._commands:
             raise NotSupported(
-                f"no command runs in memory: {command}", hint="hand its result in as commands="
+                f"no result in memory for the command: {command}", hint="pass it with commands="
             )
         result = self._commands[command]
         if on_output:
@@ -144,15 +144,15 @@ class MemoryExecutionEnvironment:
     async def start_service(
         self, command: str, *, env_vars: Mapping[str, str] | None = None
     ) -> Service:
-        """Refuse: nothing runs in memory."""
+        """Raise NotSupported."""
         raise NotSupported(f"no service runs in memory: {command}")
 
     def reach(self, port: int) -> AbstractAsyncContextManager[str]:
-        """Refuse: there are no ports in memory."""
+        """Raise NotSupported."""
         raise NotSupported(f"there is no port {port} in memory")
 
     def offer(self, port: int, address: str) -> AbstractAsyncContextManager[None]:
-        """Refuse: there are no ports in memory."""
+        """Raise NotSupported."""
         raise NotSupported(f"there is no port {port} in memory")
 
     def _folders(self) -> set[str]:
@@ -169,7 +169,7 @@ class MemoryExecutionEnvironment:
         return name
 
     def _folder(self, verb: str, path: str) -> str:
-        """Return what the names in a folder begin with."""
+        """Return the prefix of the names in a folder."""
         name = self._paths.relative(path)
         if name == ".":
             return ""

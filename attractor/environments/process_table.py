@@ -1,4 +1,4 @@
-"""The processes of this machine as /proc tells of them; nobody where there is no /proc."""
+"""The processes of this machine from /proc; empty where there is no /proc."""
 
 import os
 from collections.abc import Iterator, Mapping, Sequence, Set
@@ -11,7 +11,7 @@ _PIECE = 64 * 1024
 
 @dataclass(frozen=True)
 class Process:
-    """One that lives; its number together with its start is nobody else's."""
+    """A living process; its id and its start time identify it."""
 
     number: int
     parent: int
@@ -21,8 +21,8 @@ class Process:
 
 
 def process_numbers() -> list[int]:
-    """Return the numbers of all there are, the newest first."""
-    # Who forks for ever is gone before a long list is read to its end.
+    """Return the ids of all processes, the newest first."""
+    # A fork bomb replaces its processes before a long list is read.
     try:
         names = os.listdir("/proc")  # noqa: PTH208 - every moment counts
     except FileNotFoundError:  # macOS
@@ -31,12 +31,12 @@ def process_numbers() -> list[int]:
 
 
 def find_process(number: int) -> Process | None:
-    """Return the process of a number, unless it is gone or dead."""
+    """Return the process with an id, None if it is gone or dead."""
     try:
         stat = _read(f"/proc/{number}/stat")
     except OSError:
         return None
-    # The name, in brackets, may hold spaces and brackets itself.
+    # The name in parentheses may contain spaces and parentheses.
     head, _, tail = stat.rpartition(b")")
     state, parent, _, session, *fields = tail.split()
     if state in (b"Z", b"X"):
@@ -48,10 +48,10 @@ def find_process(number: int) -> Process | None:
 def variable_of_all(
     name: str, settled: set[int] | None = None
 ) -> Iterator[tuple[int, Sequence[str]]]:
-    """Yield each process with the values that a variable has in it, mostly one or none.
+    """Yield each process with the values of a variable in it, usually one or none.
 
-    Who looks again at once hands in a set: those that surely have none are put there, and are
-    passed over the next time. Most of what runs on a machine is the kernel's own.
+    For repeated calls: processes certain to have none are added to `settled` and skipped the next
+    time. Most processes belong to the kernel.
     """
     settled = set() if settled is None else settled
     bare: list[int] = []
@@ -66,7 +66,7 @@ def variable_of_all(
         if not values:
             settled.add(number)
         yield number, values
-    # Who is just becoming another program shows none for a moment.
+    # A process in exec shows no variables for a moment.
     for number in bare:
         variables = _variables(number)
         if not variables and not _has_program(number):
@@ -75,13 +75,13 @@ def variable_of_all(
 
 
 def variable_of(number: int, name: str) -> Sequence[str]:
-    """Return the values that a variable has in a process, mostly one or none."""
+    """Return the values of a variable in a process, usually one or none."""
     return _values(_variables(number), name.encode())
 
 
 def signal_process(process: Process, number: int) -> bool:
-    """Send a signal; tell whether it was there still, and is one that we may send a signal to."""
-    # Its number may be somebody else's by now.
+    """Send a signal, and return whether the process was alive and ours."""
+    # Its id may be reused.
     now = find_process(process.number)
     if now is None or now.started != process.started:
         return False
@@ -92,20 +92,22 @@ def signal_process(process: Process, number: int) -> bool:
     return True
 
 
-def is_owned(number: int, owner: int) -> bool:
-    """Tell whether a process is a user's."""
+def belongs_to(number: int, owner: int) -> bool:
+    """Return whether a process belongs to a user."""
     with suppress(OSError):
         return os.stat(f"/proc/{number}").st_uid == owner  # noqa: PTH116 - every moment counts
     return False
 
 
-def family_of(number: int, living: Mapping[int, Process]) -> Set[int]:
-    """Return a process, those it descends from, and those that descend from it."""
-    return line_of(number, living) | {one for one in living if number in line_of(one, living)}
+def relatives_of(number: int, living: Mapping[int, Process]) -> Set[int]:
+    """Return a process with its ancestors and descendants."""
+    return ancestors_of(number, living) | {
+        one for one in living if number in ancestors_of(one, living)
+    }
 
 
-def line_of(number: int, living: Mapping[int, Process]) -> set[int]:
-    """Return a process and those it descends from."""
+def ancestors_of(number: int, living: Mapping[int, Process]) -> set[int]:
+    """Return a process with its ancestors."""
     line: set[int] = set()
     while number and number not in line:
         line.add(number)
@@ -116,12 +118,12 @@ def line_of(number: int, living: Mapping[int, Process]) -> set[int]:
 def _variables(number: int) -> bytes:
     try:
         return _read(f"/proc/{number}/environ")
-    except OSError:  # it is gone, or somebody else's, or closed itself to all
+    except OSError:  # gone, of another user, or not dumpable
         return b""
 
 
 def _has_program(number: int) -> bool:
-    """Tell whether a process runs a program that we may see; none of the kernel's does."""
+    """Return whether a process runs a visible program; kernel threads do not."""
     try:
         os.readlink(f"/proc/{number}/exe")  # noqa: PTH115 - every moment counts
     except OSError:
@@ -141,7 +143,7 @@ def _values(variables: bytes, name: bytes) -> Sequence[str]:
 
 
 def _read(path: str) -> bytes:
-    # Not by a file object: this is done for every process there is.
+    # Without a file object, for speed: this runs for every process.
     file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         return b"".join(iter(lambda: os.read(file, _PIECE), b""))

@@ -1,8 +1,6 @@
-"""Searches files with ripgrep, or with Python where there is none, and reads what they print.
+"""Searches files with ripgrep, or with Python where ripgrep is missing, and matches glob patterns.
 
-Both search what is hidden or ignored as well, but nothing in `.git`, and skip binary files.
-
-Whether a path matches a pattern such as `src/**/*.py`.
+Both search hidden and ignored files, but nothing in `.git`, and skip binary files.
 """
 
 import json
@@ -27,18 +25,18 @@ Execute = Callable[[str], Coroutine[Any, Any, ExecResult]]
 
 @dataclass(frozen=True)
 class Searcher:
-    """The programs to search with, as the commands of an environment find them."""
+    """The programs for searching, with their paths in the environment."""
 
     python: str
     ripgrep: str | None
 
     async def grep(self, pattern: str, path: str, options: GrepOptions, execute: Execute) -> str:
-        """Search below a path that is counted from the working folder, by a command run there."""
+        """Search below a relative path, with a command in the working folder."""
         command = self._ripgrep(pattern, path, options) or self._python(pattern, path, options)
         result = await execute(command)
         if result.timed_out:
             hint = "search a smaller folder, or with a simpler pattern"
-            raise FileUnusable(f"the search took longer than {TIME_LIMIT_MS} ms", hint=hint)
+            raise FileUnusable(f"the search exceeded {TIME_LIMIT_MS} ms", hint=hint)
         if result.exit_code not in (0, 1) and not result.stdout:
             raise _failure(pattern, path, result.stderr)
         lines = result.stdout.splitlines(keepends=True)[: options.max_results]
@@ -79,7 +77,7 @@ _ANY_FOLDERS = "**"
 
 
 def matches(pattern: str, path: str) -> bool:
-    """Tell whether a path, both written with slashes, matches; names with a dot are like others."""
+    """Return whether a path matches; names that begin with a dot are not special."""
     wanted = [part for part in pattern.split("/") if part not in ("", ".")]
     reached = _past_any(wanted, {0})
     for name in path.split("/"):
@@ -96,7 +94,7 @@ def _after(name: str, wanted: list[str], reached: Set[int]) -> Iterable[int]:
 
 
 def _past_any(wanted: list[str], reached: Iterable[int]) -> Set[int]:
-    """Add the places behind each `**`, which may stand for nothing."""
+    """Add the positions after each `**`, which may match nothing."""
     places: set[int] = set()
     for at in reached:
         places.add(at)

@@ -1,7 +1,4 @@
-"""Chooses where tools run: in a sandbox when one can be had, else unguarded, and says so.
-
-Says when a command ended because a program that it calls is not there.
-"""
+"""Chooses the environment of a run: a sandbox if possible; and explains missing commands."""
 
 import os
 import re
@@ -15,11 +12,11 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UnknownName
 from attractor.base.processes import ExecResult
 from attractor.environments.environment import ExecutionEnvironment, Promises
-from attractor.environments.errors import LessGuarded, NotSupported, SandboxImpossible
-from attractor.environments.isolation_check import prove
+from attractor.environments.errors import NotSupported, SandboxUnavailable, SandboxWeakened
+from attractor.environments.isolation_check import check_isolation
 from attractor.environments.local import LocalExecutionEnvironment
-from attractor.environments.orphan_processes import can_be_known
-from attractor.environments.sandbox.bubblewrap import HOME, BindMount, Interpreter, Walls
+from attractor.environments.orphan_processes import can_find_orphans
+from attractor.environments.sandbox.bubblewrap import HOME, BindMount, Interpreter, SandboxSettings
 from attractor.environments.sandbox.environment import SandboxedExecutionEnvironment
 from attractor.environments.variables import sandboxed
 
@@ -27,10 +24,10 @@ KINDS = ("auto", "bubblewrap", "none")
 
 _SYSTEM_PYTHON = "/usr/bin/python3"
 _LACKS: Mapping[str, str] = {
-    "hides_operator": "your folders may show",
-    "own_network": "your network may be reached",
-    "own_processes": "your processes may show",
-    "writes_only_workspace": "more than the workspace may be written",
+    "hides_operator": "your folders may be visible",
+    "own_network": "your network may be reachable",
+    "own_processes": "your processes may be visible",
+    "writes_only_workspace": "more than the workspace may be writable",
 }
 
 
@@ -39,10 +36,10 @@ MakeShowing = Callable[[Path, Sequence[BindMount]], ExecutionEnvironment]
 
 
 @dataclass(frozen=True)
-class Choice:
-    """Where tools run, what that was proved to guard, and a sentence that tells a person.
+class EnvironmentChoice:
+    """The chosen environment, its guarantees, and a sentence for the user.
 
-    Without a sandbox nothing can be shown in a folder that does not lie there.
+    `make_showing` is None without a sandbox, which is needed for mounts.
     """
 
     kind: str
@@ -61,40 +58,40 @@ async def choose_environment(
     pass_env: Sequence[str] = (),
     scratch: Path | None = None,
     run_id: str = "",
-) -> Choice:
-    """Choose by `auto`, `bubblewrap` or `none`, and try out what was chosen.
+) -> EnvironmentChoice:
+    """Choose by `auto`, `bubblewrap` or `none`, and check the isolation.
 
-    `hide` are the operator's folders: home, project, state folder. `read` are those that may be
-    read all the same, such as toolchains; `pass_env` the variables handed in by name. What is begun
-    without a sandbox is marked as the run's.
+    `hide` are the operator's folders: home, project, state folder. `read` are readable exceptions,
+    such as toolchains; `pass_env` are variables by name. Without a sandbox, `run_id` marks the
+    commands.
     """
     if kind == "landlock":
         raise NotSupported("the sandbox landlock is not supported yet", hint="use bubblewrap")
     if kind not in KINDS:
         raise UnknownName("sandbox", kind, KINDS)
     if kind == "none":
-        return _unguarded(environ, "no sandbox was asked for", run_id)
+        return _unguarded(environ, "no sandbox was requested", run_id)
     try:
         return await _bubblewrap(environ, hide, read, pass_env, scratch)
-    # Any other failure is trouble that passes: nobody meant to be without a sandbox for its sake.
-    except SandboxImpossible as error:
+    # Other failures may be temporary, and must not disable the sandbox.
+    except SandboxUnavailable as error:
         if kind == "bubblewrap":
             raise
         return _unguarded(environ, error.message, run_id)
 
 
-def require_promised(promised: Promises, choice: Choice) -> None:
-    """Refuse to go on where less is guarded than was promised."""
+def require_promised(promised: Promises, choice: EnvironmentChoice) -> None:
+    """Raise SandboxWeakened if a promised guarantee is missing."""
     kept = asdict(choice.promises)
     lacks = [_LACKS[name] for name, given in asdict(promised).items() if given and not kept[name]]
     if lacks:
-        raise LessGuarded(
-            f"the run began with a better sandbox than can be had now: {', '.join(lacks)}"
+        raise SandboxWeakened(
+            f"the sandbox guarantees less than at the start of the run: {', '.join(lacks)}"
         )
 
 
 def find_interpreter() -> Interpreter:
-    """Return the system's Python, which every sandbox has, else ours with the folder it needs."""
+    """Return the system's Python, else this one with its folder."""
     if os.access(_SYSTEM_PYTHON, os.X_OK):
         return Interpreter(_SYSTEM_PYTHON)
     return Interpreter(str(Path(sys.executable).resolve()), (Path(sys.base_prefix),))
@@ -106,10 +103,10 @@ async def _bubblewrap(
     read: Sequence[Path],
     pass_env: Sequence[str],
     scratch: Path | None,
-) -> Choice:
+) -> EnvironmentChoice:
     program = shutil.which("bwrap", path=environ.get("PATH", ""))
     if not program:
-        raise SandboxImpossible(
+        raise SandboxUnavailable(
             "no bwrap on PATH",
             hint="install bubblewrap (Debian: apt-get install bubblewrap); "
             "or start a new run with --sandbox none",
@@ -117,44 +114,46 @@ async def _bubblewrap(
     python = find_interpreter()
     readable = [str(path) for path in read]
     variables = sandboxed(environ, read=readable, passed=pass_env, home=HOME)
-    walls = Walls(program, python, variables, read=tuple(read), hide=tuple(hide))
-    promises = await prove(
-        lambda folder: SandboxedExecutionEnvironment(folder, walls),
+    settings = SandboxSettings(program, python, variables, read=tuple(read), hide=tuple(hide))
+    promises = await check_isolation(
+        lambda folder: SandboxedExecutionEnvironment(folder, settings),
         python=python.program,
         hide=hide,
         read=[*read, *python.needs],
         scratch=scratch,
     )
 
-    def make(folder: Path, shown: Sequence[BindMount] = ()) -> ExecutionEnvironment:
-        return SandboxedExecutionEnvironment(folder, walls, promises=promises, shown=shown)
+    def make(folder: Path, mounts: Sequence[BindMount] = ()) -> ExecutionEnvironment:
+        return SandboxedExecutionEnvironment(folder, settings, promises=promises, mounts=mounts)
 
-    return Choice("bubblewrap", promises, _sentence(promises), make, make)
+    return EnvironmentChoice("bubblewrap", promises, _sentence(promises), make, make)
 
 
-def _unguarded(environ: Mapping[str, str], why: str, run_id: str) -> Choice:
+def _unguarded(environ: Mapping[str, str], why: str, run_id: str) -> EnvironmentChoice:
     def make(folder: Path) -> ExecutionEnvironment:
         return LocalExecutionEnvironment(folder, environ=environ, run_id=run_id)
 
-    sentence = f"Tools run unguarded, with your rights on this machine: {why}. {_left_over()}"
-    return Choice("none", Promises(), sentence, make)
+    sentence = (
+        f"Tools run without a sandbox, with your rights on this machine: {why}. {_left_over()}"
+    )
+    return EnvironmentChoice("none", Promises(), sentence, make)
 
 
 def _left_over() -> str:
-    if can_be_known():
-        return "What they leave running is ended, but for who hides from us or runs elsewhere."
-    return "What they leave running is not ended."
+    if can_find_orphans():
+        return "Processes left over are killed, except hidden ones and those on other machines."
+    return "Processes left over are not killed."
 
 
 def _sentence(promises: Promises) -> str:
     lacks = [words for name, words in _LACKS.items() if not getattr(promises, name)]
     if lacks:
         return f"Tools run in a sandbox (bubblewrap) that may leak: {', '.join(lacks)}."
-    return "Tools run in a sandbox (bubblewrap): only the workspace shows, and there is no network."
+    return "Tools run in a sandbox (bubblewrap): only the workspace is visible, without a network."
 
 
 NOT_FOUND = 127
-"""How a shell ends when what it should run is not there."""
+"""The exit status of a shell for a missing command."""
 
 _LONGEST_NAME = 100
 # bash: `bash: line 1: foo: command not found`; dash: `sh: 1: foo: not found`;
@@ -164,7 +163,7 @@ _SAID = re.compile(
     r"|cannot execute: required file not found)$",
     re.MULTILINE,
 )
-# make ends with 2 itself, and says how what it ran did.
+# make exits with 2 itself, and prints the status of its command.
 _PASSED_ON = re.compile(r"^make(?:\[\d+\])?: \*\*\* .*\bError 127$", re.MULTILINE)
 
 

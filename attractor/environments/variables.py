@@ -1,11 +1,11 @@
-"""Which environment variables a command gets (coding-agent-loop §4.2)."""
+"""The environment variables of a command (coding-agent-loop §4.2)."""
 
 import re
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 
-# §4.2 names the first five endings; the others are what clouds call the same. The settings of
-# notify are ours: whoever knows the address of a webhook may write there as we do.
+# §4.2 names the first five suffixes; the others are used by cloud providers. The settings of
+# notify contain webhook URLs, which allow posting.
 _SECRET = re.compile(
     r".*_(API_KEY|SECRET|TOKEN|PASSWORD|CREDENTIAL|CREDENTIALS|ACCESS_KEY|PRIVATE_KEY)"
     r"|ATTRACTOR_NOTIFY__.*",
@@ -22,7 +22,7 @@ _SYSTEM = ("/usr", "/bin", "/sbin")
 
 
 class Inherit(StrEnum):
-    """How much of the operator's environment a command gets."""
+    """The part of the operator's variables that a command gets."""
 
     ALL = "all"
     CORE = "core"
@@ -30,7 +30,7 @@ class Inherit(StrEnum):
 
 
 def inherited(environ: Mapping[str, str], inherit: Inherit = Inherit.ALL) -> dict[str, str]:
-    """Return what commands on the operator's own machine get: no keys in any case."""
+    """Return the variables of commands without a sandbox: never keys."""
     if inherit is Inherit.NONE:
         return {}
     core = {name: value for name, value in environ.items() if _is_core(name)}
@@ -42,12 +42,12 @@ def inherited(environ: Mapping[str, str], inherit: Inherit = Inherit.ALL) -> dic
 def sandboxed(
     environ: Mapping[str, str], *, read: Sequence[str], passed: Sequence[str], home: str
 ) -> dict[str, str]:
-    """Return what commands in a sandbox get: nothing that tells of the operator, but what is named.
+    """Return the variables of commands in a sandbox: none about the operator, except named ones.
 
-    Of paths only those stay that lie in the system or in a folder that may be read.
+    Paths are kept only if they are in the system or in a readable folder.
     """
     visible = (*_SYSTEM, *read)
-    told = {
+    locale = {
         name: value
         for name, value in environ.items()
         if name in {"LANG", "TERM", "TZ"} or name.startswith("LC_")
@@ -67,7 +67,7 @@ def sandboxed(
         "SHELL": "/bin/bash",
         "TMPDIR": "/tmp",
     }
-    return told | languages | own | named
+    return locale | languages | own | named
 
 
 def _is_core(name: str) -> bool:

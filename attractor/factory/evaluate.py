@@ -36,7 +36,7 @@ from attractor.engine.state.run_state import AWAITING_DECISION, EVALUATING, QUEU
 from attractor.engine.storage.json_files import Fields, write_document
 from attractor.engine.truncation import shorten
 from attractor.environments.environment import Promises
-from attractor.environments.selection import Choice
+from attractor.environments.selection import EnvironmentChoice
 from attractor.factory.errors import NotDecidable
 from attractor.factory.gate import Evaluated, GateReport, Judged, gate
 from attractor.factory.ledger import Entry, Ledger
@@ -245,7 +245,7 @@ class Evaluator:
     project: Project
     trials: Path
 
-    def begin(self, run: OpenRun, place: Choice) -> None:
+    def begin(self, run: OpenRun, place: EnvironmentChoice) -> None:
         """Seal what a new run was made from, and note what guards its stages from here on."""
         facts = facts_of(run)
         if run.state.status == QUEUED:

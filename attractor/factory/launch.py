@@ -6,7 +6,7 @@ from pathlib import Path
 from attractor.base.errors import UsageError
 from attractor.engine.run_folder.open_run import OpenRun, open_run
 from attractor.engine.run_folder.result import RunResult
-from attractor.environments.selection import Choice
+from attractor.environments.selection import EnvironmentChoice
 from attractor.factory.evaluate import Evaluator
 from attractor.factory.gate import Judged
 from attractor.factory.ledger import Ledger
@@ -73,7 +73,7 @@ async def resume_run(
     evaluator.require_own(root)
     evaluation = _evaluation(evaluator, evaluate=evaluate)
 
-    def begin(run: OpenRun, sandbox: Choice) -> None:
+    def begin(run: OpenRun, sandbox: EnvironmentChoice) -> None:
         _report_torn_line(run, host)
         evaluation.begin(run, sandbox)
 

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from attractor.base.dataclasses import dataclass
 from attractor.engine.run_folder.open_run import OpenRun
 from attractor.engine.seams import Workspace
-from attractor.environments.selection import Choice
+from attractor.environments.selection import EnvironmentChoice
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.request import RunRequest
 from attractor.pipeline.source.read import PipelineSource
@@ -18,7 +18,7 @@ class PreparedRun:
     pipeline: PipelineSource
     request: RunRequest
     host: RunHost
-    sandbox: Choice
+    sandbox: EnvironmentChoice
     workspace: Workspace
 
 
@@ -29,5 +29,5 @@ class Evaluation:
     Without `finish` a run that succeeded keeps waiting for its evaluation.
     """
 
-    begin: Callable[[OpenRun, Choice], None]
+    begin: Callable[[OpenRun, EnvironmentChoice], None]
     finish: Callable[[OpenRun, PreparedRun], Awaitable[None]] | None

@@ -10,7 +10,7 @@ from attractor.engine.run_folder.layout import CHILDREN
 from attractor.engine.run_folder.open_run import OpenRun
 from attractor.engine.run_folder.result import RunResult, result_of
 from attractor.engine.state.run_state import QUEUED
-from attractor.environments.selection import Choice, require_promised
+from attractor.environments.selection import EnvironmentChoice, require_promised
 from attractor.pipeline.children.folders import whole_of
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.preflight.preflight import preflight
@@ -127,7 +127,7 @@ def _read_pipeline(run: OpenRun, request: RunRequest, host: RunHost) -> Pipeline
 
 async def _require_sandbox(
     run: OpenRun, pipeline: PipelineSource, request: RunRequest, host: RunHost
-) -> Choice:
+) -> EnvironmentChoice:
     """Return the sandbox after preflight; a run that only waits for its evaluation needs none."""
     run_id = run.manifest.run_id
     if run.state.may_walk or run.state.is_restarting:

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from attractor.environments.orphan_processes import can_be_known
+from attractor.environments.orphan_processes import can_find_orphans
 from attractor.environments.process_table import find_process
 from tests.cli.git_desk import UNGUARDED, GitDesk, await_, events
 
 pytestmark = [
-    pytest.mark.skipif(not can_be_known(), reason="no /proc"),
+    pytest.mark.skipif(not can_find_orphans(), reason="no /proc"),
     pytest.mark.crash,
 ]
 

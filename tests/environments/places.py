@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 from attractor.base.process_output import OutputLimit
 from attractor.base.processes import ExecResult
 from attractor.environments.environment import ExecutionEnvironment
-from attractor.environments.errors import SandboxImpossible
-from attractor.environments.sandbox.bubblewrap import HOME, Walls
+from attractor.environments.errors import SandboxUnavailable
+from attractor.environments.sandbox.bubblewrap import HOME, SandboxSettings
 from attractor.environments.sandbox.environment import SandboxedExecutionEnvironment
 from attractor.environments.selection import find_interpreter
 from attractor.environments.variables import sandboxed
@@ -61,9 +61,9 @@ def make_walls(
     read: Sequence[Path] = (),
     hide: Sequence[Path] = (),
     passed: Sequence[str] = (),
-) -> Walls:
-    """Return walls of the bubblewrap that is installed."""
-    return Walls(
+) -> SandboxSettings:
+    """Return settings of the bubblewrap that is installed."""
+    return SandboxSettings(
         shutil.which("bwrap") or "bwrap",
         find_interpreter(),
         sandboxed(environ, read=[str(path) for path in read], passed=passed, home=HOME),
@@ -82,7 +82,7 @@ def why_no_sandbox(folder: Path) -> str:
 
     try:
         use(SandboxedExecutionEnvironment(folder, make_walls()), work)
-    except SandboxImpossible as error:
+    except SandboxUnavailable as error:
         return error.message
     return ""
 

@@ -182,14 +182,14 @@ def test_no_listener_outside_can_be_reached(environment: ExecutionEnvironment) -
 
 def test_no_process_outside_is_seen_or_ended(environment: ExecutionEnvironment) -> None:
     waits = [sys.executable, "-c", "import sys; sys.stdin.read()", CANARY]
-    with subprocess.Popen(waits, stdin=subprocess.PIPE) as bystander:
+    with subprocess.Popen(waits, stdin=subprocess.PIPE) as decoy:
         ended, seen = run(
             environment,
-            f"kill -9 {bystander.pid}; kill -9 {os.getpid()}; kill -9 {os.getppid()}",
+            f"kill -9 {decoy.pid}; kill -9 {os.getpid()}; kill -9 {os.getppid()}",
             "cat /proc/[0-9]*/cmdline | tr '\\0' ' '",
         )
-        assert bystander.poll() is None
-        bystander.communicate(timeout=30)
+        assert decoy.poll() is None
+        decoy.communicate(timeout=30)
     assert ended.exit_code != 0
     assert CANARY not in seen.stdout
 
@@ -243,10 +243,10 @@ def test_a_hidden_folder_in_a_readable_one_is_covered(tmp_path: Path, neutral: P
     for name in ("bin/tool", "project/suite", "project/.venv/lib", "key"):
         (tools / name).parent.mkdir(parents=True, exist_ok=True)
         (tools / name).write_text(CANARY)
-    walls = make_walls(
+    settings = make_walls(
         read=[tools, tools / "project/.venv"], hide=[tools / "project", tools / "key"]
     )
-    environment = SandboxedExecutionEnvironment(neutral, walls)
+    environment = SandboxedExecutionEnvironment(neutral, settings)
     found, read, key, write = run(
         environment,
         f"cd {tools} && grep -rl {CANARY} . | sort",

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from attractor.environments import files
-from attractor.environments.confined_paths import Confined, Identity, identity_of
+from attractor.environments.confined_paths import ConfinedFolder, FileIdentity, file_identity
 from attractor.environments.environment import ExecutionEnvironment, GrepOptions
 from attractor.environments.errors import FileMissing, FileUnusable, NotText, PathOutside
 from tests.counts import count
@@ -27,11 +27,11 @@ def outside(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def inside(workspace: Path) -> Confined:
-    return Confined(workspace, (str(workspace), "/workspace"))
+def inside(workspace: Path) -> ConfinedFolder:
+    return ConfinedFolder(workspace, (str(workspace), "/workspace"))
 
 
-def read(inside: Confined, path: str) -> str:
+def read(inside: ConfinedFolder, path: str) -> str:
     return files.read_text(inside, path, offset=None, limit=None)
 
 
@@ -65,7 +65,7 @@ def test_no_file_tool_follows_a_link_out(machine: ExecutionEnvironment, planted:
             env.exec_command("true", timeout_ms=1000, working_dir=planted),
             env.write_file(f"{planted}/new/file", "planted"),
         ):
-            with pytest.raises(PathOutside, match="by a link") as caught:
+            with pytest.raises(PathOutside, match="through a link") as caught:
                 await doing
             assert "outside/" not in caught.value.message
         assert await env.grep("hidden", ".", GrepOptions()) == ""
@@ -88,7 +88,7 @@ def test_nothing_outside_was_made_changed_or_removed(
     assert (outside / "secret").read_text() == "hidden"
 
 
-def test_walks_do_not_enter_links(inside: Confined, workspace: Path, outside: Path) -> None:
+def test_walks_do_not_enter_links(inside: ConfinedFolder, workspace: Path, outside: Path) -> None:
     (workspace / "folder").symlink_to(outside)
     (workspace / "file").symlink_to(outside / "secret")
     entries = files.list_directory(inside, ".", depth=9)
@@ -99,7 +99,7 @@ def test_walks_do_not_enter_links(inside: Confined, workspace: Path, outside: Pa
     assert files.glob(inside, "**", ".") == []
 
 
-def test_a_link_that_stays_inside_is_followed(inside: Confined, workspace: Path) -> None:
+def test_a_link_that_stays_inside_is_followed(inside: ConfinedFolder, workspace: Path) -> None:
     (workspace / "real/deep").mkdir(parents=True)
     (workspace / "real/file").write_text("text")
     (workspace / "by-folder").symlink_to("real")
@@ -119,7 +119,7 @@ def test_a_link_that_stays_inside_is_followed(inside: Confined, workspace: Path)
     assert (workspace / "real/file").exists()
 
 
-def test_links_in_a_circle_end(inside: Confined, workspace: Path) -> None:
+def test_links_in_a_circle_end(inside: ConfinedFolder, workspace: Path) -> None:
     (workspace / "a").symlink_to("b")
     (workspace / "b").symlink_to("a")
     (workspace / "self").symlink_to("self/self")
@@ -129,7 +129,7 @@ def test_links_in_a_circle_end(inside: Confined, workspace: Path) -> None:
 
 
 def test_a_path_too_deep_is_refused_and_nothing_stays_open(
-    inside: Confined, workspace: Path
+    inside: ConfinedFolder, workspace: Path
 ) -> None:
     before = list(Path("/dev/fd").iterdir())
     with pytest.raises(FileUnusable, match="too many folders deep"):
@@ -139,7 +139,7 @@ def test_a_path_too_deep_is_refused_and_nothing_stays_open(
     assert len(list(Path("/dev/fd").iterdir())) == len(before)
 
 
-def test_a_null_character_is_refused(inside: Confined) -> None:
+def test_a_null_character_is_refused(inside: ConfinedFolder) -> None:
     with pytest.raises(FileUnusable, match="null"):
         read(inside, "a\0b")
 
@@ -178,7 +178,7 @@ class Swapper:
 
 @pytest.mark.parametrize(("swapped", "name"), [("", "file"), ("", "deep/file"), ("file", "file")])
 def test_a_race_with_links_wins_nothing(
-    inside: Confined, workspace: Path, outside: Path, swapped: str, name: str
+    inside: ConfinedFolder, workspace: Path, outside: Path, swapped: str, name: str
 ) -> None:
     for root, text in ((workspace / "a", "open"), (outside, "hidden")):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -211,7 +211,7 @@ def test_a_race_with_links_wins_nothing(
 
 
 def test_a_file_replaced_by_a_link_after_the_look_is_not_followed(
-    inside: Confined, workspace: Path, outside: Path, monkeypatch: pytest.MonkeyPatch
+    inside: ConfinedFolder, workspace: Path, outside: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (workspace / "secret").write_text("open")
     look = os.readlink
@@ -233,7 +233,7 @@ def test_a_file_replaced_by_a_link_after_the_look_is_not_followed(
 
 
 def test_a_folder_replaced_by_a_link_after_the_look_is_not_entered(
-    inside: Confined, workspace: Path, outside: Path, monkeypatch: pytest.MonkeyPatch
+    inside: ConfinedFolder, workspace: Path, outside: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (workspace / "folder").mkdir()
     look = os.stat
@@ -252,11 +252,11 @@ def test_a_folder_replaced_by_a_link_after_the_look_is_not_entered(
     assert [entry.name for entry in found] == ["folder"]
 
 
-def showing(workspace: Path, project: Path, *names: str, hidden: str = "") -> Confined:
+def showing(workspace: Path, project: Path, *names: str, hidden: str = "") -> ConfinedFolder:
     """Show files or folders of a project in a workspace, where something stands in for each."""
-    known = {identity_of((workspace / name).lstat()): project / name for name in names}
-    closed = {identity_of((project / hidden).lstat())} if hidden else set[Identity]()
-    return Confined(workspace, ("/workspace",), known, closed)
+    known = {file_identity((workspace / name).lstat()): project / name for name in names}
+    closed = {file_identity((project / hidden).lstat())} if hidden else set[FileIdentity]()
+    return ConfinedFolder(workspace, ("/workspace",), known, closed)
 
 
 def test_what_is_shown_is_read_from_where_it_lies_and_nothing_is_made_there(
@@ -274,7 +274,7 @@ def test_what_is_shown_is_read_from_where_it_lies_and_nothing_is_made_there(
     assert read(inside, "file") == "file"
     names = [entry.name for entry in files.list_directory(inside, ".", depth=3)]
     assert names == ["file", "modules", "modules/key", "modules/one"]
-    with pytest.raises(FileUnusable, match="hidden here"):
+    with pytest.raises(FileUnusable, match="is hidden"):
         read(inside, "modules/key/secret")
     for path in ("modules/one", "modules/new/deep", "file", "modules/key/secret"):
         with pytest.raises(FileUnusable) as refused:

@@ -62,7 +62,7 @@ def test_lines_are_counted_from_one(
 def test_a_line_before_the_first_is_refused(environment: ExecutionEnvironment) -> None:
     async def work(env: ExecutionEnvironment) -> None:
         await env.write_file("x", "1\n")
-        with pytest.raises(UsageError, match="no line 0"):
+        with pytest.raises(UsageError, match="invalid line 0"):
             await env.read_file("x", offset=0)
 
     use(environment, work)

@@ -14,17 +14,17 @@ import pytest
 
 from attractor.environments.orphan_processes import (
     MARK,
-    can_be_known,
-    end_left_by,
-    end_left_by_now,
-    left_by,
+    can_find_orphans,
+    find_orphans,
+    kill_orphans,
+    kill_orphans_blocking,
     new_mark,
-    runs_that_left,
+    runs_with_orphans,
 )
 from attractor.environments.process_table import find_process, variable_of
 
 pytestmark = [
-    pytest.mark.skipif(not can_be_known(), reason="no /proc"),
+    pytest.mark.skipif(not can_find_orphans(), reason="no /proc"),
     pytest.mark.crash,
 ]
 
@@ -44,8 +44,8 @@ asyncio.run(live(*sys.argv[1:]))
 """
 HUNT = """
 import json, sys
-from attractor.environments.orphan_processes import end_left_by_now
-print(json.dumps([one.number for one in end_left_by_now(sys.argv[1])]))
+from attractor.environments.orphan_processes import kill_orphans_blocking
+print(json.dumps([one.number for one in kill_orphans_blocking(sys.argv[1])]))
 """
 STAY = "echo $$ >> pids; exec sleep 1000"
 
@@ -103,14 +103,14 @@ def lives(tmp_path: Path) -> Iterator[Lives]:
 def test_the_command_of_a_killed_life_is_ended(lives: Lives) -> None:
     run_id = new_mark()
     lives.begin(run_id)
-    assert (left_by(run_id), run_id in runs_that_left()) == ([], False)
+    assert (find_orphans(run_id), run_id in runs_with_orphans()) == ([], False)
     lives.kill()
-    assert run_id in runs_that_left()
-    assert [one.number for one in left_by(run_id)] == lives.pids
-    ended = asyncio.run(end_left_by(run_id))
+    assert run_id in runs_with_orphans()
+    assert [one.number for one in find_orphans(run_id)] == lives.pids
+    ended = asyncio.run(kill_orphans(run_id))
     assert [(one.number, one.name) for one in ended] == [(lives.pids[0], "sleep")]
-    assert (lives.alive, left_by(run_id)) == ([False], [])
-    assert asyncio.run(end_left_by(run_id)) == []
+    assert (lives.alive, find_orphans(run_id)) == ([False], [])
+    assert asyncio.run(kill_orphans(run_id)) == []
 
 
 def test_what_a_living_process_runs_is_left_alone(lives: Lives) -> None:
@@ -118,7 +118,7 @@ def test_what_a_living_process_runs_is_left_alone(lives: Lives) -> None:
     lives.begin(run_id)
     lives.kill()
     lives.begin(run_id)
-    assert [one.number for one in end_left_by_now(run_id)] == lives.pids[:1]
+    assert [one.number for one in kill_orphans_blocking(run_id)] == lives.pids[:1]
     assert lives.alive == [False, True]
 
 
@@ -129,10 +129,10 @@ def test_another_run_is_left_alone(lives: Lives) -> None:
     lives.begin(other)
     lives.kill()
     for nobody in ("", one[:-1], one.rpartition(".")[0]):
-        assert end_left_by_now(nobody) == []
-    assert [process.number for process in end_left_by_now(one)] == lives.pids[:1]
+        assert kill_orphans_blocking(nobody) == []
+    assert [process.number for process in kill_orphans_blocking(one)] == lives.pids[:1]
     assert lives.alive == [False, True]
-    assert [process.number for process in end_left_by_now(other)] == lives.pids[1:]
+    assert [process.number for process in kill_orphans_blocking(other)] == lives.pids[1:]
 
 
 def test_who_has_no_mark_is_known_by_its_session_and_its_parent(lives: Lives) -> None:
@@ -149,7 +149,7 @@ def test_who_has_no_mark_is_known_by_its_session_and_its_parent(lives: Lives) ->
     # They are just becoming other programs.
     while len(bare := [pid for pid in lives.pids if not variable_of(pid, MARK)]) != 2:
         assert time.monotonic() < until, bare
-    ended = {one.number for one in end_left_by_now(run_id)}
+    ended = {one.number for one in kill_orphans_blocking(run_id)}
     assert set(lives.pids) < ended
     assert lives.alive == [False, False, False]
 
@@ -161,7 +161,7 @@ def test_a_shell_does_not_go_on_when_its_command_is_ended(lives: Lives) -> None:
         run_id, f"echo $$ >> pids; sh -c 'echo $$ >> pids; {going_on}'; {going_on}", staying=2
     )
     lives.kill()
-    asyncio.run(end_left_by(run_id))
+    asyncio.run(kill_orphans(run_id))
     assert lives.alive == [False, False]
     assert not (lives.folder / "went-on").exists()
 
@@ -170,7 +170,7 @@ def test_who_does_not_end_when_asked_is_killed(lives: Lives) -> None:
     run_id = new_mark()
     lives.begin(run_id, 'trap "" TERM; echo $$ >> pids; while :; do sleep 0.05; done')
     lives.kill()
-    asyncio.run(end_left_by(run_id))
+    asyncio.run(kill_orphans(run_id))
     assert lives.alive == [False]
 
 
@@ -193,7 +193,7 @@ def test_who_hunts_is_spared_though_a_dead_life_began_it(lives: Lives) -> None:
     told = json.loads((lives.folder / "told").read_text())
     [sleeper] = [pid for pid in lives.pids if find_process(pid) is None]
     assert told == [sleeper]
-    end_left_by_now(run_id)
+    kill_orphans_blocking(run_id)
     assert lives.alive == [False, False]
 
 
@@ -208,7 +208,7 @@ def test_what_belongs_to_another_user_is_left_alone(lives: Lives) -> None:
     lives.kill()
     other = subprocess.Popen(["sleep", "1000"], env={MARK: carried[0]}, user=65534)
     try:
-        assert [one.number for one in end_left_by_now(run_id)] == lives.pids
+        assert [one.number for one in kill_orphans_blocking(run_id)] == lives.pids
         assert find_process(other.pid)
     finally:
         other.kill()

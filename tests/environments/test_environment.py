@@ -2,17 +2,17 @@
 
 import asyncio
 
-from attractor.environments.environment import Backlog
+from attractor.environments.environment import OutputBacklog
 
 
-async def read(backlog: Backlog) -> bytes:
+async def read(backlog: OutputBacklog) -> bytes:
     async with asyncio.timeout(30):
         return b"".join([piece async for piece in backlog.read()])
 
 
 def test_a_reader_gets_what_was_printed_before_and_what_comes() -> None:
     async def work() -> bytes:
-        backlog = Backlog()
+        backlog = OutputBacklog()
         backlog.add(b"before ")
         reading = asyncio.create_task(read(backlog))
         await asyncio.sleep(0)
@@ -25,7 +25,7 @@ def test_a_reader_gets_what_was_printed_before_and_what_comes() -> None:
 
 def test_what_nobody_reads_is_kept_to_its_end() -> None:
     async def work() -> bytes:
-        backlog = Backlog(most=10)
+        backlog = OutputBacklog(max_bytes=10)
         for number in range(100):
             backlog.add(b"%04d" % number)
         backlog.end()

@@ -15,17 +15,17 @@ from hypothesis import strategies as st
 
 from attractor.base.errors import FileError
 from attractor.environments import files
-from attractor.environments.confined_paths import Confined
+from attractor.environments.confined_paths import ConfinedFolder
 from attractor.environments.errors import FileUnusable, NotText
 from attractor.environments.files import decode_text, printable
 
 
 @pytest.fixture
-def inside(workspace: Path) -> Confined:
-    return Confined(workspace, ("/workspace",))
+def inside(workspace: Path) -> ConfinedFolder:
+    return ConfinedFolder(workspace, ("/workspace",))
 
 
-def read(inside: Confined, path: str) -> str:
+def read(inside: ConfinedFolder, path: str) -> str:
     return files.read_text(inside, path, offset=None, limit=None)
 
 
@@ -34,14 +34,14 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"
 
 @given(text=TEXTS)
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_every_text_comes_back(inside: Confined, text: str) -> None:
+def test_every_text_comes_back(inside: ConfinedFolder, text: str) -> None:
     files.write_text(inside, "file", text)
     assert read(inside, "file") == text
 
 
 @given(text=TEXTS, size=st.integers(1, 5))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_the_lines_of_a_file_make_up_the_file(inside: Confined, text: str, size: int) -> None:
+def test_the_lines_of_a_file_make_up_the_file(inside: ConfinedFolder, text: str, size: int) -> None:
     files.write_text(inside, "file", text)
     starts = range(1, text.count("\n") + 2, size)
     parts = [files.read_text(inside, "file", offset=start, limit=size) for start in starts]
@@ -51,14 +51,14 @@ def test_the_lines_of_a_file_make_up_the_file(inside: Confined, text: str, size:
 
 @pytest.mark.parametrize("data", [b"a\0b", b"caf\xe9", b"\xff\xfe"])
 def test_what_is_no_text_is_refused_rather_than_changed(
-    inside: Confined, workspace: Path, data: bytes
+    inside: ConfinedFolder, workspace: Path, data: bytes
 ) -> None:
     (workspace / "file").write_bytes(data)
     with pytest.raises(NotText, match="file"):
         read(inside, "file")
 
 
-def test_a_pipe_or_a_socket_is_refused_at_once(inside: Confined, workspace: Path) -> None:
+def test_a_pipe_or_a_socket_is_refused_at_once(inside: ConfinedFolder, workspace: Path) -> None:
     os.mkfifo(workspace / "pipe")
     # The path of a socket may have no more than 108 characters.
     folder = os.open(workspace, os.O_RDONLY)
@@ -72,16 +72,16 @@ def test_a_pipe_or_a_socket_is_refused_at_once(inside: Confined, workspace: Path
     os.close(folder)
 
 
-def test_a_file_too_large_is_refused(inside: Confined, workspace: Path) -> None:
+def test_a_file_too_large_is_refused(inside: ConfinedFolder, workspace: Path) -> None:
     with (workspace / "large").open("wb") as large:
-        large.truncate(files.LARGEST_READ + 1)
+        large.truncate(files.MAX_READ + 1)
     with pytest.raises(FileUnusable, match="larger than") as caught:
         read(inside, "large")
     assert "sed" in caught.value.hint
 
 
 def test_a_written_file_keeps_its_permissions_and_a_new_one_has_the_usual(
-    inside: Confined, workspace: Path
+    inside: ConfinedFolder, workspace: Path
 ) -> None:
     script = workspace / "script"
     script.write_text("old")
@@ -94,7 +94,7 @@ def test_a_written_file_keeps_its_permissions_and_a_new_one_has_the_usual(
 
 
 def test_a_file_is_replaced_whole_and_its_other_names_keep_the_old(
-    inside: Confined, workspace: Path
+    inside: ConfinedFolder, workspace: Path
 ) -> None:
     (workspace / "file").write_text("old")
     (workspace / "twin").hardlink_to(workspace / "file")
@@ -105,13 +105,13 @@ def test_a_file_is_replaced_whole_and_its_other_names_keep_the_old(
     assert {file.name for file in workspace.iterdir()} == {"file", "twin"}
 
 
-def test_a_name_too_long_is_the_callers_fault(inside: Confined) -> None:
+def test_a_name_too_long_is_the_callers_fault(inside: ConfinedFolder) -> None:
     with pytest.raises(FileUnusable, match="too long") as caught:
         files.write_text(inside, "x" * 300, "text")
     assert caught.value.hint == "choose a shorter name"
 
 
-def test_no_file_descriptor_left_is_trouble_of_the_machine(inside: Confined) -> None:
+def test_no_file_descriptor_left_is_trouble_of_the_machine(inside: ConfinedFolder) -> None:
     resource = pytest.importorskip("resource")
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (0, limits[1]))
@@ -122,20 +122,22 @@ def test_no_file_descriptor_left_is_trouble_of_the_machine(inside: Confined) -> 
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 
 
-def test_names_that_are_no_text_can_be_listed(inside: Confined, workspace: Path) -> None:
+def test_names_that_are_no_text_can_be_listed(inside: ConfinedFolder, workspace: Path) -> None:
     (workspace / os.fsdecode(b"caf\xe9")).touch()
     names = [entry.name for entry in files.list_directory(inside, ".", depth=1)]
     assert names == ["caf\ufffd"]
     assert files.glob(inside, "caf?", ".") == ["caf\ufffd"]
 
 
-def test_a_folder_closed_to_us_is_left_out(inside: Confined, workspace: Path) -> None:
+def test_a_folder_closed_to_us_is_left_out(inside: ConfinedFolder, workspace: Path) -> None:
     (workspace / "closed").mkdir(mode=0)
     (workspace / "file").touch()
     assert "file" in files.glob(inside, "**", ".")
 
 
-def test_folders_are_nested_as_deep_as_somebody_likes(inside: Confined, workspace: Path) -> None:
+def test_folders_are_nested_as_deep_as_somebody_likes(
+    inside: ConfinedFolder, workspace: Path
+) -> None:
     folder = os.open(workspace, os.O_RDONLY)
     for _ in range(1000):
         os.mkdir("d", dir_fd=folder)
@@ -153,16 +155,16 @@ def test_folders_are_nested_as_deep_as_somebody_likes(inside: Confined, workspac
 
 
 def test_too_many_names_are_refused_with_a_hint(
-    inside: Confined, workspace: Path, monkeypatch: pytest.MonkeyPatch
+    inside: ConfinedFolder, workspace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(files, "MOST_NAMES", 3)
+    monkeypatch.setattr(files, "MAX_NAMES", 3)
     for number in range(4):
         (workspace / str(number)).touch()
     with pytest.raises(FileUnusable, match="more than 3 names"):
         files.list_directory(inside, ".", depth=1)
 
 
-def test_the_newest_come_first(inside: Confined, workspace: Path) -> None:
+def test_the_newest_come_first(inside: ConfinedFolder, workspace: Path) -> None:
     for name, time in (("b", 2), ("c", 3), ("a", 2), ("d", 1)):
         (workspace / name).touch()
         os.utime(workspace / name, (time, time))
@@ -170,7 +172,7 @@ def test_the_newest_come_first(inside: Confined, workspace: Path) -> None:
 
 
 def test_the_first_bad_byte_is_named() -> None:
-    with pytest.raises(NotText, match="from byte 2 on"):
+    with pytest.raises(NotText, match="at byte 2"):
         decode_text(b"ab\xff", "file")
 
 

@@ -6,41 +6,41 @@ import signal
 import socket
 from collections.abc import Awaitable, Callable
 
-from attractor.environments.isolation_check import Bystander, listening, standing_by
+from attractor.environments.isolation_check import DecoyProcess, decoy_listeners, decoy_process
 
 
-def with_bystander(work: Callable[[Bystander], Awaitable[bool]]) -> bool:
+def with_bystander(work: Callable[[DecoyProcess], Awaitable[bool]]) -> bool:
     async def whole() -> bool:
-        async with standing_by() as bystander:
-            return await work(bystander)
+        async with decoy_process() as decoy:
+            return await work(decoy)
 
     return asyncio.run(whole())
 
 
-async def untouched(bystander: Bystander) -> bool:
-    return await bystander.lived_on()
+async def untouched(decoy: DecoyProcess) -> bool:
+    return await decoy.survived()
 
 
-async def stopped(bystander: Bystander) -> bool:
-    os.kill(bystander.pid, signal.SIGSTOP)
-    return await bystander.lived_on(patience=0.2)
+async def stopped(decoy: DecoyProcess) -> bool:
+    os.kill(decoy.pid, signal.SIGSTOP)
+    return await decoy.survived(patience=0.2)
 
 
-async def killed_while_stopped(bystander: Bystander) -> bool:
-    os.kill(bystander.pid, signal.SIGSTOP)
-    os.kill(bystander.pid, signal.SIGKILL)
-    return await bystander.lived_on()
+async def killed_while_stopped(decoy: DecoyProcess) -> bool:
+    os.kill(decoy.pid, signal.SIGSTOP)
+    os.kill(decoy.pid, signal.SIGKILL)
+    return await decoy.survived()
 
 
-async def killed_and_not_reaped_yet(bystander: Bystander) -> bool:
-    os.kill(bystander.pid, signal.SIGKILL)
-    assert bystander.process.returncode is None
-    return await bystander.lived_on()
+async def killed_and_not_reaped_yet(decoy: DecoyProcess) -> bool:
+    os.kill(decoy.pid, signal.SIGKILL)
+    assert decoy.process.returncode is None
+    return await decoy.survived()
 
 
-async def ended_otherwise(bystander: Bystander) -> bool:
-    os.kill(bystander.pid, signal.SIGTERM)
-    return await bystander.lived_on()
+async def ended_otherwise(decoy: DecoyProcess) -> bool:
+    os.kill(decoy.pid, signal.SIGTERM)
+    return await decoy.survived()
 
 
 def test_a_bystander_that_nobody_touched_lived_on() -> None:
@@ -57,9 +57,9 @@ def test_a_bystander_that_was_hurt_or_gives_no_sign_did_not_live_on() -> None:
 def test_no_bystander_is_left_behind() -> None:
     seen: list[int] = []
 
-    async def note(bystander: Bystander) -> bool:
-        seen.append(bystander.pid)
-        os.kill(bystander.pid, signal.SIGSTOP)
+    async def note(decoy: DecoyProcess) -> bool:
+        seen.append(decoy.pid)
+        os.kill(decoy.pid, signal.SIGSTOP)
         return True
 
     assert with_bystander(note)
@@ -67,7 +67,7 @@ def test_no_bystander_is_left_behind() -> None:
 
 
 def test_listeners_answer_until_nobody_can_come_in_any_more() -> None:
-    with listening() as listeners:
+    with decoy_listeners() as listeners:
         assert listeners.answer()
         waiting: list[socket.socket] = []
         try:

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from attractor.environments.local import LocalExecutionEnvironment
-from attractor.environments.orphan_processes import MARK, can_be_known, end_marked
+from attractor.environments.orphan_processes import MARK, can_find_orphans, kill_marked
 from attractor.environments.process_table import Process, signal_process
 from tests.counts import count
 from tests.environments.places import FAR_MS, OPERATOR
 
-pytestmark = pytest.mark.skipif(not can_be_known(), reason="no /proc")
+pytestmark = pytest.mark.skipif(not can_find_orphans(), reason="no /proc")
 
 # What stays behind says its number once it runs, and a command ends when it has been said.
 STAY = "echo $$ >pids; exec sleep 1000 >/dev/null 2>&1"
@@ -208,10 +208,10 @@ def test_a_mark_that_nobody_carries_ends_nobody() -> None:
         bare = await asyncio.create_subprocess_exec("sleep", "1000", env={})
         try:
             for mark in ("of nobody", "of other", "of others too"):
-                await end_marked(mark)
+                await kill_marked(mark)
             assert [lives(others.pid), lives(bare.pid)] == [True, True]
             # It would have been seen: its own mark ends it.
-            await end_marked("of others")
+            await kill_marked("of others")
             assert [lives(others.pid), lives(bare.pid)] == [False, True]
         finally:
             for one in (others, bare):

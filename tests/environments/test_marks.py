@@ -8,9 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attractor.environments.orphan_processes import ProcessMark, can_be_known, new_mark, read_mark
+from attractor.environments.orphan_processes import (
+    ProcessMark,
+    can_find_orphans,
+    new_mark,
+    read_mark,
+)
 
-pytestmark = pytest.mark.skipif(not can_be_known(), reason="no /proc")
+pytestmark = pytest.mark.skipif(not can_find_orphans(), reason="no /proc")
 
 SHOW = "from attractor.environments.orphan_processes import new_mark; print(new_mark('RUN'))"
 

@@ -11,19 +11,19 @@ from pathlib import Path
 
 import pytest
 
-from attractor.environments.orphan_processes import can_be_known
+from attractor.environments.orphan_processes import can_find_orphans
 from attractor.environments.process_table import (
     Process,
-    family_of,
+    belongs_to,
     find_process,
-    is_owned,
     process_numbers,
+    relatives_of,
     signal_process,
     variable_of,
     variable_of_all,
 )
 
-pytestmark = pytest.mark.skipif(not can_be_known(), reason="no /proc")
+pytestmark = pytest.mark.skipif(not can_find_orphans(), reason="no /proc")
 
 
 @contextmanager
@@ -52,8 +52,8 @@ def test_a_process_is_known_by_its_number(tmp_path: Path) -> None:
         assert (found.parent, found.session) == (os.getpid(), number)
         assert variable_of(number, "HELLO") == ["a"]
         assert dict(variable_of_all("HELLO"))[number] == ["a"]
-        assert is_owned(number, os.geteuid())
-        assert not is_owned(number, os.geteuid() + 1)
+        assert belongs_to(number, os.geteuid())
+        assert not belongs_to(number, os.geteuid() + 1)
 
 
 def wait_for(number: int, name: str) -> None:
@@ -110,4 +110,4 @@ def test_a_number_that_is_somebody_elses_by_now_is_not_hit() -> None:
 def test_a_family_is_who_it_descends_from_and_who_descends_from_it() -> None:
     pairs = [(2, 1), (3, 2), (4, 3), (5, 2), (6, 4), (7, 1)]
     living = {number: Process(number, parent, number, "1", "") for number, parent in pairs}
-    assert family_of(3, living) == {3, 2, 1, 4, 6}
+    assert relatives_of(3, living) == {3, 2, 1, 4, 6}

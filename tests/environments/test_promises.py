@@ -14,7 +14,7 @@ import pytest
 
 from attractor.environments import selection as choose
 from attractor.environments.environment import ExecutionEnvironment, Promises
-from attractor.environments.isolation_check import Make, listening, prove
+from attractor.environments.isolation_check import MakeEnvironment, check_isolation, decoy_listeners
 from attractor.environments.local import LocalExecutionEnvironment
 from attractor.environments.memory import MemoryExecutionEnvironment
 from attractor.environments.sandbox.environment import SandboxedExecutionEnvironment
@@ -35,14 +35,14 @@ def home(tmp_path: Path) -> Path:
     return folder
 
 
-def behind(read: list[Path], hide: list[Path]) -> Make:
-    walls = make_walls(read=read, hide=hide)
-    return lambda folder: SandboxedExecutionEnvironment(folder, walls)
+def behind(read: list[Path], hide: list[Path]) -> MakeEnvironment:
+    settings = make_walls(read=read, hide=hide)
+    return lambda folder: SandboxedExecutionEnvironment(folder, settings)
 
 
-def attempt(make: Make, hide: list[Path], read: list[Path], scratch: Path) -> Promises:
+def attempt(make: MakeEnvironment, hide: list[Path], read: list[Path], scratch: Path) -> Promises:
     return asyncio.run(
-        prove(make, python="/usr/bin/python3", hide=hide, read=read, scratch=scratch)
+        check_isolation(make, python="/usr/bin/python3", hide=hide, read=read, scratch=scratch)
     )
 
 
@@ -69,7 +69,7 @@ def test_a_machine_without_walls_keeps_no_promise(home: Path, tmp_path: Path) ->
 
     for _ in range(count(ci=3, full=50)):
         promises = asyncio.run(
-            prove(make, python=sys.executable, hide=[home], scratch=tmp_path, places=[])
+            check_isolation(make, python=sys.executable, hide=[home], scratch=tmp_path, places=[])
         )
         assert promises == Promises()
     assert sorted(file.name for file in home.iterdir()) == [".netrc", "tools"]
@@ -80,7 +80,8 @@ def test_attempts_that_did_not_run_prove_nothing(home: Path, tmp_path: Path) -> 
         return LocalExecutionEnvironment(folder, environ=OPERATOR)
 
     assert (
-        asyncio.run(prove(make, python="/bin/false", hide=[home], scratch=tmp_path)) == Promises()
+        asyncio.run(check_isolation(make, python="/bin/false", hide=[home], scratch=tmp_path))
+        == Promises()
     )
 
 
@@ -107,7 +108,9 @@ def told_by(work: str, home: Path, folder: Path) -> Promises:
     def make(workspace: Path) -> ExecutionEnvironment:
         return LocalExecutionEnvironment(workspace, environ=OPERATOR)
 
-    return asyncio.run(prove(make, python=str(program), hide=[home], scratch=folder, places=[]))
+    return asyncio.run(
+        check_isolation(make, python=str(program), hide=[home], scratch=folder, places=[])
+    )
 
 
 def test_what_was_refused_while_the_baits_stood_is_promised(home: Path, tmp_path: Path) -> None:
@@ -171,7 +174,9 @@ def test_what_was_not_told_or_was_doubtful_is_not_promised(
 
 def test_baits_that_cannot_be_made_prove_nothing(home: Path, tmp_path: Path) -> None:
     promises = asyncio.run(
-        prove(behind([], [home]), python="python3", hide=[home], scratch=tmp_path / "none")
+        check_isolation(
+            behind([], [home]), python="python3", hide=[home], scratch=tmp_path / "none"
+        )
     )
     assert promises == Promises()
 
@@ -199,7 +204,7 @@ def test_an_attempt_that_fails_for_another_reason_than_a_wall_counts_as_a_leak(
     too_long = "/" + "x" * 5000
     told = attempts(tmp_path, secrets=[too_long], places=[too_long])
     assert (told["reads"], told["doubtful"]) == ([too_long], [too_long])
-    with listening() as listeners:
+    with decoy_listeners() as listeners:
         waiting: list[socket.socket] = []
         try:
             fill(listeners.abstract, waiting)

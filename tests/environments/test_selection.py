@@ -15,13 +15,13 @@ import pytest
 from attractor.base.errors import ExitCode, UnknownName
 from attractor.base.processes import ExecResult
 from attractor.environments.environment import ExecutionEnvironment, Promises
-from attractor.environments.errors import LessGuarded, NotSupported, SandboxNotStarted
+from attractor.environments.errors import NotSupported, SandboxNotStarted, SandboxWeakened
 from attractor.environments.local import LocalExecutionEnvironment
 from attractor.environments.sandbox.bubblewrap import BindMount
 from attractor.environments.sandbox.environment import SandboxedExecutionEnvironment
 from attractor.environments.sandbox.process import Sandbox
 from attractor.environments.selection import (
-    Choice,
+    EnvironmentChoice,
     choose_environment,
     find_interpreter,
     missing_command,
@@ -30,7 +30,7 @@ from attractor.environments.selection import (
 from tests.environments.places import FAR_MS, make_walls, run, use
 
 
-def choose(kind: str, folder: Path, *, path: str | None = None) -> Choice:
+def choose(kind: str, folder: Path, *, path: str | None = None) -> EnvironmentChoice:
     environ = {"PATH": os.environ["PATH"] if path is None else path}
     hide = [folder / "home"]
     hide[0].mkdir(exist_ok=True)
@@ -52,7 +52,7 @@ def test_a_sandbox_is_taken_when_it_can_be_had(kind: str, tmp_path: Path, worksp
     assert choice.kind == "bubblewrap"
     assert choice.promises.guards_holdouts
     assert choice.promises.writes_only_workspace
-    assert "sandbox (bubblewrap): only the workspace shows" in choice.sentence
+    assert "sandbox (bubblewrap): only the workspace is visible" in choice.sentence
     environment = choice.make(workspace)
     assert isinstance(environment, SandboxedExecutionEnvironment)
     assert environment.promises() == choice.promises
@@ -71,8 +71,8 @@ def test_without_bubblewrap_tools_run_unguarded_and_that_is_said(tmp_path: Path)
     assert choice.kind == "none"
     assert choice.make_showing is None
     assert choice.sentence == (
-        "Tools run unguarded, with your rights on this machine: no bwrap on PATH. "
-        "What they leave running is ended, but for who hides from us or runs elsewhere."
+        "Tools run without a sandbox, with your rights on this machine: no bwrap on PATH. "
+        "Processes left over are killed, except hidden ones and those on other machines."
     )
     assert not choice.promises.guards_holdouts
     assert isinstance(choice.make(tmp_path), LocalExecutionEnvironment)
@@ -89,8 +89,8 @@ def test_a_sandbox_that_is_forbidden_here_is_told_with_its_own_words(tmp_path: P
 @pytest.mark.parametrize(
     ("script", "words"),
     [
-        ("exit 1", "ended with 1"),
-        ("kill -9 $$", "ended with -9"),
+        ("exit 1", "exited with status 1"),
+        ("kill -9 $$", "exited with status -9"),
         ("echo 'bwrap: /etc/hosts: No space left on device' >&2; exit 1", "No space left"),
     ],
 )
@@ -123,7 +123,7 @@ def test_what_was_promised_is_kept_or_nothing_goes_on(tmp_path: Path) -> None:
     guarded = replace(choice, promises=Promises(hides_operator=True, own_network=True))
     require_promised(Promises(), guarded)
     require_promised(Promises(own_network=True), guarded)
-    with pytest.raises(LessGuarded, match="now: your processes may show$") as caught:
+    with pytest.raises(SandboxWeakened, match="run: your processes may be visible$") as caught:
         require_promised(Promises(hides_operator=True, own_processes=True), guarded)
     assert caught.value.exit_code is ExitCode.UNFINISHED
     assert "--sandbox none" in caught.value.hint

@@ -12,7 +12,7 @@ from attractor.base.json import Json
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.run_state import AWAITING_DECISION, EVALUATING
 from attractor.environments.environment import Promises
-from attractor.environments.selection import Choice, choose_environment
+from attractor.environments.selection import EnvironmentChoice, choose_environment
 from attractor.factory.decide import DecisionKind
 from attractor.factory.errors import AlreadyDecided, NoDecision, NotDecidable, RationaleTooShort
 from attractor.factory.gate import gate
@@ -259,5 +259,5 @@ def test_stages_without_a_sandbox_are_not_made_good_by_an_evaluation_in_one(
     assert rules(flow, result) == ["isolation_unverified"]
 
 
-def unguarded() -> Choice:
+def unguarded() -> EnvironmentChoice:
     return asyncio.run(choose_environment("none", environ={}, hide=[]))

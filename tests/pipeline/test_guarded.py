@@ -11,7 +11,7 @@ import pytest
 from attractor.base.errors import MachineryError
 from attractor.engine.run_folder.result import RunResult
 from attractor.environments.environment import Promises
-from attractor.environments.errors import LessGuarded, SandboxImpossible, SandboxNotStarted
+from attractor.environments.errors import SandboxNotStarted, SandboxUnavailable, SandboxWeakened
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.request import Overrides, RunRequest
 from attractor.pipeline.resume import resume
@@ -74,9 +74,9 @@ def guarded(host: RunHost, tmp_path: Path) -> RunResult:
 @pytest.mark.parametrize(
     ("script", "error"),
     [
-        ("", SandboxImpossible),
+        ("", SandboxUnavailable),
         ("exit 1", SandboxNotStarted),
-        ("echo No permissions to create new namespace >&2; exit 1", SandboxImpossible),
+        ("echo No permissions to create new namespace >&2; exit 1", SandboxUnavailable),
     ],
 )
 def test_a_guarded_run_goes_on_guarded_or_not_at_all(
@@ -105,7 +105,7 @@ def test_a_run_that_was_promised_more_than_can_be_kept_is_not_gone_on_with(host:
     record["promises"]["own_network"] = True
     manifest.write_text(json.dumps(record))
     told.clear()
-    with pytest.raises(LessGuarded, match="your network may be reached"):
+    with pytest.raises(SandboxWeakened, match="your network may be reachable"):
         go_on(result, host)
     assert told == []
 
@@ -117,7 +117,7 @@ def test_a_run_that_began_unguarded_for_want_of_a_sandbox_says_so_first_and_goes
     path = without_bubblewrap(tmp_path / "bin")
     bare = replace(host, tell=told.append, environ={**host.environ, "PATH": path})
     result = begin(bare, "auto")
-    assert told[0].startswith("Tools run unguarded, with your rights on this machine: no bwrap on")
+    assert told[0].startswith("Tools run without a sandbox, with your rights on this")
     ended = go_on(result, host)
     where = git(host.project, "show", f"attractor/run/{ended.run_id}:where.txt")
     assert where != "/workspace\n"

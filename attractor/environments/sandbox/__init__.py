@@ -1,1 +1,1 @@
-"""Tools in a bubblewrap sandbox."""
+"""Sandboxes with bubblewrap."""

@@ -1,13 +1,11 @@
-"""What stands in a sandbox and what does not, as options for bubblewrap.
+"""Options for bubblewrap: visible, hidden and mounted paths of a sandbox.
 
-The system is there read-only, the workspace writable, `/tmp` and the home are fresh; nothing else
-is. So the operator's folders are absent without being named. One that lies in the system, or in a
-folder that may be read or is shown in the workspace, is covered.
+The system is read-only, the workspace writable, `/tmp` and the home are empty; nothing else is
+visible. So the operator's folders are absent without being named. One inside the system, or inside
+a readable or mounted folder, is covered.
 
-What a sandbox shows of another folder in the workspace: files and folders, bound read-only.
-
-A bind needs something to lie over, so an empty folder or file of ours stands at its place in the
-workspace. An agent had its hands in there: no link is followed on the way to it.
+A mount needs a mount point: an empty folder or file in the workspace. Agents can change the
+workspace, so no link is followed on the path to it.
 """
 
 import errno
@@ -20,48 +18,50 @@ from pathlib import Path
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
 from attractor.base.files import file_error
-from attractor.environments.confined_paths import Identity, identity_of
+from attractor.environments.confined_paths import FileIdentity, file_identity
 from attractor.environments.errors import SandboxNotStarted
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-# Something that is no folder stands where a folder above the place should be, or the other way.
+# A file is in place of a folder of the path, or a folder in place of a file.
 _IN_THE_WAY = (errno.ELOOP, errno.ENOTDIR, errno.EISDIR)
 
 
 @dataclass(frozen=True)
 class BindMount:
-    """A file or folder below another folder; it shows at the same path below the workspace."""
+    """A file or folder below `root`, mounted at the same path in the workspace."""
 
     root: Path
     path: str
 
     @property
     def source(self) -> Path:
-        """Where it lies."""
+        """The path outside."""
         return self.root.resolve() / self.path
 
 
-def make_stand_ins(folder: Path, shown: Sequence[BindMount]) -> Mapping[BindMount, Identity]:
-    """Make in a workspace what each bind lies over; return what that is.
+def make_mount_points(
+    folder: Path, mounts: Sequence[BindMount]
+) -> Mapping[BindMount, FileIdentity]:
+    """Create the mount points in a workspace, and return them.
 
-    A link or file in the place of a folder is removed. One whose place cannot be had is left out:
-    an agent made something else of a folder above it, and that is its work.
+    A link or file in place of a folder is removed. A mount is skipped if an agent replaced a
+    folder of its path.
     """
     try:
         top = os.open(folder, _FOLDER)
         try:
-            found = {one: _stand_in(top, one) for one in shown}
+            found = {one: _mount_point(top, one) for one in mounts}
         finally:
             os.close(top)
     except OSError as cause:
-        raise file_error("make places in", folder, cause) from cause
+        raise file_error("create mount points in", folder, cause) from cause
     return {one: identity for one, identity in found.items() if identity is not None}
 
 
-def _stand_in(top: int, shown: BindMount) -> Identity | None:
-    is_folder = _is_folder(shown)
-    *above, name = shown.path.split("/")
+def _mount_point(top: int, mounts: BindMount) -> FileIdentity | None:
+    is_folder = _is_folder(mounts)
+    *above, name = mounts.path.split("/")
     at = os.dup(top)
     try:
         for one in above:
@@ -79,33 +79,33 @@ def _stand_in(top: int, shown: BindMount) -> Identity | None:
         os.close(at)
 
 
-def _is_folder(shown: BindMount) -> bool:
+def _is_folder(mounts: BindMount) -> bool:
     try:
-        mode = os.lstat(shown.source).st_mode
+        mode = os.lstat(mounts.source).st_mode
     except (FileNotFoundError, NotADirectoryError):
         mode = 0
     if not stat.S_ISDIR(mode) and not stat.S_ISREG(mode):
         raise SandboxNotStarted(
-            f"{shown.path} of the project is to show read-only, and is not there any more",
-            hint="put it back, or take it out of carry_read_only; then resume the run",
+            f"{mounts.path} of the project is listed in carry_read_only, but missing",
+            hint="restore it, or remove it from carry_read_only; then resume the run",
         )
     return stat.S_ISDIR(mode)
 
 
-def _made(name: str, at: int, *, is_folder: bool) -> Identity:
-    """Make what a bind lies over, if it is not there; of a file no other name may lead to it."""
+def _made(name: str, at: int, *, is_folder: bool) -> FileIdentity:
+    """Create a mount point if it is missing; a file must have no other hard link."""
     with suppress(FileNotFoundError):
         found = os.stat(name, dir_fd=at, follow_symlinks=False)
         if is_folder and stat.S_ISDIR(found.st_mode):
-            return identity_of(found)
+            return file_identity(found)
         if not is_folder and stat.S_ISREG(found.st_mode) and found.st_nlink == 1:
-            return identity_of(found)
+            return file_identity(found)
         os.unlink(name, dir_fd=at)
     if is_folder:
         os.mkdir(name, dir_fd=at)
     else:
         os.close(os.open(name, _NEW, 0o644, dir_fd=at))
-    return identity_of(os.stat(name, dir_fd=at, follow_symlinks=False))
+    return file_identity(os.stat(name, dir_fd=at, follow_symlinks=False))
 
 
 WORKSPACE = "/workspace"
@@ -114,7 +114,7 @@ HOST_NAME = "sandbox"
 
 _ID = "1000"
 _MERGED = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
-# Only what programs need: the rest of /etc tells of the operator, or holds keys and passwords.
+# Only files that programs need: others describe the operator, or contain secrets.
 _ETC = (
     *("alternatives", "ca-certificates", "crypto-policies", "debian_version", "fonts", "java"),
     *("ld.so.cache", "ld.so.conf", "ld.so.conf.d", "localtime", "lsb-release", "magic"),
@@ -127,14 +127,14 @@ _NAMESPACES = (
     # Started by root, bubblewrap would keep root's capabilities.
     *("--cap-drop", "ALL", "--new-session", "--as-pid-1", "--die-with-parent"),
 )
-# An operator who is root is root in here too as far as files go, if without capabilities: what root
-# may write or read in /proc concerns the whole machine.
+# Root stays the owner of files inside, without capabilities: files in /proc that root may write or
+# read concern the whole machine.
 _PROC_READ_ONLY = ("bus", "fs", "irq", "mtrr", "sys", "sysrq-trigger")
 _PROC_HIDDEN = (
     *("acpi", "asound", "interrupts", "kcore", "keys", "latency_stats", "sched_debug", "scsi"),
     *("timer_list", "timer_stats"),
 )
-# Written anew, so that no account of this machine shows.
+# Replaced, so that no account of this machine is visible.
 ACCOUNTS: Mapping[str, str] = {
     "/etc/passwd": f"agent:x:{_ID}:{_ID}::{HOME}:/bin/bash\n",
     "/etc/group": f"agent:x:{_ID}:\n",
@@ -145,15 +145,15 @@ ACCOUNTS: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class Interpreter:
-    """A Python to run our own programs inside, and the folder it needs besides the system."""
+    """The Python for programs inside, with the folders it needs."""
 
     program: str
     needs: Sequence[Path] = ()
 
 
 @dataclass(frozen=True)
-class Walls:
-    """What every sandbox of a run has in common."""
+class SandboxSettings:
+    """Settings of all sandboxes of a run."""
 
     bubblewrap: str
     python: Interpreter
@@ -177,15 +177,18 @@ class _Bind:
 
 
 def options(
-    walls: Walls, folder: Path, data: Mapping[str, int], shown: Iterable[BindMount] = ()
+    settings: SandboxSettings,
+    folder: Path,
+    data: Mapping[str, int],
+    mounts: Iterable[BindMount] = (),
 ) -> list[str]:
-    """Return bubblewrap's options for a workspace and what is shown in it, over what stands in.
+    """Return the options for a workspace and its mounts.
 
-    Data are descriptors by their place inside.
+    `data` are file descriptors by their path inside.
     """
     workspace = _Bind(folder.resolve(), Path(WORKSPACE), "--bind")
-    binds = [*_binds(walls), workspace, *map(_shown, shown)]
-    covers = list(_covers(binds, [path.resolve() for path in walls.hide], folder))
+    binds = [*_binds(settings), workspace, *map(_shown, mounts)]
+    covers = list(_covers(binds, [path.resolve() for path in settings.hide], folder))
     return [
         *_NAMESPACES,
         *("--tmpfs", "/tmp", "--dir", HOME, "--dir", "/run", "--dir", "/var"),
@@ -200,9 +203,9 @@ def options(
     ]
 
 
-def _binds(walls: Walls) -> Iterator[_Bind]:
+def _binds(settings: SandboxSettings) -> Iterator[_Bind]:
     roots = [Path("/usr"), *(Path("/", name) for name in _MERGED), *(Path("/etc", e) for e in _ETC)]
-    for path in [*roots, *walls.read, *walls.python.needs]:
+    for path in [*roots, *settings.read, *settings.python.needs]:
         if path.exists() and not (path.is_symlink() and path.parent == Path("/")):
             yield _Bind(path.resolve(), path.absolute(), "--ro-bind")
 
@@ -221,7 +224,7 @@ def _proc() -> Iterator[_Bind]:
 
 
 def _links() -> Iterator[str]:
-    """Repeat the links of a merged /usr."""
+    """Copy the links of a merged /usr."""
     for name in _MERGED:
         path = Path("/", name)
         if path.is_symlink():
@@ -229,7 +232,7 @@ def _links() -> Iterator[str]:
 
 
 def _covers(binds: Iterable[_Bind], hidden: Sequence[Path], folder: Path) -> Iterator[_Bind]:
-    """Find what must be hidden and lies in what is bound."""
+    """Yield covers for hidden paths inside bound ones."""
     for bind in binds:
         for path in hidden:
             if not path.is_relative_to(bind.source) or not path.exists():
@@ -239,17 +242,17 @@ def _covers(binds: Iterable[_Bind], hidden: Sequence[Path], folder: Path) -> Ite
                 yield _cover(path, bind.target / path.relative_to(bind.source))
             elif path != bind.source:
                 raise UsageError(
-                    f"{path} cannot be hidden: it lies in the workspace {folder}",
-                    hint="work on a copy that does not hold it",
+                    f"{path} cannot be hidden: it is in the workspace {folder}",
+                    hint="work on a copy without it",
                 )
 
 
 def _require_coverable(path: Path, bind: _Bind) -> None:
-    """Refuse what others at work in the folder could uncover: they can swap a folder above it."""
+    """Reject a path that other processes could uncover by replacing a folder above it."""
     if bind.target.is_relative_to(WORKSPACE) and bind.target.parent != Path(WORKSPACE):
         raise UsageError(
-            f"{path} cannot be hidden: it lies in {bind.source}, which shows in the workspace",
-            hint="take that folder out of carry_read_only",
+            f"{path} cannot be hidden: it is in {bind.source}, which is mounted in the workspace",
+            hint="remove that folder from carry_read_only",
         )
 
 
@@ -260,7 +263,7 @@ def _cover(path: Path, target: Path) -> _Bind:
 
 
 def _in_order(binds: Iterable[_Bind]) -> Iterator[str]:
-    """Put what is further up first, or it would hide what is below; of two, the cover wins."""
+    """Yield outer paths before inner ones, and covers last."""
     for bind in sorted(binds, key=lambda bind: (len(bind.target.parts), bind.covers)):
         yield from bind.words
 

@@ -1,12 +1,7 @@
-"""Tools in a sandbox of their own: bubblewrap, one for each stage, with a supervisor inside.
+"""Runs tools in a bubblewrap sandbox with a supervisor inside, one for each stage; Linux only.
 
-The workspace is `/workspace` and the only thing of the operator's that can be written, or seen. The
-file tools work on the same folder from outside, confined to it. What is shown in it from elsewhere
-is bound read-only: nothing is copied, and both see the same. Linux only.
-
-Hands the output of a command on, while it is kept.
-
-A service inside a sandbox, which ends with it at the latest.
+The workspace is `/workspace`, the only path of the operator that is writable or visible. File tools
+work on the same folder from outside. Mounts from elsewhere are read-only.
 """
 
 import asyncio
@@ -25,16 +20,21 @@ from attractor.base.errors import MachineryError, UsageError
 from attractor.base.process_output import BoundedOutput, OnOutput, OutputChunk, OutputLimit, Stream
 from attractor.base.processes import ExecResult
 from attractor.environments import files
-from attractor.environments.confined_paths import Confined, Identity, identity_of
-from attractor.environments.environment import BackgroundService, Backlog, Promises, Service
+from attractor.environments.confined_paths import ConfinedFolder, FileIdentity, file_identity
+from attractor.environments.environment import BackgroundService, OutputBacklog, Promises, Service
 from attractor.environments.errors import SandboxLost
 from attractor.environments.files import FileTools
-from attractor.environments.sandbox.bubblewrap import WORKSPACE, BindMount, Walls, make_stand_ins
+from attractor.environments.sandbox.bubblewrap import (
+    WORKSPACE,
+    BindMount,
+    SandboxSettings,
+    make_mount_points,
+)
 from attractor.environments.sandbox.process import CommandExit, Job, Sandbox
 from attractor.environments.sandbox.sockets import (
     LOOPBACK,
     Address,
-    Intake,
+    PipeReader,
     connect_socket,
     forwarded,
     listen,
@@ -42,10 +42,10 @@ from attractor.environments.sandbox.sockets import (
 from attractor.environments.search import TIME_LIMIT_MS, Searcher
 
 
-def handed_on(
+def output_sink(
     name: Stream, kept: BoundedOutput, on_output: OnOutput | None
 ) -> Callable[[bytes], None]:
-    """Return what takes the pieces of a stream: it keeps them, and hands on whole characters."""
+    """Return a function that stores output, and passes whole characters to `on_output`."""
     if on_output is None:
         return kept.add
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
@@ -58,8 +58,10 @@ def handed_on(
     return take
 
 
-def watch_service(sandbox: Sandbox, job: Job, out: Intake, backlog: Backlog) -> BackgroundService:
-    """Return the service that a started command is."""
+def watch_service(
+    sandbox: Sandbox, job: Job, out: PipeReader, backlog: OutputBacklog
+) -> BackgroundService:
+    """Return the background service of a started command."""
     watching = asyncio.create_task(_see_end(job, out, backlog))
 
     async def end() -> int:
@@ -71,11 +73,11 @@ def watch_service(sandbox: Sandbox, job: Job, out: Intake, backlog: Backlog) -> 
     return BackgroundService(backlog, end)
 
 
-async def _see_end(job: Job, out: Intake, backlog: Backlog) -> int:
+async def _see_end(job: Job, out: PipeReader, backlog: OutputBacklog) -> int:
     try:
         code = (await job.wait()).code
         await out.drain()
-    except SandboxLost:  # it ended with its sandbox
+    except SandboxLost:  # the sandbox ended
         code = -signal.SIGKILL
     finally:
         out.close()
@@ -87,42 +89,42 @@ SHELL = "/bin/bash"
 
 
 class SandboxedExecutionEnvironment(FileTools):
-    """A folder of this machine, where commands run behind walls."""
+    """A folder of this machine, where commands run in a sandbox."""
 
     def __init__(
         self,
         folder: str | Path,
-        walls: Walls,
+        settings: SandboxSettings,
         *,
         promises: Promises | None = None,
         keep: OutputLimit | None = None,
-        shown: Sequence[BindMount] = (),
+        mounts: Sequence[BindMount] = (),
     ) -> None:
         self._folder = Path(folder).resolve()
-        ripgrep = shutil.which("rg", path=walls.variables.get("PATH", ""))
-        searcher = Searcher(walls.python.program, ripgrep)
-        super().__init__(Confined(self._folder, (WORKSPACE,)), searcher, self._search)
-        self._walls = walls
-        self._shown = shown
+        ripgrep = shutil.which("rg", path=settings.variables.get("PATH", ""))
+        searcher = Searcher(settings.python.program, ripgrep)
+        super().__init__(ConfinedFolder(self._folder, (WORKSPACE,)), searcher, self._search)
+        self._settings = settings
+        self._shown = mounts
         self._promises = promises or Promises()
         self._keep = keep or OutputLimit()
         self._running: Sandbox | None = None
 
     async def initialize(self) -> None:
-        """Start the sandbox, if it does not run."""
+        """Start the sandbox if it is not running."""
         files.require_folder(self._confined, ".")
         if self._running is None:
-            # What stands in was perhaps removed by now, or replaced by something else.
-            stand_ins = make_stand_ins(self._folder, self._shown)
-            self._running = await Sandbox.start(self._walls, self._folder, [*stand_ins])
+            # Agents may have removed or replaced mount points.
+            mount_points = make_mount_points(self._folder, self._shown)
+            self._running = await Sandbox.start(self._settings, self._folder, [*mount_points])
             self._confined = replace(
                 self._confined,
-                shown={identity: one.source for one, identity in stand_ins.items()},
-                hidden=_hidden_in([*stand_ins], self._walls.hide),
+                mounts={identity: one.source for one, identity in mount_points.items()},
+                hidden=_hidden_in([*mount_points], self._settings.hide),
             )
 
     async def cleanup(self) -> None:
-        """End everything inside, whoever started it, and see it gone."""
+        """Kill all processes inside, and wait until they are gone."""
         if self._running is not None:
             await self._running.close()
             self._running = None
@@ -157,8 +159,8 @@ class SandboxedExecutionEnvironment(FileTools):
         started = monotonic()
         stdout, stderr = BoundedOutput(self._keep), BoundedOutput(self._keep)
         with ExitStack() as closing:
-            out = Intake(handed_on("stdout", stdout, on_output))
-            err = Intake(handed_on("stderr", stderr, on_output))
+            out = PipeReader(output_sink("stdout", stdout, on_output))
+            err = PipeReader(output_sink("stderr", stderr, on_output))
             closing.callback(out.close)
             closing.callback(err.close)
             job = await self._start(
@@ -173,8 +175,8 @@ class SandboxedExecutionEnvironment(FileTools):
         self, command: str, *, env_vars: Mapping[str, str] | None = None
     ) -> Service:
         """Start a shell command that goes on until it is stopped or the environment given up."""
-        backlog = Backlog()
-        out = Intake(backlog.add)
+        backlog = OutputBacklog()
+        out = PipeReader(backlog.add)
         try:
             job = await self._start(command, out, out, working_dir=None, env_vars=env_vars)
         except BaseException:
@@ -219,8 +221,8 @@ class SandboxedExecutionEnvironment(FileTools):
     async def _start(
         self,
         command: str,
-        out: Intake,
-        err: Intake,
+        out: PipeReader,
+        err: PipeReader,
         *,
         working_dir: str | None,
         env_vars: Mapping[str, str] | None,
@@ -232,7 +234,7 @@ class SandboxedExecutionEnvironment(FileTools):
             return await self._sandbox().run(
                 [SHELL, "-c", command],
                 cwd=f"{WORKSPACE}/{below}",
-                env={**self._walls.variables, **(env_vars or {})},
+                env={**self._settings.variables, **(env_vars or {})},
                 out=out.writer,
                 err=err.writer,
                 stdin=stdin,
@@ -257,12 +259,12 @@ class SandboxedExecutionEnvironment(FileTools):
         return await self.exec_command(command, timeout_ms=TIME_LIMIT_MS)
 
 
-def _hidden_in(shown: Sequence[BindMount], hide: Sequence[Path]) -> Set[Identity]:
-    """Return what commands do not see of that which is shown, so that the file tools do not."""
-    sources = [one.source.resolve() for one in shown]
+def _hidden_in(mounts: Sequence[BindMount], hide: Sequence[Path]) -> Set[FileIdentity]:
+    """Return the hidden files in mounts, which file tools must not read either."""
+    sources = [one.source.resolve() for one in mounts]
     hidden = {path.resolve() for path in hide if path.exists()}
     return {
-        identity_of(path.stat())
+        file_identity(path.stat())
         for path in hidden
         if any(path.is_relative_to(source) for source in sources)
     }

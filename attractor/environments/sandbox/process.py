@@ -1,9 +1,7 @@
-"""One running sandbox: bubblewrap around a supervisor, and the conversation with it.
+"""One running sandbox: bubblewrap with a supervisor inside, and the messages to it.
 
-It must be started in the thread of the event loop: `--die-with-parent` goes by the thread that
+It must be started in the thread of the event loop: `--die-with-parent` applies to the thread that
 started it, and a worker thread ends early.
-
-Tells why a sandbox did not start, and whether none ever will on this machine.
 """
 
 import asyncio
@@ -22,10 +20,10 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import MachineryError, UsageError
 from attractor.base.files import reason_of
 from attractor.base.json import JsonObject
-from attractor.environments.errors import SandboxImpossible, SandboxLost, SandboxNotStarted
-from attractor.environments.sandbox.bubblewrap import ACCOUNTS, BindMount, Walls, options
+from attractor.environments.errors import SandboxLost, SandboxNotStarted, SandboxUnavailable
+from attractor.environments.sandbox.bubblewrap import ACCOUNTS, BindMount, SandboxSettings, options
 
-# What bubblewrap says where the kernel, or who set it up, lets us have no namespaces.
+# Messages of bubblewrap where the kernel or its configuration forbids namespaces.
 _FORBIDDEN = re.compile(
     r"No permissions to creat"
     r"|Creating new namespace failed(, likely because the kernel does not support"
@@ -33,7 +31,7 @@ _FORBIDDEN = re.compile(
     r"|(setting up [ug]id map|Can't mount proc on \S+|Failed to make / slave|pivot_root"
     r"|loopback: Failed \w+): (Operation not permitted|Permission denied)"
 )
-# It says that there are too many, also where there may be none at all.
+# Printed when there are too many, and also when none is allowed.
 _TOO_MANY = "max_*_namespaces exceeded"
 _MOST = Path("/proc/sys/user/max_user_namespaces")
 
@@ -41,13 +39,13 @@ _MOST = Path("/proc/sys/user/max_user_namespaces")
 def failed_start(
     words: str, code: int | None, cause: Exception, *, most: Path = _MOST
 ) -> SandboxNotStarted:
-    """Return the error for what bubblewrap said and the code it ended with."""
+    """Return the error for the messages and the exit status of bubblewrap."""
     if not words:
         late = isinstance(cause, TimeoutError)
-        words = "it was not ready in time" if late else f"bubblewrap ended with {code}"
+        words = "start timed out" if late else f"bubblewrap exited with status {code}"
     forbidden = _FORBIDDEN.search(words) or (_TOO_MANY in words and _allows_none(most))
-    kind = SandboxImpossible if forbidden else SandboxNotStarted
-    return kind(f"no sandbox could be made: {words}")
+    kind = SandboxUnavailable if forbidden else SandboxNotStarted
+    return kind(f"cannot start a sandbox: {words}")
 
 
 def _allows_none(most: Path) -> bool:
@@ -61,7 +59,7 @@ GRACE_S = 2.0
 _SUPERVISOR = Path(__file__).parent.parent / "_supervisor.py"
 _INSIDE = "/run/supervisor.py"
 _START_S = 20.0
-# Beyond the grace: a SIGKILL can take long on a dead network file system.
+# After the grace period: a SIGKILL can be slow on a dead network file system.
 _END_S = 5.0
 _LARGEST_MESSAGE = 64 * 1024
 _HELLO = 0
@@ -69,7 +67,7 @@ _HELLO = 0
 
 @dataclass(frozen=True)
 class CommandExit:
-    """How a command ended, and whether it was ended before it did so by itself."""
+    """The exit status of a command, and whether it was stopped early."""
 
     code: int
     cut: bool
@@ -89,7 +87,7 @@ class Job:
     answer: "asyncio.Future[_Answer]"
 
     async def wait(self) -> CommandExit:
-        """Return how it ended, as soon as it and everybody in its group are gone."""
+        """Return the exit of the command when its whole group is gone."""
         told = (await asyncio.shield(self.answer)).told
         return CommandExit(told["code"], told["cut"])
 
@@ -102,7 +100,7 @@ class _Started:
 
 
 class Sandbox:
-    """A sandbox that runs, until it is closed or we end."""
+    """A running sandbox, until it is closed or this process ends."""
 
     def __init__(self, started: _Started) -> None:
         self._process = started.process
@@ -118,16 +116,16 @@ class Sandbox:
 
     @classmethod
     async def start(
-        cls, walls: Walls, folder: Path, shown: Collection[BindMount] = ()
+        cls, settings: SandboxSettings, folder: Path, mounts: Collection[BindMount] = ()
     ) -> "Sandbox":
         """Make a sandbox around a workspace and what shows in it; it is ready when this returns."""
         with _file() as said:
-            sandbox = cls(_spawn(walls, folder, shown, said))
+            sandbox = cls(_spawn(settings, folder, mounts, said))
             try:
                 async with asyncio.timeout(_START_S):
                     await sandbox._answer_to(_HELLO)
                 sandbox._hold()
-            except (OSError, SandboxLost) as cause:  # being late is an OSError too
+            except (OSError, SandboxLost) as cause:  # a timeout is an OSError too
                 await sandbox.close()
                 words = _words_in(said)
                 raise failed_start(words, sandbox._process.returncode, cause) from cause
@@ -146,47 +144,47 @@ class Sandbox:
         err: int,
         stdin: bytes = b"",
     ) -> Job:
-        """Start a command that writes to two descriptors, and reads what it is handed."""
+        """Start a command with two output descriptors and input."""
         number, answer = self._ask()
         asked: JsonObject = {"do": "start", "argv": list(argv), "cwd": cwd, "env": dict(env)}
         with ExitStack() as opened:
-            # A file and no pipe: a command that never reads keeps nobody waiting.
+            # A file, not a pipe: a command that never reads must not block.
             given = [opened.enter_context(_file(stdin)).fileno()] if stdin else []
             await self._send({"id": number, **asked}, out, err, *given)
         return Job(number, answer)
 
     async def end(self, job: Job) -> CommandExit:
-        """End a command and who is in its group: asked first, killed after a grace."""
+        """Stop a command and its group: SIGTERM, then SIGKILL after a grace period."""
         await self._send({"do": "end", "job": job.number, "grace": GRACE_S})
         try:
             async with asyncio.timeout(GRACE_S + _END_S):
                 return await job.wait()
         except TimeoutError as cause:
             raise MachineryError(
-                "a command in the sandbox goes on after SIGKILL",
-                hint="it may hang in the kernel; look at it with ps",
+                "a command in the sandbox is alive after SIGKILL",
+                hint="it may hang in the kernel; inspect it with ps",
             ) from cause
 
     async def make_socket(self, family: socket.AddressFamily) -> socket.socket:
-        """Return a new stream socket of the inside: what it binds or reaches is in there."""
+        """Return a new stream socket of the sandbox, which binds and connects inside."""
         number, answer = self._ask()
         await self._send({"id": number, "do": "socket", "family": int(family)})
         handed = (await answer).handed
         if handed is None:
-            raise SandboxLost("the sandbox handed no socket out")
+            raise SandboxLost("the sandbox sent no socket")
         made = socket.socket(fileno=handed)
         made.setblocking(False)
         return made
 
     async def close(self) -> None:
-        """End everything inside and see it gone; harmless when repeated."""
+        """Kill all processes inside and wait until they are gone; harmless when repeated."""
         if self._closing is None:
             self._hang_up()
-            self._closing = asyncio.create_task(self._see_gone())
+            self._closing = asyncio.create_task(self._wait_until_gone())
         await asyncio.shield(self._closing)
 
     def _hold(self) -> None:
-        """Take hold of the first process inside: when it is killed, all others are."""
+        """Open the first process inside: its death kills all others."""
         with suppress(OSError, IndexError):  # not every kernel lists children
             number = self._process.pid
             children = Path(f"/proc/{number}/task/{number}/children").read_text("ascii")
@@ -198,7 +196,7 @@ class Sandbox:
 
     def _answer_to(self, number: int) -> "asyncio.Future[_Answer]":
         answer: asyncio.Future[_Answer] = self._loop.create_future()
-        # Else asyncio complains when nobody waits any more for what was lost.
+        # Else asyncio warns about an exception that was never retrieved.
         answer.add_done_callback(lambda done: done.cancelled() or done.exception())
         if self._closing is not None or self._control.fileno() < 0:
             answer.set_exception(SandboxLost())
@@ -211,7 +209,7 @@ class Sandbox:
         while self._control.fileno() >= 0:
             try:
                 socket.send_fds(self._control, [data], hand)
-            except BlockingIOError:  # the supervisor is quick: full for a moment only
+            except BlockingIOError:  # full only for a moment: the supervisor is quick
                 await asyncio.sleep(0.001)
             except (BrokenPipeError, ConnectionResetError):
                 self._hang_up()
@@ -242,7 +240,7 @@ class Sandbox:
                 os.close(file)
 
     def _hang_up(self) -> None:
-        """Close the socket, which ends the supervisor, and tell all who wait for an answer."""
+        """Close the socket, which ends the supervisor, and fail all pending answers."""
         if self._control.fileno() >= 0:
             self._loop.remove_reader(self._control.fileno())
             self._control.close()
@@ -251,26 +249,26 @@ class Sandbox:
             if not answer.done():
                 answer.set_exception(SandboxLost())
 
-    async def _see_gone(self) -> None:
-        """Kill the first process and wait for its parent, which ends when nobody is left inside.
+    async def _wait_until_gone(self) -> None:
+        """Kill the first process and wait for its parent, which ends when all processes are gone.
 
-        While it starts, bubblewrap is left alone: killed then, it would leave a child behind that
-        waits for it for ever. The supervisor ends by itself when it finds the socket closed.
+        While bubblewrap starts it is not killed: it would leave a child that waits forever. The
+        supervisor ends by itself when the socket is closed.
         """
         if self._first is not None:
             with suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self._first, signal.SIGKILL)
             os.close(self._first)
         try:
-            await _gone(self._monitor, within=_START_S)
+            await _wait_for_exit(self._monitor, within=_START_S)
         finally:
             self._process.kill()
             self._process.wait()
             os.close(self._monitor)
 
 
-async def _gone(pidfd: int, *, within: float) -> None:
-    """Wait for the end of a process."""
+async def _wait_for_exit(pidfd: int, *, within: float) -> None:
+    """Wait until a process has ended."""
     loop = asyncio.get_running_loop()
     ended = asyncio.Event()
     loop.add_reader(pidfd, ended.set)
@@ -278,13 +276,15 @@ async def _gone(pidfd: int, *, within: float) -> None:
         async with asyncio.timeout(within):
             await ended.wait()
     except TimeoutError as cause:
-        raise MachineryError("a sandbox does not end", hint="look at it with ps") from cause
+        raise MachineryError("a sandbox does not end", hint="inspect it with ps") from cause
     finally:
         loop.remove_reader(pidfd)
 
 
-def _spawn(walls: Walls, folder: Path, shown: Collection[BindMount], said: IO[bytes]) -> _Started:
-    """Start bubblewrap with a supervisor; what it says about failure goes into a file."""
+def _spawn(
+    settings: SandboxSettings, folder: Path, mounts: Collection[BindMount], said: IO[bytes]
+) -> _Started:
+    """Start bubblewrap with a supervisor; its error messages go to a file."""
     with ExitStack() as opened, ExitStack() as failing:
         try:
             ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -294,25 +294,25 @@ def _spawn(walls: Walls, folder: Path, shown: Collection[BindMount], said: IO[by
                 place: opened.enter_context(_file(text.encode())).fileno()
                 for place, text in {**ACCOUNTS, _INSIDE: _SUPERVISOR.read_text("utf-8")}.items()
             }
-            words = options(walls, folder, data, shown)
-            # Options on the command line could be read inside: the first process keeps it.
+            words = options(settings, folder, data, mounts)
+            # Options on the command line would be visible inside.
             given = opened.enter_context(_file(b"".join(os.fsencode(w) + b"\0" for w in words)))
             control = str(theirs.fileno())
             process = subprocess.Popen(
-                [walls.bubblewrap, "--args", str(given.fileno()), "--"]
-                + [walls.python.program, "-I", "-S", _INSIDE, control],
+                [settings.bubblewrap, "--args", str(given.fileno()), "--"]
+                + [settings.python.program, "-I", "-S", _INSIDE, control],
                 cwd="/",
                 env={},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=said,
-                # Else Ctrl-C at a terminal would end it before we have cleaned up.
+                # Else Ctrl-C at a terminal would end it before the cleanup.
                 start_new_session=True,
                 pass_fds=[theirs.fileno(), given.fileno(), *data.values()],
             )
             monitor = os.pidfd_open(process.pid)
         except OSError as cause:
-            raise SandboxNotStarted(f"{walls.bubblewrap} was not started: {cause}") from cause
+            raise SandboxNotStarted(f"{settings.bubblewrap} did not start: {cause}") from cause
         failing.pop_all()
     return _Started(process, monitor, ours)
 
@@ -323,15 +323,15 @@ def _words_in(said: IO[bytes]) -> str:
 
 
 def _file(content: bytes = b"") -> IO[bytes]:
-    """Return an open file without a name, in memory, to be read from its beginning."""
+    """Return an anonymous file in memory, positioned at its start."""
     with ExitStack() as failing:
         try:
             file = failing.enter_context(os.fdopen(os.memfd_create("attractor"), "w+b", 0))
             left = memoryview(content)
-            while left:  # a limit on the size of files cuts without a word, the first time
+            while left:  # a limit on file size truncates the first write silently
                 left = left[file.write(left) :]
             file.seek(0)
         except OSError as cause:
-            raise SandboxNotStarted(f"no sandbox could be made: {reason_of(cause)}") from cause
+            raise SandboxNotStarted(f"cannot start a sandbox: {reason_of(cause)}") from cause
         failing.pop_all()
     return file

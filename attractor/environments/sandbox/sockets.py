@@ -1,7 +1,4 @@
-"""Carries connections from a socket that listens to wherever a coroutine connects.
-
-The reading end of a pipe that somebody else writes into.
-"""
+"""Forwards connections into and out of a sandbox, and reads the output of commands from pipes."""
 
 import asyncio
 import os
@@ -22,7 +19,7 @@ LOOPBACK = "127.0.0.1"
 
 _PIECE = 64 * 1024
 _RESET = struct.pack("ii", 1, 0)
-# Time for a file descriptor to become free when there is none for a connection.
+# Time for a file descriptor to become free.
 _RETRY_S = 0.05
 
 
@@ -35,14 +32,16 @@ class Address:
 
     @classmethod
     def parse(cls, text: str) -> "Address":
-        """Read `host:port`, where the host may stand in brackets."""
+        """Parse `host:port`; the host may be in brackets."""
         host, _, port = text.rpartition(":")
         if not host or not port.isdecimal() or not 0 < int(port) < 65536:
-            raise UsageError(f"{text!r} is no address", hint="write host:port: 127.0.0.1:8080")
+            raise UsageError(
+                f"invalid address {text!r}", hint="write host:port, such as 127.0.0.1:8080"
+            )
         return cls(host.removeprefix("[").removesuffix("]"), int(port))
 
     async def connect(self) -> socket.socket:
-        """Return a connection to it."""
+        """Return a connection to the address."""
         loop = asyncio.get_running_loop()
         found = await loop.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
         family, kind, protocol, _, address = found[0]
@@ -50,7 +49,7 @@ class Address:
 
 
 async def connect_socket(made: socket.socket, address: tuple[Any, ...]) -> socket.socket:
-    """Connect a socket and return it, or close it."""
+    """Connect a socket and return it; close it on failure."""
     try:
         made.setblocking(False)
         await asyncio.get_running_loop().sock_connect(made, address)
@@ -61,7 +60,7 @@ async def connect_socket(made: socket.socket, address: tuple[Any, ...]) -> socke
 
 
 def listen(made: socket.socket, port: int) -> socket.socket:
-    """Make a socket listen on a port of the loopback, any that is free for 0, or close it."""
+    """Listen on a port of the loopback (0: any free port); close the socket on failure."""
     try:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         made.bind((LOOPBACK, port))
@@ -69,21 +68,21 @@ def listen(made: socket.socket, port: int) -> socket.socket:
         made.setblocking(False)
     except (OSError, OverflowError) as cause:
         made.close()
-        hint = "choose a free port from 1024 on"
+        hint = "choose a free port, at least 1024"
         raise PortUnusable(f"cannot listen on port {port}: {cause}", hint=hint) from cause
     return made
 
 
 @asynccontextmanager
 async def forwarded(listener: socket.socket, connect: Connect) -> AsyncGenerator[None]:
-    """Carry every connection for as long as the block runs, then end them all."""
-    carrying = asyncio.create_task(_accept(listener, connect))
+    """Forward every connection until the block ends, then close all."""
+    forwarding = asyncio.create_task(_accept(listener, connect))
     try:
         yield
     finally:
-        carrying.cancel()
+        forwarding.cancel()
         with suppress(asyncio.CancelledError):
-            await carrying
+            await forwarding
         listener.close()
 
 
@@ -96,15 +95,15 @@ async def _accept(listener: socket.socket, connect: Connect) -> None:
             except OSError:
                 await asyncio.sleep(_RETRY_S)
                 continue
-            tasks.create_task(_carry(near, connect))
+            tasks.create_task(_forward(near, connect))
 
 
-async def _carry(near: socket.socket, connect: Connect) -> None:
+async def _forward(near: socket.socket, connect: Connect) -> None:
     with near:
         try:
             far = await connect()
         except OSError:
-            # Nobody listens there: closing with a reset says so.
+            # Nothing listens there: signal it with a reset.
             near.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             return
         with far:
@@ -114,7 +113,7 @@ async def _carry(near: socket.socket, connect: Connect) -> None:
 
 
 async def _copy(source: socket.socket, sink: socket.socket) -> None:
-    """Carry one way to its end, and hand the end on."""
+    """Copy one direction to its end, and forward the end."""
     loop = asyncio.get_running_loop()
     with suppress(OSError):
         while piece := await loop.sock_recv(source, _PIECE):
@@ -123,12 +122,12 @@ async def _copy(source: socket.socket, sink: socket.socket) -> None:
         sink.shutdown(socket.SHUT_WR)
 
 
-# Time to read what is in a pipe that somebody who was left over fills faster than we read.
+# Time limit for a process left over that fills the pipe faster than it is read.
 _DRAIN_S = 0.5
 
 
-class Intake:
-    """Takes what is written as it comes, and waits for nobody who holds the pipe open."""
+class PipeReader:
+    """The reading end of a pipe; never waits for a process that holds it open."""
 
     def __init__(self, take: Callable[[bytes], object]) -> None:
         self._take = take
@@ -139,23 +138,23 @@ class Intake:
 
     @property
     def writer(self) -> int:
-        """The end to hand out."""
+        """The writing end."""
         return self._writer
 
     def close_writer(self) -> None:
-        """Give up our own writing end, once it was handed out."""
+        """Close the writing end in this process."""
         if self._writer >= 0:
             os.close(self._writer)
             self._writer = -1
 
     async def drain(self) -> None:
-        """Take what is there already."""
+        """Read everything already in the pipe."""
         until = monotonic() + _DRAIN_S
         while self._read() and monotonic() < until:
             await asyncio.sleep(0)
 
     def close(self) -> None:
-        """Give up both ends; harmless when repeated."""
+        """Close both ends; harmless when repeated."""
         self.close_writer()
         if self._reader >= 0:
             self._loop.remove_reader(self._reader)
@@ -163,7 +162,7 @@ class Intake:
             self._reader = -1
 
     def _read(self) -> bool:
-        """Take one piece; say whether there was any."""
+        """Read one piece, and return whether there was one."""
         if self._reader < 0:
             return False
         try:

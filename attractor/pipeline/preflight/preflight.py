@@ -7,7 +7,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.engine.errors import NotRunnable
 from attractor.engine.preflight import find_faults, find_secret_names
 from attractor.engine.seams import Handler
-from attractor.environments.selection import Choice
+from attractor.environments.selection import EnvironmentChoice
 from attractor.handlers.registry import handler_registry
 from attractor.language.diagnostics import Diagnostic, error
 from attractor.language.graph.graph import Graph
@@ -38,9 +38,9 @@ class PreflightReport:
 
     pipeline: str
     faults: tuple[Diagnostic, ...]
-    sandbox: Choice | None = None
+    sandbox: EnvironmentChoice | None = None
 
-    def require_ok(self) -> Choice:
+    def require_ok(self) -> EnvironmentChoice:
         """Return the sandbox, or raise all faults at once, each with its fix."""
         if self.faults or self.sandbox is None:
             raise NotRunnable(self.pipeline or "the graph", self.faults)

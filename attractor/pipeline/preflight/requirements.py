@@ -8,7 +8,7 @@ from dataclasses import replace
 from attractor.base.dataclasses import dataclass
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.environments.local import LocalExecutionEnvironment
-from attractor.environments.selection import Choice
+from attractor.environments.selection import EnvironmentChoice
 from attractor.language.declarations.requirements import (
     Need,
     Version,
@@ -125,7 +125,7 @@ async def find_missing_here(
 
 
 async def find_missing_in_sandbox(
-    required: Sequence[Required], sandbox: Choice, host: RunHost
+    required: Sequence[Required], sandbox: EnvironmentChoice, host: RunHost
 ) -> Sequence[Diagnostic]:
     """Return a fault for each required program that tools would not find in the sandbox."""
     programs = [one for one in required if one.need.is_program]

@@ -23,7 +23,7 @@ from attractor.engine.state.run_state import (
     RunStatus,
     StatusWord,
 )
-from attractor.environments.orphan_processes import end_left_by, left_by, runs_that_left
+from attractor.environments.orphan_processes import find_orphans, kill_orphans, runs_with_orphans
 from attractor.environments.process_table import Process
 from attractor.pipeline.host.run_host import RunHost
 from attractor.workspaces.cleanup import (
@@ -242,7 +242,7 @@ class Collector:
 
     async def collect(self) -> Sweep:
         """Free what is not needed; trouble with one run keeps nobody from the others."""
-        for run_id in sorted(runs_that_left()):
+        for run_id in sorted(runs_with_orphans()):
             await self._end_left_running(run_id)
         for run_id in stored_runs(self._state):
             await self._judge(run_id, self._free_run)
@@ -278,7 +278,7 @@ class Collector:
             if need.directory and is_held(RunDirectory(need.directory).lock):
                 return
             with self._held(need):
-                ended = left_by(run_id) if self.is_dry else await end_left_by(run_id)
+                ended = find_orphans(run_id) if self.is_dry else await kill_orphans(run_id)
         except LockHeld:
             return
         except AttractorError as trouble:

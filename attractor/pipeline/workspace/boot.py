@@ -17,7 +17,7 @@ from attractor.engine.run_folder.layout import CHILDREN, Manifest, RunDirectory,
 from attractor.engine.run_folder.open_run import OpenRun, open_run
 from attractor.engine.state.identifiers import StageReference
 from attractor.engine.state.run_state import QUEUED
-from attractor.environments.orphan_processes import end_left_by, end_left_by_now
+from attractor.environments.orphan_processes import kill_orphans, kill_orphans_blocking
 from attractor.environments.process_table import Process
 from attractor.language.source.text import visible
 from attractor.pipeline.host.run_host import RunHost
@@ -146,14 +146,14 @@ _KEEPS_ALL = "bubblewrap"
 
 async def end_left_running(run: OpenRun) -> Sequence[Process]:
     """End what an earlier life of a run left running, before anything of it is made again."""
-    ended = await end_left_by(_marked_as(run.directory.root)) if _may_leave(run.manifest) else ()
+    ended = await kill_orphans(_marked_as(run.directory.root)) if _may_leave(run.manifest) else ()
     _left_running_tell(run, ended)
     return ended
 
 
 def end_left_running_now(run: OpenRun) -> Sequence[Process]:
     """End what an earlier life of a run left running, and let everything else wait for that."""
-    ended = end_left_by_now(_marked_as(run.directory.root)) if _may_leave(run.manifest) else ()
+    ended = kill_orphans_blocking(_marked_as(run.directory.root)) if _may_leave(run.manifest) else ()
     _left_running_tell(run, ended)
     return ended
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from attractor.engine.seams import Workspace
 from attractor.engine.stage.no_workspace import NoWorkspace
-from attractor.environments.selection import Choice
+from attractor.environments.selection import EnvironmentChoice
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.request import RunRequest, WorkspaceKind
 from attractor.pipeline.workspace.sandbox import environments_of
@@ -44,7 +44,7 @@ async def create_workspace(
     request: RunRequest,
     host: RunHost,
     run_id: str,
-    sandbox: Choice,
+    sandbox: EnvironmentChoice,
     *,
     on_snapshot: OnSnapshot,
 ) -> Workspace:
@@ -120,7 +120,7 @@ async def open_workspace(
     request: RunRequest,
     host: RunHost,
     run_id: str,
-    sandbox: Choice,
+    sandbox: EnvironmentChoice,
     *,
     on_snapshot: OnSnapshot,
 ) -> Workspace:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.environments.sandbox.bubblewrap import BindMount
-from attractor.environments.selection import Choice, choose_environment
+from attractor.environments.selection import EnvironmentChoice, choose_environment
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.request import RunRequest
 from attractor.pipeline.workspace.state_folder import prepare_state_folder
@@ -14,7 +14,9 @@ from attractor.workspaces.setup.ignored_files import is_showable
 from attractor.workspaces.setup.preparation import Preparation
 
 
-async def choose_sandbox(request: RunRequest, host: RunHost, *, run_id: str = "") -> Choice:
+async def choose_sandbox(
+    request: RunRequest, host: RunHost, *, run_id: str = ""
+) -> EnvironmentChoice:
     """Choose where tools of a run run, and try out what that guards."""
     workspaces = prepare_state_folder(host)
     home = host.environ.get("HOME", "")
@@ -33,7 +35,7 @@ async def choose_sandbox(request: RunRequest, host: RunHost, *, run_id: str = ""
         )
 
 
-def environments_of(place: Choice, host: RunHost) -> MakeEnvironment:
+def environments_of(place: EnvironmentChoice, host: RunHost) -> MakeEnvironment:
     """Return what makes the environments of a run's folders; the project's own has all there is."""
     paths = [one for one in host.preparation.shown_paths if is_showable(host.project, one)]
     make_showing = place.make_showing
@@ -48,7 +50,7 @@ def environments_of(place: Choice, host: RunHost) -> MakeEnvironment:
     return make
 
 
-def preparation_of(place: Choice, host: RunHost) -> Preparation:
+def preparation_of(place: EnvironmentChoice, host: RunHost) -> Preparation:
     """Return what is done to make a workspace fit, where what cannot be shown is copied."""
     wanted = host.preparation
     return wanted.copying if place.make_showing is None else wanted

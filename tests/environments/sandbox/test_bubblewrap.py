@@ -1,6 +1,6 @@
 """What bubblewrap is told.
 
-What is shown in a workspace from elsewhere can be read by all ways, and changed by none.
+What is mounts in a workspace from elsewhere can be read by all ways, and changed by none.
 """
 
 import os
@@ -15,8 +15,8 @@ from attractor.environments.errors import FileUnusable, PathOutside, SandboxNotS
 from attractor.environments.sandbox.bubblewrap import (
     BindMount,
     Interpreter,
-    Walls,
-    make_stand_ins,
+    SandboxSettings,
+    make_mount_points,
     options,
 )
 from attractor.environments.sandbox.environment import SandboxedExecutionEnvironment
@@ -24,8 +24,10 @@ from tests.environments.places import FAR_MS, make_walls, run, use
 from tests.workspaces.projects import everything, write
 
 
-def walls(read: list[Path] | None = None, hide: list[Path] | None = None) -> Walls:
-    return Walls("bwrap", Interpreter("python3"), {}, tuple(read or ()), tuple(hide or ()))
+def settings(read: list[Path] | None = None, hide: list[Path] | None = None) -> SandboxSettings:
+    return SandboxSettings(
+        "bwrap", Interpreter("python3"), {}, tuple(read or ()), tuple(hide or ())
+    )
 
 
 def place(told: list[str], *words: str) -> int:
@@ -36,7 +38,7 @@ def place(told: list[str], *words: str) -> int:
 
 
 def test_only_the_workspace_is_bound_to_be_written(workspace: Path) -> None:
-    told = options(walls(), workspace, {})
+    told = options(settings(), workspace, {})
     place(told, "--bind", str(workspace), "/workspace")
     assert told.count("--bind") == 1
     assert "--dev-bind" not in told
@@ -50,34 +52,34 @@ def test_what_is_hidden_goes_over_what_shows_it_and_what_is_read_over_that(
 ) -> None:
     tools = tmp_path / "tools"
     (tools / "project/venv").mkdir(parents=True)
-    told = options(walls([tools / "project/venv", tools], [tools / "project"]), workspace, {})
-    shown = place(told, "--ro-bind", str(tools), str(tools))
+    told = options(settings([tools / "project/venv", tools], [tools / "project"]), workspace, {})
+    mounts = place(told, "--ro-bind", str(tools), str(tools))
     covered = place(told, "--tmpfs", str(tools / "project"))
     again = place(told, "--ro-bind", str(tools / "project/venv"), str(tools / "project/venv"))
-    assert shown < covered < again
+    assert mounts < covered < again
     place(told, "--remount-ro", str(tools / "project"))
 
 
 def test_a_link_to_a_hidden_folder_is_no_way_in(tmp_path: Path, workspace: Path) -> None:
     (tmp_path / "real/secrets").mkdir(parents=True)
     (tmp_path / "tools").symlink_to("real")
-    told = options(walls([tmp_path / "tools"], [tmp_path / "real/secrets"]), workspace, {})
-    shown = place(told, "--ro-bind", str(tmp_path / "real"), str(tmp_path / "tools"))
-    assert shown < place(told, "--tmpfs", str(tmp_path / "tools/secrets"))
+    told = options(settings([tmp_path / "tools"], [tmp_path / "real/secrets"]), workspace, {})
+    mounts = place(told, "--ro-bind", str(tmp_path / "real"), str(tmp_path / "tools"))
+    assert mounts < place(told, "--tmpfs", str(tmp_path / "tools/secrets"))
 
 
 def test_what_does_not_show_is_not_named(tmp_path: Path, workspace: Path) -> None:
     (tmp_path / "home").mkdir()
-    told = options(walls([tmp_path / "no such"], [tmp_path / "home"]), workspace, {})
+    told = options(settings([tmp_path / "no such"], [tmp_path / "home"]), workspace, {})
     assert str(tmp_path / "home") not in told
     assert str(tmp_path / "no such") not in told
 
 
 def test_a_hidden_folder_in_the_workspace_is_refused(workspace: Path) -> None:
     (workspace / "state").mkdir()
-    with pytest.raises(UsageError, match="lies in the workspace"):
-        options(walls(hide=[workspace / "state"]), workspace, {})
-    options(walls(hide=[workspace, workspace.parent]), workspace, {})
+    with pytest.raises(UsageError, match="is in the workspace"):
+        options(settings(hide=[workspace / "state"]), workspace, {})
+    options(settings(hide=[workspace, workspace.parent]), workspace, {})
 
 
 def test_what_is_shown_lies_over_the_workspace_read_only_and_what_is_hidden_over_that(
@@ -86,10 +88,10 @@ def test_what_is_shown_lies_over_the_workspace_read_only_and_what_is_hidden_over
     project = tmp_path / "project"
     (project / "modules/state").mkdir(parents=True)
     hidden = [project / "modules/state", project]
-    told = options(walls(hide=hidden), workspace, {}, [BindMount(project, "modules")])
+    told = options(settings(hide=hidden), workspace, {}, [BindMount(project, "modules")])
     bound = place(told, "--bind", str(workspace), "/workspace")
-    shown = place(told, "--ro-bind", str(project / "modules"), "/workspace/modules")
-    assert bound < shown < place(told, "--tmpfs", "/workspace/modules/state")
+    mounts = place(told, "--ro-bind", str(project / "modules"), "/workspace/modules")
+    assert bound < mounts < place(told, "--tmpfs", "/workspace/modules/state")
     place(told, "--remount-ro", "/workspace/modules/state")
 
 
@@ -98,7 +100,7 @@ def test_what_others_in_the_workspace_could_uncover_is_refused(
 ) -> None:
     project = tmp_path / "project"
     (project / "app/modules/state").mkdir(parents=True)
-    told = walls(hide=[project / "app/modules/state"])
+    told = settings(hide=[project / "app/modules/state"])
     with pytest.raises(UsageError, match="cannot be hidden") as refused:
         options(told, workspace, {}, [BindMount(project, "app/modules")])
     assert "carry_read_only" in refused.value.hint
@@ -129,21 +131,21 @@ def project(tmp_path: Path) -> Path:
     return folder
 
 
-def shown(project: Path, *paths: str) -> list[BindMount]:
+def mounts(project: Path, *paths: str) -> list[BindMount]:
     return [BindMount(project, path) for path in paths or (MODULES, DEEP, FILE)]
 
 
 def sandboxed(
     workspace: Path, what: Sequence[BindMount], hide: Sequence[Path] = ()
 ) -> SandboxedExecutionEnvironment:
-    return SandboxedExecutionEnvironment(workspace, make_walls(hide=hide), shown=what)
+    return SandboxedExecutionEnvironment(workspace, make_walls(hide=hide), mounts=what)
 
 
 @pytest.fixture
 def environment(
     workspace: Path, project: Path, sandbox_allowed: None
 ) -> SandboxedExecutionEnvironment:
-    return sandboxed(workspace, shown(project), [project])
+    return sandboxed(workspace, mounts(project), [project])
 
 
 def test_file_tools_see_what_commands_see(
@@ -208,11 +210,11 @@ def test_no_file_tool_changes_anything_in_it(
             *(f"{MODULES}/one/index.js", f"{MODULES}/new", f"{MODULES}/new/folder/x", FILE),
             *(f"{MODULES}/inner/new", "way/new", "file", f"{DEEP}/two.js", MODULES),
         ):
-            with pytest.raises(FileUnusable, match=f"cannot write {path}: it is brought") as told:
+            with pytest.raises(FileUnusable, match=f"cannot write {path}: it is mounted") as told:
                 await env.write_file(path, "changed")
             assert "elsewhere" in told.value.hint
         for path in (f"{MODULES}/one/index.js", f"{MODULES}/inner", FILE, MODULES, "way/out"):
-            with pytest.raises(FileUnusable, match="cannot delete .* brought along read-only"):
+            with pytest.raises(FileUnusable, match="cannot delete .* mounted read-only"):
                 await env.delete_file(path)
 
     use(environment, work)
@@ -270,7 +272,7 @@ def test_what_an_agent_planted_in_its_place_leads_nowhere(
         if plant == "file":
             assert await env.read_file(f"{FILE}.twin") == "planted"
 
-    use(sandboxed(workspace, shown(project)), work)
+    use(sandboxed(workspace, mounts(project)), work)
     assert everything(project) == before
     assert (outside / "kept").read_text() == "mine\n"
     assert not (tmp_path / "made").exists()
@@ -285,7 +287,7 @@ def test_a_folder_above_its_place_that_became_something_else_is_the_agents_work(
         (workspace / "packages").symlink_to(tmp_path / "outside")
     else:
         (workspace / "packages").write_text("work")
-    made = make_stand_ins(workspace, shown(project))
+    made = make_mount_points(workspace, mounts(project))
     assert [one.path for one in made] == [MODULES, FILE]
     assert (workspace / "packages").is_symlink() == (plant == "link")
     assert list((tmp_path / "outside/app/deps").iterdir()) == []
@@ -337,8 +339,8 @@ def test_what_is_hidden_stays_hidden_in_it(
         assert f"{MODULES}/state/ledger" not in names
         assert f"{MODULES}/state/ledger" not in await env.glob("**/*")
 
-    use(sandboxed(workspace, shown(project, MODULES), [state, key]), work)
-    nested = sandboxed(workspace, shown(project, DEEP), [project / DEEP / "two.js"])
+    use(sandboxed(workspace, mounts(project, MODULES), [state, key]), work)
+    nested = sandboxed(workspace, mounts(project, DEEP), [project / DEEP / "two.js"])
     with pytest.raises(UsageError, match="cannot be hidden"):
         run(nested, "true")
 
@@ -349,7 +351,7 @@ def test_a_source_that_is_gone_is_told_and_nothing_starts(
     (project / FILE).unlink()
     (project / FILE).symlink_to("secret")
     with pytest.raises(
-        SandboxNotStarted, match=r"\.env\.local of the project .* not there"
+        SandboxNotStarted, match=r"\.env\.local of the project .* missing"
     ) as told:
         run(environment, "true")
     assert "carry_read_only" in told.value.hint

@@ -82,7 +82,7 @@ def test_a_sandbox_that_is_killed_is_told_as_lost(
         doing = asyncio.create_task(env.exec_command("sleep 1000", timeout_ms=FAR_MS))
         await asyncio.sleep(0)
         os.kill(first, signal.SIGKILL)
-        with pytest.raises(SandboxLost, match="ended before"):
+        with pytest.raises(SandboxLost, match="ended too early"):
             await doing
         assert await service.stop() == -signal.SIGKILL
         with pytest.raises(SandboxLost):
@@ -124,27 +124,27 @@ def test_a_sandbox_given_up_while_it_starts_leaves_nothing(
 
 def test_the_python_we_run_on_serves_as_well_as_the_systems(workspace: Path) -> None:
     ours = Interpreter(str(Path(sys.executable).resolve()), (Path(sys.base_prefix),))
-    walls = replace(make_walls(), python=ours)
+    settings = replace(make_walls(), python=ours)
 
     async def work(env: ExecutionEnvironment) -> None:
         await env.write_file("x", "needle\n")
         assert await env.grep("needle", ".", GrepOptions()) == "x:1:needle\n"
         assert (await env.exec_command("exit 3", timeout_ms=FAR_MS)).exit_code == 3
 
-    use(SandboxedExecutionEnvironment(workspace, walls), work)
+    use(SandboxedExecutionEnvironment(workspace, settings), work)
 
 
 @pytest.mark.parametrize("python", ["/usr/bin/false", "/no/such/python"])
 def test_a_sandbox_without_its_supervisor_is_not_started(workspace: Path, python: str) -> None:
-    walls = replace(make_walls(), python=Interpreter(python))
-    with pytest.raises(SandboxNotStarted, match="no sandbox could be made"):
-        run(SandboxedExecutionEnvironment(workspace, walls), "true")
+    settings = replace(make_walls(), python=Interpreter(python))
+    with pytest.raises(SandboxNotStarted, match="cannot start a sandbox"):
+        run(SandboxedExecutionEnvironment(workspace, settings), "true")
 
 
 def test_a_sandbox_by_a_program_that_is_missing_is_not_started(workspace: Path) -> None:
-    walls = replace(make_walls(), bubblewrap="/no/such/bwrap")
+    settings = replace(make_walls(), bubblewrap="/no/such/bwrap")
     with pytest.raises(SandboxNotStarted, match="/no/such/bwrap"):
-        run(SandboxedExecutionEnvironment(workspace, walls), "true")
+        run(SandboxedExecutionEnvironment(workspace, settings), "true")
 
 
 def test_a_command_too_long_is_refused_and_the_sandbox_goes_on(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from attractor.environments.errors import SandboxImpossible, SandboxLost, SandboxNotStarted
+from attractor.environments.errors import SandboxLost, SandboxNotStarted, SandboxUnavailable
 from attractor.environments.sandbox.process import failed_start
 
 TOO_MANY = (
@@ -30,7 +30,7 @@ TOO_MANY = (
 )
 def test_a_kernel_that_forbids_sandboxes_is_known_by_bubblewraps_words(words: str) -> None:
     error = failed_start(words, 1, SandboxLost())
-    assert isinstance(error, SandboxImpossible)
+    assert isinstance(error, SandboxUnavailable)
     assert words in error.message
 
 
@@ -54,13 +54,13 @@ def test_any_other_failure_is_trouble_that_passes(words: str) -> None:
 
 
 def test_who_says_nothing_is_told_by_how_it_ended() -> None:
-    assert "ended with -9" in failed_start("", -9, SandboxLost()).message
-    assert "not ready in time" in failed_start("", -9, TimeoutError()).message
+    assert "exited with status -9" in failed_start("", -9, SandboxLost()).message
+    assert "start timed out" in failed_start("", -9, TimeoutError()).message
 
 
 def test_too_many_sandboxes_are_trouble_but_none_at_all_are_a_rule(tmp_path: Path) -> None:
     most = tmp_path / "max_user_namespaces"
-    for told, kind in (("0\n", SandboxImpossible), ("5\n", SandboxNotStarted)):
+    for told, kind in (("0\n", SandboxUnavailable), ("5\n", SandboxNotStarted)):
         most.write_text(told)
         assert type(failed_start(TOO_MANY, 1, SandboxLost(), most=most)) is kind
     most.unlink()

@@ -29,7 +29,7 @@ def test_an_address_is_read(text: str, address: Address) -> None:
 
 @pytest.mark.parametrize("text", ["", "80", ":80", "host:", "host:0", "host:65536", "h:x", "h:²"])
 def test_what_is_no_address_is_refused(text: str) -> None:
-    with pytest.raises(UsageError, match="no address"):
+    with pytest.raises(UsageError, match="invalid address"):
         Address.parse(text)
 
 

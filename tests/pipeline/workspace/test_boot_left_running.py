@@ -16,7 +16,7 @@ from attractor.base.clock import SystemClock
 from attractor.base.ids import new_run_id
 from attractor.engine.run_folder.layout import Manifest, create_run_directory
 from attractor.engine.run_folder.open_run import open_run
-from attractor.environments.orphan_processes import MARK, can_be_known
+from attractor.environments.orphan_processes import MARK, can_find_orphans
 from attractor.environments.process_table import Process, find_process, variable_of
 from attractor.pipeline.request import Overrides, RunRequest
 from attractor.pipeline.resume import resume
@@ -26,7 +26,7 @@ from tests.engine.runs import read_events
 from tests.pipeline.commands import Machine, make_machine
 from tests.pipeline.projects import git, make_host, make_project
 
-pytestmark = pytest.mark.skipif(not can_be_known(), reason="no /proc")
+pytestmark = pytest.mark.skipif(not can_find_orphans(), reason="no /proc")
 
 LEAVES = """
 digraph leaves {
@@ -61,7 +61,7 @@ def machine(tmp_path: Path) -> Machine:
 
 def test_a_process_that_left_its_group_does_not_outlive_the_run(machine: Machine) -> None:
     said = machine.attractor(*RUN)
-    assert "What they leave running is ended, but for who hides from us" in said
+    assert "Processes left over are killed, except hidden ones" in said
     branch = git(machine.project, "branch", "--list", "--format=%(refname)", "attractor/run/*")
     pid = int(git(machine.project, "show", f"{branch.strip()}:pid"))
     try:
