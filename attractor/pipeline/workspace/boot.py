@@ -153,7 +153,9 @@ async def end_left_running(run: OpenRun) -> Sequence[Process]:
 
 def end_left_running_now(run: OpenRun) -> Sequence[Process]:
     """End what an earlier life of a run left running, and let everything else wait for that."""
-    ended = kill_orphans_blocking(_marked_as(run.directory.root)) if _may_leave(run.manifest) else ()
+    ended = (
+        kill_orphans_blocking(_marked_as(run.directory.root)) if _may_leave(run.manifest) else ()
+    )
     _left_running_tell(run, ended)
     return ended
 
