@@ -52,7 +52,7 @@ when = { last_user = "hang" }
 answer.fault = { kind = "hang" }
 """
 Ask = Callable[[str], Request]
-# Whom litellm is to ask: one who speaks as the twin does too.
+# LiteLLMTarget litellm is to ask: one who speaks as the twin does too.
 SERVED = {"litellm": "deepseek/deepseek-chat"}
 
 

@@ -146,7 +146,7 @@ def test_8_3_what_a_provider_does_not_take_is_refused_before_anything_is_sent(
 def test_8_3_instructions_that_are_no_words_are_refused(provider: str, role: Role) -> None:
     image = ContentPart(ContentKind.IMAGE, image=ImageData(data=b"png"))
     with speaking(SCRIPT) as twin:
-        with pytest.raises(InvalidRequestError, match="instructions are words alone"):
+        with pytest.raises(InvalidRequestError, match="instructions are text only"):
             ask(twin, a_request(provider, Message(role, [image]), "look"))
         assert len(twin.requests) == 0
 

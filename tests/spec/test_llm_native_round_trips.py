@@ -129,7 +129,7 @@ def test_what_a_provider_thought_and_called_goes_back_to_it_as_it_came(
         sent = said_by_model(provider, last_body(twin))
     received = raw_answer(provider, first)
     seals = list(sealed(received))
-    # Two of each: a thought, and one that nobody can read.
+    # Two of each: a thought, and one invalid.
     assert len(seals) == 2
     assert list(sealed(sent)) == seals
     assert [json.dumps(one) for one in sent if is_thought(one)] == [

@@ -1,1 +1,1 @@
-"""The providers, one file each, every one by its own native interface."""
+"""Adapters of providers, one file each."""

@@ -1,4 +1,4 @@
-"""Anthropic, by its Messages API."""
+"""Adapter for Anthropic's Messages API."""
 
 from collections.abc import AsyncGenerator, Mapping
 from functools import partial
@@ -19,7 +19,7 @@ _TIMEOUT = AdapterTimeout()
 
 
 class AnthropicAdapter:
-    """Speaks Anthropic's Messages API."""
+    """Calls Anthropic's Messages API."""
 
     name = "anthropic"
 
@@ -32,10 +32,10 @@ class AnthropicAdapter:
         timeout: AdapterTimeout | float = _TIMEOUT,
     ) -> None:
         given = {name.lower(): value for name, value in (default_headers or {}).items()}
-        # Every request adds its own to these.
+        # Requests may add further ones.
         self._betas = given.pop("anthropic-beta", "")
         headers = {"x-api-key": api_key, "anthropic-version": _VERSION, **given}
-        # Unlike OpenAI's, this provider's base URL is written without the version.
+        # Unlike OpenAI's, Anthropic's base URL does not include the version.
         root = base_url.rstrip("/").removesuffix("/v1")
         self._transport = Transport(Endpoint(self.name, root, api_key, headers, timeout))
 
@@ -43,7 +43,7 @@ class AnthropicAdapter:
     def from_env(
         cls, environ: Mapping[str, str], *, timeout: AdapterTimeout = _TIMEOUT
     ) -> Self | None:
-        """Make one from ANTHROPIC_API_KEY and ANTHROPIC_BASE_URL."""
+        """Read ANTHROPIC_API_KEY and ANTHROPIC_BASE_URL."""
         key = environ.get("ANTHROPIC_API_KEY", "").strip()
         if not key:
             return None
@@ -51,7 +51,7 @@ class AnthropicAdapter:
         return cls(api_key=key, base_url=base_url, timeout=timeout)
 
     async def complete(self, request: Request) -> Response:
-        """Ask and wait for the whole answer."""
+        """Send a request and return the whole answer."""
         written = write_request(request, provider=self.name, betas=self._betas)
         read = partial(read_response, warnings=written.warnings, provider=self.name)
         answer = await self._transport.post(
@@ -60,7 +60,7 @@ class AnthropicAdapter:
         return answer.with_model(request.model)
 
     def stream(self, request: Request) -> AsyncGenerator[StreamEvent]:
-        """Ask and hear the answer piece by piece."""
+        """Stream the answer to a request."""
         written = write_request(request, provider=self.name, betas=self._betas)
         body = {**written.body, "stream": True}
         opening = self._transport.stream("v1/messages", body, headers=written.headers)
@@ -73,11 +73,11 @@ class AnthropicAdapter:
         )
 
     def supports_tool_choice(self, mode: str) -> bool:
-        """Tell whether the provider knows a tool choice."""
+        """Return whether the provider supports a tool choice."""
         return mode in {"auto", "none", "required", "named"}
 
     async def close(self) -> None:
-        """Give up the connections."""
+        """Close the connections."""
         await self._transport.close()
 
 

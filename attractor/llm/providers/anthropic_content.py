@@ -1,16 +1,9 @@
-"""Writes the parts of a message as Anthropic's content blocks (7.3).
+"""Translates messages to Anthropic's content blocks, with marks for the cache (7.3, 2.10).
 
-Writes documents as Anthropic's blocks: PDFs as they are, anything that is text as text (7.3).
-
-Writes a conversation as Anthropic wants it: user and assistant by turns (7.3).
-
-Marks how far a prompt may be cached, for Anthropic does not do so by itself (2.10).
-
-Four marks are allowed. They go behind what stays the same from turn to turn: the last tool, the
-last system block, and the last block of the two newest user turns. The newest is where this
-request's prompt is written to the cache; the one before is where the last request wrote its own.
-Switch it off with the option `auto_cache = false`; a mark of your own, wherever it stands, switches
-it off too.
+Four cache marks are allowed: on the last tool, the last system block, and the last block of the two
+newest user turns. The newest turn is where this request's prompt is written to the cache, the one
+before where the previous request wrote its own. The option `auto_cache = false` turns this off; so
+does a mark in the caller's own options.
 """
 
 import json
@@ -31,7 +24,7 @@ from attractor.llm.messages import (
     ToolCallData,
     ToolResultData,
 )
-from attractor.llm.providers.unsupported import INSTRUCTIONS, no_audio, no_such_part
+from attractor.llm.providers.unsupported import INSTRUCTIONS, unsupported_audio, unsupported_part
 from attractor.llm.tools import ToolCall
 
 _PDF, _TEXT = "application/pdf", "text/plain"
@@ -50,7 +43,7 @@ def _source(document: DocumentData, provider: str) -> Json:
     found, kind = inline(document), media_type(document)
     if found is None:
         if kind != _PDF:
-            raise _refused(f"a document of the type {kind} by its address", provider)
+            raise _unsupported(f"a document of type {kind} by its URL", provider)
         return {"type": "url", "url": document.url}
     if kind == _PDF:
         return {"type": "base64", "media_type": kind, "data": found.data}
@@ -60,18 +53,18 @@ def _source(document: DocumentData, provider: str) -> Json:
 def _text(found: InlineMedia, provider: str) -> str:
     kind = found.media_type
     if not (kind.startswith("text/") or kind in _TEXTS or kind.endswith(_KINDS_OF_TEXT)):
-        raise _refused(f"a document of the type {kind}", provider)
+        raise _unsupported(f"a document of type {kind}", provider)
     try:
         return found.content.decode("utf-8-sig")
     except UnicodeDecodeError as cause:
-        raise _refused(f"a document of the type {kind} that is no UTF-8", provider) from cause
+        raise _unsupported(f"a document of type {kind} that is not UTF-8", provider) from cause
 
 
-def _refused(what: str, provider: str) -> InvalidRequestError:
+def _unsupported(noun: str, provider: str) -> InvalidRequestError:
     return InvalidRequestError(
-        f"{provider} does not take {what}",
+        f"{provider} does not support {noun}",
         provider=provider,
-        hint="give it as a PDF, or its text as data; openai takes other types too",
+        hint="pass a PDF, or its text as data; openai supports other types too",
     )
 
 
@@ -81,29 +74,29 @@ _OURS = frozenset(ContentKind)
 def write_parts(
     parts: Sequence[ContentPart], role: Role, provider: str, model: str
 ) -> Iterator[Json]:
-    """Yield a block for every part that this provider can take."""
+    """Yield the blocks of parts."""
     for part in parts:
         kept = part.provider_data
         if kept is not None and kept.provider == provider:
-            # What another model thought is refused: it is not this one that signed it.
+            # Thinking of another model is rejected, because its signature is invalid.
             if part.thinking is None or kept.is_valid_for(model):
                 yield _kept(part, kept.item)
         elif part.text is not None:
-            yield from _anthropic_content_text(part.text)
+            yield from _text_blocks(part.text)
         elif part.thinking is not None:
-            # Nobody else's thoughts are valid here.
+            # Thinking of other providers is invalid.
             yield from () if kept else _thinking(part.kind, part.thinking)
         elif part.kind in _OURS:
             yield _block(part, role, provider)
 
 
 def _kept(part: ContentPart, item: JsonObject) -> Json:
-    """Return a block as it came; of a call it is only what our own fields do not hold."""
+    """Return a block in the provider's own format; of a call, its additional keys."""
     return dict(item) if part.tool_call is None else {**_call(part.tool_call), **item}
 
 
-def _anthropic_content_text(text: str) -> Iterator[Json]:
-    # The provider refuses empty texts.
+def _text_blocks(text: str) -> Iterator[Json]:
+    # The provider rejects empty texts.
     if text:
         yield {"type": "text", "text": text}
 
@@ -124,7 +117,7 @@ def _block(part: ContentPart, role: Role, provider: str) -> Json:
         return _call(part.tool_call)
     if part.tool_result is not None:
         return _result(part.tool_result, provider)
-    raise no_audio(provider) if part.audio else no_such_part(part, role, provider)
+    raise unsupported_audio(provider) if part.audio else unsupported_part(part, role, provider)
 
 
 def _call(data: ToolCallData) -> dict[str, Json]:
@@ -152,18 +145,18 @@ def _result(result: ToolResultData, provider: str) -> Json:
     return {
         "type": "tool_result",
         "tool_use_id": result.tool_call_id,
-        "content": [*_anthropic_content_text(text), *shown] if shown else text,
+        "content": [*_text_blocks(text), *shown] if shown else text,
         **failed,
     }
 
 
-_SHOWN = ("image", "document")
+_MEDIA = ("image", "document")
 
 
 def write_turns(messages: Sequence[Message], provider: str, model: str) -> list[Json]:
-    """Write user and assistant by turns: neighbours of one role become one message."""
+    """Return the turns of a conversation; adjacent messages of a role are one turn."""
     turns: list[tuple[str, list[Json]]] = []
-    for role, blocks in _said(messages, provider, model):
+    for role, blocks in _role_blocks(messages, provider, model):
         if turns and turns[-1][0] == role:
             turns[-1][1].extend(blocks)
         elif blocks:
@@ -171,7 +164,7 @@ def write_turns(messages: Sequence[Message], provider: str, model: str) -> list[
     return [{"role": role, "content": _results_first(blocks)} for role, blocks in turns]
 
 
-def _said(
+def _role_blocks(
     messages: Sequence[Message], provider: str, model: str
 ) -> Iterator[tuple[str, list[Json]]]:
     for message in messages:
@@ -179,9 +172,9 @@ def _said(
             continue
         blocks = list(write_parts(message.content, message.role, provider, model))
         if message.role is Role.ASSISTANT:
-            # Models of others may have made images; here only users show something.
-            yield "assistant", [one for one in blocks if _type(one) not in _SHOWN]
-            blocks = [one for one in blocks if _type(one) in _SHOWN]
+            # Images made by other models; only messages of users may contain images.
+            yield "assistant", [block for block in blocks if _type(block) not in _MEDIA]
+            blocks = [block for block in blocks if _type(block) in _MEDIA]
         yield "user", blocks
 
 

@@ -1,12 +1,4 @@
-"""Writes a request as Anthropic's Messages API takes it (7.3).
-
-Writes how hard a model is to think, as Anthropic's Messages API takes it (3.6).
-
-Newer models decide themselves how long they think and are told an effort; older ones are given a
-number of tokens; the oldest do not think.
-
-Writes how freely a model is to choose its words, as far as Anthropic lets it be told.
-"""
+"""Translates requests to Anthropic's Messages API: thinking, sampling and settings (7.3)."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,8 +16,8 @@ from attractor.llm.providers.anthropic_content import (
 from attractor.llm.providers.unsupported import (
     INSTRUCTIONS,
     check_instructions,
-    may_reason,
-    untold_names,
+    may_support_reasoning,
+    unsent_names,
 )
 from attractor.llm.request import NOT_ENFORCED, Request, format_instruction, merge_options
 from attractor.llm.response import Warning
@@ -33,21 +25,18 @@ from attractor.llm.tools import ToolChoice, ToolDefinition
 
 _VERSION = re.compile(r"(?<!\d)([1-9]\d?)(?!\d)(?:[.-](\d{1,2})(?![\da-z]))?")
 _THINKING, _ADAPTIVE, _XHIGH, _ALWAYS = (3, 7), (4, 6), (4, 7), (5, 0)
-# The one model that takes an effort and yet a number of tokens.
+# The one model with both effort levels and a token budget.
 _BOTH, _BOTH_FAMILY = (4, 5), "opus"
 _LEVELS = ("low", "medium", "high")
-# Tokens for thoughts. What a model has for its answer comes on top, for the provider counts both.
+# Tokens for thinking. The tokens for the answer are added, because max_tokens limits both.
 _ROOM = {"low": 1024, "medium": 8192, "high": 24576, "xhigh": 49152, "max": 49152}
-# No fewer may be given, and so many at least are left for the answer.
+# Minimum for thinking, and for the answer.
 _LEAST = 1024
 _THOUGHTS = ("thinking", "redacted_thinking")
 
 
-class Abilities(NamedTuple):
-    """What a model takes: whether it decides itself, which efforts, and a number of tokens.
-
-    The newest think whether they are asked to or not.
-    """
+class ThinkingSupport(NamedTuple):
+    """How a model thinks: adaptively, always, by effort levels, or with a token budget."""
 
     is_adaptive: bool = False
     always: bool = False
@@ -56,7 +45,7 @@ class Abilities(NamedTuple):
 
 
 class Thinking(NamedTuple):
-    """What to send, how many tokens more that may take, and what did not fit."""
+    """Fields to send, additional tokens for thinking, and ignored settings."""
 
     fields: JsonObject = {}
     room: int = 0
@@ -64,90 +53,92 @@ class Thinking(NamedTuple):
 
 
 def model_version(model: str) -> tuple[int, int] | None:
-    """Return the version in a model's name, if there is one."""
+    """Return the version in a model name, if any."""
     found = _VERSION.search(model)
     return (int(found[1]), int(found[2] or 0)) if found else None
 
 
-def abilities(model: str) -> Abilities:
-    """Return what a model takes; one whose name tells no version is taken for a new one."""
+def thinking_support(model: str) -> ThinkingSupport:
+    """Return how a model thinks; a name without a version is treated as a new model."""
     version = model_version(model)
     if version is None or version >= _XHIGH:
         always = version is None or version >= _ALWAYS
-        return Abilities(is_adaptive=True, always=always, levels=(*_LEVELS, "xhigh", "max"))
+        return ThinkingSupport(is_adaptive=True, always=always, levels=(*_LEVELS, "xhigh", "max"))
     if version >= _ADAPTIVE:
-        return Abilities(is_adaptive=True, levels=(*_LEVELS, "max"))
+        return ThinkingSupport(is_adaptive=True, levels=(*_LEVELS, "max"))
     if version == _BOTH and _BOTH_FAMILY in model:
-        return Abilities(levels=_LEVELS, has_budget=True)
-    return Abilities(has_budget=version >= _THINKING)
+        return ThinkingSupport(levels=_LEVELS, has_budget=True)
+    return ThinkingSupport(has_budget=version >= _THINKING)
 
 
 def write_thinking(request: Request, turns: Sequence[Json], *, provider: str) -> Thinking:
-    """Return the settings for the effort of a request; what its options say goes before it."""
+    """Return the settings for the reasoning effort; the provider's options override it."""
     own = request.options_for(provider).get("thinking")
     effort = request.reasoning_effort
     if not effort:
         return Thinking(room=_budget(own))
-    able = abilities(request.model)
-    if not (able.is_adaptive or able.has_budget) or not may_reason(request.model, provider):
+    able = thinking_support(request.model)
+    if not (able.is_adaptive or able.has_budget) or not may_support_reasoning(
+        request.model, provider
+    ):
         return Thinking(ignored=[f"reasoning_effort for {request.model}, which does not think"])
     level, ignored = _level(effort, able)
     if not level:
         return Thinking(room=_budget(own), ignored=ignored)
-    told: dict[str, Json] = {"output_config": {"effort": level}} if level in able.levels else {}
+    fields: dict[str, Json] = {"output_config": {"effort": level}} if level in able.levels else {}
     if own is not None:
-        beside = [] if told else ["reasoning_effort beside the option 'thinking'"]
-        return Thinking(told, _budget(own), [*ignored, *beside])
+        beside = [] if fields else ["reasoning_effort beside the option 'thinking'"]
+        return Thinking(fields, _budget(own), [*ignored, *beside])
     if why := _obstacle(request, able, turns):
-        return Thinking(told, 0, [*ignored, f"thinking (reasoning_effort {effort!r}) {why}"])
+        return Thinking(fields, 0, [*ignored, f"thinking (reasoning_effort {effort!r}) {why}"])
     if able.is_adaptive:
-        # Else the newest models show nothing of what they think.
-        told["thinking"] = {"type": "adaptive", "display": "summarized"}
-        return Thinking(told, _ROOM[level], ignored)
+        # By default the newest models show no thinking.
+        fields["thinking"] = {"type": "adaptive", "display": "summarized"}
+        return Thinking(fields, _ROOM[level], ignored)
     budget = _fitting(_ROOM[level], request.max_tokens)
-    told["thinking"] = {"type": "enabled", "budget_tokens": budget}
-    return Thinking(told, budget, ignored)
+    fields["thinking"] = {"type": "enabled", "budget_tokens": budget}
+    return Thinking(fields, budget, ignored)
 
 
-def _level(effort: str, able: Abilities) -> tuple[str, Sequence[str]]:
-    """Return the nearest level that a model takes, and what is to be said of it."""
+def _level(effort: str, able: ThinkingSupport) -> tuple[str, Sequence[str]]:
+    """Return the nearest supported level, and ignored settings."""
     if effort == "none":
         return "", ["reasoning_effort 'none'"] if able.always else []
     level = "low" if effort == "minimal" else effort
     if level not in _ROOM:
         known = ", ".join(_ROOM)
-        return "", [f"reasoning_effort {effort!r} (give one of {known})"]
+        return "", [f"reasoning_effort {effort!r} (use one of {known})"]
     if level in (*_LEVELS, *able.levels):
         return level, []
-    return "high", [f"reasoning_effort {effort!r} for this model, which thinks at 'high'"]
+    return "high", [f"reasoning_effort {effort!r} for this model (used: 'high')"]
 
 
-def _obstacle(request: Request, able: Abilities, turns: Sequence[Json]) -> str:
-    """Return why a model may not think now; the provider refuses such a request."""
+def _obstacle(request: Request, able: ThinkingSupport, turns: Sequence[Json]) -> str:
+    """Return the reason why the provider would reject thinking; empty if none."""
     choice = request.tool_choice
     if request.tools and choice is not None and choice.mode in ("required", "named"):
-        return "where the model has to call a tool"
+        return "with a required tool call"
     if able.is_adaptive:
         return ""
     if request.max_tokens and request.max_tokens < 2 * _LEAST:
         return f"with fewer than {2 * _LEAST} max_tokens"
-    if _goes_on_without_thought(turns):
-        return "in the middle of a turn that was begun without a thought"
+    if _continues_without_thinking(turns):
+        return "in a turn that began without thinking"
     return ""
 
 
-def _goes_on_without_thought(turns: Sequence[Json]) -> bool:
-    """Tell whether tools answer a model that did not think when its turn began."""
-    begun = ""
+def _continues_without_thinking(turns: Sequence[Json]) -> bool:
+    """Return whether the last turn of tool calls began without thinking."""
+    started = ""
     for turn in reversed(turns):
         match turn:
             case {"role": "assistant", "content": [{"type": str(kind)}, *_]}:
-                begun = kind
+                started = kind
             case {"content": [{"type": "tool_result"}, *_]}:
                 continue
             case _:
                 break
-    return begun not in ("", *_THOUGHTS)
+    return started not in ("", *_THOUGHTS)
 
 
 def _fitting(budget: int, max_tokens: int | None) -> int:
@@ -159,23 +150,23 @@ def _budget(thinking: Json) -> int:
     return budget if isinstance(budget, int) and budget > 0 else 0
 
 
-# From these versions on a model takes one of the two, and none of them.
+# Newer models accept one of temperature and top_p, the newest neither.
 _ONE_OF_TWO, _NONE = (4, 1), (4, 7)
 _USUAL = 1
-# What is nearer to the usual than this does not disturb a model that thinks.
+# Accepted while the model thinks.
 _NEARLY_ALL = 0.95
 _MEANWHILE = "while the model thinks"
 
 
 class Sampling(NamedTuple):
-    """What is sent, and the names of what is not."""
+    """Fields to send, and ignored settings."""
 
     fields: dict[str, Json]
     ignored: list[str]
 
 
 def write_sampling(request: Request, *, thinks: bool) -> Sampling:
-    """Return the temperature and the like; what the provider would refuse is left out and named."""
+    """Return temperature and top_p, without those that the provider would reject."""
     given = {"temperature": request.temperature, "top_p": request.top_p}
     asked = {name: value for name, value in given.items() if value is not None}
     ignored = dict(_refused(request, asked, thinks=thinks))
@@ -202,13 +193,13 @@ def _refused(
 
 _MAX_TOKENS = 4096
 _CACHING = "prompt-caching-2024-07-31"
-# Read here, and no part of the body.
+# Options that are not part of the body.
 _OURS = {"beta_headers", "auto_cache"}
 _MODES = {"auto": "auto", "none": "none", "required": "any", "named": "tool"}
 
 
 class AnthropicRequest(NamedTuple):
-    """A body and headers to send, and what of the request did not fit into them."""
+    """A body and headers to send, and warnings about dropped parts of the request."""
 
     body: JsonObject
     headers: Mapping[str, str]
@@ -216,7 +207,7 @@ class AnthropicRequest(NamedTuple):
 
 
 def write_request(request: Request, *, provider: str, betas: str = "") -> AnthropicRequest:
-    """Translate a request; the provider's own options come last and win."""
+    """Translate a request; the provider's own options override other settings."""
     check_instructions(request.messages, provider)
     options = request.options_for(provider)
     own = {key: value for key, value in options.items() if key not in _OURS}
@@ -251,7 +242,7 @@ def _thinks(thinking: Json) -> bool:
 def _settings(request: Request, thinking: Thinking) -> dict[str, Json]:
     user = request.metadata.get("user_id")
     given: dict[str, Json] = {
-        # It counts thoughts too, and they are not to take the room of the answer.
+        # It includes thinking, which must not use up the tokens of the answer.
         "max_tokens": request.max_tokens or _MAX_TOKENS + thinking.room,
         "stop_sequences": list(request.stop_sequences) or None,
         "metadata": {"user_id": user} if user else None,
@@ -262,10 +253,12 @@ def _settings(request: Request, thinking: Thinking) -> dict[str, Json]:
 
 def _warnings(request: Request, ignored: Sequence[str]) -> Iterator[Warning]:
     metadata = [f"metadata {name!r}" for name in request.metadata if name != "user_id"]
-    for one in [*metadata, *ignored, *untold_names(request.messages)]:
-        yield Warning(f"Anthropic does not take {one}", "unsupported_parameter")
+    for name in [*metadata, *ignored, *unsent_names(request.messages)]:
+        yield Warning(f"Anthropic does not support {name}", "unsupported_parameter")
     if format_instruction(request.response_format):
-        yield Warning("Anthropic is asked for JSON in words alone", NOT_ENFORCED)
+        yield Warning(
+            "Anthropic does not enforce JSON: the format is requested in the prompt", NOT_ENFORCED
+        )
 
 
 def _beta(always: str, options: JsonObject, body: JsonObject) -> Mapping[str, str]:
@@ -273,7 +266,7 @@ def _beta(always: str, options: JsonObject, body: JsonObject) -> Mapping[str, st
     names = [one for one in asked if isinstance(one, str)] if isinstance(asked, list) else []
     if not isinstance(asked, list) or len(names) < len(asked):
         raise ConfigurationError(
-            "the option 'beta_headers' for anthropic is not a list of names",
+            "invalid option 'beta_headers' for anthropic: not a list of names",
             hint='write "beta_headers": ["interleaved-thinking-2025-05-14"]',
         )
     caching = [_CACHING] if is_marked(body) else []
@@ -283,8 +276,8 @@ def _beta(always: str, options: JsonObject, body: JsonObject) -> Mapping[str, st
 
 
 def _tools(request: Request) -> list[Json]:
-    # With the choice "none" the provider is to see no tools at all (5.3), but it refuses calls of
-    # tools that it does not see.
+    # With the choice "none" no tools are sent (5.3), but the provider rejects calls of tools that
+    # are not sent.
     if request.tool_choice is not None and request.tool_choice.mode == "none":
         parts = [part for message in request.messages for part in message.content]
         if not any(part.tool_call or part.tool_result for part in parts):
@@ -312,6 +305,6 @@ def _system(request: Request, provider: str) -> list[Json]:
         for one in said
         for block in write_parts(one.content, one.role, provider, request.model)
     ]
-    # The provider is asked for a form in words (4.5).
+    # The format is requested in the prompt (4.5).
     asked = format_instruction(request.response_format)
     return [*blocks, {"type": "text", "text": asked}] if asked else blocks

@@ -1,9 +1,4 @@
-"""Reads an answer of Anthropic's Messages API (7.5).
-
-Grows the content blocks of a message that Anthropic streams (7.7).
-
-Reads a stream of Anthropic's Messages API (7.7).
-"""
+"""Translates answers and streams of Anthropic's Messages API (7.5, 7.7)."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -38,9 +33,9 @@ _REASONS: Mapping[str, Reason] = {
     "tool_use": "tool_calls",
     "refusal": "content_filter",
 }
-# Where the provider does not count what was thought: about four letters make a token (3.9).
+# An estimate if the provider does not count thinking tokens (3.9).
 _LETTERS_A_TOKEN = 4
-# What our own fields hold of a block; whatever else it says is kept beside them.
+# Keys with fields of their own; others are kept as provider data.
 _TEXT = {"type", "text"}
 _CALL = {"type", "id", "name", "input"}
 
@@ -64,16 +59,16 @@ def read_response(reply: Reply, warnings: Sequence[Warning], *, provider: str) -
 
 
 def read_part(block: Fields, provider: str) -> ContentPart:
-    """Translate one content block."""
+    """Translate a content block."""
     kind = block.text("type")
     kept = ProviderData(provider, block.raw)
     match kind:
         case "text":
-            # Beside its words it may say where they come from.
+            # A text may have citations.
             more = kept if any(block.raw[key] for key in block.raw.keys() - _TEXT) else None
             return ContentPart(ContentKind.TEXT, text=block.text("text"), provider_data=more)
         case "tool_use":
-            # In a stream a call may break off: what there is of its text stands here then.
+            # The text of an incomplete call in a stream.
             written = block.raw.get("input")
             arguments = written if isinstance(written, str) else block.object("input").raw
             call = ToolCallData(block.text("id"), block.text("name"), arguments)
@@ -91,11 +86,11 @@ def read_part(block: Fields, provider: str) -> ContentPart:
 
 
 def _usage(usage: Fields, content: Sequence[ContentPart]) -> Usage:
-    told = usage.object("output_tokens_details").count_or_none("thinking_tokens")
+    counted = usage.object("output_tokens_details").count_or_none("thinking_tokens")
     return Usage(
         input_tokens=usage.count("input_tokens"),
         output_tokens=usage.count("output_tokens"),
-        reasoning_tokens=_thought_tokens(content) if told is None else told,
+        reasoning_tokens=_thought_tokens(content) if counted is None else counted,
         cache_read_tokens=usage.count_or_none("cache_read_input_tokens"),
         cache_write_tokens=usage.count_or_none("cache_creation_input_tokens"),
         raw=usage.raw,
@@ -113,24 +108,24 @@ def _thought_tokens(content: Sequence[ContentPart]) -> int | None:
 
 @dataclass(frozen=True)
 class Block:
-    """A content block as far as it came, and the text of its input."""
+    """A content block of a stream so far, and the text of its input."""
 
     raw: JsonObject
     written: str = ""
 
     @property
     def kind(self) -> Json:
-        """What sort of block it is."""
+        """The type of the block."""
         return self.raw.get("type")
 
     @property
     def whole(self) -> JsonObject:
-        """The block when nothing more comes."""
+        """The complete block."""
         return {**self.raw, "input": _input(self.written)} if self.written else self.raw
 
 
 def grow(block: Block, delta: Fields) -> Block:
-    """Add what came to a block; what nobody knows adds nothing."""
+    """Add a delta to a block; unknown deltas are ignored."""
     match delta.text("type"):
         case "text_delta":
             return _longer(block, "text", "text", delta)
@@ -149,7 +144,7 @@ def grow(block: Block, delta: Fields) -> Block:
 def _longer(block: Block, kind: str, key: str, delta: Fields) -> Block:
     before = block.raw.get(key) or ""
     if block.kind != kind or not isinstance(before, str):
-        raise delta.error("type", f"one for a block of type {block.kind}")
+        raise delta.error("type", f"allowed in a block of type {block.kind}")
     return replace(block, raw={**block.raw, key: before + delta.text(key)})
 
 
@@ -164,11 +159,11 @@ def _input(written: str) -> Json:
         value = parse_json(written)
     except NotCanonical:
         value = None
-    # A model that was cut off wrote half of it; whoever executes the call tells it so.
+    # Incomplete JSON is reported to the model when the call is executed.
     return value if isinstance(value, dict) else written
 
 
-# An error within a good answer has a type; these are the statuses it would have had.
+# Statuses of errors inside successful answers, by type.
 _FAILURES = {
     "invalid_request_error": 400,
     "authentication_error": 401,
@@ -186,7 +181,7 @@ _THOUGHTS = ("thinking", "redacted_thinking")
 
 @dataclass(frozen=True)
 class AnthropicStream:
-    """The message as far as it came."""
+    """The state of a stream: the message so far."""
 
     origin: StreamOrigin
     message: JsonObject | None = None
@@ -195,12 +190,12 @@ class AnthropicStream:
 
 
 def step(state: AnthropicStream, event: Fields) -> Step[AnthropicStream]:
-    """Take one event of the server."""
+    """Process an event of the server."""
     return _STEPS.get(event.text("type"), _other)(state, event)
 
 
 def end(state: AnthropicStream) -> Sequence[StreamEvent]:
-    """Tell nothing: the provider says itself when it is done."""
+    """Return no events: the provider marks the end itself."""
     return ()
 
 
@@ -214,49 +209,49 @@ def _message_start(state: AnthropicStream, event: Fields) -> Step[AnthropicStrea
     start = StreamStart(
         message.text("id"), message.text("model"), origin.provider, origin.warnings, limits
     )
-    begun = replace(state, message=message.raw)
-    return Step(begun, [StreamEvent(StreamEventType.STREAM_START, start=start)])
+    started = replace(state, message=message.raw)
+    return Step(started, [StreamEvent(StreamEventType.STREAM_START, start=start)])
 
 
 def _block_start(state: AnthropicStream, event: Fields) -> Step[AnthropicStream]:
     index, block = event.count("index"), event.object("content_block")
     if index in state.open or index in state.done:
-        raise event.error("index", "that of a new block")
-    begun = replace(state, open={**state.open, index: Block(block.raw)})
+        raise event.error("index", "the index of a new block")
+    started = replace(state, open={**state.open, index: Block(block.raw)})
     match block.text("type"):
         case "text":
-            told = [StreamEvent(StreamEventType.TEXT_START, text_id=_text_id(index))]
+            events = [StreamEvent(StreamEventType.TEXT_START, text_id=_text_id(index))]
             if block.text("text"):
-                told.append(_text_delta(index, block.text("text")))
+                events.append(_text_delta(index, block.text("text")))
         case "tool_use":
             call = ToolCall(block.text("id"), block.text("name"), {})
-            told = [StreamEvent(StreamEventType.TOOL_CALL_START, tool_call=call)]
+            events = [StreamEvent(StreamEventType.TOOL_CALL_START, tool_call=call)]
         case kind if kind in _THOUGHTS:
-            told = [StreamEvent(StreamEventType.REASONING_START)]
+            events = [StreamEvent(StreamEventType.REASONING_START)]
             if block.text_or_none("thinking"):
-                told.append(_thought_delta(block.text("thinking")))
+                events.append(_thought_delta(block.text("thinking")))
         case _:
-            told = [provider_event(event.raw)]
-    return Step(begun, told)
+            events = [provider_event(event.raw)]
+    return Step(started, events)
 
 
 def _block_delta(state: AnthropicStream, event: Fields) -> Step[AnthropicStream]:
     index, delta = event.count("index"), event.object("delta")
     block = _open(state, event)
-    grown = replace(state, open={**state.open, index: grow(block, delta)})
+    updated = replace(state, open={**state.open, index: grow(block, delta)})
     match delta.text("type"):
         case "text_delta":
-            return Step(grown, [_text_delta(index, delta.text("text"))])
+            return Step(updated, [_text_delta(index, delta.text("text"))])
         case "thinking_delta":
-            return Step(grown, [_thought_delta(delta.text("thinking"))])
+            return Step(updated, [_thought_delta(delta.text("thinking"))])
         case "signature_delta":
-            return Step(grown)
+            return Step(updated)
         case "input_json_delta" if block.kind == "tool_use":
             raw, piece = block.raw, delta.text("partial_json")
             call = ToolCall(str(raw.get("id")), str(raw.get("name")), {}, piece)
-            return Step(grown, [StreamEvent(StreamEventType.TOOL_CALL_DELTA, tool_call=call)])
+            return Step(updated, [StreamEvent(StreamEventType.TOOL_CALL_DELTA, tool_call=call)])
         case _:
-            return _other(grown, event)
+            return _other(updated, event)
 
 
 def _block_stop(state: AnthropicStream, event: Fields) -> Step[AnthropicStream]:
@@ -273,7 +268,7 @@ def _ended(raw: JsonObject, event: Fields, provider: str) -> Sequence[StreamEven
         call = ToolCall.from_data(part.tool_call)
         return [StreamEvent(StreamEventType.TOOL_CALL_END, tool_call=call)]
     if part.thinking is not None:
-        # With the block as it came: it is where the signature and hidden thoughts stand.
+        # The raw block contains the signature and redacted thinking.
         text = None if part.thinking.redacted else part.thinking.text
         return [StreamEvent(StreamEventType.REASONING_END, text=text, raw=raw)]
     if part.text is not None:
@@ -293,7 +288,7 @@ def _message_delta(state: AnthropicStream, event: Fields) -> Step[AnthropicStrea
 def _message_stop(state: AnthropicStream, event: Fields) -> Step[AnthropicStream]:
     message, origin = _begun(state, event), state.origin
     if state.open:
-        raise event.error("type", "one that may come within a block")
+        raise event.error("type", "allowed inside a block")
     content: list[Json] = [dict(state.done[index]) for index in sorted(state.done)]
     body = stream_fields({**message.raw, "content": content}, provider=origin.provider)
     reply = Reply(body, origin.headers)
@@ -306,7 +301,7 @@ def _error(state: AnthropicStream, event: Fields) -> Step[AnthropicStream]:
     details = event.object("error")
     kind = details.text_or_none("type")
     message = details.text_or_none("message") or "no reason given"
-    # What nobody foresaw is tried again (6.3).
+    # Unknown errors are retried (6.3).
     raise error_from_status_code(
         _FAILURES.get(kind or "", 500),
         message,
@@ -318,14 +313,14 @@ def _error(state: AnthropicStream, event: Fields) -> Step[AnthropicStream]:
 
 def _begun(state: AnthropicStream, event: Fields) -> Fields:
     if state.message is None:
-        raise event.error("type", "one that a message begins with")
+        raise event.error("type", "the start of a message")
     return stream_fields(state.message, provider=state.origin.provider, path="the message")
 
 
 def _open(state: AnthropicStream, event: Fields) -> Block:
     block = state.open.get(event.count("index"))
     if block is None:
-        raise event.error("index", "that of a block which has begun")
+        raise event.error("index", "the index of an open block")
     return block
 
 

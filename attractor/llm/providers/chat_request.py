@@ -1,9 +1,7 @@
-"""Writes a conversation as the messages of Chat Completions (7.3, 7.10).
+"""Translates requests to Chat Completions (7.3, 7.10).
 
-The templates of local models are strict: one system message, and that first; plain texts where
-there is nothing but text; results right behind their calls.
-
-Writes what every request in Chat Completions has, whoever takes it (7.3, 7.10).
+The templates of local models require one system message at the start, plain text where there is
+nothing else, and results right after their calls.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -27,26 +25,30 @@ from attractor.llm.request import Request, ResponseFormat
 from attractor.llm.tools import ToolChoice, ToolDefinition
 
 NAMED = frozenset({Role.USER, Role.ASSISTANT})
-"""Whose messages bear the name they were given."""
+"""Roles whose messages have a name."""
 
 _FORMATS = {"mpeg": "mp3", "mp4": "m4a", "wave": "wav"}
 _FILE_NAME = "document"
-GiveBack = Callable[[Sequence[JsonObject], bool], JsonObject]
+WriteThinking = Callable[[Sequence[JsonObject], bool], JsonObject]
 
 
-def in_its_field(thoughts: Sequence[JsonObject], is_going_on: bool) -> JsonObject:
-    """Give thoughts back in the very fields in which they were told: others may be refused.
+def thinking_fields(thoughts: Sequence[JsonObject], is_current_turn: bool) -> JsonObject:
+    """Return thinking in the fields it came in, until the next message of the user.
 
-    A model goes on with them until the user speaks again; later they only cost.
+    Later it only costs tokens, and other fields may be rejected.
     """
-    given = thoughts if is_going_on else ()
+    given = thoughts if is_current_turn else ()
     return {name: value for one in given for name, value in one.items()}
 
 
 def write_messages(
-    request: Request, provider: str, *, give_back: GiveBack = in_its_field, words: str = ""
+    request: Request,
+    provider: str,
+    *,
+    write_thinking: WriteThinking = thinking_fields,
+    words: str = "",
 ) -> Iterator[Json]:
-    """Yield the messages of a request, with some words more for the model."""
+    """Yield the messages of a request; `words` is added to the system message."""
     check_instructions(request.messages, provider)
     instructions = [one.text for one in request.messages if one.role in INSTRUCTIONS]
     system = "\n\n".join(filter(None, [*instructions, words]))
@@ -60,10 +62,10 @@ def write_messages(
             yield _user(shown)
             shown = []
         if message.role is Role.ASSISTANT:
-            is_going_on = index > max(users, default=-1)
+            is_current_turn = index > max(users, default=-1)
             thoughts = list(_thoughts(message, provider, request.model))
             said_so = _assistant(message, provider)
-            yield {**said_so, **_name(message), **give_back(thoughts, is_going_on)}
+            yield {**said_so, **_name(message), **write_thinking(thoughts, is_current_turn)}
         else:
             yield from _message(message, provider)
         shown += [one for part in message.content for one in _beside_result(part, provider)]
@@ -76,7 +78,7 @@ def _thoughts(message: Message, provider: str, model: str) -> Iterator[JsonObjec
         own, thought = part.provider_data, part.thinking
         if own is None or own.provider != provider:
             continue
-        # What is signed is for the model that signed it.
+        # Signed thinking is valid for its model only.
         if own.is_valid_for(model) or not (thought and (thought.signature or thought.redacted)):
             yield own.item
 
@@ -104,7 +106,7 @@ def _user(parts: Sequence[Json]) -> dict[str, Json]:
 def _assistant(message: Message, provider: str) -> dict[str, Json]:
     for part in message.content:
         if part.image or part.audio or part.document or part.tool_result:
-            raise _refused(part, "what a model said", provider)
+            raise _refused(part, "a message of the assistant", provider)
     calls: list[Json] = [
         {
             "id": part.tool_call.id,
@@ -125,12 +127,12 @@ def _result(part: ContentPart, message: Message, provider: str) -> Json:
     elif part.text is not None:
         call_id, text = message.tool_call_id or "", part.text
     else:
-        raise _refused(part, "what a tool answered", provider)
+        raise _refused(part, "a tool result", provider)
     return {"role": "tool", "tool_call_id": call_id, "content": text}
 
 
 def _beside_result(part: ContentPart, provider: str) -> Iterator[Json]:
-    """Yield what else is in a result for the user to show: a result itself can only be text."""
+    """Yield images and documents of a result as parts of a user message."""
     result = part.tool_result
     if result is None:
         return
@@ -159,7 +161,7 @@ def _part(part: ContentPart, provider: str) -> Json:
         found = _content(part, part.document, provider)
         name = part.document.file_name or _FILE_NAME
         return {"type": "file", "file": {"filename": name, "file_data": found.data_url}}
-    raise _refused(part, "what a user said", provider)
+    raise _refused(part, "a message of the user", provider)
 
 
 def _image(image: ImageData) -> Json:
@@ -181,18 +183,18 @@ def _content(part: ContentPart, media: AudioData | DocumentData, provider: str) 
     if found is None:
         noun = "recording" if part.kind == ContentKind.AUDIO else "document"
         raise InvalidRequestError(
-            f"Chat Completions take no {noun} by its address",
+            f"Chat Completions do not support a {noun} by its URL",
             provider=provider,
-            hint=f"fetch the {noun} and give its bytes, or a local path",
+            hint=f"fetch the {noun} and pass its bytes, or a local path",
         )
     return found
 
 
 def _refused(part: ContentPart, where: str, provider: str) -> InvalidRequestError:
     return InvalidRequestError(
-        f"Chat Completions take no content of kind {part.kind} in {where}",
+        f"Chat Completions do not support content of kind {part.kind} in {where}",
         provider=provider,
-        hint="leave it out, or give it in a message of the user",
+        hint="remove it, or put it in a message of the user",
     )
 
 
@@ -200,11 +202,11 @@ NameSchema = Callable[[ResponseFormat, JsonObject], Json]
 
 
 def write_settings(request: Request, name_schema: NameSchema) -> dict[str, Json]:
-    """Return the settings that were given, each under the name that most know."""
+    """Return the settings of a request by their most common names."""
     wanted: dict[str, Json] = {
         "temperature": request.temperature,
         "top_p": request.top_p,
-        # OpenAI has a newer name for it, which few others know.
+        # OpenAI has a newer name, which few others support.
         "max_tokens": request.max_tokens,
         "stop": list(request.stop_sequences) or None,
         "reasoning_effort": request.reasoning_effort,
@@ -222,7 +224,7 @@ def _format(wanted: ResponseFormat | None, name_schema: NameSchema) -> Json:
 
 
 def write_tools(tools: Sequence[ToolDefinition]) -> Json:
-    """Return tools as functions."""
+    """Return tools as function definitions."""
     return [_tool(one) for one in tools]
 
 
@@ -236,7 +238,7 @@ def _tool(tool: ToolDefinition) -> Json:
 
 
 def write_choice(choice: ToolChoice) -> Json:
-    """Return which tool the model is to call, if any."""
+    """Return the setting for a tool choice."""
     if choice.mode == "named":
         return {"type": "function", "function": {"name": choice.tool_name}}
     return choice.mode

@@ -1,15 +1,4 @@
-"""Reads an answer of Chat Completions, also where a server leaves things out (7.5, 7.10).
-
-Puts together the calls of tools that Chat Completions stream in pieces (7.10).
-
-A piece says by its index to which call it belongs. Servers differ: some leave the index out, some
-give every call the same one, some leave ids out, and some write arguments as an object.
-
-Reads a stream of Chat Completions (7.7, 7.10).
-
-The pieces grow into the message that a whole answer would have. What the model thinks and says
-comes by turns: one goes on until the other begins. Calls end when the answer does.
-"""
+"""Translates answers and streams of Chat Completions (7.5, 7.7, 7.10)."""
 
 import json
 import uuid
@@ -39,7 +28,7 @@ from attractor.llm.transport.http import Reply
 from attractor.llm.transport.stream_reading import Step, StreamOrigin, finish_event, provider_event
 
 THOUGHTS = ("reasoning_content", "reasoning")
-"""The fields in which servers tell what a model thought; the first that is filled counts."""
+"""Fields with thinking; the first one with a value is used."""
 
 _REASONS: Mapping[str, Reason] = {
     **{reason: reason for reason in get_args(Reason)},
@@ -48,7 +37,7 @@ _REASONS: Mapping[str, Reason] = {
     "max_tokens": "length",
     "guardrail_intervened": "content_filter",
 }
-# A good status can carry a failure; these are the statuses it would have had.
+# Statuses of errors inside successful answers, by code.
 _FAILURES = {
     **FAILURES,
     "requests": 429,
@@ -60,7 +49,7 @@ _FAILURES = {
 
 
 def read_thoughts(message: Fields, provider: str) -> Iterator[ContentPart]:
-    """Yield what the model thought, kept in the field in which it was told."""
+    """Yield the thinking of a message, with its field as provider data."""
     for name in THOUGHTS:
         if thought := message.text_or_none(name):
             kept = ProviderData(provider, {name: thought})
@@ -70,14 +59,14 @@ def read_thoughts(message: Fields, provider: str) -> Iterator[ContentPart]:
 
 
 def read_usage(usage: Fields) -> Usage:
-    """Return what was used, as far as it was counted."""
+    """Return the usage, as far as it was counted."""
     cached = usage.object("prompt_tokens_details").count_or_none("cached_tokens")
     thought = usage.object("completion_tokens_details").count_or_none("reasoning_tokens")
     return Usage(
         input_tokens=usage.count("prompt_tokens"),
         output_tokens=usage.count("completion_tokens"),
         reasoning_tokens=thought,
-        # The second is what DeepSeek calls it.
+        # The second is DeepSeek's name.
         cache_read_tokens=usage.count_or_none("prompt_cache_hit_tokens")
         if cached is None
         else cached,
@@ -86,10 +75,10 @@ def read_usage(usage: Fields) -> Usage:
 
 
 @dataclass(frozen=True)
-class Speaker:
-    """Who speaks: under which name, by which model, and how what differs is read.
+class ChatDialect:
+    """Provider, model, and the variations of its Chat Completions.
 
-    The model asked is named where the answer names none; `rename` makes ours of either name.
+    `rename` converts the model name of an answer, or the requested name if it has none.
     """
 
     provider: str
@@ -99,19 +88,19 @@ class Speaker:
     usage: Callable[[Fields], Usage] = read_usage
 
     def model_of(self, body: Fields) -> str:
-        """Return the model that answered."""
+        """Return the name of the model that answered."""
         return self.rename(body.text_or_none("model") or self.model)
 
 
 def read_response(
-    reply: Reply, warnings: Sequence[Warning], *, speaker: Speaker, seed: str | None = None
+    reply: Reply, warnings: Sequence[Warning], *, speaker: ChatDialect, seed: str | None = None
 ) -> Response:
-    """Translate an answer, or raise what it failed of; the seed makes the ids that are left out."""
+    """Translate an answer, or raise its error; the seed determines missing ids."""
     body = reply.body
-    raise_failure(body, speaker.provider)
+    raise_error(body, speaker.provider)
     choices = body.objects("choices")
     if not choices:
-        raise body.error("choices", "a list with an answer in it")
+        raise body.error("choices", "a list with an answer")
     drawn = uuid.uuid4().hex if seed is None else seed
     content = list(_content(choices[0].object("message"), speaker, drawn))
     usage = body.object("usage")
@@ -129,25 +118,25 @@ def read_response(
 
 
 def read_id(body: Fields, seed: str) -> str:
-    """Return an answer's id; some servers leave it out."""
+    """Return the id of an answer; some servers omit it."""
     return body.text_or_none("id") or f"response_{seed}"
 
 
 def call_id(seed: str, index: int) -> str:
-    """Return the id of a call to which the server gave none."""
+    """Return the id of a call without one."""
     return f"call_{seed}_{index}"
 
 
-def raise_failure(body: Fields, provider: str) -> None:
-    """Raise the error that stands in the place of an answer, if one does."""
-    told = body.raw.get("error")
-    if told is None:
+def raise_error(body: Fields, provider: str) -> None:
+    """Raise the error inside a successful answer, if any."""
+    error = body.raw.get("error")
+    if error is None:
         return
-    raise _failure(told if isinstance(told, dict) else {"message": told}, provider, body.raw)
+    raise _error_of(error if isinstance(error, dict) else {"message": error}, provider, body.raw)
 
 
-def _failure(details: JsonObject, provider: str, raw: JsonObject) -> SDKError:
-    """Some give an HTTP status as the code, some a word, and some nothing but a message."""
+def _error_of(details: JsonObject, provider: str, raw: JsonObject) -> SDKError:
+    """Return the error by its code: an HTTP status, a word, or none."""
     code, kind = details.get("code"), details.get("type")
     status = code if isinstance(code, int) and 400 <= code <= 599 else None
     words = [str(one) for one in (code, kind) if one]
@@ -161,7 +150,7 @@ def _failure(details: JsonObject, provider: str, raw: JsonObject) -> SDKError:
     )
 
 
-def _content(message: Fields, speaker: Speaker, seed: str) -> Iterator[ContentPart]:
+def _content(message: Fields, speaker: ChatDialect, seed: str) -> Iterator[ContentPart]:
     yield from speaker.thoughts(message, speaker.provider)
     for name in ("content", "refusal"):
         if text := message.text_or_none(name):
@@ -181,42 +170,46 @@ def _call(call: Fields, own_id: str) -> ToolCallData:
     if not name:
         raise function.error("name", "a tool's name")
     arguments = function.raw.get("arguments")
-    # Some servers write them as an object, where the interface wants a text.
+    # Some servers send an object instead of a text.
     given = arguments if isinstance(arguments, dict) else function.text_or_none("arguments") or ""
     return ToolCallData(call.text_or_none("id") or own_id, name, given)
 
 
-def _finish_reason(told: str | None, content: Sequence[ContentPart]) -> FinishReason:
-    # Without a word the answer is whole all the same.
-    reason = _REASONS.get(told, "other") if told else "stop"
+def _finish_reason(raw: str | None, content: Sequence[ContentPart]) -> FinishReason:
+    # An answer without a finish reason is complete too.
+    reason = _REASONS.get(raw, "other") if raw else "stop"
     if reason == "stop" and any(part.tool_call for part in content):
         reason = "tool_calls"
-    return FinishReason(reason, told)
+    return FinishReason(reason, raw)
 
 
 def _uncounted(usage: Fields) -> Iterator[Warning]:
     if not usage.raw:
-        yield Warning("the server does not tell how many tokens this took", "usage_missing")
+        yield Warning("the server does not report token usage", "usage_missing")
 
 
 @dataclass(frozen=True)
-class CallsBegun:
-    """The calls as far as they came, as a whole answer has them, and which index means which."""
+class PartialCalls:
+    """The calls of a stream so far, and their places by index.
+
+    Servers differ: some omit the index or the id, some use one index for all calls, some send the
+    arguments as an object.
+    """
 
     made: Sequence[JsonObject] = ()
     places: Mapping[int, int] = field(default_factory=dict[int, int])
 
 
-def grow_calls(calls: CallsBegun, pieces: Sequence[Fields], seed: str) -> Step[CallsBegun]:
-    """Take what a chunk brings of calls; the seed makes the ids that are left out."""
-    told: list[StreamEvent] = []
+def add_call_pieces(calls: PartialCalls, pieces: Sequence[Fields], seed: str) -> Step[PartialCalls]:
+    """Add the pieces of a chunk to the calls; the seed determines missing ids."""
+    events: list[StreamEvent] = []
     for piece in pieces:
         calls, more = _grow(calls, piece, seed)
-        told += more
-    return Step(calls, told)
+        events += more
+    return Step(calls, events)
 
 
-def _grow(calls: CallsBegun, piece: Fields, seed: str) -> Step[CallsBegun]:
+def _grow(calls: PartialCalls, piece: Fields, seed: str) -> Step[PartialCalls]:
     index, function = piece.count_or_none("index"), piece.object("function")
     place = _place(calls, piece, index)
     known = calls.made[place] if place < len(calls.made) else _begun(piece, seed, place)
@@ -229,15 +222,15 @@ def _grow(calls: CallsBegun, piece: Fields, seed: str) -> Step[CallsBegun]:
     }
     made = [*calls.made[:place], call, *calls.made[place + 1 :]]
     places = calls.places if index is None else {**calls.places, index: place}
-    return Step(CallsBegun(made, places), _told(known, call, function))
+    return Step(PartialCalls(made, places), _told(known, call, function))
 
 
 def _begun(piece: Fields, seed: str, place: int) -> JsonObject:
     return {"id": piece.text_or_none("id") or call_id(seed, place)}
 
 
-def _place(calls: CallsBegun, piece: Fields, index: int | None) -> int:
-    """Return which call a piece belongs to; a new one stands behind all others."""
+def _place(calls: PartialCalls, piece: Fields, index: int | None) -> int:
+    """Return the place of the call of a piece; a new call is the last one."""
     own_id, name = piece.text_or_none("id"), piece.object("function").text_or_none("name")
     last = len(calls.made) - 1
     place = last if index is None else calls.places.get(index, len(calls.made))
@@ -245,7 +238,7 @@ def _place(calls: CallsBegun, piece: Fields, index: int | None) -> int:
         return len(calls.made)
     if not name or own_id == calls.made[place]["id"]:
         return place
-    # A name begins a call, unless it is only repeated behind an index.
+    # A name begins a call, unless it is repeated with an index.
     is_repeated = not own_id and index is not None
     return place if is_repeated or not _name(calls.made[place]) else len(calls.made)
 
@@ -269,7 +262,7 @@ def _longer(known: Json, function: Fields) -> Json:
 
 
 def _told(known: JsonObject, call: JsonObject, function: Fields) -> Sequence[StreamEvent]:
-    """A call is told of when its name is known, with what came of its arguments until then."""
+    """Return the events of a piece; a call begins when its name is known."""
     name = _name(call)
     if not name:
         return ()
@@ -277,11 +270,11 @@ def _told(known: JsonObject, call: JsonObject, function: Fields) -> Sequence[Str
     given = function.raw.get("arguments") if has_begun else _arguments(call)
     piece = given if isinstance(given, str) else json.dumps(given) if given else ""
     bare = ToolCall(str(call["id"]), name, {})
-    begun = [] if has_begun else [StreamEvent(StreamEventType.TOOL_CALL_START, tool_call=bare)]
+    started = [] if has_begun else [StreamEvent(StreamEventType.TOOL_CALL_START, tool_call=bare)]
     if not piece:
-        return begun
-    told = ToolCall(bare.id, name, {}, piece)
-    return [*begun, StreamEvent(StreamEventType.TOOL_CALL_DELTA, tool_call=told)]
+        return started
+    delta = ToolCall(bare.id, name, {}, piece)
+    return [*started, StreamEvent(StreamEventType.TOOL_CALL_DELTA, tool_call=delta)]
 
 
 _TEXTS = ("content", "refusal")
@@ -289,45 +282,45 @@ _TEXTS = ("content", "refusal")
 
 @dataclass(frozen=True)
 class ChatStream:
-    """The answer as far as it came, and which of its texts is being told."""
+    """The state of a stream: the answer so far, and its open text or thought."""
 
     origin: StreamOrigin
-    speaker: Speaker
-    # For the ids that the server does not give.
+    speaker: ChatDialect
+    # For missing ids.
     seed: str
     has_begun: bool = False
     body: JsonObject = field(default_factory=dict[str, Json])
     choice: JsonObject = field(default_factory=dict[str, Json])
     message: JsonObject = field(default_factory=dict[str, Json])
-    calls: CallsBegun = CallsBegun()
-    # The field that goes on, where in it the present turn began, and how many turns there were.
+    calls: PartialCalls = PartialCalls()
+    # The open field, where its current section began, and the number of sections.
     open: str = ""
     since: int = 0
     turns: int = 0
 
 
 def step(state: ChatStream, event: Fields) -> Step[ChatStream]:
-    """Take one chunk of the answer."""
-    raise_failure(event, state.origin.provider)
+    """Process a chunk of the answer."""
+    raise_error(event, state.origin.provider)
     if not {"choices", "usage"} & event.raw.keys():
         return Step(state, [provider_event(event.raw)])
-    state = replace(state, body={**state.body, **_said(event.raw, but="choices")})
-    told: list[StreamEvent] = []
+    state = replace(state, body={**state.body, **_without(event.raw, but="choices")})
+    events: list[StreamEvent] = []
     for choice in event.objects_or_none("choices"):
-        # Options may ask for more answers than one; the first is the answer.
+        # Options may request several answers; only the first is used.
         if not choice.count("index"):
             state, more = _choice(state, choice)
-            told += more
-    return Step(state, told)
+            events += more
+    return Step(state, events)
 
 
 def is_whole(state: ChatStream) -> bool:
-    """Tell whether the model said why it stopped."""
+    """Return whether the model gave a finish reason."""
     return bool(state.choice.get("finish_reason"))
 
 
 def end(state: ChatStream) -> Sequence[StreamEvent]:
-    """Tell that the answer is whole, if the model said why it stopped."""
+    """Return the last events, if the model gave a finish reason."""
     if not is_whole(state):
         return ()
     origin = state.origin
@@ -347,13 +340,13 @@ def end(state: ChatStream) -> Sequence[StreamEvent]:
     return [*_closing(state), *ended, finish_event(response)]
 
 
-def _said(raw: JsonObject, *, but: str) -> dict[str, Json]:
+def _without(raw: JsonObject, *, but: str) -> dict[str, Json]:
     return {key: value for key, value in raw.items() if key != but and value is not None}
 
 
 def _choice(state: ChatStream, choice: Fields) -> Step[ChatStream]:
-    told = [] if state.has_begun else [_start(state)]
-    merged = {**state.choice, **_said(choice.raw, but="delta")}
+    events = [] if state.has_begun else [_start(state)]
+    merged = {**state.choice, **_without(choice.raw, but="delta")}
     state = replace(state, has_begun=True, choice=merged)
     delta = choice.object("delta")
     role = delta.text_or_none("role")
@@ -361,14 +354,14 @@ def _choice(state: ChatStream, choice: Fields) -> Step[ChatStream]:
         state = replace(state, message={**state.message, "role": role})
     pieces = [(name, delta.text_or_none(name)) for name in (*THOUGHTS, *_TEXTS)]
     if pieces[0][1]:
-        # Some servers tell a thought under both names.
+        # Some servers send thinking in both fields.
         del pieces[1]
     for name, piece in pieces:
         if piece:
-            state, more = _chat_stream_grow(state, name, piece)
-            told += more
-    state, more = _chat_stream_call(state, delta)
-    return Step(state, [*told, *more])
+            state, more = _add_text(state, name, piece)
+            events += more
+    state, more = _add_calls(state, delta)
+    return Step(state, [*events, *more])
 
 
 def _start(state: ChatStream) -> StreamEvent:
@@ -384,16 +377,16 @@ def _start(state: ChatStream) -> StreamEvent:
     return StreamEvent(StreamEventType.STREAM_START, start=start)
 
 
-def _chat_stream_grow(state: ChatStream, name: str, piece: str) -> Step[ChatStream]:
+def _add_text(state: ChatStream, name: str, piece: str) -> Step[ChatStream]:
     before = str(state.message.get(name, ""))
-    grown = replace(state, message={**state.message, name: before + piece})
+    updated = replace(state, message={**state.message, name: before + piece})
     if state.open == name:
-        return Step(grown, [_delta(grown, piece)])
-    turned = replace(grown, open=name, since=len(before), turns=state.turns + 1)
+        return Step(updated, [_delta(updated, piece)])
+    turned = replace(updated, open=name, since=len(before), turns=state.turns + 1)
     is_thought = name in THOUGHTS
     kind = StreamEventType.REASONING_START if is_thought else StreamEventType.TEXT_START
-    begun = StreamEvent(kind, text_id=None if is_thought else _text_id(turned))
-    return Step(turned, [*_closing(state), begun, _delta(turned, piece)])
+    started = StreamEvent(kind, text_id=None if is_thought else _text_id(turned))
+    return Step(turned, [*_closing(state), started, _delta(turned, piece)])
 
 
 def _delta(state: ChatStream, piece: str) -> StreamEvent:
@@ -415,10 +408,10 @@ def _text_id(state: ChatStream) -> str:
     return f"text_{state.turns}"
 
 
-def _chat_stream_call(state: ChatStream, delta: Fields) -> Step[ChatStream]:
+def _add_calls(state: ChatStream, delta: Fields) -> Step[ChatStream]:
     pieces = delta.objects_or_none("tool_calls")
     if not pieces:
         return Step(state)
-    calls, told = grow_calls(state.calls, pieces, state.seed)
+    calls, events = add_call_pieces(state.calls, pieces, state.seed)
     closing = _closing(state)
-    return Step(replace(state, calls=calls, open=""), [*closing, *told])
+    return Step(replace(state, calls=calls, open=""), [*closing, *events])

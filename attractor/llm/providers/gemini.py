@@ -1,4 +1,4 @@
-"""Google's Gemini, by its own generateContent."""
+"""Adapter for Google's Gemini API."""
 
 import re
 import uuid
@@ -28,12 +28,12 @@ _VERSIONED = re.compile(r"/v\d\w*$")
 _TIMEOUT = AdapterTimeout()
 _WHOLE = ":generateContent"
 _PIECES = ":streamGenerateContent?alt=sse"
-# The second is what other tools of the provider call it (2.2).
+# Other tools of the provider use the second name (2.2).
 _KEYS = ("GEMINI_API_KEY", "GOOGLE_API_KEY")
 
 
 class GeminiAdapter:
-    """Speaks Google's Gemini API."""
+    """Calls Google's Gemini API."""
 
     name = "gemini"
 
@@ -45,7 +45,7 @@ class GeminiAdapter:
         default_headers: Mapping[str, str] | None = None,
         timeout: AdapterTimeout | float = _TIMEOUT,
     ) -> None:
-        # A header, where the provider also takes a parameter: addresses are written into logs.
+        # A header instead of a query parameter, because URLs are logged.
         headers = {"x-goog-api-key": api_key, **(default_headers or {})}
         root = base_url.rstrip("/")
         if not _VERSIONED.search(root):
@@ -57,7 +57,7 @@ class GeminiAdapter:
     def from_env(
         cls, environ: Mapping[str, str], *, timeout: AdapterTimeout = _TIMEOUT
     ) -> Self | None:
-        """Make one from GEMINI_API_KEY, or else GOOGLE_API_KEY, and GEMINI_BASE_URL."""
+        """Read GEMINI_API_KEY (fallback: GOOGLE_API_KEY) and GEMINI_BASE_URL."""
         keys = [environ.get(name, "").strip() for name in _KEYS]
         key = next(filter(None, keys), "")
         if not key:
@@ -66,7 +66,7 @@ class GeminiAdapter:
         return cls(api_key=key, base_url=base_url, timeout=timeout)
 
     async def complete(self, request: Request) -> Response:
-        """Ask and wait for the whole answer."""
+        """Send a request and return the whole answer."""
         written = write_request(request, provider=self.name)
         known = {"provider": self.name, "model": request.model}
         read = partial(read_response, warnings=written.warnings, **known)
@@ -74,7 +74,7 @@ class GeminiAdapter:
         return answer.with_model(request.model)
 
     def stream(self, request: Request) -> AsyncGenerator[StreamEvent]:
-        """Ask and hear the answer piece by piece."""
+        """Stream the answer to a request."""
         written = write_request(request, provider=self.name)
         path = f"{written.path.removesuffix(_WHOLE)}{_PIECES}"
         opening = self._transport.stream(path, written.body)
@@ -91,11 +91,11 @@ class GeminiAdapter:
         )
 
     def supports_tool_choice(self, mode: str) -> bool:
-        """Tell whether the provider knows a tool choice."""
+        """Return whether the provider supports a tool choice."""
         return mode in {"auto", "none", "required", "named"}
 
     async def close(self) -> None:
-        """Give up the connections."""
+        """Close the connections."""
         await self._transport.close()
 
 

@@ -1,13 +1,4 @@
-"""Writes a request as Gemini's generateContent takes it (7.3).
-
-Writes the parts of a message as Gemini's parts (7.3).
-
-Writes how hard a model is to think, as Gemini's generateContent takes it (3.6).
-
-From Gemini 3 on a model is told a level, before that a number of tokens, and before 2.5 none think.
-
-Writes tools, the choice among them, and schemas, as Gemini takes them (7.4, 5.3).
-"""
+"""Translates requests to Gemini's generateContent (7.3, 7.4)."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,8 +21,8 @@ from attractor.llm.messages import (
 from attractor.llm.providers.unsupported import (
     INSTRUCTIONS,
     check_instructions,
-    may_reason,
-    untold_names,
+    may_support_reasoning,
+    unsent_names,
 )
 from attractor.llm.request import NOT_ENFORCED, Request, format_instruction, merge_options
 from attractor.llm.response import Warning
@@ -39,47 +30,47 @@ from attractor.llm.tools import ToolCall, ToolChoice, ToolDefinition
 
 _OLDER = re.compile(r"(?:models/)?gemini-[12]\b")
 _SIGNATURE = "thoughtSignature"
-# What the provider says to send where a call was made elsewhere, for no signature fits it.
+# Documented by the provider for calls of other models, which have no valid signature.
 _UNSIGNED = "skip_thought_signature_validator"
 Part = dict[str, Json]
 
 
-class Called(NamedTuple):
-    """A call that results answer by its id: its name, and the provider's own id if it gave one."""
+class GeminiCall(NamedTuple):
+    """The name of a call, and the provider's own id if it has one."""
 
     name: str
     own_id: str | None = None
 
 
-class Talk(NamedTuple):
-    """What the parts of one message depend on beyond themselves."""
+class PartContext(NamedTuple):
+    """Provider, model and calls of the conversation."""
 
     provider: str
     model: str
-    calls: Mapping[str, Called]
+    calls: Mapping[str, GeminiCall]
 
 
 def is_older(model: str) -> bool:
-    """Tell whether a model is of the generations before Gemini 3, which take less."""
+    """Return whether a model is older than Gemini 3."""
     return _OLDER.match(model) is not None
 
 
-def find_calls(messages: Sequence[Message], provider: str) -> Mapping[str, Called]:
-    """Return the calls of a conversation by id, because results say the name and not the id."""
+def find_calls(messages: Sequence[Message], provider: str) -> Mapping[str, GeminiCall]:
+    """Return the calls of a conversation by id; results need their names."""
     parts = [part for message in messages for part in message.content]
     return {
-        part.tool_call.id: Called(part.tool_call.name, _own_id(_kept(part, provider)))
+        part.tool_call.id: GeminiCall(part.tool_call.name, _own_id(_kept(part, provider)))
         for part in parts
         if part.tool_call
     }
 
 
-def write_parts(parts: Sequence[ContentPart], talk: Talk) -> Iterator[Part]:
-    """Yield what stands for each part that this provider can take."""
+def write_parts(parts: Sequence[ContentPart], talk: PartContext) -> Iterator[Part]:
+    """Yield the translated parts."""
     for part in parts:
         kept = _valid(part, talk)
         if part.text is not None:
-            # The provider refuses empty texts, but what it signed it wants back.
+            # The provider rejects empty texts, but needs signed ones.
             yield from [{"text": part.text, **kept}] if part.text or kept else []
         elif part.tool_call is not None:
             yield _call(part.tool_call, kept)
@@ -92,7 +83,7 @@ def write_parts(parts: Sequence[ContentPart], talk: Talk) -> Iterator[Part]:
 
 
 def sign(parts: Sequence[Part], model: str) -> Sequence[Part]:
-    """Return the parts of a model's turn, its calls marked when they were made elsewhere."""
+    """Return the parts of a model's turn, with a marked first call if none is signed."""
     calls = [one for one in parts if "functionCall" in one]
     if not calls or is_older(model) or any(_SIGNATURE in one for one in calls):
         return parts
@@ -100,13 +91,13 @@ def sign(parts: Sequence[Part], model: str) -> Sequence[Part]:
 
 
 def _kept(part: ContentPart, provider: str) -> Part:
-    """Return what the provider itself had said beside what our fields hold."""
+    """Return the provider's own data of a part."""
     own = part.provider_data
     return dict(own.item) if own is not None and own.provider == provider else {}
 
 
-def _valid(part: ContentPart, talk: Talk) -> Part:
-    """Return of that what the model takes back: no thought and no signature of another one."""
+def _valid(part: ContentPart, talk: PartContext) -> Part:
+    """Return the provider's own data that is valid for the model."""
     kept, own = _kept(part, talk.provider), part.provider_data
     if own is None or own.is_valid_for(talk.model):
         return kept
@@ -126,7 +117,7 @@ def _call(data: ToolCallData, kept: Part) -> Part:
     return {**kept, "functionCall": written | ({"id": own_id} if own_id else {})}
 
 
-def _result(result: ToolResultData, talk: Talk) -> Iterator[Part]:
+def _result(result: ToolResultData, talk: PartContext) -> Iterator[Part]:
     called = talk.calls.get(result.tool_call_id)
     if called is None:
         raise InvalidRequestError(
@@ -139,7 +130,7 @@ def _result(result: ToolResultData, talk: Talk) -> Iterator[Part]:
     if called.own_id:
         written["id"] = called.own_id
     shown = list(_shown(result))
-    # Within a result nothing is fetched, and older models take nothing there.
+    # Results contain inline data only, and for older models none.
     within = [] if is_older(talk.model) else [one for one in shown if "inlineData" in one]
     if within:
         written["parts"] = list(within)
@@ -177,19 +168,19 @@ def _media(media: ImageData | AudioData | DocumentData) -> Part:
 _BUDGETS: Mapping[str, int] = {"minimal": 1024, "low": 1024, "medium": 8192, "high": 24576}
 _BY_BUDGET = re.compile(r"(?:models/)?gemini-2\.5\b")
 _NO_MINIMUM = re.compile(r"(?:models/)?gemini-[\w.]*-pro\b")
-# What other providers have above the highest level here.
+# Higher levels of other providers.
 _ABOVE = ("xhigh", "max")
 
 
 class Thinking(NamedTuple):
-    """What to send, and what of the request did not fit into it."""
+    """The setting to send, and ignored settings."""
 
     config: Json = None
     ignored: Sequence[str] = ()
 
 
 def write_thinking(request: Request, *, provider: str) -> Thinking:
-    """Return the setting for the effort of a request; what its options say goes before it."""
+    """Return the setting for the reasoning effort; the provider's options override it."""
     effort, model = request.reasoning_effort, request.model
     if not effort:
         return Thinking()
@@ -200,7 +191,7 @@ def write_thinking(request: Request, *, provider: str) -> Thinking:
     level = "high" if effort in _ABOVE else effort
     if level not in _BUDGETS:
         known = ", ".join(_BUDGETS)
-        return Thinking(ignored=[f"reasoning_effort {effort!r} (give one of {known})"])
+        return Thinking(ignored=[f"reasoning_effort {effort!r} (use one of {known})"])
     if is_older(model):
         return _found(effort, level, {"thinkingBudget": _BUDGETS[level]})
     if level == "minimal" and _NO_MINIMUM.match(model):
@@ -209,18 +200,18 @@ def write_thinking(request: Request, *, provider: str) -> Thinking:
 
 
 def _found(effort: str, level: str, setting: dict[str, Json]) -> Thinking:
-    lowered = [f"reasoning_effort {effort!r}, and thinks at {level!r}"] if effort != level else []
+    lowered = [f"reasoning_effort {effort!r} (used: {level!r})"] if effort != level else []
     return Thinking({**setting, "includeThoughts": True}, lowered)
 
 
 def _can_think(model: str, provider: str) -> bool:
     if is_older(model) and not _BY_BUDGET.match(model):
         return False
-    return may_reason(model.removeprefix("models/"), provider)
+    return may_support_reasoning(model.removeprefix("models/"), provider)
 
 
 def _is_told(options: Mapping[str, Json]) -> bool:
-    """Tell whether the options say themselves how hard to think: two such settings are refused."""
+    """Return whether the options set thinking; two such settings are rejected."""
     config = options.get("generationConfig")
     thinking = config.get("thinkingConfig") if isinstance(config, dict) else None
     return isinstance(thinking, dict) and not thinking.keys().isdisjoint(
@@ -229,7 +220,7 @@ def _is_told(options: Mapping[str, Json]) -> bool:
 
 
 _MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY", "named": "ANY"}
-# What the provider's own kind of schema has of JSON Schema; anything else it refuses there.
+# Keywords of JSON schema in the provider's own kind of schema.
 _PLAIN = frozenset(
     {
         "type",
@@ -255,13 +246,13 @@ _PLAIN = frozenset(
         "maximum",
     }
 )
-# What a schema can say without allowing any parameter, and which of it may allow some.
+# Keywords of a schema without parameters, and those that may allow some.
 _ALLOWING = ("properties", "additionalProperties")
 _BARE = frozenset({"type", "title", "description", "required", *_ALLOWING})
 
 
 def write_tools(tools: Sequence[ToolDefinition]) -> Json:
-    """Return the declarations of some tools, as one tool of Gemini's."""
+    """Return the declarations of tools."""
     return [{"functionDeclarations": [_declaration(one) for one in tools]}]
 
 
@@ -274,7 +265,7 @@ def write_choice(choice: ToolChoice) -> Json:
 
 
 def write_schema(schema: JsonObject) -> dict[str, Json]:
-    """Return the setting for the schema of an answer, in the provider's own kind if that does."""
+    """Return the setting for a schema, in the provider's own kind if possible."""
     return {"responseSchema" if _is_plain(dict(schema)) else "responseJsonSchema": dict(schema)}
 
 
@@ -283,9 +274,9 @@ def _declaration(tool: ToolDefinition) -> Json:
 
 
 def _parameters(schema: JsonObject) -> dict[str, Json]:
-    """Write a schema in the provider's own kind where that will do, else as JSON Schema."""
+    """Return a schema in the provider's own kind if possible, else as JSON schema."""
     if schema.keys() <= _BARE and not any(map(schema.get, _ALLOWING)):
-        # An object without properties is refused; a tool without parameters is not.
+        # An object without properties is rejected, a tool without parameters is not.
         return {}
     key = "parameters" if _is_plain(dict(schema)) else "parametersJsonSchema"
     return {key: dict(schema)}
@@ -296,7 +287,7 @@ def _is_plain(schema: Json) -> bool:
         return False
     if not isinstance(schema.get("type", ""), str) or not _has_texts(schema.get("enum", [])):
         return False
-    # An empty object is refused however deep it stands.
+    # Empty objects are rejected at any depth.
     is_empty = schema.get("type") == "object" and not schema.get("properties")
     return not is_empty and all(map(_is_plain, _inner(schema)))
 
@@ -314,7 +305,7 @@ def _inner(schema: dict[str, Json]) -> Iterator[Json]:
 
 
 class GeminiRequest(NamedTuple):
-    """Where to send which body, and what of the request did not fit into it."""
+    """A path and a body to send, and warnings about dropped parts of the request."""
 
     path: str
     body: JsonObject
@@ -322,7 +313,7 @@ class GeminiRequest(NamedTuple):
 
 
 def write_request(request: Request, *, provider: str) -> GeminiRequest:
-    """Translate a request; the provider's own options come last and win."""
+    """Translate a request; the provider's own options override other settings."""
     check_instructions(request.messages, provider)
     body: dict[str, Json] = {"contents": _contents(request, provider)}
     system: list[Json] = [{"text": text} for text in _instructions(request)]
@@ -339,7 +330,7 @@ def write_request(request: Request, *, provider: str) -> GeminiRequest:
 
 
 def _path(model: str) -> str:
-    # Tuned models and the like stand in folders of their own.
+    # Tuned models have other prefixes.
     name = model if "/" in model else f"models/{model}"
     return f"{quote(name)}:generateContent"
 
@@ -352,7 +343,7 @@ def _instructions(request: Request) -> Iterator[str]:
 
 
 def _takes_format(request: Request) -> bool:
-    """Models before Gemini 3 refuse a format beside tools."""
+    """Return whether the model accepts a response format: older ones reject it with tools."""
     return not (request.tools and is_older(request.model))
 
 
@@ -378,11 +369,13 @@ def _config(request: Request, thinking: Json) -> dict[str, Json]:
 
 def _warnings(request: Request, ignored: Sequence[str]) -> Iterator[Warning]:
     metadata = [f"metadata {name!r}" for name in request.metadata]
-    for one in [*metadata, *ignored, *_file_names(request), *untold_names(request.messages)]:
-        yield Warning(f"Gemini does not take {one}", "unsupported_parameter")
+    for name in [*metadata, *ignored, *_file_names(request), *unsent_names(request.messages)]:
+        yield Warning(f"Gemini does not support {name}", "unsupported_parameter")
     if not _takes_format(request) and format_instruction(request.response_format):
-        told = "before Gemini 3 a model with tools is asked for JSON in words alone"
-        yield Warning(told, NOT_ENFORCED)
+        message = (
+            "JSON is requested in the prompt: older models than Gemini 3 reject a format with tools"
+        )
+        yield Warning(message, NOT_ENFORCED)
 
 
 def _file_names(request: Request) -> Iterator[str]:
@@ -395,9 +388,9 @@ def _file_names(request: Request) -> Iterator[str]:
 
 
 def _contents(request: Request, provider: str) -> list[Json]:
-    """Write the turns: results of calls made together stay together, and apart from other words."""
+    """Return the turns of a conversation; adjacent messages of a role are one turn."""
     messages = [one for one in request.messages if one.role not in INSTRUCTIONS]
-    talk = Talk(provider, request.model, find_calls(messages, provider))
+    talk = PartContext(provider, request.model, find_calls(messages, provider))
     turns: list[tuple[Role, list[Part]]] = []
     for message in messages:
         parts = list(write_parts(message.content, talk))

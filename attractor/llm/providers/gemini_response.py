@@ -1,9 +1,4 @@
-"""Reads an answer of Gemini's generateContent (7.5).
-
-Reads what Google's errors say beyond the HTTP status (6.4).
-
-Reads a stream of Gemini's streamGenerateContent (7.7).
-"""
+"""Translates answers, streams and errors of Gemini's generateContent (7.5, 7.7, 6.4)."""
 
 import re
 import uuid
@@ -62,7 +57,7 @@ _REASONS: Mapping[str, Reason] = {
     "TOO_MANY_TOOL_CALLS": "error",
     "MISSING_THOUGHT_SIGNATURE": "error",
 }
-# What our own fields hold of a part; whatever else it says is kept beside them.
+# Keys with fields of their own; others are kept as provider data.
 _HELD = {"text", "functionCall"}
 
 
@@ -74,10 +69,7 @@ def read_response(
     model: str,
     seed: str | None = None,
 ) -> Response:
-    """Translate an answer, or raise what kept the model from giving one.
-
-    The seed makes the ids that the provider did not give.
-    """
+    """Translate an answer, or raise its error; the seed determines missing ids."""
     body = reply.body
     candidate = _candidate(body, provider)
     drawn = uuid.uuid4().hex if seed is None else seed
@@ -91,18 +83,18 @@ def read_response(
         usage=_usage(body.object("usageMetadata")),
         raw=body.raw,
         warnings=warnings,
-        # This provider tells no limits itself; what stands before it may, by the usual names.
+        # Gateways may add limits by the usual names.
         rate_limit=read_rate_limit(reply.headers, OPENAI_LIMITS),
     )
 
 
 def read_id(body: Fields, seed: str) -> str:
-    """Return an answer's id; some gateways leave it out."""
+    """Return the id of an answer; some gateways omit it."""
     return body.text_or_none("responseId") or f"response_{seed}"
 
 
 def _candidate(body: Fields, provider: str) -> Fields:
-    """Return the first candidate, for no other was asked for."""
+    """Return the first candidate; only one is requested."""
     raise_blocked(body, provider)
     candidates = body.objects("candidates")
     if not candidates:
@@ -116,7 +108,7 @@ def _candidate(body: Fields, provider: str) -> Fields:
 
 
 def raise_blocked(body: Fields, provider: str) -> None:
-    """Raise what a prompt was blocked for, if it was."""
+    """Raise a ContentFilterError if the prompt was blocked."""
     blocked = body.object("promptFeedback").text_or_none("blockReason")
     if blocked and not body.raw.get("candidates"):
         raise ContentFilterError(
@@ -125,12 +117,12 @@ def raise_blocked(body: Fields, provider: str) -> None:
             status_code=200,
             error_code=blocked,
             raw=body.raw,
-            hint="say it in other words, or set safetySettings in the provider's options",
+            hint="rephrase the prompt, or set safetySettings in the provider's options",
         )
 
 
 def _content(content: Fields, provider: str, seed: str) -> Iterator[ContentPart]:
-    # Who is cut off while thinking has said nothing.
+    # An answer truncated while thinking has no parts.
     if content.raw.get("parts") is None:
         return
     parts = [part for part in content.objects("parts") if part.raw]
@@ -138,12 +130,12 @@ def _content(content: Fields, provider: str, seed: str) -> Iterator[ContentPart]
 
 
 def call_id(seed: str, index: int) -> str:
-    """Return the id of a call, for the provider seldom gives one."""
+    """Return the id of a call without one."""
     return f"call_{seed}_{index}"
 
 
 def read_part(part: Fields, provider: str, own_id: str) -> ContentPart:
-    """Translate one part; the id is for a call to which the provider gave none."""
+    """Translate a part; `own_id` is for a call without an id."""
     if part.raw.get("functionCall") is not None:
         return _call(part, provider, own_id)
     text = part.text_or_none("text")
@@ -192,7 +184,7 @@ def _finish_reason(why: str | None, content: Sequence[ContentPart]) -> FinishRea
 def _usage(usage: Fields) -> Usage:
     thought = usage.count_or_none("thoughtsTokenCount")
     return Usage(
-        # What its own tools read and what it thought is counted apart here, and paid for as these.
+        # Tool prompts and thinking are counted separately, but priced the same.
         input_tokens=usage.count("promptTokenCount") + usage.count("toolUsePromptTokenCount"),
         output_tokens=usage.count("candidatesTokenCount") + (thought or 0),
         reasoning_tokens=thought,
@@ -211,20 +203,20 @@ _BY_CODE: Mapping[str, type[ProviderError]] = {
     "INTERNAL": ServerError,
 }
 _TIMED_OUT = "DEADLINE_EXCEEDED"
-# A wrong key is a 400 here, and only the details tell.
+# An invalid key is a 400 with this reason.
 _WRONG_KEY = "API_KEY_INVALID"
 _TOO_LONG = "exceeds the maximum number of tokens"
 _SECONDS = re.compile(r"\d{1,9}(?:\.\d{1,9})?(?=s$)")
 
 
 def read_error(error: ProviderError) -> SDKError:
-    """Return the error that the gRPC code and the details in the body stand for."""
-    told = error.raw.get("error") if error.raw else None
-    if not isinstance(told, dict):
+    """Return the error of the gRPC code and the details in the body."""
+    body = error.raw.get("error") if error.raw else None
+    if not isinstance(body, dict):
         return error
-    code = told.get("status")
+    code = body.get("status")
     name = code if isinstance(code, str) else error.error_code
-    details = _details(told.get("details"))
+    details = _details(body.get("details"))
     if name == _TIMED_OUT:
         return RequestTimeoutError(error.message)
     asked = _retry_delay(details) if error.retry_after is None else error.retry_after
@@ -248,7 +240,7 @@ def _kind(
         return known
     if _TOO_LONG in error.message:
         return ContextLengthError
-    # What a 400 means the words have decided by now.
+    # The message has already decided a 400.
     return type(error) if error.status_code == 400 else known
 
 
@@ -257,9 +249,9 @@ def _details(value: Json) -> Sequence[JsonObject]:
 
 
 def _retry_delay(details: Sequence[JsonObject]) -> float | None:
-    """Return how many seconds to wait; other providers say so in a header."""
-    told = [str(one["retryDelay"]) for one in details if "retryDelay" in one]
-    found = _SECONDS.match(told[0]) if told else None
+    """Return the seconds to wait; other providers use a header."""
+    delays = [str(detail["retryDelay"]) for detail in details if "retryDelay" in detail]
+    found = _SECONDS.match(delays[0]) if delays else None
     return float(found[0]) if found else None
 
 
@@ -268,47 +260,45 @@ _PLAIN = frozenset({"text", "thought"})
 
 @dataclass(frozen=True)
 class GeminiStream:
-    """The answer as far as it came: pieces of one text or thought are one part of it."""
+    """The state of a stream: the answer so far, with the pieces of a text or thought joined."""
 
     origin: StreamOrigin
     model: str
-    # For the ids that the provider does not give.
+    # For missing ids.
     seed: str
     has_begun: bool = False
     body: JsonObject = field(default_factory=dict[str, Json])
     candidate: JsonObject = field(default_factory=dict[str, Json])
     parts: Sequence[JsonObject] = ()
-    # Whether the last part is a text or thought that may go on.
+    # Whether the last part is a text or thought that may continue.
     is_open: bool = False
 
 
 def step(state: GeminiStream, event: Fields) -> Step[GeminiStream]:
-    """Take one chunk of the answer."""
-    _raise_failure(event, state.origin.provider)
-    told: list[StreamEvent] = [] if state.has_begun else [_start(state, event)]
+    """Process a chunk of the answer."""
+    _raise_error(event, state.origin.provider)
+    events: list[StreamEvent] = [] if state.has_begun else [_start(state, event)]
     raise_blocked(event, state.origin.provider)
-    body = {**state.body, **_said(event.raw, but="candidates")}
+    body = {**state.body, **_without(event.raw, but="candidates")}
     state = replace(state, has_begun=True, body=body)
     if event.raw.get("candidates"):
         candidate = event.objects("candidates")[0]
-        merged = {**state.candidate, **_said(candidate.raw, but="content")}
-        state, more = _gemini_stream_content(
-            replace(state, candidate=merged), candidate.object("content")
-        )
-        told += more
+        merged = {**state.candidate, **_without(candidate.raw, but="content")}
+        state, more = _add_content(replace(state, candidate=merged), candidate.object("content"))
+        events += more
         if candidate.text_or_none("finishReason"):
-            told += _closing(state)
+            events += _closing(state)
             state = replace(state, is_open=False)
-    return Step(state, told)
+    return Step(state, events)
 
 
 def is_whole(state: GeminiStream) -> bool:
-    """Tell whether the model said why it stopped."""
+    """Return whether the model gave a finish reason."""
     return bool(state.candidate.get("finishReason"))
 
 
 def end(state: GeminiStream) -> Sequence[StreamEvent]:
-    """Tell that the answer is whole, if the model said why it stopped."""
+    """Return the last events, if the model gave a finish reason."""
     if not is_whole(state):
         return ()
     origin = state.origin
@@ -325,7 +315,7 @@ def end(state: GeminiStream) -> Sequence[StreamEvent]:
     return [*_closing(state), finish_event(response)]
 
 
-def _raise_failure(event: Fields, provider: str) -> None:
+def _raise_error(event: Fields, provider: str) -> None:
     if event.raw.get("error") is None:
         return
     details = event.object("error")
@@ -350,38 +340,38 @@ def _start(state: GeminiStream, event: Fields) -> StreamEvent:
     return StreamEvent(StreamEventType.STREAM_START, start=start)
 
 
-def _said(raw: JsonObject, *, but: str) -> dict[str, Json]:
+def _without(raw: JsonObject, *, but: str) -> dict[str, Json]:
     return {key: value for key, value in raw.items() if key != but and value is not None}
 
 
-def _gemini_stream_content(state: GeminiStream, content: Fields) -> Step[GeminiStream]:
-    told: list[StreamEvent] = []
+def _add_content(state: GeminiStream, content: Fields) -> Step[GeminiStream]:
+    events: list[StreamEvent] = []
     if content.raw.get("parts") is None:
         return Step(state)
     for part in content.objects("parts"):
-        # A last piece is often an empty text, which a whole answer would not have.
+        # The last piece is often an empty text.
         if part.raw and part.raw != {"text": ""}:
             state, more = _part(state, part)
-            told += more
-    return Step(state, told)
+            events += more
+    return Step(state, events)
 
 
 def _part(state: GeminiStream, part: Fields) -> Step[GeminiStream]:
     if part.raw.get("functionCall") is not None or part.text_or_none("text") is None:
         return _whole_part(state, part)
-    if state.is_open and _goes_on(state.parts[-1], part.raw):
+    if state.is_open and _continues(state.parts[-1], part.raw):
         last = state.parts[-1]
         longer = {**last, **part.raw, "text": f"{last['text']}{part.text('text')}"}
-        grown = replace(state, parts=[*state.parts[:-1], longer])
-        return Step(grown, _delta(grown, part))
-    grown = replace(state, parts=[*state.parts, part.raw], is_open=True)
+        updated = replace(state, parts=[*state.parts[:-1], longer])
+        return Step(updated, _delta(updated, part))
+    updated = replace(state, parts=[*state.parts, part.raw], is_open=True)
     kind = StreamEventType.REASONING_START if _is_thought(part.raw) else StreamEventType.TEXT_START
-    begun = StreamEvent(kind, text_id=None if _is_thought(part.raw) else _text_id(grown))
-    return Step(grown, [*_closing(state), begun, *_delta(grown, part)])
+    started = StreamEvent(kind, text_id=None if _is_thought(part.raw) else _text_id(updated))
+    return Step(updated, [*_closing(state), started, *_delta(updated, part)])
 
 
-def _goes_on(last: JsonObject, piece: JsonObject) -> bool:
-    """Tell whether a piece belongs to the part before it: a signature is a part's end."""
+def _continues(last: JsonObject, piece: JsonObject) -> bool:
+    """Return whether a piece continues the last part; a signature ends a part."""
     if _is_thought(last) != _is_thought(piece):
         return False
     return last.keys() <= _PLAIN and piece.keys() <= {*_PLAIN, "thoughtSignature"}
@@ -395,9 +385,11 @@ def _whole_part(state: GeminiStream, part: Fields) -> Step[GeminiStream]:
     if read.tool_call is None:
         return Step(known, [*_closing(state), provider_event(part.raw)])
     call = ToolCall.from_data(read.tool_call)
-    begun = StreamEvent(StreamEventType.TOOL_CALL_START, tool_call=ToolCall(call.id, call.name, {}))
+    started = StreamEvent(
+        StreamEventType.TOOL_CALL_START, tool_call=ToolCall(call.id, call.name, {})
+    )
     ended = StreamEvent(StreamEventType.TOOL_CALL_END, tool_call=call)
-    return Step(known, [*_closing(state), begun, ended])
+    return Step(known, [*_closing(state), started, ended])
 
 
 def _delta(state: GeminiStream, part: Fields) -> Sequence[StreamEvent]:

@@ -1,7 +1,4 @@
-"""One call by litellm: in time, with every error made one of ours, and closed when it ends.
-
-Loads litellm when it is first used, and keeps it quiet: nothing fetched, logged or reported.
-"""
+"""Loads litellm on first use and makes calls through it, with time limits."""
 
 import asyncio
 import importlib
@@ -32,13 +29,13 @@ from attractor.base.json import Json, parse_json
 from attractor.llm.client import AdapterTimeout
 from attractor.llm.errors import ConfigurationError, RequestTimeoutError, SDKError, StreamError
 from attractor.llm.providers.chat_response import ChatStream, read_response
-from attractor.llm.providers.litellm_errors import Circumstances, read_error
-from attractor.llm.providers.litellm_http import Carrier, Exchange, Pool, is_watched
+from attractor.llm.providers.litellm_errors import ErrorContext, read_error
+from attractor.llm.providers.litellm_http import Exchange, Pool, RecordingTransport, is_recording
 from attractor.llm.providers.litellm_providers import Access
 from attractor.llm.providers.litellm_translation import (
     LiteLLMStream,
+    dialect_of,
     list_images,
-    speaker_of,
     write_request,
 )
 from attractor.llm.request import Request
@@ -47,13 +44,13 @@ from attractor.llm.transport.fields import Fields, stream_fields
 from attractor.llm.transport.http import Reply, StreamReply
 from attractor.llm.transport.stream_reading import StreamOrigin
 
-# Without these the import goes to the network, and reads a `.env` of the folder it is done in.
+# Without these, importing litellm uses the network and reads `.env` of the current folder.
 _AT_IMPORT = {
     "LITELLM_LOCAL_MODEL_COST_MAP": "True",
     "LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS": "True",
     "LITELLM_LOCAL_BLOG_POSTS": "True",
     "LITELLM_MODE": "PRODUCTION",
-    # An image's address is for the provider to follow.
+    # The provider fetches images from their URLs.
     "MAX_IMAGE_URL_DOWNLOAD_SIZE_MB": "0",
 }
 _SETTINGS = {
@@ -81,13 +78,13 @@ _CLIENT_OF_LITELLM = "async_httpx_client"
 
 
 class Chunks(Protocol):
-    """An answer of litellm that comes in pieces."""
+    """A streamed answer of litellm."""
 
     received_finish_reason: str | None
     intermittent_finish_reason: str | None
 
     def __aiter__(self) -> AsyncGenerator[Any]:
-        """Yield the pieces."""
+        """Yield the chunks."""
         ...
 
     async def aclose(self) -> None:
@@ -96,22 +93,22 @@ class Chunks(Protocol):
 
 
 class Library(Protocol):
-    """What is used of litellm."""
+    """The functions of litellm that are used."""
 
     def acompletion(self, **parameters: object) -> Awaitable[Any]:
-        """Ask a model."""
+        """Call a model."""
         ...
 
     def get_supported_openai_params(
         self, *, model: str, custom_llm_provider: str
     ) -> Sequence[str] | None:
-        """Return what a provider's model can be told."""
+        """Return the parameters supported by a model."""
         ...
 
 
 @cache
 def load_litellm() -> Library:
-    """Return litellm; the first call takes seconds."""
+    """Import and configure litellm; the first call takes seconds."""
     with _LOADING, _at_import():
         try:
             litellm: Any = importlib.import_module("litellm")
@@ -120,28 +117,28 @@ def load_litellm() -> Library:
             types: Any = importlib.import_module("litellm.types.utils")
         except ImportError as cause:
             raise ConfigurationError(
-                f"litellm cannot be loaded: {cause}",
-                hint="install it anew where attractor is: pip install --force-reinstall litellm",
+                f"cannot import litellm: {cause}",
+                hint="reinstall it where attractor is: pip install --force-reinstall litellm",
             ) from cause
         _build(types)
     for name, value in _SETTINGS.items():
         setattr(litellm, name, value)
     for name in _LOGGERS:
         logging.getLogger(name).disabled = True
-    _send_by(Carrier(), litellm, handlers, caching)
+    _send_by(RecordingTransport(), litellm, handlers, caching)
     return cast(Library, litellm)
 
 
 def _build(types: Any) -> None:
-    """Build the types of answers, which warn when they are built in the first call."""
+    """Build the types of answers, which otherwise warn during the first call."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for name in _BUILT_LATE:
             getattr(types, name).model_rebuild()
 
 
-def _send_by(carrier: Carrier, litellm: Any, handlers: Any, caching: Any) -> None:
-    """Let litellm send by our carrier: by SDKs of providers, and by clients of its own."""
+def _send_by(carrier: RecordingTransport, litellm: Any, handlers: Any, caching: Any) -> None:
+    """Let litellm and its SDKs send requests through our transport."""
     if litellm.aclient_session is None:
         litellm.aclient_session = httpx.AsyncClient(
             transport=carrier, timeout=None, trust_env=False
@@ -150,7 +147,7 @@ def _send_by(carrier: Carrier, litellm: Any, handlers: Any, caching: Any) -> Non
 
     class Clients(caching.LLMClientCache):
         def get_cache(self, key: str, **more: object) -> object:
-            if is_watched() and key.startswith(_CLIENT_OF_LITELLM):
+            if is_recording() and key.startswith(_CLIENT_OF_LITELLM):
                 return ours
             return caching.LLMClientCache.get_cache(self, key, **more)
 
@@ -180,7 +177,7 @@ _PIECES = {"stream": True, "stream_options": {"include_usage": True}}
 
 
 @dataclass(frozen=True)
-class Whom:
+class LiteLLMTarget:
     """Who is to be asked: our name, the provider's, and what lets us in."""
 
     name: str
@@ -191,15 +188,17 @@ class Whom:
 class Call:
     """One request on its way; `request` has the model's name without the provider's."""
 
-    def __init__(self, request: Request, whom: Whom, pool: Pool, timeout: AdapterTimeout) -> None:
+    def __init__(
+        self, request: Request, whom: LiteLLMTarget, pool: Pool, timeout: AdapterTimeout
+    ) -> None:
         self.model = request.model
         self._request, self._whom, self._timeout = request, whom, timeout
         self._exchange = Exchange(pool, timeout.connect)
-        self._speaker = speaker_of(whom.name, whom.provider, whom.access.route, request.model)
+        self._speaker = dialect_of(whom.name, whom.provider, whom.access.route, request.model)
         self._warnings: Sequence[Warning] = ()
 
     async def complete(self) -> Response:
-        """Ask and wait for the whole answer."""
+        """Send a request and return the whole answer."""
         ask = await self._prepare(is_stream=False)
         answer = await self._in_time(ask, self._timeout.request, is_stream=False)
         body = Fields(self._plain(answer, is_stream=False), provider=self._whom.name)
@@ -249,7 +248,7 @@ class Call:
                 break
             piece = self._plain(chunk, is_stream=True)
             yield stream_fields(piece, provider=self._whom.name, path="a piece")
-        # litellm makes up an end where none came.
+        # litellm invents an end if none came.
         if chunks.received_finish_reason is None and chunks.intermittent_finish_reason is None:
             early = StreamError(f"the stream of {self._whom.name} ended before its answer did")
             raise self._error(early, is_stream=True)
@@ -257,19 +256,19 @@ class Call:
     async def _in_time(
         self, ask: Callable[[], Awaitable[T]], seconds: float, *, is_stream: bool
     ) -> T:
-        # Not by asyncio: its time-out would break off the closing of another connection, too.
+        # An asyncio timeout would interrupt the closing of other connections too.
         deadline = anyio.move_on_after(seconds)
         try:
-            with deadline, self._exchange.watching():
+            with deadline, self._exchange.recording():
                 return await ask()
         except Exception as trouble:  # noqa: BLE001 - litellm raises whatever its parts raise
             if not deadline.cancel_called:
-                # Without the cause: litellm's words could hold a key.
+                # Without the cause, which may contain a key.
                 raise self._error(trouble, is_stream=is_stream) from None
-        raise RequestTimeoutError(_late(self._whom.name, seconds, self._exchange))
+        raise RequestTimeoutError(_timeout_message(self._whom.name, seconds, self._exchange))
 
     def _plain(self, model: Any, *, is_stream: bool) -> Json:
-        """Return as JSON what litellm read, which reads more than JSON: half a character, NaN."""
+        """Return the JSON of a litellm object, which may contain lone surrogates or NaN."""
         try:
             return parse_json(model.model_dump_json(warnings=False))
         except (NotCanonical, ValueError) as trouble:
@@ -277,7 +276,7 @@ class Call:
 
     def _error(self, trouble: Exception, *, is_stream: bool) -> SDKError:
         secrets = self._whom.access.secrets
-        of = Circumstances(self._whom.name, secrets, self._timeout.connect, is_stream)
+        of = ErrorContext(self._whom.name, secrets, self._timeout.connect, is_stream)
         return read_error(trouble, self._exchange, of)
 
 
@@ -288,7 +287,7 @@ async def _chained(first: Fields | None, rest: AsyncGenerator[Fields]) -> AsyncG
         yield one
 
 
-def _late(name: str, seconds: float, exchange: Exchange) -> str:
+def _timeout_message(name: str, seconds: float, exchange: Exchange) -> str:
     if exchange.status is None:
         return f"{name} did not answer in {seconds:g} s"
-    return f"{name} sent nothing more for {seconds:g} s"
+    return f"{name} sent no data for {seconds:g} s"

@@ -1,4 +1,4 @@
-"""Makes errors of ours out of litellm's, by what the provider itself answered (7.6)."""
+"""Translates litellm's errors by the provider's own answer (7.6)."""
 
 import json
 import re
@@ -17,7 +17,7 @@ from attractor.llm.errors import (
     StreamError,
     error_from_status_code,
 )
-from attractor.llm.providers.litellm_http import Exchange, ImageLeftOut
+from attractor.llm.providers.litellm_http import Exchange, MissingImageError
 from attractor.llm.transport.fields import parse_object
 from attractor.llm.transport.headers import read_retry_after
 
@@ -25,7 +25,7 @@ _LONGEST_MESSAGE = 500
 _HIDDEN = "[key]"
 _SHORTEST_SECRET = 8
 _AN_ERROR = re.compile(r"[45]\d\d")
-# Such an error has no status; these are those it would have had, by the words of several providers.
+# Statuses of errors inside streams, by the codes of several providers.
 _STATUSES: Mapping[str, int] = {
     "invalid_request_error": 400,
     "authentication_error": 401,
@@ -40,8 +40,8 @@ _STATUSES: Mapping[str, int] = {
 
 
 @dataclass(frozen=True)
-class Circumstances:
-    """Who was asked when something went wrong, what no message may show, and how it was asked."""
+class ErrorContext:
+    """Provider, secrets, connect timeout and kind of a failed call."""
 
     provider: str
     secrets: Sequence[str]
@@ -49,54 +49,54 @@ class Circumstances:
     is_stream: bool
 
     def hide(self, text: str) -> str:
-        """Take the keys out of a text."""
+        """Return a text without keys."""
         for one in self.secrets:
-            # A stand-in's key may be a letter in any word.
+            # A placeholder key may be a letter of any word.
             text = text.replace(one, _HIDDEN) if len(one) >= _SHORTEST_SECRET else text
         return text
 
     def shorten(self, text: str) -> str:
-        """Return so much of a text as a message holds, without keys."""
+        """Return a shortened text without keys."""
         return self.hide(text)[:_LONGEST_MESSAGE]
 
 
-def read_error(trouble: Exception, exchange: Exchange, of: Circumstances) -> SDKError:
-    """Return what went wrong: the network, else the provider's own word, else litellm's."""
-    if exchange.complaint is not None:
-        return _of_a_complaint(exchange.complaint, of)
+def read_error(trouble: Exception, exchange: Exchange, of: ErrorContext) -> SDKError:
+    """Return the error: of the network, else of the provider, else of litellm."""
+    if exchange.error_event is not None:
+        return _error_in_stream(exchange.error_event, of)
     if exchange.trouble is not None:
-        return _of_the_network(exchange.trouble, exchange, of)
+        return _network_error(exchange.trouble, exchange, of)
     if isinstance(trouble, SDKError):
         return trouble
     if exchange.status is None:
-        return _of_litellm(trouble, of)
+        return _litellm_error(trouble, of)
     if not 200 <= exchange.status < 300:
-        return _of_the_provider(exchange, exchange.status, of)
-    return _of_a_good_answer(trouble, of)
+        return _provider_error(exchange, exchange.status, of)
+    return _invalid_answer(trouble, of)
 
 
-def _of_the_network(trouble: httpx.RequestError, exchange: Exchange, of: Circumstances) -> SDKError:
-    if isinstance(trouble, ImageLeftOut):
+def _network_error(trouble: httpx.RequestError, exchange: Exchange, of: ErrorContext) -> SDKError:
+    if isinstance(trouble, MissingImageError):
         return InvalidRequestError(
-            f"litellm hands no image on to this model of {of.provider}",
+            f"litellm does not send images to this model of {of.provider}",
             provider=of.provider,
-            hint="leave the images out, or ask a model that sees",
+            hint="remove the images, or use a model with vision",
         )
     if isinstance(trouble, httpx.ConnectTimeout):
         return RequestTimeoutError(f"{of.provider} accepted no connection in {of.connect:g} s")
-    told = of.shorten(f"{type(trouble).__name__}: {trouble}".rstrip(": "))
+    message = of.shorten(f"{type(trouble).__name__}: {trouble}".rstrip(": "))
     if isinstance(trouble, httpx.DecodingError):
-        return StreamError(f"{of.provider} streamed what nobody can read: {told}")
+        return StreamError(f"invalid stream of {of.provider}: {message}")
     if of.is_stream and exchange.status is not None:
-        return StreamError(f"the stream of {of.provider} was cut: {told}")
-    return NetworkError(f"{of.provider}: {told}")
+        return StreamError(f"the stream of {of.provider} was interrupted: {message}")
+    return NetworkError(f"{of.provider}: {message}")
 
 
-def _of_the_provider(exchange: Exchange, status: int, of: Circumstances) -> SDKError:
+def _provider_error(exchange: Exchange, status: int, of: ErrorContext) -> SDKError:
     raw = parse_object(of.hide(exchange.body))
-    told = raw.get("error")
-    details = told if isinstance(told, dict) else raw
-    message = details.get("message") or told or exchange.body.strip() or "no reason given"
+    error = raw.get("error")
+    details = error if isinstance(error, dict) else raw
+    message = details.get("message") or error or exchange.body.strip() or "no reason given"
     code = details.get("code") or details.get("type")
     return error_from_status_code(
         status,
@@ -108,15 +108,15 @@ def _of_the_provider(exchange: Exchange, status: int, of: Circumstances) -> SDKE
     )
 
 
-def _of_a_complaint(complaint: JsonObject, of: Circumstances) -> SDKError:
-    """Return the error that stands in a stream which began well."""
-    raw = parse_object(of.hide(json.dumps(complaint, ensure_ascii=False)))
-    told = raw.get("error")
-    details = told if isinstance(told, dict) else raw
+def _error_in_stream(error_event: JsonObject, of: ErrorContext) -> SDKError:
+    """Return the error inside a stream."""
+    raw = parse_object(of.hide(json.dumps(error_event, ensure_ascii=False)))
+    error = raw.get("error")
+    details = error if isinstance(error, dict) else raw
     codes = [str(details[key]) for key in ("code", "type", "status") if details.get(key)]
     known = [_STATUSES[one] for one in codes if one in _STATUSES]
     known += [int(one) for one in codes if _AN_ERROR.fullmatch(one)]
-    message = details.get("message") or told or "no reason given"
+    message = details.get("message") or error or "no reason given"
     return error_from_status_code(
         known[0] if known else 500,
         of.shorten(str(message)),
@@ -126,18 +126,18 @@ def _of_a_complaint(complaint: JsonObject, of: Circumstances) -> SDKError:
     )
 
 
-def _of_a_good_answer(trouble: Exception, of: Circumstances) -> SDKError:
-    """Return the error of an answer that is not what it should be."""
-    words = of.shorten(_words_of(trouble))
+def _invalid_answer(trouble: Exception, of: ErrorContext) -> SDKError:
+    """Return the error of an invalid answer."""
+    words = of.shorten(_message_of(trouble))
     if of.is_stream:
-        return StreamError(f"{of.provider} streamed what nobody can read: {words}")
-    told = f"{of.provider} answered with what nobody can read: {words}"
-    return ServerError(told, provider=of.provider, status_code=200)
+        return StreamError(f"invalid stream of {of.provider}: {words}")
+    message = f"invalid answer of {of.provider}: {words}"
+    return ServerError(message, provider=of.provider, status_code=200)
 
 
-def _of_litellm(trouble: Exception, of: Circumstances) -> SDKError:
-    """Return the error of a request that we did not see, mostly as litellm did not send one."""
-    words = of.shorten(_words_of(trouble))
+def _litellm_error(trouble: Exception, of: ErrorContext) -> SDKError:
+    """Return the error of litellm itself, mostly of a request that it did not send."""
+    words = of.shorten(_message_of(trouble))
     return error_from_status_code(_status_of(trouble) or 400, words, provider=of.provider)
 
 
@@ -146,6 +146,8 @@ def _status_of(trouble: Exception) -> int | None:
     return status if isinstance(status, int) and 400 <= status < 600 else None
 
 
-def _words_of(trouble: Exception) -> str:
-    told: object = getattr(trouble, "message", None)
-    return told if isinstance(told, str) and told else f"{type(trouble).__name__}: {trouble}"
+def _message_of(trouble: Exception) -> str:
+    message: object = getattr(trouble, "message", None)
+    return (
+        message if isinstance(message, str) and message else f"{type(trouble).__name__}: {trouble}"
+    )

@@ -1,7 +1,6 @@
-"""Carries what litellm sends, and keeps what the provider itself answered.
+"""Sends litellm's HTTP requests and records the provider's own answers.
 
-litellm tells errors with loss: of a status, of a header, of what kind of trouble the network had.
-Here the requests of one call are seen as they go out, so that the provider's own word can be told.
+litellm's errors lose statuses, headers, and the kind of a network error.
 """
 
 import json
@@ -19,30 +18,30 @@ from attractor.base.json import Json, JsonObject
 from attractor.llm.transport.http import PerLoop
 
 _END_OF_EVENT = re.compile(rb"\r?\n\r?\n")
-# What stands between and behind events.
+# Data between and after events.
 _NOTHING = (b"", b"[DONE]")
 _DESCRIBE_THE_BODY = ("content-encoding", "content-length", "transfer-encoding")
 
 
-class ImageLeftOut(httpx.RequestError):
-    """litellm made a request that lacks an image it was given."""
+class MissingImageError(httpx.RequestError):
+    """A request of litellm lacks an image."""
 
 
 class Pool:
-    """The connections of one adapter, opened when they are first needed; a loop has its own."""
+    """The connections of an adapter, opened on demand, one pool per event loop."""
 
     def __init__(self) -> None:
-        # Certificates take 30 ms to load.
+        # Loading certificates takes 30 ms.
         self._safe = PerLoop(partial(_open, is_safe=True), httpx.AsyncHTTPTransport.aclose)
         self._plain = PerLoop(partial(_open, is_safe=False), httpx.AsyncHTTPTransport.aclose)
 
     async def send(self, request: httpx.Request) -> httpx.Response:
-        """Send one request; its answer is still to be read."""
+        """Send a request; the answer is not read yet."""
         connections = self._safe if request.url.scheme == "https" else self._plain
         return await (await connections.find()).handle_async_request(request)
 
     async def close(self) -> None:
-        """Give up the connections; a request after that opens new ones."""
+        """Close the connections; a later request opens new ones."""
         await self._safe.close()
         await self._plain.close()
 
@@ -54,7 +53,7 @@ def _open(*, is_safe: bool) -> httpx.AsyncHTTPTransport:
 
 @dataclass
 class Exchange:
-    """What went to and fro in one call: the newest answer of the provider, or what kept it off."""
+    """The newest answer of a call, or its network error."""
 
     pool: Pool
     connect: float
@@ -62,14 +61,14 @@ class Exchange:
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     body: str = ""
     trouble: httpx.RequestError | None = None
-    complaint: JsonObject | None = None
+    error_event: JsonObject | None = None
     incoming: httpx.AsyncByteStream | None = None
-    # What has to be in the request, as base64 or an address.
+    # Images that the request must contain, as base64 or URL.
     images: Sequence[str] = ()
 
     @contextmanager
-    def watching(self) -> Generator[None]:
-        """Take for this call what is sent while the block lasts."""
+    def recording(self) -> Generator[None]:
+        """Assign requests sent within the block to this call."""
         token = _CURRENT.set(self)
         try:
             yield
@@ -77,20 +76,20 @@ class Exchange:
             _CURRENT.reset(token)
 
     async def carry(self, request: httpx.Request) -> httpx.Response:
-        """Send one request of this call."""
+        """Send a request of this call."""
         if self.trouble is not None:
-            # Some of litellm's clients try again where the network failed.
+            # Some clients of litellm retry network errors.
             raise self.trouble
-        # What comes in is read here too.
+        # The answer is read here too.
         request.headers["accept-encoding"] = "identity"
-        # How long to wait for the rest is decided where the whole is waited for.
+        # Other time limits are applied by the caller.
         request.extensions = {**request.extensions, "timeout": {"connect": self.connect}}
         try:
             self._require_images(request, await request.aread())
             response = await self.pool.send(request)
             self.status, self.headers = response.status_code, response.headers
             if response.is_success:
-                self.incoming = response.stream = _Watched(response, self)
+                self.incoming = response.stream = _RecordedBody(response, self)
                 return response
             return await self._read_error(response)
         except httpx.RequestError as trouble:
@@ -98,18 +97,18 @@ class Exchange:
             raise
 
     def _require_images(self, request: httpx.Request, content: bytes) -> None:
-        """Keep a request back that lacks an image: litellm leaves it out without a word.
+        """Raise an error for a request without its images, which litellm may drop silently.
 
-        What is no JSON asks for something else, such as a token.
+        Requests that are not JSON have another purpose, such as a token.
         """
         if "json" not in request.headers.get("content-type", ""):
             return
         for image in self.images:
             if image.encode() not in content and json.dumps(image).encode() not in content:
-                raise ImageLeftOut("an image is not in it", request=request)
+                raise MissingImageError("missing image", request=request)
 
     async def close(self) -> None:
-        """Close the connection of an answer that is still coming in."""
+        """Close the connection of an incomplete answer."""
         incoming, self.incoming = self.incoming, None
         if incoming is not None:
             await incoming.aclose()
@@ -128,8 +127,8 @@ class Exchange:
         return httpx.Response(response.status_code, headers=kept, content=content)
 
 
-class _Watched(httpx.AsyncByteStream):
-    """The body of an answer, that says so when it breaks off, or cannot be read, or complains."""
+class _RecordedBody(httpx.AsyncByteStream):
+    """The body of an answer, recording interruptions, invalid events and errors in it."""
 
     def __init__(self, response: httpx.Response, exchange: Exchange) -> None:
         stream = response.stream
@@ -153,14 +152,14 @@ class _Watched(httpx.AsyncByteStream):
         await self._stream.aclose()
 
     def _look_at(self, event: bytes) -> None:
-        """Find what litellm would pass over: an event nobody can read, and an error in one."""
+        """Find invalid events and errors, which litellm ignores."""
         value = _read(event)
         if isinstance(value, dict) and (value.get("error") or value.get("type") == "error"):
-            self._exchange.complaint = value
+            self._exchange.error_event = value
 
 
 async def _events(stream: httpx.AsyncByteStream) -> AsyncIterator[bytes]:
-    """Yield one event after the other, and at last what is none."""
+    """Yield the events, and the rest of the data."""
     rest = b""
     async for piece in stream:
         rest += piece
@@ -177,26 +176,26 @@ def _read(event: bytes) -> Json:
     try:
         return None if data in _NOTHING else json.loads(data)
     except ValueError as cause:
-        raise httpx.DecodingError(f"an event is no JSON: {cause}") from None
+        raise httpx.DecodingError(f"invalid JSON in an event: {cause}") from None
 
 
-class Carrier(httpx.AsyncBaseTransport):
-    """What litellm sends by: it hands every request to the call that it belongs to."""
+class RecordingTransport(httpx.AsyncBaseTransport):
+    """The transport of litellm, which assigns every request to its call."""
 
     def __init__(self) -> None:
-        # For a program that also uses litellm by itself.
+        # For programs that also use litellm directly.
         self._strays = Pool()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send one request."""
+        """Send a request."""
         exchange = _CURRENT.get()
         if exchange is None:
             return await self._strays.send(request)
         return await exchange.carry(request)
 
 
-def is_watched() -> bool:
-    """Tell whether a call of ours is being made here."""
+def is_recording() -> bool:
+    """Return whether a call of ours is running in this context."""
     return _CURRENT.get() is not None
 
 

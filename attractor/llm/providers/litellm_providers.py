@@ -1,6 +1,6 @@
-"""Which providers litellm serves, and what it is told of each: where it is, and what lets us in.
+"""Providers served by litellm: their names there, and the variables that configure them.
 
-The well-known ones stand in `litellm_providers.toml`, the others in litellm's own table of models.
+Well-known providers are in `litellm_providers.toml`, the others in litellm's table of models.
 """
 
 import tomllib
@@ -16,7 +16,7 @@ from attractor.llm.errors import ConfigurationError
 _FILE = Path(__file__).with_name("litellm_providers.toml")
 _NO_PARAMETERS = ("route", "needs")
 _KEY, _BASE = "_API_KEY", "_API_BASE"
-# What else is told of a provider is no secret: an error may name it.
+# Secret parameters; errors may contain the others.
 _SECRET = frozenset(
     {
         "api_key",
@@ -30,19 +30,19 @@ _SECRET = frozenset(
 
 
 @dataclass(frozen=True)
-class Needs:
-    """What one provider needs: any one list of variables, and which parameter each becomes."""
+class ProviderVariables:
+    """The alternative variables that configure a provider, and their parameters."""
 
     route: str
     ways: Sequence[Sequence[str]]
     parameters: Mapping[str, Sequence[str]]
 
     def are_met(self, environ: Mapping[str, str]) -> bool:
-        """Tell whether the variables of one way are all set."""
+        """Return whether all variables of one alternative are set."""
         return any(all(_value(environ, name) for name in way) for way in self.ways)
 
     def read(self, environ: Mapping[str, str]) -> "Access":
-        """Return what litellm is told."""
+        """Return the parameters for litellm."""
         found = {
             parameter: next(filter(None, (_value(environ, name) for name in names)), "")
             for parameter, names in self.parameters.items()
@@ -52,53 +52,53 @@ class Needs:
 
 @dataclass(frozen=True)
 class Access:
-    """By which name litellm knows a provider, and the parameters that open it."""
+    """The litellm name of a provider, and the parameters with its key."""
 
     route: str
     parameters: Mapping[str, str] = field(repr=False)
 
     @property
     def secrets(self) -> Sequence[str]:
-        """What no message may show."""
+        """The secret values."""
         return [value for name, value in self.parameters.items() if name in _SECRET]
 
 
 @cache
-def well_known() -> Mapping[str, Needs]:
-    """Return what is told of the well-known providers."""
-    told = tomllib.loads(_FILE.read_text("utf-8"))
+def well_known() -> Mapping[str, ProviderVariables]:
+    """Return the well-known providers."""
+    tables = tomllib.loads(_FILE.read_text("utf-8"))
     return {
-        name: Needs(
+        name: ProviderVariables(
             one.get("route", name),
             one["needs"],
             {key: names for key, names in one.items() if key not in _NO_PARAMETERS},
         )
-        for name, one in told.items()
+        for name, one in tables.items()
     }
 
 
-def find_needs(provider: str) -> Needs | None:
-    """Return what a provider needs, None of one that litellm does not serve."""
+def find_variables(provider: str) -> ProviderVariables | None:
+    """Return the variables of a provider; None if litellm does not serve it."""
     known = well_known().get(provider)
-    if known is None and provider in _of_the_table():
-        return _usual(provider)
+    if known is None and provider in _table_providers():
+        return _conventional_needs(provider)
     return known
 
 
-def find_ready(environ: Mapping[str, str]) -> list[str]:
-    """Return the providers that are not native and have what they need, by name."""
+def find_configured(environ: Mapping[str, str]) -> list[str]:
+    """Return the names of the configured providers that are not native."""
     ready = {name for name, needs in well_known().items() if needs.are_met(environ)}
     named = {part.removesuffix(_BASE).removesuffix(_KEY) for part in _conventional(environ)}
-    # The table is large, and only asked when something could be of a provider it has.
+    # The table is large, and only read if a variable may belong to one of its providers.
     if named:
-        others = _of_the_table() - well_known().keys()
+        others = _table_providers() - well_known().keys()
         ready |= {name for name in others if _variable(name) in named}
     return sorted(ready - set(NATIVE))
 
 
-def _usual(provider: str) -> Needs:
+def _conventional_needs(provider: str) -> ProviderVariables:
     key, base = _variable(provider) + _KEY, _variable(provider) + _BASE
-    return Needs(provider, [[key], [base]], {"api_key": [key], "api_base": [base]})
+    return ProviderVariables(provider, [[key], [base]], {"api_key": [key], "api_base": [base]})
 
 
 def _variable(provider: str) -> str:
@@ -106,7 +106,7 @@ def _variable(provider: str) -> str:
 
 
 def _conventional(environ: Mapping[str, str]) -> set[str]:
-    """Return the variables that could be those of a provider which is not well known."""
+    """Return the variables that may belong to a provider that is not well known."""
     taken = {
         name for one in well_known().values() for names in one.parameters.values() for name in names
     }
@@ -118,11 +118,11 @@ def _conventional(environ: Mapping[str, str]) -> set[str]:
 
 
 @cache
-def _of_the_table() -> frozenset[str]:
+def _table_providers() -> frozenset[str]:
     try:
         return read_providers(find_table())
     except ConfigurationError:
-        # Whoever asks a model will be told; who asks none does not need it.
+        # Calling a model reports it.
         return frozenset()
 
 

@@ -1,9 +1,4 @@
-"""Writes a request as litellm takes it: as Chat Completions, whoever the provider is (7.3).
-
-Reads what litellm adds to Chat Completions: signed thoughts, and tokens of a cache (7.5).
-
-Reads the pieces in which litellm brings an answer, with its signed thoughts (7.7).
-"""
+"""Translates requests, answers and streams for litellm (7.3, 7.5, 7.7)."""
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
@@ -20,14 +15,14 @@ from attractor.llm.providers.chat_request import (
     write_settings,
     write_tools,
 )
-from attractor.llm.providers.chat_response import ChatStream, Speaker
+from attractor.llm.providers.chat_response import ChatDialect, ChatStream
 from attractor.llm.providers.openai_request import (
-    NOT_EVERYWHERE_HELD,
+    NOT_ENFORCED_EVERYWHERE,
     OpenAIRequest,
-    held_to_schema,
+    is_enforceable,
     name_schema,
 )
-from attractor.llm.providers.unsupported import untold_names
+from attractor.llm.providers.unsupported import unsent_names
 from attractor.llm.request import NOT_ENFORCED, Request, format_instruction, merge_options
 from attractor.llm.response import Usage, Warning
 from attractor.llm.stream_events import StreamEvent
@@ -37,32 +32,32 @@ from attractor.llm.transport.stream_reading import Step
 
 _OWN_OPTIONS = "litellm"
 _IGNORED = "unsupported_parameter"
-# Nothing is tried twice; what has not come in time is ended by us.
+# No retries; time limits are ours.
 _FIXED: JsonObject = {"num_retries": 0, "max_retries": 0, "timeout": 6000}
 
 
 def write_request(
     request: Request, *, provider: str, taken: Collection[str] | None
 ) -> OpenAIRequest:
-    """Translate a request; options of the provider and of litellm come last and win.
+    """Translate a request; options of the provider and of litellm override other settings.
 
-    `taken` are the parameters that the model can be told, None where litellm does not know.
+    `taken` are the parameters supported by the model; None if litellm does not know.
     """
     _require_known(request, provider)
     warnings: list[Warning] = []
     words = _words(request, provider, _takes(taken, "response_format"), warnings)
-    messages = list(write_messages(request, provider, give_back=_as_blocks, words=words))
+    messages = list(write_messages(request, provider, write_thinking=_as_blocks, words=words))
     body: dict[str, Json] = {"messages": messages}
     for name, value in write_settings(request, name_schema).items():
         if _takes(taken, name):
             body[name] = value
         else:
-            warnings.append(Warning(f"{provider} is told no {name} by litellm", _IGNORED))
-    for one in untold_names(request.messages):
-        # litellm says nothing of where it leaves one out; instructions go as one message.
-        warnings.append(Warning(f"not every provider is told {one} by litellm", _IGNORED))
+            warnings.append(Warning(f"litellm does not send {name} to {provider}", _IGNORED))
+    for name in unsent_names(request.messages):
+        # litellm does not report dropped names; instructions are one message.
+        warnings.append(Warning(f"litellm does not send {name} to every provider", _IGNORED))
     if request.metadata:
-        warnings.append(Warning("litellm hands no metadata on", _IGNORED))
+        warnings.append(Warning("litellm does not send metadata", _IGNORED))
     body |= _tools(request, provider, taken)
     for namespace in dict.fromkeys([provider, _OWN_OPTIONS]):
         body = merge_options(body, request.options_for(namespace))
@@ -70,7 +65,7 @@ def write_request(
 
 
 def list_images(body: JsonObject) -> Sequence[str]:
-    """Return the images in what litellm is told, by their base64 or their address."""
+    """Return the images of a body, by their base64 or URL."""
     messages = body.get("messages")
     return [one for said in messages for one in _images(said)] if isinstance(messages, list) else []
 
@@ -95,33 +90,35 @@ def _tools(request: Request, provider: str, taken: Collection[str] | None) -> Js
     choice = request.tool_choice or ToolChoice()
     if not _takes(taken, "tools"):
         raise InvalidRequestError(
-            f"litellm hands no tools on to the model {request.model!r} of {provider}",
+            f"litellm does not send tools to the model {request.model!r} of {provider}",
             provider=provider,
         )
     tools = write_tools(request.tools)
     if _takes(taken, "tool_choice"):
         return {"tools": tools, "tool_choice": write_choice(choice)}
     if choice.mode in ("required", "named"):
-        raise UnsupportedToolChoiceError(f"{provider} knows no tool choice {choice.mode!r}")
+        raise UnsupportedToolChoiceError(
+            f"{provider} does not support the tool choice {choice.mode!r}"
+        )
     return {} if choice.mode == "none" else {"tools": tools}
 
 
 def _words(request: Request, provider: str, is_held: bool, warnings: list[Warning]) -> str:
-    """Return how the form of the answer is asked for, beside the setting or in its place."""
+    """Return the prompt for the response format, if the setting is missing or needs one."""
     wanted = request.response_format
     if wanted is None or wanted.type == "text":
         return ""
     if wanted.strict and not is_held:
-        told = f"{provider} cannot be made to hold the model to the schema by litellm"
-        warnings.append(Warning(told, NOT_ENFORCED))
-    elif wanted.strict and not held_to_schema(wanted):
-        warnings.append(Warning(NOT_EVERYWHERE_HELD, NOT_ENFORCED))
-    # Some providers refuse the form of any JSON without a word of it in the request.
+        message = f"litellm cannot make {provider} enforce the schema"
+        warnings.append(Warning(message, NOT_ENFORCED))
+    elif wanted.strict and not is_enforceable(wanted):
+        warnings.append(Warning(NOT_ENFORCED_EVERYWHERE, NOT_ENFORCED))
+    # Some providers require the word JSON in the prompt for this format.
     return format_instruction(wanted) if wanted.type == "json" or not is_held else ""
 
 
-def _as_blocks(thoughts: Sequence[JsonObject], is_going_on: bool) -> JsonObject:
-    """Give back thoughts that their provider signed: it wants them always."""
+def _as_blocks(thoughts: Sequence[JsonObject], is_current_turn: bool) -> JsonObject:
+    """Return signed thinking; its provider always needs it."""
     return {"thinking_blocks": [dict(one) for one in thoughts]} if thoughts else {}
 
 
@@ -132,28 +129,28 @@ def _require_known(request: Request, provider: str) -> None:
         if part.audio is not None or is_file:
             noun = "audio" if part.audio is not None else "documents"
             raise InvalidRequestError(
-                f"{provider} is handed no {noun} by litellm",
+                f"litellm does not send {noun} to {provider}",
                 provider=provider,
-                hint="give the words in it, or ask a provider with an adapter of its own",
+                hint="pass its text, or use a provider with an adapter of its own",
             )
 
 
 BLOCKS = "thinking_blocks"
-"""The field in which litellm tells thoughts that have to be given back as they came."""
+"""The field with thinking that has to be sent back unchanged."""
 
-# The provider itself tells its cached tokens beside the others, and so they are priced (3.9).
+# The provider itself does not include cached tokens in the input (3.9).
 _CACHED_BESIDE_INPUT = "anthropic"
 
 
-def speaker_of(name: str, provider: str, route: str, model: str) -> Speaker:
-    """Return how a provider is read: asked under a name of ours, and by a route of litellm's."""
+def dialect_of(name: str, provider: str, route: str, model: str) -> ChatDialect:
+    """Return the dialect of a provider by our name and by litellm's route."""
 
-    def rename(told: str) -> str:
-        bare = told.removeprefix(f"{route}/").removeprefix(f"{provider}/")
+    def rename(model: str) -> str:
+        bare = model.removeprefix(f"{route}/").removeprefix(f"{provider}/")
         return bare if name == provider else f"{provider}/{bare}"
 
     def read_usage(usage: Fields) -> Usage:
-        # What the provider itself told is not among what litellm counts.
+        # litellm's usage is not the provider's own.
         read = replace(chat_response.read_usage(usage), raw=None)
         written = usage.object("prompt_tokens_details").count_or_none("cache_creation_tokens")
         fresh = read.input_tokens
@@ -161,7 +158,7 @@ def speaker_of(name: str, provider: str, route: str, model: str) -> Speaker:
             fresh = max(0, fresh - (read.cache_read_tokens or 0) - (written or 0))
         return replace(read, input_tokens=fresh, cache_write_tokens=written)
 
-    return Speaker(name, model, rename, _thoughts, read_usage)
+    return ChatDialect(name, model, rename, _thoughts, read_usage)
 
 
 def _thoughts(message: Fields, provider: str) -> Iterator[ContentPart]:
@@ -169,7 +166,7 @@ def _thoughts(message: Fields, provider: str) -> Iterator[ContentPart]:
     for block in blocks:
         yield _block(block.raw, ProviderData(provider, block.raw))
     if not blocks:
-        # Nobody signed them, and they are not given back.
+        # Unsigned thinking is not sent back.
         for part in chat_response.read_thoughts(message, provider):
             yield replace(part, provider_data=None)
 
@@ -185,36 +182,36 @@ def _block(block: JsonObject, kept: ProviderData) -> ContentPart:
 
 @dataclass(frozen=True)
 class LiteLLMStream:
-    """The answer as far as it came, and its signed thoughts."""
+    """The state of a stream: the answer so far, and its signed thinking."""
 
     chat: ChatStream
     blocks: Sequence[JsonObject] = ()
 
 
 def step(state: LiteLLMStream, chunk: Fields) -> Step[LiteLLMStream]:
-    """Take one piece."""
-    chat, told = chat_stream.step(state.chat, chunk)
+    """Process a chunk of the answer."""
+    chat, events = chat_stream.step(state.chat, chunk)
     blocks = state.blocks
     for choice in chunk.objects_or_none("choices")[:1]:
         for block in choice.object("delta").objects_or_none(BLOCKS):
             blocks = _with_block(blocks, block.raw)
-    return Step(replace(state, chat=chat, blocks=blocks), told)
+    return Step(replace(state, chat=chat, blocks=blocks), events)
 
 
 def is_whole(state: LiteLLMStream) -> bool:
-    """Tell whether the model said why it stopped."""
+    """Return whether the model gave a finish reason."""
     return chat_stream.is_whole(state.chat)
 
 
 def end(state: LiteLLMStream) -> Sequence[StreamEvent]:
-    """Tell that all has come, nothing where it has not."""
+    """Return the last events, if the model gave a finish reason."""
     blocks: Json = [dict(one) for one in state.blocks]
     message = {**state.chat.message, **({BLOCKS: blocks} if blocks else {})}
     return chat_stream.end(replace(state.chat, message=message))
 
 
 def _with_block(blocks: Sequence[JsonObject], piece: JsonObject) -> Sequence[JsonObject]:
-    """Put a piece to the block it belongs to: a signature is the end of one."""
+    """Add a piece to the last block or begin a new one; a signature ends a block."""
     last: JsonObject = blocks[-1] if blocks else {}
     is_open = last.get("type") == "thinking" and not last.get("signature")
     if not is_open or piece.get("type") != "thinking":

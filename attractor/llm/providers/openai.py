@@ -1,4 +1,4 @@
-"""OpenAI, by its Responses API."""
+"""Adapter for OpenAI's Responses API."""
 
 from collections.abc import AsyncGenerator, Mapping
 from functools import partial
@@ -18,7 +18,7 @@ _TIMEOUT = AdapterTimeout()
 
 
 class OpenAIAdapter:
-    """Speaks OpenAI's Responses API."""
+    """Calls OpenAI's Responses API."""
 
     name = "openai"
 
@@ -44,7 +44,7 @@ class OpenAIAdapter:
     def from_env(
         cls, environ: Mapping[str, str], *, timeout: AdapterTimeout = _TIMEOUT
     ) -> Self | None:
-        """Make one from OPENAI_API_KEY, OPENAI_BASE_URL, OPENAI_ORG_ID and OPENAI_PROJECT_ID."""
+        """Read OPENAI_API_KEY, OPENAI_BASE_URL, OPENAI_ORG_ID and OPENAI_PROJECT_ID."""
         key = environ.get("OPENAI_API_KEY", "").strip()
         if not key:
             return None
@@ -57,14 +57,14 @@ class OpenAIAdapter:
         )
 
     async def complete(self, request: Request) -> Response:
-        """Ask and wait for the whole answer."""
+        """Send a request and return the whole answer."""
         body, warnings = write_request(request, provider=self.name)
         read = partial(read_response, warnings=warnings, provider=self.name)
         answer = await self._transport.post("responses", body, read)
         return answer.with_model(request.model)
 
     def stream(self, request: Request) -> AsyncGenerator[StreamEvent]:
-        """Ask and hear the answer piece by piece."""
+        """Stream the answer to a request."""
         body, warnings = write_request(request, provider=self.name)
         opening = self._transport.stream("responses", {**body, "stream": True})
 
@@ -76,11 +76,11 @@ class OpenAIAdapter:
         )
 
     def supports_tool_choice(self, mode: str) -> bool:
-        """Tell whether the provider knows a tool choice."""
+        """Return whether the provider supports a tool choice."""
         return mode in {"auto", "none", "required", "named"}
 
     async def close(self) -> None:
-        """Give up the connections."""
+        """Close the connections."""
         await self._transport.close()
 
 

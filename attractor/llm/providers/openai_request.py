@@ -1,12 +1,4 @@
-"""Writes a request as OpenAI's Responses API takes it (7.3).
-
-Writes what is said in a message as OpenAI's Responses API takes it (7.3).
-
-Writes the form of an answer as OpenAI takes it, and whoever speaks as OpenAI does (4.5).
-
-Held to a schema is a model only where every object of the schema is closed and has no optional
-properties, and where no other words than these are in it.
-"""
+"""Translates requests to OpenAI's Responses API, including response formats (7.3, 4.5)."""
 
 import json
 import re
@@ -25,12 +17,12 @@ from attractor.llm.messages import (
     ToolCallData,
     ToolResultData,
 )
-from attractor.llm.providers.openai_response import OF_MESSAGES
+from attractor.llm.providers.openai_response import MESSAGE_PROPERTIES
 from attractor.llm.providers.unsupported import (
     check_instructions,
-    may_reason,
-    no_audio,
-    untold_names,
+    may_support_reasoning,
+    unsent_names,
+    unsupported_audio,
 )
 from attractor.llm.request import (
     NOT_ENFORCED,
@@ -47,12 +39,12 @@ _FILE_NAME = "document"
 
 
 def write_content(part: ContentPart, role: Role, provider: str) -> Json:
-    """Return what stands inside a message, None for what stands beside it."""
+    """Return the content of a part inside a message; None for an item of its own."""
     if part.text is not None:
         kind = "output_text" if role is Role.ASSISTANT else "input_text"
         return {"type": kind, "text": part.text}
     if part.audio is not None:
-        raise no_audio(provider)
+        raise unsupported_audio(provider)
     if part.provider_data is not None and part.provider_data.provider == provider:
         return None
     if part.image is not None:
@@ -61,14 +53,14 @@ def write_content(part: ContentPart, role: Role, provider: str) -> Json:
 
 
 def write_image(image: ImageData) -> Json:
-    """Return an image, by its address or in a `data:` address."""
+    """Return an image by its URL or as a `data:` URL."""
     found = inline(image)
     detail = {"detail": image.detail} if image.detail else {}
     return {"type": "input_image", "image_url": found.data_url if found else image.url, **detail}
 
 
 def write_document(document: DocumentData) -> Json:
-    """Return a document: one that is sent along needs a name, one that is fetched has one."""
+    """Return a document by its URL, or its content with a name."""
     found = inline(document)
     if found is None:
         return {"type": "input_file", "file_url": document.url}
@@ -76,10 +68,8 @@ def write_document(document: DocumentData) -> Json:
     return {"type": "input_file", "filename": name, "file_data": found.data_url}
 
 
-NOT_EVERYWHERE_HELD = (
-    "the schema has optional or open parts, so not every server holds the model to it"
-)
-"""What is to be told where some take a schema that `held_to_schema` says others refuse."""
+NOT_ENFORCED_EVERYWHERE = "the schema has optional or open parts, which not every server enforces"
+"""The warning for a schema that some servers cannot enforce."""
 
 _NAME = "answer"
 _TAKEN = frozenset(
@@ -110,7 +100,7 @@ _TAKEN = frozenset(
 
 
 def write_format(wanted: ResponseFormat | None) -> Json:
-    """Return the setting for a form, None where nobody asked for one."""
+    """Return the setting for a response format; None without one."""
     if wanted is None:
         return None
     if wanted.json_schema is None:
@@ -119,36 +109,39 @@ def write_format(wanted: ResponseFormat | None) -> Json:
 
 
 def name_schema(wanted: ResponseFormat, given: JsonObject) -> dict[str, Json]:
-    """Return a schema with its name, and whether a model is to be held to it."""
-    strict = wanted.strict and held_to_schema(wanted)
+    """Return a schema with its name, and whether it is enforced."""
+    strict = wanted.strict and is_enforceable(wanted)
     schema = _closed(dict(given)) if strict else dict(given)
     return {"name": _NAME, "schema": schema, "strict": strict}
 
 
-def held_to_schema(wanted: ResponseFormat) -> bool:
-    """Say whether the provider can hold a model to the schema."""
+def is_enforceable(wanted: ResponseFormat) -> bool:
+    """Return whether OpenAI can enforce the schema.
+
+    Every object must be closed, without optional properties, and use the known keywords only.
+    """
     schema = wanted.json_schema
-    return schema is not None and "anyOf" not in schema and _can_be_held(dict(schema))
+    return schema is not None and "anyOf" not in schema and _is_closed_deeply(dict(schema))
 
 
-def _can_be_held(schema: Json) -> bool:
+def _is_closed_deeply(schema: Json) -> bool:
     if not isinstance(schema, dict) or not schema.keys() <= _TAKEN:
         return False
     if _is_object(schema) and not _is_fixed(schema):
         return False
-    return all(_can_be_held(one) for one in _inner(schema))
+    return all(_is_closed_deeply(one) for one in _inner(schema))
 
 
 def _is_fixed(schema: JsonObject) -> bool:
-    """Say whether an object has the same properties always: none may be left out or be added."""
+    """Return whether an object has no optional or additional properties."""
     known = _object(schema.get("properties"))
-    # Where none is named, any may be meant.
+    # An object without properties may have any.
     is_closed = schema.get("additionalProperties", not known) is False
     return is_closed and set(known) == set(_texts(schema.get("required")))
 
 
 def _closed(schema: Json) -> Json:
-    """Close every object: what has no further properties is as the schema wants it in any case."""
+    """Return the schema with every object closed, as OpenAI requires."""
     if not isinstance(schema, dict):
         return schema
     closed = dict(schema)
@@ -187,9 +180,9 @@ def _texts(value: Json) -> list[str]:
     return [one for one in _list(value) if isinstance(one, str)]
 
 
-# Other models refuse to be asked for encrypted reasoning.
+# Other models reject requests for encrypted reasoning.
 _REASONING_MODELS = re.compile(r"(gpt-[5-9](?!.*chat)|o\d|codex)")
-# Of them these think in any case; later ones only when they are asked to.
+# These always think; later ones only on request.
 _ALWAYS_REASONING = re.compile(r"(gpt-5(?!\.\d)(?!.*chat)|o\d)")
 _ENCRYPTED = "reasoning.encrypted_content"
 _NOT_AT_ALL = "none"
@@ -197,14 +190,14 @@ _UNSUPPORTED = "unsupported_parameter"
 
 
 class OpenAIRequest(NamedTuple):
-    """A body to send, and what of the request did not fit into it."""
+    """A body to send, and warnings about dropped parts of the request."""
 
     body: JsonObject
     warnings: Sequence[Warning]
 
 
-class _Asked(NamedTuple):
-    """Who is asked, and whether the provider keeps what its models think."""
+class _Target(NamedTuple):
+    """The provider, the model, and whether the provider stores reasoning."""
 
     provider: str
     model: str
@@ -212,12 +205,12 @@ class _Asked(NamedTuple):
 
 
 def write_request(request: Request, *, provider: str) -> OpenAIRequest:
-    """Translate a request; the provider's own options come last and win."""
+    """Translate a request; the provider's own options override other settings."""
     check_instructions(request.messages, provider)
     options = request.options_for(provider)
-    # Nothing is kept at the provider: every request holds the conversation whole.
+    # Not stored by default: every request contains the whole conversation.
     stored = bool(options.get("store", False))
-    asked = _Asked(provider, request.model, stored)
+    asked = _Target(provider, request.model, stored)
     items = [item for one in request.messages for item in _items(one, asked)]
     body: dict[str, Json] = {"model": request.model, "input": items, "store": False}
     effort = _effort(request, provider)
@@ -233,12 +226,12 @@ def _given(request: Request, effort: str | None, stored: bool) -> dict[str, Json
     system = [one.text for one in request.messages if one.role is Role.SYSTEM]
     wanted = request.response_format
     if wanted is not None and wanted.type == "json":
-        # Without a word of JSON in the request the provider refuses this form.
+        # The provider requires the word JSON in the prompt for this format.
         system.append(format_instruction(wanted))
     reasons = bool(effort or _REASONING_MODELS.match(request.model))
     return {
         "instructions": "\n\n".join(system) or None,
-        # What the model thought and nobody stores has to come back to be handed in again.
+        # Reasoning that is not stored has to be returned and sent again.
         "include": [_ENCRYPTED] if reasons and not stored else None,
         "reasoning": {"effort": effort} if effort else None,
         "max_output_tokens": request.max_tokens,
@@ -249,38 +242,38 @@ def _given(request: Request, effort: str | None, stored: bool) -> dict[str, Json
 
 
 def _effort(request: Request, provider: str) -> str | None:
-    """Return how hard to think, for a model that thinks: any other one refuses to be asked."""
+    """Return the reasoning effort; models without reasoning reject it."""
     effort, model = request.reasoning_effort, request.model
-    thinks = effort and (_REASONING_MODELS.match(model) or may_reason(model, provider))
+    thinks = effort and (_REASONING_MODELS.match(model) or may_support_reasoning(model, provider))
     return effort if thinks else None
 
 
 def _sampling(request: Request, effort: str | None) -> Mapping[str, float | None]:
-    """Return how freely words are chosen; a model that thinks refuses to be told."""
+    """Return temperature and top_p; models that think reject them."""
     thinks = effort != _NOT_AT_ALL if effort else _ALWAYS_REASONING.match(request.model)
     return {} if thinks else {"temperature": request.temperature, "top_p": request.top_p}
 
 
 def _warnings(request: Request, effort: str | None) -> Iterator[Warning]:
-    for one in untold_names(request.messages):
-        yield Warning(f"OpenAI's Responses API does not take {one}", _UNSUPPORTED)
+    for name in unsent_names(request.messages):
+        yield Warning(f"OpenAI's Responses API does not support {name}", _UNSUPPORTED)
     if request.stop_sequences:
-        yield Warning("OpenAI's Responses API knows no stop sequences", _UNSUPPORTED)
+        yield Warning("OpenAI's Responses API does not support stop sequences", _UNSUPPORTED)
     if request.reasoning_effort and effort is None:
-        told = f"{request.model} does not think, and is not told the reasoning_effort"
-        yield Warning(told, _UNSUPPORTED)
+        message = f"reasoning_effort is not sent: {request.model} does not think"
+        yield Warning(message, _UNSUPPORTED)
     taken = _sampling(request, effort)
     for name, value in (("temperature", request.temperature), ("top_p", request.top_p)):
         if value is not None and name not in taken:
-            yield Warning(f"OpenAI takes no {name} for a model that thinks", _UNSUPPORTED)
+            yield Warning(f"OpenAI does not support {name} for a model that thinks", _UNSUPPORTED)
     wanted = request.response_format
-    if wanted is not None and wanted.strict and not held_to_schema(wanted):
-        told = "OpenAI cannot hold the model to this schema: it has optional or open parts"
-        yield Warning(told, NOT_ENFORCED)
+    if wanted is not None and wanted.strict and not is_enforceable(wanted):
+        message = "OpenAI cannot enforce this schema: it has optional or open parts"
+        yield Warning(message, NOT_ENFORCED)
 
 
 def _tool(tool: ToolDefinition) -> Json:
-    # Not strict: strict schemas allow no optional properties.
+    # Strict schemas do not allow optional properties.
     return {
         "type": "function",
         "name": tool.name,
@@ -296,8 +289,8 @@ def _choice(choice: ToolChoice) -> Json:
     return choice.mode
 
 
-def _items(message: Message, asked: _Asked) -> Iterator[Json]:
-    """Yield a message's items: calls, results and reasoning stand beside messages, not in them."""
+def _items(message: Message, asked: _Target) -> Iterator[Json]:
+    """Yield the items of a message; calls, results and reasoning are items of their own."""
     if message.role is Role.SYSTEM:
         return
     said: list[Json] = []
@@ -318,26 +311,26 @@ def _items(message: Message, asked: _Asked) -> Iterator[Json]:
 
 
 def _about(part: ContentPart, role: Role, provider: str) -> JsonObject:
-    """Return what is said of a message that holds a part: by whom, and at what stage of the work.
+    """Return the properties of the message with a part: role and phase.
 
-    Only users show something: neither a model nor a tool has messages with images or files in them.
+    Only messages of users may contain images and files.
     """
     if role is Role.TOOL or (role is Role.ASSISTANT and part.text is None):
         return {"role": Role.USER.value}
     kept = part.provider_data
     own: JsonObject = kept.item if kept is not None and kept.provider == provider else {}
-    return {"role": role.value, **{key: own[key] for key in OF_MESSAGES if key in own}}
+    return {"role": role.value, **{key: own[key] for key in MESSAGE_PROPERTIES if key in own}}
 
 
-def _item(part: ContentPart, asked: _Asked) -> Iterator[Json]:
+def _item(part: ContentPart, asked: _Target) -> Iterator[Json]:
     if part.tool_call is not None:
         yield _call(part.tool_call)
     elif part.tool_result is not None:
         yield _result(part.tool_result)
     elif (own := part.provider_data) is not None and own.provider == asked.provider:
         item = dict(own.item)
-        # Without its encrypted content the provider would look a thought up that it never kept,
-        # and another model does not go on with it.
+        # Reasoning without encrypted content is looked up by the provider, and fails if it was not
+        # stored. It is not valid for another model.
         is_known = bool(item.get("encrypted_content")) or asked.stored
         if part.kind != ContentKind.THINKING or (is_known and own.is_valid_for(asked.model)):
             yield item
@@ -353,7 +346,7 @@ def _call(call: ToolCallData) -> Json:
 
 
 def call_arguments(call: ToolCallData) -> str:
-    """Return the arguments of a call as OpenAI takes them: as a text."""
+    """Return the arguments of a call as text."""
     given = call.arguments
     return given if isinstance(given, str) else json.dumps(given, ensure_ascii=False)
 
@@ -371,6 +364,6 @@ def _result(result: ToolResultData) -> Json:
 
 
 def result_text(result: ToolResultData) -> str:
-    """Return what a tool answered as OpenAI takes it: as a text."""
+    """Return the result of a tool as text."""
     content = result.content
     return content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)

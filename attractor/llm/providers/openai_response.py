@@ -1,7 +1,4 @@
-"""Reads an answer of OpenAI's Responses API (7.5).
-
-Reads a stream of OpenAI's Responses API (7.7).
-"""
+"""Translates answers and streams of OpenAI's Responses API (7.5, 7.7)."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
@@ -32,16 +29,16 @@ _INCOMPLETE: Mapping[str, Reason] = {
     "content_filter": "content_filter",
 }
 FAILURES = {"rate_limit_exceeded": 429, "server_error": 500}
-"""A good status can carry a failure; these are the statuses it would have had, by its code."""
+"""Statuses of errors inside successful answers, by code."""
 
-OF_MESSAGES = ("phase",)
-"""What is said of a whole message and has to come back with it."""
+MESSAGE_PROPERTIES = ("phase",)
+"""Properties of a message that are sent back with it."""
 
 
 def read_response(reply: Reply, warnings: Sequence[Warning], *, provider: str) -> Response:
-    """Translate an answer, or raise what it failed of."""
+    """Translate an answer, or raise its error."""
     body = reply.body
-    _raise_failure(body, provider)
+    _raise_error(body, provider)
     content = [part for item in body.objects("output") for part in read_item(item, provider)]
     return Response(
         id=body.text("id"),
@@ -56,17 +53,17 @@ def read_response(reply: Reply, warnings: Sequence[Warning], *, provider: str) -
     )
 
 
-def _raise_failure(body: Fields, provider: str) -> None:
+def _raise_error(body: Fields, provider: str) -> None:
     if body.text_or_none("status") != "failed":
         return
     raise failure(body.object("error"), provider, body.raw)
 
 
 def failure(details: Fields, provider: str, raw: JsonObject) -> SDKError:
-    """Return the error that the words of a failure stand for."""
+    """Return the error of a failure by its code and message."""
     code = details.text_or_none("code")
     message = details.text_or_none("message") or "no reason given"
-    # What went wrong at the provider may have a type alone.
+    # Some failures have a type only.
     word = code or details.text_or_none("type") or ""
     return error_from_status_code(
         FAILURES.get(word, 400), message, provider=provider, error_code=code, raw=raw
@@ -74,10 +71,10 @@ def failure(details: Fields, provider: str, raw: JsonObject) -> SDKError:
 
 
 def read_item(item: Fields, provider: str) -> Iterator[ContentPart]:
-    """Translate one item of the output."""
+    """Translate an item of the output."""
     kind = item.text("type")
     if kind == "message":
-        about = {key: item.raw[key] for key in OF_MESSAGES if item.raw.get(key) is not None}
+        about = {key: item.raw[key] for key in MESSAGE_PROPERTIES if item.raw.get(key) is not None}
         kept = ProviderData(provider, about) if about else None
         yield from (_said(one, kept) for one in item.objects("content"))
     elif kind == "function_call":
@@ -128,26 +125,26 @@ _PARAGRAPH = "\n\n"
 
 @dataclass(frozen=True)
 class OpenAIStream:
-    """What is known of an answer so far; the provider repeats everything when it is whole."""
+    """The state of a stream; the provider repeats the whole answer at its end."""
 
     origin: StreamOrigin
-    # Texts, thoughts and calls that were begun, and thoughts of which something was shown.
-    told: frozenset[str] = frozenset()
+    # Keys of texts and thoughts that have started, and of thoughts with visible text.
+    keys: frozenset[str] = frozenset()
     calls: Mapping[int, ToolCall] = field(default_factory=dict[int, ToolCall])
     items: Mapping[int, JsonObject] = field(default_factory=dict[int, JsonObject])
 
-    def telling(self, *keys: str) -> "OpenAIStream":
-        """Return the state in which these were told of."""
-        return replace(self, told=self.told | {*keys}) if self.told.isdisjoint(keys) else self
+    def with_keys(self, *keys: str) -> "OpenAIStream":
+        """Return the state with further keys."""
+        return replace(self, keys=self.keys | {*keys}) if self.keys.isdisjoint(keys) else self
 
 
 def step(state: OpenAIStream, event: Fields) -> Step[OpenAIStream]:
-    """Take one event of the server."""
+    """Process an event of the server."""
     return _STEPS.get(event.text("type"), _other)(state, event)
 
 
 def end(state: OpenAIStream) -> Sequence[StreamEvent]:
-    """Tell nothing: the provider says itself when it is done."""
+    """Return no events: the provider marks the end itself."""
     return ()
 
 
@@ -169,11 +166,11 @@ def _item_added(state: OpenAIStream, event: Fields) -> Step[OpenAIStream]:
     match item.text("type"):
         case "function_call":
             call = ToolCall(item.text("call_id"), item.text("name"), {})
-            begun = replace(state, calls={**state.calls, index: call})
-            return Step(begun, [StreamEvent(StreamEventType.TOOL_CALL_START, tool_call=call)])
+            started = replace(state, calls={**state.calls, index: call})
+            return Step(started, [StreamEvent(StreamEventType.TOOL_CALL_START, tool_call=call)])
         case "reasoning":
-            begun = state.telling(_thought(index))
-            return Step(begun, [StreamEvent(StreamEventType.REASONING_START)])
+            started = state.with_keys(_thought(index))
+            return Step(started, [StreamEvent(StreamEventType.REASONING_START)])
         case "message":
             return Step(state)
         case _:
@@ -182,9 +179,9 @@ def _item_added(state: OpenAIStream, event: Fields) -> Step[OpenAIStream]:
 
 def _text_delta(state: OpenAIStream, event: Fields) -> Step[OpenAIStream]:
     key = _text(event.count("output_index"), event.count("content_index"))
-    begun = [] if key in state.told else [StreamEvent(StreamEventType.TEXT_START, text_id=key)]
+    started = [] if key in state.keys else [StreamEvent(StreamEventType.TEXT_START, text_id=key)]
     piece = StreamEvent(StreamEventType.TEXT_DELTA, delta=event.text("delta"), text_id=key)
-    return Step(state.telling(key), [*begun, piece])
+    return Step(state.with_keys(key), [*started, piece])
 
 
 def _thought_delta(state: OpenAIStream, event: Fields) -> Step[OpenAIStream]:
@@ -200,15 +197,15 @@ def _thought_part(state: OpenAIStream, event: Fields) -> Step[OpenAIStream]:
 
 def _think(state: OpenAIStream, index: int, piece: str) -> Step[OpenAIStream]:
     key = _thought(index)
-    begun = [] if key in state.told else [StreamEvent(StreamEventType.REASONING_START)]
+    started = [] if key in state.keys else [StreamEvent(StreamEventType.REASONING_START)]
     shown = StreamEvent(StreamEventType.REASONING_DELTA, reasoning_delta=piece)
-    return Step(state.telling(key).telling(_shown(index)), [*begun, shown])
+    return Step(state.with_keys(key).with_keys(_shown(index)), [*started, shown])
 
 
 def _arguments_delta(state: OpenAIStream, event: Fields) -> Step[OpenAIStream]:
     call = state.calls.get(event.count("output_index"))
     if call is None:
-        raise event.error("output_index", "that of a call which has begun")
+        raise event.error("output_index", "the index of a call that has started")
     piece = replace(call, raw_arguments=event.text("delta"))
     return Step(state, [StreamEvent(StreamEventType.TOOL_CALL_DELTA, tool_call=piece)])
 
@@ -219,12 +216,10 @@ def _item_done(state: OpenAIStream, event: Fields) -> Step[OpenAIStream]:
     known = replace(state, items={**state.items, index: item.raw})
     match item.text("type"):
         case "message":
-            told = [
-                one
-                for n, part in enumerate(parts)
-                for one in _openai_stream_said(state, index, n, part)
+            events = [
+                one for n, part in enumerate(parts) for one in _text_events(state, index, n, part)
             ]
-            return Step(known.telling(*(_text(index, n) for n, _ in enumerate(parts))), told)
+            return Step(known.with_keys(*(_text(index, n) for n, _ in enumerate(parts))), events)
         case "function_call":
             return Step(known, _called(state, index, parts[0]))
         case "reasoning":
@@ -233,15 +228,15 @@ def _item_done(state: OpenAIStream, event: Fields) -> Step[OpenAIStream]:
             return _other(known, event)
 
 
-def _openai_stream_said(
+def _text_events(
     state: OpenAIStream, index: int, n: int, part: ContentPart
 ) -> Sequence[StreamEvent]:
     key = _text(index, n)
     ended = StreamEvent(StreamEventType.TEXT_END, text_id=key, text=part.text)
-    if key in state.told:
+    if key in state.keys:
         return [ended]
-    begun = StreamEvent(StreamEventType.TEXT_START, text_id=key)
-    return [begun, StreamEvent(StreamEventType.TEXT_DELTA, delta=part.text, text_id=key), ended]
+    started = StreamEvent(StreamEventType.TEXT_START, text_id=key)
+    return [started, StreamEvent(StreamEventType.TEXT_DELTA, delta=part.text, text_id=key), ended]
 
 
 def _called(state: OpenAIStream, index: int, part: ContentPart) -> Sequence[StreamEvent]:
@@ -251,18 +246,18 @@ def _called(state: OpenAIStream, index: int, part: ContentPart) -> Sequence[Stre
     ended = StreamEvent(StreamEventType.TOOL_CALL_END, tool_call=call)
     if index in state.calls:
         return [ended]
-    begun = ToolCall(call.id, call.name, {})
-    return [StreamEvent(StreamEventType.TOOL_CALL_START, tool_call=begun), ended]
+    started = ToolCall(call.id, call.name, {})
+    return [StreamEvent(StreamEventType.TOOL_CALL_START, tool_call=started), ended]
 
 
 def _thought_of(state: OpenAIStream, index: int, part: ContentPart) -> Sequence[StreamEvent]:
     text = part.thinking.text if part.thinking else ""
-    told: list[StreamEvent] = []
-    if _thought(index) not in state.told:
-        told.append(StreamEvent(StreamEventType.REASONING_START))
-    if text and _shown(index) not in state.told:
-        told.append(StreamEvent(StreamEventType.REASONING_DELTA, reasoning_delta=text))
-    return [*told, StreamEvent(StreamEventType.REASONING_END, text=text)]
+    events: list[StreamEvent] = []
+    if _thought(index) not in state.keys:
+        events.append(StreamEvent(StreamEventType.REASONING_START))
+    if text and _shown(index) not in state.keys:
+        events.append(StreamEvent(StreamEventType.REASONING_DELTA, reasoning_delta=text))
+    return [*events, StreamEvent(StreamEventType.REASONING_END, text=text)]
 
 
 def _whole(state: OpenAIStream, event: Fields) -> Step[OpenAIStream]:
@@ -270,7 +265,7 @@ def _whole(state: OpenAIStream, event: Fields) -> Step[OpenAIStream]:
     raw = {**event.object("response").raw}
     raw["status"] = event.text("type").rpartition(".")[2]
     if not raw.get("output"):
-        # Some gateways do not repeat what they have said.
+        # Some gateways do not repeat the output.
         raw["output"] = [dict(state.items[index]) for index in sorted(state.items)]
     reply = Reply(stream_fields(raw, provider=origin.provider), origin.headers)
     response = read_response(reply, origin.warnings, provider=origin.provider)
@@ -278,7 +273,7 @@ def _whole(state: OpenAIStream, event: Fields) -> Step[OpenAIStream]:
 
 
 def _error(state: OpenAIStream, event: Fields) -> Step[OpenAIStream]:
-    # The words stand in the event itself, or as they would in an answer that failed at once.
+    # The details are in the event itself or in its "error".
     details = event if event.raw.get("error") is None else event.object("error")
     raise failure(details, state.origin.provider, event.raw)
 

@@ -1,9 +1,4 @@
-"""Finds the names of messages that a provider has no place for (3.1).
-
-Refuses, before anything is sent, what a provider has no place for (3.4).
-
-Tells which models can be asked to think harder or less.
-"""
+"""Errors and names for parts of a request that a provider does not support."""
 
 from collections.abc import Collection, Sequence
 
@@ -11,56 +6,56 @@ from attractor.llm.catalogue import get_model_info
 from attractor.llm.errors import InvalidRequestError
 from attractor.llm.messages import ContentPart, Message, Role
 
-# Whom a result is of is said by the call that it answers.
-_OF_TOOLS = frozenset({Role.TOOL})
+# The call of a tool result has the name.
+_TOOL_ROLES = frozenset({Role.TOOL})
 
 
-def untold_names(
-    messages: Sequence[Message], *, told: Collection[Role] = frozenset()
+def unsent_names(
+    messages: Sequence[Message], *, sent: Collection[Role] = frozenset()
 ) -> Sequence[str]:
-    """Return what is left out, each once, where only messages of some roles can bear a name."""
-    named = [one for one in messages if one.name and one.role not in {*told, *_OF_TOOLS}]
+    """Return the names of messages that are not sent; `sent` are the roles with names."""
+    named = [one for one in messages if one.name and one.role not in {*sent, *_TOOL_ROLES}]
     return list(dict.fromkeys(f"the name {one.name!r} of a message ({one.role})" for one in named))
 
 
 INSTRUCTIONS = frozenset({Role.SYSTEM, Role.DEVELOPER})
-"""Who instructs a model, where a provider does not tell the two apart."""
+"""Roles with instructions."""
 
 
 def check_instructions(messages: Sequence[Message], provider: str) -> None:
-    """Refuse instructions that are more than words: no provider would see the rest of them."""
+    """Raise an InvalidRequestError for instructions with parts other than text."""
     for message in messages:
         if message.role not in INSTRUCTIONS:
             continue
         for part in message.content:
             if part.text is None:
                 raise InvalidRequestError(
-                    f"content of kind {part.kind} in a message of the role {message.role}: "
-                    "instructions are words alone",
+                    f"unsupported content of kind {part.kind} in a message of role {message.role}: "
+                    "instructions are text only",
                     provider=provider,
-                    hint="give it in a message of the user",
+                    hint="put it in a message of the user",
                 )
 
 
-def no_audio(provider: str) -> InvalidRequestError:
-    """Return the refusal of a recording, with the name of a provider that takes it."""
+def unsupported_audio(provider: str) -> InvalidRequestError:
+    """Return the error for an audio recording."""
     return InvalidRequestError(
-        f"{provider} takes no audio",
+        f"{provider} does not support audio",
         provider=provider,
-        hint="ask the provider gemini, which does, or write down what is said in it",
+        hint="use the provider gemini, or send a transcript",
     )
 
 
-def no_such_part(part: ContentPart, role: Role, provider: str) -> InvalidRequestError:
-    """Return the refusal of a part that nobody in this role can say."""
+def unsupported_part(part: ContentPart, role: Role, provider: str) -> InvalidRequestError:
+    """Return the error for a part that is not allowed in a role."""
     return InvalidRequestError(
-        f"{provider} takes no content of kind {part.kind} in a message of the role {role}",
+        f"{provider} does not support content of kind {part.kind} in a message of role {role}",
         provider=provider,
-        hint="leave it out, or give it in a message of the user",
+        hint="remove it, or put it in a message of the user",
     )
 
 
-def may_reason(model: str, provider: str) -> bool:
-    """Tell whether a model thinks, as far as is known: one that nobody knows is tried."""
+def may_support_reasoning(model: str, provider: str) -> bool:
+    """Return whether a model may support reasoning: unknown models may."""
     known = get_model_info(model, provider)
     return known is None or known.supports_reasoning

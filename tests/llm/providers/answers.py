@@ -53,5 +53,5 @@ def read_gemini(body: JsonObject | Json) -> Response:
 def read_compatible(body: JsonObject | Json, model: str = "asked") -> Response:
     name = "openai_compatible"
     reply = Reply(Fields(body, provider=name), {})
-    speaker = chat_response.Speaker(name, model)
+    speaker = chat_response.ChatDialect(name, model)
     return chat_response.read_response(reply, (), speaker=speaker, seed="seed")

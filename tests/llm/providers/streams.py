@@ -44,7 +44,7 @@ def folding(provider: str, headers: Mapping[str, str] = HEADERS) -> StreamReader
         state = anthropic_stream.AnthropicStream(origin)
         return StreamReader(lambda _: state, anthropic_stream.step, anthropic_stream.end)
     if provider == "openai_compatible":
-        speaker = chat_response.Speaker(provider, "asked")
+        speaker = chat_response.ChatDialect(provider, "asked")
         nothing = chat_stream.ChatStream(origin, speaker, "seed")
         step, end = chat_stream.step, chat_stream.end
         return StreamReader(lambda _: nothing, step, end)

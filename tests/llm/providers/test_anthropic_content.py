@@ -59,9 +59,9 @@ def test_whatever_is_text_is_sent_as_text(given: dict[str, str]) -> None:
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({"data": b"zip", "media_type": "application/zip"}, "of the type application/zip$"),
-        ({"data": b"\xff", "media_type": "text/plain"}, "text/plain that is no UTF-8"),
-        ({"url": "https://x.org/a.txt"}, "text/plain by its address"),
+        ({"data": b"zip", "media_type": "application/zip"}, "of type application/zip$"),
+        ({"data": b"\xff", "media_type": "text/plain"}, "text/plain that is not UTF-8"),
+        ({"url": "https://x.org/a.txt"}, "text/plain by its URL"),
     ],
 )
 def test_what_the_provider_does_not_take_is_refused(given: dict[str, Any], words: str) -> None:

@@ -204,14 +204,14 @@ def test_beta_headers_are_a_list_of_names(names: Any) -> None:
 
 def test_audio_is_refused_with_the_name_of_who_takes_it() -> None:
     audio = ContentPart(ContentKind.AUDIO, audio=AudioData(data=b""))
-    with pytest.raises(InvalidRequestError, match="anthropic takes no audio") as caught:
+    with pytest.raises(InvalidRequestError, match="anthropic does not support audio") as caught:
         blocks(audio, role=Role.USER)
     assert "gemini" in caught.value.hint
 
 
 def test_instructions_are_words_alone_and_keep_marks_of_their_own() -> None:
     image = ContentPart(ContentKind.IMAGE, image=ImageData(data=b"png"))
-    with pytest.raises(InvalidRequestError, match="instructions are words alone"):
+    with pytest.raises(InvalidRequestError, match="instructions are text only"):
         written(Message(Role.SYSTEM, [image]))
     marked: JsonObject = {"type": "text", "text": "a", "cache_control": {"type": "ephemeral"}}
     kept = ProviderData("anthropic", marked)
@@ -264,8 +264,8 @@ def test_what_is_asked_of_a_thinking_model_beside_its_effort() -> None:
         "output_config": {"effort": "medium"},
     }
     assert [one.message for one in sent.warnings] == [
-        "Anthropic does not take temperature while the model thinks",
-        "Anthropic does not take top_p while the model thinks",
+        "Anthropic does not support temperature while the model thinks",
+        "Anthropic does not support top_p while the model thinks",
     ]
 
 
@@ -365,7 +365,7 @@ def test_older_models_are_given_a_number_of_tokens(effort: str, budget: int) -> 
 def test_a_level_above_what_a_model_has_is_lowered_and_told_of(model: str, effort: str) -> None:
     fields, _, (told,) = anthropic_thinking_written(model, effort)
     high = anthropic_thinking_written(model, "high").fields
-    assert (fields, "thinks at 'high'" in told) == (high, True)
+    assert (fields, "used: 'high'" in told) == (high, True)
 
 
 def test_thoughts_leave_the_room_that_was_asked_for() -> None:
@@ -400,7 +400,7 @@ def test_who_has_to_call_a_tool_cannot_think_first(choice: ToolChoice) -> None:
         NEW, "high", tools=[SHELL], tool_choice=choice
     )
     assert (fields, room) == ({"output_config": {"effort": "high"}}, 0)
-    assert "where the model has to call a tool" in told
+    assert "with a required tool call" in told
     assert (
         anthropic_thinking_written(
             NEW, "high", tools=[SHELL], tool_choice=ToolChoice("auto")

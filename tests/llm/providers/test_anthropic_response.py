@@ -308,7 +308,7 @@ def test_events_that_do_not_fit_together_are_what_nobody_can_read(events: list[J
 
 @pytest.mark.parametrize("event", [LAST, STOP])
 def test_a_message_that_ends_before_it_begins_is_what_nobody_can_read(event: Json) -> None:
-    with pytest.raises(StreamError, match="is not one that a message begins with"):
+    with pytest.raises(StreamError, match="is not the start of a message"):
         fold("anthropic", event)
 
 

@@ -122,7 +122,7 @@ def test_documents_are_files() -> None:
     ],
 )
 def test_what_is_not_fetched_there_is_refused(part: ContentPart, noun: str) -> None:
-    with pytest.raises(InvalidRequestError, match=f"take no {noun} by its address") as caught:
+    with pytest.raises(InvalidRequestError, match=f"do not support a {noun} by its URL") as caught:
         user(part)
     assert f"fetch the {noun}" in caught.value.hint
 
@@ -214,10 +214,10 @@ def test_what_others_thought_is_left_out(part: ContentPart) -> None:
 @pytest.mark.parametrize(
     ("role", "part", "words"),
     [
-        (Role.ASSISTANT, IMAGE, "kind image in what a model said"),
-        (Role.TOOL, IMAGE, "kind image in what a tool answered"),
-        (Role.USER, call(), "kind tool_call in what a user said"),
-        (Role.SYSTEM, IMAGE, "kind image in a message of the role system"),
+        (Role.ASSISTANT, IMAGE, "kind image in a message of the assistant"),
+        (Role.TOOL, IMAGE, "kind image in a tool result"),
+        (Role.USER, call(), "kind tool_call in a message of the user"),
+        (Role.SYSTEM, IMAGE, "kind image in a message of role system"),
     ],
 )
 def test_what_has_no_place_is_refused(role: Role, part: ContentPart, words: str) -> None:

@@ -149,7 +149,7 @@ def test_what_the_server_leaves_out_is_put_in() -> None:
 
 
 def test_an_answer_without_a_choice_is_the_servers_trouble() -> None:
-    with pytest.raises(ServerError, match="choices is not a list with an answer in it"):
+    with pytest.raises(ServerError, match="choices is not a list with an answer"):
         read_compatible({"choices": []})
 
 

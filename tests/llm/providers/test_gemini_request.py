@@ -296,15 +296,15 @@ def test_what_the_provider_does_not_take_is_warned_about() -> None:
     sent = written(said, metadata={"run": "1"}, reasoning_effort="odd")
     assert [one.code for one in sent.warnings] == ["unsupported_parameter"] * 3
     told = [one.message for one in sent.warnings]
-    assert "'odd' (give one of minimal, low" in told[1]
-    assert told[2] == "Gemini does not take the file_name 'a.pdf' of a document"
+    assert "'odd' (use one of minimal, low" in told[1]
+    assert told[2] == "Gemini does not support the file_name 'a.pdf' of a document"
     assert set(sent.body) == {"contents"}
 
 
 def test_instructions_are_words_alone() -> None:
     image = ContentPart(ContentKind.IMAGE, image=ImageData(data=b"png"))
     for role in (Role.SYSTEM, Role.DEVELOPER):
-        with pytest.raises(InvalidRequestError, match="instructions are words alone"):
+        with pytest.raises(InvalidRequestError, match="instructions are text only"):
             written(Message(role, [image]))
 
 
@@ -448,9 +448,9 @@ def gemini_thinking_written(
 def test_a_level_that_is_lowered_or_raised_is_told_of() -> None:
     assert gemini_thinking_written("gemini-3-flash-preview", "high").ignored == []
     (told,) = gemini_thinking_written("gemini-3-flash-preview", "max").ignored
-    assert told == "reasoning_effort 'max', and thinks at 'high'"
+    assert told == "reasoning_effort 'max' (used: 'high')"
     (told,) = gemini_thinking_written("gemini-3.1-pro-preview", "minimal").ignored
-    assert told == "reasoning_effort 'minimal', and thinks at 'low'"
+    assert told == "reasoning_effort 'minimal' (used: 'low')"
 
 
 @pytest.mark.parametrize("model", ["gemini-2.0-flash", "gemini-1.5-pro", "gemma-3-27b-it"])

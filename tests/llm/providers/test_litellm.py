@@ -164,7 +164,7 @@ def test_an_image_that_litellm_leaves_out_is_an_error_and_no_request(
     events, streamed = hear(twin, asked)
     assert isinstance(streamed, InvalidRequestError)
     for error in (caught.value, streamed):
-        assert error.message == "litellm hands no image on to this model of deepseek"
+        assert error.message == "litellm does not send images to this model of deepseek"
         assert "a model that sees" in error.hint
     assert (events, len(twin.requests)) == ([], before)
 
@@ -283,7 +283,7 @@ def test_no_key_is_shown(twin: ProviderTwin) -> None:
         ("nobody/m", "litellm serves no provider 'nobody'", "PROVIDER/MODEL"),
         ("deepsek/m", "no provider 'deepsek'", "did you mean deepseek?"),
         ("gpt", "no provider 'gpt'", "PROVIDER/MODEL"),
-        ("groq/m", "the key of groq is not set", "set GROQ_API_KEY"),
+        ("groq/m", "missing key of groq", "set GROQ_API_KEY"),
     ],
 )
 def test_whom_litellm_cannot_ask_is_said(

@@ -1,4 +1,4 @@
-"""A call by litellm: what the network does to it, and what comes back that nobody can read."""
+"""A call by litellm: what the network does to it, and what comes back invalid."""
 
 import asyncio
 import json

@@ -14,11 +14,11 @@ from attractor.llm.errors import (
     ServerError,
     StreamError,
 )
-from attractor.llm.providers.litellm_errors import Circumstances, read_error
+from attractor.llm.providers.litellm_errors import ErrorContext, read_error
 from attractor.llm.providers.litellm_http import Exchange, Pool
 
-WHOLE = Circumstances("groq", ["sk-0123456789", "k"], connect=5, is_stream=False)
-STREAM = Circumstances("groq", [], connect=5, is_stream=True)
+WHOLE = ErrorContext("groq", ["sk-0123456789", "k"], connect=5, is_stream=False)
+STREAM = ErrorContext("groq", [], connect=5, is_stream=True)
 
 
 class Told(Exception):
@@ -53,13 +53,13 @@ def seen(status: int | None = None, **more: object) -> Exchange:
     ],
 )
 def test_what_was_seen_says_what_it_was(
-    exchange: Exchange, of: Circumstances, kind: type[SDKError]
+    exchange: Exchange, of: ErrorContext, kind: type[SDKError]
 ) -> None:
     assert isinstance(read_error(Told("litellm has it otherwise", 418), exchange, of), kind)
 
 
 @pytest.mark.parametrize(
-    ("complaint", "kind", "status"),
+    ("error_event", "kind", "status"),
     [
         ({"error": {"type": "overloaded_error", "message": "m"}}, ServerError, 529),
         ({"error": {"code": "rate_limit_exceeded", "message": "m"}}, RateLimitError, 429),
@@ -70,9 +70,9 @@ def test_what_was_seen_says_what_it_was(
     ],
 )
 def test_an_error_in_a_stream_has_the_status_it_would_have_had(
-    complaint: JsonObject, kind: type[SDKError], status: int
+    error_event: JsonObject, kind: type[SDKError], status: int
 ) -> None:
-    error = read_error(StreamError("ended"), seen(200, complaint=complaint), STREAM)
+    error = read_error(StreamError("ended"), seen(200, error_event=error_event), STREAM)
     assert isinstance(error, kind)
     assert getattr(error, "status_code", None) == status
 

@@ -7,7 +7,7 @@ from contextlib import suppress
 import httpx
 import pytest
 
-from attractor.llm.providers.litellm_http import Carrier, Exchange, Pool, is_watched
+from attractor.llm.providers.litellm_http import Exchange, Pool, RecordingTransport, is_recording
 
 
 class Answers(Pool):
@@ -46,13 +46,13 @@ def fetch(answer: Callable[[], httpx.Response]) -> tuple[Exchange, list[bytes]]:
     exchange, got = Exchange(Answers(answer), connect=3), list[bytes]()
 
     async def fetching() -> None:
-        async with httpx.AsyncClient(transport=Carrier()) as client:
-            with exchange.watching():
-                assert is_watched()
+        async with httpx.AsyncClient(transport=RecordingTransport()) as client:
+            with exchange.recording():
+                assert is_recording()
                 async with client.stream("POST", "http://x/") as response:
                     async for piece in response.aiter_bytes():
                         got.append(piece)
-            assert not is_watched()
+            assert not is_recording()
 
     with suppress(httpx.RequestError):
         asyncio.run(fetching())
@@ -80,8 +80,8 @@ def test_an_event_nobody_can_read_ends_the_stream_behind_those_before() -> None:
 @pytest.mark.parametrize("told", [b'{"error": {"code": 1}}', b'{"type": "error"}'])
 def test_an_error_in_a_stream_is_kept(told: bytes) -> None:
     exchange, _ = fetch(events(b"data: " + told + b"\n\n"))
-    assert exchange.complaint is not None
-    assert fetch(events(b'data: {"error": null}\n\n'))[0].complaint is None
+    assert exchange.error_event is not None
+    assert fetch(events(b'data: {"error": null}\n\n'))[0].error_event is None
 
 
 def test_after_trouble_nothing_is_sent_again() -> None:
@@ -89,8 +89,8 @@ def test_after_trouble_nothing_is_sent_again() -> None:
     assert isinstance(exchange.trouble, httpx.ReadError)
 
     async def again() -> None:
-        with exchange.watching():
-            await Carrier().handle_async_request(httpx.Request("POST", "http://x/"))
+        with exchange.recording():
+            await RecordingTransport().handle_async_request(httpx.Request("POST", "http://x/"))
 
     with pytest.raises(httpx.ReadError):
         asyncio.run(again())

@@ -6,7 +6,7 @@ import pytest
 
 from attractor.llm.errors import ConfigurationError
 from attractor.llm.providers import litellm_providers
-from attractor.llm.providers.litellm_providers import find_needs, find_ready, well_known
+from attractor.llm.providers.litellm_providers import find_configured, find_variables, well_known
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,7 @@ from attractor.llm.providers.litellm_providers import find_needs, find_ready, we
     ],
 )
 def test_ready_is_who_has_what_it_needs(environ: dict[str, str], ready: list[str]) -> None:
-    assert find_ready(environ) == ready
+    assert find_configured(environ) == ready
 
 
 def test_what_is_set_becomes_a_parameter() -> None:
@@ -36,7 +36,7 @@ def test_what_is_set_becomes_a_parameter() -> None:
         "AWS_REGION": "eu-west-1",
         "AWS_DEFAULT_REGION": "us-east-1",
     }
-    needs = find_needs("bedrock")
+    needs = find_variables("bedrock")
     assert needs is not None
     access = needs.read(environ)
     assert access.parameters == {
@@ -49,12 +49,12 @@ def test_what_is_set_becomes_a_parameter() -> None:
 
 
 def test_who_is_not_well_known_goes_by_the_convention() -> None:
-    needs = find_needs("deepinfra")
+    needs = find_variables("deepinfra")
     assert needs is not None
     assert needs.route == "deepinfra"
     environ = {"DEEPINFRA_API_KEY": "k", "DEEPINFRA_API_BASE": "b"}
     assert needs.read(environ).parameters == {"api_key": "k", "api_base": "b"}
-    assert find_needs("nobody") is None
+    assert find_variables("nobody") is None
 
 
 def test_every_row_of_the_file_can_be_met_and_says_what_it_needs() -> None:
@@ -71,10 +71,10 @@ def test_without_the_table_the_well_known_are_served(monkeypatch: pytest.MonkeyP
         raise ConfigurationError("there is no table of models")
 
     monkeypatch.setattr(litellm_providers, "find_table", missing)
-    litellm_providers._of_the_table.cache_clear()  # pyright: ignore[reportPrivateUsage]
+    litellm_providers._table_providers.cache_clear()  # pyright: ignore[reportPrivateUsage]
     try:
         environ = {"GROQ_API_KEY": "k", "DEEPINFRA_API_KEY": "k"}
-        assert find_ready(environ) == ["groq"]
-        assert find_needs("deepinfra") is None
+        assert find_configured(environ) == ["groq"]
+        assert find_variables("deepinfra") is None
     finally:
-        litellm_providers._of_the_table.cache_clear()  # pyright: ignore[reportPrivateUsage]
+        litellm_providers._table_providers.cache_clear()  # pyright: ignore[reportPrivateUsage]

@@ -28,11 +28,11 @@ from attractor.llm import (
     ThinkingData,
     ToolChoice,
 )
-from attractor.llm.providers.chat_response import ChatStream, Speaker, read_response
+from attractor.llm.providers.chat_response import ChatDialect, ChatStream, read_response
 from attractor.llm.providers.litellm_translation import (
     LiteLLMStream,
+    dialect_of,
     end,
-    speaker_of,
     step,
     write_request,
 )
@@ -76,7 +76,7 @@ def test_what_a_model_is_not_told_is_left_out_with_a_warning() -> None:
     assert body["temperature"] == 0.5
     assert "stop" not in body
     assert [(one.message, one.code) for one in warnings] == [
-        ("groq is told no stop by litellm", "unsupported_parameter")
+        ("litellm does not send stop to groq", "unsupported_parameter")
     ]
 
 
@@ -112,14 +112,16 @@ def test_names_go_along_though_not_every_provider_is_told() -> None:
     assert body["messages"] == [{"role": "user", "content": "hi", "name": "ann"}]
     assert [(one.message, one.code) for one in warnings] == [
         (
-            "not every provider is told the name 'ann' of a message (user) by litellm",
+            "litellm does not send the name 'ann' of a message (user) to every provider",
             "unsupported_parameter",
         )
     ]
 
 
 def test_tools_are_not_left_out_in_silence() -> None:
-    with pytest.raises(InvalidRequestError, match="no tools on to the model 'm' of groq"):
+    with pytest.raises(
+        InvalidRequestError, match="litellm does not send tools to the model 'm' of groq"
+    ):
         written(taken=[], tools=[SHELL])
     auto = written(taken=["tools"], tools=[SHELL]).body
     assert "tools" in auto
@@ -159,11 +161,11 @@ def test_signed_thoughts_go_back_to_their_own_model_alone() -> None:
 
 def test_what_cannot_be_said_is_refused() -> None:
     sound = ContentPart(ContentKind.AUDIO, audio=AudioData(data=b"x"))
-    with pytest.raises(InvalidRequestError, match="groq is handed no audio by litellm"):
+    with pytest.raises(InvalidRequestError, match="litellm does not send audio to groq"):
         written(Message(Role.USER, [sound]))
 
 
-GROQ = speaker_of("groq", "groq", "groq", "m")
+GROQ = dialect_of("groq", "groq", "groq", "m")
 BLOCKS: list[Json] = [
     {"type": "thinking", "thinking": "Well.", "signature": "s"},
     {"type": "redacted_thinking", "data": "xyz"},
@@ -171,7 +173,7 @@ BLOCKS: list[Json] = [
 
 
 def read(
-    message: object, reason: str | None = "stop", /, speaker: Speaker = GROQ, **more: Any
+    message: object, reason: str | None = "stop", /, speaker: ChatDialect = GROQ, **more: Any
 ) -> Response:
     choices: list[Any] = [{"finish_reason": reason, "message": message}]
     body: dict[str, Any] = {
@@ -218,8 +220,8 @@ def test_thoughts_are_parts_of_their_own() -> None:
 
 def test_a_model_is_named_as_it_would_be_asked() -> None:
     assert read({}, model="groq/m").model == "m"
-    assert read({}, speaker=speaker_of("litellm", "groq", "groq", "m")).model == "groq/m"
-    ollama = speaker_of("ollama", "ollama", "ollama_chat", "m")
+    assert read({}, speaker=dialect_of("litellm", "groq", "groq", "m")).model == "groq/m"
+    ollama = dialect_of("ollama", "ollama", "ollama_chat", "m")
     assert read({}, speaker=ollama, model="ollama_chat/m").model == "m"
 
 
@@ -231,7 +233,7 @@ def test_cached_tokens_are_counted_as_the_provider_counts_them(provider: str, fr
         "prompt_tokens_details": {"cached_tokens": 60, "cache_creation_tokens": 10},
         "completion_tokens_details": {"reasoning_tokens": 3},
     }
-    told = read({}, speaker=speaker_of("litellm", provider, provider, "m"), usage=usage).usage
+    told = read({}, speaker=dialect_of("litellm", provider, provider, "m"), usage=usage).usage
     assert (told.input_tokens, told.cache_read_tokens, told.cache_write_tokens) == (fresh, 60, 10)
     assert (told.output_tokens, told.reasoning_tokens) == (5, 3)
 

@@ -239,5 +239,5 @@ def test_users_and_models_keep_their_names() -> None:
         {"role": "user", "content": "hi", "name": "ann"},
         {"role": "assistant", "content": "hello", "name": "bot"},
     ]
-    told = "the name 'house' of a message (developer) is not sent: instructions go as one message"
+    told = "the name 'house' of a message (developer) is not sent: instructions are one message"
     assert [(one.message, one.code) for one in warnings] == [(told, "unsupported_parameter")]

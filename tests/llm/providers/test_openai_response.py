@@ -299,7 +299,7 @@ def test_an_error_of_the_provider_is_the_one_it_would_be_at_once(
 
 
 def test_arguments_of_no_call_are_what_nobody_can_read() -> None:
-    with pytest.raises(StreamError, match=r"an event.output_index is not that of a call"):
+    with pytest.raises(StreamError, match=r"an event.output_index is not the index of a call"):
         fold("openai", delta("function_call_arguments", 7, "{}"))
 
 
