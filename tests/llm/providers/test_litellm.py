@@ -165,7 +165,7 @@ def test_an_image_that_litellm_leaves_out_is_an_error_and_no_request(
     assert isinstance(streamed, InvalidRequestError)
     for error in (caught.value, streamed):
         assert error.message == "litellm does not send images to this model of deepseek"
-        assert "a model that sees" in error.hint
+        assert "a model with vision" in error.hint
     assert (events, len(twin.requests)) == ([], before)
 
 
