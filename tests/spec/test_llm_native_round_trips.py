@@ -228,7 +228,7 @@ def test_an_older_model_takes_over_between_a_call_and_its_result(there: str) -> 
         assert "thinking" not in last_body(twin)
     assert second.text == "Found."
     (warning,) = second.warnings
-    assert "begun without a thought" in warning.message
+    assert "began without thinking" in warning.message
 
 
 OPTIONS: dict[str, Any] = {
