@@ -139,8 +139,8 @@ class Failure:
 
     def record(self) -> dict[str, object]:
         """Return the error as a JSON object."""
-        told = {"kind": self.kind, "message": self.message, "hint": self.hint}
-        return {"error": {**told, "exit_code": int(self.exit_code), **self.details}}
+        record = {"kind": self.kind, "message": self.message, "hint": self.hint}
+        return {"error": {**record, "exit_code": int(self.exit_code), **self.details}}
 
 
 def describe_failure(error: BaseException) -> Failure:
@@ -154,17 +154,17 @@ def describe_failure(error: BaseException) -> Failure:
         case KeyboardInterrupt() | click.Abort():
             return Failure("Interrupted", "interrupted", "", ExitCode.INTERRUPTED)
         case OSError(errno=errno.ENAMETOOLONG):
-            told = f"file name too long: {_begun(str(error.filename or ''))}"
-            return Failure("UsageError", told, "choose a shorter name", ExitCode.USAGE)
+            message = f"file name too long: {_begun(str(error.filename or ''))}"
+            return Failure("UsageError", message, "choose a shorter name", ExitCode.USAGE)
         case OSError():
-            told = f"system error: {error}"
+            message = f"system error: {error}"
             hint = "check disk space, permissions and open files"
-            return Failure("MachineryError", told, hint, ExitCode.UNFINISHED)
+            return Failure("MachineryError", message, hint, ExitCode.UNFINISHED)
         case _:
             words = " ".join(str(error).split())
-            told = f"internal error: {type(error).__name__}: {words}"
+            message = f"internal error: {type(error).__name__}: {words}"
             hint = "run it again with --debug and report the traceback"
-            return Failure("Defect", told, hint, ExitCode.FAILED)
+            return Failure("Defect", message, hint, ExitCode.FAILED)
 
 
 def _begun(name: str) -> str:

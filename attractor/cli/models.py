@@ -141,9 +141,9 @@ async def try_once(
                 f"missing API key of provider {choice.provider!r}",
                 hint=key_remedy(choice.provider),
             )
-        asked = Request(choice.model, [Message.user(QUESTION)], provider=choice.provider)
+        request = Request(choice.model, [Message.user(QUESTION)], provider=choice.provider)
         began = clock.monotonic()
-        response = await client.complete(asked)
+        response = await client.complete(request)
         seconds = clock.monotonic() - began
     cost = cost_of(response.usage, known) if known else None
     return Trial(choice, seconds, cost, response)

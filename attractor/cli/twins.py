@@ -44,8 +44,8 @@ def call_line(request: LoggedRequest) -> str:
     step = "" if request.step is None else f" step {request.step}"
     model = f" {request.model}" if request.model else ""
     answered = " ".join(filter(None, [repr(request.rule) if request.rule else "", request.error]))
-    told = f"{request.status or 'no status'} {answered or 'no rule matched'}"
-    return f"#{request.number} {request.wire}{model}{step}: {told}"
+    result = f"{request.status or 'no status'} {answered or 'no rule matched'}"
+    return f"#{request.number} {request.wire}{model}{step}: {result}"
 
 
 def service_line_format(name: str) -> Callable[[ServedRequest], str]:
@@ -54,8 +54,8 @@ def service_line_format(name: str) -> Callable[[ServedRequest], str]:
     def line_of(one: ServedRequest) -> str:
         by = repr(one.route) if one.route else ""
         answered = " ".join(filter(None, [by, one.fault, one.why])) or "no route matched"
-        told = f"{one.status or 'no status'} {answered}"
-        return f"#{one.number} {name} {one.method} {one.path}: {told}"
+        result = f"{one.status or 'no status'} {answered}"
+        return f"#{one.number} {name} {one.method} {one.path}: {result}"
 
     return line_of
 

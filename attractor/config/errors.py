@@ -24,8 +24,8 @@ class ConfigError(UsageError):
 
     def __init__(self, message: str = "", *, hint: str = "", origin: Origin | None = None) -> None:
         self.origin = origin
-        said = message or first_sentence(type(self))
-        super().__init__(f"{origin.describe()}: {said}" if origin else said, hint=hint)
+        text = message or first_sentence(type(self))
+        super().__init__(f"{origin.describe()}: {text}" if origin else text, hint=hint)
 
     @property
     def in_one_line(self) -> str:

@@ -66,8 +66,8 @@ def diff(
         raise UsageError(
             "only one of the pipelines can be standard input", hint="pass a file for the other one"
         )
-    said = chosen_format(format_, as_json=as_json)
-    chosen = format_for(said, output, endings=_ENDINGS, usual=_TEXT, noun="a difference")
+    requested = chosen_format(format_, as_json=as_json)
+    chosen = format_for(requested, output, endings=_ENDINGS, default=_TEXT, noun="a difference")
     _refuse(chosen, output, files)
     before, after = (_read(file) for file in files)
     difference = compare(before, after)

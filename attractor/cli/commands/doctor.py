@@ -69,8 +69,8 @@ async def _examine(name: str, machine: Machine, parts: Registry[Examination]) ->
         remedy = error.hint or "fix the reported error"
         return [problem(name, f"check failed: {error}", remedy=remedy)]
     except Exception as error:  # noqa: BLE001 - whatever it is, it is what doctor is asked for
-        told = f"check failed: {type(error).__name__}: {error}"
-        return [problem(name, told, remedy="fix the error and run 'attractor doctor' again")]
+        message = f"check failed: {type(error).__name__}: {error}"
+        return [problem(name, message, remedy="fix the error and run 'attractor doctor' again")]
 
 
 def as_record(

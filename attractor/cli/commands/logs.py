@@ -99,8 +99,10 @@ class _LineFilter:
     def show(self, line: VerifiedLine) -> None:
         """Print a line unless it is filtered out."""
         if line.flaw and not self.as_json:
-            told = f"-- line {line.number} {line.flaw.reason}: the journal is corrupt from here on"
-            self.write(told)
+            message = (
+                f"-- line {line.number} {line.flaw.reason}: the journal is corrupt from here on"
+            )
+            self.write(message)
         if not self._is_wanted(line.event):
             return
         if self.as_json:

@@ -62,28 +62,28 @@ def render(
     from attractor.cli.drawings.draw import DrawingOptions as Order
     from attractor.cli.drawings.draw import are_several, draw_all
 
-    said = chosen_format(format_, as_json=as_json)
+    requested = chosen_format(format_, as_json=as_json)
     if are_several(words, output):
         if watch or as_json:
             word = "--watch" if watch else "--json"
             raise UsageError(f"{word} takes one pipeline or run", hint="pass only one")
-        return draw_all(words, Order(said or Format.SVG, Theme(theme), output), invocation)
+        return draw_all(words, Order(requested or Format.SVG, Theme(theme), output), invocation)
     [word] = words
     if watch and (not output or word == STANDARD_INPUT):
         raise UsageError(
             "--watch requires a file and --output", hint="attractor render FILE -o OUT --watch"
         )
-    drawing = _drawing(find_subject(word, invocation), said, Theme(theme), output)
+    drawing = _drawing(find_subject(word, invocation), requested, Theme(theme), output)
     if watch:
         drawing.watch()
     drawing.draw()
     return ExitCode.DONE
 
 
-def _drawing(subject: Drawable, said: str | None, theme: Theme, output: str | None) -> Drawing:
+def _drawing(subject: Drawable, requested: str | None, theme: Theme, output: str | None) -> Drawing:
     if output:
         refuse_overwriting(subject, output)
-    chosen = format_for(said, output, endings=ENDINGS, usual=Format.SVG, noun="a drawing")
+    chosen = format_for(requested, output, endings=ENDINGS, default=Format.SVG, noun="a drawing")
     if not output:
         refuse_binary_on_terminal(chosen, is_terminal=sys.stdout.isatty())
     return Drawing(subject, chosen, theme, output)

@@ -113,9 +113,9 @@ def _refuse_besides_coverage(*names: str) -> None:
         if one.name in names
         and context.get_parameter_source(one.name) is not ParameterSource.DEFAULT
     )
-    if said := " and ".join(given):
-        message = f"--coverage cannot be combined with {said}"
-        raise UsageError(message, hint=f"remove --coverage or {said}")
+    if options := " and ".join(given):
+        message = f"--coverage cannot be combined with {options}"
+        raise UsageError(message, hint=f"remove --coverage or {options}")
 
 
 def _outcomes(graph: Graph, file: Path | None, set_: Iterable[str]) -> SimulatedOutcomes:

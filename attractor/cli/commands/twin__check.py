@@ -54,8 +54,8 @@ def twin_check(
 def _own_recordings(service: Service) -> Sequence[Path]:
     found = sorted((service.folder / "recordings").glob("*.jsonl"))
     if not found:
-        told = f"no recordings in {service.folder / 'recordings'}"
-        raise UsageError(told, hint="pass a recording after the service file")
+        message = f"no recordings in {service.folder / 'recordings'}"
+        raise UsageError(message, hint="pass a recording after the service file")
     return found
 
 
@@ -83,8 +83,8 @@ def _lines(played: dict[Path, Sequence[CheckedRequest]]) -> list[str]:
     lines: list[str] = []
     for file, all_of in played.items():
         differing = [one for one in all_of if one.differences]
-        told = f"{len(differing)} of {len(all_of)} requests differ" if differing else "equal"
-        lines.append(f"{file}: {told}" + ("" if differing else f", {_counted(len(all_of))}"))
+        message = f"{len(differing)} of {len(all_of)} requests differ" if differing else "equal"
+        lines.append(f"{file}: {message}" + ("" if differing else f", {_counted(len(all_of))}"))
         for one in differing:
             lines.append(f"  {one.number}. {one.method} {one.path}")
             lines += [

@@ -96,11 +96,11 @@ def _refuse_what_several_cannot_share(
     if len(services) < 2:
         return
     if port:
-        told = f"one port cannot serve {len(services)} services"
-        raise UsageError(told, hint="remove --port and --control-port, or serve one service")
+        message = f"one port cannot serve {len(services)} services"
+        raise UsageError(message, hint="remove --port and --control-port, or serve one service")
     if record:
-        told = f"one file cannot record {len(services)} services"
-        raise UsageError(told, hint="record one service at a time")
+        message = f"one file cannot record {len(services)} services"
+        raise UsageError(message, hint="record one service at a time")
 
 
 def _refuse_half_a_recording(record: Path | None, to: str | None, seed: int | None) -> None:
@@ -121,8 +121,8 @@ def _tell(twins: Sequence[ServiceTwin], record: Path | None, *, as_json: bool) -
 
 
 def _record(twin: ServiceTwin, record: Path | None) -> dict[str, object]:
-    told = {"path": str(record), "service": twin.to} if record else None
-    return {"name": twin.service.name, **twin_record(twin), "record": told}
+    message = {"path": str(record), "service": twin.to} if record else None
+    return {"name": twin.service.name, **twin_record(twin), "record": message}
 
 
 part = twin_serve

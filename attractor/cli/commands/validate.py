@@ -114,8 +114,8 @@ def _fix(
     for one in changed:
         one.write()
     if format_ is Format.JSON:
-        told = [record_of(found) for one in mended for found in one.after.mended]
-        show_json({**result.record(), "mended": told})
+        fixes = [record_of(found) for one in mended for found in one.after.mended]
+        show_json({**result.record(), "mended": fixes})
         return exit_code(result)
     if format_ is Format.TEXT:
         for line in fix_lines(mended):

@@ -50,7 +50,7 @@ class Drawable(Protocol):
         ...
 
 
-class _Asked:
+class _FilesUsed:
     """Files beside a pipeline; remembers the requested names, including missing files."""
 
     def __init__(self, file: Path) -> None:
@@ -83,10 +83,10 @@ class DrawablePipeline:
         source = open_pipeline(self.file).source
         folder = Path(source.file).parent
         graph = parse(source.text, file=source.file)
-        asked = _Asked(Path(source.file))
-        around = TransformContext(files=asked)
+        files_used = _FilesUsed(Path(source.file))
+        around = TransformContext(files=files_used)
         graph = transform_all(graph, around=around)
-        self._parts = tuple(os.path.join(folder, name) for name in asked.names)  # noqa: PTH118
+        self._parts = tuple(os.path.join(folder, name) for name in files_used.names)  # noqa: PTH118
         return Subject(graph, found=tuple(around.found))
 
 

@@ -47,8 +47,8 @@ def _walls(hidden: str) -> list[str]:
 
 def _judge(result: ExecResult) -> Finding:
     if result.exit_code != 0:
-        said = " ".join(result.stderr.split()) or f"exit status {result.exit_code}"
-        return missing(SUBJECT, f"cannot create a sandbox: {said}", remedy=ALLOW)
+        reason = " ".join(result.stderr.split()) or f"exit status {result.exit_code}"
+        return missing(SUBJECT, f"cannot create a sandbox: {reason}", remedy=ALLOW)
     escaped: list[str] = json.loads(result.stdout)
     if escaped:
         return missing(SUBJECT, f"its sandbox leaks: {', '.join(escaped)}", remedy=ALLOW)

@@ -18,10 +18,10 @@ async def examine(machine: Machine) -> Sequence[Finding]:
         secret = Path(hidden, "secret")
         secret.write_text("hidden")
         result = await machine.run(sys.executable, "-I", "-S", str(ATTEMPT), str(secret))
-    said = result.stdout.strip() or " ".join(result.stderr.split())
+    output = result.stdout.strip() or " ".join(result.stderr.split())
     if result.exit_code == 0:
-        return [ok(SUBJECT, f"{said}; a restricted process could not read (tested)")]
-    return [missing(SUBJECT, f"the kernel does not restrict a process: {said}", remedy=REMEDY)]
+        return [ok(SUBJECT, f"{output}; a restricted process could not read (tested)")]
+    return [missing(SUBJECT, f"the kernel does not restrict a process: {output}", remedy=REMEDY)]
 
 
 part = examine

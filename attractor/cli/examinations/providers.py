@@ -14,10 +14,10 @@ async def examine(machine: Machine) -> Sequence[Finding]:
     served = await find_served(machine.environ)
     if served:
         return [*ours, ok(_OTHERS, f"{', '.join(served)} can be asked")]
-    told = "no API key is set"
+    message = "no API key is set"
     return [
         *ours,
-        missing(_OTHERS, told, remedy="export GROQ_API_KEY, or the key of another provider"),
+        missing(_OTHERS, message, remedy="export GROQ_API_KEY, or the key of another provider"),
     ]
 
 

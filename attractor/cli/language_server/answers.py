@@ -183,12 +183,12 @@ def _code_actions(analysis: Analysis, places: Places, params: types.CodeActionPa
 def _actions(
     one: Diagnostic, analysis: Analysis, places: Places, uri: str
 ) -> Iterator[types.CodeAction]:
-    told = [_diagnostic(one, places)]
+    diagnostics_of_action = [_diagnostic(one, places)]
     if one.edits:
         yield types.CodeAction(
             title=one.fix or "fix it",
             kind=types.CodeActionKind.QuickFix,
-            diagnostics=told,
+            diagnostics=diagnostics_of_action,
             edit=_workspace_edit(one.edits, places, uri),
             is_preferred=True,
         )
@@ -197,7 +197,7 @@ def _actions(
         yield types.CodeAction(
             title=f"ignore {one.rule} on this line",
             kind=types.CodeActionKind.QuickFix,
-            diagnostics=told,
+            diagnostics=diagnostics_of_action,
             edit=_workspace_edit([comment], places, uri),
         )
 

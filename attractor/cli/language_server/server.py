@@ -78,8 +78,8 @@ class Protocol(LanguageServerProtocol):
 
 def refusal(message: str, hint: str = "") -> JsonRpcException:
     """Return the error response to a request that cannot be fulfilled."""
-    told = f"{message} ({hint})" if hint else message
-    return JsonRpcException(told, code=LSPErrorCodes.RequestFailed)
+    text = f"{message} ({hint})" if hint else message
+    return JsonRpcException(text, code=LSPErrorCodes.RequestFailed)
 
 
 PAUSE = timedelta(milliseconds=200)

@@ -18,21 +18,21 @@ BINARY = frozenset({"png", "pdf"})
 
 
 def format_for(
-    said: str | None, output: str | None, *, endings: Mapping[str, str], usual: str, noun: str
+    chosen: str | None, output: str | None, *, endings: Mapping[str, str], default: str, noun: str
 ) -> str:
     """Return the format: as chosen, by the file extension, or the default.
 
     A file extension that contradicts the chosen format is refused.
     """
     ending = os.path.splitext(output or "")[1].lower()  # noqa: PTH122
-    meant = endings.get(ending)
-    if said and meant and meant != said:
-        message = f"{output} has the extension {ending}, but the format is {said}"
-        raise UsageError(message, hint=f"rename it, or remove --format to get {meant}")
-    if not said and not meant and ending:
+    expected_format = endings.get(ending)
+    if chosen and expected_format and expected_format != chosen:
+        message = f"{output} has the extension {ending}, but the format is {chosen}"
+        raise UsageError(message, hint=f"rename it, or remove --format to get {expected_format}")
+    if not chosen and not expected_format and ending:
         hint = f"use {', '.join(endings)}, or set --format"
         raise UsageError(f"unknown file extension {ending} for {noun}", hint=hint)
-    return said or meant or usual
+    return chosen or expected_format or default
 
 
 def refuse_binary_on_terminal(format_: str, *, is_terminal: bool) -> None:

@@ -188,8 +188,8 @@ def _name(run_id: str) -> str:
 
 def _what(freed: list[Freed]) -> str:
     kinds = Counter(one.what for one in freed)
-    told = (f"{count} {what}s" if count > 1 else what for what, count in kinds.items())
-    return f"{', '.join(told)} ({freed[0].why})"
+    items = (f"{count} {what}s" if count > 1 else what for what, count in kinds.items())
+    return f"{', '.join(items)} ({freed[0].why})"
 
 
 def coverage_text(graph: Graph, coverage: Coverage) -> str:

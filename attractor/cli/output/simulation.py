@@ -108,8 +108,8 @@ def _route(route: Route, *, is_followed: bool) -> Iterator[str]:
     rows = [(" ".join(_words(one.edge)), one) for one in route.candidates]
     width = min(_WIDEST, max((len(words) for words, _ in rows), default=0))
     for words, one in rows:
-        told = _taken(route, is_followed=is_followed) if one.fate is Fate.WON else one.fate
-        yield visible(f"     -> {words:<{width}}  {told}")
+        fate = _taken(route, is_followed=is_followed) if one.fate is Fate.WON else one.fate
+        yield visible(f"     -> {words:<{width}}  {fate}")
     if route.edge is None:
         jump = "" if route.reason is RouteReason.JOIN else "jump: "
         words = f"=> {route.target}  {jump}" if route.target else ""

@@ -130,8 +130,8 @@ def _read_file(file: str) -> bytes:
     try:
         return Path(file).read_bytes()
     except (OSError, ValueError) as trouble:
-        said = getattr(trouble, "strerror", None) or str(trouble)
-        raise UnreadablePipeline(f"cannot read {file}: {said}") from trouble
+        reason = getattr(trouble, "strerror", None) or str(trouble)
+        raise UnreadablePipeline(f"cannot read {file}: {reason}") from trouble
 
 
 def _read_input() -> bytes:

@@ -54,12 +54,12 @@ def result_after_fixes(files: Sequence[FixedFile], unread: Sequence[Diagnostic])
 
 def fix_lines(files: Sequence[FixedFile]) -> Iterator[str]:
     """Yield a line for each fix, and their number."""
-    told = [one for file in files for one in file.after.mended]
-    for one in told:
+    fixes = [one for file in files for one in file.after.mended]
+    for one in fixes:
         done = f"{one.message}: {one.fix}" if one.fix else one.message
         yield visible(f"{place_of(one.span)}: fixed[{one.rule}]: {done}")
     changed = sum(file.is_changed for file in files)
-    yield f"{len(told)} fixed in {counted(changed, 'file')}"
+    yield f"{len(fixes)} fixed in {counted(changed, 'file')}"
 
 
 def _mended(source: Source, checker: PipelineChecker) -> Mended:

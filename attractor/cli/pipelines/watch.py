@@ -70,7 +70,7 @@ def _folders(files: Iterable[str]) -> frozenset[str]:
     return frozenset(one for one in folders if os.path.isdir(one)) or frozenset({"."})  # noqa: PTH112
 
 
-class _Asked:
+class _FilesUsed:
     """Files beside a pipeline; remembers the requested names, including missing files."""
 
     def __init__(self, file: str) -> None:
@@ -93,12 +93,12 @@ class _Known:
     """A pipeline as last checked."""
 
     text: str
-    asked: _Asked
+    files_used: _FilesUsed
     diagnostics: Sequence[Diagnostic]
 
     def is_current(self, source: Source) -> bool:
-        parts = self.asked.content.items()
-        return source.text == self.text and all(self.asked.look(n) == was for n, was in parts)
+        parts = self.files_used.content.items()
+        return source.text == self.text and all(self.files_used.look(n) == was for n, was in parts)
 
 
 class PipelineCheck(NamedTuple):
@@ -144,7 +144,7 @@ def _files(words: Sequence[str], known: Mapping[str, _Known]) -> Iterator[str]:
             continue
         yield file
         folder = os.path.dirname(file)  # noqa: PTH120
-        for name in known[file].asked.content if file in known else ():
+        for name in known[file].files_used.content if file in known else ():
             yield os.path.join(folder, name)  # noqa: PTH118
 
 
@@ -153,6 +153,6 @@ def _is_current(source: Source, known: Mapping[str, _Known]) -> bool:
 
 
 def _check(source: Source, checker: PipelineChecker) -> _Known:
-    asked = _Asked(source.file)
-    prepared = checker.check(source.text, file=source.file, files=asked)
-    return _Known(source.text, asked, prepared.diagnostics)
+    files_used = _FilesUsed(source.file)
+    prepared = checker.check(source.text, file=source.file, files=files_used)
+    return _Known(source.text, files_used, prepared.diagnostics)

@@ -22,7 +22,7 @@ def read_inputs(
     for pair in pairs:
         name, sign, value = pair.partition("=")
         if not sign or not name:
-            raise UsageError(f"{pair!r} gives no input", hint="write --input NAME=VALUE")
+            raise UsageError(f"invalid input {pair!r}", hint="write --input NAME=VALUE")
         inputs[name] = _value(name, value, environ or {})
     return inputs
 
@@ -34,8 +34,8 @@ def _value(name: str, written: str, environ: Mapping[str, str]) -> str:
     if written.startswith(_VARIABLE):
         variable = written.removeprefix(_VARIABLE)
         if not environ.get(variable):
-            told = f"the variable {variable}, for the input {name}, is not set"
-            raise UsageError(told, hint=f"set it where attractor is started: export {variable}=...")
+            message = f"input {name}: the variable {variable} is not set"
+            raise UsageError(message, hint=f"set it before the command: export {variable}=...")
         return environ[variable]
     return _content(name, written) if written.startswith(_FILE) else written
 
@@ -46,11 +46,13 @@ def _content(name: str, written: str) -> str:
     try:
         return file.read_bytes().decode("utf-8-sig").removesuffix("\n").removesuffix("\r")
     except OSError as cause:
-        told = cause.strerror or str(cause)
-        raise UsageError(f"the input {name}: {file}: {told}", hint="name a file") from cause
+        message = cause.strerror or str(cause)
+        raise UsageError(
+            f"cannot read input {name}: {file}: {message}", hint="pass a readable file"
+        ) from cause
     except UnicodeDecodeError as cause:
-        told = f"the input {name}: {file} is not UTF-8"
-        raise UsageError(told, hint="save it as UTF-8") from cause
+        message = f"input {name}: {file} is not UTF-8"
+        raise UsageError(message, hint="save it as UTF-8") from cause
 
 
 def read_inputs_file(file: Path) -> Mapping[str, str]:
@@ -59,17 +61,19 @@ def read_inputs_file(file: Path) -> Mapping[str, str]:
         text = file.read_bytes().decode("utf-8-sig")
         table: object = tomllib.loads(text) if file.suffix == ".toml" else parse_json(text)
     except OSError as cause:
-        told = cause.strerror or str(cause)
-        raise UsageError(f"{file}: {told}", hint="name a JSON or TOML file") from cause
+        message = cause.strerror or str(cause)
+        raise UsageError(
+            f"cannot read {file}: {message}", hint="pass a JSON or TOML file"
+        ) from cause
     except (NotCanonical, ValueError, RecursionError) as cause:
         form = "TOML" if file.suffix == ".toml" else "JSON"
-        told = f"{file} holds no inputs: it {describe_fault(cause, form=form)}"
-        raise UsageError(told, hint=_FORM) from cause
+        message = f"invalid inputs in {file}: it {describe_fault(cause, form=form)}"
+        raise UsageError(message, hint=_FORM) from cause
     match table:
         case dict():
             return {str(name): _text(str(name), value, file) for name, value in table.items()}
         case _:
-            raise UsageError(f"{file} holds no inputs", hint=_FORM)
+            raise UsageError(f"invalid inputs in {file}: not a table", hint=_FORM)
 
 
 def _text(name: str, value: object, file: Path) -> str:
@@ -79,4 +83,4 @@ def _text(name: str, value: object, file: Path) -> str:
         case str() | int() | float():
             return str(value)
         case _:
-            raise UsageError(f"{file}: the input {name} is no single value", hint=_FORM)
+            raise UsageError(f"{file}: input {name} is not a single value", hint=_FORM)

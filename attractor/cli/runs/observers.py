@@ -43,8 +43,8 @@ class JsonLinePrinter:
         with suppress(AttractorError):
             if root is not None and (root / "manifest.json").exists():
                 directory = RunDirectory(root)
-                told = _JournalTail(directory.events, end_of_lines(directory.events))
-                self._journals[read_manifest(directory).run_id] = told
+                tail = _JournalTail(directory.events, end_of_lines(directory.events))
+                self._journals[read_manifest(directory).run_id] = tail
 
     def __call__(self, event: Event) -> None:
         """Print the new lines."""

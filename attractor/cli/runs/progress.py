@@ -74,11 +74,11 @@ def _ordered(event: Event) -> str:
 
 def _about(data: Mapping[str, Json]) -> str:
     """Describe the target and text of an order."""
-    said, to = str(data.get("value") or ""), data.get("question")
+    text, to = str(data.get("value") or ""), data.get("question")
     if data.get("action") == "steer":
-        words = f'"{shorten(said, LONGEST_WORDS)}"' if said else ""
+        words = f'"{shorten(text, LONGEST_WORDS)}"' if text else ""
         return f" {to}: {words}" if to else f" {words}".rstrip()
-    return f" {to}: {said}" if to else ""
+    return f" {to}: {text}" if to else ""
 
 
 def _parked(event: Event) -> str:
@@ -120,8 +120,8 @@ def _not_told(event: Event) -> str:
 
 def _ended(event: Event) -> str:
     data = event.data
-    told = "killed processes left by the previous process of the run"
-    return _named(told, data.get("processes"), data.get("count"))
+    title = "killed processes left by the previous process of the run"
+    return _named(title, data.get("processes"), data.get("count"))
 
 
 def _patched(event: Event) -> str:

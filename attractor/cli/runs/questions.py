@@ -29,11 +29,11 @@ def questions_text(
 ) -> str:
     """Return open questions, and answers that no process has used yet, for people."""
     several = len(questions) > 1
-    told = [f"{_line(id_)}: {_met(answer)}" for id_, answer in answered.items()]
-    if told and not questions:
-        told.append(f"continue with: attractor resume {reference}")
+    answers = [f"{_line(id_)}: {_met(answer)}" for id_, answer in answered.items()]
+    if answers and not questions:
+        answers.append(f"continue with: attractor resume {reference}")
     parts = [_text(one, reference, named=several) for one in sort_questions(questions)]
-    return "\n\n".join([*parts, *(["\n".join(told)] if told else [])]) or NOTHING
+    return "\n\n".join([*parts, *(["\n".join(answers)] if answers else [])]) or NOTHING
 
 
 def question_records(questions: Sequence[Question], reference: str) -> list[dict[str, Json]]:
@@ -88,8 +88,8 @@ def _met(answer: Answer) -> str:
     return f"answered by {_line(answer.by) or 'unknown user'}: {words}"
 
 
-def _command(question: Question, said: str, reference: str, *, named: bool) -> str:
-    return answer_command(reference, said, question=question.id if named else "")
+def _command(question: Question, choice: str, reference: str, *, named: bool) -> str:
+    return answer_command(reference, choice, question=question.id if named else "")
 
 
 def _time(question: Question) -> str:

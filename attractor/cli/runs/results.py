@@ -94,12 +94,14 @@ def as_text(result: RunResult, outlook: NextStepFacts) -> str:
     """Return a run's result for people."""
     lines = [f"run {result.run_id}: {_ended(result)}", f"  status: {result.status}"]
     if result.status == AWAITING_ANSWER:
-        asked = sort_questions(result.questions or filter(None, [result.question]))
-        lines += [f"  question: {_asked(one)}" for one in asked[:MOST_TOLD]]
-        more = len(asked) - MOST_TOLD
+        questions = sort_questions(result.questions or filter(None, [result.question]))
+        lines += [f"  question: {_asked(one)}" for one in questions[:MOST_TOLD]]
+        more = len(questions) - MOST_TOLD
         lines += [f"  question: {more} more"] if more > 0 else []
-    kept = f"  stored in: {result.directory}"
-    return "\n".join([*lines, kept, *(f"  {_line(step)}" for step in next_steps(result, outlook))])
+    place_line = f"  stored in: {result.directory}"
+    return "\n".join(
+        [*lines, place_line, *(f"  {_line(step)}" for step in next_steps(result, outlook))]
+    )
 
 
 def next_steps(result: RunResult, outlook: NextStepFacts) -> Sequence[NextStep]:
@@ -148,8 +150,8 @@ def _look_at(patch: DeliveredPatch) -> NextStep:
     place = shlex.quote(str(patch.place))
     if not patch.is_redacted:
         return NextStep("look", f"git apply --stat {place}")
-    told = "cannot be applied: secrets are replaced by ***; the original files are in"
-    return NextStep("look", f"cat {place}", f"{told} {patch.folder} until gc")
+    note = "cannot be applied: secrets are replaced by ***; the original files are in"
+    return NextStep("look", f"cat {place}", f"{note} {patch.folder} until gc")
 
 
 def _ended(result: RunResult) -> str:

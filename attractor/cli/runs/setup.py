@@ -73,8 +73,10 @@ def _tracing(invocation: Invocation) -> "Tracing":
     try:
         from attractor.pipeline.tracing.export import Tracing, otlp_exporter
     except ModuleNotFoundError as cause:
-        told = f"{cause.name} is not installed"
-        raise UsageError(told, hint=f"{REMEDY}, or turn it off: OTEL_SDK_DISABLED=true") from cause
+        message = f"{cause.name} is not installed"
+        raise UsageError(
+            message, hint=f"{REMEDY}, or turn it off: OTEL_SDK_DISABLED=true"
+        ) from cause
     return Tracing(
         otlp_exporter(invocation.environ),
         salt=os.urandom(8),

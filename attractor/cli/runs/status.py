@@ -169,8 +169,8 @@ def _result(patch: DeliveredPatch | None) -> list[tuple[str, str]]:
     """Return the row of the result patch; a redacted patch cannot be applied."""
     if patch is None:
         return []
-    told = f"   (cannot be applied: secrets are replaced by ***; original files: {patch.folder})"
-    return [("result", f"{patch.place}{told if patch.is_redacted else ''}")]
+    lines = f"   (cannot be applied: secrets are replaced by ***; original files: {patch.folder})"
+    return [("result", f"{patch.place}{lines if patch.is_redacted else ''}")]
 
 
 def _restarted(one: RunSummary) -> str:
@@ -186,24 +186,24 @@ def _answer(one: RunSummary, reference: str) -> list[tuple[str, str]]:
     if _waits_no_more(one):
         return [*_answered(one.answers), ("resume", "" if one.is_live else resume)]
     commands = next_commands(one.questions, reference)
-    told = [f"{command}   ({remark})" if remark else command for command, remark in commands]
+    lines = [f"{command}   ({remark})" if remark else command for command, remark in commands]
     return [
         *_answered(one.answers),
-        *zip(("answer", "others"), told, strict=False),
+        *zip(("answer", "others"), lines, strict=False),
         ("resume", f"{resume}   (asks at the terminal)"),
     ]
 
 
 def _answered(answers: Mapping[str, Answer]) -> list[tuple[str, str]]:
     ids = sorted(answers, key=natural_key)
-    told = [f"{visible(id_)}: {_said(answers[id_])}" for id_ in ids[:MOST_ANSWERED]]
-    told += [f"{len(ids) - MOST_ANSWERED} more"] if len(ids) > MOST_ANSWERED else []
-    return [("answered", one) for one in told]
+    lines = [f"{visible(id_)}: {_said(answers[id_])}" for id_ in ids[:MOST_ANSWERED]]
+    lines += [f"{len(ids) - MOST_ANSWERED} more"] if len(ids) > MOST_ANSWERED else []
+    return [("answered", one) for one in lines]
 
 
 def _said(answer: Answer) -> str:
-    said = shorten(answer.value or answer.kind.value, LONGEST_ANSWER)
-    return visible(f"{said}, by {answer.by}" if answer.by else said)
+    value = shorten(answer.value or answer.kind.value, LONGEST_ANSWER)
+    return visible(f"{value}, by {answer.by}" if answer.by else value)
 
 
 def _time(moment: datetime) -> str:

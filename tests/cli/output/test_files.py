@@ -25,7 +25,7 @@ ENDINGS: Mapping[str, str] = {".svg": "svg", ".dot": "dot", ".gv": "dot", ".json
 
 
 def chosen(said: str | None, output: str | None) -> str:
-    return format_for(said, output, endings=ENDINGS, usual="text", noun="a drawing")
+    return format_for(said, output, endings=ENDINGS, default="text", noun="a drawing")
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ def test_file_without_inputs_is_refused(tmp_path: Path, text: str) -> None:
 
 @pytest.mark.parametrize("pair", ["ticket", "=x", ""])
 def test_a_pair_needs_a_name_and_a_sign(pair: str) -> None:
-    with pytest.raises(UsageError, match="gives no input"):
+    with pytest.raises(UsageError, match="invalid input"):
         read_inputs([pair], None)
 
 
@@ -60,8 +60,8 @@ def test_a_value_may_be_in_a_variable_or_a_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("pair", "told"),
     [
-        ("a=@env:NONE", "the variable NONE, for the input a, is not set"),
-        ("a=@file:/nowhere", "the input a: /nowhere: No such file"),
+        ("a=@env:NONE", "input a: the variable NONE is not set"),
+        ("a=@file:/nowhere", "cannot read input a: /nowhere: No such file"),
     ],
 )
 def test_missing_value_is_named(pair: str, told: str) -> None:

@@ -90,14 +90,14 @@ def _summary(view: RunView) -> Iterator[str]:
 
 def budgets_used(budgets: Budgets, usage: Usage, seconds: float) -> Sequence[str]:
     """Return the used part of each budget."""
-    told: list[str] = []
+    lines_told: list[str] = []
     if budgets.cost_usd is not None:
-        told.append(f"{price(usage.cost_usd)} of {price(budgets.cost_usd)}")
+        lines_told.append(f"{price(usage.cost_usd)} of {price(budgets.cost_usd)}")
     if budgets.tokens is not None:
-        told.append(f"{counted(tokens_of(usage))} of {counted(budgets.tokens)} tokens")
+        lines_told.append(f"{counted(tokens_of(usage))} of {counted(budgets.tokens)} tokens")
     if budgets.duration is not None:
-        told.append(f"{lasted(seconds)} of {lasted(budgets.duration.total_seconds())}")
-    return told
+        lines_told.append(f"{lasted(seconds)} of {lasted(budgets.duration.total_seconds())}")
+    return lines_told
 
 
 def question_line(asked: PendingQuestion) -> str:
@@ -152,8 +152,8 @@ class _Drawing:
         working = self._at_work(room)
         path = self._path(room - len(working))
         spare = room - len(working) - len(path)
-        told = self._with_last_lines(working, spare)
-        return [self._head(), *path, *told, *below][:most]
+        lines_told = self._with_last_lines(working, spare)
+        return [self._head(), *path, *lines_told, *below][:most]
 
     def _head(self) -> Text:
         started = self.view.started or self.now
@@ -230,8 +230,8 @@ class _Drawing:
         budget = f"budget: {', '.join(used_up)}"
         # If they do not fit into one line, each gets its own.
         alone = [f"budget: {one}" for one in used_up]
-        told = alone if cell_len(budget) > self.look.width else [budget][: len(used_up)]
-        return [self._line(one, style="dim") for one in [summary(self.view), *told]]
+        lines_told = alone if cell_len(budget) > self.look.width else [budget][: len(used_up)]
+        return [self._line(one, style="dim") for one in [summary(self.view), *lines_told]]
 
     def _spent(self) -> float:
         """Return the total duration of the stages, as counted by a time budget."""
