@@ -77,12 +77,12 @@ def summary(diagnostics: Sequence[Diagnostic], *, files: int) -> str:
         counted(counts[f"{severity}s"], severity) for severity in Severity if counts[f"{severity}s"]
     ]
     if not found:
-        return f"{counted(files, 'file')}, nothing to mend"
+        return f"{counted(files, 'file')}, no problems found"
     fixable = counts["fixable"]
-    mended = f" ({fixable} can be mended with --fix)" if fixable else ""
+    hint = f" ({fixable} fixable with --fix)" if fixable else ""
     # Where nothing could be read there is nothing that it was found in.
     where = f" in {counted(files, 'file')}" if files else ""
-    return f"{', '.join(found)}{where}{mended}"
+    return f"{', '.join(found)}{where}{hint}"
 
 
 def counted(number: int, noun: str) -> str:

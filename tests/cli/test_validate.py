@@ -57,7 +57,7 @@ def with_rules(folder: Path, *lines: str) -> None:
 def test_valid_pipeline_has_no_problems(folder: Path) -> None:
     result = attractor("validate", "good.dot", folder=folder)
     assert (result.returncode, result.stderr) == (0, "")
-    assert result.stdout == "1 file, nothing to mend\n"
+    assert result.stdout == "1 file, no problems found\n"
 
 
 def test_diagnostics_have_carets_and_a_summary(folder: Path, snapshot: SnapshotAssertion) -> None:
@@ -183,7 +183,7 @@ def test_no_file_is_wrong_usage(folder: Path) -> None:
 @pytest.mark.parametrize("again", ["good.dot", "./good.dot"])
 def test_a_file_named_twice_is_checked_once(folder: Path, again: str) -> None:
     result = attractor("validate", "good.dot", again, folder=folder)
-    assert result.stdout == "1 file, nothing to mend\n"
+    assert result.stdout == "1 file, no problems found\n"
 
 
 def test_color_follows_the_setting(folder: Path) -> None:
@@ -251,7 +251,7 @@ def test_fixes_are_applied_and_listed(folder: Path) -> None:
     assert (folder / "fixable.dot").read_text() == MENDED
     told = result.stdout.splitlines()
     assert told[0].startswith("fixable.dot:3:11: fixed[unknown_attribute]: ")
-    assert told[1:] == ["1 fixed in 1 file", "2 files, nothing to mend"]
+    assert told[1:] == ["1 fixed in 1 file", "2 files, no problems found"]
 
 
 def test_fixes_keep_a_byte_order_mark_and_the_line_ends(folder: Path) -> None:

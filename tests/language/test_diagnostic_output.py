@@ -90,7 +90,7 @@ def test_the_record_has_every_field_and_counts() -> None:
 
 
 def test_the_summary_counts_in_words() -> None:
-    assert summary([], files=1) == "1 file, nothing to mend"
+    assert summary([], files=1) == "1 file, no problems found"
     assert summary([error("a"), error("b"), warning("c")], files=2) == (
         "2 errors, 1 warning in 2 files"
     )
@@ -103,7 +103,7 @@ def test_the_summary_says_nothing_of_files_where_none_could_be_read() -> None:
 def test_the_summary_says_what_can_be_mended() -> None:
     edits = (Edit(Span("f", 1, 1, 1, 2), "x"),)
     assert summary([error("a"), error("b", edits=edits)], files=1) == (
-        "2 errors in 1 file (1 can be mended with --fix)"
+        "2 errors in 1 file (1 fixable with --fix)"
     )
 
 

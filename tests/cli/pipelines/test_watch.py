@@ -86,14 +86,14 @@ def test_a_changed_file_is_checked_again(tmp_path: Path, watchings: list[Watchin
     (tmp_path / "b.dot").write_text(GOOD)
     watching = Watching(tmp_path, "a.dot", "b.dot")
     watchings.append(watching)
-    first = watching.until("2 files, nothing to mend")
-    assert re.fullmatch(r"\d\d:\d\d:\d\d  2 files, nothing to mend\n", first)
+    first = watching.until("2 files, no problems found")
+    assert re.fullmatch(r"\d\d:\d\d:\d\d  2 files, no problems found\n", first)
     replace_whole(tmp_path / "a.dot", BAD)
     again = watching.until("1 error in 1 file")
     assert again.startswith("a.dot:1:19: error[syntax]")
     assert "b.dot" not in again
     (tmp_path / "a.dot").write_text(GOOD)
-    watching.until("1 file, nothing to mend")
+    watching.until("1 file, no problems found")
     code, said = watching.stop(signal.SIGINT)
     assert (code, said) == (130, "error: interrupted\n")
 
@@ -101,7 +101,7 @@ def test_a_changed_file_is_checked_again(tmp_path: Path, watchings: list[Watchin
 def test_sigterm_ends_it_as_well(tmp_path: Path, watchings: list[Watching]) -> None:
     (tmp_path / "a.dot").write_text(GOOD)
     watchings.append(Watching(tmp_path, "a.dot"))
-    watchings[0].until("nothing to mend")
+    watchings[0].until("no problems found")
     assert watchings[0].stop(signal.SIGTERM)[0] == 130
 
 
@@ -109,7 +109,7 @@ def test_new_and_removed_files_are_noticed(tmp_path: Path, watchings: list[Watch
     (tmp_path / "a.dot").write_text(GOOD)
     watching = Watching(tmp_path, ".")
     watchings.append(watching)
-    watching.until("1 file, nothing to mend")
+    watching.until("1 file, no problems found")
     (tmp_path / "new.dot").write_text(BAD)
     assert watching.until("1 error in 1 file").startswith("new.dot:")
     (tmp_path / "new.dot").unlink()
@@ -117,7 +117,7 @@ def test_new_and_removed_files_are_noticed(tmp_path: Path, watchings: list[Watch
     (tmp_path / "a.dot").unlink()
     assert "no pipeline in" in watching.until("1 error; gone: a.dot")
     (tmp_path / "a.dot").write_text(GOOD)
-    watching.until("  1 file, nothing to mend")
+    watching.until("  1 file, no problems found")
 
 
 def test_named_file_may_vanish_and_return(tmp_path: Path, watchings: list[Watching]) -> None:
@@ -126,11 +126,11 @@ def test_named_file_may_vanish_and_return(tmp_path: Path, watchings: list[Watchi
     watchings.append(watching)
     assert "cannot read a.dot: No such file" in watching.until("1 error")
     file.write_text(GOOD)
-    watching.until("  1 file, nothing to mend")
+    watching.until("  1 file, no problems found")
     file.unlink()
     told = watching.until("1 error; gone: a.dot")
     assert "cannot read a.dot: No such file" in told
-    assert "nothing to mend" not in told
+    assert "no problems found" not in told
     replace_whole(file, BAD)
     assert watching.until("1 error in 1 file").startswith("a.dot:1:19: error[syntax]")
 
@@ -141,7 +141,7 @@ def test_new_folder_is_searched(tmp_path: Path, watchings: list[Watching]) -> No
     assert "cannot read sub" in watching.until("1 error")
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub" / "a.dot").write_text(GOOD)
-    watching.until("  1 file, nothing to mend")
+    watching.until("  1 file, no problems found")
 
 
 def test_new_prompt_file_is_noticed(tmp_path: Path, watchings: list[Watching]) -> None:
@@ -151,7 +151,7 @@ def test_new_prompt_file_is_noticed(tmp_path: Path, watchings: list[Watching]) -
     watchings.append(watching)
     assert "error[prompt_file]" in watching.until("1 error in 1 file")
     (tmp_path / "prompts" / "x.md").write_text("Do it.")
-    watching.until("1 file, nothing to mend")
+    watching.until("1 file, no problems found")
 
 
 def test_change_during_a_check_is_noticed(tmp_path: Path) -> None:

@@ -223,4 +223,4 @@ def test_what_stands_in_an_imported_file_is_not_offered_to_be_mended_here() -> N
     here, there = unknown.pop("main.dot"), unknown.popitem()[1]
     assert (bool(here.edits), bool(there.edits)) == (True, False)
     assert there.fix == "did you mean prompt?"
-    assert summary([here, there], files=1) == "2 warnings in 1 file (1 can be mended with --fix)"
+    assert summary([here, there], files=1) == "2 warnings in 1 file (1 fixable with --fix)"
