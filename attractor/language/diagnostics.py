@@ -20,7 +20,7 @@ PORTABILITY = "portability"
 
 
 class Severity(StrEnum):
-    """How grave it is: an ERROR keeps a pipeline from running."""
+    """How severe a diagnostic is: an ERROR prevents a pipeline from running."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -29,7 +29,7 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True)
 class Edit:
-    """A change of the text: what is to stand in a place instead."""
+    """A replacement of a part of a text."""
 
     span: Span
     text: str
@@ -37,10 +37,9 @@ class Edit:
 
 @dataclass(frozen=True)
 class Diagnostic:
-    """One thing found; a rule leaves its own name out, whoever runs it fills it in.
+    """One finding; a rule leaves `rule` empty, and its caller fills it in.
 
-    `edits` do what `fix` says, all together or not at all; there are some only where nobody could
-    have meant anything else.
+    `edits` implement `fix`, all or none; they are empty if the intention is unclear.
     """
 
     severity: Severity
@@ -54,32 +53,32 @@ class Diagnostic:
 
     @property
     def node_id(self) -> str:
-        """The node it is about, as attractor-spec 7.1 calls it."""
+        """The node, under the name of attractor-spec 7.1."""
         return self.node
 
     @property
     def is_error(self) -> bool:
-        """Whether it keeps the pipeline from running."""
+        """Whether it prevents the pipeline from running."""
         return self.severity is Severity.ERROR
 
 
 def in_order(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
-    """Sort diagnostics by their place in the text; each stands there once."""
+    """Sort diagnostics by place and remove duplicates."""
     return tuple(sorted(dict.fromkeys(diagnostics), key=lambda one: (one.span, one.rule)))
 
 
 error = partial(Diagnostic, Severity.ERROR)
-"""Says what keeps the pipeline from running."""
+"""Makes a diagnostic that prevents the pipeline from running."""
 
 warning = partial(Diagnostic, Severity.WARNING)
-"""Says what is probably not meant."""
+"""Makes a diagnostic of a probable mistake."""
 
 info = partial(Diagnostic, Severity.INFO)
-"""Says what is good to know."""
+"""Makes a diagnostic for information."""
 
 
 class Change(NamedTuple):
-    """What stands between two offsets instead."""
+    """A replacement between two offsets."""
 
     start: int
     end: int
@@ -87,21 +86,21 @@ class Change(NamedTuple):
 
 
 def word_edits(value: Value, word: str) -> tuple[Edit, ...]:
-    """Return the edit of a value: in quotes where it had some, or needs them; none for no word."""
+    """Return the edit that replaces a value, with the same quotes; none for an empty word."""
     if not word:
         return ()
     had_quotes = value.text.startswith('"')
     return (Edit(value.span, quoted(word) if had_quotes else written_word(word)),)
 
 
-# To compare two names takes about as long as to read a line of the pipeline.
+# Comparing two names takes about as long as parsing a line of the pipeline.
 _COMPARISONS = 20_000
 
 
 def suggester(known: Iterable[str]) -> Callable[[str], str]:
-    """Return a function that says `did you mean ...?`; it falls silent when it has said enough.
+    """Return a function that suggests `did you mean ...?`, for a bounded number of words.
 
-    The names are gathered when it is first asked: where nothing is wrong nobody asks.
+    The known names are listed when the function is first called.
     """
     answers: dict[str, str] = {}
 
@@ -122,10 +121,10 @@ _SHORTEST = 4
 
 
 def one_slip(word: str, known: Iterable[str]) -> str:
-    """Return the only known word that is one slip away, or nothing.
+    """Return the only known word with a single typing error, or an empty text.
 
-    A slip adds, drops or changes a letter, or swaps two neighbours. Another digit is none, and
-    short words are too near to each other.
+    A typing error adds, removes or changes a letter, or swaps two letters. A changed digit is no
+    typing error, and short words are too similar to each other.
     """
     if len(word) < _SHORTEST:
         return ""
@@ -147,6 +146,6 @@ def _is_slip(word: str, meant: str) -> bool:
 
 
 def _is_change(word: str, meant: str) -> bool:
-    """Tell whether the first letter was changed, or swapped with the next one."""
+    """Return whether the first letter differs, or is swapped with the next one."""
     swapped = "".join([*word[1:2], *word[:1], *word[2:]])
     return word[1:] == meant[1:] or swapped == meant

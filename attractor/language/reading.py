@@ -21,9 +21,9 @@ from attractor.language.source.text import Source
 
 
 class Parsed(NamedTuple):
-    """What a text says, and what is to be said about it; no digraph when a mistake is in it.
+    """A syntax tree with diagnostics; `digraph` is None if there is a syntax error.
 
-    `readable` is what could be read all the same.
+    `readable` contains the statements without syntax errors.
     """
 
     digraph: Digraph | None
@@ -32,7 +32,7 @@ class Parsed(NamedTuple):
 
 
 def parse_source(source: Source) -> Parsed:
-    """Read a text whole, and note every mistake in it."""
+    """Parse a text and report all syntax errors."""
     findings = Findings(source)
     digraph = _read(findings)
     has_error = any(one.is_error for one in findings.diagnostics)
@@ -43,9 +43,9 @@ def parse_source(source: Source) -> Parsed:
 
 
 def _read(findings: Findings) -> Digraph | None:
-    """Read a text up to its end; nothing when the grammar expects something else somewhere.
+    """Parse a text up to its end; return None at the first unexpected token.
 
-    No token is kept: in a large text they would take as much room as all that is made of them.
+    No token is kept: the tokens of a large text need as much memory as the tree.
     """
     feed, built = Machine().feed, None
     before: Token | None = None
@@ -61,21 +61,21 @@ def _read(findings: Findings) -> Digraph | None:
 
 
 def _read_with_mistakes(source: Source) -> Parsed:
-    """Read a text again, going on after each mistake; one wrong quote hides all behind it."""
+    """Parse a text again, continuing after each syntax error."""
     # A pipeline without syntax errors does not need them.
     from attractor.language.syntax_errors.missing_quotes import mend
     from attractor.language.syntax_errors.recovery import recover
 
     findings = mend(source) or Findings(source)
     readable = recover(findings)
-    # Around a mistake much looks odd that is not.
+    # Around a syntax error, portability notes are mostly wrong.
     mistakes = (one for one in findings.diagnostics if one.is_error)
     return Parsed(None, in_order(mistakes), readable)
 
 
 @contextmanager
 def collection_paused() -> Generator[None]:
-    """Pause the collector: walking a growing heap again and again triples the time of a parse."""
+    """Pause the garbage collector: without it a parse takes a third of the time."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:
@@ -89,9 +89,9 @@ _BYTE_ORDER_MARKS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
 
 
 class Reading(NamedTuple):
-    """What came of a text: a graph unless its grammar is broken, and what is to be said of it.
+    """A graph with diagnostics; `graph` is None if there is a syntax error.
 
-    `readable` is the graph, or what is left of it when its grammar is broken.
+    `readable` is the graph of all statements without syntax errors.
     """
 
     graph: Graph | None
@@ -100,7 +100,7 @@ class Reading(NamedTuple):
 
 
 def read_graph(source: Source) -> Reading:
-    """Read a text and report every mistake in it, without raising."""
+    """Read a text and report all syntax errors, without raising."""
     with collection_paused():
         parsed = parse_source(source)
         readable = resolve(parsed.readable) if parsed.readable else None
@@ -108,7 +108,7 @@ def read_graph(source: Source) -> Reading:
 
 
 def parse(text: str, *, file: str = "") -> Graph:
-    """Read a pipeline from a text; one with mistakes raises ParseError."""
+    """Read a pipeline from a text, or raise ParseError."""
     reading = read_graph(Source(text, file))
     if reading.graph is None:
         raise ParseError(reading.diagnostics)
@@ -122,7 +122,7 @@ def parse_file(path: str | Path) -> Graph:
 
 
 def open_source(path: str | Path) -> Source:
-    """Read a file as text, or say why it is none."""
+    """Read a text file, or raise UnreadablePipeline."""
     try:
         content = Path(path).read_bytes()
     except OSError as error:
@@ -133,16 +133,16 @@ def open_source(path: str | Path) -> Source:
 
 
 def decode(content: bytes, *, file: str = "") -> str:
-    """Return the text that bytes stand for, which must be UTF-8."""
+    """Decode UTF-8, or raise UnreadablePipeline."""
     named = file or "the text"
     encoding = _BYTE_ORDER_MARKS.get(content[:2])
     if encoding:
-        raise UnreadablePipeline(f"{named} is not UTF-8 but {encoding}", hint="save it as UTF-8")
+        raise UnreadablePipeline(f"{named} is {encoding}, not UTF-8", hint="save it as UTF-8")
     if b"\0" in content:
-        raise UnreadablePipeline(f"{named} is not a text", hint="name a file of DOT text")
+        raise UnreadablePipeline(f"{named} is a binary file", hint="pass a DOT file")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        message = f"{named} is not UTF-8 (line {line})"
+        message = f"{named} is not valid UTF-8 (line {line})"
         raise UnreadablePipeline(message, hint="save it as UTF-8") from error

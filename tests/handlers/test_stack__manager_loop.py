@@ -307,7 +307,7 @@ def test_what_its_child_asks_is_asked_in_its_name() -> None:
         ({"manager.actions": "observ,wait"}, {}, "unknown action 'observ' (did you mean observe?)"),
         ({"manager.poll_interval": "soon"}, {}, "soon"),
         ({"manager.steer_cooldown": "soon"}, {}, "soon"),
-        ({"manager.stop_condition": "a=="}, {}, "manager.stop_condition: == is no operator"),
+        ({"manager.stop_condition": "a=="}, {}, "manager.stop_condition: unknown operator =="),
     ],
 )
 def test_what_cannot_be_done_is_a_fault_of_the_pipeline(

@@ -18,28 +18,36 @@ PIPELINE = """digraph H {{
 """
 ANOTHER = "\n  q -- r"
 
-NO_ORIGIN = "an edge cannot begin at several nodes at once"
-NO_TARGET = "an edge cannot lead to several nodes at once"
+NO_ORIGIN = "an edge cannot have several sources"
+NO_TARGET = "an edge cannot have several targets"
 FROM_SUBGRAPH = "an edge cannot begin at a subgraph"
-DOUBLE = "a text stands in double quotes"
-SMART = "these are not the quotes of a keyboard"
-SWALLOWED = "a value with '//' has to stand in quotes, or it is a comment"
-BRACKETS = "attributes stand in square brackets"
-NO_COMMENT = "'#' begins no comment here"
+DOUBLE = "a text needs double quotes"
+SMART = "typographic quotes"
+SWALLOWED = "a value with '//' needs quotes, otherwise it is a comment"
+BRACKETS = "attributes need square brackets"
+NO_COMMENT = "invalid comment with '#'"
 
 
 def in_quotes(value: str) -> str:
-    return f"the value '{value}' has to stand in quotes"
+    return f"the value '{value}' needs quotes"
 
 
 def no_value(key: str) -> str:
-    return f"the attribute '{key}' has no value"
+    return f"missing value of '{key}'"
 
 
 # What is written, what is said of it, and what is to be done.
 ONCE = [
-    ('subgraph x { c [prompt="x"] } -> b', FROM_SUBGRAPH, "write an edge for each of its nodes"),
-    ('subgraph x { c [prompt="x"] }\n -> b', FROM_SUBGRAPH, "write an edge for each of its nodes"),
+    (
+        'subgraph x { c [prompt="x"] } -> b',
+        FROM_SUBGRAPH,
+        "write an edge for each of its nodes",
+    ),
+    (
+        'subgraph x { c [prompt="x"] }\n -> b',
+        FROM_SUBGRAPH,
+        "write an edge for each of its nodes",
+    ),
     ("subgraph { a; b } -> exit", FROM_SUBGRAPH, "write an edge for each of its nodes"),
     ("{a b} -> exit", NO_ORIGIN, "write a -> exit and b -> exit"),
     ("{a; b} -> exit [weight=1]", NO_ORIGIN, "write a -> exit and b -> exit"),
@@ -49,12 +57,12 @@ ONCE = [
     ('a -> {b, exit} [label="x"]', NO_TARGET, "write a -> b and a -> exit"),
     ("a -> {a b c exit};", NO_TARGET, "write an edge for each of its nodes"),
     ("start -> a -> {b exit}", NO_TARGET, "write a -> b and a -> exit"),
-    ('d {prompt="x"}', BRACKETS, "write [ ] instead of { }"),
-    ('d {\n prompt="x"\n label="y",\n}', BRACKETS, "write [ ] instead of { }"),
-    ("node {shape=box}", BRACKETS, "write [ ] instead of { }"),
-    ('a -> b {label="x"}', BRACKETS, "write [ ] instead of { }"),
-    ("{ rank=same; a; b }", "'{' begins nothing here", "write subgraph before it"),
-    ("c16 {\n  a\n  }", "'{' begins nothing here", "write subgraph c16 {"),
+    ('d {prompt="x"}', BRACKETS, "use [ ] instead of { }"),
+    ('d {\n prompt="x"\n label="y",\n}', BRACKETS, "use [ ] instead of { }"),
+    ("node {shape=box}", BRACKETS, "use [ ] instead of { }"),
+    ('a -> b {label="x"}', BRACKETS, "use [ ] instead of { }"),
+    ("{ rank=same; a; b }", "unexpected '{'", "add subgraph before it"),
+    ("c16 {\n  a\n  }", "unexpected '{'", "write subgraph c16 {"),
     ("c [prompt='do it']", DOUBLE, 'write prompt="do it"'),
     (
         "c [prompt='write the tests, run them; then stop']",
@@ -105,15 +113,15 @@ ONCE = [
     ("c [URL=https://a.b/c, k=v]", SWALLOWED, 'write URL="https://a.b/c"'),
     ('c [URL=https://a.b/c\n prompt="x"]', SWALLOWED, 'write URL="https://a.b/c"'),
     ("URL = http://a.b/c", SWALLOWED, 'write URL = "http://a.b/c"'),
-    ("c [prompt:=A]", "':=' stands where '=' is needed", "write prompt=A"),
-    ('c [prompt:="A"]', "':=' stands where '=' is needed", 'write prompt="A"'),
-    ("a -> b [weight=+1]", "a number has no '+' before it", "write weight=1"),
-    ("c [fontsize=5.]", "'5.' is no number", "write 5.0"),
-    ("c [fontsize=5e3]", "'5e3' is no number", "write 5000.0"),
+    ("c [prompt:=A]", "expected '=', not ':='", "write prompt=A"),
+    ('c [prompt:="A"]', "expected '=', not ':='", 'write prompt="A"'),
+    ("a -> b [weight=+1]", "unsupported '+' before a number", "write weight=1"),
+    ("c [fontsize=5.]", "invalid number '5.'", "write 5.0"),
+    ("c [fontsize=5e3]", "invalid number '5e3'", "write 5000.0"),
     ("c [width=50%]", in_quotes("50%"), 'write "50%"'),
-    ('c [prompt="x"] # note', NO_COMMENT, "write //"),
-    ("# a 'note' [", NO_COMMENT, "write //"),
-    ('c [k="x", # it\'s {\n label="y"]', NO_COMMENT, "write //"),
+    ('c [prompt="x"] # note', NO_COMMENT, "use //"),
+    ("# a 'note' [", NO_COMMENT, "use //"),
+    ('c [k="x", # it\'s {\n label="y"]', NO_COMMENT, "use //"),
     ("goal = \n start -> a", no_value("goal"), 'write goal = "..."'),
     ('goal =\n c [prompt="x"]', no_value("goal"), 'write goal = "..."'),
     ('goal =\n label="x"', no_value("goal"), 'write goal = "..."'),
@@ -121,27 +129,27 @@ ONCE = [
     ("goal =\n subgraph { }", no_value("goal"), 'write goal = "..."'),
     ("subgraph { goal = }", no_value("goal"), 'write goal = "..."'),
     ('c [k=,\n label="x"]', no_value("k"), 'write k="..."'),
-    ('c [a="x",, b="y"]', "nothing stands before this ','", "take it away"),
-    ('c [,a="x"]', "nothing stands before this ','", "take it away"),
-    ("c [;]", "nothing stands before this ';'", "take it away"),
-    ("c [weight 3]", "'=' is missing behind 'weight'", "write weight=3"),
-    ('c [prompt "x", k=v]', "'=' is missing behind 'prompt'", 'write prompt="x"'),
-    ("c [prompt do it]", "'=' is missing behind 'prompt'", 'write prompt="do it"'),
-    ("a > b", "'>' is no edge", "write ->"),
-    ("a >> b", "'>>' is no edge", "write ->"),
-    ("a ~> b", "'~>' is no edge", "write ->"),
-    ("a \u2013 b", "'\u2013' is no edge", "write ->"),
-    ("a \u2014 b", "'\u2014' is no edge", "write ->"),
-    ("a \u2013> b", "'\u2013>' is no edge", "write ->"),
-    ("a \u2014> b", "'\u2014>' is no edge", "write ->"),
-    ("a - b", "'-' is no edge", "write ->"),
-    ("a - > b", "'- >' is no edge", "write ->"),
-    ("a ==> b", "'==>' is no edge", "write ->"),
-    ("a <- b", "'<-' is no edge", "write the nodes in the other order, and -> between them"),
-    ("a <-> b", "'<->' is no edge", "write an edge for each direction"),
-    ("a -- b", "'--' is no edge: edges have a direction", "write ->"),
-    ("} x", "this '}' ends the graph too early", "take it away"),
-    ("}\n  c", "this '}' ends the graph too early", "take it away"),
+    ('c [a="x",, b="y"]', "unexpected ','", "remove it"),
+    ('c [,a="x"]', "unexpected ','", "remove it"),
+    ("c [;]", "unexpected ';'", "remove it"),
+    ("c [weight 3]", "missing '=' after 'weight'", "write weight=3"),
+    ('c [prompt "x", k=v]', "missing '=' after 'prompt'", 'write prompt="x"'),
+    ("c [prompt do it]", "missing '=' after 'prompt'", 'write prompt="do it"'),
+    ("a > b", "invalid edge '>'", "use ->"),
+    ("a >> b", "invalid edge '>>'", "use ->"),
+    ("a ~> b", "invalid edge '~>'", "use ->"),
+    ("a \u2013 b", "invalid edge '–'", "use ->"),
+    ("a \u2014 b", "invalid edge '—'", "use ->"),
+    ("a \u2013> b", "invalid edge '–>'", "use ->"),
+    ("a \u2014> b", "invalid edge '—>'", "use ->"),
+    ("a - b", "invalid edge '-'", "use ->"),
+    ("a - > b", "invalid edge '- >'", "use ->"),
+    ("a ==> b", "invalid edge '==>'", "use ->"),
+    ("a <- b", "invalid edge '<-'", "swap the nodes, and use -> between them"),
+    ("a <-> b", "invalid edge '<->'", "write an edge for each direction"),
+    ("a -- b", "invalid edge '--': edges have a direction", "use ->"),
+    ("} x", "this '}' ends the graph too early", "remove it"),
+    ("}\n  c", "this '}' ends the graph too early", "remove it"),
 ]
 
 
@@ -166,7 +174,7 @@ def test_it_hides_none_behind_it(written: str) -> None:
     alone, both = (mistakes(PIPELINE.format(one)) for one in (written, written + ANOTHER))
     assert [one.message for one in both] == [
         *(one.message for one in alone),
-        "'--' is no edge: edges have a direction",
+        "invalid edge '--': edges have a direction",
     ]
 
 
@@ -235,35 +243,35 @@ def test_what_may_have_been_meant_otherwise_is_left(written: str) -> None:
 @pytest.mark.parametrize(
     ("head", "message", "fix"),
     [
-        ("digraph my-pipe {", "the id 'my-pipe' has a '-'", 'write "my-pipe", or my_pipe'),
-        ("digraph my.pipe {", "the id 'my.pipe' has a '.'", 'write "my.pipe", or my_pipe'),
-        ("digraph my pipe {", "the id 'my pipe' has a blank", 'write "my pipe", or my_pipe'),
-        ("digraph 'my pipe' {", DOUBLE, 'write "my pipe", or my_pipe'),
+        ("digraph my-pipe {", "the id 'my-pipe' has a '-'", 'write "my-pipe" or my_pipe'),
+        ("digraph my.pipe {", "the id 'my.pipe' has a '.'", 'write "my.pipe" or my_pipe'),
+        ("digraph my pipe {", "the id 'my pipe' has a blank", 'write "my pipe" or my_pipe'),
+        ("digraph 'my pipe' {", DOUBLE, 'write "my pipe" or my_pipe'),
         ("digraph \u201cG\u201d {", SMART, "write G"),
-        ("digraph G = {", "'=' stands before the '{' of a graph", "take it away"),
-        ("digraph G: {", "':' stands before the '{' of a graph", "take it away"),
-        ("digraph = {", "'=' stands before the '{' of a graph", "take it away"),
-        ("digraph 1 {", "an id cannot begin with a digit", "write n1, or another id"),
+        ("digraph G = {", "unexpected '=' before the '{' of a graph", "remove it"),
+        ("digraph G: {", "unexpected ':' before the '{' of a graph", "remove it"),
+        ("digraph = {", "unexpected '=' before the '{' of a graph", "remove it"),
+        ("digraph 1 {", "an id cannot begin with a digit", "use n1 or another id"),
         (
             "digraph node {",
-            "'node' is a word of the language and cannot be an id",
-            "write node_, or another id",
+            "'node' is a keyword, not an id",
+            "use node_ or another id",
         ),
         (
             "digraph digraph {",
-            "'digraph' is a word of the language and cannot be an id",
-            "write digraph_, or another id",
+            "'digraph' is a keyword, not an id",
+            "use digraph_ or another id",
         ),
-        ("digraph G\n", "'{' is missing behind 'G'", "write G {"),
-        ("digraph G", "'{' is missing behind 'G'", "write G {"),
+        ("digraph G\n", "missing '{' after 'G'", "write G {"),
+        ("digraph G", "missing '{' after 'G'", "write G {"),
         ("digraph\n {", "", ""),
         (
             "digraph G digraph {",
             "the id 'G digraph' has a blank",
-            'write "G digraph", or G_digraph',
+            'write "G digraph" or G_digraph',
         ),
-        ("digraph G (", "'(' is no '{'", "write {"),
-        ("digraph G [", "'[' is no '{'", "write {"),
+        ("digraph G (", "expected '{', not '('", "use {"),
+        ("digraph G [", "expected '{', not '['", "use {"),
     ],
 )
 def test_what_is_wrong_before_the_brace_is_told_once(head: str, message: str, fix: str) -> None:
@@ -277,13 +285,13 @@ def test_what_is_wrong_before_the_brace_is_told_once(head: str, message: str, fi
 @pytest.mark.parametrize(
     ("text", "messages"),
     [
-        ("Digraph a-b {}", ["the language has no word 'Digraph'", "the id 'a-b' has a '-'"]),
-        ("graph a.b {}", ["an undirected graph cannot be run", "the id 'a.b' has a '.'"]),
+        ("Digraph a-b {}", ["unknown keyword 'Digraph'", "the id 'a-b' has a '-'"]),
+        ("graph a.b {}", ["undirected graphs are not supported", "the id 'a.b' has a '.'"]),
         (
             "Digraph - {}",
-            ["the language has no word 'Digraph'", "'-' stands before the '{' of a graph"],
+            ["unknown keyword 'Digraph'", "unexpected '-' before the '{' of a graph"],
         ),
-        ("digraph", ["'{' has to follow here"]),
+        ("digraph", ["missing '{'"]),
     ],
 )
 def test_another_word_for_a_graph_hides_no_wrong_name(text: str, messages: list[str]) -> None:
@@ -316,25 +324,25 @@ def test_the_head_is_mended(head: str, mended: str) -> None:
 )
 def test_the_brace_that_is_never_closed_is_pointed_at(inside: str, line: int) -> None:
     (told,) = mistakes(PIPELINE.format(inside))
-    assert told.message == "this '{' is never closed"
+    assert told.message == "unclosed '{'"
     assert told.span.line == line
 
 
 def test_a_brace_that_begins_nothing_and_is_never_closed_hides_nothing() -> None:
     told = mistakes(PIPELINE.format('c16 {\n  q -- r\n  c [prompt="y"\n'))
     assert [one.message for one in told] == [
-        "'{' begins nothing here",
-        "'--' is no edge: edges have a direction",
-        "this '[' is never closed",
+        "unexpected '{'",
+        "invalid edge '--': edges have a direction",
+        "unclosed '['",
     ]
 
 
 @pytest.mark.parametrize(
     ("text", "messages"),
     [
-        ("digraph{a->", ["this '{' is never closed", "this edge leads nowhere"]),
-        ("digraph{ graph", ["this '{' is never closed", "'graph' is not followed by attributes"]),
-        ("digraph{ a", ["this '{' is never closed"]),
+        ("digraph{a->", ["unclosed '{'", "missing target of the edge"]),
+        ("digraph{ graph", ["unclosed '{'", "missing attributes after 'graph'"]),
+        ("digraph{ a", ["unclosed '{'"]),
     ],
 )
 def test_a_text_that_ends_in_a_statement_lacks_both_ends(text: str, messages: list[str]) -> None:
@@ -345,8 +353,8 @@ def test_behind_a_graph_that_ends_too_early_its_mistakes_are_told() -> None:
     told = mistakes(PIPELINE.format('} x\n  q -- r\n  c [prompt="y"\n'))
     assert [one.message for one in told] == [
         "this '}' ends the graph too early",
-        "'--' is no edge: edges have a direction",
-        "this '[' is never closed",
+        "invalid edge '--': edges have a direction",
+        "unclosed '['",
     ]
     assert (told[0].span.line, told[0].span.column) == (7, 3)
 

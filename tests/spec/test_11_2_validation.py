@@ -102,7 +102,7 @@ def test_11_2_a_result_names_rule_severity_place_and_message() -> None:
     assert one.rule == "reachability"
     assert one.severity is Severity.ERROR
     assert one.node == "lost"
-    assert one.message == "'lost' is an orphan: unreachable from the start"
+    assert one.message == "orphan node 'lost': unreachable from the start"
     assert one.fix
 
 

@@ -59,7 +59,7 @@ def test_L7_it_is_noted_once_where_it_stands() -> None:
     text = "digraph G { node [script=ls]; a [shape=parallelogram]; b [shape=parallelogram] }"
     found = [one for one in prepare(text).diagnostics if one.rule == "portability"]
     assert [(one.severity, one.span.column, one.fix) for one in found] == [
-        ("info", 19, "write tool_command")
+        ("info", 19, "use tool_command")
     ]
 
 

@@ -40,7 +40,7 @@ def test_L8_an_unknown_input_is_an_error() -> None:
 
 
 def test_L8_a_missing_input_is_told_before_anything_runs() -> None:
-    with pytest.raises(UsageError, match="the input ticket is missing"):
+    with pytest.raises(UsageError, match="missing input ticket"):
         resolve_inputs(declared_inputs(parse(pipeline("x"))), {"token": "x"})
 
 

@@ -58,7 +58,7 @@ def test_R14_a_child_that_is_missing_or_invalid_is_told_with_its_place(
         ("ticket=1, branc=main", "inner.dot has no input 'branc' (did you mean branch?)"),
         ("ticket=1, count=many", "the input count cannot be 'many' (its type is int)"),
         ("ticket=inputs.tickt", "this pipeline has no input 'tickt' (known: none)"),
-        ("ticket=1, ticket=2", "inputs: the input ticket is declared twice"),
+        ("ticket=1, ticket=2", "inputs: duplicate input ticket"),
     ],
 )
 def test_R14_inputs_that_do_not_fit_a_child_are_told(
@@ -144,7 +144,7 @@ def test_R14_what_the_engine_cannot_do_in_a_child_is_told(tmp_path: Path) -> Non
 def test_R14_outputs_that_cannot_be_read_are_told(tmp_path: Path) -> None:
     inner = INNER.replace("inner {", 'inner { outputs="a, a"\n')
     error = refused(tmp_path, runs(), inner=inner)
-    assert "inner.dot:1: outputs: the input a is declared twice" in error.message
+    assert "inner.dot:1: outputs: duplicate input a" in error.message
 
 
 def test_R14_pipelines_that_run_each_other_are_read_once(tmp_path: Path) -> None:

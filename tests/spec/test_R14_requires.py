@@ -109,7 +109,7 @@ def test_R14_what_a_child_requires_is_looked_for_too(host: RunHost) -> None:
 
 
 def test_R14_what_cannot_be_read_is_refused(host: RunHost) -> None:
-    with pytest.raises(ValidationError, match="in requires 'evn:' is no sort of need"):
+    with pytest.raises(ValidationError, match="requires: unknown kind of requirement 'evn:'"):
         begin(host, "evn:TOKEN")
 
 

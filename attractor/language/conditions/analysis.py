@@ -23,7 +23,7 @@ from attractor.language.conditions.condition import (
 from attractor.language.diagnostics import suggester
 from attractor.language.source.text import quote
 
-# Of those that ask for the same key: more would be compared with each alternative.
+# A bound on clauses with the same key, which are all compared with each other.
 _MOST_AROUND = 100
 _ByKey = Mapping[str, Sequence[Condition]]
 _WORDS = (*OUTCOMES, *CANONICAL_OUTCOMES)
@@ -33,7 +33,7 @@ _CLAUSE = re.compile(
 
 
 class Dead(NamedTuple):
-    """Why a condition is no use, where, and what to do; `instead` stands for just that place."""
+    """Why a condition is never true, its place and a fix; `instead` replaces that place."""
 
     message: str
     start: int
@@ -43,19 +43,19 @@ class Dead(NamedTuple):
 
 
 def why_dead(condition: Condition, text: str) -> Sequence[Dead]:
-    """Tell what keeps a condition, or one of its alternatives, from ever holding."""
+    """Return the reasons why a condition, or one of its alternatives, is never true."""
     unknown = [*_unknown_outcomes(condition, text), *_lone_outcomes(condition, text)]
     if unknown:
         return unknown
     reason = _contradiction(_positive(condition, is_negated=False), ())
     start = len(text) - len(text.lstrip())
-    return [Dead(reason, start, len(text.rstrip()), "mend it, or take the edge away")] * bool(
+    return [Dead(reason, start, len(text.rstrip()), "correct it, or remove the edge")] * bool(
         reason
     )
 
 
 def _unknown_outcomes(condition: Condition, text: str) -> Iterator[Dead]:
-    """Yield each word that is compared with an outcome and is none."""
+    """Yield each unknown outcome."""
     places = {found["literal"]: found.span("literal") for found in _CLAUSE.finditer(text)}
     suggest = suggester(_WORDS)
     for clause in dict.fromkeys(each_clause(condition)):
@@ -64,26 +64,26 @@ def _unknown_outcomes(condition: Condition, text: str) -> Iterator[Dead]:
         if canonical_outcome(clause.literal) in OUTCOMES:
             continue
         word, near = clause.literal, suggest(clause.literal)
-        message = f"no stage ends with the outcome {quote(word)}"
-        fix = near or f"write one of {', '.join(OUTCOMES)}"
+        message = f"unknown outcome {quote(word)}"
+        fix = near or f"use one of {', '.join(OUTCOMES)}"
         start, end = places.get(word, (0, len(text)))
-        # Only the case is wrong: nobody can have meant anything else.
+        # Only the case is wrong: the intention is clear.
         instead = word.lower() if word in places and word.lower() in _WORDS else ""
         yield Dead(message, start, end, fix, instead)
 
 
 def _lone_outcomes(condition: Condition, text: str) -> Iterator[Dead]:
-    """Yield each word for an outcome that stands by itself, where it is the name of a key."""
+    """Yield each outcome without a key, which is itself read as a context key."""
     for clause in dict.fromkeys(each_clause(condition)):
         if isinstance(clause, Truth) and clause.key in _WORDS:
             word = clause.key
             start = max(text.find(word), 0)
-            message = f"{quote(word)} by itself asks for a value of that name in the context"
+            message = f"{quote(word)} without outcome= is read as a context key"
             yield Dead(message, start, start + len(word), f"write outcome={word}")
 
 
 def _positive(condition: Condition, *, is_negated: bool) -> Condition:
-    """Return the same condition with `!` before single clauses only."""
+    """Return an equivalent condition with `!` only before single clauses."""
     match condition:
         case Not(clause):
             return _positive(clause, is_negated=not is_negated)
@@ -99,7 +99,7 @@ def _positive(condition: Condition, *, is_negated: bool) -> Condition:
 
 
 def _contradiction(condition: Condition, around: Sequence[_ByKey]) -> str:
-    """Say why a condition cannot hold together with clauses that must hold too."""
+    """Return why a condition contradicts itself or the clauses around it."""
     clauses = _flattened(condition)
     by_key = _by_key(one for one in clauses if not isinstance(one, AnyOf))
     if reason := _clash(by_key, around):
@@ -128,9 +128,9 @@ def _by_key(clauses: Iterable[Condition]) -> _ByKey:
 
 
 def _clash(by_key: _ByKey, around: Sequence[_ByKey]) -> str:
-    """Say which key cannot hold what clauses ask of it, all together.
+    """Return which key has contradicting clauses.
 
-    What is around them has no clash of its own, so only their keys are looked at.
+    The clauses around them do not contradict each other, so only the keys of `by_key` are checked.
     """
     for key, own in by_key.items():
         others = (one for level in around for one in level.get(key, ()))
@@ -138,7 +138,7 @@ def _clash(by_key: _ByKey, around: Sequence[_ByKey]) -> str:
         wanted = [one.literal for one in asked if isinstance(one, Comparison) and one.is_equal]
         values = OUTCOMES if key in OUTCOME_KEYS else wanted[:1]
         if values and not any(_all_hold(asked, key, value) for value in values):
-            return f"this can never hold: no value of {key} is all that it asks for"
+            return f"never true: the clauses about {key} contradict each other"
     return ""
 
 
@@ -147,10 +147,10 @@ def _all_hold(clauses: Iterable[Condition], key: str, value: str) -> bool:
 
 
 ANOTHER = "\N{BLACK SQUARE}"
-"""Stands for every value that no condition names."""
+"""Represents all values that no condition names."""
 
 Values = Mapping[str, str]
-"""What each key holds that conditions ask for."""
+"""The value of each key."""
 
 _MOST = 500
 
@@ -158,7 +158,7 @@ _MOST = 500
 def assignments(
     conditions: Sequence[Condition], outcomes: Sequence[str]
 ) -> Sequence[Values] | None:
-    """Return all that conditions tell apart, each value once; None where that is not known."""
+    """Return all combinations of values that conditions distinguish; None if there are too many."""
     values: dict[str, dict[str, None]] = {}
     for clause in _leaves(conditions):
         if not isinstance(clause, Comparison):
@@ -175,13 +175,13 @@ def assignments(
 
 
 def could_hold(condition: Condition, outcomes: Sequence[str]) -> bool:
-    """Tell whether a condition can hold for one of some outcomes; in doubt it can."""
+    """Return whether a condition may be true for one of the outcomes."""
     found = assignments([condition], outcomes)
     return found is None or any(condition.holds(one.__getitem__) for one in found)
 
 
 def words_for(values: Values) -> str:
-    """Say what keys hold: `outcome is success and context.size is something else`."""
+    """Describe values: `outcome is success and context.size is something else`."""
     told = [
         f"{key} is {'something else' if value == ANOTHER else value or 'empty'}"
         for key, value in values.items()
@@ -190,9 +190,9 @@ def words_for(values: Values) -> str:
 
 
 def _leaves(conditions: Iterable[Condition]) -> Iterator[Condition]:
-    """Yield the conditions that hold no others."""
+    """Yield the clauses of conditions, without `&&`, `||` and `!`."""
     waiting: list[Any] = [one for one in conditions if one is not ALWAYS]
-    # What is added while it goes over them is gone over too.
+    # The list grows while the loop goes over it.
     for condition in waiting:
         inside = getattr(condition, "clauses", None) or getattr(condition, "clause", None)
         if inside is None or isinstance(condition, Unreadable):

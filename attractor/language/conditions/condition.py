@@ -11,10 +11,10 @@ from attractor.base.dataclasses import dataclass
 Lookup = Callable[[str], str]
 
 OUTCOMES = ("success", "partial_success", "retry", "fail", "skipped")
-"""The words for how a stage can end."""
+"""The outcomes of a stage."""
 
 OUTCOME_KEYS = frozenset({"outcome", "context.outcome"})
-"""The keys whose values are such words."""
+"""The keys whose values are outcomes."""
 
 CANONICAL_OUTCOMES: Mapping[str, str] = {
     "succeeded": "success",
@@ -25,27 +25,27 @@ CANONICAL_OUTCOMES: Mapping[str, str] = {
 
 
 class Condition(Protocol):
-    """A guard that holds or not."""
+    """A condition of an edge."""
 
     def holds(self, lookup: Lookup) -> bool:
-        """Tell whether it holds for the values that a function looks up."""
+        """Return whether it is true for the values that a function looks up."""
         ...
 
     def keys(self) -> frozenset[str]:
-        """Return every key it asks for."""
+        """Return the keys that it reads."""
         ...
 
 
 @dataclass(frozen=True)
 class Always:
-    """The guard of an edge without one."""
+    """The condition of an edge without one."""
 
     def holds(self, lookup: Lookup) -> bool:
-        """Hold, whatever the values are."""
+        """Return true."""
         return True
 
     def keys(self) -> frozenset[str]:
-        """Ask for nothing."""
+        """Return no keys."""
         return frozenset()
 
 
@@ -54,42 +54,42 @@ ALWAYS = Always()
 
 @dataclass(frozen=True)
 class Comparison:
-    """A key whose value is a literal, or is not: `outcome=success`, `outcome!=fail`."""
+    """A key that equals a literal, or not: `outcome=success`, `outcome!=fail`."""
 
     key: str
     literal: str
     is_equal: bool = True
 
     def holds(self, lookup: Lookup) -> bool:
-        """Compare exactly, letter by letter; words for outcomes by what they mean."""
+        """Compare exactly; aliases of outcomes count as the outcome."""
         found, wanted = lookup(self.key), self.literal
         if self.key in OUTCOME_KEYS:
             found, wanted = canonical_outcome(found), canonical_outcome(wanted)
         return (found == wanted) is self.is_equal
 
     def keys(self) -> frozenset[str]:
-        """Ask for the one key."""
+        """Return the key."""
         return frozenset({self.key})
 
 
 @dataclass(frozen=True)
 class AllOf:
-    """Clauses of which every one must hold, asked from left to right."""
+    """Clauses joined by `&&`, evaluated from left to right."""
 
     clauses: tuple[Condition, ...]
 
     def holds(self, lookup: Lookup) -> bool:
-        """Hold when every clause does."""
+        """Return whether all clauses are true."""
         return all(clause.holds(lookup) for clause in self.clauses)
 
     def keys(self) -> frozenset[str]:
-        """Ask for what the clauses ask for."""
+        """Return the keys of the clauses."""
         return frozenset[str]().union(*(clause.keys() for clause in self.clauses))
 
 
 @dataclass(frozen=True)
 class Unreadable:
-    """A guard with a mistake: it never holds, and a rule reports it before anything runs."""
+    """An invalid condition: it is never true, and a rule reports it before the run."""
 
     fault: str
     fix: str
@@ -97,28 +97,28 @@ class Unreadable:
     end: int
 
     def holds(self, lookup: Lookup) -> bool:
-        """Do not hold, whatever the values are."""
+        """Return false."""
         return False
 
     def keys(self) -> frozenset[str]:
-        """Ask for nothing."""
+        """Return no keys."""
         return frozenset()
 
 
 def canonical_outcome(word: str) -> str:
-    """Return the specification's word for an outcome that goes by another name."""
+    """Return the outcome that a word of another tool stands for."""
     return CANONICAL_OUTCOMES.get(word, word)
 
 
 def is_core_key(key: str) -> bool:
-    """Tell whether a key is one of those that attractor-spec 10.2 has."""
+    """Return whether attractor-spec 10.2 defines a key."""
     return key.startswith("context.") or key in ("outcome", "preferred_label")
 
 
 def is_plain(condition: Condition) -> bool:
-    """Tell whether a condition compares keys of the core, each once, and nothing else.
+    """Return whether a condition only compares distinct keys of the portable core.
 
-    Most do, and then there is nothing to be said of them but how their outcomes are written.
+    Most conditions do, and need no further analysis.
     """
     clauses = condition.clauses if isinstance(condition, AllOf) else (condition,)
     seen: set[str] = set()
@@ -132,7 +132,7 @@ def is_plain(condition: Condition) -> bool:
 
 
 NUMBER = re.compile(r"-?[0-9]{1,40}(?P<decimal>(?:\.[0-9]{1,40})?(?:[eE][+-]?[0-9]{1,3})?)")
-"""What compares as a number."""
+"""A text that is compared as a number."""
 
 _ORDERS: Mapping[str, Callable[[float, float], bool]] = {
     "<": operator.lt,
@@ -145,102 +145,102 @@ _UNTRUE = frozenset({"", "false", "0"})
 
 @dataclass(frozen=True)
 class AnyOf:
-    """Clauses of which one must hold, asked from left to right."""
+    """Clauses joined by `||`, evaluated from left to right."""
 
     clauses: tuple[Condition, ...]
 
     def holds(self, lookup: Lookup) -> bool:
-        """Hold when a clause does."""
+        """Return whether a clause is true."""
         return any(clause.holds(lookup) for clause in self.clauses)
 
     def keys(self) -> frozenset[str]:
-        """Ask for what the clauses ask for."""
+        """Return the keys of the clauses."""
         return frozenset[str]().union(*(clause.keys() for clause in self.clauses))
 
 
 @dataclass(frozen=True)
 class Not:
-    """A clause that must not hold."""
+    """A clause after `!`."""
 
     clause: Condition
 
     def holds(self, lookup: Lookup) -> bool:
-        """Hold when the clause does not."""
+        """Return whether the clause is false."""
         return not self.clause.holds(lookup)
 
     def keys(self) -> frozenset[str]:
-        """Ask for what the clause asks for."""
+        """Return the keys of the clause."""
         return self.clause.keys()
 
 
 @dataclass(frozen=True)
 class Truth:
-    """A key by itself: it holds unless the key holds nothing, `false` or `0`."""
+    """A key by itself: false if its value is empty, `false` or `0`."""
 
     key: str
 
     def holds(self, lookup: Lookup) -> bool:
-        """Hold when there is something that is neither `false` nor `0`."""
+        """Return whether the value is not empty, `false` or `0`."""
         return lookup(self.key) not in _UNTRUE
 
     def keys(self) -> frozenset[str]:
-        """Ask for the one key."""
+        """Return the key."""
         return frozenset({self.key})
 
 
 @dataclass(frozen=True)
 class NumberComparison:
-    """A number that is smaller or greater than another; what is no number is neither."""
+    """A comparison of numbers; false if the value is not a number."""
 
     key: str
     sign: str
     literal: str
 
     def holds(self, lookup: Lookup) -> bool:
-        """Compare as numbers; do not hold when there is none."""
+        """Compare as numbers; return false if the value is not a number."""
         found, wanted = read_number(lookup(self.key)), read_number(self.literal)
         return found is not None and wanted is not None and _ORDERS[self.sign](found, wanted)
 
     def keys(self) -> frozenset[str]:
-        """Ask for the one key."""
+        """Return the key."""
         return frozenset({self.key})
 
 
 @dataclass(frozen=True)
 class Contains:
-    """A text within the value of a key, letter by letter."""
+    """A text that the value of a key contains, in the same case."""
 
     key: str
     literal: str
 
     def holds(self, lookup: Lookup) -> bool:
-        """Hold when the text is in the value."""
+        """Return whether the value contains the text."""
         return self.literal in lookup(self.key)
 
     def keys(self) -> frozenset[str]:
-        """Ask for the one key."""
+        """Return the key."""
         return frozenset({self.key})
 
 
 @dataclass(frozen=True)
 class Matches:
-    """A pattern that fits somewhere in the value of a key; `search` is what tells."""
+    """A regular expression that matches anywhere in the value of a key."""
 
     key: str
     pattern: str
     search: Callable[[str], bool] = field(compare=False, repr=False)
 
     def holds(self, lookup: Lookup) -> bool:
-        """Hold when the pattern fits somewhere."""
+        """Return whether the pattern matches."""
         return self.search(lookup(self.key))
 
     def keys(self) -> frozenset[str]:
-        """Ask for the one key."""
+        """Return the key."""
         return frozenset({self.key})
 
 
 def read_number(text: str) -> float | None:
-    """Read what compares as a number; whole ones are exact, however many digits they have."""
+    """Parse a number; integers are exact."""
     found = NUMBER.fullmatch(text)
     if found is None:
         return None
@@ -248,7 +248,7 @@ def read_number(text: str) -> float | None:
 
 
 def each_clause(condition: Condition) -> Iterator[Condition]:
-    """Yield what a condition is made of, without what joins it."""
+    """Yield the clauses of a condition."""
     match condition:
         case AllOf(clauses) | AnyOf(clauses):
             for clause in clauses:

@@ -1,4 +1,4 @@
-"""Writes conditions as text, and what goes beyond the portable core within it where that can be."""
+"""Writes conditions as text, and rewrites extensions as portable conditions."""
 
 import re
 from collections.abc import Sequence
@@ -31,9 +31,9 @@ _UNTRUE = ("", "false", "0")
 
 
 class Beyond(NamedTuple):
-    """What in a condition other programs may not know, where, and what to write instead.
+    """An extension in a condition, its place and a fix.
 
-    `instead` means the same everywhere; it is empty where no text does.
+    `instead` is a portable equivalent; it is empty if there is none.
     """
 
     what: str
@@ -44,7 +44,7 @@ class Beyond(NamedTuple):
 
 
 def write_condition(condition: Condition) -> str:
-    """Return the text that means a condition."""
+    """Return a condition as text."""
     match condition:
         case AllOf(clauses):
             return " && ".join(_within(one, AllOf, AnyOf) for one in clauses)
@@ -57,7 +57,7 @@ def write_condition(condition: Condition) -> str:
 
 
 def beyond_the_core(condition: Condition, text: str) -> Beyond | None:
-    """Tell what of a condition goes beyond the portable core, if anything does."""
+    """Return the first extension in a condition, or None."""
     keys = condition.keys()
     has_other_keys = not all(map(is_core_key, keys))
     sign = _first_sign(text)
@@ -72,7 +72,7 @@ def beyond_the_core(condition: Condition, text: str) -> Beyond | None:
 
 
 def portable_form(condition: Condition) -> Condition | None:
-    """Return a condition of the portable core that means the same, if there is one."""
+    """Return a portable condition with the same meaning, or None."""
     clauses = _conjunction(condition, is_negated=False)
     if clauses is None:
         return None
@@ -80,7 +80,7 @@ def portable_form(condition: Condition) -> Condition | None:
 
 
 def _beyond(clause: Condition) -> tuple[str, str]:
-    """Tell what of a clause that shows no sign of it goes beyond the core, and its word."""
+    """Return the extension in a clause without special signs, and its word."""
     match clause:
         case Comparison(key) | Truth(key) if not is_core_key(key):
             return f"the key {quote(key)}", key
@@ -96,18 +96,18 @@ def _instead(condition: Condition, has_other_keys: bool) -> tuple[str, str]:
     form = portable_form(condition)
     if form:
         written = write_condition(form)
-        # `context.x` looks for `context.x` first: whoever sets both may mean either.
+        # The key may be set both as `x` and as `context.x`: the intention is unclear.
         return f"write {written}", "" if has_other_keys else written
     alternatives = condition.clauses if isinstance(condition, AnyOf) else ()
     forms = [portable_form(one) for one in alternatives]
     if forms and all(forms):
         several = ", ".join(write_condition(one) for one in forms if one)
-        return f"draw an edge for each: {several}", ""
-    return "let a stage put the answer into the context, and ask for that with =", ""
+        return f"add an edge for each: {several}", ""
+    return "let a stage write the result to the context, and compare that with =", ""
 
 
 def _conjunction(condition: Condition, *, is_negated: bool) -> Sequence[Condition] | None:
-    """Return comparisons which all hold when the condition does, if nothing else is needed."""
+    """Return comparisons that together mean the same, or None."""
     match condition:
         case Comparison(key, literal, is_equal):
             if key in OUTCOME_KEYS:

@@ -26,7 +26,7 @@ from attractor.language.source.text import BARE, SMART_QUOTES, quote, read_text
 
 
 def parse_extended(text: str) -> Condition:
-    """Read a condition that may go beyond the portable core."""
+    """Parse a condition with extensions."""
     if mistake := misplaced_parenthesis(text):
         raise mistake
     try:
@@ -36,7 +36,7 @@ def parse_extended(text: str) -> Condition:
 
 
 class _Builder(Transformer[Token, Condition]):
-    """A method for each rule of `condition.lark`."""
+    """Builds conditions: a method for each rule of `condition.lark`."""
 
     def any_of(self, children: list[Condition]) -> Condition:
         return AnyOf(tuple(children))
@@ -46,14 +46,14 @@ class _Builder(Transformer[Token, Condition]):
 
     def negation(self, children: list[Any]) -> Condition:
         clause: Condition = children[-1]
-        # Two cancel each other out, so that no row of them makes a tree of any depth.
+        # Two negations cancel out, so a row of `!` makes no deep tree.
         return Not(clause) if len(children) % 2 == 0 else clause
 
     def truth(self, children: list[Token]) -> Condition:
         (key,) = children
         if key in ("true", "false"):
-            hint = "an edge without a condition may always be taken; one that never may is none"
-            raise wrong_literal(key, f"{quote(key)} is not a key", hint)
+            hint = "an edge without a condition is always available; remove an edge that never is"
+            raise wrong_literal(key, f"invalid key {quote(key)}", hint)
         return Truth(str(key))
 
     def comparison(self, children: list[Token]) -> Condition:
@@ -80,7 +80,7 @@ class _Builder(Transformer[Token, Condition]):
 
 
 class InvalidPattern(UsageError):
-    """The regular expression is invalid."""
+    """A regular expression is invalid."""
 
 
 @lru_cache(maxsize=256)
@@ -128,12 +128,12 @@ def _grammar() -> Any:
 
 
 DEEPEST = 30
-"""How many parentheses may lie within each other."""
+"""The deepest allowed nesting of parentheses."""
 
 OTHER_QUOTES = "'`" + "".join(sorted(SMART_QUOTES))
-"""Quotes that no text of the language stands in."""
+"""Quotes other than double quotes."""
 
-# How far back a mistake is explained from: a search through all of a long text takes long.
+# The search goes back only this far: in a long text it would take long.
 _NEAR = 200
 _TEXT = r'"[^"\\]*(?:\\.[^"\\]*)*"'
 _PARENTHESIS = re.compile(rf"{_TEXT}|[()]", re.DOTALL)
@@ -146,27 +146,27 @@ _WORD = re.compile(r"[^\s=!<>&|()\"]+|\S")
 _AND_A_CLAUSE = re.compile(rf"(?:and|or)\s+[!(\s]*{_KEY}\s*(?:!?=|[<>]|contains\b|matches\b)", re.I)
 _OPERATORS = "=, !=, <, <=, >, >=, contains or matches"
 _SIGNS = {
-    "==": ("== is no operator", "write = for equal and != for not equal"),
-    "=~": ("=~ is no operator", "write matches"),
-    "=>": ("=> is no operator", "write >="),
-    "=<": ("=< is no operator", "write <="),
-    "<>": ("<> is no operator", "write != for not equal"),
-    "><": (">< is no operator", "write != for not equal"),
-    ">>": (">> is no operator", f"write {_OPERATORS}"),
-    "<<": ("<< is no operator", f"write {_OPERATORS}"),
+    "==": ("unknown operator ==", "use = for equal and != for not equal"),
+    "=~": ("unknown operator =~", "use matches"),
+    "=>": ("unknown operator =>", "use >="),
+    "=<": ("unknown operator =<", "use <="),
+    "<>": ("unknown operator <>", "use != for not equal"),
+    "><": ("unknown operator ><", "use != for not equal"),
+    ">>": ("unknown operator >>", f"use {_OPERATORS}"),
+    "<<": ("unknown operator <<", f"use {_OPERATORS}"),
 }
 _JOINERS = {"and": "&&", "or": "||", "&": "&&", "|": "||"}
 
 
 def explain(text: str, unexpected: UnexpectedInput) -> InvalidCondition:
-    """Say what is wrong where the grammar expected something else."""
+    """Return the error for an unexpected token."""
     token: Any = getattr(unexpected, "token", None)
     at = unexpected.pos_in_stream
     if at is None or (token is not None and token.type == "$END"):
         at = len(text.rstrip())
     if text.startswith('"', at) and not _QUOTED.match(text, at):
-        message = f"the quotes of {quote(text[at:])} are never closed"
-        return _mistake(text, at, len(text), message, 'put a " at the end of the text')
+        message = f"unclosed quote in {quote(text[at:])}"
+        return _mistake(text, at, len(text), message, 'add " at the end of the text')
     names: Any = getattr(unexpected, "expected", None) or getattr(unexpected, "allowed", None)
     expected: Set[str] = names or set()
     if "EQUAL" in expected:
@@ -179,39 +179,39 @@ def explain(text: str, unexpected: UnexpectedInput) -> InvalidCondition:
 
 
 def misplaced_parenthesis(text: str) -> InvalidCondition | None:
-    """Find a parenthesis without its other half, or too many within each other."""
+    """Return the error for an unbalanced parenthesis or too many nested ones."""
     opened: list[int] = []
     for found in _PARENTHESIS.finditer(text):
         at = found.start()
         if found[0] == "(":
             opened.append(at)
             if len(opened) > DEEPEST:
-                message = f"more than {DEEPEST} parentheses lie within each other"
-                return _mistake(text, at, at + 1, message, "write a simpler condition")
+                message = f"more than {DEEPEST} nested parentheses"
+                return _mistake(text, at, at + 1, message, "simplify the condition")
         elif found[0] == ")":
             if not opened:
-                message = "this ) closes nothing"
-                return _mistake(text, at, at + 1, message, "take it away, or write its (")
+                message = "unbalanced )"
+                return _mistake(text, at, at + 1, message, "remove it, or add the missing (")
             opened.pop()
     if not opened or text.count('"') % 2:
         return None
     at = opened[-1]
-    return _mistake(text, at, at + 1, "this ( is never closed", "write ) where it ends")
+    return _mistake(text, at, at + 1, "unclosed (", "add the missing )")
 
 
 def no_number(literal: str) -> tuple[str, str]:
-    """Say that an operator compares numbers, and what to write."""
-    return f"{quote(literal)} is not a number", "write a number, or compare with = or !="
+    """Return message and hint for a literal that is not a number."""
+    return f"{quote(literal)} is not a number", "use a number, or compare with = or !="
 
 
 def wrong_literal(literal: Token, message: str, hint: str) -> InvalidCondition:
-    """Say what is wrong with a literal that its operator does not take."""
+    """Return the error for an invalid literal."""
     start, end = literal.start_pos or 0, literal.end_pos or 0
     return InvalidCondition(message, start=start, end=end, hint=hint)
 
 
 def _no_operator(text: str, at: int) -> InvalidCondition:
-    """Behind a key stands neither an operator nor what joins clauses."""
+    """Return the error for a key without an operator."""
     sign = text[at : at + 2]
     if sign in _SIGNS:
         return _mistake(text, at, at + 2, *_SIGNS[sign])
@@ -219,40 +219,40 @@ def _no_operator(text: str, at: int) -> InvalidCondition:
     before = _KEY_BEFORE.search(text, max(0, at - _NEAR), at)
     key, start = (before[0].strip(), before.start()) if before else ("", at)
     if key.lower() == "not":
-        return _mistake(text, start, start + 3, "'not' is no word of conditions", "write !")
+        return _mistake(text, start, start + 3, "unknown word 'not'", "use !")
     if word.lower() in _JOINERS:
         return _wrong_joiner(text, at, word)
     if at == start + len(key) and word:
-        message = f"{quote(key + word)} is not a key"
-        hint = "keys are outcome, preferred_label and context.NAME"
+        message = f"invalid key {quote(key + word)}"
+        hint = "valid keys are outcome, preferred_label and context.NAME"
         return _mistake(text, start, at + len(word), message, hint)
     return _mistake(
-        text, at, at + len(word), f"{quote(word)} is no operator", f"write {_OPERATORS}"
+        text, at, at + len(word), f"unknown operator {quote(word)}", f"use {_OPERATORS}"
     )
 
 
 def _no_clause(text: str, at: int) -> InvalidCondition:
-    """Where a clause should begin there is no key."""
+    """Return the error for a clause without a key."""
     word = _word(text, at)
     if not word or word in "&|)":
         end = at + len(word)
-        return _mistake(text, at, end, "a clause is missing here", "write KEY=VALUE")
+        return _mistake(text, at, end, "missing clause", "add KEY=VALUE")
     if word in "=<>":
-        message = f"a key is missing before {word}"
-        return _mistake(text, at, at + 1, message, "write outcome, preferred_label or context.NAME")
+        message = f"missing key before {word}"
+        return _mistake(text, at, at + 1, message, "add outcome, preferred_label or context.NAME")
     if word == '"' or word[0] in "-0123456789":
         piece = _piece(text, at)
-        message = f"{quote(piece)} is not a key"
+        message = f"invalid key {quote(piece)}"
         return _mistake(text, at, at + len(piece), message, "write the key first: KEY=VALUE")
-    hint = "keys are outcome, preferred_label and context.NAME"
-    return _mistake(text, at, at + len(word), f"{quote(word)} is not a key", hint)
+    hint = "valid keys are outcome, preferred_label and context.NAME"
+    return _mistake(text, at, at + len(word), f"invalid key {quote(word)}", hint)
 
 
 def _no_literal(text: str, at: int, *, wants_number: bool) -> InvalidCondition:
-    """Behind an operator stands no value."""
+    """Return the error for an operator without a valid value."""
     piece = _piece(text, at)
     if not piece:
-        message, hint = "a value is missing here", 'write one; "" is the empty text'
+        message, hint = "missing value", 'add a value; "" is the empty text'
         return _mistake(text, at, at + 1, message, hint)
     if wants_number:
         return _mistake(text, at, at + len(piece), *no_number(piece))
@@ -260,7 +260,7 @@ def _no_literal(text: str, at: int, *, wants_number: bool) -> InvalidCondition:
 
 
 def _no_joiner(text: str, at: int) -> InvalidCondition:
-    """Behind a whole clause stands neither `&&` nor `||`."""
+    """Return the error for a clause that is followed by neither `&&` nor `||`."""
     word = _word(text, at)
     if word in ("&", "|") or _AND_A_CLAUSE.match(text, at):
         return _wrong_joiner(text, at, word)
@@ -268,23 +268,23 @@ def _no_joiner(text: str, at: int) -> InvalidCondition:
     if before:
         start = before.start("literal")
         return _needs_quotes(text, start, _piece(text, start))
-    message = f"{quote(word)} does not belong behind a clause"
-    return _mistake(text, at, at + len(word), message, "write && or || between clauses")
+    message = f"unexpected {quote(word)} after a clause"
+    return _mistake(text, at, at + len(word), message, "use && or || between clauses")
 
 
 def _wrong_joiner(text: str, at: int, word: str) -> InvalidCondition:
     joiner = _JOINERS[word.lower()]
-    message = f"{quote(word)} joins no clauses"
-    return _mistake(text, at, at + len(word), message, f"write {joiner}")
+    message = f"{quote(word)} does not join clauses"
+    return _mistake(text, at, at + len(word), message, f"use {joiner}")
 
 
 def _needs_quotes(text: str, at: int, piece: str) -> InvalidCondition:
     if piece[0] in OTHER_QUOTES:
         plain = piece.strip(OTHER_QUOTES)
-        message = f"the value {quote(piece)} has to stand in double quotes"
+        message = f"the value {quote(piece)} needs double quotes"
         hint = f"write {plain}" if BARE.fullmatch(plain) else f'write \\"{plain}\\"'
         return _mistake(text, at, at + len(piece), message, hint)
-    message = f"the value {quote(piece)} has to stand in quotes"
+    message = f"the value {quote(piece)} needs quotes"
     return _mistake(text, at, at + len(piece), message, f'write \\"{piece}\\"')
 
 
@@ -294,7 +294,7 @@ def _word(text: str, at: int) -> str:
 
 
 def _piece(text: str, at: int) -> str:
-    """Return what stands from an offset to the end of its clause."""
+    """Return the text from an offset to the end of the clause."""
     found = _TO_JOINER.match(text, at)
     return found[0].rstrip() if found else ""
 

@@ -26,7 +26,7 @@ _CLAUSE = re.compile(
 
 
 def parse_condition(text: str) -> Condition:
-    """Read a condition, or say what is wrong with it; an empty one always holds."""
+    """Parse a condition, or raise InvalidCondition; an empty one is always true."""
     if not text.strip():
         return ALWAYS
     clauses: list[Condition] = []
@@ -36,7 +36,7 @@ def parse_condition(text: str) -> Condition:
         at = found.end()
         if not found["next"]:
             return clauses[0] if len(clauses) == 1 else AllOf(tuple(clauses))
-    # Imported here: few callers need it.
+    # It imports lark, which takes 30 ms, and few conditions need it.
     from attractor.language.conditions.grammar import parse_extended
 
     return parse_extended(text)
@@ -44,7 +44,7 @@ def parse_condition(text: str) -> Condition:
 
 @lru_cache(maxsize=1024)
 def read_condition(text: str) -> Condition:
-    """Read a condition; one with a mistake becomes `Unreadable`, for a rule to report."""
+    """Parse a condition; return `Unreadable` if it is invalid."""
     try:
         return parse_condition(text)
     except InvalidCondition as error:
@@ -52,7 +52,7 @@ def read_condition(text: str) -> Condition:
 
 
 def key_places(text: str) -> Mapping[str, int]:
-    """Return where each word that can be a key stands first, outside of quotes."""
+    """Return the first offset of each word outside of quotes that can be a key."""
     places: dict[str, int] = {}
     for found in _WORD.finditer(text):
         places.setdefault(found[0], found.start())

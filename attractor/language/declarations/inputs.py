@@ -24,7 +24,7 @@ _DECIMAL = re.compile(r"-?[0-9]{1,18}(?:\.[0-9]{1,18})?")
 SECRET = "secret"
 _TYPES: Mapping[str, tuple[Callable[[str], bool], str]] = {
     "str": (lambda text: True, "a text"),
-    "int": (lambda text: parse_integer(text) is not None, "a whole number"),
+    "int": (lambda text: parse_integer(text) is not None, "an integer"),
     "float": (lambda text: _DECIMAL.fullmatch(text) is not None, "a number"),
     "bool": (lambda text: text in ("true", "false"), "true or false"),
     SECRET: (lambda text: True, "a text"),
@@ -32,7 +32,7 @@ _TYPES: Mapping[str, tuple[Callable[[str], bool], str]] = {
 
 
 class Input(NamedTuple):
-    """One thing that a run is given; without a default it must be."""
+    """One input of a run; required if it has no default."""
 
     name: str
     type: str = "str"
@@ -40,17 +40,17 @@ class Input(NamedTuple):
     written: str = ""
 
     def fits(self, text: str) -> bool:
-        """Tell whether a value, written as a text, is of its type."""
+        """Return whether a text is a valid value."""
         return _TYPES[self.type][0](text)
 
     @property
     def is_secret(self) -> bool:
-        """Whether it may never stand in a prompt, a log or a checkpoint."""
+        """Whether it must not occur in prompts, logs and checkpoints."""
         return self.type == SECRET
 
 
 class InputMistake(NamedTuple):
-    """What is wrong in a declaration, between which offsets, and the name that it declares."""
+    """A mistake in a declaration, its range and the declared name."""
 
     message: str
     start: int
@@ -60,19 +60,19 @@ class InputMistake(NamedTuple):
 
 
 class Declared(NamedTuple):
-    """What a text declares, each name once, and the mistakes in it."""
+    """Declared inputs, each name once, and the mistakes."""
 
     inputs: tuple[Input, ...]
     mistakes: tuple[InputMistake, ...] = ()
 
 
 def declared_inputs(graph: Graph) -> Sequence[Input]:
-    """Return what a pipeline declares."""
+    """Return the inputs that a pipeline declares."""
     return read_inputs(graph.attributes.text("inputs")).inputs
 
 
 def read_inputs(text: str) -> Declared:
-    """Read declarations; what is wrong in one keeps it from being declared."""
+    """Parse declarations; skip those with a mistake."""
     inputs: dict[str, Input] = {}
     mistakes: list[InputMistake] = []
     for found in _declarations(text):
@@ -85,23 +85,23 @@ def read_inputs(text: str) -> Declared:
 
 
 def resolve_inputs(declared: Iterable[Input], given: Mapping[str, str]) -> Mapping[str, str]:
-    """Return the value of every input, or raise UsageError with all that is wrong at once.
+    """Return the values of all inputs, or raise UsageError with all problems.
 
-    Nothing is said of secrets that are not given.
+    A missing secret is no problem here.
     """
     known = {one.name: one for one in declared}
     problems = [*_undeclared(known, given)]
     for one in known.values():
         value = given.get(one.name)
         if value is None and one.is_secret:
-            # No prompt holds it: whether it is there is looked at with all that a run needs.
+            # No prompt contains it: preflight checks whether it is set.
             continue
         if value is None and one.default is None:
-            problems.append((f"the input {one.name} is missing", f"give --input {one.name}=VALUE"))
+            problems.append((f"missing input {one.name}", f"add --input {one.name}=VALUE"))
         elif value is not None and not _TYPES[one.type][0](value):
-            # A secret is of no type that could be wrong, so what is quoted here is none.
-            message = f"the input {one.name} cannot be {quote(value)}"
-            problems.append((message, f"{one.name} takes {_TYPES[one.type][1]}"))
+            # Every text is a valid secret, so no secret is quoted here.
+            message = f"invalid value {quote(value)} of the input {one.name}"
+            problems.append((message, f"{one.name} must be {_TYPES[one.type][1]}"))
     if problems:
         hint = "; ".join(dict.fromkeys(fix for _, fix in problems))
         raise UsageError("; ".join(message for message, _ in problems), hint=hint)
@@ -114,7 +114,7 @@ def _undeclared(known: Mapping[str, Input], given: Mapping[str, str]) -> Iterato
     for name in given:
         if name not in known:
             names = f"known: {', '.join(known) or 'none'}"
-            yield f"this pipeline has no input {quote(name)}", suggest(name) or names
+            yield f"unknown input {quote(name)}", suggest(name) or names
 
 
 def _declarations(text: str) -> Iterator[re.Match[str]]:
@@ -130,23 +130,23 @@ def _mistake(found: re.Match[str], inputs: Mapping[str, Input]) -> InputMistake 
     name, type_, rest = found["name"], found["type"], found["rest"].strip()
     if rest:
         start = found.start("rest")
-        message = f"{quote(rest)} does not belong there"
-        hint = "write name, name=default or name:type=default; a text with , in quotes"
+        message = f"unexpected {quote(rest)}"
+        hint = "write name, name=default or name:type=default; quote a default with a comma"
         return InputMistake(message, start, start + len(rest), hint)
     if not name:
         start = found.start("name")
         return InputMistake(
-            "an input has no name", start, start, "write one, or take the comma away"
+            "missing name of an input", start, start, "add a name, or remove the comma"
         )
     if not _NAME.fullmatch(name):
         hint = "use letters, digits and _"
-        return InputMistake(f"{quote(name)} is no name for an input", *found.span("name"), hint)
+        return InputMistake(f"invalid input name {quote(name)}", *found.span("name"), hint)
     if name in inputs:
-        message = f"the input {name} is declared twice"
-        return InputMistake(message, *found.span("name"), "take one of them away")
+        message = f"duplicate input {name}"
+        return InputMistake(message, *found.span("name"), "remove one of them")
     if type_ is not None and type_ not in _TYPES:
-        hint = suggester(_TYPES)(type_) or f"write one of {', '.join(_TYPES)}"
-        message = f"{quote(type_)} is no type of inputs"
+        hint = suggester(_TYPES)(type_) or f"use one of {', '.join(_TYPES)}"
+        message = f"unknown input type {quote(type_)}"
         return InputMistake(message, *found.span("type"), hint)
     return _wrong_default(found, type_ or "str")
 
@@ -158,12 +158,14 @@ def _wrong_default(found: re.Match[str], type_: str) -> InputMistake | None:
         return None
     start, end = found.start(group), found.start(group) + len(found[group].rstrip())
     if type_ == SECRET:
-        message = f"the secret {found['name']} has a default, which is no secret"
-        return InputMistake(message, start, end, "take it away, and give the secret to each run")
+        message = f"the secret {found['name']} must not have a default"
+        return InputMistake(
+            message, start, end, "remove the default, and pass the secret to each run"
+        )
     is_fine, named = _TYPES[type_]
     if is_fine(default):
         return None
-    return InputMistake(f"{quote(default)} is not {named}", start, end, f"write {named}")
+    return InputMistake(f"{quote(default)} is not {named}", start, end, f"use {named}")
 
 
 def _input(found: re.Match[str]) -> Input:
@@ -178,10 +180,10 @@ def _default(found: re.Match[str]) -> str | None:
 
 
 SECRETS = "secrets"
-"""The attribute by which a tool stage asks for secret inputs."""
+"""The attribute with the secrets of a tool stage."""
 
 SHORTEST_SECRET = 8
-"""A shorter one could not be told from other words, where it is to be replaced."""
+"""A shorter secret cannot be distinguished from other words when it is redacted."""
 
 TOOL = "tool"
 _PREFIX = "ATTRACTOR_INPUT_"
@@ -190,7 +192,7 @@ _BETWEEN = re.compile(r"[,\s]+")
 
 @dataclass(frozen=True)
 class SecretMistake:
-    """What is wrong with a stage that asks for secrets, where, and what to do."""
+    """An invalid use of secrets in a stage, and a fix."""
 
     node: str
     message: str
@@ -199,22 +201,22 @@ class SecretMistake:
 
 
 def variable_of(name: str) -> str:
-    """Return the variable of an input: by it a run is given it, and a command finds a secret."""
+    """Return the variable of an input, both for a run and for the command of a tool stage."""
     return f"{_PREFIX}{name.upper()}"
 
 
 def is_of_input(variable: str) -> bool:
-    """Tell whether a variable gives a run an input."""
+    """Return whether a variable belongs to an input."""
     return variable.startswith(_PREFIX)
 
 
 def asked_secrets(node: Node) -> list[str]:
-    """Return the names of the secret inputs that a stage asks for."""
+    """Return the secrets that a stage uses."""
     return [one for one in _BETWEEN.split(node.attributes.text(SECRETS)) if one]
 
 
 def secrets_from(declared: Iterable[Input], environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the secret inputs that variables give."""
+    """Return the secret inputs that variables set."""
     return {
         one.name: environ[variable_of(one.name)]
         for one in declared
@@ -223,28 +225,28 @@ def secrets_from(declared: Iterable[Input], environ: Mapping[str, str]) -> dict[
 
 
 def fault_of_secret(value: str) -> str:
-    """Return why a value cannot be kept secret, or given to a command; nothing when it can."""
+    """Return why a value is no valid secret, or an empty text."""
     if len(value.strip()) < SHORTEST_SECRET:
         return (
-            f"is shorter than {SHORTEST_SECRET} characters: it could not be told from other words "
-            "where it is to be replaced"
+            f"is shorter than {SHORTEST_SECRET} characters: redaction cannot distinguish it from "
+            "other words"
         )
-    return "holds a NUL byte, which no command can be given" if "\0" in value else ""
+    return "contains a NUL byte, which commands cannot take" if "\0" in value else ""
 
 
 def find_secret_mistakes(graph: Graph) -> Iterator[SecretMistake]:
-    """Yield each stage that asks for secrets and cannot get them."""
+    """Yield each invalid use of secrets."""
     nodes = [node for node in graph.nodes_with(SECRETS) if asked_secrets(node)]
     known = [one.name for one in declared_inputs(graph) if one.is_secret] if nodes else []
     suggest = suggester(known)
     for node in nodes:
         span = node.attributes.by_key[SECRETS].span
         if node.type != TOOL:
-            what = f"{quote(node.id)} asks for secrets, and its type is {node.type}"
-            fix = "let a tool stage do what needs them: no model and no agent is given a secret"
+            what = f"{quote(node.id)} uses secrets, but its type is {node.type}"
+            fix = "use secrets in tool stages only: models and agents get none"
             yield SecretMistake(node.id, what, span, fix)
         for name in asked_secrets(node):
             if name not in known:
-                what = f"{quote(node.id)} asks for the secret {quote(name)}, which is not declared"
+                what = f"{quote(node.id)} uses the undeclared secret {quote(name)}"
                 fix = suggest(name) or f'declare it on the graph: inputs="{name}:secret"'
                 yield SecretMistake(node.id, what, span, fix)

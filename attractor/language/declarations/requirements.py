@@ -18,7 +18,7 @@ _NEED = re.compile(
 _PROGRAM = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _VERSION = re.compile(r"v?([0-9]{1,9}(?:\.[0-9]{1,9})*)")
-_FORMS = "write a program (git), one with a version (node>=20), or a variable (env:TOKEN)"
+_FORMS = "use a program (git), a program with a version (node>=20), or a variable (env:TOKEN)"
 _SIGNS: Mapping[str, Callable[[Version, Version], bool]] = {
     ">=": ge,
     ">": gt,
@@ -29,14 +29,14 @@ _SAME = ("=", "==")
 
 
 class NeedKind(StrEnum):
-    """What sort of thing is needed."""
+    """The kind of a requirement."""
 
     PROGRAM = "program"
     VARIABLE = "env"
 
 
 class Need(NamedTuple):
-    """One thing that is needed, and between which offsets it is written."""
+    """A required program or variable, and its range in the list."""
 
     kind: NeedKind
     name: str
@@ -47,17 +47,17 @@ class Need(NamedTuple):
 
     @property
     def is_program(self) -> bool:
-        """Whether it is one that stands on the PATH."""
+        """Whether it is a program."""
         return self.kind is NeedKind.PROGRAM
 
     @property
     def written(self) -> str:
-        """The need as it is written, without blanks."""
+        """The requirement without blanks."""
         prefix = "env:" if self.kind is NeedKind.VARIABLE else ""
         return f"{prefix}{self.name}{self.sign}{self.version}"
 
     def holds(self, found: Version) -> bool:
-        """Tell whether a version is one that is wanted: `=3.11` is every 3.11."""
+        """Return whether a version is sufficient: `=3.11` means any 3.11."""
         wanted = parse_version(self.version)
         if not self.sign or wanted is None:
             return True
@@ -68,7 +68,7 @@ class Need(NamedTuple):
 
 
 class NeedMistake(NamedTuple):
-    """What is wrong in a list of needs, between which offsets, and what to do."""
+    """A mistake in a list of requirements, its range and a fix."""
 
     message: str
     start: int
@@ -77,19 +77,19 @@ class NeedMistake(NamedTuple):
 
 
 class Needs(NamedTuple):
-    """What a text names, and the mistakes in it."""
+    """The requirements of a list, and the mistakes."""
 
     needs: tuple[Need, ...]
     mistakes: tuple[NeedMistake, ...] = ()
 
 
 def declared_needs(graph: Graph) -> tuple[Need, ...]:
-    """Return what a pipeline says it needs."""
+    """Return the requirements that a pipeline declares."""
     return read_needs(graph.attributes.text("requires")).needs
 
 
 def read_needs(text: str) -> Needs:
-    """Read what is needed; what is wrong in one keeps it from being asked for."""
+    """Parse a list of requirements; skip entries with a mistake."""
     read = [*_read_all(text)]
     return Needs(
         tuple(one for one in read if isinstance(one, Need)),
@@ -108,7 +108,7 @@ def _read_all(text: str) -> Iterator[Need | NeedMistake]:
         return
     for piece in _PIECE.finditer(text):
         written = piece[0].strip()
-        if not written and piece.end() == len(text):  # a comma at the end says nothing
+        if not written and piece.end() == len(text):  # a trailing comma is allowed
             continue
         start = piece.start() + len(piece[0]) - len(piece[0].lstrip())
         yield _read(written, start)
@@ -118,7 +118,7 @@ def _read(written: str, start: int) -> Need | NeedMistake:
     end = start + len(written)
     found = _NEED.fullmatch(written)
     if found is None:
-        said = f"{quote(written)} is nothing that can be needed" if written else "a need is empty"
+        said = f"invalid requirement {quote(written)}" if written else "empty requirement"
         return NeedMistake(said, start, max(end, start + 1), _FORMS)
     sign, version = found["sign"] or "", found["version"] or ""
     kind = NeedKind.PROGRAM if found["kind"] is None else NeedKind.VARIABLE
@@ -128,21 +128,21 @@ def _read(written: str, start: int) -> Need | NeedMistake:
 
 
 def _wrong(found: re.Match[str], kind: NeedKind, sign: str, version: str) -> tuple[str, str] | None:
-    """Return what is wrong with a need, and what to do."""
+    """Return message and fix for an invalid requirement, or None."""
     name = found["name"]
     if found["kind"] is not None and found["kind"] != NeedKind.VARIABLE:
-        return f"{quote(found['kind'] + ':')} is no sort of need", _FORMS
+        return f"unknown kind of requirement {quote(found['kind'] + ':')}", _FORMS
     if kind is NeedKind.VARIABLE and not _VARIABLE.fullmatch(name):
-        return f"{quote(name)} is no name of a variable", "use letters, digits and _"
+        return f"invalid variable name {quote(name)}", "use letters, digits and _"
     if kind is NeedKind.VARIABLE and sign:
-        return f"the variable {name} has no version", f"write env:{name}"
+        return f"the variable {name} cannot have a version", f"use env:{name}"
     if kind is NeedKind.PROGRAM and not _PROGRAM.fullmatch(name):
-        hint = "name it as one would call it from anywhere, without a path"
-        return f"{quote(name)} is no name of a program", hint
+        hint = "use its name without a path"
+        return f"invalid program name {quote(name)}", hint
     if sign and sign not in (*_SIGNS, *_SAME):
-        return f"{quote(sign)} compares nothing", f"write one of {', '.join((*_SIGNS, '='))}"
+        return f"unknown operator {quote(sign)}", f"use one of {', '.join((*_SIGNS, '='))}"
     if sign and parse_version(version) is None:
-        return f"{quote(version)} is no version", "write numbers, such as 20 or 3.11"
+        return f"invalid version {quote(version)}", "use numbers, such as 20 or 3.11"
     return None
 
 

@@ -14,7 +14,7 @@ PROPERTIES = ("llm_model", "llm_provider", "reasoning_effort")
 
 @dataclass(frozen=True)
 class Declaration:
-    """A property with its value, and where they stand in the stylesheet."""
+    """A property with its value and their places in the stylesheet."""
 
     property: str
     value: str
@@ -22,14 +22,14 @@ class Declaration:
     value_span: tuple[int, int]
 
     def moved(self, by: int) -> "Declaration":
-        """Return it as it stands further on."""
+        """Return a copy at a later place."""
         start, end = self.value_span
         return replace(self, start=self.start + by, value_span=(start + by, end + by))
 
 
 @dataclass(frozen=True)
 class StyleRule:
-    """What a selector says of the nodes it matches, and where the selector stands."""
+    """The declarations of a selector, and its place."""
 
     kind: str
     name: str
@@ -38,13 +38,13 @@ class StyleRule:
     start: int
 
     def moved(self, by: int) -> "StyleRule":
-        """Return it as it stands further on."""
+        """Return a copy at a later place."""
         moved = tuple(one.moved(by) for one in self.declarations)
         return replace(self, declarations=moved, start=self.start + by)
 
 
 class _Ranked(NamedTuple):
-    """What a rule says of a property; of two the later rule wins."""
+    """The value of a property with the rank of its rule; the highest rank wins."""
 
     rank: int
     property: str
@@ -53,12 +53,12 @@ class _Ranked(NamedTuple):
 
 @dataclass(frozen=True)
 class Stylesheet:
-    """Rules from the least specific to the most specific, each kind in the order of the text."""
+    """Rules ordered by specificity, then by their place in the text."""
 
     rules: tuple[StyleRule, ...]
 
     def properties(self, node: Node) -> dict[str, str]:
-        """Return what the rules say of a node; the most specific one wins, then the last."""
+        """Return the properties of a node; the most specific rule wins, then the last."""
         classes = [("CLASS", name) for name in node.classes]
         selectors = [("EVERY", ""), ("SHAPE", node.shape), *classes, ("ID", node.id)]
         said = chain.from_iterable(self._said.get(one, {}).values() for one in selectors)
@@ -66,7 +66,7 @@ class Stylesheet:
 
     @cached_property
     def _said(self) -> Mapping[tuple[str, str], Mapping[str, _Ranked]]:
-        """What each selector says last of each property, whichever rule it stands in."""
+        """The last value of each property by selector."""
         said: dict[tuple[str, str], dict[str, _Ranked]] = {}
         for rank, rule in enumerate(self.rules):
             by_property = said.setdefault((rule.kind, rule.name), {})

@@ -18,7 +18,7 @@ from attractor.language.errors import InvalidStylesheet
 from attractor.language.graph.attribute_catalogue import ATTRIBUTES, STYLE_PROPERTIES
 from attractor.language.source.text import SMART_QUOTES, quote, read_text
 
-# How far back a mistake is explained from: a search through all of a long text takes long.
+# The search goes back only this far: in a long text it would take long.
 _NEAR = 200
 _WORD = re.compile(r"\S+")
 _CLASS = re.compile(r"(?<=[\s}])\.[\w-]+\Z|\A\.[\w-]+\Z")
@@ -45,31 +45,34 @@ _EXPECTED = {
     "SEMICOLON": ";",
     "COLON": ":",
 }
-# What is broken more often is no stylesheet, and each time the rest is read again.
+# A text with more mistakes is no stylesheet, and each mistake means parsing the rest again.
 _MOST_MISTAKES = 1000
 _COMMENT = re.compile(r"/\*.*?(?:\*/|\Z)|//[^\n]*", re.DOTALL)
 _TEXT_OR_END = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|\}', re.DOTALL)
 EFFORTS = ATTRIBUTES["reasoning_effort"].choices
 _MEANT = {**STYLE_PROPERTIES, "effort": "reasoning_effort"}
-# From the least specific selector to the most specific one.
+# From the least to the most specific selector.
 _KINDS = ("EVERY", "SHAPE", "CLASS", "ID")
 
 
 def explain(text: str, unexpected: UnexpectedInput, start: int) -> InvalidStylesheet:
-    """Say what is wrong where the grammar expected something else."""
+    """Return the error for an unexpected token."""
     found = _WORD.match(text, start)
     if found is None:
-        message, hint = "the stylesheet ends too soon", _hint(unexpected)
+        message, hint = "unexpected end of the stylesheet", _hint(unexpected)
         return InvalidStylesheet(message, start=start, end=start, hint=hint)
     if found[0][:2] in ("/*", "//"):
-        message, hint = "a stylesheet has no comments", "put them outside of it"
+        message, hint = (
+            "comments are not supported in a stylesheet",
+            "move the comment out of the stylesheet",
+        )
         return InvalidStylesheet(message, start=start, end=start + 2, hint=hint)
     return (
         _several_selectors(text, start)
         or _no_class(text, start, found.end())
         or _wrong_value(text, start)
         or InvalidStylesheet(
-            f"{quote(found[0])} is unexpected in a stylesheet",
+            f"unexpected {quote(found[0])} in the stylesheet",
             start=start,
             end=found.end(),
             hint=_hint(unexpected),
@@ -78,13 +81,13 @@ def explain(text: str, unexpected: UnexpectedInput, start: int) -> InvalidStyles
 
 
 def is_at_end(unexpected: UnexpectedInput) -> bool:
-    """Tell whether it is the end that was not expected."""
+    """Return whether the end was unexpected."""
     token: Any = getattr(unexpected, "token", None)
     return unexpected.pos_in_stream is None or (token is not None and token.type == "$END")
 
 
 def _several_selectors(text: str, start: int) -> InvalidStylesheet | None:
-    """Behind a whole selector stands another one before the brace."""
+    """Return the error for a second selector before the brace."""
     before = _SELECTORS_BEFORE.search(text, max(0, start - _NEAR), start)
     rest = _TO_BRACE.match(text, start)
     if not before or not rest or not text.startswith("{", rest.end()):
@@ -94,10 +97,10 @@ def _several_selectors(text: str, start: int) -> InvalidStylesheet | None:
     if len(_SELECTOR.findall(before["selectors"])) != 1 or len(_SELECTOR.findall(written)) < 2:
         return None
     return InvalidStylesheet(
-        f"a rule has one selector, and {quote(written)} is more",
+        f"several selectors {quote(written)} in one rule",
         start=first,
         end=first + len(written),
-        hint="write one of them, or a rule for each",
+        hint="use one of them, or a rule for each",
     )
 
 
@@ -105,13 +108,13 @@ def _no_class(text: str, start: int, end: int) -> InvalidStylesheet | None:
     class_ = _CLASS.search(text, max(0, start - _NEAR), end)
     if class_ is None or not class_.start() <= start < class_.end():
         return None
-    message = f"{quote(class_[0])} is not the name of a class"
-    hint = "a class has small letters, digits and -"
+    message = f"invalid class {quote(class_[0])}"
+    hint = "use lowercase letters, digits and -"
     return InvalidStylesheet(message, start=class_.start(), end=class_.end(), hint=hint)
 
 
 def _wrong_value(text: str, start: int) -> InvalidStylesheet | None:
-    """Behind a property and its colon stands no value, or more than one."""
+    """Return the error for a property without a valid value."""
     before = _VALUE_BEFORE.search(text, max(0, start - _NEAR), start)
     rest = _REST_OF_VALUE.match(text, start)
     if before is None or rest is None or not (before["value"] or rest[0].strip()):
@@ -121,8 +124,8 @@ def _wrong_value(text: str, start: int) -> InvalidStylesheet | None:
     whole = (before["value"] or "").rstrip()
     first = before.start("value") if whole else start
     if whole and _NEXT_PROPERTY.match(text, start):
-        message = f"a ';' is missing behind {quote(whole)}"
-        return InvalidStylesheet(message, start=first, end=first + len(whole), hint="write ;")
+        message = f"missing ';' after {quote(whole)}"
+        return InvalidStylesheet(message, start=first, end=first + len(whole), hint="add ;")
     return _unquoted(text, first, before["property"])
 
 
@@ -136,7 +139,7 @@ def _unquoted(text: str, start: int, property_: str) -> InvalidStylesheet | None
     if property_ == "reasoning_effort" and plain not in EFFORTS:
         return no_effort(plain, start, end)
     double = "double quotes" if value[0] in _QUOTES else "quotes"
-    message = f"the value {quote(value)} has to stand in {double}"
+    message = f"the value {quote(value)} needs {double}"
     hint = f"write {plain}" if _BARE.fullmatch(plain) else f'write \\"{plain}\\"'
     return InvalidStylesheet(message, start=start, end=end, hint=hint)
 
@@ -148,7 +151,7 @@ def _hint(unexpected: UnexpectedInput) -> str:
 
 
 def _read_rules(text: str) -> tuple[list[StyleRule], list[InvalidStylesheet]]:
-    """Return every rule that can be read, and what is wrong with the others."""
+    """Return the valid rules, and the mistakes in the others."""
     rules: list[StyleRule] = []
     mistakes: list[InvalidStylesheet] = []
     at = 0
@@ -167,18 +170,18 @@ def _read_rules(text: str) -> tuple[list[StyleRule], list[InvalidStylesheet]]:
 
 
 def _whole_rules(text: str) -> list[StyleRule]:
-    """Return the rules before the one in which a mistake was found, up to which a text goes."""
+    """Return the rules before the one with a mistake."""
     ends = [found.end() for found in _TEXT_OR_END.finditer(text) if found[0] == "}"]
     return _grammar().parse(text[: ends[-1]]) if ends else []
 
 
 def _moved(rules: list[StyleRule], by: int) -> list[StyleRule]:
-    """Return rules with places that count from the beginning of the whole text."""
+    """Return rules with places relative to the whole text."""
     return [rule.moved(by) for rule in rules] if by else rules
 
 
 class _Builder(Transformer[Token, list[StyleRule]]):
-    """A method for each rule of `stylesheet.lark`."""
+    """Builds rules: a method for each rule of `stylesheet.lark`."""
 
     def stylesheet(self, children: list[StyleRule]) -> list[StyleRule]:
         return children
@@ -208,21 +211,21 @@ def _grammar() -> Any:
 
 
 def no_property(name: str, start: int) -> InvalidStylesheet:
-    """Say that there is no such property."""
+    """Return the error for an unknown property."""
     meant = _MEANT.get(name, "")
     near = f"did you mean {meant}?" if meant else suggester(PROPERTIES)(name)
     return InvalidStylesheet(
-        f"a stylesheet has no property {quote(name)}",
+        f"unknown property {quote(name)}",
         start=start,
         end=start + len(name),
-        hint=near or f"write {_either(PROPERTIES)}",
+        hint=near or f"use {_either(PROPERTIES)}",
     )
 
 
 def no_effort(value: str, start: int, end: int) -> InvalidStylesheet:
-    """Say that a model cannot think so hard."""
-    hint = suggester(EFFORTS)(value) or f"write {_either(EFFORTS)}"
-    message = f"{quote(value)} is no reasoning_effort"
+    """Return the error for an invalid effort."""
+    hint = suggester(EFFORTS)(value) or f"use {_either(EFFORTS)}"
+    message = f"invalid reasoning_effort {quote(value)}"
     return InvalidStylesheet(message, start=start, end=end, hint=hint)
 
 
@@ -231,7 +234,7 @@ def _either(words: tuple[str, ...]) -> str:
 
 
 def parse_stylesheet(text: str) -> Stylesheet:
-    """Read a stylesheet, or say what is wrong with it first and where."""
+    """Parse a stylesheet, or raise its first mistake."""
     stylesheet, mistakes = read_stylesheet(text)
     if mistakes:
         raise mistakes[0]
@@ -239,14 +242,14 @@ def parse_stylesheet(text: str) -> Stylesheet:
 
 
 class StylesheetReading(NamedTuple):
-    """What a stylesheet says, and each mistake in it; one mistake is enough to make it void."""
+    """A stylesheet with its mistakes; with a mistake it is not applied."""
 
     stylesheet: Stylesheet
     mistakes: tuple[InvalidStylesheet, ...]
 
 
 def read_stylesheet(text: str) -> StylesheetReading:
-    """Read a stylesheet and find every mistake in it; behind a broken rule it goes on."""
+    """Parse a stylesheet and find all mistakes."""
     rules, mistakes = _read_rules(text)
     checked = (_shortcoming(one) for rule in rules for one in rule.declarations)
     mistakes += [one for one in checked if one]

@@ -9,7 +9,7 @@ _INPUTS = "inputs"
 
 
 class Template(NamedTuple):
-    """What is to be known of a template: its first mistake, if any, and the inputs it names."""
+    """The first mistake of a template, if any, and the inputs that it uses."""
 
     mistake: str = ""
     line: int = 0
@@ -17,18 +17,18 @@ class Template(NamedTuple):
 
 
 def read_template(text: str) -> Template:
-    """Read a template without rendering it."""
+    """Parse a template without rendering it."""
     try:
         parsed = SandboxedEnvironment().parse(text)
         return Template(inputs=tuple(dict.fromkeys(_inputs(parsed))))
     except TemplateSyntaxError as error:
-        return Template(error.message or "it is no template", error.lineno)
+        return Template(error.message or "invalid template", error.lineno)
     except RecursionError:
-        return Template("it is nested too deeply", 1)
+        return Template("the template is nested too deeply", 1)
 
 
 def _inputs(parsed: nodes.Template) -> list[str]:
-    """Return what is asked of `inputs`, as an attribute or by a text in brackets."""
+    """Return the names that are used as `inputs.name` or `inputs["name"]`."""
     by_name = [one.attr for one in parsed.find_all(nodes.Getattr) if _is_inputs(one.node)]
     by_text = [
         one.arg.value

@@ -9,7 +9,7 @@ from attractor.language.source.syntax_tree import Attribute, Attributes
 
 
 class Holder(NamedTuple):
-    """What an attribute stands on, and what else stands there."""
+    """The owner of an attribute, and all attributes of that owner."""
 
     place: AttributeOwner
     attributes: Attributes
@@ -18,7 +18,7 @@ class Holder(NamedTuple):
 
 
 def each_attribute(graph: Graph, keys: Set[str]) -> Iterator[tuple[Holder, Attribute]]:
-    """Yield every attribute with one of some keys; one in a default block comes once."""
+    """Yield the attributes with the given keys; one of a default block once."""
     on_graph = keys & graph.attributes.by_key.keys()
     return _each(graph, on_graph, keys & graph.node_keys, keys & graph.edge_keys)
 
@@ -26,7 +26,7 @@ def each_attribute(graph: Graph, keys: Set[str]) -> Iterator[tuple[Holder, Attri
 def each_stranger(
     graph: Graph, known: Mapping[AttributeOwner, Set[str]]
 ) -> Iterator[tuple[Holder, Attribute]]:
-    """Yield every attribute that is not known for its place; one in a default block comes once."""
+    """Yield the attributes unknown for their owner; one of a default block once."""
     on_graph = graph.attributes.by_key.keys() - known[AttributeOwner.GRAPH]
     on_nodes, on_edges = (
         graph.node_keys - known[AttributeOwner.NODE],
@@ -36,7 +36,7 @@ def each_stranger(
 
 
 def goal_gates(graph: Graph) -> Sequence[Node]:
-    """Return the nodes that keep the exit shut until they succeed."""
+    """Return the goal gates."""
     return [one for one in graph.nodes_with("goal_gate") if one.is_goal_gate]
 
 

@@ -1,13 +1,7 @@
-"""What lies between a node with branches and the node where they meet (ruling R6).
+"""Branches of parallel nodes: where they begin, meet and are left (rulings R6 and R7).
 
-Finds where branches meet (ruling R6).
-
-They meet at the nearest fan-in that all of them can come to, unless all must pass another node
-before it; that one it is then. A way that leads back to before the branches leads to none.
-
-What lies within a fork: the nodes of its branches, and the edges that leave them.
-
-Finds the edges with `loop_restart` at which no run can begin anew (ruling R7).
+Branches meet at the nearest fan-in that all of them reach, unless all of them pass another node
+before it; then they meet there. A path back to a node before the branches leads to no meeting.
 """
 
 from collections import Counter
@@ -28,13 +22,13 @@ from attractor.language.graph.paths import (
 
 FAN_IN = "parallel.fan_in"
 
-# How many steps are taken for each node and edge of a graph, all its forks together. Where branches
-# are so tangled that this is not enough, the forks that are left meet where all ways do.
+# Bound on steps for each node and edge, over all forks. If the branches are too entangled for it,
+# the remaining forks meet where all paths meet.
 _MOST_STEPS = 20
 
 
 class Meetings:
-    """The meetings of one graph, each looked for when it is asked for."""
+    """Finds the meeting nodes of one graph."""
 
     def __init__(self, graph: Graph, following: Following, from_start: Dominance) -> None:
         self._following = following
@@ -45,8 +39,8 @@ class Meetings:
         self._steps_left = _MOST_STEPS * (len(graph.nodes) + len(graph.edges))
 
     def find(self, node: str, begins: Sequence[str]) -> str:
-        """Return where the branches of a node meet, which begin at some others; else nothing."""
-        # The one node behind a fork of one branch is no meeting.
+        """Return the node where the branches of a fork meet, or an empty text."""
+        # The only node after a fork with one branch is no meeting.
         last = self._to_exit.above.get(node, "") if len(begins) > 1 else self._exit
         if not all(self._to_exit.covers(self._exit, one) for one in begins):
             last = ""
@@ -58,11 +52,11 @@ class Meetings:
         return self._nearest_fan_in(begins, is_end) or last
 
     def is_on_every_way(self, meeting: str, node: str) -> bool:
-        """Tell whether every way from a node to the exit comes to a meeting."""
+        """Return whether every path from a node to the exit contains the meeting."""
         return self._to_exit.covers(meeting, node)
 
     def _nearest_fan_in(self, begins: Sequence[str], is_end: Callable[[str], bool]) -> str:
-        """Go on in all branches step by step, until all of them have come to one fan-in."""
+        """Follow all branches step by step until all of them have reached one fan-in."""
         seen = {one: {one} for one in begins}
         fronts: dict[str, list[str]] = {one: [one] for one in begins}
         times = Counter[str]()
@@ -91,17 +85,17 @@ class Meetings:
         return following
 
 
-# Branches that share stages are gone through one by one. Of so many that this takes longer than so
-# many times what lies in them nobody is told which stages they share.
+# Branches that share stages are searched one by one, but not more nodes in total than this many
+# times the nodes of the fork. Beyond that, shared stages are not reported.
 _MOST_TIMES = 30
 
 Leading = Callable[[str], Sequence[Edge]]
 
 
 class Region(NamedTuple):
-    """The nodes within a fork, each with the branch that came to it first.
+    """The nodes within a fork, each with the branch that reaches it first.
 
-    `ends` are the edges that come to the meeting. `following` follows those between the nodes.
+    `ends` are the edges to the meeting. `following` follows the edges between the nodes.
     """
 
     nodes: Mapping[str, str]
@@ -114,7 +108,7 @@ class Region(NamedTuple):
 def find_region(
     begins: Sequence[str], meeting: str, leading: Leading, is_outside: Callable[[str], bool]
 ) -> Region:
-    """Go from the beginnings of all branches to the meeting, and to what is outside."""
+    """Search from the first nodes of all branches to the meeting and to nodes outside."""
     nodes = {one: one for one in begins if one != meeting}
     ends: list[Edge] = []
     leaks: list[Edge] = []
@@ -141,7 +135,7 @@ def find_region(
 
 
 def branches_of(begins: Sequence[str], region: Region) -> Mapping[str, frozenset[str]]:
-    """Return the nodes that each branch can come to."""
+    """Return the nodes that each branch reaches."""
     if region.is_tangled:
         left = _MOST_TIMES * len(region.nodes)
         branches: dict[str, frozenset[str]] = {}
@@ -162,19 +156,18 @@ def branches_of(begins: Sequence[str], region: Region) -> Mapping[str, frozenset
 PARALLEL = "parallel"
 FOR_EACH = "for_each"
 FORKS = frozenset({PARALLEL, FOR_EACH})
-"""Types of nodes whose ways out are branches."""
+"""Types of nodes whose outgoing edges are branches."""
 
-# Of so many edges that leave a fork the forks around it hear, and of as many that come to its end.
+# Bound on the edges of a fork that the forks around it follow.
 _MOST_EDGES = 100
 
 
 class Fork(NamedTuple):
-    """A node with branches, parallel or for each item, and the node where its branches meet.
+    """A node with branches, and the node where they meet.
 
-    A branch goes by its first node, and has the nodes it can come to before the meeting: of a fork
-    among them the node that it begins at and what lies behind its meeting, not what lies between.
-    `leaks` are the edges by which branches lead anywhere else, each told of the innermost fork it
-    leaves. Without a meeting all of that is empty.
+    A branch is named by its first node, and contains the nodes that it reaches before the meeting;
+    of a nested fork only its node and the nodes behind its meeting. `leaks` are edges that leave a
+    branch, each listed for the innermost fork. Without a meeting there are no branches.
     """
 
     node: str
@@ -184,7 +177,7 @@ class Fork(NamedTuple):
 
 
 def find_forks(graph: Graph) -> Iterator[Fork]:
-    """Yield every fork that a run can come to."""
+    """Yield every reachable fork."""
     if not graph.types.isdisjoint(FORKS) and graph.starts and graph.exits:
         found = _Finding(graph).forks
         yield from (found[id_] for id_ in _ids_of_forks(graph) if id_ in found)
@@ -195,13 +188,13 @@ def _ids_of_forks(graph: Graph) -> list[str]:
 
 
 class Forks:
-    """The forks of one graph, found out when one is asked for first."""
+    """The forks of one graph, computed on first use."""
 
     def __init__(self, graph: Graph) -> None:
         self._graph = graph
 
     def at(self, node: str) -> Fork | None:
-        """Return the fork at a node, if a run can come there."""
+        """Return the fork at a node, if the node is reachable."""
         return self._finding.at(node)
 
     @cached_property
@@ -210,10 +203,10 @@ class Forks:
 
 
 class _Finding:
-    """All forks of a graph, the innermost ones first.
+    """Finds all forks of a graph, the innermost first.
 
-    A fork that is known counts as one step for those around it. So each node is looked at for one
-    fork only, however deep forks lie within each other.
+    A known fork counts as one step for the forks around it, so each node is searched for one fork
+    only, however deeply forks are nested.
     """
 
     def __init__(self, graph: Graph) -> None:
@@ -251,9 +244,9 @@ class _Finding:
         return fork
 
     def _outside(self, node: str, meeting: str) -> Callable[[str], bool]:
-        """Return the function that tells whether a node cannot belong to a branch."""
+        """Return the function that tells whether a node is outside of the branches."""
         covers = self._from_start.covers
-        # There may be ways around the meeting, to what lies behind it.
+        # There may be paths around the meeting, to nodes behind it.
         is_passed = self._meetings.is_on_every_way(meeting, node)
         exit_ = self._graph.exits[0].id
 
@@ -267,7 +260,7 @@ class _Finding:
         return is_outside
 
     def _steps_over(self, node: str, meeting: str, region: Region) -> Sequence[Edge]:
-        """Return the edges that lead on from a fork as a whole."""
+        """Return the edges that leave a fork as a whole."""
         covers = self._from_start.covers
         ends = [edge for edge in region.ends if covers(node, edge.source)]
         away = [
@@ -283,13 +276,13 @@ class _Finding:
         return [*ends[:_MOST_EDGES], *away[:_MOST_EDGES], *beyond]
 
 
-BEHIND = "put it on an edge behind the node where the branches meet"
+BEHIND = "move it to an edge behind the node where the branches meet"
 
 
 class Misplaced(NamedTuple):
-    """An edge with `loop_restart`, why no run can begin anew there, and what to do about it.
+    """A misplaced `loop_restart`, the reason and the fix.
 
-    One that `leaves` its branch has no place there with or without it.
+    `leaves` is true if the edge leaves its branch, which is an error by itself.
     """
 
     edge: Edge
@@ -299,12 +292,12 @@ class Misplaced(NamedTuple):
 
 
 def is_restart(edge: Edge) -> bool:
-    """Tell whether an edge ends the run and starts it anew."""
+    """Return whether an edge restarts the run."""
     return edge.attributes.flag("loop_restart")
 
 
 def find_misplaced(graph: Graph) -> Iterator[Misplaced]:
-    """Yield each edge at which no run can begin anew."""
+    """Yield each edge at which no run can restart."""
     restarting = [edge for edge in graph.edges if is_restart(edge)]
     if not restarting:
         return
@@ -315,12 +308,10 @@ def find_misplaced(graph: Graph) -> Iterator[Misplaced]:
     for edge in restarting:
         source = graph.nodes.get(edge.source)
         if edge.target in exits:
-            fix = "lead it to where the next round begins"
-            yield Misplaced(
-                edge, "behind the exit nothing can begin anew", fix, id(edge) in leaking
-            )
+            fix = "change its target to the first stage of the next round"
+            yield Misplaced(edge, "a run cannot restart at the exit", fix, id(edge) in leaking)
         elif source and source.type in FORKS:
-            yield Misplaced(edge, "this edge is a branch, no way out", BEHIND)
+            yield Misplaced(edge, "the edge is a branch", BEHIND)
         elif edge.source in in_branches:
-            why = "no run can begin anew out of a branch"
+            why = "a branch cannot restart the run"
             yield Misplaced(edge, why, BEHIND, id(edge) in leaking)

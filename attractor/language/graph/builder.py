@@ -28,9 +28,9 @@ _UNWRITABLE = re.compile("[\0\ud800-\udfff]")
 
 
 class GraphBuilder:
-    """Takes one statement after another, and gives the graph that they mean.
+    """Builds a graph from one statement after another.
 
-    An attribute whose name Python does not take is given in a dictionary:
+    Pass attributes whose names are no Python identifiers in a dictionary:
     `node("ask", shape="hexagon", **{"human.default_choice": "ship"})`.
     """
 
@@ -45,21 +45,21 @@ class GraphBuilder:
         return self._add(NodeStatement(_identifier(id_), given))
 
     def edge(self, *ids: str, **attributes: Plain) -> "GraphBuilder":
-        """Lead from the first node to the second, from that to the third, and so on."""
+        """Add edges from the first node to the second, from the second to the third, and so on."""
         if len(ids) < 2:
-            raise UsageError("an edge has two ends at least", hint='write edge("plan", "test")')
+            raise UsageError("an edge needs at least two nodes", hint='write edge("plan", "test")')
         ends = tuple(map(_identifier, ids))
         return self._add(EdgeStatement(ends, _attributes(attributes, f"the edge from {ids[0]!r}")))
 
     def defaults(self, of: str, /, **attributes: Plain) -> "GraphBuilder":
-        """Say what holds for every `node` or every `edge` that follows."""
+        """Set defaults for every `node` or every `edge` behind it."""
         if of not in ("node", "edge"):
-            raise UsageError(f"no defaults are known for {of!r}", hint="say node or edge")
+            raise UsageError(f"unknown defaults {of!r}", hint="use node or edge")
         return self._add(Defaults(of, _attributes(attributes, f"every {of}")))
 
     @contextmanager
     def subgraph(self, id_: str = "", /, **attributes: Plain) -> Generator["GraphBuilder"]:
-        """Put what is added within the block into a subgraph."""
+        """Add the statements of the block to a subgraph."""
         identifier = _identifier(id_) if id_ else None
         given = _attributes(attributes, f"the subgraph {id_!r:.40}")
         self._statements.append([])
@@ -72,7 +72,7 @@ class GraphBuilder:
     def build(self) -> Graph:
         """Return the graph."""
         if len(self._statements) > 1:
-            raise UsageError("a subgraph is still open", hint="build behind its block")
+            raise UsageError("unclosed subgraph", hint="call build() after the block")
         name = Identifier(self._name, NOWHERE) if self._name else None
         return resolve(Digraph(name, tuple(self._statements[0]), NOWHERE))
 
@@ -100,10 +100,10 @@ def _attribute(key: str, plain: Plain, of: str) -> Attribute:
 
 
 def _checked(text: object, what: str) -> str:
-    """Return a text that a file can hold."""
+    """Return a text if a file can contain it."""
     if not isinstance(text, str):
-        raise UsageError(f"{what} is a text, not {text!r:.40}", hint='write it in quotes: "a"')
+        raise UsageError(f"{what} must be a text, not {text!r:.40}", hint='put it in quotes: "a"')
     if _UNWRITABLE.search(text):
-        message = f"{what} has a sign that no file of text can hold: {text!r:.40}"
-        raise UsageError(message, hint="leave out NUL and halves of surrogate pairs")
+        message = f"invalid character in {what}: {text!r:.40}"
+        raise UsageError(message, hint="remove NUL characters and surrogates")
     return text

@@ -8,7 +8,7 @@ from attractor.language.graph.graph import Graph, Node
 
 
 class Fidelity(StrEnum):
-    """How much of what came before a stage can be told (attractor-spec 5.4)."""
+    """How much of the earlier conversation a stage receives (attractor-spec 5.4)."""
 
     FULL = "full"
     TRUNCATE = "truncate"
@@ -19,16 +19,16 @@ class Fidelity(StrEnum):
 
 
 FIDELITIES = tuple(Fidelity)
-"""Every fidelity there is."""
+"""All fidelities."""
 
 DEFAULT_FIDELITY = Fidelity.COMPACT
-"""The fidelity of a stage of which nothing says how much it is told."""
+"""The fidelity of a stage without one."""
 
 
 def resolve_fidelity(graph: Graph, node: Node | None, of_edge: str = "") -> Fidelity:
-    """Return the fidelity of a stage: by its edge, its node, its graph (attractor-spec 5.4).
+    """Return the fidelity of a stage: from its edge, its node or its graph (attractor-spec 5.4).
 
-    A word that is none of the fidelities stands for the default, as `fidelity_valid` tells.
+    An unknown fidelity becomes the default; the rule `fidelity_valid` reports it.
     """
     of_node = node.attributes.text("fidelity") if node else ""
     word = of_edge or of_node or graph.attributes.text("default_fidelity")

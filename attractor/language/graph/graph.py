@@ -37,18 +37,18 @@ NodeOrEdge = TypeVar("NodeOrEdge", "Node", "Edge")
 _START, _EXIT = "start", "exit"
 
 IDS_OF_ENDS = {_START: ("start", "Start"), _EXIT: ("exit", "Exit", "end", "End")}
-"""By which ids an end is found when no node has its shape (ruling L4)."""
+"""Ids of the ends, if no node has their shape (ruling L4)."""
 
 SHAPES_OF_ENDS = {type_: shape for shape, type_ in TYPE_OF_SHAPE.items() if type_ in IDS_OF_ENDS}
-"""The shape of each end."""
+"""The shape of start and exit."""
 
 
 @dataclass(frozen=True)
 class Node:
-    """One node: a stage when it is executed.
+    """A node of the graph: a stage when it is executed.
 
-    `role` is what its graph takes it for by its id: `start`, `exit`, or nothing. The graph gives it
-    anew each time a node is put into one, so a copy of a node has none.
+    `role` is `start` or `exit` if the graph recognizes the node by its id. The graph sets it, so a
+    copy of a node has none.
     """
 
     id: str
@@ -60,33 +60,33 @@ class Node:
 
     @property
     def label(self) -> str:
-        """What people read; the id when nothing is set."""
+        """The caption; the id by default."""
         return self.attributes.text("label") or self.id
 
     @property
     def shape(self) -> str:
-        """The drawn shape."""
+        """The shape."""
         return self.attributes.text("shape") or SHAPES_OF_ENDS.get(self.role, DEFAULT_SHAPE)
 
     @property
     def type(self) -> str:
-        """The type of its handler: as set, else by its role, else by its shape."""
+        """The type of its handler: the attribute, else by its role, else by its shape."""
         return self.attributes.text("type") or self.role or _type_of_shape(self)
 
     @property
     def prompt(self) -> str:
-        """The instruction for its stage."""
+        """The instruction for the stage."""
         return self.attributes.text("prompt")
 
     @property
     def is_goal_gate(self) -> bool:
-        """Whether the pipeline may exit only when this stage succeeded."""
+        """Whether the exit stays closed until this stage succeeds."""
         return self.attributes.flag("goal_gate")
 
 
 @dataclass(frozen=True)
 class Edge:
-    """A way from one node to another."""
+    """An edge from one node to another."""
 
     source: str
     target: str
@@ -101,25 +101,25 @@ class Edge:
 
     @property
     def label(self) -> str:
-        """The caption, by which an outcome can prefer this way."""
+        """The caption, by which an outcome can prefer the edge."""
         return self.attributes.text("label")
 
     @property
     def weight(self) -> int:
-        """How strongly this way is wanted among equals."""
+        """The priority among edges that can be taken."""
         return self.attributes.number("weight") or 0
 
     @property
     def is_conditional(self) -> bool:
-        """Whether a condition guards this way."""
+        """Whether it has a condition."""
         return bool(self.attributes.text("condition").strip())
 
 
 @dataclass(frozen=True)
 class Subgraph:
-    """Nodes that stand together, drawn in a box when the id begins with `cluster`.
+    """A group of nodes, drawn as a box if the id begins with `cluster`.
 
-    `parent` is the place of the subgraph around it among the graph's, -1 when there is none.
+    `parent` is the index of the subgraph around it, -1 if there is none.
     """
 
     id: str
@@ -130,15 +130,15 @@ class Subgraph:
 
     @property
     def label(self) -> str:
-        """What people read, which also gives its nodes a class."""
+        """The caption, which also gives the nodes a class."""
         return self.attributes.text("label")
 
 
 @dataclass(frozen=True)
 class Repeat:
-    """An attribute that was said twice of the same thing, so that what was said first is lost.
+    """A duplicate attribute: the lost value and the one that overrides it.
 
-    `node` is empty where it stands in a list of something else.
+    `node` is empty unless a node has the attribute.
     """
 
     lost: Attribute
@@ -148,9 +148,9 @@ class Repeat:
 
 @dataclass(frozen=True)
 class Graph:
-    """A whole pipeline; subgraphs stand in the order in which they begin.
+    """A pipeline; subgraphs are in the order of their beginnings.
 
-    `repeats` is no part of what it means: it is what its text said in vain.
+    `repeats` are the duplicate attributes of its text.
     """
 
     name: str
@@ -168,55 +168,55 @@ class Graph:
 
     @property
     def goal(self) -> str:
-        """What the pipeline is for."""
+        """The goal of the pipeline."""
         return self.attributes.text("goal")
 
     def outgoing(self, node: str) -> tuple[Edge, ...]:
-        """Return the ways out of a node, in the order they were written."""
+        """Return the outgoing edges of a node, in the order of the text."""
         return self._outgoing.get(node, ())
 
     def incoming(self, node: str) -> tuple[Edge, ...]:
-        """Return the ways into a node, in the order they were written."""
+        """Return the incoming edges of a node, in the order of the text."""
         return self._incoming.get(node, ())
 
     def of_type(self, type_: str) -> tuple[Node, ...]:
-        """Return the nodes of a type, in the order they were written."""
+        """Return the nodes of a type, in the order of the text."""
         return self._by_type.get(type_, ())
 
     @property
     def types(self) -> Set[str]:
-        """Every type that a node has."""
+        """The types of all nodes."""
         return self._by_type.keys()
 
     def nodes_with(self, key: str) -> Sequence[Node]:
-        """Return the nodes that have an attribute, in the order they were written."""
+        """Return the nodes with an attribute, in the order of the text."""
         return self._nodes_by_key.get(key, ())
 
     def edges_with(self, key: str) -> Sequence[Edge]:
-        """Return the edges that have an attribute, in the order they were written."""
+        """Return the edges with an attribute, in the order of the text."""
         return self._edges_by_key.get(key, ())
 
     @property
     def node_keys(self) -> Set[str]:
-        """Every attribute that a node has."""
+        """The attributes of all nodes."""
         return self._nodes_by_key.keys()
 
     @property
     def edge_keys(self) -> Set[str]:
-        """Every attribute that an edge has."""
+        """The attributes of all edges."""
         return self._edges_by_key.keys()
 
     @property
     def starts(self) -> tuple[Node, ...]:
-        """Every node that could be the start: by shape, and by id when none has the shape."""
+        """The start nodes: by shape, or by id if no node has the shape."""
         return self.of_type(_START)
 
     @property
     def exits(self) -> tuple[Node, ...]:
-        """Every node that could be the exit: by shape, and by id when none has the shape."""
+        """The exit nodes: by shape, or by id if no node has the shape."""
         return self.of_type(_EXIT)
 
-    # One look at each of them, instead of one for every rule that asks for an attribute.
+    # Indexed once for all rules that look for an attribute.
     @cached_property
     def _nodes_by_key(self) -> Mapping[str, Sequence[Node]]:
         return _by_key(self.nodes.values())
@@ -239,11 +239,11 @@ class Graph:
 
 
 def _changed_roles(nodes: Mapping[str, Node], type_: str) -> Iterator[Node]:
-    """Yield each node whose role for an end of the graph is not the one it has."""
+    """Yield each node whose role changes."""
     named = [nodes[id_] for id_ in IDS_OF_ENDS[type_] if id_ in nodes]
     if not named:
         return
-    # Those with the name are asked first: mostly one of them is it, and the others need no look.
+    # Nodes with such an id come first: mostly one of them has the shape.
     is_shaped = any(_type_alone(one) == type_ for some in (named, nodes.values()) for one in some)
     for node in named:
         role = type_ if not is_shaped and _says_no_type(node) else ""
@@ -288,12 +288,12 @@ _HASH = 16
 
 
 def folder_name(node_id: str) -> str:
-    """Return the name of the folder that a node's stages write into."""
+    """Return the name of a node's folder: its id, safe for every file system (ruling L6b)."""
     is_plain = IDENTIFIER.fullmatch(node_id) is not None
     name = node_id if is_plain else _encoded(node_id)
     if len(name) <= _LONGEST:
         return name
-    # "~" stands in no other name, so a cut one cannot be taken for another node's.
+    # No other name contains "~", so a truncated name is unique.
     digest = sha256(_bytes(node_id)).hexdigest()[:_HASH]
     return f"{name[: _LONGEST - _HASH - 1]}~{digest}"
 

@@ -20,10 +20,10 @@ _ANY_END = (SUCCESS, PARTIAL_SUCCESS, FAIL, "skipped")
 
 
 def possible_outcomes(graph: Graph, node: Node) -> Sequence[str]:
-    """Return the outcomes that edges out of a node can meet.
+    """Return the outcomes that the edges of a node see.
 
-    A conditional hands on the last stage's (ruling R1). A wish to try again is none of them: out of
-    attempts it is a failure, or a partial success where `allow_partial` says so.
+    A conditional passes on the outcome of the stage before it (ruling R1). `retry` is none of them:
+    after the last attempt it is a failure, or a partial success with `allow_partial`.
     """
     if node.type == "wait.human":
         is_partial = node.attributes.flag("allow_partial")
@@ -33,13 +33,13 @@ def possible_outcomes(graph: Graph, node: Node) -> Sequence[str]:
 
 
 Choices = Mapping[tuple[str, str], Edge]
-"""The edges that a person may choose, by label and target; equal ones are one choice."""
+"""The choices of a person: edges by label and target."""
 
 
 def human_gates(graph: Graph) -> Iterator[tuple[Node, Choices]]:
-    """Yield every human gate with what it offers.
+    """Yield every human gate with its choices.
 
-    An edge that a choice cannot take, such as the one after a failure, is not offered.
+    An edge that needs another outcome than success is no choice.
     """
     for node in graph.of_type("wait.human"):
         yield node, _offered(graph, node)
@@ -57,16 +57,16 @@ CONDITIONAL = "conditional"
 
 
 def unasked_conditionals(graph: Graph, among: Iterable[str]) -> Set[str]:
-    """Return those among some nodes behind which a stage comes before anybody asks for the outcome.
+    """Return the nodes that a stage follows before any condition checks the outcome.
 
-    A conditional with a single way out and no condition on it asks nothing; what it leads to may.
-    Only as much of the graph is looked at as lies behind them.
+    A conditional with a single, unconditional edge checks nothing; its target may. Only the graph
+    behind the nodes is searched.
     """
     is_unasked: dict[str, bool] = {}
     for node in among:
         at, passed = node, list[str]()
         while at not in is_unasked and (onward := _onward(graph, at)):
-            # Unless the way comes back to it: round and round nobody asks either.
+            # A cycle of such conditionals checks nothing either.
             is_unasked[at] = True
             passed.append(at)
             at = onward
@@ -75,12 +75,12 @@ def unasked_conditionals(graph: Graph, among: Iterable[str]) -> Set[str]:
 
 
 def _onward(graph: Graph, node: str) -> str:
-    """Return what a conditional that asks nothing leads to, or nothing."""
+    """Return the target of a conditional that checks nothing, or an empty text."""
     edges = graph.outgoing(node)
     asks_nothing = len(edges) == 1 and not edges[0].is_conditional
     return edges[0].target if asks_nothing and is_conditional(graph, node) else ""
 
 
 def is_conditional(graph: Graph, node: str) -> bool:
-    """Tell whether a node hands on what the stage before it came to (ruling R1)."""
+    """Return whether a node passes on the outcome of the stage before it (ruling R1)."""
     return node in graph.nodes and graph.nodes[node].type == CONDITIONAL

@@ -6,29 +6,29 @@ from attractor.language.graph.graph import Graph, Node
 from attractor.language.source.syntax_tree import Attributes
 
 Following = Callable[[str], Iterable[str]]
-"""Returns the nodes that come right behind a node, or right before it."""
+"""Returns the successors of a node, or its predecessors."""
 
 _FAILURE_TARGETS = ("retry_target", "fallback_retry_target")
 
 
 def targets(graph: Graph) -> Following:
-    """Return the function that follows the edges of a graph."""
+    """Return the function that follows edges."""
     return lambda node: [edge.target for edge in graph.outgoing(node)]
 
 
 def sources(graph: Graph) -> Following:
-    """Return the function that follows the edges of a graph backwards."""
+    """Return the function that follows edges backwards."""
     return lambda node: [edge.source for edge in graph.incoming(node)]
 
 
 def failure_targets(attributes: Attributes) -> Sequence[str]:
-    """Return the nodes that a failure may lead to without an edge."""
+    """Return the nodes that a failure may jump to."""
     by_key = attributes.by_key
     return [str(by_key[key].value) for key in _FAILURE_TARGETS if key in by_key]
 
 
 def targets_and_jumps(graph: Graph) -> Following:
-    """Return the function that follows edges, and jumps after a failure too."""
+    """Return the function that follows edges and jumps after failures."""
     jumps = {one.id: failure_targets(one.attributes) for one in _jumping(graph)}
     follow = targets(graph)
     return (lambda node: [*follow(node), *jumps.get(node, ())]) if jumps else follow
@@ -45,7 +45,7 @@ def sources_and_jumps(graph: Graph) -> Following:
 
 
 def _jumping(graph: Graph) -> Iterable[Node]:
-    """Return the nodes that lead somewhere after a failure, each once."""
+    """Return the nodes with a jump after a failure, each once."""
     nodes = (one for key in _FAILURE_TARGETS for one in graph.nodes_with(key))
     return {one.id: one for one in nodes}.values()
 
@@ -53,7 +53,7 @@ def _jumping(graph: Graph) -> Iterable[Node]:
 def reached_from(
     begin: Iterable[str], following: Following, *, until: Iterable[str] = ()
 ) -> set[str]:
-    """Return what can be come to, the beginning with it; behind `until` nobody looks."""
+    """Return the reachable nodes including the first ones; do not search behind `until`."""
     reached, ends = set(begin), frozenset(until)
     waiting = [one for one in reached if one not in ends]
     while waiting:
@@ -66,9 +66,9 @@ def reached_from(
 
 
 def loops(nodes: Iterable[str], following: Following) -> Iterator[Sequence[str]]:
-    """Yield each largest set of nodes that all lead to each other (Tarjan, 1972).
+    """Yield each strongly connected component (Tarjan, 1972).
 
-    One that has but a single node is yielded only when the node leads to itself.
+    A single node is yielded only if it has an edge to itself.
     """
     walk = _LoopWalk(following)
     for node in nodes:
@@ -77,7 +77,7 @@ def loops(nodes: Iterable[str], following: Following) -> Iterator[Sequence[str]]
 
 
 class _LoopWalk:
-    """One walk in depth, which remembers what is still open."""
+    """One depth-first search, with its open nodes."""
 
     def __init__(self, following: Following) -> None:
         self._following = following
@@ -119,26 +119,26 @@ class _LoopWalk:
 
 
 class Dominance:
-    """Which nodes every way from a beginning goes through."""
+    """The nodes that every path from a beginning contains (dominators)."""
 
     def __init__(self, above: Mapping[str, str], spans: Mapping[str, tuple[int, int]]) -> None:
         self.above = above
         self._span = spans
 
     def covers(self, one: str, other: str) -> bool:
-        """Tell whether every way to a node goes through another one, or is it."""
+        """Return whether every path to a node contains another one, or is it."""
         if one not in self._span or other not in self._span:
             return False
         (start, end), (place, _) = self._span[one], self._span[other]
         return start <= place < end
 
     def deepest_first(self, nodes: Iterable[str]) -> Sequence[str]:
-        """Return those that can be come to, each before what every way to it goes through."""
+        """Return the reachable nodes, each before its dominators."""
         there = [one for one in nodes if one in self._span]
         return sorted(there, key=lambda one: self._span[one], reverse=True)
 
     def way_to(self, node: str) -> Sequence[str]:
-        """Return what every way to a node goes through, the beginning first."""
+        """Return the dominators of a node, the beginning first."""
         way = [node] if node in self._span else []
         while way and way[-1] in self.above:
             way.append(self.above[way[-1]])
@@ -146,7 +146,7 @@ class Dominance:
 
 
 def dominance(begin: str, following: Following) -> Dominance:
-    """Find the dominators of all that can be come to from a node."""
+    """Find the dominators of all reachable nodes with Semi-NCA (Georgiadis, 2005)."""
     names, parents, before = _number(begin, following)
     semi = _semidominators(parents, before)
     above = parents[:]
@@ -158,7 +158,7 @@ def dominance(begin: str, following: Following) -> Dominance:
 
 
 def _number(begin: str, following: Following) -> tuple[list[str], list[int], list[list[int]]]:
-    """Number nodes as a walk in depth meets them; return whence it came, and from where one can."""
+    """Number nodes in depth-first order; return their parents and predecessors."""
     number, names, parents, before = {begin: 0}, [begin], [0], [list[int]()]
     stack = [(0, iter(following(begin)))]
     while stack:
@@ -181,7 +181,7 @@ def _semidominators(parents: Sequence[int], before: Sequence[Sequence[int]]) -> 
     semi, label, up = list(range(len(parents))), list(range(len(parents))), list(parents)
 
     def lowest(node: int, last: int) -> int:
-        """Return the best label on the way up; the way is made short for the next time."""
+        """Return the best label on the path upwards, and shorten the path."""
         way: list[int] = []
         while up[node] >= last:
             way.append(node)
@@ -199,7 +199,7 @@ def _semidominators(parents: Sequence[int], before: Sequence[Sequence[int]]) -> 
 
 
 def _spans(names: Sequence[str], above: Sequence[int]) -> Mapping[str, tuple[int, int]]:
-    """Give each node the numbers of all below it in the tree of dominators."""
+    """Return the range of numbers of all nodes below each node in the dominator tree."""
     sizes = [1] * len(names)
     for node in range(len(names) - 1, 0, -1):
         sizes[above[node]] += sizes[node]

@@ -57,5 +57,5 @@ def attributes_record(attributes: Attributes) -> dict[str, object]:
 
 
 def plain_value(value: Value) -> str | int | float | bool:
-    """Return what a value means; a duration as it was written."""
+    """Return a value as a JSON value; a duration as its text."""
     return str(value) if isinstance(value.plain, timedelta) else value.plain

@@ -1,7 +1,4 @@
-"""Makes a graph of statements: gives defaults out, cuts chains, flattens subgraphs (2.9-2.12).
-
-Finds what a text says twice of the same thing, so that what was said first is lost.
-"""
+"""Resolves a syntax tree to a graph: defaults, chains and subgraphs (attractor-spec 2.9-2.12)."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -28,7 +25,7 @@ from attractor.language.source.syntax_tree import (
 
 
 def repeated(attributes: Sequence[Attribute], node: str = "") -> Sequence[Repeat]:
-    """Return what one list says twice."""
+    """Return the duplicate attributes of a list."""
     if len(attributes) < 2 or len({one.key for one in attributes}) == len(attributes):
         return ()
     before: dict[str, Attribute] = {}
@@ -43,7 +40,7 @@ def repeated(attributes: Sequence[Attribute], node: str = "") -> Sequence[Repeat
 def changed(
     before: Mapping[str, Attribute], attributes: Iterable[Attribute], node: str = ""
 ) -> Iterator[Repeat]:
-    """Yield what an earlier statement said otherwise."""
+    """Yield the attributes that override a different value of an earlier statement."""
     for attribute in attributes if before else ():
         lost = before.get(attribute.key)
         if lost is not None and lost.value != attribute.value:
@@ -54,16 +51,16 @@ _SEPARATORS = re.compile(r"[,\s]+")
 _NOT_IN_A_CLASS = re.compile(r"[^a-z0-9-]")
 
 MOST_CLASSES_AROUND = 100
-"""How many labelled subgraphs around a node give it a class: the innermost ones."""
+"""A node has the classes of this many innermost subgraphs with labels."""
 
 _Table = dict[str, Attribute]
 
 
 def resolve(digraph: Digraph) -> Graph:
-    """Return the graph that a text means."""
+    """Return the graph of a syntax tree."""
     resolution = _Resolution()
     resolution.walk(digraph.statements)
-    # The label of a subgraph may stand behind its nodes; what is around it comes before it.
+    # The label of a subgraph may be behind its nodes; outer scopes come before inner ones.
     for scope in resolution.scopes:
         scope.derive_classes()
     return Graph(
@@ -78,18 +75,18 @@ def resolve(digraph: Digraph) -> Graph:
 
 
 def derived_class(label: str) -> str:
-    """Return the class that a subgraph's label stands for: `Loop A` is `loop-a`."""
+    """Return the class that a subgraph's label gives its nodes: `Loop A` gives `loop-a`."""
     return _NOT_IN_A_CLASS.sub("", label.lower().replace(" ", "-"))
 
 
 def split_classes(classes: str) -> list[str]:
-    """Return the names in a `class` attribute, which commas or blanks separate (ruling L7)."""
+    """Return the names in a `class` attribute, separated by commas or blanks (ruling L7)."""
     return [one for one in _SEPARATORS.split(classes) if one]
 
 
 @dataclass
 class _Scope:
-    """A subgraph, or the graph: what it says of itself, and its defaults as they stand."""
+    """The graph or a subgraph, with its attributes and current defaults."""
 
     parent: "_Scope | None" = None
     id: str = ""
@@ -101,7 +98,7 @@ class _Scope:
     classes: tuple[str, ...] = ()
 
     def derive_classes(self) -> None:
-        """Note the classes that the labels around a node stand for, the outermost first."""
+        """Set the classes of the labels around a node, the outermost first."""
         if self.parent is None:
             return
         self.classes = self.parent.classes
@@ -112,7 +109,7 @@ class _Scope:
 
     def set_defaults(self, defaults: Defaults) -> None:
         given = _table(defaults.attributes)
-        # Replaced, not changed: the nodes so far go on holding the defaults as they were.
+        # Replaced, not changed: earlier nodes keep the earlier defaults.
         if defaults.of == "node":
             self.nodes = {**self.nodes, **given}
         elif defaults.of == "edge":
@@ -123,13 +120,13 @@ class _Scope:
 
 @dataclass(slots=True)
 class _Draft:
-    """A node of which more may be said further on."""
+    """A node before the end of the text."""
 
     id: Identifier
     defaults: _Table
     scope: _Scope
     given: _Table | None = None
-    # Most nodes stand in one scope: only of those in several all are kept.
+    # Most nodes belong to one scope, so only nodes in several scopes list them.
     scopes: dict[int, _Scope] | None = None
 
     @property
@@ -137,7 +134,7 @@ class _Draft:
         return self.given is not None
 
     def declare(self, statement: NodeStatement, scope: _Scope) -> None:
-        """Take what a statement says; what an earlier declaration left open is filled in."""
+        """Take the attributes of a declaration; keep earlier ones that it does not set."""
         if self.given is None:
             self.id, self.defaults, self.scope = statement.id, scope.nodes, scope
             self.given = _table(statement.attributes)
@@ -167,7 +164,7 @@ class _Draft:
 
 
 class _Resolution:
-    """One walk over the statements of a graph, however deep they lie."""
+    """A traversal of the statements, without recursion."""
 
     def __init__(self) -> None:
         self.scopes = [_Scope()]
@@ -232,7 +229,7 @@ class _Resolution:
 
 
 def _subgraphs(resolution: _Resolution) -> Iterator[Subgraph]:
-    """Yield every subgraph with the nodes that stand right in it."""
+    """Yield every subgraph with its direct nodes."""
     places = {id(scope): place for place, scope in enumerate(resolution.scopes, -1)}
     for scope in resolution.scopes[1:]:
         own = Attributes(scope.own) if scope.own else NO_ATTRIBUTES

@@ -14,7 +14,7 @@ from attractor.language.source.text import (
 
 
 class Guard(NamedTuple):
-    """A condition as it was written on an edge."""
+    """A condition of an edge, with its text."""
 
     edge: Edge
     condition: Condition
@@ -22,11 +22,11 @@ class Guard(NamedTuple):
 
     @property
     def ends(self) -> tuple[str, str]:
-        """Where its edge leads from and to."""
+        """Source and target of the edge."""
         return self.edge.source, self.edge.target
 
     def span(self, start: int, end: int) -> Span:
-        """Return the place of a part of it."""
+        """Return the span of a part of the condition."""
         value = self.edge.attributes.value("condition")
         if value is None or not value.span.is_somewhere:
             return self.edge.span
@@ -34,12 +34,12 @@ class Guard(NamedTuple):
 
 
 def each_guard(graph: Graph, concerns: Callable[[Condition, str], bool]) -> Iterator[Guard]:
-    """Yield every condition that concerns somebody; one that a chain's edges share comes once."""
+    """Yield the conditions that a predicate selects; one that edges of a chain share once."""
     asked: dict[int, bool] = {}
     seen: set[Span] = set()
     for edge in graph.edges_with("condition"):
         condition = edge.condition
-        # What was read from the same text is the same object: most pipelines have few of them.
+        # Conditions with the same text are the same object: most pipelines have few.
         answer = asked.get(id(condition))
         if answer is None:
             text = edge.attributes.text("condition")
@@ -54,7 +54,7 @@ def each_guard(graph: Graph, concerns: Callable[[Condition, str], bool]) -> Iter
 
 
 def edits_within(guard: Guard, start: int, end: int, instead: str) -> tuple[Edit, ...]:
-    """Return the change of a part of a condition, if its place in the file is known exactly."""
+    """Return the edit of a part of a condition, if its place is known exactly."""
     value = guard.edge.attributes.value("condition")
     if not instead or value is None or not value.span.is_somewhere:
         return ()
@@ -63,13 +63,13 @@ def edits_within(guard: Guard, start: int, end: int, instead: str) -> tuple[Edit
 
 
 _OUTCOME = ("outcome",)
-# Words for the outcome in other tools.
+# Keys of other tools for the outcome.
 _OTHER_NAMES = frozenset({"status", "result"})
 _CLAUSE = re.compile(r'(?<![\w.":-])(?P<key>[A-Za-z_]\w*)\s*!?=\s*"?(?P<word>\w+)(?![\w.-])')
 
 
 class Misnamed(NamedTuple):
-    """Such a key and where it stands; `instead` is empty where it may be meant."""
+    """A misspelled key and its place; `instead` is empty if the intention is unclear."""
 
     key: str
     start: int
@@ -78,7 +78,7 @@ class Misnamed(NamedTuple):
 
 
 def misnamed_outcomes(text: str) -> Iterator[Misnamed]:
-    """Yield each key such as `Outcome` or `status` that is compared with a word for an outcome."""
+    """Yield each key such as `Outcome` or `status` that is compared with an outcome."""
     for found in _CLAUSE.finditer(text):
         key, slip = found["key"], one_slip(found["key"], _OUTCOME)
         is_misnamed = key not in _OUTCOME and (slip or key in _OTHER_NAMES)

@@ -1,7 +1,6 @@
-"""Reads the comments that silence a rule on a line: `// attractor: ignore[undeclared_node]`.
+"""Reads comments that ignore a rule on a line: `// attractor: ignore[undeclared_node]`.
 
-Such a comment speaks of its own line, or, where it has a line to itself, of the next one that holds
-anything else.
+A comment applies to its line, or, on a line of its own, to the next line that is not a comment.
 """
 
 import re
@@ -24,7 +23,7 @@ _SEPARATOR = re.compile(r"[,\s]+")
 
 @dataclass(frozen=True)
 class Ignore:
-    """A rule that says nothing on a line, and the comment that wants it so."""
+    """A rule to ignore on a line, and the comment."""
 
     rule: str
     line: int
@@ -38,9 +37,9 @@ def without_ignored(
     vital: Set[str],
     rules: Callable[[], Set[str]],
 ) -> Sequence[Diagnostic]:
-    """Leave out what a comment silences, and report each comment that silences nothing.
+    """Remove ignored diagnostics, and report comments without effect.
 
-    The names of all rules are asked for only when there is such a comment.
+    `rules` is called only if there is such a comment.
     """
     told = list(diagnostics)
     if _SIGN not in source.text.lower():
@@ -58,7 +57,7 @@ def without_ignored(
 
 
 def read_ignores(source: Source) -> Iterator[Ignore]:
-    """Yield what the comments of a text silence; one that names no rule has an empty rule."""
+    """Yield the ignored rules of a text; an empty name if a comment names no rule."""
     comments = list(comments_of(source.text))
     for at, comment in enumerate(comments):
         found = _IGNORE.search(comment.text)
@@ -72,7 +71,7 @@ def read_ignores(source: Source) -> Iterator[Ignore]:
 
 
 def _line_meant(source: Source, comments: Sequence[Comment], at: int) -> int:
-    """Return the line that a comment speaks of."""
+    """Return the line that a comment applies to."""
     text, first = source.text, comments[at]
     line_start = text.rfind("\n", 0, first.start) + 1
     if text[line_start : first.start].strip():
@@ -99,13 +98,13 @@ def _reports(
 
 
 def _explain(rule: str, vital: Set[str], known: Set[str]) -> tuple[str, str]:
-    """Return why a comment silences nothing, and what to do if that is clear."""
+    """Return why a comment has no effect, and a fix if it is clear."""
     if not rule:
-        message = "this comment does not say which rule to ignore"
+        message = "the comment names no rule"
         return message, "write attractor: ignore[rule]"
     if rule in vital:
-        message = f"{quote(rule)} cannot be ignored: no pipeline runs without it"
-        return message, "mend what it reports, and take the comment away"
+        message = f"the rule {quote(rule)} cannot be ignored"
+        return message, "fix the reported error, and remove the comment"
     if rule not in known:
-        return f"there is no rule {quote(rule)}", ""
-    return f"this comment silences nothing: {quote(rule)} does not speak here", "take it away"
+        return f"unknown rule {quote(rule)}", ""
+    return f"unused comment: {quote(rule)} reports nothing here", "remove it"

@@ -31,36 +31,36 @@ class Vocabulary:
 
 
 class LintRule(Protocol):
-    """Looks at a graph for one kind of mistake; it has the name of its file."""
+    """Checks a graph for one kind of mistake; its name is the name of its file."""
 
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterable[Diagnostic]:
-        """Return what is wrong, in time linear in the size of the graph."""
+        """Return the diagnostics, in time linear in the size of the graph."""
         ...
 
 
 class BuiltInRule(LintRule, Protocol):
-    """A rule of a file of its own, which says how grave it is to break it."""
+    """A rule of `language/rules`, with its severity."""
 
     severity: Severity
-    """The severity of all that it reports."""
+    """The severity of its diagnostics."""
 
 
 def rule_registry() -> Registry[BuiltInRule]:
-    """Return the rules by name, none of them imported."""
+    """Return the rules by name; a rule is imported when it is used."""
     return Registry("attractor.language.rules", BuiltInRule, noun="rule")
 
 
 _NEW_WORD = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
-_HINT = "hand in an object with apply(graph), which returns what it found"
+_HINT = "pass an object with apply(graph), which returns diagnostics"
 
 
 class SpecRule(Protocol):
-    """A rule as the specification has it: it has a name, and looks at a graph alone."""
+    """A rule of attractor-spec 7.4: it has a name and takes only the graph."""
 
     name: str
 
     def apply(self, graph: Graph) -> Iterable[Diagnostic]:
-        """Return what is wrong."""
+        """Return the diagnostics."""
         ...
 
 
@@ -68,14 +68,14 @@ ExtraRules = Mapping[str, LintRule | SpecRule] | Iterable[LintRule | SpecRule]
 
 
 class NamedRule(NamedTuple):
-    """A rule with the name that it reports under; others may have the same one."""
+    """A rule and the name that it reports under, which need not be unique."""
 
     name: str
     rule: LintRule
 
 
 class _Adapted:
-    """A rule that callers brought, which may need no vocabulary."""
+    """A rule of the caller, which may not take a vocabulary."""
 
     def __init__(self, name: str, rule: LintRule | SpecRule) -> None:
         self._name = name
@@ -92,12 +92,12 @@ class _Adapted:
             yield one
 
     def _refuse(self, verb: str, found: object) -> UsageError:
-        message = f"the rule {quote(self._name)} {verb} {type(found).__name__}, no diagnostics"
-        return UsageError(message, hint="return diagnostics; none at all when nothing is wrong")
+        message = f"the rule {quote(self._name)} {verb} {type(found).__name__}, not diagnostics"
+        return UsageError(message, hint="return a list of diagnostics, which may be empty")
 
 
 def named_rules(rules: ExtraRules) -> Sequence[NamedRule]:
-    """Return rules with their names; one that has none goes by its class."""
+    """Return rules with their names; the default name is that of the class."""
     if isinstance(rules, Mapping):
         by_name = cast(Mapping[str, LintRule | SpecRule], rules)
         named = [*by_name.items()]
@@ -119,7 +119,7 @@ def _apply_of(name: str, rule: LintRule | SpecRule) -> Callable[..., object]:
     apply: object = getattr(rule, "apply", None)
     if isinstance(rule, type):
         message = f"the rule {quote(name)} is a class"
-        raise UsageError(message, hint=f"hand in an object of it: {rule.__name__}()")
+        raise UsageError(message, hint=f"pass an object: {rule.__name__}()")
     if not callable(apply):
         raise UsageError(f"the rule {quote(name)} has no method apply", hint=_HINT)
     return apply

@@ -16,12 +16,12 @@ from attractor.language.linting.lint_rule import (
 _MARGIN = "    "
 
 _REPORTS = Path(__file__).parent.parent / "reports"
-"""What is reported while a text is read, by no rule with a file of its own."""
+"""Pages of diagnostics that are reported by no rule with a file."""
 
 
 @dataclass(frozen=True)
 class RulePage:
-    """What there is to say of a rule: a sentence, and what people want to know when it speaks."""
+    """The documentation of a rule."""
 
     rule: str
     severity: Severity
@@ -34,7 +34,7 @@ class RulePage:
 
 
 def read_page(rule: str) -> RulePage:
-    """Return the page of a rule; raise UnknownName when there is no such rule."""
+    """Return the page of a rule, or raise UnknownName."""
     severity, text = _written(rule)
     return RulePage(
         rule,
@@ -49,18 +49,18 @@ def read_page(rule: str) -> RulePage:
 
 
 def read_pages() -> Iterator[RulePage]:
-    """Yield the page of every rule, in the order of their names."""
+    """Yield the pages of all rules, ordered by name."""
     for rule in page_names():
         yield read_page(rule)
 
 
 def page_names() -> Sequence[str]:
-    """Return the names of everything that has a page, those among them that are told elsewhere."""
+    """Return the names of all pages."""
     return sorted({*rule_registry(), *(file.stem for file in _REPORTS.glob("*.md"))})
 
 
 def _written(rule: str) -> tuple[Severity, str]:
-    """Return a rule's severity and its page."""
+    """Return the severity and the page of a rule."""
     if rule in rule_registry():
         part = rule_registry()[rule]
         return part.severity, inspect.cleandoc(sys.modules[type(part).__module__].__doc__ or "")
@@ -71,18 +71,18 @@ def _written(rule: str) -> tuple[Severity, str]:
 
 
 def page_of(rule: str) -> str:
-    """Return the whole page of a rule; an empty text for one that callers brought along."""
+    """Return the whole page of a rule; an empty text for a rule of the caller."""
     return read_page(rule).text if rule in page_names() else ""
 
 
 def _told(text: str, heading: str) -> str:
-    """Return the paragraph with a heading, without it."""
+    """Return the paragraph after a heading."""
     _, _, behind = text.partition(f"\n\n{heading}")
     return behind.partition("\n\n")[0]
 
 
 def _shown(text: str, heading: str) -> str:
-    """Return what is set in under a heading."""
+    """Return the indented block after a heading."""
     _, _, behind = text.partition(f"\n\n{heading}\n\n")
     lines: list[str] = []
     for line in behind.splitlines():

@@ -15,7 +15,7 @@ _INPUT = "${"
 
 
 class UnknownName(NamedTuple):
-    """A name that is not known, where it stands, and what to do."""
+    """An unknown name, its place and a fix."""
 
     name: str
     span: Span
@@ -27,9 +27,9 @@ class UnknownName(NamedTuple):
 def unknown_names(
     graph: Graph, key: str, known: Set[str] | None, *, besides: Set[str] = frozenset()
 ) -> Iterator[UnknownName]:
-    """Yield each name under a key that is not known; one in a stylesheet comes once.
+    """Yield each unknown name under a key; one in a stylesheet once.
 
-    What is known is listed only when it is needed, so further names come `besides` it.
+    `known` is listed only if necessary, so `besides` names some that are always known.
     """
     if known is None:
         return
@@ -61,4 +61,4 @@ def _span_in_sheet(sheet: Value, name: str) -> Span:
 def _choice(known: Set[str]) -> str:
     names = sorted(known)
     others = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return f"known are {', '.join(names[:_SHOWN])}{others}" if names else "none is known here"
+    return f"known: {', '.join(names[:_SHOWN])}{others}" if names else "none is known"

@@ -20,7 +20,7 @@ from attractor.language.linting.lint_rule import (
 
 
 class Level(StrEnum):
-    """What a project can make of a rule."""
+    """The level of a rule in a project."""
 
     OFF = "off"
     INFO = "info"
@@ -38,15 +38,15 @@ VITAL = frozenset(
         *("prompt_file", "import_file", "known_input"),
     }
 )
-"""Rules that keep the engine from meeting what it cannot walk; nothing makes them less grave."""
+"""Rules that protect the engine; their level cannot be lowered."""
 
 
 def weighed(diagnostics: Iterable[Diagnostic], levels: Levels) -> Iterator[Diagnostic]:
-    """Give every diagnostic the severity that a project wants, or leave it out."""
+    """Apply the levels of a project to diagnostics."""
     lowered = sorted(rule for rule in VITAL & levels.keys() if levels[rule] is not Level.ERROR)
     if lowered:
-        hint = "take it out of the settings: no pipeline runs without it"
-        raise UsageError(f"the rule {lowered[0]!r} is an error always", hint=hint)
+        hint = "remove it from the settings: no pipeline runs without this rule"
+        raise UsageError(f"the level of the rule {lowered[0]!r} must be error", hint=hint)
     for one in diagnostics:
         level = levels.get(one.rule)
         if level is None:
@@ -59,7 +59,7 @@ _NO_NAMES = Vocabulary()
 _REPORTED = frozenset({PORTABILITY, UNUSED_IGNORE, "goal_missing", "pipeline_file"})
 
 LOCAL = ("attribute_value", "condition_syntax", "stylesheet_syntax", "unknown_attribute")
-"""Rules that are right about a pipeline of which a part could not be read."""
+"""Rules that also apply to a pipeline with syntax errors."""
 
 
 def validate(
@@ -68,9 +68,9 @@ def validate(
     vocabulary: Vocabulary = _NO_NAMES,
     extra_rules: ExtraRules = (),
 ) -> tuple[Diagnostic, ...]:
-    """Apply every rule, and further ones, and return what they found in order of place.
+    """Apply all rules and return their diagnostics in order of place.
 
-    Further rules come on top: none replaces another of its name (attractor-spec 7.4).
+    `extra_rules` are added: they replace no rule of the same name (attractor-spec 7.4).
     """
     return validate_by(named_rules(extra_rules), graph, vocabulary)
 
@@ -78,7 +78,7 @@ def validate(
 def validate_by(
     further: Iterable[NamedRule], graph: Graph, vocabulary: Vocabulary
 ) -> tuple[Diagnostic, ...]:
-    """Apply every rule, and further ones that have their names already."""
+    """Apply all rules, and named additional ones."""
     rules: Iterable[tuple[str, LintRule]] = (*rule_registry().items(), *further)
     found = [
         diagnostic if diagnostic.rule else replace(diagnostic, rule=name)
@@ -89,7 +89,7 @@ def validate_by(
 
 
 def validate_locally(graph: Graph) -> tuple[Diagnostic, ...]:
-    """Apply the rules that look at one attribute at a time, to what is left of a broken text."""
+    """Apply the rules that check single attributes to the valid part of a text."""
     rules = rule_registry()
     found = [
         replace(diagnostic, rule=name)
@@ -105,7 +105,7 @@ def validate_or_raise(
     vocabulary: Vocabulary = _NO_NAMES,
     extra_rules: ExtraRules = (),
 ) -> tuple[Diagnostic, ...]:
-    """Return what is no error; an error raises ValidationError."""
+    """Return the diagnostics, or raise ValidationError if there is an error."""
     diagnostics = validate(graph, vocabulary=vocabulary, extra_rules=extra_rules)
     if any(one.is_error for one in diagnostics):
         raise ValidationError(diagnostics)
@@ -113,5 +113,5 @@ def validate_or_raise(
 
 
 def rule_names() -> frozenset[str]:
-    """Return the names of all rules, those among them that have no file of their own."""
+    """Return the names of all rules, including those without a file."""
     return frozenset({*rule_registry(), *VITAL, *_REPORTED})

@@ -14,7 +14,7 @@ _START = "pipeline"
 
 
 def build_table() -> str:
-    """Return the table as the file holds it."""
+    """Return the content of the table file."""
     lark: Any = Lark
     grammar = lark.open(
         "grammars/dot.lark", rel_to=str(Path(__file__).parent), parser="lalr", start=_START
@@ -41,7 +41,7 @@ def build_table() -> str:
 
 
 def _reached(table: Any, start: int) -> list[int]:
-    """Return the states as they are reached; lark numbers them otherwise each time."""
+    """Return the states in the order of traversal; lark numbers them differently each time."""
     order = [start]
     for state in order:
         for _, (action, argument) in sorted(table.states[state].items()):

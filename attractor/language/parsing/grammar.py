@@ -32,17 +32,17 @@ class Unexpected(Exception):
 
 
 class KeptSymbol(NamedTuple):
-    """A symbol of a rule that something is left of: where it stands, and whether it is a list."""
+    """A symbol of a rule that has a value: its position, and whether it is a list."""
 
     place: int
     is_list: bool
 
 
 class Rule(NamedTuple):
-    """A rule of the grammar: its name, how many symbols it has, and what is left of them.
+    """A rule of the grammar: its name, its number of symbols, and the symbols with a value.
 
-    A rule without a maker is part of another one, and leaves a list. A single child that a rule
-    passes on stands for the rule.
+    A rule without `make` is part of another rule and returns a list. With `passes_on` a single
+    child replaces the rule.
     """
 
     name: str
@@ -53,7 +53,7 @@ class Rule(NamedTuple):
 
 
 class Table(NamedTuple):
-    """What to do in which state: go on to another (from 0), or reduce by a rule (below 0)."""
+    """Actions by state and token: a state to go to (from 0), or a rule to reduce by (below 0)."""
 
     end: int
     states: Sequence[Mapping[str, int]]
@@ -61,7 +61,7 @@ class Table(NamedTuple):
 
 
 class Machine:
-    """A walk through the states of the grammar of `dot.lark`."""
+    """A parser of `dot.lark` that takes one token at a time."""
 
     def __init__(self) -> None:
         self._table = _table()
@@ -69,7 +69,7 @@ class Machine:
         self._values: list[Any] = []
 
     def feed(self, token: Token) -> object:
-        """Take a token, or raise Unexpected; behind the last one return what was built."""
+        """Take a token, or raise Unexpected; return the tree at the end."""
         states, stack, type_ = self._table.states, self._states, token.type
         while True:
             action = states[stack[-1]].get(type_)
@@ -85,32 +85,32 @@ class Machine:
 
     @property
     def is_at_beginning(self) -> bool:
-        """Whether nothing has been taken yet."""
+        """Whether it has not taken a token yet."""
         return len(self._states) == 1
 
     def expects_only(self, type_: str) -> bool:
-        """Tell whether no other token may follow."""
+        """Return whether no other token is expected."""
         return set(self._table.states[self._states[-1]]) == {type_}
 
     def is_behind(self, token: Token) -> bool:
-        """Tell whether a token was the last that was taken, so that nothing has come of it yet."""
+        """Return whether a token is the last one taken and not reduced yet."""
         return bool(self._values) and self._values[-1] is token
 
     def take_back(self) -> None:
-        """Forget the last token, of which nothing may have come yet."""
+        """Remove the last token, which must not be reduced yet."""
         self._states.pop()
         self._values.pop()
 
     def depth_for(self, type_: str) -> int:
-        """Return how much of the walk is kept so that a token of this type may be taken next."""
+        """Return the depth of the stack at which a token of this type is expected."""
         depth = len(self._states)
-        # A state that would reduce first does not tell yet whether the token may follow.
+        # A state that reduces first does not show whether the token is expected.
         while depth and self._table.states[self._states[depth - 1]].get(type_, -1) < 0:
             depth -= 1
         return depth
 
     def cut(self, depth: int) -> None:
-        """Forget what is deeper."""
+        """Remove the states above a depth."""
         del self._states[depth:]
         del self._values[depth - 1 :]
 
@@ -130,7 +130,7 @@ class Machine:
 
 
 def _children(kept: Sequence[KeptSymbol], values: list[Any], first: int) -> list[Any]:
-    """Return what is left of the symbols of a rule; a list that comes first is gone on with."""
+    """Return the values of a rule's symbols; a leading list is extended."""
     children: list[Any] = []
     for place, is_list in kept:
         value = values[first + place]
@@ -149,7 +149,7 @@ def _table() -> Table:
 
 
 def read_table(written: Mapping[str, Any], builder: object) -> Table:
-    """Make a table of what stands in its file, with the methods of a builder."""
+    """Make a table from its JSON values and the methods of a builder."""
     rules = [
         Rule(
             name, size, [KeptSymbol(*one) for one in kept], passes_on, getattr(builder, name, None)
@@ -163,14 +163,14 @@ _OMITTED = Omitted()
 
 
 class TreeBuilder:
-    """Turns the children of a rule into a statement; it remembers nothing."""
+    """Builds statements from the children of grammar rules; it has no state."""
 
     def pipeline(self, children: list[Token | Statement]) -> Digraph:
-        """Build the whole."""
+        """Build the graph."""
         return Digraph(_id(children), _statements(children), _span(children))
 
     def assignment(self, children: list[Token]) -> Statement:
-        """Build `key = value`; nothing is left of it when the value was wrong."""
+        """Build `key = value`; nothing if the value is invalid."""
         found = children[0].attributes
         return Assignment(found[0]) if found else _OMITTED
 
@@ -195,7 +195,7 @@ class TreeBuilder:
         return _OMITTED
 
     def mistake(self, children: list[Token]) -> Omitted:
-        """Keep the place of what could not be read."""
+        """Build a placeholder for an invalid statement."""
         return _OMITTED
 
 
@@ -213,7 +213,7 @@ def _statements(children: Sequence[Token | Statement]) -> tuple[Statement, ...]:
 
 
 def _span(children: Sequence[Token | Statement]) -> Span:
-    """Return the place of the word that a rule begins with."""
+    """Return the span of the first word of a rule."""
     word = children[0]
     assert isinstance(word, Token)
     assert word.id is not None

@@ -21,58 +21,58 @@ from attractor.language.source.text import (
 )
 
 NOTED = frozenset({("DIGRAPH", "_OPEN"), ("_COLON", "ID"), ("ATTRIBUTES", "ATTRIBUTES")})
-"""The types of two tokens in a row of which there is something to note."""
+"""Pairs of adjacent token types that are not portable."""
 
 
 def note_pair(token: Token, following: Token, findings: Findings) -> None:
-    """Note an anonymous graph, a dropped port, or two lists in a row."""
+    """Report an anonymous graph, an ignored port, or a second attribute list."""
     if following.type == "_OPEN":
-        fix = "name it: digraph Name {"
+        fix = "add a name: digraph Name {"
         findings.not_portable("a graph without a name", token.start, token.end, fix=fix)
     elif following.type == "ID":
         _note_port(token, following, findings)
     else:
-        message, fix = "a second attribute list", "write one list with commas"
+        message, fix = "second attribute list", "use one list with commas"
         edit = _joined(token, following, findings.source.text)
         findings.not_portable(message, following.start, following.end, fix=fix, edit=edit)
 
 
 def note_portability(findings: Findings) -> None:
-    """Note odd blanks and preprocessor lines."""
+    """Report unusual blanks and preprocessor lines."""
     _note_blanks(findings)
     _note_preprocessor(findings)
 
 
 def _note_port(colon: Token, word: Token, findings: Findings) -> None:
-    """Note a port; one that may have been meant as a label is not taken away."""
+    """Report a port; keep it if it may be intended as a label."""
     name = word.id.text if word.id else ""
-    message = "a port, which means nothing to a pipeline and is dropped"
+    message = "the port is ignored: pipelines have no ports"
     start, end = colon.start, word.end
     if name in COMPASS:
         edit = findings.replacing(start, end, "")
-        findings.not_portable(message, start, end, fix="take it away", edit=edit)
+        findings.not_portable(message, start, end, fix="remove it", edit=edit)
     else:
-        fix = f"write [label={quoted(name)}] where a label is meant, else take it away"
+        fix = f"write [label={quoted(name)}] for a label, otherwise remove it"
         findings.not_portable(message, start, end, fix=fix)
 
 
 def _note_blanks(findings: Findings) -> None:
     text = findings.source.text
-    # Imported here: few callers need it.
+    # Rare: most pipelines are ASCII.
     pass
 
     for start, end in () if text.isascii() else odd_blanks(text):
-        # Imported here: few callers need it.
+        # Rare: most pipelines are ASCII.
         pass
 
         letter = named(text[start])
-        message = f"a blank that other programs take for a letter: {letter}"
+        message = f"a blank that other programs treat as a letter: {letter}"
         edit = Change(start, end, " ")
-        findings.not_portable(message, start, end, fix="write a plain blank", edit=edit)
+        findings.not_portable(message, start, end, fix="use a plain blank", edit=edit)
 
 
 def _joined(first: Token, second: Token, text: str) -> Change | None:
-    """Return the change that makes one list of two, where nothing can be lost by it."""
+    """Return the change that joins two lists if nothing gets lost."""
     between = text[first.end : second.start]
     is_open = text[first.start : first.end - 1].rstrip().endswith((",", ";", "/", "["))
     if is_open or between.strip() or not first.attributes or not second.attributes:
@@ -86,10 +86,10 @@ def _note_preprocessor(findings: Findings) -> None:
         return
     for comment in comments_of(text):
         if comment.is_preprocessor:
-            message = "a line of the C preprocessor"
+            message = "line of the C preprocessor"
             start, end = comment.start, comment.end
             edit = Change(start, end, comment.written)
-            findings.not_portable(message, start, end, fix="begin it with //", edit=edit)
+            findings.not_portable(message, start, end, fix="start it with //", edit=edit)
 
 
 _LETTERS = "\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff"
@@ -98,17 +98,17 @@ _ANY = re.compile(rf"{TEXT_OR_COMMENT.pattern}|{_TOLD.pattern}", re.DOTALL)
 
 
 def invisible_letters(text: str) -> Iterator[tuple[int, int]]:
-    """Yield from where to where invisible letters stand, which belong nowhere."""
+    """Yield the ranges of invisible characters outside of texts and comments."""
     return _places(text, "letters")
 
 
 def odd_blanks(text: str) -> Iterator[tuple[int, int]]:
-    """Yield from where to where blanks stand that other programs take for letters."""
+    """Yield the ranges of blanks that other programs treat as letters."""
     return _places(text, "blanks")
 
 
 def named(letter: str) -> str:
-    """Return the number and the name of a letter."""
+    """Return the number and the name of a character."""
     name = unicodedata.name(letter, "").lower()
     return f"U+{ord(letter):04X}" + (f" ({name})" if name else "")
 

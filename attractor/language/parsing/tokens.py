@@ -39,8 +39,8 @@ from attractor.language.source.text import (
 class Findings:
     """The diagnostics of one text.
 
-    `unread_attributes` are parts of attribute lists that are no attribute, from start to end:
-    `syntax_errors` explains them.
+    `unread_attributes` are ranges in attribute lists that are not an attribute; `syntax_errors`
+    explains them.
     """
 
     def __init__(self, source: Source) -> None:
@@ -51,17 +51,17 @@ class Findings:
     def mistake(
         self, message: str, start: int, end: int, *, fix: str = "", edit: Change | None = None
     ) -> None:
-        """Note what keeps the text from being a pipeline."""
+        """Report a syntax error."""
         self._add(Diagnostic(Severity.ERROR, message, fix=fix, rule=SYNTAX), start, end, edit)
 
     def not_portable(
         self, message: str, start: int, end: int, *, fix: str, edit: Change | None = None
     ) -> None:
-        """Note what only some programs accept (ruling L1)."""
+        """Report syntax that only some programs accept (ruling L1)."""
         self._add(Diagnostic(Severity.INFO, message, fix=fix, rule=PORTABILITY), start, end, edit)
 
     def replacing(self, start: int, end: int, text: str) -> Change:
-        """Return a change that grows together with nothing around it."""
+        """Return a change, with blanks if the text would join its neighbors."""
         before, behind = self.source.text[start - 1 : start], self.source.text[end : end + 1]
         first, last = text[:1] or behind, text[-1:] or before
         margin = " " if _would_join(before, first) else ""
@@ -84,11 +84,11 @@ def _is_of_a_word(sign: str) -> bool:
 
 
 _TO_SEPARATOR = re.compile(r'(?:"[^"\\]*(?:\\.[^"\\]*)*"|[^",;])*[,;]?', re.DOTALL)
-_PORTABLE_ESCAPES = 'the escapes are \\" \\\\ \\n and \\t'
+_PORTABLE_ESCAPES = 'valid escapes are \\" \\\\ \\n and \\t'
 
 
 def read_list(findings: Findings, start: int, end: int) -> tuple[Attribute, ...]:
-    """Read `[key=value, ...]` between two offsets; what is wrong in it is noted and left out."""
+    """Parse `[key=value, ...]` between two offsets; report invalid parts and skip them."""
     text, last = findings.source.text, end - 1
     attributes: list[Attribute] = []
     before, at = None, _skip_blank(text, start + 1, last)
@@ -107,14 +107,14 @@ def read_list(findings: Findings, start: int, end: int) -> tuple[Attribute, ...]
     if not attributes:
         _report_empty(findings, start, end)
     elif before and before["separator"]:
-        message = f"nothing follows the last {before['separator']!r} of the list"
+        message = f"trailing {before['separator']!r} in the list"
         edit = Change(*before.span("separator"), "")
-        findings.not_portable(message, last, end, fix="take it away", edit=edit)
+        findings.not_portable(message, last, end, fix="remove it", edit=edit)
     return tuple(attributes)
 
 
 def read_attribute(findings: Findings, start: int, end: int) -> tuple[Attribute, ...]:
-    """Read one `key = value`; nothing when it is wrong."""
+    """Parse one `key = value`; return nothing if it is invalid."""
     found = ATTRIBUTE.match(findings.source.text, start, end)
     assert found is not None
     return _attribute(findings, found)
@@ -132,13 +132,13 @@ def _attribute(findings: Findings, found: re.Match[str]) -> tuple[Attribute, ...
         start, end = found.span("quoted_key")
         if is_plain(key):
             edit = findings.replacing(start, end, key)
-            fix = "take the quotes away"
+            fix = "remove the quotes"
             findings.not_portable("a key in quotes", start, end, fix=fix, edit=edit)
     elif not key.isascii():
-        message = f"the key {quote(key)} has letters outside a to z"
+        message = f"the key {quote(key)} has letters other than a to z"
         findings.not_portable(message, start, end, fix="use only letters, digits and _")
     value = _text(findings, found) if found["word"] is None else _word(findings, found)
-    # Nearly every node has the same few keys: each is kept once.
+    # Nodes share the strings of their keys to save memory.
     return (Attribute(intern(key), value, findings.source.span(start, end)),) if value else ()
 
 
@@ -149,8 +149,8 @@ def _word(findings: Findings, found: re.Match[str]) -> Value | None:
         findings.mistake(literal.fault, start, end, fix=literal.fix)
         return None
     if word[-1] == ":" and findings.source.text.startswith("//", end):
-        # What is said of it in full is found when the text is mended.
-        findings.mistake("a value with '//' has to stand in quotes", start, end)
+        # The repair of the text reports it in detail.
+        findings.mistake("a value with '//' needs quotes", start, end)
         return None
     return Value(literal.kind, literal.plain, word, findings.source.span(start, end))
 
@@ -165,17 +165,17 @@ def _text(findings: Findings, found: re.Match[str]) -> Value:
         _report_joined(findings, start, end, plain)
         is_odd = is_odd or any(odd for _, odd in pieces)
     if is_odd:
-        message = f"an escape that only Graphviz knows; {_PORTABLE_ESCAPES}"
-        findings.not_portable(message, start, end, fix="write \\\\ where a backslash is meant")
+        message = f"an escape of Graphviz only; {_PORTABLE_ESCAPES}"
+        findings.not_portable(message, start, end, fix="use \\\\ for a backslash")
     text = findings.source.text[start:end]
     return Value(ValueKind.STRING, plain, text, findings.source.span(start, end))
 
 
 def _report_joined(findings: Findings, start: int, end: int, plain: str) -> None:
     between = TEXT.sub("", findings.source.text[start:end])
-    # A comment between two pieces would be lost.
+    # A comment between two pieces would get lost.
     edit = Change(start, end, quoted_in_lines(plain)) if not between.strip("+ \t\r\n") else None
-    fix = "write one text, which may span lines"
+    fix = "write one text, which may have several lines"
     findings.not_portable("texts joined with +", start, end, fix=fix, edit=edit)
 
 
@@ -185,7 +185,7 @@ def _report_separator(findings: Findings, before: re.Match[str], at: int) -> Non
     end_of_value = max(before.end("text"), before.end("more"), before.end("word"))
     start, end = before.span("separator") if separator else (end_of_value, end_of_value)
     edit = Change(start, end, ",")
-    fix = "write a comma before it"
+    fix = "add a comma before it"
     findings.not_portable(f"{found} two attributes", at, at + 1, fix=fix, edit=edit)
 
 
@@ -195,7 +195,7 @@ def _report_empty(findings: Findings, start: int, end: int) -> None:
         blank -= 1
     is_blank = not text[start + 1 : end - 1].strip()
     edit = findings.replacing(blank, end, "") if is_blank else None
-    findings.not_portable("an empty attribute list", start, end, fix="leave it out", edit=edit)
+    findings.not_portable("empty attribute list", start, end, fix="remove it", edit=edit)
 
 
 END = "$END"
@@ -207,16 +207,16 @@ _TOKENS_KEYWORDS = {
     "edge": "EDGE",
     "strict": "STRICT",
 }
-# Behind these there is no telling what is text and what is not.
+# Behind these tokens nothing can be recognized.
 _LAST = frozenset({"UNCLOSED_TEXT", "UNCLOSED_COMMENT"})
-# How far before a word its colon stands at most.
+# The largest distance between a word and the colon before it.
 _NEAR = 100
 
 
 class Token(NamedTuple):
-    """A piece of a text: of which type, from where to where, and what it means.
+    """A token: its type, its range and its meaning.
 
-    An `id` is what a word says, a keyword too; `attributes` are those of a whole list, or one.
+    `id` is the word, also of a keyword; `attributes` are those of a list, or a single one.
     """
 
     type: str
@@ -227,7 +227,7 @@ class Token(NamedTuple):
 
 
 def scan(findings: Findings) -> Iterator[Token]:
-    """Yield every token of a text, at last one of the type END."""
+    """Yield the tokens of a text, the last with the type END."""
     text, at = findings.source.text, 0
     while True:
         found = TOKEN.match(text, at)
@@ -261,23 +261,23 @@ def _token(findings: Findings, kind: str, start: int, end: int) -> Token:
 
 
 def _name(findings: Findings, start: int, end: int) -> Token:
-    # An id stands in edges as often as in its node: it is kept once.
+    # Edges and nodes share the strings of ids to save memory.
     name = intern(findings.source.text[start:end])
     if not name.isascii():
-        message = f"the id {quote(name)} has letters outside a to z"
-        findings.not_portable(message, start, end, fix="put the word into the label")
+        message = f"the id {quote(name)} has letters other than a to z"
+        findings.not_portable(message, start, end, fix="use the word as the label instead")
     identifier = Identifier(name, findings.source.span(start, end))
     return Token(_TOKENS_KEYWORDS.get(name, "ID"), start, end, identifier)
 
 
 def is_port(text: str, start: int) -> bool:
-    """Tell whether a word stands behind a colon."""
+    """Return whether a word follows a colon."""
     return text[max(0, start - _NEAR) : start].rstrip().endswith(":")
 
 
 def _plain_id(id_: str) -> str:
     if is_plain(id_):
-        return f"write {id_} without the quotes"
+        return f"write {id_} without quotes"
     if is_keyword(id_):
-        return f"{id_} is a word of the language: write {id_}_, or another id"
-    return "use letters, digits and _ in ids, and put the words into the label"
+        return f"{id_} is a keyword: use {id_}_ or another id"
+    return "use letters, digits and _ in ids; use other words as the label"

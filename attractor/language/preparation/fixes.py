@@ -17,7 +17,7 @@ from attractor.language.source.text import Source
 
 
 class Applied(NamedTuple):
-    """A text after some changes, which stand in their order, and what they dealt with."""
+    """A text after some changes, which are sorted, and the fixed diagnostics."""
 
     text: str
     diagnostics: Sequence[Diagnostic]
@@ -25,14 +25,14 @@ class Applied(NamedTuple):
 
 
 class Origins:
-    """Where in a text things stood before it was changed, once or again and again."""
+    """Maps places in a changed text to places in the original text."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
         self._rounds: list[tuple[Sequence[Change], Sequence[int]]] = []
 
     def note(self, changes: Sequence[Change]) -> None:
-        """Remember one round of changes, which stand in their order."""
+        """Record a round of changes, which are sorted."""
         grown, starts = 0, list[int]()
         for change in changes:
             starts.append(change.start + grown)
@@ -40,7 +40,7 @@ class Origins:
         self._rounds.append((changes, starts))
 
     def span(self, now: Source, span: Span) -> Span:
-        """Return where something stood at first that stands in the text as it is now."""
+        """Return the original span of a span in the current text."""
         if not self._rounds or not span.is_somewhere or span.file != now.file:
             return span
         start = now.offset(span.line, span.column)
@@ -52,7 +52,7 @@ class Origins:
 
 
 def apply_edits(source: Source, diagnostics: Iterable[Diagnostic]) -> Applied:
-    """Apply what does not overlap; of what does the first one is dealt with."""
+    """Apply the edits that do not overlap with earlier ones."""
     taken: list[Change] = []
     applied: list[Diagnostic] = []
     for diagnostic in diagnostics:
@@ -65,8 +65,8 @@ def apply_edits(source: Source, diagnostics: Iterable[Diagnostic]) -> Applied:
 
 
 def _before(changes: Sequence[Change], starts: Sequence[int], at: int, *, is_end: bool) -> int:
-    """Return the offset that another one had before a round of changes."""
-    # The end of something belongs to what stands before it.
+    """Return the offset before a round of changes."""
+    # The end of a span belongs to the text before it.
     place = (bisect_left if is_end else bisect_right)(starts, at) - 1
     if place < 0:
         return at
@@ -84,13 +84,13 @@ def _change(source: Source, edit: Edit) -> Change:
 
 
 def _is_free(change: Change, taken: Sequence[Change]) -> bool:
-    """Tell whether a change touches none of those before it, which stand in their order."""
+    """Return whether a change overlaps with none of the sorted changes."""
     at = bisect_left(taken, change)
     return not any(_overlap(change, other) for other in taken[max(0, at - 1) : at + 1])
 
 
 def _overlap(one: Change, other: Change) -> bool:
-    # Two changes in one place have no order of their own: one of them waits for the next round.
+    # Two changes at the same place have no order: one of them waits for the next round.
     return one.start <= other.end and other.start <= one.end
 
 
@@ -103,25 +103,26 @@ def _changed(text: str, changes: Iterable[Change]) -> str:
     return "".join([*pieces, text[at:]])
 
 
-# A fix can bring another to light; what has not settled by then never will.
+# A fix can reveal another problem, but not endlessly.
 _ROUNDS = 20
-# To try fixes alone is to check the text again for each.
+# Trying a fix alone means checking the text again.
 _ALONE = 100
-# Each of them may be safe, and what one attribute said be lost by two.
+# Two fixes may each be safe, and together lose the value of an attribute.
 _LOSING = "duplicate_attribute"
 
 
 class Fixed(NamedTuple):
-    """A text with its fixes, and what was mended, in the places where it stood at first."""
+    """A fixed text and the fixed diagnostics, at their original places."""
 
     text: str
     mended: tuple[Diagnostic, ...]
 
 
 class Mended(NamedTuple):
-    """A text with its fixes and what is left to say of it; `harm` is what all of them would do.
+    """A fixed text and the remaining diagnostics.
 
-    What was mended is told in the places where it stood at first.
+    `harm` are the errors that all fixes together would cause. Fixed diagnostics have their
+    original places.
     """
 
     text: str
@@ -131,7 +132,7 @@ class Mended(NamedTuple):
 
 
 def mend(text: str, *, check: Callable[[str], Prepared], file: str = "") -> Mended:
-    """Mend a text; what would bring errors, or lose what is said, stays as it was."""
+    """Fix a text; leave out fixes that would cause errors or lose values."""
     before = check(text)
     fixed = fix(text, check=lambda one: check(one).diagnostics, file=file)
     if fixed.text == text:
@@ -151,7 +152,7 @@ def _mend_one_by_one(
     check: Callable[[str], Prepared],
     file: str,
 ) -> Mended:
-    """Find out which fixes do harm, by trying them alone; a person has to look at those."""
+    """Find the harmful fixes by applying them one by one."""
     now, mending, refused = before, _Mending(text, file), set[tuple[str, str]]()
     for _ in range(_ALONE):
         next_ = (one for one in now.diagnostics if _is_fixable(one, file))
@@ -168,7 +169,7 @@ def _mend_one_by_one(
 
 
 def fix(text: str, *, check: Callable[[str], Iterable[Diagnostic]], file: str = "") -> Fixed:
-    """Mend a text until nothing is left that can be mended safely."""
+    """Fix a text until there are no more safe fixes."""
     mending = _Mending(text, file)
     for _ in range(_ROUNDS):
         fixable = [one for one in check(mending.text) if _is_fixable(one, file)]
@@ -179,7 +180,7 @@ def fix(text: str, *, check: Callable[[str], Iterable[Diagnostic]], file: str = 
 
 
 class _Mending:
-    """A text as it is by now, and what was mended in it."""
+    """A text that is being fixed, and the fixed diagnostics."""
 
     def __init__(self, text: str, file: str) -> None:
         self.text = text
@@ -201,10 +202,9 @@ def _is_fixable(diagnostic: Diagnostic, file: str) -> bool:
 
 
 def _harm(before: Prepared, after: Prepared) -> tuple[Diagnostic, ...]:
-    """Return the errors and losses that were not there, told apart by what they say.
+    """Return the new errors and losses, compared by their messages.
 
-    Lines may have moved. While the grammar is broken most of what is wrong stays unseen; mending it
-    brings that to light.
+    Lines may have moved. Fixing a syntax error reveals problems that were not checked before.
     """
     had, have = ([one for one in side.diagnostics if _is_bad(one)] for side in (before, after))
     if before.graph is None and (after.graph is not None or len(have) <= len(had)):
@@ -219,7 +219,7 @@ def _harm(before: Prepared, after: Prepared) -> tuple[Diagnostic, ...]:
 
 
 def _told(one: Diagnostic) -> tuple[str, str, str, tuple[str, str] | None]:
-    # What is lost is told with its line.
+    # The message about a lost value contains its line.
     return one.rule, "" if one.rule == _LOSING else one.message, one.node, one.edge
 
 

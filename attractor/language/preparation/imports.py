@@ -1,9 +1,4 @@
-"""Imports graphs in place of nodes of the type `import`, and into these what they import.
-
-Puts graphs in place of nodes of another graph.
-
-Writes what an imported graph says of all its stages onto each of them.
-"""
+"""Replaces nodes of type `import` by the graphs of other files, recursively."""
 
 import posixpath
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -35,12 +30,12 @@ Rename = Callable[[str], str]
 
 
 def prefixed(placeholder: str, id_: str) -> str:
-    """Return the id that a node of an imported graph goes by."""
+    """Return the id of a node of an imported graph."""
     return f"{placeholder}__{id_}"
 
 
 def graft(graph: Graph, pieces: Mapping[str, Graph]) -> Graph:
-    """Return a graph with others in place of some of its nodes.
+    """Return a graph with nodes replaced by graphs.
 
     Start and exit of an imported graph become conditionals, which are transparent (ruling R1).
     """
@@ -99,7 +94,7 @@ def _passing_through(node: Node) -> Attributes:
 
 
 def _renamed(attributes: Attributes, placeholder: str, piece: Graph) -> Attributes:
-    """Return attributes whose targets are those of the imported graph, be they there or not."""
+    """Return attributes whose targets are renamed like the nodes of the imported graph."""
     choice = attributes.text(_CHOICE)
     renamed = _retargeted(attributes, lambda id_: prefixed(placeholder, id_), keys=_RETRY_TARGETS)
     if choice in piece.nodes:
@@ -125,7 +120,7 @@ def _parent(graph: Graph, placeholder: str) -> int:
 
 
 def _classes_around(graph: Graph, placeholder: Node) -> Sequence[str]:
-    """Return the classes that the subgraphs around a placeholder give, the outermost first."""
+    """Return the classes of the subgraphs around a placeholder, the outermost first."""
     classes: list[str] = []
     at = _parent(graph, placeholder.id)
     while at >= 0 and len(classes) < MOST_CLASSES_AROUND:
@@ -136,7 +131,7 @@ def _classes_around(graph: Graph, placeholder: Node) -> Sequence[str]:
 
 
 def _subgraphs(graph: Graph, pieces: Mapping[str, Graph]) -> tuple[Subgraph, ...]:
-    """Return the subgraphs of all, with a cluster around each imported graph."""
+    """Return all subgraphs, with a cluster around each imported graph."""
     found = [
         replace(one, nodes=tuple(id_ for id_ in one.nodes if id_ not in pieces))
         for one in graph.subgraphs
@@ -164,14 +159,14 @@ def _cluster(placeholder: Node, piece: Graph, parent: int) -> Subgraph:
 
 
 def _renamed_subgraph(placeholder: str, id_: str) -> str:
-    # Graphviz draws a box for a name that begins so, and one box for two of the same name.
+    # Graphviz draws a box for this prefix, and one box for two clusters with the same name.
     if id_.startswith(_CLUSTER):
         return f"{_CLUSTER}_{prefixed(placeholder, id_.removeprefix(_CLUSTER).lstrip('_'))}"
     return prefixed(placeholder, id_) if id_ else ""
 
 
 def _in_order(subgraphs: Sequence[Subgraph]) -> tuple[Subgraph, ...]:
-    """Return subgraphs in the order in which they would begin in a text."""
+    """Return subgraphs in the order of their beginnings."""
     within: dict[int, list[int]] = {}
     for at, one in enumerate(subgraphs):
         within.setdefault(one.parent, []).append(at)
@@ -197,7 +192,7 @@ _NOT_HANDED_DOWN = frozenset({"label", "inputs", *_TARGETS})
 
 
 def hand_down(graph: Graph, around: TransformContext) -> Graph:
-    """Return a graph whose nodes say all that it says of them, but for its start and exit."""
+    """Return a graph whose nodes have the graph's attributes, except start and exit."""
     styled = transform_registry()["stylesheet"](around).apply(graph)
     ends = {one.id for one in (*graph.starts, *graph.exits)}
     defaults = dict(_defaults(graph))
@@ -210,14 +205,14 @@ def hand_down(graph: Graph, around: TransformContext) -> Graph:
 
 
 def moved(graph: Graph, folder: str) -> Graph:
-    """Return a graph of another folder with the paths in it written from ours."""
+    """Return a graph of another folder with paths relative to ours."""
     if not folder:
         return graph
     return replace(graph, nodes={node.id: _moved(node, folder) for node in graph.nodes.values()})
 
 
 def merge_lists(graph: Graph, imported: Iterable[Graph]) -> Graph:
-    """Return a graph that also asks for the inputs and needs of those that it imports."""
+    """Return a graph with the inputs and requirements of its imported graphs added."""
     attributes = graph.attributes
     for piece in imported:
         for key, entries in _LISTS.items():
@@ -229,7 +224,7 @@ def merge_lists(graph: Graph, imported: Iterable[Graph]) -> Graph:
 
 def _merged(entries: "_Entries", ours: Value | None, theirs: Value) -> Value:
     first = ours or theirs
-    # What the importing graph says of a name counts.
+    # The entry of the importing graph wins.
     merged = {**entries(str(first)), **entries(str(theirs)), **entries(str(first))}
     return Value(ValueKind.STRING, ", ".join(merged.values()), first.text, first.span)
 
@@ -247,7 +242,7 @@ _LISTS: Mapping[str, _Entries] = {"inputs": _declarations, "requires": _needs}
 
 
 def _defaults(graph: Graph) -> Iterator[tuple[str, Attribute]]:
-    """Yield what a graph says of its nodes, each by the name that it has on a node."""
+    """Yield the attributes of a graph that its nodes inherit, by their name on a node."""
     for key, attribute in graph.attributes.by_key.items():
         known = ATTRIBUTES.get(key)
         on_nodes = _NAMED_OTHERWISE.get(key, key)
@@ -261,7 +256,7 @@ def _told(node: Node, defaults: Mapping[str, Attribute], targets: Mapping[str, A
     there = node.attributes.by_key
     missing = {key: one for key, one in defaults.items() if key not in there}
     if node.type == "tool":
-        # On the node itself it would also try a command again that has given its verdict (R3).
+        # On the node it would also retry a command that has given its verdict (R3).
         missing.pop("max_retries", None)
     if node.is_goal_gate and there.keys().isdisjoint(_TARGETS):
         missing.update(targets)
@@ -292,22 +287,22 @@ _RULE = "import_file"
 _TYPE = "import"
 _ORDER = 10
 _DEEPEST = 50
-# Files that import each other twice, level for level, would fill any memory.
+# Files that import each other twice on every level would fill the memory.
 _MOST_NODES = 20_000
-_PATH = "write the path from the folder of this file"
+_PATH = "use a path relative to the folder of this file"
 _RULES = {"model_stylesheet": "stylesheet_syntax", "inputs": "known_input"}
-# What would have to hold for a stage, and an import is none.
+# Attributes of stages: an import is no stage.
 _WITHOUT_MEANING = ("goal_gate", "retry_target", "fallback_retry_target", "max_visits", "prompt")
 
 
 def import_files(graph: Graph, around: TransformContext, files: Files) -> Graph:
-    """Return the graph with every import in place; one that cannot be read stays a placeholder."""
+    """Return the graph with every import replaced; a placeholder stays if its file is invalid."""
     return _Importing(graph, around, files).finish()
 
 
 @dataclass
 class _Opened:
-    """A file whose imports are being read; its name is the path from the first one's folder."""
+    """A file whose imports are being read; its name is relative to the folder of the first file."""
 
     name: str
     graph: Graph
@@ -317,14 +312,14 @@ class _Opened:
 
 
 class _Trouble(NamedTuple):
-    """Why a graph cannot be put in place of a node, and what to do."""
+    """Why a file cannot be imported, and a fix."""
 
     message: str
     fix: str
 
 
 class _Importing:
-    """One walk over the files that a graph imports; however deep they lie, nothing calls itself."""
+    """A traversal of imported files, without recursion."""
 
     def __init__(self, graph: Graph, around: TransformContext, files: Files) -> None:
         self._around = around
@@ -335,7 +330,7 @@ class _Importing:
         self._done: dict[str, Graph | None] = {}
 
     def finish(self) -> Graph:
-        """Read every file, and put each into the one that imports it."""
+        """Read every file, and insert each into the file that imports it."""
         while True:
             last = self._opened[-1]
             if last.waiting:
@@ -348,7 +343,7 @@ class _Importing:
             self._done[last.name] = hand_down(graph, self._around)
 
     def _take(self, importing: _Opened, placeholder: Node) -> None:
-        """Put one import in place, or open its file first and come back."""
+        """Insert an import, or read its file first."""
         name = self._name(importing, placeholder)
         trouble = self._trouble(placeholder, name)
         if trouble is None and name not in self._done:
@@ -361,24 +356,24 @@ class _Importing:
             self._report(placeholder, trouble)
 
     def _trouble(self, placeholder: Node, name: str) -> _Trouble | None:
-        """Say what keeps a file from being imported, if that shows before it is read."""
+        """Return why a file cannot be imported, if that is known before reading it."""
         file = placeholder.attributes.text("file")
         way = [one.name for one in self._opened]
         if not file:
-            return _Trouble("this import names no file", 'write file="other.dot"')
+            return _Trouble("the import has no file", 'add file="other.dot"')
         if file.startswith("/"):
             message = f"{quote(file)} is an absolute path"
             return _Trouble(message, _PATH)
         if name in way:
             chain = " -> ".join([*way[way.index(name) :], name])
-            return _Trouble(f"{name} imports itself: {chain}", "take one of these imports away")
+            return _Trouble(f"circular import: {chain}", "remove one of these imports")
         if len(way) > _DEEPEST:
-            message = f"more than {_DEEPEST} imports lie within each other"
-            return _Trouble(message, "import less deeply")
+            message = f"more than {_DEEPEST} nested imports"
+            return _Trouble(message, "nest imports less deeply")
         return None
 
     def _open(self, name: str) -> _Trouble | None:
-        """Read a file up to what it imports itself, or say why it cannot be read."""
+        """Read a file up to its own imports, or return why it cannot be read."""
         try:
             text = decode(self._files.read(name), file=name)
         except UnreadablePipeline as unreadable:
@@ -400,20 +395,22 @@ class _Importing:
     def _place(
         self, importing: _Opened, placeholder: Node, piece: Graph | None, name: str
     ) -> _Trouble | None:
-        """Keep a graph for its placeholder, unless it does not fit in."""
+        """Record a graph for its placeholder, or return why it cannot be inserted."""
         if piece is None:
-            message = f"{name} is no pipeline: its mistakes are reported where they are"
-            return _Trouble(message, f"mend {name}")
+            message = f"invalid pipeline {name}: see its own errors"
+            return _Trouble(message, f"fix {name}")
         shortcoming = _shortcoming(piece, name)
         if shortcoming:
             return shortcoming
         ids = {prefixed(placeholder.id, id_) for id_ in piece.nodes}
         clash = min(ids & importing.taken, default="")
         if clash:
-            message = f"a node of the import would be called {quote(clash)}, as another is"
-            return _Trouble(message, "give the other one another id")
+            message = f"duplicate id {quote(clash)} after the import"
+            return _Trouble(message, "rename the other node")
         if len(importing.taken) + len(ids) > _MOST_NODES:
-            return _Trouble(f"the imports have more than {_MOST_NODES:,} nodes", "import less")
+            return _Trouble(
+                f"the imports have more than {_MOST_NODES:,} nodes", "import fewer nodes"
+            )
         importing.taken.update(ids)
         importing.pieces[placeholder.id] = piece
         for found in _meaningless(placeholder):
@@ -435,12 +432,12 @@ class _Importing:
 
 
 def _opened(name: str, graph: Graph) -> _Opened:
-    # The first one is taken from the end.
+    # A stack: the first one is taken last.
     return _Opened(name, graph, [*graph.of_type(_TYPE)][::-1], set(graph.nodes))
 
 
 def _shortcoming(graph: Graph, name: str) -> _Trouble | None:
-    """Say what keeps a graph from being put in place of a node."""
+    """Return why a graph cannot replace a node."""
     for end, nodes in (("start", graph.starts), ("exit", graph.exits)):
         if len(nodes) != 1:
             message = f"{name} has {len(nodes) or 'no'} {end} node{'s' if nodes else ''}"
@@ -452,14 +449,14 @@ def _meaningless(placeholder: Node) -> Iterator[Diagnostic]:
     for key in _WITHOUT_MEANING:
         attribute = placeholder.attributes.by_key.get(key)
         if attribute is not None:
-            message = f"{key} means nothing on an import, which is no stage"
-            fix = "write it on a node of the imported file"
+            message = f"{key} has no effect on an import"
+            fix = "set it on a node of the imported file"
             yield warning(message, attribute.span, node=placeholder.id, fix=fix)
 
 
 def _mistakes(graph: Graph) -> Iterator[Diagnostic]:
-    """Yield the mistakes in what is not left of an imported graph when the rules see it."""
-    # Imported here: few callers need it.
+    """Yield the errors in attributes that the import removes before the rules run."""
+    # Few pipelines have imports with a stylesheet.
     from attractor.language.declarations.inputs import read_inputs
     from attractor.language.declarations.stylesheet_grammar import read_stylesheet
 
@@ -470,6 +467,6 @@ def _mistakes(graph: Graph) -> Iterator[Diagnostic]:
             continue
         for one in read[key](str(value)).mistakes:
             span = span_within(value, one.start, one.end)
-            message = one.message if key == "model_stylesheet" else f"in {key} {one.message}"
+            message = one.message if key == "model_stylesheet" else f"{key}: {one.message}"
             found = error(message, span, fix=one.hint)
             yield replace(found, rule=rule)

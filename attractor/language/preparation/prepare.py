@@ -36,9 +36,9 @@ _NO_FILES: Mapping[str, bytes] = {}
 
 
 class Prepared(NamedTuple):
-    """A graph after its transforms, unless its grammar is broken, and all that was found.
+    """A graph after its transforms, and all diagnostics; `graph` is None after a syntax error.
 
-    `files` are those it was made of besides its text: a change of one is a change of the pipeline.
+    `files` are all files that it was made of besides its text.
     """
 
     graph: Graph | None
@@ -63,10 +63,10 @@ def prepare(
     extra_rules: ExtraRules = (),
     levels: Levels = AS_WRITTEN,
 ) -> Prepared:
-    """Parse a text, apply the built-in transforms and then those given, and validate.
+    """Parse a text, apply the built-in transforms and `transforms`, and validate.
 
-    Without `files` and `inputs` what would need them stays as it is written, and is not reported.
-    A goal that is given stands for the one that is written.
+    Without `files` and `inputs`, references to them stay and are not reported. A `goal` overrides
+    the goal of the graph.
     """
     source = Source(text, file)
     read = FilesRead(files) if files else None
@@ -95,13 +95,13 @@ def prepare(
 
 
 def _besides(mistakes: Sequence[Diagnostic], readable: Graph) -> Iterator[Diagnostic]:
-    """Yield what is wrong on other lines than the mistakes, around which much looks odd."""
+    """Yield diagnostics on lines without syntax errors."""
     mistaken = {one.span.line for one in mistakes}
     yield from (one for one in validate_locally(readable) if one.span.line not in mistaken)
 
 
 def _offering(found: Iterable[Diagnostic], file: str) -> Iterator[Diagnostic]:
-    """Take away edits of other files: who mends this text cannot make them."""
+    """Remove edits of other files, which a fix of this text cannot make."""
     for one in found:
         is_elsewhere = any(edit.span.file != file for edit in one.edits)
         yield replace(one, edits=()) if is_elsewhere else one
@@ -114,11 +114,11 @@ def with_goal(graph: Graph, goal: str) -> Graph:
 
 _RULE = "pipeline_file"
 _PIPELINE, _MANAGER = "pipeline", "stack.manager_loop"
-_PATH = "write the path from the folder of this file"
+_PATH = "use a path relative to the folder of this file"
 
 
 def look_at_pipelines(graph: Graph, around: TransformContext, files: Files) -> None:
-    """Report each file that is not there, or is no pipeline; each is read once."""
+    """Report each missing or invalid pipeline file; read each once."""
     faults: dict[str, tuple[str, str]] = {}
     for node, value in _named(graph):
         name = str(value).strip()
@@ -136,13 +136,13 @@ def _named(graph: Graph) -> Iterator[tuple[Node, Value]]:
 
 
 def _fault(name: str, files: Files) -> tuple[str, str]:
-    """Return what is wrong with a file, and what to do; empty when it is a pipeline."""
+    """Return message and fix for a file; empty if it is a pipeline."""
     if isinstance(files, KnownFiles) and not files.has(name):
         return "", ""
     try:
         text = decode(files.read(name), file=name)
     except OutsideProject:
-        # A run reads it all the same.
+        # The run reads it.
         return "", ""
     except UnreadablePipeline as unreadable:
         return unreadable.message, unreadable.hint or _PATH
@@ -151,7 +151,7 @@ def _fault(name: str, files: Files) -> tuple[str, str]:
         return "", ""
     first = mistakes[0]
     others = f" (and {len(mistakes) - 1} more)" if len(mistakes) > 1 else ""
-    said = f"{quote(name)} is no pipeline: {first.message}, on line {first.span.line}{others}"
+    said = f"invalid pipeline {quote(name)}: line {first.span.line}: {first.message}{others}"
     return said, f"run attractor validate {name}"
 
 

@@ -19,23 +19,23 @@ class Files(Protocol):
     """The files beside a pipeline, by names relative to its folder."""
 
     def read(self, name: str) -> bytes:
-        """Return what a file holds; raise UnreadablePipeline when it cannot be read."""
+        """Return the content of a file, or raise UnreadablePipeline."""
         ...
 
 
 class FolderFiles:
-    """The files in a folder and below it, or in a larger folder around it."""
+    """Reads files below a folder, or below a larger folder around it."""
 
     def __init__(self, folder: Path, *, within: Path | None = None) -> None:
         self._folder = folder
         self._within = within or folder
 
     def read(self, name: str) -> bytes:
-        """Return what a file holds."""
+        """Return the content of a file."""
         try:
             file = (self._folder / name).resolve()
             if not file.is_relative_to(self._within.resolve()):
-                raise OutsideProject(f"cannot read {name}: it lies outside the project")
+                raise OutsideProject(f"cannot read {name}: it is outside the project")
             return _read_regular(file)
         except (OSError, ValueError) as error:
             said = getattr(error, "strerror", None) or str(error)
@@ -43,50 +43,50 @@ class FolderFiles:
 
 
 def _read_regular(file: Path) -> bytes:
-    """Read a file; what is none could be without an end, or make us wait for ever."""
+    """Read a regular file: a device might be endless, and a pipe might block."""
     found = file.stat()
     if not stat.S_ISREG(found.st_mode) and not stat.S_ISDIR(found.st_mode):
-        raise ValueError("it is no file")
+        raise ValueError("not a regular file")
     if found.st_size > _LARGEST:
-        raise ValueError(f"it has more than {_LARGEST} bytes")
+        raise ValueError(f"more than {_LARGEST} bytes")
     return file.read_bytes()
 
 
 class KnownFiles:
-    """Files whose content is known already, such as those a run was started with."""
+    """Files with known content, such as those that a run was started with."""
 
     def __init__(self, by_name: Mapping[str, bytes]) -> None:
         self._by_name = by_name
 
     def has(self, name: str) -> bool:
-        """Tell whether a file is among them; one that is not may be there all the same."""
+        """Return whether the content of a file is known."""
         return name in self._by_name
 
     def read(self, name: str) -> bytes:
-        """Return what a file holds."""
+        """Return the content of a file."""
         if name not in self._by_name:
-            raise UnreadablePipeline(f"cannot read {name}: it is not among the known files")
+            raise UnreadablePipeline(f"cannot read {name}: not among the known files")
         return self._by_name[name]
 
 
 class FilesRead:
-    """Remembers what was read, because it belongs to what the pipeline means (ruling L8)."""
+    """Records the files that were read: they are part of the pipeline (ruling L8)."""
 
     def __init__(self, files: Files) -> None:
         self._files = files
         self.by_name: dict[str, bytes] = {}
 
     def read(self, name: str) -> bytes:
-        """Return what a file holds; one that is asked for twice is read once."""
+        """Return the content of a file; read it once."""
         if name not in self.by_name:
             self.by_name[name] = self._files.read(name)
         return self.by_name[name]
 
 
 class TransformContext:
-    """What transforms may use, and where they say what they found.
+    """Files and inputs for transforms, and their diagnostics.
 
-    What is None was not given: a transform leaves what would need it as it is.
+    Without `files` or `inputs`, a transform leaves references to them unchanged.
     """
 
     def __init__(
@@ -97,26 +97,26 @@ class TransformContext:
         self.found: list[Diagnostic] = []
 
     def report(self, diagnostic: Diagnostic, *, rule: str) -> None:
-        """Note what is wrong, by the name of the rule that it breaks."""
+        """Add a diagnostic under the name of its rule."""
         self.found.append(replace(diagnostic, rule=rule))
 
 
-_HINT = "hand in an object with apply(graph), which returns the new graph"
+_HINT = "pass an object with apply(graph), which returns the new graph"
 
 
 class Transform(Protocol):
-    """Makes another graph of a graph, between parsing and validation."""
+    """Makes a new graph from a graph, between parsing and validation."""
 
     def apply(self, graph: Graph) -> Graph:
-        """Return the new graph; the old one stays as it was."""
+        """Return the new graph; leave the old one unchanged."""
         ...
 
 
 class BuiltInTransform(Protocol):
-    """Makes a transform that every pipeline goes through of what surrounds the pipeline."""
+    """A built-in transform: a factory with an order."""
 
     order: int
-    """Its place among the others: the smallest comes first."""
+    """Its position: the smallest comes first."""
 
     def __call__(self, around: TransformContext) -> Transform:
         """Make the transform for one pipeline."""
@@ -124,15 +124,17 @@ class BuiltInTransform(Protocol):
 
 
 def apply_transform(transform: Transform, graph: Graph) -> Graph:
-    """Apply a transform; one that callers brought may not be what it should be."""
+    """Apply a transform of the caller, which may be invalid."""
     name = getattr(transform, "__name__", type(transform).__name__)
     if isinstance(transform, type):
-        raise UsageError(f"the transform {name} is a class", hint=f"hand in an object: {name}()")
+        raise UsageError(f"the transform {name} is a class", hint=f"pass an object: {name}()")
     if not callable(getattr(transform, "apply", None)):
         raise UsageError(f"the transform {name} has no method apply", hint=_HINT)
     changed = cast(object, transform.apply(graph))
     if not isinstance(changed, Graph):
-        raise UsageError(f"the transform {name} returned {type(changed).__name__}", hint=_HINT)
+        raise UsageError(
+            f"the transform {name} returned {type(changed).__name__}, not a graph", hint=_HINT
+        )
     return changed
 
 
@@ -147,7 +149,7 @@ def transform_all(
     transforms: Iterable[Transform] = (),
     around: TransformContext | None = None,
 ) -> Graph:
-    """Apply the built-in transforms to a graph, and then those given, in their order."""
+    """Apply the built-in transforms to a graph, then `transforms`."""
     surroundings = around or TransformContext()
     built_in = [make(surroundings) for make in built_in_transforms()]
     for transform in (*built_in, *transforms):
@@ -156,7 +158,7 @@ def transform_all(
 
 
 def built_in_transforms() -> Sequence[BuiltInTransform]:
-    """Return the transforms that every pipeline goes through, in their order."""
+    """Return the built-in transforms in order."""
     parts: list[BuiltInTransform] = list(transform_registry().values())
     parts.sort(key=lambda transform: transform.order)
     return parts

@@ -1,18 +1,18 @@
-r"""A prompt names files from the project's root.
+r"""A prompt names files relative to the project root.
 
-What it does: reports an absolute path in a prompt that is likely to be one machine's own: below
+What it does: reports an absolute path in a prompt that probably exists on one machine only: below
 `/home`, `/Users`, `/root`, `/tmp`, `/var`, `/opt`, `/srv`, `/mnt`, `/media`, `/Volumes`, or with a
-drive such as `C:\`. What every machine has (`/usr/bin/env`, `/etc/hosts`) is not meant, nor the
-route of a server.
+drive such as `C:\`. Paths that every machine has (`/usr/bin/env`, `/etc/hosts`) and routes of a
+server are not reported.
 
-Why: a stage works in a copy of the project, often where nothing else can be seen. On the next
-machine the path is not there at all.
+Why: a stage works in a copy of the project and often sees no other files. On another machine the
+path does not exist.
 
 Example:
 
     digraph Example {
         start [shape=Mdiamond]
-        work  [prompt="Mend the failing tests in /home/ann/shop/tests"]
+        work  [prompt="Fix the failing tests in /home/ann/shop/tests"]
         exit  [shape=Msquare]
         start -> work -> exit
     }
@@ -21,7 +21,7 @@ Instead:
 
     digraph Example {
         start [shape=Mdiamond]
-        work  [prompt="Mend the failing tests in tests/"]
+        work  [prompt="Fix the failing tests in tests/"]
         exit  [shape=Msquare]
         start -> work -> exit
     }
@@ -36,7 +36,7 @@ from attractor.language.linting.lint_rule import Vocabulary
 from attractor.language.source.text import quote, span_within
 
 _ROUTE = r"(?i:\b(?:GET|HEAD|POST|PUT|PATCH|DELETE|routes?|endpoints?|pages?|urls?)\s+)[`'\"]?\Z"
-# Compiled where it is first needed: most pipelines have no slash in a prompt.
+# Compiled on first use: most pipelines have no slash in a prompt.
 _PATH = (
     r"(?<![\w.~$/:{}-])(?:/(?:home|Users|root|tmp|var|opt|srv|mnt|media|Volumes)/|[A-Za-z]:\\)"
     r"[\w./\\~-]*[\w/\\~-]"
@@ -44,7 +44,7 @@ _PATH = (
 
 
 class AbsolutePath:
-    """Paths begin at the project."""
+    """Report absolute paths in prompts."""
 
     severity = Severity.WARNING
 
@@ -56,10 +56,10 @@ class AbsolutePath:
             if found:
                 yield Diagnostic(
                     self.severity,
-                    f"the prompt names the absolute path {quote(found[0])}",
+                    f"absolute path {quote(found[0])} in the prompt",
                     span_within(attribute.value, *found.span()),
                     node=node.id,
-                    fix="name it from the root of the project",
+                    fix="use a path relative to the project root",
                 )
 
 

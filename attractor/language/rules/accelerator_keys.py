@@ -1,18 +1,16 @@
-"""Each choice of a human gate has a key of its own.
+"""Each choice of a human gate has its own key.
 
-What it does: reports two edges out of a human gate whose labels give them the same key: `[Y] Yes`,
-`Y) Yes` and `Y - Yes` have the key Y, and any other label its first letter. It is silent where
-nobody says how keys come of labels.
+What it does: reports two edges out of a human gate whose labels have the same key. The key of `[Y]
+Yes`, `Y) Yes` and `Y - Yes` is Y; the key of any other label is its first letter.
 
-Why: people type the key. Where two choices have the same one, neither has it, and they get numbers
-instead.
+Why: people type the key. Choices with the same key get numbers instead.
 
 Example:
 
     digraph Example {
         start  [shape=Mdiamond]
         review [shape=hexagon, label="Ship it?"]
-        mend   [prompt="Mend"]
+        mend   [prompt="Fix"]
         exit   [shape=Msquare]
         start -> review
         review -> exit [label="Approve"]
@@ -25,7 +23,7 @@ Instead:
     digraph Example {
         start  [shape=Mdiamond]
         review [shape=hexagon, label="Ship it?"]
-        mend   [prompt="Mend"]
+        mend   [prompt="Fix"]
         exit   [shape=Msquare]
         start -> review
         review -> exit [label="[A] Approve"]
@@ -44,12 +42,12 @@ from attractor.language.source.text import quote
 
 
 class AcceleratorKeys:
-    """Keys are distinct."""
+    """Report choices with the same key."""
 
     severity = Severity.WARNING
 
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each choice whose key another one has already."""
+        """Report each choice whose key an earlier choice has."""
         accelerator = vocabulary.accelerator
         if accelerator is None:
             return
@@ -65,7 +63,7 @@ class AcceleratorKeys:
                         f"{quote(other)} and {quote(label)} have the same key {key}",
                         value.span if value else edge.span,
                         edge=(edge.source, edge.target),
-                        fix="give one of them another key: [X] before the words",
+                        fix="add another key to one of the labels: [X] Label",
                     )
 
 

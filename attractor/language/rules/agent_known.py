@@ -1,9 +1,8 @@
-"""An agent is one that is installed or configured.
+"""The agent of a node exists.
 
-What it does: reports an `agent` that nobody has described. It is silent where the agents are not
-known.
+What it does: reports an unknown `agent`. Reports nothing in a project without agents.
 
-Why: nobody can be asked to do the stage, which shows when the run is to begin.
+Why: no stage can run with an unknown agent; the run fails before it begins.
 
 Example:
 
@@ -34,14 +33,14 @@ from attractor.language.source.text import quote
 
 
 class AgentKnown:
-    """Agents are there."""
+    """Report unknown agents."""
 
     severity = Severity.WARNING
 
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each agent that is not."""
+        """Report each unknown agent."""
         for one in unknown_names(graph, "agent", vocabulary.agents):
-            message = f"no agent {quote(one.name)} is known"
+            message = f"unknown agent {quote(one.name)}"
             yield Diagnostic(
                 self.severity, message, one.span, node=one.node, fix=one.fix, edits=one.edits
             )

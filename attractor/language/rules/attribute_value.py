@@ -1,10 +1,10 @@
-"""The value of an attribute is of its type.
+"""The value of an attribute has the right type.
 
-What it does: reports a value that is no whole number, no boolean, no duration, no moment, no key of
-the context or none of the words that its attribute takes, and a number or a duration below the
-least that makes sense. Quoted or not makes no difference.
+What it does: reports an invalid integer, number, boolean, duration, moment or context key, a value
+that is not one of the allowed words, and a number or duration below the minimum. Quotes make no
+difference.
 
-Why: a stage with such a value would fail when it is reached, or run without its limit.
+Why: a stage with such a value would fail, or run without its limit.
 
 Example:
 
@@ -56,22 +56,22 @@ _CHECKED: Mapping[str, KnownAttribute] = {
     if row.choices or row.type is not AttributeType.STRING
 }
 _TRUTHS = ("true", "false")
-_MOMENTS = "2026-01-31T09:30:00Z, or the time of day: 09:30"
+_MOMENTS = "2026-01-31T09:30:00Z or a time of day such as 09:30"
 _CONTEXT_KEY = re.compile(r"[^\W\d][\w-]*(?:\.[\w-]+)*")
 _MILLISECOND = timedelta(milliseconds=1)
 
 
 class AttributeValue:
-    """Values are of their type."""
+    """Report invalid attribute values."""
 
     severity = Severity.ERROR
 
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each value that is not; an empty text is as good as none."""
+        """Report each invalid value; an empty text is like no value."""
         seen: dict[tuple[str, str], str] = {}
         for holder, attribute in each_attribute(graph, _CHECKED.keys()):
             row, value = _CHECKED[attribute.key], attribute.value
-            # Most values are written again and again.
+            # Most values occur many times.
             same = row.name, str(value)
             if same not in seen:
                 seen[same] = _shortcoming(row, value) if same[1] else ""
@@ -79,7 +79,7 @@ class AttributeValue:
             if fix:
                 yield Diagnostic(
                     self.severity,
-                    f"{quote(str(value))} is no value for {row.name}",
+                    f"invalid {row.name}: {quote(str(value))}",
                     value.span,
                     node=holder.node,
                     edge=holder.edge,
@@ -89,7 +89,7 @@ class AttributeValue:
 
 
 def _shortcoming(row: KnownAttribute, value: Value) -> str:
-    """Return what the value should be; an empty text when it is that."""
+    """Return the fix for an invalid value; an empty text if the value is valid."""
     text = str(value)
     if row.choices:
         return "" if text in row.choices else _choice(row, text)
@@ -99,11 +99,15 @@ def _shortcoming(row: KnownAttribute, value: Value) -> str:
         case AttributeType.DURATION:
             return _no_duration(row, value)
         case AttributeType.BOOLEAN:
-            return "" if text in _TRUTHS else "write true or false"
+            return "" if text in _TRUTHS else "use true or false"
         case AttributeType.MOMENT:
-            return "" if is_moment(text.strip()) else f"write {_MOMENTS}"
+            return "" if is_moment(text.strip()) else f"use {_MOMENTS}"
         case AttributeType.CONTEXT_KEY:
-            return "" if _CONTEXT_KEY.fullmatch(text.strip()) else "write the key alone: plan.items"
+            return (
+                ""
+                if _CONTEXT_KEY.fullmatch(text.strip())
+                else "write a key without context.: plan.items"
+            )
         case AttributeType.STRING:
             return ""
 
@@ -111,21 +115,21 @@ def _shortcoming(row: KnownAttribute, value: Value) -> str:
 def _no_number(row: KnownAttribute, text: str) -> str:
     if row.type is AttributeType.INTEGER:
         number = parse_integer(text)
-        return "write a whole number" if number is None else _too_little(row, number, "")
+        return "use an integer" if number is None else _too_little(row, number, "")
     is_number = NUMBER.fullmatch(text)
-    return _too_little(row, float(text), "") if is_number else "write a number"
+    return _too_little(row, float(text), "") if is_number else "use a number"
 
 
 def _choice(row: KnownAttribute, text: str) -> str:
     *others, last = row.choices
     choice = f"{', '.join(others)} or {last}" if others else last
-    return suggester(row.choices)(text) or f"write {choice}, or take it away"
+    return suggester(row.choices)(text) or f"use {choice}, or remove it"
 
 
 def _too_little(row: KnownAttribute, number: float, unit: str) -> str:
     if row.minimum is None or number >= row.minimum:
         return ""
-    return f"write at least {row.minimum}{unit}"
+    return f"use at least {row.minimum}{unit}"
 
 
 def _no_duration(row: KnownAttribute, value: Value) -> str:
@@ -145,7 +149,7 @@ part = AttributeValue()
 
 
 def is_moment(text: str) -> bool:
-    """Tell whether a text says when."""
+    """Return whether a text is a moment or a time of day."""
     return _is_read_by(datetime, text) or _is_read_by(time, text)
 
 

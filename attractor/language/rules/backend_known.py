@@ -1,9 +1,8 @@
-"""A backend is one that exists.
+"""The backend of a node exists.
 
-What it does: reports a `backend` that is none of those there are. It is silent where the
-backends are not known.
+What it does: reports an unknown `backend`.
 
-Why: nothing can execute the stage, which shows when the run is to begin.
+Why: no stage can run with an unknown backend; the run fails before it begins.
 
 Example:
 
@@ -34,14 +33,14 @@ from attractor.language.source.text import quote
 
 
 class BackendKnown:
-    """Backends exist."""
+    """Report unknown backends."""
 
     severity = Severity.WARNING
 
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each backend that is not."""
+        """Report each unknown backend."""
         for one in unknown_names(graph, "backend", vocabulary.backends):
-            message = f"no backend {quote(one.name)} is known"
+            message = f"unknown backend {quote(one.name)}"
             yield Diagnostic(
                 self.severity, message, one.span, node=one.node, fix=one.fix, edits=one.edits
             )

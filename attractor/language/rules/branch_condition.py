@@ -1,9 +1,9 @@
-"""An edge into a branch has no condition.
+"""An edge to a branch has no condition.
 
-What it does: reports a `condition` on an edge out of a parallel node, or of one of type `for_each`.
+What it does: reports a `condition` on an edge out of a node of type `parallel` or `for_each`.
 
-Why: the edges of such a node are branches, and every branch is walked. Nobody looks at the
-condition, so a branch that was meant for a failure runs each time.
+Why: the edges of such a node are branches, and every branch runs. The condition is ignored, so a
+branch that is meant for a failure always runs.
 
 Example:
 
@@ -52,21 +52,21 @@ from attractor.language.source.text import quote
 
 
 class BranchCondition:
-    """Branches are not chosen."""
+    """Report conditions on branches."""
 
     severity = Severity.WARNING
 
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each condition that nobody looks at."""
+        """Report each condition on an edge to a branch."""
         forks = (node for type_ in sorted(FORKS) for node in graph.of_type(type_))
         for edge in (edge for node in forks for edge in graph.outgoing(node.id)):
             if edge.is_conditional:
                 yield Diagnostic(
                     self.severity,
-                    f"every branch of {quote(edge.source)} is walked, whatever its condition says",
+                    f"the condition is ignored: {quote(edge.source)} runs all of its branches",
                     edge.span,
                     edge=(edge.source, edge.target),
-                    fix="take the condition away, or ask for it before or behind the branches",
+                    fix="remove the condition, or put it on an edge before or behind the branches",
                 )
 
 

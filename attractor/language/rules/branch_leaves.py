@@ -1,11 +1,11 @@
 """A parallel branch ends where the branches meet.
 
-What it does: reports an edge that leads out of a branch of a parallel node, or of one of type
-`for_each`, to anything but the node where the branches meet: to the exit, to a stage behind the
-meeting or before the node they come from.
+What it does: reports an edge from a branch of a `parallel` or `for_each` node to any other place
+than the node where the branches meet: to the exit, to a stage behind that node, or to a stage
+before the fork.
 
-Why: a branch is one of several that run at the same time. It cannot end the run or go back for all
-of them; only behind the meeting is there one walk again.
+Why: branches run at the same time. A single branch can neither end the run nor jump back for all of
+them.
 
 Example:
 
@@ -49,7 +49,7 @@ from attractor.language.source.text import quote
 
 
 class BranchLeaves:
-    """Branches stay among themselves."""
+    """Report edges that leave a branch."""
 
     severity = Severity.ERROR
 
@@ -62,7 +62,7 @@ class BranchLeaves:
                     f"this edge leaves a branch of {quote(fork.node)} before the branches meet",
                     edge.span,
                     edge=(edge.source, edge.target),
-                    fix=f"lead it to {fork.meeting}, where they meet",
+                    fix=f"change its target to {fork.meeting}, where the branches meet",
                 )
 
 

@@ -1,10 +1,10 @@
-"""A stage belongs to one parallel branch, or stands where all of them meet.
+"""A stage belongs to one parallel branch, or all branches meet there.
 
-What it does: reports a node that several branches of a parallel node can come to before they meet,
-but not all of them.
+What it does: reports a node that some, but not all, branches of a parallel node reach before they
+meet.
 
-Why: every branch that comes there executes it anew, in a workspace of its own. It looks like a
-place where some branches join, and is none.
+Why: every branch executes the node again in its own workspace. The node looks like a place where
+branches join, but they do not.
 
 Example:
 
@@ -54,12 +54,12 @@ from attractor.language.source.text import quote
 
 
 class BranchShared:
-    """Branches share nothing but their ends."""
+    """Report nodes that some branches share."""
 
     severity = Severity.WARNING
 
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each node that some branches share."""
+        """Report each node that several branches reach, but not all."""
         for fork in find_forks(graph):
             times = Counter(chain.from_iterable(fork.branches.values()))
             for id_, count in times.items():
@@ -68,10 +68,10 @@ class BranchShared:
                     yield Diagnostic(
                         self.severity,
                         f"{count} of {len(fork.branches)} branches of {quote(fork.node)} "
-                        f"come to {quote(id_)} before they meet",
+                        f"reach {quote(id_)} before they meet",
                         node.span,
                         node=id_,
-                        fix="give each branch a stage of its own, or let all of them meet there",
+                        fix="give each branch its own stage, or let all branches meet there",
                     )
 
 

@@ -1,10 +1,10 @@
-"""A class has a name that a stylesheet can say.
+"""The name of a class is valid in a stylesheet.
 
-What it does: reports a class of a node with anything but small letters, digits and `-` in its name.
+What it does: reports a class of a node whose name contains anything but lowercase letters, digits
+and `-`.
 
-Why: no selector of `model_stylesheet` can name it, so no rule ever holds for the nodes of that
-class. The label of a subgraph gives a class with such a name by itself: `Code Review` gives
-`code-review`.
+Why: no selector of `model_stylesheet` can name the class, so no rule applies to its nodes. The
+label of a subgraph gives its nodes a valid class: `Code Review` gives `code-review`.
 
 Example:
 
@@ -43,12 +43,12 @@ _NOT_IN_A_NAME = re.compile(r"[^a-z0-9]+")
 
 
 class ClassName:
-    """Classes can be named."""
+    """Report class names that no selector can match."""
 
     severity = Severity.WARNING
 
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each class that cannot; one in a default block once."""
+        """Report each invalid class name; a name in a default block once."""
         for holder, attribute in each_attribute(graph, {"class"}):
             if holder.place is not AttributeOwner.NODE:
                 continue
@@ -57,10 +57,10 @@ class ClassName:
                     near = _NOT_IN_A_NAME.sub("-", found[0].lower()).strip("-")
                     yield Diagnostic(
                         self.severity,
-                        f"no stylesheet can name the class {quote(found[0])}",
+                        f"invalid class name {quote(found[0])}",
                         span_within(attribute.value, *found.span()),
                         node=holder.node,
-                        fix=f"write {near}" if near else "write small letters, digits and -",
+                        fix=f"use {near}" if near else "use lowercase letters, digits and -",
                     )
 
 

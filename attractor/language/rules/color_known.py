@@ -1,10 +1,10 @@
-"""Colours must be known to Graphviz.
+"""Graphviz knows every color.
 
-What it does: reports a `color`, `bgcolor`, `fillcolor` or `fontcolor` with an unknown colour.
-A colour is a name that Graphviz knows (`lightgreen`), or `#` with three, six or eight hexadecimal
-digits; a list has colons (`red:blue`).
+What it does: reports an unknown `color`, `bgcolor`, `fillcolor` or `fontcolor`. A color is a name
+of Graphviz (`lightgreen`), or `#` with three, six or eight hexadecimal digits; a list has colons
+(`red:blue`).
 
-Why: drawings leave an unknown colour out, and the box looks like all others.
+Why: a drawing ignores an unknown color.
 
 Example:
 
@@ -35,12 +35,12 @@ _COLORS = frozenset({"bgcolor", "color", "fillcolor", "fontcolor"})
 
 
 class ColorKnown:
-    """Reports unknown colours."""
+    """Report unknown colors."""
 
     severity = Severity.WARNING
 
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each unknown colour."""
+        """Report each unknown color."""
         keys = graph.node_keys | graph.edge_keys | graph.attributes.by_key.keys()
         keys |= {key for one in graph.subgraphs for key in one.attributes.by_key}
         if not _COLORS.isdisjoint(keys):

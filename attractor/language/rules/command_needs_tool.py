@@ -1,9 +1,8 @@
-"""A command stands on a tool stage.
+"""A command belongs to a tool stage.
 
-What it does: reports a `tool_command` on a node that another handler executes. It is silent about
-types that Attractor does not have itself: their handlers may run it.
+What it does: reports a `tool_command` on a node with a built-in type other than `tool`.
 
-Why: nothing reads it there, so what looks like a check is never run.
+Why: the handler of such a node ignores the command, so a check that the command makes never runs.
 
 Example:
 
@@ -39,12 +38,12 @@ _KEYS = frozenset({"tool_command"})
 
 
 class CommandNeedsTool:
-    """Commands are run."""
+    """Report commands that never run."""
 
     severity = Severity.WARNING
 
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each command that nothing runs; one in a default block is one of many."""
+        """Report each ignored command; a command in a default block only if no stage runs it."""
         commands = [
             one for one in each_attribute(graph, _KEYS) if one[0].place is AttributeOwner.NODE
         ]
@@ -54,15 +53,15 @@ class CommandNeedsTool:
                 type_ = graph.nodes[holder.node].type
                 yield Diagnostic(
                     self.severity,
-                    f"the tool_command of {quote(holder.node)} is never run: its type is {type_}",
+                    f"the tool_command of {quote(holder.node)} never runs: its type is {type_}",
                     attribute.span,
                     node=holder.node,
-                    fix="add shape=parallelogram, or take the command away",
+                    fix="add shape=parallelogram, or remove the command",
                 )
 
 
 def _used(graph: Graph) -> set[int]:
-    """Return the commands that some stage runs, or may run."""
+    """Return the commands that a stage runs, or may run."""
     return {
         id(node.attributes.by_key["tool_command"])
         for node in graph.nodes_with("tool_command")

@@ -1,12 +1,12 @@
-r"""The condition of an edge can be read.
+r"""The condition of an edge has valid syntax.
 
-What it does: reports a condition that is not made of clauses such as `KEY=VALUE` and `KEY!=VALUE`,
-joined by `&&`. A value with blanks or signs stands in quotes; a key is `outcome`,
-`preferred_label` or `context.NAME`. Beyond that there are `||`, `!`, parentheses, `<`, `<=`, `>`,
-`>=`, `contains`, `matches` and keys by themselves, of which `portable_condition` speaks.
+What it does: reports a condition with a syntax error. A condition consists of clauses such as
+`KEY=VALUE` and `KEY!=VALUE`, joined by `&&`. A key is `outcome`, `preferred_label` or
+`context.NAME`; a value with blanks or special characters needs quotes. Extensions are `||`, `!`,
+parentheses, `<`, `<=`, `>`, `>=`, `contains`, `matches` and a key by itself (see
+`portable_condition`).
 
-Why: an edge whose condition nobody understands can never be taken, which would show only when a
-run comes to it.
+Why: an edge with an invalid condition can never be taken.
 
 Example:
 
@@ -45,12 +45,12 @@ _OTHER_QUOTES = re.compile(r"['\u2018\u201c](?P<word>[A-Za-z_][A-Za-z0-9_.:-]*)[
 
 
 class ConditionSyntax:
-    """Conditions can be read."""
+    """Report invalid conditions."""
 
     severity = Severity.ERROR
 
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each condition with a mistake, on edges and on managers."""
+        """Report each syntax error in a condition of an edge or of a manager loop."""
         for guard in each_guard(graph, lambda condition, _: isinstance(condition, Unreadable)):
             wrong = guard.condition
             if isinstance(wrong, Unreadable):
@@ -68,7 +68,7 @@ class ConditionSyntax:
 
 
 def _instead(written: str) -> str:
-    """Return what to write instead, only where nobody can have meant anything else."""
+    """Return the replacement if there is only one possible meaning."""
     other = _OTHER_QUOTES.fullmatch(written)
     return other["word"] if other else "=" * (written == "==")
 

@@ -1,13 +1,11 @@
-"""A key of the context is read only where something can have written it.
+"""A context key is read only after a stage may have written it.
 
-What it does: reports a key in a condition (`context.size`), or in a file that a prompt is made from
-(`{{ context.size }}`), when nothing before it can have set the key. Nearly every stage may set any
-key, so the rule speaks only where no such stage comes before, and of the keys that belong to one
-sort of node: `human.` to human gates, `parallel.` to parallel nodes and fan-ins, `tool.` to tools,
-`stack.` to manager loops.
+What it does: reports a key in a condition (`context.size`), or in a prompt file (`{{ context.size
+}}`), that no earlier node can have written. Most stages may write any key, so the rule reports a
+key only if no such stage comes before, and keys of one type of node: `human.` of human gates,
+`parallel.` of parallel nodes and fan-ins, `tool.` of tools, `stack.` of manager loops.
 
-Why: a key that nobody has set is an empty text. The condition never holds, or always, and nobody
-is told.
+Why: the value of a missing key is an empty text, so the condition is always true or always false.
 
 Example:
 
@@ -52,7 +50,7 @@ from attractor.language.source.text import quote, span_within
 
 _PREFIX = "context."
 _IN_A_TEMPLATE = r"\{\{-?\s*context\.(?P<key>[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)"
-# The engine itself sets these, or the run that this one goes on from.
+# The engine writes these, or an earlier run that this run continues.
 _GIVEN = ("graph.", "internal.", "keep.", "work.")
 _ALWAYS_THERE = frozenset({"outcome", "preferred_label", "current_node", "last_stage"})
 _WRITERS: Mapping[str, frozenset[str]] = {
@@ -67,7 +65,7 @@ _WRITES_NO_OTHERS = frozenset(
 
 
 class _Read(NamedTuple):
-    """A key that is read: by a prompt of a node, or on an edge out of it."""
+    """A key that the prompt of a node, or an edge out of it, reads."""
 
     key: str
     node: str
@@ -76,12 +74,12 @@ class _Read(NamedTuple):
 
 
 class ContextKeyWritten:
-    """What is read was written."""
+    """Report context keys that are read before they are written."""
 
     severity = Severity.WARNING
 
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each key that nothing can have set before."""
+        """Report each key that no earlier node can have written."""
         written: dict[str, tuple[set[str], set[str]]] = {}
         for read in (*_in_conditions(graph), *_in_prompts(graph), *_in_items(graph)):
             kind = _kind(read.key)
@@ -93,31 +91,31 @@ class ContextKeyWritten:
             if read.node not in (behind if read.edge else before):
                 yield Diagnostic(
                     self.severity,
-                    f"nothing before this can have set the context key {quote(read.key)}",
+                    f"no earlier node writes the context key {quote(read.key)}",
                     read.span,
                     node="" if read.edge else read.node,
                     edge=read.edge,
-                    fix=_FIXES.get(kind, "let an earlier stage set it, or mend its name"),
+                    fix=_FIXES.get(kind, "write it in an earlier stage, or correct its name"),
                 )
 
 
 _FIXES = {
-    "human.": "put a human gate before it",
-    "parallel.": "put a parallel node before it",
-    "tool.": "put a tool before it",
-    "stack.": "put a manager loop before it",
+    "human.": "add a human gate before it",
+    "parallel.": "add a parallel node before it",
+    "tool.": "add a tool before it",
+    "stack.": "add a manager loop before it",
 }
 
 
 def _kind(key: str) -> str | None:
-    """Return which nodes set a key: a prefix, an empty text for any; None for the engine."""
+    """Return the prefix of a key, an empty text for any node, None for the engine."""
     if key in _ALWAYS_THERE or key.startswith(_GIVEN):
         return None
     return next((prefix for prefix in _WRITERS if key.startswith(prefix)), "")
 
 
 def _written(graph: Graph, kind: str) -> tuple[set[str], set[str]]:
-    """Return the nodes that come behind one that sets such keys, and these with the setters."""
+    """Return the nodes that write such keys, and all nodes behind them."""
     nodes = graph.nodes.values()
     if kind:
         setters = [one.id for one in nodes if one.type in _WRITERS[kind]]
@@ -137,7 +135,7 @@ def _in_conditions(graph: Graph) -> Iterator[_Read]:
     asked: dict[int, Sequence[str]] = {}
     for edge in graph.edges_with("condition"):
         condition = edge.condition
-        # What was read from the same text is the same object: most pipelines have few of them.
+        # Conditions with the same text are the same object: most pipelines have few.
         keys = asked.get(id(condition))
         if keys is None:
             keys = asked[id(condition)] = _keys_of_the_context(condition)

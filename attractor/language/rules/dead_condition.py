@@ -1,11 +1,10 @@
-"""A condition can hold.
+"""A condition can be true.
 
-What it does: reports a condition that compares the outcome with a word that no stage ends with, one
-that asks for what excludes itself, and one that asks some other key for an outcome, such as
-`Outcome=fail` or `status=success`. The outcomes are `success`, `partial_success`, `retry`,
-`fail` and `skipped`, in small letters.
+What it does: reports a condition that compares the outcome with an unknown word, a condition that
+contradicts itself, and a condition on a misspelled outcome, such as `Outcome=fail` or
+`status=success`. The outcomes are `success`, `partial_success`, `retry`, `fail` and `skipped`.
 
-Why: such an edge is never taken, or always, and looks as if it were sometimes.
+Why: such an edge is never taken, or always.
 
 Example:
 
@@ -46,12 +45,12 @@ from attractor.language.source.text import quote
 
 
 class DeadCondition:
-    """Conditions can hold."""
+    """Report conditions that are never true."""
 
     severity = Severity.WARNING
 
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each condition, or part of one, that cannot."""
+        """Report each condition, or part of one, that is never true."""
         for guard in each_guard(graph, lambda condition, _: not is_plain(condition)):
             # Imported here: few callers need it.
             from attractor.language.conditions.analysis import why_dead
@@ -65,11 +64,11 @@ class DeadCondition:
             yield from self._misnamed(guard)
 
     def _misnamed(self, guard: Guard) -> Iterator[Diagnostic]:
-        """Report each key that asks the context for what only the outcome can be."""
+        """Report each context key that is compared with an outcome."""
         for key, start, end, instead in misnamed_outcomes(guard.text):
             yield Diagnostic(
                 self.severity,
-                f"{quote(key)} is read from the context, where no stage's outcome is",
+                f"{quote(key)} is a context key, not the outcome of a stage",
                 guard.span(start, end),
                 edge=guard.ends,
                 fix="did you mean outcome?",

@@ -1,10 +1,9 @@
-"""Every stage but the exit leads on.
+"""Every node but the exit has an outgoing edge.
 
-What it does: reports a node without an outgoing edge that is not the exit and that a run can come
-to.
+What it does: reports a reachable node without an outgoing edge that is not the exit.
 
-Why: after a success there the run just ends, as if it had come to the exit. The stages that were
-to follow are left out, and so are the goal gates that only the exit asks for.
+Why: after a success of such a node the run ends. The remaining stages do not run, and the goal
+gates are not checked, because only the exit checks them.
 
 Example:
 
@@ -40,12 +39,12 @@ from attractor.language.source.text import quote, written_word
 
 
 class DeadEnd:
-    """Stages lead on."""
+    """Report nodes without an outgoing edge."""
 
     severity = Severity.WARNING
 
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each node that nothing follows; an undeclared one has its own rule."""
+        """Report each dead end; undeclared nodes have their own rule."""
         if not graph.starts or not graph.exits:
             return
         exits, exit_ = {one.id for one in graph.exits}, graph.exits[0].id
@@ -62,10 +61,10 @@ class DeadEnd:
             if node.id in reached:
                 yield Diagnostic(
                     self.severity,
-                    f"nothing follows {quote(node.id)}, which is not the exit",
+                    f"{quote(node.id)} has no outgoing edge and is not the exit",
                     node.span,
                     node=node.id,
-                    fix=f"draw an edge: {written_word(node.id)} -> {written_word(exit_)}",
+                    fix=f"add an edge: {written_word(node.id)} -> {written_word(exit_)}",
                 )
 
 

@@ -1,9 +1,9 @@
-"""The default choice of a human gate is one that it offers.
+"""The default choice of a human gate is one of its choices.
 
-What it does: reports a `human.default_choice` that is neither a node that the gate leads to nor the
-label or the key of a choice.
+What it does: reports a `human.default_choice` that is neither a target of the gate nor the label or
+key of a choice.
 
-Why: it is needed when nobody answered in time. A mistyped one shows only then, and fails the stage.
+Why: the default is used when the gate times out. A wrong default fails the stage only then.
 
 Example:
 
@@ -46,12 +46,12 @@ _LONGEST_KEY = 2
 
 
 class DefaultChoiceExists:
-    """Default choices are choices."""
+    """Report unknown default choices."""
 
     severity = Severity.WARNING
 
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each one that is not; what may be a key is taken for one."""
+        """Report each default that is no choice of its gate."""
         for node, choices in human_gates(graph):
             attribute = node.attributes.by_key.get(_KEY)
             choice = str(attribute.value).strip() if attribute else ""
@@ -63,10 +63,10 @@ class DefaultChoiceExists:
             if choice not in targets and not any(choice.casefold() in one for one in labels):
                 yield Diagnostic(
                     self.severity,
-                    f"{_KEY} names {quote(choice)}, which this gate does not lead to",
+                    f"{_KEY}: {quote(choice)} is no choice of this gate",
                     attribute.value.span,
                     node=node.id,
-                    fix=suggester(targets)(choice) or f"write {' or '.join(targets) or 'none'}",
+                    fix=suggester(targets)(choice) or f"use {' or '.join(targets) or 'none'}",
                 )
 
 

@@ -1,9 +1,9 @@
-"""Ids differ by more than capital letters.
+"""Ids differ in more than case.
 
-What it does: reports a node whose id equals another one's but for capital letters.
+What it does: reports a node whose id differs from an earlier id only in upper and lower case.
 
-Why: a stage writes into a folder with its node's id, and some file systems take `Plan` and `plan`
-for the same. People do too.
+Why: a stage writes to a folder with the id of its node, and some file systems treat `Plan` and
+`plan` as the same folder.
 
 Example:
 
@@ -35,21 +35,21 @@ from attractor.language.source.text import quote
 
 
 class DistinctIds:
-    """Ids do not differ by case alone."""
+    """Report ids that differ only in case."""
 
     severity = Severity.ERROR
 
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each id after the first that is equal but for case."""
+        """Report each id that equals an earlier one but for case."""
         if len({id_.casefold() for id_ in graph.nodes}) == len(graph.nodes):
             return
         first: dict[str, str] = {}
         for node in graph.nodes.values():
             other = first.setdefault(node.id.casefold(), node.id)
             if other != node.id:
-                message = f"the ids {quote(other)} and {quote(node.id)} are equal but for case"
+                message = f"the ids {quote(other)} and {quote(node.id)} differ only in case"
                 yield Diagnostic(
-                    self.severity, message, node.span, node=node.id, fix="rename one of the two"
+                    self.severity, message, node.span, node=node.id, fix="rename one of them"
                 )
 
 

@@ -1,12 +1,11 @@
-"""Nothing is said twice of the same thing.
+"""An attribute is set once.
 
-What it does: reports an attribute that stands twice in one list, and one that two declarations of
-the same node, or two places of the graph or of one subgraph, set to different values. `graph [...]`
-and `key=value` both say what the graph is, so one of them after the other is no default that is
-overridden. `node [...]` and `edge [...]` may be given anew: they hold for what follows.
+What it does: reports an attribute that occurs twice in one list, and an attribute that two
+declarations of a node, the graph or a subgraph set to different values. `graph [...]` and
+`key=value` both set attributes of the graph. A second `node [...]` or `edge [...]` is no duplicate:
+it applies to the nodes and edges behind it.
 
-Why: only what was said last counts, and the other is lost in silence. After a copy of a line that
-is easily the wrong one.
+Why: only the last value counts. After copying a line that is often the wrong one.
 
 Example:
 
@@ -36,22 +35,22 @@ from attractor.language.source.text import quote
 
 
 class DuplicateAttribute:
-    """Attributes are there once."""
+    """Report duplicate attributes."""
 
     severity = Severity.WARNING
 
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each one that takes the place of another."""
+        """Report each attribute that overrides an earlier one."""
         for repeat in graph.repeats:
             of_node = f" of {quote(repeat.node)}" if repeat.node else ""
             line = repeat.lost.span.line
             where = f" on line {line}" if line != repeat.kept.span.line else ""
             yield Diagnostic(
                 self.severity,
-                f"{quote(repeat.kept.key)}{of_node} was set already{where}, which is lost",
+                f"duplicate attribute {quote(repeat.kept.key)}{of_node}, set before{where}",
                 repeat.kept.span,
                 node=repeat.node,
-                fix="take one of the two away",
+                fix="remove one of them",
             )
 
 

@@ -1,10 +1,8 @@
-"""No edge is there twice.
+"""An edge exists once.
 
-What it does: reports an edge between the same two nodes, with the same attributes, as one before
-it.
+What it does: reports an edge between the same nodes and with the same attributes as an earlier one.
 
-Why: the second one can never be chosen. Most likely it was to lead somewhere else, or to have
-another condition.
+Why: the second edge is never taken. Probably it should have another target or another condition.
 
 Example:
 
@@ -37,12 +35,12 @@ from attractor.language.source.text import quote
 
 
 class DuplicateEdge:
-    """Edges differ."""
+    """Report duplicate edges."""
 
     severity = Severity.WARNING
 
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each edge that another one equals."""
+        """Report each edge that equals an earlier one."""
         ends = {(edge.source, edge.target) for edge in graph.edges}
         if len(ends) == len(graph.edges):
             return
@@ -52,10 +50,10 @@ class DuplicateEdge:
             if meaning in seen:
                 yield Diagnostic(
                     self.severity,
-                    f"a second edge from {quote(edge.source)} to {quote(edge.target)} says no more",
+                    f"duplicate edge from {quote(edge.source)} to {quote(edge.target)}",
                     edge.span,
                     edge=(edge.source, edge.target),
-                    fix="take it away, or lead it where it was meant to lead",
+                    fix="remove it, or change its target or its condition",
                 )
             seen.add(meaning)
 

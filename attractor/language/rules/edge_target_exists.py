@@ -1,10 +1,10 @@
-"""Both ends of an edge are nodes of the pipeline.
+"""Both ends of an edge are declared nodes.
 
-What it does: reports a node that no line declares and that edges name only as a target, or only as
-a source.
+What it does: reports an undeclared node that occurs only as the target, or only as the source, of
+edges.
 
-Why: in DOT an edge brings its nodes into being. A mistyped id brings one too: an empty stage, while
-the real one loses its way in.
+Why: in DOT an edge creates its nodes. A mistyped id creates an empty stage, and the intended node
+loses an edge.
 
 Example:
 
@@ -35,17 +35,17 @@ from attractor.language.source.text import quote, written_word
 
 
 class EdgeTargetExists:
-    """Edges lead from nodes to nodes."""
+    """Report undeclared nodes at the end of an edge."""
 
     severity = Severity.ERROR
 
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each id at one end of edges that is no node."""
+        """Report each undeclared node that has only incoming or only outgoing edges."""
         ends = _ends(graph)
         suggest = suggester(node.id for node in graph.nodes.values() if ends and node.is_declared)
         for id_, edge in ends.items():
             role = "leads to" if edge.target == id_ else "comes from"
-            message = f"an edge {role} {quote(id_)}, which is declared nowhere"
+            message = f"an edge {role} {quote(id_)}, which is not declared"
             node = graph.nodes.get(id_)
             yield Diagnostic(
                 self.severity,

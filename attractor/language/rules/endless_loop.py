@@ -1,9 +1,9 @@
-"""Something leads out of every loop.
+"""Every loop has a way out.
 
-What it does: reports nodes that lead to each other and to nothing else: no edge leaves them, and no
-retry target. A limit of visits is no way out.
+What it does: reports a loop that no edge and no retry target leaves. A limit of visits is no way
+out.
 
-Why: a run that comes there goes round until the limit of visits ends it, always as a failure.
+Why: a run in such a loop ends only at the limit of visits, always as a failure.
 
 Example:
 
@@ -11,7 +11,7 @@ Example:
         start  [shape=Mdiamond]
         work   [prompt="Work"]
         review [prompt="Review"]
-        mend   [prompt="Mend"]
+        mend   [prompt="Fix"]
         exit   [shape=Msquare]
         start -> work
         work -> exit   [condition="context.is_small=true"]
@@ -25,7 +25,7 @@ Instead:
         start  [shape=Mdiamond]
         work   [prompt="Work"]
         review [prompt="Review"]
-        mend   [prompt="Mend"]
+        mend   [prompt="Fix"]
         exit   [shape=Msquare]
         start -> work
         work -> exit   [condition="context.is_small=true"]
@@ -46,12 +46,12 @@ from attractor.language.source.text import quote
 
 
 class EndlessLoop:
-    """Loops end."""
+    """Report loops without a way out."""
 
     severity = Severity.WARNING
 
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each loop that nothing leads out of, at the edge that closes it."""
+        """Report each endless loop, at the edge that closes it."""
         if not graph.exits:
             return
         leading_out = reached_from((one.id for one in graph.exits), sources_and_jumps(graph))
@@ -69,16 +69,16 @@ class EndlessLoop:
         others = f" and {len(loop) - 1} more" if len(loop) > 1 else ""
         return Diagnostic(
             self.severity,
-            f"nothing leads out of the loop of {quote(loop[0])}{others}",
+            f"endless loop: no edge leaves {quote(loop[0])}{others}",
             edge.span if edge else graph.nodes[loop[0]].span,
             node=loop[0],
             edge=(edge.source, edge.target) if edge else None,
-            fix="add an edge that leaves it, with a condition",
+            fix="add an edge with a condition that leaves the loop",
         )
 
 
 def _closing(graph: Graph, loop: Sequence[str]) -> Edge | None:
-    """Return the last edge that leads back to the first node of a loop."""
+    """Return the last edge to the first node of a loop."""
     inside = set(loop)
     back = [edge for edge in graph.incoming(loop[0]) if edge.source in inside]
     return back[-1] if back else None

@@ -2,7 +2,7 @@
 
 What it does: reports each edge whose source is the exit node.
 
-Why: reaching the exit ends the run. An edge from there is never taken.
+Why: the run ends at the exit. An edge from there is never taken.
 
 Example:
 
@@ -35,7 +35,7 @@ from attractor.language.source.text import quote
 
 
 class ExitNoOutgoing:
-    """Nothing comes behind the exit."""
+    """Report edges out of the exit."""
 
     severity = Severity.ERROR
 
@@ -48,7 +48,7 @@ class ExitNoOutgoing:
                     f"an edge leads from the exit to {quote(edge.target)}",
                     edge.span,
                     edge=(edge.source, edge.target),
-                    fix="put the stage before the exit",
+                    fix="move the stage before the exit",
                 )
 
 

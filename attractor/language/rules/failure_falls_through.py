@@ -1,20 +1,19 @@
-"""What looks like the way of a failure is one.
+"""An edge that looks like the way of a failure is one.
 
-What it does: reports an edge without a condition that a success never takes, because another edge
-is there for it, and a failure does not take either. It also reports one into a conditional that a
-failure takes as a success does, when nothing asks for the outcome before the next stage: such as
-one from a stage to an imported pipeline, whose start is a conditional.
+What it does: reports an edge without a condition that neither a success nor a failure takes: a
+success takes another edge, and after a failure an unconditional edge is not taken. It also reports
+an edge into a conditional that failures and successes both take if no condition checks the outcome
+before the next stage, such as an edge to an imported pipeline, whose start is a conditional.
 
-Why: after a failure an edge without a condition is no way on, or every pipeline would run on over
-its failures. Only an edge into a conditional is taken, which exists to judge. So the run ends at
-the one, though the drawing says otherwise, and runs on over the failure at the other.
+Why: in the first case the run ends although the drawing shows a way on. In the second case the run
+continues as if the stage had succeeded.
 
 Example:
 
     digraph Example {
         start [shape=Mdiamond]
         tests [shape=parallelogram, tool_command="make test"]
-        mend  [prompt="Mend what the tests found"]
+        mend  [prompt="Fix what the tests found"]
         exit  [shape=Msquare]
         start -> tests
         tests -> exit [condition="outcome=success"]
@@ -27,7 +26,7 @@ Instead:
     digraph Example {
         start [shape=Mdiamond]
         tests [shape=parallelogram, tool_command="make test"]
-        mend  [prompt="Mend what the tests found"]
+        mend  [prompt="Fix what the tests found"]
         exit  [shape=Msquare]
         start -> tests
         tests -> exit [condition="outcome=success"]
@@ -54,20 +53,20 @@ from attractor.language.graph.paths import failure_targets
 from attractor.language.linting.lint_rule import Vocabulary
 from attractor.language.source.text import quote
 
-# These do not fail, or their edges are no ways on after a failure.
+# These nodes do not fail, or their edges are not taken after a failure.
 _SILENT = frozenset({"start", "exit", CONDITIONAL, *FORKS})
 _CONDITION = 'add condition="outcome!=fail", or an edge with condition="outcome=fail"'
-# With a condition on it an answer could not choose the edge by its label any more.
+# With a condition, an answer could no longer choose the edge by its label.
 _ANOTHER_EDGE = 'add an edge with condition="outcome=fail"'
 
 
 class FailureFallsThrough:
-    """Failures go where it looks."""
+    """Report edges that handle failures differently than they look."""
 
     severity = Severity.WARNING
 
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each edge that a failure does not take, or takes as if there had been none."""
+        """Report each edge that a failure does not take, or takes like a success."""
         unasked = unasked_conditionals(graph, [node.id for node in graph.of_type(CONDITIONAL)])
         for id_, node in graph.nodes.items():
             edges = graph.outgoing(id_)
@@ -100,7 +99,7 @@ class FailureFallsThrough:
         if taken and taken.target in unasked and not _may_go_on(graph, node):
             yield Diagnostic(
                 self.severity,
-                f"a failure of {quote(node.id)} takes this edge too, and nothing asks for it there",
+                f"a failure of {quote(node.id)} takes this edge too, without checking the outcome",
                 taken.span,
                 edge=(taken.source, taken.target),
                 fix=_ANOTHER_EDGE if node.type == "wait.human" else _CONDITION,
@@ -113,7 +112,7 @@ def _takes_every_success(condition: Condition) -> bool:
 
 
 def _ends(graph: Graph, node: Node, plain: Sequence[Edge]) -> bool:
-    """Tell whether a failure that no condition takes ends the run (ruling R2)."""
+    """Return whether a failure without a matching condition ends the run (ruling R2)."""
     jumps = [*failure_targets(node.attributes)]
     if node.is_goal_gate:
         jumps += failure_targets(graph.attributes)

@@ -1,11 +1,11 @@
-"""Some edge can be taken, whatever a stage comes to.
+"""Every outcome of a stage has an edge.
 
-What it does: reports a node all of whose edges have conditions, when none of them holds for
-something that the stage may well come to. It tries every value that the conditions name, and one
-that they do not name. Success is always expected, a failure only behind a conditional, a partial
-success only with `allow_partial`.
+What it does: reports a node with conditions on all of its edges if none of them is true for an
+expected outcome. The rule tries every value that the conditions compare with, and one other value.
+Success is always expected, failure only behind a conditional, partial success only with
+`allow_partial`.
 
-Why: a stage that can take none of its edges fails the run, with the reason `no_route`.
+Why: a stage that can take none of its edges fails the run with the reason `no_route`.
 
 Example:
 
@@ -47,25 +47,25 @@ from attractor.language.graph.outcomes import FAIL, PARTIAL_SUCCESS, SUCCESS
 from attractor.language.linting.lint_rule import Vocabulary
 from attractor.language.source.text import quote
 
-# A person chooses among edges that can be taken; those of a fork are branches.
+# A person chooses among all edges; the edges of a fork are branches.
 _SILENT = frozenset({"wait.human", "exit", *FORKS})
 _SUCCESS = Comparison("outcome", SUCCESS)
 
 
 class FallbackEdge:
-    """There is a way on."""
+    """Report nodes that a run may be unable to leave."""
 
     severity = Severity.WARNING
 
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each node that could be left by no edge."""
+        """Report each node without an edge for an expected outcome."""
         silent = {one.id for type_ in _SILENT for one in graph.of_type(type_)}
         expected, cases = _Expected(graph), dict[tuple[object, ...], str]()
         for id_ in dict.fromkeys(edge.source for edge in graph.edges_with("condition")):
             conditions = [edge.condition for edge in graph.outgoing(id_)]
             if id_ in silent or id_ not in graph.nodes or ALWAYS in conditions:
                 continue
-            # What was read from the same text is the same object: most pipelines have few of them.
+            # Conditions with the same text are the same object: most pipelines have few.
             ends = expected.of(id_)
             alike = (ends, *map(id, conditions))
             if alike not in cases:
@@ -76,7 +76,7 @@ class FallbackEdge:
     def _report(self, node: Node, case: str) -> Diagnostic:
         return Diagnostic(
             self.severity,
-            f"no edge out of {quote(node.id)} can be taken when {case}",
+            f"no edge out of {quote(node.id)} can be taken if {case}",
             node.span,
             node=node.id,
             fix="add an edge without a condition",
@@ -84,7 +84,7 @@ class FallbackEdge:
 
 
 class _Expected:
-    """What stages of a graph are expected to come to."""
+    """Expected outcomes of the stages of a graph."""
 
     def __init__(self, graph: Graph) -> None:
         partial = (one for one in graph.nodes_with("allow_partial"))
@@ -92,14 +92,14 @@ class _Expected:
         self._asking = {one.id for one in graph.of_type("conditional")}
 
     def of(self, node: str) -> tuple[str, ...]:
-        """Return the outcomes that somebody has to think of."""
+        """Return the outcomes that need an edge."""
         if node in self._asking:
             return (SUCCESS, FAIL)
         return (SUCCESS, PARTIAL_SUCCESS) if node in self._partial else (SUCCESS,)
 
 
 def _uncovered(conditions: Sequence[Condition], expected: Sequence[str]) -> str:
-    """Return what no edge is there for, in words."""
+    """Return the values without an edge, in words."""
     if len(expected) == 1 and _SUCCESS in conditions:
         return ""
     for values in assignments(conditions, expected) or ():

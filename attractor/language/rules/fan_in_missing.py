@@ -1,10 +1,10 @@
 """The branches of a parallel node meet at a fan-in.
 
-What it does: reports a parallel node, or one of type `for_each`, whose branches have no
-`parallel.fan_in` in common before they meet elsewhere.
+What it does: reports a node of type `parallel` or `for_each` whose branches do not meet at a
+`parallel.fan_in`.
 
-Why: a fan-in puts the results of the branches together: it names the best one, and its files are
-those that the run goes on with. Without it the files of every branch are left behind.
+Why: a fan-in combines the results of the branches: it selects the best one and continues with its
+files. Without a fan-in the files of all branches are lost.
 
 Example:
 
@@ -45,22 +45,22 @@ from attractor.language.source.text import quote
 
 
 class FanInMissing:
-    """Branches have a fan-in."""
+    """Report branches without a fan-in."""
 
     severity = Severity.WARNING
 
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each node whose branches meet elsewhere."""
+        """Report each fork whose branches do not meet at a fan-in."""
         for fork in find_forks(graph):
             if fork.meeting and graph.nodes[fork.meeting].type == FAN_IN:
                 continue
             where = f"meet at {quote(fork.meeting)}" if fork.meeting else "never meet"
             yield Diagnostic(
                 self.severity,
-                f"the branches of {quote(fork.node)} have no fan-in: they {where}",
+                f"missing fan-in: the branches of {quote(fork.node)} {where}",
                 graph.nodes[fork.node].span,
                 node=fork.node,
-                fix="lead all of them to a node of shape tripleoctagon",
+                fix="connect all branches to a node of shape tripleoctagon",
             )
 
 

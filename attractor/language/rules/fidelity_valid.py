@@ -1,9 +1,10 @@
-"""A fidelity is one that exists.
+"""A fidelity is valid.
 
-What it does: reports a `fidelity` or `default_fidelity` that is none of `full`, `truncate`,
-`compact`, `summary:low`, `summary:medium` and `summary:high`.
+What it does: reports a `fidelity` or `default_fidelity` other than `full`, `truncate`, `compact`,
+`summary:low`, `summary:medium` and `summary:high`.
 
-Why: an unknown one falls back to the default, and the stage is told more or less than was meant.
+Why: an unknown fidelity falls back to the default, so the stage gets more or less context than
+intended.
 
 Example:
 
@@ -37,12 +38,12 @@ _KEYS = frozenset({"fidelity", "default_fidelity"})
 
 
 class FidelityValid:
-    """Fidelities exist."""
+    """Report unknown fidelities."""
 
     severity = Severity.WARNING
 
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each fidelity that does not."""
+        """Report each unknown fidelity."""
         suggest = suggester(FIDELITIES)
         for holder, attribute in each_attribute(graph, _KEYS):
             mode, span = str(attribute.value), attribute.value.span
@@ -50,11 +51,11 @@ class FidelityValid:
                 meant = one_slip(mode, FIDELITIES)
                 yield Diagnostic(
                     self.severity,
-                    f"{quote(mode)} is no fidelity",
+                    f"unknown fidelity {quote(mode)}",
                     span,
                     node=holder.node,
                     edge=holder.edge,
-                    fix=suggest(mode) or f"write one of {', '.join(FIDELITIES)}",
+                    fix=suggest(mode) or f"use one of {', '.join(FIDELITIES)}",
                     edits=word_edits(attribute.value, meant),
                 )
 

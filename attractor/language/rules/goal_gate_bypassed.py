@@ -1,10 +1,10 @@
-"""Every way to the exit goes through the goal gates.
+"""Every path to the exit goes through the goal gates.
 
-What it does: reports a goal gate when some way from the start to the exit leads around it. It is
-silent where another gate stands on each such way, and about gates within parallel branches.
+What it does: reports a goal gate that a path from start to exit bypasses. It ignores gates inside
+parallel branches, and a gate if every bypass contains another gate.
 
-Why: at the exit only the gates count that were visited. A run that came around a gate succeeds
-without what it was there for.
+Why: the exit checks only goal gates that were visited. A run that bypasses a gate succeeds without
+it.
 
 Example:
 
@@ -42,22 +42,22 @@ from attractor.language.source.text import quote
 
 
 class GoalGateBypassed:
-    """Nothing leads around a goal gate."""
+    """Report goal gates that a path bypasses."""
 
     severity = Severity.WARNING
 
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each goal gate that a way leads around."""
+        """Report each goal gate that a path to the exit bypasses."""
         gates = goal_gates(graph)
         if not gates or not graph.starts or not graph.exits:
             return
         for node in _avoidable(graph, gates):
             yield Diagnostic(
                 self.severity,
-                f"a run can come to the exit around the goal gate {quote(node.id)}",
+                f"a path to the exit bypasses the goal gate {quote(node.id)}",
                 node.attributes.by_key["goal_gate"].value.span,
                 node=node.id,
-                fix="lead every way to the exit through it",
+                fix="lead every path to the exit through it",
             )
 
 

@@ -1,10 +1,9 @@
-"""A goal gate says where to go when it does not hold.
+"""A goal gate has a retry target.
 
-What it does: reports a node with `goal_gate=true` and neither `retry_target` nor
-`fallback_retry_target`, on itself or on the graph.
+What it does: reports a node with `goal_gate=true` if neither the node nor the graph has a
+`retry_target` or `fallback_retry_target`.
 
-Why: the exit stays shut until the gate's stage succeeds. Without a place to go back to, the run can
-only fail there.
+Why: the exit stays closed until the gate succeeds. Without a retry target the run can only fail.
 
 Example:
 
@@ -36,12 +35,12 @@ from attractor.language.source.text import quote
 
 
 class GoalGateHasRetry:
-    """Goal gates have a way back."""
+    """Report goal gates without a retry target."""
 
     severity = Severity.WARNING
 
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each goal gate without one."""
+        """Report each goal gate without a retry target."""
         if _has_target(graph.attributes):
             return
         for node in goal_gates(graph):
@@ -52,7 +51,7 @@ class GoalGateHasRetry:
                     f"the goal gate {quote(node.id)} has no retry_target",
                     value.span if value.span.is_somewhere else node.span,
                     node=node.id,
-                    fix=f'add retry_target="{node.id}", or another node',
+                    fix=f'add retry_target="{node.id}" or another node',
                 )
 
 

@@ -1,16 +1,16 @@
 """The choices of a human gate have labels.
 
-What it does: reports an edge without a label out of a human gate that offers more than one choice.
+What it does: reports an edge without a label out of a human gate with more than one choice.
 
-Why: a person is asked to choose among the labels. Where there is none they see the id of the next
-node, which says where the run goes, not what they decide.
+Why: people choose by label. Without one they see the id of the next node, which does not describe
+the decision.
 
 Example:
 
     digraph Example {
         start  [shape=Mdiamond]
         review [shape=hexagon, label="Ship it?"]
-        mend   [prompt="Mend"]
+        mend   [prompt="Fix"]
         exit   [shape=Msquare]
         start -> review
         review -> exit
@@ -23,11 +23,11 @@ Instead:
     digraph Example {
         start  [shape=Mdiamond]
         review [shape=hexagon, label="Ship it?"]
-        mend   [prompt="Mend"]
+        mend   [prompt="Fix"]
         exit   [shape=Msquare]
         start -> review
         review -> exit [label="[S] Ship it"]
-        review -> mend [label="[M] Mend it first"]
+        review -> mend [label="[M] Fix it first"]
         mend -> review
     }
 """
@@ -42,21 +42,21 @@ from attractor.language.source.text import quote
 
 
 class HumanGateLabels:
-    """Choices have labels."""
+    """Report choices without a label."""
 
     severity = Severity.WARNING
 
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each choice without one."""
+        """Report each choice without a label."""
         for node, choices in human_gates(graph):
             for edge in choices.values() if len(choices) > 1 else ():
                 if not edge.label.strip():
                     yield Diagnostic(
                         self.severity,
-                        f"the way from {quote(node.id)} to {quote(edge.target)} has no label",
+                        f"the edge from {quote(node.id)} to {quote(edge.target)} has no label",
                         edge.span,
                         edge=(edge.source, edge.target),
-                        fix='add label="..." with what a person decides',
+                        fix='add label="..." with the name of the choice',
                     )
 
 

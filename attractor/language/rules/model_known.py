@@ -1,10 +1,10 @@
-"""A model is one of the catalogue.
+"""The model catalog lists the model.
 
-What it does: reports an `llm_model`, on a node, on the graph or in the stylesheet, that the
-catalogue of models does not have. It is silent where the catalogue is not known.
+What it does: reports an `llm_model` of a node, the graph or the stylesheet that the catalog of
+models does not list.
 
-Why: the name goes to the provider as it is, and a mistyped one is refused when the stage is
-reached. A model newer than the catalogue works; its price is not known then.
+Why: the provider rejects a mistyped name when the stage runs. A model newer than the catalog works,
+but its price is unknown.
 
 Example:
 
@@ -35,14 +35,14 @@ from attractor.language.source.text import quote
 
 
 class ModelKnown:
-    """Models are in the catalogue."""
+    """Report models that the catalog does not list."""
 
     severity = Severity.WARNING
 
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each model that is not."""
+        """Report each unknown model."""
         for one in unknown_names(graph, "llm_model", vocabulary.models):
-            message = f"no model {quote(one.name)} is known"
+            message = f"unknown model {quote(one.name)}"
             yield Diagnostic(
                 self.severity, message, one.span, node=one.node, fix=one.fix, edits=one.edits
             )

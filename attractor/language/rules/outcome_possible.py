@@ -1,17 +1,17 @@
-"""The condition of an edge asks for an outcome that its source can have.
+"""The source of an edge can have the outcome that its condition needs.
 
-What it does: reports a condition that holds for no outcome the edge can meet. The start and the
-exit only succeed, a command succeeds or fails, and no edge meets `retry`: a stage out of attempts
-has failed. What a handler of another sort may say is not known, so it may say anything else.
+What it does: reports a condition that is false for every outcome of the source. Start and exit
+always succeed, a command succeeds or fails, and no edge sees `retry`: after the last attempt the
+outcome is a failure.
 
-Why: such an edge is never taken, however likely it looks.
+Why: such an edge is never taken.
 
 Example:
 
     digraph Example {
         start [shape=Mdiamond]
         work  [prompt="Work"]
-        mend  [prompt="Mend"]
+        mend  [prompt="Fix"]
         exit  [shape=Msquare]
         start -> work
         work -> exit
@@ -24,7 +24,7 @@ Instead:
     digraph Example {
         start [shape=Mdiamond]
         work  [prompt="Work"]
-        mend  [prompt="Mend"]
+        mend  [prompt="Fix"]
         exit  [shape=Msquare]
         start -> work
         work -> exit
@@ -44,23 +44,23 @@ from attractor.language.graph.outcomes import possible_outcomes
 from attractor.language.linting.lint_rule import Vocabulary
 from attractor.language.source.text import quote
 
-# These are for every stage to meet.
+# Every stage can have this outcome.
 _COMMON = (Comparison("outcome", "success"),)
 
 
 class OutcomePossible:
-    """Conditions can hold."""
+    """Report conditions on impossible outcomes."""
 
     severity = Severity.WARNING
 
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each condition for which no outcome is there; other words have another rule."""
+        """Report each condition that no outcome of its source makes true."""
         for edge in graph.edges_with("condition"):
             condition = edge.condition
             if condition in _COMMON or not condition.keys() & OUTCOME_KEYS:
                 continue
             source = graph.nodes.get(edge.source)
-            # The edges of a fork are branches: none of them is chosen.
+            # The edges of a fork are branches, all of them are taken.
             if source is None or source.type in FORKS:
                 continue
             possible = possible_outcomes(graph, source)
@@ -71,10 +71,10 @@ class OutcomePossible:
         value = edge.attributes.value("condition")
         return Diagnostic(
             self.severity,
-            f"an edge out of {quote(edge.source)} never meets this outcome",
+            f"{quote(edge.source)} never has this outcome",
             value.span if value else edge.span,
             edge=(edge.source, edge.target),
-            fix=f"it can be {' or '.join(possible)}",
+            fix=f"use {' or '.join(possible)}",
         )
 
 

@@ -1,11 +1,11 @@
-r"""A condition is one that other programs read too.
+r"""Other programs understand the condition.
 
-What it does: notes what goes beyond section 10.2 of the specification: `||`, `!`, parentheses, `<`,
-`<=`, `>`, `>=`, `contains`, `matches`, a key by itself, a key without `context.`, and other names
-of outcomes. Where the same can be said within it, the fix says how.
+What it does: reports extensions of section 10.2 of the specification: `||`, `!`, parentheses, `<`,
+`<=`, `>`, `>=`, `contains`, `matches`, a key by itself, a key without `context.`, and aliases of
+outcomes. The fix gives a portable equivalent if there is one.
 
-Why: Attractor understands all of this, but another program that runs pipelines may refuse it, or
-take it for something else.
+Why: Attractor understands the extensions, but another program may reject them or interpret them
+differently.
 
 Example:
 
@@ -41,21 +41,21 @@ from attractor.language.source.syntax_tree import quoted
 
 
 class PortableCondition:
-    """Conditions keep to what the specification has."""
+    """Report conditions that use extensions."""
 
     severity = Severity.INFO
 
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Note each condition that does not."""
+        """Report each condition that uses an extension."""
         for guard in each_guard(graph, _may_go_beyond):
             # Imported here: few callers need it.
             from attractor.language.conditions.format import beyond_the_core
 
             beyond = beyond_the_core(guard.condition, guard.text)
-            # What is the outcome by a wrong name is another rule's.
+            # The rule `dead_condition` reports misspelled outcomes.
             misnamed = (one.start for one in misnamed_outcomes(guard.text))
             if beyond and beyond.start not in misnamed:
-                message = f"{beyond.what} is beyond what every program knows in conditions"
+                message = f"not portable: {beyond.what} is an extension"
                 span = guard.span(beyond.start, beyond.end)
                 edits = _edits(guard, beyond.instead)
                 yield Diagnostic(
@@ -66,7 +66,7 @@ class PortableCondition:
 def _may_go_beyond(condition: Condition, text: str) -> bool:
     if isinstance(condition, Unreadable):
         return False
-    # What parentheses and two `!` in a row say does not show that they were there.
+    # The parsed condition does not show parentheses and pairs of `!`.
     return not is_plain(condition) or "(" in text or text.count("!") > text.count("!=")
 
 

@@ -1,10 +1,9 @@
-"""A stage that a model does has a prompt.
+"""A stage with a model has a prompt.
 
-What it does: reports a node of type `codergen` or `prompt` whose `prompt` is empty, whether it has
-a label or not.
+What it does: reports a node of type `codergen` or `prompt` with an empty `prompt`.
 
-Why: the label takes the prompt's place then. A label is written for people who see the whole
-picture; a model sees only these few words.
+Why: the label replaces a missing prompt. A label is a caption for people; a model needs more than a
+few words.
 
 Example:
 
@@ -36,16 +35,16 @@ _QUESTION = "prompt"
 
 
 class PromptOnLlmNodes:
-    """Models get prompts."""
+    """Report stages without a prompt."""
 
     severity = Severity.WARNING
 
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each such node without one; an undeclared one has its own rule."""
+        """Report each such node without a prompt; undeclared nodes have their own rule."""
         ends = {node.id for node in (*graph.starts, *graph.exits)}
         for node in (*graph.of_type(DEFAULT_TYPE), *graph.of_type(_QUESTION)):
             if node.is_declared and not node.prompt.strip() and node.id not in ends:
-                fix = 'add prompt="..." with what is to be done'
+                fix = 'add prompt="..."'
                 message = f"the stage {quote(node.id)} has no prompt"
                 yield Diagnostic(self.severity, message, node.span, node=node.id, fix=fix)
 

@@ -1,10 +1,9 @@
-"""A provider is one that can be spoken to.
+"""There is an adapter for the provider.
 
-What it does: reports an `llm_provider`, on a node, on the graph or in the stylesheet, that no
-adapter is there for. Those that the specification names (`openai`, `anthropic`, `gemini`, which is
-`google` to some) are none of them. It is silent where the providers are not known.
+What it does: reports an unknown `llm_provider` of a node, the graph or the stylesheet. The
+providers of the specification (`openai`, `anthropic`, `gemini`, or `google`) are always known.
 
-Why: nobody can be asked to do the stage, which shows when the run is to begin.
+Why: no stage can run with an unknown provider; the run fails before it begins.
 
 Example:
 
@@ -33,19 +32,19 @@ from attractor.language.linting.lint_rule import Vocabulary
 from attractor.language.linting.unknown_names import unknown_names
 from attractor.language.source.text import quote
 
-# A pipeline is written for more than one machine: what it names may be elsewhere (spec 8.4).
+# A pipeline may run on another machine, which has the adapter (spec 8.4).
 _SPECIFIED = frozenset({"openai", "anthropic", "gemini", "google"})
 
 
 class ProviderKnown:
-    """Providers can be spoken to."""
+    """Report unknown providers."""
 
     severity = Severity.WARNING
 
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each provider that is not."""
+        """Report each unknown provider."""
         for one in unknown_names(graph, "llm_provider", vocabulary.providers, besides=_SPECIFIED):
-            message = f"no provider {quote(one.name)} is known"
+            message = f"unknown provider {quote(one.name)}"
             yield Diagnostic(
                 self.severity, message, one.span, node=one.node, fix=one.fix, edits=one.edits
             )

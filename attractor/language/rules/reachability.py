@@ -1,10 +1,9 @@
-"""Every node can be reached from the start.
+"""Every node is reachable from the start.
 
-What it does: follows every edge from the start, and every `retry_target` and
-`fallback_retry_target`, and reports the nodes it never comes to.
+What it does: follows all edges and all values of `retry_target` and `fallback_retry_target` from
+the start, and reports unreachable nodes.
 
-Why: an orphan is never executed. Nearly always the edge to it was forgotten, or leads to a mistyped
-id.
+Why: an unreachable node never runs. Usually an edge is missing, or has a mistyped id.
 
 Example:
 
@@ -38,25 +37,25 @@ from attractor.language.source.text import quote
 
 
 class Reachability:
-    """There is no orphan."""
+    """Report unreachable nodes."""
 
     severity = Severity.ERROR
 
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each node that no way leads to."""
+        """Report each unreachable node."""
         if not graph.starts:
             return
         begin = [*(node.id for node in graph.starts), *failure_targets(graph.attributes)]
         reached = reached_from(begin, targets_and_jumps(graph))
         for id_, node in graph.nodes.items():
             if id_ not in reached and not _is_mistyped_source(graph, node):
-                message = f"{quote(node.id)} is an orphan: unreachable from the start"
-                fix = "draw an edge to it, or take it away"
+                message = f"orphan node {quote(node.id)}: unreachable from the start"
+                fix = "add an edge to it, or remove it"
                 yield Diagnostic(self.severity, message, node.span, node=node.id, fix=fix)
 
 
 def _is_mistyped_source(graph: Graph, node: Node) -> bool:
-    """Another rule, `edge_target_exists`, says better what is wrong with it."""
+    """Return whether the rule `edge_target_exists` reports the node."""
     return not node.is_declared and not graph.incoming(node.id)
 
 

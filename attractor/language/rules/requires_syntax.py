@@ -1,11 +1,11 @@
-"""What a pipeline requires can be read.
+"""The requirements of a pipeline have valid syntax.
 
-What it does: reports an entry of `requires` on the graph that is no program (`git`), no program
-with a version (`node>=20`; also `>`, `<`, `<=` and `=`), and no variable (`env:TOKEN`). Entries
-stand between commas.
+What it does: reports an entry of `requires` on the graph that is neither a program (`git`), a
+program with a version (`node>=20`; also `>`, `<`, `<=` and `=`) nor a variable (`env:TOKEN`).
+Commas separate the entries.
 
-Why: what a pipeline needs is looked for before its first stage. What nobody understands cannot be
-looked for, and a run would be refused for it.
+Why: requirements are checked before the first stage. An invalid entry cannot be checked, so the run
+is rejected.
 
 Example:
 
@@ -37,12 +37,12 @@ from attractor.language.source.text import span_within
 
 
 class RequiresSyntax:
-    """What is required can be read."""
+    """Report invalid requirements."""
 
     severity = Severity.ERROR
 
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report the mistakes in the list."""
+        """Report each syntax error in the list."""
         value = graph.attributes.value("requires")
         if value is None:
             return
@@ -51,7 +51,7 @@ class RequiresSyntax:
 
         for mistake in read_needs(str(value)).mistakes:
             span = span_within(value, mistake.start, mistake.end)
-            message = f"in requires {mistake.message}"
+            message = f"requires: {mistake.message}"
             yield Diagnostic(self.severity, message, span, fix=mistake.hint)
 
 

@@ -1,9 +1,10 @@
-"""A node's id is not the name of something else in the folder of a run.
+"""The id of a node is not reserved.
 
-What it does: reports a node with one of the ids `artifacts`, `children`, `evaluation`, `history`,
-`inbox` and `incidents`, in whatever letters.
+What it does: reports a node with the id `artifacts`, `children`, `evaluation`, `history`, `inbox`
+or `incidents`, in upper or lower case.
 
-Why: a stage writes into a folder with its node's id, and these folders of a run are taken.
+Why: a stage writes to a folder with the id of its node, and a run has its own folders with these
+names.
 
 Example:
 
@@ -35,20 +36,20 @@ RESERVED_IDS = frozenset({"artifacts", "children", "evaluation", "history", "inb
 
 
 class ReservedId:
-    """Ids are free to use."""
+    """Report reserved ids."""
 
     severity = Severity.ERROR
 
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each id that is taken."""
+        """Report each reserved id."""
         for id_, node in graph.nodes.items():
             if id_.casefold() in RESERVED_IDS:
                 yield Diagnostic(
                     self.severity,
-                    f"the id {quote(node.id)} is that of a folder which every run has",
+                    f"reserved id {quote(node.id)}: every run has a folder of this name",
                     node.span,
                     node=node.id,
-                    fix=f"write another id, such as {node.id}_stage",
+                    fix=f"use another id, such as {node.id}_stage",
                 )
 
 

@@ -1,11 +1,10 @@
-"""An edge with `loop_restart` lies where a run can begin anew.
+"""An edge with `loop_restart` is at a place where a run can restart.
 
-What it does: reports `loop_restart` on an edge that leads to the exit, on one within a branch of a
-parallel node or of one of type `for_each`, and on one that is itself such a branch.
+What it does: reports `loop_restart` on an edge to the exit, on an edge inside a branch of a
+`parallel` or `for_each` node, and on an edge to such a branch.
 
-Why: the run ends at such an edge, and another one begins at its target. Behind the exit there is
-nothing to begin with. A branch is one of several that run at the same time: it cannot end the run
-for all of them.
+Why: the run ends at such an edge, and a new one begins at its target. A run cannot begin at the
+exit, and a branch cannot end the run for the other branches.
 
 Example:
 
@@ -53,14 +52,14 @@ from attractor.language.linting.lint_rule import Vocabulary
 
 
 class RestartMisplaced:
-    """Runs begin anew where they can."""
+    """Report misplaced restarts."""
 
     severity = Severity.ERROR
 
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each edge at which no run can begin anew."""
+        """Report each edge at which no run can restart."""
         for one in find_misplaced(graph):
-            # What leaves its branch is told of that already.
+            # The rule `branch_leaves` reports an edge that leaves its branch.
             if not one.leaves:
                 edge = one.edge
                 yield Diagnostic(

@@ -1,10 +1,9 @@
 """A retry target is a node of the pipeline.
 
-What it does: reports a `retry_target` or `fallback_retry_target`, of the graph or of a node, that
-names no node.
+What it does: reports an unknown node in `retry_target` or `fallback_retry_target`, on the graph or
+on a node.
 
-Why: it is needed when something has already failed. A mistyped one shows only then, and turns a
-retry into a failed run.
+Why: a retry target is used only after a failure. A mistyped one turns a retry into a failed run.
 
 Example:
 
@@ -37,22 +36,22 @@ _KEYS = frozenset({"retry_target", "fallback_retry_target"})
 
 
 class RetryTargetExists:
-    """Retry targets are nodes."""
+    """Report unknown retry targets."""
 
     severity = Severity.WARNING
 
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each target that is no node."""
+        """Report each unknown retry target."""
         suggest = suggester(graph.nodes)
         for holder, attribute in each_attribute(graph, _KEYS):
             target = str(attribute.value)
             if target and target not in graph.nodes:
                 yield Diagnostic(
                     self.severity,
-                    f"{attribute.key} names {quote(target)}, which is no node",
+                    f"{attribute.key}: unknown node {quote(target)}",
                     attribute.value.span,
                     node=holder.node,
-                    fix=suggest(target) or "name a node of this pipeline",
+                    fix=suggest(target) or "use a node of this pipeline",
                 )
 
 

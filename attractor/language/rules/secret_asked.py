@@ -1,10 +1,10 @@
-"""A stage that asks for secrets can get them.
+"""A stage that uses secrets can get them.
 
 What it does: reports `secrets` on a node that is no tool stage, and a name in it that the graph
 does not declare as an input of type `secret`.
 
-Why: a secret is given to the commands of tool stages alone, as a variable. What an agent has in its
-shell, it can read, write down and send away.
+Why: only commands of tool stages get secrets, as variables. An agent could read a secret, write it
+down and send it away.
 
 Example:
 
@@ -35,12 +35,12 @@ from attractor.language.linting.lint_rule import Vocabulary
 
 
 class SecretAsked:
-    """Secrets go to the commands of tool stages, and have been declared."""
+    """Report secrets that a stage cannot get."""
 
     severity = Severity.ERROR
 
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each stage that asks for what it cannot get."""
+        """Report each invalid use of secrets."""
         if not graph.nodes_with("secrets"):
             return
         # Imported here: few callers need it.

@@ -1,10 +1,10 @@
-"""The shape of a node is one that is there.
+"""The shape of a node exists.
 
-What it does: reports a `shape` that neither Attractor nor Graphviz knows. Shapes are written with
-the capital letters that they have.
+What it does: reports a `shape` that neither Attractor nor Graphviz knows. Shapes are
+case-sensitive.
 
-Why: without a type the shape says what a node does. A mistyped one is no human gate and no tool any
-more, but a stage for a model, and Graphviz draws a box.
+Why: the shape of a node without a type decides its handler. A node with a mistyped shape is a stage
+for a model, and Graphviz draws it as a box.
 
 Example:
 
@@ -50,12 +50,12 @@ _BY_SMALL_LETTERS = {shape.casefold(): shape for shape in _KNOWN}
 
 
 class ShapeKnown:
-    """Shapes are known."""
+    """Report unknown shapes."""
 
     severity = Severity.WARNING
 
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each shape that is not; an empty text is as good as none."""
+        """Report each unknown shape; an empty text is like no shape."""
         ours, all_ = suggester(TYPE_OF_SHAPE), suggester(_KNOWN)
         for holder, attribute in each_attribute(graph, {"shape"}):
             shape, value = str(attribute.value), attribute.value
@@ -65,7 +65,7 @@ class ShapeKnown:
             near = f"did you mean {meant}?" if meant else ours(shape) or all_(shape)
             yield Diagnostic(
                 self.severity,
-                f"{quote(shape)} is no shape: it is taken for a {DEFAULT_SHAPE}",
+                f"unknown shape {quote(shape)}: treated as {DEFAULT_SHAPE}",
                 value.span,
                 node=holder.node,
                 fix=near or f"shapes with a meaning: {', '.join(TYPE_OF_SHAPE)}",

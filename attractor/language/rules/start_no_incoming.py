@@ -2,8 +2,8 @@
 
 What it does: reports each edge whose target is the start node.
 
-Why: the start is where a run begins, not a stage to come back to. Whoever wants to begin again
-means the first stage behind it.
+Why: the start is where a run begins, no stage to return to. To start over, return to the first
+stage behind it.
 
 Example:
 
@@ -34,12 +34,12 @@ from attractor.language.source.text import quote
 
 
 class StartNoIncoming:
-    """Nothing comes before the start."""
+    """Report edges to the start."""
 
     severity = Severity.ERROR
 
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each edge into the start."""
+        """Report each edge to the start."""
         for node in graph.starts:
             for edge in graph.incoming(node.id):
                 yield Diagnostic(
@@ -47,7 +47,7 @@ class StartNoIncoming:
                     f"an edge leads from {quote(edge.source)} to the start",
                     edge.span,
                     edge=(edge.source, edge.target),
-                    fix="lead it to the first stage behind the start",
+                    fix="change its target to the first stage behind the start",
                 )
 
 

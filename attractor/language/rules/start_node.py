@@ -1,9 +1,9 @@
 """A pipeline has exactly one start node.
 
-What it does: asks for one node of shape `Mdiamond`; only when there is none, for one with the id
-`start` or `Start`.
+What it does: looks for a node of shape `Mdiamond`; if there is none, for a node with the id `start`
+or `Start`. Reports a missing or second one.
 
-Why: the walk begins there. With none it cannot begin, with two nobody knows where.
+Why: the run begins there.
 
 Example:
 
@@ -32,16 +32,18 @@ from attractor.language.source.text import quote
 
 
 class StartNode:
-    """There is one start node."""
+    """Report a missing or second start node."""
 
     severity = Severity.ERROR
 
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report that it is missing, or each one too many."""
+        """Report a missing start node, or each additional one."""
         if not graph.starts:
             yield missing_end(graph, "start")
         for node in graph.starts[1:]:
-            message = f"{quote(node.id)} is a second start node: {quote(graph.starts[0].id)} is one"
+            message = (
+                f"second start node {quote(node.id)}; the first is {quote(graph.starts[0].id)}"
+            )
             yield Diagnostic(
                 self.severity,
                 message,
@@ -55,7 +57,7 @@ part = StartNode()
 
 
 def missing_end(graph: Graph, type_: str) -> Diagnostic:
-    """Return what is to be said; a node with the right name that says another type is named."""
+    """Return the error about a missing end; it names a node that has the id but another type."""
     message, shape = f"the pipeline has no {type_} node", SHAPES_OF_ENDS[type_]
     named = next((graph.nodes[id_] for id_ in IDS_OF_ENDS[type_] if id_ in graph.nodes), None)
     if named is None:
@@ -69,4 +71,4 @@ def _fix(node: Node, shape: str) -> str:
     attributes = node.attributes
     said = {key: attributes.text(key) for key in ("type", "shape") if attributes.text(key)}
     written = " and ".join(f"{key}={text}" for key, text in said.items())
-    return f"{quote(node.id)} says {written}: write shape={shape} instead"
+    return f"{quote(node.id)} has {written}: use shape={shape} instead"

@@ -1,13 +1,12 @@
-"""The model stylesheet can be read.
+"""The model stylesheet has valid syntax.
 
-What it does: reports a `model_stylesheet` that is not made of rules such as
+What it does: reports a syntax error in `model_stylesheet`. A stylesheet consists of rules such as
 `.code { llm_model: claude-opus-4-6; }`. A selector is `*`, a shape, `.class` or `#id`; a property
-is `llm_model`, `llm_provider` or `reasoning_effort`; the last is `low`, `medium` or `high`. A node
-has the classes of the innermost 100 labelled subgraphs around it; where more lie around one, and
-the stylesheet chooses by class, that is reported too.
+is `llm_model`, `llm_provider` or `reasoning_effort` (`low`, `medium` or `high`). It also reports
+more than 100 nested subgraphs with labels if the stylesheet selects by class: a node has the
+classes of the innermost 100.
 
-Why: a stylesheet that cannot be read says nothing, and every stage would be done by the default
-model.
+Why: an invalid stylesheet is ignored, so every stage would use the default model.
 
 Example:
 
@@ -40,12 +39,12 @@ from attractor.language.source.text import span_within
 
 
 class StylesheetSyntax:
-    """Stylesheets can be read."""
+    """Report invalid stylesheets."""
 
     severity = Severity.ERROR
 
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report the mistakes in the stylesheet."""
+        """Report each syntax error in the stylesheet."""
         value = graph.attributes.value("model_stylesheet")
         if value is None or not str(value).strip():
             return
@@ -60,16 +59,16 @@ class StylesheetSyntax:
             yield from self._too_deep(graph)
 
     def _too_deep(self, graph: Graph) -> Iterator[Diagnostic]:
-        """Report the first subgraph that takes the class of one around it from its nodes."""
+        """Report the first subgraph that is nested too deeply."""
         depths = {-1: 0}
         for place, subgraph in enumerate(graph.subgraphs):
             depths[place] = depths[subgraph.parent] + bool(derived_class(subgraph.label))
             if depths[place] > MOST_CLASSES_AROUND:
                 message = (
-                    f"more than {MOST_CLASSES_AROUND} labelled subgraphs lie within each other"
-                    f": nodes have the classes of the innermost {MOST_CLASSES_AROUND} only"
+                    f"more than {MOST_CLASSES_AROUND} nested subgraphs with labels"
+                    f": nodes have only the classes of the innermost {MOST_CLASSES_AROUND}"
                 )
-                fix = "take labels away, or give the nodes a class"
+                fix = "remove labels, or give the nodes a class"
                 yield Diagnostic(self.severity, message, subgraph.span, fix=fix)
                 return
 

@@ -1,10 +1,9 @@
 """A pipeline has exactly one exit node.
 
-What it does: asks for one node of shape `Msquare`; only when there is none, for one with the id
-`exit`, `Exit`, `end` or `End`.
+What it does: looks for a node of shape `Msquare`; if there is none, for a node with the id `exit`,
+`Exit`, `end` or `End`. Reports a missing or second one.
 
-Why: reaching the exit is what success means. Without it no run can succeed, and with two nobody
-knows which one counts.
+Why: a run succeeds when it reaches the exit. Without an exit no run can succeed.
 
 Example:
 
@@ -34,18 +33,18 @@ from attractor.language.source.text import quote
 
 
 class TerminalNode:
-    """There is one exit node."""
+    """Report a missing or second exit node."""
 
     severity = Severity.ERROR
 
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report that it is missing, or each one too many."""
+        """Report a missing exit node, or each additional one."""
         if not graph.exits:
             yield missing_end(graph, "exit")
         for node in graph.exits[1:]:
-            message = f"{quote(node.id)} is a second exit node: {quote(graph.exits[0].id)} is one"
+            message = f"second exit node {quote(node.id)}; the first is {quote(graph.exits[0].id)}"
             yield Diagnostic(
-                self.severity, message, node.span, node=node.id, fix="lead all ways to one exit"
+                self.severity, message, node.span, node=node.id, fix="lead all paths to one exit"
             )
 
 

@@ -1,10 +1,10 @@
-"""A thread is named only where a session can go on.
+"""A thread needs full fidelity.
 
-What it does: reports a `thread_id` of a node, an edge or the graph when no stage that it is for has
-`full` fidelity: by the edge that leads to it, by itself, or by the graph's `default_fidelity`.
+What it does: reports a `thread_id` if no stage that uses it has the fidelity `full`, set on the
+edge to the stage, on the stage, or by the graph's `default_fidelity`.
 
-Why: only under `full` fidelity a stage goes on with an earlier session. Under any other it begins a
-fresh one, and the `thread_id` means nothing.
+Why: only a stage with `full` fidelity continues an earlier session. Any other stage begins a new
+session and ignores the `thread_id`.
 
 Example:
 
@@ -41,28 +41,28 @@ _KEYS = frozenset({"thread_id"})
 
 
 class ThreadNeedsFull:
-    """Threads go on."""
+    """Report ignored threads."""
 
     severity = Severity.WARNING
 
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each thread that no stage goes on with."""
+        """Report each thread that no stage continues."""
         threads = list(each_attribute(graph, _KEYS))
         used = _used(graph) if threads else set[int]()
         for holder, attribute in threads:
             if str(attribute.value) and not _is_used(graph, holder, attribute, used):
                 yield Diagnostic(
                     self.severity,
-                    "thread_id means nothing here: the fidelity is not full",
+                    "thread_id is ignored: the fidelity is not full",
                     attribute.span,
                     node=holder.node,
                     edge=holder.edge,
-                    fix="add fidelity=full, or take the thread_id away",
+                    fix="add fidelity=full, or remove the thread_id",
                 )
 
 
 def _used(graph: Graph) -> set[int]:
-    """Return the attributes that some stage goes by; one in a default block is one of many."""
+    """Return the attributes that a stage uses."""
     used: set[int] = set()
     for edge in graph.edges_with("thread_id"):
         thread = edge.attributes.by_key["thread_id"]

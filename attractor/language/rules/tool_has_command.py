@@ -1,8 +1,8 @@
 """A tool stage has a command.
 
-What it does: reports a node that the tool handler executes, with an empty `tool_command`.
+What it does: reports a node of type `tool` with an empty `tool_command`.
 
-Why: there is nothing to run, so the stage fails whenever it is reached.
+Why: there is nothing to run, so the stage always fails.
 
 Example:
 
@@ -34,7 +34,7 @@ _KEYS = ("tool_command", "script")
 
 
 class ToolHasCommand:
-    """Tools run something."""
+    """Report tool stages without a command."""
 
     severity = Severity.WARNING
 
@@ -47,7 +47,7 @@ class ToolHasCommand:
                     f"the tool stage {quote(node.id)} has no tool_command",
                     node.span,
                     node=node.id,
-                    fix='add tool_command="..." with what is to be run',
+                    fix='add tool_command="..."',
                 )
 
 

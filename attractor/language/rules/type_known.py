@@ -1,11 +1,10 @@
-"""The type of a node is one that something handles.
+"""There is a handler for the type of a node.
 
-What it does: reports a `type`, or a shape, that no handler is registered for, and says so when the
-specification has it and this version does not run it yet. It is silent where the handlers are not
-known.
+What it does: reports a `type`, or a shape, without a registered handler, and types of the
+specification that this version does not support yet.
 
-Why: such a stage cannot be executed. A custom handler may still be registered before the run, so
-this is only a warning.
+Why: such a stage cannot run. A custom handler may still be registered before the run, so this is
+only a warning.
 
 Example:
 
@@ -33,20 +32,20 @@ from attractor.language.graph.graph import TYPE_OF_SHAPE, Graph
 from attractor.language.linting.lint_rule import Vocabulary
 from attractor.language.source.text import quote
 
-# Another graph takes its place before anything runs; where that fails, another rule says so.
+# The imported graph replaces it; the rule `import_file` reports errors.
 _PLACEHOLDERS = frozenset({"import"})
 _SPECIFIED = frozenset(TYPE_OF_SHAPE.values())
-_NOT_YET = "{} is a type of the specification that this version does not run yet"
-_MEANWHILE = "a run refuses it; validate, draw and test it meanwhile"
+_NOT_YET = "unsupported type {}: this version does not run it yet"
+_MEANWHILE = "validate, render and test work; run does not"
 
 
 class TypeKnown:
-    """Types have handlers."""
+    """Report unknown types."""
 
     severity = Severity.WARNING
 
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each node whose type is unknown."""
+        """Report each node with an unknown type."""
         types = vocabulary.types
         if types is None:
             return
@@ -57,7 +56,7 @@ class TypeKnown:
                 value = node.attributes.value("type" if is_set else "shape")
                 is_planned = type_ in _SPECIFIED
                 meant = one_slip(type_, types) if is_set and not is_planned else ""
-                message = _NOT_YET if is_planned else "nothing handles the type {}"
+                message = _NOT_YET if is_planned else "unknown type {}"
                 choice = suggest(type_) or f"known types: {', '.join(sorted(types))}"
                 yield Diagnostic(
                     self.severity,

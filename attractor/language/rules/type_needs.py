@@ -1,9 +1,9 @@
-"""A stage says what its type needs.
+"""A stage has the attributes that its type needs.
 
-What it does: reports a node of type `for_each` without `items`, one of type `pipeline` without a
-`file`, and one of type `wait` that has neither `duration` nor `until`, or both.
+What it does: reports a node of type `for_each` without `items`, a node of type `pipeline` without
+`file`, and a node of type `wait` without `duration` and `until`, or with both.
 
-Why: such a stage fails whenever it is reached.
+Why: such a stage always fails.
 
 Example:
 
@@ -34,26 +34,26 @@ from attractor.language.source.text import quote
 
 
 class _Need(NamedTuple):
-    """The attributes of which a type needs one, and how that is written."""
+    """Attributes of which a type needs exactly one, and an example."""
 
     keys: Sequence[str]
     fix: str
 
 
 _NEEDS: Mapping[str, _Need] = {
-    "for_each": _Need(("items",), 'add items="..." with the context key of the list'),
+    "for_each": _Need(("items",), 'add items="..." (the context key of a list)'),
     "pipeline": _Need(("file",), 'add file="other.dot"'),
-    "wait": _Need(("duration", "until"), 'add duration="15m", or until="09:30"'),
+    "wait": _Need(("duration", "until"), 'add duration="15m" or until="09:30"'),
 }
 
 
 class TypeNeeds:
-    """Stages are whole."""
+    """Report missing attributes that a type needs."""
 
     severity = Severity.ERROR
 
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each node of such a type that lacks what it needs."""
+        """Report each node without the attribute that its type needs."""
         for type_ in _NEEDS.keys() & graph.types:
             for node in graph.of_type(type_):
                 yield from self._judge(node, _NEEDS[type_])
@@ -66,10 +66,10 @@ class TypeNeeds:
         has = f"has both {keys}" if there else f"has no {keys}"
         yield Diagnostic(
             self.severity,
-            f"{quote(node.id)}, of type {node.type}, {has}",
+            f"{quote(node.id)} (type {node.type}) {has}",
             node.span,
             node=node.id,
-            fix="take one of them away" if there else need.fix,
+            fix="remove one of them" if there else need.fix,
         )
 
 

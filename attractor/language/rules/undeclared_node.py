@@ -1,10 +1,9 @@
-"""Every node is declared on a line of its own.
+"""Every node is declared.
 
-What it does: reports a node that only edges name. It comes into being, with the defaults of the
-place where an edge first names it.
+What it does: reports a node that occurs only in edges. Such a node gets the defaults at the place
+of its first edge.
 
-Why: its stage has nothing but its id for a prompt, and the next one who renames it has no line to
-find it by.
+Why: the prompt of its stage is only its id, and no line declares it.
 
 Example:
 
@@ -33,18 +32,18 @@ from attractor.language.source.text import quote
 
 
 class UndeclaredNode:
-    """Nodes have lines."""
+    """Report undeclared nodes."""
 
     severity = Severity.WARNING
 
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each node on the way that only edges name."""
+        """Report each undeclared node that has incoming and outgoing edges."""
         nodes = graph.nodes.values()
         undeclared = [node for node in nodes if not node.is_declared]
         suggest = suggester(node.id for node in nodes if undeclared and node.is_declared)
         for node in undeclared:
             if graph.incoming(node.id) and graph.outgoing(node.id):
-                message = f"the node {quote(node.id)} is named by edges but declared nowhere"
+                message = f"undeclared node {quote(node.id)}"
                 fix = suggest(node.id) or f'declare it: {node.id} [prompt="..."]'
                 yield Diagnostic(self.severity, message, node.span, node=node.id, fix=fix)
 

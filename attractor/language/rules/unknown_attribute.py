@@ -1,9 +1,9 @@
-"""An attribute means something where it stands.
+"""An attribute is known and allowed where it is used.
 
-What it does: reports an attribute that neither Attractor nor Graphviz knows, and one that belongs
-somewhere else, such as a `prompt` on an edge.
+What it does: reports an attribute that neither Attractor nor Graphviz knows, and a misplaced
+attribute, such as a `prompt` on an edge.
 
-Why: an unknown attribute is ignored in silence. A mistyped `max_retries` is no retry.
+Why: an unknown attribute is ignored. With a mistyped `max_retries` nothing is retried.
 
 Example:
 
@@ -59,16 +59,16 @@ _NAMED = {
 
 
 class UnknownAttribute:
-    """Attributes are known."""
+    """Report unknown and misplaced attributes."""
 
     severity = Severity.WARNING
 
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each one that nobody reads."""
+        """Report each attribute that is ignored."""
         adviser = _Adviser()
         for holder, attribute in each_stranger(graph, _AT_HOME):
             key = attribute.key
-            elsewhere = f"{quote(key)} means nothing on {_NAMED[holder.place]}"
+            elsewhere = f"{quote(key)} has no effect on {_NAMED[holder.place]}"
             advice = adviser.advice(holder, attribute)
             yield Diagnostic(
                 self.severity,
@@ -87,30 +87,30 @@ class _Advice(NamedTuple):
 
 
 class _Adviser:
-    """Says what to do about attributes."""
+    """Suggests fixes for unknown attributes."""
 
     def __init__(self) -> None:
         self._suggest = {place: suggester(_SUGGESTED[place]) for place in AttributeOwner}
         self._meant: dict[int, Counter[str]] = {}
 
     def advice(self, holder: Holder, attribute: Attribute) -> _Advice:
-        """Return what to do about one."""
+        """Return the fix of one attribute."""
         key, place = attribute.key, holder.place
         if key in ATTRIBUTES:
             homes = " or ".join(_NAMED[one] for one in ATTRIBUTES[key].places)
-            return _Advice(f"it belongs on {homes}")
+            return _Advice(f"move it to {homes}")
         meant = _slip(key, place)
-        fix = _by_another_name(place, key) or self._suggest[place](key) or "take it away"
+        fix = _by_another_name(place, key) or self._suggest[place](key) or "remove it"
         if not meant or meant in holder.attributes.by_key:
             return _Advice(fix)
         others = self._times_meant(holder)[meant] - 1
         if others:
-            # To mend both would give it twice, and what one of them says would be lost.
-            return _Advice(f"did you mean {meant}? so may {others} more here: keep one of them")
+            # Fixing both would create a duplicate, and lose one of the values.
+            return _Advice(f"did you mean {meant}? {others} more may mean it too: keep one of them")
         return _Advice(fix, (Edit(attribute.span, written_word(meant)),))
 
     def _times_meant(self, holder: Holder) -> Counter[str]:
-        """Return how many attributes of one thing are slips of each name."""
+        """Return how many attributes of one owner are misspellings of each name."""
         known = self._meant.get(id(holder.attributes))
         if known is None:
             slips = (_slip(key, holder.place) for key in holder.attributes.by_key)
@@ -123,7 +123,7 @@ def _slip(key: str, place: AttributeOwner) -> str:
 
 
 def _by_another_name(place: AttributeOwner, key: str) -> str:
-    """Return what to do about an attribute that other tools have."""
+    """Return the fix of an attribute of another tool."""
     ours = RENAMED.get((place, key), "")
     return f"did you mean {ours}?" if ours else NO_ATTRIBUTE.get(key, "")
 

@@ -1,9 +1,9 @@
 """Every selector of the stylesheet matches a node.
 
-What it does: notes a selector of `model_stylesheet` that matches no node: a shape that none is
-drawn in, a class that none has, an id that there is not.
+What it does: reports a selector of `model_stylesheet` that matches no node: an unused shape, class
+or id.
 
-Why: it says nothing, which is a mistyped name, or what was left of a node that is gone.
+Why: its rule has no effect. Usually the name is mistyped, or the node was removed.
 
 Example:
 
@@ -35,12 +35,12 @@ from attractor.language.source.text import quote, span_within
 
 
 class UnusedSelector:
-    """Selectors match nodes."""
+    """Report selectors that match no node."""
 
     severity = Severity.INFO
 
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Note each selector that matches none; a broken stylesheet has none at all."""
+        """Report each selector that matches no node; nothing if the stylesheet is invalid."""
         value = graph.attributes.value("model_stylesheet")
         if value is None or not str(value).strip():
             return
@@ -52,9 +52,9 @@ class UnusedSelector:
         suggest = suggester(there)
         for rule in () if mistakes else stylesheet.rules:
             if rule.selector not in there:
-                message = f"{quote(rule.selector)} in the stylesheet matches no node"
+                message = f"unused selector {quote(rule.selector)}: it matches no node"
                 span = span_within(value, rule.start, rule.start + len(rule.selector))
-                fix = suggest(rule.selector) or "take the rule away"
+                fix = suggest(rule.selector) or "remove the rule"
                 yield Diagnostic(self.severity, message, span, fix=fix)
 
 

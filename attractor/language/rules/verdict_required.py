@@ -1,10 +1,10 @@
-"""A goal gate that a model speaks for needs a verdict.
+"""A goal gate with a model needs a reported outcome.
 
-What it does: reports a goal gate that a model does, when neither it nor the graph says anything
-about `require_verdict`.
+What it does: reports a goal gate with a model if neither the node nor the graph sets
+`require_verdict`.
 
 Why: a model that ends without reporting an outcome counts as a success, except in runs with a
-suite. At a goal gate that opens the exit to work nobody has judged.
+suite. At a goal gate this opens the exit without a verdict.
 
 Example:
 
@@ -36,19 +36,19 @@ from attractor.language.source.text import quote
 
 
 class VerdictRequired:
-    """Models report at goal gates."""
+    """Report goal gates that need no reported outcome."""
 
     severity = Severity.INFO
 
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each goal gate that prose can open."""
+        """Report each goal gate that succeeds without a reported outcome."""
         if graph.attributes.text("require_verdict"):
             return
         for node in goal_gates(graph):
             if node.type == DEFAULT_TYPE and not node.attributes.text("require_verdict"):
                 yield Diagnostic(
                     self.severity,
-                    f"the goal gate {quote(node.id)} holds without a reported outcome",
+                    f"the goal gate {quote(node.id)} succeeds without a reported outcome",
                     node.attributes.by_key["goal_gate"].span,
                     node=node.id,
                     fix="add require_verdict=true",

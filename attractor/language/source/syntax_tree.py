@@ -1,10 +1,6 @@
-"""Where something stands in a text.
+"""Syntax tree of a pipeline: statements, attributes, values and their places in the text.
 
-Attributes and their values: what kind a value is, what it means, and how it was written.
-
-What stands in a text, statement by statement, before defaults and subgraphs are resolved.
-
-A large pipeline has tens of thousands of them, so most are as cheap as a tuple.
+A large pipeline has hundreds of thousands of them, so most are as cheap as a tuple.
 """
 
 import re
@@ -20,10 +16,7 @@ from attractor.base.errors import UsageError
 
 
 class Span(NamedTuple):
-    """From one character of a file to behind another; lines and columns count from 1.
-
-    A large pipeline has hundreds of thousands of them, so they are as cheap as a tuple.
-    """
+    """A range of a file, end exclusive; lines and columns count from 1."""
 
     file: str
     line: int
@@ -38,13 +31,13 @@ class Span(NamedTuple):
 
 
 NOWHERE = Span("", 0, 0, 0, 0)
-"""The span of what was made in code, not read from a text."""
+"""The span of an object that was made in code."""
 
 
 class ValueKind(StrEnum):
     """How a value was written (attractor-spec 2.4).
 
-    A template came from a file: the engine renders it at each visit (ruling L8).
+    A template comes from a file; the engine renders it at each visit (ruling L8).
     """
 
     STRING = "string"
@@ -57,25 +50,25 @@ class ValueKind(StrEnum):
 
 
 _TEXTS = frozenset({ValueKind.STRING, ValueKind.BARE, ValueKind.DURATION})
-# Numbers of more digits than anybody means cost time beyond measure to read.
+# Longer numbers are typing errors, and Python parses them in quadratic time.
 _MOST_DIGITS = 18
 _INTEGER = re.compile(rf"-?[0-9]{{1,{_MOST_DIGITS}}}")
 _LEAST_TOO_LARGE = 10**_MOST_DIGITS
-_AS_A_TEXT = "give it as a text"
+_AS_A_TEXT = "pass it as a text"
 _ESCAPED = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t"})
 
 LONGEST_NUMBER = 40
-"""How many signs a number may have, in a text and in code."""
+"""The largest number of characters of a number, in a text and in code."""
 
 Plain = str | int | float | bool | timedelta
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Value:
-    """One value; equality leaves out where and how it was written.
+    """A value; equality ignores its place and its notation.
 
-    A word, a duration and a text in quotes are equal when they say the same: Graphviz takes `45s`
-    and `wait.human` within quotes only, and no attribute asks which of them was written.
+    A word, a duration and a quoted text are equal if their text is equal: Graphviz accepts `45s`
+    and `wait.human` only in quotes, and no attribute distinguishes them.
     """
 
     kind: ValueKind
@@ -98,7 +91,7 @@ class Value:
 
     @classmethod
     def of(cls, plain: Plain) -> "Value":
-        """Make a value in code; a text is one that stands in quotes."""
+        """Make a value in code; a text becomes a quoted value."""
         match plain:
             case bool():
                 return cls(ValueKind.BOOLEAN, plain, "true" if plain else "false")
@@ -111,13 +104,13 @@ class Value:
             case str():
                 return cls(ValueKind.STRING, plain, quoted(plain))
             case _:
-                hint = "give a text, a number, True, False or a timedelta"
-                raise UsageError(f"{_shown(plain)} is no value of an attribute", hint=hint)
+                hint = "pass a text, a number, True, False or a timedelta"
+                raise UsageError(f"invalid attribute value {_shown(plain)}", hint=hint)
 
 
 @dataclass(frozen=True, slots=True)
 class Attribute:
-    """A key with its value; the span is the key's, the value has its own."""
+    """A key with its value; the span is the span of the key."""
 
     key: str
     value: Value
@@ -126,7 +119,7 @@ class Attribute:
 
 @dataclass(frozen=True)
 class Attributes:
-    """The attributes of a graph, a node or an edge, what default blocks give it among them."""
+    """The attributes of a graph, a node or an edge, including those of default blocks."""
 
     by_key: Mapping[str, Attribute] = field(default_factory=dict[str, Attribute])
 
@@ -136,13 +129,13 @@ class Attributes:
         return cls({key: Attribute(key, Value.of(value)) for key, value in plain.items()})
 
     def replaced(self, key: str, value: Value) -> "Attributes":
-        """Return these attributes with another value for a key, which keeps its place."""
+        """Return a copy with another value for a key, at the same position."""
         before = self.by_key.get(key)
         attribute = Attribute(key, value, before.span if before else NOWHERE)
         return Attributes({**self.by_key, key: attribute})
 
     def value(self, key: str) -> Value | None:
-        """Return the value of an attribute, or None when it is not set."""
+        """Return the value of an attribute, or None if it is not set."""
         attribute = self.by_key.get(key)
         return attribute.value if attribute else None
 
@@ -152,7 +145,7 @@ class Attributes:
         return default if value is None else str(value)
 
     def number(self, key: str) -> int | None:
-        """Return a whole number, quoted or not, or None when the attribute holds none."""
+        """Return an integer, quoted or not, or None if the attribute is not an integer."""
         value = self.value(key)
         plain = value.plain if value else None
         if isinstance(plain, str):
@@ -164,7 +157,7 @@ class Attributes:
         return self.text(key) == "true"
 
     def duration(self, key: str) -> timedelta | None:
-        """Return a duration, quoted or not, or None when the attribute is not set."""
+        """Return a duration, quoted or not, or None if the attribute is not set."""
         value = self.value(key)
         if value is None or value.plain == "":
             return None
@@ -175,30 +168,30 @@ NO_ATTRIBUTES = Attributes()
 
 
 def parse_integer(text: str) -> int | None:
-    """Read a whole number as the specification writes it, or return None."""
+    """Parse an integer as the specification defines it, or return None."""
     return int(text) if _INTEGER.fullmatch(text) else None
 
 
 def quoted(text: str) -> str:
-    """Write a text in quotes, as pipelines and Graphviz write it."""
+    """Quote a text as pipelines and Graphviz write it."""
     return f'"{text.translate(_ESCAPED)}"'
 
 
 def _written_integer(number: int) -> str:
-    # One with too many digits takes long to write, too.
+    # Converting a longer integer to text would be slow.
     if not -_LEAST_TOO_LARGE < number < _LEAST_TOO_LARGE:
-        raise UsageError("the whole number is too long", hint=_AS_A_TEXT)
+        raise UsageError("the integer is too long", hint=_AS_A_TEXT)
     return str(int(number))
 
 
 def _written_float(number: float) -> str:
-    """Write a number so that it is read as itself: without an exponent, which DOT does not have."""
+    """Write a number without an exponent, which DOT does not support."""
     written = float.__repr__(number)
     if "e" in written:
         attempts = (f"{number:.{places}f}" for places in range(1, LONGEST_NUMBER))
         written = next((one for one in attempts if float(one) == number), written)
     if "e" in written or "n" in written or len(written) > LONGEST_NUMBER:
-        raise UsageError(f"the number {number!r} cannot be written", hint=_AS_A_TEXT)
+        raise UsageError(f"unsupported number {number!r}", hint=_AS_A_TEXT)
     return written
 
 
@@ -215,7 +208,7 @@ class Identifier(NamedTuple):
 
 
 class Assignment(NamedTuple):
-    """`key = value`, which belongs to the graph or the subgraph around it."""
+    """`key = value`: an attribute of the surrounding graph or subgraph."""
 
     attribute: Attribute
 
@@ -228,14 +221,14 @@ class Defaults(NamedTuple):
 
 
 class NodeStatement(NamedTuple):
-    """A node that is declared."""
+    """A declared node."""
 
     id: Identifier
     attributes: tuple[Attribute, ...]
 
 
 class EdgeStatement(NamedTuple):
-    """A chain of two or more nodes; the attributes are those of every edge in it."""
+    """A chain of two or more nodes; every edge of the chain has the attributes."""
 
     ids: tuple[Identifier, ...]
     attributes: tuple[Attribute, ...]
@@ -243,7 +236,7 @@ class EdgeStatement(NamedTuple):
 
 @dataclass(frozen=True)
 class SubgraphStatement:
-    """Statements with defaults of their own; the span is that of the word `subgraph`."""
+    """A subgraph; the span is the span of the keyword `subgraph`."""
 
     id: Identifier | None
     statements: tuple["Statement", ...]
@@ -252,12 +245,12 @@ class SubgraphStatement:
 
 @dataclass(frozen=True)
 class Omitted:
-    """A statement that could not be read."""
+    """A statement that could not be parsed."""
 
 
 @dataclass(frozen=True)
 class Digraph:
-    """The whole text; the span is that of its first word."""
+    """The whole text; the span is the span of its first word."""
 
     id: Identifier | None
     statements: tuple["Statement", ...]

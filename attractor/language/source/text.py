@@ -30,9 +30,9 @@ class Source:
         self.file = file
 
     def span(self, start: int, end: int) -> Span:
-        """Return the place between two offsets."""
+        """Return the span between two offsets."""
         starts = self._line_starts
-        # One number for all that stands in a line: a large text has as many spans as letters.
+        # Spans of a line share the integer of its number: a large text has very many spans.
         line = end_line = self._numbers[bisect_right(starts, start)]
         if line < len(starts) and end >= starts[line]:
             end_line = self._numbers[bisect_right(starts, end)]
@@ -41,11 +41,11 @@ class Source:
         )
 
     def offset(self, line: int, column: int) -> int:
-        """Return the offset of a place."""
+        """Return the offset of a line and column."""
         return self._line_starts[line - 1] + column - 1
 
     def line(self, number: int) -> str:
-        """Return a line without its end; an empty text when there is no such line."""
+        """Return a line without its end; an empty text if there is no such line."""
         starts = self._line_starts
         if not 0 < number <= len(starts):
             return ""
@@ -83,7 +83,7 @@ _TERMINALS = {
     "_OPEN": r"\{",
     "_CLOSE": r"\}",
     "_COLON": ":",
-    # What follows is in no rule of the grammar: each is a mistake with a sentence of its own.
+    # The grammar has no rule for the following tokens: each is a syntax error.
     "DASHES": r"--+>?",
     "OTHER_ARROW": (r"->>|=+>|<-+>?|>{1,2}|-[ \t]+>|[~\u2013\u2014\u2212]+>?|\u2192|\u27f6|\u21d2"),
     "HTML": _HTML,
@@ -99,7 +99,7 @@ TOKEN = re.compile(
     _BLANK + "(?:" + "|".join(f"(?P<{name}>{one})" for name, one in _TERMINALS.items()) + r")?",
     re.DOTALL,
 )
-"""Blanks and comments, then one token, whose group has its name; none at the end of the text."""
+"""Blanks and comments, then one token, whose group has its name; no group at the end."""
 
 ATTRIBUTE = re.compile(
     rf"""(?:(?P<key>{_NAME}(?:\.{_NAME})*)|(?P<quoted_key>{_TEXT}))
@@ -108,58 +108,58 @@ ATTRIBUTE = re.compile(
     {_BLANK}(?P<separator>[,;]?){_BLANK}""",
     re.DOTALL | re.VERBOSE,
 )
-"""One attribute with the separator and the blanks behind it."""
+"""An attribute with its separator and the blanks behind it."""
 
 BLANK = re.compile(_BLANK)
 """Blanks and comments."""
 
 TEXT = re.compile(_TEXT, re.DOTALL)
-"""A text in quotes."""
+"""A quoted text."""
 
 COMMENT = re.compile(_COMMENT, re.DOTALL)
 """A comment."""
 
 TEXT_OR_COMMENT = re.compile(f"{_TEXT}|{_COMMENT}", re.DOTALL)
-"""What may hold anything."""
+"""A quoted text or a comment."""
 
 INSIDE_LIST = re.compile(_INSIDE, re.DOTALL)
-"""What may stand between the brackets of an attribute list."""
+"""The text between the brackets of an attribute list."""
 
 SMART_QUOTES = frozenset(_QUOTES)
-"""Quotes that word processors make."""
+"""Typographic quotes."""
 
 IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-"""An id as the specification has it."""
+"""An id as the specification defines it."""
 
 QUALIFIED = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*")
-"""A key as the specification has it."""
+"""A key as the specification defines it."""
 
 WORD = re.compile(_WORD)
-"""What is read as one value without quotes, whether it is right or not."""
+"""An unquoted value, valid or not."""
 
 BARE = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]*")
-"""A value without quotes."""
+"""A valid unquoted value."""
 
 NUMBER = re.compile(r"(?P<integer>-?[0-9]+)|(?P<float>-?[0-9]*\.[0-9]+)")
-"""A whole number or a decimal one."""
+"""An integer or a decimal number."""
 
 DURATION = re.compile(r"-?[0-9]+(?:ms|s|m|h|d)")
-"""A whole number with a unit."""
+"""An integer with a unit of time."""
 
 _LONGEST = 40
-# What would move the cursor, change the colour or turn the direction of a terminal.
+# Characters that would move the cursor, or change the color or direction of a terminal.
 _CONTROL = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 )
 
 
 def quote(text: str) -> str:
-    """Return the beginning of a text in quotes."""
+    """Return a text in quotes, truncated."""
     return f"'{text}'" if len(text) <= _LONGEST else f"'{text[:_LONGEST]}…'"
 
 
 def visible(text: str) -> str:
-    """Return one line in which nothing is left that a terminal would obey instead of show."""
+    """Return a text on one line, without control characters."""
     return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text.replace("\n", "\\n"))
 
 
@@ -170,7 +170,7 @@ _LIKE_A_NUMBER = re.compile(r"-?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?
 
 
 class Literal(NamedTuple):
-    """A value's kind and meaning, or the fault that keeps it from having any."""
+    """Kind and meaning of a value, or the reason why it is invalid."""
 
     kind: ValueKind
     plain: Plain
@@ -180,7 +180,7 @@ class Literal(NamedTuple):
 
 @lru_cache(maxsize=1024)
 def read_word(word: str) -> Literal:
-    """Read a value without quotes (attractor-spec 2.4)."""
+    """Parse an unquoted value (attractor-spec 2.4)."""
     if word in ("true", "false"):
         return Literal(ValueKind.BOOLEAN, word == "true")
     if BARE.fullmatch(word):
@@ -190,14 +190,14 @@ def read_word(word: str) -> Literal:
     if DURATION.fullmatch(word) or _LIKE_A_DURATION.fullmatch(word):
         return _duration(word)
     if _LIKE_A_NUMBER.fullmatch(word):
-        return _mistaken(f"{quote(word)} is no number", f"write {_as_number(word)}")
+        return _mistaken(f"invalid number {quote(word)}", f"write {_as_number(word)}")
     if word.startswith("'"):
-        return _mistaken("a text stands in double quotes", "write \" instead of '")
-    return _mistaken(f"the value {quote(word)} has to stand in quotes", f'write "{word}"')
+        return _mistaken("a text needs double quotes", "replace ' with \"")
+    return _mistaken(f"the value {quote(word)} needs quotes", f'write "{word}"')
 
 
 def read_text(inside: str) -> tuple[str, bool]:
-    r"""Replace the escapes of a text; tell also whether there are others than \" \\ \n and \t."""
+    r"""Replace the escapes of a text; return also whether it has others than \" \\ \n and \t."""
     if "\\" not in inside:
         return inside, False
     plain = _ESCAPE.sub(lambda found: _meaning(found[1]), inside)
@@ -207,7 +207,7 @@ def read_text(inside: str) -> tuple[str, bool]:
 def _meaning(escaped: str) -> str:
     if escaped in ("\n", "\r\n"):
         return ""
-    # Another escape is Graphviz's own (a line set to the left: \l): it stays as it is.
+    # Other escapes belong to Graphviz, such as \l for left-aligned lines.
     return _MEANT.get(escaped, f"\\{escaped}")
 
 
@@ -216,7 +216,7 @@ def _number(word: str) -> Literal:
     if whole is not None:
         return Literal(ValueKind.INTEGER, whole)
     if "." not in word or len(word) > LONGEST_NUMBER:
-        return _mistaken(f"the number {quote(word)} is too long", "write a shorter one")
+        return _mistaken(f"the number {quote(word)} is too long", "use a shorter number")
     return Literal(ValueKind.FLOAT, float(word))
 
 
@@ -231,7 +231,7 @@ def _duration(word: str) -> Literal:
     try:
         return Literal(ValueKind.DURATION, parse_duration(word))
     except InvalidDuration as error:
-        return _mistaken(error.message, f"{error.hint} (a text stands in quotes)".lstrip())
+        return _mistaken(error.message, f"{error.hint} (a text needs quotes)".lstrip())
 
 
 def _mistaken(fault: str, fix: str) -> Literal:
@@ -239,7 +239,7 @@ def _mistaken(fault: str, fix: str) -> Literal:
 
 
 class Comment(NamedTuple):
-    """A comment, and where it stands."""
+    """A comment and its place."""
 
     text: str
     start: int
@@ -247,25 +247,25 @@ class Comment(NamedTuple):
 
     @property
     def is_preprocessor(self) -> bool:
-        """Whether it is a line of the C preprocessor, which means nothing to a pipeline."""
+        """Whether it is a line of the C preprocessor, which pipelines ignore."""
         return self.text.startswith("#")
 
     @property
     def written(self) -> str:
-        """The comment as the specification has it."""
+        """The comment in the notation of the specification."""
         if not self.is_preprocessor:
             return self.text
         return f"// {self.text.lstrip('#').strip()}".rstrip()
 
 
 def comments_between(text: str, start: int, end: int) -> Iterator[Comment]:
-    """Yield the comments between two offsets, where nothing else stands but blanks and signs."""
+    """Yield the comments between two offsets without quoted texts."""
     for found in COMMENT.finditer(text, start, end):
         yield _comment(found)
 
 
 def comments_of(text: str) -> Iterator[Comment]:
-    """Yield the comments of a whole text, in their order."""
+    """Yield the comments of a text in order."""
     for found in TEXT_OR_COMMENT.finditer(text):
         if not found[0].startswith('"'):
             yield _comment(found)
@@ -280,26 +280,26 @@ _KEYWORDS = frozenset({"digraph", "subgraph", "graph", "node", "edge", "strict"}
 _DEEPEST = 20
 
 COMPASS = frozenset({"n", "ne", "e", "se", "s", "sw", "w", "nw", "c", "_"})
-"""The ports that every node has, which cannot be meant as anything else."""
+"""Ports that every node has: they are never labels."""
 
 
 def is_plain(word: str) -> bool:
-    """Tell whether a word needs no quotes anywhere."""
+    """Return whether a word needs no quotes in any program."""
     return IDENTIFIER.fullmatch(word) is not None and not is_keyword(word)
 
 
 def is_keyword(word: str) -> bool:
-    """Tell whether Graphviz takes a word for one of the language's, in whatever letters."""
+    """Return whether a word is a keyword for Graphviz, in upper or lower case."""
     return word.casefold() in _KEYWORDS
 
 
 def written_word(word: str) -> str:
-    """Write an id or a key: in quotes only where there is no other way."""
+    """Write an id or a key, in quotes only if necessary."""
     return word if is_plain(word) else quoted(word)
 
 
 def written_value(value: Value) -> str:
-    """Write what a value means."""
+    """Write a value."""
     match value.kind:
         case ValueKind.STRING:
             return quoted_in_lines(str(value))
@@ -315,13 +315,13 @@ def written_attribute(attribute: Attribute) -> str:
 
 
 def quoted_in_lines(text: str) -> str:
-    r"""Write a text in quotes; one of several lines stays so, instead of one long line with \n."""
+    r"""Quote a text; several lines stay several lines, without \n."""
     lines = (quoted(line)[1:-1] for line in text.split("\n"))
     return '"' + "\n".join(lines) + '"'
 
 
 def margin(depth: int) -> str:
-    """Return the blanks before a line; so deep that nobody sees the margin it grows no more."""
+    """Return the indentation of a line, limited to 20 levels."""
     return "    " * min(depth, _DEEPEST)
 
 
@@ -329,7 +329,7 @@ _ESCAPE_OR_NEWLINE = re.compile(r"\\(?:\r\n|.)|\n", re.DOTALL)
 
 
 def span_within(value: Value, start: int, end: int) -> Span:
-    """Return the place between two offsets in a value; all of it where it is not one text."""
+    """Return the span of a part of a value; of the whole value if it is not one text."""
     plain, whole = value.plain, value.span
     places = _places(value.text, plain) if isinstance(plain, str) else None
     if places is None or not whole.is_somewhere:
@@ -346,9 +346,9 @@ def span_within(value: Value, start: int, end: int) -> Span:
 
 
 class _Places(NamedTuple):
-    """Where the text goes on behind each escape and newline: there alone offsets and columns part.
+    """Offsets, lines and columns behind each escape and newline of a quoted text.
 
-    In the first line columns count from the opening quote. A width is 0 where a line is continued.
+    Columns of the first line count from the opening quote. The width of a continued line is 0.
     """
 
     offsets: list[int]
@@ -368,10 +368,10 @@ class _Places(NamedTuple):
         return self.lines[at], self.columns[at] + offset - self.offsets[at]
 
 
-# One value is asked about again and again, and each time to go over it would take long.
+# Rules ask for many parts of the same value.
 @lru_cache(maxsize=8)
 def _places(text: str, plain: str) -> _Places | None:
-    """Return the places in a text as it was written, unless something else came of it."""
+    """Return the places of a quoted text, or None if the value is not that text."""
     inside = text[1:-1]
     if not TEXT.fullmatch(text) or read_text(inside)[0] != plain:
         return None

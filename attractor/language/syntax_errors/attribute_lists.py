@@ -1,7 +1,4 @@
-"""Says what is wrong within an attribute list, where no attribute begins.
-
-Finds where a value ends that should stand in quotes.
-"""
+"""Explains invalid parts of attribute lists, and finds the end of unquoted values."""
 
 import re
 from typing import NamedTuple
@@ -30,7 +27,7 @@ _ENDS_A_WORD = tuple("/+<>={}")
 
 
 class _Explained(NamedTuple):
-    """What is wrong, what to do, where in what is written it begins, and what to change there."""
+    """A message with its fix, the offset of the mistake and an edit."""
 
     message: str
     fix: str
@@ -59,27 +56,27 @@ def _report(findings: Findings, at: int, end: int) -> None:
 
 
 def _explain_unit(before: str, written: str) -> _Explained | None:
-    """Say what is wrong when a blank stands between a number and its unit."""
+    """Explain a blank between a number and its unit."""
     number = _NUMBER_AND_BLANK.search(before)
     if number is None or written not in _UNITS:
         return None
     fix = f"write {number['number']}{written}"
-    return _Explained(f"a duration has no blank before its unit {quote(written)}", fix)
+    return _Explained(f"blank between the number and the unit {quote(written)}", fix)
 
 
 def _explain(written: str, sign: str, *, follows_value: bool) -> _Explained:
-    """Say what is wrong with a text that is no attribute; the sign is the first of it."""
+    """Explain a part of a list that is not an attribute; `sign` is its first character."""
     if not written:
-        fix = "take it away"
-        return _Explained(f"nothing stands before this {sign!r}", fix, 0, Change(0, 1, ""))
+        fix = "remove it"
+        return _Explained(f"unexpected {sign!r}", fix, 0, Change(0, 1, ""))
     parts = _KEY_AND_REST.match(written)
     key, rest = (parts["key"] or "", parts["rest"]) if parts else ("", "")
     if not parts or not key:
         if follows_value and sign in _ENDS_A_WORD:
-            return _Explained(f"a value with {sign!r} has to stand in quotes", 'write key="value"')
-        return _Explained(f"{quote(written)} is not an attribute", 'write key="value"')
+            return _Explained(f"a value with {sign!r} needs quotes", 'write key="value"')
+        return _Explained(f"invalid attribute {quote(written)}", 'write key="value"')
     if not QUALIFIED.fullmatch(key):
-        return _Explained(f"{quote(key)} is not a key", "a key has letters, digits, _ and dots")
+        return _Explained(f"invalid key {quote(key)}", "use letters, digits, _ and dots")
     if rest in (":", ":="):
         return _explain_colon(key, written, parts)
     if rest == "=":
@@ -91,37 +88,37 @@ def _explain_colon(key: str, written: str, parts: re.Match[str]) -> _Explained:
     start, end = parts.start("rest"), parts.end()
     value = _suggested(written[end:])
     edit = Change(start, len(written), f"={value}") if value else None
-    message = f"{parts['rest']!r} stands where '=' is needed"
+    message = f"expected '=', not {parts['rest']!r}"
     return _Explained(message, f"write {key}={value or '...'}", start, edit)
 
 
 def _explain_value(key: str, value: str, at: int) -> _Explained:
     if not value:
-        return _Explained(f"the attribute {quote(key)} has no value", f'write {key}="..."', at)
+        return _Explained(f"missing value of {quote(key)}", f'write {key}="..."', at)
     if value.startswith("<"):
         fix = f'write {key}="..." with plain text'
-        return _Explained("HTML labels are not supported", fix, at + 1)
+        return _Explained("unsupported HTML label", fix, at + 1)
     if value[0] in SMART_QUOTES:
         plain = "".join(one for one in value if one not in SMART_QUOTES)
         fix = f"write {key}={quoted(plain)}"
-        return _Explained("these are not the quotes of a keyboard", fix, at + 1)
-    return _Explained(f"{quote(value)} is not a value", f'write {key}="..."', at + 1)
+        return _Explained("typographic quotes", fix, at + 1)
+    return _Explained(f"invalid value {quote(value)}", f'write {key}="..."', at + 1)
 
 
 def _explain_no_value(key: str, written: str) -> _Explained:
-    """Say what is wrong with words of which the first is a key."""
+    """Explain words that begin with a key."""
     behind = written[len(key) :]
     value = _suggested(behind.strip()) if behind[:1].isspace() else ""
     if value and (key in ATTRIBUTES or key in GRAPHVIZ_ATTRIBUTES):
         is_one = value == behind.strip()
         edit = Change(len(key), len(written), f"={value}") if is_one else None
-        return _Explained(f"'=' is missing behind {quote(key)}", f"write {key}={value}", 0, edit)
-    fix = f"write {key}=true, or another value"
-    return _Explained(f"the attribute {quote(key)} has no value", fix)
+        return _Explained(f"missing '=' after {quote(key)}", f"write {key}={value}", 0, edit)
+    fix = f"write {key}=true or another value"
+    return _Explained(f"missing value of {quote(key)}", fix)
 
 
 def _suggested(value: str) -> str:
-    """Write a value as it was probably meant: words in quotes; nothing where that is not clear."""
+    """Return the probable value, words in quotes; nothing if it is unclear."""
     is_word = WORD.fullmatch(value) and not read_word(value).fault
     if is_word or TEXT.fullmatch(value):
         return value
@@ -138,7 +135,7 @@ _GROUPS = {
     "{": re.compile(r"\{[^{}\[\];\n\"]*(?:\{[^{}\[\];\n\"]*\}[^{}\[\];\n\"]*)*\}"),
     "[": re.compile(r"\[[^\[\]\n\"=]*\]"),
 }
-# Behind these a condition goes on.
+# Behind these a condition continues.
 _JOINS = tuple("&|(!=<>")
 _WITH_ASSIGNMENTS = frozenset(
     {
@@ -153,7 +150,7 @@ _PROSE = _WITH_ASSIGNMENTS | {
 
 
 class UnquotedValue(NamedTuple):
-    """Where a value begins, and the key that it belongs to."""
+    """The start of an unquoted value, and its key."""
 
     text: str
     at: int
@@ -162,10 +159,10 @@ class UnquotedValue(NamedTuple):
 
 
 def end_of_unquoted(place: UnquotedValue) -> tuple[int, bool]:
-    """Return where a value ends, and whether it should stand in quotes.
+    """Return the end of an unquoted value, and whether it needs quotes.
 
-    Whether a single word is right is another question. More words are one value where their key
-    is one for prose, or where the first of them is no value.
+    Several words are one value if the key takes prose, or if the first word is no value. Whether a
+    single word is valid is checked elsewhere.
     """
     text, at = place.text, place.at
     end, is_cut_by_quote = _end(place)
@@ -182,7 +179,7 @@ def end_of_unquoted(place: UnquotedValue) -> tuple[int, bool]:
 
 
 def _end(place: UnquotedValue) -> tuple[int, bool]:
-    """Return where a value without quotes has its end, and whether that is a quote."""
+    """Return the end of an unquoted value, and whether it ends at a quote."""
     text, at = place.text, place.at
     while found := _STOP.search(text, at):
         sign = found[0]
@@ -197,7 +194,7 @@ def _end(place: UnquotedValue) -> tuple[int, bool]:
 
 
 def _is_part(place: UnquotedValue, found: re.Match[str]) -> bool:
-    """Tell whether a comma or a blank before a key is part of the value."""
+    """Return whether a comma, or a blank before a key, is part of the value."""
     if found["comma"]:
         return not place.is_in_list
     is_blank = found[0].isspace() and found[0] != "\n"
@@ -205,7 +202,7 @@ def _is_part(place: UnquotedValue, found: re.Match[str]) -> bool:
 
 
 def _begins_another(place: UnquotedValue, blank: re.Match[str]) -> bool:
-    """Tell whether the key behind a blank begins another attribute, and is no part of the value."""
+    """Return whether the key after a blank begins another attribute."""
     if not place.is_in_list or place.text.endswith(_JOINS, place.at, blank.start()):
         return False
     key = _KEY_BEHIND.match(place.text, blank.start())

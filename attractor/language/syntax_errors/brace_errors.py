@@ -1,7 +1,4 @@
-"""Says what is wrong with braces that stand where none may, and what helps.
-
-Says what is wrong before the first brace, in the words and signs before it all at once.
-"""
+"""Explains misplaced braces, and mistakes before the first brace."""
 
 import re
 
@@ -11,28 +8,28 @@ from attractor.language.source.syntax_tree import quoted
 from attractor.language.source.text import IDENTIFIER, SMART_QUOTES, quote
 from attractor.language.syntax_errors.token_context import Held, TokenContext, explain_keyword
 
-_NOTHING = "'{' begins nothing here"
+_NOTHING = "unexpected '{'"
 _EACH = "write an edge for each of its nodes"
 
 
 def explain_open(place: TokenContext) -> None:
-    """Say it at the brace that opens, by what was meant."""
+    """Report an opening brace by its probable intention."""
     match place.braces.held(place.at):
         case Held.TARGETS:
             source, targets = place.tokens[place.at - 2], _ids(place)
             ends = [f"{_written(place, source.start, source.end)} -> {one}" for one in targets]
             fix = _both(ends if source.type == "ID" else [])
-            place.report("an edge cannot lead to several nodes at once", fix)
+            place.report("an edge cannot have several targets", fix)
         case Held.ORIGINS:
             target = place.tokens[place.braces.partner(place.at) + 2]
             ends = [f"{one} -> {_written(place, target.start, target.end)}" for one in _ids(place)]
             fix = _both(ends if target.type == "ID" else [])
-            place.report("an edge cannot begin at several nodes at once", fix)
+            place.report("an edge cannot have several sources", fix)
         case Held.ATTRIBUTES:
             start, close = place.token.start, place.tokens[place.braces.partner(place.at)]
             inside = _written(place, place.token.end, close.start)
             edit = Change(start, close.end, f"[{inside}]")
-            place.report("attributes stand in square brackets", "write [ ] instead of { }", edit)
+            place.report("attributes need square brackets", "use [ ] instead of { }", edit)
         case Held.STATEMENTS:
             _explain_statements(place)
 
@@ -43,11 +40,11 @@ def _explain_statements(place: TokenContext) -> None:
         place.report(_NOTHING, f"write subgraph {place.written_before} {{")
     else:
         start = place.token.start
-        place.report(_NOTHING, "write subgraph before it", Change(start, start, "subgraph "))
+        place.report(_NOTHING, "add subgraph before it", Change(start, start, "subgraph "))
 
 
 def _ids(place: TokenContext) -> list[str]:
-    """Return the nodes between the braces, if there is nothing else."""
+    """Return the ids between the braces; none if there is anything else."""
     inside = [one for one in place.braces.inside(place.at) if one.type != "_SEMICOLON"]
     words = [_written(place, one.start, one.end) for one in inside]
     ids = [word for word in words if word != ","]
@@ -70,12 +67,12 @@ _IN_A_HEAD = _SIGNS | _KEYWORDS | {"ID", "NUMBER", "ATTRIBUTES"}
 
 
 def means_digraph(token: Token) -> bool:
-    """Tell whether a word is `digraph` in other letters."""
+    """Return whether a word is `digraph` in upper or lower case."""
     return token.id is not None and token.id.text.casefold() == "digraph"
 
 
 def brace_of_head(place: TokenContext) -> int:
-    """Return which token is the brace that the words at this place stand before; 0 if none is."""
+    """Return the index of the brace behind the words at this place; 0 if there is none."""
     for at in range(place.at, len(place.tokens)):
         if place.tokens[at].type == "_OPEN":
             return at
@@ -85,40 +82,42 @@ def brace_of_head(place: TokenContext) -> int:
 
 
 def stands_for_a_brace(place: TokenContext) -> bool:
-    """Tell whether another bracket stands where the brace belongs."""
+    """Return whether another bracket is used instead of the brace."""
     return place.written in ("(", "[") and not place.begins_a_line()
 
 
 def explain_head(place: TokenContext) -> None:
-    """Note what is wrong before the brace, once."""
+    """Report a mistake before the first brace."""
     is_first = place.before in ("", "STRICT")
     if not is_first:
         _explain_name(place)
     elif place.token.type == END:
-        place.report("there is no graph in this file", _BEGIN)
+        place.report("no graph in this file", _BEGIN)
     elif place.token.type == "STRICT":
-        place.report("'strict' is not supported", "take the word away")
+        place.report("unsupported keyword 'strict'", "remove it")
     elif place.token.type == "GRAPH":
-        place.report("an undirected graph cannot be run", "write digraph, and -> between nodes")
+        place.report("undirected graphs are not supported", "use digraph, and -> between nodes")
     elif means_digraph(place.token):
-        place.report(f"the language has no word {quote(place.written)}", "write digraph")
+        place.report(f"unknown keyword {quote(place.written)}", "use digraph")
     else:
-        fix = _BEGIN if place.written.isprintable() else "take it away"
-        place.report(f"a pipeline does not begin with {place.named}", fix)
+        fix = _BEGIN if place.written.isprintable() else "remove it"
+        place.report(f"expected digraph, not {place.named}", fix)
 
 
 def _explain_name(place: TokenContext) -> None:
-    """Note what is wrong behind the word `digraph`."""
+    """Report a mistake between `digraph` and the brace."""
     brace = brace_of_head(place)
     if not brace:
         _explain_no_brace(place)
     elif place.token.type in _KEYWORDS and place.before == "DIGRAPH":
         explain_keyword(place)
     elif place.token.type == "NUMBER" and brace == place.at + 1:
-        fix = f"write n{place.written.lstrip('-.')}, or another id"
+        fix = f"use n{place.written.lstrip('-.')} or another id"
         place.report("an id cannot begin with a digit", fix)
     elif place.token.type == "ATTRIBUTES":
-        place.report("attributes stand before the '{' of a graph", "write graph [...] behind it")
+        place.report(
+            "attributes before the '{' of a graph", "move them into the graph: graph [...]"
+        )
     else:
         _explain_words(place, brace)
 
@@ -127,37 +126,37 @@ def _explain_no_brace(place: TokenContext) -> None:
     before = place.tokens[place.at - 1]
     if stands_for_a_brace(place):
         edit = Change(place.token.start, place.token.end, "{")
-        place.report(f"{quote(place.written)} is no '{{'", "write {", edit)
+        place.report(f"expected '{{', not {quote(place.written)}", "use {", edit)
     elif place.before == "DIGRAPH":
-        place.report("'{' has to follow here", _BEGIN)
+        place.report("missing '{'", _BEGIN)
     else:
         name = place.written_before
         edit = Change(before.end, before.end, " {")
-        message, fix = f"'{{' is missing behind {quote(name)}", f"write {name} {{"
+        message, fix = f"missing '{{' after {quote(name)}", f"write {name} {{"
         place.report_at(before.start, before.end, message, fix, edit)
 
 
 def _explain_words(place: TokenContext, brace: int) -> None:
-    """Note what stands before the brace that is no id."""
+    """Report an invalid id before the brace."""
     before = place.tokens[place.at - 1]
     has_id = before.type == "ID" and not means_digraph(before)
     start, end = (before if has_id else place.token).start, place.tokens[brace - 1].end
     name = place.text[start:end]
     if brace == place.at + 1 and place.token.type in ("OTHER", "_COLON"):
         edit = Change(place.tokens[place.at - 1].end, end, "")
-        message = f"{quote(place.written)} stands before the '{{' of a graph"
-        place.report(message, "take it away", edit)
+        message = f"unexpected {quote(place.written)} before the '{{' of a graph"
+        place.report(message, "remove it", edit)
         return
     plain = name.strip(_QUOTES)
     if name[0] in SMART_QUOTES:
-        message = "these are not the quotes of a keyboard"
+        message = "typographic quotes"
     elif name[0] in _QUOTES:
-        message = "a text stands in double quotes"
+        message = "a text needs double quotes"
     else:
         message = f"the id {quote(name)} has {_sign(name)}"
     word = re.sub(r"\W+", "_", plain)
     is_plain = IDENTIFIER.fullmatch(plain)
-    fix = f"write {plain}" if is_plain else f"write {quoted(plain)}, or {word}"
+    fix = f"write {plain}" if is_plain else f"write {quoted(plain)} or {word}"
     edit = Change(start, end, plain if is_plain else quoted(plain))
     place.report_at(start, end, message, fix, edit)
 

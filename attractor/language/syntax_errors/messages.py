@@ -1,7 +1,4 @@
-"""Says in one sentence what is wrong at a token that the grammar does not expect there.
-
-Says what is never closed: a text, a comment, a bracket or a brace.
-"""
+"""Explains a token that the grammar does not expect, and unclosed texts and brackets."""
 
 from collections.abc import Callable, Mapping
 from enum import Enum, auto
@@ -17,22 +14,22 @@ from attractor.language.syntax_errors.token_context import (
     explain_target,
 )
 
-_COMMENT = ("this comment is never closed", "put */ at its end")
-_TEXT = ("this text is never closed", 'put a " at its end')
+_COMMENT = ("unclosed comment", "add */ at its end")
+_TEXT = ("unclosed text", 'add a " at its end')
 
 
 def explain_unclosed_text(place: TokenContext) -> None:
-    """Point at the quote that lacks its partner."""
+    """Report the opening quote."""
     place.report_at(place.token.start, place.token.start + 1, *_TEXT)
 
 
 def explain_unclosed_comment(place: TokenContext) -> None:
-    """Point at the beginning of the comment."""
+    """Report the beginning of the comment."""
     place.report(*_COMMENT)
 
 
 def explain_unclosed_list(place: TokenContext) -> None:
-    """Point at the bracket, or at what within it is not closed either."""
+    """Report the bracket, or an unclosed text or comment within it."""
     inside = INSIDE_LIST.match(place.text, place.token.end)
     stop = inside.end() if inside else place.token.end
     if place.text.startswith('"', stop):
@@ -40,29 +37,29 @@ def explain_unclosed_list(place: TokenContext) -> None:
     elif place.text.startswith("/*", stop):
         place.report_at(stop, stop + 2, *_COMMENT)
     else:
-        place.report("this '[' is never closed", "put ] behind the last attribute")
+        place.report("unclosed '['", "add ] after the last attribute")
 
 
 def explain_unclosed_graph(place: TokenContext) -> None:
-    """Point at the brace that is open at the end of the text, unless it is a mistake anyway."""
+    """Report the brace that is open at the end of the text, unless it is reported already."""
     brace = next(iter(place.braces.never_closed()), place.token)
     is_first = brace is next((one for one in place.tokens if one.type == "_OPEN"), brace)
-    fix = "put } at the end" if is_first else "put } where the subgraph ends"
+    fix = "add } at the end" if is_first else "add } at the end of the subgraph"
     if not place.is_told(brace):
-        place.report_at(brace.start, brace.end, "this '{' is never closed", fix)
+        place.report_at(brace.start, brace.end, "unclosed '{'", fix)
 
 
 _NOT_WHOLE = frozenset({"_ARROW", "GRAPH", "NODE", "EDGE"})
-_HTML = "HTML labels are not supported"
-_COLON = "':' does not stand between a key and its value"
-_SMART_QUOTES = "these are not the quotes of a keyboard"
+_HTML = "unsupported HTML label"
+_COLON = "expected key = value, not ':'"
+_SMART_QUOTES = "typographic quotes"
 
 SECOND_GRAPH = frozenset({"DIGRAPH", "GRAPH", "STRICT"})
-"""Behind the end of a graph another one begins with these."""
+"""Tokens behind a graph that begin another one."""
 
 
 class Part(Enum):
-    """Which part of the text a token stands in."""
+    """The part of the text that a token belongs to."""
 
     HEAD = auto()
     BODY = auto()
@@ -70,7 +67,7 @@ class Part(Enum):
 
 
 def explain(place: TokenContext, part: Part) -> None:
-    """Note what is wrong at a token."""
+    """Report the mistake at a token."""
     kind = place.token.type
     if kind in ("UNCLOSED_TEXT", "UNCLOSED_COMMENT"):
         _EXPLAIN[kind](place)
@@ -83,23 +80,23 @@ def explain(place: TokenContext, part: Part) -> None:
 
 
 def explain_early_end(place: TokenContext) -> None:
-    """Note that the brace before a token ends the graph, though more of it follows."""
+    """Report the brace before a token, which ends the graph too early."""
     brace = place.tokens[place.at - 1]
     message = "this '}' ends the graph too early"
-    place.report_at(brace.start, brace.end, message, "take it away")
+    place.report_at(brace.start, brace.end, message, "remove it")
 
 
 def _explain_behind(place: TokenContext) -> None:
     if place.token.type in SECOND_GRAPH:
-        place.report("a second graph in one file", "put it into a file of its own")
+        place.report("second graph in one file", "move it to its own file")
     elif place.token.type == "_CLOSE":
-        place.report("this '}' closes nothing", "take it away")
+        place.report("unexpected '}'", "remove it")
     else:
-        place.report("text behind the end of the graph", "put it before the last }")
+        place.report("text after the end of the graph", "move it before the last }")
 
 
 def _explain_number(place: TokenContext) -> None:
-    fix = f"write n{place.written.lstrip('-.')}, and put the number into the label"
+    fix = f"use n{place.written.lstrip('-.')}, and the number as the label"
     place.report("an id cannot begin with a digit", fix)
 
 
@@ -112,7 +109,7 @@ def _explain_smart_quote(place: TokenContext) -> None:
 
 
 def _explain_colon(place: TokenContext) -> None:
-    place.report(_COLON, "write =")
+    place.report(_COLON, "use =")
 
 
 def _explain_arrow(place: TokenContext) -> None:
@@ -121,7 +118,7 @@ def _explain_arrow(place: TokenContext) -> None:
 
 
 def _explain_end(place: TokenContext) -> None:
-    """Note what is never closed, and what is not whole before the end."""
+    """Report unclosed braces, and an incomplete statement before the end."""
     if place.before in _NOT_WHOLE:
         _explain_other(place)
     explain_unclosed_graph(place)
@@ -134,11 +131,11 @@ def _explain_sign(place: TokenContext) -> None:
     elif sign == "-" and follows_id and place.after == "ID" and place.stands_alone():
         explain_edge(place)
     elif sign == "-" and follows_id:
-        place.report("an id has only letters, digits and _", "write _ instead of -")
+        place.report("invalid '-' in an id", "use _ instead of -")
     elif sign == ",":
-        place.report("a comma stands between statements", "begin a new line instead")
+        place.report("comma between statements", "begin a new line instead")
     elif sign == "]":
-        place.report("this ']' closes nothing", "put [ before the attributes, or take it away")
+        place.report("unexpected ']'", "add [ before the attributes, or remove it")
     else:
         _explain_other(place)
 
@@ -150,7 +147,7 @@ def _explain_equals(place: TokenContext) -> None:
     elif place.after == "SMART_QUOTE":
         place.report_near(1, _SMART_QUOTES, f'write {key} = "..."')
     else:
-        place.report_near(-1, f"the attribute {quote(key)} has no value", f'write {key} = "..."')
+        place.report_near(-1, f"missing value of {quote(key)}", f'write {key} = "..."')
 
 
 def _explain_other(place: TokenContext) -> None:
@@ -158,12 +155,12 @@ def _explain_other(place: TokenContext) -> None:
         explain_target(place)
     elif place.before in ("GRAPH", "NODE", "EDGE"):
         word = place.written_before
-        fix = f'write {word} [key="value"], or another id'
-        place.report_near(-1, f"{quote(word)} is not followed by attributes", fix)
+        fix = f'write {word} [key="value"] or another id'
+        place.report_near(-1, f"missing attributes after {quote(word)}", fix)
     elif "_COLON" in _two_before(place):
-        place.report_near(-1 - _two_before(place).index("_COLON"), _COLON, "write =")
+        place.report_near(-1 - _two_before(place).index("_COLON"), _COLON, "use =")
     else:
-        place.report(f"{place.named} has no meaning here", "take it away")
+        place.report(f"unexpected {place.named}", "remove it")
 
 
 def _two_before(place: TokenContext) -> list[str]:

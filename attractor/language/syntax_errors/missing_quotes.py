@@ -1,17 +1,9 @@
-"""Finds the quotes that are most likely missing or too many in a text that cannot be read.
+"""Repairs a text with missing or extra quotes, unquoted values and invisible characters.
 
-One quote too few turns every text behind it inside out. So the ways to read the text are followed
-side by side, from one quote or end of a line to the next, and the least odd of them is believed:
-what stands around the quotes counts first, and between equals the looks of the lines.
-
-Judges what stands around a quote, and where a text begins or ends that lacks one.
-
-It is asked at every quote and every end of a line, so nobody looks further than a little way.
-
-Makes a text readable in which quotes are wrong or missing, or invisible letters stand.
-
-One wrong quote hides all the mistakes behind it. What is put in place of what is wrong is as long
-as that, so everything stands where it stood.
+A missing quote turns all texts behind it inside out. Therefore several ways to read the text are
+followed in parallel, from one quote or line end to the next, and the one with the lowest cost wins:
+first by the text around the quotes, then by the looks of the lines. Replacements have the length of
+the original text, so all other places stay the same.
 """
 
 import re
@@ -61,29 +53,29 @@ _PROSE = re.compile(
 
 
 def is_preceded_oddly(text: str, at: int) -> bool:
-    """Tell whether no text begins behind what stands before a quote."""
+    """Return whether no text can begin after the characters before a quote."""
     before = text[max(0, at - _NEAR) : at].rstrip(" \t\r")
     return before[-1:] not in ("", "\n", *_BEFORE_A_TEXT) and not _NAMED.search(before)
 
 
 def is_followed_oddly(text: str, at: int) -> bool:
-    """Tell whether no text ends before what stands there."""
+    """Return whether no text can end before the characters at an offset."""
     return _BEHIND_A_TEXT.match(text, at) is None
 
 
 def looks_like_an_end(text: str, at: int) -> bool:
-    """Tell whether a quote stands right behind a word and before a blank."""
+    """Return whether a quote is right behind a word and before a blank."""
     return text[at - 1 : at].isalpha() and text[at + 1 : at + 2].isspace()
 
 
 def begins_value(text: str, at: int) -> bool:
-    """Tell whether a quote stands behind `key=`, so that a text most likely begins there."""
+    """Return whether a quote follows `key=`."""
     before = text[max(0, at - _NEAR) : at]
     return before.rstrip().endswith("=") and _BEFORE_A_VALUE.search(before) is not None
 
 
 def start_of_text(text: str, at: int) -> int | None:
-    """Return where a key or a value begins that has a quote at its end only, if there is one."""
+    """Return the beginning of a key or value that has only a closing quote, or None."""
     first = max(0, at - _FAR, _behind_last_quote(text, at))
     before = text[first:at]
     if _ASSIGNS.match(text, at + 1):
@@ -108,7 +100,7 @@ def _could_be_one_text(value: str) -> bool:
 
 
 def end_before_key(text: str, opened: int, at: int) -> int | None:
-    """Return where a text ends when the next one of its line begins at a quote behind `key=`."""
+    """Return the end of a text before the next `key=` of its line, or None."""
     between = text[opened + 1 : at] if at - opened < _FAR else "\n"
     found = None if "\n" in between else _NEXT_KEY.search(between)
     if found is None:
@@ -118,9 +110,9 @@ def end_before_key(text: str, opened: int, at: int) -> int | None:
 
 
 def end_in_line(text: str, opened: int, end: int) -> int | None:
-    """Return where a text ends that is closed in a line: before what closes the list around it.
+    """Return the end of a text at the end of a line, before closing brackets, or None.
 
-    In a line that has nothing else it does not end: it would have ended in the line before.
+    A text does not end in a line without other characters: it would end in the line before.
     """
     start = max(opened + 1, end - _FAR, text.rfind("\n", max(0, end - _FAR), end) + 1)
     key = _end_of_key(text, opened) if start == opened + 1 else None
@@ -137,40 +129,40 @@ def end_in_line(text: str, opened: int, end: int) -> int | None:
 
 
 def _end_of_key(text: str, opened: int) -> int | None:
-    """Return where a key ends that has a quote at its beginning only, if it is one."""
+    """Return the end of a key that has only an opening quote, or None."""
     key = _KEY_BEHIND.match(text, opened + 1)
     before = text[max(0, opened - _NEAR) : opened].rstrip()
     return key.end("key") if key and before[-1:] not in ("=", "+") else None
 
 
 def _is_pair(line: str) -> bool:
-    """Tell whether the last bracket of a line was opened in it."""
+    """Return whether the last bracket of a line was opened in that line."""
     opening = {"]": "[", "}": "{"}.get(line[-1], "")
     return bool(opening) and line.count(opening) >= line.count(line[-1])
 
 
 def could_end_a_list(text: str, at: int) -> bool:
-    """Tell whether what stands before could close an attribute list or part two attributes."""
+    """Return whether the characters before an offset may end a list or an attribute."""
     return text[max(0, at - _NEAR) : at].rstrip()[-1:] in ("]", ";", ",")
 
 
 def looks_like_a_statement(text: str, at: int) -> bool:
-    """Tell whether a line begins as statements and attributes do."""
+    """Return whether a line begins like a statement or an attribute."""
     return _STATEMENT.match(text, at) is not None
 
 
 def looks_like_prose(text: str, at: int) -> bool:
-    """Tell whether a line begins as sentences and stylesheets do, and no statement."""
+    """Return whether a line begins like a sentence or a stylesheet."""
     return _PROSE.match(text, at) is not None
 
 
 _MARK = re.compile(r'"|\\["\\]|\n|//|/\*|\*/|(?<![^\n])\#')
-# A missing quote is less odd than one quote in an odd place, two quotes within a text than two.
+# Costs: a missing quote is less than a misplaced one, two quotes in a text less than two others.
 _ODD, _MISSING, _INNER, _ANOTHER = 10, 4, 8, 4
 
 
 class Fault(Enum):
-    """What is wrong with a quote."""
+    """The kind of mistake of a quote."""
 
     UNCLOSED = auto()
     UNOPENED = auto()
@@ -178,10 +170,7 @@ class Fault(Enum):
 
 
 class Slip(NamedTuple):
-    """What is wrong, and where: a text that lacks a quote, or a quote within a text.
-
-    `text` is where the text began.
-    """
+    """A mistake and its range; `text` is the beginning of the quoted text."""
 
     fault: Fault
     start: int
@@ -190,7 +179,7 @@ class Slip(NamedTuple):
 
 
 class _State(Enum):
-    """What a place may be part of; between equal ways the first of these goes first."""
+    """What an offset may be part of; of ways with the same cost the first state wins."""
 
     OUTSIDE = auto()
     INSIDE = auto()
@@ -204,7 +193,7 @@ class _Found(NamedTuple):
 
 
 class _Way(NamedTuple):
-    """One way to read the text so far: how odd it is, where its last text began, and its slips."""
+    """One way to read the text so far: its costs, the beginning of its last text, its mistakes."""
 
     oddness: int = 0
     looks: int = 0
@@ -212,19 +201,19 @@ class _Way(NamedTuple):
     found: _Found | None = None
 
     def but(self, oddness: int = 0, slip: Slip | None = None, *, looks: int = 0) -> "_Way":
-        """Return the way a step further on."""
+        """Return this way with additional costs."""
         found = _Found(slip, self.found) if slip else self.found
         return _Way(self.oddness + oddness, self.looks + looks, self.opened, found)
 
     @property
     def has_inner(self) -> bool:
-        """Whether a quote was found within the text that is open."""
+        """Whether the open text contains a quote."""
         last = self.found.slip if self.found else None
         return last is not None and last.fault is Fault.INNER and last.text == self.opened
 
     @property
     def weight(self) -> tuple[int, int]:
-        """How odd it is all in all."""
+        """The total cost."""
         return self.oddness, self.looks
 
 
@@ -232,7 +221,7 @@ _Step = tuple[_State, _Way]
 
 
 def find_slips(text: str) -> Sequence[Slip]:
-    """Return what is wrong with the quotes of a text, by the least odd way to read it."""
+    """Return the mistakes of the way with the lowest cost."""
     ways = {_State.OUTSIDE: _Way()}
     for mark in _MARK.finditer(text):
         now = [(state, ways[state]) for state in _State if state in ways]
@@ -292,7 +281,7 @@ def _inside_quote(text: str, at: int, way: _Way) -> Iterator[_Step]:
     is_odd, is_next = is_followed_oddly(text, at + 1), begins_value(text, at)
     yield _State.OUTSIDE, way.but((is_odd or is_next) * _ODD)
     if not is_next and (is_odd or way.has_inner):
-        # Where there is one quote within a text there are mostly two, the first before a word.
+        # A text with one inner quote mostly has two, the first before a word.
         oddness = _ANOTHER if way.has_inner else _INNER + looks_like_an_end(text, at) * _INNER
         yield _State.INSIDE, way.but(oddness, Slip(Fault.INNER, at, at + 1, way.opened))
     end = end_before_key(text, way.opened, at) if is_next else None
@@ -302,7 +291,7 @@ def _inside_quote(text: str, at: int, way: _Way) -> Iterator[_Step]:
 
 
 def _closed(text: str, at: int, way: _Way, state: _State) -> Iterator[_Step]:
-    """Close a text in its line, before what closes the list around it."""
+    """Close a text in its line, before closing brackets."""
     end = end_in_line(text, way.opened, at)
     if end is not None:
         looks = looks_like_prose(text, at + 1) + (not could_end_a_list(text, at))
@@ -342,7 +331,7 @@ _HIDING = str.maketrans({'"': "_", "\\": "_"})
 
 
 def mend(source: Source) -> Findings | None:
-    """Return a readable text with what was wrong in it; None when there is nothing of the kind."""
+    """Return a repaired text with its mistakes; None if there is nothing to repair."""
     text, slips, loose = _look(source.text)
     unseen = [Change(*place, "") for place in invisible_letters(text)]
     if not slips and not loose and not unseen:
@@ -354,13 +343,13 @@ def mend(source: Source) -> Findings | None:
     for one in loose:
         report_loose_end(findings, source.text, one)
     for one in unseen:
-        message = f"an invisible letter stands here: {named(source.text[one.start])}"
-        findings.mistake(message, one.start, one.end, fix="take it away", edit=one)
+        message = f"invisible character {named(source.text[one.start])}"
+        findings.mistake(message, one.start, one.end, fix="remove it", edit=one)
     return findings
 
 
 class _Look(NamedTuple):
-    """A text with all in its place, the slips that were in it, and what was loose."""
+    """A repaired text with its mistakes."""
 
     text: str
     slips: Sequence[Slip] = ()
@@ -368,9 +357,9 @@ class _Look(NamedTuple):
 
 
 def _look(text: str) -> _Look:
-    """Find what is wrong. A wrong quote turns what is behind it inside out, so it comes first.
+    """Repair quotes first: a wrong quote turns the text behind it inside out.
 
-    Unless there is none besides those within a text that has other quotes.
+    The exception are quotes inside a text with other quotes.
     """
     tied = _tied(text)
     slips = find_slips(text) if '"' in text else ()
@@ -396,7 +385,7 @@ def _replaced(text: str, changes: Iterable[Change]) -> str:
 
 
 def _instead(text: str, slip: Slip) -> Change:
-    """Put a whole text in place of one that lacks a quote, and a quote of no meaning within one."""
+    """Return the change that closes a text, or replaces a quote inside a text."""
     inside = text[slip.start + 1 : slip.end - 1].translate(_HIDING)
     whole = f'"{inside}"' if slip.end - slip.start > 1 else "_"
     return Change(slip.start, slip.end, "'" if slip.fault is Fault.INNER else whole)
@@ -409,7 +398,7 @@ def _blank(text: str, change: Change) -> Change:
 
 
 def _each_once(slips: Iterable[Slip]) -> Iterable[Slip]:
-    """Return the slips, and of the quotes within one text the first."""
+    """Return the mistakes; of the quotes inside one text only the first."""
     first: dict[tuple[Fault, int], Slip] = {}
     for slip in slips:
         first.setdefault((slip.fault, slip.text), slip)
@@ -420,13 +409,13 @@ def _report(findings: Findings, text: str, slip: Slip) -> None:
     start, end = slip.start, slip.end
     smart = next((at for at in (start, end - 1) if text[at] in SMART_QUOTES), None)
     if smart is not None:
-        message = "these are not the quotes of a keyboard"
+        message = "typographic quotes"
         findings.mistake(message, smart, smart + 1, fix='write "')
     elif slip.fault is Fault.INNER:
-        fix = 'write \\" within a text'
+        fix = 'write \\" inside a text'
         findings.mistake("this quote ends the text too early", start, end, fix=fix)
     elif slip.fault is Fault.UNOPENED:
-        fix = f'put a " before {quote(text[start : end - 1].splitlines()[0])}'
-        findings.mistake("this text has no quote at its beginning", start, end, fix=fix)
+        fix = f'add a " before {quote(text[start : end - 1].splitlines()[0])}'
+        findings.mistake("missing opening quote", start, end, fix=fix)
     else:
-        findings.mistake("this text is never closed", start, start + 1, fix='put a " at its end')
+        findings.mistake("unclosed text", start, start + 1, fix='add a " at its end')

@@ -16,20 +16,20 @@ from attractor.language.syntax_errors.token_context import Braces, Held, TokenCo
 
 _BEGINS = frozenset({"ID", "SUBGRAPH", "GRAPH", "NODE", "EDGE", "ATTRIBUTE", "NUMBER", "_OPEN"})
 _FOLLOWS_AN_ID = frozenset({"ATTRIBUTES", "UNCLOSED_LIST", "_ARROW", "_OPEN"})
-# What belongs to the statement still, behind braces.
+# Tokens behind braces that still belong to the statement.
 _GOES_ON = frozenset(
     {"_ARROW", "DASHES", "OTHER_ARROW", "ATTRIBUTES", "UNCLOSED_LIST", "_SEMICOLON"}
 )
-# How many tokens further on the next statement begins.
+# Distance from a token to the next statement.
 _ENDS = {"_SEMICOLON": 1, "_CLOSE": 0}
 _DEEPER = {"_OPEN": 1, "_CLOSE": -1}
 
 
 def next_statement(tokens: Sequence[Token], first: int, mistake: int, text: str) -> int:
-    """Return the next place where a statement ends or begins.
+    """Return the index of the next end or beginning of a statement.
 
-    It is behind a `;`, at the first word of a line, or at the brace that closes what is around;
-    braces that open in between are passed over with all they hold.
+    That is behind a `;`, at the first word of a line, or at the closing brace of the block;
+    nested blocks are skipped.
     """
     depth = 0
     for at in range(mistake, len(tokens)):
@@ -45,12 +45,12 @@ def next_statement(tokens: Sequence[Token], first: int, mistake: int, text: str)
 
 
 def _begins(tokens: Sequence[Token], at: int, mistake: int, text: str) -> bool:
-    """Tell whether a token is the first of a line and may begin a statement."""
+    """Return whether a token is the first of its line and may begin a statement."""
     if tokens[at].type not in _BEGINS:
         return False
     if "\n" not in text[tokens[at - 1].end : tokens[at].start]:
         return False
-    # What follows a bracket that is never closed looks like statements: `label = "x"`.
+    # Text after an unclosed bracket looks like statements: `label = "x"`.
     return tokens[mistake].type != "UNCLOSED_LIST" or tokens[at + 1].type in _FOLLOWS_AN_ID
 
 
@@ -58,12 +58,12 @@ _MISTAKE = "MISTAKE"
 
 
 def recover(findings: Findings) -> Digraph | None:
-    """Read a text and note each mistake; return nothing when the text ends in the middle."""
+    """Parse a text and report all mistakes; return None if the text ends in a statement."""
     return _Recovering(findings).read()
 
 
 class _Recovering:
-    """A walk through the grammar that goes on behind mistakes, at the next statement."""
+    """A parser that continues at the next statement after a mistake."""
 
     def __init__(self, findings: Findings) -> None:
         self._tokens = list(scan(findings))
@@ -84,12 +84,12 @@ class _Recovering:
         return built if isinstance(built, Digraph) else None
 
     def _go_on(self, at: int) -> int:
-        """Say what is wrong at a token; return where to go on, which may be the end."""
+        """Report the mistake at a token; return the index at which to continue."""
         place = TokenContext(self._findings, self._tokens, at, self._braces)
         if self._machine.expects_only(END):
             return self._recover_behind(place)
         if self._machine.is_behind(self._tokens[at - 1]) and place.before == "_CLOSE":
-            # A subgraph is whole, whatever is wrong behind it.
+            # The subgraph is complete, and the mistake is behind it.
             explain(place, Part.BODY)
             return self._pass_over(at)
         depth = self._machine.depth_for(_MISTAKE)
@@ -101,7 +101,7 @@ class _Recovering:
         return self._pass_over(at)
 
     def _pass_over(self, at: int) -> int:
-        """Put a MISTAKE in place of the statement, and go on at the next one."""
+        """Replace the statement by MISTAKE; return the index of the next statement."""
         self._machine.feed(Token(_MISTAKE, 0, 0))
         token, text = self._tokens[at], self._findings.source.text
         if token.type == "_OPEN" and self._braces.held(at) is Held.STATEMENTS:
@@ -115,7 +115,7 @@ class _Recovering:
         return at if self._tokens[at].type != END else len(self._tokens)
 
     def _recover_behind(self, place: TokenContext) -> int:
-        """Go on in the graph if it seems to have ended too early."""
+        """Continue in the graph if it seems to end too early."""
         is_another = place.token.type in SECOND_GRAPH or place.token.type == "_CLOSE"
         if not is_another and self._braces.is_left_open_before(place.at):
             explain_early_end(place)
@@ -125,7 +125,7 @@ class _Recovering:
         return len(self._tokens)
 
     def _recover_head(self, place: TokenContext) -> int:
-        """Go on after a wrong word before the graph's brace, if it is clear how."""
+        """Continue after a wrong word before the first brace, if the intention is clear."""
         if self._machine.is_at_beginning:
             if place.token.type == "STRICT":
                 return place.at + 1

@@ -1,9 +1,7 @@
-"""Finds values without their quotes, keys without a value, and comments that begin with `#`.
+"""Finds unquoted values, missing values and comments that begin with `#`.
 
-Read word by word each of them would look like several mistakes. They are looked for only in a text
-that cannot be read.
-
-Says what is wrong with a loose end, writes it as it should be, and puts a whole one in place.
+Token by token each of them would look like several mistakes. They are searched only in a text with
+syntax errors.
 """
 
 import re
@@ -46,7 +44,7 @@ _ANGLE = re.compile(r"[<>]")
 
 
 class Looseness(Enum):
-    """What is wrong."""
+    """The kind of mistake."""
 
     OTHER_QUOTES = auto()
     OPEN_QUOTE = auto()
@@ -57,7 +55,7 @@ class Looseness(Enum):
 
 
 class LooseEnd(NamedTuple):
-    """A value, a key that has none or a comment; `before` is what stands before the value."""
+    """A value, a key without a value or a comment; `before` is the text before the value."""
 
     what: Looseness
     start: int
@@ -66,12 +64,12 @@ class LooseEnd(NamedTuple):
 
 
 def find_loose_ends(text: str) -> Iterator[LooseEnd]:
-    """Yield what is loose, in its order."""
+    """Yield the mistakes in order."""
     return _Walk(text).find()
 
 
 class _Walk:
-    """One walk through a text."""
+    """A scan of one text."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -98,7 +96,7 @@ class _Walk:
                     yield LooseEnd(what, start, at, " ".join(found[0].split(" ")))
 
     def _judge(self, at: int, key: str) -> tuple[Looseness | None, int]:
-        """Return what is wrong with a value, if anything, and where to go on."""
+        """Return the kind of mistake of a value, if any, and where to continue."""
         first = self._text[at : at + 1]
         if first in ("", '"'):
             return None, at
@@ -111,7 +109,7 @@ class _Walk:
         return Looseness.NO_QUOTES if is_loose else None, end
 
     def _end_of_quoted(self, at: int, closing: re.Pattern[str]) -> int:
-        """Return where a text in other quotes ends, which may go over lines; 0 if it is open."""
+        """Return the end of a text in other quotes, even lines below; 0 if it is unclosed."""
         found = closing.search(self._text, at + 1, self._end_of_line(at))
         if found is None:
             other = _OPENS_ANOTHER.search(self._text, at + 1)
@@ -123,14 +121,14 @@ class _Walk:
         return Looseness.OPEN_QUOTE, at + max(len(line), 1)
 
     def _end_of_line(self, at: int) -> int:
-        # A long line is looked through once, however many values stand in it.
+        # Cached: a long line may have many values.
         if at > self._line_ends:
             end = self._text.find("\n", at)
             self._line_ends = end if end >= 0 else len(self._text)
         return self._line_ends
 
     def _html(self, at: int) -> tuple[Looseness | None, int]:
-        """Find the end of an HTML label; of one in a line anybody can tell."""
+        """Find the end of an HTML label; a label in one line is reported elsewhere."""
         depth = 0
         for found in () if self._has_open_html else _ANGLE.finditer(self._text, at):
             depth += 1 if found[0] == "<" else -1
@@ -151,22 +149,20 @@ _LONGEST = 60
 
 
 def report_loose_end(findings: Findings, text: str, loose: LooseEnd) -> None:
-    """Note what is wrong, with what would mend it."""
+    """Report a mistake with its fix."""
     what, start, end, before = loose
     value = text[start:end]
     match what:
         case Looseness.COMMENT:
             edit = Change(start, start + len(value) - len(value.lstrip("#")), "//")
-            findings.mistake(
-                "'#' begins no comment here", start, start + 1, fix="write //", edit=edit
-            )
+            findings.mistake("invalid comment with '#'", start, start + 1, fix="use //", edit=edit)
         case Looseness.EMPTY:
             key = before.rstrip("= \t")
-            message, fix = f"the attribute {quote(key)} has no value", f'write {before} "..."'
+            message, fix = f"missing value of {quote(key)}", f'write {before} "..."'
             findings.mistake(message, start, end, fix=fix)
         case Looseness.HTML:
             fix = f'write {before}"..." with plain text'
-            findings.mistake("HTML labels are not supported", start, end, fix=fix)
+            findings.mistake("unsupported HTML label", start, end, fix=fix)
         case Looseness.OPEN_QUOTE:
             findings.mistake(_wrong_quote(value), start, start + 1, fix=f'write {before}"..."')
         case Looseness.OTHER_QUOTES:
@@ -176,7 +172,7 @@ def report_loose_end(findings: Findings, text: str, loose: LooseEnd) -> None:
 
 
 def whole_instead(text: str, loose: LooseEnd) -> Change:
-    """Put what can be read in the place of what is loose, as long as that."""
+    """Replace a mistake by valid text of the same length."""
     what, start, end, _ = loose
     value = text[start:end]
     if what in (Looseness.COMMENT, Looseness.EMPTY):
@@ -189,12 +185,12 @@ def whole_instead(text: str, loose: LooseEnd) -> Change:
 def _report_unquoted(findings: Findings, loose: LooseEnd, value: str) -> None:
     positive = _POSITIVE.fullmatch(value)
     if positive:
-        _report(findings, loose, "a number has no '+' before it", positive["number"])
+        _report(findings, loose, "unsupported '+' before a number", positive["number"])
     elif "//" in value:
-        message = "a value with '//' has to stand in quotes, or it is a comment"
+        message = "a value with '//' needs quotes, otherwise it is a comment"
         _report(findings, loose, message, _in_quotes(value))
     else:
-        message = f"the value {quote(value)} has to stand in quotes"
+        message = f"the value {quote(value)} needs quotes"
         _report(findings, loose, message, _in_quotes(value))
 
 
@@ -208,10 +204,10 @@ def _report(findings: Findings, loose: LooseEnd, message: str, written: str) -> 
 
 def _wrong_quote(value: str) -> str:
     if value[0] in SMART_QUOTES:
-        return "these are not the quotes of a keyboard"
-    return "a text stands in double quotes"
+        return "typographic quotes"
+    return "a text needs double quotes"
 
 
 def _in_quotes(inside: str) -> str:
-    """Write a text in double quotes; an escape stays one."""
+    """Quote a text and keep its escapes."""
     return f'"{_ESCAPE_OR_QUOTE.sub(lambda found: _WRITTEN.get(found[0], found[0]), inside)}"'

@@ -1,4 +1,4 @@
-"""Gives attributes that go by another tool's name the name they have here (ruling L7)."""
+"""Renames attributes of other tools (ruling L7)."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -21,7 +21,7 @@ _OURS: Mapping[AttributeOwner, Mapping[str, str]] = {
 
 
 class Aliases:
-    """Renames `script`, `model`, `provider` and `default_max_retry`, and says so."""
+    """Renames `script`, `model`, `provider` and `default_max_retry`, and reports them."""
 
     order = 5
 
@@ -30,7 +30,7 @@ class Aliases:
         self._renamed: dict[int, Attribute] = {}
 
     def apply(self, graph: Graph) -> Graph:
-        """Return the graph with our names alone."""
+        """Return the graph without aliases."""
         attributes = self._resolved(graph.attributes, AttributeOwner.GRAPH, "")
         keys = sorted(_OURS[AttributeOwner.NODE].keys() & graph.node_keys)
         aliased = {node.id: node for key in keys for node in graph.nodes_with(key)}
@@ -45,7 +45,7 @@ class Aliases:
         return replace(graph, attributes=attributes, nodes={**graph.nodes, **nodes})
 
     def _resolved(self, attributes: Attributes, place: AttributeOwner, node: str) -> Attributes:
-        """Return the same attributes by our names; of two for one the later one counts."""
+        """Return the attributes without aliases; of two with the same name the later one wins."""
         ours, by_key = _OURS[place], attributes.by_key
         if ours.keys().isdisjoint(by_key):
             return attributes
@@ -57,7 +57,7 @@ class Aliases:
         return Attributes(named)
 
     def _rename(self, attribute: Attribute, name: str, node: str, is_double: bool) -> Attribute:
-        """Return an attribute by our name; the nodes that share it go on sharing it."""
+        """Return a renamed attribute; nodes keep sharing it."""
         known = self._renamed.get(id(attribute))
         if known is None:
             known = self._renamed[id(attribute)] = replace(attribute, key=name)
@@ -68,10 +68,10 @@ class Aliases:
         span = attribute.span
         also = f", and {name} is set too" if is_double else ""
         told = info(
-            f"{quote(attribute.key)} is another tool's name of {name}{also}",
+            f"{quote(attribute.key)} is an alias of {name}{also}",
             span,
             node=node,
-            fix=f"take it away: {name} is set" if is_double else f"write {name}",
+            fix=f"remove it: {name} is set" if is_double else f"use {name}",
             edits=(Edit(span, name),) if span.is_somewhere and not is_double else (),
         )
         self._around.report(told, rule=PORTABILITY)

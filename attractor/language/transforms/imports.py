@@ -1,4 +1,4 @@
-"""Puts the graph of another file in place of a node of the type `import`."""
+"""Replaces nodes of type `import` by the graphs of other files."""
 
 from attractor.language.graph.graph import Graph
 from attractor.language.preparation.transform import TransformContext
@@ -7,7 +7,7 @@ TYPE = "import"
 
 
 class Imports:
-    """Imports graphs, and those that they import; without files every placeholder stays."""
+    """Imports graphs recursively; without files every placeholder stays."""
 
     order = 10
 
@@ -15,10 +15,10 @@ class Imports:
         self._around = around
 
     def apply(self, graph: Graph) -> Graph:
-        """Return the graph with every import in place; one that cannot be read stays."""
+        """Return the graph with its imports replaced; the placeholder of an invalid file stays."""
         if self._around.files is None or not graph.of_type(TYPE):
             return graph
-        # Imported here: few callers need it.
+        # Few pipelines have imports.
         from attractor.language.preparation.imports import import_files
 
         return import_files(graph, self._around, self._around.files)

@@ -1,4 +1,4 @@
-"""Puts the text of a file in place of its name: `prompt="@prompts/plan.md"` (ruling L8)."""
+"""Replaces file names by the content of the files: `prompt="@prompts/plan.md"` (ruling L8)."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -18,7 +18,7 @@ _TEMPLATE = ".j2"
 
 
 class PromptFiles:
-    """Reads prompts and commands from files; `@@` at the beginning stands for a plain `@`."""
+    """Reads prompts and commands from files; a leading `@@` means a plain `@`."""
 
     order = 40
 
@@ -26,7 +26,7 @@ class PromptFiles:
         self._around = around
 
     def apply(self, graph: Graph) -> Graph:
-        """Return the graph with every text in place; one that cannot be read stays a name."""
+        """Return the graph with the content of files; the name stays if a file is invalid."""
         changed: dict[str, Node] = {}
         for node, attribute in _named(graph):
             value = self._read(node, attribute)
@@ -54,32 +54,33 @@ class PromptFiles:
 
     def _text(self, files: Files, name: str, node: Node, attribute: Attribute) -> str | None:
         if not name:
-            fix = "write @@ for the sign itself"
-            return self._report(node, attribute, f"this {attribute.key} names no file", fix)
+            fix = "write @@ for a plain @"
+            return self._report(node, attribute, f"missing file name in {attribute.key}", fix)
         if name.startswith("/"):
-            fix = "write the path from the folder of the pipeline"
+            fix = "use a path relative to the folder of the pipeline"
             return self._report(node, attribute, f"{quote(name)} is an absolute path", fix)
         try:
             return decode(files.read(name), file=name)
         except UnreadablePipeline as unreadable:
             fix = (
-                unreadable.hint or "write the path from the folder of the pipeline, or @@ for an @"
+                unreadable.hint
+                or "use a path relative to the folder of the pipeline, or @@ for a plain @"
             )
             return self._report(node, attribute, unreadable.message, fix)
 
     def _is_template(self, text: str, name: str, node: Node, attribute: Attribute) -> bool:
         if attribute.key != "prompt":
-            message = f"{name} is a template, and a {attribute.key} is none"
-            fix = "write a plain file: the shell would run what is put into a command"
+            message = f"{name} is a template, which {attribute.key} does not support"
+            fix = "use a plain file: the shell would execute inserted values"
             self._report(node, attribute, message, fix)
             return False
-        # Imported here: few callers need it.
+        # jinja2 is slow to import, and few pipelines have templates.
         from attractor.language.declarations.templates import read_template
 
         template = read_template(text)
         if template.mistake:
             message = f"{name}, line {template.line}: {template.mistake}"
-            self._report(node, attribute, message, "mend the template, which is Jinja2")
+            self._report(node, attribute, message, "fix the template (Jinja2)")
         return not template.mistake
 
     def _report(self, node: Node, attribute: Attribute, message: str, fix: str) -> None:

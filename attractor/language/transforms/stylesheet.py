@@ -1,4 +1,4 @@
-"""Gives nodes the model that the stylesheet chooses, where they choose none (spec 8.5)."""
+"""Sets the model of nodes from the stylesheet (spec 8.5)."""
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ _PROPERTIES = frozenset({"llm_model", "llm_provider", "reasoning_effort"})
 
 
 class StylesheetApplication:
-    """Applies the `model_stylesheet`, and what the graph itself says behind it."""
+    """Applies the `model_stylesheet`, then the model of the graph."""
 
     order = 20
 
@@ -22,7 +22,7 @@ class StylesheetApplication:
         pass
 
     def apply(self, graph: Graph) -> Graph:
-        """Return the graph with every node's model resolved; a broken stylesheet says nothing."""
+        """Return the graph with the model of every node; ignore an invalid stylesheet."""
         there = {key: one for key, one in graph.attributes.by_key.items() if key in _PROPERTIES}
         written = graph.attributes.by_key.get("model_stylesheet")
         sheet = _read(written) if written else None
@@ -37,7 +37,7 @@ class StylesheetApplication:
 
 def _read(written: Attribute) -> "Stylesheet | None":
     text = str(written.value)
-    # Imported here: few callers need it.
+    # It imports lark, and few pipelines have a stylesheet.
     from attractor.language.declarations.stylesheet_grammar import read_stylesheet
 
     stylesheet, mistakes = read_stylesheet(text) if text.strip() else (None, ())

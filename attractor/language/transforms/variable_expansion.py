@@ -1,4 +1,4 @@
-"""Puts the goal and the inputs in place of `$goal` and `${inputs.name}` in prompts (9.2, L8)."""
+"""Expands `$goal` and `${inputs.name}` in prompts (9.2, L8)."""
 
 import re
 from collections import Counter
@@ -22,7 +22,7 @@ _GOAL_MISSING = "goal_missing"
 
 
 class VariableExpansion:
-    """Expands variables; what it puts in is not looked at again."""
+    """Expands variables, once."""
 
     order = 50
 
@@ -30,7 +30,7 @@ class VariableExpansion:
         self._around = around
 
     def apply(self, graph: Graph) -> Graph:
-        """Return the graph with every prompt expanded; without inputs theirs stay as they are."""
+        """Return the graph with expanded prompts; without inputs their variables stay."""
         expansion = _Expansion(graph, self._around)
         expanded: dict[str, Node] = {}
         for node in graph.nodes_with("prompt"):
@@ -46,7 +46,7 @@ class VariableExpansion:
 
 
 class _Expansion:
-    """What may be put into the prompts of one graph, and what was found wrong with them."""
+    """The values for the prompts of one graph, and the mistakes in them."""
 
     def __init__(self, graph: Graph, around: TransformContext) -> None:
         self._goal = graph.goal
@@ -55,7 +55,7 @@ class _Expansion:
         self._without_goal: set[int] = set()
 
     def expanded(self, node: Node, prompt: Value) -> str:
-        """Return the text of a prompt with values in place of variables."""
+        """Return the text of a prompt with its variables replaced."""
         text = str(prompt)
         asked: dict[str, tuple[int, int]] = {}
         counts = Counter[str]()
@@ -65,25 +65,25 @@ class _Expansion:
                 asked.setdefault(name, found.span())
                 counts[name] += 1
             elif not self._goal.strip() and id(prompt) not in self._without_goal:
-                # Of a default block nodes have one and the same prompt.
+                # Nodes of a default block share one prompt.
                 self._without_goal.add(id(prompt))
                 self._report_goal(node, span_within(prompt, *found.span()))
         for name, place in asked.items():
-            # A prompt that came from a file stands nowhere in the text of the pipeline.
+            # A prompt from a file has no place in the pipeline.
             self._check(node, name, span_within(prompt, *place), counts[name])
         return _VARIABLE.sub(self._meaning, text)
 
     def check_template(self, node: Node, prompt: Value) -> None:
-        """Report what a template asks for and may not have."""
-        # Imported here: few callers need it.
+        """Report unknown inputs and secrets in a template."""
+        # jinja2 is slow to import, and few pipelines have templates.
         from attractor.language.declarations.templates import read_template
 
         for name in read_template(str(prompt)).inputs:
             self._check(node, name, prompt.span)
 
     def _report_goal(self, node: Node, span: Span) -> None:
-        message = "the prompt asks for the goal, and the graph has none"
-        fix = 'add goal="..." to the graph, or give a goal to the run'
+        message = "the prompt uses $goal, but the graph has no goal"
+        fix = 'add goal="..." to the graph, or pass a goal to the run'
         self._around.report(warning(message, span, node=node.id, fix=fix), rule=_GOAL_MISSING)
 
     def _meaning(self, found: re.Match[str]) -> str:
@@ -94,15 +94,15 @@ class _Expansion:
         one = self._inputs.get(name)
         if not name.strip():
             fix = "write ${inputs.NAME}"
-            message = "the prompt asks for an input and names no input"
+            message = "missing name of an input in the prompt"
         elif one is None and name in self._mistaken:
             return
         elif one is None:
             fix = self._suggest(name) or "declare it on the graph, in inputs"
-            message = f"the prompt asks for the input {quote(name)}, which is not declared"
+            message = f"undeclared input {quote(name)} in the prompt"
         elif one.is_secret:
-            message = f"the input {name} is a secret, which no prompt may hold"
-            fix = "take it out: what stands in a prompt goes to a model and into logs"
+            message = f"the secret {name} must not occur in a prompt"
+            fix = "remove it: prompts go to models and into logs"
         else:
             return
         times = f" ({count} times)" if count > 1 else ""
@@ -111,7 +111,7 @@ class _Expansion:
 
     @cached_property
     def _values(self) -> Mapping[str, str]:
-        """What is known of each input that a prompt may hold."""
+        """The values of the inputs that prompts may contain."""
         given = self._around.inputs
         if given is None:
             return {}
@@ -130,17 +130,17 @@ class _Expansion:
 def _declared(
     graph: Graph, around: TransformContext
 ) -> "tuple[Mapping[str, Input], frozenset[str]]":
-    """Return the inputs by name, and the names whose declarations are wrong, which it reports."""
+    """Return the valid inputs by name, and the names of invalid ones, which it reports."""
     value = graph.attributes.value("inputs")
     if value is None:
         return {}, frozenset()
-    # Imported here: few callers need it.
+    # Few pipelines declare inputs.
     from attractor.language.declarations.inputs import read_inputs
 
     inputs, mistakes = read_inputs(str(value))
     for one in mistakes:
         span = span_within(value, one.start, one.end)
-        around.report(error(f"in inputs {one.message}", span, fix=one.hint), rule=_RULE)
+        around.report(error(f"inputs: {one.message}", span, fix=one.hint), rule=_RULE)
     return {one.name: one for one in inputs}, frozenset(one.name for one in mistakes)
 
 

@@ -58,7 +58,7 @@ def test_failed_drawing_does_not_stop_the_others(folder: Path) -> None:
     result = attractor("render", *words, "-o", "out", folder=folder)
     assert result.returncode == 2
     assert result.stdout.splitlines() == ["drawn: out/c.svg", "1 drawn, 3 failed"]
-    assert "bad.dot:1:15: error[syntax]: '--' is no edge" in result.stderr
+    assert "bad.dot:1:15: error[syntax]: invalid edge '--'" in result.stderr
     assert "cannot read missing.dot" in result.stderr
     assert "nothing is neither a file nor a run" in result.stderr
     assert (folder / "out" / "c.svg").is_file()

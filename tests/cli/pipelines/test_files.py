@@ -79,7 +79,7 @@ def test_unreadable_file_is_reported_with_the_others(folder: Path) -> None:
     opened = open_pipelines(["latin.dot", "b.dot", "lost.dot"])
     assert [one.file for one in opened.sources] == ["b.dot"]
     assert [one.message for one in opened.unread] == [
-        "latin.dot is not UTF-8 (line 2)",
+        "latin.dot is not valid UTF-8 (line 2)",
         "cannot read lost.dot: No such file or directory",
     ]
     assert opened.unread[0].fix == "save it as UTF-8"

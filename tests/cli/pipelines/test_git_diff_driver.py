@@ -135,10 +135,13 @@ def test_binary_content_does_not_fail(repository: Repository) -> None:
     commands = ("git add -- .", "git diff --cached | tr '\\351' e")
     shown = repository.run(*commands)
     assert (
-        "because the new text is not a valid pipeline: latin.dot is not UTF-8 (line 4)\n" in shown
+        "because the new text is not a valid pipeline: latin.dot is not valid UTF-8 (line 4)\n"
+        in shown
     )
     assert '\n+    a [prompt="e"]\n' in shown
-    assert "binary.dot: the new text is not a valid pipeline: binary.dot is not a text\n" in shown
+    assert (
+        "binary.dot: the new text is not a valid pipeline: binary.dot is a binary file\n" in shown
+    )
 
 
 def test_moved_invalid_file_is_unchanged(repository: Repository) -> None:

@@ -125,10 +125,10 @@ FORKED = [
 @pytest.mark.parametrize(
     ("edges", "words"),
     [
-        ([edge("a", "exit", loop_restart=True)], "behind the exit nothing can begin anew"),
-        ([edge("b1", "start", loop_restart=True)], "no run can begin anew out of a branch"),
-        ([edge("b1", "meet", loop_restart=True)], "no run can begin anew out of a branch"),
-        ([edge("fan", "b1", loop_restart=True)], "this edge is a branch"),
+        ([edge("a", "exit", loop_restart=True)], "a run cannot restart at the exit"),
+        ([edge("b1", "start", loop_restart=True)], "a branch cannot restart the run"),
+        ([edge("b1", "meet", loop_restart=True)], "a branch cannot restart the run"),
+        ([edge("fan", "b1", loop_restart=True)], "the edge is a branch"),
     ],
 )
 def test_a_misplaced_restart_is_refused(edges: Sequence[Edge], words: str) -> None:

@@ -300,7 +300,7 @@ def test_no_size_or_depth_is_too_much(text: str) -> None:
 def test_parentheses_that_are_too_many_are_a_mistake() -> None:
     condition = read_condition("(" * 31 + "a" + ")" * 31)
     assert isinstance(condition, Unreadable)
-    assert condition.fault == "more than 30 parentheses lie within each other"
+    assert condition.fault == "more than 30 nested parentheses"
     assert read_condition("(" * 30 + "a" + ")" * 30) == Truth("a")
 
 

@@ -80,15 +80,15 @@ def test_what_goes_beyond_the_core_is_named(
         ("tests=true", "write context.tests=true"),
         (
             "outcome=fail || outcome=success && context.a=1",
-            "draw an edge for each: outcome=fail, outcome=success && context.a=1",
+            "add an edge for each: outcome=fail, outcome=success && context.a=1",
         ),
         (
             "context.n > 3",
-            "let a stage put the answer into the context, and ask for that with =",
+            "let a stage write the result to the context, and compare that with =",
         ),
         (
             "!context.a",
-            "let a stage put the answer into the context, and ask for that with =",
+            "let a stage write the result to the context, and compare that with =",
         ),
     ],
 )

@@ -154,7 +154,7 @@ def told(line: int, column: int, *, page: str = "") -> str:
 
 
 def test_an_attribute_says_what_it_is_for() -> None:
-    assert told(2, 28).startswith("**prompt**\n\nThe instruction for the stage")
+    assert told(2, 28).startswith("**prompt**\n\nInstruction for the stage")
 
 
 def test_a_node_says_what_it_does() -> None:
@@ -188,8 +188,8 @@ def test_a_value_says_what_it_means() -> None:
         "**parallelogram** (shape)\n\nA node of type `tool`"
     )
     assert of_value('"summary:low').startswith("**summary:low** (fidelity)\n\nA fresh session")
-    assert of_value("quorum").startswith("**quorum** (join_policy)\n\nWhen a parallel node is done")
-    assert of_value("true").startswith("**true** (goal_gate)\n\nWhether the exit stays shut")
+    assert of_value("quorum").startswith("**quorum** (join_policy)\n\nWhen a parallel node ends")
+    assert of_value("true").startswith("**true** (goal_gate)\n\nWhether the exit stays closed")
     assert of_value("exit").startswith("**exit** (type)\n\nThe pipeline ends here")
     assert of_value("b, goal").startswith("**b** (exit)")
 

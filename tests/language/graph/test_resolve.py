@@ -139,7 +139,7 @@ def test_a_label_that_is_not_seen_any_more_is_told_where_the_stylesheet_chooses_
 
     by_class = ".l-1 { llm_model: m }"
     ((message, column),) = told(MOST_CLASSES_AROUND + 3, by_class)
-    assert "innermost 100 only" in message
+    assert "only the classes of the innermost 100" in message
     text = nested(MOST_CLASSES_AROUND + 3, sheet=by_class)
     assert text[column - 1 :].startswith(f'subgraph {{ label="L {MOST_CLASSES_AROUND}"')
     assert told(MOST_CLASSES_AROUND, by_class) == []

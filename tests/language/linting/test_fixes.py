@@ -167,7 +167,7 @@ def test_of_two_slips_of_one_name_none_is_mended() -> None:
     mended = mend(PROMPTS, check=prepare)
     assert (mended.text, mended.mended, mended.harm) == (PROMPTS, (), ())
     told = [one.fix for one in mended.left.diagnostics if one.rule == "unknown_attribute"]
-    assert told == ["did you mean prompt? so may 1 more here: keep one of them"] * 2
+    assert told == ["did you mean prompt? 1 more may mean it too: keep one of them"] * 2
 
 
 @pytest.mark.parametrize(

@@ -45,9 +45,9 @@ def test_a_comment_with_a_line_to_itself_speaks_of_the_next_one() -> None:
 @pytest.mark.parametrize(
     ("comment", "message"),
     [
-        ("// attractor: ignore", "does not say which"),
-        ("// attractor: ignore[unknown_attribute]", "silences nothing"),
-        ("// attractor: ignore[unknown_atribute]", "there is no rule 'unknown_atribute'"),
+        ("// attractor: ignore", "names no rule"),
+        ("// attractor: ignore[unknown_attribute]", "unused comment"),
+        ("// attractor: ignore[unknown_atribute]", "unknown rule 'unknown_atribute'"),
         ("// attractor: ignore[start_node]", "cannot be ignored"),
     ],
 )
@@ -72,7 +72,7 @@ def test_a_comment_in_a_text_is_none() -> None:
     [
         ("unknown_atribute", "did you mean unknown_attribute?"),
         ("zzzzzz", "attractor rules lists the rules"),
-        ("portability", "take it away"),
+        ("portability", "remove it"),
     ],
 )
 def test_a_comment_says_which_rule_may_be_meant(rule: str, fix: str) -> None:
@@ -115,4 +115,4 @@ class Silent:
 def test_a_further_rule_is_one_too() -> None:
     text = pipeline("a [prompt=x]", "// attractor: ignore[house_style]")
     [told] = prepare(text, extra_rules={"house_style": Silent()}).diagnostics
-    assert "does not speak here" in told.message
+    assert "reports nothing here" in told.message

@@ -93,7 +93,7 @@ def test_rules_that_come_one_by_one_are_known_to_a_comment_too() -> None:
     )
     found = prepare(text, extra_rules=(one for one in [TooSmall()])).diagnostics
     assert [one.message for one in found if one.rule == "unused_ignore"] == [
-        "this comment silences nothing: 'too_small' does not speak here"
+        "unused comment: 'too_small' reports nothing here"
     ]
 
 
@@ -121,8 +121,8 @@ class WithWords:
     [
         (object(), "the rule 'object' has no method apply"),
         (NoGoal, "the rule 'no_goal' is a class"),
-        (WithNothing(), "the rule 'with_nothing' returned NoneType, no diagnostics"),
-        (WithWords(), "the rule 'with_words' found str, no diagnostics"),
+        (WithNothing(), "the rule 'with_nothing' returned NoneType, not diagnostics"),
+        (WithWords(), "the rule 'with_words' found str, not diagnostics"),
     ],
 )
 def test_what_is_no_rule_is_named(rule: Any, message: str) -> None:

@@ -63,20 +63,20 @@ def test_declarations_are_read(text: str, inputs: list[tuple[str, str, str | Non
 @pytest.mark.parametrize(
     ("text", "message", "place"),
     [
-        ("a,,b", "an input has no name", ""),
-        ("=b", "an input has no name", ""),
-        ("a-b", "'a-b' is no name for an input", "a-b"),
-        ("3", "'3' is no name for an input", "3"),
-        ("a, b, a=3", "the input a is declared twice", "a"),
-        ("a:integer", "'integer' is no type of inputs", "integer"),
-        ("a:", "'' is no type of inputs", ""),
-        ("a:int=x", "'x' is not a whole number", "x"),
+        ("a,,b", "missing name of an input", ""),
+        ("=b", "missing name of an input", ""),
+        ("a-b", "invalid input name 'a-b'", "a-b"),
+        ("3", "invalid input name '3'", "3"),
+        ("a, b, a=3", "duplicate input a", "a"),
+        ("a:integer", "unknown input type 'integer'", "integer"),
+        ("a:", "unknown input type ''", ""),
+        ("a:int=x", "'x' is not an integer", "x"),
         ("a:float=1e3", "'1e3' is not a number", "1e3"),
         ("a:bool=yes", "'yes' is not true or false", "yes"),
-        ("a:secret=x", "the secret a has a default, which is no secret", "x"),
-        ("a b", "'b' does not belong there", "b"),
-        ('a="b" c', "'c' does not belong there", "c"),
-        ('a="b', "'\"b' does not belong there", '"b'),
+        ("a:secret=x", "the secret a must not have a default", "x"),
+        ("a b", "unexpected 'b'", "b"),
+        ('a="b" c', "unexpected 'c'", "c"),
+        ('a="b', "unexpected '\"b'", '"b'),
     ],
 )
 def test_a_mistake_in_a_declaration_is_told_with_its_place(
@@ -142,19 +142,19 @@ def test_all_that_is_wrong_is_told_at_once_with_what_to_do() -> None:
     with pytest.raises(UsageError) as raised:
         resolve_inputs(DECLARED, {"tikcet": "T-1", "count": "many", "dry": "yes", "zzzzzz": "1"})
     assert raised.value.message == (
-        "this pipeline has no input 'tikcet'; this pipeline has no input 'zzzzzz'; "
-        "the input ticket is missing; the input count cannot be 'many'; "
-        "the input dry cannot be 'yes'"
+        "unknown input 'tikcet'; unknown input 'zzzzzz'; missing input ticket; "
+        "invalid value 'many' of the input count; "
+        "invalid value 'yes' of the input dry"
     )
     assert raised.value.hint == (
         "did you mean ticket?; known: ticket, branch, count, dry, token; "
-        "give --input ticket=VALUE; count takes a whole number; dry takes true or false"
+        "add --input ticket=VALUE; count must be an integer; dry must be true or false"
     )
 
 
 def test_without_declarations_nothing_may_be_given() -> None:
     assert resolve_inputs([], {}) == {}
-    with pytest.raises(UsageError, match="no input 'a'") as raised:
+    with pytest.raises(UsageError, match="unknown input 'a'") as raised:
         resolve_inputs([], {"a": "1"})
     assert raised.value.hint == "known: none"
 
@@ -212,7 +212,7 @@ def test_a_tool_stage_may_have_what_is_declared() -> None:
 
 def test_another_stage_gets_none() -> None:
     ((message, fix),) = mistakes('secrets="token"')
-    assert message == "'push' asks for secrets, and its type is codergen"
+    assert message == "'push' uses secrets, but its type is codergen"
     assert "tool stage" in fix
 
 
@@ -224,7 +224,7 @@ def test_another_stage_gets_none() -> None:
     ],
 )
 def test_what_is_no_secret_cannot_be_asked_for(asked: str, fix: str) -> None:
-    told = f"'push' asks for the secret '{asked}', which is not declared"
+    told = f"'push' uses the undeclared secret '{asked}'"
     assert mistakes(f'shape=parallelogram, secrets="{asked}"') == [(told, fix)]
 
 

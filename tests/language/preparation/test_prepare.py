@@ -63,7 +63,7 @@ def test_known_files_are_read_again_as_they_were() -> None:
 
 def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.md")
-    with pytest.raises(UnreadablePipeline, match="no file"):
+    with pytest.raises(UnreadablePipeline, match="not a regular file"):
         FolderFiles(tmp_path).read("pipe.md")
 
 
@@ -142,7 +142,7 @@ class Forgetful:
 @pytest.mark.parametrize(
     ("transform", "message"),
     [
-        (Forgetful(), "the transform Forgetful returned NoneType"),
+        (Forgetful(), "the transform Forgetful returned NoneType, not a graph"),
         (Forgetful, "the transform Forgetful is a class"),
         (object(), "the transform object has no method apply"),
         (len, "the transform len has no method apply"),

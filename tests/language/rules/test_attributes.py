@@ -22,14 +22,14 @@ def test_a_mistake_in_a_default_block_is_reported_once() -> None:
 @pytest.mark.parametrize(
     ("text", "fix"),
     [
-        ("a [goal=x]", "it belongs on the graph"),
-        ("graph [prompt=x]", "it belongs on a node"),
-        ("a [weight=1]", "it belongs on an edge"),
+        ("a [goal=x]", "move it to the graph"),
+        ("graph [prompt=x]", "move it to a node"),
+        ("a [weight=1]", "move it to an edge"),
         ("a [promt=x]", "did you mean prompt?"),
-        ("a [zzzzzz=x]", "take it away"),
+        ("a [zzzzzz=x]", "remove it"),
         ("a [color=red, tooltip=x]", ""),
         ("a [model=x]", ""),
-        ("edge [model=x]; start -> exit", "it belongs on the graph or a node"),
+        ("edge [model=x]; start -> exit", "move it to the graph or a node"),
     ],
 )
 def test_an_unknown_attribute_has_its_fix(text: str, fix: str) -> None:
@@ -174,7 +174,7 @@ def test_an_unknown_name_has_a_guess_or_a_choice() -> None:
     text = inside('a [llm_provider="opanai"]; b [llm_provider="acme"]')
     assert [one.fix for one in found(text, "provider_known")] == [
         "did you mean openai?",
-        "known are anthropic, gemini, google, openai",
+        "known: anthropic, gemini, google, openai",
     ]
 
 
@@ -245,15 +245,15 @@ def test_a_mistake_in_a_stylesheet_over_several_lines_is_pointed_at() -> None:
 @pytest.mark.parametrize(
     ("attribute", "fix"),
     [
-        ("a [on_failure=stop]", "write continue, or take it away"),
-        ("a [isolation=full]", "write shared, or take it away"),
-        ("a [merge=some]", "write winner, all or none, or take it away"),
+        ("a [on_failure=stop]", "use continue, or remove it"),
+        ("a [isolation=full]", "use shared, or remove it"),
+        ("a [merge=some]", "use winner, all or none, or remove it"),
         ("a [reasoning_effort=hihg]", "did you mean high?"),
-        ("graph [reasoning_effort=max]", "write low, medium or high, or take it away"),
-        ("a [max_retries=-1]", "write at least 0"),
-        ("graph [default_max_retry=-3]", "write at least 0"),
-        ("graph [max_cost_usd=-1]", "write at least 0"),
-        ("a [timeout=0s]", "write at least 1ms"),
+        ("graph [reasoning_effort=max]", "use low, medium or high, or remove it"),
+        ("a [max_retries=-1]", "use at least 0"),
+        ("graph [default_max_retry=-3]", "use at least 0"),
+        ("graph [max_cost_usd=-1]", "use at least 0"),
+        ("a [timeout=0s]", "use at least 1ms"),
     ],
 )
 def test_a_wrong_value_has_its_fix(attribute: str, fix: str) -> None:
@@ -298,7 +298,7 @@ def test_a_shape_near_none_has_a_choice() -> None:
     [
         ("a [retry_preset=x]", "did you mean retry_policy?"),
         ("a [llm_prompt=x]", "did you mean prompt?"),
-        ("a [success_condition=x]", "write manager.stop_condition"),
+        ("a [success_condition=x]", "set manager.stop_condition"),
         ("graph [context_fidelity_default=x]", "did you mean default_fidelity?"),
     ],
 )
@@ -308,9 +308,9 @@ def test_what_other_tools_call_it_is_known(text: str, fix: str) -> None:
 
 def test_of_two_names_for_one_the_other_tools_is_to_go() -> None:
     (one,) = found(inside("a [model=x, llm_model=y]"), "portability")
-    assert one.fix == "take it away: llm_model is set"
+    assert one.fix == "remove it: llm_model is set"
     (one,) = found(inside("a [model=x]"), "portability")
-    assert one.fix == "write llm_model"
+    assert one.fix == "use llm_model"
 
 
 @pytest.mark.parametrize(
@@ -347,13 +347,13 @@ def test_what_is_said_in_vain_is_reported(text: str, times: int) -> None:
 def test_what_is_said_in_vain_is_pointed_at_where_it_is_said_again() -> None:
     text = inside("\na [prompt=x]\na [timeout=1s, prompt=y]")
     (one,) = found(text, "duplicate_attribute")
-    assert one.message == "'prompt' of 'a' was set already on line 2, which is lost"
+    assert one.message == "duplicate attribute 'prompt' of 'a', set before on line 2"
     assert (one.span.line, one.span.column, one.node) == (3, 16, "a")
 
 
 def test_what_is_said_of_the_graph_in_vain_says_where() -> None:
     (one,) = found(inside("\n goal=x\n graph [label=l, goal=y]"), "duplicate_attribute")
-    assert one.message == "'goal' was set already on line 2, which is lost"
+    assert one.message == "duplicate attribute 'goal', set before on line 2"
     assert (one.span.line, one.span.column, one.node) == (3, 18, "")
 
 
@@ -361,8 +361,8 @@ def test_what_is_said_of_the_graph_in_vain_says_where() -> None:
 def test_a_type_that_is_yet_to_come_is_no_mistake(type_: str) -> None:
     few = Vocabulary(types=frozenset({"start", "exit", "codergen"}))
     (one,) = found(inside(f"a [type={type_}]"), "type_known", vocabulary=few)
-    assert "a type of the specification that this version does not run yet" in one.message
-    assert one.fix == "a run refuses it; validate, draw and test it meanwhile"
+    assert "this version does not run it yet" in one.message
+    assert one.fix == "validate, render and test work; run does not"
     assert not one.edits
 
 
@@ -398,7 +398,7 @@ def test_a_class_that_no_selector_can_name_is_reported(text: str, where: list[st
 
 @pytest.mark.parametrize(
     ("name", "fix"),
-    [("Code_Review", "write code-review"), ("UPPER", "write upper"), ("__", "write small letters")],
+    [("Code_Review", "use code-review"), ("UPPER", "use upper"), ("__", "use lowercase letters")],
 )
 def test_a_class_has_a_name_that_can_be_said(name: str, fix: str) -> None:
     (one,) = found(inside(f"a [class={name}]"), "class_name")

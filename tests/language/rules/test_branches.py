@@ -28,7 +28,7 @@ def test_branches_without_a_fan_in_are_reported(text: str, where: list[str]) -> 
 def test_where_branches_meet_instead_is_said() -> None:
     text = FORK + "start -> fork; fork -> a -> c; fork -> b -> c; c -> exit"
     (one,) = found(inside(text), "fan_in_missing")
-    assert one.message == "the branches of 'fork' have no fan-in: they meet at 'c'"
+    assert one.message == "missing fan-in: the branches of 'fork' meet at 'c'"
 
 
 @pytest.mark.parametrize(
@@ -73,9 +73,9 @@ def test_an_item_of_a_list_is_a_branch_that_cannot_restart() -> None:
     each = "each [type=for_each, items=things]; a [prompt=a]; join [shape=tripleoctagon];"
     way = "start -> each -> a -> join -> exit; a -> a [loop_restart=true]"
     (one,) = found(inside(each + way), "restart_misplaced")
-    assert one.message == "loop_restart on a -> a: no run can begin anew out of a branch"
+    assert one.message == "loop_restart on a -> a: a branch cannot restart the run"
     assert one.is_error
-    assert one.fix.startswith("put it on an edge behind")
+    assert one.fix.startswith("move it to an edge behind")
 
 
 THREE = BOTH + "fork -> c -> join;"
@@ -104,7 +104,10 @@ def test_nested_branches_are_their_own() -> None:
     rules = {"fan_in_missing", "branch_leaves", "branch_shared"}
     assert [one.message for one in found(inside(text)) if one.rule in rules] == []
     (one,) = found(inside(text + "; b -> join"), "branch_leaves")
-    assert (one.edge, one.fix) == (("b", "join"), "lead it to meet, where they meet")
+    assert (one.edge, one.fix) == (
+        ("b", "join"),
+        "change its target to meet, where the branches meet",
+    )
 
 
 @pytest.mark.parametrize(

@@ -22,9 +22,9 @@ def test_an_empty_graph_lacks_both_ends_and_nothing_else() -> None:
 @pytest.mark.parametrize(
     ("says", "fix"),
     [
-        ("shape=hexagon", "'{}' says shape=hexagon: write shape={} instead"),
-        ("type=codergen", "'{}' says type=codergen: write shape={} instead"),
-        ("type=tool, shape=box", "'{}' says type=tool and shape=box: write shape={} instead"),
+        ("shape=hexagon", "'{}' has shape=hexagon: use shape={} instead"),
+        ("type=codergen", "'{}' has type=codergen: use shape={} instead"),
+        ("type=tool, shape=box", "'{}' has type=tool and shape=box: use shape={} instead"),
     ],
 )
 def test_a_node_with_the_name_of_an_end_that_says_another_type_is_named(

@@ -10,15 +10,15 @@ from tests.language.rules.judging import found, inside, told
     [
         ("type=wait, duration=15m", "", ""),
         ('type=wait, until="09:30"', "", ""),
-        ("type=wait", "has no duration or until", 'add duration="15m", or until="09:30"'),
+        ("type=wait", "has no duration or until", 'add duration="15m" or until="09:30"'),
         ('type=wait, duration=" "', "has no duration or until", 'add duration="15m"'),
         (
             'type=wait, duration=1s, until="09:30"',
             "has both duration and until",
-            "take one of them away",
+            "remove one of them",
         ),
         ("type=for_each, items=plan.files", "", ""),
-        ("type=for_each", "has no items", 'add items="..." with the context key of the list'),
+        ("type=for_each", "has no items", 'add items="..." (the context key of a list)'),
         ('type=pipeline, file="x.dot"', "", ""),
         ("type=pipeline", "has no file", 'add file="other.dot"'),
         ("type=codergen", "", ""),
@@ -29,7 +29,7 @@ def test_a_stage_says_what_its_type_needs(says: str, message: str, fix: str) -> 
     assert len(diagnostics) == bool(message)
     for one in diagnostics:
         assert one.node == "a"
-        assert one.message.startswith("'a', of type ")
+        assert one.message.startswith("'a' (type ")
         assert one.message.endswith(message)
         assert one.fix.startswith(fix)
 

@@ -80,9 +80,9 @@ def test_a_broken_text_raises_with_every_diagnostic() -> None:
     with pytest.raises(ParseError) as raised:
         parse("digraph G {\n a -- b\n c -- d\n}", file="x.dot")
     assert raised.value.message == (
-        "x.dot:2:4: error[syntax]: '--' is no edge: edges have a direction (and 1 more)"
+        "x.dot:2:4: error[syntax]: invalid edge '--': edges have a direction (and 1 more)"
     )
-    assert raised.value.hint == "write ->"
+    assert raised.value.hint == "use ->"
     assert raised.value.exit_code is ExitCode.USAGE
     assert len(raised.value.diagnostics) == 2
 
@@ -97,9 +97,9 @@ def test_a_file_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("digraph G {}".encode("utf-16"), "not UTF-8 but UTF-16"),
-        (b"digraph\n{\xff", "is not UTF-8 (line 2)"),
-        (b"\x7fELF\0\0", "is not a text"),
+        ("digraph G {}".encode("utf-16"), "is UTF-16, not UTF-8"),
+        (b"digraph\n{\xff", "is not valid UTF-8 (line 2)"),
+        (b"\x7fELF\0\0", "is a binary file"),
     ],
 )
 def test_a_file_that_is_no_text_is_refused(tmp_path: Path, content: bytes, words: str) -> None:

@@ -18,7 +18,7 @@ PLAIN = "digraph G { a [x=1, y=2]; a -> b }"
         ("digraph { a }", "", "without a name"),
         ("digraph G { a [x=1 y=2]; a -> b }", PLAIN, "no comma"),
         ("digraph G { a [x=1; y=2]; a -> b }", PLAIN, "';' between"),
-        ("digraph G { a [x=1, y=2,]; a -> b }", PLAIN, "nothing follows"),
+        ("digraph G { a [x=1, y=2,]; a -> b }", PLAIN, "trailing"),
         ("digraph G { a [x=1] [y=2]; a -> b }", PLAIN, "second attribute list"),
         ("digraph G { a [x=1, y=2]; a:n -> b }", PLAIN, "port"),
         ("digraph G { a [x=1, y=2]; a -> b:s }", PLAIN, "port"),
@@ -35,8 +35,8 @@ PLAIN = "digraph G { a [x=1, y=2]; a -> b }"
         ('digraph G { a [x="b" + "c"] }', 'digraph G { a [x="bc"] }', "joined"),
         ('digraph G { a [x="b\\\nc"] }', 'digraph G { a [x="bc"] }', "escape"),
         ('digraph G { a [x="b\\lc"] }', 'digraph G { a [x="b\\\\lc"] }', "escape"),
-        ("digraph G { größe }", "", "outside a to z"),
-        ("digraph G { a [größe=1] }", "", "outside a to z"),
+        ("digraph G { größe }", "", "other than a to z"),
+        ("digraph G { a [größe=1] }", "", "other than a to z"),
     ],
 )
 def test_it_is_accepted_and_noted(text: str, plain: str, words: str) -> None:
@@ -115,12 +115,12 @@ def test_what_would_lose_something_is_left(text: str) -> None:
 
 def test_a_port_that_may_be_a_label_says_how_a_label_is_written() -> None:
     (note,) = notes('digraph G { a -> b : "Yes, do" }')
-    assert note.fix == 'write [label="Yes, do"] where a label is meant, else take it away'
+    assert note.fix == 'write [label="Yes, do"] for a label, otherwise remove it'
 
 
 def test_a_word_of_the_language_as_an_id_has_its_own_advice() -> None:
     (note,) = notes('digraph G { "edge" }')
-    assert note.fix == "edge is a word of the language: write edge_, or another id"
+    assert note.fix == "edge is a keyword: use edge_ or another id"
 
 
 def notes(text: str) -> list[Diagnostic]:

@@ -16,10 +16,10 @@ from tests.language.repeated import SLIPPED
 
 PIPELINES = sorted(Path("pipelines").glob("*.dot"))
 
-UNCLOSED = "this text is never closed"
-UNOPENED = "this text has no quote at its beginning"
+UNCLOSED = "unclosed text"
+UNOPENED = "missing opening quote"
 INNER = "this quote ends the text too early"
-SMART = "these are not the quotes of a keyboard"
+SMART = "typographic quotes"
 
 SIX = """  a -- b
   c [shape:box]

@@ -96,13 +96,16 @@ def test_a_template_is_checked_and_left_to_the_engine() -> None:
 @pytest.mark.parametrize(
     ("attributes", "message"),
     [
-        ('prompt="@nowhere.md"', "cannot read nowhere.md: it is not among the known files"),
-        ('prompt="@"', "this prompt names no file"),
+        ('prompt="@nowhere.md"', "cannot read nowhere.md: not among the known files"),
+        ('prompt="@"', "missing file name in prompt"),
         ('prompt="@/etc/motd"', "'/etc/motd' is an absolute path"),
-        ('prompt="@latin.md"', "latin.md is not UTF-8 (line 1)"),
-        ('prompt="@binary.md"', "binary.md is not a text"),
+        ('prompt="@latin.md"', "latin.md is not valid UTF-8 (line 1)"),
+        ('prompt="@binary.md"', "binary.md is a binary file"),
         ('prompt="@broken.md.j2"', "broken.md.j2, line 2: "),
-        ('tool_command="@run.sh.j2"', "run.sh.j2 is a template, and a tool_command is none"),
+        (
+            'tool_command="@run.sh.j2"',
+            "run.sh.j2 is a template, which tool_command does not support",
+        ),
     ],
 )
 def test_a_file_that_cannot_be_used_is_an_error_at_the_value(attributes: str, message: str) -> None:

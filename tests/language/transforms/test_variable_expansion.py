@@ -75,7 +75,7 @@ def test_an_input_that_is_not_declared_is_an_error_at_its_place(
     name: str, fix: str, inputs: Mapping[str, str] | None
 ) -> None:
     graph, (one,), text = applied(f"Fix ${{inputs.{name}}}!", inputs)
-    assert one.message == f"the prompt asks for the input '{name}', which is not declared"
+    assert one.message == f"undeclared input '{name}' in the prompt"
     assert (one.fix, one.node) == (fix, "a")
     assert text[one.span.column - 1 : one.span.end_column - 1] == f"${{inputs.{name}}}"
     assert graph.nodes["a"].prompt == f"Fix ${{inputs.{name}}}!"
@@ -84,7 +84,7 @@ def test_an_input_that_is_not_declared_is_an_error_at_its_place(
 @pytest.mark.parametrize("inputs", [None, {"token": "s3cret"}])
 def test_a_secret_never_gets_into_a_prompt(inputs: Mapping[str, str] | None) -> None:
     graph, (one,), _ = applied("Use ${inputs.token}", inputs)
-    assert one.message == "the input token is a secret, which no prompt may hold"
+    assert one.message == "the secret token must not occur in a prompt"
     assert graph.nodes["a"].prompt == "Use ${inputs.token}"
 
 
@@ -96,7 +96,7 @@ def test_a_secret_is_not_suggested() -> None:
 def test_mistakes_in_declarations_are_told_even_if_no_prompt_asks() -> None:
     _, found, text = applied("x", declared="a:int=x, b, b")
     assert [text[one.span.column - 1 : one.span.end_column - 1] for one in found] == ["x", "b"]
-    assert found[0].message == "in inputs 'x' is not a whole number"
+    assert found[0].message == "inputs: 'x' is not an integer"
 
 
 def test_a_template_is_left_alone_but_what_it_asks_for_is_checked() -> None:
@@ -104,8 +104,8 @@ def test_a_template_is_left_alone_but_what_it_asks_for_is_checked() -> None:
     graph, found, _ = applied("@t.j2", {"ticket": "T-1"}, files={"t.j2": template})
     assert graph.nodes["a"].prompt == template.decode()
     assert [one.message.split(",")[0] for one in found] == [
-        "the prompt asks for the input 'tokens'",
-        "the input token is a secret",
+        "undeclared input 'tokens' in the prompt",
+        "the secret token must not occur in a prompt",
     ]
 
 
@@ -127,7 +127,7 @@ def test_only_prompts_are_expanded() -> None:
 @pytest.mark.parametrize("name", ["", " "])
 def test_a_variable_may_name_no_input(name: str) -> None:
     _, (one,), text = applied(f"Fix ${{inputs.{name}}}!")
-    assert one.message == "the prompt asks for an input and names no input"
+    assert one.message == "missing name of an input in the prompt"
     assert one.fix == "write ${inputs.NAME}"
     assert text[one.span.column - 1 : one.span.end_column - 1] == f"${{inputs.{name}}}"
 
@@ -136,9 +136,9 @@ def test_what_is_wrong_with_a_name_is_told_once_with_a_count() -> None:
     prompt = 'a "b"\n${inputs.x} ${inputs.y} ${inputs.x} ${inputs.token} ' + "${inputs.x}" * 9_998
     graph, found, text = applied(prompt)
     assert [one.message for one in found] == [
-        "the prompt asks for the input 'x', which is not declared (10000 times)",
-        "the prompt asks for the input 'y', which is not declared",
-        "the input token is a secret, which no prompt may hold",
+        "undeclared input 'x' in the prompt (10000 times)",
+        "undeclared input 'y' in the prompt",
+        "the secret token must not occur in a prompt",
     ]
     places = [text[one.span.column - 1 : one.span.end_column - 1] for one in found]
     assert places == ["${inputs.x}", "${inputs.y}", "${inputs.token}"]
@@ -147,9 +147,9 @@ def test_what_is_wrong_with_a_name_is_told_once_with_a_count() -> None:
 
 def test_an_input_whose_declaration_is_wrong_is_not_told_to_be_undeclared() -> None:
     _, (one,), _ = applied("${inputs.tok} ${inputs.n}", declared="tok:secret=s, n")
-    assert "tok has a default" in one.message
+    assert "the secret tok must not have a default" in one.message
     _, (one,), _ = applied("${inputs.n}", declared="n:integer")
-    assert "'integer' is no type" in one.message
+    assert "unknown input type 'integer'" in one.message
 
 
 def test_each_of_many_unknown_inputs_is_told() -> None:
