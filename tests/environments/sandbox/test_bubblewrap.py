@@ -350,9 +350,7 @@ def test_a_source_that_is_gone_is_told_and_nothing_starts(
 ) -> None:
     (project / FILE).unlink()
     (project / FILE).symlink_to("secret")
-    with pytest.raises(
-        SandboxNotStarted, match=r"\.env\.local of the project .* missing"
-    ) as told:
+    with pytest.raises(SandboxNotStarted, match=r"\.env\.local of the project .* missing") as told:
         run(environment, "true")
     assert "carry_read_only" in told.value.hint
 
