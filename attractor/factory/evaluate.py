@@ -42,7 +42,7 @@ from attractor.factory.gate import Evaluated, GateReport, Judged, gate
 from attractor.factory.ledger import Entry, Ledger
 from attractor.factory.run_index import DECIDED, Project, RunFacts, Stores, facts_of
 from attractor.factory.trials import Results, Sitting, TrialLog, events_of
-from attractor.pipeline.prepared_run import PreparedRun
+from attractor.pipeline.components.prepared_run import PreparedRun
 from attractor.scenarios.evaluation import TrialResult, evaluate
 from attractor.scenarios.suite_reader import SealedSuite
 from attractor.workspaces.dimension import Dimension

@@ -15,9 +15,9 @@ from attractor.factory.promotion import CandidateTree, Promotion, promote
 from attractor.factory.run_index import Project, RunFacts, Stores, read_facts
 from attractor.factory.suites import SuiteStore
 from attractor.factory.trials import Results
+from attractor.pipeline.components.prepared_run import Evaluation
 from attractor.pipeline.fork.linked_run import require_trees
 from attractor.pipeline.host.run_host import RunHost
-from attractor.pipeline.prepared_run import Evaluation
 from attractor.pipeline.request import (
     NO_OVERRIDES,
     Overrides,

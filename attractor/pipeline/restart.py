@@ -1,8 +1,4 @@
-"""Creates the run that replaces one at an edge with `loop_restart` (R7), and ends the old one.
-
-The journal of the old run names the new one before that is created; the old run ends only when the
-new one exists. So after a crash, resuming either run finds the one that is to continue.
-"""
+"""Creates the run that replaces one at an edge with `loop_restart` (R7), and ends the old one."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -22,15 +18,14 @@ from attractor.engine.run_folder.layout import (
 from attractor.engine.run_folder.open_run import OpenRun, end_run, open_run
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.progress import Progress, progress_to_record
-from attractor.engine.state.run_state import RunState
-from attractor.pipeline.children.folders import clear_half_made
+from attractor.pipeline.components.prepared_run import PreparedRun
 from attractor.pipeline.fork.linked_run import (
     begin_journal,
     make_forked_tree,
     share_artifacts,
 )
 from attractor.pipeline.host.run_host import RunHost
-from attractor.pipeline.prepared_run import PreparedRun
+from attractor.pipeline.runs.child_folders import clear_half_made
 from attractor.pipeline.runs.lookup import run_root
 from attractor.pipeline.source.read import PipelineSource
 
@@ -165,17 +160,3 @@ class _Beginning:
             clock=run.clock,
             redactor=run.redactor,
         )
-
-
-def last_round(root: Path, state: RunState) -> str:
-    """Return the id of the run that goes on in place of one, however often it began anew."""
-    found = state.restarted_as
-    while found:
-        directory = RunDirectory(root.parent / found)
-        if not directory.manifest.is_file():
-            break
-        after = open_journal(directory.events, directory.checkpoint).state.restarted_as
-        if not after:
-            break
-        root, found = directory.root, after
-    return found

@@ -11,20 +11,20 @@ from attractor.engine.run_folder.open_run import OpenRun
 from attractor.engine.run_folder.result import RunResult, result_of
 from attractor.engine.state.run_state import QUEUED
 from attractor.environments.selection import EnvironmentChoice, require_promised
-from attractor.pipeline.children.folders import whole_of
+from attractor.pipeline.components.prepared_run import Evaluation, PreparedRun
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.preflight.preflight import preflight
 from attractor.pipeline.preflight.secrets import report_unredacted
-from attractor.pipeline.prepared_run import Evaluation, PreparedRun
 from attractor.pipeline.request import NO_OVERRIDES, Overrides, RunRequest, read_request
 from attractor.pipeline.restart import follow_restarts, settle_parent
+from attractor.pipeline.runs.child_folders import whole_of
 from attractor.pipeline.source.accept_change import accept_change, plan_change
 from attractor.pipeline.source.read import PipelineSource
 from attractor.pipeline.source.saved import read_saved_pipeline, replace_pipeline
 from attractor.pipeline.walk import open_observed, walk_run
-from attractor.pipeline.workspace.boot import end_left_running
 from attractor.pipeline.workspace.create import open_workspace
 from attractor.pipeline.workspace.journal_notes import LeftOut, ours_in, tell_set_aside
+from attractor.pipeline.workspace.left_processes import end_left_running
 from attractor.pipeline.workspace.sandbox import choose_sandbox
 
 

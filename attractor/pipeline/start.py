@@ -7,10 +7,10 @@ from pathlib import Path
 from attractor.base.ids import new_run_id
 from attractor.engine.run_folder.layout import Manifest, create_run_directory, require_free
 from attractor.engine.run_folder.result import RunResult
+from attractor.pipeline.components.prepared_run import Evaluation, PreparedRun
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.preflight.preflight import preflight
 from attractor.pipeline.preflight.secrets import report_unredacted
-from attractor.pipeline.prepared_run import Evaluation, PreparedRun
 from attractor.pipeline.request import RunRequest, secret_overrides
 from attractor.pipeline.restart import follow_restarts
 from attractor.pipeline.resume import continue_run

@@ -14,9 +14,9 @@ from attractor.engine.walk.saved_conversations import SavedConversations
 from attractor.pipeline.children.runner import Children
 from attractor.pipeline.components.handlers import build_components
 from attractor.pipeline.components.interviewer import choose_interviewer
+from attractor.pipeline.components.prepared_run import Evaluation, PreparedRun
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.notifications.notifier import Notifier, notifying
-from attractor.pipeline.prepared_run import Evaluation, PreparedRun
 from attractor.pipeline.restart import make_next
 from attractor.pipeline.workspace.boot import boot
 from attractor.pipeline.workspace.deliver import deliver

@@ -12,7 +12,7 @@ from attractor.pipeline.diagnosis.diagnose import Diagnosis
 from attractor.pipeline.estimate.estimate import Estimate, StageEstimate
 from attractor.pipeline.estimate.samples import Range, StageTotal, costliest, slowest
 from attractor.pipeline.runs.garbage import YET, Freed, Sweep
-from attractor.pipeline.workspace.boot import name_processes
+from attractor.pipeline.workspace.left_processes import name_processes
 
 _MOST = 8
 

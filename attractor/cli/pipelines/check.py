@@ -109,7 +109,7 @@ def project_levels(invocation: Invocation, root: Path) -> Levels:
     """
     if not _mentions_rules(invocation, root / PROJECT_FILE):
         return AS_WRITTEN
-    from attractor.pipeline.source.vocabulary import rule_levels
+    from attractor.pipeline.host.rule_levels import rule_levels
 
     return rule_levels(invocation.configuration)
 

@@ -9,8 +9,8 @@ from attractor.base.json import Json
 from attractor.cli.invocation import Invocation
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.setup import host_of
+from attractor.pipeline.orders import Orders, Receipt
 from attractor.pipeline.runs.lookup import find_run
-from attractor.pipeline.runs.orders import Orders, Receipt
 
 TOKEN_VARIABLE = "ATTRACTOR_TOKEN"
 DECIDE = "decide"

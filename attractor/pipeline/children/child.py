@@ -32,9 +32,9 @@ from attractor.engine.state.in_flight import InFlight
 from attractor.engine.state.progress import Progress
 from attractor.engine.state.run_state import AWAITING_ANSWER, EXECUTING, QUEUED, RunState
 from attractor.language.graph.graph import Graph
-from attractor.pipeline.children.folders import newest_round, next_round, round_before
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.restart import make_next_child
+from attractor.pipeline.runs.child_folders import newest_round, next_round, round_before
 from attractor.pipeline.source.read import PipelineSource
 
 

@@ -10,10 +10,10 @@ from attractor.engine.run_folder.layout import (
 )
 from attractor.engine.seams import Base
 from attractor.language.diagnostics import error
-from attractor.pipeline.children.folders import clear_half_made
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.preflight.secrets import find_secrets_in_pipeline
 from attractor.pipeline.request import RunRequest
+from attractor.pipeline.runs.child_folders import clear_half_made
 from attractor.pipeline.source.read import PipelineSource, open_pipeline, project_of
 
 

@@ -29,12 +29,12 @@ from attractor.pipeline.children.child import (
     withdrawing,
 )
 from attractor.pipeline.children.create import make_child_directory
-from attractor.pipeline.children.folders import child_directory
 from attractor.pipeline.children.workspace import ChildWorkspace
 from attractor.pipeline.components.handlers import RunComponents, build_components
 from attractor.pipeline.host.observers import Observer
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.request import RunRequest
+from attractor.pipeline.runs.child_folders import child_directory
 from attractor.pipeline.source.read import PipelineSource
 from attractor.pipeline.source.saved import read_saved_pipeline
 

@@ -32,8 +32,8 @@ from attractor.pipeline.diagnosis.failures import (
     explain_failure,
     more_of_it,
 )
-from attractor.pipeline.diagnosis.history import Note, read_history
 from attractor.pipeline.estimate.samples import StageTotal, add_up
+from attractor.pipeline.runs.history import Note, read_history
 from attractor.pipeline.runs.lookup import used_by
 from attractor.pipeline.runs.record import RunRecord, read_run
 

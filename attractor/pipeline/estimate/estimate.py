@@ -14,7 +14,6 @@ from attractor.base.json import Json
 from attractor.engine.prompts.model_tasks import ModelTask, is_conversation_turn, model_task
 from attractor.engine.routing.retry import retry_policy
 from attractor.language.graph.graph import Graph, Node
-from attractor.pipeline.diagnosis.history import Made
 from attractor.pipeline.estimate.samples import (
     NONE_AT_ALL,
     UNKNOWN,
@@ -25,6 +24,7 @@ from attractor.pipeline.estimate.samples import (
     cost_known,
     spread,
 )
+from attractor.pipeline.runs.history import Made
 from attractor.pipeline.source.read import PipelineSource
 
 RUNS_PIPELINES = frozenset({"pipeline", "stack.manager_loop"})

@@ -24,7 +24,6 @@ from attractor.environments.selection import require_promised
 from attractor.language.comparison.compare import diff
 from attractor.language.comparison.difference_text import NO_CHANGE, difference_text
 from attractor.language.reading import parse
-from attractor.pipeline.children.folders import whole_of
 from attractor.pipeline.fork.linked_run import (
     begin_journal,
     make_forked_tree,
@@ -41,6 +40,7 @@ from attractor.pipeline.request import (
     WorkspaceKind,
     read_request,
 )
+from attractor.pipeline.runs.child_folders import whole_of
 from attractor.pipeline.runs.lookup import run_root
 from attractor.pipeline.runs.record import RunRecord, read_run
 from attractor.pipeline.source.read import (
@@ -50,7 +50,7 @@ from attractor.pipeline.source.read import (
     project_of,
 )
 from attractor.pipeline.source.saved import read_saved_pipeline
-from attractor.pipeline.workspace.boot import end_left_running_of
+from attractor.pipeline.workspace.left_processes import end_left_running_of
 
 CHILDREN = "children"
 

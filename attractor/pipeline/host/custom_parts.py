@@ -1,29 +1,22 @@
 """Parts that a program passes for its runs, and the adapter for handlers of the spec (R10b)."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import field
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-from attractor.base.dataclasses import dataclass
-from attractor.engine.questions.question import Interviewer
-from attractor.engine.seams import Backend, Handler
-from attractor.language.diagnostics import Diagnostic, error
-from attractor.language.linting.lint_rule import ExtraRules
-from attractor.language.preparation.transform import Transform
-
-if TYPE_CHECKING:
-    pass
-from collections.abc import Awaitable
 from typing import Protocol, cast
 
 from attractor.base.callables import call
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
 from attractor.base.registry import count_parameters
 from attractor.engine.context import Context
 from attractor.engine.outcome import Outcome
-from attractor.engine.seams import Stage
+from attractor.engine.questions.question import Interviewer
+from attractor.engine.seams import Backend, Handler, Stage
+from attractor.language.diagnostics import Diagnostic, error
 from attractor.language.graph.graph import Graph, Node
+from attractor.language.linting.lint_rule import ExtraRules
+from attractor.language.preparation.transform import Transform
 
 HANDED_IN = "handed in"
 """What stands in a manifest for the name of a part that a program handed in."""

@@ -1,26 +1,23 @@
-"""Builds the host of a run from the configuration of its project."""
+"""Builds the host of a run from the settings of its project."""
 
 import os
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TextIO
 
 from attractor import __version__
 from attractor.base.clock import SystemClock
 from attractor.config.schema import Configuration
 from attractor.config.settings import NotifySettings, Settings, WorkspaceSettings
 from attractor.environments.variables import inherited
-from attractor.pipeline.host.notify import Notify
-from attractor.workspaces.setup.preparation import Preparation
-
-if TYPE_CHECKING:
-    pass
 from attractor.pipeline.host.custom_parts import NO_CUSTOM_PARTS, CustomParts
+from attractor.pipeline.host.notify import Notify
 from attractor.pipeline.host.observers import Observer
+from attractor.pipeline.host.rule_levels import rule_levels
 from attractor.pipeline.host.run_host import RunHost, report_nothing
-from attractor.pipeline.source.vocabulary import rule_levels
+from attractor.workspaces.setup.preparation import Preparation
 
 
 def open_host(

@@ -4,13 +4,8 @@ import re
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from attractor.engine.storage.secrets import SHORTEST, texts_of
-
-if TYPE_CHECKING:
-    pass
-
 
 _COULD_BE_ONE = re.compile(rf"[A-Za-z._/@:-]{{{SHORTEST},40}}")
 

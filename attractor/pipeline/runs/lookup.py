@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, ExitCode, UnknownName, UsageError
@@ -36,11 +35,8 @@ from attractor.engine.state.run_state import (
 )
 from attractor.engine.storage.json_files import Fields, read_document
 from attractor.engine.truncation import shorten
-from attractor.pipeline.children.folders import child_directory, newest_round
-
-if TYPE_CHECKING:
-    pass
 from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.runs.child_folders import child_directory, newest_round
 
 
 def used_by(directory: RunDirectory, state: RunState) -> Usage:
@@ -372,3 +368,17 @@ def run_root(run_id: str, host: RunHost) -> Path:
         host.runs_dir.mkdir(parents=True)
         write_whole(host.runs_dir / ".gitignore", "*\n")
     return host.runs_dir / run_id
+
+
+def last_restart(root: Path, state: RunState) -> str:
+    """Return the id of the run that goes on in place of one, however often it began anew."""
+    found = state.restarted_as
+    while found:
+        directory = RunDirectory(root.parent / found)
+        if not directory.manifest.is_file():
+            break
+        after = open_journal(directory.events, directory.checkpoint).state.restarted_as
+        if not after:
+            break
+        root, found = directory.root, after
+    return found

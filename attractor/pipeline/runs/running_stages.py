@@ -13,7 +13,7 @@ from attractor.engine.stage.live_output import TAIL
 from attractor.engine.state.identifiers import stage_id
 from attractor.engine.state.in_flight import InFlight
 from attractor.engine.storage.json_files import read_untrusted
-from attractor.pipeline.children.folders import child_directory, newest_round
+from attractor.pipeline.runs.child_folders import child_directory, newest_round
 
 
 @dataclass(frozen=True)

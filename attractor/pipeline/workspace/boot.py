@@ -1,33 +1,24 @@
-"""Makes a workspace fit before the first stage, and tells in the journal what was done for that.
-
-Ends what an earlier life of a run left running, and tells of it in the journal.
-
-Whoever does so holds the run: what somebody is at work on is left alone.
-"""
+"""Prepares a workspace before the first stage, and records the steps in the journal."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.files import write_whole
 from attractor.base.ids import time_of
 from attractor.base.journal import read_lines
 from attractor.base.json import Json
-from attractor.engine.run_folder.layout import CHILDREN, Manifest, RunDirectory, read_manifest
-from attractor.engine.run_folder.open_run import OpenRun, open_run
+from attractor.engine.run_folder.open_run import OpenRun
 from attractor.engine.state.identifiers import StageReference
 from attractor.engine.state.run_state import QUEUED
-from attractor.environments.orphan_processes import kill_orphans, kill_orphans_blocking
-from attractor.environments.process_table import Process
-from attractor.language.source.text import visible
+from attractor.pipeline.components.prepared_run import PreparedRun
 from attractor.pipeline.host.run_host import RunHost
-from attractor.pipeline.prepared_run import PreparedRun
 from attractor.pipeline.workspace.sandbox import preparation_of
 from attractor.workspaces.dimension import Dimension
 from attractor.workspaces.setup.preparation import NO_PREPARATION, Prepared, SetupRun, SetupWas
 
 BOOT_STEP = "BootStep"
 """The kind emitted for each thing that was done before the first stage."""
+
 
 SETUP_LOG = "setup.log"
 """What setups printed, in the directory of the run."""
@@ -132,63 +123,3 @@ class _BootLog:
             "output": SETUP_LOG,
         }
         self.step("setup", told, branch=setup.fork)
-
-
-LEFT_RUNNING_ENDED = "LeftRunningEnded"
-"""The kind emitted when processes that an earlier life of the run left running were ended."""
-
-MOST_NAMED = 20
-"""How many of them the event names; the count is of all."""
-
-_KEEPS_ALL = "bubblewrap"
-"""The place of work in which everything ends with the process that runs the run."""
-
-
-async def end_left_running(run: OpenRun) -> Sequence[Process]:
-    """End what an earlier life of a run left running, before anything of it is made again."""
-    ended = await kill_orphans(_marked_as(run.directory.root)) if _may_leave(run.manifest) else ()
-    _left_running_tell(run, ended)
-    return ended
-
-
-def end_left_running_now(run: OpenRun) -> Sequence[Process]:
-    """End what an earlier life of a run left running, and let everything else wait for that."""
-    ended = (
-        kill_orphans_blocking(_marked_as(run.directory.root)) if _may_leave(run.manifest) else ()
-    )
-    _left_running_tell(run, ended)
-    return ended
-
-
-async def end_left_running_of(root: Path, host: RunHost) -> None:
-    """End what another run left running that was killed: it is at work in the same folder."""
-    with open_run(root, clock=host.clock, redactor=host.redactor) as other:
-        ended = await end_left_running(other)
-    if ended:
-        told = f"Ended what {other.manifest.run_id} had left running: {name_processes(ended)}."
-        host.tell(told)
-
-
-def name_processes(processes: Sequence[Process]) -> str:
-    """Return some processes for people: the names of their commands, and their numbers."""
-    named = ", ".join(f"{one.name} ({one.number})" for one in processes[:MOST_NAMED])
-    more = len(processes) - MOST_NAMED
-    # A process may call itself anything, and no terminal shall obey it.
-    return visible(f"{named} and {more} more" if more > 0 else named)
-
-
-def _may_leave(manifest: Manifest) -> bool:
-    return manifest.options.get("sandbox") != _KEEPS_ALL
-
-
-def _marked_as(root: Path) -> str:
-    """Return the run whose name the commands carry: that of the whole, also for a part of it."""
-    while root.parent.name == CHILDREN:
-        root = root.parent.parent
-    return read_manifest(RunDirectory(root)).run_id
-
-
-def _left_running_tell(run: OpenRun, ended: Sequence[Process]) -> None:
-    if ended:
-        named: list[Json] = [{"pid": one.number, "name": one.name} for one in ended[:MOST_NAMED]]
-        run.emit(LEFT_RUNNING_ENDED, {"count": len(ended), "processes": named}, sync=True)

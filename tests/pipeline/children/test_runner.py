@@ -22,9 +22,9 @@ from attractor.engine.seams import Child, ChildEnd, Exhausted, Parked, Stopped
 from attractor.engine.state.identifiers import StageReference, TreeId
 from attractor.interviewers.queue import Queue
 from attractor.interviewers.registry import InterviewerParts
-from attractor.pipeline.children.folders import child_folder
 from attractor.pipeline.children.runner import DEEPEST
 from attractor.pipeline.request import read_request
+from attractor.pipeline.runs.child_folders import child_folder
 from tests.engine.forked import until
 from tests.engine.runs import read_events
 from tests.engine.stage.test_visit import Trees

@@ -11,8 +11,8 @@ from attractor.engine.run_folder.result import RunResult
 from attractor.engine.storage.secrets import Redactor
 from attractor.pipeline.diagnosis.diagnose import Diagnosis, diagnose
 from attractor.pipeline.estimate.samples import slowest
+from attractor.pipeline.orders import Orders
 from attractor.pipeline.request import RunRequest, WorkspaceKind
-from attractor.pipeline.runs.orders import Orders
 from attractor.pipeline.start import start
 from tests.pipeline.projects import make_host
 

@@ -12,7 +12,7 @@ from attractor.base.locks import FileLock
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.state.run_state import CANCELED
 from attractor.engine.storage.secrets import Redactor
-from attractor.pipeline.runs.orders import END_PATIENCE_S, Orders
+from attractor.pipeline.orders import END_PATIENCE_S, Orders
 from tests.engine.graphs import line
 from tests.engine.runs import FAIL, Workplace
 

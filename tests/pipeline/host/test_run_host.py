@@ -26,10 +26,10 @@ from attractor.pipeline.host.own_texts import (
     secrets_in_own_texts,
     words_in_texts,
 )
+from attractor.pipeline.host.rule_levels import rule_levels
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.request import Overrides, RunRequest
 from attractor.pipeline.resume import resume
-from attractor.pipeline.source.vocabulary import rule_levels
 from attractor.pipeline.start import start
 from tests.engine.graphs import line
 from tests.engine.runs import Workplace

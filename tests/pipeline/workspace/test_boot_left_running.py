@@ -21,7 +21,7 @@ from attractor.environments.process_table import Process, find_process, variable
 from attractor.pipeline.request import Overrides, RunRequest
 from attractor.pipeline.resume import resume
 from attractor.pipeline.start import start
-from attractor.pipeline.workspace.boot import end_left_running_now, name_processes
+from attractor.pipeline.workspace.left_processes import end_left_running_now, name_processes
 from tests.engine.runs import read_events
 from tests.pipeline.commands import Machine, make_machine
 from tests.pipeline.projects import git, make_host, make_project

@@ -9,8 +9,8 @@ from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.run_state import AWAITING_ANSWER
 from attractor.engine.storage.secrets import Redactor
 from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.orders import Orders
 from attractor.pipeline.request import RunRequest
-from attractor.pipeline.runs.orders import Orders
 from attractor.pipeline.start import start
 from attractor.pipeline.workspace.deliver import deliver_ended_run, read_delivery
 from tests.pipeline.projects import git, make_host, make_project

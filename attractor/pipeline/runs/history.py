@@ -1,7 +1,4 @@
-"""What happened in a run, as values: visits, failures, branches, children, interruptions.
-
-Reads from the journal of a run what happened in it.
-"""
+"""The walk of a run as its journal records it: every attempt, and every edge chosen."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field

@@ -19,13 +19,7 @@ from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.runner import Runner
 from attractor.engine.seams import Stage
 from attractor.engine.storage.secrets import Redactor
-from attractor.pipeline.runs.orders import (
-    PATIENCE_S,
-    OrderReply,
-    Orders,
-    Receipt,
-    await_verdict,
-)
+from attractor.pipeline.orders import PATIENCE_S, OrderReply, Orders, Receipt, await_verdict
 from tests.engine.graphs import line
 from tests.engine.runs import RUN_ID, Workplace
 

@@ -27,8 +27,7 @@ from attractor.engine.run_folder.layout import (
 from attractor.engine.run_folder.open_run import OpenRun, end_run, open_run
 from attractor.engine.state.run_state import RunState
 from attractor.engine.storage.secrets import Redactor
-from attractor.pipeline.restart import last_round
-from attractor.pipeline.runs.lookup import reference_to
+from attractor.pipeline.runs.lookup import last_restart, reference_to
 from attractor.pipeline.runs.open_questions import (
     named,
     pick,
@@ -37,16 +36,19 @@ from attractor.pipeline.runs.open_questions import (
     read_choices,
 )
 from attractor.pipeline.source.saved import read_saved_pipeline
-from attractor.pipeline.workspace.boot import end_left_running_now, name_processes
+from attractor.pipeline.workspace.left_processes import end_left_running_now, name_processes
 
 END_PATIENCE_S = 60.0
 """How long an ended run may keep its lock."""
+
 
 PATIENCE_S = 2.0
 """How long to wait: a process at work looks into its inbox several times a second."""
 
 
 OFTEN_S = 0.05
+
+
 _POLL = timedelta(milliseconds=100)
 
 
@@ -263,11 +265,11 @@ class Orders:
         return f"attractor {name} {reference_to(self.root)}"
 
     def _and_so(self, state: RunState) -> str:
-        return f"; run {last_round(self.root, state)} goes on" if state.restarted_as else ""
+        return f"; run {last_restart(self.root, state)} goes on" if state.restarted_as else ""
 
     def _instead(self, state: RunState, command: str, words: str = "") -> str:
         """Return the command for the run that goes on in place of this one, if one does."""
-        last = last_round(self.root, state)
+        last = last_restart(self.root, state)
         return f"attractor {command} {last}{words}" if last else ""
 
     def _give(
