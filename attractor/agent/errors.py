@@ -1,31 +1,31 @@
-"""What can go wrong in an agent's work.
+"""Errors of agents and their tools.
 
 AttractorError
-├── ToolError                  1  a tool could not do what it was asked; the model is told
-│   ├── InvalidArguments       1  the arguments are not what the tool takes
-│   ├── CommandFailed          1  a command ended badly or was out of time
+├── ToolError                  1  a tool failed; the model gets the message
+│   ├── InvalidArguments       1  invalid arguments of a tool call
+│   ├── CommandFailed          1  a command failed or timed out
 │   └── PatchError             1  a patch cannot be applied
-│       ├── InvalidPatch       1  this is not a patch
-│       └── PatchMismatch      1  a patch does not fit the files it changes
+│       ├── InvalidPatch       1  invalid patch
+│       └── PatchMismatch      1  a patch does not match its files
 └── UsageError
-    ├── SessionBusy            2  a session takes one input at a time
-    ├── SessionClosed          2  a session that is closed takes no input
-    └── PromptMissing          2  a prompt is not there
+    ├── SessionBusy            2  a session processes another input
+    ├── SessionClosed          2  the session is closed
+    └── PromptMissing          2  missing prompt
 """
 
 from attractor.base.errors import AttractorError, UsageError
 
 
 class ToolError(AttractorError):
-    """A tool could not do what it was asked."""
+    """A tool failed."""
 
 
 class InvalidArguments(ToolError):
-    """The arguments are not what the tool takes."""
+    """The arguments of a tool call are invalid."""
 
 
 class CommandFailed(ToolError):
-    """A command ended badly or was out of time."""
+    """A command failed or timed out."""
 
 
 class PatchError(ToolError):
@@ -33,24 +33,24 @@ class PatchError(ToolError):
 
 
 class InvalidPatch(PatchError):
-    """This is not a patch."""
+    """A patch is invalid."""
 
 
 class PatchMismatch(PatchError):
-    """A patch does not fit the files it changes."""
+    """A patch does not match its files."""
 
 
 class SessionBusy(UsageError):
-    """A session takes one input at a time."""
+    """The session processes another input."""
 
-    hint = "wait for the input in hand, or use steer() or follow_up()"
+    hint = "wait for the current input, or use steer() or follow_up()"
 
 
 class SessionClosed(UsageError):
-    """A session that is closed takes no input."""
+    """The session is closed."""
 
     hint = "create a new session"
 
 
 class PromptMissing(UsageError):
-    """A prompt is not there."""
+    """A prompt is missing."""

@@ -1,7 +1,4 @@
-"""The agentic loop: ask the model, execute what it calls, until it is done (§2.5).
-
-Notices when a model calls the same tools over and over (§2.10).
-"""
+"""The agentic loop: call the model, execute its tool calls, detect repetition (§2.5, §2.10)."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -31,10 +28,10 @@ _LENGTHS = (1, 2, 3)
 
 
 def detect_loop(signatures: Sequence[str], window: int) -> bool:
-    """Whether the last calls repeat a pattern of one, two or three calls.
+    """Return whether the last calls repeat a pattern of one, two or three calls.
 
-    The specification asks for a window that the pattern's length divides, so that the default of
-    ten never finds three calls in turn; here the last repetition may be cut.
+    The specification requires a window divisible by the pattern's length, so that its default of
+    ten never detects three calls. Here the last repetition may be incomplete.
     """
     if len(signatures) < window:
         return False
@@ -43,7 +40,7 @@ def detect_loop(signatures: Sequence[str], window: int) -> bool:
 
 
 def loop_warning(window: int) -> str:
-    """Return what the model is told."""
+    """Return the message to the model."""
     return (
         f"Loop detected: the last {window} tool calls follow a repeating pattern. "
         "Try a different approach."
@@ -65,14 +62,14 @@ class Stop(StrEnum):
 
 @dataclass(frozen=True)
 class InputResult:
-    """How an input was dealt with, and the model's last words."""
+    """The reason why an input ended, and the last text of the model."""
 
     stop: Stop
     text: str
 
 
 async def process_input(conversation: SessionConversation, user_input: str) -> InputResult:
-    """Work on an input, and on those that were to follow it."""
+    """Process an input and its follow-ups."""
     ending = await _process_one(conversation, user_input)
     while conversation.followups:
         ending = await _process_one(conversation, conversation.followups.popleft())
@@ -80,7 +77,7 @@ async def process_input(conversation: SessionConversation, user_input: str) -> I
 
 
 def last_text(conversation: SessionConversation) -> str:
-    """Return what the model said last."""
+    """Return the last text of the model."""
     turns = reversed(conversation.history)
     return next((turn.content for turn in turns if isinstance(turn, AssistantTurn)), "")
 
@@ -95,7 +92,7 @@ async def _process_one(conversation: SessionConversation, user_input: str) -> In
         if answer.tool_calls:
             rounds += 1
             await _do_round(conversation, answer.tool_calls)
-        # What was said during the last answer would be lost if the loop ended here.
+        # Steering during the last answer would be lost if the loop ended here.
         elif not conversation.drain_steering():
             return InputResult(Stop.COMPLETED, answer.content)
     return InputResult(limit, last_text(conversation))
@@ -114,7 +111,9 @@ def _reached_limit(conversation: SessionConversation, rounds: int) -> Stop | Non
 
 async def _ask(conversation: SessionConversation) -> AssistantTurn:
     request = await _build_request(conversation)
-    policy = replace(conversation.config.retry_policy, on_retry=partial(_tell_retry, conversation))
+    policy = replace(
+        conversation.config.retry_policy, on_retry=partial(_report_retry, conversation)
+    )
     conversation.emit(EventKind.ASSISTANT_TEXT_START)
     response = await retry(
         lambda: conversation.client.complete(request), policy=policy, clock=conversation.clock
@@ -127,7 +126,7 @@ async def _ask(conversation: SessionConversation) -> AssistantTurn:
         reasoning=turn.reasoning,
         usage=_usage_record(turn.usage),
     )
-    _tell_warnings(conversation, response)
+    _report_warnings(conversation, response)
     return turn
 
 
@@ -151,10 +150,10 @@ async def _do_round(conversation: SessionConversation, calls: Sequence[ToolCall]
     conversation.add(ToolResultsTurn(tuple(results), conversation.clock.now()))
     conversation.drain_steering()
     if conversation.config.enable_loop_detection:
-        _warn_of_loop(conversation)
+        _warn_about_loop(conversation)
 
 
-def _warn_of_loop(conversation: SessionConversation) -> None:
+def _warn_about_loop(conversation: SessionConversation) -> None:
     window = conversation.config.loop_detection_window
     signatures = tool_call_signatures(conversation.history, last=window)
     if detect_loop(signatures, window):
@@ -163,19 +162,21 @@ def _warn_of_loop(conversation: SessionConversation) -> None:
         conversation.emit(EventKind.LOOP_DETECTION, message=warning)
 
 
-def _tell_retry(
+def _report_retry(
     conversation: SessionConversation, error: SDKError, attempt: int, delay: float
 ) -> None:
-    message = f"try {attempt} failed ({error.message}); the next one is in {delay:g} s"
+    message = f"try {attempt} failed ({error.message}); next try in {delay:g} s"
     conversation.emit(EventKind.WARNING, message=message)
 
 
-def _tell_warnings(conversation: SessionConversation, response: Response) -> None:
+def _report_warnings(conversation: SessionConversation, response: Response) -> None:
     for warning in response.warnings:
-        # Most of them come again with every call.
+        # Most warnings repeat with every call.
         conversation.warn_once(warning.message, warning.message)
     if response.finish_reason.reason == "length":
-        conversation.emit(EventKind.WARNING, message="The answer was cut at its maximum length")
+        conversation.emit(
+            EventKind.WARNING, message="the answer was truncated at its maximum length"
+        )
 
 
 def _usage_record(usage: Usage) -> dict[str, Json]:

@@ -1,11 +1,4 @@
-"""What suits the models of one provider: tools, switches and the system prompt (§3.2).
-
-Finds the prompts of agents: data beside the package, which a project may replace.
-
-What a model is told about the place it works in (§6.3, §6.4).
-
-Finds what a project tells agents: AGENTS.md and the files of one provider (§6.5).
-"""
+"""Profiles of providers: tools, options and system prompts (§3.2, §6.3 to §6.5)."""
 
 import posixpath
 from collections.abc import Mapping, Sequence
@@ -28,7 +21,7 @@ SHIPPED = (_PACKAGE / "agents" / "_profiles", _PACKAGE.parent / "agents" / "_pro
 
 
 def read_prompt(name: str, *, folders: Sequence[Path] = ()) -> str:
-    """Return a prompt by name: the project's own, else the one that is shipped."""
+    """Return a prompt by name: of the project, else the shipped one."""
     places = [folder / f"{name}.md" for folder in (*folders, *SHIPPED)]
     for place in places:
         if place.is_file():
@@ -52,7 +45,7 @@ _SURVEY = " && echo --- && ".join(
 
 @dataclass(frozen=True)
 class GitState:
-    """A repository at the beginning of a session."""
+    """The state of the repository at the start of a session."""
 
     branch: str
     changed_files: int
@@ -62,7 +55,7 @@ class GitState:
 
 @dataclass(frozen=True)
 class EnvironmentInfo:
-    """The place, the day and the model."""
+    """Environment, date and model."""
 
     working_directory: str
     platform: str
@@ -72,7 +65,7 @@ class EnvironmentInfo:
     git: GitState | None = None
 
     def block(self) -> str:
-        """Return the block of the system prompt that says all this."""
+        """Return its block of the system prompt."""
         lines = [
             f"Working directory: {self.working_directory}",
             f"Is git repository: {'true' if self.git else 'false'}",
@@ -86,7 +79,7 @@ class EnvironmentInfo:
 
 
 async def survey(environment: ExecutionEnvironment, *, today: date, model: str) -> EnvironmentInfo:
-    """Look around once, at the beginning."""
+    """Collect the information at the start of a session."""
     return EnvironmentInfo(
         working_directory=environment.working_directory(),
         platform=environment.platform(),
@@ -132,7 +125,7 @@ def _git_lines(git: GitState | None) -> list[str]:
 
 @dataclass(frozen=True, kw_only=True)
 class ProfileTraits:
-    """What one provider's models are used to, as data; a file of `agent/profiles` holds it."""
+    """The properties of a provider's models; one file each in `agent/profiles`."""
 
     id: str
     model_prefixes: tuple[str, ...]
@@ -148,7 +141,7 @@ class ProfileTraits:
 
 @dataclass(frozen=True)
 class ProviderProfile:
-    """A provider's traits with a model, the words it is given and the tools it may call."""
+    """The traits of a provider with a model, prompts and tools."""
 
     traits: ProfileTraits
     model: str
@@ -161,20 +154,20 @@ class ProviderProfile:
         return self.traits.id
 
     def tools(self) -> Sequence[ToolDefinition]:
-        """Return what the model is told of its tools."""
+        """Return the definitions of the tools."""
         return self.tool_registry.definitions()
 
     def provider_options(self) -> Mapping[str, JsonObject]:
-        """Return what goes to this provider alone."""
+        """Return the options for the provider."""
         return self.traits.provider_options
 
     def build_system_prompt(
-        self, surroundings: EnvironmentInfo, *, documents: str = "", instructions: str = ""
+        self, environment_info: EnvironmentInfo, *, documents: str = "", instructions: str = ""
     ) -> str:
-        """Lay the prompt in layers, of which a later one has precedence (§6.1)."""
+        """Build the prompt in layers; later ones take precedence (§6.1)."""
         layers = (
             self.base_prompt,
-            surroundings.block(),
+            environment_info.block(),
             _describe(self.tools()),
             documents,
             instructions,
@@ -183,14 +176,14 @@ class ProviderProfile:
 
 
 def profile_parts() -> Registry[ProfileTraits]:
-    """Return the traits by provider: a file of `agent/profiles`, or an entry point."""
+    """Return the traits by provider: files in `agent/profiles`, and entry points."""
     return Registry("attractor.agent.profiles", ProfileTraits, noun="profile")
 
 
 def create_profile(
     provider: str, *, model: str, prompt_folders: Sequence[Path] = ()
 ) -> ProviderProfile:
-    """Make the profile of a provider, with tools of its own that more can be added to."""
+    """Return a profile of a provider with its own tool registry."""
     traits = profile_parts()[provider]
     parts = tool_parts()
     return ProviderProfile(
@@ -202,7 +195,7 @@ def create_profile(
 
 
 def find_provider(model: str) -> str:
-    """Return the provider that a model's name gives away; nothing when it does not."""
+    """Return the provider of a model by its name; empty if unknown."""
     parts = profile_parts()
     return next((name for name in parts if model.startswith(parts[name].model_prefixes)), "")
 
@@ -220,7 +213,7 @@ _CUT = "[Project instructions truncated at 32KB]"
 async def discover_project_documents(
     environment: ExecutionEnvironment, names: Sequence[str], *, depth: int = 0
 ) -> str:
-    """Return the files from so many folders above down to the working directory, deepest last."""
+    """Return the documents from `depth` folders above to the working directory, deepest last."""
     here = environment.working_directory()
     folders = [
         posixpath.normpath(posixpath.join(here, *[".."] * up)) for up in range(depth, -1, -1)
@@ -237,7 +230,7 @@ async def _read(environment: ExecutionEnvironment, path: str, here: str) -> str:
     try:
         text = await environment.read_file(path)
     except FileUnusable as error:
-        # A session that cannot begin would be worse than one that knows less.
+        # A session without a document is better than none.
         return f"[{name} could not be read: {error}]"
     return f"# {name}\n\n{text.strip()}" if text.strip() else ""
 
@@ -246,7 +239,7 @@ async def _exists(environment: ExecutionEnvironment, path: str) -> bool:
     try:
         return await environment.file_exists(path)
     except FileUnusable:
-        # Most environments end at the working directory.
+        # Most environments have no parent folders.
         return False
 
 

@@ -17,7 +17,7 @@ from attractor.agent.session_state import (
     ignore,
 )
 from attractor.agent.tool_hooks import NO_HOOKS, ToolHooks
-from attractor.agent.turns import OnTurn, Turn, keep_nothing
+from attractor.agent.turns import OnTurn, Turn, ignore_turn
 from attractor.base.clock import Clock, SystemClock
 from attractor.base.errors import AttractorError
 from attractor.environments.environment import ExecutionEnvironment
@@ -30,7 +30,7 @@ _DEFAULTS = SessionConfig()
 
 
 class SessionState(StrEnum):
-    """Where a session is (§2.3)."""
+    """The state of a session (§2.3)."""
 
     IDLE = "IDLE"
     PROCESSING = "PROCESSING"
@@ -38,10 +38,9 @@ class SessionState(StrEnum):
 
 
 class Session:
-    """Works on one input after the other; its host owns the environment and the client.
+    """Processes inputs one by one; the caller owns the environment and the client.
 
-    With a history, it goes on where an earlier session ended. `on_turn` hears of every turn after
-    that.
+    With a history, it continues an earlier session. `on_turn` is called for every later turn.
     """
 
     def __init__(
@@ -55,7 +54,7 @@ class Session:
         instructions: str = "",
         hooks: ToolHooks = NO_HOOKS,
         on_event: OnEvent = ignore,
-        on_turn: OnTurn = keep_nothing,
+        on_turn: OnTurn = ignore_turn,
         id: str = "",
         history: Sequence[Turn] = (),
     ) -> None:
@@ -64,7 +63,7 @@ class Session:
         self._conversation = SessionConversation(
             profile, environment, client, clock, config, self._emit, instructions, hooks, on_turn
         )
-        self._conversation.go_on_from(history)
+        self._conversation.continue_from(history)
         self._state = SessionState.IDLE
         self._work: asyncio.Task[InputResult] | None = None
         self._aborted = False
@@ -72,22 +71,22 @@ class Session:
 
     @property
     def state(self) -> SessionState:
-        """Where the session is."""
+        """The state of the session."""
         return self._state
 
     @property
     def history(self) -> Sequence[Turn]:
-        """Every turn so far."""
+        """All turns so far."""
         return tuple(self._conversation.history)
 
     @property
     def usage(self) -> Usage:
-        """What all calls to the model used together."""
+        """The usage of all calls to the model."""
         return self._conversation.usage
 
     @property
     def config(self) -> SessionConfig:
-        """What the session keeps to; a new value counts from the next call to the model."""
+        """The limits of the session; a new value applies from the next call to the model."""
         return self._conversation.config
 
     @config.setter
@@ -96,12 +95,12 @@ class Session:
 
     @property
     def profile(self) -> ProviderProfile:
-        """What the model is given."""
+        """The profile of the provider."""
         return self._conversation.profile
 
     async def submit(self, user_input: str) -> InputResult:
-        """Work on an input until the model is done, a limit is reached or the work is aborted."""
-        self._refuse_when_closed()
+        """Process an input until the model is done, a limit is reached or it is aborted."""
+        self._require_open()
         if self._state is SessionState.PROCESSING:
             raise SessionBusy
         self._state = SessionState.PROCESSING
@@ -128,17 +127,17 @@ class Session:
                 self.close()
 
     def steer(self, message: str) -> None:
-        """Say something to the model, to be heard after the tools it is using now."""
-        self._refuse_when_closed()
+        """Send a message to the model after its current tool calls."""
+        self._require_open()
         self._conversation.steering.append(message)
 
     def follow_up(self, message: str) -> None:
-        """Hand over an input for when the present one is done."""
-        self._refuse_when_closed()
+        """Queue an input for after the current one."""
+        self._require_open()
         self._conversation.followups.append(message)
 
     def abort(self) -> None:
-        """Stop whatever is being done, commands included, and close."""
+        """Cancel the work, including commands, and close the session."""
         self._aborted = True
         if self._work is None:
             self.close()
@@ -146,7 +145,7 @@ class Session:
             self._work.cancel()
 
     def close(self) -> None:
-        """End the session; harmless when repeated."""
+        """Close the session; repeated calls have no effect."""
         if self._state is not SessionState.CLOSED:
             self._state = SessionState.CLOSED
             self._emit(EventKind.SESSION_END, state=self._state.value, aborted=self._aborted)
@@ -155,11 +154,11 @@ class Session:
         self._state = SessionState.IDLE
         self._emit(EventKind.PROCESSING_END, reason=reason)
 
-    def _refuse_when_closed(self) -> None:
+    def _require_open(self) -> None:
         if self._state is SessionState.CLOSED:
             raise SessionClosed
 
     def _was_aborted(self) -> bool:
-        """Whether it was abort() that cancelled the work, and nobody cancelled us besides."""
+        """Return whether abort() cancelled the work, and not the caller's task."""
         task = asyncio.current_task()
         return self._aborted and not (task and task.cancelling())

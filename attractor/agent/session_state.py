@@ -1,9 +1,4 @@
-"""The limits and switches of a session (§2.2).
-
-What a session tells while it works (§2.9).
-
-What the loop of one session works on: its history, its queues, and what it may use.
-"""
+"""Configuration, events and state of a session (§2.2, §2.9)."""
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -18,7 +13,7 @@ from attractor.agent.provider_profile import (
     survey,
 )
 from attractor.agent.tool_hooks import NO_HOOKS, ToolHooks
-from attractor.agent.turns import AssistantTurn, OnTurn, SteeringTurn, Turn, keep_nothing, size_of
+from attractor.agent.turns import AssistantTurn, OnTurn, SteeringTurn, Turn, ignore_turn, size_of
 from attractor.base.clock import Clock
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
@@ -34,7 +29,7 @@ _MEASURES = ("default_command_timeout_ms", "max_command_timeout_ms", "loop_detec
 
 @dataclass(frozen=True, kw_only=True)
 class SessionConfig:
-    """What a session keeps to; 0 turns or rounds means without limit."""
+    """The limits of a session; 0 turns or rounds is no limit."""
 
     max_turns: int = 0
     max_tool_rounds_per_input: int = 0
@@ -52,20 +47,20 @@ class SessionConfig:
         too_small = [name for name in _MEASURES if getattr(self, name) < 1]
         for name in [*negative, *too_small]:
             raise UsageError(
-                f"a session cannot have {name}={getattr(self, name)}",
-                hint="0 means without limit" if name in negative else "it is 1 at least",
+                f"invalid {name}={getattr(self, name)} of a session",
+                hint="use 0 for no limit" if name in negative else "use 1 or more",
             )
         for limits in (self.tool_output_limits, self.tool_line_limits):
             for tool, limit in limits.items():
                 if limit < 1:
                     raise UsageError(
-                        f"the output of {tool} cannot be limited to {limit}",
-                        hint="a limit is 1 at least",
+                        f"invalid limit {limit} for the output of {tool}",
+                        hint="use 1 or more",
                     )
 
 
 class EventKind(StrEnum):
-    """What happened. Those of streaming (`..._DELTA`) come with streaming; `TOOL_HOOK` is ours."""
+    """The kind of an event; `TOOL_HOOK` is not in the specification, and deltas are not emitted."""
 
     SESSION_START = "SESSION_START"
     SESSION_END = "SESSION_END"
@@ -85,7 +80,7 @@ class EventKind(StrEnum):
 
 @dataclass(frozen=True)
 class SessionEvent:
-    """One thing that happened in a session."""
+    """An event of a session."""
 
     kind: EventKind
     timestamp: datetime
@@ -97,19 +92,19 @@ OnEvent = Callable[[SessionEvent], None]
 
 
 def ignore(event: SessionEvent) -> None:
-    """Take an event and do nothing."""
+    """Ignore an event."""
 
 
 @dataclass(frozen=True)
 class EventEmitter:
-    """Hands each event of one session to whoever listens, in order."""
+    """Passes the events of a session to a callback, in order."""
 
     session_id: str
     clock: Clock
     on_event: OnEvent = ignore
 
     def __call__(self, kind: EventKind, **data: Json) -> None:
-        """Tell that something happened."""
+        """Emit an event."""
         self.on_event(SessionEvent(kind, self.clock.now(), self.session_id, data))
 
 
@@ -119,15 +114,15 @@ _WARN_AT = 0.8
 
 @dataclass(frozen=True)
 class Orientation:
-    """What was found when the session began."""
+    """The environment and project documents at the start of a session."""
 
-    surroundings: EnvironmentInfo
+    environment_info: EnvironmentInfo
     documents: str
 
 
 @dataclass
 class SessionConversation:
-    """A conversation in progress; only its loop and its session change it."""
+    """The state of a session; only its loop and the session change it."""
 
     profile: ProviderProfile
     environment: ExecutionEnvironment
@@ -137,7 +132,7 @@ class SessionConversation:
     emit: EventEmitter
     instructions: str = ""
     hooks: ToolHooks = NO_HOOKS
-    on_turn: OnTurn = keep_nothing
+    on_turn: OnTurn = ignore_turn
     history: list[Turn] = field(default_factory=list[Turn])
     steering: deque[str] = field(default_factory=deque[str])
     followups: deque[str] = field(default_factory=deque[str])
@@ -148,7 +143,7 @@ class SessionConversation:
     _warnings: set[str] = field(default_factory=set[str])
 
     def add(self, turn: Turn) -> None:
-        """Put a turn at the end of the history."""
+        """Append a turn to the history."""
         self.history.append(turn)
         if isinstance(turn, AssistantTurn):
             self.turn_count += 1
@@ -157,13 +152,13 @@ class SessionConversation:
         self.on_turn(turn)
         self._check_context()
 
-    def go_on_from(self, history: Sequence[Turn]) -> None:
-        """Begin with turns of an earlier session; what they cost is not counted again."""
+    def continue_from(self, history: Sequence[Turn]) -> None:
+        """Continue from turns of an earlier session, without counting their usage."""
         self.history.extend(history)
         self._size += sum(map(size_of, history))
 
     def drain_steering(self) -> bool:
-        """Let the model hear what was said meanwhile; tell whether anything was."""
+        """Append steering messages as turns; return whether there were any."""
         if not self.steering:
             return False
         while self.steering:
@@ -173,29 +168,29 @@ class SessionConversation:
         return True
 
     def warn_once(self, about: str, message: str) -> None:
-        """Warn, unless there was a warning about the same already."""
+        """Emit a warning, once per subject."""
         if about not in self._warnings:
             self._warnings.add(about)
             self.emit(EventKind.WARNING, message=message)
 
     async def system_prompt(self) -> str:
-        """Return the system prompt; the place is looked at once, the tools are today's."""
+        """Return the system prompt; the environment is surveyed once, the tools are current."""
         if self._orientation is None:
-            self._orientation = await self._look_around()
+            self._orientation = await self._survey()
         return self.profile.build_system_prompt(
-            self._orientation.surroundings,
+            self._orientation.environment_info,
             documents=self._orientation.documents,
             instructions=self.instructions,
         )
 
-    async def _look_around(self) -> Orientation:
-        surroundings = await survey(
+    async def _survey(self) -> Orientation:
+        environment_info = await survey(
             self.environment, today=self.clock.now().date(), model=self.profile.model
         )
-        depth = surroundings.git.depth if surroundings.git else 0
+        depth = environment_info.git.depth if environment_info.git else 0
         names = self.profile.traits.project_documents
         documents = await discover_project_documents(self.environment, names, depth=depth)
-        return Orientation(surroundings, documents)
+        return Orientation(environment_info, documents)
 
     def _check_context(self) -> None:
         share = self._size / _CHARS_PER_TOKEN / self.profile.traits.context_window_size

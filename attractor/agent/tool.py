@@ -1,4 +1,4 @@
-"""A tool: what the model is told of it, and what executes it (§3.8)."""
+"""Tools: their definitions, executors and registry (§3.8)."""
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
@@ -13,7 +13,7 @@ Executor = Callable[[JsonObject, ExecutionEnvironment], Awaitable[str]]
 
 @dataclass(frozen=True)
 class RegisteredTool:
-    """A definition with its executor; one that changes files never runs beside another such."""
+    """A definition with its executor; tools that change files run one at a time."""
 
     definition: ToolDefinition
     executor: Executor
@@ -21,16 +21,16 @@ class RegisteredTool:
 
     @property
     def name(self) -> str:
-        """What the model calls it by."""
+        """The name of the tool."""
         return self.definition.name
 
     async def execute(self, arguments: JsonObject, environment: ExecutionEnvironment) -> str:
-        """Do what the arguments say, and return what the model is told."""
+        """Execute a call and return the output for the model."""
         return await self.executor(arguments, environment)
 
 
 class ToolRegistry(Mapping[str, RegisteredTool]):
-    """Tools by name, in the order in which the model is told of them."""
+    """Tools by name, in the order of their definitions."""
 
     def __init__(self, tools: Sequence[RegisteredTool] = ()) -> None:
         self._tools = {tool.name: tool for tool in tools}
@@ -45,7 +45,7 @@ class ToolRegistry(Mapping[str, RegisteredTool]):
         return len(self._tools)
 
     def register(self, tool: RegisteredTool) -> None:
-        """Add a tool; it takes the place of one that has its name."""
+        """Add a tool, or replace the one of the same name."""
         self._tools[tool.name] = tool
 
     def unregister(self, name: str) -> None:
@@ -53,23 +53,23 @@ class ToolRegistry(Mapping[str, RegisteredTool]):
         self._tools.pop(name, None)
 
     def definitions(self) -> Sequence[ToolDefinition]:
-        """Return what the model is told."""
+        """Return the definitions for the model."""
         return [tool.definition for tool in self._tools.values()]
 
     def names(self) -> Sequence[str]:
-        """Return every name."""
+        """Return all names."""
         return list(self._tools)
 
 
 def tool_parts() -> Registry[RegisteredTool]:
-    """Return the tools that come as parts: a file of `agent/tools`, or an entry point."""
+    """Return the registered tools: files in `agent/tools`, and entry points."""
     return Registry("attractor.agent.tools", RegisteredTool, noun="tool")
 
 
 def define(
     name: str, description: str, properties: Mapping[str, JsonObject], *, required: Sequence[str]
 ) -> ToolDefinition:
-    """Define a tool whose parameters are these properties and no others."""
+    """Define a tool with these properties only."""
     parameters: dict[str, Json] = {
         "type": "object",
         "properties": {name: dict(one) for name, one in properties.items()},

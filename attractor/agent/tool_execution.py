@@ -1,9 +1,4 @@
-"""Executes the tool calls of one answer: look up, validate, execute, truncate, tell (§3.8).
-
-Cuts a tool's output down to what a model is shown: characters first, then lines (§5).
-
-Reads a tool's arguments, each as what it must be.
-"""
+"""Executes the tool calls of an answer: validation, hooks, execution, truncation (§3.8, §5)."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -14,7 +9,7 @@ from enum import StrEnum
 from attractor.agent.errors import InvalidArguments
 from attractor.agent.session_state import EventKind, SessionConfig, SessionConversation
 from attractor.agent.tool import RegisteredTool
-from attractor.agent.tool_hooks import HookedCall, HookRun, When
+from attractor.agent.tool_hooks import HookedCall, HookRun, HookTime
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, MachineryError, UnknownName, UsageError
 from attractor.base.json import JsonObject
@@ -23,7 +18,7 @@ from attractor.llm.tools import ToolCall, ToolResult
 
 
 class TruncationMode(StrEnum):
-    """Which part of a long output is kept."""
+    """The part of a long output to keep."""
 
     HEAD_TAIL = "head_tail"
     TAIL = "tail"
@@ -31,7 +26,7 @@ class TruncationMode(StrEnum):
 
 @dataclass(frozen=True)
 class OutputBounds:
-    """How much of one tool's output is kept, and which part."""
+    """The limits of a tool's output, and the part to keep."""
 
     max_chars: int
     mode: TruncationMode
@@ -51,7 +46,7 @@ OTHER_TOOLS = OutputBounds(30_000, TruncationMode.HEAD_TAIL)
 
 
 def truncate_tool_output(output: str, tool_name: str, config: SessionConfig) -> str:
-    """Return what the model is shown of a tool's output."""
+    """Return a tool's output, truncated for the model."""
     bounds = DEFAULT_BOUNDS.get(tool_name, OTHER_TOOLS)
     max_chars = config.tool_output_limits.get(tool_name, bounds.max_chars)
     max_lines = config.tool_line_limits.get(tool_name, bounds.max_lines)
@@ -61,13 +56,13 @@ def truncate_tool_output(output: str, tool_name: str, config: SessionConfig) -> 
     fewer = truncate_lines(shown, max_lines)
     marker = _marker(len(output) - max_chars, bounds.mode).strip()
     if marker in shown and marker not in fewer:
-        # It stood among the lines left out, and the model must not miss it.
+        # The marker was in the omitted lines.
         return f"{marker}\n\n{fewer}"
     return fewer
 
 
 def truncate_output(output: str, max_chars: int, mode: TruncationMode) -> str:
-    """Keep so many characters, and say how many were removed (§5.1)."""
+    """Limit the characters of an output, with a marker (§5.1)."""
     removed = len(output) - max_chars
     if removed <= 0:
         return output
@@ -78,7 +73,7 @@ def truncate_output(output: str, max_chars: int, mode: TruncationMode) -> str:
 
 
 def truncate_lines(output: str, max_lines: int) -> str:
-    """Keep so many lines, half of them from each end (§5.3)."""
+    """Limit the lines of an output, half from each end (§5.3)."""
     lines = output.split("\n")
     omitted = len(lines) - max_lines
     if omitted <= 0:
@@ -108,7 +103,7 @@ async def execute_tool_calls(
     conversation: SessionConversation, calls: Sequence[ToolCall]
 ) -> Sequence[ToolResult]:
     """Return a result for every call, in the order of the calls."""
-    # Two tools that read, change and write one file would undo each other's work.
+    # Concurrent changes of the same file would overwrite each other.
     changing_files = asyncio.Lock()
     if not conversation.profile.traits.supports_parallel_tool_calls:
         return [await _execute_call(conversation, call, changing_files) for call in calls]
@@ -118,7 +113,7 @@ async def execute_tool_calls(
     try:
         return await asyncio.gather(*tasks)
     finally:
-        # When one fails for good, or all are aborted, nothing may go on in the dark.
+        # After an error or abort, no tool continues.
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -136,7 +131,7 @@ async def _execute_call(
     tool = conversation.profile.tool_registry.get(call.name)
     if tool is None:
         return _failed(conversation, call, _unknown(conversation, call))
-    arguments = _without_nothing(tool, call.arguments)
+    arguments = _without_nulls(tool, call.arguments)
     faults = [call.fault.message] if call.fault else _faults(tool, arguments)
     if faults:
         told = "\n".join([f"Invalid arguments for tool: {call.name}", *faults])
@@ -144,7 +139,7 @@ async def _execute_call(
     limited = _with_time_limit(conversation, tool, arguments)
     async with AsyncExitStack() as stack:
         if tool.changes_files:
-            # The hooks too: one that mends what was written must not meet the next change.
+            # Includes the hooks, which may change files too.
             await stack.enter_async_context(changing_files)
         return await _execute_within_hooks(conversation, call, tool, limited)
 
@@ -152,35 +147,35 @@ async def _execute_call(
 async def _execute_within_hooks(
     conversation: SessionConversation, call: ToolCall, tool: RegisteredTool, arguments: JsonObject
 ) -> ToolResult:
-    """Execute a call that the hook before it lets through, and tell the one after it what came."""
+    """Execute a call between its hooks, unless the first one rejects it."""
     hooked = HookedCall(call.name, call.id, arguments)
-    before = await _run_hook(conversation, When.PRE, hooked)
+    before = await _run_hook(conversation, HookTime.PRE, hooked)
     if before and not before.is_ok:
         return _failed(conversation, call, before.told)
     done = await _execute(conversation, tool, hooked)
-    await _run_hook(conversation, When.POST, done)
+    await _run_hook(conversation, HookTime.POST, done)
     return (_failed if done.is_error else _succeeded)(conversation, call, done.output)
 
 
 async def _execute(
     conversation: SessionConversation, tool: RegisteredTool, call: HookedCall
 ) -> HookedCall:
-    """Return the call with what the tool put out, or with what went wrong in it."""
+    """Return the call with its output or error."""
     try:
         output = await tool.execute(call.arguments, conversation.environment)
     except MachineryError:
-        # A full disk or a dead sandbox is nothing a model can mend.
+        # A model cannot fix a full disk or a dead sandbox.
         raise
-    # Tools come from anywhere; whatever goes wrong in one, the model is to hear it (§2.5).
+    # Any other error of a tool goes to the model (§2.5).
     except Exception as error:  # noqa: BLE001
         return replace(call, output=f"Tool error ({call.tool}): {_words(error)}", is_error=True)
     return replace(call, output=output)
 
 
 async def _run_hook(
-    conversation: SessionConversation, when: When, call: HookedCall
+    conversation: SessionConversation, when: HookTime, call: HookedCall
 ) -> HookRun | None:
-    """Run a hook, if there is one, and tell how it ended: well or not, never in silence."""
+    """Run a hook, if any, and emit an event with its result."""
     run = await conversation.hooks.run(when, call, conversation.environment)
     if run is not None:
         conversation.emit(
@@ -223,16 +218,16 @@ def _faults(tool: RegisteredTool, arguments: JsonObject) -> Sequence[str]:
     try:
         return find_faults(arguments, _schema(tool))
     except UsageError as cause:
-        # A tool may come from elsewhere: what is wrong with it ends no session.
-        return [f"the tool cannot be called: {cause.message}"]
+        # An invalid schema of a tool does not end the session.
+        return [f"invalid tool definition: {cause.message}"]
 
 
 def _schema(tool: RegisteredTool) -> JsonObject:
     return tool.definition.parameters
 
 
-def _without_nothing(tool: RegisteredTool, arguments: JsonObject) -> JsonObject:
-    """Drop what is null and not required: models write null for what they leave out."""
+def _without_nulls(tool: RegisteredTool, arguments: JsonObject) -> JsonObject:
+    """Remove optional arguments that are null, which models write for omitted ones."""
     required = _schema(tool).get("required")
     kept = required if isinstance(required, list) else []
     return {name: value for name, value in arguments.items() if value is not None or name in kept}
@@ -241,7 +236,7 @@ def _without_nothing(tool: RegisteredTool, arguments: JsonObject) -> JsonObject:
 def _with_time_limit(
     conversation: SessionConversation, tool: RegisteredTool, arguments: JsonObject
 ) -> JsonObject:
-    """Give a tool that takes a time limit the one of profile or session, within the maximum."""
+    """Set the default time limit of a tool that has one, and apply the maximum."""
     properties = _schema(tool).get("properties")
     if not isinstance(properties, dict) or _TIME_LIMIT not in properties:
         return arguments
@@ -253,7 +248,7 @@ def _with_time_limit(
 
 
 def text_of(arguments: JsonObject, name: str, default: str = "") -> str:
-    """Return an argument that is text."""
+    """Return a text argument."""
     value = arguments.get(name, default)
     if not isinstance(value, str):
         raise InvalidArguments(f"{name} must be string")
@@ -261,7 +256,7 @@ def text_of(arguments: JsonObject, name: str, default: str = "") -> str:
 
 
 def number_of(arguments: JsonObject, name: str, default: int) -> int:
-    """Return an argument that is a whole number."""
+    """Return an integer argument."""
     value = arguments.get(name, default)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise InvalidArguments(f"{name} must be integer")
@@ -269,5 +264,5 @@ def number_of(arguments: JsonObject, name: str, default: int) -> int:
 
 
 def flag_of(arguments: JsonObject, name: str) -> bool:
-    """Return an argument that is true or false; false when it is not there."""
+    """Return a boolean argument (default: false)."""
     return arguments.get(name) is True

@@ -1,7 +1,7 @@
-"""Commands of the pipeline that run before and after each tool call (attractor-spec 9.7).
+"""Runs commands of the pipeline before and after each tool call (attractor-spec 9.7).
 
-A hook runs where tools run. What is known of the call stands in variables, and whole as JSON on its
-standard input. What it prints has no say but in one case: words of a hook that refuses a call.
+A hook runs in the environment of the tools. The call is passed in variables, and as JSON on
+standard input. The output of a hook is ignored, except as the reason of a rejected call.
 """
 
 import json
@@ -20,14 +20,14 @@ from attractor.environments.environment import ExecutionEnvironment
 from attractor.environments.selection import missing_command
 
 TIME_LIMIT = timedelta(seconds=60)
-"""How long one run of a hook may take."""
+"""The time limit of a hook."""
 
 LONGEST_WORDS = OutputLimit(head=2_000, tail=6_000)
-"""How much of what a hook printed is kept and told."""
+"""The limit of a hook's output."""
 
 
-class When(StrEnum):
-    """On which side of a call a hook runs."""
+class HookTime(StrEnum):
+    """Whether a hook runs before or after a call."""
 
     PRE = "pre"
     POST = "post"
@@ -35,7 +35,7 @@ class When(StrEnum):
 
 @dataclass(frozen=True)
 class HookedCall:
-    """What a hook is told of a call; when it is over, also what came of it."""
+    """A tool call as passed to hooks; after the call with its output."""
 
     tool: str
     id: str
@@ -46,9 +46,9 @@ class HookedCall:
 
 @dataclass(frozen=True)
 class HookRun:
-    """What came of one run of a hook; without a fault it ended with 0."""
+    """The result of a hook; without a fault its exit status is 0."""
 
-    when: When
+    when: HookTime
     command: str
     fault: str = ""
     words: str = ""
@@ -57,24 +57,24 @@ class HookRun:
 
     @property
     def is_ok(self) -> bool:
-        """Whether the hook has nothing against the call, or did what it is for."""
+        """Whether the hook succeeded."""
         return not self.fault
 
     @property
     def told(self) -> str:
-        """What a model is told of a call that was not made."""
+        """The message to the model about a skipped call."""
         said = f"Skipped, the tool was not run: {self.name}: {self.fault}"
         return f"{said}\n{self.words}" if self.words else said
 
     @property
     def name(self) -> str:
-        """The attribute that the hook stands in."""
+        """The attribute with the hook."""
         return f"tool_hooks.{self.when}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class ToolHooks:
-    """The hooks of one session, and what they are told besides the call, such as the stage."""
+    """The hooks of a session, and further data for them, such as the stage."""
 
     pre: str = ""
     post: str = ""
@@ -82,30 +82,30 @@ class ToolHooks:
     time_limit: timedelta = TIME_LIMIT
 
     async def run(
-        self, when: When, call: HookedCall, environment: ExecutionEnvironment
+        self, when: HookTime, call: HookedCall, environment: ExecutionEnvironment
     ) -> HookRun | None:
-        """Run a hook where the tools run; without one, do nothing."""
-        command = self.pre if when is When.PRE else self.post
+        """Run a hook in the environment of the tools; None without a hook."""
+        command = self.pre if when is HookTime.PRE else self.post
         if not command.strip():
             return None
         told = {**self.about, "when": when.value, **_told(call)}
-        if when is When.POST:
+        if when is HookTime.POST:
             told |= {"output": call.output, "is_error": call.is_error}
         try:
             result = await environment.exec_command(
                 command,
                 timeout_ms=self.time_limit // timedelta(milliseconds=1),
                 env_vars=_variables(told),
-                # In plain ASCII: a model's words may hold what no encoding can take.
+                # ASCII, because arguments of a model may contain lone surrogates.
                 stdin=json.dumps(told, sort_keys=True).encode("ascii") + b"\n",
             )
         except MachineryError:
             raise
         except AttractorError as error:
-            return HookRun(when, command, fault=f"could not be run: {error}")
+            return HookRun(when, command, fault=f"cannot run: {error}")
         return self._judged(when, command, result)
 
-    def _judged(self, when: When, command: str, result: ExecResult) -> HookRun:
+    def _judged(self, when: HookTime, command: str, result: ExecResult) -> HookRun:
         return HookRun(
             when,
             command,

@@ -1,4 +1,4 @@
-"""The history of a session: its turns, and the messages they become (§2.4)."""
+"""The turns of a session's history, and their messages (§2.4)."""
 
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -12,7 +12,7 @@ from attractor.llm.tools import ToolCall, ToolResult
 
 @dataclass(frozen=True)
 class UserTurn:
-    """What the user asked for."""
+    """An input of the user."""
 
     content: str
     timestamp: datetime
@@ -20,7 +20,7 @@ class UserTurn:
 
 @dataclass(frozen=True)
 class SteeringTurn:
-    """What was said to the model while it was at work."""
+    """A message to the model during its work."""
 
     content: str
     timestamp: datetime
@@ -28,7 +28,7 @@ class SteeringTurn:
 
 @dataclass(frozen=True)
 class SystemTurn:
-    """An instruction from the host, in the midst of the conversation."""
+    """An instruction of the application during the conversation."""
 
     content: str
     timestamp: datetime
@@ -36,7 +36,7 @@ class SystemTurn:
 
 @dataclass(frozen=True)
 class AssistantTurn:
-    """What the model answered; its message goes back to it as it came, thoughts included."""
+    """An answer of the model; its message is sent back unchanged, including thinking."""
 
     content: str
     tool_calls: Sequence[ToolCall]
@@ -50,7 +50,7 @@ class AssistantTurn:
 
     @classmethod
     def from_response(cls, response: Response, timestamp: datetime) -> "AssistantTurn":
-        """Keep what a response holds."""
+        """Return the turn of a response."""
         return cls(
             response.text,
             tuple(response.tool_calls),
@@ -66,7 +66,7 @@ class AssistantTurn:
 
 @dataclass(frozen=True)
 class ToolResultsTurn:
-    """What came of the tool calls of one answer, in the order of the calls."""
+    """The results of the tool calls of an answer, in order."""
 
     results: Sequence[ToolResult]
     timestamp: datetime
@@ -77,17 +77,17 @@ Turn = UserTurn | SteeringTurn | SystemTurn | AssistantTurn | ToolResultsTurn
 OnTurn = Callable[[Turn], None]
 
 
-def keep_nothing(turn: Turn) -> None:
-    """Hear of a turn and do nothing."""
+def ignore_turn(turn: Turn) -> None:
+    """Ignore a turn."""
 
 
 def convert_history_to_messages(history: Sequence[Turn]) -> Sequence[Message]:
-    """Return the conversation as the model is given it."""
+    """Return the messages of a history."""
     return [message for turn in history for message in _messages(turn)]
 
 
 def tool_call_signatures(history: Sequence[Turn], *, last: int) -> Sequence[str]:
-    """Return the name and arguments of the last calls, the latest at the end."""
+    """Return names and arguments of the last calls, the latest last."""
     signatures: list[str] = []
     for turn in reversed(history):
         if len(signatures) >= last:
@@ -98,7 +98,7 @@ def tool_call_signatures(history: Sequence[Turn], *, last: int) -> Sequence[str]
 
 
 def size_of(turn: Turn) -> int:
-    """Return how many characters a turn has, for an estimate of its tokens (§5.5)."""
+    """Return the number of characters in a turn, to estimate its tokens (§5.5)."""
     if isinstance(turn, AssistantTurn):
         calls = (_signature(call) for call in turn.tool_calls)
         return len(turn.content) + len(turn.reasoning or "") + sum(map(len, calls))
@@ -114,15 +114,17 @@ def _messages(turn: Turn) -> Iterator[Message]:
         case SystemTurn():
             yield Message.developer(turn.content)
         case AssistantTurn():
-            # An answer without any content is no message a provider takes back.
-            if any(_says_something(part) for part in turn.message.content):
+            # Providers reject messages without content.
+            if any(_has_content(part) for part in turn.message.content):
                 yield turn.message
         case ToolResultsTurn():
-            for one in turn.results:
-                yield Message.tool_result(one.tool_call_id, one.content, is_error=one.is_error)
+            for result in turn.results:
+                yield Message.tool_result(
+                    result.tool_call_id, result.content, is_error=result.is_error
+                )
 
 
-def _says_something(part: ContentPart) -> bool:
+def _has_content(part: ContentPart) -> bool:
     return part.kind != ContentKind.TEXT or bool(part.text)
 
 

@@ -1,4 +1,4 @@
-"""Lets our own agent do the stage, with tools, until it reports how the stage ended."""
+"""Runs our own agent, with tools, until it reports the outcome of a stage."""
 
 from dataclasses import replace
 
@@ -23,7 +23,7 @@ _LIMITS = (Stop.ROUND_LIMIT, Stop.TURN_LIMIT)
 
 
 class Agent:
-    """Runs a session for each stage, and takes the outcome it reports (attractor-spec 4.5)."""
+    """Runs a session for each stage and returns its reported outcome (attractor-spec 4.5)."""
 
     def __init__(self, parts: BackendParts) -> None:
         self._parts = parts
@@ -31,7 +31,7 @@ class Agent:
         self._at_work: dict[str, Session] = {}
 
     async def run(self, stage: Stage, prompt: str) -> Outcome | str:
-        """Do the work a prompt asks for, and return what was reported with what it cost."""
+        """Do the work of a prompt, and return the reported outcome with its usage."""
 
         def warn(words: str) -> None:
             stage.emit(EventKind.WARNING, message=words)
@@ -50,11 +50,11 @@ class Agent:
         return replace(outcome, usage=work.meter.total)
 
     async def answer(self, stage: Stage, prompt: str) -> ModelAnswer | Outcome:
-        """Answer a prompt with one call to the model of the stage, without tools."""
+        """Answer a prompt by one call to the stage's model, without tools."""
         return await answer_once(stage, prompt, self._agent_parts(), self._pricing)
 
     async def steer(self, stage_id: str, text: str) -> bool:
-        """Hand words to the session of a stage; tell whether one is at work."""
+        """Send a message to the running session of a stage; return whether there is one."""
         session = self._at_work.get(stage_id)
         if session is None or session.state is SessionState.CLOSED:
             return False
@@ -62,14 +62,14 @@ class Agent:
         return True
 
     def rebuild(self, last: str, read: ReadSaved) -> object:
-        """Return the conversation that a stage left, from what is kept of it on the disk."""
+        """Return the conversation of a stage from its files."""
         return rebuild(last, read)
 
     def _agent_parts(self) -> AgentParts:
         parts = self._parts.agent
         if parts is None:
             raise UsageError(
-                "the backend 'agent' has no model to talk to",
+                "the backend 'agent' has no model",
                 hint="set a provider's key, such as OPENAI_API_KEY or ANTHROPIC_API_KEY",
             )
         return parts
@@ -79,7 +79,7 @@ async def _do(work: Work, prompt: str) -> Outcome:
     try:
         ending = await _converse(work, prompt)
     except SDKError as error:
-        # A report that was taken stands, whatever became of the words after it.
+        # An accepted report counts, even if a later call fails.
         return await work.reporting.reported() or model_failed(error)
     except Exhausted:
         if (outcome := await work.reporting.reported()) is None:
@@ -94,7 +94,7 @@ async def _do(work: Work, prompt: str) -> Outcome:
 
 
 async def _converse(work: Work, prompt: str) -> InputResult:
-    """Let the agent work, and ask once for a report that did not come, or was no good (R4, R8)."""
+    """Run the agent, and ask once for a missing or invalid report (R4, R8)."""
     ending = await work.session.submit(prompt)
     if await work.reporting.reported() or work.session.state is SessionState.CLOSED:
         return ending

@@ -1,11 +1,7 @@
-"""What the agent goes on with under `full` fidelity: the turns of the stages before, by thread.
+"""Continues conversations of earlier stages of a thread under `full` fidelity, also from disk.
 
-Each stage has a session of its own, for its tools, its model and its limits; the conversation is
-handed from one to the next.
-
-Keeps on the disk what is said in a thread, turn by turn, and makes it a conversation again.
-
-A stage writes its own turns only: where it goes on with those of the stage before, it names that.
+Each stage has its own session, with its tools, model and limits. It stores only its own turns, and
+refers to those of the stage before.
 """
 
 import json
@@ -74,7 +70,7 @@ def recall(stage: Stage, choice: ModelChoice, *, window: int) -> Sequence[Turn]:
 
 
 def put_lost_before(stage: Stage, prompt: str) -> str:
-    """Return a prompt with what went before, where another backend's conversation is no help."""
+    """Return a prompt with a summary, if the conversation is of another backend."""
     thread = stage.inherited.thread
     spoken = thread.recall() if thread else None
     if spoken is None or isinstance(spoken, Spoken):
@@ -85,7 +81,7 @@ def put_lost_before(stage: Stage, prompt: str) -> str:
 
 
 def keep(stage: Stage, choice: ModelChoice, turns: Sequence[Turn]) -> None:
-    """Leave a conversation for the next stage of the thread, if the stage takes part in one."""
+    """Store the conversation for the next stage of the thread, if any."""
     thread = stage.inherited.thread
     whole = without_loose_end(turns)
     if thread is None or not whole:
@@ -96,7 +92,7 @@ def keep(stage: Stage, choice: ModelChoice, turns: Sequence[Turn]) -> None:
 
 
 def as_texts(turns: Sequence[Turn]) -> Sequence[Turn]:
-    """Return only what was said in words, in turn: no thoughts, no calls and no results."""
+    """Return only the texts of a history, without thinking, calls and results."""
     texts: list[Turn] = []
     for turn in turns:
         if isinstance(turn, ToolResultsTurn) or not turn.content.strip():
@@ -134,7 +130,7 @@ def shorten_turns(turns: Sequence[Turn], longest: int, summary: str) -> Sequence
 
 
 def without_loose_end(turns: Sequence[Turn]) -> Sequence[Turn]:
-    """Return turns without an input that was not answered, or calls that were not executed."""
+    """Return turns without unanswered inputs and unexecuted calls."""
     end = len(turns)
     while end and _is_loose(turns[end - 1]):
         end -= 1
@@ -155,16 +151,16 @@ def _said(turn: AssistantTurn, text: str) -> AssistantTurn:
 
 
 CONVERSATION = "conversation.jsonl"
-"""The turns that a stage adds to its thread, as its model was given them."""
+"""The event of turns that a stage adds to its thread."""
 
 _BEGIN, _END = "begin", "end"
 
 
 class Keeping:
-    """Writes the turns of one stage down as they come; a stage without a thread keeps none."""
+    """Stores the turns of a stage as they come; none without a thread."""
 
     def __init__(self, stage: Stage, choice: ModelChoice, begins_with: Sequence[Turn]) -> None:
-        """Begin with what the stage goes on with: `recall` made it of what the thread holds."""
+        """Begin with the recalled turns of the thread."""
         self._files = stage.files if stage.inherited.thread else None
         self._count = 0
         before = stage.inherited.thread.recall() if stage.inherited.thread else None
@@ -184,12 +180,12 @@ class Keeping:
             self.take(turn)
 
     def take(self, turn: Turn) -> None:
-        """Write a turn down."""
+        """Store a turn."""
         self._count += 1
         self._write(**turn_to_record(turn))
 
     def end(self) -> None:
-        """Say that this was all: without it, what is there counts for nothing."""
+        """Mark the turns as complete; incomplete ones are ignored."""
         self._write(kind=_END, turns=self._count)
 
     def _write(self, **line: Json) -> None:
@@ -198,7 +194,7 @@ class Keeping:
 
 
 def rebuild(last: str, read: ReadSaved) -> Spoken:
-    """Return the conversation as a stage left it, from what it and those before it kept."""
+    """Return the conversation of a stage from its files and those of earlier stages."""
     kept = list(_kept_by(last, read))
     turns: Sequence[Turn] = ()
     for one in reversed(kept):
@@ -226,7 +222,7 @@ class _Kept:
 
 
 def _kept_by(last: str, read: ReadSaved) -> Iterator[_Kept]:
-    """Yield what a stage kept, then what those kept that it goes on from."""
+    """Yield the stored turns of a stage, then of the stages before it."""
     seen, stage = set[str](), last
     while stage:
         if stage in seen:
@@ -270,6 +266,6 @@ def _lines(content: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def _same_at_the_end(one: Sequence[Turn], other: Sequence[Turn]) -> int:
-    """Return how many turns at the end are those of the other, untouched."""
+    """Return the number of equal turns at the end."""
     pairs = zip(reversed(one), reversed(other), strict=False)
     return sum(1 for _ in takewhile(lambda pair: pair[0] is pair[1], pairs))

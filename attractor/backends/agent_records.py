@@ -1,11 +1,7 @@
-"""Keeps what an agent did: all of it in the stage's transcript, the gist of it in the journal.
+"""Records of what an agent did, in the stage's transcript and the journal.
 
-Writes what a model said as a record, and reads it back, so that it can be given back to it.
-
-What is a provider's own (thoughts with their signatures, items of its own) goes along. Where a
-secret was replaced in such a thing, it is left out: its provider would not take it back.
-
-Writes the turns of a session as records, and reads them back.
+Answers are recorded so that they can be sent back to the model, with the provider's own data. Data
+in which a secret was redacted is dropped, because its provider would reject it.
 """
 
 import json
@@ -48,14 +44,14 @@ LONGEST_IN_JOURNAL = 500
 
 
 class Record:
-    """Writes the events of one session down as they come."""
+    """Records the events of a session."""
 
     def __init__(self, stage: Stage, reporting: Reporting) -> None:
         self._stage = stage
         self._reporting = reporting
 
     def take(self, event: SessionEvent) -> None:
-        """Write one event down, and see whether it is a report that was refused."""
+        """Record an event, and detect a refused report."""
         told = {
             "time": event.timestamp.isoformat(),
             "session": event.session_id,
@@ -89,12 +85,12 @@ _MEDIA = (ContentKind.IMAGE, ContentKind.AUDIO, ContentKind.DOCUMENT, ContentKin
 
 
 def parts_to_record(parts: Iterable[ContentPart]) -> list[Json]:
-    """Return the parts of an answer as a record; of a picture only that there was one."""
+    """Return the parts of an answer as a record, without the data of images."""
     return [_part_to_record(one) for one in parts]
 
 
 def answer_from_record(parts: Iterable[Fields]) -> Message:
-    """Read an answer back, without what no provider would take back."""
+    """Return an answer from its record, without parts that providers would reject."""
     read = (_part_from_record(one) for one in parts)
     return Message(Role.ASSISTANT, tuple(part for part in read if not _is_spoilt(part)))
 
@@ -155,7 +151,7 @@ def _own(fields: Fields) -> ProviderData:
 
 
 def _is_spoilt(part: ContentPart) -> bool:
-    """Tell whether a part holds what has to come back whole, and does not."""
+    """Return whether the provider data of a part is incomplete."""
     if part.thinking:
         return PLACEHOLDER in part.thinking.text or PLACEHOLDER in (part.thinking.signature or "")
     if part.provider_data:
@@ -170,7 +166,7 @@ _ENDED = FinishReason("stop")
 
 
 def turn_to_record(turn: Turn) -> dict[str, Json]:
-    """Return a turn as a line of a conversation has it."""
+    """Return the record of a turn."""
     time = turn.timestamp.isoformat()
     match turn:
         case AssistantTurn():
@@ -192,7 +188,7 @@ def turn_to_record(turn: Turn) -> dict[str, Json]:
 
 
 def turn_from_record(fields: Fields) -> Turn:
-    """Read a turn back."""
+    """Return a turn from its record."""
     kind, time = fields.text("turn"), fields.time("time")
     if kind == _ANSWER:
         return _answer_from_record(fields, time)

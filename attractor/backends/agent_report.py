@@ -1,12 +1,8 @@
-"""How an agent reports its stage: by the tool `report_outcome`, or in a file (ruling R8).
+"""Reports of an agent about its stage, by the tool `report_outcome` or in a file (ruling R8).
 
-The file that an agent may report in instead of calling the tool (ruling R8).
-
-It lies in a folder of its own, made where the agent's commands run among what is temporary there:
-neither in the tree nor in the run directory. It is read by a command too, so a link in its place
-leads to nothing but what the agent itself may read.
-
-The hooks around the tool calls of a stage: those of its node, else those of the graph.
+The file is in a temporary folder of its own in the agent's environment, outside the tree and the
+run directory. It is read by a command there, so that a link leads only to files that the agent may
+read.
 """
 
 from collections.abc import AsyncGenerator, Callable, Sequence
@@ -44,18 +40,18 @@ _TIMEOUT_MS = 2_000
 
 @dataclass(frozen=True)
 class StatusFile:
-    """A folder to report in, as commands there see it."""
+    """A folder for a report in the agent's environment."""
 
     folder: str
     environment: ExecutionEnvironment
 
     @property
     def path(self) -> str:
-        """The file itself."""
+        """The path of the file."""
         return f"{self.folder}/status.json"
 
     async def take(self) -> str | None:
-        """Return what was written there since it was asked last, if something was."""
+        """Return the content if it was written since the last call."""
         result = await self.environment.exec_command(
             _TAKE, timeout_ms=_TIMEOUT_MS, env_vars={"file": self.path}
         )
@@ -105,7 +101,7 @@ _NEEDS_REASON = (StageStatus.FAIL, StageStatus.RETRY)
 
 
 class Reporting:
-    """What the agent of one stage has reported so far."""
+    """The reports of a stage's agent so far."""
 
     def __init__(self, stage: Stage, file: StatusFile | None = None) -> None:
         self._stage = stage
@@ -115,20 +111,20 @@ class Reporting:
 
     @property
     def is_spoilt(self) -> bool:
-        """Whether a report was refused once more after it had been sent back (ruling R8)."""
+        """Whether a report was refused again after a correction was requested (ruling R8)."""
         return len(self.refusals) > 1
 
     def tool(self) -> RegisteredTool:
-        """Return the tool for this stage, which offers the labels its node can route to."""
+        """Return the tool for this stage, with the labels of its node's edges."""
         return RegisteredTool(_definition(self._stage), self._execute)
 
     def refuse(self, reason: str) -> None:
-        """Remember that a report was sent back."""
+        """Record that a report was refused."""
         self.refusals.append(reason)
         self._stage.emit(REPORT_REFUSED, reason=reason)
 
     async def reported(self) -> Outcome | None:
-        """Return what was reported, by the tool or else in the file; a refused file is noted."""
+        """Return the report by the tool or in the file; a refused file is recorded."""
         if self.outcome is None and self._file is not None:
             try:
                 written = await self._file.take()
@@ -143,7 +139,7 @@ class Reporting:
         return "Recorded. End now with a short message that says what you did."
 
     def _judge(self, outcome: Outcome) -> Outcome:
-        """Return a report as an outcome, if it names ways that the node has."""
+        """Return a report as an outcome, if its labels exist."""
         named: dict[str, Json] = {
             "preferred_label": outcome.preferred_label,
             "suggested_next_ids": list(outcome.suggested_next_ids),
@@ -187,7 +183,7 @@ def _definition(stage: Stage) -> ToolDefinition:
 
 
 def _ways(stage: Stage) -> dict[str, dict[str, Json]]:
-    """Offer the ways out of the node, where there are any to choose from."""
+    """Return the choices of edges, if there are several."""
     labels = _distinct(stage.labels)
     targets = _distinct([edge.target for edge in stage.graph.outgoing(stage.node.id)])
     ways: dict[str, dict[str, Json]] = {}
@@ -214,12 +210,12 @@ PRE, POST = "tool_hooks.pre", "tool_hooks.post"
 
 
 def hooks_of(stage: Stage) -> ToolHooks:
-    """Return the hooks of a stage, as the pipeline has them: nothing in a workspace adds one."""
+    """Return the hooks of a stage from the pipeline; a workspace cannot add hooks."""
     about = {"node": stage.node.id, "visit": stage.visit, "attempt": stage.attempt}
     return ToolHooks(pre=_command(stage, PRE), post=_command(stage, POST), about=about)
 
 
 def _command(stage: Stage, key: str) -> str:
-    """Return a hook's command; an empty one on the node takes the graph's away."""
+    """Return the command of a hook; an empty one on the node disables the graph's."""
     own = stage.node.attributes.value(key)
     return str(own) if own is not None else stage.graph.attributes.text(key)

@@ -1,9 +1,4 @@
-"""The work of our own agent at one stage: its session, with all that belongs to it.
-
-The environment as the agent of one stage has it: what runs there is seen, and may report.
-
-One call to a model, without tools: a prompt is answered in words.
-"""
+"""The session of our own agent for one stage, its environment, and single calls without tools."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -38,9 +33,9 @@ from attractor.llm.retry_policy import retry
 
 
 class AgentPlace:
-    """Hands everything on to an environment, with more variables for its commands.
+    """An environment with additional variables for commands.
 
-    The last lines of what a command prints can be read in the stage's folder while it prints.
+    The last lines of a command's output are in the stage's folder while it runs.
     """
 
     def __init__(
@@ -51,15 +46,15 @@ class AgentPlace:
         self._files = files
 
     async def initialize(self) -> None:
-        """Make it ready."""
+        """Prepare the environment."""
         await self._inner.initialize()
 
     async def cleanup(self) -> None:
-        """End all that runs in it."""
+        """End everything that runs in it."""
         await self._inner.cleanup()
 
     def working_directory(self) -> str:
-        """Return the folder of the work."""
+        """Return the working directory."""
         return self._inner.working_directory()
 
     def platform(self) -> str:
@@ -67,21 +62,21 @@ class AgentPlace:
         return self._inner.platform()
 
     def os_version(self) -> str:
-        """Return its version."""
+        """Return the version of the operating system."""
         return self._inner.os_version()
 
     def promises(self) -> Promises:
-        """Return what it was proved to guard."""
+        """Return its proven restrictions."""
         return self._inner.promises()
 
     async def read_file(
         self, path: str, *, offset: int | None = None, limit: int | None = None
     ) -> str:
-        """Return a file's text, or lines of it."""
+        """Return the text of a file, or some of its lines."""
         return await self._inner.read_file(path, offset=offset, limit=limit)
 
     async def write_file(self, path: str, content: str) -> None:
-        """Write a file whole."""
+        """Write a whole file."""
         await self._inner.write_file(path, content)
 
     async def delete_file(self, path: str) -> None:
@@ -89,7 +84,7 @@ class AgentPlace:
         await self._inner.delete_file(path)
 
     async def file_exists(self, path: str) -> bool:
-        """Tell whether there is a file or folder."""
+        """Return whether a file or folder exists."""
         return await self._inner.file_exists(path)
 
     async def list_directory(self, path: str, *, depth: int = 1) -> Sequence[DirEntry]:
@@ -97,11 +92,11 @@ class AgentPlace:
         return await self._inner.list_directory(path, depth=depth)
 
     async def grep(self, pattern: str, path: str, options: GrepOptions) -> str:
-        """Return the lines that a regular expression matches."""
+        """Return the lines that match a regular expression."""
         return await self._inner.grep(pattern, path, options)
 
     async def glob(self, pattern: str, path: str = ".") -> Sequence[str]:
-        """Return the files a pattern matches."""
+        """Return the files that match a pattern."""
         return await self._inner.glob(pattern, path)
 
     async def exec_command(
@@ -114,7 +109,7 @@ class AgentPlace:
         stdin: bytes = b"",
         on_output: OnOutput | None = None,
     ) -> ExecResult:
-        """Run a command whose output is seen as it comes, unless somebody else takes it."""
+        """Run a command and write its live output (default) or pass it to `on_output`."""
         async with write_tail(self._files) as add:
             return await self._inner.exec_command(
                 command,
@@ -128,23 +123,23 @@ class AgentPlace:
     async def start_service(
         self, command: str, *, env_vars: Mapping[str, str] | None = None
     ) -> Service:
-        """Start a command that goes on."""
+        """Start a command in the background."""
         return await self._inner.start_service(
             command, env_vars={**self._variables, **(env_vars or {})}
         )
 
     def reach(self, port: int) -> AbstractAsyncContextManager[str]:
-        """Hand a port inside to the outside."""
+        """Forward a port of the environment to the host."""
         return self._inner.reach(port)
 
     def offer(self, port: int, address: str) -> AbstractAsyncContextManager[None]:
-        """Hand an address outside to the inside."""
+        """Forward an address of the host to the environment."""
         return self._inner.offer(port, address)
 
 
 @dataclass(frozen=True)
 class Work:
-    """A stage, the session that does it, and what came of it so far."""
+    """A stage with its session, report, stored turns and usage."""
 
     stage: Stage
     session: Session
@@ -154,14 +149,14 @@ class Work:
     folders: Sequence[Path]
 
     def reminder(self) -> str:
-        """Return what an agent is told that has not reported, or whose report was refused."""
+        """Return the reminder to an agent with a missing or refused report."""
         refused = self.reporting.refusals[-1:]
         told = [f"Your report was refused: {words}" for words in refused]
         return "\n".join([*told, read_prompt("report_reminder", folders=self.folders)])
 
 
 def open_work(stage: Stage, parts: AgentParts, file: StatusFile | None, pricing: Pricing) -> Work:
-    """Open a session for a stage, with all that it may do and all that is kept of it."""
+    """Open a session for a stage, with its tools, hooks and records."""
     choice = choose_model(stage, parts)
     folders = parts.prompt_folders
     profile = create_profile(choice.provider, model=choice.model, prompt_folders=folders)
@@ -201,12 +196,12 @@ def open_work(stage: Stage, parts: AgentParts, file: StatusFile | None, pricing:
 
 
 def window(choice: ModelChoice) -> int:
-    """Return how many tokens the model of a choice takes."""
+    """Return the context window of a model."""
     return profile_parts()[choice.provider].context_window_size
 
 
 def model_failed(error: SDKError) -> Outcome:
-    """Return the outcome of a stage whose model could not be asked."""
+    """Return the outcome of a stage whose model call failed."""
     kind = FailureClass.RETRYABLE if error.retryable else FailureClass.TERMINAL
     return failure(f"{type(error).__name__}: {error.message}", kind)
 
@@ -223,9 +218,9 @@ def _how_to_report(file: StatusFile | None, folders: Sequence[Path]) -> str:
 async def answer_once(
     stage: Stage, prompt: str, parts: AgentParts, pricing: Pricing
 ) -> ModelAnswer | Outcome:
-    """Answer a prompt, and tell of the call as a session tells of its own."""
+    """Answer a prompt, and emit the events of a session."""
     choice = choose_model(stage, parts)
-    # Words alone: a model that is given no tools takes no calls back.
+    # Text only: models without tools reject tool calls.
     before = recall(stage, choice, window=window(choice)) if stage.inherited.thread else ()
     keeping = Keeping(stage, choice, before)
     asked = UserTurn(put_lost_before(stage, prompt), parts.clock.now())

@@ -1,13 +1,4 @@
-"""Which model does a stage: what its node says, else what the run says.
-
-Whether a provider's key is set, told without loading the provider where that can be.
-
-What keeps the agent backend from doing a graph's stages, found before the first one (R14).
-
-What the agent backend is built from: the client, the model to take, the session's limits.
-
-What the calls of stages cost; of a model whose price nobody knows a run is told once.
-"""
+"""Chooses the models of stages, finds missing models and keys, and prices calls (R14)."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -37,7 +28,7 @@ _EFFORT = "high"
 
 @dataclass(frozen=True)
 class ModelChoice:
-    """Which model does a stage, and how hard it thinks; a part that nothing says is empty."""
+    """The model and reasoning effort of a stage; unset parts are empty."""
 
     provider: str
     model: str
@@ -46,13 +37,13 @@ class ModelChoice:
 
 @dataclass(frozen=True)
 class ModelDefaults:
-    """The model and provider of nodes that name none."""
+    """The default model and provider of nodes."""
 
     model: str = ""
     provider: str = ""
 
     def choose(self, node: Node) -> ModelChoice:
-        """Return what the node says, else the default; a model gives its provider away."""
+        """Return the node's model, else the default; the model name implies its provider."""
         named = node.attributes.text(MODEL)
         own = self.provider or find_provider(self.model)
         provider = node.attributes.text(PROVIDER) or find_provider(named) or own
@@ -67,16 +58,16 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "openai": ("OPENAI_API_KEY",),
     "openai_compatible": ("OPENAI_COMPATIBLE_BASE_URL",),
 }
-"""The variables that let our own providers be asked, any of which will do."""
+"""Variables with the keys of native providers; one of them is enough."""
 
 
 def is_provider(provider: str) -> bool:
-    """Tell whether there is a provider of that name: one of ours, or one that another serves."""
+    """Return whether a provider exists: a native one, or one served by another."""
     return provider in provider_registry() or bool(_variables_of(provider))
 
 
 async def has_key(provider: str, environ: Mapping[str, str]) -> bool:
-    """Tell whether a provider's key is set; one that is not ours is asked itself."""
+    """Return whether a provider's key is set."""
     if names := KEYS.get(provider):
         return any(environ.get(name, "").strip() for name in names)
     if provider not in provider_registry() and _variables_of(provider):
@@ -85,13 +76,13 @@ async def has_key(provider: str, environ: Mapping[str, str]) -> bool:
 
 
 def key_remedy(provider: str) -> str:
-    """Return what to do about a key that is not set."""
+    """Return the hint for a missing key."""
     names = KEYS.get(provider) or _variables_of(provider)
     return f"set {' or '.join(names)}" if names else f"set the key of {provider}, as its guide says"
 
 
 async def find_served(environ: Mapping[str, str]) -> Sequence[str]:
-    """Return the providers without an adapter of their own that can be asked, by name."""
+    """Return the configured providers without an adapter of their own."""
     found: set[str] = set()
     for part in (provider_registry()[name] for name in _not_ours()):
         adapter = part.from_env(environ, timeout=AdapterTimeout())
@@ -110,12 +101,12 @@ def _variables_of(provider: str) -> Sequence[str]:
 
 
 def _not_ours() -> Iterator[str]:
-    """Yield who may serve other providers; ours do not, and are not loaded for that."""
+    """Yield adapters that serve other providers; native ones are not loaded."""
     return (name for name in provider_registry() if name not in KEYS)
 
 
 async def _asked(name: str, environ: Mapping[str, str], served: str = "") -> bool:
-    """Ask an adapter whether it can be used, or whether it can serve another provider."""
+    """Return whether an adapter is configured, for itself or another provider."""
     adapter = provider_registry()[name].from_env(environ, timeout=AdapterTimeout())
     if adapter is None:
         return False
@@ -130,7 +121,7 @@ _MOST_NAMED = 5
 
 @dataclass(frozen=True)
 class _Trouble:
-    """What is wrong, and where the value stands that it comes from; several nodes may share it."""
+    """A fault and the place of its value, which several nodes may share."""
 
     span: Span
     words: str
@@ -140,7 +131,7 @@ class _Trouble:
 async def find_model_faults(
     nodes: Iterable[Node], defaults: ModelDefaults, environ: Mapping[str, str]
 ) -> list[Diagnostic]:
-    """Return a fault for each model that is missing, and each provider that cannot be asked."""
+    """Return a fault for each missing model and each unconfigured provider."""
     chosen = [(node, defaults.choose(node)) for node in nodes]
     known = sorted(filter(is_provider, profile_parts()))
     wanted = {choice.provider for _, choice in chosen}
@@ -181,14 +172,14 @@ def _why_not(provider: str, known: Iterable[str], said: str) -> tuple[str, str]:
 
 
 def _decisive(node: Node) -> str:
-    """Return the attribute that decided on the provider; nothing when the options did."""
+    """Return the attribute that sets the provider; empty if the options do."""
     if node.attributes.text(PROVIDER):
         return PROVIDER
     return MODEL if find_provider(node.attributes.text(MODEL)) else ""
 
 
 def _place(node: Node, key: str) -> Span:
-    """Return where an attribute stands; one place for all whom the options decide for."""
+    """Return the place of an attribute; one place for all nodes set by options."""
     value = node.attributes.value(key)
     if value is None or not str(value):
         return NOWHERE
@@ -205,7 +196,7 @@ def _fault(trouble: _Trouble, nodes: Sequence[Node]) -> Diagnostic:
 
 @dataclass(frozen=True, kw_only=True)
 class AgentParts:
-    """The client, and what a stage is done with where its node says nothing."""
+    """The client and the defaults of stages."""
 
     client: Client
     model: str = ""
@@ -216,7 +207,7 @@ class AgentParts:
 
 
 def choose_model(stage: Stage, parts: AgentParts) -> ModelChoice:
-    """Return the model of a stage, or refuse: the look before the run finds what is missing."""
+    """Return the model of a stage; the preflight reports a missing one earlier."""
     choice = ModelDefaults(parts.model, parts.provider).choose(stage.node)
     if not choice.model or not choice.provider:
         model = choice.model
@@ -229,13 +220,13 @@ def choose_model(stage: Stage, parts: AgentParts) -> ModelChoice:
 
 
 FindModel = Callable[[str, str], ModelInfo | None]
-"""Returns what is known of a model, by its id and its provider."""
+"""Returns the catalogue entry of a model, by its id and its provider."""
 
 _CONSEQUENCE = "what it uses counts as tokens, and as no cost"
 
 
 class _Price(NamedTuple):
-    """What a call cost, or else why that is not known."""
+    """The cost of a call, or the reason why it is unknown."""
 
     cost_usd: float | None
     why_not: str = ""
@@ -249,7 +240,7 @@ class Pricing:
         self._told: set[str] = set()
 
     def price(self, used: Used, choice: ModelChoice, emit: EventEmitter) -> Usage:
-        """Return what a call used, with what came from a cache; tell once what has no price."""
+        """Return the usage and cost of a call; warn once per unknown price."""
         price = _price(used, choice, self._find)
         if price.cost_usd is None and price.why_not not in self._told:
             self._told.add(price.why_not)
@@ -274,14 +265,14 @@ class Pricing:
 
 
 class Meter:
-    """Adds up what one stage uses, call by call: a call with a longer prompt may be dearer."""
+    """Sums the usage of a stage call by call, because longer prompts may cost more per token."""
 
     def __init__(self, pricing: Pricing, choice: ModelChoice, emit: EventEmitter) -> None:
         self._pricing, self._choice, self._emit = pricing, choice, emit
         self.total = Usage()
 
     def take(self, used: Used, provider: str = "", model: str = "") -> Usage:
-        """Count one call, and return what it used; what answered it may not be what was asked."""
+        """Count a call and return its usage; another model than requested may have answered."""
         answered = self._pricing.answered(self._choice, provider, model)
         usage = self._pricing.price(used, answered, self._emit)
         self.total += usage

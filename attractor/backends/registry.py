@@ -1,9 +1,4 @@
-"""Finds the backends: a file of this folder, or an entry point of its name, is one.
-
-What every backend is built from.
-
-Lets a backend be called as the specification has it (attractor-spec 4.5).
-"""
+"""Finds backends: files in this folder, entry points, and objects passed by a program."""
 
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Protocol, cast
@@ -24,20 +19,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class BackendParts:
-    """What each backend needs, under the backend's name."""
+    """The parts that backends need, by backend."""
 
     simulate: SimulatedOutcomes = NO_OUTCOMES
     agent: "AgentParts | None" = None
 
 
 class BuiltBackend(Backend, Protocol):
-    """A backend that is built from the parts every backend is built from."""
+    """A backend that is created from BackendParts."""
 
     def __init__(self, parts: BackendParts) -> None: ...
 
 
 def backend_registry() -> Registry[type[BuiltBackend]]:
-    """Return the backends by name; each works once it is given its parts."""
+    """Return the backend classes by name."""
     return Registry("attractor.backends", type[BuiltBackend], noun="backend")
 
 
@@ -49,10 +44,10 @@ BackendFunction = Callable[[Node, str, Context], Told | Awaitable[Told]]
 
 
 class SpecBackend(Protocol):
-    """Does a codergen stage, with the three arguments of the specification."""
+    """A backend with the three arguments of the specification."""
 
     def run(self, node: Node, prompt: str, context: Context) -> Told | Awaitable[Told]:
-        """Do the work a prompt asks for; text alone is the response of a success."""
+        """Do the work of a prompt; a text is the response of a success."""
         ...
 
 
@@ -61,7 +56,7 @@ AnyBackend = Backend | SpecBackend | BackendFunction
 
 @dataclass(frozen=True)
 class _Adapted:
-    """A backend that wants three arguments."""
+    """Adapts a backend with three arguments."""
 
     called: Callable[..., object]
 
@@ -81,7 +76,7 @@ class _Adapted:
 
 
 def adapt_backend(backend: AnyBackend) -> Backend:
-    """Return a backend as the engine calls it, or refuse what is none."""
+    """Return a backend for the engine; raises a UsageError for an invalid one."""
     if isinstance(backend, type):
         raise UsageError("the backend is a class", hint=f"hand in an object: {backend.__name__}()")
     run: object = getattr(backend, "run", backend)

@@ -1,4 +1,4 @@
-"""Works without any model: every stage ends as it was told to, or well."""
+"""Simulates every stage without a model, with given outcomes (default: success)."""
 
 from attractor.backends.registry import BackendParts
 from attractor.base.dataclasses import dataclass
@@ -9,12 +9,12 @@ from attractor.engine.seams import ModelAnswer, Stage
 
 @dataclass(frozen=True)
 class Simulate:
-    """Says that it simulates, and touches nothing (attractor-spec 4.5)."""
+    """Returns simulated responses and changes nothing (attractor-spec 4.5)."""
 
     parts: BackendParts
 
     async def run(self, stage: Stage, prompt: str) -> Outcome | str:
-        """Return the outcome the stage was given for this visit, else a text."""
+        """Return the given outcome of this visit, else a text."""
         _take_part(stage)
         text = f"[Simulated] Response for stage: {stage.node.id}"
         outcome = self.parts.simulate.at(stage.node.id, stage.visit)
@@ -24,25 +24,25 @@ class Simulate:
         return outcome
 
     async def answer(self, stage: Stage, prompt: str) -> ModelAnswer | Outcome:
-        """Return the outcome the stage was given for this visit, else a text."""
+        """Return the given outcome of this visit, else a text."""
         said = await self.run(stage, prompt)
         return ModelAnswer(said) if isinstance(said, str) else said
 
     async def steer(self, stage_id: str, text: str) -> bool:
-        """Take no words: nobody is at work."""
+        """Return False: nothing is running."""
         return False
 
 
 @dataclass(frozen=True)
 class _Spoken:
-    """A conversation in which nothing was said: how many stages took part, and which was last."""
+    """A simulated conversation: the number of stages, and the last one."""
 
     stages: int
     last: str
 
 
 def _take_part(stage: Stage) -> None:
-    """Note that a stage goes on with the conversation of its thread, or that it begins one."""
+    """Continue or begin the conversation of a stage's thread."""
     thread = stage.inherited.thread
     if thread is None:
         return

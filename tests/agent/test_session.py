@@ -396,7 +396,7 @@ def test_trouble_of_the_machine_is_not_the_models_to_mend(tmp_path: Path) -> Non
         (
             "read_file",
             '{"file_path": ',
-            "Invalid arguments for tool: read_file\nthe arguments of 'read_file' are not JSON",
+            "Invalid arguments for tool: read_file\nthe arguments of 'read_file' are invalid JSON",
         ),
         (
             "read_file",

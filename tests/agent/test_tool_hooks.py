@@ -11,7 +11,7 @@ from attractor.agent.provider_profile import create_profile
 from attractor.agent.session import Session
 from attractor.agent.session_state import EventKind, SessionEvent
 from attractor.agent.tool import RegisteredTool, define
-from attractor.agent.tool_hooks import HookedCall, ToolHooks, When
+from attractor.agent.tool_hooks import HookedCall, HookTime, ToolHooks
 from attractor.agent.turns import ToolResultsTurn
 from attractor.base.errors import MachineryError
 from attractor.base.json import Json, JsonObject
@@ -129,7 +129,7 @@ def test_what_is_known_of_a_call_stands_in_variables_and_on_standard_input(tmp_p
         "node": "make",
         "visit": 2,
     }
-    before, after = [json.loads((tmp_path / f"{one}.json").read_text()) for one in When]
+    before, after = [json.loads((tmp_path / f"{one}.json").read_text()) for one in HookTime]
     assert before == {**call, "when": "pre"}
     assert after == {**call, "when": "post", "output": "noted", "is_error": False}
     common = "TOOL_HOOK_NODE=make\nTOOL_HOOK_TOOL=note\nTOOL_HOOK_VISIT=2\n"
@@ -146,7 +146,7 @@ def run(
     environment: ExecutionEnvironment, command: str, limit: timedelta = timedelta(seconds=20)
 ) -> tuple[str, str]:
     hooks = ToolHooks(pre=command, time_limit=limit)
-    came = finish(hooks.run(When.PRE, HookedCall("shell", "1", {}), environment))
+    came = finish(hooks.run(HookTime.PRE, HookedCall("shell", "1", {}), environment))
     assert came is not None
     return came.fault, came.words
 
@@ -183,14 +183,14 @@ def test_a_hook_gets_no_key(tmp_path: Path) -> None:
 
 def test_where_no_command_runs_a_hook_lets_nothing_through() -> None:
     fault, _ = run(MemoryExecutionEnvironment(), "true")
-    assert fault.startswith("could not be run: ")
+    assert fault.startswith("cannot run: ")
 
 
 @pytest.mark.parametrize("hook", ["", "  \n"])
 def test_without_a_command_nothing_runs(hook: str) -> None:
     environment = MemoryExecutionEnvironment()
     hooks = ToolHooks(pre=hook, post=hook)
-    for when in When:
+    for when in HookTime:
         assert finish(hooks.run(when, HookedCall("shell", "1", {}), environment)) is None
     assert environment.ran == []
 
@@ -205,7 +205,7 @@ class Lost(MemoryExecutionEnvironment):
 def test_trouble_of_the_machinery_is_no_hooks_verdict() -> None:
     hooks = ToolHooks(pre="true")
     with pytest.raises(MachineryError):
-        finish(hooks.run(When.PRE, HookedCall("shell", "1", {}), Lost()))
+        finish(hooks.run(HookTime.PRE, HookedCall("shell", "1", {}), Lost()))
 
 
 def test_a_hook_that_mends_files_meets_no_other_change(tmp_path: Path) -> None:

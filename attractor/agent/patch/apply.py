@@ -1,14 +1,8 @@
-"""Applies a patch to the files of an environment, all of it or nothing.
+"""Applies a patch to the files of an environment atomically.
 
-Everything is read and computed first; only then is written. When a write fails, what was written
-before is put back.
-
-Finds the lines of a hunk in a file: exactly, else forgiving what models get wrong.
-
-Line ends never count. Then in this order are forgiven: space at the end of a line, space at both
-ends, runs of space and the shape of quotes, dashes and spaces.
-
-Works out what a file becomes when the hunks of a patch are applied to it.
+All changes are computed before the first write. If a write fails, earlier writes are reverted.
+Lines of a hunk are matched exactly, else with increasing tolerance: space at the end of a line,
+space at both ends, runs of space and the shape of quotes and dashes. Line ends never matter.
 """
 
 import posixpath
@@ -45,7 +39,7 @@ _LIKENESSES = str.maketrans(
 def find_lines(
     lines: Sequence[str], wanted: Sequence[str], *, start: int = 0, at_end: bool = False
 ) -> int | None:
-    """Return where the wanted lines stand, the strictest reading first, or None."""
+    """Return the position of lines, by the strictest match; None if missing."""
     last = len(lines) - len(wanted)
     first = max(start, last) if at_end else start
     for read in _READINGS:
@@ -74,7 +68,7 @@ _EMPTY = HunkLine(LinePrefix.KEEP, "")
 
 
 def apply_hunks(text: str, hunks: Sequence[Hunk], *, path: str) -> str:
-    """Return a file's text with the hunks applied, in the order in which they stand in the file."""
+    """Return a file's text with the hunks applied, in the order of the file."""
     file = _File(text)
     place = 0
     for number, hunk in enumerate(hunks, 1):
@@ -83,7 +77,7 @@ def apply_hunks(text: str, hunks: Sequence[Hunk], *, path: str) -> str:
 
 
 class _File:
-    """A text as lines that keep their line ends."""
+    """A text as lines with their line ends."""
 
     def __init__(self, text: str) -> None:
         # Only "\n" ends a line: str.splitlines would break at form feeds and the like.
@@ -101,7 +95,7 @@ class _File:
 
 
 def _apply_hunk(file: _File, hunk: Hunk, start: int, where: str) -> int:
-    """Change the file and return the line behind the change."""
+    """Apply a hunk and return the line after it."""
     place = _find_hints(file.lines, hunk, start, where)
     found = _find_hunk(file.lines, hunk, place)
     if found is None and hunk.lines[-1] == _EMPTY:
@@ -153,7 +147,7 @@ def _not_found(hunk: Hunk, start: int, where: str) -> PatchMismatch:
 
 @dataclass(frozen=True)
 class Change:
-    """What becomes of one file; no content stands for no file."""
+    """The new content of a file; None removes it."""
 
     path: str
     before: str | None
@@ -169,7 +163,7 @@ async def apply_patch(patch: Patch, environment: ExecutionEnvironment) -> Sequen
 
 
 class _Draft:
-    """The files as they will be, while operations are worked out."""
+    """The new contents of files while operations are computed."""
 
     def __init__(self, environment: ExecutionEnvironment) -> None:
         self._environment = environment
@@ -202,12 +196,12 @@ class _Draft:
         self._after[self._name(path)] = text
 
     def _name(self, path: str) -> str:
-        """Return one name for a file, however the patch writes it."""
+        """Return the canonical name of a file."""
         here = self._environment.working_directory()
         return posixpath.relpath(posixpath.join(here, path), here)
 
     def changes(self) -> Sequence[Change]:
-        """Return what differs, new contents before removals."""
+        """Return the changes, new contents before removals."""
         changes = [Change(path, self._before[path], after) for path, after in self._after.items()]
         changes = [change for change in changes if change.before != change.after]
         return sorted(changes, key=lambda change: change.after is None)
@@ -262,7 +256,7 @@ async def _put(path: str, content: str | None, environment: ExecutionEnvironment
 
 
 async def _put_back(change: Change, environment: ExecutionEnvironment) -> bool:
-    """Make a file what it was, unless it is; tell whether it is now."""
+    """Restore a file and return whether that succeeded."""
     try:
         there = await environment.file_exists(change.path)
         now = await environment.read_file(change.path) if there else None

@@ -1,7 +1,4 @@
-"""What a patch of the v4a format says, as values (coding-agent-loop, Appendix A).
-
-Reads a patch of the v4a format (coding-agent-loop, Appendix A).
-"""
+"""Parses patches in the v4a format (coding-agent-loop, Appendix A)."""
 
 from collections.abc import Sequence
 from dataclasses import field
@@ -12,7 +9,7 @@ from attractor.base.dataclasses import dataclass
 
 
 class LinePrefix(StrEnum):
-    """What a line of a hunk does, by its first character."""
+    """The kind of a hunk's line, by its first character."""
 
     KEEP = " "
     REMOVE = "-"
@@ -29,7 +26,7 @@ class HunkLine:
 
 @dataclass(frozen=True)
 class Hunk:
-    """One change in a file: where to look, and the lines that stay, go and come."""
+    """A change in a file: its place, and the lines kept, removed and added."""
 
     hints: tuple[str, ...]
     lines: tuple[HunkLine, ...]
@@ -37,7 +34,7 @@ class Hunk:
 
     @property
     def expected(self) -> tuple[str, ...]:
-        """Return the lines that the file must hold."""
+        """Return the lines that the file must contain."""
         return tuple(line.text for line in self.lines if line.mark is not LinePrefix.ADD)
 
 
@@ -58,7 +55,7 @@ class DeleteFile:
 
 @dataclass(frozen=True)
 class UpdateFile:
-    """Change a file, and give it another name when one is said."""
+    """Change a file, and rename it if a new name is set."""
 
     path: str
     hunks: tuple[Hunk, ...]
@@ -70,7 +67,7 @@ Operation = AddFile | DeleteFile | UpdateFile
 
 @dataclass(frozen=True)
 class Patch:
-    """Operations on files that happen together or not at all."""
+    """Operations on files that are applied atomically."""
 
     operations: tuple[Operation, ...] = field(default=())
 
@@ -87,7 +84,7 @@ _OPERATIONS = (_ADD, _DELETE, _UPDATE)
 
 
 def parse_patch(text: str) -> Patch:
-    """Read a patch, or say in which line it is not one."""
+    """Parse a patch; raises an InvalidPatch with the line of the error."""
     lines = text.replace("\r\n", "\n").strip().split("\n")
     if lines[0].strip() != _BEGIN:
         raise _refusal(1, f"a patch begins with {_BEGIN!r}, not with {_short(lines[0])}")
@@ -103,7 +100,7 @@ def parse_patch(text: str) -> Patch:
 
 
 class _Reader:
-    """Goes through the lines of a patch and knows where it is."""
+    """Reads the lines of a patch, and their numbers."""
 
     def __init__(self, lines: Sequence[str]) -> None:
         self._lines = lines
@@ -115,7 +112,7 @@ class _Reader:
 
     @property
     def line(self) -> str:
-        """The line that comes next; nothing at the end."""
+        """The next line; empty at the end."""
         return "" if self.at_end else self._lines[self._next]
 
     def take(self) -> str:
@@ -124,7 +121,7 @@ class _Reader:
         return line
 
     def take_after(self, prefix: str) -> str:
-        """Take the rest of the next line when it begins so; else take nothing."""
+        """Consume the next line if it has a prefix, and return the rest of it."""
         return self.take()[len(prefix) :].strip() if self.line.startswith(prefix) else ""
 
     def refuse(self, mistake: str) -> InvalidPatch:
@@ -182,7 +179,7 @@ def _read_hunk(reader: _Reader) -> Hunk:
 
 
 def _read_hints(reader: _Reader) -> tuple[str, ...]:
-    """Read `@@` lines; several narrow the place down, such as a class and then a method."""
+    """Parse `@@` lines; several narrow the place, such as a class and then a method."""
     hints: list[str] = []
     while reader.line.startswith(_HUNK):
         hints.append(reader.take()[len(_HUNK) :].removeprefix(" "))

@@ -1,1 +1,1 @@
-"""What an agent can do; one file a tool."""
+"""The tools of agents, one file each."""

@@ -9,7 +9,7 @@ from attractor.environments.environment import ExecutionEnvironment
 
 
 async def execute(arguments: JsonObject, environment: ExecutionEnvironment) -> str:
-    """Apply the patch whole or not at all, and return what was done to which file."""
+    """Apply the patch atomically and return the changes by file."""
     done = await apply_patch(parse_patch(text_of(arguments, "patch")), environment)
     return "\n".join(["Applied the patch:", *done])
 

@@ -9,7 +9,7 @@ from attractor.environments.environment import ExecutionEnvironment
 
 
 async def execute(arguments: JsonObject, environment: ExecutionEnvironment) -> str:
-    """Replace the text where it stands and return how often it stood there."""
+    """Replace the text and return the number of replacements."""
     path = text_of(arguments, "file_path")
     before = await environment.read_file(path)
     old, new = text_of(arguments, "old_string"), text_of(arguments, "new_string")
@@ -23,7 +23,7 @@ async def execute(arguments: JsonObject, environment: ExecutionEnvironment) -> s
 
 def _check(path: str, text: str, old: str, new: str, *, everywhere: bool) -> None:
     if not old:
-        raise ToolError("old_string is empty", hint="write_file writes a file whole")
+        raise ToolError("old_string is empty", hint="use write_file to write a whole file")
     if old == new:
         raise ToolError("old_string and new_string are the same", hint="nothing was changed")
     places = _lines_of(text, old)
@@ -32,13 +32,13 @@ def _check(path: str, text: str, old: str, new: str, *, everywhere: bool) -> Non
     if len(places) > 1 and not everywhere:
         numbers = ", ".join(str(place) for place in places)
         raise ToolError(
-            f"old_string stands {len(places)} times in {path}, at the lines {numbers}",
+            f"old_string occurs {len(places)} times in {path}, at lines {numbers}",
             hint="add lines around it until it is unique, or set replace_all",
         )
 
 
 def _lines_of(text: str, wanted: str) -> list[int]:
-    """Return the number of the line in which each occurrence begins."""
+    """Return the line numbers of all occurrences."""
     pieces = text.split(wanted)
     lines: list[int] = []
     line = 1
@@ -53,7 +53,9 @@ def _near(text: str, old: str) -> str:
     found = find_lines(text.split("\n"), old.strip("\n").split("\n"))
     if found is None:
         return "read the file again; every character must match"
-    return f"lines that differ in white space or punctuation begin at line {found + 1}; copy them"
+    return (
+        f"similar lines with other white space or punctuation begin at line {found + 1}; copy them"
+    )
 
 
 def _with_long_line_ends(text: str) -> str:

@@ -9,18 +9,18 @@ DEFAULT_LIMIT = 2000
 
 
 async def execute(arguments: JsonObject, environment: ExecutionEnvironment) -> str:
-    """Return numbered lines, and say where to go on when there are more."""
+    """Return numbered lines, and the next offset if there are more."""
     first = number_of(arguments, "offset", 1)
     limit = number_of(arguments, "limit", DEFAULT_LIMIT)
     path = text_of(arguments, "file_path")
-    # One line more than wanted, to know whether more follow.
+    # One more line shows whether more follow.
     text = await environment.read_file(path, offset=first, limit=limit + 1)
     if not text:
         return f"[{path} is empty]" if first == 1 else f"[{path} has no line {first}]"
     lines = text.removesuffix("\n").split("\n")
     numbered = [f"{number} | {line}" for number, line in enumerate(lines[:limit], first)]
     if len(lines) > limit:
-        numbered.append(f"[more lines follow; go on with offset={first + limit}]")
+        numbered.append(f"[more lines follow; continue with offset={first + limit}]")
     return "\n".join(numbered)
 
 

@@ -8,12 +8,12 @@ from attractor.base.processes import ExecResult
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.environments.selection import missing_command
 
-# Only where no session fills the time limit in.
+# Used without a session, which sets the time limit.
 _TIMEOUT_MS = 10_000
 
 
 async def execute(arguments: JsonObject, environment: ExecutionEnvironment) -> str:
-    """Return what the command printed; one that ended badly or too late is an error (App. B)."""
+    """Return the output of a command; failures and timeouts are errors (App. B)."""
     timeout_ms = number_of(arguments, "timeout_ms", _TIMEOUT_MS)
     result = await environment.exec_command(text_of(arguments, "command"), timeout_ms=timeout_ms)
     if result.timed_out:
@@ -50,7 +50,7 @@ part = RegisteredTool(
             },
             "description": {
                 "type": "string",
-                "description": "What the command does, for people who watch.",
+                "description": "A description of the command for people.",
             },
         },
         required=["command"],

@@ -1,4 +1,4 @@
-"""Write a file whole."""
+"""Write a whole file."""
 
 from attractor.agent.tool import RegisteredTool, define
 from attractor.agent.tool_execution import text_of
@@ -7,7 +7,7 @@ from attractor.environments.environment import ExecutionEnvironment
 
 
 async def execute(arguments: JsonObject, environment: ExecutionEnvironment) -> str:
-    """Write the content and return how much it was."""
+    """Write the content and return its size."""
     path, content = text_of(arguments, "file_path"), text_of(arguments, "content")
     await environment.write_file(path, content)
     return f"Wrote {len(content.encode())} bytes to {path}"
@@ -17,7 +17,7 @@ part = RegisteredTool(
     define(
         "write_file",
         "Write content to a file. Creates the file and parent directories if needed, "
-        "and replaces what the file held.",
+        "and replaces the content of the file.",
         {
             "file_path": {
                 "type": "string",

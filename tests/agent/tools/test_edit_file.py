@@ -28,7 +28,7 @@ def test_every_occurrence_is_replaced_on_request(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message", "hint"),
     [
-        ("x", "y", "old_string stands 3 times in a, at the lines 1, 1, 2", "replace_all"),
+        ("x", "y", "old_string occurs 3 times in a, at lines 1, 1, 2", "replace_all"),
         ("gone", "y", "old_string was not found in a", "read the file again"),
         ("X  =  “1”", "y", "old_string was not found in a", "white space"),
         ("'q' ", "y", "old_string was not found in a", "begin at line 3; copy them"),
@@ -56,5 +56,5 @@ def test_long_line_ends_are_kept(tmp_path: Path) -> None:
 
 def test_an_occurrence_of_many_lines_is_counted_where_it_begins(tmp_path: Path) -> None:
     write(tmp_path, a="a\nb\nc\na\nb\n")
-    with pytest.raises(ToolError, match="at the lines 1, 4"):
+    with pytest.raises(ToolError, match="at lines 1, 4"):
         edit(tmp_path, "a\nb\n", "z")

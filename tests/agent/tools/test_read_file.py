@@ -21,7 +21,7 @@ def test_a_part_is_numbered_as_in_the_file_and_says_how_to_go_on(tmp_path: Path)
     write(tmp_path, a="1\n2\n3\n4\n5\n")
     assert (
         read(tmp_path, offset=2, limit=2)
-        == "2 | 2\n3 | 3\n[more lines follow; go on with offset=4]"
+        == "2 | 2\n3 | 3\n[more lines follow; continue with offset=4]"
     )
     assert read(tmp_path, offset=4, limit=2) == "4 | 4\n5 | 5"
 
@@ -29,7 +29,7 @@ def test_a_part_is_numbered_as_in_the_file_and_says_how_to_go_on(tmp_path: Path)
 def test_two_thousand_lines_are_read_when_nothing_is_said(tmp_path: Path) -> None:
     write(tmp_path, a="x\n" * 2001)
     shown = read(tmp_path)
-    assert shown.endswith("2000 | x\n[more lines follow; go on with offset=2001]")
+    assert shown.endswith("2000 | x\n[more lines follow; continue with offset=2001]")
 
 
 def test_nothing_to_show_is_said(tmp_path: Path) -> None:
