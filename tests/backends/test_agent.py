@@ -432,7 +432,7 @@ def test_a_stage_without_a_model_is_refused(tmp_path: Path) -> None:
 
 def test_without_a_client_the_backend_says_what_to_set(tmp_path: Path) -> None:
     stage = Work(tmp_path).play.stage
-    with pytest.raises(UsageError, match="no model to talk to") as raised:
+    with pytest.raises(UsageError, match="has no model") as raised:
         finish(Agent(BackendParts()).run(stage, "Go"))
     assert "OPENAI_API_KEY" in raised.value.hint
 
@@ -500,7 +500,7 @@ def test_an_answer_is_asked_for_again_as_often_as_a_session_would(tmp_path: Path
 
 def test_without_a_client_or_a_model_nothing_is_answered(tmp_path: Path) -> None:
     work = Work(tmp_path)
-    with pytest.raises(UsageError, match="no model to talk to"):
+    with pytest.raises(UsageError, match="has no model"):
         finish(Agent(BackendParts()).answer(work.play.stage, "Go"))
     work.parts = replace(work.parts, model="", provider="")
     with pytest.raises(UsageError, match="which model does the stage"):
