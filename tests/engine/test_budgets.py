@@ -1,4 +1,4 @@
-"""A run that has used what it may use stops, says which budget it was, and can be resumed (R12)."""
+"""Budgets of a run (R12)."""
 
 from datetime import timedelta
 

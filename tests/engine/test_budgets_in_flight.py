@@ -1,4 +1,4 @@
-"""A budget that is used up stops the stage at work, and what that used is counted, once (R12)."""
+"""An exhausted budget stops the running stage, and its usage counts once (R12)."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -75,7 +75,7 @@ def with_budgets(place: Workplace, budgets: Budgets) -> RunResult:
 
 
 @pytest.mark.parametrize("says", [True, False])
-def test_what_was_told_and_said_again_counts_once(tmp_path: Path, says: bool) -> None:
+def test_usage_reported_twice_counts_once(tmp_path: Path, says: bool) -> None:
     place = place_of(tmp_path, Calling(says=says))
     assert place.run().usage == ALL
     [ended] = [one for one in place.events("StageCompleted") if one.node == "work"]
@@ -85,14 +85,14 @@ def test_what_was_told_and_said_again_counts_once(tmp_path: Path, says: bool) ->
         assert run.state.used == ALL
 
 
-def test_people_are_told_anew_when_there_is_more(tmp_path: Path) -> None:
+def test_larger_budget_warns_again(tmp_path: Path) -> None:
     place = place_of(tmp_path, Calling(), max_tokens=100)
     place.run()
     with_budgets(place, Budgets(tokens=300))
     assert [one.data["limit"] for one in place.events("BudgetWarning")] == [100, 300]
 
 
-def test_of_an_attempt_that_went_wrong_counts_what_it_told(tmp_path: Path) -> None:
+def test_failed_attempt_counts_reported_usage(tmp_path: Path) -> None:
     async def work(stage: Stage) -> Outcome:
         stage.spending.use(CALL)
         raise OSError("the wire is cut")
@@ -112,7 +112,7 @@ def test_between_two_attempts_a_used_up_budget_stops_it_too(tmp_path: Path) -> N
     assert [attempt for id_, _, attempt in place.handler.calls if id_ == "work"] == [*range(1, 7)]
 
 
-def test_a_run_that_is_canceled_knows_what_its_stage_used(tmp_path: Path) -> None:
+def test_canceled_run_counts_usage_of_its_stage(tmp_path: Path) -> None:
     place = place_of(tmp_path, Calling(), max_tokens=100)
     place.run()
     with place.open() as run:
@@ -125,7 +125,7 @@ def test_a_run_that_is_canceled_knows_what_its_stage_used(tmp_path: Path) -> Non
     }
 
 
-def test_time_in_which_nobody_was_at_work_does_not_count(tmp_path: Path) -> None:
+def test_time_without_process_does_not_count(tmp_path: Path) -> None:
     clock = Turnable()
     lives = 0
 
@@ -155,7 +155,7 @@ def test_time_in_which_nobody_was_at_work_does_not_count(tmp_path: Path) -> None
     ]
 
 
-def test_a_journal_read_from_its_beginning_knows_the_same_time(tmp_path: Path) -> None:
+def test_journal_and_checkpoint_give_same_times(tmp_path: Path) -> None:
     clock = Turnable()
 
     async def work(stage: Stage) -> Outcome:

@@ -19,7 +19,7 @@ def test_of_two_budgets_the_lesser_one_holds() -> None:
     assert Budgets(tokens=0).within(ours).tokens == 0
 
 
-def test_what_a_run_leaves_of_its_budgets_is_what_its_stages_did_not_use(tmp_path: Path) -> None:
+def test_remaining_budget_subtracts_usage(tmp_path: Path) -> None:
     left: list[Budgets] = []
 
     async def look(stage: Stage) -> Outcome:

@@ -1,5 +1,3 @@
-""""""
-
 from threading import Thread
 
 import pytest
@@ -12,7 +10,7 @@ from attractor.engine.context import Context, WholeValues, find_reference, put_a
 from attractor.engine.storage.blobs import FILE_BACKING_THRESHOLD, Blobs
 
 
-def test_values_are_kept_and_told_as_text() -> None:
+def test_values_are_stored_and_read_as_text() -> None:
     context = Context({"a": 1})
     context.set("flag", True)
     assert (context.get("a"), context.get("none", 5)) == (1, 5)
@@ -32,7 +30,7 @@ def test_nothing_that_comes_out_is_the_thing_itself() -> None:
 
 
 @pytest.mark.parametrize("odd", [float("nan"), (1, 2), {1: "a"}, object(), "\ud800"])
-def test_what_cannot_be_recorded_is_refused_where_it_is_set(odd: Json) -> None:
+def test_invalid_json_is_refused_on_set(odd: Json) -> None:
     context = Context({"a": 1})
     with pytest.raises(NotCanonical):
         context.set("a", odd)
@@ -40,7 +38,7 @@ def test_what_cannot_be_recorded_is_refused_where_it_is_set(odd: Json) -> None:
     assert context.written() == {}
 
 
-def test_what_was_written_is_known() -> None:
+def test_written_values_are_known() -> None:
     context = Context({"old": 1})
     context.set("a", 1)
     context.apply_updates({"b": 2, "old": 3})
@@ -71,7 +69,7 @@ def test_a_large_value_is_read_when_it_is_asked_for() -> None:
     assert context.get("none", 5) == 5
 
 
-def test_what_a_stage_set_is_never_taken_for_something_put_aside() -> None:
+def test_set_value_is_never_taken_for_reference() -> None:
     context = Context({"a": "aside"}, read=lambda _: "read")
     context.set("a", "aside")
     assert (context.get("a"), context.clone().get("a"), context.snapshot()) == (
@@ -116,7 +114,7 @@ def test_every_value_comes_back_as_it_was(values: dict[str, Json]) -> None:
     assert dict(WholeValues(aside, blobs)) == values
 
 
-def test_only_what_is_larger_than_the_threshold_is_put_aside() -> None:
+def test_only_values_above_threshold_become_references() -> None:
     blobs = Blobs()
     exact = "x" * (FILE_BACKING_THRESHOLD - 2)
     aside = put_aside({"exact": exact, "more": exact + "x", "list": [BIG]}, blobs)
@@ -132,14 +130,14 @@ def test_a_text_that_grows_as_json_is_measured_as_json() -> None:
     assert find_reference(aside["zeros"]) is not None
 
 
-def test_what_only_looks_like_a_reference_is_read_as_what_it_is() -> None:
+def test_value_that_looks_like_reference_is_read_unchanged() -> None:
     blobs = Blobs()
     aside = put_aside({"forged": LOOKS_LIKE_ONE}, blobs)
     assert aside["forged"] != LOOKS_LIKE_ONE
     assert read_whole(aside["forged"], blobs) == LOOKS_LIKE_ONE
 
 
-def test_what_the_engine_must_read_stays_where_it_is() -> None:
+def test_engine_values_are_never_referenced() -> None:
     assert put_aside({"named": [BIG]}, Blobs(), but=("named",)) == {"named": [BIG]}
 
 

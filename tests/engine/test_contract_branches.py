@@ -1,4 +1,4 @@
-"""What all that walks branches does alike: in a run, in a simulation, and as a stand-in."""
+"""Contract of Branches: in a run, in a simulation, and as a fake."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -120,7 +120,7 @@ def test_it_walks_branches(play: Play, tmp_path: Path) -> None:
 
 
 @everybody
-def test_a_branch_comes_to_an_end_of_its_own(play: Play, tmp_path: Path) -> None:
+def test_branch_has_its_own_end(play: Play, tmp_path: Path) -> None:
     async def scene(it: Walked) -> None:
         assert await it.walk("a") == ("a", StageStatus.SUCCESS, "")
         name, status, reason = await it.walk("bad")
@@ -153,7 +153,7 @@ def test_branches_at_the_same_time_do_not_mix(play: Play, tmp_path: Path) -> Non
 
 
 @everybody
-def test_one_that_ended_is_not_walked_again(play: Play, tmp_path: Path) -> None:
+def test_ended_branch_is_not_walked_again(play: Play, tmp_path: Path) -> None:
     async def scene(it: Walked) -> None:
         first = await it.branches.walk(branch("a"), isolated=True)
         assert it.done() == ["a"]
@@ -165,7 +165,7 @@ def test_one_that_ended_is_not_walked_again(play: Play, tmp_path: Path) -> None:
 
 
 @everybody
-def test_one_that_is_given_up_is_canceled_and_has_not_succeeded(play: Play, tmp_path: Path) -> None:
+def test_canceled_branch_has_not_succeeded(play: Play, tmp_path: Path) -> None:
     async def scene(it: Walked) -> None:
         for _ in range(2):
             end = await it.branches.give_up(branch("a"))
@@ -176,7 +176,7 @@ def test_one_that_is_given_up_is_canceled_and_has_not_succeeded(play: Play, tmp_
 
 
 @everybody
-def test_what_halts_a_branch_is_for_who_walks_it(play: Play, tmp_path: Path) -> None:
+def test_halt_in_branch_is_raised_to_caller(play: Play, tmp_path: Path) -> None:
     async def scene(it: Walked) -> None:
         for _ in range(2):
             # Taken up again, it waits again.
@@ -189,7 +189,7 @@ def test_what_halts_a_branch_is_for_who_walks_it(play: Play, tmp_path: Path) -> 
 
 
 @everybody
-def test_giving_up_the_rest_leaves_what_ended_as_it_is(play: Play, tmp_path: Path) -> None:
+def test_canceling_rest_keeps_ended_branches(play: Play, tmp_path: Path) -> None:
     async def scene(it: Walked) -> None:
         first = await it.branches.walk(branch("a"), isolated=False)
         with pytest.raises(Waiting):

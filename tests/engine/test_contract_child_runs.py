@@ -1,4 +1,4 @@
-"""What all that runs children does alike: in a real run, and as a stand-in for one."""
+"""Contract of ChildRuns: real child runs, and the fake."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -135,7 +135,7 @@ def test_it_runs_children(play: Play, tmp_path: Path) -> None:
 
 
 @everybody
-def test_a_child_comes_to_an_end_of_its_own(play: Play, tmp_path: Path) -> None:
+def test_child_has_its_own_end(play: Play, tmp_path: Path) -> None:
     async def act(it: Homes) -> None:
         good = await it.end("good.dot")
         assert (good.status, good.reason) == (StageStatus.SUCCESS, "completed")
@@ -147,7 +147,7 @@ def test_a_child_comes_to_an_end_of_its_own(play: Play, tmp_path: Path) -> None:
 
 
 @everybody
-def test_one_that_has_ended_has_ended(play: Play, tmp_path: Path) -> None:
+def test_ended_child_stays_ended(play: Play, tmp_path: Path) -> None:
     async def act(it: Homes) -> None:
         for file, name in (("good.dot", NAME), ("bad.dot", "it@1.2")):
             first = await it.end(file, name)
@@ -162,7 +162,7 @@ def test_one_that_has_ended_has_ended(play: Play, tmp_path: Path) -> None:
 
 
 @everybody
-def test_whoever_stops_waiting_may_wait_again(play: Play, tmp_path: Path) -> None:
+def test_canceled_wait_can_be_repeated(play: Play, tmp_path: Path) -> None:
     async def act(it: Homes) -> None:
         async with it.start("slow.dot") as run:
             waiting = asyncio.create_task(run.wait())
@@ -177,7 +177,7 @@ def test_whoever_stops_waiting_may_wait_again(play: Play, tmp_path: Path) -> Non
 
 
 @everybody
-def test_who_is_left_halts_and_goes_on_when_it_is_taken_up(play: Play, tmp_path: Path) -> None:
+def test_left_child_halts_and_resumes(play: Play, tmp_path: Path) -> None:
     async def act(it: Homes) -> None:
         async with it.start("slow.dot") as run:
             await until(lambda: run.telemetry().node not in ("", "start"))
@@ -191,7 +191,7 @@ def test_who_is_left_halts_and_goes_on_when_it_is_taken_up(play: Play, tmp_path:
 
 
 @everybody
-def test_who_is_left_by_an_error_leaves_the_error_as_it_is(play: Play, tmp_path: Path) -> None:
+def test_error_in_block_is_raised_unchanged(play: Play, tmp_path: Path) -> None:
     async def act(it: Homes) -> None:
         with pytest.raises(ZeroDivisionError):
             async with it.start("slow.dot"):
@@ -204,7 +204,7 @@ def test_who_is_left_by_an_error_leaves_the_error_as_it_is(play: Play, tmp_path:
 
 
 @everybody
-def test_who_is_stopped_has_ended_for_good(play: Play, tmp_path: Path) -> None:
+def test_stopped_child_has_ended(play: Play, tmp_path: Path) -> None:
     async def act(it: Homes) -> None:
         async with it.start("slow.dot") as run:
             await until(lambda: run.telemetry().node not in ("", "start"))
@@ -219,7 +219,7 @@ def test_who_is_stopped_has_ended_for_good(play: Play, tmp_path: Path) -> None:
 
 
 @everybody
-def test_what_a_child_asks_is_asked_in_its_name(play: Play, tmp_path: Path) -> None:
+def test_question_of_child_has_id_of_parent_stage(play: Play, tmp_path: Path) -> None:
     async def act(it: Homes) -> None:
         for _ in range(2):
             with pytest.raises(Parked) as parked:
@@ -234,7 +234,7 @@ def test_what_a_child_asks_is_asked_in_its_name(play: Play, tmp_path: Path) -> N
 
 
 @everybody
-def test_what_is_seen_of_it_goes_with_it(play: Play, tmp_path: Path) -> None:
+def test_telemetry_follows_child(play: Play, tmp_path: Path) -> None:
     async def act(it: Homes) -> None:
         async with it.start("slow.dot") as run:
             await until(lambda: run.telemetry().node not in ("", "start"))
@@ -252,7 +252,7 @@ def test_what_is_seen_of_it_goes_with_it(play: Play, tmp_path: Path) -> None:
 
 
 @everybody
-def test_who_is_at_work_may_be_spoken_to(play: Play, tmp_path: Path) -> None:
+def test_running_child_can_be_steered(play: Play, tmp_path: Path) -> None:
     async def act(it: Homes) -> None:
         async with it.start("slow.dot") as run:
             await until(lambda: run.telemetry().node not in ("", "start"))
@@ -278,9 +278,7 @@ def test_several_are_at_work_at_the_same_time(play: Play, tmp_path: Path) -> Non
 
 
 @everybody
-def test_what_cannot_be_begun_is_a_usage_error_and_leaves_nothing(
-    play: Play, tmp_path: Path
-) -> None:
+def test_invalid_child_is_usage_error_without_leftovers(play: Play, tmp_path: Path) -> None:
     async def act(it: Homes) -> None:
         with pytest.raises(UsageError, match=r"no\.dot"):
             await it.end("no.dot")

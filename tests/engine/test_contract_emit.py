@@ -1,4 +1,4 @@
-"""What every way to emit events does alike: into a run's journal, and into memory."""
+"""Contract of Emit: the emitter of a run, and the fake in memory."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -62,7 +62,7 @@ def test_events_are_recorded_in_order_and_at_once(stage: Stage) -> None:
     assert stage.read()[1][1] == {}
 
 
-def test_what_is_changed_afterwards_does_not_change_the_event(stage: Stage) -> None:
+def test_later_changes_do_not_change_event(stage: Stage) -> None:
     items: list[Json] = ["before"]
     stage.emit("Told", items=items)
     items.append("after")
@@ -75,13 +75,13 @@ def test_much_is_recorded_whole(stage: Stage) -> None:
     assert stage.read() == [("Told", {"text": text})]
 
 
-def test_secrets_are_kept_and_half_characters_are_told(stage: Stage) -> None:
+def test_secrets_are_redacted_and_surrogates_escaped(stage: Stage) -> None:
     stage.emit("Told", text=f"say {SECRET}", deep=[{SECRET: "\ud800"}])
     assert stage.read() == [("Told", {"text": "say ***", "deep": [{"***": "\\ud800"}]})]
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), {1, 2}, object(), b"bytes"])
-def test_what_no_journal_can_hold_is_refused(stage: Stage, value: Json) -> None:
+def test_invalid_event_data_is_refused(stage: Stage, value: Json) -> None:
     with pytest.raises(NotCanonical):
         stage.emit("Told", value=value)
     stage.emit("Next")
@@ -89,7 +89,7 @@ def test_what_no_journal_can_hold_is_refused(stage: Stage, value: Json) -> None:
 
 
 @pytest.mark.parametrize("kind", sorted(ENGINE_KINDS))
-def test_nobody_speaks_for_the_engine(stage: Stage, kind: str) -> None:
+def test_engine_event_types_are_reserved(stage: Stage, kind: str) -> None:
     with pytest.raises(UsageError):
         stage.emit(kind)
     assert stage.read() == []

@@ -1,4 +1,4 @@
-"""What a run is told of those that it is part of: by its children's starter, and by nobody."""
+"""Contract of ParentRun: budgets and pauses of the runs around a child."""
 
 from dataclasses import replace
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""What everything that keeps questions does alike."""
+"""Contract of Questions: every store of questions."""
 
 import asyncio
 from collections.abc import Callable
@@ -70,7 +70,7 @@ def test_it_is_a_keeper_of_questions(name: str, tmp_path: Path) -> None:
 
 
 @everything
-def test_what_is_asked_has_no_answer_until_there_is_one(name: str, tmp_path: Path) -> None:
+def test_question_has_no_answer_at_first(name: str, tmp_path: Path) -> None:
     def scene(questions: Questions) -> None:
         asked = questions.ask(QUESTION)
         assert replace(asked, deadline="") == QUESTION
@@ -81,7 +81,7 @@ def test_what_is_asked_has_no_answer_until_there_is_one(name: str, tmp_path: Pat
 
 
 @everything
-def test_what_no_stage_at_work_asks_can_be_settled_all_the_same(name: str, tmp_path: Path) -> None:
+def test_question_without_stage_can_be_settled(name: str, tmp_path: Path) -> None:
     def scene(questions: Questions) -> None:
         other = replace(QUESTION, id="other@9.9")
         assert questions.ask(other).id == other.id
@@ -106,7 +106,7 @@ def test_the_first_answer_stays_until_it_is_asked_again(name: str, tmp_path: Pat
 
 
 @keeping
-def test_the_time_of_a_question_does_not_begin_anew(name: str, tmp_path: Path) -> None:
+def test_deadline_of_question_does_not_move(name: str, tmp_path: Path) -> None:
     def scene(questions: Questions) -> None:
         limited = replace(QUESTION, timeout_seconds=60)
         first = questions.ask(limited)

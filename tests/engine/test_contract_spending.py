@@ -1,4 +1,4 @@
-"""What every way to count what a stage uses does alike: in a run's journal, and nowhere."""
+"""Contract of Spending: the emitter of a run, and the one without limits."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,7 +34,7 @@ def spending(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Spendin
 
 
 @pytest.mark.parametrize("usage", [NOTHING_USED, CALL, Usage(10**12, 10**12, 1e9)])
-def test_without_a_budget_a_stage_may_use_what_it_likes(spending: Spending, usage: Usage) -> None:
+def test_stage_without_budget_is_not_limited(spending: Spending, usage: Usage) -> None:
     spending.require_budget()
     for _ in range(3):
         spending.use(usage)
@@ -45,7 +45,7 @@ def told(place: Workplace) -> list[object]:
     return [one.data["usage"] for one in place.events("ModelUsed")]
 
 
-def test_what_is_used_is_in_the_journal_at_once(tmp_path: Path) -> None:
+def test_usage_is_recorded_at_once(tmp_path: Path) -> None:
     place = Workplace(tmp_path / "run", line("a"))
     place.run()
     signs: list[str] = []

@@ -1,4 +1,4 @@
-"""What every place for a stage's files does alike: its folder, and the stand-in in memory."""
+"""Contract of StageFiles: the stage folder, and the fake in memory."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -48,14 +48,14 @@ def make(request: pytest.FixtureRequest, tmp_path: Path) -> Make:
 
 
 @pytest.mark.parametrize("text", ["", "one\ntwo", "größe 🐍\n", "\0\x1b[0m\r\n", " \n"])
-def test_a_file_is_written_whole_and_anew(make: Make, text: str) -> None:
+def test_file_is_overwritten_whole(make: Make, text: str) -> None:
     place = make([])
     place.files.write("größe 🐍.md", "what was there before, and longer")
     place.files.write("größe 🐍.md", text)
     assert place.read() == {"größe 🐍.md": text}
 
 
-def test_lines_are_added_in_order_to_what_is_there(make: Make) -> None:
+def test_lines_are_appended_in_order(make: Make) -> None:
     place = make([])
     place.files.append("log.txt", "one")
     place.files.append("log.txt", "")
@@ -65,7 +65,7 @@ def test_lines_are_added_in_order_to_what_is_there(make: Make) -> None:
     assert place.read() == {"log.txt": "one\n\nzwei 🐍\n", "other.txt": "written and more\n"}
 
 
-def test_secrets_are_kept_and_half_characters_are_told(make: Make) -> None:
+def test_secrets_are_redacted_and_surrogates_escaped(make: Make) -> None:
     place = make(["open sesame"])
     place.files.write("a.txt", "say open sesame")
     place.files.append("b.txt", "open sesame \ud800")
@@ -99,7 +99,7 @@ def test_a_file_that_is_full_takes_no_more_lines_and_says_so_once(make: Make) ->
     assert place.read()["other.txt"] == "fits\n"
 
 
-def test_a_full_file_that_is_written_anew_takes_lines_again(make: Make) -> None:
+def test_rewritten_file_accepts_lines_again(make: Make) -> None:
     place = make([])
     for _ in range(20):
         place.files.append("log.txt", "x" * 299)

@@ -1,7 +1,4 @@
-"""What every workspace does alike; those that keep trees, also with files.
-
-`Trees` of test_attempts.py stands in where every stage is to look as if it changed something.
-"""
+"""Contract of Workspace: every workspace, with and without trees."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
@@ -81,7 +78,7 @@ def run(scene: Coroutine[Any, Any, T]) -> T:
 
 
 @everybody
-def test_what_nobody_touched_has_one_tree_and_no_changes(make: Make, tmp_path: Path) -> None:
+def test_unchanged_folder_has_one_tree(make: Make, tmp_path: Path) -> None:
     async def scene() -> None:
         workspace = await make(tmp_path)
         base, place = workspace.base, workspace.environment
@@ -169,7 +166,7 @@ def test_a_dimension_has_an_environment_of_its_own(make: Make, tmp_path: Path) -
 
 
 @keepers
-def test_a_dimension_is_taken_up_as_it_was_left(make: MakeTrees, tmp_path: Path) -> None:
+def test_dimension_is_reopened_unchanged(make: MakeTrees, tmp_path: Path) -> None:
     async def scene() -> None:
         workspace = await make(tmp_path)
         base = workspace.base.candidate
@@ -235,7 +232,7 @@ def test_a_tree_comes_back_whatever_happened_since(make: MakeTrees, tmp_path: Pa
 
 
 @keepers
-def test_what_a_restore_takes_away_goes_aside(make: MakeTrees, tmp_path: Path) -> None:
+def test_restore_sets_removed_files_aside(make: MakeTrees, tmp_path: Path) -> None:
     async def scene() -> None:
         workspace = await make(tmp_path)
         write(workspace.folder, {"half.txt": "half an edit\n"})

@@ -1,4 +1,4 @@
-"""A disk that refuses ends a run with a clear word, and nothing that was acknowledged is lost."""
+"""A full disk ends a run with an error, and no recorded step is lost."""
 
 import json
 import subprocess

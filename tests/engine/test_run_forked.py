@@ -1,4 +1,4 @@
-"""A run that was forked goes on with the numbers that its visits had."""
+"""A forked run continues the visit numbers of its parent."""
 
 from pathlib import Path
 

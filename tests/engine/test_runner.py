@@ -135,7 +135,7 @@ def test_a_run_that_is_paused_in_its_last_stage_waits_before_its_end(
     asyncio.run(walk())
 
 
-def test_a_paused_run_waits_and_goes_on(tmp_path: Path) -> None:
+def test_paused_run_waits_until_resumed(tmp_path: Path) -> None:
     place = Workplace(tmp_path / "run", line("a", "b"), {"a": pause})
     clock = ManualClock()
     place.clock = clock
@@ -153,7 +153,7 @@ def test_a_paused_run_waits_and_goes_on(tmp_path: Path) -> None:
     assert [one.data["by"] for one in place.events("OperatorAction")] == ["ann", "bob"]
 
 
-def test_who_takes_a_paused_run_over_lets_it_go_on(tmp_path: Path) -> None:
+def test_resume_continues_paused_run(tmp_path: Path) -> None:
     place = Workplace(tmp_path / "run", line("a", "b"))
     leave_order(place.root / "inbox", Order(Action.PAUSE, "ann"), name="A1")
     clock = ManualClock()
@@ -183,7 +183,7 @@ def test_inputs_are_in_the_context_from_the_start(tmp_path: Path) -> None:
     assert seen == [{"id": 7}]
 
 
-def test_each_edge_is_told_with_every_candidate(tmp_path: Path) -> None:
+def test_edge_event_lists_every_candidate(tmp_path: Path) -> None:
     forked = graph(
         [start(), end()],
         [

@@ -1,5 +1,3 @@
-""""""
-
 from itertools import product
 
 import pytest
@@ -37,7 +35,7 @@ def ends(*statuses: StageStatus) -> list[BranchEnd]:
     ]
 
 
-def test_a_policy_that_is_none_is_told_with_what_is_near() -> None:
+def test_unknown_policy_gets_suggestion() -> None:
     with pytest.raises(UnknownName, match="unknown join policy 'quorun'") as caught:
         policy(3, join_policy="quorun")
     assert caught.value.hint == "did you mean quorum?"
@@ -63,7 +61,7 @@ def test_more_than_there_are_can_never_succeed() -> None:
     needed=st.integers(0, 5),
     statuses=st.lists(st.sampled_from([SUCCESS, PARTIAL, FAIL]), min_size=1, max_size=5),
 )
-def test_what_is_settled_stays_as_it_is_however_the_others_end(
+def test_settled_policy_does_not_depend_on_other_branches(
     needed: int, statuses: list[StageStatus]
 ) -> None:
     one = JoinPolicy("k_of_n", len(statuses), needed)
@@ -153,7 +151,7 @@ def test_there_is_always_one_best_whatever_scores_are(told: list[tuple[str, Json
 
 
 @pytest.mark.parametrize("results", [None, "x", {}, [], [1, "a", {}, {"id": ""}]])
-def test_what_is_no_result_is_no_candidate(results: Json) -> None:
+def test_invalid_result_is_ignored(results: Json) -> None:
     assert list(read_candidates(results)) == []
 
 
@@ -184,7 +182,7 @@ def test_an_answer_names_a_candidate_alone_or_in_its_last_line(said: str, named:
     assert (one.id if one else "") == named
 
 
-def test_whoever_chooses_sees_what_each_branch_did() -> None:
+def test_candidates_describe_each_branch() -> None:
     told = describe(
         candidates(
             result("a", files_changed=["x.py", "y.py"], response="done", notes="passed"),

@@ -82,7 +82,7 @@ def test_a_number_that_is_a_key_already_is_left_to_its_choice() -> None:
 
 
 @given(st.lists(st.text(max_size=6), max_size=6))
-def test_every_choice_can_be_told_by_its_key(labels: list[str]) -> None:
+def test_every_choice_has_unique_key(labels: list[str]) -> None:
     choices = choices_of(**{f"to{n}": label for n, label in enumerate(labels)})
     assert len(choices) == len(labels)
     for choice in choices:
@@ -141,7 +141,7 @@ def test_a_default_is_a_target_first() -> None:
     assert match_target("nowhere", choices) is None
 
 
-def test_a_default_that_two_choices_lead_to_is_told_by_its_words() -> None:
+def test_default_of_two_choices_matches_by_label() -> None:
     choices = (Choice("B", "Now", "ship"), Choice("A", "Later", "ship"))
     assert match_target("ship", choices) is None
     assert match_target("later", choices) == choices[1]

@@ -1,4 +1,4 @@
-"""What every handler does alike, and those that stand in for them in the engine's tests."""
+"""Contract of Handler: every handler, and the fakes of the engine's tests."""
 
 import asyncio
 import inspect
@@ -192,7 +192,7 @@ class StuckShell(Shell, Stuck):
 
 
 @pytest.mark.parametrize("name", ["codergen", "prompt", "tool", "wait.human"])
-def test_a_stage_that_is_given_up_gives_up_what_it_waits_for(name: str) -> None:
+def test_canceled_stage_cancels_its_waits(name: str) -> None:
     async def scene() -> None:
         backend, person, shell = StuckBackend(), StuckPerson(), StuckShell()
         stuck: Stuck = {"tool": shell, "wait.human": person}.get(name, backend)

@@ -37,7 +37,7 @@ def play(
     return Play(pipeline, "it", context=Context({"list": listed}), branches=branches)
 
 
-def test_each_item_has_a_branch_that_knows_it() -> None:
+def test_each_item_has_branch_with_its_values() -> None:
     it = play(["größe 🐍", {"a": 1}, None])
     assert it.run().status is StageStatus.SUCCESS
     assert [(one.name, one.start, one.until) for one in it.branches.walked] == [
@@ -151,7 +151,7 @@ def test_a_list_may_be_written_in_a_text(value: Json, items: Sequence[Json] | No
         ("x" * 199 + "…", "the text under list was truncated"),
     ],
 )
-def test_what_is_no_list_or_lacks_items_fails(value: Json, told: str) -> None:
+def test_invalid_or_truncated_list_fails(value: Json, told: str) -> None:
     it = play(value)
     outcome = it.run()
     assert (outcome.status, outcome.failure_class) == (StageStatus.FAIL, FailureClass.TERMINAL)
@@ -227,7 +227,7 @@ def test_in_a_run_without_items_the_fan_in_passes_also_after_other_results(tmp_p
     assert notes[1] == "There were no items"
 
 
-def test_after_a_crash_in_the_middle_only_what_was_in_flight_is_done_again(tmp_path: Path) -> None:
+def test_crash_repeats_only_stage_in_flight(tmp_path: Path) -> None:
     begun: list[str] = []
 
     async def dies(stage: Stage) -> Outcome:

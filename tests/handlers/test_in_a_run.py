@@ -1,4 +1,4 @@
-"""The handlers at work in real runs, on a pipeline that is read from its text."""
+"""Handlers in real runs of a parsed pipeline."""
 
 import asyncio
 from io import StringIO
@@ -81,7 +81,7 @@ def test_a_verdict_goes_to_a_person_whose_choice_is_walked(tmp_path: Path) -> No
     assert place.json("gate/status.json")["preferred_label"] == "[Y] Yes"
 
 
-def test_a_parked_gate_is_answered_by_whoever_goes_on_with_the_run(tmp_path: Path) -> None:
+def test_parked_gate_is_answered_on_resume(tmp_path: Path) -> None:
     place = Place(tmp_path)
     parked = place.go("park")
     assert parked.status == AWAITING_ANSWER

@@ -30,7 +30,7 @@ def test_where_few_can_be_walked_at_once_they_are_walked_one_after_the_other() -
     assert (it.branches.names, it.branches.most_walking) == (["a", "b", "c"], 1)
 
 
-def test_what_cannot_have_enough_any_more_ends_the_others_too() -> None:
+def test_unreachable_policy_cancels_other_branches() -> None:
     it = play("slow", "a", "b", ends={"slow": NEVER, "a": FAIL, "b": FAIL}, join_policy="quorum")
     outcome = it.run()
     assert outcome.status is StageStatus.FAIL
@@ -41,12 +41,12 @@ def test_what_cannot_have_enough_any_more_ends_the_others_too() -> None:
     assert words(outcome) == ["slow canceled", "a fail", "b fail"]
 
 
-def test_those_that_ended_while_the_others_were_ended_count() -> None:
+def test_branches_that_end_during_cancellation_count() -> None:
     it = play("a", "b", join_policy="first_success")
     assert words(it.run()) == ["a success", "b success"]
 
 
-def test_a_budget_that_is_used_up_is_told_before_a_gate_that_waits() -> None:
+def test_exhausted_budget_is_raised_before_waiting_gate() -> None:
     ends: dict[str, Given] = {"gate": Waiting("gate@1.1"), "a": Exhausted("the budget is used up")}
     it = play("gate", "a", "b", ends=ends)
     with pytest.raises(Exhausted, match="used up"):
@@ -54,14 +54,14 @@ def test_a_budget_that_is_used_up_is_told_before_a_gate_that_waits() -> None:
     assert it.branches.names == ["gate", "a", "b"]
 
 
-def test_what_stops_one_branch_for_good_stops_all() -> None:
+def test_stop_in_one_branch_stops_all() -> None:
     it = play("a", "b", "c", ends={"a": NEVER, "b": Stopped("canceled"), "c": NEVER})
     with pytest.raises(Stopped, match="canceled"):
         it.run()
     assert (it.branches.walking, it.branches.given_up) == (0, [])
 
 
-def test_what_stops_is_stronger_than_what_waits() -> None:
+def test_stop_precedes_wait() -> None:
     ends: dict[str, Given] = {"a": Waiting("gate@1.1"), "b": Stopped("canceled")}
     with pytest.raises(Stopped):
         play("a", "b", ends=ends).run()
@@ -74,7 +74,7 @@ def test_several_that_stop_are_heard() -> None:
         it.run()
 
 
-def test_whoever_is_canceled_ends_the_branches_first() -> None:
+def test_canceled_fork_ends_branches_first() -> None:
     it = play("a", "b", ends={"a": NEVER, "b": NEVER})
 
     async def scene() -> None:

@@ -59,7 +59,7 @@ def met(*results: Json, said: Outcome | str = "", **plain: Plain) -> Met:
     return Met(list(results), Saying(said), plain=plain)
 
 
-def test_one_that_succeeded_in_part_is_enough() -> None:
+def test_partial_success_is_enough() -> None:
     it = met(result("a", "fail"), result("b", "partial_success"))
     assert it.run().context_updates["parallel.fan_in.best_id"] == "b"
 
@@ -70,7 +70,7 @@ def test_without_results_the_pipeline_is_wrong() -> None:
     assert outcome.failure_class is FailureClass.PIPELINE
 
 
-def test_with_a_prompt_a_model_chooses_among_those_that_succeeded() -> None:
+def test_model_selects_among_successful_branches() -> None:
     it = met(
         result("a"),
         result("b", response="shorter", files_changed=["x.py"]),
@@ -107,7 +107,7 @@ def test_an_outcome_may_name_the_candidate_too(said: Outcome) -> None:
     assert (outcome.preferred_label, outcome.suggested_next_ids) == ("", ())
 
 
-def test_what_the_model_writes_and_costs_is_kept() -> None:
+def test_response_and_usage_are_kept() -> None:
     said = Outcome(
         StageStatus.SUCCESS,
         preferred_label="b",
@@ -123,13 +123,13 @@ class Paid(Saying):
         return ModelAnswer("b", Usage(3, 4, 0.25))
 
 
-def test_what_words_alone_cost_is_kept_too() -> None:
+def test_usage_of_text_answer_is_kept() -> None:
     it = Met([result("a"), result("b")], Paid(""), plain={"prompt": "Which?"})
     assert it.run().usage == Usage(3, 4, 0.25)
 
 
 @pytest.mark.parametrize("said", ["", "I like none", "a or b", "c"])
-def test_an_answer_that_names_none_is_told_and_the_best_is_taken(said: str) -> None:
+def test_answer_without_candidate_selects_best_with_event(said: str) -> None:
     it = met(result("a"), result("b"), result("c", "fail"), prompt="Which?", said=said)
     outcome = it.run()
     assert outcome.context_updates["parallel.fan_in.best_id"] == "a"

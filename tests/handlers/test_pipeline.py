@@ -100,9 +100,7 @@ def test_it_is_given_words_values_of_the_context_and_inputs_of_the_run() -> None
         ("a-b=1", "invalid input name", FailureClass.PIPELINE),
     ],
 )
-def test_what_cannot_be_given_is_a_clear_failure(
-    inputs: str, told: str, kind: FailureClass
-) -> None:
+def test_missing_child_input_is_failure(inputs: str, told: str, kind: FailureClass) -> None:
     outcome = play(plot(inputs="a,title"), inputs=inputs).run()
     assert (outcome.status, outcome.failure_class) == (StageStatus.FAIL, kind)
     assert told in outcome.failure_reason
@@ -133,7 +131,7 @@ CONTEXT: dict[str, Json] = {
         ("", {}),
     ],
 )
-def test_it_gives_back_what_its_graph_declares(declared: str, given: dict[str, Json]) -> None:
+def test_declared_outputs_are_returned(declared: str, given: dict[str, Json]) -> None:
     end = ChildEnd(StageStatus.SUCCESS, "completed", CONTEXT)
     outcome = play(plot(end, outputs=declared)).run()
     assert outcome.status is StageStatus.SUCCESS
@@ -162,7 +160,7 @@ def test_an_output_that_is_missing_or_of_another_type_is_a_failure(
     assert outcome.usage == COST
 
 
-def test_what_its_child_asks_is_asked_in_its_name_and_the_child_is_taken_up() -> None:
+def test_question_of_child_is_asked_and_child_resumed() -> None:
     asking = play(Plot(asks=Parked(QUESTION)))
     with pytest.raises(Parked) as parked:
         asking.run()
@@ -204,7 +202,7 @@ def test_where_none_can_be_run_it_says_so() -> None:
     assert "cannot start child pipelines" in outcome.failure_reason
 
 
-def test_whoever_gives_it_up_halts_its_child() -> None:
+def test_canceled_stage_halts_its_child() -> None:
     async def scene() -> None:
         it = play(plot())
         children = GivenChildren({"inner.dot": Plot()})

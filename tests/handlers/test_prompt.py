@@ -23,7 +23,7 @@ def play(said: Outcome | str = "Fine. 🐍", /, **plain: Plain) -> Play:
     return Play(pipeline, "it", backend=Costly(said))
 
 
-def test_it_asks_once_and_keeps_what_was_asked_and_answered() -> None:
+def test_prompt_and_response_are_written() -> None:
     it = play(prompt="Name $goal")
     outcome = it.run()
     assert it.files.texts == {"prompt.md": "Name a größe", "response.md": "Fine. 🐍"}
@@ -57,7 +57,7 @@ def template(text: str) -> Play:
     return Play(graph(Node("it", attributes), goal="a größe"), "it", backend=Costly("Fine."))
 
 
-def test_a_template_is_filled_in_with_what_the_context_has() -> None:
+def test_template_is_rendered_with_context() -> None:
     it = template("{{ goal }}: {{ context.size }} {{ inputs.ticket }}")
     it.context, it.inputs = Context({"size": 3}), {"ticket": "A-1"}
     it.run()

@@ -1,4 +1,4 @@
-"""Every handler is of its kind and does a stage in the one common way."""
+"""Every handler is built from parts and executes a stage."""
 
 import inspect
 
@@ -28,7 +28,7 @@ def test_the_handlers_of_the_specification_are_there() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_handler_is_built_from_parts_and_says_what_it_is(name: str) -> None:
+def test_handler_is_built_from_parts_and_has_docstring(name: str) -> None:
     kind = handler_registry()[name]
     handler = kind(Parts(Saying("done"), Person()))
     assert find_shortcoming(handler, Handler) == ""
@@ -85,14 +85,14 @@ def test_a_handler_has_an_example(name: str) -> None:
     assert name in {one.type for one in parse(example.text).nodes.values()}
 
 
-def test_a_type_without_a_handler_is_named_with_what_is_near() -> None:
+def test_unknown_type_gets_suggestion() -> None:
     with pytest.raises(UnknownName) as caught:
         handler_registry()["wait.humans"]
     assert str(caught.value) == "unknown handler 'wait.humans'"
     assert caught.value.hint == "did you mean wait.human?"
 
 
-def test_what_is_no_handler_is_refused(places: Places) -> None:
+def test_object_without_execute_is_refused(places: Places) -> None:
     package = places.package(
         wrong='"""Nothing."""\nclass Wrong:\n    def run(self): ...\npart = Wrong',
         made='"""Built."""\npart = 3',

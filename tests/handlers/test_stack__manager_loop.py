@@ -133,7 +133,7 @@ def test_a_child_that_failed_is_a_verdict_with_its_reason() -> None:
     scene(act, Plot(FAILED))
 
 
-def test_what_is_seen_goes_into_the_context_and_is_told_when_it_is_new() -> None:
+def test_observed_state_is_in_context_and_recorded_if_new() -> None:
     async def act(it: Scene) -> None:
         await it.clock.until_asleep()
         assert it.it.context.get("stack.child.node") == "plan"
@@ -219,7 +219,7 @@ def test_a_child_that_ends_in_the_last_pause_has_ended() -> None:
     scene(act, Plot(DONE), {"manager.max_cycles": 1})
 
 
-def test_it_says_what_the_backend_says_of_what_it_sees() -> None:
+def test_advice_of_backend_is_passed_to_child() -> None:
     async def act(it: Scene) -> None:
         await it.cycle()
         await it.clock.until_asleep()
@@ -238,7 +238,7 @@ def test_it_says_what_the_backend_says_of_what_it_sees() -> None:
 
 
 @pytest.mark.parametrize("said", ["NOTHING", " NOTHING.\n", "", failure("rate limit")])
-def test_who_has_nothing_to_say_says_nothing(said: Outcome | str) -> None:
+def test_silence_of_backend_steers_nothing(said: Outcome | str) -> None:
     async def act(it: Scene) -> None:
         await it.cycle()
         await it.clock.until_asleep()
@@ -268,7 +268,7 @@ def test_it_speaks_no_more_often_than_it_may(cooldown: str, asked: int) -> None:
 @pytest.mark.parametrize(
     ("prompt", "actions"), [("", STEER), ("Speak up", "observe,wait"), ("Speak up", "")]
 )
-def test_who_is_not_to_speak_asks_nobody(prompt: str, actions: str) -> None:
+def test_manager_without_steer_asks_no_backend(prompt: str, actions: str) -> None:
     async def act(it: Scene) -> None:
         await it.cycle(3)
         await it.clock.until_asleep()
@@ -286,7 +286,7 @@ def test_without_the_action_wait_it_looks_again_after_a_moment() -> None:
     scene(act, Plot(DONE, seen=seen(*"abcdef")), {"manager.actions": "observe"})
 
 
-def test_what_its_child_asks_is_asked_in_its_name() -> None:
+def test_question_of_child_is_asked_for_its_stage() -> None:
     asked = Question("gate@1.1", "Go on?", QuestionKind.FREEFORM, (Option("Y", "Yes"),), "gate")
 
     async def act(it: Scene) -> None:
@@ -310,7 +310,7 @@ def test_what_its_child_asks_is_asked_in_its_name() -> None:
         ({"manager.stop_condition": "a=="}, {}, "manager.stop_condition: unknown operator =="),
     ],
 )
-def test_what_cannot_be_done_is_a_fault_of_the_pipeline(
+def test_unsupported_attributes_are_pipeline_faults(
     plain: dict[str, Plain], of_graph: dict[str, Plain], told: str
 ) -> None:
     async def act(it: Scene) -> None:
@@ -322,7 +322,7 @@ def test_what_cannot_be_done_is_a_fault_of_the_pipeline(
     scene(act, Plot(DONE), plain, of_graph=of_graph)
 
 
-def test_whoever_gives_it_up_halts_its_child_and_leaves_nothing_at_work() -> None:
+def test_canceled_manager_halts_its_child() -> None:
     async def act(it: Scene) -> None:
         await it.clock.until_asleep()
         it.working.cancel()

@@ -55,7 +55,7 @@ def test_it_waits_for_a_while_or_until_a_moment(plain: Attributes, by: timedelta
     assert outcome.notes == f"Waited until {(NOW + by).isoformat(timespec='seconds')}"
 
 
-def test_what_was_waited_before_a_crash_counts() -> None:
+def test_wait_before_crash_counts() -> None:
     waits(HOUR, {"duration": 3 * HOUR}, NOW - 2 * HOUR)
     waits(9.5 * HOUR, {"until": "09:30"}, NOW - HOUR)
 
@@ -72,7 +72,7 @@ def test_when_the_time_has_come_before_a_crash_was_mended_nothing_is_waited_for(
     assert it.events.all == []
 
 
-def test_how_long_is_told_when_it_begins() -> None:
+def test_wait_event_has_duration() -> None:
     async def scene() -> None:
         clock = ManualClock(NOW)
         it = play(clock, {"duration": 3 * HOUR}, NOW - HOUR)
@@ -111,7 +111,7 @@ def test_a_clock_that_is_set_counts_where_it_is_waited_until_a_moment() -> None:
     asyncio.run(scene())
 
 
-def test_whoever_ends_it_ends_it_at_once() -> None:
+def test_canceled_wait_ends_at_once() -> None:
     async def scene() -> None:
         clock = ManualClock(NOW)
         waiting = asyncio.create_task(play(clock, {"duration": HOUR}).execute())

@@ -99,7 +99,7 @@ def test_a_skipped_question_fails_and_is_not_asked_again(before: list[str]) -> N
     assert it.events.all[-1][1]["answer"] == {"kind": "skipped", "value": "", "by": ""}
 
 
-def test_the_question_says_how_long_there_is_time_and_what_happens_then() -> None:
+def test_question_has_time_limit_and_default() -> None:
     it = play("f", human__default_choice="ship", timeout=timedelta(hours=2))
     it.run()
     [asked] = person(it).questions
@@ -113,7 +113,7 @@ def test_a_default_that_is_no_choice_is_a_mistake_in_the_pipeline() -> None:
     assert outcome.failure_reason.startswith("human.default_choice of gate: 'fixx' is none of")
 
 
-def test_a_default_does_not_answer_for_who_skips_or_mistypes() -> None:
+def test_default_does_not_replace_skip_or_invalid_answer() -> None:
     assert play(SKIP, human__default_choice="fix").run().status is StageStatus.FAIL
     assert play("x", "x", "x", human__default_choice="fix").run().status is StageStatus.FAIL
 

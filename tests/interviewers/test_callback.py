@@ -16,7 +16,7 @@ def test_an_async_function_answers() -> None:
     assert asyncio.run(Callback(Terminal().parts(callback=answer)).ask(GATE)) == given("gate@1.1")
 
 
-def test_what_the_function_raises_is_raised() -> None:
+def test_errors_of_function_are_raised() -> None:
     def answer(asked: Question) -> Answer:
         raise LookupError(asked.id)
 

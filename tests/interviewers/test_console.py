@@ -31,7 +31,7 @@ def test_yes_and_no_have_many_spellings(kind: QuestionKind, typed: str, value: s
     assert shown == "[?] Deploy?\n[Y/N]: "
 
 
-def test_what_is_neither_yes_nor_no_is_asked_again() -> None:
+def test_invalid_yes_no_answer_is_asked_again() -> None:
     answer, shown = ask("maybe\n\nyes\n", question(QuestionKind.YES_NO))
     assert answer == told("yes", "console")
     assert shown.count("[Y/N]: ") == 3
@@ -39,7 +39,7 @@ def test_what_is_neither_yes_nor_no_is_asked_again() -> None:
 
 
 @pytest.mark.parametrize("typed", ["maybe\n" * 9, "maybe\n"])
-def test_who_never_says_yes_or_no_skips(typed: str) -> None:
+def test_yes_no_without_answer_skips(typed: str) -> None:
     answer, shown = ask(typed, question(QuestionKind.YES_NO))
     assert answer == SKIPPED
     assert shown.count("[Y/N]: ") <= 3
@@ -56,7 +56,7 @@ def test_an_empty_line_is_no_choice_but_may_be_a_text() -> None:
     assert ask("\n", question(QuestionKind.FREEFORM))[0] == told("", "console")
 
 
-def test_what_is_no_choice_is_asked_again_a_few_times_where_no_person_sits() -> None:
+def test_invalid_choice_from_pipe_is_asked_again_up_to_maximum() -> None:
     answer, shown = ask("perhaps\nyes, deploy\n", GATE)
     assert answer == picked(GATE, 0, "yes, deploy", "console")
     assert "'perhaps' is none of the choices: Y ([Y] Yes, deploy), N (No)\nSelect: " in shown
@@ -160,7 +160,7 @@ def test_a_terminal_that_is_closed_leaves_the_question_waiting(kind: QuestionKin
     asyncio.run(close_while_asked())
 
 
-def test_nobody_is_told_at_a_terminal_that_is_closed() -> None:
+def test_closed_terminal_ignores_messages() -> None:
     ours, theirs = os.openpty()
     with os.fdopen(os.dup(theirs), "r") as reading, os.fdopen(theirs, "w") as writing:
         console = Console(InterviewerParts(input=reading, output=writing))
@@ -170,7 +170,7 @@ def test_nobody_is_told_at_a_terminal_that_is_closed() -> None:
             writing.close()
 
 
-def test_a_message_leaves_the_prompt_of_who_is_asked_meanwhile() -> None:
+def test_message_keeps_prompt_of_open_question() -> None:
     reading, writing = os.pipe()
     with os.fdopen(reading) as stream:
         terminal = Terminal(stream)
@@ -190,7 +190,7 @@ def test_a_message_leaves_the_prompt_of_who_is_asked_meanwhile() -> None:
     os.close(writing)
 
 
-def test_at_a_terminal_what_was_typed_before_is_dropped_and_tries_have_no_end() -> None:
+def test_terminal_drops_early_input_and_allows_any_number_of_tries() -> None:
     ours, theirs = os.openpty()
     with os.fdopen(theirs, encoding="utf-8") as reading:
         terminal = Terminal(reading)

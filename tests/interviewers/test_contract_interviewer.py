@@ -1,4 +1,4 @@
-"""What every interviewer does alike, and the people that stand in for one in other tests."""
+"""Contract of Interviewer: every interviewer, and the fakes of other tests."""
 
 import asyncio
 import inspect
@@ -158,7 +158,7 @@ def test_a_message_is_taken_and_wants_no_answer(name: str, message: str) -> None
 
 
 @pytest.mark.parametrize("name", [one for one in REGISTERED if one not in ("recording", "replay")])
-def test_what_is_built_from_the_same_parts_shares_no_answers(name: str) -> None:
+def test_interviewers_from_same_parts_share_no_answers(name: str) -> None:
     parts = Terminal(StringIO("y\ny\n")).parts(answers=[given("Y")], callback=lambda _: given("Y"))
     kind = interviewer_registry()[name]
     asked = question(QuestionKind.YES_NO, Option("Y", "Yes"))
@@ -182,7 +182,7 @@ async def forever(asked: Question) -> Answer:
     ],
     ids=["callback", "answered first", "stand-in"],
 )
-def test_who_does_not_answer_can_be_given_up(interviewer: Interviewer) -> None:
+def test_silent_interviewer_can_be_canceled(interviewer: Interviewer) -> None:
     async def give_up() -> None:
         asking = asyncio.create_task(
             interviewer.ask(Question("slow@1.1", "Go?", QuestionKind.YES_NO, (), "slow"))

@@ -1,4 +1,4 @@
-"""Whoever is handed in to ask people may lack what is no question, and need not be async."""
+"""Interviewers of a program: only `ask` is required, and it need not be async."""
 
 import asyncio
 import threading
@@ -46,7 +46,7 @@ class Whole:
         self.told.append(f"{stage}: {message}")
 
 
-def test_one_that_only_asks_is_enough_and_holds_nobody_up() -> None:
+def test_interviewer_with_ask_only_does_not_block() -> None:
     plain = Plain()
     adapted = adapt_interviewer(plain)
 
@@ -61,7 +61,7 @@ def test_one_that_only_asks_is_enough_and_holds_nobody_up() -> None:
     assert threading.get_ident() not in plain.threads
 
 
-def test_one_that_has_all_is_asked_and_told_all() -> None:
+def test_complete_interviewer_gets_all_calls() -> None:
     whole = Whole()
     adapted = adapt_interviewer(whole)
 
@@ -83,6 +83,6 @@ def test_a_function_answers() -> None:
 
 
 @pytest.mark.parametrize("wrong", [Plain, object(), 7])
-def test_what_cannot_ask_is_refused(wrong: Any) -> None:
+def test_object_without_ask_is_refused(wrong: Any) -> None:
     with pytest.raises(UsageError, match="the interviewer"):
         adapt_interviewer(wrong)

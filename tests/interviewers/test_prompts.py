@@ -1,5 +1,3 @@
-""""""
-
 import asyncio
 import os
 import threading
@@ -34,7 +32,7 @@ def test_a_key_is_shown_once(option: Option, line: str) -> None:
     assert shown == f"[?] Deploy?\n  {line}\n"
 
 
-def test_who_is_asked_sees_for_which_item() -> None:
+def test_question_shows_its_item() -> None:
     item = Within("each@1.1/2", "2", "each", "be\x1bta", 2, 3)
     shown = shown_question(replace(GATE, within=(item, Within("k", "a", "fan"))))
     assert shown.startswith("[?] Deploy?\n  (item 2 of 3 of each: be")
@@ -42,7 +40,7 @@ def test_who_is_asked_sees_for_which_item() -> None:
     assert "\x1b" not in shown
 
 
-def test_no_terminal_obeys_what_a_question_says() -> None:
+def test_control_characters_in_question_are_escaped() -> None:
     shown = shown_question(
         replace(GATE, text="Go?\x1b[2J\nNow?\r", options=(Option("Y", "Yes\x1b]0;x\x07\nNo"),))
     )
@@ -60,7 +58,7 @@ def test_a_very_long_question_keeps_its_two_ends() -> None:
     assert len(shown_line("x" * 100_000)) < 1000
 
 
-def test_it_is_said_until_when_there_is_time_and_what_happens_then() -> None:
+def test_deadline_and_default_are_shown() -> None:
     late = replace(GATE, deadline="2026-01-01T12:00:00+00:00", default="N")
     last = shown_question(late).splitlines()[-1]
     assert last.startswith("  (until ")
@@ -109,7 +107,7 @@ def test_lines_come_one_by_one(wire: Wire) -> None:
     assert read(lines) == ["nö"]
 
 
-def test_the_end_of_the_input_is_told_every_time(wire: Wire) -> None:
+def test_end_of_input_is_reported_each_time(wire: Wire) -> None:
     lines = LineReader(wire.stream)
     wire.write(b"yes\n")
     assert read(lines) == ["yes"]
@@ -128,7 +126,7 @@ def test_a_line_that_comes_in_pieces_is_one_line(wire: Wire) -> None:
     assert asyncio.run(asyncio.wait_for(talk(), 20)) == "yes"
 
 
-def test_who_stops_waiting_leaves_nothing_behind_and_loses_nothing(wire: Wire) -> None:
+def test_canceled_ask_leaves_nothing_and_loses_nothing(wire: Wire) -> None:
     lines = LineReader(wire.stream)
 
     async def give_up() -> None:
@@ -155,7 +153,7 @@ def test_the_event_loop_watches_a_stream_only_while_a_line_is_awaited(wire: Wire
 
 
 @pytest.mark.parametrize("turns", range(5))
-def test_what_another_reader_took_is_waited_for_again(turns: int) -> None:
+def test_input_taken_by_other_reader_is_awaited_again(turns: int) -> None:
     reading, writing = os.pipe()
     os.set_blocking(reading, False)
 
@@ -177,7 +175,7 @@ def test_what_another_reader_took_is_waited_for_again(turns: int) -> None:
     os.close(writing)
 
 
-def test_half_a_line_outlives_who_stops_waiting() -> None:
+def test_incomplete_line_survives_canceled_read() -> None:
     reading, writing = os.pipe()
     with os.fdopen(reading) as stream:
         lines = LineReader(stream)
@@ -255,7 +253,7 @@ def test_a_closed_stream_is_at_its_end() -> None:
     assert read(LineReader(stream)) == [None]
 
 
-def test_what_was_typed_before_is_dropped_and_told() -> None:
+def test_early_input_is_dropped_with_message() -> None:
     ours, theirs = os.openpty()
     with os.fdopen(theirs, encoding="utf-8") as stream:
         lines = LineReader(stream)

@@ -36,13 +36,13 @@ def test_every_answer_is_written_and_remembered(tmp_path: Path) -> None:
     assert list(read_recording(file)) == asked.recordings == pairs
 
 
-def test_what_others_answered_is_recorded_too(tmp_path: Path) -> None:
+def test_answers_of_others_are_recorded(tmp_path: Path) -> None:
     file = tmp_path / "answers.jsonl"
     recording(file).overhear(GATE, given("N", "ann"))
     assert list(read_recording(file)) == [Recorded(GATE, given("N", "ann"))]
 
 
-def test_what_an_earlier_life_recorded_is_not_recorded_again(tmp_path: Path) -> None:
+def test_recording_of_earlier_process_is_not_repeated(tmp_path: Path) -> None:
     file = tmp_path / "answers.jsonl"
     ask(recording(file, "Y"))
     # Its writer was killed in the middle of a line.
@@ -64,7 +64,7 @@ def test_a_file_that_is_no_recording_stays_as_it_is(tmp_path: Path, text: str) -
     assert file.read_text() == text
 
 
-def test_what_cannot_be_written_stops_the_run_and_blames_no_stage(tmp_path: Path) -> None:
+def test_write_error_stops_run_without_failed_stage(tmp_path: Path) -> None:
     with pytest.raises(Stopped) as stopped:
         ask(recording(tmp_path / "nowhere" / "answers.jsonl", "Y"))
     assert isinstance(stopped.value.__cause__, FileError)

@@ -1,7 +1,4 @@
-"""Every interviewer is of its kind and meets every question in a way the engine knows.
-
-A function that is asked may reply with an answer, with words, or with nothing.
-"""
+"""Interviewers by name, and their replies."""
 
 import asyncio
 import inspect
@@ -57,7 +54,7 @@ def test_the_interviewers_of_the_specification_are_there() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_an_interviewer_is_built_from_parts_and_says_what_it_is(name: str) -> None:
+def test_interviewer_is_built_from_parts_and_has_docstring(name: str) -> None:
     assert find_shortcoming(built(name), Interviewer) == ""
     assert inspect.getdoc(interviewer_registry()[name])
     assert interviewer_registry().summary(name)
@@ -89,7 +86,7 @@ def test_a_message_is_shown_where_a_person_looks_and_nowhere_else(name: str) -> 
     assert (terminal.output.getvalue(), terminal.input.read()) == (shown, "y\n")
 
 
-def test_a_name_may_say_whom_another_one_has_ask_and_the_file(tmp_path: Path) -> None:
+def test_name_may_contain_inner_interviewer_and_file(tmp_path: Path) -> None:
     file = tmp_path / "a.jsonl"
     parts = Terminal().parts(answers=[given("Y")])
     interviewer = build_interviewer(f"recording:queue:{file}", parts)
@@ -108,7 +105,7 @@ def test_a_name_may_say_whom_another_one_has_ask_and_the_file(tmp_path: Path) ->
         ("recording:replay:a.jsonl", "has no recording"),
     ],
 )
-def test_a_name_that_chooses_nobody_is_refused(name: str, told: str) -> None:
+def test_unknown_interviewer_name_is_refused(name: str, told: str) -> None:
     with pytest.raises(UsageError, match=told):
         build_interviewer(name, Terminal().parts())
 
@@ -126,9 +123,7 @@ def test_a_name_that_chooses_nobody_is_refused(name: str, told: str) -> None:
         ("", InterviewerName("")),
     ],
 )
-def test_a_name_says_who_asks_whom_they_have_ask_and_the_file(
-    text: str, named: InterviewerName
-) -> None:
+def test_name_is_parsed_into_interviewer_inner_and_file(text: str, named: InterviewerName) -> None:
     assert read_name(text) == named
     assert str(named) == text
 
@@ -180,7 +175,7 @@ def test_nothing_leaves_the_question_out(tmp_path: Path) -> None:
     assert "human skipped interaction" in result.reason
 
 
-def test_what_is_no_reply_is_told_in_words(tmp_path: Path) -> None:
+def test_invalid_reply_is_described(tmp_path: Path) -> None:
     result = asked(tmp_path, lambda question: 7)  # type: ignore[arg-type, return-value]
     assert "replied with int, which is no answer" in result.reason
 

@@ -53,9 +53,7 @@ def test_a_time_out_and_a_skip_are_given_again(tmp_path: Path, kind: AnswerKind)
         (replace(GATE, options=(Option("Y", "Yes"),)), "its choices was 'Y ([Y] Yes, deploy), N"),
     ],
 )
-def test_what_was_never_asked_so_stops_the_run_as_it_is(
-    tmp_path: Path, asked: Question, why: str
-) -> None:
+def test_unrecorded_question_stops_run(tmp_path: Path, asked: Question, why: str) -> None:
     with pytest.raises(Stopped) as stopped:
         ask(record(tmp_path / "a", (GATE, given("Y"))), asked)
     refused = stopped.value.__cause__

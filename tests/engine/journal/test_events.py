@@ -1,5 +1,3 @@
-""""""
-
 from pathlib import Path
 
 from attractor.base.clock import ManualClock
@@ -28,7 +26,7 @@ def test_an_event_is_chained_redacted_and_handed_on(tmp_path: Path) -> None:
     assert verify_file(tmp_path / "events.jsonl").flaw is None
 
 
-def test_a_log_goes_on_where_it_ended(tmp_path: Path) -> None:
+def test_event_log_continues_chain(tmp_path: Path) -> None:
     log = open_log(tmp_path / "events.jsonl")
     log.append("One", {})
     head = log.head

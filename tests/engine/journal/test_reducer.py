@@ -70,7 +70,7 @@ def test_every_checkpoint_is_the_fold_of_the_events_before_it(tmp_path: Path) ->
     assert max(compared) >= 4
 
 
-def test_the_events_alone_come_to_what_the_checkpoint_does_in_the_midst_of_branches(
+def test_events_and_checkpoint_agree_inside_branches(
     tmp_path: Path,
 ) -> None:
     place = Workplace(tmp_path / "run", NESTED)

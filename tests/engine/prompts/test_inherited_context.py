@@ -1,4 +1,4 @@
-"""What stages are told in a run."""
+"""Preambles and threads of stages in a run."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,7 +18,7 @@ from tests.engine.runs import FAIL, RETRY, Workplace
 from tests.engine.speaking import Speakers, place_of
 
 
-def test_neither_secrets_nor_the_engines_keys_are_told(tmp_path: Path) -> None:
+def test_preamble_omits_secrets_and_engine_keys(tmp_path: Path) -> None:
     speakers = Speakers()
 
     async def leak(stage: Stage) -> Outcome:
@@ -43,7 +43,7 @@ def test_neither_secrets_nor_the_engines_keys_are_told(tmp_path: Path) -> None:
     assert "graph." not in told
 
 
-def test_the_tools_that_a_stage_called_are_told(tmp_path: Path) -> None:
+def test_preamble_lists_tools_of_stage(tmp_path: Path) -> None:
     speakers = Speakers()
 
     async def call(stage: Stage) -> Outcome:
@@ -57,7 +57,7 @@ def test_the_tools_that_a_stage_called_are_told(tmp_path: Path) -> None:
     assert told in speakers.of("two").preamble
 
 
-def test_a_stage_that_talks_to_no_model_is_told_nothing(tmp_path: Path) -> None:
+def test_stage_without_model_gets_no_preamble(tmp_path: Path) -> None:
     speakers = Speakers()
     drawn = graph(
         [start(), end(), node("test", "parallelogram")],
@@ -93,7 +93,7 @@ def test_a_jump_has_no_edge_to_decide(tmp_path: Path) -> None:
     assert speakers.of("mend").fidelity == "compact"
 
 
-def test_an_unnamed_thread_goes_on_past_stages_that_talk_to_no_model(tmp_path: Path) -> None:
+def test_unnamed_thread_continues_past_stages_without_model(tmp_path: Path) -> None:
     speakers = Speakers()
     drawn = graph(
         [start(), end(), node("test", "parallelogram", on_failure="continue")],
@@ -157,9 +157,7 @@ def test_each_branch_has_a_copy_of_the_conversation(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("visits", [60, 150])
-def test_the_journal_and_the_checkpoint_do_not_grow_with_what_is_told(
-    tmp_path: Path, visits: int
-) -> None:
+def test_journal_and_checkpoint_do_not_grow_with_preambles(tmp_path: Path, visits: int) -> None:
     speakers = Speakers()
     back = edge("work", "work", "context.go!=stop")
     drawn = graph([start(), end(), node("work", max_visits=999)], [*chain("start", "work"), back])
@@ -181,7 +179,7 @@ def test_the_journal_and_the_checkpoint_do_not_grow_with_what_is_told(
     assert max(len(one.preamble) for one in speakers.heard) < 6_000
 
 
-def test_what_a_stage_is_told_does_not_depend_on_who_ran_the_stages_before(tmp_path: Path) -> None:
+def test_preamble_is_same_after_resume(tmp_path: Path) -> None:
     whole, halved = Speakers(), Speakers()
     drawn = line("one", "two", "three", default_fidelity="summary:high", goal="g")
     place_of(tmp_path / "whole", drawn, whole).run()
@@ -215,7 +213,7 @@ def test_what_a_stage_is_told_does_not_depend_on_who_ran_the_stages_before(tmp_p
         ({"type": "of.somebody"}, ModelTask.ANYTHING),
     ],
 )
-def test_what_a_node_asks_for_follows_from_its_type_and_prompt(
+def test_model_task_depends_on_type_and_prompt(
     attributes: Mapping[str, Plain], asked: ModelTask
 ) -> None:
     assert model_task(drawn("it", **attributes)) is asked
@@ -225,7 +223,7 @@ def test_a_node_may_be_executed_as_another_type() -> None:
     assert model_task(drawn("it", type="of.somebody"), "tool") is ModelTask.NOTHING
 
 
-def test_who_asks_beside_its_stage_takes_no_turn_in_a_conversation() -> None:
+def test_side_question_is_no_turn_of_conversation() -> None:
     assert is_conversation_turn(drawn("it", prompt="Do it."))
     assert is_conversation_turn(drawn("it", type="of.somebody"))
     assert not is_conversation_turn(drawn("it", type="tool"))

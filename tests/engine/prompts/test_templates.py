@@ -1,4 +1,4 @@
-"""Prompts that are templates are filled in once, with what is there now."""
+"""Prompt templates are rendered once per visit."""
 
 import pytest
 
@@ -37,6 +37,6 @@ def test_a_dotted_key_is_found_whole_too_and_in_whatever_order_keys_come() -> No
         "{% include 'file' %}",
     ],
 )
-def test_what_cannot_be_filled_in_says_so(template: str) -> None:
+def test_template_error_is_reported(template: str) -> None:
     with pytest.raises(TemplateFailed):
         rendered(template)

@@ -1,5 +1,3 @@
-""""""
-
 import pytest
 
 from attractor.base.json import Json

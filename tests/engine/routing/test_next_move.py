@@ -1,4 +1,4 @@
-"""Where a run begins anew, and what the next one knows of it."""
+"""Moves after a visit: limits, branches and restarts."""
 
 import asyncio
 from collections.abc import Sequence
@@ -97,7 +97,7 @@ def judged(
     return choose_move(whole, progress or begin(whole, "", {}), visit, bounds or Bounds())
 
 
-def test_other_ways_out_of_the_node_go_on_in_the_run() -> None:
+def test_other_edges_continue_in_same_run() -> None:
     whole = again()
     visit = Visit("judge", 1, 1, success())
     assert not choose_move(whole, begin(whole, "", {}), visit).move.is_restart
@@ -144,7 +144,7 @@ def test_a_restart_behind_the_branches_is_fine() -> None:
     require_executable(whole, handlers_of(Scripted()), Redactor())
 
 
-def test_a_run_that_is_to_go_on_as_another_one_stands_where_it_was(tmp_path: Path) -> None:
+def test_restarting_run_keeps_status(tmp_path: Path) -> None:
     place = Workplace(tmp_path / "run", again(), {"judge": FAIL})
     result = place.run()
     assert (result.is_restarting, result.status) == (True, EXECUTING)
@@ -161,7 +161,7 @@ def test_a_run_that_is_to_go_on_as_another_one_stands_where_it_was(tmp_path: Pat
         assert run.state.restarted_as == "01JZ0000000000000000000001"
 
 
-def test_a_person_who_ends_the_run_is_heeded_before_the_restart(tmp_path: Path) -> None:
+def test_cancel_precedes_restart(tmp_path: Path) -> None:
     place = Workplace(tmp_path / "run", again(), {"judge": FAIL})
     place.run()
     leave_order(place.root / "inbox", Order(Action.CANCEL, "ann"), name="1")
@@ -187,5 +187,5 @@ def test_a_simulated_walk_ends_where_no_more_rounds_are_left() -> None:
     assert [step.visit.node for step in one.steps] == ["start", "a", "judge", "a", "judge"]
 
 
-def test_what_was_used_before_it_began_is_nothing() -> None:
+def test_restarted_run_continues_usage() -> None:
     assert begin_again(Progress("a")).usage == NOTHING_USED

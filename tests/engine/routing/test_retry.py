@@ -1,9 +1,4 @@
-"""A stage of which nothing is heard for too long is ended; one that gives signs is not.
-
-The same failure again and again ends a run with its name, instead of going round for ever.
-
-The loops in a path are found, each once with how often it was gone round.
-"""
+"""Retries, stalled stages, repeated failures, and loops."""
 
 import asyncio
 from datetime import timedelta
@@ -149,7 +144,7 @@ def test_without_a_limit_it_waits_for_ever() -> None:
     asyncio.run(scene())
 
 
-def test_the_node_says_it_before_the_graph_and_who_waits_is_left_alone() -> None:
+def test_stall_timeout_of_node_overrides_graph_except_for_waiting_types() -> None:
     whole = graph([start(), end()], [], stall_timeout="10m")
     assert stall_limit(node("a"), whole) == timedelta(minutes=10)
     assert stall_limit(node("a", stall_timeout="5s"), whole) == timedelta(seconds=5)
@@ -191,7 +186,7 @@ def test_a_silent_stage_fails_with_its_reason_and_is_tried_again(tmp_path: Path)
         ("Broken\n  pipe", "broken pipe"),
     ],
 )
-def test_what_differs_from_time_to_time_does_not_count(one: str, other: str) -> None:
+def test_signature_ignores_varying_parts(one: str, other: str) -> None:
     assert signature(one) == signature(other)
 
 
@@ -223,7 +218,7 @@ def test_a_stage_that_fails_in_the_same_way_too_often_ends_the_run(tmp_path: Pat
     assert place.handler.nodes.count("test") == 3
 
 
-def test_another_failure_in_between_begins_anew(tmp_path: Path) -> None:
+def test_different_failure_resets_streak(tmp_path: Path) -> None:
     place = rounds(["a", "a", "b", "a", "a", "b"], tmp_path, max_same_failures=3)
     assert str(place.run().outcome) == "success"
     assert place.handler.nodes.count("test") == 7
@@ -265,7 +260,7 @@ def test_attempts_that_fail_in_the_same_way_count(
     assert len(place.events("StageFailed")) == 3
 
 
-def test_another_failure_in_between_begins_anew_among_attempts_too(tmp_path: Path) -> None:
+def test_different_failure_resets_streak_among_attempts(tmp_path: Path) -> None:
     told = [verdict(one) for one in ("a", "a", "b", "a", "a", "a")]
     place = trying(tmp_path, told, max_same_failures=3)
     assert "3 times in a row" in place.run().reason
@@ -298,13 +293,13 @@ def test_visits_and_attempts_are_counted_together(tmp_path: Path) -> None:
     assert calls == [(1, 1), (1, 2), (2, 1)]
 
 
-def test_a_visit_that_ends_well_begins_anew(tmp_path: Path) -> None:
+def test_success_resets_failure_streak(tmp_path: Path) -> None:
     bad, good = verdict("broken"), Outcome(StageStatus.SUCCESS)
     place = looping(tmp_path, [bad, verdict("other"), bad, good])
     assert str(place.run().outcome) == "success"
 
 
-def test_who_takes_over_knows_of_the_attempts_before(tmp_path: Path) -> None:
+def test_resumed_run_counts_earlier_attempts(tmp_path: Path) -> None:
     calls = 0
 
     async def work(stage: Stage) -> Outcome:
@@ -370,7 +365,7 @@ def test_a_node_after_itself_is_a_loop() -> None:
     assert find_loops(["a", "a", "a"]) == {("a",): 2}
 
 
-def test_a_loop_within_a_loop_is_told_apart() -> None:
+def test_nested_loops_are_distinguished() -> None:
     assert find_loops("abcbcbda") == {("b", "c"): 2, ("a", "b", "d"): 1}
 
 

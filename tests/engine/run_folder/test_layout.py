@@ -1,5 +1,3 @@
-""""""
-
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -40,7 +38,7 @@ MANIFEST = Manifest(
 )
 
 
-def test_a_new_directory_holds_what_the_run_is_made_from(tmp_path: Path) -> None:
+def test_new_directory_contains_pipeline_and_manifest(tmp_path: Path) -> None:
     directory = create_run_directory(tmp_path / "runs" / "R", MANIFEST, "digraph {}\r\n")
     assert directory.graph.read_bytes() == b"digraph {}\r\n"
     assert read_manifest(directory) == MANIFEST
@@ -53,7 +51,7 @@ def test_a_directory_is_not_made_twice(tmp_path: Path) -> None:
         create_run_directory(tmp_path / "R", MANIFEST, "")
 
 
-def test_a_manifest_that_is_missing_or_broken_is_told(tmp_path: Path) -> None:
+def test_missing_or_corrupt_manifest_is_reported(tmp_path: Path) -> None:
     directory = RunDirectory(tmp_path)
     with pytest.raises(VerificationError, match=r"manifest\.json is missing"):
         read_manifest(directory)

@@ -1,5 +1,3 @@
-""""""
-
 import os
 from pathlib import Path
 
@@ -106,7 +104,7 @@ def test_a_journal_that_lost_its_end_is_found(done: Workplace) -> None:
         done.open()
 
 
-def test_a_journal_that_is_gone_is_not_begun_anew(done: Workplace) -> None:
+def test_missing_journal_is_refused(done: Workplace) -> None:
     (done.root / "events.jsonl").unlink()
     with pytest.raises(VerificationError, match="missing"):
         done.open()
@@ -129,7 +127,7 @@ def test_a_second_runner_is_refused_with_the_holders_name(done: Workplace) -> No
     done.open().close()
 
 
-def test_who_lost_the_fence_writes_nothing_more(done: Workplace) -> None:
+def test_lost_fence_refuses_writes(done: Workplace) -> None:
     with done.open() as run:
         size = (done.root / "events.jsonl").stat().st_size
         (done.root / "run.lock").unlink()
@@ -180,7 +178,7 @@ def test_an_order_is_taken_once_though_its_taker_died(tmp_path: Path) -> None:
     assert [one.data["order"] for one in place.events("OperatorAction")] == ["B1.json", "A1.json"]
 
 
-def test_what_is_no_order_is_put_away_and_told(tmp_path: Path) -> None:
+def test_invalid_order_is_archived_and_reported(tmp_path: Path) -> None:
     place = Workplace(tmp_path / "run", line("a"))
     (place.root / "inbox" / "A1.json").write_text("{}")
     leave_order(place.root / "inbox", Order(Action.RESUME, "ann"), name="A2")

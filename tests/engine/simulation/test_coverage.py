@@ -1,4 +1,4 @@
-"""What is said to be out of reach is so, and what can be reached is found."""
+"""Reachable and unreachable nodes and edges of a graph."""
 
 import asyncio
 from collections.abc import Callable
@@ -58,7 +58,7 @@ def test_a_restart_hands_nothing_on_to_a_conditional() -> None:
     assert walked.path == ("start", "work", "judge", "mend", "exit")
 
 
-def test_an_edge_whose_condition_cannot_hold_is_out_of_reach_with_what_lies_behind_it() -> None:
+def test_edge_with_impossible_condition_is_unreachable() -> None:
     found = judged(
         edge("judge", "exit", "outcome=success"),
         edge("judge", "a", "outcome=retry"),
@@ -74,7 +74,7 @@ def test_an_edge_whose_condition_cannot_hold_is_out_of_reach_with_what_lies_behi
     ]
 
 
-def test_a_conditional_after_a_conditional_knows_what_was_found_out() -> None:
+def test_second_conditional_keeps_known_values() -> None:
     of = graph(
         [start(), end(), node("one", "diamond"), node("two", "diamond")],
         [
@@ -119,7 +119,7 @@ def test_a_command_prefers_no_label_and_suggests_nothing() -> None:
     assert (tool.unreachable_nodes, agent.unreachable_nodes) == (("a",), ())
 
 
-def test_choices_that_share_a_label_are_told_apart_by_their_targets() -> None:
+def test_choices_with_same_label_differ_by_target() -> None:
     of = graph(
         [start(), end(), node("ask", "hexagon")],
         [
@@ -233,7 +233,7 @@ def test_every_way_that_short_walks_find_is_found() -> None:
     assert taken == reached
 
 
-def test_every_branch_of_a_fork_can_be_reached_and_what_lies_behind_the_meeting() -> None:
+def test_all_branches_and_meeting_are_reachable() -> None:
     nodes = [node("judge", "diamond")]
     ways = [
         *chain("fan", "judge"),

@@ -1,7 +1,4 @@
-"""A simulated walk goes where a run would go, and says why.
-
-A file of outcomes is JSON or TOML, and its mistakes are named.
-"""
+"""Simulated walks, and the outcomes they are given."""
 
 import asyncio
 from collections.abc import Mapping
@@ -57,7 +54,7 @@ def test_a_walk_that_fails_ends_where_it_failed() -> None:
     ]
 
 
-def test_a_conditional_hands_on_what_the_stage_before_it_came_to() -> None:
+def test_conditional_passes_on_outcome_of_stage_before() -> None:
     of = graph(
         [start(), end(), node("judge", "diamond")],
         [
@@ -121,7 +118,7 @@ def test_a_walk_is_cut_off_after_the_most_steps() -> None:
     assert (one.end, one.path) == (None, ("start", "a", "b", "a"))
 
 
-def test_what_stages_write_and_what_the_context_begins_with_guards_edges() -> None:
+def test_conditions_use_written_and_initial_values() -> None:
     of = graph(
         [start(), end()],
         [
@@ -136,7 +133,7 @@ def test_what_stages_write_and_what_the_context_begins_with_guards_edges() -> No
     assert "b" not in walked(of, {"a": said}).path
 
 
-def test_equal_edges_are_told_apart() -> None:
+def test_equal_edges_are_distinguished() -> None:
     of = graph([start(), end()], [edge("start", "exit"), edge("start", "exit")])
     one = walked(of)
     assert (len(one.edges), len(one.never_taken)) == (1, 1)
@@ -150,7 +147,7 @@ def branches(one: SimulatedWalk) -> dict[str, list[str]]:
     return found
 
 
-def test_a_fork_is_come_to_before_its_branches() -> None:
+def test_fork_comes_before_its_branches() -> None:
     of = forked("a a2", "b")
     one = walked(of)
     assert one.path == ("start", "fan", "a", "a2", "b", "join", "exit")
@@ -163,7 +160,7 @@ def test_a_fork_is_come_to_before_its_branches() -> None:
     assert (one.never_visited, one.never_taken) == ((), ())
 
 
-def test_the_edges_of_a_fork_are_all_followed_and_those_of_a_failed_branch_are_not() -> None:
+def test_fork_follows_all_edges_but_failed_branch_none() -> None:
     one = walked(forked("a a2", "b"), {"a": FAIL})
     fork = one.steps[1]
     assert [edge.target for edge in fork.edges] == ["a", "b"]
@@ -186,7 +183,7 @@ def test_a_branch_has_its_own_context_in_a_simulation_too() -> None:
     assert seen == {"a": "0", "a2": "a", "b": "0", "after": "0"}
 
 
-def test_what_is_not_needed_is_not_walked() -> None:
+def test_unneeded_branches_are_not_walked() -> None:
     one = walked(forked("a", "b", "c", fan={"join_policy": "first_success"}), {"a": FAIL})
     assert branches(one)["fan@1.1/b"] == ["b"]
     assert one.never_visited == ("c",)
@@ -271,14 +268,14 @@ def test_a_node_that_is_not_named_has_none() -> None:
     assert NO_OUTCOMES == read_outcomes({}, nodes=NODES) == SimulatedOutcomes()
 
 
-def test_an_unknown_node_is_named_with_what_is_near() -> None:
+def test_unknown_node_gets_suggestion() -> None:
     with pytest.raises(UnknownName, match="unknown node 'tset'") as caught:
         read_outcomes({"tset": "fail"}, nodes=NODES)
     assert caught.value.hint == "did you mean test?"
 
 
 @pytest.mark.parametrize("written", ["failed", 3, None, {"notes": "x"}, {"outcome": "x"}])
-def test_what_no_agent_may_report_is_refused_with_the_node(written: Json) -> None:
+def test_forbidden_report_is_refused_with_node(written: Json) -> None:
     with pytest.raises(InvalidReport, match="^outcome of visit 2 of node 'test': ") as caught:
         read_outcomes({"test": ["fail", written]}, nodes=NODES)
     assert caught.value.hint

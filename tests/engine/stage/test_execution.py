@@ -1,5 +1,3 @@
-""""""
-
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable
@@ -82,7 +80,7 @@ def aside(folder: Path, visit: int, number: int, *, ends: bool = True) -> Path:
     return own
 
 
-def test_what_begins_while_another_is_at_work_has_its_place_in_the_history(folder: Path) -> None:
+def test_concurrent_attempt_writes_to_history(folder: Path) -> None:
     FolderFiles(folder, Redactor()).write("prompt.md", "at work")
     assert aside(folder, 2, 1) == folder / "history" / "2.1"
     assert aside(folder, 3, 1) == folder / "history" / "3.1"
@@ -102,7 +100,7 @@ def test_what_begins_while_another_is_at_work_has_its_place_in_the_history(folde
     assert files["history/3.1/response.md"] == "3.1"
 
 
-def test_one_that_began_later_and_lies_in_the_folder_goes_to_its_own_place(folder: Path) -> None:
+def test_later_attempt_in_folder_moves_to_its_history(folder: Path) -> None:
     attempt(folder, 3, 1)
     attempt(folder, 2, 2)
     assert (folder / "history" / "3.1" / "response.md").read_text() == "3.1"

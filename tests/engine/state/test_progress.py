@@ -1,4 +1,4 @@
-"""The attempt that a walk is at: what it used and how long it took, over all who were at it."""
+"""Progress of a walk, and the usage and time of its attempt in flight."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -130,7 +130,7 @@ def test_skipping_leaves_an_earlier_outcome_standing() -> None:
     assert after.last_status is StageStatus.SUCCESS
 
 
-def test_what_a_fan_in_leaves_out_is_no_part_of_what_was_stepped_over() -> None:
+def test_left_out_branches_are_not_stepped_over() -> None:
     before = Progress("join", steps_over=(SteppedOver("a", "fan@1.1/a"), SteppedOver("w")))
     assert before.stepped_over == ("a", "w")
     left_out: dict[str, Json] = {LEFT_OUT: ["fan@1.1/b", "fan@1.1/a"]}
@@ -176,7 +176,7 @@ def test_a_flight_is_read_back_as_it_was_written(flight: InFlight) -> None:
     assert flight_from_record(Fields(flight_to_record(flight), "x")) == flight
 
 
-def test_time_runs_while_somebody_is_at_work() -> None:
+def test_time_counts_while_process_works() -> None:
     flight = flying()
     assert flight.seconds(at(3)) == 3
     rested = flight.left(at(3))
@@ -190,7 +190,7 @@ def test_a_clock_that_goes_back_takes_no_time_away() -> None:
     assert flying().left(at(-60)).seconds(NOON) == 0
 
 
-def test_who_takes_it_up_in_the_same_life_goes_on_counting() -> None:
+def test_repeated_attempt_in_same_process_keeps_time() -> None:
     again = flying().begun(1, at(4), is_aside=False)
     assert again.seconds(at(6)) == 6
     # The next attempt is no second beginning of this one.
@@ -198,12 +198,12 @@ def test_who_takes_it_up_in_the_same_life_goes_on_counting() -> None:
     assert (later.starts, later.worked, later.seconds(at(6))) == (1, 0, 6)
 
 
-def test_what_a_start_told_counts_when_it_was_cut_off() -> None:
+def test_usage_of_interrupted_attempt_counts() -> None:
     from_told = InFlight("work", 1, 1, since=NOON, reported=ONE).begun(1, at(1), is_aside=True)
     assert (from_told.used, from_told.reported, from_told.spent) == (ONE, Usage(), ONE)
 
 
-def test_what_an_attempt_says_at_its_end_is_not_counted_twice() -> None:
+def test_usage_at_end_of_attempt_counts_once() -> None:
     flight = InFlight("work", 1, 1, since=NOON, used=TWO, reported=ONE)
     assert flight.ended(ONE, None).spent == TWO + ONE
     assert flight.ended(None, None).spent == TWO + ONE

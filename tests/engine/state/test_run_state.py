@@ -1,5 +1,3 @@
-""""""
-
 from itertools import product
 
 import pytest
@@ -16,13 +14,13 @@ from attractor.engine.state.run_state import (
 )
 
 
-def test_every_status_stands_in_the_table() -> None:
+def test_every_status_is_in_transition_table() -> None:
     assert {one.word for one in TRANSITIONS} == set(StatusWord)
     assert {one for many in TRANSITIONS.values() for one in many} <= set(TRANSITIONS)
 
 
 @pytest.mark.parametrize(("now", "then"), list(product(TRANSITIONS, TRANSITIONS)), ids=str)
-def test_only_what_stands_in_the_table_is_allowed(now: RunStatus, then: RunStatus) -> None:
+def test_only_transitions_in_table_are_allowed(now: RunStatus, then: RunStatus) -> None:
     if then in TRANSITIONS[now]:
         require_transition(now, then)
         return
@@ -31,7 +29,7 @@ def test_only_what_stands_in_the_table_is_allowed(now: RunStatus, then: RunStatu
     assert caught.value.exit_code is ExitCode.REFUSED
 
 
-def test_final_and_active_are_what_the_house_says() -> None:
+def test_final_and_active_statuses() -> None:
     final = {one.word for one in TRANSITIONS if one.is_final}
     assert final == {"approved", "rejected", "failed", "canceled"}
     assert status.AWAITING_ANSWER.is_active

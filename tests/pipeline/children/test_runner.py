@@ -27,7 +27,7 @@ from attractor.pipeline.request import read_request
 from attractor.pipeline.runs.child_folders import child_folder
 from tests.engine.forked import until
 from tests.engine.runs import read_events
-from tests.engine.stage.test_visit import Trees
+from tests.engine.walk.test_visit import Trees
 from tests.pipeline.families import ENDS, FILES, Family, family, tool
 
 NAME = "it@1.1"

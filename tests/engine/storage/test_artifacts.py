@@ -54,7 +54,7 @@ def test_the_same_bytes_are_stored_once(tmp_path: Path) -> None:
     assert store.retrieve("two") == BIG
 
 
-def test_one_that_is_there_is_replaced_and_stands_last(tmp_path: Path) -> None:
+def test_stored_artifact_is_replaced_and_listed_last(tmp_path: Path) -> None:
     clock = ManualClock(NOW)
     store = store_in(tmp_path, clock=clock)
     for id_, data in (("one", "1"), ("two", "2"), ("one", "3")):
@@ -65,7 +65,7 @@ def test_one_that_is_there_is_replaced_and_stands_last(tmp_path: Path) -> None:
     assert store_in(tmp_path).retrieve("one") == "3"
 
 
-def test_what_is_removed_is_gone_for_the_next_process_too(tmp_path: Path) -> None:
+def test_removed_artifact_is_gone_for_next_process(tmp_path: Path) -> None:
     store = store_in(tmp_path)
     for id_ in ("one", "two", "three"):
         store.store(id_, id_, id_)
@@ -77,7 +77,7 @@ def test_what_is_removed_is_gone_for_the_next_process_too(tmp_path: Path) -> Non
     assert (store.list(), store_in(tmp_path).list()) == ((), ())
 
 
-def test_one_that_is_not_there_is_told_with_a_likely_one(tmp_path: Path) -> None:
+def test_unknown_artifact_gets_suggestion(tmp_path: Path) -> None:
     store = store_in(tmp_path)
     store.store("report", "Report", 1)
     with pytest.raises(UnknownName) as unknown:
@@ -112,7 +112,7 @@ def test_no_secret_is_stored(tmp_path: Path) -> None:
     assert not any("hunter2" in text for text in texts)
 
 
-def test_what_is_no_json_is_refused(tmp_path: Path) -> None:
+def test_invalid_json_is_refused(tmp_path: Path) -> None:
     no_json: Json = float("nan")
     with pytest.raises(NotCanonical):
         store_in(tmp_path).store("x", "x", no_json)

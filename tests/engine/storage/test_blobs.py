@@ -50,7 +50,7 @@ def test_changed_bytes_are_found(tmp_path: Path) -> None:
     assert again.get(digest) == b"true"
 
 
-def test_lost_bytes_are_told(tmp_path: Path) -> None:
+def test_missing_bytes_are_reported(tmp_path: Path) -> None:
     blobs = Blobs(tmp_path)
     digest = blobs.put(b"true")
     (tmp_path / ARTIFACTS / f"{digest}.json").unlink()
@@ -59,7 +59,7 @@ def test_lost_bytes_are_told(tmp_path: Path) -> None:
     assert isinstance(blobs.trouble, FileError)
 
 
-def test_a_place_that_cannot_be_written_to_is_told(tmp_path: Path) -> None:
+def test_unwritable_folder_is_reported(tmp_path: Path) -> None:
     (tmp_path / ARTIFACTS).write_text("a file")
     blobs = Blobs(tmp_path)
     with pytest.raises(FileError):
@@ -67,7 +67,7 @@ def test_a_place_that_cannot_be_written_to_is_told(tmp_path: Path) -> None:
     assert blobs.trouble is not None
 
 
-def test_what_a_killed_writer_left_is_swept(tmp_path: Path) -> None:
+def test_files_of_killed_writer_are_removed(tmp_path: Path) -> None:
     blobs = Blobs(tmp_path)
     digest = blobs.put(b"kept")
     dead = tmp_path / ARTIFACTS / ".attractor-999999999-0123456789abcdef.tmp"

@@ -1,5 +1,3 @@
-""""""
-
 import pytest
 
 from attractor.engine.prompts.fidelity import Arrival, Resolved, resolve, subgraph_classes
@@ -73,7 +71,7 @@ def test_a_branch_has_a_copy_and_gives_nothing_back() -> None:
     assert threads.take("t", ["inner", "outer", ""], visit="e@1").recall() == "before"
 
 
-def test_an_attempt_that_starts_over_finds_what_its_visit_began_with() -> None:
+def test_attempt_that_starts_over_gets_conversation_of_visit_start() -> None:
     threads = Threads()
     threads.take("t", [""], visit="a@1").keep("a")
     threads.take("t", [""], visit="b@1").keep("a, b went wrong")

@@ -1,4 +1,4 @@
-"""What attempts used of models counts, also of those that were tried again or cut off."""
+"""Usage of attempts counts, also of retried and interrupted attempts."""
 
 import asyncio
 from pathlib import Path
@@ -39,7 +39,7 @@ def test_all_attempts_of_a_visit_count(tmp_path: Path) -> None:
     assert "30" in str(step["visit"])
 
 
-def test_an_attempt_says_what_it_used(tmp_path: Path) -> None:
+def test_attempt_records_its_usage(tmp_path: Path) -> None:
     place = Workplace(tmp_path / "run", retrying(), {"work": [BUSY, DONE]})
     place.run()
     [failed] = place.events("StageFailed")
@@ -49,7 +49,7 @@ def test_an_attempt_says_what_it_used(tmp_path: Path) -> None:
     assert after.data["usage"] is None
 
 
-def test_what_was_used_before_a_process_ended_counts_too(tmp_path: Path) -> None:
+def test_usage_before_crash_counts(tmp_path: Path) -> None:
     calls = 0
 
     async def work(stage: Stage) -> Outcome:
@@ -69,7 +69,7 @@ def test_what_was_used_before_a_process_ended_counts_too(tmp_path: Path) -> None
     assert place.run().usage == USED + USED
 
 
-def test_a_budget_counts_what_is_used_by_a_visit_at_work(tmp_path: Path) -> None:
+def test_budget_includes_usage_of_running_visit(tmp_path: Path) -> None:
     place = Workplace(tmp_path / "run", retrying(), {"work": [BUSY, BUSY, DONE]})
 
     async def walk() -> str:

@@ -1,4 +1,4 @@
-"""What final.json said can be had from the journal, whatever came after the end."""
+"""Checkpoints are verified, and a lost final.json is rewritten from the journal."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -36,7 +36,7 @@ def test_a_whole_journal_has_the_lines_it_is_asked_for(tmp_path: Path) -> None:
     assert verify_journal(journal, heads=["0" * 64, known[0]]) == {"0" * 64}
 
 
-def test_a_hash_that_only_stands_in_an_event_is_no_line(tmp_path: Path) -> None:
+def test_hash_inside_event_data_is_not_a_line(tmp_path: Path) -> None:
     journal = make_run(tmp_path / "run")
     last = hashes(journal)[-1]
     noon = datetime(2026, 1, 2, 12, tzinfo=UTC)
@@ -79,7 +79,7 @@ def test_a_journal_that_cannot_be_read_is_trouble_and_not_a_broken_chain(tmp_pat
 
 @pytest.mark.parametrize("script", [{}, {"a": FAIL}], ids=["good", "bad"])
 @pytest.mark.parametrize("left", [None, '{"outcome"'], ids=["lost", "torn"])
-def test_an_end_that_was_lost_is_written_anew_by_whoever_takes_the_run(
+def test_lost_final_json_is_rewritten_on_open(
     tmp_path: Path, script: Script, left: str | None
 ) -> None:
     place = Workplace(tmp_path / "run", line("a"), script)
@@ -99,7 +99,7 @@ def test_an_end_that_was_lost_is_written_anew_by_whoever_takes_the_run(
     assert (place.root / "events.jsonl").read_bytes() == journal
 
 
-def test_what_happened_after_the_end_changes_nothing_in_it(tmp_path: Path) -> None:
+def test_events_after_end_do_not_change_final_json(tmp_path: Path) -> None:
     place = Workplace(tmp_path / "run", line("a"))
     place.run()
     before = place.json("final.json")

@@ -1,4 +1,4 @@
-""""""
+"""Conversations restored from the files of their stages (ruling R11)."""
 
 from pathlib import Path
 
@@ -6,7 +6,6 @@ import pytest
 
 from attractor.engine.errors import ConversationLost
 from attractor.engine.outcome import Outcome, success
-from attractor.engine.routing.branch_bounds import BranchBounds
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.seams import Stage
 from attractor.engine.state.identifiers import MAIN
@@ -15,93 +14,10 @@ from attractor.engine.walk.saved_conversations import (
     SavedConversations,
     rebuilder_of,
 )
-from attractor.language.graph.branches import Forks
 from attractor.language.graph.graph import Graph
-from attractor.language.reading import parse
 from tests.engine.graphs import chain, end, graph, node, start
 from tests.engine.runs import RETRY, Workplace
 from tests.engine.speaking import Speakers, place_of
-
-NODES = (
-    "s [shape=Mdiamond]; e [shape=Msquare]; p [shape=component]; j [shape=tripleoctagon];"
-    "i [shape=tripleoctagon]; q [shape=component];"
-)
-
-
-def drawn(edges: str) -> Graph:
-    return parse(f"digraph G {{ {NODES} {edges} }}")
-
-
-def bounds(edges: str) -> BranchBounds:
-    graph = drawn(edges)
-    return BranchBounds(graph, Forks(graph))
-
-
-def outside(edges: str, node: str = "p") -> str:
-    return "".join(sorted(bounds(edges).outside(node)))
-
-
-@pytest.mark.parametrize(
-    ("edges", "node", "found"),
-    [
-        ("s -> w -> p; p -> a -> j; p -> b -> j; j -> d -> e", "p", "depsw"),
-        # A loop around the fork is outside as a whole.
-        ("s -> w -> p; p -> a -> j; p -> b -> j; j -> d -> w; d -> e", "p", "depsw"),
-        # What only a failure in a branch leads to is in the branch; so is a loop there.
-        (
-            "s -> p; p -> a -> c -> a; c -> j; p -> b -> j; a [retry_target=f]; f -> a; j -> e",
-            "p",
-            "eps",
-        ),
-        # What a failure outside leads to is not.
-        ("s -> w -> p; p -> a -> j; p -> b -> j; w [retry_target=f]; f -> w; j -> e", "p", "efpsw"),
-        (
-            "s -> p; p -> a -> j; p -> b -> j; j -> d -> e; d [retry_target=a]; f -> a;"
-            "a [retry_target=f]",
-            "p",
-            "deps",
-        ),
-        # To a fork within a branch, the rest of the branch is outside.
-        (
-            "s -> p; p -> a -> j; p -> w -> q; q -> b -> i; q -> c -> i; i -> d -> j -> e",
-            "q",
-            "adejpqsw",
-        ),
-        (
-            "s -> p; p -> a -> j; p -> w -> q; q -> b -> i; q -> c -> i; i -> d -> j -> e",
-            "p",
-            "eps",
-        ),
-        # Branches that meet at the exit.
-        ("s -> w -> p; p -> a -> e; p -> b -> e", "p", "psw"),
-        ("s -> p; p -> a -> j; p -> j; j -> e", "p", "eps"),
-    ],
-)
-def test_what_no_branch_may_come_to(edges: str, node: str, found: str) -> None:
-    assert outside(edges, node) == found
-
-
-def test_where_a_failed_goal_gate_leads_is_outside() -> None:
-    assert "f" in outside("retry_target=f; s -> p; p -> a -> j; p -> b -> j; j -> e; f -> e")
-
-
-def test_a_fork_that_never_meets_has_no_bounds() -> None:
-    assert outside("s -> p; p -> a -> a; p -> b -> e") == ""
-
-
-def test_a_run_can_come_to_a_fork_after_a_failure_only() -> None:
-    edges = "s -> w -> e; w [retry_target=p]; p -> a -> j; p -> b -> j; j -> w"
-    assert Forks(drawn(edges)).at("p") is None
-    fork = bounds(edges).fork("p")
-    assert fork
-    assert (fork.meeting, sorted(fork.branches)) == ("j", ["a", "b"])
-    assert outside(edges) == "epsw"
-
-
-def test_a_node_that_is_not_there_is_no_fork() -> None:
-    assert bounds("s -> e").fork("gone") is None
-    assert outside("s -> e", "gone") == ""
-
 
 NAME = "said.txt"
 
@@ -132,7 +48,7 @@ def walked(tmp_path: Path, drawn: Graph) -> Workplace:
     return place
 
 
-def test_a_thread_is_taken_up_where_its_last_stage_left_it(tmp_path: Path) -> None:
+def test_thread_is_restored_from_its_last_stage(tmp_path: Path) -> None:
     place = walked(tmp_path, threaded("a", "b", "c", b="side"))
     found = kept(place)
     assert found.take("main", [MAIN]) == "c@1.1: c@1.1"
@@ -147,14 +63,14 @@ def test_a_walk_takes_a_thread_up_once(tmp_path: Path) -> None:
         found.take("main", [MAIN])
 
 
-def test_a_branch_takes_up_a_copy_of_what_was_said_around_it(tmp_path: Path) -> None:
+def test_branch_restores_copy_of_outer_conversation(tmp_path: Path) -> None:
     found = kept(walked(tmp_path, threaded("a")))
     assert found.take("main", ["fan@1.1/b", MAIN]) == "a@1.1: a@1.1"
     assert found.take("main", ["fan@1.1/c", MAIN]) == "a@1.1: a@1.1"
     assert found.take("main", [MAIN]) == "a@1.1: a@1.1"
 
 
-def test_nobody_goes_on_with_what_a_branch_said(tmp_path: Path) -> None:
+def test_conversation_of_branch_is_not_restored_outside(tmp_path: Path) -> None:
     nodes = [node("fan", shape="component"), node("join", shape="tripleoctagon")]
     drawn = graph(
         [start(), end(), *nodes, node("b"), node("c")],
@@ -199,7 +115,7 @@ def test_the_last_attempt_counts(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("lost", ["folder", "file", "link"])
-def test_what_is_not_there_any_more_is_lost(tmp_path: Path, lost: str) -> None:
+def test_missing_files_lose_conversation(tmp_path: Path, lost: str) -> None:
     place = walked(tmp_path, threaded("a"))
     said = place.root / "a" / NAME
     if lost == "folder":

@@ -1,4 +1,4 @@
-"""Branches of a run: what each sees, what the journal has of them, and what a resume does."""
+"""Branches of a run: their workspaces, their events, and their resume."""
 
 import asyncio
 from collections.abc import Sequence
@@ -251,7 +251,7 @@ def test_a_branch_that_was_given_up_stays_so_after_a_crash(tmp_path: Path) -> No
     assert set(folders.all) == {""}
 
 
-def test_what_left_a_branch_that_is_given_up_goes_with_it(tmp_path: Path) -> None:
+def test_inner_branches_are_canceled_with_outer_branch(tmp_path: Path) -> None:
     async def late(stage: Stage) -> Outcome:
         await until_there_is(stage, "y")
         return success()

@@ -1,4 +1,4 @@
-"""Every stage that changed files leaves a patch of them, which git takes."""
+"""Attempts of a visit, and the patch that it leaves."""
 
 import asyncio
 import os
@@ -91,7 +91,7 @@ def place_of(tmp_path: Path, script: Outcome | list[Outcome], **attributes: Plai
     return Workplace(tmp_path / "run", whole, {"a": script})
 
 
-def test_an_attempt_may_go_on_with_what_was_left(tmp_path: Path) -> None:
+def test_retry_from_left_keeps_tree(tmp_path: Path) -> None:
     place = place_of(
         tmp_path, [RETRY, success()], max_retries=1, retry_policy="none", retry_from="left"
     )
@@ -102,7 +102,7 @@ def test_an_attempt_may_go_on_with_what_was_left(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("attribute", "calls"), [("repeat", 2), ("fail", 1)])
-def test_what_was_interrupted_is_repeated_only_if_it_may_be(
+def test_interrupted_stage_is_repeated_only_if_allowed(
     tmp_path: Path, attribute: str, calls: int
 ) -> None:
     place = place_of(tmp_path, success(), if_interrupted=attribute)
@@ -150,7 +150,7 @@ def test_the_retry_counter_is_seen_in_the_context(tmp_path: Path) -> None:
     assert seen == [(None, "a"), (1, "a")]
 
 
-def test_what_a_failed_attempt_wrote_into_the_context_is_forgotten(tmp_path: Path) -> None:
+def test_context_updates_of_failed_attempt_are_dropped(tmp_path: Path) -> None:
     async def write(stage: Stage) -> Outcome:
         stage.context.set(f"attempt{stage.attempt}", True)
         stage.context.append_log(f"attempt {stage.attempt}")
@@ -188,7 +188,7 @@ def test_a_stage_that_is_over_emits_nothing(tmp_path: Path) -> None:
     assert (mine.node, mine.visit, mine.attempt) == ("a", 1, 1)
 
 
-def test_labels_are_those_of_the_ways_out(tmp_path: Path) -> None:
+def test_stage_labels_are_edge_labels(tmp_path: Path) -> None:
     labels: list[str] = []
 
     async def look(stage: Stage) -> Outcome:
@@ -254,7 +254,7 @@ def run(tmp_path: Path, script: Script, *ids: str) -> tuple[Workplace, Dimension
     return place, asyncio.run(walked(place, tmp_path))
 
 
-def test_a_patch_leads_from_what_the_stage_began_with_to_what_it_left(tmp_path: Path) -> None:
+def test_patch_contains_changes_of_stage(tmp_path: Path) -> None:
     place, workspace = run(
         tmp_path, {"a": writing(ODD), "b": writing({"todo.py": "again\n"})}, "a", "b"
     )
@@ -266,7 +266,7 @@ def test_a_patch_leads_from_what_the_stage_began_with_to_what_it_left(tmp_path: 
     assert contents(copy) == contents(workspace.folder)
 
 
-def test_what_a_stage_removed_is_in_its_patch(tmp_path: Path) -> None:
+def test_patch_contains_removed_files(tmp_path: Path) -> None:
     async def remove(stage: Stage) -> Outcome:
         assert isinstance(stage.workspace, Dimension)
         (stage.workspace.folder / "todo.py").unlink()
@@ -374,7 +374,7 @@ def test_a_patch_that_is_too_long_has_whole_files_and_names_the_others(tmp_path:
     assert not (copy / "long").exists()
 
 
-def test_what_binary_files_hold_makes_room_for_the_others(tmp_path: Path) -> None:
+def test_binary_content_is_left_out_first(tmp_path: Path) -> None:
     files: Files = {"a blob": os_random(), "z": "z\n"}
     _, _, patch = asyncio.run(changed_by(tmp_path, files, most=20_000))
     assert patch.left_out == ("a blob",)

@@ -1,4 +1,4 @@
-"""A run directory holds a drawing of its run; where there can be none, the run does as well."""
+"""The drawing of a run in its directory; a failed drawing does not fail the run."""
 
 import asyncio
 import shutil
@@ -73,7 +73,7 @@ def test_a_loop_counts_visits_and_the_ways_it_took(tmp_path: Path) -> None:
     assert marks["edge-test-exit"].name == "state-taken"
 
 
-def test_a_failure_has_its_reason_and_what_follows_was_never_reached(tmp_path: Path) -> None:
+def test_failure_has_reason_and_later_nodes_are_not_visited(tmp_path: Path) -> None:
     told = run(tmp_path, line("work", "rest"), {"work": FAIL})
     assert of(told) == {"start": StageState.DONE, "work": StageState.FAILED}
     assert told.nodes["work"].reason == "broken"
@@ -117,7 +117,7 @@ def test_a_gate_waits_for_a_person(tmp_path: Path) -> None:
     assert "awaiting human" in told.caption
 
 
-def test_a_stage_in_flight_and_one_that_was_interrupted(tmp_path: Path) -> None:
+def test_running_and_interrupted_stages_are_drawn(tmp_path: Path) -> None:
     seen: list[RunStates] = []
     place = Workplace(tmp_path / "run", line("slow"))
 
@@ -245,7 +245,7 @@ def test_a_run_that_ended_is_drawn_as_render_draws_it(tmp_path: Path) -> None:
 
 
 @needs_dot
-def test_a_run_that_rests_is_drawn_as_it_rests_and_again_when_it_goes_on(tmp_path: Path) -> None:
+def test_waiting_run_is_drawn_and_redrawn_after_resume(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project", PARKING)
     result = run_drawings_run(project)
     svg = result.directory / "graph.svg"
@@ -283,7 +283,7 @@ def test_a_run_at_work_is_drawn_soon_after_it_began(
     assert "evaluating" not in asyncio.run(scene())
 
 
-def test_where_nothing_draws_that_is_told_and_the_run_ends_well(
+def test_drawing_error_is_reported_and_run_succeeds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     git = shutil.which("git")
@@ -301,7 +301,7 @@ def test_where_nothing_draws_that_is_told_and_the_run_ends_well(
     assert "GraphNotDrawn" in kinds(result.directory)
 
 
-def test_a_graph_that_is_too_large_is_left_to_whoever_asks(
+def test_large_graph_is_not_drawn_automatically(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(run_drawings, "MOST_NODES", 2)

@@ -1,4 +1,4 @@
-"""What a stage costs does not grow with the stages before it; measured in bytes and syncs."""
+"""The cost of a stage in bytes and syncs does not grow with the stages before it."""
 
 import os
 import sys

@@ -1,5 +1,3 @@
-""""""
-
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -101,14 +99,14 @@ def tree_of_walks() -> Walks:
     return walks
 
 
-def test_a_branch_stands_in_the_line_of_those_that_began() -> None:
+def test_branches_keep_their_order() -> None:
     walks = tree_of_walks()
     assert branches_of_attempt(walks, MAIN, "fan@1.1/") == ["fan@1.1/b", "fan@1.1/a"]
     assert branches_of_attempt(walks, "fan@1.1/b", "fan@1.1/b/in@1.1/") == list(walks)[3:]
     assert branches_of_attempt(walks, MAIN, "fan@1.2/") == []
 
 
-def test_what_left_a_branch_goes_with_it() -> None:
+def test_inner_branches_end_with_outer_branch() -> None:
     walks = tree_of_walks()
     assert with_inner_branches(walks, "fan@1.1/b") == [
         "fan@1.1/b",
@@ -119,7 +117,7 @@ def test_what_left_a_branch_goes_with_it() -> None:
     assert with_inner_branches(walks, MAIN) == list(walks)
 
 
-def test_nobody_is_at_work_or_asked_in_a_branch_that_is_given_up() -> None:
+def test_canceled_branch_has_no_flight_and_no_question() -> None:
     walks = tree_of_walks()
     asking = replace(walks["fan@1.1/b/in@1.1/x"], in_flight=FLIGHT, questions=(QUESTION,))
     over = end_branch({**walks, "fan@1.1/b/in@1.1/x": asking}, "fan@1.1/b", is_given_up=True)
@@ -137,7 +135,7 @@ def used(walk: WalkState, tokens: int, *, ends: bool = True) -> WalkState:
     return replace(walk, progress=progress)
 
 
-def test_gathering_takes_what_ended_and_the_cost_of_the_rest() -> None:
+def test_join_takes_ended_branches_and_usage_of_others() -> None:
     walks: Walks = {MAIN: WalkState(Progress("fan"))}
     for attempt, name, tokens in [(1, "a", 1), (2, "b", 10), (2, "a", 100), (2, "c", 1000)]:
         key = f"fan@1.{attempt}/{name}"
@@ -159,7 +157,7 @@ def test_a_stage_that_does_not_branch_gathers_nothing() -> None:
     assert rest is walks
 
 
-def test_a_workspace_holds_what_was_saved_last_of_those_who_share_it() -> None:
+def test_shared_workspace_has_tree_of_last_step() -> None:
     walks = dict(tree_of_walks())
     b = walks["fan@1.1/b"]
     walks["fan@1.1/b"] = replace(b, progress=replace(b.progress, tree="t7"), saved=7)
@@ -197,7 +195,7 @@ def test_a_branch_is_made_of_the_walk_it_leaves() -> None:
     assert (left.name, left.parent, left.workspace, left.saved) == ("a", MAIN, "fan@1.1/a", 0)
 
 
-def test_what_is_made_again_is_what_nobody_goes_on_with() -> None:
+def test_interrupted_attempts_are_those_without_branches_or_questions() -> None:
     walks = tree_of_walks()
     inner, outer = "fan@1.1/b/in@1.1/x", "fan@1.1/b"
     fan, within = InFlight("fan", 1, 1, NOON), InFlight("in", 1, 1, NOON)
@@ -289,7 +287,7 @@ def _key(places: list[tuple[str, int, int, str]]) -> str:
     return key
 
 
-def test_what_a_branch_comes_to_is_its_own() -> None:
+def test_branch_progress_starts_fresh() -> None:
     fresh = fork_off(BEFORE, BRANCH)
     assert (fresh.completed, fresh.logs, fresh.handled, fresh.assumed) == ((), (), (), ())
     assert (fresh.last_status, fresh.last_label, fresh.last_notes) == (SUCCESS, "", "")
@@ -297,7 +295,7 @@ def test_what_a_branch_comes_to_is_its_own() -> None:
     assert (fresh.stepped_over, fresh.left_out, fresh.written) == ((), (), ())
 
 
-def test_an_end_tells_what_the_stages_of_the_branch_wrote() -> None:
+def test_branch_end_contains_updates_of_its_stages() -> None:
     branch = left(("a", success("well", color="red", last_response="ok", size=1)))
     end = branch_end(BRANCH, A, BEFORE, branch)
     # The color is what it was, and was written all the same.
@@ -307,7 +305,7 @@ def test_an_end_tells_what_the_stages_of_the_branch_wrote() -> None:
     assert end.seconds == 1.0
 
 
-def test_an_end_does_not_tell_what_the_engine_wrote_or_the_branch_was_given() -> None:
+def test_branch_end_omits_engine_and_initial_values() -> None:
     given_ = Branch("a", "a", "join", {"work.item": 7})
     branch = walked(fork_off(BEFORE, given_), "a", failure("x"))
     assert branch_end(given_, A, BEFORE, ended(branch)).updates == {}
@@ -358,7 +356,7 @@ def test_of_a_shared_node_the_worst_outcome_counts(
     assert (record.visits, record.outcome, record.branches) == (2, worst, brought_by)
 
 
-def test_what_was_stepped_over_in_a_branch_counts_until_it_is_left_out() -> None:
+def test_stepped_over_stage_in_branch_counts_until_left_out() -> None:
     branch = ended(walked(fork_off(BEFORE, BRANCH), "a", failure("x"), over=True))
     joined = join(BEFORE, {A: branch})
     assert joined.stepped_over == ("plan", "a")
@@ -393,7 +391,7 @@ def test_a_gate_that_is_left_out_within_a_branch_stays_so() -> None:
     assert (gate_of(kept), gate_of(met(kept, outer))) == ("gate", "")
 
 
-def test_what_was_stepped_over_within_a_branch_is_the_branches() -> None:
+def test_stepped_over_stage_belongs_to_its_branch() -> None:
     inner = "fan@1.1/a/in@1.1/x"
     lost = ended(walked(fork_off(BEFORE, BRANCH), "x", failure("x"), over=True))
     within = join(fork_off(BEFORE, BRANCH), {inner: lost})
@@ -402,7 +400,7 @@ def test_what_was_stepped_over_within_a_branch_is_the_branches() -> None:
     assert (kept.stepped_over, met(kept, A).stepped_over) == (("plan", "x"), ("plan",))
 
 
-def test_a_visit_of_the_walk_itself_stands_over_those_in_branches() -> None:
+def test_visit_of_walk_overrides_visits_in_branches() -> None:
     joined = join(BEFORE, {A: left(("gate", failure("x")))})
     after = walked(joined, "gate", success())
     assert after.stages["gate"] == StageRecord(2, SUCCESS)

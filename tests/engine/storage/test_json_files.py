@@ -1,4 +1,4 @@
-"""What is wrong with a file is told in a sentence that a person can follow."""
+"""Faults of JSON and TOML files are described in a sentence."""
 
 import tomllib
 
@@ -23,13 +23,13 @@ from attractor.engine.storage.json_files import DEEPEST, describe_fault, is_too_
         ('{"a": ' + "[" * 50_000 + "]" * 50_000 + "}", "is nested too deeply"),
     ],
 )
-def test_a_fault_of_json_is_told_in_words(text: str, told: str) -> None:
+def test_json_fault_is_described(text: str, told: str) -> None:
     with pytest.raises(NotCanonical) as fault:
         parse_json(text)
     assert describe_fault(fault.value).startswith(told)
 
 
-def test_a_long_path_is_told_short() -> None:
+def test_long_path_is_shortened() -> None:
     value: list[object] = []
     for _ in range(150):
         value = [value]
@@ -48,7 +48,7 @@ def nested(levels: int) -> Json:
     return value
 
 
-def test_so_much_can_be_taken_up_and_no_more() -> None:
+def test_depth_limit_is_exact() -> None:
     assert not is_too_deep(nested(DEEPEST - 1))
     assert is_too_deep(nested(DEEPEST))
 
@@ -61,7 +61,7 @@ def test_so_much_can_be_taken_up_and_no_more() -> None:
         ("a = " + "[" * 50_000, "is nested too deeply"),
     ],
 )
-def test_a_fault_of_toml_is_told_in_words(text: str, told: str) -> None:
+def test_toml_fault_is_described(text: str, told: str) -> None:
     with pytest.raises((ValueError, RecursionError)) as fault:
         tomllib.loads(text)
     assert describe_fault(fault.value, form="TOML").startswith(told)

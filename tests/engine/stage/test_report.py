@@ -1,5 +1,3 @@
-""""""
-
 import os
 from pathlib import Path
 
@@ -46,7 +44,7 @@ def test_a_whole_report_is_read() -> None:
         ('{"outcome": "success", "suggested_next_ids": [1]}', "items that are not texts"),
     ],
 )
-def test_what_is_wrong_is_said(text: str, words: str | None) -> None:
+def test_invalid_report_is_described(text: str, words: str | None) -> None:
     if words is None:
         assert parse_report(text).context_updates == {}
         return
@@ -113,7 +111,7 @@ def test_half_a_character_stops_nothing() -> None:
     assert keep_ends("a\ud800b") == "a?b"
 
 
-def test_what_is_remembered_of_a_long_response_shows_that_it_was_cut() -> None:
+def test_truncated_response_shows_cut() -> None:
     assert response_updates("plan", "short") == {"last_stage": "plan", "last_response": "short"}
     cut = str(response_updates("plan", "x" * 500)["last_response"])
     assert (len(cut), cut[-1]) == (LONGEST_RESPONSE, "…")

@@ -1,4 +1,4 @@
-"""Whoever answers first: an earlier life of the run, somebody elsewhere, or who is asked."""
+"""The first answer counts, from the journal, another terminal, or the interviewer."""
 
 import asyncio
 from collections.abc import Sequence
@@ -98,7 +98,7 @@ def test_an_answer_that_was_left_is_given_once() -> None:
     assert person.overheard == answers[:1]
 
 
-def test_without_an_answer_somebody_is_asked_and_all_can_see_it() -> None:
+def test_question_without_answer_is_asked_and_recorded() -> None:
     person, board = Person(["y"]), Board({"other": LEFT})
     [answer] = ask(AnsweredFirst(person, board), QUESTION)
     assert answer == replace(given("Y"), text="y")
@@ -108,7 +108,7 @@ def test_without_an_answer_somebody_is_asked_and_all_can_see_it() -> None:
     assert (person.told, person.overheard) == ([], [])
 
 
-def test_who_is_asked_is_left_alone_as_soon_as_somebody_answers_elsewhere() -> None:
+def test_answer_from_elsewhere_ends_asking() -> None:
     person, board = Person(), Board()
 
     async def scene() -> Answer:
@@ -125,7 +125,7 @@ def test_who_is_asked_is_left_alone_as_soon_as_somebody_answers_elsewhere() -> N
     assert person.overheard == [answer]
 
 
-def test_of_two_answers_at_once_the_first_counts_and_the_other_is_told() -> None:
+def test_first_of_two_answers_counts_and_other_is_reported() -> None:
     board = Board()
 
     class Slow(Person):
@@ -139,7 +139,7 @@ def test_of_two_answers_at_once_the_first_counts_and_the_other_is_told() -> None
     assert person.told == ["ann answered: N; 'yes' came too late and is ignored"]
 
 
-def test_what_was_said_at_the_moment_of_being_stopped_is_not_lost() -> None:
+def test_answer_at_cancellation_is_recorded() -> None:
     board = Board()
 
     class Late(Person):
@@ -161,7 +161,7 @@ def test_what_was_said_at_the_moment_of_being_stopped_is_not_lost() -> None:
     assert board.answers[QUESTION.id].value == "Y"
 
 
-def test_a_question_whose_time_was_up_before_is_asked_of_nobody() -> None:
+def test_question_past_deadline_is_not_asked() -> None:
     person, clock = Person(["Y"]), ManualClock()
     board = Board(deadline=(clock.now() - timedelta(seconds=1)).isoformat())
     [answer] = ask(AnsweredFirst(person, board, clock=clock), replace(QUESTION, default="N"))
@@ -169,14 +169,14 @@ def test_a_question_whose_time_was_up_before_is_asked_of_nobody() -> None:
     assert person.asked == []
 
 
-def test_a_question_that_is_asked_again_has_what_is_left_of_its_time() -> None:
+def test_repeated_question_keeps_deadline() -> None:
     person, clock = Person(), ManualClock()
     board = Board(deadline=(clock.now() + timedelta(milliseconds=30)).isoformat())
     asked = replace(QUESTION, timeout_seconds=3600)
     assert ask(AnsweredFirst(person, board, clock=clock), asked)[0].kind is AnswerKind.TIMEOUT
 
 
-def test_a_question_is_parked_by_the_name_and_the_time_that_its_own_run_knows() -> None:
+def test_parked_question_keeps_id_and_deadline_of_its_run() -> None:
     class Parking(Person):
         async def ask(self, question: Question) -> Answer:
             raise Parked(question)
@@ -189,7 +189,7 @@ def test_a_question_is_parked_by_the_name_and_the_time_that_its_own_run_knows() 
 
 
 @pytest.mark.parametrize("error", [LookupError("chat"), TimeoutError("chat")])
-def test_what_an_interviewer_raises_is_raised(error: Exception) -> None:
+def test_errors_of_interviewer_are_raised(error: Exception) -> None:
     class Broken(Person):
         async def ask(self, question: Question) -> Answer:
             raise error

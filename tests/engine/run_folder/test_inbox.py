@@ -1,5 +1,3 @@
-""""""
-
 from pathlib import Path
 
 import pytest
@@ -23,7 +21,7 @@ def test_orders_wait_in_the_order_of_their_names(tmp_path: Path) -> None:
     assert (tmp_path / "done" / "A.json").exists()
 
 
-def test_what_cannot_be_read_is_told(tmp_path: Path) -> None:
+def test_unreadable_outcomes_are_reported(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text("nonsense")
     (tmp_path / "b.json").symlink_to("/dev/zero")
     (tmp_path / "c.json").write_text('{"action": "explode", "by": ""}')

@@ -1,5 +1,3 @@
-""""""
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -75,7 +73,7 @@ def test_yes_and_no_have_many_spellings_and_no_others(kind: QuestionKind) -> Non
 
 
 @given(st.text())
-def test_free_text_is_what_was_said(said: str) -> None:
+def test_free_text_is_taken_unchanged(said: str) -> None:
     answer = read_answer(said, plain(QuestionKind.FREEFORM, YES))
     assert answer == Answer(AnswerKind.GIVEN, said, text=said)
 
@@ -88,7 +86,7 @@ def test_free_text_is_what_was_said(said: str) -> None:
         (plain(QuestionKind.FREEFORM), " ", ""),
     ],
 )
-def test_what_is_no_answer_is_refused(asked: Question, said: str, hint: str) -> None:
+def test_invalid_answer_is_refused(asked: Question, said: str, hint: str) -> None:
     with pytest.raises(UsageError, match=r"is none of the choices|is no answer") as refused:
         require_answer(said, asked)
     assert refused.value.hint == hint

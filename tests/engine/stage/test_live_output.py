@@ -1,4 +1,4 @@
-"""What a command prints is seen while it runs, and no secret with it, however it is cut up."""
+"""Files of a stage, and the live output of its command, without secrets."""
 
 import asyncio
 from pathlib import Path
@@ -103,7 +103,7 @@ def test_a_line_that_is_too_long_is_left_out_and_takes_little_memory() -> None:
     assert tail.take() == f"[a line of more than {LONGEST_LINE} characters]\nnext\n"
 
 
-def test_what_was_taken_is_not_taken_again_until_there_is_more() -> None:
+def test_tail_returns_only_new_lines() -> None:
     tail = OutputTail()
     tail.add(chunk("one\n"))
     assert (tail.take(), tail.take()) == ("one\n", "")
@@ -150,7 +150,7 @@ def test_a_command_that_is_over_soon_costs_no_file() -> None:
     assert files.texts == {}
 
 
-def test_who_is_cut_off_leaves_what_was_printed() -> None:
+def test_canceled_command_keeps_output() -> None:
     files = KeptFiles()
 
     async def scene() -> None:

@@ -1,7 +1,4 @@
-"""What a run asks stands in its journal: who answers first counts, also after a crash.
-
-Whoever is asked in a branch is told in which, and for which item.
-"""
+"""Questions of a run in its journal: the first answer counts, also after a crash."""
 
 import asyncio
 from collections.abc import Sequence
@@ -232,7 +229,7 @@ class Families:
             return dict(run.state.answer_counts)
 
 
-def test_a_child_asks_at_its_parent_and_takes_what_is_left_there(tmp_path: Path) -> None:
+def test_child_asks_through_parent_and_takes_its_answer(tmp_path: Path) -> None:
     family = Families(tmp_path)
     assert family.go(Person()) == []
     assert family.asked() == [["inner@1.1/gate@1.1"], ["gate@1.1"]]
@@ -246,7 +243,7 @@ def test_a_child_asks_at_its_parent_and_takes_what_is_left_there(tmp_path: Path)
     assert family.given() == {}
 
 
-def test_what_a_child_was_told_counts_once_at_its_parent(tmp_path: Path) -> None:
+def test_answer_to_child_counts_once_at_parent(tmp_path: Path) -> None:
     family = Families(tmp_path)
     with pytest.raises(Died):
         family.go(Person(["Y"]), dies=True)
@@ -335,7 +332,7 @@ def first(result: RunResult) -> Sequence[Within]:
     return sort_questions(result.questions)[0].within
 
 
-def test_a_gate_knows_the_whole_way_to_it(tmp_path: Path) -> None:
+def test_question_lists_all_branches_around_gate(tmp_path: Path) -> None:
     place = Asking(tmp_path / "run", "alpha", {"id": 7})
     parked = place.park()
     assert [one.id for one in sort_questions(parked.questions)] == ["gate@1.1", "gate@2.1"]
@@ -363,14 +360,14 @@ def test_another_process_finds_it_in_the_journal_and_in_the_checkpoint(tmp_path:
         assert tuple(run.state.questions) == tuple(asked)
 
 
-def test_no_secret_stands_in_an_item_not_even_where_it_is_cut(tmp_path: Path) -> None:
+def test_item_is_redacted_before_truncation(tmp_path: Path) -> None:
     before = "x" * (LONGEST_ITEM - 5)
     place = Asking(tmp_path / "run", f"{before}{SECRET}")
     assert first(place.park())[0].item == f"{before}***"
 
 
 @pytest.mark.parametrize("size", [LONGEST_ITEM + 1, 200_000])
-def test_of_a_large_item_the_beginning_is_told(tmp_path: Path, size: int) -> None:
+def test_large_item_is_truncated_in_question(tmp_path: Path, size: int) -> None:
     parked = Asking(tmp_path / "run", "y" * size).park()
     item = first(parked)[0].item
     assert isinstance(item, str)
@@ -378,7 +375,7 @@ def test_of_a_large_item_the_beginning_is_told(tmp_path: Path, size: int) -> Non
     assert len(describe_branches(parked.questions[0])[0]) < 200
 
 
-def test_what_a_child_asks_has_the_way_of_its_parent_before_its_own(tmp_path: Path) -> None:
+def test_question_of_child_lists_branches_of_parent_first(tmp_path: Path) -> None:
     place = Asking(tmp_path / "run", "alpha")
     place.park()
     below = Workplace(tmp_path / "child", line("a"))

@@ -1,4 +1,4 @@
-"""A stage that was at work when its process ended: repeated, failed, or a person is asked."""
+"""An interrupted stage is repeated, fails, or a person is asked."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -106,7 +106,7 @@ async def _die(stage: Stage) -> Outcome:
     raise KeyboardInterrupt
 
 
-def test_nobody_is_asked_of_a_stage_that_was_not_interrupted(tmp_path: Path) -> None:
+def test_stage_without_interruption_asks_nothing(tmp_path: Path) -> None:
     place = Deploying(tmp_path)
     assert place.run().exit_code is ExitCode.DONE
     assert place.person.asked == []
@@ -122,7 +122,7 @@ def test_nobody_is_asked_of_a_stage_that_was_not_interrupted(tmp_path: Path) -> 
         ("fail", 1, ["start", "deploy", "sorry"]),
     ],
 )
-def test_what_is_chosen_is_done(tmp_path: Path, said: str, times: int, path: list[str]) -> None:
+def test_choice_is_applied(tmp_path: Path, said: str, times: int, path: list[str]) -> None:
     place = Deploying(tmp_path)
     place.die()
     place.person.says = [said]
@@ -131,7 +131,7 @@ def test_what_is_chosen_is_done(tmp_path: Path, said: str, times: int, path: lis
     assert place.deployed == times
 
 
-def test_the_question_says_what_happened_and_what_each_choice_means(tmp_path: Path) -> None:
+def test_interruption_question_describes_choices(tmp_path: Path) -> None:
     place = Deploying(tmp_path)
     place.die()
     place.person.says = ["repeat"]
@@ -153,9 +153,7 @@ def test_the_question_says_what_happened_and_what_each_choice_means(tmp_path: Pa
         ("fail", "StageFailed", "interrupted, and failed according to ann"),
     ],
 )
-def test_who_said_what_stands_in_the_journal(
-    tmp_path: Path, said: str, kind: str, words: str
-) -> None:
+def test_journal_has_author_of_answer(tmp_path: Path, said: str, kind: str, words: str) -> None:
     place = Deploying(tmp_path)
     place.die()
     place.person.says = [said]
@@ -183,7 +181,7 @@ def test_nothing_is_begun_before_it_is_chosen_however_long_that_takes(tmp_path: 
 @pytest.mark.parametrize(
     "said", [Answer(AnswerKind.SKIPPED), Answer(AnswerKind.TIMEOUT), "yes", "", "rep"]
 )
-def test_who_does_not_choose_leaves_the_question_to_others(tmp_path: Path, said: Said) -> None:
+def test_question_without_choice_stays_open(tmp_path: Path, said: Said) -> None:
     place = Deploying(tmp_path)
     place.die()
     place.person.says = [said] * 3
@@ -273,7 +271,7 @@ def test_a_branch_that_waits_for_a_word_holds_up_no_other(tmp_path: Path) -> Non
     assert place.handler.nodes.count("more") == 1
 
 
-def test_a_stage_that_is_to_fail_fails_and_the_walk_goes_on_from_there(tmp_path: Path) -> None:
+def test_interrupted_stage_with_fail_fails_and_walk_continues(tmp_path: Path) -> None:
     place = Deploying(tmp_path, attribute="fail")
     place.die()
     result = place.run()
@@ -284,7 +282,7 @@ def test_a_stage_that_is_to_fail_fails_and_the_walk_goes_on_from_there(tmp_path:
     assert place.person.asked == []
 
 
-def test_what_a_checkpoint_says_of_the_question_is_what_the_journal_says(tmp_path: Path) -> None:
+def test_checkpoint_and_journal_agree_on_question(tmp_path: Path) -> None:
     place = Deploying(tmp_path)
     place.die()
     place.person.says = ["repeat"]
@@ -311,7 +309,7 @@ def test_a_graph_that_can_run_passes() -> None:
         require_executable(graph([node("a")], []), HANDLERS, Redactor())
 
 
-def test_all_that_is_missing_is_told_at_once() -> None:
+def test_all_faults_are_listed_at_once() -> None:
     whole = graph(
         [
             start(),
@@ -332,7 +330,7 @@ def test_all_that_is_missing_is_told_at_once() -> None:
     assert len(list(find_faults(whole, HANDLERS))) == 5
 
 
-def test_a_secret_in_the_graph_is_refused_and_not_told() -> None:
+def test_secret_in_graph_is_refused_without_disclosure() -> None:
     with pytest.raises(NotRunnable) as caught:
         require_executable(line("my_password"), HANDLERS, Redactor(["password"]))
     assert "secret" in caught.value.message
