@@ -80,9 +80,6 @@ def prepare(
             graph = with_goal(graph, goal) if goal else graph
             graph = transform_all(graph, transforms=transforms, around=around)
             if files and not graph.types.isdisjoint(_RUN_OTHERS):
-                # Imported here: few callers need it.
-                pass
-
                 look_at_pipelines(graph, around, files)
             found = (*found, *around.found, *validate_by(further, graph, vocabulary))
         told = without_ignored(

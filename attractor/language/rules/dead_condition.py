@@ -52,7 +52,7 @@ class DeadCondition:
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
         """Report each condition, or part of one, that is never true."""
         for guard in each_guard(graph, lambda condition, _: not is_plain(condition)):
-            # Imported here: few callers need it.
+            # Few conditions need an analysis.
             from attractor.language.conditions.analysis import why_dead
 
             for dead in why_dead(guard.condition, guard.text):

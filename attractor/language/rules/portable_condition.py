@@ -48,7 +48,7 @@ class PortableCondition:
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
         """Report each condition that uses an extension."""
         for guard in each_guard(graph, _may_go_beyond):
-            # Imported here: few callers need it.
+            # Few conditions use extensions.
             from attractor.language.conditions.format import beyond_the_core
 
             beyond = beyond_the_core(guard.condition, guard.text)

@@ -46,7 +46,7 @@ class RequiresSyntax:
         value = graph.attributes.value("requires")
         if value is None:
             return
-        # Imported here: few callers need it.
+        # Few pipelines declare requirements.
         from attractor.language.declarations.requirements import read_needs
 
         for mistake in read_needs(str(value)).mistakes:

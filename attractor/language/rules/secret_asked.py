@@ -43,7 +43,7 @@ class SecretAsked:
         """Report each invalid use of secrets."""
         if not graph.nodes_with("secrets"):
             return
-        # Imported here: few callers need it.
+        # Few pipelines declare inputs.
         from attractor.language.declarations.inputs import find_secret_mistakes
 
         for one in find_secret_mistakes(graph):

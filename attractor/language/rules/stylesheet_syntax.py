@@ -48,7 +48,7 @@ class StylesheetSyntax:
         value = graph.attributes.value("model_stylesheet")
         if value is None or not str(value).strip():
             return
-        # Imported here: few callers need it.
+        # It imports lark, and few pipelines have a stylesheet.
         from attractor.language.declarations.stylesheet_grammar import read_stylesheet
 
         stylesheet, mistakes = read_stylesheet(str(value))

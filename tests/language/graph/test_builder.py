@@ -76,7 +76,10 @@ def test_defaults_are_for_nodes_and_edges() -> None:
         (-math.inf, "prompt of the node 'a': unsupported number -inf"),
         ("a\0b", "prompt of the node 'a': invalid character in the text"),
         ("\ud800", "prompt of the node 'a': invalid character in the text"),
-        (timedelta(microseconds=1), "prompt of the node 'a': invalid duration datetime.timedelta(microseconds=1)"),
+        (
+            timedelta(microseconds=1),
+            "prompt of the node 'a': invalid duration datetime.timedelta(microseconds=1)",
+        ),
     ],
 )
 def test_what_no_pipeline_can_hold_is_refused_where_it_is_given(value: Any, message: str) -> None:
