@@ -1,6 +1,9 @@
-"""Writes the parts of the reference that follow from the code; cog puts them into the pages."""
+"""Writes the generated parts of the reference; cog puts them into the pages."""
 
+import textwrap
 from collections.abc import Iterator
+from dataclasses import fields
+from typing import get_args
 
 import click
 
@@ -8,6 +11,15 @@ from attractor.base.errors import ExitCode
 from attractor.cli.command_group import PROGRAM, build_root
 from attractor.config.reference import list_settings
 from attractor.config.settings import Settings
+from attractor.engine.journal.events import EngineEvent
+from attractor.language.graph.attribute_catalogue import (
+    ATTRIBUTES,
+    AttributeOwner,
+    AttributeType,
+    KnownAttribute,
+)
+from attractor.language.graph.graph import TYPE_OF_SHAPE
+from attractor.language.linting.pages import RulePage, read_pages
 
 WIDTH = 100
 
@@ -48,3 +60,76 @@ def exit_codes() -> str:
     """Return a table of every exit code."""
     rows = [f"| {int(code)} | {code.meaning} |" for code in ExitCode]
     return "\n".join(["| code | meaning |", "|---|---|", *rows])
+
+
+_ATTRIBUTE_HEAD = ["| attribute | type | default | description |", "|---|---|---|---|"]
+
+
+def attributes() -> str:
+    """Return a table of attributes for each kind of owner."""
+    return "\n\n".join(_attribute_section(place) for place in AttributeOwner)
+
+
+def shapes() -> str:
+    """Return the table of shapes."""
+    rows = [f"| `{shape}` | `{type_}` |" for shape, type_ in TYPE_OF_SHAPE.items()]
+    return "\n".join(["| shape | type |", "|---|---|", *rows])
+
+
+def _attribute_section(place: AttributeOwner) -> str:
+    rows = [_attribute_row(one) for one in ATTRIBUTES.values() if place in one.places]
+    return "\n".join([f"## On {_OWNERS[place]}", "", *_ATTRIBUTE_HEAD, *rows])
+
+
+def _attribute_row(one: KnownAttribute) -> str:
+    type_ = " or ".join(f"`{choice}`" for choice in one.choices) or str(one.type)
+    if one.minimum is not None:
+        unit = "ms" if one.type is AttributeType.DURATION else ""
+        type_ += f", at least {one.minimum}{unit}"
+    return f"| `{one.name}` | {type_} | {one.default} | {one.sentence} |"
+
+
+_OWNERS = {
+    AttributeOwner.GRAPH: "the graph",
+    AttributeOwner.NODE: "a node",
+    AttributeOwner.EDGE: "an edge",
+}
+
+
+def rules() -> str:
+    """Return a table of every rule."""
+    rows = [
+        f"| [`{page.rule}`](#{page.rule}) | {page.severity} | {page.sentence} |"
+        for page in read_pages()
+    ]
+    return "\n".join(["| rule | severity | requirement |", "|---|---|---|", *rows])
+
+
+def rule_pages() -> str:
+    """Return the page of every rule."""
+    return "\n\n".join(_rule_page(page) for page in read_pages())
+
+
+def _rule_page(page: RulePage) -> str:
+    return "\n\n".join(
+        [
+            f"## {page.rule}",
+            f"{page.sentence} Severity: {page.severity}.",
+            textwrap.fill(f"**What it does:** {page.what}", 118),
+            textwrap.fill(f"**Why:** {page.why}", 118),
+            f"```dot\n{page.example}\n```",
+            f"Instead:\n\n```dot\n{page.instead}\n```",
+        ]
+    )
+
+
+def engine_events() -> str:
+    """Return a table of the engine's events, in the order of their module."""
+    rows = [_event_row(one) for one in get_args(EngineEvent)]
+    return "\n".join(["| type | data | description |", "|---|---|---|", *rows])
+
+
+def _event_row(kind: type[EngineEvent]) -> str:
+    data = ", ".join(f"`{field.name}`" for field in fields(kind))
+    sentence = " ".join((kind.__doc__ or "").split("\n\n")[0].split())
+    return f"| `{kind.__name__}` | {data} | {sentence} |"

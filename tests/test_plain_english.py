@@ -1,0 +1,75 @@
+"""Phrases that do not come back into messages, help texts, docstrings and pages."""
+
+import ast
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/**/*.md"))]
+MODULES = sorted(ROOT.glob("attractor/**/*.py"))
+
+PHRASES: Mapping[str, str] = {
+    "comes to nothing": "has no effect, fails",
+    "counts more": "overrides",
+    "had better": "should, do not",
+    "nothing to mend": "no problems found",
+    "of its own accord": "automatically",
+    "stands for good": "is final",
+    "takes away": "removes",
+}
+"""Phrases that appear nowhere, each with plain English to write instead."""
+
+PRONOUNS: Mapping[str, str] = {
+    "nobody": "no process, no person, unknown",
+    "somebody": "a person, another process, unknown",
+    "whoever": "the person, the program",
+}
+"""Pronouns in place of a noun, which do not appear in the places below."""
+
+PLACES = ("README.md", "CONTRIBUTING.md", "attractor/base", "attractor/cli", "attractor/config")
+"""Places without pronouns so far: add a place when its last one is gone."""
+
+
+def texts(file: Path) -> Iterator[tuple[int, str]]:
+    """Yield the lines of a page, or the string constants of a module, with line numbers."""
+    content = file.read_text(encoding="utf-8")
+    if file.suffix != ".py":
+        yield from enumerate(content.splitlines(), 1)
+        return
+    for node in ast.walk(ast.parse(content)):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.lineno, node.value
+
+
+def hits(text: str, phrases: Mapping[str, str]) -> list[str]:
+    pattern = rf"\b({'|'.join(phrases)})\b"
+    return re.findall(pattern, " ".join(text.split()), re.IGNORECASE)
+
+
+def problems(files: Iterable[Path], phrases: Mapping[str, str]) -> list[str]:
+    return [
+        f"{file.relative_to(ROOT)}:{line}: {hit!r}: write {phrases[hit.lower()]}"
+        for file in files
+        for line, text in texts(file)
+        for hit in hits(text, phrases)
+    ]
+
+
+@pytest.mark.parametrize("files", [PAGES, MODULES], ids=["pages", "modules"])
+def test_riddling_phrases_do_not_come_back(files: list[Path]) -> None:
+    assert problems(files, PHRASES) == []
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_pronouns_do_not_come_back(place: str) -> None:
+    files = [file for file in (*PAGES, *MODULES) if file.is_relative_to(ROOT / place)]
+    assert files
+    assert problems(files, PRONOUNS) == []
+
+
+def test_a_phrase_is_found_in_any_case_and_across_lines() -> None:
+    assert hits("The flag Counts\n    more than the file.", PHRASES) == ["Counts more"]
+    assert hits("It encounters more files.", PHRASES) == []
