@@ -51,9 +51,9 @@ async def make_next(run: OpenRun, prepared: PreparedRun) -> None:
 def make_next_child(
     run: OpenRun, pipeline: PipelineSource, directory: RunDirectory, host: RunHost
 ) -> None:
-    """Make the run that goes on in place of a child, unless it is there; then that one is over.
+    """Create the run that replaces a child, unless it exists; then end the child.
 
-    It works where its parent does, so nothing is made but its directory.
+    A child works in the workspace of its parent, so only the directory is created.
     """
     if not directory.manifest.exists():
         begins = _named(run, pipeline, host)
@@ -63,7 +63,7 @@ def make_next_child(
 
 
 def settle_parent(manifest: Manifest, host: RunHost) -> None:
-    """End the run that another one goes on in place of, if its process died before it did."""
+    """End the run that this one replaces, if its process died before it did so."""
     root = run_root(manifest.parent, host)
     directory = RunDirectory(root)
     if not directory.manifest.exists() or read_manifest(directory).run_id != manifest.parent:
@@ -94,7 +94,7 @@ async def _make(run: OpenRun, prepared: PreparedRun) -> None:
 
 
 def _named(run: OpenRun, pipeline: PipelineSource, host: RunHost) -> "_Beginning":
-    """Name the next run in the journal, and return how it begins."""
+    """Record the id of the next run in the journal, and return its beginning."""
     old, now = run.manifest, host.clock.now()
     run_id = new_run_id(now, host.randomness)
     progress = begin_again(run.progress)
@@ -127,14 +127,14 @@ def _create(root: Path, begins: "_Beginning", pipeline: PipelineSource, host: Ru
 
 @dataclass(frozen=True)
 class _Beginning:
-    """How the next run begins."""
+    """The manifest and the progress with which the next run starts."""
 
     run: OpenRun
     manifest: Manifest
     progress: Progress
 
     def write(self, directory: RunDirectory) -> None:
-        """Write where it comes from, and how far its walk has come there."""
+        """Write the first events of the run: its origin, and its progress there."""
         run, manifest, progress = self.run, self.manifest, self.progress
         share_artifacts(run.directory, directory)
         restarted = RunRestarted(

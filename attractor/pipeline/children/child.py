@@ -32,15 +32,13 @@ from attractor.engine.state.in_flight import InFlight
 from attractor.engine.state.progress import Progress
 from attractor.engine.state.run_state import AWAITING_ANSWER, EXECUTING, QUEUED, RunState
 from attractor.language.graph.graph import Graph
-from attractor.pipeline.host.run_host import RunHost
-from attractor.pipeline.restart import make_next_child
 from attractor.pipeline.runs.child_folders import newest_round, next_round, round_before
 from attractor.pipeline.source.read import PipelineSource
 
 
 @dataclass(frozen=True)
 class Equipment:
-    """What a round is walked with, and who takes words for its stages."""
+    """How one round of a child is walked, and how its stages are steered."""
 
     walk: Callable[[], Awaitable[RunResult]]
     steer: Steer
@@ -48,38 +46,38 @@ class Equipment:
 
 @dataclass(frozen=True)
 class Provision:
-    """How rounds of a child are opened, read and equipped; what that holds ends with a stack."""
+    """How rounds of a child are opened, read, equipped and restarted; a stack closes them."""
 
     open: Callable[[RunDirectory], OpenRun]
     read: Callable[[OpenRun], PipelineSource]
     equip: Callable[[OpenRun, PipelineSource, AsyncExitStack], Awaitable[Equipment]]
+    restart: Callable[[OpenRun, PipelineSource, RunDirectory], None]
 
 
 class ChildRounds:
-    """One child at work; `first` is where its first run lies."""
+    """A running child, with the runs that restart it; `first` is the directory of its first run."""
 
     run: OpenRun
     pipeline: PipelineSource
 
-    def __init__(self, first: RunDirectory, provision: Provision, host: RunHost) -> None:
+    def __init__(self, first: RunDirectory, provision: Provision) -> None:
         self._first = first
         self._provision = provision
-        self._host = host
         self._stack = AsyncExitStack()
         self._equipment: Equipment | None = None
 
     async def begin(self) -> None:
-        """Take the last round in hand, ready to be walked."""
+        """Open the newest round, ready to be walked."""
         self._take(newest_round(self._first))
         await self._equip()
 
     @property
     def steer(self) -> Steer | None:
-        """Who takes words for the stages of the round at work."""
+        """The function that steers stages of the current round."""
         return self._equipment.steer if self._equipment else None
 
     async def walk(self) -> RunResult:
-        """Walk round after round, until one rests or ends."""
+        """Walk one round after the other, until one rests or ends."""
         while True:
             equipment = await self._equip()
             result = await equipment.walk()
@@ -88,15 +86,15 @@ class ChildRounds:
             await self._go_on()
 
     def cancel(self, order: OperatorAction) -> None:
-        """Tell the round at work that the child is to end."""
+        """Cancel the current round."""
         self.run.record(order, sync=True)
 
     async def close(self) -> None:
-        """Give up what the round at work holds."""
+        """Close the current round."""
         await self._stack.aclose()
 
     async def _equip(self) -> Equipment:
-        """Make the round at work ready; the one before it is over, also if its process died."""
+        """Equip the current round, and end the round before it if its process died."""
         if self._equipment is None:
             run = self.run
             if run.manifest.restart and run.state.status == QUEUED:
@@ -105,10 +103,10 @@ class ChildRounds:
         return self._equipment
 
     async def _go_on(self) -> None:
-        """Begin the next round: nothing is awaited before it is the one that is at work."""
+        """Start the next round; nothing is awaited before it is the current one."""
         old = self._stack
         directory = next_round(self._first, self.run.progress)
-        make_next_child(self.run, self.pipeline, directory, self._host)
+        self._provision.restart(self.run, self.pipeline, directory)
         self._stack, self._equipment = AsyncExitStack(), None
         try:
             self._take(directory)
@@ -127,12 +125,12 @@ class ChildRounds:
 
 
 STEERING = "steering.md"
-"""What a supervisor said to a stage, in the folder of the stage."""
+"""The messages of a supervisor to a stage, in the folder of the stage."""
 
 
 @dataclass(frozen=True)
 class RunningChild:
-    """A child whose walk is a task."""
+    """A child whose walk is an asyncio task."""
 
     name: str
     rounds: ChildRounds
@@ -140,39 +138,39 @@ class RunningChild:
 
     @property
     def run(self) -> OpenRun:
-        """The run at work: the last one of those that go on in place of each other."""
+        """The current run: the newest restart of the child."""
         return self.rounds.run
 
     @property
     def graph(self) -> Graph:
-        """What it walks."""
+        """The graph of the current run."""
         return self.rounds.pipeline.graph
 
     @property
     def run_id(self) -> str:
-        """What it goes by."""
+        """The id of the current run."""
         return self.run.manifest.run_id
 
     @property
     def directory(self) -> Path:
-        """Where its run directory is."""
+        """The directory of the current run."""
         return self.run.directory.root
 
     def telemetry(self) -> Telemetry:
-        """Return how far it has come."""
+        """Return the progress of the child."""
         state = self.run.state
         if state.progress is None:
             return Telemetry(self._status)
         return _seen(self._status, state, state.progress)
 
     async def steer(self, text: str) -> bool:
-        """Hand words to the stages that are at work, and write them into their folders."""
+        """Send a message to the stages in flight, and write it into their folders."""
         walks = self.run.state.walks.values()
         flights = [one.in_flight for one in walks if one.in_flight]
         return any([await self._hand(one, text) for one in flights])
 
     async def wait(self) -> ChildEnd:
-        """Wait until it ends; where it halts before, say why."""
+        """Wait until the child ends, or raise the reason why it stopped before."""
         await asyncio.wait([self.walking])
         with stopping():
             result = self.walking.result()
@@ -189,7 +187,7 @@ class RunningChild:
         )
 
     async def stop(self, why: str) -> ChildEnd:
-        """End it for good, unless it has ended."""
+        """Cancel the child, unless it has ended."""
         if not self.walking.done():
             order = OperatorAction(Action.CANCEL.value, self.name, why)
             with stopping():
@@ -232,7 +230,7 @@ class RunningChild:
 
 @contextmanager
 def stopping() -> Generator[None]:
-    """Stop the run when the machinery of a child has trouble: no stage is to blame for that."""
+    """Stop the run on an internal error of a child, which is not the fault of a stage."""
     try:
         yield
     except UsageError:
@@ -262,7 +260,7 @@ def _seen(status: str, state: RunState, progress: Progress) -> Telemetry:
 async def withdrawing(
     questions: Questions, parent: OpenRun, name: str, child: Callable[[], OpenRun]
 ) -> AsyncGenerator[None]:
-    """Keep what the parent asks for a child what the child asks, as long as this lasts."""
+    """Withdraw questions of a child from its parent once the child does not ask them any more."""
 
     def withdraw() -> None:
         # A journal that takes nothing more stops the run without us.

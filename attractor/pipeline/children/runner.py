@@ -34,12 +34,13 @@ from attractor.pipeline.components.handlers import RunComponents, build_componen
 from attractor.pipeline.host.observers import Observer
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.request import RunRequest
+from attractor.pipeline.restart import make_next_child
 from attractor.pipeline.runs.child_folders import child_directory
 from attractor.pipeline.source.read import PipelineSource
 from attractor.pipeline.source.saved import read_saved_pipeline
 
 DEEPEST = 8
-"""How many runs may stand one in the other: a pipeline that runs itself comes to an end."""
+"""The greatest depth of nested runs, so that a pipeline that runs itself ends."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,12 +63,12 @@ class Children:
     below: dict[str, "Children"] = field(default_factory=dict[str, "Children"])
 
     def has(self, name: str) -> bool:
-        """Tell whether a child of that name began."""
+        """Return whether a child of that name has started."""
         return child_directory(self.parent.directory, name).manifest.exists()
 
     @asynccontextmanager
     async def start(self, child: Child, workspace: Workspace) -> AsyncGenerator[RunningChild]:
-        """Start a child, or take up the one of its name; it is at work until it is left."""
+        """Start or resume the child of that name; it runs until the context is left."""
         async with AsyncExitStack() as stack:
             with stopping():
                 running = await self._begin(child, workspace, stack)
@@ -79,30 +80,30 @@ class Children:
             yield running
 
     async def steer(self, stage_id: str, text: str) -> bool:
-        """Hand words to a stage at work: to its child, or to whoever does it."""
+        """Send a message to a stage in flight: to its child, or to its backend."""
         running = self.at_work.get(stage_id)
         return await (running.steer(text) if running else self.components.steer(stage_id, text))
 
     @property
     def used(self) -> Usage:
-        """What the run used so far, with its children at work."""
+        """The usage of the run so far, with its running children."""
         return sum((one.used for one in self.below.values()), self.parent.state.used)
 
     def _count_no_more(self, name: str) -> None:
-        """Leave it to the stage to say what its child used, which ended; a halted one says none."""
+        """Stop counting a child that ended: its stage reports the usage."""
         child = self.below.get(name)
         if child is not None and not child.parent.state.may_walk:
             del self.below[name]
 
     def require_budget(self) -> None:
-        """Halt where a run that this one is part of has used up a budget, with all its parts."""
+        """Stop if a parent run, with all its children, has used up a budget."""
         above = self.above
         while above is not None:
             above.budgets.require_left(above.parent, above.used)
             above = above.above
 
     def is_paused(self) -> bool:
-        """Tell whether a run that this one is part of is paused."""
+        """Return whether a parent run is paused."""
         above = self.above
         return above is not None and (above.parent.state.is_paused or above.is_paused())
 
@@ -114,8 +115,9 @@ class Children:
             open=self._open,
             read=partial(self._read, child),
             equip=partial(self._equip, child, workspace),
+            restart=partial(make_next_child, host=self.host),
         )
-        rounds = ChildRounds(first, provision, self.host)
+        rounds = ChildRounds(first, provision)
         stack.push_async_callback(rounds.close)
         await rounds.begin()
         walking = asyncio.create_task(rounds.walk())
@@ -127,7 +129,7 @@ class Children:
         return replace(self.request, file=file, inputs=child.inputs, goal="", outcomes=None)
 
     def _made(self, child: Child, workspace: Workspace) -> RunDirectory:
-        """Return the directory of a child, which is made when there is none."""
+        """Return the directory of a child, and create it if it is missing."""
         directory = child_directory(self.parent.directory, child.name)
         if not directory.manifest.exists():
             self._require_room()
@@ -152,7 +154,7 @@ class Children:
         pipeline: PipelineSource,
         stack: AsyncExitStack,
     ) -> Equipment:
-        """Return what walks one round of a child, with children of its own."""
+        """Return the walk of one round of a child, with children of its own."""
         children = await self._its_own(child, self._request(child), run, pipeline, stack)
         place = ChildWorkspace(workspace, run.manifest.run_id)
         walk = partial(_work, run, pipeline.graph, children, place, is_shared=child.is_shared)
@@ -166,7 +168,7 @@ class Children:
         pipeline: PipelineSource,
         stack: AsyncExitStack,
     ) -> "Children":
-        """Return what runs the children of a child, and does its stages."""
+        """Return the children of a child, with its components."""
         host = self.host
         if host.observer:
             observer = partial(_pass_on, host.observer, child.name)
@@ -197,8 +199,8 @@ class Children:
     def _require_room(self) -> None:
         if self._depth >= DEEPEST:
             raise UsageError(
-                f"{DEEPEST} runs stand one in the other already",
-                hint="a pipeline that runs itself has to stop doing so somewhere",
+                f"{DEEPEST} runs are nested already",
+                hint="add a condition that ends the recursion of the pipeline",
             )
 
     @property
@@ -207,23 +209,23 @@ class Children:
 
     @property
     def _canceled(self) -> str:
-        """Why the run was canceled, or one that it is part of."""
+        """The reason why the run, or a parent of it, was canceled."""
         return self.parent.state.canceled or (self.above._canceled if self.above else "")
 
     def _left_for(self, graph: Graph) -> Budgets:
-        """Return the budgets of a child: its own, and what its parent has left of those it has."""
+        """Return the budgets of a child: its own, within the rest of its parent's."""
         own = self.request.budgets.over(read_budgets(graph))
         return own.within(self.budgets.left_by(self.parent))
 
     async def _leave(self, rounds: ChildRounds, walking: "asyncio.Task[RunResult]") -> None:
-        """Have a child halt where it is; that of a run that was canceled is canceled too."""
+        """Stop a child; if its parent was canceled, cancel the child too."""
         walking.cancel()
         await asyncio.wait([walking])
         if not walking.cancelled():
             walking.exception()
         why, run = self._canceled, rounds.run
         if why and (run.state.may_walk or run.state.is_restarting):
-            # Whatever fails here must not hide that we were told to stop.
+            # An error here must not hide the cancellation.
             with suppress(AttractorError):
                 by = f"run {self.parent.manifest.run_id}"
                 run.record(OperatorAction(Action.CANCEL.value, by, why), sync=True)
@@ -233,13 +235,13 @@ class Children:
 async def _work(
     run: OpenRun, graph: Graph, children: Children, workspace: Workspace, *, is_shared: bool
 ) -> RunResult:
-    """Walk a child from wherever it stands; one that has ended leaves its files as they were."""
+    """Walk a child from its position; a child that has ended restores its final files."""
     progress = run.state.progress
     if progress and not run.state.may_walk and not is_shared:
         await workspace.restore(progress.tree, set_aside=run.directory.incidents / "after-its-end")
     if run.state.status.is_final:
         return result_of(run.manifest, run.directory.root, run.state)
-    # A walk that did not begin yet begins with the files as its parent left them.
+    # A new walk starts with the files of its parent.
     tree = "" if progress else await workspace.snapshot(f"child {run.manifest.run_id}")
     restores = children.restores_sessions
     saved = SavedConversations(run.directory, children.components.rebuild) if restores else None

@@ -29,31 +29,31 @@ AGENT, SIMULATE = "agent", "simulate"
 
 
 def backend_of(node: Node, of_run: str) -> str:
-    """Return the backend that does a node's stage; a run that is simulated is so throughout."""
+    """Return the backend of a node; a simulated run simulates every node."""
     return of_run if of_run == SIMULATE else node.attributes.text("backend") or of_run
 
 
 @dataclass(frozen=True)
 class NodeBackends:
-    """Hands each stage on to one of several backends."""
+    """Passes each stage to the backend of its node."""
 
     of_run: str
     backends: Mapping[str, Backend]
 
     async def run(self, stage: Stage, prompt: str) -> Outcome | str:
-        """Have the work done by the backend of the node."""
+        """Run the stage with the backend of its node."""
         return await self._of(stage).run(stage, prompt)
 
     async def answer(self, stage: Stage, prompt: str) -> ModelAnswer | Outcome:
-        """Have the prompt answered by the backend of the node."""
+        """Answer the prompt with the backend of the node."""
         return await self._of(stage).answer(stage, prompt)
 
     async def steer(self, stage_id: str, text: str) -> bool:
-        """Hand words to whoever is at the stage; tell whether one took them."""
+        """Send a message to the stage; return whether a backend took it."""
         return any([await one.steer(stage_id, text) for one in self.backends.values()])
 
     def rebuild(self, last: str, read: ReadSaved) -> object:
-        """Return the conversation that a stage left, from the backend that can make it again."""
+        """Rebuild the conversation of a stage with the backend that can."""
         why = ConversationLost()
         for one in self.backends.values():
             try:
@@ -71,14 +71,14 @@ PROJECT_PROMPTS = Path("agents") / "_profiles"
 
 
 def executed_type(node: Node, known: Set[str]) -> str:
-    """Return the type by which a node is executed; one that is not known goes by its shape."""
+    """Return the type that executes a node: its own, or that of its shape if it is unknown."""
     return node.type if node.type in known else TYPE_OF_SHAPE.get(node.shape, DEFAULT_TYPE)
 
 
 async def build_backend(
     graph: Graph, request: RunRequest, host: RunHost, stack: AsyncExitStack
 ) -> Backend:
-    """Return the backend of the run, which hands on what nodes want to be done by others."""
+    """Build the backend of the run, and the backends that nodes name."""
     outcomes, custom_parts = NO_OUTCOMES, host.custom_parts.backend
     of_run = HANDED_IN if custom_parts else request.backend
     if request.outcomes is not None and not custom_parts:
@@ -95,7 +95,7 @@ async def build_backend(
         client = await stack.enter_async_context(made)
         parts = BackendParts(simulate=outcomes, agent=_agent_parts(client, request, host))
     registry = backend_registry()
-    # A name that is not known stands on a node that no backend does: else nothing was begun.
+    # Preflight refused unknown names, except on nodes that call no backend.
     built: dict[str, Backend] = {one: registry[one](parts) for one in named if one in registry}
     if custom_parts:
         built[HANDED_IN] = custom_parts
@@ -103,7 +103,7 @@ async def build_backend(
 
 
 def _may_ask(node: Node, known: Set[str], custom_parts: CustomParts) -> bool:
-    """Tell whether a stage may ask a backend: to load one takes as long as a few stages."""
+    """Return whether a stage may call a backend: loading one takes as long as a few stages."""
     type_ = executed_type(node, known)
     return type_ in custom_parts.handlers or model_task(node, type_) is not ModelTask.NOTHING
 

@@ -22,10 +22,10 @@ from attractor.pipeline.source.read import PipelineSource
 
 @dataclass(frozen=True)
 class RunComponents:
-    """What does the stages of a run: a handler for each type, who takes words, who asks people.
+    """The handlers of a run by type, its interviewer, and functions of its backend.
 
-    `asking` asks as the interviewer does, what was not answered in the journal of the run.
-    Conversations are made again by `rebuild`.
+    `asking` is the interviewer for questions that the journal does not answer yet. `rebuild`
+    rebuilds a conversation from its transcript.
     """
 
     handlers: Mapping[str, Handler]
@@ -44,11 +44,11 @@ async def build_components(
     questions: Questions,
     interviewer: Interviewer,
 ) -> RunComponents:
-    """Build the handler of every type the graph uses; what they hold open ends with the stack."""
+    """Build the handler of every type that the graph uses; the stack closes their resources."""
     graph = pipeline.graph
     custom_parts = host.custom_parts
     backend = await build_backend(graph, request, host, stack)
-    # What was answered into the run's inbox is not asked again.
+    # Questions with an answer in the inbox are not asked again.
     asking = AnsweredFirst(interviewer, questions, clock=host.clock)
     parts = Parts(backend, asking, pipeline.shown, pipeline.secrets)
     registry = handler_registry()

@@ -16,7 +16,7 @@ RECORDING_FILE = "answers.jsonl"
 
 
 def choose_interviewer(request: RunRequest, host: RunHost, run: OpenRun) -> Interviewer:
-    """Build who asks people: the one that was handed in, or the one that the options name."""
+    """Build the interviewer: the custom one, or the one that the request names."""
     if host.custom_parts.interviewer:
         return host.custom_parts.interviewer
     parts = InterviewerParts(
@@ -33,7 +33,7 @@ def choose_interviewer(request: RunRequest, host: RunHost, run: OpenRun) -> Inte
 
 @asynccontextmanager
 async def _alone(host: RunHost) -> AsyncGenerator[None]:
-    """Let a question stand behind what happened before it, and nobody write into it."""
+    """Print a question after the events before it, and nothing else during it."""
     await host.subscriptions.catch_up()
     with host.quiet():
         yield

@@ -65,8 +65,7 @@ def _middleware(
 def shared_rate_limits(limits: tuple[tuple[str, "Limit"], ...]) -> "RateLimits":
     """Return the one object that all runs of this process share whose limits are the same.
 
-    Worlds are made anew for each run, and no one hands anything from one to the next: so it is kept
-    here, and nowhere else. Its clock is the machine's, which all share.
+    Each run has a host of its own, and the limits hold for all of them: so they are kept here.
     """
     return shipped.RateLimits(dict(limits))
 
@@ -95,14 +94,14 @@ def _providers_named(settings: "LlmSettings") -> Iterator[tuple[str, str]]:
 
 
 def _secrets(host: RunHost) -> Sequence[str]:
-    """Return the values that are kept secret in the records of runs too."""
+    """Return the secrets that the records of runs redact as well."""
     values = [*(host.environ[name] for name in host.secret_variables), *host.secrets]
     texts = {text for value in values for text in texts_of(value)}
     return sorted(texts - secrets_in_own_texts(values))
 
 
 def _open_log(path: Path, stack: AsyncExitStack) -> logging.Logger:
-    """Return a logger of its own that writes to a file, which nobody else may read."""
+    """Return a logger that writes to a private file."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         file = os.fdopen(os.open(path, _APPENDED, 0o600), "a", encoding="utf-8")

@@ -217,7 +217,7 @@ def _require_unchanged(run: RunRecord, pipeline: PipelineSource, request: RunReq
 
 
 def _begin_journal(fork: Fork, manifest: Manifest, directory: RunDirectory) -> None:
-    """Write where the run comes from, and how far its walk has come there."""
+    """Write the first events of the fork: its origin, and its progress there."""
     share_artifacts(fork.run.directory, directory)
     point, pipeline = fork.point, fork.pipeline
     begun: dict[str, Json] = dict(point.begun)
@@ -245,7 +245,7 @@ def _begin_journal(fork: Fork, manifest: Manifest, directory: RunDirectory) -> N
 
 
 def _progress(fork: Fork, directory: RunDirectory) -> Progress:
-    """Return the progress as it was, but for what the graph says of itself."""
+    """Return the progress at the fork point, with the `graph.*` values of the new pipeline."""
     progress = fork.point.progress
     if not fork.change:
         return progress

@@ -31,7 +31,7 @@ from attractor.workspaces.run_store import STORES, open_store, read_record
 
 
 def require_trees(request: RunRequest, host: RunHost, run_id: str) -> None:
-    """Refuse a run whose trees were freed."""
+    """Refuse to continue a run whose trees were freed."""
     if request.workspace is WorkspaceKind.NONE:
         return
     if read_record(host.state_dir / STORES / run_id) is None:
@@ -44,7 +44,7 @@ def require_trees(request: RunRequest, host: RunHost, run_id: str) -> None:
 async def make_forked_tree(
     request: RunRequest, host: RunHost, run_id: str, parent: str, tree: TreeId
 ) -> Base:
-    """Make a run's workspace from what another one kept; return what it is based on."""
+    """Create a workspace from a tree of another run, and return its base."""
     if request.workspace is WorkspaceKind.NONE:
         return NoWorkspace().base
     if request.workspace is WorkspaceKind.IN_PLACE:
@@ -55,7 +55,7 @@ async def make_forked_tree(
 
 
 async def _copied(host: RunHost, run_id: str, parent: str, tree: TreeId) -> Base:
-    """Begin as the other run did: what a person changed since is no part of it."""
+    """Start from the copy of the other run, without later changes of the project."""
     theirs, record = open_store(host.state_dir, parent, search_path=host.search_path)
     workspace = await make_copied_again(
         theirs,
@@ -94,7 +94,7 @@ async def _go_on_from(theirs: Store, workspace: Dimension, tree: TreeId) -> Base
 
 
 async def _in_place(host: RunHost, run_id: str, parent: str, tree: TreeId) -> Base:
-    """Keep the folder as it is under a tree; whoever walks on puts it back, what differs aside."""
+    """Record the folder as a tree; the walk restores it later and sets differences aside."""
     theirs, _ = open_store(host.state_dir, parent, search_path=host.search_path)
     workspace = await make_in_place(
         host.project,
@@ -109,7 +109,7 @@ async def _in_place(host: RunHost, run_id: str, parent: str, tree: TreeId) -> Ba
 
 
 def _nowhere(folder: Path) -> ExecutionEnvironment:
-    """Nothing is run while a workspace is made."""
+    """Return no environment: no tool runs while a workspace is created."""
     return NoEnvironment()
 
 
@@ -121,7 +121,7 @@ def begin_journal(
     clock: Clock,
     redactor: Redactor,
 ) -> None:
-    """Write the first events of a run: where it comes from, and how far its walk has come there."""
+    """Write the first events of a run: its origin, and its progress there."""
     log = EventLog(directory.events, run_id=run_id, clock=clock, redactor=redactor)
     try:
         for one in happenings:
@@ -132,5 +132,5 @@ def begin_journal(
 
 
 def share_artifacts(parent: RunDirectory, directory: RunDirectory) -> None:
-    """Give a run what values in its context stand for; no artifact ever changes."""
+    """Share the artifacts of a run with another one; artifacts never change."""
     share_blobs(parent.root / ARTIFACTS, directory.root / ARTIFACTS)

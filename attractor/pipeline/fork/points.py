@@ -29,7 +29,7 @@ _STARTED, _BRANCHED = StageStarted.__name__, ParallelBranchStarted.__name__
 
 @dataclass(frozen=True)
 class Visited:
-    """A visit that a run made: its number, the event it began with, and the branch it was in."""
+    """A visit of a node: its number, its first event, and its branch."""
 
     node: str
     visit: int
@@ -42,7 +42,7 @@ class Visited:
 
 @dataclass(frozen=True)
 class ForkPoint:
-    """A run as it was right before a visit; `seq` and `hash` are those of the event before it."""
+    """The state of a run right before a visit; `seq` and `hash` are of the event before it."""
 
     node: str
     visit: int
@@ -58,13 +58,13 @@ class ForkPoint:
 
 @dataclass
 class _Path:
-    """The visits of a run in the order in which they began, and what its branches left."""
+    """The visits of a run in order of their start, and the forks of its branches."""
 
     visits: dict[tuple[str, int], Visited] = field(default_factory=dict[tuple[str, int], Visited])
     branches: dict[str, tuple[str, str]] = field(default_factory=dict[str, tuple[str, str]])
 
     def add(self, event: Event) -> None:
-        """Take note of an event."""
+        """Add an event."""
         if event.node is None or event.visit is None:
             return
         branch = event.branch or ""
@@ -77,7 +77,7 @@ class _Path:
             self.visits.setdefault((event.node, event.visit), visited)
 
     def fork_of(self, branch: str) -> str:
-        """Return the visit of the walk from the start that a branch, or its own parent, left."""
+        """Return the visit at which the outermost branch around a branch started."""
         place, parent = self.branches.get(branch, ("", ""))
         while parent:
             place, parent = self.branches.get(parent, ("", ""))
@@ -114,7 +114,7 @@ def _choose(run: RunRecord, visits: Sequence[Visited], reference: str) -> Visite
 
 
 def _split(reference: str, nodes: set[str]) -> tuple[str, int | None]:
-    """Return the node and the visit that are meant; an id may end as if a visit were named."""
+    """Split a reference into node and visit; a node id may contain `@` itself."""
     match = _WITH_VISIT.fullmatch(reference)
     if match is None or reference in nodes:
         return reference, None
@@ -131,7 +131,7 @@ def _never_visited(run: RunRecord, visits: Sequence[Visited], node: str) -> Usag
     error = UnknownName("visited node", node, nodes)
     name, _, number = node.rpartition("@")
     if name in nodes:
-        told = f"{number!r} is no number of a visit of {name}"
+        told = f"invalid visit number {number!r} of {name}"
         return UsageError(told, hint=f"say {name}@1 for the first one")
     if len(nodes) > SHOWN and not error.hint.startswith("did you mean"):
         error.hint = f"visited: {_named(nodes)}"
@@ -140,7 +140,7 @@ def _never_visited(run: RunRecord, visits: Sequence[Visited], node: str) -> Usag
 
 
 def _earlier(run: RunRecord) -> str:
-    """Say where the visits before those of a fork are."""
+    """Return a hint at the visits before the fork, which are in the parent."""
     if not run.manifest.forked_at:
         return ""
     return f"; it was forked at {run.manifest.forked_at} from {run.manifest.parent}, which has more"

@@ -19,12 +19,12 @@ from attractor.language.linting.lint_rule import ExtraRules
 from attractor.language.preparation.transform import Transform
 
 HANDED_IN = "handed in"
-"""What stands in a manifest for the name of a part that a program handed in."""
+"""The name that a manifest keeps for a part that a program passed as an object."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CustomParts:
-    """The parts that a program hands in as objects, and pipelines that are no files, by name."""
+    """The parts that a program passes as objects, and the texts of pipelines without a file."""
 
     handlers: Mapping[str, Handler] = field(default_factory=dict[str, Handler])
     backend: Backend | None = None
@@ -35,7 +35,7 @@ class CustomParts:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What a run cannot go on without, in words: how people are asked may change."""
+        """The names of the parts that a resumed run needs; the interviewer may change."""
         named = [f"handler {type_}" for type_ in sorted(self.handlers)]
         named += ["backend"] if self.backend else []
         return (*named, *(f"transform {type(one).__name__}" for one in self.transforms))
@@ -82,7 +82,7 @@ AnyHandler = Handler | SyncHandler | SpecHandler
 
 @dataclass(frozen=True)
 class _Adapted:
-    """A handler that wants four arguments."""
+    """Adapts a handler with the four arguments of the specification."""
 
     called: Callable[..., object]
 
@@ -93,7 +93,7 @@ class _Adapted:
 
 
 def adapt_handler(type_: str, handler: AnyHandler) -> Handler:
-    """Return a handler of a node type as the engine calls it, or refuse what is none."""
+    """Return a handler as the engine calls it, or refuse an invalid one."""
     if isinstance(handler, type):
         told = f"the handler of {type_} is a class"
         raise UsageError(told, hint=f"hand in an object: {handler.__name__}()")

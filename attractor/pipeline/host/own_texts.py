@@ -11,7 +11,7 @@ _COULD_BE_ONE = re.compile(rf"[A-Za-z._/@:-]{{{SHORTEST},40}}")
 
 
 def words_in_texts(values: Iterable[str], texts: Iterable[str]) -> frozenset[str]:
-    """Return which values are words that stand in texts, also as a part of a longer word.
+    """Return the values that occur in texts, also as a part of a longer word.
 
     The texts are read only where a value may be such a word: most secrets have digits.
     """
@@ -23,17 +23,17 @@ def words_in_texts(values: Iterable[str], texts: Iterable[str]) -> frozenset[str
 
 
 def secrets_in_own_texts(secrets: Iterable[str]) -> frozenset[str]:
-    """Return what of secrets, or of their lines, stands in what Attractor itself writes."""
+    """Return the secrets, or lines of them, that occur in the texts of Attractor."""
     return words_in_texts((text for one in secrets for text in texts_of(one)), _package_texts())
 
 
 def is_in_own_texts(secret: str) -> bool:
-    """Tell whether a value cannot be kept out of what Attractor itself writes."""
+    """Return whether a secret occurs in the texts of Attractor."""
     return secret.strip() in secrets_in_own_texts([secret])
 
 
 def _package_texts() -> Iterator[str]:
-    """Yield, once they are asked for, the texts that all names in records come from."""
+    """Yield the source texts, from which all names in records come."""
     yield from _read(Path(__file__).parents[2])
 
 

@@ -24,7 +24,7 @@ from attractor.pipeline.notifications.notice import Notice, messengers
 from attractor.pipeline.runs.lookup import reference_of
 
 STARTED = "NotificationStarted"
-"""The kind emitted before people are told, so that nobody tells them once more."""
+"""The event before a notification is sent, so that it is not sent twice."""
 
 
 COMPLETED = "NotificationCompleted"
@@ -37,7 +37,7 @@ LONGEST_FAULT = 300
 
 
 class Notifier:
-    """Tells people what one run asks them, its branches and its children included."""
+    """Notifies people of the questions of a run, its branches and its children."""
 
     def __init__(self, run: OpenRun, host: RunHost) -> None:
         self._run = run
@@ -50,32 +50,32 @@ class Notifier:
         self._telling: set[asyncio.Task[None]] = set()
 
     def beside(self, interviewer: Interviewer) -> Interviewer:
-        """Return who asks as another one does, and has people told who are not there."""
+        """Return an interviewer that also notifies people of its questions."""
         return _NotifiedOf(interviewer, self) if self._notify.ways else interviewer
 
     def now(self, question: Question, *, is_parked: bool) -> None:
-        """Begin to tell people of a question, unless they were told."""
+        """Start to notify people of a question, unless that was done before."""
         task = asyncio.create_task(self._tell(question, is_parked))
         self._telling.add(task)
         task.add_done_callback(self._telling.discard)
 
     def soon(self, question: Question) -> "asyncio.Task[None]":
-        """Tell people when whoever is asked had some time to answer, unless that is cancelled."""
+        """Notify people after a delay, unless the returned task is cancelled."""
         return asyncio.create_task(self._later(question))
 
     async def settle(self) -> None:
-        """Wait until all are told that are to be; an answer may have come of that."""
+        """Wait until every notification was sent, and take answers that came meanwhile."""
         while self._telling:
             await asyncio.wait(self._telling)
         run = self._run
-        # Whoever was told may have answered by now, and nobody else looks into the inbox.
+        # A person may have answered by now, and no runner reads the inbox later.
         if run.state.status == AWAITING_ANSWER and run.take_orders():
             if run.state.canceled:
                 end_run(run)
             run.write_run()
 
     async def give_up(self) -> None:
-        """Tell nobody any more."""
+        """Cancel the notifications that are not sent yet."""
         telling = list(self._telling)
         for task in telling:
             task.cancel()
@@ -134,7 +134,7 @@ class Notifier:
         return StageReference(flight.node, flight.visit, flight.attempt, key or None)
 
     def _told_before(self) -> set[str]:
-        """Return the questions that people were told of, also in an earlier life of the run."""
+        """Return the questions with a notification, also by an earlier runner."""
         if self._told is None:
             self._told = _told_in(self._run)
         return self._told
@@ -142,7 +142,7 @@ class Notifier:
 
 @asynccontextmanager
 async def notifying(run: OpenRun, host: RunHost) -> AsyncGenerator[Notifier]:
-    """Tell people of what a run asks; at the end, wait until they are told."""
+    """Notify people of questions of a run; at the end, wait until that is done."""
     notifier = Notifier(run, host)
     try:
         yield notifier
@@ -153,13 +153,13 @@ async def notifying(run: OpenRun, host: RunHost) -> AsyncGenerator[Notifier]:
 
 @dataclass(frozen=True)
 class _NotifiedOf:
-    """Asks as another one does; people are told of what waits longer than it should."""
+    """An interviewer that notifies people of questions that wait for long."""
 
     asking: Interviewer
     notifier: Notifier
 
     async def ask(self, question: Question) -> Answer:
-        """Ask; a question that is parked is told of at once."""
+        """Ask a question; if it is parked, notify people at once."""
         waiting = self.notifier.soon(question)
         try:
             return await self.asking.ask(question)

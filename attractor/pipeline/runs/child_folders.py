@@ -19,7 +19,7 @@ _STAGE = re.compile(r"(?P<node>.*)@(?P<attempt>[0-9]+\.[0-9]+)", re.DOTALL)
 
 
 def child_directory(parent: RunDirectory, name: str) -> RunDirectory:
-    """Return where the child of a name lies, whether it was made or not."""
+    """Return the directory of a child, whether it exists or not."""
     return RunDirectory(parent.children / child_folder(name))
 
 
@@ -30,18 +30,18 @@ def child_folder(name: str) -> str:
 
 
 def newest_round(first: RunDirectory) -> RunDirectory:
-    """Return where the last run lies that goes on in place of a child; without one, the child."""
+    """Return the directory of the newest restart of a child (default: the child)."""
     rounds = takewhile(lambda one: one.manifest.exists(), (_round(first, at) for at in count(1)))
     return next(iter(deque(rounds, maxlen=1)), first)
 
 
 def next_round(first: RunDirectory, progress: Progress) -> RunDirectory:
-    """Return where the run is to lie that goes on in place of one that has come so far."""
+    """Return the directory of the next restart of a child."""
     return _round(first, progress.restarts + 1)
 
 
 def round_before(first: RunDirectory, manifest: Manifest) -> RunDirectory:
-    """Return where the run lies that another one goes on in place of."""
+    """Return the directory of the run that a restart replaces."""
     return _round(first, manifest.restart - 1)
 
 
@@ -57,7 +57,7 @@ def _round(first: RunDirectory, number: int) -> RunDirectory:
 
 
 def clear_half_made(root: Path) -> None:
-    """Remove half a directory, whose maker was killed."""
+    """Remove an incomplete directory, whose process was killed."""
     try:
         if root.exists():
             shutil.rmtree(root)

@@ -363,7 +363,7 @@ def reference_to(root: Path) -> str:
 
 
 def run_root(run_id: str, host: RunHost) -> Path:
-    """Return the place of a run; a runs folder that we make is none of git's business."""
+    """Return the directory of a run; a runs folder that is created here is ignored by git."""
     if not host.runs_dir.exists():
         host.runs_dir.mkdir(parents=True)
         write_whole(host.runs_dir / ".gitignore", "*\n")
@@ -371,7 +371,7 @@ def run_root(run_id: str, host: RunHost) -> Path:
 
 
 def last_restart(root: Path, state: RunState) -> str:
-    """Return the id of the run that goes on in place of one, however often it began anew."""
+    """Return the id of the newest restart of a run."""
     found = state.restarted_as
     while found:
         directory = RunDirectory(root.parent / found)

@@ -29,7 +29,7 @@ from attractor.pipeline.source.saved import GRAPH_ACCEPTED, replace_pipeline, sa
 
 @dataclass(frozen=True)
 class PlannedChange:
-    """A pipeline that is to take the place of the one before, what differs, and who accepts it."""
+    """A change of the pipeline that an operator accepts: both versions, and their difference."""
 
     before: PipelineSource
     pipeline: PipelineSource
@@ -40,9 +40,9 @@ class PlannedChange:
 def plan_change(
     run: OpenRun, before: PipelineSource, request: RunRequest, host: RunHost, *, by: str
 ) -> PlannedChange | None:
-    """Return what somebody accepts; a change that nobody accepts is refused.
+    """Return the change that an operator accepts, or refuse a change that is not accepted.
 
-    Nothing is written yet: what is accepted has to be runnable as well.
+    Nothing is written yet: the changed pipeline still has to pass preflight.
     """
     file = request.file
     if not file.is_file():
@@ -70,7 +70,7 @@ def plan_change(
 
 
 def accept_change(run: OpenRun, acceptance: PlannedChange, host: RunHost) -> None:
-    """Put a pipeline in the place of the one before, which is kept, and say who accepted it."""
+    """Save both pipelines, record the change with its operator, and make the new one current."""
     before, pipeline = acceptance.before, acceptance.pipeline
     save_pipeline(run.directory, before)
     save_pipeline(run.directory, pipeline)
@@ -128,7 +128,7 @@ def _opened(run: OpenRun, request: RunRequest, host: RunHost) -> PipelineSource:
 
 
 def _lost(state: RunState, before: Graph, after: Graph) -> Iterator[str]:
-    """Yield what the run stands on and the changed pipeline lacks."""
+    """Yield nodes that the position of the run needs and the changed pipeline lacks."""
     walks = state.walks
     for key, strand in walks.items():
         if strand.is_over:
@@ -145,7 +145,7 @@ def _lost(state: RunState, before: Graph, after: Graph) -> Iterator[str]:
 
 
 def _lost_places(strand: WalkState, where: str, before: Graph, after: Graph) -> Iterator[str]:
-    """Yield which of the nodes a walk stands at is gone, or is done by another handler."""
+    """Yield nodes at the position of a walk that are gone or have another type."""
     at_work = strand.in_flight.node if strand.in_flight else ""
     for node in dict.fromkeys([strand.progress.next_node, at_work]):
         if node and node not in after.nodes:

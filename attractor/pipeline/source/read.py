@@ -27,9 +27,9 @@ Refuses = Callable[[Diagnostic], bool]
 
 @dataclass(frozen=True)
 class ProjectContext:
-    """What a project knows and wants of its pipelines, and what no pipeline may hold.
+    """The names, rule levels, custom parts and secrets with which a project reads its pipelines.
 
-    The variables of the environment may give secret inputs.
+    Variables of the environment may contain secret inputs.
     """
 
     vocabulary: Vocabulary
@@ -41,7 +41,7 @@ class ProjectContext:
 
 @dataclass(frozen=True)
 class PipelineSource:
-    """A pipeline that can run: what it is made of, the hash of that, and its graph."""
+    """A pipeline that can run: its text, its files, their hash, and its graph."""
 
     text: str
     content_hash: str
@@ -58,13 +58,13 @@ class PipelineSource:
 
     @property
     def shown(self) -> Mapping[str, str]:
-        """The inputs that a stage may see: a secret never reaches a prompt."""
+        """The inputs that are not secret: only these reach prompts."""
         secrets = self.secrets
         return {name: value for name, value in self.inputs.items() if name not in secrets}
 
 
 def bare_project() -> ProjectContext:
-    """Return what is known where there is no project: which types of nodes there are."""
+    """Return the context without a project: the node types only."""
     return ProjectContext(Vocabulary(types=frozenset(handler_registry())))
 
 
@@ -75,7 +75,7 @@ def open_pipeline(
     inputs: Mapping[str, str] | None = None,
     project: ProjectContext | None = None,
 ) -> PipelineSource:
-    """Read a pipeline from its file; a goal that is given stands for the one that is written."""
+    """Read a pipeline from its file; a `goal` overrides the one of the graph."""
     files = files_beside(Path(file))
     custom_parts = project.custom_parts.texts.get(file) if project else None
     source = open_source(file) if custom_parts is None else Source(custom_parts, file)
@@ -91,9 +91,9 @@ def read_pipeline(
     project: ProjectContext | None = None,
     refuses: Refuses = lambda diagnostic: diagnostic.is_error,
 ) -> PipelineSource:
-    """Read a pipeline from its text, or raise what keeps it from running.
+    """Read a pipeline from its text, or raise its errors.
 
-    Without inputs those of the graph stay as they are written.
+    Without inputs, `${inputs.NAME}` is not replaced.
     """
     project = project or bare_project()
     prepared = _prepared(source, goal, files, None, project)
@@ -110,7 +110,7 @@ def read_pipeline(
 
 
 def pipeline_hash(text: bytes, files: Mapping[str, bytes]) -> str:
-    """Return the hash of a pipeline: of its text, and of the files it is made of besides."""
+    """Return the hash of a pipeline: of its text and its files."""
     own = content_hash(text)
     if not files:
         return own
@@ -119,7 +119,7 @@ def pipeline_hash(text: bytes, files: Mapping[str, bytes]) -> str:
 
 
 def hash_now(file: Path, pipeline: PipelineSource) -> str:
-    """Return the hash that a pipeline has in its file now; where nothing changed it is the same."""
+    """Return the hash of a pipeline as its file is now."""
     source, files = open_source(file), files_beside(file)
     if source.text == pipeline.text and all(
         _holds(files, name, content) for name, content in pipeline.files.items()
@@ -129,7 +129,7 @@ def hash_now(file: Path, pipeline: PipelineSource) -> str:
 
 
 def hash_of_file(file: Path) -> str:
-    """Return the hash of a pipeline as it lies in its file now, sound or not."""
+    """Return the hash of a pipeline file, with or without errors."""
     source = open_source(file)
     files = prepare(source.text, files=files_beside(file)).files
     return pipeline_hash(source.text.encode(), files)
@@ -163,7 +163,7 @@ def _prepared(
 
 
 def _names_inputs(source: Source, prepared: Prepared) -> bool:
-    """Tell whether a prompt may ask for an input: one that there is not is to be told."""
+    """Return whether a prompt may name an input: an unknown one is an error."""
     texts = (source.text.encode(), *prepared.files.values())
     return any(b"${" in text for text in texts)
 
@@ -177,7 +177,7 @@ def _require_sound(prepared: Prepared, refuses: Refuses) -> Graph:
 
 
 def project_of(host: RunHost) -> ProjectContext:
-    """Return the names that a project has, and how grave it takes each rule."""
+    """Return the context of the project of a host."""
     names = known_names(host.project, environ=host.environ)
     if host.custom_parts.handlers:
         names = replace(names, types={*(names.types or ()), *host.custom_parts.handlers})

@@ -31,12 +31,12 @@ from attractor.pipeline.source.read import (
 )
 
 GRAPH_ACCEPTED = "GraphAccepted"
-"""The kind emitted when somebody has a run go on with a pipeline that changed."""
+"""The event that records an accepted change of the pipeline."""
 
 
 @dataclass(frozen=True)
 class AcceptedChange:
-    """The last acceptance of a run: the hash of the pipeline before it, and of the one since."""
+    """The last accepted change: the hashes of the old and the new pipeline."""
 
     old: str
     new: str
@@ -44,20 +44,20 @@ class AcceptedChange:
 
 @dataclass(frozen=True)
 class SavedPipeline:
-    """A pipeline as it lies in a run directory: its text, and the files it names."""
+    """A pipeline in a run directory: its text and its files."""
 
     text: bytes
     files: Mapping[str, bytes]
 
     @property
     def hash(self) -> str:
-        """What it is known by."""
+        """The content hash of the pipeline."""
         return pipeline_hash(self.text, self.files)
 
 
 def find_accepted(directory: RunDirectory) -> AcceptedChange | None:
-    """Return what was accepted last; nothing for a run that goes on with what it began with."""
-    # Most journals need not be read for it.
+    """Return the last accepted change; None if there was none."""
+    # Most runs have no accepted change, and their journal is not read.
     if not any(directory.root.glob("graph.*.dot")) or not directory.events.exists():
         return None
     accepted = None
@@ -72,14 +72,14 @@ def find_accepted(directory: RunDirectory) -> AcceptedChange | None:
 
 
 def save_pipeline(directory: RunDirectory, pipeline: PipelineSource) -> None:
-    """Keep a pipeline by its hash."""
+    """Save a pipeline under its hash."""
     graph, files = _places(directory, pipeline.content_hash)
     write_stored_files(files, pipeline.files)
     write_whole(graph, pipeline.text)
 
 
 def replace_pipeline(directory: RunDirectory, pipeline: PipelineSource) -> None:
-    """Make a pipeline the one that is seen in a run directory, if it is not."""
+    """Make a pipeline the current one of a run directory."""
     if directory.files.exists() or pipeline.files:
         write_stored_files(directory.files, pipeline.files)
     write_whole(directory.graph, pipeline.text)

@@ -1,9 +1,4 @@
-"""Gives a project what a run made, as far as it has come: a branch, or outside git a patch.
-
-So it is whenever the process lets go of a run: when it ended, well or not, and when it rests.
-
-Gives back what a run made that was ended while nobody ran it, such as one that was killed.
-"""
+"""Delivers the result of a run to its project whenever it stops: a branch, or a patch."""
 
 import shlex
 from functools import partial
@@ -49,9 +44,9 @@ _KINDS = (BRANCH_WRITTEN.encode(), PATCH_WRITTEN.encode())
 
 @dataclass(frozen=True)
 class DeliveredPatch:
-    """A patch with all that a run changed, and where the files themselves are until they are freed.
+    """The patch with every change of a run, and the folder with the files until it is freed.
 
-    What is redacted cannot be applied: `git` makes the whole patch of the trees in the store.
+    A redacted patch cannot be applied; `git` makes the complete one from the store.
     """
 
     place: Path
@@ -72,7 +67,7 @@ class DeliveredPatch:
 
     @property
     def applying(self) -> str:
-        """The command that takes over what the run changed, in the project's folder."""
+        """The command that applies the changes in the folder of the project."""
         if not self.is_redacted:
             return f"git apply {shlex.quote(str(self.place))}"
         store = shlex.quote(self.store)
@@ -82,14 +77,14 @@ class DeliveredPatch:
 
 @dataclass(frozen=True)
 class Delivery:
-    """What a run gave its project last: the name of a branch, or a patch."""
+    """The last delivery of a run: the name of a branch, or a patch."""
 
     branch: str = ""
     patch: DeliveredPatch | None = None
 
 
 def read_delivery(directory: RunDirectory) -> Delivery:
-    """Read from a run's journal what it gave back."""
+    """Read the last delivery from the journal of a run."""
     found = Delivery()
     for line in read_lines(directory.events) if directory.events.exists() else ():
         if any(kind in line.content for kind in _KINDS):
@@ -103,7 +98,7 @@ def read_delivery(directory: RunDirectory) -> Delivery:
 
 
 def read_delivered_patch(root: Path) -> DeliveredPatch | None:
-    """Return the patch that a run's result was written to; most runs have none."""
+    """Return the patch of a run, if it has one."""
     directory = RunDirectory(root)
     return read_delivery(directory).patch if (root / RESULT).exists() else None
 
@@ -122,9 +117,9 @@ def _patch_of(event: Event, directory: RunDirectory) -> DeliveredPatch:
 async def deliver(
     run: OpenRun, workspace: object, *, graph: Graph, request: RunRequest, host: RunHost
 ) -> None:
-    """Give the project what the run made so far; the same when it is repeated.
+    """Deliver the result so far; a repeated call has the same effect.
 
-    Where that fails, a run that ended well has not ended yet, and any other is what it is.
+    A failure is an error for a run that succeeded, and only reported for any other.
     """
     if not isinstance(workspace, Dimension) or run.state.progress is None:
         return
@@ -159,7 +154,7 @@ async def _give_branch(run: OpenRun, workspace: Dimension, graph: Graph, host: R
 
 
 async def _write_result(run: OpenRun, workspace: Dimension, graph: Graph, host: RunHost) -> None:
-    """Write all that the run changed; with secrets in it, they are replaced and that is said."""
+    """Write every change of the run into a patch, and record whether secrets were redacted."""
     since, until = workspace.base.candidate, run.progress.tree
     content = await workspace.diff(since, until, most=LARGEST_RESULT + 1)
     if len(content) > LARGEST_RESULT:
@@ -184,7 +179,7 @@ async def _write_result(run: OpenRun, workspace: Dimension, graph: Graph, host: 
 
 
 async def deliver_ended_run(root: Path, host: RunHost) -> None:
-    """Give the project what a run made that has ended; where that fails, it is told."""
+    """Deliver the result of a run that was canceled without a runner; report a failure."""
     try:
         with open_run(root, clock=host.clock, redactor=host.redactor) as run:
             await _deliver(run, host)
@@ -218,5 +213,5 @@ async def _deliver(run: OpenRun, host: RunHost) -> None:
 
 
 def _nowhere(folder: Path) -> ExecutionEnvironment:
-    """Nothing is run for it."""
+    """Return no environment: no tool runs during the delivery."""
     return NoEnvironment()

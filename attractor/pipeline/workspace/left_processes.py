@@ -12,26 +12,26 @@ from attractor.language.source.text import visible
 from attractor.pipeline.host.run_host import RunHost
 
 LEFT_RUNNING_ENDED = "LeftRunningEnded"
-"""The kind emitted when processes that an earlier life of the run left running were ended."""
+"""The event that records processes of an earlier runner that were ended."""
 
 
 MOST_NAMED = 20
-"""How many of them the event names; the count is of all."""
+"""How many processes the event names at most; its count includes all."""
 
 
 _KEEPS_ALL = "bubblewrap"
-"""The place of work in which everything ends with the process that runs the run."""
+"""The sandbox in which every process ends with the runner."""
 
 
 async def end_left_running(run: OpenRun) -> Sequence[Process]:
-    """End what an earlier life of a run left running, before anything of it is made again."""
+    """End processes of an earlier runner, before the workspace is opened."""
     ended = await kill_orphans(_marked_as(run.directory.root)) if _may_leave(run.manifest) else ()
     _left_running_tell(run, ended)
     return ended
 
 
 def end_left_running_now(run: OpenRun) -> Sequence[Process]:
-    """End what an earlier life of a run left running, and let everything else wait for that."""
+    """End processes of an earlier runner, and block until they are gone."""
     ended = (
         kill_orphans_blocking(_marked_as(run.directory.root)) if _may_leave(run.manifest) else ()
     )
@@ -40,7 +40,7 @@ def end_left_running_now(run: OpenRun) -> Sequence[Process]:
 
 
 async def end_left_running_of(root: Path, host: RunHost) -> None:
-    """End what another run left running that was killed: it is at work in the same folder."""
+    """End processes of another run that was killed in the same folder."""
     with open_run(root, clock=host.clock, redactor=host.redactor) as other:
         ended = await end_left_running(other)
     if ended:
@@ -49,7 +49,7 @@ async def end_left_running_of(root: Path, host: RunHost) -> None:
 
 
 def name_processes(processes: Sequence[Process]) -> str:
-    """Return some processes for people: the names of their commands, and their numbers."""
+    """Return the names and ids of processes, for people."""
     named = ", ".join(f"{one.name} ({one.number})" for one in processes[:MOST_NAMED])
     more = len(processes) - MOST_NAMED
     # A process may call itself anything, and no terminal shall obey it.
@@ -61,7 +61,7 @@ def _may_leave(manifest: Manifest) -> bool:
 
 
 def _marked_as(root: Path) -> str:
-    """Return the run whose name the commands carry: that of the whole, also for a part of it."""
+    """Return the run id that marks the processes: that of the outermost run."""
     while root.parent.name == CHILDREN:
         root = root.parent.parent
     return read_manifest(RunDirectory(root)).run_id

@@ -84,7 +84,7 @@ def test_what_was_never_visited_is_told_with_what_was(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no visit 2") as beyond:
         find_fork_point(run, "make@2")
     assert beyond.value.hint == "its visits: make@1"
-    with pytest.raises(UsageError, match="'x' is no number of a visit of make") as odd:
+    with pytest.raises(UsageError, match="invalid visit number 'x' of make") as odd:
         find_fork_point(run, "make@x")
     assert odd.value.hint == "say make@1 for the first one"
 
