@@ -24,7 +24,7 @@ from attractor.twins.server.provider_twin import ProviderTwin
 
 TODO = Path(__file__).parent / "todo"
 PIPELINE = "pipelines/wish.dot"
-KILLED_AT = "implement: begins"
+KILLED_AT = "implement: started"
 BETTER_WISH = (
     "Let `todo.py list --open` show only the tasks that are not done, "
     "with the numbers that `done` takes."
@@ -35,7 +35,7 @@ NO_GO = 5
 
 
 class Surprise(Exception):
-    """A command ended with another exit code than it should have."""
+    """A command ended with an unexpected exit status."""
 
     def __init__(self, command: list[str], code: int) -> None:
         super().__init__(f"'{' '.join(command)}' ended with {code}")
@@ -43,7 +43,7 @@ class Surprise(Exception):
 
 
 class RunFailed(Exception):
-    """A run failed, so that the gate has nothing to judge: that is a no-go too."""
+    """A run failed: there is nothing to judge, and the result is a no-go."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class Stage:
         return result.stdout
 
     def start_and_kill(self, *words: str, at: str) -> None:
-        """Start a command, and kill it without mercy when it says a word."""
+        """Start a command, and kill it with SIGKILL when it prints a word."""
         print(f"\n$ attractor {' '.join(words)}", flush=True)
         command = [sys.executable, "-m", "attractor", *words]
         with subprocess.Popen(
@@ -107,7 +107,7 @@ class Stage:
 
 
 def main() -> int:
-    """Play the demo, and say where everything is."""
+    """Play the demo, and print where its files are."""
     script = read_arguments()
     folder = Path(tempfile.mkdtemp(prefix="attractor-demo-"))
     with in_background(ProviderTwin(load_script(script))) as twin:
@@ -118,7 +118,7 @@ def main() -> int:
             print(f"\nThe demo ended early: {surprise}. Everything is in {folder}.")
             return surprise.code
         except RunFailed:
-            print("\nNo-go: the run failed, for the reason above, so nothing came of the wish.")
+            print("\nNo-go: the run failed for the reason above; there is no result.")
             print(f"Everything is in {folder}.")
             return NO_GO
     print(f"\nDone. Everything is in {folder}:")
@@ -143,19 +143,19 @@ def make_environ(folder: Path, twin: Mapping[str, str]) -> dict[str, str]:
 
 
 def play(stage: Stage) -> None:
-    """Do one thing after the other."""
+    """Play all steps of the demo."""
     policy = make_project(stage)
     prepare(stage, policy)
-    # What the profile allows is also asked for: tools are never unguarded by mistake.
-    unguarded = ["--sandbox", "none"] if policy else []
-    run = ["run", PIPELINE, "--suite", "todo", "--profile", "demo", *unguarded]
+    # The sandbox is also switched off explicitly: tools never run without one by mistake.
+    no_sandbox = ["--sandbox", "none"] if policy else []
+    run = ["run", PIPELINE, "--suite", "todo", "--profile", "demo", *no_sandbox]
     first_run(stage, run)
     second_run(stage, run)
     decide_and_promote(stage)
 
 
 def make_project(stage: Stage) -> list[str]:
-    """Make the repository, and choose the policy that this machine allows."""
+    """Create the repository, and choose the policy that this machine allows."""
     shutil.copytree(TODO, stage.project)
     for words in (
         ["init", "--quiet", "--initial-branch", "main"],
@@ -166,9 +166,11 @@ def make_project(stage: Stage) -> list[str]:
     told = json.loads(stage.attractor("doctor", "--json", quiet=True))
     standing = {one["subject"]: one["standing"] for one in told["findings"]}
     if standing["bubblewrap"] == "ok":
-        print("Agents and candidates are shut in by bubblewrap.")
+        print("Agents and candidates run in a bubblewrap sandbox.")
         return []
-    print("No sandbox can be had here, so agents run unguarded; the profile allows that by name.")
+    print(
+        "No sandbox is available here: agents run without one, and the profile allows it explicitly."
+    )
     return ["--allow-unverified-isolation"]
 
 
@@ -181,20 +183,20 @@ def prepare(stage: Stage, policy: list[str]) -> None:
 
 
 def first_run(stage: Stage, run: list[str]) -> None:
-    """Run, die, go on; the project's tests pass, and a hidden scenario does not."""
+    """Run, kill, resume; the project's tests pass, and a hidden scenario fails."""
     stage.start_and_kill(*run, at=KILLED_AT)
     walk(stage, "resume", "latest")
     stage.attractor("gate", "latest", "--operator", expected=NO_GO)
 
 
 def second_run(stage: Stage, run: list[str]) -> None:
-    """Run again with a wish that says more."""
+    """Run again with a more precise goal."""
     walk(stage, *run, "--goal", BETTER_WISH)
     stage.attractor("gate", "latest")
 
 
 def walk(stage: Stage, *words: str) -> None:
-    """Let a run go on to its end."""
+    """Run or resume until the run ends."""
     try:
         stage.attractor(*words)
     except Surprise as surprise:

@@ -103,7 +103,7 @@ def test_wrong_patch_that_fails_tests_ends_with_no_go(tmp_path: Path) -> None:
     said = result.stdout
     assert result.returncode == NO_GO, said
     assert "run is failed: The tests still fail; I do not know why." in said
-    assert "No-go: the run failed, for the reason above, so nothing came of the wish." in said
+    assert "No-go: the run failed for the reason above; there is no result." in said
     assert said.count("$ attractor run") == 1
     assert "no rule of the script" not in said
     assert "promote" not in said
