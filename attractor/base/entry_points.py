@@ -34,7 +34,7 @@ class EntryPoint(NamedTuple):
     distribution: str
 
 
-class Damaged(NamedTuple):
+class DamagedDistribution(NamedTuple):
     """A distribution that the scan skipped: its folder, and the fault."""
 
     place: str
@@ -54,7 +54,9 @@ def find_entry_points(
     return [point for point in points if point.group == group]
 
 
-def find_damaged(*, path: Sequence[str] | None = None, cache: str = CACHE_FOLDER) -> list[Damaged]:
+def find_damaged(
+    *, path: Sequence[str] | None = None, cache: str = CACHE_FOLDER
+) -> list[DamagedDistribution]:
     """Scan again, and return the damaged distributions on the path."""
     environment = _Environment.on(path)
     scanned = _scan(environment)
@@ -134,7 +136,7 @@ class _Scanned(NamedTuple):
     """The entry points of an environment, and its damaged distributions."""
 
     points: list[EntryPoint]
-    damaged: list[Damaged]
+    damaged: list[DamagedDistribution]
 
 
 def _scan(environment: _Environment) -> _Scanned:
@@ -142,7 +144,7 @@ def _scan(environment: _Environment) -> _Scanned:
     from importlib.metadata import distributions
 
     first: dict[str, list[EntryPoint]] = {}
-    damaged: list[Damaged] = []
+    damaged: list[DamagedDistribution] = []
     for distribution in distributions(path=environment.folders):
         # The public interface returns only the folder around it.
         place = str(getattr(distribution, "_path", distribution.locate_file("")))
@@ -152,7 +154,7 @@ def _scan(environment: _Environment) -> _Scanned:
             file = "entry_points.txt"
             first.setdefault(name, _points(distribution, name, place))
         except Exception as error:  # noqa: BLE001 - `find_damaged` reports any
-            damaged.append(Damaged(place, f"{file}: {type(error).__name__}: {error}"))
+            damaged.append(DamagedDistribution(place, f"{file}: {type(error).__name__}: {error}"))
     return _Scanned([point for points in first.values() for point in points], damaged)
 
 

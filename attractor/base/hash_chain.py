@@ -28,26 +28,26 @@ _RESERVED = ("seq", "prev", "hash", "seal")
 
 
 @dataclass(frozen=True)
-class Head:
+class ChainHead:
     """The end of a chain: number and hash of its last line."""
 
     seq: int
     hash: str
 
 
-GENESIS = Head(0, "0" * 64)
+GENESIS = ChainHead(0, "0" * 64)
 
 
 @dataclass(frozen=True)
-class Link:
+class ChainLink:
     """A record as a line of a chain, and the head after it."""
 
     line: str
-    head: Head
+    head: ChainHead
 
 
 @dataclass(frozen=True)
-class Flaw:
+class ChainFlaw:
     """The first corrupt line, counted from 1, and the reason."""
 
     line: int
@@ -58,8 +58,8 @@ class Flaw:
 class ChainCheck:
     """The head after the valid lines, the first flaw, and the number of unchecked seals."""
 
-    head: Head
-    flaw: Flaw | None
+    head: ChainHead
+    flaw: ChainFlaw | None
     unchecked_seals: int = 0
 
 
@@ -68,14 +68,14 @@ class _ParsedLine:
     """A parsed line."""
 
     record: dict[str, Json]
-    head: Head
-    before: Head
+    head: ChainHead
+    before: ChainHead
     seal: str | None
 
 
 def seal(
-    record: JsonObject, head: Head, *, key: bytes | None = None, is_plain: bool = False
-) -> Link:
+    record: JsonObject, head: ChainHead, *, key: bytes | None = None, is_plain: bool = False
+) -> ChainLink:
     """Make a record the line after a head; `is_plain` skips the check of its JSON."""
     for name in _RESERVED:
         if name in record:
@@ -93,8 +93,8 @@ def seal(
 def verify(
     lines: Iterable[bytes],
     *,
-    start: Head = GENESIS,
-    expected: Head | None = None,
+    start: ChainHead = GENESIS,
+    expected: ChainHead | None = None,
     key: bytes | None = None,
 ) -> ChainCheck:
     """Find the first corrupt line among lines without newlines.
@@ -109,8 +109,8 @@ def verify_file(
     path: str | Path,
     *,
     offset: int = 0,
-    start: Head = GENESIS,
-    expected: Head | None = None,
+    start: ChainHead = GENESIS,
+    expected: ChainHead | None = None,
     key: bytes | None = None,
 ) -> ChainCheck:
     """Find the first corrupt line of a file, from an offset and the head before it."""
@@ -130,28 +130,28 @@ def require_intact(check: ChainCheck, file: str) -> None:
 
 
 def _verify(
-    lines: Iterable[bytes], start: Head, expected: Head | None, key: bytes | None
+    lines: Iterable[bytes], start: ChainHead, expected: ChainHead | None, key: bytes | None
 ) -> ChainCheck:
     if expected and start.seq >= expected.seq and start != expected:
-        return ChainCheck(start, Flaw(1, "does not follow the expected line"))
+        return ChainCheck(start, ChainFlaw(1, "does not follow the expected line"))
     rest = iter(lines)
     head, number, unchecked = start, 0, 0
     for number, raw in enumerate(rest, 1):
         sealed = _follow(raw, head, key)
         if sealed is None:
-            return ChainCheck(head, Flaw(number, _reason(raw, head, key, rest)), unchecked)
+            return ChainCheck(head, ChainFlaw(number, _reason(raw, head, key, rest)), unchecked)
         if expected and sealed.head.seq == expected.seq and sealed.head != expected:
-            replaced = Flaw(number, "was replaced: it is not the expected line")
+            replaced = ChainFlaw(number, "was replaced: it is not the expected line")
             return ChainCheck(head, replaced, unchecked)
         head = sealed.head
         unchecked += key is None and sealed.seal is not None
     if expected and head.seq < expected.seq:
         missing = f"is missing: the chain had {expected.seq} lines"
-        return ChainCheck(head, Flaw(number + 1, missing), unchecked)
+        return ChainCheck(head, ChainFlaw(number + 1, missing), unchecked)
     return ChainCheck(head, None, unchecked)
 
 
-def _follow(raw: bytes, head: Head, key: bytes | None) -> _ParsedLine | None:
+def _follow(raw: bytes, head: ChainHead, key: bytes | None) -> _ParsedLine | None:
     """Parse a line, if linking its record to the head again gives the same bytes."""
     sealed = _parse_line(raw)
     if not isinstance(sealed, _ParsedLine):
@@ -169,8 +169,8 @@ def _follow(raw: bytes, head: Head, key: bytes | None) -> _ParsedLine | None:
 
 
 def _link(
-    record: JsonObject, head: Head, seal_of: Callable[[str], str | None], *, is_plain: bool
-) -> Link:
+    record: JsonObject, head: ChainHead, seal_of: Callable[[str], str | None], *, is_plain: bool
+) -> ChainLink:
     """Make a record a line; the hash covers the line without hash and seal."""
     body: JsonObject = {**record, "seq": head.seq + 1, "prev": head.hash}
     before, after = canonical_members(body, "hash", is_plain=is_plain)
@@ -180,7 +180,7 @@ def _link(
         _, between, end = canonical_members(body, "hash", "seal", is_plain=True)
         after = ",".join(filter(None, [between, f'"seal":{canonical_json(sealed)}', end]))
     line = canonical_object(before, f'"hash":"{digest}"', after)
-    return Link(line, Head(head.seq + 1, digest))
+    return ChainLink(line, ChainHead(head.seq + 1, digest))
 
 
 def _seal_of(digest: str, key: bytes) -> str:
@@ -197,13 +197,13 @@ def _parse_line(raw: bytes) -> _ParsedLine | str:
         case {"seq": int(seq), "prev": str(prev), "hash": str(own), **rest}:
             own_seal = rest.pop("seal", None)
             if own_seal is None or isinstance(own_seal, str):
-                return _ParsedLine(rest, Head(seq, own), Head(seq - 1, prev), own_seal)
+                return _ParsedLine(rest, ChainHead(seq, own), ChainHead(seq - 1, prev), own_seal)
             return "has an invalid seal"
         case _:
             return "has no seq, prev and hash"
 
 
-def _reason(raw: bytes, head: Head, key: bytes | None, rest: Iterator[bytes]) -> str:
+def _reason(raw: bytes, head: ChainHead, key: bytes | None, rest: Iterator[bytes]) -> str:
     """Return why a line does not follow a head."""
     if not raw.endswith(b"\n"):
         return "is incomplete: it has no newline at its end"

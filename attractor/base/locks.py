@@ -24,7 +24,7 @@ from attractor.base.json import JsonObject, canonical_json, parse_json
 
 
 @dataclass(frozen=True)
-class Holder:
+class LockHolder:
     """The holder of a lock, by its own words."""
 
     pid: int
@@ -129,7 +129,7 @@ def open_to_lock(path: Path) -> io.FileIO:
     return io.FileIO(path, "a+", opener=_open_no_link)
 
 
-def holder_of(path: str | Path) -> Holder | None:
+def holder_of(path: str | Path) -> LockHolder | None:
     """Return the noted holder of the lock at a path, unless that process is gone."""
     try:
         with _note_of(Path(path)).open("rb") as note:
@@ -141,7 +141,7 @@ def holder_of(path: str | Path) -> Holder | None:
         case {"host": str(host), "pid": int(pid), "purpose": str(purpose), "started": str(started)}:
             is_here = host == os.uname().nodename
             gone = is_here and _process_start(pid) != started
-            return None if gone else Holder(pid, host, since, purpose)
+            return None if gone else LockHolder(pid, host, since, purpose)
         case _:
             return None
 

@@ -26,7 +26,7 @@ POLL_S = 0.01
 """The interval of polling where the kernel sends no notification."""
 
 
-class EndWatch:
+class ExitWatch:
     """Calls `wake` when a program exits: by pidfd, else by polling."""
 
     def __init__(self, pid: int, wake: Callable[[], None]) -> None:
@@ -225,12 +225,12 @@ class _Child:
         self.pipes = pipes
         self._popen = popen
         self._wake = asyncio.Event()
-        self._end: EndWatch | None = None
+        self._end: ExitWatch | None = None
 
     async def run(self, timeout: timedelta | None) -> bool:
         """Read output until the program exits; return whether the time limit was reached."""
         self.pipes.watch(self._wake.set)
-        self._end = EndWatch(self._popen.pid, self._wake.set)
+        self._end = ExitWatch(self._popen.pid, self._wake.set)
         limit = asyncio.timeout(None if timeout is None else timeout.total_seconds())
         try:
             async with limit:

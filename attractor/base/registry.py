@@ -92,7 +92,7 @@ T = TypeVar("T")
 _PART_LINES = ("\npart = ", "\npart: ")
 
 
-class Source(NamedTuple):
+class PartSource(NamedTuple):
     """The place of a part, known before its module is imported."""
 
     module: str
@@ -148,14 +148,14 @@ class Registry(Mapping[str, T], Generic[T]):
         return source.fault or source.summary
 
     @cached_property
-    def _sources(self) -> dict[str, Source]:
+    def _sources(self) -> dict[str, PartSource]:
         folders = importlib.import_module(self.package).__path__
         sources = dict(entry for folder in folders for entry in _sources_in(folder, self.package))
         for point in find_entry_points(self.package):
             sources[point.name] = _from_entry_point(point, sources.get(point.name))
         return dict(sorted(sources.items()))
 
-    def _source(self, name: str) -> Source:
+    def _source(self, name: str) -> PartSource:
         source = self._sources.get(name)
         if source is None:
             raise UnknownName(self.noun, name, self._sources)
@@ -172,24 +172,24 @@ def part_name(stem: str) -> str:
     return stem.replace("__", ".")
 
 
-def _sources_in(folder: str, package: str) -> tuple[tuple[str, Source], ...]:
+def _sources_in(folder: str, package: str) -> tuple[tuple[str, PartSource], ...]:
     return _sources_at(folder, package, os.stat(folder).st_mtime_ns)
 
 
 @lru_cache(maxsize=64)
-def _sources_at(folder: str, package: str, _changed: int) -> tuple[tuple[str, Source], ...]:
+def _sources_at(folder: str, package: str, _changed: int) -> tuple[tuple[str, PartSource], ...]:
     """List a folder; a process lists it again when its time of change differs."""
     return tuple(_read_sources(folder, package))
 
 
-def _read_sources(folder: str, package: str) -> Iterator[tuple[str, Source]]:
+def _read_sources(folder: str, package: str) -> Iterator[tuple[str, PartSource]]:
     for file in sorted(os.listdir(folder)):
         stem, ending = os.path.splitext(file)
         # Editors leave files here that are no modules.
         is_module = ending == ".py" and stem.isidentifier()
         text = _read(folder, file) if is_module else ""
         if any(line in text for line in _PART_LINES):
-            yield part_name(stem), Source(f"{package}.{stem}", _first_sentence(text))
+            yield part_name(stem), PartSource(f"{package}.{stem}", _first_sentence(text))
 
 
 def _read(folder: str, file: str) -> str:
@@ -205,7 +205,7 @@ def _first_sentence(text: str) -> str:
     return documented.strip().partition("\n")[0].removesuffix('"""').rstrip(".")
 
 
-def _from_entry_point(point: EntryPoint, existing: Source | None) -> Source:
+def _from_entry_point(point: EntryPoint, existing: PartSource | None) -> PartSource:
     module, _, attribute = point.value.partition(":")
     fault = ""
     if existing:
@@ -213,10 +213,10 @@ def _from_entry_point(point: EntryPoint, existing: Source | None) -> Source:
         rivals = f"{existing.distribution or 'attractor'} and {point.distribution}"
         fault = f"is offered twice, by {rivals}"
     summary = f"From the distribution {point.distribution}"
-    return Source(module, summary, attribute or "part", point.distribution, fault)
+    return PartSource(module, summary, attribute or "part", point.distribution, fault)
 
 
-def _load(source: Source) -> object:
+def _load(source: PartSource) -> object:
     return getattr(importlib.import_module(source.module), source.attribute)
 
 

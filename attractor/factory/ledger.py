@@ -21,7 +21,15 @@ from pathlib import Path
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import ChainBroken, NotCanonical, VerificationError
 from attractor.base.files import file_error, make_private_folder, write_whole
-from attractor.base.hash_chain import GENESIS, ChainCheck, Head, Link, require_intact, seal, verify
+from attractor.base.hash_chain import (
+    GENESIS,
+    ChainCheck,
+    ChainHead,
+    ChainLink,
+    require_intact,
+    seal,
+    verify,
+)
 from attractor.base.journal import Journal, read_lines
 from attractor.base.json import Json, JsonObject, canonical_json, parse_json
 from attractor.base.locks import FileLock
@@ -29,13 +37,13 @@ from attractor.base.locks import FileLock
 OWNER_ONLY = 0o600
 
 
-def write_head(file: Path, head: Head, key: bytes) -> None:
+def write_head(file: Path, head: ChainHead, key: bytes) -> None:
     """Put a head in place whole, with a seal that only the key can make."""
     told: dict[str, Json] = {"seq": head.seq, "hash": head.hash, "seal": _seal(head, key)}
     write_whole(file, canonical_json(told), mode=OWNER_ONLY)
 
 
-def read_head(file: Path, key: bytes | None) -> Head:
+def read_head(file: Path, key: bytes | None) -> ChainHead:
     """Read a head back and check its seal, when there is a key to check it with."""
     try:
         told = parse_json(file.read_bytes())
@@ -47,7 +55,7 @@ def read_head(file: Path, key: bytes | None) -> Head:
         raise _broken(file, "is not what was written") from cause
     match told:
         case {"seq": int(seq), "hash": str(digest), "seal": str(seal)}:
-            head = Head(seq, digest)
+            head = ChainHead(seq, digest)
         case _:
             raise _broken(file, "is not what was written")
     if key is not None and not hmac.compare_digest(seal, _seal(head, key)):
@@ -55,7 +63,7 @@ def read_head(file: Path, key: bytes | None) -> Head:
     return head
 
 
-def _seal(head: Head, key: bytes) -> str:
+def _seal(head: ChainHead, key: bytes) -> str:
     words = canonical_json({"ledger_head": {"seq": head.seq, "hash": head.hash}})
     return hmac.digest(key, words.encode(), "sha256").hex()
 
@@ -81,7 +89,7 @@ class Entry:
     run_id: str
     time: str
     data: Mapping[str, Json]
-    head: Head
+    head: ChainHead
 
 
 class Ledger:
@@ -114,7 +122,7 @@ class Ledger:
                     "time": now.isoformat(),
                     "data": dict(data),
                 }
-                link: Link = seal(record, head, key=key)
+                link: ChainLink = seal(record, head, key=key)
                 journal.append(link.line)
             # A crash before this leaves a head that is behind, which the next line makes good.
             write_head(self._head_file, link.head, key)
@@ -150,7 +158,7 @@ class Ledger:
         expected = read_head(self._head_file, key)
         return verify(self._lines(), expected=expected, key=key)
 
-    def _verified(self, key: bytes) -> tuple[list[Entry], Head]:
+    def _verified(self, key: bytes) -> tuple[list[Entry], ChainHead]:
         # The head first: the ledger may grow in between, and must not seem too short then.
         expected = self._expected(key)
         lines = self._lines()
@@ -158,7 +166,7 @@ class Ledger:
         require_intact(verdict, str(self.file))
         return [_entry(parse_json(line)) for line in lines], verdict.head
 
-    def _expected(self, key: bytes) -> Head:
+    def _expected(self, key: bytes) -> ChainHead:
         expected = read_head(self._head_file, key)
         if expected != GENESIS and not self.file.exists():
             raise ChainBroken(f"{self.file} is gone", hint="bring it back from a copy")
@@ -209,6 +217,6 @@ def _entry(record: Json) -> Entry:
             "seq": int(seq),
             "hash": str(digest),
         }:
-            return Entry(kind, run_id, time, data, Head(seq, digest))
+            return Entry(kind, run_id, time, data, ChainHead(seq, digest))
         case _:
             raise TypeError("a verified line of the ledger has another shape")

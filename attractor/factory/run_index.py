@@ -19,7 +19,7 @@ from pathlib import Path
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import NotCanonical, VerificationError
 from attractor.base.files import write_whole
-from attractor.base.hash_chain import GENESIS, Head
+from attractor.base.hash_chain import GENESIS, ChainHead
 from attractor.base.journal import Journal, read_lines
 from attractor.base.json import Json, canonical_json, content_hash, parse_json
 from attractor.base.locks import FileLock
@@ -106,7 +106,7 @@ class RunFacts:
     directory: RunDirectory
     manifest: Manifest
     state: RunState
-    head: Head = GENESIS
+    head: ChainHead = GENESIS
 
     @property
     def run_id(self) -> str:

@@ -14,7 +14,7 @@ from attractor.base.errors import ChainBroken, ExitCode, FileError, NotCanonical
 from attractor.base.hash_chain import (
     GENESIS,
     ChainCheck,
-    Head,
+    ChainHead,
     require_intact,
     seal,
     verify,
@@ -28,7 +28,9 @@ KEY = b"a key in the state folder"
 RECORDS = st.lists(st.dictionaries(st.text().map("k{}".format), st.integers() | st.text()))
 
 
-def chained(records: list[dict[str, Json]], key: bytes | None = None) -> tuple[list[bytes], Head]:
+def chained(
+    records: list[dict[str, Json]], key: bytes | None = None
+) -> tuple[list[bytes], ChainHead]:
     head, lines = GENESIS, list[bytes]()
     for record in records:
         link = seal(record, head, key=key)
@@ -38,7 +40,7 @@ def chained(records: list[dict[str, Json]], key: bytes | None = None) -> tuple[l
 
 
 @cache
-def long_chain(key: bytes | None = None) -> tuple[tuple[bytes, ...], Head]:
+def long_chain(key: bytes | None = None) -> tuple[tuple[bytes, ...], ChainHead]:
     records: list[dict[str, Json]] = [
         {"type": "StageCompleted", "data": {"number": number, "words": "äöü\n" * (number % 7)}}
         for number in range(1, LENGTH + 1)
@@ -59,7 +61,7 @@ def flaw_of(verdict: ChainCheck) -> tuple[int, str]:
     return verdict.flaw.line, verdict.flaw.reason
 
 
-def flaw_in(lines: list[bytes], *, expected: Head | None = None) -> tuple[int, str]:
+def flaw_in(lines: list[bytes], *, expected: ChainHead | None = None) -> tuple[int, str]:
     verdict = verify(lines, expected=expected)
     line, reason = flaw_of(verdict)
     assert verdict.head.seq == line - 1
@@ -93,7 +95,7 @@ def test_hash_and_seal_can_be_computed_independently() -> None:
     proof = hmac.new(KEY, digest.encode(), "sha256").hexdigest()
     for key, sealed in [(None, ""), (KEY, f'"seal":"{proof}",')]:
         link = seal({"b": 1, "a": "ä"}, GENESIS, key=key)
-        assert link.head == Head(1, digest)
+        assert link.head == ChainHead(1, digest)
         assert link.line == f'{{"a":"ä","b":1,"hash":"{digest}","prev":"{zeros}",{sealed}"seq":1}}'
 
 
@@ -239,7 +241,7 @@ def test_chain_may_continue_after_the_expected_head() -> None:
     assert verify(lines, expected=early) == ChainCheck(head, None)
     assert verify(lines[3:], start=early, expected=early) == ChainCheck(head, None)
     assert verify([], start=early, expected=early) == ChainCheck(early, None)
-    for wrong in (Head(3, "0" * 64), Head(2, "0" * 64), GENESIS):
+    for wrong in (ChainHead(3, "0" * 64), ChainHead(2, "0" * 64), GENESIS):
         assert flaw_of(verify(lines[3:], start=early, expected=wrong))[0] == 1
 
 

@@ -15,7 +15,7 @@ from typing import BinaryIO
 import pytest
 
 from attractor.base.errors import ExitCode, FileError, LockHeld, UsageError
-from attractor.base.locks import FileLock, Holder, holder_of, open_to_lock, try_lock, unlock
+from attractor.base.locks import FileLock, LockHolder, holder_of, open_to_lock, try_lock, unlock
 from tests.base.start_child import start_child
 from tests.counts import count
 
@@ -165,7 +165,7 @@ def test_holder_on_another_host_is_named(tmp_path: Path) -> None:
     os.utime(tmp_path / "lock.holder", (0, 0))
     since = datetime(1970, 1, 1, tzinfo=UTC)
     holder = holder_of(tmp_path / "lock")
-    assert holder == Holder(4711, "elsewhere", since, "attractor run")
+    assert holder == LockHolder(4711, "elsewhere", since, "attractor run")
     words = "process 4711 on elsewhere since 1970-01-01 00:00:00+00:00, attractor run"
     assert str(holder) == words
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from attractor.base.entry_points import Damaged, find_damaged
+from attractor.base.entry_points import DamagedDistribution, find_damaged
 from attractor.cli.doctor import Finding, Machine, missing, ok
 
 SUBJECT = "distributions"
@@ -14,7 +14,7 @@ async def examine(machine: Machine) -> Sequence[Finding]:
     return [_describe(one) for one in find_damaged()] or [ok(SUBJECT, "all readable")]
 
 
-def _describe(damaged: Damaged) -> Finding:
+def _describe(damaged: DamagedDistribution) -> Finding:
     stem = Path(damaged.place).stem
     found = f"{damaged.place} is skipped: {damaged.fault}"
     remedy = f"reinstall {stem.partition('-')[0]}, or remove the folder if it is a leftover"

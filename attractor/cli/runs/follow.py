@@ -7,7 +7,7 @@ from pathlib import Path
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import NotCanonical, VerificationError
 from attractor.base.events import Event
-from attractor.base.hash_chain import GENESIS, ChainCheck, Flaw, verify
+from attractor.base.hash_chain import GENESIS, ChainCheck, ChainFlaw, verify
 from attractor.base.journal import JournalLine, read_lines
 from attractor.base.json import parse_json
 from attractor.engine.run_folder.fence import is_held
@@ -24,7 +24,7 @@ class VerifiedLine:
     content: bytes
     number: int
     event: Event | None
-    flaw: Flaw | None = None
+    flaw: ChainFlaw | None = None
 
 
 class JournalReader:
@@ -51,7 +51,7 @@ class JournalReader:
         lines = _Counted(read_lines(self._journal, offset=self._offset))
         if self.verdict.flaw is None:
             verdict = verify(lines, start=self.verdict.head)
-            flaw = verdict.flaw and Flaw(self._number + verdict.flaw.line, verdict.flaw.reason)
+            flaw = verdict.flaw and ChainFlaw(self._number + verdict.flaw.line, verdict.flaw.reason)
             self.verdict = ChainCheck(verdict.head, flaw)
         for _ in lines:
             """Count those behind a flaw too."""

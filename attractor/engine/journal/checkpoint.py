@@ -12,7 +12,7 @@ from attractor.base.dataclasses import changed, dataclass
 from attractor.base.errors import FileError, NotCanonical, VerificationError
 from attractor.base.events import Event
 from attractor.base.files import file_error
-from attractor.base.hash_chain import GENESIS, Head, require_intact, verify
+from attractor.base.hash_chain import GENESIS, ChainHead, require_intact, verify
 from attractor.base.journal import JournalLine, read_lines
 from attractor.base.json import (
     Json,
@@ -37,7 +37,7 @@ class Position:
     """The offset of a line of the journal, and the head of the chain before it."""
 
     offset: int
-    before: Head
+    before: ChainHead
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class RestoredState:
     """
 
     state: RunState
-    head: Head
+    head: ChainHead
     checkpoint_size: int = 0
     checkpoint_offset: int = 0
     last_activity: datetime = LONG_AGO
@@ -129,7 +129,7 @@ def _replay(journal: Path) -> RestoredState:
     return RestoredState(state, head, last_activity=last_activity)
 
 
-def _verified(journal: Path, lines: Sequence[JournalLine], at: Position) -> Head:
+def _verified(journal: Path, lines: Sequence[JournalLine], at: Position) -> ChainHead:
     verdict = verify((line.content for line in lines), start=at.before)
     require_intact(verdict, f"{journal} from byte {at.offset}")
     return verdict.head
@@ -192,7 +192,7 @@ def _take_apart(text: str, checkpoint: Path) -> tuple[dict[str, Json], Position,
             pass
         case _:
             raise CheckpointBroken(f"{checkpoint} has no position")
-    at = Position(offset, Head(seq - 1, prev))
+    at = Position(offset, ChainHead(seq - 1, prev))
     drawn = _write(content, at)
     if drawn.text != text:
         raise CheckpointBroken(f"{checkpoint} has an invalid format")

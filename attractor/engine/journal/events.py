@@ -16,7 +16,7 @@ from attractor.base.clock import Clock
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import NotCanonical
 from attractor.base.events import Event
-from attractor.base.hash_chain import GENESIS, Head, Link, seal
+from attractor.base.hash_chain import GENESIS, ChainHead, ChainLink, seal
 from attractor.base.journal import Journal, TornLine
 from attractor.base.json import Json, JsonObject
 from attractor.engine.state.identifiers import NO_PLACE, StageReference
@@ -394,7 +394,7 @@ class EventLog:
         return self._journal.torn
 
     @property
-    def head(self) -> Head:
+    def head(self) -> ChainHead:
         """The head of the chain."""
         return self._head
 
@@ -403,7 +403,7 @@ class EventLog:
         """The offset after the last line."""
         return self._journal.offset
 
-    def continue_from(self, head: Head) -> None:
+    def continue_from(self, head: ChainHead) -> None:
         """Set the head of the chain, after the lines were verified."""
         self._head = head
 
@@ -438,7 +438,7 @@ class EventLog:
             self._broadcast.publish(sealed)
             return sealed
 
-    def _sealed(self, event: Event, *, is_plain: bool) -> tuple[Event, Link]:
+    def _sealed(self, event: Event, *, is_plain: bool) -> tuple[Event, ChainLink]:
         """Chain an event; secrets are searched for in the line as it would be written."""
         try:
             link = seal(event.to_record(), self._head, is_plain=is_plain)
