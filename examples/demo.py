@@ -168,9 +168,7 @@ def make_project(stage: Stage) -> list[str]:
     if standing["bubblewrap"] == "ok":
         print("Agents and candidates run in a bubblewrap sandbox.")
         return []
-    print(
-        "No sandbox is available here: agents run without one, and the profile allows it explicitly."
-    )
+    print("No sandbox is available: agents run without one, as the profile allows.")
     return ["--allow-unverified-isolation"]
 
 

@@ -42,7 +42,7 @@ def test_the_demo_goes_from_a_wish_to_a_promoted_branch(tmp_path: Path) -> None:
     said = result.stdout
     assert result.returncode == 0, said
     first = said.splitlines()[0]
-    assert first.startswith(("Agents and candidates are shut in", "No sandbox can be had here"))
+    assert first.startswith(("Agents and candidates run in", "No sandbox is available"))
     in_order = [
         "(killed with kill -9)",
         "resumed at implement",
