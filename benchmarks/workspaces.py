@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from attractor.environments.memory import MemoryExecutionEnvironment
-from attractor.workspaces.create.isolated import make_isolated
+from attractor.workspaces.create.isolated import create_isolated
 from attractor.workspaces.dimension import Dimension
 from attractor.workspaces.git.commits import Author
 from attractor.workspaces.git.repository import open_repository
@@ -148,7 +148,7 @@ async def _measure_snapshots(workspace: Dimension, times: Times) -> None:
 
 
 async def _make(below: Path, run_id: str) -> Dimension:
-    return await make_isolated(
+    return await create_isolated(
         await open_repository(below / "project", search_path=SEARCH_PATH),
         state=below / "state",
         run_id=run_id,

@@ -1,4 +1,4 @@
-"""Records a person's decision about a run: all or nothing, and only when the gate allows it."""
+"""Records a person's decision on a run, if the gate allows it."""
 
 from enum import StrEnum
 
@@ -7,11 +7,12 @@ from attractor.base.errors import NoGo
 from attractor.base.json import Json
 from attractor.engine.run_folder.open_run import OpenRun
 from attractor.engine.state.run_state import APPROVED, AWAITING_DECISION, REJECTED
+from attractor.factory.decision_records import DECIDED, copy_to_run, find_decision
 from attractor.factory.errors import AlreadyDecided, NotDecidable, RationaleTooShort
 from attractor.factory.evaluate import GATE_EVALUATED, Evaluator
 from attractor.factory.gate import GateReport, gate
-from attractor.factory.ledger import Entry
-from attractor.factory.run_index import DECIDED, decision_of, facts_of, keep_in_run
+from attractor.factory.ledger import LedgerEntry
+from attractor.factory.run_facts import facts_of
 from attractor.pipeline.runs.lookup import reference_to
 from attractor.pipeline.source.saved import find_accepted
 
@@ -19,7 +20,7 @@ SHORTEST_RATIONALE = 10
 
 
 class DecisionKind(StrEnum):
-    """What a person decided."""
+    """The kinds of decisions."""
 
     APPROVED = "approved"
     REJECTED = "rejected"
@@ -27,7 +28,7 @@ class DecisionKind(StrEnum):
 
 @dataclass(frozen=True)
 class Decision:
-    """Who decided what, how they proved who they are, and why."""
+    """A decision, with its author, the proof of their identity, and the rationale."""
 
     verdict: DecisionKind
     by: str
@@ -35,9 +36,9 @@ class Decision:
     rationale: str
 
 
-def decide(run: OpenRun, evaluator: Evaluator, decision: Decision) -> Entry:
-    """Judge the run afresh and record the decision; an approval needs the gate's go."""
-    # First of all it verifies what everything below believes.
+def decide(run: OpenRun, evaluator: Evaluator, decision: Decision) -> LedgerEntry:
+    """Ask the gate again and record the decision; an approval needs a go."""
+    # This also verifies the records that are used below.
     judged = evaluator.judged(facts_of(run))
     if len(decision.rationale.strip()) < SHORTEST_RATIONALE:
         raise RationaleTooShort()
@@ -46,7 +47,7 @@ def decide(run: OpenRun, evaluator: Evaluator, decision: Decision) -> Entry:
         name = reference_to(run.directory.root)
         raise NotDecidable(
             f"{run.manifest.run_id} is {run.state.status}, not waiting for a decision",
-            hint=f"a run is decided on after its evaluation: attractor evaluate {name}",
+            hint=f"evaluate it first: attractor evaluate {name}",
         )
     report = gate(judged)
     if decision.verdict is DecisionKind.APPROVED and not report.go:
@@ -55,26 +56,26 @@ def decide(run: OpenRun, evaluator: Evaluator, decision: Decision) -> Entry:
     run_id = run.manifest.run_id
     entry = evaluator.ledger.append(DECIDED, run_id, record, now=run.clock.now(), once=True)
     if entry is None:
-        raise AlreadyDecided(f"{run_id} was decided on a moment ago")
-    keep_in_run(run.directory.root, entry)
+        raise AlreadyDecided(f"{run_id} was decided meanwhile")
+    copy_to_run(run.directory.root, entry)
     _set_status(run, entry)
     return entry
 
 
 def _settle(run: OpenRun, evaluator: Evaluator) -> None:
-    """Refuse a second decision; the first one counts also when its process died right after it."""
-    entry = decision_of(evaluator.ledger, facts_of(run))
+    """Refuse a second decision; finish a first one whose process died."""
+    entry = find_decision(evaluator.ledger, facts_of(run))
     if entry is None:
         return
     if run.state.status == AWAITING_DECISION:
         _set_status(run, entry)
-    raise AlreadyDecided(f"{run.manifest.run_id} is {entry.data['verdict']} already")
+    raise AlreadyDecided(f"{run.manifest.run_id} is already {entry.data['verdict']}")
 
 
 def _refuse(run: OpenRun, report: GateReport) -> None:
     run.emit(GATE_EVALUATED, {"refused": "approval", **report.to_record()}, sync=True)
     words = "; ".join(f"{one.rule}: {one.words}" for one in report.reasons)
-    raise NoGo(f"the gate says no-go: {words}", hint="reject it, or mend the run and try again")
+    raise NoGo(f"the gate says no-go: {words}", hint="reject it, or fix the problems in a new run")
 
 
 def _record(run: OpenRun, decision: Decision, report: GateReport) -> dict[str, Json]:
@@ -94,7 +95,7 @@ def _record(run: OpenRun, decision: Decision, report: GateReport) -> dict[str, J
     }
 
 
-def _set_status(run: OpenRun, entry: Entry) -> None:
+def _set_status(run: OpenRun, entry: LedgerEntry) -> None:
     verdict = str(entry.data["verdict"])
     run.emit("DecisionRecorded", {"verdict": verdict, "ledger_seq": entry.head.seq}, sync=True)
     status = APPROVED if verdict == DecisionKind.APPROVED else REJECTED

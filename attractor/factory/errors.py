@@ -1,54 +1,54 @@
-"""The errors of judging and promoting.
+"""The errors of evaluations, decisions and promotions.
 
 Refused
-├── NoDecision               4  nothing may happen before a person has decided
-├── AlreadyDecided           4  the first decision is final
-└── NotDecidable             4  the run is not where a decision belongs
+├── NoDecision               4  no decision on the run
+├── AlreadyDecided           4  the run is already decided
+└── NotDecidable             4  the run does not wait for a decision
 UsageError
-├── InvalidProfile           2  a profile that can't be used as it is written
-├── InvalidToken             2  a token that opens nothing
-├── RationaleTooShort        2  a decision without a reason
-├── OtherProject             2  a run that belongs to another project
-├── CopiedRun                2  a copy of a run's directory
-├── UnknownBranch            2  a branch that is not there
-└── InvalidBranch            2  a name that no branch can have
+├── InvalidProfile           2  an invalid profile
+├── InvalidToken             2  an invalid token
+├── RationaleTooShort        2  a rationale that is too short
+├── OtherProject             2  a run of another project
+├── CopiedRun                2  a copy of a run directory
+├── UnknownBranch            2  an unknown branch
+└── InvalidBranch            2  an invalid branch name
 VerificationError
-└── DecisionsDiffer          6  a run's decisions are not those in the ledger
+└── DecisionsDiffer          6  decisions of a run differ from the ledger
 """
 
 from attractor.base.errors import Refused, UsageError, VerificationError
 
 
 class NoDecision(Refused):
-    """Nothing may happen before a person has decided."""
+    """No decision on this run."""
 
     hint = "record one with 'attractor decide'"
 
 
 class AlreadyDecided(Refused):
-    """The first decision is final."""
+    """This run is already decided."""
 
     hint = "start a new run"
 
 
 class NotDecidable(Refused):
-    """The run is not where a decision belongs."""
+    """The run does not wait for a decision."""
 
 
 class InvalidProfile(UsageError):
-    """This profile can't be used as it is written."""
+    """This profile is invalid."""
 
 
 class InvalidToken(UsageError):
-    """This token opens nothing."""
+    """This token is invalid."""
 
-    hint = "make one with 'attractor token create'"
+    hint = "create one with 'attractor token create'"
 
 
 class RationaleTooShort(UsageError):
-    """A decision needs a reason of at least ten characters."""
+    """The rationale needs at least ten characters."""
 
-    hint = "say in a sentence why"
+    hint = "write a sentence"
 
 
 class OtherProject(UsageError):
@@ -56,20 +56,20 @@ class OtherProject(UsageError):
 
 
 class CopiedRun(UsageError):
-    """This is a copy of a run's directory."""
+    """This is a copy of a run directory."""
 
 
 class UnknownBranch(UsageError):
-    """This branch is not there."""
+    """Unknown branch."""
 
 
 class InvalidBranch(UsageError):
-    """No branch can have this name."""
+    """Invalid branch name."""
 
     hint = "name a branch, such as main or refs/heads/main"
 
 
 class DecisionsDiffer(VerificationError):
-    """A run's decisions are not those in the ledger."""
+    """The decisions of a run differ from the ledger."""
 
-    hint = "compare both with copies: one of them lost a line, or was put back to an earlier day"
+    hint = "compare both with backups: one of them lost a line or was restored"

@@ -1,10 +1,4 @@
-"""Says go or no-go: a pure function of what was evaluated and what was asked for.
-
-Nothing here reads a clock, a file or a stored verdict: everything it judges by is handed in, so
-that whoever has the same records comes to the same answer.
-
-What a candidate fell short of, in the holdouts' own words: for the operator's eyes only.
-"""
+"""Decides go or no-go: a pure function of evaluations and limits."""
 
 from collections.abc import Sequence
 from fractions import Fraction
@@ -13,63 +7,68 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
 from attractor.environments.environment import Promises
 from attractor.factory.profiles import Profile
-from attractor.scenarios.evaluation import TrialResult, tally
-from attractor.scenarios.satisfaction import BOUND_SENTENCE, Tally, lower_bound, satisfaction
+from attractor.scenarios.evaluation import TrialResult, count_trials
+from attractor.scenarios.satisfaction import (
+    BOUND_SENTENCE,
+    ScenarioTally,
+    lower_bound,
+    satisfaction,
+)
 from attractor.scenarios.suite import Suite
 
 
 @dataclass(frozen=True)
-class Evaluated:
-    """One evaluation: what was tried, by which suite, and how each trial ended.
+class EvaluationRecord:
+    """An evaluation of a tree with a suite, and the results of its trials.
 
-    `protected_paths` are those that the candidate changed and no candidate may.
+    `protected_paths` are protected paths that the candidate changed.
     """
 
     tree: str
     suite_seal: str
     promises: Promises
     results: tuple[TrialResult, ...]
-    is_through: bool = True
+    is_finished: bool = True
     protected_paths: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
-class Judged:
-    """What the gate judges by: the run's pinned hashes, its suite and its evaluations.
+class GateInput:
+    """The input of the gate: tree, suite, profile and evaluations.
 
-    Other runs may have come to the same tree and been tried by the same suite; those count too.
+    Evaluations of the same tree with the same suite in other runs count too.
     """
 
     tree: str
     suite: Suite | None
     suite_seal: str
-    evaluations: tuple[Evaluated, ...]
+    evaluations: tuple[EvaluationRecord, ...]
     profile: Profile
-    of_others: tuple[Evaluated, ...] = ()
+    by_other_runs: tuple[EvaluationRecord, ...] = ()
 
-    def trusts(self, evaluated: Evaluated) -> bool:
-        """Whether satisfied trials speak for the tree: guarded, or allowed by name not to be."""
+    def is_trusted(self, evaluated: EvaluationRecord) -> bool:
+        """Return whether satisfied trials count: holdouts were isolated, or need not be."""
         return evaluated.promises.guards_holdouts or self.profile.allow_unverified_isolation
 
-    def counted(self) -> list[TrialResult]:
-        """Return the trials of this tree that count: of another run's unguarded ones, the red."""
+    def counting_results(self) -> list[TrialResult]:
+        """Return the counting trials; of untrusted ones in other runs, only failed ones."""
         own = [one for one in self.evaluations if one.tree == self.tree]
         others = [
             one
-            for one in self.of_others
+            for one in self.by_other_runs
             if (one.tree, one.suite_seal) == (self.tree, self.suite_seal)
         ]
         return [result for one in own for result in one.results] + [
             result
             for one in others
             for result in one.results
-            if self.trusts(one) or not result.satisfied
+            if self.is_trusted(one) or not result.satisfied
         ]
 
 
 @dataclass(frozen=True)
-class Reason:
-    """One rule that says no, in words that give no holdout away."""
+class GateReason:
+    """A failed rule, with words that reveal no holdout."""
 
     rule: str
     words: str
@@ -77,10 +76,10 @@ class Reason:
 
 @dataclass(frozen=True)
 class GateReport:
-    """The gate's answer, and what it rests on."""
+    """The result of the gate."""
 
     go: bool
-    reasons: tuple[Reason, ...]
+    reasons: tuple[GateReason, ...]
     played: int
     satisfied: int
     satisfaction: Fraction
@@ -88,7 +87,7 @@ class GateReport:
     flaky: int = 0
 
     def to_record(self) -> dict[str, Json]:
-        """Return it as it stands in a report, an event and a decision."""
+        """Convert to JSON."""
         return {
             "go": self.go,
             "reasons": [{"rule": one.rule, "words": one.words} for one in self.reasons],
@@ -104,14 +103,14 @@ class GateReport:
 _SHOWN = 5
 
 
-def gate(judged: Judged) -> GateReport:
-    """Judge a run: go only when no rule says no."""
+def gate(judged: GateInput) -> GateReport:
+    """Check all rules; the result is go if none fails."""
     if judged.suite is None:
-        return _nothing("no_suite", "the run has no suite, so nothing speaks for it")
+        return _nothing("no_suite", "the run has no suite")
     if not judged.evaluations:
         return _nothing("no_verdict", "the run was not evaluated")
-    # Of all evaluations of this tree together: a second one, of whichever run, replaces none.
-    tallies = tally(judged.suite.of_split("holdout"), judged.counted())
+    # All evaluations of this tree count together: a second one replaces none.
+    tallies = count_trials(judged.suite.of_split("holdout"), judged.counting_results())
     played, satisfied = sum(one.played for one in tallies), sum(one.satisfied for one in tallies)
     settings = judged.suite.settings.gate
     share = satisfaction(tallies)
@@ -129,54 +128,61 @@ def gate(judged: Judged) -> GateReport:
 
 
 def _nothing(rule: str, words: str) -> GateReport:
-    """Return the report on a run that nothing was tried of."""
-    return GateReport(False, (Reason(rule, words),), 0, 0, Fraction(0), 0.0)
+    """Return the report on a run without trials."""
+    return GateReport(False, (GateReason(rule, words),), 0, 0, Fraction(0), 0.0)
 
 
-def _hash_mismatch(judged: Judged) -> Sequence[Reason]:
+def _hash_mismatch(judged: GateInput) -> Sequence[GateReason]:
     trees = {one.tree for one in judged.evaluations} - {judged.tree}
     seals = {one.suite_seal for one in judged.evaluations} - {judged.suite_seal}
     if trees or seals:
-        what = " and ".join(["another tree"] * bool(trees) + ["another suite"] * bool(seals))
-        return [Reason("hash_mismatch", f"an evaluation is of {what} than the run's")]
+        difference = " and ".join(["another tree"] * bool(trees) + ["another suite"] * bool(seals))
+        return [GateReason("hash_mismatch", f"an evaluation used {difference} than the run")]
     return []
 
 
-def _unresolved(tallies: Sequence[Tally]) -> Sequence[Reason]:
+def _unresolved(tallies: Sequence[ScenarioTally]) -> Sequence[GateReason]:
     failed = sum(not one.passed for one in tallies)
     if not failed:
         return []
-    return [Reason("unresolved_failure", f"{failed} of {len(tallies)} held-out scenarios failed")]
+    return [
+        GateReason("unresolved_failure", f"{failed} of {len(tallies)} held-out scenarios failed")
+    ]
 
 
-def _too_little(rule: str, value: Fraction | float, wanted: Fraction | float) -> Sequence[Reason]:
+def _too_little(
+    rule: str, value: Fraction | float, wanted: Fraction | float
+) -> Sequence[GateReason]:
     if value >= wanted:
         return []
-    words = f"{float(value):.3f} is less than the {float(wanted):.3f} the suite asks for"
-    return [Reason(rule, words)]
+    words = f"{float(value):.3f} is below {float(wanted):.3f}, the minimum of the suite"
+    return [GateReason(rule, words)]
 
 
-def _isolation(judged: Judged) -> Sequence[Reason]:
-    # The run's own: other runs' agents made nothing that this one promotes.
-    if all(judged.trusts(one) for one in judged.evaluations):
+def _isolation(judged: GateInput) -> Sequence[GateReason]:
+    # Only evaluations of this run: agents of other runs made nothing that it promotes.
+    if all(judged.is_trusted(one) for one in judged.evaluations):
         return []
-    words = "it was not proved that agents and candidate could not see the holdouts"
-    return [Reason("isolation_unverified", words)]
+    words = "isolation of the holdouts from agents and candidate is not verified"
+    return [GateReason("isolation_unverified", words)]
 
 
-def _protected_path(judged: Judged) -> Sequence[Reason]:
-    # The run's own: another run may have come to the same tree from one that had them already.
+def _protected_path(judged: GateInput) -> Sequence[GateReason]:
+    # Only evaluations of this run: the base of another run may have contained the changes.
     found = sorted({path for one in judged.evaluations for path in one.protected_paths})
     if not found:
         return []
     others = " and others" if len(found) > _SHOWN else ""
-    words = f"the candidate changes what agents may not: {', '.join(found[:_SHOWN])}{others}"
-    return [Reason("protected_path", words)]
+    words = f"the candidate changes protected paths: {', '.join(found[:_SHOWN])}{others}"
+    return [GateReason("protected_path", words)]
 
 
 @dataclass(frozen=True)
-class Shortcoming:
-    """A held-out scenario of which not every trial was satisfied, and why."""
+class FailedScenario:
+    """A held-out scenario with unsatisfied trials, and the reasons.
+
+    It contains words of holdouts, and is for the operator only.
+    """
 
     scenario: str
     title: str
@@ -185,7 +191,7 @@ class Shortcoming:
     reasons: tuple[str, ...]
 
     def to_record(self) -> dict[str, Json]:
-        """Return it for a program."""
+        """Convert to JSON."""
         return {
             "scenario": self.scenario,
             "title": self.title,
@@ -195,27 +201,27 @@ class Shortcoming:
         }
 
 
-def shortcomings(judged: Judged) -> list[Shortcoming]:
-    """Return every held-out scenario that a trial did not satisfy, or that was not played."""
+def failed_scenarios(judged: GateInput) -> list[FailedScenario]:
+    """Return the held-out scenarios with unsatisfied trials, or without trials."""
     if judged.suite is None:
         return []
     holdouts = judged.suite.of_split("holdout")
-    results = judged.counted()
+    results = judged.counting_results()
     return [
-        Shortcoming(
+        FailedScenario(
             scenario.id,
             scenario.title,
             count.played,
             count.satisfied,
             _reasons([one for one in results if one.key.scenario == scenario.id]),
         )
-        for scenario, count in zip(holdouts, tally(holdouts, results), strict=True)
+        for scenario, count in zip(holdouts, count_trials(holdouts, results), strict=True)
         if count.satisfied < count.played or not count.played
     ]
 
 
 def _reasons(results: Sequence[TrialResult]) -> tuple[str, ...]:
-    """Return why trials were not satisfied, each reason once and in the order they came."""
+    """Return the distinct reasons of unsatisfied trials, in their order."""
     troubles = [f"machinery: {one.error}" for one in results if one.error]
     failed = [
         f"{check.kind}: {check.reason}"

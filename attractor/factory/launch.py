@@ -8,13 +8,14 @@ from attractor.engine.run_folder.open_run import OpenRun, open_run
 from attractor.engine.run_folder.result import RunResult
 from attractor.environments.selection import EnvironmentChoice
 from attractor.factory.evaluate import Evaluator
-from attractor.factory.gate import Judged
+from attractor.factory.gate import GateInput
 from attractor.factory.ledger import Ledger
 from attractor.factory.profiles import ProfileStore
+from attractor.factory.project import ProjectIdentity
 from attractor.factory.promotion import CandidateTree, Promotion, promote
-from attractor.factory.run_index import Project, RunFacts, Stores, read_facts
+from attractor.factory.run_facts import FactoryStores, RunFacts, read_facts
 from attractor.factory.suites import SuiteStore
-from attractor.factory.trials import Results
+from attractor.factory.trials import TrialStore
 from attractor.pipeline.components.prepared_run import Evaluation
 from attractor.pipeline.fork.linked_run import require_trees
 from attractor.pipeline.host.run_host import RunHost
@@ -27,7 +28,7 @@ from attractor.pipeline.request import (
 )
 from attractor.pipeline.resume import resume
 from attractor.pipeline.start import start
-from attractor.workspaces.folders import workspaces_of
+from attractor.workspaces.folders import workspaces_folder
 from attractor.workspaces.git.repository import open_repository
 from attractor.workspaces.run_store import open_store
 
@@ -36,11 +37,11 @@ def evaluator_of(host: RunHost) -> Evaluator:
     """Return what evaluates the runs of a project."""
     state, ledger = host.state_dir, Ledger(host.state_dir)
     return Evaluator(
-        stores=Stores(SuiteStore(state), ProfileStore(state)),
+        stores=FactoryStores(SuiteStore(state), ProfileStore(state)),
         ledger=ledger,
-        results=Results(state / "results", ledger),
-        project=Project(host.runs_dir, state / "project.lock", host.randomness),
-        trials=workspaces_of(state),
+        results=TrialStore(state / "results", ledger),
+        project=ProjectIdentity(host.runs_dir, state / "project.lock", host.randomness),
+        trials=workspaces_folder(state),
     )
 
 
@@ -101,7 +102,7 @@ def hold(root: Path, host: RunHost) -> OpenRun:
     return run
 
 
-def ask_gate(root: Path, host: RunHost) -> tuple[RunFacts, Judged]:
+def ask_gate(root: Path, host: RunHost) -> tuple[RunFacts, GateInput]:
     """Return what the gate judges a run of this project by, without taking it from its runner."""
     evaluator = evaluator_of(host)
     evaluator.require_own(root)
@@ -129,6 +130,6 @@ async def promote_run(root: Path, host: RunHost, *, branch: str) -> Promotion:
                 search_path=host.search_path,
                 borrow_from=repository.objects,
             )
-            return CandidateTree(store, record.base, record.left_out)
+            return CandidateTree(store, record.base, record.excluded)
 
         return await promote(run, evaluator_of(host), repository, open_kept, branch=branch)

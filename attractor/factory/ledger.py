@@ -1,15 +1,8 @@
-"""The ledger: every evaluation and decision over all runs, one sealed and chained line each.
+"""The ledger: evaluations and decisions of all runs, as sealed and chained lines.
 
-It lies in the state folder with the key that seals it, which no tool can read. It is appended to
-under its own lock, so that two commands at once write one line after the other. Its end is kept in
-`ledger.head`, so that a ledger that was cut short is found out. What nobody here can notice is a
-state folder that was put back whole to an earlier day; only the runs' own folders tell then.
-
-Where the ledger ended when it was last written, sealed and kept beside it.
-
-Lines cut off at the end leave a chain that looks whole; only a head kept elsewhere tells. The head
-is written after the line, so a crash between the two leaves a head that is a little behind, never
-one that is ahead of a whole ledger.
+It is in the state folder with its key, which no tool can read. `ledger.head` records the last line,
+so that a truncated ledger is detected; after a crash it may be one line behind. A state folder
+that was restored from an old backup is only detected by the run directories.
 """
 
 import hmac
@@ -38,28 +31,28 @@ OWNER_ONLY = 0o600
 
 
 def write_head(file: Path, head: ChainHead, key: bytes) -> None:
-    """Put a head in place whole, with a seal that only the key can make."""
-    told: dict[str, Json] = {"seq": head.seq, "hash": head.hash, "seal": _seal(head, key)}
-    write_whole(file, canonical_json(told), mode=OWNER_ONLY)
+    """Write the head, sealed with the key."""
+    record: dict[str, Json] = {"seq": head.seq, "hash": head.hash, "seal": _seal(head, key)}
+    write_whole(file, canonical_json(record), mode=OWNER_ONLY)
 
 
 def read_head(file: Path, key: bytes | None) -> ChainHead:
-    """Read a head back and check its seal, when there is a key to check it with."""
+    """Read the head, and check its seal if there is a key."""
     try:
-        told = parse_json(file.read_bytes())
+        record = parse_json(file.read_bytes())
     except FileNotFoundError as cause:
-        raise _broken(file, "is gone, so nobody can say where the ledger ended") from cause
+        raise _broken(file, "is missing, so the end of the ledger is unknown") from cause
     except OSError as cause:
         raise file_error("read", file, cause) from cause
     except NotCanonical as cause:
-        raise _broken(file, "is not what was written") from cause
-    match told:
+        raise _broken(file, "is corrupt") from cause
+    match record:
         case {"seq": int(seq), "hash": str(digest), "seal": str(seal)}:
             head = ChainHead(seq, digest)
         case _:
-            raise _broken(file, "is not what was written")
+            raise _broken(file, "is corrupt")
     if key is not None and not hmac.compare_digest(seal, _seal(head, key)):
-        raise _broken(file, "was changed, or sealed with another key")
+        raise _broken(file, "has an invalid seal")
     return head
 
 
@@ -68,10 +61,8 @@ def _seal(head: ChainHead, key: bytes) -> str:
     return hmac.digest(key, words.encode(), "sha256").hex()
 
 
-def _broken(file: Path, what: str) -> VerificationError:
-    return VerificationError(
-        f"{file} {what}", hint="bring it and the ledger beside it back from a copy"
-    )
+def _broken(file: Path, problem: str) -> VerificationError:
+    return VerificationError(f"{file} {problem}", hint="restore it and the ledger from a backup")
 
 
 LEDGER_FILE = "ledger.jsonl"
@@ -82,8 +73,8 @@ PATIENCE_S = 10.0
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One line of the ledger."""
+class LedgerEntry:
+    """A line of the ledger."""
 
     kind: str
     run_id: str
@@ -103,14 +94,14 @@ class Ledger:
 
     def append(
         self, kind: str, run_id: str, data: JsonObject, *, now: datetime, once: bool = False
-    ) -> Entry | None:
-        """Verify the ledger, add a sealed line and return it once it is safe on disk.
+    ) -> LedgerEntry | None:
+        """Verify the ledger and append a sealed line, synced to disk.
 
-        With `once` nothing is added, and None returned, when the run has such a line already.
+        With `once`, return None without a change if the run already has such a line.
         """
         with self._locked(f"attractor: {kind}"):
             key = self._ready_key()
-            # Before the journal is opened, which makes it.
+            # Before the journal is opened, which creates it.
             self._expected(key)
             with Journal.open(self.file) as journal:
                 lines, head = self._verified(key)
@@ -124,42 +115,42 @@ class Ledger:
                 }
                 link: ChainLink = seal(record, head, key=key)
                 journal.append(link.line)
-            # A crash before this leaves a head that is behind, which the next line makes good.
+            # A crash before this leaves an old head, which the next line replaces.
             write_head(self._head_file, link.head, key)
-        return Entry(kind, run_id, now.isoformat(), data, link.head)
+        return LedgerEntry(kind, run_id, now.isoformat(), data, link.head)
 
-    def entries(self, run_id: str = "") -> Iterator[Entry]:
-        """Yield the lines of one run, or of all, after the whole ledger was verified."""
+    def entries(self, run_id: str = "") -> Iterator[LedgerEntry]:
+        """Yield the lines of a run, or all lines, after verifying the ledger."""
         if self._is_new():
             return
         lines, _ = self._verified(self._key())
         yield from (entry for entry in lines if run_id in ("", entry.run_id))
 
     def seal_of(self, words: str) -> str:
-        """Return the seal that only who has the key can make over some words."""
+        """Return the keyed seal of a text."""
         if not self._key_file.exists():
             with self._locked("attractor: key"):
                 self._ready_key()
         return hmac.digest(self._key(), words.encode(), "sha256").hex()
 
     def require_there(self) -> None:
-        """Refuse a state folder without a ledger, when there must be one."""
+        """Refuse a state folder without a ledger."""
         if self._is_new():
             raise VerificationError(
-                f"{self.file} is gone, and so is its key {self._key_file.name}",
-                hint="name the state folder the run was begun with, or bring it back from a copy",
+                f"missing ledger {self.file} and key {self._key_file.name}",
+                hint="set state_dir to the state folder of the run, or restore it from a backup",
             )
 
     def verify(self) -> ChainCheck:
-        """Check chain, seals and end; without the key the seals are counted, not checked."""
+        """Check chain, seals and end; without the key, seals are only counted."""
         if self._is_new():
             return ChainCheck(GENESIS, None)
         key = self._key_file.read_bytes() if self._key_file.exists() else None
         expected = read_head(self._head_file, key)
         return verify(self._lines(), expected=expected, key=key)
 
-    def _verified(self, key: bytes) -> tuple[list[Entry], ChainHead]:
-        # The head first: the ledger may grow in between, and must not seem too short then.
+    def _verified(self, key: bytes) -> tuple[list[LedgerEntry], ChainHead]:
+        # The head first: the ledger may grow meanwhile, and must not seem too short.
         expected = self._expected(key)
         lines = self._lines()
         verdict = verify(lines, expected=expected, key=key)
@@ -169,17 +160,17 @@ class Ledger:
     def _expected(self, key: bytes) -> ChainHead:
         expected = read_head(self._head_file, key)
         if expected != GENESIS and not self.file.exists():
-            raise ChainBroken(f"{self.file} is gone", hint="bring it back from a copy")
+            raise ChainBroken(f"missing ledger {self.file}", hint="restore it from a backup")
         return expected
 
     def _is_new(self) -> bool:
-        """Tell whether nothing was ever written; a first writer may have died behind its head."""
+        """Return whether nothing was written; the first writer may have died after the head."""
         if self.file.exists() or self._key_file.exists():
             return False
         return not self._head_file.exists() or read_head(self._head_file, None) == GENESIS
 
     def _lines(self) -> list[bytes]:
-        """Return the whole lines; what a writer that died left of one was never acknowledged."""
+        """Return the complete lines; an incomplete last line was never acknowledged."""
         if not self.file.exists():
             return []
         return [line.content for line in read_lines(self.file)]
@@ -193,21 +184,21 @@ class Ledger:
             return self._key_file.read_bytes()
         except FileNotFoundError as cause:
             raise VerificationError(
-                f"the key of {self.file} is gone, so its seals can't be checked",
-                hint=f"bring {self._key_file} back from a copy",
+                f"missing key of {self.file}, so its seals cannot be checked",
+                hint=f"restore {self._key_file} from a backup",
             ) from cause
 
     def _ready_key(self) -> bytes:
-        """Return the key; the first one is made together with the head of an empty ledger."""
+        """Return the key, created with the head of an empty ledger if missing."""
         if self._is_new():
             key = os.urandom(KEY_BYTES)
-            # The head first, so that where there is a key a missing head was taken away.
+            # The head first: if there is a key, a missing head was removed.
             write_head(self._head_file, GENESIS, key)
             write_whole(self._key_file, key, mode=OWNER_ONLY)
         return self._key()
 
 
-def _entry(record: Json) -> Entry:
+def _entry(record: Json) -> LedgerEntry:
     match record:
         case {
             "kind": str(kind),
@@ -217,6 +208,6 @@ def _entry(record: Json) -> Entry:
             "seq": int(seq),
             "hash": str(digest),
         }:
-            return Entry(kind, run_id, time, data, ChainHead(seq, digest))
+            return LedgerEntry(kind, run_id, time, data, ChainHead(seq, digest))
         case _:
-            raise TypeError("a verified line of the ledger has another shape")
+            raise TypeError("unknown format of a verified ledger line")

@@ -1,7 +1,4 @@
-"""What a project allows and asks for when its runs are judged.
-
-The profiles of a state folder: every change is a new revision, and runs keep theirs.
-"""
+"""The profiles of a state folder: policies for the gate, with revisions that runs pin."""
 
 from pathlib import Path
 
@@ -14,7 +11,7 @@ from attractor.factory.errors import InvalidProfile
 
 
 class Profile(BaseModel):
-    """The policy that a run is judged by; a run keeps the revision it began with."""
+    """A policy for the gate; a run pins a revision."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -27,21 +24,19 @@ PATIENCE_S = 10.0
 
 
 class ProfileStore:
-    """Every profile of one state folder."""
+    """The profiles of a state folder."""
 
     def __init__(self, state: Path) -> None:
         self._folder = state / "profiles"
         self._lock = FileLock(self._folder / "profiles.lock")
 
     def create(self, name: str, *, allow_unverified_isolation: bool = False) -> Profile:
-        """Keep the first revision of a profile."""
+        """Create the first revision of a profile."""
         profile = _valid(name, allow_unverified_isolation)
         make_private_folder(self._folder)
         with self._lock.acquire(wait=PATIENCE_S, purpose="attractor profile create"):
             if name in self.names():
-                raise InvalidProfile(
-                    f"there is a profile {name!r} already", hint="take another name"
-                )
+                raise InvalidProfile(f"profile {name!r} already exists", hint="choose another name")
             (self._folder / name).mkdir(mode=0o700, exist_ok=True)
             write_whole(self._file(profile), profile.model_dump_json(indent=2))
         return profile
@@ -51,7 +46,7 @@ class ProfileStore:
         return sorted(one.parent.name for one in self._folder.glob("*/1.json"))
 
     def find(self, reference: str) -> Profile:
-        """Return the revision that `NAME` (the latest) or `NAME@REVISION` stands for."""
+        """Return the profile of `NAME` (latest revision) or `NAME@REVISION`."""
         name, _, number = reference.partition("@")
         if name not in self.names():
             raise UnknownName("profile", name, self.names())
@@ -70,6 +65,6 @@ def _valid(name: str, allow_unverified_isolation: bool) -> Profile:
         return Profile(name=name, allow_unverified_isolation=allow_unverified_isolation)
     except ValidationError as error:
         raise InvalidProfile(
-            f"{name!r} is no name for a profile",
+            f"invalid profile name {name!r}",
             hint="use lower-case letters, digits, - and _",
         ) from error

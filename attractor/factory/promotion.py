@@ -1,7 +1,4 @@
-"""Moves a branch to what a run made: only after an approval, and only if nothing moved since.
-
-Knows from the ledger where each run lies, and which were promoted.
-"""
+"""Moves a branch to the result of an approved run."""
 
 import shlex
 from collections.abc import Callable
@@ -13,16 +10,17 @@ from attractor.engine.run_folder.open_run import OpenRun
 from attractor.engine.seams import Base
 from attractor.engine.storage.json_files import Fields
 from attractor.factory.decide import DecisionKind
+from attractor.factory.decision_records import find_decision
 from attractor.factory.errors import InvalidBranch, NoDecision, UnknownBranch
 from attractor.factory.evaluate import CREATED, Evaluator
-from attractor.factory.gate import Judged, gate
-from attractor.factory.ledger import Entry, Ledger
-from attractor.factory.run_index import decision_of, facts_of
+from attractor.factory.gate import GateInput, gate
+from attractor.factory.ledger import Ledger, LedgerEntry
+from attractor.factory.run_facts import facts_of
 from attractor.pipeline.runs.garbage import Whereabouts
 from attractor.pipeline.workspace.stage_commits import EMAIL, NAME
 from attractor.workspaces.git.checkouts import move_branch
 from attractor.workspaces.git.commits import Author, bring_commit, write_commit
-from attractor.workspaces.git.object_store import Store
+from attractor.workspaces.git.object_store import ObjectStore
 from attractor.workspaces.git.repository import Repository
 from attractor.workspaces.result_tree import result_trees
 
@@ -34,7 +32,7 @@ SHOWN = 5
 
 @dataclass(frozen=True)
 class Promotion:
-    """A branch and the one commit it was moved to, now or before."""
+    """A branch and its promoted commit."""
 
     branch: str
     commit: str
@@ -44,9 +42,9 @@ class Promotion:
 
 @dataclass(frozen=True)
 class CandidateTree:
-    """Where the run's trees are kept, what they came from, and what was left out of them."""
+    """The store of a run with its base, and the patterns of excluded files."""
 
-    store: Store
+    store: ObjectStore
     base: Base
     left_out: tuple[str, ...]
 
@@ -59,12 +57,12 @@ async def promote(
     *,
     branch: str,
 ) -> Promotion:
-    """Give the result of an approved run to a branch, as one commit with its trailers.
+    """Move a branch to the result of an approved run, as one commit with trailers.
 
-    What is kept of the run is not needed, and may be gone, when that was done before.
+    The store of the run is not needed if the promotion was already done.
     """
     branch = await _branch_name(repository, branch)
-    # First of all it verifies what everything below believes.
+    # This also verifies the records that are used below.
     judged = evaluator.judged(facts_of(run))
     decision = _approval(run, evaluator)
     run_id = run.manifest.run_id
@@ -72,65 +70,65 @@ async def promote(
         return done
     kept = open_kept()
     commit, tag = await _commit(run, kept, decision), f"attractor/{run_id}"
-    # What the workspace was made from; a manifest is easier to reach.
+    # From the store, because a manifest is easier to change.
     base = kept.base.commit
     was_done = await _has(repository, branch, commit, since=base)
     if not was_done:
         _require_go(judged)
         await bring_commit(commit, out_of=kept.store.git, into=repository.git, without=base)
     if not was_done or await repository.ref(_ref(branch)) == commit:
-        # Also when the branch is there already: its files may not be.
+        # Also for a moved branch: its files may not be moved yet.
         await move_branch(repository, kept.store, branch=branch, old=base, new=commit)
     await repository.create_ref(f"refs/tags/{tag}", commit)
-    told = {"branch": branch, "commit": commit, "tag": tag}
-    evaluator.ledger.append(PROMOTED, run_id, told, now=run.clock.now())
-    run.emit("PromotionCompleted", told, sync=True)
+    promotion = {"branch": branch, "commit": commit, "tag": tag}
+    evaluator.ledger.append(PROMOTED, run_id, promotion, now=run.clock.now())
+    run.emit("PromotionCompleted", promotion, sync=True)
     return Promotion(branch, commit, tag, was_done)
 
 
 def _written(evaluator: Evaluator, run_id: str, branch: str) -> Promotion | None:
-    """Return what the ledger says of a promotion to a branch, if there was one."""
+    """Return the recorded promotion to a branch, if any."""
     for one in evaluator.ledger.entries(run_id):
         if one.kind == PROMOTED and one.data["branch"] == branch:
             return Promotion(branch, str(one.data["commit"]), str(one.data["tag"]), was_done=True)
     return None
 
 
-async def _branch_name(repository: Repository, said: str) -> str:
-    """Return the name of a branch, however fully it was said; refuse what can be none."""
-    name = said.removeprefix(HEADS)
+async def _branch_name(repository: Repository, text: str) -> str:
+    """Return the short name of a branch; refuse an invalid name."""
+    name = text.removeprefix(HEADS)
     asked = await repository.git.answer("check-ref-format", _ref(name))
     if asked.exit_code or name.startswith(("-", "refs/")) or name == "HEAD":
-        raise InvalidBranch(f"{said!r} is no name for a branch")
+        raise InvalidBranch(f"invalid branch name {text!r}")
     return name
 
 
 async def _has(repository: Repository, branch: str, commit: str, *, since: str) -> bool:
-    """Tell whether a branch has the commit already: a promotion may have died after its move."""
+    """Return whether a branch contains the commit, moved by a crashed promotion."""
     if not await repository.ref(_ref(branch)):
         raise UnknownBranch(
-            f"there is no branch {branch!r}", hint=await _other_branches(repository, branch, since)
+            f"unknown branch {branch!r}", hint=await _other_branches(repository, branch, since)
         )
     asked = await repository.git.answer("merge-base", "--is-ancestor", commit, _ref(branch))
     return asked.exit_code == 0
 
 
 async def _other_branches(repository: Repository, branch: str, since: str) -> str:
-    told = await repository.git.run("for-each-ref", "--format=%(refname:short)", "refs/heads")
-    names = [one for one in told.splitlines() if not one.startswith(OURS)]
+    refs = await repository.git.run("for-each-ref", "--format=%(refname:short)", "refs/heads")
+    names = [one for one in refs.splitlines() if not one.startswith(OURS)]
     near = suggest(branch, names)
     shown = f"did you mean {near}?" if near else f"branches: {', '.join(names[:SHOWN]) or 'none'}"
-    return f"{shown}; to make it where the run began: git branch {shlex.quote(branch)} {since[:12]}"
+    return f"{shown}; to create it at the base: git branch {shlex.quote(branch)} {since[:12]}"
 
 
 def _ref(branch: str) -> str:
     return f"{HEADS}{branch}"
 
 
-def _approval(run: OpenRun, evaluator: Evaluator) -> Entry:
-    decision = decision_of(evaluator.ledger, facts_of(run))
+def _approval(run: OpenRun, evaluator: Evaluator) -> LedgerEntry:
+    decision = find_decision(evaluator.ledger, facts_of(run))
     if decision is None:
-        raise NoDecision(f"nobody has decided on {run.manifest.run_id}")
+        raise NoDecision(f"no decision on {run.manifest.run_id}")
     if decision.data["verdict"] != DecisionKind.APPROVED:
         raise NoGo(f"{run.manifest.run_id} was {decision.data['verdict']}")
     if decision.data["tree"] != run.progress.tree:
@@ -138,17 +136,17 @@ def _approval(run: OpenRun, evaluator: Evaluator) -> Entry:
     return decision
 
 
-def _require_go(judged: Judged) -> None:
+def _require_go(judged: GateInput) -> None:
     report = gate(judged)
     if not report.go:
         rules = ", ".join(one.rule for one in report.reasons)
-        raise NoGo(f"the gate no longer says go: {rules}")
+        raise NoGo(f"the gate now says no-go: {rules}")
 
 
-async def _commit(run: OpenRun, kept: CandidateTree, decision: Entry) -> str:
-    """Make the one commit, the same whenever it is made, in the run's own store."""
+async def _commit(run: OpenRun, kept: CandidateTree, decision: LedgerEntry) -> str:
+    """Write the commit, which is always the same, into the store of the run."""
     base, manifest = kept.base, run.manifest
-    [result] = await result_trees(kept.store, base, [run.progress.tree], left_out=kept.left_out)
+    [result] = await result_trees(kept.store, base, [run.progress.tree], excluded=kept.left_out)
     trailers = [
         f"Attractor-Run: {manifest.run_id}",
         f"Attractor-Decision: {decision.head.hash}",
@@ -164,8 +162,8 @@ async def _commit(run: OpenRun, kept: CandidateTree, decision: Entry) -> str:
     )
 
 
-class RunPlaces:
-    """Where the runs of a state folder lie: where they began, or in the project at hand."""
+class RunLocations:
+    """The directories of the runs of a state folder, from the ledger."""
 
     def __init__(self, ledger: Ledger, runs_dir: Path) -> None:
         self._runs_dir = runs_dir
@@ -179,7 +177,7 @@ class RunPlaces:
                 self._promoted.add(entry.run_id)
 
     def __call__(self, run_id: str) -> Whereabouts:
-        """Return what is known of a run."""
+        """Return the location of a run."""
         begun = self._begun.get(run_id)
         here = self._runs_dir / run_id
         return Whereabouts(

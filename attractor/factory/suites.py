@@ -1,4 +1,4 @@
-"""The registered suites of a state folder: versions 1, 2, 3... of a name, each a sealed copy."""
+"""The registered suites of a state folder: numbered versions, each a sealed copy."""
 
 from datetime import datetime
 from pathlib import Path
@@ -11,16 +11,17 @@ from attractor.base.files import make_private_folder, write_whole
 from attractor.base.locks import FileLock
 from attractor.scenarios.errors import InvalidSuite
 from attractor.scenarios.satisfaction import failures_allowed, trials_needed
+from attractor.scenarios.sealed_suite import SealedSuite, open_sealed, seal_suite
 from attractor.scenarios.suite import Suite
-from attractor.scenarios.suite_reader import SealedSuite, open_sealed, read_suite, seal_suite
+from attractor.scenarios.suite_reader import read_suite
 
 PATIENCE_S = 10.0
 MOST_TRIALS_TOGETHER = 10_000
-"""How many trials of holdouts an evaluation may have."""
+"""The maximum number of held-out trials of an evaluation."""
 
 
 class SuiteVersion(BaseModel):
-    """One registered version: immutable, and what runs pin."""
+    """A registered version of a suite, which runs pin."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -31,8 +32,8 @@ class SuiteVersion(BaseModel):
 
 
 @dataclass(frozen=True)
-class Registered:
-    """What registering came to."""
+class Registration:
+    """The result of registering a suite."""
 
     version: SuiteVersion
     is_new: bool
@@ -41,15 +42,15 @@ class Registered:
 
 
 class SuiteStore:
-    """Every registered suite of one state folder."""
+    """The registered suites of a state folder."""
 
     def __init__(self, state: Path) -> None:
         self._folder = state / "suites"
         self._sealed = self._folder / "sealed"
         self._lock = FileLock(self._folder / "suites.lock")
 
-    def register(self, folder: Path, *, now: datetime) -> Registered:
-        """Seal a suite as a new version; the content of the latest one again changes nothing."""
+    def register(self, folder: Path, *, now: datetime) -> Registration:
+        """Seal a suite as a new version, unless it equals the latest one."""
         suite = read_suite(folder)
         trials, allowed = _feasible(suite)
         make_private_folder(self._folder)
@@ -57,7 +58,7 @@ class SuiteStore:
             sealed = seal_suite(folder, self._sealed)
             versions = self.versions(suite.settings.name)
             if versions and versions[-1].seal == sealed.seal:
-                return Registered(versions[-1], False, trials, allowed)
+                return Registration(versions[-1], False, trials, allowed)
             version = SuiteVersion(
                 name=suite.settings.name,
                 version=len(versions) + 1,
@@ -65,7 +66,7 @@ class SuiteStore:
                 registered=now,
             )
             self._write(version)
-        return Registered(version, True, trials, allowed)
+        return Registration(version, True, trials, allowed)
 
     def versions(self, name: str) -> list[SuiteVersion]:
         """Return the versions of a suite, oldest first."""
@@ -77,7 +78,7 @@ class SuiteStore:
         return sorted(one.parent.name for one in self._folder.glob("*/1.json"))
 
     def find(self, reference: str) -> SuiteVersion:
-        """Return the version that `NAME` (the latest) or `NAME@VERSION` stands for."""
+        """Return the version of `NAME` (latest) or `NAME@VERSION`."""
         name, _, number = reference.partition("@")
         versions = self.versions(name) if name in self.names() else []
         if not versions:
@@ -98,19 +99,19 @@ class SuiteStore:
 
 
 def _feasible(suite: Suite) -> tuple[int, int]:
-    """Return how many trials of holdouts there are and how many may fail, or refuse the suite."""
+    """Return the number of held-out trials and allowed failures; refuse an infeasible suite."""
     gate = suite.settings.gate
     trials = suite.settings.trials.n * len(suite.of_split("holdout"))
     if trials > MOST_TRIALS_TOGETHER:
         raise InvalidSuite(
-            f"{trials} trials are more than an evaluation plays, {MOST_TRIALS_TOGETHER}",
-            hint="lower trials.n, or make several suites: every trial is really played",
+            f"{trials} trials exceed the limit of {MOST_TRIALS_TOGETHER}",
+            hint="lower trials.n, or split the suite",
         )
     allowed = failures_allowed(suite)
     if allowed < 0:
         needed = trials_needed(gate.min_lower_bound, confidence=gate.confidence)
         raise InvalidSuite(
-            f"{trials} trials can never reach the lower bound of {gate.min_lower_bound}",
-            hint=f"it takes {needed}, all satisfied: raise trials.n, or ask for less",
+            f"{trials} trials cannot reach the lower bound {gate.min_lower_bound}",
+            hint=f"raise trials.n to at least {needed} trials in total, or lower min_lower_bound",
         )
     return trials, allowed

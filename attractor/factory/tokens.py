@@ -1,6 +1,6 @@
-"""Tokens that prove who decides when no person sits at a terminal.
+"""Tokens that identify the author of a decision outside of a terminal.
 
-A token is shown once. What is kept is its hash, so that nobody who reads the file can use it.
+A token is shown once. Only its hash is stored.
 """
 
 import hmac
@@ -20,8 +20,8 @@ PATIENCE_S = 10.0
 SCOPES = ("decide",)
 
 
-class KeptToken(BaseModel):
-    """What is kept of a token."""
+class StoredToken(BaseModel):
+    """The stored hash of a token."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -30,56 +30,56 @@ class KeptToken(BaseModel):
     digest: str
 
 
-_KEPT = TypeAdapter(tuple[KeptToken, ...])
+_STORED = TypeAdapter(tuple[StoredToken, ...])
 
 
 @dataclass(frozen=True)
-class Tokens:
-    """The tokens of one state folder."""
+class TokenStore:
+    """The tokens of a state folder."""
 
     folder: Path
 
-    def create(self, name: str, scope: str, secret: str) -> KeptToken:
-        """Keep a new token's hash; the caller shows the secret once."""
+    def create(self, name: str, scope: str, secret: str) -> StoredToken:
+        """Store the hash of a new token."""
         if scope not in SCOPES:
             raise InvalidToken(f"unknown scope {scope!r}", hint=f"scopes: {', '.join(SCOPES)}")
         with self._locked():
             if any(one.name == name for one in self.list()):
-                raise InvalidToken(f"there is a token {name!r} already", hint="take another name")
-            token = KeptToken(name=name, scope=scope, digest=_digest(secret))
+                raise InvalidToken(f"token {name!r} already exists", hint="choose another name")
+            token = StoredToken(name=name, scope=scope, digest=_digest(secret))
             self._write((*self.list(), token))
         return token
 
-    def list(self) -> tuple[KeptToken, ...]:
-        """Return what is kept of every token."""
+    def list(self) -> tuple[StoredToken, ...]:
+        """Return all stored tokens."""
         file = self.folder / TOKENS_FILE
-        return _KEPT.validate_json(file.read_bytes()) if file.exists() else ()
+        return _STORED.validate_json(file.read_bytes()) if file.exists() else ()
 
     def revoke(self, name: str) -> None:
-        """Forget a token, which opens nothing afterwards."""
+        """Remove a token."""
         with self._locked():
             kept = self.list()
             left = tuple(one for one in kept if one.name != name)
             if len(left) == len(kept):
                 known = ", ".join(one.name for one in kept) or "none"
-                raise InvalidToken(f"there is no token {name!r}", hint=f"known: {known}")
+                raise InvalidToken(f"unknown token {name!r}", hint=f"known: {known}")
             self._write(left)
 
     def holder(self, secret: str, scope: str) -> str:
-        """Return the name of the token a secret belongs to, or refuse it."""
+        """Return the name of the token with a secret and scope."""
         digest = _digest(secret)
         for one in self.list():
             if hmac.compare_digest(one.digest, digest) and one.scope == scope:
                 return one.name
-        raise InvalidToken(f"no token of the scope {scope!r} is this one")
+        raise InvalidToken(f"invalid token for the scope {scope!r}")
 
     def _locked(self) -> FileLock:
         make_private_folder(self.folder)
         return FileLock(self.folder / "tokens.lock").acquire(wait=PATIENCE_S, purpose="token")
 
-    def _write(self, tokens: tuple[KeptToken, ...]) -> None:
+    def _write(self, tokens: tuple[StoredToken, ...]) -> None:
         make_private_folder(self.folder)
-        write_whole(self.folder / TOKENS_FILE, _KEPT.dump_json(tokens), mode=OWNER_ONLY)
+        write_whole(self.folder / TOKENS_FILE, _STORED.dump_json(tokens), mode=OWNER_ONLY)
 
 
 def _digest(secret: str) -> str:

@@ -1,4 +1,4 @@
-"""Plays the trials of an evaluation, each in a sandbox of its own on a copy of the run's tree."""
+"""Plays the trials of an evaluation, each in its own sandbox on a copy of the tree."""
 
 from pathlib import Path
 
@@ -8,23 +8,23 @@ from attractor.environments.environment import ExecutionEnvironment
 from attractor.pipeline.components.prepared_run import PreparedRun
 from attractor.scenarios.check import build_checks, check_registry, judge_all
 from attractor.scenarios.evaluation import TrialKey, TrialResult
-from attractor.scenarios.play import play
+from attractor.scenarios.play import play_scenario
 from attractor.scenarios.suite import Scenario, Suite
 from attractor.workspaces.folders import borrowed_folder
 
 
 @dataclass(frozen=True)
 class TrialPlayer:
-    """Plays trials of one run; `folder` is where copies of its tree are put."""
+    """Plays trials of a run; `folder` contains the copies of its tree."""
 
     run: OpenRun
     prepared: PreparedRun
     suite: Suite
     folder: Path
 
-    async def play(self, scenario: Scenario, key: TrialKey) -> TrialResult:
-        """Play one trial; nothing of it is left behind."""
-        # Neither its name nor anything else tells which scenario it is for, or of which split.
+    async def play_trial(self, scenario: Scenario, key: TrialKey) -> TrialResult:
+        """Play a trial in a temporary folder."""
+        # The folder name reveals neither scenario nor split.
         with borrowed_folder(self.folder) as folder:
             await self.prepared.workspace.export(self.run.progress.tree, folder)
             return await self._play_in(self.prepared.sandbox.make(folder), scenario, key)
@@ -37,7 +37,7 @@ class TrialPlayer:
         await environment.initialize()
         try:
             timeout = self.suite.settings.trials.timeout
-            observed = await play(scenario, environment, timeout=timeout)
+            observed = await play_scenario(scenario, environment, timeout=timeout)
             checks = await judge_all(build_checks(scenario, check_registry()), observed)
         finally:
             await environment.cleanup()

@@ -1,12 +1,7 @@
-"""Writes what happens to trials: the words into the state folder, the rest into the run's journal.
+"""Stores the results of trials in the state folder, and records them in the journal of the run.
 
-A result is kept before the journal tells of it, so that a crash loses at most the trial in flight,
-and a journal that lost a line loses no result.
-
-The results of trials with every word of them: in the state folder, out of every run's sight.
-
-A run's journal and the ledger only tell which trial ended how, under a name that means nothing to
-whoever has no key, and pin the whole result by its seal.
+Journal and ledger contain only counts, an opaque scenario name and a seal, because agents can read
+them. A result is stored before it is recorded, so that a crash loses at most the current trial.
 """
 
 import hmac
@@ -22,16 +17,17 @@ from attractor.base.journal import read_lines
 from attractor.base.json import Json, JsonObject, canonical_json, parse_json
 from attractor.engine.run_folder.open_run import OpenRun
 from attractor.factory.ledger import Ledger
-from attractor.scenarios.evaluation import Earlier, TrialKey, TrialResult, trial_keys
+from attractor.scenarios.evaluation import EarlierTrials, TrialKey, TrialResult, trial_keys
 from attractor.scenarios.suite import Suite
 
 OWNER_ONLY = 0o600
 NAME_LENGTH = 16
+_RESTORE = "restore it from a backup"
 
 
 @dataclass(frozen=True)
-class Sitting:
-    """One evaluation of one run: which tree is tried."""
+class EvaluationId:
+    """Identifies an evaluation of a run and its tree."""
 
     run_id: str
     number: int
@@ -39,28 +35,31 @@ class Sitting:
 
 
 @dataclass(frozen=True)
-class Results:
-    """Every result of a state folder."""
+class TrialStore:
+    """The results in a state folder."""
 
     folder: Path
     ledger: Ledger
 
-    def cover_name(self, scenario: str) -> str:
-        """Return the name a scenario has where others can read: only the key leads to it."""
+    def opaque_name(self, scenario: str) -> str:
+        """Return the name of a scenario in public records, derived with the key."""
         return self.ledger.seal_of(canonical_json({"scenario": scenario}))[:NAME_LENGTH]
 
-    def keep(self, sitting: Sitting, result: TrialResult) -> JsonObject:
-        """Keep a result whole, and return what others may know of it."""
-        file = self._file(sitting, result.key)
+    def store(self, evaluation_id: EvaluationId, result: TrialResult) -> JsonObject:
+        """Store a result, and return its public record."""
+        file = self._file(evaluation_id, result.key)
         make_private_folder(file.parent)
-        kept: JsonObject = {"trial": dict(result.to_record()), "seal": self._seal(sitting, result)}
+        kept: JsonObject = {
+            "trial": dict(result.to_record()),
+            "seal": self._seal(evaluation_id, result),
+        }
         write_whole(file, canonical_json(kept), mode=OWNER_ONLY)
-        return self.told(sitting, result)
+        return self.public_record(evaluation_id, result)
 
-    def told(self, sitting: Sitting, result: TrialResult) -> JsonObject:
-        """Return what others may know of a result: counts, and the seal that pins the rest."""
+    def public_record(self, evaluation_id: EvaluationId, result: TrialResult) -> JsonObject:
+        """Return the public record of a result: counts and a seal."""
         return {
-            "scenario": self.cover_name(result.key.scenario),
+            "scenario": self.opaque_name(result.key.scenario),
             "trial": result.key.number,
             "satisfied": result.satisfied,
             "checks": len(result.checks),
@@ -68,53 +67,61 @@ class Results:
             "duration_ms": result.duration_ms,
             "retries": result.retries,
             "is_error": bool(result.error),
-            "seal": self._seal(sitting, result),
+            "seal": self._seal(evaluation_id, result),
         }
 
-    def all_of(self, sitting: Sitting) -> list[TrialResult]:
-        """Return every result that was kept of an evaluation, through or not."""
-        return [self._read(sitting, file) for file in sorted(self._folder(sitting).glob("*.json"))]
+    def all_of(self, evaluation_id: EvaluationId) -> list[TrialResult]:
+        """Return the stored results of an evaluation."""
+        return [
+            self._read(evaluation_id, file)
+            for file in sorted(self._folder(evaluation_id).glob("*.json"))
+        ]
 
-    def pinned(self, sitting: Sitting, told: JsonObject) -> TrialResult:
-        """Return the result that others were told of; it must be there, and that very one."""
-        file = self._folder(sitting) / f"{told.get('scenario')}-{told.get('trial')}.json"
-        result = self._read(sitting, file)
-        if self.told(sitting, result) != told:
+    def pinned(self, evaluation_id: EvaluationId, public_record: JsonObject) -> TrialResult:
+        """Return the stored result of a public record, verified by its seal."""
+        file = (
+            self._folder(evaluation_id)
+            / f"{public_record.get('scenario')}-{public_record.get('trial')}.json"
+        )
+        result = self._read(evaluation_id, file)
+        if self.public_record(evaluation_id, result) != public_record:
             raise _changed(file)
         return result
 
-    def _read(self, sitting: Sitting, file: Path) -> TrialResult:
+    def _read(self, evaluation_id: EvaluationId, file: Path) -> TrialResult:
         try:
             kept = parse_json(file.read_bytes())
         except FileNotFoundError as cause:
-            raise VerificationError(f"{file} is gone", hint="bring it back from a copy") from cause
+            raise VerificationError(
+                f"missing result {file}", hint="restore it from a backup"
+            ) from cause
         except OSError as cause:
             raise file_error("read", file, cause) from cause
         except NotCanonical as cause:
             raise _changed(file) from cause
-        result, seal = _taken_apart(kept, file)
-        is_whole = hmac.compare_digest(seal, self._seal(sitting, result))
-        if not is_whole or file != self._file(sitting, result.key):
+        result, seal = _parse(kept, file)
+        is_whole = hmac.compare_digest(seal, self._seal(evaluation_id, result))
+        if not is_whole or file != self._file(evaluation_id, result.key):
             raise _changed(file)
         return result
 
-    def _folder(self, sitting: Sitting) -> Path:
-        return self.folder / sitting.run_id / str(sitting.number)
+    def _folder(self, evaluation_id: EvaluationId) -> Path:
+        return self.folder / evaluation_id.run_id / str(evaluation_id.number)
 
-    def _file(self, sitting: Sitting, key: TrialKey) -> Path:
-        return self._folder(sitting) / f"{self.cover_name(key.scenario)}-{key.number}.json"
+    def _file(self, evaluation_id: EvaluationId, key: TrialKey) -> Path:
+        return self._folder(evaluation_id) / f"{self.opaque_name(key.scenario)}-{key.number}.json"
 
-    def _seal(self, sitting: Sitting, result: TrialResult) -> str:
+    def _seal(self, evaluation_id: EvaluationId, result: TrialResult) -> str:
         words: JsonObject = {
-            "run": sitting.run_id,
-            "evaluation": sitting.number,
-            "tree": sitting.tree,
+            "run": evaluation_id.run_id,
+            "evaluation": evaluation_id.number,
+            "tree": evaluation_id.tree,
             "trial": dict(result.to_record()),
         }
         return self.ledger.seal_of(canonical_json(words))
 
 
-def _taken_apart(kept: Json, file: Path) -> tuple[TrialResult, str]:
+def _parse(kept: Json, file: Path) -> tuple[TrialResult, str]:
     match kept:
         case {"trial": dict(trial), "seal": str(seal)}:
             return TrialResult.from_record(trial), seal
@@ -123,9 +130,7 @@ def _taken_apart(kept: Json, file: Path) -> tuple[TrialResult, str]:
 
 
 def _changed(file: Path) -> VerificationError:
-    return VerificationError(
-        f"{file} is not the result that was kept", hint="bring it back from a copy"
-    )
+    return VerificationError(f"corrupt result {file}", hint=_RESTORE)
 
 
 STARTED, TROUBLED, COMPLETED = "TrialStarted", "TrialTroubled", "TrialCompleted"
@@ -135,64 +140,66 @@ _Name = tuple[object, object]
 
 @dataclass(frozen=True)
 class TrialLog:
-    """What is written of the trials of one evaluation, and read again after a crash."""
+    """Records the trials of an evaluation, and reads them after a crash."""
 
     run: OpenRun
-    sitting: Sitting
-    results: Results
+    evaluation_id: EvaluationId
+    results: TrialStore
 
     def started(self, key: TrialKey) -> None:
-        """Note that a trial begins."""
+        """Record the start of a trial."""
         self._write(STARTED, self._covered(key))
 
     def troubled(self, key: TrialKey, trouble: str) -> None:
-        """Note that the machinery failed a trial; what it said may be a holdout's words."""
+        """Record a machinery error, without its text, which may contain words of a holdout."""
         self._write(TROUBLED, self._covered(key))
 
     def completed(self, result: TrialResult) -> None:
-        """Note how a trial ended."""
-        self._write(COMPLETED, self.results.keep(self.sitting, result))
+        """Store and record the result of a trial."""
+        self._write(COMPLETED, self.results.store(self.evaluation_id, result))
 
-    def earlier(self, suite: Suite) -> Earlier:
-        """Return what this evaluation had come to when it died, each result with our seal."""
-        kept = {self._name(one.key): one for one in self.results.all_of(self.sitting)}
-        told = {_name_in(event): event.data for event in self._events((COMPLETED,))}
-        for name, data in told.items():
+    def earlier(self, suite: Suite) -> EarlierTrials:
+        """Return the verified records of this evaluation from before a crash."""
+        kept = {self._name(one.key): one for one in self.results.all_of(self.evaluation_id)}
+        recorded = {_name_in(event): event.data for event in self._events((COMPLETED,))}
+        for name, data in recorded.items():
             if name not in kept or self._told(kept[name]) != data:
                 raise VerificationError(
-                    f"a trial in {self.run.directory.events} was not written by this evaluation, "
-                    "or its result is gone",
-                    hint="nothing it says can be trusted: start a new run",
+                    f"missing or changed result of a trial in {self.run.directory.events}",
+                    hint="the journal cannot be trusted: start a new run",
                 )
-        for name in kept.keys() - told.keys():
-            # The process died between the two: the journal gets its line now.
-            self._write(COMPLETED, self.results.told(self.sitting, kept[name]))
+        for name in kept.keys() - recorded.keys():
+            # The process died between storing and recording.
+            self._write(COMPLETED, self.results.public_record(self.evaluation_id, kept[name]))
         begun = Counter(_name_in(event) for event in self._events((STARTED,)))
-        return Earlier(
+        return EarlierTrials(
             {one.key: one for one in kept.values()},
             Counter({key: begun[self._name(key)] for key in trial_keys(suite)}),
         )
 
     def _covered(self, key: TrialKey) -> JsonObject:
-        return {"scenario": self.results.cover_name(key.scenario), "trial": key.number}
+        return {"scenario": self.results.opaque_name(key.scenario), "trial": key.number}
 
     def _name(self, key: TrialKey) -> _Name:
-        return self.results.cover_name(key.scenario), key.number
+        return self.results.opaque_name(key.scenario), key.number
 
     def _told(self, result: TrialResult) -> dict[str, Json]:
-        return {"evaluation": self.sitting.number, **self.results.told(self.sitting, result)}
+        return {
+            "evaluation": self.evaluation_id.number,
+            **self.results.public_record(self.evaluation_id, result),
+        }
 
     def _write(self, kind: str, data: JsonObject) -> None:
-        self.run.emit(kind, {"evaluation": self.sitting.number, **data}, sync=True)
+        self.run.emit(kind, {"evaluation": self.evaluation_id.number, **data}, sync=True)
 
     def _events(self, kinds: Collection[str]) -> Iterator[Event]:
         for event in events_of(self.run.directory.events, kinds):
-            if event.data.get("evaluation") == self.sitting.number:
+            if event.data.get("evaluation") == self.evaluation_id.number:
                 yield event
 
 
 def events_of(journal: Path, kinds: Collection[str]) -> Iterator[Event]:
-    """Yield the events of some kinds in a journal."""
+    """Yield the events of given types in a journal."""
     for line in read_lines(journal):
         record = parse_json(line.content)
         if isinstance(record, dict) and record.get("type") in kinds:

@@ -1,1 +1,1 @@
-"""What a candidate is tried by: suites, trials, and how much of them it satisfies."""
+"""Suites of scenarios: plays their trials, and measures the satisfaction of a candidate."""

@@ -1,41 +1,99 @@
-"""Builds the checks of a scenario from what the suite writes, and asks each of them.
-
-What a text should be: equal to, containing, or matching another.
-"""
+"""The checks of a scenario: their kinds, what they see, and their results."""
 
 import re
-from collections.abc import Iterator, Sequence
-from typing import cast
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Protocol, cast
 
 from pydantic import BaseModel, ValidationError, field_validator, model_validator
 
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UnknownName
+from attractor.base.json import content_hash
 from attractor.base.registry import Registry
 from attractor.base.toml import KeyPath, dotted
 from attractor.base.toml_errors import TomlMistake
+from attractor.environments.environment import ExecutionEnvironment
 from attractor.scenarios.errors import mistakes_of
-from attractor.scenarios.evaluation import Check, CheckResult, Observed
 from attractor.scenarios.suite import CheckSpec, Scenario, ServiceStep, SuiteTable
 
 
+@dataclass(frozen=True)
+class StepRecord:
+    """The result of a step: a command, a service or a request."""
+
+    name: str
+    exit_code: int | None = None
+    stdout: str = ""
+    stderr: str = ""
+    timed_out: bool = False
+    is_ready: bool | None = None
+    http_status: int | None = None
+    body: str = ""
+    trouble: str = ""
+
+
+@dataclass(frozen=True)
+class Observation:
+    """The results of all steps by name, and their environment."""
+
+    steps: Mapping[str, StepRecord]
+    environment: ExecutionEnvironment
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """The result of a check, with its reason and the hash of its evidence."""
+
+    kind: str
+    passed: bool
+    score: float
+    reason: str
+    evidence: str
+
+
+class Check(Protocol):
+    """Checks an observation; its fields are the options in the suite."""
+
+    async def judge(self, observed: Observation) -> CheckResult:
+        """Check the observation."""
+        ...
+
+
+def check_result(kind: str, *, passed: bool, reason: str, evidence: str) -> CheckResult:
+    """Return a result with the score 0 or 1."""
+    digest = content_hash(evidence.encode("utf-8", "surrogateescape"))
+    return CheckResult(kind, passed, 1.0 if passed else 0.0, reason, digest)
+
+
+def step_record(observed: Observation, kind: str, step: str) -> StepRecord | CheckResult:
+    """Return the record of a step, or a failed result if the step failed or was not reached."""
+    record = observed.steps.get(step)
+    if record is None:
+        return check_result(kind, passed=False, reason=f"step {step} was not reached", evidence="")
+    if record.trouble:
+        reason = f"step {step}: {record.trouble}"
+        return check_result(kind, passed=False, reason=reason, evidence=record.trouble)
+    return record
+
+
 def check_registry() -> Registry[type[Check]]:
-    """Return the kinds of check by name."""
+    """Return the kinds of checks by name."""
     return Registry("attractor.scenarios.checks", type[Check], noun="check")
 
 
 def build_checks(scenario: Scenario, kinds: Registry[type[Check]]) -> list[Check]:
-    """Build every check of a scenario that was found to be written well."""
+    """Build the checks of a valid scenario."""
     return [_build(spec, kinds[spec.kind]) for spec in scenario.checks]
 
 
-def wrong_checks(scenario: Scenario, kinds: Registry[type[Check]]) -> Iterator[TomlMistake]:
-    """Yield every mistake in the checks of a scenario."""
+def check_mistakes(scenario: Scenario, kinds: Registry[type[Check]]) -> Iterator[TomlMistake]:
+    """Yield the mistakes in the checks of a scenario."""
     for number, spec in enumerate(scenario.checks):
         yield from _mistakes(spec, ("checks", number), scenario, kinds)
 
 
-async def judge_all(checks: Sequence[Check], observed: Observed) -> tuple[CheckResult, ...]:
-    """Ask every check, also after one that does not hold."""
+async def judge_all(checks: Sequence[Check], observed: Observation) -> tuple[CheckResult, ...]:
+    """Run every check, also after a failed one."""
     return tuple([await check.judge(observed) for check in checks])
 
 
@@ -59,12 +117,12 @@ def _mistakes(
     step = getattr(check, "step", None)
     names = [one.name for one in scenario.steps if not isinstance(one, ServiceStep)]
     if step is not None and step not in names:
-        words = f"{dotted((*at, 'step'))}: there is no step {step!r} to look at"
-        yield TomlMistake((*at, "step"), words, f"its steps are {', '.join(names) or 'none'}")
+        words = f"{dotted((*at, 'step'))}: unknown step {step!r}"
+        yield TomlMistake((*at, "step"), words, f"steps: {', '.join(names) or 'none'}")
 
 
 class TextExpectation(SuiteTable):
-    """At least one demand on a text; all of them must hold."""
+    """The expected content of a text; all given options must match."""
 
     equals: str | None = None
     contains: str | None = None
@@ -77,11 +135,11 @@ class TextExpectation(SuiteTable):
         try:
             re.compile(pattern or "")
         except re.error as error:
-            raise ValueError(f"not a regular expression: {error}") from error
+            raise ValueError(f"invalid regular expression: {error}") from error
         return pattern
 
-    def shortcoming(self, text: str) -> str:
-        """Say which demand a text does not meet; nothing when it meets them all."""
+    def mismatch(self, text: str) -> str:
+        """Return why a text does not match, or ""."""
         if self.equals is not None and text.strip() != self.equals.strip():
             return f"is not {self.equals.strip()!r}"
         if self.contains is not None and self.contains not in text:
@@ -93,18 +151,18 @@ class TextExpectation(SuiteTable):
         return ""
 
     @property
-    def demands(self) -> bool:
-        """Whether it asks for anything."""
+    def is_given(self) -> bool:
+        """Whether any option is given."""
         return any(
             one is not None for one in (self.equals, self.contains, self.lacks, self.matches)
         )
 
 
-class TextDemand(TextExpectation):
-    """An expectation that must ask for something, because a check that can't fail is none."""
+class NonEmptyTextExpectation(TextExpectation):
+    """A text expectation with at least one option."""
 
     @model_validator(mode="after")
-    def _asks_for_something(self) -> "TextDemand":
-        if not self.demands:
+    def _has_an_option(self) -> "NonEmptyTextExpectation":
+        if not self.is_given:
             raise ValueError("give one of equals, contains, lacks and matches")
         return self

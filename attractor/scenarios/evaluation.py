@@ -1,12 +1,8 @@
-"""Plays every trial of a suite once, and goes on with the missing ones after a crash.
+"""Plays the trials of a suite, and continues after a crash.
 
-How often a scenario is played is fixed beforehand: no early stop on green, no second try for a red
-trial. Only trouble of the machinery is tried again, a few times, and then counts against the
-candidate. A trial that was in flight when the evaluation died counts as such trouble.
-
-What a trial saw of a candidate, for checks to judge.
-
-The result of one trial, and how it is written down.
+The number of trials is fixed in advance: an evaluation neither stops early nor repeats a failed
+trial. Only a machinery error is retried, and finally counts against the candidate. A trial that
+was running when the process died counts as a machinery error.
 """
 
 from collections import Counter
@@ -17,74 +13,15 @@ from typing import Protocol
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import MachineryError, VerificationError
-from attractor.base.json import Json, JsonObject, content_hash
-from attractor.environments.environment import ExecutionEnvironment
-from attractor.scenarios.satisfaction import Tally
+from attractor.base.json import Json, JsonObject
+from attractor.scenarios.check import CheckResult
+from attractor.scenarios.satisfaction import ScenarioTally
 from attractor.scenarios.suite import Scenario, Suite
 
 
 @dataclass(frozen=True)
-class StepRecord:
-    """How one step went: a command's end, a service's readiness or a request's answer."""
-
-    name: str
-    exit_code: int | None = None
-    stdout: str = ""
-    stderr: str = ""
-    timed_out: bool = False
-    is_ready: bool | None = None
-    http_status: int | None = None
-    body: str = ""
-    trouble: str = ""
-
-
-@dataclass(frozen=True)
-class Observed:
-    """Every step by name, and the environment in which they were made."""
-
-    steps: Mapping[str, StepRecord]
-    environment: ExecutionEnvironment
-
-
-@dataclass(frozen=True)
-class CheckResult:
-    """What a check says: passed or not, how nearly, why, and the hash of what it looked at."""
-
-    kind: str
-    passed: bool
-    score: float
-    reason: str
-    evidence: str
-
-
-class Check(Protocol):
-    """Judges one thing a trial saw; built from what the suite writes below its kind."""
-
-    async def judge(self, observed: Observed) -> CheckResult:
-        """Look, and say whether it holds."""
-        ...
-
-
-def judged(kind: str, *, passed: bool, reason: str, evidence: str) -> CheckResult:
-    """Return the result of a check that either holds or does not."""
-    digest = content_hash(evidence.encode("utf-8", "surrogateescape"))
-    return CheckResult(kind, passed, 1.0 if passed else 0.0, reason, digest)
-
-
-def step_record(observed: Observed, kind: str, step: str) -> StepRecord | CheckResult:
-    """Return a step's record, or the failed check when the step was never reached."""
-    record = observed.steps.get(step)
-    if record is None:
-        return judged(kind, passed=False, reason=f"step {step} was not reached", evidence="")
-    if record.trouble:
-        reason = f"step {step}: {record.trouble}"
-        return judged(kind, passed=False, reason=reason, evidence=record.trouble)
-    return record
-
-
-@dataclass(frozen=True)
 class TrialKey:
-    """Which trial of which scenario."""
+    """Identifies a trial of a scenario."""
 
     scenario: str
     number: int
@@ -92,7 +29,7 @@ class TrialKey:
 
 @dataclass(frozen=True)
 class TrialResult:
-    """How one trial ended; trouble of the machinery counts against the candidate as an error."""
+    """The result of a trial; a machinery error counts against the candidate."""
 
     key: TrialKey
     satisfied: bool
@@ -102,7 +39,7 @@ class TrialResult:
     error: str = ""
 
     def to_record(self) -> JsonObject:
-        """Return it whole, as it is kept."""
+        """Convert to JSON."""
         return {
             "scenario": self.key.scenario,
             "trial": self.key.number,
@@ -115,7 +52,7 @@ class TrialResult:
 
     @classmethod
     def from_record(cls, record: Mapping[str, Json]) -> "TrialResult":
-        """Read it back; a wrong shape is no result of ours."""
+        """Read the record of a trial."""
         match record:
             case {
                 "scenario": str(scenario),
@@ -130,19 +67,23 @@ class TrialResult:
                 results = tuple(_check(check) for check in checks)
                 return cls(key, satisfied, results, duration, retries, error)
             case _:
-                raise VerificationError("a kept trial is not one", hint="bring it back from a copy")
+                raise VerificationError(
+                    "corrupt record of a trial", hint="restore it from a backup"
+                )
 
 
 def trial_keys(suite: Suite) -> list[TrialKey]:
-    """Return every trial of the held-out scenarios, in the order in which they are played."""
+    """Return the trials of the held-out scenarios, in playing order."""
     numbers = range(1, suite.settings.trials.n + 1)
     return [TrialKey(one.id, number) for one in suite.of_split("holdout") for number in numbers]
 
 
-def tally(scenarios: Sequence[Scenario], results: Sequence[TrialResult]) -> list[Tally]:
+def count_trials(
+    scenarios: Sequence[Scenario], results: Sequence[TrialResult]
+) -> list[ScenarioTally]:
     """Count the trials of each scenario."""
     return [
-        Tally(
+        ScenarioTally(
             scenario.id,
             played=sum(one.key.scenario == scenario.id for one in results),
             satisfied=sum(one.key.scenario == scenario.id and one.satisfied for one in results),
@@ -174,40 +115,40 @@ def _check(record: Json) -> CheckResult:
         }:
             return CheckResult(kind, passed, score, reason, evidence)
         case _:
-            raise VerificationError(
-                "a check of a kept trial is not one", hint="bring it back from a copy"
-            )
+            raise VerificationError("corrupt record of a check", hint="restore it from a backup")
 
+
+_RESTORE = "restore it from a backup"
 
 PlayTrial = Callable[[Scenario, TrialKey], Awaitable[TrialResult]]
 
 
 class TrialLog(Protocol):
-    """Where an evaluation writes what happens, before it goes on."""
+    """Records the trials of an evaluation."""
 
     def started(self, key: TrialKey) -> None:
-        """Note that a trial begins."""
+        """Record the start of a trial."""
         ...
 
     def troubled(self, key: TrialKey, trouble: str) -> None:
-        """Note that the machinery failed a trial."""
+        """Record a machinery error of a trial."""
         ...
 
     def completed(self, result: TrialResult) -> None:
-        """Note how a trial ended."""
+        """Record the result of a trial."""
         ...
 
 
 @dataclass(frozen=True)
-class Earlier:
-    """What an evaluation that died had written: results, and how often each trial had begun."""
+class EarlierTrials:
+    """The records of a crashed evaluation: results, and the number of starts of each trial."""
 
     results: Mapping[TrialKey, TrialResult] = field(default_factory=dict[TrialKey, TrialResult])
     begun: Counter[TrialKey] = field(default_factory=Counter[TrialKey])
 
     @property
     def has_begun(self) -> bool:
-        """Whether any trial was begun."""
+        """Whether any trial was started."""
         return bool(self.results) or any(self.begun.values())
 
 
@@ -218,10 +159,10 @@ async def evaluate(
     *,
     trials: int,
     infra_retries: int,
-    earlier: Earlier | None = None,
+    earlier: EarlierTrials | None = None,
 ) -> list[TrialResult]:
-    """Return the result of every trial, each written to the log before the next begins."""
-    before = earlier or Earlier()
+    """Return the results of all trials, each recorded before the next begins."""
+    before = earlier or EarlierTrials()
     results: list[TrialResult] = []
     for scenario in scenarios:
         for number in range(1, trials + 1):
@@ -243,8 +184,8 @@ async def _played(
     infra_retries: int,
     allowed: int,
 ) -> TrialResult:
-    """Play one trial as often as the machinery's trouble allows."""
-    trouble = "the evaluation died while it was played"
+    """Play a trial, again after each machinery error within the limit."""
+    trouble = "the evaluation crashed during this trial"
     for attempt in range(infra_retries + 1 - allowed, infra_retries + 1):
         log.started(key)
         try:

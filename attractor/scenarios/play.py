@@ -1,4 +1,4 @@
-"""Plays the steps of one scenario in an environment and writes down what was seen."""
+"""Plays the steps of a scenario in an environment."""
 
 import asyncio
 from collections.abc import Sequence
@@ -7,27 +7,29 @@ from datetime import timedelta
 import httpx
 
 from attractor.environments.environment import ExecutionEnvironment, Service
-from attractor.scenarios.evaluation import Observed, StepRecord
+from attractor.scenarios.check import Observation, StepRecord
 from attractor.scenarios.suite import CommandStep, RequestStep, Scenario, ServiceStep, Step
 
-_BETWEEN_KNOCKS_S = 0.05
-# No step that people write can have a dot in its name.
+_POLL_INTERVAL_S = 0.05
+# Step names of a suite contain no dot.
 _SETUP = "setup."
 
 
-async def play(
+async def play_scenario(
     scenario: Scenario, environment: ExecutionEnvironment, *, timeout: timedelta
-) -> Observed:
-    """Make every step in order; one that can't be made ends the play. Services are stopped."""
+) -> Observation:
+    """Run the steps in order up to an error, then stop all services."""
     player = _Player(environment, timeout)
     try:
-        return Observed(await player.make([*_setup_steps(scenario), *scenario.steps]), environment)
+        return Observation(
+            await player.run([*_setup_steps(scenario), *scenario.steps]), environment
+        )
     finally:
         await player.stop_services()
 
 
 def _setup_steps(scenario: Scenario) -> list[CommandStep]:
-    # Built without validation, which would refuse the dot.
+    # Built without validation, which refuses the dot.
     return [
         CommandStep.model_construct(name=f"{_SETUP}{number}", run=command, timeout=None)
         for number, command in enumerate(scenario.setup)
@@ -35,39 +37,39 @@ def _setup_steps(scenario: Scenario) -> list[CommandStep]:
 
 
 class _Player:
-    """Makes steps and remembers the services it started."""
+    """Runs steps, and records the services to stop."""
 
     def __init__(self, environment: ExecutionEnvironment, timeout: timedelta) -> None:
         self._environment = environment
         self._timeout = timeout
         self._services: list[Service] = []
 
-    async def make(self, steps: Sequence[Step]) -> dict[str, StepRecord]:
-        """Return the record of every step that was reached."""
+    async def run(self, steps: Sequence[Step]) -> dict[str, StepRecord]:
+        """Run steps up to an error; return their records."""
         records: dict[str, StepRecord] = {}
         for step in steps:
-            records[step.name] = await self._make(step)
-            if _is_the_end(records[step.name]):
+            records[step.name] = await self._run_step(step)
+            if _ends_play(records[step.name]):
                 break
         return records
 
     async def stop_services(self) -> None:
-        """Stop every service, the last one first."""
+        """Stop all services, last first."""
         for service in reversed(self._services):
             await service.stop()
 
-    async def _make(self, step: Step) -> StepRecord:
+    async def _run_step(self, step: Step) -> StepRecord:
         match step:
             case CommandStep():
-                return await self._run(step)
+                return await self._run_command(step)
             case ServiceStep():
-                return await self._serve(step)
+                return await self._start_service(step)
             case RequestStep():
-                return await self._ask(step)
+                return await self._send_request(step)
 
-    async def _run(self, step: CommandStep) -> StepRecord:
-        patience = step.timeout or self._timeout
-        result = await self._environment.exec_command(step.run, timeout_ms=_milliseconds(patience))
+    async def _run_command(self, step: CommandStep) -> StepRecord:
+        timeout = step.timeout or self._timeout
+        result = await self._environment.exec_command(step.run, timeout_ms=_milliseconds(timeout))
         return StepRecord(
             step.name,
             exit_code=result.exit_code,
@@ -76,26 +78,26 @@ class _Player:
             timed_out=result.timed_out,
         )
 
-    async def _serve(self, step: ServiceStep) -> StepRecord:
+    async def _start_service(self, step: ServiceStep) -> StepRecord:
         self._services.append(await self._environment.start_service(step.service))
         try:
             async with asyncio.timeout(step.ready.total_seconds()):
-                while not await self._answers(step.port):
-                    await asyncio.sleep(_BETWEEN_KNOCKS_S)
+                while not await self._is_open(step.port):
+                    await asyncio.sleep(_POLL_INTERVAL_S)
         except TimeoutError:
-            trouble = f"nothing answered on port {step.port} in time"
+            trouble = f"no connection to port {step.port} in time"
             return StepRecord(step.name, is_ready=False, trouble=trouble)
         return StepRecord(step.name, is_ready=True)
 
-    async def _answers(self, port: int) -> bool:
-        """Tell whether a port inside takes a connection and keeps it for a moment."""
+    async def _is_open(self, port: int) -> bool:
+        """Return whether a port accepts a connection and keeps it open for a moment."""
         try:
             async with self._environment.reach(port) as address:
                 host, _, outside = address.rpartition(":")
                 reader, writer = await asyncio.open_connection(host, int(outside))
                 try:
-                    # A forwarder accepts before it knows; who is not there hangs up at once.
-                    async with asyncio.timeout(_BETWEEN_KNOCKS_S):
+                    # A forwarder accepts every connection, and closes it at once without a server.
+                    async with asyncio.timeout(_POLL_INTERVAL_S):
                         return await reader.read(1) != b""
                 except TimeoutError:
                     return True
@@ -104,23 +106,23 @@ class _Player:
         except OSError:
             return False
 
-    async def _ask(self, step: RequestStep) -> StepRecord:
-        patience = (step.timeout or self._timeout).total_seconds()
+    async def _send_request(self, step: RequestStep) -> StepRecord:
+        timeout = (step.timeout or self._timeout).total_seconds()
         async with self._environment.reach(step.port) as address:
             try:
-                async with httpx.AsyncClient(timeout=patience, trust_env=False) as client:
+                async with httpx.AsyncClient(timeout=timeout, trust_env=False) as client:
                     url = f"http://{address}{step.path}"
                     answer = await client.request(step.method, url, content=step.body)
             except httpx.HTTPError as error:
-                trouble = f"{step.method} {step.path} was not answered: {type(error).__name__}"
+                trouble = f"{step.method} {step.path} failed: {type(error).__name__}"
                 return StepRecord(step.name, trouble=trouble)
         return StepRecord(step.name, http_status=answer.status_code, body=answer.text)
 
 
-def _is_the_end(record: StepRecord) -> bool:
+def _ends_play(record: StepRecord) -> bool:
     failed_setup = record.name.startswith(_SETUP) and record.exit_code != 0
     return bool(record.trouble) or failed_setup
 
 
-def _milliseconds(patience: timedelta) -> int:
-    return round(patience.total_seconds() * 1000)
+def _milliseconds(timeout: timedelta) -> int:
+    return round(timeout.total_seconds() * 1000)

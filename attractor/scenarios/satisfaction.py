@@ -1,7 +1,4 @@
-"""How much of a suite a candidate satisfies, in exact fractions, and how sure that is.
-
-How many trials of a suite may fail before the gate must say no.
-"""
+"""The satisfaction of a candidate, its lower bound, and the number of allowed failures."""
 
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
@@ -11,15 +8,13 @@ from math import exp, floor, lgamma, log, log1p
 from attractor.base.dataclasses import dataclass
 from attractor.scenarios.suite import Suite
 
-BOUND_SENTENCE = (
-    "The bound says how sure we are about these scenarios; it says nothing about others."
-)
+BOUND_SENTENCE = "The bound is a confidence for these scenarios only, not for others."
 _HALVINGS = 60
 
 
 @dataclass(frozen=True)
-class Tally:
-    """The trials of one scenario: how many were played and satisfied, and what it weighs."""
+class ScenarioTally:
+    """The number of played and satisfied trials of a scenario, with its weight."""
 
     scenario: str
     played: int
@@ -29,17 +24,17 @@ class Tally:
 
     @property
     def passed(self) -> bool:
-        """Whether enough of its trials satisfied it."""
+        """Whether enough trials were satisfied."""
         return self.played > 0 and Fraction(self.satisfied, self.played) >= self.min_pass_rate
 
     @property
     def is_flaky(self) -> bool:
-        """Whether some of its trials satisfied it and others did not."""
+        """Whether some trials were satisfied and others were not."""
         return 0 < self.satisfied < self.played
 
 
-def satisfaction(tallies: Sequence[Tally]) -> Fraction:
-    """Return the weighted share of satisfied trials; nothing played satisfies nothing."""
+def satisfaction(tallies: Sequence[ScenarioTally]) -> Fraction:
+    """Return the weighted share of satisfied trials (0 without trials)."""
     total = sum((tally.weight * tally.played for tally in tallies), Fraction(0))
     if not total:
         return Fraction(0)
@@ -47,10 +42,9 @@ def satisfaction(tallies: Sequence[Tally]) -> Fraction:
 
 
 def lower_bound(satisfied: int, played: int, *, confidence: float = 0.95) -> float:
-    """Return the one-sided Clopper-Pearson bound: the true share is above it, this surely.
+    """Return the one-sided Clopper-Pearson lower bound of the true share, rounded down.
 
-    It is the share at which as many satisfied trials or more are as unlikely as the confidence
-    leaves room for. It is rounded down, never up.
+    At this share the probability of at least `satisfied` trials is `1 - confidence`.
     """
     if satisfied == 0:
         return 0.0
@@ -66,7 +60,7 @@ def lower_bound(satisfied: int, played: int, *, confidence: float = 0.95) -> flo
 
 
 def trials_needed(bound: float, *, confidence: float = 0.95) -> int:
-    """Return how many trials, all satisfied, reach a lower bound."""
+    """Return the number of trials that reach a lower bound if all are satisfied."""
 
     def reaches(trials: int) -> bool:
         return lower_bound(trials, trials, confidence=confidence) >= bound
@@ -74,12 +68,12 @@ def trials_needed(bound: float, *, confidence: float = 0.95) -> int:
     enough = 1
     while not reaches(enough):
         enough *= 2
-    # The more trials, the higher the bound: so the first that is enough is found by halving.
+    # The bound grows with the number of trials, so bisection finds the smallest number.
     return bisect_left(range(enough + 1), True, lo=1, key=reaches)
 
 
 def failures_tolerated(played: int, bound: float, *, confidence: float = 0.95) -> int:
-    """Return how many of the trials may fail while the bound still holds; -1 when none may."""
+    """Return the number of failures at which the bound is still reached; -1 if it never is."""
     if bound <= 0:
         return played
     unlikely = 1 - confidence
@@ -91,28 +85,28 @@ def failures_tolerated(played: int, bound: float, *, confidence: float = 0.95) -
         return lower_bound(played - failures, played, confidence=confidence) >= bound
 
     tolerated = bisect_left(range(played + 1), True, key=is_too_many) - 1
-    # The bound that is told is rounded down, so it has the last word on the edge.
+    # The reported bound is rounded down, so it decides at the edge.
     while tolerated >= 0 and not holds(tolerated):
         tolerated -= 1
     return tolerated
 
 
 def _at_least(satisfied: int, played: int, share: float) -> float:
-    """Return how likely so many satisfied trials or more are, at a true share."""
+    """Return the probability of at least `satisfied` trials, at a true share."""
     return sum(_exactly(k, played, share) for k in range(satisfied, played + 1))
 
 
 def _exactly(k: int, n: int, share: float) -> float:
-    # By logarithms: the number of ways is too large for a float with a thousand trials.
+    # With logarithms: binomial coefficients of a thousand trials exceed a float.
     ways = lgamma(n + 1) - lgamma(k + 1) - lgamma(n - k + 1)
     missed = (n - k) * log1p(-share) if k < n else 0.0
     return exp(ways + k * log(share) + missed)
 
 
 def failures_allowed(suite: Suite) -> int:
-    """Return how many trials of holdouts may fail at most; -1 when too few are played for a go.
+    """Return the number of held-out trials that may fail; -1 if there are too few trials for a go.
 
-    Every rule has its say: each scenario's own pass rate, the satisfaction and the lower bound.
+    It considers the pass rates of scenarios, the satisfaction and the lower bound.
     """
     gate, trials = suite.settings.gate, suite.settings.trials.n
     holdouts = suite.of_split("holdout")
@@ -121,7 +115,7 @@ def failures_allowed(suite: Suite) -> int:
     )
     left = sum((one.weight * trials for one in holdouts), Fraction(0)) * (1 - gate.min_satisfaction)
     allowed = 0
-    # The lightest first: so many failures there can be at most.
+    # Lightest first, which gives the largest number of failures.
     for weight in sorted(_forgiven(suite)):
         left -= weight
         if left < 0:
@@ -131,7 +125,7 @@ def failures_allowed(suite: Suite) -> int:
 
 
 def _forgiven(suite: Suite) -> Iterator[Fraction]:
-    """Yield the weight of every trial that its own scenario's pass rate lets fail."""
+    """Yield the weight of every trial that may fail by the pass rate of its scenario."""
     trials = suite.settings.trials.n
     for one in suite.of_split("holdout"):
         for _ in range(floor(trials * (1 - one.min_pass_rate))):

@@ -1,4 +1,4 @@
-"""A suite as people write it: scenarios with steps and checks, and what the gate asks of them."""
+"""Suites: scenarios with steps and checks, and the limits of the gate."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ from attractor.base.durations import parse_duration
 from attractor.base.errors import InvalidDuration
 
 MOST_TRIALS = 1000
-"""How often a scenario may be played in one evaluation."""
+"""The maximum number of trials of a scenario."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 _FRACTION = re.compile(r"[0-9]{1,18}(?:\.[0-9]{1,18}|/[0-9]{1,18})?")
@@ -30,7 +30,7 @@ _FRACTION = re.compile(r"[0-9]{1,18}(?:\.[0-9]{1,18}|/[0-9]{1,18})?")
 
 def _as_duration(value: object) -> object:
     if not isinstance(value, str):
-        raise ValueError("a duration is a text such as 30s")
+        raise ValueError('write a duration as text, such as "30s"')
     try:
         return parse_duration(value)
     except InvalidDuration as error:
@@ -39,34 +39,34 @@ def _as_duration(value: object) -> object:
 
 def _as_fraction(value: object) -> object:
     if isinstance(value, str) and not _FRACTION.fullmatch(value):
-        # An exponent of many digits would be worked out for ever.
+        # A large exponent would take forever to compute.
         raise ValueError("write a number, such as 0.9 or 9/10")
     try:
-        # By way of its text: 0.9 as a float is a little more than nine tenths.
+        # From text: 0.9 as a float is slightly more than nine tenths.
         return Fraction(str(value)) if isinstance(value, int | float | str) else value
     except ZeroDivisionError as error:
-        raise ValueError("nothing can be divided by 0") from error
+        raise ValueError("division by 0") from error
 
 
 def _is_name(name: str) -> str:
     if not _NAME.fullmatch(name):
-        raise ValueError("small letters, digits, - and _ only, the first no - or _")
+        raise ValueError("use lower-case letters, digits, - and _, but not - or _ first")
     return name
 
 
-Exact = Annotated[Fraction, BeforeValidator(_as_fraction)]
+ExactFraction = Annotated[Fraction, BeforeValidator(_as_fraction)]
 Duration = Annotated[timedelta, BeforeValidator(_as_duration)]
 Name = Annotated[str, AfterValidator(_is_name)]
 
 
 class SuiteTable(BaseModel):
-    """Something people write: it takes no key it does not know and can't be changed."""
+    """A table in a suite: immutable, without unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class TrialSettings(SuiteTable):
-    """How often each scenario is played, and with what patience."""
+    """The number of trials of each scenario, and their time limit."""
 
     n: int = Field(default=1, ge=1)
     timeout: Duration = timedelta(seconds=60)
@@ -74,24 +74,22 @@ class TrialSettings(SuiteTable):
 
     @field_validator("n")
     @classmethod
-    def _can_be_played(cls, n: int) -> int:
+    def _is_limited(cls, n: int) -> int:
         if n > MOST_TRIALS:
-            raise ValueError(
-                f"more than {MOST_TRIALS}: every trial is really played, one after the other"
-            )
+            raise ValueError(f"more than {MOST_TRIALS} trials of a scenario")
         return n
 
 
 class GateSettings(SuiteTable):
-    """What the gate asks for before it says go."""
+    """The limits of the gate."""
 
-    min_satisfaction: Exact = Field(default=Fraction(1), ge=0, le=1)
+    min_satisfaction: ExactFraction = Field(default=Fraction(1), ge=0, le=1)
     min_lower_bound: float = Field(default=0.0, ge=0, lt=1)
     confidence: float = Field(default=0.95, gt=0.5, lt=1)
 
 
 class CommandStep(SuiteTable):
-    """A shell command, run to its end in the candidate's folder."""
+    """A shell command in the folder of the candidate."""
 
     name: Name
     run: str
@@ -99,7 +97,7 @@ class CommandStep(SuiteTable):
 
 
 class ServiceStep(SuiteTable):
-    """A command that goes on in the background until a port of it answers."""
+    """A background command, ready when its port accepts connections."""
 
     name: Name
     service: str
@@ -108,7 +106,7 @@ class ServiceStep(SuiteTable):
 
 
 class RequestStep(SuiteTable):
-    """An HTTP request to a port inside."""
+    """An HTTP request to a port of the environment."""
 
     name: Name
     port: int = Field(ge=1, le=65535)
@@ -123,16 +121,16 @@ STEP_KINDS: Mapping[str, type[SuiteTable]] = {
     "a service step": ServiceStep,
     "a request step": RequestStep,
 }
-"""What the kinds of step are called among ourselves; no key has a blank in it."""
+"""The kinds of steps by their internal names, which contain blanks, unlike keys."""
 
 
 def _kind_of_step(step: object) -> str | None:
-    """Tell the kind by what only it has, so that a mistake is told of that kind alone."""
+    """Return the kind of a step by its distinctive key, for precise error messages."""
     if not isinstance(step, dict):
         return next((kind for kind, model in STEP_KINDS.items() if type(step) is model), None)
     keys = cast("dict[str, object]", step).keys()
-    told = {"run": "a command step", "service": "a service step", "port": "a request step"}
-    return next((kind for key, kind in told.items() if key in keys), None)
+    kinds = {"run": "a command step", "service": "a service step", "port": "a request step"}
+    return next((kind for key, kind in kinds.items() if key in keys), None)
 
 
 Step = Annotated[
@@ -142,13 +140,13 @@ Step = Annotated[
     Discriminator(
         _kind_of_step,
         custom_error_type="step_kind",
-        custom_error_message="a step has one of run, service and port",
+        custom_error_message="a step needs run, service or port",
     ),
 ]
 
 
 class CheckSpec(SuiteTable):
-    """One check: its kind is a file in `checks/`; the other keys are that kind's own."""
+    """A check: its kind is a file in `checks/`; other keys are options of that kind."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
@@ -156,33 +154,33 @@ class CheckSpec(SuiteTable):
 
     @property
     def options(self) -> dict[str, Any]:
-        """Everything written but the kind."""
+        """All keys but the kind."""
         return dict(self.model_extra or {})
 
 
 class Scenario(SuiteTable):
-    """A story of what somebody does and what must then be true."""
+    """A scenario: setup, steps and checks."""
 
     id: Name
     title: str
     story: str
     split: Literal["train", "holdout"] = "holdout"
-    weight: Exact = Field(default=Fraction(1), gt=0)
-    min_pass_rate: Exact = Field(default=Fraction(1), gt=0, le=1)
+    weight: ExactFraction = Field(default=Fraction(1), gt=0)
+    min_pass_rate: ExactFraction = Field(default=Fraction(1), gt=0, le=1)
     setup: tuple[str, ...] = ()
     steps: tuple[Step, ...] = Field(min_length=1)
     checks: tuple[CheckSpec, ...] = Field(min_length=1)
 
     @model_validator(mode="after")
-    def _names_are_apart(self) -> "Scenario":
+    def _names_are_unique(self) -> "Scenario":
         names = [step.name for step in self.steps]
         if len(names) != len(set(names)):
-            raise ValueError("two steps have the same name")
+            raise ValueError("duplicate step name")
         return self
 
 
 class SuiteSettings(SuiteTable):
-    """What stands in `suite.toml`."""
+    """The content of `suite.toml`."""
 
     name: Name
     pipeline: str
@@ -191,11 +189,11 @@ class SuiteSettings(SuiteTable):
 
 
 class Suite(SuiteTable):
-    """A whole suite."""
+    """A suite with its scenarios."""
 
     settings: SuiteSettings
     scenarios: tuple[Scenario, ...]
 
     def of_split(self, split: str) -> Sequence[Scenario]:
-        """Return the scenarios of one split, in the order of their ids."""
+        """Return the scenarios of a split, ordered by id."""
         return [one for one in self.scenarios if one.split == split]

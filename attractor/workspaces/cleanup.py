@@ -1,6 +1,6 @@
-"""Finds what runs have in the state folder besides records, and frees it.
+"""Finds and removes the stores, folders and refs of runs.
 
-What tells where the rest lies goes last: a clearing that was killed is taken up by the next one.
+The record of a run is removed last, so that a killed cleanup is finished by the next one.
 """
 
 import os
@@ -15,7 +15,7 @@ from attractor.base.files import file_error
 from attractor.workspaces.create.isolated import BASE_REFS
 from attractor.workspaces.dimension_index import fork_folders
 from attractor.workspaces.files import in_thread
-from attractor.workspaces.folders import remove_folder, workspaces_of
+from attractor.workspaces.folders import remove_folder, workspaces_folder
 from attractor.workspaces.git.git import Git
 from attractor.workspaces.run_store import RECORD_FILE, STORES, read_record
 
@@ -23,10 +23,10 @@ _BLOCK = 512
 
 
 @dataclass(frozen=True)
-class Holding:
-    """What a run has: its store, the folders it works in, and the repository it borrows from.
+class StoredRun:
+    """The store of a run, its workspace folders, and the repository it borrows objects from.
 
-    A folder of a person's, where a run worked in place, is none of them.
+    A person's folder, in which a run worked in place, is not part of it.
     """
 
     run_id: str
@@ -37,29 +37,29 @@ class Holding:
 
 
 @dataclass
-class Sizes:
-    """Tells how much room things take; what several of them share is counted once."""
+class DiskUsage:
+    """Measures disk usage; hard links are counted once."""
 
     _seen: set[tuple[int, int]] = field(default_factory=set[tuple[int, int]])
 
     def of(self, path: Path) -> int:
-        """Return how many bytes of the disk a file or folder takes."""
-        return sum(map(self._one, _below(path)))
+        """Return the bytes that a file or folder uses on disk."""
+        return sum(map(self._size, _below(path)))
 
-    def _one(self, path: Path) -> int:
+    def _size(self, path: Path) -> int:
         try:
-            found = path.lstat()
+            status = path.lstat()
         except OSError:
             return 0
-        key = (found.st_dev, found.st_ino)
+        key = (status.st_dev, status.st_ino)
         if key in self._seen:
             return 0
         self._seen.add(key)
-        return found.st_blocks * _BLOCK
+        return status.st_blocks * _BLOCK
 
 
-def stored_runs(state: Path) -> list[str]:
-    """Return the ids of the runs that have a store, the oldest first."""
+def stored_run_ids(state: Path) -> list[str]:
+    """Return the ids of runs with a store, oldest first."""
     try:
         return sorted(one.name for one in (state / STORES).iterdir() if one.is_dir())
     except FileNotFoundError:
@@ -68,12 +68,12 @@ def stored_runs(state: Path) -> list[str]:
         raise file_error("look into", state / STORES, cause) from cause
 
 
-def holding_of(state: Path, run_id: str) -> Holding:
-    """Return what a run has, as far as its store says."""
+def stored_run(state: Path, run_id: str) -> StoredRun:
+    """Return the folders of a run that its store records."""
     store = state / STORES / run_id
-    is_ours = partial(_is_in, workspaces_of(state))
+    is_ours = partial(_is_in, workspaces_folder(state))
     record = read_record(store)
-    return Holding(
+    return StoredRun(
         run_id,
         store,
         record.folder if record and is_ours(record.folder) else None,
@@ -82,50 +82,50 @@ def holding_of(state: Path, run_id: str) -> Holding:
     )
 
 
-async def free_ref(repository: Path, run_id: str, *, search_path: str) -> None:
-    """Let go of what kept a run's base in a project."""
+async def remove_base_ref(repository: Path, run_id: str, *, search_path: str) -> None:
+    """Remove the ref that keeps the base commit of a run in a project."""
     await Git(repository, search_path).run("update-ref", "-d", f"{BASE_REFS}{run_id}")
 
 
-async def has_ref(repository: Path, run_id: str, *, search_path: str) -> bool:
-    """Tell whether a project keeps a run's base."""
+async def has_base_ref(repository: Path, run_id: str, *, search_path: str) -> bool:
+    """Return whether a project has the ref of a run's base commit."""
     git = Git(repository, search_path)
-    told = await git.answer("rev-parse", "--verify", "--quiet", f"{BASE_REFS}{run_id}")
-    return told.exit_code == 0
+    result = await git.answer("rev-parse", "--verify", "--quiet", f"{BASE_REFS}{run_id}")
+    return result.exit_code == 0
 
 
 async def base_refs(repository: Path, *, search_path: str) -> list[str]:
-    """Return the ids of the runs whose base a project keeps."""
-    told = await Git(repository, search_path).run(
+    """Return the ids of runs whose base commits have refs in a project."""
+    refs = await Git(repository, search_path).run(
         "for-each-ref", "--format=%(refname)", BASE_REFS.rstrip("/")
     )
-    return [line.removeprefix(BASE_REFS) for line in told.splitlines()]
+    return [line.removeprefix(BASE_REFS) for line in refs.splitlines()]
 
 
-async def free_folder(folder: Path) -> bool:
-    """Remove a folder of the workspaces; say whether it is gone."""
+async def remove_workspace_folder(folder: Path) -> bool:
+    """Remove a workspace folder; return whether it is gone."""
     await in_thread(partial(remove_folder, folder))
     return not os.path.lexists(folder)
 
 
-async def free_store(store: Path) -> bool:
-    """Remove a store; say whether it is gone. Without its record it was never finished."""
+async def remove_store(store: Path) -> bool:
+    """Remove a store, its record first; return whether it is gone."""
     try:
         (store / RECORD_FILE).unlink(missing_ok=True)
     except OSError as cause:
         raise file_error("remove", store / RECORD_FILE, cause) from cause
-    return await free_folder(store)
+    return await remove_workspace_folder(store)
 
 
 def _is_in(place: Path, folder: Path) -> bool:
-    """Tell whether a folder is one of the workspaces, and no link to somewhere else."""
+    """Return whether a folder is a direct child of the workspaces folder, and no link."""
     with suppress(OSError):
         return folder.parent.resolve() == place.resolve() and not folder.is_symlink()
     return False
 
 
 def _repository(store: Path) -> Path | None:
-    """Return the git directory that a store borrows from, if it is there."""
+    """Return the git directory that a store borrows objects from, if it exists."""
     try:
         line = (store / "objects" / "info" / "alternates").read_bytes().rstrip(b"\n")
     except OSError:

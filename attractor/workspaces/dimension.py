@@ -1,4 +1,4 @@
-"""A dimension: a folder that stages change, and its snapshots in the run's one object store."""
+"""A workspace folder of a run, and its snapshots in the object store of the run."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -14,37 +14,46 @@ from attractor.engine.stage.patch import clean_line
 from attractor.engine.state.identifiers import TreeId
 from attractor.engine.storage.secrets import Redactor
 from attractor.environments.environment import ExecutionEnvironment
-from attractor.workspaces.dimension_index import MAIN, Index, discard_fork, fill_fork, find_fork
+from attractor.workspaces.dimension_index import (
+    MAIN,
+    DimensionIndex,
+    discard_fork,
+    fill_fork,
+    find_fork,
+)
 from attractor.workspaces.export import export_tree, make_folder, write_out
 from attractor.workspaces.files import in_thread, remove_files
-from attractor.workspaces.folders import make_place, new_folder
-from attractor.workspaces.git.object_store import Store
-from attractor.workspaces.git.trees import Change, text_of
+from attractor.workspaces.folders import make_workspaces_folder, new_folder
+from attractor.workspaces.git.object_store import ObjectStore
+from attractor.workspaces.git.trees import TreeChange, text_of
 from attractor.workspaces.merge import merge_trees
-from attractor.workspaces.setup.cache import Setups
+from attractor.workspaces.setup.cache import SetupCache
 from attractor.workspaces.setup.preparation import (
     NO_PREPARATION,
     OnSetup,
     Preparation,
-    Prepared,
+    PreparationResult,
 )
-from attractor.workspaces.setup.run_setup import Site, Source, make_fit
-from attractor.workspaces.snapshot import Rules, Snapshot, take_snapshot
-from attractor.workspaces.stat_cache import time_there
+from attractor.workspaces.setup.run_setup import (
+    PreparationSource,
+    PreparationTarget,
+    prepare_folder,
+)
+from attractor.workspaces.snapshot import Snapshot, SnapshotRules, take_snapshot
+from attractor.workspaces.stat_cache import filesystem_time
 
-MakeEnvironment = Callable[[Path], ExecutionEnvironment]
-"""Makes an environment that works on a folder."""
+EnvironmentFactory = Callable[[Path], ExecutionEnvironment]
+"""Creates the environment of a folder."""
 
 OnSnapshot = Callable[[str, Snapshot], None]
-"""Is told of each snapshot: its subject, and what it holds and leaves out."""
+"""Callback for each snapshot and its subject."""
 
 
 @dataclass(frozen=True)
 class SetAside:
-    """What is about to leave a folder: the paths, and the patch that has it all, for reading.
+    """Changes that a restore is about to remove: their paths, and a patch of them.
 
-    The patch can be applied unless secrets had to be replaced in it. What leads from one tree to
-    the other has them still.
+    The patch cannot be applied if secrets were redacted in it; the two trees still contain them.
     """
 
     paths: Sequence[str]
@@ -56,176 +65,180 @@ class SetAside:
 
 
 OnSetAside = Callable[[SetAside], None]
-"""Is told of what is about to leave a folder."""
+"""Callback for changes that are set aside."""
 
 PREPARED = "prepared"
 """The subject of the snapshot before the first stage."""
 
 
 @dataclass(frozen=True)
-class Ground:
-    """What all dimensions of a run stand on; `state` is the state folder it lies in."""
+class DimensionContext:
+    """Values shared by all dimensions of a run; `state` is the state folder."""
 
     state: Path
-    store: Store
+    store: ObjectStore
     base: Base
-    left_out: tuple[str, ...]
-    rules: Rules
-    environment: MakeEnvironment
+    excluded: tuple[str, ...]
+    rules: SnapshotRules
+    environment: EnvironmentFactory
     on_snapshot: OnSnapshot
     redactor: Redactor = field(default_factory=Redactor)
     on_set_aside: OnSetAside = do_nothing
 
 
 class Dimension:
-    """A workspace of a run: a folder, an index and a ref over the run's one object store."""
+    """A workspace folder of a run, with an index and a ref in the run's object store."""
 
     def __init__(
         self,
         folder: Path,
-        ground: Ground,
+        context: DimensionContext,
         *,
         name: str = MAIN,
         wanted: Preparation = NO_PREPARATION,
         on_setup: OnSetup = do_nothing,
     ) -> None:
         self.folder = folder
-        self._ground = ground
-        self._index = Index(ground.store.folder, name)
-        self._environment = ground.environment(folder)
+        self._context = context
+        self._index = DimensionIndex(context.store.folder, name)
+        self._environment = context.environment(folder)
         self._wanted = wanted
         self._on_setup = on_setup
-        self._cache = self._index.known()
+        self._cache = self._index.stat_cache()
         self._lock = asyncio.Lock()
 
     @property
-    def store(self) -> Store:
-        """The run's one object store."""
-        return self._ground.store
+    def store(self) -> ObjectStore:
+        """The object store of the run."""
+        return self._context.store
 
     @property
-    def left_out(self) -> tuple[str, ...]:
-        """What agents do not get of the project, in the words of a `.gitignore`."""
-        return self._ground.left_out
+    def excluded(self) -> tuple[str, ...]:
+        """Patterns (as in `.gitignore`) of project files that workspaces do not contain."""
+        return self._context.excluded
 
     @property
     def base(self) -> Base:
-        """What the run was made from."""
-        return self._ground.base
+        """The base of the run."""
+        return self._context.base
 
     @property
     def environment(self) -> ExecutionEnvironment:
-        """The environment of the stage in flight; the runner opens and closes it for each stage."""
+        """The environment of the current stage; the runner opens and closes it for each stage."""
         return self._environment
 
     async def snapshot(self, subject: str) -> TreeId:
-        """Keep the folder as it is under its tree's id; the subject names the stage."""
+        """Store the content of the folder and return its tree; the subject names the stage."""
         async with self._lock:
             taken = await self._take()
-        self._ground.on_snapshot(subject, taken)
+        self._context.on_snapshot(subject, taken)
         return taken.tree
 
     async def restore(self, tree: TreeId, *, set_aside: Path | None = None) -> None:
-        """Make the folder a tree again; what differs goes into a patch when a place is given."""
+        """Restore a tree in the folder; write removed changes to a patch in `set_aside`."""
         async with self._lock:
             left = (await self._take()).tree
             changes = await self.store.changes(left, tree)
             if changes and set_aside is not None:
                 make_folder(set_aside)
-                clean = partial(clean_line, redactor=self._ground.redactor)
+                clean = partial(clean_line, redactor=self._context.redactor)
                 patch = set_aside / f"left-{left[:12]}.patch"
                 is_clean = await self.store.write_patch(tree, left, patch, clean=clean)
                 paths = [text_of(change.path) for change in changes]
                 aside = SetAside(paths, patch, is_clean, self.store.folder, tree, left)
-                self._ground.on_set_aside(aside)
+                self._context.on_set_aside(aside)
             if changes:
                 await self._apply(changes)
 
-    def leave_out(self, redactor: Redactor) -> None:
-        """Keep secrets out of the patches that are set aside from here on, in forks as well."""
-        self._ground = replace(self._ground, redactor=redactor)
+    def redact_patches(self, redactor: Redactor) -> None:
+        """Redact secrets in patches of set-aside changes from now on, also in new forks."""
+        self._context = replace(self._context, redactor=redactor)
 
-    def tell_set_aside(self, hear: OnSetAside) -> None:
-        """Have somebody told of what is set aside from here on, in forks as well."""
-        self._ground = replace(self._ground, on_set_aside=hear)
+    def notify_set_aside(self, callback: OnSetAside) -> None:
+        """Call back for set-aside changes from now on, also in new forks."""
+        self._context = replace(self._context, on_set_aside=callback)
 
     async def changed(self, since: TreeId, until: TreeId) -> Sequence[str]:
-        """Return the paths in which two trees differ."""
+        """Return the paths that differ between two trees."""
         return [text_of(change.path) for change in await self.store.changes(since, until)]
 
     async def patch(self, since: TreeId, until: TreeId, *, most: int = PATCH_LIMIT) -> str:
-        """Return what leads from one tree to another, for people; one that is too long is cut."""
+        """Return a readable patch between two trees, cut after `most` bytes."""
         return await self.store.patch(since, until, most=most)
 
     async def diff(self, since: TreeId, until: TreeId, *, most: int, binary: bool = True) -> bytes:
-        """Return the first bytes of what leads from one tree to another, as `git apply` takes it.
+        """Return the first bytes of a patch between two trees, in the format of `git apply`.
 
-        Unless binary, of files that are no text it says only that they differ.
+        Without `binary`, the patch only names binary files that differ.
         """
         return await self.store.diff(since, until, most=most, binary=binary)
 
     async def export(self, tree: TreeId, to: Path) -> None:
-        """Write a tree's files into a new or empty folder."""
-        await export_tree(self.store, tree, to, self._ground.rules.materials)
+        """Write the files of a tree into a new or empty folder."""
+        await export_tree(self.store, tree, to, self._context.rules.materials)
 
     async def prepare(
         self,
         wanted: Preparation,
         *,
         project: Path,
-        environment: MakeEnvironment | None = None,
+        environment: EnvironmentFactory | None = None,
         on_setup: OnSetup = do_nothing,
-    ) -> Prepared:
-        """Make the folder fit to work in, once, and every fork to come likewise.
+    ) -> PreparationResult:
+        """Carry files and run the setup in the folder, once, and in every later fork.
 
-        What is carried comes from the project; where that is the folder itself, it is fit. The
-        setup runs in the environment, on the base, and what it makes is kept for other runs.
+        Carried files are copied from the project; a workspace in place needs no preparation. The
+        setup runs on the base tree, and its results are cached for other runs.
         """
         self._wanted, self._on_setup = wanted, on_setup
         if self.folder.resolve() == project.resolve():
-            return Prepared()
-        place = (environment or self._ground.environment)(self.folder)
+            return PreparationResult()
+        place = (environment or self._context.environment)(self.folder)
         site = replace(
-            self._site(self.base.candidate), environment=place, setups=Setups(self._ground.state)
+            self._site(self.base.candidate),
+            environment=place,
+            setups=SetupCache(self._context.state),
         )
-        is_new = self._index.readiness() is None
-        prepared = await make_fit(site, wanted, Source(project), base=self.base.candidate)
-        if is_new:
-            # Whoever hears of snapshots hears what lies there before the first stage.
+        is_first = self._index.prepared_state() is None
+        prepared = await prepare_folder(
+            site, wanted, PreparationSource(project), base=self.base.candidate
+        )
+        if is_first:
+            # The first snapshot lists the ignored files that exist before the first stage.
             await self.snapshot(PREPARED)
         return prepared
 
     async def fork(self, name: str, tree: TreeId, *, shared: bool = False) -> "Dimension":
-        """Return the dimension of the run with a name, as it was left; a new one holds a tree.
+        """Return the fork with a name, reopened or created from a tree.
 
-        A shared one works in this very folder, with an environment of its own.
+        A shared fork works in this folder, with its own environment.
         """
         if shared:
             twin = copy(self)
-            twin._environment = self._ground.environment(self.folder)
+            twin._environment = self._context.environment(self.folder)
             return twin
-        index = Index(self.store.folder, name)
+        index = DimensionIndex(self.store.folder, name)
         known = find_fork(index)
         if known is not None:
             return self._dimension(known, name)
-        with new_folder(make_place(self._ground.state)) as folder:
-            materials = self._ground.rules.materials
+        with new_folder(make_workspaces_folder(self._context.state)) as folder:
+            materials = self._context.rules.materials
             await fill_fork(self.store, index, folder, tree=tree, materials=materials)
             fork = self._dimension(folder, name)
-            source = Source(self.folder, self._index.readiness())
-            await make_fit(fork._site(tree), self._wanted, source, base=self.base.candidate)
-            # Last of all: a fork that is not in the records is made anew.
-            index.keep_folder(folder)
+            source = PreparationSource(self.folder, self._index.prepared_state())
+            await prepare_folder(fork._site(tree), self._wanted, source, base=self.base.candidate)
+            # Recorded last: an unrecorded fork is created again.
+            index.record_folder(folder)
         return fork
 
     async def discard(self, name: str) -> None:
-        """Remove the folder of a fork that nobody works in any more; its trees stay."""
-        await discard_fork(Index(self.store.folder, name))
+        """Remove the folder of an unused fork; its trees stay."""
+        await discard_fork(DimensionIndex(self.store.folder, name))
 
     async def adopt(self, trees: Sequence[TreeId], *, base: TreeId) -> Sequence[str]:
-        """Make the folder one tree, or several put together that come from one base.
+        """Restore a tree, or the merge of several trees with one base, in the folder.
 
-        Returns the paths that could not be put together; then nothing is changed.
+        Returns the conflicting paths; with conflicts nothing is changed.
         """
         if not trees:
             return ()
@@ -235,23 +248,23 @@ class Dimension:
         return merged.conflicts
 
     async def close(self) -> None:
-        """Write down what makes the next walk quick; the folder and the store stay."""
+        """Save the stat cache, which makes the next snapshot fast."""
         async with self._lock:
-            await in_thread(partial(self._index.know, self._cache))
+            await in_thread(partial(self._index.save_stat_cache, self._cache))
 
     def _dimension(self, folder: Path, name: str) -> "Dimension":
         return Dimension(
-            folder, self._ground, name=name, wanted=self._wanted, on_setup=self._on_setup
+            folder, self._context, name=name, wanted=self._wanted, on_setup=self._on_setup
         )
 
-    def _site(self, tree: TreeId) -> Site:
-        """Return this folder as one that is to be made fit, and that holds a tree meanwhile."""
-        return Site(
+    def _site(self, tree: TreeId) -> PreparationTarget:
+        """Return this folder as the target of a preparation on a tree."""
+        return PreparationTarget(
             self.folder,
             tree,
             self.store,
             self._index,
-            self._ground.rules,
+            self._context.rules,
             self._environment,
             self._take,
             self.restore,
@@ -264,19 +277,19 @@ class Dimension:
         return replace(taken, dimension=self._index.name)
 
     def _walk(self) -> Snapshot:
-        ground, objects = self._ground, self.store.objects
-        now_ns = time_there(self.folder, self.store.folder)
+        ground, objects = self._context, self.store.objects
+        now_ns = filesystem_time(self.folder, self.store.folder)
         taken = take_snapshot(self.folder, objects, ground.rules, cache=self._cache, now_ns=now_ns)
         # The journal will name this tree, and must not outlive it.
         objects.sync()
-        self._index.point_at(taken.tree)
+        self._index.set_ref(taken.tree)
         return taken
 
-    async def _apply(self, changes: Sequence[Change]) -> None:
+    async def _apply(self, changes: Sequence[TreeChange]) -> None:
         gone = [change.path for change in changes if change.after is None]
         put = {change.path: change.after for change in changes if change.after is not None}
         await in_thread(partial(remove_files, self.folder, gone))
-        shown = self._ground.rules.materials.shown(put)
+        shown = self._context.rules.materials.shown(put)
         written = await write_out(self.store, shown, self.folder)
         # What is gone does no harm in the cache: the next walk leaves it out.
         self._cache = {**self._cache, **written}

@@ -16,24 +16,24 @@ from attractor.workspaces.errors import RecordBroken
 from attractor.workspaces.export import write_out
 from attractor.workspaces.files import in_thread
 from attractor.workspaces.folders import remove_folder
-from attractor.workspaces.git.commits import Author, plant_git
+from attractor.workspaces.git.commits import Author, create_agent_repository
 from attractor.workspaces.git.materials import Materials
-from attractor.workspaces.git.object_store import Store
-from attractor.workspaces.setup.preparation import Readiness, readiness_from_record
-from attractor.workspaces.stat_cache import StatCache, time_there
+from attractor.workspaces.git.object_store import ObjectStore
+from attractor.workspaces.setup.preparation import PreparedState, prepared_state_from_record
+from attractor.workspaces.stat_cache import StatCache, filesystem_time
 
 MAIN = ""
-"""The name of the dimension that a run begins with; each other is a fork."""
+"""The name of the first dimension of a run; all others are forks."""
 
 _FOLDER = "dimensions"
 
 
-class Index:
-    """The entries of one dimension in a store; where a fork's folder lies is one of them."""
+class DimensionIndex:
+    """The entries of a dimension in a store: folder, stat cache, preparation and ref."""
 
     def __init__(self, store: Path, name: str = MAIN) -> None:
         self.name = name
-        # A name may have any letter in it, and any length.
+        # A name may contain any character and have any length.
         encoded = name.encode("utf-8", "surrogatepass")
         key = "main" if name == MAIN else hashlib.sha256(encoded).hexdigest()[:32]
         self._stats = store / _FOLDER / f"{key}.stats"
@@ -41,44 +41,44 @@ class Index:
         self._ready = store / _FOLDER / f"{key}.ready"
         self._ref = store / "refs" / "attractor" / "dimension" / key
 
-    def known(self) -> StatCache:
-        """Return what is known of the files since they were read last."""
+    def stat_cache(self) -> StatCache:
+        """Return the stat cache of the folder."""
         return stat_cache.load(self._stats)
 
-    def know(self, cache: StatCache) -> None:
-        """Write down what is known of the files."""
+    def save_stat_cache(self, cache: StatCache) -> None:
+        """Save the stat cache of the folder."""
         make_private_folder(self._stats.parent)
         stat_cache.save(cache, self._stats)
 
-    def point_at(self, tree: str) -> None:
-        """Let a ref keep the tree that was taken last."""
+    def set_ref(self, tree: str) -> None:
+        """Point the ref at the last tree, which protects it from garbage collection."""
         make_private_folder(self._ref.parent)
         write_whole(self._ref, f"{tree}\n", sync=False, mode=0o600)
 
     def folder(self) -> Path | None:
-        """Return where a fork's folder lies, if it was made."""
-        return _read(self._record)
+        """Return the folder of a fork, if it was created."""
+        return _read_folder(self._record)
 
-    def keep_folder(self, folder: Path) -> None:
-        """Write down where a fork's folder lies: from now on it is whole."""
+    def record_folder(self, folder: Path) -> None:
+        """Record the folder of a fork, which is complete from now on."""
         make_private_folder(self._record.parent)
         shown = self.name.encode("utf-8", "backslashreplace").decode()
-        told = {"format": 1, "name": shown, "folder": str(folder)}
-        write_whole(self._record, canonical_json(told), mode=0o600)
+        record = {"format": 1, "name": shown, "folder": str(folder)}
+        write_whole(self._record, canonical_json(record), mode=0o600)
 
-    def readiness(self) -> Readiness | None:
-        """Return what was done to make the folder fit to work in, if it was."""
+    def prepared_state(self) -> PreparedState | None:
+        """Return the recorded preparation of the folder, if any."""
         with suppress(OSError, NotCanonical):
-            return readiness_from_record(parse_json(self._ready.read_bytes()))
+            return prepared_state_from_record(parse_json(self._ready.read_bytes()))
         return None
 
-    def keep_readiness(self, readiness: Readiness) -> None:
-        """Write down what was done to make the folder fit to work in."""
+    def keep_prepared_state(self, prepared_state: PreparedState) -> None:
+        """Record the preparation of the folder."""
         make_private_folder(self._ready.parent)
-        write_whole(self._ready, canonical_json(readiness.to_record()), mode=0o600)
+        write_whole(self._ready, canonical_json(prepared_state.to_record()), mode=0o600)
 
     def forget(self) -> None:
-        """Forget the folder and its files; the ref stays, and keeps the last tree."""
+        """Remove all entries but the ref, which keeps the last tree."""
         for path in (self._record, self._ready, self._stats):
             try:
                 path.unlink(missing_ok=True)
@@ -87,58 +87,58 @@ class Index:
 
 
 def fork_folders(store: Path) -> Collection[Path]:
-    """Return the folders of the forks that a store knows."""
-    found = map(_read, (store / _FOLDER).glob("*.json"))
-    return [folder for folder in found if folder is not None]
+    """Return the folders of the forks in a store."""
+    folders = map(_read_folder, (store / _FOLDER).glob("*.json"))
+    return [folder for folder in folders if folder is not None]
 
 
-def _read(path: Path) -> Path | None:
+def _read_folder(path: Path) -> Path | None:
     try:
-        told = parse_json(path.read_bytes())
+        record = parse_json(path.read_bytes())
     except FileNotFoundError:
         return None
     except OSError as cause:
         raise file_error("read", path, cause) from cause
     except NotCanonical as cause:
-        raise RecordBroken(f"{path} cannot be read: {cause}") from cause
-    match told:
+        raise RecordBroken(f"corrupt record {path}: {cause}") from cause
+    match record:
         case {"format": 1, "folder": str(folder)}:
             return Path(folder)
         case _:
-            raise RecordBroken(f"{path} is not what this version of attractor writes")
+            raise RecordBroken(f"unknown format of record {path}")
 
 
 _NAME, _EMAIL = "Attractor", "attractor@localhost"
 
 
-def find_fork(index: Index) -> Path | None:
-    """Return the folder of a fork, if it was made and is there still."""
+def find_fork(index: DimensionIndex) -> Path | None:
+    """Return the folder of a fork, if it exists."""
     folder = index.folder()
     return folder if folder is not None and folder.is_dir() else None
 
 
 async def fill_fork(
-    store: Store, index: Index, folder: Path, *, tree: TreeId, materials: Materials
+    store: ObjectStore, index: DimensionIndex, folder: Path, *, tree: TreeId, materials: Materials
 ) -> None:
-    """Make an empty folder hold a tree, with a git for the agents."""
-    # What is left of another folder of that name means nothing here.
+    """Write a tree into an empty folder, with a git repository for agents."""
+    # Entries of an earlier folder with this name are obsolete.
     index.forget()
-    files = materials.laid_into(await store.files_of(tree))
+    files = materials.added_to(await store.files_of(tree))
     written = await write_out(store, files, folder)
-    await plant_git(folder, store, files, _author(folder, store))
-    index.know(written)
-    index.point_at(tree)
+    await create_agent_repository(folder, store, files, _author(folder, store))
+    index.save_stat_cache(written)
+    index.set_ref(tree)
 
 
-async def discard_fork(index: Index) -> None:
-    """Remove the folder of a fork, if there is one."""
+async def discard_fork(index: DimensionIndex) -> None:
+    """Remove the folder of a fork, if it exists."""
     folder = index.folder()
-    # First: a folder that no record names is swept, but a record without a folder means nothing.
+    # The record goes first: an unrecorded folder is removed by the next run.
     index.forget()
     if folder is not None:
         await in_thread(partial(remove_folder, folder))
 
 
-def _author(folder: Path, store: Store) -> Author:
-    seconds = time_there(folder, store.folder) / 1_000_000_000
+def _author(folder: Path, store: ObjectStore) -> Author:
+    seconds = filesystem_time(folder, store.folder) / 1_000_000_000
     return Author(_NAME, _EMAIL, datetime.fromtimestamp(seconds, UTC))

@@ -2,36 +2,36 @@
 
 AttractorError
 ├── UsageError
-│   ├── NotARepository    2  there is no git repository at that place
-│   ├── UnknownCommit     2  a name that is no commit of the repository
-│   ├── FolderInUse       2  a folder that should be new or empty is not
-│   └── FolderTooLarge    2  a folder that is too large to be copied
+│   ├── NotARepository    2  no git repository in a folder
+│   ├── UnknownCommit     2  unknown commit of a repository
+│   ├── FolderInUse       2  a folder that must be new or empty is not
+│   └── FolderTooLarge    2  a folder too large to copy
 ├── MachineryError
-│   ├── GitFailed         3  git could not do what it was asked
-│   ├── SetupFailed       3  the project's setup did not come to its end
-│   └── WorkspaceExists   3  a run has a workspace already
+│   ├── GitFailed         3  git failed
+│   ├── SetupFailed       3  the setup of the project failed
+│   └── WorkspaceExists   3  the run already has a workspace
 ├── Refused
-│   ├── BranchMoved       4  a branch is not where it was expected
-│   └── CheckoutInTheWay  4  files of a checked-out branch would be lost
+│   ├── BranchMoved       4  a branch moved unexpectedly
+│   └── CheckoutInTheWay  4  files of a checked-out branch would be overwritten
 └── VerificationError
-    ├── ObjectMissing     6  an object that a record names is not in the store
-    └── RecordBroken      6  what a run wrote down about its workspace cannot be read
+    ├── ObjectMissing     6  missing object
+    └── RecordBroken      6  missing or corrupt record of a workspace
 """
 
 from attractor.base.errors import MachineryError, Refused, UsageError, VerificationError
 
 
 class NotARepository(UsageError):
-    """There is no git repository at this place."""
+    """No git repository in this folder."""
 
     hint = (
-        "run `git init` and commit something, or start a new run on a copy (--workspace copy) or "
+        "run `git init` and commit, or start a new run on a copy (--workspace copy) or "
         "in place (--workspace in-place)"
     )
 
 
 class UnknownCommit(UsageError):
-    """This names no commit of the repository."""
+    """Unknown commit."""
 
     hint = (
         "name a commit, a branch or a tag; a new repository needs its first commit, or a run on a "
@@ -40,51 +40,51 @@ class UnknownCommit(UsageError):
 
 
 class FolderInUse(UsageError):
-    """This folder should be new or empty."""
+    """This folder must be new or empty."""
 
     hint = "name a folder that does not exist yet"
 
 
 class FolderTooLarge(UsageError):
-    """This folder is too large to be copied."""
+    """This folder is too large to copy."""
 
     hint = (
-        "start in the folder of the project itself; name what is not needed in a .gitignore; or "
-        "work on the files as they are: --workspace in-place"
+        "start in the folder of the project; list unneeded files in .gitignore; or work without a "
+        "copy: --workspace in-place"
     )
 
 
 class GitFailed(MachineryError):
-    """git could not do what it was asked."""
+    """git failed."""
 
 
 class SetupFailed(MachineryError):
-    """The project's setup did not come to its end."""
+    """The setup of the project failed."""
 
-    hint = "mend `setup` in the table [workspace] of attractor.toml, then try again"
+    hint = "fix `setup` in the table [workspace] of attractor.toml, then try again"
 
 
 class WorkspaceExists(MachineryError):
-    """This run has a workspace already."""
+    """This run already has a workspace."""
 
     hint = "resume the run, or start a new one"
 
 
 class BranchMoved(Refused):
-    """The branch is not where it was expected."""
+    """The branch moved unexpectedly."""
 
 
 class CheckoutInTheWay(Refused):
-    """Files of a checked-out branch would be lost."""
+    """Files of a checked-out branch would be overwritten."""
 
 
 class ObjectMissing(VerificationError):
-    """An object that a record names is not in the store."""
+    """Missing git object."""
 
-    hint = "was the project moved, or its history rewritten? bring it back, then try again"
+    hint = "if the project was moved or its history rewritten, restore it, then try again"
 
 
 class RecordBroken(VerificationError):
-    """What a run wrote down about its workspace cannot be read."""
+    """The record of the workspace is missing or corrupt."""
 
     hint = "start a new run"

@@ -1,7 +1,4 @@
-"""Writes files into a folder that an agent had its hands in: nothing is written through a link.
-
-Runs work on files in a thread, so that the loop goes on meanwhile, and always to its end.
-"""
+"""Writes files into a folder that agents can change, without following links."""
 
 import asyncio
 import os
@@ -19,8 +16,8 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-class Folder:
-    """An open folder to put files into, one path after the other."""
+class FolderWriter:
+    """Writes files into an open folder."""
 
     def __init__(self, top: int) -> None:
         self._top = top
@@ -28,29 +25,29 @@ class Folder:
         self._open: int | None = None
 
     def put(self, path: bytes, entry: TreeEntry, content: bytes) -> os.stat_result:
-        """Write a file or link, over whatever is in its way; return what the system tells of it."""
+        """Write a file or link, replacing anything at its path; return its status."""
         folder, _, name = path.rpartition(b"/")
         at = self._enter(folder)
         try:
             return _put(name, entry, content, at)
-        except FileExistsError:  # mostly nothing is in the way, and looking first takes time
+        except FileExistsError:  # rare, and a check in advance takes time
             _clear(name, at)
             return _put(name, entry, content, at)
 
     def remove(self, path: bytes) -> None:
-        """Take a file or link away, and the folders that are empty without it."""
+        """Remove a file or link, and parent folders that become empty."""
         self.leave()
         with suppress(FileNotFoundError, NotADirectoryError):
             _remove(self._top, path.split(b"/"))
 
     def leave(self) -> None:
-        """Close the folder that was entered last."""
+        """Close the folder entered last."""
         if self._open is not None:
             os.close(self._open)
         self._open = None
 
     def _enter(self, folder: bytes) -> int:
-        """Open a folder below the top, making it; it stays open for the next file."""
+        """Open or create a folder below the top; it stays open for the next file."""
         if self._open is None or self._at != folder:
             self.leave()
             self._open = _open_below(self._top, folder.split(b"/") if folder else [])
@@ -61,7 +58,7 @@ class Folder:
 def write_files(
     folder: Path, files: Iterable[tuple[bytes, TreeEntry]], contents: Iterator[bytes]
 ) -> dict[bytes, os.stat_result]:
-    """Write files into a folder, each with the next of the contents; return what became of them."""
+    """Write files into a folder, each with the next content; return their statuses."""
     with _opened(folder) as writer:
         return {
             path: writer.put(path, entry, content)
@@ -70,17 +67,17 @@ def write_files(
 
 
 def remove_files(folder: Path, paths: Iterable[bytes]) -> None:
-    """Take files away from a folder."""
+    """Remove files from a folder."""
     with _opened(folder) as writer:
         for path in paths:
             writer.remove(path)
 
 
 @contextmanager
-def _opened(folder: Path) -> Generator[Folder]:
+def _opened(folder: Path) -> Generator[FolderWriter]:
     try:
         top = os.open(folder, _FOLDER)
-        writer = Folder(top)
+        writer = FolderWriter(top)
         try:
             yield writer
         finally:
@@ -91,7 +88,7 @@ def _opened(folder: Path) -> Generator[Folder]:
 
 
 def _put(name: bytes, entry: TreeEntry, content: bytes, at: int) -> os.stat_result:
-    """Make a new file or link in an open folder."""
+    """Create a file or link in an open folder."""
     if entry.mode == LINK:
         os.symlink(content, name, dir_fd=at)
         return os.stat(name, dir_fd=at, follow_symlinks=False)
@@ -104,7 +101,7 @@ def _put(name: bytes, entry: TreeEntry, content: bytes, at: int) -> os.stat_resu
 
 
 def _clear(name: bytes, at: int) -> None:
-    """Take away what stands at a name, whatever it is."""
+    """Remove a file, link or folder."""
     if _is_folder(name, at):
         shutil.rmtree(name, dir_fd=at)
     else:
@@ -155,7 +152,7 @@ _Result = TypeVar("_Result")
 
 
 async def in_thread(work: Callable[[], _Result]) -> _Result:
-    """Do some work in a thread; a cancellation is answered when it is done, never in its middle."""
+    """Run work in a thread; a cancellation takes effect after the work is done."""
     task = asyncio.ensure_future(asyncio.to_thread(work))
     try:
         return await asyncio.shield(task)

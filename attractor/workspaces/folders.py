@@ -1,14 +1,9 @@
-"""The folder that all workspaces lie in, by a path that says nothing.
+"""Creates workspace folders, and finds the folders of dead runs.
 
-A sandbox shows the path of what it was given (`/proc/self/mountinfo`), and the state folder's path
-has the operator's name in it. So `workspaces` in the state folder is a link to a folder of ours
-with a random name, in a folder that all users of the machine share, such as `/var/tmp`.
-
-Folders among the workspaces that somebody lives in, and how those of the dead are found.
-
-Who makes a folder holds the kernel's lock on the folder itself, which is free the moment its holder
-dies. The folder of a run is named in the run's record before that lock is given up. So a folder
-that nobody holds and no record names was left behind.
+A sandbox shows the path of its workspace (`/proc/self/mountinfo`), and the path of the state
+folder contains the operator's name. So `workspaces` in the state folder is a link to a folder with
+a random name in a shared folder such as `/var/tmp`. The process that creates a folder locks it
+until the run record names it: an unlocked folder that no record names is abandoned.
 """
 
 import errno
@@ -28,31 +23,31 @@ from attractor.base.locks import FileLock
 
 NAME = "workspaces"
 SHARED = Path("/var/tmp")
-"""Where programs keep what is large and should outlive a restart of the machine."""
+"""The folder for large files that survive a restart of the machine (default)."""
 
 _PATIENCE_S = 10.0
 
 
-def workspaces_of(state: Path) -> Path:
-    """Return the folder that the workspaces of a state folder lie in."""
+def workspaces_folder(state: Path) -> Path:
+    """Return the workspaces folder of a state folder."""
     return state / NAME
 
 
-def make_place(state: Path) -> Path:
-    """Return the folder that the workspaces of a state folder lie in, made if it is not there."""
-    place = workspaces_of(state)
+def make_workspaces_folder(state: Path) -> Path:
+    """Return the workspaces folder of a state folder, created if missing."""
+    place = workspaces_folder(state)
     make_private_folder(place)
     return place
 
 
-def prepare_place(state: Path, *, shared: Path, tell: Callable[[str], None]) -> Path:
-    """See that the folder of the workspaces is there and ours alone, and return it.
+def prepare_workspaces_folder(state: Path, *, shared: Path, tell: Callable[[str], None]) -> Path:
+    """Return the workspaces folder, created and private.
 
-    One that vanished, or became somebody else's, is replaced by an empty one. Where none can be
-    had in the shared folder, it lies in the state folder itself, and that is told.
+    A missing folder, or one of another user, is replaced by an empty one. If the shared folder is
+    unsuitable, workspaces are created in the state folder, with a notice to `tell`.
     """
-    place = workspaces_of(state)
-    # Two runs that start at once must come to the same folder.
+    place = workspaces_folder(state)
+    # Two runs that start at the same time must get the same folder.
     with FileLock(state / f"{NAME}.lock").acquire(wait=_PATIENCE_S, purpose=NAME):
         try:
             _prepare(place, shared, tell)
@@ -68,47 +63,47 @@ def _prepare(place: Path, shared: Path, tell: Callable[[str], None]) -> None:
         if not trouble:
             make_private(target)
             return
-        tell(f"{target}, where the workspaces lay, {trouble}: runs get their files anew.")
+        tell(f"the workspaces folder {target} {trouble}: files of runs are restored elsewhere.")
         place.unlink()
     elif place.is_dir() and any(place.iterdir()):
-        tell(_shown(place, "workspaces lie there already"))
+        tell(_shown(place, "it already contains workspaces"))
         return
-    why = _unfit(shared) or _link(place, shared)
+    why = _unsuitable(shared) or _link(place, shared)
     if why:
         place.mkdir(mode=0o700, exist_ok=True)
         tell(_shown(place, why))
 
 
 def _trouble_with(target: Path, *, owners: Collection[int]) -> str:
-    """Say what is wrong with a folder that was ours: others may have planted one in its place."""
+    """Return the problem of a workspaces folder, which others may have replaced, or ""."""
     try:
         found = target.lstat()
     except FileNotFoundError:
-        return "is gone"
+        return "is missing"
     if not stat.S_ISDIR(found.st_mode):
-        return "is no folder"
-    return "" if found.st_uid in owners else "belongs to somebody else"
+        return "is not a folder"
+    return "" if found.st_uid in owners else "belongs to another user"
 
 
-def _unfit(shared: Path) -> str:
-    """Say why no folder of ours can lie in a shared one, nothing when one can."""
+def _unsuitable(shared: Path) -> str:
+    """Return the reason why a shared folder is unsuitable, or ""."""
     try:
         found = shared.stat()
     except OSError as cause:
         return f"{shared}: {reason_of(cause)}"
     writable = found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
     if found.st_uid not in (0, os.geteuid()) or (writable and not found.st_mode & stat.S_ISVTX):
-        return f"in {shared} others can replace what is ours"
+        return f"other users can replace files in {shared}"
     if sys.platform == "linux" and os.statvfs(shared).f_flag & os.ST_NOEXEC:
-        return f"no program can be run in {shared}"
+        return f"{shared} is mounted noexec"
     return ""
 
 
 def _link(place: Path, shared: Path) -> str:
-    """Let the place lead to a new folder; say why there is none."""
+    """Link to a new folder; return the reason if that fails, or ""."""
     target = shared / secrets.token_hex(8)
     try:
-        # Never one that is there: whoever made it could have foreseen the name.
+        # Always a new folder: another user may have guessed the name of an existing one.
         target.mkdir(mode=0o700)
     except OSError as cause:
         return f"{shared}: {reason_of(cause)}"
@@ -119,7 +114,7 @@ def _link(place: Path, shared: Path) -> str:
 
 
 def _shown(place: Path, why: str) -> str:
-    return f"Workspaces lie in {place}, and tools in a sandbox can see that path: {why}."
+    return f"Tools in a sandbox can see the path of the workspaces, {place}: {why}."
 
 
 _TRIES = 10
@@ -129,12 +124,9 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 @contextmanager
 def new_folder(place: Path) -> Generator[Path]:
-    """Make a folder whose name says nothing, and hold it for a while.
-
-    It stays afterwards, unless the work in it fails.
-    """
-    with ExitStack() as held:
-        folder = _make_held(place, held)
+    """Create and lock a folder with a random name; remove it if the block fails."""
+    with ExitStack() as locks:
+        folder = _make_locked(place, locks)
         try:
             yield folder
         except BaseException:
@@ -144,7 +136,7 @@ def new_folder(place: Path) -> Generator[Path]:
 
 @contextmanager
 def borrowed_folder(place: Path) -> Generator[Path]:
-    """Make a folder whose name says nothing, hold it for a while, and remove it afterwards."""
+    """Create and lock a folder with a random name; remove it after the block."""
     with new_folder(place) as folder:
         try:
             yield folder
@@ -152,27 +144,26 @@ def borrowed_folder(place: Path) -> Generator[Path]:
             remove_folder(folder)
 
 
-def collect_left_behind(place: Path, recorded: Callable[[], Collection[str]]) -> int:
-    """Remove the folders that nobody holds and no record names; return how many.
-
-    `recorded` tells the names of those in records.
-    """
-    with left_behind(place, recorded) as left:
+def remove_abandoned_folders(place: Path, recorded: Callable[[], Collection[str]]) -> int:
+    """Remove unlocked folders that are not in `recorded`; return their number."""
+    with abandoned_folders(place, recorded) as left:
         for folder in left:
             remove_folder(folder)
     return len(left)
 
 
 @contextmanager
-def left_behind(place: Path, recorded: Callable[[], Collection[str]]) -> Generator[Sequence[Path]]:
-    """Hold the folders that nobody else holds and no record names, for a while."""
-    with ExitStack() as held:
+def abandoned_folders(
+    place: Path, recorded: Callable[[], Collection[str]]
+) -> Generator[Sequence[Path]]:
+    """Lock unlocked folders that are not in `recorded` during the block."""
+    with ExitStack() as locks:
         free = [
             folder
             for folder in _folders(place)
-            if _NAME.fullmatch(folder.name) and held.enter_context(_held(folder))
+            if _NAME.fullmatch(folder.name) and locks.enter_context(_locked(folder))
         ]
-        # Read now: a run that lets go of its folder has written its record before.
+        # Read now: a run writes its record before it unlocks its folder.
         kept = recorded() if free else ()
         yield [folder for folder in free if folder.name not in kept]
 
@@ -184,13 +175,13 @@ def _folders(place: Path) -> Sequence[Path]:
         raise file_error("look into", place, cause) from cause
 
 
-def _make_held(place: Path, held: ExitStack) -> Path:
+def _make_locked(place: Path, locks: ExitStack) -> Path:
     try:
         for _ in range(_TRIES):
             folder = place / secrets.token_hex(8)
             folder.mkdir(mode=0o700)
-            # Who collects may have been quicker than we were between the two.
-            if held.enter_context(_held(folder, without_locks=True)):
+            # A cleanup may have locked it first.
+            if locks.enter_context(_locked(folder, without_locks=True)):
                 return folder
         raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
     except OSError as cause:
@@ -198,10 +189,10 @@ def _make_held(place: Path, held: ExitStack) -> Path:
 
 
 @contextmanager
-def _held(folder: Path, *, without_locks: bool = False) -> Generator[bool]:
-    """Hold a folder, if it is there and nobody else does; say whether it is held.
+def _locked(folder: Path, *, without_locks: bool = False) -> Generator[bool]:
+    """Lock an existing folder; yield whether that succeeded.
 
-    `without_locks` is the answer where the file system has no locks.
+    `without_locks` is the result on a file system without locks.
     """
     try:
         lock = _open(folder)
@@ -211,7 +202,7 @@ def _held(folder: Path, *, without_locks: bool = False) -> Generator[bool]:
     try:
         yield _lock(lock, without_locks) and _is_at(lock, folder)
     finally:
-        # Closing alone would not do while a child between fork and exec has it open too.
+        # Closing is not enough while a child between fork and exec has it open too.
         with suppress(OSError):
             fcntl.flock(lock, fcntl.LOCK_UN)
         os.close(lock)
@@ -220,7 +211,7 @@ def _held(folder: Path, *, without_locks: bool = False) -> Generator[bool]:
 def _open(folder: Path) -> int:
     try:
         return os.open(folder, _FOLDER)
-    except PermissionError:  # an agent closed it
+    except PermissionError:  # an agent removed the permissions
         folder.chmod(0o700)
         return os.open(folder, _FOLDER)
 
@@ -236,7 +227,7 @@ def _lock(lock: int, without_locks: bool) -> bool:
 
 
 def _is_at(lock: int, folder: Path) -> bool:
-    """Tell whether an open folder is still the one at its path."""
+    """Return whether an open folder is still the folder at its path."""
     try:
         return os.path.samestat(os.fstat(lock), folder.lstat())
     except FileNotFoundError:
@@ -244,7 +235,7 @@ def _is_at(lock: int, folder: Path) -> bool:
 
 
 def remove_folder(folder: Path) -> None:
-    """Remove a folder, also one that an agent closed in parts; what resists stays."""
+    """Remove a folder as far as possible, also parts without permissions."""
     for at, below, _ in os.walk(folder):
         for path in (Path(at, name) for name in below):
             with suppress(OSError):

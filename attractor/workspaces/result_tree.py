@@ -1,4 +1,4 @@
-"""The result tree: the base commit's tree with the candidate's changes laid over it."""
+"""The result tree: the tree of the base commit with the changes of a candidate."""
 
 from collections.abc import Sequence, Set
 from functools import partial
@@ -8,12 +8,12 @@ from attractor.engine.seams import Base
 from attractor.engine.state.identifiers import TreeId
 from attractor.workspaces.files import in_thread
 from attractor.workspaces.git.gitignore import IgnoreRules
-from attractor.workspaces.git.object_store import Store
+from attractor.workspaces.git.object_store import ObjectStore
 from attractor.workspaces.git.reserved_names import is_dot_git
 from attractor.workspaces.git.trees import (
     SUBMODULE,
-    Change,
     FlatTree,
+    TreeChange,
     TreeEntry,
     canonical_mode,
     folders_above,
@@ -21,28 +21,28 @@ from attractor.workspaces.git.trees import (
     write_tree,
 )
 
-LEFT_OUT = ("/scenarios/", "/runs/")
-"""What agents never see of a project, in the words of a `.gitignore`."""
+EXCLUDED = ("/scenarios/", "/runs/")
+"""Patterns (as in `.gitignore`) of project files that agents never see."""
 
 
 @dataclass(frozen=True)
 class ResultTree:
-    """What a run made of the project, and changes that were not laid over what is kept from it."""
+    """The result tree of a run, and the paths of changes that were refused."""
 
     tree: TreeId
-    not_taken: tuple[str, ...]
+    refused: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class ProtectedPaths:
-    """What a workspace does not get of a base tree, and what no change can touch."""
+    """Paths of a base tree that workspaces do not contain and changes cannot touch."""
 
     rules: IgnoreRules
     paths: Set[bytes]
     folders: Set[bytes]
 
     def has(self, path: bytes, *, is_folder: bool) -> bool:
-        """Say whether nothing of an agent's can stand at a path, given its folders may be there."""
+        """Return whether a path is protected, if its parent folders are not."""
         return (
             path in self.paths
             or (path in self.folders and not is_folder)
@@ -50,48 +50,50 @@ class ProtectedPaths:
         )
 
     def touched_by(self, path: bytes) -> bool:
-        """Say whether a file at a path would touch what is kept, or stand where it could be."""
+        """Return whether a file at a path would change or replace a protected path."""
         above = folders_above(path)
         return self.has(path, is_folder=False) or any(
             self.has(folder, is_folder=True) for folder in above
         )
 
 
-def kept_of(base: FlatTree, left_out: Sequence[str]) -> ProtectedPaths:
-    """Return what a workspace does not get of a base tree."""
-    rules = IgnoreRules({}, left_out)
-    hidden = rules.hidden(base)
-    paths = {path for path, entry in base.items() if path in hidden or _is_kept(path, entry)}
+def protected_paths(base: FlatTree, excluded: Sequence[str]) -> ProtectedPaths:
+    """Return the paths of a base tree that workspaces do not contain."""
+    rules = IgnoreRules({}, excluded)
+    ignored_files = rules.ignored_files(base)
+    paths = {
+        path for path, entry in base.items() if path in ignored_files or _is_protected(path, entry)
+    }
     return ProtectedPaths(
         rules, paths, {folder for path in paths for folder in folders_above(path)}
     )
 
 
-def candidate_files(base: FlatTree, left_out: Sequence[str]) -> FlatTree:
-    """Return what a workspace gets of a base tree."""
-    kept = kept_of(base, left_out).paths
+def candidate_files(base: FlatTree, excluded: Sequence[str]) -> FlatTree:
+    """Return the files of a base tree that workspaces contain."""
+    protected = protected_paths(base, excluded).paths
     return {
         path: TreeEntry(canonical_mode(entry.mode), entry.id)
         for path, entry in base.items()
-        if path not in kept
+        if path not in protected
     }
 
 
-def lay_over(
-    base: FlatTree, changes: Sequence[Change], left_out: Sequence[str]
-) -> tuple[FlatTree, Sequence[Change]]:
-    """Return a base tree with changes laid over, and the changes that would touch what is kept."""
-    return _laid_over(base, kept_of(base, left_out), changes)
+def overlay_changes(
+    base: FlatTree, changes: Sequence[TreeChange], excluded: Sequence[str]
+) -> tuple[FlatTree, Sequence[TreeChange]]:
+    """Apply changes to a base tree; return it with the refused changes of protected paths."""
+    return _overlay(base, protected_paths(base, excluded), changes)
 
 
-def _laid_over(
-    base: FlatTree, kept: ProtectedPaths, changes: Sequence[Change]
-) -> tuple[FlatTree, Sequence[Change]]:
+def _overlay(
+    base: FlatTree, protected: ProtectedPaths, changes: Sequence[TreeChange]
+) -> tuple[FlatTree, Sequence[TreeChange]]:
     files = dict(base)
-    refused: list[Change] = []
+    refused: list[TreeChange] = []
     for change in changes:
         path = change.path
-        if kept.touched_by(path):
+        if protected.touched_by(path):
             refused.append(change)
         elif change.after is None:
             files.pop(path, None)
@@ -101,37 +103,37 @@ def _laid_over(
 
 
 async def result_trees(
-    store: Store, base: Base, candidates: Sequence[TreeId], *, left_out: Sequence[str]
+    store: ObjectStore, base: Base, candidates: Sequence[TreeId], *, excluded: Sequence[str]
 ) -> Sequence[ResultTree]:
     """Return the result tree of each candidate tree."""
     files = await store.files_of(base.tree)
-    kept = kept_of(files, left_out)
+    protected = protected_paths(files, excluded)
     results = {base.candidate: ResultTree(base.tree, ())}
-    # Most stages change nothing, so many of them have one tree.
+    # Most stages change nothing, so their trees are equal.
     for candidate in dict.fromkeys(candidates):
         if candidate not in results:
-            results[candidate] = await _result_tree(store, base, files, kept, candidate)
+            results[candidate] = await _result_tree(store, base, files, protected, candidate)
     return [results[candidate] for candidate in candidates]
 
 
 async def _result_tree(
-    store: Store, base: Base, files: FlatTree, kept: ProtectedPaths, candidate: TreeId
+    store: ObjectStore, base: Base, files: FlatTree, protected: ProtectedPaths, candidate: TreeId
 ) -> ResultTree:
     changes = await store.changes(base.candidate, candidate)
     if not changes:
         return ResultTree(base.tree, ())
-    laid, refused = _laid_over(files, kept, changes)
+    laid, refused = _overlay(files, protected, changes)
     if base.tree == base.candidate and not refused:
-        # Nothing of the project was kept from it: in a large one this saves the most of the work.
+        # Without protected paths the candidate is the result: fast for large projects.
         return ResultTree(candidate, ())
     tree = await in_thread(partial(write_tree, store.objects, laid))
     return ResultTree(tree.hex(), tuple(text_of(one.path) for one in refused))
 
 
-def _is_kept(path: bytes, entry: TreeEntry) -> bool:
+def _is_protected(path: bytes, entry: TreeEntry) -> bool:
     if entry.mode == SUBMODULE:
         return True
-    # Most paths end here: no name of git's is without these letters, but in other alphabets.
+    # Fast path for most names: a disguised `.git` without these letters is not ASCII.
     if path.isascii() and b"git" not in path.lower():
         return False
     return any(is_dot_git(name) for name in path.split(b"/"))

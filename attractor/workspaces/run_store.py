@@ -13,30 +13,29 @@ from attractor.engine.seams import Base
 from attractor.engine.state.identifiers import TreeId
 from attractor.workspaces.dimension_index import fork_folders
 from attractor.workspaces.errors import RecordBroken, WorkspaceExists
-from attractor.workspaces.git.object_store import Store
+from attractor.workspaces.git.object_store import ObjectStore
 
 RECORD_FILE = "workspace.json"
 
 
 @dataclass(frozen=True)
-class Record:
-    """Where a workspace lies and what it was made from.
+class WorkspaceRecord:
+    """The folder of a workspace and its origin.
 
-    What is left out of the project's tree, and what is ignored besides what the tree says, stands
-    in the words of a `.gitignore`. `materials` is a tree of what is laid beside its files, or in
-    the place of them.
+    `excluded` (project files that it does not contain) and `ignored` are patterns as in
+    `.gitignore`. `materials` is a tree of files added to its tree or replacing files of it.
     """
 
     folder: Path
     base: Base
-    left_out: tuple[str, ...]
+    excluded: tuple[str, ...]
     ignored: tuple[str, ...]
     object_format: str
     materials: TreeId = ""
 
 
-def write_record(store: Path, record: Record) -> None:
-    """Write a record into a store."""
+def write_record(store: Path, record: WorkspaceRecord) -> None:
+    """Write the record of a store."""
     write_whole(
         store / RECORD_FILE,
         canonical_json(
@@ -46,7 +45,7 @@ def write_record(store: Path, record: Record) -> None:
                 "commit": record.base.commit,
                 "tree": record.base.tree,
                 "candidate": record.base.candidate,
-                "left_out": list(record.left_out),
+                "excluded": list(record.excluded),
                 "ignored": list(record.ignored),
                 "object_format": record.object_format,
                 "materials": record.materials,
@@ -56,8 +55,8 @@ def write_record(store: Path, record: Record) -> None:
     )
 
 
-def read_record(store: Path) -> Record | None:
-    """Read the record in a store, or return None when there is none."""
+def read_record(store: Path) -> WorkspaceRecord | None:
+    """Read the record of a store; return None if there is none."""
     path = store / RECORD_FILE
     try:
         text = path.read_bytes()
@@ -66,53 +65,53 @@ def read_record(store: Path) -> Record | None:
     except OSError as cause:
         raise file_error("read", path, cause) from cause
     try:
-        told = parse_json(text)
+        record = parse_json(text)
     except NotCanonical as cause:
-        raise RecordBroken(f"{path} cannot be read: {cause}") from cause
-    match told:
+        raise RecordBroken(f"corrupt record {path}: {cause}") from cause
+    match record:
         case {
             "format": 1,
             "folder": str(folder),
             "commit": str(commit),
             "tree": str(tree),
             "candidate": str(candidate),
-            "left_out": [*left_out],
+            "excluded": [*excluded],
             "ignored": [*ignored],
             "object_format": str(object_format),
             **more,
         }:
-            return Record(
+            return WorkspaceRecord(
                 Path(folder),
                 Base(commit, tree, candidate),
-                tuple(map(str, left_out)),
+                tuple(map(str, excluded)),
                 tuple(map(str, ignored)),
                 object_format,
                 str(more.get("materials", "")),
             )
         case _:
-            raise RecordBroken(f"{path} is not what this version of attractor writes")
+            raise RecordBroken(f"unknown format of record {path}")
 
 
 STORES = "stores"
 
 
-async def make_store(
+async def create_store(
     state: Path,
     run_id: str,
     *,
     search_path: str,
     object_format: str = "sha1",
     borrow_from: Path | None = None,
-) -> Store:
-    """Make the store of a run, which may borrow objects; a half-made one is made anew."""
+) -> ObjectStore:
+    """Create the store of a run, which may borrow objects; replace an incomplete one."""
     place = _place(state, run_id)
     if read_record(place) is not None:
-        raise WorkspaceExists(f"run {run_id} has a workspace in {state} already")
-    store = Store(place, object_format=object_format, search_path=search_path)
+        raise WorkspaceExists(f"run {run_id} already has a workspace in {state}")
+    store = ObjectStore(place, object_format=object_format, search_path=search_path)
     try:
-        if place.exists():  # without a record it was never finished
+        if place.exists():  # without a record it is incomplete
             shutil.rmtree(place)
-        await store.make(borrow_from=borrow_from)
+        await store.create(borrow_from=borrow_from)
     except OSError as cause:
         raise file_error("make", place, cause) from cause
     return store
@@ -120,29 +119,29 @@ async def make_store(
 
 def open_store(
     state: Path, run_id: str, *, search_path: str, borrow_from: Path | None = None
-) -> tuple[Store, Record]:
+) -> tuple[ObjectStore, WorkspaceRecord]:
     """Open the store of a run, with the record of its workspace.
 
-    When its project was moved, it borrows from where the objects are now.
+    `borrow_from` is the current folder of the project's objects.
     """
     place = _place(state, run_id)
     record = read_record(place)
     if record is None:
         raise RecordBroken(
             f"run {run_id} has no workspace in {state}",
-            hint="set state_dir to what it was when the run began, or start a new run",
+            hint="set state_dir to its value at the start of the run, or start a new run",
         )
-    store = Store(place, object_format=record.object_format, search_path=search_path)
+    store = ObjectStore(place, object_format=record.object_format, search_path=search_path)
     if borrow_from is not None and record.base.commit:
         try:
             store.borrow(borrow_from)
         except OSError as cause:
-            raise file_error("mend", place, cause) from cause
+            raise file_error("repair", place, cause) from cause
     return store, record
 
 
 def recorded_folders(state: Path) -> Collection[str]:
-    """Return the names of the folders that the runs of a state folder work in."""
+    """Return the names of the workspace folders of all runs in a state folder."""
     stores = [path.parent for path in (state / STORES).glob(f"*/{RECORD_FILE}")]
     records = filter(None, map(read_record, stores))
     forks = chain.from_iterable(map(fork_folders, stores))

@@ -9,12 +9,12 @@ from typing import NamedTuple
 from attractor.base.files import write_whole
 from attractor.base.json import content_hash
 
-# A file can change twice within one tick of the system's clock, and look the same.
+# A file can change twice within one tick of the system clock without a different time.
 RACY_NS = 10_000_000
 
 
 class CachedFile(NamedTuple):
-    """What was known of a file when it was last read, and when that was."""
+    """The status of a file and its object id, when it was last read."""
 
     changed_ns: int
     modified_ns: int
@@ -24,41 +24,41 @@ class CachedFile(NamedTuple):
     checked_ns: int
     id: bytes
 
-    def still_holds(self, told: os.stat_result) -> bool:
-        """Say whether the file is surely the same as when it was read."""
+    def is_valid(self, status: os.stat_result) -> bool:
+        """Return whether the file is certainly unchanged."""
         return (
-            self.changed_ns == told.st_ctime_ns
-            and self.modified_ns == told.st_mtime_ns
-            and self.size == told.st_size
-            and self.inode == told.st_ino
-            and self.mode == told.st_mode
+            self.changed_ns == status.st_ctime_ns
+            and self.modified_ns == status.st_mtime_ns
+            and self.size == status.st_size
+            and self.inode == status.st_ino
+            and self.mode == status.st_mode
             and self.changed_ns + RACY_NS < self.checked_ns
             and self.modified_ns + RACY_NS < self.checked_ns
         )
 
 
-def seen(told: os.stat_result, checked_ns: int, object_id: bytes) -> CachedFile:
-    """Note a file that has just been read, or written."""
+def cached_file(status: os.stat_result, checked_ns: int, object_id: bytes) -> CachedFile:
+    """Return the entry of a file that was just read or written."""
     return CachedFile(
-        told.st_ctime_ns,
-        told.st_mtime_ns,
-        told.st_size,
-        told.st_ino,
-        told.st_mode,
+        status.st_ctime_ns,
+        status.st_mtime_ns,
+        status.st_size,
+        status.st_ino,
+        status.st_mode,
         checked_ns,
         object_id,
     )
 
 
 StatCache = Mapping[bytes, CachedFile]
-"""What is known of each file, by its path."""
+"""The cache entries by path."""
 
 
-def time_there(folder: Path, ours: Path) -> int:
-    """Return the time as the file system of a folder has it, in nanoseconds.
+def filesystem_time(folder: Path, ours: Path) -> int:
+    """Return the time of the file system of a folder, in nanoseconds.
 
-    Where it has no files without a name, that of a folder of ours must do: in the other one an
-    agent would see the file.
+    Without support for unnamed files, the time of `ours` is used: an agent would see a file in the
+    folder.
     """
     try:
         return _time_of_nameless(folder)
@@ -77,20 +77,20 @@ def _time_of_nameless(folder: Path) -> int:
 
 
 def save(cache: StatCache, path: Path) -> None:
-    """Write a cache down."""
+    """Write a stat cache to a file."""
     lines = [
-        b"%d %d %d %d %d %d %s %s" % (*known[:6], known.id.hex().encode(), name)
-        for name, known in cache.items()
+        b"%d %d %d %d %d %d %s %s" % (*entry[:6], entry.id.hex().encode(), name)
+        for name, entry in cache.items()
     ]
     content = b"\0".join(lines)
     write_whole(path, content_hash(content).encode() + b"\0" + content, sync=False)
 
 
 def load(path: Path) -> StatCache:
-    """Read a cache that was written down; a lost or damaged one is empty, which is only slow."""
+    """Read a stat cache; a missing or corrupt one is empty, which only costs time."""
     with suppress(OSError, ValueError):
-        told, _, content = path.read_bytes().partition(b"\0")
-        if told == content_hash(content).encode():
+        checksum, _, content = path.read_bytes().partition(b"\0")
+        if checksum == content_hash(content).encode():
             return dict(map(_parse, filter(None, content.split(b"\0"))))
     return {}
 
@@ -98,5 +98,5 @@ def load(path: Path) -> StatCache:
 def _parse(line: bytes) -> tuple[bytes, CachedFile]:
     *numbers, object_id, name = line.split(b" ", 7)
     changed, modified, size, inode, mode, checked = map(int, numbers)
-    known = bytes.fromhex(object_id.decode())
-    return name, CachedFile(changed, modified, size, inode, mode, checked, known)
+    file_id = bytes.fromhex(object_id.decode())
+    return name, CachedFile(changed, modified, size, inode, mode, checked, file_id)

@@ -86,7 +86,7 @@ def test_repeated_promotion_is_reported(tmp_path: Path) -> None:
     flow.decide(flow.launch(), DecisionKind.APPROVED)
     wrong = call(flow, "promote", "--to", "nope")
     assert wrong.returncode == 2
-    assert "there is no branch 'nope' (branches: main;" in wrong.stderr
+    assert "unknown branch 'nope' (branches: main;" in wrong.stderr
     first, second = call(flow, "promote"), call(flow, "promote")
     assert (first.returncode, second.returncode) == (0, 0)
     commit = git(flow.project, "rev-parse", "main")[:12]

@@ -13,7 +13,7 @@ from attractor.engine.stage.no_workspace import NoEnvironment, NoWorkspace
 from attractor.environments.environment import Promises
 from attractor.environments.memory import MemoryExecutionEnvironment
 from attractor.pipeline.children.workspace import ChildWorkspace
-from attractor.workspaces.create.from_folder import make_in_place
+from attractor.workspaces.create.from_folder import create_in_place
 from attractor.workspaces.dimension import Dimension
 from tests.workspaces.projects import (
     RUN,
@@ -38,7 +38,7 @@ async def isolated(below: Path) -> Dimension:
 async def in_place(below: Path) -> Dimension:
     folder = below / "folder"
     write(folder, {"todo.py": "print('todo')\n", "docs/read me.txt": "read me\n"})
-    return await make_in_place(
+    return await create_in_place(
         folder, state=below / "state", run_id=RUN, search_path=SEARCH_PATH, environment=environment
     )
 

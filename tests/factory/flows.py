@@ -9,7 +9,7 @@ from attractor.factory.decide import Decision, DecisionKind, decide
 from attractor.factory.evaluate import Evaluator
 from attractor.factory.gate import GateReport, gate
 from attractor.factory.launch import ask_gate, evaluator_of, hold, launch, promote_run, resume_run
-from attractor.factory.ledger import Entry
+from attractor.factory.ledger import LedgerEntry
 from attractor.factory.promotion import Promotion
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.request import RunRequest, WorkspaceKind
@@ -73,7 +73,9 @@ class Flow:
     def rules(self, result: RunResult) -> list[str]:
         return [one.rule for one in self.report(result).reasons]
 
-    def decide(self, result: RunResult, verdict: DecisionKind, rationale: str = REASON) -> Entry:
+    def decide(
+        self, result: RunResult, verdict: DecisionKind, rationale: str = REASON
+    ) -> LedgerEntry:
         with hold(result.directory, self.host) as run:
             return decide(run, self.evaluator, Decision(verdict, "ann", "token", rationale))
 

@@ -6,7 +6,7 @@ from itertools import product
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attractor.factory.gate import Judged, gate
+from attractor.factory.gate import GateInput, gate
 from attractor.scenarios.satisfaction import failures_allowed
 from attractor.scenarios.suite import Suite, TrialSettings
 from tests.factory.test_gate import judge, results, scenario, suite
@@ -29,11 +29,11 @@ def suites(draw: st.DrawFn) -> Suite:
     return held.model_copy(update={"settings": held.settings.model_copy(update={"trials": trials})})
 
 
-def outcomes(held: Suite) -> list[tuple[Judged, int]]:
+def outcomes(held: Suite) -> list[tuple[GateInput, int]]:
     """Return every way the trials can end, as numbers of failures a scenario."""
     n = held.settings.trials.n
     names = [one.id for one in held.scenarios]
-    ways: list[tuple[Judged, int]] = []
+    ways: list[tuple[GateInput, int]] = []
     for failures in product(range(n + 1), repeat=len(names)):
         ended = {
             name: [False] * failed + [True] * (n - failed)

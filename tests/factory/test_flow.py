@@ -18,7 +18,7 @@ from attractor.factory.errors import AlreadyDecided, NoDecision, NotDecidable, R
 from attractor.factory.gate import gate
 from attractor.factory.launch import hold, resume_run
 from attractor.factory.ledger import LEDGER_FILE
-from attractor.factory.run_index import facts_of
+from attractor.factory.run_facts import facts_of
 from attractor.pipeline.request import WorkspaceKind
 from attractor.pipeline.runs.lookup import summarize
 from attractor.workspaces.errors import BranchMoved
@@ -87,7 +87,7 @@ def test_the_first_decision_is_final(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     result = flow.launch()
     flow.decide(result, DecisionKind.APPROVED)
-    with pytest.raises(AlreadyDecided, match="is approved already"):
+    with pytest.raises(AlreadyDecided, match="is already approved"):
         flow.decide(result, DecisionKind.REJECTED)
     decided = (result.directory / "decisions.jsonl").read_text().splitlines()
     assert [json.loads(line)["data"]["verdict"] for line in decided] == ["approved"]
@@ -154,7 +154,7 @@ def test_a_second_evaluation_pools_with_the_first_and_there_is_no_third(tmp_path
     asyncio.run(resume_run(result.directory, flow.host))
     with hold(result.directory, flow.host) as run:
         assert gate(flow.evaluator.judged(facts_of(run))).played == 2
-        with pytest.raises(NotDecidable, match="2 times already"):
+        with pytest.raises(NotDecidable, match="already evaluated 2 times"):
             flow.evaluator.request_again(run, "ann")
 
 
@@ -188,7 +188,7 @@ def test_a_trial_that_somebody_wrote_into_the_journal_is_found(tmp_path: Path) -
             "seal": "0" * 64,
         }
         run.emit("TrialCompleted", forged, sync=True)
-    with pytest.raises(VerificationError, match="was not written by this evaluation"):
+    with pytest.raises(VerificationError, match="missing or changed result"):
         asyncio.run(resume_run(result.directory, flow.host))
 
 
@@ -239,7 +239,7 @@ def test_a_manifest_that_was_changed_judges_nothing(tmp_path: Path) -> None:
     result = flow.launch(profile="strict")
     manifest = result.directory / "manifest.json"
     manifest.write_text(manifest.read_text().replace("strict@1", "lenient@1"))
-    with pytest.raises(VerificationError, match="is not what the run began with"):
+    with pytest.raises(VerificationError, match="was changed after the start of the run"):
         flow.decide(result, DecisionKind.APPROVED)
     with pytest.raises(VerificationError):
         asyncio.run(resume_run(result.directory, flow.host))

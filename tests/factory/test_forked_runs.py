@@ -12,7 +12,7 @@ from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.run_state import AWAITING_DECISION
 from attractor.factory.decide import DecisionKind
 from attractor.factory.launch import resume_run
-from attractor.factory.promotion import RunPlaces
+from attractor.factory.promotion import RunLocations
 from attractor.pipeline.fork.create import create_fork, plan_fork
 from attractor.pipeline.runs.garbage import Collector, Rules, Sweep
 from tests.factory.flows import Flow, make_flow
@@ -29,7 +29,7 @@ def forked(flow: Flow, result: RunResult, at: str, graph: Path | None = None) ->
 
 def swept(flow: Flow) -> Sweep:
     rules = Rules(flow.host.clock.now() + timedelta(hours=2), timedelta())
-    places = RunPlaces(flow.evaluator.ledger, flow.host.runs_dir)
+    places = RunLocations(flow.evaluator.ledger, flow.host.runs_dir)
     return asyncio.run(Collector(flow.host, places, rules).collect())
 
 
@@ -73,11 +73,11 @@ def test_a_changed_pipeline_keeps_the_name_that_its_suite_is_for(tmp_path: Path)
 def test_a_run_is_found_where_it_began_or_in_the_project_at_hand(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     result = flow.launch(evaluate=False)
-    places = RunPlaces(flow.evaluator.ledger, flow.host.runs_dir)
+    places = RunLocations(flow.evaluator.ledger, flow.host.runs_dir)
     found = places(result.run_id)
     assert (found.places[0], found.is_known, found.is_promoted) == (result.directory, True, False)
     moved = replace(flow.host, runs_dir=tmp_path / "moved")
-    assert RunPlaces(flow.evaluator.ledger, moved.runs_dir)(result.run_id).places == (
+    assert RunLocations(flow.evaluator.ledger, moved.runs_dir)(result.run_id).places == (
         result.directory,
         tmp_path / "moved" / result.run_id,
     )

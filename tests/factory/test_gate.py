@@ -2,7 +2,7 @@ from dataclasses import replace
 from fractions import Fraction
 
 from attractor.environments.environment import Promises
-from attractor.factory.gate import Evaluated, GateReport, Judged, gate
+from attractor.factory.gate import EvaluationRecord, GateInput, GateReport, gate
 from attractor.factory.profiles import Profile
 from attractor.scenarios.evaluation import TrialKey, TrialResult
 from attractor.scenarios.suite import (
@@ -50,12 +50,12 @@ def results(**satisfied: list[bool]) -> tuple[TrialResult, ...]:
     )
 
 
-def judge(held: Suite | None, *evaluations: tuple[TrialResult, ...]) -> Judged:
-    return Judged(
+def judge(held: Suite | None, *evaluations: tuple[TrialResult, ...]) -> GateInput:
+    return GateInput(
         tree=TREE,
         suite=held,
         suite_seal=SEAL,
-        evaluations=tuple(Evaluated(TREE, SEAL, PROVED, one) for one in evaluations),
+        evaluations=tuple(EvaluationRecord(TREE, SEAL, PROVED, one) for one in evaluations),
         profile=PROFILE,
     )
 
@@ -78,7 +78,7 @@ def test_no_suite() -> None:
 
 def test_a_run_that_was_not_evaluated_has_no_verdict() -> None:
     judged = judge(suite(scenario("a")), results(a=[True]))
-    unasked = replace(judged, evaluations=(), of_others=judged.evaluations)
+    unasked = replace(judged, evaluations=(), by_other_runs=judged.evaluations)
     assert rules(gate(unasked)) == ["no_verdict"]
     assert gate(unasked).played == 0
 
@@ -151,18 +151,18 @@ def test_a_candidate_that_changes_what_is_protected_is_a_no_with_its_paths() -> 
     report = gate(replace(judged, evaluations=(good, changed)))
     assert rules(report) == ["protected_path"]
     assert report.reasons[0].words == (
-        "the candidate changes what agents may not: "
+        "the candidate changes protected paths: "
         "attractor.toml, runs/0, runs/1, runs/2, runs/3 and others"
     )
     few = replace(good, protected_paths=(".ci/x",))
     [reason] = gate(replace(judged, evaluations=(few,))).reasons
-    assert reason.words.endswith("may not: .ci/x")
+    assert reason.words.endswith("paths: .ci/x")
 
 
 def test_what_another_run_changed_to_come_to_the_tree_does_not_count() -> None:
     judged = judge(suite(scenario("a")), results(a=[True]))
     other = replace(judged.evaluations[0], protected_paths=("agents/x",))
-    assert rules(gate(replace(judged, of_others=(other,)))) == []
+    assert rules(gate(replace(judged, by_other_runs=(other,)))) == []
 
 
 def test_the_report_gives_no_word_of_a_holdout_away() -> None:

@@ -10,7 +10,7 @@ from attractor.base.errors import VerificationError
 from attractor.base.json import canonical_json
 from attractor.engine.run_folder.result import RunResult
 from attractor.factory.decide import DecisionKind
-from attractor.factory.gate import gate, shortcomings
+from attractor.factory.gate import failed_scenarios, gate
 from attractor.factory.launch import ask_gate
 from attractor.factory.ledger import LEDGER_FILE
 from tests.factory.flows import Flow, make_flow
@@ -83,7 +83,7 @@ def test_the_operator_is_told_every_word(tmp_path: Path) -> None:
     flow = make_red_flow(tmp_path)
     result = flow.launch()
     _, judged = ask_gate(result.directory, flow.host)
-    told = shortcomings(judged)
+    told = failed_scenarios(judged)
     assert sorted(one.scenario for one in told) == sorted(IDS)
     [quokka] = [one for one in told if one.scenario == "quokka"]
     assert (quokka.title, quokka.played, quokka.satisfied) == ("The quokka of the title", 2, 0)

@@ -90,7 +90,7 @@ def test_a_link_into_scenarios_of_the_agents_own_is_tried_as_it_would_be_promote
     assert "unresolved_failure" in flow.rules(result)
     [told] = left_out(result)
     assert told.data["refused"] == [
-        {"path": "scenarios", "why": "the project keeps that place to itself"}
+        {"path": "scenarios", "why": "its path is protected by the project"}
     ]
 
 

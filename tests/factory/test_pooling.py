@@ -10,10 +10,10 @@ from attractor.engine.run_folder.result import RunResult
 from attractor.environments.environment import Promises
 from attractor.factory.decide import DecisionKind
 from attractor.factory.errors import NotDecidable
-from attractor.factory.evaluate import BEGUN, EVALUATED, Begun
-from attractor.factory.gate import Evaluated, gate
+from attractor.factory.evaluation_records import BEGUN, EVALUATED, EvaluationStart
+from attractor.factory.gate import EvaluationRecord, gate
 from attractor.factory.launch import hold
-from attractor.factory.trials import Sitting, TrialLog
+from attractor.factory.trials import EvaluationId, TrialLog
 from attractor.scenarios.evaluation import TrialKey, TrialResult
 from tests.factory.flows import Flow, make_flow
 from tests.factory.test_gate import PROVED, SEAL, TREE, judge, results, rules, scenario, suite
@@ -65,7 +65,7 @@ def test_a_tree_is_evaluated_twice_at_most_over_all_runs(tmp_path: Path) -> None
     again = flow.launch()
     with (
         hold(again.directory, flow.host) as run,
-        pytest.raises(NotDecidable, match="the tree of .* was evaluated 2 times already"),
+        pytest.raises(NotDecidable, match="the tree of .* was already evaluated 2 times"),
     ):
         flow.evaluator.request_again(run, "ann")
 
@@ -84,11 +84,11 @@ def die_after_a_red_trial(flow: Flow) -> RunResult:
     """Leave a run as a process leaves it that dies when its first trial has ended."""
     result = flow.launch(evaluate=False)
     with hold(result.directory, flow.host) as run:
-        sitting = Sitting(result.run_id, 1, run.progress.tree)
+        evaluation_id = EvaluationId(result.run_id, 1, run.progress.tree)
         seal = run.manifest.suite.rpartition("#")[2]
-        begun = Begun(sitting, seal, PROVED).to_record()
+        begun = EvaluationStart(evaluation_id, seal, PROVED).to_record()
         flow.evaluator.ledger.append(BEGUN, result.run_id, begun, now=run.clock.now())
-        log = TrialLog(run, sitting, flow.evaluator.results)
+        log = TrialLog(run, evaluation_id, flow.evaluator.results)
         log.started(FIRST)
         log.completed(TrialResult(FIRST, False, (), 1))
     return result
@@ -118,8 +118,8 @@ def test_a_result_whose_line_was_lost_is_not_played_again(tmp_path: Path) -> Non
     flow, luck = make_gamble(tmp_path)
     result = flow.launch(evaluate=False)
     with hold(result.directory, flow.host) as run:
-        sitting = Sitting(result.run_id, 1, run.progress.tree)
-        flow.evaluator.results.keep(sitting, TrialResult(FIRST, False, (), 1))
+        evaluation_id = EvaluationId(result.run_id, 1, run.progress.tree)
+        flow.evaluator.results.store(evaluation_id, TrialResult(FIRST, False, (), 1))
     luck.touch()
     flow.resume(result)
     assert flow.report(result).satisfied == 0
@@ -132,27 +132,27 @@ def test_a_result_that_the_journal_knows_and_nobody_has_is_found(tmp_path: Path)
     result = die_after_a_red_trial(flow)
     [file] = (flow.host.state_dir / "results" / result.run_id).rglob("*.json")
     file.unlink()
-    with pytest.raises(VerificationError, match="its result is gone"):
+    with pytest.raises(VerificationError, match="missing or changed result"):
         flow.resume(result)
 
 
-def other(*satisfied: bool, promises: Promises = PROVED, tree: str = TREE) -> Evaluated:
-    return Evaluated(tree, SEAL, promises, results(a=list(satisfied)))
+def other(*satisfied: bool, promises: Promises = PROVED, tree: str = TREE) -> EvaluationRecord:
+    return EvaluationRecord(tree, SEAL, promises, results(a=list(satisfied)))
 
 
 def test_other_runs_trials_count_when_they_were_of_the_same_tree_and_suite() -> None:
     judged = judge(suite(scenario("a")), results(a=[True]))
-    assert gate(replace(judged, of_others=(other(True),))).played == 2
-    assert rules(gate(replace(judged, of_others=(other(False),)))) != []
-    assert rules(gate(replace(judged, of_others=(other(False, tree="o" * 40),)))) == []
+    assert gate(replace(judged, by_other_runs=(other(True),))).played == 2
+    assert rules(gate(replace(judged, by_other_runs=(other(False),)))) != []
+    assert rules(gate(replace(judged, by_other_runs=(other(False, tree="o" * 40),)))) == []
     elsewhere = replace(other(False), suite_seal="o" * 64)
-    assert rules(gate(replace(judged, of_others=(elsewhere,)))) == []
+    assert rules(gate(replace(judged, by_other_runs=(elsewhere,)))) == []
 
 
 def test_of_another_runs_unguarded_trials_only_the_red_ones_count() -> None:
     judged = judge(suite(scenario("a")), results(a=[True]))
     unguarded = other(True, False, promises=Promises())
-    report = gate(replace(judged, of_others=(unguarded,)))
+    report = gate(replace(judged, by_other_runs=(unguarded,)))
     assert (report.played, report.satisfied) == (2, 1)
     # Nor do they say anything about how this run's agents were guarded.
     assert "isolation_unverified" not in rules(report)

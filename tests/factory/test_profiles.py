@@ -25,7 +25,7 @@ def test_a_name_is_taken_once(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["", "../up", "Demo", "a b", "a/b"])
 def test_a_name_that_is_none_is_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(InvalidProfile, match="no name for a profile"):
+    with pytest.raises(InvalidProfile, match="invalid profile name"):
         ProfileStore(tmp_path).create(name)
 
 

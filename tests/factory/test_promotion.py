@@ -104,11 +104,11 @@ def test_a_branch_that_is_not_there_is_told_with_those_that_are(tmp_path: Path) 
     git(flow.project, "branch", "release")
     result = approved(flow)
     base = git(flow.project, "rev-parse", "main")[:12]
-    with pytest.raises(UnknownBranch, match="there is no branch 'nope'") as caught:
+    with pytest.raises(UnknownBranch, match="unknown branch 'nope'") as caught:
         flow.promote(result, branch="nope")
     assert caught.value.exit_code is ExitCode.USAGE
     assert caught.value.hint == (
-        f"branches: main, release; to make it where the run began: git branch nope {base}"
+        f"branches: main, release; to create it at the base: git branch nope {base}"
     )
     with pytest.raises(UnknownBranch) as near:
         flow.promote(result, branch="mian")
@@ -127,7 +127,7 @@ def test_a_name_that_no_branch_can_have_is_refused_plainly(tmp_path: Path) -> No
     flow = make_flow(tmp_path)
     result = approved(flow)
     for name in ("-x", "", "a..b", "a b", "HEAD", "refs/tags/v1", "refs/heads/", "refs/heads/-x"):
-        with pytest.raises(InvalidBranch, match="is no name for a branch") as caught:
+        with pytest.raises(InvalidBranch, match="invalid branch name") as caught:
             flow.promote(result, name)
         assert "git branch" not in caught.value.hint
         assert caught.value.exit_code is ExitCode.USAGE

@@ -13,10 +13,10 @@ import pytest
 from attractor.base.errors import ExitCode
 from attractor.engine.run_folder.result import RunResult
 from attractor.factory.decide import DecisionKind
+from attractor.factory.decision_records import DECISIONS_FILE
 from attractor.factory.errors import AlreadyDecided, CopiedRun, DecisionsDiffer, OtherProject
 from attractor.factory.launch import hold
 from attractor.factory.ledger import HEAD_FILE, LEDGER_FILE
-from attractor.factory.run_index import DECISIONS_FILE
 from attractor.pipeline.host.run_host import RunHost
 from tests.factory.flows import Flow, make_flow
 from tests.pipeline.projects import make_host, make_project
@@ -61,7 +61,7 @@ def test_a_copy_is_refused_wherever_it_lies(tmp_path: Path) -> None:
             with pytest.raises(CopiedRun) as caught:
                 do(flow, replace(result, directory=place))
             assert caught.value.exit_code is ExitCode.USAGE
-            assert "take" in caught.value.hint
+            assert "use " in caught.value.hint
     assert flow.decide(result, DecisionKind.REJECTED)
 
 
@@ -123,11 +123,13 @@ def test_a_ledger_and_its_head_put_back_together_are_found_by_the_runs_own_line(
     flow.decide(result, DecisionKind.REJECTED)
     put_back(before)
     for _ in range(2):
-        with pytest.raises(DecisionsDiffer, match="holds what .*ledger.jsonl does not") as caught:
+        with pytest.raises(
+            DecisionsDiffer, match="contains lines that .*ledger.jsonl lacks"
+        ) as caught:
             flow.decide(result, DecisionKind.APPROVED)
         assert caught.value.exit_code is ExitCode.BROKEN
     (result.directory / DECISIONS_FILE).unlink()
-    with pytest.raises(DecisionsDiffer, match="no decision, but the run is rejected"):
+    with pytest.raises(DecisionsDiffer, match="lacks the decision of a run that is rejected"):
         flow.decide(result, DecisionKind.APPROVED)
 
 

@@ -106,7 +106,7 @@ def test_a_journal_that_was_chained_anew_is_not_the_one_that_was_decided_on(
     flow.decide(result, DecisionKind.APPROVED)
     chain_anew(result.directory / "events.jsonl", "RunStatusChanged", reason="nothing to see")
     (result.directory / "checkpoint.json").unlink()
-    with pytest.raises(ChainBroken, match="lacks lines that a sealed evaluation or decision"):
+    with pytest.raises(ChainBroken, match="lacks lines of a recorded evaluation or decision"):
         flow.promote(result)
 
 
@@ -118,7 +118,7 @@ def test_a_journal_chained_anew_without_an_evaluation_is_found_by_its_decision(
     flow.decide(result, DecisionKind.REJECTED)
     chain_anew(result.directory / "events.jsonl", "RunStatusChanged", reason="nothing to see")
     (result.directory / "checkpoint.json").unlink()
-    with pytest.raises(ChainBroken, match="lacks lines that a sealed evaluation or decision"):
+    with pytest.raises(ChainBroken, match="lacks lines of a recorded evaluation or decision"):
         flow.promote(result)
 
 
@@ -146,7 +146,7 @@ def test_a_ledger_that_is_gone_is_blamed_and_not_the_manifest(tmp_path: Path) ->
         (flow.host.state_dir / name).unlink()
     for ask in (gate_of, approve):
         with pytest.raises(
-            VerificationError, match=r"ledger\.jsonl is gone, and so is its key"
+            VerificationError, match=r"missing ledger .*ledger\.jsonl and key"
         ) as caught:
             ask(flow, result)
         assert "state folder" in caught.value.hint
@@ -158,5 +158,5 @@ def test_a_run_that_the_ledger_does_not_know_is_told_so(tmp_path: Path) -> None:
     result = flow.launch(suite="", profile="")
     other.launch()
     strange = Flow(flow.project, replace(flow.host, state_dir=other.host.state_dir))
-    with pytest.raises(VerificationError, match=f"does not know the run {result.run_id}"):
+    with pytest.raises(VerificationError, match=f"unknown run {result.run_id}"):
         gate_of(strange, result)

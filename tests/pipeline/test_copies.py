@@ -204,5 +204,5 @@ def test_what_agents_do_not_get_is_not_carried_though_it_is_ignored(
 ) -> None:
     (host.project / ".gitignore").write_text("scenarios/\nruns/\n")
     (host.project / path).mkdir(parents=True)
-    with pytest.raises(NotRunnable, match="which agents do not get"):
+    with pytest.raises(NotRunnable, match="agents have no access to it"):
         go(replace(host, preparation=Preparation(carry=(path,))))

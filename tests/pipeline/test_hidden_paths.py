@@ -82,6 +82,6 @@ def test_nothing_inside_tells_whose_machine_it_is(machine: Machine) -> None:
 def test_where_a_path_cannot_be_hidden_the_run_says_so(machine: Machine) -> None:
     told, said = look(machine, ATTRACTOR_WORKSPACES_DIR="/no/such/folder")
     place = machine.state / "workspaces"
-    assert f"Workspaces lie in {place}, and tools in a sandbox can see that path: " in said
-    assert said.index("Workspaces lie in") < said.index("run 0")
+    assert f"Tools in a sandbox can see the path of the workspaces, {place}: " in said
+    assert said.index("Tools in a sandbox") < said.index("run 0")
     assert UNMISTAKABLE in told

@@ -12,9 +12,15 @@ from attractor.base.registry import find_shortcoming
 from attractor.environments.errors import SandboxLost
 from attractor.environments.local import LocalExecutionEnvironment
 from attractor.environments.memory import MemoryExecutionEnvironment
-from attractor.scenarios.check import build_checks, check_registry
+from attractor.scenarios.check import (
+    Check,
+    CheckResult,
+    Observation,
+    StepRecord,
+    build_checks,
+    check_registry,
+)
 from attractor.scenarios.checks.file import FileCheck
-from attractor.scenarios.evaluation import Check, CheckResult, Observed, StepRecord
 from attractor.scenarios.suite import CheckSpec, RequestStep, Scenario
 
 SAID = StepRecord("go", exit_code=0, stdout="größe 🐍\n", stderr="größe 🐍\n")
@@ -56,20 +62,20 @@ def check(kind: str, **more: Any) -> Check:
     return built
 
 
-def observed(record: StepRecord | None, *, text: str | None = "größe 🐍\n") -> Observed:
+def observed(record: StepRecord | None, *, text: str | None = "größe 🐍\n") -> Observation:
     files = {} if text is None else {"a/b.txt": text}
-    return Observed({"go": record} if record else {}, MemoryExecutionEnvironment(files))
+    return Observation({"go": record} if record else {}, MemoryExecutionEnvironment(files))
 
 
-def good(kind: str) -> Observed:
+def good(kind: str) -> Observation:
     return observed(CASES[kind].good)
 
 
-def bad(kind: str) -> Observed:
+def bad(kind: str) -> Observation:
     return observed(CASES[kind].bad, text="\ufffd" if kind == "file" else "größe")
 
 
-def judge(one: Check, seen: Observed) -> CheckResult:
+def judge(one: Check, seen: Observation) -> CheckResult:
     return asyncio.run(one.judge(seen))
 
 
@@ -145,7 +151,7 @@ def test_a_link_that_leads_out_fails_the_candidate_and_not_the_evaluation(
     (tmp_path / "made.txt").symlink_to("/etc/passwd")
     here = LocalExecutionEnvironment(tmp_path, environ={})
     one = FileCheck(path="made.txt", exists=exists)
-    result = judge(one, Observed({}, here))
+    result = judge(one, Observation({}, here))
     require_sound(result, "file")
     assert not result.passed
 
@@ -160,6 +166,6 @@ class Lost(MemoryExecutionEnvironment):
 
 
 def test_trouble_of_the_machinery_is_not_the_candidates_fault() -> None:
-    seen = Observed({}, Lost({"a/b.txt": "größe"}))
+    seen = Observation({}, Lost({"a/b.txt": "größe"}))
     with pytest.raises(SandboxLost):
         judge(check("file"), seen)

@@ -10,8 +10,9 @@ import pytest
 from attractor.base.errors import MachineryError
 from attractor.factory import trials as trial_log
 from attractor.factory.ledger import Ledger
-from attractor.factory.trials import Results, Sitting, events_of
-from attractor.scenarios.evaluation import CheckResult, TrialKey, TrialLog, TrialResult, evaluate
+from attractor.factory.trials import EvaluationId, TrialStore, events_of
+from attractor.scenarios.check import CheckResult
+from attractor.scenarios.evaluation import TrialKey, TrialLog, TrialResult, evaluate
 from attractor.scenarios.suite import Scenario
 from tests.engine.graphs import line
 from tests.engine.runs import RUN_ID, Workplace
@@ -32,8 +33,8 @@ class Kept:
 
 def journalled(tmp_path: Path) -> Iterator[Kept]:
     place = Workplace(tmp_path / "run", line("a"))
-    results = Results(tmp_path / "results", Ledger(tmp_path / "state"))
-    names = {results.cover_name(one.id): one.id for one in SCENARIOS}
+    results = TrialStore(tmp_path / "results", Ledger(tmp_path / "state"))
+    names = {results.opaque_name(one.id): one.id for one in SCENARIOS}
 
     def read() -> Story:
         found = events_of(place.root / "events.jsonl", set(WORDS))
@@ -43,7 +44,7 @@ def journalled(tmp_path: Path) -> Iterator[Kept]:
         ]
 
     with place.open() as run:
-        yield Kept(trial_log.TrialLog(run, Sitting(RUN_ID, 1, "tree"), results), read)
+        yield Kept(trial_log.TrialLog(run, EvaluationId(RUN_ID, 1, "tree"), results), read)
 
 
 def listed(tmp_path: Path) -> Iterator[Kept]:
@@ -85,13 +86,13 @@ def test_each_note_can_be_read_at_once_and_in_order(kept: Kept) -> None:
 def test_an_evaluation_has_written_what_happened_before_it_goes_on(kept: Kept) -> None:
     tries: list[Story] = []
 
-    async def play(one: Scenario, key: TrialKey) -> TrialResult:
+    async def play_scenario(one: Scenario, key: TrialKey) -> TrialResult:
         tries.append(kept.read())
         if len(tries) == 2:
             raise MachineryError("no sandbox: größe 🐍")
         return result(key)
 
-    asyncio.run(evaluate(SCENARIOS, play, kept.log, trials=2, infra_retries=1))
+    asyncio.run(evaluate(SCENARIOS, play_scenario, kept.log, trials=2, infra_retries=1))
     whole: Story = [
         ("started", "adding", 1),
         ("completed", "adding", 1),

@@ -5,7 +5,13 @@ from collections.abc import Callable
 import pytest
 
 from attractor.base.errors import MachineryError
-from attractor.scenarios.evaluation import Earlier, TrialKey, TrialResult, evaluate, tally
+from attractor.scenarios.evaluation import (
+    EarlierTrials,
+    TrialKey,
+    TrialResult,
+    count_trials,
+    evaluate,
+)
 from attractor.scenarios.suite import CheckSpec, CommandStep, Scenario
 
 
@@ -41,17 +47,19 @@ def run(
     *,
     trials: int = 2,
     infra_retries: int = 1,
-    earlier: Earlier | None = None,
+    earlier: EarlierTrials | None = None,
 ) -> tuple[list[TrialResult], Log, Counter[TrialKey]]:
     log, played = Log(), Counter[TrialKey]()
 
-    async def play(scenario: Scenario, key: TrialKey) -> TrialResult:
+    async def play_scenario(scenario: Scenario, key: TrialKey) -> TrialResult:
         played[key] += 1
         return TrialResult(key, verdict(key, played[key]), (), 1)
 
     both = [scenario("a"), scenario("b")]
     results = asyncio.run(
-        evaluate(both, play, log, trials=trials, infra_retries=infra_retries, earlier=earlier)
+        evaluate(
+            both, play_scenario, log, trials=trials, infra_retries=infra_retries, earlier=earlier
+        )
     )
     return results, log, played
 
@@ -96,7 +104,7 @@ def test_trouble_of_the_machinery_is_tried_again_and_then_counts_as_an_error() -
 
 def test_what_was_finished_before_a_crash_is_not_played_again() -> None:
     done = TrialKey("a", 1)
-    earlier = Earlier({done: TrialResult(done, False, (), 5)}, Counter({done: 1}))
+    earlier = EarlierTrials({done: TrialResult(done, False, (), 5)}, Counter({done: 1}))
     results, _, played = run(always, earlier=earlier)
     assert played[done] == 0
     assert not results[0].satisfied
@@ -106,7 +114,7 @@ def test_what_was_finished_before_a_crash_is_not_played_again() -> None:
 @pytest.mark.parametrize(("begun", "tries"), [(1, 1), (2, 0), (3, 0)])
 def test_a_trial_in_flight_at_the_crash_counts_as_trouble(begun: int, tries: int) -> None:
     flying = TrialKey("a", 1)
-    results, _, played = run(always, earlier=Earlier(begun=Counter({flying: begun})))
+    results, _, played = run(always, earlier=EarlierTrials(begun=Counter({flying: begun})))
     assert played[flying] == tries
     assert results[0].satisfied == bool(tries)
     assert bool(results[0].error) == (not tries)
@@ -114,5 +122,7 @@ def test_a_trial_in_flight_at_the_crash_counts_as_trouble(begun: int, tries: int
 
 def test_trials_are_counted_by_scenario() -> None:
     results, _, _ = run(lambda key, _: key.scenario == "a" or key.number == 1)
-    counts = {one.scenario: (one.played, one.satisfied) for one in tally([scenario("b")], results)}
+    counts = {
+        one.scenario: (one.played, one.satisfied) for one in count_trials([scenario("b")], results)
+    }
     assert counts == {"b": (2, 1)}

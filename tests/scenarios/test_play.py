@@ -11,9 +11,14 @@ from typing import Any
 import pytest
 
 from attractor.environments.local import LocalExecutionEnvironment
-from attractor.scenarios.check import build_checks, check_registry, judge_all
-from attractor.scenarios.evaluation import CheckResult, Observed
-from attractor.scenarios.play import play
+from attractor.scenarios.check import (
+    CheckResult,
+    Observation,
+    build_checks,
+    check_registry,
+    judge_all,
+)
+from attractor.scenarios.play import play_scenario
 from attractor.scenarios.suite import Scenario
 
 SERVER = "python3 -m http.server --bind 127.0.0.1 {port}"
@@ -27,12 +32,12 @@ def scenario(
     return Scenario.model_validate(told | more)
 
 
-def played(folder: Path, one: Scenario) -> tuple[Observed, tuple[CheckResult, ...]]:
-    async def run() -> tuple[Observed, tuple[CheckResult, ...]]:
+def played(folder: Path, one: Scenario) -> tuple[Observation, tuple[CheckResult, ...]]:
+    async def run() -> tuple[Observation, tuple[CheckResult, ...]]:
         environment = LocalExecutionEnvironment(folder, environ={"PATH": os.environ["PATH"]})
         await environment.initialize()
         try:
-            observed = await play(one, environment, timeout=timedelta(seconds=10))
+            observed = await play_scenario(one, environment, timeout=timedelta(seconds=10))
             checks = await judge_all(build_checks(one, check_registry()), observed)
             return observed, checks
         finally:
@@ -117,7 +122,7 @@ def test_a_service_that_never_answers_fails_the_checks_behind_it(tmp_path: Path,
         {"name": "open", "port": port},
     ]
     observed, checks = played(tmp_path, scenario(steps, [{"kind": "http", "step": "open"}]))
-    assert observed.steps["serve"].trouble == f"nothing answered on port {port} in time"
+    assert observed.steps["serve"].trouble == f"no connection to port {port} in time"
     assert [(one.passed, one.reason) for one in checks] == [(False, "step open was not reached")]
 
 
@@ -125,7 +130,7 @@ def test_a_request_nobody_answers_is_the_candidates_failure(tmp_path: Path, port
     steps = [{"name": "open", "port": port}]
     [(passed, reason)] = verdicts(tmp_path, scenario(steps, [{"kind": "http", "step": "open"}]))
     assert not passed
-    assert "GET / was not answered" in reason
+    assert "GET / failed" in reason
 
 
 def test_a_setup_that_fails_ends_the_play(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attractor.scenarios.satisfaction import (
-    Tally,
+    ScenarioTally,
     failures_tolerated,
     lower_bound,
     satisfaction,
@@ -71,17 +71,17 @@ def test_a_bound_of_nearly_one_is_answered_at_once() -> None:
 
 def test_satisfaction_is_the_weighted_share_in_exact_fractions() -> None:
     tallies = [
-        Tally("a", played=3, satisfied=1, weight=Fraction(2)),
-        Tally("b", played=3, satisfied=3),
+        ScenarioTally("a", played=3, satisfied=1, weight=Fraction(2)),
+        ScenarioTally("b", played=3, satisfied=3),
     ]
     assert satisfaction(tallies) == Fraction(5, 9)
     assert satisfaction([]) == 0
 
 
 def test_a_scenario_passes_at_its_own_rate_and_some_of_each_is_flaky() -> None:
-    half = Tally("a", played=10, satisfied=9, min_pass_rate=Fraction(9, 10))
+    half = ScenarioTally("a", played=10, satisfied=9, min_pass_rate=Fraction(9, 10))
     assert half.passed
     assert half.is_flaky
-    assert not Tally("a", played=10, satisfied=8, min_pass_rate=Fraction(9, 10)).passed
-    assert not Tally("a", played=0, satisfied=0).passed
-    assert not Tally("a", played=2, satisfied=2).is_flaky
+    assert not ScenarioTally("a", played=10, satisfied=8, min_pass_rate=Fraction(9, 10)).passed
+    assert not ScenarioTally("a", played=0, satisfied=0).passed
+    assert not ScenarioTally("a", played=2, satisfied=2).is_flaky

@@ -11,18 +11,12 @@ from pathlib import Path
 import pytest
 
 from attractor.base.errors import ExitCode, FileError
-from attractor.scenarios import suite_reader as suite_files
+from attractor.scenarios import suite_files
 from attractor.scenarios.errors import InvalidSuite, SuiteChanged
+from attractor.scenarios.sealed_suite import hash_of_folder, open_sealed, seal_suite
 from attractor.scenarios.suite import CommandStep, RequestStep, ServiceStep
-from attractor.scenarios.suite_reader import (
-    MOST_BYTES,
-    files_of,
-    hash_of_folder,
-    open_sealed,
-    read_file,
-    read_suite,
-    seal_suite,
-)
+from attractor.scenarios.suite_files import MOST_BYTES, list_suite_files, read_suite_file
+from attractor.scenarios.suite_reader import read_suite
 from tests.scenarios.suites import SCENARIO, SUITE, write_suite
 
 FULL = """
@@ -108,17 +102,17 @@ def test_a_mistake_in_the_suite_names_file_and_key(
         ),
         (('run = "echo milk"', 'run = "a"\ntimeuot = "2s"'), r"9: unknown key steps\[0\].timeuot$"),
         (('[[steps]]\nname = "add"\nrun = "echo milk"', "steps = []"), "steps is empty$"),
-        (('run = "echo milk"', 'rum = "a"'), r"6: steps\[0\]: a step has one of run, service and"),
-        (('step = "add"', 'step = "ad"'), r"12: checks\[0\].step: there is no step 'ad'"),
+        (('run = "echo milk"', 'rum = "a"'), r"6: steps\[0\]: a step needs run, service or"),
+        (('step = "add"', 'step = "ad"'), r"12: checks\[0\].step: unknown step 'ad'"),
         (('step = "add"', 'step = "add"\nequal = 1'), r"13: unknown key checks\[0\].equal$"),
         (('kind = "exit"', 'kind = "exot"'), r"11: checks\[0\].kind: unknown check 'exot'$"),
         (("title", 'weight = "1e999999999"\ntitle'), "3: weight = '1e999999999': write a number"),
-        (("title", 'weight = "1/0"\ntitle'), "nothing can be divided by 0"),
+        (("title", 'weight = "1/0"\ntitle'), "division by 0"),
         (("title", f"deep = {'[' * 5000}{']' * 5000}\ntitle"), "nested too deeply"),
         (("title", f"long = 1{'0' * 5000}\ntitle"), "integer"),
-        (("[[checks]]", '[[steps]]\nname = "add"\nrun = "b"\n[[checks]]'), "same name"),
+        (("[[checks]]", '[[steps]]\nname = "add"\nrun = "b"\n[[checks]]'), "duplicate step name"),
         (('id = "adding"', 'id = "Adding!"'), "id"),
-        (("title", 'split = "train"\ntitle'), "split = 'train', but the file is in holdout/"),
+        (("title", 'split = "train"\ntitle'), "split = 'train' in a file of holdout/"),
     ],
 )
 def test_a_mistake_in_a_scenario_names_file_and_key(
@@ -131,10 +125,10 @@ def test_a_mistake_in_a_scenario_names_file_and_key(
 
 
 def test_a_suite_without_holdouts_or_without_its_file_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InvalidSuite, match="suite.toml is missing"):
+    with pytest.raises(InvalidSuite, match="missing file .*suite.toml"):
         read_suite(tmp_path)
     (tmp_path / "suite.toml").write_text(SUITE)
-    with pytest.raises(InvalidSuite, match="no scenario is held out"):
+    with pytest.raises(InvalidSuite, match="no held-out scenario"):
         read_suite(tmp_path)
 
 
@@ -227,7 +221,7 @@ def test_what_is_no_file_of_a_suite_is_refused_wherever_it_lies(
         read_suite(folder)
     # Also when it takes the place of a file that was there a moment ago.
     with pytest.raises((InvalidSuite, FileError)):
-        read_file(folder / place)
+        read_suite_file(folder / place)
 
 
 def test_a_folder_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
@@ -243,7 +237,7 @@ def test_every_file_is_found_with_its_path(tmp_path: Path) -> None:
     (tmp_path / "a" / "b" / "run.sh").write_text("true")
     (tmp_path / "a" / "b" / "run.sh").chmod(0o755)
     (tmp_path / "top").write_text("x")
-    found = {one.path: one.is_executable for one in files_of(tmp_path)}
+    found = {one.path: one.is_executable for one in list_suite_files(tmp_path)}
     assert found == {"a/b/run.sh": True, "top": False}
 
 
@@ -251,19 +245,19 @@ def test_too_many_and_too_large_files_together_are_refused(tmp_path: Path) -> No
     for number in range(suite_files.MOST_BYTES_TOGETHER // MOST_BYTES + 1):
         with (tmp_path / f"{number}").open("wb") as file:
             file.truncate(MOST_BYTES)
-    with pytest.raises(InvalidSuite, match="are more than 256 MiB"):
-        files_of(tmp_path)
+    with pytest.raises(InvalidSuite, match="exceed 256 MiB"):
+        list_suite_files(tmp_path)
     for file in tmp_path.iterdir():
         file.unlink()
     for number in range(suite_files.MOST_FILES + 1):
         (tmp_path / f"{number}").touch()
-    with pytest.raises(InvalidSuite, match="holds more than 10000 files"):
-        files_of(tmp_path)
+    with pytest.raises(InvalidSuite, match="contains more than 10000 files"):
+        list_suite_files(tmp_path)
 
 
 def test_words_longer_than_people_write_are_refused(tmp_path: Path) -> None:
     folder = write_suite(tmp_path, suite="#" * 1_000_001)
-    with pytest.raises(InvalidSuite, match=r"suite\.toml is larger than 1000000 bytes"):
+    with pytest.raises(InvalidSuite, match=r"suite\.toml exceeds 1000000 bytes"):
         read_suite(folder)
 
 
@@ -297,10 +291,10 @@ def test_a_sealed_suite_that_was_changed_or_lost_is_refused(tmp_path: Path) -> N
     sealed = seal_suite(write_suite(tmp_path / "suite"), tmp_path / "store")
     assert open_sealed(tmp_path / "store", sealed.seal).suite == sealed.suite
     (sealed.folder / "suite.toml").write_text("name = 'weaker'\npipeline = 'todo'\n")
-    with pytest.raises(SuiteChanged, match="was changed after it was sealed") as changed:
+    with pytest.raises(SuiteChanged, match="was changed after sealing") as changed:
         open_sealed(tmp_path / "store", sealed.seal)
     assert changed.value.exit_code is ExitCode.BROKEN
-    with pytest.raises(SuiteChanged, match="is not in"):
+    with pytest.raises(SuiteChanged, match="is missing in"):
         open_sealed(tmp_path / "store", "0" * 64)
 
 
@@ -308,7 +302,7 @@ def test_a_check_that_is_written_wrong_is_found_before_sealing(tmp_path: Path) -
     text = SCENARIO.format(id="adding", story="Ann adds.")
     for change, words in [
         (('kind = "exit"', 'kind = "exot"'), "unknown check 'exot'"),
-        (('step = "add"', 'step = "ad"'), "there is no step 'ad'"),
+        (('step = "add"', 'step = "ad"'), "unknown step 'ad'"),
         (('step = "add"', 'step = "add"\nequal = 1'), "equal"),
         (('kind = "exit"', 'kind = "stdout"'), "give one of equals"),
     ]:
@@ -321,7 +315,7 @@ def test_a_check_that_is_written_wrong_is_found_before_sealing(tmp_path: Path) -
 def test_a_sealed_copy_that_holds_what_no_suite_may_was_changed(tmp_path: Path) -> None:
     sealed = seal_suite(write_suite(tmp_path / "suite"), tmp_path / "store")
     os.mkfifo(sealed.folder / "pipe")
-    with pytest.raises(SuiteChanged, match="was changed after it was sealed"):
+    with pytest.raises(SuiteChanged, match="was changed after sealing"):
         open_sealed(tmp_path / "store", sealed.seal)
 
 

@@ -25,14 +25,22 @@ def test_R14_all_that_is_wrong_with_the_workspace_is_found_at_once(tmp_path: Pat
     with pytest.raises(NotRunnable) as refused:
         go(host)
     told = str(refused.value)
-    assert "'modules', and there is no such file or folder" in told
-    assert "'readme.txt', which git does not ignore" in told
-    assert "'scenarios', which agents do not get" in told
-    assert "'../out', which is no plain path" in told
-    assert "'modules', which is named twice" in told
-    assert "'deps', and there is no such file or folder" in told
-    assert "'pipeline.dot', which git does not ignore" in told
-    assert "'lokc', and no file of the last commit" in told
+    assert "'modules' in carry of [workspace] of attractor.toml: it does not exist" in told
+    assert "'readme.txt' in carry of [workspace] of attractor.toml: git does not ignore it" in told
+    assert "'scenarios' in carry of [workspace] of attractor.toml: agents have no access" in told
+    assert "'../out' in carry of [workspace] of attractor.toml: it is not a plain path" in told
+    assert (
+        "'modules' in carry_read_only of [workspace] of attractor.toml: it is listed twice" in told
+    )
+    assert (
+        "'deps' in carry_read_only of [workspace] of attractor.toml: it is not a file or folder"
+        in told
+    )
+    assert (
+        "'pipeline.dot' in carry_read_only of [workspace] of attractor.toml: git does not ignore it"
+        in told
+    )
+    assert "no file of the last commit matches 'lokc'" in told
     assert not (project / "runs").exists()
     plain = options(host, WorkspaceKind.NONE)
     assert asyncio.run(start(plain, host)).run_id

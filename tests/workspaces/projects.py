@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from attractor.environments.memory import MemoryExecutionEnvironment
-from attractor.workspaces.create.isolated import make_isolated, open_again
+from attractor.workspaces.create.isolated import create_isolated, reopen_workspace
 from attractor.workspaces.dimension import Dimension
 from attractor.workspaces.git.commits import Author
 from attractor.workspaces.git.repository import Repository, open_repository
@@ -127,7 +127,7 @@ class Project:
 
     async def workspace(self, run_id: str = RUN) -> Dimension:
         """Make an isolated workspace of its last commit."""
-        return await make_isolated(
+        return await create_isolated(
             await self.repository(),
             state=self.state,
             run_id=run_id,
@@ -139,7 +139,7 @@ class Project:
 
     async def workspace_again(self, run_id: str = RUN) -> Dimension:
         """Open the workspace of a run again."""
-        return await open_again(
+        return await reopen_workspace(
             state=self.state,
             run_id=run_id,
             search_path=SEARCH_PATH,

@@ -5,15 +5,15 @@ import os
 from pathlib import Path
 
 from attractor.workspaces.cleanup import (
-    Sizes,
+    DiskUsage,
     base_refs,
-    free_ref,
-    free_store,
-    has_ref,
-    holding_of,
-    stored_runs,
+    has_base_ref,
+    remove_base_ref,
+    remove_store,
+    stored_run,
+    stored_run_ids,
 )
-from attractor.workspaces.create.from_folder import make_in_place
+from attractor.workspaces.create.from_folder import create_in_place
 from tests.workspaces.projects import RUN, SEARCH_PATH, Project, environment, git
 
 
@@ -21,8 +21,8 @@ def test_all_that_a_run_has_is_found(project: Project) -> None:
     async def scene() -> None:
         workspace = await project.workspace()
         fork = await workspace.fork("a", await workspace.snapshot("one"))
-        found = holding_of(project.state, RUN)
-        assert stored_runs(project.state) == [RUN]
+        found = stored_run(project.state, RUN)
+        assert stored_run_ids(project.state) == [RUN]
         assert (found.workspace, found.forks) == (workspace.folder, (fork.folder,))
         assert found.store == workspace.store.folder
         assert found.repository == project.folder / ".git"
@@ -32,14 +32,14 @@ def test_all_that_a_run_has_is_found(project: Project) -> None:
 
 def test_a_persons_folder_is_none_of_it(project: Project) -> None:
     async def scene() -> None:
-        await make_in_place(
+        await create_in_place(
             project.folder,
             state=project.state,
             run_id=RUN,
             search_path=SEARCH_PATH,
             environment=environment,
         )
-        found = holding_of(project.state, RUN)
+        found = stored_run(project.state, RUN)
         assert (found.workspace, found.forks, found.repository) == (None, (), None)
 
     asyncio.run(scene())
@@ -49,11 +49,11 @@ def test_a_store_without_a_record_is_found_and_freed(project: Project) -> None:
     async def scene() -> None:
         workspace = await project.workspace()
         (workspace.store.folder / "workspace.json").unlink()
-        found = holding_of(project.state, RUN)
+        found = stored_run(project.state, RUN)
         assert (found.workspace, found.repository) == (None, project.folder / ".git")
-        assert await free_store(found.store)
-        assert stored_runs(project.state) == []
-        assert await free_store(found.store)
+        assert await remove_store(found.store)
+        assert stored_run_ids(project.state) == []
+        assert await remove_store(found.store)
 
     asyncio.run(scene())
 
@@ -64,16 +64,16 @@ def test_the_ref_of_one_run_is_let_go(project: Project) -> None:
         repository = project.folder / ".git"
         git(project.folder, "update-ref", "refs/attractor/base/other", "HEAD")
         assert await base_refs(repository, search_path=SEARCH_PATH) == [RUN, "other"]
-        assert await has_ref(repository, RUN, search_path=SEARCH_PATH)
-        await free_ref(repository, RUN, search_path=SEARCH_PATH)
-        assert not await has_ref(repository, RUN, search_path=SEARCH_PATH)
+        assert await has_base_ref(repository, RUN, search_path=SEARCH_PATH)
+        await remove_base_ref(repository, RUN, search_path=SEARCH_PATH)
+        assert not await has_base_ref(repository, RUN, search_path=SEARCH_PATH)
         assert await base_refs(repository, search_path=SEARCH_PATH) == ["other"]
 
     asyncio.run(scene())
 
 
 def test_nothing_is_stored_where_nothing_was_run(tmp_path: Path) -> None:
-    assert stored_runs(tmp_path) == []
+    assert stored_run_ids(tmp_path) == []
 
 
 def test_what_two_places_share_is_counted_once(tmp_path: Path) -> None:
@@ -82,7 +82,7 @@ def test_what_two_places_share_is_counted_once(tmp_path: Path) -> None:
     (tmp_path / "one" / "file").write_bytes(os.urandom(1 << 16))
     os.link(tmp_path / "one" / "file", tmp_path / "two" / "file")
     (tmp_path / "two" / "link").symlink_to(tmp_path / "one")
-    sizes = Sizes()
+    sizes = DiskUsage()
     assert sizes.of(tmp_path / "one") >= 1 << 16
     assert sizes.of(tmp_path / "two") < 1 << 16
     assert sizes.of(tmp_path / "nowhere") == 0

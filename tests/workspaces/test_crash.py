@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from attractor.workspaces.folders import collect_left_behind
+from attractor.workspaces.folders import remove_abandoned_folders
 from attractor.workspaces.run_store import recorded_folders
 from tests.counts import count
 from tests.workspaces.projects import Project, contents, git
@@ -85,7 +85,7 @@ def test_a_kill_leaves_every_fork_whole_or_to_be_made_anew(project: Project) -> 
 async def check_forks(project: Project, trees: dict[str, str]) -> None:
     workspace = await project.workspace_again()
     place = project.state / "workspaces"
-    collect_left_behind(place, lambda: recorded_folders(project.state))
+    remove_abandoned_folders(place, lambda: recorded_folders(project.state))
     kept = set(place.iterdir())
     taken = [tree for tree in trees.values() if tree != "-"]
     git(workspace.store.folder, "fsck", "--strict", "--no-dangling", *taken)

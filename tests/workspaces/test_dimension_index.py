@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from attractor.base.errors import ExitCode
 from attractor.engine.seams import Base, Workspace
 from attractor.environments.memory import MemoryExecutionEnvironment
-from attractor.workspaces.create.from_folder import make_in_place
+from attractor.workspaces.create.from_folder import create_in_place
 from attractor.workspaces.errors import ObjectMissing, RecordBroken
-from attractor.workspaces.folders import collect_left_behind
+from attractor.workspaces.folders import remove_abandoned_folders
 from attractor.workspaces.run_store import (
-    Record,
+    WorkspaceRecord,
     open_store,
     read_record,
     recorded_folders,
@@ -69,7 +69,7 @@ def test_git_inside_a_fork_shows_neither_the_past_nor_where_it_lies(project: Pro
 
     inside = asyncio.run(scene())
     assert git(inside, "status", "--porcelain") == ""
-    assert git(inside, "log", "--all", "--format=%s") == "The project as it is"
+    assert git(inside, "log", "--all", "--format=%s") == "The project"
     assert "secret" not in git(inside, "show", "--stat", "HEAD")
     told = b"".join(path.read_bytes() for path in (inside / ".git").rglob("*") if path.is_file())
     assert os.fsencode(project.state) not in told
@@ -201,7 +201,7 @@ def test_a_sweep_leaves_the_folders_of_forks_alone(project: Project) -> None:
 
     folders = asyncio.run(scene())
     place = project.state / "workspaces"
-    assert collect_left_behind(place, lambda: recorded_folders(project.state)) == 0
+    assert remove_abandoned_folders(place, lambda: recorded_folders(project.state)) == 0
     assert set(place.iterdir()) == folders
 
 
@@ -271,7 +271,7 @@ def test_a_fork_of_a_run_in_place_is_a_copy_elsewhere(tmp_path: Path) -> None:
     write(folder, {"a": "a", ".gitignore": "*.log\n", "x.log": "ignored", "runs/1/x": "record"})
 
     async def scene() -> None:
-        workspace = await make_in_place(
+        workspace = await create_in_place(
             folder,
             state=tmp_path / "state",
             run_id=RUN,
@@ -298,7 +298,7 @@ def test_a_fork_of_a_run_in_place_is_a_copy_elsewhere(tmp_path: Path) -> None:
     asyncio.run(scene())
 
 
-RECORD = Record(Path("/some/where"), Base("c", "t", "u"), ("/runs/",), ("*.log",), "sha1")
+RECORD = WorkspaceRecord(Path("/some/where"), Base("c", "t", "u"), ("/runs/",), ("*.log",), "sha1")
 _WORDS = st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
 
 
@@ -306,7 +306,7 @@ _WORDS = st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
 def test_a_record_is_read_back(
     tmp_path_factory: pytest.TempPathFactory, patterns: list[str], word: str
 ) -> None:
-    record = Record(
+    record = WorkspaceRecord(
         Path("/") / word.replace("\0", ""),
         Base(word, word, word),
         tuple(patterns),

@@ -16,10 +16,10 @@ import pytest
 from attractor.base.errors import FileError
 from attractor.workspaces.folders import (
     borrowed_folder,
-    collect_left_behind,
     new_folder,
-    prepare_place,
-    workspaces_of,
+    prepare_workspaces_folder,
+    remove_abandoned_folders,
+    workspaces_folder,
 )
 from tests.counts import count
 
@@ -41,7 +41,7 @@ def shared(tmp_path: Path) -> Path:
 
 def prepare(state: Path, shared: Path) -> tuple[Path, list[str]]:
     told: list[str] = []
-    return prepare_place(state, shared=shared, tell=told.append), told
+    return prepare_workspaces_folder(state, shared=shared, tell=told.append), told
 
 
 def test_workspaces_lie_in_a_folder_of_ours_whose_path_says_nothing(
@@ -70,7 +70,9 @@ def test_a_folder_that_is_gone_is_made_anew_under_another_name(state: Path, shar
     place, told = prepare(state, shared)
     assert place.resolve() != gone
     assert place.is_dir()
-    assert told == [f"{gone}, where the workspaces lay, is gone: runs get their files anew."]
+    assert told == [
+        f"the workspaces folder {gone} is missing: files of runs are restored elsewhere."
+    ]
 
 
 @pytest.mark.parametrize("what", ["file", "link"])
@@ -82,7 +84,9 @@ def test_what_others_put_in_its_place_is_not_used(what: str, state: Path, shared
     ours.touch() if what == "file" else ours.symlink_to(trap)
     place, told = prepare(state, shared)
     assert place.resolve() not in (ours, trap)
-    assert told == [f"{ours}, where the workspaces lay, is no folder: runs get their files anew."]
+    assert told == [
+        f"the workspaces folder {ours} is not a folder: files of runs are restored elsewhere."
+    ]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
@@ -91,7 +95,7 @@ def test_a_folder_of_somebody_else_is_not_used(state: Path, shared: Path) -> Non
     os.chown(ours, 12345, 12345)
     place, told = prepare(state, shared)
     assert place.resolve() != ours
-    assert "belongs to somebody else" in told[0]
+    assert "belongs to another user" in told[0]
 
 
 def test_a_folder_that_was_opened_to_others_is_closed(state: Path, shared: Path) -> None:
@@ -107,9 +111,7 @@ def told_of_a_fallback(state: Path, shared: Path) -> str:
     assert not place.is_symlink()
     assert stat.S_IMODE(place.stat().st_mode) == 0o700
     (sentence,) = told
-    assert sentence.startswith(
-        f"Workspaces lie in {place}, and tools in a sandbox can see that path: "
-    )
+    assert sentence.startswith(f"Tools in a sandbox can see the path of the workspaces, {place}: ")
     return sentence
 
 
@@ -121,12 +123,12 @@ def test_without_a_shared_folder_they_lie_in_the_state_folder_and_that_is_said(
     # It is said every time, and mended as soon as it can be.
     told_of_a_fallback(state, missing)
     assert prepare(state, shared)[1] == []
-    assert workspaces_of(state).is_symlink()
+    assert workspaces_folder(state).is_symlink()
 
 
 def test_where_others_could_replace_it_none_is_made(state: Path, shared: Path) -> None:
     shared.chmod(0o777)
-    assert f"in {shared} others can replace what is ours." in told_of_a_fallback(state, shared)
+    assert f"other users can replace files in {shared}." in told_of_a_fallback(state, shared)
     assert list(shared.iterdir()) == []
 
 
@@ -140,7 +142,7 @@ def test_workspaces_that_lie_in_the_state_folder_stay_and_that_is_said(
 ) -> None:
     (state / "workspaces" / "1234").mkdir(parents=True)
     state.joinpath("workspaces").chmod(0o700)
-    assert "workspaces lie there already" in told_of_a_fallback(state, shared)
+    assert "it already contains workspaces" in told_of_a_fallback(state, shared)
     assert (state / "workspaces" / "1234").is_dir()
 
 
@@ -179,7 +181,7 @@ def none() -> Collection[str]:
 
 
 def collect(place: Path) -> int:
-    return collect_left_behind(place, none)
+    return remove_abandoned_folders(place, none)
 
 
 def test_a_borrowed_folder_is_removed_and_a_new_one_stays(tmp_path: Path) -> None:
@@ -208,7 +210,7 @@ def test_a_folder_that_is_held_is_left_alone(tmp_path: Path) -> None:
 def test_a_folder_in_a_record_stays_though_nobody_holds_it(tmp_path: Path) -> None:
     with new_folder(tmp_path) as kept, new_folder(tmp_path) as left:
         pass
-    assert collect_left_behind(tmp_path, lambda: {kept.name}) == 1
+    assert remove_abandoned_folders(tmp_path, lambda: {kept.name}) == 1
     assert kept.is_dir()
     assert not left.exists()
 
@@ -219,11 +221,11 @@ def test_records_are_read_only_when_the_folders_are_held(tmp_path: Path) -> None
         pass
 
     def recorded() -> Collection[str]:
-        inner = collect_left_behind(tmp_path, none)
+        inner = remove_abandoned_folders(tmp_path, none)
         assert inner == 0
         return {folder.name}
 
-    assert collect_left_behind(tmp_path, recorded) == 0
+    assert remove_abandoned_folders(tmp_path, recorded) == 0
     assert folder.is_dir()
 
 

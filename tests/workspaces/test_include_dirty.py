@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from attractor.workspaces.create.isolated import make_isolated
+from attractor.workspaces.create.isolated import create_isolated
 from attractor.workspaces.dimension import Dimension
 from attractor.workspaces.errors import GitFailed
 from attractor.workspaces.git.run_branch import StageTree, write_run_branch
@@ -38,7 +38,7 @@ async def workspace_of(
     project: Project, folder: Path | None = None, environ: Mapping[str, str] | None = None
 ) -> Dimension:
     variables = {"PATH": SEARCH_PATH, "HOME": str(project.state.parent), **(environ or {})}
-    return await make_isolated(
+    return await create_isolated(
         await project.repository(),
         state=project.state,
         run_id=RUN,
@@ -84,7 +84,7 @@ def test_all_that_is_not_committed_comes_along(project: Project, tmp_path: Path)
     assert base.tree == wanted
     assert git(project.folder, "rev-parse", f"{base.commit}^") == project.head()
     shown = git(project.folder, "show", "-s", "--format=%an %s", base.commit)
-    assert shown == "Attractor What was not committed when the run began"
+    assert shown == "Attractor Uncommitted changes at the start of the run"
     [folder] = (project.state / "workspaces").iterdir()
     found = contents(folder)
     assert found["todo.py"] == b"staged, and more\n"
@@ -133,7 +133,7 @@ def test_the_stages_of_the_run_come_after_it(project: Project) -> None:
             run_id=RUN,
             base=workspace.base,
             stages=stages,
-            left_out=workspace.left_out,
+            excluded=workspace.excluded,
         )
         log = git(project.folder, "log", "-2", "--format=%an", "--name-status", branch.commit)
         assert log.split() == ["Attractor", "A", "new", "Attractor", "M", "todo.py"]

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from attractor.workspaces.dimension import Dimension
 from attractor.workspaces.errors import ObjectMissing
-from attractor.workspaces.git.object_store import Store
+from attractor.workspaces.git.object_store import ObjectStore
 from attractor.workspaces.git.trees import FILE, LINK, PROGRAM, TreeEntry, write_tree
-from attractor.workspaces.merge import Merged, merge_trees
+from attractor.workspaces.merge import MergeResult, merge_trees
 from tests.counts import count
 from tests.workspaces.projects import SEARCH_PATH, Project, contents, everything, git, write
 
@@ -23,13 +23,13 @@ LINES = "".join(f"line {number}\n" for number in range(1, 21))
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
-    made = Store(tmp_path / "store", object_format="sha1", search_path=SEARCH_PATH)
-    asyncio.run(made.make())
+def store(tmp_path: Path) -> ObjectStore:
+    made = ObjectStore(tmp_path / "store", object_format="sha1", search_path=SEARCH_PATH)
+    asyncio.run(made.create())
     return made
 
 
-def tree_of(store: Store, files: Mapping[str, str | bytes | tuple[str, str]]) -> str:
+def tree_of(store: ObjectStore, files: Mapping[str, str | bytes | tuple[str, str]]) -> str:
     modes = {"file": FILE, "program": PROGRAM, "link": LINK}
     entries: dict[bytes, TreeEntry] = {}
     for name, told in files.items():
@@ -39,25 +39,25 @@ def tree_of(store: Store, files: Mapping[str, str | bytes | tuple[str, str]]) ->
     return write_tree(store.objects, entries).hex()
 
 
-def merged(store: Store, *trees: str, base: str) -> Merged:
+def merged(store: ObjectStore, *trees: str, base: str) -> MergeResult:
     return asyncio.run(merge_trees(store, trees, base=base))
 
 
-def text(store: Store, tree: str, name: str) -> str:
+def text(store: ObjectStore, tree: str, name: str) -> str:
     return git(store.folder, "cat-file", "blob", f"{tree}:{name}")
 
 
-def test_changes_of_different_files_go_together(store: Store) -> None:
+def test_changes_of_different_files_go_together(store: ObjectStore) -> None:
     base = tree_of(store, {"a": "a", "b": "b", "c": "c", "d/e": "e"})
     one = tree_of(store, {"a": "one", "b": "b", "c": "c", "d/e": "e", "new/x": "x"})
     two = tree_of(store, {"a": "a", "b": ("program", "b"), "c": "c", "d/e": "e"})
     three = tree_of(store, {"a": "a", "b": "b", "f": "f"})
     wanted = tree_of(store, {"a": "one", "b": ("program", "b"), "f": "f", "new/x": "x"})
-    assert merged(store, one, two, three, base=base) == Merged(wanted)
-    assert merged(store, three, two, one, base=base) == Merged(wanted)
+    assert merged(store, one, two, three, base=base) == MergeResult(wanted)
+    assert merged(store, three, two, one, base=base) == MergeResult(wanted)
 
 
-def test_changes_of_different_lines_go_together(store: Store) -> None:
+def test_changes_of_different_lines_go_together(store: ObjectStore) -> None:
     base = tree_of(store, {"a": LINES})
     first = tree_of(store, {"a": LINES.replace("line 1\n", "first\n")})
     middle = tree_of(store, {"a": ("program", LINES.replace("line 10\n", ""))})
@@ -69,7 +69,7 @@ def test_changes_of_different_lines_go_together(store: Store) -> None:
     assert git(store.folder, "ls-tree", together.tree).startswith("100755 blob")
 
 
-def test_the_same_change_is_no_conflict(store: Store) -> None:
+def test_the_same_change_is_no_conflict(store: ObjectStore) -> None:
     base = tree_of(store, {"a": LINES, "gone": "x"})
     same = tree_of(store, {"a": LINES + "more\n", "new": "new"})
     other = tree_of(store, {"a": LINES + "more\n", "new": "new", "also": "also"})
@@ -94,27 +94,27 @@ def test_the_same_change_is_no_conflict(store: Store) -> None:
     ],
 )
 def test_what_contradicts_is_named(
-    store: Store, one: Files, other: Files, conflicts: list[str]
+    store: ObjectStore, one: Files, other: Files, conflicts: list[str]
 ) -> None:
     base = tree_of(store, {"a": "a\n", "same": "same"})
     left, right = (tree_of(store, {"same": "same", **files}) for files in (one, other))
-    assert merged(store, left, right, base=base) == Merged("", conflicts)
-    assert merged(store, right, left, base=base) == Merged("", conflicts)
+    assert merged(store, left, right, base=base) == MergeResult("", conflicts)
+    assert merged(store, right, left, base=base) == MergeResult("", conflicts)
 
 
-def test_every_conflict_is_named_once_and_in_order(store: Store) -> None:
+def test_every_conflict_is_named_once_and_in_order(store: ObjectStore) -> None:
     base = tree_of(store, {})
     trees = [tree_of(store, {"z": str(one), "a": str(one), f"own {one}": ""}) for one in range(3)]
     assert merged(store, *trees, base=base).conflicts == ["a", "z"]
 
 
-def test_a_renamed_file_that_another_changed_is_a_conflict(store: Store) -> None:
+def test_a_renamed_file_that_another_changed_is_a_conflict(store: ObjectStore) -> None:
     base = tree_of(store, {"a": LINES})
     renamed, changed = tree_of(store, {"b": LINES}), tree_of(store, {"a": LINES + "more\n"})
     assert merged(store, renamed, changed, base=base).conflicts == ["a"]
 
 
-def test_one_tree_or_none_needs_no_merging(store: Store) -> None:
+def test_one_tree_or_none_needs_no_merging(store: ObjectStore) -> None:
     base, other = tree_of(store, {"a": "a"}), tree_of(store, {"a": "b"})
     assert merged(store, base=base).tree == base
     assert merged(store, other, base=base).tree == other
@@ -124,7 +124,7 @@ def test_one_tree_or_none_needs_no_merging(store: Store) -> None:
 
 
 def test_attributes_of_a_tree_merge_nothing_by_their_own_rules(
-    store: Store, tmp_path: Path
+    store: ObjectStore, tmp_path: Path
 ) -> None:
     driver = f'[merge "evil"]\n\tdriver = touch {tmp_path}/ran; true\n'
     with (store.folder / "config").open("a") as config:
@@ -163,13 +163,15 @@ def is_tree(files: Files) -> bool:
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    made = Store(tmp_path_factory.mktemp("m") / "s", object_format="sha1", search_path=SEARCH_PATH)
-    asyncio.run(made.make())
+def shared(tmp_path_factory: pytest.TempPathFactory) -> ObjectStore:
+    made = ObjectStore(
+        tmp_path_factory.mktemp("m") / "s", object_format="sha1", search_path=SEARCH_PATH
+    )
+    asyncio.run(made.create())
     return made
 
 
-def merged_by_git(store: Store, base: str, one: str, other: str) -> str | None:
+def merged_by_git(store: ObjectStore, base: str, one: str, other: str) -> str | None:
     """Return the tree that git makes of two, nothing when there are conflicts."""
     folder = store.folder
     root = git(folder, "commit-tree", base, "-m", "base")
@@ -196,7 +198,7 @@ def git_merges_trees() -> bool:
 @settings(deadline=None, max_examples=count(ci=25, full=800))
 @given(base=_TREE.filter(is_tree), one=_TREE.filter(is_tree), other=_TREE.filter(is_tree))
 def test_two_trees_come_to_what_git_makes_of_them(
-    shared: Store, base: Files, one: Files, other: Files
+    shared: ObjectStore, base: Files, one: Files, other: Files
 ) -> None:
     trees = [tree_of(shared, told_apart(files)) for files in (base, one, other)]
     ours = merged(shared, *trees[1:], base=trees[0])

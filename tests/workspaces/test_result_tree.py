@@ -5,10 +5,22 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attractor.workspaces.git.objects import Objects
-from attractor.workspaces.git.trees import FILE, SUBMODULE, Change, FlatTree, TreeEntry, write_tree
-from attractor.workspaces.result_tree import LEFT_OUT, candidate_files, lay_over, result_trees
-from attractor.workspaces.snapshot import Skipped, Why
+from attractor.workspaces.git.objects import LooseObjects
+from attractor.workspaces.git.trees import (
+    FILE,
+    SUBMODULE,
+    FlatTree,
+    TreeChange,
+    TreeEntry,
+    write_tree,
+)
+from attractor.workspaces.result_tree import (
+    EXCLUDED,
+    candidate_files,
+    overlay_changes,
+    result_trees,
+)
+from attractor.workspaces.snapshot import SkippedPath, SkipReason
 from tests.counts import count
 from tests.workspaces.projects import RUN, Project, contents, git, write
 
@@ -25,10 +37,10 @@ def test_changes_are_laid_over_and_what_was_left_out_is_the_bases(project: Proje
         tree = await workspace.snapshot("one")
         base = workspace.base
         [same, result] = await result_trees(
-            workspace.store, base, [base.candidate, tree], left_out=LEFT_OUT
+            workspace.store, base, [base.candidate, tree], excluded=EXCLUDED
         )
-        assert (same.tree, same.not_taken) == (base.tree, ())
-        assert result.not_taken == ()
+        assert (same.tree, same.refused) == (base.tree, ())
+        assert result.refused == ()
         told = git(
             workspace.store.folder, "diff-tree", "-r", "--name-status", base.tree, result.tree
         )
@@ -47,9 +59,9 @@ def test_what_is_tried_is_what_would_be_promoted(project: Project) -> None:
         (workspace.folder / "hello.txt").symlink_to("scenarios/h.txt")
         tree = await workspace.snapshot("one")
         [result] = await result_trees(
-            workspace.store, workspace.base, [tree], left_out=workspace.left_out
+            workspace.store, workspace.base, [tree], excluded=workspace.excluded
         )
-        assert result.not_taken == ()
+        assert result.refused == ()
         await workspace.export(tree, project.state / "trial")
         return workspace.base.tree, result.tree
 
@@ -62,7 +74,7 @@ def test_what_is_tried_is_what_would_be_promoted(project: Project) -> None:
     assert told == "A\thello.txt\nA\tlib/other"
     [(_, snapshot)] = project.snapshots
     assert set(snapshot.skipped) == {
-        Skipped(path, Why.KEPT) for path in ("scenarios", "lib/sub", "runs")
+        SkippedPath(path, SkipReason.PROTECTED) for path in ("scenarios", "lib/sub", "runs")
     }
 
 
@@ -74,19 +86,19 @@ def test_a_candidate_has_no_submodules_and_no_modes_of_old(project: Project) -> 
         b"x/runs/a": ONE,
         b"a/.GIT/b": ONE,
     }
-    assert candidate_files(base, LEFT_OUT) == {b"old": ONE, b"x/runs/a": ONE}
+    assert candidate_files(base, EXCLUDED) == {b"old": ONE, b"x/runs/a": ONE}
 
 
 def test_what_lies_in_or_above_something_kept_is_not_taken() -> None:
     base = {b"lib/sub": TreeEntry(SUBMODULE, b"2" * 20), b"secret.txt": ONE, b"a": ONE}
     changes = [
-        Change(b"a", ONE, TWO),
-        Change(b"lib", None, TWO),
-        Change(b"lib/sub/x", None, TWO),
-        Change(b"lib/other", None, TWO),
-        Change(b"secret.txt", None, TWO),
+        TreeChange(b"a", ONE, TWO),
+        TreeChange(b"lib", None, TWO),
+        TreeChange(b"lib/sub/x", None, TWO),
+        TreeChange(b"lib/other", None, TWO),
+        TreeChange(b"secret.txt", None, TWO),
     ]
-    laid, refused = lay_over(base, changes, ["/secret.txt"])
+    laid, refused = overlay_changes(base, changes, ["/secret.txt"])
     assert laid == base | {b"a": TWO, b"lib/other": TWO}
     assert [change.path for change in refused] == [b"lib", b"lib/sub/x", b"secret.txt"]
 
@@ -108,14 +120,14 @@ def _lies_in(path: bytes, files: FlatTree) -> bool:
 def test_the_result_differs_from_the_base_as_the_candidate_does(
     base: FlatTree, after: FlatTree
 ) -> None:
-    before = candidate_files(base, LEFT_OUT)
+    before = candidate_files(base, EXCLUDED)
     paths = sorted(before.keys() | after.keys())
     changes = [
-        Change(path, before.get(path), after.get(path))
+        TreeChange(path, before.get(path), after.get(path))
         for path in paths
         if before.get(path) != after.get(path)
     ]
-    laid, refused = lay_over(base, changes, LEFT_OUT)
+    laid, refused = overlay_changes(base, changes, EXCLUDED)
     kept = {path: entry for path, entry in base.items() if path not in before}
     not_taken = {change.path for change in refused}
     assert kept.items() <= laid.items()
@@ -123,4 +135,4 @@ def test_the_result_differs_from_the_base_as_the_candidate_does(
     assert not any(_lies_in(path, laid) for path in laid)
     assert all(path.startswith((b"scenarios", b"runs")) for path in not_taken)
     with tempfile.TemporaryDirectory() as folder:
-        assert len(write_tree(Objects(Path(folder), "sha1"), laid)) == 20
+        assert len(write_tree(LooseObjects(Path(folder), "sha1"), laid)) == 20

@@ -17,23 +17,30 @@ from hypothesis import strategies as st
 from attractor.base.errors import FileError
 from attractor.workspaces.git.commits import bring_commit, write_commit
 from attractor.workspaces.git.gitignore import IgnoreRules
-from attractor.workspaces.git.objects import Objects, object_id
-from attractor.workspaces.git.reserved_names import is_dot_git, offending_attributes
+from attractor.workspaces.git.objects import LooseObjects, object_id
+from attractor.workspaces.git.reserved_names import is_dot_git, refused_attributes
 from attractor.workspaces.git.run_branch import RunBranch, StageTree, write_run_branch
-from attractor.workspaces.snapshot import DEEPEST, Rules, Skipped, Snapshot, Why, take_snapshot
+from attractor.workspaces.snapshot import (
+    DEEPEST,
+    SkippedPath,
+    SkipReason,
+    Snapshot,
+    SnapshotRules,
+    take_snapshot,
+)
 from attractor.workspaces.stat_cache import (
     RACY_NS,
     CachedFile,
     StatCache,
+    cached_file,
+    filesystem_time,
     load,
     save,
-    seen,
-    time_there,
 )
 from tests.counts import count
 from tests.workspaces.projects import AUTHOR, RUN, Project, git, write
 
-NOTHING_IGNORED = Rules(IgnoreRules({}))
+NOTHING_IGNORED = SnapshotRules(IgnoreRules({}))
 
 
 @dataclass(frozen=True)
@@ -50,9 +57,11 @@ class Place:
         git(below, "init", "-q", "--bare", "store")
         return place
 
-    def take(self, rules: Rules = NOTHING_IGNORED, *, cache: StatCache | None = None) -> Snapshot:
-        objects = Objects(self.store / "objects", "sha1")
-        now_ns = time_there(self.folder, self.store)
+    def take(
+        self, rules: SnapshotRules = NOTHING_IGNORED, *, cache: StatCache | None = None
+    ) -> Snapshot:
+        objects = LooseObjects(self.store / "objects", "sha1")
+        now_ns = filesystem_time(self.folder, self.store)
         return take_snapshot(self.folder, objects, rules, cache=cache or {}, now_ns=now_ns)
 
     def listed(self, tree: str) -> list[str]:
@@ -163,7 +172,7 @@ def test_nothing_that_git_takes_for_its_own_is_entered(place: Place) -> None:
         ".GIT", ".gitmodules", "git~1", "more/.git.", "nested/.git", "pointer/.git", "sub/.Git",
         "x/.g\u200cit",
     ]  # fmt: skip
-    assert {one.why for one in taken.skipped} == {Why.GIT}
+    assert {one.reason for one in taken.skipped} == {SkipReason.GIT}
     git(place.store, "fsck", "--strict", "--no-dangling", taken.tree)
 
 
@@ -176,7 +185,7 @@ def test_what_is_no_file_is_skipped_and_told(place: Place, monkeypatch: pytest.M
     taken = place.take()
     assert place.listed(taken.tree) == ["file"]
     assert sorted(one.path for one in taken.skipped) == ["fifo", "socket"]
-    assert {one.why for one in taken.skipped} == {Why.SPECIAL}
+    assert {one.reason for one in taken.skipped} == {SkipReason.SPECIAL}
 
 
 def test_a_link_is_kept_and_never_followed(place: Place) -> None:
@@ -202,7 +211,7 @@ def test_names_that_are_no_unicode_survive(place: Place) -> None:
     os.mkfifo(place.folder / os.fsdecode(b"\xfe"))
     taken = place.take()
     assert taken.tree == place.tree_by_git()
-    assert taken.skipped == (Skipped("\\xfe", Why.SPECIAL),)
+    assert taken.skipped == (SkippedPath("\\xfe", SkipReason.SPECIAL),)
 
 
 def test_folders_without_end_are_cut_off_and_told(place: Place) -> None:
@@ -218,7 +227,7 @@ def test_folders_without_end_are_cut_off_and_told(place: Place) -> None:
     os.close(at)
     taken = place.take()
     assert place.listed(taken.tree) == ["a", "d/" * DEEPEST + "f"]
-    assert taken.skipped == (Skipped("d/" * DEEPEST + "d", Why.DEEP),)
+    assert taken.skipped == (SkippedPath("d/" * DEEPEST + "d", SkipReason.DEEP),)
 
 
 def test_a_file_too_large_is_skipped_and_told(place: Place) -> None:
@@ -226,7 +235,7 @@ def test_a_file_too_large_is_skipped_and_told(place: Place) -> None:
     os.truncate(place.folder / "large", 2**40)
     taken = place.take()
     assert place.listed(taken.tree) == ["a"]
-    assert taken.skipped == (Skipped("large", Why.LARGE),)
+    assert taken.skipped == (SkippedPath("large", SkipReason.LARGE),)
 
 
 def test_only_what_changed_is_read_again(place: Place) -> None:
@@ -255,7 +264,7 @@ def test_a_change_right_after_a_walk_is_seen(place: Place) -> None:
 
 
 def test_ignored_files_are_no_candidates_but_are_named(place: Place) -> None:
-    rules = Rules(
+    rules = SnapshotRules(
         IgnoreRules({b"": b"*.log\nbuild/\n"}),
         files=frozenset({b"build/tracked", b"kept.log"}),
         folders=frozenset({b"build"}),
@@ -343,10 +352,10 @@ def test_a_file_is_trusted_when_nothing_of_it_changed(tmp_path: Path) -> None:
     file.write_text("content")
     told = file.stat()
     later = max(told.st_mtime_ns, told.st_ctime_ns) + RACY_NS + 1
-    known = seen(told, later, b"x" * 20)
-    assert known.still_holds(file.stat())
+    known = cached_file(told, later, b"x" * 20)
+    assert known.is_valid(file.stat())
     file.chmod(0o700)
-    assert not known.still_holds(file.stat())
+    assert not known.is_valid(file.stat())
 
 
 def test_a_file_that_changed_a_moment_before_it_was_read_is_not_trusted(tmp_path: Path) -> None:
@@ -354,28 +363,28 @@ def test_a_file_that_changed_a_moment_before_it_was_read_is_not_trusted(tmp_path
     file.write_text("content")
     told = file.stat()
     moment = max(told.st_mtime_ns, told.st_ctime_ns)
-    assert not seen(told, moment + RACY_NS, b"").still_holds(told)
-    assert not seen(told, moment - RACY_NS, b"").still_holds(told)
-    assert seen(told, moment + RACY_NS + 1, b"").still_holds(told)
+    assert not cached_file(told, moment + RACY_NS, b"").is_valid(told)
+    assert not cached_file(told, moment - RACY_NS, b"").is_valid(told)
+    assert cached_file(told, moment + RACY_NS + 1, b"").is_valid(told)
 
 
 def test_a_file_dated_back_is_noticed(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("one")
     told = file.stat()
-    known = seen(told, time_there(tmp_path, tmp_path) + 2 * RACY_NS, b"")
+    known = cached_file(told, filesystem_time(tmp_path, tmp_path) + 2 * RACY_NS, b"")
     while file.stat().st_ctime_ns == told.st_ctime_ns:
         file.write_text("two")
         os.utime(file, ns=(told.st_atime_ns, told.st_mtime_ns))
     assert file.stat().st_mtime_ns == told.st_mtime_ns
-    assert not known.still_holds(file.stat())
+    assert not known.is_valid(file.stat())
 
 
 def test_the_time_there_is_that_of_files_written_now(tmp_path: Path) -> None:
-    before = time_there(tmp_path, tmp_path)
+    before = filesystem_time(tmp_path, tmp_path)
     (tmp_path / "file").write_text("content")
     written = (tmp_path / "file").stat().st_mtime_ns
-    assert before <= written <= time_there(tmp_path, tmp_path)
+    assert before <= written <= filesystem_time(tmp_path, tmp_path)
 
 
 LONG = "x " * 1024 + "text\n"
@@ -406,7 +415,7 @@ def test_no_planted_file_keeps_the_run_from_its_branch(
             run_id=RUN,
             base=workspace.base,
             stages=[stage],
-            left_out=workspace.left_out,
+            excluded=workspace.excluded,
         )
 
     for key in ("transfer", "fetch", "receive"):
@@ -423,7 +432,7 @@ def offending(project: Project, files: dict[str, str], *links: str) -> list[str]
         for link in links:
             (workspace.folder / link).symlink_to("todo.py")
         tree = await workspace.snapshot("one")
-        return list(await offending_attributes(workspace.store, workspace.base.candidate, tree))
+        return list(await refused_attributes(workspace.store, workspace.base.candidate, tree))
 
     return asyncio.run(scene())
 
@@ -448,7 +457,7 @@ def test_attributes_that_the_project_has_or_loses_are_not_looked_at(project: Pro
         (workspace.folder / "src/.gitattributes").unlink()
         tree = await workspace.snapshot("one")
         base = workspace.base.candidate
-        assert await offending_attributes(workspace.store, base, tree) == []
+        assert await refused_attributes(workspace.store, base, tree) == []
 
     write(project.folder, {".gitattributes": LONG, "src/.gitattributes": LONG})
     project.commit("long attributes")

@@ -11,7 +11,7 @@ from attractor.cli.runs.setup import host_of
 from attractor.factory.decide import Decision, DecisionKind
 from attractor.factory.decide import decide as record_decision
 from attractor.factory.launch import evaluator_of, hold
-from attractor.factory.run_index import facts_of
+from attractor.factory.run_facts import facts_of
 from attractor.pipeline.runs.lookup import find_run
 
 

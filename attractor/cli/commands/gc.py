@@ -11,7 +11,7 @@ from attractor.cli.output.reports import sweep_text
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.setup import host_of
 from attractor.factory.ledger import Ledger
-from attractor.factory.promotion import RunPlaces
+from attractor.factory.promotion import RunLocations
 from attractor.pipeline.runs.garbage import Collector, Rules
 
 
@@ -43,7 +43,7 @@ def gc(
     """
     host = host_of(invocation)
     rules = Rules(host.clock.now(), parse_duration(older_than), missing_projects)
-    places = RunPlaces(Ledger(host.state_dir), host.runs_dir)
+    places = RunLocations(Ledger(host.state_dir), host.runs_dir)
     swept = asyncio.run(Collector(host, places, rules, is_dry=dry_run).collect())
     if as_json:
         show_json(swept.to_record())

@@ -8,7 +8,7 @@ from attractor.base.clock import SystemClock
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
-from attractor.factory.suites import Registered, SuiteStore
+from attractor.factory.suites import Registration, SuiteStore
 
 
 @click.command()
@@ -30,7 +30,7 @@ def register(invocation: Invocation, folder: Path, as_json: bool) -> ExitCode:
     return ExitCode.DONE
 
 
-def _record(registered: Registered) -> dict[str, object]:
+def _record(registered: Registration) -> dict[str, object]:
     version = registered.version
     return {
         "name": version.name,
@@ -42,7 +42,7 @@ def _record(registered: Registered) -> dict[str, object]:
     }
 
 
-def _text(registered: Registered) -> str:
+def _text(registered: Registration) -> str:
     version = registered.version
     news = "sealed as" if registered.is_new else "unchanged since"
     return (
@@ -51,7 +51,7 @@ def _text(registered: Registered) -> str:
     )
 
 
-def _allowed(registered: Registered) -> str:
+def _allowed(registered: Registration) -> str:
     allowed = registered.failures_allowed
     return (
         f"the gate allows at most {_count(allowed)} to fail"

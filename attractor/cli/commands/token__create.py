@@ -7,7 +7,7 @@ import click
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
-from attractor.factory.tokens import SCOPES, Tokens
+from attractor.factory.tokens import SCOPES, TokenStore
 
 
 @click.command()
@@ -28,7 +28,7 @@ def create(invocation: Invocation, name: str, scope: str, as_json: bool) -> Exit
     ATTRACTOR_TOKEN. Never give it to an agent.
     """
     secret = secrets.token_urlsafe(32)
-    token = Tokens(invocation.configuration.settings.state_dir).create(name, scope, secret)
+    token = TokenStore(invocation.configuration.settings.state_dir).create(name, scope, secret)
     if as_json:
         show_json({"name": token.name, "scope": token.scope, "token": secret})
     else:

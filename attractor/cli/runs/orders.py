@@ -39,9 +39,9 @@ def prove_operator(invocation: Invocation, *, sandboxed: bool) -> Operator:
     """
     secret = invocation.environ.get(TOKEN_VARIABLE, "")
     if secret:
-        from attractor.factory.tokens import Tokens
+        from attractor.factory.tokens import TokenStore
 
-        tokens = Tokens(invocation.configuration.settings.state_dir)
+        tokens = TokenStore(invocation.configuration.settings.state_dir)
         return Operator(tokens.holder(secret, DECIDE), "token")
     if invocation.has_terminal and sandboxed:
         return Operator(operator_name(invocation), "terminal")

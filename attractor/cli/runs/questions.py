@@ -12,9 +12,9 @@ from attractor.engine.questions.description import branch_of, describe_branches,
 from attractor.engine.questions.question import Answer, Question, question_to_record
 from attractor.engine.state.run_state import AWAITING_DECISION, EVALUATING
 from attractor.engine.truncation import shorten
-from attractor.factory.gate import GateReport, Judged, Shortcoming, shortcomings
+from attractor.factory.gate import FailedScenario, GateInput, GateReport, failed_scenarios
 from attractor.factory.gate import gate as judge
-from attractor.factory.run_index import RunFacts
+from attractor.factory.run_facts import RunFacts
 from attractor.interviewers.prompts import shown_option
 from attractor.language.source.text import visible
 from attractor.pipeline.runs.open_questions import answer_command
@@ -120,17 +120,19 @@ def operator_option(command: C) -> C:
     return option(command)
 
 
-def verdict_record(judged: Judged, *, to_operator: bool) -> dict[str, Json]:
+def verdict_record(judged: GateInput, *, to_operator: bool) -> dict[str, Json]:
     """Return the gate verdict as a JSON object."""
     return {**judge(judged).to_record(), **shortcomings_record(judged, to_operator=to_operator)}
 
 
-def shortcomings_record(judged: Judged, *, to_operator: bool) -> dict[str, Json]:
+def shortcomings_record(judged: GateInput, *, to_operator: bool) -> dict[str, Json]:
     """Return the failed scenarios if the operator asked for them."""
-    return {"scenarios": [one.to_record() for one in shortcomings(judged)]} if to_operator else {}
+    return (
+        {"scenarios": [one.to_record() for one in failed_scenarios(judged)]} if to_operator else {}
+    )
 
 
-def verdict_text(facts: RunFacts, judged: Judged, *, to_operator: bool) -> str:
+def verdict_text(facts: RunFacts, judged: GateInput, *, to_operator: bool) -> str:
     """Return the gate verdict for people."""
     report = judge(judged)
     if any(one.rule == NOT_EVALUATED for one in report.reasons):
@@ -143,7 +145,7 @@ def verdict_text(facts: RunFacts, judged: Judged, *, to_operator: bool) -> str:
         *_rules(report),
     ]
     if to_operator:
-        lines += [line for one in shortcomings(judged) for line in _words(one)]
+        lines += [line for one in failed_scenarios(judged) for line in _words(one)]
     return "\n".join(lines)
 
 
@@ -161,6 +163,6 @@ def _remedy(facts: RunFacts) -> str:
     )
 
 
-def _words(one: Shortcoming) -> list[str]:
+def _words(one: FailedScenario) -> list[str]:
     head = f"  {one.scenario} ({one.title}): {one.satisfied} of {one.played} trials satisfied"
     return [head, *(f"    {reason}" for reason in one.reasons)]

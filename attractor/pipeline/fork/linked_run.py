@@ -21,11 +21,11 @@ from attractor.environments.environment import ExecutionEnvironment
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.request import RunRequest, WorkspaceKind
 from attractor.pipeline.workspace.stage_commits import EMAIL, NAME
-from attractor.workspaces.create.from_folder import make_copied_again, make_in_place
-from attractor.workspaces.create.isolated import make_isolated
+from attractor.workspaces.create.from_folder import create_in_place, create_like
+from attractor.workspaces.create.isolated import create_isolated
 from attractor.workspaces.dimension import Dimension
 from attractor.workspaces.git.commits import Author
-from attractor.workspaces.git.object_store import Store, share_objects
+from attractor.workspaces.git.object_store import ObjectStore, share_objects
 from attractor.workspaces.git.repository import open_repository
 from attractor.workspaces.run_store import STORES, open_store, read_record
 
@@ -57,7 +57,7 @@ async def make_forked_tree(
 async def _copied(host: RunHost, run_id: str, parent: str, tree: TreeId) -> Base:
     """Start from the copy of the other run, without later changes of the project."""
     theirs, record = open_store(host.state_dir, parent, search_path=host.search_path)
-    workspace = await make_copied_again(
+    workspace = await create_like(
         theirs,
         record,
         state=host.state_dir,
@@ -73,20 +73,20 @@ async def _isolated(host: RunHost, run_id: str, parent: str, tree: TreeId) -> Ba
     theirs, record = open_store(
         host.state_dir, parent, search_path=host.search_path, borrow_from=repository.objects
     )
-    workspace = await make_isolated(
+    workspace = await create_isolated(
         repository,
         state=host.state_dir,
         run_id=run_id,
         commit=record.base.commit,
         author=Author(NAME, EMAIL, host.clock.now()),
         environment=_nowhere,
-        left_out=record.left_out,
+        excluded=record.excluded,
         tell=host.tell,
     )
     return await _go_on_from(theirs, workspace, tree)
 
 
-async def _go_on_from(theirs: Store, workspace: Dimension, tree: TreeId) -> Base:
+async def _go_on_from(theirs: ObjectStore, workspace: Dimension, tree: TreeId) -> Base:
     await share_objects(theirs, workspace.store, tree=tree)
     await workspace.restore(tree)
     await workspace.close()
@@ -96,7 +96,7 @@ async def _go_on_from(theirs: Store, workspace: Dimension, tree: TreeId) -> Base
 async def _in_place(host: RunHost, run_id: str, parent: str, tree: TreeId) -> Base:
     """Record the folder as a tree; the walk restores it later and sets differences aside."""
     theirs, _ = open_store(host.state_dir, parent, search_path=host.search_path)
-    workspace = await make_in_place(
+    workspace = await create_in_place(
         host.project,
         state=host.state_dir,
         run_id=run_id,

@@ -22,7 +22,7 @@ from attractor.language.source.syntax_tree import Span
 from attractor.language.source.text import span_within
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.request import RunRequest
-from attractor.workspaces.folders import borrowed_folder, prepare_place
+from attractor.workspaces.folders import borrowed_folder, prepare_workspaces_folder
 
 _SANDBOX_REMEDY = "for the whole machine (below /usr), or run with --sandbox none"
 _COMMANDS = {"tool_command", "script", "tool_hooks.pre", "tool_hooks.post"}
@@ -132,7 +132,9 @@ async def find_missing_in_sandbox(
     if not programs or sandbox.kind == "none":
         return ()
     # The state folder was prepared, and reported on, when the sandbox was chosen.
-    place = prepare_place(host.state_dir, shared=host.workspaces_dir, tell=lambda sentence: None)
+    place = prepare_workspaces_folder(
+        host.state_dir, shared=host.workspaces_dir, tell=lambda sentence: None
+    )
     with borrowed_folder(place) as scratch:
         environment = sandbox.make(scratch)
         try:

@@ -27,18 +27,18 @@ from attractor.environments.orphan_processes import find_orphans, kill_orphans, 
 from attractor.environments.process_table import Process
 from attractor.pipeline.host.run_host import RunHost
 from attractor.workspaces.cleanup import (
-    Sizes,
+    DiskUsage,
     base_refs,
-    free_folder,
-    free_ref,
-    free_store,
-    has_ref,
-    holding_of,
-    stored_runs,
+    has_base_ref,
+    remove_base_ref,
+    remove_store,
+    remove_workspace_folder,
+    stored_run,
+    stored_run_ids,
 )
 from attractor.workspaces.errors import NotARepository
 from attractor.workspaces.files import in_thread
-from attractor.workspaces.folders import left_behind, workspaces_of
+from attractor.workspaces.folders import abandoned_folders, workspaces_folder
 from attractor.workspaces.git.repository import open_repository
 from attractor.workspaces.run_store import recorded_folders
 
@@ -237,14 +237,14 @@ class Collector:
     is_dry: bool = False
 
     def __post_init__(self) -> None:
-        self._sizes = Sizes()
+        self._sizes = DiskUsage()
         self._sweep = Sweep(self.is_dry)
 
     async def collect(self) -> Sweep:
         """Free what is not needed; trouble with one run keeps nobody from the others."""
         for run_id in sorted(runs_with_orphans()):
             await self._end_left_running(run_id)
-        for run_id in stored_runs(self._state):
+        for run_id in stored_run_ids(self._state):
             await self._judge(run_id, self._free_run)
         await self._judge_refs()
         await self._free_left_behind()
@@ -295,7 +295,7 @@ class Collector:
 
     async def _free_run(self, run_id: str, why: str) -> None:
         """Free all that a run has, its store last: that tells where the rest lies."""
-        holding = holding_of(self._state, run_id)
+        holding = stored_run(self._state, run_id)
         if holding.repository:
             await self._free_ref(holding.repository, run_id, why)
         folders = [(FORK, one) for one in holding.forks]
@@ -312,7 +312,7 @@ class Collector:
     async def _free(self, freed: Freed) -> bool:
         """Remove a folder, and note it; say whether it is gone."""
         path = Path(freed.path)
-        remove = free_store if freed.what == STORE else free_folder
+        remove = remove_store if freed.what == STORE else remove_workspace_folder
         if not (self.is_dry or await remove(path)):
             self._sweep.troubles.append(f"{path} could not be removed whole")
             return False
@@ -321,10 +321,10 @@ class Collector:
 
     async def _free_ref(self, repository: Path, run_id: str, why: str) -> None:
         search_path = self.host.search_path
-        if not await has_ref(repository, run_id, search_path=search_path):
+        if not await has_base_ref(repository, run_id, search_path=search_path):
             return
         if not self.is_dry:
-            await free_ref(repository, run_id, search_path=search_path)
+            await remove_base_ref(repository, run_id, search_path=search_path)
         self._sweep.freed.append(Freed(run_id, BASE_REF, str(repository), 0, why))
 
     async def _judge_refs(self) -> None:
@@ -341,7 +341,7 @@ class Collector:
         except AttractorError as trouble:
             self._sweep.troubles.append(f"{self.host.project}: {trouble}")
             return
-        stored = set(stored_runs(self._state))
+        stored = set(stored_run_ids(self._state))
         free = partial(self._free_ref, repository.common_dir)
         for run_id in refs:
             if run_id not in stored and self.where(run_id).is_known:
@@ -349,11 +349,11 @@ class Collector:
 
     async def _free_left_behind(self) -> None:
         """Free the folders that nobody lives in and that no run names."""
-        place = workspaces_of(self._state)
+        place = workspaces_folder(self._state)
         if not place.is_dir():
             return
         try:
-            with left_behind(place, partial(recorded_folders, self._state)) as left:
+            with abandoned_folders(place, partial(recorded_folders, self._state)) as left:
                 for folder in left:
                     size = await self._size(folder)
                     why = "nobody is in it, and no run names it"

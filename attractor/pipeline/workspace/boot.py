@@ -14,7 +14,12 @@ from attractor.pipeline.components.prepared_run import PreparedRun
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.workspace.sandbox import preparation_of
 from attractor.workspaces.dimension import Dimension
-from attractor.workspaces.setup.preparation import NO_PREPARATION, Prepared, SetupRun, SetupWas
+from attractor.workspaces.setup.preparation import (
+    NO_PREPARATION,
+    PreparationResult,
+    SetupOutcome,
+    SetupRun,
+)
 
 BOOT_STEP = "BootStep"
 """The kind emitted for each thing that was done before the first stage."""
@@ -48,10 +53,10 @@ async def boot(run: OpenRun, prepared: PreparedRun) -> None:
     seconds = round(run.clock.monotonic() - began, 3)
     if is_first and (done.carried or done.read_only or done.lacking):
         log.step("carry", _brought(done, host))
-    if done.setup is SetupWas.KEPT:
+    if done.setup is SetupOutcome.KEPT:
         log.step(
             "setup",
-            {"command": host.preparation.setup, "how": SetupWas.KEPT.value, "seconds": seconds},
+            {"command": host.preparation.setup, "how": SetupOutcome.KEPT.value, "seconds": seconds},
         )
     _tell(done, host)
 
@@ -62,7 +67,7 @@ def _has_booted(run: OpenRun) -> bool:
     return any(word in line.content for line in read_lines(run.directory.events))
 
 
-def _brought(prepared: Prepared, host: RunHost) -> dict[str, Json]:
+def _brought(prepared: PreparationResult, host: RunHost) -> dict[str, Json]:
     return {
         "carried": [*prepared.carried],
         "read_only": [*prepared.read_only],
@@ -71,12 +76,12 @@ def _brought(prepared: Prepared, host: RunHost) -> dict[str, Json]:
     }
 
 
-def _copied_instead(prepared: Prepared, host: RunHost) -> Sequence[str]:
+def _copied_instead(prepared: PreparationResult, host: RunHost) -> Sequence[str]:
     """Return what was to be read-only and was copied, for nothing can be shown here."""
     return [path for path in host.preparation.shown_paths if path in prepared.carried]
 
 
-def _tell(prepared: Prepared, host: RunHost) -> None:
+def _tell(prepared: PreparationResult, host: RunHost) -> None:
     shown = host.preparation.shown_paths
     for path in prepared.lacking:
         name = "carry_read_only" if path in shown else "carry"
@@ -86,13 +91,13 @@ def _tell(prepared: Prepared, host: RunHost) -> None:
             "workspace.carry_read_only: without a sandbox nothing can be brought along read-only; "
             f"copied instead, and writable: {', '.join(copied)}."
         )
-    if prepared.setup is SetupWas.RUN:
+    if prepared.setup is SetupOutcome.RUN:
         host.tell(f"The workspace is set up ({prepared.seconds:.0f} s).")
     if prepared.undone:
         host.tell(f"The setup changed files of the project, now as before: {_some(prepared)}.")
 
 
-def _some(prepared: Prepared) -> str:
+def _some(prepared: PreparationResult) -> str:
     return ", ".join(prepared.undone[:5]) + (", ..." if len(prepared.undone) > 5 else "")
 
 
@@ -116,7 +121,7 @@ class _BootLog:
         write_whole(file, before + self.run.redactor.text(f"{head}\n{setup.output}\n"))
         told: dict[str, Json] = {
             "command": setup.command,
-            "how": SetupWas.RUN.value,
+            "how": SetupOutcome.RUN.value,
             "exit_code": setup.exit_code,
             "timed_out": setup.timed_out,
             "seconds": setup.seconds,

@@ -12,8 +12,8 @@ from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.request import RunRequest, WorkspaceKind
 from attractor.pipeline.workspace.sandbox import environments_of
 from attractor.pipeline.workspace.stage_commits import EMAIL, NAME
-from attractor.workspaces.create.from_folder import make_copied, make_in_place
-from attractor.workspaces.create.isolated import make_isolated, open_again
+from attractor.workspaces.create.from_folder import create_from_copy, create_in_place
+from attractor.workspaces.create.isolated import create_isolated, reopen_workspace
 from attractor.workspaces.dimension import OnSnapshot
 from attractor.workspaces.git.commits import Author
 from attractor.workspaces.git.git import find_git_dir
@@ -53,7 +53,7 @@ async def create_workspace(
         return NoWorkspace(another=lambda: sandbox.make(host.project))
     environment = environments_of(sandbox, host)
     if request.workspace is WorkspaceKind.IN_PLACE:
-        workspace = await make_in_place(
+        workspace = await create_in_place(
             host.project,
             state=host.state_dir,
             run_id=run_id,
@@ -63,7 +63,7 @@ async def create_workspace(
         )
     elif request.workspace is WorkspaceKind.COPY:
         host.tell(f"The run works on a copy of {host.project} as it is now.")
-        workspace = await make_copied(
+        workspace = await create_from_copy(
             host.project,
             state=host.state_dir,
             run_id=run_id,
@@ -71,14 +71,14 @@ async def create_workspace(
             author=Author(NAME, EMAIL, host.clock.now()),
             environment=environment,
             on_snapshot=on_snapshot,
-            kept_out=kept_out(host),
+            also_excluded=kept_out(host),
             tell=host.tell,
         )
     else:
         uncommitted = WorkTree(host.project, host.environ) if request.include_dirty else None
         if uncommitted is None:
             await _report_uncommitted(host)
-        workspace = await make_isolated(
+        workspace = await create_isolated(
             await open_repository(host.project, search_path=host.search_path),
             state=host.state_dir,
             run_id=run_id,
@@ -90,7 +90,7 @@ async def create_workspace(
             tell=host.tell,
         )
     # Patches of the workspace come into the run directory.
-    workspace.leave_out(host.redactor)
+    workspace.redact_patches(host.redactor)
     return workspace
 
 
@@ -127,7 +127,7 @@ async def open_workspace(
     """Open the workspace of a resumed run."""
     if request.workspace is WorkspaceKind.NONE:
         return NoWorkspace(another=lambda: sandbox.make(host.project))
-    workspace = await open_again(
+    workspace = await reopen_workspace(
         state=host.state_dir,
         run_id=run_id,
         search_path=host.search_path,
@@ -135,7 +135,7 @@ async def open_workspace(
         on_snapshot=on_snapshot,
         borrow_from=await objects_of(request, host),
     )
-    workspace.leave_out(host.redactor)
+    workspace.redact_patches(host.redactor)
     return workspace
 
 

@@ -22,7 +22,7 @@ from attractor.pipeline.request import RunRequest, WorkspaceKind, read_request
 from attractor.pipeline.source.saved import read_saved_pipeline
 from attractor.pipeline.workspace.create import objects_of
 from attractor.pipeline.workspace.stage_commits import stage_commits
-from attractor.workspaces.create.isolated import open_again
+from attractor.workspaces.create.isolated import reopen_workspace
 from attractor.workspaces.dimension import Dimension
 from attractor.workspaces.files import in_thread
 from attractor.workspaces.git.repository import open_repository
@@ -148,7 +148,7 @@ async def _give_branch(run: OpenRun, workspace: Dimension, graph: Graph, host: R
         run_id=run.manifest.run_id,
         base=base,
         stages=stages,
-        left_out=workspace.left_out,
+        excluded=workspace.excluded,
     )
     run.emit(BRANCH_WRITTEN, {"ref": branch.ref, "commit": branch.commit}, sync=True)
 
@@ -199,7 +199,7 @@ async def _deliver(run: OpenRun, host: RunHost) -> None:
         inputs=None if request.withheld else request.inputs,
         custom_parts=host.custom_parts,
     )
-    workspace = await open_again(
+    workspace = await reopen_workspace(
         state=host.state_dir,
         run_id=manifest.run_id,
         search_path=host.search_path,

@@ -16,7 +16,7 @@ from attractor.engine.seams import Workspace
 from attractor.engine.state.identifiers import MAIN, StageReference
 from attractor.engine.truncation import shorten
 from attractor.pipeline.request import RunRequest, WorkspaceKind
-from attractor.workspaces.create.from_folder import KEPT_OUT
+from attractor.workspaces.create.from_folder import EXCLUDED_IN_PLACE
 from attractor.workspaces.dimension import PREPARED, Dimension, SetAside
 from attractor.workspaces.snapshot import Snapshot
 
@@ -51,7 +51,7 @@ class LeftOut:
     def hear(self, subject: str, snapshot: Snapshot) -> None:
         """Write what was not there at the last snapshot; what a stage took away is no matter."""
         ignored = frozenset(snapshot.ignored) - self._ours
-        refused = frozenset((one.path, one.why.value) for one in snapshot.skipped)
+        refused = frozenset((one.path, one.reason.value) for one in snapshot.skipped)
         known = self._known.get(snapshot.dimension) or self._known.get(MAIN, _NOTHING)
         new, newly_refused = ignored - known.ignored, refused - known.refused
         self._known[snapshot.dimension] = _Found(ignored, refused)
@@ -90,7 +90,7 @@ def _place(run: OpenRun, branch: str) -> StageReference:
 def ours_in(request: RunRequest) -> Sequence[str]:
     """Return what is no stage's doing: a run in place keeps its records in the folder itself."""
     in_place = request.workspace is WorkspaceKind.IN_PLACE
-    return [path.strip("/") for path in KEPT_OUT] if in_place else ()
+    return [path.strip("/") for path in EXCLUDED_IN_PLACE] if in_place else ()
 
 
 EDITS_SET_ASIDE = "EditsSetAside"
@@ -103,7 +103,7 @@ def tell_set_aside(run: OpenRun, workspace: Workspace, kind: WorkspaceKind) -> N
     """Have all that leaves the workspace of a run that goes on stand in its journal."""
     if isinstance(workspace, Dimension):
         own = workspace.folder if kind is WorkspaceKind.IN_PLACE else None
-        workspace.tell_set_aside(_SetAside(run, own).hear)
+        workspace.notify_set_aside(_SetAside(run, own).hear)
 
 
 @dataclass(frozen=True)

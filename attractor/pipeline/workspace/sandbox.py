@@ -8,9 +8,9 @@ from attractor.environments.selection import EnvironmentChoice, choose_environme
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.request import RunRequest
 from attractor.pipeline.workspace.state_folder import prepare_state_folder
-from attractor.workspaces.dimension import MakeEnvironment
+from attractor.workspaces.dimension import EnvironmentFactory
 from attractor.workspaces.folders import borrowed_folder
-from attractor.workspaces.setup.ignored_files import is_showable
+from attractor.workspaces.setup.ignored_files import is_plain_entry
 from attractor.workspaces.setup.preparation import Preparation
 
 
@@ -35,9 +35,9 @@ async def choose_sandbox(
         )
 
 
-def environments_of(place: EnvironmentChoice, host: RunHost) -> MakeEnvironment:
+def environments_of(place: EnvironmentChoice, host: RunHost) -> EnvironmentFactory:
     """Return what makes the environments of a run's folders; the project's own has all there is."""
-    paths = [one for one in host.preparation.shown_paths if is_showable(host.project, one)]
+    paths = [one for one in host.preparation.shown_paths if is_plain_entry(host.project, one)]
     make_showing = place.make_showing
     if make_showing is None or not paths:
         return place.make

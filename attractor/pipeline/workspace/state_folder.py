@@ -7,7 +7,7 @@ from attractor.base.errors import AttractorError
 from attractor.base.files import make_private, make_private_folder, make_tree_private
 from attractor.pipeline.host.run_host import RunHost
 from attractor.workspaces.folders import NAME as folders_NAME
-from attractor.workspaces.folders import collect_left_behind, prepare_place
+from attractor.workspaces.folders import prepare_workspaces_folder, remove_abandoned_folders
 from attractor.workspaces.run_store import STORES, recorded_folders
 
 
@@ -24,9 +24,9 @@ def prepare_state_folder(host: RunHost) -> Path:
             host.tell(f"{closed} places in {state} were open to others; now they are yours alone.")
     except AttractorError as error:
         host.tell(f"Others may read in {state}: {error.message}.")
-    place = prepare_place(host.state_dir, shared=host.workspaces_dir, tell=host.tell)
+    place = prepare_workspaces_folder(host.state_dir, shared=host.workspaces_dir, tell=host.tell)
     try:
-        collect_left_behind(place, lambda: recorded_folders(host.state_dir))
+        remove_abandoned_folders(place, lambda: recorded_folders(host.state_dir))
     except AttractorError as error:
         host.tell(f"What dead runs left in {place} is not removed: {error.message}.")
     return place

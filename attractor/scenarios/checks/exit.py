@@ -1,6 +1,12 @@
 """The exit code of a command."""
 
-from attractor.scenarios.evaluation import CheckResult, Observed, StepRecord, judged, step_record
+from attractor.scenarios.check import (
+    CheckResult,
+    Observation,
+    StepRecord,
+    check_result,
+    step_record,
+)
 from attractor.scenarios.suite import SuiteTable
 
 
@@ -10,7 +16,7 @@ class ExitCheck(SuiteTable):
     step: str
     equals: int = 0
 
-    async def judge(self, observed: Observed) -> CheckResult:
+    async def judge(self, observed: Observation) -> CheckResult:
         """Compare the exit code; a command whose time was up has none."""
         record = step_record(observed, "exit", self.step)
         if not isinstance(record, StepRecord):
@@ -18,7 +24,7 @@ class ExitCheck(SuiteTable):
         code = "none: its time was up" if record.timed_out else str(record.exit_code)
         passed = code == str(self.equals)
         reason = f"step {self.step} ended with {code}" + ("" if passed else f", not {self.equals}")
-        return judged("exit", passed=passed, reason=reason, evidence=code)
+        return check_result("exit", passed=passed, reason=reason, evidence=code)
 
 
 part = ExitCheck

@@ -1,7 +1,13 @@
 """The answer to an HTTP request."""
 
-from attractor.scenarios.check import TextExpectation
-from attractor.scenarios.evaluation import CheckResult, Observed, StepRecord, judged, step_record
+from attractor.scenarios.check import (
+    CheckResult,
+    Observation,
+    StepRecord,
+    TextExpectation,
+    check_result,
+    step_record,
+)
 
 
 class HttpCheck(TextExpectation):
@@ -10,7 +16,7 @@ class HttpCheck(TextExpectation):
     step: str
     status: int = 200
 
-    async def judge(self, observed: Observed) -> CheckResult:
+    async def judge(self, observed: Observation) -> CheckResult:
         """Compare status and body."""
         record = step_record(observed, "http", self.step)
         if not isinstance(record, StepRecord):
@@ -18,10 +24,10 @@ class HttpCheck(TextExpectation):
         evidence = f"{record.http_status}\n{record.body}"
         if record.http_status != self.status:
             reason = f"step {self.step} was answered with {record.http_status}, not {self.status}"
-            return judged("http", passed=False, reason=reason, evidence=evidence)
-        lack = self.shortcoming(record.body)
+            return check_result("http", passed=False, reason=reason, evidence=evidence)
+        lack = self.mismatch(record.body)
         reason = f"the answer to step {self.step} {lack or 'is as demanded'}"
-        return judged("http", passed=not lack, reason=reason, evidence=evidence)
+        return check_result("http", passed=not lack, reason=reason, evidence=evidence)
 
 
 part = HttpCheck

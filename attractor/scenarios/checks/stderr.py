@@ -1,22 +1,28 @@
 """What a command wrote to its standard error."""
 
-from attractor.scenarios.check import TextDemand
-from attractor.scenarios.evaluation import CheckResult, Observed, StepRecord, judged, step_record
+from attractor.scenarios.check import (
+    CheckResult,
+    NonEmptyTextExpectation,
+    Observation,
+    StepRecord,
+    check_result,
+    step_record,
+)
 
 
-class StderrCheck(TextDemand):
+class StderrCheck(NonEmptyTextExpectation):
     """Holds when the standard error of a command is as demanded."""
 
     step: str
 
-    async def judge(self, observed: Observed) -> CheckResult:
+    async def judge(self, observed: Observation) -> CheckResult:
         """Compare what was written."""
         record = step_record(observed, "stderr", self.step)
         if not isinstance(record, StepRecord):
             return record
-        lack = self.shortcoming(record.stderr)
+        lack = self.mismatch(record.stderr)
         reason = f"standard error of step {self.step} {lack or 'is as demanded'}"
-        return judged("stderr", passed=not lack, reason=reason, evidence=record.stderr)
+        return check_result("stderr", passed=not lack, reason=reason, evidence=record.stderr)
 
 
 part = StderrCheck

@@ -12,40 +12,40 @@ from attractor.workspaces.errors import FolderTooLarge
 from attractor.workspaces.git.gitignore import IgnoreRules
 from attractor.workspaces.git.repository import Repository
 from attractor.workspaces.git.reserved_names import is_dot_git
-from attractor.workspaces.result_tree import LEFT_OUT, kept_of
-from attractor.workspaces.snapshot import Rules
+from attractor.workspaces.result_tree import EXCLUDED, protected_paths
+from attractor.workspaces.snapshot import SnapshotRules
 
 
 def read_ignores(
     folder: Path,
-    kept_out: Sequence[str],
+    also_excluded: Sequence[str],
     *,
     most_files: int | None = None,
     most_bytes: int | None = None,
 ) -> IgnoreRules:
-    """Read the ignore files of a folder, but for those in folders that are ignored themselves.
+    """Read the ignore files of a folder, except for files in ignored folders.
 
-    One with more files, or larger ones, than it may have is refused as soon as that is known.
+    A folder with more than `most_files` or `most_bytes` is refused as soon as that is known.
     """
-    walk = _Walk(folder, kept_out)
+    walk = _Walk(folder, also_excluded)
     for files, size in walk.sizes():
         if most_files is not None and files > most_files:
             raise FolderTooLarge(f"{folder} has more than {most_files:,} files")
         if most_bytes is not None and size > most_bytes:
-            raise FolderTooLarge(f"the files in {folder} are larger than {_shown(most_bytes)}")
+            raise FolderTooLarge(f"the files in {folder} exceed {_shown(most_bytes)}")
     return walk.rules
 
 
 class _Walk:
-    """One walk over a folder: the rules as far as they are known."""
+    """One walk over a folder, with the rules found so far."""
 
-    def __init__(self, folder: Path, kept_out: Sequence[str]) -> None:
-        self._folder, self._kept_out = folder, kept_out
+    def __init__(self, folder: Path, also_excluded: Sequence[str]) -> None:
+        self._folder, self._kept_out = folder, also_excluded
         self._files: dict[bytes, bytes] = {}
-        self.rules = IgnoreRules(self._files, kept_out)
+        self.rules = IgnoreRules(self._files, also_excluded)
 
     def sizes(self) -> Iterator[tuple[int, int]]:
-        """Yield after each folder how many files there are so far, and how large they all are."""
+        """Yield the number of files so far and their total size after each folder."""
         files = size = 0
         waiting = [b""]
         while waiting:
@@ -72,7 +72,7 @@ class _Walk:
 
 
 def _listed(folder: Path, at: bytes) -> Iterator[tuple[bytes, os.stat_result]]:
-    """Yield what lies in a folder; of one that may not be read the snapshot tells."""
+    """Yield the entries of a folder; the snapshot reports unreadable folders."""
     try:
         found = os.scandir(folder / os.fsdecode(at))
     except PermissionError:
@@ -84,7 +84,7 @@ def _listed(folder: Path, at: bytes) -> Iterator[tuple[bytes, os.stat_result]]:
                 continue
             try:
                 yield at + name, one.stat(follow_symlinks=False)
-            except FileNotFoundError:  # it went while we looked
+            except FileNotFoundError:  # removed during the walk
                 continue
 
 
@@ -98,22 +98,22 @@ _PLAIN_FILE = b"100"
 
 @dataclass(frozen=True)
 class CommitRules:
-    """What a commit says: the rules for a workspace of it, and the paths of all its files."""
+    """The rules for a workspace of a commit, and the paths of its files."""
 
-    rules: Rules
+    rules: SnapshotRules
     files: Set[bytes]
 
 
-async def look_into(
-    repository: Repository, commit: str, *, left_out: Sequence[str] = LEFT_OUT
+async def read_commit_rules(
+    repository: Repository, commit: str, *, excluded: Sequence[str] = EXCLUDED
 ) -> CommitRules:
-    """Read the files of a commit and what they say of those that git ignores."""
+    """Read the paths and the ignore files of a commit."""
     with tempfile.TemporaryDirectory() as folder:
         listed = Path(folder) / "listed"
         await repository.git.run_to(listed, "ls-tree", "-r", "-z", "--full-tree", commit)
         files = dict(map(_parsed, listed.read_bytes().split(b"\0")[:-1]))
     texts = await _ignore_files(repository, files)
-    rules = Rules(IgnoreRules(texts), kept=kept_of({}, left_out))
+    rules = SnapshotRules(IgnoreRules(texts), protected=protected_paths({}, excluded))
     return CommitRules(rules, files.keys())
 
 

@@ -1,7 +1,4 @@
-"""Makes the isolated workspace of a run: the base tree without its past and its holdouts.
-
-Opens the workspace of a run again, in the same process or another, on this machine.
-"""
+"""Creates and reopens isolated workspaces: the base tree without its history and holdouts."""
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -11,16 +8,21 @@ from pathlib import Path
 from attractor.base.callables import do_nothing
 from attractor.base.files import file_error
 from attractor.engine.seams import Base
-from attractor.workspaces.dimension import Dimension, Ground, MakeEnvironment, OnSnapshot
-from attractor.workspaces.dimension_index import Index
+from attractor.workspaces.dimension import (
+    Dimension,
+    DimensionContext,
+    EnvironmentFactory,
+    OnSnapshot,
+)
+from attractor.workspaces.dimension_index import DimensionIndex
 from attractor.workspaces.export import write_out
 from attractor.workspaces.files import in_thread
-from attractor.workspaces.folders import make_place, new_folder
-from attractor.workspaces.git.commits import Author, bring_commit, plant_git
+from attractor.workspaces.folders import make_workspaces_folder, new_folder
+from attractor.workspaces.git.commits import Author, bring_commit, create_agent_repository
 from attractor.workspaces.git.gitignore import IgnoreRules
 from attractor.workspaces.git.large_files import find_large_files
 from attractor.workspaces.git.materials import NO_MATERIALS, materials_of
-from attractor.workspaces.git.object_store import Store
+from attractor.workspaces.git.object_store import ObjectStore
 from attractor.workspaces.git.repository import Repository
 from attractor.workspaces.git.submodules import find_submodules
 from attractor.workspaces.git.trees import (
@@ -33,38 +35,38 @@ from attractor.workspaces.git.trees import (
     write_tree,
 )
 from attractor.workspaces.git.uncommitted import WorkTree, commit_uncommitted
-from attractor.workspaces.result_tree import LEFT_OUT, candidate_files, kept_of
-from attractor.workspaces.run_store import Record, make_store, open_store, write_record
-from attractor.workspaces.snapshot import Rules
+from attractor.workspaces.result_tree import EXCLUDED, candidate_files, protected_paths
+from attractor.workspaces.run_store import WorkspaceRecord, create_store, open_store, write_record
+from attractor.workspaces.snapshot import SnapshotRules
 
 
-async def open_again(
+async def reopen_workspace(
     *,
     state: Path,
     run_id: str,
     search_path: str,
-    environment: MakeEnvironment,
+    environment: EnvironmentFactory,
     on_snapshot: OnSnapshot = do_nothing,
     borrow_from: Path | None = None,
 ) -> Dimension:
-    """Open the workspace of a run, which nobody else has open.
+    """Reopen the workspace of a run; no other process may have it open.
 
-    `borrow_from` is where the objects of its project are now.
+    `borrow_from` is the current folder of the project's objects.
     """
     store, record = open_store(state, run_id, search_path=search_path, borrow_from=borrow_from)
     store.remove_abandoned_files()
     if not record.folder.is_dir():
-        # Nothing of what was known of it holds for a new one.
-        Index(store.folder).forget()
+        # The entries of a lost folder are invalid for a new one.
+        DimensionIndex(store.folder).forget()
     try:
         record.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as cause:
         raise file_error("create", record.folder, cause) from cause
-    ground = Ground(
+    ground = DimensionContext(
         state=state,
         store=store,
         base=record.base,
-        left_out=record.left_out,
+        excluded=record.excluded,
         rules=await _read_rules(store, record),
         environment=environment,
         on_snapshot=on_snapshot,
@@ -72,50 +74,50 @@ async def open_again(
     return Dimension(record.folder, ground)
 
 
-async def _read_rules(store: Store, record: Record) -> Rules:
-    """Return what the base tree says of the files that belong to it and those that do not."""
+async def _read_rules(store: ObjectStore, record: WorkspaceRecord) -> SnapshotRules:
+    """Return the rules of the base tree: its files and its ignore files."""
     files = await store.files_of(record.base.candidate)
-    told = {
+    ignore_files = {
         path.removesuffix(b".gitignore"): entry.id
         for path, entry in files.items()
         if path.rpartition(b"/")[2] == b".gitignore" and entry.mode != LINK
     }
-    texts = await store.with_blobs(list(told.values()), list)
-    ignores = IgnoreRules(dict(zip(told, texts, strict=True)), record.ignored)
+    texts = await store.with_blobs(list(ignore_files.values()), list)
+    ignores = IgnoreRules(dict(zip(ignore_files, texts, strict=True)), record.ignored)
     folders = frozenset(chain.from_iterable(map(folders_above, files)))
     is_same = record.base.tree == record.base.candidate
     whole = files if is_same else await store.files_of(record.base.tree)
-    kept = kept_of(whole, record.left_out)
+    kept = protected_paths(whole, record.excluded)
     materials = NO_MATERIALS
     if record.materials:
         submodules = {path for path, entry in whole.items() if entry.mode == SUBMODULE}
         materials = materials_of(await store.files_of(record.materials), files, submodules)
-    return Rules(ignores, files.keys(), folders, kept, materials)
+    return SnapshotRules(ignores, files.keys(), folders, kept, materials)
 
 
 BASE_REFS = "refs/attractor/base/"
 
 
-async def make_isolated(
+async def create_isolated(
     repository: Repository,
     *,
     state: Path,
     run_id: str,
     commit: str,
     author: Author,
-    environment: MakeEnvironment,
+    environment: EnvironmentFactory,
     on_snapshot: OnSnapshot = do_nothing,
-    left_out: Sequence[str] = LEFT_OUT,
+    excluded: Sequence[str] = EXCLUDED,
     uncommitted: WorkTree | None = None,
     tell: Callable[[str], None] = do_nothing,
 ) -> Dimension:
-    """Make the workspace of a run from a commit; a half-made one of the same run is made anew.
+    """Create the workspace of a run from a commit; replace an incomplete one.
 
-    What is `uncommitted` in a work tree of that commit comes along, as a commit of its own. What
-    the project's clone lacks is told.
+    Uncommitted changes of the work tree `uncommitted` are included as a separate commit. Contents
+    that the project's clone lacks are reported to `tell`.
     """
     base_commit = await repository.commit(commit)
-    store = await make_store(
+    store = await create_store(
         state,
         run_id,
         search_path=repository.git.search_path,
@@ -127,22 +129,22 @@ async def make_isolated(
     await repository.git.run("update-ref", f"{BASE_REFS}{run_id}", base_commit)
     tree = await repository.tree(base_commit)
     whole = await store.files_of(tree)
-    files = candidate_files(whole, left_out)
+    files = candidate_files(whole, excluded)
     candidate = (await in_thread(partial(write_tree, store.objects, files))).hex()
     base = Base(base_commit, tree, candidate)
-    laid = await gather(
-        repository, store, tree=tree, base=whole, candidate=files, left_out=left_out, tell=tell
+    laid = await gather_materials(
+        repository, store, tree=tree, base=whole, candidate=files, excluded=excluded, tell=tell
     )
     materials = (await in_thread(partial(write_tree, store.objects, laid))).hex() if laid else ""
-    with new_folder(make_place(state)) as folder:
+    with new_folder(make_workspaces_folder(state)) as folder:
         shown = {**files, **laid}
         known = await write_out(store, shown, folder)
-        await plant_git(folder, store, shown, author)
-        Index(store.folder).know(known)
+        await create_agent_repository(folder, store, shown, author)
+        DimensionIndex(store.folder).save_stat_cache(known)
         store.objects.sync()
-        record = Record(folder, base, tuple(left_out), (), store.object_format, materials)
+        record = WorkspaceRecord(folder, base, tuple(excluded), (), store.object_format, materials)
         write_record(store.folder, record)
-    return await open_again(
+    return await reopen_workspace(
         state=state,
         run_id=run_id,
         search_path=repository.git.search_path,
@@ -152,9 +154,9 @@ async def make_isolated(
 
 
 async def _with_uncommitted(
-    repository: Repository, store: Store, commit: str, work_tree: WorkTree, author: Author
+    repository: Repository, store: ObjectStore, commit: str, work_tree: WorkTree, author: Author
 ) -> str:
-    """Give the project a commit, on no branch, of what is not committed."""
+    """Commit uncommitted changes in the project, on no branch."""
     tree = await repository.tree(commit)
     made = await commit_uncommitted(store, work_tree, commit, tree=tree, author=author)
     if made != commit:
@@ -165,19 +167,19 @@ async def _with_uncommitted(
 _SHOWN = 5
 
 
-async def gather(
+async def gather_materials(
     repository: Repository,
-    store: Store,
+    store: ObjectStore,
     *,
     tree: str,
     base: FlatTree,
     candidate: FlatTree,
-    left_out: Sequence[str],
+    excluded: Sequence[str],
     tell: Callable[[str], None] = do_nothing,
 ) -> FlatTree:
-    """Return the files of submodules, and the contents of large files in the place of pointers.
+    """Return the files of submodules, and the contents of git LFS pointers.
 
-    What the project's clone does not have is told.
+    Contents that the project's clone lacks are reported to `tell`.
     """
     large = await find_large_files(store, candidate, _objects_of_lfs(repository.common_dir))
     missing = list(large.missing)
@@ -187,22 +189,22 @@ async def gather(
         repository.git,
         list(dict.fromkeys([repository.git.git_dir, repository.common_dir])),
         tree,
-        _links(base, left_out),
+        _links(base, excluded),
     )
     for one in submodules.found:
         large = await find_large_files(store, one.files, _objects_of_lfs(one.git_dir))
         missing += [one.path + b"/" + path for path in large.missing]
         whole = {one.path + b"/" + path: it for path, it in {**one.files, **large.found}.items()}
-        laid |= candidate_files(whole, left_out)
+        laid |= candidate_files(whole, excluded)
     for path, commit in sorted(submodules.missing):
         tell(
-            f"The submodule {text_of(path)} is not in this clone at {commit[:12]}, so the run goes "
-            "without it: `git submodule update --init` fetches it."
+            f"The run works without the submodule {text_of(path)}: this clone lacks {commit[:12]}. "
+            "Fetch it with `git submodule update --init`."
         )
     if missing:
         tell(
-            f"git LFS keeps what this clone does not have, so the run sees pointers only: "
-            f"{_named(missing)}; `git lfs pull` fetches it."
+            f"This clone lacks git LFS contents, so the run sees only pointers: {_named(missing)}. "
+            f"Fetch them with `git lfs pull`."
         )
     return laid
 
@@ -211,11 +213,11 @@ def _objects_of_lfs(git_dir: Path) -> Path:
     return git_dir / "lfs" / "objects"
 
 
-def _links(base: FlatTree, left_out: Sequence[str]) -> FlatTree:
-    """Return the submodules of a tree, but for those that lie where agents get nothing."""
+def _links(base: FlatTree, excluded: Sequence[str]) -> FlatTree:
+    """Return the submodules of a tree that workspaces contain."""
     links = {path: entry for path, entry in base.items() if entry.mode == SUBMODULE}
     as_files = {path: TreeEntry(0, entry.id) for path, entry in links.items()}
-    return {path: links[path] for path in candidate_files(as_files, left_out)}
+    return {path: links[path] for path in candidate_files(as_files, excluded)}
 
 
 def _named(paths: Sequence[bytes]) -> str:

@@ -1,7 +1,4 @@
-"""Work trees of a person that have a branch checked out, and whether their files can be moved.
-
-Moves a branch of a person to a commit, with the files of whoever has it checked out.
-"""
+"""Moves a branch in a person's repository, with the files of its checkouts."""
 
 import os
 import stat
@@ -14,7 +11,7 @@ from attractor.workspaces.errors import BranchMoved, CheckoutInTheWay, GitFailed
 from attractor.workspaces.export import write_out
 from attractor.workspaces.files import in_thread, remove_files
 from attractor.workspaces.git.git import Git, find_git_dir
-from attractor.workspaces.git.object_store import Store
+from attractor.workspaces.git.object_store import ObjectStore
 from attractor.workspaces.git.objects import object_id
 from attractor.workspaces.git.repository import Repository
 from attractor.workspaces.git.trees import (
@@ -38,36 +35,36 @@ class Checkout:
 
 
 @dataclass(frozen=True)
-class Move:
-    """The files that a checkout has, and those that it is to have."""
+class BranchMove:
+    """The files of a checkout before and after a move of its branch."""
 
     old: FlatTree
     new: FlatTree
     object_format: str
 
     def in_the_way(self, index: FlatTree, folder: Path) -> Sequence[bytes]:
-        """Return the paths of which a checkout holds something else than before or afterwards."""
+        """Return the paths with a content other than before or after the move."""
         paths = self.old.keys() | self.new.keys() | index.keys()
         at = os.fsencode(folder)
-        # A move that was interrupted goes on: each path may be as before or as afterwards.
-        found = {path for path in paths if not self._fits(path, index.get(path))}
-        found |= {path for path in paths if not self._fits_on_disk(at, path)}
-        found |= set(self._strangers(at))
+        # An interrupted move is continued: each path may be old or new.
+        found = {path for path in paths if not self._is_expected(path, index.get(path))}
+        found |= {path for path in paths if not self._is_expected_on_disk(at, path)}
+        found |= set(self._untracked_conflicts(at))
         return sorted(found)
 
-    def _fits(self, path: bytes, found: TreeEntry | None) -> bool:
+    def _is_expected(self, path: bytes, found: TreeEntry | None) -> bool:
         return any(_same(found, wanted.get(path)) for wanted in (self.old, self.new))
 
-    def _fits_on_disk(self, at: bytes, path: bytes) -> bool:
+    def _is_expected_on_disk(self, at: bytes, path: bytes) -> bool:
         wanted = self.old.get(path) or self.new.get(path)
         if wanted is not None and wanted.mode == SUBMODULE:
             return True
         found = _on_disk(at, path, self.object_format)
-        # What lies in a folder is looked at path by path.
-        return self._fits(path, None if found and found.mode == FOLDER else found)
+        # The content of a folder is checked path by path.
+        return self._is_expected(path, None if found and found.mode == FOLDER else found)
 
-    def _strangers(self, at: bytes) -> Iterator[bytes]:
-        """Yield what nobody tracks, and stands where a new file or its folder is to be."""
+    def _untracked_conflicts(self, at: bytes) -> Iterator[bytes]:
+        """Yield untracked files in the place of a new file or its folder."""
         for path in self.new.keys() - self.old.keys():
             for above in folders_above(path):
                 if above not in self.old and _is_no_folder(at + b"/" + above):
@@ -77,12 +74,12 @@ class Move:
                     yield below.removeprefix(at + b"/")
 
 
-async def checkouts_of(repository: Repository, ref: str, store: Store) -> Sequence[Checkout]:
+async def checkouts_of(repository: Repository, ref: str, store: ObjectStore) -> Sequence[Checkout]:
     """Return the work trees that have a branch checked out."""
     listed = await store.output_of(repository.git, "worktree", "list", "--porcelain", "-z")
     found: list[Checkout] = []
-    for told in os.fsdecode(listed).split("\0\0"):
-        fields = _fields(told)
+    for record in os.fsdecode(listed).split("\0\0"):
+        fields = _fields(record)
         folder = Path(fields.get("worktree", ""))
         if fields.get("branch") != ref or not folder.is_dir():
             continue
@@ -92,8 +89,8 @@ async def checkouts_of(repository: Repository, ref: str, store: Store) -> Sequen
     return found
 
 
-def _fields(told: str) -> Mapping[str, str]:
-    split = (field.partition(" ") for field in told.strip("\0").split("\0"))
+def _fields(record: str) -> Mapping[str, str]:
+    split = (field.partition(" ") for field in record.strip("\0").split("\0"))
     return {name: value for name, _, value in split}
 
 
@@ -104,7 +101,7 @@ def _same(one: TreeEntry | None, other: TreeEntry | None) -> bool:
 
 
 def _on_disk(at: bytes, path: bytes, object_format: str) -> TreeEntry | None:
-    """Return what stands at a path, as a tree would have it; nothing behind a link."""
+    """Return the entry of a path on disk; None behind a link."""
     full = at + b"/" + path
     if any(_is_no_folder(at + b"/" + above) for above in folders_above(path)):
         return None
@@ -123,7 +120,7 @@ def _on_disk(at: bytes, path: bytes, object_format: str) -> TreeEntry | None:
 
 
 def _is_no_folder(full: bytes) -> bool:
-    """Say whether something else than a folder stands at a path."""
+    """Return whether a path exists and is not a folder."""
     try:
         return not stat.S_ISDIR(os.lstat(full).st_mode)
     except (FileNotFoundError, NotADirectoryError):
@@ -131,7 +128,7 @@ def _is_no_folder(full: bytes) -> bool:
 
 
 def _files_below(full: bytes) -> Iterator[bytes]:
-    """Yield the files in a folder, if it is one."""
+    """Yield the files below a path, if it is a folder."""
     if not Path(os.fsdecode(full)).is_symlink():
         for folder, _, names in os.walk(full):
             yield from (folder + b"/" + name for name in names)
@@ -141,18 +138,18 @@ _SHOWN = 5
 
 
 async def move_branch(
-    repository: Repository, store: Store, *, branch: str, old: str, new: str
+    repository: Repository, store: ObjectStore, *, branch: str, old: str, new: str
 ) -> None:
-    """Move a branch from one commit to another, or change nothing and refuse.
+    """Move a branch from one commit to another, or refuse without a change.
 
-    A move that was interrupted is finished by another call. The repository must have the new
-    commit, and the store must borrow from the repository.
+    Another call finishes an interrupted move. The repository must contain the new commit, and the
+    store must borrow from the repository.
     """
     ref = f"refs/heads/{branch}"
     now = await repository.ref(ref)
     if now not in (old, new):
         raise _moved(ref, now, old)
-    move = Move(
+    move = BranchMove(
         await store.files_of(await repository.tree(old)),
         await store.files_of(await repository.tree(new)),
         repository.object_format,
@@ -166,28 +163,28 @@ async def move_branch(
 
 
 def _moved(ref: str, now: str, old: str) -> BranchMoved:
-    where = f"stands at {now[:12]}" if now else "does not exist"
+    where = f"is at {now[:12]}" if now else "does not exist"
     return BranchMoved(
-        f"{ref} {where}, not at {old[:12]} where the base was taken",
-        hint="evaluate the merged tree first: start a run from where the branch is now",
+        f"{ref} {where}, not at the base commit {old[:12]}",
+        hint="start a run from the current commit of the branch, and evaluate it",
     )
 
 
-async def _check_clean(checkout: Checkout, move: Move, store: Store) -> None:
+async def _check_clean(checkout: Checkout, move: BranchMove, store: ObjectStore) -> None:
     index = await store.index_of(checkout.git)
     paths: Sequence[bytes] = await in_thread(partial(move.in_the_way, index, checkout.folder))
     if paths:
         named = ", ".join(text_of(path) for path in paths[:_SHOWN])
         more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
         raise CheckoutInTheWay(
-            f"{checkout.folder} has the branch checked out and holds changes: {named}{more}",
+            f"{checkout.folder} has the branch checked out and uncommitted changes: {named}{more}",
             hint="commit or stash them, or switch to another branch there, then try again; "
             "files that git converts (line ends, filters) count as changed",
         )
 
 
 async def _swap(repository: Repository, ref: str, old: str, new: str) -> None:
-    """Let the ref go from one commit to the other, if it is still where it was."""
+    """Move the ref from one commit to another, if it did not move meanwhile."""
     swapped = await repository.git.answer("update-ref", "-m", "attractor: promote", ref, new, old)
     now = await repository.ref(ref)
     if now not in (old, new):
@@ -195,16 +192,18 @@ async def _swap(repository: Repository, ref: str, old: str, new: str) -> None:
     if now != new:
         raise GitFailed(
             f"git did not move {ref}: {swapped.stderr.strip()}",
-            hint="see whether another git is at work in that repository, then try again",
+            hint="check whether another git process is running in that repository, then try again",
         )
 
 
-async def _move_files(checkout: Checkout, move: Move, store: Store, commit: str) -> None:
+async def _move_files(
+    checkout: Checkout, move: BranchMove, store: ObjectStore, commit: str
+) -> None:
     changed = {path: entry for path, entry in move.new.items() if move.old.get(path) != entry}
     gone = move.old.keys() - move.new.keys()
     await in_thread(partial(remove_files, checkout.folder, gone))
     await write_out(store, changed, checkout.folder)
-    # Where git finds no files it can run no filter over them: it would, while it writes the index.
-    with store.empty_folder() as nowhere:
-        git = checkout.git.with_work_tree(nowhere)
+    # In an empty work tree git cannot run filters while it writes the index.
+    with store.empty_folder() as empty:
+        git = checkout.git.with_work_tree(empty)
         await git.run("read-tree", "-i", "-m", commit)

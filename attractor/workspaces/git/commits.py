@@ -11,31 +11,31 @@ from attractor.base.errors import UsageError
 from attractor.base.files import write_whole
 from attractor.workspaces.files import in_thread
 from attractor.workspaces.git.git import Git
-from attractor.workspaces.git.object_store import Store
-from attractor.workspaces.git.objects import Objects
+from attractor.workspaces.git.object_store import ObjectStore
+from attractor.workspaces.git.objects import LooseObjects
 from attractor.workspaces.git.trees import FlatTree, write_tree
 
 
 @dataclass(frozen=True)
 class Author:
-    """Who made a commit, and when."""
+    """The author of a commit, with its time."""
 
     name: str
     email: str
     at: datetime
 
     def written(self) -> str:
-        """Return it as it stands in a commit."""
+        """Return the author line of a commit."""
         if self.at.tzinfo is None:
-            raise UsageError(f"the time of a commit needs a time zone: {self.at.isoformat()}")
+            raise UsageError(f"missing time zone in the time of a commit: {self.at.isoformat()}")
         name, email = (_plain(text) for text in (self.name, self.email))
         return f"{name} <{email}> {int(self.at.timestamp())} {self.at:%z}"
 
 
 def write_commit(
-    objects: Objects, *, tree: str, parents: tuple[str, ...], author: Author, message: str
+    objects: LooseObjects, *, tree: str, parents: tuple[str, ...], author: Author, message: str
 ) -> str:
-    """Keep a commit and return its id."""
+    """Store a commit and return its id."""
     lines = [
         f"tree {tree}",
         *(f"parent {parent}" for parent in parents),
@@ -49,30 +49,30 @@ def write_commit(
 
 
 def as_trailers(values: Mapping[str, str]) -> str:
-    """Return what stands at the end of a message for programs, a line for each value."""
+    """Return the trailers of a commit message, one line for each value."""
     return "\n".join(f"{name}: {_one_line(value)}" for name, value in values.items())
 
 
 async def bring_commit(commit: str, *, out_of: Git, into: Git, without: str = "") -> None:
-    """Copy a commit and all it needs, but for what an older commit has, as one pack."""
+    """Copy a commit and its objects as one pack, without the objects of an older commit."""
     wanted = f"{commit}\n^{without}\n" if without else f"{commit}\n"
     with tempfile.TemporaryDirectory(prefix="scratch-", dir=out_of.git_dir) as folder:
         pack = Path(folder) / "pack"
         await out_of.run_to(
             pack, "pack-objects", "--revs", "--stdout", "--quiet", stdin=wanted.encode()
         )
-        # Not strict: keeping a file runs nothing, and what it says is for the gate to judge. A
-        # file that git takes offence at would stop the run for good.
+        # Not strict: storing a file runs nothing, and the gate checks its content. A file that a
+        # strict git refuses would stop the run forever.
         await into.run_from(pack, "index-pack", "--stdin")
 
 
 def _one_line(text: str) -> str:
-    """Keep a value from being taken for two trailers."""
+    """Join lines, so that a value stays one trailer."""
     return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
 
 
 def _plain(text: str) -> str:
-    """Leave out what would break the line."""
+    """Remove characters that would break the line."""
     return "".join(letter for letter in text if letter.isprintable() and letter not in "<>").strip()
 
 
@@ -80,11 +80,16 @@ _BRANCH = "main"
 _AGENT = "[user]\n\tname = agent\n\temail = agent@localhost\n[gc]\n\tauto = 0\n"
 
 
-async def plant_git(folder: Path, store: Store, files: FlatTree, author: Author) -> None:
-    """Make a repository in a folder whose one commit holds the files of the folder."""
+async def create_agent_repository(
+    folder: Path, store: ObjectStore, files: FlatTree, author: Author
+) -> None:
+    """Create a `.git` for agents in a folder, with one commit of its files.
+
+    It is never opened again: agents can change it.
+    """
     tree = (await in_thread(partial(write_tree, store.objects, files))).hex()
     commit = write_commit(
-        store.objects, tree=tree, parents=(), author=author, message="The project as it is"
+        store.objects, tree=tree, parents=(), author=author, message="The project"
     )
     git_dir = folder / ".git"
     git_dir.mkdir()

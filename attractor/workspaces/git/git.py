@@ -1,9 +1,8 @@
-"""Runs git: the only place that does, and nothing but git runs.
+"""Runs git without hooks, filters or any other programs.
 
-A git directory can name programs (hooks, fsmonitor, filters, text converters, external diffs), and
-so can the machine's configuration, variables and the attributes of a tree. None of them is to run
-when we look at what an agent left: each is switched off, and only plumbing that reads no work tree
-is used.
+A git directory, the configuration of the machine, variables and attributes of a tree can name
+programs to run. All of them are disabled, because agents can change them, and only plumbing
+commands that read no work tree are used.
 """
 
 import signal
@@ -18,7 +17,7 @@ from attractor.base.errors import ProcessNotStarted
 from attractor.base.processes import ExecResult, run_process
 from attractor.workspaces.errors import GitFailed, ObjectMissing
 
-_OFF = {
+_DISABLED = {
     "core.hooksPath": "/dev/null",
     "core.fsmonitor": "false",
     "core.attributesFile": "/dev/null",
@@ -28,14 +27,14 @@ _OFF = {
     "diff.external": "",
     "gc.auto": "0",
     "maintenance.auto": "false",
-    # Who the reflogs say moved a branch.
+    # The author in reflogs.
     "user.name": "attractor",
     "user.email": "attractor@localhost",
     "protocol.allow": "never",
     "core.quotePath": "false",
-    # A larger file is compared as a whole: a stage may leave one that fits into no memory.
+    # Larger files are compared as a whole: a stage may create one that exceeds the memory.
     "core.bigFileThreshold": "16m",
-    # Who owns the directory decides nothing when nothing in it is run.
+    # The owner of the directory is irrelevant, since nothing in it is run.
     "safe.directory": "*",
 }
 _OPTIONS = (
@@ -43,9 +42,9 @@ _OPTIONS = (
     "--no-optional-locks",
     "--no-replace-objects",
     "--literal-pathspecs",
-    *(word for key, value in _OFF.items() for word in ("-c", f"{key}={value}")),
+    *(word for key, value in _DISABLED.items() for word in ("-c", f"{key}={value}")),
 )
-_LOOKING = {
+_DISABLED_FOR_OWNER = {
     "core.hooksPath": "/dev/null",
     "core.fsmonitor": "false",
     "core.sshCommand": "false",
@@ -68,42 +67,42 @@ _READER_LEFT = 128 + signal.SIGPIPE
 
 @dataclass(frozen=True)
 class Git:
-    """git over one git directory; `search_path` is the PATH it is sought on."""
+    """Git with a git directory; `search_path` is the PATH for the program."""
 
     git_dir: Path
     search_path: str
     work_tree: Path | None = None
 
     def with_work_tree(self, work_tree: Path) -> "Git":
-        """Return the same git over other files."""
+        """Return the same git with another work tree."""
         return replace(self, work_tree=work_tree)
 
     async def run(self, *arguments: str, stdin: bytes = b"") -> str:
-        """Run a command that must succeed, and return what it prints, without the last newline."""
+        """Run a command that must succeed; return its output without the last newline."""
         result = await self.answer(*arguments, stdin=stdin)
         self._check(result, arguments)
         return result.stdout.removesuffix("\n")
 
     async def answer(self, *arguments: str, stdin: bytes = b"") -> ExecResult:
-        """Run a command that may fail, and return how it ended."""
+        """Run a command that may fail."""
         return await self._run(arguments, stdin=stdin)
 
     async def run_to(self, output: Path, *arguments: str, stdin: bytes = b"") -> None:
-        """Run a command and put what it prints into a file, byte for byte."""
+        """Run a command and write its output to a file."""
         self._check(await self._run(arguments, stdin=stdin, output=output), arguments)
 
     async def run_up_to(self, most: int, output: Path, *arguments: str) -> None:
-        """Run a command and put the first bytes that it prints into a file; then it may end."""
-        # The pipe would hide how it ended.
+        """Run a command and write the first bytes of its output to a file."""
+        # A plain pipe would hide its exit status.
         script = 'm=$1; shift; { { "$@"; echo $? >&3; } | head -c "$m" >"$0"; } 3>&1'
         shell = ("/bin/sh", "-c", script, str(output), str(most))
         result = await self._run(arguments, before=shell)
-        told = int(result.stdout.strip() or result.exit_code or 1)
-        code = 0 if told == _READER_LEFT else told
+        status = int(result.stdout.strip() or result.exit_code or 1)
+        code = 0 if status == _READER_LEFT else status
         self._check(replace(result, exit_code=result.exit_code or code), arguments)
 
     async def run_from(self, source: Path, *arguments: str) -> str:
-        """Run a command that reads a file, and return what it prints."""
+        """Run a command with a file as its input; return its output."""
         result = await self._run(arguments, stdin=source)
         self._check(result, arguments)
         return result.stdout.removesuffix("\n")
@@ -134,30 +133,30 @@ class Git:
     def _check(self, result: ExecResult, arguments: Sequence[str]) -> None:
         if result.exit_code == _SHELL_FOUND_NO_PROGRAM:
             raise ProcessNotStarted(
-                "git was not started", hint="no folder of the PATH has it: install it"
+                "git was not started", hint="install git, or add its folder to the PATH"
             )
         if result.timed_out:
-            raise GitFailed(f"git {arguments[0]} in {self.git_dir} took over {_TIMEOUT}")
+            raise GitFailed(f"git {arguments[0]} in {self.git_dir} exceeded {_TIMEOUT}")
         if result.exit_code != 0:
-            why = result.stderr.strip() or f"it ended with {result.exit_code}"
-            said = f"git {arguments[0]} in {self.git_dir} failed: {why}"
-            if any(words in why for words in _MISSING):
-                raise ObjectMissing(said)
-            raise GitFailed(said, hint=_remedy(why))
+            reason = result.stderr.strip() or f"exit status {result.exit_code}"
+            message = f"git {arguments[0]} in {self.git_dir} failed: {reason}"
+            if any(words in reason for words in _MISSING):
+                raise ObjectMissing(message)
+            raise GitFailed(message, hint=_hint(reason))
 
 
 async def find_git_dir(folder: Path, *, search_path: str) -> Path | None:
-    """Return the git directory that a folder belongs to, if it belongs to one."""
-    told = await run_process(
+    """Return the git directory of a folder, if it is in a repository."""
+    result = await run_process(
         ["git", *_OPTIONS, "rev-parse", "--absolute-git-dir"],
         cwd=folder,
         env=_VARIABLES | {"PATH": search_path},
         timeout=_TIMEOUT,
     )
-    return Path(told.stdout.removesuffix("\n")) if told.exit_code == 0 else None
+    return Path(result.stdout.removesuffix("\n")) if result.exit_code == 0 else None
 
 
-async def ask_as_owner(
+async def run_git_as_owner(
     *arguments: str,
     folder: Path,
     environ: Mapping[str, str],
@@ -168,32 +167,31 @@ async def ask_as_owner(
     output: Path | None = None,
     timeout: timedelta = _PATIENCE,
 ) -> ExecResult:
-    """Run a command that only looks, by the configuration of the folder's owner.
+    """Run a command that only reads, with the configuration of the folder's owner.
 
-    That says which files are the owner's own affair. What it names to run is off, and so are the
-    keys in `without`: they are told in variables, as a key can have any letter in it. What it
-    writes all the same goes to the `places` that git's variables name. What it prints goes into
-    the file `output`, byte for byte, when there is one.
+    That configuration contains ignore rules. Programs in it are disabled, and so are the keys in
+    `without`, by variables, since a key can contain any character. `places` maps variables of git
+    to files that a command may write. Output is written to the file `output`, if given.
     """
     own = {name: value for name, value in environ.items() if not name.startswith("GIT_")}
     own |= {name: str(place) for name, place in places.items()}
-    settings = {**_LOOKING, **settings, **dict.fromkeys(without, "")}
-    told = {"GIT_CONFIG_COUNT": str(len(settings)), "GIT_TERMINAL_PROMPT": "0"}
+    settings = {**_DISABLED_FOR_OWNER, **settings, **dict.fromkeys(without, "")}
+    variables = {"GIT_CONFIG_COUNT": str(len(settings)), "GIT_TERMINAL_PROMPT": "0"}
     for number, (key, value) in enumerate(settings.items()):
-        told |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
+        variables |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
     return await run_process(
         ["git", "--no-pager", "--no-optional-locks", *arguments],
         cwd=folder,
-        env=own | told,
+        env=own | variables,
         timeout=timeout,
         stdin=stdin,
         output=output,
     )
 
 
-def _remedy(why: str) -> str:
-    if "No space left" in why:
-        return "free space on this disk, then try again"
-    if "Permission denied" in why:
-        return "get permission for that folder, then try again"
-    return "look at that repository with `git fsck`"
+def _hint(reason: str) -> str:
+    if "No space left" in reason:
+        return "free some disk space, then try again"
+    if "Permission denied" in reason:
+        return "fix the permissions of that folder, then try again"
+    return "check that repository with `git fsck`"

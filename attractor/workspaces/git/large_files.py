@@ -11,13 +11,13 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.files import file_error
 from attractor.workspaces.files import in_thread
 from attractor.workspaces.git.gitignore import IgnoreRules
-from attractor.workspaces.git.object_store import Store
-from attractor.workspaces.git.objects import Objects
+from attractor.workspaces.git.object_store import ObjectStore
+from attractor.workspaces.git.objects import LooseObjects
 from attractor.workspaces.git.trees import (
     FILE,
     PROGRAM,
-    Change,
     FlatTree,
+    TreeChange,
     TreeEntry,
 )
 from attractor.workspaces.snapshot import LARGEST_FILE
@@ -32,37 +32,35 @@ _SETS = re.compile(rb"(?:^|\s)([-!]?)filter(?:=(\S*))?(?=\s|$)")
 
 
 @dataclass(frozen=True)
-class Pointer:
-    """What a tree has in the place of a large file."""
+class LfsPointer:
+    """The pointer of a large file in a tree."""
 
     oid: str
     size: int
 
     def within(self, folder: Path) -> Path:
-        """Return where git LFS keeps the content, given the folder of its objects."""
+        """Return the path of the content in a folder of git LFS objects."""
         return folder / self.oid[:2] / self.oid[2:4] / self.oid
 
 
 @dataclass(frozen=True)
-class LargeFiles:
-    """The contents of large files by their paths, and the paths of those that are not there."""
+class LfsContents:
+    """The contents of large files by path, and the paths of missing ones."""
 
     found: FlatTree
     missing: Sequence[bytes]
 
 
-def read_pointer(content: bytes) -> Pointer | None:
-    """Read a pointer; None when a file is none."""
+def read_pointer(content: bytes) -> LfsPointer | None:
+    """Read a pointer; return None if the file is not a pointer."""
     if len(content) > _LARGEST_POINTER:
         return None
     told = _POINTER.match(content)
-    return Pointer(told[1].decode(), int(told[2])) if told else None
+    return LfsPointer(told[1].decode(), int(told[2])) if told else None
 
 
-async def find_large_files(store: Store, files: FlatTree, folder: Path) -> LargeFiles:
-    """Keep the contents that the pointers among some files name; `folder` is where git LFS has
-    its objects.
-    """
+async def find_large_files(store: ObjectStore, files: FlatTree, folder: Path) -> LfsContents:
+    """Store the contents of the pointers among files; `folder` contains the objects of git LFS."""
     paths = await _paths_of_lfs(store, files)
     pointers = await store.with_blobs(
         [files[path].id for path in paths], lambda texts: list(map(read_pointer, texts))
@@ -72,16 +70,16 @@ async def find_large_files(store: Store, files: FlatTree, folder: Path) -> Large
     for path, pointer in zip(paths, pointers, strict=True):
         if pointer is None:
             continue
-        content = await in_thread(partial(_keep, store.objects, pointer, folder))
+        content = await in_thread(partial(_store, store.objects, pointer, folder))
         if content is None:
             missing.append(path)
         else:
             found[path] = TreeEntry(files[path].mode, content)
-    return LargeFiles(found, missing)
+    return LfsContents(found, missing)
 
 
-async def find_unchanged(store: Store, changes: Sequence[Change]) -> FlatTree:
-    """Return the pointers of files that seem changed, as a work tree has their content itself."""
+async def find_unchanged_pointers(store: ObjectStore, changes: Sequence[TreeChange]) -> FlatTree:
+    """Return the pointers of files that only seem changed, because they contain their content."""
     pairs = [
         (one.path, one.before, one.after)
         for one in changes
@@ -101,12 +99,12 @@ async def find_unchanged(store: Store, changes: Sequence[Change]) -> FlatTree:
     }
 
 
-def _pointer_to(content: bytes) -> Pointer:
-    return Pointer(hashlib.sha256(content).hexdigest(), len(content))
+def _pointer_to(content: bytes) -> LfsPointer:
+    return LfsPointer(hashlib.sha256(content).hexdigest(), len(content))
 
 
-async def _paths_of_lfs(store: Store, files: FlatTree) -> Sequence[bytes]:
-    """Return the paths that the attributes of a tree give to git LFS."""
+async def _paths_of_lfs(store: ObjectStore, files: FlatTree) -> Sequence[bytes]:
+    """Return the paths that use git LFS according to the attributes of a tree."""
     told = {
         path.removesuffix(b".gitattributes"): entry.id
         for path, entry in files.items()
@@ -127,7 +125,7 @@ async def _paths_of_lfs(store: Store, files: FlatTree) -> Sequence[bytes]:
 
 
 def _patterns(attributes: bytes) -> Iterator[bytes]:
-    """Yield the patterns of an attributes file that say something of filters, as ignore lines."""
+    """Yield the patterns of an attributes file with a filter, as lines of an ignore file."""
     for line in attributes.removeprefix(b"\xef\xbb\xbf").split(b"\n"):
         told = _LINE.match(line.strip())
         if told is None or told["pattern"].startswith((b"#", b"!", b"[attr]")):
@@ -143,8 +141,8 @@ def _unquoted(pattern: bytes) -> bytes:
     return pattern[1:-1].replace(b'\\"', b'"').replace(b"\\\\", b"\\")
 
 
-def _keep(objects: Objects, pointer: Pointer, folder: Path) -> bytes | None:
-    """Keep what a pointer points to; None when it is not there whole."""
+def _store(objects: LooseObjects, pointer: LfsPointer, folder: Path) -> bytes | None:
+    """Store the content of a pointer; return None if it is missing or incomplete."""
     path = pointer.within(folder)
     if pointer.size > LARGEST_FILE:
         return None

@@ -10,10 +10,11 @@ from attractor.workspaces.git.trees import FlatTree, TreeEntry, folders_above
 
 @dataclass(frozen=True)
 class Materials:
-    """The files of submodules, and what stands in the place of each pointer.
+    """Files of submodules, and contents of git LFS pointers.
 
-    `beside` are in no tree; `folders` are those they lie in, from the submodule on. `contents` tell
-    of a path what the tree has, and what the folder has.
+    Trees contain the commit of a submodule and the pointer of a large file; folders contain the
+    files. `beside` are files of submodules in `folders`. `contents` maps a path to the id in the
+    tree and the id in the folder.
     """
 
     beside: FlatTree = field(default_factory=dict[bytes, TreeEntry])
@@ -22,18 +23,18 @@ class Materials:
         default_factory=dict[bytes, tuple[bytes, bytes]]
     )
 
-    def laid_into(self, files: FlatTree) -> FlatTree:
-        """Return all that a folder holds which shows a whole tree."""
+    def added_to(self, files: FlatTree) -> FlatTree:
+        """Return the files of a folder that contains a whole tree."""
         return {**self.shown(files), **self.beside}
 
     def shown(self, files: FlatTree) -> FlatTree:
-        """Return files of a tree as a folder shows them."""
+        """Return files of a tree with the contents in a folder."""
         if not self.contents:
             return files
         return {path: TreeEntry(one.mode, self._shown(path, one)) for path, one in files.items()}
 
-    def kept(self, path: bytes, content: bytes) -> bytes:
-        """Return what a tree has of a file whose content a folder shows."""
+    def tree_id(self, path: bytes, content: bytes) -> bytes:
+        """Return the id in a tree for the id of a content in a folder."""
         pointer, shown = self.contents.get(path, (content, content))
         return pointer if content == shown else content
 
@@ -46,7 +47,7 @@ NO_MATERIALS = Materials()
 
 
 def materials_of(laid: FlatTree, candidate: FlatTree, submodules: Set[bytes]) -> Materials:
-    """Return what the files laid into a workspace are, given its tree and the submodules' paths."""
+    """Return the materials of a workspace, given its added files, its tree and its submodules."""
     beside = {path: entry for path, entry in laid.items() if path not in candidate}
     above = chain.from_iterable(map(folders_above, beside))
     folders = {folder for folder in above if _is_within(folder, submodules)}

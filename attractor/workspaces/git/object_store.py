@@ -1,7 +1,4 @@
-"""The one object store of a run: what its snapshots are kept in and read from.
-
-Gives one store the objects of another: by name only, as no object ever changes.
-"""
+"""The object store of a run: writes and reads its snapshots."""
 
 import os
 import re
@@ -24,36 +21,36 @@ from attractor.engine.stage.patch import QUOTE
 from attractor.workspaces.errors import ObjectMissing
 from attractor.workspaces.files import in_thread
 from attractor.workspaces.git.git import Git
-from attractor.workspaces.git.objects import Objects
-from attractor.workspaces.git.trees import FOLDER, Change, FlatTree, TreeEntry
+from attractor.workspaces.git.objects import LooseObjects
+from attractor.workspaces.git.trees import FOLDER, FlatTree, TreeChange, TreeEntry
 
 _Result = TypeVar("_Result")
 _SCRATCH = "scratch-"
 _EXACT = ("-r", "--no-renames", "--no-ext-diff", "--no-textconv")
 
 
-class Store:
-    """A git directory of our own, in the state folder, that no agent can reach."""
+class ObjectStore:
+    """A git directory in the state folder, which no agent can reach."""
 
     def __init__(self, folder: Path, *, object_format: str, search_path: str) -> None:
         self.folder = folder
         self.object_format = object_format
         self.git = Git(folder, search_path)
-        self.objects = Objects(folder / "objects", object_format)
+        self.objects = LooseObjects(folder / "objects", object_format)
 
-    async def make(self, *, borrow_from: Path | None = None) -> None:
-        """Make the git directory; what it borrows objects from must stay."""
+    async def create(self, *, borrow_from: Path | None = None) -> None:
+        """Create the git directory; `borrow_from` must stay."""
         make_private_folder(self.folder)
         await self.git.run(
             "init", "--quiet", "--bare", "--template=", f"--object-format={self.object_format}"
         )
         if borrow_from is not None:
             self.borrow(borrow_from)
-        # git made it as it makes everybody's repository.
+        # Git creates repositories that everybody can read.
         make_tree_private(self.folder)
 
     def borrow(self, borrow_from: Path) -> None:
-        """Borrow objects from where a repository has them now: it may have been moved."""
+        """Borrow objects from the current folder of a repository, which may have been moved."""
         alternates = self.folder / "objects" / "info" / "alternates"
         line = f"{borrow_from}\n".encode(errors="surrogateescape")
         if not alternates.exists() or alternates.read_bytes() != line:
@@ -61,13 +58,13 @@ class Store:
             write_whole(alternates, line, mode=0o600)
 
     async def output_of(self, git: Git, *arguments: str) -> bytes:
-        """Return what a git prints, byte for byte: paths need not be Unicode."""
+        """Return the output of git as bytes: paths need not be Unicode."""
         with self._scratch() as output:
             await git.run_to(output, *arguments)
             return output.read_bytes()
 
     async def files_of(self, tree: str) -> FlatTree:
-        """Return every file of a tree, and remember that its objects are there."""
+        """Return the files of a tree, and record that its objects exist."""
         listed = await self.output_of(self.git, "ls-tree", "-r", "-t", "-z", "--full-tree", tree)
         entries = dict(map(_parse_entry, _split(listed)))
         self.objects.know(entry.id for entry in entries.values())
@@ -75,12 +72,12 @@ class Store:
         return {path: entry for path, entry in entries.items() if entry.mode != FOLDER}
 
     async def index_of(self, git: Git) -> FlatTree:
-        """Return what is staged in another repository; an unsettled merge has modes of nothing."""
+        """Return the index of another repository; unmerged entries have the mode 0."""
         listed = await self.output_of(git, "ls-files", "--stage", "-z")
         return dict(map(_parse_staged, _split(listed)))
 
-    async def changes(self, since: str, until: str) -> Sequence[Change]:
-        """Return the paths in which two trees differ, sorted."""
+    async def changes(self, since: str, until: str) -> Sequence[TreeChange]:
+        """Return the paths that differ between two trees, sorted."""
         if since == until:
             return []
         arguments = ("diff-tree", *_EXACT, "-z", "--raw", "--no-abbrev", since, until)
@@ -90,10 +87,10 @@ class Store:
     async def write_patch(
         self, since: str, until: str, patch: Path, *, clean: Callable[[bytes], bytes]
     ) -> bool:
-        """Write what leads from one tree to another, in the form that `git apply` takes.
+        """Write a patch between two trees in the format of `git apply`.
 
-        Each line is cleaned before it comes to its place. Where one had to be, all of them are made
-        such that the patch can be read and not be applied; returns whether it can be.
+        `clean` redacts each line. If it changes a line, all lines are quoted, so that the patch
+        cannot be applied; returns whether it can be applied.
         """
         arguments = ("diff-tree", *_EXACT, "-p", "--binary", "--full-index", since, until)
         with self._scratch() as output:
@@ -101,7 +98,7 @@ class Store:
             return await in_thread(partial(_copy_lines, output, patch, clean))
 
     async def patch(self, since: str, until: str, *, most: int) -> str:
-        """Return what leads from one tree to another, for people; so many bytes of it at most."""
+        """Return a readable patch between two trees, cut after `most` bytes."""
         if since == until:
             return ""
         with self._scratch() as output:
@@ -114,9 +111,9 @@ class Store:
         return content.decode("utf-8", "backslashreplace")
 
     async def diff(self, since: str, until: str, *, most: int, binary: bool) -> bytes:
-        """Return the first bytes of what leads from one tree to another, as `git apply` takes it.
+        """Return the first bytes of a patch between two trees, in the format of `git apply`.
 
-        Unless binary, of files that are no text it says only that they differ.
+        Without `binary`, the patch only names binary files that differ.
         """
         if since == until:
             return b""
@@ -129,7 +126,7 @@ class Store:
     async def with_blobs(
         self, ids: Sequence[bytes], use: Callable[[Iterator[bytes]], _Result]
     ) -> _Result:
-        """Hand the contents of some files, in order, to a function that runs in a thread."""
+        """Pass the contents of blobs, in order, to a function in a thread."""
         with self._scratch() as output:
             asked = b"".join(b"%s\n" % name.hex().encode() for name in ids)
             await self.git.run_to(output, "cat-file", "--batch", stdin=asked)
@@ -137,14 +134,14 @@ class Store:
                 return await in_thread(lambda: use(_read_blobs(file)))
 
     def remove_abandoned_files(self) -> None:
-        """Remove what killed processes left; nobody else may be using the store."""
+        """Remove files of killed processes; no other process may be using the store."""
         for scratch in self.folder.glob(f"{_SCRATCH}*"):
             shutil.rmtree(scratch, ignore_errors=True)
         self.objects.remove_abandoned_files()
 
     @contextmanager
     def empty_folder(self) -> Generator[Path]:
-        """Have an empty folder for a while."""
+        """Create an empty folder, removed after the block."""
         with tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=self.folder) as folder:
             yield Path(folder)
 
@@ -155,7 +152,7 @@ class Store:
 
 
 def _copy_lines(source: Path, to: Path, clean: Callable[[bytes], bytes]) -> bool:
-    """Copy a patch line by line; return whether every line is what it was."""
+    """Copy a patch line by line; return whether every line is unchanged."""
     try:
         with source.open("rb") as lines:
             is_clean = all(clean(line) == line for line in lines)
@@ -182,9 +179,9 @@ def _parse_staged(line: bytes) -> tuple[bytes, TreeEntry]:
     return path, _entry(mode if stage == b"0" else b"0", object_id)
 
 
-def _parse_change(line: bytes, path: bytes) -> Change:
+def _parse_change(line: bytes, path: bytes) -> TreeChange:
     before_mode, after_mode, before, after, _ = line.removeprefix(b":").split(b" ")
-    return Change(
+    return TreeChange(
         path,
         _entry(before_mode, before) if int(before_mode) else None,
         _entry(after_mode, after) if int(after_mode) else None,
@@ -199,23 +196,23 @@ def _read_blobs(file: BinaryIO) -> Iterator[bytes]:
     while header := file.readline():
         name, _, rest = header.rstrip(b"\n").partition(b" ")
         if not rest.startswith(b"blob "):
-            raise ObjectMissing(f"{name.decode()} is {rest.decode()}, where a file is needed")
+            raise ObjectMissing(f"{name.decode()} is {rest.decode()}, not a blob")
         content = file.read(int(rest.removeprefix(b"blob ")))
         file.read(1)
         yield content
 
 
 _LOOSE = re.compile(r"[0-9a-f]{2}/[0-9a-f]{38,62}")
-# An index last: git takes a pack for there when it sees one.
+# An index last: git uses a pack as soon as it has an index.
 _PACKED = ("pack-*.pack", "pack-*.rev", "pack-*.idx")
 
 
-async def share_objects(out_of: Store, into: Store, *, tree: str) -> None:
-    """Let a store have the objects of another, which may be written to; a tree must be whole."""
+async def share_objects(out_of: ObjectStore, into: ObjectStore, *, tree: str) -> None:
+    """Share the objects of a store with another; the tree must be complete."""
     await in_thread(partial(_share, out_of.objects.folder, into.objects.folder))
-    told = await into.git.answer("rev-list", "--objects", "--quiet", tree)
-    if told.exit_code:
-        raise ObjectMissing(f"{out_of.folder} has not all of the tree {tree}: {told.stderr}")
+    result = await into.git.answer("rev-list", "--objects", "--quiet", tree)
+    if result.exit_code:
+        raise ObjectMissing(f"{out_of.folder} lacks objects of the tree {tree}: {result.stderr}")
 
 
 def _share(out_of: Path, into: Path) -> None:
@@ -244,9 +241,9 @@ def _link(path: Path, target: Path) -> None:
     with suppress(FileExistsError):
         try:
             os.link(path, target)
-        except FileNotFoundError:  # its writer was about to put it in place
+        except FileNotFoundError:  # its writer renamed it meanwhile
             return
         except FileExistsError:
             raise
-        except OSError:  # a file system without such links, or with no more of them
+        except OSError:  # a file system without hard links, or with too many
             shutil.copy2(path, target)

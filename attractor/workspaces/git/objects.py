@@ -13,32 +13,32 @@ from typing import Literal
 
 from attractor.base.files import file_error, remove_abandoned_files, write_fully, write_whole
 
-Kind = Literal["blob", "tree", "commit"]
+ObjectKind = Literal["blob", "tree", "commit"]
 
-# Compression that costs the least: a snapshot waits for it, and git packs anew what lasts.
+# The fastest compression: snapshots wait for it, and git repacks lasting objects.
 _LEVEL = 1
 _PIECE = 1 << 20
-# Beyond so many files one sync of the whole machine is quicker than one for each.
+# With more files, one sync of the whole machine is faster than one sync for each.
 _MANY = 256
 
 
-class Objects:
-    """The folder of objects of one git directory, to write into."""
+class LooseObjects:
+    """Writes objects into a git directory."""
 
     def __init__(self, folder: Path, object_format: str) -> None:
         self.folder = folder
         self._format = object_format
         self._known: set[bytes] = set()
         self._unsynced: list[Path] = []
-        # The dimensions of a run take their snapshots at the same time, each in a thread.
+        # The dimensions of a run take snapshots at the same time, in threads.
         self._noting, self._syncing = Lock(), Lock()
 
     def know(self, ids: Iterable[bytes]) -> None:
-        """Take it as given that objects are there, here or where the alternates point."""
+        """Record that objects exist, here or in the alternates."""
         self._known.update(ids)
 
-    def write(self, kind: Kind, content: bytes) -> bytes:
-        """Keep an object, if it is not there, and return its id as bytes."""
+    def write(self, kind: ObjectKind, content: bytes) -> bytes:
+        """Store an object, if missing, and return its id."""
         whole = _whole(kind, content)
         name = _digest(whole, self._format)
         if not self._has(name):
@@ -47,7 +47,7 @@ class Objects:
         return name
 
     def write_large(self, file: int, size: int) -> bytes | None:
-        """Keep an open file as a blob, piece by piece; None if it has not this size after all."""
+        """Store an open file as a blob, in pieces; return None if it has another size."""
         digest = hashlib.new(self._format, usedforsecurity=False)
         temporary = self.folder / f"tmp_obj_{secrets.token_hex(8)}"
         try:
@@ -61,13 +61,13 @@ class Objects:
         except OSError as cause:
             raise file_error("write", temporary, cause) from cause
         finally:
-            with suppress(OSError):  # it is in place, or could not be written at all
+            with suppress(OSError):  # already in place, or not written
                 temporary.unlink()
         self._keep(name)
         return name
 
     def sync(self) -> None:
-        """Make everything written so far last through a power failure, whoever wrote it."""
+        """Sync everything written so far to disk, also by other processes."""
         with self._syncing:
             with self._noting:
                 written = self._unsynced.copy()
@@ -80,7 +80,7 @@ class Objects:
                 del self._unsynced[: len(written)]
 
     def remove_abandoned_files(self) -> None:
-        """Remove what killed writers left; nobody else may be writing."""
+        """Remove files of killed writers; no other process may be writing."""
         for unfinished in self.folder.glob("tmp_obj_*"):
             unfinished.unlink(missing_ok=True)
         for folder in self.folder.glob("[0-9a-f][0-9a-f]"):
@@ -95,13 +95,13 @@ class Objects:
         except (FileNotFoundError, NotADirectoryError):
             return False
         if there:
-            # Whoever wrote it may not have synced it yet.
+            # Its writer may not have synced it yet.
             self._keep(name)
         return there
 
     def _keep(self, name: bytes) -> None:
         with self._noting:
-            # In this order: who takes an object as given syncs it too.
+            # In this order: a later user of the object syncs it too.
             self._unsynced.append(self._path(name))
             self._known.add(name)
 
@@ -118,12 +118,12 @@ class Objects:
         return path
 
 
-def object_id(kind: Kind, content: bytes, object_format: str) -> bytes:
-    """Return the id that an object has, without keeping it."""
+def object_id(kind: ObjectKind, content: bytes, object_format: str) -> bytes:
+    """Return the id of an object, without storing it."""
     return _digest(_whole(kind, content), object_format)
 
 
-def _whole(kind: Kind, content: bytes) -> bytes:
+def _whole(kind: ObjectKind, content: bytes) -> bytes:
     return b"%s %d\0%s" % (kind.encode(), len(content), content)
 
 
@@ -132,7 +132,7 @@ def _digest(whole: bytes, object_format: str) -> bytes:
 
 
 def _deflate(file: int, size: int, note: Callable[[bytes], None], target: int) -> int:
-    """Compress a file into another as a blob; return how much of it was read."""
+    """Compress a file into another as a blob; return the number of bytes read."""
     compressor = zlib.compressobj(_LEVEL)
     header = b"blob %d\0" % size
     note(header)

@@ -9,22 +9,21 @@ from attractor.engine.state.identifiers import TreeId
 from attractor.workspaces.errors import BranchMoved, CheckoutInTheWay
 from attractor.workspaces.git.checkouts import checkouts_of
 from attractor.workspaces.git.commits import Author, as_trailers, bring_commit, write_commit
-from attractor.workspaces.git.object_store import Store
+from attractor.workspaces.git.object_store import ObjectStore
 from attractor.workspaces.git.repository import Repository
 from attractor.workspaces.result_tree import result_trees
 
 _BRANCHES = "refs/heads/attractor/run/"
 
 AT_BASE = -1
-"""The place of the base, before the first of the stages."""
+"""The position of the base, before the first stage."""
 
 
 @dataclass(frozen=True)
 class StageTree:
-    """What a stage left: its candidate tree, a subject for people, and who and when.
+    """The candidate tree of a stage, with the subject, author and trailers of its commit.
 
-    The trailers stand at the end of its commit's message, for programs. `parents` are the places of
-    those it came after among all stages; without them it came after the one before it.
+    `parents` are the positions of its parents among all stages (default: the previous stage).
     """
 
     subject: str
@@ -36,7 +35,7 @@ class StageTree:
 
 @dataclass(frozen=True)
 class RunBranch:
-    """The branch of a run: its last commit and the result tree of that."""
+    """The branch of a run, with its last commit and result tree."""
 
     ref: str
     commit: str
@@ -45,26 +44,28 @@ class RunBranch:
 
 async def write_run_branch(
     repository: Repository,
-    store: Store,
+    store: ObjectStore,
     *,
     run_id: str,
     base: Base,
     stages: Sequence[StageTree],
-    left_out: Sequence[str],
+    excluded: Sequence[str],
 ) -> RunBranch:
-    """Make a commit of every stage, and a branch that ends with the last; twice is the same.
+    """Write a commit of every stage, and a branch that ends with the last one.
 
-    A branch that ends with an earlier stage of the run is moved on.
+    A branch that ends with an earlier stage of the run is moved. A second call changes nothing.
     """
-    results = await result_trees(store, base, [stage.tree for stage in stages], left_out=left_out)
+    results = await result_trees(store, base, [stage.tree for stage in stages], excluded=excluded)
     commits: list[str] = []
-    for place, (stage, result) in enumerate(zip(stages, results, strict=True)):
-        parents = stage.parents or (place - 1,)
+    for position, (stage, result) in enumerate(zip(stages, results, strict=True)):
+        parents = stage.parents or (position - 1,)
         commits.append(
             write_commit(
                 store.objects,
                 tree=result.tree,
-                parents=tuple(base.commit if one == AT_BASE else commits[one] for one in parents),
+                parents=tuple(
+                    base.commit if parent == AT_BASE else commits[parent] for parent in parents
+                ),
                 author=stage.author,
                 message=_message(stage, run_id),
             )
@@ -73,25 +74,27 @@ async def write_run_branch(
     if commit != base.commit:
         await bring_commit(commit, out_of=store.git, into=repository.git, without=base.commit)
     ref = f"{_BRANCHES}{run_id}"
-    await _move_on(repository, store, ref, base.commit, commit)
+    await _move_branch(repository, store, ref, base.commit, commit)
     return RunBranch(ref, commit, results[-1].tree if results else base.tree)
 
 
-async def _move_on(repository: Repository, store: Store, ref: str, base: str, commit: str) -> None:
-    """Let a branch end with a commit, if nobody else's commit is lost and nobody stands on it."""
+async def _move_branch(
+    repository: Repository, store: ObjectStore, ref: str, base: str, commit: str
+) -> None:
+    """Move the branch, unless it has commits of others or is checked out."""
     before = await repository.ref(ref)
     if before == commit:
         return
     if before and not await repository.is_between(base, before, commit):
         raise BranchMoved(
-            f"{ref} stands at {before[:12]} already, which is no stage of the run",
-            hint=f"rename or delete it, then go on with: {_resume(ref)}",
+            f"{ref} is at {before[:12]}, which is not a stage of the run",
+            hint=f"rename or delete it, then run: {_resume(ref)}",
         )
-    if before and (found := await checkouts_of(repository, ref, store)):
+    if before and (checkouts := await checkouts_of(repository, ref, store)):
         raise CheckoutInTheWay(
-            f"{found[0].folder} has {ref.removeprefix('refs/heads/')} checked out, and it is to "
-            "be moved on",
-            hint=f"switch to another branch there, then go on with: {_resume(ref)}",
+            f"{checkouts[0].folder} has {ref.removeprefix('refs/heads/')} checked out, so it "
+            "cannot be moved",
+            hint=f"switch to another branch there, then run: {_resume(ref)}",
         )
     await repository.move_ref(ref, before, commit)
 

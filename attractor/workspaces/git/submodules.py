@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 from attractor.base.dataclasses import dataclass
 from attractor.workspaces.git.commits import bring_commit
 from attractor.workspaces.git.git import Git
-from attractor.workspaces.git.object_store import Store
+from attractor.workspaces.git.object_store import ObjectStore
 from attractor.workspaces.git.trees import SUBMODULE, FlatTree, TreeEntry
 
 _DEEPEST = 20
@@ -14,7 +14,7 @@ _DEEPEST = 20
 
 @dataclass(frozen=True)
 class Submodule:
-    """A submodule whose clone has its commit: where it lies, its git directory, and its files."""
+    """A submodule with its commit: its path, git directory and files."""
 
     path: bytes
     git_dir: Path
@@ -23,7 +23,7 @@ class Submodule:
 
 @dataclass(frozen=True)
 class Submodules:
-    """Those that were found, also within others, and the paths of those that were not."""
+    """Submodules that were found (nested ones too), and paths and commits of missing ones."""
 
     found: Sequence[Submodule]
     missing: Sequence[tuple[bytes, str]]
@@ -31,7 +31,7 @@ class Submodules:
 
 @dataclass(frozen=True)
 class _Holder:
-    """A repository with submodules: its tree, and where it keeps clones of them."""
+    """A repository with submodules: its tree, and the folders of its clones."""
 
     git: Git
     homes: Sequence[Path]
@@ -42,11 +42,11 @@ class _Holder:
 
 
 async def find_submodules(
-    store: Store, git: Git, homes: Sequence[Path], tree: str, links: FlatTree
+    store: ObjectStore, git: Git, homes: Sequence[Path], tree: str, links: FlatTree
 ) -> Submodules:
-    """Bring the files of submodules into a store, given their entries in a tree.
+    """Copy the files of submodules into a store.
 
-    `homes` are the git directories that can have clones of them.
+    `links` are their entries in a tree; `homes` are the git directories that may contain clones.
     """
     found: list[Submodule] = []
     missing: list[tuple[bytes, str]] = []
@@ -75,7 +75,7 @@ def _within(holder: _Holder, clone: Git, tree: str, path: bytes, files: FlatTree
 
 
 async def _names(holder: _Holder) -> Mapping[bytes, str]:
-    """Return the name of each submodule by its path, as the tree tells them."""
+    """Return the names of submodules by path, from `.gitmodules` of the tree."""
     if not holder.links:
         return {}
     told = await holder.git.answer(
@@ -93,7 +93,7 @@ async def _names(holder: _Holder) -> Mapping[bytes, str]:
 
 
 async def _clone_with(commit: str, holder: _Holder, name: str | None) -> Git | None:
-    """Return the clone that has a commit of a submodule, if one has."""
+    """Return the clone that contains a commit of a submodule, if any."""
     for folder in _clones(holder, name):
         git = Git(folder, holder.git.search_path)
         told = await git.answer("rev-parse", "--verify", "--quiet", f"{commit}^{{tree}}")
@@ -103,7 +103,7 @@ async def _clone_with(commit: str, holder: _Holder, name: str | None) -> Git | N
 
 
 def _clones(holder: _Holder, name: str | None) -> Iterator[Path]:
-    # The name stands in a file of the tree, and could lead anywhere.
+    # The name is from a file of the tree, and could be any path.
     if name is None or ".." in PurePosixPath(name).parts or name.startswith("/"):
         return
     for home in holder.homes:

@@ -4,7 +4,7 @@ import stat
 from collections.abc import Iterable, Iterator, Mapping
 
 from attractor.base.dataclasses import dataclass
-from attractor.workspaces.git.objects import Objects
+from attractor.workspaces.git.objects import LooseObjects
 
 FILE = 0o100644
 PROGRAM = 0o100755
@@ -15,19 +15,19 @@ SUBMODULE = 0o160000
 
 @dataclass(frozen=True, slots=True)
 class TreeEntry:
-    """What stands at a path of a tree."""
+    """An entry of a tree: its mode and object id."""
 
     mode: int
     id: bytes
 
 
 FlatTree = Mapping[bytes, TreeEntry]
-"""Every file of a tree by its path; the folders follow from the paths."""
+"""The files of a tree by path; folders follow from the paths."""
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
-    """One path in which two trees differ; an entry is None where there is nothing."""
+class TreeChange:
+    """A path that differs between two trees; a missing entry is None."""
 
     path: bytes
     before: TreeEntry | None
@@ -35,15 +35,15 @@ class Change:
 
 
 def canonical_mode(mode: int) -> int:
-    """Return the mode that a walk of ours gives the same file; old trees know others."""
+    """Return the mode that snapshots use for a file; old trees contain other modes."""
     if stat.S_ISREG(mode):
         return PROGRAM if mode & 0o100 else FILE
     return mode
 
 
-def write_folder(objects: Objects, entries: Iterable[tuple[bytes, int, bytes]]) -> bytes:
-    """Keep one folder, given each name in it with mode and id; return the folder's id."""
-    # git sorts a folder as if its name ended with a slash.
+def write_folder(objects: LooseObjects, entries: Iterable[tuple[bytes, int, bytes]]) -> bytes:
+    """Store a folder with its names, modes and ids; return its id."""
+    # Git sorts a folder as if its name ended with a slash.
     by_name = sorted(
         (name + b"/" if mode == FOLDER else name, b"%o %s\0%s" % (mode, name, object_id))
         for name, mode, object_id in entries
@@ -51,14 +51,14 @@ def write_folder(objects: Objects, entries: Iterable[tuple[bytes, int, bytes]]) 
     return objects.write("tree", b"".join([line for _, line in by_name]))
 
 
-def write_tree(objects: Objects, tree: FlatTree) -> bytes:
-    """Keep a whole tree and return its id."""
+def write_tree(objects: LooseObjects, tree: FlatTree) -> bytes:
+    """Store a tree and return its id."""
     folders: dict[bytes, list[tuple[bytes, int, bytes]]] = {b"": []}
     for path, entry in tree.items():
         folder, _, name = path.rpartition(b"/")
         _make_folders(folders, folder)
         folders[folder].append((name, entry.mode, entry.id))
-    # The deepest first: when its turn comes, all that lies in a folder is written.
+    # Deepest first: the content of a folder is written before the folder.
     for folder in sorted(folders.keys() - {b""}, key=lambda path: path.count(b"/"), reverse=True):
         above, _, name = folder.rpartition(b"/")
         folders[above].append((name, FOLDER, write_folder(objects, folders[folder])))
@@ -66,7 +66,7 @@ def write_tree(objects: Objects, tree: FlatTree) -> bytes:
 
 
 def folders_above(path: bytes) -> Iterator[bytes]:
-    """Yield the folders that a path lies in, the nearest first, but for the top."""
+    """Yield the parent folders of a path, nearest first, without the top."""
     end = path.rfind(b"/")
     while end > 0:
         yield path[:end]
@@ -74,7 +74,7 @@ def folders_above(path: bytes) -> Iterator[bytes]:
 
 
 def text_of(path: bytes) -> str:
-    """Return a path as text for people and for JSON, whatever bytes it has."""
+    """Return a path as text, with escapes for invalid UTF-8."""
     return path.decode("utf-8", "backslashreplace")
 
 

@@ -1,4 +1,4 @@
-"""Tells what a person's work tree holds that is not committed, and runs nothing of theirs."""
+"""Finds and commits uncommitted changes of a person's work tree, without running its filters."""
 
 import shutil
 from collections.abc import Collection, Mapping
@@ -12,15 +12,15 @@ from attractor.base.files import file_error
 from attractor.workspaces.errors import GitFailed
 from attractor.workspaces.files import in_thread
 from attractor.workspaces.git.commits import Author, write_commit
-from attractor.workspaces.git.git import ask_as_owner
-from attractor.workspaces.git.large_files import find_unchanged
-from attractor.workspaces.git.object_store import Store
+from attractor.workspaces.git.git import run_git_as_owner
+from attractor.workspaces.git.large_files import find_unchanged_pointers
+from attractor.workspaces.git.object_store import ObjectStore
 from attractor.workspaces.git.trees import write_tree
 
 _FILTERS = r"^filter\..*\.(clean|smudge|process|required)$"
 _PATIENCE = timedelta(minutes=10)
 _SETTINGS = {
-    # Files beside the index that are not in a copy of it, or that a copy would be written to.
+    # These settings store parts of the index in other files.
     "core.splitIndex": "false",
     "core.untrackedCache": "false",
     "index.sparse": "false",
@@ -32,44 +32,43 @@ _TAKE_UP = ("-z", "--add", "--remove", "--replace", "--stdin")
 
 @dataclass(frozen=True)
 class WorkTree:
-    """Where a person works, and the variables that their git goes by."""
+    """A person's work tree, with the variables for git."""
 
     folder: Path
     environ: Mapping[str, str]
 
 
 async def has_uncommitted(folder: Path, *, environ: Mapping[str, str]) -> bool:
-    """Tell whether something in a work tree is not committed; what its owner ignores is not.
+    """Return whether a work tree has uncommitted changes, except for ignored files.
 
-    A file that goes through a filter and was touched since counts as changed: without running the
-    filter nobody can tell.
+    A touched file with a filter counts as changed, since the filter is not run.
     """
-    # In submodules other configurations hold, so nobody looks into them.
-    told = await ask_as_owner(
+    # Submodules have configurations of their own, so they are not read.
+    result = await run_git_as_owner(
         "status", "--porcelain", "--ignore-submodules=dirty",
         folder=folder,
         environ=environ,
         without=await _filters(WorkTree(folder, environ)),
     )  # fmt: skip
-    return told.exit_code == 0 and bool(told.stdout)
+    return result.exit_code == 0 and bool(result.stdout)
 
 
 async def commit_uncommitted(
-    store: Store, work_tree: WorkTree, commit: str, *, tree: str, author: Author
+    store: ObjectStore, work_tree: WorkTree, commit: str, *, tree: str, author: Author
 ) -> str:
-    """Keep in a store, as a commit upon another, what a work tree holds besides that one's tree.
+    """Store the uncommitted changes of a work tree as a commit on top of `commit`.
 
-    Neither the work tree nor its index is touched. Where there is nothing, the commit is the old.
+    The work tree and its index are not changed. Without changes, `commit` is returned.
     """
     with store.empty_folder() as folder:
         found = await _Copy(store, work_tree, folder).tree()
-    unchanged = await find_unchanged(store, await store.changes(tree, found))
+    unchanged = await find_unchanged_pointers(store, await store.changes(tree, found))
     if unchanged:
         files = {**await store.files_of(found), **unchanged}
         found = (await in_thread(partial(write_tree, store.objects, files))).hex()
     if found == tree:
         return commit
-    message = "What was not committed when the run began"
+    message = "Uncommitted changes at the start of the run"
     made = write_commit(
         store.objects, tree=found, parents=(commit,), author=author, message=message
     )
@@ -79,9 +78,9 @@ async def commit_uncommitted(
 
 @dataclass(frozen=True)
 class _Copy:
-    """An index of our own, which comes to hold all that a work tree holds."""
+    """A copy of the index, which gets all changes of the work tree."""
 
-    store: Store
+    store: ObjectStore
     work_tree: WorkTree
     folder: Path
 
@@ -95,8 +94,8 @@ class _Copy:
         ask = partial(self._ask, folder=Path(top), places=places, without=filters)
         if not self._index.exists():
             await ask("read-tree", "HEAD")
-        # Not `git add`: it runs git in every submodule, by a configuration that nobody looked at.
-        # What is gone comes first: something else may stand in its place.
+        # Not `git add`: it runs git in every submodule, with an unchecked configuration.
+        # Modified and removed files come first: a new file may replace a removed folder.
         for kind in (["--modified"], ["--others", "--exclude-standard"]):
             paths = self.folder / "paths"
             await ask("ls-files", "-z", *kind, output=paths)
@@ -117,7 +116,7 @@ class _Copy:
         stdin: bytes = b"",
         output: Path | None = None,
     ) -> str:
-        told = await ask_as_owner(
+        result = await run_git_as_owner(
             *arguments,
             folder=folder or self.work_tree.folder,
             environ=self.work_tree.environ,
@@ -128,22 +127,22 @@ class _Copy:
             output=output,
             timeout=_PATIENCE,
         )
-        if told.exit_code != 0:
-            why = told.stderr.strip() or f"it ended with {told.exit_code}"
+        if result.exit_code != 0:
+            reason = result.stderr.strip() or f"exit status {result.exit_code}"
             raise GitFailed(
-                f"git {arguments[0]} in {self.work_tree.folder} failed: {why}",
-                hint="commit what belongs to the run, and start it without --include-dirty",
+                f"git {arguments[0]} in {self.work_tree.folder} failed: {reason}",
+                hint="commit the changes for the run, and start it without --include-dirty",
             )
-        return told.stdout
+        return result.stdout
 
 
 def _without_repositories(paths: bytes) -> bytes:
-    """Leave out repositories that are nobody's submodules: git lists them as folders."""
+    """Remove repositories that are not submodules: git lists them as folders."""
     return b"".join(b"%s\0" % path for path in paths.split(b"\0")[:-1] if path[-1:] != b"/")
 
 
 def _copy(index: Path, copy: Path) -> None:
-    """Copy an index with its time, by which git knows what it has to read again."""
+    """Copy an index with its time, which git compares with file times."""
     try:
         shutil.copy2(index, copy)
     except FileNotFoundError:
@@ -153,10 +152,10 @@ def _copy(index: Path, copy: Path) -> None:
 
 
 async def _filters(work_tree: WorkTree) -> Collection[str]:
-    """Return the settings that name filters to run."""
-    told = await ask_as_owner(
+    """Return the settings that name filter programs."""
+    result = await run_git_as_owner(
         "config", "-z", "--name-only", "--get-regexp", _FILTERS,
         folder=work_tree.folder,
         environ=work_tree.environ,
     )  # fmt: skip
-    return set(told.stdout.split("\0")) - {""}
+    return set(result.stdout.split("\0")) - {""}

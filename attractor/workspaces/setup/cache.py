@@ -1,9 +1,4 @@
-"""Runs a project's setup in a workspace, and keeps what it made for workspaces to come.
-
-Finds out whether files know where they lie: then they are of no use in another place.
-
-Scripts of a `.venv` do, and so do programs that were built to be run from one folder.
-"""
+"""Runs the setup of a project, and caches the files it creates for later workspaces."""
 
 import os
 import stat
@@ -19,9 +14,9 @@ from attractor.base.json import canonical_json, parse_json
 from attractor.base.processes import ExecResult
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.workspaces.errors import SetupFailed
-from attractor.workspaces.folders import collect_left_behind, new_folder, remove_folder
-from attractor.workspaces.setup.ignored_files import carry, is_there
-from attractor.workspaces.setup.preparation import Readiness, readiness_from_record
+from attractor.workspaces.folders import new_folder, remove_abandoned_folders, remove_folder
+from attractor.workspaces.setup.ignored_files import carry, exists_without_links
+from attractor.workspaces.setup.preparation import PreparedState, prepared_state_from_record
 
 _SETUPS = "setups"
 _FILES = "files"
@@ -33,7 +28,7 @@ _NO_SUCH_COMMAND = 127
 async def run_setup(
     environment: ExecutionEnvironment, command: str, limit: timedelta
 ) -> ExecResult:
-    """Run a setup to its end in an environment of its own."""
+    """Run a setup in an environment."""
     try:
         await environment.initialize()
         milliseconds = round(limit.total_seconds() * 1000)
@@ -42,49 +37,49 @@ async def run_setup(
         await environment.cleanup()
 
 
-def require_done(result: ExecResult, command: str, limit: timedelta) -> None:
-    """Refuse a setup that did not come to its end."""
+def require_success(result: ExecResult, command: str, limit: timedelta) -> None:
+    """Raise an error if a setup failed."""
     if result.timed_out:
-        raise SetupFailed(f"the setup {command!r} took over {limit}:\n{_end_of(result)}")
+        raise SetupFailed(f"the setup {command!r} exceeded {limit}:\n{_end_of(result)}")
     if result.exit_code == _NO_SUCH_COMMAND:
         raise SetupFailed(
-            f"the setup {command!r} found no such command:\n{_end_of(result)}",
-            hint="install it where the sandbox shows it, such as in /usr/bin",
+            f"command not found in the setup {command!r}:\n{_end_of(result)}",
+            hint="install it where the sandbox can see it, such as /usr/bin",
         )
     if result.exit_code:
         raise SetupFailed(
-            f"the setup {command!r} ended with {result.exit_code}:\n{_end_of(result)}"
+            f"the setup {command!r} failed with exit status {result.exit_code}:\n{_end_of(result)}"
         )
 
 
 def _end_of(result: ExecResult) -> str:
-    return result.output[-_SHOWN:].strip() or "it printed nothing"
+    return result.output[-_SHOWN:].strip() or "no output"
 
 
 @dataclass(frozen=True)
-class Setups:
-    """What setups made, under the state folder, each by its key."""
+class SetupCache:
+    """The files that setups created, by key, in the state folder."""
 
     state: Path
 
-    def take(self, key: str, folder: Path) -> Readiness | None:
-        """Copy what a setup made into a folder; None when it is not kept."""
+    def restore(self, key: str, folder: Path) -> PreparedState | None:
+        """Copy the files of a setup into a folder; return None if they are not cached."""
         place = self._place / key
-        readiness = _read_whole(place)
-        if readiness is not None:
-            carry(place / _FILES, readiness.made, folder)
-        return readiness
+        prepared_state = _read_complete(place)
+        if prepared_state is not None:
+            carry(place / _FILES, prepared_state.made, folder)
+        return prepared_state
 
-    def keep(self, readiness: Readiness, folder: Path) -> None:
-        """Copy what a setup made out of a folder, whole or not at all."""
+    def save(self, prepared_state: PreparedState, folder: Path) -> None:
+        """Copy the files of a setup from a folder, completely or not at all."""
         try:
             self._place.mkdir(mode=0o700, parents=True, exist_ok=True)
-            collect_left_behind(self._place, lambda: ())
+            remove_abandoned_folders(self._place, lambda: ())
             with new_folder(self._place) as new:
                 (new / _FILES).mkdir()
-                carry(folder, readiness.made, new / _FILES)
-                write_whole(new / _RECORD, canonical_json(readiness.to_record()))
-                self._put(new, self._place / readiness.key)
+                carry(folder, prepared_state.made, new / _FILES)
+                write_whole(new / _RECORD, canonical_json(prepared_state.to_record()))
+                self._put(new, self._place / prepared_state.key)
         except OSError as cause:
             raise file_error("write into", self._place, cause) from cause
 
@@ -93,8 +88,8 @@ class Setups:
         return self.state / _SETUPS
 
     def _put(self, new: Path, place: Path) -> None:
-        """Put what was made in its place; what is there whole stays: others may be copying it."""
-        if place.exists() and _read_whole(place) is None:
+        """Rename an entry to its key; a complete entry stays, since others may be copying it."""
+        if place.exists() and _read_complete(place) is None:
             remove_folder(place)
         try:
             new.rename(place)
@@ -104,22 +99,24 @@ class Setups:
             remove_folder(new)
 
 
-def _read_whole(place: Path) -> Readiness | None:
-    """Return what lies at a place, if all of it does."""
+def _read_complete(place: Path) -> PreparedState | None:
+    """Return a cache entry, if it is complete."""
     with suppress(OSError, NotCanonical):
-        readiness = readiness_from_record(parse_json((place / _RECORD).read_bytes()))
-        if readiness and all(is_there(place / _FILES, one) for one in readiness.made):
-            return readiness
+        prepared_state = prepared_state_from_record(parse_json((place / _RECORD).read_bytes()))
+        if prepared_state and all(
+            exists_without_links(place / _FILES, one) for one in prepared_state.made
+        ):
+            return prepared_state
     return None
 
 
 _PIECE = 1 << 20
 
 
-def mention_path(folder: Path, paths: Sequence[str], place: str) -> bool:
-    """Tell whether anything at some paths below a folder has a place in it; so has what is unread.
+def mentions_path(folder: Path, paths: Sequence[str], place: str) -> bool:
+    """Return whether files or links contain a path, so that they cannot be moved.
 
-    What a link points to counts, and no link is followed.
+    Scripts of a `.venv` do, for example. Unreadable files count; links are not followed.
     """
     words = tuple({os.fsencode(place), os.fsencode(os.path.realpath(place))})
     return any(_mentions(one, words) for path in paths for one in _below(folder / path))
@@ -133,7 +130,7 @@ def _below(path: Path) -> Iterator[Path]:
 
 
 def _mentions(path: Path, words: Sequence[bytes]) -> bool:
-    with suppress(FileNotFoundError, NotADirectoryError):  # it went while we looked
+    with suppress(FileNotFoundError, NotADirectoryError):  # removed meanwhile
         try:
             mode = path.lstat().st_mode
             if stat.S_ISLNK(mode):
@@ -146,7 +143,7 @@ def _mentions(path: Path, words: Sequence[bytes]) -> bool:
 
 
 def _file_mentions(path: Path, words: Sequence[bytes]) -> bool:
-    # A word may lie across the end of a piece.
+    # A path may cross the end of a piece.
     longest = max(map(len, words))
     rest = b""
     with path.open("rb", buffering=0) as file:

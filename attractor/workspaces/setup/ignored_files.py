@@ -1,7 +1,6 @@
-"""Copies what git ignores, such as `.venv` or `node_modules`, from one folder to another.
+"""Copies ignored files, such as `.venv` or `node_modules`, from one folder to another.
 
-An agent may have had its hands in either: no link is followed, and nothing is written over. Says
-also what may be brought along at all, as a copy or read-only.
+Agents can change either folder: no link is followed, and no file is overwritten.
 """
 
 import errno
@@ -13,20 +12,20 @@ from pathlib import Path, PurePosixPath
 
 from attractor.base.errors import UsageError
 from attractor.base.files import file_error, write_fully
-from attractor.workspaces.snapshot import DEEPEST, Rules
+from attractor.workspaces.snapshot import DEEPEST, SnapshotRules
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _PIECE = 1 << 20
-# It is not there, or something that is no folder stands in the way.
+# Missing, or a parent is not a folder.
 _ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 
 
 def carry(source: Path, paths: Sequence[str], folder: Path) -> Sequence[str]:
-    """Copy files and folders to the same paths below another folder; return those that were there.
+    """Copy files and folders to the same paths of another folder; return the existing ones.
 
-    What stands at a place already stays as it is.
+    Files that exist in the other folder are not changed.
     """
     try:
         with _opened(source) as at, _opened(folder) as to:
@@ -35,16 +34,16 @@ def carry(source: Path, paths: Sequence[str], folder: Path) -> Sequence[str]:
         raise file_error(f"copy from {source} to", folder, cause) from cause
 
 
-def is_there(folder: Path, path: str) -> bool:
-    """Say whether something stands at a path, and no link leads to it."""
+def exists_without_links(folder: Path, path: str) -> bool:
+    """Return whether a path exists, without links on the way."""
     with suppress(OSError), _opened(folder) as at, _within(at, os.fsencode(path)) as above:
         os.stat(PurePosixPath(path).name, dir_fd=above, follow_symlinks=False)
         return True
     return False
 
 
-def is_showable(folder: Path, path: str) -> bool:
-    """Say whether a file or folder stands at a plain path, and no link is on the way."""
+def is_plain_entry(folder: Path, path: str) -> bool:
+    """Return whether a plain path is a file or folder, without links on the way."""
     if not _is_plain(path):
         return False
     with suppress(OSError), _opened(folder) as at, _within(at, os.fsencode(path)) as above:
@@ -53,55 +52,59 @@ def is_showable(folder: Path, path: str) -> bool:
     return False
 
 
-def require_carriable(paths: Sequence[str], rules: Rules) -> None:
-    """Refuse paths that lead elsewhere, that agents do not get, or that git does not ignore."""
+def require_carriable(paths: Sequence[str], rules: SnapshotRules) -> None:
+    """Refuse paths outside of the project, protected paths, and paths that git does not ignore."""
     for path in paths:
-        if trouble := trouble_with(path, rules):
-            raise UsageError(f"carry names {path!r}, {trouble}")
+        if trouble := carry_problem(path, rules):
+            raise UsageError(f"invalid path {path!r} in carry: {trouble}")
 
 
-def require_showable(
-    paths: Sequence[str], rules: Rules, *, folder: Path, carried: Sequence[str]
+def require_read_only_paths(
+    paths: Sequence[str], rules: SnapshotRules, *, folder: Path, carried: Sequence[str]
 ) -> None:
-    """Refuse paths that cannot be shown read-only, besides those that must not be carried."""
+    """Refuse paths that cannot be shown read-only."""
     for at, path in enumerate(paths):
         others = [*carried, *paths[:at]]
-        if trouble := trouble_with_shown(path, rules, folder=folder, others=others):
-            raise UsageError(f"carry_read_only names {path!r}, {trouble}")
+        if trouble := read_only_problem(path, rules, folder=folder, others=others):
+            raise UsageError(f"invalid path {path!r} in carry_read_only: {trouble}")
 
 
-def trouble_with_shown(path: str, rules: Rules, *, folder: Path, others: Sequence[str]) -> str:
-    """Say why a path of a folder must not be shown read-only; nothing when it may be.
+def read_only_problem(
+    path: str, rules: SnapshotRules, *, folder: Path, others: Sequence[str]
+) -> str:
+    """Return the reason why a path cannot be shown read-only, or "".
 
-    The others are brought along too, and each file must come in one way only.
+    `others` are the other carried paths; they must not overlap.
     """
-    if trouble := trouble_with(path, rules):
+    if trouble := carry_problem(path, rules):
         return trouble
     if path in others:
-        return "which is named twice: a path is either copied or read-only"
+        return "it is listed twice"
     for other in map(PurePosixPath, others):
         if other.is_relative_to(path) or PurePosixPath(path).is_relative_to(other):
-            return f"which is brought along twice: {str(other)!r} is named as well"
+            return f"it overlaps with {str(other)!r}"
     name = os.fsencode(path)
     if name in rules.folders or name in rules.files:
-        return "where git keeps files: nobody could change them"
-    if _is_file(folder, path) and not rules.ignores.hides(name):
-        return "which is a file, and git ignores only a folder of that name"
+        return "it contains files of the project, which would become read-only"
+    if _is_file(folder, path) and not rules.ignores.ignores_file(name):
+        return "it is a file, and git ignores only folders with this name"
     return ""
 
 
-def trouble_with(path: str, rules: Rules) -> str:
-    """Say why a path must not be carried; nothing when it may be."""
+def carry_problem(path: str, rules: SnapshotRules) -> str:
+    """Return the reason why a path cannot be carried, or ""."""
     if not _is_plain(path):
-        return "which is no plain path below the project's folder"
+        return "it is not a plain path in the project"
     name = os.fsencode(path)
-    kept = rules.kept
-    # As a folder too: nothing may lie there in the last commit.
-    if kept is not None and (kept.touched_by(name) or kept.has(name, is_folder=True)):
-        return "which agents do not get"
-    # As a folder too: `build/` in a `.gitignore` says nothing of a file.
-    is_ignored = rules.ignores.hides(name) or rules.ignores.ignores(name, is_folder=True)
-    return "" if is_ignored else "which git does not ignore: it would become part of the work"
+    protected = rules.protected
+    # Also as a folder: it may be missing in the last commit.
+    if protected is not None and (
+        protected.touched_by(name) or protected.has(name, is_folder=True)
+    ):
+        return "agents have no access to it"
+    # Also as a folder: `build/` in a `.gitignore` does not match files.
+    is_ignored = rules.ignores.ignores_file(name) or rules.ignores.ignores(name, is_folder=True)
+    return "" if is_ignored else "git does not ignore it, so it would become part of the result"
 
 
 def _is_plain(path: str) -> bool:
@@ -111,7 +114,7 @@ def _is_plain(path: str) -> bool:
 
 
 def _is_file(folder: Path, path: str) -> bool:
-    return is_showable(folder, path) and (folder / path).is_file()
+    return is_plain_entry(folder, path) and (folder / path).is_file()
 
 
 @contextmanager
@@ -125,7 +128,7 @@ def _opened(folder: Path) -> Generator[int]:
 
 @contextmanager
 def _within(top: int, path: bytes, *, make: bool = False) -> Generator[int]:
-    """Open the folder that a path lies in."""
+    """Open the parent folder of a path."""
     at = os.dup(top)
     try:
         for name in path.split(b"/")[:-1]:
@@ -154,14 +157,14 @@ def _carry(source: int, path: bytes, to: int) -> bool:
 
 
 def _copy(name: bytes, source: int, to: int, *, depth: int) -> None:
-    """Copy one name of an open folder into another."""
-    told = os.stat(name, dir_fd=source, follow_symlinks=False)
-    if stat.S_ISDIR(told.st_mode):
+    """Copy an entry of an open folder into another."""
+    status = os.stat(name, dir_fd=source, follow_symlinks=False)
+    if stat.S_ISDIR(status.st_mode):
         _copy_folder(name, source, to, depth)
-    elif stat.S_ISLNK(told.st_mode):
+    elif stat.S_ISLNK(status.st_mode):
         with suppress(FileExistsError):
             os.symlink(os.readlink(name, dir_fd=source), name, dir_fd=to)
-    elif stat.S_ISREG(told.st_mode):
+    elif stat.S_ISREG(status.st_mode):
         with suppress(FileExistsError):
             _copy_file(name, source, to)
 
@@ -175,7 +178,7 @@ def _copy_folder(name: bytes, source: int, to: int, depth: int) -> None:
         below = os.open(name, _FOLDER, dir_fd=to)
         try:
             for inner in _names_in(at):
-                with suppress(FileNotFoundError):  # it went while we copied
+                with suppress(FileNotFoundError):  # removed meanwhile
                     _copy(inner, at, below, depth=depth + 1)
         finally:
             os.close(below)
@@ -184,16 +187,16 @@ def _copy_folder(name: bytes, source: int, to: int, depth: int) -> None:
 
 
 def _copy_file(name: bytes, source: int, to: int) -> None:
-    """Copy a file with its mode and time, by which programs tell whether it is fresh."""
+    """Copy a file with its mode and time, which build tools compare."""
     at = os.open(name, _READ, dir_fd=source)
     try:
-        told = os.fstat(at)
+        status = os.fstat(at)
         file = os.open(name, _NEW, 0o600, dir_fd=to)
         try:
             while piece := os.read(at, _PIECE):
                 write_fully(file, piece)
-            os.fchmod(file, stat.S_IMODE(told.st_mode) & 0o777)
-            os.utime(file, ns=(told.st_atime_ns, told.st_mtime_ns))
+            os.fchmod(file, stat.S_IMODE(status.st_mode) & 0o777)
+            os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
         finally:
             os.close(file)
     finally:

@@ -1,4 +1,4 @@
-"""What makes a workspace fit to work in besides its tree: what is carried there, and a setup."""
+"""The preparation of workspaces: carried files and a setup."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -11,20 +11,19 @@ from attractor.base.errors import UsageError
 from attractor.base.json import Json, JsonObject, canonical_json, content_hash
 from attractor.engine.state.identifiers import TreeId
 from attractor.workspaces.git.gitignore import IgnoreRules
-from attractor.workspaces.git.object_store import Store
+from attractor.workspaces.git.object_store import ObjectStore
 from attractor.workspaces.git.trees import text_of
 
-_FORMAT = 1
 _TIME_LIMIT = timedelta(minutes=30)
 
 
 @dataclass(frozen=True)
 class Preparation:
-    """What a project wants done before anybody works in a workspace of it.
+    """The preparation of a workspace before its first stage.
 
-    `setup` is a shell command. `setup_files` name, in the words of a `.gitignore`, the files that
-    it goes by: as long as they are the same it need not be run again. `carry` names paths that git
-    ignores, and so does `carry_read_only`: these are not copied, but shown where tools run.
+    `setup` is a shell command. `setup_files` are patterns (as in `.gitignore`) of the files that it
+    depends on: it runs again after they change. `carry` are ignored paths to copy from the project;
+    `carry_read_only` are ignored paths that tools can read without a copy.
     """
 
     setup: str = ""
@@ -35,17 +34,17 @@ class Preparation:
 
     @property
     def copying(self) -> "Preparation":
-        """The same where nothing can be shown: what is read-only elsewhere is copied."""
+        """The same preparation with copies of read-only paths, for environments without mounts."""
         return replace(self, carry=(*self.carry, *self.carry_read_only), carry_read_only=())
 
     @property
     def copied_paths(self) -> tuple[str, ...]:
-        """What is carried, without slashes at the end."""
+        """The carried paths, without final slashes."""
         return _plain(self.carry)
 
     @property
     def shown_paths(self) -> tuple[str, ...]:
-        """What is shown read-only, without slashes at the end."""
+        """The read-only paths, without final slashes."""
         return _plain(self.carry_read_only)
 
 
@@ -58,7 +57,7 @@ NO_PREPARATION = Preparation()
 
 @dataclass(frozen=True)
 class SetupRun:
-    """A setup that was run in the folder of a fork, or in that of the run, which has no name."""
+    """A setup that ran in a fork, or in the first dimension (`fork` is empty)."""
 
     fork: str
     command: str
@@ -69,11 +68,11 @@ class SetupRun:
 
 
 OnSetup = Callable[[SetupRun], None]
-"""Is told of each setup that was run, also of one that failed."""
+"""Callback for each setup that ran, also for failed ones."""
 
 
-class SetupWas(StrEnum):
-    """What became of a setup."""
+class SetupOutcome(StrEnum):
+    """The outcome of a setup."""
 
     NONE = "none"
     RUN = "run"
@@ -82,18 +81,18 @@ class SetupWas(StrEnum):
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """What was done to make a workspace fit; what was carried and what a setup made lies there.
+class PreparationResult:
+    """The results of a preparation.
 
-    A setup that was `kept` was run for another workspace, and one that was `done` for this one
-    before. What is `read_only` shows there. `lacking` was to be brought along and is not in the
-    project. `undone` are files of the tree that the setup changed: they are as before.
+    A setup that was `kept` ran for another workspace, and one that is `done` ran earlier for this
+    workspace. `lacking` are paths that are missing in the project. `made` are paths that the setup
+    created. `undone` are files of the tree that the setup changed, and that were restored.
     """
 
     carried: tuple[str, ...] = ()
     lacking: tuple[str, ...] = ()
     read_only: tuple[str, ...] = ()
-    setup: SetupWas = SetupWas.NONE
+    setup: SetupOutcome = SetupOutcome.NONE
     made: tuple[str, ...] = ()
     undone: tuple[str, ...] = ()
     output: str = ""
@@ -101,59 +100,61 @@ class Prepared:
 
 
 @dataclass(frozen=True)
-class Readiness:
-    """What stands in a store of a folder that was made fit: by which key, and what lies there."""
+class PreparedState:
+    """The recorded preparation of a folder: the key of its setup, carried and created paths."""
 
     key: str
     carried: tuple[str, ...]
     made: tuple[str, ...]
 
     def to_record(self) -> JsonObject:
-        """Return it as it is written down."""
+        """Convert to JSON."""
         return {
-            "format": _FORMAT,
+            "format": 1,
             "key": self.key,
             "carried": list(self.carried),
             "made": list(self.made),
         }
 
 
-def readiness_from_record(told: Json) -> Readiness | None:
-    """Read it back; what this version does not write means nothing, and the work is done again."""
-    match told:
+def prepared_state_from_record(record: Json) -> PreparedState | None:
+    """Read the record; return None for an unknown format, so that the preparation is repeated."""
+    match record:
         case {"format": 1, "key": str(key), "carried": [*carried], "made": [*made]}:
-            return Readiness(key, tuple(map(str, carried)), tuple(map(str, made)))
+            return PreparedState(key, tuple(map(str, carried)), tuple(map(str, made)))
         case _:
             return None
 
 
 async def setup_key(
-    store: Store, tree: TreeId, wanted: Preparation, *, place: Mapping[str, str]
+    store: ObjectStore, tree: TreeId, wanted: Preparation, *, place: Mapping[str, str]
 ) -> str:
-    """Return what tells whether a setup comes to the same; nothing when there is none.
+    """Return the cache key of a setup, or "" without a setup.
 
-    `place` says by what rules it runs: what it makes may have the path of the folder in it.
+    `place` describes the environment: created files may contain the path of the folder.
     """
     if not wanted.setup:
         return ""
     files: Json = tree
     if wanted.setup_files:
         files = await _files(store, tree, wanted.setup_files)
-    told: JsonObject = {"setup": wanted.setup, "files": files, "place": dict(place)}
-    return content_hash(canonical_json(told).encode())
+    record: JsonObject = {"setup": wanted.setup, "files": files, "place": dict(place)}
+    return content_hash(canonical_json(record).encode())
 
 
-async def _files(store: Store, tree: TreeId, patterns: Sequence[str]) -> dict[str, Json]:
-    """Return the files of a tree that a setup goes by."""
+async def _files(store: ObjectStore, tree: TreeId, patterns: Sequence[str]) -> dict[str, Json]:
+    """Return the files of a tree that a setup depends on."""
     files = await store.files_of(tree)
     named: dict[str, Json] = {}
     for pattern in patterns:
         rules = IgnoreRules({}, [pattern])
-        found = {text_of(path): one.id.hex() for path, one in files.items() if rules.hides(path)}
+        found = {
+            text_of(path): one.id.hex() for path, one in files.items() if rules.ignores_file(path)
+        }
         if not found:
             raise UsageError(
-                f"setup_files names {pattern!r}, and no file of the project goes by that",
-                hint="write it as in a .gitignore, and commit the file",
+                f"no file of the project matches {pattern!r} in setup_files",
+                hint="write a pattern as in .gitignore, and commit the file",
             )
         named |= found
     return named

@@ -353,14 +353,14 @@ def test_all_that_is_wrong_with_it_is_found_before_a_run_exists(host: RunHost) -
         go(records)
     told = str(refused.value)
     for words in (
-        "'modules', which is named twice",
-        "'../out', which is no plain path",
-        "'readme.txt', which git does not ignore",
-        "'scenarios', which agents do not get",
-        "'linked', and there is no such file or folder",
-        "'made', which is a file, and git ignores only a folder",
-        "'packages/app/deps', which is brought along twice: 'packages/app/deps/two'",
-        "name it in one of carry (copied) and carry_read_only, once",
+        "it is listed twice",
+        "it is not a plain path",
+        "git does not ignore it",
+        "agents have no access to it",
+        "it is not a file or folder",
+        "it is a file, and git ignores only folders",
+        "it overlaps with 'packages/app/deps/two'",
+        "list it once, either in carry (copied) or in carry_read_only",
     ):
         assert words in told
     assert not (project / "runs").exists()
@@ -369,10 +369,10 @@ def test_all_that_is_wrong_with_it_is_found_before_a_run_exists(host: RunHost) -
 @pytest.mark.parametrize("where", ["packages/app/deps", "packages/app/deps/below"])
 def test_records_that_could_be_uncovered_are_refused(host: RunHost, where: str) -> None:
     held = replace(showing(host, "packages/app/deps"), state_dir=host.project / where)
-    with pytest.raises(NotRunnable, match="agents do not get"):
+    with pytest.raises(NotRunnable, match="agents have no access"):
         go(held)
     copied = replace(host, preparation=Preparation(carry=("packages/app/deps",)))
-    with pytest.raises(NotRunnable, match="agents do not get"):
+    with pytest.raises(NotRunnable, match="agents have no access"):
         go(replace(copied, state_dir=held.state_dir))
 
 

@@ -47,14 +47,14 @@ def test_ignored_files_and_refused_names_are_told_with_the_stage_that_left_them(
         "ignored": ["a.log", "built"],
         "ignored_count": 2,
         "refused": [
-            {"path": "pipe", "why": "it is no file, folder or link"},
-            {"path": "sub/.git", "why": "git takes its name for its own"},
+            {"path": "pipe", "why": "it is not a file, folder or link"},
+            {"path": "sub/.git", "why": "its name is reserved by git"},
         ],
         "refused_count": 2,
     }
     assert second.node == "two"
     assert second.data["ignored"] == ["b.log"]
-    assert second.data["refused"] == [{"path": ".GIT", "why": "git takes its name for its own"}]
+    assert second.data["refused"] == [{"path": ".GIT", "why": "its name is reserved by git"}]
     told = describe_event(first)
     assert "one: not in the snapshot: ignored: a.log, built; refused: pipe (it is no" in told
 

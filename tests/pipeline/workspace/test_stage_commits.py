@@ -178,7 +178,7 @@ def test_nothing_of_somebody_else_is_written_over_and_the_failed_run_is_what_it_
     canceled = asyncio.run(resume(parked.directory, host))
     assert canceled.status == CANCELED
     assert git(project, "rev-parse", branch) == mine
-    assert any("is not given back" in one and "no stage of the run" in one for one in told)
+    assert any("is not given back" in one and "not a stage of the run" in one for one in told)
 
 
 NESTED = """

@@ -9,7 +9,7 @@ import pytest
 
 from attractor.engine.seams import Workspace
 from attractor.environments.memory import MemoryExecutionEnvironment
-from attractor.workspaces.create.isolated import make_isolated
+from attractor.workspaces.create.isolated import create_isolated
 from attractor.workspaces.errors import ObjectMissing, UnknownCommit, WorkspaceExists
 from tests.workspaces.projects import (
     AUTHOR,
@@ -52,8 +52,10 @@ def test_a_workspace_holds_the_base_without_holdouts_and_records(project: Projec
 
 def test_git_inside_shows_neither_the_past_nor_the_holdouts(project: Project) -> None:
     listed = git(project.folder, "rev-list", "--objects", "--all").split("\n")
-    hidden = {line[:40] for line in listed if line[41:].startswith(("scenarios", "old", "runs"))}
-    assert len(hidden) == 7
+    ignored_files = {
+        line[:40] for line in listed if line[41:].startswith(("scenarios", "old", "runs"))
+    }
+    assert len(ignored_files) == 7
     workspace = asyncio.run(project.workspace())
     inside = workspace.folder
     assert git(inside, "status", "--porcelain") == ""
@@ -62,7 +64,7 @@ def test_git_inside_shows_neither_the_past_nor_the_holdouts(project: Project) ->
     assert "secret" not in shown
     assert "holdout/" not in shown
     known = git(inside, "cat-file", "--batch-all-objects", "--batch-check=%(objectname)")
-    assert not hidden & set(known.split("\n"))
+    assert not ignored_files & set(known.split("\n"))
     assert project.head() not in known
 
 
@@ -81,7 +83,7 @@ def test_an_agent_can_commit_inside(project: Project) -> None:
     workspace = asyncio.run(project.workspace())
     write(workspace.folder, {"todo.py": "print('more')\n"})
     git(workspace.folder, "commit", "-q", "-a", "-m", "more")
-    assert git(workspace.folder, "log", "--format=%s") == "more\nThe project as it is"
+    assert git(workspace.folder, "log", "--format=%s") == "more\nThe project"
     assert asyncio.run(workspace.changed(workspace.base.candidate, _taken(workspace))) == [
         "todo.py"
     ]
@@ -162,7 +164,7 @@ def test_a_half_made_workspace_is_made_anew(project: Project) -> None:
 def test_a_name_that_is_no_commit_is_refused(project: Project, tmp_path: Path) -> None:
     async def scene(folder: Path, commit: str) -> None:
         repository = await Project(folder, project.state).repository()
-        await make_isolated(
+        await create_isolated(
             repository,
             state=project.state,
             run_id=RUN,
@@ -171,12 +173,12 @@ def test_a_name_that_is_no_commit_is_refused(project: Project, tmp_path: Path) -
             environment=environment,
         )
 
-    with pytest.raises(UnknownCommit, match="'--help' names no commit"):
+    with pytest.raises(UnknownCommit, match="unknown commit '--help'"):
         asyncio.run(scene(project.folder, "--help"))
     empty = tmp_path / "empty"
     empty.mkdir()
     git(empty, "init", "-q")
-    with pytest.raises(UnknownCommit, match="'HEAD' names no commit") as refused:
+    with pytest.raises(UnknownCommit, match="unknown commit 'HEAD'") as refused:
         asyncio.run(scene(empty, "HEAD"))
     assert "first commit" in refused.value.hint
     assert not project.state.exists()

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from attractor.workspaces.create import from_folder
-from attractor.workspaces.create.from_folder import make_copied, make_copied_again
-from attractor.workspaces.create.isolated import open_again
+from attractor.workspaces.create.from_folder import create_from_copy, create_like
+from attractor.workspaces.create.isolated import reopen_workspace
 from attractor.workspaces.dimension import Dimension
 from attractor.workspaces.errors import FolderTooLarge
 from attractor.workspaces.run_store import open_store
@@ -49,14 +49,14 @@ def plain(tmp_path: Path) -> Path:
 
 
 async def made(folder: Path, tell: list[str] | None = None) -> Dimension:
-    return await make_copied(
+    return await create_from_copy(
         folder,
         state=folder.parent / "state",
         run_id=RUN,
         search_path=SEARCH_PATH,
         author=AUTHOR,
         environment=environment,
-        kept_out=["/state/"],
+        also_excluded=["/state/"],
         tell=(tell if tell is not None else []).append,
     )
 
@@ -77,15 +77,13 @@ def test_the_copy_is_the_folder_without_what_is_ignored_ours_or_hidden(plain: Pa
         }
         assert (workspace.folder / "tool").stat().st_mode & 0o100
         assert git(workspace.folder, "status", "--porcelain") == ""
-        assert git(workspace.folder, "log", "--format=%s") == "The project as it is"
+        assert git(workspace.folder, "log", "--format=%s") == "The project"
         assert workspace.base.commit == ""
         assert await workspace.snapshot("now") == workspace.base.candidate
         assert everything(plain) == before
 
     asyncio.run(scene())
-    assert told == [
-        "Not in the copy that the run works on: inner/.git (git takes its name for its own)."
-    ]
+    assert told == ["Not copied into the workspace: inner/.git (its name is reserved by git)."]
 
 
 def test_it_is_changed_restored_forked_and_opened_again_as_any_other(plain: Path) -> None:
@@ -99,7 +97,7 @@ def test_it_is_changed_restored_forked_and_opened_again_as_any_other(plain: Path
         await workspace.restore(workspace.base.candidate)
         assert not (workspace.folder / "new").exists()
         await workspace.close()
-        again = await open_again(
+        again = await reopen_workspace(
             state=plain.parent / "state",
             run_id=RUN,
             search_path=SEARCH_PATH,
@@ -118,7 +116,7 @@ def test_another_run_may_begin_as_it_did_whatever_the_folder_holds_now(plain: Pa
         state = plain.parent / "state"
         write(plain, {"a.txt": "changed by its owner\n"})
         theirs, record = open_store(state, RUN, search_path=SEARCH_PATH)
-        other = await make_copied_again(
+        other = await create_like(
             theirs, record, state=state, run_id=OTHER, author=AUTHOR, environment=environment
         )
         assert other.base == first.base

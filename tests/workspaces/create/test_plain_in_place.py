@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from attractor.workspaces.create.from_folder import make_in_place
-from attractor.workspaces.create.isolated import open_again
+from attractor.workspaces.create.from_folder import create_in_place
+from attractor.workspaces.create.isolated import reopen_workspace
 from attractor.workspaces.dimension import Dimension
 from tests.workspaces.projects import (
     RUN,
@@ -40,7 +40,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 async def made(folder: Path, state: Path) -> Dimension:
-    return await make_in_place(
+    return await create_in_place(
         folder, state=state, run_id=RUN, search_path=SEARCH_PATH, environment=environment
     )
 
@@ -69,7 +69,7 @@ def test_restoring_leaves_ignored_files_and_records_alone(folder: Path, tmp_path
         write(folder, {"runs/1/events.jsonl": "one\ntwo\n", "x.log": "longer"})
         assert await workspace.snapshot("same") == tree
         await workspace.close()
-        workspace = await open_again(
+        workspace = await reopen_workspace(
             state=tmp_path / "state", run_id=RUN, search_path=SEARCH_PATH, environment=environment
         )
         await workspace.restore(workspace.base.candidate, set_aside=tmp_path / "left")

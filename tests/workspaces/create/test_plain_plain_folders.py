@@ -32,8 +32,8 @@ def folder(tmp_path: Path) -> Path:
 
 def test_ignore_files_count_but_for_those_in_ignored_folders(folder: Path) -> None:
     rules = read_ignores(folder, ["/ours/"])
-    assert all(map(rules.hides, [b"big/one", b"x.log", b"sub/inner", b"ours/x"]))
-    assert not any(map(rules.hides, [b"a", b"inner", b"sub/a"]))
+    assert all(map(rules.ignores_file, [b"big/one", b"x.log", b"sub/inner", b"ours/x"]))
+    assert not any(map(rules.ignores_file, [b"a", b"inner", b"sub/a"]))
 
 
 def test_what_is_ignored_does_not_make_a_folder_too_large(folder: Path) -> None:
@@ -41,7 +41,7 @@ def test_what_is_ignored_does_not_make_a_folder_too_large(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("files", "size", "words"), [(3, 1000, "more than 3 files"), (10, 20, "larger than 20 bytes")]
+    ("files", "size", "words"), [(3, 1000, "more than 3 files"), (10, 20, "exceed 20 bytes")]
 )
 def test_a_folder_that_is_too_large_is_refused_with_the_remedy(
     folder: Path, files: int, size: int, words: str

@@ -29,7 +29,7 @@ async def make_commit(project: Project, change: Callable[[Path], None]) -> Made:
         run_id=RUN,
         base=workspace.base,
         stages=[stage],
-        left_out=workspace.left_out,
+        excluded=workspace.excluded,
     )
     return workspace, workspace.base.commit, branch.commit
 
@@ -98,7 +98,7 @@ def test_a_branch_that_moved_meanwhile_is_refused(project: Project) -> None:
     write(project.folder, {"mine": "mine"})
     project.commit("mine")
     before = fingerprint(project)
-    with pytest.raises(BranchMoved, match="where the base was taken") as refused:
+    with pytest.raises(BranchMoved, match="not at the base commit") as refused:
         asyncio.run(move(project, made))
     assert (refused.value.exit_code, "merged" in refused.value.hint) == (ExitCode.REFUSED, True)
     with pytest.raises(BranchMoved, match="does not exist"):

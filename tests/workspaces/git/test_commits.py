@@ -34,7 +34,7 @@ async def give(project: Project, workspace: Dimension, stages: Sequence[StageTre
         run_id=RUN,
         base=workspace.base,
         stages=stages,
-        left_out=workspace.left_out,
+        excluded=workspace.excluded,
     )
 
 
@@ -161,7 +161,7 @@ def test_a_branch_that_somebody_added_to_or_stands_on_is_not_moved(project: Proj
         write(project.folder, {"mine": "mine"})
         mine = project.commit("mine")
         git(project.folder, "switch", "-q", "main")
-        with pytest.raises(BranchMoved, match="no stage of the run"):
+        with pytest.raises(BranchMoved, match="not a stage of the run"):
             await give(project, workspace, stages)
         assert project.head(BRANCH) == mine
 
@@ -172,7 +172,7 @@ def test_somebody_elses_branch_is_not_overwritten(project: Project) -> None:
     async def scene() -> None:
         workspace, stages = await run_stages(project)
         git(project.folder, "branch", BRANCH, "HEAD~1")
-        with pytest.raises(BranchMoved, match="stands at"):
+        with pytest.raises(BranchMoved, match="is at"):
             await give(project, workspace, stages)
 
     asyncio.run(scene())

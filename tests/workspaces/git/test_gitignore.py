@@ -9,8 +9,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from attractor.workspaces.git.gitignore import IgnoreRules, compile_wildmatch
-from attractor.workspaces.git.objects import Objects
-from attractor.workspaces.snapshot import Rules, take_snapshot
+from attractor.workspaces.git.objects import LooseObjects
+from attractor.workspaces.snapshot import SnapshotRules, take_snapshot
 from tests.counts import count
 from tests.workspaces.projects import git, write
 
@@ -41,8 +41,8 @@ def test_a_slash_at_the_end_means_folders() -> None:
     rules = IgnoreRules({b"": b"build/\n"})
     assert rules.ignores(b"x/build", is_folder=True)
     assert not rules.ignores(b"x/build", is_folder=False)
-    assert rules.hides(b"x/build/y/z")
-    assert not rules.hides(b"build")
+    assert rules.ignores_file(b"x/build/y/z")
+    assert not rules.ignores_file(b"build")
 
 
 def test_the_nearest_file_decides_and_more_patterns_come_last() -> None:
@@ -84,7 +84,11 @@ def test_a_walk_ignores_what_git_ignores(paths: list[str], ignore_files: dict[st
         git(folder, "init", "-q", "--template=")
         git(folder, "add", "-A")
         taken = take_snapshot(
-            folder, Objects(objects, "sha1"), Rules(IgnoreRules(texts)), cache={}, now_ns=0
+            folder,
+            LooseObjects(objects, "sha1"),
+            SnapshotRules(IgnoreRules(texts)),
+            cache={},
+            now_ns=0,
         )
         assert taken.tree == git(folder, "write-tree")
 
@@ -104,7 +108,7 @@ def test_of_many_files_those_are_hidden_that_are_hidden_one_by_one(
 ) -> None:
     rules = IgnoreRules({b"": "\n".join(patterns).encode(), b"a/": b"!c\nb\n"}, ["/b/a/"])
     names = [path.encode() for path in paths]
-    assert rules.hidden(names) == {name for name in names if rules.hides(name)}
+    assert rules.ignored_files(names) == {name for name in names if rules.ignores_file(name)}
 
 
 @pytest.mark.parametrize(

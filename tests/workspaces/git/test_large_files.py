@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attractor.workspaces.create.isolated import make_isolated
+from attractor.workspaces.create.isolated import create_isolated
 from attractor.workspaces.dimension import Dimension
-from attractor.workspaces.git.large_files import Pointer, read_pointer
+from attractor.workspaces.git.large_files import LfsPointer, read_pointer
 from attractor.workspaces.result_tree import result_trees
 from tests.workspaces.projects import (
     AUTHOR,
@@ -98,7 +98,7 @@ class Told:
 
 
 async def workspace_of(project: Project, told: Told | None = None) -> Dimension:
-    return await make_isolated(
+    return await create_isolated(
         await project.repository(),
         state=project.state,
         run_id=RUN,
@@ -166,7 +166,7 @@ def test_what_is_changed_in_a_submodule_is_told_and_never_kept(
         write(workspace.folder, {"todo.py": "mine"})
         tree = await workspace.snapshot("more")
         [result] = await result_trees(
-            workspace.store, workspace.base, [tree], left_out=workspace.left_out
+            workspace.store, workspace.base, [tree], excluded=workspace.excluded
         )
         wanted = git(project.folder, "rev-parse", "HEAD:vendor/lib")
         store = workspace.store.folder
@@ -186,7 +186,7 @@ def test_a_submodule_that_the_clone_lacks_is_told_and_left_out(
     workspace = asyncio.run(workspace_of(project, told))
     assert set(library_in(workspace.folder)) == {"vendor/lib/lib.c", "vendor/lib/.gitmodules"}
     [words] = told.words
-    assert words.startswith("The submodule vendor/lib/deep/inner is not in this clone at ")
+    assert words.startswith("The run works without the submodule vendor/lib/deep/inner: ")
     assert "git submodule update --init" in words
 
 
@@ -204,7 +204,7 @@ def test_a_name_that_leads_elsewhere_finds_nothing(
     told = Told()
     workspace = asyncio.run(workspace_of(project, told))
     assert library_in(workspace.folder) == {}
-    assert "The submodule vendor/lib is not in this clone" in told.words[0]
+    assert "without the submodule vendor/lib:" in told.words[0]
 
 
 def test_submodules_of_hidden_folders_stay_hidden(project: Project, library: Path) -> None:
@@ -250,7 +250,7 @@ def test_large_files_are_there_and_the_tree_keeps_their_pointers(
 
     asyncio.run(scene())
     [words] = told.words
-    assert words.endswith("pointers only: docs/lost.png; `git lfs pull` fetches it.")
+    assert words.endswith("only pointers: docs/lost.png. Fetch them with `git lfs pull`.")
     (tmp_path / "elsewhere").rename(image)
     shutil.rmtree(project.folder / ".git/refs/attractor")
     assert everything(project.folder) == before
@@ -296,7 +296,7 @@ def test_large_files_of_a_submodule_are_there_too(project: Project, library: Pat
         assert project.snapshots[-1][1].skipped == ()
 
     asyncio.run(scene())
-    assert "pointers only: vendor/lib/b.png;" in told.words[0]
+    assert "only pointers: vendor/lib/b.png." in told.words[0]
 
 
 def test_a_large_file_that_is_not_whole_counts_as_missing(project: Project, image: Path) -> None:
@@ -311,9 +311,9 @@ def test_a_large_file_that_is_not_whole_counts_as_missing(project: Project, imag
 def test_a_pointer_is_read(size: int, oid: bytes) -> None:
     head = "version https://git-lfs.github.com/spec/v1\n"
     tail = f"oid sha256:{oid.hex()}\nsize {size}\n"
-    assert read_pointer((head + tail).encode()) == Pointer(oid.hex(), size)
+    assert read_pointer((head + tail).encode()) == LfsPointer(oid.hex(), size)
     extension = "ext-0-foo sha256:x\n"
-    assert read_pointer((head + extension + tail).encode()) == Pointer(oid.hex(), size)
+    assert read_pointer((head + extension + tail).encode()) == LfsPointer(oid.hex(), size)
     assert read_pointer((head + tail).encode()[:-1]) is None
     assert read_pointer(tail.encode()) is None
     assert read_pointer((head + tail).encode() + b"x" * 1024) is None

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attractor.base.errors import FileError
-from attractor.workspaces.git.objects import Objects, object_id
+from attractor.workspaces.git.objects import LooseObjects, object_id
 from attractor.workspaces.git.trees import FILE, FlatTree, TreeEntry, write_tree
 from tests.counts import count
 from tests.workspaces.projects import age, git
@@ -28,7 +28,7 @@ def store(tmp_path: Path, object_format: str) -> Path:
 
 
 def test_git_reads_what_is_written(store: Path, object_format: str) -> None:
-    objects = Objects(store / "objects", object_format)
+    objects = LooseObjects(store / "objects", object_format)
     name = objects.write("blob", b"content\n")
     assert git(store, "hash-object", "--stdin", stdin=b"content\n") == name.hex()
     assert git(store, "cat-file", "blob", name.hex()) == "content"
@@ -37,7 +37,7 @@ def test_git_reads_what_is_written(store: Path, object_format: str) -> None:
 
 def test_an_object_is_written_once(store: Path, object_format: str) -> None:
     for _ in range(2):
-        objects = Objects(store / "objects", object_format)
+        objects = LooseObjects(store / "objects", object_format)
         name = objects.write("blob", b"content\n").hex()
         file = store / "objects" / name[:2] / name[2:]
         written = age(file)
@@ -46,23 +46,23 @@ def test_an_object_is_written_once(store: Path, object_format: str) -> None:
 
 
 def test_what_a_power_failure_left_empty_is_written_again(store: Path, object_format: str) -> None:
-    name = Objects(store / "objects", object_format).write("blob", b"content\n").hex()
+    name = LooseObjects(store / "objects", object_format).write("blob", b"content\n").hex()
     file = store / "objects" / name[:2] / name[2:]
     file.unlink()
     file.touch()
-    Objects(store / "objects", object_format).write("blob", b"content\n")
+    LooseObjects(store / "objects", object_format).write("blob", b"content\n")
     assert git(store, "cat-file", "blob", name) == "content"
 
 
 def test_what_is_known_elsewhere_is_not_written(store: Path, object_format: str) -> None:
-    objects = Objects(store / "objects", object_format)
+    objects = LooseObjects(store / "objects", object_format)
     objects.know([object_id("blob", b"content\n", object_format)])
     objects.write("blob", b"content\n")
     assert git(store, "count-objects") == "0 objects, 0 kilobytes"
 
 
 def test_leavings_of_killed_writers_are_removed(store: Path, object_format: str) -> None:
-    objects = Objects(store / "objects", object_format)
+    objects = LooseObjects(store / "objects", object_format)
     name = objects.write("blob", b"content\n").hex()
     (store / "objects" / "tmp_obj_0123").touch()
     (store / "objects" / name[:2] / f".attractor-4194305-{'0' * 16}.tmp").touch()
@@ -83,9 +83,9 @@ def test_what_another_wrote_and_did_not_sync_is_synced(
         synced.add(os.fstat(file).st_ino)
         fsync(file)
 
-    name = Objects(store / "objects", object_format).write("blob", b"content\n").hex()
+    name = LooseObjects(store / "objects", object_format).write("blob", b"content\n").hex()
     monkeypatch.setattr(os, "fsync", note)
-    objects = Objects(store / "objects", object_format)
+    objects = LooseObjects(store / "objects", object_format)
     objects.write("blob", b"content\n")
     objects.sync()
     file = store / "objects" / name[:2] / name[2:]
@@ -97,7 +97,7 @@ def test_what_another_wrote_and_did_not_sync_is_synced(
 
 
 def test_threads_write_and_sync_at_the_same_time(store: Path, object_format: str) -> None:
-    objects = Objects(store / "objects", object_format)
+    objects = LooseObjects(store / "objects", object_format)
 
     def work(number: int) -> list[str]:
         names: list[str] = []
@@ -115,7 +115,7 @@ def test_threads_write_and_sync_at_the_same_time(store: Path, object_format: str
 
 
 def test_a_large_file_that_shrank_is_not_kept(store: Path, object_format: str) -> None:
-    objects = Objects(store / "objects", object_format)
+    objects = LooseObjects(store / "objects", object_format)
     with tempfile.TemporaryFile() as file:
         file.write(b"x" * 100)
         file.seek(0)
@@ -129,7 +129,7 @@ def test_a_large_file_that_shrank_is_not_kept(store: Path, object_format: str) -
 
 def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "objects").touch()
-    objects = Objects(tmp_path / "objects", "sha1")
+    objects = LooseObjects(tmp_path / "objects", "sha1")
     with pytest.raises(FileError, match="objects") as trouble:
         objects.write("blob", b"")
     assert trouble.value.hint
@@ -150,7 +150,7 @@ def test_a_table_of_paths_becomes_gits_tree(paths: set[bytes]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         store = Path(folder)
         git(store, "init", "-q", "--bare")
-        objects = Objects(store / "objects", "sha1")
+        objects = LooseObjects(store / "objects", "sha1")
         entry = TreeEntry(FILE, objects.write("blob", b""))
         tree: FlatTree = dict.fromkeys(files, entry)
         written = write_tree(objects, tree).hex()

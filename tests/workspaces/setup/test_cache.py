@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from attractor.workspaces.setup import cache as path_mentions
-from attractor.workspaces.setup.cache import mention_path
+from attractor.workspaces.setup.cache import mentions_path
 from tests.workspaces.projects import write
 
 PLACE = "/some/where"
@@ -22,15 +22,15 @@ PLACE = "/some/where"
 )
 def test_a_file_anywhere_below_counts(tmp_path: Path, content: bytes, is_told: bool) -> None:
     write(tmp_path, {"made/deep/er/file": content, "made/other": "x", "not-made": PLACE})
-    assert mention_path(tmp_path, ["made", "gone"], PLACE) is is_told
+    assert mentions_path(tmp_path, ["made", "gone"], PLACE) is is_told
 
 
 def test_what_a_link_points_to_counts_and_it_is_not_followed(tmp_path: Path) -> None:
     write(tmp_path, {"outside": PLACE, "made/file": "x"})
     (tmp_path / "made/link").symlink_to("../outside")
-    assert not mention_path(tmp_path, ["made"], PLACE)
+    assert not mentions_path(tmp_path, ["made"], PLACE)
     (tmp_path / "made/other").symlink_to(f"{PLACE}/x")
-    assert mention_path(tmp_path, ["made"], PLACE)
+    assert mentions_path(tmp_path, ["made"], PLACE)
 
 
 def test_a_place_across_two_pieces_is_found(
@@ -38,11 +38,11 @@ def test_a_place_across_two_pieces_is_found(
 ) -> None:
     monkeypatch.setattr(path_mentions, "_PIECE", 8)
     write(tmp_path, {"made": b"12345" + PLACE.encode() + b"12345"})
-    assert mention_path(tmp_path, ["made"], PLACE)
+    assert mentions_path(tmp_path, ["made"], PLACE)
 
 
 def test_a_place_behind_a_link_is_known_by_both_paths(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to("real")
     write(tmp_path, {"made": str((tmp_path / "real").resolve())})
-    assert mention_path(tmp_path, ["made"], str(tmp_path / "link"))
+    assert mentions_path(tmp_path, ["made"], str(tmp_path / "link"))

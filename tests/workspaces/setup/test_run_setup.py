@@ -11,11 +11,16 @@ import pytest
 
 from attractor.base.errors import ExitCode, UsageError
 from attractor.environments.local import LocalExecutionEnvironment
-from attractor.workspaces.create.from_folder import make_in_place
-from attractor.workspaces.create.isolated import make_isolated, open_again
+from attractor.workspaces.create.from_folder import create_in_place
+from attractor.workspaces.create.isolated import create_isolated, reopen_workspace
 from attractor.workspaces.dimension import Dimension
 from attractor.workspaces.errors import SetupFailed
-from attractor.workspaces.setup.preparation import Preparation, Prepared, SetupRun, SetupWas
+from attractor.workspaces.setup.preparation import (
+    Preparation,
+    PreparationResult,
+    SetupOutcome,
+    SetupRun,
+)
 from tests.workspaces.projects import (
     AUTHOR,
     RUN,
@@ -72,7 +77,7 @@ def app(tmp_path: Path) -> Project:
 
 
 async def made(project: Project, make: Make = inside, run_id: str = RUN) -> Dimension:
-    return await make_isolated(
+    return await create_isolated(
         await project.repository(),
         state=project.state,
         run_id=run_id,
@@ -84,7 +89,7 @@ async def made(project: Project, make: Make = inside, run_id: str = RUN) -> Dime
 
 
 async def opened(project: Project, make: Make = inside) -> Dimension:
-    return await open_again(
+    return await reopen_workspace(
         state=project.state,
         run_id=RUN,
         search_path=SEARCH_PATH,
@@ -108,7 +113,9 @@ def test_ignored_files_are_carried_along_and_are_no_part_of_the_work(app: Projec
         before = everything(app.folder)
         workspace = await made(app)
         prepared = await workspace.prepare(CARRY, project=app.folder)
-        assert prepared == Prepared(carried=("modules", ".venv", "other"), lacking=("lost",))
+        assert prepared == PreparationResult(
+            carried=("modules", ".venv", "other"), lacking=("lost",)
+        )
         folder = workspace.folder
         assert (folder / "modules/a/index.js").read_text() == "a\n"
         assert (folder / "modules/a/index.js").stat().st_mtime == 1
@@ -143,7 +150,7 @@ def test_a_fork_gets_what_its_parent_has_now(app: Project) -> None:
         assert (inner.folder / "modules/b").read_text() == "changed"
         # Also in another process, which says again what is wanted.
         again = await opened(app)
-        assert await again.prepare(CARRY, project=app.folder) == Prepared(
+        assert await again.prepare(CARRY, project=app.folder) == PreparationResult(
             carried=("modules", ".venv", "other"), lacking=("lost",)
         )
         assert ((await again.fork("c", tree)).folder / "modules/b").exists()
@@ -214,26 +221,26 @@ def test_a_setup_beside_what_is_shown_is_not_kept_for_other_runs(app: Project) -
     setup = "mkdir -p modules && mkdir made.log"
     wanted = Preparation(setup=setup, setup_files=("/lock",), carry_read_only=("modules",))
 
-    async def scene(run_id: str) -> Prepared:
+    async def scene(run_id: str) -> PreparationResult:
         return await (await made(app, run_id=run_id)).prepare(wanted, project=app.folder)
 
     for run_id in ("one", "two"):
         prepared = asyncio.run(scene(run_id))
-        assert (prepared.setup, prepared.made) == (SetupWas.RUN, ("made.log",))
+        assert (prepared.setup, prepared.made) == (SetupOutcome.RUN, ("made.log",))
     assert not (app.state / "setups").exists()
 
 
 @pytest.mark.parametrize(
     ("path", "words"),
     [
-        ("../elsewhere", "no plain path"),
+        ("../elsewhere", "not a plain path"),
         ("docs", "git does not ignore"),
-        ("scenarios", "agents do not get"),
-        ("modules", "named twice"),
-        ("modules/a", "brought along twice: 'modules'"),
-        ("lost", "where git keeps files"),
-        ("lost/kept", "where git keeps files"),
-        (".venv", "which is a file, and git ignores only a folder"),
+        ("scenarios", "no access"),
+        ("modules", "listed twice"),
+        ("modules/a", "overlaps with 'modules'"),
+        ("lost", "contains files of the project"),
+        ("lost/kept", "contains files of the project"),
+        (".venv", "it is a file, and git ignores only folders"),
     ],
 )
 def test_what_must_not_be_shown_is_refused(app: Project, path: str, words: str) -> None:
@@ -251,14 +258,14 @@ def test_what_must_not_be_shown_is_refused(app: Project, path: str, words: str) 
 @pytest.mark.parametrize(
     ("path", "words"),
     [
-        ("../elsewhere", "no plain path"),
-        ("/etc", "no plain path"),
-        ("", "no plain path"),
+        ("../elsewhere", "not a plain path"),
+        ("/etc", "not a plain path"),
+        ("", "not a plain path"),
         ("docs", "git does not ignore"),
         ("todo.py", "git does not ignore"),
-        ("scenarios", "agents do not get"),
-        ("scenarios/todo/holdout", "agents do not get"),
-        ("runs", "agents do not get"),
+        ("scenarios", "no access"),
+        ("scenarios/todo/holdout", "no access"),
+        ("runs", "no access"),
         (".git", "git does not ignore"),
     ],
 )
@@ -273,59 +280,59 @@ def test_a_setup_is_run_once_for_a_workspace(app: Project, make: Make) -> None:
     async def scene() -> None:
         workspace = await made(app, make)
         prepared = await workspace.prepare(SETUP, project=app.folder)
-        assert (prepared.setup, prepared.made) == (SetupWas.RUN, ("modules", "runs.log"))
+        assert (prepared.setup, prepared.made) == (SetupOutcome.RUN, ("modules", "runs.log"))
         assert (workspace.folder / "modules/installed").read_text() == "1.0\n"
         assert await workspace.snapshot("now") == workspace.base.candidate
         for again in (workspace, await opened(app, make)):
             prepared = await again.prepare(SETUP, project=app.folder)
-            assert (prepared.setup, runs(again.folder)) == (SetupWas.DONE, 1)
+            assert (prepared.setup, runs(again.folder)) == (SetupOutcome.DONE, 1)
         # It is lost with the folder, and with what it made.
         shutil.rmtree(workspace.folder / "modules")
-        assert (await again.prepare(SETUP, project=app.folder)).setup is not SetupWas.DONE
+        assert (await again.prepare(SETUP, project=app.folder)).setup is not SetupOutcome.DONE
         assert (workspace.folder / "modules/installed").exists()
         shutil.rmtree(workspace.folder)
         again = await opened(app, make)
-        assert (await again.prepare(SETUP, project=app.folder)).setup is not SetupWas.DONE
+        assert (await again.prepare(SETUP, project=app.folder)).setup is not SetupOutcome.DONE
         assert (workspace.folder / "modules/installed").exists()
 
     asyncio.run(scene())
 
 
 def test_what_a_setup_made_is_kept_for_other_runs(app: Project) -> None:
-    async def scene(run_id: str, wanted: Preparation = SETUP) -> tuple[SetupWas, int]:
+    async def scene(run_id: str, wanted: Preparation = SETUP) -> tuple[SetupOutcome, int]:
         workspace = await made(app, run_id=run_id)
         prepared = await workspace.prepare(wanted, project=app.folder)
         assert (workspace.folder / "modules/installed").exists()
         assert await workspace.snapshot("now") == workspace.base.candidate
         return prepared.setup, runs(workspace.folder)
 
-    assert asyncio.run(scene("one")) == (SetupWas.RUN, 1)
+    assert asyncio.run(scene("one")) == (SetupOutcome.RUN, 1)
     write(app.folder, {"todo.py": "changed\n"})
     app.commit("nothing that the setup goes by")
-    assert asyncio.run(scene("two")) == (SetupWas.KEPT, 1)
+    assert asyncio.run(scene("two")) == (SetupOutcome.KEPT, 1)
     write(app.folder, {"lock": "2.0\n"})
     app.commit("another version")
-    assert asyncio.run(scene("three")) == (SetupWas.RUN, 1)
+    assert asyncio.run(scene("three")) == (SetupOutcome.RUN, 1)
     other = Preparation(setup=f"{INSTALL} && true", setup_files=("/lock",))
-    assert asyncio.run(scene("four", other)) == (SetupWas.RUN, 1)
+    assert asyncio.run(scene("four", other)) == (SetupOutcome.RUN, 1)
     # What was kept and is not whole any more is made anew.
     for kept in (app.state / "setups").iterdir():
         shutil.rmtree(kept / "files/modules")
-    assert asyncio.run(scene("five")) == (SetupWas.RUN, 1)
-    assert asyncio.run(scene("six")) == (SetupWas.KEPT, 1)
+    assert asyncio.run(scene("five")) == (SetupOutcome.RUN, 1)
+    assert asyncio.run(scene("six")) == (SetupOutcome.KEPT, 1)
 
 
 def test_without_names_of_files_every_file_counts(app: Project) -> None:
-    async def scene(run_id: str) -> SetupWas:
+    async def scene(run_id: str) -> SetupOutcome:
         workspace = await made(app, run_id=run_id)
         wanted = Preparation(setup=INSTALL)
         return (await workspace.prepare(wanted, project=app.folder)).setup
 
-    assert asyncio.run(scene("one")) is SetupWas.RUN
-    assert asyncio.run(scene("two")) is SetupWas.KEPT
+    assert asyncio.run(scene("one")) is SetupOutcome.RUN
+    assert asyncio.run(scene("two")) is SetupOutcome.KEPT
     write(app.folder, {"todo.py": "changed\n"})
     app.commit("anything")
-    assert asyncio.run(scene("three")) is SetupWas.RUN
+    assert asyncio.run(scene("three")) is SetupOutcome.RUN
 
 
 @pytest.mark.parametrize(("make", "carry"), [(here, ()), (inside, ("other",))])
@@ -334,12 +341,12 @@ def test_what_another_folder_could_not_use_is_not_kept(
 ) -> None:
     wanted = Preparation(setup=INSTALL, setup_files=("lock",), carry=carry)
 
-    async def scene(run_id: str) -> SetupWas:
+    async def scene(run_id: str) -> SetupOutcome:
         workspace = await made(app, make, run_id)
         return (await workspace.prepare(wanted, project=app.folder)).setup
 
-    assert asyncio.run(scene("one")) is SetupWas.RUN
-    assert asyncio.run(scene("two")) is SetupWas.RUN
+    assert asyncio.run(scene("one")) is SetupOutcome.RUN
+    assert asyncio.run(scene("two")) is SetupOutcome.RUN
     assert not (app.state / "setups").exists()
 
 
@@ -402,7 +409,7 @@ def test_a_setup_runs_on_the_base_and_what_a_stage_did_stays(app: Project) -> No
         tree = await workspace.snapshot("one")
         shutil.rmtree(workspace.folder / "modules")
         again = await opened(app, here)
-        assert (await again.prepare(SETUP, project=app.folder)).setup is SetupWas.RUN
+        assert (await again.prepare(SETUP, project=app.folder)).setup is SetupOutcome.RUN
         assert (again.folder / "modules/installed").read_text() == "1.0\n"
         assert await again.snapshot("after") == tree
 
@@ -412,10 +419,10 @@ def test_a_setup_runs_on_the_base_and_what_a_stage_did_stays(app: Project) -> No
 @pytest.mark.parametrize(
     ("setup", "words"),
     [
-        ("echo out; echo no wheel >&2; exit 3", "ended with 3:\nout\nno wheel"),
-        ("exit 1", "it printed nothing"),
-        ("no-such-program-anywhere", "found no such command"),
-        ("echo slow; sleep 60", "took over 0:00:01:\nslow"),
+        ("echo out; echo no wheel >&2; exit 3", "failed with exit status 3:\nout\nno wheel"),
+        ("exit 1", "no output"),
+        ("no-such-program-anywhere", "command not found"),
+        ("echo slow; sleep 60", "exceeded 0:00:01:\nslow"),
     ],
 )
 def test_a_setup_that_fails_is_told_and_run_again_next_time(
@@ -431,7 +438,7 @@ def test_a_setup_that_fails_is_told_and_run_again_next_time(
         assert words in failed.value.message
         assert failed.value.hint
         assert failed.value.exit_code == ExitCode.UNFINISHED
-        assert (await workspace.prepare(SETUP, project=app.folder)).setup is SetupWas.RUN
+        assert (await workspace.prepare(SETUP, project=app.folder)).setup is SetupOutcome.RUN
 
     asyncio.run(scene())
 
@@ -453,7 +460,7 @@ def test_a_fork_whose_setup_fails_leaves_nothing(app: Project) -> None:
 def test_a_file_that_a_setup_goes_by_and_that_is_not_there_is_told(app: Project) -> None:
     workspace = asyncio.run(made(app))
     wanted = Preparation(setup="true", setup_files=("lock", "lokc"))
-    with pytest.raises(UsageError, match="'lokc', and no file of the project") as refused:
+    with pytest.raises(UsageError, match="no file of the project matches 'lokc'") as refused:
         asyncio.run(workspace.prepare(wanted, project=app.folder))
     assert "commit the file" in refused.value.hint
 
@@ -463,7 +470,7 @@ def test_in_place_the_folder_is_as_its_owner_has_it_and_forks_are_made_fit(
     app: Project, forks: Sequence[str]
 ) -> None:
     async def scene() -> None:
-        workspace = await make_in_place(
+        workspace = await create_in_place(
             app.folder,
             state=app.state,
             run_id=RUN,
@@ -472,7 +479,7 @@ def test_in_place_the_folder_is_as_its_owner_has_it_and_forks_are_made_fit(
         )
         before = everything(app.folder)
         wanted = Preparation(setup=INSTALL, carry=(".venv",))
-        assert await workspace.prepare(wanted, project=app.folder) == Prepared()
+        assert await workspace.prepare(wanted, project=app.folder) == PreparationResult()
         assert everything(app.folder) == before
         for name in forks:
             fork = await workspace.fork(name, workspace.base.candidate)
@@ -487,7 +494,7 @@ def test_nothing_wanted_does_nothing(project: Project) -> None:
     async def scene() -> None:
         workspace = await project.workspace()
         before = everything(workspace.folder)
-        assert await workspace.prepare(Preparation(), project=project.folder) == Prepared()
+        assert await workspace.prepare(Preparation(), project=project.folder) == PreparationResult()
         assert everything(workspace.folder) == before
         assert environment(workspace.folder).ran == []
 
