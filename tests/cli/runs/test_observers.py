@@ -16,7 +16,7 @@ from attractor.engine.run_folder.layout import Manifest, RunDirectory, manifest_
 from attractor.engine.seams import Base
 from tests.cli.git_desk import UNGUARDED, GitDesk
 from tests.cli.git_desk import desk as desk
-from tests.cli.runs.live.happenings import BEGAN, CHILD, RUN, Happenings
+from tests.cli.runs.live.run_events import BEGAN, CHILD, RUN, Happenings
 from tests.cli.test_live_terminal import WISH
 from tests.pipeline.projects import LINEAR
 

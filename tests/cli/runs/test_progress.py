@@ -6,7 +6,7 @@ import pytest
 
 from attractor.base.json import Json
 from attractor.cli.runs.progress import describe_event
-from tests.cli.runs.live.happenings import Happenings
+from tests.cli.runs.live.run_events import Happenings
 
 
 @pytest.mark.parametrize(

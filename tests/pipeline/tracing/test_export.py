@@ -12,7 +12,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from attractor.pipeline.request import RunRequest, WorkspaceKind
 from attractor.pipeline.start import start
 from attractor.pipeline.tracing.export import Tracing
-from tests.cli.runs.live.happenings import Happenings, a_run
+from tests.cli.runs.live.run_events import Happenings, a_run
 from tests.pipeline.projects import make_host, make_project
 
 FAMILY = """digraph family {

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from attractor.base.events import Event
 from attractor.base.json import Json
 from attractor.pipeline.tracing.spans import Span, SpanKey, Spans, close, fold, run_key
-from tests.cli.runs.live.happenings import CHILD, RUN, Happenings, a_run
+from tests.cli.runs.live.run_events import CHILD, RUN, Happenings, a_run
 
 
 def spans_of(events: Iterable[Event]) -> Mapping[SpanKey, Span]:

@@ -16,7 +16,7 @@ from attractor.cli.runs.live.display import LiveDisplay
 from attractor.engine.run_folder.layout import Manifest, manifest_to_record
 from attractor.engine.seams import Base
 from attractor.engine.stage.live_output import TAIL
-from tests.cli.runs.live.happenings import BEGAN, RUN, Happenings
+from tests.cli.runs.live.run_events import BEGAN, RUN, Happenings
 from tests.cli.runs.live.screen import Screen
 
 PATIENCE_S = 10.0

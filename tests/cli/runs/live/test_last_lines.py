@@ -8,7 +8,7 @@ from attractor.cli.runs.live.state import StageRow
 from attractor.engine.run_folder.layout import Manifest, manifest_to_record
 from attractor.engine.seams import Base
 from attractor.engine.stage.live_output import TAIL
-from tests.cli.runs.live.happenings import BEGAN, CHILD, RUN, Happenings
+from tests.cli.runs.live.run_events import BEGAN, CHILD, RUN, Happenings
 
 
 def run_in(root: Path, run_id: str) -> Path:

@@ -10,7 +10,7 @@ from syrupy.assertion import SnapshotAssertion
 
 from attractor.cli.runs.live.render import TALLEST, DisplaySize, render
 from attractor.cli.runs.live.state import RunView
-from tests.cli.runs.live.happenings import Happenings, a_run
+from tests.cli.runs.live.run_events import Happenings, a_run
 
 
 def drawn(view: RunView, now: datetime, look: DisplaySize) -> list[str]:

@@ -10,7 +10,7 @@ from attractor.base.json import Json
 from attractor.cli.runs.live.render import question_line
 from attractor.cli.runs.live.state import KEPT, LAST_LINES, WAITS, WORKS, RunView, fold
 from attractor.engine.outcome import Usage
-from tests.cli.runs.live.happenings import CHILD, RUN, Happenings, a_run, question, view_of
+from tests.cli.runs.live.run_events import CHILD, RUN, Happenings, a_run, question, view_of
 
 
 def test_ended_stage_moves_to_the_path() -> None:

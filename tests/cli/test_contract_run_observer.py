@@ -15,7 +15,7 @@ from attractor.base.json import canonical_json
 from attractor.cli.runs.live.display import LiveDisplay
 from attractor.cli.runs.observers import EventPrinter, JsonLinePrinter, RunObserver
 from attractor.pipeline.tracing.export import Tracing
-from tests.cli.runs.live.happenings import BEGAN, Happenings, a_run
+from tests.cli.runs.live.run_events import BEGAN, Happenings, a_run
 
 THREADS = 4
 
