@@ -19,7 +19,7 @@ from attractor.base.json import Json
 from attractor.engine.outcome import Outcome, success
 from attractor.engine.prompts.preamble import (
     NOTHING_PAST,
-    Remembered,
+    PreambleInput,
     StageNote,
     remember,
     remember_keys,
@@ -173,17 +173,17 @@ def _preamble(folders: Folders) -> list[Ratio]:
     ]
 
 
-def _told(stages: int) -> Remembered:
+def _told(stages: int) -> PreambleInput:
     """Return what a walk has to tell after so many stages, each with a value of its own."""
     past, context = NOTHING_PAST, dict[str, Json]()
     for number in range(stages):
         past = remember_keys(past, [f"value{number}"], context)
         past = remember(past, StageNote(f"n{number}", 1, "success", "some words " * 20))
         context[f"value{number}"] = "some words " * 20
-    return Remembered("The goal", "the run", past, context)
+    return PreambleInput("The goal", "the run", past, context)
 
 
-def _time_to_tell(remembered: Remembered) -> float:
+def _time_to_tell(remembered: PreambleInput) -> float:
     began = time.perf_counter()
     for _ in range(100):
         write_preamble(Fidelity.COMPACT, remembered)

@@ -73,24 +73,24 @@ class Budgets:
         for use in self._uses(run):
             _warn(run, use)
 
-    def _uses(self, run: OpenRun, used: Usage | None = None) -> Iterator["_Use"]:
+    def _uses(self, run: OpenRun, used: Usage | None = None) -> Iterator["_BudgetUse"]:
         if self == NO_BUDGETS:
             return
         used = used or run.state.used
         if self.cost_usd is not None:
-            yield _Use("max_cost_usd", round(used.cost_usd, 6), self.cost_usd)
+            yield _BudgetUse("max_cost_usd", round(used.cost_usd, 6), self.cost_usd)
         if self.tokens is not None:
-            yield _Use("max_tokens", used.tokens, self.tokens)
+            yield _BudgetUse("max_tokens", used.tokens, self.tokens)
         if self.duration is not None:
             spent = run.state.seconds(run.clock.now())
-            yield _Use("max_duration", round(spent, 3), self.duration.total_seconds())
+            yield _BudgetUse("max_duration", round(spent, 3), self.duration.total_seconds())
 
 
 NO_BUDGETS = Budgets()
 
 
 @dataclass(frozen=True)
-class _Use:
+class _BudgetUse:
     """The used part of one budget."""
 
     name: str
@@ -143,6 +143,6 @@ def _lesser(one: _Amount | None, other: _Amount | None) -> _Amount | None:
     return min(one, other)
 
 
-def _warn(run: OpenRun, use: _Use) -> None:
+def _warn(run: OpenRun, use: _BudgetUse) -> None:
     if use.spent >= WARNING_SHARE * use.limit and use.name not in run.state.warned:
         run.record(BudgetWarning(use.name, use.spent, use.limit))

@@ -26,7 +26,7 @@ from attractor.base.errors import Refused, UsageError, VerificationError
 from attractor.language.diagnostics import Diagnostic
 from attractor.language.source.text import visible
 
-MOST_TOLD = 50
+MAX_LISTED = 50
 """The maximum number of faults of a graph in one message."""
 
 
@@ -41,10 +41,10 @@ class NotRunnable(UsageError):
             lines = [
                 f"  {_told(one)} ({one.fix})" if one.fix else f"  {_told(one)}" for one in faults
             ]
-            told = lines[:MOST_TOLD]
-            if len(lines) > MOST_TOLD:
-                told.append(f"  and {len(lines) - MOST_TOLD} more")
-            message, hint = "\n".join([f"{name} cannot be run:", *told]), ""
+            listed = lines[:MAX_LISTED]
+            if len(lines) > MAX_LISTED:
+                listed.append(f"  and {len(lines) - MAX_LISTED} more")
+            message, hint = "\n".join([f"{name} cannot be run:", *listed]), ""
         super().__init__(message, hint=hint)
 
 

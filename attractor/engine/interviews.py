@@ -15,9 +15,9 @@ from attractor.engine.questions.answers import with_option
 from attractor.engine.questions.question import (
     Answer,
     AnswerKind,
+    EnclosingBranch,
     Interviewer,
     Question,
-    Within,
     answer_to_record,
     ask_each,
     of_child,
@@ -42,12 +42,12 @@ ITEM, INDEX, COUNT = "work.item", "work.index", "work.count"
 
 def branches_around(
     walks: Walks, key: str, read: ReadValue, clean: Callable[[Json], Json]
-) -> tuple[Within, ...]:
+) -> tuple[EnclosingBranch, ...]:
     """Return the branches around a walk, from the outermost to its own.
 
     `clean` removes secrets from an item before it is truncated.
     """
-    way: list[Within] = []
+    way: list[EnclosingBranch] = []
     while key != MAIN and key in walks:
         walk = walks[key]
         way.append(_within(walks, key, walk, read, clean))
@@ -57,11 +57,11 @@ def branches_around(
 
 def _within(
     walks: Walks, key: str, walk: WalkState, read: ReadValue, clean: Callable[[Json], Json]
-) -> Within:
+) -> EnclosingBranch:
     fork = walks[walk.parent].in_flight if walk.parent in walks else None
     index, count = _number(walk.given, INDEX), _number(walk.given, COUNT)
     item = clean(read(walk.given.get(ITEM))) if index else None
-    return Within(key, walk.name, fork.node if fork else "", _bounded(item), index, count)
+    return EnclosingBranch(key, walk.name, fork.node if fork else "", _bounded(item), index, count)
 
 
 def _bounded(item: Json) -> Json:
@@ -178,36 +178,36 @@ class RunQuestions:
 class ChildQuestions:
     """Keeps the questions of a child run in its own journal and in the journal of its parent."""
 
-    above: Questions
+    parent: Questions
     name: str
     run: OpenRun
 
     def named(self, question: Question) -> Question:
         """Return a question with the branches and the id that it has in the outermost run."""
-        return self.above.named(self._above(self._own.named(question)))
+        return self.parent.named(self._at_parent(self._own.named(question)))
 
     def answer_to(self, question: Question) -> Answer | None:
         """Return the answer from the journal of the child, or of a run that it is part of."""
-        return self._own.answer_to(question) or self.above.answer_to(self._above(question))
+        return self._own.answer_to(question) or self.parent.answer_to(self._at_parent(question))
 
     def ask(self, question: Question) -> Question:
         """Record a question in each journal."""
         asked = self._own.ask(question)
-        self.above.ask(self._above(asked))
+        self.parent.ask(self._at_parent(asked))
         return asked
 
     def settle(self, question: Question, answer: Answer) -> Answer:
         """Record the answer in each journal, first in the journal of the child."""
-        left = self.above.answer_to(self._above(question))
+        left = self.parent.answer_to(self._at_parent(question))
         first = self._own.settle(question, left or answer)
-        self.above.settle(self._above(question), first)
+        self.parent.settle(self._at_parent(question), first)
         return first
 
     @property
     def _own(self) -> RunQuestions:
         return RunQuestions(self.run)
 
-    def _above(self, question: Question) -> Question:
+    def _at_parent(self, question: Question) -> Question:
         return of_child(self.name, question)
 
 

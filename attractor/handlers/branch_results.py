@@ -33,12 +33,12 @@ class JoinPolicy:
         """Return whether no running branch could change the result."""
         if not self.needed:
             return len(ends) == self.branches
-        good = count_good(ends)
+        good = count_successes(ends)
         return good >= self.needed or good + self.branches - len(ends) < self.needed
 
     def judge(self, ends: Sequence[BranchEnd]) -> Outcome:
         """Return the outcome of the branches; their results go into the context, in order."""
-        good, told = count_good(ends), _told(ends)
+        good, notes = count_successes(ends), _notes(ends)
         results: list[Json] = [result_record(one) for one in ends]
         updates: dict[str, Json] = {
             "parallel.results": results,
@@ -48,11 +48,11 @@ class JoinPolicy:
         }
         if self.needed and good < self.needed:
             reason = f"{self.name}: {good} of {self.branches} succeeded, {self.needed} needed"
-            failed = failure(f"{reason} ({told})", FailureClass.VERDICT)
-            return replace(failed, context_updates=updates, notes=told)
+            failed = failure(f"{reason} ({notes})", FailureClass.VERDICT)
+            return replace(failed, context_updates=updates, notes=notes)
         is_whole = bool(self.needed) or good == len(ends)
         status = StageStatus.SUCCESS if is_whole else StageStatus.PARTIAL_SUCCESS
-        return Outcome(status, context_updates=updates, notes=told)
+        return Outcome(status, context_updates=updates, notes=notes)
 
 
 def read_policy(node: Node, branches: int) -> JoinPolicy:
@@ -69,7 +69,7 @@ def read_policy(node: Node, branches: int) -> JoinPolicy:
     return JoinPolicy(name, branches, needed[name])
 
 
-def count_good(ends: Sequence[BranchEnd]) -> int:
+def count_successes(ends: Sequence[BranchEnd]) -> int:
     """Return the number of branches that succeeded."""
     return sum(one.status.is_success for one in ends if not one.is_canceled)
 
@@ -92,7 +92,7 @@ def result_record(end: BranchEnd) -> dict[str, Json]:
     }
 
 
-def _told(ends: Sequence[BranchEnd]) -> str:
+def _notes(ends: Sequence[BranchEnd]) -> str:
     return ", ".join(f"{one.name}: {_word(one)}" for one in ends)
 
 
@@ -109,7 +109,7 @@ NO_ITEMS = "parallel.no_items"
 
 
 @dataclass(frozen=True)
-class Candidate:
+class BranchCandidate:
     """A branch as a fan-in sees it; the key is its name in the journal."""
 
     id: str
@@ -131,18 +131,18 @@ class Candidate:
         return (_RANKS.index(self.outcome), -self.score, self.id)
 
 
-def read_candidates(results: Json) -> Sequence[Candidate]:
+def read_candidates(results: Json) -> Sequence[BranchCandidate]:
     """Read `parallel.results`, and ignore invalid entries."""
     found = results if isinstance(results, list) else []
     return [_candidate(one) for one in found if isinstance(one, dict) and one.get("id")]
 
 
-def best_of(candidates: Sequence[Candidate]) -> Candidate:
+def best_of(candidates: Sequence[BranchCandidate]) -> BranchCandidate:
     """Return the best candidate (attractor-spec 4.9)."""
     return min(candidates, key=lambda one: one.rank)
 
 
-def find_named(candidates: Sequence[Candidate], said: str) -> Candidate | None:
+def find_named(candidates: Sequence[BranchCandidate], said: str) -> BranchCandidate | None:
     """Return the candidate that an answer names: alone, or as the only one in its last line."""
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     for text in (said.strip(), *lines[-1:]):
@@ -155,15 +155,15 @@ def find_named(candidates: Sequence[Candidate], said: str) -> Candidate | None:
     return named[0] if len(named) == 1 else None
 
 
-def describe(candidates: Sequence[Candidate]) -> str:
+def describe(candidates: Sequence[BranchCandidate]) -> str:
     """Return the descriptions of the candidates, for a prompt."""
     return "\n\n".join(_described(one) for one in candidates)
 
 
-def _candidate(result: Mapping[str, Json]) -> Candidate:
+def _candidate(result: Mapping[str, Json]) -> BranchCandidate:
     outcome, updates = result.get("outcome"), result.get("context_updates")
     score = updates.get("score") if isinstance(updates, dict) else None
-    return Candidate(
+    return BranchCandidate(
         id=str(result["id"]),
         key=str(result.get("branch") or result["id"]),
         outcome=outcome if isinstance(outcome, str) and outcome in _RANKS else "fail",
@@ -182,7 +182,7 @@ def _number(score: Json) -> float:
     return 0.0 if isnan(number) else number
 
 
-def _described(one: Candidate) -> str:
+def _described(one: BranchCandidate) -> str:
     changed = one.result.get("files_changed")
     files = ", ".join(map(str, changed)) if isinstance(changed, list) and changed else "none"
     said = str(one.result.get("response") or one.result.get("notes") or "")

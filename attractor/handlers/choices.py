@@ -16,7 +16,7 @@ _NO_VALUES: Mapping[str, Json] = {}
 
 
 @dataclass(frozen=True)
-class Choice:
+class GateChoice:
     """One choice at a gate: its key, its label, its target node."""
 
     key: str
@@ -26,7 +26,7 @@ class Choice:
 
 def find_choices(
     graph: Graph, node: str, values: Mapping[str, Json] = _NO_VALUES
-) -> tuple[Choice, ...]:
+) -> tuple[GateChoice, ...]:
     """Return the choices at a node, each with a unique key.
 
     Conditions may use the choice itself or values of the context; an edge whose condition would be
@@ -36,10 +36,10 @@ def find_choices(
         (_label(edge), edge.target) for edge in graph.outgoing(node) if _is_open(edge, values)
     )
     keys = _distinct([accelerator(label) for label, _ in ways])
-    return tuple(Choice(key, *way) for key, way in zip(keys, ways, strict=True))
+    return tuple(GateChoice(key, *way) for key, way in zip(keys, ways, strict=True))
 
 
-def record_choice(choice: Choice) -> dict[str, Json]:
+def record_choice(choice: GateChoice) -> dict[str, Json]:
     """Return the context updates for a choice."""
     return {
         "human.gate.selected": choice.key,
@@ -48,26 +48,26 @@ def record_choice(choice: Choice) -> dict[str, Json]:
     }
 
 
-def match_choice(answer: str, choices: Sequence[Choice]) -> Choice | None:
+def match_choice(answer: str, choices: Sequence[GateChoice]) -> GateChoice | None:
     """Return the only choice that an answer matches by key, label or target, if there is one."""
     return pick_match(answer, choices, _READINGS)
 
 
-def match_target(answer: str, choices: Sequence[Choice]) -> Choice | None:
+def match_target(answer: str, choices: Sequence[GateChoice]) -> GateChoice | None:
     """Return the only choice with a target node, else the choice that an answer matches."""
     meant = [choice for choice in choices if choice.target == answer]
     return meant[0] if len(meant) == 1 else match_choice(answer, choices)
 
 
-def preferred_label(choice: Choice, choices: Sequence[Choice]) -> str:
+def preferred_label(choice: GateChoice, choices: Sequence[GateChoice]) -> str:
     """Return the label of a choice, or empty if the label is ambiguous."""
-    alike = [one for one in choices if normalize_label(one.label) == normalize_label(choice.label)]
-    return choice.label if len(alike) == 1 else ""
+    same = [one for one in choices if normalize_label(one.label) == normalize_label(choice.label)]
+    return choice.label if len(same) == 1 else ""
 
 
 def _is_open(edge: Edge, values: Mapping[str, Json]) -> bool:
     label = _label(edge)
-    chosen = {**values, **record_choice(Choice(accelerator(label), label, edge.target))}
+    chosen = {**values, **record_choice(GateChoice(accelerator(label), label, edge.target))}
     lookup = make_lookup(StageStatus.SUCCESS, label, chosen)
     return edge.condition.holds(lookup)
 
@@ -83,7 +83,7 @@ def _distinct(keys: Sequence[str]) -> list[str]:
     return [key if times[fold_words(key)] == 1 else next(free) for key in keys]
 
 
-_READINGS: Sequence[Callable[[Choice], str]] = (
+_READINGS: Sequence[Callable[[GateChoice], str]] = (
     lambda choice: choice.key,
     lambda choice: choice.label,
     lambda choice: normalize_label(choice.label),

@@ -11,7 +11,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.engine.outcome import FailureClass, Outcome, failure
 from attractor.engine.seams import Exhausted, Parts, Stage, Waiting
 from attractor.engine.state.branches import Branch, BranchEnd
-from attractor.handlers.branch_results import JoinPolicy, count_good, read_policy
+from attractor.handlers.branch_results import JoinPolicy, count_successes, read_policy
 
 MAX_PARALLEL = 4
 
@@ -45,7 +45,7 @@ async def walk_branches(stage: Stage, branches: Sequence[Branch], policy: JoinPo
     began = monotonic()
     stage.emit("ParallelStarted", branch_count=len(branches), join_policy=policy.name)
     ends = await _Walking(stage, policy, _named_apart(branches)).walk_all()
-    good = count_good(ends)
+    good = count_successes(ends)
     stage.emit(
         "ParallelCompleted",
         duration=round(monotonic() - began, 3),

@@ -11,7 +11,7 @@ from attractor.engine.seams import ModelAnswer, Parts, Stage
 from attractor.engine.state.progress import LEFT_OUT
 from attractor.handlers.branch_results import (
     NO_ITEMS,
-    Candidate,
+    BranchCandidate,
     best_of,
     describe,
     find_named,
@@ -47,8 +47,8 @@ class FanIn:
         return await _take_over(stage, candidates, *chosen)
 
     async def _choose(
-        self, stage: Stage, good: Sequence[Candidate]
-    ) -> tuple[Candidate, Outcome] | Outcome:
+        self, stage: Stage, good: Sequence[BranchCandidate]
+    ) -> tuple[BranchCandidate, Outcome] | Outcome:
         """Return the best candidate and the reason, or the failed outcome."""
         if not stage.node.prompt.strip():
             best = best_of(good)
@@ -64,7 +64,9 @@ class FanIn:
         return _named(stage, good, said)
 
 
-def _named(stage: Stage, good: Sequence[Candidate], said: Outcome) -> tuple[Candidate, Outcome]:
+def _named(
+    stage: Stage, good: Sequence[BranchCandidate], said: Outcome
+) -> tuple[BranchCandidate, Outcome]:
     """Return the candidate that an answer names; without one, the best, with an event."""
     texts = (said.preferred_label, *said.suggested_next_ids, said.notes)
     named = next(filter(None, (find_named(good, one) for one in texts)), None)
@@ -77,7 +79,7 @@ def _named(stage: Stage, good: Sequence[Candidate], said: Outcome) -> tuple[Cand
 
 
 async def _take_over(
-    stage: Stage, candidates: Sequence[Candidate], best: Candidate, said: Outcome
+    stage: Stage, candidates: Sequence[BranchCandidate], best: BranchCandidate, said: Outcome
 ) -> Outcome:
     """Continue with the files of the selected branch, of all successful branches, or of none."""
     merge = stage.node.attributes.text("merge") or "winner"
@@ -88,8 +90,8 @@ async def _take_over(
     }.get(merge, [best])
     trees = [one.tree for one in taken if one.tree]
     if trees and (conflicts := await stage.workspace.adopt(trees, base=best.base)):
-        told = ", ".join(conflicts)
-        reason = f"merge_conflict: branches changed the same lines of {told}"
+        paths = ", ".join(conflicts)
+        reason = f"merge_conflict: branches changed the same lines of {paths}"
         return failure(reason, FailureClass.TERMINAL)
     left_out: list[Json] = [one.key for one in candidates if one not in taken]
     updates: dict[str, Json] = {

@@ -16,7 +16,7 @@ from attractor.engine.outcome import (
     Usage,
     failure,
 )
-from attractor.engine.prompts.model_tasks import STEER
+from attractor.engine.prompts.model_tasks import STEER_ACTION
 from attractor.engine.routing.edge_selection import make_lookup
 from attractor.engine.seams import ChildEnd, ChildRun, ModelAnswer, Parts, Stage, Telemetry
 from attractor.handlers.codergen import write_prompt
@@ -27,7 +27,7 @@ from attractor.language.errors import InvalidCondition
 from attractor.language.graph.graph import Graph, Node
 
 OBSERVE, WAIT = "observe", "wait"
-ACTIONS = (OBSERVE, STEER, WAIT)
+ACTIONS = (OBSERVE, STEER_ACTION, WAIT)
 MAX_CYCLES = 1000
 POLL = timedelta(seconds=45)
 # Without the action `wait`, only yield to other tasks between two cycles.
@@ -58,7 +58,7 @@ def read_plan(node: Node, graph: Graph) -> Plan:
     actions = _actions(attributes.text("manager.actions") or f"{OBSERVE},{WAIT}")
     if not node.prompt.strip():
         # Without a prompt, there is nothing to steer for.
-        actions -= {STEER}
+        actions -= {STEER_ACTION}
     poll = attributes.duration("manager.poll_interval") or POLL
     cooldown = attributes.duration("manager.steer_cooldown")
     return Plan(
@@ -150,7 +150,7 @@ class _Supervision:
         for cycle in range(1, self.plan.max_cycles + 1):
             if OBSERVE in self.plan.actions:
                 self._observe(cycle)
-            if STEER in self.plan.actions and not self.ending.done():
+            if STEER_ACTION in self.plan.actions and not self.ending.done():
                 await self._steer()
             if self.ending.done():
                 return self._ended(self.ending.result())

@@ -17,7 +17,7 @@ from attractor.engine.questions.question import (
 from attractor.engine.seams import Parts, Stage
 from attractor.engine.truncation import shorten
 from attractor.handlers.choices import (
-    Choice,
+    GateChoice,
     find_choices,
     match_choice,
     match_target,
@@ -44,7 +44,7 @@ class WaitHuman:
         answer = await self._interview(stage, choices)
         return conclude(stage.node, choices, answer)
 
-    async def _interview(self, stage: Stage, choices: Sequence[Choice]) -> Answer:
+    async def _interview(self, stage: Stage, choices: Sequence[GateChoice]) -> Answer:
         """Ask within the time limit of the node, and record the interview."""
         question = write_question(stage, choices)
         asked = question_to_record(question)
@@ -59,7 +59,7 @@ class WaitHuman:
             stage.emit("InterviewCompleted", question=asked, answer=said, duration=duration)
         return answer
 
-    async def _answer(self, question: Question, choices: Sequence[Choice]) -> Answer:
+    async def _answer(self, question: Question, choices: Sequence[GateChoice]) -> Answer:
         """Ask again while the answer matches no choice, up to MAX_TRIES times."""
         answer = await self.parts.interviewer.ask(question)
         for _ in range(ASKED_AT_MOST - 1):
@@ -70,7 +70,7 @@ class WaitHuman:
         return answer
 
 
-def write_question(stage: Stage, choices: Sequence[Choice]) -> Question:
+def write_question(stage: Stage, choices: Sequence[GateChoice]) -> Question:
     """Return the question of a gate; each visit and attempt has another question."""
     limit = stage.node.attributes.duration("timeout")
     default = match_target(stage.node.attributes.text("human.default_choice"), choices)
@@ -86,7 +86,7 @@ def write_question(stage: Stage, choices: Sequence[Choice]) -> Question:
     )
 
 
-def conclude(node: Node, choices: Sequence[Choice], answer: Answer) -> Outcome:
+def conclude(node: Node, choices: Sequence[GateChoice], answer: Answer) -> Outcome:
     """Return the outcome of a gate that was answered, skipped or timed out."""
     if answer.kind is AnswerKind.TIMEOUT:
         return _after_timeout(node, choices)
@@ -98,7 +98,7 @@ def conclude(node: Node, choices: Sequence[Choice], answer: Answer) -> Outcome:
     return _chosen(choice, choices, f"chosen by {answer.by or 'a person'}")
 
 
-def _after_timeout(node: Node, choices: Sequence[Choice]) -> Outcome:
+def _after_timeout(node: Node, choices: Sequence[GateChoice]) -> Outcome:
     default = node.attributes.text("human.default_choice")
     if not default:
         return Outcome(StageStatus.RETRY, failure_reason="human gate timeout, no default")
@@ -109,7 +109,7 @@ def _after_timeout(node: Node, choices: Sequence[Choice]) -> Outcome:
     return _chosen(choice, choices, "the default, after the time limit")
 
 
-def _chosen(choice: Choice, choices: Sequence[Choice], how: str) -> Outcome:
+def _chosen(choice: GateChoice, choices: Sequence[GateChoice], how: str) -> Outcome:
     return Outcome(
         StageStatus.SUCCESS,
         preferred_label=preferred_label(choice, choices),
@@ -119,7 +119,7 @@ def _chosen(choice: Choice, choices: Sequence[Choice], how: str) -> Outcome:
     )
 
 
-def _refusal(said: str, choices: Sequence[Choice]) -> str:
+def _refusal(said: str, choices: Sequence[GateChoice]) -> str:
     known = ", ".join(f"{choice.key} ({choice.label})" for choice in choices)
     return f"{shorten(said, LONGEST_WORDS)!r} is none of the choices: {known}"
 

@@ -9,7 +9,7 @@ from attractor.engine.seams import Stopped
 from attractor.interviewers.console import Console
 from attractor.interviewers.park import Park
 from attractor.interviewers.registry import InterviewerParts
-from attractor.interviewers.transcript import Recorded, add_to_recording, lines_of
+from attractor.interviewers.transcript import RecordedAnswer, add_to_recording, lines_of
 
 
 class Recording:
@@ -23,7 +23,7 @@ class Recording:
         self._file = parts.file
         self._redactor = parts.redactor
         self._before: list[str] | None = None
-        self.recordings: list[Recorded] = []
+        self.recordings: list[RecordedAnswer] = []
 
     async def ask(self, question: Question) -> Answer:
         """Let the inner interviewer ask, and record the answer."""
@@ -41,7 +41,7 @@ class Recording:
 
     def overhear(self, question: Question, answer: Answer) -> None:
         """Record the answer of another person."""
-        recorded = Recorded(question, answer)
+        recorded = RecordedAnswer(question, answer)
         self.recordings.append(recorded)
         if self._file is None:
             return

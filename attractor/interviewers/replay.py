@@ -9,7 +9,7 @@ from attractor.base.json import canonical_json
 from attractor.engine.questions.question import Answer, Question, ask_each
 from attractor.engine.seams import Stopped
 from attractor.interviewers.registry import InterviewerParts
-from attractor.interviewers.transcript import Recorded, read_recording
+from attractor.interviewers.transcript import RecordedAnswer, read_recording
 
 NAME = "replay"
 
@@ -31,7 +31,7 @@ class Replay:
             )
         self._file: Path = parts.file
         # After an invalid answer the question was asked again: the last answer counts.
-        self._known: dict[str, Recorded] = {
+        self._known: dict[str, RecordedAnswer] = {
             one.question.id: one for one in read_recording(parts.file)
         }
 

@@ -23,7 +23,7 @@ _BEGINNING = b'{"answer":'
 
 
 @dataclass(frozen=True)
-class Recorded:
+class RecordedAnswer:
     """A question and its answer."""
 
     question: Question
@@ -38,7 +38,7 @@ class Recorded:
         return canonical_json(redactor.members(record))
 
 
-def read_recording(file: Path) -> Iterator[Recorded]:
+def read_recording(file: Path) -> Iterator[RecordedAnswer]:
     """Yield the entries of a recording, or raise an error for an invalid file."""
     try:
         for number, line in enumerate(read_lines(file), start=1):
@@ -72,7 +72,7 @@ def _refuse(file: Path, why: str) -> UsageError:
     )
 
 
-def _read(content: bytes, what: str) -> Recorded:
+def _read(content: bytes, what: str) -> RecordedAnswer:
     fields = Fields(parse_json(content), what)
     question, answer = fields.inner("question"), fields.inner("answer")
-    return Recorded(question_from_record(question), answer_from_record(answer))
+    return RecordedAnswer(question_from_record(question), answer_from_record(answer))

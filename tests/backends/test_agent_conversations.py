@@ -31,7 +31,7 @@ from attractor.backends.registry import BackendParts
 from attractor.engine.errors import ConversationLost
 from attractor.engine.outcome import Outcome, Usage
 from attractor.engine.prompts.inherited_context import InheritedContext, Thread
-from attractor.engine.prompts.preamble import Past, Remembered, StageNote
+from attractor.engine.prompts.preamble import Past, PreambleInput, StageNote
 from attractor.engine.seams import ModelAnswer, Stage
 from attractor.language.graph.fidelity import Fidelity
 from attractor.llm.errors import ServerError
@@ -77,7 +77,7 @@ class Talk:
         written = {"llm_model": model} if model else {}
         play = Play(graph(node(at, **written)), at, environment=local(self.folder))
         self.plays.append(play)
-        carried = InheritedContext(Fidelity.FULL, self.thread, Remembered("g", "r", ALL, {}))
+        carried = InheritedContext(Fidelity.FULL, self.thread, PreambleInput("g", "r", ALL, {}))
         return replace(play.stage, inherited=carried)
 
     def texts(self, number: int) -> list[str]:

@@ -283,7 +283,7 @@ def test_invalid_child_is_usage_error_without_leftovers(play: Play, tmp_path: Pa
         with pytest.raises(UsageError, match=r"no\.dot"):
             await it.end("no.dot")
         wrong = Child(NAME, "good.dot", {"other": "1"})
-        with pytest.raises(UsageError, match="no input 'other'"):
+        with pytest.raises(UsageError, match="unknown input 'other'"):
             async with it.runs.start(wrong, it.home.workspace):
                 pass
         assert not it.runs.has(NAME)

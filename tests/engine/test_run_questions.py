@@ -26,11 +26,11 @@ from attractor.engine.questions.description import (
 from attractor.engine.questions.question import (
     Answer,
     AnswerKind,
+    EnclosingBranch,
     Interviewer,
     Option,
     Question,
     QuestionKind,
-    Within,
     answer_from_record,
     answer_to_record,
     ask_each,
@@ -324,11 +324,11 @@ class Asking(Workplace):
 
 
 def of_item(index: int, item: Json, *, count: int = 2, name: str = "") -> Question:
-    within = Within(f"each@1.1/{index}", name or str(index), "each", item, index, count)
+    within = EnclosingBranch(f"each@1.1/{index}", name or str(index), "each", item, index, count)
     return replace(GATE, id=f"gate@{index}.1", within=(within,))
 
 
-def first(result: RunResult) -> Sequence[Within]:
+def first(result: RunResult) -> Sequence[EnclosingBranch]:
     return sort_questions(result.questions)[0].within
 
 
@@ -337,8 +337,8 @@ def test_question_lists_all_branches_around_gate(tmp_path: Path) -> None:
     parked = place.park()
     assert [one.id for one in sort_questions(parked.questions)] == ["gate@1.1", "gate@2.1"]
     assert first(parked) == (
-        Within("each@1.1/1", "1", "each", "alpha", 1, 2),
-        Within("each@1.1/1/fan@1.1/gate", "gate", "fan"),
+        EnclosingBranch("each@1.1/1", "1", "each", "alpha", 1, 2),
+        EnclosingBranch("each@1.1/1/fan@1.1/gate", "gate", "fan"),
     )
     assert describe_branches(sort_questions(parked.questions)[1]) == [
         'item 2 of 2 of each: {"id":7}',
@@ -381,7 +381,7 @@ def test_question_of_child_lists_branches_of_parent_first(tmp_path: Path) -> Non
     below = Workplace(tmp_path / "child", line("a"))
     with place.open() as parent, below.open() as child:
         questions = ChildQuestions(RunQuestions(parent), "gate@1.1", child)
-        own = replace(GATE, id="ask@1.1", within=(Within("fork@1.1/a", "a", "fork"),))
+        own = replace(GATE, id="ask@1.1", within=(EnclosingBranch("fork@1.1/a", "a", "fork"),))
         named = RunQuestions(parent).named(replace(own, id="gate@1.1/ask@1.1"))
         assert [one.name for one in named.within] == ["1", "gate", "a"]
         assert [one.key for one in questions.named(own).within][-1] == "gate@1.1/fork@1.1/a"

@@ -9,7 +9,7 @@ from attractor.base.json import Json, canonical_json
 from attractor.engine.outcome import FailureClass, StageStatus, Usage
 from attractor.engine.state.branches import BranchEnd
 from attractor.handlers.branch_results import (
-    Candidate,
+    BranchCandidate,
     JoinPolicy,
     best_of,
     describe,
@@ -110,7 +110,7 @@ def result(id_: str, outcome: str = "success", **more: Json) -> dict[str, Json]:
     return {"id": id_, "branch": f"fan@1.1/{id_}", "outcome": outcome, **more}
 
 
-def candidates(*results: Json) -> list[Candidate]:
+def candidates(*results: Json) -> list[BranchCandidate]:
     return list(read_candidates(list(results)))
 
 

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from attractor.base.json import Json
 from attractor.handlers.choices import (
-    Choice,
+    GateChoice,
     find_choices,
     match_choice,
     match_target,
@@ -13,7 +13,7 @@ from attractor.handlers.choices import (
 from tests.handlers.stages import edge, edge_if, graph
 
 
-def choices_of(**labels: str) -> tuple[Choice, ...]:
+def choices_of(**labels: str) -> tuple[GateChoice, ...]:
     return find_choices(
         graph(*(edge("gate", to, label=label) for to, label in labels.items())), "gate"
     )
@@ -25,14 +25,14 @@ def keys_of(*labels: str) -> list[str]:
 
 def test_a_choice_has_the_key_the_words_and_the_target_of_its_edge() -> None:
     assert choices_of(ship="[Y] Yes, deploy", fix="No") == (
-        Choice("Y", "[Y] Yes, deploy", "ship"),
-        Choice("N", "No", "fix"),
+        GateChoice("Y", "[Y] Yes, deploy", "ship"),
+        GateChoice("N", "No", "fix"),
     )
 
 
 @pytest.mark.parametrize("label", ["", "  "])
 def test_an_edge_without_a_label_is_chosen_by_its_target(label: str) -> None:
-    assert choices_of(ship=label) == (Choice("S", "ship", "ship"),)
+    assert choices_of(ship=label) == (GateChoice("S", "ship", "ship"),)
 
 
 def test_an_edge_drawn_twice_is_one_choice() -> None:
@@ -118,11 +118,11 @@ def test_anything_else_matches_nothing(answer: str) -> None:
 
 
 def test_an_empty_answer_chooses_nothing_whatever_is_empty_in_a_choice() -> None:
-    assert match_choice(" ", (Choice("Y", "Yes", ""),)) is None
+    assert match_choice(" ", (GateChoice("Y", "Yes", ""),)) is None
 
 
 def test_a_key_goes_before_a_label_and_a_label_before_a_target() -> None:
-    choices = (Choice("A", "x", "b"), Choice("B", "a", "x"))
+    choices = (GateChoice("A", "x", "b"), GateChoice("B", "a", "x"))
     assert match_choice("a", choices) == choices[0]
     assert match_choice("b", choices) == choices[1]
     assert match_choice("x", choices) == choices[0]
@@ -135,14 +135,14 @@ def test_of_two_that_could_be_meant_neither_is() -> None:
 
 
 def test_a_default_is_a_target_first() -> None:
-    choices = (Choice("B", "Go", "a"), Choice("A", "Stop", "b"))
+    choices = (GateChoice("B", "Go", "a"), GateChoice("A", "Stop", "b"))
     assert match_target("b", choices) == choices[1]
     assert match_target("stop", choices) == choices[1]
     assert match_target("nowhere", choices) is None
 
 
 def test_default_of_two_choices_matches_by_label() -> None:
-    choices = (Choice("B", "Now", "ship"), Choice("A", "Later", "ship"))
+    choices = (GateChoice("B", "Now", "ship"), GateChoice("A", "Later", "ship"))
     assert match_target("ship", choices) is None
     assert match_target("later", choices) == choices[1]
 

@@ -10,7 +10,7 @@ from typing import TextIO
 
 import pytest
 
-from attractor.engine.questions.question import Option, QuestionKind, Within
+from attractor.engine.questions.question import EnclosingBranch, Option, QuestionKind
 from attractor.interviewers.prompts import LineReader, shown_line, shown_question
 from tests.interviewers.questions import GATE, question
 
@@ -33,8 +33,8 @@ def test_a_key_is_shown_once(option: Option, line: str) -> None:
 
 
 def test_question_shows_its_item() -> None:
-    item = Within("each@1.1/2", "2", "each", "be\x1bta", 2, 3)
-    shown = shown_question(replace(GATE, within=(item, Within("k", "a", "fan"))))
+    item = EnclosingBranch("each@1.1/2", "2", "each", "be\x1bta", 2, 3)
+    shown = shown_question(replace(GATE, within=(item, EnclosingBranch("k", "a", "fan"))))
     assert shown.startswith("[?] Deploy?\n  (item 2 of 3 of each: be")
     assert "\n  (branch a of fan)\n  [" in shown
     assert "\x1b" not in shown

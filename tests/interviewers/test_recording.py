@@ -12,7 +12,7 @@ from attractor.engine.questions.question import Answer, AnswerKind
 from attractor.engine.seams import Parked, Stopped
 from attractor.engine.storage.secrets import Redactor
 from attractor.interviewers.recording import Recording
-from attractor.interviewers.transcript import Recorded, read_recording
+from attractor.interviewers.transcript import RecordedAnswer, read_recording
 from tests.handlers.stages import Person
 from tests.interviewers.questions import GATE, Terminal, given
 
@@ -31,7 +31,7 @@ def ask(interviewer: Recording, times: int = 1) -> list[Answer]:
 def test_every_answer_is_written_and_remembered(tmp_path: Path) -> None:
     file, late = tmp_path / "answers.jsonl", Answer(AnswerKind.TIMEOUT, "N")
     asked = recording(file, "Y", late)
-    pairs = [Recorded(GATE, one) for one in ask(asked, 2)]
+    pairs = [RecordedAnswer(GATE, one) for one in ask(asked, 2)]
     assert [one.answer for one in pairs] == [given("Y", "Ada"), late]
     assert list(read_recording(file)) == asked.recordings == pairs
 
@@ -39,7 +39,7 @@ def test_every_answer_is_written_and_remembered(tmp_path: Path) -> None:
 def test_answers_of_others_are_recorded(tmp_path: Path) -> None:
     file = tmp_path / "answers.jsonl"
     recording(file).overhear(GATE, given("N", "ann"))
-    assert list(read_recording(file)) == [Recorded(GATE, given("N", "ann"))]
+    assert list(read_recording(file)) == [RecordedAnswer(GATE, given("N", "ann"))]
 
 
 def test_recording_of_earlier_process_is_not_repeated(tmp_path: Path) -> None:

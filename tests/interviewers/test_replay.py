@@ -11,10 +11,10 @@ from attractor.base.errors import ExitCode, FileError, Refused, UsageError
 from attractor.engine.questions.question import (
     Answer,
     AnswerKind,
+    EnclosingBranch,
     Option,
     Question,
     QuestionKind,
-    Within,
 )
 from attractor.engine.seams import Stopped
 from attractor.interviewers.recording import Recording
@@ -70,7 +70,7 @@ def test_when_it_is_asked_does_not_matter(tmp_path: Path, change: dict[str, str]
 
 def test_an_answer_for_one_item_is_not_given_for_another(tmp_path: Path) -> None:
     def about(item: str) -> Question:
-        return replace(GATE, within=(Within("each@1.1/1", "1", "each", item, 1, 1),))
+        return replace(GATE, within=(EnclosingBranch("each@1.1/1", "1", "each", item, 1, 1),))
 
     replay = record(tmp_path / "a", (about("alpha"), given("Y", "ann")))
     assert ask(replay, about("alpha")).value == "Y"

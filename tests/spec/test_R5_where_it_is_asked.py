@@ -4,7 +4,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from attractor.engine.questions.description import sort_questions
-from attractor.engine.questions.question import Answer, AnswerKind, Question, Within, ask_each
+from attractor.engine.questions.question import (
+    Answer,
+    AnswerKind,
+    EnclosingBranch,
+    Question,
+    ask_each,
+)
 from attractor.engine.state.run_state import AWAITING_ANSWER
 from tests.spec.runs import between, project_in, resume, run
 
@@ -44,12 +50,12 @@ class Heard:
     async def inform(self, message: str, stage: str) -> None: ...
 
 
-def item(index: int, value: str) -> Within:
-    return Within(f"each@1.1/{index}", str(index), "each", value, index, 2)
+def item(index: int, value: str) -> EnclosingBranch:
+    return EnclosingBranch(f"each@1.1/{index}", str(index), "each", value, index, 2)
 
 
-def inside(index: int, name: str) -> Within:
-    return Within(f"sub@{index}.1/inner@1.1/fan@1.1/{name}", name, "fan")
+def inside(index: int, name: str) -> EnclosingBranch:
+    return EnclosingBranch(f"sub@{index}.1/inner@1.1/fan@1.1/{name}", name, "fan")
 
 
 WAYS = [

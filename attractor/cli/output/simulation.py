@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from attractor.engine.outcome import Outcome, outcome_to_record
-from attractor.engine.routing.edge_selection import Candidate, Fate, Route, RouteReason
+from attractor.engine.routing.edge_selection import EdgeCandidate, Fate, Route, RouteReason
 from attractor.engine.routing.loops import Loop, find_loops
 from attractor.engine.simulation.walk import SimulatedStep, SimulatedWalk
 from attractor.language.graph.graph import Edge
@@ -178,5 +178,5 @@ def _route_record(route: Route) -> dict[str, object]:
     }
 
 
-def _candidate_record(candidate: Candidate) -> dict[str, object]:
+def _candidate_record(candidate: EdgeCandidate) -> dict[str, object]:
     return {**edge_record(candidate.edge), "fate": candidate.fate.value}

@@ -8,7 +8,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import ExitCode
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.questions import next_commands
-from attractor.engine.questions.description import MOST_TOLD, describe_question, sort_questions
+from attractor.engine.questions.description import MAX_LISTED, describe_question, sort_questions
 from attractor.engine.questions.question import Question
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.run_folder.result import RunResult
@@ -95,8 +95,8 @@ def as_text(result: RunResult, outlook: NextStepFacts) -> str:
     lines = [f"run {result.run_id}: {_ended(result)}", f"  status: {result.status}"]
     if result.status == AWAITING_ANSWER:
         questions = sort_questions(result.questions or filter(None, [result.question]))
-        lines += [f"  question: {_asked(one)}" for one in questions[:MOST_TOLD]]
-        more = len(questions) - MOST_TOLD
+        lines += [f"  question: {_asked(one)}" for one in questions[:MAX_LISTED]]
+        more = len(questions) - MAX_LISTED
         lines += [f"  question: {more} more"] if more > 0 else []
     place_line = f"  stored in: {result.directory}"
     return "\n".join(

@@ -161,8 +161,8 @@ def _settled(state: RunState, event: Event, data: Fields) -> RunState:
     answer = answer_from_record(data.inner("answer"))
     if is_of_child(walk, id_):
         # From here on, the journal of the child has the question.
-        kept = changed(state, answers=without_answers(state.answers, [id_]))
-        after = _with(kept, event, drop_question(walk, id_))
+        state_without = changed(state, answers=without_answers(state.answers, [id_]))
+        after = _with(state_without, event, drop_question(walk, id_))
     else:
         after = changed(state, answers={**state.answers, id_: answer})
     # An answer in the inbox was not given by an interviewer.

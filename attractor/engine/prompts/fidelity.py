@@ -12,7 +12,7 @@ DEGRADED = Fidelity.SUMMARY_HIGH
 
 
 @dataclass(frozen=True)
-class Arrival:
+class StageArrival:
     """How a walk arrived at a stage: the edge, and the stages before.
 
     `previous` is the node before, `thread` the thread of the last stage that used a model.
@@ -25,25 +25,29 @@ class Arrival:
 
 
 @dataclass(frozen=True)
-class Resolved:
+class StageFidelity:
     """The fidelity of a stage, and under `full` its thread."""
 
     fidelity: Fidelity = DEFAULT_FIDELITY
     thread: str = ""
 
 
-def resolve(graph: Graph, node: Node, arrival: Arrival, around: Mapping[str, str]) -> Resolved:
+def resolve(
+    graph: Graph, node: Node, arrival: StageArrival, around: Mapping[str, str]
+) -> StageFidelity:
     """Return the fidelity and the thread of a stage.
 
     `around` has the subgraph class of each node.
     """
     fidelity = resolve_fidelity(graph, node, arrival.edge_fidelity)
     if fidelity is not Fidelity.FULL:
-        return Resolved(fidelity)
-    return Resolved(fidelity, resolve_thread(graph, node, arrival, around))
+        return StageFidelity(fidelity)
+    return StageFidelity(fidelity, resolve_thread(graph, node, arrival, around))
 
 
-def resolve_thread(graph: Graph, node: Node, arrival: Arrival, around: Mapping[str, str]) -> str:
+def resolve_thread(
+    graph: Graph, node: Node, arrival: StageArrival, around: Mapping[str, str]
+) -> str:
     """Return the thread of a stage: of its node, its edge, the graph, or a derived one.
 
     Without a name, the thread of the stage before continues; without one, a new thread is named
@@ -65,8 +69,8 @@ def subgraph_classes(graph: Graph) -> Mapping[str, str]:
     classes: list[str] = []
     around: dict[str, str] = {}
     for subgraph in graph.subgraphs:
-        above = classes[subgraph.parent] if subgraph.parent >= 0 else ""
-        classes.append(derived_class(subgraph.label) or above)
+        outer = classes[subgraph.parent] if subgraph.parent >= 0 else ""
+        classes.append(derived_class(subgraph.label) or outer)
         if classes[-1]:
             around.update(dict.fromkeys(subgraph.nodes, classes[-1]))
     return around

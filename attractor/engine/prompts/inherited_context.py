@@ -6,7 +6,7 @@ from functools import cached_property
 
 from attractor.base.dataclasses import dataclass
 from attractor.engine.prompts.fidelity import DEGRADED
-from attractor.engine.prompts.preamble import Remembered, write_news, write_preamble
+from attractor.engine.prompts.preamble import PreambleInput, write_news, write_preamble
 from attractor.language.graph.fidelity import DEFAULT_FIDELITY, Fidelity
 
 MOST_HELD = 100
@@ -88,7 +88,7 @@ class InheritedContext:
 
     fidelity: Fidelity = DEFAULT_FIDELITY
     thread: Thread | None = None
-    remembered: Remembered = field(default_factory=Remembered)
+    remembered: PreambleInput = field(default_factory=PreambleInput)
 
     @cached_property
     def preamble(self) -> str:

@@ -4,7 +4,7 @@ from enum import StrEnum
 
 from attractor.language.graph.graph import Node
 
-STEER = "steer"
+STEER_ACTION = "steer"
 """The action of a manager loop that uses a model."""
 
 
@@ -41,7 +41,7 @@ def model_task(node: Node, type_: str = "") -> ModelTask:
         return _BY_TYPE.get(type_, ModelTask.ANYTHING)
     is_asked = bool(node.prompt.strip())
     if type_ == "stack.manager_loop":
-        is_asked = is_asked and STEER in node.attributes.text("manager.actions")
+        is_asked = is_asked and STEER_ACTION in node.attributes.text("manager.actions")
     return _BY_PROMPT[type_] if is_asked else ModelTask.NOTHING
 
 

@@ -77,12 +77,12 @@ def is_listed(key: str) -> bool:
 def remember_keys(past: Past, written: Iterable[str], before: Collection[str]) -> Past:
     """Return the past with the context keys that were just written."""
     # Sorted, as they are when read from the journal.
-    told = {key: None for key in sorted(written) if is_listed(key)}
-    if not told:
+    new_keys = {key: None for key in sorted(written) if is_listed(key)}
+    if not new_keys:
         return past
-    older = [key for key in past.keys if key not in told]
-    new = sum(key not in before for key in told)
-    return changed(past, keys=(*older, *told)[-MOST_KEYS:], values=past.values + new)
+    older = [key for key in past.keys if key not in new_keys]
+    new = sum(key not in before for key in new_keys)
+    return changed(past, keys=(*older, *new_keys)[-MOST_KEYS:], values=past.values + new)
 
 
 def remember(past: Past, note: StageNote) -> Past:
@@ -171,7 +171,7 @@ _FRAME_TOKENS = 60
 
 
 @dataclass(frozen=True)
-class Remembered:
+class PreambleInput:
     """The values that a preamble is written from: goal, run, past and context."""
 
     goal: str = ""
@@ -214,7 +214,7 @@ def estimate_tokens(text: str) -> int:
     return -(-plain // _LETTERS_PER_TOKEN) + len(text) - plain
 
 
-def write_preamble(fidelity: Fidelity, remembered: Remembered) -> str:
+def write_preamble(fidelity: Fidelity, remembered: PreambleInput) -> str:
     """Return the preamble for a new session; empty if there is nothing to tell."""
     measure = PREAMBLE_LIMITS[fidelity]
     past = remembered.past
@@ -228,7 +228,7 @@ def write_preamble(fidelity: Fidelity, remembered: Remembered) -> str:
     return "\n".join([HEADING, *sections]) if sections else ""
 
 
-def write_news(thread: str, remembered: Remembered) -> str:
+def write_news(thread: str, remembered: PreambleInput) -> str:
     """Return the stages since the last stage of a thread; empty if there are none."""
     notes, past = list[StageNote](), remembered.past
     for note in reversed(past.notes):
@@ -263,7 +263,7 @@ class _Room:
         return True
 
 
-def _head(remembered: Remembered, measure: PreambleLimits, room: _Room) -> Iterator[str]:
+def _head(remembered: PreambleInput, measure: PreambleLimits, room: _Room) -> Iterator[str]:
     """Yield the goal, the run and the counts."""
     if remembered.goal:
         yield _fitting("Goal: ", remembered.goal, min(room.left * 3 // 4, 400), room)
@@ -271,8 +271,8 @@ def _head(remembered: Remembered, measure: PreambleLimits, room: _Room) -> Itera
         yield _fitting("Run: ", remembered.run_id, 20, room)
     if measure.stages and remembered.past.total:
         counts = remembered.past.outcomes
-        told = ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items()))
-        yield _fitting("Stages so far: ", f"{remembered.past.total} ({told})", 60, room)
+        counts_text = ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items()))
+        yield _fitting("Stages so far: ", f"{remembered.past.total} ({counts_text})", 60, room)
 
 
 def _fitting(name: str, text: str, tokens: int, room: _Room) -> str:
@@ -312,7 +312,7 @@ def _of_stage(note: StageNote, measure: PreambleLimits) -> str:
     return line
 
 
-def _values(remembered: Remembered, measure: PreambleLimits, room: _Room) -> Sequence[str]:
+def _values(remembered: PreambleInput, measure: PreambleLimits, room: _Room) -> Sequence[str]:
     """Return the values written last that fit, the latest first."""
     keys, context = remembered.past.keys, remembered.context
     there = [key for key in reversed(keys) if context.get(key) is not None]

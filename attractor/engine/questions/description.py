@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from attractor.base.json import Json, canonical_json
 from attractor.engine.errors import RecordBroken
 from attractor.engine.questions.question import (
+    EnclosingBranch,
     Question,
-    Within,
     within_from_record,
 )
 from attractor.engine.storage.json_files import Fields
@@ -17,7 +17,7 @@ SHOWN_OF_ITEM = 80
 """The maximum length of an item in a line for people."""
 
 
-MOST_TOLD = 3
+MAX_LISTED = 3
 """The maximum number of questions in one line; `attractor answer` lists all of them."""
 
 
@@ -56,10 +56,10 @@ def describe_wait(questions: Sequence[Question]) -> str:
     """Return the reason why a run waits: its questions, or their number and the first few."""
     if len(questions) == 1:
         return f"{_WAITS}: {describe_question(questions[0])}"
-    told = list(map(describe_question, sort_questions(questions)[:MOST_TOLD]))
-    if len(questions) > MOST_TOLD:
-        told.append(f"{len(questions) - MOST_TOLD} more")
-    return f"waits for {len(questions)} answers: {'; '.join(told)}"
+    listed = list(map(describe_question, sort_questions(questions)[:MAX_LISTED]))
+    if len(questions) > MAX_LISTED:
+        listed.append(f"{len(questions) - MAX_LISTED} more")
+    return f"waits for {len(questions)} answers: {'; '.join(listed)}"
 
 
 def sort_questions(questions: Iterable[Question]) -> list[Question]:
@@ -73,11 +73,11 @@ def natural_key(text: str) -> tuple[tuple[int, str], ...]:
     return tuple((int(one), "") if one.isdecimal() else (-1, one) for one in parts)
 
 
-def _phrase(within: Within) -> str:
+def _phrase(within: EnclosingBranch) -> str:
     return "".join(_words(within))
 
 
-def _words(within: Within) -> Iterator[str]:
+def _words(within: EnclosingBranch) -> Iterator[str]:
     of_node = f" of {within.node}" if within.node else ""
     if not within.index:
         yield f"branch {within.name}{of_node}"

@@ -28,7 +28,7 @@ class Option:
 
 
 @dataclass(frozen=True)
-class Within:
+class EnclosingBranch:
     """A branch that a question is asked in, with its item if the branch is one of a `for_each`.
 
     The key is the branch in events, the name its name at the node it begins at. The index begins
@@ -61,7 +61,7 @@ class Question:
     default: str = ""
     timeout_seconds: float | None = None
     metadata: Mapping[str, Json] = field(default_factory=dict[str, Json])
-    within: Sequence[Within] = ()
+    within: Sequence[EnclosingBranch] = ()
 
 
 class AnswerKind(StrEnum):
@@ -139,7 +139,7 @@ def question_from_record(fields: Fields) -> Question:
     )
 
 
-def within_from_record(fields: Fields) -> tuple[Within, ...]:
+def within_from_record(fields: Fields) -> tuple[EnclosingBranch, ...]:
     """Read the branches of a question from its record."""
     if not fields.has("within"):
         return ()
@@ -185,19 +185,19 @@ def _text(fields: Fields, name: str) -> str:
     return fields.text(name) if fields.has(name) else ""
 
 
-def _within_to_record(within: Within) -> dict[str, Json]:
+def _within_to_record(within: EnclosingBranch) -> dict[str, Json]:
     record: dict[str, Json] = {"branch": within.key, "name": within.name, "node": within.node}
     if not within.index:
         return record
     return {**record, "index": within.index, "count": within.count, "item": within.item}
 
 
-def _within_from_record(fields: Fields) -> Within:
+def _within_from_record(fields: Fields) -> EnclosingBranch:
     key, name, node = fields.text("branch"), fields.text("name"), fields.text("node")
     if not fields.has("index"):
-        return Within(key, name, node)
+        return EnclosingBranch(key, name, node)
     item = fields.all().get("item")
-    return Within(key, name, node, item, fields.number("index"), fields.number("count"))
+    return EnclosingBranch(key, name, node, item, fields.number("index"), fields.number("count"))
 
 
 def _option_to_record(option: Option) -> dict[str, Json]:

@@ -46,7 +46,7 @@ class Fate(StrEnum):
 
 
 @dataclass(frozen=True)
-class Candidate:
+class EdgeCandidate:
     """An edge out of a stage, and its fate."""
 
     edge: Edge
@@ -60,7 +60,7 @@ class Route:
     target: str
     reason: RouteReason
     edge: Edge | None = None
-    candidates: tuple[Candidate, ...] = ()
+    candidates: tuple[EdgeCandidate, ...] = ()
 
     @property
     def is_handled_failure(self) -> bool:
@@ -116,7 +116,7 @@ def route_failure(graph: Graph, node: Node, outcome: Outcome, lookup: Lookup) ->
 
 def route_join(graph: Graph, node: Node, outcome: Outcome, meeting: str) -> Route:
     """Continue at the node where branches meet; the edges of the node are branches (R6)."""
-    branches = tuple(Candidate(edge, Fate.A_BRANCH) for edge in graph.outgoing(node.id))
+    branches = tuple(EdgeCandidate(edge, Fate.A_BRANCH) for edge in graph.outgoing(node.id))
     if outcome.status is not StageStatus.FAIL:
         return Route(meeting, RouteReason.JOIN, candidates=branches)
     is_final = outcome.failure_class is FailureClass.PIPELINE
@@ -188,14 +188,14 @@ def _take(picks: Iterable[_Pick], ways: _Ways) -> Route | None:
     if pick is None:
         return None
     winner = pick.edges[0]
-    candidates = tuple(Candidate(edge, _fate(edge, pick, ways)) for edge in ways.edges)
+    candidates = tuple(EdgeCandidate(edge, _fate(edge, pick, ways)) for edge in ways.edges)
     return Route(winner.target, pick.reason, winner, candidates)
 
 
-def _candidates(ways: _Ways, otherwise: Fate) -> tuple[Candidate, ...]:
+def _candidates(ways: _Ways, otherwise: Fate) -> tuple[EdgeCandidate, ...]:
     """Return the candidates when no edge was selected."""
     return tuple(
-        Candidate(edge, Fate.CONDITION_FALSE if edge.is_conditional else otherwise)
+        EdgeCandidate(edge, Fate.CONDITION_FALSE if edge.is_conditional else otherwise)
         for edge in ways.edges
     )
 

@@ -121,7 +121,7 @@ def begin_again(progress: Progress) -> Progress:
 
 
 @dataclass(frozen=True)
-class Decision:
+class MoveDecision:
     """The next move, and its routes: more than one after a redirect."""
 
     move: Move
@@ -135,7 +135,7 @@ def choose_move(
     bounds: Bounds = NO_BOUNDS,
     *,
     read: ReadValue = unchanged,
-) -> Decision:
+) -> MoveDecision:
     """Choose the next move of a walk after a visit.
 
     Conditions resolve references in the context with `read`.
@@ -177,22 +177,22 @@ class _Deciding:
     visit: Visit
     bounds: Bounds
 
-    def decide(self, move: Move, route: Route) -> Decision:
+    def decide(self, move: Move, route: Route) -> MoveDecision:
         """Choose the end of the walk, a redirect, or the next node."""
         if stuck := self._stuck():
-            return Decision(self._failed(move, stuck), (route,))
+            return MoveDecision(self._failed(move, stuck), (route,))
         if route.reason is RouteReason.FAILED:
-            return Decision(self._failed(move, self.visit.outcome.failure_reason), (route,))
+            return MoveDecision(self._failed(move, self.visit.outcome.failure_reason), (route,))
         if route.reason is RouteReason.NO_ROUTE:
             reason = f"no_route: no edge out of {self.visit.node} can be taken"
-            return Decision(self._failed(move, reason), (route,))
+            return MoveDecision(self._failed(move, reason), (route,))
         if self.bounds.until:
             return self._within_branch(move, route)
         if route.reason is RouteReason.NO_EDGES or self._is_exit(route.target):
             return self._leave(move, route)
         if route.edge and is_restart(route.edge):
-            return Decision(self._restarted(move), (route,))
-        return Decision(self._within_limits(move), (route,))
+            return MoveDecision(self._restarted(move), (route,))
+        return MoveDecision(self._within_limits(move), (route,))
 
     def _restarted(self, move: Move) -> Move:
         """Continue as another run (ruling R7), unless `max_restarts` is reached."""
@@ -211,18 +211,20 @@ class _Deciding:
         times = f"{record.failure_count} times in a row (max_same_failures={limit})"
         return f"{visit.node} failed in the same way {times}: {visit.outcome.failure_reason}"
 
-    def _within_branch(self, move: Move, route: Route) -> Decision:
+    def _within_branch(self, move: Move, route: Route) -> MoveDecision:
         until = self.bounds.until
         if route.edge and is_restart(route.edge):
-            return Decision(self._failed(move, "loop_restart is invalid inside a branch"), (route,))
+            return MoveDecision(
+                self._failed(move, "loop_restart is invalid inside a branch"), (route,)
+            )
         if route.reason is RouteReason.NO_EDGES or route.target == until:
-            return Decision(self._arrived(move, route), (route,))
+            return MoveDecision(self._arrived(move, route), (route,))
         if self._is_exit(route.target) or route.target in self.bounds.outside:
             leaving = f"the branch leads to {route.target} before branches meet at {until}"
             # The retry target is outside of the branch, so the branch ends with the failure.
             reason = "" if route.edge else self.visit.outcome.failure_reason
-            return Decision(self._failed(move, reason or leaving), (route,))
-        return Decision(self._within_limits(move), (route,))
+            return MoveDecision(self._failed(move, reason or leaving), (route,))
+        return MoveDecision(self._within_limits(move), (route,))
 
     def _arrived(self, move: Move, route: Route) -> Move:
         """End a branch like its last stage; the exit checks its goal gates."""
@@ -233,14 +235,14 @@ class _Deciding:
             move, target="", end=WalkEnd(status, reason, route.target or self.visit.node)
         )
 
-    def _leave(self, move: Move, route: Route) -> Decision:
+    def _leave(self, move: Move, route: Route) -> MoveDecision:
         gate = find_unsatisfied(self.graph, self.after)
         if gate is None:
-            return Decision(self._succeeded(move, route), (route,))
+            return MoveDecision(self._succeeded(move, route), (route,))
         back = redirect(self.graph, gate)
         if back is None:
             reason = f"goal gate {gate.id} unsatisfied and no retry target"
-            return Decision(self._failed(move, reason), (route,))
+            return MoveDecision(self._failed(move, reason), (route,))
         sent_back = changed(
             move,
             target=back.target,
@@ -249,7 +251,7 @@ class _Deciding:
             fidelity="",
             thread="",
         )
-        return Decision(self._within_limits(sent_back), (route, back))
+        return MoveDecision(self._within_limits(sent_back), (route, back))
 
     def _within_limits(self, move: Move) -> Move:
         most = redirect_limit(self.graph)

@@ -9,7 +9,7 @@ from attractor.base.files import file_error
 from attractor.base.locks import FileLock
 from attractor.engine.errors import FenceLost
 
-PATIENCE_S = 0.2
+LOCK_WAIT_S = 0.2
 """The time that a runner waits for the lock: status checks hold it briefly."""
 
 
@@ -53,7 +53,7 @@ class FileFence:
     def begin(self) -> None:
         """Lock the directory, or fail with the name of the holder."""
         if not self._begun:
-            self._lock.acquire(wait=PATIENCE_S, purpose=self._purpose)
+            self._lock.acquire(wait=LOCK_WAIT_S, purpose=self._purpose)
             self._file = self._found()
         self._begun += 1
 

@@ -166,7 +166,7 @@ def final_from_journal(directory: RunDirectory, manifest: Manifest) -> dict[str,
             raise RecordBroken(f"the line at byte {line.offset} of {directory.events} is no event")
         event = Event.from_record(record)
         if event.type in _TERMINAL:
-            told = final_record(manifest, state, event.time)
-            return {**told, "seconds": event.data.get("seconds", told["seconds"])}
+            record = final_record(manifest, state, event.time)
+            return {**record, "seconds": event.data.get("seconds", record["seconds"])}
         state = fold(state, event)
     raise RecordBroken(f"{directory.events} has no terminal event")

@@ -169,7 +169,7 @@ class ReachedNode:
 
 
 @dataclass(frozen=True)
-class Exit:
+class TriedRoute:
     """One exit of a node: its route, and the node that it reaches."""
 
     route: Route
@@ -177,7 +177,7 @@ class Exit:
 
 
 @dataclass(frozen=True)
-class Ways:
+class NodeTrials:
     """The outcomes and values to try at a node; `is_whole` if no other value matters."""
 
     graph: Graph
@@ -197,14 +197,14 @@ class Ways:
         """Return the number of looks at an edge for some outcomes."""
         return len(outcomes) * prod(map(len, self.free.values())) * self.degree
 
-    def tried(self, outcomes: Sequence[Outcome]) -> Iterator[Exit]:
+    def tried(self, outcomes: Sequence[Outcome]) -> Iterator[TriedRoute]:
         """Try outcomes, each with every combination of values."""
         for outcome in outcomes:
             for chosen in product(*self.free.values()):
                 values = dict(zip(self.free, chosen, strict=True))
                 yield self._way(outcome, {**self.known, **values})
 
-    def _way(self, outcome: Outcome, values: Mapping[str, Json]) -> Exit:
+    def _way(self, outcome: Outcome, values: Mapping[str, Json]) -> TriedRoute:
         status, label = outcome.status, outcome.preferred_label
         context = {
             **values,
@@ -216,8 +216,8 @@ class Ways:
         choose = route_failure if failed else select_edge
         route = choose(self.graph, self.node, outcome, make_lookup(status, label, context))
         if route.edge and is_restart(route.edge):
-            return Exit(route, _ahead_anew(self.graph, route.target))
-        return Exit(route, self._ahead(route.target, outcome, values))
+            return TriedRoute(route, _ahead_anew(self.graph, route.target))
+        return TriedRoute(route, self._ahead(route.target, outcome, values))
 
     def _ahead(self, target: str, outcome: Outcome, values: Mapping[str, Json]) -> ReachedNode:
         """Return the node that a route reaches; only a conditional gets the outcome (ruling R1)."""
@@ -239,34 +239,34 @@ class ConditionIndex:
 
     graph: Graph
     fixed: Mapping[str, Json]
-    told: Mapping[str, ConditionValues]
+    values_of: Mapping[str, ConditionValues]
     shared: Set[str]
 
-    def ways(self, place: ReachedNode) -> Ways:
+    def ways(self, place: ReachedNode) -> NodeTrials:
         """Return the outcomes and values to try at a node."""
-        told, node = self.told[place.node], self.graph.nodes[place.node]
-        known = {key: self.fixed[key] for key in told.values if key in self.fixed}
+        values_of, node = self.values_of[place.node], self.graph.nodes[place.node]
+        known = {key: self.fixed[key] for key in values_of.values if key in self.fixed}
         known |= dict(place.values)
         free = {
             key: values
-            for key, values in told.values.items()
+            for key, values in values_of.values.items()
             if key not in known and key not in _ASKED_ANYWAY
         }
         outcomes = _outcomes(self.graph, node, place)
-        return Ways(self.graph, node, outcomes, known, free, self.shared, told.is_whole)
+        return NodeTrials(self.graph, node, outcomes, known, free, self.shared, values_of.is_whole)
 
 
 def read_conditions(graph: Graph) -> ConditionIndex:
     """Read the conditions of a graph; no stage can change the attributes of the graph."""
-    told = {
+    values_of = {
         node: distinguished_values(edge.condition for edge in graph.outgoing(node))
         for node in graph.nodes
     }
     asked = Counter(
-        key for node, one in told.items() if is_conditional(graph, node) for key in one.values
+        key for node, one in values_of.items() if is_conditional(graph, node) for key in one.values
     )
     shared = frozenset(key for key, times in asked.items() if times > 1)
-    return ConditionIndex(graph, begin(graph, "", {}).context, told, shared)
+    return ConditionIndex(graph, begin(graph, "", {}).context, values_of, shared)
 
 
 def _ahead_anew(graph: Graph, target: str) -> ReachedNode:
@@ -305,7 +305,7 @@ class Coverage:
     untried: tuple[Edge, ...]
 
 
-class _How(IntEnum):
+class _Certainty(IntEnum):
     """How an edge was found to be possible, the surest first."""
 
     CHOSEN = 0
@@ -323,12 +323,12 @@ def cover(graph: Graph, *, most: int = MOST_AT_A_PLACE) -> Coverage:
         nodes=reached,
         unreachable_nodes=tuple(node for node in graph.nodes if node not in reached),
         unreachable_edges=tuple(edge for edge in graph.edges if id(edge) not in found),
-        only_suggested=_found(graph, found, _How.SUGGESTED),
-        untried=_found(graph, found, _How.ASSUMED),
+        only_suggested=_found(graph, found, _Certainty.SUGGESTED),
+        untried=_found(graph, found, _Certainty.ASSUMED),
     )
 
 
-def _found(graph: Graph, found: Mapping[int, _How], how: _How) -> tuple[Edge, ...]:
+def _found(graph: Graph, found: Mapping[int, _Certainty], how: _Certainty) -> tuple[Edge, ...]:
     return tuple(edge for edge in graph.edges if found.get(id(edge)) is how)
 
 
@@ -341,7 +341,7 @@ class _Exploring:
     most_at_a_place: int
     left: int
     places: dict[str, set[ReachedNode]] = field(default_factory=dict[str, set[ReachedNode]])
-    found: dict[int, _How] = field(default_factory=dict[int, _How])
+    found: dict[int, _Certainty] = field(default_factory=dict[int, _Certainty])
     waiting: deque[ReachedNode] = field(default_factory=deque[ReachedNode])
     may_end: bool = False
 
@@ -385,10 +385,10 @@ class _Exploring:
             self._branch(node, fork)
             return
         ways = self.lookout.ways(place)
-        is_tried = self._try(node, ways, ways.outcomes, _How.CHOSEN)
+        is_tried = self._try(node, ways, ways.outcomes, _Certainty.CHOSEN)
         if missed := self._missed(node):
             suggested = suggestions(node, missed)
-            is_tried = self._try(node, ways, suggested, _How.SUGGESTED) and is_tried
+            is_tried = self._try(node, ways, suggested, _Certainty.SUGGESTED) and is_tried
         if not (is_tried and ways.is_whole):
             self._assume(node)
 
@@ -398,7 +398,7 @@ class _Exploring:
     def _branch(self, node: Node, fork: Fork) -> None:
         """Follow every edge of a fork, and continue where branches meet."""
         for edge in self.graph.outgoing(node.id):
-            self._take(edge, _How.CHOSEN)
+            self._take(edge, _Certainty.CHOSEN)
             self._come_to(ReachedNode(edge.target))
         if fork.meeting:
             self._come_to(ReachedNode(fork.meeting))
@@ -407,7 +407,9 @@ class _Exploring:
         if jump := find_jump(self.graph, node):
             self._come_to(ReachedNode(jump.target))
 
-    def _try(self, node: Node, ways: Ways, outcomes: Sequence[Outcome], how: _How) -> bool:
+    def _try(
+        self, node: Node, ways: NodeTrials, outcomes: Sequence[Outcome], how: _Certainty
+    ) -> bool:
         """Follow the routes of outcomes; return False if they are too many to try."""
         cost = ways.cost(outcomes)
         if cost > min(self.most_at_a_place, self.left):
@@ -445,10 +447,10 @@ class _Exploring:
         self.may_end = True
         for edge in self.graph.outgoing(node.id):
             if id(edge) not in self.found:
-                self._take(edge, _How.ASSUMED)
+                self._take(edge, _Certainty.ASSUMED)
             self._come_to(ReachedNode(edge.target))
         if jump := find_jump(self.graph, node):
             self._come_to(ReachedNode(jump.target))
 
-    def _take(self, edge: Edge, how: _How) -> None:
+    def _take(self, edge: Edge, how: _Certainty) -> None:
         self.found[id(edge)] = min(how, self.found.get(id(edge), how))

@@ -92,8 +92,8 @@ def open_outcomes(file: Path) -> dict[str, Json]:
     try:
         text = file.read_bytes().decode("utf-8-sig")
     except OSError as cause:
-        told = cause.strerror or str(cause)
-        raise UsageError(f"{file}: {told}", hint="name a JSON or TOML file") from cause
+        reason = cause.strerror or str(cause)
+        raise UsageError(f"{file}: {reason}", hint="name a JSON or TOML file") from cause
     except UnicodeDecodeError as cause:
         raise UsageError(f"{file} is not UTF-8", hint="save it as UTF-8") from cause
     table = _read_toml(text, file) if _is_toml(file, text) else _read_json(text, file)

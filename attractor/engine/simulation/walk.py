@@ -13,7 +13,7 @@ from attractor.engine.context import Context
 from attractor.engine.outcome import Outcome, StageStatus
 from attractor.engine.preflight import resolve_handler
 from attractor.engine.routing.branch_bounds import NO_BOUNDS, Bounds, BranchBounds, meeting_of
-from attractor.engine.routing.next_move import Decision, begin_again, choose_move
+from attractor.engine.routing.next_move import MoveDecision, begin_again, choose_move
 from attractor.engine.routing.retry import may_retry, retry_policy, same_failure_limit, settle
 from attractor.engine.seams import Halted, Handler, Stage
 from attractor.engine.stage.execution import execute
@@ -148,7 +148,7 @@ class SimulatedStep:
     """
 
     visit: Visit
-    decision: Decision
+    decision: MoveDecision
     status: StageStatus
     branch: str = ""
 

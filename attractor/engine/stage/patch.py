@@ -14,7 +14,7 @@ from attractor.engine.storage.secrets import PLACEHOLDER, Redactor
 LARGEST_PATCH = 4 << 20
 
 
-PATIENCE_S = 3.0
+MAX_PATCH_S = 3.0
 """The maximum time to make a patch: the run continues without it."""
 
 
@@ -54,10 +54,10 @@ async def make_patch(
     files = list(_files(text or b""))
     if text is None or len(text) > most:
         del files[-1:]
-    kept = [one for one in files if not _lacks_content(one)]
-    names = {_name_of(one) for one in kept}
+    complete = [one for one in files if not _lacks_content(one)]
+    names = {_name_of(one) for one in complete}
     changed = await workspace.changed(since, until)
-    return Patch(b"".join(kept), tuple(path for path in changed if path not in names))
+    return Patch(b"".join(complete), tuple(path for path in changed if path not in names))
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ async def _diff(
 ) -> bytes | None:
     """Return the patch between two trees, at most one byte too long; None after a time-out."""
     try:
-        async with asyncio.timeout(PATIENCE_S):
+        async with asyncio.timeout(MAX_PATCH_S):
             return await workspace.diff(since, until, most=most + 1, binary=binary)
     except TimeoutError:
         return None

@@ -71,33 +71,33 @@ class Blobs:
             raise
 
 
-def share_blobs(theirs: Path, ours: Path) -> None:
+def share_blobs(source: Path, target: Path) -> None:
     """Share the blobs and artifacts of one run directory with another.
 
     Files are hard-linked where possible: their content never changes in place.
     """
-    if not theirs.is_dir():
+    if not source.is_dir():
         return
-    make_folder(ours)
+    make_folder(target)
     try:
-        for file in sorted(theirs.iterdir()):
+        for file in sorted(source.iterdir()):
             if file.is_dir():
-                share_blobs(file, ours / file.name)
+                share_blobs(file, target / file.name)
             elif file.suffix == ".json":
-                _link(file, ours / file.name)
+                _link(file, target / file.name)
     except OSError as cause:
-        raise file_error("share", theirs, cause) from cause
-    sync_folder(ours)
+        raise file_error("share", source, cause) from cause
+    sync_folder(target)
 
 
-def _link(theirs: Path, ours: Path) -> None:
+def _link(source: Path, target: Path) -> None:
     try:
-        ours.hardlink_to(theirs)
+        target.hardlink_to(source)
     except FileExistsError:
         return
     except OSError:
         # Another disk, or one without hard links.
-        write_whole(ours, theirs.read_bytes())
+        write_whole(target, source.read_bytes())
 
 
 def make_folder(folder: Path) -> None:

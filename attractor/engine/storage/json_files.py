@@ -184,14 +184,14 @@ def is_too_deep(value: Json) -> bool:
 
 def describe_fault(fault: Exception, *, form: str = "JSON") -> str:
     """Return the fault after the name of a file: `is invalid JSON: ...`, or `holds ...`."""
-    told = str(fault)
-    if isinstance(fault, RecursionError) or "recursion" in told:
+    message = str(fault)
+    if isinstance(fault, RecursionError) or "recursion" in message:
         return TOO_DEEP
-    if _TOO_LONG in told:
+    if _TOO_LONG in message:
         return "contains a number with too many digits"
-    if isinstance(fault, NotCanonical) and told.startswith(_NOT_WRITTEN):
-        return f"holds {_LONG_PATH.sub(_shortened, told.removeprefix(_NOT_WRITTEN))}"
-    return f"is invalid {form}: {told.removeprefix(_NOT_JSON)}"
+    if isinstance(fault, NotCanonical) and message.startswith(_NOT_WRITTEN):
+        return f"holds {_LONG_PATH.sub(_shortened, message.removeprefix(_NOT_WRITTEN))}"
+    return f"is invalid {form}: {message.removeprefix(_NOT_JSON)}"
 
 
 def _members(value: Json) -> Iterable[Json]:

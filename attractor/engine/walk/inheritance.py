@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from attractor.base.dataclasses import dataclass
 from attractor.engine.errors import ConversationLost
 from attractor.engine.journal.events import FidelityDegraded
-from attractor.engine.prompts.fidelity import DEGRADED, Arrival, resolve
+from attractor.engine.prompts.fidelity import DEGRADED, StageArrival, resolve
 from attractor.engine.prompts.inherited_context import NOTHING_INHERITED, InheritedContext, Thread
 from attractor.engine.prompts.model_tasks import is_conversation_turn
-from attractor.engine.prompts.preamble import Remembered
+from attractor.engine.prompts.preamble import PreambleInput
 from attractor.engine.state.identifiers import MAIN
 from attractor.engine.walk.walk import Walk
 from attractor.language.graph.graph import Node
@@ -39,7 +39,7 @@ def inherit_context(walk: Walk, node: Node, visit: int, *, starts_over: bool) ->
     if not is_conversation_turn(node):
         return Inheritance()
     resolved = resolve(walk.graph, node, _arrival(walk, node), walk.subgraph_classes)
-    remembered = Remembered(
+    remembered = PreambleInput(
         goal=_goal(walk),
         run_id=walk.run.manifest.run_id,
         past=walk.progress.past,
@@ -68,13 +68,13 @@ def _restore(walk: Walk, thread: Thread) -> str:
     return ""
 
 
-def _arrival(walk: Walk, node: Node) -> Arrival:
+def _arrival(walk: Walk, node: Node) -> StageArrival:
     progress = walk.progress
     fidelity, thread = _edge_into_branch(walk, node)
     notes, completed = progress.past.notes, progress.completed
     # Conditionals have no note: they are transparent here too.
     previous = notes[-1].node if notes else completed[-1] if completed else ""
-    return Arrival(
+    return StageArrival(
         previous,
         progress.thread,
         fidelity or progress.edge_fidelity,

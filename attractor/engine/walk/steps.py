@@ -7,7 +7,7 @@ from attractor.engine.interviews import RunQuestions
 from attractor.engine.journal.events import EdgeSelected, StageParked
 from attractor.engine.questions.question import Question, question_to_record
 from attractor.engine.routing.edge_selection import Route
-from attractor.engine.routing.next_move import Decision, choose_move
+from attractor.engine.routing.next_move import MoveDecision, choose_move
 from attractor.engine.run_folder.inbox import POLL
 from attractor.engine.seams import Parked, Stopped, Waiting
 from attractor.engine.state.identifiers import StageReference
@@ -63,7 +63,7 @@ async def _take_step(walk: Walk, node: Node) -> None:
     await walk.run.commit(Step(visit, decision.move), place=place)
 
 
-def _decide(walk: Walk, visit: Visit) -> Decision:
+def _decide(walk: Walk, visit: Visit) -> MoveDecision:
     """Choose the next move, from the progress with the branches of the visit joined."""
     progress, _ = join_visit(walk.run.state.walks, walk.key, visit)
     return choose_move(walk.graph, progress, visit, walk.bounds, read=reader(walk.run.blobs))

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from attractor.base.errors import UnknownName, UsageError, suggest
 from attractor.engine.questions.edge_labels import normalize_label
-from attractor.handlers.choices import Choice, find_choices, match_choice
+from attractor.handlers.choices import GateChoice, find_choices, match_choice
 from attractor.language.graph.graph import Edge, Graph
 from attractor.language.source.syntax_tree import Attributes
 
@@ -25,7 +25,7 @@ def check_answers(graph: Graph, answers: Mapping[str, Sequence[str]]) -> None:
                 raise _none_of(node, answer, choices)
 
 
-def _choices(graph: Graph, node: str) -> Iterator[Choice]:
+def _choices(graph: Graph, node: str) -> Iterator[GateChoice]:
     """Yield whatever may be chosen at a gate: which ways are open shows when it is reached."""
     open_ = tuple(_without_condition(edge) for edge in graph.outgoing(node))
     yield from find_choices(replace(graph, edges=open_), node)
@@ -39,7 +39,7 @@ def _without_condition(edge: Edge) -> Edge:
     return Edge(edge.source, edge.target, Attributes(kept), edge.span)
 
 
-def _none_of(node: str, answer: str, choices: Sequence[Choice]) -> UsageError:
+def _none_of(node: str, answer: str, choices: Sequence[GateChoice]) -> UsageError:
     labels = list(dict.fromkeys(one.label for one in choices))
     near = suggest(answer, labels) or suggest(answer.lower(), map(normalize_label, labels))
     hint = f"did you mean {near}?" if near else f"its choices: {', '.join(labels) or 'none'}"

@@ -1,12 +1,12 @@
 import pytest
 
-from attractor.engine.prompts.fidelity import Arrival, Resolved, resolve, subgraph_classes
+from attractor.engine.prompts.fidelity import StageArrival, StageFidelity, resolve, subgraph_classes
 from attractor.engine.prompts.inherited_context import Threads
 from attractor.language import prepare
 from attractor.language.graph.fidelity import Fidelity
 from tests.engine.graphs import graph, node
 
-ARRIVAL = Arrival("before", "going on", "full", "of the edge")
+ARRIVAL = StageArrival("before", "going on", "full", "of the edge")
 
 
 @pytest.mark.parametrize(
@@ -14,24 +14,26 @@ ARRIVAL = Arrival("before", "going on", "full", "of the edge")
     [
         ("own", ARRIVAL, "default", "loop", "own"),
         ("", ARRIVAL, "default", "loop", "of the edge"),
-        ("", Arrival("before", "going on", "full"), "default", "loop", "default"),
-        ("", Arrival("before", "going on", "full"), "", "loop", "loop"),
-        ("", Arrival("before", "going on", "full"), "", "", "going on"),
-        ("", Arrival("before", "", "full"), "", "", "before"),
-        ("", Arrival("", "", "full"), "", "", "work"),
+        ("", StageArrival("before", "going on", "full"), "default", "loop", "default"),
+        ("", StageArrival("before", "going on", "full"), "", "loop", "loop"),
+        ("", StageArrival("before", "going on", "full"), "", "", "going on"),
+        ("", StageArrival("before", "", "full"), "", "", "before"),
+        ("", StageArrival("", "", "full"), "", "", "work"),
     ],
 )
 def test_a_thread_is_the_first_that_is_named(
-    on_node: str, arrival: Arrival, on_graph: str, around: str, thread: str
+    on_node: str, arrival: StageArrival, on_graph: str, around: str, thread: str
 ) -> None:
     work = node("work", thread_id=on_node)
     drawn = graph([work], [], thread_id=on_graph)
-    assert resolve(drawn, work, arrival, {"work": around}) == Resolved(Fidelity.FULL, thread)
+    assert resolve(drawn, work, arrival, {"work": around}) == StageFidelity(Fidelity.FULL, thread)
 
 
 def test_without_full_fidelity_there_is_no_thread() -> None:
     work = node("work", thread_id="own", fidelity="compact")
-    assert resolve(graph([work], []), work, Arrival("before"), {}) == Resolved(Fidelity.COMPACT)
+    assert resolve(graph([work], []), work, StageArrival("before"), {}) == StageFidelity(
+        Fidelity.COMPACT
+    )
 
 
 def test_the_nearest_subgraph_with_a_label_gives_a_thread_its_name() -> None:

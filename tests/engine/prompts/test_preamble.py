@@ -9,7 +9,7 @@ from attractor.engine.prompts.preamble import (
     NOTHING_PAST,
     PREAMBLE_LIMITS,
     Past,
-    Remembered,
+    PreambleInput,
     StageNote,
     estimate_tokens,
     join_past,
@@ -102,7 +102,7 @@ preamble_texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=400)
 
 def remembered(
     stages: int, *, words: str = "", goal: str = "Ship it", values: int = 0, text: str = "a value"
-) -> Remembered:
+) -> PreambleInput:
     past = NOTHING_PAST
     for number in range(stages):
         note = StageNote(f"n{number}", 1, "success", words, tools={"shell": 2, "edit_file": 1})
@@ -110,7 +110,7 @@ def remembered(
     context: dict[str, Json] = {f"k{number}": text for number in range(values)}
     for key in context:
         past = remember_keys(past, [key], past.keys)
-    return Remembered(goal, "run-1", past, context)
+    return PreambleInput(goal, "run-1", past, context)
 
 
 def test_compact_lists_stages_and_values() -> None:
@@ -122,7 +122,7 @@ def test_compact_lists_stages_and_values() -> None:
         past = remember(past, note)
     past = remember_keys(past, ["finding"], ())
     context: dict[str, Json] = {"finding": {"line": 3}, "internal.x": "hidden"}
-    assert write_preamble(Fidelity.COMPACT, Remembered("Ship it", "run-1", past, context)) == (
+    assert write_preamble(Fidelity.COMPACT, PreambleInput("Ship it", "run-1", past, context)) == (
         "# What went before\n"
         "\n"
         "Goal: Ship it\n"
@@ -214,7 +214,7 @@ def test_notes_cannot_imitate_headings() -> None:
 
 def test_referenced_value_shows_size() -> None:
     past = remember_keys(NOTHING_PAST, ["big"], ())
-    what = Remembered("", "", past, {"big": {"$artifact": HASH, "bytes": 5_000_000}})
+    what = PreambleInput("", "", past, {"big": {"$artifact": HASH, "bytes": 5_000_000}})
     assert "- big: (5000000 bytes, kept as an artifact)" in write_preamble(Fidelity.COMPACT, what)
 
 
@@ -226,12 +226,12 @@ def spoken(*threads: str) -> Past:
 
 
 def test_conversation_gets_only_news() -> None:
-    told = write_news("t", Remembered("g", "r", spoken("", "t", "", "x"), {}))
+    told = write_news("t", PreambleInput("g", "r", spoken("", "t", "", "x"), {}))
     assert told == ("# What happened since you last worked\n\n- n2 (fail): why\n- n3 (fail): why")
-    assert write_news("t", Remembered("g", "r", spoken("", "t"), {})) == ""
+    assert write_news("t", PreambleInput("g", "r", spoken("", "t"), {})) == ""
 
 
 def test_news_has_maximum_length() -> None:
-    told = write_news("t", Remembered("g", "r", spoken("t", *[""] * 500), {}))
+    told = write_news("t", PreambleInput("g", "r", spoken("t", *[""] * 500), {}))
     assert "- ... and 481 stages before" in told
     assert estimate_tokens(told) <= 1500

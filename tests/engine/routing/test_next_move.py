@@ -17,7 +17,7 @@ from attractor.engine.outcome import (
 )
 from attractor.engine.preflight import require_executable
 from attractor.engine.routing.branch_bounds import Bounds
-from attractor.engine.routing.next_move import Decision, begin_again, choose_move
+from attractor.engine.routing.next_move import MoveDecision, begin_again, choose_move
 from attractor.engine.run_folder.inbox import Order, leave_order
 from attractor.engine.simulation.walk import walk
 from attractor.engine.state.progress import Progress, StageRecord, Visit, begin
@@ -32,7 +32,7 @@ FAILED = StageRecord(1, StageStatus.FAIL)
 
 def move(
     whole: Graph, at: str, outcome: Outcome, progress: Progress | None = None, number: int = 1
-) -> Decision:
+) -> MoveDecision:
     return choose_move(whole, progress or begin(whole, "", {}), Visit(at, number, 1, outcome))
 
 
@@ -56,12 +56,14 @@ def test_a_target_that_is_not_there_fails_the_run() -> None:
 WITHIN = Bounds("join", frozenset({"plan"}))
 
 
-def within(whole: Graph, at: str, outcome: Outcome, progress: Progress | None = None) -> Decision:
+def within(
+    whole: Graph, at: str, outcome: Outcome, progress: Progress | None = None
+) -> MoveDecision:
     """Decide within a branch that ends at `join`, and to which `plan` is outside."""
     return choose_move(whole, progress or Progress(at), Visit(at, 1, 1, outcome), WITHIN)
 
 
-def ended(decision: Decision) -> tuple[StageStatus, str, str]:
+def ended(decision: MoveDecision) -> tuple[StageStatus, str, str]:
     assert decision.move.end is not None
     return decision.move.end.status, decision.move.end.reason, decision.move.end.node
 
@@ -92,7 +94,7 @@ def again(**attributes: int) -> Graph:
 
 def judged(
     whole: Graph, progress: Progress | None = None, bounds: Bounds | None = None
-) -> Decision:
+) -> MoveDecision:
     visit = Visit("judge", 1, 1, FAIL)
     return choose_move(whole, progress or begin(whole, "", {}), visit, bounds or Bounds())
 

@@ -413,7 +413,7 @@ class Slow(NoWorkspace):
 
 
 def test_a_patch_that_lasts_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patches, "PATIENCE_S", 0.01)
+    monkeypatch.setattr(patches, "MAX_PATCH_S", 0.01)
     place = Workplace(tmp_path / "run", line("a", "b"))
     place.workspace = Slow()
     assert place.run().exit_code == 0
