@@ -29,7 +29,21 @@ PRONOUNS: Mapping[str, str] = {
 }
 """Pronouns in place of a noun, which do not appear in the places below."""
 
-PLACES = ("README.md", "CONTRIBUTING.md", "attractor/base", "attractor/cli", "attractor/config")
+PLACES = (
+    "README.md",
+    "CONTRIBUTING.md",
+    "attractor/agent",
+    "attractor/base",
+    "attractor/cli",
+    "attractor/config",
+    "attractor/environments",
+    "attractor/language",
+    "attractor/llm",
+    "attractor/scenarios",
+    "docs/explanation",
+    "docs/glossary.md",
+    "docs/tutorial",
+)
 """Places without pronouns so far: add a place when its last one is gone."""
 
 

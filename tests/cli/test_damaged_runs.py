@@ -165,7 +165,7 @@ def test_read_only_runs_folder_is_reported_first(desk: GitDesk) -> None:
     last = met.stderr.splitlines()[-1]
     assert last.startswith("error: cannot make ")
     assert "Read-only file system" in last
-    assert "choose another folder, or mount it writable" in last
+    assert "choose another folder, or mount the file system writable" in last
     assert list(runs.iterdir()) == []
     desk.run("--interviewer", "park")
     go_on(desk)
