@@ -34,22 +34,28 @@ _UNREACHABLE = _FORBIDDEN | {
 
 def main() -> None:
     """Try everything; the caller checks outside for written files and killed processes."""
-    asked = json.loads(Path(sys.argv[1]).read_text("utf-8"))
-    Path(asked["token"]).touch()
-    told = {
+    arguments = json.loads(Path(sys.argv[1]).read_text("utf-8"))
+    Path(arguments["token"]).touch()
+    results = {
         # Written files are checked outside: some places may be inside the sandbox.
-        "doubtful": [path for path in asked["places"] if _doubtful(Path(path, asked["token"]))],
-        "reads": [path for path in asked["secrets"] if _shows(path)],
+        "doubtful": [
+            path for path in arguments["places"] if _doubtful(Path(path, arguments["token"]))
+        ],
+        "reads": [path for path in arguments["secrets"] if _shows(path)],
         "connects": not (
-            _blocked(lambda: _connect(("127.0.0.1", asked["port"]), socket.AF_INET), _UNREACHABLE)
-            and _blocked(lambda: _connect("\0" + asked["abstract"], socket.AF_UNIX), _UNREACHABLE)
+            _blocked(
+                lambda: _connect(("127.0.0.1", arguments["port"]), socket.AF_INET), _UNREACHABLE
+            )
+            and _blocked(
+                lambda: _connect("\0" + arguments["abstract"], socket.AF_UNIX), _UNREACHABLE
+            )
         ),
         # Before the attempt to kill: a dead process has no command line.
-        "sees": _sees(os.fsencode(asked["marker"])),
+        "sees": _sees(os.fsencode(arguments["marker"])),
     }
     with suppress(OSError):
-        os.kill(asked["pid"], signal.SIGKILL)
-    sys.stdout.write(json.dumps(told))
+        os.kill(arguments["pid"], signal.SIGKILL)
+    sys.stdout.write(json.dumps(results))
 
 
 def _doubtful(file: Path) -> bool:

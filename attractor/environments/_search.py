@@ -19,14 +19,14 @@ _LARGEST_FILE = 32 * 1024 * 1024
 
 def main() -> int:
     """Search, and return the exit status of grep."""
-    asked = json.loads(sys.argv[1])
+    arguments = json.loads(sys.argv[1])
     try:
-        pattern = re.compile(asked["pattern"], re.IGNORECASE if asked["ignore_case"] else 0)
+        pattern = re.compile(arguments["pattern"], re.IGNORECASE if arguments["ignore_case"] else 0)
     except re.error as error:
         sys.stderr.write(f"regex parse error: {error}\n")
         return 2
-    left = int(asked["max_results"])
-    for file in _files(asked["path"], asked["glob"]):
+    left = int(arguments["max_results"])
+    for file in _files(arguments["path"], arguments["glob"]):
         for line in _matching(file, pattern):
             if left == 0:
                 return 0

@@ -119,33 +119,33 @@ class Supervisor:
             self._do(json.loads(data), received)
         return bool(data)
 
-    def _do(self, asked: dict[str, Any], received: Sequence[int]) -> None:
-        if asked["do"] == "start":
-            self._start(asked, received)
-        elif asked["do"] == "socket":
-            with socket.socket(asked["family"], socket.SOCK_STREAM) as made:
-                self._answer(asked["id"], made.fileno())
+    def _do(self, request: dict[str, Any], received: Sequence[int]) -> None:
+        if request["do"] == "start":
+            self._start(request, received)
+        elif request["do"] == "socket":
+            with socket.socket(request["family"], socket.SOCK_STREAM) as made:
+                self._answer(request["id"], made.fileno())
         for job in self._jobs:
-            if asked["do"] == "end" and job.number == asked["job"]:
-                job.end(asked["grace"])
+            if request["do"] == "end" and job.number == request["job"]:
+                job.end(request["grace"])
 
-    def _start(self, asked: dict[str, Any], received: Sequence[int]) -> None:
-        out, err, *given = received
+    def _start(self, request: dict[str, Any], received: Sequence[int]) -> None:
+        out, err, *stdin = received
         try:
             process = subprocess.Popen(
-                asked["argv"],
-                cwd=asked["cwd"],
-                env=asked["env"],
-                stdin=given[0] if given else subprocess.DEVNULL,
+                request["argv"],
+                cwd=request["cwd"],
+                env=request["env"],
+                stdin=stdin[0] if stdin else subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
                 start_new_session=True,
             )
         except (OSError, ValueError) as error:
             os.write(err, f"not started: {error}\n".encode("utf-8", "replace"))
-            self._answer(asked["id"], code=_NOT_STARTED, cut=False)
+            self._answer(request["id"], code=_NOT_STARTED, cut=False)
         else:
-            self._jobs.append(Job(asked["id"], process))
+            self._jobs.append(Job(request["id"], process))
         finally:
             for one in received:
                 os.close(one)
@@ -168,8 +168,8 @@ class Supervisor:
             self._jobs.remove(job)
             self._answer(job.number, code=job.code, cut=job.cut)
 
-    def _answer(self, number: int, *hand: int, **told: Any) -> None:
-        socket.send_fds(self._control, [json.dumps({"id": number, **told}).encode()], hand)
+    def _answer(self, number: int, *hand: int, **fields: Any) -> None:
+        socket.send_fds(self._control, [json.dumps({"id": number, **fields}).encode()], hand)
 
 
 def main() -> None:

@@ -96,10 +96,10 @@ class DecoyListeners:
 async def decoy_process() -> AsyncGenerator[DecoyProcess]:
     """Run a decoy that is visible to all outside."""
     runs = asyncio.Event()
-    said = PipeReader(lambda piece: runs.set())
+    output = PipeReader(lambda piece: runs.set())
     try:
-        decoy = await _started(said.writer)
-        said.close_writer()
+        decoy = await _started(output.writer)
+        output.close_writer()
         try:
             # Before exec it has no command line.
             async with asyncio.timeout(PATIENCE_S):
@@ -109,7 +109,7 @@ async def decoy_process() -> AsyncGenerator[DecoyProcess]:
         finally:
             await decoy.end()
     finally:
-        said.close()
+        output.close()
 
 
 async def _started(out: int) -> DecoyProcess:
@@ -173,19 +173,19 @@ class _Outside:
     bait: Path
     decoy: DecoyProcess
     listeners: DecoyListeners
-    asked: _Attempts
+    attempts: _Attempts
 
-    async def judge(self, told: Mapping[str, Any]) -> Promises:
+    async def judge(self, results: Mapping[str, Any]) -> Promises:
         """Return the proved guarantees; a missing result proves nothing."""
-        written = _clear(self.asked)
-        if not (self.workspace / self.asked.token).exists():
+        written = _clear(self.attempts)
+        if not (self.workspace / self.attempts.token).exists():
             return Promises()
         unharmed = await self.decoy.survived()
         return Promises(
-            hides_operator=told.get("reads") == [] and self.bait.read_text() == _SECRET,
-            own_network=told.get("connects") is False and self.listeners.answer(),
-            own_processes=told.get("sees") is False and unharmed,
-            writes_only_workspace=told.get("doubtful") == [] and not written,
+            hides_operator=results.get("reads") == [] and self.bait.read_text() == _SECRET,
+            own_network=results.get("connects") is False and self.listeners.answer(),
+            own_processes=results.get("sees") is False and unharmed,
+            writes_only_workspace=results.get("doubtful") == [] and not written,
         )
 
 
@@ -211,7 +211,7 @@ async def check_isolation(
             bait.write_text(_SECRET)
             decoy = await made.enter_async_context(decoy_process())
             listeners = made.enter_context(decoy_listeners())
-            asked = _Attempts(
+            attempts = _Attempts(
                 token=secrets.token_hex(8),
                 marker=decoy.marker,
                 abstract=listeners.abstract,
@@ -220,37 +220,37 @@ async def check_isolation(
                 secrets=[str(bait), *_secrets_in(hide, [*read, workspace])],
                 places=[*map(str, [outside, *hide]), *places],
             )
-            told = await _attempt(make(workspace), python, asked)
-            return await _Outside(workspace, bait, decoy, listeners, asked).judge(told)
+            results = await _attempt(make(workspace), python, attempts)
+            return await _Outside(workspace, bait, decoy, listeners, attempts).judge(results)
     except OSError:  # a decoy could not be created or checked
         return Promises()
 
 
 async def _attempt(
-    environment: ExecutionEnvironment, python: str, asked: _Attempts
+    environment: ExecutionEnvironment, python: str, attempts: _Attempts
 ) -> Mapping[str, Any]:
     command = [python, "-I", "-S", "-c", _ATTEMPTS.read_text("utf-8"), _ASKED]
     try:
         await environment.initialize()
-        await environment.write_file(_ASKED, json.dumps(asdict(asked)))
+        await environment.write_file(_ASKED, json.dumps(asdict(attempts)))
         result = await environment.exec_command(shlex.join(command), timeout_ms=_TIME_LIMIT_MS)
     finally:
         await environment.cleanup()
-    return _told(result.stdout) if result.exit_code == 0 and not result.timed_out else {}
+    return _parsed_results(result.stdout) if result.exit_code == 0 and not result.timed_out else {}
 
 
-def _told(output: str) -> Mapping[str, Any]:
+def _parsed_results(output: str) -> Mapping[str, Any]:
     """Return the output of the program inside, empty if it is invalid."""
     try:
-        told: object = json.loads(output)
+        results: object = json.loads(output)
     except ValueError:
         return {}
-    return cast(Mapping[str, Any], told) if isinstance(told, dict) else {}
+    return cast(Mapping[str, Any], results) if isinstance(results, dict) else {}
 
 
-def _clear(asked: _Attempts) -> bool:
+def _clear(attempts: _Attempts) -> bool:
     """Remove files written outside, and return whether there were any."""
-    written = [file for place in asked.places if (file := Path(place, asked.token)).exists()]
+    written = [file for place in attempts.places if (file := Path(place, attempts.token)).exists()]
     for file in written:
         file.unlink()
     return bool(written)

@@ -108,14 +108,14 @@ class MemoryExecutionEnvironment:
     async def grep(self, pattern: str, path: str, options: GrepOptions) -> str:
         """Return `file:line:text` for every line that a regular expression matches."""
         try:
-            wanted = re.compile(pattern, re.IGNORECASE if options.ignore_case else 0)
+            expression = re.compile(pattern, re.IGNORECASE if options.ignore_case else 0)
         except re.error as cause:
             raise InvalidPattern(f"{pattern!r} is not a regular expression: {cause}") from cause
         found = [
             f"{name}:{number}:{line}\n"
             for name in self._searched(path, options.glob)
             for number, line in enumerate(self.files[name].split("\n"), 1)
-            if wanted.search(line)
+            if expression.search(line)
         ]
         return "".join(found[: options.max_results])
 

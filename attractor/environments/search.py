@@ -55,7 +55,7 @@ class Searcher:
         return shlex.join([self.ripgrep, *switches, *globs, "--regexp", pattern, "--", path])
 
     def _python(self, pattern: str, path: str, options: GrepOptions) -> str:
-        asked = {
+        arguments = {
             "pattern": pattern,
             "path": path,
             "glob": options.glob,
@@ -63,14 +63,14 @@ class Searcher:
             "max_results": options.max_results,
         }
         code = _SEARCH.read_text("utf-8")
-        return shlex.join([self.python, "-I", "-S", "-c", code, json.dumps(asked)])
+        return shlex.join([self.python, "-I", "-S", "-c", code, json.dumps(arguments)])
 
 
-def _failure(pattern: str, path: str, said: str) -> FileUnusable | InvalidPattern:
-    if "regex parse error" in said:
-        words = " ".join(said.partition("regex parse error:")[2].split())
+def _failure(pattern: str, path: str, stderr: str) -> FileUnusable | InvalidPattern:
+    if "regex parse error" in stderr:
+        words = " ".join(stderr.partition("regex parse error:")[2].split())
         return InvalidPattern(f"{pattern!r} is not a regular expression: {words}")
-    return FileUnusable(f"cannot search {path}: {' '.join(said.split())}")
+    return FileUnusable(f"cannot search {path}: {' '.join(stderr.split())}")
 
 
 _ANY_FOLDERS = "**"
@@ -78,27 +78,27 @@ _ANY_FOLDERS = "**"
 
 def matches(pattern: str, path: str) -> bool:
     """Return whether a path matches; names that begin with a dot are not special."""
-    wanted = [part for part in pattern.split("/") if part not in ("", ".")]
-    reached = _past_any(wanted, {0})
+    segments = [part for part in pattern.split("/") if part not in ("", ".")]
+    reached = _past_any(segments, {0})
     for name in path.split("/"):
-        reached = _past_any(wanted, _after(name, wanted, reached))
-    return len(wanted) in reached
+        reached = _past_any(segments, _after(name, segments, reached))
+    return len(segments) in reached
 
 
-def _after(name: str, wanted: list[str], reached: Set[int]) -> Iterable[int]:
+def _after(name: str, segments: list[str], reached: Set[int]) -> Iterable[int]:
     for at in reached:
-        if at < len(wanted) and wanted[at] == _ANY_FOLDERS:
+        if at < len(segments) and segments[at] == _ANY_FOLDERS:
             yield at
-        elif at < len(wanted) and fnmatchcase(name, wanted[at]):
+        elif at < len(segments) and fnmatchcase(name, segments[at]):
             yield at + 1
 
 
-def _past_any(wanted: list[str], reached: Iterable[int]) -> Set[int]:
+def _past_any(segments: list[str], reached: Iterable[int]) -> Set[int]:
     """Add the positions after each `**`, which may match nothing."""
     places: set[int] = set()
     for at in reached:
         places.add(at)
-        while at < len(wanted) and wanted[at] == _ANY_FOLDERS:
+        while at < len(segments) and segments[at] == _ANY_FOLDERS:
             at += 1
             places.add(at)
     return places

@@ -103,7 +103,7 @@ def test_paths_outside_are_refused_by_every_file_tool(
     use(environment, work)
 
 
-def test_what_is_not_there_is_said_to_be_missing(environment: ExecutionEnvironment) -> None:
+def test_missing_files_are_reported(environment: ExecutionEnvironment) -> None:
     async def work(env: ExecutionEnvironment) -> None:
         for doing in (
             env.read_file("no/such"),
@@ -224,7 +224,7 @@ def test_lines_that_match_are_found_with_their_places(environment: ExecutionEnvi
     use(environment, work)
 
 
-def test_a_command_is_told_apart_by_its_streams_and_its_exit_code(
+def test_command_result_has_streams_and_exit_status(
     machine: ExecutionEnvironment,
 ) -> None:
     said, failed, killed, unread = run(
@@ -257,7 +257,7 @@ def test_a_command_runs_in_the_folder_and_with_the_variables_asked_for(
     use(machine, work)
 
 
-def test_a_command_reads_what_it_is_handed(machine: ExecutionEnvironment) -> None:
+def test_command_reads_stdin(machine: ExecutionEnvironment) -> None:
     handed = bytes(range(256)) * 8000
 
     async def work(env: ExecutionEnvironment) -> None:
@@ -276,7 +276,7 @@ def test_a_command_reads_what_it_is_handed(machine: ExecutionEnvironment) -> Non
     use(machine, work)
 
 
-def test_what_a_command_prints_is_handed_on_while_it_runs(machine: ExecutionEnvironment) -> None:
+def test_output_is_passed_on_while_the_command_runs(machine: ExecutionEnvironment) -> None:
     heard: list[OutputChunk] = []
     came = asyncio.Event()
 
@@ -308,7 +308,7 @@ def test_no_key_reaches_a_command(machine: ExecutionEnvironment) -> None:
     assert "never-to-be-seen" not in result.stdout
 
 
-def test_a_command_whose_time_is_up_is_ended_with_all_it_started(
+def test_timeout_kills_a_command_with_its_children(
     machine: ExecutionEnvironment,
 ) -> None:
     async def work(env: ExecutionEnvironment) -> None:
@@ -323,13 +323,13 @@ def test_a_command_whose_time_is_up_is_ended_with_all_it_started(
     use(machine, work)
 
 
-def test_what_a_command_leaves_in_its_group_ends_with_it(machine: ExecutionEnvironment) -> None:
+def test_background_processes_end_with_their_command(machine: ExecutionEnvironment) -> None:
     ended, left = run(machine, "sleep 1000 & echo $! >child", LIVES.format("$(cat child)"))
     assert (ended.exit_code, ended.timed_out) == (0, False)
     assert left.exit_code != 0
 
 
-def test_who_left_the_group_and_holds_the_pipe_is_not_waited_for(
+def test_detached_process_with_the_pipe_does_not_block(
     machine: ExecutionEnvironment,
 ) -> None:
     ended, cleared = run(

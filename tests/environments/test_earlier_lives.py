@@ -100,7 +100,7 @@ def lives(tmp_path: Path) -> Iterator[Lives]:
     lives.end()
 
 
-def test_the_command_of_a_killed_life_is_ended(lives: Lives) -> None:
+def test_commands_of_a_crashed_run_are_killed(lives: Lives) -> None:
     run_id = new_mark()
     lives.begin(run_id)
     assert (find_orphans(run_id), run_id in runs_with_orphans()) == ([], False)
@@ -113,7 +113,7 @@ def test_the_command_of_a_killed_life_is_ended(lives: Lives) -> None:
     assert asyncio.run(kill_orphans(run_id)) == []
 
 
-def test_what_a_living_process_runs_is_left_alone(lives: Lives) -> None:
+def test_commands_of_a_living_run_are_kept(lives: Lives) -> None:
     run_id = new_mark()
     lives.begin(run_id)
     lives.kill()
@@ -122,7 +122,7 @@ def test_what_a_living_process_runs_is_left_alone(lives: Lives) -> None:
     assert lives.alive == [False, True]
 
 
-def test_another_run_is_left_alone(lives: Lives) -> None:
+def test_commands_of_another_run_are_kept(lives: Lives) -> None:
     one, other = new_mark(), new_mark()
     lives.begin(one)
     lives.kill()
@@ -135,7 +135,7 @@ def test_another_run_is_left_alone(lives: Lives) -> None:
     assert [process.number for process in kill_orphans_blocking(other)] == lives.pids[1:]
 
 
-def test_who_has_no_mark_is_known_by_its_session_and_its_parent(lives: Lives) -> None:
+def test_processes_without_a_mark_are_found_by_session_and_parent(lives: Lives) -> None:
     (lives.folder / "stay").write_text(STAY)
     command = (
         "setsid sh -c 'env -i sh stay & sleep 1000' & "
@@ -154,7 +154,7 @@ def test_who_has_no_mark_is_known_by_its_session_and_its_parent(lives: Lives) ->
     assert lives.alive == [False, False, False]
 
 
-def test_a_shell_does_not_go_on_when_its_command_is_ended(lives: Lives) -> None:
+def test_shells_are_killed_before_their_commands(lives: Lives) -> None:
     run_id = new_mark()
     going_on = "(sleep 1000; touch went-on); touch went-on"
     lives.begin(
@@ -166,7 +166,7 @@ def test_a_shell_does_not_go_on_when_its_command_is_ended(lives: Lives) -> None:
     assert not (lives.folder / "went-on").exists()
 
 
-def test_who_does_not_end_when_asked_is_killed(lives: Lives) -> None:
+def test_processes_that_ignore_sigterm_are_killed(lives: Lives) -> None:
     run_id = new_mark()
     lives.begin(run_id, 'trap "" TERM; echo $$ >> pids; while :; do sleep 0.05; done')
     lives.kill()
@@ -174,7 +174,7 @@ def test_who_does_not_end_when_asked_is_killed(lives: Lives) -> None:
     assert lives.alive == [False]
 
 
-def test_who_hunts_is_spared_though_a_dead_life_began_it(lives: Lives) -> None:
+def test_the_current_process_and_its_ancestors_are_kept(lives: Lives) -> None:
     # A command that goes on with its own run: neither it nor who it descends from is to end.
     run_id = new_mark()
     (lives.folder / "hunt.py").write_text(HUNT)
@@ -198,7 +198,7 @@ def test_who_hunts_is_spared_though_a_dead_life_began_it(lives: Lives) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root could hit another user's")
-def test_what_belongs_to_another_user_is_left_alone(lives: Lives) -> None:
+def test_processes_of_another_user_are_kept(lives: Lives) -> None:
     run_id = new_mark()
     lives.begin(run_id)
     until = time.monotonic() + PATIENCE_S

@@ -23,7 +23,7 @@ def test_a_reader_gets_what_was_printed_before_and_what_comes() -> None:
     assert asyncio.run(work()) == b"before after"
 
 
-def test_what_nobody_reads_is_kept_to_its_end() -> None:
+def test_unread_output_keeps_its_end() -> None:
     async def work() -> bytes:
         backlog = OutputBacklog(max_bytes=10)
         for number in range(100):

@@ -50,9 +50,7 @@ def test_the_lines_of_a_file_make_up_the_file(inside: ConfinedFolder, text: str,
 
 
 @pytest.mark.parametrize("data", [b"a\0b", b"caf\xe9", b"\xff\xfe"])
-def test_what_is_no_text_is_refused_rather_than_changed(
-    inside: ConfinedFolder, workspace: Path, data: bytes
-) -> None:
+def test_binary_files_are_rejected(inside: ConfinedFolder, workspace: Path, data: bytes) -> None:
     (workspace / "file").write_bytes(data)
     with pytest.raises(NotText, match="file"):
         read(inside, "file")

@@ -43,18 +43,18 @@ async def ended_otherwise(decoy: DecoyProcess) -> bool:
     return await decoy.survived()
 
 
-def test_a_bystander_that_nobody_touched_lived_on() -> None:
+def test_an_intact_decoy_survives() -> None:
     assert with_bystander(untouched)
 
 
-def test_a_bystander_that_was_hurt_or_gives_no_sign_did_not_live_on() -> None:
+def test_killed_or_stopped_decoys_do_not_survive() -> None:
     assert not with_bystander(killed_and_not_reaped_yet)
     assert not with_bystander(killed_while_stopped)
     assert not with_bystander(ended_otherwise)
     assert not with_bystander(stopped)
 
 
-def test_no_bystander_is_left_behind() -> None:
+def test_no_decoy_is_left() -> None:
     seen: list[int] = []
 
     async def note(decoy: DecoyProcess) -> bool:
@@ -66,7 +66,7 @@ def test_no_bystander_is_left_behind() -> None:
     assert not os.path.exists(f"/proc/{seen[0]}")  # noqa: PTH110
 
 
-def test_listeners_answer_until_nobody_can_come_in_any_more() -> None:
+def test_decoy_listeners_answer_until_full() -> None:
     with decoy_listeners() as listeners:
         assert listeners.answer()
         waiting: list[socket.socket] = []

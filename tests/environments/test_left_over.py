@@ -87,13 +87,13 @@ def leave(environment: LocalExecutionEnvironment, pids: Path, command: str) -> l
         "setsid sh -c '(env -i sh stay &) & sleep 1000' >/dev/null 2>&1 &",
     ],
 )
-def test_who_left_the_group_ends_with_the_environment(
+def test_processes_outside_the_group_end_with_the_environment(
     command: str, environment: LocalExecutionEnvironment, pids: Path
 ) -> None:
     assert leave(environment, pids, f"{command} {WAIT}") == [True, False]
 
 
-def test_who_is_asked_to_end_may_do_so_in_order(
+def test_processes_may_exit_cleanly_on_sigterm(
     environment: LocalExecutionEnvironment, pids: Path, workspace: Path
 ) -> None:
     work = 'trap "echo asked >asked; exit" TERM; echo $$ >pids; while :; do sleep 0.01; done'
@@ -103,14 +103,16 @@ def test_who_is_asked_to_end_may_do_so_in_order(
     assert (workspace / "asked").read_text() == "asked\n"
 
 
-def test_who_does_not_end_when_asked_is_killed(
+def test_processes_that_ignore_sigterm_are_killed(
     environment: LocalExecutionEnvironment, pids: Path
 ) -> None:
     command = f"setsid sh stubborn >/dev/null 2>&1 & {WAIT}"
     assert leave(environment, pids, command) == [True, False]
 
 
-def test_what_a_service_left_ends_too(environment: LocalExecutionEnvironment, pids: Path) -> None:
+def test_processes_of_a_service_are_killed(
+    environment: LocalExecutionEnvironment, pids: Path
+) -> None:
     async def work() -> None:
         await environment.initialize()
         service = await environment.start_service(f"setsid sh stay & {WAIT}")
@@ -123,7 +125,7 @@ def test_what_a_service_left_ends_too(environment: LocalExecutionEnvironment, pi
     asyncio.run(work())
 
 
-def test_those_of_another_environment_and_the_operators_own_are_left_alone(
+def test_other_environments_and_the_operator_keep_their_processes(
     environment: LocalExecutionEnvironment, pids: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "other").mkdir()
@@ -145,7 +147,7 @@ def test_those_of_another_environment_and_the_operators_own_are_left_alone(
     asyncio.run(work())
 
 
-def test_who_forks_again_and_again_is_ended_all_the_same(
+def test_fork_bombs_are_killed(
     environment: LocalExecutionEnvironment, pids: Path, workspace: Path
 ) -> None:
     hop = (
@@ -162,7 +164,7 @@ def test_who_forks_again_and_again_is_ended_all_the_same(
         (workspace / "stop").touch()
 
 
-def test_who_is_gone_before_the_signal_may_have_left_another(
+def test_children_of_a_process_that_exits_meanwhile_are_killed(
     environment: LocalExecutionEnvironment, pids: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     too_late: list[Process] = []
@@ -184,7 +186,7 @@ async def _once(environment: LocalExecutionEnvironment, command: str) -> None:
     await environment.cleanup()
 
 
-def test_a_cancelled_end_leaves_nobody_behind(
+def test_cancelled_cleanup_leaves_no_process(
     environment: LocalExecutionEnvironment, pids: Path
 ) -> None:
     command = f"setsid sh stubborn >/dev/null 2>&1 & {WAIT}"
@@ -202,7 +204,7 @@ def test_a_cancelled_end_leaves_nobody_behind(
     asyncio.run(scene())
 
 
-def test_a_mark_that_nobody_carries_ends_nobody() -> None:
+def test_unused_mark_kills_no_process() -> None:
     async def work() -> None:
         others = await asyncio.create_subprocess_exec("sleep", "1000", env={MARK: "of others"})
         bare = await asyncio.create_subprocess_exec("sleep", "1000", env={})
@@ -222,7 +224,7 @@ def test_a_mark_that_nobody_carries_ends_nobody() -> None:
     asyncio.run(work())
 
 
-def test_nobody_is_looked_for_where_nothing_was_begun(
+def test_cleanup_without_commands_searches_no_processes(
     environment: LocalExecutionEnvironment,
 ) -> None:
     looks: list[object] = []

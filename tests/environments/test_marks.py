@@ -21,18 +21,18 @@ SHOW = "from attractor.environments.orphan_processes import new_mark; print(new_
 
 
 @given(st.text())
-def test_what_a_mark_was_made_of_is_read_back(run_id: str) -> None:
+def test_marks_round_trip(run_id: str) -> None:
     mark = read_mark(new_mark(run_id))
     assert mark is not None
     assert (mark.run_id, mark.runner, mark.is_orphaned) == (run_id, os.getpid(), False)
 
 
-def test_no_two_environments_have_the_same_mark() -> None:
+def test_marks_are_unique() -> None:
     assert new_mark("RUN") != new_mark("RUN")
 
 
 @given(st.text())
-def test_what_is_no_mark_is_not_taken_for_one(value: str) -> None:
+def test_invalid_marks_are_ignored(value: str) -> None:
     mark = read_mark(value)
     assert mark is None or value.startswith(f"{mark.run_id}.")
 
@@ -40,7 +40,7 @@ def test_what_is_no_mark_is_not_taken_for_one(value: str) -> None:
 @pytest.mark.parametrize(
     "value", ["", "0a1b2c", "RUN", "RUN.12", "RUN.12.x", "RUN.-.x", "RUN.12-.x", "RUN.٣-1.x", "."]
 )
-def test_marks_of_another_form_say_nothing(value: str) -> None:
+def test_marks_of_another_format_are_ignored(value: str) -> None:
     assert read_mark(value) is None
 
 
@@ -53,5 +53,5 @@ def test_a_mark_is_orphaned_when_its_process_is_gone() -> None:
     assert (mark.run_id, mark.is_orphaned) == ("RUN", True)
 
 
-def test_a_process_with_the_same_number_and_another_start_is_another_one() -> None:
+def test_reused_process_id_is_another_process() -> None:
     assert ProcessMark("RUN", os.getpid(), "1").is_orphaned

@@ -63,7 +63,7 @@ def wait_for(number: int, name: str) -> None:
         time.sleep(0.001)
 
 
-def test_who_surely_has_none_is_passed_over_the_next_time_and_who_came_is_seen() -> None:
+def test_processes_without_the_variable_are_skipped_next_time() -> None:
     settled: set[int] = set()
     with running("sleep", "1000", OTHER="a") as without, running("sleep", "1000", HELLO="a") as has:
         wait_for(without, "OTHER")
@@ -78,7 +78,7 @@ def test_who_surely_has_none_is_passed_over_the_next_time_and_who_came_is_seen()
         assert (again[has], again[late], without in again) == (["a"], ["b"], False)
 
 
-def test_who_is_becoming_a_program_is_not_settled() -> None:
+def test_processes_in_exec_are_not_skipped() -> None:
     # A program without variables shows as many as one that just begins.
     settled: set[int] = set()
     with running("sleep", "1000") as number:
@@ -89,7 +89,7 @@ def test_who_is_becoming_a_program_is_not_settled() -> None:
         assert number not in settled
 
 
-def test_the_dead_are_not_found() -> None:
+def test_dead_processes_are_not_found() -> None:
     process = subprocess.Popen(["true"])
     os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
     assert find_process(process.pid) is None
@@ -98,7 +98,7 @@ def test_the_dead_are_not_found() -> None:
     assert variable_of(process.pid, "PATH") == ()
 
 
-def test_a_number_that_is_somebody_elses_by_now_is_not_hit() -> None:
+def test_reused_process_id_gets_no_signal() -> None:
     with running("sleep", "1000") as number:
         found = find_process(number)
         assert found
@@ -107,7 +107,7 @@ def test_a_number_that_is_somebody_elses_by_now_is_not_hit() -> None:
         assert signal_process(found, signal.SIGKILL)
 
 
-def test_a_family_is_who_it_descends_from_and_who_descends_from_it() -> None:
+def test_relatives_are_ancestors_and_descendants() -> None:
     pairs = [(2, 1), (3, 2), (4, 3), (5, 2), (6, 4), (7, 1)]
     living = {number: Process(number, parent, number, "1", "") for number, parent in pairs}
     assert relatives_of(3, living) == {3, 2, 1, 4, 6}

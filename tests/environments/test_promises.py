@@ -47,7 +47,7 @@ def attempt(make: MakeEnvironment, hide: list[Path], read: list[Path], scratch: 
 
 
 @pytest.mark.usefixtures("sandbox_allowed")
-def test_a_sandbox_keeps_every_promise(home: Path, tmp_path: Path) -> None:
+def test_sandbox_has_every_guarantee(home: Path, tmp_path: Path) -> None:
     read = [home / "tools"]
     assert attempt(behind(read, [home]), [home], read, tmp_path) == ALL
     assert ALL.guards_holdouts
@@ -56,14 +56,14 @@ def test_a_sandbox_keeps_every_promise(home: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("sandbox_allowed")
-def test_a_folder_that_shows_after_all_is_seen(home: Path, tmp_path: Path) -> None:
+def test_visible_folder_removes_the_guarantee(home: Path, tmp_path: Path) -> None:
     leaky = behind([home], [])
     promises = attempt(leaky, [home], [], tmp_path)
     assert promises == Promises(False, True, True, True)
     assert not promises.guards_holdouts
 
 
-def test_a_machine_without_walls_keeps_no_promise(home: Path, tmp_path: Path) -> None:
+def test_local_environment_has_no_guarantees(home: Path, tmp_path: Path) -> None:
     def make(folder: Path) -> ExecutionEnvironment:
         return LocalExecutionEnvironment(folder, environ=OPERATOR)
 
@@ -75,7 +75,7 @@ def test_a_machine_without_walls_keeps_no_promise(home: Path, tmp_path: Path) ->
     assert sorted(file.name for file in home.iterdir()) == [".netrc", "tools"]
 
 
-def test_attempts_that_did_not_run_prove_nothing(home: Path, tmp_path: Path) -> None:
+def test_failed_attempts_prove_nothing(home: Path, tmp_path: Path) -> None:
     def make(folder: Path) -> ExecutionEnvironment:
         return LocalExecutionEnvironment(folder, environ=OPERATOR)
 
@@ -113,17 +113,17 @@ def told_by(work: str, home: Path, folder: Path) -> Promises:
     )
 
 
-def test_what_was_refused_while_the_baits_stood_is_promised(home: Path, tmp_path: Path) -> None:
+def test_blocked_attempts_with_intact_decoys_are_guarantees(home: Path, tmp_path: Path) -> None:
     assert told_by("", home, tmp_path) == ALL
 
 
 @pytest.mark.parametrize("how", ["KILL", "TERM", "HUP"])
-def test_a_bystander_that_came_to_harm_is_no_proof(how: str, home: Path, tmp_path: Path) -> None:
+def test_a_killed_decoy_is_no_proof(how: str, home: Path, tmp_path: Path) -> None:
     work = f"os.kill(asked['pid'], signal.SIG{how})"
     assert told_by(work, home, tmp_path) == replace(ALL, own_processes=False)
 
 
-def test_listeners_that_let_nobody_in_are_no_proof(home: Path, tmp_path: Path) -> None:
+def test_closed_listeners_are_no_proof(home: Path, tmp_path: Path) -> None:
     work = """
         sockets = [socket.socket(socket.AF_UNIX) for _ in range(900)]
         try:
@@ -149,7 +149,7 @@ def test_listeners_that_let_nobody_in_are_no_proof(home: Path, tmp_path: Path) -
         "print(json.dumps(told), flush=True); os.kill(os.getpid(), signal.SIGKILL)",
     ],
 )
-def test_a_bait_that_is_gone_and_attempts_that_broke_off_prove_nothing(
+def test_missing_decoys_and_incomplete_attempts_prove_nothing(
     work: str, home: Path, tmp_path: Path
 ) -> None:
     assert told_by(work, home, tmp_path) == Promises()
@@ -164,7 +164,7 @@ def test_a_bait_that_is_gone_and_attempts_that_broke_off_prove_nothing(
         ("doubtful", "writes_only_workspace"),
     ],
 )
-def test_what_was_not_told_or_was_doubtful_is_not_promised(
+def test_missing_or_doubtful_results_are_no_guarantee(
     name: str, field: str, home: Path, tmp_path: Path
 ) -> None:
     lacking = replace(ALL, **{field: False})
@@ -172,7 +172,7 @@ def test_what_was_not_told_or_was_doubtful_is_not_promised(
     assert told_by(f"told['{name}'] = ['/']", home, tmp_path) == lacking
 
 
-def test_baits_that_cannot_be_made_prove_nothing(home: Path, tmp_path: Path) -> None:
+def test_decoys_that_cannot_be_created_prove_nothing(home: Path, tmp_path: Path) -> None:
     promises = asyncio.run(
         check_isolation(
             behind([], [home]), python="python3", hide=[home], scratch=tmp_path / "none"
@@ -196,7 +196,7 @@ def attempts(folder: Path, *wrapper: str, **asked: object) -> dict[str, object]:
     return json.loads(done.stdout)
 
 
-def test_an_attempt_that_fails_for_another_reason_than_a_wall_counts_as_a_leak(
+def test_attempts_that_fail_for_another_reason_count_as_leaks(
     tmp_path: Path,
 ) -> None:
     nobody = attempts(tmp_path, secrets=["/no/such"], places=["/no/such"])
@@ -215,7 +215,7 @@ def test_an_attempt_that_fails_for_another_reason_than_a_wall_counts_as_a_leak(
 
 
 @pytest.mark.usefixtures("sandbox_allowed")
-def test_where_processes_cannot_be_looked_at_they_count_as_seen(tmp_path: Path) -> None:
+def test_unreadable_processes_count_as_visible(tmp_path: Path) -> None:
     bubblewrap = shutil.which("bwrap") or "bwrap"
     blind = [bubblewrap, "--dev-bind", "/", "/", "--tmpfs", "/proc"]
     assert attempts(tmp_path, *blind)["sees"]

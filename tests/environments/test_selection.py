@@ -47,7 +47,7 @@ def add_bwrap(folder: Path, script: str) -> str:
 
 @pytest.mark.usefixtures("sandbox_allowed")
 @pytest.mark.parametrize("kind", ["auto", "bubblewrap"])
-def test_a_sandbox_is_taken_when_it_can_be_had(kind: str, tmp_path: Path, workspace: Path) -> None:
+def test_auto_chooses_an_available_sandbox(kind: str, tmp_path: Path, workspace: Path) -> None:
     choice = choose(kind, tmp_path)
     assert choice.kind == "bubblewrap"
     assert choice.promises.guards_holdouts
@@ -66,7 +66,7 @@ def test_a_sandbox_is_taken_when_it_can_be_had(kind: str, tmp_path: Path, worksp
     assert result.stdout == "one\n"
 
 
-def test_without_bubblewrap_tools_run_unguarded_and_that_is_said(tmp_path: Path) -> None:
+def test_auto_without_bubblewrap_runs_without_a_sandbox_and_explains_it(tmp_path: Path) -> None:
     choice = choose("auto", tmp_path, path="/nowhere")
     assert choice.kind == "none"
     assert choice.make_showing is None
@@ -78,7 +78,7 @@ def test_without_bubblewrap_tools_run_unguarded_and_that_is_said(tmp_path: Path)
     assert isinstance(choice.make(tmp_path), LocalExecutionEnvironment)
 
 
-def test_a_sandbox_that_is_forbidden_here_is_told_with_its_own_words(tmp_path: Path) -> None:
+def test_forbidden_sandboxes_are_reported_with_bubblewraps_message(tmp_path: Path) -> None:
     path = add_bwrap(tmp_path, "echo 'bwrap: No permissions to create a new namespace' >&2; exit 1")
     assert "No permissions" in choose("auto", tmp_path, path=path).sentence
     with pytest.raises(SandboxNotStarted, match="No permissions") as caught:
@@ -94,7 +94,7 @@ def test_a_sandbox_that_is_forbidden_here_is_told_with_its_own_words(tmp_path: P
         ("echo 'bwrap: /etc/hosts: No space left on device' >&2; exit 1", "No space left"),
     ],
 )
-def test_a_bubblewrap_in_trouble_is_not_replaced_by_none(
+def test_temporary_failures_do_not_disable_the_sandbox(
     tmp_path: Path, script: str, words: str
 ) -> None:
     with pytest.raises(SandboxNotStarted, match=words) as caught:
@@ -117,7 +117,7 @@ def test_a_limit_on_the_size_of_files_is_trouble_and_no_reason_for_none(
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def test_what_was_promised_is_kept_or_nothing_goes_on(tmp_path: Path) -> None:
+def test_fewer_guarantees_than_promised_are_an_error(tmp_path: Path) -> None:
     choice = choose("none", tmp_path)
     require_promised(Promises(), choice)
     guarded = replace(choice, promises=Promises(hides_operator=True, own_network=True))
@@ -129,13 +129,13 @@ def test_what_was_promised_is_kept_or_nothing_goes_on(tmp_path: Path) -> None:
     assert "--sandbox none" in caught.value.hint
 
 
-def test_a_sandbox_by_name_is_not_replaced_by_none(tmp_path: Path) -> None:
+def test_a_sandbox_requested_by_name_is_required(tmp_path: Path) -> None:
     with pytest.raises(SandboxNotStarted, match="no bwrap on PATH") as caught:
         choose("bubblewrap", tmp_path, path="/nowhere")
     assert "apt-get install bubblewrap" in caught.value.hint
 
 
-def test_none_is_none_where_a_sandbox_could_be_had(tmp_path: Path) -> None:
+def test_none_disables_an_available_sandbox(tmp_path: Path) -> None:
     assert choose("none", tmp_path).kind == "none"
 
 
@@ -173,17 +173,17 @@ def ended(code: int, err: str) -> ExecResult:
         (f"bash: {'x' * 999}: command not found", f"command not found: {'x' * 100}"),
     ],
 )
-def test_what_a_shell_did_not_find_is_named(said: str, told: str) -> None:
+def test_missing_command_of_a_shell_is_named(said: str, told: str) -> None:
     assert missing_command(ended(127, said)) == told
 
 
-def test_what_make_passes_on_is_named_as_well() -> None:
+def test_missing_command_of_make_is_named() -> None:
     said = "make[1]: tsc: No such file or directory\nmake[1]: *** [Makefile:2: all] Error 127\n"
     assert missing_command(ended(2, said)) == "command not found: tsc"
 
 
 @pytest.mark.parametrize("code", [0, 1, 2, 126])
-def test_any_other_end_is_no_such_fault(code: int) -> None:
+def test_other_failures_name_no_command(code: int) -> None:
     assert missing_command(ended(code, "bash: line 1: pytest: command not found\n")) == ""
 
 

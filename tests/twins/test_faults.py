@@ -23,7 +23,7 @@ def fault(kind: str, **more: Any) -> Fault:
 
 
 @both
-def test_who_is_refused_gets_nothing(reply: Reply) -> None:
+def test_refused_connections_get_nothing(reply: Reply) -> None:
     found = apply_fault(reply, fault("refused"))
     assert (found.begins, found.ending, found.body) == (False, ReplyEnd.DROPPED, b"")
 

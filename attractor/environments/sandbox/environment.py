@@ -174,7 +174,7 @@ class SandboxedExecutionEnvironment(FileTools):
     async def start_service(
         self, command: str, *, env_vars: Mapping[str, str] | None = None
     ) -> Service:
-        """Start a shell command that goes on until it is stopped or the environment given up."""
+        """Start a background command that ends with the environment at the latest."""
         backlog = OutputBacklog()
         out = PipeReader(backlog.add)
         try:

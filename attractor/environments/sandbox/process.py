@@ -75,8 +75,8 @@ class CommandExit:
 
 @dataclass(frozen=True)
 class _Answer:
-    told: Mapping[str, Any]
-    handed: int | None
+    message: Mapping[str, Any]
+    descriptor: int | None
 
 
 @dataclass(frozen=True)
@@ -88,8 +88,8 @@ class Job:
 
     async def wait(self) -> CommandExit:
         """Return the exit of the command when its whole group is gone."""
-        told = (await asyncio.shield(self.answer)).told
-        return CommandExit(told["code"], told["cut"])
+        message = (await asyncio.shield(self.answer)).message
+        return CommandExit(message["code"], message["cut"])
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ class Sandbox:
         self._monitor = started.monitor
         self._control = started.control
         self._loop = asyncio.get_running_loop()
-        self._asked: dict[int, asyncio.Future[_Answer]] = {}
+        self._pending: dict[int, asyncio.Future[_Answer]] = {}
         self._last = _HELLO
         self._first: int | None = None
         self._closing: asyncio.Task[None] | None = None
@@ -119,15 +119,15 @@ class Sandbox:
         cls, settings: SandboxSettings, folder: Path, mounts: Collection[BindMount] = ()
     ) -> "Sandbox":
         """Make a sandbox around a workspace and what shows in it; it is ready when this returns."""
-        with _file() as said:
-            sandbox = cls(_spawn(settings, folder, mounts, said))
+        with _file() as log:
+            sandbox = cls(_spawn(settings, folder, mounts, log))
             try:
                 async with asyncio.timeout(_START_S):
                     await sandbox._answer_to(_HELLO)
                 sandbox._hold()
             except (OSError, SandboxLost) as cause:  # a timeout is an OSError too
                 await sandbox.close()
-                words = _words_in(said)
+                words = _words_in(log)
                 raise failed_start(words, sandbox._process.returncode, cause) from cause
             except BaseException:
                 await sandbox.close()
@@ -146,11 +146,11 @@ class Sandbox:
     ) -> Job:
         """Start a command with two output descriptors and input."""
         number, answer = self._ask()
-        asked: JsonObject = {"do": "start", "argv": list(argv), "cwd": cwd, "env": dict(env)}
+        request: JsonObject = {"do": "start", "argv": list(argv), "cwd": cwd, "env": dict(env)}
         with ExitStack() as opened:
             # A file, not a pipe: a command that never reads must not block.
-            given = [opened.enter_context(_file(stdin)).fileno()] if stdin else []
-            await self._send({"id": number, **asked}, out, err, *given)
+            input_file = [opened.enter_context(_file(stdin)).fileno()] if stdin else []
+            await self._send({"id": number, **request}, out, err, *input_file)
         return Job(number, answer)
 
     async def end(self, job: Job) -> CommandExit:
@@ -169,10 +169,10 @@ class Sandbox:
         """Return a new stream socket of the sandbox, which binds and connects inside."""
         number, answer = self._ask()
         await self._send({"id": number, "do": "socket", "family": int(family)})
-        handed = (await answer).handed
-        if handed is None:
+        descriptor = (await answer).descriptor
+        if descriptor is None:
             raise SandboxLost("the sandbox sent no socket")
-        made = socket.socket(fileno=handed)
+        made = socket.socket(fileno=descriptor)
         made.setblocking(False)
         return made
 
@@ -201,7 +201,7 @@ class Sandbox:
         if self._closing is not None or self._control.fileno() < 0:
             answer.set_exception(SandboxLost())
         else:
-            self._asked[number] = answer
+            self._pending[number] = answer
         return answer
 
     async def _send(self, message: JsonObject, *hand: int) -> None:
@@ -223,20 +223,20 @@ class Sandbox:
 
     def _receive(self) -> None:
         try:
-            data, handed, _, _ = socket.recv_fds(self._control, _LARGEST_MESSAGE, 1)
+            data, descriptors, _, _ = socket.recv_fds(self._control, _LARGEST_MESSAGE, 1)
         except BlockingIOError:
             return
         except OSError:
-            data, handed = b"", []
+            data, descriptors = b"", []
         if not data:
             self._hang_up()
             return
-        told = json.loads(data)
-        answer = self._asked.pop(told["id"], None)
+        message = json.loads(data)
+        answer = self._pending.pop(message["id"], None)
         if answer is not None and not answer.done():
-            answer.set_result(_Answer(told, handed[0] if handed else None))
+            answer.set_result(_Answer(message, descriptors[0] if descriptors else None))
         else:
-            for file in handed:
+            for file in descriptors:
                 os.close(file)
 
     def _hang_up(self) -> None:
@@ -244,8 +244,8 @@ class Sandbox:
         if self._control.fileno() >= 0:
             self._loop.remove_reader(self._control.fileno())
             self._control.close()
-        asked, self._asked = self._asked, {}
-        for answer in asked.values():
+        pending, self._pending = self._pending, {}
+        for answer in pending.values():
             if not answer.done():
                 answer.set_exception(SandboxLost())
 
@@ -282,7 +282,7 @@ async def _wait_for_exit(pidfd: int, *, within: float) -> None:
 
 
 def _spawn(
-    settings: SandboxSettings, folder: Path, mounts: Collection[BindMount], said: IO[bytes]
+    settings: SandboxSettings, folder: Path, mounts: Collection[BindMount], log: IO[bytes]
 ) -> _Started:
     """Start bubblewrap with a supervisor; its error messages go to a file."""
     with ExitStack() as opened, ExitStack() as failing:
@@ -296,19 +296,21 @@ def _spawn(
             }
             words = options(settings, folder, data, mounts)
             # Options on the command line would be visible inside.
-            given = opened.enter_context(_file(b"".join(os.fsencode(w) + b"\0" for w in words)))
+            options_file = opened.enter_context(
+                _file(b"".join(os.fsencode(w) + b"\0" for w in words))
+            )
             control = str(theirs.fileno())
             process = subprocess.Popen(
-                [settings.bubblewrap, "--args", str(given.fileno()), "--"]
+                [settings.bubblewrap, "--args", str(options_file.fileno()), "--"]
                 + [settings.python.program, "-I", "-S", _INSIDE, control],
                 cwd="/",
                 env={},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
-                stderr=said,
+                stderr=log,
                 # Else Ctrl-C at a terminal would end it before the cleanup.
                 start_new_session=True,
-                pass_fds=[theirs.fileno(), given.fileno(), *data.values()],
+                pass_fds=[theirs.fileno(), options_file.fileno(), *data.values()],
             )
             monitor = os.pidfd_open(process.pid)
         except OSError as cause:
@@ -317,9 +319,9 @@ def _spawn(
     return _Started(process, monitor, ours)
 
 
-def _words_in(said: IO[bytes]) -> str:
-    said.seek(0)
-    return " ".join(said.read().decode("utf-8", "replace").split())
+def _words_in(log: IO[bytes]) -> str:
+    log.seek(0)
+    return " ".join(log.read().decode("utf-8", "replace").split())
 
 
 def _file(content: bytes = b"") -> IO[bytes]:

@@ -206,7 +206,7 @@ class ServiceTwin:
 
     @property
     def control_url(self) -> str:
-        """Where it is control_app, by whoever has the token."""
+        """The URL of the control address, for callers with the token."""
         return self._addresses.control_url
 
     @property

@@ -121,7 +121,7 @@ class ServiceClock:
     def now(self) -> datetime:
         """The date and time, in UTC."""
         now = self._machine.now() if self._table.real else self._began
-        # A real clock goes on, also after END.
+        # A real clock advances also after END.
         return now + min(self._advanced, END - now)
 
     @property

@@ -95,9 +95,7 @@ def test_what_is_shown_lies_over_the_workspace_read_only_and_what_is_hidden_over
     place(told, "--remount-ro", "/workspace/modules/state")
 
 
-def test_what_others_in_the_workspace_could_uncover_is_refused(
-    tmp_path: Path, workspace: Path
-) -> None:
+def test_covers_that_others_could_remove_are_rejected(tmp_path: Path, workspace: Path) -> None:
     project = tmp_path / "project"
     (project / "app/modules/state").mkdir(parents=True)
     told = settings(hide=[project / "app/modules/state"])
@@ -198,7 +196,7 @@ def test_links_in_it_stay_within_the_workspace(
     use(environment, work)
 
 
-def test_no_file_tool_changes_anything_in_it(
+def test_file_tools_cannot_change_a_mount(
     environment: SandboxedExecutionEnvironment, workspace: Path, project: Path
 ) -> None:
     before = everything(project)
@@ -222,7 +220,7 @@ def test_no_file_tool_changes_anything_in_it(
     assert list((workspace / MODULES).iterdir()) == []
 
 
-def test_no_command_changes_anything_in_it(
+def test_commands_cannot_change_a_mount(
     environment: SandboxedExecutionEnvironment, workspace: Path, project: Path
 ) -> None:
     before = everything(project)
@@ -250,7 +248,7 @@ def test_no_command_changes_anything_in_it(
 
 
 @pytest.mark.parametrize("plant", ["link", "dangling", "into the project", "file"])
-def test_what_an_agent_planted_in_its_place_leads_nowhere(
+def test_links_in_place_of_a_mount_point_are_removed(
     workspace: Path, project: Path, tmp_path: Path, plant: str, sandbox_allowed: None
 ) -> None:
     before = everything(project)
@@ -279,7 +277,7 @@ def test_what_an_agent_planted_in_its_place_leads_nowhere(
 
 
 @pytest.mark.parametrize("plant", ["link", "file"])
-def test_a_folder_above_its_place_that_became_something_else_is_the_agents_work(
+def test_mounts_are_skipped_where_an_agent_replaced_a_folder(
     workspace: Path, project: Path, tmp_path: Path, plant: str
 ) -> None:
     (tmp_path / "outside/app/deps").mkdir(parents=True)
@@ -293,7 +291,7 @@ def test_a_folder_above_its_place_that_became_something_else_is_the_agents_work(
     assert list((tmp_path / "outside/app/deps").iterdir()) == []
 
 
-def test_it_follows_the_folder_that_an_agent_moves_it_with(
+def test_mounts_follow_a_moved_folder(
     environment: SandboxedExecutionEnvironment, workspace: Path, project: Path
 ) -> None:
     before = everything(project)
@@ -316,7 +314,7 @@ def test_it_follows_the_folder_that_an_agent_moves_it_with(
     assert told.stdout == "needle\n"
 
 
-def test_what_is_hidden_stays_hidden_in_it(
+def test_hidden_files_of_a_mount_stay_hidden(
     workspace: Path, project: Path, sandbox_allowed: None
 ) -> None:
     state, key = project / MODULES / "state", project / MODULES / "key"
@@ -345,7 +343,7 @@ def test_what_is_hidden_stays_hidden_in_it(
         run(nested, "true")
 
 
-def test_a_source_that_is_gone_is_told_and_nothing_starts(
+def test_missing_source_of_a_mount_is_an_error(
     environment: SandboxedExecutionEnvironment, project: Path
 ) -> None:
     (project / FILE).unlink()

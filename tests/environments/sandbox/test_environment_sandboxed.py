@@ -72,7 +72,7 @@ def test_starts_and_ends_leave_no_descriptor_and_no_process(
             os.close(descriptor)
 
 
-def test_a_sandbox_that_is_killed_is_told_as_lost(
+def test_killed_sandbox_is_reported_as_lost(
     environment: SandboxedExecutionEnvironment,
 ) -> None:
     async def work(env: ExecutionEnvironment) -> None:
@@ -101,7 +101,7 @@ def orphanage() -> Iterator[Callable[[], list[str]]]:
     control(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
 
 
-def test_a_sandbox_given_up_while_it_starts_leaves_nothing(
+def test_cancelled_start_leaves_nothing(
     environment: SandboxedExecutionEnvironment, orphanage: Callable[[], list[str]]
 ) -> None:
     async def work(moment: float) -> None:

@@ -46,14 +46,14 @@ def test_a_kernel_that_forbids_sandboxes_is_known_by_bubblewraps_words(words: st
         "bwrap: Unknown option --unshare-user",
     ],
 )
-def test_any_other_failure_is_trouble_that_passes(words: str) -> None:
+def test_other_failures_are_temporary(words: str) -> None:
     error = failed_start(words, 1, SandboxLost())
     assert type(error) is SandboxNotStarted
     assert words in error.message
     assert "--sandbox none" in error.hint
 
 
-def test_who_says_nothing_is_told_by_how_it_ended() -> None:
+def test_failure_without_a_message_reports_the_exit_status() -> None:
     assert "exited with status -9" in failed_start("", -9, SandboxLost()).message
     assert "start timed out" in failed_start("", -9, TimeoutError()).message
 

@@ -28,7 +28,7 @@ def test_an_address_is_read(text: str, address: Address) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "80", ":80", "host:", "host:0", "host:65536", "h:x", "h:²"])
-def test_what_is_no_address_is_refused(text: str) -> None:
+def test_invalid_addresses_are_rejected(text: str) -> None:
     with pytest.raises(UsageError, match="invalid address"):
         Address.parse(text)
 
@@ -64,7 +64,7 @@ def test_many_connections_are_carried_whole_at_the_same_time() -> None:
     asyncio.run(work())
 
 
-def test_where_nobody_listens_the_connection_is_reset() -> None:
+def test_connections_to_a_closed_port_are_reset() -> None:
     async def work() -> None:
         with new_socket() as unused:
             unused.bind((LOOPBACK, 0))

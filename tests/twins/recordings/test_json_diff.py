@@ -47,11 +47,3 @@ def test_of_long_texts_it_is_told_where_they_part() -> None:
 )
 def test_a_place_is_written_as_people_write_it(place: Location, written: str) -> None:
     assert dotted_path(place) == written
-
-
-def test_a_number_is_a_step_into_a_list_and_a_text_one_into_a_table() -> None:
-    assert dotted_path(("rules", "0")) == "rules.0" != dotted_path(("rules", 0))
-
-
-def test_steps_may_come_one_by_one() -> None:
-    assert dotted_path(step for step in ("a", 1)) == "a[1]"

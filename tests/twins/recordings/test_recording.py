@@ -84,7 +84,7 @@ GOOD: dict[str, Any] = {"version": 1, "wire": "w", "path": "/", "status": 200}
         (json.dumps(GOOD | {"body": [{"at": 1, "base64": "?"}]}), "invalid content"),
     ],
 )
-def test_what_is_no_recording_is_told_with_its_place(record: str, told: str) -> None:
+def test_invalid_recordings_are_reported_with_their_place(record: str, told: str) -> None:
     with pytest.raises(RecordingError, match=r"x\.jsonl:3.*") as caught:
         parse_recording(record, place="x.jsonl:3")
     assert told in str(caught.value)
@@ -262,7 +262,7 @@ def test_a_file_of_something_else_is_left_as_it_is(tmp_path: Path) -> None:
         assert place.read_text() == notes
 
 
-def test_what_holds_none_is_told(tmp_path: Path) -> None:
+def test_empty_recordings_are_reported(tmp_path: Path) -> None:
     with pytest.raises(RecordingError, match="no recordings in"):
         load_recordings(tmp_path)
     with pytest.raises(FileError, match="cannot read"):

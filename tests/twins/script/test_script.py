@@ -147,11 +147,6 @@ def test_models_are_listed_that_rules_for_a_wire_name_outright() -> None:
     assert [script.models_of(wire) for wire in ("gemini", "openai")] == [["a", "c"], ["a"]]
 
 
-def test_an_empty_script_answers_nothing() -> None:
-    with pytest.raises(Rejection, match=r"wire openai\)$"):
-        answered(talk("x"), "rules = []")
-
-
 def test_a_rule_without_a_name_is_named_by_its_place() -> None:
     names = [rule.name for rule in parse_script(SCRIPT).rules]
     assert names == ["plan", "plan further", "build", "rule 4"]
@@ -216,7 +211,7 @@ def test_long_words_are_quoted_short_and_on_one_line() -> None:
         ),
     ],
 )
-def test_a_script_that_is_none_says_where(text: str, fault: str) -> None:
+def test_invalid_scripts_are_reported_with_their_place(text: str, fault: str) -> None:
     with pytest.raises(ScriptError, match=fault) as caught:
         parse_script(text)
     assert caught.value.exit_code is ExitCode.USAGE
@@ -243,7 +238,7 @@ def test_the_script_in_the_documentation_is_one() -> None:
     assert chosen(script, talk("Make the change", "run", ">3 failed")).entry.name == "repair"
 
 
-def test_a_mistake_is_told_with_the_line_of_its_key(tmp_path: Path) -> None:
+def test_mistakes_are_reported_with_the_line_of_the_key(tmp_path: Path) -> None:
     file = tmp_path / "script.toml"
     file.write_text(
         '[[rules]]\nanswer = {}\n\n[[rules]]\nanswer.fault = { kind = "slow", after = 1 }'
@@ -363,7 +358,7 @@ def test_a_script_that_would_end_the_twin_is_an_error_of_it(
     assert f"{file}:2: " in answer.json()["error"]["message"]
 
 
-def test_what_is_no_answer_is_an_error_too(file: Path, provider_twin: StartTwin) -> None:
+def test_invalid_answers_of_a_function_are_errors(file: Path, provider_twin: StartTwin) -> None:
     file.write_text("def answer(conversation, attempt): return {'txt': 'a'}")
     answer = ask(provider_twin(file).url)
     assert answer.status_code == 500
@@ -385,7 +380,7 @@ def test_what_is_no_answer_is_an_error_too(file: Path, provider_twin: StartTwin)
         ("rules = []\nseed = 'x'", r"script\.py: .*valid integer"),
     ],
 )
-def test_what_is_no_script_is_told_at_the_start(file: Path, code: str, told: str) -> None:
+def test_invalid_python_scripts_are_rejected_at_the_start(file: Path, code: str, told: str) -> None:
     file.write_text(code)
     with pytest.raises(ScriptError, match=told) as caught:
         load_script(file)

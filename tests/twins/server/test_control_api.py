@@ -13,7 +13,7 @@ from attractor.twins.pytest_plugin import StartTwin
 from attractor.twins.server import control_api as control_app
 from attractor.twins.server.provider_twin import ProviderTwin
 from attractor.twins.server.replies import IncomingRequest
-from attractor.twins.server.request_log import BoundedLog, RequestLog
+from attractor.twins.server.request_log import RequestLog
 from attractor.twins.services.pytest_plugin import StartServiceTwin
 from attractor.twins.services.pytest_plugin import service_twin as service_twin
 from attractor.twins.services.service_twin import ServiceTwin
@@ -70,7 +70,7 @@ def test_requests_are_shown_and_forgotten_in_the_same_words(twin: Twin) -> None:
     assert control(twin, "GET", "/requests")[1] == {"requests": [], "dropped": 0}
 
 
-def test_health_is_told_to_everybody_and_nothing_else_to_them(kind: str, twin: Twin) -> None:
+def test_health_needs_no_token_and_everything_else_does(kind: str, twin: Twin) -> None:
     assert httpx.get(f"{twin.control_url}/health").json() == {"status": "ok"}
     wrong: Sequence[dict[bytes, bytes]] = (
         {},
@@ -108,7 +108,7 @@ def test_tokens_are_compared_in_constant_time(twin: Twin, monkeypatch: pytest.Mo
     assert seen == [(f"Bearer {twin.token}".encode(),) * 2]
 
 
-def test_what_is_not_there_is_told_with_what_is(kind: str, twin: Twin) -> None:
+def test_unknown_endpoints_are_reported_with_the_known_ones(kind: str, twin: Twin) -> None:
     for method, path in (("GET", "/nowhere"), ("DELETE", "/requests"), ("GET", "/reset")):
         status, told = control(twin, method, path)
         assert status in (404, 405)
@@ -169,31 +169,6 @@ def test_the_same_request_is_counted_by_wire_and_by_every_byte() -> None:
     log = RequestLog()
     asked = [("a", b"1"), ("a", b"1"), ("a", b"2"), ("b", b"1"), ("a", b"1")]
     assert [log.count_attempt(*one) for one in asked] == [1, 2, 1, 1, 3]
-
-
-def test_what_was_read_does_not_grow_afterwards() -> None:
-    log = logged(b"{}")
-    before = log.requests.entries
-    log.add(IncomingRequest(wire_registry()["openai"], {}, b"{}"), Reply(200))
-    assert (len(before), len(log.requests.entries)) == (1, 2)
-
-
-def test_only_the_latest_are_kept_and_the_others_counted() -> None:
-    log = RequestLog(BoundedLog(keep=2))
-    for number in range(5):
-        log.add(IncomingRequest(wire_registry()["openai"], {}, b"%d" % number), Reply(200))
-    assert [(one.number, one.body) for one in log.requests.entries] == [(4, 3), (5, 4)]
-    assert log.requests.dropped == 3
-    log.clear()
-    assert (log.requests.entries, log.requests.dropped) == ([], 0)
-
-
-def test_what_their_bodies_take_is_bounded_too_but_the_newest_one_is_kept_whole() -> None:
-    log = RequestLog(BoundedLog(max_bytes=100))
-    for size in (40, 40, 40, 500):
-        log.add(IncomingRequest(wire_registry()["openai"], {}, b"x" * size), Reply(200))
-    assert [len(one.content) for one in log.requests.entries] == [500]
-    assert log.requests.dropped == 3
 
 
 def test_how_often_the_same_came_is_forgotten_only_after_very_many_others(

@@ -91,17 +91,6 @@ def test_rules_are_shown_with_how_often_each_was_used(provider_twin: StartTwin) 
     assert rules[0]["when"] == {"words": "hello", "attempt": 1}
 
 
-def test_a_reset_forgets_what_came_before(provider_twin: StartTwin) -> None:
-    twin = provider_twin(RULES)
-    first = [ask(twin).content for _ in range(2)]
-    assert control(twin, "/reset", "POST").status_code == 200
-    assert not twin.requests
-    assert {one["used"] for one in control(twin, "/script").json()["rules"]} == {0}
-    # Attempts, cached tokens and numbers begin anew.
-    assert [ask(twin).content for _ in range(2)] == first
-    assert [one.number for one in twin.requests] == [1, 2]
-
-
 def test_a_script_is_replaced_while_the_twin_stands(provider_twin: StartTwin) -> None:
     twin = provider_twin(RULES)
     ask(twin)

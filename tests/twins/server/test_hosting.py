@@ -168,7 +168,7 @@ def test_time_goes_by_where_nobody_waits() -> None:
     assert clock.monotonic() == 5
 
 
-def test_who_waits_in_vain_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_waiting_without_replies_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("attractor.twins.server.virtual_clock._TIMEOUT_S", 0.05)
     with pytest.raises(MachineryError, match="only 0 of 1"):
         VirtualClock().until_waiting()

@@ -46,19 +46,6 @@ def post(twin: ProviderTwin, wire: str, timeout: float = 10) -> httpx.Response:
     return httpx.post(twin.url + PATHS[wire], json=HELLO[wire], headers=KEYS[wire], timeout=timeout)
 
 
-def test_a_stream_comes_without_a_length_and_says_the_answer(
-    wire: str, provider_twin: StartTwin
-) -> None:
-    twin = provider_twin(answering('headers = { x-left = "3" }'))
-    with opened(twin, wire) as response:
-        assert response.headers["content-type"] == "text/event-stream"
-        assert "content-length" not in response.headers
-        assert response.headers["x-left"] == "3"
-        sent = response.read()
-    assert WORDS in str(put_together(wire, sent))
-    assert (twin.requests[0].rule, twin.requests[0].status) == ("rule 1", 200)
-
-
 def test_events_come_at_the_scripts_pace(wire: str, provider_twin: StartTwin) -> None:
     twin = provider_twin(answering('pace = "20ms"'))
     began = time.monotonic()

@@ -34,7 +34,7 @@ def test_a_folder_of_services_is_read(folder: Path) -> None:
     ]
 
 
-def test_what_one_would_take_from_another_is_refused(folder: Path) -> None:
+def test_duplicate_names_and_variables_are_rejected(folder: Path) -> None:
     with pytest.raises(ServiceError, match="duplicate service 'mail'"):
         load_services([folder, folder / "mail"])
     other = folder / "mail" / "twin.toml"

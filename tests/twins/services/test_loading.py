@@ -24,7 +24,7 @@ def test_a_service_is_a_file_or_a_folder() -> None:
     assert find_services(PAYMENTS) == [PAYMENTS]
 
 
-def test_what_cannot_be_read_is_told(tmp_path: Path) -> None:
+def test_unreadable_files_are_reported(tmp_path: Path) -> None:
     with pytest.raises(FileError, match="cannot read"):
         load_service(tmp_path)
     with pytest.raises(ServiceError, match=r"no twin\.toml"):
@@ -148,7 +148,7 @@ ROUTE = 'name = "s"\n[[routes]]\npath = "/x/{id}"\n'
         ('name = "s"\nclock.start = 2026-01-01T00:00:00\n' + fixed("1"), "add a Z"),
     ],
 )
-def test_a_mistake_is_told_with_its_line_key_and_remedy(toml: str, message: str) -> None:
+def test_mistakes_are_reported_with_line_key_and_fix(toml: str, message: str) -> None:
     assert message in told(toml)
 
 

@@ -158,7 +158,7 @@ def test_a_method_that_no_recording_has_is_refused_before_anything_is_asked(
 
 
 @pytest.mark.parametrize("to", ["payments", "ftp://host", "https://me:key@host", "https://h?a=b"])
-def test_what_is_no_address_is_refused(to: str, file: Path) -> None:
+def test_invalid_addresses_are_rejected(to: str, file: Path) -> None:
     dispatcher = ServiceDispatcher(load_service(PAYMENTS))
     with pytest.raises(RecordingError, match="invalid address of a service"):
         ServiceRecorder(dispatcher, ExchangeFile(file), to, reporter=ErrorReporter())

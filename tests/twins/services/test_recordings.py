@@ -83,13 +83,13 @@ GOOD = '{"request": {"method": "GET", "path": "/a"}, "response": {"status": 200}
         (GOOD.replace("/a", "a"), "r.jsonl:1: request.path: String should match"),
     ],
 )
-def test_a_mistake_is_told_with_its_line(text: str, told: str) -> None:
+def test_mistakes_are_reported_with_their_line(text: str, told: str) -> None:
     with pytest.raises(RecordingError) as caught:
         parse_recording(text, source="r.jsonl")
     assert told in caught.value.message
 
 
-def test_what_cannot_be_read_is_told(tmp_path: Path) -> None:
+def test_unreadable_files_are_reported(tmp_path: Path) -> None:
     with pytest.raises(FileError, match="cannot read"):
         load_recording(tmp_path / "none")
     (tmp_path / "r").write_bytes(b"\xff")

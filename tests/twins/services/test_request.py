@@ -160,7 +160,7 @@ def test_an_answer_that_is_lost_was_performed_unless_said_otherwise(
         ({"kind": "cut", "probability": 0.0}, "greater than 0"),
     ],
 )
-def test_what_makes_no_sense_is_refused(table: dict[str, Any], told: str) -> None:
+def test_invalid_tables_are_rejected(table: dict[str, Any], told: str) -> None:
     with pytest.raises(ValueError, match=told):
         FaultRule.model_validate(table)
 

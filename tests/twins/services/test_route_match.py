@@ -59,7 +59,7 @@ def test_a_pattern_knows_which_others_it_covers(one: str, other: str, covers: bo
 @pytest.mark.parametrize(
     "written", ["a", "/a?b=1", "/a//b", "/{a}b", "/{a}/{a}", "/{a...}/b", "/{1}"]
 )
-def test_what_is_no_pattern_is_refused(written: str) -> None:
+def test_invalid_patterns_are_rejected(written: str) -> None:
     with pytest.raises(ValueError, match="."):
         PathPattern(written)
 
@@ -81,7 +81,7 @@ REQUEST = ServiceRequest(
         {"json": {"$.items[*].sku": "b2", "$.amount": {"matches": "^[0-9]$"}}},
     ],
 )
-def test_what_holds_misses_nothing(when: dict[str, Any]) -> None:
+def test_conditions_that_hold_report_nothing(when: dict[str, Any]) -> None:
     assert RouteConditions.model_validate(when).mismatches(REQUEST) == []
 
 
@@ -101,7 +101,7 @@ def test_what_holds_misses_nothing(when: dict[str, Any]) -> None:
         ({"json": {"$.none": {"present": True}}}, "$.none is missing"),
     ],
 )
-def test_what_does_not_hold_says_what_was_found(when: dict[str, Any], told: str) -> None:
+def test_failed_conditions_report_the_actual_value(when: dict[str, Any], told: str) -> None:
     assert RouteConditions.model_validate(when).mismatches(REQUEST) == [told]
 
 
@@ -144,6 +144,6 @@ def test_the_written_place_of_every_value_finds_it(value: Json) -> None:
 
 
 @pytest.mark.parametrize("written", ["id", "$id", "$.", "$[a]", "$.a[", ""])
-def test_what_is_no_path_is_refused(written: str) -> None:
+def test_invalid_paths_are_rejected(written: str) -> None:
     with pytest.raises(ValueError, match="path"):
         JsonPath(written)

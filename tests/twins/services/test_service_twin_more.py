@@ -90,7 +90,9 @@ def test_trouble_is_armed(twin: ServiceTwin) -> None:
         ("POST /faults", {"kind": "cut", "route": "GET /y"}, "unknown route 'GET /y'"),
     ],
 )
-def test_what_makes_no_sense_is_told(twin: ServiceTwin, words: str, body: Any, told: str) -> None:
+def test_invalid_control_requests_are_reported(
+    twin: ServiceTwin, words: str, body: Any, told: str
+) -> None:
     status, answer = control(twin, words, body)
     assert status == 400
     assert told in answer["error"]

@@ -128,7 +128,7 @@ def test_a_start_too_early_or_too_late_is_refused(table: dict[str, Any]) -> None
 
 
 @pytest.mark.parametrize("table", [{"start": datetime(2026, 1, 1)}, {"real": True, "step": "1s"}])
-def test_what_makes_no_sense_is_refused(table: dict[str, Any]) -> None:
+def test_invalid_tables_are_rejected(table: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="time zone|real excludes"):
         clock(**table)
 

@@ -54,14 +54,16 @@ def test_expressions_are_those_of_jinja(written: object, value: Json) -> None:
         ("{{ body['items'].append(3) }}", "'append' of 'list' object is unsafe"),
     ],
 )
-def test_what_gives_no_json_is_told_with_its_expression(written: str, told: str) -> None:
+def test_values_that_are_not_json_are_reported_with_their_expression(
+    written: str, told: str
+) -> None:
     with pytest.raises(ExpressionError, match="{{ ") as caught:
         Template(written).value({**NAMES, "f": len})
     assert told in str(caught.value)
 
 
 @pytest.mark.parametrize("written", ["{{ a", "a }}", "{{ a b }}", "{{ }}", "{{ a | nofilter }}"])
-def test_what_cannot_be_read_is_found_before_any_request(written: str) -> None:
+def test_invalid_expressions_are_found_when_loaded(written: str) -> None:
     with pytest.raises(ValueError, match="braces|is invalid"):
         Template(written)
 

@@ -1,7 +1,5 @@
 from typing import Any
 
-import pytest
-
 from attractor.twins.wires.anthropic import part
 from tests.twins.exchanging import HELLO, KEYS, answer, refusal
 
@@ -108,39 +106,6 @@ def test_a_conversation_is_read_by_turns() -> None:
     assert [turn.speaker for turn in talk.turns] == ["user", "assistant", "tool", "user"]
     assert talk.turns[1].text == 'a\nshell({"command": "ls"})'
     assert (talk.tool_result, talk.step) == ("todo.py", 1)
-
-
-@pytest.mark.parametrize(
-    ("finish", "reason"),
-    [("stop", "end_turn"), ("length", "max_tokens"), ("content_filter", "refusal")],
-)
-def test_why_it_stopped_is_the_providers_word(finish: str, reason: str) -> None:
-    script = f'rules = [{{ answer = {{ text = "a", finish = "{finish}" }} }}]'
-    assert answer("anthropic", HELLO["anthropic"], script)["stop_reason"] == reason
-
-
-def test_arguments_this_wire_cannot_say_are_the_scripts_fault() -> None:
-    script = 'rules = [{ answer = { tool_calls = [{ name = "n", raw_arguments = "{" }] } }]'
-    status, error = refusal("anthropic", HELLO["anthropic"], script=script)
-    assert (status, "raw_arguments of n" in error["message"]) == (500, True)
-
-
-@pytest.mark.parametrize(
-    ("status", "kind"),
-    [
-        (401, "authentication_error"),
-        (403, "permission_error"),
-        (404, "not_found_error"),
-        (413, "request_too_large"),
-        (429, "rate_limit_error"),
-        (500, "api_error"),
-        (529, "overloaded_error"),
-    ],
-)
-def test_errors_have_the_providers_types(status: int, kind: str) -> None:
-    script = f'rules = [{{ answer = {{ fault = {{ kind = "status", status = {status} }} }} }}]'
-    found, error = refusal("anthropic", HELLO["anthropic"], script=script)
-    assert (found, error["type"]) == (status, kind)
 
 
 def test_what_is_said_to_be_cached_may_be_more_than_was_counted() -> None:

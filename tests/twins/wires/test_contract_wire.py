@@ -47,7 +47,7 @@ def asked(wire: Wire, seed: str = "abc123") -> WireRequest:
 
 
 @wires
-def test_it_says_where_it_is_spoken(wire: Wire) -> None:
+def test_wires_declare_paths_and_variables(wire: Wire) -> None:
     assert find_shortcoming(wire, Wire) == ""
     assert WIRES[wire.name] is wire
     assert wire.path.startswith(f"{wire.base_path}/")
@@ -58,7 +58,7 @@ def test_it_says_where_it_is_spoken(wire: Wire) -> None:
     assert key.endswith("_API_KEY")
 
 
-def test_no_two_are_mixed_up() -> None:
+def test_paths_and_variables_of_wires_are_unique() -> None:
     assert len({wire.path for wire in WIRES.values()}) == len(WIRES)
     variables = [name for wire in WIRES.values() for name in wire.variables]
     assert len(set(variables)) == len(variables)
@@ -79,7 +79,7 @@ def test_what_the_user_said_is_read_and_the_body_stays_as_it_was(wire: Wire, tex
 
 @wires
 @pytest.mark.parametrize("body", [{}, {"model": 5}, {"model": "m", "input": 5, "messages": 5}])
-def test_what_it_does_not_understand_it_rejects(wire: Wire, body: JsonObject) -> None:
+def test_invalid_bodies_are_rejected(wire: Wire, body: JsonObject) -> None:
     with pytest.raises(Rejection) as caught:
         wire.read(KEYS[wire.name], body)
     assert caught.value.status == 400
@@ -87,7 +87,7 @@ def test_what_it_does_not_understand_it_rejects(wire: Wire, body: JsonObject) ->
 
 
 @wires
-def test_who_shows_no_key_is_rejected_before_the_body_is_looked_at(wire: Wire) -> None:
+def test_missing_key_is_rejected_before_the_body_is_read(wire: Wire) -> None:
     with pytest.raises(Rejection) as caught:
         wire.read({}, {})
     assert caught.value.status == (403 if wire.name == "gemini" else 401)
@@ -114,14 +114,74 @@ def test_ids_come_from_the_seed(wire: Wire) -> None:
     assert json.dumps(one).replace("seed1", "seed2") == json.dumps(other)
 
 
-@wires
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 413, 429, 500, 503, 529])
-@pytest.mark.parametrize("code", [None, "a_code"])
-def test_an_error_says_its_message_and_its_sort(wire: Wire, status: int, code: str | None) -> None:
-    written = wire.write_error(Rejection(status, "größe 🐍", code=code))
+OPENAI_ERRORS = {
+    400: ("invalid_request_error", None),
+    401: ("invalid_request_error", "invalid_api_key"),
+    404: ("invalid_request_error", "model_not_found"),
+    429: ("requests", "rate_limit_exceeded"),
+    500: ("server_error", None),
+}
+ANTHROPIC_ERRORS = {
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    500: "api_error",
+    529: "overloaded_error",
+}
+GEMINI_ERRORS = {
+    401: "UNAUTHENTICATED",
+    403: "PERMISSION_DENIED",
+    404: "NOT_FOUND",
+    429: "RESOURCE_EXHAUSTED",
+    500: "INTERNAL",
+    503: "UNAVAILABLE",
+    504: "DEADLINE_EXCEEDED",
+    529: "UNKNOWN",
+}
+FINISH_REASONS = {
+    "anthropic": {"stop": "end_turn", "length": "max_tokens", "content_filter": "refusal"},
+    "gemini": {"stop": "STOP", "length": "MAX_TOKENS", "content_filter": "SAFETY"},
+    "openai": {"length": "max_output_tokens", "content_filter": "content_filter"},
+    "openai_chat": {"stop": "stop", "length": "length", "content_filter": "content_filter"},
+}
+
+
+def error_of(name: str, status: int, code: str | None = None) -> dict[str, Any]:
+    written = WIRES[name].write_error(Rejection(status, "größe 🐍", code=code))
     canonical_json(written)
-    error = written["error"]
-    assert isinstance(error, dict)
+    error: Any = written["error"]
     assert error["message"] == "größe 🐍"
-    assert error["status" if wire.name == "gemini" else "type"]
-    assert code is None or code in error.values()
+    return error
+
+
+def test_errors_have_types_and_codes_of_their_provider() -> None:
+    for status, kind in ANTHROPIC_ERRORS.items():
+        assert error_of("anthropic", status)["type"] == kind
+    for status, name in GEMINI_ERRORS.items():
+        error = error_of("gemini", status)
+        assert (error["code"], error["status"], "details" in error) == (status, name, False)
+    for wire in ("openai", "openai_chat"):
+        for status, (kind, code) in OPENAI_ERRORS.items():
+            error = error_of(wire, status)
+            assert (error["type"], error["code"]) == (kind, code)
+            assert set(error) == {"message", "type", "param", "code"}
+    for wire in WIRES:
+        assert "a_code" in error_of(wire, 400, "a_code").values()
+
+
+def test_finish_reasons_are_words_of_the_provider() -> None:
+    for name, reasons in FINISH_REASONS.items():
+        for finish, reason in reasons.items():
+            answer = Answer.model_validate({"text": "a", "finish": finish})
+            written = WIRES[name].write(answer, asked(WIRES[name]))
+            assert f'"{reason}"' in json.dumps(written)
+
+
+@pytest.mark.parametrize("name", ["anthropic", "gemini"])
+def test_invalid_arguments_are_an_error_of_the_script(name: str) -> None:
+    answer = Answer(tool_calls=(ToolUse(name="n", raw_arguments="{"),))
+    with pytest.raises(Rejection, match="raw_arguments of n") as caught:
+        WIRES[name].write(answer, asked(WIRES[name]))
+    assert caught.value.status == 500

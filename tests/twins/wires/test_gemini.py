@@ -144,42 +144,6 @@ def test_a_result_is_read_as_the_text_it_was(response: dict[str, Any], text: str
     assert part.read(KEYS["gemini"], ask("a", [CALL], [result])).tool_result == text
 
 
-@pytest.mark.parametrize(
-    ("finish", "reason"),
-    [("stop", "STOP"), ("length", "MAX_TOKENS"), ("content_filter", "SAFETY")],
-)
-def test_why_it_stopped_is_the_providers_word(finish: str, reason: str) -> None:
-    script = f'rules = [{{ answer = {{ text = "a", finish = "{finish}" }} }}]'
-    found = answer("gemini", HELLO["gemini"], script)
-    assert found["candidates"][0]["finishReason"] == reason
-
-
-def test_arguments_this_wire_cannot_say_are_the_scripts_fault() -> None:
-    script = 'rules = [{ answer = { tool_calls = [{ name = "n", raw_arguments = "{" }] } }]'
-    status, error = refusal("gemini", HELLO["gemini"], script=script)
-    assert (status, "raw_arguments of n" in error["message"]) == (500, True)
-
-
-@pytest.mark.parametrize(
-    ("status", "code"),
-    [
-        (401, "UNAUTHENTICATED"),
-        (403, "PERMISSION_DENIED"),
-        (404, "NOT_FOUND"),
-        (429, "RESOURCE_EXHAUSTED"),
-        (500, "INTERNAL"),
-        (503, "UNAVAILABLE"),
-        (504, "DEADLINE_EXCEEDED"),
-        (529, "UNKNOWN"),
-    ],
-)
-def test_errors_have_the_providers_codes(status: int, code: str) -> None:
-    script = f'rules = [{{ answer = {{ fault = {{ kind = "status", status = {status} }} }} }}]'
-    found, error = refusal("gemini", HELLO["gemini"], script=script)
-    assert (found, error["code"], error["status"]) == (status, status, code)
-    assert "details" not in error
-
-
 def test_how_long_to_wait_stands_in_the_details_too() -> None:
     fault = '{ kind = "status", status = 429, code = "ABORTED", retry_after = "1500ms" }'
     script = f"rules = [{{ answer = {{ fault = {fault} }} }}]"
@@ -197,9 +161,3 @@ def test_models_are_listed_by_the_providers_names() -> None:
         "displayName": "gemini-x",
         "supportedGenerationMethods": ["generateContent", "countTokens"],
     }
-
-
-def test_no_more_comes_from_the_cache_than_there_is() -> None:
-    script = "rules = [{ answer.usage = { cache_read = 800 } }]"
-    used = answer("gemini", HELLO["gemini"], script)["usageMetadata"]
-    assert (used["promptTokenCount"], used["cachedContentTokenCount"]) == (800, 800)

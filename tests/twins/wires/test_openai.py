@@ -85,34 +85,6 @@ def test_a_conversation_is_read_by_turns() -> None:
 
 
 @pytest.mark.parametrize(
-    ("finish", "reason"), [("length", "max_output_tokens"), ("content_filter", "content_filter")]
-)
-def test_an_unfinished_answer_says_why(finish: str, reason: str) -> None:
-    script = f'rules = [{{ answer = {{ text = "a", finish = "{finish}" }} }}]'
-    found = answer("openai", HELLO["openai"], script)
-    assert (found["status"], found["incomplete_details"]) == ("incomplete", {"reason": reason})
-
-
-@pytest.mark.parametrize(
-    ("status", "kind", "code"),
-    [
-        (400, "invalid_request_error", None),
-        (401, "invalid_request_error", "invalid_api_key"),
-        (404, "invalid_request_error", "model_not_found"),
-        (429, "requests", "rate_limit_exceeded"),
-        (500, "server_error", None),
-    ],
-)
-def test_errors_have_the_providers_types_and_codes(
-    status: int, kind: str, code: str | None
-) -> None:
-    script = f'rules = [{{ answer = {{ fault = {{ kind = "status", status = {status} }} }} }}]'
-    found, error = refusal("openai", HELLO["openai"], script=script)
-    assert (found, error["type"], error["code"]) == (status, kind, code)
-    assert set(error) == {"message", "type", "param", "code"}
-
-
-@pytest.mark.parametrize(
     ("name", "value"), [("previous_response_id", "resp_1"), ("conversation", {"id": "conv_1"})]
 )
 def test_what_would_be_kept_at_the_provider_is_refused(name: str, value: object) -> None:

@@ -1,9 +1,7 @@
 from typing import Any
 
-import pytest
-
 from attractor.twins.wires.openai_chat import part
-from tests.twins.exchanging import HELLO, KEYS, answer, refusal
+from tests.twins.exchanging import HELLO, KEYS, answer
 
 WIRE = "openai_chat"
 SCRIPT = """
@@ -72,12 +70,6 @@ def test_usage_tells_what_was_cached_and_thought() -> None:
     assert (counted["prompt_tokens"], counted["completion_tokens"]) == (11, 1)
 
 
-@pytest.mark.parametrize("finish", ["stop", "length", "content_filter", "tool_calls"])
-def test_why_it_stopped_is_the_scripts_own_word(finish: str) -> None:
-    script = f'rules = [{{ answer = {{ text = "a", finish = "{finish}" }} }}]'
-    assert answer(WIRE, HELLO[WIRE], script)["choices"][0]["finish_reason"] == finish
-
-
 def test_a_conversation_is_read_by_turns() -> None:
     body = ask(
         {"role": "system", "content": "Be brief."},
@@ -91,22 +83,3 @@ def test_a_conversation_is_read_by_turns() -> None:
     assert [turn.speaker for turn in talk.turns] == ["user", "assistant", "tool"]
     assert talk.turns[1].text == "Yes.\nshell({})\nshell({})"
     assert (talk.tool_result, talk.step) == ("result of d\nresult of c", 1)
-
-
-@pytest.mark.parametrize(
-    ("status", "kind", "code"),
-    [
-        (400, "invalid_request_error", None),
-        (401, "invalid_request_error", "invalid_api_key"),
-        (404, "invalid_request_error", "model_not_found"),
-        (429, "requests", "rate_limit_exceeded"),
-        (500, "server_error", None),
-    ],
-)
-def test_errors_have_the_providers_types_and_codes(
-    status: int, kind: str, code: str | None
-) -> None:
-    script = f'rules = [{{ answer = {{ fault = {{ kind = "status", status = {status} }} }} }}]'
-    found, error = refusal(WIRE, HELLO[WIRE], script=script)
-    assert (found, error["type"], error["code"]) == (status, kind, code)
-    assert set(error) == {"message", "type", "param", "code"}

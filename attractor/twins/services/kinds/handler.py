@@ -67,7 +67,7 @@ def load_function(folder: Path, name: str) -> Function:
 def run_limited(function: Function, call: RouteCall, limit: timedelta) -> ServiceResponse:
     """Call a function with a copy of the state, and keep the copy if it succeeds in time."""
     result = _Result()
-    # A copy: a function that exceeds its time limit goes on, without an effect.
+    # A copy: a function that exceeds its time limit continues without an effect.
     state = call.state.copy()
     tables = state.copied_tables()
 

@@ -76,7 +76,7 @@ def test_a_function_answers_and_changes_the_state(ask: Asked) -> None:
         ("spoils", "spoils: cannot write JSON"),
     ],
 )
-def test_of_one_that_fails_nothing_is_kept(ask: Asked, name: str, told: str) -> None:
+def test_failing_functions_change_no_state(ask: Asked, name: str, told: str) -> None:
     status, body = ask(f"GET /{name}/x")
     assert (status, body["twin"]) == (500, True)
     assert body["error"]["message"].startswith(told)
@@ -96,7 +96,7 @@ def test_of_one_that_fails_nothing_is_kept(ask: Asked, name: str, told: str) -> 
         ("takes_two", r"must take \(request, state, draw\)"),
     ],
 )
-def test_what_is_no_such_function_is_told_when_it_is_loaded(
+def test_missing_functions_are_reported_when_loaded(
     ask: Asked, tmp_path: Path, name: str, told: str
 ) -> None:
     with pytest.raises(InvalidRouteKey, match=told):

@@ -26,7 +26,7 @@ def test_it_filters_by_the_query(query: str, found: list[str]) -> None:
     assert names(Asked(PEOPLE + ROUTE)(f"GET /people{query}")) == found
 
 
-def test_what_it_does_not_know_is_not_passed_over() -> None:
+def test_unknown_query_parameters_are_rejected() -> None:
     status, body = Asked(PEOPLE + ROUTE)("GET /people?citty=Oslo")
     assert (status, body["error"]["code"]) == (400, "unknown_parameter")
     assert "unknown parameter 'citty'; known: age, city, expand[]" in body["error"]["message"]

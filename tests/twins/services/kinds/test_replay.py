@@ -54,7 +54,7 @@ def test_it_may_begin_anew_or_fail_behind_the_last_one(folder: Path) -> None:
     assert (status, body["error"]["code"]) == (500, "recording_ended")
 
 
-def test_what_was_not_recorded_is_told(folder: Path) -> None:
+def test_unrecorded_requests_are_reported(folder: Path) -> None:
     status, body = Asked(ROUTE.replace("{then}", "stay"), folder)("POST /a", {"b": 3})
     assert (status, body["error"]["code"]) == (404, "not_recorded")
     assert "POST /a with this body" in body["error"]["message"]
