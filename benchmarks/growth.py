@@ -17,14 +17,14 @@ from typing import Any
 from attractor.engine.simulation.coverage import cover
 from attractor.language.conditions.grammar import compile_pattern
 from attractor.language.declarations.inputs import read_inputs
-from attractor.language.declarations.requirements import read_needs
+from attractor.language.declarations.requirements import read_requirements
 from attractor.language.declarations.stylesheet_grammar import parse_stylesheet, read_stylesheet
 from attractor.language.graph.branches import find_forks
 from attractor.language.preparation.prepare import prepare
 from attractor.language.reading import parse, read_graph
 from attractor.language.source.text import Source
-from attractor.language.syntax_errors.missing_quotes import find_slips
-from attractor.language.syntax_errors.unquoted_values import find_loose_ends
+from attractor.language.syntax_errors.missing_quotes import find_quote_mistakes
+from attractor.language.syntax_errors.unquoted_values import find_value_mistakes
 from attractor.llm.generation.object_stream import PartialObject
 from benchmarks.ratios import Ratio, report
 from tests.language.repeated import LOOSE, MISTAKEN, SLIPPED
@@ -75,7 +75,7 @@ def growing() -> Iterator[Growing]:
 
 
 def _loose_ends(piece: str) -> Making:
-    return lambda few: partial(_all, find_loose_ends, "digraph G { a [b=" + piece * few)
+    return lambda few: partial(_all, find_value_mistakes, "digraph G { a [b=" + piece * few)
 
 
 def _mistakes(piece: str) -> Making:
@@ -83,7 +83,7 @@ def _mistakes(piece: str) -> Making:
 
 
 def _quotes(piece: str) -> Making:
-    return lambda few: partial(find_slips, 'digraph G { a [b="' + piece * few)
+    return lambda few: partial(find_quote_mistakes, 'digraph G { a [b="' + piece * few)
 
 
 def _unknown_inputs(few: int) -> Work:
@@ -96,7 +96,7 @@ def _declarations(few: int) -> Work:
 
 
 def _needs(few: int) -> Work:
-    return partial(read_needs, "x" * few + "," + " " * few + ",a>" + ">" * few)
+    return partial(read_requirements, "x" * few + "," + " " * few + ",a>" + ">" * few)
 
 
 def _clauses(clause: str) -> Making:

@@ -9,7 +9,7 @@ from attractor.engine.run_folder.layout import RESERVED_NAMES
 from attractor.engine.seams import Handler
 from attractor.engine.storage.secrets import Redactor
 from attractor.language.diagnostics import Diagnostic, error
-from attractor.language.graph.branches import find_misplaced
+from attractor.language.graph.branches import find_misplaced_restarts
 from attractor.language.graph.graph import DEFAULT_TYPE, TYPE_OF_SHAPE, Graph, Node, folder_name
 
 
@@ -29,7 +29,7 @@ def find_faults(graph: Graph, handlers: Mapping[str, Handler]) -> Iterator[Diagn
     for edge in graph.edges:
         if lost := [one for one in (edge.source, edge.target) if one not in graph.nodes]:
             yield error(f"an edge names the node {lost[0]!r}, which is not there", edge.span)
-    for one in find_misplaced(graph):
+    for one in find_misplaced_restarts(graph):
         what = f"loop_restart on {one.edge.source} -> {one.edge.target}: {one.why}"
         yield error(what, one.edge.span, fix=one.fix)
 

@@ -63,10 +63,10 @@ def _read(findings: Findings) -> Digraph | None:
 def _read_with_mistakes(source: Source) -> Parsed:
     """Parse a text again, continuing after each syntax error."""
     # A pipeline without syntax errors does not need them.
-    from attractor.language.syntax_errors.missing_quotes import mend
+    from attractor.language.syntax_errors.missing_quotes import repair_text
     from attractor.language.syntax_errors.recovery import recover
 
-    findings = mend(source) or Findings(source)
+    findings = repair_text(source) or Findings(source)
     readable = recover(findings)
     # Around a syntax error, portability notes are mostly wrong.
     mistakes = (one for one in findings.diagnostics if one.is_error)

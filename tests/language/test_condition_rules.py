@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attractor.language.conditions.analysis import why_dead
+from attractor.language.conditions.analysis import find_dead_parts
 from attractor.language.conditions.condition import OUTCOME_KEYS, OUTCOMES, Condition
 from attractor.language.conditions.format import write_condition
 from attractor.language.conditions.parse import parse_condition
 from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph.builder import GraphBuilder
 from attractor.language.graph.graph import Graph
-from attractor.language.linting.edge_conditions import each_guard, edits_within
+from attractor.language.linting.edge_conditions import edge_conditions, edits_within
 from attractor.language.linting.lint_rule import Vocabulary, rule_registry
 from attractor.language.preparation.fixes import fix
 from attractor.language.preparation.prepare import prepare
@@ -78,7 +78,7 @@ def test_a_mistake_behind_an_escape_is_pointed_at_and_mended() -> None:
 
 
 def test_what_is_put_within_quotes_is_written_with_escapes() -> None:
-    (guard,) = each_guard(parse(with_condition('context.a="b"')), lambda condition, text: True)
+    (guard,) = edge_conditions(parse(with_condition('context.a="b"')), lambda condition, text: True)
     (edit,) = edits_within(guard, 10, 13, '"c d"')
     assert edit.text == r"\"c d\""
 
@@ -192,7 +192,7 @@ def test_what_can_hold_is_let_be(condition: str) -> None:
 
 @given(conditions, st.lists(values, max_size=20))
 def test_what_is_dead_never_holds(condition: Condition, tried: list[dict[str, str]]) -> None:
-    dead = why_dead(condition, write_condition(condition))
+    dead = find_dead_parts(condition, write_condition(condition))
     if any(one.message.startswith("this can never hold") for one in dead):
         for held in tried:
             for outcome in OUTCOMES:
@@ -227,7 +227,7 @@ def test_what_has_no_portable_text_is_left_alone(condition: str) -> None:
 def test_what_is_mended_means_the_same(condition: Condition, held: dict[str, str]) -> None:
     mended = fixed(write_condition(condition))
     known = {key: held.get(key, "") for key in KEYS}
-    if not why_dead(condition, write_condition(condition)):
+    if not find_dead_parts(condition, write_condition(condition)):
         assert naively(parse_condition(mended), known) is naively(condition, known)
 
 

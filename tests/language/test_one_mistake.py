@@ -3,7 +3,7 @@
 import pytest
 
 from attractor.language.diagnostics import Diagnostic
-from attractor.language.preparation.fixes import mend
+from attractor.language.preparation.fixes import fix_safely
 from attractor.language.preparation.prepare import Prepared, prepare
 from attractor.language.source.text import Source
 
@@ -209,7 +209,9 @@ def test_it_hides_none_behind_it(written: str) -> None:
 def test_what_nobody_can_have_meant_otherwise_is_mended(written: str, mended: str) -> None:
     text = PIPELINE.format(written)
     # What is noted once the text can be read is mended as well.
-    told = [one for one in mend(text, check=check, file="h.dot").mended if one.rule == "syntax"]
+    told = [
+        one for one in fix_safely(text, check=check, file="h.dot").mended if one.rule == "syntax"
+    ]
     assert told
     done = text
     for one in told:
@@ -237,7 +239,7 @@ def test_what_nobody_can_have_meant_otherwise_is_mended(written: str, mended: st
 def test_what_may_have_been_meant_otherwise_is_left(written: str) -> None:
     text = PIPELINE.format(written)
     assert mistakes(text)
-    assert mend(text, check=check, file="h.dot").text == text
+    assert fix_safely(text, check=check, file="h.dot").text == text
 
 
 @pytest.mark.parametrize(
@@ -310,7 +312,7 @@ def test_another_word_for_a_graph_hides_no_wrong_name(text: str, messages: list[
 )
 def test_the_head_is_mended(head: str, mended: str) -> None:
     rest = "\n start [shape=Mdiamond]; exit [shape=Msquare]; start -> exit\n}\n"
-    assert mend(head + rest, check=check, file="h.dot").text == mended + rest
+    assert fix_safely(head + rest, check=check, file="h.dot").text == mended + rest
 
 
 @pytest.mark.parametrize(

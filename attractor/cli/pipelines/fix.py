@@ -10,7 +10,7 @@ from attractor.cli.pipelines.check import CheckResult, PipelineChecker, without_
 from attractor.cli.pipelines.files import PipelineFile, write_pipeline
 from attractor.language.diagnostic_output import counted, place_of
 from attractor.language.diagnostics import Diagnostic, warning
-from attractor.language.preparation.fixes import Mended, mend
+from attractor.language.preparation.fixes import SafelyFixed, fix_safely
 from attractor.language.source.syntax_tree import Span
 from attractor.language.source.text import Source, visible
 
@@ -22,7 +22,7 @@ class FixedFile:
     """A pipeline before and after its fixes."""
 
     before: Source
-    after: Mended
+    after: SafelyFixed
     mark: str = ""
 
     @property
@@ -62,8 +62,8 @@ def fix_lines(files: Sequence[FixedFile]) -> Iterator[str]:
     yield f"{len(fixes)} fixed in {counted(changed, 'file')}"
 
 
-def _mended(source: Source, checker: PipelineChecker) -> Mended:
-    return mend(source.text, check=partial(checker.check, file=source.file), file=source.file)
+def _mended(source: Source, checker: PipelineChecker) -> SafelyFixed:
+    return fix_safely(source.text, check=partial(checker.check, file=source.file), file=source.file)
 
 
 def _refused(file: FixedFile) -> Iterator[Diagnostic]:

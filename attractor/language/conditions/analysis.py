@@ -32,7 +32,7 @@ _CLAUSE = re.compile(
 )
 
 
-class Dead(NamedTuple):
+class DeadCondition(NamedTuple):
     """Why a condition is never true, its place and a fix; `instead` replaces that place."""
 
     message: str
@@ -42,19 +42,19 @@ class Dead(NamedTuple):
     instead: str = ""
 
 
-def why_dead(condition: Condition, text: str) -> Sequence[Dead]:
+def find_dead_parts(condition: Condition, text: str) -> Sequence[DeadCondition]:
     """Return the reasons why a condition, or one of its alternatives, is never true."""
     unknown = [*_unknown_outcomes(condition, text), *_lone_outcomes(condition, text)]
     if unknown:
         return unknown
     reason = _contradiction(_positive(condition, is_negated=False), ())
     start = len(text) - len(text.lstrip())
-    return [Dead(reason, start, len(text.rstrip()), "correct it, or remove the edge")] * bool(
-        reason
-    )
+    return [
+        DeadCondition(reason, start, len(text.rstrip()), "correct it, or remove the edge")
+    ] * bool(reason)
 
 
-def _unknown_outcomes(condition: Condition, text: str) -> Iterator[Dead]:
+def _unknown_outcomes(condition: Condition, text: str) -> Iterator[DeadCondition]:
     """Yield each unknown outcome."""
     places = {found["literal"]: found.span("literal") for found in _CLAUSE.finditer(text)}
     suggest = suggester(_WORDS)
@@ -69,17 +69,17 @@ def _unknown_outcomes(condition: Condition, text: str) -> Iterator[Dead]:
         start, end = places.get(word, (0, len(text)))
         # Only the case is wrong: the intention is clear.
         instead = word.lower() if word in places and word.lower() in _WORDS else ""
-        yield Dead(message, start, end, fix, instead)
+        yield DeadCondition(message, start, end, fix, instead)
 
 
-def _lone_outcomes(condition: Condition, text: str) -> Iterator[Dead]:
+def _lone_outcomes(condition: Condition, text: str) -> Iterator[DeadCondition]:
     """Yield each outcome without a key, which is itself read as a context key."""
     for clause in dict.fromkeys(each_clause(condition)):
         if isinstance(clause, Truth) and clause.key in _WORDS:
             word = clause.key
             start = max(text.find(word), 0)
             message = f"{quote(word)} without outcome= is read as a context key"
-            yield Dead(message, start, start + len(word), f"write outcome={word}")
+            yield DeadCondition(message, start, start + len(word), f"write outcome={word}")
 
 
 def _positive(condition: Condition, *, is_negated: bool) -> Condition:

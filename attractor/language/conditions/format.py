@@ -30,7 +30,7 @@ _SIGN = re.compile(r"\|\||!(?!=)|\(|[<>]=?|(?<=\s)(?:contains|matches)\b")
 _UNTRUE = ("", "false", "0")
 
 
-class Beyond(NamedTuple):
+class Extension(NamedTuple):
     """An extension in a condition, its place and a fix.
 
     `instead` is a portable equivalent; it is empty if there is none.
@@ -56,7 +56,7 @@ def write_condition(condition: Condition) -> str:
             return _written_clause(condition)
 
 
-def beyond_the_core(condition: Condition, text: str) -> Beyond | None:
+def find_extension(condition: Condition, text: str) -> Extension | None:
     """Return the first extension in a condition, or None."""
     keys = condition.keys()
     has_other_keys = not all(map(is_core_key, keys))
@@ -68,7 +68,7 @@ def beyond_the_core(condition: Condition, text: str) -> Beyond | None:
         what, word = next((one for one in found if one[0]), ("", ""))
         start = max(text.find(word), 0)
         end = start + len(word)
-    return Beyond(what, start, end, *_instead(condition, has_other_keys)) if what else None
+    return Extension(what, start, end, *_instead(condition, has_other_keys)) if what else None
 
 
 def portable_form(condition: Condition) -> Condition | None:

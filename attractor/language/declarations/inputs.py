@@ -59,7 +59,7 @@ class InputMistake(NamedTuple):
     name: str = ""
 
 
-class Declared(NamedTuple):
+class DeclaredInputs(NamedTuple):
     """Declared inputs, each name once, and the mistakes."""
 
     inputs: tuple[Input, ...]
@@ -71,7 +71,7 @@ def declared_inputs(graph: Graph) -> Sequence[Input]:
     return read_inputs(graph.attributes.text("inputs")).inputs
 
 
-def read_inputs(text: str) -> Declared:
+def read_inputs(text: str) -> DeclaredInputs:
     """Parse declarations; skip those with a mistake."""
     inputs: dict[str, Input] = {}
     mistakes: list[InputMistake] = []
@@ -81,7 +81,7 @@ def read_inputs(text: str) -> Declared:
             mistakes.append(mistake._replace(name=found["name"]))
         else:
             inputs[found["name"]] = _input(found)
-    return Declared(tuple(inputs.values()), tuple(mistakes))
+    return DeclaredInputs(tuple(inputs.values()), tuple(mistakes))
 
 
 def resolve_inputs(declared: Iterable[Input], given: Mapping[str, str]) -> Mapping[str, str]:

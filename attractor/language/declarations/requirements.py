@@ -28,17 +28,17 @@ _SIGNS: Mapping[str, Callable[[Version, Version], bool]] = {
 _SAME = ("=", "==")
 
 
-class NeedKind(StrEnum):
+class RequirementKind(StrEnum):
     """The kind of a requirement."""
 
     PROGRAM = "program"
     VARIABLE = "env"
 
 
-class Need(NamedTuple):
+class Requirement(NamedTuple):
     """A required program or variable, and its range in the list."""
 
-    kind: NeedKind
+    kind: RequirementKind
     name: str
     sign: str = ""
     version: str = ""
@@ -48,12 +48,12 @@ class Need(NamedTuple):
     @property
     def is_program(self) -> bool:
         """Whether it is a program."""
-        return self.kind is NeedKind.PROGRAM
+        return self.kind is RequirementKind.PROGRAM
 
     @property
     def written(self) -> str:
         """The requirement without blanks."""
-        prefix = "env:" if self.kind is NeedKind.VARIABLE else ""
+        prefix = "env:" if self.kind is RequirementKind.VARIABLE else ""
         return f"{prefix}{self.name}{self.sign}{self.version}"
 
     def holds(self, found: Version) -> bool:
@@ -67,7 +67,7 @@ class Need(NamedTuple):
         return _SIGNS[self.sign](_padded(found, width), _padded(wanted, width))
 
 
-class NeedMistake(NamedTuple):
+class RequirementMistake(NamedTuple):
     """A mistake in a list of requirements, its range and a fix."""
 
     message: str
@@ -76,24 +76,24 @@ class NeedMistake(NamedTuple):
     hint: str
 
 
-class Needs(NamedTuple):
+class Requirements(NamedTuple):
     """The requirements of a list, and the mistakes."""
 
-    needs: tuple[Need, ...]
-    mistakes: tuple[NeedMistake, ...] = ()
+    needs: tuple[Requirement, ...]
+    mistakes: tuple[RequirementMistake, ...] = ()
 
 
-def declared_needs(graph: Graph) -> tuple[Need, ...]:
+def declared_requirements(graph: Graph) -> tuple[Requirement, ...]:
     """Return the requirements that a pipeline declares."""
-    return read_needs(graph.attributes.text("requires")).needs
+    return read_requirements(graph.attributes.text("requires")).needs
 
 
-def read_needs(text: str) -> Needs:
+def read_requirements(text: str) -> Requirements:
     """Parse a list of requirements; skip entries with a mistake."""
     read = [*_read_all(text)]
-    return Needs(
-        tuple(one for one in read if isinstance(one, Need)),
-        tuple(one for one in read if isinstance(one, NeedMistake)),
+    return Requirements(
+        tuple(one for one in read if isinstance(one, Requirement)),
+        tuple(one for one in read if isinstance(one, RequirementMistake)),
     )
 
 
@@ -103,7 +103,7 @@ def parse_version(text: str) -> Version | None:
     return tuple(map(int, found[1].split("."))) if found else None
 
 
-def _read_all(text: str) -> Iterator[Need | NeedMistake]:
+def _read_all(text: str) -> Iterator[Requirement | RequirementMistake]:
     if not text.strip():
         return
     for piece in _PIECE.finditer(text):
@@ -114,29 +114,31 @@ def _read_all(text: str) -> Iterator[Need | NeedMistake]:
         yield _read(written, start)
 
 
-def _read(written: str, start: int) -> Need | NeedMistake:
+def _read(written: str, start: int) -> Requirement | RequirementMistake:
     end = start + len(written)
     found = _NEED.fullmatch(written)
     if found is None:
         said = f"invalid requirement {quote(written)}" if written else "empty requirement"
-        return NeedMistake(said, start, max(end, start + 1), _FORMS)
+        return RequirementMistake(said, start, max(end, start + 1), _FORMS)
     sign, version = found["sign"] or "", found["version"] or ""
-    kind = NeedKind.PROGRAM if found["kind"] is None else NeedKind.VARIABLE
+    kind = RequirementKind.PROGRAM if found["kind"] is None else RequirementKind.VARIABLE
     if wrong := _wrong(found, kind, sign, version):
-        return NeedMistake(wrong[0], start, end, wrong[1])
-    return Need(kind, found["name"], sign, version, start, end)
+        return RequirementMistake(wrong[0], start, end, wrong[1])
+    return Requirement(kind, found["name"], sign, version, start, end)
 
 
-def _wrong(found: re.Match[str], kind: NeedKind, sign: str, version: str) -> tuple[str, str] | None:
+def _wrong(
+    found: re.Match[str], kind: RequirementKind, sign: str, version: str
+) -> tuple[str, str] | None:
     """Return message and fix for an invalid requirement, or None."""
     name = found["name"]
-    if found["kind"] is not None and found["kind"] != NeedKind.VARIABLE:
+    if found["kind"] is not None and found["kind"] != RequirementKind.VARIABLE:
         return f"unknown kind of requirement {quote(found['kind'] + ':')}", _FORMS
-    if kind is NeedKind.VARIABLE and not _VARIABLE.fullmatch(name):
+    if kind is RequirementKind.VARIABLE and not _VARIABLE.fullmatch(name):
         return f"invalid variable name {quote(name)}", "use letters, digits and _"
-    if kind is NeedKind.VARIABLE and sign:
+    if kind is RequirementKind.VARIABLE and sign:
         return f"the variable {name} cannot have a version", f"use env:{name}"
-    if kind is NeedKind.PROGRAM and not _PROGRAM.fullmatch(name):
+    if kind is RequirementKind.PROGRAM and not _PROGRAM.fullmatch(name):
         hint = "use its name without a path"
         return f"invalid program name {quote(name)}", hint
     if sign and sign not in (*_SIGNS, *_SAME):

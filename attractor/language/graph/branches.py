@@ -279,7 +279,7 @@ class _Finding:
 BEHIND = "move it to an edge behind the node where the branches meet"
 
 
-class Misplaced(NamedTuple):
+class MisplacedRestart(NamedTuple):
     """A misplaced `loop_restart`, the reason and the fix.
 
     `leaves` is true if the edge leaves its branch, which is an error by itself.
@@ -296,7 +296,7 @@ def is_restart(edge: Edge) -> bool:
     return edge.attributes.flag("loop_restart")
 
 
-def find_misplaced(graph: Graph) -> Iterator[Misplaced]:
+def find_misplaced_restarts(graph: Graph) -> Iterator[MisplacedRestart]:
     """Yield each edge at which no run can restart."""
     restarting = [edge for edge in graph.edges if is_restart(edge)]
     if not restarting:
@@ -309,9 +309,11 @@ def find_misplaced(graph: Graph) -> Iterator[Misplaced]:
         source = graph.nodes.get(edge.source)
         if edge.target in exits:
             fix = "change its target to the first stage of the next round"
-            yield Misplaced(edge, "a run cannot restart at the exit", fix, id(edge) in leaking)
+            yield MisplacedRestart(
+                edge, "a run cannot restart at the exit", fix, id(edge) in leaking
+            )
         elif source and source.type in FORKS:
-            yield Misplaced(edge, "the edge is a branch", BEHIND)
+            yield MisplacedRestart(edge, "the edge is a branch", BEHIND)
         elif edge.source in in_branches:
             why = "a branch cannot restart the run"
-            yield Misplaced(edge, why, BEHIND, id(edge) in leaking)
+            yield MisplacedRestart(edge, why, BEHIND, id(edge) in leaking)

@@ -135,7 +135,7 @@ class Subgraph:
 
 
 @dataclass(frozen=True)
-class Repeat:
+class DuplicateAttribute:
     """A duplicate attribute: the lost value and the one that overrides it.
 
     `node` is empty unless a node has the attribute.
@@ -159,7 +159,7 @@ class Graph:
     attributes: Attributes = NO_ATTRIBUTES
     subgraphs: tuple[Subgraph, ...] = ()
     span: Span = field(default=NOWHERE, compare=False)
-    repeats: tuple[Repeat, ...] = field(default=(), compare=False)
+    repeats: tuple[DuplicateAttribute, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
         found = {one.id: one for type_ in IDS_OF_ENDS for one in _changed_roles(self.nodes, type_)}

@@ -6,7 +6,7 @@ from dataclasses import field
 from itertools import pairwise
 
 from attractor.base.dataclasses import dataclass
-from attractor.language.graph.graph import Edge, Graph, Node, Repeat, Subgraph
+from attractor.language.graph.graph import DuplicateAttribute, Edge, Graph, Node, Subgraph
 from attractor.language.source.syntax_tree import (
     NO_ATTRIBUTES,
     NOWHERE,
@@ -24,27 +24,27 @@ from attractor.language.source.syntax_tree import (
 )
 
 
-def repeated(attributes: Sequence[Attribute], node: str = "") -> Sequence[Repeat]:
+def repeated(attributes: Sequence[Attribute], node: str = "") -> Sequence[DuplicateAttribute]:
     """Return the duplicate attributes of a list."""
     if len(attributes) < 2 or len({one.key for one in attributes}) == len(attributes):
         return ()
     before: dict[str, Attribute] = {}
-    repeats: list[Repeat] = []
+    repeats: list[DuplicateAttribute] = []
     for attribute in attributes:
         if attribute.key in before:
-            repeats.append(Repeat(before[attribute.key], attribute, node))
+            repeats.append(DuplicateAttribute(before[attribute.key], attribute, node))
         before[attribute.key] = attribute
     return repeats
 
 
 def changed(
     before: Mapping[str, Attribute], attributes: Iterable[Attribute], node: str = ""
-) -> Iterator[Repeat]:
+) -> Iterator[DuplicateAttribute]:
     """Yield the attributes that override a different value of an earlier statement."""
     for attribute in attributes if before else ():
         lost = before.get(attribute.key)
         if lost is not None and lost.value != attribute.value:
-            yield Repeat(lost, attribute, node)
+            yield DuplicateAttribute(lost, attribute, node)
 
 
 _SEPARATORS = re.compile(r"[,\s]+")
@@ -170,7 +170,7 @@ class _Resolution:
         self.scopes = [_Scope()]
         self.drafts: dict[str, _Draft] = {}
         self.edges: list[Edge] = []
-        self.repeats: list[Repeat] = []
+        self.repeats: list[DuplicateAttribute] = []
 
     def walk(self, statements: Iterable[Statement]) -> None:
         waiting = [(self.scopes[0], iter(statements))]

@@ -13,7 +13,7 @@ from attractor.language.source.text import (
 )
 
 
-class Guard(NamedTuple):
+class EdgeCondition(NamedTuple):
     """A condition of an edge, with its text."""
 
     edge: Edge
@@ -33,7 +33,9 @@ class Guard(NamedTuple):
         return span_within(value, start, end)
 
 
-def each_guard(graph: Graph, concerns: Callable[[Condition, str], bool]) -> Iterator[Guard]:
+def edge_conditions(
+    graph: Graph, concerns: Callable[[Condition, str], bool]
+) -> Iterator[EdgeCondition]:
     """Yield the conditions that a predicate selects; one that edges of a chain share once."""
     asked: dict[int, bool] = {}
     seen: set[Span] = set()
@@ -50,10 +52,10 @@ def each_guard(graph: Graph, concerns: Callable[[Condition, str], bool]) -> Iter
         if value is None or (value.span.is_somewhere and value.span in seen):
             continue
         seen.add(value.span)
-        yield Guard(edge, condition, str(value))
+        yield EdgeCondition(edge, condition, str(value))
 
 
-def edits_within(guard: Guard, start: int, end: int, instead: str) -> tuple[Edit, ...]:
+def edits_within(guard: EdgeCondition, start: int, end: int, instead: str) -> tuple[Edit, ...]:
     """Return the edit of a part of a condition, if its place is known exactly."""
     value = guard.edge.attributes.value("condition")
     if not instead or value is None or not value.span.is_somewhere:
@@ -68,7 +70,7 @@ _OTHER_NAMES = frozenset({"status", "result"})
 _CLAUSE = re.compile(r'(?<![\w.":-])(?P<key>[A-Za-z_]\w*)\s*!?=\s*"?(?P<word>\w+)(?![\w.-])')
 
 
-class Misnamed(NamedTuple):
+class MisspelledOutcome(NamedTuple):
     """A misspelled key and its place; `instead` is empty if the intention is unclear."""
 
     key: str
@@ -77,10 +79,10 @@ class Misnamed(NamedTuple):
     instead: str
 
 
-def misnamed_outcomes(text: str) -> Iterator[Misnamed]:
+def misspelled_outcomes(text: str) -> Iterator[MisspelledOutcome]:
     """Yield each key such as `Outcome` or `status` that is compared with an outcome."""
     for found in _CLAUSE.finditer(text):
         key, slip = found["key"], one_slip(found["key"], _OUTCOME)
         is_misnamed = key not in _OUTCOME and (slip or key in _OTHER_NAMES)
         if is_misnamed and canonical_outcome(found["word"]) in OUTCOMES:
-            yield Misnamed(key, *found.span("key"), slip)
+            yield MisspelledOutcome(key, *found.span("key"), slip)

@@ -41,7 +41,7 @@ VITAL = frozenset(
 """Rules that protect the engine; their level cannot be lowered."""
 
 
-def weighed(diagnostics: Iterable[Diagnostic], levels: Levels) -> Iterator[Diagnostic]:
+def apply_levels(diagnostics: Iterable[Diagnostic], levels: Levels) -> Iterator[Diagnostic]:
     """Apply the levels of a project to diagnostics."""
     lowered = sorted(rule for rule in VITAL & levels.keys() if levels[rule] is not Level.ERROR)
     if lowered:

@@ -58,13 +58,7 @@ def _note_port(colon: Token, word: Token, findings: Findings) -> None:
 
 def _note_blanks(findings: Findings) -> None:
     text = findings.source.text
-    # Rare: most pipelines are ASCII.
-    pass
-
     for start, end in () if text.isascii() else odd_blanks(text):
-        # Rare: most pipelines are ASCII.
-        pass
-
         letter = named(text[start])
         message = f"a blank that other programs treat as a letter: {letter}"
         edit = Change(start, end, " ")

@@ -118,7 +118,7 @@ class Fixed(NamedTuple):
     mended: tuple[Diagnostic, ...]
 
 
-class Mended(NamedTuple):
+class SafelyFixed(NamedTuple):
     """A fixed text and the remaining diagnostics.
 
     `harm` are the errors that all fixes together would cause. Fixed diagnostics have their
@@ -131,16 +131,16 @@ class Mended(NamedTuple):
     harm: tuple[Diagnostic, ...] = ()
 
 
-def mend(text: str, *, check: Callable[[str], Prepared], file: str = "") -> Mended:
+def fix_safely(text: str, *, check: Callable[[str], Prepared], file: str = "") -> SafelyFixed:
     """Fix a text; leave out fixes that would cause errors or lose values."""
     before = check(text)
     fixed = fix(text, check=lambda one: check(one).diagnostics, file=file)
     if fixed.text == text:
-        return Mended(text, (), before)
+        return SafelyFixed(text, (), before)
     after = check(fixed.text)
     harm = _harm(before, after)
     if not harm:
-        return Mended(fixed.text, fixed.mended, after)
+        return SafelyFixed(fixed.text, fixed.mended, after)
     return _mend_one_by_one(text, before, harm, check=check, file=file)
 
 
@@ -151,7 +151,7 @@ def _mend_one_by_one(
     *,
     check: Callable[[str], Prepared],
     file: str,
-) -> Mended:
+) -> SafelyFixed:
     """Find the harmful fixes by applying them one by one."""
     now, mending, refused = before, _Mending(text, file), set[tuple[str, str]]()
     for _ in range(_ALONE):
@@ -165,7 +165,7 @@ def _mend_one_by_one(
         else:
             now = after
             mending.apply([one])
-    return Mended(mending.text, tuple(mending.mended), now, harm)
+    return SafelyFixed(mending.text, tuple(mending.mended), now, harm)
 
 
 def fix(text: str, *, check: Callable[[str], Iterable[Diagnostic]], file: str = "") -> Fixed:

@@ -13,10 +13,10 @@ from attractor.language.linting.validate import (
     AS_WRITTEN,
     VITAL,
     Levels,
+    apply_levels,
     rule_names,
     validate_by,
     validate_locally,
-    weighed,
 )
 from attractor.language.preparation.transform import (
     Files,
@@ -83,7 +83,7 @@ def prepare(
                 look_at_pipelines(graph, around, files)
             found = (*found, *around.found, *validate_by(further, graph, vocabulary))
         told = without_ignored(
-            weighed(_offering(found, source.file), levels),
+            apply_levels(_offering(found, source.file), levels),
             source,
             vital=VITAL,
             rules=lambda: rule_names().union(one.name for one in further),

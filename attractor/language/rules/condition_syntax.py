@@ -37,7 +37,7 @@ from attractor.language.conditions.condition import ALWAYS, Unreadable
 from attractor.language.conditions.parse import read_condition
 from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph.graph import Graph
-from attractor.language.linting.edge_conditions import each_guard, edits_within
+from attractor.language.linting.edge_conditions import edge_conditions, edits_within
 from attractor.language.linting.lint_rule import Vocabulary
 from attractor.language.source.text import span_within
 
@@ -51,7 +51,7 @@ class ConditionSyntax:
 
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
         """Report each syntax error in a condition of an edge or of a manager loop."""
-        for guard in each_guard(graph, lambda condition, _: isinstance(condition, Unreadable)):
+        for guard in edge_conditions(graph, lambda condition, _: isinstance(condition, Unreadable)):
             wrong = guard.condition
             if isinstance(wrong, Unreadable):
                 span = guard.span(wrong.start, wrong.end)

@@ -35,10 +35,10 @@ from attractor.language.conditions.condition import is_plain
 from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph.graph import Graph
 from attractor.language.linting.edge_conditions import (
-    Guard,
-    each_guard,
+    EdgeCondition,
+    edge_conditions,
     edits_within,
-    misnamed_outcomes,
+    misspelled_outcomes,
 )
 from attractor.language.linting.lint_rule import Vocabulary
 from attractor.language.source.text import quote
@@ -51,11 +51,11 @@ class DeadCondition:
 
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
         """Report each condition, or part of one, that is never true."""
-        for guard in each_guard(graph, lambda condition, _: not is_plain(condition)):
+        for guard in edge_conditions(graph, lambda condition, _: not is_plain(condition)):
             # Few conditions need an analysis.
-            from attractor.language.conditions.analysis import why_dead
+            from attractor.language.conditions.analysis import find_dead_parts
 
-            for dead in why_dead(guard.condition, guard.text):
+            for dead in find_dead_parts(guard.condition, guard.text):
                 span = guard.span(dead.start, dead.end)
                 edits = edits_within(guard, dead.start, dead.end, dead.instead)
                 yield Diagnostic(
@@ -63,9 +63,9 @@ class DeadCondition:
                 )
             yield from self._misnamed(guard)
 
-    def _misnamed(self, guard: Guard) -> Iterator[Diagnostic]:
+    def _misnamed(self, guard: EdgeCondition) -> Iterator[Diagnostic]:
         """Report each context key that is compared with an outcome."""
-        for key, start, end, instead in misnamed_outcomes(guard.text):
+        for key, start, end, instead in misspelled_outcomes(guard.text):
             yield Diagnostic(
                 self.severity,
                 f"{quote(key)} is a context key, not the outcome of a stage",

@@ -35,7 +35,11 @@ from collections.abc import Iterator
 from attractor.language.conditions.condition import Condition, Unreadable, is_plain
 from attractor.language.diagnostics import Diagnostic, Edit, Severity
 from attractor.language.graph.graph import Graph
-from attractor.language.linting.edge_conditions import Guard, each_guard, misnamed_outcomes
+from attractor.language.linting.edge_conditions import (
+    EdgeCondition,
+    edge_conditions,
+    misspelled_outcomes,
+)
 from attractor.language.linting.lint_rule import Vocabulary
 from attractor.language.source.syntax_tree import quoted
 
@@ -47,13 +51,13 @@ class PortableCondition:
 
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
         """Report each condition that uses an extension."""
-        for guard in each_guard(graph, _may_go_beyond):
+        for guard in edge_conditions(graph, _may_go_beyond):
             # Few conditions use extensions.
-            from attractor.language.conditions.format import beyond_the_core
+            from attractor.language.conditions.format import find_extension
 
-            beyond = beyond_the_core(guard.condition, guard.text)
+            beyond = find_extension(guard.condition, guard.text)
             # The rule `dead_condition` reports misspelled outcomes.
-            misnamed = (one.start for one in misnamed_outcomes(guard.text))
+            misnamed = (one.start for one in misspelled_outcomes(guard.text))
             if beyond and beyond.start not in misnamed:
                 message = f"not portable: {beyond.what} is an extension"
                 span = guard.span(beyond.start, beyond.end)
@@ -70,7 +74,7 @@ def _may_go_beyond(condition: Condition, text: str) -> bool:
     return not is_plain(condition) or "(" in text or text.count("!") > text.count("!=")
 
 
-def _edits(guard: Guard, instead: str) -> tuple[Edit, ...]:
+def _edits(guard: EdgeCondition, instead: str) -> tuple[Edit, ...]:
     value = guard.edge.attributes.value("condition")
     if not instead or value is None or not value.span.is_somewhere:
         return ()

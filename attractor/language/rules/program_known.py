@@ -93,9 +93,9 @@ def _calls(graph: Graph) -> Iterator[_Call]:
     required = graph.attributes.value("requires")
     if required is not None:
         # Few pipelines declare requirements.
-        from attractor.language.declarations.requirements import read_needs
+        from attractor.language.declarations.requirements import read_requirements
 
-        for need in read_needs(str(required)).needs:
+        for need in read_requirements(str(required)).needs:
             if need.is_program:
                 yield _Call(need.name, required, need.start, need.end)
     for holder, attribute in each_attribute(graph, COMMANDS):

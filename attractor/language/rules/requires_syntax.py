@@ -47,9 +47,9 @@ class RequiresSyntax:
         if value is None:
             return
         # Few pipelines declare requirements.
-        from attractor.language.declarations.requirements import read_needs
+        from attractor.language.declarations.requirements import read_requirements
 
-        for mistake in read_needs(str(value)).mistakes:
+        for mistake in read_requirements(str(value)).mistakes:
             span = span_within(value, mistake.start, mistake.end)
             message = f"requires: {mistake.message}"
             yield Diagnostic(self.severity, message, span, fix=mistake.hint)

@@ -46,7 +46,7 @@ Instead:
 from collections.abc import Iterator
 
 from attractor.language.diagnostics import Diagnostic, Severity
-from attractor.language.graph.branches import find_misplaced
+from attractor.language.graph.branches import find_misplaced_restarts
 from attractor.language.graph.graph import Graph
 from attractor.language.linting.lint_rule import Vocabulary
 
@@ -58,7 +58,7 @@ class RestartMisplaced:
 
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
         """Report each edge at which no run can restart."""
-        for one in find_misplaced(graph):
+        for one in find_misplaced_restarts(graph):
             # The rule `branch_leaves` reports an edge that leaves its branch.
             if not one.leaves:
                 edge = one.edge

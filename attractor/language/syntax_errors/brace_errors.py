@@ -6,7 +6,11 @@ from attractor.language.diagnostics import Change
 from attractor.language.parsing.tokens import END, Token
 from attractor.language.source.syntax_tree import quoted
 from attractor.language.source.text import IDENTIFIER, SMART_QUOTES, quote
-from attractor.language.syntax_errors.token_context import Held, TokenContext, explain_keyword
+from attractor.language.syntax_errors.token_context import (
+    BraceIntention,
+    TokenContext,
+    explain_keyword,
+)
 
 _NOTHING = "unexpected '{'"
 _EACH = "write an edge for each of its nodes"
@@ -15,22 +19,22 @@ _EACH = "write an edge for each of its nodes"
 def explain_open(place: TokenContext) -> None:
     """Report an opening brace by its probable intention."""
     match place.braces.held(place.at):
-        case Held.TARGETS:
+        case BraceIntention.TARGETS:
             source, targets = place.tokens[place.at - 2], _ids(place)
             ends = [f"{_written(place, source.start, source.end)} -> {one}" for one in targets]
             fix = _both(ends if source.type == "ID" else [])
             place.report("an edge cannot have several targets", fix)
-        case Held.ORIGINS:
+        case BraceIntention.ORIGINS:
             target = place.tokens[place.braces.partner(place.at) + 2]
             ends = [f"{one} -> {_written(place, target.start, target.end)}" for one in _ids(place)]
             fix = _both(ends if target.type == "ID" else [])
             place.report("an edge cannot have several sources", fix)
-        case Held.ATTRIBUTES:
+        case BraceIntention.ATTRIBUTES:
             start, close = place.token.start, place.tokens[place.braces.partner(place.at)]
             inside = _written(place, place.token.end, close.start)
             edit = Change(start, close.end, f"[{inside}]")
             place.report("attributes need square brackets", "use [ ] instead of { }", edit)
-        case Held.STATEMENTS:
+        case BraceIntention.STATEMENTS:
             _explain_statements(place)
 
 

@@ -16,9 +16,9 @@ from attractor.language.parsing.portability import invisible_letters, named
 from attractor.language.parsing.tokens import Findings
 from attractor.language.source.text import SMART_QUOTES, Source, quote
 from attractor.language.syntax_errors.unquoted_values import (
-    LooseEnd,
-    find_loose_ends,
-    report_loose_end,
+    ValueMistake,
+    find_value_mistakes,
+    report_value_mistake,
     whole_instead,
 )
 
@@ -161,7 +161,7 @@ _MARK = re.compile(r'"|\\["\\]|\n|//|/\*|\*/|(?<![^\n])\#')
 _ODD, _MISSING, _INNER, _ANOTHER = 10, 4, 8, 4
 
 
-class Fault(Enum):
+class QuoteFault(Enum):
     """The kind of mistake of a quote."""
 
     UNCLOSED = auto()
@@ -169,10 +169,10 @@ class Fault(Enum):
     INNER = auto()
 
 
-class Slip(NamedTuple):
+class QuoteMistake(NamedTuple):
     """A mistake and its range; `text` is the beginning of the quoted text."""
 
-    fault: Fault
+    fault: QuoteFault
     start: int
     end: int
     text: int
@@ -188,7 +188,7 @@ class _State(Enum):
 
 
 class _Found(NamedTuple):
-    slip: Slip
+    slip: QuoteMistake
     before: "_Found | None"
 
 
@@ -200,7 +200,7 @@ class _Way(NamedTuple):
     opened: int = 0
     found: _Found | None = None
 
-    def but(self, oddness: int = 0, slip: Slip | None = None, *, looks: int = 0) -> "_Way":
+    def but(self, oddness: int = 0, slip: QuoteMistake | None = None, *, looks: int = 0) -> "_Way":
         """Return this way with additional costs."""
         found = _Found(slip, self.found) if slip else self.found
         return _Way(self.oddness + oddness, self.looks + looks, self.opened, found)
@@ -209,7 +209,7 @@ class _Way(NamedTuple):
     def has_inner(self) -> bool:
         """Whether the open text contains a quote."""
         last = self.found.slip if self.found else None
-        return last is not None and last.fault is Fault.INNER and last.text == self.opened
+        return last is not None and last.fault is QuoteFault.INNER and last.text == self.opened
 
     @property
     def weight(self) -> tuple[int, int]:
@@ -220,7 +220,7 @@ class _Way(NamedTuple):
 _Step = tuple[_State, _Way]
 
 
-def find_slips(text: str) -> Sequence[Slip]:
+def find_quote_mistakes(text: str) -> Sequence[QuoteMistake]:
     """Return the mistakes of the way with the lowest cost."""
     ways = {_State.OUTSIDE: _Way()}
     for mark in _MARK.finditer(text):
@@ -259,7 +259,7 @@ def _outside_quote(text: str, at: int, way: _Way) -> Iterator[_Step]:
     yield _State.INSIDE, way.but(is_preceded_oddly(text, at) * _ODD)._replace(opened=at)
     start = start_of_text(text, at)
     if start is not None:
-        slip = Slip(Fault.UNOPENED, start, at + 1, start)
+        slip = QuoteMistake(QuoteFault.UNOPENED, start, at + 1, start)
         yield _State.OUTSIDE, way.but(_MISSING + is_followed_oddly(text, at + 1) * _ODD, slip)
 
 
@@ -283,10 +283,13 @@ def _inside_quote(text: str, at: int, way: _Way) -> Iterator[_Step]:
     if not is_next and (is_odd or way.has_inner):
         # A text with one inner quote mostly has two, the first before a word.
         oddness = _ANOTHER if way.has_inner else _INNER + looks_like_an_end(text, at) * _INNER
-        yield _State.INSIDE, way.but(oddness, Slip(Fault.INNER, at, at + 1, way.opened))
+        yield (
+            _State.INSIDE,
+            way.but(oddness, QuoteMistake(QuoteFault.INNER, at, at + 1, way.opened)),
+        )
     end = end_before_key(text, way.opened, at) if is_next else None
     if end is not None:
-        slip = Slip(Fault.UNCLOSED, way.opened, end, way.opened)
+        slip = QuoteMistake(QuoteFault.UNCLOSED, way.opened, end, way.opened)
         yield _State.INSIDE, way.but(_MISSING, slip)._replace(opened=at)
 
 
@@ -295,7 +298,7 @@ def _closed(text: str, at: int, way: _Way, state: _State) -> Iterator[_Step]:
     end = end_in_line(text, way.opened, at)
     if end is not None:
         looks = looks_like_prose(text, at + 1) + (not could_end_a_list(text, at))
-        slip = Slip(Fault.UNCLOSED, way.opened, end, way.opened)
+        slip = QuoteMistake(QuoteFault.UNCLOSED, way.opened, end, way.opened)
         yield state, way.but(_MISSING, slip, looks=looks)
 
 
@@ -318,8 +321,8 @@ _STEPS: Mapping[_State, Callable[[str, re.Match[str], _Way], Iterator[_Step]]] =
 }
 
 
-def _in_order(way: _Way) -> Sequence[Slip]:
-    slips: list[Slip] = []
+def _in_order(way: _Way) -> Sequence[QuoteMistake]:
+    slips: list[QuoteMistake] = []
     found = way.found
     while found:
         slips.append(found.slip)
@@ -330,7 +333,7 @@ def _in_order(way: _Way) -> Sequence[Slip]:
 _HIDING = str.maketrans({'"': "_", "\\": "_"})
 
 
-def mend(source: Source) -> Findings | None:
+def repair_text(source: Source) -> Findings | None:
     """Return a repaired text with its mistakes; None if there is nothing to repair."""
     text, slips, loose = _look(source.text)
     unseen = [Change(*place, "") for place in invisible_letters(text)]
@@ -341,7 +344,7 @@ def mend(source: Source) -> Findings | None:
     for slip in _each_once(slips):
         _report(findings, source.text, slip)
     for one in loose:
-        report_loose_end(findings, source.text, one)
+        report_value_mistake(findings, source.text, one)
     for one in unseen:
         message = f"invisible character {named(source.text[one.start])}"
         findings.mistake(message, one.start, one.end, fix="remove it", edit=one)
@@ -352,8 +355,8 @@ class _Look(NamedTuple):
     """A repaired text with its mistakes."""
 
     text: str
-    slips: Sequence[Slip] = ()
-    loose: Sequence[LooseEnd] = ()
+    slips: Sequence[QuoteMistake] = ()
+    loose: Sequence[ValueMistake] = ()
 
 
 def _look(text: str) -> _Look:
@@ -362,15 +365,15 @@ def _look(text: str) -> _Look:
     The exception are quotes inside a text with other quotes.
     """
     tied = _tied(text)
-    slips = find_slips(text) if '"' in text else ()
-    if not slips or (tied.loose and not find_slips(tied.text)):
+    slips = find_quote_mistakes(text) if '"' in text else ()
+    if not slips or (tied.loose and not find_quote_mistakes(tied.text)):
         return tied
     tied = _tied(_replaced(text, [_instead(text, slip) for slip in slips]))
     return tied._replace(slips=slips)
 
 
 def _tied(text: str) -> _Look:
-    loose = list(find_loose_ends(text))
+    loose = list(find_value_mistakes(text))
     return _Look(_replaced(text, [whole_instead(text, one) for one in loose]), (), loose)
 
 
@@ -384,11 +387,11 @@ def _replaced(text: str, changes: Iterable[Change]) -> str:
     return "".join([*pieces, text[done:]])
 
 
-def _instead(text: str, slip: Slip) -> Change:
+def _instead(text: str, slip: QuoteMistake) -> Change:
     """Return the change that closes a text, or replaces a quote inside a text."""
     inside = text[slip.start + 1 : slip.end - 1].translate(_HIDING)
     whole = f'"{inside}"' if slip.end - slip.start > 1 else "_"
-    return Change(slip.start, slip.end, "'" if slip.fault is Fault.INNER else whole)
+    return Change(slip.start, slip.end, "'" if slip.fault is QuoteFault.INNER else whole)
 
 
 def _blank(text: str, change: Change) -> Change:
@@ -397,24 +400,24 @@ def _blank(text: str, change: Change) -> Change:
     return change._replace(text=("_" if is_within_a_word else " ") * (change.end - change.start))
 
 
-def _each_once(slips: Iterable[Slip]) -> Iterable[Slip]:
+def _each_once(slips: Iterable[QuoteMistake]) -> Iterable[QuoteMistake]:
     """Return the mistakes; of the quotes inside one text only the first."""
-    first: dict[tuple[Fault, int], Slip] = {}
+    first: dict[tuple[QuoteFault, int], QuoteMistake] = {}
     for slip in slips:
         first.setdefault((slip.fault, slip.text), slip)
     return first.values()
 
 
-def _report(findings: Findings, text: str, slip: Slip) -> None:
+def _report(findings: Findings, text: str, slip: QuoteMistake) -> None:
     start, end = slip.start, slip.end
     smart = next((at for at in (start, end - 1) if text[at] in SMART_QUOTES), None)
     if smart is not None:
         message = "typographic quotes"
         findings.mistake(message, smart, smart + 1, fix='write "')
-    elif slip.fault is Fault.INNER:
+    elif slip.fault is QuoteFault.INNER:
         fix = 'write \\" inside a text'
         findings.mistake("this quote ends the text too early", start, end, fix=fix)
-    elif slip.fault is Fault.UNOPENED:
+    elif slip.fault is QuoteFault.UNOPENED:
         fix = f'add a " before {quote(text[start : end - 1].splitlines()[0])}'
         findings.mistake("missing opening quote", start, end, fix=fix)
     else:

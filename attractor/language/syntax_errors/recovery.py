@@ -12,7 +12,7 @@ from attractor.language.syntax_errors.brace_errors import (
     stands_for_a_brace,
 )
 from attractor.language.syntax_errors.messages import SECOND_GRAPH, Part, explain, explain_early_end
-from attractor.language.syntax_errors.token_context import Braces, Held, TokenContext
+from attractor.language.syntax_errors.token_context import BraceIntention, Braces, TokenContext
 
 _BEGINS = frozenset({"ID", "SUBGRAPH", "GRAPH", "NODE", "EDGE", "ATTRIBUTE", "NUMBER", "_OPEN"})
 _FOLLOWS_AN_ID = frozenset({"ATTRIBUTES", "UNCLOSED_LIST", "_ARROW", "_OPEN"})
@@ -104,7 +104,7 @@ class _Recovering:
         """Replace the statement by MISTAKE; return the index of the next statement."""
         self._machine.feed(Token(_MISTAKE, 0, 0))
         token, text = self._tokens[at], self._findings.source.text
-        if token.type == "_OPEN" and self._braces.held(at) is Held.STATEMENTS:
+        if token.type == "_OPEN" and self._braces.held(at) is BraceIntention.STATEMENTS:
             word = Identifier("subgraph", self._findings.source.span(token.start, token.start))
             self._machine.feed(Token("SUBGRAPH", token.start, token.start, word))
             return at

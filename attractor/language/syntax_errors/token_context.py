@@ -17,7 +17,7 @@ _FAR, _MOST_LEVELS = 200, 50
 _STEPS = {"_OPEN": 1, "_CLOSE": -1}
 
 
-class Held(Enum):
+class BraceIntention(Enum):
     """The probable intention of misplaced braces."""
 
     TARGETS = auto()
@@ -33,18 +33,18 @@ class Braces:
         self._tokens = tokens
         self._text = text
 
-    def held(self, at: int) -> Held:
+    def held(self, at: int) -> BraceIntention:
         """Return the probable intention of the braces that open at a token."""
         before = self._tokens[at - 1]
         if before.type == "_ARROW":
-            return Held.TARGETS
+            return BraceIntention.TARGETS
         follows = "\n" not in self._text[before.end : self._tokens[at].start]
         if follows and before.type in _BEFORE_A_LIST and self._holds_attributes(at):
-            return Held.ATTRIBUTES
+            return BraceIntention.ATTRIBUTES
         close = self.partner(at)
         if close and self._tokens[close + 1].type in _BEGINS_AN_EDGE:
-            return Held.ORIGINS
-        return Held.STATEMENTS
+            return BraceIntention.ORIGINS
+        return BraceIntention.STATEMENTS
 
     def inside(self, at: int) -> Sequence[Token]:
         """Return the tokens between a brace and its partner; none without a partner."""

@@ -43,7 +43,7 @@ _OPENS_ANOTHER = re.compile(rf"=\s*(?:{_QUOTE}|\")")
 _ANGLE = re.compile(r"[<>]")
 
 
-class Looseness(Enum):
+class ValueFault(Enum):
     """The kind of mistake."""
 
     OTHER_QUOTES = auto()
@@ -54,16 +54,16 @@ class Looseness(Enum):
     COMMENT = auto()
 
 
-class LooseEnd(NamedTuple):
+class ValueMistake(NamedTuple):
     """A value, a key without a value or a comment; `before` is the text before the value."""
 
-    what: Looseness
+    what: ValueFault
     start: int
     end: int
     before: str = ""
 
 
-def find_loose_ends(text: str) -> Iterator[LooseEnd]:
+def find_value_mistakes(text: str) -> Iterator[ValueMistake]:
     """Yield the mistakes in order."""
     return _Walk(text).find()
 
@@ -77,25 +77,25 @@ class _Walk:
         self._has_open_html = False
         self._line_ends = -1
 
-    def find(self) -> Iterator[LooseEnd]:
+    def find(self) -> Iterator[ValueMistake]:
         at = 0
         while found := _MARK.search(self._text, at):
             at = found.end()
             if found["comment"]:
-                yield LooseEnd(Looseness.COMMENT, *found.span("comment"))
+                yield ValueMistake(ValueFault.COMMENT, *found.span("comment"))
             elif found["bracket"]:
                 self._is_in_list = found["bracket"] == "["
             elif found["key"] and "\n" in found["gap"]:
                 if _STATEMENT.match(self._text, at):
                     before = found[0].rstrip()
-                    yield LooseEnd(Looseness.EMPTY, found.start(), found.start("gap"), before)
+                    yield ValueMistake(ValueFault.EMPTY, found.start(), found.start("gap"), before)
             elif found["key"]:
                 start = at
                 what, at = self._judge(start, found["key"])
                 if what:
-                    yield LooseEnd(what, start, at, " ".join(found[0].split(" ")))
+                    yield ValueMistake(what, start, at, " ".join(found[0].split(" ")))
 
-    def _judge(self, at: int, key: str) -> tuple[Looseness | None, int]:
+    def _judge(self, at: int, key: str) -> tuple[ValueFault | None, int]:
         """Return the kind of mistake of a value, if any, and where to continue."""
         first = self._text[at : at + 1]
         if first in ("", '"'):
@@ -104,9 +104,9 @@ class _Walk:
             return self._html(at)
         if first in _CLOSING:
             end = self._end_of_quoted(at, _CLOSING[first])
-            return (Looseness.OTHER_QUOTES, end) if end else self._open(at)
+            return (ValueFault.OTHER_QUOTES, end) if end else self._open(at)
         end, is_loose = end_of_unquoted(UnquotedValue(self._text, at, key, self._is_in_list))
-        return Looseness.NO_QUOTES if is_loose else None, end
+        return ValueFault.NO_QUOTES if is_loose else None, end
 
     def _end_of_quoted(self, at: int, closing: re.Pattern[str]) -> int:
         """Return the end of a text in other quotes, even lines below; 0 if it is unclosed."""
@@ -116,9 +116,9 @@ class _Walk:
             found = closing.search(self._text, at + 1, other.start() if other else len(self._text))
         return found.end() if found else 0
 
-    def _open(self, at: int) -> tuple[Looseness, int]:
+    def _open(self, at: int) -> tuple[ValueFault, int]:
         line = self._text[at : self._end_of_line(at)].rstrip(" \t\r];}")
-        return Looseness.OPEN_QUOTE, at + max(len(line), 1)
+        return ValueFault.OPEN_QUOTE, at + max(len(line), 1)
 
     def _end_of_line(self, at: int) -> int:
         # Cached: a long line may have many values.
@@ -127,14 +127,14 @@ class _Walk:
             self._line_ends = end if end >= 0 else len(self._text)
         return self._line_ends
 
-    def _html(self, at: int) -> tuple[Looseness | None, int]:
+    def _html(self, at: int) -> tuple[ValueFault | None, int]:
         """Find the end of an HTML label; a label in one line is reported elsewhere."""
         depth = 0
         for found in () if self._has_open_html else _ANGLE.finditer(self._text, at):
             depth += 1 if found[0] == "<" else -1
             if not depth:
                 is_long = "\n" in self._text[at : found.end()]
-                return Looseness.HTML if is_long else None, found.end()
+                return ValueFault.HTML if is_long else None, found.end()
         self._has_open_html = True
         return None, at + 1
 
@@ -148,41 +148,41 @@ _HIDING = str.maketrans({'"': "_", "\\": "_"})
 _LONGEST = 60
 
 
-def report_loose_end(findings: Findings, text: str, loose: LooseEnd) -> None:
+def report_value_mistake(findings: Findings, text: str, loose: ValueMistake) -> None:
     """Report a mistake with its fix."""
     what, start, end, before = loose
     value = text[start:end]
     match what:
-        case Looseness.COMMENT:
+        case ValueFault.COMMENT:
             edit = Change(start, start + len(value) - len(value.lstrip("#")), "//")
             findings.mistake("invalid comment with '#'", start, start + 1, fix="use //", edit=edit)
-        case Looseness.EMPTY:
+        case ValueFault.EMPTY:
             key = before.rstrip("= \t")
             message, fix = f"missing value of {quote(key)}", f'write {before} "..."'
             findings.mistake(message, start, end, fix=fix)
-        case Looseness.HTML:
+        case ValueFault.HTML:
             fix = f'write {before}"..." with plain text'
             findings.mistake("unsupported HTML label", start, end, fix=fix)
-        case Looseness.OPEN_QUOTE:
+        case ValueFault.OPEN_QUOTE:
             findings.mistake(_wrong_quote(value), start, start + 1, fix=f'write {before}"..."')
-        case Looseness.OTHER_QUOTES:
+        case ValueFault.OTHER_QUOTES:
             _report(findings, loose, _wrong_quote(value), _in_quotes(value[1:-1]))
-        case Looseness.NO_QUOTES:
+        case ValueFault.NO_QUOTES:
             _report_unquoted(findings, loose, value)
 
 
-def whole_instead(text: str, loose: LooseEnd) -> Change:
+def whole_instead(text: str, loose: ValueMistake) -> Change:
     """Replace a mistake by valid text of the same length."""
     what, start, end, _ = loose
     value = text[start:end]
-    if what in (Looseness.COMMENT, Looseness.EMPTY):
+    if what in (ValueFault.COMMENT, ValueFault.EMPTY):
         return Change(start, end, _IN_A_LINE.sub(" ", value))
-    if what is Looseness.NO_QUOTES or end - start < 2:
+    if what is ValueFault.NO_QUOTES or end - start < 2:
         return Change(start, end, "_" + _NOT_IN_A_WORD.sub("_", value[1:]))
     return Change(start, end, f'"{value[1:-1].translate(_HIDING)}"')
 
 
-def _report_unquoted(findings: Findings, loose: LooseEnd, value: str) -> None:
+def _report_unquoted(findings: Findings, loose: ValueMistake, value: str) -> None:
     positive = _POSITIVE.fullmatch(value)
     if positive:
         _report(findings, loose, "unsupported '+' before a number", positive["number"])
@@ -194,7 +194,7 @@ def _report_unquoted(findings: Findings, loose: LooseEnd, value: str) -> None:
         _report(findings, loose, message, _in_quotes(value))
 
 
-def _report(findings: Findings, loose: LooseEnd, message: str, written: str) -> None:
+def _report(findings: Findings, loose: ValueMistake, message: str, written: str) -> None:
     shown = written.split("\n")[0][:_LONGEST].rstrip("\r")
     shown = written if shown == written else f'{shown}…"'
     edit = Change(loose.start, loose.end, written)

@@ -8,7 +8,12 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
 from attractor.handlers.pipeline import CONTEXT, INPUTS, given_from
 from attractor.handlers.stack__manager_loop import read_plan
-from attractor.language.declarations.inputs import Declared, Input, declared_inputs, read_inputs
+from attractor.language.declarations.inputs import (
+    DeclaredInputs,
+    Input,
+    declared_inputs,
+    read_inputs,
+)
 from attractor.language.diagnostics import Diagnostic, error, suggester
 from attractor.language.graph.graph import Graph, Node
 from attractor.language.source.syntax_tree import Span, Value
@@ -99,7 +104,7 @@ def _own_faults(graph: Graph) -> Iterator[Diagnostic]:
         yield from _mistakes("outputs", outputs, read_inputs(str(outputs)))
 
 
-def _mistakes(what: str, value: Value, declared: Declared) -> Iterator[Diagnostic]:
+def _mistakes(what: str, value: Value, declared: DeclaredInputs) -> Iterator[Diagnostic]:
     for one in declared.mistakes:
         span = span_within(value, one.start, one.end)
         yield error(f"{what}: {one.message}", span, fix=one.hint)

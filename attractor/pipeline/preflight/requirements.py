@@ -10,9 +10,9 @@ from attractor.environments.environment import ExecutionEnvironment
 from attractor.environments.local import LocalExecutionEnvironment
 from attractor.environments.selection import EnvironmentChoice
 from attractor.language.declarations.requirements import (
-    Need,
+    Requirement,
     Version,
-    declared_needs,
+    declared_requirements,
     parse_version,
 )
 from attractor.language.diagnostics import Diagnostic, error
@@ -58,7 +58,7 @@ _WANTED: Mapping[str, str] = {
 class Required:
     """Something that a pipeline needs, and where it says so."""
 
-    need: Need
+    need: Requirement
     span: Span
 
     @property
@@ -166,7 +166,7 @@ def find_long_commands(graph: Graph) -> Iterator[Diagnostic]:
 def _required(graph: Graph) -> Iterator[Required]:
     value = graph.attributes.value("requires")
     if value is not None:
-        for need in declared_needs(graph):
+        for need in declared_requirements(graph):
             yield Required(need, span_within(value, need.start, need.end))
 
 

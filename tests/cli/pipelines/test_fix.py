@@ -2,7 +2,7 @@
 
 from attractor.cli.pipelines.fix import UNSAFE, FixedFile, fix_lines, result_after_fixes
 from attractor.language.diagnostics import Severity, error, warning
-from attractor.language.preparation.fixes import Mended
+from attractor.language.preparation.fixes import SafelyFixed
 from attractor.language.preparation.prepare import Prepared
 from attractor.language.source.syntax_tree import Span
 from attractor.language.source.text import Source
@@ -11,14 +11,14 @@ SPAN = Span("a.dot", 2, 3, 2, 4)
 LEFT = error("left", SPAN)
 
 
-def file_of(after: Mended) -> FixedFile:
+def file_of(after: SafelyFixed) -> FixedFile:
     return FixedFile(Source("old\n", "a.dot"), after)
 
 
 def test_each_fix_has_a_line() -> None:
     done = (warning("wrong\x1b", SPAN, fix="do it"), warning("other", SPAN))
-    file = file_of(Mended("new\n", done, Prepared(None, ())))
-    untouched = file_of(Mended("old\n", (), Prepared(None, ())))
+    file = file_of(SafelyFixed("new\n", done, Prepared(None, ())))
+    untouched = file_of(SafelyFixed("old\n", (), Prepared(None, ())))
     assert list(fix_lines([file, untouched])) == [
         "a.dot:2:3: fixed[]: wrong\ufffd: do it",
         "a.dot:2:3: fixed[]: other",
@@ -30,14 +30,14 @@ def test_each_fix_has_a_line() -> None:
 
 def test_remaining_diagnostics_refer_to_the_new_text() -> None:
     result = result_after_fixes(
-        [file_of(Mended("new\n", (), Prepared(None, (LEFT,))))], [error("gone")]
+        [file_of(SafelyFixed("new\n", (), Prepared(None, (LEFT,))))], [error("gone")]
     )
     assert result.sources[0].text == "new\n"
     assert list(result.diagnostics) == [LEFT, error("gone")]
 
 
 def test_harmful_fixes_are_reported() -> None:
-    file = file_of(Mended("old\n", (), Prepared(None, (LEFT,)), (error("worse"),)))
+    file = file_of(SafelyFixed("old\n", (), Prepared(None, (LEFT,)), (error("worse"),)))
     *_, told = result_after_fixes([file], []).diagnostics
     assert (told.rule, told.severity, told.span.file) == (UNSAFE, Severity.WARNING, "a.dot")
     assert told.message.startswith("no fixes were applied")
@@ -45,6 +45,6 @@ def test_harmful_fixes_are_reported() -> None:
 
 
 def test_partly_skipped_fixes_are_reported() -> None:
-    mended = Mended("new\n", (LEFT,), Prepared(None, (LEFT,)), (error("worse"),))
+    mended = SafelyFixed("new\n", (LEFT,), Prepared(None, (LEFT,)), (error("worse"),))
     *_, told = result_after_fixes([file_of(mended)], []).diagnostics
     assert told.message == "some fixes were skipped, because together they would cause: worse"

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 
 from attractor.language.conditions.condition import ALWAYS, Condition
-from attractor.language.conditions.format import beyond_the_core, portable_form, write_condition
+from attractor.language.conditions.format import find_extension, portable_form, write_condition
 from attractor.language.conditions.parse import parse_condition
 from tests.language.condition_trees import conditions, naively, values
 
@@ -21,7 +21,7 @@ def test_the_portable_form_means_the_same(condition: Condition, held: dict[str, 
         # Where both are set, `context.flag` is not `flag`.
         held["context.flag"] = held.get("flag", "")
         assert naively(form, held) is naively(condition, held)
-        assert beyond_the_core(form, write_condition(form)) is None
+        assert find_extension(form, write_condition(form)) is None
 
 
 def test_nothing_is_written_as_nothing() -> None:
@@ -38,7 +38,7 @@ def test_nothing_is_written_as_nothing() -> None:
     ],
 )
 def test_what_is_portable_is_left_alone(text: str) -> None:
-    assert beyond_the_core(parse_condition(text), text) is None
+    assert find_extension(parse_condition(text), text) is None
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_what_is_portable_is_left_alone(text: str) -> None:
 def test_what_goes_beyond_the_core_is_named(
     text: str, what: str, place: str, instead: str | None
 ) -> None:
-    beyond = beyond_the_core(parse_condition(text), text)
+    beyond = find_extension(parse_condition(text), text)
     assert beyond is not None
     assert (beyond.what, text[beyond.start : beyond.end]) == (what, place)
     assert instead is None or beyond.instead == instead
@@ -93,6 +93,6 @@ def test_what_goes_beyond_the_core_is_named(
     ],
 )
 def test_what_to_do_where_no_text_means_the_same(text: str, fix: str) -> None:
-    beyond = beyond_the_core(parse_condition(text), text)
+    beyond = find_extension(parse_condition(text), text)
     assert beyond is not None
     assert (beyond.fix, beyond.instead) == (fix, "")

@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attractor.language.declarations.requirements import (
-    Need,
-    NeedKind,
-    declared_needs,
+    Requirement,
+    RequirementKind,
+    declared_requirements,
     parse_version,
-    read_needs,
+    read_requirements,
 )
 from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.preparation.prepare import prepare
@@ -25,7 +25,7 @@ SIGNS = st.sampled_from([">=", ">", "<=", "<", "=", "=="])
 
 
 def written(text: str) -> list[str]:
-    read = read_needs(text)
+    read = read_requirements(text)
     assert read.mistakes == ()
     assert all(text[one.start : one.end].replace(" ", "") == one.written for one in read.needs)
     return [one.written for one in read.needs]
@@ -69,14 +69,14 @@ def test_needs_are_read(text: str, needs: list[str]) -> None:
     ],
 )
 def test_what_is_wrong_is_told_with_its_place(text: str, message: str, place: str) -> None:
-    (mistake,) = read_needs(text).mistakes
+    (mistake,) = read_requirements(text).mistakes
     assert mistake.message == message
     assert text[mistake.start : mistake.end] == place
     assert mistake.hint
 
 
 def test_one_mistake_hides_none_of_the_others() -> None:
-    read = read_needs("git, ./a, node>=20, b=x, env:T")
+    read = read_requirements("git, ./a, node>=20, b=x, env:T")
     assert [one.name for one in read.needs] == ["git", "node", "T"]
     assert len(read.mistakes) == 2
 
@@ -94,7 +94,7 @@ def test_one_mistake_hides_none_of_the_others() -> None:
     ],
 )
 def test_versions_are_compared_as_numbers(need: str, holds: list[str], fails: list[str]) -> None:
-    (wanted,) = read_needs(need).needs
+    (wanted,) = read_requirements(need).needs
     for words, expected in ((holds, True), (fails, False)):
         for word in words:
             version = parse_version(word)
@@ -106,7 +106,7 @@ def test_versions_are_compared_as_numbers(need: str, holds: list[str], fails: li
 def test_of_two_versions_exactly_one_relation_holds(one: tuple[int, ...], two: tuple[int, ...]):
     def holds(sign: str) -> bool:
         version = ".".join(map(str, two))
-        return Need(NeedKind.PROGRAM, "x", sign, version).holds(one)
+        return Requirement(RequirementKind.PROGRAM, "x", sign, version).holds(one)
 
     assert holds("<") + holds(">") + (holds("<=") and holds(">=")) == 1
     assert holds("=") is (one[: len(two)] == two)
@@ -120,7 +120,7 @@ def test_what_is_written_is_read_again(parts: list[tuple[str, str, tuple[int, ..
 
 @given(st.text(alphabet="git, :<>=env.20;\n-"))
 def test_any_text_is_read_and_every_place_lies_in_it(text: str) -> None:
-    read = read_needs(text)
+    read = read_requirements(text)
     for one in (*read.needs, *read.mistakes):
         assert 0 <= one.start < one.end <= max(len(text), one.start + 1)
 
@@ -128,17 +128,19 @@ def test_any_text_is_read_and_every_place_lies_in_it(text: str) -> None:
 def test_ten_times_the_list_is_ten_times_the_work() -> None:
     def work(many: int) -> Callable[[], object]:
         text = ",".join(["x" * many, " " * many, "a>" + ">" * many, *(["git"] * many)])
-        return lambda: read_needs(text)
+        return lambda: read_requirements(text)
 
     assert times_more(work, few=100) < 15
 
 
 def test_a_graph_says_what_it_needs() -> None:
-    assert [one.written for one in declared_needs(parse('digraph x { requires="git, jq" }'))] == [
+    assert [
+        one.written for one in declared_requirements(parse('digraph x { requires="git, jq" }'))
+    ] == [
         "git",
         "jq",
     ]
-    assert declared_needs(parse("digraph x { }")) == ()
+    assert declared_requirements(parse("digraph x { }")) == ()
 
 
 CHILD = "digraph Child { start [shape=Mdiamond]; exit [shape=Msquare]; start -> exit }"

@@ -11,7 +11,7 @@ from attractor.language.diagnostic_output import summary
 from attractor.language.diagnostics import Diagnostic, Edit, error, warning
 from attractor.language.graph.graph import Graph
 from attractor.language.linting.lint_rule import LintRule
-from attractor.language.preparation.fixes import Origins, apply_edits, fix, mend
+from attractor.language.preparation.fixes import Origins, apply_edits, fix, fix_safely
 from attractor.language.preparation.prepare import Prepared, prepare
 from attractor.language.preparation.transform import KnownFiles
 from attractor.language.source.text import Source
@@ -70,7 +70,7 @@ def test_what_was_mended_and_what_is_left_are_told() -> None:
         fixable = [mending(text, (0, 1, "b"))] if text == "a" else []
         return judged(text, *fixable, error("left"))
 
-    mended = mend("a", check=check)
+    mended = fix_safely("a", check=check)
     assert (mended.text, len(mended.mended), mended.harm) == ("b", 1, ())
     assert mended.left.diagnostics == (error("left"),)
 
@@ -80,7 +80,7 @@ def test_a_fix_that_brings_an_error_is_not_applied() -> None:
         found = [error("old"), mending(text, (0, 1, "b"))]
         return judged(text, *(found if text == "a" else [error("old"), error("new")]))
 
-    mended = mend("a", check=check)
+    mended = fix_safely("a", check=check)
     assert (mended.text, mended.mended, mended.harm) == ("a", (), (error("new"),))
     assert mended.left.diagnostics[0] == error("old")
 
@@ -90,7 +90,7 @@ def test_a_second_error_of_the_same_words_is_new() -> None:
         found = [error("same"), mending(text, (0, 1, "b"))]
         return judged(text, *(found if text == "a" else [error("same"), error("same", fix="x")]))
 
-    assert mend("a", check=check).harm == (error("same", fix="x"),)
+    assert fix_safely("a", check=check).harm == (error("same", fix="x"),)
 
 
 def test_what_a_broken_grammar_hid_is_no_harm() -> None:
@@ -99,7 +99,7 @@ def test_what_a_broken_grammar_hid_is_no_harm() -> None:
             return judged(text, mending(text, (0, 1, "b")), error("syntax"), broken=True)
         return judged(text, error("seen now"), error("and this"))
 
-    assert mend("a", check=check).text == "b"
+    assert fix_safely("a", check=check).text == "b"
 
 
 def test_a_fix_that_breaks_the_grammar_is_not_applied() -> None:
@@ -108,7 +108,7 @@ def test_a_fix_that_breaks_the_grammar_is_not_applied() -> None:
             return judged(text, mending(text, (0, 1, "b")), error("one"), error("two"))
         return judged(text, error("syntax"), broken=True)
 
-    assert mend("a", check=check).text == "a"
+    assert fix_safely("a", check=check).text == "a"
 
 
 def test_an_edit_of_another_file_is_not_made_here() -> None:
@@ -164,7 +164,7 @@ PROMPTS = """digraph G {
 
 
 def test_of_two_slips_of_one_name_none_is_mended() -> None:
-    mended = mend(PROMPTS, check=prepare)
+    mended = fix_safely(PROMPTS, check=prepare)
     assert (mended.text, mended.mended, mended.harm) == (PROMPTS, (), ())
     told = [one.fix for one in mended.left.diagnostics if one.rule == "unknown_attribute"]
     assert told == ["did you mean prompt? 1 more may mean it too: keep one of them"] * 2
@@ -181,7 +181,7 @@ def test_of_two_slips_of_one_name_none_is_mended() -> None:
     ],
 )
 def test_a_slip_is_mended_where_nothing_is_lost(before: str, after: str) -> None:
-    assert mend(f"digraph G {{ {before} }}", check=prepare).text == f"digraph G {{ {after} }}"
+    assert fix_safely(f"digraph G {{ {before} }}", check=prepare).text == f"digraph G {{ {after} }}"
 
 
 class Renaming:
@@ -197,7 +197,7 @@ def test_fixes_that_lose_what_an_attribute_says_are_not_both_applied() -> None:
     def check(text: str) -> Prepared:
         return prepare(text, extra_rules={"renaming": cast(LintRule, Renaming())})
 
-    mended = mend("digraph G { e [a1=1, a2=2] }", check=check)
+    mended = fix_safely("digraph G { e [a1=1, a2=2] }", check=check)
     assert mended.text == "digraph G { e [x=1, a2=2] }"
     assert [one.message for one in mended.mended] == ["a1 is x"]
     assert [one.rule for one in mended.harm] == ["duplicate_attribute"]
@@ -205,7 +205,7 @@ def test_fixes_that_lose_what_an_attribute_says_are_not_both_applied() -> None:
 
 def test_an_empty_list_goes_with_the_blanks_before_it() -> None:
     text = "digraph G {\n    a []\n    b\t [ ] // why\n    c[]; a []b\n}"
-    mended = mend(text, check=prepare).text
+    mended = fix_safely(text, check=prepare).text
     assert mended == "digraph G {\n    a\n    b // why\n    c; a b\n}"
 
 

@@ -9,7 +9,11 @@ from hypothesis import strategies as st
 
 from attractor.language.reading import read_graph
 from attractor.language.source.text import TEXT_OR_COMMENT, Source
-from attractor.language.syntax_errors.missing_quotes import Fault, find_slips, mend
+from attractor.language.syntax_errors.missing_quotes import (
+    QuoteFault,
+    find_quote_mistakes,
+    repair_text,
+)
 from tests.counts import count
 from tests.growing import times_more
 from tests.language.repeated import SLIPPED
@@ -185,11 +189,11 @@ def test_a_mistake_beside_a_quote_is_none_of_the_quote(written: str) -> None:
 
 def test_a_slip_says_where_its_text_is() -> None:
     text = 'digraph { a [label="A]\n b [label="B"]\n c [label=C"]\n d [label="x "y" z"] }'
-    assert [(one.fault, text[one.start : one.end]) for one in find_slips(text)] == [
-        (Fault.UNCLOSED, '"A'),
-        (Fault.UNOPENED, 'C"'),
-        (Fault.INNER, '"'),
-        (Fault.INNER, '"'),
+    assert [(one.fault, text[one.start : one.end]) for one in find_quote_mistakes(text)] == [
+        (QuoteFault.UNCLOSED, '"A'),
+        (QuoteFault.UNOPENED, 'C"'),
+        (QuoteFault.INNER, '"'),
+        (QuoteFault.INNER, '"'),
     ]
 
 
@@ -197,7 +201,7 @@ def test_a_slip_says_where_its_text_is() -> None:
 def test_ten_times_as_many_slips_are_ten_times_the_work(piece: str) -> None:
     def work(times: int) -> Callable[[], object]:
         text = 'digraph G { a [b="' + piece * times
-        return lambda: find_slips(text)
+        return lambda: find_quote_mistakes(text)
 
     assert times_more(work, few=100) < 15
 
@@ -215,28 +219,28 @@ PIECES = st.sampled_from(
 @settings(max_examples=count(ci=100, full=10_000), deadline=None)
 def test_a_mended_text_has_all_in_its_place(inside: str) -> None:
     text = f"digraph G {{{inside}"
-    findings = mend(Source(text))
+    findings = repair_text(Source(text))
     mended = findings.source.text if findings else text
     assert [len(one) for one in mended.split("\n")] == [len(one) for one in text.split("\n")]
 
 
 def test_a_key_over_two_lines_keeps_them() -> None:
-    findings = mend(Source('digraph G {"\n"=\nk=['))
+    findings = repair_text(Source('digraph G {"\n"=\nk=['))
     assert findings
     assert findings.source.text == "digraph G { \n  \nk=["
 
 
 def test_a_text_without_anything_of_the_kind_stays() -> None:
-    assert mend(Source('digraph G { a -- b [label="x"] }')) is None
+    assert repair_text(Source('digraph G { a -- b [label="x"] }')) is None
 
 
 def test_a_text_that_lacks_a_quote_is_whole_in_what_is_read() -> None:
-    findings = mend(Source('digraph G { a [label="one\\two] }'))
+    findings = repair_text(Source('digraph G { a [label="one\\two] }'))
     assert findings
     assert findings.source.text == 'digraph G { a [label="one_tw"] }'
 
 
 def test_a_quote_within_a_text_is_told_once_of_each() -> None:
-    findings = mend(Source('digraph G {\n a [b="x "y" z"]\n c [d="x "y" z"]\n}'))
+    findings = repair_text(Source('digraph G {\n a [b="x "y" z"]\n c [d="x "y" z"]\n}'))
     assert findings
     assert [one.span.line for one in findings.diagnostics] == [2, 3]

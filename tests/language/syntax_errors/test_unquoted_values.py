@@ -4,13 +4,13 @@ from collections.abc import Callable
 
 import pytest
 
-from attractor.language.syntax_errors.unquoted_values import Looseness, find_loose_ends
+from attractor.language.syntax_errors.unquoted_values import ValueFault, find_value_mistakes
 from tests.growing import times_more
 from tests.language.repeated import LOOSE
 
 
 def found(text: str) -> list[str]:
-    return [text[one.start : one.end] for one in find_loose_ends(text)]
+    return [text[one.start : one.end] for one in find_value_mistakes(text)]
 
 
 @pytest.mark.parametrize(
@@ -68,12 +68,12 @@ def test_it_is_found_whole(text: str, loose: list[str]) -> None:
 
 
 def test_a_quote_without_another_is_told_from_one_with() -> None:
-    kinds = [one.what for one in find_loose_ends("[a='x]\n[b='y', c=`z`, d=`w]")]
+    kinds = [one.what for one in find_value_mistakes("[a='x]\n[b='y', c=`z`, d=`w]")]
     assert kinds == [
-        Looseness.OPEN_QUOTE,
-        Looseness.OTHER_QUOTES,
-        Looseness.OTHER_QUOTES,
-        Looseness.OPEN_QUOTE,
+        ValueFault.OPEN_QUOTE,
+        ValueFault.OTHER_QUOTES,
+        ValueFault.OTHER_QUOTES,
+        ValueFault.OPEN_QUOTE,
     ]
 
 
@@ -81,6 +81,6 @@ def test_a_quote_without_another_is_told_from_one_with() -> None:
 def test_ten_times_as_many_loose_ends_are_ten_times_the_work(piece: str) -> None:
     def work(times: int) -> Callable[[], object]:
         text = "digraph G { a [b=" + piece * times
-        return lambda: list(find_loose_ends(text))
+        return lambda: list(find_value_mistakes(text))
 
     assert times_more(work, few=100) < 15
