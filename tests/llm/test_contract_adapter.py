@@ -51,9 +51,6 @@ answer.fault = { kind = "status", status = 429, message = "busy", retry_after = 
 when = { last_user = "hang" }
 answer.fault = { kind = "hang" }
 """
-Ask = Callable[[str], Request]
-# LiteLLMTarget litellm is to ask: one who speaks as the twin does too.
-SERVED = {"litellm": "deepseek/deepseek-chat"}
 
 
 class Scripted(ScriptedProvider):

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 import attractor
-from attractor.llm import Client, ConfigurationError, Request, generate_sync, set_default_client
+from attractor.llm import Client, ConfigurationError, Request, set_default_client
 from attractor.llm.generation.text import DefaultClient
 from tests.llm.asking import a_request, speaking
 
@@ -43,18 +43,6 @@ def test_it_is_made_when_it_is_needed_and_kept_as_long_as_its_event_loop() -> No
         assert ask_twice(default, a_request("openai", "hi"))
         assert ask_twice(default, a_request("openai", "hi"))
     assert len(read) == 2
-
-
-def test_the_variables_of_the_process_are_read_when_they_are_needed(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    with speaking(HELLO) as twin:
-        for name, value in twin.environ().items():
-            monkeypatch.setenv(name, value)
-        assert [generate_sync("gpt-5.2", "hi", provider="openai").text for _ in "ab"] == [
-            "Hello.",
-            "Hello.",
-        ]
 
 
 def test_without_any_key_it_says_so() -> None:

@@ -10,36 +10,10 @@ from attractor.base.json import JsonObject
 from attractor.llm import errors
 from attractor.llm.errors import ProviderError, SDKError, error_from_status_code
 
-STATUSES = {
-    400: ("InvalidRequestError", False),
-    401: ("AuthenticationError", False),
-    402: ("QuotaExceededError", False),
-    403: ("AccessDeniedError", False),
-    404: ("NotFoundError", False),
-    408: ("RequestTimeoutError", False),
-    413: ("ContextLengthError", False),
-    418: ("ProviderError", True),
-    422: ("InvalidRequestError", False),
-    429: ("RateLimitError", True),
-    500: ("ServerError", True),
-    503: ("ServerError", True),
-    529: ("ServerError", True),
-    302: ("ProviderError", True),
-}
-
 
 def kinds() -> list[type[SDKError]]:
     found = [one for _, one in inspect.getmembers(errors, inspect.isclass)]
     return [one for one in found if issubclass(one, SDKError)]
-
-
-@pytest.mark.parametrize(("status", "wanted"), STATUSES.items())
-def test_a_status_stands_for_an_error_and_whether_it_is_worth_another_try(
-    status: int, wanted: tuple[str, bool]
-) -> None:
-    error = error_from_status_code(status, "no", provider="openai")
-    assert (type(error).__name__, error.retryable) == wanted
-    assert error.message == f"openai answered {status}: no"
 
 
 @pytest.mark.parametrize(
@@ -58,17 +32,6 @@ def test_a_status_stands_for_an_error_and_whether_it_is_worth_another_try(
 )
 def test_where_a_status_is_ambiguous_the_words_decide(words: str, kind: str) -> None:
     assert type(error_from_status_code(400, words, provider="openai")).__name__ == kind
-
-
-def test_words_do_not_overrule_a_clear_status() -> None:
-    error = error_from_status_code(429, "too many tokens", provider="openai")
-    assert type(error) is errors.RateLimitError
-
-
-def test_a_providers_own_code_comes_before_its_status() -> None:
-    error = error_from_status_code(429, "pay", provider="openai", error_code="insufficient_quota")
-    assert type(error) is errors.QuotaExceededError
-    assert not error.retryable
 
 
 def test_an_error_of_a_provider_keeps_what_the_provider_said() -> None:

@@ -194,27 +194,6 @@ def test_a_whole_answer_is_asked_for_as_often_as_the_policy_says(
 
 
 @everybody
-@pytest.mark.parametrize(
-    "trouble", [one for one in TROUBLES if one.said_before], ids=lambda one: one.name
-)
-def test_nothing_is_tried_again_after_text_was_delivered(
-    provider: str, trouble: Trouble, twin: ProviderTwin
-) -> None:
-    async def asking(client: Client) -> SDKError | None:
-        prompt = f"<{trouble.name}>"
-        told = await hear(a_stream(client, provider, prompt, max_retries=3))
-        assert told.text
-        return told.error
-
-    def scene() -> None:
-        before = len(twin.requests)
-        require(trouble, trouble.streamed, run(twin, asking, trouble.limits))
-        assert len(twin.requests) - before == 1
-
-    trouble.play(scene)
-
-
-@everybody
 @pytest.mark.parametrize("is_streamed", [False, True])
 def test_a_providers_wish_to_wait_is_fulfilled(provider: str, is_streamed: bool) -> None:
     script = """

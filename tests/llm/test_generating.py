@@ -14,17 +14,15 @@ from attractor.llm import (
     AbortError,
     AbortSignal,
     Client,
-    Message,
     RequestTimeoutError,
     StepResult,
     TimeoutConfig,
-    Tool,
     generate,
 )
 from attractor.llm.generation.text import generate as generating
 from attractor.twins.server.provider_twin import ProviderTwin
-from tests.llm.asking import PROVIDERS, last_body, speaking
-from tests.llm.generated import NUMBERS, adder, generated, told, within
+from tests.llm.asking import speaking
+from tests.llm.generated import adder, generated, told, within
 
 ROOT = Path(__file__).parent.parent.parent
 ROUNDS = """
@@ -35,10 +33,6 @@ answer = { text = "All added.", usage = { input = 100, output = 1 } }
 answer.tool_calls = [{ name = "add", arguments = { a = 1, b = 2 } }]
 answer.usage = { input = 10, output = 1 }
 """
-MIXED = """
-[[rules]]
-answer.tool_calls = [{ name = "wait" }, { name = "add", arguments = { a = 1 } }]
-"""
 HANGING = """
 [[rules]]
 when = { step = 1 }
@@ -46,38 +40,10 @@ answer.fault = { kind = "hang" }
 [[rules]]
 answer.tool_calls = [{ name = "add", arguments = { a = 1 } }]
 """
-WAITER = Tool("wait", "Wait for a person.", NUMBERS)
 
 
 def test_the_name_is_a_function_whatever_was_imported() -> None:
     assert generate is generating
-
-
-def test_the_loop_ends_with_an_answer_or_its_rounds() -> None:
-    with speaking(ROUNDS) as twin:
-        full = generated(twin, tools=[adder()], max_tool_rounds=9)
-        one = generated(twin, tools=[adder()])
-        none = generated(twin, tools=[adder()], max_tool_rounds=0)
-    assert (full.text, len(full.steps)) == ("All added.", 3)
-    assert (full.usage.input_tokens, full.total_usage.input_tokens) == (100, 120)
-    # After the last round the model is asked once more; nobody executes what it then calls.
-    assert [len(step.tool_results) for step in one.steps] == [1, 0]
-    assert [len(step.tool_results) for step in none.steps] == [0]
-    assert one.tool_calls[0].arguments == none.tool_calls[0].arguments == {"a": 1, "b": 2}
-
-
-def test_a_stop_condition_sees_each_step_with_its_results() -> None:
-    seen: list[object] = []
-
-    def stop(steps: Sequence[StepResult]) -> bool:
-        seen.append([one.content for one in steps[-1].tool_results])
-        return len(steps) == 2
-
-    with speaking(ROUNDS) as twin:
-        result = generated(twin, tools=[adder()], max_tool_rounds=9, stop_when=stop)
-        assert len(twin.requests) == 2
-    assert seen == [["3"], ["3"]]
-    assert told(result, 1) == ["3"]
 
 
 @pytest.mark.parametrize(("is_last", "steps"), [(True, 1), (False, 2)])
@@ -91,14 +57,6 @@ def test_a_stop_condition_may_be_async(is_last: bool, steps: int) -> None:
         assert (len(twin.requests), len(result.steps)) == (steps, steps)
 
 
-def test_a_passive_tool_ends_the_loop_and_the_others_are_executed() -> None:
-    with speaking(MIXED) as twin:
-        result = generated(twin, tools=[adder(), WAITER], max_tool_rounds=9)
-        assert len(twin.requests) == 1
-    assert [call.name for call in result.tool_calls] == ["wait", "add"]
-    assert [one.content for one in result.tool_results] == ["1"]
-
-
 def test_calls_of_an_answer_that_was_cut_off_are_not_executed() -> None:
     script = """
     [[rules]]
@@ -107,38 +65,6 @@ def test_calls_of_an_answer_that_was_cut_off_are_not_executed() -> None:
     with speaking(script) as twin:
         result = generated(twin, tools=[adder()], max_tool_rounds=9)
     assert (result.finish_reason.reason, result.tool_results) == ("length", ())
-
-
-def test_a_handler_is_told_of_the_conversation() -> None:
-    heard: list[Message] = []
-
-    def handler(a: int, messages: Sequence[Message], b: int = 0) -> str:
-        heard.extend(messages)
-        return "3"
-
-    with speaking(ROUNDS) as twin:
-        generated(twin, tools=[adder(handler)], system="Add.")
-    assert [one.text for one in heard[:2]] == ["Add.", "go"]
-    assert heard[2].content[-1].tool_call is not None
-
-
-OWN = {"anthropic": "service_tier", "gemini": "cachedContent", "openai": "user"}
-
-
-@pytest.mark.parametrize("provider", PROVIDERS)
-def test_what_is_asked_for_reaches_the_provider(provider: str) -> None:
-    with speaking(ROUNDS) as twin:
-        generated(
-            twin,
-            provider,
-            temperature=0.25,
-            max_tokens=77,
-            provider_options={provider: {OWN[provider]: "mine"}},
-        )
-        body = last_body(twin)
-    assert body[OWN[provider]] == "mine"
-    assert "0.25" in str(body)
-    assert "77" in str(body)
 
 
 def running_threads() -> list[str]:

@@ -6,7 +6,6 @@ import pytest
 from attractor.base.errors import UsageError
 from attractor.llm import (
     AudioData,
-    Client,
     ContentKind,
     ContentPart,
     DocumentData,
@@ -17,50 +16,13 @@ from attractor.llm import (
     ThinkingData,
     ToolCallData,
     ToolResultData,
-    generate_sync,
 )
-from tests.llm.asking import MODELS, PROVIDERS, speaking
-
-
-def test_the_short_ways_make_whole_messages() -> None:
-    made = [Message.system("a"), Message.developer("b"), Message.user("c"), Message.assistant("d")]
-    assert [(one.role, one.text) for one in made] == [
-        (Role.SYSTEM, "a"),
-        (Role.DEVELOPER, "b"),
-        (Role.USER, "c"),
-        (Role.ASSISTANT, "d"),
-    ]
-
-
-def test_a_tool_result_is_linked_to_its_call() -> None:
-    message = Message.tool_result("call_1", {"temperature": 72}, is_error=True)
-    (part,) = message.content
-    assert (message.role, message.tool_call_id) == (Role.TOOL, "call_1")
-    assert part.tool_result is not None
-    assert (part.tool_result.content, part.tool_result.is_error) == ({"temperature": 72}, True)
-
-
-def test_the_text_is_that_of_the_text_parts_alone() -> None:
-    thought = ContentPart(ContentKind.THINKING, thinking=ThinkingData("hm"))
-    parts = [ContentPart(ContentKind.TEXT, text="a"), thought]
-    message = Message(Role.ASSISTANT, [*parts, ContentPart(ContentKind.TEXT, text="b")])
-    assert message.text == "ab"
-    assert Message(Role.ASSISTANT, [thought]).text == ""
 
 
 def test_a_role_is_known_by_its_name_and_words_are_one_text() -> None:
     short = Message("user", "hi")
     assert short == Message.user("hi") == Message(role="user", content=Message.user("hi").content)
     assert (type(short.role), short.text) == (Role, "hi")
-
-
-@pytest.mark.parametrize("provider", PROVIDERS)
-def test_a_message_in_short_reaches_the_provider(provider: str) -> None:
-    said = [Message("system", "Be kind."), Message(role="user", content="hi")]
-    with speaking("rules = [{ when.first_user = 'hi', answer.text = 'Hello.' }]") as twin:
-        client = Client.from_env(twin.environ())
-        options: Any = {"provider": provider, "client": client}
-        assert generate_sync(MODELS[provider], messages=said, **options).text == "Hello."
 
 
 TEXT = ContentPart(ContentKind.TEXT, text="a")

@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 
 from attractor.base.clock import ManualClock
 from attractor.llm import (
-    AuthenticationError,
     NetworkError,
     RateLimitError,
     RequestTimeoutError,
@@ -58,41 +57,9 @@ def run(policy: RetryPolicy, *errors: SDKError, seed: str | None = "a") -> tuple
     return asyncio.run(trying()), flaky.called_at
 
 
-def test_what_answers_is_asked_once() -> None:
-    assert run(STEADY) == ("answer", [0.0])
-
-
-def test_it_is_tried_again_as_often_as_the_policy_says_and_no_more() -> None:
-    answer, calls = run(STEADY, NetworkError(), NetworkError())
-    assert (answer, len(calls)) == ("answer", 3)
-    answer, calls = run(STEADY, *[NetworkError()] * 5)
-    assert (answer, len(calls)) == ("NetworkError", 3)
-
-
-def test_no_retries_are_none() -> None:
-    assert run(RetryPolicy(max_retries=0), NetworkError()) == ("NetworkError", [0.0])
-
-
-@pytest.mark.parametrize(
-    "error", [AuthenticationError(provider="openai"), RequestTimeoutError()], ids=str
-)
-def test_what_another_try_cannot_help_is_raised_at_once(error: SDKError) -> None:
-    assert run(STEADY, error) == (type(error).__name__, [0.0])
-
-
 def test_a_predicate_of_ones_own_decides() -> None:
     policy = RetryPolicy(jitter=False, should_retry=lambda error: True)
     assert run(policy, RequestTimeoutError())[0] == "answer"
-
-
-def waits(policy: RetryPolicy, *errors: SDKError, seed: str = "a") -> list[float]:
-    found = [policy.delay_after(number, one, seed=seed) for number, one in enumerate(errors, 1)]
-    return [wait for wait in found if wait is not None]
-
-
-def test_waits_double_up_to_the_maximum() -> None:
-    policy = RetryPolicy(max_retries=9, max_delay=5.0, jitter=False)
-    assert waits(policy, *[NetworkError()] * 5) == [1.0, 2.0, 4.0, 5.0, 5.0]
 
 
 @given(st.text(), st.integers(1, 9))
@@ -115,15 +82,6 @@ def test_a_seed_makes_the_waits_repeatable_and_none_makes_them_differ() -> None:
     run(told(one), NetworkError(), NetworkError(), seed=None)
     run(told(other), NetworkError(), NetworkError(), seed=None)
     assert one != other
-
-
-def test_a_providers_wish_comes_before_the_policys_wait() -> None:
-    assert waits(STEADY, limited(7.5), limited(0.0)) == [7.5, 0.0]
-
-
-def test_a_wish_beyond_the_maximum_is_not_waited_for() -> None:
-    assert run(STEADY, limited(61.0)) == ("RateLimitError", [0.0])
-    assert waits(STEADY, limited(60.0)) == [60.0]
 
 
 def test_every_retry_is_told() -> None:

@@ -102,14 +102,6 @@ def test_an_object_grows_without_an_event_loop(provider: str) -> None:
             an_object(twin, provider, "slow").result()
 
 
-def test_one_client_streams_again_and_again() -> None:
-    with speaking(SCRIPT) as twin:
-        client = Client.from_env(twin.environ())
-        for _ in range(2):
-            events = stream_sync("gpt-5.2", "go", provider="openai", client=client)
-            assert events.response().text == "Let me add."
-
-
 def test_who_leaves_early_or_forgets_it_leaves_nothing_behind() -> None:
     with speaking(SCRIPT) as twin, no_thread_is_left():
         with a_stream(twin, prompt="slow") as events:

@@ -1,34 +1,20 @@
-import asyncio
 import json
-from collections.abc import AsyncGenerator, Callable, Mapping
 from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attractor.base.errors import UsageError
 from attractor.base.json import Json, JsonObject
 from attractor.llm import (
-    AdapterTimeout,
     Client,
-    ConfigurationError,
-    FinishReason,
-    Message,
     NoObjectGeneratedError,
-    ProviderAdapter,
-    Request,
-    Response,
-    ResponseFormat,
     ServerError,
     StreamError,
-    StreamEvent,
-    Usage,
 )
-from attractor.llm.generation.object_stream import PartialObject, stream_object
-from tests.growing import times_more
+from attractor.llm.generation.object_stream import PartialObject
 from tests.llm.asking import PROVIDERS, speaking
-from tests.llm.generated import PERSON, adder
+from tests.llm.generated import adder
 from tests.llm.generation.test_objects import ALICE, answering
 from tests.llm.heard import an_object_stream, with_client
 
@@ -274,57 +260,3 @@ def test_it_is_tried_again_and_left_as_any_stream() -> None:
         assert [one.status for one in twin.requests] == [500, 200, 200]
     with speaking(f"[[rules]]\n{fault}") as twin, pytest.raises(ServerError):
         with_client(twin, lambda client: an_object_stream(client, max_retries=0).object())
-
-
-def test_what_cannot_be_meant_is_refused_before_anybody_is_asked() -> None:
-    with pytest.raises(UsageError, match="not of type object"):
-        stream_object("gpt-5.2", "Who?", schema={"type": "array"})
-    with pytest.raises(ConfigurationError, match="set by the schema"):
-        stream_object("gpt-5.2", "Who?", schema=PERSON, response_format=ResponseFormat("json"))
-
-
-class Writer:
-    """Writes a long text in pieces of twenty characters."""
-
-    def __init__(self, text: str) -> None:
-        self.name = "openai"
-        self.text = text
-
-    @classmethod
-    def from_env(cls, environ: Mapping[str, str], *, timeout: AdapterTimeout) -> "Writer | None":
-        return None
-
-    async def complete(self, request: Request) -> Response:
-        said = Message.assistant(self.text)
-        return Response("r", "m", self.name, said, FinishReason("stop"), Usage())
-
-    async def stream(self, request: Request) -> AsyncGenerator[StreamEvent]:
-        for at in range(0, len(self.text), 20):
-            yield StreamEvent("text_delta", delta=self.text[at : at + 20], text_id="0")
-        yield StreamEvent("finish", response=await self.complete(request))
-
-    def supports_tool_choice(self, mode: str) -> bool:
-        return True
-
-    async def close(self) -> None:
-        pass
-
-
-@pytest.mark.parametrize("is_object", [True, False])
-def test_ten_times_the_answer_in_pieces_is_ten_times_the_work(is_object: bool) -> None:
-    def work(size: int) -> Callable[[], None]:
-        whole = {"a": [{"name": f"n{n}", "tags": ["a", "b"]} for n in range(size)]}
-        writer: ProviderAdapter = Writer(json.dumps(whole) if is_object else "x" * 40 * size)
-
-        async def read() -> None:
-            told = 0
-            try:
-                async for _ in an_object_stream(Client(providers={"openai": writer}), schema=ANY):
-                    told += 1
-            except NoObjectGeneratedError:
-                assert not is_object
-            assert told > 20 or not is_object
-
-        return lambda: asyncio.run(read())
-
-    assert times_more(work, few=20) < 15

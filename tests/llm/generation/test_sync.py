@@ -5,28 +5,11 @@ import pytest
 
 from attractor import llm
 from attractor.base.errors import UsageError
-from attractor.llm import Client, generate, generate_object_sync, generate_sync, set_default_client
+from attractor.llm import Client, generate_sync, set_default_client
 from tests.llm.asking import speaking
 from tests.llm.generated import PERSON
 
 SCRIPT = """rules = [{ answer.text = '{"name": "Alice", "age": 30}' }]"""
-
-
-def test_one_client_answers_again_and_again_without_an_event_loop() -> None:
-    with speaking(SCRIPT) as twin:
-        client = Client.from_env(twin.environ())
-        texts = [generate_sync("gpt-5.2", "hi", provider="openai", client=client).text]
-        result = generate_object_sync(
-            "gpt-5.2", "hi", schema=PERSON, provider="openai", client=client
-        )
-        texts.append(asyncio.run(closing(client)))
-        assert texts == [result.text] * 2
-    assert result.output == {"name": "Alice", "age": 30}
-
-
-async def closing(client: Client) -> str:
-    async with client:
-        return (await generate("gpt-5.2", "hi", provider="openai", client=client)).text
 
 
 def test_the_default_client_does_too() -> None:

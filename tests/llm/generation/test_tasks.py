@@ -20,11 +20,6 @@ async def three() -> int:
     return 3
 
 
-def test_what_was_returned_is_there() -> None:
-    assert asyncio.run(capture(three())).result() == 3
-    assert capture_call(lambda: 3).result() == 3
-
-
 @pytest.mark.parametrize("error", [ValueError("no"), SystemExit(2), KeyboardInterrupt()])
 def test_what_was_raised_is_raised_when_it_is_asked_for(error: BaseException) -> None:
     async def working() -> list[BaseException | None]:
@@ -75,32 +70,6 @@ def giving(*, fails: bool = False) -> tuple[Producer[int, str], list[str]]:
 
 def run(work: Coroutine[Any, Any, None]) -> None:
     asyncio.run(asyncio.wait_for(work, 10))
-
-
-def test_nothing_is_made_before_it_is_asked_for() -> None:
-    async def work() -> None:
-        given, done = giving()
-        await asyncio.sleep(0)
-        assert done == []
-        assert await given.get() == 1
-        await asyncio.sleep(0.01)
-        assert (done, given.outcome()) == (["make 1"], None)
-        assert await given.get() == 2
-        assert [await given.get(), await given.get()] == [None, None]
-        assert (done, given.outcome()) == (["make 1", "make 2", "end"], "whole")
-
-    run(work())
-
-
-def test_what_it_ends_with_is_raised_as_often_as_one_asks() -> None:
-    async def work() -> None:
-        given, _ = giving(fails=True)
-        assert [await given.get() for _ in range(4)] == [1, 2, None, None]
-        for _ in range(2):
-            with pytest.raises(ValueError, match="three"):
-                given.outcome()
-
-    run(work())
 
 
 @pytest.mark.parametrize("has_begun", [True, False])
@@ -162,17 +131,3 @@ def test_what_is_abandoned_ends_by_itself_also_behind_its_loop() -> None:
     given, done = made[0]
     given.abandon()
     assert done == ["make 1", "end"]
-
-
-def test_what_is_left_is_not_waited_for() -> None:
-    async def work() -> None:
-        handover: Handover[int] = Handover()
-
-        async def leave() -> None:
-            handover.put_nowait(1)
-            handover.put_nowait(2)
-
-        given = Producer(leave, handover)
-        assert [await given.get() for _ in range(3)] == [1, 2, None]
-
-    run(work())

@@ -9,32 +9,26 @@ from typing import Any
 import pytest
 
 from attractor.base.errors import UsageError
-from attractor.base.json import JsonObject
 from attractor.llm import (
     AbortController,
     AbortError,
     AbortSignal,
-    AuthenticationError,
     Client,
     Complete,
     ConfigurationError,
-    InvalidToolCallError,
     Message,
     RateLimitError,
     Request,
     RequestTimeoutError,
     Response,
-    ServerError,
     StepResult,
     Stream,
-    StreamAccumulator,
     StreamError,
     StreamEvent,
     StreamEventType,
     StreamResult,
     TimeoutConfig,
     Tool,
-    ToolCall,
     stream,
 )
 from attractor.llm.generation.text_stream import stream as streaming
@@ -101,28 +95,6 @@ def plain(step: StepResult) -> object:
     return step.text, calls, results, step.finish_reason.reason, step.usage.total_tokens
 
 
-@everybody
-def test_steps_follow_one_another_with_a_step_finish_between_them(provider: str) -> None:
-    with speaking(ROUNDS) as twin:
-        told = heard(twin, provider, tools=[adder()], max_tool_rounds=9)
-    marks = ("stream_start", "tool_call_end", "finish", "step_finish", "text_end")
-    called = ["stream_start", "tool_call_end", "finish", "step_finish"]
-    assert [one for one in told.types if one in marks] == [
-        *called,
-        *called,
-        "stream_start",
-        "text_end",
-        "finish",
-    ]
-    between = [one.step for one in told.events if one.type == "step_finish"]
-    assert between == list(told.whole.steps[:2])
-    assert [one.tool_results[0].content for one in between if one] == ["3", "3"]
-    accumulator = StreamAccumulator()
-    for event in told.events:
-        accumulator.process(event)
-    assert accumulator.response() == told.whole.response
-
-
 def at_once(steps: Sequence[StepResult]) -> bool:
     return bool(steps[-1].tool_results)
 
@@ -140,23 +112,6 @@ def test_rounds_a_stop_condition_and_passive_tools_end_it_as_they_end_generate()
     for told in (none, left):
         assert ("step_finish" in told.types, told.whole.tool_results) == (False, ())
         assert told.whole.tool_calls[0].arguments == {"a": 1, "b": 2}
-
-
-def test_arguments_are_mended_as_in_generate() -> None:
-    script = """
-    [[rules]]
-    when = { step = 1, tool_result = "5" }
-    answer.text = "Five."
-    [[rules]]
-    answer.tool_calls = [{ name = "add", arguments = { a = "two" } }]
-    """
-
-    def mend(call: ToolCall, tool: Tool, error: InvalidToolCallError) -> JsonObject:
-        return {"a": 2, "b": 3}
-
-    with speaking(script) as twin:
-        told = heard(twin, tools=[adder()], repair_tool_call=mend)
-    assert told.text == "Five."
 
 
 def test_nothing_is_asked_before_somebody_listens_and_what_is_wrong_is_said_at_once() -> None:
@@ -235,17 +190,6 @@ def test_after_something_was_told_nothing_is_tried_again(
     assert told.text.startswith("One")
     assert told.types.count("error") == 1
     assert told.events[-1].error is told.error
-
-
-def test_trouble_that_stays_is_told_when_no_try_is_left() -> None:
-    script = 'rules = [{ answer.fault = { kind = "status", status = 500, retry_after = "1ms" } }]'
-    with speaking(script) as twin:
-        told = heard(twin, max_retries=2)
-        assert len(twin.requests) == 3
-    assert (told.types, type(told.error)) == ([], ServerError)
-    with speaking(script.replace("500", "401")) as twin:
-        assert isinstance(heard(twin).error, AuthenticationError)
-        assert len(twin.requests) == 1
 
 
 def test_a_retry_of_a_later_step_repeats_no_earlier_one() -> None:
@@ -452,26 +396,6 @@ def test_the_tools_that_are_at_work_are_ended_with_it() -> None:
         assert await asyncio.to_thread(heard.wait, 5)
 
     with speaking(SCRIPT.replace(CALL, f"{CALL}, {CALL.replace('add', 'look')}")) as twin:
-        with_client(twin, work)
-
-
-@stream_result_everybody
-def test_it_is_heard_as_texts_or_not_at_all_and_the_answer_is_there(provider: str) -> None:
-    async def work(client: Client) -> None:
-        events = a_stream(client, provider, tools=[adder()])
-        texts = [text async for text in events.text_stream]
-        assert "".join(texts) == "Let me add.It is three, I think."
-        assert len(texts) > 2
-        assert (await events.response()).text == "It is three, I think."
-        unheard = a_stream(client, provider, tools=[adder()])
-        result = await unheard.result()
-        assert [one.text for one in result.steps] == ["Let me add.", "It is three, I think."]
-        assert result.total_usage == result.steps[0].usage + result.steps[1].usage
-        assert await unheard.response() is result.response
-        with pytest.raises(StopAsyncIteration):
-            await anext(unheard)
-
-    with speaking(SCRIPT) as twin:
         with_client(twin, work)
 
 

@@ -147,17 +147,6 @@ def test_what_goes_wrong_in_a_handler_is_told(handler: Callable[..., object], to
     assert str(text).startswith(f"Tool error (add): {told}")
 
 
-def test_arguments_that_the_tool_does_not_take_never_reach_it() -> None:
-    (result,) = execute(adder(wanting_more), {"a": "x"})
-    assert result.content == "Invalid arguments for tool: add\na must be integer, not string"
-    assert result.is_error
-
-
-def test_a_call_of_what_is_no_tool_is_told_with_what_there_is() -> None:
-    (result,) = execute(adder(), {}, name="ad")
-    assert (result.content, result.is_error) == ("Unknown tool: ad\ndid you mean add?", True)
-
-
 def mend(call: ToolCall, tool: Tool, error: InvalidToolCallError) -> JsonObject:
     assert (tool.name, "a is missing" in error.message) == ("add", True)
     return {"a": 5}
@@ -225,10 +214,6 @@ def test_what_is_no_failure_is_raised_as_it_is_and_ends_the_others(
         asyncio.run(in_time(working()))
     assert caught.value is error
     assert heard == [True]
-
-
-def test_nothing_to_execute_has_no_results() -> None:
-    assert execute(adder()) == []
 
 
 class CountingLoop(asyncio.SelectorEventLoop):

@@ -1,5 +1,3 @@
-from concurrent.futures import ThreadPoolExecutor
-
 import pytest
 
 from attractor.llm import (
@@ -43,13 +41,6 @@ def test_calls_are_added_up_by_provider_and_model() -> None:
     assert costs.total == Spent(3, Usage(300, 30), 2 * PRICE, 1)
 
 
-def test_the_catalogue_knows_the_prices() -> None:
-    costs = Costs()
-    ask(ScriptedProvider(said("one")), around=[costs])
-    assert costs.total.cost_usd > 0
-    assert costs.total.unpriced == 0
-
-
 def test_what_failed_costs_nothing() -> None:
     costs = Costs(find=find)
     with pytest.raises(ServerError):
@@ -89,19 +80,6 @@ def test_who_has_no_price_is_told_where_there_is_a_limit() -> None:
     assert codes(ask(provider, around=limited, request=UNKNOWN)) == ["price_unknown"]
     assert codes(whole(hear(provider, around=limited, request=UNKNOWN))) == ["price_unknown"]
     assert codes(ask(provider, around=[Costs(find=find)], request=UNKNOWN)) == []
-
-
-def test_threads_may_share_one() -> None:
-    costs = Costs(find=find)
-
-    def work(_: int) -> None:
-        provider = ScriptedProvider(*[said("hi")] * 20)
-        for _ in range(20):
-            ask(provider, around=[costs])
-
-    with ThreadPoolExecutor(4) as pool:
-        list(pool.map(work, range(4)))
-    assert (costs.total.calls, costs.total.cost_usd) == (80, 80 * PRICE)
 
 
 def test_a_limit_of_nothing_is_refused() -> None:

@@ -50,15 +50,6 @@ def test_what_was_answered_is_not_asked_again(tmp_path: Path) -> None:
     assert (cache.hits, cache.misses, len(provider.requests)) == (1, 2, 2)
 
 
-def test_a_stream_and_a_whole_answer_are_one(tmp_path: Path) -> None:
-    provider, cache = ScriptedProvider(said("one two three")), DiskCache(tmp_path)
-    first = whole(hear(provider, around=[cache]))
-    events = hear(provider, around=[cache])
-    assert whole(events) == first == ask(provider, around=[cache])
-    deltas = [one.delta for one in events if one.type == StreamEventType.TEXT_DELTA]
-    assert deltas == ["one", " two", " three"]
-
-
 def test_an_answer_of_a_provider_is_replayed_to_the_last_byte(tmp_path: Path) -> None:
     script = """
     [[rules]]

@@ -24,17 +24,7 @@ from attractor.llm.middleware import Fallback, ModelName, may_fall_back
 from tests.agent.scripted import ScriptedProvider, said
 from tests.llm.asking import MODELS, a_request, speaking
 from tests.llm.asking import ask as ask_twin
-from tests.llm.middleware.asked import HELLO, OPUS, ask, codes, hear, run, whole
-
-BUSY = 'answer.fault = { kind = "status", status = 429, message = "busy" }'
-SCRIPT = f"""
-[[rules]]
-when = {{ wire = "openai" }}
-{BUSY}
-[[rules]]
-when = {{ wire = "anthropic" }}
-answer.text = "I am here."
-"""
+from tests.llm.middleware.asked import HELLO, OPUS, ask, codes, hear, whole
 
 
 def busy(provider: str = "openai") -> RateLimitError:
@@ -56,36 +46,6 @@ def test_the_next_model_answers_and_a_warning_says_so() -> None:
         "RateLimitError: openai is busy"
     )
     assert [one.messages for one in second.requests] == [HELLO.messages]
-
-
-def test_who_answers_at_once_has_no_warning() -> None:
-    answer = ask(ScriptedProvider(said("hi")), opus(), around=[Fallback([OPUS])])
-    assert (answer.provider, answer.warnings) == ("openai", ())
-
-
-@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "stream"])
-def test_over_http_another_provider_answers(streamed: bool) -> None:
-    around = [Fallback([("anthropic", MODELS["anthropic"])])]
-    with speaking(SCRIPT) as twin:
-        if not streamed:
-            answer = ask_twin(twin, a_request("openai", "go"), middleware=around)
-        else:
-
-            async def hearing() -> list[StreamEvent]:
-                async with Client.from_env(twin.environ(), middleware=around) as client:
-                    return [one async for one in client.stream(a_request("openai", "go"))]
-
-            events = run(hearing())
-            answer = whole(events)
-            assert [one.type for one in events].count(StreamEventType.STREAM_START) == 1
-            assert events[0].start is not None
-            assert events[0].start.warnings == answer.warnings
-        assert len(twin.requests) == 2
-    assert (answer.text, answer.provider, codes(answer)) == (
-        "I am here.",
-        "anthropic",
-        ["fell_back"],
-    )
 
 
 FALLS = [

@@ -1,17 +1,13 @@
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
 from typing import Any, cast
 
 import pytest
 
-from attractor.base.clock import ManualClock
 from attractor.llm import Message, RateLimitError, Request, RetryPolicy, ServerError, retry
 from attractor.llm.middleware import Fallback, Logging, Redaction
 from tests.agent.scripted import ScriptedProvider, never, said
-from tests.llm.asking import a_request, speaking
-from tests.llm.asking import ask as ask_twin
 from tests.llm.middleware.asked import HELLO, OPUS, ask, client_of, hear, run
 
 
@@ -69,28 +65,6 @@ def test_what_is_said_is_logged_only_if_that_is_wished(listen: object) -> None:
         logged = str([vars(one) for one in records.kept])
         assert ("hello" in logged) == content
         assert ("the answer" in logged) == content
-
-
-def test_no_key_is_logged() -> None:
-    records = Records()
-    refused = 'answer.fault = { kind = "status", status = 401, message = "bad key" }'
-    with speaking(f"[[rules]]\n{refused}") as twin, pytest.raises(Exception, match="401"):
-        ask_twin(
-            twin, a_request("openai", "go"), middleware=[Logging(records.logger, content=True)]
-        )
-    assert twin.environ()["OPENAI_API_KEY"] not in str([vars(one) for one in records.kept])
-    assert records.told[-1]["status_code"] == 401
-
-
-def test_a_call_takes_as_long_as_it_takes() -> None:
-    clock, records = ManualClock(), Records()
-
-    async def slowly(request: Request) -> Message:
-        await clock.turn(timedelta(seconds=2))
-        return said("hi")
-
-    ask(ScriptedProvider(slowly), around=[Logging(records.logger, clock=clock)])
-    assert records.told[-1]["seconds"] == 2.0
 
 
 def test_an_error_is_a_warning_and_tries_are_counted() -> None:

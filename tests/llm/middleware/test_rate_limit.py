@@ -20,7 +20,6 @@ from attractor.llm import (
     RateLimitInfo,
     Request,
     Response,
-    ServerError,
     StreamEvent,
 )
 from attractor.llm.middleware import Limit, RateLimit, RateLimits
@@ -83,21 +82,6 @@ def times(
 
     run(asking())
     return provider.times
-
-
-@both
-def test_clients_that_share_limits_wait_for_each_other(ask: Ask) -> None:
-    steps = [said(str(number)) for number in range(4)]
-    assert times(ask, *steps, limit=Limit(requests_per_minute=2)) == [0, 0, 60, 60]
-
-
-@both
-def test_the_tokens_that_were_used_count(ask: Ask) -> None:
-    steps = [said("one"), said("two"), said("three")]
-    # Each uses 110, whatever was estimated.
-    large = replace(HELLO, max_tokens=1)
-    asked = times(ask, *steps, limit=Limit(tokens_per_minute=200), request=large)
-    assert asked == [0, 0, 60]
 
 
 @both
@@ -173,20 +157,6 @@ def test_over_http_the_tokens_that_are_used_up_are_waited_for(ask: Ask) -> None:
         run(asking(twin.environ()))
 
 
-@both
-def test_the_place_is_given_back_after_an_error(ask: Ask) -> None:
-    limits = RateLimits({"openai": Limit(concurrent_requests=1)})
-    down = ServerError("down", provider="openai")
-
-    async def asking() -> None:
-        client = client_of(ScriptedProvider(down, said("hi")), around=[RateLimit(limits)])
-        with pytest.raises(ServerError):
-            await ask(client, HELLO)
-        await ask(client, HELLO)
-
-    run(asking())
-
-
 def test_a_stream_that_is_left_gives_its_place_back() -> None:
     limits = RateLimits({"openai": Limit(concurrent_requests=1)})
 
@@ -198,37 +168,6 @@ def test_a_stream_that_is_left_gives_its_place_back() -> None:
         return [one async for one in client.stream(HELLO)][-1]
 
     assert run(asking()).response is not None
-
-
-def test_over_http_no_more_are_open_at_once() -> None:
-    limits = RateLimits({"openai": Limit(concurrent_requests=2)})
-    inside, most = 0, 0
-
-    class Counting:
-        async def __call__(
-            self, request: Request, next: Callable[[Request], Awaitable[Response]]
-        ) -> Response:
-            nonlocal inside, most
-            inside += 1
-            most = max(most, inside)
-            try:
-                return await next(request)
-            finally:
-                inside -= 1
-
-    async def asking(environ: Mapping[str, str]) -> list[str]:
-        around = [RateLimit(limits), Counting()]
-        clients = [Client.from_env(environ, middleware=around) for _ in range(3)]
-        answers = await asyncio.gather(
-            *(one.complete(a_request("openai", f"go {at}")) for one in clients for at in range(3))
-        )
-        for one in clients:
-            await one.close()
-        return [one.text for one in answers]
-
-    with speaking('[[rules]]\nanswer = { text = "hi", delay = "20ms" }') as twin:
-        assert run(asking(twin.environ())) == ["hi"] * 9
-    assert (inside, most) == (0, 2)
 
 
 def test_a_long_wait_is_logged_when_it_begins_and_when_it_is_over(
@@ -255,32 +194,6 @@ def test_a_long_wait_is_logged_when_it_begins_and_when_it_is_over(
         ("waiting 60.0 s for the rate limit of openai", "waiting"),
         ("waited 60.0 s for the rate limit of openai", "wait"),
     ]
-
-
-def test_a_wait_for_others_is_logged_as_soon_as_it_is_long(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    clock = ManualClock()
-    limits = RateLimits({"openai": Limit(concurrent_requests=1)}, clock=clock)
-
-    async def asking() -> None:
-        client = client_of(ScriptedProvider(said("one")), around=[RateLimit(limits)])
-        async with limits.gate("openai").admit(1):
-            asked = asyncio.ensure_future(client.complete(HELLO))
-            await clock.until_asleep()
-            await clock.turn(timedelta(seconds=0.9))
-            assert caplog.records == []
-            await clock.turn(timedelta(seconds=0.1))
-            assert [one.getMessage() for one in caplog.records] == [
-                "waiting for the rate limit of openai"
-            ]
-            await clock.turn(timedelta(seconds=4))
-        await asked
-
-    with caplog.at_level(logging.INFO, "attractor.llm"):
-        run(asking())
-    last = "waited 5.0 s for the rate limit of openai"
-    assert [one.getMessage() for one in caplog.records][1:] == [last]
 
 
 @pytest.mark.parametrize(("seconds", "told"), [(9, []), (10, ["waited"])])

@@ -4,7 +4,6 @@ import pytest
 
 from attractor.base.json import Json, JsonObject
 from attractor.llm import (
-    AudioData,
     ConfigurationError,
     ContentKind,
     ContentPart,
@@ -59,48 +58,10 @@ def test_instructions_stand_apart_and_max_tokens_is_always_there() -> None:
     assert (sent.headers, list(sent.warnings)) == ({}, [])
 
 
-def test_user_and_assistant_take_turns() -> None:
-    sent = written(
-        Message.user("a"),
-        Message.user("b"),
-        Message.assistant("c"),
-        Message.assistant("d"),
-        Message.tool_result("1", "e"),
-        Message.tool_result("2", "f", is_error=True),
-        Message.user("g"),
-    )
-    turns: Any = sent.body["messages"]
-    assert [turn["role"] for turn in turns] == ["user", "assistant", "user"]
-    assert [len(turn["content"]) for turn in turns] == [2, 2, 3]
-    assert turns[2]["content"] == [
-        {"type": "tool_result", "tool_use_id": "1", "content": "e"},
-        {"type": "tool_result", "tool_use_id": "2", "content": "f", "is_error": True},
-        {"type": "text", "text": "g"},
-    ]
-
-
 def test_empty_texts_are_left_out_with_the_turn_they_leave_empty() -> None:
     sent = written(Message.user("a"), Message.assistant(""), Message.user("b"))
     turns: Any = sent.body["messages"]
     assert [(turn["role"], len(turn["content"])) for turn in turns] == [("user", 2)]
-
-
-def test_a_call_is_an_object_however_its_arguments_came() -> None:
-    for arguments, sent in (({"a": 1}, {"a": 1}), ('{"a": 1}', {"a": 1}), ("{broken", {})):
-        call = ToolCallData("1", "shell", arguments)  # pyright: ignore[reportArgumentType]
-        assert blocks(ContentPart(ContentKind.TOOL_CALL, tool_call=call)) == [
-            {"type": "tool_use", "id": "1", "name": "shell", "input": sent}
-        ]
-
-
-def test_a_result_may_show_an_image() -> None:
-    result = ToolResultData("1", {"a": 1}, image_data=b"png")
-    (block,) = blocks(ContentPart(ContentKind.TOOL_RESULT, tool_result=result), role=Role.TOOL)
-    source = {"type": "base64", "media_type": "image/png", "data": "cG5n"}
-    assert block["content"] == [
-        {"type": "text", "text": '{"a": 1}'},
-        {"type": "image", "source": source},
-    ]
 
 
 def test_thoughts_are_written_from_their_fields_when_they_did_not_come_from_here() -> None:
@@ -127,24 +88,6 @@ def test_what_came_from_here_goes_back_verbatim_and_what_did_not_is_left_out() -
     ) == [item, {"id": "1"}, {"type": "text", "text": "kept"}]
 
 
-def test_tools_and_the_choice_among_them() -> None:
-    sent = written(tools=[SHELL]).body
-    assert sent["tools"] == [
-        {
-            "name": "shell",
-            "description": "Run a command.",
-            "input_schema": SHELL.parameters,
-        }
-    ]
-    assert sent["tool_choice"] == {"type": "auto"}
-    required = written(tools=[SHELL], tool_choice=ToolChoice("required")).body
-    assert required["tool_choice"] == {"type": "any"}
-    named = written(tools=[SHELL], tool_choice=ToolChoice("named", "shell")).body
-    assert named["tool_choice"] == {"type": "tool", "name": "shell"}
-    none = written(tools=[SHELL], tool_choice=ToolChoice("none")).body
-    assert not {"tools", "tool_choice"} & set(none)
-
-
 def test_tools_that_were_called_are_shown_also_when_none_is_to_be_called() -> None:
     call = ContentPart(ContentKind.TOOL_CALL, tool_call=ToolCallData("1", "shell", {}))
     talk = [Message(Role.ASSISTANT, [call]), Message.tool_result("1", "a")]
@@ -153,29 +96,10 @@ def test_tools_that_were_called_are_shown_also_when_none_is_to_be_called() -> No
     assert "Run a command." in str(sent["tools"])
 
 
-def test_what_is_given_is_sent() -> None:
-    given: dict[str, Any] = {"temperature": 0.0, "top_p": 0.5, "max_tokens": 7}
-    sent = written(**given, stop_sequences=["END"], metadata={"user_id": "u"}).body
-    assert {**sent, "messages": 0} == {
-        "model": "claude",
-        "messages": 0,
-        "max_tokens": 7,
-        "temperature": 0.0,
-        "top_p": 0.5,
-        "stop_sequences": ["END"],
-        "metadata": {"user_id": "u"},
-    }
-
-
 def test_what_the_provider_does_not_take_is_warned_about() -> None:
     sent = written(metadata={"run": "1"}, reasoning_effort="odd")
     assert [one.code for one in sent.warnings] == ["unsupported_parameter"] * 2
     assert "metadata" not in sent.body
-
-
-@pytest.mark.parametrize("wanted", [None, ResponseFormat("text")])
-def test_words_need_no_asking(wanted: ResponseFormat | None) -> None:
-    assert "system" not in written(response_format=wanted).body
 
 
 def test_a_form_is_asked_for_in_words_and_warned_about() -> None:
@@ -200,13 +124,6 @@ def test_beta_headers_are_joined_and_no_part_of_the_body() -> None:
 def test_beta_headers_are_a_list_of_names(names: Any) -> None:
     with pytest.raises(ConfigurationError, match="beta_headers"):
         written(options={"beta_headers": names})
-
-
-def test_audio_is_refused_with_the_name_of_who_takes_it() -> None:
-    audio = ContentPart(ContentKind.AUDIO, audio=AudioData(data=b""))
-    with pytest.raises(InvalidRequestError, match="anthropic does not support audio") as caught:
-        blocks(audio, role=Role.USER)
-    assert "gemini" in caught.value.hint
 
 
 def test_instructions_are_words_alone_and_keep_marks_of_their_own() -> None:

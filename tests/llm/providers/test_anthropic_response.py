@@ -228,16 +228,6 @@ def test_every_piece_is_told_as_it_comes() -> None:
     assert [one.raw for one in ends] == [ANTHROPIC_STREAM_THINKING, HIDDEN]
 
 
-def test_the_answer_at_the_end_is_the_one_that_is_read_whole() -> None:
-    events = fold("anthropic", *STREAM)
-    streamed, read = whole(events), read_anthropic(BODY)
-    assert (streamed.message, streamed.usage, streamed.raw) == (read.message, read.usage, read.raw)
-    assert (streamed.id, streamed.finish_reason) == (read.id, read.finish_reason)
-    assert streamed.usage.cache_read_tokens == 5
-    assert streamed.warnings == WARNED
-    assert streamed.rate_limit is not None
-
-
 def test_what_a_block_begins_with_is_part_of_it() -> None:
     said = [start(0, type="text", text="a"), delta(0, "text_delta", text="b"), stop(0)]
     thought = [start(1, type="thinking", thinking="c"), stop(1)]

@@ -20,14 +20,12 @@ from attractor.llm import (
     Role,
     ThinkingData,
     ToolCallData,
-    ToolChoice,
     ToolDefinition,
     ToolResultData,
 )
 from attractor.llm.providers.gemini_request import (
     GeminiRequest,
     Thinking,
-    write_choice,
     write_request,
     write_schema,
     write_thinking,
@@ -57,20 +55,6 @@ def called(id: str = "1", kept: JsonObject | None = None) -> ContentPart:
     own = ProviderData("gemini", kept) if kept else None
     call = ToolCallData(id, "shell", {"a": 1})
     return ContentPart(ContentKind.TOOL_CALL, tool_call=call, provider_data=own)
-
-
-def test_each_role_has_its_place() -> None:
-    sent = written(
-        Message.system("a"), Message.user("b"), Message.assistant("c"), Message.developer("d")
-    )
-    assert sent.body == {
-        "systemInstruction": {"parts": [{"text": "a"}, {"text": "d"}]},
-        "contents": [
-            {"role": "user", "parts": [{"text": "b"}]},
-            {"role": "model", "parts": [{"text": "c"}]},
-        ],
-    }
-    assert (sent.path, sent.warnings) == ("models/gemini-3-pro:generateContent", [])
 
 
 def test_results_of_calls_made_together_are_one_turn_and_other_words_another() -> None:
@@ -126,23 +110,6 @@ def test_a_result_of_no_call_is_refused() -> None:
     with pytest.raises(InvalidRequestError, match="'nobody' answers no call") as caught:
         written(Message.tool_result("nobody", "x"))
     assert caught.value.hint
-
-
-@pytest.mark.parametrize(
-    ("model", "within"), [("gemini-3-pro", True), ("models/gemini-2.5-pro", False)]
-)
-def test_a_result_may_show_an_image(model: str, within: bool) -> None:
-    shown = ToolResultData("1", "seen", image_data=b"png")
-    _, sent = contents(
-        Message(Role.ASSISTANT, [called()]),
-        Message(Role.TOOL, [ContentPart(ContentKind.TOOL_RESULT, tool_result=shown)]),
-        model=model,
-    )
-    response: Any = {"name": "shell", "response": {"result": "seen"}}
-    if within:
-        assert sent["parts"] == [{"functionResponse": {**response, "parts": [PNG]}}]
-    else:
-        assert sent["parts"] == [{"functionResponse": response}, PNG]
 
 
 def test_a_result_may_bring_a_document(tmp_path: Path) -> None:
@@ -257,18 +224,6 @@ def test_media_are_sent_by_address_by_content_or_from_a_file(tmp_path: Path) -> 
         parts(missing, role=Role.USER)
 
 
-def test_what_is_given_is_sent_and_what_is_not_is_left_to_the_provider() -> None:
-    given: dict[str, Any] = {"temperature": 0.0, "top_p": 0.5, "max_tokens": 7}
-    sent = written(Message.user("a"), **given, stop_sequences=["END"]).body
-    assert sent["generationConfig"] == {
-        "temperature": 0.0,
-        "topP": 0.5,
-        "maxOutputTokens": 7,
-        "stopSequences": ["END"],
-    }
-    assert set(written(Message.user("a")).body) == {"contents"}
-
-
 @pytest.mark.parametrize(
     ("model", "effort", "sent"),
     [
@@ -301,13 +256,6 @@ def test_what_the_provider_does_not_take_is_warned_about() -> None:
     assert set(sent.body) == {"contents"}
 
 
-def test_instructions_are_words_alone() -> None:
-    image = ContentPart(ContentKind.IMAGE, image=ImageData(data=b"png"))
-    for role in (Role.SYSTEM, Role.DEVELOPER):
-        with pytest.raises(InvalidRequestError, match="instructions are text only"):
-            written(Message(role, [image]))
-
-
 JSON = {"responseMimeType": "application/json"}
 SCHEMA: JsonObject = {"type": "object", "properties": {"a": {"type": "string"}}}
 
@@ -335,14 +283,6 @@ def test_an_older_model_with_tools_is_asked_for_a_form_in_words_and_that_is_told
     assert [one.code for one in sent.warnings] == ["schema_not_enforced"]
     without = written(model="gemini-2.5-pro", response_format=wanted)
     assert "systemInstruction" not in without.body
-
-
-def test_tools_and_the_choice_among_them_are_sent_together() -> None:
-    sent = written(tools=[SHELL], tool_choice=ToolChoice("required")).body
-    assert sent["toolConfig"] == {"functionCallingConfig": {"mode": "ANY"}}
-    assert "shell" in str(sent["tools"])
-    auto = written(tools=[SHELL]).body
-    assert auto["toolConfig"] == {"functionCallingConfig": {"mode": "AUTO"}}
 
 
 def declared(**schema: Any) -> dict[str, Any]:
@@ -407,19 +347,6 @@ def test_what_the_providers_own_kind_does_not_know_at_the_root_is_not_lost() -> 
 @pytest.mark.parametrize("schema", [{}, {"properties": {}, "additionalProperties": False}])
 def test_a_tool_without_parameters_has_none(schema: dict[str, Any]) -> None:
     assert declared(**schema) == {}
-
-
-@pytest.mark.parametrize(
-    ("choice", "config"),
-    [
-        (ToolChoice("auto"), {"mode": "AUTO"}),
-        (ToolChoice("none"), {"mode": "NONE"}),
-        (ToolChoice("required"), {"mode": "ANY"}),
-        (ToolChoice("named", "shell"), {"mode": "ANY", "allowedFunctionNames": ["shell"]}),
-    ],
-)
-def test_each_choice_is_a_mode(choice: ToolChoice, config: dict[str, Any]) -> None:
-    assert write_choice(choice) == {"functionCallingConfig": config}
 
 
 @pytest.mark.parametrize(

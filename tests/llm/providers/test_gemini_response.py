@@ -290,14 +290,6 @@ STREAM: list[Json] = [
     chunk({"text": "de"}),
     last({"text": "", "thoughtSignature": "t"}),
 ]
-PARTS: list[Json] = [
-    {"text": "hm so", "thought": True},
-    {"text": "größe"},
-    GEMINI_STREAM_CALL,
-    THEIRS,
-    CODE,
-    {"text": "ende", "thoughtSignature": "t"},
-]
 
 
 def test_every_piece_is_told_as_it_comes() -> None:
@@ -331,19 +323,6 @@ def test_every_piece_is_told_as_it_comes() -> None:
     assert begun.warnings == WARNED
 
 
-def test_the_answer_at_the_end_is_the_one_that_is_read_whole() -> None:
-    streamed, read = whole(fold("gemini", *STREAM)), read_gemini(last(*PARTS))
-    assert (streamed.usage, streamed.raw) == (read.usage, read.raw)
-    assert (streamed.id, streamed.finish_reason) == (read.id, read.finish_reason)
-    # Whatever the ids are that are drawn for calls, the rest is the same.
-    assert [one.provider_data for one in streamed.message.content] == [
-        one.provider_data for one in read.message.content
-    ]
-    assert (streamed.text, streamed.reasoning) == ("größeende", "hm so")
-    assert [call.id for call in streamed.tool_calls] == ["call_seed_2", "theirs"]
-    assert streamed.warnings == WARNED
-
-
 def test_a_signature_is_the_end_of_what_it_signs() -> None:
     signed: list[Json] = [{"text": text, "thoughtSignature": text} for text in "ab"]
     streamed = whole(fold("gemini", *map(chunk, signed), last({"text": "c"})))
@@ -358,14 +337,6 @@ def test_an_empty_last_piece_is_no_part_of_the_answer(parts: list[Json]) -> None
     assert streamed.finish_reason.reason == "tool_calls"
 
 
-def test_gemini_stream_an_id_and_a_model_are_there_even_if_nobody_said_them() -> None:
-    bare: Json = {"candidates": [{"content": {"parts": [{"text": "a"}]}, "finishReason": "STOP"}]}
-    events = fold("gemini", bare)
-    begun = events[0].start
-    assert begun is not None
-    assert (begun.id, begun.model) == (whole(events).id, "gemini-3")
-
-
 def test_what_is_counted_after_the_end_counts() -> None:
     events = fold("gemini", chunk({"text": "a"}, finishReason="STOP"), {"usageMetadata": USAGE})
     assert whole(events).usage.input_tokens == 9
@@ -377,11 +348,6 @@ def test_an_answer_without_a_reason_to_stop_is_not_whole() -> None:
     assert isinstance(error, StreamError)
     assert error.message == "the stream of gemini ended before its answer did"
     assert told[-1].error is error
-
-
-def test_gemini_stream_a_blocked_prompt_is_an_error_that_no_other_try_mends() -> None:
-    with pytest.raises(ContentFilterError, match="blocked the prompt: SAFETY"):
-        fold("gemini", {"promptFeedback": {"blockReason": "SAFETY"}})
 
 
 @pytest.mark.parametrize(

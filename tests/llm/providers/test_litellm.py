@@ -16,7 +16,6 @@ from attractor.llm import (
     Message,
     Request,
     Response,
-    ResponseFormat,
     Role,
     SDKError,
     StreamEvent,
@@ -27,8 +26,6 @@ from attractor.llm import (
     get_model_info,
 )
 from attractor.llm.errors import (
-    ContextLengthError,
-    ServerError,
     UnsupportedToolChoiceError,
 )
 from attractor.llm.providers.litellm import LiteLLMAdapter
@@ -105,21 +102,6 @@ def hear(twin: ProviderTwin, request: Request) -> tuple[list[StreamEvent], SDKEr
     return heard, None
 
 
-@WHOM
-def test_every_sort_of_message_arrives_as_the_provider_takes_it(
-    twin: ProviderTwin, provider: str
-) -> None:
-    asked = a_request(provider, Message.system("Be brief."), "tool", tools=[SHELL])
-    answered = ask(twin, asked)
-    results = [Message.tool_result(one.id, {"output": "größe"}) for one in answered.tool_calls]
-    messages = [*asked.messages, answered.message, *results, Message.user("See?")]
-    again = ask(twin, Request(asked.model, messages, provider, tools=[SHELL]))
-    assert again.text == "Hello."
-    body = str(last_body(twin))
-    for said in ("Be brief.", "I look.", "größe 🐍", answered.tool_calls[1].id, "See?"):
-        assert said in body
-
-
 def shown(image: ImageData) -> Message:
     text = ContentPart(ContentKind.TEXT, text="See?")
     return Message(Role.USER, [text, ContentPart(ContentKind.IMAGE, image=image)])
@@ -146,14 +128,6 @@ IMAGES = pytest.mark.parametrize(
 
 
 @IMAGES
-def test_images_arrive_at_a_model_that_sees(
-    twin: ProviderTwin, messages: list[Message], written: str
-) -> None:
-    ask(twin, a_request("litellm", *messages, tools=[SHELL]))
-    assert written in str(last_body(twin))
-
-
-@IMAGES
 def test_an_image_that_litellm_leaves_out_is_an_error_and_no_request(
     twin: ProviderTwin, messages: list[Message], written: str
 ) -> None:
@@ -169,53 +143,11 @@ def test_an_image_that_litellm_leaves_out_is_an_error_and_no_request(
     assert (events, len(twin.requests)) == ([], before)
 
 
-@WHOM
-def test_settings_reach_the_provider(twin: ProviderTwin, provider: str) -> None:
-    settings = {"temperature": 0.5, "max_tokens": 50, "stop_sequences": ["END"]}
-    options = {"litellm": {"user": "u"}, "groq": {"top_k": 4}, provider: {"top_k": 3}}
-    asked = a_request(provider, "hi", **settings, provider_options=options)
-    assert ask(twin, asked).warnings == []
-    body = last_body(twin)
-    assert (body["temperature"], body["max_tokens"], body["top_k"]) == (0.5, 50, 3)
-    assert body.get("stop", body.get("stop_sequences")) == ["END"]
-
-
-@pytest.mark.parametrize(
-    ("choice", "written"),
-    [
-        (ToolChoice("auto"), "auto"),
-        (ToolChoice("none"), "none"),
-        (ToolChoice("required"), "required"),
-        (ToolChoice("named", "shell"), {"type": "function", "function": {"name": "shell"}}),
-    ],
-)
-def test_each_tool_choice_is_told(twin: ProviderTwin, choice: ToolChoice, written: object) -> None:
-    ask(twin, a_request("deepseek", "hi", tools=[SHELL], tool_choice=choice))
-    assert last_body(twin)["tool_choice"] == written
-
-
-def test_a_form_is_asked_for(twin: ProviderTwin) -> None:
-    ask(twin, a_request("deepseek", "hi", response_format=ResponseFormat("json")))
-    assert last_body(twin)["response_format"] == {"type": "json_object"}
-    assert "one JSON object" in str(last_body(twin)["messages"])
-
-
 def test_what_the_provider_is_not_told_is_a_warning(twin: ProviderTwin) -> None:
     answered = ask(twin, a_request("deepseek", "hi", metadata={"run": "1"}))
     assert [one.code for one in answered.warnings] == ["unsupported_parameter"]
     _, error = hear(twin, a_request("deepseek", "hi", tools=[SHELL]))
     assert error is None
-
-
-@WHOM
-def test_a_stream_has_calls_and_the_whole_answer(twin: ProviderTwin, provider: str) -> None:
-    request = a_request(provider, "tool", tools=[SHELL])
-    events, _ = hear(twin, request)
-    whole = events[-1].response
-    assert whole is not None
-    assert (whole.text, whole.finish_reason.reason) == ("I look.", "tool_calls")
-    assert [one.arguments for one in whole.tool_calls] == [{"command": "größe 🐍"}, {}]
-    assert (whole.provider, whole.model) == (provider, SERVED[provider])
 
 
 def test_thoughts_come_back_to_whoever_signed_them(twin: ProviderTwin) -> None:
@@ -251,30 +183,6 @@ def test_a_call_is_priced_with_what_came_from_the_cache(twin: ProviderTwin, prov
         assert usage is not None
         assert usage.cache_read_tokens == 400
         assert cost_of(usage, model) == pytest.approx(cost)
-
-
-@WHOM
-@pytest.mark.parametrize(
-    ("asked", "kind", "status"),
-    [("overloaded", ServerError, 529), ("large", ContextLengthError, 413)],
-)
-def test_the_status_is_the_providers_own(
-    twin: ProviderTwin, provider: str, asked: str, kind: type[SDKError], status: int
-) -> None:
-    with pytest.raises(kind) as caught:
-        ask(twin, a_request(provider, asked))
-    _, streamed = hear(twin, a_request(provider, asked))
-    assert type(streamed) is kind
-    for error in (caught.value, streamed):
-        assert getattr(error, "status_code", None) == status
-
-
-def test_no_key_is_shown(twin: ProviderTwin) -> None:
-    with pytest.raises(SDKError, match=r"no \[key\] here") as caught:
-        ask(twin, a_request("deepseek", "echo"))
-    shown = f"{caught.value!r} {getattr(caught.value, 'raw', None)} {caught.value.__cause__}"
-    assert "sk-of" not in shown
-    assert "sk-of" not in repr(client(twin).providers["litellm"])
 
 
 @pytest.mark.parametrize(

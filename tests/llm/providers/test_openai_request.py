@@ -5,12 +5,10 @@ import pytest
 
 from attractor.base.json import JsonObject
 from attractor.llm import (
-    AudioData,
     ContentKind,
     ContentPart,
     DocumentData,
     ImageData,
-    InvalidRequestError,
     Message,
     ProviderData,
     Request,
@@ -18,11 +16,9 @@ from attractor.llm import (
     Role,
     ThinkingData,
     ToolCallData,
-    ToolChoice,
     ToolResultData,
 )
 from attractor.llm.providers.openai_request import write_content, write_format, write_request
-from tests.llm.asking import SHELL
 
 TEXT = ContentPart(ContentKind.TEXT, text="hi")
 
@@ -38,24 +34,6 @@ def body(*messages: Message, model: str = "gpt-4.1", **more: Any) -> JsonObject:
 
 def items(*parts: ContentPart, role: Role = Role.ASSISTANT, **more: Any) -> Any:
     return body(Message(role, parts), **more)["input"]
-
-
-def test_each_role_has_its_place() -> None:
-    assert body(
-        Message.system("a"), Message.system("b"), Message.developer("c"), Message.user("d")
-    ) == {
-        "model": "gpt-4.1",
-        "instructions": "a\n\nb",
-        "store": False,
-        "input": [
-            {
-                "type": "message",
-                "role": "developer",
-                "content": [{"type": "input_text", "text": "c"}],
-            },
-            {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "d"}]},
-        ],
-    }
 
 
 def test_calls_and_thoughts_stand_beside_messages_in_the_order_they_came() -> None:
@@ -77,27 +55,12 @@ def test_calls_and_thoughts_stand_beside_messages_in_the_order_they_came() -> No
     ]
 
 
-def test_arguments_that_came_as_an_object_are_written_as_text() -> None:
-    call = ToolCallData("1", "shell", {"a": "é"})
-    (item,) = items(ContentPart(ContentKind.TOOL_CALL, tool_call=call))
-    assert item["arguments"] == '{"a": "é"}'
-
-
 def test_a_result_is_a_text_however_it_was_given() -> None:
     for content, text in (("done", "done"), ({"a": 1}, '{"a": 1}'), (["é"], '["é"]')):
         message = Message.tool_result("call_1", content, is_error=True)
         assert body(message)["input"] == [
             {"type": "function_call_output", "call_id": "call_1", "output": text}
         ]
-
-
-def test_a_result_may_show_an_image() -> None:
-    result = ToolResultData("1", "seen", image_data=b"png", image_media_type="image/gif")
-    (item,) = items(ContentPart(ContentKind.TOOL_RESULT, tool_result=result), role=Role.TOOL)
-    assert item["output"] == [
-        {"type": "input_text", "text": "seen"},
-        {"type": "input_image", "image_url": "data:image/gif;base64,cG5n"},
-    ]
 
 
 def test_a_thought_nobody_could_look_up_is_left_out() -> None:
@@ -139,32 +102,6 @@ def test_what_is_given_is_sent_and_what_is_not_is_left_to_the_provider() -> None
     assert (sent["temperature"], sent["top_p"], sent["max_output_tokens"]) == (0.0, 0.5, 7)
     assert sent["metadata"] == {"run": "1"}
     assert set(body()) == {"model", "input", "store"}
-
-
-def test_tools_and_the_choice_among_them() -> None:
-    sent = body(tools=[SHELL])
-    assert sent["tools"] == [
-        {
-            "type": "function",
-            "name": "shell",
-            "description": "Run a command.",
-            "parameters": SHELL.parameters,
-            "strict": False,
-        }
-    ]
-    assert sent["tool_choice"] == "auto"
-    for mode in ("none", "required"):
-        assert body(tools=[SHELL], tool_choice=ToolChoice(mode))["tool_choice"] == mode
-    named = body(tools=[SHELL], tool_choice=ToolChoice("named", "shell"))
-    assert named["tool_choice"] == {"type": "function", "name": "shell"}
-
-
-def test_options_add_to_what_is_sent() -> None:
-    options = {"openai": {"tools": [{"type": "web_search"}], "reasoning": {"summary": "auto"}}}
-    sent = body(model="gpt-5.2", tools=[SHELL], reasoning_effort="high", provider_options=options)
-    tools: Any = sent["tools"]
-    assert [tool["type"] for tool in tools] == ["function", "web_search"]
-    assert sent["reasoning"] == {"effort": "high", "summary": "auto"}
 
 
 def test_stop_sequences_are_warned_about() -> None:
@@ -235,20 +172,6 @@ def test_a_result_may_bring_a_document() -> None:
         {"type": "input_text", "text": "read"},
         {"type": "input_file", "file_url": "https://x.org/a.pdf"},
     ]
-
-
-def test_audio_is_refused_with_the_name_of_who_takes_it() -> None:
-    audio = ContentPart(ContentKind.AUDIO, audio=AudioData(data=b""))
-    with pytest.raises(InvalidRequestError, match="openai does not support audio") as caught:
-        items(audio, role=Role.USER)
-    assert "gemini" in caught.value.hint
-
-
-def test_instructions_are_words_alone() -> None:
-    image = ContentPart(ContentKind.IMAGE, image=ImageData(data=b"png"))
-    for role in (Role.SYSTEM, Role.DEVELOPER):
-        with pytest.raises(InvalidRequestError, match="instructions are text only"):
-            items(image, role=role)
 
 
 def test_only_users_show_something_and_only_tools_answer_as_tools() -> None:

@@ -223,16 +223,6 @@ def test_every_piece_is_told_as_it_comes() -> None:
     assert ended.tool_call.arguments == {"a": 1}
 
 
-def test_the_answer_at_the_end_is_the_one_that_is_read_whole() -> None:
-    events = fold("openai", *STREAM)
-    streamed, read = whole(events), read_openai(BODY)
-    assert (streamed.message, streamed.usage, streamed.raw) == (read.message, read.usage, read.raw)
-    assert (streamed.id, streamed.finish_reason) == (read.id, read.finish_reason)
-    assert (events[-1].usage, events[-1].finish_reason) == (read.usage, read.finish_reason)
-    assert streamed.warnings == WARNED
-    assert streamed.rate_limit is not None
-
-
 def test_what_was_told_in_no_pieces_is_told_at_once() -> None:
     done = [
         item("done", 0, REASONING),

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
-from contextlib import aclosing, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -14,7 +14,6 @@ from httpcore._backends.anyio import AnyIOStream
 from attractor.base.json import Json
 from attractor.llm import (
     AdapterTimeout,
-    AuthenticationError,
     Client,
     ProviderAdapter,
     RateLimitError,
@@ -164,20 +163,6 @@ def test_it_does_not_matter_where_the_bytes_are_divided(provider: str) -> None:
 
 
 @everybody
-def test_a_connection_serves_again_after_a_stream(provider: str) -> None:
-    async def twice() -> int:
-        async with serving(provider, HEAD, good(provider), END) as scene:
-            for _ in range(3):
-                async with aclosing(scene.stream()) as events:
-                    async for event in events:
-                        if event.type == StreamEventType.FINISH:
-                            break
-            return scene.connections
-
-    assert run(twice) == 1
-
-
-@everybody
 @pytest.mark.parametrize(
     ("pieces", "words"),
     [
@@ -213,41 +198,12 @@ def test_an_error_of_the_provider_is_told_and_raised_without_the_key(provider: s
 
 
 @everybody
-def test_an_error_before_anything_was_said_is_raised_alone(provider: str) -> None:
-    scene, error = hear(provider, HEAD, chunked(sse([FAILURE[provider]])), END)
-    assert isinstance(error, RateLimitError)
-    assert scene.told == []
-
-
-@everybody
-def test_a_status_is_an_error_as_it_is_for_a_whole_answer(provider: str) -> None:
-    body = f'{{"error": {{"message": "no {KEY}"}}}}'.encode()
-    head = f"HTTP/1.1 401 No\r\ncontent-length: {len(body)}\r\n\r\n".encode()
-    scene, error = hear(provider, head, body)
-    assert isinstance(error, AuthenticationError)
-    assert error.message == f"{provider} answered 401: no [key]"
-    assert error.raw == {"error": {"message": "no [key]"}}
-    assert scene.told == []
-
-
-@everybody
 def test_what_is_no_stream_is_trouble_of_the_provider(provider: str) -> None:
     head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n"
     scene, error = hear(provider, head, b"{}")
     assert isinstance(error, ServerError)
     assert error.message == f"the answer of {provider} is not a stream"
     assert scene.told == []
-
-
-@everybody
-def test_a_mark_of_the_byte_order_hides_nothing(provider: str) -> None:
-    events = sse([*BEGIN[provider], *FINISH[provider]])
-    plain, _ = hear(provider, HEAD, chunked(events), END)
-    scene, error = hear(provider, HEAD, chunked(b"\xef\xbb\xbf" + events), END)
-    assert error is None
-    assert [(one.type, one.delta) for one in scene.told] == [
-        (one.type, one.delta) for one in plain.told
-    ]
 
 
 @pytest.mark.parametrize("provider", ["gemini", "openai_compatible"])
