@@ -12,9 +12,8 @@ from attractor.engine.runner import Runner
 from attractor.engine.state.run_state import EVALUATING
 from attractor.engine.walk.saved_conversations import SavedConversations
 from attractor.pipeline.children.runner import Children
-from attractor.pipeline.components.handlers import build_components
-from attractor.pipeline.components.interviewer import choose_interviewer
 from attractor.pipeline.components.prepared_run import Evaluation, PreparedRun
+from attractor.pipeline.components.run_components import build_components, choose_interviewer
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.notifications.notifier import Notifier, notifying
 from attractor.pipeline.restart import make_next

@@ -19,7 +19,7 @@ from attractor.environments.local import LocalExecutionEnvironment
 from attractor.interviewers.park import Park
 from attractor.interviewers.registry import InterviewerParts
 from attractor.pipeline.children.runner import Children
-from attractor.pipeline.components.handlers import RunComponents
+from attractor.pipeline.components.run_components import RunComponents
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.request import RunRequest, WorkspaceKind
 from tests.engine.graphs import line

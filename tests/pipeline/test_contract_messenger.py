@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from attractor.base.json import JsonObject
-from attractor.pipeline.host.notify import Notify
+from attractor.pipeline.host.run_host import Notify
 from attractor.pipeline.notifications.notice import Messenger, messengers
 
 NOTICE: JsonObject = {"run_id": "R", "node": "gate", "question": {"id": "gate@1.1", "text": "✓?"}}

@@ -9,16 +9,24 @@ from functools import partial
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, UsageError
 from attractor.base.events import Event
+from attractor.base.files import sync_folder
+from attractor.base.ids import new_run_id
 from attractor.engine.budgets import NO_BUDGETS, Budgets, read_budgets
+from attractor.engine.errors import NotRunnable
 from attractor.engine.interviews import ChildQuestions, Questions
 from attractor.engine.journal.events import Action, OperatorAction
 from attractor.engine.outcome import Usage
-from attractor.engine.run_folder.layout import RunDirectory
+from attractor.engine.run_folder.layout import (
+    Manifest,
+    RunDirectory,
+    create_run_directory,
+)
 from attractor.engine.run_folder.open_run import OpenRun, end_run, open_run
 from attractor.engine.run_folder.result import RunResult, result_of
 from attractor.engine.runner import Runner
-from attractor.engine.seams import Child, Workspace
+from attractor.engine.seams import Base, Child, Workspace
 from attractor.engine.walk.saved_conversations import SavedConversations
+from attractor.language.diagnostics import error
 from attractor.language.graph.graph import Graph
 from attractor.pipeline.children.child import (
     ChildRounds,
@@ -28,16 +36,58 @@ from attractor.pipeline.children.child import (
     stopping,
     withdrawing,
 )
-from attractor.pipeline.children.create import make_child_directory
 from attractor.pipeline.children.workspace import ChildWorkspace
-from attractor.pipeline.components.handlers import RunComponents, build_components
-from attractor.pipeline.host.observers import Observer
-from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.components.run_components import RunComponents, build_components
+from attractor.pipeline.host.run_host import Observer, RunHost
+from attractor.pipeline.preflight.secrets import find_secrets_in_pipeline
 from attractor.pipeline.request import RunRequest
 from attractor.pipeline.restart import make_next_child
-from attractor.pipeline.runs.child_folders import child_directory
-from attractor.pipeline.source.read import PipelineSource
+from attractor.pipeline.runs.child_folders import child_directory, clear_half_made
+from attractor.pipeline.source.read import PipelineSource, open_pipeline, project_of
 from attractor.pipeline.source.saved import read_saved_pipeline
+
+
+def make_child_directory(
+    directory: RunDirectory, parent: Manifest, request: RunRequest, host: RunHost, *, base: Base
+) -> None:
+    """Read the pipeline of a child from its file, and make the directory of its run."""
+    pipeline = open_pipeline(str(request.file), inputs=request.inputs, project=project_of(host))
+    _require_no_secrets(pipeline, host)
+    now = host.clock.now()
+    manifest = Manifest(
+        run_id=new_run_id(now, host.randomness),
+        pipeline=pipeline.graph.name,
+        goal=pipeline.graph.goal,
+        started=now,
+        content_hash=pipeline.content_hash,
+        base=base,
+        parent=parent.run_id,
+        options=request.redacted_record(host.redactor),
+        versions={"attractor": host.version},
+        promises=parent.promises,
+    )
+    clear_half_made(directory.root)
+    create_run_directory(
+        directory.root,
+        manifest,
+        pipeline.text,
+        files=pipeline.files,
+        redactor=host.redactor,
+    )
+    # The folder of the children may be new as well.
+    sync_folder(directory.root.parent.parent)
+
+
+def _require_no_secrets(pipeline: PipelineSource, host: RunHost) -> None:
+    """Refuse what was written since the run began: a secret in it, or one that it would show."""
+    faults = [*find_secrets_in_pipeline(pipeline, host.redactor, host.environ)]
+    for name, value in pipeline.shown.items():
+        if value in host.secrets:
+            told = f"the input {name} is given a secret, and is not declared as one"
+            faults.append(error(told, pipeline.graph.span, fix=f"declare {name}:secret"))
+    if faults:
+        raise NotRunnable(pipeline.graph.name, faults)
+
 
 DEEPEST = 8
 """The greatest depth of nested runs, so that a pipeline that runs itself ends."""

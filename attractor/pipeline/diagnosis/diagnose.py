@@ -33,9 +33,8 @@ from attractor.pipeline.diagnosis.failures import (
     more_of_it,
 )
 from attractor.pipeline.estimate.samples import StageTotal, add_up
-from attractor.pipeline.runs.history import Note, read_history
+from attractor.pipeline.runs.history import Note, RunRecord, read_history, read_run
 from attractor.pipeline.runs.lookup import used_by
-from attractor.pipeline.runs.record import RunRecord, read_run
 
 
 def explain(case: Case) -> Finding:

@@ -20,8 +20,7 @@ from attractor.engine.routing.next_move import find_unsatisfied, redirect_limit,
 from attractor.engine.state.progress import Progress, WalkEnd
 from attractor.engine.state.run_state import RunState
 from attractor.language.graph.graph import Graph, Node
-from attractor.pipeline.runs.history import Choice, History, Made
-from attractor.pipeline.runs.record import RunRecord
+from attractor.pipeline.runs.history import Choice, History, Made, RunRecord
 
 
 @dataclass(frozen=True)

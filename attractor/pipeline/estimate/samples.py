@@ -32,8 +32,7 @@ from attractor.language.reading import decode, parse
 from attractor.llm.catalogue import ModelInfo, get_model_info
 from attractor.llm.errors import ConfigurationError
 from attractor.llm.response import cost_of, usage_of
-from attractor.pipeline.runs.history import Made, read_history
-from attractor.pipeline.runs.record import RunRecord, read_run
+from attractor.pipeline.runs.history import Made, RunRecord, read_history, read_run
 
 MOST_RUNS = 50
 _MANY = 10

@@ -41,8 +41,8 @@ from attractor.pipeline.request import (
     read_request,
 )
 from attractor.pipeline.runs.child_folders import whole_of
+from attractor.pipeline.runs.history import RunRecord, read_run
 from attractor.pipeline.runs.lookup import run_root
-from attractor.pipeline.runs.record import RunRecord, read_run
 from attractor.pipeline.source.read import (
     PipelineSource,
     hash_of_file,

@@ -16,7 +16,7 @@ from attractor.engine.journal.reducer import fold
 from attractor.engine.state.progress import Progress
 from attractor.engine.state.run_state import RunState
 from attractor.engine.storage.json_files import Fields
-from attractor.pipeline.runs.record import RunRecord
+from attractor.pipeline.runs.history import RunRecord
 
 SHOWN = 12
 

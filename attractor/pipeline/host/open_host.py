@@ -13,10 +13,8 @@ from attractor.config.schema import Configuration
 from attractor.config.settings import NotifySettings, Settings, WorkspaceSettings
 from attractor.environments.variables import inherited
 from attractor.pipeline.host.custom_parts import NO_CUSTOM_PARTS, CustomParts
-from attractor.pipeline.host.notify import Notify
-from attractor.pipeline.host.observers import Observer
 from attractor.pipeline.host.rule_levels import rule_levels
-from attractor.pipeline.host.run_host import RunHost, report_nothing
+from attractor.pipeline.host.run_host import Notify, Observer, RunHost, report_nothing
 from attractor.workspaces.setup.preparation import Preparation
 
 

@@ -5,7 +5,7 @@ from attractor.base.json import JsonObject
 from attractor.base.process_output import OutputLimit
 from attractor.base.processes import ExecResult, run_process
 from attractor.environments.selection import missing_command
-from attractor.pipeline.host.notify import Notify
+from attractor.pipeline.host.run_host import Notify
 from attractor.pipeline.notifications.notice import Messenger, sent_bytes, variables_of
 
 SHELL = "/bin/bash"

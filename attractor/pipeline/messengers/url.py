@@ -13,7 +13,7 @@ from urllib.request import HTTPRedirectHandler, Request, build_opener
 from attractor import __version__
 from attractor.base.durations import describe_duration
 from attractor.base.json import JsonObject
-from attractor.pipeline.host.notify import Notify
+from attractor.pipeline.host.run_host import Notify
 from attractor.pipeline.notifications.notice import Messenger, sent_bytes
 
 

@@ -10,7 +10,7 @@ from attractor.base.registry import Registry
 from attractor.engine.questions.answers import choices_of
 from attractor.engine.questions.description import branch_of, describe_branches
 from attractor.engine.questions.question import Question, question_to_record
-from attractor.pipeline.host.notify import Notify
+from attractor.pipeline.host.run_host import Notify
 from attractor.pipeline.runs.open_questions import answer_command
 
 PREFIX = "NOTIFY_"

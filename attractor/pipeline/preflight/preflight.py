@@ -1,20 +1,27 @@
 """Reports every fault of a requested run at once: on this machine, then in its sandbox (R14)."""
 
 from collections.abc import Iterator, Mapping
+from io import StringIO
 from typing import cast
 
+from attractor.backends.registry import backend_registry
 from attractor.base.dataclasses import dataclass
+from attractor.base.errors import AttractorError, UnknownName, UsageError
 from attractor.engine.errors import NotRunnable
 from attractor.engine.preflight import find_faults, find_secret_names
 from attractor.engine.seams import Handler
+from attractor.engine.simulation.outcomes import read_outcomes
 from attractor.environments.selection import EnvironmentChoice
 from attractor.handlers.registry import handler_registry
+from attractor.interviewers.registry import InterviewerParts, build_interviewer
 from attractor.language.diagnostics import Diagnostic, error
 from attractor.language.graph.graph import Graph
+from attractor.pipeline.components.backends import SIMULATE
+from attractor.pipeline.components.run_components import preset_answers
+from attractor.pipeline.host.custom_parts import HANDED_IN, CustomParts
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.preflight.backends import find_backend_faults, find_setting_faults
 from attractor.pipeline.preflight.child_pipelines import find_child_pipelines
-from attractor.pipeline.preflight.request import find_request_faults
 from attractor.pipeline.preflight.requirements import (
     find_long_commands,
     find_missing_here,
@@ -30,6 +37,45 @@ from attractor.pipeline.preflight.workspace import find_workspace_faults
 from attractor.pipeline.request import RunRequest
 from attractor.pipeline.source.read import PipelineSource, project_of
 from attractor.pipeline.workspace.sandbox import choose_sandbox
+
+
+def find_request_faults(
+    graph: Graph, request: RunRequest, custom_parts: CustomParts
+) -> Iterator[Diagnostic]:
+    """Yield each value of a request that is unknown or unusable here."""
+    yield from custom_parts.find_missing(request.custom_parts)
+    known = tuple(backend_registry())
+    if request.backend not in (*known, HANDED_IN):
+        unknown = UnknownName("backend", request.backend, known)
+        yield error(f"--backend: {unknown.message}", fix=unknown.hint)
+    yield from find_interviewer_faults(request, custom_parts)
+    if request.outcomes is None:
+        return
+    if request.backend != SIMULATE:
+        yield error(
+            "--outcomes: outcomes are for the backend simulate", fix="add --backend simulate"
+        )
+    try:
+        read_outcomes(dict(request.outcomes), nodes=graph.nodes)
+    except UsageError as fault:
+        yield error(f"--outcomes: {fault}", fix=fault.hint)
+
+
+def find_interviewer_faults(request: RunRequest, custom_parts: CustomParts) -> Iterator[Diagnostic]:
+    """Yield a fault if the interviewer of the request cannot be built."""
+    if custom_parts.interviewer:
+        return
+    if request.interviewer == HANDED_IN:
+        yield error(
+            "the program that started the run passed its interviewer",
+            fix="choose another one: --interviewer park",
+        )
+        return
+    parts = InterviewerParts(input=StringIO(), output=StringIO(), answers=preset_answers(request))
+    try:
+        build_interviewer(request.interviewer, parts)
+    except AttractorError as fault:
+        yield error(f"--interviewer: {fault}", fix=fault.hint)
 
 
 @dataclass(frozen=True)

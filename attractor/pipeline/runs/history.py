@@ -1,17 +1,48 @@
-"""The walk of a run as its journal records it: every attempt, and every edge chosen."""
+"""The records of a run, and its walk as the journal records it: attempts, failures, edges."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field
 from datetime import datetime
+from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.events import Event
-from attractor.base.json import Json
+from attractor.base.journal import read_lines
+from attractor.base.json import Json, parse_json
+from attractor.engine.errors import RecordBroken
 from attractor.engine.journal.events import OUTCOME_ASSUMED
+from attractor.engine.run_folder.layout import Manifest, RunDirectory, read_manifest
 from attractor.engine.state.branches import GIVEN_UP
 from attractor.engine.state.progress import Move, Visit, step_from_record
 from attractor.engine.storage.json_files import Fields
-from attractor.pipeline.runs.record import RunRecord
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """A run as it lies in its directory; somebody may be at work on it."""
+
+    directory: RunDirectory
+    manifest: Manifest
+
+    @property
+    def run_id(self) -> str:
+        """What it goes by."""
+        return self.manifest.run_id
+
+    def events(self) -> Iterator[Event]:
+        """Yield what happened, from the beginning; whether it was so is not verified here."""
+        journal = self.directory.events
+        for line in read_lines(journal) if journal.exists() else ():
+            record = parse_json(line.content)
+            if not isinstance(record, dict):
+                raise RecordBroken(f"the line at byte {line.offset} of {journal} is no event")
+            yield Event.from_record(record)
+
+
+def read_run(root: Path) -> RunRecord:
+    """Return the records of the run in a directory."""
+    directory = RunDirectory(root)
+    return RunRecord(directory, read_manifest(directory))
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,7 @@ from attractor.engine.errors import NotRunnable
 from attractor.engine.simulation.outcomes import read_outcomes
 from attractor.engine.simulation.walk import MAX_STEPS, SimulatedWalk
 from attractor.language.graph.graph import Edge, Graph
-from attractor.pipeline.simulation.answers import check_answers
-from attractor.pipeline.simulation.simulate import Script, simulate
+from attractor.pipeline.simulation.simulate import Script, check_answers, simulate
 from attractor.pipeline.source.read import open_pipeline
 
 SUFFIX = ".test.toml"

@@ -32,9 +32,7 @@ from attractor.pipeline.components.backends import (
     NodeBackends,
     backend_of,
 )
-from attractor.pipeline.components.interviewer import (
-    choose_interviewer,
-)
+from attractor.pipeline.components.run_components import choose_interviewer
 from attractor.pipeline.host.custom_parts import (
     HANDED_IN,
     NO_CUSTOM_PARTS,
@@ -43,7 +41,7 @@ from attractor.pipeline.host.custom_parts import (
     adapt_handlers,
 )
 from attractor.pipeline.preflight.backends import find_unknown_backends
-from attractor.pipeline.preflight.request import find_interviewer_faults
+from attractor.pipeline.preflight.preflight import find_interviewer_faults
 from attractor.pipeline.request import RunRequest
 from tests.engine.graphs import line
 from tests.engine.runs import Workplace

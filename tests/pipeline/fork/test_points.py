@@ -8,7 +8,7 @@ from attractor.base.errors import ChainBroken, UnknownName, UsageError
 from attractor.engine.outcome import success
 from attractor.language.graph.graph import Graph
 from attractor.pipeline.fork.points import find_fork_point
-from attractor.pipeline.runs.record import RunRecord, read_run
+from attractor.pipeline.runs.history import RunRecord, read_run
 from tests.engine.forked import forked
 from tests.engine.graphs import chain, edge, end, graph, line, node, start
 from tests.engine.runs import FAIL, RETRY, Script, run_graph

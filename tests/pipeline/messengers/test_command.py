@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from attractor.base.json import JsonObject
-from attractor.pipeline.host.notify import Notify
+from attractor.pipeline.host.run_host import Notify
 from attractor.pipeline.messengers.command import tell
 
 NOTICE: JsonObject = {

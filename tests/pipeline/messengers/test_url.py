@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from attractor.base.json import JsonObject
-from attractor.pipeline.host.notify import Notify
+from attractor.pipeline.host.run_host import Notify
 from attractor.pipeline.messengers.url import tell
 
 NOTICE: JsonObject = {"run_id": "R", "question": {"text": "Ship it? \u2713"}}

@@ -17,7 +17,7 @@ from attractor.pipeline.runs.open_questions import (
     pick_all,
     read_choices,
 )
-from attractor.pipeline.simulation.answers import check_answers
+from attractor.pipeline.simulation.simulate import check_answers
 
 NOW = datetime(2026, 1, 31, tzinfo=UTC)
 YES = (Option("Y", "Yes"),)

@@ -24,7 +24,7 @@ from attractor.cli.runs.live.state import RunView, fold
 from attractor.cli.runs.progress import ALWAYS_PRINTED, describe_event
 from attractor.cli.runs.status import RunStatusView, as_text
 from attractor.language.source.text import visible
-from attractor.pipeline.runs.record import read_run
+from attractor.pipeline.runs.history import read_run
 
 
 class TerminalStream(io.TextIOBase):
