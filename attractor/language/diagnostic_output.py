@@ -1,7 +1,4 @@
-"""Writes diagnostics for people, with the line and a caret, and for programs.
-
-Writes diagnostics as the annotations that GitHub shows beside the lines of a change.
-"""
+"""Writes diagnostics as text with carets, as JSON, and as GitHub annotations."""
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -18,25 +15,25 @@ Paint = Callable[[str], str]
 
 
 def unpainted(text: str) -> str:
-    """Return a text without a colour."""
+    """Return a text without colour."""
     return text
 
 
 def place_of(span: Span) -> str:
-    """Return `file:line:column`, as far as it is known."""
+    """Return `file:line:column`, as far as known."""
     file = span.file or "<text>"
     return f"{file}:{span.line}:{span.column}" if span.is_somewhere else span.file
 
 
 def headline(diagnostic: Diagnostic) -> str:
-    """Say in one line where, how grave, which rule and what."""
+    """Return position, severity, rule and message in one line."""
     place = place_of(diagnostic.span)
     said = f"{diagnostic.severity}[{diagnostic.rule}]: {diagnostic.message}"
     return visible(f"{place}: {said}" if place else said)
 
 
 def as_text(diagnostic: Diagnostic, source: Source | None, *, paint: Paint = unpainted) -> str:
-    """Write a diagnostic for a person: headline, line, caret, fix."""
+    """Return a diagnostic as text: headline, line, caret, fix."""
     lines = [paint(headline(diagnostic))]
     if source is not None and diagnostic.span.is_somewhere:
         lines += _excerpt(diagnostic.span, source, paint)
@@ -46,13 +43,13 @@ def as_text(diagnostic: Diagnostic, source: Source | None, *, paint: Paint = unp
 
 
 def as_record(diagnostics: Iterable[Diagnostic], *, files: int) -> dict[str, object]:
-    """Return diagnostics for a program, with a summary."""
+    """Convert diagnostics to JSON, with a summary."""
     told = list(diagnostics)
     return {"diagnostics": [record_of(one) for one in told], "summary": _counts(told, files)}
 
 
 def record_of(diagnostic: Diagnostic) -> dict[str, object]:
-    """Return one diagnostic for a program."""
+    """Convert a diagnostic to JSON."""
     span = diagnostic.span
     return {
         "rule": diagnostic.rule,
@@ -71,7 +68,7 @@ def record_of(diagnostic: Diagnostic) -> dict[str, object]:
 
 
 def summary(diagnostics: Sequence[Diagnostic], *, files: int) -> str:
-    """Return the last line for a person: how much was found in how many files."""
+    """Return the summary line: the number of problems and files."""
     counts = _counts(diagnostics, files)
     found = [
         counted(counts[f"{severity}s"], severity) for severity in Severity if counts[f"{severity}s"]
@@ -80,7 +77,7 @@ def summary(diagnostics: Sequence[Diagnostic], *, files: int) -> str:
         return f"{counted(files, 'file')}, no problems found"
     fixable = counts["fixable"]
     hint = f" ({fixable} fixable with --fix)" if fixable else ""
-    # Where nothing could be read there is nothing that it was found in.
+    # Without a readable file there is no file to count.
     where = f" in {counted(files, 'file')}" if files else ""
     return f"{', '.join(found)}{where}{hint}"
 
@@ -96,7 +93,7 @@ def _counts(diagnostics: Sequence[Diagnostic], files: int) -> Mapping[str, int]:
 
 
 def _excerpt(span: Span, source: Source, paint: Paint) -> list[str]:
-    """Return the line with a caret under it; of a very long line only what is near."""
+    """Return the line with a caret below it, long lines cut around the caret."""
     line = source.line(span.line)
     first = max(0, span.column - 1 - _BEFORE) if len(line) > _WIDEST else 0
     shown = line[first : first + _WIDEST]
@@ -110,7 +107,7 @@ def _excerpt(span: Span, source: Source, paint: Paint) -> list[str]:
 
 
 def _columns(letter: str) -> int:
-    """Return how many columns of a terminal a letter takes."""
+    """Return the width of a letter in terminal columns."""
     if letter.isascii():
         return 1
     return 0 if combining(letter) else 1 + (east_asian_width(letter) in "WF")
@@ -120,7 +117,7 @@ _COMMANDS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO
 
 
 def annotation(diagnostic: Diagnostic) -> str:
-    """Return the line that makes GitHub show a diagnostic at its place."""
+    """Return the GitHub workflow command of a diagnostic."""
     properties = {**_place(diagnostic.span), "title": diagnostic.rule}
     written = ",".join(f"{key}={_escaped_property(value)}" for key, value in properties.items())
     said = [visible(one) for one in (diagnostic.message, diagnostic.fix) if one]
@@ -128,13 +125,13 @@ def annotation(diagnostic: Diagnostic) -> str:
 
 
 def _place(span: Span) -> dict[str, str]:
-    # The bytes of a name that is no text cannot be printed.
+    # Invalid bytes of a file name cannot be printed.
     file = os.fsencode(span.file).decode(errors="replace")
     place = {"file": file} if file else {}
     if not span.is_somewhere:
         return place
     place |= {"line": str(span.line), "col": str(span.column), "endLine": str(span.end_line)}
-    # GitHub takes a last column only where nothing goes beyond the line.
+    # GitHub accepts an end column only for spans within a line.
     return place | ({"endColumn": str(span.end_column)} if span.end_line == span.line else {})
 
 

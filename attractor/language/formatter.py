@@ -1,17 +1,4 @@
-"""Writes pipelines: a text in its one layout (`fmt`), and a graph as text.
-
-Writes a graph as text: what was made in code becomes a file.
-
-Writes an attribute anew from the place in a text where it was found.
-
-The lines of a formatted text, as they grow.
-
-Lays out attribute lists.
-
-Writes a text in the one layout: a statement a line, comments kept, the meaning unchanged.
-
-The one layout of a pipeline, be it a text or a graph.
-"""
+"""Formats pipelines: a text or a graph in the standard layout."""
 
 import re
 from collections import defaultdict

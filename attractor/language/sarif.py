@@ -13,17 +13,17 @@ SCHEMA = (
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 )
 _LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}
-# What reports these is no rule with a page of its own.
+# These are not rules with pages.
 _SENTENCES = {
-    SYNTAX: "A pipeline is written in the language of pipelines.",
-    PORTABILITY: "What is written means the same to every program that reads pipelines.",
-    UNUSED_IGNORE: "A comment that silences a rule silences something.",
-    "prompt_file": "The file of a prompt can be read.",
-    "import_file": "An imported pipeline can be read.",
-    "pipeline_file": "A pipeline that another one runs can be read.",
-    "known_input": "An input that is used is declared.",
-    "readable_file": "A file that is to be checked can be read.",
-    "unsafe_fix": "Fixes are applied only where they bring no new error.",
+    SYNTAX: "A pipeline has valid syntax.",
+    PORTABILITY: "A pipeline has the same meaning for every program.",
+    UNUSED_IGNORE: "An ignore comment is used.",
+    "prompt_file": "A prompt file is readable.",
+    "import_file": "An imported pipeline is readable.",
+    "pipeline_file": "A child pipeline is readable.",
+    "known_input": "A used input is declared.",
+    "readable_file": "A file to validate is readable.",
+    "unsafe_fix": "Fixes are applied only if they cause no new error.",
 }
 Record = dict[str, object]
 
@@ -35,9 +35,9 @@ def sarif_log(
     pages: Mapping[str, str],
     is_complete: bool = True,
 ) -> Record:
-    """Return a log of one run; `pages` says what rules are about, their first lines in short.
+    """Return the log of a run; `pages` describes the rules.
 
-    A run is complete when every file could be read.
+    A run is complete if all files were readable.
     """
     rules = list(dict.fromkeys(one.rule for one in diagnostics))
     driver: Record = {

@@ -106,7 +106,7 @@ async def _hover(open_: Editor) -> None:
     await open_.open(TEXT)
     ask = open_.client.text_document_hover_async
     key = await asked(ask(types.HoverParams(open_.document, at(3, 44))))
-    assert "The instruction for the stage" in key.contents.value
+    assert "Instruction for the stage" in key.contents.value
     rule = await asked(ask(types.HoverParams(open_.document, at(4, 11))))
     assert "unknown_attribute" in rule.contents.value
     assert "Why:" in rule.contents.value

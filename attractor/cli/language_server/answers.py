@@ -9,16 +9,13 @@ from pygls.workspace import PositionCodec, TextDocument
 
 from attractor.cli.pipelines.files import with_line_ends_of
 from attractor.language.diagnostics import Diagnostic, Edit, Severity
-from attractor.language.editor.analysis import (
-    Analysis,
-    Symbol,
-    declaration,
-    named_at,
-    rename,
-    silence,
-    symbols,
-)
-from attractor.language.editor.completion import Proposal, Sort, cursor_at, hover, propose
+from attractor.language.editor.analysis import Analysis
+from attractor.language.editor.completion import Proposal, ProposalKind, propose
+from attractor.language.editor.cursor import cursor_at
+from attractor.language.editor.edits import rename_node, silence_rule
+from attractor.language.editor.hover import hover
+from attractor.language.editor.occurrences import declaration, named_at
+from attractor.language.editor.outline import OutlineSymbol, outline_symbols
 from attractor.language.errors import ParseError
 from attractor.language.formatter import format_text
 from attractor.language.linting.pages import page_of
@@ -63,10 +60,10 @@ _SEVERITIES = {
     Severity.INFO: types.DiagnosticSeverity.Information,
 }
 _KINDS = {
-    Sort.NODE: types.CompletionItemKind.Reference,
-    Sort.KEY: types.CompletionItemKind.Property,
-    Sort.VALUE: types.CompletionItemKind.Value,
-    Sort.WORD: types.CompletionItemKind.Keyword,
+    ProposalKind.NODE: types.CompletionItemKind.Reference,
+    ProposalKind.KEY: types.CompletionItemKind.Property,
+    ProposalKind.VALUE: types.CompletionItemKind.Value,
+    ProposalKind.WORD: types.CompletionItemKind.Keyword,
 }
 
 
@@ -145,7 +142,7 @@ def _references(analysis: Analysis, places: Places, params: types.ReferenceParam
 
 
 def _rename(analysis: Analysis, places: Places, params: types.RenameParams) -> object:
-    edits = rename(analysis.source, *places.place(params.position), params.new_name)
+    edits = rename_node(analysis.source, *places.place(params.position), params.new_name)
     return _workspace_edit(edits, places, params.text_document.uri)
 
 
@@ -192,7 +189,7 @@ def _actions(
             edit=_workspace_edit(one.edits, places, uri),
             is_preferred=True,
         )
-    comment = silence(analysis.source, one) if one.severity is not Severity.ERROR else None
+    comment = silence_rule(analysis.source, one) if one.severity is not Severity.ERROR else None
     if comment:
         yield types.CodeAction(
             title=f"ignore {one.rule} on this line",
@@ -234,10 +231,10 @@ def symbol_tree(
     analysis: Analysis, places: Places, params: types.DocumentSymbolParams
 ) -> Sequence[types.DocumentSymbol]:
     """Return the symbols of a document, with nodes nested in subgraphs."""
-    return [_symbol(one, places) for one in symbols(analysis.source, analysis.readable)]
+    return [_symbol(one, places) for one in outline_symbols(analysis.source, analysis.readable)]
 
 
-def _symbol(one: Symbol, places: Places) -> types.DocumentSymbol:
+def _symbol(one: OutlineSymbol, places: Places) -> types.DocumentSymbol:
     return types.DocumentSymbol(
         name=one.name,
         detail=one.detail,
@@ -252,7 +249,7 @@ def symbol_row(
     analysis: Analysis, places: Places, params: types.DocumentSymbolParams
 ) -> Sequence[types.SymbolInformation]:
     """Return the symbols of a document as a flat list, for clients without nesting."""
-    top = symbols(analysis.source, analysis.readable)
+    top = outline_symbols(analysis.source, analysis.readable)
     return [
         types.SymbolInformation(
             name=one.name,
@@ -264,11 +261,13 @@ def symbol_row(
     ]
 
 
-def _with_container(top: Sequence[Symbol], around: str = "") -> Iterator[tuple[Symbol, str]]:
+def _with_container(
+    top: Sequence[OutlineSymbol], around: str = ""
+) -> Iterator[tuple[OutlineSymbol, str]]:
     for one in top:
         yield one, around
         yield from _with_container(one.children, one.name)
 
 
-def _kind(one: Symbol) -> types.SymbolKind:
+def _kind(one: OutlineSymbol) -> types.SymbolKind:
     return types.SymbolKind.Namespace if one.is_subgraph else types.SymbolKind.Function

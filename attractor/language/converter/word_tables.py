@@ -1,10 +1,4 @@
-"""The words of other tools, and what they are here: one table for each kind of word.
-
-They come from fabro, kilroy, brynary/attractor and samueljklee/attractor, which all began with the
-same specification, and from its older editions.
-
-Turns the words of conditions into ours, without touching anything else in them.
-"""
+"""Tables of other tools' words (fabro, kilroy, brynary and samueljklee) and their conversions."""
 
 import re
 from collections.abc import Mapping, Sequence

@@ -15,20 +15,11 @@ from hypothesis import given, settings
 from attractor.base.errors import UsageError
 from attractor.language import format, parse, prepare
 from attractor.language.diagnostics import warning
-from attractor.language.editor.analysis import (
-    OF_FIDELITY,
-    OF_TYPE,
-    Analysis,
-    Role,
-    Symbol,
-    declaration,
-    meaning_of,
-    named_at,
-    occurrences,
-    rename,
-    silence,
-    symbols,
-)
+from attractor.language.editor.analysis import Analysis
+from attractor.language.editor.edits import rename_node, silence_rule
+from attractor.language.editor.occurrences import Role, declaration, named_at, occurrences
+from attractor.language.editor.outline import OutlineSymbol, outline_symbols
+from attractor.language.editor.value_meanings import FIDELITY_MEANINGS, TYPE_MEANINGS, meaning_of
 from attractor.language.graph.fidelity import FIDELITIES
 from attractor.language.graph.graph import TYPE_OF_SHAPE, Graph
 from attractor.language.linting.lint_rule import Vocabulary
@@ -67,8 +58,8 @@ def test_what_nobody_asks_for_is_not_found_out() -> None:
 
 
 def test_every_shape_and_every_fidelity_has_a_meaning() -> None:
-    assert OF_TYPE.keys() >= set(TYPE_OF_SHAPE.values())
-    assert OF_FIDELITY.keys() == set(FIDELITIES)
+    assert TYPE_MEANINGS.keys() >= set(TYPE_OF_SHAPE.values())
+    assert FIDELITY_MEANINGS.keys() == set(FIDELITIES)
     assert all(meaning_of("shape", one) for one in TYPE_OF_SHAPE)
 
 
@@ -93,7 +84,7 @@ def test_the_rule_is_silent_and_the_rest_is_as_it_was(body: str) -> None:
     text = HEAD + body
     before = prepare(text)
     [told] = before.diagnostics
-    edit = silence(Source(text), told)
+    edit = silence_rule(Source(text), told)
     assert edit is not None
     after = prepare(apply_edits(Source(text), [warning("x", edits=(edit,))])[0])
     assert after.diagnostics == ()
@@ -103,7 +94,7 @@ def test_the_rule_is_silent_and_the_rest_is_as_it_was(body: str) -> None:
 def test_there_is_no_place_within_a_text_that_goes_over_both_ends() -> None:
     text = HEAD + 'a [prompt="one\n two", foo=1, label="three\n four"]\n}'
     [told] = prepare(text).diagnostics
-    assert silence(Source(text), told) is None
+    assert silence_rule(Source(text), told) is None
 
 
 NAMES_TEXT = """digraph plan {
@@ -157,7 +148,7 @@ def test_a_name_is_found_at_each_of_its_letters() -> None:
 
 def renamed(text: str, line: int, column: int, new: str) -> str:
     source = Source(text)
-    edits = tuple(rename(source, line, column, new))
+    edits = tuple(rename_node(source, line, column, new))
     return apply_edits(source, [warning("rename", edits=edits)])[0]
 
 
@@ -174,7 +165,7 @@ def test_a_node_is_called_otherwise_everywhere() -> None:
 @pytest.mark.parametrize(("place", "new"), [((1, 1), "x"), ((3, 5), " "), ((3, 5), "start")])
 def test_what_cannot_be_renamed_says_why(place: tuple[int, int], new: str) -> None:
     with pytest.raises(UsageError, match="node"):
-        rename(Source(NAMES_TEXT), *place, new)
+        rename_node(Source(NAMES_TEXT), *place, new)
 
 
 @settings(max_examples=count(ci=30, full=1_000), deadline=None)
@@ -205,19 +196,19 @@ SYMBOLS_TEXT = """digraph G {
 }"""
 
 
-def outline(text: str) -> Sequence[Symbol]:
+def outline(text: str) -> Sequence[OutlineSymbol]:
     source = Source(text)
-    return symbols(source, read_graph(source).readable)
+    return outline_symbols(source, read_graph(source).readable)
 
 
-def told(found: Sequence[Symbol]) -> list[object]:
+def told(found: Sequence[OutlineSymbol]) -> list[object]:
     return [
         (one.name, one.detail, told(one.children)) if one.is_subgraph else (one.name, one.detail)
         for one in found
     ]
 
 
-def every(found: Sequence[Symbol]) -> Iterator[Symbol]:
+def every(found: Sequence[OutlineSymbol]) -> Iterator[OutlineSymbol]:
     for one in found:
         yield one
         yield from every(one.children)
@@ -265,7 +256,7 @@ def test_a_broken_text_has_an_outline_too() -> None:
 def test_very_deep_subgraphs_stand_beside_each_other() -> None:
     many = 20_000
     text = "digraph G {" + "subgraph x {" * many + "a" + "}" * (many + 1)
-    depth, found = 0, symbols(Source(text))
+    depth, found = 0, outline_symbols(Source(text))
     while found:
         depth, found = depth + 1, found[-1].children
     assert 30 < depth < 50

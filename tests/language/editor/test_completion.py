@@ -10,14 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attractor.language import parse, prepare
-from attractor.language.editor.completion import (
-    Cursor,
-    Writing,
-    cursor_at,
-    described,
-    hover,
-    propose,
-)
+from attractor.language.editor.completion import propose
+from attractor.language.editor.cursor import Cursor, CursorKind, cursor_at
+from attractor.language.editor.hover import describe_attribute, hover
 from attractor.language.graph.attribute_catalogue import ATTRIBUTES, AttributeOwner
 from attractor.language.graph.fidelity import FIDELITIES
 from attractor.language.linting.lint_rule import Vocabulary
@@ -61,7 +56,7 @@ def test_nodes_are_proposed_where_a_node_is_named() -> None:
 
 
 def test_every_attribute_can_be_described() -> None:
-    assert all(row.sentence in described(row) for row in ATTRIBUTES.values())
+    assert all(row.sentence in describe_attribute(row) for row in ATTRIBUTES.values())
 
 
 def at(text: str) -> Cursor:
@@ -83,7 +78,7 @@ def at(text: str) -> Cursor:
     ],
 )
 def test_a_key_in_a_list(text: str, place: AttributeOwner, begun: str) -> None:
-    assert at(text) == Cursor(Writing.KEY, place, begun=begun)
+    assert at(text) == Cursor(CursorKind.KEY, place, begun=begun)
 
 
 @pytest.mark.parametrize(
@@ -107,29 +102,29 @@ def test_a_value(
     text: str, place: AttributeOwner | None, key: str, begun: str, is_quoted: bool
 ) -> None:
     if place is None:
-        assert cursor_at(text, len(text)).writing is Writing.NOTHING
+        assert cursor_at(text, len(text)).writing is CursorKind.NOTHING
     else:
-        assert at(text) == Cursor(Writing.VALUE, place, key, begun, is_quoted)
+        assert at(text) == Cursor(CursorKind.VALUE, place, key, begun, is_quoted)
 
 
 @pytest.mark.parametrize("text", ["digraph { a -> |", "digraph { a -> b -> c|", "digraph { a->|"])
 def test_the_node_that_an_edge_leads_to(text: str) -> None:
-    assert at(text).writing is Writing.TARGET
+    assert at(text).writing is CursorKind.TARGET
 
 
 @pytest.mark.parametrize("text", ["digraph G {|", "digraph G { a [x=1]\n pl|", "digraph G { a; |"])
 def test_a_statement(text: str) -> None:
-    assert at(text).writing is Writing.STATEMENT
+    assert at(text).writing is CursorKind.STATEMENT
 
 
 @pytest.mark.parametrize("text", ["digraph G { // a [|", "digraph G { /* a -> |", "// |\ndigraph"])
 def test_nothing_is_proposed_in_a_comment(text: str) -> None:
-    assert at(text).writing is Writing.NOTHING
+    assert at(text).writing is CursorKind.NOTHING
 
 
 def test_behind_a_comment_things_go_on() -> None:
-    assert at("digraph G { // c\n a -> |").writing is Writing.TARGET
-    assert at("digraph G { a /* [ */ -> |").writing is Writing.TARGET
+    assert at("digraph G { // c\n a -> |").writing is CursorKind.TARGET
+    assert at("digraph G { a /* [ */ -> |").writing is CursorKind.TARGET
 
 
 @given(st.text(alphabet='ab"[]{}=,;/*\\\n ->', max_size=60), st.data())

@@ -3,7 +3,7 @@
 import pytest
 
 from attractor.engine.prompts.preamble import PREAMBLE_LIMITS
-from attractor.language.editor.analysis import OF_FIDELITY
+from attractor.language.editor.value_meanings import FIDELITY_MEANINGS
 from attractor.language.graph.attribute_catalogue import (
     ATTRIBUTES,
     GRAPHVIZ_ATTRIBUTES,
@@ -113,5 +113,5 @@ def test_the_nearest_word_decides_and_one_that_is_none_stands_for_the_default(
 
 
 def test_there_is_one_table_of_fidelities() -> None:
-    assert set(OF_FIDELITY) == set(FIDELITIES) == set(Fidelity)
+    assert set(FIDELITY_MEANINGS) == set(FIDELITIES) == set(Fidelity)
     assert set(PREAMBLE_LIMITS) == set(Fidelity) - {Fidelity.FULL}
