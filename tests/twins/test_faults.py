@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from attractor.twins.exchange.answer import Fault, FaultKind
+from attractor.twins.exchange.answer import Fault
 from attractor.twins.exchange.reply import (
     Reply,
     ReplyEnd,
@@ -66,11 +66,6 @@ def test_more_is_said_than_sent(reply: Reply) -> None:
     found = apply_fault(reply, fault("content_length"))
     assert (found.body, found.ending) == (reply.body, ReplyEnd.DROPPED)
     assert int(found.headers["content-length"]) == len(reply.body) + 1
-
-
-@pytest.mark.parametrize("kind", list(FaultKind))
-def test_the_same_trouble_is_the_same_every_time(kind: FaultKind) -> None:
-    assert apply_fault(STREAM, Fault(kind=kind)) == apply_fault(STREAM, Fault(kind=kind))
 
 
 def test_trouble_comes_before_the_last_event_at_the_latest() -> None:

@@ -16,7 +16,6 @@ from attractor.twins.pytest_plugin import StartTwin
 from tests.twins.exchanging import ANY, KEYS, PATHS
 
 LETTERS = st.text("ab", max_size=24)
-NOTHING = CacheUsage(0, 0)
 MARK = {"cache_control": {"type": "ephemeral"}}
 PICTURE = {"type": "base64", "media_type": "image/png", "data": "cGljdHVyZQ=="}
 
@@ -73,11 +72,6 @@ def test_other_wires_models_and_tools_have_caches_of_their_own(marks: list[int] 
     others: list[Any] = [{"wire": "gemini"}, {"model": "n"}, {"tools": [{"name": "shell"}]}]
     for other in others:
         assert looked_up(asked("12345678", marks, **other), before).read == 0
-
-
-def test_nothing_is_read_that_never_came() -> None:
-    cache = PromptCache()
-    assert [cache.look_up(asked("12345678")) for _ in range(2)] == [NOTHING, NOTHING]
 
 
 def test_large_prompts_are_looked_up_at_once() -> None:

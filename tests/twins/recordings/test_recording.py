@@ -244,15 +244,6 @@ def test_what_a_death_left_of_the_last_line_is_lost_alone(tmp_path: Path, torn: 
     assert [one.path for one in load_recordings(place).values()] == ["/a", "/b", "/c"]
 
 
-def test_a_last_line_without_its_end_is_not_lost(tmp_path: Path) -> None:
-    place = tmp_path / "calls.jsonl"
-    added(place, "/a")
-    place.write_bytes(place.read_bytes().rstrip(b"\n"))
-    assert len(load_recordings(place)) == 1
-    added(place, "/b")
-    assert len(load_recordings(place)) == 2
-
-
 def test_a_file_of_something_else_is_left_as_it_is(tmp_path: Path) -> None:
     place = tmp_path / "notes.txt"
     for notes in ("My notes.\nMore.", "My notes."):

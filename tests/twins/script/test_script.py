@@ -13,7 +13,7 @@ from attractor.twins.exchange.answer import Answer, Fault, FaultKind
 from attractor.twins.exchange.conversation import Conversation, Speaker, Turn
 from attractor.twins.pytest_plugin import StartTwin
 from attractor.twins.script.match import ChosenAnswer, choose, rule_entries
-from attractor.twins.script.script import Rule, Script, When, load_script, parse_script
+from attractor.twins.script.script import Script, When, load_script, parse_script
 from tests.examples import fences
 from tests.twins.exchanging import HELLO, KEYS, PATHS
 from tests.twins.streaming import opened
@@ -90,11 +90,6 @@ def test_each_condition_finds_its_words(when: str) -> None:
     assert answered(talk("Plan", "ok", "now", system="Be brief."), script) == "yes"
 
 
-def test_the_first_rule_that_fits_answers() -> None:
-    rules = (Rule(answer=Answer(text="a")), Rule(answer=Answer(text="b")))
-    assert chosen(Script(rules=rules), talk("x")).answer.text == "a"
-
-
 def test_trouble_can_go_away_when_the_same_request_comes_again() -> None:
     script = """
     [[rules]]
@@ -108,12 +103,6 @@ def test_trouble_can_go_away_when_the_same_request_comes_again() -> None:
         "answer",
         "answer",
     ]
-
-
-def test_the_answer_depends_on_the_request_alone() -> None:
-    script = parse_script(SCRIPT)
-    asked = [talk("Plan it"), talk("Plan it", "ok", "go on")] * 3
-    assert [chosen(script, one).entry.name for one in asked] == ["plan", "plan further"] * 3
 
 
 def test_a_request_without_a_rule_is_refused_and_the_nearest_rule_named() -> None:

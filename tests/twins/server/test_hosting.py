@@ -109,16 +109,6 @@ def test_what_cannot_be_done_is_kept_and_told() -> None:
     assert reporter.errors == heard == [trouble]
 
 
-def test_nobody_has_to_hear() -> None:
-    reporter = ErrorReporter()
-
-    def fail() -> None:
-        raise FileError("the disk is full")
-
-    assert not reporter.try_to(fail)
-    assert len(reporter.errors) == 1
-
-
 HOUR = 'rules = [{ answer = { text = "At last.", delay = "1h" } }]'
 
 

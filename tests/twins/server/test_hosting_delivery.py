@@ -46,14 +46,6 @@ def post(twin: ProviderTwin, wire: str, timeout: float = 10) -> httpx.Response:
     return httpx.post(twin.url + PATHS[wire], json=HELLO[wire], headers=KEYS[wire], timeout=timeout)
 
 
-def test_events_come_at_the_scripts_pace(wire: str, provider_twin: StartTwin) -> None:
-    twin = provider_twin(answering('pace = "20ms"'))
-    began = time.monotonic()
-    sent, ended = received(twin, wire)
-    assert ended is None
-    assert time.monotonic() - began >= 0.02 * (len(events_of(sent)) - 1)
-
-
 def test_events_come_when_they_are_due_and_not_at_the_end(
     wire: str, provider_twin: StartTwin
 ) -> None:
@@ -145,15 +137,6 @@ def test_more_is_said_than_sent(wire: str, provider_twin: StartTwin) -> None:
     assert isinstance(ended, httpx.RemoteProtocolError)
     with pytest.raises(httpx.RemoteProtocolError, match="without sending complete message body"):
         post(twin, wire)
-
-
-def test_an_error_in_the_middle_ends_the_stream_as_it_should_end(
-    wire: str, provider_twin: StartTwin
-) -> None:
-    twin = provider_twin(fault('kind = "status", status = 529, message = "no", after = 3'))
-    sent, ended = received(twin, wire)
-    assert ended is None
-    assert '"message":"no"' in events_of(sent)[3].data
 
 
 def test_nothing_is_left_at_work_for_a_client_that_went_away(wire: str) -> None:

@@ -417,45 +417,6 @@ def test_pieces_come_when_they_come_and_are_kept_with_their_times() -> None:
     assert 0 < times[0] < times[1]
 
 
-def test_cut_responses_are_cut_for_the_client() -> None:
-    with real(HEAD + b"content-length: 9\r\n\r\nhalf") as (url, _):
-        request = FakeRequest(url)
-        with passing(request) as place, pytest.raises(httpx.RemoteProtocolError):
-            httpx.get(place)
-        assert until(request) == (201, "no answer: RemoteProtocolError")
-    (came,) = request.came
-    assert (came.content, came.is_complete) == (b"half", False)
-
-
-def test_the_end_does_not_come_of_what_could_not_be_kept() -> None:
-    with real(HEAD + b"content-length: 5\r\n\r\nhello") as (url, _):
-        request = FakeRequest(url, keeps=False)
-        with passing(request) as place, pytest.raises(httpx.RemoteProtocolError):
-            httpx.get(place)
-        assert until(request) == (201, "the response could not be recorded")
-
-
-def test_a_client_that_leaves_ends_the_request_and_nothing_is_kept() -> None:
-    head = HEAD + b"transfer-encoding: chunked\r\n\r\n3\r\none\r\n"
-    with real(head, *[b"1\r\nx\r\n"] * 20, pause=0.05) as (url, _):
-        request = FakeRequest(url)
-        with passing(request) as place:
-            with httpx.stream("GET", place) as answer:
-                assert next(answer.iter_raw()) == b"one"
-            assert until(request) == (201, "the client disconnected before the end: not recorded")
-    assert request.came == []
-
-
-def test_cookies_of_one_client_are_not_sent_for_another() -> None:
-    async def cookies() -> int:
-        async with forwarding_client(TIMEOUT) as client:
-            with real(HEAD + b"content-length: 0\r\n\r\n") as (url, _):
-                await client.get(url)
-            return len(client.cookies)
-
-    assert asyncio.run(cookies()) == 0
-
-
 @pytest.mark.parametrize(
     ("url", "is_one"),
     [

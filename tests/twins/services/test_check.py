@@ -3,17 +3,11 @@
 from typing import Any
 
 import pytest
-from hypothesis import strategies as st
 
 from attractor.base.json import Json
 from attractor.twins.services.check import compare_responses
 from attractor.twins.services.response import ServiceResponse, json_response
 from attractor.twins.services.service import CheckSettings
-
-VALUES: st.SearchStrategy[Json] = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
-)
 
 
 def told(recorded: Json, twin: Json, **comparison: Any) -> list[str]:

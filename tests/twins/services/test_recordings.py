@@ -125,14 +125,6 @@ def test_what_a_death_left_of_the_last_line_goes_alone(tmp_path: Path, torn: int
     assert paths(place) == ["/a", "/b"]
 
 
-def test_a_last_line_without_its_end_is_not_lost(tmp_path: Path) -> None:
-    place = tmp_path / "r.jsonl"
-    added(place, "/a")
-    place.write_bytes(place.read_bytes().rstrip(b"\n"))
-    added(place, "/b")
-    assert paths(place) == ["/a", "/b"]
-
-
 @pytest.mark.parametrize("text", ["My notes.\nMore.", "My notes.", "{}", '{"version": 1}\n'])
 def test_a_file_of_something_else_is_left_as_it_is(tmp_path: Path, text: str) -> None:
     place = tmp_path / "notes.jsonl"

@@ -5,8 +5,6 @@ from typing import Any
 import httpx
 import pytest
 
-from attractor.twins.server.hosting import in_background
-from attractor.twins.services.loader import parse_service
 from attractor.twins.services.pytest_plugin import StartServiceTwin
 from attractor.twins.services.service_twin import ServiceTwin
 from tests.twins.services.asking import fixed
@@ -33,18 +31,6 @@ def test_whoever_has_the_token_sees_requests_and_state(twin: ServiceTwin) -> Non
     assert control(twin, "GET /state") == (200, {"state": {"plain": 1}})
     assert control(twin, "GET /requests?route=GET%20/y")[1]["requests"] == []
     assert control(twin, "GET /requests?method=GET")[1]["requests"] == told["requests"]
-
-
-def test_older_requests_are_dropped_and_that_is_told() -> None:
-    service = parse_service(SERVICE)
-    with in_background(ServiceTwin(service, keep=2)) as twin:
-        for _ in range(3):
-            httpx.get(twin.url + "/x")
-        shown = control(twin, "GET /requests")[1]
-        gone = control(twin, "GET /requests/1")
-        assert (twin.dropped, twin.health()["requests"]) == (1, 3)
-    assert ([one["number"] for one in shown["requests"]], shown["dropped"]) == ([2, 3], 1)
-    assert gone == (404, {"error": "request 1 was dropped"})
 
 
 def test_the_clock_is_turned(twin: ServiceTwin) -> None:

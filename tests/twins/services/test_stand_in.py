@@ -1,65 +1,16 @@
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
-from hypothesis import strategies as st
 
 from attractor.base.errors import UnknownName
-from attractor.twins.exchange.reply import Reply, ReplyEnd
+from attractor.twins.exchange.reply import ReplyEnd
 from attractor.twins.services.dispatch import ServedRequest, ServiceDispatcher
 from attractor.twins.services.faults import FaultRule
-from attractor.twins.services.loader import load_service, parse_service
+from attractor.twins.services.loader import parse_service
 from attractor.twins.services.request import ServiceRequest
 from attractor.twins.services.route_match import members
 from tests.twins.services.asking import Asked, fixed
-
-PAYMENTS = load_service(Path(__file__).parents[3] / "examples" / "twins" / "payments")
-CHANCE = parse_service(
-    """
-name = "chance"
-clock.step = "250ms"
-faults = [{ kind = "status", status = 503, probability = 0.3 }]
-collections.c = { id = "{{ letters(5) }}" }
-limit = { requests = 5, per = "1s" }
-[[routes]]
-method = "POST"
-path = "/c"
-kind = "create"
-collection = "c"
-sets = { at = "{{ now }}", token = "{{ uuid() }}", dice = "{{ random(1, 6) }}" }
-faults = [{ kind = "slow", probability = 0.5 }]
-[[routes]]
-path = "/c"
-kind = "list"
-collection = "c"
-"""
-)
-KEY = {"authorization": "Bearer sk_test_twin", "content-type": "application/json"}
-ASKED = st.lists(
-    st.builds(
-        ServiceRequest,
-        st.sampled_from(["GET", "POST"]),
-        st.sampled_from(["/c", "/v1/customers", "/v1/charges", "/v1/customers/cus_ada", "/status"]),
-        st.just(KEY),
-        st.sampled_from([b"", b'{"email": "a"}', b'{"customer": "x", "amount": 5}']),
-    )
-)
-
-
-def played(
-    dispatcher: ServiceDispatcher, asked: Sequence[ServiceRequest]
-) -> tuple[list[Reply], Sequence[ServedRequest], object]:
-    return [dispatcher.answer(one) for one in asked], dispatcher.requests, dispatcher.state()
-
-
-def test_another_seed_gives_others() -> None:
-    asked = [ServiceRequest("POST", "/c", {})] * 5
-    assert played(ServiceDispatcher(CHANCE, seed=1), asked) != played(
-        ServiceDispatcher(CHANCE, seed=2), asked
-    )
-
 
 COUNTING = """
 state = { n = [] }
