@@ -18,7 +18,7 @@ from attractor.base.process_output import OnOutput
 from attractor.base.processes import ExecResult
 from attractor.engine.outcome import FailureClass, Outcome, failure
 from attractor.engine.seams import ModelAnswer, Stage, StageFiles
-from attractor.engine.stage.live_output import write_tail
+from attractor.engine.stage.folder import write_tail
 from attractor.environments.environment import (
     DirEntry,
     ExecutionEnvironment,

@@ -13,9 +13,8 @@ from attractor.engine.context import put_aside
 from attractor.engine.errors import GraphChanged, RunOver
 from attractor.engine.journal.events import Action, OperatorAction, PipelineStarted, RunResumed
 from attractor.engine.preflight import require_executable
-from attractor.engine.questions.description import describe_wait
-from attractor.engine.questions.question import Interviewer
-from attractor.engine.routing.branch_bounds import BranchBounds
+from attractor.engine.questions.question import Interviewer, describe_wait
+from attractor.engine.routing.next_move import BranchBounds
 from attractor.engine.run_folder.inbox import POLL, InboxEntry
 from attractor.engine.run_folder.open_run import OpenRun, end_run, interrupt_run, stop_run
 from attractor.engine.run_folder.result import RunResult, result_of
@@ -28,8 +27,7 @@ from attractor.engine.seams import (
     Waiting,
     Workspace,
 )
-from attractor.engine.state.identifiers import MAIN, TreeId
-from attractor.engine.state.in_flight import InFlight
+from attractor.engine.state.attempts import MAIN, InFlight, TreeId
 from attractor.engine.state.progress import begin, progress_to_record
 from attractor.engine.state.run_state import (
     AWAITING_ANSWER,

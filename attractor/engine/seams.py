@@ -14,8 +14,8 @@ from attractor.engine.context import Context
 from attractor.engine.outcome import NOTHING_USED, Outcome, StageStatus, Usage
 from attractor.engine.prompts.inherited_context import NOTHING_INHERITED, InheritedContext
 from attractor.engine.questions.question import Interviewer, Question
+from attractor.engine.state.attempts import TreeId, stage_id
 from attractor.engine.state.branches import Branch, BranchEnd
-from attractor.engine.state.identifiers import TreeId, stage_id
 from attractor.engine.storage.artifacts import ArtifactStore
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.language.graph.branches import Fork

@@ -27,9 +27,15 @@ from attractor.language.formatter import write_graph
 from attractor.language.graph.graph import Graph
 from attractor.language.linting.lint_rule import ExtraRules
 from attractor.language.preparation.transform import Transform
-from attractor.pipeline.host.custom_parts import HANDED_IN, AnyHandler, CustomParts, adapt_handlers
-from attractor.pipeline.host.open_host import open_host
-from attractor.pipeline.host.run_host import Observer, RunHost
+from attractor.pipeline.host.run_host import (
+    HANDED_IN,
+    AnyHandler,
+    CustomParts,
+    Observer,
+    RunHost,
+    adapt_handlers,
+    open_host,
+)
 from attractor.pipeline.request import Overrides, RunRequest, WorkspaceKind
 from attractor.pipeline.runs.lookup import find_run
 

@@ -14,7 +14,7 @@ from attractor.factory.gate import GateReport, gate
 from attractor.factory.ledger import LedgerEntry
 from attractor.factory.run_facts import facts_of
 from attractor.pipeline.runs.lookup import reference_to
-from attractor.pipeline.source.saved import find_accepted
+from attractor.pipeline.source.read import find_accepted
 
 SHORTEST_RATIONALE = 10
 

@@ -33,7 +33,7 @@ from attractor.factory.project import ProjectIdentity
 from attractor.factory.protected_paths import protected_changes
 from attractor.factory.run_facts import FactoryStores, RunFacts, facts_of
 from attractor.factory.trials import EvaluationId, TrialLog, TrialStore, events_of
-from attractor.pipeline.components.prepared_run import PreparedRun
+from attractor.pipeline.components.run_components import PreparedRun
 from attractor.scenarios.evaluation import TrialResult, evaluate
 from attractor.scenarios.sealed_suite import SealedSuite
 

@@ -16,7 +16,7 @@ from attractor.factory.promotion import CandidateTree, Promotion, promote
 from attractor.factory.run_facts import FactoryStores, RunFacts, read_facts
 from attractor.factory.suites import SuiteStore
 from attractor.factory.trials import TrialStore
-from attractor.pipeline.components.prepared_run import Evaluation
+from attractor.pipeline.components.run_components import Evaluation
 from attractor.pipeline.fork.linked_run import require_trees
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.request import (
@@ -26,8 +26,7 @@ from attractor.pipeline.request import (
     WorkspaceKind,
     read_request,
 )
-from attractor.pipeline.resume import resume
-from attractor.pipeline.start import start
+from attractor.pipeline.start import resume, start
 from attractor.workspaces.folders import workspaces_folder
 from attractor.workspaces.git.repository import open_repository
 from attractor.workspaces.run_store import open_store

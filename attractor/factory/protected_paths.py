@@ -7,9 +7,9 @@ settings of its agents, CI configurations, and files that configure git.
 from collections.abc import Sequence
 
 from attractor.base.toml import printable
+from attractor.engine.context import shorten
 from attractor.engine.seams import Workspace
-from attractor.engine.state.identifiers import TreeId
-from attractor.engine.truncation import shorten
+from attractor.engine.state.attempts import TreeId
 from attractor.workspaces.dimension import Dimension
 from attractor.workspaces.git.gitignore import IgnoreRules
 from attractor.workspaces.git.reserved_names import is_modules, refused_attributes

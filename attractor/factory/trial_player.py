@@ -5,7 +5,7 @@ from pathlib import Path
 from attractor.base.dataclasses import dataclass
 from attractor.engine.run_folder.open_run import OpenRun
 from attractor.environments.environment import ExecutionEnvironment
-from attractor.pipeline.components.prepared_run import PreparedRun
+from attractor.pipeline.components.run_components import PreparedRun
 from attractor.scenarios.check import build_checks, check_registry, judge_all
 from attractor.scenarios.evaluation import TrialKey, TrialResult
 from attractor.scenarios.play import play_scenario

@@ -7,8 +7,8 @@ from itertools import count
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
 from attractor.engine.outcome import StageStatus
-from attractor.engine.questions.answers import fold_words, pick_match
 from attractor.engine.questions.edge_labels import accelerator, normalize_label
+from attractor.engine.questions.question import fold_words, pick_match
 from attractor.engine.routing.edge_selection import make_lookup
 from attractor.language.graph.graph import Edge, Graph
 

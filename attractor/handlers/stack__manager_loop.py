@@ -16,7 +16,7 @@ from attractor.engine.outcome import (
     Usage,
     failure,
 )
-from attractor.engine.prompts.model_tasks import STEER_ACTION
+from attractor.engine.prompts.inherited_context import STEER_ACTION
 from attractor.engine.routing.edge_selection import make_lookup
 from attractor.engine.seams import ChildEnd, ChildRun, ModelAnswer, Parts, Stage, Telemetry
 from attractor.handlers.codergen import write_prompt

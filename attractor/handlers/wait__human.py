@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 
 from attractor.base.dataclasses import dataclass
+from attractor.engine.context import shorten
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, failure
-from attractor.engine.questions.answers import LONGEST_WORDS, TARGETS
 from attractor.engine.questions.question import (
+    LONGEST_WORDS,
+    TARGETS,
     Answer,
     AnswerKind,
     Option,
@@ -15,7 +17,6 @@ from attractor.engine.questions.question import (
     question_to_record,
 )
 from attractor.engine.seams import Parts, Stage
-from attractor.engine.truncation import shorten
 from attractor.handlers.choices import (
     GateChoice,
     find_choices,

@@ -5,8 +5,16 @@ import errno
 from collections.abc import Sequence
 from contextlib import suppress
 
-from attractor.engine.questions.answers import describe_choices, describe_refusal, read_answer
-from attractor.engine.questions.question import Answer, AnswerKind, Question, QuestionKind, ask_each
+from attractor.engine.questions.question import (
+    Answer,
+    AnswerKind,
+    Question,
+    QuestionKind,
+    ask_each,
+    describe_choices,
+    describe_refusal,
+    read_answer,
+)
 from attractor.engine.seams import Parked
 from attractor.interviewers.prompts import LineReader, shown_line, shown_prompt, shown_question
 from attractor.interviewers.registry import InterviewerParts

@@ -9,11 +9,15 @@ from contextlib import suppress
 from datetime import datetime
 from typing import TextIO
 
-from attractor.engine.questions.answers import find_option
-from attractor.engine.questions.description import describe_branches
+from attractor.engine.context import keep_ends, shorten
 from attractor.engine.questions.edge_labels import accelerator, normalize_label
-from attractor.engine.questions.question import Option, Question, QuestionKind
-from attractor.engine.truncation import keep_ends, shorten
+from attractor.engine.questions.question import (
+    Option,
+    Question,
+    QuestionKind,
+    describe_branches,
+    find_option,
+)
 from attractor.language.source.text import visible
 
 LONGEST_LINE = 500

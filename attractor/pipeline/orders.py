@@ -16,26 +16,19 @@ from attractor.base.json import parse_json
 from attractor.engine.errors import NobodyAtWork, NothingAsked
 from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.journal.events import Action, OperatorAction
-from attractor.engine.questions.description import sort_questions
-from attractor.engine.questions.question import Answer, Question
-from attractor.engine.run_folder.fence import is_held
+from attractor.engine.questions.question import Answer, Question, sort_questions
 from attractor.engine.run_folder.inbox import Order, leave_order
 from attractor.engine.run_folder.layout import (
     RunDirectory,
+    is_held,
     read_manifest,
 )
 from attractor.engine.run_folder.open_run import OpenRun, end_run, open_run
 from attractor.engine.state.run_state import RunState
 from attractor.engine.storage.secrets import Redactor
 from attractor.pipeline.runs.lookup import last_restart, reference_to
-from attractor.pipeline.runs.open_questions import (
-    named,
-    pick,
-    pick_all,
-    read_choice,
-    read_choices,
-)
-from attractor.pipeline.source.saved import read_saved_pipeline
+from attractor.pipeline.runs.open_work import named, pick, pick_all, read_choice, read_choices
+from attractor.pipeline.source.read import read_saved_pipeline
 from attractor.pipeline.workspace.left_processes import end_left_running_now, name_processes
 
 END_PATIENCE_S = 60.0

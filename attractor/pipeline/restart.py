@@ -18,15 +18,14 @@ from attractor.engine.run_folder.layout import (
 from attractor.engine.run_folder.open_run import OpenRun, end_run, open_run
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.progress import Progress, progress_to_record
-from attractor.pipeline.components.prepared_run import PreparedRun
+from attractor.pipeline.components.run_components import PreparedRun
 from attractor.pipeline.fork.linked_run import (
     begin_journal,
     make_forked_tree,
     share_artifacts,
 )
 from attractor.pipeline.host.run_host import RunHost
-from attractor.pipeline.runs.child_folders import clear_half_made
-from attractor.pipeline.runs.lookup import run_root
+from attractor.pipeline.runs.lookup import clear_half_made, run_root
 from attractor.pipeline.source.read import PipelineSource
 
 

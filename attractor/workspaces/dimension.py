@@ -11,7 +11,7 @@ from attractor.base.callables import do_nothing
 from attractor.base.dataclasses import dataclass
 from attractor.engine.seams import PATCH_LIMIT, Base
 from attractor.engine.stage.patch import clean_line
-from attractor.engine.state.identifiers import TreeId
+from attractor.engine.state.attempts import TreeId
 from attractor.engine.storage.secrets import Redactor
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.workspaces.dimension_index import (

@@ -10,7 +10,7 @@ from pathlib import Path
 from attractor.base.errors import NotCanonical
 from attractor.base.files import file_error, make_private_folder, write_whole
 from attractor.base.json import canonical_json, parse_json
-from attractor.engine.state.identifiers import TreeId
+from attractor.engine.state.attempts import TreeId
 from attractor.workspaces import stat_cache
 from attractor.workspaces.errors import RecordBroken
 from attractor.workspaces.export import write_out

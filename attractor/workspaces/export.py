@@ -4,7 +4,7 @@ from functools import partial
 from pathlib import Path
 
 from attractor.base.files import file_error
-from attractor.engine.state.identifiers import TreeId
+from attractor.engine.state.attempts import TreeId
 from attractor.workspaces.errors import FolderInUse
 from attractor.workspaces.files import write_files
 from attractor.workspaces.git.materials import Materials

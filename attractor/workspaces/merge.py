@@ -6,7 +6,7 @@ from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.files import file_error, write_whole
-from attractor.engine.state.identifiers import TreeId
+from attractor.engine.state.attempts import TreeId
 from attractor.workspaces.errors import GitFailed
 from attractor.workspaces.files import in_thread
 from attractor.workspaces.git.object_store import ObjectStore

@@ -5,7 +5,7 @@ from functools import partial
 
 from attractor.base.dataclasses import dataclass
 from attractor.engine.seams import Base
-from attractor.engine.state.identifiers import TreeId
+from attractor.engine.state.attempts import TreeId
 from attractor.workspaces.files import in_thread
 from attractor.workspaces.git.gitignore import IgnoreRules
 from attractor.workspaces.git.object_store import ObjectStore

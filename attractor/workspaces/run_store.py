@@ -10,7 +10,7 @@ from attractor.base.errors import NotCanonical
 from attractor.base.files import file_error, write_whole
 from attractor.base.json import canonical_json, parse_json
 from attractor.engine.seams import Base
-from attractor.engine.state.identifiers import TreeId
+from attractor.engine.state.attempts import TreeId
 from attractor.workspaces.dimension_index import fork_folders
 from attractor.workspaces.errors import RecordBroken, WorkspaceExists
 from attractor.workspaces.git.object_store import ObjectStore

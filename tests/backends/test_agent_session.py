@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 
 from attractor.backends.agent_session import AgentPlace
-from attractor.engine.stage.live_output import TAIL
+from attractor.engine.stage.folder import TAIL
 from attractor.environments.environment import ExecutionEnvironment
 from tests.agent.places import finish, local
 from tests.handlers.stages import KeptFiles

@@ -11,9 +11,9 @@ from attractor.base.json import Json
 from attractor.engine.errors import StageOver
 from attractor.engine.journal.events import ENGINE_KINDS
 from attractor.engine.seams import Emit
-from attractor.engine.state.identifiers import StageReference
+from attractor.engine.state.attempts import StageReference
 from attractor.engine.storage.secrets import Redactor
-from attractor.engine.walk.emitter import Emitter
+from attractor.engine.walk.attempt import Emitter
 from tests.engine.graphs import line
 from tests.engine.runs import Workplace
 from tests.handlers.stages import KeptEvents

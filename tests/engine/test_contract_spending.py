@@ -9,8 +9,8 @@ from attractor.engine.budgets import Budgets
 from attractor.engine.errors import StageOver
 from attractor.engine.outcome import NOTHING_USED, Usage
 from attractor.engine.seams import UNLIMITED, Exhausted, Spending
-from attractor.engine.state.identifiers import StageReference
-from attractor.engine.walk.emitter import Emitter
+from attractor.engine.state.attempts import StageReference
+from attractor.engine.walk.attempt import Emitter
 from tests.engine.graphs import line
 from tests.engine.runs import Workplace
 

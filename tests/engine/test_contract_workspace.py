@@ -12,7 +12,7 @@ from attractor.engine.seams import Workspace
 from attractor.engine.stage.no_workspace import NoEnvironment, NoWorkspace
 from attractor.environments.environment import Promises
 from attractor.environments.memory import MemoryExecutionEnvironment
-from attractor.pipeline.children.workspace import ChildWorkspace
+from attractor.pipeline.children.runner import ChildWorkspace
 from attractor.workspaces.create.from_folder import create_in_place
 from attractor.workspaces.dimension import Dimension
 from tests.workspaces.projects import (

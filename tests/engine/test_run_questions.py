@@ -15,14 +15,6 @@ from attractor.base.json import Json, canonical_json, parse_json
 from attractor.engine.interviews import LONGEST_ITEM, AnsweredFirst, ChildQuestions, RunQuestions
 from attractor.engine.journal.events import Action
 from attractor.engine.outcome import Outcome, success
-from attractor.engine.questions.description import (
-    branch_of,
-    describe_branches,
-    describe_recorded_branches,
-    describe_wait,
-    natural_key,
-    sort_questions,
-)
 from attractor.engine.questions.question import (
     Answer,
     AnswerKind,
@@ -34,8 +26,14 @@ from attractor.engine.questions.question import (
     answer_from_record,
     answer_to_record,
     ask_each,
+    branch_of,
+    describe_branches,
+    describe_recorded_branches,
+    describe_wait,
+    natural_key,
     question_from_record,
     question_to_record,
+    sort_questions,
 )
 from attractor.engine.run_folder.inbox import Order, leave_order
 from attractor.engine.run_folder.open_run import OpenRun

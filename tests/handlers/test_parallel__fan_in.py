@@ -8,7 +8,7 @@ from attractor.engine.context import Context
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, Usage, failure, success
 from attractor.engine.seams import ModelAnswer, Stage
 from attractor.engine.stage.no_workspace import NoWorkspace
-from attractor.engine.state.identifiers import TreeId
+from attractor.engine.state.attempts import TreeId
 from attractor.language.source.syntax_tree import Plain
 from tests.handlers.stages import Play, Saying, edge, graph, node
 

@@ -21,9 +21,8 @@ from attractor.pipeline import restart as restarting
 from attractor.pipeline.fork.create import create_fork, plan_fork
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.request import WorkspaceKind
-from attractor.pipeline.resume import resume
 from attractor.pipeline.runs.lookup import find_run, list_runs
-from attractor.pipeline.start import start
+from attractor.pipeline.start import resume, start
 from tests.counts import count
 from tests.engine.runs import read_events
 from tests.pipeline.dying_restart import MOMENTS, ROUNDS, options

@@ -15,8 +15,7 @@ from attractor.engine.state.run_state import AWAITING_ANSWER, EVALUATING, FAILED
 from attractor.language.errors import ValidationError
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.request import Overrides, RunRequest, WorkspaceKind
-from attractor.pipeline.resume import resume
-from attractor.pipeline.start import start
+from attractor.pipeline.start import resume, start
 from attractor.workspaces.errors import NotARepository
 from tests.pipeline.projects import LINEAR, git, make_host, make_project
 

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from attractor.engine.questions.description import sort_questions
 from attractor.engine.questions.question import (
     Answer,
     AnswerKind,
     EnclosingBranch,
     Question,
     ask_each,
+    sort_questions,
 )
 from attractor.engine.state.run_state import AWAITING_ANSWER
 from tests.spec.runs import between, project_in, resume, run

@@ -18,9 +18,8 @@ from attractor.factory.evaluation_records import EVALUATED
 from attractor.factory.launch import launch
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.request import RunRequest, WorkspaceKind
-from attractor.pipeline.resume import resume
 from attractor.pipeline.runs.lookup import RunSummary, list_runs
-from attractor.pipeline.start import start
+from attractor.pipeline.start import resume, start
 from tests.factory.flows import make_flow
 from tests.pipeline.projects import git, make_host, make_project
 

@@ -4,8 +4,14 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from attractor.engine.outcome import Outcome, outcome_to_record
-from attractor.engine.routing.edge_selection import EdgeCandidate, Fate, Route, RouteReason
-from attractor.engine.routing.loops import Loop, find_loops
+from attractor.engine.routing.edge_selection import (
+    EdgeCandidate,
+    Fate,
+    Loop,
+    Route,
+    RouteReason,
+    find_loops,
+)
 from attractor.engine.simulation.walk import SimulatedStep, SimulatedWalk
 from attractor.language.graph.graph import Edge
 from attractor.language.source.text import visible

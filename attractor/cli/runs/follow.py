@@ -10,8 +10,7 @@ from attractor.base.events import Event
 from attractor.base.hash_chain import GENESIS, ChainCheck, ChainFlaw, verify
 from attractor.base.journal import JournalLine, read_lines
 from attractor.base.json import parse_json
-from attractor.engine.run_folder.fence import is_held
-from attractor.engine.run_folder.layout import RunDirectory
+from attractor.engine.run_folder.layout import RunDirectory, is_held
 
 
 @dataclass(frozen=True)

@@ -7,17 +7,23 @@ from typing import Any, TypeVar
 import click
 
 from attractor.base.json import Json
-from attractor.engine.questions.answers import choices_of
-from attractor.engine.questions.description import branch_of, describe_branches, sort_questions
-from attractor.engine.questions.question import Answer, Question, question_to_record
+from attractor.engine.context import shorten
+from attractor.engine.questions.question import (
+    Answer,
+    Question,
+    branch_of,
+    choices_of,
+    describe_branches,
+    question_to_record,
+    sort_questions,
+)
 from attractor.engine.state.run_state import AWAITING_DECISION, EVALUATING
-from attractor.engine.truncation import shorten
 from attractor.factory.gate import FailedScenario, GateInput, GateReport, failed_scenarios
 from attractor.factory.gate import gate as judge
 from attractor.factory.run_facts import RunFacts
 from attractor.interviewers.prompts import shown_option
 from attractor.language.source.text import visible
-from attractor.pipeline.runs.open_questions import answer_command
+from attractor.pipeline.runs.open_work import answer_command
 from attractor.scenarios.satisfaction import BOUND_SENTENCE
 
 LONGEST = 2000

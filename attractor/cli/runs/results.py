@@ -8,8 +8,12 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import ExitCode
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.questions import next_commands
-from attractor.engine.questions.description import MAX_LISTED, describe_question, sort_questions
-from attractor.engine.questions.question import Question
+from attractor.engine.questions.question import (
+    MAX_LISTED,
+    Question,
+    describe_question,
+    sort_questions,
+)
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.run_state import (

@@ -17,8 +17,7 @@ from attractor.cli.output.streams import show
 from attractor.cli.runs.inputs import read_inputs
 from attractor.engine.budgets import Budgets
 from attractor.interviewers.registry import INTERVIEWERS, placed_name
-from attractor.pipeline.host.open_host import open_host
-from attractor.pipeline.host.run_host import Observer, RunHost
+from attractor.pipeline.host.run_host import Observer, RunHost, open_host
 from attractor.pipeline.request import Overrides
 from attractor.pipeline.tracing.settings import REMEDY, Traced, is_wanted, require_spoken
 

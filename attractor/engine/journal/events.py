@@ -19,7 +19,7 @@ from attractor.base.events import Event
 from attractor.base.hash_chain import GENESIS, ChainHead, ChainLink, seal
 from attractor.base.journal import Journal, TornLine
 from attractor.base.json import Json, JsonObject
-from attractor.engine.state.identifiers import NO_PLACE, StageReference
+from attractor.engine.state.attempts import NO_PLACE, StageReference
 from attractor.engine.storage.secrets import Redactor
 
 

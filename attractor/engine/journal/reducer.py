@@ -13,9 +13,8 @@ from attractor.engine.questions.question import (
     answer_from_record,
     question_from_record,
 )
+from attractor.engine.state.attempts import MAIN, NO_STREAK, InFlight, Streak, signature
 from attractor.engine.state.branches import GIVEN_UP, Branch
-from attractor.engine.state.identifiers import MAIN
-from attractor.engine.state.in_flight import NO_STREAK, InFlight, Streak, signature
 from attractor.engine.state.progress import Step, advance, progress_from_record, step_from_record
 from attractor.engine.state.run_state import RunState, counts_from, status_from_record
 from attractor.engine.state.walks import (

@@ -1,13 +1,132 @@
-"""The preamble and the conversation that a stage inherits from the stages before it."""
+"""The task that a node gives to a model, and the context that the stage inherits."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import field
+from enum import StrEnum
 from functools import cached_property
 
 from attractor.base.dataclasses import dataclass
-from attractor.engine.prompts.fidelity import DEGRADED
 from attractor.engine.prompts.preamble import PreambleInput, write_news, write_preamble
-from attractor.language.graph.fidelity import DEFAULT_FIDELITY, Fidelity
+from attractor.language.graph.fidelity import DEFAULT_FIDELITY, Fidelity, resolve_fidelity
+from attractor.language.graph.graph import Graph, Node
+from attractor.language.graph.resolve import derived_class
+
+STEER_ACTION = "steer"
+"""The action of a manager loop that uses a model."""
+
+
+class ModelTask(StrEnum):
+    """The task that a node gives to a model."""
+
+    NOTHING = "nothing"
+    AN_ANSWER = "an answer"
+    A_TASK = "a task"
+    ADVICE = "advice, now and then"
+    ANYTHING = "anything"
+
+
+_BY_TYPE = {
+    **dict.fromkeys(
+        ("start", "exit", "conditional", "tool", "wait", "wait.human"), ModelTask.NOTHING
+    ),
+    **dict.fromkeys(("parallel", "for_each", "pipeline"), ModelTask.NOTHING),
+    "codergen": ModelTask.A_TASK,
+    "prompt": ModelTask.AN_ANSWER,
+}
+
+
+_BY_PROMPT = {"parallel.fan_in": ModelTask.AN_ANSWER, "stack.manager_loop": ModelTask.ADVICE}
+
+
+def model_task(node: Node, type_: str = "") -> ModelTask:
+    """Return the task of a node, by its type or the type that executes it.
+
+    A custom type may give any task.
+    """
+    type_ = type_ or node.type
+    if type_ not in _BY_PROMPT:
+        return _BY_TYPE.get(type_, ModelTask.ANYTHING)
+    is_asked = bool(node.prompt.strip())
+    if type_ == "stack.manager_loop":
+        is_asked = is_asked and STEER_ACTION in node.attributes.text("manager.actions")
+    return _BY_PROMPT[type_] if is_asked else ModelTask.NOTHING
+
+
+def is_conversation_turn(node: Node) -> bool:
+    """Return whether the stage is a turn of a conversation."""
+    return _BY_TYPE.get(node.type, ModelTask.ANYTHING) is not ModelTask.NOTHING and (
+        node.type not in _BY_PROMPT
+    )
+
+
+DEGRADED = Fidelity.SUMMARY_HIGH
+"""The fidelity that replaces `full` if the conversation is lost (attractor-spec 5.3)."""
+
+
+@dataclass(frozen=True)
+class StageArrival:
+    """How a walk arrived at a stage: the edge, and the stages before.
+
+    `previous` is the node before, `thread` the thread of the last stage that used a model.
+    """
+
+    previous: str = ""
+    thread: str = ""
+    edge_fidelity: str = ""
+    edge_thread: str = ""
+
+
+@dataclass(frozen=True)
+class StageFidelity:
+    """The fidelity of a stage, and under `full` its thread."""
+
+    fidelity: Fidelity = DEFAULT_FIDELITY
+    thread: str = ""
+
+
+def resolve(
+    graph: Graph, node: Node, arrival: StageArrival, around: Mapping[str, str]
+) -> StageFidelity:
+    """Return the fidelity and the thread of a stage.
+
+    `around` has the subgraph class of each node.
+    """
+    fidelity = resolve_fidelity(graph, node, arrival.edge_fidelity)
+    if fidelity is not Fidelity.FULL:
+        return StageFidelity(fidelity)
+    return StageFidelity(fidelity, resolve_thread(graph, node, arrival, around))
+
+
+def resolve_thread(
+    graph: Graph, node: Node, arrival: StageArrival, around: Mapping[str, str]
+) -> str:
+    """Return the thread of a stage: of its node, its edge, the graph, or a derived one.
+
+    Without a name, the thread of the stage before continues; without one, a new thread is named
+    after the node before.
+    """
+    return (
+        node.attributes.text("thread_id")
+        or arrival.edge_thread
+        or graph.attributes.text("thread_id")
+        or around.get(node.id)
+        or arrival.thread
+        or arrival.previous
+        or node.id
+    )
+
+
+def subgraph_classes(graph: Graph) -> Mapping[str, str]:
+    """Return the class that the nearest labelled subgraph gives to each of its nodes."""
+    classes: list[str] = []
+    around: dict[str, str] = {}
+    for subgraph in graph.subgraphs:
+        outer = classes[subgraph.parent] if subgraph.parent >= 0 else ""
+        classes.append(derived_class(subgraph.label) or outer)
+        if classes[-1]:
+            around.update(dict.fromkeys(subgraph.nodes, classes[-1]))
+    return around
+
 
 MOST_HELD = 100
 """The maximum number of conversations in memory; the least recently used is dropped first."""

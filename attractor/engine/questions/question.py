@@ -1,12 +1,18 @@
-"""Questions to people, their answers, and the protocol of an interviewer (attractor-spec 6)."""
+"""Questions to people, their descriptions and their answers."""
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
+from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.json import Json
+from attractor.base.errors import UsageError
+from attractor.base.json import Json, canonical_json
+from attractor.engine.context import shorten
+from attractor.engine.errors import RecordBroken
+from attractor.engine.questions.edge_labels import normalize_label
 from attractor.engine.storage.json_files import Fields
 
 
@@ -226,3 +232,187 @@ def of_child(name: str, question: Question) -> Question:
 async def ask_each(interviewer: Interviewer, questions: Sequence[Question]) -> Sequence[Answer]:
     """Ask one question after the other."""
     return [await interviewer.ask(one) for one in questions]
+
+
+TARGETS = "targets"
+"""The key in the metadata of a question for the target node of each option."""
+
+
+LONGEST_WORDS = 200
+
+
+_YES_OR_NO = {"y": "yes", "yes": "yes", "n": "no", "no": "no"}
+
+
+_YES_NO_KINDS = (QuestionKind.YES_NO, QuestionKind.CONFIRMATION)
+
+
+T = TypeVar("T")
+
+
+def fold_words(text: str) -> str:
+    """Return words in the form that is compared: stripped and case-folded."""
+    return text.strip().casefold()
+
+
+def pick_match(said: str, among: Iterable[T], readings: Sequence[Callable[[T], str]]) -> T | None:
+    """Return the only candidate that matches, by the first reading with a match."""
+    words, those = fold_words(said), list(among)
+    for read in readings:
+        meant = [one for one in those if words and fold_words(read(one)) == words]
+        if meant:
+            # An ambiguous answer chooses none.
+            return meant[0] if len(meant) == 1 else None
+    return None
+
+
+def find_option(said: str, question: Question) -> Option | None:
+    """Return the option that matches by its key, its label or its target, if there is one."""
+    targets = question.metadata.get(TARGETS)
+    leads = targets if isinstance(targets, dict) else {}
+    return pick_match(
+        said,
+        question.options,
+        [
+            lambda one: one.key,
+            lambda one: one.label,
+            lambda one: normalize_label(one.label),
+            lambda one: str(leads.get(one.key, "")),
+        ],
+    )
+
+
+def read_answer(said: str, question: Question, *, by: str = "") -> Answer | None:
+    """Return the answer in a person's words, or None if they match no option."""
+    given = Answer(AnswerKind.GIVEN, said, by, text=said)
+    if question.kind in _YES_NO_KINDS:
+        value = _YES_OR_NO.get(fold_words(said))
+        return replace(given, value=value) if value else None
+    if question.kind is QuestionKind.FREEFORM or not question.options:
+        return given
+    option = find_option(said, question)
+    return replace(given, value=option.key, selected_option=option) if option else None
+
+
+def require_answer(said: str, question: Question, *, by: str = "") -> Answer:
+    """Return the answer in a person's words, or raise UsageError."""
+    answer = read_answer(said, question, by=by) if said.strip() else None
+    if answer is None:
+        hint = f"choose one of {describe_choices(question)}" if _has_choices(question) else ""
+        raise UsageError(describe_refusal(said, question), hint=hint)
+    return answer
+
+
+def with_option(answer: Answer, question: Question) -> Answer:
+    """Return an answer with the option that it selects; without a match, return it unchanged."""
+    if answer.kind is not AnswerKind.GIVEN:
+        return answer
+    read = read_answer(answer.value, question, by=answer.by)
+    return replace(read, text=answer.text or answer.value) if read else answer
+
+
+def describe_refusal(said: str, question: Question) -> str:
+    """Return the message for words that are an invalid answer."""
+    words = repr(shorten(said, LONGEST_WORDS))
+    if not _has_choices(question):
+        return f"{words} is no answer"
+    return f"{words} is none of the choices"
+
+
+def describe_choices(question: Question) -> str:
+    """Return the choices of a question in one line."""
+    return ", ".join(f"{one.key} ({one.label})" for one in choices_of(question))
+
+
+def choices_of(question: Question) -> Sequence[Option]:
+    """Return the choices: yes and no, the options, or none for free text."""
+    if question.kind in _YES_NO_KINDS:
+        return (Option("yes", "Yes"), Option("no", "No"))
+    return () if question.kind is QuestionKind.FREEFORM else question.options
+
+
+def _has_choices(question: Question) -> bool:
+    return bool(choices_of(question))
+
+
+def is_late(question: Question, now: datetime) -> bool:
+    """Return whether the deadline of a question has passed."""
+    return bool(question.deadline) and datetime.fromisoformat(question.deadline) <= now
+
+
+SHOWN_OF_ITEM = 80
+"""The maximum length of an item in a line for people."""
+
+
+MAX_LISTED = 3
+"""The maximum number of questions in one line; `attractor answer` lists all of them."""
+
+
+_WAITS = "waits for an answer"
+
+
+_DIGITS = re.compile(r"([0-9]+)")
+
+
+def branch_of(question: Question) -> str:
+    """Return the key of the branch that a question is asked in; empty outside of branches."""
+    return question.within[-1].key if question.within else ""
+
+
+def describe_branches(question: Question) -> list[str]:
+    """Return a phrase for each branch that a question is asked in: the item, or the branch."""
+    return list(map(_phrase, question.within))
+
+
+def describe_recorded_branches(question: Json) -> list[str]:
+    """Return the phrases for the branches in the record of a question; empty for an invalid one."""
+    try:
+        within = within_from_record(Fields(question, "a question"))
+    except RecordBroken:
+        return []
+    return list(map(_phrase, within))
+
+
+def describe_question(question: Question) -> str:
+    """Return the text of a question and its branches in one line."""
+    where = "; ".join(describe_branches(question))
+    return f"{question.text} ({where})" if where else question.text
+
+
+def describe_wait(questions: Sequence[Question]) -> str:
+    """Return the reason why a run waits: its questions, or their number and the first few."""
+    if len(questions) == 1:
+        return f"{_WAITS}: {describe_question(questions[0])}"
+    listed = list(map(describe_question, sort_questions(questions)[:MAX_LISTED]))
+    if len(questions) > MAX_LISTED:
+        listed.append(f"{len(questions) - MAX_LISTED} more")
+    return f"waits for {len(questions)} answers: {'; '.join(listed)}"
+
+
+def sort_questions(questions: Iterable[Question]) -> list[Question]:
+    """Return questions in the order of their branches, items and ids."""
+    return sorted(questions, key=lambda one: (natural_key(branch_of(one)), natural_key(one.id)))
+
+
+def natural_key(text: str) -> tuple[tuple[int, str], ...]:
+    """Return a sort key by the numbers in a text: `gate@2` comes before `gate@10`."""
+    parts = _DIGITS.split(text)
+    return tuple((int(one), "") if one.isdecimal() else (-1, one) for one in parts)
+
+
+def _phrase(within: EnclosingBranch) -> str:
+    return "".join(_words(within))
+
+
+def _words(within: EnclosingBranch) -> Iterator[str]:
+    of_node = f" of {within.node}" if within.node else ""
+    if not within.index:
+        yield f"branch {within.name}{of_node}"
+        return
+    yield f"item {within.index} of {within.count}{of_node}"
+    # With several edges, each item has several branches.
+    if not within.name.isdecimal():
+        yield f", branch {within.name}"
+    item = within.item
+    words = item if isinstance(item, str) else canonical_json(item)
+    yield f": {shorten(' '.join(words.split()), SHOWN_OF_ITEM)}"

@@ -8,7 +8,7 @@ from attractor.base.clock import Backoff
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import MachineryError, UnknownName
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, failure
-from attractor.engine.state.in_flight import TRIED_OUT
+from attractor.engine.state.attempts import TRIED_OUT
 from attractor.language.graph.graph import Graph, Node
 
 

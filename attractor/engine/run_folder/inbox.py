@@ -11,7 +11,7 @@ from attractor.base.files import file_error, write_whole
 from attractor.base.json import canonical_json, parse_json
 from attractor.engine.errors import RecordBroken
 from attractor.engine.journal.events import Action, OperatorAction
-from attractor.engine.questions.answers import (
+from attractor.engine.questions.question import (
     describe_choices,
     describe_refusal,
     is_late,

@@ -39,9 +39,14 @@ from attractor.engine.journal.events import (
 )
 from attractor.engine.journal.reducer import fold, fold_step
 from attractor.engine.questions.question import Answer, Question
-from attractor.engine.run_folder.fence import Fence, FileFence
 from attractor.engine.run_folder.inbox import Inbox, InboxEntry, action_of, refuse_order
-from attractor.engine.run_folder.layout import Manifest, RunDirectory, read_manifest
+from attractor.engine.run_folder.layout import (
+    Fence,
+    FileFence,
+    Manifest,
+    RunDirectory,
+    read_manifest,
+)
 from attractor.engine.run_folder.result import (
     RunResult,
     final_from_journal,
@@ -50,7 +55,7 @@ from attractor.engine.run_folder.result import (
     result_of,
     run_record,
 )
-from attractor.engine.state.identifiers import NO_PLACE, StageReference
+from attractor.engine.state.attempts import NO_PLACE, StageReference
 from attractor.engine.state.progress import Progress, Step, step_to_record
 from attractor.engine.state.run_state import (
     CANCELED,
@@ -62,8 +67,7 @@ from attractor.engine.state.run_state import (
     require_transition,
     state_to_record,
 )
-from attractor.engine.storage.artifacts import ArtifactStore
-from attractor.engine.storage.blobs import Blobs
+from attractor.engine.storage.artifacts import ArtifactStore, Blobs
 from attractor.engine.storage.json_files import read_document, write_document
 from attractor.engine.storage.secrets import Redactor
 

@@ -30,7 +30,7 @@ from attractor.engine.questions.question import (
     question_to_record,
 )
 from attractor.engine.run_folder.layout import Manifest, RunDirectory
-from attractor.engine.state.identifiers import TreeId
+from attractor.engine.state.attempts import TreeId
 from attractor.engine.state.progress import (
     Progress,
 )
@@ -41,7 +41,7 @@ from attractor.engine.state.run_state import (
     RunStatus,
     outcome_of,
 )
-from attractor.engine.storage.blobs import Blobs
+from attractor.engine.storage.artifacts import Blobs
 from attractor.engine.storage.json_files import read_document
 
 

@@ -20,7 +20,6 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, failure
 from attractor.engine.questions.edge_labels import normalize_label
-from attractor.engine.routing.branch_bounds import BranchBounds
 from attractor.engine.routing.edge_selection import (
     Route,
     RouteReason,
@@ -29,7 +28,7 @@ from attractor.engine.routing.edge_selection import (
     route_failure,
     select_edge,
 )
-from attractor.engine.routing.next_move import redirect
+from attractor.engine.routing.next_move import BranchBounds, redirect
 from attractor.engine.state.progress import Progress, begin
 from attractor.language.conditions.condition import ALWAYS, Comparison, Condition, Unreadable
 from attractor.language.graph.branches import FORKS, Fork, Forks, is_restart

@@ -12,12 +12,20 @@ from attractor.base.json import Json
 from attractor.engine.context import Context
 from attractor.engine.outcome import Outcome, StageStatus
 from attractor.engine.preflight import resolve_handler
-from attractor.engine.routing.branch_bounds import NO_BOUNDS, Bounds, BranchBounds, meeting_of
-from attractor.engine.routing.next_move import MoveDecision, begin_again, choose_move
+from attractor.engine.routing.next_move import (
+    NO_BOUNDS,
+    Bounds,
+    BranchBounds,
+    MoveDecision,
+    begin_again,
+    choose_move,
+    meeting_of,
+)
 from attractor.engine.routing.retry import may_retry, retry_policy, same_failure_limit, settle
 from attractor.engine.seams import Halted, Handler, Stage
-from attractor.engine.stage.execution import execute
 from attractor.engine.stage.no_workspace import NoWorkspace
+from attractor.engine.stage.report import execute
+from attractor.engine.state.attempts import NO_STREAK, Streak, attempt_key, branch_key, signature
 from attractor.engine.state.branches import (
     Branch,
     BranchEnd,
@@ -26,8 +34,6 @@ from attractor.engine.state.branches import (
     fork_off,
     join,
 )
-from attractor.engine.state.identifiers import attempt_key, branch_key
-from attractor.engine.state.in_flight import NO_STREAK, Streak, signature
 from attractor.engine.state.progress import Progress, Step, Visit, WalkEnd, advance, begin
 from attractor.language.graph.branches import Fork, Forks
 from attractor.language.graph.graph import Edge, Graph, Node

@@ -1,13 +1,12 @@
-"""The folder that an attempt writes into, and the history of earlier attempts.
+"""The folder of a stage: its files and its live output."""
 
-An attempt writes into the folder of its node. When the next attempt begins, these files move to
-`history/<visit>.<attempt>/`, status.json last: while it is there, the move is not complete.
-"""
-
+import asyncio
 import errno
 import os
 import stat
-from collections.abc import Callable
+from collections import deque
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager, suppress
 from itertools import count
 from pathlib import Path
 from threading import Lock
@@ -15,7 +14,9 @@ from threading import Lock
 from attractor.base.errors import FileError, NotCanonical, UsageError
 from attractor.base.files import file_error, remove_abandoned_files, write_fully, write_whole
 from attractor.base.json import JsonObject, parse_json
+from attractor.base.process_output import OnOutput, OutputChunk
 from attractor.engine.errors import StageOver
+from attractor.engine.seams import StageFiles
 from attractor.engine.storage.json_files import pretty_json, read_untrusted
 from attractor.engine.storage.secrets import Redactor
 
@@ -256,3 +257,80 @@ def _append(path: str, line: bytes, largest: int) -> bool:
     except OSError as cause:
         raise file_error("write", path, cause) from cause
     return has_room
+
+
+TAIL = "tail.txt"
+"""The name of the file in the stage folder."""
+
+
+OFTEN_S = 0.5
+
+
+MOST_LINES = 50
+
+
+LONGEST_LINE = 4 * 1024
+
+
+class OutputTail:
+    """The last whole lines of an output.
+
+    Incomplete lines are held back: a secret can only be recognized whole.
+    """
+
+    def __init__(self) -> None:
+        self._lines = deque[str](maxlen=MOST_LINES)
+        self._begun = {"stdout": "", "stderr": ""}
+        self._has_more = False
+
+    def add(self, chunk: OutputChunk) -> None:
+        """Add the next chunk of a stream."""
+        lines = (self._begun[chunk.stream] + chunk.text).splitlines(keepends=True)
+        rest = lines.pop() if lines and not _is_whole(lines[-1]) else ""
+        self._lines.extend(map(_bounded, lines))
+        self._has_more = self._has_more or bool(lines)
+        # Only enough of a long line is kept to see that it is too long.
+        self._begun[chunk.stream] = rest[: LONGEST_LINE + 1]
+
+    def take(self) -> str:
+        """Return the lines, if there are new ones since the last call."""
+        has_more, self._has_more = self._has_more, False
+        return "".join(self._lines) if has_more else ""
+
+
+@asynccontextmanager
+async def write_tail(files: StageFiles, *, often_s: float = OFTEN_S) -> AsyncGenerator[OnOutput]:
+    """Yield a function that takes output, and keep its last lines in a file meanwhile."""
+    tail = OutputTail()
+    writing = asyncio.create_task(_write_often(tail, files, often_s))
+    try:
+        yield tail.add
+    except BaseException:
+        # A canceled command leaves no other output.
+        _write(tail, files)
+        raise
+    finally:
+        writing.cancel()
+        await asyncio.wait([writing])
+
+
+async def _write_often(tail: OutputTail, files: StageFiles, often_s: float) -> None:
+    while True:
+        await asyncio.sleep(often_s)
+        _write(tail, files)
+
+
+def _write(tail: OutputTail, files: StageFiles) -> None:
+    # StageFiles remembers the error, and it is raised when the stage is over.
+    with suppress(FileError):
+        if text := tail.take():
+            files.write(TAIL, text)
+
+
+def _is_whole(line: str) -> bool:
+    return line.splitlines() != [line]
+
+
+def _bounded(line: str) -> str:
+    is_short = len(line) <= LONGEST_LINE
+    return line if is_short else f"[a line of more than {LONGEST_LINE} characters]\n"

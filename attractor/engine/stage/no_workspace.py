@@ -9,7 +9,7 @@ from attractor.base.errors import UsageError
 from attractor.base.process_output import OnOutput
 from attractor.base.processes import ExecResult
 from attractor.engine.seams import PATCH_LIMIT, Base
-from attractor.engine.state.identifiers import TreeId
+from attractor.engine.state.attempts import TreeId
 from attractor.environments.environment import (
     DirEntry,
     ExecutionEnvironment,

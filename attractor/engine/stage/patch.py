@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from attractor.base.dataclasses import dataclass
 from attractor.engine.seams import Workspace
-from attractor.engine.state.identifiers import TreeId
+from attractor.engine.state.attempts import TreeId
 from attractor.engine.storage.secrets import PLACEHOLDER, Redactor
 
 LARGEST_PATCH = 4 << 20

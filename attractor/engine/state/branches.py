@@ -10,7 +10,7 @@ from attractor.engine.prompts.preamble import (
     join_past,
     remember_keys,
 )
-from attractor.engine.state.identifiers import TreeId
+from attractor.engine.state.attempts import TreeId
 from attractor.engine.state.progress import (
     Progress,
     StageRecord,

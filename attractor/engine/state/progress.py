@@ -5,6 +5,7 @@ from dataclasses import field
 
 from attractor.base.dataclasses import changed, dataclass
 from attractor.base.json import Json
+from attractor.engine.context import one_line
 from attractor.engine.outcome import (
     NOTHING_USED,
     Outcome,
@@ -26,16 +27,15 @@ from attractor.engine.prompts.preamble import (
     remember_keys,
     tools_from_record,
 )
-from attractor.engine.state.identifiers import TreeId
-from attractor.engine.state.in_flight import (
+from attractor.engine.state.attempts import (
     NO_STREAK,
     Streak,
+    TreeId,
     signature,
     streak_from_record,
     streak_to_record,
 )
 from attractor.engine.storage.json_files import Fields
-from attractor.engine.truncation import one_line
 from attractor.language.graph.graph import Graph
 
 BEGIN = "start"

@@ -15,8 +15,7 @@ from attractor.engine.questions.question import (
     answer_from_record,
     answer_to_record,
 )
-from attractor.engine.state.identifiers import MAIN
-from attractor.engine.state.in_flight import InFlight
+from attractor.engine.state.attempts import MAIN, InFlight
 from attractor.engine.state.progress import (
     Progress,
     progress_from_record,

@@ -16,9 +16,16 @@ from attractor.engine.questions.question import (
     question_from_record,
     question_to_record,
 )
+from attractor.engine.state.attempts import (
+    MAIN,
+    InFlight,
+    TreeId,
+    attempt_key,
+    flight_from_record,
+    flight_to_record,
+    visit_key,
+)
 from attractor.engine.state.branches import Branch, add_usage, fork_off, join
-from attractor.engine.state.identifiers import MAIN, TreeId, attempt_key, visit_key
-from attractor.engine.state.in_flight import InFlight, flight_from_record, flight_to_record
 from attractor.engine.state.progress import (
     Progress,
     Visit,

@@ -1,51 +1,228 @@
-"""Makes one attempt at a node: its folder, its environment, its handler, its status.json."""
+"""Executes one attempt of a stage and emits its events."""
 
 from collections import Counter
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import field
 from functools import cached_property
 from pathlib import Path
 
 from attractor.base.dataclasses import changed, dataclass
-from attractor.engine.context import Context, deep_copy, put_aside, reader
-from attractor.engine.errors import RecordBroken
+from attractor.base.errors import MachineryError
+from attractor.base.json import Json
+from attractor.engine.budgets import NO_BUDGETS, Budgets
+from attractor.engine.context import (
+    LONGEST_RESPONSE,
+    Context,
+    deep_copy,
+    put_aside,
+    reader,
+    shorten,
+)
+from attractor.engine.errors import ConversationLost, RecordBroken, StageOver
 from attractor.engine.journal.events import (
     OUTCOME_ASSUMED,
     EngineEvent,
+    FidelityDegraded,
+    ModelUsed,
     StageCompleted,
     StageFailed,
     StageStarted,
+    kind_of,
 )
 from attractor.engine.outcome import (
     NOTHING_USED,
     Outcome,
     StageStatus,
+    Usage,
     outcome_from_record,
     outcome_to_record,
     usage_to_record,
 )
-from attractor.engine.prompts.preamble import MOST_TOOLS
-from attractor.engine.routing.retry import (
-    may_retry,
-    retry_policy,
-    same_failure_limit,
-    settle,
+from attractor.engine.prompts.inherited_context import (
+    DEGRADED,
+    NOTHING_INHERITED,
+    InheritedContext,
+    StageArrival,
+    Thread,
+    is_conversation_turn,
+    resolve,
 )
-from attractor.engine.seams import Branches, Handler, Stage
-from attractor.engine.stage.execution import Stall, execute, stall_limit
+from attractor.engine.prompts.preamble import LONGEST_NAME, MOST_TOOLS, PreambleInput
+from attractor.engine.routing.retry import may_retry, retry_policy, same_failure_limit, settle
+from attractor.engine.run_folder.open_run import OpenRun
+from attractor.engine.seams import Branches, Handler, ParentRun, Stage
 from attractor.engine.stage.folder import FolderFiles, begin_attempt, history_folder
-from attractor.engine.stage.report import AttemptTimes, status_record
-from attractor.engine.state.identifiers import StageReference
-from attractor.engine.state.in_flight import InFlight, signature
+from attractor.engine.stage.report import AttemptTimes, Stall, execute, stall_limit, status_record
+from attractor.engine.state.attempts import MAIN, InFlight, StageReference, signature
 from attractor.engine.state.progress import LEFT_OUT, retry_key
 from attractor.engine.storage.json_files import Fields
-from attractor.engine.truncation import LONGEST_RESPONSE, shorten
-from attractor.engine.walk.emitter import Emitter
-from attractor.engine.walk.inheritance import Inheritance, inherit_context
 from attractor.engine.walk.walk import Walk
 from attractor.language.graph.branches import FAN_IN, FORKS
 from attractor.language.graph.graph import Node
+
+_LOST = "the conversation of the thread ended with its process"
+
+
+@dataclass(frozen=True)
+class Inheritance:
+    """The context that an attempt inherits; `degraded` reports a lost conversation."""
+
+    context: InheritedContext = NOTHING_INHERITED
+    degraded: FidelityDegraded | None = None
+
+    @property
+    def fidelity(self) -> str:
+        """The fidelity of the stage; empty for a stage that uses no model."""
+        return "" if self.context is NOTHING_INHERITED else self.context.fidelity.value
+
+    @property
+    def thread(self) -> str:
+        """The thread of the stage; empty without one."""
+        return self.context.thread.name if self.context.thread else ""
+
+
+def inherit_context(walk: Walk, node: Node, visit: int, *, starts_over: bool) -> Inheritance:
+    """Return the inheritance of an attempt; one that starts over gets that of its visit."""
+    if not is_conversation_turn(node):
+        return Inheritance()
+    resolved = resolve(walk.graph, node, _arrival(walk, node), walk.subgraph_classes)
+    remembered = PreambleInput(
+        goal=_goal(walk),
+        run_id=walk.run.manifest.run_id,
+        past=walk.progress.past,
+        context=walk.progress.context,
+    )
+    if not resolved.thread:
+        return Inheritance(InheritedContext(resolved.fidelity, None, remembered))
+    thread = walk.threads.take(
+        resolved.thread, _keys_outward(walk), visit=f"{node.id}@{visit}", starts_over=starts_over
+    )
+    is_lost = thread.recall() is None and resolved.thread in walk.progress.threads
+    if is_lost and (why := _restore(walk, thread)):
+        degraded = FidelityDegraded(resolved.fidelity.value, DEGRADED.value, resolved.thread, why)
+        return Inheritance(InheritedContext(DEGRADED, thread, remembered), degraded)
+    return Inheritance(InheritedContext(resolved.fidelity, thread, remembered))
+
+
+def _restore(walk: Walk, thread: Thread) -> str:
+    """Restore a lost conversation from the files of its stage, or return why that failed."""
+    if walk.saved_conversations is None:
+        return _LOST
+    try:
+        thread.restore(walk.saved_conversations.take(thread.name, _keys_outward(walk)))
+    except ConversationLost as lost:
+        return f"{_LOST}, and cannot be restored: {lost}"
+    return ""
+
+
+def _arrival(walk: Walk, node: Node) -> StageArrival:
+    progress = walk.progress
+    fidelity, thread = _edge_into_branch(walk, node)
+    notes, completed = progress.past.notes, progress.completed
+    # Conditionals have no note: they are transparent here too.
+    previous = notes[-1].node if notes else completed[-1] if completed else ""
+    return StageArrival(
+        previous,
+        progress.thread,
+        fidelity or progress.edge_fidelity,
+        thread or progress.edge_thread,
+    )
+
+
+def _edge_into_branch(walk: Walk, node: Node) -> tuple[str, str]:
+    """Return the fidelity and the thread of the edge into a branch; empty elsewhere."""
+    if walk.key == MAIN or walk.progress.completed:
+        return "", ""
+    fork = walk.run.state.walks[walk.state.parent].in_flight
+    for edge in walk.graph.outgoing(fork.node) if fork else ():
+        if edge.target == node.id:
+            return edge.attributes.text("fidelity"), edge.attributes.text("thread_id")
+    return "", ""
+
+
+def _keys_outward(walk: Walk) -> Sequence[str]:
+    """Return the key of a walk, and the keys of the walks around it, the nearest first."""
+    keys, walks = [walk.key], walk.run.state.walks
+    while keys[-1] != MAIN:
+        keys.append(walks[keys[-1]].parent)
+    return keys
+
+
+def _goal(walk: Walk) -> str:
+    """Return the goal; if it is too large for the context, that of the graph."""
+    goal = walk.progress.context.get("graph.goal", "")
+    return goal if isinstance(goal, str) else walk.graph.goal
+
+
+TOOL_CALL = "TOOL_CALL_START"
+"""The event type of a tool call by an agent."""
+
+
+class Emitter:
+    """Writes the events of one attempt into the journal, and keeps their kinds.
+
+    `on_activity` is called for each event. `trouble` is the first error of the journal. `tools`
+    counts the calls of each tool.
+    """
+
+    def __init__(
+        self,
+        run: OpenRun,
+        place: StageReference,
+        *,
+        budgets: Budgets = NO_BUDGETS,
+        parent: ParentRun | None = None,
+        on_activity: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._on_activity = on_activity
+        self._budgets = budgets
+        self._parent = parent
+        self._run = run
+        self._place = place
+        self._is_over = False
+        self.kinds: set[str] = set()
+        self.tools: dict[str, int] = {}
+        self.trouble: MachineryError | None = None
+
+    def __call__(self, kind: str, **data: Json) -> None:
+        """Write an event into the journal."""
+        with self._writing(kind):
+            self._run.emit(kind, data, place=self._place)
+        self.kinds.add(kind)
+        if kind == TOOL_CALL:
+            tool = shorten(str(data.get("tool_name", "")), LONGEST_NAME)
+            self.tools[tool] = self.tools.get(tool, 0) + 1
+        self._on_activity()
+
+    def require_budget(self) -> None:
+        """Halt if a budget of the run, or of a run that it is part of, is exhausted."""
+        self._budgets.require_left(self._run)
+        if self._parent:
+            self._parent.require_budget()
+
+    def use(self, usage: Usage) -> None:
+        """Count the usage of a model call, and warn of a budget that is nearly exhausted."""
+        event = ModelUsed(usage_to_record(usage))
+        with self._writing(kind_of(event)):
+            self._run.record(event, place=self._place)
+            self._budgets.tell(self._run)
+        self._on_activity()
+
+    @contextmanager
+    def _writing(self, kind: str) -> Generator[None]:
+        if self._is_over:
+            raise StageOver(f"the stage is over: {kind} was not recorded")
+        try:
+            yield
+        except MachineryError as trouble:
+            self.trouble = self.trouble or trouble
+            raise
+
+    def close(self) -> None:
+        """Refuse further events."""
+        self._is_over = True
+
 
 TOUCH_NO_FILES = FORKS | {"start", "exit", "conditional", "wait.human", "wait", "prompt"}
 """The node types that do not change the tree."""

@@ -9,10 +9,10 @@ from attractor.base.dataclasses import changed, dataclass
 from attractor.base.errors import AttractorError
 from attractor.engine.context import WholeValues, put_aside
 from attractor.engine.journal.events import ParallelBranchCompleted, ParallelBranchStarted
-from attractor.engine.routing.branch_bounds import Bounds, BranchBounds
+from attractor.engine.routing.next_move import Bounds, BranchBounds
 from attractor.engine.seams import Stopped
+from attractor.engine.state.attempts import StageReference, attempt_key, branch_key
 from attractor.engine.state.branches import GIVEN_UP, Branch, BranchEnd, branch_end, canceled_branch
-from attractor.engine.state.identifiers import StageReference, attempt_key, branch_key
 from attractor.engine.state.walks import (
     Walks,
     WalkState,

@@ -12,7 +12,7 @@ from attractor.engine.errors import ConversationLost
 from attractor.engine.journal.events import CheckpointSaved
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.stage.folder import LARGEST_FILE, folder_of_attempt
-from attractor.engine.state.identifiers import MAIN, stage_id
+from attractor.engine.state.attempts import MAIN, stage_id
 from attractor.engine.storage.json_files import Fields, read_untrusted
 
 _STAGE_ID = re.compile(r"(?P<node>.*)@(?P<visit>[0-9]+)\.(?P<attempt>[0-9]+)", re.DOTALL)

@@ -1,21 +1,247 @@
-"""Walks a graph step by step: visits a node, chooses the next edge, records both."""
+"""The steps of a walk: visits of nodes and interruptions."""
 
+from collections.abc import Sequence
 from dataclasses import replace
+from enum import StrEnum
 
-from attractor.engine.context import reader
+from attractor.base.dataclasses import changed, dataclass
+from attractor.base.errors import AttractorError, FileError
+from attractor.base.files import write_whole
+from attractor.base.json import Json
+from attractor.engine.context import LONGEST_RESPONSE, reader, shorten
 from attractor.engine.interviews import RunQuestions
-from attractor.engine.journal.events import EdgeSelected, StageParked
-from attractor.engine.questions.question import Question, question_to_record
+from attractor.engine.journal.events import EdgeSelected, StageParked, StageRetrying
+from attractor.engine.outcome import FailureClass, Outcome, failure, success
+from attractor.engine.preflight import resolve_handler
+from attractor.engine.questions.question import (
+    Answer,
+    AnswerKind,
+    Option,
+    Question,
+    QuestionKind,
+    answer_to_record,
+    describe_choices,
+    describe_refusal,
+    find_option,
+    question_to_record,
+)
 from attractor.engine.routing.edge_selection import Route
-from attractor.engine.routing.next_move import MoveDecision, choose_move
+from attractor.engine.routing.next_move import MoveDecision, choose_move, meeting_of
+from attractor.engine.routing.retry import retry_policy
 from attractor.engine.run_folder.inbox import POLL
-from attractor.engine.seams import Parked, Stopped, Waiting
-from attractor.engine.state.identifiers import StageReference
+from attractor.engine.seams import Handler, Parked, Stage, Stopped, Waiting
+from attractor.engine.stage.folder import history_folder, in_folder
+from attractor.engine.stage.patch import MOST_NAMED, make_patch, redact_patch
+from attractor.engine.state.attempts import NO_STREAK, InFlight, StageReference, TreeId, attempt_key
 from attractor.engine.state.progress import Step, Visit
-from attractor.engine.state.walks import join_visit
-from attractor.engine.walk.visit import visit_node
+from attractor.engine.state.walks import branches_of_attempt, join_visit
+from attractor.engine.walk.attempt import TOUCH_NO_FILES, Attempt
 from attractor.engine.walk.walk import Walk
+from attractor.language.graph.branches import FORKS
 from attractor.language.graph.graph import Node
+
+MAX_TRIES = 3
+"""How often a person is asked again after an answer that matches no choice."""
+
+
+class InterruptionChoice(StrEnum):
+    """The choices of a person about an interrupted stage."""
+
+    REPEAT = "repeat"
+    DONE = "done"
+    FAIL = "fail"
+
+
+CHOICES: Sequence[Option] = (
+    Option(InterruptionChoice.REPEAT.value, "Repeat it from its beginning"),
+    Option(InterruptionChoice.DONE.value, "It is done: continue as after a success"),
+    Option(InterruptionChoice.FAIL.value, "It failed: continue as after a failure"),
+)
+
+
+@dataclass(frozen=True)
+class FixedOutcome:
+    """Replaces the handler of an interrupted stage that must not be repeated."""
+
+    outcome: Outcome
+
+    async def execute(self, stage: Stage) -> Outcome:
+        """Return the outcome without doing anything."""
+        return self.outcome
+
+
+async def settle_interruption(
+    walk: Walk, node: Node, flight: InFlight, handler: Handler
+) -> Handler:
+    """Return the handler of an interrupted attempt: its own, or one that repeats nothing.
+
+    The effects of a stage outside the workspace cannot be undone, so its node decides.
+    """
+    match node.attributes.text("if_interrupted"):
+        case "fail":
+            return FixedOutcome(_failed("if_interrupted=fail"))
+        case "ask":
+            return await _ask(walk, node, flight, handler)
+        case _:
+            return handler
+
+
+async def _ask(walk: Walk, node: Node, flight: InFlight, handler: Handler) -> Handler:
+    question = _question(node, flight)
+    place = walk.reference(flight.node, flight.visit, flight.attempt)
+    asked = question_to_record(question)
+    walk.run.emit("InterviewStarted", {"question": asked}, place=place)
+    answer = await _answer(walk, question)
+    data: dict[str, Json] = {"question": asked, "answer": answer_to_record(answer)}
+    walk.run.emit("InterviewCompleted", data, place=place)
+    by = answer.by or "a person"
+    match find_option(answer.value, question):
+        case Option(key=InterruptionChoice.DONE):
+            return FixedOutcome(success(f"interrupted, and done according to {by}"))
+        case Option(key=InterruptionChoice.FAIL):
+            return FixedOutcome(_failed(f"failed according to {by}"))
+        case _:
+            return handler
+
+
+async def _answer(walk: Walk, question: Question) -> Answer:
+    """Ask until the answer is one of the choices; without an answer, park the question."""
+    interviewer = walk.interviewer
+    if interviewer is None:
+        raise Parked(question)
+    for _ in range(MAX_TRIES):
+        answer = await interviewer.ask(question)
+        if answer.kind is not AnswerKind.GIVEN:
+            break
+        if find_option(answer.value, question):
+            return answer
+        words = f"{describe_refusal(answer.value, question)}: {describe_choices(question)}"
+        await interviewer.inform(words, question.stage)
+    raise Parked(question)
+
+
+def _question(node: Node, flight: InFlight) -> Question:
+    name = node.id if node.label == node.id else f"{node.id} ({node.label})"
+    return Question(
+        id=flight.interruption,
+        text=f"The stage {name} was interrupted when the run stopped: its effects may have "
+        "happened in whole or in part. How does the run continue?",
+        kind=QuestionKind.MULTIPLE_CHOICE,
+        options=CHOICES,
+        stage=node.id,
+    )
+
+
+def _failed(why: str) -> Outcome:
+    return failure(f"interrupted, and {why}", FailureClass.TERMINAL)
+
+
+DIFF = "diff.patch"
+"""The patch of a visit, in the folder of its stage."""
+
+PATCH_LEFT_OUT = "PatchLeftOut"
+"""The event type of a visit whose `diff.patch` is incomplete."""
+
+
+async def visit_node(walk: Walk, node: Node) -> Visit:
+    """Attempt a node until one attempt is final, and return the visit."""
+    visit, number, handler = await _first_attempt(walk, node)
+    seconds = 0.0
+    while True:
+        attempt = Attempt(walk, node, visit, number)
+        result = await attempt.make(handler)
+        seconds += result.seconds
+        if not result.will_retry:
+            break
+        number, handler = number + 1, resolve_handler(node, walk.handlers)
+        await _wait_before(walk, node, visit, number)
+    tree = await _snapshot(walk, node, visit)
+    await write_patch(walk, walk.reference(node.id, visit, number), tree)
+    # Includes the usage and the time of earlier processes that worked on the visit.
+    flight = attempt.flight
+    return Visit(
+        node=node.id,
+        number=visit,
+        attempts=number,
+        outcome=changed(result.outcome, usage=flight.spent),
+        tree=tree,
+        logs=result.logs,
+        seconds=round(flight.worked + seconds, 6),
+        is_transparent=node.type == "conditional" and result.outcome.status.is_success,
+        is_assumed=result.is_assumed,
+        meeting=meeting_of(node, attempt.branches),
+        fidelity=result.fidelity,
+        thread=result.thread,
+        tools=result.tools,
+        streak=flight.streak if number > 1 else NO_STREAK,
+    )
+
+
+async def _first_attempt(walk: Walk, node: Node) -> tuple[int, int, Handler]:
+    """Return the visit and the attempt to begin with, and the handler that makes it.
+
+    An interrupted attempt is repeated, unless its node says otherwise (`if_interrupted`).
+    """
+    handler = resolve_handler(node, walk.handlers)
+    run, state, flight = walk.run.state, walk.state, walk.state.in_flight
+    if flight is None or flight.node != node.id:
+        # Visits are numbered over all walks of the run.
+        return run.begun.get(node.id, 0) + 1, 1, handler
+    # An attempt with branches or children continues them, so nothing is done twice.
+    branches = attempt_key(walk.key, node.id, flight.visit, flight.attempt)
+    is_asking = any(question.id != flight.interruption for question in state.questions)
+    continues = is_asking or branches_of_attempt(run.walks, walk.key, branches) or walk.has_child
+    if flight.starts and not continues:
+        handler = await settle_interruption(walk, node, flight, handler)
+    return flight.visit, flight.attempt, handler
+
+
+async def _wait_before(walk: Walk, node: Node, visit: int, number: int) -> None:
+    """Wait before an attempt; a replay waits equally long."""
+    run = walk.run
+    seed = f"{run.manifest.run_id}/{node.id}"
+    delay = retry_policy(node, walk.graph).backoff.delay(number - 1, seed=seed)
+    index = len(walk.progress.completed) + 1
+    name = shorten(node.label, LONGEST_RESPONSE)
+    retrying = StageRetrying(name, index, number, delay.total_seconds())
+    run.record(retrying, place=walk.reference(node.id, visit, number - 1))
+    walk.require_budget()
+    await run.clock.sleep(delay)
+
+
+async def _snapshot(walk: Walk, node: Node, visit: int) -> TreeId:
+    is_shared = node.type in FORKS and node.attributes.text("isolation") == "shared"
+    if node.type in TOUCH_NO_FILES and not is_shared:
+        return walk.progress.tree
+    return await walk.workspace.snapshot(f"{node.id} {visit}")
+
+
+async def write_patch(walk: Walk, place: StageReference, until: TreeId) -> None:
+    """Write the changes of a visit into the folder of its last attempt, if there are any.
+
+    The patch is written before the step is recorded, so every recorded stage has its patch. A git
+    error is only reported: the trees contain all changes.
+    """
+    since = walk.progress.tree
+    if not since or until == since:
+        return
+    try:
+        patch = await make_patch(walk.workspace, since, until)
+    except FileError:
+        raise
+    except AttractorError as trouble:
+        walk.run.emit(PATCH_LEFT_OUT, {"why": str(trouble), "paths": [], "count": 0}, place=place)
+        return
+    if patch.left_out:
+        paths: list[Json] = list(patch.left_out[:MOST_NAMED])
+        data: dict[str, Json] = {"why": "too long", "paths": paths, "count": len(patch.left_out)}
+        walk.run.emit(PATCH_LEFT_OUT, data, place=place)
+    if content := redact_patch(patch, walk.run.redactor).content:
+        node, visit = place.node or "", place.visit or 1
+        folder = walk.run.directory.stage(node)
+        if walk.run.state.is_aside(walk.key, node, visit):
+            folder = history_folder(folder, visit, place.attempt or 1)
+        write_whole(in_folder(folder, DIFF), content, sync=False)
 
 
 async def walk_to_end(walk: Walk) -> None:

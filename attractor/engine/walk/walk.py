@@ -6,14 +6,12 @@ from functools import cached_property
 
 from attractor.base.dataclasses import dataclass
 from attractor.engine.budgets import Budgets
-from attractor.engine.prompts.fidelity import subgraph_classes
-from attractor.engine.prompts.inherited_context import Threads
+from attractor.engine.prompts.inherited_context import Threads, subgraph_classes
 from attractor.engine.questions.question import Interviewer
-from attractor.engine.routing.branch_bounds import NO_BOUNDS, Bounds
+from attractor.engine.routing.next_move import NO_BOUNDS, Bounds
 from attractor.engine.run_folder.open_run import OpenRun
 from attractor.engine.seams import Branches, ChildRuns, Handler, ParentRun, Workspace
-from attractor.engine.state.identifiers import MAIN, StageReference
-from attractor.engine.state.in_flight import InFlight
+from attractor.engine.state.attempts import MAIN, InFlight, StageReference
 from attractor.engine.state.progress import Progress
 from attractor.engine.state.walks import WalkState
 from attractor.engine.walk.saved_conversations import SavedConversations

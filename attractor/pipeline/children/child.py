@@ -28,11 +28,11 @@ from attractor.engine.run_folder.result import RunResult
 from attractor.engine.runner import Steer
 from attractor.engine.seams import ChildEnd, Exhausted, Parked, Stopped, Telemetry
 from attractor.engine.stage.folder import FolderFiles, history_folder
-from attractor.engine.state.in_flight import InFlight
+from attractor.engine.state.attempts import InFlight
 from attractor.engine.state.progress import Progress
 from attractor.engine.state.run_state import AWAITING_ANSWER, EXECUTING, QUEUED, RunState
 from attractor.language.graph.graph import Graph
-from attractor.pipeline.runs.child_folders import newest_round, next_round, round_before
+from attractor.pipeline.runs.lookup import newest_round, next_round, round_before
 from attractor.pipeline.source.read import PipelineSource
 
 

@@ -1,10 +1,11 @@
-"""Runs pipelines as children of a run, each in a directory of its own, in its workspace."""
+"""Runs child pipelines, each in a workspace of its own or in that of its parent."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import field, replace
 from functools import partial
+from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, UsageError
@@ -16,16 +17,14 @@ from attractor.engine.errors import NotRunnable
 from attractor.engine.interviews import ChildQuestions, Questions
 from attractor.engine.journal.events import Action, OperatorAction
 from attractor.engine.outcome import Usage
-from attractor.engine.run_folder.layout import (
-    Manifest,
-    RunDirectory,
-    create_run_directory,
-)
+from attractor.engine.run_folder.layout import Manifest, RunDirectory, create_run_directory
 from attractor.engine.run_folder.open_run import OpenRun, end_run, open_run
 from attractor.engine.run_folder.result import RunResult, result_of
 from attractor.engine.runner import Runner
-from attractor.engine.seams import Base, Child, Workspace
+from attractor.engine.seams import PATCH_LIMIT, Base, Child, Workspace
+from attractor.engine.state.attempts import TreeId
 from attractor.engine.walk.saved_conversations import SavedConversations
+from attractor.environments.environment import ExecutionEnvironment
 from attractor.language.diagnostics import error
 from attractor.language.graph.graph import Graph
 from attractor.pipeline.children.child import (
@@ -36,15 +35,84 @@ from attractor.pipeline.children.child import (
     stopping,
     withdrawing,
 )
-from attractor.pipeline.children.workspace import ChildWorkspace
 from attractor.pipeline.components.run_components import RunComponents, build_components
 from attractor.pipeline.host.run_host import Observer, RunHost
 from attractor.pipeline.preflight.secrets import find_secrets_in_pipeline
 from attractor.pipeline.request import RunRequest
 from attractor.pipeline.restart import make_next_child
-from attractor.pipeline.runs.child_folders import child_directory, clear_half_made
-from attractor.pipeline.source.read import PipelineSource, open_pipeline, project_of
-from attractor.pipeline.source.saved import read_saved_pipeline
+from attractor.pipeline.runs.lookup import child_directory, clear_half_made
+from attractor.pipeline.source.read import (
+    PipelineSource,
+    open_pipeline,
+    project_of,
+    read_saved_pipeline,
+)
+
+
+@dataclass(frozen=True)
+class ChildWorkspace:
+    """Works where its parent does.
+
+    Branches of a child go by the same names as those of its parent, or of another child that runs
+    at the same time: before each name stands that of the child.
+    """
+
+    parent: Workspace
+    child: str
+
+    @property
+    def base(self) -> Base:
+        """What it was made from."""
+        return self.parent.base
+
+    @property
+    def environment(self) -> ExecutionEnvironment:
+        """The environment of the stage in flight."""
+        return self.parent.environment
+
+    async def snapshot(self, subject: str) -> TreeId:
+        """Keep the folder as it is under its tree's id."""
+        return await self.parent.snapshot(subject)
+
+    async def restore(self, tree: TreeId, *, set_aside: Path | None = None) -> None:
+        """Make the folder a tree again."""
+        await self.parent.restore(tree, set_aside=set_aside)
+
+    async def changed(self, since: TreeId, until: TreeId) -> Sequence[str]:
+        """Return the paths in which two trees differ."""
+        return await self.parent.changed(since, until)
+
+    async def patch(self, since: TreeId, until: TreeId, *, most: int = PATCH_LIMIT) -> str:
+        """Return what leads from one tree to another, for people."""
+        return await self.parent.patch(since, until, most=most)
+
+    async def diff(self, since: TreeId, until: TreeId, *, most: int, binary: bool = True) -> bytes:
+        """Return the first bytes of what leads from one tree to another."""
+        return await self.parent.diff(since, until, most=most, binary=binary)
+
+    async def export(self, tree: TreeId, to: Path) -> None:
+        """Write a tree's files into a folder."""
+        await self.parent.export(tree, to)
+
+    async def fork(self, name: str, tree: TreeId, *, shared: bool = False) -> "ChildWorkspace":
+        """Return a dimension of the child by its name."""
+        forked = await self.parent.fork(self._own(name), tree, shared=shared)
+        return ChildWorkspace(forked, self.child)
+
+    async def discard(self, name: str) -> None:
+        """Remove the folder of a dimension of the child."""
+        await self.parent.discard(self._own(name))
+
+    async def adopt(self, trees: Sequence[TreeId], *, base: TreeId) -> Sequence[str]:
+        """Make the folder one tree, or several put together that come from one base."""
+        return await self.parent.adopt(trees, base=base)
+
+    async def close(self) -> None:
+        """Give up what the workspace holds open."""
+        await self.parent.close()
+
+    def _own(self, name: str) -> str:
+        return f"{self.child}/{name}"
 
 
 def make_child_directory(

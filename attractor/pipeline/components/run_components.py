@@ -1,6 +1,6 @@
-"""Builds the interviewer of a run, and the handler of every node type that its graph uses."""
+"""A prepared run and the components that execute it."""
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
@@ -9,17 +9,14 @@ from attractor.engine.interviews import AnsweredFirst, Questions
 from attractor.engine.questions.question import Answer, AnswerKind, Interviewer
 from attractor.engine.run_folder.open_run import OpenRun
 from attractor.engine.runner import Steer
-from attractor.engine.seams import Handler, Parts
-from attractor.engine.walk.saved_conversations import (
-    Rebuild,
-    rebuilder_of,
-)
+from attractor.engine.seams import Handler, Parts, Workspace
+from attractor.engine.walk.saved_conversations import Rebuild, rebuilder_of
+from attractor.environments.selection import EnvironmentChoice
 from attractor.handlers.registry import handler_registry
 from attractor.interviewers.queue import NAME as QUEUE
 from attractor.interviewers.registry import InterviewerParts, build_interviewer
 from attractor.pipeline.components.backends import build_backend, executed_type
-from attractor.pipeline.host.custom_parts import adapt_handler
-from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.host.run_host import RunHost, adapt_handler
 from attractor.pipeline.request import RunRequest
 from attractor.pipeline.source.read import PipelineSource
 
@@ -95,3 +92,25 @@ async def build_components(
     built = {name: adapt_handler(name, registry[name](parts)) for name in sorted(used)}
     handlers = {**built, **custom_parts.handlers}
     return RunComponents(handlers, backend.steer, interviewer, asking, rebuilder_of(backend))
+
+
+@dataclass(frozen=True)
+class PreparedRun:
+    """The parts of a run, ready to be walked; its directory is an `OpenRun` beside it."""
+
+    pipeline: PipelineSource
+    request: RunRequest
+    host: RunHost
+    sandbox: EnvironmentChoice
+    workspace: Workspace
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Callbacks of a judge: `begin` before the first stage, `finish` after a successful walk.
+
+    Without `finish` a run that succeeded keeps waiting for its evaluation.
+    """
+
+    begin: Callable[[OpenRun, EnvironmentChoice], None]
+    finish: Callable[[OpenRun, PreparedRun], Awaitable[None]] | None

@@ -12,11 +12,10 @@ from attractor.base.errors import AttractorError
 from attractor.base.json import Json
 from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.outcome import Usage
-from attractor.engine.questions.description import describe_question
-from attractor.engine.routing.loops import Loop, find_loops
-from attractor.engine.run_folder.fence import is_held
-from attractor.engine.run_folder.layout import read_files
-from attractor.engine.state.in_flight import InFlight
+from attractor.engine.questions.question import describe_question
+from attractor.engine.routing.edge_selection import Loop, find_loops
+from attractor.engine.run_folder.layout import is_held, read_files
+from attractor.engine.state.attempts import InFlight
 from attractor.engine.state.run_state import AWAITING_ANSWER, RunState, StatusWord, outcome_of
 from attractor.engine.state.walks import interrupted_attempts
 from attractor.engine.storage.json_files import read_document

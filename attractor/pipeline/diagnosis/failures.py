@@ -14,8 +14,7 @@ from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
 from attractor.engine.outcome import FailureClass
-from attractor.engine.routing.edge_selection import RouteReason
-from attractor.engine.routing.loops import find_loops
+from attractor.engine.routing.edge_selection import RouteReason, find_loops
 from attractor.engine.routing.next_move import find_unsatisfied, redirect_limit, visit_limit
 from attractor.engine.state.progress import Progress, WalkEnd
 from attractor.engine.state.run_state import RunState

@@ -1,25 +1,37 @@
-"""Creates a run that continues from another run, as that was before a visit of a node."""
+"""Creates a fork of a run at a point of its history."""
 
-from dataclasses import replace
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import field, replace
 from functools import partial
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import Refused, UnknownName, UsageError
+from attractor.base.events import Event
 from attractor.base.ids import new_run_id
 from attractor.base.json import Json
 from attractor.engine.context import put_aside
 from attractor.engine.errors import GraphChanged
-from attractor.engine.journal.events import PipelineStarted, RunForked
-from attractor.engine.run_folder.fence import is_held
+from attractor.engine.journal.checkpoint import verify_journal
+from attractor.engine.journal.events import (
+    ParallelBranchStarted,
+    PipelineStarted,
+    RunForked,
+    StageStarted,
+)
+from attractor.engine.journal.reducer import fold
 from attractor.engine.run_folder.layout import (
     Manifest,
     RunDirectory,
     create_run_directory,
+    is_held,
     require_free,
 )
 from attractor.engine.state.progress import Progress, begin, progress_to_record
-from attractor.engine.storage.blobs import Blobs
+from attractor.engine.state.run_state import RunState
+from attractor.engine.storage.artifacts import Blobs
+from attractor.engine.storage.json_files import Fields
 from attractor.environments.selection import require_promised
 from attractor.language.comparison.compare import diff
 from attractor.language.comparison.difference_text import NO_CHANGE, difference_text
@@ -30,7 +42,6 @@ from attractor.pipeline.fork.linked_run import (
     require_trees,
     share_artifacts,
 )
-from attractor.pipeline.fork.points import ForkPoint, find_fork_point
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.preflight.preflight import preflight
 from attractor.pipeline.request import (
@@ -40,17 +51,162 @@ from attractor.pipeline.request import (
     WorkspaceKind,
     read_request,
 )
-from attractor.pipeline.runs.child_folders import whole_of
 from attractor.pipeline.runs.history import RunRecord, read_run
-from attractor.pipeline.runs.lookup import run_root
+from attractor.pipeline.runs.lookup import run_root, whole_of
 from attractor.pipeline.source.read import (
     PipelineSource,
     hash_of_file,
     open_pipeline,
     project_of,
+    read_saved_pipeline,
 )
-from attractor.pipeline.source.saved import read_saved_pipeline
 from attractor.pipeline.workspace.left_processes import end_left_running_of
+
+SHOWN = 12
+
+
+_WITH_VISIT = re.compile(r"(?P<node>.+)@(?P<visit>[0-9]{1,9})", re.DOTALL)
+
+
+_STARTED, _BRANCHED = StageStarted.__name__, ParallelBranchStarted.__name__
+
+
+@dataclass(frozen=True)
+class Visited:
+    """A visit of a node: its number, its first event, and its branch."""
+
+    node: str
+    visit: int
+    seq: int
+    branch: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.node}@{self.visit}"
+
+
+@dataclass(frozen=True)
+class ForkPoint:
+    """The state of a run right before a visit; `seq` and `hash` are of the event before it."""
+
+    node: str
+    visit: int
+    seq: int
+    hash: str
+    progress: Progress
+    begun: Mapping[str, int]
+    given: Mapping[str, int]
+
+    def __str__(self) -> str:
+        return f"{self.node}@{self.visit}"
+
+
+@dataclass
+class _Path:
+    """The visits of a run in order of their start, and the forks of its branches."""
+
+    visits: dict[tuple[str, int], Visited] = field(default_factory=dict[tuple[str, int], Visited])
+    branches: dict[str, tuple[str, str]] = field(default_factory=dict[str, tuple[str, str]])
+
+    def add(self, event: Event) -> None:
+        """Add an event."""
+        if event.node is None or event.visit is None:
+            return
+        branch = event.branch or ""
+        if event.type == _BRANCHED:
+            parent = Fields(event.data, _BRANCHED).text("parent")
+            self.branches[branch] = (f"{event.node}@{event.visit}", parent)
+        elif event.type == _STARTED:
+            visited = Visited(event.node, event.visit, event.seq, branch)
+            # A stage that was interrupted begins again.
+            self.visits.setdefault((event.node, event.visit), visited)
+
+    def fork_of(self, branch: str) -> str:
+        """Return the visit at which the outermost branch around a branch started."""
+        place, parent = self.branches.get(branch, ("", ""))
+        while parent:
+            place, parent = self.branches.get(parent, ("", ""))
+        return place
+
+
+def find_fork_point(run: RunRecord, reference: str) -> ForkPoint:
+    """Return the moment before a visit, `NODE@VISIT`, or before the last one of a NODE."""
+    verify_journal(run.directory.events)
+    path = _Path()
+    for event in run.events():
+        path.add(event)
+    visited = _choose(run, list(path.visits.values()), reference)
+    if visited.branch:
+        raise UsageError(
+            f"{visited} was in the branch {visited.branch}, and a run is forked as a whole",
+            hint=f"fork it where its branches began: {path.fork_of(visited.branch)}",
+        )
+    return _before(run, visited)
+
+
+def _choose(run: RunRecord, visits: Sequence[Visited], reference: str) -> Visited:
+    node, number = _split(reference, {one.node for one in visits})
+    of_node = [one for one in visits if one.node == node]
+    if not of_node:
+        raise _never_visited(run, visits, node)
+    found = [one for one in of_node if number in (None, one.visit)]
+    if not found:
+        raise UsageError(
+            f"{node} has no visit {number} in run {run.run_id}",
+            hint=f"its visits: {_named([str(one) for one in of_node])}{_earlier(run)}",
+        )
+    return found[-1]
+
+
+def _split(reference: str, nodes: set[str]) -> tuple[str, int | None]:
+    """Split a reference into node and visit; a node id may contain `@` itself."""
+    match = _WITH_VISIT.fullmatch(reference)
+    if match is None or reference in nodes:
+        return reference, None
+    return match["node"], int(match["visit"])
+
+
+def _never_visited(run: RunRecord, visits: Sequence[Visited], node: str) -> UsageError:
+    if not visits:
+        return UsageError(
+            f"run {run.run_id} has visited nothing yet",
+            hint=f"begin it with attractor resume{_earlier(run)}",
+        )
+    nodes = list(dict.fromkeys(one.node for one in visits))
+    error = UnknownName("visited node", node, nodes)
+    name, _, number = node.rpartition("@")
+    if name in nodes:
+        told = f"invalid visit number {number!r} of {name}"
+        return UsageError(told, hint=f"say {name}@1 for the first one")
+    if len(nodes) > SHOWN and not error.hint.startswith("did you mean"):
+        error.hint = f"visited: {_named(nodes)}"
+    error.hint += _earlier(run)
+    return error
+
+
+def _earlier(run: RunRecord) -> str:
+    """Return a hint at the visits before the fork, which are in the parent."""
+    if not run.manifest.forked_at:
+        return ""
+    return f"; it was forked at {run.manifest.forked_at} from {run.manifest.parent}, which has more"
+
+
+def _named(words: Sequence[str]) -> str:
+    more = f" and {len(words) - SHOWN} more" if len(words) > SHOWN else ""
+    return ", ".join(words[-SHOWN:]) + more
+
+
+def _before(run: RunRecord, visited: Visited) -> ForkPoint:
+    state, seq, digest = RunState(), 0, ""
+    for event in run.events():
+        if event.seq == visited.seq:
+            break
+        state, seq, digest = fold(state, event), event.seq, event.hash
+    if state.progress is None:
+        raise UsageError(f"the walk of {run.run_id} had not begun before {visited}")
+    return ForkPoint(
+        visited.node, visited.visit, seq, digest, state.progress, state.begun, state.answer_counts
+    )
+
 
 CHILDREN = "children"
 

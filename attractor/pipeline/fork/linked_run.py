@@ -14,8 +14,8 @@ from attractor.engine.journal.events import (
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.seams import Base
 from attractor.engine.stage.no_workspace import NoEnvironment, NoWorkspace
-from attractor.engine.state.identifiers import TreeId
-from attractor.engine.storage.blobs import ARTIFACTS, share_blobs
+from attractor.engine.state.attempts import TreeId
+from attractor.engine.storage.artifacts import ARTIFACTS, share_blobs
 from attractor.engine.storage.secrets import Redactor
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.pipeline.host.run_host import RunHost

@@ -1,29 +1,177 @@
-"""The outside world of a run: read once at the edge, and passed down."""
+"""The host of a run: its environment, secrets, custom parts and own texts."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import os
+import re
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import field, replace
 from datetime import timedelta
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Protocol, TextIO, cast
 
+from attractor import __version__
 from attractor.base.broadcast import Missed, Subscription
-from attractor.base.clock import Clock
+from attractor.base.callables import call
+from attractor.base.clock import Clock, SystemClock
 from attractor.base.dataclasses import dataclass
+from attractor.base.errors import UsageError
 from attractor.base.events import Event
+from attractor.base.registry import count_parameters
+from attractor.config.schema import Configuration
+from attractor.config.settings import NotifySettings, Settings, WorkspaceSettings
+from attractor.engine.context import Context
 from attractor.engine.journal.events import EventLog
-from attractor.engine.storage.secrets import Redactor, is_secret_name
+from attractor.engine.outcome import Outcome
+from attractor.engine.questions.question import Interviewer
+from attractor.engine.seams import Backend, Handler, Stage
+from attractor.engine.storage.secrets import SHORTEST, Redactor, is_secret_name, texts_of
+from attractor.environments.variables import inherited
 from attractor.language.declarations.inputs import is_of_input
+from attractor.language.diagnostics import Diagnostic, error
+from attractor.language.graph.graph import Graph, Node
+from attractor.language.linting.lint_rule import ExtraRules
 from attractor.language.linting.validate import Level, Levels
+from attractor.language.preparation.transform import Transform
+from attractor.pipeline.host.rule_levels import rule_levels
 from attractor.workspaces.folders import SHARED
 from attractor.workspaces.setup.preparation import NO_PREPARATION, Preparation
 
 if TYPE_CHECKING:
     from attractor.config.settings import LlmSettings
-from attractor.pipeline.host.custom_parts import NO_CUSTOM_PARTS, CustomParts
-from attractor.pipeline.host.own_texts import secrets_in_own_texts
+
+
+_COULD_BE_ONE = re.compile(rf"[A-Za-z._/@:-]{{{SHORTEST},40}}")
+
+
+def words_in_texts(values: Iterable[str], texts: Iterable[str]) -> frozenset[str]:
+    """Return the values that occur in texts, also as a part of a longer word.
+
+    The texts are read only where a value may be such a word: most secrets have digits.
+    """
+    sought = {value for value in values if _COULD_BE_ONE.fullmatch(value)}
+    found = set[str]()
+    for text in texts if sought else ():
+        found |= {word for word in sought - found if word in text}
+    return frozenset(found)
+
+
+def secrets_in_own_texts(secrets: Iterable[str]) -> frozenset[str]:
+    """Return the secrets, or lines of them, that occur in the texts of Attractor."""
+    return words_in_texts((text for one in secrets for text in texts_of(one)), _package_texts())
+
+
+def is_in_own_texts(secret: str) -> bool:
+    """Return whether a secret occurs in the texts of Attractor."""
+    return secret.strip() in secrets_in_own_texts([secret])
+
+
+def _package_texts() -> Iterator[str]:
+    """Yield the source texts, from which all names in records come."""
+    yield from _read(Path(__file__).parents[2])
+
+
+@cache
+def _read(package: Path) -> tuple[str, ...]:
+    # A part is registered by the name of its file.
+    files = sorted(package.rglob("*.py"))
+    return tuple(f"{one.relative_to(package)}\n{one.read_text('utf-8')}" for one in files)
+
+
+HANDED_IN = "handed in"
+"""The name that a manifest keeps for a part that a program passed as an object."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CustomParts:
+    """The parts that a program passes as objects, and the texts of pipelines without a file."""
+
+    handlers: Mapping[str, Handler] = field(default_factory=dict[str, Handler])
+    backend: Backend | None = None
+    interviewer: Interviewer | None = None
+    transforms: Sequence[Transform] = ()
+    rules: ExtraRules = ()
+    texts: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the parts that a resumed run needs; the interviewer may change."""
+        named = [f"handler {type_}" for type_ in sorted(self.handlers)]
+        named += ["backend"] if self.backend else []
+        return (*named, *(f"transform {type(one).__name__}" for one in self.transforms))
+
+    def find_missing(self, names: Sequence[str]) -> Iterator[Diagnostic]:
+        """Yield a fault for each part that the run started with and that is missing now."""
+        for name in names:
+            if name not in self.names:
+                yield error(
+                    f"the program that started the run passed its {name}",
+                    fix="resume it from a program that passes it: resume_pipeline",
+                )
+
+
+NO_CUSTOM_PARTS = CustomParts()
+
+
+_HINT = "hand in an object with execute(node, context, graph, logs_root), or execute(stage)"
+
+
+_OURS, _SPEC = 1, 4
+
+
+class SpecHandler(Protocol):
+    """Executes one node type, with the four arguments of the specification."""
+
+    def execute(
+        self, node: Node, context: Context, graph: Graph, logs_root: Path
+    ) -> Outcome | Awaitable[Outcome]:
+        """Do the work of one attempt and say how it ended."""
+        ...
+
+
+class SyncHandler(Protocol):
+    """Executes one node type, and is not async: it gets a thread."""
+
+    def execute(self, stage: Stage) -> Outcome:
+        """Do the work of one attempt and say how it ended."""
+        ...
+
+
+AnyHandler = Handler | SyncHandler | SpecHandler
+
+
+@dataclass(frozen=True)
+class _Adapted:
+    """Adapts a handler with the four arguments of the specification."""
+
+    called: Callable[..., object]
+
+    async def execute(self, stage: Stage) -> Outcome:
+        given = (stage.node, stage.context, stage.graph, stage.logs_root)
+        # Whatever it is, whoever executes a stage looks at what it returned.
+        return cast(Outcome, await call(self.called, *given))
+
+
+def adapt_handler(type_: str, handler: AnyHandler) -> Handler:
+    """Return a handler as the engine calls it, or refuse an invalid one."""
+    if isinstance(handler, type):
+        told = f"the handler of {type_} is a class"
+        raise UsageError(told, hint=f"hand in an object: {handler.__name__}()")
+    execute = getattr(handler, "execute", None)
+    if not callable(execute):
+        raise UsageError(f"the handler of {type_} has no method execute", hint=_HINT)
+    wanted = count_parameters(execute)
+    if wanted == _SPEC:
+        return _Adapted(execute)
+    if wanted != _OURS:
+        raise UsageError(f"the handler of {type_} wants {wanted} arguments", hint=_HINT)
+    return cast(Handler, handler)
+
+
+def adapt_handlers(handlers: Mapping[str, AnyHandler]) -> dict[str, Handler]:
+    """Return handlers by node type as the engine calls them."""
+    return {type_: adapt_handler(type_, one) for type_, one in handlers.items()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,3 +290,59 @@ class RunHost:
     def search_path(self) -> str:
         """The folders that are searched for programs."""
         return self.environ.get("PATH", "")
+
+
+def open_host(
+    configuration: Configuration[Settings],
+    *,
+    environ: Mapping[str, str],
+    input: TextIO,
+    output: TextIO,
+    observer: Observer | None = None,
+    tell: Callable[[str], None] = report_nothing,
+    quiet: Callable[[], AbstractContextManager[None]] = nullcontext,
+    custom_parts: CustomParts = NO_CUSTOM_PARTS,
+) -> RunHost:
+    """Return the host of a project, with the clock and the randomness of the machine."""
+    settings = configuration.settings
+    return RunHost(
+        project=configuration.root,
+        state_dir=settings.state_dir,
+        runs_dir=settings.runs_dir,
+        workspaces_dir=settings.workspaces_dir,
+        environ=environ,
+        clock=SystemClock(),
+        randomness=os.urandom,
+        input=input,
+        output=output,
+        version=__version__,
+        levels=rule_levels(configuration),
+        preparation=_preparation(settings.workspace),
+        notify=_notify(settings.notify, environ, folder=configuration.root),
+        llm=settings.llm,
+        observer=observer,
+        tell=tell,
+        quiet=quiet,
+        custom_parts=custom_parts,
+    )
+
+
+def _preparation(settings: WorkspaceSettings) -> Preparation:
+    return Preparation(
+        setup=settings.setup,
+        setup_files=settings.setup_files,
+        carry=settings.carry,
+        carry_read_only=settings.carry_read_only,
+        setup_timeout=timedelta(minutes=settings.setup_minutes),
+    )
+
+
+def _notify(settings: NotifySettings, environ: Mapping[str, str], *, folder: Path) -> Notify:
+    return Notify(
+        command=settings.command,
+        url=settings.url.get_secret_value(),
+        after=timedelta(seconds=settings.after_seconds),
+        time_limit=timedelta(seconds=settings.timeout_seconds),
+        folder=folder,
+        variables=inherited(environ),
+    )

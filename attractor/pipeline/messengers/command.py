@@ -6,7 +6,7 @@ from attractor.base.process_output import OutputLimit
 from attractor.base.processes import ExecResult, run_process
 from attractor.environments.selection import missing_command
 from attractor.pipeline.host.run_host import Notify
-from attractor.pipeline.notifications.notice import Messenger, sent_bytes, variables_of
+from attractor.pipeline.notifications.notifier import Messenger, sent_bytes, variables_of
 
 SHELL = "/bin/bash"
 LONGEST_WORDS = OutputLimit(head=2_000, tail=2_000)

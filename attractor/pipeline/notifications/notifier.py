@@ -1,27 +1,122 @@
-"""Notifies people that a gate waits for them, once for each question (R5)."""
+"""Composes the notices of a run and sends them by the messengers of its settings."""
 
 import asyncio
+import json
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Protocol
 from urllib.parse import urlsplit
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError
 from attractor.base.events import Event
 from attractor.base.journal import read_lines
-from attractor.base.json import JsonObject, parse_json
+from attractor.base.json import Json, JsonObject, parse_json
+from attractor.base.registry import Registry
+from attractor.engine.context import shorten
 from attractor.engine.interviews import Overhears
-from attractor.engine.questions.question import Answer, Interviewer, Question, ask_each
+from attractor.engine.questions.question import (
+    Answer,
+    Interviewer,
+    Question,
+    ask_each,
+    branch_of,
+    choices_of,
+    describe_branches,
+    question_to_record,
+)
 from attractor.engine.run_folder.open_run import OpenRun, end_run
 from attractor.engine.seams import Parked
-from attractor.engine.state.identifiers import StageReference
+from attractor.engine.state.attempts import StageReference
 from attractor.engine.state.run_state import AWAITING_ANSWER
 from attractor.engine.state.walks import find_asker
 from attractor.engine.storage.secrets import Redactor
-from attractor.engine.truncation import shorten
-from attractor.pipeline.host.run_host import RunHost
-from attractor.pipeline.notifications.notice import Notice, messengers
+from attractor.pipeline.host.run_host import Notify, RunHost
 from attractor.pipeline.runs.lookup import reference_of
+from attractor.pipeline.runs.open_work import answer_command
+
+PREFIX = "NOTIFY_"
+"""What the variables of a command begin with."""
+
+
+class Messenger(Protocol):
+    """A way to tell people; a file of `messengers` is one."""
+
+    async def __call__(self, notice: JsonObject, notify: Notify) -> str:
+        """Tell them, and return what went wrong, if anything did."""
+        ...
+
+
+def messengers() -> Registry[Messenger]:
+    """Return the messengers by name."""
+    return Registry("attractor.pipeline.messengers", Messenger, noun="messenger")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Notice:
+    """A question that waits; `reference` is what names the run in a command."""
+
+    run_id: str
+    pipeline: str
+    directory: Path
+    reference: str
+    question: Question
+    branch: str = ""
+    is_parked: bool = False
+
+    def to_record(self) -> dict[str, Json]:
+        """Return it as it is sent."""
+        asked = question_to_record(self.question)
+        return {
+            "run_id": self.run_id,
+            "pipeline": self.pipeline,
+            "directory": str(self.directory),
+            "node": self.question.stage,
+            "branch": branch_of(self.question) or self.branch,
+            "where": "; ".join(describe_branches(self.question)),
+            "question": asked,
+            "parked": self.is_parked,
+            "choices": [
+                {"key": one.key, "label": one.label, "command": self._command(one.key)}
+                for one in choices_of(self.question)
+            ],
+            "answer": self._command(""),
+        }
+
+    def _command(self, said: str) -> str:
+        return answer_command(self.reference, said, question=self.question.id)
+
+
+def variables_of(notice: JsonObject) -> dict[str, str]:
+    """Return what is short of a notice as variables: `NOTIFY_RUN_ID`, `NOTIFY_QUESTION`, ..."""
+    plain = {name: value for name, value in notice.items() if isinstance(value, str)}
+    match notice:
+        case {"question": {"id": str(id_), "text": str(text), "deadline": str(deadline)}}:
+            plain |= {"question": text, "question_id": id_, "deadline": deadline}
+        case _:
+            pass
+    match notice.get("choices"):
+        case [*choices]:
+            plain["choices"] = "\n".join(map(_choice, choices))
+        case _:
+            pass
+    plain["parked"] = "true" if notice.get("parked") else "false"
+    return {f"{PREFIX}{name.upper()}": value.replace("\0", "") for name, value in plain.items()}
+
+
+def sent_bytes(notice: JsonObject) -> bytes:
+    """Return a notice as a command reads it and an address is sent it: a line of plain ASCII."""
+    return json.dumps(notice).encode("ascii") + b"\n"
+
+
+def _choice(choice: Json) -> str:
+    match choice:
+        case {"key": str(key), "label": str(label)}:
+            return f"{key}\t{label}"
+        case _:
+            return ""
+
 
 STARTED = "NotificationStarted"
 """The event before a notification is sent, so that it is not sent twice."""

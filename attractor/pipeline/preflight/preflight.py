@@ -1,26 +1,35 @@
-"""Reports every fault of a requested run at once: on this machine, then in its sandbox (R14)."""
+"""Checks the backends, the workspace and the child pipelines of a run before it starts."""
 
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import replace
 from io import StringIO
-from typing import cast
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, cast
 
+from attractor.backends.models import ModelDefaults, find_model_faults
 from attractor.backends.registry import backend_registry
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, UnknownName, UsageError
 from attractor.engine.errors import NotRunnable
-from attractor.engine.preflight import find_faults, find_secret_names
+from attractor.engine.preflight import find_faults, find_secret_names, resolve_handler
+from attractor.engine.prompts.inherited_context import ModelTask, model_task
 from attractor.engine.seams import Handler
 from attractor.engine.simulation.outcomes import read_outcomes
 from attractor.environments.selection import EnvironmentChoice
 from attractor.handlers.registry import handler_registry
 from attractor.interviewers.registry import InterviewerParts, build_interviewer
 from attractor.language.diagnostics import Diagnostic, error
-from attractor.language.graph.graph import Graph
-from attractor.pipeline.components.backends import SIMULATE
+from attractor.language.graph.graph import Graph, Node
+from attractor.language.source.syntax_tree import Span
+from attractor.pipeline.components.backends import (
+    AGENT,
+    SIMULATE,
+    backend_of,
+    find_unknown_providers,
+)
 from attractor.pipeline.components.run_components import preset_answers
-from attractor.pipeline.host.custom_parts import HANDED_IN, CustomParts
-from attractor.pipeline.host.run_host import RunHost
-from attractor.pipeline.preflight.backends import find_backend_faults, find_setting_faults
+from attractor.pipeline.host.run_host import HANDED_IN, CustomParts, RunHost
 from attractor.pipeline.preflight.child_pipelines import find_child_pipelines
 from attractor.pipeline.preflight.requirements import (
     find_long_commands,
@@ -33,10 +42,168 @@ from attractor.pipeline.preflight.secrets import (
     find_secrets_in_pipeline,
     find_secrets_in_request,
 )
-from attractor.pipeline.preflight.workspace import find_workspace_faults
-from attractor.pipeline.request import RunRequest
+from attractor.pipeline.request import RunRequest, WorkspaceKind
 from attractor.pipeline.source.read import PipelineSource, project_of
-from attractor.pipeline.workspace.sandbox import choose_sandbox
+from attractor.pipeline.workspace.create import HEAD, choose_sandbox, kept_out
+from attractor.workspaces.create.from_folder import read_copy_rules
+from attractor.workspaces.create.ignore_files import read_commit_rules
+from attractor.workspaces.errors import FolderTooLarge, NotARepository, UnknownCommit
+from attractor.workspaces.git.gitignore import IgnoreRules
+from attractor.workspaces.git.repository import open_repository
+from attractor.workspaces.result_tree import EXCLUDED, protected_paths
+from attractor.workspaces.setup.ignored_files import (
+    carry_problem,
+    is_plain_entry,
+    read_only_problem,
+)
+from attractor.workspaces.snapshot import SnapshotRules
+
+if TYPE_CHECKING:
+    from attractor.config.settings import LlmSettings
+
+
+CODERGEN = "codergen"
+_ANSWERS = (ModelTask.AN_ANSWER, ModelTask.ADVICE)
+
+
+async def find_backend_faults(
+    graphs: Sequence[Graph], request: RunRequest, host: RunHost
+) -> Sequence[Diagnostic]:
+    """Return a fault for each unknown backend or agent, and each model that cannot be used."""
+    shipped = cast(Mapping[str, Handler], handler_registry())
+    handlers = {**shipped, **host.custom_parts.handlers}
+    tasks = [node for graph in graphs for node in _backend_nodes(graph, handlers)]
+    of_run = HANDED_IN if host.custom_parts.backend else request.backend
+    by_agent = [node for node in tasks if backend_of(node, of_run) == AGENT]
+    defaults = ModelDefaults(request.model, request.provider)
+    models = await find_model_faults(by_agent, defaults, host.environ)
+    return [*find_unknown_backends(tasks, of_run), *models]
+
+
+def find_unknown_backends(nodes: Iterable[Node], of_run: str) -> Iterator[Diagnostic]:
+    """Yield each node that names an unknown backend, or an agent."""
+    known = backend_registry()
+    for node in nodes:
+        backend = backend_of(node, of_run)
+        if backend not in known and backend not in (of_run, HANDED_IN):
+            unknown = UnknownName("backend", backend, tuple(known))
+            message = f"node {node.id}: backend={backend}: {unknown.message}"
+            yield error(message, _span(node, "backend"), node=node.id, fix=unknown.hint)
+        agent = node.attributes.text("agent")
+        if agent and backend == AGENT:
+            message = f"node {node.id}: agent={agent}: agents cannot be chosen by name yet"
+            fix = "remove it; llm_model and llm_provider choose the model of the stage"
+            yield error(message, _span(node, "agent"), node=node.id, fix=fix)
+
+
+def find_setting_faults(settings: "LlmSettings | None") -> Iterator[Diagnostic]:
+    """Yield each setting that names an unknown provider, and so has no effect."""
+    for key, unknown in find_unknown_providers(settings):
+        yield error(f"the setting {key}: {unknown.message}", fix=unknown.hint)
+
+
+def _backend_nodes(graph: Graph, handlers: Mapping[str, Handler]) -> Iterator[Node]:
+    """Yield the nodes whose stages call a backend."""
+    for node in graph.nodes.values():
+        try:
+            handler = resolve_handler(node, handlers)
+        except UsageError:  # reported as a fault of the graph
+            continue
+        calls_backend = handler is handlers[CODERGEN] or model_task(node) in _ANSWERS
+        if node not in graph.exits and calls_backend:
+            yield node
+
+
+def _span(node: Node, key: str) -> Span:
+    value = node.attributes.value(key)
+    return value.span if value and value.span.is_somewhere else node.span
+
+
+_TABLE = "[workspace] of attractor.toml"
+
+
+async def find_workspace_faults(request: RunRequest, host: RunHost) -> Sequence[Diagnostic]:
+    """Return what stands in the way of the workspace that a run wants, each with its remedy."""
+    wanted = host.preparation
+    if request.workspace is WorkspaceKind.COPY:
+        try:
+            ours = kept_out(host)
+            rules = await read_copy_rules(host.project, ours)
+        except FolderTooLarge as fault:
+            return [error(fault.message, fix=fault.hint)]
+        kept = protected_paths({}, (*EXCLUDED, *ours))
+        return list(_carry_faults(host, replace(rules, kept=kept)))
+    is_any = wanted.carry or wanted.carry_read_only or wanted.setup_files
+    if request.workspace is not WorkspaceKind.ISOLATED or not is_any:
+        return []
+    try:
+        repository = await open_repository(host.project, search_path=host.search_path)
+        looked = await read_commit_rules(repository, await repository.commit(HEAD))
+    except (NotARepository, UnknownCommit) as fault:
+        return [error(fault.message, fix=fault.hint)]
+    faults = list(_carry_faults(host, looked.rules))
+    # What is not committed may come along, and then it counts.
+    return faults if request.include_dirty else [*faults, *_setup_faults(host, looked.files)]
+
+
+def _carry_faults(host: RunHost, rules: SnapshotRules) -> Iterator[Diagnostic]:
+    for path in host.preparation.carry:
+        message = f"invalid path {path!r} in carry of {_TABLE}"
+        plain = str(PurePosixPath(path))
+        if problem := carry_problem(plain, rules) or _records_problem(plain, host):
+            yield error(f"{message}: {problem}", fix=_fix(problem, "carry"))
+        elif not os.path.lexists(host.project / plain):
+            yield error(
+                f"{message}: it does not exist in {host.project}",
+                fix="create it, or remove it from carry",
+            )
+    yield from _read_only_faults(host, rules)
+
+
+def _read_only_faults(host: RunHost, rules: SnapshotRules) -> Iterator[Diagnostic]:
+    wanted, project = host.preparation, host.project
+    for at, path in enumerate(wanted.shown_paths):
+        message = f"invalid path {wanted.carry_read_only[at]!r} in carry_read_only of {_TABLE}"
+        others = [*wanted.copied_paths, *wanted.shown_paths[:at]]
+        problem = read_only_problem(path, rules, folder=project, others=others)
+        # A sandbox hides the content of a folder at the top: see `bubblewrap.py`.
+        problem = problem or _records_problem(path, host, is_covered="/" not in path)
+        if problem:
+            yield error(f"{message}: {problem}", fix=_fix(problem, "carry_read_only"))
+        elif not is_plain_entry(project, path):
+            yield error(
+                f"{message}: it is not a file or folder in {project}",
+                fix="create it (links do not count), or remove it from carry_read_only",
+            )
+
+
+def _records_problem(path: str, host: RunHost, *, is_covered: bool = False) -> str:
+    """Return the reason why a path with records (suites, keys, runs) is protected, or ""."""
+    source = (host.project / path).resolve()
+    for ours in (host.runs_dir.resolve(), host.state_dir.resolve()):
+        if source.is_relative_to(ours):
+            return "agents have no access to it"
+        if ours.is_relative_to(source) and not is_covered:
+            return f"it contains {ours}, to which agents have no access"
+    return ""
+
+
+def _fix(problem: str, name: str) -> str:
+    if "git does not ignore" in problem:
+        return "add it to .gitignore and commit that; files in git are in the workspace anyway"
+    if "twice" in problem or "overlaps" in problem:
+        return "list it once, either in carry (copied) or in carry_read_only"
+    return f"remove it from {name}"
+
+
+def _setup_faults(host: RunHost, files: Set[bytes]) -> Iterator[Diagnostic]:
+    for pattern in host.preparation.setup_files if host.preparation.setup else ():
+        rules = IgnoreRules({}, [pattern])
+        if not any(map(rules.ignores_file, files)):
+            yield error(
+                f"no file of the last commit matches {pattern!r} in setup_files of {_TABLE}",
+                fix="write a pattern as in .gitignore, and commit the file",
+            )
 
 
 def find_request_faults(

@@ -13,8 +13,7 @@ from attractor.language.declarations.inputs import (
 from attractor.language.diagnostics import Diagnostic, error
 from attractor.language.graph.graph import Graph
 from attractor.language.source.syntax_tree import Span
-from attractor.pipeline.host.own_texts import is_in_own_texts
-from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.host.run_host import RunHost, is_in_own_texts
 from attractor.pipeline.request import GOAL, INPUT_PREFIX, RunRequest
 from attractor.pipeline.source.read import PipelineSource
 

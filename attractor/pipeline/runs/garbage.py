@@ -14,8 +14,7 @@ from attractor.base.ids import time_of
 from attractor.base.json import Json
 from attractor.base.locks import FileLock
 from attractor.engine.journal.checkpoint import open_journal
-from attractor.engine.run_folder.fence import is_held
-from attractor.engine.run_folder.layout import RunDirectory, read_manifest
+from attractor.engine.run_folder.layout import RunDirectory, is_held, read_manifest
 from attractor.engine.state.run_state import (
     AWAITING_ANSWER,
     AWAITING_DECISION,

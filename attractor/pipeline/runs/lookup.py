@@ -1,19 +1,24 @@
-"""Finds runs by reference and summarizes them."""
+"""Finds the folders of runs and of their child runs."""
 
 import os
+import re
 import shlex
+import shutil
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from datetime import UTC, datetime
+from itertools import count, takewhile
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, ExitCode, UnknownName, UsageError
 from attractor.base.events import Event
-from attractor.base.files import write_whole
+from attractor.base.files import file_error, write_whole
 from attractor.base.ids import is_run_id, time_of
 from attractor.base.journal import read_lines
 from attractor.base.json import Json, parse_json
+from attractor.engine.context import shorten
 from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.outcome import NOTHING_USED, Usage
 from attractor.engine.questions.question import (
@@ -22,9 +27,9 @@ from attractor.engine.questions.question import (
     answer_to_record,
     question_to_record,
 )
-from attractor.engine.run_folder.fence import is_held
-from attractor.engine.run_folder.layout import RunDirectory, read_manifest
-from attractor.engine.state.identifiers import stage_id
+from attractor.engine.run_folder.layout import Manifest, RunDirectory, is_held, read_manifest
+from attractor.engine.state.attempts import stage_id
+from attractor.engine.state.progress import Progress
 from attractor.engine.state.run_state import (
     AWAITING_ANSWER,
     QUEUED,
@@ -34,9 +39,57 @@ from attractor.engine.state.run_state import (
     outcome_of,
 )
 from attractor.engine.storage.json_files import Fields, read_document
-from attractor.engine.truncation import shorten
+from attractor.language.graph.graph import folder_name
 from attractor.pipeline.host.run_host import RunHost
-from attractor.pipeline.runs.child_folders import child_directory, newest_round
+
+_STAGE = re.compile(r"(?P<node>.*)@(?P<attempt>[0-9]+\.[0-9]+)", re.DOTALL)
+
+
+def child_directory(parent: RunDirectory, name: str) -> RunDirectory:
+    """Return the directory of a child, whether it exists or not."""
+    return RunDirectory(parent.children / child_folder(name))
+
+
+def child_folder(name: str) -> str:
+    """Return the folder of a child: that of its node, with the numbers of visit and attempt."""
+    found = _STAGE.fullmatch(name)
+    return f"{folder_name(found['node'])}@{found['attempt']}" if found else folder_name(name)
+
+
+def newest_round(first: RunDirectory) -> RunDirectory:
+    """Return the directory of the newest restart of a child (default: the child)."""
+    rounds = takewhile(lambda one: one.manifest.exists(), (_round(first, at) for at in count(1)))
+    return next(iter(deque(rounds, maxlen=1)), first)
+
+
+def next_round(first: RunDirectory, progress: Progress) -> RunDirectory:
+    """Return the directory of the next restart of a child."""
+    return _round(first, progress.restarts + 1)
+
+
+def round_before(first: RunDirectory, manifest: Manifest) -> RunDirectory:
+    """Return the directory of the run that a restart replaces."""
+    return _round(first, manifest.restart - 1)
+
+
+def whole_of(root: Path) -> str:
+    """Return the id of the run that the run of a directory is part of."""
+    return read_manifest(RunDirectory(root.parent.parent)).run_id
+
+
+def _round(first: RunDirectory, number: int) -> RunDirectory:
+    if number == 0:
+        return first
+    return RunDirectory(first.root.with_name(f"{first.root.name}.restart{number}"))
+
+
+def clear_half_made(root: Path) -> None:
+    """Remove an incomplete directory, whose process was killed."""
+    try:
+        if root.exists():
+            shutil.rmtree(root)
+    except OSError as cause:
+        raise file_error("remove", root, cause) from cause
 
 
 def used_by(directory: RunDirectory, state: RunState) -> Usage:

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from attractor.base.dataclasses import dataclass
 from attractor.base.events import Event
 from attractor.base.json import Json
-from attractor.engine.state.identifiers import stage_id
+from attractor.engine.state.attempts import stage_id
 
 SpanKey = tuple[str, ...]
 """What a span goes by: its kind, its run, and what it is about."""

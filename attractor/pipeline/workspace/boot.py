@@ -8,11 +8,11 @@ from attractor.base.ids import time_of
 from attractor.base.journal import read_lines
 from attractor.base.json import Json
 from attractor.engine.run_folder.open_run import OpenRun
-from attractor.engine.state.identifiers import StageReference
+from attractor.engine.state.attempts import StageReference
 from attractor.engine.state.run_state import QUEUED
-from attractor.pipeline.components.prepared_run import PreparedRun
+from attractor.pipeline.components.run_components import PreparedRun
 from attractor.pipeline.host.run_host import RunHost
-from attractor.pipeline.workspace.sandbox import preparation_of
+from attractor.pipeline.workspace.create import preparation_of
 from attractor.workspaces.dimension import Dimension
 from attractor.workspaces.setup.preparation import (
     NO_PREPARATION,

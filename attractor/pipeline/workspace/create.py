@@ -1,24 +1,118 @@
-"""Creates the workspace of a run, or opens it again on resume."""
+"""Creates the workspace of a run, its state folder and its sandbox."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from attractor.base.errors import AttractorError
+from attractor.base.files import make_private, make_private_folder, make_tree_private
 from attractor.engine.seams import Workspace
 from attractor.engine.stage.no_workspace import NoWorkspace
-from attractor.environments.selection import EnvironmentChoice
+from attractor.environments.environment import ExecutionEnvironment
+from attractor.environments.sandbox.bubblewrap import BindMount
+from attractor.environments.selection import EnvironmentChoice, choose_environment
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.request import RunRequest, WorkspaceKind
-from attractor.pipeline.workspace.sandbox import environments_of
 from attractor.pipeline.workspace.stage_commits import EMAIL, NAME
 from attractor.workspaces.create.from_folder import create_from_copy, create_in_place
 from attractor.workspaces.create.isolated import create_isolated, reopen_workspace
-from attractor.workspaces.dimension import OnSnapshot
+from attractor.workspaces.dimension import EnvironmentFactory, OnSnapshot
+from attractor.workspaces.folders import NAME as folders_NAME
+from attractor.workspaces.folders import (
+    borrowed_folder,
+    prepare_workspaces_folder,
+    remove_abandoned_folders,
+)
 from attractor.workspaces.git.commits import Author
 from attractor.workspaces.git.git import find_git_dir
 from attractor.workspaces.git.repository import open_repository
 from attractor.workspaces.git.uncommitted import WorkTree, has_uncommitted
+from attractor.workspaces.run_store import STORES, recorded_folders
+from attractor.workspaces.setup.ignored_files import is_plain_entry
+from attractor.workspaces.setup.preparation import Preparation
+
+
+def prepare_state_folder(host: RunHost) -> Path:
+    """Make the state folder ready for a run, and return the folder of the workspaces.
+
+    What runs that were killed left there is removed; what somebody lives in is left alone.
+    """
+    make_private_folder(host.state_dir)
+    state = host.state_dir.resolve()
+    try:
+        closed = sum(_close(state))
+        if closed:
+            host.tell(f"{closed} places in {state} were open to others; now they are yours alone.")
+    except AttractorError as error:
+        host.tell(f"Others may read in {state}: {error.message}.")
+    place = prepare_workspaces_folder(host.state_dir, shared=host.workspaces_dir, tell=host.tell)
+    try:
+        remove_abandoned_folders(place, lambda: recorded_folders(host.state_dir))
+    except AttractorError as error:
+        host.tell(f"What dead runs left in {place} is not removed: {error.message}.")
+    return place
+
+
+def _close(state: Path) -> Iterator[int]:
+    yield make_private(state)
+    for one in state.iterdir():
+        if one.name == folders_NAME:  # what lies in there is the agents' own
+            yield make_private(one)
+        elif one.name == STORES:
+            yield make_private(one)
+            yield from map(_close_store, one.iterdir())
+        else:
+            yield make_tree_private(one)
+
+
+def _close_store(store: Path) -> int:
+    """Close a store; below one that was closed nobody else can have come, and it holds much."""
+    closed = make_private(store)
+    return closed + make_tree_private(store) if closed else 0
+
+
+async def choose_sandbox(
+    request: RunRequest, host: RunHost, *, run_id: str = ""
+) -> EnvironmentChoice:
+    """Choose where tools of a run run, and try out what that guards."""
+    workspaces = prepare_state_folder(host)
+    home = host.environ.get("HOME", "")
+    hidden = [host.project, host.state_dir, host.runs_dir, *([Path(home)] if home else [])]
+    if not request.workspace.is_apart:
+        # The project itself is worked on, so nothing of it can be hidden; the gate knows that.
+        hidden = [folder for folder in hidden if not folder.is_relative_to(host.project)]
+    # What is tried lies where workspaces do, and sees no more of them than they see of each other.
+    with borrowed_folder(workspaces) as scratch:
+        return await choose_environment(
+            request.sandbox,
+            environ=host.variables_of_tools,
+            hide=[folder for folder in [*hidden, workspaces.resolve()] if folder.exists()],
+            scratch=scratch,
+            run_id=run_id,
+        )
+
+
+def environments_of(place: EnvironmentChoice, host: RunHost) -> EnvironmentFactory:
+    """Return what makes the environments of a run's folders; the project's own has all there is."""
+    paths = [one for one in host.preparation.shown_paths if is_plain_entry(host.project, one)]
+    make_showing = place.make_showing
+    if make_showing is None or not paths:
+        return place.make
+    project = host.project.resolve()
+    shown = [BindMount(project, path) for path in paths]
+
+    def make(folder: Path) -> ExecutionEnvironment:
+        return place.make(folder) if folder.resolve() == project else make_showing(folder, shown)
+
+    return make
+
+
+def preparation_of(place: EnvironmentChoice, host: RunHost) -> Preparation:
+    """Return what is done to make a workspace fit, where what cannot be shown is copied."""
+    wanted = host.preparation
+    return wanted.copying if place.make_showing is None else wanted
+
 
 HEAD = "HEAD"
 

@@ -19,7 +19,7 @@ from attractor.environments.environment import ExecutionEnvironment
 from attractor.language.graph.graph import Graph
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.request import RunRequest, WorkspaceKind, read_request
-from attractor.pipeline.source.saved import read_saved_pipeline
+from attractor.pipeline.source.read import read_saved_pipeline
 from attractor.pipeline.workspace.create import objects_of
 from attractor.pipeline.workspace.stage_commits import stage_commits
 from attractor.workspaces.create.isolated import reopen_workspace

@@ -21,8 +21,8 @@ from attractor.engine.journal.events import (
     RunForked,
     RunRestarted,
 )
+from attractor.engine.state.attempts import MAIN, TreeId, attempt_key
 from attractor.engine.state.branches import GIVEN_UP
-from attractor.engine.state.identifiers import MAIN, TreeId, attempt_key
 from attractor.engine.state.progress import LEFT_OUT, Visit, step_from_record
 from attractor.engine.storage.json_files import Fields
 from attractor.engine.walk.attempt import TOUCH_NO_FILES

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from attractor.base.callables import do_nothing
 from attractor.engine.seams import Base
-from attractor.engine.state.identifiers import TreeId
+from attractor.engine.state.attempts import TreeId
 from attractor.workspaces import stat_cache
 from attractor.workspaces.create.ignore_files import read_ignores
 from attractor.workspaces.create.isolated import reopen_workspace

@@ -5,7 +5,7 @@ from dataclasses import field
 
 from attractor.base.dataclasses import dataclass
 from attractor.engine.seams import Base
-from attractor.engine.state.identifiers import TreeId
+from attractor.engine.state.attempts import TreeId
 from attractor.workspaces.errors import BranchMoved, CheckoutInTheWay
 from attractor.workspaces.git.checkouts import checkouts_of
 from attractor.workspaces.git.commits import Author, as_trailers, bring_commit, write_commit

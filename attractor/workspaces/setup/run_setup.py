@@ -6,7 +6,7 @@ from pathlib import Path
 
 from attractor.base.callables import do_nothing
 from attractor.base.dataclasses import dataclass
-from attractor.engine.state.identifiers import TreeId
+from attractor.engine.state.attempts import TreeId
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.workspaces.dimension_index import DimensionIndex
 from attractor.workspaces.files import in_thread

@@ -10,8 +10,7 @@ from queue import Queue
 import pytest
 
 from attractor.cli.runs.follow import JournalFollower, JournalReader
-from attractor.engine.run_folder.fence import is_held
-from attractor.engine.run_folder.layout import RunDirectory
+from attractor.engine.run_folder.layout import RunDirectory, is_held
 from tests.cli.git_desk import PATIENCE_S, UNGUARDED, GitDesk, await_
 from tests.cli.git_desk import desk as desk
 from tests.cli.runs.test_observers import journal_of, lines_of

@@ -3,7 +3,7 @@ from pathlib import Path
 from attractor.base.clock import ManualClock
 from attractor.base.hash_chain import verify_file
 from attractor.engine.journal.events import EventLog
-from attractor.engine.state.identifiers import StageReference
+from attractor.engine.state.attempts import StageReference
 from attractor.engine.storage.secrets import Redactor
 from tests.engine.runs import read_events
 

@@ -1,4 +1,7 @@
-"""Moves after a visit: limits, branches and restarts."""
+"""The nodes that belong to the branches of a fork, and the nodes outside of them.
+
+Moves after a visit: limits, branches and restarts.
+"""
 
 import asyncio
 from collections.abc import Sequence
@@ -8,24 +11,106 @@ import pytest
 
 from attractor.engine.errors import NotRunnable
 from attractor.engine.journal.events import Action, RunRestarting
-from attractor.engine.outcome import (
-    NOTHING_USED,
-    Outcome,
-    StageStatus,
-    failure,
-    success,
-)
+from attractor.engine.outcome import NOTHING_USED, Outcome, StageStatus, failure, success
 from attractor.engine.preflight import require_executable
-from attractor.engine.routing.branch_bounds import Bounds
-from attractor.engine.routing.next_move import MoveDecision, begin_again, choose_move
+from attractor.engine.routing.next_move import (
+    Bounds,
+    BranchBounds,
+    MoveDecision,
+    begin_again,
+    choose_move,
+)
 from attractor.engine.run_folder.inbox import Order, leave_order
 from attractor.engine.simulation.walk import walk
 from attractor.engine.state.progress import Progress, StageRecord, Visit, begin
 from attractor.engine.state.run_state import CANCELED, EXECUTING
 from attractor.engine.storage.secrets import Redactor
+from attractor.language.graph.branches import Forks
 from attractor.language.graph.graph import Edge, Graph
+from attractor.language.reading import parse
 from tests.engine.graphs import chain, edge, end, graph, node, start
 from tests.engine.runs import FAIL, Scripted, Workplace, handlers_of
+
+NODES = (
+    "s [shape=Mdiamond]; e [shape=Msquare]; p [shape=component]; j [shape=tripleoctagon];"
+    "i [shape=tripleoctagon]; q [shape=component];"
+)
+
+
+def drawn(edges: str) -> Graph:
+    return parse(f"digraph G {{ {NODES} {edges} }}")
+
+
+def bounds(edges: str) -> BranchBounds:
+    graph = drawn(edges)
+    return BranchBounds(graph, Forks(graph))
+
+
+def outside(edges: str, node: str = "p") -> str:
+    return "".join(sorted(bounds(edges).outside(node)))
+
+
+@pytest.mark.parametrize(
+    ("edges", "node", "found"),
+    [
+        ("s -> w -> p; p -> a -> j; p -> b -> j; j -> d -> e", "p", "depsw"),
+        # A loop around the fork is outside as a whole.
+        ("s -> w -> p; p -> a -> j; p -> b -> j; j -> d -> w; d -> e", "p", "depsw"),
+        # What only a failure in a branch leads to is in the branch; so is a loop there.
+        (
+            "s -> p; p -> a -> c -> a; c -> j; p -> b -> j; a [retry_target=f]; f -> a; j -> e",
+            "p",
+            "eps",
+        ),
+        # What a failure outside leads to is not.
+        ("s -> w -> p; p -> a -> j; p -> b -> j; w [retry_target=f]; f -> w; j -> e", "p", "efpsw"),
+        (
+            "s -> p; p -> a -> j; p -> b -> j; j -> d -> e; d [retry_target=a]; f -> a;"
+            "a [retry_target=f]",
+            "p",
+            "deps",
+        ),
+        # To a fork within a branch, the rest of the branch is outside.
+        (
+            "s -> p; p -> a -> j; p -> w -> q; q -> b -> i; q -> c -> i; i -> d -> j -> e",
+            "q",
+            "adejpqsw",
+        ),
+        (
+            "s -> p; p -> a -> j; p -> w -> q; q -> b -> i; q -> c -> i; i -> d -> j -> e",
+            "p",
+            "eps",
+        ),
+        # Branches that meet at the exit.
+        ("s -> w -> p; p -> a -> e; p -> b -> e", "p", "psw"),
+        ("s -> p; p -> a -> j; p -> j; j -> e", "p", "eps"),
+    ],
+)
+def test_nodes_outside_of_branches(edges: str, node: str, found: str) -> None:
+    assert outside(edges, node) == found
+
+
+def test_where_a_failed_goal_gate_leads_is_outside() -> None:
+    assert "f" in outside("retry_target=f; s -> p; p -> a -> j; p -> b -> j; j -> e; f -> e")
+
+
+def test_a_fork_that_never_meets_has_no_bounds() -> None:
+    assert outside("s -> p; p -> a -> a; p -> b -> e") == ""
+
+
+def test_fork_may_be_reached_by_failure_only() -> None:
+    edges = "s -> w -> e; w [retry_target=p]; p -> a -> j; p -> b -> j; j -> w"
+    assert Forks(drawn(edges)).at("p") is None
+    fork = bounds(edges).fork("p")
+    assert fork
+    assert (fork.meeting, sorted(fork.branches)) == ("j", ["a", "b"])
+    assert outside(edges) == "epsw"
+
+
+def test_a_node_that_is_not_there_is_no_fork() -> None:
+    assert bounds("s -> e").fork("gone") is None
+    assert outside("s -> e", "gone") == ""
+
 
 FAILED = StageRecord(1, StageStatus.FAIL)
 

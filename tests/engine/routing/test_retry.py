@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from attractor.base.errors import FileError, UnknownName, UsageError
 from attractor.engine.journal.reducer import fold
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, failure, success
-from attractor.engine.routing.loops import find_loops
+from attractor.engine.routing.edge_selection import find_loops
 from attractor.engine.routing.retry import (
     PRESETS,
     failure_of,
@@ -20,8 +20,8 @@ from attractor.engine.routing.retry import (
 )
 from attractor.engine.seams import Stage, Stopped
 from attractor.engine.simulation.walk import walk
-from attractor.engine.stage.execution import Stall, stall_limit
-from attractor.engine.state.in_flight import signature
+from attractor.engine.stage.report import Stall, stall_limit
+from attractor.engine.state.attempts import signature
 from attractor.engine.state.run_state import RunState
 from attractor.language.source.syntax_tree import Plain
 from tests.engine.graphs import chain, edge, end, graph, line, node, start

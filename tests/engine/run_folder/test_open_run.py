@@ -8,8 +8,8 @@ from attractor.base.files import write_whole
 from attractor.engine.errors import FenceLost, IllegalTransition, NewerFormat
 from attractor.engine.journal.events import Action
 from attractor.engine.outcome import success
-from attractor.engine.run_folder.fence import FileFence
 from attractor.engine.run_folder.inbox import Order, leave_order
+from attractor.engine.run_folder.layout import FileFence
 from attractor.engine.run_folder.open_run import SMALL_CHECKPOINT
 from attractor.engine.state.progress import Move, Step, Visit
 from attractor.engine.state.run_state import BOOTING, CANCELED

@@ -1,15 +1,36 @@
+""""""
+
+import asyncio
 import os
+import threading
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from attractor.base.errors import FileError, UsageError
 from attractor.base.process_output import OutputLimit
+from attractor.engine.context import LONGEST_RESPONSE, Context, keep_ends, response_updates, shorten
 from attractor.engine.errors import InvalidReport
-from attractor.engine.outcome import FailureClass, Outcome, StageStatus
-from attractor.engine.stage.report import forbidden_keys, parse_report, read_report
-from attractor.engine.truncation import LONGEST_RESPONSE, keep_ends, response_updates, shorten
+from attractor.engine.outcome import FailureClass, Outcome, StageStatus, Usage, success
+from attractor.engine.questions.question import Question, QuestionKind
+from attractor.engine.seams import Parked, Stage
+from attractor.engine.stage.folder import FolderFiles, begin_attempt, folder_of_attempt
+from attractor.engine.stage.no_workspace import NoWorkspace
+from attractor.engine.stage.report import (
+    AUTO_STATUS_NOTES,
+    execute,
+    forbidden_keys,
+    parse_report,
+    read_report,
+)
+from attractor.engine.storage.secrets import Redactor
+from attractor.language.graph.graph import Graph, Node
+from tests.engine.branches import GivenBranches
+from tests.engine.graphs import node
 
 
 def test_a_whole_report_is_read() -> None:
@@ -115,3 +136,270 @@ def test_truncated_response_shows_cut() -> None:
     assert response_updates("plan", "short") == {"last_stage": "plan", "last_response": "short"}
     cut = str(response_updates("plan", "x" * 500)["last_response"])
     assert (len(cut), cut[-1]) == (LONGEST_RESPONSE, "…")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    begin_attempt(tmp_path / "work", 1, 1)
+    return tmp_path / "work"
+
+
+def files_in(folder: Path) -> dict[str, str]:
+    return {
+        str(one.relative_to(folder)): one.read_text() for one in folder.rglob("*") if one.is_file()
+    }
+
+
+def attempt(folder: Path, visit: int, number: int, *, ends: bool = True) -> None:
+    begin_attempt(folder, visit, number)
+    files = FolderFiles(folder, Redactor())
+    files.write("response.md", f"{visit}.{number}")
+    if ends:
+        files.finish({"visit": visit, "attempt": number})
+
+
+def test_an_interrupted_attempt_is_kept_apart(folder: Path) -> None:
+    attempt(folder, 1, 1)
+    attempt(folder, 1, 2, ends=False)
+    attempt(folder, 1, 2, ends=False)
+    attempt(folder, 1, 2)
+    attempt(folder, 1, 2)
+    files = {name: text for name, text in files_in(folder).items() if name.endswith(".md")}
+    assert files == {
+        "response.md": "1.2",
+        "history/1.1/response.md": "1.1",
+        "history/1.2.interrupted/response.md": "1.2",
+        "history/1.2.interrupted.2/response.md": "1.2",
+        "history/1.2.interrupted.3/response.md": "1.2",
+    }
+
+
+def test_a_move_that_was_cut_off_is_finished(folder: Path) -> None:
+    attempt(folder, 1, 1)
+    FolderFiles(folder, Redactor()).write("prompt.md", "ask")
+    past = folder / "history" / "1.1"
+    past.mkdir(parents=True)
+    (folder / "response.md").rename(past / "response.md")
+    begin_attempt(folder, 1, 2)
+    assert sorted(files_in(folder)) == [
+        "history/1.1/prompt.md",
+        "history/1.1/response.md",
+        "history/1.1/status.json",
+    ]
+
+
+def aside(folder: Path, visit: int, number: int, *, ends: bool = True) -> Path:
+    own = begin_attempt(folder, visit, number, is_aside=True)
+    files = FolderFiles(own, Redactor())
+    files.write("response.md", f"{visit}.{number}")
+    if ends:
+        files.finish({"visit": visit, "attempt": number})
+    return own
+
+
+def test_concurrent_attempt_writes_to_history(folder: Path) -> None:
+    FolderFiles(folder, Redactor()).write("prompt.md", "at work")
+    assert aside(folder, 2, 1) == folder / "history" / "2.1"
+    assert aside(folder, 3, 1) == folder / "history" / "3.1"
+    assert sorted(files_in(folder)) == [
+        "history/2.1/response.md",
+        "history/2.1/status.json",
+        "history/3.1/response.md",
+        "history/3.1/status.json",
+        "prompt.md",
+    ]
+    # Whoever comes when the folder is free finds it so, and the past where it was.
+    FolderFiles(folder, Redactor()).finish({"visit": 1, "attempt": 1})
+    attempt(folder, 4, 1)
+    files = files_in(folder)
+    assert files["response.md"] == "4.1"
+    assert files["history/1.1/prompt.md"] == "at work"
+    assert files["history/3.1/response.md"] == "3.1"
+
+
+def test_later_attempt_in_folder_moves_to_its_history(folder: Path) -> None:
+    attempt(folder, 3, 1)
+    attempt(folder, 2, 2)
+    assert (folder / "history" / "3.1" / "response.md").read_text() == "3.1"
+
+
+def test_an_interrupted_attempt_that_was_aside_is_kept_apart_too(tmp_path: Path) -> None:
+    folder = tmp_path / "work"
+    for _ in range(2):
+        aside(folder, 2, 1, ends=False)
+    aside(folder, 2, 1)
+    assert sorted(one.name for one in (folder / "history").iterdir()) == [
+        "2.1",
+        "2.1.interrupted",
+        "2.1.interrupted.2",
+    ]
+
+
+def test_a_history_that_is_a_link_is_refused(tmp_path: Path, folder: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (folder / "history").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(FileError):
+        aside(folder, 2, 1)
+    assert files_in(tmp_path / "elsewhere") == {}
+
+
+def test_an_attempt_that_ended_is_found_wherever_it_lies(folder: Path) -> None:
+    attempt(folder, 1, 1)
+    attempt(folder, 2, 1)
+    assert folder_of_attempt(folder, 1, 1) == folder / "history" / "1.1"
+    assert folder_of_attempt(folder, 2, 1) == folder
+    assert folder_of_attempt(folder, 2, 2) is None
+    assert folder_of_attempt(folder / "other", 1, 1) is None
+
+
+class Doing:
+    """A handler that does what it is given."""
+
+    def __init__(self, work: Callable[[Stage], Awaitable[object]]) -> None:
+        self._work = work
+
+    async def execute(self, stage: Stage) -> Outcome:
+        return await self._work(stage)  # pyright: ignore[reportReturnType]
+
+
+class Plain:
+    """A handler that is not async."""
+
+    def __init__(self) -> None:
+        self.thread = threading.current_thread()
+
+    def execute(self, stage: Stage) -> Outcome:
+        self.thread = threading.current_thread()
+        return success("plainly")
+
+
+def stage_of(here: Node) -> Stage:
+    def emit(kind: str, **data: object) -> None:
+        raise AssertionError(kind)
+
+    folder = Path("nowhere")
+    return Stage(
+        node=here,
+        graph=Graph("Test", {here.id: here}),
+        context=Context(),
+        logs_root=folder,
+        visit=1,
+        attempt=1,
+        labels=(),
+        files=FolderFiles(folder, Redactor()),
+        emit=emit,
+        workspace=NoWorkspace(),
+        branches=GivenBranches(),
+    )
+
+
+def outcome_of(work: Callable[[Stage], Awaitable[object]], here: Node | None = None) -> Outcome:
+    return asyncio.run(execute(Doing(work), stage_of(here or node("a"))))
+
+
+def raising(error: BaseException) -> Callable[[Stage], Awaitable[object]]:
+    async def work(stage: Stage) -> object:
+        raise error
+
+    return work
+
+
+def returning(value: object) -> Callable[[Stage], Awaitable[object]]:
+    async def work(stage: Stage) -> object:
+        return value
+
+    return work
+
+
+async def hang(stage: Stage) -> object:
+    await asyncio.Event().wait()
+    return None
+
+
+def test_parked_passes() -> None:
+    question = Question("q", "?", QuestionKind.YES_NO, (), "a")
+    with pytest.raises(Parked):
+        outcome_of(raising(Parked(question)))
+
+
+def test_a_malformed_time_limit_is_a_failure() -> None:
+    assert outcome_of(hang, node("a", timeout="soon")).failure_class is FailureClass.TERMINAL
+
+
+def test_a_handler_that_keeps_its_own_time_has_the_first_word() -> None:
+    async def longer(stage: Stage) -> object:
+        await asyncio.sleep(0.05)
+        return success("my own way")
+
+    gate = node("a", "hexagon", timeout=timedelta(milliseconds=1))
+    assert outcome_of(longer, gate).notes == "my own way"
+
+
+def test_a_cancellation_from_outside_passes_and_one_from_inside_fails() -> None:
+    inside = outcome_of(raising(asyncio.CancelledError()))
+    assert inside.status is StageStatus.FAIL
+
+    async def from_outside() -> None:
+        task = asyncio.create_task(execute(Doing(hang), stage_of(node("a"))))
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(from_outside())
+
+
+def test_a_handler_that_is_not_async_gets_a_thread() -> None:
+    handler = Plain()
+    outcome = asyncio.run(execute(handler, stage_of(node("a"))))  # pyright: ignore[reportArgumentType]
+    assert outcome == success("plainly")
+    assert handler.thread is not threading.main_thread()
+
+
+def test_saying_nothing_is_a_success_only_with_auto_status() -> None:
+    assert outcome_of(returning(None), node("a", auto_status=True)) == success(AUTO_STATUS_NOTES)
+    assert outcome_of(returning(None)).failure_class is FailureClass.TERMINAL
+    assert "returned str" in outcome_of(returning("text")).failure_reason
+
+
+def test_updates_that_are_not_json_are_a_failure() -> None:
+    odd = Outcome(StageStatus.SUCCESS, context_updates={"x": object()})  # pyright: ignore[reportArgumentType]
+    assert "context updates" in outcome_of(returning(odd)).failure_reason
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "told"),
+    [
+        ("status", "success", "its status 'success' must be one of success, partial_success"),
+        ("notes", 5, "its notes must be a text"),
+        ("preferred_label", None, "its preferred_label must be a text"),
+        ("suggested_next_ids", "plan", "its suggested_next_ids must be texts"),
+        ("suggested_next_ids", (1,), "its suggested_next_ids must be texts"),
+        ("context_updates", ["a"], "its context_updates must be a mapping"),
+        ("failure_class", "odd", "its failure_class must be one of retryable, terminal"),
+        ("usage", {"input_tokens": 1}, "its usage must be a Usage, in numbers"),
+        ("usage", Usage(cost_usd="1"), "its usage must be a Usage"),  # pyright: ignore[reportArgumentType]
+    ],
+)
+def test_an_outcome_with_a_field_of_another_type_is_a_failure_that_names_it(
+    field: str, value: object, told: str
+) -> None:
+    odd = Outcome(**{"status": StageStatus.SUCCESS, field: value})  # pyright: ignore[reportArgumentType]
+    failed = outcome_of(returning(odd))
+    assert failed.failure_class is FailureClass.TERMINAL
+    assert told in failed.failure_reason
+
+
+def test_a_failure_without_words_gets_some() -> None:
+    silent = Outcome(StageStatus.FAIL, preferred_label="Fix")
+    worded = Outcome(StageStatus.FAIL, preferred_label="Fix", failure_reason="a failed")
+    assert outcome_of(returning(silent)) == worded
+
+
+def test_without_an_environment_work_on_files_is_refused() -> None:
+    async def read(stage: Stage) -> object:
+        return await stage.workspace.environment.read_file("x")
+
+    assert "no environment" in outcome_of(read).failure_reason
+    with pytest.raises(UsageError):
+        asyncio.run(NoWorkspace().export("tree", Path("to")))

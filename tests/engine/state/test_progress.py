@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from attractor.base.json import Json, canonical_json, parse_json
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, Usage, success
-from attractor.engine.state.in_flight import InFlight, Streak, flight_from_record, flight_to_record
+from attractor.engine.state.attempts import InFlight, Streak, flight_from_record, flight_to_record
 from attractor.engine.state.progress import (
     LEFT_OUT,
     Move,

@@ -9,9 +9,8 @@ from attractor.base.json import canonical_json, parse_json
 from attractor.engine.outcome import Outcome, StageStatus, Usage, failure, success
 from attractor.engine.questions.question import Option, Question, QuestionKind
 from attractor.engine.routing.next_move import find_unsatisfied
+from attractor.engine.state.attempts import MAIN, InFlight, attempt_key, branch_key, visit_key
 from attractor.engine.state.branches import Branch, add_usage, branch_end, fork_off, join
-from attractor.engine.state.identifiers import MAIN, attempt_key, branch_key, visit_key
-from attractor.engine.state.in_flight import InFlight
 from attractor.engine.state.progress import (
     LEFT_OUT,
     Move,

@@ -14,8 +14,8 @@ from attractor.engine.outcome import Outcome, StageStatus, Usage, success
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.seams import PATCH_LIMIT, Base, Stage
 from attractor.engine.stage.no_workspace import NoEnvironment
+from attractor.engine.state.attempts import TreeId
 from attractor.engine.state.branches import Branch
-from attractor.engine.state.identifiers import TreeId
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.language.graph.graph import Graph, Node
 from attractor.language.source.syntax_tree import Plain

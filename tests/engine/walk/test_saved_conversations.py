@@ -8,7 +8,7 @@ from attractor.engine.errors import ConversationLost
 from attractor.engine.outcome import Outcome, success
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.seams import Stage
-from attractor.engine.state.identifiers import MAIN
+from attractor.engine.state.attempts import MAIN
 from attractor.engine.walk.saved_conversations import (
     ReadSaved,
     SavedConversations,

@@ -19,15 +19,15 @@ from attractor.engine.questions.question import Answer, AnswerKind
 from attractor.engine.run_folder.inbox import Order, leave_order
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.seams import Child, ChildEnd, Exhausted, Parked, Stopped
-from attractor.engine.state.identifiers import StageReference, TreeId
+from attractor.engine.state.attempts import StageReference, TreeId
 from attractor.interviewers.queue import Queue
 from attractor.interviewers.registry import InterviewerParts
 from attractor.pipeline.children.runner import DEEPEST
 from attractor.pipeline.request import read_request
-from attractor.pipeline.runs.child_folders import child_folder
+from attractor.pipeline.runs.lookup import child_folder
 from tests.engine.forked import until
 from tests.engine.runs import read_events
-from tests.engine.walk.test_visit import Trees
+from tests.engine.walk.test_steps import Trees
 from tests.pipeline.families import ENDS, FILES, Family, family, tool
 
 NAME = "it@1.1"

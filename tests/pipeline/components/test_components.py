@@ -22,7 +22,7 @@ from attractor.engine.journal.events import RunForked
 from attractor.engine.outcome import Outcome, success
 from attractor.engine.questions.question import Answer, Question, QuestionKind
 from attractor.engine.seams import ModelAnswer, Stage
-from attractor.engine.stage.execution import execute
+from attractor.engine.stage.report import execute
 from attractor.interviewers.recording import Recording
 from attractor.language.graph.graph import Graph, Node
 from attractor.language.reading import parse
@@ -33,15 +33,14 @@ from attractor.pipeline.components.backends import (
     backend_of,
 )
 from attractor.pipeline.components.run_components import choose_interviewer
-from attractor.pipeline.host.custom_parts import (
+from attractor.pipeline.host.run_host import (
     HANDED_IN,
     NO_CUSTOM_PARTS,
     CustomParts,
     adapt_handler,
     adapt_handlers,
 )
-from attractor.pipeline.preflight.backends import find_unknown_backends
-from attractor.pipeline.preflight.preflight import find_interviewer_faults
+from attractor.pipeline.preflight.preflight import find_interviewer_faults, find_unknown_backends
 from attractor.pipeline.request import RunRequest
 from tests.engine.graphs import line
 from tests.engine.runs import Workplace

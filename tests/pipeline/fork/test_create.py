@@ -1,4 +1,7 @@
-"""The run that another one stands in for is over before that begins."""
+"""The moment before a visit is found in a journal, whatever happened before and after it.
+
+The run that another one stands in for is over before that begins.
+"""
 
 import asyncio
 from datetime import timedelta
@@ -7,14 +10,109 @@ from pathlib import Path
 import pytest
 
 from attractor.base.clock import ManualClock
-from attractor.base.errors import Refused
+from attractor.base.errors import ChainBroken, Refused, UnknownName, UsageError
 from attractor.base.locks import FileLock
+from attractor.engine.outcome import success
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.state.run_state import CANCELED
 from attractor.engine.storage.secrets import Redactor
+from attractor.language.graph.graph import Graph
+from attractor.pipeline.fork.create import find_fork_point
 from attractor.pipeline.orders import END_PATIENCE_S, Orders
-from tests.engine.graphs import line
-from tests.engine.runs import FAIL, Workplace
+from attractor.pipeline.runs.history import RunRecord, read_run
+from tests.engine.forked import forked
+from tests.engine.graphs import chain, edge, end, graph, line, node, start
+from tests.engine.runs import FAIL, RETRY, Script, Workplace, run_graph
+
+
+def record_of(root: Path, drawn: Graph, script: Script | None = None) -> RunRecord:
+    _, place = run_graph(root, drawn, script)
+    return read_run(place.root)
+
+
+def looping() -> Graph:
+    edges = [
+        *chain("start", "make", "test"),
+        edge("test", "exit", "outcome=success"),
+        edge("test", "make", "outcome=fail"),
+    ]
+    return graph([start(), end()], edges)
+
+
+def test_the_walk_stands_before_each_visit_as_it_stood_then(tmp_path: Path) -> None:
+    run = record_of(tmp_path, looping(), {"test": [FAIL, FAIL, success()]})
+    for visit in (1, 2, 3):
+        point = find_fork_point(run, f"make@{visit}")
+        progress, before = point.progress, visit - 1
+        assert (progress.next_node, progress.end) == ("make", None)
+        assert progress.completed == ("start", *["make", "test"] * before)
+        assert progress.context["outcome"] == ("fail" if before else "success")
+        assert {one: progress.visits(one) for one in ("make", "test")} == {
+            "make": before,
+            "test": before,
+        }
+        assert [point.begun.get(one, 0) for one in ("start", "make", "test")] == [1, before, before]
+        [event] = [one for one in run.events() if one.seq == point.seq]
+        assert event.hash == point.hash
+    assert str(find_fork_point(run, "test")) == "test@3"
+
+
+def test_the_first_attempt_of_a_visit_counts(tmp_path: Path) -> None:
+    drawn = graph([start(), end(), node("a", max_retries=2)], chain("start", "a", "exit"))
+    run = record_of(tmp_path, drawn, {"a": [RETRY, success()]})
+    assert find_fork_point(run, "a").progress.completed == ("start",)
+
+
+def test_an_id_that_ends_like_a_visit_is_an_id(tmp_path: Path) -> None:
+    run = record_of(tmp_path, line("a@2", "a"))
+    assert str(find_fork_point(run, "a@2")) == "a@2@1"
+    assert str(find_fork_point(run, "a@2@1")) == "a@2@1"
+    assert str(find_fork_point(run, "a@1")) == "a@1"
+
+
+def test_a_visit_in_a_branch_names_the_fork_of_the_walk_from_the_start(tmp_path: Path) -> None:
+    inner = [
+        edge("fan", "inner"),
+        *chain("inner", "x", "inner_join", "join"),
+        *chain("inner", "y", "inner_join"),
+    ]
+    forks = [node("inner", "component"), node("inner_join", "tripleoctagon")]
+    run = record_of(tmp_path, forked("a", nodes=forks, edges=inner))
+    for name in ("a", "x", "y", "inner", "inner_join"):
+        with pytest.raises(UsageError, match="in the branch") as caught:
+            find_fork_point(run, name)
+        assert caught.value.hint.endswith("fan@1")
+    behind = find_fork_point(run, "join")
+    assert behind.progress.visits("x") == 1
+    assert behind.begun["x"] == 1
+
+
+def test_what_was_never_visited_is_told_with_what_was(tmp_path: Path) -> None:
+    run = record_of(tmp_path, looping(), {"make": FAIL})
+    with pytest.raises(UnknownName) as caught:
+        find_fork_point(run, "mkae")
+    assert caught.value.hint == "did you mean make?"
+    with pytest.raises(UsageError, match="no visit 2") as beyond:
+        find_fork_point(run, "make@2")
+    assert beyond.value.hint == "its visits: make@1"
+    with pytest.raises(UsageError, match="invalid visit number 'x' of make") as odd:
+        find_fork_point(run, "make@x")
+    assert odd.value.hint == "say make@1 for the first one"
+
+
+def test_many_names_are_not_all_told(tmp_path: Path) -> None:
+    run = record_of(tmp_path, line(*(f"stage{number}" for number in range(30))))
+    with pytest.raises(UnknownName) as caught:
+        find_fork_point(run, "x")
+    assert caught.value.hint.endswith("and 19 more")
+
+
+def test_a_journal_that_does_not_verify_is_not_forked(tmp_path: Path) -> None:
+    run = record_of(tmp_path, looping())
+    journal = run.directory.events
+    journal.write_bytes(journal.read_bytes().replace(b'"index":2', b'"index":7'))
+    with pytest.raises(ChainBroken):
+        find_fork_point(run, "make")
 
 
 def orders_to(place: Workplace, clock: ManualClock) -> Orders:

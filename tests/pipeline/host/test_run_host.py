@@ -20,16 +20,16 @@ from attractor.config.settings import Settings
 from attractor.engine.errors import NotRunnable
 from attractor.language.linting.validate import VITAL, Level, rule_names
 from attractor.pipeline.host import run_host as module
-from attractor.pipeline.host.own_texts import (
+from attractor.pipeline.host.rule_levels import rule_levels
+from attractor.pipeline.host.run_host import (
+    ObserverSubscriptions,
+    RunHost,
     is_in_own_texts,
     secrets_in_own_texts,
     words_in_texts,
 )
-from attractor.pipeline.host.rule_levels import rule_levels
-from attractor.pipeline.host.run_host import ObserverSubscriptions, RunHost
 from attractor.pipeline.request import Overrides, RunRequest
-from attractor.pipeline.resume import resume
-from attractor.pipeline.start import start
+from attractor.pipeline.start import resume, start
 from tests.engine.graphs import line
 from tests.engine.runs import Workplace
 from tests.pipeline.projects import make_host, make_project

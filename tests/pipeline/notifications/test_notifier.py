@@ -14,8 +14,7 @@ from attractor.engine.questions.question import Answer, AnswerKind, Question, as
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.run_state import AWAITING_ANSWER
 from attractor.environments.variables import inherited
-from attractor.pipeline.host.custom_parts import HANDED_IN, CustomParts
-from attractor.pipeline.host.run_host import Notify, RunHost
+from attractor.pipeline.host.run_host import HANDED_IN, CustomParts, Notify, RunHost
 from attractor.pipeline.request import RunRequest, WorkspaceKind
 from attractor.pipeline.start import start
 from tests.pipeline.projects import make_host, make_project

@@ -9,13 +9,12 @@ import pytest
 from attractor.base.errors import ExitCode, LockHeld, UnknownName, UsageError, VerificationError
 from attractor.engine.journal.events import PipelineStarted, StageStarted
 from attractor.engine.run_folder.open_run import open_run
-from attractor.engine.state.identifiers import StageReference
+from attractor.engine.state.attempts import StageReference
 from attractor.engine.state.progress import Progress, progress_to_record
 from attractor.engine.state.run_state import BOOTING, EXECUTING, FAILED
 from attractor.pipeline.request import RunRequest
-from attractor.pipeline.resume import resume
 from attractor.pipeline.runs.lookup import find_run, gate_said, list_runs, summarize
-from attractor.pipeline.start import start
+from attractor.pipeline.start import resume, start
 from tests.engine.graphs import line
 from tests.engine.runs import Workplace
 from tests.pipeline.projects import make_host, make_project

@@ -15,13 +15,15 @@ from attractor.engine.questions.question import Answer, AnswerKind, Question
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.run_folder.result import RunResult
 from attractor.pipeline.fork.create import create_fork, plan_fork
-from attractor.pipeline.host.custom_parts import CustomParts
-from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.host.run_host import CustomParts, RunHost
 from attractor.pipeline.request import Overrides, RunRequest, WorkspaceKind
-from attractor.pipeline.resume import resume
-from attractor.pipeline.source.read import open_pipeline
-from attractor.pipeline.source.saved import GRAPH_ACCEPTED, find_accepted, save_pipeline
-from attractor.pipeline.start import start
+from attractor.pipeline.source.read import (
+    GRAPH_ACCEPTED,
+    find_accepted,
+    open_pipeline,
+    save_pipeline,
+)
+from attractor.pipeline.start import resume, start
 from tests.engine.runs import read_events
 from tests.pipeline.projects import make_host, make_project
 

@@ -19,8 +19,7 @@ from attractor.engine.run_folder.open_run import open_run
 from attractor.environments.orphan_processes import MARK, can_find_orphans
 from attractor.environments.process_table import Process, find_process, variable_of
 from attractor.pipeline.request import Overrides, RunRequest
-from attractor.pipeline.resume import resume
-from attractor.pipeline.start import start
+from attractor.pipeline.start import resume, start
 from attractor.pipeline.workspace.left_processes import end_left_running_now, name_processes
 from tests.engine.runs import read_events
 from tests.pipeline.commands import Machine, make_machine

@@ -9,8 +9,8 @@ from attractor.base.events import Event
 from attractor.cli.runs.live.render import name_of
 from attractor.cli.runs.live.state import LAST_LINES, RunView, StageKey, StageRow, fold, shown_lines
 from attractor.engine.run_folder.layout import CHILDREN, RunDirectory, read_manifest
-from attractor.engine.stage.live_output import MOST_LINES, TAIL
-from attractor.pipeline.runs.running_stages import attempt_folder, printed_last
+from attractor.engine.stage.folder import MOST_LINES, TAIL
+from attractor.pipeline.runs.open_work import attempt_folder, printed_last
 
 MOST_READ = 100
 """Number of cached files."""

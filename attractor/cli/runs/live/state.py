@@ -13,7 +13,7 @@ from attractor.base.events import Event
 from attractor.base.json import Json
 from attractor.engine.budgets import NO_BUDGETS, Budgets, budgets_from_record
 from attractor.engine.outcome import NOTHING_USED, Usage
-from attractor.engine.questions.description import describe_recorded_branches
+from attractor.engine.questions.question import describe_recorded_branches
 from attractor.engine.storage.json_files import Fields
 from attractor.language.source.text import visible
 

@@ -15,7 +15,7 @@ from attractor.base.events import Event
 from attractor.cli.runs.live.display import LiveDisplay
 from attractor.engine.run_folder.layout import Manifest, manifest_to_record
 from attractor.engine.seams import Base
-from attractor.engine.stage.live_output import TAIL
+from attractor.engine.stage.folder import TAIL
 from tests.cli.runs.live.run_events import BEGAN, RUN, Happenings
 from tests.cli.runs.live.screen import Screen
 

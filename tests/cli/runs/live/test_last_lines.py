@@ -7,7 +7,7 @@ from attractor.cli.runs.live.last_lines import LastLines
 from attractor.cli.runs.live.state import StageRow
 from attractor.engine.run_folder.layout import Manifest, manifest_to_record
 from attractor.engine.seams import Base
-from attractor.engine.stage.live_output import TAIL
+from attractor.engine.stage.folder import TAIL
 from tests.cli.runs.live.run_events import BEGAN, CHILD, RUN, Happenings
 
 

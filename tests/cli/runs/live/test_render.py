@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from attractor.cli.runs.live.last_lines import LEFT_OUT, PrintedLines, new_lines
 from attractor.engine.run_folder.layout import RunDirectory
-from attractor.engine.stage.live_output import TAIL
+from attractor.engine.stage.folder import TAIL
 from tests.cli.runs.live.run_events import Happenings
 
 SEEN = 5

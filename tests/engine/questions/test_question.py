@@ -1,17 +1,23 @@
+""""""
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from attractor.base.errors import UsageError
-from attractor.engine.questions.answers import (
+from attractor.engine.questions.question import (
     TARGETS,
+    Answer,
+    AnswerKind,
+    Option,
+    Question,
+    QuestionKind,
     choices_of,
     find_option,
     read_answer,
     require_answer,
     with_option,
 )
-from attractor.engine.questions.question import Answer, AnswerKind, Option, Question, QuestionKind
 
 YES, NO, QUIT = Option("Y", "[Y] Yes, deploy"), Option("N", "No"), Option("1", "Q - Quit")
 GATE = Question(

@@ -15,7 +15,7 @@ from attractor.config.settings import LlmSettings
 from attractor.engine.errors import NotRunnable
 from attractor.llm import Client, Response
 from attractor.llm.middleware import DiskCache, Fallback, Limit, Logging, RateLimit, Redaction
-from attractor.pipeline.components.model_middleware import (
+from attractor.pipeline.components.backends import (
     find_unknown_providers,
     model_middleware,
     shared_rate_limits,

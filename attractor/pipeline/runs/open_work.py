@@ -1,15 +1,84 @@
-"""Selects open questions of a run by id or node, and prints the command that answers one."""
+"""Lists the running stages and the open questions of a run."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 
-from attractor.base.errors import Refused, UsageError
+from attractor.base.dataclasses import dataclass
+from attractor.base.errors import FileError, Refused, UsageError
 from attractor.engine.errors import NothingAsked
-from attractor.engine.questions.answers import is_late, read_answer, require_answer
-from attractor.engine.questions.description import natural_key
-from attractor.engine.questions.question import Question
+from attractor.engine.journal.checkpoint import open_journal
+from attractor.engine.questions.question import (
+    Question,
+    is_late,
+    natural_key,
+    read_answer,
+    require_answer,
+)
+from attractor.engine.run_folder.layout import RunDirectory, read_manifest
+from attractor.engine.stage.folder import TAIL, history_folder
+from attractor.engine.state.attempts import InFlight, stage_id
+from attractor.engine.storage.json_files import read_untrusted
 from attractor.language.source.text import visible
+from attractor.pipeline.runs.lookup import child_directory, newest_round
+
+
+@dataclass(frozen=True)
+class StageAtWork:
+    """An attempt that began and has not ended, and the folder that it writes into."""
+
+    run_id: str
+    node: str
+    visit: int
+    attempt: int
+    branch: str
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        """What it goes by for people: its branch and its node."""
+        return f"[{self.branch}] {self.node}" if self.branch else self.node
+
+
+def stages_at_work(root: Path) -> Sequence[StageAtWork]:
+    """Return the stages at work in a run; of a stage that runs a child, those of the child."""
+    directory = RunDirectory(root)
+    state = open_journal(directory.events, directory.checkpoint).state
+    flights = [(key, one.in_flight) for key, one in state.walks.items() if one.in_flight]
+    return [one for key, flight in flights for one in _of_flight(directory, key, flight)]
+
+
+def attempt_folder(directory: RunDirectory, node: str, visit: int, attempt: int) -> Path:
+    """Return the folder of an attempt at work: its node's, or one aside while that is not free."""
+    folder = directory.stage(node)
+    aside = history_folder(folder, visit, attempt)
+    return aside if aside.is_dir() else folder
+
+
+def printed_last(folder: Path) -> str:
+    """Return what a command printed last, as far as the folder of its attempt tells."""
+    try:
+        return read_untrusted(folder / TAIL).decode("utf-8", "replace")
+    except FileError:
+        return ""
+
+
+def _of_flight(directory: RunDirectory, key: str, flight: InFlight) -> Iterator[StageAtWork]:
+    name = stage_id(flight.node, flight.visit, flight.attempt)
+    child = newest_round(child_directory(directory, name))
+    inner = stages_at_work(child.root) if child.manifest.exists() else ()
+    for one in inner:
+        yield replace(one, branch="/".join(filter(None, [name, one.branch])))
+    if inner:
+        return
+    folder = directory.stage(flight.node)
+    if flight.is_aside:
+        folder = history_folder(folder, flight.visit, flight.attempt)
+    run_id = read_manifest(directory).run_id
+    yield StageAtWork(run_id, flight.node, flight.visit, flight.attempt, key, folder)
+
 
 MOST_NAMED = 3
 """How many of many questions a refusal names."""

@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 from attractor.base.errors import FileError
 from attractor.base.json import parse_json
 from attractor.base.process_output import OutputChunk
-from attractor.engine.stage.folder import FolderFiles, begin_attempt
-from attractor.engine.stage.live_output import (
+from attractor.engine.stage.folder import (
     LONGEST_LINE,
     MOST_LINES,
     TAIL,
+    FolderFiles,
     OutputTail,
+    begin_attempt,
     write_tail,
 )
 from attractor.engine.storage.secrets import Redactor
