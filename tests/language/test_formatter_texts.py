@@ -13,7 +13,6 @@ from attractor.language.errors import ParseError
 from attractor.language.formatter import format_text
 from attractor.language.reading import parse
 from tests.counts import count
-from tests.language.pipelines import BRANCH, HUMAN_GATE, SMOKE
 
 UNTIDY = """// head comment
 digraph /* in head */ Branch { // behind the brace
@@ -119,12 +118,6 @@ def canon(text: str) -> subprocess.CompletedProcess[str]:
 
 def test_an_untidy_text_in_the_one_layout(snapshot: SnapshotAssertion) -> None:
     assert format_text(UNTIDY) == snapshot
-
-
-@pytest.mark.parametrize("text", [UNTIDY, BRANCH, HUMAN_GATE, SMOKE])
-def test_graphviz_reads_what_is_written(text: str) -> None:
-    result = canon(format_text(text))
-    assert (result.returncode, result.stderr) == (0, "")
 
 
 @settings(max_examples=count(ci=60, full=10_000), deadline=None)

@@ -38,11 +38,6 @@ def test_an_end_without_a_shape_has_the_type_and_the_shape_of_one(type_: str, id
         assert one.types == {type_}
 
 
-def test_an_end_with_a_shape_leaves_the_ids_to_stages() -> None:
-    found = parse("digraph { begin [shape=Mdiamond]; start; over [shape=Msquare]; end; exit }")
-    assert {one.id for one in found.of_type("codergen")} == {"start", "end", "exit"}
-
-
 @pytest.mark.parametrize("shape", ["box", "circle", "ellipse"])
 def test_a_shape_that_means_a_stage_or_nothing_does_not_unmake_an_end(shape: str) -> None:
     found = parse(f"digraph {{ node [shape={shape}]; start }}").nodes["start"]

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from attractor.language.conditions.condition import ALWAYS, Comparison
-from attractor.language.graph.resolve import MOST_CLASSES_AROUND, derived_class, split_classes
+from attractor.language.graph.resolve import MOST_CLASSES_AROUND, derived_class
 from attractor.language.linting.lint_rule import Vocabulary, rule_registry
 from attractor.language.reading import parse
 from tests.counts import count
@@ -14,11 +14,6 @@ from tests.counts import count
 def texts(dot: str, node: str, *keys: str) -> list[str]:
     attributes = parse(f"digraph G {{ {dot} }}").nodes[node].attributes
     return [attributes.text(key) for key in keys]
-
-
-def test_defaults_hold_for_what_follows_them() -> None:
-    dot = "a; node [x=1]; b; node [y=2]; c"
-    assert [texts(dot, node, "x", "y") for node in "abc"] == [["", ""], ["1", ""], ["1", "2"]]
 
 
 def test_what_a_node_says_itself_overrides_defaults_before_and_behind() -> None:
@@ -47,14 +42,6 @@ def test_a_node_that_only_edges_name_takes_the_defaults_of_the_first() -> None:
 def test_a_second_declaration_adds_and_fills_what_is_open() -> None:
     dot = "node [x=1]; a [z=1]; subgraph s { node [x=2, y=2]; a [z=2, w=1] }"
     assert texts(dot, "a", "x", "y", "z", "w") == ["1", "2", "2", "1"]
-
-
-def test_attributes_of_a_chain_belong_to_each_of_its_edges() -> None:
-    edges = parse(
-        "digraph G { edge [weight=1]; a -> b -> c [label=x]; edge [weight=2]; a -> c }"
-    ).edges
-    told = [(one.source, one.target, one.label, one.weight) for one in edges]
-    assert told == [("a", "b", "x", 1), ("b", "c", "x", 1), ("a", "c", "", 2)]
 
 
 def test_a_subgraph_gives_its_class_to_the_nodes_declared_in_it() -> None:
@@ -105,10 +92,6 @@ def test_an_edge_holds_its_condition_parsed() -> None:
 )
 def test_the_class_of_a_label(label: str, name: str) -> None:
     assert derived_class(label) == name
-
-
-def test_classes_stand_between_commas_and_blanks() -> None:
-    assert split_classes(" code, critical\tfast ,") == ["code", "critical", "fast"]
 
 
 def nested(levels: int, *, sheet: str = "") -> str:

@@ -12,7 +12,7 @@ import pytest
 
 from attractor.base.errors import UnknownName, UsageError
 from attractor.language import Diagnostic, Graph, Vocabulary, parse, prepare, validate
-from attractor.language.diagnostics import Severity, warning
+from attractor.language.diagnostics import warning
 from attractor.language.linting.lint_rule import ExtraRules
 from attractor.language.linting.pages import page_names, page_of, read_page
 from attractor.language.linting.validate import Level, rule_names
@@ -183,7 +183,3 @@ def test_a_rule_that_callers_brought_has_no_page() -> None:
     assert page_of("no_goal") == ""
     with pytest.raises(UnknownName, match="no_goal"):
         read_page("no_goal")
-
-
-def test_a_report_says_how_grave_it_is() -> None:
-    assert read_page("prompt_file").severity is Severity.ERROR

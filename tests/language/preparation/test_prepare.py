@@ -1,7 +1,6 @@
 """What a pipeline reads besides its text."""
 
 import os
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,17 +10,11 @@ import pytest
 import attractor.language as language
 from attractor.base.errors import UsageError
 from attractor.language import (
-    Diagnostic,
     Graph,
     Severity,
-    ValidationError,
-    Vocabulary,
     parse,
     prepare,
-    validate,
-    validate_or_raise,
 )
-from attractor.language.diagnostics import warning
 from attractor.language.errors import UnreadablePipeline
 from attractor.language.preparation.transform import (
     FilesRead,
@@ -31,7 +24,6 @@ from attractor.language.preparation.transform import (
     transform_registry,
 )
 from attractor.language.transforms.variable_expansion import VariableExpansion
-from tests.language.pipelines import BRANCH, HUMAN_GATE, SMOKE
 
 
 def test_files_lie_beside_the_pipeline(tmp_path: Path) -> None:
@@ -167,34 +159,10 @@ def test_a_broken_text_is_neither_transformed_nor_validated() -> None:
     assert [one.rule for one in prepared.diagnostics] == ["syntax"]
 
 
-@pytest.mark.parametrize("text", [BRANCH, HUMAN_GATE, SMOKE])
-def test_the_specifications_examples_are_sound(text: str) -> None:
-    assert prepare(text).is_sound
-
-
 def test_notes_and_warnings_do_not_make_a_pipeline_unsound() -> None:
     prepared = prepare("digraph { start; a; exit; start -> a -> exit }")
     assert prepared.is_sound
     assert {one.severity for one in prepared.diagnostics} == {Severity.INFO, Severity.WARNING}
-
-
-def test_rules_of_ones_own_are_applied_by_their_name() -> None:
-    class NoX:
-        def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-            for node in graph.nodes.values():
-                yield warning(f"no {node.id} here", node.span, node=node.id)
-
-    graph = parse("digraph G { start -> x -> exit }")
-    rules = {one.rule for one in validate(graph, extra_rules={"no_x": NoX()})}
-    assert rules == {"no_x", "edge_target_exists", "undeclared_node"}
-
-
-def test_errors_are_raised_with_all_that_was_found() -> None:
-    graph = parse("digraph G { a }", file="g.dot")
-    with pytest.raises(ValidationError, match="no start node") as raised:
-        validate_or_raise(graph)
-    assert raised.value.diagnostics == validate(graph)
-    assert validate_or_raise(parse(BRANCH)) == validate(parse(BRANCH))
 
 
 def test_the_door_opens_on_every_name_and_on_no_other() -> None:

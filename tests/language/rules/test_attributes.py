@@ -367,20 +367,6 @@ def test_a_type_that_is_yet_to_come_is_no_mistake(type_: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("provider", "where"),
-    [
-        *[(one, []) for one in ("openai", "anthropic", "gemini", "google")],
-        ("gemni", ['"gemni"']),
-        ("acme", ['"acme"']),
-    ],
-)
-def test_a_provider_of_the_specification_is_known_everywhere(
-    provider: str, where: list[str]
-) -> None:
-    assert told(f'a [prompt=x, llm_provider="{provider}"]', "provider_known") == where
-
-
-@pytest.mark.parametrize(
     ("text", "where"),
     [
         ("a [class=code]", []),

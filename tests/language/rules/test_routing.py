@@ -5,13 +5,10 @@ from collections.abc import Callable
 import pytest
 
 from attractor.language.diagnostics import Diagnostic
-from attractor.language.graph.graph import Edge, Graph
 from attractor.language.linting.lint_rule import Vocabulary, rule_registry
-from attractor.language.linting.validate import validate
 from attractor.language.reading import parse
-from attractor.language.source.syntax_tree import Attributes
 from tests.growing import times_more
-from tests.language.rules.judging import found, inside, pointed_at, told
+from tests.language.rules.judging import found, inside, told
 
 WORK = "a [prompt=x]; b [prompt=y]; c [shape=diamond]; t [shape=parallelogram, tool_command=make];"
 
@@ -25,20 +22,6 @@ def guarded(*ways: str) -> str:
         told = f' [condition="{condition.strip()}"]' if condition else ""
         edges.append(f"{source.strip()} -> {target.strip()}{told}")
     return WORK + ";".join(edges)
-
-
-def test_a_condition_is_pointed_at_within_its_value() -> None:
-    text = inside('start -> exit [condition="outcome=success && x=="]')
-    (one,) = found(text, "condition_syntax")
-    assert pointed_at(text, one) == "=="
-    assert one.edge == ("start", "exit")
-
-
-def test_a_condition_of_a_chain_is_reported_once_but_each_one_made_in_code() -> None:
-    assert len(found(inside('start -> a -> exit [condition="b=="]'), "condition_syntax")) == 1
-    broken = Attributes.of({"condition": "b=="})
-    graph = Graph("G", {}, (Edge("a", "b", broken), Edge("b", "c", broken)))
-    assert [one.rule for one in validate(graph)].count("condition_syntax") == 2
 
 
 @pytest.mark.parametrize(
