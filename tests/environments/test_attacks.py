@@ -63,7 +63,7 @@ def python(code: str, *arguments: str) -> str:
     return f"python3 -I -c '{quoted}' {' '.join(arguments)}"
 
 
-def test_the_operators_files_cannot_be_read_by_any_name(
+def test_operator_files_cannot_be_read_by_any_path(
     environment: ExecutionEnvironment, operator: Path
 ) -> None:
     files = [str(file) for file in operator.rglob("*") if file.is_file()]
@@ -73,7 +73,7 @@ def test_the_operators_files_cannot_be_read_by_any_name(
     assert all(result.exit_code != 0 and CANARY not in result.output for result in results)
 
 
-def test_nothing_of_the_operators_lies_anywhere(
+def test_operator_files_do_not_appear_in_the_sandbox(
     environment: ExecutionEnvironment, operator: Path
 ) -> None:
     look = "find / -xdev -path /proc -prune -o -path /usr -prune -o -print"
@@ -83,7 +83,7 @@ def test_nothing_of_the_operators_lies_anywhere(
     assert "scenarios" not in found.stdout
 
 
-def test_no_key_and_no_path_of_the_operators_shows_in_any_process(
+def test_processes_show_no_key_or_operator_path(
     environment: ExecutionEnvironment, operator: Path
 ) -> None:
     names = "cmdline environ mountinfo mounts mountstats maps cgroup status stat limits comm"
@@ -97,9 +97,7 @@ def test_no_key_and_no_path_of_the_operators_shows_in_any_process(
     assert socket.gethostname() not in passwd.stdout
 
 
-def test_of_host_paths_the_mounts_show_the_system_and_the_workspaces_random_name(
-    environment: ExecutionEnvironment, neutral: Path
-) -> None:
+def test_mounts_show_no_host_paths(environment: ExecutionEnvironment, neutral: Path) -> None:
     (told,) = run(environment, "cat /proc/self/mountinfo")
     disk = [line.split() for line in told.stdout.splitlines() if " - tmpfs " not in line]
     sources = {words[3] for words in disk if not words[4].startswith(("/proc", "/dev"))}
@@ -109,7 +107,7 @@ def test_of_host_paths_the_mounts_show_the_system_and_the_workspaces_random_name
     assert len(beyond) == 1
 
 
-def test_the_supervisor_cannot_be_looked_into_or_taken_over(
+def test_supervisor_cannot_be_traced(
     environment: ExecutionEnvironment,
 ) -> None:
     attack = python("""
@@ -138,7 +136,7 @@ def test_the_supervisor_cannot_be_looked_into_or_taken_over(
     assert json.loads(told.stdout) == []
 
 
-def test_the_supervisor_cannot_be_ended_or_stopped(environment: ExecutionEnvironment) -> None:
+def test_supervisor_cannot_be_killed(environment: ExecutionEnvironment) -> None:
     signals = "for n in $(seq 1 64); do kill -$n 1; done 2>/dev/null; true"
     *_, after = run(
         environment, signals, "kill -STOP 1; kill -9 1", "kill -9 -1", "echo still here"
@@ -146,7 +144,7 @@ def test_the_supervisor_cannot_be_ended_or_stopped(environment: ExecutionEnviron
     assert after.stdout == "still here\n"
 
 
-def test_a_command_holds_nothing_that_is_not_its_own(environment: ExecutionEnvironment) -> None:
+def test_command_inherits_no_descriptors(environment: ExecutionEnvironment) -> None:
     (told,) = run(environment, "ls /proc/self/fd; ls -l /proc/self/fd/3")
     assert told.stdout.split()[:3] == ["0", "1", "2"]
     assert "socket" not in told.stdout
@@ -180,7 +178,9 @@ def test_no_listener_outside_can_be_reached(environment: ExecutionEnvironment) -
     assert devices.stdout.split() == ["lo"]
 
 
-def test_no_process_outside_is_seen_or_ended(environment: ExecutionEnvironment) -> None:
+def test_processes_outside_are_invisible_and_cannot_be_killed(
+    environment: ExecutionEnvironment,
+) -> None:
     waits = [sys.executable, "-c", "import sys; sys.stdin.read()", CANARY]
     with subprocess.Popen(waits, stdin=subprocess.PIPE) as decoy:
         ended, seen = run(
@@ -194,9 +194,7 @@ def test_no_process_outside_is_seen_or_ended(environment: ExecutionEnvironment) 
     assert CANARY not in seen.stdout
 
 
-def test_nothing_but_the_workspace_can_be_written(
-    environment: ExecutionEnvironment, neutral: Path
-) -> None:
+def test_only_the_workspace_is_writable(environment: ExecutionEnvironment, neutral: Path) -> None:
     tries = [
         *(f"touch {place}/x" for place in ("", "/usr", "/etc", "/run", "/usr/local", "/var")),
         *("touch /tmp/../x", "mount -o remount,rw /usr", "umount /proc/sys", "mknod x b 8 0"),
@@ -208,7 +206,7 @@ def test_nothing_but_the_workspace_can_be_written(
     assert results[-1].stdout.split() == ["1000", "1000"]
 
 
-def test_the_kernels_settings_cannot_be_written_even_when_the_operator_is_root(
+def test_kernel_settings_are_read_only_even_as_root(
     environment: ExecutionEnvironment,
 ) -> None:
     look = "find /proc -path '/proc/[0-9]*' -prune -o -type f -print 2>/dev/null | head -5000"
@@ -227,7 +225,7 @@ def test_the_kernels_settings_cannot_be_written_even_when_the_operator_is_root(
     assert set(capable.stdout.split()[1::2]) == {"0" * 16}
 
 
-def test_a_namespace_made_inside_undoes_nothing(environment: ExecutionEnvironment) -> None:
+def test_nested_namespace_does_not_weaken_the_sandbox(environment: ExecutionEnvironment) -> None:
     inner = "unshare --user --map-root-user --mount --pid --fork sh -c '{}'"
     proc, cover, usr = run(
         environment,
@@ -260,7 +258,7 @@ def test_a_hidden_folder_in_a_readable_one_is_covered(tmp_path: Path, neutral: P
     assert write.exit_code != 0
 
 
-def test_cleaning_up_leaves_nobody_whatever_they_did(environment: ExecutionEnvironment) -> None:
+def test_cleanup_kills_hidden_and_stopped_processes(environment: ExecutionEnvironment) -> None:
     hide_away = """
         setsid sh -c "trap '' TERM HUP INT; touch one; sleep 1000" >/dev/null 2>&1 &
         (setsid setsid nohup sh -c 'touch two; sleep 1000' >/dev/null 2>&1 &)
@@ -309,7 +307,7 @@ asyncio.run(main())
 
 @pytest.mark.crash
 @pytest.mark.parametrize("stopped", [False, True], ids=["supervisor runs", "supervisor stopped"])
-def test_a_killed_runner_leaves_nobody(neutral: Path, *, stopped: bool) -> None:
+def test_killed_runner_leaves_no_process(neutral: Path, *, stopped: bool) -> None:
     for _ in range(count(ci=1, full=20)):
         with subprocess.Popen(
             [sys.executable, "-c", RUNNER, str(neutral)], stdout=subprocess.PIPE, text=True

@@ -53,7 +53,9 @@ def planted(request: pytest.FixtureRequest, workspace: Path, outside: Path) -> s
     return path
 
 
-def test_no_file_tool_follows_a_link_out(machine: ExecutionEnvironment, planted: str) -> None:
+def test_file_tools_do_not_follow_links_outside(
+    machine: ExecutionEnvironment, planted: str
+) -> None:
     async def work(env: ExecutionEnvironment) -> None:
         for doing in (
             env.read_file(planted),
@@ -119,7 +121,7 @@ def test_a_link_that_stays_inside_is_followed(inside: ConfinedFolder, workspace:
     assert (workspace / "real/file").exists()
 
 
-def test_links_in_a_circle_end(inside: ConfinedFolder, workspace: Path) -> None:
+def test_circular_links_are_an_error(inside: ConfinedFolder, workspace: Path) -> None:
     (workspace / "a").symlink_to("b")
     (workspace / "b").symlink_to("a")
     (workspace / "self").symlink_to("self/self")
@@ -177,7 +179,7 @@ class Swapper:
 
 
 @pytest.mark.parametrize(("swapped", "name"), [("", "file"), ("", "deep/file"), ("file", "file")])
-def test_a_race_with_links_wins_nothing(
+def test_racing_links_do_not_lead_outside(
     inside: ConfinedFolder, workspace: Path, outside: Path, swapped: str, name: str
 ) -> None:
     for root, text in ((workspace / "a", "open"), (outside, "hidden")):
@@ -210,7 +212,7 @@ def test_a_race_with_links_wins_nothing(
     assert sorted(outside.rglob("*")) == before
 
 
-def test_a_file_replaced_by_a_link_after_the_look_is_not_followed(
+def test_file_replaced_by_a_link_is_not_followed(
     inside: ConfinedFolder, workspace: Path, outside: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (workspace / "secret").write_text("open")
@@ -232,7 +234,7 @@ def test_a_file_replaced_by_a_link_after_the_look_is_not_followed(
     assert (outside / "secret").read_text() == "hidden"
 
 
-def test_a_folder_replaced_by_a_link_after_the_look_is_not_entered(
+def test_folder_replaced_by_a_link_is_not_entered(
     inside: ConfinedFolder, workspace: Path, outside: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (workspace / "folder").mkdir()
@@ -259,9 +261,7 @@ def showing(workspace: Path, project: Path, *names: str, hidden: str = "") -> Co
     return ConfinedFolder(workspace, ("/workspace",), known, closed)
 
 
-def test_what_is_shown_is_read_from_where_it_lies_and_nothing_is_made_there(
-    workspace: Path, tmp_path: Path
-) -> None:
+def test_mounted_files_are_readable_and_not_writable(workspace: Path, tmp_path: Path) -> None:
     project = tmp_path / "project"
     (workspace / "modules").mkdir()
     (workspace / "file").touch()
@@ -287,9 +287,7 @@ def test_what_is_shown_is_read_from_where_it_lies_and_nothing_is_made_there(
     assert list((workspace / "modules").iterdir()) == []
 
 
-def test_while_a_folder_is_swapped_for_what_is_shown_nothing_is_written_there(
-    workspace: Path, tmp_path: Path
-) -> None:
+def test_racing_folder_swaps_do_not_write_to_a_mount(workspace: Path, tmp_path: Path) -> None:
     project = tmp_path / "project"
     (workspace / "modules").mkdir()
     (workspace / "other").mkdir()

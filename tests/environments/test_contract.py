@@ -59,7 +59,7 @@ def test_lines_are_counted_from_one(
     assert use(environment, work) == lines
 
 
-def test_a_line_before_the_first_is_refused(environment: ExecutionEnvironment) -> None:
+def test_line_zero_is_rejected(environment: ExecutionEnvironment) -> None:
     async def work(env: ExecutionEnvironment) -> None:
         await env.write_file("x", "1\n")
         with pytest.raises(UsageError, match="invalid line 0"):
@@ -118,7 +118,7 @@ def test_missing_files_are_reported(environment: ExecutionEnvironment) -> None:
     use(environment, work)
 
 
-def test_a_folder_is_no_file_and_a_file_no_folder(environment: ExecutionEnvironment) -> None:
+def test_files_and_folders_are_not_mixed_up(environment: ExecutionEnvironment) -> None:
     async def work(env: ExecutionEnvironment) -> None:
         await env.write_file("folder/file", "text")
         for doing in (
@@ -136,7 +136,7 @@ def test_a_folder_is_no_file_and_a_file_no_folder(environment: ExecutionEnvironm
     use(environment, work)
 
 
-def test_a_deleted_file_is_gone_and_its_folder_is_not_asked_for(
+def test_deleting_a_file_keeps_its_folder(
     environment: ExecutionEnvironment,
 ) -> None:
     async def work(env: ExecutionEnvironment) -> list[bool]:
@@ -148,7 +148,7 @@ def test_a_deleted_file_is_gone_and_its_folder_is_not_asked_for(
     assert use(environment, work) == [False, True, True, True, False, False]
 
 
-def test_half_a_character_is_refused_and_the_old_file_stays(
+def test_surrogate_is_rejected_and_the_old_file_kept(
     environment: ExecutionEnvironment,
 ) -> None:
     async def work(env: ExecutionEnvironment) -> str:
@@ -179,7 +179,7 @@ def test_a_folder_is_listed_sorted_and_as_deep_as_asked(environment: ExecutionEn
     use(environment, work)
 
 
-def test_a_pattern_finds_files_the_newest_first(environment: ExecutionEnvironment) -> None:
+def test_glob_sorts_by_newest_file(environment: ExecutionEnvironment) -> None:
     async def work(env: ExecutionEnvironment) -> None:
         for name in ("a.py", "src/b.py", "src/deep/c.py", "src/deep/d.txt", ".git/e.py"):
             await env.write_file(name, "text")
@@ -200,7 +200,7 @@ def test_a_pattern_finds_files_the_newest_first(environment: ExecutionEnvironmen
     use(environment, work)
 
 
-def test_lines_that_match_are_found_with_their_places(environment: ExecutionEnvironment) -> None:
+def test_grep_finds_matching_lines(environment: ExecutionEnvironment) -> None:
     async def work(env: ExecutionEnvironment) -> None:
         await env.write_file("src/a.py", "one\nTwo three\n")
         await env.write_file("b.txt", "two\ntwo\n")
@@ -236,7 +236,7 @@ def test_command_result_has_streams_and_exit_status(
     assert unread.stdout == "no input\n"
 
 
-def test_a_command_runs_in_the_folder_and_with_the_variables_asked_for(
+def test_command_runs_with_given_folder_and_variables(
     machine: ExecutionEnvironment,
 ) -> None:
     async def work(env: ExecutionEnvironment) -> None:
@@ -340,7 +340,7 @@ def test_detached_process_with_the_pipe_does_not_block(
     assert cleared.exit_code == 0
 
 
-def test_much_output_is_kept_to_its_two_ends(machine: ExecutionEnvironment) -> None:
+def test_long_output_keeps_start_and_end(machine: ExecutionEnvironment) -> None:
     (result,) = run(machine, "echo first; yes | head -c 3000000; echo last")
     assert result.stdout.startswith("first\n")
     assert result.stdout.endswith("last\n")
@@ -391,7 +391,7 @@ def fetch(address: str) -> str:
         return answer.read().decode()
 
 
-def test_a_service_goes_on_and_its_port_can_be_reached(machine: ExecutionEnvironment) -> None:
+def test_service_runs_and_its_port_can_be_reached(machine: ExecutionEnvironment) -> None:
     async def work(env: ExecutionEnvironment) -> None:
         await env.write_file("server.py", SERVER)
         service = await env.start_service("exec python3 server.py 2>/dev/null")
@@ -409,7 +409,7 @@ def test_a_service_goes_on_and_its_port_can_be_reached(machine: ExecutionEnviron
     use(machine, work)
 
 
-def test_a_service_that_ends_gives_all_it_printed_and_its_code(
+def test_ended_service_has_output_and_exit_code(
     machine: ExecutionEnvironment,
 ) -> None:
     async def work(env: ExecutionEnvironment) -> tuple[bytes, int]:
@@ -423,7 +423,7 @@ def test_a_service_that_ends_gives_all_it_printed_and_its_code(
     assert use(machine, work) == (b"1\ntwo\n", 4)
 
 
-def test_a_service_that_goes_on_ends_with_its_environment(machine: ExecutionEnvironment) -> None:
+def test_running_service_ends_with_its_environment(machine: ExecutionEnvironment) -> None:
     async def work() -> None:
         await machine.initialize()
         service = await machine.start_service("echo ready; trap '' TERM; sleep 1000")
@@ -482,7 +482,7 @@ def test_cleaning_up_is_harmless_when_repeated(environment: ExecutionEnvironment
     asyncio.run(work())
 
 
-def test_an_environment_says_where_it_is(environment: ExecutionEnvironment) -> None:
+def test_environment_describes_its_platform(environment: ExecutionEnvironment) -> None:
     assert environment.working_directory().startswith("/")
     assert environment.platform() in {"linux", "darwin", "windows", "wasm"}
     assert environment.os_version()

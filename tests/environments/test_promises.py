@@ -85,7 +85,7 @@ def test_failed_attempts_prove_nothing(home: Path, tmp_path: Path) -> None:
     )
 
 
-def test_an_environment_in_memory_is_not_asked_to_promise() -> None:
+def test_memory_environment_has_no_guarantees() -> None:
     assert MemoryExecutionEnvironment().promises() == Promises()
 
 

@@ -47,7 +47,7 @@ def fixed(condition: str) -> str:
     return edge.attributes.text("condition")
 
 
-def test_a_condition_of_the_core_is_not_spoken_of() -> None:
+def test_core_condition_is_not_reported() -> None:
     text = 'outcome=success && context.a="x || (y)" && preferred_label!=Fix'
     assert check(parse(with_condition(text))) == []
 
@@ -77,13 +77,13 @@ def test_a_mistake_behind_an_escape_is_pointed_at_and_mended() -> None:
     assert fixed(condition) == 'context.a="b" && outcome=fail'
 
 
-def test_what_is_put_within_quotes_is_written_with_escapes() -> None:
+def test_quoted_edit_is_escaped() -> None:
     (guard,) = edge_conditions(parse(with_condition('context.a="b"')), lambda condition, text: True)
     (edit,) = edits_within(guard, 10, 13, '"c d"')
     assert edit.text == r"\"c d\""
 
 
-def test_a_clash_with_what_stands_around_an_alternative_is_seen() -> None:
+def test_conflict_with_an_alternative_is_detected() -> None:
     dead = "context.a=b && outcome=fail && (outcome=success || context.a=c)"
     assert found(dead, "dead_condition")
     alive = "context.a=b && outcome=fail && (outcome=success || context.a=b)"
@@ -104,7 +104,7 @@ def test_ten_times_as_many_clauses_are_ten_times_the_work(clause: str) -> None:
     assert times_more(work, few=100) < 20
 
 
-def test_the_edges_of_a_chain_share_what_is_said_of_their_condition() -> None:
+def test_condition_of_a_chain_is_reported_once() -> None:
     graph = parse('digraph G { a -> b -> c [condition="outcome=Fail || x="] }')
     assert len(check(graph)) == 1
     built = GraphBuilder("G").edge("a", "b", condition="x=").edge("b", "c", condition="x=").build()
@@ -167,7 +167,7 @@ def test_an_outcome_by_itself_is_no_outcome() -> None:
         "!outcome",
     ],
 )
-def test_what_excludes_itself_never_holds(condition: str) -> None:
+def test_contradictory_conditions_are_dead(condition: str) -> None:
     (one,) = found(condition, "dead_condition")
     assert one.message.startswith("never true: the clauses about ")
 
@@ -186,12 +186,12 @@ def test_what_excludes_itself_never_holds(condition: str) -> None:
         "context.a=1 && a=2",
     ],
 )
-def test_what_can_hold_is_let_be(condition: str) -> None:
+def test_satisfiable_conditions_are_not_reported(condition: str) -> None:
     assert found(condition, "dead_condition") == []
 
 
 @given(conditions, st.lists(values, max_size=20))
-def test_what_is_dead_never_holds(condition: Condition, tried: list[dict[str, str]]) -> None:
+def test_dead_conditions_never_hold(condition: Condition, tried: list[dict[str, str]]) -> None:
     dead = find_dead_parts(condition, write_condition(condition))
     if any(one.message.startswith("this can never hold") for one in dead):
         for held in tried:
@@ -209,7 +209,7 @@ def test_every_place_lies_within_the_text(condition: Condition) -> None:
         assert one.fix
 
 
-def test_what_is_not_portable_is_noted_with_what_to_write_instead() -> None:
+def test_unportable_condition_has_a_portable_fix() -> None:
     (one,) = found("!(outcome=fail || outcome=retry)", "portable_condition")
     assert one.severity is Severity.INFO
     assert one.fix == "write outcome!=fail && outcome!=retry"
@@ -217,14 +217,14 @@ def test_what_is_not_portable_is_noted_with_what_to_write_instead() -> None:
 
 
 @pytest.mark.parametrize("condition", ["tests=true", "outcome=fail || context.a=1", "context.n>3"])
-def test_what_has_no_portable_text_is_left_alone(condition: str) -> None:
+def test_condition_without_a_portable_text_is_unchanged(condition: str) -> None:
     (one,) = found(condition, "portable_condition")
     assert one.edits == ()
     assert fixed(condition) == condition
 
 
 @given(conditions, values)
-def test_what_is_mended_means_the_same(condition: Condition, held: dict[str, str]) -> None:
+def test_fixed_condition_is_equivalent(condition: Condition, held: dict[str, str]) -> None:
     mended = fixed(write_condition(condition))
     known = {key: held.get(key, "") for key in KEYS}
     if not find_dead_parts(condition, write_condition(condition)):

@@ -57,7 +57,7 @@ def test_each_drawing_is_an_svg_of_its_own_dot(drawer: Drawer) -> None:
     assert again == gate
 
 
-def test_what_is_no_dot_is_refused_and_the_next_is_drawn(drawer: Drawer) -> None:
+def test_invalid_dot_is_rejected_and_the_next_is_drawn(drawer: Drawer) -> None:
     # Each takes a drawer of its own.
     for broken in ("digraph { a -> }", "no dot", "digraph {", "{}")[: count(ci=1, full=4)]:
         with pytest.raises(DrawingFailed):
@@ -66,7 +66,7 @@ def test_what_is_no_dot_is_refused_and_the_next_is_drawn(drawer: Drawer) -> None
     assert "fine" in ids(svg)
 
 
-def test_a_drawing_that_nobody_waits_for_does_no_harm(drawer: Drawer) -> None:
+def test_cancelled_drawing_is_harmless(drawer: Drawer) -> None:
     async def give_up() -> None:
         task = asyncio.create_task(drawer.draw(DOT, format="svg", time_limit=LIMIT))
         await asyncio.sleep(0)

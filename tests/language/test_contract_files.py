@@ -19,11 +19,11 @@ def files(request: pytest.FixtureRequest, tmp_path: Path) -> Files:
     return folder if request.param == "folder" else known
 
 
-def test_what_a_file_holds_comes_back_byte_by_byte(files: Files) -> None:
+def test_file_content_is_read_byte_for_byte(files: Files) -> None:
     assert files.read("empty.md") == b""
     assert files.read("größe.md") == files.read("größe.md") == b"\xff\0"
 
 
-def test_what_is_not_there_is_named(files: Files) -> None:
+def test_missing_file_is_named(files: Files) -> None:
     with pytest.raises(UnreadablePipeline, match=r"cannot read nope\.md"):
         files.read("nope.md")

@@ -79,7 +79,7 @@ def test_it_finds_something_somewhere(name: str) -> None:
 
 
 @rules
-def test_what_it_finds_is_said_whole(name: str) -> None:
+def test_diagnostics_are_complete(name: str) -> None:
     for graph in GRAPHS:
         for one in look(RULES[name], graph):
             assert one.message
@@ -126,7 +126,7 @@ def many(count: int) -> Graph:
 
 
 @rules
-def test_what_it_finds_grows_no_faster_than_the_graph(name: str) -> None:
+def test_diagnostics_grow_linearly(name: str) -> None:
     # An occasional finding about the whole graph is allowed for.
     few, more = (len(look(RULES[name], many(count))) for count in (20, 200))
     assert more <= 10 * few + 1

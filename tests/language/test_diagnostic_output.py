@@ -30,7 +30,7 @@ def test_the_caret_of_several_lines_ends_with_the_first() -> None:
     assert as_text(error("m", source.span(3, 9)), source).endswith(" |    ^^^")
 
 
-def test_of_a_long_line_only_what_is_near_is_shown() -> None:
+def test_long_line_is_shortened_around_the_mistake() -> None:
     source = Source("x" * 1000 + "HERE" + "y" * 1_000_000, "f")
     shown = as_text(error("m", source.span(1000, 1004)), source)
     _, line, caret = shown.split("\n")
@@ -100,7 +100,7 @@ def test_the_summary_says_nothing_of_files_where_none_could_be_read() -> None:
     assert summary([error("a")], files=0) == "1 error"
 
 
-def test_the_summary_says_what_can_be_mended() -> None:
+def test_summary_counts_fixable_problems() -> None:
     edits = (Edit(Span("f", 1, 1, 1, 2), "x"),)
     assert summary([error("a"), error("b", edits=edits)], files=1) == (
         "2 errors in 1 file (1 fixable with --fix)"
@@ -141,7 +141,7 @@ def test_a_note_is_a_notice_and_a_file_needs_no_line() -> None:
     assert annotation(info("m")) == "::notice title=::m"
 
 
-def test_what_the_format_is_made_of_is_escaped() -> None:
+def test_annotation_syntax_is_escaped() -> None:
     told = annotation(error("50% a:b,c\nd", Span("d:,%/\n.dot", 1, 1, 1, 2), fix="x::y"))
     assert told.startswith("::error file=d%3A%2C%25/%0A.dot,line=1")
     assert told.endswith("::50%25 a:b,c\\nd%0Ax::y")

@@ -41,7 +41,7 @@ KNOWN = ("prompt", "label", "step1", "max_retries", "full")
         ("", ""),
     ],
 )
-def test_a_slip_is_told_from_another_word(word: str, meant: str) -> None:
+def test_typo_is_distinguished_from_another_word(word: str, meant: str) -> None:
     assert one_slip(word, KNOWN) == meant
 
 

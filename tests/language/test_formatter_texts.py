@@ -131,7 +131,7 @@ def test_the_meaning_the_comments_and_the_layout_itself_stay(text: str) -> None:
 
 @settings(max_examples=count(ci=15, full=1_000), deadline=None)
 @given(texts())
-def test_graphviz_reads_whatever_is_written(text: str) -> None:
+def test_graphviz_reads_any_formatted_text(text: str) -> None:
     result = canon(format_text(text))
     assert result.returncode == 0, result.stderr
     assert "syntax error" not in result.stderr

@@ -162,7 +162,7 @@ def mistakes(text: str) -> list[Diagnostic]:
 
 
 @pytest.mark.parametrize(("written", "message", "fix"), ONCE)
-def test_one_mistake_is_told_once(written: str, message: str, fix: str) -> None:
+def test_each_mistake_is_reported_once(written: str, message: str, fix: str) -> None:
     told = mistakes(PIPELINE.format(written))
     labels = written.count("='") - 1 if "label='x'" in written else 0
     assert [(one.message, one.fix) for one in told[: len(told) - labels]] == [(message, fix)]
@@ -170,7 +170,7 @@ def test_one_mistake_is_told_once(written: str, message: str, fix: str) -> None:
 
 
 @pytest.mark.parametrize("written", [one for one, _, _ in ONCE])
-def test_it_hides_none_behind_it(written: str) -> None:
+def test_mistake_hides_no_later_mistake(written: str) -> None:
     alone, both = (mistakes(PIPELINE.format(one)) for one in (written, written + ANOTHER))
     assert [one.message for one in both] == [
         *(one.message for one in alone),
@@ -206,7 +206,7 @@ def test_it_hides_none_behind_it(written: str) -> None:
         ("a --> exit", "a -> exit"),
     ],
 )
-def test_what_nobody_can_have_meant_otherwise_is_mended(written: str, mended: str) -> None:
+def test_unambiguous_mistakes_are_fixed(written: str, mended: str) -> None:
     text = PIPELINE.format(written)
     # What is noted once the text can be read is mended as well.
     told = [
@@ -236,7 +236,7 @@ def test_what_nobody_can_have_meant_otherwise_is_mended(written: str, mended: st
         "c [shape=box style]",
     ],
 )
-def test_what_may_have_been_meant_otherwise_is_left(written: str) -> None:
+def test_ambiguous_mistakes_are_not_fixed(written: str) -> None:
     text = PIPELINE.format(written)
     assert mistakes(text)
     assert fix_safely(text, check=check, file="h.dot").text == text
@@ -276,7 +276,7 @@ def test_what_may_have_been_meant_otherwise_is_left(written: str) -> None:
         ("digraph G [", "expected '{', not '['", "use {"),
     ],
 )
-def test_what_is_wrong_before_the_brace_is_told_once(head: str, message: str, fix: str) -> None:
+def test_mistake_before_the_brace_is_reported_once(head: str, message: str, fix: str) -> None:
     rest = "\n start [shape=Mdiamond]; exit [shape=Msquare]; start -> exit\n}\n"
     told = mistakes(head + rest)
     assert [(one.message, one.fix) for one in told] == ([(message, fix)] if message else [])
@@ -310,7 +310,7 @@ def test_another_word_for_a_graph_hides_no_wrong_name(text: str, messages: list[
         ("digraph G", "digraph G {"),
     ],
 )
-def test_the_head_is_mended(head: str, mended: str) -> None:
+def test_graph_head_is_fixed(head: str, mended: str) -> None:
     rest = "\n start [shape=Mdiamond]; exit [shape=Msquare]; start -> exit\n}\n"
     assert fix_safely(head + rest, check=check, file="h.dot").text == mended + rest
 
@@ -351,7 +351,7 @@ def test_a_text_that_ends_in_a_statement_lacks_both_ends(text: str, messages: li
     assert [one.message for one in mistakes(text)] == messages
 
 
-def test_behind_a_graph_that_ends_too_early_its_mistakes_are_told() -> None:
+def test_mistakes_after_an_early_end_are_reported() -> None:
     told = mistakes(PIPELINE.format('} x\n  q -- r\n  c [prompt="y"\n'))
     assert [one.message for one in told] == [
         "this '}' ends the graph too early",
@@ -364,5 +364,5 @@ def test_behind_a_graph_that_ends_too_early_its_mistakes_are_told() -> None:
 @pytest.mark.parametrize(
     "rest", ["```\nHere it is: a -- b.\n", "digraph I { a -- b }\n", "digraph I { a } }"]
 )
-def test_words_behind_a_whole_graph_are_told_once(rest: str) -> None:
+def test_text_after_the_graph_is_reported_once(rest: str) -> None:
     assert len(mistakes(PIPELINE.format("") + rest)) == 1

@@ -130,7 +130,7 @@ def tokens(*types: str) -> list[Token]:
     return [Token(one, 0, 0) for one in types]
 
 
-def test_the_table_is_that_of_the_grammar() -> None:
+def test_parser_table_is_up_to_date() -> None:
     assert TABLE.read_text("utf-8") == build_table(), "run: make tables"
 
 
@@ -151,7 +151,7 @@ def test_behind_the_end_nothing_else_may_follow() -> None:
     assert not machine.is_at_beginning
 
 
-def test_a_rule_that_passes_on_leaves_its_only_child() -> None:
+def test_pass_through_rule_returns_its_child() -> None:
     class Calls:
         def statement(self, children: list[object]) -> object:
             raise AssertionError(children)

@@ -121,7 +121,7 @@ def test_a_file_is_an_address(file: str, uri: str) -> None:
     assert place.artifact_location.uri == uri
 
 
-def test_what_has_no_place_has_no_location_and_a_file_no_region() -> None:
+def test_diagnostic_without_a_span_has_no_location() -> None:
     assert first(run_of(Diagnostic(Severity.INFO, "m", NOWHERE, rule="r"))).locations is None
     unread = Diagnostic(Severity.INFO, "m", Span("f", 0, 0, 0, 0), rule="r")
     locations = first(run_of(unread)).locations

@@ -36,7 +36,7 @@ def told(start: StartTwin, script: str, wire: str, *, streamed: bool, patience: 
 @pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
 @pytest.mark.parametrize("kind", list(FaultKind))
 @pytest.mark.parametrize("wire", list(KEYS))
-def test_two_twins_say_the_same_at_the_same_time(
+def test_twins_are_deterministic(
     wire: str, kind: FaultKind, streamed: bool, provider_twin: StartTwin
 ) -> None:
     fault = ", ".join(filter(None, [f'kind = "{kind}"', MORE.get(kind)]))

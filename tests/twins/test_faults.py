@@ -39,7 +39,7 @@ def test_a_provider_that_hangs_does_not_even_begin(reply: Reply) -> None:
     [(STREAM, 2, b"onetwo"), (STREAM, 3, b"onetwo"), (BODY, 1, b"1234"), (BODY, 9, b"1234")],
 )
 @pytest.mark.parametrize(("kind", "ending"), [("hang", ReplyEnd.SILENT), ("cut", ReplyEnd.DROPPED)])
-def test_trouble_in_the_middle_comes_after_what_was_sent(
+def test_fault_in_the_middle_keeps_sent_bytes(
     reply: Reply, after: int, sent: bytes, kind: str, ending: ReplyEnd
 ) -> None:
     found = apply_fault(reply, fault(kind, after=after))
@@ -62,13 +62,13 @@ def test_slow_bytes_are_all_there_a_few_at_a_time(reply: Reply) -> None:
 
 
 @both
-def test_more_is_said_than_sent(reply: Reply) -> None:
+def test_content_length_exceeds_the_body(reply: Reply) -> None:
     found = apply_fault(reply, fault("content_length"))
     assert (found.body, found.ending) == (reply.body, ReplyEnd.DROPPED)
     assert int(found.headers["content-length"]) == len(reply.body) + 1
 
 
-def test_trouble_comes_before_the_last_event_at_the_latest() -> None:
+def test_fault_comes_before_the_last_event() -> None:
     places = [events_before(fault("cut", after=after), 3) for after in (0, 1, 2, 3, 99)]
     assert places == [0, 1, 2, 2, 2]
     assert events_before(fault("malformed"), 1) == 0

@@ -79,7 +79,7 @@ RECORDED = {
 }
 
 
-def test_it_works_in_a_project_of_somebody_else(tmp_path: Path) -> None:
+def test_fixture_works_in_another_project(tmp_path: Path) -> None:
     (tmp_path / "conftest.py").write_text('pytest_plugins = ["attractor.twins.pytest_plugin"]\n')
     (tmp_path / "test_own.py").write_text(PROJECT)
     (tmp_path / "calls.jsonl").write_text(json.dumps(RECORDED))

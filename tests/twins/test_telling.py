@@ -36,7 +36,7 @@ COUNTS = "/v1beta/models/m:countTokens"
         ("gemini", "/v1/models", ["everybodys"]),
     ],
 )
-def test_every_model_of_a_list_is_told_by_itself_and_no_other(
+def test_every_listed_model_can_be_retrieved(
     provider_twin: StartTwin, wire: str, path: str, names: list[str]
 ) -> None:
     twin = provider_twin(SCRIPT)
@@ -64,7 +64,7 @@ def post(url: str, body: Any, wire: str) -> httpx.Response:
     return httpx.post(url, json=body, headers=KEYS[wire])
 
 
-def test_a_count_is_what_an_answer_will_say(provider_twin: StartTwin) -> None:
+def test_token_count_equals_reported_usage(provider_twin: StartTwin) -> None:
     twin = provider_twin('rules = [{ answer.text = "a" }]')
     said = HELLO | {"system": [{"type": "text", "text": "Be brief."}]}
     counted = post(f"{twin.url}/v1/messages/count_tokens", said, "anthropic").json()
@@ -107,9 +107,7 @@ def test_gemini_counts_nothing_else(provider_twin: StartTwin, body: Any, told: s
     assert told in answer.json()["error"]["message"]
 
 
-def test_what_was_recorded_is_told_first_and_nothing_else_without_a_script(
-    provider_twin: StartTwin, tmp_path: Path
-) -> None:
+def test_recordings_come_before_counting(provider_twin: StartTwin, tmp_path: Path) -> None:
     path = "/v1/messages/count_tokens"
     recorded = Recording(
         version=1,

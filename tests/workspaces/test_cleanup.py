@@ -17,7 +17,7 @@ from attractor.workspaces.create.from_folder import create_in_place
 from tests.workspaces.projects import RUN, SEARCH_PATH, Project, environment, git
 
 
-def test_all_that_a_run_has_is_found(project: Project) -> None:
+def test_stored_run_lists_workspace_forks_and_store(project: Project) -> None:
     async def scene() -> None:
         workspace = await project.workspace()
         fork = await workspace.fork("a", await workspace.snapshot("one"))
@@ -30,7 +30,7 @@ def test_all_that_a_run_has_is_found(project: Project) -> None:
     asyncio.run(scene())
 
 
-def test_a_persons_folder_is_none_of_it(project: Project) -> None:
+def test_folder_worked_on_in_place_is_not_part_of_the_stored_run(project: Project) -> None:
     async def scene() -> None:
         await create_in_place(
             project.folder,
@@ -58,7 +58,7 @@ def test_a_store_without_a_record_is_found_and_freed(project: Project) -> None:
     asyncio.run(scene())
 
 
-def test_the_ref_of_one_run_is_let_go(project: Project) -> None:
+def test_base_ref_of_one_run_is_removed(project: Project) -> None:
     async def scene() -> None:
         await project.workspace()
         repository = project.folder / ".git"
@@ -72,11 +72,11 @@ def test_the_ref_of_one_run_is_let_go(project: Project) -> None:
     asyncio.run(scene())
 
 
-def test_nothing_is_stored_where_nothing_was_run(tmp_path: Path) -> None:
+def test_state_folder_without_runs_has_no_stores(tmp_path: Path) -> None:
     assert stored_run_ids(tmp_path) == []
 
 
-def test_what_two_places_share_is_counted_once(tmp_path: Path) -> None:
+def test_shared_files_are_counted_once(tmp_path: Path) -> None:
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
     (tmp_path / "one" / "file").write_bytes(os.urandom(1 << 16))

@@ -48,9 +48,7 @@ def plant_traps(folder: Path, trap: Path) -> Path:
     return caught
 
 
-def test_what_an_agent_plants_neither_breaks_a_snapshot_nor_runs(
-    project: Project, tmp_path: Path
-) -> None:
+def test_planted_git_configuration_does_not_run(project: Project, tmp_path: Path) -> None:
     async def scene() -> None:
         workspace = await project.workspace()
         inside = workspace.folder
@@ -80,7 +78,7 @@ def test_what_an_agent_plants_neither_breaks_a_snapshot_nor_runs(
     assert not list(tmp_path.rglob("caught"))
 
 
-def test_the_traps_do_catch_a_git_that_is_not_careful(project: Project, tmp_path: Path) -> None:
+def test_planted_git_configuration_runs_with_plain_git(project: Project, tmp_path: Path) -> None:
     workspace = asyncio.run(project.workspace())
     caught = plant_traps(workspace.folder, tmp_path)
     subprocess.run(["git", "add", "-A"], cwd=workspace.folder, check=False, timeout=60)
@@ -145,7 +143,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Dimension:
 
 @settings(deadline=None, max_examples=count(ci=12, full=300))
 @given(before=_FILES, after=_FILES)
-def test_restoring_brings_back_every_file(
+def test_restore_recovers_every_file(
     shared: Dimension, before: dict[str, tuple[str, str]], after: dict[str, tuple[str, str]]
 ) -> None:
     async def scene() -> None:
@@ -162,7 +160,7 @@ def test_restoring_brings_back_every_file(
     asyncio.run(scene())
 
 
-def test_half_made_edits_are_set_aside_as_a_patch(project: Project, tmp_path: Path) -> None:
+def test_unfinished_edits_are_saved_as_a_patch(project: Project, tmp_path: Path) -> None:
     async def scene() -> dict[str, bytes]:
         workspace = await project.workspace()
         write(workspace.folder, {"todo.py": "half", "new": b"\0\1\2" * 50, "x.log": "ignored"})
@@ -185,7 +183,7 @@ def test_half_made_edits_are_set_aside_as_a_patch(project: Project, tmp_path: Pa
     asyncio.run(scene())
 
 
-def test_a_tree_that_is_there_already_is_not_touched(project: Project, tmp_path: Path) -> None:
+def test_restoring_the_current_tree_changes_nothing(project: Project, tmp_path: Path) -> None:
     async def scene() -> None:
         workspace = await project.workspace()
         before = everything(workspace.folder)
@@ -207,7 +205,7 @@ def test_files_that_are_the_same_in_both_trees_are_not_touched(project: Project)
     asyncio.run(scene())
 
 
-def test_restoring_writes_through_no_link(project: Project, tmp_path: Path) -> None:
+def test_restore_does_not_write_through_links(project: Project, tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     write(outside, {"read me.txt": "mine", "kept.txt": "mine"})
 
@@ -227,9 +225,7 @@ def test_restoring_writes_through_no_link(project: Project, tmp_path: Path) -> N
     assert contents(outside) == {"read me.txt": b"mine", "kept.txt": b"mine"}
 
 
-def test_restoring_leaves_a_file_with_two_names_elsewhere_alone(
-    project: Project, tmp_path: Path
-) -> None:
+def test_restore_does_not_change_hard_links_elsewhere(project: Project, tmp_path: Path) -> None:
     async def scene() -> None:
         workspace = await project.workspace()
         (workspace.folder / "todo.py").unlink()
@@ -241,7 +237,7 @@ def test_restoring_leaves_a_file_with_two_names_elsewhere_alone(
     assert (tmp_path / "elsewhere").read_text() == "mine"
 
 
-def test_what_stands_in_the_way_gives_way(project: Project) -> None:
+def test_restore_replaces_obstacles(project: Project) -> None:
     async def scene() -> None:
         workspace = await project.workspace()
         (workspace.folder / "todo.py").unlink()
@@ -255,7 +251,7 @@ def test_what_stands_in_the_way_gives_way(project: Project) -> None:
     assert project.snapshots[-1][1].skipped == ()
 
 
-def test_changed_paths_are_told_as_text(project: Project) -> None:
+def test_changed_paths_are_text(project: Project) -> None:
     async def scene() -> None:
         workspace = await project.workspace()
         write(workspace.folder, {os.fsdecode(b"n\xff"): "", "todo.py": "x", "more/new": "y"})
@@ -268,7 +264,7 @@ def test_changed_paths_are_told_as_text(project: Project) -> None:
     asyncio.run(scene())
 
 
-def test_a_patch_tells_people_what_changed(project: Project, tmp_path: Path) -> None:
+def test_patch_is_readable_and_limited(project: Project, tmp_path: Path) -> None:
     async def scene() -> None:
         workspace = await project.workspace()
         base = workspace.base.candidate
@@ -307,7 +303,7 @@ def test_a_patch_tells_people_what_changed(project: Project, tmp_path: Path) -> 
     assert not (tmp_path / "caught").exists()
 
 
-def test_an_export_is_the_tree_and_nothing_besides(project: Project, tmp_path: Path) -> None:
+def test_export_contains_only_the_tree(project: Project, tmp_path: Path) -> None:
     async def scene() -> None:
         workspace = await project.workspace()
         write(workspace.folder, {"x.log": "ignored", "new": "new"})
@@ -326,7 +322,7 @@ def test_an_export_is_the_tree_and_nothing_besides(project: Project, tmp_path: P
     asyncio.run(scene())
 
 
-def test_snapshots_of_one_workspace_do_not_mix(project: Project) -> None:
+def test_concurrent_snapshots_agree(project: Project) -> None:
     async def scene() -> None:
         workspace = await project.workspace()
         base = workspace.base.candidate
@@ -339,7 +335,7 @@ def test_snapshots_of_one_workspace_do_not_mix(project: Project) -> None:
     asyncio.run(scene())
 
 
-def test_the_person_finds_the_last_tree_under_a_ref(project: Project) -> None:
+def test_last_tree_has_a_ref(project: Project) -> None:
     workspace = asyncio.run(project.workspace())
     write(workspace.folder, {"new": "new"})
     tree = asyncio.run(workspace.snapshot("one"))

@@ -38,7 +38,7 @@ def records(project: Project) -> Path:
     return project.state / "stores" / RUN / "dimensions"
 
 
-def test_a_fork_holds_the_tree_it_is_asked_for_in_a_folder_of_its_own(project: Project) -> None:
+def test_fork_has_its_tree_in_its_own_folder(project: Project) -> None:
     async def scene() -> None:
         workspace = await project.workspace()
         write(workspace.folder, {"new": "new\n", "x.log": "ignored"})
@@ -61,7 +61,7 @@ def test_a_fork_holds_the_tree_it_is_asked_for_in_a_folder_of_its_own(project: P
     asyncio.run(scene())
 
 
-def test_git_inside_a_fork_shows_neither_the_past_nor_where_it_lies(project: Project) -> None:
+def test_git_in_a_fork_shows_no_history_and_no_host_path(project: Project) -> None:
     async def scene() -> Path:
         workspace = await project.workspace()
         write(workspace.folder, {"new": "new\n"})
@@ -76,7 +76,7 @@ def test_git_inside_a_fork_shows_neither_the_past_nor_where_it_lies(project: Pro
     git(inside, "commit", "-q", "--allow-empty", "-m", "an agent can commit")
 
 
-def test_what_one_dimension_does_to_its_files_no_other_sees(project: Project) -> None:
+def test_dimensions_do_not_share_files(project: Project) -> None:
     async def scene() -> None:
         workspace = await project.workspace()
         base = workspace.base.candidate
@@ -96,7 +96,7 @@ def test_what_one_dimension_does_to_its_files_no_other_sees(project: Project) ->
     asyncio.run(scene())
 
 
-def test_a_fork_is_taken_up_as_it_was_left_also_in_another_process(project: Project) -> None:
+def test_fork_is_reopened_in_another_process(project: Project) -> None:
     async def scene() -> None:
         workspace = await project.workspace()
         base = workspace.base.candidate
@@ -114,7 +114,7 @@ def test_a_fork_is_taken_up_as_it_was_left_also_in_another_process(project: Proj
     asyncio.run(scene())
 
 
-def test_a_half_made_fork_is_made_anew(project: Project) -> None:
+def test_incomplete_fork_is_recreated(project: Project) -> None:
     async def scene() -> None:
         workspace = await project.workspace()
         base = workspace.base.candidate
@@ -129,7 +129,7 @@ def test_a_half_made_fork_is_made_anew(project: Project) -> None:
     asyncio.run(scene())
 
 
-def test_a_fork_whose_folder_was_swept_is_made_anew(project: Project) -> None:
+def test_fork_with_missing_folder_is_recreated(project: Project) -> None:
     async def scene() -> None:
         workspace = await project.workspace()
         fork = await workspace.fork("a", workspace.base.candidate)
@@ -140,7 +140,7 @@ def test_a_fork_whose_folder_was_swept_is_made_anew(project: Project) -> None:
     asyncio.run(scene())
 
 
-def test_a_fork_of_a_tree_that_is_not_there_leaves_nothing(project: Project) -> None:
+def test_fork_of_a_missing_tree_leaves_nothing(project: Project) -> None:
     async def scene() -> None:
         workspace = await project.workspace()
         before = set(workspace.folder.parent.iterdir())
@@ -152,7 +152,7 @@ def test_a_fork_of_a_tree_that_is_not_there_leaves_nothing(project: Project) -> 
     asyncio.run(scene())
 
 
-def test_what_was_broken_off_leaves_no_folder(project: Project) -> None:
+def test_cancelled_fork_leaves_no_folder(project: Project) -> None:
     async def scene() -> None:
         workspace = await project.workspace()
         before = set(workspace.folder.parent.iterdir())
@@ -168,7 +168,7 @@ def test_what_was_broken_off_leaves_no_folder(project: Project) -> None:
     asyncio.run(scene())
 
 
-def test_a_discarded_fork_is_gone_and_its_trees_stay(project: Project, tmp_path: Path) -> None:
+def test_discarding_a_fork_keeps_its_trees(project: Project, tmp_path: Path) -> None:
     async def scene() -> None:
         workspace = await project.workspace()
         base = workspace.base.candidate
@@ -205,7 +205,7 @@ def test_a_sweep_leaves_the_folders_of_forks_alone(project: Project) -> None:
     assert set(place.iterdir()) == folders
 
 
-def test_a_record_of_a_fork_that_cannot_be_read_is_told(project: Project) -> None:
+def test_broken_fork_record_is_reported(project: Project) -> None:
     workspace = asyncio.run(project.workspace())
     asyncio.run(workspace.fork("a", workspace.base.candidate))
     [record] = records(project).glob("*.json")
@@ -241,7 +241,7 @@ def test_a_shared_fork_works_in_the_same_folder_with_an_environment_of_its_own(
     asyncio.run(scene())
 
 
-def test_snapshots_say_which_dimension_they_are_of(project: Project) -> None:
+def test_snapshots_name_their_dimension(project: Project) -> None:
     async def scene() -> None:
         workspace = await project.workspace()
         fork = await workspace.fork("a", workspace.base.candidate)
@@ -266,7 +266,7 @@ def test_forks_work_at_the_same_time(project: Project) -> None:
     asyncio.run(scene())
 
 
-def test_a_fork_of_a_run_in_place_is_a_copy_elsewhere(tmp_path: Path) -> None:
+def test_fork_of_a_run_in_place_is_a_copy(tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     write(folder, {"a": "a", ".gitignore": "*.log\n", "x.log": "ignored", "runs/1/x": "record"})
 
@@ -318,14 +318,14 @@ def test_a_record_is_read_back(
 
 
 @pytest.mark.parametrize("text", ["", "{}", '{"format":2}', "[1", "\xff"])
-def test_a_broken_record_is_told(tmp_path: Path, text: str) -> None:
+def test_broken_workspace_record_is_reported(tmp_path: Path, text: str) -> None:
     (tmp_path / "workspace.json").write_text(text, "latin-1")
     with pytest.raises(RecordBroken, match=r"workspace\.json") as broken:
         read_record(tmp_path)
     assert broken.value.exit_code == ExitCode.BROKEN
 
 
-def test_a_run_without_a_workspace_is_told(tmp_path: Path) -> None:
+def test_missing_workspace_is_reported(tmp_path: Path) -> None:
     assert read_record(tmp_path) is None
     with pytest.raises(RecordBroken, match="run 1 has no workspace"):
         open_store(tmp_path, "1", search_path="")

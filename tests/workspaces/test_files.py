@@ -8,7 +8,7 @@ import pytest
 from attractor.workspaces.files import in_thread
 
 
-def test_the_loop_goes_on_while_work_is_done() -> None:
+def test_event_loop_continues_during_the_work() -> None:
     gate = threading.Event()
 
     async def scene() -> str:
@@ -20,7 +20,7 @@ def test_the_loop_goes_on_while_work_is_done() -> None:
     assert asyncio.run(scene()) == "done"
 
 
-def test_a_failure_comes_through() -> None:
+def test_failure_is_raised() -> None:
     with pytest.raises(ZeroDivisionError):
         asyncio.run(in_thread(lambda: 1 // 0))
 

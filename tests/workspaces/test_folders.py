@@ -44,9 +44,7 @@ def prepare(state: Path, shared: Path) -> tuple[Path, list[str]]:
     return prepare_workspaces_folder(state, shared=shared, tell=told.append), told
 
 
-def test_workspaces_lie_in_a_folder_of_ours_whose_path_says_nothing(
-    state: Path, shared: Path
-) -> None:
+def test_workspaces_folder_has_a_random_name(state: Path, shared: Path) -> None:
     place, told = prepare(state, shared)
     (target,) = shared.iterdir()
     assert (place, told) == (state / "workspaces", [])
@@ -58,13 +56,13 @@ def test_workspaces_lie_in_a_folder_of_ours_whose_path_says_nothing(
     assert list(shared.iterdir()) == [target]
 
 
-def test_every_state_folder_has_a_place_of_its_own(state: Path, shared: Path) -> None:
+def test_each_state_folder_has_its_own_workspaces_folder(state: Path, shared: Path) -> None:
     other = state.parent / "other"
     other.mkdir()
     assert prepare(state, shared)[0].resolve() != prepare(other, shared)[0].resolve()
 
 
-def test_a_folder_that_is_gone_is_made_anew_under_another_name(state: Path, shared: Path) -> None:
+def test_missing_workspaces_folder_is_recreated(state: Path, shared: Path) -> None:
     gone = prepare(state, shared)[0].resolve()
     gone.rmdir()
     place, told = prepare(state, shared)
@@ -76,7 +74,7 @@ def test_a_folder_that_is_gone_is_made_anew_under_another_name(state: Path, shar
 
 
 @pytest.mark.parametrize("what", ["file", "link"])
-def test_what_others_put_in_its_place_is_not_used(what: str, state: Path, shared: Path) -> None:
+def test_planted_workspaces_folder_is_not_used(what: str, state: Path, shared: Path) -> None:
     ours = prepare(state, shared)[0].resolve()
     ours.rmdir()
     trap = shared / "trap"
@@ -90,7 +88,7 @@ def test_what_others_put_in_its_place_is_not_used(what: str, state: Path, shared
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
-def test_a_folder_of_somebody_else_is_not_used(state: Path, shared: Path) -> None:
+def test_folder_of_another_user_is_not_used(state: Path, shared: Path) -> None:
     ours = prepare(state, shared)[0].resolve()
     os.chown(ours, 12345, 12345)
     place, told = prepare(state, shared)
@@ -98,7 +96,7 @@ def test_a_folder_of_somebody_else_is_not_used(state: Path, shared: Path) -> Non
     assert "belongs to another user" in told[0]
 
 
-def test_a_folder_that_was_opened_to_others_is_closed(state: Path, shared: Path) -> None:
+def test_folder_permissions_are_restored(state: Path, shared: Path) -> None:
     place, _ = prepare(state, shared)
     place.resolve().chmod(0o755)
     prepare(state, shared)
@@ -115,9 +113,7 @@ def told_of_a_fallback(state: Path, shared: Path) -> str:
     return sentence
 
 
-def test_without_a_shared_folder_they_lie_in_the_state_folder_and_that_is_said(
-    state: Path, shared: Path
-) -> None:
+def test_missing_shared_folder_falls_back_to_the_state_folder(state: Path, shared: Path) -> None:
     missing = shared / "none"
     assert f"{missing}: No such file or directory." in told_of_a_fallback(state, missing)
     # It is said every time, and mended as soon as it can be.
@@ -126,27 +122,25 @@ def test_without_a_shared_folder_they_lie_in_the_state_folder_and_that_is_said(
     assert workspaces_folder(state).is_symlink()
 
 
-def test_where_others_could_replace_it_none_is_made(state: Path, shared: Path) -> None:
+def test_replaceable_shared_folder_is_not_used(state: Path, shared: Path) -> None:
     shared.chmod(0o777)
     assert f"other users can replace files in {shared}." in told_of_a_fallback(state, shared)
     assert list(shared.iterdir()) == []
 
 
-def test_a_file_instead_of_the_shared_folder_is_said(state: Path, tmp_path: Path) -> None:
+def test_shared_folder_that_is_a_file_is_reported(state: Path, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     assert "Not a directory" in told_of_a_fallback(state, tmp_path / "file")
 
 
-def test_workspaces_that_lie_in_the_state_folder_stay_and_that_is_said(
-    state: Path, shared: Path
-) -> None:
+def test_existing_workspaces_stay_in_the_state_folder(state: Path, shared: Path) -> None:
     (state / "workspaces" / "1234").mkdir(parents=True)
     state.joinpath("workspaces").chmod(0o700)
     assert "it already contains workspaces" in told_of_a_fallback(state, shared)
     assert (state / "workspaces" / "1234").is_dir()
 
 
-def test_all_who_begin_at_once_come_to_the_same_place(state: Path, shared: Path) -> None:
+def test_concurrent_starts_use_the_same_folder(state: Path, shared: Path) -> None:
     for _ in range(count(ci=5, full=100)):
         found: list[Path] = []
         begin = threading.Barrier(8)
@@ -199,7 +193,7 @@ def test_a_borrowed_folder_is_removed_when_the_work_in_it_fails(tmp_path: Path) 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_that_is_held_is_left_alone(tmp_path: Path) -> None:
+def test_locked_folder_is_not_removed(tmp_path: Path) -> None:
     with borrowed_folder(tmp_path) as borrowed, new_folder(tmp_path) as new:
         assert collect(tmp_path) == 0
         assert borrowed.is_dir()
@@ -207,7 +201,7 @@ def test_a_folder_that_is_held_is_left_alone(tmp_path: Path) -> None:
     assert not new.exists()
 
 
-def test_a_folder_in_a_record_stays_though_nobody_holds_it(tmp_path: Path) -> None:
+def test_recorded_folder_is_kept_without_a_lock(tmp_path: Path) -> None:
     with new_folder(tmp_path) as kept, new_folder(tmp_path) as left:
         pass
     assert remove_abandoned_folders(tmp_path, lambda: {kept.name}) == 1
@@ -229,7 +223,7 @@ def test_records_are_read_only_when_the_folders_are_held(tmp_path: Path) -> None
     assert folder.is_dir()
 
 
-def test_names_that_are_not_ours_are_left_alone(tmp_path: Path) -> None:
+def test_other_names_are_not_removed(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / ("0" * 16)).touch()
     (tmp_path / ("1" * 16)).symlink_to(tmp_path / "mine")
@@ -237,7 +231,7 @@ def test_names_that_are_not_ours_are_left_alone(tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == 3
 
 
-def test_what_an_agent_closed_is_removed_all_the_same(tmp_path: Path) -> None:
+def test_unreadable_folders_are_removed(tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     outside.mkdir(mode=0o755)
     place = tmp_path / "place"
@@ -253,7 +247,7 @@ def test_what_an_agent_closed_is_removed_all_the_same(tmp_path: Path) -> None:
     assert outside.stat().st_mode & 0o777 == 0o755
 
 
-def test_a_place_that_is_gone_is_told(tmp_path: Path) -> None:
+def test_missing_workspaces_folder_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FileError, match="gone"):
         collect(tmp_path / "gone")
     with pytest.raises(FileError, match="gone"), new_folder(tmp_path / "gone"):
@@ -261,7 +255,7 @@ def test_a_place_that_is_gone_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.crash
-def test_what_a_killed_process_left_is_collected_and_not_before(tmp_path: Path) -> None:
+def test_folder_of_a_killed_process_is_removed(tmp_path: Path) -> None:
     for _ in range(count(ci=2, full=30)):
         child = subprocess.Popen(
             [sys.executable, "-c", CHILD, str(tmp_path)],
@@ -284,7 +278,7 @@ def test_what_a_killed_process_left_is_collected_and_not_before(tmp_path: Path) 
         assert list(tmp_path.iterdir()) == []
 
 
-def test_who_makes_and_who_collects_do_not_race(tmp_path: Path) -> None:
+def test_creating_and_removing_folders_do_not_race(tmp_path: Path) -> None:
     lost: list[Path] = []
     done = threading.Event()
 

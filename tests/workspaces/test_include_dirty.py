@@ -74,7 +74,7 @@ def make_dirty(project: Project) -> None:
     git(project.folder, "add", "-N", "new")
 
 
-def test_all_that_is_not_committed_comes_along(project: Project, tmp_path: Path) -> None:
+def test_uncommitted_changes_are_included(project: Project, tmp_path: Path) -> None:
     make_dirty(project)
     twin = tmp_path / "twin"
     shutil.copytree(project.folder, twin, symlinks=True)
@@ -93,7 +93,7 @@ def test_all_that_is_not_committed_comes_along(project: Project, tmp_path: Path)
     assert "x.log" not in found
 
 
-def test_the_person_keeps_everything_byte_for_byte(project: Project) -> None:
+def test_project_is_unchanged_byte_for_byte(project: Project) -> None:
     make_dirty(project)
     parts = [path for path in project.folder.iterdir() if path.name != ".git"]
     git_parts = [project.folder / ".git" / name for name in ("index", "HEAD", "logs", "refs/heads")]
@@ -114,13 +114,13 @@ def test_the_person_keeps_everything_byte_for_byte(project: Project) -> None:
     git(project.folder, "fsck", "--strict", "--connectivity-only")
 
 
-def test_where_all_is_committed_the_base_is_the_commit(project: Project) -> None:
+def test_clean_project_has_its_commit_as_base(project: Project) -> None:
     write(project.folder, {"x.log": "ignored"})
     os.utime(project.folder / "todo.py", (1, 1))
     assert made(project).base.commit == project.head()
 
 
-def test_the_stages_of_the_run_come_after_it(project: Project) -> None:
+def test_stage_commits_follow_the_uncommitted_changes(project: Project) -> None:
     write(project.folder, {"todo.py": "mine\n"})
 
     async def scene() -> None:
@@ -141,7 +141,7 @@ def test_the_stages_of_the_run_come_after_it(project: Project) -> None:
     asyncio.run(scene())
 
 
-def test_it_is_found_from_a_folder_below_and_in_a_linked_work_tree(
+def test_uncommitted_changes_are_found_in_subfolders_and_linked_work_trees(
     project: Project, tmp_path: Path
 ) -> None:
     write(project.folder, {"todo.py": "mine\n"})
@@ -154,7 +154,7 @@ def test_it_is_found_from_a_folder_below_and_in_a_linked_work_tree(
     assert (found["todo.py"], found["new"]) == (b"print('todo')\n", b"theirs\n")
 
 
-def test_a_change_within_the_tick_of_the_index_is_seen(project: Project) -> None:
+def test_change_within_the_index_timestamp_is_detected(project: Project) -> None:
     file = project.folder / "todo.py"
     git(project.folder, "update-index", "--refresh")
     index = project.folder / ".git/index"
@@ -165,14 +165,14 @@ def test_a_change_within_the_tick_of_the_index_is_seen(project: Project) -> None
     assert made(project).base.commit != project.head()
 
 
-def test_an_index_that_is_lost_or_unsettled_does_no_harm(project: Project) -> None:
+def test_missing_index_is_tolerated(project: Project) -> None:
     (project.folder / ".git/index").unlink()
     write(project.folder, {"todo.py": "mine\n"})
     assert contents(made(project).folder)["todo.py"] == b"mine\n"
     assert not (project.folder / ".git/index").exists()
 
 
-def test_an_unsettled_merge_comes_along_as_it_stands(project: Project) -> None:
+def test_unresolved_merge_is_included(project: Project) -> None:
     git(project.folder, "checkout", "-q", "-b", "other")
     write(project.folder, {"todo.py": "other\n"})
     project.commit("other")
@@ -186,14 +186,14 @@ def test_an_unsettled_merge_comes_along_as_it_stands(project: Project) -> None:
     assert "UU todo.py" in git(project.folder, "status", "--porcelain")
 
 
-def test_line_ends_are_converted_as_the_owner_has_it(project: Project) -> None:
+def test_line_endings_follow_the_git_configuration(project: Project) -> None:
     git(project.folder, "config", "core.autocrlf", "true")
     write(project.folder, {"todo.py": "one\r\ntwo\r\n"})
     base = made(project).base
     assert git(project.folder, "cat-file", "blob", f"{base.tree}:todo.py") == "one\ntwo"
 
 
-def test_what_the_owner_ignores_everywhere_stays_behind(project: Project) -> None:
+def test_global_gitignore_applies(project: Project) -> None:
     home = project.state.parent
     write(home, {".gitconfig": "[core]\n\texcludesFile = ~/mine\n", "mine": ".DS_Store\n"})
     write(project.folder, {".DS_Store": "x"})
@@ -202,7 +202,7 @@ def test_what_the_owner_ignores_everywhere_stays_behind(project: Project) -> Non
     assert made(project).base.commit == project.head()
 
 
-def test_nothing_of_the_project_runs(project: Project, tmp_path: Path) -> None:
+def test_filters_and_hooks_of_the_project_do_not_run(project: Project, tmp_path: Path) -> None:
     write(project.folder, {".gitattributes": "*.py filter=trap\n"})
     project.commit("attributes")
     sub = project.folder / "lib"
@@ -232,7 +232,7 @@ def plant_traps(folder: Path, name: str, ran: Path) -> None:
     hook.chmod(0o755)
 
 
-def test_a_large_file_that_was_only_touched_is_not_changed(project: Project) -> None:
+def test_touched_large_file_is_unchanged(project: Project) -> None:
     write(project.folder, {".gitattributes": "*.png filter=lfs\n"})
     write(project.folder, {"a.png": pointer(IMAGE), "b.png": pointer(b"before")})
     project.commit("large files")
@@ -247,7 +247,7 @@ def test_a_large_file_that_was_only_touched_is_not_changed(project: Project) -> 
     assert (found["a.png"], found["b.png"]) == (IMAGE, b"after")
 
 
-def test_files_and_folders_may_have_changed_places(project: Project, tmp_path: Path) -> None:
+def test_file_replaced_by_folder_is_included(project: Project, tmp_path: Path) -> None:
     (project.folder / "todo.py").unlink()
     shutil.rmtree(project.folder / "docs")
     write(project.folder, {"todo.py/inner": "x", "docs": "a file now"})
@@ -257,13 +257,13 @@ def test_files_and_folders_may_have_changed_places(project: Project, tmp_path: P
     assert "todo.py" not in found
 
 
-def test_a_repository_that_is_no_submodule_stays_behind(project: Project) -> None:
+def test_nested_repository_is_excluded(project: Project) -> None:
     git(project.folder, "init", "-q", "inner")
     write(project.folder, {"inner/x": "x"})
     assert made(project).base.commit == project.head()
 
 
-def test_a_submodule_comes_at_the_commit_it_has_now(project: Project) -> None:
+def test_submodule_is_included_at_its_current_commit(project: Project) -> None:
     library = repository(project.state.parent / "lib", {"lib.c": "int x;\n"})
     add_submodule(project.folder, library, "vendor/lib")
     inside = project.folder / "vendor/lib"
@@ -274,14 +274,14 @@ def test_a_submodule_comes_at_the_commit_it_has_now(project: Project) -> None:
     assert contents(workspace.folder)["vendor/lib/lib.c"] == b"int newer;\n"
 
 
-def test_many_changes_come_along(project: Project) -> None:
+def test_many_changes_are_included(project: Project) -> None:
     names = [f"{'long name ' * 22}{number}" for number in range(5_000)]
     write(project.folder / "many", dict.fromkeys(names, ""))
     workspace = made(project)
     assert len(list((workspace.folder / "many").iterdir())) == len(names)
 
 
-def test_what_git_cannot_take_is_told(project: Project) -> None:
+def test_broken_index_is_reported(project: Project) -> None:
     (project.folder / ".git/index").write_bytes(b"no index")
     with pytest.raises(GitFailed, match="git ls-files .* failed") as failed:
         made(project)

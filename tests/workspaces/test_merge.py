@@ -47,7 +47,7 @@ def text(store: ObjectStore, tree: str, name: str) -> str:
     return git(store.folder, "cat-file", "blob", f"{tree}:{name}")
 
 
-def test_changes_of_different_files_go_together(store: ObjectStore) -> None:
+def test_changes_of_different_files_merge(store: ObjectStore) -> None:
     base = tree_of(store, {"a": "a", "b": "b", "c": "c", "d/e": "e"})
     one = tree_of(store, {"a": "one", "b": "b", "c": "c", "d/e": "e", "new/x": "x"})
     two = tree_of(store, {"a": "a", "b": ("program", "b"), "c": "c", "d/e": "e"})
@@ -57,7 +57,7 @@ def test_changes_of_different_files_go_together(store: ObjectStore) -> None:
     assert merged(store, three, two, one, base=base) == MergeResult(wanted)
 
 
-def test_changes_of_different_lines_go_together(store: ObjectStore) -> None:
+def test_changes_of_different_lines_merge(store: ObjectStore) -> None:
     base = tree_of(store, {"a": LINES})
     first = tree_of(store, {"a": LINES.replace("line 1\n", "first\n")})
     middle = tree_of(store, {"a": ("program", LINES.replace("line 10\n", ""))})
@@ -93,7 +93,7 @@ def test_the_same_change_is_no_conflict(store: ObjectStore) -> None:
         ({"a": "a\n", "größe 🐍": "1"}, {"a": "a\n", "größe 🐍": "2"}, ["größe 🐍"]),
     ],
 )
-def test_what_contradicts_is_named(
+def test_conflicts_are_named(
     store: ObjectStore, one: Files, other: Files, conflicts: list[str]
 ) -> None:
     base = tree_of(store, {"a": "a\n", "same": "same"})
@@ -123,9 +123,7 @@ def test_one_tree_or_none_needs_no_merging(store: ObjectStore) -> None:
         merged(store, other, "1" * 40, base=base)
 
 
-def test_attributes_of_a_tree_merge_nothing_by_their_own_rules(
-    store: ObjectStore, tmp_path: Path
-) -> None:
+def test_merge_ignores_gitattributes(store: ObjectStore, tmp_path: Path) -> None:
     driver = f'[merge "evil"]\n\tdriver = touch {tmp_path}/ran; true\n'
     with (store.folder / "config").open("a") as config:
         config.write(driver)
@@ -197,9 +195,7 @@ def git_merges_trees() -> bool:
 @pytest.mark.skipif(not git_merges_trees(), reason="this git cannot merge without a work tree")
 @settings(deadline=None, max_examples=count(ci=25, full=800))
 @given(base=_TREE.filter(is_tree), one=_TREE.filter(is_tree), other=_TREE.filter(is_tree))
-def test_two_trees_come_to_what_git_makes_of_them(
-    shared: ObjectStore, base: Files, one: Files, other: Files
-) -> None:
+def test_merge_agrees_with_git(shared: ObjectStore, base: Files, one: Files, other: Files) -> None:
     trees = [tree_of(shared, told_apart(files)) for files in (base, one, other)]
     ours = merged(shared, *trees[1:], base=trees[0])
     assert (ours.tree or None) == merged_by_git(shared, *trees)

@@ -27,7 +27,7 @@ from tests.workspaces.projects import RUN, Project, contents, git, write
 ONE, TWO = TreeEntry(FILE, b"1" * 20), TreeEntry(FILE, b"2" * 20)
 
 
-def test_changes_are_laid_over_and_what_was_left_out_is_the_bases(project: Project) -> None:
+def test_result_tree_keeps_excluded_files_of_the_base(project: Project) -> None:
     async def scene() -> None:
         workspace = await project.workspace()
         write(workspace.folder, {"todo.py": "new\n", "added/x": "x"})
@@ -49,7 +49,7 @@ def test_changes_are_laid_over_and_what_was_left_out_is_the_bases(project: Proje
     asyncio.run(scene())
 
 
-def test_what_is_tried_is_what_would_be_promoted(project: Project) -> None:
+def test_exported_trial_equals_the_result_tree(project: Project) -> None:
     async def scene() -> tuple[str, str]:
         git(project.folder, "update-index", "--add", "--cacheinfo", f"160000,{'5' * 40},lib/sub")
         git(project.folder, "commit", "-q", "-m", "with a submodule")
@@ -89,7 +89,7 @@ def test_a_candidate_has_no_submodules_and_no_modes_of_old(project: Project) -> 
     assert candidate_files(base, EXCLUDED) == {b"old": ONE, b"x/runs/a": ONE}
 
 
-def test_what_lies_in_or_above_something_kept_is_not_taken() -> None:
+def test_changes_in_or_above_protected_paths_are_rejected() -> None:
     base = {b"lib/sub": TreeEntry(SUBMODULE, b"2" * 20), b"secret.txt": ONE, b"a": ONE}
     changes = [
         TreeChange(b"a", ONE, TWO),

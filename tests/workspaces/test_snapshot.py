@@ -160,7 +160,7 @@ def test_attributes_of_the_tree_change_no_file(place: Place) -> None:
     assert git(place.store, "cat-file", "blob", f"{taken.tree}:b.u") == "no UTF-16"
 
 
-def test_nothing_that_git_takes_for_its_own_is_entered(place: Place) -> None:
+def test_git_folders_are_skipped(place: Place) -> None:
     for name in (".git", "nested/.git", ".GIT", "sub/.Git", "git~1", "more/.git.", "x/.g\u200cit"):
         write(place.folder, {f"{name}/config": "[core]\n\tfsmonitor = touch gotcha\n"})
     write(place.folder, {"nested/a": "a", "pointer/.git": "gitdir: /etc\n", "pointer/b": "b"})
@@ -176,7 +176,7 @@ def test_nothing_that_git_takes_for_its_own_is_entered(place: Place) -> None:
     git(place.store, "fsck", "--strict", "--no-dangling", taken.tree)
 
 
-def test_what_is_no_file_is_skipped_and_told(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_special_files_are_skipped(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     write(place.folder, {"file": "content"})
     os.mkfifo(place.folder / "fifo")
     monkeypatch.chdir(place.folder)
@@ -188,7 +188,7 @@ def test_what_is_no_file_is_skipped_and_told(place: Place, monkeypatch: pytest.M
     assert {one.reason for one in taken.skipped} == {SkipReason.SPECIAL}
 
 
-def test_a_link_is_kept_and_never_followed(place: Place) -> None:
+def test_links_are_not_followed(place: Place) -> None:
     outside = place.store.parent / "outside"
     write(outside, {"secret": "secret"})
     (place.folder / "to folder").symlink_to(outside)
@@ -206,7 +206,7 @@ def test_a_folder_that_is_a_link_is_refused(place: Place) -> None:
         place.take()
 
 
-def test_names_that_are_no_unicode_survive(place: Place) -> None:
+def test_names_that_are_not_unicode_are_kept(place: Place) -> None:
     write(place.folder, {os.fsdecode(b"\xff\n\\x"): "odd"})
     os.mkfifo(place.folder / os.fsdecode(b"\xfe"))
     taken = place.take()
@@ -214,7 +214,7 @@ def test_names_that_are_no_unicode_survive(place: Place) -> None:
     assert taken.skipped == (SkippedPath("\\xfe", SkipReason.SPECIAL),)
 
 
-def test_folders_without_end_are_cut_off_and_told(place: Place) -> None:
+def test_too_deep_folders_are_skipped(place: Place) -> None:
     write(place.folder, {"a": "a"})
     at = os.open(place.folder, os.O_RDONLY)
     for depth in range(DEEPEST + 5):
@@ -230,7 +230,7 @@ def test_folders_without_end_are_cut_off_and_told(place: Place) -> None:
     assert taken.skipped == (SkippedPath("d/" * DEEPEST + "d", SkipReason.DEEP),)
 
 
-def test_a_file_too_large_is_skipped_and_told(place: Place) -> None:
+def test_too_large_files_are_skipped(place: Place) -> None:
     write(place.folder, {"a": "a", "large": ""})
     os.truncate(place.folder / "large", 2**40)
     taken = place.take()
@@ -238,7 +238,7 @@ def test_a_file_too_large_is_skipped_and_told(place: Place) -> None:
     assert taken.skipped == (SkippedPath("large", SkipReason.LARGE),)
 
 
-def test_only_what_changed_is_read_again(place: Place) -> None:
+def test_only_changed_files_are_read_again(place: Place) -> None:
     write(place.folder, {"same": "same", "changed": "before", "gone": "gone", "mode": "mode"})
     first = place.take()
     assert set(first.cache) == {b"same", b"changed", b"gone", b"mode"}
@@ -254,7 +254,7 @@ def test_only_what_changed_is_read_again(place: Place) -> None:
     assert second.tree == place.tree_by_git()
 
 
-def test_a_change_right_after_a_walk_is_seen(place: Place) -> None:
+def test_change_right_after_a_snapshot_is_detected(place: Place) -> None:
     cache: StatCache = {}
     for number in range(100, 100 + count(ci=25, full=2000)):
         write(place.folder, {"file": str(number)})
@@ -263,7 +263,7 @@ def test_a_change_right_after_a_walk_is_seen(place: Place) -> None:
         assert taken.cache[b"file"].id == object_id("blob", str(number).encode(), "sha1")
 
 
-def test_ignored_files_are_no_candidates_but_are_named(place: Place) -> None:
+def test_ignored_files_are_listed_and_not_in_the_tree(place: Place) -> None:
     rules = SnapshotRules(
         IgnoreRules({b"": b"*.log\nbuild/\n"}),
         files=frozenset({b"build/tracked", b"kept.log"}),
@@ -305,7 +305,7 @@ def churning(folder: Path) -> Generator[None]:
         thread.join(timeout=30)
 
 
-def test_a_folder_that_changes_meanwhile_still_gives_a_whole_tree(place: Place) -> None:
+def test_snapshot_of_a_changing_folder_is_complete(place: Place) -> None:
     write(place.folder, {"steady": "steady"})
     with churning(place.folder):
         trees = {place.take().tree for _ in range(count(ci=20, full=500))}
@@ -358,7 +358,7 @@ def test_a_file_is_trusted_when_nothing_of_it_changed(tmp_path: Path) -> None:
     assert not known.is_valid(file.stat())
 
 
-def test_a_file_that_changed_a_moment_before_it_was_read_is_not_trusted(tmp_path: Path) -> None:
+def test_racily_clean_file_is_not_trusted(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("content")
     told = file.stat()
@@ -380,7 +380,7 @@ def test_a_file_dated_back_is_noticed(tmp_path: Path) -> None:
     assert not known.is_valid(file.stat())
 
 
-def test_the_time_there_is_that_of_files_written_now(tmp_path: Path) -> None:
+def test_filesystem_time_equals_file_times(tmp_path: Path) -> None:
     before = filesystem_time(tmp_path, tmp_path)
     (tmp_path / "file").write_text("content")
     written = (tmp_path / "file").stat().st_mtime_ns
@@ -401,7 +401,7 @@ PLANTED = [
 
 @pytest.mark.parametrize("planted", PLANTED)
 @pytest.mark.parametrize("strict", [False, True])
-def test_no_planted_file_keeps_the_run_from_its_branch(
+def test_planted_git_files_do_not_prevent_the_run_branch(
     project: Project, tmp_path: Path, planted: dict[str, str], strict: bool
 ) -> None:
     async def scene() -> RunBranch:

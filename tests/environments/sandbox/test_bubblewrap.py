@@ -37,7 +37,7 @@ def place(told: list[str], *words: str) -> int:
     return found[0]
 
 
-def test_only_the_workspace_is_bound_to_be_written(workspace: Path) -> None:
+def test_only_the_workspace_is_bound_writable(workspace: Path) -> None:
     told = options(settings(), workspace, {})
     place(told, "--bind", str(workspace), "/workspace")
     assert told.count("--bind") == 1
@@ -47,7 +47,7 @@ def test_only_the_workspace_is_bound_to_be_written(workspace: Path) -> None:
     assert place(told, "--remount-ro", "/") == len(told) - 4
 
 
-def test_what_is_hidden_goes_over_what_shows_it_and_what_is_read_over_that(
+def test_hidden_folders_cover_readable_ones_and_inner_ones_are_readable(
     tmp_path: Path, workspace: Path
 ) -> None:
     tools = tmp_path / "tools"
@@ -60,7 +60,7 @@ def test_what_is_hidden_goes_over_what_shows_it_and_what_is_read_over_that(
     place(told, "--remount-ro", str(tools / "project"))
 
 
-def test_a_link_to_a_hidden_folder_is_no_way_in(tmp_path: Path, workspace: Path) -> None:
+def test_link_to_a_hidden_folder_is_covered(tmp_path: Path, workspace: Path) -> None:
     (tmp_path / "real/secrets").mkdir(parents=True)
     (tmp_path / "tools").symlink_to("real")
     told = options(settings([tmp_path / "tools"], [tmp_path / "real/secrets"]), workspace, {})
@@ -68,7 +68,7 @@ def test_a_link_to_a_hidden_folder_is_no_way_in(tmp_path: Path, workspace: Path)
     assert mounts < place(told, "--tmpfs", str(tmp_path / "tools/secrets"))
 
 
-def test_what_does_not_show_is_not_named(tmp_path: Path, workspace: Path) -> None:
+def test_invisible_hidden_folders_are_not_named(tmp_path: Path, workspace: Path) -> None:
     (tmp_path / "home").mkdir()
     told = options(settings([tmp_path / "no such"], [tmp_path / "home"]), workspace, {})
     assert str(tmp_path / "home") not in told
@@ -82,9 +82,7 @@ def test_a_hidden_folder_in_the_workspace_is_refused(workspace: Path) -> None:
     options(settings(hide=[workspace, workspace.parent]), workspace, {})
 
 
-def test_what_is_shown_lies_over_the_workspace_read_only_and_what_is_hidden_over_that(
-    tmp_path: Path, workspace: Path
-) -> None:
+def test_hidden_folders_cover_read_only_mounts(tmp_path: Path, workspace: Path) -> None:
     project = tmp_path / "project"
     (project / "modules/state").mkdir(parents=True)
     hidden = [project / "modules/state", project]
@@ -179,7 +177,7 @@ def test_file_tools_see_what_commands_see(
     assert (workspace / FILE).read_bytes() == b""
 
 
-def test_links_in_it_stay_within_the_workspace(
+def test_links_in_a_mount_stay_within_the_workspace(
     environment: SandboxedExecutionEnvironment, workspace: Path
 ) -> None:
     async def work(env: ExecutionEnvironment) -> None:
@@ -353,7 +351,7 @@ def test_missing_source_of_a_mount_is_an_error(
     assert "carry_read_only" in told.value.hint
 
 
-def test_a_folder_with_what_lay_there_before_is_covered_and_comes_back(
+def test_mount_covers_earlier_files(
     environment: SandboxedExecutionEnvironment, workspace: Path
 ) -> None:
     write(workspace, {f"{MODULES}/copy": "before\n"})

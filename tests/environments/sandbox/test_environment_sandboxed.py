@@ -31,7 +31,7 @@ def environment(workspace: Path) -> SandboxedExecutionEnvironment:
     return SandboxedExecutionEnvironment(workspace, make_walls())
 
 
-def test_before_the_start_and_after_the_end_nothing_runs(
+def test_sandbox_runs_only_between_start_and_end(
     environment: SandboxedExecutionEnvironment,
 ) -> None:
     async def work() -> None:
@@ -46,7 +46,7 @@ def test_before_the_start_and_after_the_end_nothing_runs(
     asyncio.run(work())
 
 
-def test_starts_and_ends_leave_no_descriptor_and_no_process(
+def test_sandbox_leaks_no_descriptor_or_process(
     environment: SandboxedExecutionEnvironment,
 ) -> None:
     async def work(env: ExecutionEnvironment) -> str:
@@ -122,7 +122,7 @@ def test_cancelled_start_leaves_nothing(
     assert orphanage() == children
 
 
-def test_the_python_we_run_on_serves_as_well_as_the_systems(workspace: Path) -> None:
+def test_sandbox_runs_with_the_current_python(workspace: Path) -> None:
     ours = Interpreter(str(Path(sys.executable).resolve()), (Path(sys.base_prefix),))
     settings = replace(make_walls(), python=ours)
 
@@ -147,7 +147,7 @@ def test_a_sandbox_by_a_program_that_is_missing_is_not_started(workspace: Path) 
         run(SandboxedExecutionEnvironment(workspace, settings), "true")
 
 
-def test_a_command_too_long_is_refused_and_the_sandbox_goes_on(
+def test_too_long_command_is_rejected(
     environment: SandboxedExecutionEnvironment,
 ) -> None:
     async def work(env: ExecutionEnvironment) -> None:

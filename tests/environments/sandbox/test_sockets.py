@@ -99,7 +99,7 @@ def test_at_the_end_connections_are_closed_and_the_port_is_free() -> None:
     asyncio.run(work())
 
 
-def test_a_port_that_is_taken_is_told() -> None:
+def test_port_in_use_is_reported() -> None:
     with listen(new_socket(), 0) as taken:
         with pytest.raises(PortUnusable, match=str(port_of(taken))):
             listen(new_socket(), port_of(taken))

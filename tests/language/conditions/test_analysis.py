@@ -21,7 +21,7 @@ from attractor.language.reading import parse
         ("a [type=mine]", "success partial_success fail skipped"),
     ],
 )
-def test_what_edges_can_meet(node: str, outcomes: str) -> None:
+def test_satisfiable_edge_conditions(node: str, outcomes: str) -> None:
     graph = parse(f"digraph G {{ start; exit; {node} }}")
     assert [*possible_outcomes(graph, graph.nodes[node.split()[0]])] == outcomes.split()
 
@@ -42,12 +42,12 @@ def test_what_edges_can_meet(node: str, outcomes: str) -> None:
         ("outcome=", "success", True),
     ],
 )
-def test_what_could_hold(condition: str, outcome: str, is_possible: bool) -> None:
+def test_satisfiable_conditions(condition: str, outcome: str, is_possible: bool) -> None:
     graph = parse(f'digraph G {{ a -> b [condition="{condition}"] }}')
     assert could_hold(graph.edges[0].condition, [outcome]) is is_possible
 
 
-def test_every_value_that_is_told_apart_is_tried() -> None:
+def test_every_distinct_value_is_tried() -> None:
     conditions = [parse_condition("outcome=fail"), parse_condition("context.x=1")]
     assert assignments(conditions, ["success", "fail"]) == [
         {"outcome": "success", "context.x": ANOTHER},

@@ -52,16 +52,14 @@ def lookup(key: str) -> str:
         (Unreadable("fault", "fix", 0, 1), False),
     ],
 )
-def test_it_holds_or_not(condition: Comparison, holds: bool) -> None:
+def test_comparisons_and_conjunctions_evaluate(condition: Comparison, holds: bool) -> None:
     assert condition.holds(lookup) is holds
 
 
 @pytest.mark.parametrize("key", ["outcome", "context.outcome"])
 @pytest.mark.parametrize("found", ["fail", "failed", "failure"])
 @pytest.mark.parametrize("wanted", ["fail", "failed", "failure"])
-def test_words_for_outcomes_are_compared_by_what_they_mean(
-    key: str, found: str, wanted: str
-) -> None:
+def test_outcome_aliases_are_equal(key: str, found: str, wanted: str) -> None:
     assert Comparison(key, wanted).holds({key: found}.__getitem__)
     assert not Comparison(key, wanted, is_equal=False).holds({key: found}.__getitem__)
 
@@ -125,7 +123,9 @@ def test_comparisons_of_numbers_and_missing_values(text: str, holds: bool) -> No
 
 
 @given(conditions, values)
-def test_evaluation_is_what_its_page_says(condition: Condition, held: dict[str, str]) -> None:
+def test_evaluation_agrees_with_the_documentation(
+    condition: Condition, held: dict[str, str]
+) -> None:
     assert condition.holds(lambda key: held.get(key, "")) is naively(condition, held)
 
 
@@ -148,7 +148,7 @@ def test_condition_operators_it_tells_which_keys_it_asks_for(condition: Conditio
     assert condition.keys() == asked
 
 
-def test_its_clauses_come_without_what_joins_them() -> None:
+def test_clauses_are_listed_without_operators() -> None:
     a, b, c = Comparison("a", "1"), Contains("b", "x"), NumberComparison("c", "<", "3")
     assert list(each_clause(AllOf((a, AnyOf((Not(b), c)))))) == [a, b, c]
     assert list(each_clause(ALWAYS)) == [ALWAYS]
@@ -175,7 +175,7 @@ def test_its_clauses_come_without_what_joins_them() -> None:
         ("9" * 5_000, None),
     ],
 )
-def test_what_compares_as_a_number(text: str, number: float | None) -> None:
+def test_numbers_in_comparisons(text: str, number: float | None) -> None:
     assert read_number(text) == number
 
 
@@ -243,7 +243,7 @@ def test_a_condition_beyond_the_core_is_read(text: str, condition: Condition) ->
     assert parse_condition(text) == condition
 
 
-def test_what_was_read_is_read_once() -> None:
+def test_conditions_are_cached() -> None:
     assert read_condition("a=1 || b=2") is read_condition("a=1 || b=2")
 
 

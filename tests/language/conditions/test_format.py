@@ -10,7 +10,7 @@ from tests.language.condition_trees import conditions, naively, values
 
 
 @given(conditions)
-def test_what_is_written_is_read_as_itself(condition: Condition) -> None:
+def test_written_condition_parses_to_itself(condition: Condition) -> None:
     assert parse_condition(write_condition(condition)) == condition
 
 
@@ -37,7 +37,7 @@ def test_nothing_is_written_as_nothing() -> None:
         'context.a="!"',
     ],
 )
-def test_what_is_portable_is_left_alone(text: str) -> None:
+def test_portable_conditions_are_unchanged(text: str) -> None:
     assert find_extension(parse_condition(text), text) is None
 
 
@@ -64,9 +64,7 @@ def test_what_is_portable_is_left_alone(text: str) -> None:
         ('context.n matches "x"', "'matches'", "matches", ""),
     ],
 )
-def test_what_goes_beyond_the_core_is_named(
-    text: str, what: str, place: str, instead: str | None
-) -> None:
+def test_unportable_parts_are_named(text: str, what: str, place: str, instead: str | None) -> None:
     beyond = find_extension(parse_condition(text), text)
     assert beyond is not None
     assert (beyond.what, text[beyond.start : beyond.end]) == (what, place)
@@ -92,7 +90,7 @@ def test_what_goes_beyond_the_core_is_named(
         ),
     ],
 )
-def test_what_to_do_where_no_text_means_the_same(text: str, fix: str) -> None:
+def test_hint_without_an_equivalent_portable_text(text: str, fix: str) -> None:
     beyond = find_extension(parse_condition(text), text)
     assert beyond is not None
     assert (beyond.fix, beyond.instead) == (fix, "")

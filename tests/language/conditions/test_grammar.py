@@ -84,7 +84,9 @@ EXAMPLES = [
 
 
 @pytest.mark.parametrize(("text", "message", "hint", "place"), EXAMPLES)
-def test_a_mistake_is_told_with_its_place(text: str, message: str, hint: str, place: str) -> None:
+def test_mistake_is_reported_with_its_position(
+    text: str, message: str, hint: str, place: str
+) -> None:
     with pytest.raises(InvalidCondition) as raised:
         parse_condition(text)
     error = raised.value

@@ -30,7 +30,7 @@ PATTERNS = st.recursive(_ATOMS, _larger, max_leaves=6)
 
 
 @given(PATTERNS, st.text("ab1. \n_", max_size=8), st.booleans())
-def test_it_finds_what_python_finds(pattern: str, text: str, ignores_case: bool) -> None:
+def test_pattern_agrees_with_python(pattern: str, text: str, ignores_case: bool) -> None:
     if ignores_case:
         pattern, text = f"(?i){pattern}", text.upper()
     found = re.search(pattern, text, re.DOTALL) is not None

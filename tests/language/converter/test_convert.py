@@ -92,7 +92,7 @@ def test_a_whole_pipeline_becomes_ours_and_keeps_its_comments() -> None:
     assert conversion.left == ()
 
 
-def test_every_change_is_told_with_its_line() -> None:
+def test_changes_are_reported_with_line() -> None:
     lines = {one.message: one.span.line for one in converted(FOREIGN).changed}
     assert lines["default_max_retry is default_max_retries"] == 3
     assert lines["script is tool_command"] == 8
@@ -102,7 +102,7 @@ def test_every_change_is_told_with_its_line() -> None:
 
 
 @pytest.mark.parametrize("text", [BRANCH, HUMAN_GATE, SMOKE, OURS])
-def test_what_is_ours_already_stays_as_it_is(text: str) -> None:
+def test_own_pipeline_is_unchanged(text: str) -> None:
     conversion = converted(text)
     assert (conversion.text, conversion.changed) == (text, ())
 
@@ -160,9 +160,7 @@ def test_a_word_becomes_ours(written: str, ours: str) -> None:
         ("a\n [is_codergen=true]", "is_codergen means nothing here"),
     ],
 )
-def test_what_cannot_be_converted_is_named_with_its_line_and_advice(
-    written: str, message: str
-) -> None:
+def test_unconvertible_parts_are_reported_with_line_and_advice(written: str, message: str) -> None:
     conversion = body(written)
     assert [line for said, line in told(conversion).items() if said.startswith(message)] == [5]
     assert all(one.fix for one in conversion.left)
@@ -183,7 +181,7 @@ def test_a_manager_stays_a_manager() -> None:
     assert body(text).changed == ()
 
 
-def test_what_still_is_no_pipeline_is_left_to_do() -> None:
+def test_remaining_errors_are_reported() -> None:
     conversion = converted('digraph G {\nstart -> a\na [script="x"]\n}')
     assert any(one.rule == "terminal_node" for one in conversion.left)
 
@@ -198,7 +196,7 @@ def test_a_text_with_mistakes_is_refused() -> None:
         converted("digraph G { a -- b }")
 
 
-def test_the_tables_lead_to_what_is_there() -> None:
+def test_conversion_tables_use_existing_names() -> None:
     assert set(foreign_words.TYPES.values()) <= set(TYPE_OF_SHAPE.values())
     assert {ours for ours, _ in foreign_words.SHAPES.values()} <= set(TYPE_OF_SHAPE)
     assert set(foreign_words.OUTCOMES.values()) <= foreign_words.OUR_OUTCOMES
@@ -210,7 +208,7 @@ def test_the_tables_lead_to_what_is_there() -> None:
 
 @settings(max_examples=count(ci=20, full=1500), deadline=None)
 @given(graphs())
-def test_to_convert_twice_is_to_convert_once(graph: Graph) -> None:
+def test_conversion_is_idempotent(graph: Graph) -> None:
     once = converted(as_dot(graph))
     again = convert(Source(once.text, "a.dot"))
     assert (again.text, again.changed) == (once.text, ())

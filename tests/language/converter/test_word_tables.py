@@ -43,7 +43,7 @@ def test_words_for_outcomes_become_ours(written: str, ours: str) -> None:
         "tool.output=ok",
     ],
 )
-def test_what_is_ours_already_stays(written: str) -> None:
+def test_own_words_are_unchanged(written: str) -> None:
     converted = convert_condition(written)
     assert (converted.text, converted.changed, converted.left) == (written, [], [])
 
@@ -57,7 +57,7 @@ def test_what_is_ours_already_stays(written: str) -> None:
         ("context.internal.node_visit_count >= 5", "context.internal.node_visit_count"),
     ],
 )
-def test_a_key_that_nothing_writes_is_told(written: str, key: str) -> None:
+def test_unwritten_key_is_reported(written: str, key: str) -> None:
     converted = convert_condition(written)
     assert converted.text == written
     ((message, advice),) = converted.left
@@ -66,6 +66,6 @@ def test_a_key_that_nothing_writes_is_told(written: str, key: str) -> None:
 
 
 @given(st.text())
-def test_to_convert_twice_is_to_convert_once(written: str) -> None:
+def test_conversion_is_idempotent(written: str) -> None:
     once = convert_condition(written).text
     assert convert_condition(once).text == once

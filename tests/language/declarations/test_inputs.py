@@ -79,7 +79,7 @@ def test_declarations_are_read(text: str, inputs: list[tuple[str, str, str | Non
         ('a="b', "unexpected '\"b'", '"b'),
     ],
 )
-def test_a_mistake_in_a_declaration_is_told_with_its_place(
+def test_invalid_declaration_is_reported_with_its_position(
     text: str, message: str, place: str
 ) -> None:
     declared = read_inputs(f"x, {text}, y")
@@ -110,7 +110,7 @@ def test_any_default_can_stand_in_quotes(text: str) -> None:
 
 
 @given(st.text('ab:=, "', max_size=12))
-def test_what_was_written_declares_the_same_again(text: str) -> None:
+def test_written_declaration_parses_to_itself(text: str) -> None:
     for one in read_inputs(text).inputs:
         assert read_inputs(one.written).inputs == (one,)
 
@@ -127,7 +127,7 @@ def test_a_pipeline_declares_its_inputs() -> None:
 DECLARED = read_inputs("ticket, branch=main, count:int=3, dry:bool=false, token:secret").inputs
 
 
-def test_inputs_are_what_was_given_and_the_defaults_of_the_rest() -> None:
+def test_inputs_are_given_values_and_defaults() -> None:
     given = {"ticket": "T-1", "count": "5", "token": "s3cret"}
     assert resolve_inputs(DECLARED, given) == {
         "ticket": "T-1",
@@ -138,7 +138,7 @@ def test_inputs_are_what_was_given_and_the_defaults_of_the_rest() -> None:
     }
 
 
-def test_all_that_is_wrong_is_told_at_once_with_what_to_do() -> None:
+def test_all_input_errors_are_reported_together() -> None:
     with pytest.raises(UsageError) as raised:
         resolve_inputs(DECLARED, {"tikcet": "T-1", "count": "many", "dry": "yes", "zzzzzz": "1"})
     assert raised.value.message == (
@@ -172,7 +172,7 @@ def test_each_of_many_declarations_is_read() -> None:
     assert times_more(work, few=100) < 15
 
 
-def test_a_mistake_knows_the_name_whose_declaration_it_keeps_from_counting() -> None:
+def test_mistake_names_its_input() -> None:
     (mistake,) = read_inputs("a, tok:secret=s").mistakes
     assert mistake.name == "tok"
 
@@ -205,7 +205,7 @@ def test_a_stage_asks_by_name() -> None:
     assert asked_secrets(graph.nodes["none"]) == []
 
 
-def test_a_tool_stage_may_have_what_is_declared() -> None:
+def test_tool_stage_may_use_declared_secrets() -> None:
     assert mistakes('shape=parallelogram, secrets="token"') == []
     assert mistakes('shape=parallelogram, secrets=""') == []
 
@@ -223,12 +223,12 @@ def test_another_stage_gets_none() -> None:
         ("branch", 'declare it on the graph: inputs="branch:secret"'),
     ],
 )
-def test_what_is_no_secret_cannot_be_asked_for(asked: str, fix: str) -> None:
+def test_undeclared_secret_is_rejected(asked: str, fix: str) -> None:
     told = f"'push' uses the undeclared secret '{asked}'"
     assert mistakes(f'shape=parallelogram, secrets="{asked}"') == [(told, fix)]
 
 
-def test_what_could_not_be_replaced_is_no_secret() -> None:
+def test_unredactable_values_are_invalid_secrets() -> None:
     assert SHORTEST_SECRET == SHORTEST
     assert fault_of_secret("x" * SHORTEST) == ""
     assert "shorter" in fault_of_secret("x" * (SHORTEST - 1))

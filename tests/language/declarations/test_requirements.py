@@ -68,7 +68,7 @@ def test_needs_are_read(text: str, needs: list[str]) -> None:
         ("node>=20.x", "invalid version '20.x'", "node>=20.x"),
     ],
 )
-def test_what_is_wrong_is_told_with_its_place(text: str, message: str, place: str) -> None:
+def test_mistakes_are_reported_with_their_position(text: str, message: str, place: str) -> None:
     (mistake,) = read_requirements(text).mistakes
     assert mistake.message == message
     assert text[mistake.start : mistake.end] == place
@@ -113,7 +113,7 @@ def test_of_two_versions_exactly_one_relation_holds(one: tuple[int, ...], two: t
 
 
 @given(st.lists(st.tuples(st.from_regex(r"\A[a-z][a-z0-9.+-]*\Z"), SIGNS, NUMBERS)))
-def test_what_is_written_is_read_again(parts: list[tuple[str, str, tuple[int, ...]]]) -> None:
+def test_recording_round_trips(parts: list[tuple[str, str, tuple[int, ...]]]) -> None:
     texts = [f"{name}{sign}{'.'.join(map(str, version))}" for name, sign, version in parts]
     assert written(" , ".join(texts)) == texts
 
@@ -133,7 +133,7 @@ def test_ten_times_the_list_is_ten_times_the_work() -> None:
     assert times_more(work, few=100) < 15
 
 
-def test_a_graph_says_what_it_needs() -> None:
+def test_graph_declares_requirements() -> None:
     assert [
         one.written for one in declared_requirements(parse('digraph x { requires="git, jq" }'))
     ] == [
@@ -194,19 +194,19 @@ def test_a_file_that_is_no_pipeline_is_reported(
         assert one.span.is_somewhere
 
 
-def test_each_node_is_told_and_a_file_read_once(tmp_path: Path) -> None:
+def test_missing_pipeline_file_is_reported_per_node(tmp_path: Path) -> None:
     text = 'a [type=pipeline, file="x.dot"]; b [type=pipeline, file="x.dot"]; c [type=pipeline]'
     assert [one.node for one in reported(text, tmp_path)] == ["a", "b"]
 
 
-def test_what_is_run_is_no_part_of_the_pipeline(tmp_path: Path) -> None:
+def test_child_pipeline_is_not_part_of_the_pipeline(tmp_path: Path) -> None:
     (tmp_path / "child.dot").write_text(CHILD)
     text = pipeline('a [type=pipeline, file="child.dot"]')
     assert prepare(text, files=FolderFiles(tmp_path)).files == {}
 
 
 @pytest.mark.parametrize("files", [None, KnownFiles({})])
-def test_where_files_cannot_be_seen_nothing_is_said(files: KnownFiles | None) -> None:
+def test_pipeline_files_are_not_checked_without_files(files: KnownFiles | None) -> None:
     text = pipeline('a [type=pipeline, file="nowhere.dot"]')
     assert [one.rule for one in prepare(text, files=files).diagnostics] == []
 

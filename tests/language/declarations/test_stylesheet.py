@@ -178,7 +178,7 @@ def test_each_property_is_decided_for_itself() -> None:
         ),
     ],
 )
-def test_a_mistake_is_told_with_its_place(
+def test_mistake_is_reported_with_its_position(
     text: str, message: str, hint: str, where: tuple[int, int]
 ) -> None:
     with pytest.raises(InvalidStylesheet) as raised:
@@ -295,7 +295,7 @@ def test_behind_a_broken_rule_the_next_ones_are_read(text: str, places: list[str
     assert [text[one.start : one.end] for one in mistakes] == places
 
 
-def test_what_is_nothing_but_mistakes_is_given_up_in_the_end() -> None:
+def test_too_many_mistakes_stop_the_parser() -> None:
     assert len(read_stylesheet("* { llm_model = a } " * 900).mistakes) == 900
     assert len(read_stylesheet('"} \\' * 100_000).mistakes) == 1000
 

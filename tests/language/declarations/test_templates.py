@@ -17,7 +17,7 @@ def test_a_template_names_its_inputs() -> None:
     ("text", "line"),
     [("{% if %}", 1), ("a\n{{ b", 2), ("{% for x in y %}\n\n{% endif %}", 3), ("{{ 'a' ", 1)],
 )
-def test_a_mistake_is_told_with_its_line(text: str, line: int) -> None:
+def test_template_mistake_is_reported_with_its_line(text: str, line: int) -> None:
     template = read_template(text)
     assert template.mistake
     assert template.line == line

@@ -40,13 +40,13 @@ def test_models_in_use_are_known_where_nothing_else_says_which_there_are() -> No
     assert named.words.models == {"sonnet"}
 
 
-def test_what_is_wrong_in_an_imported_file_is_not_told_here() -> None:
+def test_problems_of_imported_files_are_not_reported() -> None:
     analysis = Analysis(Source("digraph G {", "a.dot"), vocabulary=Vocabulary())
     assert {one.span.file for one in analysis.diagnostics} == {"a.dot"}
     assert analysis.graph is None
 
 
-def test_what_nobody_asks_for_is_not_found_out() -> None:
+def test_analysis_is_lazy() -> None:
     class NoFiles:
         def read(self, name: str) -> bytes:
             raise AssertionError(name)
@@ -63,7 +63,7 @@ def test_every_shape_and_every_fidelity_has_a_meaning() -> None:
     assert all(meaning_of("shape", one) for one in TYPE_OF_SHAPE)
 
 
-def test_another_shape_only_looks_so() -> None:
+def test_unknown_shape_has_no_meaning() -> None:
     assert meaning_of("shape", "egg") == meaning_of("nothing", "box") == ""
 
 
@@ -80,7 +80,7 @@ HEAD = "digraph G { start [shape=Mdiamond]; exit [shape=Msquare]; start -> a -> 
         "a [prompt=x, foo=1]}",
     ],
 )
-def test_the_rule_is_silent_and_the_rest_is_as_it_was(body: str) -> None:
+def test_ignore_comment_silences_only_its_rule(body: str) -> None:
     text = HEAD + body
     before = prepare(text)
     [told] = before.diagnostics
@@ -152,7 +152,7 @@ def renamed(text: str, line: int, column: int, new: str) -> str:
     return apply_edits(source, [warning("rename", edits=edits)])[0]
 
 
-def test_a_node_is_called_otherwise_everywhere() -> None:
+def test_rename_changes_every_occurrence() -> None:
     text = renamed(NAMES_TEXT, 3, 5, "think hard")
     graph = parse(text)
     assert set(graph.nodes) == {"start", "think hard", "the end"}
@@ -163,7 +163,7 @@ def test_a_node_is_called_otherwise_everywhere() -> None:
 
 
 @pytest.mark.parametrize(("place", "new"), [((1, 1), "x"), ((3, 5), " "), ((3, 5), "start")])
-def test_what_cannot_be_renamed_says_why(place: tuple[int, int], new: str) -> None:
+def test_invalid_rename_is_rejected(place: tuple[int, int], new: str) -> None:
     with pytest.raises(UsageError, match="node"):
         rename_node(Source(NAMES_TEXT), *place, new)
 

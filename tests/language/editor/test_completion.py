@@ -27,7 +27,7 @@ def proposed(text: str) -> list[str]:
     return [one.text for one in propose(cursor, ["plan", "the end"], KNOWN)]
 
 
-def test_keys_are_those_of_what_the_list_stands_on() -> None:
+def test_proposed_keys_fit_the_element() -> None:
     on_node, on_edge = proposed("digraph G { a [|"), proposed("digraph G { a -> b [|")
     assert {"prompt", "shape", "goal_gate"} <= set(on_node)
     assert {"condition", "weight"} <= set(on_edge)
@@ -122,7 +122,7 @@ def test_nothing_is_proposed_in_a_comment(text: str) -> None:
     assert at(text).writing is CursorKind.NOTHING
 
 
-def test_behind_a_comment_things_go_on() -> None:
+def test_cursor_after_a_comment() -> None:
     assert at("digraph G { // c\n a -> |").writing is CursorKind.TARGET
     assert at("digraph G { a /* [ */ -> |").writing is CursorKind.TARGET
 
@@ -148,20 +148,20 @@ def told(line: int, column: int, *, page: str = "") -> str:
     return found.text if found else ""
 
 
-def test_an_attribute_says_what_it_is_for() -> None:
+def test_hover_describes_an_attribute() -> None:
     assert told(2, 28).startswith("**prompt**\n\nInstruction for the stage")
 
 
-def test_a_node_says_what_it_does() -> None:
+def test_hover_describes_a_node() -> None:
     assert told(2, 4) == "**plan** (codergen)\n\nThe plan\n\nThink"
     assert told(3, 4) == told(2, 4)
 
 
-def test_where_a_rule_speaks_its_page_is_shown() -> None:
+def test_hover_shows_the_page_of_a_rule() -> None:
     assert told(3, 18, page="Why not") == "**unknown_attribute**\n\nWhy not"
 
 
-def test_elsewhere_nothing_is_said() -> None:
+def test_hover_elsewhere_is_empty() -> None:
     assert told(1, 1) == ""
 
 
@@ -178,7 +178,7 @@ def of_value(word: str) -> str:
     return found.text if found else ""
 
 
-def test_a_value_says_what_it_means() -> None:
+def test_hover_describes_a_value() -> None:
     assert of_value("parallelogram").startswith(
         "**parallelogram** (shape)\n\nA node of type `tool`"
     )
@@ -189,5 +189,5 @@ def test_a_value_says_what_it_means() -> None:
     assert of_value("b, goal").startswith("**b** (exit)")
 
 
-def test_words_of_an_authors_own_mean_nothing_here() -> None:
+def test_hover_ignores_unknown_values() -> None:
     assert of_value('"Work') == of_value("egg") == of_value("box]") == ""

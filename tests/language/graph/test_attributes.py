@@ -23,7 +23,7 @@ def test_an_attribute_of_a_default_block_comes_once() -> None:
     ]
 
 
-def test_what_is_not_known_for_its_place_is_a_stranger() -> None:
+def test_attribute_of_another_element_is_unknown() -> None:
     known = {
         AttributeOwner.GRAPH: {"label"},
         AttributeOwner.NODE: {"label", "goal_gate"},

@@ -61,7 +61,7 @@ def test_branches_do_not_meet_where_a_way_back_leads() -> None:
     assert {one.node: one.meeting for one in forked} == {"p": "x", "q": "e"}
 
 
-def test_what_is_done_for_each_item_is_a_fork_with_all_others() -> None:
+def test_for_each_is_a_fork() -> None:
     each = "f [type=for_each];"
     outer, inner = forks(each + "s -> p; p -> a -> j; p -> f -> b -> i; i -> j -> e")
     assert (outer.node, outer.meeting, shown(outer)) == ("p", "j", {"a": "a", "f": "fi"})
@@ -109,13 +109,13 @@ NESTED = "s -> p; p -> a -> j; p -> q; q -> b -> i; q -> c -> i; i -> j -> e;"
         ("i -> c; j -> q", {"p": [], "q": []}),
     ],
 )
-def test_an_edge_is_told_of_the_innermost_fork_it_leaves(
+def test_leaving_edge_belongs_to_the_innermost_fork(
     edges: str, leaking: dict[str, list[str]]
 ) -> None:
     assert leaks(NESTED + edges) == leaking
 
 
-def test_what_comes_to_an_inner_meeting_outside_leaves_the_fork_around() -> None:
+def test_edge_to_an_inner_fan_in_leaves_the_outer_fork() -> None:
     edges = "s -> p; p -> a -> j; p -> q; q -> b -> i; q -> c -> i; q -> j; j -> i -> e"
     assert leaks(edges)["p"] == ["bi", "ci"]
 

@@ -82,7 +82,7 @@ def test_defaults_are_for_nodes_and_edges() -> None:
         ),
     ],
 )
-def test_what_no_pipeline_can_hold_is_refused_where_it_is_given(value: Any, message: str) -> None:
+def test_invalid_attribute_value_is_rejected_at_once(value: Any, message: str) -> None:
     with pytest.raises(UsageError) as raised:
         GraphBuilder("G").node("a", prompt=value)
     assert raised.value.message.startswith(message)
@@ -103,7 +103,7 @@ def refused(method: str, *words: Any, **attributes: Any) -> str:
     return raised.value.message
 
 
-def test_what_is_refused_says_where_it_was_to_stand() -> None:
+def test_rejection_names_the_element() -> None:
     assert refused("node", 1) == "an id must be a text, not 1"
     assert refused("edge", "a", None) == "an id must be a text, not None"
     assert refused("edge", "a", "b", label=None).startswith("label of the edge from 'a'")
@@ -168,7 +168,7 @@ TEXTS = st.text(st.characters(exclude_characters="\0", codec="utf-8"), max_size=
 @given(
     st.dictionaries(TEXTS, NUMBERS | TEXTS | st.booleans() | st.none() | st.binary(), max_size=3)
 )
-def test_what_is_built_is_read_as_itself(attributes: dict[str, Any]) -> None:
+def test_built_graph_parses_to_itself(attributes: dict[str, Any]) -> None:
     try:
         builder = GraphBuilder("G").node("a").edge("a", "b", **attributes)
     except UsageError:

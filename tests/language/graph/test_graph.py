@@ -54,12 +54,12 @@ def test_a_shape_that_means_a_stage_or_nothing_does_not_unmake_an_end(shape: str
         ('type="my.own"', "my.own"),
     ],
 )
-def test_who_says_another_type_is_no_end(said: str, type_: str) -> None:
+def test_node_with_another_type_is_not_an_end(said: str, type_: str) -> None:
     found = parse(f"digraph {{ start [{said}] }}")
     assert (found.nodes["start"].type, found.starts) == (type_, ())
 
 
-def test_beside_one_that_says_another_type_the_other_id_is_the_start() -> None:
+def test_other_start_id_counts_beside_another_type() -> None:
     assert type_of("start [shape=hexagon]; Start", "Start") == "start"
 
 
@@ -70,7 +70,7 @@ def test_the_nodes_keep_their_attributes_and_their_order() -> None:
     assert found.nodes["exit"].attributes == Attributes()
 
 
-def test_a_role_is_no_part_of_what_is_equal_or_written() -> None:
+def test_role_is_not_part_of_equality_or_text() -> None:
     found = parse("digraph G {\n    start\n    exit\n    start -> exit\n}\n")
     assert found.nodes["start"] == Node("start")
     assert format(found) == "digraph G {\n    start\n    exit\n\n    start -> exit\n}\n"
@@ -83,7 +83,7 @@ def test_a_node_that_is_handed_in_stays_as_it_was() -> None:
     assert mine.type == "codergen"
 
 
-def test_a_graph_that_changes_asks_anew() -> None:
+def test_changed_graph_recomputes_roles() -> None:
     before = graph(node("start"), node("exit"))
     start, exit_ = before.nodes.values()
     shaped = replace(before, nodes={**before.nodes, "begin": node("begin", shape="Mdiamond")})
@@ -115,7 +115,7 @@ def test_an_end_is_by_shape_or_else_by_its_id(of: Graph) -> None:
     assert (of.starts, of.exits) == (of.of_type("start"), of.of_type("exit"))
 
 
-def test_a_graph_knows_what_has_an_attribute() -> None:
+def test_graph_indexes_elements_by_attribute() -> None:
     nodes = "node [shape=box]; a [class=x]; b"
     text = f"digraph {{ {nodes}; a -> b [weight=1]; b -> a; edge [label=y]; b -> b }}"
     found = parse(text)
@@ -126,7 +126,7 @@ def test_a_graph_knows_what_has_an_attribute() -> None:
     assert (found.node_keys, found.edge_keys) == ({"shape", "class"}, {"weight", "label"})
 
 
-def test_what_has_an_attribute_is_found_out_anew_in_a_changed_graph() -> None:
+def test_changed_graph_recomputes_its_attribute_index() -> None:
     before = parse("digraph { a [class=x]; b }")
     assert len(before.nodes_with("class")) == 1
     after = replace(before, nodes={"b": before.nodes["b"]})

@@ -24,12 +24,14 @@ DIAMONDS = "c, d, e [shape=diamond];".replace(",", " [shape=diamond];")
         ("a -> c", set[str]()),
     ],
 )
-def test_one_behind_which_nobody_asks_judges_nothing(edges: str, unasked: set[str]) -> None:
+def test_conditional_without_outcome_conditions_checks_nothing(
+    edges: str, unasked: set[str]
+) -> None:
     graph = parse(f"digraph G {{ {DIAMONDS} {edges} }}")
     assert unasked_conditionals(graph, ["c"]) == unasked
 
 
-def test_only_what_lies_behind_is_looked_at() -> None:
+def test_only_following_nodes_are_examined() -> None:
     graph = parse(f"digraph G {{ {DIAMONDS} c -> a; d -> e -> b; a -> d }}")
     assert unasked_conditionals(graph, ["c", "a", "nobody"]) == {"c"}
     assert unasked_conditionals(graph, []) == set()

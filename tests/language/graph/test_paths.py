@@ -39,13 +39,13 @@ def naively_reached(edges: Edges, begin: str, *, without: str = "") -> set[str]:
 
 @MANY
 @given(GRAPHS)
-def test_what_can_be_come_to(edges: list[tuple[str, str]]) -> None:
+def test_reachable_nodes(edges: list[tuple[str, str]]) -> None:
     assert reached_from(["a"], following(edges).__getitem__) == naively_reached(edges, "a")
 
 
 @MANY
 @given(GRAPHS)
-def test_behind_an_end_nobody_looks(edges: list[tuple[str, str]]) -> None:
+def test_paths_stop_at_the_exit(edges: list[tuple[str, str]]) -> None:
     reached = reached_from(["a"], following(edges).__getitem__, until="b")
     open_edges = [(a, b) for a, b in edges if a != "b"]
     assert reached == naively_reached(open_edges, "a")
@@ -53,7 +53,7 @@ def test_behind_an_end_nobody_looks(edges: list[tuple[str, str]]) -> None:
 
 @MANY
 @given(GRAPHS)
-def test_what_every_way_goes_through(edges: list[tuple[str, str]]) -> None:
+def test_nodes_on_every_path(edges: list[tuple[str, str]]) -> None:
     found = dominance("a", following(edges).__getitem__)
     reached = naively_reached(edges, "a")
     for node in NAMES:

@@ -16,7 +16,7 @@ def texts(dot: str, node: str, *keys: str) -> list[str]:
     return [attributes.text(key) for key in keys]
 
 
-def test_what_a_node_says_itself_overrides_defaults_before_and_behind() -> None:
+def test_own_attributes_override_defaults() -> None:
     dot = "node [x=1]; a [x=2]; node [x=3]; b"
     assert texts(dot, "a", "x") == ["2"]
     assert texts(dot, "b", "x") == ["3"]
@@ -39,7 +39,7 @@ def test_a_node_that_only_edges_name_takes_the_defaults_of_the_first() -> None:
     assert not graph.nodes["a"].is_declared
 
 
-def test_a_second_declaration_adds_and_fills_what_is_open() -> None:
+def test_second_declaration_adds_attributes() -> None:
     dot = "node [x=1]; a [z=1]; subgraph s { node [x=2, y=2]; a [z=2, w=1] }"
     assert texts(dot, "a", "x", "y", "z", "w") == ["1", "2", "2", "1"]
 
@@ -114,7 +114,7 @@ def test_deep_nesting_of_labels_takes_no_longer_than_it_is_worth() -> None:
     assert len(graph.nodes["n9999"].classes) == MOST_CLASSES_AROUND
 
 
-def test_a_label_that_is_not_seen_any_more_is_told_where_the_stylesheet_chooses_by_class() -> None:
+def test_labels_beyond_the_class_limit_are_reported() -> None:
     def told(levels: int, sheet: str) -> list[tuple[str, int]]:
         graph = parse(nested(levels, sheet=sheet))
         rule = rule_registry()["stylesheet_syntax"]

@@ -57,7 +57,7 @@ def test_a_comment_that_silences_nothing_is_reported(comment: str, message: str)
     assert message in told.message
 
 
-def test_what_every_pipeline_needs_is_not_silenced() -> None:
+def test_required_rules_cannot_be_ignored() -> None:
     text = "digraph G { // attractor: ignore[start_node]\nexit [shape=Msquare] }"
     assert ("start_node", 1) in found(text)
 

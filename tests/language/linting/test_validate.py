@@ -38,13 +38,13 @@ class TooSmall:
 @pytest.mark.parametrize(
     "rules", [[NoGoal(), TooSmall()], {"no_goal": NoGoal(), "too_small": TooSmall()}]
 )
-def test_further_rules_speak_under_their_names(rules: ExtraRules) -> None:
+def test_extra_rules_report_under_their_names(rules: ExtraRules) -> None:
     vocabulary = Vocabulary(types={"start", "exit"})
     found = [one.rule for one in validate(GRAPH, extra_rules=rules, vocabulary=vocabulary)]
     assert sorted(found) == ["no_goal", "too_small"]
 
 
-def test_they_are_asked_when_a_text_is_prepared_too() -> None:
+def test_prepare_applies_extra_rules() -> None:
     text = "digraph G { start [shape=Mdiamond]; exit [shape=Msquare]; start -> exit }"
     [told] = prepare(text, extra_rules=[NoGoal()]).diagnostics
     assert (told.rule, told.node_id) == ("no_goal", "start")
@@ -81,7 +81,7 @@ def test_a_built_in_rule_stays_beside_one_of_the_same_name() -> None:
     )
 
 
-def test_two_rules_of_one_class_both_speak() -> None:
+def test_two_rules_of_one_class_both_report() -> None:
     rules = [Reachability("one"), Reachability("two")]
     assert reported(GRAPH, rules) == [("reachability", "one"), ("reachability", "two")]
 
@@ -125,7 +125,7 @@ class WithWords:
         (WithWords(), "the rule 'with_words' found str, not diagnostics"),
     ],
 )
-def test_what_is_no_rule_is_named(rule: Any, message: str) -> None:
+def test_invalid_rule_is_reported(rule: Any, message: str) -> None:
     with pytest.raises(UsageError) as raised:
         validate(GRAPH, extra_rules=[rule])
     assert raised.value.message == message
@@ -148,7 +148,7 @@ def test_a_rule_that_is_off_says_nothing() -> None:
     assert prepare(TEXT, levels={"unknown_attribute": Level.OFF}).diagnostics == ()
 
 
-def test_what_every_pipeline_needs_stays_an_error() -> None:
+def test_required_rules_stay_errors() -> None:
     assert prepare(TEXT, levels={"start_node": Level.ERROR}).is_sound
     with pytest.raises(UsageError, match="start_node"):
         prepare(TEXT, levels={"start_node": Level.WARNING})
@@ -172,7 +172,7 @@ def test_a_page_is_whole(rule: str) -> None:
 
 
 @pytest.mark.parametrize("rule", TOLD_WHILE_READING)
-def test_the_examples_of_what_is_told_while_reading_are_true(rule: str) -> None:
+def test_examples_of_reader_diagnostics_are_correct(rule: str) -> None:
     page = read_page(rule)
     told = {one.rule: one.severity for one in prepare(page.example).diagnostics}
     assert told[rule] is page.severity

@@ -85,7 +85,7 @@ def test_the_specifications_grammar_needs_no_note() -> None:
         ("digraph G { default_max_retry=2 }", "digraph G { default_max_retries=2 }"),
     ],
 )
-def test_what_can_be_mended_is(text: str, mended: str) -> None:
+def test_portability_notes_are_fixed(text: str, mended: str) -> None:
     assert fix(text, check=notes).text == mended
     assert not notes(mended)
     assert meaning(mended) == meaning(text)
@@ -108,7 +108,7 @@ def test_what_can_be_mended_is(text: str, mended: str) -> None:
         "digraph G { a [script=ls, tool_command=make] }",
     ],
 )
-def test_what_would_lose_something_is_left(text: str) -> None:
+def test_lossy_fixes_are_not_applied(text: str) -> None:
     assert notes(text)
     assert fix(text, check=notes).text == text
 

@@ -23,14 +23,14 @@ def mending(text: str, *changes: tuple[int, int, str]) -> Diagnostic:
     return warning("wrong", edits[0].span, edits=edits)
 
 
-def test_an_edit_stands_instead_of_what_it_points_at() -> None:
+def test_edit_replaces_its_span() -> None:
     text = "one\ntwo\nthree"
     first, second = mending(text, (0, 3, "1"), (8, 13, "3")), mending(text, (4, 7, ""))
     applied = apply_edits(Source(text), [first, second])
     assert (applied.text, applied.diagnostics) == ("1\n\n3", [first, second])
 
 
-def test_what_overlaps_waits_with_all_its_edits() -> None:
+def test_overlapping_fix_is_skipped_completely() -> None:
     text = "abcdef"
     first, second = mending(text, (0, 2, "x")), mending(text, (1, 3, "y"), (5, 6, "z"))
     applied = apply_edits(Source(text), [first, second])
@@ -46,7 +46,7 @@ def test_a_fix_may_bring_another_to_light() -> None:
     assert len(fix("baaa", check=check).mended) == 3
 
 
-def test_what_never_settles_comes_to_an_end() -> None:
+def test_endless_fixes_stop() -> None:
     def check(text: str) -> Iterator[Diagnostic]:
         yield mending(text, (0, 0, "x"))
 
@@ -65,7 +65,7 @@ def judged(text: str, *diagnostics: Diagnostic, broken: bool = False) -> Prepare
     return Prepared(None if broken else Graph("", {}), diagnostics)
 
 
-def test_what_was_mended_and_what_is_left_are_told() -> None:
+def test_applied_fixes_and_remaining_problems_are_returned() -> None:
     def check(text: str) -> Prepared:
         fixable = [mending(text, (0, 1, "b"))] if text == "a" else []
         return judged(text, *fixable, error("left"))
@@ -93,7 +93,7 @@ def test_a_second_error_of_the_same_words_is_new() -> None:
     assert fix_safely("a", check=check).harm == (error("same", fix="x"),)
 
 
-def test_what_a_broken_grammar_hid_is_no_harm() -> None:
+def test_errors_hidden_by_a_syntax_error_are_no_harm() -> None:
     def check(text: str) -> Prepared:
         if text == "a":
             return judged(text, mending(text, (0, 1, "b")), error("syntax"), broken=True)
@@ -117,7 +117,7 @@ def test_an_edit_of_another_file_is_not_made_here() -> None:
     assert fix("a", check=lambda text: [found], file="f").text == "a"
 
 
-def test_what_is_mended_is_told_where_it_stood_at_first() -> None:
+def test_fixed_problems_have_original_positions() -> None:
     def check(text: str) -> Iterator[Diagnostic]:
         if "one" in text:
             yield mending(text, (0, 3, "1\n1"))
@@ -138,7 +138,7 @@ def test_what_is_mended_is_told_where_it_stood_at_first() -> None:
 
 
 @given(st.text(alphabet="ab\n", min_size=1, max_size=20), st.data())
-def test_what_was_never_touched_has_its_old_place(text: str, data: st.DataObject) -> None:
+def test_unchanged_text_keeps_its_original_position(text: str, data: st.DataObject) -> None:
     """Every letter is another one, so each is found again behind any changes."""
     letters = "".join("\n" if one == "\n" else chr(0x4E00 + at) for at, one in enumerate(text))
     source = Source(letters)
@@ -163,7 +163,7 @@ PROMPTS = """digraph G {
 }"""
 
 
-def test_of_two_slips_of_one_name_none_is_mended() -> None:
+def test_two_typos_of_one_attribute_are_not_fixed() -> None:
     mended = fix_safely(PROMPTS, check=prepare)
     assert (mended.text, mended.mended, mended.harm) == (PROMPTS, (), ())
     told = [one.fix for one in mended.left.diagnostics if one.rule == "unknown_attribute"]
@@ -180,7 +180,7 @@ def test_of_two_slips_of_one_name_none_is_mended() -> None:
         ('node [promt="x"]; f; e [prommpt="z"]', 'node [prompt="x"]; f; e [prommpt="z"]'),
     ],
 )
-def test_a_slip_is_mended_where_nothing_is_lost(before: str, after: str) -> None:
+def test_typo_is_fixed_if_nothing_is_lost(before: str, after: str) -> None:
     assert fix_safely(f"digraph G {{ {before} }}", check=prepare).text == f"digraph G {{ {after} }}"
 
 
@@ -193,7 +193,7 @@ class Renaming:
                 yield warning(f"{key} is x", attribute.span, edits=(Edit(attribute.span, "x"),))
 
 
-def test_fixes_that_lose_what_an_attribute_says_are_not_both_applied() -> None:
+def test_fixes_that_lose_an_attribute_are_not_both_applied() -> None:
     def check(text: str) -> Prepared:
         return prepare(text, extra_rules={"renaming": cast(LintRule, Renaming())})
 
@@ -209,7 +209,7 @@ def test_an_empty_list_goes_with_the_blanks_before_it() -> None:
     assert mended == "digraph G {\n    a\n    b // why\n    c; a b\n}"
 
 
-def test_what_stands_in_an_imported_file_is_not_offered_to_be_mended_here() -> None:
+def test_imported_files_are_not_fixed() -> None:
     part = (
         b"digraph P { start [shape=Mdiamond]; exit [shape=Msquare]; a [promt=x]; start->a->exit }"
     )

@@ -37,7 +37,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, name: str) -> None:
         FolderFiles(tmp_path).read(name)
 
 
-def test_what_was_read_is_remembered_and_read_once(tmp_path: Path) -> None:
+def test_files_are_read_once(tmp_path: Path) -> None:
     file = tmp_path / "plan.md"
     file.write_bytes(b"Plan")
     files = FilesRead(FolderFiles(tmp_path))
@@ -53,13 +53,13 @@ def test_known_files_are_read_again_as_they_were() -> None:
         KnownFiles({"a": b"1"}).read("b")
 
 
-def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+def test_special_file_is_rejected(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.md")
     with pytest.raises(UnreadablePipeline, match="not a regular file"):
         FolderFiles(tmp_path).read("pipe.md")
 
 
-def test_what_lies_outside_the_project_is_not_read(tmp_path: Path) -> None:
+def test_files_outside_the_project_are_not_read(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("x")
     inner = tmp_path / "project" / "pipelines"
     inner.mkdir(parents=True)
@@ -140,7 +140,7 @@ class Forgetful:
         (len, "the transform len has no method apply"),
     ],
 )
-def test_what_is_no_transform_is_named(transform: Any, message: str) -> None:
+def test_invalid_transform_is_reported(transform: Any, message: str) -> None:
     with pytest.raises(UsageError) as raised:
         prepare("digraph G { start -> exit }", transforms=[transform])
     assert raised.value.message == message
@@ -165,7 +165,7 @@ def test_notes_and_warnings_do_not_make_a_pipeline_unsound() -> None:
     assert {one.severity for one in prepared.diagnostics} == {Severity.INFO, Severity.WARNING}
 
 
-def test_the_door_opens_on_every_name_and_on_no_other() -> None:
+def test_package_exports_exactly_its_public_names() -> None:
     assert all(getattr(language, name) for name in language.__all__)
     with pytest.raises(AttributeError, match="nonsense"):
         _ = language.nonsense  # pyright: ignore

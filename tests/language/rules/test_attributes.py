@@ -122,7 +122,7 @@ def test_a_budget_is_a_number(value: str, is_fine: bool) -> None:
         ("backend_known", "a [backend=simulat]", "a [backend=simulate]"),
     ],
 )
-def test_a_slip_is_mended(rule: str, wrong: str, right: str) -> None:
+def test_typo_is_fixed(rule: str, wrong: str, right: str) -> None:
     assert mended(inside(wrong), rule) == inside(right)
 
 
@@ -139,7 +139,7 @@ def test_a_slip_is_mended(rule: str, wrong: str, right: str) -> None:
         ("model_known", "a [llm_model=claude-sonnet-4-6]"),  # another digit is another model
     ],
 )
-def test_what_could_be_meant_otherwise_is_left(rule: str, text: str) -> None:
+def test_ambiguous_typo_is_not_fixed(rule: str, text: str) -> None:
     whole = inside(text)
     assert found(whole, rule)
     assert mended(whole, rule) == whole
@@ -269,7 +269,7 @@ def test_a_wrong_value_has_its_fix(attribute: str, fix: str) -> None:
         ('a [shape=""]; b [shape=ellipse]; c [shape=box3d]; d [shape=Mcircle]', []),
     ],
 )
-def test_a_shape_that_nobody_knows_is_pointed_at(text: str, where: list[str]) -> None:
+def test_unknown_shape_is_reported(text: str, where: list[str]) -> None:
     assert told(text, "shape_known") == where
 
 
@@ -302,11 +302,11 @@ def test_a_shape_near_none_has_a_choice() -> None:
         ("graph [context_fidelity_default=x]", "did you mean default_fidelity?"),
     ],
 )
-def test_what_other_tools_call_it_is_known(text: str, fix: str) -> None:
+def test_attribute_names_of_other_tools_have_a_fix(text: str, fix: str) -> None:
     assert [one.fix for one in found(inside(text), "unknown_attribute")] == [fix]
 
 
-def test_of_two_names_for_one_the_other_tools_is_to_go() -> None:
+def test_foreign_attribute_name_is_removed_beside_ours() -> None:
     (one,) = found(inside("a [model=x, llm_model=y]"), "portability")
     assert one.fix == "remove it: llm_model is set"
     (one,) = found(inside("a [model=x]"), "portability")
@@ -340,18 +340,18 @@ def test_of_two_names_for_one_the_other_tools_is_to_go() -> None:
         ("edge [label=a]; edge [label=b]", 0),
     ],
 )
-def test_what_is_said_in_vain_is_reported(text: str, times: int) -> None:
+def test_duplicate_attributes_are_reported(text: str, times: int) -> None:
     assert len(found(inside(text), "duplicate_attribute")) == times
 
 
-def test_what_is_said_in_vain_is_pointed_at_where_it_is_said_again() -> None:
+def test_duplicate_attribute_is_reported_at_the_second_value() -> None:
     text = inside("\na [prompt=x]\na [timeout=1s, prompt=y]")
     (one,) = found(text, "duplicate_attribute")
     assert one.message == "duplicate attribute 'prompt' of 'a', set before on line 2"
     assert (one.span.line, one.span.column, one.node) == (3, 16, "a")
 
 
-def test_what_is_said_of_the_graph_in_vain_says_where() -> None:
+def test_duplicate_graph_attribute_names_the_first_line() -> None:
     (one,) = found(inside("\n goal=x\n graph [label=l, goal=y]"), "duplicate_attribute")
     assert one.message == "duplicate attribute 'goal', set before on line 2"
     assert (one.span.line, one.span.column, one.node) == (3, 18, "")
@@ -386,6 +386,6 @@ def test_a_class_that_no_selector_can_name_is_reported(text: str, where: list[st
     ("name", "fix"),
     [("Code_Review", "use code-review"), ("UPPER", "use upper"), ("__", "use lowercase letters")],
 )
-def test_a_class_has_a_name_that_can_be_said(name: str, fix: str) -> None:
+def test_invalid_class_name_has_a_fix(name: str, fix: str) -> None:
     (one,) = found(inside(f"a [class={name}]"), "class_name")
     assert one.fix.startswith(fix)

@@ -25,7 +25,7 @@ def test_branches_without_a_fan_in_are_reported(text: str, where: list[str]) -> 
     assert told(text, "fan_in_missing") == where
 
 
-def test_where_branches_meet_instead_is_said() -> None:
+def test_fan_in_message_names_the_meeting_node() -> None:
     text = FORK + "start -> fork; fork -> a -> c; fork -> b -> c; c -> exit"
     (one,) = found(inside(text), "fan_in_missing")
     assert one.message == "missing fan-in: the branches of 'fork' meet at 'c'"
@@ -142,9 +142,7 @@ EACH = "each [type=for_each, items=plan]; join [shape=tripleoctagon]; a [prompt=
         ("start -> each -> a -> join -> exit; each -> b -> join; a -> b", "branch_shared", []),
     ],
 )
-def test_what_is_done_for_each_item_is_looked_at_as_branches(
-    edges: str, rule: str, where: list[str]
-) -> None:
+def test_for_each_is_checked_like_branches(edges: str, rule: str, where: list[str]) -> None:
     rules = (rule,) if rule else ("fan_in_missing", "branch_leaves", "branch_condition")
     assert [one for name in rules for one in told(EACH + edges, name)] == where
 

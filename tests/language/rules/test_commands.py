@@ -110,7 +110,7 @@ def test_a_command_that_nothing_runs_is_pointed_at(text: str, where: list[str]) 
     assert told(text, "command_needs_tool") == where
 
 
-def test_what_a_graph_requires_is_looked_at_too() -> None:
+def test_graph_requirements_are_checked() -> None:
     assert told('requires="make, nmp>=20, env:nmp"', "program_known") == ["nmp>=20"]
 
 
@@ -123,5 +123,5 @@ def test_what_a_graph_requires_is_looked_at_too() -> None:
         ("git, evn:T, node=>3", ["evn:T", "node=>3"]),
     ],
 )
-def test_what_is_required_and_cannot_be_read_is_pointed_at(requires: str, where: list[str]) -> None:
+def test_invalid_requirement_is_reported(requires: str, where: list[str]) -> None:
     assert told(f'requires="{requires}"', "requires_syntax") == where

@@ -30,9 +30,7 @@ def test_a_key_that_asks_for_the_outcome_by_another_name(condition: str, where: 
     ("condition", "where"),
     [("Outcome=fail", []), ("status=open", ["status"]), ("!(outcome=fail)", ["!"])],
 )
-def test_what_another_rule_explains_better_is_not_told_twice(
-    condition: str, where: list[str]
-) -> None:
+def test_condition_problems_are_reported_by_one_rule(condition: str, where: list[str]) -> None:
     text = f'a [prompt=x]; start -> a; a -> exit [condition="{condition}"]; a -> exit'
     assert [one[:6] for one in told(text, "portable_condition")] == where
 

@@ -91,5 +91,5 @@ def test_a_template_reads_keys_too(node: str, text: str, keys: list[str]) -> Non
         ('start -> f; f [type=for_each, items=""]', []),
     ],
 )
-def test_what_is_gone_over_was_written(text: str, where: list[str]) -> None:
+def test_for_each_items_must_be_written_before(text: str, where: list[str]) -> None:
     assert told(NODES + text, "context_key_written") == where

@@ -87,7 +87,7 @@ def test_two_choices_with_one_key_are_reported(first: str, second: str, where: l
     ]
 
 
-def test_keys_are_not_judged_where_nobody_says_how_they_come() -> None:
+def test_accelerator_keys_are_not_checked_without_a_vocabulary() -> None:
     text = f"{ASK} ask -> a [label=Approve]; ask -> b [label=Again]"
     assert told(text, "accelerator_keys", vocabulary=Vocabulary()) == []
 

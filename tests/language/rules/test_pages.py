@@ -19,19 +19,19 @@ def test_the_example_breaks_the_rule_as_gravely_as_it_says(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_example_of_what_is_no_error_has_none(name: str) -> None:
+def test_example_of_a_warning_has_no_errors(name: str) -> None:
     page = read_page(name)
     if page.severity is not Severity.ERROR:
         assert not [one for one in found(page.example) if one.is_error]
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_what_is_said_instead_is_without_fault(name: str) -> None:
+def test_corrected_example_has_no_problems(name: str) -> None:
     assert found(read_page(name).instead) == []
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_page_says_what_and_why(name: str) -> None:
+def test_rule_page_is_complete(name: str) -> None:
     page = read_page(name)
     assert page.sentence.endswith(".")
     assert page.what.endswith(".")

@@ -24,7 +24,7 @@ from tests.language.rules.judging import found, inside, told
         ("type=codergen", "", ""),
     ],
 )
-def test_a_stage_says_what_its_type_needs(says: str, message: str, fix: str) -> None:
+def test_required_attributes_of_a_type_are_reported(says: str, message: str, fix: str) -> None:
     diagnostics = found(inside(f"a [{says}]; start -> a -> exit"), "type_needs")
     assert len(diagnostics) == bool(message)
     for one in diagnostics:

@@ -48,9 +48,7 @@ def test_a_part_is_found_behind_escapes_and_newlines(inside: str, part: str) -> 
 
 
 @given(st.lists(st.sampled_from(PIECES), max_size=12).map("".join), st.data())
-def test_what_stands_in_the_place_of_a_part_means_that_part(
-    inside: str, data: st.DataObject
-) -> None:
+def test_replacing_a_span_replaces_that_part(inside: str, data: st.DataObject) -> None:
     text = f'digraph G {{ a [prompt="{inside}"] }}'
     plain = str(value_in(text))
     start = data.draw(st.integers(0, max(len(plain) - 1, 0)))
@@ -64,7 +62,7 @@ def test_what_stands_in_the_place_of_a_part_means_that_part(
 
 
 @pytest.mark.parametrize("prompt", ['"one " + "two"', "two", "12"])
-def test_what_is_not_one_text_in_quotes_stays_whole(prompt: str) -> None:
+def test_span_of_a_concatenation_is_the_whole_value(prompt: str) -> None:
     value = value_in(f"digraph G {{ a [prompt={prompt}] }}")
     assert span_within(value, 0, 1) == value.span
 

@@ -47,7 +47,7 @@ def test_attributes_are_read_by_type_quoted_or_not() -> None:
 
 
 @pytest.mark.parametrize("text", ["--3", "³", "1" * 5000, "", "3.0"])
-def test_what_is_no_whole_number_is_none(text: str) -> None:
+def test_invalid_integers_are_none(text: str) -> None:
     assert Attributes.of({"a": text}).number("a") is None
 
 

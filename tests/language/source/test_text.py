@@ -30,6 +30,6 @@ def test_columns_count_letters_and_only_newlines_end_lines() -> None:
     assert source.span(3, 4) == Span("", 1, 4, 1, 5)
 
 
-def test_what_was_made_in_code_is_nowhere() -> None:
+def test_built_elements_have_no_span() -> None:
     assert not NOWHERE.is_somewhere
     assert Source("x").span(0, 1).is_somewhere

@@ -217,7 +217,7 @@ PIECES = st.sampled_from(
 
 @given(st.lists(PIECES, max_size=40).map("".join))
 @settings(max_examples=count(ci=100, full=10_000), deadline=None)
-def test_a_mended_text_has_all_in_its_place(inside: str) -> None:
+def test_repaired_text_keeps_positions(inside: str) -> None:
     text = f"digraph G {{{inside}"
     findings = repair_text(Source(text))
     mended = findings.source.text if findings else text
@@ -234,13 +234,13 @@ def test_a_text_without_anything_of_the_kind_stays() -> None:
     assert repair_text(Source('digraph G { a -- b [label="x"] }')) is None
 
 
-def test_a_text_that_lacks_a_quote_is_whole_in_what_is_read() -> None:
+def test_text_with_a_missing_quote_is_read_completely() -> None:
     findings = repair_text(Source('digraph G { a [label="one\\two] }'))
     assert findings
     assert findings.source.text == 'digraph G { a [label="one_tw"] }'
 
 
-def test_a_quote_within_a_text_is_told_once_of_each() -> None:
+def test_inner_quote_is_reported_once_per_text() -> None:
     findings = repair_text(Source('digraph G {\n a [b="x "y" z"]\n c [d="x "y" z"]\n}'))
     assert findings
     assert [one.span.line for one in findings.diagnostics] == [2, 3]

@@ -42,11 +42,11 @@ def test_an_invisible_letter_is_named_once(letter: str, named: str, line: str) -
         "start\u200b\n  start -> exit",
     ],
 )
-def test_nothing_else_is_said_of_it(line: str) -> None:
+def test_mistake_is_reported_alone(line: str) -> None:
     assert [severity for severity, _, _ in said(line)] == ["error"]
 
 
-def test_other_mistakes_are_told_too() -> None:
+def test_other_mistakes_are_reported() -> None:
     assert [message for _, message, _ in said("start \u200b-- exit")] == [
         "invisible character U+200B (zero width space)",
         "invalid edge '--': edges have a direction",

@@ -34,7 +34,7 @@ def found(text: str) -> list[str]:
         "digraph G { a /* it is never closed k='x'",
     ],
 )
-def test_nothing_is_loose_in_what_others_can_tell(text: str) -> None:
+def test_other_mistakes_are_not_unquoted_values(text: str) -> None:
     assert found(text) == []
 
 
@@ -67,7 +67,7 @@ def test_it_is_found_whole(text: str, loose: list[str]) -> None:
     assert found(text) == loose
 
 
-def test_a_quote_without_another_is_told_from_one_with() -> None:
+def test_unpaired_quote_is_distinguished_from_a_pair() -> None:
     kinds = [one.what for one in find_value_mistakes("[a='x]\n[b='y', c=`z`, d=`w]")]
     assert kinds == [
         ValueFault.OPEN_QUOTE,

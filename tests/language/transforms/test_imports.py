@@ -88,7 +88,7 @@ def test_start_and_exit_are_passed_through() -> None:
     assert made(MAIN, {"review.dot": by_id}).graph.nodes["sub__start"].type == "conditional"
 
 
-def test_edges_keep_all_they_say() -> None:
+def test_edges_keep_their_attributes() -> None:
     edges = {one.source: one for one in made(MAIN).graph.edges}
     assert edges["sub__done"].attributes.text("condition") == "outcome=success"
     assert edges["sub__done"].condition.keys() == {"outcome"}
@@ -116,7 +116,7 @@ def test_targets_inside_are_those_inside_and_targets_outside_lead_to_the_start()
     assert result.attribute("sub__b", "human.default_choice") == "Y"
 
 
-def test_what_the_imported_graph_says_of_its_stages_is_written_onto_them() -> None:
+def test_graph_attributes_of_an_import_move_to_its_stages() -> None:
     review = REVIEW.replace(
         "begin [",
         """
@@ -152,7 +152,7 @@ def test_what_the_imported_graph_says_of_its_stages_is_written_onto_them() -> No
     assert "default_max_retries" not in result.graph.attributes.by_key
 
 
-def test_the_importing_graphs_words_come_after_the_imported_ones() -> None:
+def test_importing_stylesheet_applies_after_the_imported_one() -> None:
     main = MAIN.replace(
         "goal =", 'model_stylesheet="* { llm_model: ours; llm_provider: q }"\n goal ='
     )
@@ -279,7 +279,7 @@ def test_an_imported_file_imports_others_from_its_own_folder() -> None:
     assert parse(format(graph)) == graph
 
 
-def test_what_an_imported_graph_asks_for_the_importing_one_asks_for_too() -> None:
+def test_inputs_and_requirements_of_an_import_are_merged() -> None:
     graph = made(NESTING, NESTED).graph
     assert graph.attributes.text("inputs") == "ticket:int, branch=main"
     assert graph.attributes.text("requires") == "git, node>=20"
@@ -287,7 +287,7 @@ def test_what_an_imported_graph_asks_for_the_importing_one_asks_for_too() -> Non
     assert alone.attributes.text("inputs") == "branch=main, ticket"
 
 
-def test_what_was_imported_points_into_its_file() -> None:
+def test_imported_elements_have_spans_in_their_file() -> None:
     graph = made(NESTING, NESTED).graph
     assert graph.nodes["sub__deep__work"].span.file == "pipelines/subs/more/inner.dot"
     assert graph.nodes["sub__deep__work"].span.line == 3
@@ -312,7 +312,7 @@ def test_a_file_with_mistakes_reports_each_and_one_at_the_placeholder() -> None:
     assert "sub" in result.graph.nodes
 
 
-def test_mistakes_in_what_is_not_left_of_the_imported_graph_are_told() -> None:
+def test_mistakes_in_removed_attributes_of_an_import_are_reported() -> None:
     review = REVIEW.replace("begin [", 'inputs="a:x"; model_stylesheet="* { m: x }"\n begin [', 1)
     result = made(MAIN, {"review.dot": review})
     assert [(one.rule, one.span.file) for one in result.found] == [
@@ -345,7 +345,7 @@ def test_notes_of_the_imported_file_keep_their_rule() -> None:
         ('file="../pipelines/x/../main.dot"', "cannot read ../pipelines/main.dot"),
     ],
 )
-def test_what_cannot_be_imported_is_an_error_at_the_placeholder(file: str, message: str) -> None:
+def test_invalid_import_is_an_error_at_the_placeholder(file: str, message: str) -> None:
     files: Mapping[str, str | bytes] = {
         "latin.dot": "digraph ä { }".encode("latin-1"),
         "no_start.dot": "digraph G { a -> exit }",
@@ -405,7 +405,7 @@ def test_an_id_that_is_taken_is_an_error() -> None:
     assert len(made(clash, files).errors()) == 1
 
 
-def test_what_only_a_stage_could_keep_is_warned_of() -> None:
+def test_stage_attributes_on_an_import_are_reported() -> None:
     result = made(MAIN.replace('type="import"', 'type="import", goal_gate=true, prompt=x'))
     assert [(one.severity, one.rule, one.message.split()[0]) for one in result.found] == [
         (Severity.WARNING, "import_file", "goal_gate"),
@@ -413,7 +413,7 @@ def test_what_only_a_stage_could_keep_is_warned_of() -> None:
     ]
 
 
-def test_without_files_the_placeholder_stays_and_nothing_is_said() -> None:
+def test_import_without_files_is_unchanged() -> None:
     graph = parse(MAIN)
     around = TransformContext()
     assert Imports(around).apply(graph) is graph

@@ -68,7 +68,7 @@ def test_a_command_is_read_from_a_file_too_and_nothing_else_is() -> None:
     assert read(attributes) == "Plan"
 
 
-def test_what_is_read_is_remembered_and_keeps_its_place() -> None:
+def test_prompt_file_keeps_the_span_of_its_name() -> None:
     graph, _, files = applied('prompt="@prompts/plan.md"')
     assert files.by_name == {"prompts/plan.md": FILES["prompts/plan.md"]}
     value = graph.nodes["a"].attributes.value("prompt")

@@ -93,13 +93,13 @@ def test_a_secret_is_not_suggested() -> None:
     assert one.fix == "declare it on the graph, in inputs"
 
 
-def test_mistakes_in_declarations_are_told_even_if_no_prompt_asks() -> None:
+def test_declaration_mistakes_are_reported_without_a_use() -> None:
     _, found, text = applied("x", declared="a:int=x, b, b")
     assert [text[one.span.column - 1 : one.span.end_column - 1] for one in found] == ["x", "b"]
     assert found[0].message == "inputs: 'x' is not an integer"
 
 
-def test_a_template_is_left_alone_but_what_it_asks_for_is_checked() -> None:
+def test_inputs_of_a_template_are_checked() -> None:
     template = b"{{ inputs.ticket }} $goal ${inputs.x} {{ inputs.tokens }} {{ inputs['token'] }}"
     graph, found, _ = applied("@t.j2", {"ticket": "T-1"}, files={"t.j2": template})
     assert graph.nodes["a"].prompt == template.decode()
@@ -132,7 +132,7 @@ def test_a_variable_may_name_no_input(name: str) -> None:
     assert text[one.span.column - 1 : one.span.end_column - 1] == f"${{inputs.{name}}}"
 
 
-def test_what_is_wrong_with_a_name_is_told_once_with_a_count() -> None:
+def test_unknown_input_is_reported_once_with_a_count() -> None:
     prompt = 'a "b"\n${inputs.x} ${inputs.y} ${inputs.x} ${inputs.token} ' + "${inputs.x}" * 9_998
     graph, found, text = applied(prompt)
     assert [one.message for one in found] == [
@@ -145,14 +145,14 @@ def test_what_is_wrong_with_a_name_is_told_once_with_a_count() -> None:
     assert graph.nodes["a"].prompt == prompt
 
 
-def test_an_input_whose_declaration_is_wrong_is_not_told_to_be_undeclared() -> None:
+def test_input_with_an_invalid_declaration_is_not_undeclared() -> None:
     _, (one,), _ = applied("${inputs.tok} ${inputs.n}", declared="tok:secret=s, n")
     assert "the secret tok must not have a default" in one.message
     _, (one,), _ = applied("${inputs.n}", declared="n:integer")
     assert "unknown input type 'integer'" in one.message
 
 
-def test_each_of_many_unknown_inputs_is_told() -> None:
+def test_many_unknown_inputs_are_reported() -> None:
     _, found, _ = applied(" ".join(f"${{inputs.x{one}}}" for one in range(1_000)))
     assert len({one.span.column for one in found}) == 1_000
 

@@ -40,7 +40,7 @@ def client(twin: ProviderTwin, anthropic: Any) -> Iterator[Any]:
         yield client
 
 
-def test_a_text_with_its_usage(client: Any) -> None:
+def test_text_with_usage(client: Any) -> None:
     answer = client.messages.create(**ASKED, messages=saying("say"))
     assert [one.text for one in answer.content] == [TEXT]
     assert (answer.role, answer.stop_reason) == ("assistant", "end_turn")
@@ -49,7 +49,7 @@ def test_a_text_with_its_usage(client: Any) -> None:
     assert used.cache_read_input_tokens == 800
 
 
-def test_a_thought_comes_with_its_signature_and_is_taken_back(client: Any) -> None:
+def test_signed_thinking_can_be_sent_back(client: Any) -> None:
     said = saying("think")
     answer = client.messages.create(**ASKED, **THINKING, messages=said)
     thought, text = answer.content
@@ -59,7 +59,7 @@ def test_a_thought_comes_with_its_signature_and_is_taken_back(client: Any) -> No
     assert client.messages.create(**ASKED, **THINKING, messages=said).content[0].text == TEXT
 
 
-def test_a_stream_adds_up_to_the_same_answer(client: Any) -> None:
+def test_stream_equals_the_whole_response(client: Any) -> None:
     with client.messages.stream(**ASKED, **THINKING, messages=saying("think")) as stream:
         told = list(stream)
         whole = stream.get_final_message()
@@ -73,7 +73,7 @@ def test_a_stream_adds_up_to_the_same_answer(client: Any) -> None:
 
 
 @pytest.mark.parametrize("is_streamed", [False, True])
-def test_tools_are_called_at_once_and_their_results_taken(client: Any, is_streamed: bool) -> None:
+def test_parallel_tool_calls_and_results(client: Any, is_streamed: bool) -> None:
     said = saying("look")
     if is_streamed:
         with client.messages.stream(**ASKED, tools=[LOOK], messages=said) as stream:
@@ -94,17 +94,17 @@ def test_tools_are_called_at_once_and_their_results_taken(client: Any, is_stream
     assert last.content[0].text == "Rain and sun."
 
 
-def test_an_object_of_a_schema(client: Any) -> None:
+def test_structured_output(client: Any) -> None:
     answer = client.messages.parse(**ASKED, messages=saying("who"), output_format=Person)
     assert answer.parsed_output == ALICE
 
 
-def test_an_answer_that_was_cut_short_says_so(client: Any) -> None:
+def test_length_limit_is_reported(client: Any) -> None:
     answer = client.messages.create(**ASKED, messages=saying("short"))
     assert answer.stop_reason == "max_tokens"
 
 
-def test_errors_are_those_of_the_provider(client: Any, anthropic: Any) -> None:
+def test_errors_have_the_provider_types(client: Any, anthropic: Any) -> None:
     with pytest.raises(anthropic.RateLimitError, match="too busy") as caught:
         client.messages.create(**ASKED, messages=saying("busy"))
     assert caught.value.response.headers["retry-after"] == "7"
@@ -116,7 +116,7 @@ def test_errors_are_those_of_the_provider(client: Any, anthropic: Any) -> None:
 
 
 @pytest.mark.parametrize(("words", "told"), [("overloaded", "full"), ("in the middle", "closed")])
-def test_a_stream_that_breaks_is_no_answer(client: Any, words: str, told: str) -> None:
+def test_broken_stream_raises(client: Any, words: str, told: str) -> None:
     with (
         pytest.raises(Exception, match=told),
         client.messages.stream(**ASKED, messages=saying(words)) as stream,
@@ -124,14 +124,14 @@ def test_a_stream_that_breaks_is_no_answer(client: Any, words: str, told: str) -
         list(stream)
 
 
-def test_its_own_tries_are_counted(client: Any, twin: ProviderTwin) -> None:
+def test_client_retries_are_counted(client: Any, twin: ProviderTwin) -> None:
     before = len(twin.requests)
     again = client.with_options(max_retries=2)
     assert again.messages.create(**ASKED, messages=saying("once more")).content[0].text == "Now."
     assert [one.status for one in twin.requests[before:]] == [503, 200]
 
 
-def test_one_model_is_told(client: Any, anthropic: Any) -> None:
+def test_models_are_listed_and_retrieved(client: Any, anthropic: Any) -> None:
     (listed,) = client.models.list()
     assert client.models.retrieve("a-model-with-a-name") == listed
     with pytest.raises(anthropic.NotFoundError, match="model: nobody") as caught:
@@ -139,7 +139,7 @@ def test_one_model_is_told(client: Any, anthropic: Any) -> None:
     assert caught.value.body["error"]["type"] == "not_found_error"
 
 
-def test_tokens_are_counted_before_they_are_paid(client: Any) -> None:
+def test_tokens_are_counted(client: Any) -> None:
     asked: dict[str, Any] = {
         "model": ASKED["model"],
         "system": "Be brief.",
@@ -153,7 +153,7 @@ def test_tokens_are_counted_before_they_are_paid(client: Any) -> None:
     assert beta.input_tokens == counted.input_tokens
 
 
-def test_what_is_no_prompt_is_not_counted(client: Any, anthropic: Any) -> None:
+def test_invalid_prompt_is_not_counted(client: Any, anthropic: Any) -> None:
     with pytest.raises(anthropic.BadRequestError, match="messages: "):
         client.messages.count_tokens(model="m", messages=[])
     with pytest.raises(anthropic.BadRequestError, match="max_tokens: unknown field"):
@@ -162,14 +162,14 @@ def test_what_is_no_prompt_is_not_counted(client: Any, anthropic: Any) -> None:
         )
 
 
-def test_a_field_it_does_not_have_is_told_by_its_name(client: Any, anthropic: Any) -> None:
+def test_unknown_field_is_rejected_by_name(client: Any, anthropic: Any) -> None:
     told = "temprature: unknown field"
     with pytest.raises(anthropic.BadRequestError, match=told) as caught:
         client.messages.create(**ASKED, messages=saying("say"), extra_body={"temprature": 1})
     assert caught.value.body["error"]["type"] == "invalid_request_error"
 
 
-def test_what_the_beta_versions_have_is_taken(client: Any) -> None:
+def test_beta_fields_are_accepted(client: Any) -> None:
     answer = client.beta.messages.create(
         **ASKED,
         messages=saying("say"),
@@ -181,7 +181,7 @@ def test_what_the_beta_versions_have_is_taken(client: Any) -> None:
     assert answer.content[0].text == TEXT
 
 
-def test_every_field_that_the_client_has_is_known(anthropic: Any) -> None:
+def test_every_client_field_is_known(anthropic: Any) -> None:
     # These two are headers, whatever the client makes them look like.
     headers = {"betas", "anthropic_beta"}
     for types in ("anthropic.types", "anthropic.types.beta"):
@@ -191,7 +191,7 @@ def test_every_field_that_the_client_has_is_known(anthropic: Any) -> None:
         assert fields_of(counted["MessageCountTokensParams"]) - headers <= COUNT_FIELDS
 
 
-def test_what_is_not_spoken_is_an_error_of_the_provider(client: Any, anthropic: Any) -> None:
+def test_unsupported_endpoint_is_a_provider_error(client: Any, anthropic: Any) -> None:
     with pytest.raises(anthropic.NotFoundError, match="GET /v1/messages/batches") as caught:
         client.messages.batches.list()
     assert caught.value.body["error"]["type"] == "not_found_error"

@@ -49,7 +49,7 @@ def ask(models: Any, words: Any, **config: Any) -> Any:
     return models.generate_content(model=MODEL, contents=words, config=config)
 
 
-def test_a_text_with_its_usage(models: Any) -> None:
+def test_text_with_usage(models: Any) -> None:
     answer = ask(models, "say")
     assert (answer.text, answer.candidates[0].finish_reason.name) == (TEXT, "STOP")
     used = answer.usage_metadata
@@ -57,7 +57,7 @@ def test_a_text_with_its_usage(models: Any) -> None:
     assert used.cached_content_token_count == 800
 
 
-def test_a_thought_comes_with_its_signature_and_is_taken_back(models: Any) -> None:
+def test_signed_thinking_can_be_sent_back(models: Any) -> None:
     answer = ask(models, "think", **THINKING)
     content = answer.candidates[0].content
     assert [(one.text, bool(one.thought)) for one in content.parts] == [
@@ -69,7 +69,7 @@ def test_a_thought_comes_with_its_signature_and_is_taken_back(models: Any) -> No
     assert ask(models, [*said, {"role": "user", "parts": [{"text": "say"}]}]).text == TEXT
 
 
-def test_a_stream_adds_up_to_the_same_answer(models: Any) -> None:
+def test_stream_equals_the_whole_response(models: Any) -> None:
     told = list(models.generate_content_stream(model=MODEL, contents="think", config=THINKING))
     parts = [part for one in told for part in one.candidates[0].content.parts]
     assert len(told) > 2
@@ -81,7 +81,7 @@ def test_a_stream_adds_up_to_the_same_answer(models: Any) -> None:
 
 
 @pytest.mark.parametrize("is_streamed", [False, True])
-def test_tools_are_called_at_once_and_their_results_taken(models: Any, is_streamed: bool) -> None:
+def test_parallel_tool_calls_and_results(models: Any, is_streamed: bool) -> None:
     if is_streamed:
         told = models.generate_content_stream(model=MODEL, contents="look", config=LOOK)
         parts = [part for one in told for part in one.candidates[0].content.parts]
@@ -101,18 +101,18 @@ def test_tools_are_called_at_once_and_their_results_taken(models: Any, is_stream
     assert ask(models, said, **LOOK).text == "Rain and sun."
 
 
-def test_an_object_of_a_schema(models: Any, twin: ProviderTwin) -> None:
+def test_structured_output(models: Any, twin: ProviderTwin) -> None:
     config = {"response_mime_type": "application/json", "response_schema": Person}
     assert ask(models, "who", **config).parsed == ALICE
     body: Any = twin.requests[-1].body
     assert body["generationConfig"]["responseMimeType"] == "application/json"
 
 
-def test_an_answer_that_was_cut_short_says_so(models: Any) -> None:
+def test_length_limit_is_reported(models: Any) -> None:
     assert ask(models, "short").candidates[0].finish_reason.name == "MAX_TOKENS"
 
 
-def test_errors_are_those_of_the_provider(models: Any, genai: Any) -> None:
+def test_errors_have_the_provider_types(models: Any, genai: Any) -> None:
     with pytest.raises(genai.errors.ClientError, match="too busy") as caught:
         ask(models, "busy")
     assert (caught.value.code, caught.value.status) == (429, "RESOURCE_EXHAUSTED")
@@ -123,12 +123,12 @@ def test_errors_are_those_of_the_provider(models: Any, genai: Any) -> None:
 
 
 @pytest.mark.parametrize("words", ["overloaded", "in the middle"])
-def test_a_stream_that_breaks_is_no_answer(models: Any, words: str) -> None:
+def test_broken_stream_raises(models: Any, words: str) -> None:
     with pytest.raises(Exception, match="full|closed"):
         list(models.generate_content_stream(model=MODEL, contents=words))
 
 
-def test_one_model_is_told(models: Any, genai: Any) -> None:
+def test_models_are_listed_and_retrieved(models: Any, genai: Any) -> None:
     (listed,) = models.list()
     found = models.get(model="a-model-with-a-name")
     assert (found.name, found.supported_actions) == (listed.name, listed.supported_actions)
@@ -137,7 +137,7 @@ def test_one_model_is_told(models: Any, genai: Any) -> None:
     assert (caught.value.code, caught.value.status) == (404, "NOT_FOUND")
 
 
-def test_tokens_are_counted_before_they_are_paid(models: Any) -> None:
+def test_tokens_are_counted(models: Any) -> None:
     words = "look around"
     counted = models.count_tokens(model=MODEL, contents=words).total_tokens
     assert counted == 3
@@ -145,13 +145,13 @@ def test_tokens_are_counted_before_they_are_paid(models: Any) -> None:
         models.count_tokens(model=MODEL, contents=[])
 
 
-def test_what_is_not_spoken_is_an_error_of_the_provider(models: Any, genai: Any) -> None:
+def test_unsupported_endpoint_is_a_provider_error(models: Any, genai: Any) -> None:
     with pytest.raises(genai.errors.ClientError, match="unknown endpoint POST") as caught:
         models.embed_content(model=MODEL, contents="say")
     assert (caught.value.code, caught.value.status) == (404, "NOT_FOUND")
 
 
-def test_the_key_may_stand_in_the_address(twin: ProviderTwin) -> None:
+def test_key_in_the_query_is_accepted(twin: ProviderTwin) -> None:
     url = f"{twin.url}/v1beta/models/{MODEL}:generateContent"
     asked = {"contents": [{"role": "user", "parts": [{"text": "say"}]}]}
     assert httpx.post(url, json=asked, params={"key": "any"}).status_code == 200

@@ -38,7 +38,7 @@ def client(twin: ProviderTwin, openai: Any) -> Iterator[Any]:
         yield client
 
 
-def test_a_text_with_its_usage(client: Any) -> None:
+def test_text_with_usage(client: Any) -> None:
     answer = client.responses.create(model=MODEL, input="say")
     assert (answer.output_text, answer.model, answer.status) == (TEXT, MODEL, "completed")
     used = answer.usage
@@ -46,7 +46,7 @@ def test_a_text_with_its_usage(client: Any) -> None:
     assert used.input_tokens_details.cached_tokens == 800
 
 
-def test_a_thought_whole_and_sealed(client: Any) -> None:
+def test_reasoning_has_summary_and_encrypted_content(client: Any) -> None:
     wanted = ["reasoning.encrypted_content"]
     answer = client.responses.create(model=MODEL, input="think", include=wanted)
     thought, said = answer.output
@@ -56,7 +56,7 @@ def test_a_thought_whole_and_sealed(client: Any) -> None:
     assert answer.usage.output_tokens_details.reasoning_tokens > 0
 
 
-def test_a_stream_adds_up_to_the_same_answer(client: Any) -> None:
+def test_stream_equals_the_whole_response(client: Any) -> None:
     with client.responses.stream(model=MODEL, input="think") as stream:
         told = list(stream)
         whole = stream.get_final_response()
@@ -72,7 +72,7 @@ def test_a_stream_adds_up_to_the_same_answer(client: Any) -> None:
 
 
 @pytest.mark.parametrize("is_streamed", [False, True])
-def test_tools_are_called_at_once_and_their_results_taken(client: Any, is_streamed: bool) -> None:
+def test_parallel_tool_calls_and_results(client: Any, is_streamed: bool) -> None:
     asked: dict[str, Any] = {"model": MODEL, "tools": [LOOK]}
     said: list[Any] = [{"role": "user", "content": "look"}]
     if is_streamed:
@@ -90,19 +90,19 @@ def test_tools_are_called_at_once_and_their_results_taken(client: Any, is_stream
     assert client.responses.create(**asked, input=said).output_text == "Rain and sun."
 
 
-def test_an_object_of_a_schema(client: Any, twin: ProviderTwin) -> None:
+def test_structured_output(client: Any, twin: ProviderTwin) -> None:
     answer = client.responses.parse(model=MODEL, input="who", text_format=Person)
     assert answer.output_parsed == ALICE
     body: Any = twin.requests[-1].body
     assert body["text"]["format"]["schema"]["required"] == ["name", "age"]
 
 
-def test_an_answer_that_was_cut_short_says_so(client: Any) -> None:
+def test_length_limit_is_reported(client: Any) -> None:
     answer = client.responses.create(model=MODEL, input="short")
     assert (answer.status, answer.incomplete_details.reason) == ("incomplete", "max_output_tokens")
 
 
-def test_errors_are_those_of_the_provider(client: Any, openai: Any) -> None:
+def test_errors_have_the_provider_types(client: Any, openai: Any) -> None:
     with pytest.raises(openai.RateLimitError, match="too busy") as caught:
         client.responses.create(model=MODEL, input="busy")
     assert caught.value.response.headers["retry-after"] == "7"
@@ -113,7 +113,7 @@ def test_errors_are_those_of_the_provider(client: Any, openai: Any) -> None:
         client.responses.create(model=MODEL, input="nobody expects this")
 
 
-def test_a_stream_that_breaks_is_no_answer(client: Any, openai: Any) -> None:
+def test_broken_stream_raises(client: Any, openai: Any) -> None:
     with (
         pytest.raises(Exception, match="closed"),
         client.responses.stream(model=MODEL, input="in the middle") as stream,
@@ -127,13 +127,13 @@ def test_a_stream_that_breaks_is_no_answer(client: Any, openai: Any) -> None:
     assert caught.value.type == "server_error"
 
 
-def test_a_field_it_does_not_have_is_told_by_its_name(client: Any, openai: Any) -> None:
+def test_unknown_field_is_rejected_by_name(client: Any, openai: Any) -> None:
     with pytest.raises(openai.BadRequestError, match="temprature: unknown field") as caught:
         client.responses.create(model=MODEL, input="say", extra_body={"temprature": 1})
     assert (caught.value.code, caught.value.param) == ("unknown_parameter", "temprature")
 
 
-def test_every_field_that_the_client_has_is_known(openai: Any) -> None:
+def test_every_client_field_is_known(openai: Any) -> None:
     said = [
         importlib.import_module("openai.types.responses.response_create_params"),
         importlib.import_module("openai.types.chat.completion_create_params"),
@@ -143,13 +143,13 @@ def test_every_field_that_the_client_has_is_known(openai: Any) -> None:
     assert fields_of(chat["CompletionCreateParamsStreaming"]) <= CHAT_FIELDS
 
 
-def test_what_is_not_spoken_is_an_error_of_the_provider(client: Any, openai: Any) -> None:
+def test_unsupported_endpoint_is_a_provider_error(client: Any, openai: Any) -> None:
     with pytest.raises(openai.NotFoundError, match="POST /v1/embeddings") as caught:
         client.embeddings.create(model=MODEL, input="say")
     assert (caught.value.code, caught.value.type) == ("unknown_url", "invalid_request_error")
 
 
-def test_without_a_key_nobody_is_let_in(twin: ProviderTwin, openai: Any) -> None:
+def test_missing_key_is_rejected(twin: ProviderTwin, openai: Any) -> None:
     url = twin.environ()["OPENAI_BASE_URL"]
     with (
         openai.OpenAI(api_key="any", base_url=url, max_retries=0) as client,
@@ -158,14 +158,14 @@ def test_without_a_key_nobody_is_let_in(twin: ProviderTwin, openai: Any) -> None
         client.responses.create(model=MODEL, input="say", extra_headers={"Authorization": "Bearer"})
 
 
-def test_its_own_tries_are_counted(client: Any, twin: ProviderTwin) -> None:
+def test_client_retries_are_counted(client: Any, twin: ProviderTwin) -> None:
     before = len(twin.requests)
     again = client.with_options(max_retries=2)
     assert again.responses.create(model=MODEL, input="once more").output_text == "Now."
     assert [one.status for one in twin.requests[before:]] == [503, 200]
 
 
-def test_one_model_is_told(client: Any, openai: Any) -> None:
+def test_models_are_listed_and_retrieved(client: Any, openai: Any) -> None:
     (listed,) = client.models.list()
     assert client.models.retrieve("a-model-with-a-name") == listed
     with pytest.raises(openai.NotFoundError, match="unknown model 'meta/llama'") as caught:

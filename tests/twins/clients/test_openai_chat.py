@@ -43,7 +43,7 @@ def saying(words: str) -> list[Any]:
     return [{"role": "user", "content": words}]
 
 
-def test_a_text_with_its_usage(chat: Any) -> None:
+def test_text_with_usage(chat: Any) -> None:
     answer = chat.create(model=MODEL, messages=saying("say"))
     (choice,) = answer.choices
     assert (choice.message.content, choice.finish_reason) == (TEXT, "stop")
@@ -52,7 +52,7 @@ def test_a_text_with_its_usage(chat: Any) -> None:
     assert used.prompt_tokens_details.cached_tokens == 800
 
 
-def test_a_stream_adds_up_to_the_same_answer(chat: Any) -> None:
+def test_stream_equals_the_whole_response(chat: Any) -> None:
     with chat.stream(model=MODEL, messages=saying("think"), **USAGE) as stream:
         told = list(stream)
         whole = stream.get_final_completion()
@@ -66,7 +66,7 @@ def test_a_stream_adds_up_to_the_same_answer(chat: Any) -> None:
 
 
 @pytest.mark.parametrize("is_streamed", [False, True])
-def test_tools_are_called_at_once_and_their_results_taken(chat: Any, is_streamed: bool) -> None:
+def test_parallel_tool_calls_and_results(chat: Any, is_streamed: bool) -> None:
     asked: dict[str, Any] = {"model": MODEL, "tools": [LOOK]}
     said = saying("look")
     if is_streamed:
@@ -84,17 +84,17 @@ def test_tools_are_called_at_once_and_their_results_taken(chat: Any, is_streamed
     assert last.choices[0].message.content == "Rain and sun."
 
 
-def test_an_object_of_a_schema(chat: Any) -> None:
+def test_structured_output(chat: Any) -> None:
     answer = chat.parse(model=MODEL, messages=saying("who"), response_format=Person)
     assert answer.choices[0].message.parsed == ALICE
 
 
-def test_an_answer_that_was_cut_short_says_so(chat: Any) -> None:
+def test_length_limit_is_reported(chat: Any) -> None:
     answer = chat.create(model=MODEL, messages=saying("short"))
     assert answer.choices[0].finish_reason == "length"
 
 
-def test_errors_are_those_of_the_provider(chat: Any, openai: Any) -> None:
+def test_errors_have_the_provider_types(chat: Any, openai: Any) -> None:
     with pytest.raises(openai.RateLimitError, match="too busy") as caught:
         chat.create(model=MODEL, messages=saying("busy"))
     assert caught.value.response.headers["retry-after"] == "7"
@@ -105,7 +105,7 @@ def test_errors_are_those_of_the_provider(chat: Any, openai: Any) -> None:
 
 
 @pytest.mark.parametrize(("words", "told"), [("overloaded", "full"), ("in the middle", "closed")])
-def test_a_stream_that_breaks_is_no_answer(chat: Any, words: str, told: str) -> None:
+def test_broken_stream_raises(chat: Any, words: str, told: str) -> None:
     with (
         pytest.raises(Exception, match=told),
         chat.stream(model=MODEL, messages=saying(words)) as stream,

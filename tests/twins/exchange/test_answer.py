@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from attractor.twins.exchange.answer import Answer, Fault, FaultKind, ToolUse
 
 
-def test_why_the_model_stopped_follows_from_the_answer_unless_it_is_said() -> None:
+def test_finish_reason_defaults_from_the_answer() -> None:
     call = ToolUse(name="shell")
     assert Answer(text="a").finished_by == "stop"
     assert Answer(tool_calls=(call,)).finished_by == "tool_calls"
@@ -40,7 +40,7 @@ NO_ANSWERS: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("table", NO_ANSWERS, ids=str)
-def test_what_is_no_answer_is_refused(table: dict[str, Any]) -> None:
+def test_invalid_answers_are_rejected(table: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         Answer.model_validate(table)
 
@@ -48,7 +48,7 @@ def test_what_is_no_answer_is_refused(table: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("kind", "before"), [("cut", 1), ("malformed", 1), ("hang", 0), ("status", 0), ("slow", 0)]
 )
-def test_trouble_comes_in_the_middle_where_it_has_to(kind: str, before: int) -> None:
+def test_fault_position_has_a_default_per_kind(kind: str, before: int) -> None:
     assert Fault.model_validate({"kind": kind}).events_before == before
 
 
@@ -60,7 +60,7 @@ def test_trouble_comes_in_the_middle_where_it_has_to(kind: str, before: int) -> 
         ({"kind": "refused", "after": 1}, "'refused' has no key 'after'; its keys: none"),
     ],
 )
-def test_what_a_fault_has_no_use_for_is_refused(fault: dict[str, Any], words: str) -> None:
+def test_unused_fault_keys_are_rejected(fault: dict[str, Any], words: str) -> None:
     with pytest.raises(ValidationError, match=words):
         Fault.model_validate(fault)
 

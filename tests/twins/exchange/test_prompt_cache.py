@@ -43,7 +43,7 @@ def looked_up(now: WireRequest, *earlier: WireRequest) -> CacheUsage:
 
 
 @given(LETTERS, st.lists(LETTERS))
-def test_the_longest_beginning_that_came_before_is_read(now: str, earlier: list[str]) -> None:
+def test_longest_common_prefix_is_a_cache_read(now: str, earlier: list[str]) -> None:
     shared = max((len(os.path.commonprefix([now, one])) for one in earlier), default=0)
     assert looked_up(asked(now), *map(asked, earlier)) == CacheUsage(shared // 4, 0)
 
@@ -54,7 +54,7 @@ marked = st.text("ab", min_size=4, max_size=24).flatmap(
 
 
 @given(marked, st.lists(marked))
-def test_with_marks_the_farthest_one_that_came_before_is_read(
+def test_last_matching_mark_is_a_cache_read(
     now: tuple[str, list[int]], earlier: list[tuple[str, list[int]]]
 ) -> None:
     text, marks = now
@@ -66,7 +66,7 @@ def test_with_marks_the_farthest_one_that_came_before_is_read(
 
 
 @pytest.mark.parametrize("marks", [None, [8]])
-def test_other_wires_models_and_tools_have_caches_of_their_own(marks: list[int] | None) -> None:
+def test_cache_is_separate_per_wire_model_and_tools(marks: list[int] | None) -> None:
     before = asked("12345678", marks)
     assert looked_up(asked("12345678", marks), before).read == 2
     others: list[Any] = [{"wire": "gemini"}, {"model": "n"}, {"tools": [{"name": "shell"}]}]
@@ -74,7 +74,7 @@ def test_other_wires_models_and_tools_have_caches_of_their_own(marks: list[int] 
         assert looked_up(asked("12345678", marks, **other), before).read == 0
 
 
-def test_large_prompts_are_looked_up_at_once() -> None:
+def test_large_prompts_are_looked_up_quickly() -> None:
     text = "word " * 200_000
     assert looked_up(asked(text + "b"), *(asked(text + "a" * n) for n in range(9))).read == 250_000
 
@@ -117,7 +117,7 @@ def usage(twin_url: str, wire: str, body: dict[str, Any]) -> tuple[int, int, int
     return spent - read, read, 0
 
 
-def test_the_second_turn_of_a_conversation_comes_from_the_cache(provider_twin: StartTwin) -> None:
+def test_second_turn_reads_the_cache(provider_twin: StartTwin) -> None:
     twin = provider_twin(ANY)
     first, second = ("x" * 399,), ("x" * 399, "y" * 99, "z" * 99)
     for wire in ("openai", "openai_chat", "gemini"):
@@ -127,13 +127,13 @@ def test_the_second_turn_of_a_conversation_comes_from_the_cache(provider_twin: S
     assert usage(twin.url, "anthropic", talk("anthropic", *second)) == (0, 100, 50)
 
 
-def test_without_a_mark_anthropic_caches_nothing(provider_twin: StartTwin) -> None:
+def test_anthropic_without_cache_control_caches_nothing(provider_twin: StartTwin) -> None:
     twin = provider_twin(ANY)
     body = talk("anthropic", "x" * 399, mark=False)
     assert [usage(twin.url, "anthropic", body) for _ in range(2)] == [(100, 0, 0)] * 2
 
 
-def test_a_mark_on_the_instructions_keeps_them_alone(provider_twin: StartTwin) -> None:
+def test_cache_control_on_the_system_prompt_caches_only_it(provider_twin: StartTwin) -> None:
     twin = provider_twin(ANY)
     system = [{"type": "text", "text": "s" * 400, **MARK}, {"type": "text", "text": "t" * 199}]
     asks = [talk("anthropic", one, mark=False) | {"system": system} for one in ("a" * 99, "b" * 99)]
@@ -141,13 +141,13 @@ def test_a_mark_on_the_instructions_keeps_them_alone(provider_twin: StartTwin) -
     assert found == [(75, 0, 100), (75, 100, 0)]
 
 
-def test_what_the_script_says_was_used_is_what_is_told(provider_twin: StartTwin) -> None:
+def test_scripted_usage_overrides_counted_usage(provider_twin: StartTwin) -> None:
     twin = provider_twin('rules = [{ answer = { text = "a", usage = { input = 7 } } }]')
     body = talk("openai", "x" * 399)
     assert [usage(twin.url, "openai", body) for _ in range(2)] == [(7, 0, 0)] * 2
 
 
-def test_what_was_not_answered_is_not_cached(provider_twin: StartTwin) -> None:
+def test_failed_request_is_not_cached(provider_twin: StartTwin) -> None:
     rules = """
     [[rules]]
     when = { attempt = 1 }
@@ -219,7 +219,7 @@ TOOL = {"name": "look", "input_schema": {"type": "object"}}
         (said(A, **MARK), said(A + "*", B), 100, 0),
     ],
 )
-def test_what_was_marked_is_read_whole_blocks_at_a_time(
+def test_anthropic_cache_reads_whole_marked_blocks(
     provider_twin: StartTwin, before: Any, now: Any, read: int, written: int
 ) -> None:
     twin = provider_twin(ANY)
@@ -227,7 +227,7 @@ def test_what_was_marked_is_read_whole_blocks_at_a_time(
     assert usage(twin.url, "anthropic", now)[1:] == (read, written)
 
 
-def test_the_oldest_prompts_are_forgotten_when_they_are_too_many_letters() -> None:
+def test_cache_evicts_the_oldest_prompts() -> None:
     cache = PromptCache(letters=100)
     for number in range(9):
         cache.remember(asked(f"{number}" * 40))
@@ -235,7 +235,7 @@ def test_the_oldest_prompts_are_forgotten_when_they_are_too_many_letters() -> No
     assert read == [0] * 7 + [10, 10]
 
 
-def test_the_oldest_marks_are_forgotten_when_they_are_too_many() -> None:
+def test_cache_evicts_the_oldest_marks() -> None:
     cache = PromptCache(marks=2)
     for number in range(4):
         cache.remember(asked(f"{number}" * 40, [40]))

@@ -50,7 +50,7 @@ def test_a_script_sees_scene_step_and_newest_results() -> None:
     assert TALK.words.splitlines()[:2] == ["Be brief.", "look"]
 
 
-def test_results_older_than_the_models_last_turn_are_past() -> None:
+def test_older_tool_results_are_ignored() -> None:
     later = Conversation("openai", "gpt-5", turns=[*TALK.turns, Turn(Speaker.ASSISTANT, "done")])
     assert (later.tool_result, later.step) == ("", 3)
 
@@ -61,7 +61,7 @@ def test_an_empty_conversation_has_nothing_to_see() -> None:
     assert (empty.step, empty.tokens) == (0, 0)
 
 
-def test_what_one_speaker_said_in_a_row_is_one_turn() -> None:
+def test_consecutive_messages_are_one_turn() -> None:
     said = [
         Turn(Speaker.ASSISTANT, "a"),
         Turn(Speaker.ASSISTANT, ""),
@@ -72,7 +72,7 @@ def test_what_one_speaker_said_in_a_row_is_one_turn() -> None:
 
 
 @given(turns, st.integers(0, 9))
-def test_how_a_wire_cuts_turns_up_makes_no_difference(said: list[Turn], cut: int) -> None:
+def test_joining_turns_is_associative(said: list[Turn], cut: int) -> None:
     joined = join_turns(said)
     assert join_turns([*join_turns(said[:cut]), *said[cut:]]) == joined
     assert all(one.speaker != other.speaker for one, other in zip(joined, joined[1:], strict=False))
@@ -86,14 +86,14 @@ WIRES = list(wire_registry().values())
 
 
 @pytest.mark.parametrize("wire", list(PATHS))
-def test_a_path_says_more_than_headers(wire: str) -> None:
+def test_path_decides_before_headers(wire: str) -> None:
     for headers in KEYS.values():
         assert nearest_wire(WIRES, PATHS[wire], headers).name == wire
         assert nearest_wire(WIRES, f"{PATHS[wire]}/more", headers).name == wire
 
 
 @pytest.mark.parametrize("path", ["/", "", "/v1", "/v1/files", "/v2/messages", "/v1/models/m/x"])
-def test_where_the_path_says_nothing_headers_do(path: str) -> None:
+def test_headers_decide_for_unknown_paths(path: str) -> None:
     found = {wire: nearest_wire(WIRES, path, headers).name for wire, headers in KEYS.items()}
     # Both wires of one provider have the same key, and the same errors.
     assert found == {**{wire: wire for wire in KEYS}, "openai_chat": "openai"}
@@ -144,7 +144,7 @@ def test_an_event_may_be_a_word_that_is_no_json() -> None:
     assert (done.encoded(), done.encoded("{")) == (b"data: [DONE]\n\n", b"data: {\n\n")
 
 
-def test_what_is_not_there_is_empty() -> None:
+def test_missing_fields_are_empty() -> None:
     record: JsonObject = {"a": "x", "b": {"c": 1}, "d": [{"e": 2}, 3]}
     assert (text_at(record, "a"), text_at(record, "b"), text_at(record, "z")) == ("x", "", "")
     assert (record_at(record, "b"), record_at(record, "a")) == ({"c": 1}, {})

@@ -37,7 +37,7 @@ NONE = RequestKeys(())
 
 
 @given(st.lists(st.integers(1, len(STREAM) - 1), max_size=6))
-def test_a_stream_is_kept_event_by_event_wherever_the_network_cut_it(cuts: list[int]) -> None:
+def test_stream_is_recorded_by_event_not_by_chunk(cuts: list[int]) -> None:
     ends = [0, *sorted(set(cuts)), len(STREAM)]
     chunks = [(n * 1.0, STREAM[ends[n] : ends[n + 1]]) for n in range(len(ends) - 1)]
     pieces = pieces_of(chunks, is_stream=True, keys=NONE)
@@ -46,14 +46,14 @@ def test_a_stream_is_kept_event_by_event_wherever_the_network_cut_it(cuts: list[
     assert [one.at for one in pieces] == sorted(one.at for one in pieces)
 
 
-def test_what_is_hidden_may_lie_across_two_chunks() -> None:
+def test_secret_across_two_chunks_is_hidden() -> None:
     chunks = [(0.0, b"my sec"), (1.0, b"ret here")]
     (piece,) = pieces_of(chunks, is_stream=False, keys=RequestKeys(["secret"]))
     assert (piece.text, piece.at) == ("my [hidden] here", 1.0)
 
 
 @given(st.binary(max_size=40))
-def test_all_bytes_come_back(content: bytes) -> None:
+def test_recording_round_trips_all_bytes(content: bytes) -> None:
     pieces = tuple(pieces_of([(0.5, content)], is_stream=False, keys=NONE))
     recording = Recording(version=1, wire="w", path="/p", status=200, body=pieces)
     again = parse_recording(recording.to_json(), place="here")
@@ -61,7 +61,7 @@ def test_all_bytes_come_back(content: bytes) -> None:
     assert b"".join(one.content for one in again.body) == content
 
 
-def test_a_text_is_kept_readable_and_other_bytes_are_not_lost() -> None:
+def test_text_is_recorded_readable() -> None:
     recording = Recording(
         version=1, wire="w", path="/p", status=200, body=(BodyPiece(at=0, text="größe"),)
     )
@@ -90,7 +90,7 @@ def test_invalid_recordings_are_reported_with_their_place(record: str, told: str
     assert told in str(caught.value)
 
 
-def test_requests_are_the_same_however_their_json_is_written() -> None:
+def test_request_key_ignores_json_formatting() -> None:
     one, other = request_of(b'{"a": 1, "b": [2]}'), request_of(b'{"b":[2],"a":1}')
     assert request_key("w", "POST", "/", one) == request_key("w", "POST", "/", other)
     assert request_key("w", "POST", "/", one) != request_key("v", "POST", "/", one)
@@ -99,7 +99,7 @@ def test_requests_are_the_same_however_their_json_is_written() -> None:
     assert request_key("w", "POST", "/", request_of(deep))
 
 
-def test_headers_are_kept_that_clients_go_by_and_none_of_an_account() -> None:
+def test_recorded_headers_exclude_account_headers() -> None:
     came = {
         "Content-Type": "a",
         "Retry-After": "1",
@@ -124,7 +124,7 @@ def redacted(request: Any = None, wire: str = "openai", path: str = "/p") -> Red
     return RedactedRequest(wire, "POST", path, {"a": 1} if request is None else request)
 
 
-def test_answers_to_the_same_request_come_in_order_and_the_last_one_stays() -> None:
+def test_repeated_request_replays_in_order_then_the_last() -> None:
     recordings = Recordings({"1": recording("a"), "2": recording("b")})
     given = [recordings.answer(redacted()) for _ in range(4)]
     assert [one and one.body for one in given] == [b"a", b"b", b"b", b"b"]
@@ -141,7 +141,7 @@ def test_only_the_same_request_is_answered() -> None:
     assert [recordings.answer(one) for one in others] == [None, None, None]
 
 
-def test_the_nearest_is_named_with_the_first_difference() -> None:
+def test_nearest_recording_is_named_with_the_first_difference() -> None:
     recordings = Recordings(
         {
             "far": recording(request={"a": 5, "b": 6, "c": [7]}),
@@ -155,7 +155,7 @@ def test_the_nearest_is_named_with_the_first_difference() -> None:
     assert "this is POST /r, not POST /p" in told
 
 
-def test_statuses_headers_and_bytes_are_those_that_came() -> None:
+def test_replay_keeps_status_headers_and_bytes() -> None:
     found = reply_of(
         recording("{}", status=429, headers={"retry-after": "3"}), rule="r", is_paced=False
     )
@@ -164,7 +164,7 @@ def test_statuses_headers_and_bytes_are_those_that_came() -> None:
     assert (found.delay, found.ending) == (timedelta(), ReplyEnd.COMPLETE)
 
 
-def test_a_stream_comes_at_once_or_when_it_came() -> None:
+def test_stream_is_replayed_at_once_or_paced() -> None:
     pieces = (
         BodyPiece(at=1, text="a\n\n"),
         BodyPiece(at=1.5, text="b\n\n"),
@@ -179,7 +179,7 @@ def test_a_stream_comes_at_once_or_when_it_came() -> None:
     assert "content-length" not in paced.headers
 
 
-def test_what_broke_off_then_breaks_off_again() -> None:
+def test_dropped_response_is_replayed_as_dropped() -> None:
     body = reply_of(recording("ab", ended="dropped"), rule="r", is_paced=False)
     assert (body.ending, body.headers["content-length"]) == (ReplyEnd.DROPPED, "3")
     stream = reply_of(
@@ -188,7 +188,7 @@ def test_what_broke_off_then_breaks_off_again() -> None:
     assert stream.ending is ReplyEnd.DROPPED
 
 
-def test_the_pace_of_a_recording_goes_by_the_clock_of_the_twin() -> None:
+def test_replay_pace_uses_the_twin_clock() -> None:
     pieces = tuple(BodyPiece(at=at, text=f"data: {at}\n\n") for at in (1, 1.5, 600))
     request = HELLO["openai"] | {"stream": True}
     kept = recording(headers=EVENTS, path="/v1/responses", request=request)
@@ -212,7 +212,7 @@ def added(place: Path, *paths: str) -> RecordingFile:
     return file
 
 
-def test_a_file_has_a_line_for_each_and_goes_on_where_it_ended(tmp_path: Path) -> None:
+def test_recording_file_is_appended_line_by_line(tmp_path: Path) -> None:
     place = tmp_path / "new" / "calls.jsonl"
     added(place, "/a")
     added(place, "/b", "/c")
@@ -222,7 +222,7 @@ def test_a_file_has_a_line_for_each_and_goes_on_where_it_ended(tmp_path: Path) -
     assert {name: one.path for name, one in found.items()} == names
 
 
-def test_a_folder_has_a_file_for_each_in_their_order(tmp_path: Path) -> None:
+def test_recording_folder_has_numbered_files(tmp_path: Path) -> None:
     place = tmp_path / "calls"
     added(place, "/a")
     added(place, "/b")
@@ -234,7 +234,7 @@ def test_a_folder_has_a_file_for_each_in_their_order(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("torn", [1, 10, 40])
-def test_what_a_death_left_of_the_last_line_is_lost_alone(tmp_path: Path, torn: int) -> None:
+def test_torn_last_line_is_dropped(tmp_path: Path, torn: int) -> None:
     place = tmp_path / "calls.jsonl"
     added(place, "/a", "/b")
     whole = place.read_bytes()
@@ -244,7 +244,7 @@ def test_what_a_death_left_of_the_last_line_is_lost_alone(tmp_path: Path, torn: 
     assert [one.path for one in load_recordings(place).values()] == ["/a", "/b", "/c"]
 
 
-def test_a_file_of_something_else_is_left_as_it_is(tmp_path: Path) -> None:
+def test_file_of_another_format_is_rejected_unchanged(tmp_path: Path) -> None:
     place = tmp_path / "notes.txt"
     for notes in ("My notes.\nMore.", "My notes."):
         place.write_text(notes)
@@ -262,7 +262,7 @@ def test_empty_recordings_are_reported(tmp_path: Path) -> None:
         RecordingFile(tmp_path / "calls.json")
 
 
-def test_a_place_that_cannot_be_written_is_told_at_the_start(tmp_path: Path) -> None:
+def test_unwritable_path_fails_at_the_start(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(FileError):
         RecordingFile(tmp_path / "file" / "calls.jsonl")

@@ -31,38 +31,38 @@ KEY = "sk-very/secret+1"
         ({}, "alt=sse&key=sk-very%2Fsecret%2B1"),
     ],
 )
-def test_a_key_is_hidden_however_it_is_written(headers: dict[str, str], query: str) -> None:
+def test_key_is_hidden_in_any_encoding(headers: dict[str, str], query: str) -> None:
     keys = request_keys(headers, query)
     told = f'{{"message": "{KEY} is wrong", "url": "/?key=sk-very%2Fsecret%2B1"}}'
     assert "secret" not in keys.hide_text(told)
     assert keys.hide(b"nothing") == b"nothing"
 
 
-def test_what_is_too_short_for_a_key_does_not_tear_words_apart() -> None:
+def test_short_key_is_not_hidden() -> None:
     assert request_keys({"authorization": "Bearer k"}, "").hide_text("ok, look") == "ok, look"
 
 
-def test_the_longest_is_hidden_first() -> None:
+def test_longest_key_is_hidden_first() -> None:
     keys = request_keys({"x-api-key": "abcdef", "authorization": "Bearer abcdefgh"}, "")
     assert keys.hide_text("abcdefgh abcdef") == "[hidden] [hidden]"
 
 
-def test_a_query_keeps_what_is_no_key() -> None:
+def test_query_keeps_other_parameters() -> None:
     assert query_without_keys("alt=sse&key=secret&Access_Token=1") == "alt=sse"
     assert query_without_keys("") == ""
 
 
-def test_a_query_is_left_as_it_was_written() -> None:
+def test_query_keeps_its_encoding() -> None:
     assert query_without_keys("a=b%20c&flag&key=secret&a=+") == "a=b%20c&flag&a=+"
     assert query_without_keys("sig=1&a=2&s%69g=3", ["sig"]) == "a=2"
 
 
-def test_more_names_may_hold_a_key() -> None:
+def test_additional_key_names_are_hidden() -> None:
     keys = request_keys({"x-shop": KEY}, "sig=another-key", ["x-shop", "sig"])
     assert keys.hide_text(f"{KEY} another-key") == "[hidden] [hidden]"
 
 
-def test_other_headers_are_no_secret() -> None:
+def test_only_known_headers_are_secret() -> None:
     assert is_secret_header("Authorization")
     assert not is_secret_header("anthropic-version")
 
@@ -79,14 +79,12 @@ def test_other_headers_are_no_secret() -> None:
         ("a:b", []),
     ],
 )
-def test_the_credentials_in_basic_are_its_password_or_a_user_that_is_the_key(
-    said: str, found: list[str]
-) -> None:
+def test_basic_credentials_include_password_and_key_as_user(said: str, found: list[str]) -> None:
     assert list(credentials_in(f"Basic {b64encode(said.encode()).decode()}")) == found
     assert list(credentials_in("Basic é")) == list(credentials_in(f"Bearer {said}")) == []
 
 
-def test_the_name_of_a_scheme_is_no_key() -> None:
+def test_authentication_scheme_is_not_hidden() -> None:
     keys = request_keys({"authorization": "Bearer sk-secret"}, "")
     assert keys.hide_text("www-authenticate: Bearer, not sk-secret") == (
         "www-authenticate: Bearer, not [hidden]"
@@ -107,7 +105,7 @@ def texts(events: list[bytes]) -> list[str]:
 
 
 @pytest.mark.parametrize("size", [1, 3, 7, 40])
-def test_a_key_that_is_streamed_in_pieces_is_hidden(size: int) -> None:
+def test_key_split_over_stream_events_is_hidden(size: int) -> None:
     text = f"the key {HIDING_KEY} and {HIDING_KEY}."
     pieces = [text[at : at + size] for at in range(0, len(text), size)]
     told = texts([event(delta={"text": one}) for one in pieces])
@@ -115,12 +113,12 @@ def test_a_key_that_is_streamed_in_pieces_is_hidden(size: int) -> None:
     assert len(told) == len(pieces)
 
 
-def test_events_without_a_key_stay_byte_for_byte() -> None:
+def test_events_without_a_key_are_unchanged() -> None:
     events = [b'data:  {"a" : "b"}\r\n\r\n', b": ping\n\n", b"data: [DONE]\n\n", b"data: {"]
     assert hide_in_events(events, KEYS) == events
 
 
-def test_only_what_holds_a_piece_of_the_key_is_written_anew() -> None:
+def test_only_events_with_a_part_of_the_key_are_rewritten() -> None:
     first, *rest = [
         event(delta={"text": one}) for one in ("so ", HIDING_KEY[:9], HIDING_KEY[9:] + " end")
     ]
@@ -139,26 +137,26 @@ def test_only_what_holds_a_piece_of_the_key_is_written_anew() -> None:
     ],
     ids=["value", "name", "escaped", "no JSON"],
 )
-def test_a_body_has_no_key_however_it_is_written(body: str) -> None:
+def test_key_in_a_body_is_hidden_in_any_encoding(body: str) -> None:
     hidden = hide_in_body(body.encode(), KEYS)
     assert b"[hidden]" in hidden
     assert HIDING_KEY not in hidden.decode()
     assert b"u0073" not in hidden
 
 
-def test_a_body_without_a_key_stays_byte_for_byte() -> None:
+def test_body_without_a_key_is_unchanged() -> None:
     body = b'{"b" : 1,\t"a":"\\u00e9"}'
     assert hide_in_body(body, KEYS) == body
 
 
 @pytest.mark.parametrize("key", ["YWJjZGVmZ2hpamtsbW5v+A==", "abcdefgh=", "abc=defgh"])
-def test_a_key_may_end_in_signs_of_base64(key: str) -> None:
+def test_key_may_end_in_base64_padding(key: str) -> None:
     keys = request_keys({"authorization": f"Bearer {key}"}, "")
     assert keys.hide_text(f"no {key}!") == "no [hidden]!"
 
 
 @given(st.text())
-def test_what_was_enclosed_is_intact(text: str) -> None:
+def test_enclosed_text_is_intact(text: str) -> None:
     assert is_intact(enclose(text))
     assert seal(text) == seal(text)
 
@@ -169,12 +167,12 @@ def test_a_seal_belongs_to_one_text(one: str, other: str) -> None:
 
 
 @given(st.text(), st.integers(0), st.characters())
-def test_the_least_change_is_seen(text: str, at: int, letter: str) -> None:
+def test_any_change_of_an_enclosed_text_is_detected(text: str, at: int, letter: str) -> None:
     whole = enclose(text)
     place = at % len(whole)
     changed = whole[:place] + letter + whole[place + 1 :]
     assert is_intact(changed) == (changed == whole)
 
 
-def test_what_was_never_enclosed_is_not_intact() -> None:
+def test_other_text_is_not_intact() -> None:
     assert not any(map(is_intact, ["", ".", "text", "dGV4dA==", "dGV4dA==.", "é.é"]))

@@ -59,7 +59,7 @@ def chosen(script: Script, conversation: Conversation, attempt: int = 1) -> Chos
     return choose(rule_entries([script]), conversation, attempt=attempt)
 
 
-def test_scene_and_step_choose_the_answer() -> None:
+def test_first_user_and_step_select_the_rule() -> None:
     assert answered(talk("Plan it")) == "first"
     assert answered(talk("Plan it", "ok", "go on")) == "second"
 
@@ -75,7 +75,7 @@ def test_every_condition_must_hold() -> None:
             answered(talk(words, model=model, wire=wire))
 
 
-def test_what_tools_answered_chooses_the_answer() -> None:
+def test_tool_result_selects_the_rule() -> None:
     assert answered(talk("Test it", "run()", ">2 FAILED")) == "repair"
     with pytest.raises(Rejection):
         answered(talk("Test it", "run()", ">2 FAILED", "fix()", ">2 passed"))
@@ -85,12 +85,12 @@ def test_what_tools_answered_chooses_the_answer() -> None:
     "when",
     ['system = "brief"', 'last_user = "now"', 'words = "brief"', 'words = "ok"', "attempt = 1", ""],
 )
-def test_each_condition_finds_its_words(when: str) -> None:
+def test_each_condition_matches(when: str) -> None:
     script = f'[[rules]]\nwhen = {{ {when} }}\nanswer.text = "yes"'
     assert answered(talk("Plan", "ok", "now", system="Be brief."), script) == "yes"
 
 
-def test_trouble_can_go_away_when_the_same_request_comes_again() -> None:
+def test_attempt_condition_ends_a_fault_on_retry() -> None:
     script = """
     [[rules]]
     when = { attempt = 1 }
@@ -105,7 +105,7 @@ def test_trouble_can_go_away_when_the_same_request_comes_again() -> None:
     ]
 
 
-def test_a_request_without_a_rule_is_refused_and_the_nearest_rule_named() -> None:
+def test_unmatched_request_names_the_nearest_rule() -> None:
     with pytest.raises(Rejection) as caught:
         answered(talk("Plan it", "a", "b", "c", "d"))
     assert caught.value.status == 400
@@ -115,7 +115,7 @@ def test_a_request_without_a_rule_is_refused_and_the_nearest_rule_named() -> Non
     )
 
 
-def test_the_scene_weighs_more_than_the_step() -> None:
+def test_nearest_rule_prefers_first_user_to_step() -> None:
     script = """
     [[rules]]
     when = { first_user = "Other", step = 1 }
@@ -129,19 +129,19 @@ def test_the_scene_weighs_more_than_the_step() -> None:
         answered(talk("Plan it", "ok", "go"), script)
 
 
-def test_models_are_listed_that_rules_for_a_wire_name_outright() -> None:
+def test_models_of_a_wire_are_the_exact_names_in_its_rules() -> None:
     whens = ('model = "a"', 'model = "b-[0-9]"', 'model = "c", wire = "gemini"', 'model = "a"', "")
     rules = [f"{{ when = {{ {one} }}, answer = {{}} }}" for one in whens]
     script = parse_script(f"rules = [{', '.join(rules)}]")
     assert [script.models_of(wire) for wire in ("gemini", "openai")] == [["a", "c"], ["a"]]
 
 
-def test_a_rule_without_a_name_is_named_by_its_place() -> None:
+def test_unnamed_rule_is_named_by_its_position() -> None:
     names = [rule.name for rule in parse_script(SCRIPT).rules]
     assert names == ["plan", "plan further", "build", "rule 4"]
 
 
-def test_long_words_are_quoted_short_and_on_one_line() -> None:
+def test_long_text_is_shortened_to_one_line() -> None:
     with pytest.raises(Rejection) as caught:
         answered(talk("x\n" * 5000), "rules = []")
     assert len(caught.value.message) < 200
@@ -219,7 +219,7 @@ def test_a_script_is_read_from_a_file(tmp_path: Path) -> None:
         load_script(tmp_path / "nowhere.toml")
 
 
-def test_the_script_in_the_documentation_is_one() -> None:
+def test_documented_toml_script_is_valid() -> None:
     page, *others = [one for one in fences("toml") if one.page.name == "twin-scripts.md"]
     script = parse_script(page.text)
     assert all(parse_script(one.text).rules for one in others)
@@ -237,7 +237,7 @@ def test_mistakes_are_reported_with_the_line_of_the_key(tmp_path: Path) -> None:
         load_script(file)
 
 
-def test_every_fault_is_documented_with_what_it_takes() -> None:
+def test_every_fault_is_documented_with_its_keys() -> None:
     page = next(one.page for one in fences("toml") if one.page.name == "twin-scripts.md")
     section = page.read_text("utf-8").split("| `fault.kind` |")[1].split("\n\n")[0]
     rows = dict(re.findall(r"^\| `(\w+)` \|(.*)$", section, re.M))
@@ -296,7 +296,7 @@ def ask(url: str, wire: str = "openai", **more: object) -> httpx.Response:
     return httpx.post(url + PATHS[wire], json=HELLO[wire] | more, headers=KEYS[wire])
 
 
-def test_a_function_answers_where_no_rule_does(file: Path, provider_twin: StartTwin) -> None:
+def test_function_answers_when_no_rule_matches(file: Path, provider_twin: StartTwin) -> None:
     file.write_text(COUNTS)
     twin = provider_twin(file)
     told = [ask(twin.url).text, ask(twin.url).text, ask(twin.url, input="bye").text]
@@ -310,7 +310,7 @@ def test_a_function_answers_where_no_rule_does(file: Path, provider_twin: StartT
     assert load_script(file).seed == 3
 
 
-def test_it_is_run_once(file: Path, tmp_path: Path, provider_twin: StartTwin) -> None:
+def test_python_script_runs_once(file: Path, tmp_path: Path, provider_twin: StartTwin) -> None:
     note = tmp_path / "runs"
     file.write_text(
         f"with open({str(note)!r}, 'a') as file: file.write('x')\n"
@@ -323,7 +323,7 @@ def test_it_is_run_once(file: Path, tmp_path: Path, provider_twin: StartTwin) ->
 
 
 @pytest.mark.parametrize("wire", list(KEYS))
-def test_a_script_that_raises_is_an_error_of_the_provider(
+def test_exception_in_a_script_is_a_server_error(
     wire: str, file: Path, provider_twin: StartTwin
 ) -> None:
     file.write_text("def answer(conversation, attempt):\n    return {}['gone']\n")
@@ -338,7 +338,7 @@ def test_a_script_that_raises_is_an_error_of_the_provider(
 
 
 @pytest.mark.parametrize("code", ["import sys; sys.exit(3)", "raise KeyboardInterrupt"])
-def test_a_script_that_would_end_the_twin_is_an_error_of_it(
+def test_exit_in_a_script_does_not_end_the_twin(
     code: str, file: Path, provider_twin: StartTwin
 ) -> None:
     file.write_text(f"def answer(conversation, attempt):\n    {code}\n")
@@ -388,7 +388,7 @@ def test_scripts_of_both_kinds_are_tried_in_order(
     assert [one.rule for one in twin.requests] == ["answer of script.py", "bye", "rest"]
 
 
-def test_the_script_in_the_documentation_answers(file: Path, provider_twin: StartTwin) -> None:
+def test_documented_python_script_answers(file: Path, provider_twin: StartTwin) -> None:
     pages = [one for one in fences("python") if one.page.name == "twin-scripts.md"]
     (text,) = [one.text for one in pages if "def answer(" in one.text]
     file.write_text(text)

@@ -53,7 +53,7 @@ def control(twin: Twin, method: str, path: str) -> tuple[int, Any]:
     return answer.status_code, answer.json()
 
 
-def test_requests_are_shown_and_forgotten_in_the_same_words(twin: Twin) -> None:
+def test_control_api_lists_and_resets_requests(twin: Twin) -> None:
     for _ in range(2):
         ask(twin)
     status, told = control(twin, "GET", "/requests")
@@ -70,7 +70,7 @@ def test_requests_are_shown_and_forgotten_in_the_same_words(twin: Twin) -> None:
     assert control(twin, "GET", "/requests")[1] == {"requests": [], "dropped": 0}
 
 
-def test_health_needs_no_token_and_everything_else_does(kind: str, twin: Twin) -> None:
+def test_only_health_needs_no_token(kind: str, twin: Twin) -> None:
     assert httpx.get(f"{twin.control_url}/health").json() == {"status": "ok"}
     wrong: Sequence[dict[bytes, bytes]] = (
         {},
@@ -86,7 +86,7 @@ def test_health_needs_no_token_and_everything_else_does(kind: str, twin: Twin) -
             )
 
 
-def test_clients_never_come_to_the_control(kind: str, twin: Twin) -> None:
+def test_clients_cannot_reach_the_control_api(kind: str, twin: Twin) -> None:
     ask(twin)
     token = {"authorization": f"Bearer {twin.token}"}
     for method, path in [*BOTH, *OWN[kind], ("GET", "/health")]:
@@ -116,7 +116,7 @@ def test_unknown_endpoints_are_reported_with_the_known_ones(kind: str, twin: Twi
         assert "; POST /reset, " in told["error"]
 
 
-def test_a_number_of_any_length_is_told_in_json(twin: Twin) -> None:
+def test_invalid_request_numbers_are_reported(twin: Twin) -> None:
     long = "9" * 5000
     status, told = control(twin, "GET", f"/requests?since={long}")
     assert status == 400
@@ -138,19 +138,19 @@ def logged(*bodies: bytes) -> RequestLog:
     return log
 
 
-def test_requests_are_remembered_in_order_with_their_rule_and_status() -> None:
+def test_request_log_is_ordered() -> None:
     one, two = logged(b'{"a": 1}', b"\xff{").requests.entries
     assert (one.number, one.body, one.rule, one.status) == (1, {"a": 1}, "r", 200)
     assert (two.number, two.body, two.attempt, two.wire) == (2, "\ufffd{", 2, "openai")
 
 
-def test_what_got_no_answer_has_no_status() -> None:
+def test_unanswered_request_has_no_status() -> None:
     log = RequestLog()
     log.add(IncomingRequest(wire_registry()["openai"], {}, b"{}"), Reply(200, begins=False))
     assert log.requests.entries[0].status == 0
 
 
-def test_the_path_is_told_without_what_may_be_a_key() -> None:
+def test_logged_path_has_no_key() -> None:
     log = RequestLog()
     log.add(
         IncomingRequest(wire_registry()["gemini"], {}, b"", target="/v1/a?key=secret"), Reply(200)
@@ -165,13 +165,13 @@ def test_keys_are_hidden() -> None:
     assert entry.headers["x-more"] == "yes"
 
 
-def test_the_same_request_is_counted_by_wire_and_by_every_byte() -> None:
+def test_attempts_are_counted_by_wire_and_body() -> None:
     log = RequestLog()
     asked = [("a", b"1"), ("a", b"1"), ("a", b"2"), ("b", b"1"), ("a", b"1")]
     assert [log.count_attempt(*one) for one in asked] == [1, 2, 1, 1, 3]
 
 
-def test_how_often_the_same_came_is_forgotten_only_after_very_many_others(
+def test_attempt_counts_are_evicted_oldest_first(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("attractor.twins.server.request_log._MAX_ATTEMPTS", 3)

@@ -84,7 +84,7 @@ def test_rules_are_shown_with_how_often_each_was_used(provider_twin: StartTwin) 
     assert rules[0]["when"] == {"words": "hello", "attempt": 1}
 
 
-def test_a_script_is_replaced_while_the_twin_stands(provider_twin: StartTwin) -> None:
+def test_script_is_replaced_while_the_twin_runs(provider_twin: StartTwin) -> None:
     twin = provider_twin(RULES)
     ask(twin)
     new = 'rules = [{ name = "new", answer = { text = "New." } }]'
@@ -106,7 +106,7 @@ def test_a_script_is_replaced_while_the_twin_stands(provider_twin: StartTwin) ->
         (b"\xff", "not UTF-8"),
     ],
 )
-def test_a_script_that_is_none_is_refused_and_the_old_one_stays(
+def test_invalid_script_is_rejected_and_the_old_one_kept(
     provider_twin: StartTwin, script: bytes, told: str
 ) -> None:
     twin = provider_twin(RULES)
@@ -117,7 +117,7 @@ def test_a_script_that_is_none_is_refused_and_the_old_one_stays(
     assert "Hi." in ask(twin).text
 
 
-def test_older_requests_are_dropped_and_that_is_told() -> None:
+def test_dropped_requests_are_counted() -> None:
     with in_background(ProviderTwin(parse_script(ANY), keep=2)) as twin:
         for wire in ("openai", "anthropic", "gemini"):
             ask(twin, wire)

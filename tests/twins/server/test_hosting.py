@@ -26,7 +26,7 @@ from tests.twins.exchanging import HELLO, KEYS, PATHS
 from tests.twins.raw import raw
 
 
-def test_it_adds_no_time_and_no_name_of_its_own(provider_twin: StartTwin) -> None:
+def test_server_adds_no_date_and_server_header(provider_twin: StartTwin) -> None:
     twin = provider_twin("rules = []")
     head = raw(twin.url, "GET /nothing", {}).partition(b"\r\n\r\n")[0].lower()
     assert head.startswith(b"http/1.1 404")
@@ -34,7 +34,7 @@ def test_it_adds_no_time_and_no_name_of_its_own(provider_twin: StartTwin) -> Non
     assert b"\r\nserver:" not in head
 
 
-def test_a_script_may_say_a_date(provider_twin: StartTwin) -> None:
+def test_script_may_set_a_date_header(provider_twin: StartTwin) -> None:
     twin = provider_twin('rules = [{ answer.headers = { Date = "then" } }]')
     body = json.dumps(HELLO["openai"]).encode()
     told = raw(twin.url, f"POST {PATHS['openai']}", KEYS["openai"], body)
@@ -44,14 +44,14 @@ def test_a_script_may_say_a_date(provider_twin: StartTwin) -> None:
 CLIENTS, CONTROL = PlainTextResponse("clients"), PlainTextResponse("control")
 
 
-def test_the_two_faces_stand_at_two_addresses_until_the_block_ends() -> None:
+def test_client_and_control_servers_run_until_the_block_ends() -> None:
     with in_background(Hosted(Ports())) as twin:
         assert [httpx.get(one).text for one in twin.addresses] == ["clients", "control"]
     with pytest.raises(httpx.ConnectError):
         httpx.get(twin.addresses.url)
 
 
-def test_when_one_face_cannot_be_had_the_other_is_given_back() -> None:
+def test_failed_port_releases_the_other_port() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken, socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -73,7 +73,7 @@ def has_newer_addresses() -> bool:
 
 
 @pytest.mark.skipif(not has_newer_addresses(), reason="this machine has no IPv6")
-def test_an_address_of_the_newer_kind_stands_in_brackets() -> None:
+def test_ipv6_address_is_in_brackets() -> None:
     with in_background(Hosted(Ports(), host="::1")) as twin:
         assert twin.addresses.url.startswith("http://[::1]:")
         assert httpx.get(twin.addresses.url).text == "clients"
@@ -94,7 +94,7 @@ class Hosted:
         await self._hosting.__aexit__(None, None, None)
 
 
-def test_what_cannot_be_done_is_kept_and_told() -> None:
+def test_errors_are_kept_and_reported() -> None:
     heard: list[AttractorError] = []
     reporter = ErrorReporter(heard.append)
     done: list[int] = []
@@ -117,7 +117,7 @@ def ask(url: str, body: Any = None) -> httpx.Response:
     return httpx.post(url + PATHS["openai"], json=asked, headers=KEYS["openai"], timeout=20)
 
 
-def test_a_clock_that_jumps_waits_for_nothing_and_counts_all(provider_twin: StartTwin) -> None:
+def test_jumping_clock_waits_for_nothing(provider_twin: StartTwin) -> None:
     clock = VirtualClock(jumps=True)
     twin = provider_twin(HOUR, clock=clock)
     assert "At last." in ask(twin.url).text
@@ -125,7 +125,7 @@ def test_a_clock_that_jumps_waits_for_nothing_and_counts_all(provider_twin: Star
     assert (clock.now() - VirtualClock().now()) == timedelta(hours=1)
 
 
-def test_an_answer_comes_when_the_test_lets_its_time_come(provider_twin: StartTwin) -> None:
+def test_delayed_answer_comes_when_the_clock_is_advanced(provider_twin: StartTwin) -> None:
     clock = VirtualClock()
     twin = provider_twin(HOUR, clock=clock)
     answers: list[Any] = []
@@ -139,7 +139,7 @@ def test_an_answer_comes_when_the_test_lets_its_time_come(provider_twin: StartTw
     assert answers[0].status_code == 200
 
 
-def test_every_pause_of_a_stream_goes_by(provider_twin: StartTwin) -> None:
+def test_advancing_the_clock_ends_every_pause_of_a_stream(provider_twin: StartTwin) -> None:
     clock = VirtualClock()
     twin = provider_twin('rules = [{ answer = { text = "a b c d e", pace = "60s" } }]', clock=clock)
     answers: list[bytes] = []
@@ -152,7 +152,7 @@ def test_every_pause_of_a_stream_goes_by(provider_twin: StartTwin) -> None:
     assert b"response.completed" in answers[0]
 
 
-def test_time_goes_by_where_nobody_waits() -> None:
+def test_clock_advances_without_waiters() -> None:
     clock = VirtualClock()
     clock.advance(5)
     assert clock.monotonic() == 5
@@ -164,7 +164,7 @@ def test_waiting_without_replies_times_out(monkeypatch: pytest.MonkeyPatch) -> N
         VirtualClock().until_waiting()
 
 
-def test_in_a_loop_it_is_turned_and_not_advanced() -> None:
+def test_clock_in_a_loop_is_turned_not_advanced() -> None:
     async def main() -> float:
         clock = VirtualClock()
         with pytest.raises(UsageError, match="advance would block"):

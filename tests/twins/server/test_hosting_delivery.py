@@ -46,9 +46,7 @@ def post(twin: ProviderTwin, wire: str, timeout: float = 10) -> httpx.Response:
     return httpx.post(twin.url + PATHS[wire], json=HELLO[wire], headers=KEYS[wire], timeout=timeout)
 
 
-def test_events_come_when_they_are_due_and_not_at_the_end(
-    wire: str, provider_twin: StartTwin
-) -> None:
+def test_stream_events_are_sent_when_due(wire: str, provider_twin: StartTwin) -> None:
     twin = provider_twin(answering('pace = "1h"'))
     sent, ended = received(twin, wire, timeout=QUICK)
     assert isinstance(ended, httpx.ReadTimeout)
@@ -80,7 +78,7 @@ def test_a_body_hangs_in_the_middle(wire: str, provider_twin: StartTwin) -> None
         post(provider_twin(fault('kind = "hang", after = 1')), wire, QUICK)
 
 
-def test_a_malformed_event_stands_in_the_middle(wire: str, provider_twin: StartTwin) -> None:
+def test_malformed_event_in_the_middle(wire: str, provider_twin: StartTwin) -> None:
     plain = stream(wire, PLAIN).pieces
     sent, ended = received(provider_twin(fault('kind = "malformed", after = 3')), wire)
     assert ended is None
@@ -90,7 +88,7 @@ def test_a_malformed_event_stands_in_the_middle(wire: str, provider_twin: StartT
     assert names(sent) == names(b"".join(plain))
 
 
-def test_bytes_trickle_in_a_stream_and_in_a_body(wire: str, provider_twin: StartTwin) -> None:
+def test_slow_fault_sends_a_few_bytes_at_a_time(wire: str, provider_twin: StartTwin) -> None:
     script = fault('kind = "slow", size = 100, pause = "5ms"')
     twin = provider_twin(script)
     began = time.monotonic()
@@ -121,16 +119,14 @@ def test_a_connection_is_refused_and_the_next_one_is_not(
     assert received(twin, wire)[1] is None
 
 
-def test_who_is_refused_is_known_by_its_address_and_not_by_its_headers(
-    wire: str, provider_twin: StartTwin
-) -> None:
+def test_refused_fault_ignores_forwarded_headers(wire: str, provider_twin: StartTwin) -> None:
     twin = provider_twin(fault('kind = "refused"'))
     headers = KEYS[wire] | {"x-forwarded-for": "192.0.2.1"}
     with pytest.raises(httpx.RemoteProtocolError):
         httpx.post(twin.url + PATHS[wire], json=HELLO[wire], headers=headers, timeout=5)
 
 
-def test_more_is_said_than_sent(wire: str, provider_twin: StartTwin) -> None:
+def test_content_length_exceeds_the_body(wire: str, provider_twin: StartTwin) -> None:
     twin = provider_twin(fault('kind = "content_length"'))
     sent, ended = received(twin, wire)
     assert WORDS in str(put_together(wire, sent))
@@ -139,7 +135,7 @@ def test_more_is_said_than_sent(wire: str, provider_twin: StartTwin) -> None:
         post(twin, wire)
 
 
-def test_nothing_is_left_at_work_for_a_client_that_went_away(wire: str) -> None:
+def test_disconnected_client_leaves_no_task(wire: str) -> None:
     async def main() -> None:
         twin = ProviderTwin(parse_script(answering('pace = "1h"')))
         async with twin, httpx.AsyncClient() as client:

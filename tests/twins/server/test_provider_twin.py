@@ -45,7 +45,7 @@ def test_one_script_answers_on_every_wire(wire: str, provider_twin: StartTwin) -
     assert "Hi." in answer.text
 
 
-def test_the_model_in_the_path_chooses_the_rule_and_counts_as_part_of_the_request(
+def test_model_in_the_path_selects_the_rule(
     provider_twin: StartTwin,
 ) -> None:
     rules = [
@@ -62,7 +62,7 @@ def test_the_model_in_the_path_chooses_the_rule_and_counts_as_part_of_the_reques
     assert twin.requests[-1].from_path == {"model": "m-1"}
 
 
-def test_the_models_at_a_shared_path_are_those_of_the_provider_that_is_meant(
+def test_shared_models_path_lists_models_by_provider_headers(
     provider_twin: StartTwin,
 ) -> None:
     rules = [
@@ -84,7 +84,7 @@ def test_the_models_at_a_shared_path_are_those_of_the_provider_that_is_meant(
     assert [one["name"] for one in listed["gemini"]["models"]] == ["models/gemini-model"]
 
 
-def test_a_token_instead_of_a_key_is_known_by_the_version_beside_it(
+def test_bearer_token_with_version_header_means_anthropic(
     provider_twin: StartTwin,
 ) -> None:
     place = provider_twin(ANY).url + "/v1/models"
@@ -101,9 +101,7 @@ def test_a_token_instead_of_a_key_is_known_by_the_version_beside_it(
 
 
 @pytest.mark.parametrize("version", ["v1", "v1beta"])
-def test_gemini_is_spoken_in_each_version_of_its_interface(
-    version: str, provider_twin: StartTwin
-) -> None:
+def test_gemini_supports_both_api_versions(version: str, provider_twin: StartTwin) -> None:
     twin = provider_twin(ANY)
     body = {"contents": [{"parts": [{"text": "hello"}]}]}
     for method in ("generateContent", "streamGenerateContent?alt=sse"):
@@ -151,17 +149,17 @@ def test_unknown_endpoints_are_rejected_in_the_format_of_the_likely_provider(
     assert (kept.status, kept.error) == (status, message)
 
 
-def test_wrong_method_gets_the_allowed_one(provider_twin: StartTwin) -> None:
+def test_wrong_method_reports_the_allowed_method(provider_twin: StartTwin) -> None:
     assert httpx.get(url(provider_twin(ANY), "openai")).headers["allow"] == "POST"
 
 
-def test_a_cut_answer_breaks_off_in_the_middle(provider_twin: StartTwin) -> None:
+def test_cut_fault_breaks_the_response(provider_twin: StartTwin) -> None:
     script = 'rules = [{ answer = { text = "a", fault = { kind = "cut" } } }]'
     with pytest.raises(httpx.RemoteProtocolError, match="without sending complete message body"):
         post(provider_twin(script))
 
 
-def test_a_client_that_gives_up_does_not_disturb_the_twin(provider_twin: StartTwin) -> None:
+def test_client_timeout_does_not_affect_the_twin(provider_twin: StartTwin) -> None:
     twin = provider_twin(HANG_ONCE)
     with pytest.raises(httpx.ReadTimeout):
         post(twin, timeout=0.1)
@@ -189,7 +187,7 @@ def test_closing_does_not_wait_for_clients(script: str) -> None:
     assert len(ended) == 1
 
 
-def test_it_serves_inside_a_running_loop_too() -> None:
+def test_twin_serves_inside_a_running_loop() -> None:
     async def main() -> str:
         async with ProviderTwin(parse_script(ANY)) as twin, httpx.AsyncClient() as client:
             answer = await client.post(
@@ -200,7 +198,7 @@ def test_it_serves_inside_a_running_loop_too() -> None:
     assert "Hi." in asyncio.run(main())
 
 
-def test_a_port_that_is_taken_is_told() -> None:
+def test_port_in_use_is_reported() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         twin = ProviderTwin(parse_script(ANY), port=port)
@@ -211,7 +209,7 @@ def test_a_port_that_is_taken_is_told() -> None:
             pass
 
 
-def test_clients_find_it_by_the_variables_they_know(provider_twin: StartTwin) -> None:
+def test_environ_has_base_url_and_key_of_each_provider(provider_twin: StartTwin) -> None:
     twin = provider_twin(ANY)
     environ = twin.environ()
     assert environ["OPENAI_BASE_URL"] == f"{twin.url}/v1"
@@ -224,7 +222,7 @@ def test_clients_find_it_by_the_variables_they_know(provider_twin: StartTwin) ->
     assert len({environ[name] for name in keys}) == 1
 
 
-def test_tokens_are_of_one_twin_alone() -> None:
+def test_control_token_is_unique_per_twin() -> None:
     script = parse_script(ANY)
     assert ProviderTwin(script).token != ProviderTwin(script).token
     assert ProviderTwin(script, token="mine").token == "mine"
@@ -233,12 +231,12 @@ def test_tokens_are_of_one_twin_alone() -> None:
 WIRES = wire_registry()
 
 
-def test_every_wire_of_the_folder_has_a_real_provider() -> None:
+def test_every_wire_has_a_default_provider_address() -> None:
     assert set(provider_addresses((), WIRES)) == set(WIRES)
     assert all(one.startswith("https://") for one in provider_addresses((), WIRES).values())
 
 
-def test_one_is_for_all_wires_and_one_for_its_own() -> None:
+def test_address_can_be_set_per_wire_or_for_all() -> None:
     found = provider_addresses(("openai=http://a/v1/", "http://b"), WIRES)
     assert found["openai"] == "http://a"
     assert {url for wire, url in found.items() if wire != "openai"} == {"http://b"}

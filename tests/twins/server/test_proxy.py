@@ -106,7 +106,7 @@ def stream(url: str, wire: str, words: str = "hello") -> tuple[bytes, bool]:
 
 
 @both
-def test_what_is_recorded_is_given_back_byte_for_byte(
+def test_recordings_are_replayed_byte_for_byte(
     wire: str, recorder: Recorder, provider_twin: StartTwin
 ) -> None:
     provider = provider_twin(STORY)
@@ -127,7 +127,7 @@ def test_what_is_recorded_is_given_back_byte_for_byte(
 
 
 @both
-def test_keys_are_never_kept(wire: str, recorder: Recorder, tmp_path: Path) -> None:
+def test_keys_are_never_recorded(wire: str, recorder: Recorder, tmp_path: Path) -> None:
     with _answering(f'{{"error": "the key {KEY} is wrong"}}') as (provider, heard):
         twin = recorder.of(provider)
         place = f"{twin.url}{PATHS[wire]}?key={KEY}&a=1"
@@ -150,7 +150,9 @@ def test_keys_are_never_kept(wire: str, recorder: Recorder, tmp_path: Path) -> N
     assert again.text == '{"error": "the key [hidden] is wrong"}'
 
 
-def test_models_are_recorded_too(recorder: Recorder, provider_twin: StartTwin) -> None:
+def test_model_lists_and_token_counts_are_recorded(
+    recorder: Recorder, provider_twin: StartTwin
+) -> None:
     provider = provider_twin('rules = [{ when = { model = "gpt-5" }, answer = {} }]')
     place = recorder.of(provider.url).url + "/v1/models"
     listed = httpx.get(place, headers=SECRET["openai"]).json()
@@ -174,7 +176,7 @@ def test_models_are_recorded_too(recorder: Recorder, provider_twin: StartTwin) -
 
 
 @both
-def test_a_stream_is_passed_on_as_it_comes(
+def test_streams_are_forwarded_without_buffering(
     wire: str, recorder: Recorder, provider_twin: StartTwin
 ) -> None:
     came: list[bytes] = []
@@ -220,7 +222,7 @@ def test_resets_and_silence_of_a_provider_are_reported(
     assert "ReadTimeout" in answer.text
 
 
-def test_what_cannot_be_recorded_does_not_pass_for_recorded(
+def test_failed_recording_breaks_the_response(
     recorder: Recorder, provider_twin: StartTwin, tmp_path: Path
 ) -> None:
     twin = recorder.of(provider_twin(STORY).url)
@@ -245,7 +247,7 @@ def test_a_script_comes_before_recordings(recorder: Recorder, provider_twin: Sta
     assert told.endswith("the nearest is calls.jsonl:1, but input is 'else', not 'hello'")
 
 
-def test_to_record_and_to_answer_exclude_each_other(tmp_path: Path) -> None:
+def test_recording_excludes_a_script(tmp_path: Path) -> None:
     with pytest.raises(RecordingError, match="takes no script"):
         ProviderTwin(parse_script(STORY), record=RecordingFile(tmp_path / "calls.jsonl"))
 
@@ -382,7 +384,7 @@ def until(request: FakeRequest) -> tuple[int, str]:
 HEAD = b"HTTP/1.1 201 Made\r\ncontent-type: text/x\r\nset-cookie: a=1\r\nserver: real\r\n"
 
 
-def test_a_request_goes_on_and_its_answer_comes_back() -> None:
+def test_request_and_response_are_forwarded() -> None:
     with real(HEAD + b"content-length: 5\r\n\r\nhello") as (url, heard):
         request = FakeRequest(f"{url}/base", b"what is sent")
         with passing(request) as place:
@@ -401,7 +403,7 @@ def test_a_request_goes_on_and_its_answer_comes_back() -> None:
     assert until(request) == (201, "")
 
 
-def test_pieces_come_when_they_come_and_are_kept_with_their_times() -> None:
+def test_chunks_are_forwarded_at_once_and_recorded_with_times() -> None:
     chunks = [b"3\r\none\r\n", b"3\r\ntwo\r\n", b"0\r\n\r\n"]
     head = HEAD + b"transfer-encoding: chunked\r\n\r\n"
     with real(head, *chunks, pause=0.1) as (url, _):
@@ -430,5 +432,5 @@ def test_pieces_come_when_they_come_and_are_kept_with_their_times() -> None:
         ("https://example.com#part", False),
     ],
 )
-def test_an_address_says_where_a_server_is_and_nothing_else(url: str, is_one: bool) -> None:
+def test_provider_address_has_only_scheme_host_and_path(url: str, is_one: bool) -> None:
     assert is_address(url) is is_one

@@ -27,7 +27,7 @@ def test_the_same_request_gets_the_same_bytes(wire: str) -> None:
     assert reply(wire, HELLO[wire]).body != reply(wire, other).body
 
 
-def test_what_the_path_says_joins_the_body_and_makes_another_request(wire: str) -> None:
+def test_path_parameters_are_part_of_the_request(wire: str) -> None:
     script = 'rules = [{ when = { model = "m-1" }, answer = { text = "a" } }]'
     incoming = IncomingRequest(wire_registry()[wire], KEYS[wire], json.dumps(HELLO[wire]).encode())
     assert reply_to(incoming, parse_script(script)).status == 400
@@ -60,7 +60,7 @@ def test_a_status_is_written_in_the_providers_shape(
 
 
 @pytest.mark.parametrize("kind", ["cut", "hang", "refused", "slow", "content_length"])
-def test_trouble_on_the_way_is_that_of_the_whole_answer(wire: str, kind: str) -> None:
+def test_delivery_faults_apply_to_the_whole_answer(wire: str, kind: str) -> None:
     whole = reply(wire, HELLO[wire], fault('kind = "slow"'))
     assert "a" in str(json.loads(whole.body))
     trouble = Fault(kind=FaultKind(kind))
@@ -102,7 +102,7 @@ def test_a_refused_request_gets_no_stream(wire: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["cut", "hang", "malformed", "status"])
-def test_trouble_far_behind_comes_before_the_end_of_a_stream(wire: str, kind: str) -> None:
+def test_late_fault_comes_before_the_last_event(wire: str, kind: str) -> None:
     plain = stream(wire, 'rules = [{ answer = { text = "a" } }]').pieces
     pieces = stream(wire, fault(f'kind = "{kind}", after = 99')).pieces
     before = len(plain) - 1

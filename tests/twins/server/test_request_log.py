@@ -29,7 +29,7 @@ def numbers(log: BoundedLog[Entry]) -> list[int]:
     return [one.number for one in log.entries]
 
 
-def test_the_latest_are_kept_and_the_others_counted() -> None:
+def test_log_keeps_the_latest_entries() -> None:
     log = logged(*[0] * 5, keep=2)
     assert (numbers(log), log.dropped, log.count) == ([4, 5], 3, 5)
 
@@ -40,7 +40,7 @@ def test_large_ones_are_dropped_sooner_but_the_newest_never() -> None:
     assert numbers(logged(500, 40, 40, max_bytes=100)) == [2, 3]
 
 
-def test_it_begins_anew() -> None:
+def test_log_can_be_cleared() -> None:
     log = logged(60, 60, max_bytes=100)
     log.clear()
     assert (numbers(log), log.dropped, log.count) == ([], 0, 0)
@@ -48,7 +48,7 @@ def test_it_begins_anew() -> None:
     assert (numbers(log), log.dropped) == ([1], 0)
 
 
-def test_what_was_read_does_not_grow_afterwards() -> None:
+def test_entries_are_a_snapshot() -> None:
     log = logged(1)
     before = log.entries
     log.add(Entry(2), 1)
@@ -63,14 +63,14 @@ def is_incomplete(line: bytes) -> bool:
     ("written", "mended"),
     [("a\n", "a\n"), ("a\nb", "a\nb\n"), ("a\nto", "a\n"), ("", ""), ("to", "")],
 )
-def test_the_last_line_gets_its_end_or_goes(tmp_path: Path, written: str, mended: str) -> None:
+def test_last_line_is_completed_or_removed(tmp_path: Path, written: str, mended: str) -> None:
     file = tmp_path / "lines"
     file.write_text(written)
     repair_last_line(file, is_incomplete)
     assert file.read_text() == mended
 
 
-def test_a_torn_line_is_passed_over() -> None:
+def test_torn_line_is_skipped() -> None:
     assert complete_lines(b"a\nto", is_incomplete) == [b"a"]
     assert complete_lines(b"to\nb", is_incomplete) == [b"to", b"b"]
 

@@ -29,11 +29,11 @@ def told(recorded: Json, twin: Json, **comparison: Any) -> list[str]:
         ({"a": 1.0}, {"a": 1}, []),
     ],
 )
-def test_a_difference_is_told_by_its_place(recorded: Json, twin: Json, found: list[str]) -> None:
+def test_differences_are_reported_by_path(recorded: Json, twin: Json, found: list[str]) -> None:
     assert told(recorded, twin) == found
 
 
-def test_what_is_declared_to_differ_may() -> None:
+def test_declared_differences_are_ignored() -> None:
     one: dict[str, Json] = {"id": 1, "at": 5, "b": {"id": 2}}
     other: dict[str, Json] = {"id": 3, "at": 6, "b": {}}
     assert told({**one}, {**other}, ignore=["$..id"], types=["$.at"]) == []
@@ -48,7 +48,7 @@ def test_a_text_that_was_hidden_is_like_any_other_text() -> None:
     assert told({"key": "[hidden]"}, {}) == ['$.key: "[hidden]" / nothing']
 
 
-def test_what_is_ignored_may_be_more_or_less() -> None:
+def test_ignored_list_items_may_be_missing() -> None:
     assert told([1, 2, 3], [1], ignore=["$[*]"]) == []
     assert told([1, 2, 3], [1], ignore=["$[1]"]) == ["$[2]: 3 / nothing"]
 

@@ -52,7 +52,7 @@ def test_the_example_is_like_its_recording() -> None:
     assert [list(one.differences) for one in played] == [[]] * len(recording)
 
 
-def test_an_id_of_the_real_service_stands_for_the_twins_from_then_on() -> None:
+def test_recorded_ids_are_mapped_to_twin_ids() -> None:
     assert differing(
         exchange("POST /things", 201, {"id": "real-1", "a": 1}, {"a": 1}),
         exchange("POST /things", 201, {"id": "real-2", "of": "real-1"}, {"of": "real-1"}),
@@ -61,7 +61,7 @@ def test_an_id_of_the_real_service_stands_for_the_twins_from_then_on() -> None:
     ) == [[], [], [], []]
 
 
-def test_what_the_twin_says_otherwise_is_told() -> None:
+def test_differences_from_the_recording_are_reported() -> None:
     assert differing(
         exchange("POST /things", 200, {"id": "x", "a": 2}, {"a": 1}),
         exchange("GET /nowhere", 200, {"a": 1}),

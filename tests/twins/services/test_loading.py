@@ -45,7 +45,7 @@ collection = "people"
 """
 
 
-def test_a_mistake_beside_the_state_brings_no_others_with_it() -> None:
+def test_mistake_beside_the_state_is_reported_alone() -> None:
     assert parse_service(f'name = "s"\n{KEPT}').name == "s"
     assert told(f'name = "s"\nquux = 1\n{KEPT}').startswith("t.toml:2: unknown key quux (see ")
 
@@ -169,7 +169,7 @@ TOML = [one for one in fences("toml") if one.page.name in PAGES]
 
 
 @pytest.mark.parametrize("fence", TOML, ids=lambda fence: fence.name)
-def test_what_the_reference_shows_declares_a_service(fence: Fence, tmp_path: Path) -> None:
+def test_documented_services_are_valid(fence: Fence, tmp_path: Path) -> None:
     (tmp_path / "recordings").mkdir()
     recorded = '{"request": {"method": "GET", "path": "/a"}, "response": {"status": 200}}\n'
     (tmp_path / "recordings" / "a.jsonl").write_text(recorded)

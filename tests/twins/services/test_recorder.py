@@ -48,9 +48,7 @@ def recorded(file: Path) -> list[RecordedExchange]:
     return list(load_recording(file))
 
 
-def test_what_is_recorded_is_what_the_twin_is_held_against(
-    file: Path, service_twin: StartServiceTwin
-) -> None:
+def test_twin_matches_its_recording(file: Path, service_twin: StartServiceTwin) -> None:
     service = load_service(PAYMENTS)
     real = service_twin(PAYMENTS)
     with in_background(ServiceTwin(service, record=ExchangeFile(file), to=real.url)) as twin:
@@ -71,7 +69,7 @@ def test_what_is_recorded_is_what_the_twin_is_held_against(
     assert [one.differences for one in played] == [[]] * 4
 
 
-def test_answers_come_through_byte_for_byte(
+def test_responses_are_forwarded_byte_for_byte(
     recording: Record, service_twin: StartServiceTwin, file: Path
 ) -> None:
     route = fixed('{ b = 1, a = "ü" }', 'headers = { Set-Cookie = "id=1", X-More = "yes" }')
@@ -88,7 +86,7 @@ def test_answers_come_through_byte_for_byte(
     assert "cookie" not in real.requests[2].headers
 
 
-def test_what_it_cannot_do_while_it_records_is_told(
+def test_control_of_a_recording_twin_is_limited(
     recording: Record, service_twin: StartServiceTwin
 ) -> None:
     twin = recording(service_twin('name = "s"\n' + fixed("1")).url)
@@ -102,9 +100,7 @@ def test_what_it_cannot_do_while_it_records_is_told(
     assert not twin.requests
 
 
-def test_a_service_that_does_not_answer_is_told_in_the_twins_own_words(
-    recording: Record, file: Path
-) -> None:
+def test_unreachable_service_is_reported(recording: Record, file: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     twin = recording(f"http://127.0.0.1:{port}")
@@ -115,7 +111,7 @@ def test_a_service_that_does_not_answer_is_told_in_the_twins_own_words(
     assert not file.exists()
 
 
-def test_what_breaks_off_is_passed_on_as_that_and_not_recorded(
+def test_broken_response_is_forwarded_and_not_recorded(
     recording: Record, service_twin: StartServiceTwin, file: Path
 ) -> None:
     faults = 'faults = [{ kind = "cut", on = [1] }, { kind = "hang", after = 1, on = [2] }]'
@@ -135,7 +131,7 @@ def test_what_breaks_off_is_passed_on_as_that_and_not_recorded(
     assert len(recorded(file)) == 1
 
 
-def test_what_cannot_be_recorded_does_not_pass_for_recorded(
+def test_failed_recording_breaks_the_response(
     recording: Record, service_twin: StartServiceTwin, file: Path
 ) -> None:
     twin = recording(service_twin('name = "s"\n' + fixed("1")).url)
@@ -146,7 +142,7 @@ def test_what_cannot_be_recorded_does_not_pass_for_recorded(
     assert twin.requests[0].why == "the response could not be recorded"
 
 
-def test_a_method_that_no_recording_has_is_refused_before_anything_is_asked(
+def test_unsupported_method_is_rejected_before_forwarding(
     recording: Record, service_twin: StartServiceTwin
 ) -> None:
     real = service_twin('name = "s"\n' + fixed("1"))
@@ -164,7 +160,7 @@ def test_invalid_addresses_are_rejected(to: str, file: Path) -> None:
         ServiceRecorder(dispatcher, ExchangeFile(file), to, reporter=ErrorReporter())
 
 
-def test_half_of_what_a_recording_needs_is_refused(file: Path) -> None:
+def test_recording_needs_file_and_address(file: Path) -> None:
     service = load_service(PAYMENTS)
     for half in ({"to": "http://host"}, {"record": ExchangeFile(file)}):
         with pytest.raises(RecordingError, match="needs a file and the address of the service"):

@@ -47,7 +47,7 @@ def exchange(
         (QUERY, "/x?a=1&api_key=s3cret%2F%2Bkey", {}),
     ],
 )
-def test_the_key_a_client_has_is_nowhere(toml: str, target: str, headers: dict[str, str]) -> None:
+def test_client_key_is_not_recorded(toml: str, target: str, headers: dict[str, str]) -> None:
     told = json.dumps({"you": SECRET, "list": [SECRET]}).encode()
     answer = ServiceResponse(200, {**JSON, "location": f"/x/{SECRET}"}, told)
     made = exchange(target, {**JSON, **headers}, told, answer, toml)
@@ -68,7 +68,7 @@ def basic(said: str) -> str:
 @pytest.mark.parametrize(
     "said", [BEARER, basic("user:hunter2-REALSECRET-xyz"), basic("hunter2-REALSECRET-xyz:")]
 )
-def test_a_key_in_other_letters_is_nowhere(said: str) -> None:
+def test_escaped_client_key_is_not_recorded(said: str) -> None:
     written_key = rb"hunter2\u002dREALSECRET\u002Dxyz"
     told = b'{"a": "%s", "%s": ["%s"]}' % (written_key, written_key, written_key)
     answer = ServiceResponse(200, {**JSON, "location": "/x/hunter2%2dREALSECRET-xyz"}, told)
@@ -79,7 +79,7 @@ def test_a_key_in_other_letters_is_nowhere(said: str) -> None:
     assert made.response.body == {"a": "[hidden]", "[hidden]": ["[hidden]"]}
 
 
-def test_secrets_in_forms_and_in_headers_that_are_looked_at_are_hidden() -> None:
+def test_secrets_in_forms_and_matched_headers_are_hidden() -> None:
     route = '[[routes]]\npath = "/y"\nkind = "fixed"\nwhen.header = { x-session-token = "a" }\n'
     content = urlencode({"secretKey": "s", "next": "/a?token=t", "j": '{"otp": "1"}'}).encode()
     made = exchange("/x", {"content-type": FORM, "x-session-token": "a"}, content, toml=route)
@@ -88,7 +88,7 @@ def test_secrets_in_forms_and_in_headers_that_are_looked_at_are_hidden() -> None
     assert made.request.body == told
 
 
-def test_what_is_secret_by_its_name_is_hidden() -> None:
+def test_values_of_secret_names_are_hidden() -> None:
     given: dict[str, Any] = {"user": "ada", "password": "pw", "deep": [{"apiKey": "a"}]}
     answered = {"access_token": "t", "Refresh-Token": "r", "next_token_at": 5, "token": 7}
     answer = ServiceResponse(302, {"location": "https://a/b?code=1&token=abc#access_token=x"})
@@ -110,7 +110,7 @@ def test_what_is_secret_by_its_name_is_hidden() -> None:
     }
 
 
-def test_headers_that_say_whose_account_it_is_are_left_out() -> None:
+def test_account_headers_are_not_recorded() -> None:
     asked = {**JSON, "user-agent": "me", "x-device": "mine", "idempotency-key": "1"}
     answered = {**JSON, "set-cookie": "a=b", "x-account": "me", "x-ratelimit-left": "3"}
     made = exchange(headers=asked, answer=ServiceResponse(200, answered, b"{}"))
@@ -118,7 +118,7 @@ def test_headers_that_say_whose_account_it_is_are_left_out() -> None:
     assert made.response.headers == {**JSON, "x-ratelimit-left": "3"}
 
 
-def test_headers_that_the_service_looks_at_are_kept() -> None:
+def test_matched_headers_are_recorded() -> None:
     toml = 'check.headers = ["X-Total", "set-cookie"]\n'
     route = '[[routes]]\npath = "/y"\nkind = "fixed"\nwhen.header = { X-Mode = "a" }\n'
     answer = ServiceResponse(200, {"x-total": "3", "set-cookie": "a=b"})
@@ -143,7 +143,7 @@ def test_a_form_is_a_table_unless_a_field_comes_twice(content: bytes, body: Any)
         assert sent.content == content
 
 
-def test_what_is_no_text_is_kept_too() -> None:
+def test_binary_bodies_are_recorded() -> None:
     picture = bytes(range(256))
     answer = ServiceResponse(200, {"content-type": "image/png"}, picture)
     made = exchange(content=picture, headers={"content-type": "image/png"}, answer=answer)

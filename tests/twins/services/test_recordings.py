@@ -41,7 +41,7 @@ EXCHANGES = st.builds(
 
 
 @given(st.lists(EXCHANGES, min_size=1, max_size=3))
-def test_what_is_written_is_read_again(exchanges: list[RecordedExchange]) -> None:
+def test_recording_round_trips(exchanges: list[RecordedExchange]) -> None:
     assert list(parse_recording(write_recording(exchanges))) == exchanges
 
 
@@ -64,7 +64,7 @@ def test_a_table_is_sent_as_json_or_as_a_form() -> None:
     assert (as_form.content, as_form.body) == (b"a=1&b=x+y", body)
 
 
-def test_what_belongs_to_the_old_connection_is_not_sent_again() -> None:
+def test_connection_headers_are_not_replayed() -> None:
     headers = {"Content-Length": "9", "Date": "once", "X-A": "b"}
     response = RecordedResponse(status=200, headers=headers, body="hi").response()
     assert response.headers == {"x-a": "b", "content-type": "text/plain"}
@@ -108,7 +108,7 @@ def paths(place: Path) -> list[str]:
     return [one.request.path for one in load_recording(place)]
 
 
-def test_a_file_goes_on_where_it_ended(tmp_path: Path) -> None:
+def test_recording_file_is_appended(tmp_path: Path) -> None:
     place = tmp_path / "new" / "r.jsonl"
     added(place, "/a")
     added(place, "/b", "/c")
@@ -116,7 +116,7 @@ def test_a_file_goes_on_where_it_ended(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("torn", [1, 12, 40])
-def test_what_a_death_left_of_the_last_line_goes_alone(tmp_path: Path, torn: int) -> None:
+def test_torn_last_line_is_dropped(tmp_path: Path, torn: int) -> None:
     place = tmp_path / "r.jsonl"
     added(place, "/a")
     whole = place.read_bytes()
@@ -126,7 +126,7 @@ def test_what_a_death_left_of_the_last_line_goes_alone(tmp_path: Path, torn: int
 
 
 @pytest.mark.parametrize("text", ["My notes.\nMore.", "My notes.", "{}", '{"version": 1}\n'])
-def test_a_file_of_something_else_is_left_as_it_is(tmp_path: Path, text: str) -> None:
+def test_file_of_another_format_is_rejected_unchanged(tmp_path: Path, text: str) -> None:
     place = tmp_path / "notes.jsonl"
     place.write_text(text)
     with pytest.raises(RecordingError, match=r"notes\.jsonl:1"):
@@ -134,7 +134,7 @@ def test_a_file_of_something_else_is_left_as_it_is(tmp_path: Path, text: str) ->
     assert place.read_text() == text
 
 
-def test_a_place_that_is_none_is_told_at_the_start(tmp_path: Path) -> None:
+def test_invalid_recording_path_fails_at_the_start(tmp_path: Path) -> None:
     with pytest.raises(RecordingError, match="not a .jsonl file") as caught:
         ExchangeFile(tmp_path / "recordings")
     assert ".jsonl" in caught.value.hint

@@ -79,7 +79,7 @@ def test_other_texts_stay_and_the_longest_key_is_hidden_first() -> None:
         *("userOTP", "aws_access_key_id", "csrfTokens"),
     ],
 )
-def test_a_name_says_it_in_any_case_and_within_others(name: str) -> None:
+def test_secret_names_are_found_in_any_case(name: str) -> None:
     assert is_secret_name(name)
 
 
@@ -120,7 +120,7 @@ def test_other_names_and_tokens_of_pages_are_plain(name: str) -> None:
         ("nothing = here", "nothing = here"),
     ],
 )
-def test_what_its_name_says_is_secret_is_hidden(text: str, told: str) -> None:
+def test_secret_fields_in_text_are_hidden(text: str, told: str) -> None:
     assert without_secrets_in_text(text) == told
 
 

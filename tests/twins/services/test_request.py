@@ -16,7 +16,7 @@ def body(content: bytes, kind: str = "application/json") -> object:
     return ServiceRequest("POST", "/", {"content-type": kind}, content).body
 
 
-def test_a_body_is_read_as_what_it_is() -> None:
+def test_body_is_parsed_by_content() -> None:
     assert body(b"") is None
     assert body(b'{"a": 1}', "text/plain") == {"a": 1}
     assert body(b"a=1&b=x+y&c=", "application/x-www-form-urlencoded; charset=utf-8") == {
@@ -45,7 +45,7 @@ KINDS: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("table", KINDS, ids=lambda one: one["kind"])
-def test_a_request_with_the_key_is_let_in_and_no_other(table: dict[str, Any]) -> None:
+def test_only_a_request_with_the_key_is_accepted(table: dict[str, Any]) -> None:
     auth = Authentication.model_validate(table)
     assert not auth.accepts(PLAIN)
     assert auth.accepts(auth.with_key(PLAIN))
@@ -54,7 +54,7 @@ def test_a_request_with_the_key_is_let_in_and_no_other(table: dict[str, Any]) ->
     assert auth.without_key(auth.with_key(PLAIN)).target == "/x?a=1"
 
 
-def test_the_scheme_may_be_written_in_small_letters() -> None:
+def test_authentication_scheme_is_case_insensitive() -> None:
     auth = Authentication.model_validate(KINDS[1])
     coded = base64.b64encode(b"user:password").decode()
     assert auth.accepts(ServiceRequest("GET", "/", {"authorization": f"basic {coded}"}))
@@ -71,24 +71,24 @@ def test_the_scheme_may_be_written_in_small_letters() -> None:
         {"kind": "bearer", "key": "k", "status": 200},
     ],
 )
-def test_what_is_not_whole_is_refused(table: dict[str, Any]) -> None:
+def test_incomplete_authentication_is_rejected(table: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="."):
         Authentication.model_validate(table)
 
 
-def test_who_lacks_the_key_is_told_in_the_declared_shape() -> None:
+def test_missing_key_gets_the_declared_error() -> None:
     auth = '[auth]\nkind = "bearer"\nkey = "k"\nstatus = 403\njson = { no = "{{ code }}" }\n'
     ask = Asked(auth + fixed("1"))
     assert ask("GET /x") == (403, {"no": "unauthorized"})
     assert ask("GET /x", authorization="Bearer k") == (200, 1)
 
 
-def test_a_route_may_be_open_to_all() -> None:
+def test_route_without_authentication() -> None:
     ask = Asked('[auth]\nkind = "bearer"\nkey = "k"\n' + fixed("1", "auth = false"))
     assert ask("GET /x") == (200, 1)
 
 
-def test_a_key_in_the_query_is_no_filter_of_a_list() -> None:
+def test_key_in_the_query_is_not_a_list_filter() -> None:
     auth = '[auth]\nkind = "query"\nname = "key"\nkey = "k"\n[state]\nc = []\n'
     ask = Asked(auth + '[[routes]]\npath = "/c"\nkind = "list"\ncollection = "c"')
     assert ask("GET /c?key=k") == (200, [])
@@ -110,12 +110,12 @@ def trouble(**table: Any) -> FaultRule:
         ({"probability": 1.0}, [1, 2, 3, 4, 5, 6]),
     ],
 )
-def test_it_comes_to_the_requests_that_are_said(when: dict[str, Any], met: list[int]) -> None:
+def test_fault_matches_the_declared_requests(when: dict[str, Any], met: list[int]) -> None:
     one = trouble(**when)
     assert [number for number in range(1, 7) if one.matches(number, 0, "")] == met
 
 
-def test_chance_is_about_as_often_as_said() -> None:
+def test_fault_probability_is_about_as_declared() -> None:
     count = sum(trouble(probability=0.2).matches(number, 1, "s") for number in range(1000))
     assert 150 < count < 250
 
@@ -131,9 +131,7 @@ def test_chance_is_about_as_often_as_said() -> None:
         ({"kind": "delay", "delay": "1s"}, True),
     ],
 )
-def test_an_answer_that_is_lost_was_performed_unless_said_otherwise(
-    table: dict[str, Any], performed: bool
-) -> None:
+def test_fault_performs_the_request_by_default(table: dict[str, Any], performed: bool) -> None:
     assert FaultRule.model_validate(table).is_performed is performed
 
 
@@ -158,7 +156,7 @@ def test_invalid_tables_are_rejected(table: dict[str, Any], told: str) -> None:
 AUTH = '[auth]\nkind = "header"\nname = "X-Pay"\nkey = "s3cret/+"\n'
 
 
-def test_keys_are_hidden_wherever_they_stand() -> None:
+def test_keys_are_hidden_in_all_parts_of_a_request() -> None:
     ask = Asked(AUTH + fixed("1"))
     ask("GET /x?k=s3cret%2F%2B&n=1", {"a": ["s3cret/+", 2]}, x_pay="s3cret/+", cookie="c")
     ask("GET /s3cret%2F%2B", authorization="Bearer other", x_api_key="theirs")
@@ -172,7 +170,7 @@ def test_keys_are_hidden_wherever_they_stand() -> None:
     assert not [one for one in ("s3cret", "other", "theirs") if one in told]
 
 
-def test_it_tells_who_answered_when_and_how() -> None:
+def test_request_log_has_route_time_and_fault() -> None:
     ask = Asked(
         'clock.step = "1m"\n' + fixed("1", 'name = "it"\nfaults = [{ kind = "cut", on = [2] }]')
     )

@@ -19,7 +19,7 @@ def test_a_body_is_json_or_text_with_its_length() -> None:
     assert (text.content, text.headers) == (b"hi 1", {"content-type": "text/plain; charset=utf-8"})
 
 
-def test_what_has_no_body_says_no_length() -> None:
+def test_response_without_body_has_no_length() -> None:
     assert dict(ServiceResponse(204).reply.headers) == {}
     assert dict(ServiceResponse(200).reply.headers) == {"content-length": "0"}
 
@@ -27,7 +27,7 @@ def test_what_has_no_body_says_no_length() -> None:
 @pytest.mark.parametrize(
     "table", [{"json": 1, "body": "a"}, {"status": 204, "body": "a"}, {"status": 99}]
 )
-def test_bodies_that_contradict_are_refused(table: dict[str, object]) -> None:
+def test_contradicting_bodies_are_rejected(table: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="exclude|no body|greater"):
         ResponseTable.model_validate(table)
 
@@ -48,7 +48,7 @@ def paging(by: str, **more: int) -> Paging:
 
 
 @given(st.sampled_from(BY), st.integers(0, 12), st.integers(1, 5))
-def test_page_after_page_gives_every_record_once(by: str, count: int, size: int) -> None:
+def test_paging_returns_every_record_once(by: str, count: int, size: int) -> None:
     records = {f"r{number}": number for number in range(count)}
     query, found = {"size": str(size)}, list[object]()
     for _ in range(count + 1):
@@ -84,7 +84,7 @@ def test_a_page_is_never_larger_than_the_most() -> None:
         ("page", {"size": "9" * 5000}),
     ],
 )
-def test_what_is_no_page_is_rejected(by: str, query: dict[str, str]) -> None:
+def test_invalid_page_is_rejected(by: str, query: dict[str, str]) -> None:
     with pytest.raises(Rejection, match="at|size") as caught:
         paging(by).cut({"a": 1}, query)
     assert caught.value.status == 400

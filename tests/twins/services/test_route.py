@@ -39,7 +39,7 @@ body = "{{ method }} {{ path.rest }}"
         ),
     ],
 )
-def test_what_no_route_answers_is_told_with_the_nearest_one(words: str, told: str) -> None:
+def test_unmatched_request_names_the_nearest_route(words: str, told: str) -> None:
     ask = Asked(ROUTES)
     status, body = ask(words)
     assert (status, body["error"]["code"], body["twin"]) == (404, "no_route", True)
@@ -49,7 +49,7 @@ def test_what_no_route_answers_is_told_with_the_nearest_one(words: str, told: st
     assert told in entry.why
 
 
-def test_the_first_route_that_fits_answers() -> None:
+def test_first_matching_route_answers() -> None:
     ask = Asked(ROUTES)
     assert ask("GET /v1/things/1?page=1", x_mode="slow") == (200, "slow")
     assert ask("POST /v1/things") == (200, "post")
@@ -58,7 +58,7 @@ def test_the_first_route_that_fits_answers() -> None:
     assert ask("POST /v1/things/") == (200, "post")
 
 
-def test_what_takes_all_that_is_left_answers_the_root_too() -> None:
+def test_rest_parameter_matches_the_root() -> None:
     ask = Asked('[[routes]]\npath = "/{rest...}"\nkind = "fixed"\nbody = "<{{ path.rest }}>"\n')
     assert [ask(f"GET {path}") for path in ("/", "/a/b")] == [(200, "<>"), (200, "<a/b>")]
 
@@ -72,12 +72,12 @@ collection = "c"
 """
 
 
-def test_ids_are_counted_past_those_that_are_taken() -> None:
+def test_new_ids_skip_existing_ids() -> None:
     ask = Asked("state.c = [{ id = 1 }, { id = '3' }]\n" + RECORDS_ROUTES)
     assert [ask("POST /c")[1]["id"] for _ in range(3)] == ["2", "4", "5"]
 
 
-def test_an_id_may_be_a_number_and_stand_under_another_name() -> None:
+def test_id_may_be_a_number_with_another_key() -> None:
     ask = Asked('collections.c = { key = "number", id = "{{ counter() }}" }\n' + RECORDS_ROUTES)
     assert [ask("POST /c", {"a": 1})[1] for _ in range(2)] == [
         {"number": 1, "a": 1},
@@ -86,11 +86,11 @@ def test_an_id_may_be_a_number_and_stand_under_another_name() -> None:
     assert list(members(ask.dispatcher.state()["c"])) == ["1", "2"]
 
 
-def test_an_id_that_is_taken_is_a_conflict() -> None:
+def test_duplicate_id_is_a_conflict() -> None:
     ask = Asked('collections.c = { id = "{{ body.id }}" }\n' + RECORDS_ROUTES)
     assert [ask("POST /c", {"id": "a"})[0] for _ in range(2)] == [201, 409]
 
 
-def test_what_is_no_table_is_refused() -> None:
+def test_non_object_body_is_rejected() -> None:
     ask = Asked("state.c = []\n" + RECORDS_ROUTES)
     assert ask("POST /c", [1])[1]["error"]["code"] == "invalid_body"

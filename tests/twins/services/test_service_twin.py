@@ -41,7 +41,7 @@ def test_clients_talk_to_it_over_http(service_twin: StartServiceTwin) -> None:
     assert list(members(twin.state["customers"])) == ["cus_ada"]
 
 
-def test_trouble_reaches_the_connection(service_twin: StartServiceTwin) -> None:
+def test_faults_reach_the_connection(service_twin: StartServiceTwin) -> None:
     kinds = ("refused", "cut", "content_length", "hang")
     faults = ", ".join(f'{{ kind = "{one}", on = [{n}] }}' for n, one in enumerate(kinds, 1))
     twin = service_twin(NAMED + fixed('"some text"', f"faults = [{faults}]"))
@@ -66,13 +66,13 @@ def test_headers_paths_and_methods_come_as_they_were_sent(service_twin: StartSer
     assert httpx.head(place, params={"q": "1"}, headers={"X-A": "1"}).content == b""
 
 
-def test_its_time_goes_on_when_it_is_told(service_twin: StartServiceTwin) -> None:
+def test_service_clock_is_advanced(service_twin: StartServiceTwin) -> None:
     twin = service_twin(NAMED + fixed('"{{ now }}"'))
     twin.advance(timedelta(days=1))
     assert httpx.get(twin.url + "/x").json() == "2026-01-02T00:00:00Z"
 
 
-def test_it_ends_with_its_block_also_while_a_client_waits() -> None:
+def test_twin_ends_with_its_block_despite_waiting_clients() -> None:
     service = parse_service(NAMED + fixed("1", 'faults = [{ kind = "hang" }]'))
 
     async def stand() -> str:
@@ -90,7 +90,7 @@ def test_it_ends_with_its_block_also_while_a_client_waits() -> None:
         httpx.get(url)
 
 
-def test_a_port_that_is_taken_is_trouble_of_the_machine() -> None:
+def test_service_port_in_use_is_reported() -> None:
     service = parse_service(NAMED + fixed("1"))
     with in_background(ServiceTwin(service)) as twin:
         port = int(twin.url.rpartition(":")[2])
@@ -101,7 +101,7 @@ def test_a_port_that_is_taken_is_trouble_of_the_machine() -> None:
             pass
 
 
-def test_its_health_is_told(service_twin: StartServiceTwin) -> None:
+def test_health_is_reported(service_twin: StartServiceTwin) -> None:
     twin = service_twin(NAMED + fixed("1"))
     httpx.get(twin.url + "/x")
     health = {"status": "ok", "service": "s", "requests": 1, "now": "2026-01-01T00:00:00Z"}

@@ -24,7 +24,7 @@ def control(twin: ServiceTwin, words: str, body: Any = None) -> tuple[int, Any]:
     return answer.status_code, answer.json()
 
 
-def test_whoever_has_the_token_sees_requests_and_state(twin: ServiceTwin) -> None:
+def test_token_gives_access_to_requests_and_state(twin: ServiceTwin) -> None:
     httpx.get(twin.url + "/x", headers={"authorization": "Bearer mine"})
     status, told = control(twin, "GET /requests")
     assert (status, told["requests"][0]["headers"]["authorization"]) == (200, "[hidden]")
@@ -33,7 +33,7 @@ def test_whoever_has_the_token_sees_requests_and_state(twin: ServiceTwin) -> Non
     assert control(twin, "GET /requests?method=GET")[1]["requests"] == told["requests"]
 
 
-def test_the_clock_is_turned(twin: ServiceTwin) -> None:
+def test_control_api_sets_the_clock(twin: ServiceTwin) -> None:
     assert control(twin, "POST /clock", {"advance": "90s"})[1] == {"now": "2026-01-01T00:01:30Z"}
     assert control(twin, "GET /clock") == (200, {"now": "2026-01-01T00:01:30Z"})
     later = {"set": "2027-01-01T00:00:00+01:00"}
@@ -41,7 +41,7 @@ def test_the_clock_is_turned(twin: ServiceTwin) -> None:
     assert httpx.get(twin.url + "/x").json() == "2026-12-31T23:00:00Z"
 
 
-def test_the_end_of_time_is_refused_and_breaks_nothing(service_twin: StartServiceTwin) -> None:
+def test_last_valid_time_is_enforced(service_twin: StartServiceTwin) -> None:
     twin = service_twin('name = "s"\nclock.step = "1h"\n' + fixed('"{{ now }}"'))
     last = "9999-12-31T22:30:00Z"
     assert control(twin, "POST /clock", {"set": last})[0] == 200
@@ -55,7 +55,7 @@ def test_the_end_of_time_is_refused_and_breaks_nothing(service_twin: StartServic
     assert httpx.get(twin.url + "/x").status_code == 200
 
 
-def test_trouble_is_armed(twin: ServiceTwin) -> None:
+def test_control_api_arms_faults(twin: ServiceTwin) -> None:
     fault = {"kind": "status", "status": 503, "next": 2, "route": "GET /x"}
     assert control(twin, "POST /faults", fault) == (200, {"armed": "status", "next": 2})
     assert [httpx.get(twin.url + "/x").status_code for _ in range(3)] == [503, 503, 200]

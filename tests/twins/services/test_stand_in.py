@@ -22,7 +22,7 @@ collection = "n"
 """
 
 
-def test_requests_at_once_do_not_tear_the_state() -> None:
+def test_concurrent_requests_keep_the_state_consistent() -> None:
     ask = Asked(COUNTING)
     with ThreadPoolExecutor(8) as pool:
         answers = pool.map(ask, ["POST /n"] * 200)
@@ -39,7 +39,7 @@ def test_failing_requests_change_no_state() -> None:
     assert ask.dispatcher.state() == {"n": {}}
 
 
-def test_trouble_comes_before_or_behind_what_is_performed() -> None:
+def test_fault_comes_before_or_after_the_request_is_performed() -> None:
     before = '{ kind = "status", status = 503, message = "no", on = [1] }'
     behind = '{ kind = "cut", on = [2] }, { kind = "status", performed = true, on = [3] }'
     ask = Asked(f"{COUNTING}faults = [{before}, {behind}]")
@@ -62,7 +62,7 @@ def test_trouble_comes_before_or_behind_what_is_performed() -> None:
         ('kind = "slow", size = 1', (ReplyEnd.COMPLETE, True)),
     ],
 )
-def test_every_kind_of_trouble_comes_to_a_reply(fault: str, wanted: tuple[ReplyEnd, bool]) -> None:
+def test_every_fault_kind_gives_its_reply(fault: str, wanted: tuple[ReplyEnd, bool]) -> None:
     service = parse_service('name = "s"\n' + fixed('"long"', f"faults = [{{ {fault} }}]"))
     reply = ServiceDispatcher(service).answer(ServiceRequest("GET", "/x", {}))
     assert (reply.ending, reply.begins) == wanted
@@ -70,7 +70,7 @@ def test_every_kind_of_trouble_comes_to_a_reply(fault: str, wanted: tuple[ReplyE
     assert (without.body, without.pause) == (b'"long"', timedelta())
 
 
-def test_a_body_may_be_no_json_and_an_answer_late() -> None:
+def test_malformed_body_and_delay_faults() -> None:
     faults = '[{ kind = "malformed", body = "{", on = [1] }, { kind = "delay", delay = "2s" }]'
     service = parse_service('name = "s"\n' + fixed("1", f"faults = {faults}"))
     dispatcher = ServiceDispatcher(service)
@@ -79,14 +79,14 @@ def test_a_body_may_be_no_json_and_an_answer_late() -> None:
     assert (second.body, second.delay) == (b"1", timedelta(seconds=2))
 
 
-def test_the_trouble_of_a_service_counts_all_its_requests() -> None:
+def test_service_fault_counts_all_requests() -> None:
     ask = Asked(
         'faults = [{ kind = "status", every = 2 }]\n' + fixed("1") + fixed("2").replace("/x", "/y")
     )
     assert [ask(f"GET /{one}")[0] for one in "xyxy"] == [200, 500, 200, 500]
 
 
-def test_what_is_armed_comes_to_the_next_requests() -> None:
+def test_armed_fault_applies_to_the_next_requests() -> None:
     ask = Asked(fixed("1") + fixed("2").replace("/x", "/y"))
     fault = FaultRule.model_validate({"kind": "status", "status": 502})
     ask.dispatcher.arm(fault, requests=2, route="GET /x")
@@ -98,7 +98,7 @@ def test_what_is_armed_comes_to_the_next_requests() -> None:
         ask.dispatcher.arm(fault, route="GET /z")
 
 
-def test_limits_go_by_the_clock() -> None:
+def test_rate_limit_uses_the_service_clock() -> None:
     ask = Asked('limit = { requests = 2, per = "1m" }\n' + fixed('"{{ now }}"'))
     assert [ask("GET /x")[0] for _ in range(3)] == [200, 200, 429]
     ask.dispatcher.advance(timedelta(seconds=59))
@@ -107,7 +107,7 @@ def test_limits_go_by_the_clock() -> None:
     assert ask("GET /x") == (200, "2026-01-01T00:01:00Z")
 
 
-def test_errors_have_the_shape_that_is_declared() -> None:
+def test_errors_have_the_declared_shape() -> None:
     shape = 'errors.json = { fault = "{{ message }}", at = "{{ unix }}" }\n'
     shape += 'errors.headers = { x-s = "{{ status }}" }\n'
     service = parse_service(
@@ -120,7 +120,7 @@ def test_errors_have_the_shape_that_is_declared() -> None:
     assert (reply.headers["x-s"], reply.headers["retry-after"]) == ("429", "60")
 
 
-def test_a_shape_that_cannot_be_written_is_told() -> None:
+def test_invalid_error_shape_is_reported() -> None:
     ask = Asked(
         'errors = { json = "{{ body.a }}" }\nlimit = { requests = 1, per = "1m" }\n' + fixed("1")
     )
@@ -128,7 +128,7 @@ def test_a_shape_that_cannot_be_written_is_told() -> None:
     assert "[errors]" in ask.dispatcher.requests[1].why
 
 
-def test_onlookers_are_told_of_each_request() -> None:
+def test_observer_gets_each_request() -> None:
     seen: list[ServedRequest] = []
     ask = Asked(fixed("1"), on_request=seen.append)
     ask("GET /x")

@@ -32,7 +32,7 @@ def test_the_same_seed_draws_the_same(seed: int) -> None:
     assert drawn(ServiceState(seed)) == drawn(ServiceState(seed))
 
 
-def test_another_seed_and_a_second_draw_differ() -> None:
+def test_seeds_and_draws_differ() -> None:
     state = ServiceState(1)
     assert drawn(state)[:3] != drawn(ServiceState(2))[:3]
     assert state.uuid() != state.uuid()
@@ -55,7 +55,7 @@ def test_a_copy_leaves_the_first_as_it_is() -> None:
     assert first.counters == {}
 
 
-def test_what_is_restore_tables_is_sorted_into_collections_and_values() -> None:
+def test_restore_tables_separates_collections_and_values() -> None:
     state = ServiceState(collections={"c": {}}, values={"v": 1})
     state.restore_tables({"c": {"1": {"id": "1"}}, "v": 2, "w": 3})
     assert (state.collections, state.values) == ({"c": {"1": {"id": "1"}}}, {"v": 2, "w": 3})
@@ -68,7 +68,7 @@ def clock(**table: Any) -> ServiceClock:
     return ServiceClock(ClockTable.model_validate(table), ManualClock(MACHINE))
 
 
-def test_it_stands_still_until_it_is_turned() -> None:
+def test_clock_stands_still_until_advanced() -> None:
     one = clock(start=datetime(2026, 3, 1, tzinfo=UTC))
     one.step()
     assert format_time(one.now) == "2026-03-01T00:00:00Z"
@@ -77,26 +77,26 @@ def test_it_stands_still_until_it_is_turned() -> None:
     assert (format_time(one.now), one.elapsed) == ("2026-03-02T00:00:00Z", timedelta(days=1))
 
 
-def test_it_goes_on_with_each_request() -> None:
+def test_clock_steps_with_each_request() -> None:
     one = clock(step="250ms")
     one.step()
     assert format_time(one.now) == "2026-01-01T00:00:00.250000Z"
 
 
-def test_a_real_one_is_the_machines() -> None:
+def test_real_clock_uses_machine_time() -> None:
     one = clock(real=True)
     one.advance(timedelta(seconds=1))
     assert one.now == MACHINE + timedelta(seconds=1)
 
 
-def test_it_does_not_go_backwards() -> None:
+def test_clock_does_not_go_backwards() -> None:
     with pytest.raises(UsageError, match="does not go backwards"):
         clock().set(datetime(2020, 1, 1, tzinfo=UTC))
     with pytest.raises(UsageError, match="time zone"):
         clock().set(datetime(2027, 1, 1))
 
 
-def test_it_ends_with_the_last_time_that_can_be_written() -> None:
+def test_clock_ends_at_the_last_valid_time() -> None:
     one = clock(start=datetime(9999, 12, 31, 23, tzinfo=UTC), step="40m")
     with pytest.raises(UsageError, match="the last time is 9999-12-31T23:59:59"):
         one.advance(timedelta(hours=1))
@@ -108,7 +108,7 @@ def test_it_ends_with_the_last_time_that_can_be_written() -> None:
     assert format_time(one.now) == "9999-12-31T23:40:00Z"
 
 
-def test_a_real_one_stands_still_at_the_end() -> None:
+def test_real_clock_stops_at_the_last_valid_time() -> None:
     one = ServiceClock(ClockTable(real=True), machine := ManualClock(MACHINE))
     one.set(END)
     asyncio.run(machine.turn(timedelta(seconds=5)))
@@ -144,7 +144,7 @@ def passed(limiter: RateLimiter, seconds: int, name: str = "a") -> bool:
     return True
 
 
-def test_so_many_pass_in_each_stretch_of_time() -> None:
+def test_rate_limit_allows_its_number_per_period() -> None:
     limiter = RateLimiter({})
     assert [passed(limiter, at) for at in (0, 10, 20, 59, 60, 61, 62)] == [
         *(True, True, False, False),
@@ -157,6 +157,6 @@ def test_so_many_pass_in_each_stretch_of_time() -> None:
 
 
 @pytest.mark.parametrize("table", [{"requests": 0, "per": "1m"}, {"requests": 1, "per": "0s"}])
-def test_a_limit_that_lets_nothing_pass_is_refused(table: dict[str, object]) -> None:
+def test_invalid_rate_limit_is_rejected(table: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="greater|longer"):
         RateLimit.model_validate(table)

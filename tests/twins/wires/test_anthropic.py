@@ -52,7 +52,7 @@ def test_usage_counts_nothing_twice() -> None:
     assert (counted["input_tokens"], counted["output_tokens"]) == (20, 1)
 
 
-def test_thoughts_that_were_changed_are_refused() -> None:
+def test_changed_thinking_is_rejected() -> None:
     thought, hidden, *_ = answer("anthropic", HELLO["anthropic"], SCRIPT)["content"]
     assert answer("anthropic", ask("a", [thought, hidden], "b"))
     for changed in (
@@ -64,7 +64,7 @@ def test_thoughts_that_were_changed_are_refused() -> None:
         assert message == f"messages.1.content.0: invalid {changed['type']} block"
 
 
-def test_what_one_speaker_says_in_a_row_is_one_message() -> None:
+def test_anthropic_consecutive_messages_are_joined() -> None:
     second = {**CALL, "id": "toolu_2"}
     results = [RESULT, {**RESULT, "tool_use_id": "toolu_2"}]
     said = [
@@ -81,12 +81,12 @@ def test_an_assistant_may_begin() -> None:
     assert answer("anthropic", ask() | {"messages": [{"role": "assistant", "content": "a"}]})
 
 
-def test_a_refusal_speaks_of_json_and_of_no_type_of_ours() -> None:
+def test_rejection_names_json_types() -> None:
     _, error = refusal("anthropic", ask() | {"messages": [5]})
     assert error["message"] == "messages.0: Input should be a valid dictionary"
 
 
-def test_the_version_has_to_be_said() -> None:
+def test_version_header_is_required() -> None:
     status, error = refusal("anthropic", HELLO["anthropic"], headers={"x-api-key": "k"})
     assert (status, error["message"]) == (400, "anthropic-version: header is required")
 
@@ -108,7 +108,7 @@ def test_a_conversation_is_read_by_turns() -> None:
     assert (talk.tool_result, talk.step) == ("todo.py", 1)
 
 
-def test_what_is_said_to_be_cached_may_be_more_than_was_counted() -> None:
+def test_scripted_cache_usage_may_exceed_the_prompt() -> None:
     usage = "{ cache_read = 800, cache_write = 30 }"
     used = answer("anthropic", HELLO["anthropic"], f"rules = [{{ answer.usage = {usage} }}]")[
         "usage"

@@ -52,7 +52,7 @@ def test_each_sort_of_block_has_its_deltas() -> None:
     assert [one["partial_json"] for one in deltas[3:]] == ["", '{"a":1}', ""]
 
 
-def test_it_ends_with_why_and_what_it_took() -> None:
+def test_stream_ends_with_stop_reason_and_usage() -> None:
     told = events(stream("anthropic", SCRIPT).body)
     assert told[-2]["delta"] == {"stop_reason": "tool_use", "stop_sequence": None}
     assert told[-2]["usage"] == USAGE

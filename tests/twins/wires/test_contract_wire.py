@@ -66,7 +66,7 @@ def test_paths_and_variables_of_wires_are_unique() -> None:
 
 @wires
 @pytest.mark.parametrize("text", ["hello", "größe 🐍\n\\", "x" * 1_000_000])
-def test_what_the_user_said_is_read_and_the_body_stays_as_it_was(wire: Wire, text: str) -> None:
+def test_user_text_is_read_and_the_body_unchanged(wire: Wire, text: str) -> None:
     body = hello(wire, text)
     before = deepcopy(body)
     read = wire.read(KEYS[wire.name], body)
@@ -95,7 +95,7 @@ def test_missing_key_is_rejected_before_the_body_is_read(wire: Wire) -> None:
 
 @wires
 @pytest.mark.parametrize("name", list(ANSWERS))
-def test_an_answer_is_json_and_the_same_again(wire: Wire, name: str) -> None:
+def test_answer_is_deterministic_json(wire: Wire, name: str) -> None:
     answer, to = ANSWERS[name], asked(wire)
     written = wire.write(answer, to)
     canonical_json(written)

@@ -59,7 +59,7 @@ def test_an_answer_is_written_as_parts_of_a_candidate() -> None:
     assert "secret" not in str(found)
 
 
-def test_the_first_call_is_signed_or_the_words_that_were_thought_about() -> None:
+def test_first_call_or_text_after_thinking_is_signed() -> None:
     def signed(text: str) -> list[bool]:
         parts = said(f"rules = [{{ answer = {{ {text} }} }}]", generationConfig={})
         return ["thoughtSignature" in one for one in parts]
@@ -70,7 +70,7 @@ def test_the_first_call_is_signed_or_the_words_that_were_thought_about() -> None
     assert signed('text = "a"') == [False]
 
 
-def test_thoughts_are_shown_only_when_they_are_asked_for() -> None:
+def test_thoughts_are_included_on_request_only() -> None:
     configs: list[Any] = [
         {},
         {"thinkingConfig": {}},
@@ -80,7 +80,7 @@ def test_thoughts_are_shown_only_when_they_are_asked_for() -> None:
         assert not any(one.get("thought") for one in said(generationConfig=config))
 
 
-def test_usage_counts_thoughts_apart_and_leaves_out_what_there_is_none_of() -> None:
+def test_usage_counts_thoughts_separately() -> None:
     usage = answer("gemini", HELLO["gemini"], SCRIPT)["usageMetadata"]
     assert usage == {
         "promptTokenCount": 100,
@@ -97,7 +97,7 @@ def test_usage_counts_thoughts_apart_and_leaves_out_what_there_is_none_of() -> N
     }
 
 
-def test_thoughts_that_were_changed_are_refused() -> None:
+def test_changed_thinking_is_rejected() -> None:
     thought, _, call, odd = said()
     result = response("odd")
     assert answer("gemini", ask("a", [thought, call, odd], [RESULT, result]))
@@ -139,12 +139,12 @@ def test_a_conversation_is_read_by_turns_in_either_spelling() -> None:
         ({}, "{}"),
     ],
 )
-def test_a_result_is_read_as_the_text_it_was(response: dict[str, Any], text: str) -> None:
+def test_function_response_is_read_as_text(response: dict[str, Any], text: str) -> None:
     result = {"functionResponse": {"name": "shell", "response": response}}
     assert part.read(KEYS["gemini"], ask("a", [CALL], [result])).tool_result == text
 
 
-def test_how_long_to_wait_stands_in_the_details_too() -> None:
+def test_retry_delay_is_in_the_error_details() -> None:
     fault = '{ kind = "status", status = 429, code = "ABORTED", retry_after = "1500ms" }'
     script = f"rules = [{{ answer = {{ fault = {fault} }} }}]"
     _, error = refusal("gemini", HELLO["gemini"], script=script)

@@ -31,7 +31,7 @@ def test_chunks_are_answers_without_a_name() -> None:
     assert sent.count(b"}\r\n\r\n") == len(events(sent)) == 6
 
 
-def test_the_last_chunk_says_why_and_what_it_took() -> None:
+def test_last_chunk_has_finish_reason_and_usage() -> None:
     *before, last = events(stream("gemini", SCRIPT).body)
     assert last["candidates"][0]["finishReason"] == "STOP"
     assert last["usageMetadata"]["totalTokenCount"] == 109
@@ -53,7 +53,7 @@ def test_thoughts_words_and_calls_come_one_after_another() -> None:
     assert last == {"text": ""}
 
 
-def test_words_that_were_thought_about_are_signed_at_the_end() -> None:
+def test_text_after_thinking_is_signed_in_the_last_chunk() -> None:
     *_, words, last = parts(WORDS)
     assert words == {"text": "so far."}
     assert (last["text"], bool(last["thoughtSignature"])) == ("", True)

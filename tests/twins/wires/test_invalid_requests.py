@@ -114,7 +114,7 @@ def test_anthropic_checks_settings_by_model_version() -> None:
         assert (status, error["message"].partition(":")[0]) == (400, field)
 
 
-def test_anthropic_turn_continues_thinking_only_if_it_began_so() -> None:
+def test_anthropic_thinking_must_start_at_the_beginning_of_a_turn() -> None:
     body = anthropic.ask("a", [CALL], [RESULT], **{"model": OLD, **budget(1024)})
     assert refusal("anthropic", body)[0] == 400
     assert answer("anthropic", body | {"model": MIDDLE} | ADAPTIVE)

@@ -41,7 +41,7 @@ def test_an_answer_is_written_as_output_items() -> None:
     assert (odd["arguments"], odd["call_id"] != shell["call_id"]) == ("{", True)
 
 
-def test_usage_tells_what_was_cached_and_thought() -> None:
+def test_usage_has_cached_and_reasoning_tokens() -> None:
     usage = answer("openai", HELLO["openai"], SCRIPT)["usage"]
     assert (usage["input_tokens"], usage["input_tokens_details"]["cached_tokens"]) == (100, 60)
     assert usage["output_tokens_details"]["reasoning_tokens"] == 2
@@ -56,7 +56,7 @@ def test_thoughts_are_enclosed_only_when_they_are_asked_for() -> None:
     assert answer("openai", HELLO["openai"] | ENCRYPTED, SCRIPT)["output"][0]["encrypted_content"]
 
 
-def test_a_thought_that_was_changed_is_refused() -> None:
+def test_changed_reasoning_is_rejected() -> None:
     thought = answer("openai", HELLO["openai"] | ENCRYPTED, SCRIPT)["output"][0]
     assert answer("openai", ask(user("a"), thought, user("b")))
     for changed in (thought | {"encrypted_content": "x"}, thought | {"encrypted_content": None}):
@@ -87,7 +87,7 @@ def test_a_conversation_is_read_by_turns() -> None:
 @pytest.mark.parametrize(
     ("name", "value"), [("previous_response_id", "resp_1"), ("conversation", {"id": "conv_1"})]
 )
-def test_what_would_be_kept_at_the_provider_is_refused(name: str, value: object) -> None:
+def test_server_side_conversation_state_is_rejected(name: str, value: object) -> None:
     status, error = refusal("openai", {**HELLO["openai"], name: value})
     assert (status, error["code"]) == (400, "unsupported_parameter")
     assert answer("openai", {**HELLO["openai"], name: None})["status"] == "completed"

@@ -53,7 +53,7 @@ def test_an_answer_is_one_choice_with_a_message() -> None:
     assert shell["id"] != odd["id"]
 
 
-def test_who_only_calls_says_nothing() -> None:
+def test_message_with_only_tool_calls_has_no_content() -> None:
     script = 'rules = [{ answer = { tool_calls = [{ name = "n" }] } }]'
     assert answer(WIRE, HELLO[WIRE], script)["choices"][0]["message"]["content"] is None
     silent = answer(WIRE, HELLO[WIRE], "rules = [{ answer = {} }]")["choices"][0]["message"]
@@ -61,7 +61,7 @@ def test_who_only_calls_says_nothing() -> None:
     assert "reasoning_content" not in silent
 
 
-def test_usage_tells_what_was_cached_and_thought() -> None:
+def test_usage_has_cached_and_reasoning_tokens() -> None:
     usage = answer(WIRE, HELLO[WIRE], SCRIPT)["usage"]
     assert (usage["prompt_tokens"], usage["prompt_tokens_details"]["cached_tokens"]) == (100, 60)
     assert usage["completion_tokens_details"]["reasoning_tokens"] == 2

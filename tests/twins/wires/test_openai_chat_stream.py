@@ -20,14 +20,14 @@ def deltas(chunks: list[Any]) -> list[Any]:
     return [one["choices"][0]["delta"] for one in chunks if one["choices"]]
 
 
-def test_chunks_have_no_names_and_end_with_a_word_of_their_own() -> None:
+def test_chunks_are_unnamed_and_end_with_done() -> None:
     sent = stream(WIRE, SCRIPT).body
     assert set(names(sent)) == {"message"}
     assert [one.data for one in events_of(sent)][-1] == DONE
     assert sent.endswith(b"\n\ndata: [DONE]\n\n")
 
 
-def test_every_chunk_says_whose_it_is() -> None:
+def test_every_chunk_has_the_response_id() -> None:
     heads = [(one["id"], one["object"], one["created"], one["model"]) for one in told()]
     assert len(set(heads)) == 1
     assert heads[0][1:] == ("chat.completion.chunk", 0, "gpt-5")
@@ -57,7 +57,7 @@ def test_the_reason_comes_in_the_last_choice_alone() -> None:
     assert chunks == [None] * (len(chunks) - 1) + ["tool_calls"]
 
 
-def test_usage_comes_at_the_end_to_who_asked_for_it() -> None:
+def test_usage_comes_last_on_request() -> None:
     *before, last = told()
     assert {one["usage"] for one in before} == {None}
     assert (last["choices"], last["usage"]["prompt_tokens"]) == ([], 2)
@@ -65,7 +65,7 @@ def test_usage_comes_at_the_end_to_who_asked_for_it() -> None:
         assert not [one for one in told(stream_options=options) if "usage" in one]
 
 
-def test_who_only_calls_begins_with_no_text() -> None:
+def test_stream_with_only_tool_calls_starts_without_content() -> None:
     script = 'rules = [{ answer = { tool_calls = [{ name = "n" }] } }]'
     assert deltas(events(stream(WIRE, script).body))[0]["content"] is None
 

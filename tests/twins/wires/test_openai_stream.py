@@ -39,7 +39,7 @@ def test_a_response_begins_empty_and_ends_whole() -> None:
     assert begun["id"] == ended["id"]
 
 
-def test_every_event_says_where_it_belongs() -> None:
+def test_events_reference_their_item() -> None:
     told = events(stream("openai", SCRIPT, **ENCRYPTED).body)
     items = {one["output_index"]: one["item"]["id"] for one in told if "item" in one}
     for one in told:
@@ -51,7 +51,7 @@ def test_every_event_says_where_it_belongs() -> None:
     assert (thought["summary_index"], thought["delta"]) == (0, "I look.")
 
 
-def test_what_is_encrypted_comes_when_the_item_is_done() -> None:
+def test_encrypted_content_comes_with_the_finished_item() -> None:
     told = events(stream("openai", SCRIPT, **ENCRYPTED).body)
     items = [one for one in told if one.get("item", {}).get("type") == "reasoning"]
     hidden = [bool(one["item"]["encrypted_content"]) for one in items]
@@ -65,7 +65,7 @@ def test_an_unfinished_response_is_incomplete() -> None:
     assert last["response"]["incomplete_details"] == {"reason": "max_output_tokens"}
 
 
-def test_an_error_in_the_middle_is_told_and_the_response_failed() -> None:
+def test_error_in_a_stream_fails_the_response() -> None:
     fault = '{ kind = "status", status = 429, message = "no", after = 4 }'
     script = f'rules = [{{ answer = {{ text = "a", fault = {fault} }} }}]'
     told = events(stream("openai", script).body)

@@ -33,7 +33,7 @@ CANDIDATE = {
 }
 
 
-def test_a_workspace_holds_the_base_without_holdouts_and_records(project: Project) -> None:
+def test_workspace_contains_the_base_without_holdouts(project: Project) -> None:
     async def scene() -> None:
         workspace: Workspace = await project.workspace()
         base = workspace.base
@@ -50,7 +50,7 @@ def test_a_workspace_holds_the_base_without_holdouts_and_records(project: Projec
     assert (subject, snapshot.skipped, snapshot.ignored) == ("the base", (), ())
 
 
-def test_git_inside_shows_neither_the_past_nor_the_holdouts(project: Project) -> None:
+def test_git_in_the_workspace_shows_no_history_or_holdouts(project: Project) -> None:
     listed = git(project.folder, "rev-list", "--objects", "--all").split("\n")
     ignored_files = {
         line[:40] for line in listed if line[41:].startswith(("scenarios", "old", "runs"))
@@ -68,7 +68,7 @@ def test_git_inside_shows_neither_the_past_nor_the_holdouts(project: Project) ->
     assert project.head() not in known
 
 
-def test_nothing_inside_tells_where_it_lies_or_who_made_it(project: Project) -> None:
+def test_workspace_shows_no_host_path_or_author(project: Project) -> None:
     workspace = asyncio.run(project.workspace())
     inside = [path for path in (workspace.folder / ".git").rglob("*") if path.is_file()]
     told = b"".join(path.read_bytes() for path in inside)
@@ -93,7 +93,7 @@ def _taken(workspace: Workspace) -> str:
     return asyncio.run(workspace.snapshot("then"))
 
 
-def test_the_person_sees_one_more_ref_and_nothing_else(project: Project) -> None:
+def test_project_gets_one_ref_and_no_other_change(project: Project) -> None:
     write(project.folder, {"todo.py": "half-done work\n", "staged": "staged\n"})
     git(project.folder, "add", "staged")
     refs = git(project.folder, "for-each-ref")
@@ -152,7 +152,7 @@ def test_a_run_has_one_workspace(project: Project) -> None:
         asyncio.run(project.workspace())
 
 
-def test_a_half_made_workspace_is_made_anew(project: Project) -> None:
+def test_incomplete_workspace_is_recreated(project: Project) -> None:
     store = project.state / "stores" / RUN
     asyncio.run(project.workspace())
     (store / "workspace.json").unlink()
@@ -161,7 +161,7 @@ def test_a_half_made_workspace_is_made_anew(project: Project) -> None:
     assert _taken(workspace) == workspace.base.candidate
 
 
-def test_a_name_that_is_no_commit_is_refused(project: Project, tmp_path: Path) -> None:
+def test_unknown_commit_is_rejected(project: Project, tmp_path: Path) -> None:
     async def scene(folder: Path, commit: str) -> None:
         repository = await Project(folder, project.state).repository()
         await create_isolated(
@@ -184,7 +184,7 @@ def test_a_name_that_is_no_commit_is_refused(project: Project, tmp_path: Path) -
     assert not project.state.exists()
 
 
-def test_a_project_that_went_away_is_told(project: Project) -> None:
+def test_missing_project_is_reported(project: Project) -> None:
     workspace = asyncio.run(project.workspace())
     shutil.rmtree(project.folder)
     with pytest.raises(ObjectMissing) as missing:

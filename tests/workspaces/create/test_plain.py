@@ -61,7 +61,7 @@ async def made(folder: Path, tell: list[str] | None = None) -> Dimension:
     )
 
 
-def test_the_copy_is_the_folder_without_what_is_ignored_ours_or_hidden(plain: Path) -> None:
+def test_copy_excludes_ignored_and_hidden_files(plain: Path) -> None:
     told: list[str] = []
 
     async def scene() -> None:
@@ -86,7 +86,7 @@ def test_the_copy_is_the_folder_without_what_is_ignored_ours_or_hidden(plain: Pa
     assert told == ["Not copied into the workspace: inner/.git (its name is reserved by git)."]
 
 
-def test_it_is_changed_restored_forked_and_opened_again_as_any_other(plain: Path) -> None:
+def test_copied_workspace_supports_all_operations(plain: Path) -> None:
     async def scene() -> None:
         workspace = await made(plain)
         write(workspace.folder, {"a.txt": "changed\n", "new": "new", "scenarios/x": "planted"})
@@ -110,7 +110,7 @@ def test_it_is_changed_restored_forked_and_opened_again_as_any_other(plain: Path
     asyncio.run(scene())
 
 
-def test_another_run_may_begin_as_it_did_whatever_the_folder_holds_now(plain: Path) -> None:
+def test_another_run_can_start_from_the_same_copy(plain: Path) -> None:
     async def scene() -> None:
         first = await made(plain)
         state = plain.parent / "state"

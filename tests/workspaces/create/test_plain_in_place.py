@@ -45,7 +45,7 @@ async def made(folder: Path, state: Path) -> Dimension:
     )
 
 
-def test_a_folder_is_worked_on_where_it_stands(folder: Path, tmp_path: Path) -> None:
+def test_in_place_run_works_in_the_folder(folder: Path, tmp_path: Path) -> None:
     async def scene() -> None:
         before = everything(folder)
         workspace = await made(folder, tmp_path / "state")

@@ -36,7 +36,7 @@ def test_ignore_files_count_but_for_those_in_ignored_folders(folder: Path) -> No
     assert not any(map(rules.ignores_file, [b"a", b"inner", b"sub/a"]))
 
 
-def test_what_is_ignored_does_not_make_a_folder_too_large(folder: Path) -> None:
+def test_ignored_files_do_not_count_for_the_size_limit(folder: Path) -> None:
     read_ignores(folder, ["/ours/"], most_files=4, most_bytes=60)
 
 

@@ -56,7 +56,7 @@ def everything_but_git(folder: Path) -> str:
     return repr(sorted(contents(folder).items()))
 
 
-def test_a_branch_that_nobody_has_checked_out_is_moved(project: Project) -> None:
+def test_branch_without_a_checkout_is_moved(project: Project) -> None:
     git(project.folder, "branch", "target")
     made = asyncio.run(make_commit(project, some_changes))
     before = everything_but_git(project.folder)
@@ -147,7 +147,7 @@ _DIRTY: list[tuple[Callable[[Path], object], str]] = [
 
 
 @pytest.mark.parametrize(("dirty", "named"), _DIRTY)
-def test_a_dirty_checkout_is_refused_and_left_as_it_is(
+def test_dirty_checkout_is_rejected_unchanged(
     project: Project, dirty: Callable[[Path], object], named: str
 ) -> None:
     made = asyncio.run(make_commit(project, some_changes))
@@ -179,7 +179,7 @@ def test_a_move_that_was_interrupted_is_finished(project: Project) -> None:
         assert (project.folder / "docs").read_text() == "now a file\n"
 
 
-def test_a_git_at_work_in_the_repository_is_told(project: Project) -> None:
+def test_locked_ref_is_reported(project: Project) -> None:
     made = asyncio.run(make_commit(project, some_changes))
     write(project.folder, {".git/refs/heads/main.lock": ""})
     before = fingerprint(project)
@@ -188,7 +188,7 @@ def test_a_git_at_work_in_the_repository_is_told(project: Project) -> None:
     assert fingerprint(project) == before
 
 
-def test_files_go_in_as_they_are_and_nothing_runs(project: Project, tmp_path: Path) -> None:
+def test_moving_a_branch_runs_no_filters_or_hooks(project: Project, tmp_path: Path) -> None:
     def attributes(folder: Path) -> None:
         write(folder, {".gitattributes": "* filter=trap text eol=crlf\n", "todo.py": "a\nb\n"})
 

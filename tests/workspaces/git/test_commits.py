@@ -38,7 +38,7 @@ async def give(project: Project, workspace: Dimension, stages: Sequence[StageTre
     )
 
 
-def test_every_stage_is_a_commit_on_the_runs_branch_also_when_it_changed_nothing(
+def test_every_stage_is_a_commit_on_the_run_branch(
     project: Project,
 ) -> None:
     async def scene() -> RunBranch:
@@ -70,7 +70,7 @@ def test_every_stage_is_a_commit_on_the_runs_branch_also_when_it_changed_nothing
     git(project.folder, "fsck", "--strict", "--no-dangling")
 
 
-def test_each_commit_says_which_stage_it_is_in_trailers(project: Project) -> None:
+def test_commit_trailers_name_the_stage(project: Project) -> None:
     trailers = {"Attractor-Stage": "a b\nAttractor-Run: forged", "Attractor-Outcome": "success"}
 
     async def scene() -> None:
@@ -98,7 +98,7 @@ def test_the_branch_needs_no_store_afterwards(project: Project) -> None:
     assert git(project.folder, "show", f"{BRANCH}:todo.py") == "two"
 
 
-def test_giving_it_twice_is_the_same_as_once(project: Project) -> None:
+def test_writing_the_run_branch_twice_changes_nothing(project: Project) -> None:
     async def scene() -> None:
         workspace, stages = await run_stages(project)
         first = await give(project, workspace, stages)
@@ -123,7 +123,7 @@ def test_a_run_without_stages_has_a_branch_at_its_base(project: Project) -> None
     asyncio.run(scene())
 
 
-def test_stages_may_come_after_several_others(project: Project) -> None:
+def test_stages_may_have_several_parents(project: Project) -> None:
     async def scene() -> None:
         workspace, [first, second, last] = await run_stages(project)
         stages = [first, replace(second, parents=(AT_BASE,)), replace(last, parents=(0, 1))]
@@ -140,7 +140,7 @@ def test_stages_may_come_after_several_others(project: Project) -> None:
     assert project.head(f"{BRANCH}^1^") == project.head(f"{BRANCH}^2^") == project.head()
 
 
-def test_a_run_that_goes_on_moves_its_branch_on(project: Project) -> None:
+def test_resumed_run_advances_its_branch(project: Project) -> None:
     async def scene() -> None:
         workspace, stages = await run_stages(project)
         earlier = await give(project, workspace, stages[:2])
@@ -151,7 +151,7 @@ def test_a_run_that_goes_on_moves_its_branch_on(project: Project) -> None:
     asyncio.run(scene())
 
 
-def test_a_branch_that_somebody_added_to_or_stands_on_is_not_moved(project: Project) -> None:
+def test_run_branch_with_other_commits_or_checkout_is_not_moved(project: Project) -> None:
     async def scene() -> None:
         workspace, stages = await run_stages(project)
         await give(project, workspace, stages[:1])
@@ -168,7 +168,7 @@ def test_a_branch_that_somebody_added_to_or_stands_on_is_not_moved(project: Proj
     asyncio.run(scene())
 
 
-def test_somebody_elses_branch_is_not_overwritten(project: Project) -> None:
+def test_existing_branch_is_not_overwritten(project: Project) -> None:
     async def scene() -> None:
         workspace, stages = await run_stages(project)
         git(project.folder, "branch", BRANCH, "HEAD~1")

@@ -17,7 +17,7 @@ def git_of(project: Project) -> Git:
     return Git(project.folder / ".git", SEARCH_PATH)
 
 
-def test_variables_and_configuration_of_the_machine_do_not_count(
+def test_git_ignores_machine_variables_and_configuration(
     project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / ".gitconfig").write_text("[core]\n\tabbrev = 33\n[user]\n\tname = Home\n")
@@ -35,7 +35,7 @@ def test_variables_and_configuration_of_the_machine_do_not_count(
     assert asyncio.run(git.run("rev-parse", "HEAD"))
 
 
-def test_replaced_objects_are_not_believed(project: Project) -> None:
+def test_replace_refs_are_ignored(project: Project) -> None:
     real = project.head("HEAD:todo.py")
     git = git_of(project)
     other = asyncio.run(git.run("hash-object", "-w", "--stdin", stdin=b"forged"))
@@ -53,7 +53,7 @@ def test_output_goes_into_a_file_byte_for_byte(project: Project, tmp_path: Path)
     assert output.read_bytes() == content
 
 
-def test_an_output_is_taken_up_to_a_limit(project: Project, tmp_path: Path) -> None:
+def test_output_is_limited(project: Project, tmp_path: Path) -> None:
     content, output = os.urandom(3_000_000), tmp_path / "an $output"
     (tmp_path / "source").write_bytes(content)
     git = git_of(project)
@@ -70,7 +70,7 @@ def test_an_output_is_taken_up_to_a_limit(project: Project, tmp_path: Path) -> N
         asyncio.run(lost.run_up_to(9, output, "cat-file", "blob", name))
 
 
-def test_a_failure_says_what_where_and_what_to_do(project: Project, tmp_path: Path) -> None:
+def test_git_failure_has_command_folder_and_hint(project: Project, tmp_path: Path) -> None:
     git = git_of(project)
     with pytest.raises(GitFailed, match=r"git update-ref in .*project/\.git failed: .*") as failed:
         asyncio.run(git.run("update-ref", "no good name..", "HEAD"))
@@ -83,7 +83,7 @@ def test_a_failure_says_what_where_and_what_to_do(project: Project, tmp_path: Pa
     assert missing.value.exit_code == ExitCode.BROKEN
 
 
-def test_a_full_disk_is_told_as_such(project: Project) -> None:
+def test_full_disk_is_reported(project: Project) -> None:
     if not Path("/dev/full").exists():
         pytest.skip("this system has no /dev/full")
     with pytest.raises(GitFailed, match="No space left") as full:
@@ -91,7 +91,7 @@ def test_a_full_disk_is_told_as_such(project: Project) -> None:
     assert "free some disk space" in full.value.hint
 
 
-def test_a_machine_without_git_is_told(project: Project, tmp_path: Path) -> None:
+def test_missing_git_is_reported(project: Project, tmp_path: Path) -> None:
     git = Git(project.folder / ".git", str(tmp_path))
     for call in (git.run("version"), git.run_to(tmp_path / "x", "version")):
         with pytest.raises(ProcessNotStarted) as missing:

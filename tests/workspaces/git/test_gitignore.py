@@ -31,13 +31,13 @@ from tests.workspaces.projects import git, write
         (b"/\n!\n\n", [], [b"a", b"!"]),
     ],
 )
-def test_a_file_says_what_is_ignored(text: bytes, ignored: list[bytes], kept: list[bytes]) -> None:
+def test_gitignore_patterns(text: bytes, ignored: list[bytes], kept: list[bytes]) -> None:
     rules = IgnoreRules({b"": text})
     found = [path for path in [*ignored, *kept] if rules.ignores(path, is_folder=False)]
     assert found == ignored
 
 
-def test_a_slash_at_the_end_means_folders() -> None:
+def test_trailing_slash_matches_only_folders() -> None:
     rules = IgnoreRules({b"": b"build/\n"})
     assert rules.ignores(b"x/build", is_folder=True)
     assert not rules.ignores(b"x/build", is_folder=False)
@@ -45,7 +45,7 @@ def test_a_slash_at_the_end_means_folders() -> None:
     assert not rules.ignores_file(b"build")
 
 
-def test_the_nearest_file_decides_and_more_patterns_come_last() -> None:
+def test_nearest_gitignore_decides() -> None:
     rules = IgnoreRules({b"": b"*.log\n*.tmp\n", b"keep/": b"!*.log\n"}, ["!a.tmp"])
     assert rules.ignores(b"a.log", is_folder=False)
     assert not rules.ignores(b"keep/a.log", is_folder=False)
@@ -68,7 +68,9 @@ _FILES = st.dictionaries(
 
 @settings(deadline=None, max_examples=count(ci=25, full=500))
 @given(paths=st.lists(_PATHS, max_size=8), ignore_files=_FILES)
-def test_a_walk_ignores_what_git_ignores(paths: list[str], ignore_files: dict[str, str]) -> None:
+def test_snapshot_ignores_the_files_that_git_ignores(
+    paths: list[str], ignore_files: dict[str, str]
+) -> None:
     with tempfile.TemporaryDirectory() as below:
         folder, objects = Path(below) / "work", Path(below) / "objects"
         folder.mkdir()
@@ -103,9 +105,7 @@ def _stands_below_a_file(folder: Path, path: str) -> bool:
         st.lists(st.sampled_from(["a", "b", "c", "abc"]), min_size=1, max_size=4).map("/".join)
     ),
 )
-def test_of_many_files_those_are_hidden_that_are_hidden_one_by_one(
-    patterns: list[str], paths: set[str]
-) -> None:
+def test_ignored_files_agrees_with_ignores_file(patterns: list[str], paths: set[str]) -> None:
     rules = IgnoreRules({b"": "\n".join(patterns).encode(), b"a/": b"!c\nb\n"}, ["/b/a/"])
     names = [path.encode() for path in paths]
     assert rules.ignored_files(names) == {name for name in names if rules.ignores_file(name)}
@@ -134,9 +134,7 @@ def test_of_many_files_those_are_hidden_that_are_hidden_one_by_one(
         (b"a.c", [b"a.c"], [b"abc"]),
     ],
 )
-def test_a_pattern_matches_as_the_manual_says(
-    pattern: bytes, matching: list[bytes], other: list[bytes]
-) -> None:
+def test_wildmatch_patterns(pattern: bytes, matching: list[bytes], other: list[bytes]) -> None:
     compiled = compile_wildmatch(pattern)
     assert [path for path in [*matching, *other] if compiled.fullmatch(path)] == matching
 
@@ -166,7 +164,7 @@ _WILDMATCH_PATHS = st.lists(_WILDMATCH_NAMES, min_size=1, max_size=3).map(
     paths=st.lists(_WILDMATCH_PATHS, min_size=1, max_size=12, unique=True),
 )
 @example(patterns=[b"a**/b", b"*/**/b"], paths=[b"a/b", b"b", b"ab", b"ax/b", b"ax/y/b"])
-def test_git_lists_what_the_patterns_match(patterns: list[bytes], paths: list[bytes]) -> None:
+def test_wildmatch_agrees_with_git(patterns: list[bytes], paths: list[bytes]) -> None:
     patterns = [*patterns, b"*"]  # git calls it a failure when nothing is ignored
     with tempfile.TemporaryDirectory() as folder:
         git(Path(folder), "init", "-q", "--template=")

@@ -114,7 +114,7 @@ def library_in(folder: Path) -> dict[str, bytes]:
     return {name: told for name, told in contents(folder).items() if name.startswith("vendor/")}
 
 
-def test_submodules_are_there_at_the_commit_the_base_names(
+def test_submodules_are_checked_out_at_the_base_commit(
     project: Project, library: Path, tmp_path: Path
 ) -> None:
     write(project.folder / "vendor/lib", {"lib.c": "int changed;\n"})
@@ -149,9 +149,7 @@ def test_submodules_are_there_at_the_commit_the_base_names(
     assert everything(project.folder) == before
 
 
-def test_what_is_changed_in_a_submodule_is_told_and_never_kept(
-    project: Project, library: Path
-) -> None:
+def test_changes_in_a_submodule_are_reported_and_not_kept(project: Project, library: Path) -> None:
     async def scene() -> None:
         workspace = await workspace_of(project)
         inside = workspace.folder / "vendor/lib"
@@ -178,9 +176,7 @@ def test_what_is_changed_in_a_submodule_is_told_and_never_kept(
     asyncio.run(scene())
 
 
-def test_a_submodule_that_the_clone_lacks_is_told_and_left_out(
-    project: Project, library: Path
-) -> None:
+def test_missing_submodule_is_reported(project: Project, library: Path) -> None:
     shutil.rmtree(project.folder / ".git/modules/vendor/lib/modules")
     told = Told()
     workspace = asyncio.run(workspace_of(project, told))
@@ -191,7 +187,7 @@ def test_a_submodule_that_the_clone_lacks_is_told_and_left_out(
 
 
 @pytest.mark.parametrize("name", ["../../../elsewhere", "/somewhere"])
-def test_a_name_that_leads_elsewhere_finds_nothing(
+def test_submodule_name_outside_the_repository_is_rejected(
     project: Project, library: Path, name: str
 ) -> None:
     elsewhere = project.state.parent / "elsewhere"
@@ -215,7 +211,7 @@ def test_submodules_of_hidden_folders_stay_hidden(project: Project, library: Pat
     assert told.words == []
 
 
-def test_large_files_are_there_and_the_tree_keeps_their_pointers(
+def test_large_files_are_checked_out_and_the_tree_keeps_pointers(
     project: Project, image: Path, tmp_path: Path
 ) -> None:
     before, told = everything(project.folder), Told()
@@ -279,7 +275,7 @@ def test_a_large_file_that_a_stage_changed_is_kept_as_it_is(project: Project, im
     asyncio.run(scene())
 
 
-def test_large_files_of_a_submodule_are_there_too(project: Project, library: Path) -> None:
+def test_large_files_of_a_submodule_are_checked_out(project: Project, library: Path) -> None:
     inside = project.folder / "vendor/lib"
     write(inside, {".gitattributes": "*.png filter=lfs\n", "a.png": pointer(IMAGE), "b.png": ""})
     write(inside, {"b.png": pointer(b"lost")})
@@ -299,7 +295,7 @@ def test_large_files_of_a_submodule_are_there_too(project: Project, library: Pat
     assert "only pointers: vendor/lib/b.png." in told.words[0]
 
 
-def test_a_large_file_that_is_not_whole_counts_as_missing(project: Project, image: Path) -> None:
+def test_incomplete_large_file_counts_as_missing(project: Project, image: Path) -> None:
     image.write_bytes(IMAGE[:-1])
     told = Told()
     workspace = asyncio.run(workspace_of(project, told))

@@ -35,7 +35,7 @@ def test_trees_of_another_run_are_whole_without_it(project: Project) -> None:
     asyncio.run(scene())
 
 
-def test_packed_objects_come_along_and_what_is_half_written_does_not(project: Project) -> None:
+def test_share_objects_copies_packs_and_skips_partial_files(project: Project) -> None:
     async def scene() -> None:
         theirs, ours = await project.workspace(), await project.workspace(OTHER)
         write(theirs.folder, {"new": "new\n"})
@@ -54,7 +54,7 @@ def test_packed_objects_come_along_and_what_is_half_written_does_not(project: Pr
     asyncio.run(scene())
 
 
-def test_twice_is_the_same(project: Project) -> None:
+def test_sharing_objects_twice_changes_nothing(project: Project) -> None:
     async def scene() -> None:
         theirs, ours = await project.workspace(), await project.workspace(OTHER)
         tree = await theirs.snapshot("one")
@@ -64,7 +64,7 @@ def test_twice_is_the_same(project: Project) -> None:
     asyncio.run(scene())
 
 
-def test_a_tree_that_is_not_whole_is_refused(project: Project) -> None:
+def test_incomplete_tree_is_rejected(project: Project) -> None:
     async def scene() -> None:
         theirs, ours = await project.workspace(), await project.workspace(OTHER)
         write(theirs.folder, {"new": "only here\n"})

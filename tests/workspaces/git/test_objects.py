@@ -27,7 +27,7 @@ def store(tmp_path: Path, object_format: str) -> Path:
     return tmp_path / "store"
 
 
-def test_git_reads_what_is_written(store: Path, object_format: str) -> None:
+def test_git_reads_written_objects(store: Path, object_format: str) -> None:
     objects = LooseObjects(store / "objects", object_format)
     name = objects.write("blob", b"content\n")
     assert git(store, "hash-object", "--stdin", stdin=b"content\n") == name.hex()
@@ -45,7 +45,7 @@ def test_an_object_is_written_once(store: Path, object_format: str) -> None:
         assert age(file) == written
 
 
-def test_what_a_power_failure_left_empty_is_written_again(store: Path, object_format: str) -> None:
+def test_empty_object_file_is_rewritten(store: Path, object_format: str) -> None:
     name = LooseObjects(store / "objects", object_format).write("blob", b"content\n").hex()
     file = store / "objects" / name[:2] / name[2:]
     file.unlink()
@@ -54,14 +54,14 @@ def test_what_a_power_failure_left_empty_is_written_again(store: Path, object_fo
     assert git(store, "cat-file", "blob", name) == "content"
 
 
-def test_what_is_known_elsewhere_is_not_written(store: Path, object_format: str) -> None:
+def test_known_object_is_not_written(store: Path, object_format: str) -> None:
     objects = LooseObjects(store / "objects", object_format)
     objects.know([object_id("blob", b"content\n", object_format)])
     objects.write("blob", b"content\n")
     assert git(store, "count-objects") == "0 objects, 0 kilobytes"
 
 
-def test_leavings_of_killed_writers_are_removed(store: Path, object_format: str) -> None:
+def test_temporary_files_of_killed_writers_are_removed(store: Path, object_format: str) -> None:
     objects = LooseObjects(store / "objects", object_format)
     name = objects.write("blob", b"content\n").hex()
     (store / "objects" / "tmp_obj_0123").touch()
@@ -73,7 +73,7 @@ def test_leavings_of_killed_writers_are_removed(store: Path, object_format: str)
     assert git(store, "cat-file", "blob", name) == "content"
 
 
-def test_what_another_wrote_and_did_not_sync_is_synced(
+def test_existing_objects_are_synced(
     store: Path, object_format: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     synced: set[int] = set()
@@ -127,7 +127,7 @@ def test_a_large_file_that_shrank_is_not_kept(store: Path, object_format: str) -
     assert not list(store.glob("objects/tmp_obj_*"))
 
 
-def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+def test_unwritable_object_folder_is_reported(tmp_path: Path) -> None:
     (tmp_path / "objects").touch()
     objects = LooseObjects(tmp_path / "objects", "sha1")
     with pytest.raises(FileError, match="objects") as trouble:
@@ -145,7 +145,7 @@ _PATHS = st.lists(_NAMES, min_size=1, max_size=4).map(b"/".join)
 
 @settings(deadline=None, max_examples=count(ci=15, full=300))
 @given(paths=st.sets(_PATHS, max_size=12))
-def test_a_table_of_paths_becomes_gits_tree(paths: set[bytes]) -> None:
+def test_written_tree_equals_the_git_tree(paths: set[bytes]) -> None:
     files = {path for path in paths if not any(one.startswith(path + b"/") for one in paths)}
     with tempfile.TemporaryDirectory() as folder:
         store = Path(folder)

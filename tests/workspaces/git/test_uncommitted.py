@@ -16,7 +16,7 @@ def asked(project: Project, **environ: str) -> bool:
     return asyncio.run(has_uncommitted(project.folder, environ=variables))
 
 
-def test_what_is_not_committed_is_seen(project: Project) -> None:
+def test_uncommitted_changes_are_detected(project: Project) -> None:
     assert not asked(project)
     write(project.folder, {"x.log": "ignored"})
     assert not asked(project)
@@ -27,7 +27,7 @@ def test_what_is_not_committed_is_seen(project: Project) -> None:
     assert asked(project)
 
 
-def test_what_the_owner_ignores_everywhere_is_not_told(project: Project) -> None:
+def test_globally_ignored_files_are_not_uncommitted(project: Project) -> None:
     write(project.state, {".gitconfig": "[core]\n\texcludesFile = ~/mine\n", "mine": ".DS_Store\n"})
     write(project.folder, {".DS_Store": "x"})
     assert not asked(project)
@@ -40,7 +40,7 @@ def test_outside_git_nothing_is_uncommitted(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["trap", "a.b=c", "Trap"])
 @pytest.mark.parametrize("kind", ["clean", "process"])
-def test_nothing_of_the_project_runs(
+def test_filters_and_hooks_of_the_project_do_not_run(
     project: Project, tmp_path: Path, name: str, kind: str
 ) -> None:
     write(project.folder, {".gitattributes": f"*.py filter={name}\n"})

@@ -20,12 +20,12 @@ PLACE = "/some/where"
         (b"\0\xff/some/where\0", True),
     ],
 )
-def test_a_file_anywhere_below_counts(tmp_path: Path, content: bytes, is_told: bool) -> None:
+def test_mention_in_any_file_counts(tmp_path: Path, content: bytes, is_told: bool) -> None:
     write(tmp_path, {"made/deep/er/file": content, "made/other": "x", "not-made": PLACE})
     assert mentions_path(tmp_path, ["made", "gone"], PLACE) is is_told
 
 
-def test_what_a_link_points_to_counts_and_it_is_not_followed(tmp_path: Path) -> None:
+def test_link_target_counts_and_is_not_followed(tmp_path: Path) -> None:
     write(tmp_path, {"outside": PLACE, "made/file": "x"})
     (tmp_path / "made/link").symlink_to("../outside")
     assert not mentions_path(tmp_path, ["made"], PLACE)
@@ -33,15 +33,13 @@ def test_what_a_link_points_to_counts_and_it_is_not_followed(tmp_path: Path) -> 
     assert mentions_path(tmp_path, ["made"], PLACE)
 
 
-def test_a_place_across_two_pieces_is_found(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_path_across_two_chunks_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(path_mentions, "_PIECE", 8)
     write(tmp_path, {"made": b"12345" + PLACE.encode() + b"12345"})
     assert mentions_path(tmp_path, ["made"], PLACE)
 
 
-def test_a_place_behind_a_link_is_known_by_both_paths(tmp_path: Path) -> None:
+def test_path_behind_a_link_is_found_by_both_names(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to("real")
     write(tmp_path, {"made": str((tmp_path / "real").resolve())})

@@ -133,7 +133,7 @@ def test_ignored_files_are_carried_along_and_are_no_part_of_the_work(app: Projec
     assert app.snapshots[0][1].ignored == app.snapshots[-1][1].ignored
 
 
-def test_a_fork_gets_what_its_parent_has_now(app: Project) -> None:
+def test_fork_copies_carried_files_of_its_parent(app: Project) -> None:
     async def scene() -> None:
         workspace = await made(app)
         await workspace.prepare(CARRY, project=app.folder)
@@ -159,7 +159,7 @@ def test_a_fork_gets_what_its_parent_has_now(app: Project) -> None:
     assert [subject for subject, _ in app.snapshots] == ["prepared", "one", "fork"]
 
 
-def test_what_is_carried_goes_through_no_link_and_over_nothing(app: Project) -> None:
+def test_carried_files_do_not_follow_links_or_overwrite(app: Project) -> None:
     outside = app.state.parent / "outside"
     write(outside, {"kept": "mine"})
 
@@ -181,7 +181,7 @@ def test_what_is_carried_goes_through_no_link_and_over_nothing(app: Project) -> 
     assert contents(outside) == {"kept": b"mine"}
 
 
-def test_what_is_shown_read_only_is_not_copied_and_not_handed_on(app: Project) -> None:
+def test_read_only_files_are_not_copied_to_forks(app: Project) -> None:
     wanted = Preparation(carry=("other",), carry_read_only=("modules/", ".venv", "lost"))
 
     async def scene() -> None:
@@ -197,7 +197,7 @@ def test_what_is_shown_read_only_is_not_copied_and_not_handed_on(app: Project) -
     asyncio.run(scene())
 
 
-def test_what_was_copied_while_nothing_could_be_shown_is_not_handed_on_any_more(
+def test_files_mounted_later_are_not_copied_to_forks(
     app: Project,
 ) -> None:
     wanted = Preparation(carry_read_only=("modules", ".venv"))
@@ -216,7 +216,7 @@ def test_what_was_copied_while_nothing_could_be_shown_is_not_handed_on_any_more(
     asyncio.run(scene())
 
 
-def test_a_setup_beside_what_is_shown_is_not_kept_for_other_runs(app: Project) -> None:
+def test_setup_with_read_only_mounts_is_not_cached(app: Project) -> None:
     # What stands in for it is made when the commands begin.
     setup = "mkdir -p modules && mkdir made.log"
     wanted = Preparation(setup=setup, setup_files=("/lock",), carry_read_only=("modules",))
@@ -243,7 +243,7 @@ def test_a_setup_beside_what_is_shown_is_not_kept_for_other_runs(app: Project) -
         (".venv", "it is a file, and git ignores only folders"),
     ],
 )
-def test_what_must_not_be_shown_is_refused(app: Project, path: str, words: str) -> None:
+def test_invalid_read_only_paths_are_rejected(app: Project, path: str, words: str) -> None:
     write(app.folder, {"lost/kept": "in git, though ignored"})
     git(app.folder, "add", "--force", "lost/kept")
     git(app.folder, "commit", "-q", "-m", "kept")
@@ -269,7 +269,7 @@ def test_what_must_not_be_shown_is_refused(app: Project, path: str, words: str) 
         (".git", "git does not ignore"),
     ],
 )
-def test_what_must_not_be_carried_is_refused(app: Project, path: str, words: str) -> None:
+def test_invalid_carried_paths_are_rejected(app: Project, path: str, words: str) -> None:
     workspace = asyncio.run(made(app))
     with pytest.raises(UsageError, match=words):
         asyncio.run(workspace.prepare(Preparation(carry=(path,)), project=app.folder))
@@ -298,7 +298,7 @@ def test_a_setup_is_run_once_for_a_workspace(app: Project, make: Make) -> None:
     asyncio.run(scene())
 
 
-def test_what_a_setup_made_is_kept_for_other_runs(app: Project) -> None:
+def test_setup_result_is_cached_for_other_runs(app: Project) -> None:
     async def scene(run_id: str, wanted: Preparation = SETUP) -> tuple[SetupOutcome, int]:
         workspace = await made(app, run_id=run_id)
         prepared = await workspace.prepare(wanted, project=app.folder)
@@ -336,7 +336,7 @@ def test_without_names_of_files_every_file_counts(app: Project) -> None:
 
 
 @pytest.mark.parametrize(("make", "carry"), [(here, ()), (inside, ("other",))])
-def test_what_another_folder_could_not_use_is_not_kept(
+def test_setup_result_bound_to_its_folder_is_not_cached(
     app: Project, make: Make, carry: tuple[str, ...]
 ) -> None:
     wanted = Preparation(setup=INSTALL, setup_files=("lock",), carry=carry)
@@ -351,7 +351,7 @@ def test_what_another_folder_could_not_use_is_not_kept(
 
 
 @pytest.mark.parametrize("make", [here, inside])
-def test_a_fork_gets_what_the_setup_made_and_it_is_not_run_again(app: Project, make: Make) -> None:
+def test_fork_copies_the_setup_result(app: Project, make: Make) -> None:
     told: list[SetupRun] = []
 
     async def scene() -> tuple[int, int]:
@@ -369,9 +369,7 @@ def test_a_fork_gets_what_the_setup_made_and_it_is_not_run_again(app: Project, m
 
 
 @pytest.mark.parametrize("names", ['echo "#!$PWD/x" >modules/x', 'ln -s "$PWD/lock" modules/x'])
-def test_where_what_the_setup_made_names_its_folder_a_fork_runs_it_again(
-    app: Project, names: str
-) -> None:
+def test_fork_reruns_a_setup_that_mentions_its_folder(app: Project, names: str) -> None:
     told: list[SetupRun] = []
 
     async def scene(make: Make, run_id: str) -> int:
@@ -401,7 +399,7 @@ def test_a_setup_changes_nothing_of_the_project(app: Project) -> None:
     asyncio.run(scene())
 
 
-def test_a_setup_runs_on_the_base_and_what_a_stage_did_stays(app: Project) -> None:
+def test_setup_runs_on_the_base_and_keeps_stage_changes(app: Project) -> None:
     async def scene() -> None:
         workspace = await made(app, here)
         await workspace.prepare(SETUP, project=app.folder)
@@ -425,9 +423,7 @@ def test_a_setup_runs_on_the_base_and_what_a_stage_did_stays(app: Project) -> No
         ("echo slow; sleep 60", "exceeded 0:00:01:\nslow"),
     ],
 )
-def test_a_setup_that_fails_is_told_and_run_again_next_time(
-    app: Project, setup: str, words: str
-) -> None:
+def test_failed_setup_is_reported_and_rerun(app: Project, setup: str, words: str) -> None:
     async def scene() -> None:
         workspace = await made(app)
         wanted = Preparation(setup=setup, setup_timeout=timedelta(seconds=1))
@@ -443,7 +439,7 @@ def test_a_setup_that_fails_is_told_and_run_again_next_time(
     asyncio.run(scene())
 
 
-def test_a_fork_whose_setup_fails_leaves_nothing(app: Project) -> None:
+def test_failed_fork_setup_leaves_nothing(app: Project) -> None:
     async def scene() -> None:
         workspace = await made(app, here)
         wanted = Preparation(setup='test "$PWD" = "$(cat where.log)" && pwd >made.log')
@@ -457,7 +453,7 @@ def test_a_fork_whose_setup_fails_leaves_nothing(app: Project) -> None:
     asyncio.run(scene())
 
 
-def test_a_file_that_a_setup_goes_by_and_that_is_not_there_is_told(app: Project) -> None:
+def test_missing_setup_file_is_reported(app: Project) -> None:
     workspace = asyncio.run(made(app))
     wanted = Preparation(setup="true", setup_files=("lock", "lokc"))
     with pytest.raises(UsageError, match="no file of the project matches 'lokc'") as refused:
@@ -466,9 +462,7 @@ def test_a_file_that_a_setup_goes_by_and_that_is_not_there_is_told(app: Project)
 
 
 @pytest.mark.parametrize("forks", [("a",), ("a", "b")])
-def test_in_place_the_folder_is_as_its_owner_has_it_and_forks_are_made_fit(
-    app: Project, forks: Sequence[str]
-) -> None:
+def test_in_place_run_prepares_only_forks(app: Project, forks: Sequence[str]) -> None:
     async def scene() -> None:
         workspace = await create_in_place(
             app.folder,

@@ -106,7 +106,7 @@ def test_missing_functions_are_reported_when_loaded(
 @pytest.mark.parametrize(
     ("text", "told"), [("def f(:", "cannot read"), ("a = 1\n1 / 0", r"handler.py:2: Zero")]
 )
-def test_a_file_that_is_no_module_is_told(tmp_path: Path, text: str, told: str) -> None:
+def test_invalid_handler_file_is_reported(tmp_path: Path, text: str, told: str) -> None:
     (tmp_path / "handler.py").write_text(text)
     with pytest.raises(InvalidRouteKey, match=told):
         load_function(tmp_path, "f")
