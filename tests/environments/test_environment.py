@@ -10,7 +10,7 @@ async def read(backlog: OutputBacklog) -> bytes:
         return b"".join([piece async for piece in backlog.read()])
 
 
-def test_a_reader_gets_what_was_printed_before_and_what_comes() -> None:
+def test_reader_gets_earlier_and_later_output() -> None:
     async def work() -> bytes:
         backlog = OutputBacklog()
         backlog.add(b"before ")

@@ -73,7 +73,7 @@ def test_a_long_line_is_cut(searcher: Searcher, tmp_path: Path) -> None:
     assert 500 <= len(line) < 700
 
 
-def test_a_pattern_that_is_none_is_told_with_its_fault(searcher: Searcher, tmp_path: Path) -> None:
+def test_invalid_pattern_is_reported_with_its_fault(searcher: Searcher, tmp_path: Path) -> None:
     with pytest.raises(InvalidPattern, match=r"'a\(' is not a regular expression: .+"):
         grep(searcher, tmp_path, "a(")
 
@@ -86,7 +86,7 @@ def test_a_search_that_takes_for_ever_is_ended() -> None:
         asyncio.run(Searcher("python3", None).grep("a", ".", GrepOptions(), execute))
 
 
-def test_a_program_that_fails_is_told() -> None:
+def test_failing_program_is_reported() -> None:
     async def execute(command: str) -> ExecResult:
         return ExecResult("", "no such program\n", 127, timed_out=False, duration_ms=1)
 

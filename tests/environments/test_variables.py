@@ -71,7 +71,7 @@ def test_a_sandbox_gets_nothing_that_tells_of_the_operator() -> None:
     assert set(got) & {"EDITOR", "SSH_AUTH_SOCK", "GOPATH", "CARGO_HOME"} == set()
 
 
-def test_a_sandbox_gets_what_is_named() -> None:
+def test_sandbox_gets_named_variables() -> None:
     got = sandboxed(OPERATOR, read=["/home/me/tools"], passed=["EDITOR", "NO_SUCH"], home="/h")
     assert got["CARGO_HOME"] == "/home/me/tools/cargo"
     assert "/home/me/tools/bin" in got["PATH"].split(":")

@@ -32,7 +32,7 @@ def test_a_graph_written_as_text_is_read_as_itself(graph: Graph) -> None:
 
 @settings(MANY, max_examples=count(ci=15, full=1_000))
 @given(any_graphs())
-def test_graphviz_reads_what_is_written(graph: Graph) -> None:
+def test_graphviz_reads_formatted_graphs(graph: Graph) -> None:
     if shutil.which("dot") is None:
         pytest.skip("Graphviz is not installed (scripts/system-packages)")
     result = subprocess.run(

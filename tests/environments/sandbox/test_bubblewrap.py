@@ -144,7 +144,7 @@ def environment(
     return sandboxed(workspace, mounts(project), [project])
 
 
-def test_file_tools_see_what_commands_see(
+def test_file_tools_see_the_same_files_as_commands(
     environment: SandboxedExecutionEnvironment, workspace: Path, project: Path
 ) -> None:
     async def work(env: ExecutionEnvironment) -> None:

@@ -39,7 +39,7 @@ def test_a_graph_is_built_as_easily_as_it_is_written() -> None:
     assert builder.build().nodes["work"].classes == ("loop-a",)
 
 
-def test_a_block_that_fails_keeps_what_was_added() -> None:
+def test_failed_block_keeps_added_nodes() -> None:
     builder = GraphBuilder("G")
     with suppress(LookupError), builder.subgraph("cluster_a"):
         builder.node("a")

@@ -100,7 +100,7 @@ def test_a_changed_node_is_an_end_again_in_its_graph() -> None:
     assert replace(before, nodes={"start": start}).nodes["start"].type == "start"
 
 
-def test_a_graph_whose_ends_have_shapes_keeps_the_very_nodes() -> None:
+def test_graph_with_shaped_ends_keeps_its_node_objects() -> None:
     nodes = {"start": node("start", shape="Mdiamond"), "exit": node("exit", shape="Msquare")}
     assert Graph("G", nodes).nodes is nodes
 

@@ -22,11 +22,13 @@ from attractor.twins.recordings.json_diff import Location, describe_differences,
         ({"a": {"b": 1}}, {"a": 5}, ["a is {'b': 1}, not 5"]),
     ],
 )
-def test_each_difference_is_told_with_its_place(asked: Any, recorded: Any, told: list[str]) -> None:
+def test_differences_are_reported_with_their_path(
+    asked: Any, recorded: Any, told: list[str]
+) -> None:
     assert list(describe_differences(asked, recorded)) == told
 
 
-def test_of_long_texts_it_is_told_where_they_part() -> None:
+def test_long_texts_are_compared_at_their_first_difference() -> None:
     (told,) = describe_differences({"a": "x" * 5000 + "one"}, {"a": "x" * 5000 + "two"})
     assert "xone'" in told
     assert "xtwo'" in told

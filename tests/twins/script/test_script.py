@@ -376,18 +376,6 @@ def test_invalid_python_scripts_are_rejected_at_the_start(file: Path, code: str,
     assert caught.value.exit_code is ExitCode.USAGE
 
 
-def test_scripts_of_both_kinds_are_tried_in_order(
-    file: Path, tmp_path: Path, provider_twin: StartTwin
-) -> None:
-    file.write_text(COUNTS)
-    table = tmp_path / "script.toml"
-    table.write_text('rules = [{ name = "rest", answer = { text = "rest" } }]')
-    twin = provider_twin([load_script(file), load_script(table)])
-    for words in ("hello", "bye", "else"):
-        ask(twin.url, input=words)
-    assert [one.rule for one in twin.requests] == ["answer of script.py", "bye", "rest"]
-
-
 def test_documented_python_script_answers(file: Path, provider_twin: StartTwin) -> None:
     pages = [one for one in fences("python") if one.page.name == "twin-scripts.md"]
     (text,) = [one.text for one in pages if "def answer(" in one.text]

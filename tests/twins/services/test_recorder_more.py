@@ -150,7 +150,7 @@ def test_binary_bodies_are_recorded() -> None:
     assert made.request.request().content == made.response.response().content == picture
 
 
-def test_texts_and_bare_values_stay_what_they_are() -> None:
+def test_text_and_scalar_bodies_are_recorded() -> None:
     for content in (b"hello", b"5", b'"a"', b"", b'{"a": 1e400}'):
         made = exchange(answer=ServiceResponse(200, {"content-type": "text/plain"}, content))
         assert made.response.response().content == content

@@ -43,7 +43,7 @@ def test_a_mark_before_json_hides_nothing_from_view(letters: str) -> None:
     assert made == '{"password": "[hidden]", "a": "[hidden]"}'.encode(letters)
 
 
-def test_what_is_no_text_stays_as_it_is() -> None:
+def test_binary_body_is_unchanged() -> None:
     picture = bytes(range(256)) * 2
     assert hidden_body(picture, "image/png", kept) == picture
 

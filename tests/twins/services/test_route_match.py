@@ -131,7 +131,7 @@ VALUES: st.SearchStrategy[Json] = st.recursive(
         ("$", [VALUE]),
     ],
 )
-def test_a_path_finds_what_it_means(path: str, found: list[Json]) -> None:
+def test_json_path_finds_its_values(path: str, found: list[Json]) -> None:
     assert JsonPath(path).find(VALUE) == found
 
 

@@ -13,7 +13,7 @@ NAMES = {"body": {"items": [1, 2], "amount": 5, "name": "Ada"}, "path": {"id": "
 
 
 @given(PLAIN)
-def test_what_has_no_braces_is_written_as_it_stands(value: Json) -> None:
+def test_value_without_braces_is_unchanged(value: Json) -> None:
     assert Template(value).value({}) == value
 
 

@@ -32,7 +32,7 @@ def test_events_come_in_the_providers_order_under_their_names() -> None:
     assert b'event: ping\ndata: {"type":"ping"}\n\n' in sent
 
 
-def test_a_message_begins_empty_with_what_was_read() -> None:
+def test_message_starts_empty_with_input_usage() -> None:
     message = events(stream("anthropic", SCRIPT).body)[0]["message"]
     assert (message["content"], message["stop_reason"]) == ([], None)
     assert message["usage"] == USAGE | {"output_tokens": 1}

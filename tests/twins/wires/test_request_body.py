@@ -1,7 +1,7 @@
 from attractor.twins.wires.request_body import DataUrl, is_base64, is_web_url, read_data_url
 
 
-def test_a_data_url_says_what_it_is() -> None:
+def test_data_url_names_its_media_type() -> None:
     assert read_data_url("data:image/png;base64,cG5n") == DataUrl("image/png", True)
     assert read_data_url("data:image/png;base64,no") == DataUrl("image/png", False)
     assert read_data_url("data:image/png,cG5n") == DataUrl("image/png", False)

@@ -60,7 +60,7 @@ def test_get_finds_a_record_or_says_404() -> None:
     assert ask("GET /people/cy") == (404, {"error": error})
 
 
-def test_create_adds_what_was_sent_and_what_is_declared() -> None:
+def test_create_adds_sent_and_declared_fields() -> None:
     ask = asked()
     made = {"id": "1", "age": 0, "city": "Rome", "link": "/people/1"}
     assert ask("POST /people", {"city": "Rome", "id": "mine"}) == (201, made)

@@ -60,14 +60,14 @@ def test_unrecorded_requests_are_reported(folder: Path) -> None:
     assert "POST /a with this body" in body["error"]["message"]
 
 
-def test_what_is_recorded_for_the_first_time_has_no_recordings(tmp_path: Path) -> None:
+def test_first_recording_needs_no_existing_files(tmp_path: Path) -> None:
     (tmp_path / "twin.toml").write_text('name = "s"' + ROUTE.replace("{then}", "stay"))
     with pytest.raises(ServiceError, match="no file in"):
         load_services([tmp_path])
     assert [one.name for one in load_services([tmp_path], is_recording=True)] == ["s"]
 
 
-def test_a_recording_that_is_none_is_told_when_it_is_loaded(folder: Path) -> None:
+def test_invalid_recording_is_reported_on_load(folder: Path) -> None:
     (folder / "b.jsonl").write_text("{")
     with pytest.raises(ServiceError, match=r"routes\[0\]\.recordings: .*b\.jsonl:1: invalid JSON"):
         Asked(ROUTE.replace("{then}", "stay"), folder)
