@@ -1,5 +1,3 @@
-""""""
-
 import pytest
 
 from attractor.agent.loop import detect_loop

@@ -1,5 +1,3 @@
-""""""
-
 import subprocess
 from datetime import date
 from pathlib import Path

@@ -1,5 +1,3 @@
-""""""
-
 import json
 from datetime import UTC, datetime
 

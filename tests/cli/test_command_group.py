@@ -1,5 +1,3 @@
-""""""
-
 import click
 import pytest
 from click.testing import CliRunner

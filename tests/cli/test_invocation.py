@@ -1,5 +1,3 @@
-""""""
-
 import pytest
 
 from attractor.base.errors import UsageError

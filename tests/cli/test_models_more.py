@@ -1,5 +1,3 @@
-""""""
-
 from attractor.backends.models import ModelChoice
 from attractor.cli.models import Trial, models_text, trial_text
 from attractor.llm import FinishReason, Message, ModelInfo, Prices, PriceTier, Response, Usage

@@ -1,5 +1,3 @@
-""""""
-
 from enum import StrEnum
 from pathlib import Path
 

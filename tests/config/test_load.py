@@ -1,5 +1,3 @@
-""""""
-
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path

@@ -109,7 +109,7 @@ def test_a_name_too_long_is_the_callers_fault(inside: ConfinedFolder) -> None:
     assert caught.value.hint == "choose a shorter name"
 
 
-def test_no_file_descriptor_left_is_trouble_of_the_machine(inside: ConfinedFolder) -> None:
+def test_exhausted_file_descriptors_are_a_machinery_error(inside: ConfinedFolder) -> None:
     resource = pytest.importorskip("resource")
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (0, limits[1]))

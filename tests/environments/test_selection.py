@@ -105,9 +105,7 @@ def test_temporary_failures_do_not_disable_the_sandbox(
 
 @pytest.mark.skipif(not shutil.which("bwrap"), reason="bubblewrap is not installed")
 @pytest.mark.parametrize("size", [0, 1024])
-def test_a_limit_on_the_size_of_files_is_trouble_and_no_reason_for_none(
-    tmp_path: Path, size: int
-) -> None:
+def test_file_size_limit_is_a_temporary_failure(tmp_path: Path, size: int) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:

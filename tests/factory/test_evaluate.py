@@ -1,5 +1,3 @@
-""""""
-
 import pytest
 
 from attractor.factory.protected_paths import LONGEST, MOST, protected_paths

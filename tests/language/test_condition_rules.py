@@ -59,7 +59,7 @@ def test_a_mistake_is_pointed_at_within_its_value() -> None:
     assert text[one.span.column - 1 : one.span.end_column - 1] == "=="
 
 
-def test_two_signs_for_equal_are_mended() -> None:
+def test_double_equals_is_fixed() -> None:
     assert fixed("outcome == success") == "outcome = success"
 
 
@@ -69,7 +69,7 @@ def test_quotes_that_are_none_are_taken_from_a_word() -> None:
     assert fixed("outcome='not yet'") == "outcome='not yet'"
 
 
-def test_a_mistake_behind_an_escape_is_pointed_at_and_mended() -> None:
+def test_mistake_after_an_escape_is_reported_and_fixed() -> None:
     condition = 'context.a="b" && outcome==fail'
     (one,) = found(condition, "condition_syntax")
     text = with_condition(condition)
@@ -202,7 +202,7 @@ def test_dead_conditions_never_hold(condition: Condition, tried: list[dict[str, 
 
 
 @given(conditions)
-def test_every_place_lies_within_the_text(condition: Condition) -> None:
+def test_every_span_is_within_the_text(condition: Condition) -> None:
     text = write_condition(condition)
     for _, one in check(parse(with_condition(text))):
         assert one.span.line >= 1

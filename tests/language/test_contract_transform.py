@@ -56,9 +56,7 @@ def photograph(graph: Graph) -> str:
 
 @transforms
 @graphs
-def test_a_graph_comes_back_and_the_old_one_stays_as_it_was(
-    transform: Transform, graph: Graph
-) -> None:
+def test_transform_returns_a_graph_and_keeps_the_input(transform: Transform, graph: Graph) -> None:
     before = photograph(graph)
     assert isinstance(transform.apply(graph), Graph)
     assert photograph(graph) == before

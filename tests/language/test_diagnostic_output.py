@@ -1,5 +1,3 @@
-""""""
-
 from attractor.language.diagnostic_output import annotation, as_record, as_text, headline, summary
 from attractor.language.diagnostics import (
     Diagnostic,
@@ -107,7 +105,7 @@ def test_summary_counts_fixable_problems() -> None:
     )
 
 
-def test_the_caret_stands_under_wide_letters_too() -> None:
+def test_caret_is_aligned_under_wide_letters() -> None:
     source = Source("日本e\u0301 語x", "f")
     shown = as_text(error("m", source.span(5, 7)), source).split("\n")
     assert shown[2] == "      |      " + " " + "^^^"
@@ -119,7 +117,7 @@ def test_headline_and_caret_are_painted() -> None:
     assert shown.split("\n") == ["<f:1:1: error[]: m>", "    1 | ab", "      | <^^>"]
 
 
-def test_diagnostics_stand_in_the_order_of_their_places_and_once() -> None:
+def test_diagnostics_are_sorted_by_position_and_unique() -> None:
     later, sooner = (error("m", Span("f", line, 1, line, 2)) for line in (9, 2))
     assert in_order([later, sooner, later]) == (sooner, later)
     assert in_order([later, error("x", NOWHERE)])[0].span is NOWHERE

@@ -1,5 +1,3 @@
-""""""
-
 import pytest
 
 from attractor.language.diagnostics import one_slip, suggester

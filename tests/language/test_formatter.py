@@ -54,7 +54,7 @@ def test_a_text_of_several_lines_stays_so() -> None:
     assert parse(format(graph)) == graph
 
 
-def test_subgraphs_stand_where_they_stood() -> None:
+def test_formatted_subgraphs_keep_their_order() -> None:
     text = "digraph G { subgraph a { x; subgraph b { y } z } subgraph { x } y -> w }"
     graph = parse(text)
     assert [(one.id, one.nodes, one.parent) for one in graph.subgraphs] == [

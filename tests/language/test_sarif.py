@@ -75,7 +75,7 @@ def test_the_only_field_the_library_does_not_know_is_how_columns_count() -> None
     assert unknown_fields(run_of(FOUND)) == {"columnKind": "unicodeCodePoints"}
 
 
-def test_each_rule_that_speaks_is_described_once() -> None:
+def test_each_reporting_rule_is_described_once() -> None:
     other = Diagnostic(Severity.WARNING, "m", rule="syntax")
     run = run_of(FOUND, other, FOUND)
     rules = run.tool.driver.rules

@@ -72,7 +72,7 @@ def tree_by_git(folder: Path, store: Path) -> str:
 
 
 @pytest.mark.crash
-def test_a_kill_leaves_every_fork_whole_or_to_be_made_anew(project: Project) -> None:
+def test_kill_leaves_every_fork_complete_or_recreated(project: Project) -> None:
     workspace = asyncio.run(project.workspace())
     asyncio.run(workspace.close())
     trees: dict[str, str] = {}

@@ -1,5 +1,3 @@
-""""""
-
 import difflib
 import errno
 from pathlib import Path

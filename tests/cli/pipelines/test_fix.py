@@ -1,5 +1,3 @@
-""""""
-
 from attractor.cli.pipelines.fix import UNSAFE, FixedFile, fix_lines, result_after_fixes
 from attractor.language.diagnostics import Severity, error, warning
 from attractor.language.preparation.fixes import SafelyFixed

@@ -1,5 +1,3 @@
-""""""
-
 from dataclasses import replace
 
 from attractor.cli.runs.questions import question_records, questions_text

@@ -58,7 +58,7 @@ def test_failure_without_a_message_reports_the_exit_status() -> None:
     assert "start timed out" in failed_start("", -9, TimeoutError()).message
 
 
-def test_too_many_sandboxes_are_trouble_but_none_at_all_are_a_rule(tmp_path: Path) -> None:
+def test_temporary_namespace_limit_is_distinguished_from_a_ban(tmp_path: Path) -> None:
     most = tmp_path / "max_user_namespaces"
     for told, kind in (("0\n", SandboxUnavailable), ("5\n", SandboxNotStarted)):
         most.write_text(told)

@@ -1,5 +1,3 @@
-""""""
-
 import subprocess
 import sys
 import time
@@ -74,7 +72,7 @@ def test_the_canonical_words() -> None:
     assert [canonical_outcome(word) for word in words] == canonical
 
 
-def test_clauses_are_asked_from_left_to_right_until_one_does_not_hold() -> None:
+def test_clauses_stop_at_the_first_false_clause() -> None:
     asked: list[str] = []
 
     def note(key: str) -> str:
@@ -129,7 +127,7 @@ def test_evaluation_agrees_with_the_documentation(
     assert condition.holds(lambda key: held.get(key, "")) is naively(condition, held)
 
 
-def test_alternatives_are_asked_from_left_to_right_until_one_holds() -> None:
+def test_alternatives_stop_at_the_first_true_clause() -> None:
     asked: list[str] = []
 
     def note(key: str) -> str:
@@ -314,7 +312,7 @@ def test_any_text_can_be_compared_with_in_quotes(text: str) -> None:
     assert parse_condition(f"context.a={quoted(text)}") == Comparison("context.a", text)
 
 
-def test_a_key_stands_where_it_is_a_whole_word_outside_of_quotes() -> None:
+def test_key_is_a_whole_word_outside_quotes() -> None:
     text = 'context.ab="context.a" && context.a=b && context.a=c'
     assert key_places(text)["context.a"] == text.index("context.a=b")
 

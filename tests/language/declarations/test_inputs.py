@@ -105,7 +105,7 @@ def test_any_text_declares_inputs_or_has_mistakes_within_it(text: str) -> None:
 
 
 @given(st.text())
-def test_any_default_can_stand_in_quotes(text: str) -> None:
+def test_any_default_can_be_quoted(text: str) -> None:
     assert named(f"a={quoted(text)}, b") == [("a", "str", text), ("b", "str", None)]
 
 

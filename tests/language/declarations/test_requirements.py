@@ -119,7 +119,7 @@ def test_recording_round_trips(parts: list[tuple[str, str, tuple[int, ...]]]) ->
 
 
 @given(st.text(alphabet="git, :<>=env.20;\n-"))
-def test_any_text_is_read_and_every_place_lies_in_it(text: str) -> None:
+def test_any_text_gives_spans_within_it(text: str) -> None:
     read = read_requirements(text)
     for one in (*read.needs, *read.mistakes):
         assert 0 <= one.start < one.end <= max(len(text), one.start + 1)

@@ -1,5 +1,3 @@
-""""""
-
 from collections.abc import Callable
 
 import pytest
@@ -300,7 +298,7 @@ def test_too_many_mistakes_stop_the_parser() -> None:
     assert len(read_stylesheet('"} \\' * 100_000).mistakes) == 1000
 
 
-def test_mistakes_stand_at_their_places_in_the_file_behind_escapes_too() -> None:
+def test_mistakes_after_escapes_have_positions_in_the_file() -> None:
     sheet = r"* { llm_model: \"a\" }" + "\n" + r" .x { llm_modl: \"b c\" } #a { llm_model = c }"
     text = f'digraph G {{ model_stylesheet="{sheet}" }}'
     found = list(rule_registry()["stylesheet_syntax"].apply(parse(text), Vocabulary()))

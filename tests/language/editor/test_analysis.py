@@ -91,7 +91,7 @@ def test_ignore_comment_silences_only_its_rule(body: str) -> None:
     assert after.graph == before.graph
 
 
-def test_there_is_no_place_within_a_text_that_goes_over_both_ends() -> None:
+def test_no_ignore_comment_fits_between_multiline_strings() -> None:
     text = HEAD + 'a [prompt="one\n two", foo=1, label="three\n four"]\n}'
     [told] = prepare(text).diagnostics
     assert silence_rule(Source(text), told) is None
@@ -125,7 +125,7 @@ def test_a_text_that_is_broken_further_on_still_names_its_nodes() -> None:
     assert [one.id for one in found] == ["a", "b", "c", "d", "e"]
 
 
-def test_a_node_is_declared_where_it_stands_alone() -> None:
+def test_node_statement_is_the_declaration() -> None:
     found = occurrences(Source("digraph G { a -> b; b; c -> a }"))
     declared = declaration("b", found)
     assert declared is not None
@@ -219,7 +219,7 @@ def cut(text: str, span: Span) -> str:
     return text[slice(source.offset(*span[1:3]), source.offset(*span[3:5]))]
 
 
-def test_nodes_stand_in_their_subgraphs() -> None:
+def test_outline_nests_nodes_in_subgraphs() -> None:
     plan, inner = ("plan", "codergen Plan it"), ("inner", "codergen")
     assert told(outline(SYMBOLS_TEXT)) == [
         ("start", "start"),
@@ -253,7 +253,7 @@ def test_a_broken_text_has_an_outline_too() -> None:
     assert told(outline("digraph { } } { x")) == [("subgraph", "1 node", [("x", "")])]
 
 
-def test_very_deep_subgraphs_stand_beside_each_other() -> None:
+def test_very_deep_subgraphs_are_flattened_in_the_outline() -> None:
     many = 20_000
     text = "digraph G {" + "subgraph x {" * many + "a" + "}" * (many + 1)
     depth, found = 0, outline_symbols(Source(text))

@@ -1,5 +1,3 @@
-""""""
-
 import pytest
 
 from attractor.engine.prompts.preamble import PREAMBLE_LIMITS
@@ -101,7 +99,7 @@ def test_only_weights_may_be_less_than_nothing() -> None:
         ("fulll", "full", "full", Fidelity.COMPACT),
     ],
 )
-def test_the_nearest_word_decides_and_one_that_is_none_stands_for_the_default(
+def test_nearest_fidelity_applies_and_an_unknown_one_is_the_default(
     of_edge: str, of_node: str, of_graph: str, resolved: Fidelity
 ) -> None:
     work = node("work", fidelity=of_node)

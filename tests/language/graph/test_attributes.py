@@ -10,7 +10,7 @@ GRAPH = parse(
 )
 
 
-def test_an_attribute_of_a_default_block_comes_once() -> None:
+def test_default_block_attribute_is_listed_once() -> None:
     found = [
         (holder.place, holder.node, holder.edge, str(attribute.value))
         for holder, attribute in each_attribute(GRAPH, {"label"})

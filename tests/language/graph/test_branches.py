@@ -77,7 +77,7 @@ def test_branches_of_which_one_never_ends_do_not_meet() -> None:
 
 
 @pytest.mark.parametrize("edges", ["s -> e; p -> a -> e", "p -> a; p -> b"])
-def test_a_fork_that_no_run_comes_to_is_left_out(edges: str) -> None:
+def test_unreachable_fork_is_left_out(edges: str) -> None:
     assert forks(edges) == []
 
 

@@ -1,5 +1,3 @@
-""""""
-
 import time
 
 import pytest
@@ -81,7 +79,7 @@ def test_a_subgraph_leaves_nothing_but_its_content() -> None:
     assert [(one.source, one.target) for one in graph.edges] == [("a", "b")]
 
 
-def test_an_edge_holds_its_condition_parsed() -> None:
+def test_edge_has_its_parsed_condition() -> None:
     edges = parse('digraph G { a -> b [condition="outcome=success"]; a -> c }').edges
     assert [one.condition for one in edges] == [Comparison("outcome", "success"), ALWAYS]
     assert [one.is_conditional for one in edges] == [True, False]
@@ -129,7 +127,7 @@ def test_labels_beyond_the_class_limit_are_reported() -> None:
     assert told(MOST_CLASSES_AROUND + 3, "* { llm_model: m }") == []
 
 
-def test_a_node_declared_in_many_subgraphs_stands_in_each() -> None:
+def test_node_belongs_to_every_subgraph_that_declares_it() -> None:
     many = count(ci=10_000, full=40_000)
     subgraphs = "".join(f"subgraph {{ label=L{one}; a }} " for one in range(many))
     started = time.process_time()

@@ -33,7 +33,7 @@ def test_a_comment_silences_a_rule_on_its_line() -> None:
     )
 
 
-def test_a_comment_with_a_line_to_itself_speaks_of_the_next_one() -> None:
+def test_comment_on_its_own_line_applies_to_the_next_line() -> None:
     comment = f"  // attractor: ignore[{UNKNOWN}] because of Graphviz"
     assert found(pipeline(comment, "", "// another", "a [prompt=x, foo=1]")) == []
     assert found(pipeline(comment, "a [prompt=x]", "b [prompt=x, foo=1]; a -> b -> exit")) == [
@@ -62,7 +62,7 @@ def test_required_rules_cannot_be_ignored() -> None:
     assert ("start_node", 1) in found(text)
 
 
-def test_a_comment_in_a_text_is_none() -> None:
+def test_comment_in_a_string_is_not_a_comment() -> None:
     text = pipeline(f'a [prompt="// attractor: ignore[{UNKNOWN}]", foo=1]')
     assert found(text) == [(UNKNOWN, 3)]
 

@@ -102,7 +102,7 @@ class HTTPCheck2Go:
         return [warning("found")]
 
 
-def test_a_rule_without_a_name_goes_by_the_words_of_its_class() -> None:
+def test_unnamed_rule_is_named_after_its_class() -> None:
     assert reported(GRAPH, [HTTPCheck2Go()]) == [("http_check2_go", "found")]
 
 

@@ -203,7 +203,7 @@ def test_fixes_that_lose_an_attribute_are_not_both_applied() -> None:
     assert [one.rule for one in mended.harm] == ["duplicate_attribute"]
 
 
-def test_an_empty_list_goes_with_the_blanks_before_it() -> None:
+def test_empty_list_is_removed_with_its_blanks() -> None:
     text = "digraph G {\n    a []\n    b\t [ ] // why\n    c[]; a []b\n}"
     mended = fix_safely(text, check=prepare).text
     assert mended == "digraph G {\n    a\n    b // why\n    c; a b\n}"

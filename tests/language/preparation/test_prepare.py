@@ -26,7 +26,7 @@ from attractor.language.preparation.transform import (
 from attractor.language.transforms.variable_expansion import VariableExpansion
 
 
-def test_files_lie_beside_the_pipeline(tmp_path: Path) -> None:
+def test_files_are_read_beside_the_pipeline(tmp_path: Path) -> None:
     (tmp_path / "plan.md").write_bytes(b"Plan")
     assert FolderFiles(tmp_path).read("plan.md") == b"Plan"
 

@@ -204,7 +204,7 @@ def test_a_name_that_an_input_gives_is_not_judged() -> None:
         ("graph [thread_id=x]; a [fidelity=full]; start -> a", []),
     ],
 )
-def test_a_thread_that_no_stage_goes_on_with_is_reported(text: str, where: list[str]) -> None:
+def test_unused_thread_is_reported(text: str, where: list[str]) -> None:
     assert told(text, "thread_needs_full") == where
 
 
@@ -283,7 +283,7 @@ def test_unknown_shape_is_reported(text: str, where: list[str]) -> None:
         ('a [color="red:blue", fontcolor="#fff", fillcolor=transparent]', []),
     ],
 )
-def test_a_colour_that_is_none_is_pointed_at(text: str, where: list[str]) -> None:
+def test_unknown_color_is_reported(text: str, where: list[str]) -> None:
     assert told(text, "color_known") == where
 
 

@@ -65,7 +65,7 @@ def test_an_edge_out_of_a_branch_is_an_error(edges: str, where: list[str]) -> No
         ("start -> d [loop_restart=true]; d -> fork", []),
     ],
 )
-def test_a_restart_where_no_run_can_begin_anew_is_an_error(edges: str, where: list[str]) -> None:
+def test_misplaced_restart_is_an_error(edges: str, where: list[str]) -> None:
     assert told(BOTH + edges, "restart_misplaced") == where
 
 

@@ -64,7 +64,7 @@ def test_any_text_is_a_command_to_look_for_programs(command: str) -> None:
     assert set(called_programs(command)) <= {"a"}
 
 
-def test_a_program_that_is_not_there_is_pointed_at() -> None:
+def test_missing_program_is_reported() -> None:
     command = "cd web && nmp test && make | tee log; ./run; $TOOL"
     assert told(f'a [tool_command="{command}"]', "program_known") == ["nmp", "tee"]
 

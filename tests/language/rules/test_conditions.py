@@ -35,7 +35,7 @@ def test_condition_problems_are_reported_by_one_rule(condition: str, where: list
     assert [one[:6] for one in told(text, "portable_condition")] == where
 
 
-def test_a_mistyped_outcome_is_mended() -> None:
+def test_mistyped_outcome_is_fixed() -> None:
     wrong = inside('a [prompt=x]; a -> exit [condition="context.x=1 && Outcome=fail"]')
     mended = fix(wrong, check=lambda one: found(one, "dead_condition")).text
     assert mended == wrong.replace("Outcome", "outcome")

@@ -67,7 +67,7 @@ def test_span_of_a_concatenation_is_the_whole_value(prompt: str) -> None:
     assert span_within(value, 0, 1) == value.span
 
 
-def test_a_value_made_in_code_stands_nowhere() -> None:
+def test_built_value_has_no_span() -> None:
     value = Value.of("one two")
     assert span_within(value, 0, 3) == value.span
 

@@ -1,5 +1,3 @@
-""""""
-
 from datetime import timedelta
 
 import pytest
@@ -51,7 +49,7 @@ def test_invalid_integers_are_none(text: str) -> None:
     assert Attributes.of({"a": text}).number("a") is None
 
 
-def test_a_duration_that_is_none_says_so() -> None:
+def test_invalid_duration_is_reported() -> None:
     with pytest.raises(InvalidDuration, match="2 hours"):
         Attributes.of({"timeout": "2 hours"}).duration("timeout")
 

@@ -1,5 +1,3 @@
-""""""
-
 import pytest
 
 from attractor.language.source.syntax_tree import NOWHERE, Span

@@ -114,13 +114,13 @@ def test_a_wrong_quote_is_one_of_seven_mistakes(
 
 
 @pytest.mark.parametrize(("written", "message", "column"), CASES.values(), ids=list(CASES))
-def test_it_may_stand_behind_the_others(written: str, message: str, column: int) -> None:
+def test_quote_mistake_after_other_mistakes(written: str, message: str, column: int) -> None:
     told = found(f'digraph G {{\n  p [prompt="\n over\n lines"]\n{SIX}{written}\n}}\n')
     assert [one for _, _, one in told] == [*SAID_OF_SIX, message]
     assert told[-1][1] == column
 
 
-def test_it_may_stand_in_the_first_line_and_in_the_last() -> None:
+def test_quote_mistake_in_the_first_and_last_line() -> None:
     assert messages(f'digraph G {{ label="Big graph\n{SIX}}}') == [UNCLOSED, *SAID_OF_SIX]
     assert messages(f'digraph G {{\n{SIX} e [label="E] }}') == [*SAID_OF_SIX, UNCLOSED]
 
@@ -181,7 +181,7 @@ def test_each_quote_of_a_pipeline_may_be_missing(file: Path) -> None:
         "p [label='say \"hi\"']",
     ],
 )
-def test_a_mistake_beside_a_quote_is_none_of_the_quote(written: str) -> None:
+def test_mistake_beside_a_quote_is_not_a_quote_mistake(written: str) -> None:
     told = messages(f'digraph G {{\n a [label="A"]\n {written}\n b [label="B"]\n}}\n')
     assert told
     assert not {UNCLOSED, UNOPENED, INNER} & set(told)

@@ -1,5 +1,3 @@
-""""""
-
 import pytest
 
 from attractor.language.preparation.fixes import fix
@@ -79,7 +77,7 @@ def test_texts_and_comments_may_hold_them(letter: str) -> None:
 
 
 @pytest.mark.parametrize("letters", ["\u200b", "\u00a0", "\u200b\u200b", " \u00a0\u00a0"])
-def test_they_can_be_mended(letters: str) -> None:
+def test_invisible_characters_are_fixed(letters: str) -> None:
     text = AROUND.format(f"start ->{letters} exit")
     fixed = fix(text, check=lambda one: prepare(one).diagnostics)
     assert fixed.text.isascii()

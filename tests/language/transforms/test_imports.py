@@ -66,7 +66,7 @@ def made(main: str, files: Mapping[str, str | bytes] | None = None, *, whole: bo
     return Made(after, around.found, read)
 
 
-def test_the_graph_of_the_file_stands_in_place_of_the_node() -> None:
+def test_import_is_replaced_by_the_graph_of_its_file() -> None:
     result = made(MAIN)
     assert result.found == []
     assert list(result.graph.nodes) == ["start", "sub__begin", "sub__look", "sub__done", "exit"]
@@ -375,7 +375,7 @@ def test_files_that_import_each_other_are_refused_with_the_chain() -> None:
     assert "n0__n0__n0__n0" in result.graph.nodes
 
 
-def test_imports_lie_fifty_deep_and_no_deeper() -> None:
+def test_imports_are_at_most_fifty_deep() -> None:
     def chain(length: int) -> Mapping[str, str | bytes]:
         last = {f"{length}.dot": "digraph G { start -> exit; start; exit }"}
         return {f"{at}.dot": imports(f"{at + 1}.dot") for at in range(1, length)} | last

@@ -109,7 +109,7 @@ def test_inputs_of_a_template_are_checked() -> None:
     ]
 
 
-def test_a_prompt_from_a_file_is_expanded_and_its_mistakes_stand_at_the_name() -> None:
+def test_prompt_file_is_expanded_and_its_mistakes_point_at_the_name() -> None:
     files = {"p.md": b"Do $goal on ${inputs.branch} ${inputs.nope}"}
     graph, (one,), text = applied("@p.md", {}, files=files)
     assert graph.nodes["a"].prompt == "Do it on main ${inputs.nope}"
@@ -165,14 +165,14 @@ def missing(text: str, goal: str = "") -> list[str]:
     return [whole[one.span.column - 1 : one.span.end_column - 1] for one in told]
 
 
-def test_a_goal_that_is_not_there_is_missed_where_a_prompt_asks_for_it() -> None:
+def test_missing_goal_is_reported_where_a_prompt_uses_it() -> None:
     assert missing('a [prompt="Plan $goal, and $goal again"]') == ["$goal"]
     assert missing('a [prompt="@plan.md"]') == ['"@plan.md"']
     assert missing('goal=" "; a [prompt="$goal"]; b [prompt="$goal"]') == ["$goal", "$goal"]
     assert missing('node [prompt="$goal"]; a; b') == ["$goal"]
 
 
-def test_a_goal_that_is_there_or_not_asked_for_is_not_missed() -> None:
+def test_present_or_unused_goal_is_not_reported() -> None:
     assert missing('goal=it; a [prompt="$goal"]') == []
     assert missing('a [prompt="$goals"]') == []
     assert missing('a [prompt="$goal"]', goal="it") == []

@@ -1,5 +1,3 @@
-""""""
-
 import os.path
 from collections.abc import Sequence
 from typing import Any

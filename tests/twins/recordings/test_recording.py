@@ -1,5 +1,3 @@
-""""""
-
 import json
 from datetime import timedelta
 from pathlib import Path

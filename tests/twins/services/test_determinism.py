@@ -58,7 +58,7 @@ def test_a_route_may_say_its_own_date(service_twin: StartServiceTwin) -> None:
 
 
 @pytest.mark.parametrize("kind", list(FaultKind))
-def test_trouble_sends_the_same_bytes_too(kind: FaultKind) -> None:
+def test_faults_send_the_same_bytes(kind: FaultKind) -> None:
     route = fixed('"{{ letters(40) }}"', f'faults = [{{ kind = "{kind}", probability = 0.6 }}]')
     service = parse_service('name = "s"\n' + route)
 

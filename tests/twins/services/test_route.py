@@ -1,5 +1,3 @@
-""""""
-
 import pytest
 
 from attractor.twins.services.route_match import members

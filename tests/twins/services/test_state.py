@@ -1,5 +1,3 @@
-""""""
-
 import asyncio
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any

@@ -33,7 +33,7 @@ def test_every_chunk_has_the_response_id() -> None:
     assert heads[0][1:] == ("chat.completion.chunk", 0, "gpt-5")
 
 
-def test_the_role_comes_first_then_thoughts_words_and_calls() -> None:
+def test_deltas_are_role_thinking_text_and_calls() -> None:
     first, thought, word, more, shell, *pieces, none, empty, last = deltas(told())
     assert first == {"role": "assistant", "content": "", "refusal": None}
     assert thought == {"reasoning_content": "I look."}
@@ -52,7 +52,7 @@ def test_the_role_comes_first_then_thoughts_words_and_calls() -> None:
     assert last == {}
 
 
-def test_the_reason_comes_in_the_last_choice_alone() -> None:
+def test_finish_reason_is_only_in_the_last_choice() -> None:
     chunks = [one["choices"][0]["finish_reason"] for one in told() if one["choices"]]
     assert chunks == [None] * (len(chunks) - 1) + ["tool_calls"]
 

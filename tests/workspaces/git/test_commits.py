@@ -1,5 +1,3 @@
-""""""
-
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace

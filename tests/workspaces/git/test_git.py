@@ -1,5 +1,3 @@
-""""""
-
 import asyncio
 import os
 from pathlib import Path

@@ -1,5 +1,3 @@
-""""""
-
 import re
 import tempfile
 from pathlib import Path

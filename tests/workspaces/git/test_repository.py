@@ -1,5 +1,3 @@
-""""""
-
 import subprocess
 import tempfile
 from pathlib import Path

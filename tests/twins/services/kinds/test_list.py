@@ -51,7 +51,7 @@ def test_it_may_be_narrowed_by_the_path() -> None:
     assert names(ask("GET /in/Oslo")) == ["bo"]
 
 
-def test_it_comes_in_pages_and_says_where_the_next_is() -> None:
+def test_list_is_paged_with_a_link_to_the_next_page() -> None:
     more = """
 paging = { by = "page", at = "page", size = "per_page", default = 1 }
 headers = { link = "<?page={{ next }}>" }

@@ -46,7 +46,7 @@ def test_the_same_request_gets_the_recorded_answers_in_order(folder: Path) -> No
     assert ask("GET /a?x=1&y=2")[1] == ["first"]
 
 
-def test_it_may_begin_anew_or_fail_behind_the_last_one(folder: Path) -> None:
+def test_replay_repeats_or_fails_after_the_last_recording(folder: Path) -> None:
     again = Asked(ROUTE.replace("{then}", "repeat"), folder)
     assert [again("GET /a?x=1&y=2")[1] for _ in range(3)][-1] == ["first"]
     once = Asked(ROUTE.replace("{then}", "fail"), folder)

@@ -1,5 +1,3 @@
-""""""
-
 import json
 from base64 import b64encode
 from collections.abc import Mapping
@@ -135,7 +133,7 @@ def test_matched_headers_are_recorded() -> None:
         (b"", None),
     ],
 )
-def test_a_form_is_a_table_unless_a_field_comes_twice(content: bytes, body: Any) -> None:
+def test_form_with_a_repeated_field_stays_text(content: bytes, body: Any) -> None:
     made = exchange(headers={"content-type": FORM}, content=content)
     assert made.request.body == body
     sent = made.request.request()
