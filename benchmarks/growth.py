@@ -18,13 +18,13 @@ from attractor.engine.simulation.coverage import cover
 from attractor.language.conditions.grammar import compile_pattern
 from attractor.language.declarations.inputs import read_inputs
 from attractor.language.declarations.requirements import read_requirements
-from attractor.language.declarations.stylesheet_grammar import parse_stylesheet, read_stylesheet
+from attractor.language.declarations.stylesheet import parse_stylesheet, read_stylesheet
 from attractor.language.graph.branches import find_forks
 from attractor.language.preparation.prepare import prepare
 from attractor.language.reading import parse, read_graph
 from attractor.language.source.text import Source
 from attractor.language.syntax_errors.missing_quotes import find_quote_mistakes
-from attractor.language.syntax_errors.unquoted_values import find_value_mistakes
+from attractor.language.syntax_errors.attribute_lists import find_value_mistakes
 from attractor.llm.generation.object_stream import PartialObject
 from benchmarks.ratios import Ratio, report
 from tests.language.repeated import LOOSE, MISTAKEN, SLIPPED

@@ -16,7 +16,7 @@ from attractor.handlers.registry import handler_registry
 from attractor.interviewers.registry import interviewer_registry
 from attractor.language.drawing.draw import drawer_registry
 from attractor.language.linting.lint_rule import rule_registry
-from attractor.language.preparation.transform import transform_registry
+from attractor.language.preparation.prepare import transform_registry
 from attractor.llm.client import provider_registry
 from attractor.scenarios.check import check_registry
 from attractor.twins.exchange.wire import wire_registry

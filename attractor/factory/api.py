@@ -26,7 +26,7 @@ from attractor.interviewers.custom import AnyInterviewer, adapt_interviewer
 from attractor.language.formatter import write_graph
 from attractor.language.graph.graph import Graph
 from attractor.language.linting.lint_rule import ExtraRules
-from attractor.language.preparation.transform import Transform
+from attractor.language.preparation.prepare import Transform
 from attractor.pipeline.host.run_host import (
     HANDED_IN,
     AnyHandler,

@@ -8,7 +8,7 @@ from attractor.base.registry import Registry
 from attractor.engine.errors import TemplateFailed
 from attractor.engine.outcome import FailureClass, Outcome, failure
 from attractor.engine.seams import Child, ChildEnd, ChildRun, Handler, Parts, Stage
-from attractor.language.errors import InvalidPipeline, UnreadablePipeline
+from attractor.language.diagnostics import InvalidPipeline, UnreadablePipeline
 
 
 class BuiltHandler(Handler, Protocol):

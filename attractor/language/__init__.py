@@ -7,16 +7,14 @@ from attractor.base import lazy_exports
 if TYPE_CHECKING:
     from attractor.language.comparison.compare import diff
     from attractor.language.comparison.difference import Difference
-    from attractor.language.diagnostics import Diagnostic, Severity
+    from attractor.language.diagnostics import Diagnostic, ParseError, Severity, ValidationError
     from attractor.language.drawing.draw import render
-    from attractor.language.errors import ParseError, ValidationError
     from attractor.language.formatter import format
     from attractor.language.graph.builder import GraphBuilder
     from attractor.language.graph.graph import Edge, Graph, Node, Subgraph, folder_name
     from attractor.language.linting.lint_rule import LintRule, Vocabulary
     from attractor.language.linting.validate import validate, validate_or_raise
-    from attractor.language.preparation.prepare import Prepared, prepare
-    from attractor.language.preparation.transform import Transform
+    from attractor.language.preparation.prepare import Prepared, Transform, prepare
     from attractor.language.reading import parse, parse_file
 
 __all__ = [
@@ -53,12 +51,12 @@ _HOMES = {
     "GraphBuilder": "graph.builder",
     "LintRule": "linting.lint_rule",
     "Node": "graph.graph",
-    "ParseError": "errors",
+    "ParseError": "diagnostics",
     "Prepared": "preparation.prepare",
     "Severity": "diagnostics",
     "Subgraph": "graph.graph",
-    "Transform": "preparation.transform",
-    "ValidationError": "errors",
+    "Transform": "preparation.prepare",
+    "ValidationError": "diagnostics",
     "Vocabulary": "linting.lint_rule",
     "diff": "comparison.compare",
     "folder_name": "graph.graph",

@@ -1,19 +1,30 @@
-"""What a rule, the parser or a transform reports: severity, message, place and fix."""
+"""Diagnostics of a pipeline, their output, and the errors of the language.
 
-from collections.abc import Callable, Iterable
+UsageError
+├── InvalidPipeline       2  a text that is no pipeline that could run
+│   ├── ParseError        2  its grammar is broken
+│   └── ValidationError   2  a rule of severity ERROR is broken
+├── UnreadablePipeline    2  a file that cannot be read as text
+│   └── OutsideProject    2  a file that is not looked for where it lies
+└── InvalidValue          2  a text in an attribute that cannot be read
+    ├── InvalidCondition  2  a condition
+    └── InvalidStylesheet 2  a stylesheet
+MachineryError
+├── NothingDraws          3  no program that draws a graph
+└── DrawingFailed         3  a program that draws could not
+"""
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
 from functools import cache, partial
 from typing import NamedTuple
+from unicodedata import combining, east_asian_width
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import suggest
-from attractor.language.source.syntax_tree import (
-    NOWHERE,
-    Span,
-    Value,
-    quoted,
-)
-from attractor.language.source.text import written_word
+from attractor.base.errors import MachineryError, UsageError, suggest
+from attractor.language.source.syntax_tree import NOWHERE, Span, Value, quoted
+from attractor.language.source.text import Source, visible, written_word
 
 SYNTAX = "syntax"
 PORTABILITY = "portability"
@@ -149,3 +160,192 @@ def _is_change(word: str, meant: str) -> bool:
     """Return whether the first letter differs, or is swapped with the next one."""
     swapped = "".join([*word[1:2], *word[:1], *word[2:]])
     return word[1:] == meant[1:] or swapped == meant
+
+
+_WIDEST = 100
+_BEFORE = 60
+
+Paint = Callable[[str], str]
+
+
+def unpainted(text: str) -> str:
+    """Return a text without colour."""
+    return text
+
+
+def place_of(span: Span) -> str:
+    """Return `file:line:column`, as far as known."""
+    file = span.file or "<text>"
+    return f"{file}:{span.line}:{span.column}" if span.is_somewhere else span.file
+
+
+def headline(diagnostic: Diagnostic) -> str:
+    """Return position, severity, rule and message in one line."""
+    place = place_of(diagnostic.span)
+    said = f"{diagnostic.severity}[{diagnostic.rule}]: {diagnostic.message}"
+    return visible(f"{place}: {said}" if place else said)
+
+
+def as_text(diagnostic: Diagnostic, source: Source | None, *, paint: Paint = unpainted) -> str:
+    """Return a diagnostic as text: headline, line, caret, fix."""
+    lines = [paint(headline(diagnostic))]
+    if source is not None and diagnostic.span.is_somewhere:
+        lines += _excerpt(diagnostic.span, source, paint)
+    if diagnostic.fix:
+        lines.append(f"  fix: {visible(diagnostic.fix)}")
+    return "\n".join(lines)
+
+
+def as_record(diagnostics: Iterable[Diagnostic], *, files: int) -> dict[str, object]:
+    """Convert diagnostics to JSON, with a summary."""
+    told = list(diagnostics)
+    return {"diagnostics": [record_of(one) for one in told], "summary": _counts(told, files)}
+
+
+def record_of(diagnostic: Diagnostic) -> dict[str, object]:
+    """Convert a diagnostic to JSON."""
+    span = diagnostic.span
+    return {
+        "rule": diagnostic.rule,
+        "severity": str(diagnostic.severity),
+        "message": diagnostic.message,
+        "file": span.file,
+        "line": span.line,
+        "column": span.column,
+        "end_line": span.end_line,
+        "end_column": span.end_column,
+        "node": diagnostic.node or None,
+        "edge": list(diagnostic.edge) if diagnostic.edge else None,
+        "fix": diagnostic.fix or None,
+        "fixable": bool(diagnostic.edits),
+    }
+
+
+def summary(diagnostics: Sequence[Diagnostic], *, files: int) -> str:
+    """Return the summary line: the number of problems and files."""
+    counts = _counts(diagnostics, files)
+    found = [
+        counted(counts[f"{severity}s"], severity) for severity in Severity if counts[f"{severity}s"]
+    ]
+    if not found:
+        return f"{counted(files, 'file')}, no problems found"
+    fixable = counts["fixable"]
+    hint = f" ({fixable} fixable with --fix)" if fixable else ""
+    # Without a readable file there is no file to count.
+    where = f" in {counted(files, 'file')}" if files else ""
+    return f"{', '.join(found)}{where}{hint}"
+
+
+def counted(number: int, noun: str) -> str:
+    """Return `1 file` or `2 files`."""
+    return f"{number} {noun}{'s' if number != 1 else ''}"
+
+
+def _counts(diagnostics: Sequence[Diagnostic], files: int) -> Mapping[str, int]:
+    counts = {f"{one}s": sum(d.severity is one for d in diagnostics) for one in Severity}
+    return {"files": files, **counts, "fixable": sum(bool(one.edits) for one in diagnostics)}
+
+
+def _excerpt(span: Span, source: Source, paint: Paint) -> list[str]:
+    """Return the line with a caret below it, long lines cut around the caret."""
+    line = source.line(span.line)
+    first = max(0, span.column - 1 - _BEFORE) if len(line) > _WIDEST else 0
+    shown = line[first : first + _WIDEST]
+    before = shown[: span.column - 1 - first]
+    end = span.end_column if span.end_line == span.line else len(line) + 1
+    marked = shown[len(before) : end - 1 - first]
+    margin = f"{span.line:>5} | "
+    blank = "".join("\t" if one == "\t" else " " * _columns(one) for one in before)
+    carets = "^" * max(1, sum(map(_columns, marked)))
+    return [margin + visible(shown), " " * 5 + " | " + blank + paint(carets)]
+
+
+def _columns(letter: str) -> int:
+    """Return the width of a letter in terminal columns."""
+    if letter.isascii():
+        return 1
+    return 0 if combining(letter) else 1 + (east_asian_width(letter) in "WF")
+
+
+_COMMANDS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}
+
+
+def annotation(diagnostic: Diagnostic) -> str:
+    """Return the GitHub workflow command of a diagnostic."""
+    properties = {**_place(diagnostic.span), "title": diagnostic.rule}
+    written = ",".join(f"{key}={_escaped_property(value)}" for key, value in properties.items())
+    said = [visible(one) for one in (diagnostic.message, diagnostic.fix) if one]
+    return f"::{_COMMANDS[diagnostic.severity]} {written}::{_escaped(chr(10).join(said))}"
+
+
+def _place(span: Span) -> dict[str, str]:
+    # Invalid bytes of a file name cannot be printed.
+    file = os.fsencode(span.file).decode(errors="replace")
+    place = {"file": file} if file else {}
+    if not span.is_somewhere:
+        return place
+    place |= {"line": str(span.line), "col": str(span.column), "endLine": str(span.end_line)}
+    # GitHub accepts an end column only for spans within a line.
+    return place | ({"endColumn": str(span.end_column)} if span.end_line == span.line else {})
+
+
+def _escaped(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _escaped_property(text: str) -> str:
+    return _escaped(text).replace(":", "%3A").replace(",", "%2C")
+
+
+class InvalidPipeline(UsageError):
+    """This pipeline cannot run as it is written."""
+
+    def __init__(self, diagnostics: Sequence[Diagnostic]) -> None:
+        self.diagnostics = tuple(diagnostics)
+        errors = [one for one in diagnostics if one.is_error]
+        others = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+        super().__init__(headline(errors[0]) + others, hint=errors[0].fix)
+
+
+class ParseError(InvalidPipeline):
+    """The grammar of this pipeline is broken."""
+
+
+class ValidationError(InvalidPipeline):
+    """A rule that every pipeline must keep is broken."""
+
+
+class UnreadablePipeline(UsageError):
+    """This file cannot be read as text."""
+
+
+class OutsideProject(UnreadablePipeline):
+    """This file lies outside of the project."""
+
+
+class InvalidValue(UsageError):
+    """The text in this attribute cannot be read; the offsets count within it."""
+
+    def __init__(self, message: str, *, start: int, end: int, hint: str) -> None:
+        self.start, self.end = start, end
+        super().__init__(message, hint=hint)
+
+
+class InvalidCondition(InvalidValue):
+    """This condition cannot be read."""
+
+
+class InvalidStylesheet(InvalidValue):
+    """This model stylesheet cannot be read."""
+
+
+class NothingDraws(MachineryError):
+    """No installed program draws graphs."""
+
+    hint = "install Graphviz (Debian: apt-get install graphviz)"
+
+
+class DrawingFailed(MachineryError):
+    """The program that draws graphs failed."""
+
+    hint = "look at the DOT text: attractor render FILE --format dot"

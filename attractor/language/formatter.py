@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from attractor.language.errors import ParseError
+from attractor.language.diagnostics import ParseError
 from attractor.language.graph.graph import Graph, Node, Subgraph
 from attractor.language.parsing.tokens import END, Findings, Token, scan
 from attractor.language.reading import collection_paused, parse_source

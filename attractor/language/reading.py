@@ -6,10 +6,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from attractor.language.diagnostics import Diagnostic, in_order
-from attractor.language.errors import ParseError, UnreadablePipeline
+from attractor.language.diagnostics import Diagnostic, ParseError, UnreadablePipeline, in_order
+from attractor.language.graph.builder import resolve
 from attractor.language.graph.graph import Graph
-from attractor.language.graph.resolve import resolve
 from attractor.language.parsing.grammar import (
     Machine,
     Unexpected,

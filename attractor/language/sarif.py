@@ -6,7 +6,7 @@ from itertools import groupby
 from urllib.parse import quote
 
 from attractor.language.diagnostics import PORTABILITY, SYNTAX, Diagnostic, Edit, Severity
-from attractor.language.linting.ignore_comments import UNUSED_IGNORE
+from attractor.language.linting.validate import UNUSED_IGNORE
 from attractor.language.source.syntax_tree import Span
 
 SCHEMA = (

@@ -31,7 +31,7 @@ from attractor.engine.outcome import Outcome, Usage
 from attractor.engine.prompts.inherited_context import InheritedContext, Thread
 from attractor.engine.prompts.preamble import Past, PreambleInput, StageNote
 from attractor.engine.seams import ModelAnswer, Stage
-from attractor.language.graph.fidelity import Fidelity
+from attractor.language.graph.graph import Fidelity
 from attractor.llm.errors import ServerError
 from attractor.llm.messages import Message, Role
 from attractor.llm.response import Usage as Tokens

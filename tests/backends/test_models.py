@@ -28,7 +28,7 @@ from attractor.base.errors import UnknownName
 from attractor.engine.outcome import Usage
 from attractor.language.diagnostics import Diagnostic
 from attractor.language.graph.graph import Node
-from attractor.language.preparation.transform import transform_all
+from attractor.language.preparation.prepare import transform_all
 from attractor.language.reading import read_graph
 from attractor.language.source.text import Source
 from attractor.llm import ConfigurationError, ModelInfo, Prices, PriceTier

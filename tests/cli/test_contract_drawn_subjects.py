@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from attractor.cli.drawings.subject import Drawable, DrawablePipeline, DrawableRun
-from attractor.language.errors import ParseError
+from attractor.language.diagnostics import ParseError
 from attractor.pipeline.request import RunRequest, WorkspaceKind
 from attractor.pipeline.start import start
 from tests.pipeline.projects import LINEAR, make_host, make_project

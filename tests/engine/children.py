@@ -9,7 +9,7 @@ from pathlib import Path
 from attractor.base.errors import UsageError
 from attractor.engine.outcome import StageStatus, Usage
 from attractor.engine.seams import Child, ChildEnd, Parked, Telemetry, Workspace
-from attractor.language.errors import UnreadablePipeline
+from attractor.language.diagnostics import UnreadablePipeline
 from attractor.language.graph.graph import Graph
 from tests.engine.graphs import line
 

@@ -36,7 +36,7 @@ from attractor import (
 from attractor.base.hash_chain import verify_file
 from attractor.engine.errors import NotRunnable
 from attractor.engine.state.run_state import AWAITING_ANSWER, AWAITING_DECISION
-from attractor.language.errors import ValidationError
+from attractor.language.diagnostics import ValidationError
 from tests.packages import Places
 from tests.pipeline.projects import git, make_project
 

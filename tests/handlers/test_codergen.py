@@ -4,7 +4,7 @@ import pytest
 
 from attractor.engine.outcome import Outcome
 from attractor.language.graph.graph import Graph
-from attractor.language.preparation.transform import TransformContext
+from attractor.language.preparation.prepare import TransformContext
 from attractor.language.source.syntax_tree import Plain
 from attractor.language.transforms.variable_expansion import VariableExpansion
 from tests.handlers.stages import Play, Saying, graph, node

@@ -7,14 +7,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attractor.language.conditions.analysis import find_dead_parts
-from attractor.language.conditions.condition import OUTCOME_KEYS, OUTCOMES, Condition
+from attractor.language.conditions.condition import (
+    OUTCOME_KEYS,
+    OUTCOMES,
+    Condition,
+    parse_condition,
+)
 from attractor.language.conditions.format import write_condition
-from attractor.language.conditions.parse import parse_condition
 from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph.builder import GraphBuilder
 from attractor.language.graph.graph import Graph
-from attractor.language.linting.edge_conditions import edge_conditions, edits_within
-from attractor.language.linting.lint_rule import Vocabulary, rule_registry
+from attractor.language.linting.lint_rule import (
+    Vocabulary,
+    edge_conditions,
+    edits_within,
+    rule_registry,
+)
 from attractor.language.preparation.fixes import fix
 from attractor.language.preparation.prepare import prepare
 from attractor.language.reading import parse

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from attractor.language.errors import UnreadablePipeline
-from attractor.language.preparation.transform import Files, FilesRead, FolderFiles, KnownFiles
+from attractor.language.diagnostics import UnreadablePipeline
+from attractor.language.preparation.prepare import Files, FilesRead, FolderFiles, KnownFiles
 
 
 @pytest.fixture(params=["folder", "known", "read"])

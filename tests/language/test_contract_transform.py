@@ -6,7 +6,7 @@ import pytest
 
 from attractor.base.registry import find_shortcoming
 from attractor.language.graph.graph import Edge, Graph, Node
-from attractor.language.preparation.transform import (
+from attractor.language.preparation.prepare import (
     BuiltInTransform,
     KnownFiles,
     Transform,

@@ -1,6 +1,25 @@
+""""""
+
 import pytest
 
-from attractor.language.diagnostics import one_slip, suggester
+from attractor.language.diagnostics import (
+    Diagnostic,
+    Edit,
+    Severity,
+    annotation,
+    as_record,
+    as_text,
+    error,
+    headline,
+    in_order,
+    info,
+    one_slip,
+    suggester,
+    summary,
+    warning,
+)
+from attractor.language.source.syntax_tree import NOWHERE, Span
+from attractor.language.source.text import Source
 
 
 def test_the_nearest_name_is_suggested() -> None:
@@ -45,3 +64,136 @@ def test_typo_is_distinguished_from_another_word(word: str, meant: str) -> None:
 
 def test_between_two_words_nothing_is_decided() -> None:
     assert one_slip("mailer", ("mailed", "mailes")) == ""
+
+
+def test_a_diagnostic_is_shown_with_its_line_and_a_caret() -> None:
+    source = Source("one\n\ttwo three\n", "f.dot")
+    shown = as_text(error("m", source.span(9, 14), fix="do it"), source)
+    assert shown.split("\n") == [
+        "f.dot:2:6: error[]: m",
+        "    2 | \ttwo three",
+        "      | \t    ^^^^^",
+        "  fix: do it",
+    ]
+
+
+def test_the_caret_of_several_lines_ends_with_the_first() -> None:
+    source = Source("abcdef\nghi", "f")
+    assert as_text(error("m", source.span(3, 9)), source).endswith(" |    ^^^")
+
+
+def test_long_line_is_shortened_around_the_mistake() -> None:
+    source = Source("x" * 1000 + "HERE" + "y" * 1_000_000, "f")
+    shown = as_text(error("m", source.span(1000, 1004)), source)
+    _, line, caret = shown.split("\n")
+    assert len(line) < 120
+    assert line[caret.index("^") : caret.rindex("^") + 1] == "HERE"
+
+
+def test_nothing_that_a_terminal_obeys_is_shown() -> None:
+    source = Source("a\x1b[31m\u202eb", "f\x1b.dot")
+    shown = as_text(error("bad \x1b[0m\nname", source.span(0, 1), fix="\x07"), source)
+    assert not {"\x1b", "\u202e", "\x07"} & set(shown)
+    assert "bad \ufffd[0m\\nname" in shown
+
+
+def test_without_a_place_only_the_sentence_is_shown() -> None:
+    assert as_text(error("m"), None) == "error[]: m"
+    assert headline(Diagnostic(Severity.INFO, "m", Span("f", 0, 0, 0, 0), rule="r")) == (
+        "f: info[r]: m"
+    )
+
+
+def test_the_record_has_every_field_and_counts() -> None:
+    told = warning("m", Span("f.dot", 2, 3, 2, 4), node="n", edge=("a", "b"), fix="do it")
+    assert as_record([told, error("e")], files=2) == {
+        "diagnostics": [
+            {
+                "rule": "",
+                "severity": "warning",
+                "message": "m",
+                "file": "f.dot",
+                "line": 2,
+                "column": 3,
+                "end_line": 2,
+                "end_column": 4,
+                "node": "n",
+                "edge": ["a", "b"],
+                "fix": "do it",
+                "fixable": False,
+            },
+            {
+                "rule": "",
+                "severity": "error",
+                "message": "e",
+                "file": "",
+                "line": 0,
+                "column": 0,
+                "end_line": 0,
+                "end_column": 0,
+                "node": None,
+                "edge": None,
+                "fix": None,
+                "fixable": False,
+            },
+        ],
+        "summary": {"files": 2, "errors": 1, "warnings": 1, "infos": 0, "fixable": 0},
+    }
+
+
+def test_the_summary_counts_in_words() -> None:
+    assert summary([], files=1) == "1 file, no problems found"
+    assert summary([error("a"), error("b"), warning("c")], files=2) == (
+        "2 errors, 1 warning in 2 files"
+    )
+
+
+def test_the_summary_says_nothing_of_files_where_none_could_be_read() -> None:
+    assert summary([error("a")], files=0) == "1 error"
+
+
+def test_summary_counts_fixable_problems() -> None:
+    edits = (Edit(Span("f", 1, 1, 1, 2), "x"),)
+    assert summary([error("a"), error("b", edits=edits)], files=1) == (
+        "2 errors in 1 file (1 fixable with --fix)"
+    )
+
+
+def test_caret_is_aligned_under_wide_letters() -> None:
+    source = Source("日本e\u0301 語x", "f")
+    shown = as_text(error("m", source.span(5, 7)), source).split("\n")
+    assert shown[2] == "      |      " + " " + "^^^"
+
+
+def test_headline_and_caret_are_painted() -> None:
+    source = Source("ab", "f")
+    shown = as_text(error("m", source.span(0, 2)), source, paint=lambda text: f"<{text}>")
+    assert shown.split("\n") == ["<f:1:1: error[]: m>", "    1 | ab", "      | <^^>"]
+
+
+def test_diagnostics_are_sorted_by_position_and_unique() -> None:
+    later, sooner = (error("m", Span("f", line, 1, line, 2)) for line in (9, 2))
+    assert in_order([later, sooner, later]) == (sooner, later)
+    assert in_order([later, error("x", NOWHERE)])[0].span is NOWHERE
+
+
+def test_a_place_within_a_line_has_its_last_column() -> None:
+    told = annotation(error("wrong", Span("a.dot", 2, 3, 2, 5), fix="do it"))
+    assert told == "::error file=a.dot,line=2,col=3,endLine=2,endColumn=5,title=::wrong%0Ado it"
+
+
+def test_a_place_of_several_lines_has_none() -> None:
+    told = annotation(warning("wrong", Span("a.dot", 2, 3, 4, 5)))
+    assert told == "::warning file=a.dot,line=2,col=3,endLine=4,title=::wrong"
+
+
+def test_a_note_is_a_notice_and_a_file_needs_no_line() -> None:
+    assert annotation(info("m", Span("a.dot", 0, 0, 0, 0))) == "::notice file=a.dot,title=::m"
+    assert "file=caf\ufffd," in annotation(info("m", Span("caf\udce9", 0, 0, 0, 0)))
+    assert annotation(info("m")) == "::notice title=::m"
+
+
+def test_annotation_syntax_is_escaped() -> None:
+    told = annotation(error("50% a:b,c\nd", Span("d:,%/\n.dot", 1, 1, 1, 2), fix="x::y"))
+    assert told.startswith("::error file=d%3A%2C%25/%0A.dot,line=1")
+    assert told.endswith("::50%25 a:b,c\\nd%0Ax::y")

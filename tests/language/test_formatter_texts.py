@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from syrupy.assertion import SnapshotAssertion
 
-from attractor.language.errors import ParseError
+from attractor.language.diagnostics import ParseError
 from attractor.language.formatter import format_text
 from attractor.language.reading import parse
 from tests.counts import count

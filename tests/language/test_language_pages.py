@@ -5,10 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from attractor.language.conditions.parse import parse_condition
+from attractor.language.conditions.condition import parse_condition
 from attractor.language.formatter import format
-from attractor.language.preparation.prepare import prepare
-from attractor.language.preparation.transform import KnownFiles
+from attractor.language.preparation.prepare import KnownFiles, prepare
 
 REFERENCE = Path(__file__).parent.parent.parent / "docs" / "reference"
 PAGES = ["conditions.md", "stylesheets.md", "prompts-and-inputs.md", "imports.md"]

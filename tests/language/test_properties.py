@@ -8,8 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from attractor.language.diagnostic_output import as_text
-from attractor.language.errors import UnreadablePipeline
+from attractor.language.diagnostics import UnreadablePipeline, as_text
 from attractor.language.graph.graph import Graph
 from attractor.language.preparation.prepare import prepare
 from attractor.language.reading import decode, parse, read_graph

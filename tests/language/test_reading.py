@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from attractor.base.errors import ExitCode
-from attractor.language.errors import ParseError, UnreadablePipeline
+from attractor.language.diagnostics import ParseError, UnreadablePipeline
 from attractor.language.parsing.build_table import build_table
 from attractor.language.parsing.grammar import TABLE, Machine, Unexpected, read_table
 from attractor.language.parsing.tokens import END, Token

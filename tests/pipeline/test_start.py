@@ -12,7 +12,7 @@ from attractor.engine.errors import GraphChanged, NotRunnable
 from attractor.engine.outcome import StageStatus
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.run_state import AWAITING_ANSWER, EVALUATING, FAILED
-from attractor.language.errors import ValidationError
+from attractor.language.diagnostics import ValidationError
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.request import Overrides, RunRequest, WorkspaceKind
 from attractor.pipeline.start import resume, start

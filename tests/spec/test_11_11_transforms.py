@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from attractor.language import Graph, parse, prepare
-from attractor.language.preparation.transform import TransformContext
+from attractor.language.preparation.prepare import TransformContext
 from attractor.language.source.syntax_tree import Value
 from attractor.language.transforms.variable_expansion import VariableExpansion
 from tests.spec.runs import Saying, run

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from attractor.language import format, parse, prepare
-from attractor.language.preparation.transform import FolderFiles
+from attractor.language.preparation.prepare import FolderFiles
 
 MAIN = """digraph Main {
     goal = "Ship it"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from attractor.language import parse, prepare
-from attractor.language.diagnostic_output import as_text
+from attractor.language.diagnostics import as_text
 from attractor.language.linting.lint_rule import Vocabulary
 from attractor.language.source.syntax_tree import Span
 from attractor.language.source.text import Source

@@ -2,8 +2,7 @@
 
 import pytest
 
-from attractor.language.preparation.prepare import prepare
-from attractor.language.preparation.transform import transform_all
+from attractor.language.preparation.prepare import prepare, transform_all
 from attractor.language.reading import parse
 from attractor.language.source.syntax_tree import Attributes
 from attractor.language.source.text import Source

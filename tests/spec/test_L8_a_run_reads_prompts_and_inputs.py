@@ -10,7 +10,7 @@ from attractor.base.errors import UsageError, VerificationError
 from attractor.engine.errors import GraphChanged
 from attractor.engine.prompts.preamble import TASK
 from attractor.engine.run_folder.result import RunResult
-from attractor.language.errors import ValidationError
+from attractor.language.diagnostics import ValidationError
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.request import Overrides, RunRequest, WorkspaceKind
 from attractor.pipeline.start import resume, start

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from attractor.language import Prepared, prepare
-from attractor.language.preparation.transform import FolderFiles
+from attractor.language.preparation.prepare import FolderFiles
 from attractor.language.source.syntax_tree import ValueKind
 
 

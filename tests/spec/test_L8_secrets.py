@@ -16,7 +16,7 @@ from attractor.engine.errors import NotRunnable
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.run_folder.open_run import open_run
 from attractor.engine.run_folder.result import RunResult
-from attractor.language.errors import ValidationError
+from attractor.language.diagnostics import ValidationError
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.orders import Orders
 from attractor.pipeline.request import NO_OVERRIDES, Overrides, RunRequest, WorkspaceKind

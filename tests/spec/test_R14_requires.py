@@ -10,7 +10,7 @@ import pytest
 from attractor.base.errors import ExitCode
 from attractor.engine.errors import NotRunnable
 from attractor.engine.run_folder.result import RunResult
-from attractor.language.errors import ValidationError
+from attractor.language.diagnostics import ValidationError
 from attractor.pipeline.fork.create import plan_fork
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.request import RunRequest

@@ -12,8 +12,12 @@ from attractor.cli.invocation import JSON, chosen_format, json_option
 from attractor.cli.output.files import format_for, refuse_binary_on_terminal, write_result
 from attractor.cli.pipelines.files import STANDARD_INPUT, open_pipeline
 from attractor.language.comparison.compare import diff as compare
-from attractor.language.comparison.difference import Difference, difference_record
-from attractor.language.comparison.difference_text import NO_CHANGE, difference_text
+from attractor.language.comparison.difference import (
+    NO_CHANGE,
+    Difference,
+    difference_record,
+    difference_text,
+)
 from attractor.language.graph.graph import Graph
 from attractor.language.reading import parse
 

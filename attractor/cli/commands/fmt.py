@@ -18,9 +18,7 @@ from attractor.cli.pipelines.files import (
     with_line_ends_of,
     write_pipeline,
 )
-from attractor.language.diagnostic_output import counted
-from attractor.language.diagnostics import Diagnostic
-from attractor.language.errors import ParseError
+from attractor.language.diagnostics import Diagnostic, ParseError, counted
 from attractor.language.formatter import format_text
 from attractor.language.source.text import Source, visible
 

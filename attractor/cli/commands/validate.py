@@ -99,7 +99,7 @@ def _fix(
 ) -> ExitCode:
     from attractor.cli.output.files import show_diff
     from attractor.cli.pipelines.fix import fix_all, fix_lines, result_after_fixes
-    from attractor.language.diagnostic_output import record_of
+    from attractor.language.diagnostics import record_of
 
     refuse_input(files, why="cannot fix standard input in place", hint="pass a file")
     opened = open_pipelines(files)

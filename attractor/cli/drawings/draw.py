@@ -15,17 +15,17 @@ from attractor.cli.main import describe_failure
 from attractor.cli.output.files import write_result
 from attractor.cli.output.streams import show
 from attractor.cli.pipelines.files import find_pipelines, refuse_input
-from attractor.language.diagnostic_output import as_text
-from attractor.language.diagnostics import Diagnostic
-from attractor.language.drawing.draw import Format
-from attractor.language.drawing.draw import render_async as drawn
-from attractor.language.drawing.theme import Theme
-from attractor.language.errors import (
+from attractor.language.diagnostics import (
+    Diagnostic,
     DrawingFailed,
     InvalidPipeline,
     NothingDraws,
     UnreadablePipeline,
+    as_text,
 )
+from attractor.language.drawing.draw import Format
+from attractor.language.drawing.draw import render_async as drawn
+from attractor.language.drawing.theme import Theme
 from attractor.language.source.text import Source, visible
 
 FORMATS = (*(one.value for one in Format), JSON)
@@ -85,7 +85,7 @@ class Drawing:
 
     def _odd_colors(self, subject: Subject) -> Iterator[Diagnostic]:
         if self.format in _IN_COLOR:
-            from attractor.language.drawing.colors import unknown_colors
+            from attractor.language.drawing.style import unknown_colors
 
             yield from (replace(one, rule="color_known") for one in unknown_colors(subject.graph))
 
@@ -131,7 +131,7 @@ def _json(subject: Subject) -> str:
     import json
 
     from attractor.language.drawing.run_overlay import states_record
-    from attractor.language.graph.records import graph_record
+    from attractor.language.graph.graph import graph_record
 
     record = graph_record(subject.graph)
     if subject.states:

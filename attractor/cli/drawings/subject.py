@@ -14,7 +14,7 @@ from attractor.language.diagnostics import Diagnostic
 from attractor.language.drawing.picture import Picture
 from attractor.language.drawing.run_overlay import RunStates, overlay
 from attractor.language.graph.graph import Graph
-from attractor.language.preparation.transform import TransformContext, transform_all
+from attractor.language.preparation.prepare import TransformContext, transform_all
 from attractor.language.reading import parse
 from attractor.pipeline.source.vocabulary import files_beside
 

@@ -8,15 +8,17 @@ from lsprotocol.types import Position, Range
 from pygls.workspace import PositionCodec, TextDocument
 
 from attractor.cli.pipelines.files import with_line_ends_of
-from attractor.language.diagnostics import Diagnostic, Edit, Severity
-from attractor.language.editor.analysis import Analysis
-from attractor.language.editor.completion import Proposal, ProposalKind, propose
-from attractor.language.editor.cursor import cursor_at
-from attractor.language.editor.edits import rename_node, silence_rule
-from attractor.language.editor.hover import hover
-from attractor.language.editor.occurrences import declaration, named_at
-from attractor.language.editor.outline import OutlineSymbol, outline_symbols
-from attractor.language.errors import ParseError
+from attractor.language.diagnostics import Diagnostic, Edit, ParseError, Severity
+from attractor.language.editor.analysis import (
+    Analysis,
+    OutlineSymbol,
+    declaration,
+    named_at,
+    outline_symbols,
+    rename_node,
+    silence_rule,
+)
+from attractor.language.editor.completion import Proposal, ProposalKind, cursor_at, hover, propose
 from attractor.language.formatter import format_text
 from attractor.language.linting.pages import page_of
 from attractor.language.source.syntax_tree import Span

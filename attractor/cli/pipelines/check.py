@@ -14,13 +14,18 @@ from attractor.cli.invocation import Invocation
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.pipelines.files import UNREADABLE
 from attractor.config.projects import PROJECT_FILE, find_project_root
-from attractor.language.diagnostic_output import as_record, as_text, summary
-from attractor.language.diagnostics import PORTABILITY, Diagnostic, Severity
-from attractor.language.errors import UnreadablePipeline
+from attractor.language.diagnostics import (
+    PORTABILITY,
+    Diagnostic,
+    Severity,
+    UnreadablePipeline,
+    as_record,
+    as_text,
+    summary,
+)
 from attractor.language.linting.lint_rule import Vocabulary
 from attractor.language.linting.validate import AS_WRITTEN, Level, Levels
-from attractor.language.preparation.prepare import Prepared, prepare
-from attractor.language.preparation.transform import Files
+from attractor.language.preparation.prepare import Files, Prepared, prepare
 from attractor.language.reading import open_source
 from attractor.language.source.syntax_tree import Span
 from attractor.language.source.text import Source
@@ -131,7 +136,7 @@ def show_check_result(result: CheckResult, format_: Format, *, color: bool) -> N
         case Format.SARIF:
             _show_sarif(result)
         case Format.GITHUB:
-            from attractor.language.diagnostic_output import annotation
+            from attractor.language.diagnostics import annotation
 
             for one in result.diagnostics:
                 show(annotation(one))

@@ -8,8 +8,7 @@ from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import FileError, UsageError
-from attractor.language.diagnostics import Diagnostic, error
-from attractor.language.errors import UnreadablePipeline
+from attractor.language.diagnostics import Diagnostic, UnreadablePipeline, error
 from attractor.language.reading import decode
 from attractor.language.source.syntax_tree import Span
 from attractor.language.source.text import TEXT_OR_COMMENT, Source

@@ -8,8 +8,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.cli.output.files import text_diff
 from attractor.cli.pipelines.check import CheckResult, PipelineChecker, without_duplicates
 from attractor.cli.pipelines.files import PipelineFile, write_pipeline
-from attractor.language.diagnostic_output import counted, place_of
-from attractor.language.diagnostics import Diagnostic, warning
+from attractor.language.diagnostics import Diagnostic, counted, place_of, warning
 from attractor.language.preparation.fixes import SafelyFixed, fix_safely
 from attractor.language.source.syntax_tree import Span
 from attractor.language.source.text import Source, visible

@@ -10,7 +10,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
 from attractor.cli.output.files import text_diff
 from attractor.language.comparison.compare import diff
-from attractor.language.comparison.difference_text import NO_CHANGE, difference_text
+from attractor.language.comparison.difference import NO_CHANGE, difference_text
 from attractor.language.graph.graph import Graph
 from attractor.language.reading import decode, parse
 from attractor.language.source.text import visible

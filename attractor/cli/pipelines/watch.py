@@ -10,8 +10,7 @@ from watchfiles import watch
 from attractor.base.dataclasses import dataclass
 from attractor.cli.pipelines.check import CheckResult, PipelineChecker
 from attractor.cli.pipelines.files import find_pipelines, open_pipelines
-from attractor.language.diagnostics import Diagnostic
-from attractor.language.errors import UnreadablePipeline
+from attractor.language.diagnostics import Diagnostic, UnreadablePipeline
 from attractor.language.source.text import Source, visible
 from attractor.pipeline.source.vocabulary import files_beside
 

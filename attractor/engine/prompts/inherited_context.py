@@ -7,9 +7,8 @@ from functools import cached_property
 
 from attractor.base.dataclasses import dataclass
 from attractor.engine.prompts.preamble import PreambleInput, write_news, write_preamble
-from attractor.language.graph.fidelity import DEFAULT_FIDELITY, Fidelity, resolve_fidelity
-from attractor.language.graph.graph import Graph, Node
-from attractor.language.graph.resolve import derived_class
+from attractor.language.graph.builder import derived_class
+from attractor.language.graph.graph import DEFAULT_FIDELITY, Fidelity, Graph, Node, resolve_fidelity
 
 STEER_ACTION = "steer"
 """The action of a manager loop that uses a model."""

@@ -12,7 +12,7 @@ from attractor.base.dataclasses import changed, dataclass
 from attractor.base.json import Json
 from attractor.engine.context import both_ends, find_reference, one_line, text_of
 from attractor.engine.storage.json_files import Fields
-from attractor.language.graph.fidelity import Fidelity
+from attractor.language.graph.graph import Fidelity
 
 MOST_NOTES = 40
 

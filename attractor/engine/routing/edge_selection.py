@@ -12,7 +12,7 @@ from attractor.engine.outcome import FailureClass, Outcome, StageStatus
 from attractor.engine.questions.edge_labels import normalize_label
 from attractor.language.conditions.condition import Lookup
 from attractor.language.graph.graph import Edge, Graph, Node
-from attractor.language.graph.outcomes import is_conditional, unasked_conditionals
+from attractor.language.graph.paths import is_conditional, unasked_conditionals
 from attractor.language.source.syntax_tree import Attributes
 
 

@@ -30,8 +30,12 @@ from attractor.language.drawing.run_overlay import (
     overlay,
 )
 from attractor.language.graph.graph import Graph
-from attractor.language.preparation.prepare import with_goal
-from attractor.language.preparation.transform import KnownFiles, TransformContext, transform_all
+from attractor.language.preparation.prepare import (
+    KnownFiles,
+    TransformContext,
+    transform_all,
+    with_goal,
+)
 from attractor.language.reading import open_source, parse
 
 _JUMPS = frozenset(

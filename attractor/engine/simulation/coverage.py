@@ -33,7 +33,7 @@ from attractor.engine.state.progress import Progress, begin
 from attractor.language.conditions.condition import ALWAYS, Comparison, Condition, Unreadable
 from attractor.language.graph.branches import FORKS, Fork, Forks, is_restart
 from attractor.language.graph.graph import Edge, Graph, Node
-from attractor.language.graph.outcomes import is_conditional
+from attractor.language.graph.paths import is_conditional
 from attractor.language.source.syntax_tree import parse_integer
 
 STATUSES = (StageStatus.SUCCESS, StageStatus.PARTIAL_SUCCESS, StageStatus.FAIL)

@@ -3,9 +3,13 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from attractor.language.comparison.difference import AttributeChange, Difference
-from attractor.language.comparison.difference_text import NO_CHANGE, edge_name
-from attractor.language.diagnostic_output import counted
+from attractor.language.comparison.difference import (
+    NO_CHANGE,
+    AttributeChange,
+    Difference,
+    edge_name,
+)
+from attractor.language.diagnostics import counted
 from attractor.language.drawing.picture import (
     Annotation,
     Picture,

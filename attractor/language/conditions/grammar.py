@@ -21,7 +21,7 @@ from attractor.language.conditions.condition import (
     Truth,
     read_number,
 )
-from attractor.language.errors import InvalidCondition
+from attractor.language.diagnostics import InvalidCondition
 from attractor.language.source.text import BARE, SMART_QUOTES, quote, read_text
 
 

@@ -1,41 +1,346 @@
-"""Converts a pipeline of another tool."""
+"""Converts a pipeline of another tool: rewrites its attributes and checks the result."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from attractor.language.converter.attribute_lists import (
-    AttributeList,
-    ConversionContext,
-    attribute_lists,
+from attractor.base.dataclasses import dataclass
+from attractor.base.durations import parse_duration
+from attractor.base.errors import InvalidDuration
+from attractor.language.converter.word_tables import (
+    MEANINGLESS,
+    NO_SHAPE,
+    NO_TYPE,
+    SHAPES,
+    TYPES,
+    VARIABLES,
+    convert_condition,
 )
-from attractor.language.converter.conversions import (
-    convert_command,
-    convert_condition_attribute,
-    convert_goal_gate,
-    convert_keys,
-    convert_prompt,
-    convert_shape,
-    convert_stylesheet,
-    convert_timeout,
-    convert_type,
-    convert_weight,
-)
-from attractor.language.diagnostics import Diagnostic, in_order, warning
-from attractor.language.errors import ParseError
+from attractor.language.diagnostics import Diagnostic, Edit, ParseError, in_order, info, warning
 from attractor.language.formatter import format
 from attractor.language.graph.attribute_catalogue import (
+    NO_ATTRIBUTE,
+    RENAMED,
+    STYLE_PROPERTIES,
     AttributeOwner,
 )
-from attractor.language.graph.resolve import resolve
+from attractor.language.graph.builder import resolve
+from attractor.language.graph.graph import Graph
 from attractor.language.preparation.fixes import fix
 from attractor.language.preparation.prepare import Prepared, prepare
 from attractor.language.reading import parse_source
 from attractor.language.source.syntax_tree import (
+    Assignment,
     Attribute,
+    Defaults,
+    Digraph,
+    EdgeStatement,
+    NodeStatement,
+    Span,
+    Statement,
+    SubgraphStatement,
+    ValueKind,
+    quoted,
 )
-from attractor.language.source.text import Source
+from attractor.language.source.text import Source, quote, written_word
+
+
+@dataclass(frozen=True)
+class ConversionContext:
+    """The text and the graph that contain an attribute."""
+
+    source: Source
+    graph: Graph
+
+    def written(self, attribute: Attribute) -> str:
+        """Return the value of an attribute as written, with its quotes."""
+        span = attribute.value.span
+        start = self.source.offset(span.line, span.column)
+        return self.source.text[start : self.source.offset(span.end_line, span.end_column)]
+
+
+_PLACE_OF_DEFAULTS = {
+    "graph": AttributeOwner.GRAPH,
+    "node": AttributeOwner.NODE,
+    "edge": AttributeOwner.EDGE,
+}
+
+
+class AttributeList(NamedTuple):
+    """A list of attributes, with its owner."""
+
+    place: AttributeOwner
+    attributes: Sequence[Attribute]
+    node: str = ""
+
+    def has(self, key: str) -> bool:
+        """Return whether the list contains a key."""
+        return any(one.key == key for one in self.attributes)
+
+
+def attribute_lists(digraph: Digraph) -> Iterator[AttributeList]:
+    """Yield the attribute lists in text order, without recursion for nested subgraphs."""
+    waiting: list[Statement] = list(reversed(digraph.statements))
+    while waiting:
+        statement = waiting.pop()
+        match statement:
+            case SubgraphStatement():
+                waiting += reversed(statement.statements)
+            case Assignment():
+                yield AttributeList(AttributeOwner.GRAPH, (statement.attribute,))
+            case Defaults():
+                yield AttributeList(_PLACE_OF_DEFAULTS[statement.of], statement.attributes)
+            case NodeStatement():
+                yield AttributeList(AttributeOwner.NODE, statement.attributes, statement.id.text)
+            case EdgeStatement():
+                yield AttributeList(AttributeOwner.EDGE, statement.attributes)
+            case _:
+                pass
+
+
+def span_between(start: Span, end: Span) -> Span:
+    """Return the span from the start of one span to the start of another."""
+    return Span(start.file, start.line, start.column, end.line, end.column)
+
+
+def end_of_span(span: Span) -> Span:
+    """Return the empty span at the end of a span."""
+    return Span(span.file, span.end_line, span.end_column, span.end_line, span.end_column)
+
+
+def convert_keys(attributes: AttributeList) -> Iterator[Diagnostic]:
+    """Convert the keys of a list, and report unsupported ones."""
+    for at, attribute in enumerate(attributes.attributes):
+        key, span = attribute.key, attribute.span
+        ours = RENAMED.get((attributes.place, key), "")
+        if ours and attributes.has(ours):
+            yield _duplicate(attribute, ours)
+        elif ours:
+            yield info(f"{key} is {ours}", span, edits=(Edit(span, written_word(ours)),))
+        elif key in _SPECIAL and attributes.place is AttributeOwner.NODE:
+            yield _special(attributes, attribute)
+        elif key in MEANINGLESS:
+            yield _removal(attributes, at)
+        elif key in NO_ATTRIBUTE:
+            yield warning(f"nothing here corresponds to {key}", span, fix=NO_ATTRIBUTE[key])
+
+
+_SPECIAL = frozenset({"import", "prompt_file"})
+
+
+def _special(attributes: AttributeList, attribute: Attribute) -> Diagnostic:
+    """Convert an attribute with another key and another value."""
+    span, value = attribute.span, attribute.value
+    if attribute.key == "import":
+        edits = (Edit(span, 'type="import", file'),)
+        return info('import is type="import" with file', span, edits=edits)
+    if attributes.has("prompt"):
+        return _duplicate(attribute, "prompt")
+    named = quoted(f"@{value}")
+    edits = (Edit(span, "prompt"), Edit(value.span, named))
+    return info(f"prompt_file is prompt={named}", span, edits=edits)
+
+
+def _duplicate(attribute: Attribute, ours: str) -> Diagnostic:
+    message = f"{attribute.key} is {ours}, which stands there too"
+    return warning(message, attribute.span, fix="keep one of them")
+
+
+def _removal(attributes: AttributeList, at: int) -> Diagnostic:
+    """Remove an attribute up to the next one, keeping line breaks."""
+    every, attribute = attributes.attributes, attributes.attributes[at]
+    message = f"{attribute.key} means nothing here"
+    if len(every) == 1:
+        return warning(message, attribute.span, fix="take it away")
+    if at + 1 < len(every):
+        span = span_between(attribute.span, every[at + 1].span)
+    else:
+        span = span_between(
+            end_of_span(every[at - 1].value.span), end_of_span(attribute.value.span)
+        )
+    return info(message, attribute.span, edits=(Edit(span, "\n" * (span.end_line - span.line)),))
+
+
+_STYLE = re.compile(r"(?<=[{;\s])(model|provider)(?=\s*:)")
+_VARIABLE = re.compile(r"\$\{?(KILROY_[A-Z0-9_]+)")
+_GOAL = re.compile(r"\$\{goal\}|\{\{\s*(?:graph\.)?goal\s*\}\}")
+_INPUT = re.compile(r"\{\{\s*(inputs\.\w+)\s*\}\}")
+_TEMPLATE = re.compile(r"\$\{[a-z][\w.]*\}|\{\{[^{}\n]*\}\}")
+
+
+def convert_condition_attribute(
+    context: ConversionContext, attributes: AttributeList, attribute: Attribute
+) -> Iterator[Diagnostic]:
+    """Convert outcomes in a condition, and report unknown keys."""
+    if attribute.value.kind is not ValueKind.STRING:
+        return
+    written, span = context.written(attribute), attribute.value.span
+    converted = convert_condition(written)
+    for message, remedy in converted.left:
+        yield warning(message, span, fix=remedy)
+    if converted.changed:
+        yield info("; ".join(converted.changed), span, edits=(Edit(span, converted.text),))
+
+
+def convert_stylesheet(
+    context: ConversionContext, attributes: AttributeList, attribute: Attribute
+) -> Iterator[Diagnostic]:
+    """Convert the properties of a stylesheet."""
+    written, span = context.written(attribute), attribute.value.span
+    found = dict.fromkeys(_STYLE.findall(written))
+    if found:
+        told = "; ".join(f"{one} is {STYLE_PROPERTIES[one]}" for one in found)
+        text = _STYLE.sub(lambda one: STYLE_PROPERTIES[one[1]], written)
+        yield info(f"in the stylesheet {told}", span, edits=(Edit(span, text),))
+
+
+def convert_command(
+    context: ConversionContext, attributes: AttributeList, attribute: Attribute
+) -> Iterator[Diagnostic]:
+    """Convert variables in a command, and report unknown ones."""
+    written, span = context.written(attribute), attribute.value.span
+    named = dict.fromkeys(_VARIABLE.findall(written))
+    known = [one for one in named if one in VARIABLES]
+    if known:
+        told = "; ".join(f"${one} is ${VARIABLES[one]}" for one in known)
+        text = _VARIABLE.sub(_renamed, written)
+        yield info(told, span, edits=(Edit(span, text),))
+    for one in named:
+        if one not in VARIABLES:
+            yield warning(f"nothing here sets ${one}", span, fix="write a name of your own")
+
+
+def convert_prompt(
+    context: ConversionContext, attributes: AttributeList, attribute: Attribute
+) -> Iterator[Diagnostic]:
+    """Convert placeholders and variables in a prompt, and report unsupported ones."""
+    written, span = context.written(attribute), attribute.value.span
+    text = _INPUT.sub(r"${\1}", _GOAL.sub("$goal", written))
+    if text != written:
+        message = "of what is put into a prompt, $goal and ${inputs.NAME} are written so"
+        yield info(message, span, edits=(Edit(span, text),))
+        return
+    yield from convert_command(context, attributes, attribute)
+    for one in dict.fromkeys(_TEMPLATE.findall(written)):
+        if not one.startswith("${inputs."):
+            fix = "only $goal and ${inputs.NAME} are put in: say in words what is meant"
+            yield warning(f"nothing is put in for {quote(one)}", span, fix=fix)
+
+
+def _renamed(found: re.Match[str]) -> str:
+    return found[0].replace(found[1], VARIABLES.get(found[1], found[1]))
+
+
+_WHOLE = re.compile(r"([0-9]{1,9})\.0+")
+_ENDS = {"circle": "Mdiamond", "doublecircle": "Msquare"}
+_MANAGES = ("manager.", "stack.", "child_graph", "max_iterations", "success_condition")
+
+
+def convert_type(
+    context: ConversionContext, attributes: AttributeList, attribute: Attribute
+) -> Iterator[Diagnostic]:
+    """Convert the type of a node."""
+    word, span = str(attribute.value), attribute.value.span
+    if word in TYPES:
+        yield info(f"type {word} is {TYPES[word]}", span, edits=(Edit(span, quoted(TYPES[word])),))
+    elif word in NO_TYPE:
+        yield warning(f"there is no type {word} here", span, fix=NO_TYPE[word])
+
+
+def convert_shape(
+    context: ConversionContext, attributes: AttributeList, attribute: Attribute
+) -> Iterator[Diagnostic]:
+    """Convert the shape of a node."""
+    word, span = str(attribute.value), attribute.value.span
+    ours, why = _shape(context, attributes, word)
+    edits = _pause(attributes, attribute) if word == "insulator" else ()
+    if ours:
+        yield info(f"shape {word} is {ours}: {why}", span, edits=(Edit(span, ours),))
+    elif edits:
+        yield info("shape insulator is a tool that sleeps", span, edits=edits)
+    elif word in NO_SHAPE:
+        yield warning(f"the shape {word} stands for nothing here", span, fix=NO_SHAPE[word])
+
+
+def convert_timeout(
+    context: ConversionContext, attributes: AttributeList, attribute: Attribute
+) -> Iterator[Diagnostic]:
+    """Add the unit to a timeout in seconds."""
+    word, span = str(attribute.value), attribute.value.span
+    if word.isascii() and word.isdigit():
+        edits = (Edit(span, quoted(f"{word}s")),)
+        yield info(f"a timeout of {word} is one of {word}s", span, edits=edits)
+
+
+def convert_weight(
+    context: ConversionContext, attributes: AttributeList, attribute: Attribute
+) -> Iterator[Diagnostic]:
+    """Convert a weight to an integer, or report it."""
+    word, span = str(attribute.value), attribute.value.span
+    whole = _WHOLE.fullmatch(word)
+    if whole:
+        yield info(f"weight {word} is {whole[1]}", span, edits=(Edit(span, whole[1]),))
+    elif attribute.value.kind is ValueKind.FLOAT or "." in word:
+        fix = "multiply the weights of all ways out of the node alike"
+        yield warning(f"a weight is a whole number, not {quote(word)}", span, fix=fix)
+
+
+def convert_goal_gate(
+    context: ConversionContext, attributes: AttributeList, attribute: Attribute
+) -> Iterator[Diagnostic]:
+    """Report a goal gate with a condition."""
+    word = str(attribute.value)
+    if word not in ("true", "false", ""):
+        fix = "write goal_gate=true on the stage that must succeed"
+        yield warning(f"a goal gate has no condition: {quote(word)}", attribute.value.span, fix=fix)
+
+
+def _shape(context: ConversionContext, attributes: AttributeList, word: str) -> tuple[str, str]:
+    """Return the new shape and the reason, or "" for both."""
+    if word in ("house", "hexagon"):
+        return _gate_or_manager(context, attributes, word)
+    if word in _ENDS:
+        ends = context.graph.starts if word == "circle" else context.graph.exits
+        if any(node.shape == _ENDS[word] for node in ends):
+            return "", ""
+    return SHAPES.get(word, ("", ""))
+
+
+def _gate_or_manager(
+    context: ConversionContext, attributes: AttributeList, word: str
+) -> tuple[str, str]:
+    """Choose between human gate and manager by other attributes: one tool swaps their shapes."""
+    own = [one.key for one in attributes.attributes]
+    if word == "hexagon":
+        is_manager = any(key.startswith(_MANAGES) for key in own)
+        return ("house", "it supervises another pipeline") if is_manager else ("", "")
+    keys = [*own, *context.graph.attributes.by_key]
+    labelled = any(edge.label for edge in context.graph.outgoing(attributes.node))
+    if labelled and "type" not in own and not any(key.startswith(_MANAGES) for key in keys):
+        return "hexagon", "a person chooses by the labels of its edges"
+    return "", ""
+
+
+def _pause(attributes: AttributeList, shape: Attribute) -> tuple[Edit, ...]:
+    """Return the edits that turn a pause into a sleep command."""
+    duration = next((one for one in attributes.attributes if one.key == "duration"), None)
+    seconds = _seconds(str(duration.value)) if duration else None
+    if duration is None or seconds is None:
+        return ()
+    return (
+        Edit(shape.value.span, "parallelogram"),
+        Edit(duration.span, "tool_command"),
+        Edit(duration.value.span, quoted(f"sleep {seconds:g}")),
+    )
+
+
+def _seconds(text: str) -> float | None:
+    try:
+        return parse_duration(text).total_seconds()
+    except InvalidDuration:
+        return None
+
 
 RULE = "convert"
 """The rule id of diagnostics."""

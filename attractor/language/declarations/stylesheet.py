@@ -1,13 +1,20 @@
-"""The model stylesheet: rules that choose model, provider and effort (attractor-spec 8)."""
+"""The model stylesheet: its rules, its grammar and its syntax errors (attractor-spec 8)."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import chain
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+from lark import Lark, Token, Transformer, UnexpectedInput
 
 from attractor.base.dataclasses import dataclass
+from attractor.language.diagnostics import InvalidStylesheet, suggester
+from attractor.language.graph.attribute_catalogue import ATTRIBUTES, STYLE_PROPERTIES
 from attractor.language.graph.graph import Node
+from attractor.language.source.text import SMART_QUOTES, quote, read_text
 
 PROPERTIES = ("llm_model", "llm_provider", "reasoning_effort")
 
@@ -73,3 +80,252 @@ class Stylesheet:
             for one in rule.declarations:
                 by_property[one.property] = _Ranked(rank, one.property, one.value)
         return said
+
+
+# The search goes back only this far: in a long text it would take long.
+_NEAR = 200
+_WORD = re.compile(r"\S+")
+_CLASS = re.compile(r"(?<=[\s}])\.[\w-]+\Z|\A\.[\w-]+\Z")
+_SELECTORS_BEFORE = re.compile(r"(?:\A|\})\s*(?P<selectors>[^{}\";:]*)\Z")
+_TO_BRACE = re.compile(r"[^{}\n\";:]*")
+_SELECTOR = re.compile(r"\*|[.#]?[\w-]+")
+_VALUE_BEFORE = re.compile(
+    r"(?P<property>[A-Za-z_][\w-]*)\s*:\s*(?P<value>[^\s;{}\":][^;{}\":]*)?\Z"
+)
+_REST_OF_VALUE = re.compile(r"[^;{}\n\"]*")
+_NEXT_PROPERTY = re.compile(r"\s*[A-Za-z_][\w-]*\s*:(?!\S*:)")
+_BARE = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]*")
+_QUOTES = frozenset("'`").union(SMART_QUOTES)
+_EXPECTED = {
+    "EVERY": "*",
+    "SHAPE": "a shape",
+    "CLASS": ".class",
+    "ID": "#id",
+    "PROPERTY": "a property",
+    "TEXT": "a value",
+    "BARE": "a value",
+    "LBRACE": "{",
+    "RBRACE": "}",
+    "SEMICOLON": ";",
+    "COLON": ":",
+}
+# A text with more mistakes is no stylesheet, and each mistake means parsing the rest again.
+_MOST_MISTAKES = 1000
+_COMMENT = re.compile(r"/\*.*?(?:\*/|\Z)|//[^\n]*", re.DOTALL)
+_TEXT_OR_END = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|\}', re.DOTALL)
+EFFORTS = ATTRIBUTES["reasoning_effort"].choices
+_MEANT = {**STYLE_PROPERTIES, "effort": "reasoning_effort"}
+# From the least to the most specific selector.
+_KINDS = ("EVERY", "SHAPE", "CLASS", "ID")
+
+
+def explain(text: str, unexpected: UnexpectedInput, start: int) -> InvalidStylesheet:
+    """Return the error for an unexpected token."""
+    found = _WORD.match(text, start)
+    if found is None:
+        message, hint = "unexpected end of the stylesheet", _hint(unexpected)
+        return InvalidStylesheet(message, start=start, end=start, hint=hint)
+    if found[0][:2] in ("/*", "//"):
+        message, hint = (
+            "comments are not supported in a stylesheet",
+            "move the comment out of the stylesheet",
+        )
+        return InvalidStylesheet(message, start=start, end=start + 2, hint=hint)
+    return (
+        _several_selectors(text, start)
+        or _no_class(text, start, found.end())
+        or _wrong_value(text, start)
+        or InvalidStylesheet(
+            f"unexpected {quote(found[0])} in the stylesheet",
+            start=start,
+            end=found.end(),
+            hint=_hint(unexpected),
+        )
+    )
+
+
+def is_at_end(unexpected: UnexpectedInput) -> bool:
+    """Return whether the end was unexpected."""
+    token: Any = getattr(unexpected, "token", None)
+    return unexpected.pos_in_stream is None or (token is not None and token.type == "$END")
+
+
+def _several_selectors(text: str, start: int) -> InvalidStylesheet | None:
+    """Return the error for a second selector before the brace."""
+    before = _SELECTORS_BEFORE.search(text, max(0, start - _NEAR), start)
+    rest = _TO_BRACE.match(text, start)
+    if not before or not rest or not text.startswith("{", rest.end()):
+        return None
+    first = before.start("selectors")
+    written = text[first : rest.end()].rstrip()
+    if len(_SELECTOR.findall(before["selectors"])) != 1 or len(_SELECTOR.findall(written)) < 2:
+        return None
+    return InvalidStylesheet(
+        f"several selectors {quote(written)} in one rule",
+        start=first,
+        end=first + len(written),
+        hint="use one of them, or a rule for each",
+    )
+
+
+def _no_class(text: str, start: int, end: int) -> InvalidStylesheet | None:
+    class_ = _CLASS.search(text, max(0, start - _NEAR), end)
+    if class_ is None or not class_.start() <= start < class_.end():
+        return None
+    message = f"invalid class {quote(class_[0])}"
+    hint = "use lowercase letters, digits and -"
+    return InvalidStylesheet(message, start=class_.start(), end=class_.end(), hint=hint)
+
+
+def _wrong_value(text: str, start: int) -> InvalidStylesheet | None:
+    """Return the error for a property without a valid value."""
+    before = _VALUE_BEFORE.search(text, max(0, start - _NEAR), start)
+    rest = _REST_OF_VALUE.match(text, start)
+    if before is None or rest is None or not (before["value"] or rest[0].strip()):
+        return None
+    if before["property"] not in PROPERTIES:
+        return no_property(before["property"], before.start("property"))
+    whole = (before["value"] or "").rstrip()
+    first = before.start("value") if whole else start
+    if whole and _NEXT_PROPERTY.match(text, start):
+        message = f"missing ';' after {quote(whole)}"
+        return InvalidStylesheet(message, start=first, end=first + len(whole), hint="add ;")
+    return _unquoted(text, first, before["property"])
+
+
+def _unquoted(text: str, start: int, property_: str) -> InvalidStylesheet | None:
+    found = _REST_OF_VALUE.match(text, start)
+    value = found[0].rstrip() if found else ""
+    if not value or "," in value or _BARE.fullmatch(value):
+        return None
+    plain = value.strip("".join(_QUOTES)) if value[0] in _QUOTES else value
+    end = start + len(value)
+    if property_ == "reasoning_effort" and plain not in EFFORTS:
+        return no_effort(plain, start, end)
+    double = "double quotes" if value[0] in _QUOTES else "quotes"
+    message = f"the value {quote(value)} needs {double}"
+    hint = f"write {plain}" if _BARE.fullmatch(plain) else f'write \\"{plain}\\"'
+    return InvalidStylesheet(message, start=start, end=end, hint=hint)
+
+
+def _hint(unexpected: UnexpectedInput) -> str:
+    names: set[str] = getattr(unexpected, "expected", None) or getattr(unexpected, "allowed", set())
+    expected = sorted({_EXPECTED[name] for name in names if name in _EXPECTED})
+    return f"write {' or '.join(expected)}" if expected else "write SELECTOR { PROPERTY: VALUE; }"
+
+
+def _read_rules(text: str) -> tuple[list[StyleRule], list[InvalidStylesheet]]:
+    """Return the valid rules, and the mistakes in the others."""
+    rules: list[StyleRule] = []
+    mistakes: list[InvalidStylesheet] = []
+    at = 0
+    while len(mistakes) < _MOST_MISTAKES and (not at or text[at:].strip()):
+        try:
+            return rules + _moved(_grammar().parse(text[at:]), at), mistakes
+        except UnexpectedInput as unexpected:
+            stop = len(text) if is_at_end(unexpected) else at + (unexpected.pos_in_stream or 0)
+            mistakes.append(explain(text, unexpected, stop))
+        rules += _moved(_whole_rules(text[at:stop]), at)
+        comment = _COMMENT.match(text, stop)
+        at = text.find("}", comment.end() if comment else stop) + 1
+        if not at:
+            break
+    return rules, mistakes
+
+
+def _whole_rules(text: str) -> list[StyleRule]:
+    """Return the rules before the one with a mistake."""
+    ends = [found.end() for found in _TEXT_OR_END.finditer(text) if found[0] == "}"]
+    return _grammar().parse(text[: ends[-1]]) if ends else []
+
+
+def _moved(rules: list[StyleRule], by: int) -> list[StyleRule]:
+    """Return rules with places relative to the whole text."""
+    return [rule.moved(by) for rule in rules] if by else rules
+
+
+class _Builder(Transformer[Token, list[StyleRule]]):
+    """Builds rules: a method for each rule of `stylesheet.lark`."""
+
+    def stylesheet(self, children: list[StyleRule]) -> list[StyleRule]:
+        return children
+
+    def rule(self, children: list[Any]) -> StyleRule:
+        selector: Token = children[0]
+        name = selector.lstrip("*#.")
+        start = selector.start_pos or 0
+        return StyleRule(selector.type, name, tuple(children[1:]), str(selector), start)
+
+    def declaration(self, children: list[Token]) -> Declaration:
+        name, value = children
+        text = read_text(value[1:-1])[0] if value.type == "TEXT" else str(value)
+        place = (value.start_pos or 0, value.end_pos or 0)
+        return Declaration(str(name), text, name.start_pos or 0, place)
+
+
+@cache
+def _grammar() -> Any:
+    return cast(Any, Lark).open(
+        "grammars/stylesheet.lark",
+        rel_to=str(Path(__file__).parent),
+        parser="lalr",
+        start="stylesheet",
+        transformer=_Builder(),
+    )
+
+
+def no_property(name: str, start: int) -> InvalidStylesheet:
+    """Return the error for an unknown property."""
+    meant = _MEANT.get(name, "")
+    near = f"did you mean {meant}?" if meant else suggester(PROPERTIES)(name)
+    return InvalidStylesheet(
+        f"unknown property {quote(name)}",
+        start=start,
+        end=start + len(name),
+        hint=near or f"use {_either(PROPERTIES)}",
+    )
+
+
+def no_effort(value: str, start: int, end: int) -> InvalidStylesheet:
+    """Return the error for an invalid effort."""
+    hint = suggester(EFFORTS)(value) or f"use {_either(EFFORTS)}"
+    message = f"invalid reasoning_effort {quote(value)}"
+    return InvalidStylesheet(message, start=start, end=end, hint=hint)
+
+
+def _either(words: tuple[str, ...]) -> str:
+    return f"{', '.join(words[:-1])} or {words[-1]}"
+
+
+def parse_stylesheet(text: str) -> Stylesheet:
+    """Parse a stylesheet, or raise its first mistake."""
+    stylesheet, mistakes = read_stylesheet(text)
+    if mistakes:
+        raise mistakes[0]
+    return stylesheet
+
+
+class StylesheetReading(NamedTuple):
+    """A stylesheet with its mistakes; with a mistake it is not applied."""
+
+    stylesheet: Stylesheet
+    mistakes: tuple[InvalidStylesheet, ...]
+
+
+def read_stylesheet(text: str) -> StylesheetReading:
+    """Parse a stylesheet and find all mistakes."""
+    rules, mistakes = _read_rules(text)
+    checked = (_shortcoming(one) for rule in rules for one in rule.declarations)
+    mistakes += [one for one in checked if one]
+    mistakes.sort(key=lambda one: one.start)
+    rules.sort(key=lambda rule: _KINDS.index(rule.kind))
+    return StylesheetReading(Stylesheet(tuple(rules)), tuple(mistakes))
+
+
+def _shortcoming(declaration: Declaration) -> InvalidStylesheet | None:
+    name, value = declaration.property, declaration.value
+    if name not in PROPERTIES:
+        return no_property(name, declaration.start)
+    if name == "reasoning_effort" and value not in EFFORTS:
+        return no_effort(value, *declaration.value_span)
+    return None

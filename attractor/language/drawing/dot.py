@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 
 from attractor.base.dataclasses import dataclass
-from attractor.language.drawing.boxes import Box, nest_boxes, walk_boxes
 from attractor.language.drawing.picture import (
     NODE_COLUMNS,
     TITLE_COLUMNS,
+    Box,
     Jump,
     Picture,
     as_class,
@@ -19,11 +19,13 @@ from attractor.language.drawing.picture import (
     encoded,
     jumps,
     label_of,
+    nest_boxes,
     node_element,
     node_lines,
     title_of,
     tooltip,
     tooltips_of,
+    walk_boxes,
     wrapped,
 )
 from attractor.language.drawing.style import Coloring, author_layout, theme_for

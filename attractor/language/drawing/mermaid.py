@@ -4,17 +4,19 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
-from attractor.language.drawing.boxes import Box, nest_boxes, walk_boxes
 from attractor.language.drawing.picture import (
     NODE_COLUMNS,
+    Box,
     Picture,
     edge_elements,
     edge_lines,
     in_one_line,
     jumps,
     label_of,
+    nest_boxes,
     node_lines,
     title_of,
+    walk_boxes,
     wrapped,
 )
 from attractor.language.graph.graph import Edge

@@ -1,19 +1,104 @@
-"""Analyzes a text in an editor: its graph, diagnostics and names, each on first use."""
+"""Analyzes and edits a text in an editor, also an invalid one: names, diagnostics, outline."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import field, replace
+from enum import Enum, auto
 from functools import cached_property
+from typing import NamedTuple
 
 from attractor.base.dataclasses import dataclass
-from attractor.language.diagnostics import Diagnostic
-from attractor.language.editor.occurrences import Occurrence, occurrences
+from attractor.base.errors import UsageError
+from attractor.language.diagnostics import Diagnostic, Edit, counted
 from attractor.language.graph.graph import Graph
 from attractor.language.linting.lint_rule import Vocabulary
 from attractor.language.linting.validate import Level, Levels
-from attractor.language.preparation.prepare import Prepared, prepare
-from attractor.language.preparation.transform import Files
+from attractor.language.parsing.tokens import END, Findings, Token, scan
+from attractor.language.preparation.prepare import Files, Prepared, prepare
 from attractor.language.reading import read_graph
-from attractor.language.source.text import Source
+from attractor.language.source.syntax_tree import Attribute, Span
+from attractor.language.source.text import TEXT_OR_COMMENT, Source, written_word
+
+NAMING_KEYS = frozenset({"retry_target", "fallback_retry_target", "human.default_choice"})
+"""The attributes whose value is the id of a node."""
+
+_NO_NODE_BEHIND = frozenset({"SUBGRAPH", "_COLON", "DIGRAPH"})
+
+
+class Role(Enum):
+    """The role of a name."""
+
+    DECLARED = auto()
+    ON_AN_EDGE = auto()
+    IN_AN_ATTRIBUTE = auto()
+
+
+class Occurrence(NamedTuple):
+    """A position where a node is named."""
+
+    id: str
+    span: Span
+    role: Role
+
+
+def occurrences(source: Source) -> Sequence[Occurrence]:
+    """Return all positions where nodes are named, in text order."""
+    tokens = list(scan(Findings(source)))
+    roles = dict(roles_of(tokens))
+    found: list[Occurrence] = []
+    for at, token in enumerate(tokens):
+        found += _in_attributes(token.attributes)
+        if token.id is not None and at in roles:
+            found.append(Occurrence(token.id.text, token.id.span, roles[at]))
+    return found
+
+
+def roles_of(tokens: Sequence[Token]) -> Iterator[tuple[int, Role]]:
+    """Yield the indexes of tokens that are node ids, with their roles."""
+    inside = False
+    for at, token in enumerate(tokens):
+        inside = inside or token.type == "_OPEN"
+        if inside and token.id is not None and _is_node(tokens, at):
+            yield at, _role(tokens, at)
+
+
+def declaration(id_: str, found: Sequence[Occurrence]) -> Occurrence | None:
+    """Return the declaration of a node, else the first edge that names it."""
+    places = [one for one in found if one.id == id_ and one.role is not Role.IN_AN_ATTRIBUTE]
+    return min(places, key=lambda one: (one.role is not Role.DECLARED, one.span), default=None)
+
+
+def named_at(found: Sequence[Occurrence], line: int, column: int) -> Occurrence | None:
+    """Return the name at a position."""
+    place = line, column
+    return next(
+        (
+            one
+            for one in found
+            if (one.span.line, one.span.column) <= place <= (one.span.end_line, one.span.end_column)
+        ),
+        None,
+    )
+
+
+def _in_attributes(attributes: Sequence[Attribute]) -> Iterator[Occurrence]:
+    for attribute in attributes:
+        text = str(attribute.value)
+        if attribute.key in NAMING_KEYS and text:
+            yield Occurrence(text, attribute.value.span, Role.IN_AN_ATTRIBUTE)
+
+
+def _is_node(tokens: Sequence[Token], at: int) -> bool:
+    """Return whether a token is a node id, not a key of an unclosed list."""
+    is_key = tokens[at + 1].type == "OTHER"
+    return tokens[at].type == "ID" and tokens[at - 1].type not in _NO_NODE_BEHIND and not is_key
+
+
+def _role(tokens: Sequence[Token], at: int) -> Role:
+    behind = at + 1
+    while tokens[behind].type == "_COLON" and tokens[behind + 1].type == "ID":
+        behind += 2
+    is_on_edge = "_ARROW" in (tokens[at - 1].type, tokens[behind].type)
+    return Role.ON_AN_EDGE if is_on_edge else Role.DECLARED
 
 
 @dataclass(frozen=True)
@@ -67,3 +152,153 @@ class Analysis:
             vocabulary=self.vocabulary,
             levels=self.levels,
         )
+
+
+def silence_rule(source: Source, diagnostic: Diagnostic) -> Edit | None:
+    """Return a comment after the line, else before it; None inside of a multi-line string."""
+    line = diagnostic.span.line
+    if line < 1:
+        return None
+    comment = f"// attractor: ignore[{diagnostic.rule}]"
+    end = len(source.line(line)) + 1
+    if not _is_inside(source, source.offset(line, end)):
+        return Edit(Span(source.file, line, end, line, end), f"  {comment}")
+    if not _is_inside(source, source.offset(line, 1)):
+        written = source.line(line)
+        margin = written[: len(written) - len(written.lstrip())]
+        return Edit(Span(source.file, line, 1, line, 1), f"{margin}{comment}\n")
+    return None
+
+
+def _is_inside(source: Source, offset: int) -> bool:
+    """Return whether an offset is inside of a string or comment."""
+    for found in TEXT_OR_COMMENT.finditer(source.text):
+        if found.start() >= offset:
+            return False
+        # At the end of a line comment no new comment can begin.
+        if offset < found.end() or (offset == found.end() and found[0].startswith("//")):
+            return True
+    return False
+
+
+def rename_node(source: Source, line: int, column: int, new: str) -> Sequence[Edit]:
+    """Return the edits that rename the node at a position."""
+    found = occurrences(source)
+    named = named_at(found, line, column)
+    if named is None:
+        raise UsageError("no node at this position", hint="put the cursor on the id of a node")
+    if not new.strip():
+        raise UsageError("a node needs an id", hint="write letters, digits and _")
+    if new != named.id and any(one.id == new for one in found):
+        raise UsageError(f"node {new!r} already exists", hint="choose another id")
+    return [Edit(one.span, written_word(new)) for one in found if one.id == named.id]
+
+
+# Editors recurse for each level.
+_DEEPEST = 40
+
+
+@dataclass
+class OutlineSymbol:
+    """A node or subgraph, with the spans of its statement and name, and its children."""
+
+    name: str
+    span: Span
+    name_span: Span
+    detail: str = ""
+    is_subgraph: bool = False
+    children: list["OutlineSymbol"] = field(default_factory=list["OutlineSymbol"])
+
+
+def outline_symbols(source: Source, graph: Graph | None = None) -> Sequence[OutlineSymbol]:
+    """Return the top-level symbols of a text, with node types from the graph.
+
+    A node is listed at its first declaration, else at the first edge that names it.
+    """
+    outline = _Outline(source, graph)
+    outline.read()
+    return outline.top
+
+
+class _Outline:
+    """One walk over the tokens of a text, with the open subgraphs."""
+
+    def __init__(self, source: Source, graph: Graph | None) -> None:
+        self.top: list[OutlineSymbol] = []
+        self._source = source
+        self._graph = graph
+        self._tokens = list(scan(Findings(source)))
+        self._open: list[OutlineSymbol] = []
+
+    def read(self) -> None:
+        homes = _homes(self._tokens)
+        is_inside = False
+        for at, token in enumerate(self._tokens):
+            if token.type == "_OPEN" and is_inside:
+                self._begin(at)
+            elif token.type in ("_CLOSE", END):
+                self._end(token)
+            elif at in homes:
+                self._within.append(self._node(at))
+            elif self._open:
+                self._name(at)
+            is_inside = is_inside or token.type == "_OPEN"
+
+    @property
+    def _within(self) -> list[OutlineSymbol]:
+        return self._open[:_DEEPEST][-1].children if self._open else self.top
+
+    def _begin(self, at: int) -> None:
+        """Begin a subgraph at its brace, after an optional keyword and id."""
+        head = self._tokens[max(0, at - 2) : at]
+        word = next((one for one in head if one.type == "SUBGRAPH"), self._tokens[at])
+        name = self._tokens[at - 1] if head and head[0] is word and len(head) == 2 else word
+        text = name.id.text if name.id and name is not word else "subgraph"
+        box = OutlineSymbol(text, self._span(word, word), self._span(name, name), is_subgraph=True)
+        self._within.append(box)
+        self._open.append(box)
+
+    def _end(self, token: Token) -> None:
+        """End the subgraph, or all unclosed ones."""
+        for _ in range(len(self._open) if token.type == END else 1):
+            if self._open:
+                box, end = self._open.pop(), self._span(token, token)
+                box.detail = counted(sum(not one.is_subgraph for one in box.children), "node")
+                box.span = box.span._replace(end_line=end.end_line, end_column=end.end_column)
+
+    def _name(self, at: int) -> None:
+        """Name the open subgraph by its label: `label=...` or `graph [label=...]`."""
+        token = self._tokens[at]
+        is_own = token.type == "ATTRIBUTE" or self._tokens[at - 1].type == "GRAPH"
+        for attribute in token.attributes if is_own else ():
+            if attribute.key == "label" and str(attribute.value):
+                self._open[-1].name = str(attribute.value)
+
+    def _node(self, at: int) -> OutlineSymbol:
+        token = last = self._tokens[at]
+        id_ = token.id.text if token.id else ""
+        while (one := self._tokens[at + 1]).type == "ATTRIBUTES":
+            last, at = one, at + 1
+        return OutlineSymbol(
+            id_, self._span(token, last), self._span(token, token), self._detail(id_)
+        )
+
+    def _detail(self, id_: str) -> str:
+        node = self._graph.nodes.get(id_) if self._graph else None
+        if node is None:
+            return ""
+        return f"{node.type} {node.label}" if node.label != id_ else node.type
+
+    def _span(self, first: Token, last: Token) -> Span:
+        return self._source.span(first.start, last.end)
+
+
+def _homes(tokens: Sequence[Token]) -> Set[int]:
+    """Return the token indexes where nodes are listed, one for each node."""
+    best: dict[str, tuple[bool, int]] = {}
+    for at, role in roles_of(tokens):
+        id_ = tokens[at].id
+        if id_ is not None:
+            place = role is not Role.DECLARED, at
+            best[id_.text] = min(best.get(id_.text, place), place)
+    return {at for _, at in best.values()}

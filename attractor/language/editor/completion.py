@@ -1,23 +1,256 @@
-"""Proposes completions at the cursor."""
+"""Proposes completions at the cursor, and describes the element there in Markdown."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import Enum, auto
 from typing import NamedTuple
 
-from attractor.language.editor.cursor import Cursor, CursorKind
-from attractor.language.editor.hover import describe_attribute
-from attractor.language.editor.occurrences import NAMING_KEYS
-from attractor.language.editor.value_meanings import meaning_of
+from attractor.language.diagnostics import Diagnostic
+from attractor.language.editor.analysis import NAMING_KEYS, named_at, occurrences
 from attractor.language.graph.attribute_catalogue import (
     ATTRIBUTES,
     AttributeOwner,
     AttributeType,
     KnownAttribute,
 )
-from attractor.language.graph.fidelity import FIDELITIES
-from attractor.language.graph.graph import TYPE_OF_SHAPE
+from attractor.language.graph.graph import FIDELITIES, TYPE_OF_SHAPE, Graph, Node
 from attractor.language.linting.lint_rule import Vocabulary
-from attractor.language.source.text import written_word
+from attractor.language.parsing.tokens import Findings, scan
+from attractor.language.source.syntax_tree import Span, Value
+from attractor.language.source.text import Source, written_word
+
+TYPE_MEANINGS: Mapping[str, str] = {
+    "start": "The pipeline begins here.",
+    "exit": "The pipeline ends here, once every goal gate holds.",
+    "codergen": "A coding agent does what the prompt says.",
+    "prompt": "A model answers the prompt in words, without tools.",
+    "tool": "A shell command is run: `tool_command`.",
+    "wait.human": "A person chooses the way on by the labels of the edges.",
+    "wait": "The walk waits: for a `duration`, or `until` a moment.",
+    "conditional": "Conditions on the edges choose the way on; nothing is done.",
+    "parallel": "Every way out becomes a branch, and the branches run at the same time.",
+    "parallel.fan_in": "Branches meet here, and one of them is chosen.",
+    "for_each": "The same branch is walked for each item of a list.",
+    "pipeline": "Another pipeline is run as one stage.",
+    "stack.manager_loop": "Another pipeline is run, looked at in cycles, and steered.",
+    "import": "The nodes of another file take the place of this one.",
+}
+"""The meanings of node types."""
+
+FIDELITY_MEANINGS: Mapping[str, str] = {
+    "full": "The session of the same thread goes on, with all that was said in it.",
+    "truncate": "A fresh session that is told the goal and the run, and no more.",
+    "compact": "A fresh session with a list of the stages done, their outcomes and key values.",
+    "summary:low": "A fresh session with a brief summary, of some 600 tokens.",
+    "summary:medium": "A fresh session with a summary of recent outcomes, of some 1500 tokens.",
+    "summary:high": "A fresh session with a detailed summary, of some 3000 tokens.",
+}
+"""The meanings of fidelities."""
+
+
+def meaning_of(key: str, value: str) -> str:
+    """Return the meaning of a value, or "" for free text."""
+    match key:
+        case "shape":
+            type_ = TYPE_OF_SHAPE.get(value, "")
+            return f"A node of type `{type_}`. {TYPE_MEANINGS[type_]}" if type_ else ""
+        case "type":
+            return TYPE_MEANINGS.get(value, "")
+        case "fidelity" | "default_fidelity":
+            return FIDELITY_MEANINGS.get(value, "")
+        case _:
+            row = ATTRIBUTES.get(key)
+            if row is None:
+                return ""
+            is_choice = value in row.choices or _is_truth(row.type, value)
+            return row.sentence if is_choice else ""
+
+
+def _is_truth(type_: AttributeType, value: str) -> bool:
+    return type_ is AttributeType.BOOLEAN and value in ("true", "false")
+
+
+def describe_attribute(row: KnownAttribute) -> str:
+    """Describe an attribute in Markdown."""
+    lines = [row.sentence]
+    if row.choices:
+        lines.append("One of " + ", ".join(f"`{one}`" for one in row.choices) + ".")
+    lines.append(f"Stands on {' and '.join(row.places)}; of type {row.type}.")
+    if row.default:
+        lines.append(f"By default: {row.default}.")
+    return "\n\n".join(lines)
+
+
+_LONGEST = 600
+
+
+class Hover(NamedTuple):
+    """A Markdown text and the span that it describes."""
+
+    text: str
+    span: Span
+
+
+def hover(
+    source: Source,
+    line: int,
+    column: int,
+    *,
+    graph: Graph | None = None,
+    diagnostics: Sequence[Diagnostic] = (),
+    page: Callable[[str], str] = lambda rule: "",
+) -> Hover | None:
+    """Describe the rule of a diagnostic, the attribute, its value or the node at a position."""
+    place = line, column
+    for one in diagnostics:
+        if _contains(one.span, place) and page(one.rule):
+            return Hover(f"**{one.rule}**\n\n{page(one.rule)}", one.span)
+    return _attribute(source, place) or _node(source, place, graph)
+
+
+def _attribute(source: Source, place: tuple[int, int]) -> Hover | None:
+    for token in scan(Findings(source)):
+        for attribute in token.attributes:
+            row = ATTRIBUTES.get(attribute.key)
+            if row and _contains(attribute.span, place):
+                return Hover(f"**{row.name}**\n\n{describe_attribute(row)}", attribute.span)
+            if row and _contains(attribute.value.span, place):
+                return _value(row, attribute.value)
+    return None
+
+
+def _value(row: KnownAttribute, value: Value) -> Hover | None:
+    """Describe a value, unless it is free text."""
+    meaning = meaning_of(row.alias_of or row.name, str(value))
+    if not meaning:
+        return None
+    return Hover(f"**{value}** ({row.name})\n\n{meaning}", value.span)
+
+
+def _node(source: Source, place: tuple[int, int], graph: Graph | None) -> Hover | None:
+    named = named_at(occurrences(source), *place)
+    node = graph.nodes.get(named.id) if graph and named else None
+    return Hover(_describe_node(node), named.span) if named and node else None
+
+
+def _describe_node(node: Node) -> str:
+    lines: Iterable[str] = [f"**{node.id}** ({node.type})", node.label, node.prompt[:_LONGEST]]
+    return "\n\n".join(dict.fromkeys(one for one in lines if one))
+
+
+def _contains(span: Span, place: tuple[int, int]) -> bool:
+    return (span.line, span.column) <= place <= (span.end_line, span.end_column)
+
+
+_PIECE = re.compile(
+    r"""" [^"\\]* (?: \\. [^"\\]* )* (?: " | \Z )
+      | (?P<comment> // [^\n]* (?P<line_end> \n )? | /\* .*? (?: \*/ | \Z ) )
+      | (?P<sign> [\[\]{};,] )""",
+    re.VERBOSE | re.DOTALL,
+)
+_KEY = re.compile(r'\s*"?(?P<key>[\w.]+)"?\s*=\s*(?P<quote>"?)(?P<value>[^"]*)\Z', re.DOTALL)
+_WORD = re.compile(r"[\w.-]*\Z")
+_EDGE = re.compile(r'->\s*(?:"[^"]*"|[\w:]+)\s*\Z')
+_HEADS = {"graph": AttributeOwner.GRAPH, "node": AttributeOwner.NODE, "edge": AttributeOwner.EDGE}
+
+
+class CursorKind(Enum):
+    """The kinds of text at the cursor."""
+
+    NOTHING = auto()
+    STATEMENT = auto()
+    TARGET = auto()
+    KEY = auto()
+    VALUE = auto()
+
+
+class Cursor(NamedTuple):
+    """The kind of text at the cursor, its owner, and its beginning."""
+
+    writing: CursorKind
+    place: AttributeOwner = AttributeOwner.GRAPH
+    key: str = ""
+    begun: str = ""
+    is_quoted: bool = False
+
+
+class _Open(NamedTuple):
+    """The start of the statement at the cursor, and the part of its list."""
+
+    statement: int = 0
+    bracket: int = -1
+    part: int = 0
+
+    @property
+    def is_list(self) -> bool:
+        return self.bracket >= 0
+
+
+def cursor_at(text: str, offset: int) -> Cursor:
+    """Return the kind of text at an offset."""
+    before = text[:offset]
+    open_ = _Open()
+    for found in _PIECE.finditer(before):
+        if found["comment"] and _is_unfinished(found):
+            return Cursor(CursorKind.NOTHING)
+        if found["sign"]:
+            open_ = _behind(open_, found["sign"], found.start(), found.end())
+    if open_.is_list:
+        return _in_list(before[open_.part :], _place(before[open_.statement : open_.bracket]))
+    return _outside(before[open_.statement :])
+
+
+def _is_unfinished(found: re.Match[str]) -> bool:
+    return not (found["line_end"] or found["comment"].endswith("*/"))
+
+
+def _behind(open_: _Open, sign: str, start: int, end: int) -> _Open:
+    match sign:
+        case "[":
+            return _Open(open_.statement, start, end)
+        case "]" | "{" | "}":
+            return _Open(statement=end)
+        case "," | ";" if open_.is_list:
+            return open_._replace(part=end)
+        case ";":
+            return _Open(statement=end)
+        case _:
+            return open_
+
+
+def _place(head: str) -> AttributeOwner:
+    """Return the owner of a list by the words before it."""
+    if _EDGE.search(head):
+        return AttributeOwner.EDGE
+    words = head.split()
+    return _HEADS.get(words[-1], AttributeOwner.NODE) if words else AttributeOwner.NODE
+
+
+def _in_list(part: str, place: AttributeOwner) -> Cursor:
+    return _cursor_value(part, place) or Cursor(CursorKind.KEY, place, begun=_begun(part))
+
+
+def _outside(statement: str) -> Cursor:
+    line = statement[statement.rfind("\n") + 1 :]
+    if value := _cursor_value(line, AttributeOwner.GRAPH):
+        return value
+    if statement.count('"') % 2:
+        return Cursor(CursorKind.NOTHING)
+    begun = _begun(statement)
+    is_target = statement[: len(statement) - len(begun)].rstrip().endswith("->")
+    return Cursor(CursorKind.TARGET if is_target else CursorKind.STATEMENT, begun=begun)
+
+
+def _cursor_value(part: str, place: AttributeOwner) -> Cursor | None:
+    found = _KEY.match(part)
+    if found is None:
+        return None
+    return Cursor(CursorKind.VALUE, place, found["key"], found["value"], bool(found["quote"]))
+
+
+def _begun(part: str) -> str:
+    found = _WORD.search(part)
+    return found[0] if found else ""
 
 
 class ProposalKind(Enum):

@@ -1,21 +1,26 @@
-"""The graph of a pipeline: nodes, edges and subgraphs with their attributes."""
+"""The graph of a pipeline: nodes, edges, attributes, fidelities, and the JSON of a graph."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import field, replace
+from datetime import timedelta
+from enum import StrEnum
 from functools import cached_property
 from hashlib import sha256
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 from urllib.parse import quote_from_bytes
 
 from attractor.base.dataclasses import dataclass
-from attractor.language.conditions.condition import ALWAYS, Condition
-from attractor.language.conditions.parse import read_condition
+from attractor.language.conditions.condition import ALWAYS, Condition, read_condition
+from attractor.language.graph.attribute_catalogue import AttributeOwner
+from attractor.language.graph.attribute_catalogue import AttributeType as AttributeType
+from attractor.language.graph.attribute_catalogue import KnownAttribute as KnownAttribute
 from attractor.language.source.syntax_tree import (
     NO_ATTRIBUTES,
     NOWHERE,
     Attribute,
     Attributes,
     Span,
+    Value,
 )
 from attractor.language.source.text import IDENTIFIER
 
@@ -305,3 +310,138 @@ def _encoded(node_id: str) -> str:
 
 def _bytes(node_id: str) -> bytes:
     return node_id.encode("utf-8", "surrogatepass")
+
+
+class Fidelity(StrEnum):
+    """How much of the earlier conversation a stage receives (attractor-spec 5.4)."""
+
+    FULL = "full"
+    TRUNCATE = "truncate"
+    COMPACT = "compact"
+    SUMMARY_LOW = "summary:low"
+    SUMMARY_MEDIUM = "summary:medium"
+    SUMMARY_HIGH = "summary:high"
+
+
+FIDELITIES = tuple(Fidelity)
+"""All fidelities."""
+
+DEFAULT_FIDELITY = Fidelity.COMPACT
+"""The fidelity of a stage without one."""
+
+
+def resolve_fidelity(graph: Graph, node: Node | None, of_edge: str = "") -> Fidelity:
+    """Return the fidelity of a stage: from its edge, its node or its graph (attractor-spec 5.4).
+
+    An unknown fidelity becomes the default; the rule `fidelity_valid` reports it.
+    """
+    of_node = node.attributes.text("fidelity") if node else ""
+    word = of_edge or of_node or graph.attributes.text("default_fidelity")
+    return Fidelity(word) if word in FIDELITIES else DEFAULT_FIDELITY
+
+
+def graph_record(graph: Graph) -> dict[str, object]:
+    """Return a graph as JSON values."""
+    return {
+        "name": graph.name,
+        "attributes": attributes_record(graph.attributes),
+        "nodes": [_node(node) for node in graph.nodes.values()],
+        "edges": [_edge(edge) for edge in graph.edges],
+        "subgraphs": [_subgraph(one) for one in graph.subgraphs],
+    }
+
+
+def _node(node: Node) -> dict[str, object]:
+    return {
+        "id": node.id,
+        "label": node.label,
+        "shape": node.shape,
+        "type": node.type,
+        "classes": list(node.classes),
+        "attributes": attributes_record(node.attributes),
+    }
+
+
+def _edge(edge: Edge) -> dict[str, object]:
+    return {
+        "from": edge.source,
+        "to": edge.target,
+        "label": edge.label,
+        "condition": edge.attributes.text("condition"),
+        "weight": edge.weight,
+        "attributes": attributes_record(edge.attributes),
+    }
+
+
+def _subgraph(subgraph: Subgraph) -> dict[str, object]:
+    return {
+        "id": subgraph.id,
+        "nodes": list(subgraph.nodes),
+        "within": subgraph.parent if subgraph.parent >= 0 else None,
+        "attributes": attributes_record(subgraph.attributes),
+    }
+
+
+def attributes_record(attributes: Attributes) -> dict[str, object]:
+    """Return attributes as JSON values by their keys."""
+    return {key: plain_value(attribute.value) for key, attribute in attributes.by_key.items()}
+
+
+def plain_value(value: Value) -> str | int | float | bool:
+    """Return a value as a JSON value; a duration as its text."""
+    return str(value) if isinstance(value.plain, timedelta) else value.plain
+
+
+class Holder(NamedTuple):
+    """The owner of an attribute, and all attributes of that owner."""
+
+    place: AttributeOwner
+    attributes: Attributes
+    node: str = ""
+    edge: tuple[str, str] | None = None
+
+
+def each_attribute(graph: Graph, keys: Set[str]) -> Iterator[tuple[Holder, Attribute]]:
+    """Yield the attributes with the given keys; one of a default block once."""
+    on_graph = keys & graph.attributes.by_key.keys()
+    return _each(graph, on_graph, keys & graph.node_keys, keys & graph.edge_keys)
+
+
+def each_stranger(
+    graph: Graph, known: Mapping[AttributeOwner, Set[str]]
+) -> Iterator[tuple[Holder, Attribute]]:
+    """Yield the attributes unknown for their owner; one of a default block once."""
+    on_graph = graph.attributes.by_key.keys() - known[AttributeOwner.GRAPH]
+    on_nodes, on_edges = (
+        graph.node_keys - known[AttributeOwner.NODE],
+        graph.edge_keys - known[AttributeOwner.EDGE],
+    )
+    return _each(graph, on_graph, on_nodes, on_edges)
+
+
+def goal_gates(graph: Graph) -> Sequence[Node]:
+    """Return the goal gates."""
+    return [one for one in graph.nodes_with("goal_gate") if one.is_goal_gate]
+
+
+def _each(
+    graph: Graph, on_graph: Set[str], on_nodes: Set[str], on_edges: Set[str]
+) -> Iterator[tuple[Holder, Attribute]]:
+    seen: set[int] = set()
+    for key in sorted(on_graph):
+        attribute = graph.attributes.by_key[key]
+        seen.add(id(attribute))
+        yield Holder(AttributeOwner.GRAPH, graph.attributes), attribute
+    for key in sorted(on_nodes):
+        for node in graph.nodes_with(key):
+            attribute = node.attributes.by_key[key]
+            if id(attribute) not in seen:
+                seen.add(id(attribute))
+                yield Holder(AttributeOwner.NODE, node.attributes, node.id), attribute
+    for key in sorted(on_edges):
+        for edge in graph.edges_with(key):
+            attribute = edge.attributes.by_key[key]
+            if id(attribute) not in seen:
+                seen.add(id(attribute))
+                ends = (edge.source, edge.target)
+                yield Holder(AttributeOwner.EDGE, edge.attributes, edge=ends), attribute

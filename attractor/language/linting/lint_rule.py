@@ -1,15 +1,25 @@
-"""Lint rules: the interface, the registry, and rules that callers add."""
+"""Lint rules: the interface, the registry, and the values and conditions that rules check."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from itertools import chain
 from typing import NamedTuple, Protocol, cast
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
 from attractor.base.registry import Registry, count_parameters
-from attractor.language.diagnostics import Diagnostic, Severity
-from attractor.language.graph.graph import Graph
-from attractor.language.source.text import quote
+from attractor.language.conditions.condition import ALWAYS, OUTCOMES, Condition, canonical_outcome
+from attractor.language.diagnostics import (
+    Diagnostic,
+    Edit,
+    Severity,
+    one_slip,
+    suggester,
+    word_edits,
+)
+from attractor.language.graph.graph import Edge, Graph, each_attribute
+from attractor.language.source.syntax_tree import Span, Value, quoted
+from attractor.language.source.text import quote, span_within
 
 
 @dataclass(frozen=True)
@@ -123,3 +133,132 @@ def _apply_of(name: str, rule: LintRule | SpecRule) -> Callable[..., object]:
     if not callable(apply):
         raise UsageError(f"the rule {quote(name)} has no method apply", hint=_HINT)
     return apply
+
+
+class EdgeCondition(NamedTuple):
+    """A condition of an edge, with its text."""
+
+    edge: Edge
+    condition: Condition
+    text: str
+
+    @property
+    def ends(self) -> tuple[str, str]:
+        """Source and target of the edge."""
+        return self.edge.source, self.edge.target
+
+    def span(self, start: int, end: int) -> Span:
+        """Return the span of a part of the condition."""
+        value = self.edge.attributes.value("condition")
+        if value is None or not value.span.is_somewhere:
+            return self.edge.span
+        return span_within(value, start, end)
+
+
+def edge_conditions(
+    graph: Graph, concerns: Callable[[Condition, str], bool]
+) -> Iterator[EdgeCondition]:
+    """Yield the conditions that a predicate selects; one that edges of a chain share once."""
+    asked: dict[int, bool] = {}
+    seen: set[Span] = set()
+    for edge in graph.edges_with("condition"):
+        condition = edge.condition
+        # Conditions with the same text are the same object: most pipelines have few.
+        answer = asked.get(id(condition))
+        if answer is None:
+            text = edge.attributes.text("condition")
+            answer = asked[id(condition)] = condition is not ALWAYS and concerns(condition, text)
+        if not answer:
+            continue
+        value = edge.attributes.value("condition")
+        if value is None or (value.span.is_somewhere and value.span in seen):
+            continue
+        seen.add(value.span)
+        yield EdgeCondition(edge, condition, str(value))
+
+
+def edits_within(guard: EdgeCondition, start: int, end: int, instead: str) -> tuple[Edit, ...]:
+    """Return the edit of a part of a condition, if its place is known exactly."""
+    value = guard.edge.attributes.value("condition")
+    if not instead or value is None or not value.span.is_somewhere:
+        return ()
+    span = span_within(value, start, end)
+    return (Edit(span, quoted(instead)[1:-1]),) if span != value.span else ()
+
+
+_OUTCOME = ("outcome",)
+# Keys of other tools for the outcome.
+_OTHER_NAMES = frozenset({"status", "result"})
+_CLAUSE = re.compile(r'(?<![\w.":-])(?P<key>[A-Za-z_]\w*)\s*!?=\s*"?(?P<word>\w+)(?![\w.-])')
+
+
+class MisspelledOutcome(NamedTuple):
+    """A misspelled key and its place; `instead` is empty if the intention is unclear."""
+
+    key: str
+    start: int
+    end: int
+    instead: str
+
+
+def misspelled_outcomes(text: str) -> Iterator[MisspelledOutcome]:
+    """Yield each key such as `Outcome` or `status` that is compared with an outcome."""
+    for found in _CLAUSE.finditer(text):
+        key, slip = found["key"], one_slip(found["key"], _OUTCOME)
+        is_misnamed = key not in _OUTCOME and (slip or key in _OTHER_NAMES)
+        if is_misnamed and canonical_outcome(found["word"]) in OUTCOMES:
+            yield MisspelledOutcome(key, *found.span("key"), slip)
+
+
+_SHOWN = 12
+_INPUT = "${"
+
+
+class UnknownName(NamedTuple):
+    """An unknown name, its place and a fix."""
+
+    name: str
+    span: Span
+    node: str
+    fix: str
+    edits: tuple[Edit, ...]
+
+
+def unknown_names(
+    graph: Graph, key: str, known: Set[str] | None, *, besides: Set[str] = frozenset()
+) -> Iterator[UnknownName]:
+    """Yield each unknown name under a key; one in a stylesheet once.
+
+    `known` is listed only if necessary, so `besides` names some that are always known.
+    """
+    if known is None:
+        return
+    sheet = graph.attributes.value("model_stylesheet")
+    suggest = suggester(chain.from_iterable((known, besides)))
+    seen: set[tuple[str, Span]] = set()
+    for holder, attribute in each_attribute(graph, {key}):
+        name, span = str(attribute.value), attribute.value.span
+        if not name or name in besides or name in known or _INPUT in name or (name, span) in seen:
+            continue
+        is_from_sheet = sheet is not None and span == sheet.span and span.is_somewhere
+        if span.is_somewhere:
+            seen.add((name, span))
+        meant = "" if is_from_sheet else one_slip(name, {*known, *besides})
+        yield UnknownName(
+            name,
+            _span_in_sheet(sheet, name) if is_from_sheet and sheet else span,
+            "" if is_from_sheet else holder.node,
+            suggest(name) or _choice({*known, *besides}),
+            word_edits(attribute.value, meant),
+        )
+
+
+def _span_in_sheet(sheet: Value, name: str) -> Span:
+    start = str(sheet).find(name)
+    return span_within(sheet, start, start + len(name)) if start >= 0 else sheet.span
+
+
+def _choice(known: Set[str]) -> str:
+    names = sorted(known)
+    others = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return f"known: {', '.join(names[:_SHOWN])}{others}" if names else "none is known"

@@ -7,12 +7,11 @@ from typing import NamedTuple
 
 from attractor.base.dataclasses import dataclass
 from attractor.language.declarations.inputs import read_inputs
-from attractor.language.diagnostics import Diagnostic, error, warning
-from attractor.language.errors import UnreadablePipeline
+from attractor.language.diagnostics import Diagnostic, UnreadablePipeline, error, warning
 from attractor.language.graph.attribute_catalogue import ATTRIBUTES, AttributeOwner
+from attractor.language.graph.builder import MOST_CLASSES_AROUND, derived_class, split_classes
 from attractor.language.graph.graph import Edge, Graph, Node, Subgraph
-from attractor.language.graph.resolve import MOST_CLASSES_AROUND, derived_class, split_classes
-from attractor.language.preparation.transform import (
+from attractor.language.preparation.prepare import (
     Files,
     TransformContext,
     built_in_transforms,
@@ -458,7 +457,7 @@ def _mistakes(graph: Graph) -> Iterator[Diagnostic]:
     """Yield the errors in attributes that the import removes before the rules run."""
     # Few pipelines have imports with a stylesheet.
     from attractor.language.declarations.inputs import read_inputs
-    from attractor.language.declarations.stylesheet_grammar import read_stylesheet
+    from attractor.language.declarations.stylesheet import read_stylesheet
 
     read = {"model_stylesheet": read_stylesheet, "inputs": read_inputs}
     for key, rule in _RULES.items():

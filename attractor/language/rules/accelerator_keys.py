@@ -36,7 +36,7 @@ from collections.abc import Iterator
 
 from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph.graph import Graph
-from attractor.language.graph.outcomes import human_gates
+from attractor.language.graph.paths import human_gates
 from attractor.language.linting.lint_rule import Vocabulary
 from attractor.language.source.text import quote
 

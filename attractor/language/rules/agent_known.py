@@ -27,8 +27,7 @@ from collections.abc import Iterator
 
 from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph.graph import Graph
-from attractor.language.linting.lint_rule import Vocabulary
-from attractor.language.linting.unknown_names import unknown_names
+from attractor.language.linting.lint_rule import Vocabulary, unknown_names
 from attractor.language.source.text import quote
 
 

@@ -44,8 +44,7 @@ from attractor.language.graph.attribute_catalogue import (
     AttributeType,
     KnownAttribute,
 )
-from attractor.language.graph.attributes import each_attribute
-from attractor.language.graph.graph import Graph
+from attractor.language.graph.graph import Graph, each_attribute
 from attractor.language.linting.lint_rule import Vocabulary
 from attractor.language.source.syntax_tree import Value, parse_integer
 from attractor.language.source.text import NUMBER, quote

@@ -45,7 +45,7 @@ class ColorKnown:
         keys |= {key for one in graph.subgraphs for key in one.attributes.by_key}
         if not _COLORS.isdisjoint(keys):
             # Few pipelines have colours, and the import reads the table of their names.
-            from attractor.language.drawing.colors import unknown_colors
+            from attractor.language.drawing.style import unknown_colors
 
             yield from unknown_colors(graph, self.severity)
 

@@ -27,8 +27,7 @@ from collections.abc import Iterator
 
 from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph.attribute_catalogue import AttributeOwner
-from attractor.language.graph.attributes import each_attribute
-from attractor.language.graph.graph import TYPE_OF_SHAPE, Graph
+from attractor.language.graph.graph import TYPE_OF_SHAPE, Graph, each_attribute
 from attractor.language.linting.lint_rule import Vocabulary
 from attractor.language.source.text import quote
 

@@ -33,12 +33,10 @@ Instead:
 import re
 from collections.abc import Iterator
 
-from attractor.language.conditions.condition import ALWAYS, Unreadable
-from attractor.language.conditions.parse import read_condition
+from attractor.language.conditions.condition import ALWAYS, Unreadable, read_condition
 from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph.graph import Graph
-from attractor.language.linting.edge_conditions import edge_conditions, edits_within
-from attractor.language.linting.lint_rule import Vocabulary
+from attractor.language.linting.lint_rule import Vocabulary, edge_conditions, edits_within
 from attractor.language.source.text import span_within
 
 _OTHER_QUOTES = re.compile(r"['\u2018\u201c](?P<word>[A-Za-z_][A-Za-z0-9_.:-]*)['\u2019\u201d]")

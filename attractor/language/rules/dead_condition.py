@@ -34,13 +34,13 @@ from collections.abc import Iterator
 from attractor.language.conditions.condition import is_plain
 from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph.graph import Graph
-from attractor.language.linting.edge_conditions import (
+from attractor.language.linting.lint_rule import (
     EdgeCondition,
+    Vocabulary,
     edge_conditions,
     edits_within,
     misspelled_outcomes,
 )
-from attractor.language.linting.lint_rule import Vocabulary
 from attractor.language.source.text import quote
 
 

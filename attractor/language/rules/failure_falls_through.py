@@ -42,14 +42,14 @@ from attractor.language.conditions.condition import OUTCOME_KEYS, Condition
 from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph.branches import FORKS
 from attractor.language.graph.graph import Edge, Graph, Node
-from attractor.language.graph.outcomes import (
+from attractor.language.graph.paths import (
     CONDITIONAL,
     FAIL,
     SUCCESS,
+    failure_targets,
     is_conditional,
     unasked_conditionals,
 )
-from attractor.language.graph.paths import failure_targets
 from attractor.language.linting.lint_rule import Vocabulary
 from attractor.language.source.text import quote
 

@@ -28,9 +28,7 @@ Instead:
 from collections.abc import Iterator
 
 from attractor.language.diagnostics import Diagnostic, Severity, one_slip, suggester, word_edits
-from attractor.language.graph.attributes import each_attribute
-from attractor.language.graph.fidelity import FIDELITIES
-from attractor.language.graph.graph import Graph
+from attractor.language.graph.graph import FIDELITIES, Graph, each_attribute
 from attractor.language.linting.lint_rule import Vocabulary
 from attractor.language.source.text import quote
 

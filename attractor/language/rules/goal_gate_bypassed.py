@@ -33,9 +33,8 @@ Instead:
 from collections.abc import Iterator, Sequence
 
 from attractor.language.diagnostics import Diagnostic, Severity
-from attractor.language.graph.attributes import goal_gates
 from attractor.language.graph.branches import find_forks
-from attractor.language.graph.graph import Graph, Node
+from attractor.language.graph.graph import Graph, Node, goal_gates
 from attractor.language.graph.paths import dominance, reached_from, targets
 from attractor.language.linting.lint_rule import Vocabulary
 from attractor.language.source.text import quote

@@ -27,8 +27,7 @@ Instead:
 from collections.abc import Iterator
 
 from attractor.language.diagnostics import Diagnostic, Severity
-from attractor.language.graph.attributes import goal_gates
-from attractor.language.graph.graph import Graph
+from attractor.language.graph.graph import Graph, goal_gates
 from attractor.language.linting.lint_rule import Vocabulary
 from attractor.language.source.syntax_tree import Attributes
 from attractor.language.source.text import quote

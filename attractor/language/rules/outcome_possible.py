@@ -40,7 +40,7 @@ from attractor.language.conditions.condition import OUTCOME_KEYS, OUTCOMES, Comp
 from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph.branches import FORKS
 from attractor.language.graph.graph import Edge, Graph
-from attractor.language.graph.outcomes import possible_outcomes
+from attractor.language.graph.paths import possible_outcomes
 from attractor.language.linting.lint_rule import Vocabulary
 from attractor.language.source.text import quote
 

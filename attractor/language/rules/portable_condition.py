@@ -35,12 +35,12 @@ from collections.abc import Iterator
 from attractor.language.conditions.condition import Condition, Unreadable, is_plain
 from attractor.language.diagnostics import Diagnostic, Edit, Severity
 from attractor.language.graph.graph import Graph
-from attractor.language.linting.edge_conditions import (
+from attractor.language.linting.lint_rule import (
     EdgeCondition,
+    Vocabulary,
     edge_conditions,
     misspelled_outcomes,
 )
-from attractor.language.linting.lint_rule import Vocabulary
 from attractor.language.source.syntax_tree import quoted
 
 

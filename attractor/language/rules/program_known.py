@@ -36,8 +36,7 @@ from typing import NamedTuple
 
 from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph.attribute_catalogue import COMMANDS
-from attractor.language.graph.attributes import each_attribute
-from attractor.language.graph.graph import Graph
+from attractor.language.graph.graph import Graph, each_attribute
 from attractor.language.linting.lint_rule import Vocabulary
 from attractor.language.source.syntax_tree import Value
 from attractor.language.source.text import quote, span_within

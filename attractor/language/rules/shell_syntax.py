@@ -30,8 +30,7 @@ from functools import cache
 
 from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph.attribute_catalogue import COMMANDS
-from attractor.language.graph.attributes import each_attribute
-from attractor.language.graph.graph import Graph
+from attractor.language.graph.graph import Graph, each_attribute
 from attractor.language.linting.lint_rule import Vocabulary
 
 # A command of plain words is valid; most are, and starting a shell takes milliseconds.

@@ -32,8 +32,8 @@ Instead:
 from collections.abc import Iterator
 
 from attractor.language.diagnostics import Diagnostic, Severity
+from attractor.language.graph.builder import MOST_CLASSES_AROUND, derived_class
 from attractor.language.graph.graph import Graph
-from attractor.language.graph.resolve import MOST_CLASSES_AROUND, derived_class
 from attractor.language.linting.lint_rule import Vocabulary
 from attractor.language.source.text import span_within
 
@@ -49,7 +49,7 @@ class StylesheetSyntax:
         if value is None or not str(value).strip():
             return
         # It imports lark, and few pipelines have a stylesheet.
-        from attractor.language.declarations.stylesheet_grammar import read_stylesheet
+        from attractor.language.declarations.stylesheet import read_stylesheet
 
         stylesheet, mistakes = read_stylesheet(str(value))
         for mistake in mistakes:

@@ -31,9 +31,14 @@ Instead:
 from collections.abc import Iterator
 
 from attractor.language.diagnostics import Diagnostic, Severity
-from attractor.language.graph.attributes import Holder, each_attribute
-from attractor.language.graph.fidelity import Fidelity, resolve_fidelity
-from attractor.language.graph.graph import Graph, Node
+from attractor.language.graph.graph import (
+    Fidelity,
+    Graph,
+    Holder,
+    Node,
+    each_attribute,
+    resolve_fidelity,
+)
 from attractor.language.linting.lint_rule import Vocabulary
 from attractor.language.source.syntax_tree import Attribute
 

@@ -36,8 +36,7 @@ from attractor.language.graph.attribute_catalogue import (
     RENAMED,
     AttributeOwner,
 )
-from attractor.language.graph.attributes import Holder, each_stranger
-from attractor.language.graph.graph import Graph
+from attractor.language.graph.graph import Graph, Holder, each_stranger
 from attractor.language.linting.lint_rule import Vocabulary
 from attractor.language.source.syntax_tree import Attribute
 from attractor.language.source.text import quote, written_word

@@ -45,7 +45,7 @@ class UnusedSelector:
         if value is None or not str(value).strip():
             return
         # It imports lark, and few pipelines have a stylesheet.
-        from attractor.language.declarations.stylesheet_grammar import read_stylesheet
+        from attractor.language.declarations.stylesheet import read_stylesheet
 
         stylesheet, mistakes = read_stylesheet(str(value))
         there = _selectors(graph)

@@ -29,8 +29,7 @@ Instead:
 from collections.abc import Iterator
 
 from attractor.language.diagnostics import Diagnostic, Severity
-from attractor.language.graph.attributes import goal_gates
-from attractor.language.graph.graph import DEFAULT_TYPE, Graph
+from attractor.language.graph.graph import DEFAULT_TYPE, Graph, goal_gates
 from attractor.language.linting.lint_rule import Vocabulary
 from attractor.language.source.text import quote
 

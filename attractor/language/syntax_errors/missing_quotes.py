@@ -15,7 +15,7 @@ from attractor.language.diagnostics import Change
 from attractor.language.parsing.portability import invisible_letters, named
 from attractor.language.parsing.tokens import Findings
 from attractor.language.source.text import SMART_QUOTES, Source, quote
-from attractor.language.syntax_errors.unquoted_values import (
+from attractor.language.syntax_errors.attribute_lists import (
     ValueMistake,
     find_value_mistakes,
     report_value_mistake,

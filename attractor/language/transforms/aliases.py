@@ -6,7 +6,7 @@ from dataclasses import replace
 from attractor.language.diagnostics import PORTABILITY, Edit, info
 from attractor.language.graph.attribute_catalogue import ATTRIBUTES, AttributeOwner
 from attractor.language.graph.graph import Graph
-from attractor.language.preparation.transform import TransformContext
+from attractor.language.preparation.prepare import TransformContext
 from attractor.language.source.syntax_tree import Attribute, Attributes
 from attractor.language.source.text import quote
 

@@ -1,7 +1,7 @@
 """Replaces nodes of type `import` by the graphs of other files."""
 
 from attractor.language.graph.graph import Graph
-from attractor.language.preparation.transform import TransformContext
+from attractor.language.preparation.prepare import TransformContext
 
 TYPE = "import"
 

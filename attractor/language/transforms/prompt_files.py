@@ -3,10 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from attractor.language.diagnostics import error
-from attractor.language.errors import UnreadablePipeline
+from attractor.language.diagnostics import UnreadablePipeline, error
 from attractor.language.graph.graph import Graph, Node
-from attractor.language.preparation.transform import Files, TransformContext
+from attractor.language.preparation.prepare import Files, TransformContext
 from attractor.language.reading import decode
 from attractor.language.source.syntax_tree import Attribute, Value, ValueKind
 from attractor.language.source.text import quote

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from attractor.language.graph.graph import Graph, Node
-from attractor.language.preparation.transform import TransformContext
+from attractor.language.preparation.prepare import TransformContext
 from attractor.language.source.syntax_tree import Attribute, Attributes, Value, ValueKind, quoted
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class StylesheetApplication:
 def _read(written: Attribute) -> "Stylesheet | None":
     text = str(written.value)
     # It imports lark, and few pipelines have a stylesheet.
-    from attractor.language.declarations.stylesheet_grammar import read_stylesheet
+    from attractor.language.declarations.stylesheet import read_stylesheet
 
     stylesheet, mistakes = read_stylesheet(text) if text.strip() else (None, ())
     # The rule `stylesheet_syntax` reports them.

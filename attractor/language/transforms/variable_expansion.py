@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from attractor.language.diagnostics import error, suggester, warning
 from attractor.language.graph.graph import Graph, Node
-from attractor.language.preparation.transform import TransformContext
+from attractor.language.preparation.prepare import TransformContext
 from attractor.language.source.syntax_tree import Span, Value, ValueKind
 from attractor.language.source.text import quote, span_within
 

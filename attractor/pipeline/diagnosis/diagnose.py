@@ -20,8 +20,7 @@ from attractor.engine.state.run_state import AWAITING_ANSWER, RunState, StatusWo
 from attractor.engine.state.walks import interrupted_attempts
 from attractor.engine.storage.json_files import read_document
 from attractor.language.diagnostics import Diagnostic
-from attractor.language.preparation.prepare import Prepared, prepare
-from attractor.language.preparation.transform import KnownFiles
+from attractor.language.preparation.prepare import KnownFiles, Prepared, prepare
 from attractor.language.reading import decode
 from attractor.pipeline.diagnosis.failures import (
     LOOK_NEXT,

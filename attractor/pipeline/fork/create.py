@@ -34,7 +34,7 @@ from attractor.engine.storage.artifacts import Blobs
 from attractor.engine.storage.json_files import Fields
 from attractor.environments.selection import require_promised
 from attractor.language.comparison.compare import diff
-from attractor.language.comparison.difference_text import NO_CHANGE, difference_text
+from attractor.language.comparison.difference import NO_CHANGE, difference_text
 from attractor.language.reading import parse
 from attractor.pipeline.fork.linked_run import (
     begin_journal,

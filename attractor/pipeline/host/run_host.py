@@ -33,7 +33,7 @@ from attractor.language.diagnostics import Diagnostic, error
 from attractor.language.graph.graph import Graph, Node
 from attractor.language.linting.lint_rule import ExtraRules
 from attractor.language.linting.validate import Level, Levels
-from attractor.language.preparation.transform import Transform
+from attractor.language.preparation.prepare import Transform
 from attractor.pipeline.host.rule_levels import rule_levels
 from attractor.workspaces.folders import SHARED
 from attractor.workspaces.setup.preparation import NO_PREPARATION, Preparation

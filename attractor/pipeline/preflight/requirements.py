@@ -16,8 +16,7 @@ from attractor.language.declarations.requirements import (
     parse_version,
 )
 from attractor.language.diagnostics import Diagnostic, error
-from attractor.language.graph.attributes import each_attribute
-from attractor.language.graph.graph import Graph
+from attractor.language.graph.graph import Graph, each_attribute
 from attractor.language.source.syntax_tree import Span
 from attractor.language.source.text import span_within
 from attractor.pipeline.host.run_host import RunHost

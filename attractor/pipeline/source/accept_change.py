@@ -10,7 +10,7 @@ from attractor.engine.run_folder.open_run import OpenRun
 from attractor.engine.state.run_state import RunState
 from attractor.engine.state.walks import WalkState
 from attractor.language.comparison.compare import diff
-from attractor.language.comparison.difference_text import NO_CHANGE, difference_text
+from attractor.language.comparison.difference import NO_CHANGE, difference_text
 from attractor.language.declarations.inputs import declared_inputs
 from attractor.language.graph.branches import Forks
 from attractor.language.graph.graph import Graph

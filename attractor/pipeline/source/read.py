@@ -21,13 +21,16 @@ from attractor.engine.storage.json_files import Fields
 from attractor.engine.storage.secrets import Redactor
 from attractor.handlers.registry import handler_registry
 from attractor.language.declarations.inputs import declared_inputs, resolve_inputs, secrets_from
-from attractor.language.diagnostics import Diagnostic
-from attractor.language.errors import ParseError, UnreadablePipeline, ValidationError
+from attractor.language.diagnostics import (
+    Diagnostic,
+    ParseError,
+    UnreadablePipeline,
+    ValidationError,
+)
 from attractor.language.graph.graph import Graph
 from attractor.language.linting.lint_rule import Vocabulary
 from attractor.language.linting.validate import VITAL, Level, Levels
-from attractor.language.preparation.prepare import Prepared, prepare
-from attractor.language.preparation.transform import Files, KnownFiles
+from attractor.language.preparation.prepare import Files, KnownFiles, Prepared, prepare
 from attractor.language.reading import decode, open_source
 from attractor.language.source.text import Source
 from attractor.pipeline.host.run_host import NO_CUSTOM_PARTS, CustomParts, RunHost

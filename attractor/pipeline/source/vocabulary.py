@@ -10,7 +10,7 @@ from attractor.base.registry import Registry
 from attractor.config.projects import find_project_root
 from attractor.engine.questions.edge_labels import accelerator
 from attractor.language.linting.lint_rule import Vocabulary
-from attractor.language.preparation.transform import FolderFiles
+from attractor.language.preparation.prepare import FolderFiles
 
 AGENTS = "agents"
 

@@ -20,7 +20,7 @@ from attractor.engine.seams import Stage
 from attractor.engine.storage.secrets import Redactor
 from attractor.handlers.registry import handler_registry
 from attractor.language import prepare
-from attractor.language.graph.fidelity import Fidelity
+from attractor.language.graph.graph import Fidelity
 from attractor.language.source.syntax_tree import Plain
 from tests.engine.forked import forked
 from tests.engine.graphs import chain, edge, end, graph, line, node, start

@@ -23,7 +23,7 @@ from attractor.engine.prompts.preamble import (
     write_preamble,
 )
 from attractor.engine.storage.json_files import Fields
-from attractor.language.graph.fidelity import Fidelity
+from attractor.language.graph.graph import Fidelity
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 notes = st.builds(

@@ -1,13 +1,222 @@
-"""Comparing pipelines by their meaning."""
+"""Meaning of attributes: defaults and spellings.
 
+Comparing pipelines by their meaning.
+"""
+
+import pytest
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from attractor.language import diff, format, parse
+from attractor.language.comparison.compare import meaning, written_default
 from attractor.language.comparison.difference import Difference
+from attractor.language.graph.attribute_catalogue import ATTRIBUTES, AttributeType
 from attractor.language.graph.graph import Edge, Graph
-from attractor.language.source.syntax_tree import Attributes
+from attractor.language.source.syntax_tree import Attributes, parse_integer
 from tests.counts import count
 from tests.language.pipelines import any_graphs
+
+# The defaults of these depend on the run, or there is none.
+WITHOUT = {
+    *("label", "type", "max_retries", "max_visits", "fidelity", "thread_id", "isolation"),
+    *("max_cost_usd", "max_tokens", "max_duration", "timeout", "stack.child_workdir"),
+    *("require_verdict", "llm_model", "llm_provider", "backend"),
+    *("stall_timeout", "max_same_failures", "manager.steer_cooldown"),
+}
+
+
+def test_defaults_that_describe_a_rule_are_no_values() -> None:
+    assert {key for key in ATTRIBUTES if written_default(key) is None} == WITHOUT
+
+
+def test_every_other_default_is_a_valid_value() -> None:
+    for key, known in ATTRIBUTES.items():
+        default = written_default(key)
+        match known.type:
+            case AttributeType.INTEGER if default:
+                assert parse_integer(default) is not None, key
+            case AttributeType.DURATION if default:
+                assert meaning(default, known) != default, key
+            case AttributeType.BOOLEAN if default is not None:
+                assert default in ("true", "false"), key
+            case _:
+                assert default is None or not known.choices or default in ("", *known.choices), key
+
+
+# Spellings with the same meaning, by element.
+GRAPH_SPELLINGS = [
+    ["default_max_retries=3", "default_max_retry=3", 'default_max_retries="3"'],
+    ["", "max_restarts=5", 'goal=""', "max_node_visits=100", "default_fidelity=compact"],
+    ["llm_model=m", "model=m", 'model="m"'],
+    ["max_duration=2m", "max_duration=120s", 'max_duration="120000ms"'],
+    ["max_cost_usd=5", 'max_cost_usd="5.0"', "max_cost_usd=5.00"],
+    [
+        'model_stylesheet="* { llm_model: a; } .x { llm_model: b; }"',
+        'model_stylesheet=".x {llm_model:b}   * {\n llm_model: a }"',
+    ],
+]
+NODE_SPELLINGS = [
+    ["tool_command=make", "script=make", 'script="make"', 'tool_command="ma" + "ke"'],
+    ["llm_provider=p", 'provider="p"'],
+    ["goal_gate=true", 'goal_gate="true"'],
+    ["timeout=90s", 'timeout="90s"', "timeout=90000ms"],
+    ["class=a", 'class=" a,a"'],
+    ["x=1", 'x="1"'],
+    ["max_retries=2", 'max_retries="2"'],
+    ["", 'prompt=""', 'label="work"', "shape=box", "type=codergen", "allow_partial=false"],
+    ["", "join_policy=wait_all", "max_parallel=4", '"manager.poll_interval"="45000ms"'],
+    ["", "fidelity=compact", "max_visits=100", "retry_policy=standard", 'backend=""'],
+]
+EDGE_SPELLINGS = [
+    [
+        'condition="outcome=success"',
+        'condition="outcome = succeeded"',
+        'condition="outcome=\\"success\\""',
+    ],
+    ['condition="outcome!=fail"', 'condition="outcome!=failure"', 'condition="!(outcome=failed)"'],
+    [
+        'condition="outcome=fail && context.x=1"',
+        'condition="context.x=1&&outcome=failed"',
+    ],
+    ['condition="outcome=fail || context.x=1"', 'condition="context.x=1 || outcome=failure"'],
+    ["", "weight=0", 'label=""', "loop_restart=false", "fidelity=compact", 'condition=" "'],
+    ["weight=2", 'weight="2"'],
+]
+SPELLINGS = [
+    *(("graph [{}]", one) for one in GRAPH_SPELLINGS),
+    *(("work [{}]", one) for one in NODE_SPELLINGS),
+    ("graph [{}]", ["", "default_max_retries=0", "reasoning_effort=high"]),
+    ("work [{}]", ["", "max_retries=0", "reasoning_effort=high", "goal_gate=false"]),
+    *(("work -> exit [{}]", one) for one in EDGE_SPELLINGS),
+]
+
+
+def between(before: str, after: str) -> Difference:
+    old, new = (parse(f"digraph G {{ work; exit; {one} }}") for one in (before, after))
+    return diff(old, new)
+
+
+@pytest.mark.parametrize(("statement", "spellings"), SPELLINGS)
+def test_spelling_is_no_change(statement: str, spellings: list[str]) -> None:
+    first, *others = (statement.format(one) for one in spellings)
+    for other in others:
+        assert not between(first, other), other
+        assert not between(other, first), other
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("graph [default_max_retry=3]", "graph [default_max_retries=4]"),
+        ("graph [goal=x]", 'graph [goal="X"]'),
+        (
+            'graph [model_stylesheet="* { llm_model: a; }"]',
+            'graph [model_stylesheet="* {llm_model: b}"]',
+        ),
+        ('graph [model_stylesheet="* { "]', 'graph [model_stylesheet="*  { "]'),
+        ("work [script=make]", "work [tool_command=test]"),
+        ("work [goal_gate=true]", "work"),
+        ("work", 'work [label="Work"]'),
+        ("work", "work [shape=hexagon]"),
+        ("work [timeout=90s]", "work [timeout=90m]"),
+        ("work [timeout=soon]", "work [timeout=later]"),
+        ("work", 'work [x=""]'),
+        ("work", 'work [on_failure=""]'),
+        ("work", "work [llm_model=high]"),
+        ("work", 'work [thread_id="derived"]'),
+        ("work", "work [require_verdict=true]"),
+        ("work", "work [max_retries=1]"),
+        ("work -> exit", "work -> exit [weight=1]"),
+        ('work -> exit [condition="outcome=succeeded"]', 'work -> exit [condition="outcome=fail"]'),
+        (
+            'work -> exit [condition="context.x=succeeded"]',
+            'work -> exit [condition="context.x=success"]',
+        ),
+        ('work -> exit [condition="outcome=a ="]', 'work -> exit [condition="outcome=b ="]'),
+        ("work -> exit", 'work -> exit [condition="outcome=success"]'),
+    ],
+)
+def test_meaning_is_a_change(before: str, after: str) -> None:
+    on_failure = "graph [on_failure=continue];"
+    assert between(f"{on_failure} {before}", f"{on_failure} {after}")
+    assert between(f"{on_failure} {after}", f"{on_failure} {before}")
+
+
+@given(st.data())
+def test_several_spellings_in_another_order_are_no_change(data: st.DataObject) -> None:
+    statements: list[str] = []
+    for statement, rows in (("graph [{}]", GRAPH_SPELLINGS), ("work [{}]", NODE_SPELLINGS)):
+        chosen = data.draw(st.lists(st.sampled_from(rows), unique_by=id))
+        for order in (chosen, data.draw(st.permutations(chosen))):
+            said = [data.draw(st.sampled_from(ways)) for ways in order]
+            statements.append(statement.format(", ".join(filter(None, said))))
+    graph, graph_again, work, work_again = statements
+    assert not between(f"{graph} {work}", f"{work_again} {graph_again}")
+
+
+def test_graph_attributes_are_defaults_of_nodes() -> None:
+    graph = "graph [default_max_retries=2, max_node_visits=7, retry_policy=linear];"
+    said = "work [max_retries=2, max_visits=7, retry_policy=linear]"
+    assert not between(f"{graph} work", f"{graph} {said}")
+    assert between("work", said)
+
+
+def test_node_that_keeps_the_former_default_is_changed() -> None:
+    found = between("graph [default_max_retries=2]", "work [max_retries=2]")
+    assert [one.key for one in found.attributes] == ["default_max_retries"]
+    [change] = found.changed_nodes
+    assert (change.changes[0].key, str(change.changes[0].after)) == ("max_retries", "2")
+
+
+def test_explicit_value_is_no_change_if_only_the_default_changed() -> None:
+    edge = "work -> exit [fidelity=full]"
+    found = between(edge, f"graph [default_fidelity=full]; {edge}")
+    assert [one.key for one in found.attributes] == ["default_fidelity"]
+    assert found.changed_edges == ()
+
+
+def test_fidelity_of_the_target_is_the_default_of_an_edge() -> None:
+    exit_ = "exit [fidelity=full];"
+    assert not between(f"{exit_} work -> exit", f"{exit_} work -> exit [fidelity=full]")
+
+
+def test_reasoning_effort_has_no_default_with_a_stylesheet() -> None:
+    sheet = 'graph [model_stylesheet="* { reasoning_effort: low; }"];'
+    assert between(f"{sheet} work", f"{sheet} work [reasoning_effort=high]")
+
+
+def test_type_that_follows_from_the_shape_is_no_change() -> None:
+    assert not between("work [shape=hexagon]", "work [shape=hexagon, type=wait.human]")
+    [change] = between("work [shape=hexagon]", "work [shape=hexagon, type=tool]").changed_nodes
+    assert [one.key for one in change.changes] == ["type"]
+
+
+@pytest.mark.parametrize("written", ["shape=Msquare", "type=exit, shape=Msquare"])
+def test_explicit_shape_of_an_exit_by_id_is_no_change(written: str) -> None:
+    assert not between("work -> exit", f"work -> exit; exit [{written}]")
+
+
+def test_retry_target_follows_a_renamed_node() -> None:
+    before = 'plan [prompt="Plan"]; plan -> exit; work [retry_target=plan]'
+    after = 'think [prompt="Plan"]; think -> exit; work [retry_target=think]'
+    [change] = between(before, after).changed_nodes
+    assert (change.before.id, change.after.id) == ("plan", "think")
+
+
+def test_changes_have_values_as_written() -> None:
+    found = between('work [script="a", timeout=1m]', 'work [tool_command="b", timeout="90s"]')
+    [change] = found.changed_nodes
+    assert [(one.key, str(one.before), str(one.after)) for one in change.changes] == [
+        ("tool_command", "a", "b"),
+        ("timeout", "1m", "90s"),
+    ]
+
+
+def test_reordered_edges_are_found_in_any_spelling() -> None:
+    before = 'work -> a [condition="outcome=success"]; work -> b [weight=0]'
+    after = 'work -> b; work -> a [condition="outcome=succeeded"]'
+    assert between(before, after).reordered == ("work",)
+
 
 MANY = settings(
     max_examples=count(ci=20, full=1_000),
@@ -16,7 +225,7 @@ MANY = settings(
 )
 
 
-def between(before: str, after: str) -> Difference:
+def changes_of(before: str, after: str) -> Difference:
     return diff(parse(f"digraph G {{ {before} }}"), parse(f"digraph G {{ {after} }}"))
 
 
@@ -68,11 +277,11 @@ def test_reverse_difference_removes_added_nodes(before: Graph, after: Graph) -> 
 def test_layout_comments_and_order_make_no_difference() -> None:
     before = "a [x=1, y=2]; b; a -> b; a -> c"
     after = "// c\nb\nnode [x=1]; a [y=2]\na->b\na->c"
-    assert not between(f"c; {before}", f"c; {after}")
+    assert not changes_of(f"c; {before}", f"c; {after}")
 
 
 def test_added_removed_and_changed_nodes() -> None:
-    found = between('a [x=1]; b [prompt="b"]', 'a [x=2, y=1]; c [tool_command="c"]')
+    found = changes_of('a [x=1]; b [prompt="b"]', 'a [x=2, y=1]; c [tool_command="c"]')
     assert [node.id for node in found.added_nodes] == ["c"]
     assert [node.id for node in found.removed_nodes] == ["b"]
     [change] = found.changed_nodes
@@ -83,7 +292,7 @@ def test_added_removed_and_changed_nodes() -> None:
 
 
 def test_node_with_another_id_is_renamed() -> None:
-    found = between(
+    found = changes_of(
         'plan [prompt="Plan"]; a -> plan -> b', 'think [prompt="Plan"]; a -> think -> b'
     )
     assert [(one.before.id, one.after.id) for one in found.changed_nodes] == [("plan", "think")]
@@ -97,19 +306,19 @@ def test_node_with_another_id_is_renamed() -> None:
 def test_node_with_another_id_and_other_attributes_is_a_new_node() -> None:
     before = 'plan [prompt="Plan", max_retries=2, timeout=9s]; a -> plan -> b'
     after = 'think [prompt="Plan", max_retries=3, timeout=9s]; a -> think -> b'
-    found = between(before, after)
+    found = changes_of(before, after)
     assert found.changed_nodes == ()
     assert [node.id for node in (*found.removed_nodes, *found.added_nodes)] == ["plan", "think"]
 
 
 def test_nodes_without_content_are_not_renamed() -> None:
-    found = between("a; b; a -> b", "a; c; d; d -> c")
+    found = changes_of("a; b; a -> b", "a; c; d; d -> c")
     assert [node.id for node in found.added_nodes] == ["c", "d"]
     assert [node.id for node in found.removed_nodes] == ["b"]
 
 
 def test_edge_with_another_target_is_rerouted() -> None:
-    found = between(
+    found = changes_of(
         'a; b; c; a -> b [condition="outcome=fail"]', 'a; b; c; a -> c [condition="outcome=fail"]'
     )
     [change] = found.changed_edges
@@ -120,13 +329,13 @@ def test_edge_with_another_target_is_rerouted() -> None:
 
 
 def test_parallel_edges_are_paired_by_their_attributes() -> None:
-    found = between("a -> b [label=x]; a -> b [label=y]", "a -> b [label=y]; a -> b [label=z]")
+    found = changes_of("a -> b [label=x]; a -> b [label=y]", "a -> b [label=y]; a -> b [label=z]")
     [change] = found.changed_edges
     assert [(str(one.before), str(one.after)) for one in change.changes] == [("x", "z")]
 
 
 def test_reordered_outgoing_edges() -> None:
-    found = between("a -> b; a -> c", "a -> c; a -> b")
+    found = changes_of("a -> b; a -> c", "a -> c; a -> b")
     assert found.reordered == ("a",)
     assert found.added_edges == ()
     assert found.removed_edges == ()
@@ -134,7 +343,7 @@ def test_reordered_outgoing_edges() -> None:
 
 
 def test_added_removed_and_changed_subgraphs() -> None:
-    found = between(
+    found = changes_of(
         'subgraph x { label="X"; a } subgraph y { b } c',
         'subgraph x { label="Z"; b } subgraph z { c } a',
     )
@@ -150,4 +359,4 @@ def test_added_removed_and_changed_subgraphs() -> None:
 def test_ten_thousand_renamed_and_changed_nodes() -> None:
     before = "; ".join(f'a{i} [prompt="{i}"]' for i in range(10_000))
     after = "; ".join(f'b{i} [prompt="x{i}"]' for i in range(10_000))
-    assert len(between(before, after).added_nodes) == 10_000
+    assert len(changes_of(before, after).added_nodes) == 10_000

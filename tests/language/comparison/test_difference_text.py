@@ -5,8 +5,7 @@ import json
 from syrupy.assertion import SnapshotAssertion
 
 from attractor.language import diff, parse
-from attractor.language.comparison.difference import difference_record
-from attractor.language.comparison.difference_text import difference_text
+from attractor.language.comparison.difference import difference_record, difference_text
 
 BEFORE = """digraph Before {
     goal="x"

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 
 from attractor.language.converter import word_tables as foreign_words
 from attractor.language.converter.convert import Conversion, convert
-from attractor.language.errors import ParseError
+from attractor.language.diagnostics import ParseError
 from attractor.language.formatter import format
 from attractor.language.graph.attribute_catalogue import (
     GRAPHVIZ_ATTRIBUTES,

@@ -15,8 +15,7 @@ from attractor.language.declarations.requirements import (
     read_requirements,
 )
 from attractor.language.diagnostics import Diagnostic, Severity
-from attractor.language.preparation.prepare import prepare
-from attractor.language.preparation.transform import FolderFiles, KnownFiles
+from attractor.language.preparation.prepare import FolderFiles, KnownFiles, prepare
 from attractor.language.reading import parse
 from tests.growing import times_more
 

@@ -4,9 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attractor.language.declarations.stylesheet_grammar import parse_stylesheet, read_stylesheet
-from attractor.language.diagnostics import Severity
-from attractor.language.errors import InvalidStylesheet
+from attractor.language.declarations.stylesheet import parse_stylesheet, read_stylesheet
+from attractor.language.diagnostics import InvalidStylesheet, Severity
 from attractor.language.graph.graph import Node
 from attractor.language.linting.lint_rule import Vocabulary, rule_registry
 from attractor.language.reading import parse

@@ -12,10 +12,9 @@ from playwright.sync_api import Browser
 from attractor.language.comparison.compare import diff
 from attractor.language.comparison.difference_picture import difference_picture
 from attractor.language.drawing.dot import dot_text
-from attractor.language.drawing.draw import draw, drawer_registry
+from attractor.language.drawing.draw import draw, drawer_registry, finish_svg
 from attractor.language.drawing.picture import Picture, as_picture
 from attractor.language.drawing.run_overlay import overlay
-from attractor.language.drawing.svg import finish_svg
 from attractor.language.drawing.theme import Theme
 from attractor.language.graph.graph import Graph
 from attractor.language.reading import parse

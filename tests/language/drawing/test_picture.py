@@ -1,4 +1,7 @@
-"""Element ids, retry lines, labels and tooltips."""
+"""Element ids, retry lines, labels and tooltips.
+
+Boxes around nodes.
+"""
 
 import re
 
@@ -7,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attractor.language.drawing.picture import (
+    Box,
     as_class,
     clean,
     columns_of,
@@ -16,9 +20,11 @@ from attractor.language.drawing.picture import (
     encoded,
     jumps,
     label_of,
+    nest_boxes,
     node_element,
     node_tooltip,
     type_caption,
+    walk_boxes,
     wrapped,
 )
 from attractor.language.graph.graph import Edge, Node
@@ -145,3 +151,59 @@ def test_wide_letters_count_as_two_columns() -> None:
 
 def test_characters_invalid_in_xml_are_replaced() -> None:
     assert clean("a\x00b\x1bc\ufffed\ud800") == "a\ufffdb\ufffdc\ufffdd\ufffd"
+
+
+NESTED = """digraph G {
+    free
+    subgraph cluster_a {
+        label="A"; a
+        subgraph cluster_b { b; a }
+        subgraph inner { c }
+        subgraph { rank=same; d; e; free }
+    }
+    subgraph cluster_a { f }
+    subgraph outer { g }
+}"""
+
+
+def shape(box: Box) -> object:
+    return box.element, box.nodes, [shape(inner) for inner in box.inner]
+
+
+def test_node_is_in_the_innermost_box_that_names_it() -> None:
+    assert shape(nest_boxes(parse(NESTED))) == (
+        "",
+        ["g"],
+        [
+            (
+                "subgraph-cluster_a",
+                ["free", "c", "d", "e"],
+                [("subgraph-cluster_b", ["a", "b"], [])],
+            ),
+            ("subgraph-cluster_a-2", ["f"], []),
+        ],
+    )
+
+
+def test_rank_aligns_nodes() -> None:
+    assert nest_boxes(parse(NESTED)).inner[0].ranks == [("same", ["d", "e", "free"])]
+
+
+def test_boxes_begin_and_end_walk_boxes() -> None:
+    walk = [(box.element, begins) for box, begins in walk_boxes(nest_boxes(parse(NESTED)))]
+    assert walk == [
+        ("subgraph-cluster_a", True),
+        ("subgraph-cluster_b", True),
+        ("subgraph-cluster_b", False),
+        ("subgraph-cluster_a", False),
+        ("subgraph-cluster_a-2", True),
+        ("subgraph-cluster_a-2", False),
+    ]
+
+
+def test_at_most_forty_nested_boxes_are_drawn() -> None:
+    depth = 2000
+    graph = parse("digraph G { " + "subgraph cluster_x { " * depth + "a" + " }" * depth + " }")
+    boxes = [box for box, begins in walk_boxes(nest_boxes(graph)) if begins]
+    assert len(boxes) == 40
+    assert boxes[-1].nodes == ["a"]

@@ -15,13 +15,19 @@ from hypothesis import given, settings
 from attractor.base.errors import UsageError
 from attractor.language import format, parse, prepare
 from attractor.language.diagnostics import warning
-from attractor.language.editor.analysis import Analysis
-from attractor.language.editor.edits import rename_node, silence_rule
-from attractor.language.editor.occurrences import Role, declaration, named_at, occurrences
-from attractor.language.editor.outline import OutlineSymbol, outline_symbols
-from attractor.language.editor.value_meanings import FIDELITY_MEANINGS, TYPE_MEANINGS, meaning_of
-from attractor.language.graph.fidelity import FIDELITIES
-from attractor.language.graph.graph import TYPE_OF_SHAPE, Graph
+from attractor.language.editor.analysis import (
+    Analysis,
+    OutlineSymbol,
+    Role,
+    declaration,
+    named_at,
+    occurrences,
+    outline_symbols,
+    rename_node,
+    silence_rule,
+)
+from attractor.language.editor.completion import FIDELITY_MEANINGS, TYPE_MEANINGS, meaning_of
+from attractor.language.graph.graph import FIDELITIES, TYPE_OF_SHAPE, Graph
 from attractor.language.linting.lint_rule import Vocabulary
 from attractor.language.preparation.fixes import apply_edits
 from attractor.language.reading import read_graph

@@ -10,11 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attractor.language import parse, prepare
-from attractor.language.editor.completion import propose
-from attractor.language.editor.cursor import Cursor, CursorKind, cursor_at
-from attractor.language.editor.hover import describe_attribute, hover
+from attractor.language.editor.completion import (
+    Cursor,
+    CursorKind,
+    cursor_at,
+    describe_attribute,
+    hover,
+    propose,
+)
 from attractor.language.graph.attribute_catalogue import ATTRIBUTES, AttributeOwner
-from attractor.language.graph.fidelity import FIDELITIES
+from attractor.language.graph.graph import FIDELITIES
 from attractor.language.linting.lint_rule import Vocabulary
 from attractor.language.source.text import Source
 

@@ -1,7 +1,7 @@
 import pytest
 
 from attractor.engine.prompts.preamble import PREAMBLE_LIMITS
-from attractor.language.editor.value_meanings import FIDELITY_MEANINGS
+from attractor.language.editor.completion import FIDELITY_MEANINGS
 from attractor.language.graph.attribute_catalogue import (
     ATTRIBUTES,
     GRAPHVIZ_ATTRIBUTES,
@@ -9,7 +9,7 @@ from attractor.language.graph.attribute_catalogue import (
     AttributeType,
     KnownAttribute,
 )
-from attractor.language.graph.fidelity import FIDELITIES, Fidelity, resolve_fidelity
+from attractor.language.graph.graph import FIDELITIES, Fidelity, resolve_fidelity
 from attractor.language.source.text import read_word
 from tests.engine.graphs import graph, node
 

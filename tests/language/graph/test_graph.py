@@ -1,4 +1,7 @@
-"""What a graph takes its nodes for, be it read from a text or built in code."""
+"""What a graph takes its nodes for, be it read from a text or built in code.
+
+Iteration over the attributes of a graph.
+"""
 
 from dataclasses import replace
 
@@ -6,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 
 from attractor.language import format, parse
+from attractor.language.graph.attribute_catalogue import AttributeOwner
 from attractor.language.graph.builder import GraphBuilder
-from attractor.language.graph.graph import Graph, Node
+from attractor.language.graph.graph import Graph, Node, each_attribute, each_stranger, goal_gates
 from attractor.language.source.syntax_tree import Attributes, Plain
 from tests.counts import count
 from tests.language.pipelines import any_graphs
@@ -131,3 +135,36 @@ def test_changed_graph_recomputes_its_attribute_index() -> None:
     assert len(before.nodes_with("class")) == 1
     after = replace(before, nodes={"b": before.nodes["b"]})
     assert after.nodes_with("class") == ()
+
+
+GRAPH = parse(
+    "digraph G { label=g; node [label=d, odd=1]; a; b [label=b, goal_gate=true]; c [goal_gate=no];"
+    "edge [label=e]; a -> b -> c }"
+)
+
+
+def test_default_block_attribute_is_listed_once() -> None:
+    found = [
+        (holder.place, holder.node, holder.edge, str(attribute.value))
+        for holder, attribute in each_attribute(GRAPH, {"label"})
+    ]
+    assert found == [
+        (AttributeOwner.GRAPH, "", None, "g"),
+        (AttributeOwner.NODE, "a", None, "d"),
+        (AttributeOwner.NODE, "b", None, "b"),
+        (AttributeOwner.EDGE, "", ("a", "b"), "e"),
+    ]
+
+
+def test_attribute_of_another_element_is_unknown() -> None:
+    known = {
+        AttributeOwner.GRAPH: {"label"},
+        AttributeOwner.NODE: {"label", "goal_gate"},
+        AttributeOwner.EDGE: set[str](),
+    }
+    found = [(holder.place, one.key) for holder, one in each_stranger(GRAPH, known)]
+    assert found == [(AttributeOwner.NODE, "odd"), (AttributeOwner.EDGE, "label")]
+
+
+def test_goal_gates_are_those_set_to_true() -> None:
+    assert [node.id for node in goal_gates(GRAPH)] == ["b"]

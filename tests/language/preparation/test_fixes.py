@@ -7,13 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attractor.language.diagnostic_output import summary
-from attractor.language.diagnostics import Diagnostic, Edit, error, warning
+from attractor.language.diagnostics import Diagnostic, Edit, error, summary, warning
 from attractor.language.graph.graph import Graph
 from attractor.language.linting.lint_rule import LintRule
 from attractor.language.preparation.fixes import Origins, apply_edits, fix, fix_safely
-from attractor.language.preparation.prepare import Prepared, prepare
-from attractor.language.preparation.transform import KnownFiles
+from attractor.language.preparation.prepare import KnownFiles, Prepared, prepare
 from attractor.language.source.text import Source
 
 

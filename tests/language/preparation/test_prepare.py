@@ -15,8 +15,8 @@ from attractor.language import (
     parse,
     prepare,
 )
-from attractor.language.errors import UnreadablePipeline
-from attractor.language.preparation.transform import (
+from attractor.language.diagnostics import UnreadablePipeline
+from attractor.language.preparation.prepare import (
     FilesRead,
     FolderFiles,
     KnownFiles,

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from syrupy.assertion import SnapshotAssertion
 
-from attractor.language.diagnostic_output import as_text
+from attractor.language.diagnostics import as_text
 from attractor.language.preparation.prepare import prepare
 from attractor.language.reading import read_graph
 from attractor.language.source.text import Source

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.formatter import format
+from attractor.language.graph.builder import MOST_CLASSES_AROUND
 from attractor.language.graph.graph import Graph
-from attractor.language.graph.resolve import MOST_CLASSES_AROUND
 from attractor.language.linting.validate import validate
-from attractor.language.preparation.transform import (
+from attractor.language.preparation.prepare import (
     FilesRead,
     KnownFiles,
     TransformContext,

@@ -4,7 +4,7 @@ import pytest
 
 from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph.graph import Graph
-from attractor.language.preparation.transform import (
+from attractor.language.preparation.prepare import (
     FilesRead,
     FolderFiles,
     KnownFiles,

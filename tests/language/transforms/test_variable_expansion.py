@@ -4,8 +4,7 @@ import pytest
 
 from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph.graph import Graph
-from attractor.language.preparation.prepare import prepare
-from attractor.language.preparation.transform import KnownFiles, TransformContext
+from attractor.language.preparation.prepare import KnownFiles, TransformContext, prepare
 from attractor.language.reading import parse
 from attractor.language.source.syntax_tree import quoted
 from attractor.language.transforms.prompt_files import PromptFiles

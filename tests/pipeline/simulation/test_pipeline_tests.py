@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from attractor.base.errors import UsageError
 from attractor.engine.outcome import StageStatus
 from attractor.engine.simulation.walk import SimulatedWalk
-from attractor.language.errors import UnreadablePipeline
+from attractor.language.diagnostics import UnreadablePipeline
 from attractor.language.reading import parse
 from attractor.pipeline.simulation.pipeline_tests import (
     GAP,

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from attractor.language.syntax_errors.unquoted_values import ValueFault, find_value_mistakes
+from attractor.language.syntax_errors.attribute_lists import ValueFault, find_value_mistakes
 from tests.growing import times_more
 from tests.language.repeated import LOOSE
 
