@@ -1,8 +1,9 @@
 """What a run has is found by its store, and nothing that is a person's is part of it."""
 
-import asyncio
 import os
 from pathlib import Path
+
+import pytest
 
 from attractor.workspaces.cleanup import (
     DiskUsage,
@@ -16,60 +17,50 @@ from attractor.workspaces.cleanup import (
 from attractor.workspaces.create.from_folder import create_in_place
 from tests.workspaces.projects import RUN, SEARCH_PATH, Project, environment, git
 
-
-def test_stored_run_lists_workspace_forks_and_store(project: Project) -> None:
-    async def scene() -> None:
-        workspace = await project.workspace()
-        fork = await workspace.fork("a", await workspace.snapshot("one"))
-        found = stored_run(project.state, RUN)
-        assert stored_run_ids(project.state) == [RUN]
-        assert (found.workspace, found.forks) == (workspace.folder, (fork.folder,))
-        assert found.store == workspace.store.folder
-        assert found.repository == project.folder / ".git"
-
-    asyncio.run(scene())
+pytestmark = pytest.mark.anyio
 
 
-def test_folder_worked_on_in_place_is_not_part_of_the_stored_run(project: Project) -> None:
-    async def scene() -> None:
-        await create_in_place(
-            project.folder,
-            state=project.state,
-            run_id=RUN,
-            search_path=SEARCH_PATH,
-            environment=environment,
-        )
-        found = stored_run(project.state, RUN)
-        assert (found.workspace, found.forks, found.repository) == (None, (), None)
-
-    asyncio.run(scene())
+async def test_stored_run_lists_workspace_forks_and_store(project: Project) -> None:
+    workspace = await project.workspace()
+    fork = await workspace.fork("a", await workspace.snapshot("one"))
+    found = stored_run(project.state, RUN)
+    assert stored_run_ids(project.state) == [RUN]
+    assert (found.workspace, found.forks) == (workspace.folder, (fork.folder,))
+    assert found.store == workspace.store.folder
+    assert found.repository == project.folder / ".git"
 
 
-def test_a_store_without_a_record_is_found_and_freed(project: Project) -> None:
-    async def scene() -> None:
-        workspace = await project.workspace()
-        (workspace.store.folder / "workspace.json").unlink()
-        found = stored_run(project.state, RUN)
-        assert (found.workspace, found.repository) == (None, project.folder / ".git")
-        assert await remove_store(found.store)
-        assert stored_run_ids(project.state) == []
-        assert await remove_store(found.store)
+async def test_folder_worked_on_in_place_is_not_part_of_the_stored_run(project: Project) -> None:
+    await create_in_place(
+        project.folder,
+        state=project.state,
+        run_id=RUN,
+        search_path=SEARCH_PATH,
+        environment=environment,
+    )
+    found = stored_run(project.state, RUN)
+    assert (found.workspace, found.forks, found.repository) == (None, (), None)
 
-    asyncio.run(scene())
+
+async def test_a_store_without_a_record_is_found_and_freed(project: Project) -> None:
+    workspace = await project.workspace()
+    (workspace.store.folder / "workspace.json").unlink()
+    found = stored_run(project.state, RUN)
+    assert (found.workspace, found.repository) == (None, project.folder / ".git")
+    assert await remove_store(found.store)
+    assert stored_run_ids(project.state) == []
+    assert await remove_store(found.store)
 
 
-def test_base_ref_of_one_run_is_removed(project: Project) -> None:
-    async def scene() -> None:
-        await project.workspace()
-        repository = project.folder / ".git"
-        git(project.folder, "update-ref", "refs/attractor/base/other", "HEAD")
-        assert await base_refs(repository, search_path=SEARCH_PATH) == [RUN, "other"]
-        assert await has_base_ref(repository, RUN, search_path=SEARCH_PATH)
-        await remove_base_ref(repository, RUN, search_path=SEARCH_PATH)
-        assert not await has_base_ref(repository, RUN, search_path=SEARCH_PATH)
-        assert await base_refs(repository, search_path=SEARCH_PATH) == ["other"]
-
-    asyncio.run(scene())
+async def test_base_ref_of_one_run_is_removed(project: Project) -> None:
+    await project.workspace()
+    repository = project.folder / ".git"
+    git(project.folder, "update-ref", "refs/attractor/base/other", "HEAD")
+    assert await base_refs(repository, search_path=SEARCH_PATH) == [RUN, "other"]
+    assert await has_base_ref(repository, RUN, search_path=SEARCH_PATH)
+    await remove_base_ref(repository, RUN, search_path=SEARCH_PATH)
+    assert not await has_base_ref(repository, RUN, search_path=SEARCH_PATH)
+    assert await base_refs(repository, search_path=SEARCH_PATH) == ["other"]
 
 
 def test_state_folder_without_runs_has_no_stores(tmp_path: Path) -> None:

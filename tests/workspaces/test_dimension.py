@@ -13,6 +13,8 @@ from attractor.workspaces.errors import FolderInUse, ObjectMissing
 from tests.counts import count
 from tests.workspaces.projects import SEARCH_PATH, Project, age, contents, everything, git, write
 
+pytestmark = pytest.mark.anyio
+
 EVIL = """[core]
 \tfsmonitor = {0}
 \thooksPath = {1}
@@ -48,26 +50,23 @@ def plant_traps(folder: Path, trap: Path) -> Path:
     return caught
 
 
-def test_planted_git_configuration_does_not_run(project: Project, tmp_path: Path) -> None:
-    async def scene() -> None:
-        workspace = await project.workspace()
-        inside = workspace.folder
-        plant_traps(inside, trap)
-        write(inside, {"nested/.git/HEAD": "ref: refs/heads/main\n", "nested/a": "a\r\n"})
-        plant_traps(inside / "nested", Path(tempfile.mkdtemp(dir=tmp_path)))
-        write(inside, {"pointer/.git": f"gitdir: {project.folder}/.git\n", "pointer/b": "b"})
-        write(inside, {"also/.GIT/config": "x", "also/c": "c", "todo.py": "print('new')\n"})
-        tree = await workspace.snapshot("planted")
-        await workspace.restore(workspace.base.candidate, set_aside=tmp_path / "aside")
-        await workspace.restore(tree)
-        assert await workspace.snapshot("again") == tree
-        await workspace.export(tree, tmp_path / "copy")
-        (inside / "HEAD").write_text("x")
-        await workspace.close()
-
+async def test_planted_git_configuration_does_not_run(project: Project, tmp_path: Path) -> None:
     trap = tmp_path / "trap"
     trap.mkdir()
-    asyncio.run(scene())
+    workspace = await project.workspace()
+    inside = workspace.folder
+    plant_traps(inside, trap)
+    write(inside, {"nested/.git/HEAD": "ref: refs/heads/main\n", "nested/a": "a\r\n"})
+    plant_traps(inside / "nested", Path(tempfile.mkdtemp(dir=tmp_path)))
+    write(inside, {"pointer/.git": f"gitdir: {project.folder}/.git\n", "pointer/b": "b"})
+    write(inside, {"also/.GIT/config": "x", "also/c": "c", "todo.py": "print('new')\n"})
+    tree = await workspace.snapshot("planted")
+    await workspace.restore(workspace.base.candidate, set_aside=tmp_path / "aside")
+    await workspace.restore(tree)
+    assert await workspace.snapshot("again") == tree
+    await workspace.export(tree, tmp_path / "copy")
+    (inside / "HEAD").write_text("x")
+    await workspace.close()
     copy = contents(tmp_path / "copy")
     assert copy["nested/a"] == b"a\r\n"
     assert {"pointer/b", "also/c", "nested/.gitattributes"} < set(copy)
@@ -183,156 +182,130 @@ def test_unfinished_edits_are_saved_as_a_patch(project: Project, tmp_path: Path)
     asyncio.run(scene())
 
 
-def test_restoring_the_current_tree_changes_nothing(project: Project, tmp_path: Path) -> None:
-    async def scene() -> None:
-        workspace = await project.workspace()
-        before = everything(workspace.folder)
-        await workspace.restore(workspace.base.candidate, set_aside=tmp_path / "left")
-        assert everything(workspace.folder) == before
-        assert not (tmp_path / "left").exists()
-
-    asyncio.run(scene())
+async def test_restoring_the_current_tree_changes_nothing(project: Project, tmp_path: Path) -> None:
+    workspace = await project.workspace()
+    before = everything(workspace.folder)
+    await workspace.restore(workspace.base.candidate, set_aside=tmp_path / "left")
+    assert everything(workspace.folder) == before
+    assert not (tmp_path / "left").exists()
 
 
-def test_files_that_are_the_same_in_both_trees_are_not_touched(project: Project) -> None:
-    async def scene() -> None:
-        workspace = await project.workspace()
-        same = age(workspace.folder / "tool")
-        write(workspace.folder, {"todo.py": "changed"})
-        await workspace.restore(workspace.base.candidate)
-        assert age(workspace.folder / "tool") == same
-
-    asyncio.run(scene())
+async def test_files_that_are_the_same_in_both_trees_are_not_touched(project: Project) -> None:
+    workspace = await project.workspace()
+    same = age(workspace.folder / "tool")
+    write(workspace.folder, {"todo.py": "changed"})
+    await workspace.restore(workspace.base.candidate)
+    assert age(workspace.folder / "tool") == same
 
 
-def test_restore_does_not_write_through_links(project: Project, tmp_path: Path) -> None:
+async def test_restore_does_not_write_through_links(project: Project, tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     write(outside, {"read me.txt": "mine", "kept.txt": "mine"})
-
-    async def scene() -> None:
-        workspace = await project.workspace()
-        for name in ("docs", "build"):
-            for file in (workspace.folder / name).iterdir():
-                file.unlink()
-            (workspace.folder / name).rmdir()
-            (workspace.folder / name).symlink_to(outside)
-        (workspace.folder / "todo.py").unlink()
-        (workspace.folder / "todo.py").symlink_to(outside / "kept.txt")
-        await workspace.restore(workspace.base.candidate)
-        assert await workspace.snapshot("restored") == workspace.base.candidate
-
-    asyncio.run(scene())
+    workspace = await project.workspace()
+    for name in ("docs", "build"):
+        for file in (workspace.folder / name).iterdir():
+            file.unlink()
+        (workspace.folder / name).rmdir()
+        (workspace.folder / name).symlink_to(outside)
+    (workspace.folder / "todo.py").unlink()
+    (workspace.folder / "todo.py").symlink_to(outside / "kept.txt")
+    await workspace.restore(workspace.base.candidate)
+    assert await workspace.snapshot("restored") == workspace.base.candidate
     assert contents(outside) == {"read me.txt": b"mine", "kept.txt": b"mine"}
 
 
-def test_restore_does_not_change_hard_links_elsewhere(project: Project, tmp_path: Path) -> None:
-    async def scene() -> None:
-        workspace = await project.workspace()
-        (workspace.folder / "todo.py").unlink()
-        (tmp_path / "elsewhere").write_text("mine")
-        (workspace.folder / "todo.py").hardlink_to(tmp_path / "elsewhere")
-        await workspace.restore(workspace.base.candidate)
-
-    asyncio.run(scene())
+async def test_restore_does_not_change_hard_links_elsewhere(
+    project: Project, tmp_path: Path
+) -> None:
+    workspace = await project.workspace()
+    (workspace.folder / "todo.py").unlink()
+    (tmp_path / "elsewhere").write_text("mine")
+    (workspace.folder / "todo.py").hardlink_to(tmp_path / "elsewhere")
+    await workspace.restore(workspace.base.candidate)
     assert (tmp_path / "elsewhere").read_text() == "mine"
 
 
-def test_restore_replaces_obstacles(project: Project) -> None:
-    async def scene() -> None:
-        workspace = await project.workspace()
-        (workspace.folder / "todo.py").unlink()
-        write(workspace.folder, {"todo.py/x.log": "ignored", "todo.py/.git/x": "skipped"})
-        (workspace.folder / "tool").unlink()
-        os.mkfifo(workspace.folder / "tool")
-        await workspace.restore(workspace.base.candidate)
-        assert await workspace.snapshot("restored") == workspace.base.candidate
-
-    asyncio.run(scene())
+async def test_restore_replaces_obstacles(project: Project) -> None:
+    workspace = await project.workspace()
+    (workspace.folder / "todo.py").unlink()
+    write(workspace.folder, {"todo.py/x.log": "ignored", "todo.py/.git/x": "skipped"})
+    (workspace.folder / "tool").unlink()
+    os.mkfifo(workspace.folder / "tool")
+    await workspace.restore(workspace.base.candidate)
+    assert await workspace.snapshot("restored") == workspace.base.candidate
     assert project.snapshots[-1][1].skipped == ()
 
 
-def test_changed_paths_are_text(project: Project) -> None:
-    async def scene() -> None:
-        workspace = await project.workspace()
-        write(workspace.folder, {os.fsdecode(b"n\xff"): "", "todo.py": "x", "more/new": "y"})
-        (workspace.folder / "tool").chmod(0o644)
-        tree = await workspace.snapshot("one")
-        changed = await workspace.changed(workspace.base.candidate, tree)
-        assert changed == ["more/new", "n\\xff", "todo.py", "tool"]
-        assert await workspace.changed(tree, tree) == []
-
-    asyncio.run(scene())
+async def test_changed_paths_are_text(project: Project) -> None:
+    workspace = await project.workspace()
+    write(workspace.folder, {os.fsdecode(b"n\xff"): "", "todo.py": "x", "more/new": "y"})
+    (workspace.folder / "tool").chmod(0o644)
+    tree = await workspace.snapshot("one")
+    changed = await workspace.changed(workspace.base.candidate, tree)
+    assert changed == ["more/new", "n\\xff", "todo.py", "tool"]
+    assert await workspace.changed(tree, tree) == []
 
 
-def test_patch_is_readable_and_limited(project: Project, tmp_path: Path) -> None:
-    async def scene() -> None:
-        workspace = await project.workspace()
-        base = workspace.base.candidate
-        plant_traps(workspace.folder, tmp_path)
-        write(
-            workspace.folder,
-            {
-                "todo.py": "print('größe 🐍')\n",
-                "größe": "x\n",
-                "image": b"\0\1",
-                "latin": b"gr\xf6\xdfe\n",
-                "huge": "x\n" * 10_000_000,
-            },
-        )
-        (workspace.folder / "tool").unlink()
-        tree = await workspace.snapshot("one")
-        patch = await workspace.patch(base, tree)
-        assert "\n-print('todo')\n+print('größe 🐍')\n" in patch
-        assert "\n+++ b/größe\n" in patch
-        assert "Binary files /dev/null and b/image differ" in patch
-        assert "Binary files /dev/null and b/huge differ" in patch
-        assert "+gr\\xf6\\xdfe" in patch
-        assert "deleted file mode 100755" in patch
-        assert await workspace.patch(tree, tree) == ""
-        short = await workspace.patch(base, tree, most=500)
-        head, _, last = short.removesuffix("\n").rpartition("\n")
-        assert last == "[cut here: the patch has more than 500 bytes]"
-        assert patch.startswith(f"{head}\n")
-        assert 300 < len(head.encode()) <= 500
-        assert await workspace.patch(base, tree, most=len(patch.encode())) == patch
-        with pytest.raises(ObjectMissing):
-            await workspace.patch(base, "1" * 40)
-
+async def test_patch_is_readable_and_limited(project: Project, tmp_path: Path) -> None:
     (tmp_path / "trap").mkdir()
-    asyncio.run(scene())
+    workspace = await project.workspace()
+    base = workspace.base.candidate
+    plant_traps(workspace.folder, tmp_path)
+    write(
+        workspace.folder,
+        {
+            "todo.py": "print('größe 🐍')\n",
+            "größe": "x\n",
+            "image": b"\0\1",
+            "latin": b"gr\xf6\xdfe\n",
+            "huge": "x\n" * 10_000_000,
+        },
+    )
+    (workspace.folder / "tool").unlink()
+    tree = await workspace.snapshot("one")
+    patch = await workspace.patch(base, tree)
+    assert "\n-print('todo')\n+print('größe 🐍')\n" in patch
+    assert "\n+++ b/größe\n" in patch
+    assert "Binary files /dev/null and b/image differ" in patch
+    assert "Binary files /dev/null and b/huge differ" in patch
+    assert "+gr\\xf6\\xdfe" in patch
+    assert "deleted file mode 100755" in patch
+    assert await workspace.patch(tree, tree) == ""
+    short = await workspace.patch(base, tree, most=500)
+    head, _, last = short.removesuffix("\n").rpartition("\n")
+    assert last == "[cut here: the patch has more than 500 bytes]"
+    assert patch.startswith(f"{head}\n")
+    assert 300 < len(head.encode()) <= 500
+    assert await workspace.patch(base, tree, most=len(patch.encode())) == patch
+    with pytest.raises(ObjectMissing):
+        await workspace.patch(base, "1" * 40)
     assert not (tmp_path / "caught").exists()
 
 
-def test_export_contains_only_the_tree(project: Project, tmp_path: Path) -> None:
-    async def scene() -> None:
-        workspace = await project.workspace()
-        write(workspace.folder, {"x.log": "ignored", "new": "new"})
-        tree = await workspace.snapshot("one")
-        write(workspace.folder, {"new": "newer"})
+async def test_export_contains_only_the_tree(project: Project, tmp_path: Path) -> None:
+    workspace = await project.workspace()
+    write(workspace.folder, {"x.log": "ignored", "new": "new"})
+    tree = await workspace.snapshot("one")
+    write(workspace.folder, {"new": "newer"})
+    await workspace.export(tree, tmp_path / "copy")
+    copy = contents(tmp_path / "copy")
+    assert (copy["new"], "x.log" in copy) == (b"new", False)
+    assert os.access(tmp_path / "copy" / "tool", os.X_OK)
+    assert not (tmp_path / "copy" / ".git").exists()
+    with pytest.raises(FolderInUse, match="is not empty"):
         await workspace.export(tree, tmp_path / "copy")
-        copy = contents(tmp_path / "copy")
-        assert (copy["new"], "x.log" in copy) == (b"new", False)
-        assert os.access(tmp_path / "copy" / "tool", os.X_OK)
-        assert not (tmp_path / "copy" / ".git").exists()
-        with pytest.raises(FolderInUse, match="is not empty"):
-            await workspace.export(tree, tmp_path / "copy")
-        with pytest.raises(ObjectMissing):
-            await workspace.restore("1" * 40)
-
-    asyncio.run(scene())
+    with pytest.raises(ObjectMissing):
+        await workspace.restore("1" * 40)
 
 
-def test_concurrent_snapshots_agree(project: Project) -> None:
-    async def scene() -> None:
-        workspace = await project.workspace()
-        base = workspace.base.candidate
-        write(workspace.folder, {"new": "new"})
-        taken = await asyncio.gather(*(workspace.snapshot(str(number)) for number in range(5)))
-        assert len(set(taken)) == 1
-        await asyncio.gather(workspace.restore(base), workspace.restore(taken[0]))
-        assert await workspace.snapshot("last") == taken[0]
-
-    asyncio.run(scene())
+async def test_concurrent_snapshots_agree(project: Project) -> None:
+    workspace = await project.workspace()
+    base = workspace.base.candidate
+    write(workspace.folder, {"new": "new"})
+    taken = await asyncio.gather(*(workspace.snapshot(str(number)) for number in range(5)))
+    assert len(set(taken)) == 1
+    await asyncio.gather(workspace.restore(base), workspace.restore(taken[0]))
+    assert await workspace.snapshot("last") == taken[0]
 
 
 def test_last_tree_has_a_ref(project: Project) -> None:

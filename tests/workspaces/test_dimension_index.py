@@ -33,32 +33,31 @@ from tests.workspaces.projects import (
     write,
 )
 
+pytestmark = pytest.mark.anyio
+
 
 def records(project: Project) -> Path:
     return project.state / "stores" / RUN / "dimensions"
 
 
-def test_fork_has_its_tree_in_its_own_folder(project: Project) -> None:
-    async def scene() -> None:
-        workspace = await project.workspace()
-        write(workspace.folder, {"new": "new\n", "x.log": "ignored"})
-        tree, files = await workspace.snapshot("one"), contents(workspace.folder)
-        write(workspace.folder, {"new": "newer\n"})
-        fork = await workspace.fork("a@1.1/größe 🐍", tree)
-        assert isinstance(fork, type(workspace))
-        assert contents(fork.folder) == {
-            name: content for name, content in files.items() if name != "x.log"
-        }
-        assert os.access(fork.folder / "tool", os.X_OK)
-        assert fork.folder.parent == workspace.folder.parent
-        assert len(fork.folder.name) == len(workspace.folder.name) == 16
-        assert fork.base == workspace.base
-        assert await fork.snapshot("first") == tree
-        made_for = fork.environment
-        assert isinstance(made_for, MemoryExecutionEnvironment)
-        assert made_for.files == {"made for": str(fork.folder)}
-
-    asyncio.run(scene())
+async def test_fork_has_its_tree_in_its_own_folder(project: Project) -> None:
+    workspace = await project.workspace()
+    write(workspace.folder, {"new": "new\n", "x.log": "ignored"})
+    tree, files = await workspace.snapshot("one"), contents(workspace.folder)
+    write(workspace.folder, {"new": "newer\n"})
+    fork = await workspace.fork("a@1.1/größe 🐍", tree)
+    assert isinstance(fork, type(workspace))
+    assert contents(fork.folder) == {
+        name: content for name, content in files.items() if name != "x.log"
+    }
+    assert os.access(fork.folder / "tool", os.X_OK)
+    assert fork.folder.parent == workspace.folder.parent
+    assert len(fork.folder.name) == len(workspace.folder.name) == 16
+    assert fork.base == workspace.base
+    assert await fork.snapshot("first") == tree
+    made_for = fork.environment
+    assert isinstance(made_for, MemoryExecutionEnvironment)
+    assert made_for.files == {"made for": str(fork.folder)}
 
 
 def test_git_in_a_fork_shows_no_history_and_no_host_path(project: Project) -> None:
@@ -76,121 +75,100 @@ def test_git_in_a_fork_shows_no_history_and_no_host_path(project: Project) -> No
     git(inside, "commit", "-q", "--allow-empty", "-m", "an agent can commit")
 
 
-def test_dimensions_do_not_share_files(project: Project) -> None:
-    async def scene() -> None:
-        workspace = await project.workspace()
-        base = workspace.base.candidate
-        one, other = await workspace.fork("one", base), await workspace.fork("other", base)
-        untouched = everything(workspace.folder)
-        for path in one.folder.rglob("*"):
-            if path.is_file() and not path.is_symlink():
-                path.chmod(0o666)
-                with path.open("r+b") as file:  # also where it lies, not by another file instead
-                    file.write(b"mine")
-        assert everything(workspace.folder) == untouched
-        assert await other.snapshot("same") == base
-        assert await workspace.snapshot("same") == base
-        assert await one.snapshot("changed") != base
-        git(workspace.store.folder, "fsck", "--strict", "--no-dangling")
-
-    asyncio.run(scene())
+async def test_dimensions_do_not_share_files(project: Project) -> None:
+    workspace = await project.workspace()
+    base = workspace.base.candidate
+    one, other = await workspace.fork("one", base), await workspace.fork("other", base)
+    untouched = everything(workspace.folder)
+    for path in one.folder.rglob("*"):
+        if path.is_file() and not path.is_symlink():
+            path.chmod(0o666)
+            with path.open("r+b") as file:  # also where it lies, not by another file instead
+                file.write(b"mine")
+    assert everything(workspace.folder) == untouched
+    assert await other.snapshot("same") == base
+    assert await workspace.snapshot("same") == base
+    assert await one.snapshot("changed") != base
+    git(workspace.store.folder, "fsck", "--strict", "--no-dangling")
 
 
-def test_fork_is_reopened_in_another_process(project: Project) -> None:
-    async def scene() -> None:
-        workspace = await project.workspace()
-        base = workspace.base.candidate
-        fork = await workspace.fork("a", base)
-        write(fork.folder, {"half": "an edit", "x.log": "ignored"})
-        tree = await fork.snapshot("one")
-        await fork.close()
-        left = everything(fork.folder)
-        for again in (workspace, await project.workspace_again()):
-            same = await again.fork("a", base)
-            assert (same.folder, everything(same.folder)) == (fork.folder, left)
-            assert await same.snapshot("again") == tree
-        assert (await workspace.fork("b", base)).folder != fork.folder
-
-    asyncio.run(scene())
+async def test_fork_is_reopened_in_another_process(project: Project) -> None:
+    workspace = await project.workspace()
+    base = workspace.base.candidate
+    fork = await workspace.fork("a", base)
+    write(fork.folder, {"half": "an edit", "x.log": "ignored"})
+    tree = await fork.snapshot("one")
+    await fork.close()
+    left = everything(fork.folder)
+    for again in (workspace, await project.workspace_again()):
+        same = await again.fork("a", base)
+        assert (same.folder, everything(same.folder)) == (fork.folder, left)
+        assert await same.snapshot("again") == tree
+    assert (await workspace.fork("b", base)).folder != fork.folder
 
 
-def test_incomplete_fork_is_recreated(project: Project) -> None:
-    async def scene() -> None:
-        workspace = await project.workspace()
-        base = workspace.base.candidate
-        fork = await workspace.fork("a", base)
-        [record] = records(project).glob("*.json")
-        record.unlink()
-        (fork.folder / "todo.py").unlink()
-        again = await (await project.workspace_again()).fork("a", base)
-        assert again.folder != fork.folder
-        assert await again.snapshot("new") == base
-
-    asyncio.run(scene())
+async def test_incomplete_fork_is_recreated(project: Project) -> None:
+    workspace = await project.workspace()
+    base = workspace.base.candidate
+    fork = await workspace.fork("a", base)
+    [record] = records(project).glob("*.json")
+    record.unlink()
+    (fork.folder / "todo.py").unlink()
+    again = await (await project.workspace_again()).fork("a", base)
+    assert again.folder != fork.folder
+    assert await again.snapshot("new") == base
 
 
-def test_fork_with_missing_folder_is_recreated(project: Project) -> None:
-    async def scene() -> None:
-        workspace = await project.workspace()
-        fork = await workspace.fork("a", workspace.base.candidate)
-        shutil.rmtree(fork.folder)
-        again = await workspace.fork("a", workspace.base.candidate)
-        assert await again.snapshot("new") == workspace.base.candidate
-
-    asyncio.run(scene())
+async def test_fork_with_missing_folder_is_recreated(project: Project) -> None:
+    workspace = await project.workspace()
+    fork = await workspace.fork("a", workspace.base.candidate)
+    shutil.rmtree(fork.folder)
+    again = await workspace.fork("a", workspace.base.candidate)
+    assert await again.snapshot("new") == workspace.base.candidate
 
 
-def test_fork_of_a_missing_tree_leaves_nothing(project: Project) -> None:
-    async def scene() -> None:
-        workspace = await project.workspace()
-        before = set(workspace.folder.parent.iterdir())
-        with pytest.raises(ObjectMissing):
-            await workspace.fork("a", "1" * 40)
-        assert set(workspace.folder.parent.iterdir()) == before
-        assert not list(records(project).glob("*.json"))
-
-    asyncio.run(scene())
+async def test_fork_of_a_missing_tree_leaves_nothing(project: Project) -> None:
+    workspace = await project.workspace()
+    before = set(workspace.folder.parent.iterdir())
+    with pytest.raises(ObjectMissing):
+        await workspace.fork("a", "1" * 40)
+    assert set(workspace.folder.parent.iterdir()) == before
+    assert not list(records(project).glob("*.json"))
 
 
-def test_cancelled_fork_leaves_no_folder(project: Project) -> None:
-    async def scene() -> None:
-        workspace = await project.workspace()
-        before = set(workspace.folder.parent.iterdir())
-        making = asyncio.create_task(workspace.fork("a", workspace.base.candidate))
-        while set(workspace.folder.parent.iterdir()) == before:
-            await asyncio.sleep(0)
-        making.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await making
-        assert set(workspace.folder.parent.iterdir()) == before
-        await workspace.fork("a", workspace.base.candidate)
-
-    asyncio.run(scene())
+async def test_cancelled_fork_leaves_no_folder(project: Project) -> None:
+    workspace = await project.workspace()
+    before = set(workspace.folder.parent.iterdir())
+    making = asyncio.create_task(workspace.fork("a", workspace.base.candidate))
+    while set(workspace.folder.parent.iterdir()) == before:
+        await asyncio.sleep(0)
+    making.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await making
+    assert set(workspace.folder.parent.iterdir()) == before
+    await workspace.fork("a", workspace.base.candidate)
 
 
-def test_discarding_a_fork_keeps_its_trees(project: Project, tmp_path: Path) -> None:
-    async def scene() -> None:
-        workspace = await project.workspace()
-        base = workspace.base.candidate
-        fork = await workspace.fork("a", base)
-        write(fork.folder, {"new": "new", "closed/x": "x"})
-        tree = await fork.snapshot("one")
-        await fork.close()
-        (fork.folder / "closed").chmod(0)
-        await workspace.discard("a")
-        await workspace.discard("a")
-        await workspace.discard("never made")
-        await workspace.discard("")
-        assert set(workspace.folder.parent.iterdir()) == {workspace.folder}
-        await workspace.export(tree, tmp_path / "copy")
-        assert contents(tmp_path / "copy")["new"] == b"new"
-        assert not list(records(project).glob("*.json"))
-        refs = git(workspace.store.folder, "for-each-ref", "--format=%(objectname)")
-        assert tree in refs.split("\n")
-        again = await workspace.fork("a", base)
-        assert await again.snapshot("new") == base
-
-    asyncio.run(scene())
+async def test_discarding_a_fork_keeps_its_trees(project: Project, tmp_path: Path) -> None:
+    workspace = await project.workspace()
+    base = workspace.base.candidate
+    fork = await workspace.fork("a", base)
+    write(fork.folder, {"new": "new", "closed/x": "x"})
+    tree = await fork.snapshot("one")
+    await fork.close()
+    (fork.folder / "closed").chmod(0)
+    await workspace.discard("a")
+    await workspace.discard("a")
+    await workspace.discard("never made")
+    await workspace.discard("")
+    assert set(workspace.folder.parent.iterdir()) == {workspace.folder}
+    await workspace.export(tree, tmp_path / "copy")
+    assert contents(tmp_path / "copy")["new"] == b"new"
+    assert not list(records(project).glob("*.json"))
+    refs = git(workspace.store.folder, "for-each-ref", "--format=%(objectname)")
+    assert tree in refs.split("\n")
+    again = await workspace.fork("a", base)
+    assert await again.snapshot("new") == base
 
 
 def test_a_sweep_leaves_the_folders_of_forks_alone(project: Project) -> None:
@@ -217,39 +195,33 @@ def test_broken_fork_record_is_reported(project: Project) -> None:
             recorded_folders(project.state)
 
 
-def test_a_shared_fork_works_in_the_same_folder_with_an_environment_of_its_own(
+async def test_a_shared_fork_works_in_the_same_folder_with_an_environment_of_its_own(
     project: Project,
 ) -> None:
-    async def scene() -> None:
-        workspace = await project.workspace()
-        base = workspace.base.candidate
-        one = await workspace.fork("one", base, shared=True)
-        other = await workspace.fork("other", base, shared=True)
-        assert one.folder == other.folder == workspace.folder
-        environments = [one.environment, other.environment, workspace.environment]
-        assert len(set(map(id, environments))) == 3
-        write(one.folder, {"new": "new"})
-        trees = await asyncio.gather(
-            one.snapshot("one"), other.snapshot("two"), workspace.snapshot("three")
-        )
-        assert len(set(trees)) == 1
-        assert trees[0] != base
-        await asyncio.gather(one.close(), other.close())
-        await workspace.discard("one")
-        assert await workspace.snapshot("still there") == trees[0]
-
-    asyncio.run(scene())
+    workspace = await project.workspace()
+    base = workspace.base.candidate
+    one = await workspace.fork("one", base, shared=True)
+    other = await workspace.fork("other", base, shared=True)
+    assert one.folder == other.folder == workspace.folder
+    environments = [one.environment, other.environment, workspace.environment]
+    assert len(set(map(id, environments))) == 3
+    write(one.folder, {"new": "new"})
+    trees = await asyncio.gather(
+        one.snapshot("one"), other.snapshot("two"), workspace.snapshot("three")
+    )
+    assert len(set(trees)) == 1
+    assert trees[0] != base
+    await asyncio.gather(one.close(), other.close())
+    await workspace.discard("one")
+    assert await workspace.snapshot("still there") == trees[0]
 
 
-def test_snapshots_name_their_dimension(project: Project) -> None:
-    async def scene() -> None:
-        workspace = await project.workspace()
-        fork = await workspace.fork("a", workspace.base.candidate)
-        inner = await fork.fork("a/b", workspace.base.candidate)
-        for one in (workspace, fork, inner):
-            await one.snapshot("now")
-
-    asyncio.run(scene())
+async def test_snapshots_name_their_dimension(project: Project) -> None:
+    workspace = await project.workspace()
+    fork = await workspace.fork("a", workspace.base.candidate)
+    inner = await fork.fork("a/b", workspace.base.candidate)
+    for one in (workspace, fork, inner):
+        await one.snapshot("now")
     assert [taken.dimension for _, taken in project.snapshots] == ["", "a", "a/b"]
 
 
@@ -266,36 +238,32 @@ def test_forks_work_at_the_same_time(project: Project) -> None:
     asyncio.run(scene())
 
 
-def test_fork_of_a_run_in_place_is_a_copy(tmp_path: Path) -> None:
+async def test_fork_of_a_run_in_place_is_a_copy(tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     write(folder, {"a": "a", ".gitignore": "*.log\n", "x.log": "ignored", "runs/1/x": "record"})
-
-    async def scene() -> None:
-        workspace = await create_in_place(
-            folder,
-            state=tmp_path / "state",
-            run_id=RUN,
-            search_path=SEARCH_PATH,
-            environment=environment,
-        )
-        before = everything(folder)
-        fork = await workspace.fork("a", workspace.base.candidate)
-        assert set(contents(fork.folder)) == {"a", ".gitignore"}
-        write(fork.folder, {"a": "changed", "new": "new", "y.log": "ignored"})
-        tree = await fork.snapshot("one")
-        assert everything(folder) == before
-        assert list(await workspace.adopt([tree], base=workspace.base.candidate)) == []
-        assert contents(folder) == {
-            "a": b"changed",
-            "new": b"new",
-            ".gitignore": b"*.log\n",
-            "x.log": b"ignored",
-            "runs/1/x": b"record",
-        }
-        await workspace.discard("a")
-        assert not fork.folder.exists()
-
-    asyncio.run(scene())
+    workspace = await create_in_place(
+        folder,
+        state=tmp_path / "state",
+        run_id=RUN,
+        search_path=SEARCH_PATH,
+        environment=environment,
+    )
+    before = everything(folder)
+    fork = await workspace.fork("a", workspace.base.candidate)
+    assert set(contents(fork.folder)) == {"a", ".gitignore"}
+    write(fork.folder, {"a": "changed", "new": "new", "y.log": "ignored"})
+    tree = await fork.snapshot("one")
+    assert everything(folder) == before
+    assert list(await workspace.adopt([tree], base=workspace.base.candidate)) == []
+    assert contents(folder) == {
+        "a": b"changed",
+        "new": b"new",
+        ".gitignore": b"*.log\n",
+        "x.log": b"ignored",
+        "runs/1/x": b"record",
+    }
+    await workspace.discard("a")
+    assert not fork.folder.exists()
 
 
 RECORD = WorkspaceRecord(Path("/some/where"), Base("c", "t", "u"), ("/runs/",), ("*.log",), "sha1")

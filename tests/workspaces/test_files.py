@@ -5,6 +5,8 @@ import pytest
 
 from attractor.workspaces.files import in_thread
 
+pytestmark = pytest.mark.anyio
+
 
 def test_event_loop_continues_during_the_work() -> None:
     gate = threading.Event()
@@ -24,7 +26,7 @@ def test_failure_is_raised() -> None:
 
 
 @pytest.mark.parametrize("fails", [False, True])
-def test_a_cancellation_waits_for_the_work_to_end(fails: bool) -> None:
+async def test_a_cancellation_waits_for_the_work_to_end(fails: bool) -> None:
     begun, gate, ended = threading.Event(), threading.Event(), threading.Event()
 
     def work() -> None:
@@ -34,16 +36,13 @@ def test_a_cancellation_waits_for_the_work_to_end(fails: bool) -> None:
         if fails:
             raise ValueError
 
-    async def scene() -> None:
-        task = asyncio.ensure_future(in_thread(work))
-        await asyncio.to_thread(begun.wait, 30)
-        for _ in range(3):
-            task.cancel()
-            await asyncio.sleep(0)
-        assert not task.done()
-        gate.set()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        assert ended.is_set()
-
-    asyncio.run(scene())
+    task = asyncio.ensure_future(in_thread(work))
+    await asyncio.to_thread(begun.wait, 30)
+    for _ in range(3):
+        task.cancel()
+        await asyncio.sleep(0)
+    assert not task.done()
+    gate.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert ended.is_set()

@@ -33,6 +33,8 @@ from tests.workspaces.projects import (
     write,
 )
 
+pytestmark = pytest.mark.anyio
+
 
 async def workspace_of(
     project: Project, folder: Path | None = None, environ: Mapping[str, str] | None = None
@@ -120,25 +122,21 @@ def test_clean_project_has_its_commit_as_base(project: Project) -> None:
     assert made(project).base.commit == project.head()
 
 
-def test_stage_commits_follow_the_uncommitted_changes(project: Project) -> None:
+async def test_stage_commits_follow_the_uncommitted_changes(project: Project) -> None:
     write(project.folder, {"todo.py": "mine\n"})
-
-    async def scene() -> None:
-        workspace = await workspace_of(project)
-        write(workspace.folder, {"new": "of a stage\n"})
-        stages = [StageTree("Stage one", await workspace.snapshot("one"), AUTHOR)]
-        branch = await write_run_branch(
-            await project.repository(),
-            workspace.store,
-            run_id=RUN,
-            base=workspace.base,
-            stages=stages,
-            excluded=workspace.excluded,
-        )
-        log = git(project.folder, "log", "-2", "--format=%an", "--name-status", branch.commit)
-        assert log.split() == ["Attractor", "A", "new", "Attractor", "M", "todo.py"]
-
-    asyncio.run(scene())
+    workspace = await workspace_of(project)
+    write(workspace.folder, {"new": "of a stage\n"})
+    stages = [StageTree("Stage one", await workspace.snapshot("one"), AUTHOR)]
+    branch = await write_run_branch(
+        await project.repository(),
+        workspace.store,
+        run_id=RUN,
+        base=workspace.base,
+        stages=stages,
+        excluded=workspace.excluded,
+    )
+    log = git(project.folder, "log", "-2", "--format=%an", "--name-status", branch.commit)
+    assert log.split() == ["Attractor", "A", "new", "Attractor", "M", "todo.py"]
 
 
 def test_uncommitted_changes_are_found_in_subfolders_and_linked_work_trees(

@@ -18,6 +18,8 @@ from attractor.workspaces.merge import MergeResult, merge_trees
 from tests.counts import count
 from tests.workspaces.projects import SEARCH_PATH, Project, contents, everything, git, write
 
+pytestmark = pytest.mark.anyio
+
 Files = Mapping[str, tuple[str, str]]
 LINES = "".join(f"line {number}\n" for number in range(1, 21))
 
@@ -214,42 +216,33 @@ async def branches(workspace: Dimension, *edits: Mapping[str, str | None]) -> li
     return trees
 
 
-def test_a_workspace_takes_over_one_tree_or_all(project: Project) -> None:
-    async def scene() -> None:
-        workspace = await project.workspace()
-        base, before = workspace.base.candidate, everything(workspace.folder)
-        trees = await branches(workspace, {"new": "new"}, {"tool": None}, {"docs/read me.txt": "!"})
-        assert list(await workspace.adopt([], base=base)) == []
-        assert everything(workspace.folder) == before
-        assert list(await workspace.adopt(trees[1:2], base=base)) == []
-        assert await workspace.snapshot("the winner") == trees[1]
-        assert list(await workspace.adopt(trees, base=base)) == []
-        found = contents(workspace.folder)
-        assert (found["new"], found["docs/read me.txt"], "tool" in found) == (b"new", b"!", False)
-
-    asyncio.run(scene())
+async def test_a_workspace_takes_over_one_tree_or_all(project: Project) -> None:
+    workspace = await project.workspace()
+    base, before = workspace.base.candidate, everything(workspace.folder)
+    trees = await branches(workspace, {"new": "new"}, {"tool": None}, {"docs/read me.txt": "!"})
+    assert list(await workspace.adopt([], base=base)) == []
+    assert everything(workspace.folder) == before
+    assert list(await workspace.adopt(trees[1:2], base=base)) == []
+    assert await workspace.snapshot("the winner") == trees[1]
+    assert list(await workspace.adopt(trees, base=base)) == []
+    found = contents(workspace.folder)
+    assert (found["new"], found["docs/read me.txt"], "tool" in found) == (b"new", b"!", False)
 
 
-def test_a_conflict_changes_nothing(project: Project) -> None:
-    async def scene() -> None:
-        workspace = await project.workspace()
-        trees = await branches(workspace, {"todo.py": "1", "new": "new"}, {"todo.py": "2"})
-        before = everything(workspace.folder)
-        conflicts = await workspace.adopt(trees, base=workspace.base.candidate)
-        assert list(conflicts) == ["todo.py"]
-        assert everything(workspace.folder) == before
-        assert await workspace.snapshot("same") == workspace.base.candidate
-
-    asyncio.run(scene())
+async def test_a_conflict_changes_nothing(project: Project) -> None:
+    workspace = await project.workspace()
+    trees = await branches(workspace, {"todo.py": "1", "new": "new"}, {"todo.py": "2"})
+    before = everything(workspace.folder)
+    conflicts = await workspace.adopt(trees, base=workspace.base.candidate)
+    assert list(conflicts) == ["todo.py"]
+    assert everything(workspace.folder) == before
+    assert await workspace.snapshot("same") == workspace.base.candidate
 
 
-def test_taking_over_leaves_ignored_files_alone(project: Project) -> None:
-    async def scene() -> None:
-        workspace = await project.workspace()
-        write(workspace.folder, {"x.log": "ignored"})
-        [tree] = await branches(workspace, {"new": "new", "x.log": "of the branch"})
-        await workspace.adopt([tree], base=workspace.base.candidate)
-        found = contents(workspace.folder)
-        assert (found["new"], found["x.log"]) == (b"new", b"ignored")
-
-    asyncio.run(scene())
+async def test_taking_over_leaves_ignored_files_alone(project: Project) -> None:
+    workspace = await project.workspace()
+    write(workspace.folder, {"x.log": "ignored"})
+    [tree] = await branches(workspace, {"new": "new", "x.log": "of the branch"})
+    await workspace.adopt([tree], base=workspace.base.candidate)
+    found = contents(workspace.folder)
+    assert (found["new"], found["x.log"]) == (b"new", b"ignored")

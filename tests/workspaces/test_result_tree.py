@@ -2,6 +2,7 @@ import asyncio
 import tempfile
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -24,29 +25,26 @@ from attractor.workspaces.snapshot import SkippedPath, SkipReason
 from tests.counts import count
 from tests.workspaces.projects import RUN, Project, contents, git, write
 
+pytestmark = pytest.mark.anyio
+
 ONE, TWO = TreeEntry(FILE, b"1" * 20), TreeEntry(FILE, b"2" * 20)
 
 
-def test_result_tree_keeps_excluded_files_of_the_base(project: Project) -> None:
-    async def scene() -> None:
-        workspace = await project.workspace()
-        write(workspace.folder, {"todo.py": "new\n", "added/x": "x"})
-        (workspace.folder / "tool").unlink()
-        write(workspace.folder, {"scenarios/todo/holdout/one.scenario.toml": "forged"})
-        write(workspace.folder, {"runs": "a file where the records are"})
-        tree = await workspace.snapshot("one")
-        base = workspace.base
-        [same, result] = await result_trees(
-            workspace.store, base, [base.candidate, tree], excluded=EXCLUDED
-        )
-        assert (same.tree, same.refused) == (base.tree, ())
-        assert result.refused == ()
-        told = git(
-            workspace.store.folder, "diff-tree", "-r", "--name-status", base.tree, result.tree
-        )
-        assert told == "A\tadded/x\nM\ttodo.py\nD\ttool"
-
-    asyncio.run(scene())
+async def test_result_tree_keeps_excluded_files_of_the_base(project: Project) -> None:
+    workspace = await project.workspace()
+    write(workspace.folder, {"todo.py": "new\n", "added/x": "x"})
+    (workspace.folder / "tool").unlink()
+    write(workspace.folder, {"scenarios/todo/holdout/one.scenario.toml": "forged"})
+    write(workspace.folder, {"runs": "a file where the records are"})
+    tree = await workspace.snapshot("one")
+    base = workspace.base
+    [same, result] = await result_trees(
+        workspace.store, base, [base.candidate, tree], excluded=EXCLUDED
+    )
+    assert (same.tree, same.refused) == (base.tree, ())
+    assert result.refused == ()
+    told = git(workspace.store.folder, "diff-tree", "-r", "--name-status", base.tree, result.tree)
+    assert told == "A\tadded/x\nM\ttodo.py\nD\ttool"
 
 
 def test_exported_trial_equals_the_result_tree(project: Project) -> None:

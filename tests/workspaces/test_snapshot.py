@@ -38,6 +38,8 @@ from attractor.workspaces.stat_cache import (
 from tests.counts import count
 from tests.workspaces.projects import AUTHOR, RUN, Project, git, write
 
+pytestmark = pytest.mark.anyio
+
 NOTHING_IGNORED = SnapshotRules(IgnoreRules({}))
 
 
@@ -449,17 +451,14 @@ def test_attributes_that_git_refuses_are_found(project: Project) -> None:
     assert found == expected
 
 
-def test_attributes_that_the_project_has_or_loses_are_not_looked_at(project: Project) -> None:
-    async def scene() -> None:
-        workspace = await project.workspace()
-        (workspace.folder / "src/.gitattributes").unlink()
-        tree = await workspace.snapshot("one")
-        base = workspace.base.candidate
-        assert await refused_attributes(workspace.store, base, tree) == []
-
+async def test_attributes_that_the_project_has_or_loses_are_not_looked_at(project: Project) -> None:
     write(project.folder, {".gitattributes": LONG, "src/.gitattributes": LONG})
     project.commit("long attributes")
-    asyncio.run(scene())
+    workspace = await project.workspace()
+    (workspace.folder / "src/.gitattributes").unlink()
+    tree = await workspace.snapshot("one")
+    base = workspace.base.candidate
+    assert await refused_attributes(workspace.store, base, tree) == []
 
 
 def test_a_commit_is_brought_whole(project: Project, tmp_path: Path) -> None:

@@ -20,6 +20,8 @@ from tests.workspaces.projects import (
     write,
 )
 
+pytestmark = pytest.mark.anyio
+
 CANDIDATE = {
     "todo.py": b"print('todo')\n",
     "docs/read me.txt": b"read me\n",
@@ -31,15 +33,12 @@ CANDIDATE = {
 }
 
 
-def test_workspace_contains_the_base_without_holdouts(project: Project) -> None:
-    async def scene() -> None:
-        workspace: Workspace = await project.workspace()
-        base = workspace.base
-        assert base.commit == project.head()
-        assert base.tree == project.head("HEAD^{tree}")
-        assert await workspace.snapshot("the base") == base.candidate
-
-    asyncio.run(scene())
+async def test_workspace_contains_the_base_without_holdouts(project: Project) -> None:
+    workspace: Workspace = await project.workspace()
+    base = workspace.base
+    assert base.commit == project.head()
+    assert base.tree == project.head("HEAD^{tree}")
+    assert await workspace.snapshot("the base") == base.candidate
     [folder] = (project.state / "workspaces").iterdir()
     assert contents(folder) == CANDIDATE
     assert os.access(folder / "tool", os.X_OK)
@@ -91,21 +90,17 @@ def _taken(workspace: Workspace) -> str:
     return asyncio.run(workspace.snapshot("then"))
 
 
-def test_project_gets_one_ref_and_no_other_change(project: Project) -> None:
+async def test_project_gets_one_ref_and_no_other_change(project: Project) -> None:
     write(project.folder, {"todo.py": "half-done work\n", "staged": "staged\n"})
     git(project.folder, "add", "staged")
     refs = git(project.folder, "for-each-ref")
     before = everything(project.folder)
-
-    async def scene() -> None:
-        workspace = await project.workspace()
-        write(workspace.folder, {"new": "new\n"})
-        tree = await workspace.snapshot("one")
-        await workspace.restore(workspace.base.candidate)
-        await workspace.export(tree, project.state / "copy")
-        await workspace.close()
-
-    asyncio.run(scene())
+    workspace = await project.workspace()
+    write(workspace.folder, {"new": "new\n"})
+    tree = await workspace.snapshot("one")
+    await workspace.restore(workspace.base.candidate)
+    await workspace.export(tree, project.state / "copy")
+    await workspace.close()
     ref = project.folder / ".git/refs/attractor/base" / RUN
     assert ref.read_text() == project.head() + "\n"
     shutil.rmtree(project.folder / ".git/refs/attractor")

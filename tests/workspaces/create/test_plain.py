@@ -22,6 +22,8 @@ from tests.workspaces.projects import (
     write,
 )
 
+pytestmark = pytest.mark.anyio
+
 OTHER = "01JZ0000000000000000000001"
 
 
@@ -61,69 +63,59 @@ async def made(folder: Path, tell: list[str] | None = None) -> Dimension:
     )
 
 
-def test_copy_excludes_ignored_and_hidden_files(plain: Path) -> None:
+async def test_copy_excludes_ignored_and_hidden_files(plain: Path) -> None:
     told: list[str] = []
-
-    async def scene() -> None:
-        before = everything(plain)
-        workspace = await made(plain, told)
-        assert contents(workspace.folder) == {
-            "a.txt": b"a\n",
-            "sub/b.bin": b"\0\1",
-            ".gitignore": b"modules/\n",
-            "inner/kept": b"kept",
-            "tool": b"#!/bin/sh\n",
-            "link": b"-> a.txt",
-        }
-        assert (workspace.folder / "tool").stat().st_mode & 0o100
-        assert git(workspace.folder, "status", "--porcelain") == ""
-        assert git(workspace.folder, "log", "--format=%s") == "The project"
-        assert workspace.base.commit == ""
-        assert await workspace.snapshot("now") == workspace.base.candidate
-        assert everything(plain) == before
-
-    asyncio.run(scene())
+    before = everything(plain)
+    workspace = await made(plain, told)
+    assert contents(workspace.folder) == {
+        "a.txt": b"a\n",
+        "sub/b.bin": b"\0\1",
+        ".gitignore": b"modules/\n",
+        "inner/kept": b"kept",
+        "tool": b"#!/bin/sh\n",
+        "link": b"-> a.txt",
+    }
+    assert (workspace.folder / "tool").stat().st_mode & 0o100
+    assert git(workspace.folder, "status", "--porcelain") == ""
+    assert git(workspace.folder, "log", "--format=%s") == "The project"
+    assert workspace.base.commit == ""
+    assert await workspace.snapshot("now") == workspace.base.candidate
+    assert everything(plain) == before
     assert told == ["Not copied into the workspace: inner/.git (its name is reserved by git)."]
 
 
-def test_copied_workspace_supports_all_operations(plain: Path) -> None:
-    async def scene() -> None:
-        workspace = await made(plain)
-        write(workspace.folder, {"a.txt": "changed\n", "new": "new", "scenarios/x": "planted"})
-        tree = await workspace.snapshot("one")
-        assert await workspace.changed(workspace.base.candidate, tree) == ["a.txt", "new"]
-        fork = await workspace.fork("b", workspace.base.candidate)
-        assert (fork.folder / "a.txt").read_text() == "a\n"
-        await workspace.restore(workspace.base.candidate)
-        assert not (workspace.folder / "new").exists()
-        await workspace.close()
-        again = await reopen_workspace(
-            state=plain.parent / "state",
-            run_id=RUN,
-            search_path=SEARCH_PATH,
-            environment=environment,
-        )
-        await again.restore(tree)
-        assert (again.folder / "a.txt").read_text() == "changed\n"
-        assert (plain / "a.txt").read_text() == "a\n"
-
-    asyncio.run(scene())
+async def test_copied_workspace_supports_all_operations(plain: Path) -> None:
+    workspace = await made(plain)
+    write(workspace.folder, {"a.txt": "changed\n", "new": "new", "scenarios/x": "planted"})
+    tree = await workspace.snapshot("one")
+    assert await workspace.changed(workspace.base.candidate, tree) == ["a.txt", "new"]
+    fork = await workspace.fork("b", workspace.base.candidate)
+    assert (fork.folder / "a.txt").read_text() == "a\n"
+    await workspace.restore(workspace.base.candidate)
+    assert not (workspace.folder / "new").exists()
+    await workspace.close()
+    again = await reopen_workspace(
+        state=plain.parent / "state",
+        run_id=RUN,
+        search_path=SEARCH_PATH,
+        environment=environment,
+    )
+    await again.restore(tree)
+    assert (again.folder / "a.txt").read_text() == "changed\n"
+    assert (plain / "a.txt").read_text() == "a\n"
 
 
-def test_another_run_can_start_from_the_same_copy(plain: Path) -> None:
-    async def scene() -> None:
-        first = await made(plain)
-        state = plain.parent / "state"
-        write(plain, {"a.txt": "changed by its owner\n"})
-        theirs, record = open_store(state, RUN, search_path=SEARCH_PATH)
-        other = await create_like(
-            theirs, record, state=state, run_id=OTHER, author=AUTHOR, environment=environment
-        )
-        assert other.base == first.base
-        assert (other.folder / "a.txt").read_text() == "a\n"
-        assert other.folder != first.folder
-
-    asyncio.run(scene())
+async def test_another_run_can_start_from_the_same_copy(plain: Path) -> None:
+    first = await made(plain)
+    state = plain.parent / "state"
+    write(plain, {"a.txt": "changed by its owner\n"})
+    theirs, record = open_store(state, RUN, search_path=SEARCH_PATH)
+    other = await create_like(
+        theirs, record, state=state, run_id=OTHER, author=AUTHOR, environment=environment
+    )
+    assert other.base == first.base
+    assert (other.folder / "a.txt").read_text() == "a\n"
+    assert other.folder != first.folder
 
 
 def test_a_folder_that_is_too_large_leaves_nothing(

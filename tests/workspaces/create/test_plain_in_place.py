@@ -1,4 +1,3 @@
-import asyncio
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,8 @@ from tests.workspaces.projects import (
     everything,
     write,
 )
+
+pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
@@ -43,48 +44,41 @@ async def made(folder: Path, state: Path) -> Dimension:
     )
 
 
-def test_in_place_run_works_in_the_folder(folder: Path, tmp_path: Path) -> None:
-    async def scene() -> None:
-        before = everything(folder)
-        workspace = await made(folder, tmp_path / "state")
-        assert (workspace.base.commit, workspace.folder) == ("", folder)
-        assert workspace.base.tree == workspace.base.candidate == await workspace.snapshot("one")
-        assert everything(folder) == before
-        await workspace.export(workspace.base.tree, tmp_path / "copy")
-
-    asyncio.run(scene())
+async def test_in_place_run_works_in_the_folder(folder: Path, tmp_path: Path) -> None:
+    before = everything(folder)
+    workspace = await made(folder, tmp_path / "state")
+    assert (workspace.base.commit, workspace.folder) == ("", folder)
+    assert workspace.base.tree == workspace.base.candidate == await workspace.snapshot("one")
+    assert everything(folder) == before
+    await workspace.export(workspace.base.tree, tmp_path / "copy")
     assert set(contents(tmp_path / "copy")) == {
         "a", ".gitignore", "sub/.gitignore", "sub/keep.log",
     }  # fmt: skip
 
 
-def test_restoring_leaves_ignored_files_and_records_alone(folder: Path, tmp_path: Path) -> None:
-    async def scene() -> None:
-        workspace = await made(folder, tmp_path / "state")
-        before = contents(folder)
-        write(folder, {"a": "changed", "new": "new"})
-        tree = await workspace.snapshot("one")
-        write(folder, {"runs/1/events.jsonl": "one\ntwo\n", "x.log": "longer"})
-        assert await workspace.snapshot("same") == tree
-        await workspace.close()
-        workspace = await reopen_workspace(
-            state=tmp_path / "state", run_id=RUN, search_path=SEARCH_PATH, environment=environment
-        )
-        await workspace.restore(workspace.base.candidate, set_aside=tmp_path / "left")
-        changed = {"runs/1/events.jsonl": b"one\ntwo\n", "x.log": b"longer"}
-        assert contents(folder) == before | changed
+async def test_restoring_leaves_ignored_files_and_records_alone(
+    folder: Path, tmp_path: Path
+) -> None:
+    workspace = await made(folder, tmp_path / "state")
+    before = contents(folder)
+    write(folder, {"a": "changed", "new": "new"})
+    tree = await workspace.snapshot("one")
+    write(folder, {"runs/1/events.jsonl": "one\ntwo\n", "x.log": "longer"})
+    assert await workspace.snapshot("same") == tree
+    await workspace.close()
+    workspace = await reopen_workspace(
+        state=tmp_path / "state", run_id=RUN, search_path=SEARCH_PATH, environment=environment
+    )
+    await workspace.restore(workspace.base.candidate, set_aside=tmp_path / "left")
+    changed = {"runs/1/events.jsonl": b"one\ntwo\n", "x.log": b"longer"}
+    assert contents(folder) == before | changed
 
-    asyncio.run(scene())
 
-
-def test_a_repository_of_a_person_keeps_its_git(project: Project) -> None:
-    async def scene() -> None:
-        workspace = await made(project.folder, project.state)
-        write(project.folder, {"todo.py": "changed"})
-        (project.folder / "tool").unlink()
-        await workspace.restore(workspace.base.candidate)
-        assert await workspace.snapshot("same") == workspace.base.candidate
-        assert everything(project.folder / ".git") == git_before
-
+async def test_a_repository_of_a_person_keeps_its_git(project: Project) -> None:
     git_before = everything(project.folder / ".git")
-    asyncio.run(scene())
+    workspace = await made(project.folder, project.state)
+    write(project.folder, {"todo.py": "changed"})
+    (project.folder / "tool").unlink()
+    await workspace.restore(workspace.base.candidate)
+    assert await workspace.snapshot("same") == workspace.base.candidate
+    assert everything(project.folder / ".git") == git_before

@@ -10,6 +10,8 @@ from attractor.workspaces.errors import BranchMoved, CheckoutInTheWay
 from attractor.workspaces.git.run_branch import AT_BASE, RunBranch, StageTree, write_run_branch
 from tests.workspaces.projects import AUTHOR, RUN, WHEN, Project, everything, git, write
 
+pytestmark = pytest.mark.anyio
+
 BRANCH = f"attractor/run/{RUN}"
 
 
@@ -68,14 +70,10 @@ def test_every_stage_is_a_commit_on_the_run_branch(
     git(project.folder, "fsck", "--strict", "--no-dangling")
 
 
-def test_commit_trailers_name_the_stage(project: Project) -> None:
+async def test_commit_trailers_name_the_stage(project: Project) -> None:
     trailers = {"Attractor-Stage": "a b\nAttractor-Run: forged", "Attractor-Outcome": "success"}
-
-    async def scene() -> None:
-        workspace, stages = await run_stages(project)
-        await give(project, workspace, [replace(one, trailers=trailers) for one in stages])
-
-    asyncio.run(scene())
+    workspace, stages = await run_stages(project)
+    await give(project, workspace, [replace(one, trailers=trailers) for one in stages])
     told = git(project.folder, "log", "-1", "--format=%(trailers:only,unfold)", BRANCH)
     assert told.strip().split("\n") == [
         f"Attractor-Run: {RUN}",
@@ -84,50 +82,38 @@ def test_commit_trailers_name_the_stage(project: Project) -> None:
     ]
 
 
-def test_the_branch_needs_no_store_afterwards(project: Project) -> None:
-    async def scene() -> None:
-        workspace, stages = await run_stages(project)
-        await give(project, workspace, stages)
-
-    asyncio.run(scene())
+async def test_the_branch_needs_no_store_afterwards(project: Project) -> None:
+    workspace, stages = await run_stages(project)
+    await give(project, workspace, stages)
     project.state.rename(project.state.with_name("gone"))
     git(project.folder, "gc", "-q", "--prune=now")
     git(project.folder, "fsck", "--strict", "--no-dangling")
     assert git(project.folder, "show", f"{BRANCH}:todo.py") == "two"
 
 
-def test_writing_the_run_branch_twice_changes_nothing(project: Project) -> None:
-    async def scene() -> None:
-        workspace, stages = await run_stages(project)
-        first = await give(project, workspace, stages)
-        git(project.folder, "update-ref", "-d", first.ref)
-        assert await give(project, workspace, stages) == first
-        before = everything(project.folder / ".git/refs")
-        assert await give(project, workspace, stages) == first
-        assert everything(project.folder / ".git/refs") == before
-
-    asyncio.run(scene())
+async def test_writing_the_run_branch_twice_changes_nothing(project: Project) -> None:
+    workspace, stages = await run_stages(project)
+    first = await give(project, workspace, stages)
+    git(project.folder, "update-ref", "-d", first.ref)
+    assert await give(project, workspace, stages) == first
+    before = everything(project.folder / ".git/refs")
+    assert await give(project, workspace, stages) == first
+    assert everything(project.folder / ".git/refs") == before
 
 
-def test_a_run_without_stages_has_a_branch_at_its_base(project: Project) -> None:
-    async def scene() -> None:
-        workspace, stages = await run_stages(project)
-        branch = await give(project, workspace, [])
-        assert (branch.commit, branch.tree) == (workspace.base.commit, workspace.base.tree)
-        unchanged = replace(stages[0], tree=workspace.base.candidate)
-        branch = await give(project, workspace, [unchanged])
-        assert (branch.commit == workspace.base.commit, branch.tree) == (False, workspace.base.tree)
-
-    asyncio.run(scene())
+async def test_a_run_without_stages_has_a_branch_at_its_base(project: Project) -> None:
+    workspace, stages = await run_stages(project)
+    branch = await give(project, workspace, [])
+    assert (branch.commit, branch.tree) == (workspace.base.commit, workspace.base.tree)
+    unchanged = replace(stages[0], tree=workspace.base.candidate)
+    branch = await give(project, workspace, [unchanged])
+    assert (branch.commit == workspace.base.commit, branch.tree) == (False, workspace.base.tree)
 
 
-def test_stages_may_have_several_parents(project: Project) -> None:
-    async def scene() -> None:
-        workspace, [first, second, last] = await run_stages(project)
-        stages = [first, replace(second, parents=(AT_BASE,)), replace(last, parents=(0, 1))]
-        await give(project, workspace, stages)
-
-    asyncio.run(scene())
+async def test_stages_may_have_several_parents(project: Project) -> None:
+    workspace, [first, second, last] = await run_stages(project)
+    stages = [first, replace(second, parents=(AT_BASE,)), replace(last, parents=(0, 1))]
+    await give(project, workspace, stages)
     graph = git(project.folder, "log", "--topo-order", "--format=%s|%p", f"HEAD..{BRANCH}")
     subjects = {line.split("|")[0]: line.split("|")[1].split() for line in graph.splitlines()}
     assert {name: len(parents) for name, parents in subjects.items()} == {
@@ -138,56 +124,43 @@ def test_stages_may_have_several_parents(project: Project) -> None:
     assert project.head(f"{BRANCH}^1^") == project.head(f"{BRANCH}^2^") == project.head()
 
 
-def test_resumed_run_advances_its_branch(project: Project) -> None:
-    async def scene() -> None:
-        workspace, stages = await run_stages(project)
-        earlier = await give(project, workspace, stages[:2])
-        later = await give(project, workspace, stages)
-        assert project.head(f"{BRANCH}~1") == earlier.commit
-        assert project.head(BRANCH) == later.commit
-
-    asyncio.run(scene())
+async def test_resumed_run_advances_its_branch(project: Project) -> None:
+    workspace, stages = await run_stages(project)
+    earlier = await give(project, workspace, stages[:2])
+    later = await give(project, workspace, stages)
+    assert project.head(f"{BRANCH}~1") == earlier.commit
+    assert project.head(BRANCH) == later.commit
 
 
-def test_run_branch_with_other_commits_or_checkout_is_not_moved(project: Project) -> None:
-    async def scene() -> None:
-        workspace, stages = await run_stages(project)
-        await give(project, workspace, stages[:1])
-        git(project.folder, "switch", "-q", BRANCH)
-        with pytest.raises(CheckoutInTheWay, match="checked out"):
-            await give(project, workspace, stages)
-        write(project.folder, {"mine": "mine"})
-        mine = project.commit("mine")
-        git(project.folder, "switch", "-q", "main")
-        with pytest.raises(BranchMoved, match="not a stage of the run"):
-            await give(project, workspace, stages)
-        assert project.head(BRANCH) == mine
-
-    asyncio.run(scene())
+async def test_run_branch_with_other_commits_or_checkout_is_not_moved(project: Project) -> None:
+    workspace, stages = await run_stages(project)
+    await give(project, workspace, stages[:1])
+    git(project.folder, "switch", "-q", BRANCH)
+    with pytest.raises(CheckoutInTheWay, match="checked out"):
+        await give(project, workspace, stages)
+    write(project.folder, {"mine": "mine"})
+    mine = project.commit("mine")
+    git(project.folder, "switch", "-q", "main")
+    with pytest.raises(BranchMoved, match="not a stage of the run"):
+        await give(project, workspace, stages)
+    assert project.head(BRANCH) == mine
 
 
-def test_existing_branch_is_not_overwritten(project: Project) -> None:
-    async def scene() -> None:
-        workspace, stages = await run_stages(project)
-        git(project.folder, "branch", BRANCH, "HEAD~1")
-        with pytest.raises(BranchMoved, match="is at"):
-            await give(project, workspace, stages)
-
-    asyncio.run(scene())
+async def test_existing_branch_is_not_overwritten(project: Project) -> None:
+    workspace, stages = await run_stages(project)
+    git(project.folder, "branch", BRANCH, "HEAD~1")
+    with pytest.raises(BranchMoved, match="is at"):
+        await give(project, workspace, stages)
     assert project.head(BRANCH) == project.head("HEAD~1")
 
 
-def test_hooks_of_the_project_do_not_run(project: Project) -> None:
+async def test_hooks_of_the_project_do_not_run(project: Project) -> None:
     hooks = project.folder / ".git/hooks"
     for name in ("reference-transaction", "post-commit", "post-checkout", "post-index-change"):
         write(hooks, {name: f"#!/bin/sh\ntouch {hooks}/ran\n"})
         (hooks / name).chmod(0o755)
-
-    async def scene() -> None:
-        workspace, stages = await run_stages(project)
-        await give(project, workspace, stages)
-
-    asyncio.run(scene())
+    workspace, stages = await run_stages(project)
+    await give(project, workspace, stages)
     assert not (hooks / "ran").exists()
     git(project.folder, "branch", "by-hand")
     assert (hooks / "ran").exists()

@@ -25,6 +25,8 @@ from tests.workspaces.projects import (
     write,
 )
 
+pytestmark = pytest.mark.anyio
+
 IMAGE = b"\0an image " * 300_000
 LIBRARY = {"vendor/lib/lib.c": b"int x;\n", "vendor/lib/deep/inner/inner.c": b"int y;\n"}
 
@@ -114,66 +116,61 @@ def library_in(folder: Path) -> dict[str, bytes]:
     return {name: told for name, told in contents(folder).items() if name.startswith("vendor/")}
 
 
-def test_submodules_are_checked_out_at_the_base_commit(
+async def test_submodules_are_checked_out_at_the_base_commit(
     project: Project, library: Path, tmp_path: Path
 ) -> None:
     write(project.folder / "vendor/lib", {"lib.c": "int changed;\n"})
     git(project.folder / "vendor/lib", "commit", "-q", "-a", "-m", "newer, and not in the project")
     before, told = everything(project.folder), Told()
-
-    async def scene() -> None:
-        workspace = await workspace_of(project, told)
-        base = workspace.base
-        assert library_in(workspace.folder) == LIBRARY | {
-            "vendor/lib/.gitmodules": (library / ".gitmodules").read_bytes()
-        }
-        assert await workspace.snapshot("untouched") == base.candidate
-        assert project.snapshots[-1][1].skipped == ()
-        fork = await workspace.fork("a", base.candidate)
-        assert contents(fork.folder) == contents(workspace.folder)
-        assert git(fork.folder, "status", "--porcelain") == ""
-        assert await fork.snapshot("untouched") == base.candidate
-        await workspace.export(base.candidate, tmp_path / "copy")
-        assert contents(tmp_path / "copy") == contents(workspace.folder)
-        assert git(workspace.folder, "status", "--porcelain") == ""
-        names = git(workspace.store.folder, "ls-tree", "-r", "--name-only", base.candidate)
-        assert "vendor" not in names
-        await workspace.close()
-        again = await project.workspace_again()
-        assert await again.snapshot("again") == base.candidate
-        assert library_in((await again.fork("b", base.candidate)).folder) == library_in(fork.folder)
-
-    asyncio.run(scene())
+    workspace = await workspace_of(project, told)
+    base = workspace.base
+    assert library_in(workspace.folder) == LIBRARY | {
+        "vendor/lib/.gitmodules": (library / ".gitmodules").read_bytes()
+    }
+    assert await workspace.snapshot("untouched") == base.candidate
+    assert project.snapshots[-1][1].skipped == ()
+    fork = await workspace.fork("a", base.candidate)
+    assert contents(fork.folder) == contents(workspace.folder)
+    assert git(fork.folder, "status", "--porcelain") == ""
+    assert await fork.snapshot("untouched") == base.candidate
+    await workspace.export(base.candidate, tmp_path / "copy")
+    assert contents(tmp_path / "copy") == contents(workspace.folder)
+    assert git(workspace.folder, "status", "--porcelain") == ""
+    names = git(workspace.store.folder, "ls-tree", "-r", "--name-only", base.candidate)
+    assert "vendor" not in names
+    await workspace.close()
+    again = await project.workspace_again()
+    assert await again.snapshot("again") == base.candidate
+    assert library_in((await again.fork("b", base.candidate)).folder) == library_in(fork.folder)
     assert told.words == []
     shutil.rmtree(project.folder / ".git/refs/attractor")
     assert everything(project.folder) == before
 
 
-def test_changes_in_a_submodule_are_reported_and_not_kept(project: Project, library: Path) -> None:
-    async def scene() -> None:
-        workspace = await workspace_of(project)
-        inside = workspace.folder / "vendor/lib"
-        write(inside, {"lib.c": "mine", "new": "new", "more/x": "x"})
-        (inside / "deep/inner/inner.c").unlink()
-        assert await workspace.snapshot("changed") == workspace.base.candidate
-        [(_, taken)] = project.snapshots
-        assert sorted(one.path for one in taken.skipped) == [
-            "vendor/lib/lib.c", "vendor/lib/more", "vendor/lib/new",
-        ]  # fmt: skip
-        # What is changed beside it is kept, and the result names the submodule as before.
-        write(workspace.folder, {"todo.py": "mine"})
-        tree = await workspace.snapshot("more")
-        [result] = await result_trees(
-            workspace.store, workspace.base, [tree], excluded=workspace.excluded
-        )
-        wanted = git(project.folder, "rev-parse", "HEAD:vendor/lib")
-        store = workspace.store.folder
-        assert git(store, "rev-parse", f"{result.tree}:vendor/lib") == wanted
-        shutil.rmtree(inside)
-        write(workspace.folder, {"vendor/lib": "a file in its place"})
-        assert await workspace.snapshot("worse") == tree
-
-    asyncio.run(scene())
+async def test_changes_in_a_submodule_are_reported_and_not_kept(
+    project: Project, library: Path
+) -> None:
+    workspace = await workspace_of(project)
+    inside = workspace.folder / "vendor/lib"
+    write(inside, {"lib.c": "mine", "new": "new", "more/x": "x"})
+    (inside / "deep/inner/inner.c").unlink()
+    assert await workspace.snapshot("changed") == workspace.base.candidate
+    [(_, taken)] = project.snapshots
+    assert sorted(one.path for one in taken.skipped) == [
+        "vendor/lib/lib.c", "vendor/lib/more", "vendor/lib/new",
+    ]  # fmt: skip
+    # What is changed beside it is kept, and the result names the submodule as before.
+    write(workspace.folder, {"todo.py": "mine"})
+    tree = await workspace.snapshot("more")
+    [result] = await result_trees(
+        workspace.store, workspace.base, [tree], excluded=workspace.excluded
+    )
+    wanted = git(project.folder, "rev-parse", "HEAD:vendor/lib")
+    store = workspace.store.folder
+    assert git(store, "rev-parse", f"{result.tree}:vendor/lib") == wanted
+    shutil.rmtree(inside)
+    write(workspace.folder, {"vendor/lib": "a file in its place"})
+    assert await workspace.snapshot("worse") == tree
 
 
 def test_missing_submodule_is_reported(project: Project, library: Path) -> None:
@@ -211,40 +208,36 @@ def test_submodules_of_hidden_folders_stay_hidden(project: Project, library: Pat
     assert told.words == []
 
 
-def test_large_files_are_checked_out_and_the_tree_keeps_pointers(
+async def test_large_files_are_checked_out_and_the_tree_keeps_pointers(
     project: Project, image: Path, tmp_path: Path
 ) -> None:
     before, told = everything(project.folder), Told()
-
-    async def scene() -> None:
-        workspace = await workspace_of(project, told)
-        base = workspace.base
-        found = contents(workspace.folder)
-        assert found["image.png"] == found["docs/an a.dat"] == IMAGE
-        for name in ("plain.png", "text.txt"):
-            assert found[name] == pointer(IMAGE).encode()
-        assert found["docs/lost.png"] == pointer(b"lost").encode()
-        assert await workspace.snapshot("untouched") == base.candidate
-        store = workspace.store.folder
-        assert git(store, "cat-file", "blob", f"{base.candidate}:image.png") == pointer(
-            IMAGE
-        ).removesuffix("\n")
-        assert git(workspace.folder, "status", "--porcelain") == ""
-        # Written anew by somebody, it is the same file still.
-        (workspace.folder / "image.png").write_bytes(IMAGE)
-        assert await workspace.snapshot("the same") == base.candidate
-        (workspace.folder / "image.png").unlink()
-        await workspace.restore(base.candidate)
-        fork = await workspace.fork("a", base.candidate)
-        assert contents(fork.folder) == found
-        assert await fork.snapshot("untouched") == base.candidate
-        await workspace.export(base.candidate, tmp_path / "copy")
-        assert contents(tmp_path / "copy") == found
-        image.rename(tmp_path / "elsewhere")
-        again = await project.workspace_again()
-        assert contents((await again.fork("b", base.candidate)).folder) == found
-
-    asyncio.run(scene())
+    workspace = await workspace_of(project, told)
+    base = workspace.base
+    found = contents(workspace.folder)
+    assert found["image.png"] == found["docs/an a.dat"] == IMAGE
+    for name in ("plain.png", "text.txt"):
+        assert found[name] == pointer(IMAGE).encode()
+    assert found["docs/lost.png"] == pointer(b"lost").encode()
+    assert await workspace.snapshot("untouched") == base.candidate
+    store = workspace.store.folder
+    assert git(store, "cat-file", "blob", f"{base.candidate}:image.png") == pointer(
+        IMAGE
+    ).removesuffix("\n")
+    assert git(workspace.folder, "status", "--porcelain") == ""
+    # Written anew by somebody, it is the same file still.
+    (workspace.folder / "image.png").write_bytes(IMAGE)
+    assert await workspace.snapshot("the same") == base.candidate
+    (workspace.folder / "image.png").unlink()
+    await workspace.restore(base.candidate)
+    fork = await workspace.fork("a", base.candidate)
+    assert contents(fork.folder) == found
+    assert await fork.snapshot("untouched") == base.candidate
+    await workspace.export(base.candidate, tmp_path / "copy")
+    assert contents(tmp_path / "copy") == found
+    image.rename(tmp_path / "elsewhere")
+    again = await project.workspace_again()
+    assert contents((await again.fork("b", base.candidate)).folder) == found
     [words] = told.words
     assert words.endswith("only pointers: docs/lost.png. Fetch them with `git lfs pull`.")
     (tmp_path / "elsewhere").rename(image)
@@ -252,30 +245,29 @@ def test_large_files_are_checked_out_and_the_tree_keeps_pointers(
     assert everything(project.folder) == before
 
 
-def test_a_large_file_that_a_stage_changed_is_kept_as_it_is(project: Project, image: Path) -> None:
-    async def scene() -> None:
-        workspace = await workspace_of(project)
-        shutil.copy(workspace.folder / "image.png", workspace.folder / "copy.bin")
-        (workspace.folder / "image.png").write_bytes(b"another image")
-        (workspace.folder / "docs/an a.dat").chmod(0o755)
-        tree = await workspace.snapshot("changed")
-        before = contents(workspace.folder)
-        assert await workspace.changed(workspace.base.candidate, tree) == [
-            "copy.bin", "docs/an a.dat", "image.png",
-        ]  # fmt: skip
-        store = workspace.store.folder
-        assert git(store, "cat-file", "blob", f"{tree}:image.png") == "another image"
-        assert git(store, "cat-file", "blob", f"{tree}:docs/an a.dat").startswith("version")
-        await workspace.restore(workspace.base.candidate)
-        assert await workspace.snapshot("back") == workspace.base.candidate
-        await workspace.restore(tree)
-        assert contents(workspace.folder) == before
-        assert await workspace.snapshot("again") == tree
+async def test_a_large_file_that_a_stage_changed_is_kept_as_it_is(
+    project: Project, image: Path
+) -> None:
+    workspace = await workspace_of(project)
+    shutil.copy(workspace.folder / "image.png", workspace.folder / "copy.bin")
+    (workspace.folder / "image.png").write_bytes(b"another image")
+    (workspace.folder / "docs/an a.dat").chmod(0o755)
+    tree = await workspace.snapshot("changed")
+    before = contents(workspace.folder)
+    assert await workspace.changed(workspace.base.candidate, tree) == [
+        "copy.bin", "docs/an a.dat", "image.png",
+    ]  # fmt: skip
+    store = workspace.store.folder
+    assert git(store, "cat-file", "blob", f"{tree}:image.png") == "another image"
+    assert git(store, "cat-file", "blob", f"{tree}:docs/an a.dat").startswith("version")
+    await workspace.restore(workspace.base.candidate)
+    assert await workspace.snapshot("back") == workspace.base.candidate
+    await workspace.restore(tree)
+    assert contents(workspace.folder) == before
+    assert await workspace.snapshot("again") == tree
 
-    asyncio.run(scene())
 
-
-def test_large_files_of_a_submodule_are_checked_out(project: Project, library: Path) -> None:
+async def test_large_files_of_a_submodule_are_checked_out(project: Project, library: Path) -> None:
     inside = project.folder / "vendor/lib"
     write(inside, {".gitattributes": "*.png filter=lfs\n", "a.png": pointer(IMAGE), "b.png": ""})
     write(inside, {"b.png": pointer(b"lost")})
@@ -284,14 +276,10 @@ def test_large_files_of_a_submodule_are_checked_out(project: Project, library: P
     git(project.folder, "commit", "-q", "-a", "-m", "newer")
     keep_large(project.folder / ".git/modules/vendor/lib", IMAGE)
     told = Told()
-
-    async def scene() -> None:
-        workspace = await workspace_of(project, told)
-        assert (workspace.folder / "vendor/lib/a.png").read_bytes() == IMAGE
-        assert await workspace.snapshot("untouched") == workspace.base.candidate
-        assert project.snapshots[-1][1].skipped == ()
-
-    asyncio.run(scene())
+    workspace = await workspace_of(project, told)
+    assert (workspace.folder / "vendor/lib/a.png").read_bytes() == IMAGE
+    assert await workspace.snapshot("untouched") == workspace.base.candidate
+    assert project.snapshots[-1][1].skipped == ()
     assert "only pointers: vendor/lib/b.png." in told.words[0]
 
 

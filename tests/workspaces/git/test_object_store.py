@@ -1,6 +1,5 @@
 """A store gets the objects of another, as the same files, and then needs it no more."""
 
-import asyncio
 import shutil
 from pathlib import Path
 
@@ -10,6 +9,8 @@ from attractor.workspaces.errors import ObjectMissing
 from attractor.workspaces.git.object_store import share_objects
 from tests.workspaces.projects import Project, contents, git, write
 
+pytestmark = pytest.mark.anyio
+
 OTHER = "01JZ0000000000000000000001"
 
 
@@ -17,61 +18,49 @@ def loose(folder: Path) -> dict[str, int]:
     return {one.name: one.stat().st_ino for one in folder.glob("??/*")}
 
 
-def test_trees_of_another_run_are_whole_without_it(project: Project) -> None:
-    async def scene() -> None:
-        theirs, ours = await project.workspace(), await project.workspace(OTHER)
-        write(theirs.folder, {"new": "new\n", "docs/read me.txt": "another\n"})
-        tree, files = await theirs.snapshot("one"), contents(theirs.folder)
+async def test_trees_of_another_run_are_whole_without_it(project: Project) -> None:
+    theirs, ours = await project.workspace(), await project.workspace(OTHER)
+    write(theirs.folder, {"new": "new\n", "docs/read me.txt": "another\n"})
+    tree, files = await theirs.snapshot("one"), contents(theirs.folder)
+    await share_objects(theirs.store, ours.store, tree=tree)
+    before, after = (loose(one.store.objects.folder) for one in (theirs, ours))
+    assert before.keys() <= after.keys()
+    blob = git(theirs.store.folder, "rev-parse", f"{tree}:new")[2:]
+    assert before[blob] == after[blob]
+    shutil.rmtree(theirs.store.folder)
+    await ours.restore(tree)
+    assert contents(ours.folder) == files
+    assert await ours.snapshot("two") == tree
+
+
+async def test_share_objects_copies_packs_and_skips_partial_files(project: Project) -> None:
+    theirs, ours = await project.workspace(), await project.workspace(OTHER)
+    write(theirs.folder, {"new": "new\n"})
+    tree = await theirs.snapshot("one")
+    git(theirs.store.folder, "repack", "-q", "-a", "-d", "-k")
+    half = theirs.store.objects.folder / "ab"
+    half.mkdir(exist_ok=True)
+    (half / ".attractor-1-0123456789abcdef.tmp").write_text("half")
+    (theirs.store.objects.folder / "tmp_obj_x").write_text("half")
+    await share_objects(theirs.store, ours.store, tree=tree)
+    await ours.restore(tree)
+    assert (ours.folder / "new").read_text() == "new\n"
+    names = {one.name for one in ours.store.objects.folder.rglob("*")}
+    assert not {name for name in names if "tmp" in name}
+
+
+async def test_sharing_objects_twice_changes_nothing(project: Project) -> None:
+    theirs, ours = await project.workspace(), await project.workspace(OTHER)
+    tree = await theirs.snapshot("one")
+    for _ in range(2):
         await share_objects(theirs.store, ours.store, tree=tree)
-        before, after = (loose(one.store.objects.folder) for one in (theirs, ours))
-        assert before.keys() <= after.keys()
-        blob = git(theirs.store.folder, "rev-parse", f"{tree}:new")[2:]
-        assert before[blob] == after[blob]
-        shutil.rmtree(theirs.store.folder)
-        await ours.restore(tree)
-        assert contents(ours.folder) == files
-        assert await ours.snapshot("two") == tree
-
-    asyncio.run(scene())
 
 
-def test_share_objects_copies_packs_and_skips_partial_files(project: Project) -> None:
-    async def scene() -> None:
-        theirs, ours = await project.workspace(), await project.workspace(OTHER)
-        write(theirs.folder, {"new": "new\n"})
-        tree = await theirs.snapshot("one")
-        git(theirs.store.folder, "repack", "-q", "-a", "-d", "-k")
-        half = theirs.store.objects.folder / "ab"
-        half.mkdir(exist_ok=True)
-        (half / ".attractor-1-0123456789abcdef.tmp").write_text("half")
-        (theirs.store.objects.folder / "tmp_obj_x").write_text("half")
+async def test_incomplete_tree_is_rejected(project: Project) -> None:
+    theirs, ours = await project.workspace(), await project.workspace(OTHER)
+    write(theirs.folder, {"new": "only here\n"})
+    tree = await theirs.snapshot("one")
+    blob = git(theirs.store.folder, "rev-parse", f"{tree}:new")
+    (theirs.store.objects.folder / blob[:2] / blob[2:]).unlink()
+    with pytest.raises(ObjectMissing):
         await share_objects(theirs.store, ours.store, tree=tree)
-        await ours.restore(tree)
-        assert (ours.folder / "new").read_text() == "new\n"
-        names = {one.name for one in ours.store.objects.folder.rglob("*")}
-        assert not {name for name in names if "tmp" in name}
-
-    asyncio.run(scene())
-
-
-def test_sharing_objects_twice_changes_nothing(project: Project) -> None:
-    async def scene() -> None:
-        theirs, ours = await project.workspace(), await project.workspace(OTHER)
-        tree = await theirs.snapshot("one")
-        for _ in range(2):
-            await share_objects(theirs.store, ours.store, tree=tree)
-
-    asyncio.run(scene())
-
-
-def test_incomplete_tree_is_rejected(project: Project) -> None:
-    async def scene() -> None:
-        theirs, ours = await project.workspace(), await project.workspace(OTHER)
-        write(theirs.folder, {"new": "only here\n"})
-        tree = await theirs.snapshot("one")
-        blob = git(theirs.store.folder, "rev-parse", f"{tree}:new")
-        (theirs.store.objects.folder / blob[:2] / blob[2:]).unlink()
-        with pytest.raises(ObjectMissing):
-            await share_objects(theirs.store, ours.store, tree=tree)
-
-    asyncio.run(scene())

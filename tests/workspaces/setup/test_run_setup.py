@@ -33,6 +33,8 @@ from tests.workspaces.projects import (
     write,
 )
 
+pytestmark = pytest.mark.anyio
+
 VARIABLES = {"PATH": SEARCH_PATH}
 INSTALL = "mkdir -p modules && cp lock modules/installed && echo ran >>runs.log"
 
@@ -108,112 +110,92 @@ CARRY = Preparation(carry=("modules", ".venv/", "other", "lost"))
 SETUP = Preparation(setup=INSTALL, setup_files=("/lock",))
 
 
-def test_ignored_files_are_carried_along_and_are_no_part_of_the_work(app: Project) -> None:
-    async def scene() -> None:
-        before = everything(app.folder)
-        workspace = await made(app)
-        prepared = await workspace.prepare(CARRY, project=app.folder)
-        assert prepared == PreparationResult(
-            carried=("modules", ".venv", "other"), lacking=("lost",)
-        )
-        folder = workspace.folder
-        assert (folder / "modules/a/index.js").read_text() == "a\n"
-        assert (folder / "modules/a/index.js").stat().st_mtime == 1
-        assert os.access(folder / ".venv/bin/tool", os.X_OK)
-        assert str((folder / ".venv/bin/link").readlink()) == "tool"
-        assert str((folder / ".venv/outside").readlink()) == "/etc/passwd"
-        assert not (folder / ".venv/pipe").exists()
-        (folder / "modules/a/index.js").write_text("changed by an agent\n")
-        assert await workspace.snapshot("now") == workspace.base.candidate
-        shutil.rmtree(app.folder / ".git/refs/attractor")
-        assert everything(app.folder) == before
-
-    asyncio.run(scene())
+async def test_ignored_files_are_carried_along_and_are_no_part_of_the_work(app: Project) -> None:
+    before = everything(app.folder)
+    workspace = await made(app)
+    prepared = await workspace.prepare(CARRY, project=app.folder)
+    assert prepared == PreparationResult(carried=("modules", ".venv", "other"), lacking=("lost",))
+    folder = workspace.folder
+    assert (folder / "modules/a/index.js").read_text() == "a\n"
+    assert (folder / "modules/a/index.js").stat().st_mtime == 1
+    assert os.access(folder / ".venv/bin/tool", os.X_OK)
+    assert str((folder / ".venv/bin/link").readlink()) == "tool"
+    assert str((folder / ".venv/outside").readlink()) == "/etc/passwd"
+    assert not (folder / ".venv/pipe").exists()
+    (folder / "modules/a/index.js").write_text("changed by an agent\n")
+    assert await workspace.snapshot("now") == workspace.base.candidate
+    shutil.rmtree(app.folder / ".git/refs/attractor")
+    assert everything(app.folder) == before
     assert app.snapshots[0][0] == "prepared"
     assert app.snapshots[0][1].ignored == app.snapshots[-1][1].ignored
 
 
-def test_fork_copies_carried_files_of_its_parent(app: Project) -> None:
-    async def scene() -> None:
-        workspace = await made(app)
-        await workspace.prepare(CARRY, project=app.folder)
-        write(workspace.folder, {"modules/b": "installed by a stage\n", "x.log": "a log"})
-        tree = await workspace.snapshot("one")
-        fork = await workspace.fork("a", tree)
-        assert (fork.folder / "modules/b").read_text() == "installed by a stage\n"
-        assert (fork.folder / ".venv/bin/tool").exists()
-        assert not (fork.folder / "x.log").exists()
-        (fork.folder / "modules/b").write_text("changed")
-        assert (workspace.folder / "modules/b").read_text() == "installed by a stage\n"
-        assert await fork.snapshot("fork") == tree
-        inner = await fork.fork("a/b", tree)
-        assert (inner.folder / "modules/b").read_text() == "changed"
-        # Also in another process, which says again what is wanted.
-        again = await opened(app)
-        assert await again.prepare(CARRY, project=app.folder) == PreparationResult(
-            carried=("modules", ".venv", "other"), lacking=("lost",)
-        )
-        assert ((await again.fork("c", tree)).folder / "modules/b").exists()
-
-    asyncio.run(scene())
+async def test_fork_copies_carried_files_of_its_parent(app: Project) -> None:
+    workspace = await made(app)
+    await workspace.prepare(CARRY, project=app.folder)
+    write(workspace.folder, {"modules/b": "installed by a stage\n", "x.log": "a log"})
+    tree = await workspace.snapshot("one")
+    fork = await workspace.fork("a", tree)
+    assert (fork.folder / "modules/b").read_text() == "installed by a stage\n"
+    assert (fork.folder / ".venv/bin/tool").exists()
+    assert not (fork.folder / "x.log").exists()
+    (fork.folder / "modules/b").write_text("changed")
+    assert (workspace.folder / "modules/b").read_text() == "installed by a stage\n"
+    assert await fork.snapshot("fork") == tree
+    inner = await fork.fork("a/b", tree)
+    assert (inner.folder / "modules/b").read_text() == "changed"
+    # Also in another process, which says again what is wanted.
+    again = await opened(app)
+    assert await again.prepare(CARRY, project=app.folder) == PreparationResult(
+        carried=("modules", ".venv", "other"), lacking=("lost",)
+    )
+    assert ((await again.fork("c", tree)).folder / "modules/b").exists()
     assert [subject for subject, _ in app.snapshots] == ["prepared", "one", "fork"]
 
 
-def test_carried_files_do_not_follow_links_or_overwrite(app: Project) -> None:
+async def test_carried_files_do_not_follow_links_or_overwrite(app: Project) -> None:
     outside = app.state.parent / "outside"
     write(outside, {"kept": "mine"})
-
-    async def scene() -> None:
-        workspace = await made(app)
-        folder = workspace.folder
-        (folder / "modules").symlink_to(outside)
-        write(folder, {".venv/bin/tool": "another\n"})
-        prepared = await workspace.prepare(CARRY, project=app.folder)
-        assert prepared.carried == (".venv", "other")
-        assert (folder / ".venv/bin/tool").read_text() == "another\n"
-        assert (folder / ".venv/bin/link").is_symlink()
-        (folder / "other").unlink()
-        (folder / "other").symlink_to(outside / "kept")
-        fork = await workspace.fork("a", workspace.base.candidate)
-        assert (fork.folder / "other").is_symlink()
-
-    asyncio.run(scene())
+    workspace = await made(app)
+    folder = workspace.folder
+    (folder / "modules").symlink_to(outside)
+    write(folder, {".venv/bin/tool": "another\n"})
+    prepared = await workspace.prepare(CARRY, project=app.folder)
+    assert prepared.carried == (".venv", "other")
+    assert (folder / ".venv/bin/tool").read_text() == "another\n"
+    assert (folder / ".venv/bin/link").is_symlink()
+    (folder / "other").unlink()
+    (folder / "other").symlink_to(outside / "kept")
+    fork = await workspace.fork("a", workspace.base.candidate)
+    assert (fork.folder / "other").is_symlink()
     assert contents(outside) == {"kept": b"mine"}
 
 
-def test_read_only_files_are_not_copied_to_forks(app: Project) -> None:
+async def test_read_only_files_are_not_copied_to_forks(app: Project) -> None:
     wanted = Preparation(carry=("other",), carry_read_only=("modules/", ".venv", "lost"))
-
-    async def scene() -> None:
-        workspace = await made(app)
-        prepared = await workspace.prepare(wanted, project=app.folder)
-        assert (prepared.carried, prepared.read_only) == (("other",), ("modules", ".venv"))
-        assert prepared.lacking == ("lost",)
-        assert not (workspace.folder / "modules").exists()
-        fork = await workspace.fork("a", workspace.base.candidate)
-        assert (fork.folder / "other").exists()
-        assert not (fork.folder / "modules").exists()
-
-    asyncio.run(scene())
+    workspace = await made(app)
+    prepared = await workspace.prepare(wanted, project=app.folder)
+    assert (prepared.carried, prepared.read_only) == (("other",), ("modules", ".venv"))
+    assert prepared.lacking == ("lost",)
+    assert not (workspace.folder / "modules").exists()
+    fork = await workspace.fork("a", workspace.base.candidate)
+    assert (fork.folder / "other").exists()
+    assert not (fork.folder / "modules").exists()
 
 
-def test_files_mounted_later_are_not_copied_to_forks(
+async def test_files_mounted_later_are_not_copied_to_forks(
     app: Project,
 ) -> None:
     wanted = Preparation(carry_read_only=("modules", ".venv"))
-
-    async def scene() -> None:
-        workspace = await made(app)
-        copied = await workspace.prepare(wanted.copying, project=app.folder)
-        assert (copied.carried, copied.read_only) == (("modules", ".venv"), ())
-        again = await opened(app)
-        shown = await again.prepare(wanted, project=app.folder)
-        assert (shown.carried, shown.read_only) == ((), ("modules", ".venv"))
-        fork = await again.fork("a", again.base.candidate)
-        assert not (fork.folder / "modules").exists()
-        assert (again.folder / "modules/a/index.js").exists()
-
-    asyncio.run(scene())
+    workspace = await made(app)
+    copied = await workspace.prepare(wanted.copying, project=app.folder)
+    assert (copied.carried, copied.read_only) == (("modules", ".venv"), ())
+    again = await opened(app)
+    shown = await again.prepare(wanted, project=app.folder)
+    assert (shown.carried, shown.read_only) == ((), ("modules", ".venv"))
+    fork = await again.fork("a", again.base.candidate)
+    assert not (fork.folder / "modules").exists()
+    assert (again.folder / "modules/a/index.js").exists()
 
 
 def test_setup_with_read_only_mounts_is_not_cached(app: Project) -> None:
@@ -276,26 +258,23 @@ def test_invalid_carried_paths_are_rejected(app: Project, path: str, words: str)
 
 
 @pytest.mark.parametrize("make", [here, inside])
-def test_a_setup_is_run_once_for_a_workspace(app: Project, make: Make) -> None:
-    async def scene() -> None:
-        workspace = await made(app, make)
-        prepared = await workspace.prepare(SETUP, project=app.folder)
-        assert (prepared.setup, prepared.made) == (SetupOutcome.RUN, ("modules", "runs.log"))
-        assert (workspace.folder / "modules/installed").read_text() == "1.0\n"
-        assert await workspace.snapshot("now") == workspace.base.candidate
-        for again in (workspace, await opened(app, make)):
-            prepared = await again.prepare(SETUP, project=app.folder)
-            assert (prepared.setup, runs(again.folder)) == (SetupOutcome.DONE, 1)
-        # It is lost with the folder, and with what it made.
-        shutil.rmtree(workspace.folder / "modules")
-        assert (await again.prepare(SETUP, project=app.folder)).setup is not SetupOutcome.DONE
-        assert (workspace.folder / "modules/installed").exists()
-        shutil.rmtree(workspace.folder)
-        again = await opened(app, make)
-        assert (await again.prepare(SETUP, project=app.folder)).setup is not SetupOutcome.DONE
-        assert (workspace.folder / "modules/installed").exists()
-
-    asyncio.run(scene())
+async def test_a_setup_is_run_once_for_a_workspace(app: Project, make: Make) -> None:
+    workspace = await made(app, make)
+    prepared = await workspace.prepare(SETUP, project=app.folder)
+    assert (prepared.setup, prepared.made) == (SetupOutcome.RUN, ("modules", "runs.log"))
+    assert (workspace.folder / "modules/installed").read_text() == "1.0\n"
+    assert await workspace.snapshot("now") == workspace.base.candidate
+    for again in (workspace, await opened(app, make)):
+        prepared = await again.prepare(SETUP, project=app.folder)
+        assert (prepared.setup, runs(again.folder)) == (SetupOutcome.DONE, 1)
+    # It is lost with the folder, and with what it made.
+    shutil.rmtree(workspace.folder / "modules")
+    assert (await again.prepare(SETUP, project=app.folder)).setup is not SetupOutcome.DONE
+    assert (workspace.folder / "modules/installed").exists()
+    shutil.rmtree(workspace.folder)
+    again = await opened(app, make)
+    assert (await again.prepare(SETUP, project=app.folder)).setup is not SetupOutcome.DONE
+    assert (workspace.folder / "modules/installed").exists()
 
 
 def test_setup_result_is_cached_for_other_runs(app: Project) -> None:
@@ -386,32 +365,25 @@ def test_fork_reruns_a_setup_that_mentions_its_folder(app: Project, names: str) 
     assert asyncio.run(scene(inside, "two")) == 1
 
 
-def test_a_setup_changes_nothing_of_the_project(app: Project) -> None:
+async def test_a_setup_changes_nothing_of_the_project(app: Project) -> None:
     setup = "echo changed >todo.py; rm lock; mkdir modules; touch modules/x new.txt"
-
-    async def scene() -> None:
-        workspace = await made(app)
-        prepared = await workspace.prepare(Preparation(setup=setup), project=app.folder)
-        assert prepared.undone == ("lock", "new.txt", "todo.py")
-        assert prepared.made == ("modules",)
-        assert await workspace.snapshot("now") == workspace.base.candidate
-
-    asyncio.run(scene())
+    workspace = await made(app)
+    prepared = await workspace.prepare(Preparation(setup=setup), project=app.folder)
+    assert prepared.undone == ("lock", "new.txt", "todo.py")
+    assert prepared.made == ("modules",)
+    assert await workspace.snapshot("now") == workspace.base.candidate
 
 
-def test_setup_runs_on_the_base_and_keeps_stage_changes(app: Project) -> None:
-    async def scene() -> None:
-        workspace = await made(app, here)
-        await workspace.prepare(SETUP, project=app.folder)
-        write(workspace.folder, {"lock": "changed by a stage\n", "new": "new"})
-        tree = await workspace.snapshot("one")
-        shutil.rmtree(workspace.folder / "modules")
-        again = await opened(app, here)
-        assert (await again.prepare(SETUP, project=app.folder)).setup is SetupOutcome.RUN
-        assert (again.folder / "modules/installed").read_text() == "1.0\n"
-        assert await again.snapshot("after") == tree
-
-    asyncio.run(scene())
+async def test_setup_runs_on_the_base_and_keeps_stage_changes(app: Project) -> None:
+    workspace = await made(app, here)
+    await workspace.prepare(SETUP, project=app.folder)
+    write(workspace.folder, {"lock": "changed by a stage\n", "new": "new"})
+    tree = await workspace.snapshot("one")
+    shutil.rmtree(workspace.folder / "modules")
+    again = await opened(app, here)
+    assert (await again.prepare(SETUP, project=app.folder)).setup is SetupOutcome.RUN
+    assert (again.folder / "modules/installed").read_text() == "1.0\n"
+    assert await again.snapshot("after") == tree
 
 
 @pytest.mark.parametrize(
@@ -423,34 +395,28 @@ def test_setup_runs_on_the_base_and_keeps_stage_changes(app: Project) -> None:
         ("echo slow; sleep 60", "exceeded 0:00:01:\nslow"),
     ],
 )
-def test_failed_setup_is_reported_and_rerun(app: Project, setup: str, words: str) -> None:
-    async def scene() -> None:
-        workspace = await made(app)
-        wanted = Preparation(setup=setup, setup_timeout=timedelta(seconds=1))
-        told: list[SetupRun] = []
-        with pytest.raises(SetupFailed) as failed:
-            await workspace.prepare(wanted, project=app.folder, on_setup=told.append)
-        assert [one.exit_code == 0 for one in told] == [False]
-        assert words in failed.value.message
-        assert failed.value.hint
-        assert failed.value.exit_code == ExitCode.UNFINISHED
-        assert (await workspace.prepare(SETUP, project=app.folder)).setup is SetupOutcome.RUN
-
-    asyncio.run(scene())
+async def test_failed_setup_is_reported_and_rerun(app: Project, setup: str, words: str) -> None:
+    workspace = await made(app)
+    wanted = Preparation(setup=setup, setup_timeout=timedelta(seconds=1))
+    told: list[SetupRun] = []
+    with pytest.raises(SetupFailed) as failed:
+        await workspace.prepare(wanted, project=app.folder, on_setup=told.append)
+    assert [one.exit_code == 0 for one in told] == [False]
+    assert words in failed.value.message
+    assert failed.value.hint
+    assert failed.value.exit_code == ExitCode.UNFINISHED
+    assert (await workspace.prepare(SETUP, project=app.folder)).setup is SetupOutcome.RUN
 
 
-def test_failed_fork_setup_leaves_nothing(app: Project) -> None:
-    async def scene() -> None:
-        workspace = await made(app, here)
-        wanted = Preparation(setup='test "$PWD" = "$(cat where.log)" && pwd >made.log')
-        write(workspace.folder, {"where.log": str(workspace.folder)})
-        await workspace.prepare(wanted, project=app.folder)
-        before = set(workspace.folder.parent.iterdir())
-        with pytest.raises(SetupFailed):
-            await workspace.fork("a", workspace.base.candidate)
-        assert set(workspace.folder.parent.iterdir()) == before
-
-    asyncio.run(scene())
+async def test_failed_fork_setup_leaves_nothing(app: Project) -> None:
+    workspace = await made(app, here)
+    wanted = Preparation(setup='test "$PWD" = "$(cat where.log)" && pwd >made.log')
+    write(workspace.folder, {"where.log": str(workspace.folder)})
+    await workspace.prepare(wanted, project=app.folder)
+    before = set(workspace.folder.parent.iterdir())
+    with pytest.raises(SetupFailed):
+        await workspace.fork("a", workspace.base.candidate)
+    assert set(workspace.folder.parent.iterdir()) == before
 
 
 def test_missing_setup_file_is_reported(app: Project) -> None:
@@ -462,34 +428,28 @@ def test_missing_setup_file_is_reported(app: Project) -> None:
 
 
 @pytest.mark.parametrize("forks", [("a",), ("a", "b")])
-def test_in_place_run_prepares_only_forks(app: Project, forks: Sequence[str]) -> None:
-    async def scene() -> None:
-        workspace = await create_in_place(
-            app.folder,
-            state=app.state,
-            run_id=RUN,
-            search_path=SEARCH_PATH,
-            environment=here,
-        )
-        before = everything(app.folder)
-        wanted = Preparation(setup=INSTALL, carry=(".venv",))
-        assert await workspace.prepare(wanted, project=app.folder) == PreparationResult()
-        assert everything(app.folder) == before
-        for name in forks:
-            fork = await workspace.fork(name, workspace.base.candidate)
-            assert (fork.folder / ".venv/bin/tool").exists()
-            assert runs(fork.folder) == 1
-            assert await fork.snapshot("now") == workspace.base.candidate
-
-    asyncio.run(scene())
+async def test_in_place_run_prepares_only_forks(app: Project, forks: Sequence[str]) -> None:
+    workspace = await create_in_place(
+        app.folder,
+        state=app.state,
+        run_id=RUN,
+        search_path=SEARCH_PATH,
+        environment=here,
+    )
+    before = everything(app.folder)
+    wanted = Preparation(setup=INSTALL, carry=(".venv",))
+    assert await workspace.prepare(wanted, project=app.folder) == PreparationResult()
+    assert everything(app.folder) == before
+    for name in forks:
+        fork = await workspace.fork(name, workspace.base.candidate)
+        assert (fork.folder / ".venv/bin/tool").exists()
+        assert runs(fork.folder) == 1
+        assert await fork.snapshot("now") == workspace.base.candidate
 
 
-def test_nothing_wanted_does_nothing(project: Project) -> None:
-    async def scene() -> None:
-        workspace = await project.workspace()
-        before = everything(workspace.folder)
-        assert await workspace.prepare(Preparation(), project=project.folder) == PreparationResult()
-        assert everything(workspace.folder) == before
-        assert environment(workspace.folder).ran == []
-
-    asyncio.run(scene())
+async def test_nothing_wanted_does_nothing(project: Project) -> None:
+    workspace = await project.workspace()
+    before = everything(workspace.folder)
+    assert await workspace.prepare(Preparation(), project=project.folder) == PreparationResult()
+    assert everything(workspace.folder) == before
+    assert environment(workspace.folder).ran == []
