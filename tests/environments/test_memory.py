@@ -32,7 +32,7 @@ def test_commands_are_answered_by_a_table_and_others_are_refused() -> None:
     assert environment.files == {"a": "text"}
 
 
-def test_it_starts_with_the_files_it_is_given_and_promises_nothing() -> None:
+def test_memory_environment_starts_with_its_files_and_has_no_guarantees() -> None:
     environment = MemoryExecutionEnvironment({"a/b": "text"})
     assert asyncio.run(environment.read_file("/workspace/a/b")) == "text"
     assert environment.promises() == Promises()

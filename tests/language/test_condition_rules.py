@@ -60,7 +60,7 @@ def test_core_condition_is_not_reported() -> None:
     assert check(parse(with_condition(text))) == []
 
 
-def test_a_mistake_is_pointed_at_within_its_value() -> None:
+def test_mistake_is_reported_at_its_place_in_the_value() -> None:
     text = with_condition("outcome=success && context.x == 3")
     ((rule, one),) = check(parse(text))
     assert (rule, one.severity, one.edge) == ("condition_syntax", Severity.ERROR, ("a", "b"))
@@ -71,7 +71,7 @@ def test_double_equals_is_fixed() -> None:
     assert fixed("outcome == success") == "outcome = success"
 
 
-def test_quotes_that_are_none_are_taken_from_a_word() -> None:
+def test_wrong_quotes_around_a_word_are_removed() -> None:
     both = "outcome='success' && context.x=\u201cy-1\u201d"
     assert fixed(both) == "outcome=success && context.x=y-1"
     assert fixed("outcome='not yet'") == "outcome='not yet'"

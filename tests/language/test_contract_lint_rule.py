@@ -74,7 +74,7 @@ def photograph(graph: Graph) -> str:
 
 
 @rules
-def test_it_finds_something_somewhere(name: str) -> None:
+def test_every_rule_reports_something(name: str) -> None:
     assert any(look(RULES[name], graph) for graph in GRAPHS)
 
 
@@ -91,7 +91,7 @@ def test_diagnostics_are_complete(name: str) -> None:
 
 
 @rules
-def test_it_leaves_the_graph_alone_and_finds_the_same_again(name: str) -> None:
+def test_rules_are_pure(name: str) -> None:
     for graph in GRAPHS:
         before = photograph(graph)
         first = look(RULES[name], graph)
@@ -100,7 +100,7 @@ def test_it_leaves_the_graph_alone_and_finds_the_same_again(name: str) -> None:
 
 
 @rules
-def test_it_points_into_the_text(name: str) -> None:
+def test_diagnostics_point_into_the_text(name: str) -> None:
     for text in dict.fromkeys(TEXTS):
         lines = text.split("\n")
         for one in look(RULES[name], graph_of(text)):
@@ -111,7 +111,7 @@ def test_it_points_into_the_text(name: str) -> None:
 
 
 @rules
-def test_it_does_without_known_types(name: str) -> None:
+def test_rules_work_without_a_vocabulary(name: str) -> None:
     told = [one for graph in GRAPHS for one in look(RULES[name], graph, Vocabulary())]
     known = [one for graph in GRAPHS for one in look(RULES[name], graph)]
     assert len(told) <= len(known)

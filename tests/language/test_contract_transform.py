@@ -77,7 +77,7 @@ def test_every_node_is_kept_under_its_own_id(transform: Transform, graph: Graph)
 
 
 @pytest.mark.parametrize("name", list(BUILT_IN))
-def test_a_built_in_one_has_its_turn_and_does_something(name: str) -> None:
+def test_built_in_transform_has_an_order_and_an_effect(name: str) -> None:
     part = transform_registry()[name]
     assert find_shortcoming(part, BuiltInTransform) == ""
     assert part.order > 0
@@ -85,7 +85,7 @@ def test_a_built_in_one_has_its_turn_and_does_something(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", list(BUILT_IN))
-def test_a_built_in_one_adds_no_node_but_those_of_an_imported_file(name: str) -> None:
+def test_built_in_transforms_add_only_imported_nodes(name: str) -> None:
     for graph in GRAPHS.values():
         after = BUILT_IN[name].apply(graph)
         assert list(after.nodes) == list(graph.nodes)

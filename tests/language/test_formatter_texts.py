@@ -116,7 +116,7 @@ def canon(text: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_an_untidy_text_in_the_one_layout(snapshot: SnapshotAssertion) -> None:
+def test_formatting_an_untidy_text_matches_the_snapshot(snapshot: SnapshotAssertion) -> None:
     assert format_text(UNTIDY) == snapshot
 
 

@@ -52,7 +52,7 @@ def test_every_listed_model_can_be_retrieved(
     assert (told.method, told.wire, told.model, told.status) == ("GET", wire, names[0], 200)
 
 
-def test_one_model_needs_a_key_too(provider_twin: StartTwin) -> None:
+def test_retrieving_a_model_needs_a_key(provider_twin: StartTwin) -> None:
     place = f"{provider_twin(SCRIPT).url}/v1/models/mine"
     assert httpx.get(place).status_code == 401
     assert httpx.get(place, headers={"anthropic-version": "1"}).status_code == 401

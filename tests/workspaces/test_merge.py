@@ -116,7 +116,7 @@ def test_a_renamed_file_that_another_changed_is_a_conflict(store: ObjectStore) -
     assert merged(store, renamed, changed, base=base).conflicts == ["a"]
 
 
-def test_one_tree_or_none_needs_no_merging(store: ObjectStore) -> None:
+def test_merge_of_at_most_one_tree(store: ObjectStore) -> None:
     base, other = tree_of(store, {"a": "a"}), tree_of(store, {"a": "b"})
     assert merged(store, base=base).tree == base
     assert merged(store, other, base=base).tree == other
@@ -216,7 +216,7 @@ async def branches(workspace: Dimension, *edits: Mapping[str, str | None]) -> li
     return trees
 
 
-async def test_a_workspace_takes_over_one_tree_or_all(project: Project) -> None:
+async def test_adopt_takes_one_tree_or_merges_all(project: Project) -> None:
     workspace = await project.workspace()
     base, before = workspace.base.candidate, everything(workspace.folder)
     trees = await branches(workspace, {"new": "new"}, {"tool": None}, {"docs/read me.txt": "!"})

@@ -71,7 +71,7 @@ def test_for_each_is_a_fork() -> None:
     assert [(leak.source, leak.target) for leak in alone.leaks] == [("b", "f")]
 
 
-def test_branches_of_which_one_never_ends_do_not_meet() -> None:
+def test_branches_with_an_endless_branch_do_not_meet() -> None:
     (fork,) = forks("s -> p; p -> a -> j -> e; p -> b -> b")
     assert (fork.meeting, fork.branches) == ("", {})
 
@@ -120,7 +120,7 @@ def test_edge_to_an_inner_fan_in_leaves_the_outer_fork() -> None:
     assert leaks(edges)["p"] == ["bi", "ci"]
 
 
-def test_branches_that_come_to_one_meeting_from_several_depths() -> None:
+def test_nested_branches_may_share_a_fan_in() -> None:
     outer, inner = forks("s -> p; p -> a -> j; p -> q; q -> b -> j; q -> c -> j; j -> e")
     assert (outer.meeting, inner.meeting, shown(outer)) == ("j", "j", {"a": "a", "q": "q"})
     assert leaks("s -> p; p -> a -> j; p -> q; q -> b -> j; q -> c -> j; j -> e") == {

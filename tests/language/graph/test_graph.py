@@ -32,7 +32,7 @@ def type_of(text: str, id_: str = "start") -> str:
 
 
 @pytest.mark.parametrize(("type_", "id_"), [(a, b) for a, ids in END_IDS.items() for b in ids])
-def test_an_end_without_a_shape_has_the_type_and_the_shape_of_one(type_: str, id_: str) -> None:
+def test_end_by_id_has_type_and_shape(type_: str, id_: str) -> None:
     built = [graph(node(id_)), GraphBuilder("G").node(id_).build(), parse(f"digraph {{ {id_} }}")]
     for one in built:
         found = one.nodes[id_]

@@ -121,7 +121,7 @@ class Silent:
         return ()
 
 
-def test_a_further_rule_is_one_too() -> None:
+def test_ignore_comment_applies_to_extra_rules() -> None:
     text = pipeline("a [prompt=x]", "// attractor: ignore[house_style]")
     [told] = prepare(text, extra_rules={"house_style": Silent()}).diagnostics
     assert "reports nothing here" in told.message
@@ -179,7 +179,7 @@ def reported(graph: Graph, rules: Any) -> list[tuple[str, str]]:
     return [(one.rule, one.message) for one in validate(graph, extra_rules=rules)]
 
 
-def test_a_built_in_rule_stays_beside_one_of_the_same_name() -> None:
+def test_built_in_rule_stays_beside_an_extra_rule_of_the_same_name() -> None:
     built_in = reported(LOST, [])
     assert [rule for rule, _ in built_in] == ["reachability"]
     assert reported(LOST, [Reachability()]) == built_in
@@ -196,7 +196,7 @@ def test_two_rules_of_one_class_both_report() -> None:
     assert reported(GRAPH, rules) == [("reachability", "one"), ("reachability", "two")]
 
 
-def test_rules_that_come_one_by_one_are_known_to_a_comment_too() -> None:
+def test_rules_from_a_generator_are_known_to_ignore_comments() -> None:
     text = (
         "digraph G {\n// attractor: ignore[too_small]\n"
         "start [shape=Mdiamond]; exit [shape=Msquare]; start -> exit }"

@@ -39,7 +39,7 @@ PLAIN = "digraph G { a [x=1, y=2]; a -> b }"
         ("digraph G { a [größe=1] }", "", "other than a to z"),
     ],
 )
-def test_it_is_accepted_and_noted(text: str, plain: str, words: str) -> None:
+def test_foreign_syntax_is_accepted_and_noted(text: str, plain: str, words: str) -> None:
     graph, diagnostics, _ = read_graph(Source(text))
     assert [(one.severity, one.rule) for one in diagnostics] == [("info", "portability")]
     assert words in diagnostics[0].message

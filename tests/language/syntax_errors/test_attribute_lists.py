@@ -63,7 +63,7 @@ def test_other_mistakes_are_not_unquoted_values(text: str) -> None:
         ("\u00e9 [k=\u201ea, b\u201c]", ["\u201ea, b\u201c"]),
     ],
 )
-def test_it_is_found_whole(text: str, loose: list[str]) -> None:
+def test_unquoted_value_is_found_completely(text: str, loose: list[str]) -> None:
     assert found(text) == loose
 
 

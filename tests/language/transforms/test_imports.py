@@ -216,7 +216,7 @@ def test_a_failure_that_an_imported_graph_would_pass_over_is_reported() -> None:
     assert passed_over(unasked) == [into, out_of]
 
 
-def test_one_file_can_be_imported_twice_and_one_import_lead_to_the_other_and_itself() -> None:
+def test_file_can_be_imported_twice() -> None:
     main = """digraph Main {
         start [shape=Mdiamond]
         one [type=import, file="review.dot"]
@@ -301,7 +301,7 @@ def test_imported_elements_have_spans_in_their_file() -> None:
     )
 
 
-def test_a_file_with_mistakes_reports_each_and_one_at_the_placeholder() -> None:
+def test_mistakes_of_an_imported_file_are_reported() -> None:
     broken = "digraph B {\n  a -- b\n  c [x=]\n}"
     result = made(MAIN, {"review.dot": broken})
     assert [(one.rule, one.span.file, one.span.line) for one in result.found] == [

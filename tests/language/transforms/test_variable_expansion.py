@@ -70,7 +70,7 @@ def test_an_input_that_was_not_given_stays() -> None:
         ("ticket.id", "did you mean ticket?"),
     ],
 )
-def test_an_input_that_is_not_declared_is_an_error_at_its_place(
+def test_undeclared_input_is_an_error_at_its_position(
     name: str, fix: str, inputs: Mapping[str, str] | None
 ) -> None:
     graph, (one,), text = applied(f"Fix ${{inputs.{name}}}!", inputs)

@@ -34,7 +34,7 @@ def control(twin: ProviderTwin, path: str, method: str = "GET", **more: Any) -> 
     return httpx.request(method, twin.control_url + path, headers=token, **more)
 
 
-def test_one_request_is_shown_whole(provider_twin: StartTwin) -> None:
+def test_control_api_shows_a_complete_request(provider_twin: StartTwin) -> None:
     twin = provider_twin(ANY)
     long = "x" * 300_000
     httpx.post(

@@ -32,7 +32,7 @@ def test_log_keeps_the_latest_entries() -> None:
     assert (numbers(log), log.dropped, log.count) == ([4, 5], 3, 5)
 
 
-def test_large_ones_are_dropped_sooner_but_the_newest_never() -> None:
+def test_large_entries_are_dropped_first_except_the_newest() -> None:
     assert numbers(logged(40, 40, 40, max_bytes=100)) == [2, 3]
     assert numbers(logged(40, 500, max_bytes=100)) == [2]
     assert numbers(logged(500, 40, 40, max_bytes=100)) == [2, 3]

@@ -68,7 +68,7 @@ def test_invalid_expressions_are_found_when_loaded(written: str) -> None:
         Template(written)
 
 
-def test_it_knows_which_names_it_asks_for() -> None:
+def test_template_lists_its_names() -> None:
     template = Template(["{{ path.id }} {{ path['b'] }}", {"x": "{{ now }}"}])
     assert template.names == {"path", "now"}
     assert template.from_path == {"id", "b"}

@@ -57,5 +57,5 @@ def test_a_mark_is_no_part_of_its_block() -> None:
     assert not is_marked
 
 
-def test_a_mark_for_all_is_one_on_the_last_block() -> None:
+def test_top_level_cache_control_marks_the_last_block() -> None:
     assert [one for *_, one in blocks([TEXT, TEXT], system="s", **MARK)] == [False, False, True]

@@ -70,7 +70,7 @@ def test_an_error_in_the_middle_is_an_event_of_its_own() -> None:
     }
 
 
-def test_a_malformed_event_is_not_one_that_clients_skip() -> None:
+def test_malformed_event_is_not_skipped_by_clients() -> None:
     fault = '{ kind = "malformed", after = 2 }'
     script = f'rules = [{{ answer = {{ text = "a", fault = {fault} }} }}]'
     pieces = stream("anthropic", script).pieces

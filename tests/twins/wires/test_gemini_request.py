@@ -15,7 +15,7 @@ def test_a_signature_comes_back_in_either_alphabet(text: str) -> None:
             assert is_signature(back, thought=thought)
 
 
-def test_another_thoughts_signature_is_none() -> None:
+def test_signature_of_another_text_is_rejected() -> None:
     assert not is_signature(sign_thought("a"), thought="b")
     assert not is_signature(sign_thought("a"))
     assert not is_signature(sign("a"), thought="a")

@@ -139,7 +139,7 @@ def test_a_workspace_is_opened_again_as_it_was_left(project: Project) -> None:
     assert project.snapshots[-1][1].ignored == ("x.log",)
 
 
-def test_a_run_has_one_workspace(project: Project) -> None:
+def test_second_workspace_of_a_run_is_an_error(project: Project) -> None:
     asyncio.run(project.workspace())
     with pytest.raises(WorkspaceExists, match="has a workspace"):
         asyncio.run(project.workspace())

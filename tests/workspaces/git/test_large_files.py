@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 import shutil
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -92,14 +91,7 @@ def image(project: Project) -> Path:
     return keep_large(project.folder / ".git", IMAGE)
 
 
-@dataclass
-class Told:
-    """What was told."""
-
-    words: list[str] = field(default_factory=list[str])
-
-
-async def workspace_of(project: Project, told: Told | None = None) -> Dimension:
+async def workspace_of(project: Project, messages: list[str] | None = None) -> Dimension:
     return await create_isolated(
         await project.repository(),
         state=project.state,
@@ -108,7 +100,7 @@ async def workspace_of(project: Project, told: Told | None = None) -> Dimension:
         author=AUTHOR,
         environment=environment,
         on_snapshot=project.hear,
-        tell=(told or Told()).words.append,
+        tell=(messages if messages is not None else []).append,
     )
 
 
@@ -121,8 +113,9 @@ async def test_submodules_are_checked_out_at_the_base_commit(
 ) -> None:
     write(project.folder / "vendor/lib", {"lib.c": "int changed;\n"})
     git(project.folder / "vendor/lib", "commit", "-q", "-a", "-m", "newer, and not in the project")
-    before, told = everything(project.folder), Told()
-    workspace = await workspace_of(project, told)
+    before = everything(project.folder)
+    messages: list[str] = []
+    workspace = await workspace_of(project, messages)
     base = workspace.base
     assert library_in(workspace.folder) == LIBRARY | {
         "vendor/lib/.gitmodules": (library / ".gitmodules").read_bytes()
@@ -142,7 +135,7 @@ async def test_submodules_are_checked_out_at_the_base_commit(
     again = await project.workspace_again()
     assert await again.snapshot("again") == base.candidate
     assert library_in((await again.fork("b", base.candidate)).folder) == library_in(fork.folder)
-    assert told.words == []
+    assert messages == []
     shutil.rmtree(project.folder / ".git/refs/attractor")
     assert everything(project.folder) == before
 
@@ -175,10 +168,10 @@ async def test_changes_in_a_submodule_are_reported_and_not_kept(
 
 def test_missing_submodule_is_reported(project: Project, library: Path) -> None:
     shutil.rmtree(project.folder / ".git/modules/vendor/lib/modules")
-    told = Told()
-    workspace = asyncio.run(workspace_of(project, told))
+    messages: list[str] = []
+    workspace = asyncio.run(workspace_of(project, messages))
     assert set(library_in(workspace.folder)) == {"vendor/lib/lib.c", "vendor/lib/.gitmodules"}
-    [words] = told.words
+    [words] = messages
     assert words.startswith("The run works without the submodule vendor/lib/deep/inner: ")
     assert "git submodule update --init" in words
 
@@ -194,25 +187,26 @@ def test_submodule_name_outside_the_repository_is_rejected(
     (project.folder / "vendor/lib/.git").unlink()
     git(project.folder, "add", ".gitmodules")
     git(project.folder, "commit", "-q", "-m", "led astray")
-    told = Told()
-    workspace = asyncio.run(workspace_of(project, told))
+    messages: list[str] = []
+    workspace = asyncio.run(workspace_of(project, messages))
     assert library_in(workspace.folder) == {}
-    assert "without the submodule vendor/lib:" in told.words[0]
+    assert "without the submodule vendor/lib:" in messages[0]
 
 
 def test_submodules_of_hidden_folders_stay_hidden(project: Project, library: Path) -> None:
     add_submodule(project.folder, library, "scenarios/lib")
-    told = Told()
-    workspace = asyncio.run(workspace_of(project, told))
+    messages: list[str] = []
+    workspace = asyncio.run(workspace_of(project, messages))
     assert not (workspace.folder / "scenarios").exists()
-    assert told.words == []
+    assert messages == []
 
 
 async def test_large_files_are_checked_out_and_the_tree_keeps_pointers(
     project: Project, image: Path, tmp_path: Path
 ) -> None:
-    before, told = everything(project.folder), Told()
-    workspace = await workspace_of(project, told)
+    before = everything(project.folder)
+    messages: list[str] = []
+    workspace = await workspace_of(project, messages)
     base = workspace.base
     found = contents(workspace.folder)
     assert found["image.png"] == found["docs/an a.dat"] == IMAGE
@@ -238,7 +232,7 @@ async def test_large_files_are_checked_out_and_the_tree_keeps_pointers(
     image.rename(tmp_path / "elsewhere")
     again = await project.workspace_again()
     assert contents((await again.fork("b", base.candidate)).folder) == found
-    [words] = told.words
+    [words] = messages
     assert words.endswith("only pointers: docs/lost.png. Fetch them with `git lfs pull`.")
     (tmp_path / "elsewhere").rename(image)
     shutil.rmtree(project.folder / ".git/refs/attractor")
@@ -275,20 +269,20 @@ async def test_large_files_of_a_submodule_are_checked_out(project: Project, libr
     git(inside, "commit", "-q", "-m", "large files")
     git(project.folder, "commit", "-q", "-a", "-m", "newer")
     keep_large(project.folder / ".git/modules/vendor/lib", IMAGE)
-    told = Told()
-    workspace = await workspace_of(project, told)
+    messages: list[str] = []
+    workspace = await workspace_of(project, messages)
     assert (workspace.folder / "vendor/lib/a.png").read_bytes() == IMAGE
     assert await workspace.snapshot("untouched") == workspace.base.candidate
     assert project.snapshots[-1][1].skipped == ()
-    assert "only pointers: vendor/lib/b.png." in told.words[0]
+    assert "only pointers: vendor/lib/b.png." in messages[0]
 
 
 def test_incomplete_large_file_counts_as_missing(project: Project, image: Path) -> None:
     image.write_bytes(IMAGE[:-1])
-    told = Told()
-    workspace = asyncio.run(workspace_of(project, told))
+    messages: list[str] = []
+    workspace = asyncio.run(workspace_of(project, messages))
     assert contents(workspace.folder)["image.png"] == pointer(IMAGE).encode()
-    assert "docs/an a.dat, docs/lost.png, image.png" in told.words[0]
+    assert "docs/an a.dat, docs/lost.png, image.png" in messages[0]
 
 
 @given(size=st.integers(0, 10**15 - 1), oid=st.binary(min_size=32, max_size=32))

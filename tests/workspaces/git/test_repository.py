@@ -49,7 +49,7 @@ _PIECES = st.lists(
 
 @settings(deadline=None, max_examples=count(ci=15, full=300))
 @given(names=st.lists(_PIECES, min_size=1, max_size=20, unique=True))
-def test_git_takes_every_name_that_is_not_one(names: list[str]) -> None:
+def test_git_accepts_every_name_that_is_not_reserved(names: list[str]) -> None:
     kept = [name for name in names if not is_dot_git(name.encode()) and name not in (".", "..")]
     lines = "".join(f"100644 {'e' * 40}\t{name}\0" for name in kept)
     with tempfile.TemporaryDirectory() as folder:

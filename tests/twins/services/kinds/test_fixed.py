@@ -1,7 +1,7 @@
 from tests.twins.services.asking import Asked, fixed
 
 
-def test_it_answers_with_the_values_of_the_request() -> None:
+def test_fixed_route_reads_the_request() -> None:
     plain = 'm = "{{ method }}", q = "{{ query.q }}", b = "{{ body }}", v = "{{ visit }}"'
     told = f"{{ {plain}, h = \"{{{{ header['X-A'] }}}}\" }}"
     ask = Asked(fixed(told, "status = 203"))
@@ -11,7 +11,7 @@ def test_it_answers_with_the_values_of_the_request() -> None:
     )
 
 
-def test_it_sees_the_state() -> None:
+def test_fixed_route_reads_the_state() -> None:
     told = '["{{ state.c.a.name }}", "{{ state.plain }}", "{{ state.c | length }}"]'
     ask = Asked('state = { plain = "p", c = [{ id = "a", name = "A" }] }\n' + fixed(told))
     assert ask("GET /x") == (200, ["A", "p", 1])

@@ -22,7 +22,7 @@ def names(answer: tuple[int, Any]) -> list[str]:
     ("query", "found"),
     [("", ["ada", "bo"]), ("?city=Oslo", ["bo"]), ("?age=36&expand[]=x", ["ada"]), ("?age=x", [])],
 )
-def test_it_filters_by_the_query(query: str, found: list[str]) -> None:
+def test_list_is_filtered_by_the_query(query: str, found: list[str]) -> None:
     assert names(Asked(PEOPLE + ROUTE)(f"GET /people{query}")) == found
 
 
@@ -41,11 +41,11 @@ def test_unknown_query_parameters_are_rejected() -> None:
         ("none", ["ada", "bo"]),
     ],
 )
-def test_it_sorts(sort: str, found: list[str]) -> None:
+def test_list_is_sorted(sort: str, found: list[str]) -> None:
     assert names(Asked(f'{PEOPLE}{ROUTE}sort = "{sort}"')("GET /people")) == found
 
 
-def test_it_may_be_narrowed_by_the_path() -> None:
+def test_list_is_filtered_by_the_path() -> None:
     route = ROUTE.replace("/people", "/in/{city}")
     ask = Asked(PEOPLE + route + 'where = { city = "{{ path.city }}" }')
     assert names(ask("GET /in/Oslo")) == ["bo"]

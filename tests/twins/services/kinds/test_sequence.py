@@ -19,7 +19,7 @@ def test_answers_come_in_order_and_then_as_declared(then: str, last: tuple[int, 
     assert ask("GET /x")[0] == 202
 
 
-def test_behind_the_last_one_it_may_fail() -> None:
+def test_sequence_may_fail_after_its_last_answer() -> None:
     ask = Asked(ROUTE.replace("{then}", "fail"))
     status, body = [ask("GET /x") for _ in range(3)][-1]
     assert (status, body["error"]["code"]) == (500, "sequence_ended")
