@@ -14,7 +14,7 @@ from pathlib import Path
 from attractor.environments.memory import MemoryExecutionEnvironment
 from attractor.workspaces.create.isolated import create_isolated
 from attractor.workspaces.dimension import Dimension
-from attractor.workspaces.git.commits import Author
+from attractor.workspaces.git.object_store import Author
 from attractor.workspaces.git.repository import open_repository
 from benchmarks.folders import Folders
 from benchmarks.ratios import Ratio, report

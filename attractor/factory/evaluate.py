@@ -1,4 +1,4 @@
-"""Evaluates a run: plays its suite on its tree, records the results, and asks the gate."""
+"""Evaluates a run: checks its protected paths, plays its suite on its tree, and asks the gate."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,6 +6,8 @@ from pathlib import Path
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import ChainBroken, VerificationError
 from attractor.base.hash_chain import GENESIS
+from attractor.base.toml import printable
+from attractor.engine.context import shorten
 from attractor.engine.journal.checkpoint import verify_journal
 from attractor.engine.run_folder.layout import (
     NAMES,
@@ -14,28 +16,105 @@ from attractor.engine.run_folder.layout import (
     read_manifest,
 )
 from attractor.engine.run_folder.open_run import OpenRun
+from attractor.engine.seams import Workspace
+from attractor.engine.state.attempts import TreeId
 from attractor.engine.state.run_state import AWAITING_DECISION, EVALUATING, QUEUED
 from attractor.engine.storage.json_files import write_document
 from attractor.environments.environment import Promises
 from attractor.environments.selection import EnvironmentChoice
-from attractor.factory.decision_records import DECIDED
 from attractor.factory.errors import NotDecidable
-from attractor.factory.evaluation_records import (
+from attractor.factory.gate import GateInput, GateReport, gate
+from attractor.factory.ledger import Ledger, LedgerEntry, ProjectIdentity
+from attractor.factory.records import (
     BEGUN,
+    DECIDED,
     EVALUATED,
     EvaluationPool,
     EvaluationStart,
     evaluated_to_record,
 )
-from attractor.factory.gate import GateInput, GateReport, gate
-from attractor.factory.ledger import Ledger, LedgerEntry
-from attractor.factory.project import ProjectIdentity
-from attractor.factory.protected_paths import protected_changes
 from attractor.factory.run_facts import FactoryStores, RunFacts, facts_of
 from attractor.factory.trials import EvaluationId, TrialLog, TrialStore, events_of
 from attractor.pipeline.components.run_components import PreparedRun
 from attractor.scenarios.evaluation import TrialResult, evaluate
-from attractor.scenarios.sealed_suite import SealedSuite
+from attractor.scenarios.suite_reader import SealedSuite
+from attractor.workspaces.dimension import Dimension
+from attractor.workspaces.git.gitignore import IgnoreRules
+from attractor.workspaces.result_tree import is_modules, refused_attributes
+
+PROTECTED = (
+    "/scenarios",
+    "/runs",
+    "/agents",
+    "/attractor.toml",
+    # CI configurations, which run when a branch is pushed.
+    "/.github/workflows",
+    "/.github/actions",
+    "/.gitea/workflows",
+    "/.forgejo/workflows",
+    "/.gitlab-ci.y*ml",
+    "/.gitlab/ci",
+    "/.ci",
+    "/.circleci",
+    "/.buildkite",
+    "/.woodpecker*",
+    "/.travis.y*ml",
+    "/.drone.y*ml",
+    "/.cirrus.y*ml",
+    "/.appveyor.y*ml",
+    "/appveyor.y*ml",
+    "/azure-pipelines.y*ml",
+    "/bitbucket-pipelines.y*ml",
+    "/Jenkinsfile",
+)
+"""Patterns (as in `.gitignore`, ignoring case) of paths that no candidate may change."""
+
+MOST = 50
+LONGEST = 200
+
+
+async def protected_changes(
+    workspace: Workspace, tree: TreeId, *, more: Sequence[str] = (), allowed: Sequence[str] = ()
+) -> tuple[str, ...]:
+    """Return the protected paths that changed since the start of the run."""
+    base = workspace.base.candidate
+    offending: Sequence[str] = ()
+    if isinstance(workspace, Dimension):
+        offending = await refused_attributes(workspace.store, base, tree)
+    changed = await workspace.changed(base, tree)
+    return protected_paths(changed, offending=offending, more=more, allowed=allowed)
+
+
+def protected_paths(
+    changed: Sequence[str],
+    *,
+    offending: Sequence[str] = (),
+    more: Sequence[str] = (),
+    allowed: Sequence[str] = (),
+) -> tuple[str, ...]:
+    """Return the changed paths that are protected, shortened, up to 50.
+
+    `offending` are paths that git refuses. `more` patterns are protected too, and `allowed` ones
+    are not, except for `.gitmodules`.
+    """
+    lines = [*PROTECTED, *more, *(f"!{one}" for one in allowed)]
+    rules = IgnoreRules({}, [line.casefold() for line in lines])
+    found = {path for path in changed if _is_protected(path, rules)} | set(offending)
+    shown = {shorten(printable(_without_scenario(path)), LONGEST) for path in found}
+    return tuple(sorted(shown)[:MOST])
+
+
+def _without_scenario(path: str) -> str:
+    # The rest of the path may be the name of a holdout, if agents work in place.
+    folder, slash, _ = path.partition("/")
+    return folder + slash if folder.casefold() == "scenarios" else path
+
+
+def _is_protected(path: str, rules: IgnoreRules) -> bool:
+    # Some file systems ignore case.
+    name = path.casefold().encode("utf-8", "surrogateescape")
+    return rules.ignores_file(name) or any(map(is_modules, name.split(b"/")))
+
 
 GATE_EVALUATED = "GateEvaluated"
 REQUESTED = "EvaluationRequested"

@@ -1,4 +1,4 @@
-"""The ledger: evaluations and decisions of all runs, as sealed and chained lines.
+"""The ledger: evaluations and decisions of all runs, with their projects, as chained lines.
 
 It is in the state folder with its key, which no tool can read. `ledger.head` records the last line,
 so that a truncated ledger is detected; after a crash it may be one line behind. A state folder
@@ -7,7 +7,7 @@ that was restored from an old backup is only detected by the run directories.
 
 import hmac
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 
@@ -26,6 +26,9 @@ from attractor.base.hash_chain import (
 from attractor.base.journal import Journal, read_lines
 from attractor.base.json import Json, JsonObject, canonical_json, parse_json
 from attractor.base.locks import FileLock
+from attractor.engine.run_folder.layout import RunDirectory, read_manifest
+from attractor.engine.storage.json_files import Fields
+from attractor.factory.errors import CopiedRun, OtherProject
 
 OWNER_ONLY = 0o600
 
@@ -211,3 +214,67 @@ def _entry(record: Json) -> LedgerEntry:
             return LedgerEntry(kind, run_id, time, data, ChainHead(seq, digest))
         case _:
             raise TypeError("unknown format of a verified ledger line")
+
+
+PROJECT_FILE = ".project"
+ID_BYTES = 16
+
+
+@dataclass(frozen=True)
+class ProjectIdentity:
+    """The project of this call: its runs folder and its random id."""
+
+    runs_dir: Path
+    lock: Path
+    randomness: Callable[[int], bytes]
+
+    def project_id(self) -> str:
+        """Return the id of the project, or "" before its first run."""
+        file = self.runs_dir / PROJECT_FILE
+        return file.read_text("ascii").strip() if file.exists() else ""
+
+    def create_id(self) -> str:
+        """Return the id of the project, created for the first run."""
+        with FileLock(self.lock).acquire(wait=PATIENCE_S, purpose="attractor: project"):
+            if not self.project_id():
+                _make_runs_folder(self.runs_dir)
+                project_id = self.randomness(ID_BYTES).hex()
+                write_whole(self.runs_dir / PROJECT_FILE, f"{project_id}\n")
+        return self.project_id()
+
+    def describe(self, root: Path) -> dict[str, Json]:
+        """Return the project and directory of a new run, for the ledger."""
+        return {"project": self.create_id(), "directory": str(root.resolve())}
+
+    def require_own(self, root: Path, created: LedgerEntry) -> None:
+        """Refuse a run of another project, and a copy of a run."""
+        fields = Fields(created.data, "ledger: created")
+        begun = Path(fields.text("directory"))
+        if fields.text("project") != self.project_id():
+            raise OtherProject(
+                f"{root} is a run of another project",
+                hint=f"go to its project: the run started in {begun}",
+            )
+        root = root.resolve()
+        if root.name != begun.name:
+            raise CopiedRun(
+                f"run {created.run_id} was renamed from {begun.name} to {root}",
+                hint=f"use {begun}, or restore the name",
+            )
+        if root != begun and _contains_run(begun, created.run_id):
+            raise CopiedRun(
+                f"{root} is a copy of run {created.run_id} in {begun}",
+                hint="use the original, or move it away to continue with the copy",
+            )
+
+
+def _make_runs_folder(runs_dir: Path) -> None:
+    """Create the runs folder, ignored by git."""
+    if not runs_dir.exists():
+        runs_dir.mkdir(parents=True)
+        write_whole(runs_dir / ".gitignore", "*\n")
+
+
+def _contains_run(folder: Path, run_id: str) -> bool:
+    directory = RunDirectory(folder)
+    return directory.manifest.exists() and read_manifest(directory).run_id == run_id

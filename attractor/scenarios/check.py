@@ -13,8 +13,7 @@ from attractor.base.registry import Registry
 from attractor.base.toml import KeyPath, dotted
 from attractor.base.toml_errors import TomlMistake
 from attractor.environments.environment import ExecutionEnvironment
-from attractor.scenarios.errors import mistakes_of
-from attractor.scenarios.suite import CheckSpec, Scenario, ServiceStep, SuiteTable
+from attractor.scenarios.suite import CheckSpec, Scenario, ServiceStep, SuiteTable, mistakes_of
 
 
 @dataclass(frozen=True)

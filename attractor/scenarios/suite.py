@@ -1,10 +1,16 @@
-"""Suites: scenarios with steps and checks, and the limits of the gate."""
+"""Suites: scenarios with steps and checks, the limits of the gate, and the errors of suites.
+
+UsageError
+└── InvalidSuite             2  an invalid suite
+VerificationError
+└── SuiteChanged             6  a sealed suite that differs from its seal
+"""
 
 import re
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from fractions import Fraction
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal, Never, cast
 
 from pydantic import (
     AfterValidator,
@@ -14,12 +20,16 @@ from pydantic import (
     Discriminator,
     Field,
     Tag,
+    ValidationError,
     field_validator,
     model_validator,
 )
 
 from attractor.base.durations import parse_duration
-from attractor.base.errors import InvalidDuration
+from attractor.base.errors import InvalidDuration, UsageError, VerificationError
+from attractor.base.toml import KeyPath
+from attractor.base.toml_errors import Fault, TomlMistake, explain_faults
+from attractor.config.schema import child, keys_at
 
 MOST_TRIALS = 1000
 """The maximum number of trials of a scenario."""
@@ -197,3 +207,28 @@ class Suite(SuiteTable):
     def of_split(self, split: str) -> Sequence[Scenario]:
         """Return the scenarios of a split, ordered by id."""
         return [one for one in self.scenarios if one.split == split]
+
+
+class InvalidSuite(UsageError):
+    """This suite is invalid."""
+
+    hint = "fix the file"
+
+
+class SuiteChanged(VerificationError):
+    """A sealed suite differs from its seal."""
+
+
+def mistakes_of(
+    error: ValidationError, model: type[BaseModel], value: object, at: KeyPath = ()
+) -> list[TomlMistake]:
+    """Turn pydantic's faults of the value under a key into mistakes."""
+
+    def known(fault: Fault) -> tuple[str, ...]:
+        shape: object = model
+        for part in fault["loc"][:-1]:
+            shape = STEP_KINDS.get(str(part)) or child(shape, part)
+        return keys_at(shape, ()) if shape is not Never else ()
+
+    faults = error.errors(include_url=False)
+    return explain_faults(faults, value, at=at, known=known, ignored_steps=STEP_KINDS.keys())

@@ -1,7 +1,13 @@
-"""Reads and validates the suite in a folder."""
+"""Reads and validates the suite in a folder, and stores sealed copies named by their hash.
 
+A copy is verified against its hash whenever it is read.
+"""
+
+import os
+import shutil
+import stat
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -9,12 +15,108 @@ from pydantic import BaseModel, ValidationError
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
+from attractor.base.files import file_error, make_private_folder, sync_folder, write_whole
+from attractor.base.json import canonical_json, content_hash
 from attractor.base.registry import Registry
 from attractor.base.toml_errors import InvalidToml, TomlMistake, TomlMistakes, parse_toml
 from attractor.scenarios.check import Check, check_mistakes, check_registry
-from attractor.scenarios.errors import InvalidSuite, mistakes_of
-from attractor.scenarios.suite import Scenario, Suite, SuiteSettings
-from attractor.scenarios.suite_files import list_suite_files, read_suite_file
+from attractor.scenarios.suite import (
+    InvalidSuite,
+    Scenario,
+    Suite,
+    SuiteChanged,
+    SuiteSettings,
+    mistakes_of,
+)
+
+MOST_BYTES = 16 * 1024 * 1024
+"""The maximum size of a file."""
+MOST_BYTES_TOGETHER = 256 * 1024 * 1024
+"""The maximum size of all files together."""
+MOST_FILES = 10_000
+"""The maximum number of files and folders."""
+
+_SPECIAL_FILES = {
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+    stat.S_IFLNK: "a link",
+}
+_MEBIBYTE = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class SuiteFile:
+    """A file of a suite, with its path in the folder."""
+
+    path: str
+    size: int
+    is_executable: bool
+
+
+def list_suite_files(folder: Path) -> list[SuiteFile]:
+    """Return the files of a suite folder without reading them; refuse special files."""
+    files: list[SuiteFile] = []
+    total = 0
+    for number, (path, status) in enumerate(_below(folder), 1):
+        if number > MOST_FILES:
+            raise InvalidSuite(f"{folder} contains more than {MOST_FILES} files", hint=_HINT)
+        if stat.S_ISDIR(status.st_mode):
+            continue
+        _require_file(path, status)
+        total += status.st_size
+        if total > MOST_BYTES_TOGETHER:
+            most = MOST_BYTES_TOGETHER // _MEBIBYTE
+            raise InvalidSuite(f"the files of {folder} exceed {most} MiB", hint=_HINT)
+        executable = bool(status.st_mode & stat.S_IXUSR)
+        files.append(SuiteFile(str(path.relative_to(folder)), status.st_size, executable))
+    return files
+
+
+def read_suite_file(path: Path) -> bytes:
+    """Read a file within the size limit."""
+    try:
+        # Non-blocking, in case a pipe replaced the file meanwhile.
+        file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(file, "rb") as opened:
+            _require_file(path, os.fstat(opened.fileno()))
+            content = opened.read(MOST_BYTES + 1)
+    except OSError as cause:
+        raise file_error("read", path, cause) from cause
+    if len(content) > MOST_BYTES:
+        raise _too_large(path)
+    return content
+
+
+_HINT = "remove unneeded files, or create large ones in the setup of a scenario"
+
+
+def _below(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
+    """Yield everything below a folder, without following links."""
+    waiting = [folder]
+    try:
+        while waiting:
+            with os.scandir(waiting.pop()) as entries:
+                for entry in entries:
+                    yield Path(entry.path), entry.stat(follow_symlinks=False)
+                    if entry.is_dir(follow_symlinks=False):
+                        waiting.append(Path(entry.path))
+    except OSError as cause:
+        raise file_error("read", folder, cause) from cause
+
+
+def _require_file(path: Path, status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        kind = _SPECIAL_FILES.get(stat.S_IFMT(status.st_mode), "not a regular file")
+        raise InvalidSuite(f"{path} is {kind}", hint="a suite contains only files and folders")
+    if status.st_size > MOST_BYTES:
+        raise _too_large(path)
+
+
+def _too_large(path: Path) -> InvalidSuite:
+    return InvalidSuite(f"{path} is larger than {MOST_BYTES // _MEBIBYTE} MiB", hint=_HINT)
+
 
 SPLITS = ("train", "holdout")
 SUITE_FILE = "suite.toml"
@@ -110,3 +212,79 @@ def _refuse_duplicates(values: Sequence[str], field: str, folder: Path) -> None:
             f"{folder}: two scenarios have the same {field}: {duplicates[0][:60]!r}",
             hint="change one of them",
         )
+
+
+OWNER_ONLY = 0o700
+OWNER_READS = 0o600
+
+
+@dataclass(frozen=True)
+class SealedSuite:
+    """A suite and the hash of its files."""
+
+    suite: Suite
+    seal: str
+    folder: Path
+
+
+def seal_suite(folder: Path, store: Path) -> SealedSuite:
+    """Validate a suite and store a copy of its folder."""
+    read_suite(folder)
+    seal = hash_of_folder(folder)
+    copy = store / seal
+    if not copy.exists():
+        _copy_suite(folder, copy)
+    return open_sealed(store, seal)
+
+
+def open_sealed(store: Path, seal: str) -> SealedSuite:
+    """Read a sealed suite, verified against its seal."""
+    folder = store / seal
+    if not folder.is_dir():
+        raise SuiteChanged(
+            f"the sealed suite {seal[:12]} is missing in {store}", hint="register the suite again"
+        )
+    if _hash_of_sealed(folder) != seal:
+        raise SuiteChanged(
+            f"the sealed suite {seal[:12]} in {store} was changed after sealing",
+            hint="restore it from a backup, or register the suite as a new version",
+        )
+    return SealedSuite(read_suite(folder), seal, folder)
+
+
+def hash_of_folder(folder: Path) -> str:
+    """Return the hash of the paths and contents of all files in a folder."""
+    hashes = {
+        one.path: content_hash(read_suite_file(folder / one.path))
+        for one in list_suite_files(folder)
+    }
+    return content_hash(canonical_json(dict(hashes)).encode())
+
+
+def _hash_of_sealed(folder: Path) -> str:
+    """Return the hash of a sealed copy, or "" if it contains invalid files."""
+    try:
+        return hash_of_folder(folder)
+    except InvalidSuite:
+        return ""
+
+
+def _copy_suite(folder: Path, copy: Path) -> None:
+    """Copy to a temporary folder and rename it, so that a crash leaves no incomplete copy."""
+    make_private_folder(copy.parent)
+    copy.parent.chmod(OWNER_ONLY)
+    partial_copy = copy.parent / f".{copy.name}.{os.getpid()}"
+    shutil.rmtree(partial_copy, ignore_errors=True)
+    make_private_folder(partial_copy)
+    for one in list_suite_files(folder):
+        make_private_folder((partial_copy / one.path).parent)
+        mode = OWNER_ONLY if one.is_executable else OWNER_READS
+        write_whole(partial_copy / one.path, read_suite_file(folder / one.path), mode=mode)
+    try:
+        partial_copy.rename(copy)
+    except OSError:
+        # Another process stored the same content meanwhile.
+        shutil.rmtree(partial_copy, ignore_errors=True)
+        if not copy.is_dir():
+            raise
+    sync_folder(copy.parent)

@@ -13,11 +13,10 @@ from pathlib import Path
 from attractor.base.dataclasses import dataclass
 from attractor.base.files import file_error
 from attractor.workspaces.create.isolated import BASE_REFS
-from attractor.workspaces.dimension_index import fork_folders
 from attractor.workspaces.files import in_thread
 from attractor.workspaces.folders import remove_folder, workspaces_folder
-from attractor.workspaces.git.git import Git
-from attractor.workspaces.run_store import RECORD_FILE, STORES, read_record
+from attractor.workspaces.git.repository import Git
+from attractor.workspaces.run_store import RECORD_FILE, STORES, fork_folders, read_record
 
 _BLOCK = 512
 

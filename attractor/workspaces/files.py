@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from attractor.base.files import file_error, write_fully
-from attractor.workspaces.git.trees import LINK, TreeEntry
+from attractor.workspaces.git.objects import LINK, TreeEntry
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC

@@ -1,29 +1,131 @@
-"""Stores the content of a folder as a tree, without git and its filters."""
+"""Stores the content of a folder as a tree, without git and its filters, and writes it back."""
 
 import errno
 import os
 import stat
-from collections.abc import Set
+from collections.abc import Mapping, Set
+from contextlib import suppress
 from dataclasses import field
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.files import file_error
+from attractor.base.files import file_error, write_whole
+from attractor.base.json import content_hash
+from attractor.engine.state.attempts import TreeId
+from attractor.workspaces.errors import FolderInUse
+from attractor.workspaces.files import write_files
 from attractor.workspaces.git.gitignore import IgnoreRules
-from attractor.workspaces.git.materials import NO_MATERIALS, Materials
-from attractor.workspaces.git.objects import LooseObjects
-from attractor.workspaces.git.reserved_names import is_dot_git, is_modules
-from attractor.workspaces.git.trees import (
+from attractor.workspaces.git.object_store import ObjectStore
+from attractor.workspaces.git.objects import (
     FILE,
     FOLDER,
     LINK,
+    NO_MATERIALS,
     PROGRAM,
+    SUBMODULE,
+    FlatTree,
+    LooseObjects,
+    Materials,
     text_of,
     write_folder,
 )
-from attractor.workspaces.result_tree import ProtectedPaths
-from attractor.workspaces.stat_cache import CachedFile, StatCache, cached_file
+from attractor.workspaces.result_tree import ProtectedPaths, is_dot_git, is_modules
+
+# A file can change twice within one tick of the system clock without a different time.
+RACY_NS = 10_000_000
+
+
+class CachedFile(NamedTuple):
+    """The status of a file and its object id, when it was last read."""
+
+    changed_ns: int
+    modified_ns: int
+    size: int
+    inode: int
+    mode: int
+    checked_ns: int
+    id: bytes
+
+    def is_valid(self, status: os.stat_result) -> bool:
+        """Return whether the file is certainly unchanged."""
+        return (
+            self.changed_ns == status.st_ctime_ns
+            and self.modified_ns == status.st_mtime_ns
+            and self.size == status.st_size
+            and self.inode == status.st_ino
+            and self.mode == status.st_mode
+            and self.changed_ns + RACY_NS < self.checked_ns
+            and self.modified_ns + RACY_NS < self.checked_ns
+        )
+
+
+def cached_file(status: os.stat_result, checked_ns: int, object_id: bytes) -> CachedFile:
+    """Return the entry of a file that was just read or written."""
+    return CachedFile(
+        status.st_ctime_ns,
+        status.st_mtime_ns,
+        status.st_size,
+        status.st_ino,
+        status.st_mode,
+        checked_ns,
+        object_id,
+    )
+
+
+StatCache = Mapping[bytes, CachedFile]
+"""The cache entries by path."""
+
+
+def filesystem_time(folder: Path, ours: Path) -> int:
+    """Return the time of the file system of a folder, in nanoseconds.
+
+    Without support for unnamed files, the time of `ours` is used: an agent would see a file in the
+    folder.
+    """
+    try:
+        return _time_of_nameless(folder)
+    except (AttributeError, OSError):
+        probe = ours / "now"
+        probe.touch(mode=0o600)
+        return probe.stat().st_mtime_ns
+
+
+def _time_of_nameless(folder: Path) -> int:
+    file = os.open(folder, os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+    try:
+        return os.fstat(file).st_mtime_ns
+    finally:
+        os.close(file)
+
+
+def save(cache: StatCache, path: Path) -> None:
+    """Write a stat cache to a file."""
+    lines = [
+        b"%d %d %d %d %d %d %s %s" % (*entry[:6], entry.id.hex().encode(), name)
+        for name, entry in cache.items()
+    ]
+    content = b"\0".join(lines)
+    write_whole(path, content_hash(content).encode() + b"\0" + content, sync=False)
+
+
+def load(path: Path) -> StatCache:
+    """Read a stat cache; a missing or corrupt one is empty, which only costs time."""
+    with suppress(OSError, ValueError):
+        checksum, _, content = path.read_bytes().partition(b"\0")
+        if checksum == content_hash(content).encode():
+            return dict(map(_parse, filter(None, content.split(b"\0"))))
+    return {}
+
+
+def _parse(line: bytes) -> tuple[bytes, CachedFile]:
+    *numbers, object_id, name = line.split(b" ", 7)
+    changed, modified, size, inode, mode, checked = map(int, numbers)
+    file_id = bytes.fromhex(object_id.decode())
+    return name, CachedFile(changed, modified, size, inode, mode, checked, file_id)
+
 
 LARGEST_FILE = 1 << 30
 DEEPEST = 200
@@ -274,3 +376,33 @@ class _Walk:
 
     def _skip(self, path: bytes, reason: SkipReason) -> None:
         self.skipped.append(SkippedPath(text_of(path), reason))
+
+
+async def export_tree(store: ObjectStore, tree: TreeId, to: Path, materials: Materials) -> None:
+    """Write the files and materials of a tree into a new or empty folder."""
+    make_folder(to)
+    if any(to.iterdir()):
+        raise FolderInUse(f"{to} is not empty")
+    await write_out(store, materials.added_to(await store.files_of(tree)), to)
+
+
+async def write_out(store: ObjectStore, files: FlatTree, folder: Path) -> StatCache:
+    """Write files into a folder, and return their stat cache."""
+    entries = [(path, entry) for path, entry in files.items() if entry.mode != SUBMODULE]
+    written = await store.with_blobs(
+        [entry.id for _, entry in entries], partial(write_files, folder, entries)
+    )
+    now_ns = filesystem_time(folder, store.folder)
+    return {
+        path: cached_file(written[path], now_ns, entry.id)
+        for path, entry in entries
+        if entry.mode != LINK
+    }
+
+
+def make_folder(folder: Path) -> None:
+    """Create a folder, if missing."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as cause:
+        raise file_error("create", folder, cause) from cause

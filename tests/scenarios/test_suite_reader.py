@@ -11,12 +11,23 @@ from pathlib import Path
 import pytest
 
 from attractor.base.errors import ExitCode, FileError
-from attractor.scenarios import suite_files
-from attractor.scenarios.errors import InvalidSuite, SuiteChanged
-from attractor.scenarios.sealed_suite import hash_of_folder, open_sealed, seal_suite
-from attractor.scenarios.suite import CommandStep, RequestStep, ServiceStep
-from attractor.scenarios.suite_files import MOST_BYTES, list_suite_files, read_suite_file
-from attractor.scenarios.suite_reader import read_suite
+from attractor.scenarios import suite_reader as suite_files
+from attractor.scenarios.suite import (
+    CommandStep,
+    InvalidSuite,
+    RequestStep,
+    ServiceStep,
+    SuiteChanged,
+)
+from attractor.scenarios.suite_reader import (
+    MOST_BYTES,
+    hash_of_folder,
+    list_suite_files,
+    open_sealed,
+    read_suite,
+    read_suite_file,
+    seal_suite,
+)
 from tests.scenarios.suites import SCENARIO, SUITE, write_suite
 
 FULL = """

@@ -14,8 +14,8 @@ from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.run_folder.open_run import open_run
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.run_state import AWAITING_DECISION, CANCELED, EVALUATING, FAILED
-from attractor.factory.evaluation_records import EVALUATED
 from attractor.factory.launch import launch
+from attractor.factory.records import EVALUATED
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.request import RunRequest, WorkspaceKind
 from attractor.pipeline.runs.lookup import RunSummary, list_runs

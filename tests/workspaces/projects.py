@@ -11,7 +11,7 @@ from pathlib import Path
 from attractor.environments.memory import MemoryExecutionEnvironment
 from attractor.workspaces.create.isolated import create_isolated, reopen_workspace
 from attractor.workspaces.dimension import Dimension
-from attractor.workspaces.git.commits import Author
+from attractor.workspaces.git.object_store import Author
 from attractor.workspaces.git.repository import Repository, open_repository
 from attractor.workspaces.snapshot import Snapshot
 from tests.repositories import copy_project

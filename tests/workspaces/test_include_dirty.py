@@ -12,7 +12,7 @@ import pytest
 from attractor.workspaces.create.isolated import create_isolated
 from attractor.workspaces.dimension import Dimension
 from attractor.workspaces.errors import GitFailed
-from attractor.workspaces.git.run_branch import StageTree, write_run_branch
+from attractor.workspaces.git.checkouts import StageTree, write_run_branch
 from attractor.workspaces.git.uncommitted import WorkTree
 from tests.workspaces.git.test_large_files import (
     IMAGE,

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attractor.workspaces.git.objects import LooseObjects
-from attractor.workspaces.git.trees import (
+from attractor.workspaces.git.objects import (
     FILE,
     SUBMODULE,
     FlatTree,
+    LooseObjects,
     TreeChange,
     TreeEntry,
     write_tree,

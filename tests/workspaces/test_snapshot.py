@@ -13,27 +13,25 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attractor.base.errors import FileError
-from attractor.workspaces.git.commits import bring_commit, write_commit
+from attractor.workspaces.git.checkouts import RunBranch, StageTree, write_run_branch
 from attractor.workspaces.git.gitignore import IgnoreRules
+from attractor.workspaces.git.object_store import bring_commit, write_commit
 from attractor.workspaces.git.objects import LooseObjects, object_id
-from attractor.workspaces.git.reserved_names import is_dot_git, refused_attributes
-from attractor.workspaces.git.run_branch import RunBranch, StageTree, write_run_branch
+from attractor.workspaces.result_tree import is_dot_git, refused_attributes
 from attractor.workspaces.snapshot import (
     DEEPEST,
+    RACY_NS,
+    CachedFile,
     SkippedPath,
     SkipReason,
     Snapshot,
     SnapshotRules,
-    take_snapshot,
-)
-from attractor.workspaces.stat_cache import (
-    RACY_NS,
-    CachedFile,
     StatCache,
     cached_file,
     filesystem_time,
     load,
     save,
+    take_snapshot,
 )
 from tests.counts import count
 from tests.workspaces.projects import AUTHOR, RUN, Project, git, write

@@ -24,8 +24,7 @@ from attractor.pipeline.workspace.stage_commits import EMAIL, NAME
 from attractor.workspaces.create.from_folder import create_in_place, create_like
 from attractor.workspaces.create.isolated import create_isolated
 from attractor.workspaces.dimension import Dimension
-from attractor.workspaces.git.commits import Author
-from attractor.workspaces.git.object_store import ObjectStore, share_objects
+from attractor.workspaces.git.object_store import Author, ObjectStore, share_objects
 from attractor.workspaces.git.repository import open_repository
 from attractor.workspaces.run_store import STORES, open_store, read_record
 

@@ -45,17 +45,12 @@ from attractor.pipeline.preflight.secrets import (
 from attractor.pipeline.request import RunRequest, WorkspaceKind
 from attractor.pipeline.source.read import PipelineSource, project_of
 from attractor.pipeline.workspace.create import HEAD, choose_sandbox, kept_out
-from attractor.workspaces.create.from_folder import read_copy_rules
-from attractor.workspaces.create.ignore_files import read_commit_rules
+from attractor.workspaces.create.from_folder import read_commit_rules, read_copy_rules
 from attractor.workspaces.errors import FolderTooLarge, NotARepository, UnknownCommit
 from attractor.workspaces.git.gitignore import IgnoreRules
 from attractor.workspaces.git.repository import open_repository
 from attractor.workspaces.result_tree import EXCLUDED, protected_paths
-from attractor.workspaces.setup.ignored_files import (
-    carry_problem,
-    is_plain_entry,
-    read_only_problem,
-)
+from attractor.workspaces.setup.cache import carry_problem, is_plain_entry, read_only_problem
 from attractor.workspaces.snapshot import SnapshotRules
 
 if TYPE_CHECKING:

@@ -24,12 +24,11 @@ from attractor.workspaces.folders import (
     prepare_workspaces_folder,
     remove_abandoned_folders,
 )
-from attractor.workspaces.git.commits import Author
-from attractor.workspaces.git.git import find_git_dir
-from attractor.workspaces.git.repository import open_repository
+from attractor.workspaces.git.object_store import Author
+from attractor.workspaces.git.repository import find_git_dir, open_repository
 from attractor.workspaces.git.uncommitted import WorkTree, has_uncommitted
 from attractor.workspaces.run_store import STORES, recorded_folders
-from attractor.workspaces.setup.ignored_files import is_plain_entry
+from attractor.workspaces.setup.cache import is_plain_entry
 from attractor.workspaces.setup.preparation import Preparation
 
 

@@ -25,8 +25,8 @@ from attractor.pipeline.workspace.stage_commits import stage_commits
 from attractor.workspaces.create.isolated import reopen_workspace
 from attractor.workspaces.dimension import Dimension
 from attractor.workspaces.files import in_thread
+from attractor.workspaces.git.checkouts import write_run_branch
 from attractor.workspaces.git.repository import open_repository
-from attractor.workspaces.git.run_branch import write_run_branch
 
 BRANCH_WRITTEN = "RunBranchWritten"
 """The kind emitted when the stages are commits on a branch of the project."""

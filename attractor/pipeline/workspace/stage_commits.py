@@ -27,8 +27,8 @@ from attractor.engine.state.progress import LEFT_OUT, Visit, step_from_record
 from attractor.engine.storage.json_files import Fields
 from attractor.engine.walk.attempt import TOUCH_NO_FILES
 from attractor.language.graph.graph import Graph
-from attractor.workspaces.git.commits import Author
-from attractor.workspaces.git.run_branch import AT_BASE, StageTree
+from attractor.workspaces.git.checkouts import AT_BASE, StageTree
+from attractor.workspaces.git.object_store import Author
 
 NAME, EMAIL = "Attractor", "attractor@localhost"
 """Whose commits they are."""

@@ -14,30 +14,38 @@ from attractor.workspaces.dimension import (
     EnvironmentFactory,
     OnSnapshot,
 )
-from attractor.workspaces.dimension_index import DimensionIndex
-from attractor.workspaces.export import write_out
 from attractor.workspaces.files import in_thread
 from attractor.workspaces.folders import make_workspaces_folder, new_folder
-from attractor.workspaces.git.commits import Author, bring_commit, create_agent_repository
 from attractor.workspaces.git.gitignore import IgnoreRules
-from attractor.workspaces.git.large_files import find_large_files
-from attractor.workspaces.git.materials import NO_MATERIALS, materials_of
-from attractor.workspaces.git.object_store import ObjectStore
-from attractor.workspaces.git.repository import Repository
-from attractor.workspaces.git.submodules import find_submodules
-from attractor.workspaces.git.trees import (
+from attractor.workspaces.git.object_store import (
+    Author,
+    ObjectStore,
+    bring_commit,
+    create_agent_repository,
+)
+from attractor.workspaces.git.objects import (
     LINK,
+    NO_MATERIALS,
     SUBMODULE,
     FlatTree,
     TreeEntry,
     folders_above,
+    materials_of,
     text_of,
     write_tree,
 )
-from attractor.workspaces.git.uncommitted import WorkTree, commit_uncommitted
+from attractor.workspaces.git.repository import Repository
+from attractor.workspaces.git.submodules import find_submodules
+from attractor.workspaces.git.uncommitted import WorkTree, commit_uncommitted, find_large_files
 from attractor.workspaces.result_tree import EXCLUDED, candidate_files, protected_paths
-from attractor.workspaces.run_store import WorkspaceRecord, create_store, open_store, write_record
-from attractor.workspaces.snapshot import SnapshotRules
+from attractor.workspaces.run_store import (
+    DimensionIndex,
+    WorkspaceRecord,
+    create_store,
+    open_store,
+    write_record,
+)
+from attractor.workspaces.snapshot import SnapshotRules, write_out
 
 
 async def reopen_workspace(

@@ -1,16 +1,20 @@
-"""Writes loose git objects, without running git."""
+"""Git objects and trees as values: writes loose objects, and lists the paths of a tree."""
 
 import hashlib
 import io
 import os
 import secrets
+import stat
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from contextlib import suppress
+from dataclasses import field
+from itertools import chain
 from pathlib import Path
 from threading import Lock
 from typing import Literal
 
+from attractor.base.dataclasses import dataclass
 from attractor.base.files import file_error, remove_abandoned_files, write_fully, write_whole
 
 ObjectKind = Literal["blob", "tree", "commit"]
@@ -159,3 +163,134 @@ def _sync(path: Path) -> None:
             os.close(file)
     except OSError as cause:
         raise file_error("sync", path, cause) from cause
+
+
+FILE = 0o100644
+PROGRAM = 0o100755
+LINK = 0o120000
+FOLDER = 0o040000
+SUBMODULE = 0o160000
+
+
+@dataclass(frozen=True, slots=True)
+class TreeEntry:
+    """An entry of a tree: its mode and object id."""
+
+    mode: int
+    id: bytes
+
+
+FlatTree = Mapping[bytes, TreeEntry]
+"""The files of a tree by path; folders follow from the paths."""
+
+
+@dataclass(frozen=True, slots=True)
+class TreeChange:
+    """A path that differs between two trees; a missing entry is None."""
+
+    path: bytes
+    before: TreeEntry | None
+    after: TreeEntry | None
+
+
+def canonical_mode(mode: int) -> int:
+    """Return the mode that snapshots use for a file; old trees contain other modes."""
+    if stat.S_ISREG(mode):
+        return PROGRAM if mode & 0o100 else FILE
+    return mode
+
+
+def write_folder(objects: LooseObjects, entries: Iterable[tuple[bytes, int, bytes]]) -> bytes:
+    """Store a folder with its names, modes and ids; return its id."""
+    # Git sorts a folder as if its name ended with a slash.
+    by_name = sorted(
+        (name + b"/" if mode == FOLDER else name, b"%o %s\0%s" % (mode, name, object_id))
+        for name, mode, object_id in entries
+    )
+    return objects.write("tree", b"".join([line for _, line in by_name]))
+
+
+def write_tree(objects: LooseObjects, tree: FlatTree) -> bytes:
+    """Store a tree and return its id."""
+    folders: dict[bytes, list[tuple[bytes, int, bytes]]] = {b"": []}
+    for path, entry in tree.items():
+        folder, _, name = path.rpartition(b"/")
+        _make_folders(folders, folder)
+        folders[folder].append((name, entry.mode, entry.id))
+    # Deepest first: the content of a folder is written before the folder.
+    for folder in sorted(folders.keys() - {b""}, key=lambda path: path.count(b"/"), reverse=True):
+        above, _, name = folder.rpartition(b"/")
+        folders[above].append((name, FOLDER, write_folder(objects, folders[folder])))
+    return write_folder(objects, folders[b""])
+
+
+def folders_above(path: bytes) -> Iterator[bytes]:
+    """Yield the parent folders of a path, nearest first, without the top."""
+    end = path.rfind(b"/")
+    while end > 0:
+        yield path[:end]
+        end = path.rfind(b"/", 0, end)
+
+
+def text_of(path: bytes) -> str:
+    """Return a path as text, with escapes for invalid UTF-8."""
+    return path.decode("utf-8", "backslashreplace")
+
+
+def _make_folders(folders: dict[bytes, list[tuple[bytes, int, bytes]]], folder: bytes) -> None:
+    while folder not in folders:
+        folders[folder] = []
+        folder = folder.rpartition(b"/")[0]
+
+
+@dataclass(frozen=True)
+class Materials:
+    """Files of submodules, and contents of git LFS pointers.
+
+    Trees contain the commit of a submodule and the pointer of a large file; folders contain the
+    files. `beside` are files of submodules in `folders`. `contents` maps a path to the id in the
+    tree and the id in the folder.
+    """
+
+    beside: FlatTree = field(default_factory=dict[bytes, TreeEntry])
+    folders: Set[bytes] = frozenset()
+    contents: Mapping[bytes, tuple[bytes, bytes]] = field(
+        default_factory=dict[bytes, tuple[bytes, bytes]]
+    )
+
+    def added_to(self, files: FlatTree) -> FlatTree:
+        """Return the files of a folder that contains a whole tree."""
+        return {**self.shown(files), **self.beside}
+
+    def shown(self, files: FlatTree) -> FlatTree:
+        """Return files of a tree with the contents in a folder."""
+        if not self.contents:
+            return files
+        return {path: TreeEntry(one.mode, self._shown(path, one)) for path, one in files.items()}
+
+    def tree_id(self, path: bytes, content: bytes) -> bytes:
+        """Return the id in a tree for the id of a content in a folder."""
+        pointer, shown = self.contents.get(path, (content, content))
+        return pointer if content == shown else content
+
+    def _shown(self, path: bytes, entry: TreeEntry) -> bytes:
+        pointer, shown = self.contents.get(path, (entry.id, entry.id))
+        return shown if entry.id == pointer else entry.id
+
+
+NO_MATERIALS = Materials()
+
+
+def materials_of(laid: FlatTree, candidate: FlatTree, submodules: Set[bytes]) -> Materials:
+    """Return the materials of a workspace, given its added files, its tree and its submodules."""
+    beside = {path: entry for path, entry in laid.items() if path not in candidate}
+    above = chain.from_iterable(map(folders_above, beside))
+    folders = {folder for folder in above if _is_within(folder, submodules)}
+    contents = {
+        path: (candidate[path].id, entry.id) for path, entry in laid.items() if path in candidate
+    }
+    return Materials(beside, folders, contents)
+
+
+def _is_within(folder: bytes, submodules: Set[bytes]) -> bool:
+    return folder in submodules or any(above in submodules for above in folders_above(folder))

@@ -1,10 +1,206 @@
-"""A person's repository: its location, commits and refs."""
+"""Runs git without hooks, filters or any other programs, and finds a person's repository.
 
+A git directory, the configuration of the machine, variables and attributes of a tree can name
+programs to run. All of them are disabled, because agents can change them, and only plumbing
+commands that read no work tree are used.
+"""
+
+import signal
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
+from types import MappingProxyType
 
 from attractor.base.dataclasses import dataclass
-from attractor.workspaces.errors import BranchMoved, NotARepository, UnknownCommit
-from attractor.workspaces.git.git import Git, find_git_dir
+from attractor.base.errors import ProcessNotStarted
+from attractor.base.processes import ExecResult, run_process
+from attractor.workspaces.errors import (
+    BranchMoved,
+    GitFailed,
+    NotARepository,
+    ObjectMissing,
+    UnknownCommit,
+)
+
+_DISABLED = {
+    "core.hooksPath": "/dev/null",
+    "core.fsmonitor": "false",
+    "core.attributesFile": "/dev/null",
+    "core.excludesFile": "/dev/null",
+    "core.autocrlf": "false",
+    "core.sshCommand": "false",
+    "diff.external": "",
+    "gc.auto": "0",
+    "maintenance.auto": "false",
+    # The author in reflogs.
+    "user.name": "attractor",
+    "user.email": "attractor@localhost",
+    "protocol.allow": "never",
+    "core.quotePath": "false",
+    # Larger files are compared as a whole: a stage may create one that exceeds the memory.
+    "core.bigFileThreshold": "16m",
+    # The owner of the directory is irrelevant, since nothing in it is run.
+    "safe.directory": "*",
+}
+_OPTIONS = (
+    "--no-pager",
+    "--no-optional-locks",
+    "--no-replace-objects",
+    "--literal-pathspecs",
+    *(word for key, value in _DISABLED.items() for word in ("-c", f"{key}={value}")),
+)
+_DISABLED_FOR_OWNER = {
+    "core.hooksPath": "/dev/null",
+    "core.fsmonitor": "false",
+    "core.sshCommand": "false",
+    "protocol.allow": "never",
+}
+_VARIABLES = {
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_CONFIG_GLOBAL": "/dev/null",
+    "GIT_ATTR_NOSYSTEM": "1",
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_NO_LAZY_FETCH": "1",
+    "LC_ALL": "C",
+}
+_TIMEOUT = timedelta(minutes=10)
+_PATIENCE = timedelta(seconds=30)
+_MISSING = ("bad object", "unable to find", "unable to read", "not a tree", "Not a valid object")
+_SHELL_FOUND_NO_PROGRAM = 127
+_READER_LEFT = 128 + signal.SIGPIPE
+
+
+@dataclass(frozen=True)
+class Git:
+    """Git with a git directory; `search_path` is the PATH for the program."""
+
+    git_dir: Path
+    search_path: str
+    work_tree: Path | None = None
+
+    def with_work_tree(self, work_tree: Path) -> "Git":
+        """Return the same git with another work tree."""
+        return replace(self, work_tree=work_tree)
+
+    async def run(self, *arguments: str, stdin: bytes = b"") -> str:
+        """Run a command that must succeed; return its output without the last newline."""
+        result = await self.answer(*arguments, stdin=stdin)
+        self._check(result, arguments)
+        return result.stdout.removesuffix("\n")
+
+    async def answer(self, *arguments: str, stdin: bytes = b"") -> ExecResult:
+        """Run a command that may fail."""
+        return await self._run(arguments, stdin=stdin)
+
+    async def run_to(self, output: Path, *arguments: str, stdin: bytes = b"") -> None:
+        """Run a command and write its output to a file."""
+        self._check(await self._run(arguments, stdin=stdin, output=output), arguments)
+
+    async def run_up_to(self, most: int, output: Path, *arguments: str) -> None:
+        """Run a command and write the first bytes of its output to a file."""
+        # A plain pipe would hide its exit status.
+        script = 'm=$1; shift; { { "$@"; echo $? >&3; } | head -c "$m" >"$0"; } 3>&1'
+        shell = ("/bin/sh", "-c", script, str(output), str(most))
+        result = await self._run(arguments, before=shell)
+        status = int(result.stdout.strip() or result.exit_code or 1)
+        code = 0 if status == _READER_LEFT else status
+        self._check(replace(result, exit_code=result.exit_code or code), arguments)
+
+    async def run_from(self, source: Path, *arguments: str) -> str:
+        """Run a command with a file as its input; return its output."""
+        result = await self._run(arguments, stdin=source)
+        self._check(result, arguments)
+        return result.stdout.removesuffix("\n")
+
+    async def _run(
+        self,
+        arguments: Sequence[str],
+        *,
+        before: Sequence[str] = (),
+        stdin: bytes | Path = b"",
+        output: Path | None = None,
+    ) -> ExecResult:
+        return await run_process(
+            [*before, "git", *_OPTIONS, *arguments],
+            cwd=self.work_tree or self.git_dir,
+            env=self._variables(),
+            timeout=_TIMEOUT,
+            stdin=stdin,
+            output=output,
+        )
+
+    def _variables(self) -> Mapping[str, str]:
+        chosen = {"PATH": self.search_path, "GIT_DIR": str(self.git_dir)}
+        if self.work_tree is not None:
+            chosen["GIT_WORK_TREE"] = str(self.work_tree)
+        return _VARIABLES | chosen
+
+    def _check(self, result: ExecResult, arguments: Sequence[str]) -> None:
+        if result.exit_code == _SHELL_FOUND_NO_PROGRAM:
+            raise ProcessNotStarted(
+                "git was not started", hint="install git, or add its folder to the PATH"
+            )
+        if result.timed_out:
+            raise GitFailed(f"git {arguments[0]} in {self.git_dir} exceeded {_TIMEOUT}")
+        if result.exit_code != 0:
+            reason = result.stderr.strip() or f"exit status {result.exit_code}"
+            message = f"git {arguments[0]} in {self.git_dir} failed: {reason}"
+            if any(words in reason for words in _MISSING):
+                raise ObjectMissing(message)
+            raise GitFailed(message, hint=_hint(reason))
+
+
+async def find_git_dir(folder: Path, *, search_path: str) -> Path | None:
+    """Return the git directory of a folder, if it is in a repository."""
+    result = await run_process(
+        ["git", *_OPTIONS, "rev-parse", "--absolute-git-dir"],
+        cwd=folder,
+        env=_VARIABLES | {"PATH": search_path},
+        timeout=_TIMEOUT,
+    )
+    return Path(result.stdout.removesuffix("\n")) if result.exit_code == 0 else None
+
+
+async def run_git_as_owner(
+    *arguments: str,
+    folder: Path,
+    environ: Mapping[str, str],
+    without: Collection[str] = (),
+    settings: Mapping[str, str] = MappingProxyType({}),
+    places: Mapping[str, Path] = MappingProxyType({}),
+    stdin: bytes = b"",
+    output: Path | None = None,
+    timeout: timedelta = _PATIENCE,
+) -> ExecResult:
+    """Run a command that only reads, with the configuration of the folder's owner.
+
+    That configuration contains ignore rules. Programs in it are disabled, and so are the keys in
+    `without`, by variables, since a key can contain any character. `places` maps variables of git
+    to files that a command may write. Output is written to the file `output`, if given.
+    """
+    own = {name: value for name, value in environ.items() if not name.startswith("GIT_")}
+    own |= {name: str(place) for name, place in places.items()}
+    settings = {**_DISABLED_FOR_OWNER, **settings, **dict.fromkeys(without, "")}
+    variables = {"GIT_CONFIG_COUNT": str(len(settings)), "GIT_TERMINAL_PROMPT": "0"}
+    for number, (key, value) in enumerate(settings.items()):
+        variables |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
+    return await run_process(
+        ["git", "--no-pager", "--no-optional-locks", *arguments],
+        cwd=folder,
+        env=own | variables,
+        timeout=timeout,
+        stdin=stdin,
+        output=output,
+    )
+
+
+def _hint(reason: str) -> str:
+    if "No space left" in reason:
+        return "free some disk space, then try again"
+    if "Permission denied" in reason:
+        return "fix the permissions of that folder, then try again"
+    return "check that repository with `git fsck`"
 
 
 @dataclass(frozen=True)

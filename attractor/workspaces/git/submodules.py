@@ -4,10 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from attractor.base.dataclasses import dataclass
-from attractor.workspaces.git.commits import bring_commit
-from attractor.workspaces.git.git import Git
-from attractor.workspaces.git.object_store import ObjectStore
-from attractor.workspaces.git.trees import SUBMODULE, FlatTree, TreeEntry
+from attractor.workspaces.git.object_store import ObjectStore, bring_commit
+from attractor.workspaces.git.objects import SUBMODULE, FlatTree, TreeEntry
+from attractor.workspaces.git.repository import Git
 
 _DEEPEST = 20
 

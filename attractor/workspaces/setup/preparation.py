@@ -12,7 +12,7 @@ from attractor.base.json import Json, JsonObject, canonical_json, content_hash
 from attractor.engine.state.attempts import TreeId
 from attractor.workspaces.git.gitignore import IgnoreRules
 from attractor.workspaces.git.object_store import ObjectStore
-from attractor.workspaces.git.trees import text_of
+from attractor.workspaces.git.objects import text_of
 
 _TIME_LIMIT = timedelta(minutes=30)
 

@@ -8,17 +8,20 @@ from attractor.base.callables import do_nothing
 from attractor.base.dataclasses import dataclass
 from attractor.engine.state.attempts import TreeId
 from attractor.environments.environment import ExecutionEnvironment
-from attractor.workspaces.dimension_index import DimensionIndex
 from attractor.workspaces.files import in_thread
 from attractor.workspaces.git.object_store import ObjectStore
-from attractor.workspaces.git.trees import text_of
-from attractor.workspaces.setup.cache import SetupCache, mentions_path, require_success, run_setup
-from attractor.workspaces.setup.ignored_files import (
+from attractor.workspaces.git.objects import text_of
+from attractor.workspaces.run_store import DimensionIndex
+from attractor.workspaces.setup.cache import (
+    SetupCache,
     carry,
     exists_without_links,
     is_plain_entry,
+    mentions_path,
     require_carriable,
     require_read_only_paths,
+    require_success,
+    run_setup,
 )
 from attractor.workspaces.setup.preparation import (
     OnSetup,

@@ -9,8 +9,7 @@ import pytest
 from attractor.base.errors import ExitCode
 from attractor.workspaces.dimension import Dimension
 from attractor.workspaces.errors import BranchMoved, CheckoutInTheWay, GitFailed
-from attractor.workspaces.git.checkouts import move_branch
-from attractor.workspaces.git.run_branch import StageTree, write_run_branch
+from attractor.workspaces.git.checkouts import StageTree, move_branch, write_run_branch
 from tests.workspaces.projects import AUTHOR, RUN, Project, age, contents, everything, git, write
 
 Made = tuple[Dimension, str, str]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from attractor.workspaces.create.isolated import create_isolated
 from attractor.workspaces.dimension import Dimension
-from attractor.workspaces.git.large_files import LfsPointer, read_pointer
+from attractor.workspaces.git.uncommitted import LfsPointer, read_pointer
 from attractor.workspaces.result_tree import result_trees
 from tests.workspaces.projects import (
     AUTHOR,

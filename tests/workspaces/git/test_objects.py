@@ -8,8 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attractor.base.errors import FileError
-from attractor.workspaces.git.objects import LooseObjects, object_id
-from attractor.workspaces.git.trees import FILE, FlatTree, TreeEntry, write_tree
+from attractor.workspaces.git.objects import (
+    FILE,
+    FlatTree,
+    LooseObjects,
+    TreeEntry,
+    object_id,
+    write_tree,
+)
 from tests.counts import count
 from tests.workspaces.projects import age, git
 

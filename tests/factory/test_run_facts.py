@@ -1,3 +1,5 @@
+""""""
+
 import stat
 from datetime import UTC, datetime
 from pathlib import Path
@@ -6,8 +8,8 @@ import pytest
 
 from attractor.base.errors import UnknownName
 from attractor.base.files import make_tree_private
-from attractor.factory.suites import SuiteStore
-from attractor.scenarios.errors import InvalidSuite, SuiteChanged
+from attractor.factory.run_facts import SuiteStore
+from attractor.scenarios.suite import InvalidSuite, SuiteChanged
 from tests.scenarios.suites import SCENARIO, SUITE, write_suite
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from attractor.workspaces.create.ignore_files import read_ignores
+from attractor.workspaces.create.from_folder import read_ignores
 from attractor.workspaces.errors import FolderTooLarge
 from tests.workspaces.projects import write
 
