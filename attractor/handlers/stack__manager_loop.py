@@ -21,7 +21,8 @@ from attractor.engine.routing.edge_selection import make_lookup
 from attractor.engine.seams import ChildEnd, ChildRun, ModelAnswer, Parts, Stage, Telemetry
 from attractor.handlers.codergen import write_prompt
 from attractor.handlers.registry import record_child_end, run_child
-from attractor.language.conditions.condition import Condition, parse_condition
+from attractor.language.conditions.condition import Condition
+from attractor.language.conditions.parse import parse_condition
 from attractor.language.diagnostics import InvalidCondition
 from attractor.language.graph.graph import Graph, Node
 

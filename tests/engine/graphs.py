@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from attractor.language.conditions.condition import parse_condition
+from attractor.language.conditions.parse import parse_condition
 from attractor.language.graph.graph import Edge, Graph, Node
 from attractor.language.source.syntax_tree import Attribute, Attributes, Plain, Value, ValueKind
 

@@ -7,13 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attractor.language.conditions.analysis import find_dead_parts
-from attractor.language.conditions.condition import (
-    OUTCOME_KEYS,
-    OUTCOMES,
-    Condition,
-    parse_condition,
-)
+from attractor.language.conditions.condition import OUTCOME_KEYS, OUTCOMES, Condition
 from attractor.language.conditions.format import write_condition
+from attractor.language.conditions.parse import parse_condition
 from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph.builder import GraphBuilder
 from attractor.language.graph.graph import Graph

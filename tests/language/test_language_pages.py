@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from attractor.language.conditions.condition import parse_condition
+from attractor.language.conditions.parse import parse_condition
 from attractor.language.formatter import format
 from attractor.language.preparation.prepare import KnownFiles, prepare
 

@@ -24,9 +24,9 @@ from attractor.language.conditions.condition import (
     Not,
     Unreadable,
     canonical_outcome,
-    read_condition,
     read_number,
 )
+from attractor.language.conditions.parse import read_condition
 from attractor.language.graph.attribute_catalogue import (
     ATTRIBUTES,
     AttributeOwner,

@@ -1,14 +1,12 @@
-"""Conditions of edges: parses and evaluates them (attractor-spec 10)."""
+"""Conditions on edges as values that evaluate themselves against a context."""
 
 import operator
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import field
-from functools import lru_cache
 from typing import Protocol
 
 from attractor.base.dataclasses import dataclass
-from attractor.language.diagnostics import InvalidCondition
 
 Lookup = Callable[[str], str]
 
@@ -259,54 +257,3 @@ def each_clause(condition: Condition) -> Iterator[Condition]:
             yield from each_clause(clause)
         case _:
             yield condition
-
-
-_IDENTIFIER = r"[A-Za-z_][A-Za-z0-9_]*"
-_WORD = re.compile(rf'"[^"\\]*(?:\\.[^"\\]*)*"|{_IDENTIFIER}(?:\.{_IDENTIFIER})*', re.DOTALL)
-_CLAUSE = re.compile(
-    rf"""\s* (?P<key> {_IDENTIFIER} (?: \. {_IDENTIFIER} )* )
-    \s* (?P<operator> != | = (?![=~]) )
-    \s* (?: " (?P<text> [^"\\]* ) "
-          | (?P<bare> -?[0-9]+ (?![\w.:-]) | [A-Za-z_] [A-Za-z0-9_.:-]* ) )
-    \s* (?P<next> && | \Z )""",
-    re.VERBOSE,
-)
-
-
-def parse_condition(text: str) -> Condition:
-    """Parse a condition, or raise InvalidCondition; an empty one is always true."""
-    if not text.strip():
-        return ALWAYS
-    clauses: list[Condition] = []
-    at = 0
-    while found := _CLAUSE.match(text, at):
-        clauses.append(_comparison(found))
-        at = found.end()
-        if not found["next"]:
-            return clauses[0] if len(clauses) == 1 else AllOf(tuple(clauses))
-    # It imports lark, which takes 30 ms, and few conditions need it.
-    from attractor.language.conditions.grammar import parse_extended
-
-    return parse_extended(text)
-
-
-@lru_cache(maxsize=1024)
-def read_condition(text: str) -> Condition:
-    """Parse a condition; return `Unreadable` if it is invalid."""
-    try:
-        return parse_condition(text)
-    except InvalidCondition as error:
-        return Unreadable(error.message, error.hint, error.start, error.end)
-
-
-def key_places(text: str) -> Mapping[str, int]:
-    """Return the first offset of each word outside of quotes that can be a key."""
-    places: dict[str, int] = {}
-    for found in _WORD.finditer(text):
-        places.setdefault(found[0], found.start())
-    return places
-
-
-def _comparison(found: re.Match[str]) -> Comparison:
-    literal = found["bare"] if found["text"] is None else found["text"]
-    return Comparison(found["key"], literal, found["operator"] == "=")

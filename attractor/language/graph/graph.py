@@ -10,7 +10,8 @@ from typing import NamedTuple, TypeVar
 from urllib.parse import quote_from_bytes
 
 from attractor.base.dataclasses import dataclass
-from attractor.language.conditions.condition import ALWAYS, Condition, read_condition
+from attractor.language.conditions.condition import ALWAYS, Condition
+from attractor.language.conditions.parse import read_condition
 from attractor.language.graph.attribute_catalogue import AttributeOwner
 from attractor.language.graph.attribute_catalogue import AttributeType as AttributeType
 from attractor.language.graph.attribute_catalogue import KnownAttribute as KnownAttribute

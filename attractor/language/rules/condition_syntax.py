@@ -33,7 +33,8 @@ Instead:
 import re
 from collections.abc import Iterator
 
-from attractor.language.conditions.condition import ALWAYS, Unreadable, read_condition
+from attractor.language.conditions.condition import ALWAYS, Unreadable
+from attractor.language.conditions.parse import read_condition
 from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph.graph import Graph
 from attractor.language.linting.lint_rule import Vocabulary, edge_conditions, edits_within

@@ -38,7 +38,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from attractor.language.conditions.condition import Condition, key_places
+from attractor.language.conditions.condition import Condition
+from attractor.language.conditions.parse import key_places
 from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.graph.branches import FOR_EACH, FORKS
 from attractor.language.graph.graph import Graph

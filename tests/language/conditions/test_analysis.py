@@ -3,7 +3,7 @@
 import pytest
 
 from attractor.language.conditions.analysis import ANOTHER, assignments, could_hold, words_for
-from attractor.language.conditions.condition import parse_condition
+from attractor.language.conditions.parse import parse_condition
 from attractor.language.graph.paths import possible_outcomes
 from attractor.language.reading import parse
 

@@ -20,12 +20,10 @@ from attractor.language.conditions.condition import (
     Unreadable,
     canonical_outcome,
     each_clause,
-    key_places,
-    parse_condition,
-    read_condition,
     read_number,
 )
 from attractor.language.conditions.grammar import compile_pattern
+from attractor.language.conditions.parse import key_places, parse_condition, read_condition
 from attractor.language.source.syntax_tree import quoted
 from tests.language.condition_trees import conditions, naively, values
 
@@ -249,7 +247,7 @@ def test_conditions_are_cached() -> None:
 
 def test_a_condition_of_the_core_is_read_without_the_grammar() -> None:
     code = (
-        "import sys; from attractor.language.conditions.condition import parse_condition as parse;"
+        "import sys; from attractor.language.conditions.parse import parse_condition as parse;"
         "parse('outcome=success && context.a!=1'); sys.exit('lark' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], timeout=60, check=False).returncode == 0

@@ -1,8 +1,9 @@
 import pytest
 from hypothesis import given
 
-from attractor.language.conditions.condition import ALWAYS, Condition, parse_condition
+from attractor.language.conditions.condition import ALWAYS, Condition
 from attractor.language.conditions.format import find_extension, portable_form, write_condition
+from attractor.language.conditions.parse import parse_condition
 from tests.language.condition_trees import conditions, naively, values
 
 

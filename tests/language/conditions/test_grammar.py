@@ -2,7 +2,8 @@
 
 import pytest
 
-from attractor.language.conditions.condition import Unreadable, parse_condition, read_condition
+from attractor.language.conditions.condition import Unreadable
+from attractor.language.conditions.parse import parse_condition, read_condition
 from attractor.language.diagnostics import InvalidCondition
 
 OPERATORS = "use =, !=, <, <=, >, >=, contains or matches"
