@@ -34,8 +34,7 @@ from attractor.handlers.registry import handler_registry
 from attractor.interviewers.auto_approve import AutoApprove
 from attractor.interviewers.registry import InterviewerParts
 from attractor.language import prepare
-from attractor.language.graph.graph import Fidelity
-from attractor.language.graph.graph import Graph
+from attractor.language.graph.graph import Fidelity, Graph
 from benchmarks.folders import Folders
 from benchmarks.ratios import Ratio, measure, report
 

@@ -23,9 +23,9 @@ from attractor.language.graph.branches import find_forks
 from attractor.language.preparation.prepare import prepare
 from attractor.language.reading import parse, read_graph
 from attractor.language.source.text import Source
-from attractor.language.syntax_errors.missing_quotes import find_quote_mistakes
 from attractor.language.syntax_errors.attribute_lists import find_value_mistakes
-from attractor.llm.generation.object_stream import PartialObject
+from attractor.language.syntax_errors.missing_quotes import find_quote_mistakes
+from attractor.llm.generation.objects import PartialObject
 from benchmarks.ratios import Ratio, report
 from tests.language.repeated import LOOSE, MISTAKEN, SLIPPED
 

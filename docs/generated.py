@@ -8,8 +8,8 @@ from typing import get_args
 import click
 
 from attractor.base.errors import ExitCode
-from attractor.cli.command_group import PROGRAM, build_root
-from attractor.config.reference import list_settings
+from attractor.cli.invocation import PROGRAM, build_root
+from attractor.config.schema import list_settings
 from attractor.config.settings import Settings
 from attractor.engine.journal.events import EngineEvent
 from attractor.language.graph.attribute_catalogue import (

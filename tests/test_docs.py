@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from attractor.base.errors import ExitCode
-from attractor.cli.command_group import command_registry
-from attractor.config.reference import SettingReference, list_settings
+from attractor.cli.invocation import command_registry
+from attractor.config.schema import SettingReference, list_settings
 from attractor.config.settings import Settings
 from tests import examples
 from tests.examples import PAGES, ROOT, Fence, fences

@@ -10,8 +10,8 @@ from attractor.agent.provider_profile import profile_parts
 from attractor.agent.tool import tool_parts
 from attractor.backends.registry import backend_registry
 from attractor.base.registry import Registry
-from attractor.cli.command_group import command_registry
 from attractor.cli.commands.doctor import examination_registry
+from attractor.cli.invocation import command_registry
 from attractor.handlers.registry import handler_registry
 from attractor.interviewers.registry import interviewer_registry
 from attractor.language.drawing.draw import drawer_registry

@@ -19,10 +19,9 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
 from attractor.llm.errors import SDKError
 from attractor.llm.messages import Message
-from attractor.llm.request import Request
+from attractor.llm.request import Request, ToolCall, ToolChoice
 from attractor.llm.response import Response, Usage
 from attractor.llm.retry_policy import retry
-from attractor.llm.tools import ToolCall, ToolChoice
 
 _LENGTHS = (1, 2, 3)
 

@@ -13,7 +13,7 @@ from attractor.base.json import JsonObject
 from attractor.base.registry import Registry
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.environments.errors import FileUnusable, NotSupported
-from attractor.llm.tools import ToolDefinition
+from attractor.llm.request import ToolDefinition
 
 _PACKAGE = Path(__file__).parent.parent
 # Inside the wheel they lie in the package; in a checkout beside it.

@@ -6,7 +6,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json, JsonObject
 from attractor.base.registry import Registry
 from attractor.environments.environment import ExecutionEnvironment
-from attractor.llm.tools import ToolDefinition
+from attractor.llm.request import ToolDefinition
 
 Executor = Callable[[JsonObject, ExecutionEnvironment], Awaitable[str]]
 

@@ -14,7 +14,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, MachineryError, UnknownName, UsageError
 from attractor.base.json import JsonObject
 from attractor.llm.json_schema import find_faults
-from attractor.llm.tools import ToolCall, ToolResult
+from attractor.llm.request import ToolCall, ToolResult
 
 
 class TruncationMode(StrEnum):

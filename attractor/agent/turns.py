@@ -6,8 +6,8 @@ from datetime import datetime
 
 from attractor.base.dataclasses import dataclass
 from attractor.llm.messages import ContentKind, ContentPart, Message
+from attractor.llm.request import ToolCall, ToolResult
 from attractor.llm.response import Response, Usage
-from attractor.llm.tools import ToolCall, ToolResult
 
 
 @dataclass(frozen=True)

@@ -34,8 +34,8 @@ from attractor.llm.messages import (
     ThinkingData,
     ToolCallData,
 )
+from attractor.llm.request import ToolResult
 from attractor.llm.response import FinishReason, Response, Usage
-from attractor.llm.tools import ToolResult
 
 TRANSCRIPT = "transcript.jsonl"
 # One tool that prints without end must not take the room of all the others.

@@ -22,7 +22,7 @@ from attractor.engine.stage.report import check_report, parse_report
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.environments.errors import NotSupported
 from attractor.llm.json_schema import find_faults
-from attractor.llm.tools import ToolDefinition
+from attractor.llm.request import ToolDefinition
 
 VARIABLE = "ATTRACTOR_STATUS_FILE"
 LARGEST = 100_000

@@ -16,8 +16,12 @@ from attractor.environments.local import LocalExecutionEnvironment
 from attractor.language.declarations.inputs import declared_inputs, fault_of_secret, variable_of
 from attractor.language.graph.graph import Graph
 from attractor.pipeline.preflight.child_pipelines import find_child_pipelines
-from attractor.pipeline.preflight.requirements import ProgramCheck, look_for, required_by
-from attractor.pipeline.preflight.secrets import ways_to_give
+from attractor.pipeline.preflight.requirements import (
+    ProgramCheck,
+    look_for,
+    required_by,
+    ways_to_give,
+)
 from attractor.pipeline.source.read import open_pipeline
 
 PATIENCE = timedelta(seconds=10)

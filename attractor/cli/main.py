@@ -16,8 +16,7 @@ import click
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, ExitCode, UsageError
-from attractor.cli.command_group import PROGRAM, build_root
-from attractor.cli.invocation import Invocation
+from attractor.cli.invocation import PROGRAM, Invocation, build_root
 from attractor.cli.output.streams import OutputLost, close_if_broken, flush, show, show_json
 
 COMPLETION_VARIABLE = "_ATTRACTOR_COMPLETE"

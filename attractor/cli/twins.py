@@ -13,8 +13,8 @@ import click
 
 from attractor.base.errors import AttractorError, ExitCode
 from attractor.cli.output.streams import show
+from attractor.twins.server.provider_state import KEEP, LoggedRequest
 from attractor.twins.server.provider_twin import ProviderTwin
-from attractor.twins.server.request_log import KEEP, LoggedRequest
 from attractor.twins.services.dispatch import ServedRequest
 from attractor.twins.services.service_twin import ServiceTwin
 

@@ -1,10 +1,9 @@
-"""Loads settings from defaults, the user's file, the project file, variables and flags.
+"""Loads the settings from their sources."""
 
-A later source overrides an earlier one, value by value. Errors of all sources are collected and
-raised together, including errors in overridden values.
-"""
-
+import codecs
+import stat
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import field
 from functools import partial
 from pathlib import Path
 from typing import Never, cast
@@ -13,9 +12,10 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import to_json
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.toml import KeyPath, dotted
-from attractor.base.toml_errors import shown_value
+from attractor.base.toml import KeyLines, KeyPath, dotted, key_lines, line_of, read_key
+from attractor.base.toml_errors import InvalidToml, parse_toml, shown_value
 from attractor.config.errors import (
+    BrokenFile,
     ConfigError,
     InvalidSetting,
     explain,
@@ -36,8 +36,144 @@ from attractor.config.schema import (
     leaves,
 )
 from attractor.config.settings import Settings
-from attractor.config.sources import Source, read_file, read_flag, read_variable, set_variables
-from attractor.config.user_folders import absolute, shown
+from attractor.config.user_folders import (
+    INPUT_PREFIX,
+    RESERVED_VARIABLES,
+    VARIABLE_PREFIX,
+    absolute,
+    path_of_variable,
+    shown,
+)
+
+MOST_BYTES = 1_000_000
+"""Maximum size of a configuration file."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """One file, variable or flag, with its values and the base folder of relative paths."""
+
+    origin: Origin
+    base: Path
+    values: Mapping[str, object]
+    lines: KeyLines = field(default_factory=dict[KeyPath, int])
+
+    @property
+    def is_text(self) -> bool:
+        """Whether values are texts to convert, as in variables and flags."""
+        return self.origin.kind in (OriginKind.VARIABLE, OriginKind.FLAG)
+
+    def origin_of(self, path: KeyPath) -> Origin:
+        """Return the origin of a key, with the line in a file."""
+        return Origin(self.origin.kind, self.origin.place, line_of(path, self.lines))
+
+
+def read_file(file: Path, origin: Origin) -> Source:
+    """Read a TOML file; a missing file sets nothing."""
+    text = _text(file, origin)
+    try:
+        return Source(origin, file.parent, parse_toml(text), key_lines(text))
+    except InvalidToml as cause:
+        place = Origin(origin.kind, origin.place, cause.line, cause.column)
+        raise BrokenFile(cause.message, hint=cause.hint, origin=place) from cause
+
+
+def read_variable(name: str, value: str, *, cwd: Path) -> Source:
+    """Read one variable, such as `ATTRACTOR_OUTPUT__COLOR`."""
+    origin = Origin(OriginKind.VARIABLE, name)
+    return Source(origin, cwd, _nested(path_of_variable(name), _value(value, origin)))
+
+
+def read_flag(flag: str, *, cwd: Path) -> Source:
+    """Read one `KEY=VALUE`, such as `output.color=never`."""
+    origin = Origin(OriginKind.FLAG, flag)
+    key, equals, value = flag.partition("=")
+    try:
+        path = read_key(key)
+    except ValueError as cause:
+        message = f"invalid setting key {key!r}"
+        hint = "write KEY=VALUE, such as output.color=never"
+        raise InvalidSetting(message, hint=hint, origin=origin) from cause
+    if not equals:
+        hint = f"write KEY=VALUE, such as {dotted(path)}=VALUE"
+        raise InvalidSetting("missing = after the key", hint=hint, origin=origin)
+    return Source(origin, cwd, _nested(path, _value(value, origin)))
+
+
+def set_variables(environ: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Return the variables of settings by name, sections first; empty ones are ignored."""
+    ours = (name for name in sorted(environ) if name.startswith(VARIABLE_PREFIX))
+    return [
+        (name, environ[name])
+        for name in ours
+        if name not in RESERVED_VARIABLES and not name.startswith(INPUT_PREFIX) and environ[name]
+    ]
+
+
+def _text(file: Path, origin: Origin) -> str:
+    try:
+        data = _data(file, origin)
+    except (FileNotFoundError, NotADirectoryError) as cause:
+        if file.is_symlink():
+            raise BrokenFile("is a broken link", origin=origin) from cause
+        return ""
+    except OSError as cause:
+        raise BrokenFile(f"cannot be read: {cause.strerror}", origin=origin) from cause
+    if data.startswith(codecs.BOM_UTF8):
+        hint = "save it as UTF-8 without a byte order mark"
+        raise BrokenFile("starts with a byte order mark", hint=hint, origin=_at(origin, 1, 1))
+    try:
+        return data.decode()
+    except UnicodeDecodeError as cause:
+        before = data[: cause.start].decode()
+        message = f"not UTF-8: byte 0x{data[cause.start]:02x}"
+        hint = "save it as UTF-8"
+        raise BrokenFile(message, hint=hint, origin=_at(origin, *_end_of(before))) from cause
+
+
+def _data(file: Path, origin: Origin) -> bytes:
+    mode = file.stat().st_mode
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        # Reading a pipe or device could block forever.
+        raise BrokenFile("is not a file", origin=origin)
+    with file.open("rb") as opened:
+        data = opened.read(MOST_BYTES + 1)
+    if len(data) > MOST_BYTES:
+        hint = "check that it is the configuration file"
+        raise BrokenFile(f"is longer than {MOST_BYTES:,} bytes", hint=hint, origin=origin)
+    return data
+
+
+def _value(text: str, origin: Origin) -> object:
+    """Parse a text that starts like a TOML list or table; return other texts unchanged."""
+    if not text.startswith(("[", "{")):
+        return text
+    try:
+        values = parse_toml(f"value = {text}")
+        if len(values) > 1:
+            raise InvalidToml("text follows the value")
+    except InvalidToml as cause:
+        message = f"a value that starts with {text[0]} is parsed as TOML: {cause.message}"
+        hint = 'write it as TOML, such as ["a", "b"] or {a = "b"}'
+        raise InvalidSetting(message, hint=hint, origin=origin) from cause
+    return cast(object, values["value"])
+
+
+def _nested(path: tuple[str, ...], value: object) -> dict[str, object]:
+    *outer, last = path
+    nested = {last: value}
+    for part in reversed(outer):
+        nested = {part: cast(object, nested)}
+    return nested
+
+
+def _at(origin: Origin, line: int, column: int) -> Origin:
+    return Origin(origin.kind, origin.place, line, column)
+
+
+def _end_of(text: str) -> tuple[int, int]:
+    """Return the line and column after a text."""
+    return text.count("\n") + 1, len(text) - text.rfind("\n")
 
 
 @dataclass(frozen=True)

@@ -21,12 +21,18 @@ from attractor.base.process_output import OnOutput, OutputLimit
 from attractor.base.processes import ExecResult, run_process
 from attractor.environments import files
 from attractor.environments.confined_paths import ConfinedFolder
-from attractor.environments.environment import BackgroundService, OutputBacklog, Promises, Service
+from attractor.environments.environment import (
+    BackgroundService,
+    Inherit,
+    OutputBacklog,
+    Promises,
+    Service,
+    inherited,
+)
 from attractor.environments.files import FileTools
 from attractor.environments.orphan_processes import MARK, kill_marked, new_mark
 from attractor.environments.sandbox.sockets import LOOPBACK, Address, PipeReader, forwarded, listen
 from attractor.environments.search import TIME_LIMIT_MS, Searcher
-from attractor.environments.variables import Inherit, inherited
 
 _GRACE_S = 2.0
 

@@ -11,14 +11,13 @@ from pathlib import Path
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UnknownName
 from attractor.base.processes import ExecResult
-from attractor.environments.environment import ExecutionEnvironment, Promises
+from attractor.environments.environment import ExecutionEnvironment, Promises, sandboxed
 from attractor.environments.errors import NotSupported, SandboxUnavailable, SandboxWeakened
 from attractor.environments.isolation_check import check_isolation
 from attractor.environments.local import LocalExecutionEnvironment
 from attractor.environments.orphan_processes import can_find_orphans
 from attractor.environments.sandbox.bubblewrap import HOME, BindMount, Interpreter, SandboxSettings
 from attractor.environments.sandbox.environment import SandboxedExecutionEnvironment
-from attractor.environments.variables import sandboxed
 
 KINDS = ("auto", "bubblewrap", "none")
 

@@ -10,8 +10,7 @@ from attractor.engine.context import is_cut
 from attractor.engine.outcome import FailureClass, Outcome, failure, success
 from attractor.engine.seams import Parts, Stage
 from attractor.engine.state.branches import Branch
-from attractor.handlers.branch_results import NO_ITEMS, read_policy
-from attractor.handlers.parallel import walk_branches
+from attractor.handlers.parallel import NO_ITEMS, read_policy, walk_branches
 
 _PREFIX = "context."
 _NOTHING: dict[str, Json] = {

@@ -1,17 +1,205 @@
-"""Walks several branches at the same time, each with its own context and workspace."""
+"""Runs the branches of a parallel node, and reads their results."""
 
 import asyncio
 from collections import deque
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import field, replace
 from itertools import count
+from math import isnan
 from time import monotonic
 
 from attractor.base.dataclasses import dataclass
-from attractor.engine.outcome import FailureClass, Outcome, failure
+from attractor.base.errors import UnknownName, UsageError
+from attractor.base.json import Json
+from attractor.engine.outcome import FailureClass, Outcome, StageStatus, failure
+from attractor.engine.questions.edge_labels import normalize_label
 from attractor.engine.seams import Exhausted, Parts, Stage, Waiting
-from attractor.engine.state.branches import Branch, BranchEnd
-from attractor.handlers.branch_results import JoinPolicy, count_successes, read_policy
+from attractor.engine.state.branches import GIVEN_UP, Branch, BranchEnd
+from attractor.language.graph.graph import Node
+
+WAIT_ALL = "wait_all"
+FIRST_SUCCESS = "first_success"
+K_OF_N = "k_of_n"
+QUORUM = "quorum"
+
+
+@dataclass(frozen=True)
+class JoinPolicy:
+    """The number of branches that must succeed; 0 waits for all, however they end.
+
+    A branch with partial success has succeeded.
+    """
+
+    name: str
+    branches: int
+    needed: int
+
+    def is_settled(self, ends: Sequence[BranchEnd]) -> bool:
+        """Return whether no running branch could change the result."""
+        if not self.needed:
+            return len(ends) == self.branches
+        good = count_successes(ends)
+        return good >= self.needed or good + self.branches - len(ends) < self.needed
+
+    def judge(self, ends: Sequence[BranchEnd]) -> Outcome:
+        """Return the outcome of the branches; their results go into the context, in order."""
+        good, notes = count_successes(ends), _notes(ends)
+        results: list[Json] = [result_record(one) for one in ends]
+        updates: dict[str, Json] = {
+            "parallel.results": results,
+            "parallel.no_items": False,
+            "parallel.success_count": good,
+            "parallel.fail_count": sum(not one.is_canceled for one in ends) - good,
+        }
+        if self.needed and good < self.needed:
+            reason = f"{self.name}: {good} of {self.branches} succeeded, {self.needed} needed"
+            failed = failure(f"{reason} ({notes})", FailureClass.VERDICT)
+            return replace(failed, context_updates=updates, notes=notes)
+        is_whole = bool(self.needed) or good == len(ends)
+        status = StageStatus.SUCCESS if is_whole else StageStatus.PARTIAL_SUCCESS
+        return Outcome(status, context_updates=updates, notes=notes)
+
+
+def read_policy(node: Node, branches: int) -> JoinPolicy:
+    """Return the join policy of a node for a number of branches."""
+    name, k = node.attributes.text("join_policy") or WAIT_ALL, node.attributes.number("k") or 0
+    needed = {WAIT_ALL: 0, FIRST_SUCCESS: 1, QUORUM: branches // 2 + 1, K_OF_N: k}
+    if name not in needed:
+        raise UnknownName("join policy", name, needed)
+    if name == K_OF_N and k < 1:
+        raise UsageError(
+            f"join_policy={K_OF_N} of {node.id} has no number of branches",
+            hint="set k to a number of branches",
+        )
+    return JoinPolicy(name, branches, needed[name])
+
+
+def count_successes(ends: Sequence[BranchEnd]) -> int:
+    """Return the number of branches that succeeded."""
+    return sum(one.status.is_success for one in ends if not one.is_canceled)
+
+
+def result_record(end: BranchEnd) -> dict[str, Json]:
+    """Return the record of a branch in `parallel.results`."""
+    return {
+        "id": end.name,
+        "branch": end.key,
+        "outcome": _word(end),
+        "notes": end.notes,
+        "failure_reason": end.reason,
+        "context_updates": dict(end.updates),
+        "response": end.response,
+        "files_changed": list(end.changed),
+        "base": end.base,
+        "tree": end.tree,
+        "cost_usd": end.usage.cost_usd,
+        "seconds": end.seconds,
+    }
+
+
+def _notes(ends: Sequence[BranchEnd]) -> str:
+    return ", ".join(f"{one.name}: {_word(one)}" for one in ends)
+
+
+def _word(end: BranchEnd) -> str:
+    return GIVEN_UP if end.is_canceled else end.status.value
+
+
+_RANKS = ("success", "partial_success", "retry", "fail", "canceled")
+_GOOD = frozenset(_RANKS[:2])
+_LONGEST_NOTE = 2000
+
+NO_ITEMS = "parallel.no_items"
+"""The context key that is true if there were no items, so that missing results are no error."""
+
+
+@dataclass(frozen=True)
+class BranchCandidate:
+    """A branch as a fan-in sees it; the key is its name in the journal."""
+
+    id: str
+    key: str
+    outcome: str
+    score: float
+    base: str
+    tree: str
+    result: Mapping[str, Json]
+
+    @property
+    def is_good(self) -> bool:
+        """Whether the branch succeeded, at least in part."""
+        return self.outcome in _GOOD
+
+    @property
+    def rank(self) -> tuple[int, float, str]:
+        """The sort key of candidates, the best first."""
+        return (_RANKS.index(self.outcome), -self.score, self.id)
+
+
+def read_candidates(results: Json) -> Sequence[BranchCandidate]:
+    """Read `parallel.results`, and ignore invalid entries."""
+    found = results if isinstance(results, list) else []
+    return [_candidate(one) for one in found if isinstance(one, dict) and one.get("id")]
+
+
+def best_of(candidates: Sequence[BranchCandidate]) -> BranchCandidate:
+    """Return the best candidate (attractor-spec 4.9)."""
+    return min(candidates, key=lambda one: one.rank)
+
+
+def find_named(candidates: Sequence[BranchCandidate], said: str) -> BranchCandidate | None:
+    """Return the candidate that an answer names: alone, or as the only one in its last line."""
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    for text in (said.strip(), *lines[-1:]):
+        wanted = normalize_label(text.strip("`'\"*. "))
+        for one in candidates:
+            if normalize_label(one.id) == wanted:
+                return one
+    words = {word.strip("`'\"*.,:;()[] ") for word in (lines[-1] if lines else "").split()}
+    named = [one for one in candidates if one.id in words]
+    return named[0] if len(named) == 1 else None
+
+
+def describe(candidates: Sequence[BranchCandidate]) -> str:
+    """Return the descriptions of the candidates, for a prompt."""
+    return "\n\n".join(_described(one) for one in candidates)
+
+
+def _candidate(result: Mapping[str, Json]) -> BranchCandidate:
+    outcome, updates = result.get("outcome"), result.get("context_updates")
+    score = updates.get("score") if isinstance(updates, dict) else None
+    return BranchCandidate(
+        id=str(result["id"]),
+        key=str(result.get("branch") or result["id"]),
+        outcome=outcome if isinstance(outcome, str) and outcome in _RANKS else "fail",
+        score=_number(score),
+        base=str(result.get("base") or ""),
+        tree=str(result.get("tree") or ""),
+        result=result,
+    )
+
+
+def _number(score: Json) -> float:
+    try:
+        number = float(score) if isinstance(score, int | float | str) else 0.0
+    except (ValueError, OverflowError):
+        return 0.0
+    return 0.0 if isnan(number) else number
+
+
+def _described(one: BranchCandidate) -> str:
+    changed = one.result.get("files_changed")
+    files = ", ".join(map(str, changed)) if isinstance(changed, list) and changed else "none"
+    said = str(one.result.get("response") or one.result.get("notes") or "")
+    return "\n".join(
+        [
+            f"## {one.id}",
+            f"outcome: {one.outcome}",
+            f"files changed: {files}",
+            *([said[:_LONGEST_NOTE]] if said else []),
+        ]
+    )
+
 
 MAX_PARALLEL = 4
 

@@ -9,7 +9,8 @@ from attractor.engine.journal.events import OUTCOME_ASSUMED
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, failure, success
 from attractor.engine.seams import ModelAnswer, Parts, Stage
 from attractor.engine.state.progress import LEFT_OUT
-from attractor.handlers.branch_results import (
+from attractor.handlers.codergen import write_prompt
+from attractor.handlers.parallel import (
     NO_ITEMS,
     BranchCandidate,
     best_of,
@@ -17,7 +18,6 @@ from attractor.handlers.branch_results import (
     find_named,
     read_candidates,
 )
-from attractor.handlers.codergen import write_prompt
 
 _CHOOSE = (
     "Choose one of these candidates. End with its id alone on the last line, or report the id as "

@@ -47,8 +47,7 @@ if TYPE_CHECKING:
         StreamError,
         UnsupportedToolChoiceError,
     )
-    from attractor.llm.generation.object_stream import ObjectStreamResult, stream_object
-    from attractor.llm.generation.objects import generate_object
+    from attractor.llm.generation.objects import ObjectStreamResult, generate_object, stream_object
     from attractor.llm.generation.options import (
         GenerateOptions,
         RepairToolCall,
@@ -63,8 +62,7 @@ if TYPE_CHECKING:
         stream_object_sync,
         stream_sync,
     )
-    from attractor.llm.generation.text import generate, set_default_client
-    from attractor.llm.generation.text_stream import StreamResult, stream
+    from attractor.llm.generation.text import StreamResult, generate, set_default_client, stream
     from attractor.llm.messages import (
         AudioData,
         ContentKind,
@@ -83,7 +81,15 @@ if TYPE_CHECKING:
     from attractor.llm.providers.litellm import LiteLLMAdapter
     from attractor.llm.providers.openai import OpenAIAdapter
     from attractor.llm.providers.openai_compatible import OpenAICompatibleAdapter
-    from attractor.llm.request import Request, ResponseFormat
+    from attractor.llm.request import (
+        Request,
+        ResponseFormat,
+        Tool,
+        ToolCall,
+        ToolChoice,
+        ToolDefinition,
+        ToolResult,
+    )
     from attractor.llm.response import (
         FinishReason,
         GenerateResult,
@@ -101,7 +107,6 @@ if TYPE_CHECKING:
         StreamEventType,
         StreamStart,
     )
-    from attractor.llm.tools import Tool, ToolCall, ToolChoice, ToolDefinition, ToolResult
 
 __all__ = [
     "AbortController",
@@ -230,7 +235,7 @@ _HOMES = {
     "NoObjectGeneratedError": "errors",
     "NotCachedError": "errors",
     "NotFoundError": "errors",
-    "ObjectStreamResult": "generation.object_stream",
+    "ObjectStreamResult": "generation.objects",
     "OpenAIAdapter": "providers.openai",
     "OpenAICompatibleAdapter": "providers.openai_compatible",
     "PriceTier": "catalogue",
@@ -258,18 +263,18 @@ _HOMES = {
     "StreamEvent": "stream_events",
     "StreamEventType": "stream_events",
     "StreamMiddleware": "client",
-    "StreamResult": "generation.text_stream",
+    "StreamResult": "generation.text",
     "StreamStart": "stream_events",
     "SyncObjectStreamResult": "generation.sync",
     "SyncStreamResult": "generation.sync",
     "ThinkingData": "messages",
     "TimeoutConfig": "generation.options",
-    "Tool": "tools",
-    "ToolCall": "tools",
+    "Tool": "request",
+    "ToolCall": "request",
     "ToolCallData": "messages",
-    "ToolChoice": "tools",
-    "ToolDefinition": "tools",
-    "ToolResult": "tools",
+    "ToolChoice": "request",
+    "ToolDefinition": "request",
+    "ToolResult": "request",
     "ToolResultData": "messages",
     "UnsupportedToolChoiceError": "errors",
     "Usage": "response",
@@ -285,8 +290,8 @@ _HOMES = {
     "provider_registry": "client",
     "retry": "retry_policy",
     "set_default_client": "generation.text",
-    "stream": "generation.text_stream",
-    "stream_object": "generation.object_stream",
+    "stream": "generation.text",
+    "stream_object": "generation.objects",
     "stream_object_sync": "generation.sync",
     "stream_sync": "generation.sync",
 }

@@ -1,14 +1,130 @@
-"""Requests to models, and the format of their answers (3.6, 3.10)."""
+"""A request to a model, with the tools it offers."""
 
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
+from typing import Self
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.json import Json, JsonObject
-from attractor.llm.errors import ConfigurationError
-from attractor.llm.messages import Message
-from attractor.llm.tools import ToolChoice, ToolDefinition, check_tools
+from attractor.base.errors import NotCanonical
+from attractor.base.json import Json, JsonObject, parse_json
+from attractor.llm.errors import ConfigurationError, InvalidToolCallError
+from attractor.llm.messages import Message, ToolCallData
+
+_NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9_]{0,63}")
+_MODES = ("auto", "none", "required", "named")
+
+
+@dataclass(frozen=True)
+class ToolDefinition:
+    """A tool that a model can call; `parameters` is the JSON schema of an object."""
+
+    name: str
+    description: str
+    parameters: JsonObject
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise ConfigurationError(
+                f"invalid tool name {self.name[:80]!r}",
+                hint="start with a letter, followed by at most 63 letters, digits and underscores",
+            )
+        if self.parameters.get("type") != "object":
+            raise ConfigurationError(
+                f"the parameters of the tool {self.name!r} are not of type object",
+                hint='write "type": "object" at the root of the schema',
+            )
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A tool with a function; without one it is passive, and the caller answers its calls.
+
+    `execute` may be async, and takes the arguments by name or as one mapping.
+    """
+
+    name: str
+    description: str
+    parameters: JsonObject
+    execute: Callable[..., object] | None = None
+
+    def __post_init__(self) -> None:
+        # Checks name and parameters.
+        _ = self.definition
+
+    @property
+    def definition(self) -> ToolDefinition:
+        """The definition sent to the model."""
+        return ToolDefinition(self.name, self.description, self.parameters)
+
+
+@dataclass(frozen=True)
+class ToolChoice:
+    """Whether the model may, must or must not call tools, or must call a certain tool."""
+
+    mode: str = "auto"
+    tool_name: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.mode not in _MODES:
+            raise ConfigurationError(
+                f"unknown tool choice {self.mode!r}", hint=f"use one of {', '.join(_MODES)}"
+            )
+        if (self.mode == "named") != (self.tool_name is not None):
+            fault = "missing" if self.tool_name is None else "unexpected"
+            raise ConfigurationError(
+                f"{fault} tool_name for the tool choice {self.mode!r}",
+                hint="set tool_name for the mode 'named' only",
+            )
+
+
+@dataclass(frozen=True)
+class ToolCall:
+    """A tool call with parsed arguments, or the `fault` in them."""
+
+    id: str
+    name: str
+    arguments: JsonObject
+    raw_arguments: str | None = None
+    fault: InvalidToolCallError | None = None
+
+    @classmethod
+    def from_data(cls, data: ToolCallData) -> Self:
+        """Parse the arguments of a call; invalid ones raise nothing, they go back to the model."""
+        if not isinstance(data.arguments, str):
+            return cls(data.id, data.name, data.arguments)
+        arguments, fault = _parse(data.name, data.arguments)
+        return cls(data.id, data.name, arguments, data.arguments, fault)
+
+
+@dataclass(frozen=True)
+class ToolResult:
+    """The result of a tool call."""
+
+    tool_call_id: str
+    content: str | JsonObject | Sequence[Json]
+    is_error: bool = False
+
+
+def check_tools(tools: Sequence[ToolDefinition]) -> None:
+    """Raise a ConfigurationError if two tools have the same name."""
+    names = [tool.name for tool in tools]
+    duplicates = sorted({name for name in names if names.count(name) > 1})
+    if duplicates:
+        raise ConfigurationError(f"duplicate tool {duplicates[0]!r}", hint="remove one of them")
+
+
+def _parse(name: str, text: str) -> tuple[JsonObject, InvalidToolCallError | None]:
+    try:
+        # Some models call a tool without parameters with an empty text.
+        value = parse_json(text) if text.strip() else {}
+    except NotCanonical as cause:
+        return {}, InvalidToolCallError(f"the arguments of {name!r} are {cause.message}")
+    if not isinstance(value, dict):
+        return {}, InvalidToolCallError(f"the arguments of {name!r} are not a JSON object")
+    return value, None
+
 
 NOT_ENFORCED = "schema_not_enforced"
 """The warning code for a schema that the provider does not enforce."""

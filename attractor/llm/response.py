@@ -11,7 +11,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json, JsonObject
 from attractor.llm.catalogue import ModelInfo
 from attractor.llm.messages import Message
-from attractor.llm.tools import ToolCall, ToolResult
+from attractor.llm.request import ToolCall, ToolResult
 
 Reason = Literal["stop", "length", "tool_calls", "content_filter", "error", "other"]
 

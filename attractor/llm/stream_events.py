@@ -16,8 +16,8 @@ from attractor.llm.messages import (
     ThinkingData,
     ToolCallData,
 )
+from attractor.llm.request import ToolCall
 from attractor.llm.response import FinishReason, RateLimitInfo, Response, StepResult, Usage, Warning
-from attractor.llm.tools import ToolCall
 
 
 class StreamEventType(StrEnum):

@@ -14,8 +14,8 @@ from attractor.base.ids import new_run_id
 from attractor.base.journal import read_lines
 from attractor.base.json import parse_json
 from attractor.engine.errors import NobodyAtWork, NothingAsked
-from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.journal.events import Action, OperatorAction
+from attractor.engine.journal.reducer import open_journal
 from attractor.engine.questions.question import Answer, Question, sort_questions
 from attractor.engine.run_folder.inbox import Order, leave_order
 from attractor.engine.run_folder.layout import (
@@ -26,10 +26,10 @@ from attractor.engine.run_folder.layout import (
 from attractor.engine.run_folder.open_run import OpenRun, end_run, open_run
 from attractor.engine.state.run_state import RunState
 from attractor.engine.storage.secrets import Redactor
+from attractor.pipeline.runs.garbage import end_left_running_now, name_processes
 from attractor.pipeline.runs.lookup import last_restart, reference_to
 from attractor.pipeline.runs.open_work import named, pick, pick_all, read_choice, read_choices
 from attractor.pipeline.source.read import read_saved_pipeline
-from attractor.pipeline.workspace.left_processes import end_left_running_now, name_processes
 
 END_PATIENCE_S = 60.0
 """How long an ended run may keep its lock."""

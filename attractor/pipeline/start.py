@@ -30,10 +30,11 @@ from attractor.pipeline.components.run_components import (
     build_components,
     choose_interviewer,
 )
+from attractor.pipeline.fork.linked_run import follow_restarts, make_next, settle_parent
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.notifications.notifier import Notifier, notifying
 from attractor.pipeline.preflight.preflight import preflight
-from attractor.pipeline.preflight.secrets import report_unredacted
+from attractor.pipeline.preflight.requirements import report_unredacted
 from attractor.pipeline.request import (
     NO_OVERRIDES,
     Overrides,
@@ -41,7 +42,7 @@ from attractor.pipeline.request import (
     read_request,
     secret_overrides,
 )
-from attractor.pipeline.restart import follow_restarts, make_next, settle_parent
+from attractor.pipeline.runs.garbage import end_left_running
 from attractor.pipeline.runs.lookup import run_root, whole_of
 from attractor.pipeline.source.accept_change import accept_change, plan_change
 from attractor.pipeline.source.read import (
@@ -60,7 +61,6 @@ from attractor.pipeline.workspace.create import (
 )
 from attractor.pipeline.workspace.deliver import deliver
 from attractor.pipeline.workspace.journal_notes import LeftOut, ours_in, tell_set_aside
-from attractor.pipeline.workspace.left_processes import end_left_running
 
 
 def open_observed(root: Path, host: RunHost) -> OpenRun:

@@ -14,8 +14,7 @@ from typing import Protocol
 import pytest
 
 from attractor.base.clock import Clock
-from attractor.twins.recordings.files import load_recordings
-from attractor.twins.recordings.recording import Recordings
+from attractor.twins.recordings.recording import Recordings, load_recordings
 from attractor.twins.script.script import Script, load_script, parse_script
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin

@@ -12,8 +12,8 @@ from attractor.agent.turns import (
     tool_call_signatures,
 )
 from attractor.llm.messages import Message, Role
+from attractor.llm.request import ToolResult
 from attractor.llm.response import FinishReason, Response, Usage
-from attractor.llm.tools import ToolResult
 from tests.agent.scripted import called, calls, said
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

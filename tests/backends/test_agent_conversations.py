@@ -34,9 +34,9 @@ from attractor.engine.seams import ModelAnswer, Stage
 from attractor.language.graph.graph import Fidelity
 from attractor.llm.errors import ServerError
 from attractor.llm.messages import Message, Role
+from attractor.llm.request import ToolCall, ToolResult
 from attractor.llm.response import Usage as Tokens
 from attractor.llm.retry_policy import RetryPolicy
-from attractor.llm.tools import ToolCall, ToolResult
 from tests.agent.places import finish, local
 from tests.agent.scripted import ScriptedProvider, Step, call, called, calls, said
 from tests.handlers.stages import Play, graph, node

@@ -28,8 +28,8 @@ from attractor.llm.messages import (
     ThinkingData,
 )
 from attractor.llm.messages import ToolCallData as Call
+from attractor.llm.request import ToolResult
 from attractor.llm.response import FinishReason, Response, Usage
-from attractor.llm.tools import ToolResult
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678, tzinfo=UTC)
 words = st.text().filter(lambda text: "***" not in text)

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from attractor.environments.orphan_processes import can_find_orphans
-from attractor.environments.process_table import find_process
+from attractor.environments.orphan_processes import can_find_orphans, find_process
 from tests.cli.git_desk import UNGUARDED, GitDesk, await_, events
 
 pytestmark = [

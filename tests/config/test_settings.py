@@ -7,8 +7,16 @@ from pydantic import ValidationError
 
 from attractor.config.errors import InvalidSetting
 from attractor.config.load import load
-from attractor.config.reference import SettingReference, list_settings
-from attractor.config.schema import FREE_KEY, Configuration, Slot, default_values, leaves, slots
+from attractor.config.schema import (
+    FREE_KEY,
+    Configuration,
+    SettingReference,
+    Slot,
+    default_values,
+    leaves,
+    list_settings,
+    slots,
+)
 from attractor.config.settings import OutputSettings, Settings, require_model_name, require_pattern
 from attractor.config.user_folders import default_state_dir, path_of_variable, variable_name
 from tests.config.project import Project

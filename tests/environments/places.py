@@ -9,12 +9,11 @@ from typing import Any, TypeVar
 
 from attractor.base.process_output import OutputLimit
 from attractor.base.processes import ExecResult
-from attractor.environments.environment import ExecutionEnvironment
+from attractor.environments.environment import ExecutionEnvironment, sandboxed
 from attractor.environments.errors import SandboxUnavailable
 from attractor.environments.sandbox.bubblewrap import HOME, SandboxSettings
 from attractor.environments.sandbox.environment import SandboxedExecutionEnvironment
 from attractor.environments.selection import find_interpreter
-from attractor.environments.variables import sandboxed
 
 T = TypeVar("T")
 

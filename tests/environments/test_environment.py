@@ -1,8 +1,86 @@
-"""What a service printed is kept for who reads it."""
+"""Which variables a command gets.
+
+What a service printed is kept for who reads it.
+"""
 
 import asyncio
+from typing import get_args
 
-from attractor.environments.environment import OutputBacklog
+import pytest
+from pydantic import SecretStr
+
+from attractor.config.settings import Section, Settings
+from attractor.config.user_folders import variable_name
+from attractor.environments.environment import Inherit, OutputBacklog, inherited, sandboxed
+
+OPERATOR = {
+    "PATH": "/home/me/bin:/usr/bin:/home/me/tools/bin:/usr/../home/me/x",
+    "HOME": "/home/me",
+    "USER": "me",
+    "LANG": "de_DE.UTF-8",
+    "LC_ALL": "C",
+    "TERM": "xterm",
+    "GOPATH": "/home/me/go",
+    "CARGO_HOME": "/home/me/tools/cargo",
+    "EDITOR": "vi",
+    "SSH_AUTH_SOCK": "/run/me/agent",
+}
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["OPENAI_API_KEY", "aws_secret", "GitHub_Token", "DB_PASSWORD", "X_CREDENTIAL"]
+    + ["AWS_SECRET_ACCESS_KEY", "GOOGLE_APPLICATION_CREDENTIALS", "A_PRIVATE_KEY"],
+)
+def test_keys_are_left_out_whatever_their_case(name: str) -> None:
+    assert inherited({name: "x", "A": "b"}) == {"A": "b"}
+
+
+def test_our_own_settings_that_are_secret_are_left_out_and_the_others_stay() -> None:
+    def is_secret(annotation: object) -> bool:
+        return annotation is SecretStr or SecretStr in get_args(annotation)
+
+    of_sections = {
+        variable_name((section, key)): is_secret(field.annotation)
+        for section, one in Settings.model_fields.items()
+        if isinstance(one.annotation, type) and issubclass(one.annotation, Section)
+        for key, field in one.annotation.model_fields.items()
+    }
+    got = inherited(dict.fromkeys([*of_sections, "ATTRACTOR_STATE_DIR"], "https://host/key"))
+    assert "ATTRACTOR_NOTIFY__URL" in of_sections
+    assert not any(is_kept and of_sections.get(name) for name, is_kept in got.items())
+    # Its command may have the key of a service in it.
+    assert "ATTRACTOR_NOTIFY__COMMAND" not in got
+    assert {"ATTRACTOR_STATE_DIR", "ATTRACTOR_OUTPUT__COLOR"} <= set(got)
+
+
+def test_names_that_only_look_alike_stay() -> None:
+    alike = {"TOKENIZERS_PARALLELISM": "1", "SECRETARY": "2", "MY_TOKEN_COUNT": "3", "TOKEN": "4"}
+    assert inherited(alike) == alike
+
+
+def test_how_much_is_inherited_can_be_chosen() -> None:
+    assert inherited(OPERATOR, Inherit.ALL) == OPERATOR
+    assert inherited(OPERATOR, Inherit.NONE) == {}
+    assert set(OPERATOR) - set(inherited(OPERATOR, Inherit.CORE)) == {"EDITOR", "SSH_AUTH_SOCK"}
+
+
+def test_a_sandbox_gets_nothing_that_tells_of_the_operator() -> None:
+    got = sandboxed(OPERATOR, read=[], passed=[], home="/tmp/home")
+    assert "me" not in " ".join(got.values()).replace("/home", "")
+    assert got["HOME"] == "/tmp/home"
+    assert got["LANG"] == "de_DE.UTF-8"
+    assert got["PATH"].startswith("/usr/bin:/usr/local/sbin")
+    assert got["PATH"].split(":").count("/usr/bin") == 1
+    assert set(got) & {"EDITOR", "SSH_AUTH_SOCK", "GOPATH", "CARGO_HOME"} == set()
+
+
+def test_sandbox_gets_named_variables() -> None:
+    got = sandboxed(OPERATOR, read=["/home/me/tools"], passed=["EDITOR", "NO_SUCH"], home="/h")
+    assert got["CARGO_HOME"] == "/home/me/tools/cargo"
+    assert "/home/me/tools/bin" in got["PATH"].split(":")
+    assert got["EDITOR"] == "vi"
+    assert "NO_SUCH" not in got
 
 
 async def read(backlog: OutputBacklog) -> bytes:

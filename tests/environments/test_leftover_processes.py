@@ -11,8 +11,13 @@ from pathlib import Path
 import pytest
 
 from attractor.environments.local import LocalExecutionEnvironment
-from attractor.environments.orphan_processes import MARK, can_find_orphans, kill_marked
-from attractor.environments.process_table import Process, signal_process
+from attractor.environments.orphan_processes import (
+    MARK,
+    Process,
+    can_find_orphans,
+    kill_marked,
+    signal_process,
+)
 from tests.counts import count
 from tests.environments.places import FAR_MS, OPERATOR
 

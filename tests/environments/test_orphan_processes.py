@@ -16,12 +16,13 @@ from attractor.environments.orphan_processes import (
     MARK,
     can_find_orphans,
     find_orphans,
+    find_process,
     kill_orphans,
     kill_orphans_blocking,
     new_mark,
     runs_with_orphans,
+    variable_of,
 )
-from attractor.environments.process_table import find_process, variable_of
 
 pytestmark = [
     pytest.mark.skipif(not can_find_orphans(), reason="no /proc"),

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from attractor.environments.orphan_processes import can_find_orphans
-from attractor.environments.process_table import (
+from attractor.environments.orphan_processes import (
     Process,
     belongs_to,
+    can_find_orphans,
     find_process,
     process_numbers,
     relatives_of,

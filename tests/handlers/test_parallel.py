@@ -1,14 +1,208 @@
+""""""
+
 import asyncio
+from itertools import product
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from attractor.engine.outcome import FailureClass, Outcome, StageStatus
+from attractor.base.errors import UnknownName
+from attractor.base.json import Json, canonical_json
+from attractor.engine.outcome import FailureClass, Outcome, StageStatus, Usage
 from attractor.engine.seams import Exhausted, Parts, Stopped, Waiting
-from attractor.handlers.parallel import Parallel
+from attractor.engine.state.branches import BranchEnd
+from attractor.handlers.parallel import (
+    BranchCandidate,
+    JoinPolicy,
+    Parallel,
+    best_of,
+    describe,
+    find_named,
+    read_candidates,
+    read_policy,
+)
 from attractor.language.graph.graph import Edge
 from attractor.language.source.syntax_tree import Plain
-from tests.engine.branches import FAIL, MEETING, NEVER, Given, GivenBranches
+from tests.engine.branches import FAIL, MEETING, NEVER, PARTIAL, SUCCESS, Given, GivenBranches
 from tests.handlers.stages import Person, Play, Saying, edge, graph, node
+
+CANCELED = StageStatus.SKIPPED
+
+
+def policy(branches: int, **plain: Plain) -> JoinPolicy:
+    return read_policy(node("it", **plain), branches)
+
+
+def ends(*statuses: StageStatus) -> list[BranchEnd]:
+    return [
+        BranchEnd(f"n{number}", f"n{number}", status, is_canceled=status is CANCELED)
+        for number, status in enumerate(statuses)
+    ]
+
+
+def test_unknown_policy_gets_suggestion() -> None:
+    with pytest.raises(UnknownName, match="unknown join policy 'quorun'") as caught:
+        policy(3, join_policy="quorun")
+    assert caught.value.hint == "did you mean quorum?"
+
+
+def test_a_verdict_names_the_policy_and_each_branch() -> None:
+    outcome = policy(3, join_policy="k_of_n", k=2).judge(ends(SUCCESS, FAIL, CANCELED))
+    assert outcome.failure_class is FailureClass.VERDICT
+    assert outcome.failure_reason == (
+        "k_of_n: 1 of 3 succeeded, 2 needed (n0: success, n1: fail, n2: canceled)"
+    )
+    assert outcome.context_updates["parallel.success_count"] == 1
+    assert outcome.context_updates["parallel.fail_count"] == 1
+
+
+def test_more_than_there_are_can_never_succeed() -> None:
+    one = policy(2, join_policy="k_of_n", k=3)
+    assert one.is_settled([])
+    assert one.judge(ends(CANCELED, CANCELED)).status is FAIL
+
+
+@given(
+    needed=st.integers(0, 5),
+    statuses=st.lists(st.sampled_from([SUCCESS, PARTIAL, FAIL]), min_size=1, max_size=5),
+)
+def test_settled_policy_does_not_depend_on_other_branches(
+    needed: int, statuses: list[StageStatus]
+) -> None:
+    one = JoinPolicy("k_of_n", len(statuses), needed)
+    enough = next(n for n in range(len(statuses) + 1) if one.is_settled(ends(*statuses[:n])))
+    others = product([SUCCESS, FAIL], repeat=len(statuses) - enough)
+    judged = {one.judge(ends(*statuses[:enough], *rest)).status.is_success for rest in others}
+    assert len(judged) == 1
+
+
+def test_a_result_holds_all_that_is_known_of_a_branch() -> None:
+    end = BranchEnd(
+        "a",
+        "fan@1.1/a",
+        FAIL,
+        reason="broken",
+        notes="tried hard",
+        response="here",
+        updates={"score": 2, "list": [1]},
+        changed=["x.py"],
+        base="t0",
+        tree="t1",
+        usage=Usage(1, 2, 0.5),
+        seconds=1.5,
+    )
+    results = policy(1).judge([end]).context_updates["parallel.results"]
+    canonical_json(results)
+    assert results == [
+        {
+            "id": "a",
+            "branch": "fan@1.1/a",
+            "outcome": "fail",
+            "notes": "tried hard",
+            "failure_reason": "broken",
+            "context_updates": {"score": 2, "list": [1]},
+            "response": "here",
+            "files_changed": ["x.py"],
+            "base": "t0",
+            "tree": "t1",
+            "cost_usd": 0.5,
+            "seconds": 1.5,
+        }
+    ]
+
+
+def result(id_: str, outcome: str = "success", **more: Json) -> dict[str, Json]:
+    return {"id": id_, "branch": f"fan@1.1/{id_}", "outcome": outcome, **more}
+
+
+def candidates(*results: Json) -> list[BranchCandidate]:
+    return list(read_candidates(list(results)))
+
+
+def scored(id_: str, score: Json, outcome: str = "success") -> dict[str, Json]:
+    return result(id_, outcome, context_updates={"score": score})
+
+
+@pytest.mark.parametrize(
+    ("results", "best"),
+    [
+        ([result("b"), result("a")], "a"),
+        ([scored("a", 1), scored("b", 2)], "b"),
+        ([scored("a", 9, "partial_success"), scored("b", 1)], "b"),
+        ([result("a", "retry"), result("b", "partial_success")], "b"),
+        ([result("a", "fail"), result("b", "retry")], "b"),
+        ([result("a", "canceled"), result("b", "fail")], "b"),
+        ([scored("a", "1"), scored("b", "10")], "b"),
+        ([scored("a", 0.5), scored("b", True)], "b"),
+        ([scored("b", "much"), scored("a", "nan"), scored("c", [9])], "a"),
+        ([scored("b", -1), scored("a", None), scored("c", {})], "a"),
+        ([scored("a", 1), scored("b", "inf")], "b"),
+        ([scored("a", 10**400), scored("b", 1)], "b"),
+        ([result("a", "done"), result("b", "fail")], "a"),
+    ],
+)
+def test_the_best_is_by_outcome_then_score_then_id(results: list[Json], best: str) -> None:
+    assert best_of(candidates(*results)).id == best
+    assert best_of(candidates(*reversed(results))).id == best
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["success", "fail"]), st.floats() | st.text()), min_size=1)
+)
+def test_there_is_always_one_best_whatever_scores_are(told: list[tuple[str, Json]]) -> None:
+    every = [scored(f"n{number}", score, word) for number, (word, score) in enumerate(told)]
+    best = best_of(candidates(*every))
+    assert all(best.rank <= one.rank for one in candidates(*every))
+
+
+@pytest.mark.parametrize("results", [None, "x", {}, [], [1, "a", {}, {"id": ""}]])
+def test_invalid_result_is_ignored(results: Json) -> None:
+    assert list(read_candidates(results)) == []
+
+
+def test_a_result_from_elsewhere_needs_no_more_than_an_id() -> None:
+    [one] = candidates({"id": "a"})
+    assert (one.id, one.key, one.outcome, one.tree, one.is_good) == ("a", "a", "fail", "", False)
+
+
+@pytest.mark.parametrize(
+    ("said", "named"),
+    [
+        ("table", "table"),
+        ("Table", "table"),
+        ("  `tree`. ", "tree"),
+        ("**big list**", "big list"),
+        ("Both are good.\n\ntree\n", "tree"),
+        ("I take tree, for it is short", "tree"),
+        ("table is long.\nThe best one: (tree).", "tree"),
+        ("tree or table", ""),
+        ("tree\nbut none really", ""),
+        ("the trees", ""),
+        ("", ""),
+        (" \n ", ""),
+    ],
+)
+def test_an_answer_names_a_candidate_alone_or_in_its_last_line(said: str, named: str) -> None:
+    one = find_named(candidates(result("table"), result("tree"), result("big list")), said)
+    assert (one.id if one else "") == named
+
+
+def test_candidates_describe_each_branch() -> None:
+    told = describe(
+        candidates(
+            result("a", files_changed=["x.py", "y.py"], response="done", notes="passed"),
+            result("b", "partial_success", notes="half"),
+        )
+    )
+    assert told == (
+        "## a\noutcome: success\nfiles changed: x.py, y.py\ndone\n\n"
+        "## b\noutcome: partial_success\nfiles changed: none\nhalf"
+    )
+
+
+def test_a_long_answer_is_shown_in_part() -> None:
+    assert len(describe(candidates(result("a", response="x" * 9000)))) < 3000
 
 
 def play(*names: str, ends: dict[str, Given] | None = None, **plain: Plain) -> Play:

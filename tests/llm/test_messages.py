@@ -1,4 +1,8 @@
+""""""
+
+import base64
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -6,6 +10,7 @@ import pytest
 from attractor.base.errors import UsageError
 from attractor.llm import (
     AudioData,
+    ConfigurationError,
     ContentKind,
     ContentPart,
     DocumentData,
@@ -17,6 +22,7 @@ from attractor.llm import (
     ToolCallData,
     ToolResultData,
 )
+from attractor.llm.messages import file_name, inline, read_image
 
 
 def test_a_role_is_known_by_its_name_and_words_are_one_text() -> None:
@@ -82,3 +88,67 @@ def test_a_file_has_exactly_one_source(kind: type[ImageData | AudioData | Docume
         kind()
     with pytest.raises(UsageError, match="url and data"):
         kind(url="https://example.org", data=b"")
+
+
+PNG = b"\x89PNG\r\n"
+
+
+def test_bytes_become_base64_and_are_taken_for_a_png_unless_told() -> None:
+    found = inline(ImageData(data=PNG))
+    assert found is not None
+    assert base64.b64decode(found.data) == PNG
+    assert found.data_url == f"data:image/png;base64,{found.data}"
+    told = inline(ImageData(data=PNG, media_type="image/webp"))
+    assert told is not None
+    assert told.media_type == "image/webp"
+
+
+def test_an_address_is_left_to_the_provider() -> None:
+    assert inline(ImageData(url="https://example.org/a.png")) is None
+
+
+def test_a_local_path_is_read_and_its_type_follows_from_its_name(tmp_path: Path) -> None:
+    file = tmp_path / "shot.jpeg"
+    file.write_bytes(PNG)
+    found = inline(ImageData(url=str(file)))
+    assert found is not None
+    assert (found.media_type, base64.b64decode(found.data)) == ("image/jpeg", PNG)
+
+
+def test_home_is_understood(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "shot.gif").write_bytes(PNG)
+    found = inline(ImageData(url="~/shot.gif"))
+    assert found is not None
+    assert found.media_type == "image/gif"
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="nowhere.png"):
+        inline(ImageData(url=str(tmp_path / "nowhere.png")))
+
+
+def test_what_stands_in_an_address_itself_is_sent_along_as_what_it_says_it_is() -> None:
+    for url, media_type in (
+        ("data:image/gif;base64,iVBORw0K", "image/gif"),
+        ("data:;base64,iVBORw0K", "image/png"),
+        ("data:image/gif,%89PNG%0D%0A", "image/gif"),
+    ):
+        found = inline(ImageData(url=url))
+        assert found is not None
+        assert (found.media_type, found.content[:4]) == (media_type, PNG[:4])
+    with pytest.raises(UsageError, match="invalid base64"):
+        inline(ImageData(url="data:image/gif;base64,!"))
+
+
+def test_a_document_is_named_as_told_or_as_its_file() -> None:
+    assert file_name(DocumentData(url="/tmp/a.pdf")) == "a.pdf"
+    assert file_name(DocumentData(url="/tmp/a.pdf", file_name="plan")) == "plan"
+    assert file_name(DocumentData(url="https://x.org/a.pdf")) == ""
+    assert file_name(DocumentData(data=b"")) == ""
+
+
+def test_an_image_that_a_model_made_is_read_and_nothing_else_is() -> None:
+    assert read_image("cG5n", "image/png") == ImageData(data=b"png", media_type="image/png")
+    for data, media_type in (("!", "image/png"), (None, "image/png"), ("cG5n", "audio/wav")):
+        assert read_image(data, media_type) is None

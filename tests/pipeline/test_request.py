@@ -12,7 +12,7 @@ from attractor.base.errors import UsageError
 from attractor.engine.run_folder.layout import Manifest
 from attractor.engine.seams import Base
 from attractor.engine.storage.secrets import Redactor
-from attractor.pipeline.preflight.secrets import find_withheld
+from attractor.pipeline.preflight.requirements import find_withheld
 from attractor.pipeline.request import (
     NO_OVERRIDES,
     Overrides,

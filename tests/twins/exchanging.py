@@ -3,10 +3,10 @@
 import json
 from typing import Any
 
-from attractor.twins.exchange.reply import Reply
+from attractor.twins.exchange.answer import Reply
 from attractor.twins.exchange.wire import wire_registry
 from attractor.twins.script.script import parse_script
-from attractor.twins.server.replies import IncomingRequest, reply_to
+from attractor.twins.server.provider_state import IncomingRequest, reply_to
 
 KEYS = {
     "openai": {"authorization": "Bearer k"},

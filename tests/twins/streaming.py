@@ -7,11 +7,11 @@ import httpx
 from httpx_sse import ServerSentEvent
 from httpx_sse._decoders import SSEDecoder
 
-from attractor.twins.exchange.reply import Reply
+from attractor.twins.exchange.answer import Reply
 from attractor.twins.exchange.wire import wire_registry
 from attractor.twins.script.script import parse_script
+from attractor.twins.server.provider_state import IncomingRequest, reply_to
 from attractor.twins.server.provider_twin import ProviderTwin
-from attractor.twins.server.replies import IncomingRequest, reply_to
 from tests.twins.exchanging import ANY, HELLO, KEYS, PATHS
 
 DONE = "[DONE]"

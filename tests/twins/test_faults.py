@@ -3,8 +3,8 @@ from typing import Any
 
 import pytest
 
-from attractor.twins.exchange.answer import Fault
-from attractor.twins.exchange.reply import (
+from attractor.twins.exchange.answer import (
+    Fault,
     Reply,
     ReplyEnd,
     apply_fault,

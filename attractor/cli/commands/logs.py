@@ -17,7 +17,7 @@ from attractor.base.journal import read_torn
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show
 from attractor.cli.runs.follow import OFTEN_S, JournalFollower, JournalReader, VerifiedLine
-from attractor.cli.runs.live.last_lines import PrintedLines
+from attractor.cli.runs.live.render import PrintedLines
 from attractor.cli.runs.progress import describe_event
 from attractor.engine.run_folder.layout import RunDirectory, is_held
 from attractor.pipeline.runs.lookup import find_run, reference_of

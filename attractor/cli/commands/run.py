@@ -6,9 +6,8 @@ import click
 
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
-from attractor.cli.runs.inputs import read_inputs
 from attractor.cli.runs.observers import show_end
-from attractor.cli.runs.setup import INPUT_FORMS, budget_options, budgets_of, host_of
+from attractor.cli.runs.setup import INPUT_FORMS, budget_options, budgets_of, host_of, read_inputs
 from attractor.cli.runs.walk import Watcher, walk
 from attractor.engine.simulation.outcomes import open_outcomes
 from attractor.factory.launch import launch

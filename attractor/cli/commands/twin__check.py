@@ -9,11 +9,10 @@ import click
 from attractor.base.errors import ExitCode, UsageError
 from attractor.cli.invocation import json_option
 from attractor.cli.output.streams import show, show_json
+from attractor.twins.recordings.json_diff import JsonPath
 from attractor.twins.services.check import CheckedRequest, check_recording
-from attractor.twins.services.json_path import JsonPath
-from attractor.twins.services.loader import load_service
 from attractor.twins.services.recordings import load_recording
-from attractor.twins.services.service import CheckSettings, Service
+from attractor.twins.services.service import CheckSettings, Service, load_service
 
 EXISTING = click.Path(path_type=Path, exists=True)
 

@@ -22,8 +22,7 @@ from attractor.cli.twins import (
     twin_record,
 )
 from attractor.twins.exchange.wire import wire_registry
-from attractor.twins.recordings.files import RecordingFile, load_recordings
-from attractor.twins.recordings.recording import Recordings
+from attractor.twins.recordings.recording import RecordingFile, Recordings, load_recordings
 from attractor.twins.script.script import load_script
 from attractor.twins.server.provider_twin import ProviderTwin
 

@@ -19,9 +19,8 @@ from attractor.cli.twins import (
     twin_options,
     twin_record,
 )
-from attractor.twins.services.loader import load_services
 from attractor.twins.services.recordings import ExchangeFile
-from attractor.twins.services.service import Service
+from attractor.twins.services.service import Service, load_services
 from attractor.twins.services.service_twin import ServiceTwin
 
 

@@ -3,16 +3,15 @@
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
-from attractor.cli.output.amounts import cost_of, lasted, money, size, whole
 from attractor.cli.output.simulation import edge_record, edge_text
+from attractor.cli.output.streams import cost_of, lasted, money, size, whole
 from attractor.engine.simulation.coverage import Coverage
 from attractor.language.graph.graph import Edge, Graph
 from attractor.language.source.text import visible
 from attractor.pipeline.diagnosis.diagnose import Diagnosis
 from attractor.pipeline.estimate.estimate import Estimate, StageEstimate
 from attractor.pipeline.estimate.samples import Range, StageTotal, costliest, slowest
-from attractor.pipeline.runs.garbage import YET, Freed, Sweep
-from attractor.pipeline.workspace.left_processes import name_processes
+from attractor.pipeline.runs.garbage import YET, Freed, Sweep, name_processes
 
 _MOST = 8
 

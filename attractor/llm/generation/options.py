@@ -18,9 +18,15 @@ from attractor.llm.errors import (
 )
 from attractor.llm.json_schema import check_schema
 from attractor.llm.messages import Message
-from attractor.llm.request import Request, ResponseFormat
+from attractor.llm.request import (
+    Request,
+    ResponseFormat,
+    Tool,
+    ToolCall,
+    ToolChoice,
+    ToolDefinition,
+)
 from attractor.llm.response import StepResult
-from attractor.llm.tools import Tool, ToolCall, ToolChoice, ToolDefinition
 
 
 @dataclass(frozen=True)

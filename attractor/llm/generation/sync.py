@@ -12,12 +12,16 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 from attractor.base.callables import require_no_loop
 from attractor.base.json import JsonObject
 from attractor.llm.client import Client
-from attractor.llm.generation.object_stream import ObjectStreamResult, stream_object
-from attractor.llm.generation.objects import generate_object
+from attractor.llm.generation.objects import ObjectStreamResult, generate_object, stream_object
 from attractor.llm.generation.options import GenerateOptions
 from attractor.llm.generation.tasks import capture
-from attractor.llm.generation.text import generate, get_default_client
-from attractor.llm.generation.text_stream import StreamResult, concurrent_reader, stream
+from attractor.llm.generation.text import (
+    StreamResult,
+    concurrent_reader,
+    generate,
+    get_default_client,
+    stream,
+)
 from attractor.llm.response import GenerateResult, Response
 from attractor.llm.stream_events import StreamEvent, StreamEventType
 

@@ -19,7 +19,7 @@ from attractor.llm.generation.options import RepairToolCall
 from attractor.llm.generation.tasks import call_in_thread
 from attractor.llm.json_schema import find_faults
 from attractor.llm.messages import Message
-from attractor.llm.tools import Tool, ToolCall, ToolResult
+from attractor.llm.request import Tool, ToolCall, ToolResult
 
 Content = str | JsonObject | Sequence[Json]
 _IS_OVER = "the generation is over"

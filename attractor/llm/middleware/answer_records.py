@@ -13,7 +13,6 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import NotCanonical
 from attractor.base.json import Json, canonical_json, content_hash
 from attractor.llm.errors import ConfigurationError, InvalidRequestError
-from attractor.llm.media import inline
 from attractor.llm.messages import (
     AudioData,
     ContentKind,
@@ -26,6 +25,7 @@ from attractor.llm.messages import (
     ThinkingData,
     ToolCallData,
     ToolResultData,
+    inline,
 )
 from attractor.llm.request import Request
 from attractor.llm.response import FinishReason, RateLimitInfo, Response, Usage, Warning

@@ -22,10 +22,9 @@ from attractor.llm.middleware.answer_records import (
     read_answer,
     write_answer,
 )
-from attractor.llm.request import Request
+from attractor.llm.request import Request, ToolCall
 from attractor.llm.response import Response, Warning
 from attractor.llm.stream_events import StreamAccumulator, StreamEvent, StreamEventType, StreamStart
-from attractor.llm.tools import ToolCall
 
 _VERSION = 1
 _ENDING = ".answer.json"

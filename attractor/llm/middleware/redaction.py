@@ -10,10 +10,9 @@ from attractor.base.json import Json, JsonObject
 from attractor.llm.client import Complete, Stream
 from attractor.llm.errors import ConfigurationError
 from attractor.llm.messages import ContentPart, Message
-from attractor.llm.request import Request
+from attractor.llm.request import Request, ToolDefinition
 from attractor.llm.response import Response, Warning
 from attractor.llm.stream_events import StreamEvent
-from attractor.llm.tools import ToolDefinition
 
 WELL_KNOWN: tuple[str, ...] = (
     # Each begins with literal characters, which makes long texts quick to search.

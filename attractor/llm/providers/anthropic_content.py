@@ -12,20 +12,23 @@ from typing import NamedTuple
 
 from attractor.base.json import Json, JsonObject
 from attractor.llm.errors import InvalidRequestError
-from attractor.llm.media import InlineMedia, file_name, inline, media_type
 from attractor.llm.messages import (
     ContentKind,
     ContentPart,
     DocumentData,
     ImageData,
+    InlineMedia,
     Message,
     Role,
     ThinkingData,
     ToolCallData,
     ToolResultData,
+    file_name,
+    inline,
+    media_type,
 )
 from attractor.llm.providers.unsupported import INSTRUCTIONS, unsupported_audio, unsupported_part
-from attractor.llm.tools import ToolCall
+from attractor.llm.request import ToolCall
 
 _PDF, _TEXT = "application/pdf", "text/plain"
 _TEXTS = ("application/json", "application/xml", "application/yaml", "application/toml")

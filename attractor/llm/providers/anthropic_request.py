@@ -19,9 +19,15 @@ from attractor.llm.providers.unsupported import (
     may_support_reasoning,
     unsent_names,
 )
-from attractor.llm.request import NOT_ENFORCED, Request, format_instruction, merge_options
+from attractor.llm.request import (
+    NOT_ENFORCED,
+    Request,
+    ToolChoice,
+    ToolDefinition,
+    format_instruction,
+    merge_options,
+)
 from attractor.llm.response import Warning
-from attractor.llm.tools import ToolChoice, ToolDefinition
 
 _VERSION = re.compile(r"(?<!\d)([1-9]\d?)(?!\d)(?:[.-](\d{1,2})(?![\da-z]))?")
 _THINKING, _ADAPTIVE, _XHIGH, _ALWAYS = (3, 7), (4, 6), (4, 7), (5, 0)

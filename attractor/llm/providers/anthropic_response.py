@@ -17,9 +17,9 @@ from attractor.llm.messages import (
     ThinkingData,
     ToolCallData,
 )
+from attractor.llm.request import ToolCall
 from attractor.llm.response import FinishReason, Reason, Response, Usage, Warning
 from attractor.llm.stream_events import StreamEvent, StreamEventType, StreamStart
-from attractor.llm.tools import ToolCall
 from attractor.llm.transport.fields import Fields, stream_fields
 from attractor.llm.transport.headers import ANTHROPIC_LIMITS, read_rate_limit
 from attractor.llm.transport.http import Reply

@@ -8,21 +8,21 @@ from collections.abc import Callable, Iterator, Sequence
 
 from attractor.base.json import Json, JsonObject
 from attractor.llm.errors import InvalidRequestError
-from attractor.llm.media import InlineMedia, inline
 from attractor.llm.messages import (
     AudioData,
     ContentKind,
     ContentPart,
     DocumentData,
     ImageData,
+    InlineMedia,
     Message,
     Role,
     ToolResultData,
+    inline,
 )
 from attractor.llm.providers.openai_request import call_arguments, result_text
 from attractor.llm.providers.unsupported import INSTRUCTIONS, check_instructions
-from attractor.llm.request import Request, ResponseFormat
-from attractor.llm.tools import ToolChoice, ToolDefinition
+from attractor.llm.request import Request, ResponseFormat, ToolChoice, ToolDefinition
 
 NAMED = frozenset({Role.USER, Role.ASSISTANT})
 """Roles whose messages have a name."""

@@ -7,7 +7,6 @@ from urllib.parse import quote
 
 from attractor.base.json import Json, JsonObject
 from attractor.llm.errors import InvalidRequestError
-from attractor.llm.media import inline, media_type
 from attractor.llm.messages import (
     AudioData,
     ContentPart,
@@ -17,6 +16,8 @@ from attractor.llm.messages import (
     Role,
     ToolCallData,
     ToolResultData,
+    inline,
+    media_type,
 )
 from attractor.llm.providers.unsupported import (
     INSTRUCTIONS,
@@ -24,9 +25,16 @@ from attractor.llm.providers.unsupported import (
     may_support_reasoning,
     unsent_names,
 )
-from attractor.llm.request import NOT_ENFORCED, Request, format_instruction, merge_options
+from attractor.llm.request import (
+    NOT_ENFORCED,
+    Request,
+    ToolCall,
+    ToolChoice,
+    ToolDefinition,
+    format_instruction,
+    merge_options,
+)
 from attractor.llm.response import Warning
-from attractor.llm.tools import ToolCall, ToolChoice, ToolDefinition
 
 _OLDER = re.compile(r"(?:models/)?gemini-[12]\b")
 _SIGNATURE = "thoughtSignature"

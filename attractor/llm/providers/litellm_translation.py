@@ -23,10 +23,15 @@ from attractor.llm.providers.openai_request import (
     name_schema,
 )
 from attractor.llm.providers.unsupported import unsent_names
-from attractor.llm.request import NOT_ENFORCED, Request, format_instruction, merge_options
+from attractor.llm.request import (
+    NOT_ENFORCED,
+    Request,
+    ToolChoice,
+    format_instruction,
+    merge_options,
+)
 from attractor.llm.response import Usage, Warning
 from attractor.llm.stream_events import StreamEvent
-from attractor.llm.tools import ToolChoice
 from attractor.llm.transport.fields import Fields
 from attractor.llm.transport.stream_reading import Step
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from attractor.base.json import Json, JsonObject
-from attractor.llm.media import file_name, inline, media_type
 from attractor.llm.messages import (
     ContentKind,
     ContentPart,
@@ -16,6 +15,9 @@ from attractor.llm.messages import (
     Role,
     ToolCallData,
     ToolResultData,
+    file_name,
+    inline,
+    media_type,
 )
 from attractor.llm.providers.openai_response import MESSAGE_PROPERTIES
 from attractor.llm.providers.unsupported import (
@@ -28,11 +30,12 @@ from attractor.llm.request import (
     NOT_ENFORCED,
     Request,
     ResponseFormat,
+    ToolChoice,
+    ToolDefinition,
     format_instruction,
     merge_options,
 )
 from attractor.llm.response import Warning
-from attractor.llm.tools import ToolChoice, ToolDefinition
 
 _FILE_NAMES = {"application/pdf": "document.pdf", "text/plain": "document.txt"}
 _FILE_NAME = "document"

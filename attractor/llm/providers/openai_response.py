@@ -6,7 +6,6 @@ from dataclasses import field, replace
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import JsonObject
 from attractor.llm.errors import SDKError, error_from_status_code
-from attractor.llm.media import read_image
 from attractor.llm.messages import (
     ContentKind,
     ContentPart,
@@ -15,10 +14,11 @@ from attractor.llm.messages import (
     Role,
     ThinkingData,
     ToolCallData,
+    read_image,
 )
+from attractor.llm.request import ToolCall
 from attractor.llm.response import FinishReason, Reason, Response, Usage, Warning
 from attractor.llm.stream_events import StreamEvent, StreamEventType, StreamStart
-from attractor.llm.tools import ToolCall
 from attractor.llm.transport.fields import Fields, stream_fields
 from attractor.llm.transport.headers import OPENAI_LIMITS, read_rate_limit
 from attractor.llm.transport.http import Reply

@@ -13,8 +13,7 @@ from attractor.llm.errors import SDKError, StreamError
 from attractor.llm.response import Response, Warning
 from attractor.llm.stream_events import StreamEvent, StreamEventType
 from attractor.llm.transport.fields import Fields
-from attractor.llm.transport.http import StreamReply
-from attractor.llm.transport.server_events import LONGEST_DRAIN
+from attractor.llm.transport.http import LONGEST_DRAIN, StreamReply
 
 S = TypeVar("S")
 # Usage may follow the end of an answer, but not every server sends it.

@@ -36,10 +36,10 @@ from attractor.pipeline.children.child import (
     withdrawing,
 )
 from attractor.pipeline.components.run_components import RunComponents, build_components
+from attractor.pipeline.fork.linked_run import make_next_child
 from attractor.pipeline.host.run_host import Observer, RunHost
-from attractor.pipeline.preflight.secrets import find_secrets_in_pipeline
+from attractor.pipeline.preflight.requirements import find_secrets_in_pipeline
 from attractor.pipeline.request import RunRequest
-from attractor.pipeline.restart import make_next_child
 from attractor.pipeline.runs.lookup import child_directory, clear_half_made
 from attractor.pipeline.source.read import (
     PipelineSource,

@@ -13,14 +13,13 @@ from attractor.base.ids import new_run_id
 from attractor.base.json import Json
 from attractor.engine.context import put_aside
 from attractor.engine.errors import GraphChanged
-from attractor.engine.journal.checkpoint import verify_journal
 from attractor.engine.journal.events import (
     ParallelBranchStarted,
     PipelineStarted,
     RunForked,
     StageStarted,
 )
-from attractor.engine.journal.reducer import fold
+from attractor.engine.journal.reducer import fold, verify_journal
 from attractor.engine.run_folder.layout import (
     Manifest,
     RunDirectory,
@@ -51,6 +50,7 @@ from attractor.pipeline.request import (
     WorkspaceKind,
     read_request,
 )
+from attractor.pipeline.runs.garbage import end_left_running_of
 from attractor.pipeline.runs.history import RunRecord, read_run
 from attractor.pipeline.runs.lookup import run_root, whole_of
 from attractor.pipeline.source.read import (
@@ -60,7 +60,6 @@ from attractor.pipeline.source.read import (
     project_of,
     read_saved_pipeline,
 )
-from attractor.pipeline.workspace.left_processes import end_left_running_of
 
 SHOWN = 12
 

@@ -1,25 +1,44 @@
-"""Creates the workspace, artifacts and first events of a run that continues another run."""
+"""Runs that continue an earlier run: forks and restarts."""
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from attractor.base.clock import Clock
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import Refused
+from attractor.base.ids import new_run_id
 from attractor.engine.journal.events import (
     EngineEvent,
     EventLog,
+    PipelineStarted,
+    RunRestarted,
+    RunRestarting,
     data_of,
     kind_of,
 )
-from attractor.engine.run_folder.layout import RunDirectory
+from attractor.engine.journal.reducer import open_journal
+from attractor.engine.routing.next_move import begin_again
+from attractor.engine.run_folder.layout import (
+    Manifest,
+    RunDirectory,
+    create_run_directory,
+    read_manifest,
+)
+from attractor.engine.run_folder.open_run import OpenRun, end_run, open_run
+from attractor.engine.run_folder.result import RunResult
 from attractor.engine.seams import Base
 from attractor.engine.stage.no_workspace import NoEnvironment, NoWorkspace
 from attractor.engine.state.attempts import TreeId
+from attractor.engine.state.progress import Progress, progress_to_record
 from attractor.engine.storage.artifacts import ARTIFACTS, share_blobs
 from attractor.engine.storage.secrets import Redactor
 from attractor.environments.environment import ExecutionEnvironment
+from attractor.pipeline.components.run_components import PreparedRun
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.request import RunRequest, WorkspaceKind
+from attractor.pipeline.runs.lookup import clear_half_made, run_root
+from attractor.pipeline.source.read import PipelineSource
 from attractor.pipeline.workspace.stage_commits import EMAIL, NAME
 from attractor.workspaces.create.from_folder import create_in_place, create_like
 from attractor.workspaces.create.isolated import create_isolated
@@ -133,3 +152,135 @@ def begin_journal(
 def share_artifacts(parent: RunDirectory, directory: RunDirectory) -> None:
     """Share the artifacts of a run with another one; artifacts never change."""
     share_blobs(parent.root / ARTIFACTS, directory.root / ARTIFACTS)
+
+
+async def follow_restarts(
+    result: RunResult, continue_run: Callable[[Path], Awaitable[RunResult]], host: RunHost
+) -> RunResult:
+    """Continue each run that restarts another one, until one rests or ends."""
+    while result.is_restarting:
+        directory = RunDirectory(result.directory)
+        state = open_journal(directory.events, directory.checkpoint).state
+        result = await continue_run(run_root(state.restarted_as, host))
+    return result
+
+
+async def make_next(run: OpenRun, prepared: PreparedRun) -> None:
+    """Create the run that replaces this one, unless it exists; then end this one."""
+    if not _exists(run, prepared.host):
+        await _make(run, prepared)
+    end_run(run)
+
+
+def make_next_child(
+    run: OpenRun, pipeline: PipelineSource, directory: RunDirectory, host: RunHost
+) -> None:
+    """Create the run that replaces a child, unless it exists; then end the child.
+
+    A child works in the workspace of its parent, so only the directory is created.
+    """
+    if not directory.manifest.exists():
+        begins = _named(run, pipeline, host)
+        clear_half_made(directory.root)
+        _create(directory.root, begins, pipeline, host)
+    end_run(run)
+
+
+def settle_parent(manifest: Manifest, host: RunHost) -> None:
+    """End the run that this one replaces, if its process died before it did so."""
+    root = run_root(manifest.parent, host)
+    directory = RunDirectory(root)
+    if not directory.manifest.exists() or read_manifest(directory).run_id != manifest.parent:
+        return
+    with open_run(root, clock=host.clock, redactor=host.redactor) as parent:
+        state = parent.state
+        if state.restarted_as == manifest.run_id and not state.status.is_final:
+            end_run(parent)
+
+
+def _exists(run: OpenRun, host: RunHost) -> bool:
+    """Return whether the next run was created: its manifest is written last."""
+    run_id = run.state.restarted_as
+    return bool(run_id) and RunDirectory(run_root(run_id, host)).manifest.exists()
+
+
+async def _make(run: OpenRun, prepared: PreparedRun) -> None:
+    """Create the next run under a new id; nothing of a half-made one is used."""
+    pipeline, request, host = prepared.pipeline, prepared.request, prepared.host
+    begins = _named(run, pipeline, host)
+    base = await make_forked_tree(
+        request, host, begins.manifest.run_id, run.manifest.run_id, begins.progress.tree
+    )
+    options = request.redacted_record(host.redactor)
+    manifest = replace(begins.manifest, base=base, options=options)
+    root = run_root(manifest.run_id, host)
+    _create(root, replace(begins, manifest=manifest), pipeline, host)
+
+
+def _named(run: OpenRun, pipeline: PipelineSource, host: RunHost) -> "_Beginning":
+    """Record the id of the next run in the journal, and return its beginning."""
+    old, now = run.manifest, host.clock.now()
+    run_id = new_run_id(now, host.randomness)
+    progress = begin_again(run.progress)
+    run.record(RunRestarting(run_id, progress.next_node, progress.restarts), sync=True)
+    manifest = replace(
+        old,
+        run_id=run_id,
+        started=now,
+        content_hash=pipeline.content_hash,
+        parent=old.run_id,
+        forked_at="",
+        restart=progress.restarts,
+        versions={"attractor": host.version},
+    )
+    return _Beginning(run, manifest, progress)
+
+
+def _create(root: Path, begins: "_Beginning", pipeline: PipelineSource, host: RunHost) -> None:
+    manifest = begins.manifest
+    create_run_directory(
+        root,
+        manifest,
+        pipeline.text,
+        files=pipeline.files,
+        begin=begins.write,
+        redactor=host.redactor,
+    )
+    host.tell(f"run {manifest.run_id} in {root}, restart {manifest.restart} of {manifest.parent}")
+
+
+@dataclass(frozen=True)
+class _Beginning:
+    """The manifest and the progress with which the next run starts."""
+
+    run: OpenRun
+    manifest: Manifest
+    progress: Progress
+
+    def write(self, directory: RunDirectory) -> None:
+        """Write the first events of the run: its origin, and its progress there."""
+        run, manifest, progress = self.run, self.manifest, self.progress
+        share_artifacts(run.directory, directory)
+        restarted = RunRestarted(
+            parent=run.manifest.run_id,
+            restart=progress.restarts,
+            node=progress.next_node,
+            seq=run.events.head.seq,
+            hash=run.events.head.hash,
+            tree=progress.tree,
+            begun=dict(run.state.begun),
+            given=dict(run.state.answer_counts),
+        )
+        started = PipelineStarted(
+            manifest.pipeline,
+            manifest.run_id,
+            manifest.content_hash,
+            progress_to_record(progress),
+        )
+        begin_journal(
+            directory,
+            [restarted, started],
+            run_id=manifest.run_id,
+            clock=run.clock,
+            redactor=run.redactor,
+        )

@@ -27,7 +27,7 @@ from attractor.engine.outcome import Outcome
 from attractor.engine.questions.question import Interviewer
 from attractor.engine.seams import Backend, Handler, Stage
 from attractor.engine.storage.secrets import SHORTEST, Redactor, is_secret_name, texts_of
-from attractor.environments.variables import inherited
+from attractor.environments.environment import inherited
 from attractor.language.declarations.inputs import is_of_input
 from attractor.language.diagnostics import Diagnostic, error
 from attractor.language.graph.graph import Graph, Node

@@ -18,7 +18,7 @@ from attractor.language.diagnostics import Diagnostic, error, suggester
 from attractor.language.graph.graph import Graph, Node
 from attractor.language.source.syntax_tree import Span, Value
 from attractor.language.source.text import quote, span_within
-from attractor.pipeline.preflight.secrets import find_secrets_in_pipeline
+from attractor.pipeline.preflight.requirements import find_secrets_in_pipeline
 from attractor.pipeline.source.read import ProjectContext, open_pipeline
 
 PIPELINE, MANAGER = "pipeline", "stack.manager_loop"

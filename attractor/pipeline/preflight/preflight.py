@@ -35,12 +35,10 @@ from attractor.pipeline.preflight.requirements import (
     find_long_commands,
     find_missing_here,
     find_missing_in_sandbox,
-    required_by,
-)
-from attractor.pipeline.preflight.secrets import (
     find_secret_input_faults,
     find_secrets_in_pipeline,
     find_secrets_in_request,
+    required_by,
 )
 from attractor.pipeline.request import RunRequest, WorkspaceKind
 from attractor.pipeline.source.read import PipelineSource, project_of

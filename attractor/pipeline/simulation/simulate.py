@@ -18,7 +18,6 @@ from attractor.engine.routing.next_move import wants_verdict
 from attractor.engine.seams import Backend, Handler, ModelAnswer, Parts, Stage
 from attractor.engine.simulation.outcomes import NO_OUTCOMES, SimulatedOutcomes
 from attractor.engine.simulation.walk import MAX_STEPS, SimulatedWalk, walk
-from attractor.handlers.choices import GateChoice, find_choices, match_choice
 from attractor.handlers.codergen import Codergen
 from attractor.handlers.conditional import Conditional
 from attractor.handlers.exit import Exit
@@ -28,7 +27,7 @@ from attractor.handlers.parallel__fan_in import FanIn
 from attractor.handlers.prompt import Prompt
 from attractor.handlers.registry import handler_registry
 from attractor.handlers.start import Start
-from attractor.handlers.wait__human import WaitHuman
+from attractor.handlers.wait__human import GateChoice, WaitHuman, find_choices, match_choice
 from attractor.language.graph.graph import Edge, Graph
 from attractor.language.source.syntax_tree import Attributes
 

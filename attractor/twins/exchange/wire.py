@@ -1,17 +1,119 @@
-"""The protocol of a provider's HTTP interface, and the events of its streams."""
+"""The wire of a provider: how a twin reads a conversation, caches its prompt and answers."""
 
+import hashlib
 import json
+import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import takewhile
+from bisect import bisect_left
+from collections import defaultdict, deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from enum import StrEnum
+from itertools import groupby, takewhile
 from typing import Protocol, runtime_checkable
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.json import JsonObject
+from attractor.base.json import Json, JsonObject, content_hash
 from attractor.base.registry import Registry
 from attractor.twins.errors import Rejection
 from attractor.twins.exchange.answer import Answer
-from attractor.twins.exchange.conversation import Conversation
+
+_LETTERS_A_TOKEN = 4
+
+
+class Speaker(StrEnum):
+    """The speaker of a turn."""
+
+    USER = "user"
+    ASSISTANT = "assistant"
+    TOOL = "tool"
+
+
+@dataclass(frozen=True)
+class Turn:
+    """The text of one speaker up to the next speaker."""
+
+    speaker: Speaker
+    text: str
+
+
+@dataclass(frozen=True)
+class PromptBlock:
+    """One block of a prompt for a provider that caches whole blocks.
+
+    `end` is its end in `Conversation.words`; a marked block is cached with all blocks before it.
+    """
+
+    content: str
+    end: int
+    is_marked: bool
+
+
+@dataclass(frozen=True)
+class Conversation:
+    """A request to a model: instructions and turns.
+
+    `blocks` is None where the client does not mark blocks to cache.
+    """
+
+    wire: str
+    model: str
+    system: str = ""
+    turns: Sequence[Turn] = ()
+    blocks: Sequence[PromptBlock] | None = None
+
+    @property
+    def step(self) -> int:
+        """The number of the model's turns; the first request is step 0."""
+        return sum(turn.speaker is Speaker.ASSISTANT for turn in self.turns)
+
+    @property
+    def first_user(self) -> str:
+        """The first turn of the user."""
+        return next(iter(self._texts_of(Speaker.USER)), "")
+
+    @property
+    def last_user(self) -> str:
+        """The last turn of the user."""
+        return next(iter(self._texts_of(Speaker.USER)[::-1]), "")
+
+    @property
+    def tool_result(self) -> str:
+        """The tool results since the model's last turn."""
+        newest = takewhile(lambda turn: turn.speaker is not Speaker.ASSISTANT, self.turns[::-1])
+        texts = [turn.text for turn in newest if turn.speaker is Speaker.TOOL]
+        return "\n".join(reversed(texts))
+
+    @property
+    def words(self) -> str:
+        """The text of the instructions and all turns."""
+        return "\n".join([self.system, *(turn.text for turn in self.turns)])
+
+    @property
+    def tokens(self) -> int:
+        """The approximate number of tokens."""
+        return count_tokens(self.words)
+
+    def _texts_of(self, speaker: Speaker) -> Sequence[str]:
+        return [turn.text for turn in self.turns if turn.speaker is speaker]
+
+
+def join_turns(turns: Iterable[Turn]) -> Sequence[Turn]:
+    """Join consecutive turns of one speaker."""
+    return [
+        Turn(speaker, "\n".join(turn.text for turn in group if turn.text))
+        for speaker, group in groupby(turns, key=lambda turn: turn.speaker)
+    ]
+
+
+def count_tokens(text: str) -> int:
+    """Return the approximate number of tokens of a text."""
+    return math.ceil(len(text) / _LETTERS_A_TOKEN)
+
+
+def whole_tokens(letters: int) -> int:
+    """Return the number of whole tokens in a number of letters."""
+    return letters // _LETTERS_A_TOKEN
+
 
 _WORDS_A_PIECE = 3
 _LETTERS_A_PIECE = 12
@@ -207,3 +309,121 @@ def _shared(path: str, known: str) -> int:
     """Return the number of common segments at the start of two paths."""
     steps = zip(path.split("/"), known.split("/"), strict=False)
     return len(list(takewhile(lambda pair: pair[0] == pair[1], steps)))
+
+
+_MAX_LETTERS = 32_000_000
+_MAX_MARKS = 200_000
+_MARK = "cache_control"
+
+
+@dataclass(frozen=True)
+class CacheUsage:
+    """The tokens of a prompt that are read from the cache and written to it."""
+
+    read: int
+    written: int
+
+
+class PromptCache:
+    """Stores prompts by wire, model and tools.
+
+    Without marks, the longest common prefix with an earlier prompt is cached. With marks, a prompt
+    is cached up to the last block that was marked in an earlier prompt with the same blocks before
+    it. The oldest prompts are dropped beyond a limit of letters or marks.
+    """
+
+    def __init__(self, *, letters: int = _MAX_LETTERS, marks: int = _MAX_MARKS) -> None:
+        self._max_letters, self._max_marks = letters, marks
+        self._prompts: dict[str, list[str]] = defaultdict(list)
+        # In order of arrival.
+        self._marked: dict[bytes, None] = {}
+        self._oldest = deque[tuple[str, str]]()
+        self._letters = 0
+
+    def look_up(self, request: WireRequest) -> CacheUsage:
+        """Return the cache usage of a request."""
+        conversation, kind = request.conversation, _kind(request)
+        if conversation.blocks is None:
+            return CacheUsage(
+                whole_tokens(_longest_shared(conversation.words, self._prompts[kind])), 0
+            )
+        blocks = _up_to_last_mark(conversation.blocks)
+        shared = (block.end for block, name in _named(kind, blocks) if name in self._marked)
+        read = whole_tokens(max(shared, default=0))
+        return CacheUsage(read, whole_tokens(blocks[-1].end) - read if blocks else 0)
+
+    def remember(self, request: WireRequest) -> None:
+        """Store an answered request: all of it, or its blocks up to each mark."""
+        conversation, kind = request.conversation, _kind(request)
+        if conversation.blocks is None:
+            self._remember_words(kind, conversation.words)
+            return
+        for block, name in _named(kind, _up_to_last_mark(conversation.blocks)):
+            if block.is_marked:
+                self._remember_mark(name)
+
+    def _remember_words(self, kind: str, words: str) -> None:
+        prompts = self._prompts[kind]
+        place = bisect_left(prompts, words)
+        if prompts[place : place + 1] == [words]:
+            return
+        prompts.insert(place, words)
+        self._oldest.append((kind, words))
+        self._letters += len(words)
+        while self._letters > self._max_letters:
+            old, text = self._oldest.popleft()
+            self._letters -= len(text)
+            del self._prompts[old][bisect_left(self._prompts[old], text)]
+
+    def _remember_mark(self, name: bytes) -> None:
+        self._marked[name] = None
+        if len(self._marked) > self._max_marks:
+            del self._marked[next(iter(self._marked))]
+
+
+def without_marks(value: Json) -> Json:
+    """Return a value without cache marks, which do not change a prompt."""
+    if isinstance(value, dict):
+        return {name: without_marks(member) for name, member in value.items() if name != _MARK}
+    return [without_marks(item) for item in value] if isinstance(value, list) else value
+
+
+def _kind(request: WireRequest) -> str:
+    tools: dict[str, Json] = {"tools": without_marks(request.body.get("tools"))}
+    conversation = request.conversation
+    return content_hash(f"{conversation.wire} {conversation.model} {json_text(tools)}".encode())
+
+
+def _longest_shared(text: str, earlier: Sequence[str]) -> int:
+    """Return the longest common prefix with one of some sorted texts, which are its neighbours."""
+    place = bisect_left(earlier, text)
+    return max(
+        (_shared_prefix(text, other) for other in earlier[max(0, place - 1) : place + 1]),
+        default=0,
+    )
+
+
+def _shared_prefix(text: str, other: str) -> int:
+    """Return the length of the common prefix of two texts."""
+    least, most = 0, min(len(text), len(other))
+    while least < most:
+        middle = (least + most + 1) // 2
+        if text[least:middle] == other[least:middle]:
+            least = middle
+        else:
+            most = middle - 1
+    return least
+
+
+def _up_to_last_mark(blocks: Sequence[PromptBlock]) -> Sequence[PromptBlock]:
+    """Return the blocks to cache: none without a mark."""
+    marked = [number for number, block in enumerate(blocks, 1) if block.is_marked]
+    return blocks[: max(marked, default=0)]
+
+
+def _named(kind: str, blocks: Sequence[PromptBlock]) -> Iterator[tuple[PromptBlock, bytes]]:
+    """Yield each block with a key for the sequence of blocks up to it."""
+    name = kind.encode()
+    for block in blocks:
+        name = hashlib.sha256(name + block.content.encode("utf-8", "surrogatepass")).digest()
+        yield block, name

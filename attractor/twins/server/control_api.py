@@ -14,8 +14,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError
 from attractor.twins.errors import ScriptError
 from attractor.twins.script.script import Script, parse_script
-from attractor.twins.server.provider_state import ProviderState
-from attractor.twins.server.request_log import BoundedLog, L
+from attractor.twins.server.provider_state import BoundedLog, L, ProviderState
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 

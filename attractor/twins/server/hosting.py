@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from attractor.base.clock import Clock, SystemClock
 from attractor.base.errors import AttractorError, MachineryError
-from attractor.twins.exchange.reply import Reply, ReplyEnd
+from attractor.twins.exchange.answer import Reply, ReplyEnd
 
 _BACKLOG = 2048
 _DROP = "attractor.drop"

@@ -23,8 +23,7 @@ from attractor.twins.exchange.wire import (
     nearest_wire,
     wire_registry,
 )
-from attractor.twins.recordings.files import RecordingFile
-from attractor.twins.recordings.recording import Recordings
+from attractor.twins.recordings.recording import RecordingFile, Recordings
 from attractor.twins.script.script import Script
 from attractor.twins.server.control_api import control_application
 from attractor.twins.server.hosting import (
@@ -35,17 +34,21 @@ from attractor.twins.server.hosting import (
     Ports,
     hosted,
 )
-from attractor.twins.server.provider_state import OnRequest, ProviderState
-from attractor.twins.server.proxy import Forwarder, is_address
-from attractor.twins.server.replies import (
+from attractor.twins.server.provider_state import (
+    KEEP,
+    BoundedLog,
     IncomingRequest,
+    LoggedRequest,
     ModelEndpoint,
+    OnRequest,
+    ProviderState,
+    RequestLog,
     TwinMemory,
     count_prompt,
     describe_model,
     list_models,
 )
-from attractor.twins.server.request_log import KEEP, BoundedLog, LoggedRequest, RequestLog
+from attractor.twins.server.proxy import Forwarder, is_address
 
 Endpoint = Callable[[Request], Awaitable[ASGIApp]]
 

@@ -13,9 +13,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from attractor.base.clock import Clock
 from attractor.base.dataclasses import dataclass
 from attractor.twins.errors import Rejection
-from attractor.twins.exchange.reply import STREAM, Reply
-from attractor.twins.recordings.files import RecordingFile
-from attractor.twins.recordings.recording import VERSION, Recording, pieces_of, recorded_headers
+from attractor.twins.exchange.answer import STREAM, Reply
+from attractor.twins.recordings.recording import (
+    VERSION,
+    Recording,
+    RecordingFile,
+    pieces_of,
+    recorded_headers,
+)
 from attractor.twins.recordings.redaction import query_without_keys
 from attractor.twins.server.hosting import (
     Delivery,
@@ -23,8 +28,12 @@ from attractor.twins.server.hosting import (
     drop_connection,
     until_disconnected,
 )
-from attractor.twins.server.provider_state import ProviderState, with_conversation
-from attractor.twins.server.replies import IncomingRequest, error_reply
+from attractor.twins.server.provider_state import (
+    IncomingRequest,
+    ProviderState,
+    error_reply,
+    with_conversation,
+)
 
 # Headers of one connection, and those that the next connection sets itself.
 _CONNECTION_HEADERS = frozenset(

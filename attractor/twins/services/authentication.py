@@ -17,8 +17,7 @@ from attractor.twins.recordings.redaction import (
     request_keys,
 )
 from attractor.twins.services.redaction import KeyFinder
-from attractor.twins.services.request import ServiceRequest
-from attractor.twins.services.response import ResponseTable, is_header_name
+from attractor.twins.services.request import ResponseTable, ServiceRequest, is_header_name
 
 _AUTHORIZATION = "authorization"
 

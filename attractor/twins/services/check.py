@@ -13,19 +13,25 @@ from urllib.parse import quote, unquote, urlencode
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
-from attractor.twins.recordings.json_diff import JsonOrMissing, Location, Missing, find_differences
+from attractor.twins.recordings.json_diff import (
+    JsonOrMissing,
+    JsonPath,
+    Location,
+    Missing,
+    find_differences,
+    path_of,
+    walk,
+)
 from attractor.twins.recordings.redaction import HIDDEN
 from attractor.twins.services.dispatch import ServiceDispatcher
-from attractor.twins.services.json_path import JsonPath, path_of, walk
 from attractor.twins.services.recordings import (
     RecordedExchange,
     RecordedRequest,
     RecordedResponse,
     readable_body,
 )
-from attractor.twins.services.request import ServiceRequest
-from attractor.twins.services.response import ServiceResponse
-from attractor.twins.services.route_match import members
+from attractor.twins.services.request import ServiceRequest, ServiceResponse
+from attractor.twins.services.route import members
 from attractor.twins.services.service import CheckSettings, Service
 from attractor.twins.services.templates import as_text
 

@@ -12,15 +12,12 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UnknownName
 from attractor.base.json import Json
 from attractor.twins.errors import Rejection
-from attractor.twins.exchange.answer import Fault, FaultKind
-from attractor.twins.exchange.reply import Reply, apply_fault
-from attractor.twins.server.request_log import KEEP, BoundedLog
+from attractor.twins.exchange.answer import Fault, FaultKind, Reply, apply_fault
+from attractor.twins.server.provider_state import KEEP, BoundedLog
 from attractor.twins.services.authentication import Authentication, KeyRedactor
 from attractor.twins.services.errors import TwinFailure
-from attractor.twins.services.faults import FaultRule
-from attractor.twins.services.request import ServiceRequest
-from attractor.twins.services.response import ServiceResponse, json_response
-from attractor.twins.services.route import Route, RouteCall, find_route
+from attractor.twins.services.request import ServiceRequest, ServiceResponse, json_response
+from attractor.twins.services.route import FaultRule, Route, RouteCall, find_route
 from attractor.twins.services.service import Service
 from attractor.twins.services.state import (
     RateLimit,

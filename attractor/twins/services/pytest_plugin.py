@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from attractor.twins.server.hosting import in_background
-from attractor.twins.services.loader import load_service, parse_service
+from attractor.twins.services.service import load_service, parse_service
 from attractor.twins.services.service_twin import ServiceTwin
 
 StartServiceTwin = Callable[[Path | str], ServiceTwin]

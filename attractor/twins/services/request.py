@@ -1,12 +1,26 @@
-"""A request to a service, as its routes see it."""
+"""A request to a service twin and the response to it."""
 
+import json
+import re
 from collections.abc import Mapping
+from dataclasses import field, replace
 from functools import cached_property
+from typing import Annotated, Self
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
+
+from pydantic import AfterValidator, Field, model_validator
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import NotCanonical
 from attractor.base.json import Json, parse_json
+from attractor.twins.exchange.answer import JSON, Reply, ScriptTable
+from attractor.twins.services.templates import (
+    ExpressionError,
+    JsonTemplate,
+    Names,
+    Template,
+    TextTemplate,
+)
 
 FORM = "application/x-www-form-urlencoded"
 
@@ -54,3 +68,100 @@ class ServiceRequest:
 def media_type(headers: Mapping[str, str]) -> str:
     """Return the media type of a body, without its character set."""
     return headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+_WITHOUT_BODY = (204, 304)
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+_OWN_HEADERS = frozenset({"content-length", "transfer-encoding", "connection"})
+
+
+@dataclass(frozen=True)
+class ServiceResponse:
+    """A status, headers and a body."""
+
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    content: bytes = b""
+
+    @property
+    def reply(self) -> Reply:
+        """The reply that is sent."""
+        if self.status in _WITHOUT_BODY:
+            return Reply(self.status, (), self.headers)
+        length = {"content-length": str(len(self.content))}
+        return Reply(self.status, (self.content,), {**self.headers, **length})
+
+    def with_headers(self, headers: Mapping[str, str]) -> "ServiceResponse":
+        """Return the response with more headers."""
+        return replace(self, headers={**self.headers, **headers})
+
+
+def json_response(
+    value: Json, status: int = 200, headers: Mapping[str, str] | None = None
+) -> ServiceResponse:
+    """Return a response with a JSON body."""
+    checked = checked_headers(headers or {})
+    content = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    return ServiceResponse(status, {"content-type": JSON, **checked}, content)
+
+
+def is_header_name(name: str) -> bool:
+    """Return whether a text is a valid header name."""
+    return _HEADER_NAME.fullmatch(name) is not None
+
+
+def checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return headers with lower-case names, or raise an error for an invalid one."""
+    for name, value in headers.items():
+        if not is_header_name(name) or not _HEADER_VALUE.fullmatch(value):
+            raise ExpressionError(f"invalid header {name!r}: {value!r}")
+        if name.lower() in _OWN_HEADERS:
+            raise ExpressionError(f"the twin sets the header {name!r} itself; leave it out")
+    return {name.lower(): value for name, value in headers.items()}
+
+
+def _valid_headers(headers: dict[str, Template]) -> dict[str, Template]:
+    """Reject headers that are invalid with every request."""
+    fixed = {
+        name: "" if template.expressions else template.text({})
+        for name, template in headers.items()
+    }
+    try:
+        checked_headers(fixed)
+    except ExpressionError as cause:
+        raise ValueError(str(cause)) from cause
+    return headers
+
+
+HeaderTemplates = Annotated[dict[str, TextTemplate], AfterValidator(_valid_headers)]
+
+
+class ResponseTable(ScriptTable):
+    """A declared response: with JSON, with a text, or without a body."""
+
+    status: int = Field(default=200, ge=200, le=599)
+    headers: HeaderTemplates = {}
+    json_: JsonTemplate | None = Field(default=None, alias="json")
+    body: TextTemplate | None = None
+
+    @model_validator(mode="after")
+    def _has_one_body(self) -> Self:
+        if self.json_ is not None and self.body is not None:
+            raise ValueError("json and body exclude each other")
+        if self.status in _WITHOUT_BODY and (self.json_ or self.body):
+            raise ValueError(f"a response with status {self.status} has no body")
+        return self
+
+    def render(self, names: Names, default: Template | None = None) -> ServiceResponse:
+        """Return the response with these names; `default` is the JSON without a declared body."""
+        headers = {name: value.text(names) for name, value in self.headers.items()}
+        if self.body or self.status in _WITHOUT_BODY:
+            default = None
+        if template := self.json_ or default:
+            return json_response(template.value(names), self.status, headers)
+        media_type = {"content-type": "text/plain; charset=utf-8"} if self.body else {}
+        text = self.body.text(names) if self.body else ""
+        return ServiceResponse(
+            self.status, {**media_type, **checked_headers(headers)}, text.encode()
+        )

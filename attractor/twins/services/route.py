@@ -1,33 +1,226 @@
-"""Routes of a service: their declaration, the choice of a route, and records in collections."""
+"""The routes of a service twin: which request matches, and which fault it simulates."""
 
+import re
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from difflib import SequenceMatcher
 from itertools import count
 from pathlib import Path
-from typing import Annotated, ClassVar, TypeAlias, cast
+from typing import Annotated, Any, ClassVar, Self, TypeAlias, cast
+from urllib.parse import quote, unquote
 
-from pydantic import Field
+from pydantic import Field, PlainValidator, model_validator
 from starlette.datastructures import Headers
+from starlette.routing import compile_path
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
 from attractor.base.registry import Registry
 from attractor.twins.errors import Rejection
-from attractor.twins.exchange.answer import ScriptTable
-from attractor.twins.services.errors import InvalidRouteKey, TwinFailure
-from attractor.twins.services.faults import FaultRule
-from attractor.twins.services.request import ServiceRequest
-from attractor.twins.services.response import ServiceResponse
-from attractor.twins.services.route_match import (
-    PathPattern,
-    PathPatternField,
-    RouteConditions,
-    members,
+from attractor.twins.exchange.answer import (
+    Duration,
+    Fault,
+    FaultKind,
+    Pattern,
+    ScriptTable,
+    is_drawn,
 )
+from attractor.twins.recordings.json_diff import JsonPathField
+from attractor.twins.services.errors import InvalidRouteKey, TwinFailure
+from attractor.twins.services.request import ServiceRequest, ServiceResponse
 from attractor.twins.services.state import RateLimit, Records, ServiceState, format_time
 from attractor.twins.services.templates import Names, Template, TextTemplate, as_text
+
+DELAY = "delay"
+WHEN = ("on", "every", "first", "probability")
+_OWN = frozenset({*WHEN, "performed", "delay"})
+_NOT_PERFORMED = (FaultKind.STATUS, FaultKind.REFUSED)
+
+
+class FaultRule(ScriptTable):
+    """A fault, and the requests it applies to (default: all)."""
+
+    fault: Fault | None = None
+    delay: Duration | None = None
+    on: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(strict=False)] = ()
+    every: int | None = Field(default=None, ge=1)
+    first: int | None = Field(default=None, ge=1)
+    probability: float | None = Field(default=None, gt=0, le=1)
+    performed: bool | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _unfold(cls, value: object) -> object:
+        """Collect the keys of the fault, which the file puts beside the keys of the rule."""
+        if not isinstance(value, dict) or "fault" in value:
+            return cast("object", value)
+        table = cast("dict[str, Any]", value)
+        own = {name: value for name, value in table.items() if name in _OWN}
+        rest = {name: value for name, value in table.items() if name not in _OWN}
+        return own if rest == {"kind": DELAY} else {**own, "fault": rest}
+
+    @model_validator(mode="after")
+    def _is_complete(self) -> Self:
+        given = [name for name in WHEN if name in self.model_fields_set]
+        if len(given) > 1:
+            raise ValueError(f"{given[0]} and {given[1]} exclude each other")
+        if self.fault is None and self.delay is None:
+            raise ValueError("the fault 'delay' needs a delay, such as '250ms'")
+        if self.fault is None and self.performed is False:
+            raise ValueError("a request with only a delay is always performed")
+        return self
+
+    @property
+    def kind(self) -> str:
+        """The kind of fault."""
+        return self.fault.kind.value if self.fault else DELAY
+
+    @property
+    def is_performed(self) -> bool:
+        """Whether the request is performed before the fault changes its response."""
+        if self.performed is not None:
+            return self.performed
+        return self.fault is None or self.fault.kind not in _NOT_PERFORMED
+
+    def matches(self, number: int, seed: int, place: str) -> bool:
+        """Return whether it applies to the request of this number."""
+        if self.on:
+            return number in self.on
+        if self.every is not None:
+            return number % self.every == 0
+        if self.first is not None:
+            return number <= self.first
+        if self.probability is not None:
+            return is_drawn(self.probability, seed, place, number)
+        return True
+
+
+_FIELD = re.compile(r"\{([A-Za-z_]\w*)(\.\.\.)?\}")
+_MAX_QUOTE = 60
+
+
+class PathPattern:
+    """A path with names in braces, such as `/v1/customers/{id}`; `{rest...}` ends one."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        if not text.startswith("/") or "?" in text or "//" in text:
+            raise ValueError("a path begins with / and contains no query and no empty segment")
+        segments = text.strip("/").split("/")
+        fields = [_FIELD.fullmatch(segment) for segment in segments]
+        for segment, field in zip(segments, fields, strict=True):
+            if not field and set(segment) & set("{}"):
+                raise ValueError(f"{segment!r}: braces must enclose a name and a whole segment")
+        if any(field and field[2] for field in fields[:-1]):
+            raise ValueError("only the last segment may be {name...}")
+        self.names = [field[1] for field in fields if field]
+        self.has_rest = bool(fields[-1] and fields[-1][2])
+        starlette_path = "/".join(
+            f"{{{field[1]}:path}}" if field and field[2] else segment if field else quote(segment)
+            for segment, field in zip(segments, fields, strict=True)
+        )
+        self._regex, _, _ = compile_path(f"/{starlette_path}")
+
+    def match(self, path: str) -> Mapping[str, str] | None:
+        """Return the text of each name in a canonical path, or None if it does not match."""
+        if not self.has_rest and path != "/":
+            path = path.removesuffix("/")
+        found = self._regex.match(path)
+        if found is None:
+            return None
+        return {name: unquote(text.removesuffix("/")) for name, text in found.groupdict().items()}
+
+    def covers(self, other: "PathPattern") -> bool:
+        """Return whether every path that matches the other pattern matches this one."""
+        if other.has_rest and not self.has_rest:
+            return False
+        # No literal segment contains braces.
+        return self.match(quote(other.text)) is not None
+
+
+def _read_pattern(value: object) -> PathPattern:
+    if not isinstance(value, str):
+        raise ValueError("a path is a text such as '/v1/customers/{id}'")
+    return PathPattern(value)
+
+
+PathPatternField = Annotated[PathPattern, PlainValidator(_read_pattern)]
+
+
+def members(value: Json) -> dict[str, Json]:
+    """Return the members of a JSON object, none of any other value."""
+    return cast("dict[str, Json]", value) if isinstance(value, dict) else {}
+
+
+class ValueCondition(ScriptTable):
+    """A condition other than a fixed value."""
+
+    matches: Pattern | None = None
+    present: bool | None = None
+
+    @model_validator(mode="after")
+    def _has_one_condition(self) -> Self:
+        if (self.matches is None) == (self.present is None):
+            raise ValueError("give either matches or present")
+        return self
+
+    def mismatch(self, values: Sequence[Json]) -> str:
+        """Return why it does not hold, or an empty text if it holds."""
+        if self.present is not None:
+            if bool(values) == self.present:
+                return ""
+            return "is missing" if self.present else "is present, and must not be"
+        if any(re.search(self.matches or "", as_text(value)) for value in values):
+            return ""
+        if not values:
+            return "is missing"
+        return f"is {_quoted(values)}, which does not match /{self.matches}/"
+
+
+Text: TypeAlias = Annotated[ValueCondition | str, Field(union_mode="left_to_right")]
+Value: TypeAlias = Annotated[ValueCondition | str | int | float | bool, Field(union_mode="smart")]
+
+
+class RouteConditions(ScriptTable):
+    """Conditions on headers, query and body; all of them must hold."""
+
+    header: dict[str, Text] = {}
+    query: dict[str, Text] = {}
+    json_: dict[JsonPathField, Value] = Field(default={}, alias="json")
+
+    def mismatches(self, request: ServiceRequest) -> Sequence[str]:
+        """Return for each condition that does not hold the value found instead."""
+        return [f"{name} {problem}" for name, problem in self._checked(request) if problem]
+
+    def _checked(self, request: ServiceRequest) -> Iterator[tuple[str, str]]:
+        for name, expected in self.header.items():
+            value = request.headers.get(name.lower())
+            problem = _mismatch(expected, [] if value is None else [value])
+            # The value of a header may be a key.
+            yield f"header {name}", problem if value is None or not problem else "differs"
+        for name, expected in self.query.items():
+            value = request.query.get(name)
+            yield f"query {name}", _mismatch(expected, [] if value is None else [value])
+        for path, expected in self.json_.items():
+            yield str(path), _mismatch(expected, path.find(request.body))
+
+
+def _mismatch(expected: ValueCondition | str | float | bool, values: Sequence[Json]) -> str:
+    if isinstance(expected, ValueCondition):
+        return expected.mismatch(values)
+    # In JSON true is not 1.
+    if any(
+        value == expected and isinstance(value, bool) == isinstance(expected, bool)
+        for value in values
+    ):
+        return ""
+    return f"is {_quoted(values)}, not {as_text(expected)!r}" if values else "is missing"
+
+
+def _quoted(values: Sequence[Json]) -> str:
+    return repr(as_text(values[0])[:_MAX_QUOTE])
+
 
 ANY_METHOD = "*"
 NAMES = frozenset(

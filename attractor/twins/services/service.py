@@ -1,21 +1,36 @@
-"""The declaration of a service in its file, and its initial state."""
+"""The definition of a service twin, and its loading from a folder."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Annotated, cast
 
 from pydantic import AfterValidator, Field, JsonValue
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import NotCanonical
+from attractor.base.errors import FileError, NotCanonical, UnknownName
 from attractor.base.json import Json, canonical_json
-from attractor.base.toml_errors import TomlMistakes
+from attractor.base.toml import KeyPath
+from attractor.base.toml_errors import InvalidToml, TomlMistakes, parse_toml
+from attractor.twins.errors import Table, validated
 from attractor.twins.exchange.answer import ScriptTable
+from attractor.twins.recordings.json_diff import JsonPathField
 from attractor.twins.services.authentication import Authentication
-from attractor.twins.services.faults import FaultRule
-from attractor.twins.services.json_path import JsonPathField
-from attractor.twins.services.response import HeaderTemplates, ServiceResponse, json_response
-from attractor.twins.services.route import CollectionTable, Route
+from attractor.twins.services.errors import InvalidRouteKey, ServiceError
+from attractor.twins.services.request import HeaderTemplates, ServiceResponse, json_response
+from attractor.twins.services.route import (
+    NAMES,
+    CollectionTable,
+    FaultRule,
+    Route,
+    RouteContext,
+    RouteKind,
+    RouteTable,
+    kind_registry,
+    templates_in,
+)
 from attractor.twins.services.state import ClockTable, RateLimit, Records, ServiceState
 from attractor.twins.services.templates import JsonTemplate, Names, Template, TextTemplate, as_text
 
@@ -129,3 +144,189 @@ def _records(name: str, rows: list[dict[str, Json]], key: str, mistakes: TomlMis
 def _is_collection(value: JsonValue) -> bool:
     """Return whether a value is a list of tables, or empty."""
     return isinstance(value, list) and all(isinstance(row, dict) for row in value)
+
+
+FILE = "twin.toml"
+_ROUTES = "routes"
+_COMMON = frozenset(info.alias or name for name, info in RouteTable.model_fields.items())
+
+
+def load_service(path: Path, *, is_recording: bool = False) -> Service:
+    """Read a service from its file, or from the `twin.toml` in its folder.
+
+    The recordings of its routes may be missing while the service is recorded.
+    """
+    file = path / FILE if path.is_dir() else path
+    try:
+        text = file.read_text("utf-8")
+    except UnicodeDecodeError as cause:
+        raise ServiceError(f"{file} is not UTF-8: {cause}") from cause
+    except OSError as cause:
+        raise FileError(f"cannot read the service {file}: {cause}") from cause
+    return parse_service(text, folder=file.parent, source=str(file), is_recording=is_recording)
+
+
+def find_services(path: Path) -> Sequence[Path]:
+    """Return the services at a path: a file, a service's folder, or a folder of such folders."""
+    if not path.is_dir() or (path / FILE).exists():
+        return [path]
+    found = sorted(file.parent for file in path.glob(f"*/{FILE}"))
+    if not found:
+        raise ServiceError(f"no {FILE} in {path} or its folders")
+    return found
+
+
+def parse_service(
+    text: str,
+    *,
+    folder: Path = Path(),
+    source: str = "the service",
+    is_recording: bool = False,
+) -> Service:
+    """Read a service from TOML, or raise an error with every mistake."""
+    try:
+        table = parse_toml(text)
+    except InvalidToml as cause:
+        raise ServiceError(cause.at(source), hint=cause.hint) from cause
+    mistakes = TomlMistakes(text, source)
+    service = _Reader(folder, mistakes, is_recording).service(table)
+    if service is None or mistakes:
+        raise mistakes.error(ServiceError)
+    return service
+
+
+@dataclass
+class _Reader:
+    """Reads one file, and collects its mistakes."""
+
+    folder: Path
+    mistakes: TomlMistakes
+    is_recording: bool
+
+    def service(self, file: Table) -> Service | None:
+        own = {name: value for name, value in file.items() if name != _ROUTES}
+        table = validated(ServiceTable, own, self.mistakes, known=[_ROUTES])
+        # Without collections the routes are checked only as far as they do not need them.
+        collections = declared_collections(table) if table else None
+        routes = self._routes(file.get(_ROUTES), collections)
+        if table is None or collections is None:
+            return None
+        self._check_formats(table)
+        state = initial_state(table, collections, self.mistakes)
+        return Service(table, routes, state, self.folder)
+
+    def _routes(
+        self, tables: object, collections: Mapping[str, CollectionTable] | None
+    ) -> Sequence[Route]:
+        if not isinstance(tables, list) or not tables:
+            self.mistakes.add(
+                [], "routes is missing", "add [[routes]] with a method, a path and a kind"
+            )
+            return []
+        routes: list[Route] = []
+        for number, table in enumerate(cast("list[object]", tables)):
+            route = self._route(table, (_ROUTES, number), collections)
+            if route:
+                self._check_duplicates(route, routes, (_ROUTES, number))
+                routes.append(replace(route, name=_unique_name(route, routes)))
+        return routes
+
+    def _route(
+        self, file: object, at: KeyPath, collections: Mapping[str, CollectionTable] | None
+    ) -> Route | None:
+        if not isinstance(file, dict):
+            self.mistakes.add(at, "should be a table")
+            return None
+        keys = cast("Table", file)
+        kind_type = self._kind_type(keys.get("kind"), at)
+        if kind_type is None:
+            return None
+        common = {name: value for name, value in keys.items() if name in _COMMON}
+        own = {name: value for name, value in keys.items() if name not in _COMMON}
+        table = validated(RouteTable, common, self.mistakes, at=at)
+        kind = validated(kind_type, own, self.mistakes, at=at, known=_COMMON)
+        if table is None or kind is None:
+            return None
+        self._check_names(kind, table, at)
+        if collections is None:
+            return None
+        try:
+            context = RouteContext(self.folder, table.path, collections, self.is_recording)
+            return Route(table.name, table, kind.prepare(context))
+        except InvalidRouteKey as cause:
+            self.mistakes.add((*at, cause.key), cause.message)
+            return None
+
+    def _kind_type(self, name: object, at: KeyPath) -> type[RouteKind] | None:
+        kinds = kind_registry()
+        if not isinstance(name, str):
+            self.mistakes.add(at, "kind is missing", f"use one of {', '.join(kinds)}")
+            return None
+        if name not in kinds:
+            unknown = UnknownName("kind", name, kinds)
+            self.mistakes.add((*at, "kind"), unknown.message, unknown.hint)
+            return None
+        return kinds[name]
+
+    def _check_names(self, kind: RouteKind, table: RouteTable, at: KeyPath) -> None:
+        """Find names that would be undefined in every request."""
+        in_path = frozenset(table.path.names)
+        for key, template in kind.templates():
+            self._check_template(template, NAMES | kind.names, (*at, key))
+            for name in sorted(template.from_path - in_path):
+                known = ", ".join(table.path.names) or "none"
+                self.mistakes.add(
+                    (*at, key), f"the path has no parameter {name!r}", f"known: {known}"
+                )
+
+    def _check_formats(self, table: ServiceTable) -> None:
+        for template in templates_in(table.errors):
+            self._check_template(template, NAMES | ERROR_NAMES, ["errors"])
+        for template in templates_in(table.auth):
+            self._check_template(template, NAMES | ERROR_NAMES, ["auth"])
+        for name, template in table.environ.items():
+            self._check_template(template, ENVIRON_NAMES, ["environ", name])
+        for name, collection in table.collections.items():
+            if collection.id is not None:
+                self._check_template(collection.id, NAMES, ["collections", name, "id"])
+
+    def _check_template(
+        self, template: Template, known: Iterable[str], at: Sequence[str | int]
+    ) -> None:
+        for name in sorted(template.names - {*known}):
+            unknown = UnknownName("name", name, known)
+            self.mistakes.add(at, f"{unknown.message} in braces", unknown.hint)
+
+    def _check_duplicates(self, route: Route, before: Sequence[Route], at: KeyPath) -> None:
+        if any(other.table.name == route.name != "" for other in before):
+            self.mistakes.add((*at, "name"), f"duplicate route name {route.name!r}")
+        hiding = next((other for other in before if other.hides(route)), None)
+        if hiding:
+            message = f"the route never answers: {hiding.name!r} before it answers all its requests"
+            self.mistakes.add((*at, "path"), message)
+
+
+def _unique_name(route: Route, before: Sequence[Route]) -> str:
+    """Return the name of a route (default: its method and path, with a number if taken)."""
+    if route.name:
+        return route.name
+    taken = {other.name for other in before}
+    names = (
+        f"{route.endpoint} ({number})" if number > 1 else route.endpoint for number in count(1)
+    )
+    return next(name for name in names if name not in taken)
+
+
+def load_services(paths: Sequence[Path], *, is_recording: bool = False) -> Sequence[Service]:
+    """Read the services at several paths."""
+    files = [file for path in paths for file in find_services(path)]
+    services = [load_service(file, is_recording=is_recording) for file in files]
+    _require_unique("service", [service.name for service in services])
+    _require_unique("variable", [name for one in services for name in one.table.environ])
+    return services
+
+
+def _require_unique(kind: str, names: Sequence[str]) -> None:
+    duplicate = next((name for name, count in Counter(names).items() if count > 1), None)
+    if duplicate is not None:
+        raise ServiceError(f"duplicate {kind} {duplicate!r}", hint="give each its own name")

@@ -20,13 +20,12 @@ from attractor.base.json import Json
 from attractor.twins.exchange.answer import Duration, ScriptTable
 from attractor.twins.server.control_api import ControlRoute, control_app, request_routes
 from attractor.twins.server.hosting import Addresses, Delivery, ErrorReporter, Ports, hosted
-from attractor.twins.server.request_log import KEEP
+from attractor.twins.server.provider_state import KEEP
 from attractor.twins.services.dispatch import OnServedRequest, ServedRequest, ServiceDispatcher
 from attractor.twins.services.errors import RecordingError
-from attractor.twins.services.faults import WHEN, FaultRule
-from attractor.twins.services.recorder import ServiceRecorder
-from attractor.twins.services.recordings import ExchangeFile
+from attractor.twins.services.recordings import ExchangeFile, ServiceRecorder
 from attractor.twins.services.request import ServiceRequest
+from attractor.twins.services.route import WHEN, FaultRule
 from attractor.twins.services.service import Service
 from attractor.twins.services.state import format_time
 

@@ -6,10 +6,11 @@ from typing import TypeAlias
 from attractor.base.json import Json, JsonObject
 from attractor.twins.errors import Rejection
 from attractor.twins.exchange.answer import Answer
-from attractor.twins.exchange.conversation import Conversation, count_tokens
 from attractor.twins.exchange.wire import (
+    Conversation,
     ServerEvent,
     WireRequest,
+    count_tokens,
     in_letters,
     in_words,
     json_text,

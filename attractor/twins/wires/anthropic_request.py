@@ -10,8 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from attractor.base.json import JsonObject
 from attractor.twins.errors import Rejection
-from attractor.twins.exchange.conversation import PromptBlock, Speaker, Turn, join_turns
-from attractor.twins.exchange.prompt_cache import without_marks
+from attractor.twins.exchange.wire import PromptBlock, Speaker, Turn, join_turns, without_marks
 from attractor.twins.wires.request_body import (
     IMAGES,
     check_body,

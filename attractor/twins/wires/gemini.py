@@ -6,11 +6,12 @@ from urllib.parse import parse_qs, urlsplit
 from attractor.base.json import Json, JsonObject
 from attractor.twins.errors import Rejection
 from attractor.twins.exchange.answer import Answer
-from attractor.twins.exchange.conversation import Conversation, join_turns
 from attractor.twins.exchange.wire import (
+    Conversation,
     ServerEvent,
     WireRequest,
     in_words,
+    join_turns,
     record_at,
     records_at,
     text_at,

@@ -12,7 +12,7 @@ from pydantic.alias_generators import to_camel
 
 from attractor.base.json import JsonObject
 from attractor.twins.errors import Rejection
-from attractor.twins.exchange.conversation import Speaker, Turn
+from attractor.twins.exchange.wire import Speaker, Turn
 from attractor.twins.wires.request_body import (
     check_body,
     check_fields,

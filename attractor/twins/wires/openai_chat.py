@@ -5,18 +5,24 @@ from collections.abc import Iterator, Mapping, Sequence
 from attractor.base.json import Json, JsonObject
 from attractor.twins.errors import Rejection
 from attractor.twins.exchange.answer import Answer
-from attractor.twins.exchange.conversation import Conversation, join_turns
 from attractor.twins.exchange.wire import (
+    Conversation,
     ServerEvent,
     WireRequest,
     in_letters,
     in_words,
+    join_turns,
     record_at,
     records_at,
     text_at,
 )
-from attractor.twins.wires.openai_chat_request import read_body, read_system, read_turns
-from attractor.twins.wires.openai_request import require_key, write_error
+from attractor.twins.wires.openai_request import (
+    read_chat_body,
+    read_chat_system,
+    read_chat_turns,
+    require_key,
+    write_error,
+)
 from attractor.twins.wires.request_body import arguments_text, count_answer
 
 _DONE = ServerEvent({}, text="[DONE]")
@@ -35,9 +41,11 @@ class OpenAIChatWire:
     def read(self, headers: Mapping[str, str], body: JsonObject) -> Conversation:
         """Read a request, or raise the Rejection of the provider."""
         require_key(headers)
-        request = read_body(body)
-        turns = join_turns(turn for message in request.messages for turn in read_turns(message))
-        return Conversation(self.name, request.model, read_system(request), turns)
+        request = read_chat_body(body)
+        turns = join_turns(
+            turn for message in request.messages for turn in read_chat_turns(message)
+        )
+        return Conversation(self.name, request.model, read_chat_system(request), turns)
 
     def write(self, answer: Answer, request: WireRequest) -> JsonObject:
         """Return an answer in the provider's format."""

@@ -18,7 +18,7 @@ from attractor.base.errors import NotCanonical
 from attractor.base.json import Json, JsonObject, parse_json
 from attractor.twins.errors import Rejection
 from attractor.twins.exchange.answer import Answer, ToolUse
-from attractor.twins.exchange.conversation import Conversation, count_tokens
+from attractor.twins.exchange.wire import Conversation, count_tokens
 
 B = TypeVar("B", bound=BaseModel)
 

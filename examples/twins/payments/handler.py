@@ -4,8 +4,7 @@ import json
 from typing import Any
 
 from attractor.twins.services.kinds.handler import Draw
-from attractor.twins.services.request import ServiceRequest
-from attractor.twins.services.response import ServiceResponse
+from attractor.twins.services.request import ServiceRequest, ServiceResponse
 
 
 def refund(request: ServiceRequest, state: dict[str, Any], draw: Draw) -> object:

@@ -1,3 +1,7 @@
+""""""
+
+import json
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -5,10 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attractor.base.errors import UsageError
-from attractor.llm import ConfigurationError, NoObjectGeneratedError, ResponseFormat
-from attractor.llm.generation.objects import ExtractedObject, find_objects
+from attractor.base.json import Json, JsonObject
+from attractor.llm import (
+    Client,
+    ConfigurationError,
+    NoObjectGeneratedError,
+    ResponseFormat,
+    ServerError,
+    StreamError,
+)
+from attractor.llm.generation.objects import ExtractedObject, PartialObject, find_objects
 from tests.llm.asking import PROVIDERS, speaking
 from tests.llm.generated import PERSON, adder, an_object
+from tests.llm.heard import an_object_stream, with_client
 
 ALICE = {"name": "Alice", "age": 30}
 
@@ -125,3 +138,247 @@ def test_what_cannot_be_meant_is_refused_before_anybody_is_asked(
         with pytest.raises(kind, match=told):
             an_object(twin, **options)
         assert len(twin.requests) == 0
+
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
+LEAVES = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False, allow_infinity=False), TEXTS
+)
+VALUES = st.recursive(
+    LEAVES,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXTS, inner, max_size=4),
+    max_leaves=12,
+)
+OBJECTS = st.dictionaries(TEXTS, VALUES, max_size=4)
+
+
+def begins(part: Json, whole: Json) -> bool:
+    """Say whether a value is the beginning of another one, as the one is being written."""
+    if isinstance(part, dict) and isinstance(whole, dict):
+        if list(part) != list(whole)[: len(part)]:
+            return False
+        return _begin([*part.values()], [*whole.values()])
+    if isinstance(part, list) and isinstance(whole, list):
+        return _begin(part, whole)
+    if isinstance(part, str) and isinstance(whole, str):
+        return whole.startswith(part)
+    return type(part) is type(whole) and part == whole
+
+
+def _begin(part: list[Json], whole: list[Json]) -> bool:
+    if len(part) > len(whole):
+        return False
+    *closed, last = part or [None]
+    return not part or (closed == whole[: len(closed)] and begins(last, whole[len(closed)]))
+
+
+def grown(text: str) -> JsonObject | None:
+    growing = PartialObject()
+    growing.add(text)
+    return growing.value
+
+
+@given(OBJECTS, st.booleans(), st.sampled_from([None, 1]))
+def test_every_beginning_of_an_object_gives_a_beginning_of_its_value(
+    value: dict[str, Json], is_ascii: bool, indent: int | None
+) -> None:
+    text = json.dumps(value, ensure_ascii=is_ascii, indent=indent)
+    growing = PartialObject()
+    told: list[JsonObject] = []
+    for letter in text:
+        before = growing.value
+        assert growing.add(letter) == (growing.value != before)
+        if growing.value is not None:
+            told.append(growing.value)
+    assert growing.value == value
+    copies = [json.loads(json.dumps(one)) for one in told]
+    assert all(begins(one, value) for one in copies)
+    assert all(begins(one, other) for one, other in pairwise(copies))
+
+
+@given(st.text(alphabet='{}[]":, a1-.e\\u0d8ntrfl\n', max_size=40))
+def test_no_text_is_too_odd_and_nothing_that_was_told_is_taken_back(text: str) -> None:
+    growing = PartialObject()
+    before: JsonObject | None = None
+    for letter in "{" + text:
+        growing.add(letter)
+        value = growing.value
+        if before is not None:
+            assert value is not None
+            assert begins(dict(before), dict(value))
+        before = None if value is None else json.loads(json.dumps(value))
+
+
+SURE: list[tuple[str, JsonObject | None]] = [
+    ("", None),
+    (" \n", None),
+    ("{", {}),
+    ('{"a', {}),
+    ('{"a"', {}),
+    ('{"a":', {}),
+    ('{"a": "', {"a": ""}),
+    ('{"a": "b', {"a": "b"}),
+    ('{"a": "b\\', {"a": "b"}),
+    ('{"a": "b\\u00e', {"a": "b"}),
+    ('{"a": "b\\u00e4', {"a": "bä"}),
+    ('{"a": "\\ud83d', {"a": ""}),
+    ('{"a": "\\ud83d\\ude0', {"a": ""}),
+    ('{"a": "\\ud83d\\ude00', {"a": "😀"}),
+    ('{"a": 1', {}),
+    ('{"a": 12,', {"a": 12}),
+    ('{"a": -1.5e3}', {"a": -1500.0}),
+    ('{"a": tru', {}),
+    ('{"a": true ', {"a": True}),
+    ('{"a": [', {"a": []}),
+    ('{"a": [1, 2', {"a": [1]}),
+    ('{"a": [1, {"b": [], "c": "', {"a": [1, {"b": [], "c": ""}]}),
+    ('{"a": {"b": "c"}, "d"', {"a": {"b": "c"}}),
+    ('{"a": 1} and more', {"a": 1}),
+]
+
+
+@pytest.mark.parametrize(("text", "value"), SURE)
+def test_what_is_sure_is_told(text: str, value: JsonObject | None) -> None:
+    assert grown(text) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("words", None),
+        ('["a"]', None),
+        ("{a: 1}", {}),
+        ('{"a" 1}', {}),
+        ('{"a": nothing, "b": 2}', {}),
+        ('{"a": 1, "b": 01}', {"a": 1}),
+        ('{"a": NaN}', {}),
+        ('{"a": "b\\x", "c": 1}            ', {"a": "b"}),
+        ('{"a": "b\n"}', {"a": "b"}),
+        ('{"a": "\\ud83d", "b": "c"}', {"a": ""}),
+        ('{"a": "\ud83d"}', {"a": ""}),
+        ('{"a": [1}', {"a": [1]}),
+        ('{"a": 1, "a": 2}', {"a": 1}),
+        ('{"a": 1,}', {"a": 1}),
+        ('{"a": [1,]}', {"a": [1]}),
+    ],
+)
+def test_what_cannot_become_json_grows_no_further(text: str, value: JsonObject | None) -> None:
+    growing = PartialObject()
+    for letter in text:
+        growing.add(letter)
+    assert growing.value == value
+    assert not growing.add('"}]}')
+    assert growing.value == value
+
+
+everybody = pytest.mark.parametrize("provider", PROVIDERS)
+RECIPES = {
+    "recipes": [
+        {"name": f"dish {n}", "minutes": n, "steps": ["cut it", "eat it"]} for n in range(3)
+    ]
+}
+ANY: JsonObject = {"type": "object"}
+
+
+@everybody
+@pytest.mark.parametrize("around", ["ANSWER", "Here you are:\n\n```json\nANSWER\n```\nAll well?"])
+def test_it_grows_until_it_is_whole(provider: str, around: str) -> None:
+    async def work(client: Client) -> None:
+        objects = an_object_stream(client, provider, ANY)
+        told: list[Json] = []
+        async for partial in objects:
+            assert objects.partial_object is partial
+            told.append(json.loads(json.dumps(partial)))
+        assert len(told) > 5
+        assert all(begins(one, other) for one, other in zip(told, told[1:], strict=False))
+        assert told[-1] == RECIPES == await objects.object()
+        result = await objects.result()
+        assert (result.output, result.finish_reason.reason) == (RECIPES, "stop")
+
+    with speaking(answering(around.replace("ANSWER", json.dumps(RECIPES, indent=1)))) as twin:
+        with_client(twin, work)
+
+
+def test_an_object_in_the_middle_of_a_line_is_told_when_it_is_whole() -> None:
+    async def work(client: Client) -> None:
+        told = [one async for one in an_object_stream(client)]
+        assert told == [ALICE]
+
+    with speaking(answering('  Well {so}, it is {"name": "Alice", "age": 30} then.')) as twin:
+        with_client(twin, work)
+
+
+@pytest.mark.parametrize("end", ["\n", " "])
+def test_the_first_object_that_the_schema_wants_is_the_last_that_is_told(end: str) -> None:
+    async def work(client: Client) -> None:
+        objects = an_object_stream(client)
+        told = [one async for one in objects]
+        assert told[-2:] == [{"x": 1}, ALICE]
+        assert await objects.object() == objects.partial_object == ALICE
+
+    text = f'{{"x": 1}}{end}is given, and the answer {json.dumps(ALICE)}'
+    with speaking(answering(text)) as twin:
+        with_client(twin, work)
+
+
+@everybody
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("nobody", "contains no JSON object"),
+        ('{"name": "Alice"}', "does not match its schema"),
+        ('{"name": "Alice", "age": ', "contains no JSON object"),
+    ],
+)
+def test_no_object_or_a_wrong_one_is_told_at_the_end(provider: str, text: str, words: str) -> None:
+    async def work(client: Client) -> None:
+        objects = an_object_stream(client, provider)
+        with pytest.raises(NoObjectGeneratedError, match=words) as caught:
+            async for _ in objects:
+                pass
+        assert caught.value.text == text
+        for asked in (objects.object, objects.result):
+            with pytest.raises(NoObjectGeneratedError):
+                await asked()
+
+    with speaking(answering(text)) as twin:
+        with_client(twin, work)
+        assert len(twin.requests) == 1
+
+
+def test_what_is_said_before_tools_are_called_is_not_the_object() -> None:
+    script = """
+    [[rules]]
+    when = { step = 1, tool_result = "3" }
+    answer.text = '{"name": "Alice", "age": 3}'
+    [[rules]]
+    [rules.answer]
+    text = '{"name": "Bob"'
+    tool_calls = [{ name = "add", arguments = { a = 1, b = 2 } }]
+    """
+
+    async def work(client: Client) -> None:
+        told = [one async for one in an_object_stream(client, tools=[adder()])]
+        assert told[-1] == {"name": "Alice", "age": 3}
+        assert {"name": "Bob"} in told
+
+    with speaking(script) as twin:
+        with_client(twin, work)
+
+
+def test_it_is_tried_again_and_left_as_any_stream() -> None:
+    fault = 'answer.fault = { kind = "status", status = 500, retry_after = "1ms" }'
+    script = f"[[rules]]\nwhen.attempt = 1\n{fault}\n{answering(json.dumps(ALICE))}"
+
+    async def work(client: Client) -> None:
+        assert await an_object_stream(client).object() == ALICE
+        async with an_object_stream(client) as objects:
+            assert await anext(objects) == {"name": "Alice"}
+        with pytest.raises(StreamError, match="closed before its end"):
+            await objects.object()
+
+    with speaking(script) as twin:
+        with_client(twin, work)
+        assert [one.status for one in twin.requests] == [500, 200, 200]
+    with speaking(f"[[rules]]\n{fault}") as twin, pytest.raises(ServerError):
+        with_client(twin, lambda client: an_object_stream(client, max_retries=0).object())

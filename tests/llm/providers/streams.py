@@ -22,8 +22,7 @@ from attractor.llm.providers import chat_response as chat_stream
 from attractor.llm.providers import gemini_response as gemini_stream
 from attractor.llm.providers import openai_response as openai_stream
 from attractor.llm.transport.fields import stream_fields
-from attractor.llm.transport.http import StreamReply
-from attractor.llm.transport.server_events import read_server_events
+from attractor.llm.transport.http import StreamReply, read_server_events
 from attractor.llm.transport.stream_reading import StreamOrigin, StreamReader, read_stream
 from tests.llm.providers.answers import require_whole
 

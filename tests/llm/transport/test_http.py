@@ -31,8 +31,7 @@ from attractor.llm.transport.headers import (
     read_rate_limit,
     read_retry_after,
 )
-from attractor.llm.transport.http import Endpoint, PerLoop, Reply, Transport
-from attractor.llm.transport.server_events import read_server_events
+from attractor.llm.transport.http import Endpoint, PerLoop, Reply, Transport, read_server_events
 from attractor.twins.script.script import parse_script
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin

@@ -334,7 +334,7 @@ def test_an_end_that_takes_too_long_leaves_no_connection_open(
 
     monkeypatch.setattr(AnyIOStream, "aclose", close_slowly)
     monkeypatch.setattr("attractor.llm.transport.stream_reading.LONGEST_DRAIN", 0.02)
-    monkeypatch.setattr("attractor.llm.transport.server_events.LONGEST_DRAIN", 0.02)
+    monkeypatch.setattr("attractor.llm.transport.http.LONGEST_DRAIN", 0.02)
     with speaking("rules = [{ answer.text = 'Hello.' }]") as twin:
         assert set(asyncio.run(many(twin.environ()))) == {"Hello."}
     assert begun["closing"] > 0

@@ -13,7 +13,7 @@ from attractor.base.events import Event
 from attractor.engine.questions.question import Answer, AnswerKind, Question, ask_each
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.run_state import AWAITING_ANSWER
-from attractor.environments.variables import inherited
+from attractor.environments.environment import inherited
 from attractor.pipeline.host.run_host import HANDED_IN, CustomParts, Notify, RunHost
 from attractor.pipeline.request import RunRequest, WorkspaceKind
 from attractor.pipeline.start import start

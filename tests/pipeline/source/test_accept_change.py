@@ -9,8 +9,8 @@ import pytest
 
 from attractor.base.errors import ExitCode, UsageError, VerificationError
 from attractor.engine.errors import GraphChanged
-from attractor.engine.journal.checkpoint import verify_journal
 from attractor.engine.journal.events import EdgeSelected
+from attractor.engine.journal.reducer import verify_journal
 from attractor.engine.questions.question import Answer, AnswerKind, Question
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.run_folder.result import RunResult

@@ -16,11 +16,16 @@ from attractor.base.clock import SystemClock
 from attractor.base.ids import new_run_id
 from attractor.engine.run_folder.layout import Manifest, create_run_directory
 from attractor.engine.run_folder.open_run import open_run
-from attractor.environments.orphan_processes import MARK, can_find_orphans
-from attractor.environments.process_table import Process, find_process, variable_of
+from attractor.environments.orphan_processes import (
+    MARK,
+    Process,
+    can_find_orphans,
+    find_process,
+    variable_of,
+)
 from attractor.pipeline.request import Overrides, RunRequest
+from attractor.pipeline.runs.garbage import end_left_running_now, name_processes
 from attractor.pipeline.start import resume, start
-from attractor.pipeline.workspace.left_processes import end_left_running_now, name_processes
 from tests.engine.runs import read_events
 from tests.pipeline.commands import Machine, make_machine
 from tests.pipeline.projects import git, make_host, make_project

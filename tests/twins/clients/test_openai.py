@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from attractor.twins.server.provider_twin import ProviderTwin
-from attractor.twins.wires.openai_chat_request import CHAT_FIELDS
-from attractor.twins.wires.openai_request import RESPONSE_FIELDS
+from attractor.twins.wires.openai_request import CHAT_FIELDS, RESPONSE_FIELDS
 from tests.twins.clients.script import ALICE, CITIES, TEXT, THOUGHT, Person, fields_of, speaking
 
 MODEL = "gpt-5.2"

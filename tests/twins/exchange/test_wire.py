@@ -1,27 +1,37 @@
+""""""
+
+import os.path
+from collections.abc import Sequence
+from typing import Any
+
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from attractor.base.json import JsonObject
-from attractor.twins.exchange.conversation import (
+from attractor.twins.exchange.answer import streamed, whole
+from attractor.twins.exchange.wire import (
+    CacheUsage,
     Conversation,
+    PromptBlock,
+    PromptCache,
+    ServerEvent,
     Speaker,
     Turn,
+    WireRequest,
     count_tokens,
-    join_turns,
-)
-from attractor.twins.exchange.reply import streamed, whole
-from attractor.twins.exchange.wire import (
-    ServerEvent,
     in_letters,
     in_words,
+    join_turns,
     nearest_wire,
     record_at,
     records_at,
     text_at,
     wire_registry,
 )
-from tests.twins.exchanging import KEYS, PATHS
+from attractor.twins.pytest_plugin import StartTwin
+from tests.twins.exchanging import ANY, KEYS, PATHS
 from tests.twins.streaming import events_of
 
 speakers = st.sampled_from(Speaker)
@@ -147,3 +157,231 @@ def test_missing_fields_are_empty() -> None:
     assert (text_at(record, "a"), text_at(record, "b"), text_at(record, "z")) == ("x", "", "")
     assert (record_at(record, "b"), record_at(record, "a")) == ({"c": 1}, {})
     assert (records_at(record, "d"), records_at(record, "b")) == ([{"e": 2}], [])
+
+
+LETTERS = st.text("ab", max_size=24)
+MARK = {"cache_control": {"type": "ephemeral"}}
+PICTURE = {"type": "base64", "media_type": "image/png", "data": "cGljdHVyZQ=="}
+
+
+def asked(
+    text: str,
+    marks: Sequence[int] | None = None,
+    *,
+    wire: str = "openai",
+    model: str = "m",
+    tools: Any = None,
+) -> WireRequest:
+    """Ask with just these words; with marks every letter is a block, and these are marked."""
+    blocks = None
+    if marks is not None:
+        blocks = [PromptBlock(one, end, end in marks) for end, one in enumerate(text, 1)]
+    return WireRequest(Conversation(wire, model, text, (), blocks), {"tools": tools}, "seed")
+
+
+def looked_up(now: WireRequest, *earlier: WireRequest) -> CacheUsage:
+    cache = PromptCache()
+    for one in earlier:
+        cache.remember(one)
+    return cache.look_up(now)
+
+
+@given(LETTERS, st.lists(LETTERS))
+def test_longest_common_prefix_is_a_cache_read(now: str, earlier: list[str]) -> None:
+    shared = max((len(os.path.commonprefix([now, one])) for one in earlier), default=0)
+    assert looked_up(asked(now), *map(asked, earlier)) == CacheUsage(shared // 4, 0)
+
+
+marked = st.text("ab", min_size=4, max_size=24).flatmap(
+    lambda text: st.tuples(st.just(text), st.lists(st.integers(1, len(text)), max_size=4))
+)
+
+
+@given(marked, st.lists(marked))
+def test_last_matching_mark_is_a_cache_read(
+    now: tuple[str, list[int]], earlier: list[tuple[str, list[int]]]
+) -> None:
+    text, marks = now
+    last = max(marks, default=0)
+    before = {one[:mark] for one, others in earlier for mark in others}
+    read = max((len(one) for one in before if text[:last].startswith(one)), default=0)
+    found = looked_up(asked(*now), *(asked(*one) for one in earlier))
+    assert found == CacheUsage(read // 4, last // 4 - read // 4)
+
+
+@pytest.mark.parametrize("marks", [None, [8]])
+def test_cache_is_separate_per_wire_model_and_tools(marks: list[int] | None) -> None:
+    before = asked("12345678", marks)
+    assert looked_up(asked("12345678", marks), before).read == 2
+    others: list[Any] = [{"wire": "gemini"}, {"model": "n"}, {"tools": [{"name": "shell"}]}]
+    for other in others:
+        assert looked_up(asked("12345678", marks, **other), before).read == 0
+
+
+def test_large_prompts_are_looked_up_quickly() -> None:
+    text = "word " * 200_000
+    assert looked_up(asked(text + "b"), *(asked(text + "a" * n) for n in range(9))).read == 250_000
+
+
+def talk(wire: str, *turns: str, mark: bool = True) -> dict[str, Any]:
+    """Make a request of turns, the user's first; for Anthropic the last one is marked."""
+    if wire == "gemini":
+        roles = ("user", "model")
+        said = [{"role": roles[n % 2], "parts": [{"text": turn}]} for n, turn in enumerate(turns)]
+        return {"contents": said}
+    roles = ("user", "assistant")
+    kinds = ("input_text", "output_text") if wire == "openai" else ("text", "text")
+    items: list[Any] = [
+        {"role": roles[n % 2], "content": [{"type": kinds[n % 2], "text": turn}]}
+        for n, turn in enumerate(turns)
+    ]
+    if wire == "openai":
+        return {"model": "m", "input": items}
+    if wire == "openai_chat":
+        return {"model": "m", "messages": items}
+    if mark:
+        items[-1]["content"][0] |= MARK
+    return {"model": "m", "max_tokens": 9, "messages": items}
+
+
+def usage(twin_url: str, wire: str, body: dict[str, Any]) -> tuple[int, int, int]:
+    """Return what was new, read from the cache, and written to it."""
+    path = PATHS[wire]
+    answer = httpx.post(twin_url + path, json=body, headers=KEYS[wire]).json()
+    used = answer["usageMetadata" if wire == "gemini" else "usage"]
+    if wire == "anthropic":
+        names = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
+        return used[names[0]], used[names[1]], used[names[2]]
+    if wire == "openai":
+        spent, read = used["input_tokens"], used["input_tokens_details"]["cached_tokens"]
+    elif wire == "openai_chat":
+        spent, read = used["prompt_tokens"], used["prompt_tokens_details"]["cached_tokens"]
+    else:
+        spent, read = used["promptTokenCount"], used.get("cachedContentTokenCount", 0)
+    return spent - read, read, 0
+
+
+def test_second_turn_reads_the_cache(provider_twin: StartTwin) -> None:
+    twin = provider_twin(ANY)
+    first, second = ("x" * 399,), ("x" * 399, "y" * 99, "z" * 99)
+    for wire in ("openai", "openai_chat", "gemini"):
+        assert usage(twin.url, wire, talk(wire, *first)) == (100, 0, 0)
+        assert usage(twin.url, wire, talk(wire, *second)) == (50, 100, 0)
+    assert usage(twin.url, "anthropic", talk("anthropic", *first)) == (0, 0, 100)
+    assert usage(twin.url, "anthropic", talk("anthropic", *second)) == (0, 100, 50)
+
+
+def test_anthropic_without_cache_control_caches_nothing(provider_twin: StartTwin) -> None:
+    twin = provider_twin(ANY)
+    body = talk("anthropic", "x" * 399, mark=False)
+    assert [usage(twin.url, "anthropic", body) for _ in range(2)] == [(100, 0, 0)] * 2
+
+
+def test_cache_control_on_the_system_prompt_caches_only_it(provider_twin: StartTwin) -> None:
+    twin = provider_twin(ANY)
+    system = [{"type": "text", "text": "s" * 400, **MARK}, {"type": "text", "text": "t" * 199}]
+    asks = [talk("anthropic", one, mark=False) | {"system": system} for one in ("a" * 99, "b" * 99)]
+    found = [usage(twin.url, "anthropic", one) for one in asks]
+    assert found == [(75, 0, 100), (75, 100, 0)]
+
+
+def test_scripted_usage_overrides_counted_usage(provider_twin: StartTwin) -> None:
+    twin = provider_twin('rules = [{ answer = { text = "a", usage = { input = 7 } } }]')
+    body = talk("openai", "x" * 399)
+    assert [usage(twin.url, "openai", body) for _ in range(2)] == [(7, 0, 0)] * 2
+
+
+def test_failed_request_is_not_cached(provider_twin: StartTwin) -> None:
+    rules = """
+    [[rules]]
+    when = { attempt = 1 }
+    answer.fault = { kind = "status", status = 503 }
+    [[rules]]
+    answer.text = "a"
+    """
+    twin = provider_twin(rules)
+    body = talk("openai", "x" * 399)
+    place = f"{twin.url}/v1/responses"
+    assert httpx.post(place, json=body, headers=KEYS["openai"]).status_code == 503
+    assert usage(twin.url, "openai", body) == (100, 0, 0)
+    assert usage(twin.url, "openai", body) == (0, 100, 0)
+
+
+def said(*blocks: Any, **more: Any) -> dict[str, Any]:
+    """Say texts, of which `*` marks the end of one, and other blocks, as Anthropic's user."""
+    content = [
+        {"type": "text", "text": one.rstrip("*"), **(MARK if one.endswith("*") else {})}
+        if isinstance(one, str)
+        else one
+        for one in blocks
+    ]
+    return {
+        "model": "m",
+        "max_tokens": 9,
+        "messages": [{"role": "user", "content": content}],
+        **more,
+    }
+
+
+A, B, C = "a" * 399, "b" * 399, "c" * 399
+TOOL = {"name": "look", "input_schema": {"type": "object"}}
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "read", "written"),
+    [
+        # A block that goes on is another block, however long they are alike.
+        (said(A + "*"), said(A + B + "*"), 0, 199),
+        (said(A + "*"), said(A, B + "*"), 100, 100),
+        # What is put together otherwise is another prompt.
+        (said(A, B + "*"), said(f"{A}\n{B}*"), 0, 200),
+        # Unmarked ends are no places to read up to; the farthest marked one is.
+        (said(A, B + "*"), said(A, C + "*"), 0, 200),
+        (said(A + "*", B, C + "*"), said(A, B, "d" * 399 + "*"), 100, 200),
+        (said(A + "*", B + "*"), said(A, B, C + "*"), 200, 100),
+        # Without a mark of its own a request reads nothing, and behind its last one neither.
+        (said(A + "*", B + "*"), said(A, B), 0, 0),
+        (said(A + "*", B + "*"), said(A + "*", B), 100, 0),
+        # Whoever moves a mark has the same prompt.
+        (said(A + "*", B), said(A, B + "*"), 100, 100),
+        (said(A + "*", tools=[TOOL]), said(A + "*", tools=[TOOL | MARK]), 100, 0),
+        # Another image is another prompt, though it has no words.
+        (
+            said({"type": "image", "source": PICTURE}, A + "*"),
+            said({"type": "image", "source": PICTURE}, A + "*"),
+            100,
+            0,
+        ),
+        (
+            said({"type": "image", "source": PICTURE}, A + "*"),
+            said({"type": "image", "source": PICTURE | {"data": "YWJj"}}, A + "*"),
+            0,
+            100,
+        ),
+        # One mark for all of it is one on its last block.
+        (said(A, **MARK), said(A, B, **MARK), 100, 100),
+        (said(A, **MARK), said(A + "*", B), 100, 0),
+    ],
+)
+def test_anthropic_cache_reads_whole_marked_blocks(
+    provider_twin: StartTwin, before: Any, now: Any, read: int, written: int
+) -> None:
+    twin = provider_twin(ANY)
+    usage(twin.url, "anthropic", before)
+    assert usage(twin.url, "anthropic", now)[1:] == (read, written)
+
+
+def test_cache_evicts_the_oldest_prompts() -> None:
+    cache = PromptCache(letters=100)
+    for number in range(9):
+        cache.remember(asked(f"{number}" * 40))
+    read = [cache.look_up(asked(f"{number}" * 40)).read for number in range(9)]
+    assert read == [0] * 7 + [10, 10]
+
+
+def test_cache_evicts_the_oldest_marks() -> None:
+    cache = PromptCache(marks=2)
+    for number in range(4):
+        cache.remember(asked(f"{number}" * 40, [40]))
+    read = [cache.look_up(asked(f"{number}" * 40, [40])).read for number in range(4)]
+    assert read == [0, 0, 10, 10]

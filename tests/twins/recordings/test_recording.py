@@ -10,13 +10,14 @@ from hypothesis import strategies as st
 
 from attractor.base.errors import FileError
 from attractor.twins.errors import RecordingError
-from attractor.twins.exchange.reply import ReplyEnd
-from attractor.twins.recordings.files import RecordingFile, load_recordings
+from attractor.twins.exchange.answer import ReplyEnd
 from attractor.twins.recordings.recording import (
     BodyPiece,
     Recording,
+    RecordingFile,
     Recordings,
     RedactedRequest,
+    load_recordings,
     parse_recording,
     pieces_of,
     recorded_headers,

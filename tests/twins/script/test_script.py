@@ -1,3 +1,5 @@
+""""""
+
 import re
 from pathlib import Path
 
@@ -6,14 +8,22 @@ import pytest
 from pydantic import ValidationError
 
 from attractor.base.errors import ExitCode, FileError
-from attractor.twins.errors import Rejection, ScriptError
-from attractor.twins.exchange.answer import Answer, Fault, FaultKind
-from attractor.twins.exchange.conversation import Conversation, Speaker, Turn
+from attractor.twins.errors import NoMatchingRule, Rejection, ScriptError
+from attractor.twins.exchange.answer import Answer, Fault, FaultKind, is_drawn
+from attractor.twins.exchange.wire import Conversation, Speaker, Turn
 from attractor.twins.pytest_plugin import StartTwin
-from attractor.twins.script.match import ChosenAnswer, choose, rule_entries
-from attractor.twins.script.script import Script, When, load_script, parse_script
+from attractor.twins.script.script import (
+    ChosenAnswer,
+    Script,
+    When,
+    choose,
+    load_script,
+    parse_script,
+    rule_entries,
+)
 from tests.examples import fences
-from tests.twins.exchanging import HELLO, KEYS, PATHS
+from tests.twins.exchanging import HELLO as SCRIPTED_HELLO
+from tests.twins.exchanging import KEYS, PATHS
 from tests.twins.streaming import opened
 
 SCRIPT = """
@@ -291,7 +301,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def ask(url: str, wire: str = "openai", **more: object) -> httpx.Response:
-    return httpx.post(url + PATHS[wire], json=HELLO[wire] | more, headers=KEYS[wire])
+    return httpx.post(url + PATHS[wire], json=SCRIPTED_HELLO[wire] | more, headers=KEYS[wire])
 
 
 def test_function_answers_when_no_rule_matches(file: Path, provider_twin: StartTwin) -> None:
@@ -382,3 +392,63 @@ def test_documented_python_script_answers(file: Path, provider_twin: StartTwin) 
     assert "HELLO" in ask(url).text
     assert "Hello." in ask(url, input="Say hello").text
     assert ask(url, model="gpt-4").status_code == 400
+
+
+HELLO = Conversation("openai", "gpt-5", "", [Turn(Speaker.USER, "hello")])
+FAULTY = """
+seed = 5
+rules = [{ answer = { text = "a", fault = { kind = "cut", probability = 0.5 } } }]
+"""
+
+
+def test_scripts_are_tried_in_their_order_each_with_its_function(tmp_path: Path) -> None:
+    program = tmp_path / "own.py"
+    program.write_text(
+        "rules = [{'when': {'first_user': 'bye'}, 'answer': {}}]\n"
+        "def answer(conversation, attempt):\n"
+        "    return {'text': 'made'} if attempt == 2 else None\n"
+    )
+    scripts = [load_script(program), parse_script('rules = [{ answer = { text = "last" } }]')]
+    entries = rule_entries(scripts)
+    assert [(one.number, one.name) for one in entries] == [
+        (1, "rule 1"),
+        (2, "answer of own.py"),
+        (3, "rule 1"),
+    ]
+    chosen = [choose(entries, HELLO, attempt=one) for one in (1, 2)]
+    assert [(one.entry.number, one.answer.text) for one in chosen] == [(3, "last"), (2, "made")]
+    with pytest.raises(
+        NoMatchingRule, match=r"nearest is 'rule 1'.*; answer of own\.py has no answer"
+    ):
+        choose(rule_entries(scripts[:1]), HELLO)
+
+
+def test_a_fault_that_does_not_strike_leaves_the_answer() -> None:
+    choice = choose(rule_entries([parse_script(FAULTY)]), HELLO)
+    struck = [bool(choice.with_drawn_fault(use).fault) for use in range(1, 40)]
+    assert len(set(struck)) == 2
+    assert {choice.with_drawn_fault(use).text for use in range(1, 40)} == {"a"}
+    other = choose(rule_entries([parse_script(FAULTY.replace("5\n", "6\n", 1))]), HELLO)
+    assert [bool(other.with_drawn_fault(use).fault) for use in range(1, 40)] != struck
+
+
+def with_drawn_fault(
+    probability: float, seed: int = 1, rule: str = "r", uses: int = 2000
+) -> list[bool]:
+    return [is_drawn(probability, seed, rule, use) for use in range(1, uses + 1)]
+
+
+def test_another_seed_rule_or_use_is_another_draw() -> None:
+    assert with_drawn_fault(0.3) != with_drawn_fault(0.3, seed=2)
+    assert with_drawn_fault(0.3) != with_drawn_fault(0.3, rule="s")
+    assert len(set(with_drawn_fault(0.3))) == 2
+
+
+def test_fault_is_drawn_about_as_often_as_declared() -> None:
+    assert 0.27 < sum(with_drawn_fault(0.3)) / 2000 < 0.33
+    assert all(with_drawn_fault(1.0))
+    assert not any(with_drawn_fault(0.0))
+
+
+def test_how_it_falls_does_not_change_with_a_version() -> None:
+    assert [use for use in range(1, 11) if is_drawn(0.5, 7, "rule 1", use)] == [7, 8]

@@ -7,13 +7,12 @@ from typing import Any
 import httpx
 import pytest
 
-from attractor.twins.exchange.reply import Reply
+from attractor.twins.exchange.answer import Reply
 from attractor.twins.exchange.wire import wire_registry
 from attractor.twins.pytest_plugin import StartTwin
 from attractor.twins.server import control_api as control_app
+from attractor.twins.server.provider_state import IncomingRequest, RequestLog
 from attractor.twins.server.provider_twin import ProviderTwin
-from attractor.twins.server.replies import IncomingRequest
-from attractor.twins.server.request_log import RequestLog
 from attractor.twins.services.pytest_plugin import StartServiceTwin
 from attractor.twins.services.pytest_plugin import service_twin as service_twin
 from attractor.twins.services.service_twin import ServiceTwin
@@ -174,7 +173,7 @@ def test_attempts_are_counted_by_wire_and_body() -> None:
 def test_attempt_counts_are_evicted_oldest_first(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("attractor.twins.server.request_log._MAX_ATTEMPTS", 3)
+    monkeypatch.setattr("attractor.twins.server.provider_state._MAX_ATTEMPTS", 3)
     log = RequestLog()
     asked = [b"1", b"2", b"1", b"3", b"1", b"4", b"1", b"2"]
     assert [log.count_attempt("w", one) for one in asked] == [1, 1, 2, 1, 3, 1, 4, 1]

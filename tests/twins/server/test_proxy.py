@@ -20,8 +20,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from attractor.base.clock import SystemClock
 from attractor.twins.errors import RecordingError
 from attractor.twins.pytest_plugin import StartTwin
-from attractor.twins.recordings.files import RecordingFile, load_recordings
-from attractor.twins.recordings.recording import Recording, Recordings
+from attractor.twins.recordings.recording import (
+    Recording,
+    RecordingFile,
+    Recordings,
+    load_recordings,
+)
 from attractor.twins.script.script import parse_script
 from attractor.twins.server.hosting import LOOPBACK, ErrorReporter, in_background, listen, serve
 from attractor.twins.server.provider_twin import ProviderTwin

@@ -4,11 +4,10 @@ from datetime import timedelta
 
 import pytest
 
-from attractor.twins.exchange.answer import Fault, FaultKind
-from attractor.twins.exchange.reply import apply_fault
+from attractor.twins.exchange.answer import Fault, FaultKind, apply_fault
 from attractor.twins.exchange.wire import wire_registry
 from attractor.twins.script.script import parse_script
-from attractor.twins.server.replies import IncomingRequest, reply_to
+from attractor.twins.server.provider_state import IncomingRequest, reply_to
 from tests.twins.exchanging import HELLO, KEYS, refusal, reply
 from tests.twins.streaming import put_together, stream
 

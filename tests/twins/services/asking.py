@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from attractor.twins.services.dispatch import ServiceDispatcher
-from attractor.twins.services.loader import parse_service
 from attractor.twins.services.request import ServiceRequest
+from attractor.twins.services.service import parse_service
 
 PEOPLE = """
 [[state.people]]

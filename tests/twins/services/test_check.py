@@ -4,7 +4,7 @@ import pytest
 
 from attractor.base.json import Json
 from attractor.twins.services.check import compare_responses
-from attractor.twins.services.response import ServiceResponse, json_response
+from attractor.twins.services.request import ServiceResponse, json_response
 from attractor.twins.services.service import CheckSettings
 
 

@@ -3,8 +3,8 @@ from pathlib import Path
 from typing import Any
 
 from attractor.twins.services.check import check_recording
-from attractor.twins.services.loader import load_service, parse_service
 from attractor.twins.services.recordings import RecordedExchange, load_recording, parse_recording
+from attractor.twins.services.service import load_service, parse_service
 
 PAYMENTS = Path(__file__).parents[3] / "examples" / "twins" / "payments"
 THINGS = """

@@ -8,9 +8,8 @@ import pytest
 
 from attractor.twins.exchange.answer import FaultKind
 from attractor.twins.server.hosting import in_background
-from attractor.twins.services.loader import load_service, parse_service
 from attractor.twins.services.pytest_plugin import StartServiceTwin
-from attractor.twins.services.service import Service
+from attractor.twins.services.service import Service, load_service, parse_service
 from attractor.twins.services.service_twin import ServiceTwin
 from tests.twins.raw import raw
 from tests.twins.services.asking import fixed

@@ -4,7 +4,7 @@ import pytest
 
 from attractor.base.errors import FileError
 from attractor.twins.services.errors import ServiceError
-from attractor.twins.services.loader import find_services, load_service, parse_service
+from attractor.twins.services.service import find_services, load_service, parse_service
 from tests.examples import Fence, fences
 from tests.twins.services.asking import PEOPLE, fixed
 

@@ -6,11 +6,14 @@ from urllib.parse import urlencode
 
 import pytest
 
-from attractor.twins.services.loader import parse_service
-from attractor.twins.services.recorder import recorded_exchange
-from attractor.twins.services.recordings import RecordedExchange, exchange_line, parse_recording
-from attractor.twins.services.request import FORM, ServiceRequest
-from attractor.twins.services.response import ServiceResponse
+from attractor.twins.services.recordings import (
+    RecordedExchange,
+    exchange_line,
+    parse_recording,
+    recorded_exchange,
+)
+from attractor.twins.services.request import FORM, ServiceRequest, ServiceResponse
+from attractor.twins.services.service import parse_service
 from tests.twins.services.asking import fixed
 
 SECRET = "s3cret/+key"

@@ -13,10 +13,14 @@ from attractor.twins.server.hosting import ErrorReporter, in_background
 from attractor.twins.services.check import check_recording
 from attractor.twins.services.dispatch import ServiceDispatcher
 from attractor.twins.services.errors import RecordingError
-from attractor.twins.services.loader import load_service, parse_service
 from attractor.twins.services.pytest_plugin import StartServiceTwin
-from attractor.twins.services.recorder import ServiceRecorder
-from attractor.twins.services.recordings import ExchangeFile, RecordedExchange, load_recording
+from attractor.twins.services.recordings import (
+    ExchangeFile,
+    RecordedExchange,
+    ServiceRecorder,
+    load_recording,
+)
+from attractor.twins.services.service import load_service, parse_service
 from attractor.twins.services.service_twin import ServiceTwin
 from tests.twins.services.asking import fixed
 

@@ -7,10 +7,9 @@ import pytest
 
 from attractor.base.errors import MachineryError
 from attractor.twins.server.hosting import in_background
-from attractor.twins.services.faults import FaultRule
-from attractor.twins.services.loader import parse_service
 from attractor.twins.services.pytest_plugin import StartServiceTwin
-from attractor.twins.services.route_match import members
+from attractor.twins.services.route import FaultRule, members
+from attractor.twins.services.service import parse_service
 from attractor.twins.services.service_twin import ServiceTwin
 from tests.twins.services.asking import fixed
 

@@ -4,12 +4,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from attractor.base.errors import UnknownName
-from attractor.twins.exchange.reply import ReplyEnd
+from attractor.twins.exchange.answer import ReplyEnd
 from attractor.twins.services.dispatch import ServedRequest, ServiceDispatcher
-from attractor.twins.services.faults import FaultRule
-from attractor.twins.services.loader import parse_service
 from attractor.twins.services.request import ServiceRequest
-from attractor.twins.services.route_match import members
+from attractor.twins.services.route import FaultRule, members
+from attractor.twins.services.service import parse_service
 from tests.twins.services.asking import Asked, fixed
 
 COUNTING = """

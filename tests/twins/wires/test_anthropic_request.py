@@ -1,6 +1,6 @@
 from typing import Any
 
-from attractor.twins.exchange.conversation import Speaker, Turn
+from attractor.twins.exchange.wire import Speaker, Turn
 from attractor.twins.wires.anthropic import part
 from tests.twins.exchanging import KEYS
 

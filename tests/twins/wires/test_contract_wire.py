@@ -14,8 +14,7 @@ from attractor.base.json import JsonObject, canonical_json
 from attractor.base.registry import find_shortcoming
 from attractor.twins.errors import Rejection
 from attractor.twins.exchange.answer import Answer, Tokens, ToolUse
-from attractor.twins.exchange.conversation import Conversation, Speaker
-from attractor.twins.exchange.wire import Wire, WireRequest, wire_registry
+from attractor.twins.exchange.wire import Conversation, Speaker, Wire, WireRequest, wire_registry
 from tests.twins.exchanging import HELLO, KEYS
 
 WIRES = dict(wire_registry())

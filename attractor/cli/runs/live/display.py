@@ -18,8 +18,7 @@ from attractor.base.errors import AttractorError, ExitCode
 from attractor.base.events import Event
 from attractor.cli.invocation import Invocation
 from attractor.cli.output.streams import wants_color
-from attractor.cli.runs.live.last_lines import LastLines
-from attractor.cli.runs.live.render import DisplaySize, render
+from attractor.cli.runs.live.render import DisplaySize, LastLines, render
 from attractor.cli.runs.live.state import RunView, fold
 from attractor.cli.runs.progress import ALWAYS_PRINTED, describe_event
 from attractor.cli.runs.status import RunStatusView, as_text

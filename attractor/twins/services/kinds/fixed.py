@@ -1,6 +1,6 @@
 """Answers every request with the same response."""
 
-from attractor.twins.services.response import ResponseTable
+from attractor.twins.services.request import ResponseTable
 from attractor.twins.services.route import RouteContext, RouteHandler, RouteKind
 
 

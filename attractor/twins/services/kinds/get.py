@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from attractor.twins.services.response import ResponseTable, ServiceResponse
+from attractor.twins.services.request import ResponseTable, ServiceResponse
 from attractor.twins.services.route import (
     RECORD,
     RouteCall,

@@ -14,7 +14,7 @@ from attractor.base.errors import NotCanonical, suggest
 from attractor.base.json import Json, canonical_json
 from attractor.twins.exchange.answer import Duration
 from attractor.twins.services.errors import InvalidRouteKey, TwinFailure
-from attractor.twins.services.response import ServiceResponse, json_response
+from attractor.twins.services.request import ServiceResponse, json_response
 from attractor.twins.services.route import RouteCall, RouteContext, RouteHandler, RouteKind
 from attractor.twins.services.state import ServiceState, format_time
 from attractor.twins.services.templates import ExpressionError

@@ -9,7 +9,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
 from attractor.twins.errors import Rejection
 from attractor.twins.exchange.answer import ScriptTable
-from attractor.twins.services.response import ResponseTable, ServiceResponse
+from attractor.twins.services.request import ResponseTable, ServiceResponse
 from attractor.twins.services.route import RouteCall, RouteContext, RouteHandler, RouteKind
 from attractor.twins.services.state import Records
 from attractor.twins.services.templates import (

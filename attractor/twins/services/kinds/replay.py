@@ -10,8 +10,7 @@ from attractor.base.errors import AttractorError
 from attractor.base.json import Json, canonical_json
 from attractor.twins.services.errors import InvalidRouteKey, TwinFailure
 from attractor.twins.services.recordings import RecordedExchange, load_recording
-from attractor.twins.services.request import ServiceRequest
-from attractor.twins.services.response import ServiceResponse
+from attractor.twins.services.request import ServiceRequest, ServiceResponse
 from attractor.twins.services.route import RouteCall, RouteContext, RouteHandler, RouteKind
 
 _Responses = Mapping[str, Sequence[RecordedExchange]]

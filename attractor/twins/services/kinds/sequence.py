@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from attractor.twins.services.errors import TwinFailure
-from attractor.twins.services.response import ResponseTable, ServiceResponse
+from attractor.twins.services.request import ResponseTable, ServiceResponse
 from attractor.twins.services.route import RouteCall, RouteContext, RouteHandler, RouteKind
 
 

@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from attractor.twins.services.response import ResponseTable, ServiceResponse
+from attractor.twins.services.request import ResponseTable, ServiceResponse
 from attractor.twins.services.route import (
     RECORD,
     RecordStore,

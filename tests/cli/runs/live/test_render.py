@@ -1,15 +1,21 @@
-"""Of an output of which only the last lines are seen, each line is told once."""
+"""Of an output of which only the last lines are seen, each line is told once.
 
+What commands print is found wherever their stages keep it: aside, in children, in theirs.
+"""
+
+import json
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attractor.cli.runs.live.last_lines import LEFT_OUT, PrintedLines, new_lines
-from attractor.engine.run_folder.layout import RunDirectory
+from attractor.cli.runs.live.render import LEFT_OUT, LastLines, PrintedLines, new_lines
+from attractor.cli.runs.live.state import StageRow
+from attractor.engine.run_folder.layout import Manifest, RunDirectory, manifest_to_record
+from attractor.engine.seams import Base
 from attractor.engine.stage.folder import TAIL
-from tests.cli.runs.live.run_events import Happenings
+from tests.cli.runs.live.run_events import BEGAN, CHILD, RUN, Happenings
 
 SEEN = 5
 
@@ -66,3 +72,66 @@ def test_only_the_selected_node_is_printed(tmp_path: Path) -> None:
         (tmp_path / node / TAIL).write_text(f"from {node}\n")
         lines.hear(run.tell("StageStarted", node))
     assert [one.strip() for one in lines.more()] == ["test | from test"]
+
+
+def run_in(root: Path, run_id: str) -> Path:
+    root.mkdir(parents=True, exist_ok=True)
+    manifest = Manifest(
+        run_id=run_id,
+        pipeline="wish",
+        goal="",
+        started=BEGAN,
+        content_hash="",
+        base=Base("", "", ""),
+    )
+    (root / "manifest.json").write_text(json.dumps(manifest_to_record(manifest)))
+    return root
+
+
+def prints(folder: Path, text: str) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / TAIL).write_text(text)
+
+
+def row(node: str, visit: int = 1, attempt: int = 1) -> StageRow:
+    return StageRow(node, BEGAN, visit=visit, attempt=attempt)
+
+
+def test_stage_with_a_taken_folder_name_is_found(tmp_path: Path) -> None:
+    tails = LastLines({RUN: run_in(tmp_path, RUN)})
+    prints(tmp_path / "build", "first\n")
+    prints(tmp_path / "build" / "history" / "2.1", "second\n")
+    assert tails.lines(RUN, row("build")) == ("first",)
+    assert tails.lines(RUN, row("build", visit=2)) == ("second",)
+
+
+def test_stage_of_a_new_child_is_found(tmp_path: Path) -> None:
+    tails = LastLines({RUN: run_in(tmp_path, RUN)})
+    assert tails.lines(CHILD, row("lint")) == ()
+    child = run_in(tmp_path / "children" / "inner@1.1", "01JZ0000000000000000000009")
+    run_in(child / "children" / "deep@1.1", CHILD)
+    prints(child / "children" / "deep@1.1" / "lint", "from below\n")
+    assert tails.lines(CHILD, row("lint")) == ("from below",)
+
+
+def test_only_changed_plain_files_are_read(tmp_path: Path) -> None:
+    tails = LastLines({RUN: run_in(tmp_path, RUN)})
+    prints(tmp_path / "build", "old\n")
+    assert tails.lines(RUN, row("build")) == ("old",)
+    prints(tmp_path / "build", "old\nnewer\n")
+    assert tails.lines(RUN, row("build")) == ("old", "newer")
+    (tmp_path / "secret").write_text("of somebody\n")
+    (tmp_path / "build" / TAIL).unlink()
+    (tmp_path / "build" / TAIL).symlink_to(tmp_path / "secret")
+    assert tails.lines(RUN, row("build")) == ()
+
+
+def test_stage_without_output_keeps_its_event_lines(tmp_path: Path) -> None:
+    tails = LastLines({RUN: run_in(tmp_path, RUN)})
+    run = Happenings()
+    run.tell("StageStarted", "ask")
+    run.tell("WARNING", "ask", message="mind the gap")
+    assert tails.seen(run.view) == run.view
+    prints(tmp_path / "ask", "printed\n")
+    [seen] = tails.seen(run.view).at_work.values()
+    assert seen.last_lines == ("printed",)

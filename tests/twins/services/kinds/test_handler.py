@@ -9,7 +9,7 @@ from tests.twins.services.asking import Asked
 
 HANDLER = """
 import time
-from attractor.twins.services.response import ServiceResponse
+from attractor.twins.services.request import ServiceResponse
 
 def add(request, state, draw):
     state["things"][str(len(state["things"]) + 1)] = {

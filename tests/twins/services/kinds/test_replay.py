@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from attractor.twins.services.errors import ServiceError
-from attractor.twins.services.loader import load_services
+from attractor.twins.services.service import load_services
 from tests.twins.services.asking import Asked
 
 ROUTE = """

@@ -1,3 +1,5 @@
+""""""
+
 import asyncio
 import re
 import threading
@@ -31,7 +33,7 @@ from attractor.llm import (
     Tool,
     stream,
 )
-from attractor.llm.generation.text_stream import stream as streaming
+from attractor.llm.generation.text import stream as streaming
 from tests.llm.asking import PROVIDERS, speaking
 from tests.llm.generated import NUMBERS, adder, generated, noting
 from tests.llm.heard import a_stream, hear, heard, with_client

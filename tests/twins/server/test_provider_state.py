@@ -1,11 +1,13 @@
+""""""
+
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from attractor.base.errors import FileError
-from attractor.twins.recordings.files import append_line, complete_lines, repair_last_line
-from attractor.twins.server.request_log import BoundedLog
+from attractor.twins.recordings.recording import append_line, complete_lines, repair_last_line
+from attractor.twins.server.provider_state import BoundedLog
 
 
 @dataclass

@@ -17,7 +17,7 @@ from attractor.cli.runs.walk import InterruptedRun, Watcher
 from attractor.engine.outcome import StageStatus
 from attractor.engine.run_folder.open_run import open_run
 from attractor.engine.state.run_state import EVALUATING
-from attractor.pipeline import restart as restarting
+from attractor.pipeline.fork import linked_run as restarting
 from attractor.pipeline.fork.create import create_fork, plan_fork
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.request import WorkspaceKind

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from attractor.twins.services.errors import ServiceError
-from attractor.twins.services.loader import load_services
+from attractor.twins.services.service import load_services
 from tests.examples import fences
 from tests.twins.services.asking import fixed
 
