@@ -49,7 +49,7 @@ def test_run_on_a_full_disk_can_be_resumed_later(tmp_path: Path, largest: int) -
     assert met.returncode == 3, met.stderr
     last = met.stderr.splitlines()[-1]
     assert last.startswith("error: cannot ")
-    assert "File too large (raise the limit on the size of files (ulimit -f)" in last
+    assert "File too large (raise the limit on file size (ulimit -f)" in last
     assert last.endswith(f"; continue with: attractor resume {root.name})")
     resumed = attractor(project, environ, "resume", "latest")
     assert resumed.returncode == 0, resumed.stderr

@@ -9,9 +9,9 @@ from tests.cli.running import attractor
 
 REACHABILITY = """reachability (error)
 
-Every node can be reached from the start.
+Every node is reachable from the start.
 
-What it does: follows every edge from the start, """
+What it does: follows all edges """
 
 
 def test_every_rule_is_listed_with_its_severity() -> None:
@@ -19,8 +19,8 @@ def test_every_rule_is_listed_with_its_severity() -> None:
     assert (result.returncode, result.stderr) == (0, "")
     lines = [line.split(maxsplit=2) for line in result.stdout.splitlines()]
     assert [line[0] for line in lines] == list(page_names())
-    assert ["reachability", "error", "Every node can be reached from the start."] in lines
-    assert ["dead_end", "warning", "Every stage but the exit leads on."] in lines
+    assert ["reachability", "error", "Every node is reachable from the start."] in lines
+    assert ["dead_end", "warning", "Every node but the exit has an outgoing edge."] in lines
 
 
 def test_a_rule_has_a_page() -> None:

@@ -64,7 +64,7 @@ def test_nothing_inside_tells_whose_machine_it_is(machine: Machine) -> None:
     told, said = look(
         machine, EMAIL=f"ann-{UNMISTAKABLE}@localhost", MY_PROJECT=str(machine.project)
     )
-    assert "only the workspace shows" in said
+    assert "only the workspace is visible" in said
     assert told.endswith("done\n")
     # What it looked at was there to be seen.
     assert " /workspace " in told

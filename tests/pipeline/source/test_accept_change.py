@@ -195,7 +195,7 @@ def test_a_faulty_pipeline_is_not_accepted(host: RunHost) -> None:
             'more [shape=parallelogram, tool_command="true"]', 'more [prompt="${inputs.none}"]'
         ),
     )
-    with pytest.raises(UsageError, match="which is not declared"):
+    with pytest.raises(UsageError, match="undeclared input"):
         go_on(root, host, by="Ann")
     assert find_accepted(RunDirectory(root)) is None
 
