@@ -94,8 +94,8 @@ def test_refused_request_has_an_error_without_a_traceback(tmp_path: Path) -> Non
     )
     *errors, renamed = answers
     assert [(one["error"]["code"], one["error"]["message"]) for one in errors] == [
-        (REFUSED, "there is a node 'work' already (choose another id)"),
-        (REFUSED, "there is no node here (put the cursor on the id of a node)"),
+        (REFUSED, "node 'work' already exists (choose another id)"),
+        (REFUSED, "no node at this position (put the cursor on the id of a node)"),
         (REFUSED, "a node needs an id (write letters, digits and _)"),
         (REFUSED, f"cannot read {tmp_path / 'not-there.dot'}: No such file or directory"),
         (INVALID, "Invalid Params"),

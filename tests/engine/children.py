@@ -101,7 +101,7 @@ class GivenChildren:
             declared = self.plots[child.file].graph.attributes.text("inputs").split(",")
             unknown = set(child.inputs) - set(declared)
             if unknown:
-                raise UsageError(f"this pipeline has no input {min(unknown)!r}")
+                raise UsageError(f"unknown input {min(unknown)!r}")
             # Each child has a course of its own, even of one file.
             self.begun[child.name] = replace(self.plots[child.file], looks=0, ended=None)
         self.started.append(child)

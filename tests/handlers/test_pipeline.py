@@ -95,7 +95,7 @@ def test_it_is_given_words_values_of_the_context_and_inputs_of_the_run() -> None
         ("title", "the context has no title for the input title", FailureClass.TERMINAL),
         ("a=context.x.y", "the context has no x.y for the input a", FailureClass.TERMINAL),
         ("a=inputs.x", "this run has no input x for the input a", FailureClass.TERMINAL),
-        ("other=1", "this pipeline has no input 'other'", FailureClass.TERMINAL),
+        ("other=1", "unknown input 'other'", FailureClass.TERMINAL),
         ("a=1, a=2", "duplicate input a", FailureClass.PIPELINE),
         ("a-b=1", "invalid input name", FailureClass.PIPELINE),
     ],

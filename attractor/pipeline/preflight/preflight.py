@@ -125,7 +125,7 @@ async def find_workspace_faults(request: RunRequest, host: RunHost) -> Sequence[
         except FolderTooLarge as fault:
             return [error(fault.message, fix=fault.hint)]
         kept = protected_paths({}, (*EXCLUDED, *ours))
-        return list(_carry_faults(host, replace(rules, kept=kept)))
+        return list(_carry_faults(host, replace(rules, protected=kept)))
     is_any = wanted.carry or wanted.carry_read_only or wanted.setup_files
     if request.workspace is not WorkspaceKind.ISOLATED or not is_any:
         return []

@@ -67,7 +67,7 @@ def test_whatever_is_text_is_sent_as_text(given: dict[str, str]) -> None:
 def test_what_the_provider_does_not_take_is_refused(given: dict[str, Any], words: str) -> None:
     with pytest.raises(InvalidRequestError, match=words) as caught:
         written(**given)
-    assert "as a PDF" in caught.value.hint
+    assert "pass a PDF" in caught.value.hint
 
 
 IMAGE = ContentPart(ContentKind.IMAGE, image=ImageData(url="https://x.org/a.png"))

@@ -97,7 +97,10 @@ def test_a_branch_that_moved_meanwhile_is_refused(project: Project) -> None:
     before = fingerprint(project)
     with pytest.raises(BranchMoved, match="not at the base commit") as refused:
         asyncio.run(move(project, made))
-    assert (refused.value.exit_code, "merged" in refused.value.hint) == (ExitCode.REFUSED, True)
+    assert (refused.value.exit_code, "current commit" in refused.value.hint) == (
+        ExitCode.REFUSED,
+        True,
+    )
     with pytest.raises(BranchMoved, match="does not exist"):
         asyncio.run(move(project, made, "nobody"))
     assert fingerprint(project) == before
