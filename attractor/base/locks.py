@@ -148,7 +148,7 @@ def holder_of(path: str | Path) -> LockHolder | None:
 
 def _held(path: Path) -> LockHeld:
     holder = holder_of(path) or "an unnamed process"
-    return LockHeld(f"{path} is held by {holder}", hint="wait until it ends, or stop it")
+    return LockHeld(f"{path} is locked by {holder}", hint="wait until it ends, or stop it")
 
 
 def _note_of(path: Path) -> Path:

@@ -108,8 +108,8 @@ def _remember_debug(ctx: click.Context, option: click.Parameter, value: bool) ->
 GROUP_SUMMARIES = {
     "profile": "Manage profiles: the policies that runs are judged by",
     "suite": "Manage suites of scenarios",
-    "token": "Manage tokens that prove who decides",
-    "twin": "Serve and check twins of model providers and other services",
+    "token": "Manage tokens that identify the person who decides",
+    "twin": "Serve and check twins (mock servers) of model providers and services",
 }
 """Groups of other distributions list their commands instead."""
 

@@ -160,7 +160,7 @@ _OPTIONS = (
         type=click.IntRange(1),
         default=KEEP,
         show_default=True,
-        help="Keep this many requests for the control address.",
+        help="Keep the last N requests in memory for the control API.",
     ),
     click.option(
         "--port", type=PORT, default=0, help="Listen on this port (default: any free port)."

@@ -109,7 +109,7 @@ def build_interviewer(name: str, parts: InterviewerParts) -> Interviewer:
     registry, named = interviewer_registry(), read_name(name)
     if (named.inner or named.file) and named.name not in (RECORDING, REPLAY):
         raise UsageError(
-            f"the interviewer {named.name!r} has no option: {name!r}",
+            f"interviewer {named.name!r} takes no options: {name!r}",
             hint=f"write {named.name}, {RECORDING}:{named.name} or {REPLAY}:FILE",
         )
     inner = registry[named.inner](replace(parts, file=None)) if named.inner else parts.inner

@@ -174,7 +174,9 @@ class Orders:
         Whoever runs the run says so at once, unless something keeps it from that.
         """
         if not text.strip():
-            raise UsageError("there are no words to hand on", hint="give them after the run")
+            raise UsageError(
+                "missing message", hint="write it after the run: attractor steer RUN TEXT"
+            )
         self._require_runner("steered", "steer", " TEXT")
         self._require_node(node)
         order = self._without_secrets(Order(Action.STEER, self.by, why, question=node, value=text))
@@ -198,7 +200,7 @@ class Orders:
         while is_held(RunDirectory(self.root).lock):
             if self.clock.monotonic() > until:
                 raise Refused(
-                    f"run {self.root.name} was canceled, and is still at work",
+                    f"run {self.root.name} was canceled and is still ending",
                     hint="see what it does with attractor status, then try again",
                 )
             await self.clock.sleep(_POLL)

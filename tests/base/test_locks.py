@@ -84,7 +84,7 @@ def test_second_lock_is_refused_with_the_name_of_the_holder(tmp_path: Path) -> N
     assert holder
     assert before <= holder.since.replace(microsecond=0) <= datetime.now(UTC)
     assert refusal.value.message == (
-        f"{path} is held by process {os.getpid()} on {os.uname().nodename} "
+        f"{path} is locked by process {os.getpid()} on {os.uname().nodename} "
         f"since {holder.since:%Y-%m-%d %H:%M:%S+00:00}, attractor run caf\\udce9.dot"
     )
     assert refusal.value.exit_code is ExitCode.REFUSED
@@ -198,7 +198,7 @@ def test_one_of_sixteen_processes_holds_the_lock_and_another_takes_over(tmp_path
             race.order("race", *race.children)
             answers = dict(race.answer() for _ in range(16))
             (holder,) = [pid for pid, words in answers.items() if words == "won"]
-            losers = [words for words in answers.values() if words.startswith(f"lost {path} is h")]
+            losers = [words for words in answers.values() if words.startswith(f"lost {path} is l")]
             assert len(losers) == 15
             race.order("wait", *(race.children.keys() - {holder}))
             for _ in range(5):

@@ -422,7 +422,7 @@ def test_mismatched_recording_is_refused(desk: Desk) -> None:
         ("replay:nowhere.jsonl", "nowhere.jsonl"),
         ("replay:pipeline.dot", "is not a recording of answers"),
         ("recording:nobody", "unknown interviewer 'nobody'"),
-        ("park:console", "has no option"),
+        ("park:console", "takes no options"),
         ("callback", "has no function"),
         ("nobody", "unknown interviewer 'nobody'"),
     ],

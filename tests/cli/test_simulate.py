@@ -118,7 +118,7 @@ def test_coverage_lists_unreachable_nodes_and_edges(
         (["branch.dot", "--set", "validate=fial"], "did you mean fail?"),
         (["branch.dot", "--set", "validate"], "write NODE=VALUE"),
         (["branch.dot", "--answer", "gaet=Yes"], "unknown node 'gaet'"),
-        (["branch.dot", "--answer", "gate=Yes"], "node 'gate' asks nobody"),
+        (["branch.dot", "--answer", "gate=Yes"], "node 'gate' is not a human gate"),
         (["branch.dot", "--set", "gate=fail"], "name the stage before it"),
         (["branch.dot", "--outcomes", "no.toml"], "no.toml: No such file"),
         (["branch.dot", "--max-steps", "0"], "0 is not in the range"),

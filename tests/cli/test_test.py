@@ -92,7 +92,7 @@ def test_duplicate_test_file_runs_once(folder: Path) -> None:
         ("no.dot", "cannot read no.dot"),
         ("broken.test.toml", "test 1 has no key 'anwsers', did you mean answers?"),
         ("alone.test.toml", "cannot read alone.dot"),
-        ("heard.test.toml", "heard.test.toml: unheard: node 'plan' asks nobody"),
+        ("heard.test.toml", "heard.test.toml: unheard: node 'plan' is not a human gate"),
         ("silent.test.toml", "silent.test.toml: test 1: node 'gate' is of type conditional"),
         ("-", "standard input has no test file"),
     ],

@@ -149,7 +149,7 @@ class KeptEvents:
         if self.is_over:
             raise StageOver(f"the stage is over: {kind} was not recorded")
         if kind in ENGINE_KINDS:
-            raise UsageError(f"{kind} is an event of the engine")
+            raise UsageError(f"event kind {kind} is reserved for the engine")
         written = parse_json(canonical_json(self.redactor.members(data)))
         assert isinstance(written, dict)
         self.all.append((kind, written))

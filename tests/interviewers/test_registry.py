@@ -99,9 +99,9 @@ def test_name_may_contain_inner_interviewer_and_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "told"),
     [
-        ("console:park", "has no option"),
+        ("console:park", "takes no options"),
         ("recording:nobody", "unknown interviewer 'nobody'"),
-        ("nobody:console", "has no option|unknown"),
+        ("nobody:console", "takes no options|unknown"),
         ("recording:replay:a.jsonl", "has no recording"),
     ],
 )

@@ -17,7 +17,7 @@ from attractor.pipeline.runs.lookup import reference_of
 @click.option(
     "--all", "is_for_all", is_flag=True, help="Give the same answer to all open questions."
 )
-@click.option("--why", default="", help="Record this reason.")
+@click.option("--why", default="", help="Record why you answer so.")
 @json_option
 @click.pass_obj
 def answer(
@@ -34,9 +34,9 @@ def answer(
     RUN is a run id, a unique prefix of one, a run directory, or 'latest'. CHOICE is the key or
     label of a choice, or the node that it leads to; to a free-text question, CHOICE is the text.
     Without CHOICE, list the open questions, with the command for each answer. The answer is
-    recorded in the run: a live process continues with it, otherwise 'attractor resume' does. An
-    answer that matches no choice is refused and changes nothing. With --all, it has to match a
-    choice of every question.
+    recorded in the run: a live run continues immediately, a stopped run continues with 'attractor
+    resume'. An answer that matches no choice is refused and changes nothing. With --all, it has to
+    match a choice of every question.
     """
     if is_for_all and choice is None:
         raise UsageError("--all requires CHOICE", hint=f"attractor answer {reference} CHOICE --all")

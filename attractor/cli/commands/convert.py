@@ -29,11 +29,11 @@ def convert(
 ) -> ExitCode:
     """Convert a pipeline written for another tool.
 
-    FILE is a pipeline, or - for standard input. Names of the other tool are replaced, comments are
-    kept, and the report lists every change with its line. Without --output, print the pipeline to
-    standard output and the report to standard error. Paths in the pipeline are resolved from the
-    folder of OUT, or from the folder of FILE without --output. Exit with 1 if something has to be
-    changed by hand; the report says how.
+    FILE is a pipeline, or - for standard input. Attributes and values of the other tool are
+    replaced by those of Attractor, comments are kept, and the report lists every change with its
+    line. Without --output, print the pipeline to standard output and the report to standard error.
+    Paths in the pipeline are resolved from the folder of OUT, or from the folder of FILE without
+    --output. Exit with 1 if something has to be changed by hand; the report says how.
     """
     opened = open_pipeline(file)
     beside = files_beside(Path(output or opened.source.file))

@@ -24,7 +24,7 @@ from attractor.pipeline.source.read import open_pipeline, project_of
     "--backend",
     default="agent",
     show_default=True,
-    help="Execute stages with this backend; runs with other backends are ignored.",
+    help="Estimate for this backend; earlier runs with other backends are ignored.",
 )
 @click.option("--model", default="", help="Use this model for nodes without one.")
 @click.option("--provider", default="", help="Use this provider for nodes without one.")
@@ -36,8 +36,9 @@ def estimate(
     """Estimate the cost and duration of a run.
 
     The estimate is based on earlier runs of pipelines with the same name in the runs folder, stage
-    by stage, and reports how many there are. For a stage without earlier visits, it is based on the
-    node's attributes and assumes a wide range of model calls, at the prices of the model catalogue.
+    by stage, and prints how many earlier visits it used. For a stage without earlier visits, it is
+    based on the node's attributes and assumes a wide range of model calls, at the prices of the
+    model catalogue.
     """
     if backend not in (known := backend_registry()):
         raise UnknownName("backend", backend, known)

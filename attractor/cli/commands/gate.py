@@ -20,8 +20,8 @@ from attractor.pipeline.runs.lookup import find_run
 def gate(invocation: Invocation, reference: str, to_operator: bool, as_json: bool) -> ExitCode:
     """Judge a run: go or no-go, with reasons.
 
-    The verdict is computed from the sealed trials every time. It names rules and counts, but no
-    hidden scenario. A live run can be judged, too. Exit with 5 on no-go.
+    Each call computes the verdict anew from the sealed trials. The output shows rules and numbers,
+    but no hidden scenario. A live run can be judged, too. Exit with 5 on no-go.
     """
     host = host_of(invocation)
     facts, judged = ask_gate(find_run(reference, host.runs_dir), host)

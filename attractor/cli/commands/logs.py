@@ -31,7 +31,8 @@ from attractor.pipeline.runs.lookup import find_run, reference_of
     "--since",
     default="",
     metavar="WHEN",
-    help="Show only events since a time, such as 2026-01-31T09:30, or for a duration, such as 10m.",
+    help="Show only events after a time, such as 2026-01-31T09:30, or of the last period, "
+    "such as 10m.",
 )
 @json_option
 @click.pass_obj

@@ -17,9 +17,9 @@ def lsp(invocation: Invocation, stdio: bool) -> ExitCode:
     """Run the language server for editors.
 
     Editors start this command and talk to it over standard input and output. The server reports
-    errors while you type, explains attributes and rules, completes, finds and renames nodes,
-    formats, applies safe fixes, and lists the symbols of a pipeline. Exit with 1 if the editor
-    disconnects without a shutdown request.
+    errors while you type, explains attributes and rules, offers completion, finds and renames
+    nodes, formats, applies safe fixes, and lists the symbols of a pipeline. Exit with 1 if the
+    editor disconnects without a shutdown request.
     """
     from attractor.cli.language_server.server import log_in_lines, make_server
     from attractor.cli.pipelines.check import checker_for

@@ -34,7 +34,7 @@ from attractor.language.drawing.theme import Theme
     type=click.Choice([one.value for one in Theme]),
     default=Theme.AUTO.value,
     show_default=True,
-    help="Choose the colors; an auto SVG follows the viewer.",
+    help="Choose the colors; with auto, an SVG follows the viewer's light or dark mode.",
 )
 @click.option("--watch", is_flag=True, help="Draw again when a file changes, until Ctrl-C.")
 @json_option
@@ -54,7 +54,7 @@ def render(
     directory, or 'latest'. The drawing of a run shows states, visits and times. The drawing is
     printed to standard output without --output. In an SVG, nodes have the id node-ID and edges the
     id edge-FROM-TO. With --format json, list every node and edge with all attributes, including
-    those of default blocks.
+    those inherited from node [...] and edge [...].
 
     Several pipelines, or the pipelines of a folder, are drawn beside their files or into the folder
     OUT. If a drawing fails, the others are still drawn, and the exit status is that of the failure.

@@ -11,12 +11,12 @@ from attractor.cli.runs.walk import ForkOptions, fork_and_walk, fork_options
 
 @click.command()
 @fork_options
-@click.option("--why", default="", help="Record this reason.")
+@click.option("--why", default="", help="Record why you rewind the run.")
 @click.pass_obj
 def rewind(invocation: Invocation, why: str, **options: Unpack[ForkOptions]) -> ExitCode:
     """Cancel a run and start a new one from an earlier stage.
 
-    As 'attractor fork', but the old run is canceled first, unless it is final. Its records are
+    Works like 'attractor fork', but cancels the old run first, unless it is final. Its records are
     kept. If the run works in the project's own folder, the files there are reset to the state of
     the earlier stage; the differences are saved in the new run's directory, under incidents.
     """

@@ -66,7 +66,12 @@ from attractor.pipeline.request import RunRequest, WorkspaceKind
     help=f"Answer human gates with: {INTERVIEWERS}.",
 )
 @click.option("--auto-approve", is_flag=True, help="Short for --interviewer auto_approve.")
-@click.option("--answer", "answers", multiple=True, help="Add an answer for --interviewer queue.")
+@click.option(
+    "--answer",
+    "answers",
+    multiple=True,
+    help="Add an answer to the queue of --interviewer queue. May be repeated.",
+)
 @budget_options
 @click.option("--suite", default="", metavar="S[@V]", help="Judge the run with this suite.")
 @click.option("--profile", default="", metavar="P[@R]", help="Judge the run by this profile.")

@@ -38,7 +38,7 @@ from attractor.pipeline.source.vocabulary import files_beside
     "set_",
     multiple=True,
     metavar="NODE=OUTCOME,...",
-    help="Set the outcome of a node; repeat a node for its next visits.",
+    help="Set the outcome of a node. Repeat the option to set its later visits.",
 )
 @click.option(
     "--answer",
@@ -71,8 +71,8 @@ def simulate(
 
     FILE is a pipeline, or - for standard input. By default, stages succeed, and human gates take
     their default or first choice. Every step lists all edges and why each was taken or not; loops
-    and unreached nodes follow. Exit with 0 for any outcome; use 'attractor test' to check
-    expectations.
+    and unreached nodes are listed at the end. Exit with 0 for any outcome; use 'attractor test' to
+    check expectations.
     """
     if coverage:
         _refuse_besides_coverage("outcomes_file", "set_", "answers", "max_steps")

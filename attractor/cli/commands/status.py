@@ -26,8 +26,8 @@ def status(invocation: Invocation, reference: str, watch: bool, as_json: bool) -
 
     RUN is a run id, a unique prefix of one, a run directory, or 'latest' (default: latest). The
     status is read from the journal. Exit with 6 if run.json contradicts the journal. With --watch,
-    a terminal is redrawn at each change; otherwise a line is printed, or an object with --json. If
-    the run restarts as a new run, that one is followed.
+    each change redraws the terminal; without a terminal, each change prints a line (with --json, an
+    object). If the run restarts as a new run, that one is followed.
     """
     runs_dir = invocation.configuration.settings.runs_dir
     root = find_run(reference, runs_dir)

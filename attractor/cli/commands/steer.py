@@ -13,7 +13,7 @@ from attractor.cli.runs.orders import orders_to, show_receipt
 @click.option(
     "--node", default="", help="Send it only to this stage (default: all running stages)."
 )
-@click.option("--why", default="", help="Record this reason.")
+@click.option("--why", default="", help="Record why you send the message.")
 @json_option
 @click.pass_obj
 def steer(

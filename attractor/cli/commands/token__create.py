@@ -17,7 +17,7 @@ from attractor.factory.tokens import SCOPES, TokenStore
     type=click.Choice(SCOPES),
     default=SCOPES[0],
     show_default=True,
-    help="Allow this use.",
+    help="Limit the token to this use.",
 )
 @json_option
 @click.pass_obj

@@ -34,7 +34,7 @@ def twin_check(
 
     Replay each RECORDING against a fresh twin of the service in FILE (default: all recordings in
     the folder `recordings` beside it). Report differences in status, headers and JSON, except those
-    that the service's [check] section allows. Faults of the twin are disabled.
+    that the service's [check] section allows. The faults that the twin injects are switched off.
     """
     service = load_service(file)
     settings = _settings(service, ignore)

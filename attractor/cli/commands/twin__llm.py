@@ -38,14 +38,14 @@ def _help() -> str:
     return f"""Serve scripted or recorded answers in place of model providers.
 
     The twin implements the providers' own HTTP interfaces on this machine, with and without
-    streaming, until Ctrl-C. Set the printed variables to point clients at it. The wires are
-    {spoken}.
+    streaming, until Ctrl-C. Set the printed variables to point clients at it. The supported APIs
+    are {spoken}.
 
     With --script, rules choose the answers. With --replay, recorded answers are replayed; with
     both, recordings answer requests that match no rule. With --record, requests are forwarded with
     the client's own key, and the exchanges are saved without the key.
 
-    The control address lists requests and the rules that answered them; it needs the printed token.
+    The control API lists requests and the rules that answered them; it needs the printed token.
     It can also replace the script and reset the twin.
     """
 
@@ -56,7 +56,8 @@ def _help() -> str:
     "scripts",
     multiple=True,
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="Answer by the rules in this TOML or Python (.py) file. May be repeated; tried in order.",
+    help="Answer by the rules in this TOML or Python (.py) file. May be repeated; files are tried "
+    "in this order.",
 )
 @click.option(
     "--replay",

@@ -58,7 +58,7 @@ def twin_serve(
 
     Each FILE_OR_DIR is a service file, a folder with a twin.toml, or a folder of such folders. The
     twins answer over real HTTP on this machine until Ctrl-C. Set the printed variables to point
-    clients at them. The control address lists requests and sets the clock; it needs the printed
+    clients at them. The control API lists requests and sets the clock; it needs the printed
     token.
 
     With --record, requests are forwarded to the real service with the client's own key, and the

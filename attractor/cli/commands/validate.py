@@ -32,7 +32,7 @@ from attractor.cli.pipelines.files import open_pipelines, refuse_input
 )
 @json_option
 @click.option(
-    "--strict", is_flag=True, help="Report syntax that only some programs accept as an error."
+    "--strict", is_flag=True, help="Report an error for syntax that not all DOT programs accept."
 )
 @click.option("--fix", is_flag=True, help="Apply safe fixes.")
 @click.option(

@@ -165,7 +165,7 @@ def are_several(words: Sequence[str], output: str | None) -> bool:
 def draw_all(words: Sequence[str], order: DrawingOptions, invocation: Invocation) -> ExitCode:
     """Draw all subjects; print errors and continue with the others."""
     refuse_input(
-        words, why="standard input cannot be combined with other pipelines", hint="remove -"
+        words, why="standard input cannot be combined with other pipelines", hint="remove '-'"
     )
     if order.folder is not None and os.path.splitext(order.folder)[1].lower() in ENDINGS:  # noqa: PTH122
         message = f"cannot write several drawings to {order.folder}"

@@ -121,7 +121,7 @@ def operator_option(command: C) -> C:
         "--operator",
         "to_operator",
         is_flag=True,
-        help="Name the failed hidden scenarios with reasons. Never show this to an agent.",
+        help="List the failed hidden scenarios, too. Never show this output to an agent.",
     )
     return option(command)
 

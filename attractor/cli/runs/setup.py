@@ -210,7 +210,11 @@ _OVERRIDE_OPTIONS = (
         help=f"Answer human gates from now on with: {INTERVIEWERS}.",
     ),
     budget_options,
-    click.option("--goal", default="", help="Pass the goal again if it contains a secret."),
+    click.option(
+        "--goal",
+        default="",
+        help="Pass the goal again if it contains a secret: secrets are not stored.",
+    ),
     click.option(
         "--input",
         "pairs",

@@ -141,7 +141,9 @@ class OpenRun:
     ) -> Event:
         """Write an event of another type."""
         if kind in ENGINE_KINDS:
-            raise UsageError(f"{kind} is an event of the engine", hint="choose another kind")
+            raise UsageError(
+                f"event kind {kind} is reserved for the engine", hint="choose another kind"
+            )
         with self._lock:
             return self._append(kind, data, place, sync)
 

@@ -153,7 +153,7 @@ def apply_levels(diagnostics: Iterable[Diagnostic], levels: Levels) -> Iterator[
     lowered = sorted(rule for rule in VITAL & levels.keys() if levels[rule] is not Level.ERROR)
     if lowered:
         hint = "remove it from the settings: no pipeline runs without this rule"
-        raise UsageError(f"the level of the rule {lowered[0]!r} must be error", hint=hint)
+        raise UsageError(f"the level of rule {lowered[0]!r} cannot be lowered", hint=hint)
     for one in diagnostics:
         level = levels.get(one.rule)
         if level is None:

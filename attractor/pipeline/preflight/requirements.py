@@ -85,7 +85,7 @@ def find_secrets_in_request(request: RunRequest, host: RunHost) -> Iterator[Diag
             of = f"of the variable {variables[0]}" if variables else "of a secret"
             unset = f", or start attractor without it: env -u {variables[0]}" if variables else ""
             yield error(
-                f"{subject} contains the value {of}, which no run directory keeps",
+                f"{subject} contains the value {of}; secrets are not stored in run directories",
                 fix=f"remove it{unset}",
             )
 

@@ -40,7 +40,7 @@ def check_answers(graph: Graph, answers: Mapping[str, Sequence[str]]) -> None:
         if node not in graph.nodes:
             raise UnknownName("node", node, graph.nodes)
         if graph.nodes[node].type != _GATE:
-            raise UsageError(f"node {node!r} asks nobody", hint="give it an outcome instead")
+            raise UsageError(f"node {node!r} is not a human gate", hint="set its outcome instead")
         choices = list(_choices(graph, node))
         for answer in said:
             if not any(match_choice(answer, [one]) for one in choices):
@@ -110,7 +110,7 @@ def _refuse_unheard(graph: Graph, script: Script) -> None:
             )
     for node in script.answers:
         if graph.nodes[node].type != "wait.human":
-            raise UsageError(f"node {node!r} asks nobody", hint="give it an outcome instead")
+            raise UsageError(f"node {node!r} is not a human gate", hint="set its outcome instead")
 
 
 def _handlers(script: Script) -> Mapping[str, Handler]:

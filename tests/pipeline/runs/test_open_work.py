@@ -179,7 +179,7 @@ def test_what_may_be_chosen_at_any_time_is_a_choice(answer: str) -> None:
     [
         ({"ask": ["Yes", "Maybe"]}, "node 'ask' has no choice 'Maybe'", "its choices: [Y] Yes,"),
         ({"ask": ["Yesterdy"]}, "no choice 'Yesterdy'", "did you mean Yesterday?"),
-        ({"again": ["Yes"]}, "node 'again' asks nobody", "give it an outcome instead"),
+        ({"again": ["Yes"]}, "node 'again' is not a human gate", "set its outcome instead"),
         ({"aks": ["Yes"]}, "unknown node 'aks'", "did you mean ask?"),
     ],
 )

@@ -379,7 +379,7 @@ def test_what_a_run_refuses_is_refused() -> None:
     [
         ({"gate": "fail"}, {}, "node 'gate' is of type conditional"),
         ({"start": "fail"}, {}, "node 'start' is of type start"),
-        ({}, {"plan": ["Yes"]}, "node 'plan' asks nobody"),
+        ({}, {"plan": ["Yes"]}, "node 'plan' is not a human gate"),
     ],
 )
 def test_what_nothing_would_ask_for_is_refused(
