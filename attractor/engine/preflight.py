@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from attractor.base.errors import InvalidDuration, InvalidPart, UnknownName
 from attractor.engine.errors import NotRunnable
-from attractor.engine.routing.next_move import require_policy
+from attractor.engine.routing.retry import require_policy
 from attractor.engine.run_folder.layout import RESERVED_NAMES
 from attractor.engine.seams import Handler
 from attractor.engine.storage.secrets import Redactor

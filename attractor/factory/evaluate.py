@@ -8,7 +8,7 @@ from attractor.base.errors import ChainBroken, VerificationError
 from attractor.base.hash_chain import GENESIS
 from attractor.base.toml import printable
 from attractor.engine.context import shorten
-from attractor.engine.journal.reducer import verify_journal
+from attractor.engine.journal.checkpoint import verify_journal
 from attractor.engine.run_folder.layout import (
     NAMES,
     RunDirectory,

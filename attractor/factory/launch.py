@@ -24,7 +24,8 @@ from attractor.pipeline.request import (
     WorkspaceKind,
     read_request,
 )
-from attractor.pipeline.start import resume, start
+from attractor.pipeline.resume import resume
+from attractor.pipeline.start import start
 from attractor.workspaces.folders import workspaces_folder
 from attractor.workspaces.git.repository import open_repository
 from attractor.workspaces.run_store import open_store

@@ -1,124 +1,31 @@
-"""Records a person's decision on a run, and moves a branch to the result of an approved run."""
+"""Moves a branch to the result of an approved run."""
 
 import shlex
 from collections.abc import Callable
-from enum import StrEnum
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import NoGo, suggest
-from attractor.base.json import Json
 from attractor.engine.run_folder.open_run import OpenRun
 from attractor.engine.seams import Base
-from attractor.engine.state.run_state import APPROVED, AWAITING_DECISION, REJECTED
 from attractor.engine.storage.json_files import Fields
+from attractor.factory.decide import DecisionKind
 from attractor.factory.errors import (
-    AlreadyDecided,
     InvalidBranch,
     NoDecision,
-    NotDecidable,
-    RationaleTooShort,
     UnknownBranch,
 )
-from attractor.factory.evaluate import CREATED, GATE_EVALUATED, Evaluator
-from attractor.factory.gate import GateInput, GateReport, gate
+from attractor.factory.evaluate import CREATED, Evaluator
+from attractor.factory.gate import GateInput, gate
 from attractor.factory.ledger import Ledger, LedgerEntry
-from attractor.factory.records import DECIDED, copy_to_run, find_decision
+from attractor.factory.records import find_decision
 from attractor.factory.run_facts import facts_of
 from attractor.pipeline.runs.garbage import Whereabouts
-from attractor.pipeline.runs.lookup import reference_to
-from attractor.pipeline.source.read import find_accepted
 from attractor.pipeline.workspace.stage_commits import EMAIL, NAME
 from attractor.workspaces.git.checkouts import move_branch
 from attractor.workspaces.git.object_store import Author, ObjectStore, bring_commit, write_commit
 from attractor.workspaces.git.repository import Repository
 from attractor.workspaces.result_tree import result_trees
-
-SHORTEST_RATIONALE = 10
-
-
-class DecisionKind(StrEnum):
-    """The kinds of decisions."""
-
-    APPROVED = "approved"
-    REJECTED = "rejected"
-
-
-@dataclass(frozen=True)
-class Decision:
-    """A decision, with its author, the proof of their identity, and the rationale."""
-
-    verdict: DecisionKind
-    by: str
-    proof: str
-    rationale: str
-
-
-def decide(run: OpenRun, evaluator: Evaluator, decision: Decision) -> LedgerEntry:
-    """Ask the gate again and record the decision; an approval needs a go."""
-    # This also verifies the records that are used below.
-    judged = evaluator.judged(facts_of(run))
-    if len(decision.rationale.strip()) < SHORTEST_RATIONALE:
-        raise RationaleTooShort()
-    _settle(run, evaluator)
-    if run.state.status != AWAITING_DECISION:
-        name = reference_to(run.directory.root)
-        raise NotDecidable(
-            f"{run.manifest.run_id} is {run.state.status}, not waiting for a decision",
-            hint=f"evaluate it first: attractor evaluate {name}",
-        )
-    report = gate(judged)
-    if decision.verdict is DecisionKind.APPROVED and not report.go:
-        _refuse(run, report)
-    record = run.redactor.members(_record(run, decision, report))
-    run_id = run.manifest.run_id
-    entry = evaluator.ledger.append(DECIDED, run_id, record, now=run.clock.now(), once=True)
-    if entry is None:
-        raise AlreadyDecided(f"{run_id} was decided meanwhile")
-    copy_to_run(run.directory.root, entry)
-    _set_status(run, entry)
-    return entry
-
-
-def _settle(run: OpenRun, evaluator: Evaluator) -> None:
-    """Refuse a second decision; finish a first one whose process died."""
-    entry = find_decision(evaluator.ledger, facts_of(run))
-    if entry is None:
-        return
-    if run.state.status == AWAITING_DECISION:
-        _set_status(run, entry)
-    raise AlreadyDecided(f"{run.manifest.run_id} is already {entry.data['verdict']}")
-
-
-def _refuse(run: OpenRun, report: GateReport) -> None:
-    run.emit(GATE_EVALUATED, {"refused": "approval", **report.to_record()}, sync=True)
-    words = "; ".join(f"{one.rule}: {one.words}" for one in report.reasons)
-    raise NoGo(f"the gate says no-go: {words}", hint="reject it, or fix the problems in a new run")
-
-
-def _record(run: OpenRun, decision: Decision, report: GateReport) -> dict[str, Json]:
-    manifest, accepted = run.manifest, find_accepted(run.directory)
-    return {
-        "verdict": decision.verdict.value,
-        "by": decision.by,
-        "proof": decision.proof,
-        "rationale": decision.rationale.strip(),
-        "tree": run.progress.tree,
-        "base_commit": manifest.base.commit,
-        "pipeline_hash": accepted.new if accepted else manifest.content_hash,
-        "suite": manifest.suite,
-        "profile": manifest.profile,
-        "gate": report.to_record(),
-        "journal_head": run.events.head.hash,
-    }
-
-
-def _set_status(run: OpenRun, entry: LedgerEntry) -> None:
-    verdict = str(entry.data["verdict"])
-    run.emit("DecisionRecorded", {"verdict": verdict, "ledger_seq": entry.head.seq}, sync=True)
-    status = APPROVED if verdict == DecisionKind.APPROVED else REJECTED
-    run.change_status(status, str(entry.data["rationale"]))
-
 
 PROMOTED = "promoted"
 OURS = "attractor/"

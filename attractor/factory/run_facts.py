@@ -14,7 +14,7 @@ from attractor.base.files import make_private_folder, write_whole
 from attractor.base.hash_chain import GENESIS, ChainHead
 from attractor.base.json import content_hash
 from attractor.base.locks import FileLock
-from attractor.engine.journal.reducer import open_journal
+from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.run_folder.layout import Manifest, RunDirectory, read_manifest
 from attractor.engine.run_folder.open_run import OpenRun
 from attractor.engine.state.run_state import RunState

@@ -14,8 +14,8 @@ from attractor.base.ids import new_run_id
 from attractor.base.journal import read_lines
 from attractor.base.json import parse_json
 from attractor.engine.errors import NobodyAtWork, NothingAsked
+from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.journal.events import Action, OperatorAction
-from attractor.engine.journal.reducer import open_journal
 from attractor.engine.questions.question import Answer, Question, sort_questions
 from attractor.engine.run_folder.inbox import Order, leave_order
 from attractor.engine.run_folder.layout import (
@@ -174,9 +174,7 @@ class Orders:
         Whoever runs the run says so at once, unless something keeps it from that.
         """
         if not text.strip():
-            raise UsageError(
-                "missing message", hint="write it after the run: attractor steer RUN TEXT"
-            )
+            raise UsageError("missing message", hint="write the message after the run")
         self._require_runner("steered", "steer", " TEXT")
         self._require_node(node)
         order = self._without_secrets(Order(Action.STEER, self.by, why, question=node, value=text))

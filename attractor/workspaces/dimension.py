@@ -1,7 +1,7 @@
-"""A workspace folder of a run, its snapshots in the run's object store, and their merge."""
+"""A workspace folder of a run, and its snapshots in the run's object store."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import field, replace
 from functools import partial
@@ -9,27 +9,19 @@ from pathlib import Path
 
 from attractor.base.callables import do_nothing
 from attractor.base.dataclasses import dataclass
-from attractor.base.files import file_error, write_whole
 from attractor.engine.seams import PATCH_LIMIT, Base
 from attractor.engine.stage.patch import clean_line
 from attractor.engine.state.attempts import TreeId
 from attractor.engine.storage.secrets import Redactor
 from attractor.environments.environment import ExecutionEnvironment
-from attractor.workspaces.errors import GitFailed
 from attractor.workspaces.files import in_thread, remove_files
 from attractor.workspaces.folders import make_workspaces_folder, new_folder
 from attractor.workspaces.git.object_store import ObjectStore
 from attractor.workspaces.git.objects import (
-    FILE,
-    PROGRAM,
-    FlatTree,
     TreeChange,
-    TreeEntry,
-    canonical_mode,
-    folders_above,
     text_of,
-    write_tree,
 )
+from attractor.workspaces.merge import merge_trees
 from attractor.workspaces.run_store import MAIN, DimensionIndex, discard_fork, fill_fork, find_fork
 from attractor.workspaces.setup.cache import SetupCache
 from attractor.workspaces.setup.preparation import (
@@ -52,125 +44,6 @@ from attractor.workspaces.snapshot import (
     take_snapshot,
     write_out,
 )
-
-# As in git: a file with a zero byte near its beginning is binary.
-_BINARY_CHECK = 8000
-
-
-@dataclass(frozen=True)
-class MergeResult:
-    """The merged tree; with conflicts it is empty."""
-
-    tree: TreeId
-    conflicts: Sequence[str] = ()
-
-
-async def merge_trees(store: ObjectStore, trees: Sequence[TreeId], *, base: TreeId) -> MergeResult:
-    """Merge the changes of trees since their base, in their order.
-
-    A renamed file counts as removed and added.
-    """
-    changed = [tree for tree in dict.fromkeys(trees) if tree != base]
-    if len(changed) < 2:
-        return MergeResult(changed[0] if changed else base)
-    merge = _Merge(store)
-    for tree in changed:
-        for change in await store.changes(base, tree):
-            await merge.add(change)
-    files = merge.applied_to(await store.files_of(base))
-    if conflicts := sorted({*merge.conflicts, *_files_in_place_of_folders(files, merge.changed)}):
-        return MergeResult("", [text_of(path) for path in conflicts])
-    whole = await in_thread(partial(write_tree, store.objects, files))
-    await in_thread(store.objects.sync)
-    return MergeResult(whole.hex())
-
-
-class _Merge:
-    """The changes so far, and their conflicts."""
-
-    def __init__(self, store: ObjectStore) -> None:
-        self.changed: dict[bytes, TreeEntry | None] = {}
-        self.conflicts: set[bytes] = set()
-        self._store = store
-
-    async def add(self, change: TreeChange) -> None:
-        """Add the change of one tree at a path."""
-        path, after = change.path, change.after
-        if self.changed.setdefault(path, after) == after:
-            return
-        merged = await self._merge_entries(change.before, self.changed[path], after)
-        if merged is None:
-            self.conflicts.add(path)
-        else:
-            self.changed[path] = merged
-
-    def applied_to(self, base: FlatTree) -> FlatTree:
-        """Return a tree with the changes."""
-        files = {**base, **self.changed}
-        return {path: entry for path, entry in files.items() if entry is not None}
-
-    async def _merge_entries(
-        self, base: TreeEntry | None, one: TreeEntry | None, other: TreeEntry | None
-    ) -> TreeEntry | None:
-        """Merge two changes of a file; return None for a conflict."""
-        if one is None or other is None or not (_has_lines(one) and _has_lines(other)):
-            return None
-        if base is None and one.mode == other.mode:
-            # Both are new: as in git, their base is an empty file.
-            base = TreeEntry(one.mode, self._store.objects.write("blob", b""))
-        if base is None or not _has_lines(base):
-            return None
-        mode = other.mode if one.mode == canonical_mode(base.mode) else one.mode
-        if one.id in (base.id, other.id):
-            return TreeEntry(mode, other.id)
-        if other.id == base.id:
-            return TreeEntry(mode, one.id)
-        content = await self._merge_lines([one.id, base.id, other.id])
-        return None if content is None else TreeEntry(mode, content)
-
-    async def _merge_lines(self, ids: Sequence[bytes]) -> bytes | None:
-        """Merge the lines of three versions, the base in the middle; return None for a conflict."""
-        with self._store.empty_folder() as folder:
-            files = [folder / name for name in ("one", "base", "other")]
-            if not await self._store.with_blobs(ids, partial(_write_lines, files)):
-                return None
-            result = await self._store.git.answer("merge-file", "-q", *map(str, files))
-            if result.timed_out or not 0 <= result.exit_code < 128:
-                raise GitFailed(f"git merge-file in {folder} failed: {result.stderr.strip()}")
-            if result.exit_code > 0:  # the number of conflicts
-                return None
-            return await in_thread(partial(_store_file, self._store, files[0]))
-
-
-def _has_lines(entry: TreeEntry) -> bool:
-    return canonical_mode(entry.mode) in (FILE, PROGRAM)
-
-
-def _write_lines(files: Sequence[Path], contents: Iterator[bytes]) -> bool:
-    """Write versions of a file; return whether all of them are text."""
-    for file, content in zip(files, contents, strict=True):
-        if b"\0" in content[:_BINARY_CHECK]:
-            return False
-        write_whole(file, content, sync=False)
-    return True
-
-
-def _store_file(store: ObjectStore, file: Path) -> bytes:
-    try:
-        content = file.read_bytes()
-    except OSError as cause:
-        raise file_error("read", file, cause) from cause
-    return store.objects.write("blob", content)
-
-
-def _files_in_place_of_folders(
-    files: FlatTree, changed: dict[bytes, TreeEntry | None]
-) -> Iterator[bytes]:
-    """Yield the files that are a folder in another tree."""
-    for path, entry in changed.items():
-        if entry is not None:
-            yield from (above for above in folders_above(path) if above in files)
-
 
 EnvironmentFactory = Callable[[Path], ExecutionEnvironment]
 """Creates the environment of a folder."""

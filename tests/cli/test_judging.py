@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from attractor.factory.promotion import DecisionKind
+from attractor.factory.decide import DecisionKind
 from tests.cli.running import attractor
 from tests.factory.flows import Flow, make_flow
 from tests.pipeline.projects import git

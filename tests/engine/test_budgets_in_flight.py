@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from attractor.engine.budgets import Budgets
+from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.journal.events import OperatorAction
-from attractor.engine.journal.reducer import open_journal
 from attractor.engine.outcome import NOTHING_USED, Outcome, StageStatus, Usage, success
 from attractor.engine.run_folder.open_run import OpenRun, end_run
 from attractor.engine.run_folder.result import RunResult

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from attractor.engine.run_folder.result import RunResult
+from attractor.factory.decide import Decision, DecisionKind, decide
 from attractor.factory.evaluate import Evaluator
 from attractor.factory.gate import GateReport, gate
 from attractor.factory.launch import ask_gate, evaluator_of, hold, launch, promote_run, resume_run
 from attractor.factory.ledger import LedgerEntry
-from attractor.factory.promotion import Decision, DecisionKind, Promotion, decide
+from attractor.factory.promotion import Promotion
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.request import RunRequest, WorkspaceKind
 from tests.pipeline.projects import make_host, make_project

@@ -13,11 +13,11 @@ from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.run_state import AWAITING_DECISION, EVALUATING
 from attractor.environments.environment import Promises
 from attractor.environments.selection import EnvironmentChoice, choose_environment
+from attractor.factory.decide import DecisionKind
 from attractor.factory.errors import AlreadyDecided, NoDecision, NotDecidable, RationaleTooShort
 from attractor.factory.gate import gate
 from attractor.factory.launch import hold, resume_run
 from attractor.factory.ledger import LEDGER_FILE
-from attractor.factory.promotion import DecisionKind
 from attractor.factory.run_facts import facts_of
 from attractor.pipeline.request import WorkspaceKind
 from attractor.pipeline.runs.lookup import summarize

@@ -10,8 +10,9 @@ import pytest
 from attractor.base.errors import UsageError
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.run_state import AWAITING_DECISION
+from attractor.factory.decide import DecisionKind
 from attractor.factory.launch import resume_run
-from attractor.factory.promotion import DecisionKind, RunLocations
+from attractor.factory.promotion import RunLocations
 from attractor.pipeline.fork.create import create_fork, plan_fork
 from attractor.pipeline.runs.garbage import Collector, Rules, Sweep
 from tests.factory.flows import Flow, make_flow

@@ -9,8 +9,8 @@ from attractor.base.errors import NoGo
 from attractor.base.events import Event
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.run_state import AWAITING_DECISION
+from attractor.factory.decide import DecisionKind
 from attractor.factory.errors import NoDecision
-from attractor.factory.promotion import DecisionKind
 from tests.engine.runs import read_events
 from tests.factory.flows import Flow, make_flow
 from tests.pipeline.projects import LINEAR, git

@@ -8,10 +8,10 @@ import pytest
 from attractor.base.errors import NoGo, VerificationError
 from attractor.engine.run_folder.result import RunResult
 from attractor.environments.environment import Promises
+from attractor.factory.decide import DecisionKind
 from attractor.factory.errors import NotDecidable
 from attractor.factory.gate import EvaluationRecord, gate
 from attractor.factory.launch import hold
-from attractor.factory.promotion import DecisionKind
 from attractor.factory.records import BEGUN, EVALUATED, EvaluationStart
 from attractor.factory.trials import EvaluationId, TrialLog
 from attractor.scenarios.evaluation import TrialKey, TrialResult

@@ -8,9 +8,10 @@ import pytest
 
 from attractor.base.errors import ExitCode, Refused
 from attractor.engine.run_folder.result import RunResult
+from attractor.factory.decide import DecisionKind
 from attractor.factory.errors import InvalidBranch, UnknownBranch
 from attractor.factory.ledger import HEAD_FILE, LEDGER_FILE
-from attractor.factory.promotion import PROMOTED, DecisionKind
+from attractor.factory.promotion import PROMOTED
 from attractor.pipeline.runs.garbage import STORE, Collector, Rules, Whereabouts
 from tests.factory.flows import Flow, make_flow
 from tests.pipeline.projects import git

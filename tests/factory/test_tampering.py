@@ -11,9 +11,9 @@ from attractor.base.json import Json, parse_json
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.run_state import EVALUATING
 from attractor.engine.storage.json_files import read_document
+from attractor.factory.decide import DecisionKind
 from attractor.factory.launch import hold
 from attractor.factory.ledger import HEAD_FILE, KEY_FILE, LEDGER_FILE
-from attractor.factory.promotion import DecisionKind
 from tests.factory.flows import Flow, make_flow
 
 

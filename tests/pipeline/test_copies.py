@@ -18,7 +18,8 @@ from attractor.engine.state.run_state import AWAITING_ANSWER, FAILED
 from attractor.pipeline.fork.create import create_fork, plan_fork
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.request import Overrides, RunRequest
-from attractor.pipeline.start import resume, start
+from attractor.pipeline.resume import resume
+from attractor.pipeline.start import start
 from attractor.workspaces.setup.preparation import Preparation
 from tests.pipeline.projects import make_host
 from tests.workspaces.projects import contents, everything

@@ -14,7 +14,8 @@ from attractor.environments.environment import Promises
 from attractor.environments.errors import SandboxNotStarted, SandboxUnavailable, SandboxWeakened
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.request import Overrides, RunRequest
-from attractor.pipeline.start import resume, start
+from attractor.pipeline.resume import resume
+from attractor.pipeline.start import start
 from tests.environments.places import why_no_sandbox
 from tests.pipeline.projects import git, make_host, make_project
 

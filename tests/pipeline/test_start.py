@@ -15,7 +15,8 @@ from attractor.engine.state.run_state import AWAITING_ANSWER, EVALUATING, FAILED
 from attractor.language.diagnostics import ValidationError
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.request import Overrides, RunRequest, WorkspaceKind
-from attractor.pipeline.start import resume, start
+from attractor.pipeline.resume import resume
+from attractor.pipeline.start import start
 from attractor.workspaces.errors import NotARepository
 from tests.pipeline.projects import LINEAR, git, make_host, make_project
 

@@ -13,7 +13,8 @@ from attractor.engine.run_folder.result import RunResult
 from attractor.language.diagnostics import ValidationError
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.request import Overrides, RunRequest, WorkspaceKind
-from attractor.pipeline.start import resume, start
+from attractor.pipeline.resume import resume
+from attractor.pipeline.start import start
 from tests.pipeline.projects import make_host, make_project
 
 PIPELINE = """

@@ -20,7 +20,8 @@ from attractor.language.diagnostics import ValidationError
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.orders import Orders
 from attractor.pipeline.request import NO_OVERRIDES, Overrides, RunRequest, WorkspaceKind
-from attractor.pipeline.start import resume, start
+from attractor.pipeline.resume import resume
+from attractor.pipeline.start import start
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
 from tests.agent.twinned import MODELS, says, script, use, uses

@@ -8,7 +8,8 @@ import pytest
 from attractor.base.errors import ExitCode, Refused
 from attractor.engine.errors import NotRunnable
 from attractor.pipeline.request import Overrides, RunRequest
-from attractor.pipeline.start import resume, start
+from attractor.pipeline.resume import resume
+from attractor.pipeline.start import start
 from tests.pipeline.projects import git, make_host, make_project
 
 AGENTS = """digraph agents {

@@ -18,8 +18,9 @@ from attractor.factory.launch import launch
 from attractor.factory.records import EVALUATED
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.request import RunRequest, WorkspaceKind
+from attractor.pipeline.resume import resume
 from attractor.pipeline.runs.lookup import RunSummary, list_runs
-from attractor.pipeline.start import resume, start
+from attractor.pipeline.start import start
 from tests.factory.flows import make_flow
 from tests.pipeline.projects import git, make_host, make_project
 

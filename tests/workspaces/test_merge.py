@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attractor.workspaces.dimension import Dimension, MergeResult, merge_trees
+from attractor.workspaces.dimension import Dimension
 from attractor.workspaces.errors import ObjectMissing
 from attractor.workspaces.git.object_store import ObjectStore
 from attractor.workspaces.git.objects import FILE, LINK, PROGRAM, TreeEntry, write_tree
+from attractor.workspaces.merge import MergeResult, merge_trees
 from tests.counts import count
 from tests.workspaces.projects import SEARCH_PATH, Project, contents, everything, git, write
 

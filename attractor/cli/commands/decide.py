@@ -8,9 +8,9 @@ from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.orders import prove_operator
 from attractor.cli.runs.questions import operator_option, shortcomings_record, verdict_text
 from attractor.cli.runs.setup import host_of
+from attractor.factory.decide import Decision, DecisionKind
+from attractor.factory.decide import decide as record_decision
 from attractor.factory.launch import evaluator_of, hold
-from attractor.factory.promotion import Decision, DecisionKind
-from attractor.factory.promotion import decide as record_decision
 from attractor.factory.run_facts import facts_of
 from attractor.pipeline.runs.lookup import find_run
 

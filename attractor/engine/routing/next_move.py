@@ -1,14 +1,11 @@
-"""Decides the next move of a walk: a retry, an edge or the end."""
+"""Decides the next move of a walk: an edge, a goal gate, a restart or the end."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import replace
-from datetime import timedelta
 
-from attractor.base.clock import Backoff
 from attractor.base.dataclasses import changed, dataclass
-from attractor.base.errors import MachineryError, UnknownName
 from attractor.engine.context import ReadValue, unchanged
-from attractor.engine.outcome import FailureClass, Outcome, StageStatus, failure
+from attractor.engine.outcome import Outcome, StageStatus
 from attractor.engine.prompts.preamble import NOTHING_PAST, remember_keys
 from attractor.engine.routing.edge_selection import (
     Route,
@@ -19,8 +16,8 @@ from attractor.engine.routing.edge_selection import (
     route_join,
     select_edge,
 )
+from attractor.engine.routing.retry import same_failure_limit
 from attractor.engine.seams import Branches
-from attractor.engine.state.attempts import TRIED_OUT
 from attractor.engine.state.progress import (
     Move,
     Progress,
@@ -33,103 +30,6 @@ from attractor.language.graph.branches import FORKS, Fork, Forks, is_restart
 from attractor.language.graph.graph import Edge, Graph, Node
 from attractor.language.graph.paths import failure_targets, reached_from, targets, targets_and_jumps
 from attractor.language.source.syntax_tree import NO_ATTRIBUTES
-
-
-def same_failure_limit(graph: Graph, node: Node) -> int | None:
-    """Return how many times in a row a stage may fail in the same way; None means no limit."""
-    own = node.attributes.number("max_same_failures")
-    return graph.attributes.number("max_same_failures") if own is None else own
-
-
-@dataclass(frozen=True)
-class RetryPolicy:
-    """The maximum number of attempts, and the delay between them.
-
-    A verdict, such as a failing test, is retried only if the node itself has `max_retries`.
-    """
-
-    max_attempts: int
-    backoff: Backoff
-    max_attempts_after_verdict: int = 1
-
-
-PRESETS: Mapping[str, RetryPolicy] = {
-    "none": RetryPolicy(1, Backoff(initial=timedelta(), jitter=False)),
-    "standard": RetryPolicy(5, Backoff(timedelta(milliseconds=200), 2.0)),
-    "aggressive": RetryPolicy(5, Backoff(timedelta(milliseconds=500), 2.0)),
-    "linear": RetryPolicy(3, Backoff(timedelta(milliseconds=500), 1.0)),
-    "patient": RetryPolicy(3, Backoff(timedelta(milliseconds=2000), 3.0)),
-}
-
-
-def retry_policy(node: Node, graph: Graph) -> RetryPolicy:
-    """Return the policy of a node: `max_retries` sets the count, `retry_policy` the delay."""
-    name = require_policy(node, graph)
-    own = node.attributes.number("max_retries")
-    preset = PRESETS[name or "standard"]
-    return RetryPolicy(
-        max_attempts=1 + max(0, _retries(node, graph, preset if name else PRESETS["none"])),
-        backoff=preset.backoff,
-        max_attempts_after_verdict=1 + max(0, own or 0),
-    )
-
-
-def require_policy(node: Node, graph: Graph) -> str:
-    """Return the name of the policy of a node or of its graph; an unknown name is an error."""
-    name = node.attributes.text("retry_policy") or graph.attributes.text("retry_policy")
-    if name and name not in PRESETS:
-        raise UnknownName("retry policy", name, PRESETS)
-    return name
-
-
-def may_retry(policy: RetryPolicy, outcome: Outcome, attempt: int) -> bool:
-    """Return whether another attempt follows an outcome (ruling R3)."""
-    if outcome.status is StageStatus.RETRY:
-        return attempt < policy.max_attempts
-    if outcome.status is not StageStatus.FAIL:
-        return False
-    match outcome.failure_class:
-        case FailureClass.TERMINAL | FailureClass.PIPELINE:
-            return False
-        case FailureClass.VERDICT:
-            return attempt < policy.max_attempts_after_verdict
-        case FailureClass.RETRYABLE | None:
-            return attempt < policy.max_attempts
-
-
-def settle(node: Node, outcome: Outcome) -> Outcome:
-    """Return the final outcome of the last attempt: RETRY becomes FAIL or PARTIAL_SUCCESS."""
-    if outcome.status is not StageStatus.RETRY:
-        return outcome
-    if node.attributes.flag("allow_partial"):
-        notes = "\n".join(filter(None, [outcome.notes, "retries exhausted, partial accepted"]))
-        return replace(outcome, status=StageStatus.PARTIAL_SUCCESS, notes=notes, failure_class=None)
-    reason = ": ".join(filter(None, [TRIED_OUT, outcome.failure_reason]))
-    return replace(outcome, status=StageStatus.FAIL, failure_reason=reason)
-
-
-def failure_of(error: Exception) -> Outcome:
-    """Return the failure for the exception of a handler.
-
-    A boolean attribute `retryable` of the exception decides whether a retry can help; by default,
-    errors of the machine or the network are retryable.
-    """
-    said = getattr(error, "retryable", None)
-    can_help = said if isinstance(said, bool) else isinstance(error, OSError | MachineryError)
-    kind = FailureClass.RETRYABLE if can_help else FailureClass.TERMINAL
-    return failure(f"{type(error).__name__}: {error}", kind)
-
-
-def _retries(node: Node, graph: Graph, preset: RetryPolicy) -> int:
-    own = node.attributes.number("max_retries")
-    if own is not None:
-        return own
-    if node.attributes.text("retry_policy") == "none":
-        return 0
-    default = graph.attributes.number("default_max_retries")
-    if default is None:
-        default = graph.attributes.number("default_max_retry")
-    return preset.max_attempts - 1 if default is None else default
 
 
 @dataclass(frozen=True)

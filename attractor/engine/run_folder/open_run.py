@@ -14,6 +14,13 @@ from attractor.base.events import Event
 from attractor.base.files import remove_abandoned_files, write_whole
 from attractor.base.journal import SharedSync
 from attractor.base.json import Json
+from attractor.engine.journal.checkpoint import (
+    CheckpointText,
+    Position,
+    RestoredState,
+    open_journal,
+    render_checkpoint,
+)
 from attractor.engine.journal.events import (
     ENGINE_KINDS,
     PLAIN,
@@ -30,15 +37,7 @@ from attractor.engine.journal.events import (
     data_of,
     kind_of,
 )
-from attractor.engine.journal.reducer import (
-    CheckpointText,
-    Position,
-    RestoredState,
-    fold,
-    fold_step,
-    open_journal,
-    render_checkpoint,
-)
+from attractor.engine.journal.reducer import fold, fold_step
 from attractor.engine.questions.question import Answer, Question
 from attractor.engine.run_folder.inbox import Inbox, InboxEntry, action_of, refuse_order
 from attractor.engine.run_folder.layout import (

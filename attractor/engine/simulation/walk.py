@@ -19,12 +19,9 @@ from attractor.engine.routing.next_move import (
     MoveDecision,
     begin_again,
     choose_move,
-    may_retry,
     meeting_of,
-    retry_policy,
-    same_failure_limit,
-    settle,
 )
+from attractor.engine.routing.retry import may_retry, retry_policy, same_failure_limit, settle
 from attractor.engine.seams import Halted, Handler, Stage
 from attractor.engine.stage.no_workspace import NoWorkspace
 from attractor.engine.stage.report import execute

@@ -23,7 +23,7 @@ from attractor.engine.outcome import (
     outcome_to_record,
     success,
 )
-from attractor.engine.routing.next_move import failure_of
+from attractor.engine.routing.retry import failure_of
 from attractor.engine.seams import Halted, Handler, Stage
 from attractor.engine.storage.json_files import read_untrusted
 from attractor.language.graph.graph import Graph, Node

@@ -49,7 +49,7 @@ from attractor.engine.prompts.inherited_context import (
     resolve,
 )
 from attractor.engine.prompts.preamble import LONGEST_NAME, MOST_TOOLS, PreambleInput
-from attractor.engine.routing.next_move import may_retry, retry_policy, same_failure_limit, settle
+from attractor.engine.routing.retry import may_retry, retry_policy, same_failure_limit, settle
 from attractor.engine.run_folder.open_run import OpenRun
 from attractor.engine.seams import Branches, Handler, ParentRun, Stage
 from attractor.engine.stage.folder import FolderFiles, begin_attempt, history_folder

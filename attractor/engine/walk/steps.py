@@ -26,7 +26,8 @@ from attractor.engine.questions.question import (
     question_to_record,
 )
 from attractor.engine.routing.edge_selection import Route
-from attractor.engine.routing.next_move import MoveDecision, choose_move, meeting_of, retry_policy
+from attractor.engine.routing.next_move import MoveDecision, choose_move, meeting_of
+from attractor.engine.routing.retry import retry_policy
 from attractor.engine.run_folder.inbox import POLL
 from attractor.engine.seams import Handler, Parked, Stage, Stopped, Waiting
 from attractor.engine.stage.folder import history_folder, in_folder

@@ -10,7 +10,7 @@ from pathlib import Path
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError
 from attractor.base.json import Json
-from attractor.engine.journal.reducer import open_journal
+from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.outcome import Usage
 from attractor.engine.questions.question import describe_question
 from attractor.engine.routing.edge_selection import Loop, find_loops

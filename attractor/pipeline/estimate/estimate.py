@@ -12,7 +12,7 @@ from datetime import timedelta
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
 from attractor.engine.prompts.inherited_context import ModelTask, is_conversation_turn, model_task
-from attractor.engine.routing.next_move import retry_policy
+from attractor.engine.routing.retry import retry_policy
 from attractor.language.graph.graph import Graph, Node
 from attractor.pipeline.estimate.samples import (
     NONE_AT_ALL,

@@ -20,7 +20,7 @@ from attractor.backends.models import FindModel, ModelChoice, ModelDefaults
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError
 from attractor.base.json import Json
-from attractor.engine.journal.reducer import open_journal
+from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.outcome import NOTHING_USED, Usage
 from attractor.engine.prompts.inherited_context import ModelTask as Asked
 from attractor.engine.prompts.inherited_context import model_task

@@ -13,13 +13,14 @@ from attractor.base.ids import new_run_id
 from attractor.base.json import Json
 from attractor.engine.context import put_aside
 from attractor.engine.errors import GraphChanged
+from attractor.engine.journal.checkpoint import verify_journal
 from attractor.engine.journal.events import (
     ParallelBranchStarted,
     PipelineStarted,
     RunForked,
     StageStarted,
 )
-from attractor.engine.journal.reducer import fold, verify_journal
+from attractor.engine.journal.reducer import fold
 from attractor.engine.run_folder.layout import (
     Manifest,
     RunDirectory,

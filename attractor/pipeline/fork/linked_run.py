@@ -8,6 +8,7 @@ from attractor.base.clock import Clock
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import Refused
 from attractor.base.ids import new_run_id
+from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.journal.events import (
     EngineEvent,
     EventLog,
@@ -17,7 +18,6 @@ from attractor.engine.journal.events import (
     data_of,
     kind_of,
 )
-from attractor.engine.journal.reducer import open_journal
 from attractor.engine.routing.next_move import begin_again
 from attractor.engine.run_folder.layout import (
     Manifest,

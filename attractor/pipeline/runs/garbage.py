@@ -13,7 +13,7 @@ from attractor.base.errors import AttractorError, LockHeld, UsageError
 from attractor.base.ids import time_of
 from attractor.base.json import Json
 from attractor.base.locks import FileLock
-from attractor.engine.journal.reducer import open_journal
+from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.run_folder.layout import (
     CHILDREN,
     Manifest,

@@ -19,7 +19,7 @@ from attractor.base.ids import is_run_id, time_of
 from attractor.base.journal import read_lines
 from attractor.base.json import Json, parse_json
 from attractor.engine.context import shorten
-from attractor.engine.journal.reducer import open_journal
+from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.outcome import NOTHING_USED, Usage
 from attractor.engine.questions.question import (
     Answer,

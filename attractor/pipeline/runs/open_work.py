@@ -9,7 +9,7 @@ from pathlib import Path
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import FileError, Refused, UsageError
 from attractor.engine.errors import NothingAsked
-from attractor.engine.journal.reducer import open_journal
+from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.questions.question import (
     Question,
     is_late,

@@ -14,13 +14,13 @@ from attractor.base.errors import ChainBroken, FileError
 from attractor.base.events import Event
 from attractor.base.hash_chain import GENESIS, seal
 from attractor.engine.errors import CheckpointBroken, RecordBroken
-from attractor.engine.journal.reducer import (
+from attractor.engine.journal.checkpoint import (
     Position,
-    fold,
     open_journal,
     render_checkpoint,
     verify_journal,
 )
+from attractor.engine.journal.reducer import fold
 from attractor.engine.outcome import Outcome, success
 from attractor.engine.questions.question import Question, QuestionKind
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest

@@ -29,16 +29,13 @@ from attractor.engine.outcome import (
 from attractor.engine.preflight import require_executable
 from attractor.engine.routing.edge_selection import find_loops
 from attractor.engine.routing.next_move import (
-    PRESETS,
     Bounds,
     BranchBounds,
     MoveDecision,
     begin_again,
     choose_move,
-    failure_of,
-    retry_policy,
-    same_failure_limit,
 )
+from attractor.engine.routing.retry import PRESETS, failure_of, retry_policy, same_failure_limit
 from attractor.engine.run_folder.inbox import Order, leave_order
 from attractor.engine.seams import Stage, Stopped
 from attractor.engine.simulation.walk import walk

@@ -21,7 +21,7 @@ from attractor.language.drawing.draw import draw
 from attractor.language.drawing.run_overlay import RunStates, StageState, TakenEdge, overlay
 from attractor.language.graph.graph import Graph
 from attractor.pipeline.request import Overrides, RunRequest
-from attractor.pipeline.start import resume
+from attractor.pipeline.resume import resume
 from attractor.pipeline.start import start as running_start
 from tests.engine.forked import forked, until_there_is
 from tests.engine.graphs import chain, edge, end, graph, node, start

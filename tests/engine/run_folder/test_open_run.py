@@ -158,7 +158,7 @@ def test_a_refused_opening_holds_nothing(done: Workplace) -> None:
 
 def test_engine_events_cannot_be_emitted(done: Workplace) -> None:
     with done.open() as run:
-        with pytest.raises(UsageError, match="event of the engine"):
+        with pytest.raises(UsageError, match="reserved for the engine"):
             run.emit("CheckpointSaved", {})
         run.emit("BootStep", {"step": "profile"})
     assert done.events("BootStep")[0].data == {"step": "profile"}

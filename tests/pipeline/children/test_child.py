@@ -23,8 +23,8 @@ from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.seams import Child, ChildEnd, Exhausted, Parked, Stopped
 from attractor.engine.state.run_state import AWAITING_ANSWER, EVALUATING
 from attractor.pipeline.request import WorkspaceKind
+from attractor.pipeline.resume import resume
 from attractor.pipeline.runs.lookup import find_run, list_runs
-from attractor.pipeline.start import resume
 from tests.engine.forked import until
 from tests.engine.runs import read_events
 from tests.pipeline.dying_restart import CHILD, MOMENTS, PARENT

@@ -21,8 +21,9 @@ from attractor.pipeline.fork import linked_run as restarting
 from attractor.pipeline.fork.create import create_fork, plan_fork
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.request import WorkspaceKind
+from attractor.pipeline.resume import resume
 from attractor.pipeline.runs.lookup import find_run, list_runs
-from attractor.pipeline.start import resume, start
+from attractor.pipeline.start import start
 from tests.counts import count
 from tests.engine.runs import read_events
 from tests.pipeline.dying_restart import MOMENTS, ROUNDS, options

@@ -29,7 +29,8 @@ from attractor.pipeline.host.run_host import (
     words_in_texts,
 )
 from attractor.pipeline.request import Overrides, RunRequest
-from attractor.pipeline.start import resume, start
+from attractor.pipeline.resume import resume
+from attractor.pipeline.start import start
 from tests.engine.graphs import line
 from tests.engine.runs import Workplace
 from tests.pipeline.projects import make_host, make_project

@@ -11,8 +11,9 @@ from attractor.engine.state.attempts import StageReference
 from attractor.engine.state.progress import Progress, progress_to_record
 from attractor.engine.state.run_state import BOOTING, EXECUTING, FAILED
 from attractor.pipeline.request import RunRequest
+from attractor.pipeline.resume import resume
 from attractor.pipeline.runs.lookup import find_run, gate_said, list_runs, summarize
-from attractor.pipeline.start import resume, start
+from attractor.pipeline.start import start
 from tests.engine.graphs import line
 from tests.engine.runs import Workplace
 from tests.pipeline.projects import make_host, make_project

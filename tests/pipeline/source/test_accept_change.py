@@ -9,21 +9,22 @@ import pytest
 
 from attractor.base.errors import ExitCode, UsageError, VerificationError
 from attractor.engine.errors import GraphChanged
+from attractor.engine.journal.checkpoint import verify_journal
 from attractor.engine.journal.events import EdgeSelected
-from attractor.engine.journal.reducer import verify_journal
 from attractor.engine.questions.question import Answer, AnswerKind, Question
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.run_folder.result import RunResult
 from attractor.pipeline.fork.create import create_fork, plan_fork
 from attractor.pipeline.host.run_host import CustomParts, RunHost
 from attractor.pipeline.request import Overrides, RunRequest, WorkspaceKind
+from attractor.pipeline.resume import resume
 from attractor.pipeline.source.read import (
     GRAPH_ACCEPTED,
     find_accepted,
     open_pipeline,
     save_pipeline,
 )
-from attractor.pipeline.start import resume, start
+from attractor.pipeline.start import start
 from tests.engine.runs import read_events
 from tests.pipeline.projects import make_host, make_project
 

@@ -24,8 +24,9 @@ from attractor.environments.orphan_processes import (
     variable_of,
 )
 from attractor.pipeline.request import Overrides, RunRequest
+from attractor.pipeline.resume import resume
 from attractor.pipeline.runs.garbage import end_left_running_now, name_processes
-from attractor.pipeline.start import resume, start
+from attractor.pipeline.start import start
 from tests.engine.runs import read_events
 from tests.pipeline.commands import Machine, make_machine
 from tests.pipeline.projects import git, make_host, make_project

@@ -20,7 +20,8 @@ from attractor.pipeline.fork.create import create_fork, plan_fork
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.host.run_host import open_host as open_configured_host
 from attractor.pipeline.request import Overrides, RunRequest, WorkspaceKind
-from attractor.pipeline.start import resume, start
+from attractor.pipeline.resume import resume
+from attractor.pipeline.start import start
 from attractor.pipeline.workspace.create import prepare_state_folder
 from attractor.workspaces.folders import new_folder
 from attractor.workspaces.setup.preparation import Preparation

@@ -1,0 +1,201 @@
+"""`checkpoint.json`: the state of a run at one line of its journal, so that opening is fast."""
+
+from collections.abc import Collection, Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+
+from attractor.base.dataclasses import changed, dataclass
+from attractor.base.errors import FileError, NotCanonical, VerificationError
+from attractor.base.events import Event
+from attractor.base.files import file_error
+from attractor.base.hash_chain import GENESIS, ChainHead, require_intact, verify
+from attractor.base.journal import JournalLine, read_lines
+from attractor.base.json import (
+    Json,
+    JsonObject,
+    canonical_json,
+    canonical_members,
+    canonical_object,
+    content_hash,
+    parse_json,
+)
+from attractor.engine.errors import CheckpointBroken, RecordBroken
+from attractor.engine.journal.reducer import fold
+from attractor.engine.state.run_state import (
+    RunState,
+    state_from_record,
+)
+from attractor.engine.state.walks import (
+    LONG_AGO,
+    stop_walks,
+)
+from attractor.engine.storage.json_files import Fields
+
+_POSITION = "position"
+
+
+@dataclass(frozen=True)
+class Position:
+    """The offset of a line of the journal, and the head of the chain before it."""
+
+    offset: int
+    before: ChainHead
+
+
+@dataclass(frozen=True)
+class RestoredState:
+    """The state of a run, read from its journal and checkpoint, and the head of the chain.
+
+    `last_activity` is the time of the last event of a stage: an interrupted process ended then.
+    """
+
+    state: RunState
+    head: ChainHead
+    checkpoint_size: int = 0
+    checkpoint_offset: int = 0
+    last_activity: datetime = LONG_AGO
+
+    @property
+    def at_rest(self) -> RunState:
+        """The state without a running process: no stage takes any more time."""
+        return changed(self.state, walks=stop_walks(self.state.walks, self.last_activity))
+
+
+@dataclass(frozen=True)
+class CheckpointText:
+    """The text of a checkpoint, and its hash in the journal."""
+
+    text: str
+    digest: str
+
+
+def render_checkpoint(state: JsonObject, now: datetime, at: Position) -> CheckpointText:
+    """Return the checkpoint of a state; the journal can replace it, so it is not synced."""
+    return _write({"timestamp": now.isoformat(), **state}, at)
+
+
+def _write(content: JsonObject, at: Position) -> CheckpointText:
+    before, behind = canonical_members(content, _POSITION, is_plain=True)
+    position = canonical_json(
+        {"seq": at.before.seq + 1, "offset": at.offset, "prev": at.before.hash}
+    )
+    text = canonical_object(before, f'"{_POSITION}":{position}', behind)
+    return CheckpointText(text, content_hash(canonical_object(before, behind).encode()))
+
+
+def open_journal(journal: Path, checkpoint: Path) -> RestoredState:
+    """Verify a journal from its checkpoint on, and return the restored state."""
+    try:
+        return _open(journal, checkpoint)
+    except VerificationError:
+        # The first invalid line from the start of the journal is the better message.
+        verify_journal(journal)
+        raise
+
+
+def verify_journal(journal: Path, *, heads: Collection[str] = ()) -> frozenset[str]:
+    """Verify a journal from its first line; return the given hashes that no line has."""
+    missing = set(heads)
+    if journal.exists():
+        require_intact(verify(_passing(journal, missing)), str(journal))
+    return frozenset(missing)
+
+
+def _passing(journal: Path, missing: set[str]) -> Iterator[bytes]:
+    """Yield the lines of a journal, and remove the hash of each verified line from `missing`."""
+    for line in read_lines(journal):
+        yield line.content
+        # A line is verified when the next one is requested. Most lines are not parsed.
+        if any(one.encode() in line.content for one in missing):
+            missing.discard(_event(line).hash)
+
+
+def _open(journal: Path, checkpoint: Path) -> RestoredState:
+    text = _read(checkpoint)
+    if text is None:
+        return _replay(journal)
+    content, at, own = _take_apart(text, checkpoint)
+    lines = _lines_from(journal, at.offset, checkpoint)
+    head = _verified(journal, lines, at)
+    if not lines or _event(lines[0]).data.get("checkpoint") != own:
+        raise CheckpointBroken(f"{checkpoint} does not match {journal.name}")
+    state = state_from_record(Fields(content, str(checkpoint)))
+    state, last_activity = _folded(state, lines[1:], _event(lines[0]).time)
+    return RestoredState(state, head, len(text), at.offset, last_activity)
+
+
+def _replay(journal: Path) -> RestoredState:
+    lines = list(read_lines(journal)) if journal.exists() else []
+    head = _verified(journal, lines, Position(0, GENESIS))
+    state, last_activity = _folded(RunState(), lines, LONG_AGO)
+    return RestoredState(state, head, last_activity=last_activity)
+
+
+def _verified(journal: Path, lines: Sequence[JournalLine], at: Position) -> ChainHead:
+    verdict = verify((line.content for line in lines), start=at.before)
+    require_intact(verdict, f"{journal} from byte {at.offset}")
+    return verdict.head
+
+
+def _folded(
+    state: RunState, lines: Sequence[JournalLine], last_activity: datetime
+) -> tuple[RunState, datetime]:
+    """Return the state after some lines, and the time of the last stage event."""
+    for line in lines:
+        event = _event(line)
+        state = fold(state, event)
+        last_activity = event.time if event.node else last_activity
+    return state, last_activity
+
+
+def _event(line: JournalLine) -> Event:
+    record = parse_json(line.content)
+    if not isinstance(record, dict):
+        raise RecordBroken(f"the line at byte {line.offset} of the journal is no event")
+    return Event.from_record(record)
+
+
+def _lines_from(journal: Path, offset: int, checkpoint: Path) -> Sequence[JournalLine]:
+    if not journal.exists() or journal.stat().st_size <= offset:
+        raise CheckpointBroken(
+            f"{journal} has lost lines: {checkpoint.name} refers to byte {offset}",
+            hint="restore it from a copy: lost lines cannot be rebuilt",
+        )
+    try:
+        return list(read_lines(journal, offset=offset))
+    except FileError as fault:
+        if fault.cause is not None:
+            raise
+        raise CheckpointBroken(f"{journal} and {checkpoint.name} do not match: {fault}") from fault
+
+
+def _read(checkpoint: Path) -> str | None:
+    """Return the text of a checkpoint; None if it is missing, or emptied by a power failure."""
+    try:
+        content = checkpoint.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as cause:
+        raise file_error("read", checkpoint, cause) from cause
+    try:
+        return content.decode() if content.strip(b"\0") else None
+    except UnicodeDecodeError as cause:
+        raise CheckpointBroken(f"{checkpoint} is not UTF-8") from cause
+
+
+def _take_apart(text: str, checkpoint: Path) -> tuple[dict[str, Json], Position, str]:
+    """Return the content of a checkpoint, its position and its hash."""
+    try:
+        record = parse_json(text)
+    except NotCanonical as cause:
+        raise CheckpointBroken(f"{checkpoint} is {cause}") from cause
+    match record:
+        case {"position": {"seq": int(seq), "offset": int(offset), "prev": str(prev)}, **content}:
+            pass
+        case _:
+            raise CheckpointBroken(f"{checkpoint} has no position")
+    at = Position(offset, ChainHead(seq - 1, prev))
+    drawn = _write(content, at)
+    if drawn.text != text:
+        raise CheckpointBroken(f"{checkpoint} has an invalid format")
+    return content, at, drawn.digest

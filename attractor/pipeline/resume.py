@@ -1,0 +1,154 @@
+"""Resumes a run where its journal ends, and walks it until it rests or ends."""
+
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from attractor.base.errors import UsageError
+from attractor.engine.errors import RunOver
+from attractor.engine.run_folder.layout import (
+    CHILDREN,
+)
+from attractor.engine.run_folder.open_run import OpenRun
+from attractor.engine.run_folder.result import RunResult, result_of
+from attractor.engine.state.run_state import QUEUED
+from attractor.environments.selection import EnvironmentChoice, require_promised
+from attractor.pipeline.components.run_components import (
+    Evaluation,
+    PreparedRun,
+)
+from attractor.pipeline.fork.linked_run import follow_restarts, settle_parent
+from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.preflight.preflight import preflight
+from attractor.pipeline.preflight.requirements import report_unredacted
+from attractor.pipeline.request import (
+    NO_OVERRIDES,
+    Overrides,
+    RunRequest,
+    read_request,
+)
+from attractor.pipeline.runs.garbage import end_left_running
+from attractor.pipeline.runs.lookup import whole_of
+from attractor.pipeline.source.accept_change import accept_change, plan_change
+from attractor.pipeline.source.read import (
+    PipelineSource,
+    read_saved_pipeline,
+    replace_pipeline,
+)
+from attractor.pipeline.walk import open_observed, walk_run
+from attractor.pipeline.workspace.create import (
+    choose_sandbox,
+    open_workspace,
+)
+from attractor.pipeline.workspace.journal_notes import LeftOut, ours_in, tell_set_aside
+
+
+async def resume(
+    root: Path,
+    host: RunHost,
+    overrides: Overrides = NO_OVERRIDES,
+    *,
+    evaluation: Evaluation | None = None,
+) -> RunResult:
+    """Resume a run, then each run that restarts it, until one rests or ends."""
+    result = await continue_run(root, host, overrides, evaluation=evaluation)
+    restart = partial(
+        continue_run, host=host, overrides=overrides, evaluation=evaluation, is_restart=True
+    )
+    return await follow_restarts(result, restart, host)
+
+
+async def continue_run(
+    root: Path,
+    host: RunHost,
+    overrides: Overrides,
+    *,
+    evaluation: Evaluation | None = None,
+    is_restart: bool = False,
+) -> RunResult:
+    """Continue one run where its journal ends; `is_restart` if another run restarted as it."""
+    host = host.with_secrets(overrides.secrets(host.redactor))
+    # The lock comes first: a run that another process holds is not even read.
+    with open_observed(root, host) as run:
+        _require_whole(run)
+        if run.state.status.is_final and run.state.is_restarting:
+            return replace(result_of(run.manifest, root, run.state), is_restarting=True)
+        _require_resumable(run)
+        if run.manifest.restart and run.state.status == QUEUED:
+            settle_parent(run.manifest, host)
+        request = read_request(run.manifest)
+        if not is_restart:
+            overrides.require_withheld(request)
+        request = overrides.apply(request, host.environ)
+        pipeline = _read_pipeline(run, request, host)
+        host = host.with_secrets(pipeline.secrets.values())
+        change = None
+        if run.state.may_walk and not is_restart:
+            change = plan_change(run, pipeline, request, host, by=overrides.accepts_graph)
+            pipeline = change.pipeline if change else pipeline
+        request = request.with_inputs(pipeline.secrets)
+        sandbox = await _require_sandbox(run, pipeline, request, host)
+        if not is_restart:
+            report_unredacted(host)
+        host.tell(sandbox.sentence)
+        # Processes of the killed runner end first: they may still write into the workspace.
+        await end_left_running(run)
+        left_out = LeftOut(run, ours=ours_in(request))
+        workspace = await open_workspace(
+            request, host, run.manifest.run_id, sandbox, on_snapshot=left_out.hear
+        )
+        tell_set_aside(run, workspace, request.workspace)
+        if change:
+            accept_change(run, change, host)
+        prepared = PreparedRun(pipeline, request, host, sandbox, workspace)
+        return await walk_run(
+            run, prepared, evaluation=evaluation, restores_sessions=overrides.restores_sessions
+        )
+
+
+def _require_whole(run: OpenRun) -> None:
+    """Refuse a child: its parent resumes it."""
+    root = run.directory.root
+    if root.parent.name == CHILDREN:
+        raise UsageError(
+            f"{run.manifest.run_id} is part of run {whole_of(root)}",
+            hint=f"resume that run: attractor resume {whole_of(root)}",
+        )
+
+
+def _require_resumable(run: OpenRun) -> None:
+    """Refuse a run that is over before its workspace is opened, which may have been freed."""
+    if run.state.status.is_final:
+        raise RunOver(
+            f"{run.manifest.run_id} is {run.state.status} for good",
+            hint="go back in it with attractor rewind, or start a new run: attractor run",
+        )
+
+
+def _read_pipeline(run: OpenRun, request: RunRequest, host: RunHost) -> PipelineSource:
+    """Read the pipeline of a run; an accepted change that was interrupted is finished."""
+    pipeline = read_saved_pipeline(
+        run.directory,
+        run.manifest,
+        goal=request.goal,
+        inputs=None if request.withheld else request.inputs,
+        custom_parts=host.custom_parts,
+        environ=host.environ,
+    )
+    if run.directory.graph.read_bytes() != pipeline.text.encode():
+        replace_pipeline(run.directory, pipeline)
+    return pipeline
+
+
+async def _require_sandbox(
+    run: OpenRun, pipeline: PipelineSource, request: RunRequest, host: RunHost
+) -> EnvironmentChoice:
+    """Return the sandbox after preflight; a run that only waits for its evaluation needs none."""
+    run_id = run.manifest.run_id
+    if run.state.may_walk or run.state.is_restarting:
+        report = await preflight(pipeline, request, host, run_id=run_id)
+        sandbox = report.require_ok()
+    else:
+        sandbox = await choose_sandbox(request, host, run_id=run_id)
+    require_promised(run.manifest.promises, sandbox)
+    return sandbox

@@ -1,0 +1,112 @@
+"""Walks a prepared run in this process, delivers its result, and has it evaluated."""
+
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from attractor.engine.budgets import read_budgets, record_budgets
+from attractor.engine.interviews import RunQuestions
+from attractor.engine.run_folder.drawing import keep_drawing
+from attractor.engine.run_folder.open_run import OpenRun, open_run
+from attractor.engine.run_folder.result import RunResult, result_of
+from attractor.engine.runner import Runner
+from attractor.engine.state.run_state import EVALUATING
+from attractor.engine.walk.saved_conversations import SavedConversations
+from attractor.pipeline.children.runner import Children
+from attractor.pipeline.components.run_components import (
+    Evaluation,
+    PreparedRun,
+    build_components,
+    choose_interviewer,
+)
+from attractor.pipeline.fork.linked_run import make_next
+from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.notifications.notifier import Notifier, notifying
+from attractor.pipeline.workspace.boot import boot
+from attractor.pipeline.workspace.deliver import deliver
+
+
+def open_observed(root: Path, host: RunHost) -> OpenRun:
+    """Open a run, and pass its events to the observer."""
+    run = open_run(root, clock=host.clock, redactor=host.redactor)
+    if host.observer:
+        host.subscriptions.subscribe(run.events, host.observer)
+    return run
+
+
+async def walk_run(
+    run: OpenRun,
+    prepared: PreparedRun,
+    *,
+    evaluation: Evaluation | None = None,
+    restores_sessions: bool = False,
+) -> RunResult:
+    """Walk a run from its position; when it succeeded, deliver its result and evaluate it.
+
+    With `restores_sessions`, conversations that ended with their process are rebuilt from the
+    transcripts (R11).
+    """
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(prepared.workspace.close)
+        if prepared.host.draws:
+            await stack.enter_async_context(keep_drawing(run, prepared.pipeline.graph))
+        await boot(run, prepared)
+        if evaluation:
+            evaluation.begin(run, prepared.sandbox)
+        async with notifying(run, prepared.host) as notifier:
+            runner = await _build_runner(run, prepared, stack, notifier, restores_sessions)
+            result = await runner.run()
+        if result.is_restarting:
+            await make_next(run, prepared)
+            return result
+        await deliver(
+            run,
+            prepared.workspace,
+            graph=prepared.pipeline.graph,
+            request=prepared.request,
+            host=prepared.host,
+        )
+        if result.status == EVALUATING and evaluation and evaluation.finish:
+            await evaluation.finish(run, prepared)
+            return result_of(run.manifest, run.directory.root, run.state)
+        return result
+
+
+async def _build_runner(
+    run: OpenRun,
+    prepared: PreparedRun,
+    stack: AsyncExitStack,
+    notifier: Notifier,
+    restores_sessions: bool,
+) -> Runner:
+    pipeline, request, host = prepared.pipeline, prepared.request, prepared.host
+    components = await build_components(
+        pipeline,
+        request,
+        host,
+        stack,
+        questions=RunQuestions(run),
+        interviewer=notifier.beside(choose_interviewer(request, host, run)),
+    )
+    budgets = request.budgets.over(read_budgets(pipeline.graph))
+    record_budgets(run, budgets)
+    children = Children(
+        parent=run,
+        request=request,
+        host=host,
+        components=components,
+        questions=RunQuestions(run),
+        budgets=budgets,
+        restores_sessions=restores_sessions,
+    )
+    saved = SavedConversations(run.directory, components.rebuild) if restores_sessions else None
+    return Runner(
+        pipeline.graph,
+        run,
+        handlers=components.handlers,
+        workspace=prepared.workspace,
+        steer=children.steer,
+        children=children,
+        budgets=budgets,
+        interviewer=components.asking,
+        saved_conversations=saved,
+    )
