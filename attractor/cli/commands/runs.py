@@ -4,7 +4,8 @@ import click
 
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
-from attractor.cli.output.streams import cost_of, show, show_json
+from attractor.cli.output.amounts import cost_of
+from attractor.cli.output.streams import show, show_json
 from attractor.engine.outcome import NOTHING_USED
 from attractor.pipeline.runs.lookup import RunSummary, list_runs
 

@@ -1,49 +1,14 @@
-"""Prints results and amounts to the streams of the terminal."""
+"""Prints results to the streams of the terminal."""
 
 import os
 import sys
 from collections.abc import Mapping
-from datetime import timedelta
 from enum import StrEnum
 from typing import TextIO
 
 import click
 
-from attractor.base.durations import describe_duration
 from attractor.base.errors import AttractorError, ExitCode
-from attractor.engine.outcome import Usage
-
-_UNIT = 1024
-
-
-def lasted(seconds: float) -> str:
-    """Return a duration for people."""
-    return describe_duration(timedelta(milliseconds=round(1000 * seconds)))
-
-
-def money(dollars: float) -> str:
-    """Return an amount of dollars for people."""
-    return f"${dollars:.2f}" if dollars >= 1 or not dollars else f"${dollars:.4f}"
-
-
-def whole(number: float) -> str:
-    """Return a count for people."""
-    return f"{round(number):,}"
-
-
-def size(number: float) -> str:
-    """Return a size for people."""
-    for unit in ("bytes", "KiB", "MiB"):
-        if number < _UNIT:
-            return f"{number:.0f} {unit}" if unit == "bytes" else f"{number:.1f} {unit}"
-        number /= _UNIT
-    return f"{number:.1f} GiB"
-
-
-def cost_of(usage: Usage) -> str:
-    """Return the cost and tokens used."""
-    tokens = f"{usage.tokens} tokens"
-    return f"${usage.cost_usd:.4f}, {tokens}" if usage.cost_usd else tokens
 
 
 class OutputLost(AttractorError):

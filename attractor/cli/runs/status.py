@@ -7,7 +7,7 @@ from pathlib import Path
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError
 from attractor.base.json import Json
-from attractor.cli.output.streams import cost_of
+from attractor.cli.output.amounts import cost_of
 from attractor.cli.runs.live.state import shown_lines
 from attractor.cli.runs.questions import next_commands
 from attractor.engine.context import shorten
