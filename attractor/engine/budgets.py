@@ -18,7 +18,7 @@ BUDGETS_SET = "BudgetsSet"
 
 
 WARNING_SHARE = 0.8
-"""The share of a budget from which on the run warns."""
+"""The share of a budget at which the run warns that the budget is nearly exhausted."""
 
 
 _Amount = TypeVar("_Amount", float, int, timedelta)
@@ -33,7 +33,7 @@ class Budgets:
     duration: timedelta | None = None
 
     def over(self, other: "Budgets") -> "Budgets":
-        """Return these budgets; where one is missing, take it from the other."""
+        """Return these budgets, with limits from `other` where these have none."""
         return Budgets(
             other.cost_usd if self.cost_usd is None else self.cost_usd,
             other.tokens if self.tokens is None else self.tokens,
@@ -41,7 +41,7 @@ class Budgets:
         )
 
     def within(self, other: "Budgets") -> "Budgets":
-        """Return the lower of each two limits."""
+        """Return budgets with the lower of both limits in each field."""
         return Budgets(
             _lesser(self.cost_usd, other.cost_usd),
             _lesser(self.tokens, other.tokens),
@@ -49,7 +49,7 @@ class Budgets:
         )
 
     def left_by(self, run: OpenRun) -> "Budgets":
-        """Return the remaining budgets of a run for its current stage."""
+        """Return the parts of these budgets that the current stage of a run may still use."""
         used, spent = run.state.used, timedelta(seconds=run.progress.seconds)
         return Budgets(
             None if self.cost_usd is None else self.cost_usd - used.cost_usd,
@@ -63,13 +63,13 @@ class Budgets:
         `used` defaults to the usage in the state of the run.
         """
         for use in self._uses(run, used):
-            # Warned first: parallel stages may exhaust a budget at one stroke.
+            # Warn first: parallel stages may exhaust a budget together, without a warning before.
             _warn(run, use)
             if use.spent >= use.limit:
                 raise Exhausted(f"the budget {use.name} is exhausted: {use}")
 
     def tell(self, run: OpenRun) -> None:
-        """Warn of a nearly exhausted budget, once."""
+        """Warn once of each nearly exhausted budget."""
         for use in self._uses(run):
             _warn(run, use)
 
@@ -91,7 +91,7 @@ NO_BUDGETS = Budgets()
 
 @dataclass(frozen=True)
 class _BudgetUse:
-    """The used part of one budget."""
+    """The used amount and the limit of one budget."""
 
     name: str
     spent: float
@@ -102,7 +102,7 @@ class _BudgetUse:
 
 
 def read_budgets(graph: Graph) -> Budgets:
-    """Return the budgets in the attributes of a graph."""
+    """Return the budgets that the attributes of a graph set."""
     attributes = graph.attributes
     cost = attributes.text("max_cost_usd")
     return Budgets(
@@ -129,7 +129,7 @@ def budgets_to_record(budgets: Budgets) -> dict[str, Json]:
 
 
 def budgets_from_record(fields: Fields) -> Budgets:
-    """Read budgets from their record."""
+    """Read budgets from a JSON record."""
     return Budgets(
         fields.real("cost_usd") if fields.has("cost_usd") else None,
         fields.number("tokens") if fields.has("tokens") else None,

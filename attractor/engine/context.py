@@ -14,7 +14,10 @@ ENDS = OutputLimit(head=2_000, tail=6_000)
 
 
 LONGEST_RESPONSE = 200
-"""The maximum length of a response in the context (attractor-spec 4.5); response.md has it all."""
+"""The maximum length of a response in the context (attractor-spec 4.5).
+
+response.md has the whole response.
+"""
 
 
 _LEFT_OUT = re.compile(r"^\[\.\.\. [0-9]+ bytes omitted \.\.\.\]$", re.MULTILINE)
@@ -33,7 +36,7 @@ def keep_ends(text: str, limit: OutputLimit = ENDS) -> str:
 
 
 def is_cut(text: str) -> bool:
-    """Return whether a text of the context was truncated."""
+    """Return whether the text of a context value was truncated."""
     is_response = len(text) == LONGEST_RESPONSE and text.endswith("…")
     return is_response or _LEFT_OUT.search(text) is not None
 
@@ -50,7 +53,7 @@ def one_line(text: str, length: int) -> str:
 
 
 def both_ends(text: str, length: int) -> str:
-    """Return the beginning and the end of a text in one line, as for the output of a command."""
+    """Return the beginning and the end of a text in one line, for example of a command's output."""
     whole = one_line(text, length)
     if len(text) <= length or not whole.endswith("…"):
         return whole
@@ -77,16 +80,16 @@ class Reference:
 
 
 ReadValue = Callable[[Json], Json]
-"""Returns a value; if it is a reference, the value that it refers to."""
+"""Type of a function that returns a value, and for a reference the value that it refers to."""
 
 
 def unchanged(value: Json) -> Json:
-    """Return a value unchanged, where no value is replaced by a reference."""
+    """Return the value itself: a ReadValue for contexts without references."""
     return value
 
 
 def find_reference(value: Json) -> Reference | None:
-    """Return the reference in a value, if the value is one."""
+    """Return a value as a Reference, or None if it is no reference."""
     match value:
         case {"$artifact": str(digest), "bytes": int(size)} if len(value) == len((_HASH, _SIZE)):
             return Reference(digest, size) if _DIGEST.fullmatch(digest) else None
@@ -95,18 +98,18 @@ def find_reference(value: Json) -> Reference | None:
 
 
 def put_aside(values: JsonObject, blobs: Blobs, *, but: Collection[str] = ()) -> dict[str, Json]:
-    """Store large values as blobs, and return the values with references in their place."""
+    """Store large values as blobs, and return all values with references to those blobs."""
     return {key: value if key in but else _put(value, blobs) for key, value in values.items()}
 
 
 def read_whole(value: Json, blobs: Blobs) -> Json:
-    """Return a value; if it is a reference, read the value from its blob."""
+    """Return a value, and for a reference the value in its blob."""
     reference = find_reference(value)
     return value if reference is None else parse_json(blobs.get(reference.hash))
 
 
 class WholeValues(Mapping[str, Json]):
-    """Values whose references are resolved when they are read."""
+    """A mapping that replaces references by their values when they are read."""
 
     def __init__(self, values: JsonObject, blobs: Blobs) -> None:
         self._values = values
@@ -123,12 +126,13 @@ class WholeValues(Mapping[str, Json]):
 
 
 def reader(blobs: Blobs) -> ReadValue:
-    """Return the function that resolves references to these blobs."""
+    """Return a function that replaces a reference by its value in these blobs."""
     return partial(read_whole, blobs=blobs)
 
 
 def _put(value: Json, blobs: Blobs) -> Json:
-    # A value that looks like a reference is stored as a blob too, so it is read back unchanged.
+    # A value of a handler that looks like a reference is stored as a blob too: reading returns it
+    # unchanged.
     if _is_surely_small(value) and find_reference(value) is None:
         return value
     content = canonical_json(value).encode()
@@ -144,7 +148,7 @@ def _is_surely_small(value: Json) -> bool:
 
 
 class Context:
-    """A key-value store that is safe for threads; a branch works on a clone.
+    """A key-value store that is safe for threads. A branch works on a clone.
 
     Values are copied on the way in and out: only `set` and `apply_updates` change the store, so the
     writes of a stage are known and recorded. Large values are read on demand.
@@ -190,7 +194,7 @@ class Context:
             return {key: _own(self._whole(key, value)) for key, value in self._values.items()}
 
     def written(self) -> dict[str, Json]:
-        """Return a deep copy of the values that were set since the context was made."""
+        """Return a deep copy of the values that were set since the creation of the context."""
         with self._lock:
             return deep_copy(self._written)
 
@@ -205,7 +209,7 @@ class Context:
     def apply_updates(self, updates: Mapping[str, Json]) -> None:
         """Set all keys of the updates."""
         own = deep_copy(updates)
-        # Invalid JSON fails here, where the value comes from, and not when the stage is recorded.
+        # Fail here for invalid JSON: here the stage that set the value is known.
         canonical_json(own)
         with self._lock:
             self._values.update(own)
@@ -213,7 +217,7 @@ class Context:
             self._own.update(own)
 
     def _whole(self, key: str, value: Json) -> Json:
-        # A value that was set here is never a reference, even if it looks like one.
+        # Values set in this context are never references, even if they look like one.
         return value if key in self._own else self._read(value)
 
 
@@ -228,7 +232,7 @@ def deep_copy(values: Mapping[str, Json]) -> dict[str, Json]:
 
 
 def _own(value: Json) -> Json:
-    """Return a deep copy of a value; JSON nests in lists and objects only."""
+    """Return a deep copy of a JSON value."""
     if isinstance(value, dict):
         return {key: _own(one) for key, one in value.items()}
     return [_own(one) for one in value] if isinstance(value, list) else value

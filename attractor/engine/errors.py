@@ -1,23 +1,23 @@
-"""What can go wrong with a run, each with the exit code the command line answers.
+"""The errors of a run, each with the exit status of the command line.
 
 AttractorError
 ├── UsageError                2
 │   ├── NotRunnable           2  the graph cannot be run
-│   ├── InvalidReport         2  a report is not what a status file holds
-│   ├── TemplateFailed        2  a prompt that is a template cannot be filled in
-│   └── StageOver             2  the stage has ended and takes nothing more
+│   ├── InvalidReport         2  the report of a stage is invalid
+│   ├── TemplateFailed        2  the template of a prompt cannot be rendered
+│   └── StageOver             2  the stage has ended and accepts nothing more
 ├── Refused                   4
-│   ├── IllegalTransition     4  a run in this status cannot get that one
-│   ├── RunOver               4  the run has ended for good
-│   ├── GraphChanged          4  the pipeline is not the one the run began with
+│   ├── IllegalTransition     4  the status of the run does not allow the transition
+│   ├── RunOver               4  the run has ended, and its status is final
+│   ├── GraphChanged          4  the pipeline was changed since the run began
 │   ├── NewerFormat           4  a newer version made the run directory
-│   ├── FenceLost             4  somebody else took the run over
-│   ├── NobodyAtWork          4  nobody runs the run that an order is for
-│   └── NothingAsked          4  the run asks nothing that could be answered
-└── VerificationError                    6
-    ├── RecordBroken          6  a record of the run is not what was written
-    ├── ConversationLost      6  what was said in a thread cannot be taken up again
-    └── CheckpointBroken      6  the checkpoint is not what was written
+│   ├── FenceLost             4  another process took over the run
+│   ├── NobodyAtWork          4  no process runs the run
+│   └── NothingAsked          4  the run has no open question
+└── VerificationError         6
+    ├── RecordBroken          6  a record of the run is corrupt
+    ├── ConversationLost      6  the conversation of a thread cannot be restored
+    └── CheckpointBroken      6  the checkpoint is corrupt
 """
 
 from collections.abc import Sequence
@@ -27,11 +27,11 @@ from attractor.language.diagnostics import Diagnostic
 from attractor.language.source.text import visible
 
 MAX_LISTED = 50
-"""The maximum number of faults of a graph in one message."""
+"""The maximum number of graph errors in one message."""
 
 
 class NotRunnable(UsageError):
-    """The graph cannot be run; the message lists all faults, each with its fix."""
+    """The graph cannot be run; the message lists all errors, each with its fix."""
 
     def __init__(self, name: str, faults: Sequence[Diagnostic]) -> None:
         self.faults = tuple(faults)
@@ -94,7 +94,7 @@ class FenceLost(Refused):
 
 
 class NobodyAtWork(Refused):
-    """No process runs the run that an order is for."""
+    """The order needs a process that runs the run, and there is none."""
 
     hint = "resume it first: attractor resume"
 
@@ -122,7 +122,7 @@ class CheckpointBroken(VerificationError):
 
 
 def _told(fault: Diagnostic) -> str:
-    """Return a fault in one line: its position and its message."""
+    """Return an error in one line: its position and its message."""
     span = fault.span
     place = f"{span.file or '<text>'}:{span.line}: " if span.is_somewhere else ""
     return visible(f"{place}{fault.message}")

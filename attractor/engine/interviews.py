@@ -1,4 +1,4 @@
-"""Asks people the questions of a run, and keeps questions and answers in its journal."""
+"""Asks people the questions of a run, and records questions and answers in the journal."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
@@ -42,9 +42,9 @@ ITEM, INDEX, COUNT = "work.item", "work.index", "work.count"
 def branches_around(
     walks: Walks, key: str, read: ReadValue, clean: Callable[[Json], Json]
 ) -> tuple[EnclosingBranch, ...]:
-    """Return the branches around a walk, from the outermost to its own.
+    """Return the branches that contain a walk, the outermost first and its own last.
 
-    `clean` removes secrets from an item before it is truncated.
+    `clean` removes secrets from an item before the item is truncated.
     """
     way: list[EnclosingBranch] = []
     while key != MAIN and key in walks:
@@ -74,14 +74,14 @@ def _number(given: Mapping[str, Json], name: str) -> int:
 
 
 class Questions(Protocol):
-    """Keeps questions and answers where other processes see them and a crash does not lose them."""
+    """Records questions and answers so that other processes see them and they survive a crash."""
 
     def named(self, question: Question) -> Question:
-        """Return a question with the branches that it is asked in."""
+        """Return a question with the branches that contain it."""
         ...
 
     def answer_to(self, question: Question) -> Answer | None:
-        """Return the answer to a question, if there is one already."""
+        """Return the answer to a question, or None if it has no answer yet."""
         ...
 
     def ask(self, question: Question) -> Question:
@@ -89,19 +89,19 @@ class Questions(Protocol):
         ...
 
     def settle(self, question: Question, answer: Answer) -> Answer:
-        """Record an answer; return the first answer, which counts."""
+        """Record an answer, and return the first recorded answer: only the first one counts."""
         ...
 
 
 class Unkept:
-    """Keeps no questions: only the interviewer can answer them."""
+    """Records nothing: only the interviewer of this process can answer a question."""
 
     def named(self, question: Question) -> Question:
         """Return the question unchanged."""
         return question
 
     def answer_to(self, question: Question) -> Answer | None:
-        """Return no answer."""
+        """Return None: no other process can answer."""
         return None
 
     def ask(self, question: Question) -> Question:
@@ -115,12 +115,12 @@ class Unkept:
 
 @dataclass(frozen=True)
 class RunQuestions:
-    """Keeps the questions of one run in its journal."""
+    """Records the questions of one run in its journal."""
 
     run: OpenRun
 
     def named(self, question: Question) -> Question:
-        """Return a question with the branches of the run that it is asked in."""
+        """Return a question with the branches of the run that contain it."""
         found = find_asker(self.run.state.walks, question.id)
         if found is None:
             return question
@@ -131,7 +131,7 @@ class RunQuestions:
         return replace(question, within=(*own, *inner))
 
     def answer_to(self, question: Question) -> Answer | None:
-        """Return the answer in the journal, if there is one."""
+        """Return the answer in the journal, or None."""
         return self.run.answer_to(question)
 
     def ask(self, question: Question) -> Question:
@@ -145,10 +145,10 @@ class RunQuestions:
         return next((one for one in self.run.state.asked if one.id == question.id), asked)
 
     def settle(self, question: Question, answer: Answer) -> Answer:
-        """Record an answer, unless the question has one."""
+        """Record an answer, unless the journal already has one."""
         known = self.run.answer_to(question)
         first = known or answer
-        # An answer that was left here for a child is settled once the child has recorded it.
+        # First the child records an answer from this inbox, then this run.
         if self._is_open(question.id) and (known is None or self._is_of_child(question.id)):
             settled = QuestionSettled(question.id, answer_to_record(first))
             self.run.record(settled, place=self._place(question.id) or NO_PLACE)
@@ -175,7 +175,7 @@ class RunQuestions:
 
 @dataclass(frozen=True)
 class ChildQuestions:
-    """Keeps the questions of a child run in its own journal and in the journal of its parent."""
+    """Records the questions of a child run in its own journal and in the journal of its parent."""
 
     parent: Questions
     name: str
@@ -186,7 +186,7 @@ class ChildQuestions:
         return self.parent.named(self._at_parent(self._own.named(question)))
 
     def answer_to(self, question: Question) -> Answer | None:
-        """Return the answer from the journal of the child, or of a run that it is part of."""
+        """Return the answer in the journal of the child or of one of its parents, or None."""
         return self._own.answer_to(question) or self.parent.answer_to(self._at_parent(question))
 
     def ask(self, question: Question) -> Question:
@@ -212,18 +212,18 @@ class ChildQuestions:
 
 @runtime_checkable
 class Overhears(Protocol):
-    """An interviewer that wants to know the answers of others."""
+    """An interviewer that is notified of answers from elsewhere, such as another terminal."""
 
     def overhear(self, question: Question, answer: Answer) -> None:
-        """Take note of an answer that another interviewer got."""
+        """Take note of an answer that came from elsewhere."""
         ...
 
 
 class AnsweredFirst:
-    """Returns the answer from the journal, or asks an interviewer.
+    """Asks an interviewer, and accepts an answer in the journal if that comes first.
 
-    Questions and answers are in the journal of the run: while one person is asked, another person
-    may answer from another terminal, and the first answer counts.
+    Questions and answers are in the journal of the run. While one person is asked, another person
+    may answer from another terminal. The first answer counts.
     """
 
     def __init__(
@@ -239,7 +239,11 @@ class AnsweredFirst:
         self._given: set[str] = set()
 
     async def ask(self, question: Question) -> Answer:
-        """Return the answer in the journal, once; if it matched no choice, ask."""
+        """Return the answer in the journal, or ask.
+
+        If the answer in the journal matched no choice, the question comes a second time, and is
+        asked.
+        """
         known = None if question.id in self._given else self._questions.answer_to(question)
         if known is None:
             return await self._ask(self._questions.ask(question))
@@ -254,7 +258,7 @@ class AnsweredFirst:
         await self._interviewer.inform(message, stage)
 
     async def _ask(self, question: Question) -> Answer:
-        """Ask until there is an answer from any source, or the deadline has passed."""
+        """Ask until an answer comes from the interviewer or the journal, or until the deadline."""
         limit = self._time_left(question)
         if limit is not None and limit <= 0:
             return self._taken(question, self._timed_out(question), is_ours=False)
@@ -269,7 +273,7 @@ class AnsweredFirst:
             asking.cancel()
             elsewhere.cancel()
             await asyncio.wait((asking, elsewhere))
-            # An answer is recorded even if the task is canceled at this very moment.
+            # Record the answer even if the task is canceled now.
             said = _result(asking)
             first = self._questions.settle(question, said) if said else None
         if is_cut_off:
@@ -283,7 +287,7 @@ class AnsweredFirst:
     async def _without_them(
         self, question: Question, asking: "asyncio.Task[Answer]", answer: Answer | None
     ) -> Answer:
-        """Return the answer of another person; without one, time is up or asking failed."""
+        """Return the answer in the journal, else the time-out; raise if the interviewer failed."""
         if answer is None and not asking.cancelled():
             _raise(asking, question)
         first = self._questions.settle(question, answer) if answer else self._timed_out(question)
@@ -297,7 +301,7 @@ class AnsweredFirst:
         return (until - self._clock.now()).total_seconds()
 
     async def _hear_of(self, question: Question) -> Answer:
-        """Wait until another person answers."""
+        """Wait until the journal has an answer of another person."""
         while (answer := self._questions.answer_to(question)) is None:
             await self._clock.sleep(POLL)
         return answer
@@ -307,7 +311,7 @@ class AnsweredFirst:
         return self._questions.settle(question, late)
 
     async def _tell(self, question: Question, first: Answer, *, lost: Answer | None = None) -> None:
-        """Tell the interviewer how the question was settled without it."""
+        """Tell the interviewer that another person answered, or that the deadline has passed."""
         is_late = first.kind is AnswerKind.TIMEOUT
         who = "time is up" if is_late else f"{first.by or 'somebody'} answered"
         words = f"{who}: {first.value}" if first.value else who
@@ -324,14 +328,17 @@ class AnsweredFirst:
 
 
 def _result(task: "asyncio.Task[Answer]") -> Answer | None:
-    """Return the result of a task, if it has one."""
+    """Return the result of a task, or None if it is running, canceled or failed."""
     if not task.done() or task.cancelled() or task.exception() is not None:
         return None
     return task.result()
 
 
 def _raise(asking: "asyncio.Task[Answer]", question: Question) -> None:
-    """Raise the error of asking; a parked question gets the id that its own run knows."""
+    """Raise the error of the interviewer.
+
+    For Parked, use the question with the id in its own run.
+    """
     try:
         asking.result()
     except Parked as parked:

@@ -21,7 +21,7 @@ class StageStatus(StrEnum):
 
     @property
     def is_success(self) -> bool:
-        """Whether the stage did its work, at least in part."""
+        """Whether the stage succeeded, at least in part."""
         return self in (StageStatus.SUCCESS, StageStatus.PARTIAL_SUCCESS)
 
 
@@ -50,7 +50,7 @@ class Usage:
         )
 
     def at_least(self, other: "Usage") -> "Usage":
-        """Return the higher of each two amounts."""
+        """Return usage with the higher of both amounts in each field."""
         return Usage(
             max(self.input_tokens, other.input_tokens),
             max(self.output_tokens, other.output_tokens),
@@ -123,9 +123,9 @@ def outcome_from_record(fields: Fields) -> Outcome:
 
 
 def fault_of(outcome: Outcome) -> str:
-    """Return the fault of an outcome that a handler made; empty if it is valid.
+    """Return the fault of an outcome that a handler returned, or an empty text if it is valid.
 
-    Handlers of users may not be type-checked, and an outcome with invalid types cannot be read
+    Handlers of users may be without type checks, and an outcome with invalid types cannot be read
     back.
     """
     if not isinstance(cast("object", outcome.status), StageStatus):

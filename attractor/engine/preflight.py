@@ -1,4 +1,4 @@
-"""Checks before the first stage that a graph can be run, and finds the handler of a node."""
+"""Checks that a graph can be run, and finds the handler of a node."""
 
 from collections.abc import Iterator, Mapping
 
@@ -14,7 +14,7 @@ from attractor.language.graph.graph import DEFAULT_TYPE, TYPE_OF_SHAPE, Graph, N
 
 
 def require_executable(graph: Graph, handlers: Mapping[str, Handler], redactor: Redactor) -> None:
-    """Refuse a graph that these handlers cannot run, or that would reveal a secret."""
+    """Raise NotRunnable if the handlers cannot run the graph, or if it contains a secret."""
     if faults := [*find_faults(graph, handlers), *find_secret_names(graph, redactor)]:
         raise NotRunnable(graph.name or "the graph", faults)
 
@@ -35,9 +35,9 @@ def find_faults(graph: Graph, handlers: Mapping[str, Handler]) -> Iterator[Diagn
 
 
 def resolve_handler(node: Node, handlers: Mapping[str, Handler]) -> Handler:
-    """Return the handler of a node: by its type, else by its shape (attractor-spec 4.2).
+    """Return the handler of a node by its type, else by its shape (attractor-spec 4.2).
 
-    A known type without a handler is an error, not replaced by another type.
+    A built-in type without a handler is an error, and never replaced by the type of the shape.
     """
     if node.type in handlers:
         return handlers[node.type]
@@ -48,7 +48,10 @@ def resolve_handler(node: Node, handlers: Mapping[str, Handler]) -> Handler:
 
 
 def find_secret_names(graph: Graph, redactor: Redactor) -> Iterator[Diagnostic]:
-    """Yield an error if a node id or an edge label is secret: the journal would redact it."""
+    """Yield an error if a node id or an edge label contains a secret.
+
+    The journal would redact it.
+    """
     words = [*graph.nodes, *(edge.label for edge in graph.edges)]
     if any(redactor.text(word) != word for word in words):
         yield error("a node id or an edge label contains a secret of the environment")

@@ -1,4 +1,4 @@
-"""Runs a graph: starts or resumes its walk, takes orders meanwhile, and records the end."""
+"""Runs a graph: starts or resumes its walk, executes orders meanwhile, and records the end."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
@@ -46,16 +46,18 @@ from attractor.language.graph.branches import Forks
 from attractor.language.graph.graph import Graph
 
 Steer = Callable[[str, str], Awaitable[bool]]
-"""Passes a message to the stage in flight of an id; returns whether the stage took it."""
+"""Type of a function that passes a message to the running stage with an id.
+
+It returns whether the stage accepted the message.
+"""
 
 
 class Runner:
     """Runs one graph in one open run; the same call starts a run and resumes it.
 
     After a crash, everything in the journal counts, and only the stage in flight is repeated.
-    `content_hash` is the hash of the pipeline now. The walk begins with `tree`
-    (default: the tree that the workspace was made from). With `is_shared`, other runs work in that
-    workspace.
+    `content_hash` is the current hash of the pipeline. The walk begins with `tree` (default: the
+    tree from which the workspace was made). With `is_shared`, other runs use the same workspace.
     """
 
     def __init__(
@@ -96,10 +98,10 @@ class Runner:
         self._orders = OrderWatch(run, steer, self._walk.budgets)
 
     async def run(self) -> RunResult:
-        """Walk to the end, or until the run waits or stops; return the result so far.
+        """Walk to the end, or until the run waits or stops, and return the result so far.
 
         A walk that succeeds leaves the run in the status `evaluating`: the caller evaluates it. The
-        caller also starts the run that restarts this one.
+        caller also starts the run that continues a restarting one.
         """
         if self._run.state.status in (EVALUATING, AWAITING_DECISION):
             return self._result()
@@ -122,7 +124,7 @@ class Runner:
         return end_run(self._run)
 
     async def _walk_until_answered(self) -> None:
-        """Walk to the end; continue if a question is answered while other branches are running."""
+        """Walk to the end. If a question is answered while other branches run, continue with it."""
         run = self._run
         while not run.state.canceled:
             order = run.state.last_order
@@ -162,7 +164,8 @@ class Runner:
     def _start(self) -> None:
         manifest = self._run.manifest
         progress = begin(self._walk.graph, self._tree, self._inputs)
-        # The attributes of the graph are in the context: a goal may be as large as a book.
+        # The attributes of the graph are in the context already, and a goal may be as large as a
+        # book.
         context = self._run.redactor.members(progress.context)
         progress = replace(progress, context=put_aside(context, self._run.blobs))
         self._run.record(
@@ -189,7 +192,7 @@ class Runner:
         run.record(RunResumed(progress.next_node, tree, is_interrupted, heard))
 
     def _rest(self) -> RunResult:
-        """Leave the open questions in the journal, and end without a process."""
+        """Leave the open questions in the journal, and let the process end."""
         run = self._run
         run.save()
         run.change_status(AWAITING_ANSWER, describe_wait(run.state.questions))
@@ -201,23 +204,23 @@ class Runner:
 
 @dataclass(frozen=True)
 class OrderWatch:
-    """Takes the orders for one run while stages are running."""
+    """Executes the orders for one run while its stages run."""
 
     run: OpenRun
     steer: Steer | None
     budgets: Budgets
 
     async def watch(self, work: Coroutine[Any, Any, None]) -> None:
-        """Do the work; end it if the run is canceled, if orders fail, or at `max_duration`.
+        """Do the work; stop it if the run is canceled, if orders fail, or at `max_duration`.
 
-        A stage that is cut off at `max_duration` is repeated by a resume.
+        A stage that `max_duration` interrupts is repeated by a resume.
         """
         walking = asyncio.create_task(work)
         watching = asyncio.create_task(self._take_orders())
         try:
             await asyncio.wait([walking, watching], return_when=asyncio.FIRST_COMPLETED)
         finally:
-            # A canceled task first ends what it began.
+            # A canceled task first completes its clean-up.
             for task in (walking, watching):
                 task.cancel()
             await asyncio.wait([walking, watching])
@@ -227,7 +230,7 @@ class OrderWatch:
             walking.result()
 
     async def _take_orders(self) -> None:
-        """Take orders until the run is canceled, or its time is exhausted."""
+        """Execute orders until the run is canceled, or its time is exhausted."""
         time = Budgets(duration=self.budgets.duration)
         while not self.run.state.canceled:
             await asyncio.sleep(POLL.total_seconds())
@@ -237,7 +240,7 @@ class OrderWatch:
                 await self._steer(received)
 
     async def _steer(self, received: InboxEntry) -> None:
-        """Pass a message to the stages in flight, or to the stage that the order names."""
+        """Pass a message to all running stages, or to the stage that the order names."""
         order = received.order
         if order is None or order.action is not Action.STEER:
             return

@@ -1,4 +1,4 @@
-"""The protocols and values through which the engine works with other rooms."""
+"""The protocols and values between the engine and other rooms."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -22,12 +22,12 @@ from attractor.language.graph.branches import Fork
 from attractor.language.graph.graph import Graph, Node
 
 PATCH_LIMIT = 1 << 20
-"""The default maximum size of a patch for people, in bytes."""
+"""The default maximum size in bytes of a patch for people."""
 
 
 @dataclass(frozen=True)
 class Base:
-    """The start of a run, as in manifest.json: the commit, its tree, and the tree to work on."""
+    """The start of a run, as in manifest.json: a commit, its tree, and the tree to work on."""
 
     commit: str
     tree: TreeId
@@ -35,11 +35,11 @@ class Base:
 
 
 class Workspace(Protocol):
-    """A dimension: a folder, an index and a ref over the object store of the run."""
+    """A dimension: a folder, a git index and a git ref, over the object store of the run."""
 
     @property
     def base(self) -> Base:
-        """The start of the run."""
+        """The commit and the trees at the start of the run."""
         ...
 
     @property
@@ -52,7 +52,7 @@ class Workspace(Protocol):
         ...
 
     async def restore(self, tree: TreeId, *, set_aside: Path | None = None) -> None:
-        """Restore the folder to a tree; move other files to `set_aside`, if given."""
+        """Restore the folder to a tree; move other files to `set_aside` (default: remove)."""
         ...
 
     async def changed(self, since: TreeId, until: TreeId) -> Sequence[str]:
@@ -64,9 +64,9 @@ class Workspace(Protocol):
         ...
 
     async def diff(self, since: TreeId, until: TreeId, *, most: int, binary: bool = True) -> bytes:
-        """Return the first bytes of the patch between two trees, as `git apply` takes it.
+        """Return the first bytes of the patch between two trees, in the format of `git apply`.
 
-        Without `binary`, binary files are only reported as different.
+        Without `binary`, the patch only reports that binary files differ.
         """
         ...
 
@@ -75,20 +75,20 @@ class Workspace(Protocol):
         ...
 
     async def fork(self, name: str, tree: TreeId, *, shared: bool = False) -> "Workspace":
-        """Return the dimension of a name, made from a tree if it is new.
+        """Return the dimension with a name; a new one is made from a tree.
 
-        A shared dimension works in this folder, with an environment of its own.
+        A shared dimension uses this folder, with an environment of its own.
         """
         ...
 
     async def discard(self, name: str) -> None:
-        """Remove the folder of a dimension; its trees stay."""
+        """Remove the folder of a dimension; its trees remain in the object store."""
         ...
 
     async def adopt(self, trees: Sequence[TreeId], *, base: TreeId) -> Sequence[str]:
         """Replace the folder by one tree, or by several trees merged over their base.
 
-        Return the conflicting paths; with a conflict, nothing is changed.
+        Return the conflicting paths; if there are any, nothing is changed.
         """
         ...
 
@@ -113,15 +113,15 @@ class Spending(Protocol):
         ...
 
     def use(self, usage: Usage) -> None:
-        """Count the usage of a model call at once, however the stage ends.
+        """Count the usage of a model call now, so that it counts even if the stage fails.
 
-        The outcome of the stage may include the usage again: it counts once.
+        The outcome of the stage may include the same usage: it is not counted twice.
         """
         ...
 
 
 class Unlimited:
-    """Counts nothing and halts nothing, for stages without a run."""
+    """Counts nothing and never halts, for stages without a run."""
 
     def require_budget(self) -> None:
         """Return at once."""
@@ -134,7 +134,10 @@ UNLIMITED = Unlimited()
 
 
 class StageFiles(Protocol):
-    """The files of an attempt: written whole, redacted and limited in size."""
+    """The files of an attempt.
+
+    Each file is redacted, limited in size, and never visible half-written.
+    """
 
     def write(self, name: str, text: str) -> None:
         """Write a whole file."""
@@ -146,7 +149,7 @@ class StageFiles(Protocol):
 
 
 class Branches(Protocol):
-    """Walks the branches that begin at one attempt; a resumed branch continues where it was."""
+    """Runs the branches that begin at one attempt; after a resume, a branch continues."""
 
     @property
     def fork(self) -> Fork | None:
@@ -155,32 +158,32 @@ class Branches(Protocol):
 
     @property
     def at_once(self) -> int | None:
-        """The maximum number of branches at the same time; None means no limit."""
+        """The maximum number of branches that run at the same time; None means no limit."""
         ...
 
     async def walk(self, branch: Branch, *, isolated: bool) -> BranchEnd:
-        """Walk a branch to its end; an isolated branch has a workspace of its own.
+        """Run a branch to its end; an isolated branch has its own workspace.
 
-        A branch that has ended is not walked again; one that halts can be resumed.
+        A branch that has ended is not run again. A branch that halts can be resumed.
         """
         ...
 
     async def give_up(self, branch: Branch) -> BranchEnd:
-        """Cancel a branch that is not being walked now; it may have ended."""
+        """Cancel a branch that is not running now; it may have ended."""
         ...
 
     async def give_up_rest(self) -> None:
-        """Cancel every branch that began and has not ended, because the attempt is over."""
+        """Cancel every branch that has begun and not ended, because the attempt has ended."""
         ...
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One attempt at a node: everything that a handler or a backend may use.
+    """One attempt at a node, with everything that a handler or a backend may use.
 
-    `since` is the start of the visit, also after a crash. Without `children`, no pipeline can run
-    as part of the stage. With `is_shared`, other walks use the workspace at the same time.
-    `inherited` is the context from earlier stages.
+    `since` is the start of the visit, and stays the same after a crash. Without `children`, the
+    stage can run no child pipeline. With `is_shared`, other walks use the workspace at the same
+    time. `inherited` is the context from earlier stages.
     """
 
     node: Node
@@ -218,7 +221,7 @@ class Handler(Protocol):
 
 @dataclass(frozen=True)
 class ModelAnswer:
-    """The words of a model, and their usage."""
+    """The answer of a model, and its usage."""
 
     text: str
     usage: Usage = NOTHING_USED
@@ -228,24 +231,27 @@ class Backend(Protocol):
     """A way to do the work of a codergen stage."""
 
     async def run(self, stage: Stage, prompt: str) -> Outcome | str:
-        """Do the work of a prompt; text alone is the response of a success."""
+        """Do the work of a prompt.
+
+        If the model only answers in text, the text is the response of a success.
+        """
         ...
 
     async def answer(self, stage: Stage, prompt: str) -> ModelAnswer | Outcome:
-        """Answer a prompt in words, without tools or files; else return a failed outcome."""
+        """Answer a prompt in text, without tools or files, or return a failed outcome."""
         ...
 
     async def steer(self, stage_id: str, text: str) -> bool:
-        """Pass a message to the stage in flight; return whether the stage took it."""
+        """Pass a message to the running stage, and return whether the stage accepted it."""
         ...
 
 
 class Halted(Exception):
-    """The walk halts without an outcome; a resume repeats the stage."""
+    """The walk halts without an outcome; a resume repeats its stage."""
 
 
 class Parked(Halted):
-    """No one is there to answer a question: it waits in the journal."""
+    """No person is available to answer a question, so the question waits in the journal."""
 
     def __init__(self, question: Question) -> None:
         super().__init__(question.text)
@@ -253,7 +259,7 @@ class Parked(Halted):
 
 
 class Waiting(Halted):
-    """A question waits in the journal: this walk halts, other walks continue."""
+    """A question waits in the journal: this walk halts, while other walks continue."""
 
 
 class Exhausted(Waiting):
@@ -261,12 +267,12 @@ class Exhausted(Waiting):
 
 
 class Stopped(Halted):
-    """All walks halt: the run was canceled, or it cannot be recorded."""
+    """All walks halt, because the run was canceled or cannot be recorded."""
 
 
 @dataclass(frozen=True)
 class Parts:
-    """The parts that every handler is built from; no prompt may contain the secrets."""
+    """The parts that every handler is built from; no value of `secrets` may appear in a prompt."""
 
     backend: Backend
     interviewer: Interviewer
@@ -276,7 +282,7 @@ class Parts:
 
 @dataclass(frozen=True)
 class Child:
-    """A pipeline to run as a child; its name is its folder among the children of the run.
+    """A pipeline to run as a child; its name is its folder below `children/` of the run.
 
     Its file is relative to the pipeline that names it. With `is_shared`, other walks use its
     workspace at the same time.
@@ -290,7 +296,7 @@ class Child:
 
 @dataclass(frozen=True)
 class ChildEnd:
-    """The end of a child, with its context and its usage."""
+    """The end of a child, with its final context and its usage."""
 
     status: StageStatus
     reason: str = ""
@@ -300,7 +306,7 @@ class ChildEnd:
 
 @dataclass(frozen=True)
 class Telemetry:
-    """The observed state of a child: its status, its current node, its last outcome."""
+    """The state of a child as its parent sees it: status, current node, last outcome."""
 
     status: str
     outcome: str = ""
@@ -332,15 +338,15 @@ class ChildRun(Protocol):
         ...
 
     def telemetry(self) -> Telemetry:
-        """Return the observed state of the child."""
+        """Return the current state of the child."""
         ...
 
     async def steer(self, text: str) -> bool:
-        """Pass a message to the running stages and save it; return whether a stage took it."""
+        """Pass a message to the running stages, and save it; return whether a stage accepted it."""
         ...
 
     async def wait(self) -> ChildEnd:
-        """Wait for the end; raise Halted if the child halts before, to be resumed later.
+        """Wait for the end of the child; raise Halted if the child halts, to be resumed later.
 
         A canceled wait may be repeated.
         """
@@ -355,26 +361,26 @@ class ChildRuns(Protocol):
     """Runs the children of one run."""
 
     def has(self, name: str) -> bool:
-        """Return whether a child of that name has started."""
+        """Return whether a child with that name has started."""
         ...
 
     def start(
         self, child: Child, workspace: Workspace
     ) -> AbstractAsyncContextManager[ChildRun, bool | None]:
-        """Start the child of a name, or resume it; leaving the context halts it.
+        """Start the child with a name, or resume it; leaving the context halts the child.
 
-        Raises UsageError if the child or its inputs are invalid.
+        Raise UsageError if the child or its inputs are invalid.
         """
         ...
 
 
 class ParentRun(Protocol):
-    """The runs that a run is a child of."""
+    """The parent of a run, with its own parents."""
 
     def require_budget(self) -> None:
-        """Halt the walk if one of these runs has exhausted a budget, its children included."""
+        """Halt the walk if a parent run, its children included, has exhausted a budget."""
         ...
 
     def is_paused(self) -> bool:
-        """Return whether one of these runs is paused: then no stage of this run begins."""
+        """Return whether a parent run is paused: then no stage of this run begins."""
         ...

@@ -1,4 +1,7 @@
-"""`checkpoint.json`: the state of a run at one line of its journal, so that opening is fast."""
+"""`checkpoint.json`: the state of a run at one line of its journal.
+
+With it, opening a run reads only the later lines of the journal.
+"""
 
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
@@ -36,7 +39,7 @@ _POSITION = "position"
 
 @dataclass(frozen=True)
 class Position:
-    """The offset of a line of the journal, and the head of the chain before it."""
+    """The offset of a line in the journal, and the head of the hash chain before that line."""
 
     offset: int
     before: ChainHead
@@ -44,9 +47,10 @@ class Position:
 
 @dataclass(frozen=True)
 class RestoredState:
-    """The state of a run, read from its journal and checkpoint, and the head of the chain.
+    """The state of a run, read from its journal and checkpoint, and the head of the hash chain.
 
-    `last_activity` is the time of the last event of a stage: an interrupted process ended then.
+    `last_activity` is the time of the last event of a stage: an interrupted process counts as ended
+    then.
     """
 
     state: RunState
@@ -57,7 +61,7 @@ class RestoredState:
 
     @property
     def at_rest(self) -> RunState:
-        """The state without a running process: no stage takes any more time."""
+        """The state without a running process: the time used by stages no longer grows."""
         return changed(self.state, walks=stop_walks(self.state.walks, self.last_activity))
 
 
@@ -70,7 +74,10 @@ class CheckpointText:
 
 
 def render_checkpoint(state: JsonObject, now: datetime, at: Position) -> CheckpointText:
-    """Return the checkpoint of a state; the journal can replace it, so it is not synced."""
+    """Return the checkpoint of a state.
+
+    The journal can replace a lost checkpoint, so the file is not synced to the disk.
+    """
     return _write({"timestamp": now.isoformat(), **state}, at)
 
 
@@ -88,13 +95,13 @@ def open_journal(journal: Path, checkpoint: Path) -> RestoredState:
     try:
         return _open(journal, checkpoint)
     except VerificationError:
-        # The first invalid line from the start of the journal is the better message.
+        # Verify from the start: the first invalid line gives the better message.
         verify_journal(journal)
         raise
 
 
 def verify_journal(journal: Path, *, heads: Collection[str] = ()) -> frozenset[str]:
-    """Verify a journal from its first line; return the given hashes that no line has."""
+    """Verify a journal from its first line, and return those hashes in `heads` that no line has."""
     missing = set(heads)
     if journal.exists():
         require_intact(verify(_passing(journal, missing)), str(journal))
@@ -105,7 +112,7 @@ def _passing(journal: Path, missing: set[str]) -> Iterator[bytes]:
     """Yield the lines of a journal, and remove the hash of each verified line from `missing`."""
     for line in read_lines(journal):
         yield line.content
-        # A line is verified when the next one is requested. Most lines are not parsed.
+        # `verify` has checked a line when it requests the next one. Most lines are not parsed.
         if any(one.encode() in line.content for one in missing):
             missing.discard(_event(line).hash)
 
@@ -140,7 +147,7 @@ def _verified(journal: Path, lines: Sequence[JournalLine], at: Position) -> Chai
 def _folded(
     state: RunState, lines: Sequence[JournalLine], last_activity: datetime
 ) -> tuple[RunState, datetime]:
-    """Return the state after some lines, and the time of the last stage event."""
+    """Return the state after some more lines, and the time of the last stage event."""
     for line in lines:
         event = _event(line)
         state = fold(state, event)
@@ -184,7 +191,7 @@ def _read(checkpoint: Path) -> str | None:
 
 
 def _take_apart(text: str, checkpoint: Path) -> tuple[dict[str, Json], Position, str]:
-    """Return the content of a checkpoint, its position and its hash."""
+    """Return the content of a checkpoint, its position in the journal, and its hash."""
     try:
         record = parse_json(text)
     except NotCanonical as cause:

@@ -1,7 +1,7 @@
-"""The events of the engine, one class an event type, and the log that writes them.
+"""The event types of the engine, one class each, and the log that writes events.
 
-The name of a class is the event type, its fields are the data. Node, visit and attempt are in the
-envelope. Handlers emit events of other types.
+The name of a class is the event type; its fields are the data of the event. Node, visit and attempt
+are in the envelope of the event. Handlers emit events of other types.
 """
 
 from collections.abc import Callable
@@ -25,7 +25,7 @@ from attractor.engine.storage.secrets import Redactor
 
 @dataclass(frozen=True)
 class PipelineStarted:
-    """The walk begins, with this progress."""
+    """The walk begins with this progress."""
 
     name: str
     id: str
@@ -37,8 +37,9 @@ class PipelineStarted:
 class RunForked:
     """The run continues another run from the state before a visit of a node.
 
-    `seq` and `hash` identify the last event of the other run that counts. `begun` counts the visits
-    of each node there, `given` the answers of each interviewer.
+    `seq` and `hash` identify the last event of the other run that belongs to this run too. `begun`
+    has the number of visits of each node up to there, `given` the number of answers of each
+    interviewer.
     """
 
     parent: str
@@ -53,7 +54,7 @@ class RunForked:
 
 @dataclass(frozen=True)
 class RunRestarting:
-    """Another run is to continue this run at a node (ruling R7)."""
+    """Another run will continue this run at a node (ruling R7)."""
 
     run_id: str
     node: str
@@ -62,11 +63,11 @@ class RunRestarting:
 
 @dataclass(frozen=True)
 class RunRestarted:
-    """The run continues another run that reached an edge with `loop_restart`.
+    """The run continues another run that followed an edge with `loop_restart`.
 
-    `restart` counts the runs before it. `seq` and `hash` identify the last event of the other run
-    that counts. `begun` counts the visits of each node in all of them, `given` the answers of each
-    interviewer.
+    `restart` is the number of runs before this one. `seq` and `hash` identify the last event of the
+    other run that belongs to this run too. `begun` has the number of visits of each node in all
+    these runs, `given` the number of answers of each interviewer.
     """
 
     parent: str
@@ -101,7 +102,7 @@ class PipelineFailed:
 class RunResumed:
     """Another process resumes the run, from the tree in the journal.
 
-    `heard` is the time of the last stage event before it: the earlier process ended then.
+    `heard` is the time of the last stage event: the earlier process counts as ended then.
     """
 
     next_node: str
@@ -127,7 +128,7 @@ class RunStatusChanged:
 
 
 class Action(StrEnum):
-    """The action that a person orders."""
+    """An action that a person orders for a run."""
 
     ANSWER = "answer"
     PAUSE = "pause"
@@ -138,7 +139,7 @@ class Action(StrEnum):
 
 @dataclass(frozen=True)
 class OperatorAction:
-    """An order of a person for the run; `order` is its file in the inbox."""
+    """A person's order for the run; `order` is the name of its file in the inbox."""
 
     action: str
     by: str
@@ -151,7 +152,7 @@ class OperatorAction:
 
 @dataclass(frozen=True)
 class StageStarted:
-    """An attempt begins; one that may use a model has a fidelity."""
+    """An attempt begins. If the stage may use a model, it has a fidelity."""
 
     name: str
     index: int
@@ -161,7 +162,7 @@ class StageStarted:
 
 @dataclass(frozen=True)
 class FidelityDegraded:
-    """A stage gets a lower fidelity, because its conversation was lost."""
+    """A stage gets a lower fidelity, because the conversation of its thread was lost."""
 
     wanted: str
     fidelity: str
@@ -171,14 +172,14 @@ class FidelityDegraded:
 
 @dataclass(frozen=True)
 class ModelUsed:
-    """A model answered a stage: the usage counts, however the stage ends."""
+    """A model answered a stage. The usage counts even if the stage fails."""
 
     usage: dict[str, Json]
 
 
 @dataclass(frozen=True)
 class StageCompleted:
-    """An attempt ended without failing; `usage` is its model usage, if any."""
+    """An attempt ended without a failure; `usage` is its model usage, if any."""
 
     name: str
     index: int
@@ -213,7 +214,7 @@ class StageRetrying:
 
 @dataclass(frozen=True)
 class QuestionAsked:
-    """A question is asked; from now on anyone may answer it."""
+    """A question is asked; from now on, any terminal may answer it."""
 
     question: dict[str, Json]
 
@@ -228,14 +229,14 @@ class QuestionSettled:
 
 @dataclass(frozen=True)
 class StageParked:
-    """A question waits for a person, without a process."""
+    """A stage stopped to wait for an answer; no process needs to run meanwhile."""
 
     question: dict[str, Json]
 
 
 @dataclass(frozen=True)
 class EdgeSelected:
-    """An edge was selected, with its reason and the fate of every candidate."""
+    """An edge was selected; the event has the reason and the fate of each candidate."""
 
     target: str
     reason: str
@@ -246,7 +247,7 @@ class EdgeSelected:
 
 @dataclass(frozen=True)
 class ParallelBranchStarted:
-    """A branch begins in its parent walk, with updates to the context."""
+    """A branch begins, with updates to the context that it takes from its parent walk."""
 
     branch: str
     index: int
@@ -280,7 +281,7 @@ class BudgetWarning:
 
 @dataclass(frozen=True)
 class CheckpointSaved:
-    """The change of a stage; `checkpoint` is the hash of checkpoint.json if it was rewritten."""
+    """The change by a stage; `checkpoint` is the hash of checkpoint.json if that was rewritten."""
 
     node_id: str
     step: dict[str, Json] | None
@@ -289,7 +290,7 @@ class CheckpointSaved:
 
 @dataclass(frozen=True)
 class FilesLeftOut:
-    """New files in the workspace that are not in the tree of a stage.
+    """New files in the workspace that a snapshot left out of the tree.
 
     Long lists are truncated; the counts include all files. `refused` has a reason for each file.
     """
@@ -302,7 +303,7 @@ class FilesLeftOut:
 
 @dataclass(frozen=True)
 class TornLineDropped:
-    """A process that died left an incomplete line, which was removed."""
+    """The incomplete last line of the journal, left by a process that died, was removed."""
 
     offset: int
     length: int
@@ -339,7 +340,7 @@ EngineEvent: TypeAlias = (
 
 
 PLAIN = (StageStarted, StageCompleted, EdgeSelected, CheckpointSaved)
-"""The events of each stage: their data is checked before, so it is plain JSON."""
+"""The events of every stage. Their data is known to be plain JSON, so it is not checked again."""
 
 
 OUTCOME_ASSUMED = "OutcomeAssumed"
@@ -355,7 +356,7 @@ THREAD_CONTINUED = "ThreadContinued"
 
 
 THREAD_RESTORED = "ThreadRestored"
-"""The event type of a stage that continues a conversation restored from files."""
+"""The event type of a stage that continues a conversation rebuilt from saved files."""
 
 
 THREAD_SHORTENED = "ThreadShortened"
@@ -363,7 +364,7 @@ THREAD_SHORTENED = "ThreadShortened"
 
 
 ENGINE_KINDS = frozenset(kind.__name__ for kind in EngineEvent.__args__)
-"""The event types that only the engine writes: the state of a run is folded from them."""
+"""The event types that only the engine may write: the state of a run is computed from them."""
 
 
 def kind_of(happening: EngineEvent) -> str:
@@ -390,21 +391,21 @@ class EventLog:
 
     @property
     def torn(self) -> TornLine | None:
-        """The incomplete line of a process that died, which was removed on opening."""
+        """The incomplete last line of a process that died; it was removed on opening."""
         return self._journal.torn
 
     @property
     def head(self) -> ChainHead:
-        """The head of the chain."""
+        """The head of the hash chain."""
         return self._head
 
     @property
     def offset(self) -> int:
-        """The offset after the last line."""
+        """The offset at which the next line will be written."""
         return self._journal.offset
 
     def continue_from(self, head: ChainHead) -> None:
-        """Set the head of the chain, after the lines were verified."""
+        """Set the head of the hash chain, after the existing lines were verified."""
         self._head = head
 
     def append(
@@ -416,9 +417,10 @@ class EventLog:
         sync: bool = False,
         is_plain: bool = False,
     ) -> Event:
-        """Write one event; without `sync`, a power failure may lose it until the next sync.
+        """Write one event.
 
-        `is_plain` skips the check for valid JSON.
+        Without `sync`, a power failure may lose the event until the next sync. `is_plain` skips the
+        check for valid JSON.
         """
         with self._lock:
             event = Event(
@@ -439,7 +441,7 @@ class EventLog:
             return sealed
 
     def _sealed(self, event: Event, *, is_plain: bool) -> tuple[Event, ChainLink]:
-        """Chain an event; secrets are searched for in the line as it would be written."""
+        """Add an event to the hash chain, redacted if its line contains a secret."""
         try:
             link = seal(event.to_record(), self._head, is_plain=is_plain)
         except NotCanonical:
@@ -450,14 +452,14 @@ class EventLog:
         return event, link
 
     def sync(self) -> None:
-        """Make all events durable; others may be written meanwhile."""
+        """Sync all events to the disk; other threads may write meanwhile."""
         self._journal.sync()
 
     def subscribe(self, callback: Callable[[Event | Missed], None]) -> Subscription[Event]:
-        """Call a function for each event from now on."""
+        """Call a function for each event that is written from now on."""
         return self._broadcast.subscribe(callback)
 
     def close(self) -> None:
-        """Let another process write, and deliver the remaining events to subscribers."""
+        """Release the journal, and deliver the remaining events to subscribers."""
         self._journal.close()
         self._broadcast.close()

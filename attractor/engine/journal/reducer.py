@@ -1,4 +1,4 @@
-"""Rebuilds the state of a run from its journal."""
+"""Computes the state of a run from the events in its journal."""
 
 from collections.abc import Callable, Mapping
 
@@ -45,7 +45,7 @@ def fold(state: RunState, event: Event) -> RunState:
 
 
 def fold_step(state: RunState, event: Event, step: Step) -> RunState:
-    """Return the state of a run after the event of a step, without reading the step back."""
+    """Return the state of a run after the event of a step, without parsing the step again."""
     walk = _walk(state, event)
     progress, walks = join_visit(state.walks, event.branch or MAIN, step.visit)
     after = changed(
@@ -112,8 +112,7 @@ def _stage_started(state: RunState, event: Event, data: Fields) -> RunState:
         )
     after = _with(state, event, changed(walk, in_flight=flight))
     if before is not None:
-        # The question about its interruption is settled; the next interruption asks another
-        # question.
+        # The question about this interruption is settled; a later interruption asks a new question.
         answers = without_answers(state.answers, [before.interruption])
         begins = drop_question(_walk(after, event), before.interruption)
         after = changed(_with(after, event, begins), answers=answers)
@@ -123,7 +122,7 @@ def _stage_started(state: RunState, event: Event, data: Fields) -> RunState:
 
 
 def _attempt_ended(state: RunState, event: Event, data: Fields) -> RunState:
-    """Count the usage of an attempt, however it ended: it may be retried."""
+    """Count the usage of an attempt, also of one that is retried later."""
     walk = _walk(state, event)
     if walk.in_flight is None:
         return state
@@ -154,7 +153,7 @@ def _stage_retrying(state: RunState, event: Event, data: Fields) -> RunState:
 
 def _asked(state: RunState, event: Event, data: Fields) -> RunState:
     question = question_from_record(data.inner("question"))
-    # A question that is asked again keeps its deadline; the earlier answer was invalid.
+    # A question that is asked again keeps its first deadline; the earlier answer was invalid.
     after = _with(state, event, put_question(_walk(state, event), question))
     return changed(after, answers=without_answers(state.answers, [question.id]))
 
@@ -163,12 +162,12 @@ def _settled(state: RunState, event: Event, data: Fields) -> RunState:
     walk, id_ = _walk(state, event), data.text("question")
     answer = answer_from_record(data.inner("answer"))
     if is_of_child(walk, id_):
-        # From here on, the journal of the child has the question.
+        # From this event on, the journal of the child has the question too.
         state_without = changed(state, answers=without_answers(state.answers, [id_]))
         after = _with(state_without, event, drop_question(walk, id_))
     else:
         after = changed(state, answers={**state.answers, id_: answer})
-    # An answer in the inbox was not given by an interviewer.
+    # An answer from the inbox did not come from an interviewer, so it is not counted.
     if not answer.by or id_ in state.answers:
         return after
     return changed(
@@ -184,7 +183,7 @@ def _saved(state: RunState, event: Event, data: Fields) -> RunState:
 
 
 def _walk(state: RunState, event: Event, key: str | None = None) -> WalkState:
-    """Return the walk of an event."""
+    """Return the walk that an event belongs to."""
     key = (event.branch or MAIN) if key is None else key
     if key not in state.walks:
         raise RecordBroken(f"event {event.seq} belongs to an unknown walk")
@@ -230,7 +229,7 @@ def _interrupted(state: RunState, event: Event, data: Fields) -> RunState:
 
 def _resumed(state: RunState, event: Event, data: Fields) -> RunState:
     heard = data.time("heard") if data.text("heard") else LONG_AGO
-    # The resumed run may have larger budgets, so it warns again.
+    # Forget the warnings: the resumed run may have larger budgets, and warns again.
     return changed(state, stopped="", warned=(), walks=stop_walks(state.walks, heard))
 
 

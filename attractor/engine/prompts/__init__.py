@@ -1,1 +1,1 @@
-"""The context that a prompt carries: fidelity, preamble, templates."""
+"""The context in a prompt: fidelity, preamble, templates."""

@@ -1,4 +1,4 @@
-"""The task that a node gives to a model, and the context that the stage inherits."""
+"""The kind of task that a node gives to a model, and the context that its stage inherits."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import field
@@ -11,11 +11,11 @@ from attractor.language.graph.builder import derived_class
 from attractor.language.graph.graph import DEFAULT_FIDELITY, Fidelity, Graph, Node, resolve_fidelity
 
 STEER_ACTION = "steer"
-"""The action of a manager loop that uses a model."""
+"""The action of a manager loop that lets a model advise its child."""
 
 
 class ModelTask(StrEnum):
-    """The task that a node gives to a model."""
+    """The kind of task that a node gives to a model."""
 
     NOTHING = "nothing"
     AN_ANSWER = "an answer"
@@ -38,9 +38,10 @@ _BY_PROMPT = {"parallel.fan_in": ModelTask.AN_ANSWER, "stack.manager_loop": Mode
 
 
 def model_task(node: Node, type_: str = "") -> ModelTask:
-    """Return the task of a node, by its type or the type that executes it.
+    """Return the kind of task of a node.
 
-    A custom type may give any task.
+    `type_` is the type that executes the node (default: its own type). A custom type may give any
+    task.
     """
     type_ = type_ or node.type
     if type_ not in _BY_PROMPT:
@@ -52,7 +53,7 @@ def model_task(node: Node, type_: str = "") -> ModelTask:
 
 
 def is_conversation_turn(node: Node) -> bool:
-    """Return whether the stage is a turn of a conversation."""
+    """Return whether a stage of this node continues the conversation of its thread."""
     return _BY_TYPE.get(node.type, ModelTask.ANYTHING) is not ModelTask.NOTHING and (
         node.type not in _BY_PROMPT
     )
@@ -64,7 +65,7 @@ DEGRADED = Fidelity.SUMMARY_HIGH
 
 @dataclass(frozen=True)
 class StageArrival:
-    """How a walk arrived at a stage: the edge, and the stages before.
+    """The edge by which a walk arrived at a stage, and the stages before.
 
     `previous` is the node before, `thread` the thread of the last stage that used a model.
     """
@@ -77,7 +78,7 @@ class StageArrival:
 
 @dataclass(frozen=True)
 class StageFidelity:
-    """The fidelity of a stage, and under `full` its thread."""
+    """The fidelity of a stage; with fidelity `full`, also its thread."""
 
     fidelity: Fidelity = DEFAULT_FIDELITY
     thread: str = ""
@@ -88,7 +89,7 @@ def resolve(
 ) -> StageFidelity:
     """Return the fidelity and the thread of a stage.
 
-    `around` has the subgraph class of each node.
+    `around` has, for each node, the class of its subgraph.
     """
     fidelity = resolve_fidelity(graph, node, arrival.edge_fidelity)
     if fidelity is not Fidelity.FULL:
@@ -99,10 +100,10 @@ def resolve(
 def resolve_thread(
     graph: Graph, node: Node, arrival: StageArrival, around: Mapping[str, str]
 ) -> str:
-    """Return the thread of a stage: of its node, its edge, the graph, or a derived one.
+    """Return the thread of a stage, named by its node, its edge, the graph or its subgraph.
 
-    Without a name, the thread of the stage before continues; without one, a new thread is named
-    after the node before.
+    If none of them names a thread, the thread of the earlier stage continues. Without an earlier
+    thread, a new one is named after the node before.
     """
     return (
         node.attributes.text("thread_id")
@@ -116,7 +117,7 @@ def resolve_thread(
 
 
 def subgraph_classes(graph: Graph) -> Mapping[str, str]:
-    """Return the class that the nearest labelled subgraph gives to each of its nodes."""
+    """Return the class of each node in a labelled subgraph, from the nearest such subgraph."""
     classes: list[str] = []
     around: dict[str, str] = {}
     for subgraph in graph.subgraphs:
@@ -133,7 +134,7 @@ MOST_HELD = 100
 
 @dataclass
 class _Held:
-    """One conversation, now and at the start of the current visit."""
+    """A conversation now, and as it was at the start of the current visit."""
 
     conversation: object | None = None
     before: object | None = None
@@ -141,31 +142,31 @@ class _Held:
 
 
 class Thread:
-    """The conversation of a stage, as a value of its backend."""
+    """The conversation of a stage, as an opaque value of its backend."""
 
     def __init__(self, name: str, held: _Held | None = None) -> None:
         self.name = name
         self._held = held or _Held()
 
     def recall(self) -> object | None:
-        """Return the conversation that the last stage of the thread left, if there is one."""
+        """Return the conversation up to the last stage of the thread, or None."""
         return self._held.conversation
 
     def keep(self, conversation: object) -> None:
-        """Keep the conversation, an immutable value, for the next stage."""
+        """Store the conversation, an immutable value, for the next stage."""
         self._held.conversation = conversation
 
     def restore(self, conversation: object) -> None:
-        """Restore a lost conversation, as if the current visit had begun with it."""
+        """Set a conversation that was lost, as if the current visit had begun with it."""
         self._held.conversation = self._held.before = conversation
 
 
 class Threads:
     """The conversations of one run in memory, by walk and thread.
 
-    A branch continues a copy of the conversation of the walk around it; no walk continues the
-    conversation of a branch. After a resume, conversations are lost unless they are restored from
-    the files of their stages.
+    A branch continues a copy of its parent walk's conversation; a parent never continues the
+    conversation of a branch. A resume loses all conversations, except those that can be restored
+    from the files of their stages.
     """
 
     def __init__(self, *, most: int = MOST_HELD) -> None:
@@ -175,7 +176,10 @@ class Threads:
     def take(
         self, name: str, walks: Sequence[str], *, visit: str, starts_over: bool = False
     ) -> Thread:
-        """Return the thread for an attempt; if that starts over, as its visit began."""
+        """Return the thread for an attempt.
+
+        With `starts_over`, its conversation is again the one at the start of the visit.
+        """
         own = (walks[0], name)
         held = self._held.pop(own, None) or _Held(self._around(name, walks))
         if held.visit != visit:
@@ -188,7 +192,7 @@ class Threads:
         return Thread(name, held)
 
     def forget(self, walk: str) -> None:
-        """Drop the conversations of a walk that is over."""
+        """Drop the conversations of a walk that has ended."""
         for key in [one for one in self._held if one[0] == walk]:
             del self._held[key]
 
@@ -201,7 +205,7 @@ class Threads:
 class InheritedContext:
     """The preamble and the thread that a stage inherits from earlier stages.
 
-    A backend continues the conversation in the thread, and keeps the new one there.
+    A backend continues the conversation of the thread, and stores the new conversation there.
     """
 
     fidelity: Fidelity = DEFAULT_FIDELITY
@@ -210,7 +214,7 @@ class InheritedContext:
 
     @cached_property
     def preamble(self) -> str:
-        """The text before the prompt; in a continued conversation, only the news."""
+        """Return the text before the prompt; in a continued conversation, only later events."""
         if self.fidelity is not Fidelity.FULL:
             return write_preamble(self.fidelity, self.remembered)
         if self.thread is None or self.thread.recall() is None:
@@ -219,7 +223,7 @@ class InheritedContext:
 
     @cached_property
     def summary(self) -> str:
-        """The summary that replaces a conversation, or its older part."""
+        """Return the summary that replaces a conversation, or the older part of one."""
         return write_preamble(DEGRADED, self.remembered)
 
 

@@ -1,7 +1,6 @@
-"""Writes the preamble of a stage from the last stages and the context, in bounded length.
+"""Writes the preamble of a stage from the last stages and the context, within a maximum length.
 
-The same values give the same text. However long the run is, the text has a maximum length: omitted
-parts are counted, not listed.
+The same values give the same text. Parts that do not fit are counted, not listed.
 """
 
 from collections import Counter
@@ -37,7 +36,7 @@ _ENGINES_PREFIXES = ("graph.", "internal.", "stack.", "growth.")
 
 @dataclass(frozen=True)
 class StageNote:
-    """A visit that has ended: its outcome in few words, and the tools it called."""
+    """A visit that has ended: its outcome, in a few words, and the calls of each tool."""
 
     node: str
     visit: int
@@ -49,7 +48,7 @@ class StageNote:
 
 @dataclass(frozen=True)
 class Past:
-    """The last visits, the number of visits by outcome, and the context keys written last.
+    """The past of a walk: its last visits, their number by outcome, and its newest context keys.
 
     `values` is the number of context keys that a preamble may list.
     """
@@ -69,7 +68,7 @@ NOTHING_PAST = Past()
 
 
 def is_listed(key: str) -> bool:
-    """Return whether a preamble may list a context key; the engine's own keys are left out."""
+    """Return whether a preamble may list a context key; it never lists keys of the engine."""
     return key not in _ENGINES_OWN and not key.startswith(_ENGINES_PREFIXES)
 
 
@@ -91,9 +90,9 @@ def remember(past: Past, note: StageNote) -> Past:
 
 
 def join_past(before: Past, branches: Iterable[Past]) -> Past:
-    """Return the past of a walk with the pasts of its branches added.
+    """Return the past of a walk, with the pasts of its branches added.
 
-    The conversation of a branch is never continued, so its threads are left out.
+    The threads of branches are left out, because no conversation of a branch is continued.
     """
     outcomes, notes = Counter(before.outcomes), list(before.notes)
     for branch in branches:
@@ -165,7 +164,7 @@ TASK = "# Your task"
 _LETTERS_PER_TOKEN = 4
 
 
-# For the headings and the counts of omitted parts.
+# Tokens for the headings and for the counts of omitted parts.
 _FRAME_TOKENS = 60
 
 
@@ -181,7 +180,7 @@ class PreambleInput:
 
 @dataclass(frozen=True)
 class PreambleLimits:
-    """The limits of a preamble: tokens in all, number of stages and values."""
+    """The limits of a preamble: tokens in total, number of stages, number of values."""
 
     tokens: int
     stages: int = 0
@@ -198,7 +197,7 @@ PREAMBLE_LIMITS: Mapping[Fidelity, PreambleLimits] = {
     Fidelity.SUMMARY_MEDIUM: PreambleLimits(1500, stages=15, values=20, value=240),
     Fidelity.SUMMARY_HIGH: PreambleLimits(3000, stages=40, values=40, value=800, has_tools=True),
 }
-"""The limits for each fidelity; `full` has its conversation instead (attractor-spec 5.4)."""
+"""The limits of each fidelity; `full` has its conversation instead (attractor-spec 5.4)."""
 
 
 _NEWS = PreambleLimits(1500, stages=20, values=8, value=400)
@@ -214,7 +213,7 @@ def estimate_tokens(text: str) -> int:
 
 
 def write_preamble(fidelity: Fidelity, remembered: PreambleInput) -> str:
-    """Return the preamble for a new session; empty if there is nothing to tell."""
+    """Return the preamble for a new session, or an empty text without earlier stages."""
     measure = PREAMBLE_LIMITS[fidelity]
     past = remembered.past
     if fidelity is not Fidelity.TRUNCATE and not (past.total or past.keys):
@@ -228,7 +227,7 @@ def write_preamble(fidelity: Fidelity, remembered: PreambleInput) -> str:
 
 
 def write_news(thread: str, remembered: PreambleInput) -> str:
-    """Return the stages since the last stage of a thread; empty if there are none."""
+    """Return a text about the stages since the last stage of a thread; empty if there are none."""
     notes, past = list[StageNote](), remembered.past
     for note in reversed(past.notes):
         if note.thread == thread:
@@ -254,7 +253,7 @@ class _Room:
         self.left = tokens
 
     def takes(self, line: str, *, keep: int = 0) -> bool:
-        """Take the tokens of a line, if enough remain besides those to keep."""
+        """Use the tokens of a line, and return True, if at least `keep` tokens remain after it."""
         size = estimate_tokens(line) + 1
         if size > self.left - keep:
             return False
@@ -263,7 +262,7 @@ class _Room:
 
 
 def _head(remembered: PreambleInput, measure: PreambleLimits, room: _Room) -> Iterator[str]:
-    """Yield the goal, the run and the counts."""
+    """Yield the lines with the goal, the run and the number of stages."""
     if remembered.goal:
         yield _fitting("Goal: ", remembered.goal, min(room.left * 3 // 4, 400), room)
     if remembered.run_id:
@@ -275,7 +274,7 @@ def _head(remembered: PreambleInput, measure: PreambleLimits, room: _Room) -> It
 
 
 def _fitting(name: str, text: str, tokens: int, room: _Room) -> str:
-    """Return a line truncated to a number of tokens."""
+    """Return a line, truncated to a number of tokens."""
     letters = max(tokens, 1) * _LETTERS_PER_TOKEN
     line = name + one_line(text, letters)
     if (size := estimate_tokens(line)) > tokens:
@@ -287,7 +286,7 @@ def _fitting(name: str, text: str, tokens: int, room: _Room) -> str:
 def _stages(
     notes: Sequence[StageNote], total: int, measure: PreambleLimits, room: _Room, *, share: float
 ) -> Sequence[str]:
-    """Return the last stages that fit, the latest at the end."""
+    """Return lines for the last stages, as many as fit, the latest at the end."""
     keep, lines = int(room.left * (1 - share)), list[str]()
     for note in reversed(notes[-measure.stages :] if measure.stages else ()):
         line = _of_stage(note, measure)
@@ -312,7 +311,7 @@ def _of_stage(note: StageNote, measure: PreambleLimits) -> str:
 
 
 def _values(remembered: PreambleInput, measure: PreambleLimits, room: _Room) -> Sequence[str]:
-    """Return the values written last that fit, the latest first."""
+    """Return lines for the values written last, as many as fit, the latest first."""
     keys, context = remembered.past.keys, remembered.context
     there = [key for key in reversed(keys) if context.get(key) is not None]
     lines: list[str] = []

@@ -1,4 +1,7 @@
-"""Renders Jinja2 templates of prompts at each visit; values are never rendered again (L8)."""
+"""Renders Jinja2 templates of prompts at each visit.
+
+Values are inserted as they are, and not rendered as templates (L8).
+"""
 
 from collections.abc import Mapping
 from typing import Any, cast
@@ -9,7 +12,7 @@ from jinja2.sandbox import SandboxedEnvironment
 from attractor.base.json import Json
 from attractor.engine.errors import TemplateFailed
 
-# A loop in a small template can produce any amount of text.
+# Limited, because a loop in a small template can produce any amount of text.
 _LONGEST = 1_000_000
 
 
@@ -33,7 +36,7 @@ def render_prompt(
 
 
 def _nested(flat: Mapping[str, Json]) -> dict[str, Any]:
-    """Return values by key, and the values of dotted keys nested as well."""
+    """Return the values; each value with a dotted key is also reachable by nested attributes."""
     nested: dict[str, Any] = {}
     for key, value in flat.items():
         *folders, last = key.split(".")

@@ -6,12 +6,12 @@ _PREFIX = re.compile(r"\A\s*(?:\[(\w+)\]\s*|(\w)\)\s+|(\w)\s+-\s+)(?=\S)")
 
 
 def normalize_label(label: str) -> str:
-    """Return a label in the form that is compared: lower case, without its accelerator."""
+    """Return a label as it is compared: in lower case, without its accelerator."""
     return _PREFIX.sub("", label, count=1).strip().lower()
 
 
 def accelerator(label: str) -> str:
-    """Return the accelerator of a label: `[Y] Yes`, `Y) Yes`, `Y - Yes`, else its first letter."""
+    """Return the accelerator of a label: Y in `[Y] Yes`, `Y) Yes`, `Y - Yes`, else its initial."""
     prefix = _PREFIX.match(label)
     key = next(filter(None, prefix.groups())) if prefix else label.strip()[:1]
     return key.upper()

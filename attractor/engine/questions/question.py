@@ -35,10 +35,10 @@ class Option:
 
 @dataclass(frozen=True)
 class EnclosingBranch:
-    """A branch that a question is asked in, with its item if the branch is one of a `for_each`.
+    """A branch that contains a question; in a `for_each`, with its item.
 
-    The key is the branch in events, the name its name at the node it begins at. The index begins
-    with 1.
+    The key is the id of the branch in events; the name is its name at the node where it begins. The
+    index counts from 1.
     """
 
     key: str
@@ -54,8 +54,8 @@ class Question:
     """A question to a person; its id names node, visit and attempt (attractor-spec 6.2).
 
     If a stage asks several questions, their ids have a suffix: `gate@1.1#name`. The default is the
-    answer on a time-out, or on Enter. `targets` in the metadata are other names of the options. The
-    run adds `within`: the branches that the question is asked in, from the outermost.
+    answer after a time-out, or if a person presses Enter. `targets` in the metadata are other names
+    of the options. `within` are the branches that contain the question, the outermost first.
     """
 
     id: str
@@ -71,7 +71,7 @@ class Question:
 
 
 class AnswerKind(StrEnum):
-    """How a question was settled."""
+    """The way in which a question was settled."""
 
     GIVEN = "given"
     TIMEOUT = "timeout"
@@ -83,7 +83,7 @@ class Answer:
     """The answer to a question, and its author (attractor-spec 6.3).
 
     The value is the key of an option, `yes`, `no` or free text; after a time-out it is the default.
-    The text is the answer in the person's words.
+    The text is the input of the person.
     """
 
     kind: AnswerKind
@@ -94,7 +94,10 @@ class Answer:
 
 
 class Interviewer(Protocol):
-    """A way to ask a person; `park` raises Parked."""
+    """A way to ask a person.
+
+    `ask` may raise Parked: then the question waits in the journal.
+    """
 
     async def ask(self, question: Question) -> Answer:
         """Ask a question, and wait for the answer."""
@@ -146,7 +149,7 @@ def question_from_record(fields: Fields) -> Question:
 
 
 def within_from_record(fields: Fields) -> tuple[EnclosingBranch, ...]:
-    """Read the branches of a question from its record."""
+    """Read the branches that contain a question from its record."""
     if not fields.has("within"):
         return ()
     return tuple(_within_from_record(one) for one in fields.inners("within"))
@@ -215,15 +218,15 @@ def _option_from_record(fields: Fields) -> Option:
 
 
 OF_CHILD = "/"
-"""The separator between the id of an attempt and the id of its child's question."""
+"""The separator between the id of an attempt and the id of a question that its child asks."""
 
 
 BESIDES = "#"
-"""The separator between the id of an attempt and the name of one of its questions."""
+"""The separator between the id of an attempt and the name of one of its several questions."""
 
 
 def of_child(name: str, question: Question) -> Question:
-    """Return a child's question with the id that it has in the parent run."""
+    """Return the question of a child with its id in the parent run."""
     prefix = f"{name}{OF_CHILD}"
     within = tuple(replace(one, key=prefix + one.key) for one in question.within)
     return replace(question, id=prefix + question.id, within=within)
@@ -235,7 +238,7 @@ async def ask_each(interviewer: Interviewer, questions: Sequence[Question]) -> S
 
 
 TARGETS = "targets"
-"""The key in the metadata of a question for the target node of each option."""
+"""The metadata key of a question for the target nodes of its options."""
 
 
 LONGEST_WORDS = 200
@@ -251,12 +254,15 @@ T = TypeVar("T")
 
 
 def fold_words(text: str) -> str:
-    """Return words in the form that is compared: stripped and case-folded."""
+    """Return a text as it is compared: stripped and case-folded."""
     return text.strip().casefold()
 
 
 def pick_match(said: str, among: Iterable[T], readings: Sequence[Callable[[T], str]]) -> T | None:
-    """Return the only candidate that matches, by the first reading with a match."""
+    """Return the candidate that matches, by the first reading that matches any candidate.
+
+    If the reading matches several candidates, return None.
+    """
     words, those = fold_words(said), list(among)
     for read in readings:
         meant = [one for one in those if words and fold_words(read(one)) == words]
@@ -267,7 +273,7 @@ def pick_match(said: str, among: Iterable[T], readings: Sequence[Callable[[T], s
 
 
 def find_option(said: str, question: Question) -> Option | None:
-    """Return the option that matches by its key, its label or its target, if there is one."""
+    """Return the option with this key, label or target, or None."""
     targets = question.metadata.get(TARGETS)
     leads = targets if isinstance(targets, dict) else {}
     return pick_match(
@@ -283,7 +289,7 @@ def find_option(said: str, question: Question) -> Option | None:
 
 
 def read_answer(said: str, question: Question, *, by: str = "") -> Answer | None:
-    """Return the answer in a person's words, or None if they match no option."""
+    """Return the answer in a person's input, or None if the input matches no option."""
     given = Answer(AnswerKind.GIVEN, said, by, text=said)
     if question.kind in _YES_NO_KINDS:
         value = _YES_OR_NO.get(fold_words(said))
@@ -295,7 +301,7 @@ def read_answer(said: str, question: Question, *, by: str = "") -> Answer | None
 
 
 def require_answer(said: str, question: Question, *, by: str = "") -> Answer:
-    """Return the answer in a person's words, or raise UsageError."""
+    """Return the answer in a person's input, or raise UsageError."""
     answer = read_answer(said, question, by=by) if said.strip() else None
     if answer is None:
         hint = f"choose one of {describe_choices(question)}" if _has_choices(question) else ""
@@ -304,7 +310,7 @@ def require_answer(said: str, question: Question, *, by: str = "") -> Answer:
 
 
 def with_option(answer: Answer, question: Question) -> Answer:
-    """Return an answer with the option that it selects; without a match, return it unchanged."""
+    """Return an answer with its selected option, or unchanged if it matches no option."""
     if answer.kind is not AnswerKind.GIVEN:
         return answer
     read = read_answer(answer.value, question, by=answer.by)
@@ -312,7 +318,7 @@ def with_option(answer: Answer, question: Question) -> Answer:
 
 
 def describe_refusal(said: str, question: Question) -> str:
-    """Return the message for words that are an invalid answer."""
+    """Return the message for input that is an invalid answer."""
     words = repr(shorten(said, LONGEST_WORDS))
     if not _has_choices(question):
         return f"{words} is no answer"
@@ -341,7 +347,7 @@ def is_late(question: Question, now: datetime) -> bool:
 
 
 SHOWN_OF_ITEM = 80
-"""The maximum length of an item in a line for people."""
+"""The maximum length of an item in a line of text for people."""
 
 
 MAX_LISTED = 3
@@ -355,17 +361,17 @@ _DIGITS = re.compile(r"([0-9]+)")
 
 
 def branch_of(question: Question) -> str:
-    """Return the key of the branch that a question is asked in; empty outside of branches."""
+    """Return the key of the innermost branch that contains a question; empty without one."""
     return question.within[-1].key if question.within else ""
 
 
 def describe_branches(question: Question) -> list[str]:
-    """Return a phrase for each branch that a question is asked in: the item, or the branch."""
+    """Return one phrase for each branch that contains a question, such as `item 2 of 3: b`."""
     return list(map(_phrase, question.within))
 
 
 def describe_recorded_branches(question: Json) -> list[str]:
-    """Return the phrases for the branches in the record of a question; empty for an invalid one."""
+    """Return the phrases for the branches in a question's record; empty if it is invalid."""
     try:
         within = within_from_record(Fields(question, "a question"))
     except RecordBroken:
@@ -374,13 +380,16 @@ def describe_recorded_branches(question: Json) -> list[str]:
 
 
 def describe_question(question: Question) -> str:
-    """Return the text of a question and its branches in one line."""
+    """Return the text of a question and its branches, in one line."""
     where = "; ".join(describe_branches(question))
     return f"{question.text} ({where})" if where else question.text
 
 
 def describe_wait(questions: Sequence[Question]) -> str:
-    """Return the reason why a run waits: its questions, or their number and the first few."""
+    """Return the reason why a run waits: its question, or the number of its questions.
+
+    The first few of several questions follow the number.
+    """
     if len(questions) == 1:
         return f"{_WAITS}: {describe_question(questions[0])}"
     listed = list(map(describe_question, sort_questions(questions)[:MAX_LISTED]))
@@ -395,7 +404,7 @@ def sort_questions(questions: Iterable[Question]) -> list[Question]:
 
 
 def natural_key(text: str) -> tuple[tuple[int, str], ...]:
-    """Return a sort key by the numbers in a text: `gate@2` comes before `gate@10`."""
+    """Return a sort key that compares numbers as numbers: `gate@2` comes before `gate@10`."""
     parts = _DIGITS.split(text)
     return tuple((int(one), "") if one.isdecimal() else (-1, one) for one in parts)
 
@@ -410,7 +419,7 @@ def _words(within: EnclosingBranch) -> Iterator[str]:
         yield f"branch {within.name}{of_node}"
         return
     yield f"item {within.index} of {within.count}{of_node}"
-    # With several edges, each item has several branches.
+    # With several edges, each item has several branches, so the branch is named too.
     if not within.name.isdecimal():
         yield f", branch {within.name}"
     item = within.item

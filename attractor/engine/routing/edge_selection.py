@@ -1,4 +1,4 @@
-"""Selects the edge to follow, and finds the loops in a path."""
+"""Selects the edge to follow after a stage, and finds the loops in a path."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -48,7 +48,7 @@ class Fate(StrEnum):
 
 @dataclass(frozen=True)
 class EdgeCandidate:
-    """An edge out of a stage, and its fate."""
+    """An edge that leaves the node of a stage, and its fate."""
 
     edge: Edge
     fate: Fate
@@ -56,7 +56,7 @@ class EdgeCandidate:
 
 @dataclass(frozen=True)
 class Route:
-    """The route out of a stage, or the reason for none; `edge` is None for a jump."""
+    """The route after a stage, or the reason why there is none; `edge` is None for a jump."""
 
     target: str
     reason: RouteReason
@@ -65,13 +65,13 @@ class Route:
 
     @property
     def is_handled_failure(self) -> bool:
-        """Whether this route handles the failure of its stage."""
+        """Whether this route handles the failure of the stage before it."""
         return bool(self.target) and self.reason is not RouteReason.ON_FAILURE
 
 
 @dataclass(frozen=True)
 class _Ways:
-    """The edges out of a node: those with a true condition, and those without a condition."""
+    """The edges that leave a node: `held` have a true condition, `unconditional` have none."""
 
     edges: Sequence[Edge]
     held: Sequence[Edge]
@@ -102,7 +102,7 @@ def route_failure(graph: Graph, node: Node, outcome: Outcome, lookup: Lookup) ->
     ways = _ways(graph, node, lookup)
     lost = _candidates(ways, Fate.AFTER_FAILURE)
     if outcome.failure_class is FailureClass.PIPELINE:
-        # Appendix D: a fault of the pipeline itself ends the run.
+        # An error in the pipeline itself ends the run (appendix D).
         return Route("", RouteReason.FAILED, candidates=lost)
     picks = [*_named(ways, outcome), _Pick(_to_judges(graph, ways), RouteReason.INTO_CONDITIONAL)]
     if route := _take(picks, ways):
@@ -116,7 +116,7 @@ def route_failure(graph: Graph, node: Node, outcome: Outcome, lookup: Lookup) ->
 
 
 def route_join(graph: Graph, node: Node, outcome: Outcome, meeting: str) -> Route:
-    """Continue at the node where branches meet; the edges of the node are branches (R6)."""
+    """Continue at the node where branches meet: the edges of the node itself are branches (R6)."""
     branches = tuple(EdgeCandidate(edge, Fate.A_BRANCH) for edge in graph.outgoing(node.id))
     if outcome.status is not StageStatus.FAIL:
         return Route(meeting, RouteReason.JOIN, candidates=branches)
@@ -126,7 +126,10 @@ def route_join(graph: Graph, node: Node, outcome: Outcome, meeting: str) -> Rout
 
 
 def find_jump(graph: Graph, node: Node) -> Route | None:
-    """Return the jump to the retry target of a node, or for a goal gate, of the graph."""
+    """Return the jump to the retry target of a node.
+
+    A goal gate also tries the retry target of the graph.
+    """
     ways = list(_targets(node.attributes, *_OWN_TARGETS))
     if node.is_goal_gate:
         ways += _targets(graph.attributes, RouteReason.GOAL_GATE, RouteReason.GOAL_GATE)
@@ -134,7 +137,7 @@ def find_jump(graph: Graph, node: Node) -> Route | None:
 
 
 def continues_after_failure(graph: Graph, node: Node) -> bool:
-    """Return whether a failure of a node may be stepped over."""
+    """Return whether a walk may continue after a failure of a node."""
     nearest = node if node.attributes.value("on_failure") else graph
     return nearest.attributes.text("on_failure") == "continue"
 
@@ -150,7 +153,7 @@ def _targets(
 
 
 def _to_judges(graph: Graph, ways: "_Ways") -> Sequence[Edge]:
-    """Return the edges into conditionals that have conditions, the best first."""
+    """Return the edges into conditionals that have conditions, the highest weight first."""
     to_judges = [edge for edge in ways.unconditional if is_conditional(graph, edge.target)]
     unasked = unasked_conditionals(graph, [edge.target for edge in to_judges])
     return _ranked(edge for edge in to_judges if edge.target not in unasked)
@@ -166,7 +169,7 @@ def _ways(graph: Graph, node: Node, lookup: Lookup) -> _Ways:
 
 
 def _named(ways: _Ways, outcome: Outcome) -> Iterator[_Pick]:
-    """Yield the matches of steps 1 to 3: condition, preferred label, suggested target."""
+    """Yield the edges that match steps 1 to 3: condition, preferred label, suggested target."""
     yield _Pick(_ranked(ways.held), RouteReason.CONDITION)
     label = normalize_label(outcome.preferred_label)
     labelled = [one for one in ways.unconditional if label and normalize_label(one.label) == label]
@@ -226,7 +229,7 @@ def make_lookup(
     *,
     read: ReadValue = unchanged,
 ) -> Lookup:
-    """Return the function that looks up the keys of conditions."""
+    """Return a function that looks up the keys of conditions."""
 
     def look_up(key: str) -> str:
         if key == "outcome":
@@ -245,9 +248,10 @@ Loop = tuple[str, ...]
 
 
 def find_loops(path: Sequence[str]) -> Mapping[Loop, int]:
-    """Return the loops in a path with their number of rounds; a loop begins where it was entered.
+    """Return the loops in a path, each with its number of rounds.
 
-    Closed loops are removed from the path, so the time is linear in its length.
+    A loop begins at the node where the path entered it. Each closed loop is removed from the path,
+    so the time is linear in its length.
     """
     loops: Counter[Loop] = Counter()
     names: dict[Loop, Loop] = {}
@@ -266,6 +270,6 @@ def find_loops(path: Sequence[str]) -> Mapping[Loop, int]:
 
 
 def _turned(loop: Loop) -> Loop:
-    """Return a loop rotated to its first node by name, to compare loops."""
+    """Return a loop rotated to begin at its first node by name, so that loops can be compared."""
     first = loop.index(min(loop))
     return loop[first:] + loop[:first]

@@ -34,7 +34,7 @@ from attractor.language.source.syntax_tree import NO_ATTRIBUTES
 
 @dataclass(frozen=True)
 class Bounds:
-    """The bounds of a branch: the node where branches meet, and the nodes it may not enter."""
+    """The bounds of a branch: the node where branches meet, and the nodes that it may not enter."""
 
     until: str = ""
     outside: frozenset[str] = frozenset()
@@ -44,13 +44,13 @@ NO_BOUNDS = Bounds()
 
 
 def meeting_of(node: Node, branches: Branches) -> str:
-    """Return the node where the branches of a node meet; empty for a node without branches."""
+    """Return the node where the branches of a node meet, or an empty text without branches."""
     fork = branches.fork if node.type in FORKS else None
     return fork.meeting if fork else ""
 
 
 class BranchBounds:
-    """The forks of one graph, and the nodes outside of their branches; each is computed once."""
+    """Computes, once each, the forks of a graph and the nodes that their branches may not enter."""
 
     def __init__(self, graph: Graph, forks: Forks) -> None:
         self._graph = graph
@@ -59,13 +59,13 @@ class BranchBounds:
         self._outside: dict[str, frozenset[str]] = {}
 
     def fork(self, node: str) -> Fork | None:
-        """Return the fork at a node that edges or a failure lead to."""
+        """Return the fork at a node, by its edges or its failure route."""
         if node not in self._known:
             self._known[node] = self._forks.at(node) or self._fork_after_failure(node)
         return self._known[node]
 
     def outside(self, node: str) -> frozenset[str]:
-        """Return the nodes that no branch of a node may enter: before it, and after its meeting.
+        """Return the nodes that no branch may enter: before the node, or after the meeting.
 
         A node that only failures in a branch lead to belongs to the branch.
         """
@@ -94,7 +94,7 @@ def _find_outside(graph: Graph, fork: Fork) -> frozenset[str]:
 
 
 def _after_failures_too(graph: Graph) -> Callable[[str], Iterable[str]]:
-    """Return the function that follows edges and jumps, those of the graph from its start."""
+    """Return a function that follows edges and jumps; the graph's own jumps begin at its start."""
     follow, start = targets_and_jumps(graph), graph.starts[0].id
     of_graph = failure_targets(graph.attributes)
     return lambda node: [*follow(node), *(of_graph if node == start else ())]
@@ -107,7 +107,7 @@ DEFAULT_VISITS = 100
 
 
 def find_unsatisfied(graph: Graph, progress: Progress) -> Node | None:
-    """Return the first visited goal gate that has not succeeded, in order of first visit.
+    """Return the first goal gate that was visited and has not succeeded, or None.
 
     A gate in a branch that was left out does not count (ruling R6).
     """
@@ -124,7 +124,7 @@ def _counts(record: StageRecord, progress: Progress) -> bool:
 
 
 def wants_verdict(graph: Graph, node: Node) -> bool:
-    """Return whether text alone is no success: at a goal gate under `require_verdict`."""
+    """Return whether a stage needs an explicit verdict: at a goal gate with `require_verdict`."""
     nearest = node if node.attributes.value("require_verdict") else graph
     return (
         node.is_goal_gate
@@ -134,7 +134,7 @@ def wants_verdict(graph: Graph, node: Node) -> bool:
 
 
 def redirect(graph: Graph, gate: Node) -> Route | None:
-    """Return the route of an unsatisfied gate instead of the exit, if there is one."""
+    """Return the route from the exit back to the retry target of an unsatisfied gate, or None."""
     jump = find_jump(graph, gate)
     if jump is None or graph.nodes[jump.target] in graph.exits:
         return None
@@ -142,7 +142,7 @@ def redirect(graph: Graph, gate: Node) -> Route | None:
 
 
 def redirect_limit(graph: Graph) -> int:
-    """Return the maximum number of redirects by all gates."""
+    """Return the maximum number of such routes back, over all gates of a run."""
     limit = graph.attributes.number("max_goal_gate_redirects")
     return DEFAULT_REDIRECTS if limit is None else limit
 
@@ -157,7 +157,7 @@ def visit_limit(graph: Graph, node: Node) -> tuple[int, str]:
 
 
 EDGE_REASON = "loop_restart"
-"""The edge reason of the first node after a restart."""
+"""The edge reason of the first node in a run that `loop_restart` began."""
 
 
 DEFAULT_RESTARTS = 5
@@ -175,8 +175,8 @@ def restart_limit(graph: Graph) -> int:
 def begin_again(progress: Progress) -> Progress:
     """Return the progress that the next run begins with after `loop_restart`.
 
-    Only `graph.*` and `context.keep.*` remain in the context. Files stay, and usage accumulates:
-    the budgets cover all runs of the chain.
+    Only `graph.*` and `context.keep.*` remain in the context. Files stay. The usage of earlier runs
+    is included, because the budgets cover the whole chain of runs.
     """
     kept = {key: one for key, one in progress.context.items() if key.startswith(_KEPT)}
     return Progress(
@@ -195,7 +195,7 @@ def begin_again(progress: Progress) -> Progress:
 
 @dataclass(frozen=True)
 class MoveDecision:
-    """The next move, and its routes: more than one after a redirect."""
+    """The next move and its route; with a redirect, both routes."""
 
     move: Move
     routes: tuple[Route, ...]
@@ -236,14 +236,15 @@ def _route(graph: Graph, after: Progress, visit: Visit, read: ReadValue) -> Rout
     if visit.is_transparent:
         outcome = Outcome(after.last_status, preferred_label=after.last_label)
     lookup = make_lookup(outcome.status, outcome.preferred_label, after.context, read=read)
-    # A conditional itself succeeds; the outcome that it passes on is not its own.
+    # A conditional always succeeds itself; the outcome that it passes on is that of the stage
+    # before.
     failed = outcome.status is StageStatus.FAIL and not visit.is_transparent
     return (route_failure if failed else select_edge)(graph, node, outcome, lookup)
 
 
 @dataclass(frozen=True)
 class _Deciding:
-    """One decision, with the progress after the visit."""
+    """One decision: a visit, and the progress after it."""
 
     graph: Graph
     after: Progress
@@ -268,14 +269,14 @@ class _Deciding:
         return MoveDecision(self._within_limits(move), (route,))
 
     def _restarted(self, move: Move) -> Move:
-        """Continue as another run (ruling R7), unless `max_restarts` is reached."""
+        """Continue as another run (ruling R7), or fail if `max_restarts` is reached."""
         limit = restart_limit(self.graph)
         if self.after.restarts >= limit:
             return self._failed(move, f"loop_restart: limit max_restarts={limit} reached")
         return changed(move, is_restart=True)
 
     def _stuck(self) -> str:
-        """Return the reason to stop if a stage failed in the same way `max_same_failures` times."""
+        """Return the reason to stop after `max_same_failures` equal failures; empty before that."""
         visit = self.visit
         record = self.after.stages.get(visit.node)
         limit = same_failure_limit(self.graph, self.graph.nodes[visit.node])
@@ -294,13 +295,17 @@ class _Deciding:
             return MoveDecision(self._arrived(move, route), (route,))
         if self._is_exit(route.target) or route.target in self.bounds.outside:
             leaving = f"the branch leads to {route.target} before branches meet at {until}"
-            # The retry target is outside of the branch, so the branch ends with the failure.
+            # A retry target outside of the branch is not followed: the branch ends with the
+            # failure.
             reason = "" if route.edge else self.visit.outcome.failure_reason
             return MoveDecision(self._failed(move, reason or leaving), (route,))
         return MoveDecision(self._within_limits(move), (route,))
 
     def _arrived(self, move: Move, route: Route) -> Move:
-        """End a branch like its last stage; the exit checks its goal gates."""
+        """End a branch with the status of its last stage.
+
+        Its goal gates are checked at the exit of the graph.
+        """
         over = self.after.stepped_over or move.is_stepped_over
         status = StageStatus.PARTIAL_SUCCESS if over else self.after.last_status
         reason = self.visit.outcome.failure_reason or "completed"

@@ -1,4 +1,4 @@
-"""Decides whether a stage is tried again, and after which delay (attractor-spec 3.5, 3.6)."""
+"""Decides whether a stage is retried, and after which delay (attractor-spec 3.5, 3.6)."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -22,7 +22,7 @@ def same_failure_limit(graph: Graph, node: Node) -> int | None:
 class RetryPolicy:
     """The maximum number of attempts, and the delay between them.
 
-    A verdict, such as a failing test, is retried only if the node itself has `max_retries`.
+    A verdict, such as a failing test, is retried only if the node itself sets `max_retries`.
     """
 
     max_attempts: int
@@ -40,7 +40,10 @@ PRESETS: Mapping[str, RetryPolicy] = {
 
 
 def retry_policy(node: Node, graph: Graph) -> RetryPolicy:
-    """Return the policy of a node: `max_retries` sets the count, `retry_policy` the delay."""
+    """Return the retry policy of a node.
+
+    `max_retries` sets the number of attempts, `retry_policy` the delay.
+    """
     name = require_policy(node, graph)
     own = node.attributes.number("max_retries")
     preset = PRESETS[name or "standard"]
@@ -75,7 +78,7 @@ def may_retry(policy: RetryPolicy, outcome: Outcome, attempt: int) -> bool:
 
 
 def settle(node: Node, outcome: Outcome) -> Outcome:
-    """Return the final outcome of the last attempt: RETRY becomes FAIL or PARTIAL_SUCCESS."""
+    """Return the final outcome after the last attempt: RETRY becomes FAIL or PARTIAL_SUCCESS."""
     if outcome.status is not StageStatus.RETRY:
         return outcome
     if node.attributes.flag("allow_partial"):
@@ -86,9 +89,9 @@ def settle(node: Node, outcome: Outcome) -> Outcome:
 
 
 def failure_of(error: Exception) -> Outcome:
-    """Return the failure for the exception of a handler.
+    """Return a failure for an exception of a handler.
 
-    A boolean attribute `retryable` of the exception decides whether a retry can help; by default,
+    If the exception has a boolean attribute `retryable`, that decides about a retry. Otherwise
     errors of the machine or the network are retryable.
     """
     said = getattr(error, "retryable", None)

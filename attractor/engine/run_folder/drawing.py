@@ -57,7 +57,7 @@ class DrawableRun:
 
 
 def read_drawn(directory: RunDirectory) -> DrawableRun:
-    """Read a run to draw it: its graph and its journal."""
+    """Read the graph and the journal of a run, to draw it."""
     manifest = read_manifest(directory)
     source = open_source(directory.graph)
     graph = parse(source.text, file=source.file)
@@ -79,7 +79,10 @@ def read_events(journal: Path) -> Iterator[Event]:
 
 
 def states_of(events: Iterable[Event], *, name: str = "") -> RunStates:
-    """Return the states of a run's stages by its events; the name begins the caption."""
+    """Return the states of a run's stages after its events.
+
+    `name` begins the caption.
+    """
     keep_drawing = RunDrawing()
     for event in events:
         keep_drawing.take(event)
@@ -87,7 +90,7 @@ def states_of(events: Iterable[Event], *, name: str = "") -> RunStates:
 
 
 class RunDrawing:
-    """Folds the events of a run into the states of its stages."""
+    """Computes the states of a run's stages from its events."""
 
     def __init__(self) -> None:
         self._nodes: dict[str, NodeState] = {}
@@ -111,13 +114,13 @@ class RunDrawing:
         }
 
     def take(self, event: Event) -> None:
-        """Fold an event; most event types change nothing in a drawing."""
+        """Apply an event; most event types change nothing in a drawing."""
         change = self._changes.get(event.type)
         if change is not None:
             change(event, Fields(event.data, f"event {event.seq} ({event.type})"))
 
     def states(self, name: str = "") -> RunStates:
-        """Return the states so far."""
+        """Return the states after the events so far."""
         spent = describe_duration(_whole(self._seconds)) if self._seconds else ""
         caption = " · ".join(filter(None, [name, self._status, spent]))
         return RunStates(dict(self._nodes), dict(self._taken), self._current, caption)
@@ -149,7 +152,7 @@ class RunDrawing:
         self._interrupt([StageState.RUNNING])
 
     def _branch_completed(self, event: Event, data: Fields) -> None:
-        """Nothing runs in a canceled branch, nor in the branches inside it."""
+        """Mark the stages of a branch, and of the branches inside it, as no longer running."""
         if data.text("outcome") == GIVEN_UP:
             self._interrupt([StageState.RUNNING, StageState.WAITING], within=event.branch or "")
 
@@ -168,7 +171,7 @@ class RunDrawing:
         if not target or reason == RouteReason.JOIN:
             return
         if reason in _JUMPS:
-            # The walk returns because of a goal gate, not because of its last stage.
+            # An unsatisfied goal gate sends the walk back; its last stage is not the reason.
             source = "" if reason == RouteReason.GOAL_GATE else event.node or ""
             self._taken[TakenEdge(source, target, is_jump=True)] += 1
         else:
@@ -183,7 +186,7 @@ class RunDrawing:
         self._current = "" if is_elsewhere else move.text("target")
         if move.has("end"):
             end = move.inner("end")
-            # The exit has no stage event: it is done when the walk has reached it.
+            # An exit has no stage event: it is done when the walk has ended there.
             self._nodes.setdefault(end.text("node"), NodeState(StageState.DONE))
 
     def _status_changed(self, event: Event, data: Fields) -> None:
@@ -193,7 +196,7 @@ class RunDrawing:
     def _end(self, event: Event, data: Fields, state: StageState, *, reason: str) -> None:
         seconds = data.real("duration")
         if not event.branch:
-            # A parallel stage lasts as long as its branches.
+            # The time of a parallel stage includes its branches.
             self._seconds += seconds
         known = self._known(event)
         spent = (known.duration or timedelta()) + _whole(seconds)
@@ -223,21 +226,21 @@ MOST_BYTES = 16 << 20
 
 
 AT_THE_END = timedelta(seconds=2)
-"""The maximum time that an ended run waits for its drawing."""
+"""The maximum time that a run, after its end, waits for its drawing."""
 
 
 MEANWHILE = timedelta(seconds=30)
 
 
 SOON_S = 0.5
-"""A shorter run is drawn once, at its end."""
+"""The seconds until the first drawing; a shorter run is drawn only at its end."""
 
 
 @asynccontextmanager
 async def keep_drawing(run: OpenRun, graph: Graph) -> AsyncGenerator[None]:
     """Draw a run soon after its start, and again when it stops or ends.
 
-    If drawing fails, an event reports it, and the run continues.
+    If drawing fails, an event records the error, and the run continues.
     """
     drawing = asyncio.create_task(_soon(run, graph))
     try:
@@ -248,14 +251,14 @@ async def keep_drawing(run: OpenRun, graph: Graph) -> AsyncGenerator[None]:
     try:
         await _draw(run, graph, AT_THE_END)
     except AttractorError as trouble:
-        # An error while reporting does not fail the run either.
+        # Even if this event cannot be written, the run does not fail.
         with suppress(AttractorError):
             run.emit(GRAPH_NOT_DRAWN, {"why": str(trouble)}, sync=True)
 
 
 async def _soon(run: OpenRun, graph: Graph) -> None:
     await asyncio.sleep(SOON_S)
-    # Errors are reported at the end.
+    # The error is recorded at the end of the run.
     with suppress(AttractorError):
         await _draw(run, graph, MEANWHILE)
 
@@ -272,7 +275,7 @@ async def _draw(run: OpenRun, graph: Graph, time_limit: timedelta) -> None:
 
 
 def _picture(directory: RunDirectory) -> "Picture":
-    """Read the picture of a run, unless it is too large."""
+    """Read the run to draw, or raise TooLarge."""
     journal = directory.events
     if journal.exists() and journal.stat().st_size > MOST_BYTES:
         raise TooLarge(f"the journal has more than {MOST_BYTES} bytes")

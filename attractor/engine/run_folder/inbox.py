@@ -1,4 +1,4 @@
-"""The inbox of a run: orders that people leave for its runner, as files."""
+"""The inbox of a run: orders from people to the process that runs it, as files."""
 
 import os
 from collections.abc import Iterator
@@ -21,12 +21,15 @@ from attractor.engine.state.run_state import RunState
 from attractor.engine.storage.json_files import Fields, read_untrusted
 
 POLL = timedelta(milliseconds=200)
-"""The interval between two looks into the inbox."""
+"""The interval between two checks of the inbox, in seconds."""
 
 
 @dataclass(frozen=True)
 class Order:
-    """An order for a run; an answer names its question, a message for a stage is the value."""
+    """An order for a run.
+
+    An answer names its question; a message to a stage is the value.
+    """
 
     action: Action
     by: str
@@ -37,7 +40,7 @@ class Order:
 
 @dataclass(frozen=True)
 class InboxEntry:
-    """A file of the inbox: its order, or the reason why it is invalid."""
+    """A file in the inbox: its order, or the reason why it is invalid."""
 
     name: str
     order: Order | None
@@ -45,7 +48,7 @@ class InboxEntry:
 
 
 def leave_order(inbox: Path, order: Order, *, name: str) -> Path:
-    """Write an order to an inbox; orders are taken in the order of their names."""
+    """Write an order to an inbox. Orders are executed in the order of their file names."""
     if not name or Path(name).name != name or name.startswith("."):
         raise UsageError(f"an order cannot be named {name!r}", hint="take a fresh run id")
     path = inbox / f"{name}.json"
@@ -67,7 +70,7 @@ class Inbox:
         self._folder = folder
 
     def waiting(self) -> Iterator[InboxEntry]:
-        """Yield each order that waits."""
+        """Yield each order that is not yet executed."""
         try:
             with os.scandir(self._folder) as entries:
                 names = sorted(one.name for one in entries if one.name.endswith(".json"))
@@ -80,7 +83,7 @@ class Inbox:
                 yield _read(self._folder / name)
 
     def put_away(self, received: InboxEntry) -> None:
-        """Move an order to `done/`."""
+        """Move the file of an order to `done/`."""
         done = self._folder / "done"
         try:
             done.mkdir(exist_ok=True)
@@ -105,7 +108,10 @@ def _read(path: Path) -> InboxEntry:
 
 
 def refuse_answer(order: Order, state: RunState, now: datetime) -> str:
-    """Return the refusal of an answer; empty if it is the first valid answer, and in time."""
+    """Return the reason to refuse an answer, or an empty text to accept it.
+
+    The first valid answer before the deadline is accepted.
+    """
     asked = next((one for one in state.asked if one.id == order.question), None)
     if asked is None:
         return "refused: the run does not ask this question"
@@ -119,7 +125,7 @@ def refuse_answer(order: Order, state: RunState, now: datetime) -> str:
 
 
 def action_of(received: InboxEntry, refusal: str) -> OperatorAction:
-    """Return the event of an order: accepted, unless there is a refusal."""
+    """Return the event of an order: accepted, unless there is a reason to refuse it."""
     order = received.order
     if order is None:
         return OperatorAction("", "", received.trouble, received.name, is_accepted=False)
@@ -135,7 +141,7 @@ def action_of(received: InboxEntry, refusal: str) -> OperatorAction:
 
 
 def refuse_order(order: Order | None, state: RunState, now: datetime) -> str:
-    """Return the refusal of an order; empty if it is accepted."""
+    """Return the reason to refuse an order, or an empty text to accept it."""
     if order is None:
         return "refused: it cannot be read"
     match order.action:

@@ -1,4 +1,4 @@
-"""The layout of a run folder, and the lock that reserves it for one process."""
+"""The files of a run directory, and the lock that reserves the directory for one process."""
 
 import fcntl
 import os
@@ -23,7 +23,7 @@ from attractor.environments.environment import Promises
 from attractor.language.graph.graph import folder_name
 
 NAMES = tuple(field.name for field in fields(Promises))
-"""The names of all promises."""
+"""The names of all promises of an environment."""
 
 
 def promises_to_record(promises: Promises) -> dict[str, Json]:
@@ -37,14 +37,14 @@ def promises_from_record(record: Fields) -> Promises:
 
 
 FORMAT = 1
-"""The format of run directories of this version."""
+"""The format number of the run directories that this version writes."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
-    """The manifest of a run: what it was made from, which never changes.
+    """The manifest of a run, which never changes: its pipeline, its settings and its origin.
 
-    A fork has a parent and the visit that it was forked at; a restart has a parent and its number
+    A fork has a parent, and the visit at which it was forked. A restart has a parent and its number
     (ruling R7).
     """
 
@@ -126,22 +126,22 @@ class RunDirectory:
 
     @property
     def manifest(self) -> Path:
-        """What the run was made from."""
+        """The file with the manifest of the run."""
         return self.root / "manifest.json"
 
     @property
     def graph(self) -> Path:
-        """The source of the pipeline, exactly as run."""
+        """The source of the pipeline, exactly as it is run."""
         return self.root / "graph.dot"
 
     @property
     def drawing(self) -> Path:
-        """The drawing of the graph; missing if nothing draws."""
+        """The drawing of the graph; missing if drawing is off."""
         return self.root / "graph.svg"
 
     @property
     def files(self) -> Path:
-        """The files that the graph names, as of the start of the run; missing if there are none."""
+        """The files that the graph names, as they were at the start; missing if it names none."""
         return self.root / "graph.files.json"
 
     @property
@@ -161,22 +161,22 @@ class RunDirectory:
 
     @property
     def final(self) -> Path:
-        """The end of the walk."""
+        """The file with the end of the walk."""
         return self.root / "final.json"
 
     @property
     def lock(self) -> Path:
-        """The file with the lock of the runner."""
+        """The lock file of the process that runs the run."""
         return self.root / "run.lock"
 
     @property
     def inbox(self) -> Path:
-        """The folder of orders for the runner."""
+        """The folder of orders for the process that runs the run."""
         return self.root / "inbox"
 
     @property
     def incidents(self) -> Path:
-        """The folder of half-made edits after an interruption."""
+        """The folder of partial edits, saved after an interruption."""
         return self.root / "incidents"
 
     @property
@@ -195,7 +195,7 @@ class RunDirectory:
 
 
 def require_free(root: Path) -> None:
-    """Refuse a path that exists."""
+    """Raise an error if a path exists."""
     if os.path.lexists(root):
         raise _taken(root)
 
@@ -211,9 +211,9 @@ def create_run_directory(
 ) -> RunDirectory:
     """Make the directory of a new run; the manifest is written last, when all else is complete.
 
-    `files` are the further files of the pipeline. `begin` writes the journal of a run that does not
-    begin at the start. The manifest is redacted; the pipeline is stored unchanged, for its hash, so
-    one that contains a secret is refused before.
+    `files` are the other files of the pipeline. `begin` writes the journal of a run that continues
+    another run. The manifest is redacted. The pipeline is stored unchanged, so that its hash stays
+    valid; a pipeline that contains a secret was refused before.
     """
     directory = RunDirectory(root)
     try:
@@ -228,7 +228,7 @@ def create_run_directory(
         write_manifest(directory, manifest, redactor)
         sync_folder(root.parent)
     except (FileError, JournalError):
-        # On a full disk, half a directory would only block the next attempt.
+        # After an error such as a full disk, a partial directory would block the next attempt.
         shutil.rmtree(root, ignore_errors=True)
         raise
     return directory
@@ -242,7 +242,7 @@ def write_manifest(
 
 
 def read_manifest(directory: RunDirectory) -> Manifest:
-    """Read the manifest of a run, unless its format is newer than this version."""
+    """Read the manifest of a run, or raise NewerFormat if a newer version wrote it."""
     if directory.root.is_dir() and not directory.manifest.exists():
         hint = "restore it from a copy, or start a new run"
         raise VerificationError(f"{directory.manifest} is missing", hint=hint)
@@ -254,12 +254,12 @@ def read_manifest(directory: RunDirectory) -> Manifest:
 
 
 def read_files(directory: RunDirectory) -> Mapping[str, bytes]:
-    """Return the further files of the pipeline of a run."""
+    """Return the other files of the pipeline of a run."""
     return read_stored_files(directory.files)
 
 
 def read_stored_files(file: Path) -> Mapping[str, bytes]:
-    """Return the files that are stored in one file; empty if it is missing."""
+    """Return the files that are stored together in one file; none if it is missing."""
     if not file.exists():
         return {}
     record = read_document(file).members("files")
@@ -267,7 +267,7 @@ def read_stored_files(file: Path) -> Mapping[str, bytes]:
 
 
 def write_stored_files(file: Path, files: Mapping[str, bytes]) -> None:
-    """Store files in one file."""
+    """Store several files together in one file."""
     written: dict[str, Json] = {name: b64encode(one).decode() for name, one in files.items()}
     write_document(file, {"files": written})
 
@@ -289,11 +289,14 @@ def _taken(root: Path) -> Refused:
 
 
 LOCK_WAIT_S = 0.2
-"""The time that a runner waits for the lock: status checks hold it briefly."""
+"""The time in seconds that a process waits for the lock: status checks hold it briefly."""
 
 
 class Fence(Protocol):
-    """Guards one run directory; it is released when it was ended as often as begun."""
+    """Reserves a run directory for one process.
+
+    `begin` may be called several times; the directory is released after as many calls of `end`.
+    """
 
     @property
     def is_lost(self) -> bool:
@@ -301,11 +304,11 @@ class Fence(Protocol):
         ...
 
     def begin(self) -> None:
-        """Lock the directory, or fail with the name of the holder."""
+        """Lock the directory, or raise an error with the name of the process that holds it."""
         ...
 
     def commit(self) -> None:
-        """Refuse to write if the fence is lost."""
+        """Raise FenceLost if another process took over the run; called before each write."""
         ...
 
     def end(self) -> None:
@@ -314,7 +317,7 @@ class Fence(Protocol):
 
 
 class FileFence:
-    """A fence with a kernel lock; it is lost if its file was replaced."""
+    """A fence with a lock of the kernel; it is lost if another process replaced the lock file."""
 
     def __init__(self, path: Path, *, purpose: str = "") -> None:
         self._path = path
@@ -330,14 +333,14 @@ class FileFence:
         return self._file is None or self._file != self._found()
 
     def begin(self) -> None:
-        """Lock the directory, or fail with the name of the holder."""
+        """Lock the directory, or raise an error with the name of the process that holds it."""
         if not self._begun:
             self._lock.acquire(wait=LOCK_WAIT_S, purpose=self._purpose)
             self._file = self._found()
         self._begun += 1
 
     def commit(self) -> None:
-        """Refuse to write if the fence is lost."""
+        """Raise FenceLost if another process took over the run."""
         if self.is_lost:
             raise FenceLost(f"{self._path.parent} was taken over by another process")
 
@@ -350,7 +353,7 @@ class FileFence:
 
     def _found(self) -> tuple[int, int] | None:
         try:
-            # Without pathlib, which is slower: called before each event.
+            # Without pathlib, which is slower: this is called before each event.
             found = os.stat(self._where)  # noqa: PTH116
         except FileNotFoundError:
             return None
@@ -360,9 +363,9 @@ class FileFence:
 
 
 def is_held(path: Path) -> bool:
-    """Return whether a process holds the kernel lock of a run directory.
+    """Return whether a process holds the lock of a run directory.
 
-    The check takes a shared lock and releases it at once.
+    The check takes a shared lock, and releases it immediately.
     """
     try:
         file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)

@@ -72,13 +72,13 @@ from attractor.engine.storage.json_files import read_document, write_document
 from attractor.engine.storage.secrets import Redactor
 
 SMALL_CHECKPOINT = 4096
-"""The size up to which a checkpoint is rewritten at every stage."""
+"""The size in bytes up to which a checkpoint is rewritten after every stage."""
 
 
 class OpenRun:
-    """A run that this process may write to, made by `open_run`.
+    """A run that this process may write to; `open_run` makes it.
 
-    Every change is an event: it is written to the journal, and folded into the state.
+    Every change is an event, which is written to the journal and applied to the state.
     """
 
     def __init__(
@@ -123,7 +123,7 @@ class OpenRun:
     def record(
         self, happening: EngineEvent, *, place: StageReference = NO_PLACE, sync: bool = False
     ) -> Event:
-        """Write an event of the engine, and fold it into the state."""
+        """Write an event of the engine, and apply it to the state."""
         with self._lock:
             is_plain = isinstance(happening, PLAIN)
             event = self._append(kind_of(happening), data_of(happening), place, sync, is_plain)
@@ -138,7 +138,7 @@ class OpenRun:
         place: StageReference = NO_PLACE,
         sync: bool = False,
     ) -> Event:
-        """Write an event of another type."""
+        """Write an event of any type that is not the engine's."""
         if kind in ENGINE_KINDS:
             raise UsageError(
                 f"event kind {kind} is reserved for the engine", hint="choose another kind"
@@ -147,10 +147,10 @@ class OpenRun:
             return self._append(kind, data, place, sync)
 
     def save(self, step: Step | None = None, *, place: StageReference = NO_PLACE) -> None:
-        """Record a step, with the one sync of a stage; without a step, write a checkpoint.
+        """Record a step, with the only sync of a stage; without a step, write a checkpoint.
 
-        The checkpoint is rewritten while it is small, and later when the journal has grown by twice
-        its size: so a stage costs the same after many stages.
+        A small checkpoint is rewritten after every stage. A larger one is rewritten when the
+        journal has grown by twice its size, so that stages do not become slower in a long run.
         """
         with self._lock:
             if step is not None and not self._is_due():
@@ -170,8 +170,8 @@ class OpenRun:
     async def commit(self, step: Step, *, place: StageReference = NO_PLACE) -> None:
         """Record a step, and return when it is on the disk.
 
-        Branches that commit at the same time share one sync; the checkpoint waits until they are
-        joined.
+        Branches that commit at the same time share one sync. The checkpoint is written after they
+        are joined.
         """
         if len(self._state.walks) == 1:
             self.save(step, place=place)
@@ -193,7 +193,7 @@ class OpenRun:
         write_document(self.directory.run, run_record(self.manifest, self._state, self.clock.now()))
 
     def rewrite_lost_files(self) -> None:
-        """Rewrite run.json if it differs from the journal, and final.json if it is lost.
+        """Rewrite run.json if it differs from the journal, and final.json if it is missing.
 
         A process that was killed may not have written them.
         """
@@ -211,13 +211,13 @@ class OpenRun:
             self.write_run()
 
     def take_orders(self) -> Sequence[OperatorAction]:
-        """Take the orders in the inbox, each once, and record them.
+        """Read the orders in the inbox, and record each order once.
 
-        Messages for a running stage stay there until they are passed on.
+        Messages for a running stage stay in the inbox until the stage gets them.
         """
         settled: list[OperatorAction] = []
         with self._lock:
-            # A process may have died after the event, before it moved the order.
+            # A process may have died after the event, before it moved the file of the order.
             taken = self._state.last_order
             waiting = sorted(self._inbox.waiting(), key=lambda one: one.name != taken)
             for received in waiting:
@@ -229,7 +229,7 @@ class OpenRun:
         return settled
 
     def messages(self) -> Sequence[InboxEntry]:
-        """Return the messages that wait for a running stage."""
+        """Return the messages in the inbox that wait for a running stage."""
         return [one for one in self._inbox.waiting() if self._can_steer(one)]
 
     def settle(self, received: InboxEntry, refusal: str) -> OperatorAction:
@@ -240,11 +240,11 @@ class OpenRun:
         return action
 
     def answer_to(self, question: Question) -> Answer | None:
-        """Return the answer to a question of a running stage, if there is one."""
+        """Return the answer to a question of a running stage, or None."""
         return self._state.answers.get(question.id)
 
     def close(self) -> None:
-        """Release the run: another process may open it."""
+        """Release the run, so that another process may open it."""
         self.events.close()
         self._fence.end()
 
@@ -264,7 +264,7 @@ class OpenRun:
     def _record_step(self, step: Step, place: StageReference, *, sync: bool) -> None:
         saved = _saved(step)
         event = self._append(kind_of(saved), data_of(saved), place, sync, is_plain=True)
-        # A redacted step differs from the original, so it is read back.
+        # Redaction changed the step, so it is read back.
         is_same = event.data.get("step") is saved.step
         self._state = fold_step(self._state, event, step) if is_same else fold(self._state, event)
 
@@ -308,7 +308,7 @@ class OpenRun:
         return self._checkpoint_size <= SMALL_CHECKPOINT or grown >= 2 * self._checkpoint_size
 
     def _can_steer(self, received: InboxEntry) -> bool:
-        """Return whether an order is a message, and a stage is running."""
+        """Return whether an order is a message, and a stage is running that may take it."""
         is_steer = received.order is not None and received.order.action is Action.STEER
         return is_steer and any(one.in_flight for one in self._state.walks.values())
 
@@ -347,7 +347,7 @@ def open_run(
             found=found,
         )
         if torn := events.torn:
-            # Synced, because decisions refer to the last line of a journal.
+            # Sync, because decisions refer to the last line of a journal.
             run.record(TornLineDropped(torn.offset, len(torn.content)), sync=True)
         run.blobs.sweep()
         run.rewrite_lost_files()
@@ -356,7 +356,7 @@ def open_run(
 
 
 def _require_journal(directory: RunDirectory) -> None:
-    """Refuse a directory without its journal: the run would begin again."""
+    """Refuse a directory that has lost its journal: the run would begin again."""
     if not directory.events.exists() and directory.run.exists():
         raise VerificationError(
             f"{directory.events} is missing, although the run has begun",
@@ -365,7 +365,7 @@ def _require_journal(directory: RunDirectory) -> None:
 
 
 def end_run(run: OpenRun) -> RunResult:
-    """Record the end of a run: final.json, the terminal event, the status, in this order."""
+    """Record the end of a run: first final.json, then the terminal event, then the status."""
     outcome = outcome_of(run.state)
     is_good = outcome is not None and outcome.is_success and not run.state.why_canceled
     if not run.state.is_ended:
@@ -382,7 +382,7 @@ def end_run(run: OpenRun) -> RunResult:
 
 
 def stop_run(run: OpenRun, reason: str) -> RunResult:
-    """Record the reason why the run stops; its status stays, to be resumed."""
+    """Record the reason why the run stops. Its status stays, so that it can be resumed."""
     run.record(RunInterrupted(reason), sync=True)
     run.save()
     run.write_run()
@@ -390,7 +390,10 @@ def stop_run(run: OpenRun, reason: str) -> RunResult:
 
 
 def interrupt_run(run: OpenRun) -> None:
-    """Record that the process was stopped; the status of the run stays, to be resumed."""
+    """Record that the process was stopped.
+
+    The status of the run stays, so that it can be resumed.
+    """
     # An error here must not hide the cancellation.
     with suppress(AttractorError):
         run.record(RunInterrupted("the process was stopped"), sync=True)

@@ -47,9 +47,9 @@ from attractor.engine.storage.json_files import read_document
 
 @dataclass(frozen=True)
 class RunResult:
-    """The result of a run when its runner returns.
+    """The result of a run when its process stops working on it.
 
-    A run that `is_restarting` ends here, and another run continues it (ruling R7).
+    If `is_restarting`, this run has ended, and another run continues it (ruling R7).
     """
 
     run_id: str
@@ -120,7 +120,7 @@ def final_record(manifest: Manifest, state: RunState, now: datetime) -> dict[str
 
 
 def _next(run_id: str, state: RunState, outcome: StageStatus) -> str:
-    """Return the command that is most likely needed next."""
+    """Return the command that a person most likely needs next."""
     if state.restarted_as and not state.canceled:
         return f"attractor status {state.restarted_as}"
     if outcome.is_success and not state.canceled:
@@ -149,7 +149,7 @@ _TERMINAL = (PipelineCompleted.__name__, PipelineFailed.__name__)
 
 
 def is_final_lost(directory: RunDirectory) -> bool:
-    """Return whether the final.json of an ended run is missing or corrupt."""
+    """Return whether the run has ended, and its final.json is missing or corrupt."""
     try:
         read_document(directory.final)
     except AttractorError:
@@ -158,7 +158,7 @@ def is_final_lost(directory: RunDirectory) -> bool:
 
 
 def final_from_journal(directory: RunDirectory, manifest: Manifest) -> dict[str, Json]:
-    """Return the content of final.json from the journal: the state at the terminal event."""
+    """Return the content of final.json, from the state at the terminal event in the journal."""
     state = RunState()
     for line in read_lines(directory.events):
         record = parse_json(line.content)

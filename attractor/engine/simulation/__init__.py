@@ -1,1 +1,1 @@
-"""Walks and coverage of a graph without executing its stages."""
+"""Walks and coverage of a graph, computed without executing its stages."""

@@ -1,10 +1,10 @@
 """Finds the nodes and edges that no run can reach, by trying the possible outcomes of stages.
 
 A stage may have any status, prefer any label, suggest any node, and write any value to the context;
-so the state of the search is the node alone. Only a conditional passes on the outcome of the stage
-before (ruling R1): its status, its label and the values in conditions are part of the state. Goal
-gates and limits only shorten walks. Whatever is too much to try counts as possible, so everything
-that is reported as unreachable is unreachable in every run.
+so the state of the search is the node alone. The exception is a conditional, which passes on the
+outcome of the stage before (ruling R1): its state includes that outcome and the values in
+conditions. Goal gates and limits only shorten walks. Anything that takes too long to try counts as
+possible. So everything that is reported as unreachable is unreachable in every run.
 """
 
 from collections import Counter, deque
@@ -39,7 +39,7 @@ from attractor.language.source.syntax_tree import parse_integer
 STATUSES = (StageStatus.SUCCESS, StageStatus.PARTIAL_SUCCESS, StageStatus.FAIL)
 
 WITHOUT_LABEL = frozenset({"start", "exit", "conditional", "tool", "wait.human"})
-"""The node types whose stages set neither a label nor a next node themselves."""
+"""The node types whose stages set neither a label nor a next node."""
 
 _ALWAYS_SUCCEED = frozenset({"start", "exit", "conditional"})
 _PREFIX = "context."
@@ -48,14 +48,14 @@ _OTHER = "something else"
 
 @dataclass(frozen=True)
 class ConditionValues:
-    """The values of each context key that conditions distinguish, and whether they are complete."""
+    """The values of each context key that conditions distinguish, and whether they are all."""
 
     values: Mapping[str, Sequence[str]]
     is_whole: bool
 
 
 def possible_outcomes(graph: Graph, node: Node) -> Sequence[Outcome]:
-    """Return the possible outcomes of a stage, without suggested nodes."""
+    """Return the possible outcomes of a stage, without suggested next nodes."""
     if node.type in _ALWAYS_SUCCEED:
         return (Outcome(StageStatus.SUCCESS),)
     if node.type == "tool":
@@ -67,7 +67,10 @@ def possible_outcomes(graph: Graph, node: Node) -> Sequence[Outcome]:
 
 
 def _choices(graph: Graph, node: Node) -> Iterator[Outcome]:
-    """Yield the outcome of each choice at a human gate; an ambiguous label may be missing."""
+    """Yield the outcome of each choice at a human gate.
+
+    An ambiguous label is left out.
+    """
     ways = dict.fromkeys(
         (edge.label or edge.target, edge.target) for edge in graph.outgoing(node.id)
     )
@@ -79,14 +82,14 @@ def _choices(graph: Graph, node: Node) -> Iterator[Outcome]:
 
 
 def suggestions(node: Node, targets: Iterable[str]) -> Sequence[Outcome]:
-    """Return the outcomes that suggest one of the targets; some types cannot."""
+    """Return outcomes that each suggest one of the targets; some node types suggest none."""
     if node.type in WITHOUT_LABEL:
         return ()
     return tuple(Outcome(status, "", (target,)) for status in STATUSES for target in targets)
 
 
 def labels_asked(graph: Graph, node: str) -> Sequence[str]:
-    """Return the labels by which an outcome can select an edge of a node."""
+    """Return the labels with which an outcome can select an edge of a node."""
     edges = graph.outgoing(node)
     asked = distinguished_values(edge.condition for edge in edges).values.get("preferred_label", ())
     labels = (edge.label for edge in edges if not edge.is_conditional)
@@ -94,25 +97,25 @@ def labels_asked(graph: Graph, node: str) -> Sequence[str]:
 
 
 def distinguished_values(conditions: Iterable[Condition]) -> ConditionValues:
-    """Return the values that some conditions distinguish, by key."""
+    """Return the values that some conditions distinguish, by context key."""
     values: dict[str, dict[str, None]] = {}
     is_whole = True
     for clause in _clauses(conditions):
         keys, tried = clause.keys(), tuple(_tried(clause))
         for key in keys:
             values.setdefault(bare(key), {}).update(dict.fromkeys(tried))
-        # The preferred label of an earlier stage may be any text.
+        # The preferred label comes from an earlier stage, and may be any text.
         is_whole = is_whole and "context.preferred_label" not in keys and _decides(clause, tried)
     return ConditionValues({key: tuple(found) for key, found in values.items()}, is_whole)
 
 
 def bare(key: str) -> str:
-    """Return a key as in the context; the last outcome has the key `outcome`."""
+    """Return a key as it is in the context, where the last outcome has the key `outcome`."""
     return key.removeprefix(_PREFIX)
 
 
 def _clauses(conditions: Iterable[Condition]) -> Iterator[Condition]:
-    """Yield the conditions that contain no other conditions."""
+    """Yield the clauses of conditions: those that contain no other conditions."""
     waiting = [one for one in conditions if one is not ALWAYS]
     while waiting:
         condition = waiting.pop()
@@ -147,19 +150,22 @@ def _tried(clause: Condition) -> Iterator[str]:
 
 
 def _decides(clause: Condition, tried: Sequence[str]) -> bool:
-    """Return whether the tried values can make a clause both true and false."""
+    """Return whether the tried values make a clause true in one case and false in another."""
     found = {clause.holds(lambda key, value=value: value) for value in tried}
     return found == {True, False}
 
 
 _ASKED_ANYWAY = frozenset({"outcome", "preferred_label", "current_node"})
-# Forgotten values may be any value again: that is only less precise.
+# Values that are not passed on may be any value again. That is correct, only less precise.
 _MOST_VALUES = 8
 
 
 @dataclass(frozen=True)
 class ReachedNode:
-    """A node and the outcome passed to a conditional; None or a missing value means any."""
+    """A node, with the outcome passed to a conditional.
+
+    An outcome of None, or a missing value, means any.
+    """
 
     node: str
     status: StageStatus | None = None
@@ -169,7 +175,7 @@ class ReachedNode:
 
 @dataclass(frozen=True)
 class TriedRoute:
-    """One exit of a node: its route, and the node that it reaches."""
+    """A route that a node may take, and the node that it reaches."""
 
     route: Route
     ahead: ReachedNode
@@ -177,7 +183,10 @@ class TriedRoute:
 
 @dataclass(frozen=True)
 class NodeTrials:
-    """The outcomes and values to try at a node; `is_whole` if no other value matters."""
+    """The outcomes and values to try at a node.
+
+    If `is_whole`, no other value makes a difference.
+    """
 
     graph: Graph
     node: Node
@@ -189,11 +198,11 @@ class NodeTrials:
 
     @property
     def degree(self) -> int:
-        """The number of edges to look at for one selection."""
+        """The number of edges that one selection examines."""
         return max(1, len(self.graph.outgoing(self.node.id)))
 
     def cost(self, outcomes: Sequence[Outcome]) -> int:
-        """Return the number of looks at an edge for some outcomes."""
+        """Return the number of edges to examine for a number of outcomes."""
         return len(outcomes) * prod(map(len, self.free.values())) * self.degree
 
     def tried(self, outcomes: Sequence[Outcome]) -> Iterator[TriedRoute]:
@@ -219,7 +228,7 @@ class NodeTrials:
         return TriedRoute(route, self._ahead(route.target, outcome, values))
 
     def _ahead(self, target: str, outcome: Outcome, values: Mapping[str, Json]) -> ReachedNode:
-        """Return the node that a route reaches; only a conditional gets the outcome (ruling R1)."""
+        """Return the node that a route reaches, for a conditional with the outcome (ruling R1)."""
         if not is_conditional(self.graph, target):
             return ReachedNode(target)
         label = outcome.preferred_label
@@ -234,7 +243,7 @@ class NodeTrials:
 
 @dataclass(frozen=True)
 class ConditionIndex:
-    """The values that the conditions of a graph distinguish, and those that conditionals share."""
+    """The values that a graph's conditions distinguish, and those passed between conditionals."""
 
     graph: Graph
     fixed: Mapping[str, Json]
@@ -256,7 +265,7 @@ class ConditionIndex:
 
 
 def read_conditions(graph: Graph) -> ConditionIndex:
-    """Read the conditions of a graph; no stage can change the attributes of the graph."""
+    """Read the conditions of a graph, with its attributes, which no stage can change."""
     values_of = {
         node: distinguished_values(edge.condition for edge in graph.outgoing(node))
         for node in graph.nodes
@@ -285,17 +294,17 @@ def _outcomes(graph: Graph, node: Node, place: ReachedNode) -> Sequence[Outcome]
 
 
 MOST_AT_A_PLACE = 100_000
-"""The maximum number of looks at an edge for one node."""
+"""The maximum number of edges examined for one node."""
 
 MOST_OF_AN_EDGE = 40
-"""The maximum number of looks at an edge for all nodes, per edge."""
+"""The maximum number of edges examined for all nodes, per edge of the graph."""
 
 _MOST_PLACES_OF_A_NODE = 16
 
 
 @dataclass(frozen=True)
 class Coverage:
-    """The reachable nodes; `untried` edges count as reachable, because trying them is too much."""
+    """The reachable nodes and edges; `untried` edges count as reachable, being too many to try."""
 
     nodes: frozenset[str]
     unreachable_nodes: tuple[str, ...]
@@ -305,7 +314,7 @@ class Coverage:
 
 
 class _Certainty(IntEnum):
-    """How an edge was found to be possible, the surest first."""
+    """The reason why an edge counts as possible, the most certain first."""
 
     CHOSEN = 0
     SUGGESTED = 1
@@ -350,7 +359,7 @@ class _Exploring:
         return BranchBounds(self.graph, Forks(self.graph))
 
     def explore(self) -> None:
-        """Try one node after another until nothing new is found."""
+        """Try one node after another until no new node is reached."""
         self._come_to(ReachedNode(self.graph.starts[0].id))
         while self.waiting:
             self._leave(self.waiting.popleft())
@@ -366,7 +375,7 @@ class _Exploring:
             self.waiting.append(place)
 
     def _send_back(self) -> None:
-        """Follow the redirects of unsatisfied goal gates (ruling R4)."""
+        """Follow the routes back from unsatisfied goal gates (ruling R4)."""
         if not self.may_end:
             return
         reached = [self.graph.nodes[id_] for id_ in self.places]
@@ -395,7 +404,7 @@ class _Exploring:
         return self.branch_bounds.fork(node.id) if node.type in FORKS else None
 
     def _branch(self, node: Node, fork: Fork) -> None:
-        """Follow every edge of a fork, and continue where branches meet."""
+        """Follow every edge of a fork, and continue at the node where branches meet."""
         for edge in self.graph.outgoing(node.id):
             self._take(edge, _Certainty.CHOSEN)
             self._come_to(ReachedNode(edge.target))
@@ -425,12 +434,12 @@ class _Exploring:
         return True
 
     def _is_done(self, node: Node) -> bool:
-        """Return whether nothing new can be found at a node."""
+        """Return whether no more edges can be found at a node."""
         jump = find_jump(self.graph, node)
         return (jump is None or not self._is_new(jump.target)) and not self._missed(node)
 
     def _missed(self, node: Node) -> Sequence[str]:
-        """Return the targets of edges that were not found, or that get the outcome."""
+        """Return the targets of edges that are not found yet, or that may have new states."""
         return [
             edge.target
             for edge in self.graph.outgoing(node.id)
@@ -438,11 +447,11 @@ class _Exploring:
         ]
 
     def _is_new(self, target: str) -> bool:
-        """Return whether there may be more to find at a node."""
+        """Return whether a node was not tried yet in this state."""
         return target not in self.places or is_conditional(self.graph, target)
 
     def _assume(self, node: Node) -> None:
-        """Count every edge of a node as possible, and the end too."""
+        """Count every edge of a node as possible, and the end of the walk too."""
         self.may_end = True
         for edge in self.graph.outgoing(node.id):
             if id(edge) not in self.found:

@@ -1,4 +1,4 @@
-"""Reads the outcomes of a simulated walk, by node and visit."""
+"""Reads a file of outcomes for a simulated walk, by node and visit."""
 
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,7 +19,7 @@ _NEEDS_REASON = (StageStatus.FAIL, StageStatus.RETRY)
 
 @dataclass(frozen=True)
 class SimulatedOutcomes:
-    """The outcomes of nodes, one a visit; the last outcome repeats."""
+    """The outcomes of nodes, one for each visit; the last one repeats."""
 
     by_node: Mapping[str, Sequence[Outcome]] = field(default_factory=dict[str, Sequence[Outcome]])
 
@@ -35,7 +35,7 @@ NO_OUTCOMES = SimulatedOutcomes()
 def read_outcomes(
     written: Json | JsonObject, *, nodes: Iterable[str], file: str = ""
 ) -> SimulatedOutcomes:
-    """Read the outcomes for a pipeline, or raise an error with their position."""
+    """Read the outcomes for a pipeline, or raise an error with their position in the file."""
     outcomes = check_outcomes(written, file=file)
     known = set(nodes)
     for node in outcomes.by_node:
@@ -45,7 +45,7 @@ def read_outcomes(
 
 
 def check_outcomes(written: Json | JsonObject, *, file: str = "") -> SimulatedOutcomes:
-    """Read outcomes without their pipeline."""
+    """Read outcomes without checking that the pipeline has their nodes."""
     if not isinstance(written, Mapping):
         wrong = UsageError(
             "outcomes are written as a table of nodes", hint='for example {"test": ["fail"]}'
@@ -58,7 +58,7 @@ def check_outcomes(written: Json | JsonObject, *, file: str = "") -> SimulatedOu
 
 
 def _named(error: UsageError, file: str) -> UsageError:
-    """Return an error with the file in its message."""
+    """Return an error with the name of the file in its message."""
     return UsageError(f"{file}: {error}", hint=error.hint) if file else error
 
 
@@ -104,7 +104,7 @@ def open_outcomes(file: Path) -> dict[str, Json]:
 
 
 def _is_toml(file: Path, text: str) -> bool:
-    """Decide by the file name, else by the first character."""
+    """Return whether a file is TOML: by its name, else by its first character."""
     if file.suffix in (".json", ".toml"):
         return file.suffix == ".toml"
     return not text.lstrip().startswith("{")

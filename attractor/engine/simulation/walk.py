@@ -39,12 +39,12 @@ from attractor.language.graph.branches import Fork, Forks
 from attractor.language.graph.graph import Edge, Graph, Node
 
 WalkOn = Callable[[Progress, str, Bounds], Awaitable[Progress]]
-"""Walks a branch of a key to its end."""
+"""Type of a function that walks a branch, by its key, to its end."""
 
 
 @dataclass(frozen=True)
 class SimulatedBranches:
-    """Walks the branches of one attempt; `walked` are the ended ones, by key."""
+    """Walks the branches of one attempt; `walked` has the branches that ended, by key."""
 
     parent: Progress
     key: str
@@ -62,7 +62,7 @@ class SimulatedBranches:
 
     @property
     def at_once(self) -> int | None:
-        """One: nothing takes time here, so no branch could end before another."""
+        """Return 1: no stage takes time here, so no branch could end before another."""
         return 1
 
     async def walk(self, branch: Branch, *, isolated: bool) -> BranchEnd:
@@ -93,7 +93,7 @@ def count_attempts(graph: Graph, node: Node, outcome: Outcome) -> int:
     """Return the number of attempts if all have the same outcome."""
     policy = retry_policy(node, graph)
     most = max(policy.max_attempts, policy.max_attempts_after_verdict)
-    # By bisection: `max_retries` may be any number.
+    # By bisection, because `max_retries` may be large.
     return 1 + bisect_left(
         range(1, most), True, key=lambda attempt: not may_retry(policy, outcome, attempt)
     )
@@ -113,7 +113,7 @@ def limit_attempts(
 
 
 def make_stage(graph: Graph, node: Node, progress: Progress, branches: SimulatedBranches) -> Stage:
-    """Return the simulated stage of a node."""
+    """Return the stage that a handler gets in a simulation."""
     return Stage(
         node=node,
         graph=graph,
@@ -150,7 +150,7 @@ MAX_STEPS = 1000
 class SimulatedStep:
     """One visit of a node and the next move; `branch` is the key of its branch.
 
-    `status` is the status that selects the edge: a conditional has that of an earlier stage.
+    `status` selects the edge. For a conditional, it is the status of an earlier stage.
     """
 
     visit: Visit
@@ -160,7 +160,7 @@ class SimulatedStep:
 
     @property
     def edges(self) -> tuple[Edge, ...]:
-        """The edges that were followed: all at a fork, none for a jump or at the end."""
+        """The edges that were followed: all edges at a fork, none for a jump or at the end."""
         route, end = self.decision.routes[-1], self.decision.move.end
         if self.visit.meeting:
             return tuple(one.edge for one in self.decision.routes[0].candidates)
@@ -170,7 +170,7 @@ class SimulatedStep:
 
 @dataclass(frozen=True)
 class SimulatedWalk:
-    """A walk from the start; `end` is None if it reached the maximum number of steps."""
+    """A walk from the start; `end` is None if the walk reached the maximum number of steps."""
 
     graph: Graph
     steps: Sequence[SimulatedStep]
@@ -186,7 +186,7 @@ class SimulatedWalk:
 
     @property
     def paths(self) -> Sequence[Sequence[str]]:
-        """The path of the walk without its branches, then the path of each branch."""
+        """The path of the walk without its branches, followed by the path of each branch."""
         paths: dict[str, list[str]] = {}
         for step in self.steps:
             paths.setdefault(step.branch, []).append(step.visit.node)
@@ -217,7 +217,7 @@ async def walk(
     context: Mapping[str, Json] | None = None,
     max_steps: int = MAX_STEPS,
 ) -> SimulatedWalk:
-    """Walk from the start to an end, with handlers that only return outcomes."""
+    """Walk from the start to an end, with handlers that return outcomes and do nothing else."""
     simulation = _Simulation(graph, handlers, max_steps)
     try:
         progress = await simulation.walk(begin(graph, "", context or {}))
@@ -227,12 +227,12 @@ async def walk(
 
 
 class _CutOff(Halted):
-    """The maximum number of steps is reached."""
+    """Raised when the maximum number of steps is reached."""
 
 
 @dataclass
 class _Simulation:
-    """One walk with its branches: its steps, and the visits of each node."""
+    """One walk with its branches: its steps, and the number of visits of each node."""
 
     graph: Graph
     handlers: Mapping[str, Handler]
@@ -255,7 +255,7 @@ class _Simulation:
         while progress.end is None:
             if self.visits.total() >= self.max_steps:
                 raise _CutOff
-            # The visit comes before the visits of its branches.
+            # Reserve the place of this visit: it comes before the visits of its branches.
             place = len(self.steps)
             visit, progress = await self._visit(progress, branch)
             decision = choose_move(self.graph, progress, visit, bounds)
@@ -277,7 +277,7 @@ class _Simulation:
             )
             stage = make_stage(self.graph, node, progress, branches)
             outcome = await execute(resolve_handler(node, self.handlers), stage)
-            # Only branches may end differently in another attempt.
+            # Without branches, another attempt ends in the same way.
             if not (branches.walked and self._is_tried_again(node, outcome, attempts)):
                 break
         streak = NO_STREAK

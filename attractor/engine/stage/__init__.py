@@ -1,1 +1,1 @@
-"""One stage at work: its folder, its handler, its patch."""
+"""A stage while it is executed: its folder, its handler, its patch."""

@@ -1,4 +1,4 @@
-"""The folder of a stage: its files and its live output."""
+"""The folder of a stage: its files, and the output of its running command."""
 
 import asyncio
 import errno
@@ -32,7 +32,8 @@ _LARGEST_STATUS = 4 << 20
 def begin_attempt(folder: Path, visit: int, attempt: int, *, is_aside: bool = False) -> Path:
     """Move the files of the last attempt to the history, and return the folder to write into.
 
-    With `is_aside`, that is a folder in the history, because another walk uses the node's.
+    With `is_aside`, return a folder in the history, because another walk uses the folder of the
+    node.
     """
     try:
         left = _files_in(folder)
@@ -47,25 +48,25 @@ def begin_attempt(folder: Path, visit: int, attempt: int, *, is_aside: bool = Fa
 
 
 def history_folder(folder: Path, visit: int, attempt: int) -> Path:
-    """Return the folder of an attempt after another one has begun."""
+    """Return the folder of an attempt in the history, after another attempt has begun."""
     return folder / HISTORY / f"{visit}.{attempt}"
 
 
 def folder_of_attempt(folder: Path, visit: int, attempt: int) -> Path | None:
-    """Return the folder that has the files of an ended attempt now, if there is one."""
+    """Return the current folder with the files of an ended attempt, or None."""
     places = (folder, history_folder(folder, visit, attempt))
     return next((one for one in places if _attempt_of(one / STATUS) == (visit, attempt)), None)
 
 
 def require_folder(folder: Path) -> None:
-    """Refuse a link or a file in place of a folder."""
+    """Raise an error for a link or a file in place of a folder."""
     if not stat.S_ISDIR(os.lstat(folder).st_mode):
         hint = "remove it: a stage folder must be a real folder"
         raise FileError(f"{folder} is a link or a file", hint=hint)
 
 
 def _files_in(folder: Path) -> list[str]:
-    """Return the names in a folder besides the history; make the folder if it is missing."""
+    """Return the names in a folder except the history; make a missing folder."""
     try:
         folder.mkdir()
     except FileExistsError:
@@ -76,7 +77,7 @@ def _files_in(folder: Path) -> list[str]:
 
 
 def _make_aside(folder: Path, visit: int, attempt: int) -> Path:
-    """Make an empty folder in the history; an existing one is renamed as interrupted."""
+    """Make an empty folder in the history; rename an existing one as interrupted."""
     _files_in(folder / HISTORY)
     own = history_folder(folder, visit, attempt)
     if own.exists():
@@ -86,7 +87,7 @@ def _make_aside(folder: Path, visit: int, attempt: int) -> Path:
 
 
 def _name_of_past(folder: Path, visit: int, attempt: int) -> str:
-    """Name the files in a folder by their status.json; without a new status, as interrupted."""
+    """Return a name for the files in a folder: by their status.json, else as interrupted."""
     past = _attempt_of(folder / STATUS)
     if (
         past
@@ -136,14 +137,14 @@ def _move_aside(folder: Path, name: str) -> None:
 LARGEST_FILE = 4 << 20
 
 
-# Errors that a handler causes by an invalid file name.
+# Errors that an invalid file name of a handler causes.
 _OF_THE_NAME = frozenset({errno.ENAMETOOLONG, errno.EISDIR, errno.ELOOP, errno.EINVAL})
 
 
 class FolderFiles:
     """Writes the files of one attempt: redacted, limited in size, and never through a link.
 
-    `trouble` is the first error of the disk.
+    `trouble` is the first disk error.
     """
 
     def __init__(
@@ -164,7 +165,7 @@ class FolderFiles:
         self.trouble: FileError | None = None
 
     def write(self, name: str, text: str) -> None:
-        """Write a whole file; of a text that is too long, omit the middle."""
+        """Write a whole file; if the text is too long, leave out its middle."""
         self._on_activity()
         with self._lock:
             try:
@@ -176,7 +177,7 @@ class FolderFiles:
                 raise
 
     def append(self, name: str, line: str) -> None:
-        """Append a line to a file, until the file is full."""
+        """Append a line to a file, until the file has its maximum size."""
         self._on_activity()
         with self._lock:
             try:
@@ -203,7 +204,7 @@ class FolderFiles:
             self._is_over = True
 
     def _remember(self, trouble: FileError) -> None:
-        """Remember an error of the disk: no outcome of the stage is valid then."""
+        """Store a disk error: after it, no outcome of the stage is valid."""
         if isinstance(trouble.cause, OSError) and trouble.cause.errno not in _OF_THE_NAME:
             self.trouble = self.trouble or trouble
 
@@ -227,7 +228,7 @@ def _is_free(name: str) -> bool:
 
 
 def in_folder(folder: Path, name: str) -> str:
-    """Return the path of a file in a stage folder, which must be a real folder."""
+    """Return the path of a file in a stage folder; the folder must be a real one, not a link."""
     try:
         require_folder(folder)
     except OSError as cause:
@@ -245,7 +246,10 @@ def _capped(content: bytes, largest: int) -> bytes:
 
 
 def _append(path: str, line: bytes, largest: int) -> bool:
-    """Append a line, or a note that the file is full; return whether there was room."""
+    """Append a line, or a note that the file is full.
+
+    Return whether the line was appended.
+    """
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
         file = os.open(path, flags, 0o666)
@@ -260,7 +264,7 @@ def _append(path: str, line: bytes, largest: int) -> bool:
 
 
 TAIL = "tail.txt"
-"""The name of the file in the stage folder."""
+"""The name of the file with the last lines of output, in the stage folder."""
 
 
 OFTEN_S = 0.5
@@ -273,9 +277,9 @@ LONGEST_LINE = 4 * 1024
 
 
 class OutputTail:
-    """The last whole lines of an output.
+    """The last complete lines of an output.
 
-    Incomplete lines are held back: a secret can only be recognized whole.
+    Incomplete lines are held back: a secret is only recognized as a whole.
     """
 
     def __init__(self) -> None:
@@ -284,29 +288,29 @@ class OutputTail:
         self._has_more = False
 
     def add(self, chunk: OutputChunk) -> None:
-        """Add the next chunk of a stream."""
+        """Add the next part of the output."""
         lines = (self._begun[chunk.stream] + chunk.text).splitlines(keepends=True)
         rest = lines.pop() if lines and not _is_whole(lines[-1]) else ""
         self._lines.extend(map(_bounded, lines))
         self._has_more = self._has_more or bool(lines)
-        # Only enough of a long line is kept to see that it is too long.
+        # Of a long line, keep only enough to know that it is too long.
         self._begun[chunk.stream] = rest[: LONGEST_LINE + 1]
 
     def take(self) -> str:
-        """Return the lines, if there are new ones since the last call."""
+        """Return the lines if there are new ones since the last call, else None."""
         has_more, self._has_more = self._has_more, False
         return "".join(self._lines) if has_more else ""
 
 
 @asynccontextmanager
 async def write_tail(files: StageFiles, *, often_s: float = OFTEN_S) -> AsyncGenerator[OnOutput]:
-    """Yield a function that takes output, and keep its last lines in a file meanwhile."""
+    """Yield a function that accepts output, and write its last lines to a file meanwhile."""
     tail = OutputTail()
     writing = asyncio.create_task(_write_often(tail, files, often_s))
     try:
         yield tail.add
     except BaseException:
-        # A canceled command leaves no other output.
+        # A canceled command leaves no other output than this file.
         _write(tail, files)
         raise
     finally:
@@ -321,7 +325,7 @@ async def _write_often(tail: OutputTail, files: StageFiles, often_s: float) -> N
 
 
 def _write(tail: OutputTail, files: StageFiles) -> None:
-    # StageFiles remembers the error, and it is raised when the stage is over.
+    # StageFiles has stored the error, and raises it at the end of the stage.
     with suppress(FileError):
         if text := tail.take():
             files.write(TAIL, text)

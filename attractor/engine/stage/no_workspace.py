@@ -1,4 +1,4 @@
-"""The workspace of a run that takes no snapshots: work in place, or on no files at all."""
+"""The workspace of a run without snapshots: it works in place, or has no files."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -105,9 +105,9 @@ class NoEnvironment:
 
 
 class NoWorkspace:
-    """A workspace without snapshots, in the given environment.
+    """A workspace without snapshots, in an environment or in none.
 
-    `another` makes one more environment in the same place: each branch opens and closes its own.
+    `another` makes a further environment in the same place: each branch opens and closes its own.
     """
 
     def __init__(
@@ -126,7 +126,7 @@ class NoWorkspace:
 
     @property
     def environment(self) -> ExecutionEnvironment:
-        """The given environment, or one without files and commands."""
+        """The environment of the run, or one without files and commands."""
         return self._environment
 
     async def snapshot(self, subject: str) -> TreeId:

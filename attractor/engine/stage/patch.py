@@ -1,4 +1,4 @@
-"""Makes a patch of the changes between two trees, of bounded size, without secrets."""
+"""Makes a patch of the changes between two trees, limited in size and without secrets."""
 
 import asyncio
 import codecs
@@ -15,7 +15,7 @@ LARGEST_PATCH = 4 << 20
 
 
 MAX_PATCH_S = 3.0
-"""The maximum time to make a patch: the run continues without it."""
+"""The maximum time to make a patch; after it, the run continues without the patch."""
 
 
 MOST_NAMED = 50
@@ -31,12 +31,12 @@ _HUNK = b"\n@@ "
 
 
 QUOTE = b"| "
-"""The prefix of each line in a patch that cannot be applied."""
+"""The prefix of each line in a patch that contained secrets, so that git does not apply it."""
 
 
 @dataclass(frozen=True)
 class Patch:
-    """The patch between two trees, and the paths that it leaves out."""
+    """The patch between two trees, and the paths that it does not include."""
 
     content: bytes
     left_out: tuple[str, ...] = ()
@@ -49,7 +49,7 @@ async def make_patch(
     whole = await _diff(workspace, since, until, most, binary=True)
     if whole is not None and len(whole) <= most:
         return Patch(whole)
-    # Without binary content, more of the text files fit.
+    # Without binary content, more text files fit.
     text = await _diff(workspace, since, until, most, binary=False)
     files = list(_files(text or b""))
     if text is None or len(text) > most:
@@ -62,14 +62,14 @@ async def make_patch(
 
 @dataclass(frozen=True)
 class StoredPatch:
-    """A patch as it is stored; a redacted patch cannot be applied."""
+    """A patch as it is stored; one that was redacted cannot be applied."""
 
     content: bytes
     is_redacted: bool = False
 
 
 def redact_patch(patch: Patch, redactor: Redactor) -> StoredPatch:
-    """Return a patch as it is stored: redacted, with a note of the paths left out."""
+    """Return a patch as it is stored: redacted, with a note of the paths not included."""
     clean = _without_secrets(patch.content, redactor)
     is_redacted = clean != patch.content
     lines = list(_remarks(patch.left_out))
@@ -88,7 +88,7 @@ def _quoted(patch: bytes) -> bytes:
 async def _diff(
     workspace: Workspace, since: TreeId, until: TreeId, most: int, *, binary: bool
 ) -> bytes | None:
-    """Return the patch between two trees, at most one byte too long; None after a time-out."""
+    """Return the first `most` + 1 bytes of the patch between two trees; None after a time-out."""
     try:
         async with asyncio.timeout(MAX_PATCH_S):
             return await workspace.diff(since, until, most=most + 1, binary=binary)
@@ -108,7 +108,7 @@ def _lacks_content(of_file: bytes) -> bool:
 
 
 def _name_of(of_file: bytes) -> str:
-    """Return the path in the header of a file's patch."""
+    """Return the path in the header of a file's part of a patch."""
     both = of_file.partition(b"\n")[0].removeprefix(b"diff --git ")
     name = both[: len(both) // 2]
     if name.startswith(b'"'):
@@ -124,7 +124,7 @@ def _without_secrets(content: bytes, redactor: Redactor) -> bytes:
 
 
 def clean_line(line: bytes, redactor: Redactor) -> bytes:
-    """Return a line without secrets, also if it is not UTF-8."""
+    """Return a line without secrets, even if the line is not UTF-8."""
     try:
         return redactor.text(line.decode()).encode()
     except UnicodeDecodeError:

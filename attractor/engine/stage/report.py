@@ -56,7 +56,7 @@ _PREFIXES = ("graph.", "internal.", "human.", "parallel.", "stack.", "work.", "g
 
 @dataclass(frozen=True)
 class AttemptTimes:
-    """The attempt of a status file, and its times."""
+    """The attempt that a status file describes, and its times."""
 
     visit: int
     attempt: int
@@ -76,12 +76,12 @@ def status_record(outcome: Outcome, times: AttemptTimes) -> dict[str, Json]:
 
 
 def auto_status() -> Outcome:
-    """Return the success of a stage with `auto_status` whose handler returned nothing."""
+    """Return a success for a node with `auto_status` whose handler returned nothing."""
     return success(AUTO_STATUS_NOTES)
 
 
 def read_report(path: Path) -> Outcome | None:
-    """Read the report of an agent from a file, if there is one."""
+    """Read the report of an agent from a file; return None if there is no file."""
     if not path.is_symlink() and not path.exists():
         return None
     try:
@@ -102,7 +102,7 @@ def parse_report(text: str | bytes) -> Outcome:
 
 
 def check_report(report: JsonObject) -> Outcome:
-    """Return the outcome in a report, if it is valid."""
+    """Return the outcome in a report, or raise InvalidReport."""
     for name in report:
         if name not in _FIELDS:
             near = suggest(name, _FIELDS)
@@ -124,7 +124,7 @@ def check_report(report: JsonObject) -> Outcome:
 
 
 def forbidden_keys(updates: Mapping[str, Json]) -> Sequence[str]:
-    """Return the context keys that a report may not set, in order."""
+    """Return those context keys that a report may not set, in order."""
     return [key for key in updates if _is_forbidden(key)]
 
 
@@ -182,11 +182,11 @@ def _word(report: JsonObject, name: str, known: Sequence[str]) -> str:
 MAY_BE_SILENT = frozenset(
     {"wait", "wait.human", "parallel", "for_each", "pipeline", "stack.manager_loop"}
 )
-"""The node types that wait for people, for time, or for other stages."""
+"""The node types whose stages wait for people, for time, or for other stages."""
 
 
 class Stall:
-    """Cancels its block if no activity is signalled for too long.
+    """Cancels its block after too long a time without activity.
 
     `sign` may be called from any thread.
     """
@@ -198,7 +198,7 @@ class Stall:
 
     @property
     def is_over(self) -> bool:
-        """Whether the limit passed without activity."""
+        """Whether the time without activity was too long."""
         return self._timer.expired()
 
     def sign(self) -> None:
@@ -230,7 +230,7 @@ class Stall:
 
 
 def stall_limit(node: Node, graph: Graph) -> timedelta | None:
-    """Return the maximum time without activity of a node; None means no limit."""
+    """Return the maximum time of a node without activity; None means no limit."""
     if node.type in MAY_BE_SILENT:
         return None
     own = node.attributes.duration("stall_timeout")
@@ -245,11 +245,11 @@ KEEP_THEIR_OWN_TIME = frozenset({"tool", "wait.human"})
 
 
 GRACE = timedelta(seconds=30)
-"""The extra time for these types, which handle a time-out themselves."""
+"""The extra time for the types that handle a time-out themselves."""
 
 
 async def execute(handler: Handler, stage: Stage, *, stall: Stall | None = None) -> Outcome:
-    """Return the outcome of a handler; its exceptions are failures (attractor-spec 4.12).
+    """Return the outcome of a handler; an exception becomes a failure (attractor-spec 4.12).
 
     Only Halted and the cancellation of this task are raised.
     """
@@ -266,7 +266,7 @@ async def execute(handler: Handler, stage: Stage, *, stall: Stall | None = None)
         if _is_cancelling():
             raise
         return failure("the handler canceled itself")
-    # The contract of handlers: their exceptions do not end the walk.
+    # By the contract of handlers, none of their exceptions ends the walk.
     except Exception as error:  # noqa: BLE001
         if isinstance(error, TimeoutError) and stall.is_over:
             heard = describe_duration(stall.limit or timedelta())

@@ -1,4 +1,4 @@
-"""Attempts in flight, and the identifiers of stages, branches and trees."""
+"""Attempts in flight, and the ids of stages, branches and trees."""
 
 import re
 from datetime import datetime
@@ -13,13 +13,13 @@ TreeId = str
 
 
 def stage_id(node: str, visit: int, attempt: int) -> str:
-    """Return the id of an attempt, as in questions and for backends."""
+    """Return the id of an attempt, as used in questions and by backends."""
     return f"{node}@{visit}.{attempt}"
 
 
 @dataclass(frozen=True)
 class StageReference:
-    """The attempt and the branch that an event belongs to."""
+    """The attempt and the branch to which an event belongs."""
 
     node: str | None = None
     visit: int | None = None
@@ -34,26 +34,26 @@ MAIN = ""
 """The key of the walk from the start, and of its workspace."""
 
 
-# The separators of keys, which may also occur in the id of a node.
+# The separators within keys; the id of a node may contain them too.
 _ENCODED = str.maketrans({one: f"%{ord(one):02X}" for one in "%/@"})
 
 
 def visit_key(parent: str, node: str, visit: int) -> str:
-    """Return the prefix of the keys of all branches of a visit."""
+    """Return the common prefix of the keys of all branches of a visit."""
     place = f"{node.translate(_ENCODED)}@{visit}."
     return f"{parent}/{place}" if parent else place
 
 
 def attempt_key(parent: str, node: str, visit: int, attempt: int) -> str:
-    """Return the prefix of the keys of all branches of an attempt; the names follow.
+    """Return the common prefix of the keys of all branches of an attempt.
 
-    So each branch of a run has a unique key.
+    The name of the branch follows, so each branch of a run has a unique key.
     """
     return f"{visit_key(parent, node, visit)}{attempt}/"
 
 
 def branch_key(attempt: str, name: str) -> str:
-    """Return the key of a branch: the prefix of its attempt and its name."""
+    """Return the key of a branch: the prefix of its attempt, and its name."""
     return attempt + name.translate(_ENCODED)
 
 
@@ -61,7 +61,7 @@ LONGEST = 200
 
 
 TRIED_OUT = "max retries exceeded"
-"""The prefix of the reason when the last attempt asked for a retry."""
+"""The beginning of the failure reason if the last attempt asked for a retry."""
 
 
 _VARYING = re.compile(r"0x[0-9a-fA-F]+|\b[0-9a-f]{7,64}\b|[0-9]+")
@@ -69,7 +69,10 @@ _VARYING = re.compile(r"0x[0-9a-fA-F]+|\b[0-9a-f]{7,64}\b|[0-9]+")
 
 @dataclass(frozen=True)
 class Streak:
-    """How many times in a row a stage failed in the same way, over all visits and attempts."""
+    """The number of times in a row that a stage failed in the same way.
+
+    Visits and attempts all count.
+    """
 
     failure: str = ""
     count: int = 0
@@ -83,20 +86,20 @@ NO_STREAK = Streak()
 
 
 def signature(reason: str) -> str:
-    """Return the reason of a failure without numbers, ids and blanks, which vary."""
+    """Return a failure reason without numbers, ids and blanks, to compare failures."""
     reason = reason.removeprefix(f"{TRIED_OUT}: ")
     return " ".join(_VARYING.sub("#", reason.casefold()).split())[:LONGEST]
 
 
 @dataclass(frozen=True)
 class InFlight:
-    """The current attempt of a walk, which is not in the journal yet, and its visit.
+    """The current attempt of a walk and its visit; no recorded step has it yet.
 
-    An attempt that `is_aside` writes into its own folder, because another walk uses the folder of
-    the node. `starts` is above 1 after an interruption, and 0 while a retry waits for its delay.
-    `used` is the usage of earlier attempts of the visit, `reported` the usage of this attempt so
-    far. `at_work` is the time since which a process works on the visit, after earlier processes
-    `worked` on it for that many seconds. `streak` counts the failures before this attempt; `failed`
+    An attempt that `is_aside` has a folder of its own, because another walk uses the folder of the
+    node. `starts` is above 1 after an interruption, and 0 while a retry waits for its delay. `used`
+    is the usage of earlier attempts of the visit, `reported` the usage of this attempt so far.
+    `worked` is the time in seconds of earlier processes on the visit; `at_work` is the time at
+    which the current process began it. `streak` counts the failures before this attempt; `failed`
     is the signature of its own failure.
     """
 
@@ -120,7 +123,7 @@ class InFlight:
 
     @property
     def interruption(self) -> str:
-        """The id of the question about its interruption; each interruption has another one."""
+        """The id of the question about the interruption; each interruption has another id."""
         name = f"{self.id}#interrupted"
         return name if self.starts < 2 else f"{name}.{self.starts}"
 
@@ -130,13 +133,15 @@ class InFlight:
         return self.used + self.reported
 
     def seconds(self, now: datetime) -> float:
-        """Return how long processes have worked on the visit until now."""
+        """Return how many seconds processes have worked on the visit until now."""
         if self.at_work is None:
             return self.worked
         return self.worked + max(0.0, (now - self.at_work).total_seconds())
 
     def begun(self, attempt: int, at: datetime, *, is_aside: bool) -> "InFlight":
-        """Return the flight when the next attempt of the visit begins, or the same again."""
+        """Return the flight after an attempt has begun: the next one of the visit, or the same
+        again.
+        """
         is_again = attempt == self.attempt and self.starts > 0
         return changed(
             self,
@@ -151,9 +156,9 @@ class InFlight:
         )
 
     def ended(self, used: Usage | None, failed: str | None) -> "InFlight":
-        """Return the flight when the attempt ends, with its usage.
+        """Return the flight after the attempt has ended, with its usage.
 
-        The attempt may still be repeated: only a recorded step counts as done.
+        The attempt may still be repeated: it counts as done when its step is recorded.
         """
         if used is None and failed is None and self.reported is NOTHING_USED:
             return self
@@ -161,12 +166,12 @@ class InFlight:
         return changed(self, used=spent, reported=NOTHING_USED, failed=failed)
 
     def awaiting(self, attempt: int) -> "InFlight":
-        """Return the flight when the attempt is over, and a retry waits for its delay."""
+        """Return the flight after the attempt, while a retry waits for its delay."""
         streak = self.streak if self.failed is None else self.streak.and_then(self.failed)
         return changed(self, attempt=attempt, starts=0, streak=streak, failed=None)
 
     def left(self, at: datetime) -> "InFlight":
-        """Return the flight when its process ended."""
+        """Return the flight after its process has ended."""
         return changed(self, worked=self.seconds(at), at_work=None)
 
 

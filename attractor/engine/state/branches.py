@@ -1,4 +1,4 @@
-"""How a branch leaves the progress of its walk, ends, and is joined to it again (ruling R6)."""
+"""Begins and ends branches, and joins them to the walk that they left (ruling R6)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import field
@@ -21,9 +21,9 @@ from attractor.engine.state.progress import (
 
 @dataclass(frozen=True)
 class Branch:
-    """A walk of its own through a part of the graph, up to the node where branches meet.
+    """A walk through a part of the graph, up to the node where branches meet.
 
-    `updates` are added to the context that it begins with.
+    `updates` are added to the context that the branch begins with.
     """
 
     name: str
@@ -36,7 +36,7 @@ class Branch:
 class BranchEnd:
     """The end of a branch; `updates` are the context updates of its stages.
 
-    The key is the unique name of the branch in the journal.
+    The key is the unique id of the branch in the journal.
     """
 
     name: str
@@ -67,8 +67,8 @@ _ENGINES_PREFIX = "internal."
 def fork_off(progress: Progress, branch: Branch) -> Progress:
     """Return the progress of a branch before its first node.
 
-    It has a clone of the context and the visit counts of its walk. A branch without stages
-    succeeds.
+    It begins with a clone of the context, and with the visit counts of the walk that it leaves. A
+    branch without stages succeeds.
     """
     has_none = branch.start == branch.until
     return changed(
@@ -121,9 +121,9 @@ def canceled_branch(branch: Branch, key: str) -> BranchEnd:
 
 
 def join(progress: Progress, branches: Mapping[str, Progress]) -> Progress:
-    """Return the progress of a walk with its ended branches joined, in order.
+    """Return the progress of a walk after its ended branches are joined, in order.
 
-    The context updates of branches are left out (attractor-spec 3.8).
+    The context updates of branches are not applied (attractor-spec 3.8).
     """
     ends = list(branches.values())
     over = (SteppedOver(node, key) for key, one in branches.items() for node in one.stepped_over)
@@ -143,12 +143,12 @@ def join(progress: Progress, branches: Mapping[str, Progress]) -> Progress:
 
 
 def add_usage(progress: Progress, usage: Usage) -> Progress:
-    """Return the progress with more usage."""
+    """Return the progress with usage added."""
     return changed(progress, usage=progress.usage + usage)
 
 
 def _updates(walked: Progress) -> dict[str, Json]:
-    """Return the context updates of a branch's stages, without those of the engine."""
+    """Return the context updates of a branch's stages, without the engine's own."""
     return {
         key: walked.context[key]
         for key in walked.written or ()
@@ -157,7 +157,7 @@ def _updates(walked: Progress) -> dict[str, Json]:
 
 
 def _visited(progress: Progress, branches: Mapping[str, Progress]) -> Mapping[str, StageRecord]:
-    """Return the record of each node that branches visited."""
+    """Return the record of each node that the branches visited."""
     visited: dict[str, StageRecord] = {}
     for key, walked in branches.items():
         for node, record in walked.stages.items():
@@ -168,13 +168,13 @@ def _visited(progress: Progress, branches: Mapping[str, Progress]) -> Mapping[st
 
 
 def _seen_from_outside(record: StageRecord, key: str, left_out: Sequence[str]) -> StageRecord:
-    """Return a record as that of the branch, unless it belongs to a branch left out inside."""
+    """Return a stage record as one of the branch, or unchanged if its branch was left out."""
     is_left_out = bool(record.branches) and set(record.branches) <= set(left_out)
     return record if is_left_out else changed(record, branches=(key,))
 
 
 def _put_together(known: StageRecord | None, new: StageRecord, *, before: int) -> StageRecord:
-    """Return the record of a node that several branches visited: the worst outcome counts."""
+    """Return one record of a node that several branches visited; it has the worst outcome."""
     if known is None:
         return new
     visits = known.visits + new.visits - before

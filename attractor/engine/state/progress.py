@@ -1,4 +1,4 @@
-"""How far a walk has come, how one step changes that, and the records of both."""
+"""The progress of a walk, its change by a step, and the records of both."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import field
@@ -43,12 +43,15 @@ BEGIN = "start"
 
 
 LEFT_OUT = "parallel.fan_in.left_out"
-"""The context key for the branches that a fan-in leaves out; reports may not set it (R8)."""
+"""The context key for the branches that a fan-in leaves out.
+
+Reports may not set it (R8).
+"""
 
 
 @dataclass(frozen=True)
 class WalkEnd:
-    """The end of a walk: its status, its reason, and its last node."""
+    """The end of a walk: status, reason and last node."""
 
     status: StageStatus
     reason: str
@@ -60,7 +63,7 @@ class Visit:
     """The result of one visit of a node; `is_transparent` for a conditional (ruling R1).
 
     `meeting` is the node where the branches of the visit meet (ruling R6). A stage that may use a
-    model has a fidelity; `tools` counts its tool calls. `streak` counts the failures of earlier
+    model has a fidelity; `tools` counts its tool calls. `streak` counts the failures of its earlier
     attempts.
     """
 
@@ -84,8 +87,8 @@ class Visit:
 class Move:
     """The move after a visit: to another node, or to the end.
 
-    A restart continues at the target in another run (ruling R7). The edge may set the fidelity and
-    the thread of the next stage.
+    After a restart, another run continues at the target (ruling R7). The edge may set the fidelity
+    and the thread of the next stage.
     """
 
     target: str = ""
@@ -101,7 +104,7 @@ class Move:
 
 @dataclass(frozen=True)
 class Step:
-    """The change of one stage to the progress of a walk; the journal has it whole."""
+    """The change of a walk's progress by one stage; an event in the journal contains all of it."""
 
     visit: Visit
     move: Move
@@ -111,8 +114,8 @@ class Step:
 class StageRecord:
     """The record of a visited node: number of visits, last outcome, retries.
 
-    `branches` are the branches that produced the outcome; none for the walk itself. `failure` is
-    the signature of the last failure, `failure_count` its number in a row.
+    `branches` are the branches that the outcome comes from, none for the walk itself. `failure` is
+    the signature of the last failure, `failure_count` the number of equal failures in a row.
     """
 
     visits: int
@@ -125,7 +128,7 @@ class StageRecord:
 
 @dataclass(frozen=True)
 class SteppedOver:
-    """A failed stage that was stepped over, and its branch, if any."""
+    """A failed stage after which the walk continued, and its branch, if any."""
 
     node: str
     branch: str = ""
@@ -136,10 +139,10 @@ class Progress:
     """The progress of a walk; `stages` are in the order of the first visit.
 
     `left_out` are the branches that a fan-in left out. `written` are the context keys that a branch
-    wrote; the walk from the start has None. `restarts` counts the restarts before this run; a walk
-    that `is_restarting` continues as another run at the next node (ruling R7). `past` feeds the
-    preambles. `threads` are all threads so far, `thread` is that of the last stage that used a
-    model.
+    wrote; it is None in the walk from the start. `restarts` counts the restarts before this run. If
+    `is_restarting`, another run continues the walk at the next node (ruling R7). The preambles are
+    written from `past`. `threads` has all threads so far, and `thread` is the one of the last stage
+    that used a model.
     """
 
     next_node: str
@@ -178,7 +181,7 @@ class Progress:
 
     @property
     def stepped_over(self) -> tuple[str, ...]:
-        """The failed stages that were stepped over, without those in branches left out."""
+        """The failed stages after which the walk continued, except those in branches left out."""
         return tuple(one.node for one in self.steps_over if one.branch not in self.left_out)
 
     @property
@@ -201,7 +204,7 @@ def begin(graph: Graph, tree: TreeId, inputs: Mapping[str, Json]) -> Progress:
 
 
 def advance(progress: Progress, step: Step) -> Progress:
-    """Return the progress after a step; a run and a resume get the same."""
+    """Return the progress after a step; a run and a resume compute the same progress."""
     visit, move = step.visit, step.move
     after = record_visit(progress, visit)
     return changed(
@@ -221,7 +224,7 @@ def advance(progress: Progress, step: Step) -> Progress:
 
 
 def record_visit(progress: Progress, visit: Visit) -> Progress:
-    """Return the progress with a visit recorded, before the next move is known."""
+    """Return the progress with a recorded visit, before the next move is known."""
     outcome = visit.outcome
     counts = not visit.is_transparent and outcome.status is not StageStatus.SKIPPED
     updates = _updates(progress, visit, counts=counts)
@@ -247,7 +250,7 @@ def record_visit(progress: Progress, visit: Visit) -> Progress:
 
 
 def _past(progress: Progress, visit: Visit, updates: Mapping[str, Json]) -> Past:
-    """Return the past with a visit; the start and conditionals are left out."""
+    """Return the past with a visit added; the start and conditionals are not added."""
     past = remember_keys(progress.past, updates, progress.context)
     if visit.is_transparent or progress.edge_reason == BEGIN:
         return past
@@ -278,7 +281,7 @@ def _left_out(outcome: Outcome) -> Sequence[str]:
 
 
 def retry_key(node: str) -> str:
-    """Return the context key that counts a node's retries (attractor-spec 5.1)."""
+    """Return the context key for the number of a node's retries (attractor-spec 5.1)."""
     return f"internal.retry_count.{node}"
 
 
@@ -300,7 +303,7 @@ def _stage_record(progress: Progress, visit: Visit) -> StageRecord:
     before = progress.stages.get(visit.node)
     status = visit.outcome.status
     if before and status is StageStatus.SKIPPED:
-        # A skipped stage records no outcome (attractor-spec 5.2): the earlier one remains.
+        # A skipped stage records no outcome (attractor-spec 5.2), so the earlier outcome remains.
         status = before.outcome
     streak = _streak(before, visit)
     return StageRecord(
@@ -313,7 +316,7 @@ def _stage_record(progress: Progress, visit: Visit) -> StageRecord:
 
 
 def _streak(before: StageRecord | None, visit: Visit) -> Streak:
-    """Return the streak of failures after a visit, its attempts included."""
+    """Return the streak of failures after a visit and its attempts."""
     if visit.outcome.status is not StageStatus.FAIL:
         return NO_STREAK
     streak = visit.streak
@@ -323,7 +326,7 @@ def _streak(before: StageRecord | None, visit: Visit) -> Streak:
 
 
 def _retries_left_over(visit: Visit) -> int:
-    """Return the retry count, which a success resets."""
+    """Return the context update that resets the retry count after a success."""
     return 0 if visit.outcome.status.is_success else visit.attempts - 1
 
 
@@ -450,7 +453,7 @@ def _visit_to_record(visit: Visit) -> dict[str, Json]:
         "fidelity": visit.fidelity,
         "thread": visit.thread,
         "tools": dict(visit.tools),
-        # Omitted where it is empty: most stages have one attempt.
+        # Left out where it is empty, because most stages have only one attempt.
         **({"streak": streak_to_record(visit.streak)} if visit.streak != NO_STREAK else {}),
     }
 

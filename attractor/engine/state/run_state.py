@@ -33,7 +33,7 @@ from attractor.engine.state.walks import (
 from attractor.engine.storage.json_files import Fields
 
 RESTARTED = "restarted"
-"""The reason of a run that another run continues after `loop_restart`."""
+"""The reason of a run that ended with `loop_restart`: another run continues it."""
 
 
 class StatusWord(StrEnum):
@@ -51,7 +51,7 @@ class StatusWord(StrEnum):
 
 
 class Phase(StrEnum):
-    """The step of a run that waits for a person."""
+    """The part of a run in which a person is asked."""
 
     NONE = ""
     STAGE = "stage"
@@ -60,7 +60,7 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True)
 class RunStatus:
-    """The status of a run: its word, and for `awaiting_human` the phase."""
+    """The status of a run: its word, and the phase if the word is `awaiting_human`."""
 
     word: StatusWord
     phase: Phase = Phase.NONE
@@ -75,7 +75,7 @@ class RunStatus:
 
     @property
     def is_active(self) -> bool:
-        """Whether the run is running, or waits in a stage."""
+        """Whether the run is running, or waits inside a stage."""
         return self in _ACTIVE
 
 
@@ -121,14 +121,14 @@ TRANSITIONS: Mapping[RunStatus, tuple[RunStatus, ...]] = {
     FAILED: (),
     CANCELED: (),
 }
-"""The allowed transitions between statuses."""
+"""The transitions between statuses that are allowed."""
 
 
 _ACTIVE = frozenset({QUEUED, BOOTING, EXECUTING, EVALUATING, AWAITING_ANSWER})
 
 
 def require_transition(now: RunStatus, then: RunStatus) -> None:
-    """Refuse a transition that is not in the table."""
+    """Raise IllegalTransition for a transition that is not in the table."""
     allowed = TRANSITIONS[now]
     if then not in allowed:
         known = ", ".join(map(str, allowed)) or "nothing: it is final"
@@ -141,10 +141,10 @@ def require_transition(now: RunStatus, then: RunStatus) -> None:
 class RunState:
     """The state of a run: everything that a process needs to continue it.
 
-    `stopped` is the reason why the last process stopped, `warned` the budgets that are nearly
-    exhausted. `walks` are the walks that are not joined, `begun` counts the visits of each node,
-    `restarted_as` is the run that continues this one (ruling R7). `answer_counts` counts answers of
-    each interviewer.
+    `stopped` is the reason why the last process stopped, `warned` names the budgets that are nearly
+    exhausted. `walks` has the walks that are not joined yet. `begun` counts the visits of each
+    node. `restarted_as` is the run that continues this one (ruling R7). `answer_counts` counts the
+    answers of each interviewer.
     """
 
     status: RunStatus = QUEUED
@@ -163,26 +163,26 @@ class RunState:
 
     @property
     def is_restarting(self) -> bool:
-        """Whether another run is to continue this one."""
+        """Whether another run will continue this one."""
         is_walked = self.progress is not None and self.progress.is_restarting
         return is_walked and not self.canceled
 
     @property
     def why_canceled(self) -> str:
-        """Why no stage may follow: the run was canceled, or another run continues it."""
+        """The reason why no further stage may begin: a cancellation or a restart; else empty."""
         return self.canceled or (RESTARTED if self.restarted_as else "")
 
     @property
     def used(self) -> Usage:
-        """The usage so far, including visits that are not over."""
+        """The usage so far, including visits in flight."""
         walks = self.walks.values()
         at_work = (one.in_flight.spent for one in walks if one.in_flight)
         return sum(at_work, sum((one.progress.usage for one in walks), NOTHING_USED))
 
     def seconds(self, now: datetime) -> float:
-        """Return how long stages took until now, including the current one.
+        """Return the seconds that stages took until now, including the current one.
 
-        The time of branches is in the time of the stage that they began at.
+        The time of branches is included in the stage at which they began.
         """
         taken = self.progress.seconds if self.progress else 0.0
         return taken + (self.in_flight.seconds(now) if self.in_flight else 0.0)
@@ -199,7 +199,7 @@ class RunState:
 
     @property
     def asked(self) -> Sequence[Question]:
-        """The questions of running stages, answered or not."""
+        """The questions of stages in flight, answered or not."""
         return [one for walk in self.walks.values() for one in walk.questions]
 
     @property
@@ -214,12 +214,12 @@ class RunState:
 
     @property
     def may_walk(self) -> bool:
-        """Whether a stage may still be executed: the walk has not ended."""
+        """Whether further stages may be executed: the walk has not ended."""
         has_end = self.progress is not None and self.progress.is_over
         return not (has_end or self.canceled or self.status.is_final)
 
     def is_aside(self, key: str, node: str, visit: int) -> bool:
-        """Return whether a visit is aside: another walk uses the folder of the node."""
+        """Return whether a visit needs its own folder: another walk uses the folder of the node."""
         own = self.walks[key].in_flight
         if own and (own.node, own.visit) == (node, visit):
             return own.is_aside
@@ -231,7 +231,7 @@ class RunState:
 
 
 def state_to_record(state: RunState) -> dict[str, Json]:
-    """Return the record of a state, for the checkpoint: the progress first, then the rest."""
+    """Return the record of a state, for the checkpoint; the progress comes first."""
     main = state.walks.get(MAIN)
     return {
         **(progress_to_record(main.progress) if main else {"current_node": ""}),
@@ -277,7 +277,7 @@ def state_from_record(fields: Fields) -> RunState:
 
 
 def outcome_of(state: RunState) -> StageStatus | None:
-    """Return the outcome of the walk, if it has ended."""
+    """Return the outcome of the walk, or None if it has not ended."""
     end = state.progress.end if state.progress else None
     return end.status if end else None
 
@@ -288,7 +288,7 @@ def status_from_record(fields: Fields) -> RunStatus:
 
 
 def counts_from(fields: Fields, name: str) -> dict[str, int]:
-    """Read counts by name from their record."""
+    """Read counts by name from a record."""
     counts = fields.inner(name)
     return {key: counts.number(key) for key in counts.all()}
 

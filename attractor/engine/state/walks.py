@@ -35,17 +35,17 @@ from attractor.engine.state.progress import (
 from attractor.engine.storage.json_files import Fields
 
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
-"""The time of the last activity of a process of which nothing is known."""
+"""The time of the last activity if no activity of a process is known."""
 
 
 @dataclass(frozen=True)
 class WalkState:
     """The state of one walk.
 
-    A branch has a name, a parent walk, and its own workspace or that of its parent. It `is_over`
-    when it has ended or was canceled. `saved` is the sequence number of the event of its last step.
-    `given` are the values that its context began with, besides those of its parent. `branches`
-    counts its branches that are not joined.
+    A branch has a name, a parent walk, and either its own workspace or that of its parent. It
+    `is_over` after it ended or was canceled. `saved` is the sequence number of the event with its
+    last step. `given` are values that its context began with, in addition to those of its parent.
+    `branches` is the number of its branches that are not joined.
     """
 
     progress: Progress
@@ -66,7 +66,7 @@ Walks = Mapping[str, WalkState]
 
 
 def begin_branch(walks: Walks, key: str, parent: str, branch: Branch, *, workspace: str) -> Walks:
-    """Return the walks with a new branch of one of them."""
+    """Return the walks after a new branch of one of them has begun."""
     left = walks[parent]
     begun = WalkState(
         fork_off(left.progress, branch),
@@ -79,7 +79,7 @@ def begin_branch(walks: Walks, key: str, parent: str, branch: Branch, *, workspa
 
 
 def end_branch(walks: Walks, key: str, *, is_given_up: bool) -> Walks:
-    """Return the walks when a branch is over, and with it all of its own branches."""
+    """Return the walks after a branch, and with it all branches inside it, has ended."""
     over = {
         one: changed(
             walks[one],
@@ -95,13 +95,13 @@ def end_branch(walks: Walks, key: str, *, is_given_up: bool) -> Walks:
 
 
 def _with_what_was_used(walk: WalkState) -> Progress:
-    """Return the progress of a walk that ends during a visit, with the usage of its attempts."""
+    """Return the progress of a walk that ends during a visit, with the usage of that visit."""
     flight = walk.in_flight
     return add_usage(walk.progress, flight.spent) if flight else walk.progress
 
 
 def with_inner_branches(walks: Walks, key: str) -> Sequence[str]:
-    """Return the key of a walk, and the keys of all branches in it."""
+    """Return the key of a walk and the keys of all branches inside it."""
     if not walks[key].branches:
         return [key]
     found = {key: None}
@@ -118,15 +118,15 @@ def branches_of_attempt(walks: Walks, parent: str, attempt: str) -> Sequence[str
     return [
         one
         for one, walk in walks.items()
-        # The cheaper test first: a long `for_each` has many walks.
+        # The faster check first, because a long `for_each` has many walks.
         if walk.parent == parent and one.startswith(attempt)
     ]
 
 
 def join_visit(walks: Walks, key: str, visit: Visit) -> tuple[Progress, Walks]:
-    """Return the progress of a walk with the branches of a visit joined, and the other walks.
+    """Return the progress of a walk after the branches of a visit are joined, and the other walks.
 
-    Canceled branches and those of an earlier attempt only add their usage.
+    Canceled branches, and branches of an earlier attempt, only add their usage.
     """
     progress, place = walks[key].progress, visit_key(key, visit.node, visit.number)
     if not walks[key].branches:
@@ -147,7 +147,7 @@ def join_visit(walks: Walks, key: str, visit: Visit) -> tuple[Progress, Walks]:
 
 
 def with_branch_counts(walks: Walks) -> Walks:
-    """Return the walks with their number of branches."""
+    """Return the walks, each with the number of its branches."""
     left = Counter(walk.parent for key, walk in walks.items() if key != MAIN)
     return {
         key: walk if walk.branches == left[key] else changed(walk, branches=left[key])
@@ -156,7 +156,7 @@ def with_branch_counts(walks: Walks) -> Walks:
 
 
 def stop_walks(walks: Walks, at: datetime) -> Walks:
-    """Return the walks when the process that worked on them has ended."""
+    """Return the walks after the process that worked on them has ended."""
     return {
         key: changed(one, in_flight=one.in_flight.left(at)) if one.in_flight else one
         for key, one in walks.items()
@@ -164,9 +164,9 @@ def stop_walks(walks: Walks, at: datetime) -> Walks:
 
 
 def interrupted_attempts(walks: Walks) -> Sequence[InFlight]:
-    """Return the attempts that were interrupted and are to be repeated.
+    """Return the attempts that were interrupted and must be repeated.
 
-    An attempt with branches continues them, and one with a question waits.
+    An attempt with branches continues them instead, and an attempt with an open question waits.
     """
     return [
         walk.in_flight
@@ -184,7 +184,7 @@ def _has_branches(walks: Walks, key: str, flight: InFlight) -> bool:
 
 
 def last_tree(walks: Walks, workspace: str) -> TreeId:
-    """Return the tree of a workspace after the last step of the walks in it."""
+    """Return the tree of a workspace after the latest step of the walks in it."""
     of_it = [walk for walk in walks.values() if walk.workspace == workspace]
     return max(of_it, key=lambda walk: walk.saved).progress.tree
 
@@ -243,7 +243,10 @@ def branches_from_records(records: Sequence[Fields]) -> dict[str, WalkState]:
 
 
 def put_question(walk: WalkState, question: Question) -> WalkState:
-    """Return a walk with an open question; a question that is asked again keeps its deadline."""
+    """Return a walk with an open question added.
+
+    A question that is asked again keeps its first deadline.
+    """
     before = next((one for one in walk.questions if one.id == question.id), None)
     if before is None:
         return replace(walk, questions=(*walk.questions, question))
@@ -253,12 +256,12 @@ def put_question(walk: WalkState, question: Question) -> WalkState:
 
 
 def drop_question(walk: WalkState, id_: str) -> WalkState:
-    """Return a walk without a question."""
+    """Return a walk without one of its questions."""
     return replace(walk, questions=tuple(one for one in walk.questions if one.id != id_))
 
 
 def is_of_child(walk: WalkState, id_: str) -> bool:
-    """Return whether a question belongs to the child of the attempt in flight."""
+    """Return whether the child of the attempt in flight asks a question."""
     flight = walk.in_flight
     return flight is not None and id_.startswith(f"{flight.id}{OF_CHILD}")
 
@@ -272,7 +275,7 @@ def find_asker(walks: Walks, id_: str) -> tuple[str, InFlight] | None:
 
 
 def without_answers(answers: Mapping[str, Answer], ids: Collection[str]) -> dict[str, Answer]:
-    """Return answers without those to some questions."""
+    """Return answers without the answers to some questions."""
     return {id_: one for id_, one in answers.items() if id_ not in ids}
 
 

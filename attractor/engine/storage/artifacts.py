@@ -1,4 +1,4 @@
-"""Stores artifacts and large values of a run as files."""
+"""Stores artifacts and large context values of a run as files."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -16,7 +16,7 @@ from attractor.engine.storage.secrets import Redactor
 from attractor.language.graph.graph import folder_name
 
 FILE_BACKING_THRESHOLD = 100 * 1024
-"""The size in bytes of JSON above which a value is stored in a file (attractor-spec 5.5)."""
+"""The size of JSON in bytes above which a value is stored in a file (attractor-spec 5.5)."""
 
 
 ARTIFACTS = "artifacts"
@@ -24,10 +24,10 @@ ARTIFACTS = "artifacts"
 
 
 class Blobs:
-    """The bytes of one run by hash; without a folder, they are kept in memory.
+    """The blobs of one run: bytes, by their hash.
 
-    Bytes are on the disk before their hash is returned. `trouble` is the first error of the disk:
-    no outcome of a stage is valid then.
+    `put` returns when the bytes are on the disk. Without a folder, blobs are kept in memory.
+    `trouble` is the first disk error: after it, no outcome of a stage is valid.
     """
 
     def __init__(self, run: Path | None = None) -> None:
@@ -50,7 +50,7 @@ class Blobs:
         return digest
 
     def get(self, digest: str) -> bytes:
-        """Return the bytes of a hash; missing or changed bytes are an error."""
+        """Return the bytes with a hash; raise RecordBroken if they are missing or changed."""
         if self.folder is None:
             return self._in_memory[digest]
         with self.remembering():
@@ -63,13 +63,13 @@ class Blobs:
         return len(list(self.folder.glob("*.json"))) if self.folder.is_dir() else 0
 
     def sweep(self) -> None:
-        """Remove incomplete files of a process that was killed."""
+        """Remove incomplete files that a killed process left."""
         if self.folder is not None and self.folder.is_dir():
             remove_abandoned_files(self.folder)
 
     @contextmanager
     def remembering(self) -> Generator[None]:
-        """Remember an error of the disk."""
+        """Store the first disk error of the block, and raise it again."""
         try:
             yield
         except (FileError, VerificationError) as trouble:
@@ -80,7 +80,7 @@ class Blobs:
 def share_blobs(source: Path, target: Path) -> None:
     """Share the blobs and artifacts of one run directory with another.
 
-    Files are hard-linked where possible: their content never changes in place.
+    Files are hard-linked where possible, because their content never changes in place.
     """
     if not source.is_dir():
         return
@@ -102,12 +102,12 @@ def _link(source: Path, target: Path) -> None:
     except FileExistsError:
         return
     except OSError:
-        # Another disk, or one without hard links.
+        # Links are impossible between two disks, and on some file systems.
         write_whole(target, source.read_bytes())
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder that survives a power failure, unless it exists."""
+    """Make a folder, durable after a power failure, unless it exists."""
     try:
         folder.mkdir()
     except FileExistsError:
@@ -123,7 +123,7 @@ def _keep(folder: Path, digest: str, content: bytes) -> None:
     if not _is_there(file, content):
         write_whole(file, content)
         return
-    # A process that was killed may have written the file before its name was durable.
+    # A process may have been killed after writing the file, before its name was durable.
     sync_folder(folder)
 
 
@@ -173,7 +173,7 @@ class ArtifactInfo:
 
 @dataclass(frozen=True)
 class _Entry:
-    """An artifact: its JSON, or the hash of the blob with its JSON."""
+    """An artifact in memory: its JSON, or the hash of the blob with its JSON."""
 
     info: ArtifactInfo
     text: str = ""
@@ -183,8 +183,8 @@ class _Entry:
 class ArtifactStore:
     """The artifacts of a run by id; safe for threads.
 
-    A large artifact is a file named after its hash, so equal bytes are stored once. Without a run
-    directory, all are kept in memory.
+    A large artifact is a file named after its hash, so equal content is stored once. Without a run
+    directory, all artifacts are kept in memory.
     """
 
     def __init__(
@@ -201,14 +201,14 @@ class ArtifactStore:
         self._entries: dict[str, _Entry] | None = None
 
     def store(self, artifact_id: str, name: str, data: Json) -> ArtifactInfo:
-        """Store a value under an id, and replace an earlier one."""
+        """Store a value under an id, in place of any earlier value."""
         text = canonical_json(self._redactor.json(data))
         size = len(text.encode())
         is_large = size > FILE_BACKING_THRESHOLD and self._blobs.folder is not None
         info = ArtifactInfo(artifact_id, name, size, self._clock.now(), is_large)
         with self._lock:
             known = self._known()
-            # The bytes are on the disk before their hash is written.
+            # The blob is on the disk before a record refers to its hash.
             digest = self._blobs.put(text.encode()) if is_large else ""
             entry = _Entry(info, "" if is_large else text, digest)
             self._write(entry)
@@ -236,7 +236,7 @@ class ArtifactStore:
             return tuple(entry.info for entry in self._known().values())
 
     def remove(self, artifact_id: str) -> None:
-        """Remove an artifact, if it exists; its bytes stay, because a journal may refer to them."""
+        """Remove an artifact, if it exists; its blob stays, because a journal may refer to it."""
         with self._lock:
             if self._known().pop(artifact_id, None) and (folder := self._folder):
                 with self._blobs.remembering():
@@ -252,7 +252,7 @@ class ArtifactStore:
         return self._blobs.folder / _NAMED if self._blobs.folder else None
 
     def _known(self) -> dict[str, _Entry]:
-        """Return all artifacts; those of an earlier process are read on first use."""
+        """Return all artifacts; those of an earlier process are read at the first use."""
         if self._entries is None:
             folder = self._folder if self._folder and self._folder.is_dir() else None
             found = [_read_entry(file) for file in folder.glob("*.json")] if folder else []
@@ -299,7 +299,7 @@ def _remove(file: Path) -> None:
 
 
 def _file_name(artifact_id: str) -> str:
-    """Return a file name for an id that is unique on case-insensitive disks too."""
+    """Return a file name for an id; it is unique even if the disk ignores upper and lower case."""
     plain = folder_name(artifact_id)
     digest = content_hash(artifact_id.encode("utf-8", "surrogatepass"))[:8]
     return f"{plain}.json" if plain == plain.lower() else f"{plain.lower()}~{digest}.json"

@@ -1,4 +1,4 @@
-"""Reads and writes JSON records, field by field, and names the field that is invalid."""
+"""Reads and writes JSON records; errors name the invalid field."""
 
 import json
 import os
@@ -19,7 +19,7 @@ Word = TypeVar("Word", bound=StrEnum)
 
 
 class Fields:
-    """The fields of a record, each read as one type."""
+    """The fields of a record; each method reads one field as one type."""
 
     def __init__(self, record: Json | JsonObject, what: str) -> None:
         self._what = what
@@ -28,7 +28,7 @@ class Fields:
         self._record = record
 
     def all(self) -> JsonObject:
-        """Return the record as it is."""
+        """Return the record unchanged."""
         return self._record
 
     def text(self, name: str) -> str:
@@ -83,18 +83,18 @@ class Fields:
         return texts if len(texts) == len(found) else self._refuse(name, "a list of texts")
 
     def members(self, name: str) -> dict[str, Json]:
-        """Return an object as it is."""
+        """Return the members of an object unchanged."""
         value = self._record.get(name)
         return value if isinstance(value, dict) else self._refuse(name, "an object")
 
     def inner(self, name: str) -> "Fields":
-        """Return an object, to be read field by field."""
+        """Return an object as Fields."""
         if name not in self._record:
             self._refuse(name, "an object")
         return Fields(self._record[name], f"{self._what}.{name}")
 
     def inners(self, name: str) -> tuple["Fields", ...]:
-        """Return a list of objects, to be read field by field."""
+        """Return a list of objects, each as Fields."""
         return tuple(
             Fields(one, f"{self._what}.{name}[{index}]")
             for index, one in enumerate(self.items(name))
@@ -117,7 +117,7 @@ _encode = json.JSONEncoder(ensure_ascii=False).encode
 
 def pretty_json(record: JsonObject, *, is_plain: bool = False) -> str:
     """Return a record as readable JSON; `is_plain` skips the check for valid JSON."""
-    # The json module would write NaN, which no reader accepts.
+    # The json module would write NaN, which strict readers reject.
     if not is_plain:
         canonical_json(record)
     members = ",\n".join(f"  {_encode(key)}: {_pretty(value)}" for key, value in record.items())
@@ -125,7 +125,7 @@ def pretty_json(record: JsonObject, *, is_plain: bool = False) -> str:
 
 
 def _pretty(value: Json) -> str:
-    """Write a value in one line if it fits, else in several."""
+    """Write a value in one line if it fits, else in several lines."""
     text = _encode(value)
     if len(text) <= _WIDEST or not isinstance(value, dict | list):
         return text
@@ -138,7 +138,7 @@ def write_document(path: Path, record: JsonObject) -> None:
 
 
 def read_document(path: Path) -> Fields:
-    """Read a record, to be read field by field."""
+    """Read a record, and return its fields."""
     try:
         content = path.read_bytes()
     except OSError as cause:
@@ -158,7 +158,7 @@ _NOT_WRITTEN = "cannot write JSON: "
 _STEP = r"(?:\[[^\]]*\]|\.\w+)"
 
 
-# The first steps of a long path and the last step are enough to find a value.
+# The first parts of a long path and the last part are enough to find a value.
 _LONG_PATH = re.compile(rf"({_STEP}{{8}}){_STEP}{{4,}}({_STEP})")
 
 
@@ -166,14 +166,17 @@ _TOO_LONG = "for integer string conversion"
 
 
 DEEPEST = 80
-"""The maximum depth of JSON from users: records nest it deeper and have a limit too."""
+"""The maximum depth of JSON from users.
+
+Records nest such JSON deeper, and have a limit too.
+"""
 
 
 TOO_DEEP = "is nested too deeply"
 
 
 def is_too_deep(value: Json) -> bool:
-    """Return whether a value is too deep for records."""
+    """Return whether a value is nested too deeply for records."""
     level = [value]
     for _ in range(DEEPEST):
         level = [inner for one in level for inner in _members(one)]
@@ -183,7 +186,7 @@ def is_too_deep(value: Json) -> bool:
 
 
 def describe_fault(fault: Exception, *, form: str = "JSON") -> str:
-    """Return the fault after the name of a file: `is invalid JSON: ...`, or `holds ...`."""
+    """Return a fault as the end of a sentence about a file: `is invalid JSON: ...`."""
     message = str(fault)
     if isinstance(fault, RecursionError) or "recursion" in message:
         return TOO_DEEP
@@ -208,9 +211,9 @@ LARGEST = 1 << 20
 
 
 def read_untrusted(path: Path, *, largest: int = LARGEST) -> bytes:
-    """Return the bytes of a file, unless it is a link, not a regular file, or too large."""
+    """Return the content of a file; raise an error for a link, a special or a too large file."""
     try:
-        # Without blocking on a FIFO: its type is only known once it is open.
+        # Do not block on a FIFO: only an open file shows its type.
         file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as cause:
         raise file_error("read", path, cause) from cause

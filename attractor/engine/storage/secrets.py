@@ -1,6 +1,6 @@
 """Replaces the values of secrets in everything that is written.
 
-A value is also found in base64, percent-encoded, and as JSON writes it.
+A value is also replaced in its base64, percent-encoded and JSON form.
 """
 
 import json
@@ -24,9 +24,9 @@ _NAME = re.compile(r".*_(?:KEY|TOKEN|SECRET|PASSWORD)", re.IGNORECASE)
 
 
 class Redactor:
-    """Replaces secrets in texts and JSON values, and unpaired surrogates, which no file takes.
+    """Replaces secrets and unpaired surrogates, which no file can contain, in texts and JSON.
 
-    `words` are never replaced: records consist of them.
+    `words` are never replaced, because records consist of them.
     """
 
     def __init__(self, secrets: Collection[str] = (), *, words: Collection[str] = ()) -> None:
@@ -47,7 +47,9 @@ class Redactor:
         more: Collection[str] = (),
         words: Collection[str] = (),
     ) -> "Redactor":
-        """Make a redactor from variables with telling names, more names and more values."""
+        """Make a redactor from variables with names that indicate secrets, and more names and
+        values.
+        """
         named = [value for name, value in environ.items() if is_secret_name(name) or name in names]
         return cls([*named, *more], words=words)
 
@@ -70,7 +72,7 @@ class Redactor:
         return {self.text(key): self.json(value) for key, value in record.items()}
 
     def clean(self, record: dict[str, Json]) -> dict[str, Json]:
-        """Return a JSON object without secrets; if there are none, the object itself."""
+        """Return a JSON object without secrets; if it contains none, return the object itself."""
         return record if self._is_clean(record) else self.members(record)
 
     def _is_clean(self, record: JsonObject) -> bool:
@@ -96,13 +98,13 @@ def is_secret_name(name: str) -> bool:
 
 
 def texts_of(secret: str) -> frozenset[str]:
-    """Return the texts to search for: the secret, and each line of a multi-line secret."""
+    """Return the texts to search for: a secret, and each line of a multi-line secret."""
     texts = {secret, secret.strip(), *(line.strip() for line in secret.splitlines())}
     return frozenset(text for text in texts if len(text) >= SHORTEST)
 
 
 def _forms(text: str) -> Iterator[str]:
-    """Yield every encoding of a text."""
+    """Yield a text in each of its encodings."""
     yield text
     yield json.dumps(text, ensure_ascii=False)[1:-1]
     yield json.dumps(text)[1:-1]
@@ -121,7 +123,7 @@ def _url_forms(text: str) -> Iterator[str]:
 
 
 def _base64_forms(secret: bytes) -> Iterator[str]:
-    """Yield the part of the base64 encoding that does not depend on the surrounding text."""
+    """Yield those parts of a text's base64 form that do not depend on the text around it."""
     encoders: tuple[Callable[[bytes], bytes], ...] = (b64encode, urlsafe_b64encode)
     for encode in encoders:
         for before in range(3):

@@ -66,7 +66,7 @@ _LOST = "the conversation of the thread ended with its process"
 
 @dataclass(frozen=True)
 class Inheritance:
-    """The context that an attempt inherits; `degraded` reports a lost conversation."""
+    """The context that an attempt inherits; `degraded` is the event of a lost conversation."""
 
     context: InheritedContext = NOTHING_INHERITED
     degraded: FidelityDegraded | None = None
@@ -83,7 +83,10 @@ class Inheritance:
 
 
 def inherit_context(walk: Walk, node: Node, visit: int, *, starts_over: bool) -> Inheritance:
-    """Return the inheritance of an attempt; one that starts over gets that of its visit."""
+    """Return the inheritance of an attempt.
+
+    An attempt that starts over inherits the same context as the first attempt of its visit.
+    """
     if not is_conversation_turn(node):
         return Inheritance()
     resolved = resolve(walk.graph, node, _arrival(walk, node), walk.subgraph_classes)
@@ -106,7 +109,7 @@ def inherit_context(walk: Walk, node: Node, visit: int, *, starts_over: bool) ->
 
 
 def _restore(walk: Walk, thread: Thread) -> str:
-    """Restore a lost conversation from the files of its stage, or return why that failed."""
+    """Restore a lost conversation from the files of its stage, or return why that fails."""
     if walk.saved_conversations is None:
         return _LOST
     try:
@@ -120,7 +123,7 @@ def _arrival(walk: Walk, node: Node) -> StageArrival:
     progress = walk.progress
     fidelity, thread = _edge_into_branch(walk, node)
     notes, completed = progress.past.notes, progress.completed
-    # Conditionals have no note: they are transparent here too.
+    # A conditional has no note, because it passes the outcome of an earlier stage on.
     previous = notes[-1].node if notes else completed[-1] if completed else ""
     return StageArrival(
         previous,
@@ -131,7 +134,7 @@ def _arrival(walk: Walk, node: Node) -> StageArrival:
 
 
 def _edge_into_branch(walk: Walk, node: Node) -> tuple[str, str]:
-    """Return the fidelity and the thread of the edge into a branch; empty elsewhere."""
+    """Return the fidelity and the thread of the edge into a branch; empty outside of one."""
     if walk.key == MAIN or walk.progress.completed:
         return "", ""
     fork = walk.run.state.walks[walk.state.parent].in_flight
@@ -142,7 +145,7 @@ def _edge_into_branch(walk: Walk, node: Node) -> tuple[str, str]:
 
 
 def _keys_outward(walk: Walk) -> Sequence[str]:
-    """Return the key of a walk, and the keys of the walks around it, the nearest first."""
+    """Return the key of a walk, then the keys of its parent walks, the nearest first."""
     keys, walks = [walk.key], walk.run.state.walks
     while keys[-1] != MAIN:
         keys.append(walks[keys[-1]].parent)
@@ -150,7 +153,7 @@ def _keys_outward(walk: Walk) -> Sequence[str]:
 
 
 def _goal(walk: Walk) -> str:
-    """Return the goal; if it is too large for the context, that of the graph."""
+    """Return the goal in the context; if it is too large for the context, return the graph's."""
     goal = walk.progress.context.get("graph.goal", "")
     return goal if isinstance(goal, str) else walk.graph.goal
 
@@ -160,7 +163,7 @@ TOOL_CALL = "TOOL_CALL_START"
 
 
 class Emitter:
-    """Writes the events of one attempt into the journal, and keeps their kinds.
+    """Writes the events of one attempt to the journal, and remembers their types.
 
     `on_activity` is called for each event. `trouble` is the first error of the journal. `tools`
     counts the calls of each tool.
@@ -196,13 +199,13 @@ class Emitter:
         self._on_activity()
 
     def require_budget(self) -> None:
-        """Halt if a budget of the run, or of a run that it is part of, is exhausted."""
+        """Halt if a budget of the run, or of a parent run, is exhausted."""
         self._budgets.require_left(self._run)
         if self._parent:
             self._parent.require_budget()
 
     def use(self, usage: Usage) -> None:
-        """Count the usage of a model call, and warn of a budget that is nearly exhausted."""
+        """Count the usage of a model call, and warn of nearly exhausted budgets."""
         event = ModelUsed(usage_to_record(usage))
         with self._writing(kind_of(event)):
             self._run.record(event, place=self._place)
@@ -228,7 +231,7 @@ TOUCH_NO_FILES = FORKS | {"start", "exit", "conditional", "wait.human", "wait", 
 """The node types that do not change the tree."""
 
 NEED_NO_ENVIRONMENT = TOUCH_NO_FILES | {FAN_IN, "pipeline", "stack.manager_loop"}
-"""The node types that run no command: a child pipeline opens the environment itself."""
+"""The node types without a command of their own: a child pipeline opens the environment itself."""
 
 
 @dataclass(frozen=True)
@@ -247,7 +250,7 @@ class AttemptResult:
 
 @dataclass(frozen=True)
 class Attempt:
-    """One attempt to make at a node, in one walk."""
+    """One attempt at a node, in one walk."""
 
     walk: Walk
     node: Node
@@ -255,7 +258,7 @@ class Attempt:
     number: int
 
     async def make(self, handler: Handler) -> AttemptResult:
-        """Execute the handler, and record the result."""
+        """Execute the handler, and record the outcome."""
         walk, run = self.walk, self.walk.run
         folder = await self._prepare_folder()
         starts_over = self.number > 1 and self._starts_over
@@ -274,8 +277,8 @@ class Attempt:
         finally:
             emitter.close()
             files.close()
-        # Work that could not be recorded counts as not done: the run stops, and a resume repeats
-        # the stage. An outcome made of this error would end the run for good.
+        # An outcome that cannot be recorded counts as not done: the run stops, and a resume repeats
+        # the stage. A failure made from this error would end the run instead.
         if trouble := emitter.trouble or files.trouble or run.blobs.trouble:
             raise trouble
         await self.branches.give_up_rest()
@@ -300,7 +303,7 @@ class Attempt:
 
     @property
     def flight(self) -> InFlight:
-        """The attempt in the journal."""
+        """The attempt as it is in the journal."""
         flight = self.walk.state.in_flight
         if flight is None:
             raise RecordBroken(f"the attempt at {self.node.id} is missing in the journal")
@@ -320,10 +323,10 @@ class Attempt:
 
     @property
     def _starts_over(self) -> bool:
-        """Whether a new attempt begins with the tree of the visit's start (ruling R3).
+        """Whether a new attempt begins with the tree at the start of the visit (ruling R3).
 
-        In a shared workspace that would undo the work of others; a child pipeline restores its
-        workspace itself.
+        In a shared workspace, that would undo the work of other walks. A child pipeline restores
+        its workspace itself.
         """
         is_left = self.node.attributes.text("retry_from") == "left"
         return not (is_left or self.walk.is_shared or self.walk.has_child)
@@ -331,7 +334,7 @@ class Attempt:
     async def _prepare_folder(self) -> Path:
         """Move the files of the last attempt to the history, restore the tree, return the folder.
 
-        Nothing is awaited before a visit has its number.
+        There is no `await` before the visit has its number.
         """
         folder = self.walk.run.directory.stage(self.node.id)
         is_aside = self.walk.run.state.is_aside(self.walk.key, self.node.id, self.visit)
@@ -343,7 +346,7 @@ class Attempt:
 
     def _record_start(self, inheritance: Inheritance) -> None:
         started = StageStarted(self._label, self._index, inheritance.fidelity, inheritance.thread)
-        # The start of a stage that must not be repeated survives a power failure.
+        # A stage that must not be repeated needs a start that survives a power failure.
         is_once = self.node.attributes.text("if_interrupted") not in ("", "repeat")
         self.walk.run.record(started, place=self._place, sync=is_once)
         if inheritance.degraded:
@@ -377,7 +380,7 @@ class Attempt:
 
     @asynccontextmanager
     async def _environment(self) -> AsyncGenerator[None]:
-        """Open the environment of the attempt; closing it ends every process left in it."""
+        """Open the environment of the attempt; closing it ends every process inside."""
         if self.node.type in NEED_NO_ENVIRONMENT:
             yield
             return

@@ -1,4 +1,4 @@
-"""Walks the branches of one attempt, each from where the journal has it (ruling R6)."""
+"""Walks the branches of one attempt, each from its last recorded step (ruling R6)."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -30,7 +30,7 @@ _TOO_LATE = "the stage ended before the branch"
 
 @dataclass(frozen=True)
 class RunBranches:
-    """Walks the branches that leave a walk at one attempt."""
+    """Walks the branches that begin at one attempt of a walk."""
 
     bounds: BranchBounds
     parent: Walk
@@ -43,7 +43,7 @@ class RunBranches:
 
     @property
     def at_once(self) -> int | None:
-        """No limit on the branches at the same time."""
+        """Return None: there is no limit on the number of concurrent branches."""
         return None
 
     async def walk(self, branch: Branch, *, isolated: bool) -> BranchEnd:
@@ -59,7 +59,7 @@ class RunBranches:
             return await self._end(branch, key)
 
     async def give_up(self, branch: Branch) -> BranchEnd:
-        """Cancel a branch; one that never began leaves no event."""
+        """Cancel a branch; a branch that never began leaves no event."""
         key = self._key(branch)
         if key not in self._walks:
             return canceled_branch(branch, key)
@@ -87,7 +87,7 @@ class RunBranches:
 
     @cached_property
     def _numbers(self) -> dict[str, int]:
-        """The number of each branch that began, in their order."""
+        """The numbers of the branches that began, in their order."""
         begun = branches_of_attempt(self._walks, self.parent.key, self._attempt)
         return {key: number for number, key in enumerate(begun)}
 
@@ -112,7 +112,7 @@ class RunBranches:
         workspace = await self.parent.workspace.fork(key, tree, shared=is_shared)
         try:
             if not (is_new or is_shared or self.parent.has_child_in(state.workspace)):
-                # Half-made edits of an interrupted branch.
+                # Move the partial edits of an interrupted branch aside.
                 aside = run.directory.incidents / f"resumed-at-{run.events.head.seq}"
                 await workspace.restore(tree, set_aside=aside)
             walk = replace(
@@ -134,7 +134,7 @@ class RunBranches:
         await self._discard(key)
 
     async def _discard(self, key: str) -> None:
-        """Remove the folders of a branch that is over: its trees stay in the object store."""
+        """Remove the folder of a branch that has ended; its trees remain in the object store."""
         for inner in with_inner_branches(self._walks, key):
             self.parent.threads.forget(inner)
             if _is_isolated(inner, self._walks[inner]):
@@ -145,11 +145,11 @@ class RunBranches:
         if state.is_given_up:
             return canceled_branch(branch, key)
         end = branch_end(branch, key, self.parent.progress, state.progress)
-        # Handlers pass the values on, so they are read whole.
+        # Resolve references, because handlers pass the values on.
         end = changed(end, updates=dict(WholeValues(end.updates, self.parent.run.blobs)))
         is_changed = bool(end.tree) and end.tree != end.base
         paths = await self.parent.workspace.changed(end.base, end.tree) if is_changed else ()
-        # A shared workspace has the changes already: there is no tree to adopt.
+        # A shared workspace already has the changes, so no tree is adopted.
         return changed(end, changed=paths, tree=end.tree if _is_isolated(key, state) else "")
 
     def _complete(self, key: str, outcome: str, reason: str) -> None:
@@ -171,7 +171,7 @@ def _is_isolated(key: str, state: WalkState) -> bool:
 
 @contextmanager
 def _stopping() -> Generator[None]:
-    """Stop the run if the journal or a tree fails: no stage is to blame for that."""
+    """Stop the run if the journal or a tree fails: that is no failure of a stage."""
     try:
         yield
     except AttractorError as trouble:

@@ -1,4 +1,4 @@
-"""Restores the conversations that ended with their process, from the files of their stages."""
+"""Restores conversations that were lost with their process, from the files of their stages."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -20,10 +20,11 @@ _STEP = CheckpointSaved.__name__
 _LARGEST = 2 * LARGEST_FILE
 
 ReadSaved = Callable[[str, str], bytes]
-"""Returns a file of an attempt, by the id of the stage and the name of the file."""
+"""Type of a function that returns a file of an attempt, by the id of the stage and the file name.
+"""
 
 Rebuild = Callable[[str, ReadSaved], object]
-"""Rebuilds the conversation that an attempt saved, or raises ConversationLost."""
+"""Type of a function that rebuilds the conversation of an attempt, or raises ConversationLost."""
 
 
 @runtime_checkable
@@ -36,14 +37,14 @@ class Rebuilds(Protocol):
 
 
 def rebuilder_of(backend: object) -> Rebuild | None:
-    """Return the function that rebuilds conversations of a backend, if it has one."""
+    """Return the function of a backend that rebuilds conversations, or None."""
     return backend.rebuild if isinstance(backend, Rebuilds) else None
 
 
 class SavedConversations:
-    """Restores the conversations of a run from the last stage of each thread in the journal.
+    """Restores the conversations of a run, each from the last stage of its thread in the journal.
 
-    A walk restores each conversation once: from then on, the files may be older than the process.
+    A walk restores each conversation once: later, the process may have a newer one than the files.
     """
 
     def __init__(self, directory: RunDirectory, rebuild: Rebuild | None) -> None:
@@ -51,12 +52,12 @@ class SavedConversations:
         self._rebuild = rebuild
         self._last = dict[tuple[str, str], str]()
         for line in read_lines(directory.events) if directory.events.exists() else ():
-            # Parsing every line of a long journal would be slow.
+            # Few lines are parsed, because a journal may be long.
             if _STEP.encode() in line.content:
                 self._note(Event.from_record(Fields(parse_json(line.content), "event").all()))
 
     def take(self, thread: str, walks: Sequence[str]) -> object:
-        """Return the conversation of a thread, by the key of the walk and those around it."""
+        """Return the conversation of a thread, by the key of the walk and of its parent walks."""
         own = self._last.pop((walks[0], thread), "")
         outer = (self._last.get((walk, thread), "") for walk in walks[1:])
         last = own or next(filter(None, outer), "")

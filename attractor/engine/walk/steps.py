@@ -1,4 +1,4 @@
-"""The steps of a walk: visits of nodes and interruptions."""
+"""The steps of a walk: visits of nodes, and what happens after an interruption."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -41,11 +41,11 @@ from attractor.language.graph.branches import FORKS
 from attractor.language.graph.graph import Node
 
 MAX_TRIES = 3
-"""How often a person is asked again after an answer that matches no choice."""
+"""The maximum number of times that a person is asked again after an invalid answer."""
 
 
 class InterruptionChoice(StrEnum):
-    """The choices of a person about an interrupted stage."""
+    """A person's choices after an interruption of a stage."""
 
     REPEAT = "repeat"
     DONE = "done"
@@ -73,9 +73,9 @@ class FixedOutcome:
 async def settle_interruption(
     walk: Walk, node: Node, flight: InFlight, handler: Handler
 ) -> Handler:
-    """Return the handler of an interrupted attempt: its own, or one that repeats nothing.
+    """Return the handler for an interrupted attempt: its own, or one that only returns an outcome.
 
-    The effects of a stage outside the workspace cannot be undone, so its node decides.
+    Effects of a stage outside the workspace cannot be undone, so the node decides.
     """
     match node.attributes.text("if_interrupted"):
         case "fail":
@@ -144,7 +144,7 @@ PATCH_LEFT_OUT = "PatchLeftOut"
 
 
 async def visit_node(walk: Walk, node: Node) -> Visit:
-    """Attempt a node until one attempt is final, and return the visit."""
+    """Make attempts at a node until one is final, and return the visit."""
     visit, number, handler = await _first_attempt(walk, node)
     seconds = 0.0
     while True:
@@ -157,7 +157,7 @@ async def visit_node(walk: Walk, node: Node) -> Visit:
         await _wait_before(walk, node, visit, number)
     tree = await _snapshot(walk, node, visit)
     await write_patch(walk, walk.reference(node.id, visit, number), tree)
-    # Includes the usage and the time of earlier processes that worked on the visit.
+    # The usage and the time include earlier processes that worked on the visit.
     flight = attempt.flight
     return Visit(
         node=node.id,
@@ -178,16 +178,16 @@ async def visit_node(walk: Walk, node: Node) -> Visit:
 
 
 async def _first_attempt(walk: Walk, node: Node) -> tuple[int, int, Handler]:
-    """Return the visit and the attempt to begin with, and the handler that makes it.
+    """Return the visit and the first attempt to make, and its handler.
 
     An interrupted attempt is repeated, unless its node says otherwise (`if_interrupted`).
     """
     handler = resolve_handler(node, walk.handlers)
     run, state, flight = walk.run.state, walk.state, walk.state.in_flight
     if flight is None or flight.node != node.id:
-        # Visits are numbered over all walks of the run.
+        # Visits are numbered across all walks of the run.
         return run.begun.get(node.id, 0) + 1, 1, handler
-    # An attempt with branches or children continues them, so nothing is done twice.
+    # An attempt with branches or children continues them, so no work is done twice.
     branches = attempt_key(walk.key, node.id, flight.visit, flight.attempt)
     is_asking = any(question.id != flight.interruption for question in state.questions)
     continues = is_asking or branches_of_attempt(run.walks, walk.key, branches) or walk.has_child
@@ -197,7 +197,7 @@ async def _first_attempt(walk: Walk, node: Node) -> tuple[int, int, Handler]:
 
 
 async def _wait_before(walk: Walk, node: Node, visit: int, number: int) -> None:
-    """Wait before an attempt; a replay waits equally long."""
+    """Wait before an attempt; a replay waits for the same time."""
     run = walk.run
     seed = f"{run.manifest.run_id}/{node.id}"
     delay = retry_policy(node, walk.graph).backoff.delay(number - 1, seed=seed)
@@ -217,10 +217,10 @@ async def _snapshot(walk: Walk, node: Node, visit: int) -> TreeId:
 
 
 async def write_patch(walk: Walk, place: StageReference, until: TreeId) -> None:
-    """Write the changes of a visit into the folder of its last attempt, if there are any.
+    """Write the changes by a visit into the folder of its last attempt, if there are any.
 
-    The patch is written before the step is recorded, so every recorded stage has its patch. A git
-    error is only reported: the trees contain all changes.
+    The patch is written before the step is recorded, so every recorded stage has its patch. An
+    error of git is only reported, because the trees contain all changes.
     """
     since = walk.progress.tree
     if not since or until == since:
@@ -245,9 +245,9 @@ async def write_patch(walk: Walk, place: StageReference, until: TreeId) -> None:
 
 
 async def walk_to_end(walk: Walk) -> None:
-    """Walk to the end; halt if the run is canceled, or a question or a budget is open.
+    """Walk to the end; halt on a cancellation, an open question or an exhausted budget.
 
-    A walk that ends, or restarts as another run (ruling R7), first waits until the run is resumed.
+    While the run is paused, a walk waits before it ends or restarts as another run (ruling R7).
     """
     while walk.progress.end is None:
         await _wait_while_paused(walk)
@@ -261,7 +261,7 @@ async def walk_to_end(walk: Walk) -> None:
 
 
 async def _wait_while_paused(walk: Walk) -> None:
-    """Take orders, and wait while the run, or a run that it is part of, is paused."""
+    """Execute orders, and wait while this run or a parent run is paused."""
     run = walk.run
     run.take_orders()
     if not walk.is_paused or run.state.canceled:
@@ -290,19 +290,19 @@ async def _take_step(walk: Walk, node: Node) -> None:
 
 
 def _decide(walk: Walk, visit: Visit) -> MoveDecision:
-    """Choose the next move, from the progress with the branches of the visit joined."""
+    """Choose the next move, from the progress after the branches of the visit are joined."""
     progress, _ = join_visit(walk.run.state.walks, walk.key, visit)
     return choose_move(walk.graph, progress, visit, walk.bounds, read=reader(walk.run.blobs))
 
 
 def _park(walk: Walk, question: Question) -> None:
-    """Leave a question in the journal, with the branches that it is asked in."""
+    """Leave a question in the journal, with the branches that contain it."""
     flight = walk.state.in_flight
     place = StageReference(branch=walk.key or None)
     deadline = question.deadline
     if flight:
         place = walk.reference(flight.node, flight.visit, flight.attempt)
-        # The question of a child has the deadline that the child set.
+        # The child has set the deadline of its question.
         if not deadline and question.id == flight.id:
             deadline = _deadline(walk, flight.node)
     named = RunQuestions(walk.run).named(replace(question, deadline=deadline))
@@ -315,7 +315,7 @@ def _deadline(walk: Walk, node: str) -> str:
 
 
 def _edge_selected(route: Route) -> EdgeSelected:
-    """Return the event of a route, with the fate of every candidate."""
+    """Return the event of a route, with the fate of each candidate edge."""
     edge = route.edge
     return EdgeSelected(
         target=route.target,

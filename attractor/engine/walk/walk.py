@@ -1,4 +1,4 @@
-"""One walk through the graph of a run, with everything that its stages need."""
+"""One walk through the graph of a run, with all that its stages need."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import field
@@ -18,15 +18,15 @@ from attractor.engine.walk.saved_conversations import SavedConversations
 from attractor.language.graph.graph import Graph
 
 StartBranches = Callable[["Walk", StageReference], Branches]
-"""Makes the branches of one attempt in a walk."""
+"""Type of a function that makes the branches of one attempt in a walk."""
 
 
 @dataclass(frozen=True)
 class Walk:
     """One walk of a run: the walk from the start, or the walk of a branch.
 
-    The key is its name in the journal; a branch has bounds. With `is_shared`, other walks work in
-    the same workspace at the same time. Without `children`, no pipeline can run as part of the run.
+    The key identifies the walk in the journal; a branch has bounds. With `is_shared`, other walks
+    use the same workspace at the same time. Without `children`, no stage can run a child pipeline.
     Without an interviewer, the question about an interrupted stage waits in the journal. Without
     saved conversations, a conversation is lost when its process ends.
     """
@@ -48,41 +48,41 @@ class Walk:
 
     @property
     def state(self) -> WalkState:
-        """The state of the walk, folded from the journal."""
+        """The state of the walk, computed from the journal."""
         return self.run.state.walks[self.key]
 
     @property
     def progress(self) -> Progress:
-        """How far the walk has come."""
+        """The progress of the walk."""
         return self.state.progress
 
     @cached_property
     def subgraph_classes(self) -> Mapping[str, str]:
-        """The class of the subgraph around each node, which may name its thread."""
+        """The class of the subgraph around each node; it may name the thread of the node."""
         return subgraph_classes(self.graph)
 
     def reference(self, node: str, visit: int, attempt: int) -> StageReference:
-        """Return the reference of an attempt in this walk, for its events."""
+        """Return the reference to an attempt in this walk, for its events."""
         return StageReference(node, visit, attempt, self.key or None)
 
     def require_budget(self) -> None:
-        """Halt the walk if a budget of the run, or of a run that it is part of, is exhausted."""
+        """Halt the walk if a budget of the run, or of a parent run, is exhausted."""
         self.budgets.require_left(self.run)
         if self.parent:
             self.parent.require_budget()
 
     @property
     def is_paused(self) -> bool:
-        """Whether the run, or a run that it is part of, is paused."""
+        """Whether the run or a parent run is paused."""
         return self.run.state.is_paused or (self.parent is not None and self.parent.is_paused())
 
     @property
     def has_child(self) -> bool:
-        """Whether the stage in flight has started a child pipeline, which it continues."""
+        """Whether the stage in flight has started a child pipeline, which a resume continues."""
         return self._has_child(self.state.in_flight)
 
     def has_child_in(self, workspace: str) -> bool:
-        """Return whether a child pipeline works in a workspace, and so restores it itself."""
+        """Return whether a child pipeline uses a workspace, and so restores it itself."""
         walks = self.run.state.walks.values()
         return any(self._has_child(one.in_flight) for one in walks if one.workspace == workspace)
 
