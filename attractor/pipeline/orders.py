@@ -1,4 +1,4 @@
-"""Sends orders to a run, held or not, and waits for the reply."""
+"""Sends orders to a run, whether a process runs it or not, and waits for the reply."""
 
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -32,11 +32,14 @@ from attractor.pipeline.runs.open_work import named, pick, pick_all, read_choice
 from attractor.pipeline.source.read import read_saved_pipeline
 
 END_PATIENCE_S = 60.0
-"""How long an ended run may keep its lock."""
+"""The maximum time in seconds that an ended run may keep its lock."""
 
 
 PATIENCE_S = 2.0
-"""How long to wait: a process at work looks into its inbox several times a second."""
+"""The maximum time in seconds to wait for a reply.
+
+A process reads its inbox several times a second.
+"""
 
 
 OFTEN_S = 0.05
@@ -47,7 +50,7 @@ _POLL = timedelta(milliseconds=100)
 
 @dataclass(frozen=True)
 class OrderReply:
-    """Whether an order was taken, and why it was not."""
+    """Whether an order was accepted, and the reason if it was refused."""
 
     is_taken: bool
     why: str = ""
@@ -56,9 +59,9 @@ class OrderReply:
 def await_verdict(
     directory: RunDirectory, order: str, *, sleep: Callable[[float], None] = time.sleep
 ) -> OrderReply | None:
-    """Return what became of the order of a file's name; nothing when that takes too long."""
+    """Return the reply to the order with a file name; None if it takes too long."""
     for _ in range(round(PATIENCE_S / OFTEN_S)):
-        # It leaves the inbox when the journal has the verdict.
+        # The file leaves the inbox when the journal has the reply.
         if not (directory.inbox / order).exists():
             return find_verdict(directory, order)
         sleep(OFTEN_S)
@@ -66,10 +69,10 @@ def await_verdict(
 
 
 def find_verdict(directory: RunDirectory, order: str) -> OrderReply | None:
-    """Return what the journal says of an order, if it says anything yet."""
+    """Return the reply to an order in the journal, or None."""
     found: OrderReply | None = None
     for line in read_lines(directory.events):
-        # Of a long journal only these few lines are read.
+        # Few lines are parsed, because a journal may be long.
         if order.encode() in line.content:
             found = _read(line.content, order) or found
     return found
@@ -90,7 +93,7 @@ def _read(content: bytes, order: str) -> OrderReply | None:
 
 @dataclass(frozen=True)
 class Receipt:
-    """What became of an order: it was taken now, or it lies where the run's runner will find it."""
+    """The result of an order: executed now, or left in the inbox for the process of the run."""
 
     run_id: str
     action: str
@@ -102,7 +105,7 @@ class Receipt:
 
 @dataclass(frozen=True)
 class Orders:
-    """Gives orders to one run, in somebody's name."""
+    """Sends orders to one run, in the name of one person."""
 
     root: Path
     by: str
@@ -111,18 +114,18 @@ class Orders:
     redactor: Redactor
 
     def questions(self, question: str = "") -> tuple[Question, ...]:
-        """Return what the run asks people: all of it, or what goes by an id or a node."""
+        """Return the open questions of the run: all of them, or those of an id or a node."""
         asked = tuple(self._state().questions)
         return named(asked, question, where=self._where) if question else asked
 
     def answered(self) -> Mapping[str, Answer]:
-        """Return the answers that are recorded and that nobody has gone on with yet."""
+        """Return the recorded answers with which the run has not continued yet."""
         state = self._state()
         asked = {one.id for one in state.asked}
         return {id_: one for id_, one in state.answers.items() if id_ in asked}
 
     def answer(self, choice: str, *, question: str = "", why: str = "") -> Receipt:
-        """Answer what is asked; what matches none of the choices is refused and changes nothing."""
+        """Answer a question; an answer that matches no choice is refused and changes nothing."""
         asked = pick(
             self._asked(question), question, where=self._where, listing=self._command("answer")
         )
@@ -131,9 +134,9 @@ class Orders:
         return self._give(order, taken=f"answered {asked.stage}: {said}")
 
     def answer_all(self, choice: str, *, question: str = "", why: str = "") -> Sequence[Receipt]:
-        """Answer all that is asked, or all that a node asks, in the same words.
+        """Give the same answer to all questions, or to all of one node.
 
-        When one of them cannot be answered so, it is refused and changes nothing.
+        If one of the questions does not accept it, the answer is refused and changes nothing.
         """
         asked = sort_questions(pick_all(self._asked(question), question, where=self._where))
         listing = self._command("answer")
@@ -146,7 +149,7 @@ class Orders:
         return self._give_all(orders, taken="answered")
 
     def cancel(self, why: str = "") -> Receipt:
-        """End a run for good, whoever runs it."""
+        """Cancel a run, whether a process runs it or not."""
         state = self._state()
         if state.status.is_final:
             raise Refused(
@@ -156,22 +159,22 @@ class Orders:
         return self._give(Order(Action.CANCEL, self.by, why), taken="canceled", then=_end)
 
     def pause(self, why: str = "") -> Receipt:
-        """Have the runner wait after the stage in flight."""
+        """Pause the run after the stage in flight; its process waits."""
         self._require_runner("paused", "pause")
         return self._give(Order(Action.PAUSE, self.by, why), taken="paused")
 
     def is_paused(self) -> bool:
-        """Tell whether a process holds the run and waits to be told to go on."""
+        """Return whether a process holds the run and waits because of a pause."""
         return is_held(RunDirectory(self.root).lock) and self._state().is_paused
 
     def resume(self, why: str = "") -> Receipt:
-        """Have the process that waits go on."""
+        """Let a paused process continue."""
         return self._give(Order(Action.RESUME, self.by, why), taken="resumed")
 
     def steer(self, text: str, *, node: str = "", why: str = "") -> Receipt:
-        """Hand words to what is at work, or to the stage of one node, and hear if they were taken.
+        """Send a message to the running stages, or to the stage of one node, and return the reply.
 
-        Whoever runs the run says so at once, unless something keeps it from that.
+        A process of the run usually replies within a second.
         """
         if not text.strip():
             raise UsageError("missing message", hint="write the message after the run")
@@ -190,7 +193,7 @@ class Orders:
         return self._receipt(order, is_taken=True, words="the words were taken")
 
     async def end_and_wait(self, why: str) -> Receipt | None:
-        """End the run, and wait until no process holds it; None if it had ended before."""
+        """Cancel the run, and wait until no process holds it; None if it had ended before."""
         if self._state().status.is_final:
             return None
         receipt = self.cancel(why)
@@ -203,7 +206,7 @@ class Orders:
                 )
             await self.clock.sleep(_POLL)
         if not self._state().status.is_final:
-            # The runner released the lock without reading the inbox.
+            # The process released the lock without reading the inbox.
             receipt = self.cancel(why)
         return receipt
 
@@ -231,7 +234,7 @@ class Orders:
             raise UnknownName("node", node, pipeline.graph.nodes)
 
     def _asked(self, name: str) -> tuple[Question, ...]:
-        """Return what is asked; refuse where all that could be meant was answered already."""
+        """Return the questions that an answer may be for, or raise if all are answered already."""
         state = self._state()
         if state.restarted_as and not state.asked:
             told = f"the run asks nothing{self._and_so(state)}"
@@ -261,24 +264,24 @@ class Orders:
         return f"; run {last_restart(self.root, state)} goes on" if state.restarted_as else ""
 
     def _instead(self, state: RunState, command: str, words: str = "") -> str:
-        """Return the command for the run that goes on in place of this one, if one does."""
+        """Return the command for the run that continues this one, or an empty text."""
         last = last_restart(self.root, state)
         return f"attractor {command} {last}{words}" if last else ""
 
     def _give(
         self, order: Order, *, taken: str, then: Callable[[OpenRun], str] | None = None
     ) -> Receipt:
-        """Leave an order; when nobody runs the run, take it from the inbox ourselves."""
+        """Leave an order; if no process runs the run, execute it here."""
         [receipt] = self._give_all([order], taken=taken, then=then)
         return receipt
 
     def _give_all(
         self, orders: Sequence[Order], *, taken: str, then: Callable[[OpenRun], str] | None = None
     ) -> Sequence[Receipt]:
-        """Leave orders; when nobody runs the run, take them from the inbox ourselves."""
+        """Leave orders; if no process runs the run, execute them here."""
         orders = [self._without_secrets(one) for one in orders]
         directory = RunDirectory(self.root)
-        # The names of one moment are in no order of their own.
+        # Names of the same moment are in random order, so they are sorted.
         names = sorted(self._new_name() for _ in orders)
         files = [
             leave_order(directory.inbox, one, name=name).name
@@ -300,7 +303,7 @@ class Orders:
         return new_run_id(self.clock.now(), self.randomness)
 
     def _without_secrets(self, order: Order) -> Order:
-        """Return an order as it may lie in the inbox; what would mean something else is refused."""
+        """Return an order without secrets, or refuse it if it would change its meaning."""
         if self.redactor.text(order.value) != order.value:
             raise Refused(
                 "these words hold the value of a secret, which no run directory keeps",
@@ -315,14 +318,14 @@ class Orders:
 
 
 def _end(run: OpenRun) -> str:
-    """End a run with what its last process, which was killed, left running; tell of the latter."""
+    """Cancel a run, and end the processes that a killed process left running; report the latter."""
     ended = end_left_running_now(run)
     end_run(run)
     return f"; ended what it left running: {name_processes(ended)}" if ended else ""
 
 
 def _take(run: OpenRun, names: Collection[str], *, where: str) -> None:
-    """Take what lies in the inbox, and say so when the order of a name was refused."""
+    """Execute the orders in the inbox, and raise an error if the order of a name was refused."""
     refused = [one for one in run.take_orders() if one.order in names and not one.is_accepted]
     if refused:
         raise Refused(refused[0].why, hint=where)

@@ -1,4 +1,4 @@
-"""How a caller wants a run: kept in its manifest, read again on resume, overridden in part."""
+"""The settings that a caller chooses for a run: stored in its manifest, and read on a resume."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field, replace
@@ -18,7 +18,7 @@ from attractor.language.source.text import quote
 
 
 class WorkspaceKind(StrEnum):
-    """What tree a run works on."""
+    """The kind of workspace of a run."""
 
     ISOLATED = "isolated"
     COPY = "copy"
@@ -27,15 +27,15 @@ class WorkspaceKind(StrEnum):
 
     @property
     def is_apart(self) -> bool:
-        """Whether the run has files of its own, so that the project stays as it is."""
+        """Whether the run has files of its own, so that it does not change the project."""
         return self in (WorkspaceKind.ISOLATED, WorkspaceKind.COPY)
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunRequest:
-    """How a caller wants a run; its manifest keeps it, except for secrets.
+    """The settings that a caller chooses for a run; its manifest stores them without secrets.
 
-    `custom_parts` names the parts that a program passed, which no manifest can keep. `withheld`
+    `custom_parts` names the parts that a program passed, which a manifest cannot store. `withheld`
     names the goal and the inputs that are missing here because they contain a secret.
     """
 
@@ -62,7 +62,7 @@ class RunRequest:
         return replace(self, inputs={**self.inputs, **inputs})
 
     def to_record(self) -> dict[str, Json]:
-        """Return the record for the manifest, which keeps suite and profile elsewhere."""
+        """Return the record for the manifest, which has suite and profile in other fields."""
         return {
             "file": str(self.file),
             "goal": self.goal,
@@ -82,7 +82,7 @@ class RunRequest:
         }
 
     def redacted_record(self, redactor: Redactor) -> dict[str, Json]:
-        """Return the record without secrets, and with the names of the withheld values."""
+        """Return the record without secrets, with the names of the withheld values."""
         secrets = secret_overrides(self, redactor).by_name
         withheld = tuple(dict.fromkeys((*self.withheld, *secrets)))
         return redactor.members(replace(self, withheld=withheld).to_record())
@@ -119,10 +119,10 @@ INPUT_PREFIX = "inputs."
 
 @dataclass(frozen=True, kw_only=True)
 class Overrides:
-    """How a run differs from its request once it is resumed or forked.
+    """The changes to the request of a run when it is resumed or forked.
 
-    `goal` and `inputs` repeat the values that the manifest withholds. `accepts_graph` is the name
-    of the operator who accepts a changed pipeline.
+    `goal` and `inputs` repeat the values that the manifest does not store. `accepts_graph` is the
+    name of the operator who accepts a changed pipeline.
     """
 
     interviewer: str = ""
@@ -134,24 +134,25 @@ class Overrides:
 
     @property
     def by_name(self) -> Mapping[str, str]:
-        """The repeated values, by the names that a manifest uses."""
+        """The repeated values, by their names in the manifest."""
         goal = {GOAL: self.goal} if self.goal else {}
         return {**goal, **{f"{INPUT_PREFIX}{name}": value for name, value in self.inputs.items()}}
 
     def secrets(self, redactor: Redactor) -> Iterator[str]:
-        """Yield the repeated values that are secret.
+        """Yield those repeated values that are secret.
 
-        A goal was withheld because it contains a secret. If that secret is unknown now, the whole
-        goal is treated as secret.
+        A goal is withheld because it contains a secret. If that secret is unknown now, the whole
+        goal counts as secret.
         """
         yield from self.inputs.values()
         if self.goal and redactor.text(self.goal) == self.goal:
             yield self.goal
 
     def apply(self, request: RunRequest, environ: Mapping[str, str]) -> RunRequest:
-        """Return the request with the overrides; values that are still missing stay withheld.
+        """Return the request with the overrides.
 
-        A withheld input may also come from its environment variable.
+        Values that are still missing stay withheld. A withheld input may also come from its
+        environment variable.
         """
         by_name = self.by_name
         inputs, goal, missing = dict(request.inputs), request.goal, list[str]()
@@ -175,7 +176,7 @@ class Overrides:
         )
 
     def require_withheld(self, request: RunRequest) -> None:
-        """Refuse a goal or an input that the run has already."""
+        """Refuse to override a goal or an input that the run has already."""
         for name in self.by_name:
             if name not in request.withheld:
                 known = [one.removeprefix(INPUT_PREFIX) for one in request.withheld if one != GOAL]
@@ -191,7 +192,7 @@ NO_OVERRIDES = Overrides()
 
 
 def secret_overrides(request: RunRequest, redactor: Redactor) -> Overrides:
-    """Return the goal and the inputs that contain a secret: no manifest keeps them."""
+    """Return the goal and those inputs that contain a secret; a manifest does not store them."""
     secret = {name: one for name, one in request.inputs.items() if redactor.text(one) != one}
     is_plain = redactor.text(request.goal) == request.goal
     return Overrides(goal="" if is_plain else request.goal, inputs=secret)

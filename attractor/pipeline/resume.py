@@ -1,4 +1,4 @@
-"""Resumes a run where its journal ends, and walks it until it rests or ends."""
+"""Resumes a run from the end of its journal, and walks it until it waits, stops or ends."""
 
 from dataclasses import replace
 from functools import partial
@@ -50,7 +50,7 @@ async def resume(
     *,
     evaluation: Evaluation | None = None,
 ) -> RunResult:
-    """Resume a run, then each run that restarts it, until one rests or ends."""
+    """Resume a run, then continue with each restart of it, until one waits, stops or ends."""
     result = await continue_run(root, host, overrides, evaluation=evaluation)
     restart = partial(
         continue_run, host=host, overrides=overrides, evaluation=evaluation, is_restart=True
@@ -66,9 +66,9 @@ async def continue_run(
     evaluation: Evaluation | None = None,
     is_restart: bool = False,
 ) -> RunResult:
-    """Continue one run where its journal ends; `is_restart` if another run restarted as it."""
+    """Continue one run from the end of its journal; `is_restart` if it continues another run."""
     host = host.with_secrets(overrides.secrets(host.redactor))
-    # The lock comes first: a run that another process holds is not even read.
+    # Lock first: a run that another process holds is not even read.
     with open_observed(root, host) as run:
         _require_whole(run)
         if run.state.status.is_final and run.state.is_restarting:
@@ -91,7 +91,7 @@ async def continue_run(
         if not is_restart:
             report_unredacted(host)
         host.tell(sandbox.sentence)
-        # Processes of the killed runner end first: they may still write into the workspace.
+        # First end the processes of the killed runner, which may still write into the workspace.
         await end_left_running(run)
         left_out = LeftOut(run, ours=ours_in(request))
         workspace = await open_workspace(
@@ -107,7 +107,7 @@ async def continue_run(
 
 
 def _require_whole(run: OpenRun) -> None:
-    """Refuse a child: its parent resumes it."""
+    """Refuse a child, because its parent resumes it."""
     root = run.directory.root
     if root.parent.name == CHILDREN:
         raise UsageError(
@@ -117,7 +117,7 @@ def _require_whole(run: OpenRun) -> None:
 
 
 def _require_resumable(run: OpenRun) -> None:
-    """Refuse a run that is over before its workspace is opened, which may have been freed."""
+    """Refuse a run that has ended, before opening its workspace, which may be removed already."""
     if run.state.status.is_final:
         raise RunOver(
             f"{run.manifest.run_id} is {run.state.status} for good",
@@ -126,7 +126,7 @@ def _require_resumable(run: OpenRun) -> None:
 
 
 def _read_pipeline(run: OpenRun, request: RunRequest, host: RunHost) -> PipelineSource:
-    """Read the pipeline of a run; an accepted change that was interrupted is finished."""
+    """Read the pipeline of a run; first complete an accepted change that was interrupted."""
     pipeline = read_saved_pipeline(
         run.directory,
         run.manifest,

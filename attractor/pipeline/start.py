@@ -60,7 +60,7 @@ async def start(
     sandbox = report.require_ok()
     report_unredacted(host)
     host.tell(sandbox.sentence)
-    # `auto` found this sandbox: resume must find the same one.
+    # Store the sandbox that `auto` has chosen, because a resume must use the same one.
     request = replace(request, sandbox=sandbox.kind)
     left_out = LeftOut(ours=ours_in(request))
     workspace = await create_workspace(request, host, run_id, sandbox, on_snapshot=left_out.hear)

@@ -1,4 +1,4 @@
-"""Walks a prepared run in this process, delivers its result, and has it evaluated."""
+"""Walks a prepared run in this process, delivers its result, and evaluates it."""
 
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -40,9 +40,9 @@ async def walk_run(
     evaluation: Evaluation | None = None,
     restores_sessions: bool = False,
 ) -> RunResult:
-    """Walk a run from its position; when it succeeded, deliver its result and evaluate it.
+    """Walk a run from its last step; after a success, deliver its result and evaluate it.
 
-    With `restores_sessions`, conversations that ended with their process are rebuilt from the
+    With `restores_sessions`, conversations that were lost with their process are rebuilt from the
     transcripts (R11).
     """
     async with AsyncExitStack() as stack:

@@ -1,12 +1,11 @@
-"""One child of a run while it is at work: what is seen of it, and what can be said to it.
+"""A child of a run while it runs: its state, messages to it, and its questions.
 
-Walks a child through its rounds: one run after the other, until one rests or ends (ruling R7).
+A child has rounds: after `loop_restart`, a new run continues it (ruling R7). Messages to the child
+reach its current round.
 
-Whoever accompanies the child sees the round at work: what is said to it reaches that one.
-
-Takes back what a child does not ask any more: a branch of it was given up, or begun anew.
-
-The question stands in the journal of the child and, by the child's name, in that of its parent.
+A question of a child is in the journal of the child and, with the name of the child, in the journal
+of its parent. If the child no longer asks it, because a branch was canceled or repeated, the
+question is withdrawn from the parent.
 """
 
 import asyncio
@@ -38,7 +37,7 @@ from attractor.pipeline.source.read import PipelineSource
 
 @dataclass(frozen=True)
 class Equipment:
-    """How one round of a child is walked, and how its stages are steered."""
+    """The functions that walk one round of a child and steer its stages."""
 
     walk: Callable[[], Awaitable[RunResult]]
     steer: Steer
@@ -46,7 +45,7 @@ class Equipment:
 
 @dataclass(frozen=True)
 class Provision:
-    """How rounds of a child are opened, read, equipped and restarted; a stack closes them."""
+    """The functions that open, read, equip and restart rounds of a child; a stack closes them."""
 
     open: Callable[[RunDirectory], OpenRun]
     read: Callable[[OpenRun], PipelineSource]
@@ -55,7 +54,7 @@ class Provision:
 
 
 class ChildRounds:
-    """A running child, with the runs that restart it; `first` is the directory of its first run."""
+    """A running child with all its rounds; `first` is the directory of its first run."""
 
     run: OpenRun
     pipeline: PipelineSource
@@ -77,7 +76,7 @@ class ChildRounds:
         return self._equipment.steer if self._equipment else None
 
     async def walk(self) -> RunResult:
-        """Walk one round after the other, until one rests or ends."""
+        """Walk one round after the other, until one waits, stops or ends."""
         while True:
             equipment = await self._equip()
             result = await equipment.walk()
@@ -94,7 +93,7 @@ class ChildRounds:
         await self._stack.aclose()
 
     async def _equip(self) -> Equipment:
-        """Equip the current round, and end the round before it if its process died."""
+        """Equip the current round; end the round before it if its process died before that."""
         if self._equipment is None:
             run = self.run
             if run.manifest.restart and run.state.status == QUEUED:
@@ -103,7 +102,10 @@ class ChildRounds:
         return self._equipment
 
     async def _go_on(self) -> None:
-        """Start the next round; nothing is awaited before it is the current one."""
+        """Start the next round.
+
+        There is no `await` before it is the current round.
+        """
         old = self._stack
         directory = next_round(self._first, self.run.progress)
         self._provision.restart(self.run, self.pipeline, directory)
@@ -125,7 +127,7 @@ class ChildRounds:
 
 
 STEERING = "steering.md"
-"""The messages of a supervisor to a stage, in the folder of the stage."""
+"""The file in a stage folder with the messages of a supervisor."""
 
 
 @dataclass(frozen=True)
@@ -230,7 +232,7 @@ class RunningChild:
 
 @contextmanager
 def stopping() -> Generator[None]:
-    """Stop the run on an internal error of a child, which is not the fault of a stage."""
+    """Stop the run on an internal error of a child: that is no failure of a stage."""
     try:
         yield
     except UsageError:
@@ -260,10 +262,10 @@ def _seen(status: str, state: RunState, progress: Progress) -> Telemetry:
 async def withdrawing(
     questions: Questions, parent: OpenRun, name: str, child: Callable[[], OpenRun]
 ) -> AsyncGenerator[None]:
-    """Withdraw questions of a child from its parent once the child does not ask them any more."""
+    """Withdraw the questions of a child from its parent if the child no longer asks them."""
 
     def withdraw() -> None:
-        # A journal that takes nothing more stops the run without us.
+        # The run stops without this code if its journal cannot be written.
         with suppress(AttractorError):
             _withdraw(questions, parent, name, child())
 

@@ -51,10 +51,10 @@ from attractor.pipeline.source.read import (
 
 @dataclass(frozen=True)
 class ChildWorkspace:
-    """Works where its parent does.
+    """The workspace of a child: that of its parent, with other names for its dimensions.
 
-    Branches of a child go by the same names as those of its parent, or of another child that runs
-    at the same time: before each name stands that of the child.
+    Branches of the parent or of other children may have the same names at the same time, so the
+    name of the child is put before each name.
     """
 
     parent: Workspace
@@ -62,7 +62,7 @@ class ChildWorkspace:
 
     @property
     def base(self) -> Base:
-        """What it was made from."""
+        """The commit and the trees at the start of the parent's workspace."""
         return self.parent.base
 
     @property
@@ -71,31 +71,31 @@ class ChildWorkspace:
         return self.parent.environment
 
     async def snapshot(self, subject: str) -> TreeId:
-        """Keep the folder as it is under its tree's id."""
+        """Return the id of a tree with the current files."""
         return await self.parent.snapshot(subject)
 
     async def restore(self, tree: TreeId, *, set_aside: Path | None = None) -> None:
-        """Make the folder a tree again."""
+        """Restore the folder to a tree."""
         await self.parent.restore(tree, set_aside=set_aside)
 
     async def changed(self, since: TreeId, until: TreeId) -> Sequence[str]:
-        """Return the paths in which two trees differ."""
+        """Return the paths that differ between two trees."""
         return await self.parent.changed(since, until)
 
     async def patch(self, since: TreeId, until: TreeId, *, most: int = PATCH_LIMIT) -> str:
-        """Return what leads from one tree to another, for people."""
+        """Return the patch between two trees, for people."""
         return await self.parent.patch(since, until, most=most)
 
     async def diff(self, since: TreeId, until: TreeId, *, most: int, binary: bool = True) -> bytes:
-        """Return the first bytes of what leads from one tree to another."""
+        """Return the first bytes of the patch between two trees."""
         return await self.parent.diff(since, until, most=most, binary=binary)
 
     async def export(self, tree: TreeId, to: Path) -> None:
-        """Write a tree's files into a folder."""
+        """Write the files of a tree into a folder."""
         await self.parent.export(tree, to)
 
     async def fork(self, name: str, tree: TreeId, *, shared: bool = False) -> "ChildWorkspace":
-        """Return a dimension of the child by its name."""
+        """Return the dimension of the child with a name."""
         forked = await self.parent.fork(self._own(name), tree, shared=shared)
         return ChildWorkspace(forked, self.child)
 
@@ -104,11 +104,11 @@ class ChildWorkspace:
         await self.parent.discard(self._own(name))
 
     async def adopt(self, trees: Sequence[TreeId], *, base: TreeId) -> Sequence[str]:
-        """Make the folder one tree, or several put together that come from one base."""
+        """Replace the folder by one tree, or by several trees merged over their base."""
         return await self.parent.adopt(trees, base=base)
 
     async def close(self) -> None:
-        """Give up what the workspace holds open."""
+        """Close the workspace."""
         await self.parent.close()
 
     def _own(self, name: str) -> str:
@@ -118,7 +118,7 @@ class ChildWorkspace:
 def make_child_directory(
     directory: RunDirectory, parent: Manifest, request: RunRequest, host: RunHost, *, base: Base
 ) -> None:
-    """Read the pipeline of a child from its file, and make the directory of its run."""
+    """Read the pipeline of a child from its file, and make its run directory."""
     pipeline = open_pipeline(str(request.file), inputs=request.inputs, project=project_of(host))
     _require_no_secrets(pipeline, host)
     now = host.clock.now()
@@ -147,7 +147,7 @@ def make_child_directory(
 
 
 def _require_no_secrets(pipeline: PipelineSource, host: RunHost) -> None:
-    """Refuse what was written since the run began: a secret in it, or one that it would show."""
+    """Refuse secrets in values that were set after the start of the run."""
     faults = [*find_secrets_in_pipeline(pipeline, host.redactor, host.environ)]
     for name, value in pipeline.shown.items():
         if value in host.secrets:
@@ -158,15 +158,15 @@ def _require_no_secrets(pipeline: PipelineSource, host: RunHost) -> None:
 
 
 DEEPEST = 8
-"""The greatest depth of nested runs, so that a pipeline that runs itself ends."""
+"""The maximum depth of nested runs, which ends a pipeline that runs itself."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Children:
-    """Starts the children of one run, or takes them up where they stopped.
+    """Starts and resumes the children of one run.
 
-    The run itself may be a child: one of those `above`. By their names it knows who is at work.
-    Children that stopped may have their conversations taken up from the disk.
+    The run itself may be a child: `above` are its parents. The names of the children identify the
+    running ones. Conversations of a stopped child may be restored from the disk.
     """
 
     parent: OpenRun
@@ -186,7 +186,7 @@ class Children:
 
     @asynccontextmanager
     async def start(self, child: Child, workspace: Workspace) -> AsyncGenerator[RunningChild]:
-        """Start or resume the child of that name; it runs until the context is left."""
+        """Start or resume the child with that name; it runs until the context is left."""
         async with AsyncExitStack() as stack:
             with stopping():
                 running = await self._begin(child, workspace, stack)
@@ -208,13 +208,13 @@ class Children:
         return sum((one.used for one in self.below.values()), self.parent.state.used)
 
     def _count_no_more(self, name: str) -> None:
-        """Stop counting a child that ended: its stage reports the usage."""
+        """Stop counting a child that has ended: its stage reports the usage."""
         child = self.below.get(name)
         if child is not None and not child.parent.state.may_walk:
             del self.below[name]
 
     def require_budget(self) -> None:
-        """Stop if a parent run, with all its children, has used up a budget."""
+        """Halt if a parent run, its children included, has exhausted a budget."""
         above = self.above
         while above is not None:
             above.budgets.require_left(above.parent, above.used)
@@ -247,7 +247,7 @@ class Children:
         return replace(self.request, file=file, inputs=child.inputs, goal="", outcomes=None)
 
     def _made(self, child: Child, workspace: Workspace) -> RunDirectory:
-        """Return the directory of a child, and create it if it is missing."""
+        """Return the directory of a child; create it if it is missing."""
         directory = child_directory(self.parent.directory, child.name)
         if not directory.manifest.exists():
             self._require_room()
@@ -272,7 +272,7 @@ class Children:
         pipeline: PipelineSource,
         stack: AsyncExitStack,
     ) -> Equipment:
-        """Return the walk of one round of a child, with children of its own."""
+        """Return the walk of one round of a child, with the means to run children of its own."""
         children = await self._its_own(child, self._request(child), run, pipeline, stack)
         place = ChildWorkspace(workspace, run.manifest.run_id)
         walk = partial(_work, run, pipeline.graph, children, place, is_shared=child.is_shared)
@@ -286,7 +286,7 @@ class Children:
         pipeline: PipelineSource,
         stack: AsyncExitStack,
     ) -> "Children":
-        """Return the children of a child, with its components."""
+        """Return the Children of a child, with its components."""
         host = self.host
         if host.observer:
             observer = partial(_pass_on, host.observer, child.name)
@@ -327,11 +327,11 @@ class Children:
 
     @property
     def _canceled(self) -> str:
-        """The reason why the run, or a parent of it, was canceled."""
+        """The reason why the run, or a parent of it, was canceled; empty if none was."""
         return self.parent.state.canceled or (self.above._canceled if self.above else "")
 
     def _left_for(self, graph: Graph) -> Budgets:
-        """Return the budgets of a child: its own, within the rest of its parent's."""
+        """Return the budgets of a child: its own, limited by the rest of its parent's."""
         own = self.request.budgets.over(read_budgets(graph))
         return own.within(self.budgets.left_by(self.parent))
 
@@ -353,7 +353,7 @@ class Children:
 async def _work(
     run: OpenRun, graph: Graph, children: Children, workspace: Workspace, *, is_shared: bool
 ) -> RunResult:
-    """Walk a child from its position; a child that has ended restores its final files."""
+    """Walk a child from its last step; a child that has ended only restores its final files."""
     progress = run.state.progress
     if progress and not run.state.may_walk and not is_shared:
         await workspace.restore(progress.tree, set_aside=run.directory.incidents / "after-its-end")
@@ -381,5 +381,5 @@ async def _work(
 
 
 def _pass_on(observer: Observer, name: str, event: Event) -> None:
-    """Pass an event of a child to the observer of its parent, under the child's name."""
+    """Pass an event of a child to the observer of its parent, with the name of the child."""
     observer(replace(event, branch=f"{name}/{event.branch}" if event.branch else name))

@@ -40,7 +40,7 @@ _APPENDED = os.O_WRONLY | os.O_APPEND | os.O_CREAT
 
 
 def model_middleware(host: RunHost, stack: AsyncExitStack) -> Sequence[StreamMiddleware]:
-    """Return the middleware of a run, the outermost first; what it opens ends with the stack."""
+    """Return the middleware of a run, the outermost first; the stack closes its files."""
     settings = host.llm
     return () if settings is None else [*_middleware(settings, host, stack)]
 
@@ -73,9 +73,10 @@ def _middleware(
 
 @cache
 def shared_rate_limits(limits: tuple[tuple[str, "Limit"], ...]) -> "RateLimits":
-    """Return the one object that all runs of this process share whose limits are the same.
+    """Return the rate limits that all runs of this process with equal settings share.
 
-    Each run has a host of its own, and the limits hold for all of them: so they are kept here.
+    Each run has a host of its own, but the limits apply to all runs together: so they are stored
+    here.
     """
     return shipped.RateLimits(dict(limits))
 
@@ -95,7 +96,7 @@ def find_unknown_providers(settings: "LlmSettings | None") -> Iterator[tuple[str
 
 
 def _providers_named(settings: "LlmSettings") -> Iterator[tuple[str, str]]:
-    """Yield each setting that names a provider, and the name."""
+    """Yield each setting that names a provider, with that name."""
     for model, others in settings.fall_back.items():
         for one in others:
             yield f"llm.fall_back.{model}", shipped.ModelName.parse(one).provider
@@ -163,7 +164,7 @@ class NodeBackends:
         return any([await one.steer(stage_id, text) for one in self.backends.values()])
 
     def rebuild(self, last: str, read: ReadSaved) -> object:
-        """Rebuild the conversation of a stage with the backend that can."""
+        """Rebuild the conversation of a stage, with the first backend that can."""
         why = ConversationLost()
         for one in self.backends.values():
             try:
@@ -188,7 +189,7 @@ def executed_type(node: Node, known: Set[str]) -> str:
 async def build_backend(
     graph: Graph, request: RunRequest, host: RunHost, stack: AsyncExitStack
 ) -> Backend:
-    """Build the backend of the run, and the backends that nodes name."""
+    """Build the backend of the run, and the backends that its nodes name."""
     outcomes, custom_parts = NO_OUTCOMES, host.custom_parts.backend
     of_run = HANDED_IN if custom_parts else request.backend
     if request.outcomes is not None and not custom_parts:
@@ -205,7 +206,7 @@ async def build_backend(
         client = await stack.enter_async_context(made)
         parts = BackendParts(simulate=outcomes, agent=_agent_parts(client, request, host))
     registry = backend_registry()
-    # Preflight refused unknown names, except on nodes that call no backend.
+    # Preflight refused unknown names, except at nodes that call no backend.
     built: dict[str, Backend] = {one: registry[one](parts) for one in named if one in registry}
     if custom_parts:
         built[HANDED_IN] = custom_parts
@@ -213,7 +214,10 @@ async def build_backend(
 
 
 def _may_ask(node: Node, known: Set[str], custom_parts: CustomParts) -> bool:
-    """Return whether a stage may call a backend: loading one takes as long as a few stages."""
+    """Return whether a stage may call a backend.
+
+    If none does, no backend is loaded: loading one takes as long as a few stages.
+    """
     type_ = executed_type(node, known)
     return type_ in custom_parts.handlers or model_task(node, type_) is not ModelTask.NOTHING
 

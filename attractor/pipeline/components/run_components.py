@@ -21,7 +21,7 @@ from attractor.pipeline.request import RunRequest
 from attractor.pipeline.source.read import PipelineSource
 
 RECORDING_FILE = "answers.jsonl"
-"""Where answers are recorded in a run directory, unless another file is named."""
+"""The file with recorded answers in a run directory, unless the request names another file."""
 
 
 def choose_interviewer(request: RunRequest, host: RunHost, run: OpenRun) -> Interviewer:
@@ -42,14 +42,14 @@ def choose_interviewer(request: RunRequest, host: RunHost, run: OpenRun) -> Inte
 
 @asynccontextmanager
 async def _alone(host: RunHost) -> AsyncGenerator[None]:
-    """Print a question after the events before it, and nothing else during it."""
+    """Print a question after all earlier events, and nothing else while it is asked."""
     await host.subscriptions.catch_up()
     with host.quiet():
         yield
 
 
 def preset_answers(request: RunRequest) -> list[Answer]:
-    """Return the answers that the caller gave in advance."""
+    """Return the answers that the caller passed before the run."""
     return [Answer(AnswerKind.GIVEN, value=value) for value in request.answers]
 
 
@@ -57,8 +57,8 @@ def preset_answers(request: RunRequest) -> list[Answer]:
 class RunComponents:
     """The handlers of a run by type, its interviewer, and functions of its backend.
 
-    `asking` is the interviewer for questions that the journal does not answer yet. `rebuild`
-    rebuilds a conversation from its transcript.
+    `asking` is the interviewer for questions without an answer in the journal. `rebuild` rebuilds a
+    conversation from its transcript.
     """
 
     handlers: Mapping[str, Handler]
@@ -77,7 +77,7 @@ async def build_components(
     questions: Questions,
     interviewer: Interviewer,
 ) -> RunComponents:
-    """Build the handler of every type that the graph uses; the stack closes their resources."""
+    """Build the handlers of all types in the graph; the stack closes their resources."""
     graph = pipeline.graph
     custom_parts = host.custom_parts
     backend = await build_backend(graph, request, host, stack)
@@ -96,7 +96,7 @@ async def build_components(
 
 @dataclass(frozen=True)
 class PreparedRun:
-    """The parts of a run, ready to be walked; its directory is an `OpenRun` beside it."""
+    """The parts of a run, ready to be walked; the directory is opened as an `OpenRun`."""
 
     pipeline: PipelineSource
     request: RunRequest
@@ -107,9 +107,9 @@ class PreparedRun:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Callbacks of a judge: `begin` before the first stage, `finish` after a successful walk.
+    """Callbacks of an evaluation: `begin` before the first stage, `finish` after a successful walk.
 
-    Without `finish` a run that succeeded keeps waiting for its evaluation.
+    Without `finish`, a successful run keeps waiting for its evaluation.
     """
 
     begin: Callable[[OpenRun, EnvironmentChoice], None]

@@ -1,1 +1,1 @@
-"""Explains why a run stands or failed as it did."""
+"""Explains the state of a run: why it waits, stopped, failed or ended."""

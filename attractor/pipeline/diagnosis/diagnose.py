@@ -1,6 +1,6 @@
-"""Says of a run why it ended or stands as it does, what it took, and what to do; asks no model.
+"""Explains the state of a run from its records: the reason, its usage, and the next commands.
 
-Says where a run stands and why: at work, stopped, waiting, judged, canceled, failed or done.
+No model is asked. A run may be running, stopped, waiting, evaluated, canceled, failed or done.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -36,7 +36,7 @@ from attractor.pipeline.runs.lookup import used_by
 
 
 def explain(case: Case) -> Finding:
-    """Return why a run stands where it stands."""
+    """Return why a run is in its current state."""
     if case.is_live:
         return _at_work(case)
     status = case.state.status
@@ -186,7 +186,7 @@ _SITUATIONS: Mapping[StatusWord, Callable[[Case], Finding]] = {
 
 
 def _reservations(case: Case) -> tuple[str, ...]:
-    """Say what was not well although the walk was."""
+    """Return the failures in a walk that succeeded as a whole."""
     told = [
         f"{one} failed and was stepped over." for one in dict.fromkeys(case.progress.stepped_over)
     ]
@@ -207,7 +207,7 @@ def _process_gone(case: Case) -> tuple[str, ...]:
 
 
 def _gate(case: Case) -> list[str]:
-    """Return what the gate said against a run last."""
+    """Return the latest verdict of the gate about a run, in sentences."""
     reports = [
         one for one in case.run.directory.evaluation.glob("*/report.json")
         if one.parent.name.isdecimal()
@@ -224,14 +224,15 @@ def _gate(case: Case) -> list[str]:
 TAKEN_FOR_GRANTED = frozenset(
     {"undeclared_node", "unknown_attribute", "context_key_written", "type_known", "shape_known"}
 )
-"""The rules that tell of what a pipeline does not say and a run goes by all the same."""
+"""The rules about defaults that a pipeline relies on without stating them."""
 
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What can be said of a run from its records alone.
+    """The explanation of a run from its records alone.
 
-    `seconds` is what its stages took, `wall` from the first to the last event, `waited` for people.
+    `seconds` is the time of its stages, `wall` the time from the first to the last event, `waited`
+    the time of waiting for people.
     """
 
     case: Case
@@ -248,12 +249,12 @@ class Diagnosis:
 
     @property
     def outcome(self) -> str:
-        """How the walk ended, if it did."""
+        """The outcome of the walk; empty if it has not ended."""
         outcome = outcome_of(self.case.state)
         return outcome.value if outcome else ""
 
     def to_record(self) -> dict[str, Json]:
-        """Return it for a program."""
+        """Return the JSON record of the diagnosis."""
         manifest, status = self.case.run.manifest, self.case.state.status
         finding = self.finding
         return {
@@ -296,9 +297,9 @@ class Diagnosis:
 
 
 def diagnose(root: Path, *, reference: str, now: datetime) -> Diagnosis:
-    """Diagnose the run in a directory, which somebody may be at work on."""
+    """Diagnose the run in a directory; a process may be running it."""
     run = read_run(root)
-    # In this order: what is not held any more has written all it had to say.
+    # The lock is checked first: if no process holds it, the records are complete.
     is_live = is_held(run.directory.lock)
     found = open_journal(run.directory.events, run.directory.checkpoint)
     state = found.state if is_live else found.at_rest
@@ -327,7 +328,7 @@ def _flights(state: RunState) -> Sequence[InFlight]:
 
 
 def _prepared(run: RunRecord) -> Prepared | None:
-    """Read the pipeline as the run has it; what cannot be read any more says less, that is all."""
+    """Return the pipeline as the run has it, or None if it cannot be read."""
     file = run.directory.graph
     try:
         text = decode(file.read_bytes(), file=str(file))

@@ -1,8 +1,6 @@
-"""Says why a walk failed: the chain of causes in words, and what would help.
+"""Explains why a walk failed: the chain of causes, and the commands that help.
 
-What is known of a run that is to be diagnosed, and what a finding is made of.
-
-What helps a run that stopped for a budget: to go on with more of it.
+For a run that a budget stopped, that is a resume with a larger budget.
 """
 
 import math
@@ -24,7 +22,7 @@ from attractor.pipeline.runs.history import Choice, History, Made, RunRecord
 
 @dataclass(frozen=True)
 class Remedy:
-    """Something to do about it, and the command for that, if there is one."""
+    """An advice, and its command if there is one."""
 
     what: str
     command: str = ""
@@ -32,7 +30,7 @@ class Remedy:
 
 @dataclass(frozen=True)
 class Finding:
-    """Where a run stands in one sentence, the chain of causes, and what can be done."""
+    """The state of a run in one sentence, the chain of causes, and the advice."""
 
     verdict: str
     causes: tuple[str, ...] = ()
@@ -41,7 +39,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Case:
-    """A run with all that its records say; `reference` is what a person types to name it."""
+    """A run with the content of its records; `reference` names it in commands."""
 
     run: RunRecord
     state: RunState
@@ -53,38 +51,42 @@ class Case:
 
     @property
     def progress(self) -> Progress:
-        """How far the walk has come."""
+        """The progress of the walk."""
         return self.state.progress or Progress("")
 
     @property
     def file(self) -> str:
-        """The file of the pipeline, to be changed."""
+        """The file of the pipeline, quoted for a shell."""
         return shlex.quote(str(self.run.manifest.options.get("file", "FILE")))
 
     def node(self, name: str) -> Node | None:
-        """Return a node of the graph."""
+        """Return a node of the graph, or None."""
         return self.graph.nodes.get(name) if self.graph else None
 
     def last_of(self, node: str) -> Made | None:
-        """Return the last visit of a node that came to its end."""
+        """Return the last completed visit of a node, or None."""
         return next((one for one in reversed(self.history.visits) if one.node == node), None)
 
     def folder(self, node: str) -> Path:
-        """Return where a node's stages write."""
+        """Return the folder of a node's stages."""
         return self.run.directory.stage(node)
 
     def command(self, name: str, *words: str) -> str:
-        """Return a command about the run."""
+        """Return a command for the run."""
         return " ".join(["attractor", name, self.reference, *map(shlex.quote, words)])
 
     def again(self, node: str, *, changed: bool = False) -> str:
-        """Return what goes back to a node, with the pipeline as it is or a changed one."""
+        """Return the command that rewinds to a node, with the same or with a changed pipeline."""
         return self.command("rewind", self.forked_at(node)) + (
             f" --graph {self.file}" if changed else ""
         )
 
     def forked_at(self, node: str) -> str:
-        """Return where a run is forked to do a node again: branches are done again together."""
+        """Return the visit to rewind to, in order to repeat a node.
+
+        A node in a branch is repeated from the start of its outermost branch, because branches are
+        repeated together.
+        """
         made = self.last_of(node)
         if made is None or not made.branch:
             return node
@@ -213,7 +215,7 @@ def _gate(case: Case, gate: str) -> Iterator[str]:
 
 
 def _loop(case: Case) -> Iterator[str]:
-    """Say which loop the walk was in, and what kept it there."""
+    """Return the loop that the walk was in, and the last failure in it."""
     loops = find_loops(case.history.path())
     if loops:
         loop, times = max(loops.items(), key=lambda one: one[1])
@@ -225,14 +227,14 @@ def _loop(case: Case) -> Iterator[str]:
 
 
 def _failing(case: Case) -> str:
-    """Return the stage that failed last."""
+    """Return the last stage that failed."""
     failed = (one for one in reversed(case.history.visits) if not _is_good(one))
     found = next(failed, None)
     return found.node if found else ""
 
 
 def _beneath(case: Case, made: Made) -> Iterator[str]:
-    """Say what failed within a stage: its branches, or the run it began."""
+    """Return the failures within a stage: in its branches, or in its child run."""
     node, visit = made.visit.node, made.visit.number
     for branch in case.history.branches:
         if (branch.node, branch.visit) == (node, visit) and branch.has_failed:
@@ -243,7 +245,7 @@ def _beneath(case: Case, made: Made) -> Iterator[str]:
 
 
 def _deepest(case: Case, made: Made) -> str:
-    """Return the stage to be mended: of failed branches the one that failed in them."""
+    """Return the stage to fix: if branches failed, the last failed stage in them."""
     keys = [
         one.key
         for one in case.history.branches
@@ -317,7 +319,7 @@ _MORE = 2
 
 
 def more_of_it(reason: str) -> Sequence[str]:
-    """Return what `resume` is to be given, by why a run stopped; nothing if for another reason."""
+    """Return the option of `resume` that raises the exhausted budget; empty for other reasons."""
     used = _USED_UP.search(reason)
     if used is None:
         return ()

@@ -1,8 +1,8 @@
-"""Tells what a run of a pipeline may cost and how long it may take, and from what that is known.
+"""Estimates the cost and the time of a run, with the basis of each number.
 
-It goes by earlier runs of the same pipeline, else by what the graph itself says. How many calls a
-stage makes that asks a model is assumed, and said to be; the catalogue prices them. Where nothing
-says anything the answer is that nobody knows.
+The basis is earlier runs of the same pipeline, else the graph itself. For a stage that asks a
+model, the number of calls is then an assumption, which the result says, and the catalogue has the
+prices. Without any basis, a value is unknown.
 """
 
 from collections import Counter
@@ -34,7 +34,7 @@ _OF_BRANCHES = frozenset({"parallel", "for_each"})
 
 @dataclass(frozen=True)
 class StageEstimate:
-    """What one node takes: how often a run visits it, and what one visit takes."""
+    """The estimate of one node: its visits in a run, and the time and cost of one visit."""
 
     node: str
     type: str
@@ -45,7 +45,7 @@ class StageEstimate:
     basis: str
 
     def to_record(self) -> dict[str, Json]:
-        """Return it for a program."""
+        """Return the JSON record of the estimate."""
         return {
             "node": self.node,
             "type": self.type,
@@ -59,9 +59,9 @@ class StageEstimate:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a run may take in all, of its stages each, and from what that is known.
+    """The estimate of a run: totals, stages, and the basis of the numbers.
 
-    `unknown` are the nodes of which no run tells and that the totals leave out.
+    `unknown` are the nodes without any basis; the totals do not include them.
     """
 
     pipeline: str
@@ -74,7 +74,7 @@ class Estimate:
     unknown: Sequence[str]
 
     def to_record(self) -> dict[str, Json]:
-        """Return it for a program."""
+        """Return the JSON record of the estimate."""
         return {
             "pipeline": self.pipeline,
             "runs": self.runs,
@@ -88,13 +88,13 @@ class Estimate:
 
 
 Assume = Callable[[Node], Assumption | None]
-"""Returns what a visit of a node is assumed to take, if something is."""
+"""Type of a function that returns the assumption about a visit, or None."""
 
 
 def estimate(
     pipeline: PipelineSource, samples: Samples, *, backend: str, assume: Assume | None = None
 ) -> Estimate:
-    """Estimate a run by a backend, from what earlier runs took, else from what is assumed."""
+    """Estimate a run with a backend, from earlier runs, else from assumptions."""
     graph = pipeline.graph
     is_modelled = any(is_conversation_turn(node) for node in graph.nodes.values())
     alike = [one for one in samples.runs if _is_alike(one, graph)]
@@ -138,7 +138,7 @@ def _stage(
 def _without_visits(
     node: Node, graph: Graph, used: Sequence[Sample], assume: Assume | None
 ) -> StageEstimate:
-    """Say of a node that was never visited what its attributes say, and what is assumed."""
+    """Return the estimate of a node that no earlier run visited: by its attributes, or assumed."""
     is_in_runs = any(node.id in run.nodes for run in used)
     basis = "never visited by an earlier run" if is_in_runs else "no earlier run has it"
     costs = UNKNOWN if _node_may_cost(node) else NONE_AT_ALL
@@ -202,7 +202,7 @@ def _tokens_of_run(run: Sample) -> float:
 
 
 def _time_by_graph(graph: Graph, stages: Sequence[StageEstimate]) -> Range:
-    """Return what every stage once takes, and what the graph allows: where a run is stopped."""
+    """Return the time of all stages, once each, with the maximum that the graph allows."""
     limit = graph.attributes.duration("max_duration")
     most = limit.total_seconds() if limit is not None else None
     return _at_most(_once(one.seconds for one in stages), most)
@@ -214,7 +214,7 @@ def _cost_by_graph(graph: Graph, stages: Sequence[StageEstimate]) -> Range:
 
 
 def _once(ranges: Iterable[Range]) -> Range:
-    """Return what stages take when each is visited once; of one that is not known, nothing is."""
+    """Return the total of all stages, visited once each; an unknown stage adds nothing."""
     low = likely = high = 0.0
     for one in ranges:
         if one.low is None or one.likely is None or one.high is None:
@@ -224,7 +224,7 @@ def _once(ranges: Iterable[Range]) -> Range:
 
 
 def _at_most(one: Range, most: float | None) -> Range:
-    """Return a range that ends where something is stopped."""
+    """Return a range that ends at a limit."""
     if most is None or (one.high is not None and one.high <= most):
         return one
     low, likely = (None if end is None else min(end, most) for end in (one.low, one.likely))
@@ -236,13 +236,13 @@ def _node_may_cost(node: Node) -> bool:
 
 
 def _is_alike(run: Sample, graph: Graph) -> bool:
-    """Tell whether a run was of this pipeline: at least half of the nodes are the same."""
+    """Return whether a run was of this pipeline: half of the nodes or more are the same."""
     nodes = set(graph.nodes)
     return 2 * len(nodes & run.nodes) >= len(nodes)
 
 
 def _basis(pipeline: PipelineSource, ended: Sequence[Sample]) -> Iterator[str]:
-    """Say from what the totals are known."""
+    """Return sentences on the basis of the totals."""
     if not ended:
         yield "no earlier run that ended well: the totals are of every stage once, without loops"
         return
@@ -255,7 +255,7 @@ def _basis(pipeline: PipelineSource, ended: Sequence[Sample]) -> Iterator[str]:
 
 
 def _left_out(samples: Samples, alike: Sequence[Sample], used: Sequence[Sample]) -> Iterator[str]:
-    """Say which runs do not count."""
+    """Return sentences on the earlier runs that are left out."""
     for name, count in Counter(one.backend for one in alike if one not in used).items():
         yield f"{_count(count, 'run')} with the backend {name} left out: --backend {name}"
     if others := len(samples.runs) - len(alike):

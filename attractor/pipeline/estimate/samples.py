@@ -1,12 +1,9 @@
-"""What a stage that asks a model is assumed to take where no earlier run tells of one.
+"""Reads the measured usage of earlier runs, and assumes the usage of stages without any.
 
-How many calls a task takes and how long its prompts are, nobody can know before. So the ends lie
-far apart, and whoever shows such numbers says that they are assumed. The prices are those of the
-catalogue.
+The number of calls for a task and the length of its prompts are unknown before a run. So an assumed
+range is wide, and is shown as assumed; its prices are those of the catalogue.
 
-Reads what earlier runs of a pipeline took, to tell from what the next one may take.
-
-Adds up what each node of a run took: visits, attempts, time, tokens and money.
+This module also adds up the usage of each node of a run: visits, attempts, time, tokens and cost.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -40,7 +37,7 @@ _MANY = 10
 
 @dataclass(frozen=True)
 class Range:
-    """What something takes: at least, most likely, and at most; None is not known."""
+    """A range of a quantity: at least, most likely, at most; None is unknown."""
 
     low: float | None = None
     likely: float | None = None
@@ -48,11 +45,11 @@ class Range:
 
     @property
     def is_known(self) -> bool:
-        """Whether there is anything to say."""
+        """Whether any of the values is known."""
         return self != UNKNOWN
 
     def to_record(self) -> dict[str, Json]:
-        """Return it for a program."""
+        """Return the JSON record of the range."""
         return {"low": self.low, "likely": self.likely, "high": self.high}
 
 
@@ -62,9 +59,9 @@ NONE_AT_ALL = Range(0.0, 0.0, 0.0)
 
 @dataclass(frozen=True)
 class Sample:
-    """One earlier run: which nodes its graph had, how it went, and what it took in all.
+    """An earlier run: the nodes of its graph, its visits, and its total usage.
 
-    One that is `whole` began at the start and came to a good end. A fork's visits are not all.
+    A fork has only a part of the visits.
     """
 
     run_id: str
@@ -79,24 +76,24 @@ class Sample:
 
     @property
     def is_whole(self) -> bool:
-        """Whether all its visits are known, from the start to a good end."""
+        """Whether all visits are known: the run began at the start and succeeded."""
         return self.has_succeeded and not self.is_fork
 
     def count(self, node: str) -> int:
-        """Return how often a node was visited."""
+        """Return the number of visits of a node."""
         return sum(one.node == node for one in self.visits)
 
 
 @dataclass(frozen=True)
 class Samples:
-    """The earlier runs of a pipeline, and how many of its name could not be read."""
+    """The earlier runs of a pipeline, and the number of its runs that cannot be read."""
 
     runs: Sequence[Sample]
     unreadable: int
 
 
 def read_samples(runs_dir: Path, pipeline: str) -> Samples:
-    """Read the newest runs of a pipeline, which is known by its name."""
+    """Read the newest runs of the pipeline with a name."""
     found: list[Sample] = []
     unreadable = 0
     for run in islice(_of_pipeline(runs_dir, pipeline), MOST_RUNS):
@@ -108,14 +105,17 @@ def read_samples(runs_dir: Path, pipeline: str) -> Samples:
 
 
 def spread(values: Sequence[float]) -> Range:
-    """Return the range of what was measured: of many values the tenth at either end is left out."""
+    """Return the range of measured values.
+
+    Of many values, the top and the bottom tenth are left out.
+    """
     if not values:
         return UNKNOWN
     if len(values) < _MANY:
         return Range(min(values), median(values), max(values))
     least, most = min(values), max(values)
     tenths = quantiles(values, n=10, method="inclusive")
-    # What lies between two equal numbers may be computed to lie beside them.
+    # A quantile between two equal numbers may differ from them by a rounding error.
     low, middle, high = (
         min(most, max(least, one)) for one in (tenths[0], median(values), tenths[-1])
     )
@@ -123,7 +123,7 @@ def spread(values: Sequence[float]) -> Range:
 
 
 def cost_known(usage: Usage) -> bool:
-    """Tell whether a cost says something: tokens without a price do not."""
+    """Return whether a cost is meaningful: it is not if there are tokens without a price."""
     return bool(usage.cost_usd) or not usage.input_tokens + usage.output_tokens
 
 
@@ -160,7 +160,7 @@ _LETTERS_OF_A_TOKEN = 4
 
 @dataclass(frozen=True)
 class Calls:
-    """Calls of a model: how many, the tokens of one, how many of them are cached, its seconds."""
+    """Calls of a model: their number, the tokens of each, the cached part, the seconds of each."""
 
     number: int
     prompt: int
@@ -170,7 +170,7 @@ class Calls:
 
 
 Ends = tuple[Calls, Calls, Calls]
-"""At least, most likely, and at most."""
+"""At least, most likely and at most."""
 
 ONE_ANSWER: Ends = (
     Calls(1, 200, 0, 100, 2.0),
@@ -187,7 +187,7 @@ _ENDS = {Asked.AN_ANSWER: ONE_ANSWER, Asked.A_TASK: A_TASK}
 
 @dataclass(frozen=True)
 class Assumption:
-    """What a visit is assumed to take, and by what."""
+    """The assumed usage of a visit, and the basis of the assumption."""
 
     seconds: Range
     cost_usd: Range
@@ -198,7 +198,7 @@ class Assumption:
 def assume(
     node: Node, defaults: ModelDefaults, *, find: FindModel = get_model_info
 ) -> Assumption | None:
-    """Return what is assumed of a visit; nothing of a node that asks no model itself."""
+    """Return the assumption about a visit of a node; None if the node itself asks no model."""
     ends = _ENDS.get(model_task(node))
     if ends is None:
         return None
@@ -215,7 +215,7 @@ def assume(
 
 @dataclass(frozen=True)
 class _Price:
-    """The model whose prices count, or why there is none."""
+    """The model whose prices are used, or the reason why there is none."""
 
     model: ModelInfo | None
     why_not: str = ""
@@ -260,12 +260,12 @@ def _told(ends: Ends) -> str:
 
 MOST = 5
 WORTH_TELLING = 0.001
-"""From so many seconds, dollars or tokens on a stage is named."""
+"""The amount of seconds, dollars or tokens from which a stage is listed."""
 
 
 @dataclass(frozen=True)
 class StageTotal:
-    """What all visits of one node took together, and how the last one ended."""
+    """The total of all visits of one node, and the outcome of the last one."""
 
     node: str
     visits: int = 0
@@ -276,11 +276,11 @@ class StageTotal:
 
     @property
     def retries(self) -> int:
-        """How often it was tried again."""
+        """The number of retries."""
         return self.attempts - self.visits
 
     def to_record(self) -> dict[str, Json]:
-        """Return it for a program."""
+        """Return the JSON record of the total."""
         return {
             "node": self.node,
             "visits": self.visits,
@@ -298,7 +298,7 @@ def add_up(
 ) -> Sequence[StageTotal]:
     """Return the total of each node, in the order of the first visit.
 
-    Visits that are not over count for what they took until now.
+    Visits in flight count with their usage until now.
     """
     totals: dict[str, StageTotal] = {}
     for made in visits:
@@ -310,12 +310,12 @@ def add_up(
 
 
 def slowest(totals: Sequence[StageTotal]) -> Sequence[StageTotal]:
-    """Return the nodes that took longest."""
+    """Return the nodes with the longest time."""
     return _most(totals, {one.node: one.seconds for one in totals})
 
 
 def costliest(totals: Sequence[StageTotal]) -> Sequence[StageTotal]:
-    """Return the nodes that cost most; where nothing has a price, those with most tokens."""
+    """Return the nodes with the highest cost; without any price, those with the most tokens."""
     money = {one.node: one.usage.cost_usd for one in totals}
     tokens = {one.node: one.usage.tokens for one in totals}
     return _most(totals, money if any(money.values()) else tokens)

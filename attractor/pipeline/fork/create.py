@@ -102,13 +102,13 @@ class ForkPoint:
 
 @dataclass
 class _Path:
-    """The visits of a run in order of their start, and the forks of its branches."""
+    """The visits of a run in the order of their start, and the forks where its branches began."""
 
     visits: dict[tuple[str, int], Visited] = field(default_factory=dict[tuple[str, int], Visited])
     branches: dict[str, tuple[str, str]] = field(default_factory=dict[str, tuple[str, str]])
 
     def add(self, event: Event) -> None:
-        """Add an event."""
+        """Add an event of the run."""
         if event.node is None or event.visit is None:
             return
         branch = event.branch or ""
@@ -117,11 +117,11 @@ class _Path:
             self.branches[branch] = (f"{event.node}@{event.visit}", parent)
         elif event.type == _STARTED:
             visited = Visited(event.node, event.visit, event.seq, branch)
-            # A stage that was interrupted begins again.
+            # A stage that was interrupted starts a second time.
             self.visits.setdefault((event.node, event.visit), visited)
 
     def fork_of(self, branch: str) -> str:
-        """Return the visit at which the outermost branch around a branch started."""
+        """Return the visit at which the outermost branch that contains a branch started."""
         place, parent = self.branches.get(branch, ("", ""))
         while parent:
             place, parent = self.branches.get(parent, ("", ""))
@@ -129,7 +129,7 @@ class _Path:
 
 
 def find_fork_point(run: RunRecord, reference: str) -> ForkPoint:
-    """Return the moment before a visit, `NODE@VISIT`, or before the last one of a NODE."""
+    """Return the point before a visit `NODE@VISIT`, or before the last visit of `NODE`."""
     verify_journal(run.directory.events)
     path = _Path()
     for event in run.events():
@@ -184,7 +184,7 @@ def _never_visited(run: RunRecord, visits: Sequence[Visited], node: str) -> Usag
 
 
 def _earlier(run: RunRecord) -> str:
-    """Return a hint at the visits before the fork, which are in the parent."""
+    """Return a hint if the run is a fork: the visits before the fork are in its parent."""
     if not run.manifest.forked_at:
         return ""
     return f"; it was forked at {run.manifest.forked_at} from {run.manifest.parent}, which has more"
@@ -215,7 +215,7 @@ CHILDREN = "children"
 class Fork:
     """A fork that passed preflight: the old run, the point in it, and the request of the new run.
 
-    `change` describes how its pipeline differs, if it got another one. `root` is the directory of
+    `change` describes the difference if the fork has another pipeline. `root` is the directory of
     the new run (default: in the runs folder).
     """
 
@@ -238,9 +238,9 @@ async def plan_fork(
     new_root: Path | None = None,
     ends_other: bool = False,
 ) -> Fork:
-    """Check everything a fork needs, before anything is created.
+    """Check all that a fork needs, before anything is created.
 
-    With `ends_other` the old run is over by the time the new one starts.
+    With `ends_other`, the old run ends before the new one starts.
     """
     host = host.with_secrets(overrides.secrets(host.redactor))
     run = _read_whole_run(root)
@@ -314,7 +314,7 @@ async def create_fork(fork: Fork) -> Path:
 
 
 def _read_whole_run(root: Path) -> RunRecord:
-    """Read a run, or refuse a child: its parent is forked as a whole."""
+    """Read a run, or refuse a child, because only its outermost parent can be forked."""
     run = read_run(root)
     if root.parent.name == CHILDREN:
         raise UsageError(
@@ -325,7 +325,7 @@ def _read_whole_run(root: Path) -> RunRecord:
 
 
 def _require_own_files(run: RunRecord, request: RunRequest) -> None:
-    """Refuse a fork that would share its folder with the old run."""
+    """Refuse a fork that would use the same folder as the old run."""
     if request.workspace.is_apart:
         return
     if request.workspace is WorkspaceKind.IN_PLACE:
@@ -354,7 +354,7 @@ def _read_pipeline(run: RunRecord, request: RunRequest, host: RunHost) -> Pipeli
 def _read_changed(
     graph: Path, point: ForkPoint, request: RunRequest, host: RunHost
 ) -> PipelineSource:
-    """Read another pipeline for the fork; it must contain the node that is forked at."""
+    """Read another pipeline for the fork; it must contain the node before which the fork starts."""
     inputs = None if request.withheld else request.inputs
     pipeline = open_pipeline(str(graph), goal=request.goal, inputs=inputs, project=project_of(host))
     if point.node not in pipeline.graph.nodes:

@@ -49,7 +49,7 @@ from attractor.workspaces.run_store import STORES, open_store, read_record
 
 
 def require_trees(request: RunRequest, host: RunHost, run_id: str) -> None:
-    """Refuse to continue a run whose trees were freed."""
+    """Refuse to continue a run whose trees were removed."""
     if request.workspace is WorkspaceKind.NONE:
         return
     if read_record(host.state_dir / STORES / run_id) is None:
@@ -112,7 +112,7 @@ async def _go_on_from(theirs: ObjectStore, workspace: Dimension, tree: TreeId) -
 
 
 async def _in_place(host: RunHost, run_id: str, parent: str, tree: TreeId) -> Base:
-    """Record the folder as a tree; the walk restores it later and sets differences aside."""
+    """Record the folder as a tree; the walk restores the tree later and moves other files aside."""
     theirs, _ = open_store(host.state_dir, parent, search_path=host.search_path)
     workspace = await create_in_place(
         host.project,
@@ -127,7 +127,7 @@ async def _in_place(host: RunHost, run_id: str, parent: str, tree: TreeId) -> Ba
 
 
 def _nowhere(folder: Path) -> ExecutionEnvironment:
-    """Return no environment: no tool runs while a workspace is created."""
+    """Return no environment, because no tool runs while a workspace is created."""
     return NoEnvironment()
 
 
@@ -139,7 +139,7 @@ def begin_journal(
     clock: Clock,
     redactor: Redactor,
 ) -> None:
-    """Write the first events of a run: its origin, and its progress there."""
+    """Write the first events of a run: its origin, and its progress at that point."""
     log = EventLog(directory.events, run_id=run_id, clock=clock, redactor=redactor)
     try:
         for one in happenings:
@@ -157,7 +157,7 @@ def share_artifacts(parent: RunDirectory, directory: RunDirectory) -> None:
 async def follow_restarts(
     result: RunResult, continue_run: Callable[[Path], Awaitable[RunResult]], host: RunHost
 ) -> RunResult:
-    """Continue each run that restarts another one, until one rests or ends."""
+    """Continue with each restart of a run, until one waits, stops or ends."""
     while result.is_restarting:
         directory = RunDirectory(result.directory)
         state = open_journal(directory.events, directory.checkpoint).state
@@ -166,7 +166,7 @@ async def follow_restarts(
 
 
 async def make_next(run: OpenRun, prepared: PreparedRun) -> None:
-    """Create the run that replaces this one, unless it exists; then end this one."""
+    """Create the run that continues this one, unless it exists; then end this one."""
     if not _exists(run, prepared.host):
         await _make(run, prepared)
     end_run(run)
@@ -175,7 +175,7 @@ async def make_next(run: OpenRun, prepared: PreparedRun) -> None:
 def make_next_child(
     run: OpenRun, pipeline: PipelineSource, directory: RunDirectory, host: RunHost
 ) -> None:
-    """Create the run that replaces a child, unless it exists; then end the child.
+    """Create the run that continues a child, unless it exists; then end the child.
 
     A child works in the workspace of its parent, so only the directory is created.
     """
@@ -187,7 +187,7 @@ def make_next_child(
 
 
 def settle_parent(manifest: Manifest, host: RunHost) -> None:
-    """End the run that this one replaces, if its process died before it did so."""
+    """End the run that this one continues, if its process died before it did so."""
     root = run_root(manifest.parent, host)
     directory = RunDirectory(root)
     if not directory.manifest.exists() or read_manifest(directory).run_id != manifest.parent:
@@ -199,13 +199,13 @@ def settle_parent(manifest: Manifest, host: RunHost) -> None:
 
 
 def _exists(run: OpenRun, host: RunHost) -> bool:
-    """Return whether the next run was created: its manifest is written last."""
+    """Return whether the next run is complete: its manifest is written last."""
     run_id = run.state.restarted_as
     return bool(run_id) and RunDirectory(run_root(run_id, host)).manifest.exists()
 
 
 async def _make(run: OpenRun, prepared: PreparedRun) -> None:
-    """Create the next run under a new id; nothing of a half-made one is used."""
+    """Create the next run under a new id; an incomplete directory is not used again."""
     pipeline, request, host = prepared.pipeline, prepared.request, prepared.host
     begins = _named(run, pipeline, host)
     base = await make_forked_tree(
@@ -218,7 +218,7 @@ async def _make(run: OpenRun, prepared: PreparedRun) -> None:
 
 
 def _named(run: OpenRun, pipeline: PipelineSource, host: RunHost) -> "_Beginning":
-    """Record the id of the next run in the journal, and return its beginning."""
+    """Record the id of the next run in the journal, and return its manifest and progress."""
     old, now = run.manifest, host.clock.now()
     run_id = new_run_id(now, host.randomness)
     progress = begin_again(run.progress)
@@ -258,7 +258,7 @@ class _Beginning:
     progress: Progress
 
     def write(self, directory: RunDirectory) -> None:
-        """Write the first events of the run: its origin, and its progress there."""
+        """Write the first events of the run: its origin, and its progress at that point."""
         run, manifest, progress = self.run, self.manifest, self.progress
         share_artifacts(run.directory, directory)
         restarted = RunRestarted(

@@ -1,1 +1,1 @@
-"""The outside world of a run: folders, variables, clock, people, parts that a program passes."""
+"""The surroundings of a run: folders, variables, clock, people, custom parts."""

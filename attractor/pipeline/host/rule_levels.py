@@ -1,4 +1,4 @@
-"""Levels of the language's rules, as the settings of a project choose them."""
+"""Reads the levels of lint rules from the settings of a project."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 
 def rule_levels(configuration: "Configuration[Settings]") -> Levels:
-    """Return the level of each rule that is set; a name that no rule has is an error."""
+    """Return the level of each rule that is set; an unknown rule is an error."""
     rules = configuration.settings.rules
     if not rules:
         return {}
-    # `validate` does not need it where no rule is configured.
+    # Imported here, because `validate` needs it only if a rule is configured.
     from attractor.config.errors import raise_mistakes
 
     raise_mistakes(list(_mistakes(configuration)))
@@ -25,7 +25,7 @@ def rule_levels(configuration: "Configuration[Settings]") -> Levels:
 
 
 def _mistakes(configuration: "Configuration[Settings]") -> "Iterator[ConfigError]":
-    # `validate` does not need them where no rule is configured.
+    # Imported here, because `validate` needs them only if a rule is configured.
     from attractor.base.toml import dotted
     from attractor.config.errors import InvalidSetting, UnknownSetting
     from attractor.config.schema import OriginKind

@@ -1,4 +1,4 @@
-"""The host of a run: its environment, secrets, custom parts and own texts."""
+"""The host of a run: its environment, secrets and custom parts, and the texts of Attractor."""
 
 import asyncio
 import os
@@ -48,7 +48,7 @@ _COULD_BE_ONE = re.compile(rf"[A-Za-z._/@:-]{{{SHORTEST},40}}")
 def words_in_texts(values: Iterable[str], texts: Iterable[str]) -> frozenset[str]:
     """Return the values that occur in texts, also as a part of a longer word.
 
-    The texts are read only where a value may be such a word: most secrets have digits.
+    The texts are only read for values that may occur in them: most secrets have digits, and cannot.
     """
     sought = {value for value in values if _COULD_BE_ONE.fullmatch(value)}
     found = set[str]()
@@ -58,7 +58,7 @@ def words_in_texts(values: Iterable[str], texts: Iterable[str]) -> frozenset[str
 
 
 def secrets_in_own_texts(secrets: Iterable[str]) -> frozenset[str]:
-    """Return the secrets, or lines of them, that occur in the texts of Attractor."""
+    """Return the secrets, or lines of secrets, that occur in the texts of Attractor."""
     return words_in_texts((text for one in secrets for text in texts_of(one)), _package_texts())
 
 
@@ -68,19 +68,19 @@ def is_in_own_texts(secret: str) -> bool:
 
 
 def _package_texts() -> Iterator[str]:
-    """Yield the source texts, from which all names in records come."""
+    """Yield the source texts of Attractor, which contain all names in records."""
     yield from _read(Path(__file__).parents[2])
 
 
 @cache
 def _read(package: Path) -> tuple[str, ...]:
-    # A part is registered by the name of its file.
+    # The name of a part is the name of its file.
     files = sorted(package.rglob("*.py"))
     return tuple(f"{one.relative_to(package)}\n{one.read_text('utf-8')}" for one in files)
 
 
 HANDED_IN = "handed in"
-"""The name that a manifest keeps for a part that a program passed as an object."""
+"""The name in a manifest for a part that a program passed as an object."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +102,7 @@ class CustomParts:
         return (*named, *(f"transform {type(one).__name__}" for one in self.transforms))
 
     def find_missing(self, names: Sequence[str]) -> Iterator[Diagnostic]:
-        """Yield a fault for each part that the run started with and that is missing now."""
+        """Yield a fault for each part that the run started with and that is not passed now."""
         for name in names:
             if name not in self.names:
                 yield error(
@@ -126,15 +126,15 @@ class SpecHandler(Protocol):
     def execute(
         self, node: Node, context: Context, graph: Graph, logs_root: Path
     ) -> Outcome | Awaitable[Outcome]:
-        """Do the work of one attempt and say how it ended."""
+        """Execute one attempt, and return its outcome."""
         ...
 
 
 class SyncHandler(Protocol):
-    """Executes one node type, and is not async: it gets a thread."""
+    """Executes one node type without async: it is called in a thread."""
 
     def execute(self, stage: Stage) -> Outcome:
-        """Do the work of one attempt and say how it ended."""
+        """Execute one attempt, and return its outcome."""
         ...
 
 
@@ -149,7 +149,7 @@ class _Adapted:
 
     async def execute(self, stage: Stage) -> Outcome:
         given = (stage.node, stage.context, stage.graph, stage.logs_root)
-        # Whatever it is, whoever executes a stage looks at what it returned.
+        # The type is not checked here: the engine checks the outcome of every handler.
         return cast(Outcome, await call(self.called, *given))
 
 
@@ -176,10 +176,10 @@ def adapt_handlers(handlers: Mapping[str, AnyHandler]) -> dict[str, Handler]:
 
 @dataclass(frozen=True, kw_only=True)
 class Notify:
-    """How people are told: by a command, by an address that is sent JSON, or both.
+    """The ways to notify people: a command, an address that gets JSON, or both.
 
-    Whoever is asked has some time before others are told. The command runs in the folder, with
-    these variables.
+    The command runs in the folder, with these variables. An interviewer has some time to get an
+    answer before notices are sent.
     """
 
     command: str = ""
@@ -191,7 +191,7 @@ class Notify:
 
     @property
     def ways(self) -> tuple[str, ...]:
-        """The names of the messengers that are wanted."""
+        """The names of the messengers in use."""
         wanted = {"command": self.command.strip(), "url": self.url}
         return tuple(name for name, value in wanted.items() if value)
 
@@ -200,11 +200,14 @@ Observer = Callable[[Event], None]
 
 
 CATCH_UP_S = 1.0
-"""How long a question waits at most for the observer to see the events before it."""
+"""The maximum time in seconds that a question waits for the observer to see the earlier events."""
 
 
 class ObserverSubscriptions:
-    """The journals whose events an observer gets, a moment later and on another thread."""
+    """The journals whose events an observer gets.
+
+    It gets them a moment later, on another thread.
+    """
 
     def __init__(self) -> None:
         self._subscriptions: list[Subscription[Event]] = []
@@ -219,13 +222,13 @@ class ObserverSubscriptions:
         self._subscriptions.append(events.subscribe(pass_on))
 
     async def catch_up(self) -> None:
-        """Wait until the observers have seen every event so far."""
+        """Wait until the observers have seen all events so far."""
         for one in tuple(self._subscriptions):
             await asyncio.to_thread(one.catch_up, CATCH_UP_S)
 
 
 def report_nothing(sentence: str) -> None:
-    """Drop a sentence that would be printed for a person."""
+    """Drop a message for a person."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -233,9 +236,9 @@ class RunHost:
     """The project, folders, variables, clock and terminal of a run.
 
     `workspaces_dir` contains the folder of the workspaces; tools in a sandbox see its path. During
-    `quiet` nothing else is printed to the terminal, so that a person can answer there. `tell`
-    prints a sentence for a person. `secrets` are values that the run was given, in addition to
-    those of variables with telling names.
+    `quiet`, nothing else is printed to the terminal, so that a person can answer there. `tell`
+    prints a message for a person. `secrets` are values that the caller passed, in addition to the
+    variables whose names indicate secrets.
     """
 
     project: Path
@@ -273,12 +276,12 @@ class RunHost:
 
     @property
     def secret_variables(self) -> Sequence[str]:
-        """The variables whose values are secret: by a telling name, or as values of inputs."""
+        """The variables with secret values, by their names or as values of secret inputs."""
         return [name for name in self.environ if is_secret_name(name) or is_of_input(name)]
 
     @cached_property
     def variables_of_tools(self) -> Mapping[str, str]:
-        """The variables that tools may see: no secret, and no input of the run."""
+        """The variables that tools may see: those without secrets that are no inputs of the run."""
         secrets = set(self.secrets)
         return {
             name: value
@@ -288,7 +291,7 @@ class RunHost:
 
     @property
     def search_path(self) -> str:
-        """The folders that are searched for programs."""
+        """The folders in which programs are searched."""
         return self.environ.get("PATH", "")
 
 
@@ -303,7 +306,7 @@ def open_host(
     quiet: Callable[[], AbstractContextManager[None]] = nullcontext,
     custom_parts: CustomParts = NO_CUSTOM_PARTS,
 ) -> RunHost:
-    """Return the host of a project, with the clock and the randomness of the machine."""
+    """Return the host of a project, with the clock and the random numbers of the machine."""
     settings = configuration.settings
     return RunHost(
         project=configuration.root,

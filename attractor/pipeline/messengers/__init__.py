@@ -1,1 +1,1 @@
-"""One file a way to tell people that a gate waits."""
+"""The messengers: one file for each way to notify people of an open question."""

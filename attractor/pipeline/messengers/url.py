@@ -1,4 +1,4 @@
-"""Tells people by an address that is sent what is asked, such as that of a chat."""
+"""Notifies people by posting the notice to a URL, such as one of a chat."""
 
 import asyncio
 import threading
@@ -18,16 +18,16 @@ from attractor.pipeline.notifications.notifier import Messenger, sent_bytes
 
 
 class _StaysHere(HTTPRedirectHandler):
-    """Follows nobody elsewhere: what is sent on would not be what was to be sent."""
+    """Refuses redirects, so that the notice goes to no other address."""
 
     def redirect_request(
         self, req: Request, fp: IO[bytes], code: int, msg: str, headers: Message, newurl: str
     ) -> None:
-        """Return no other request."""
+        """Return no further request."""
 
 
 async def tell(notice: JsonObject, notify: Notify) -> str:
-    """Post the notice, at the side of the event loop."""
+    """Post the notice, on another thread than the event loop."""
     request = Request(
         notify.url,
         data=sent_bytes(notice),
@@ -43,7 +43,7 @@ async def tell(notice: JsonObject, notify: Notify) -> str:
 
 
 async def _beside(work: Callable[[], str]) -> str:
-    """Do the work on a thread that nobody has to wait for: a look-up of a name cannot be ended."""
+    """Run a function on a thread that may be abandoned: a DNS look-up cannot be canceled."""
     loop = asyncio.get_running_loop()
     done: asyncio.Future[str] = loop.create_future()
 
@@ -53,7 +53,7 @@ async def _beside(work: Callable[[], str]) -> str:
 
     def run() -> None:
         fault = work()
-        # Whoever waited may be gone by now, and the loop with it.
+        # The waiting task may have ended by now, and its event loop too.
         with suppress(RuntimeError):
             loop.call_soon_threadsafe(settle, fault)
 
@@ -71,7 +71,7 @@ def _post(request: Request, seconds: float) -> str:
     except URLError as error:
         return str(error.reason)
     except (OSError, HTTPException, ValueError) as error:
-        # Their words may quote the address.
+        # The text of the response may contain the address, which is a secret.
         return type(error).__name__
 
 

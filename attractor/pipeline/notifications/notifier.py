@@ -1,4 +1,4 @@
-"""Composes the notices of a run and sends them by the messengers of its settings."""
+"""Writes the notices of a run, and sends them with the messengers in its settings."""
 
 import asyncio
 import json
@@ -37,14 +37,14 @@ from attractor.pipeline.runs.lookup import reference_of
 from attractor.pipeline.runs.open_work import answer_command
 
 PREFIX = "NOTIFY_"
-"""What the variables of a command begin with."""
+"""The prefix of the variables that a command gets."""
 
 
 class Messenger(Protocol):
-    """A way to tell people; a file of `messengers` is one."""
+    """A way to notify people; each file of `messengers` has one."""
 
     async def __call__(self, notice: JsonObject, notify: Notify) -> str:
-        """Tell them, and return what went wrong, if anything did."""
+        """Send a notice, and return the error; empty on success."""
         ...
 
 
@@ -55,7 +55,7 @@ def messengers() -> Registry[Messenger]:
 
 @dataclass(frozen=True, kw_only=True)
 class Notice:
-    """A question that waits; `reference` is what names the run in a command."""
+    """An open question; `reference` names the run in commands."""
 
     run_id: str
     pipeline: str
@@ -66,7 +66,7 @@ class Notice:
     is_parked: bool = False
 
     def to_record(self) -> dict[str, Json]:
-        """Return it as it is sent."""
+        """Return the JSON record that is sent."""
         asked = question_to_record(self.question)
         return {
             "run_id": self.run_id,
@@ -89,7 +89,7 @@ class Notice:
 
 
 def variables_of(notice: JsonObject) -> dict[str, str]:
-    """Return what is short of a notice as variables: `NOTIFY_RUN_ID`, `NOTIFY_QUESTION`, ..."""
+    """Return the short fields of a notice as variables: `NOTIFY_RUN_ID`, `NOTIFY_QUESTION`, ..."""
     plain = {name: value for name, value in notice.items() if isinstance(value, str)}
     match notice:
         case {"question": {"id": str(id_), "text": str(text), "deadline": str(deadline)}}:
@@ -106,7 +106,7 @@ def variables_of(notice: JsonObject) -> dict[str, str]:
 
 
 def sent_bytes(notice: JsonObject) -> bytes:
-    """Return a notice as a command reads it and an address is sent it: a line of plain ASCII."""
+    """Return the JSON of a notice as one line of ASCII, for a command or a URL."""
     return json.dumps(notice).encode("ascii") + b"\n"
 
 
@@ -139,38 +139,38 @@ class Notifier:
         self._host = host
         self._notify = host.notify
         address = self._notify.url
-        # An address of a chat is a secret: whoever knows it may write there.
+        # The address of a chat is a secret: everyone who knows it may write there.
         self._redactor = Redactor([address, urlsplit(address).path])
         self._told: set[str] | None = None
         self._telling: set[asyncio.Task[None]] = set()
 
     def beside(self, interviewer: Interviewer) -> Interviewer:
-        """Return an interviewer that also notifies people of its questions."""
+        """Return an interviewer that asks as before, and also sends notices of its questions."""
         return _NotifiedOf(interviewer, self) if self._notify.ways else interviewer
 
     def now(self, question: Question, *, is_parked: bool) -> None:
-        """Start to notify people of a question, unless that was done before."""
+        """Send a notice of a question without a delay, unless one was sent before."""
         task = asyncio.create_task(self._tell(question, is_parked))
         self._telling.add(task)
         task.add_done_callback(self._telling.discard)
 
     def soon(self, question: Question) -> "asyncio.Task[None]":
-        """Notify people after a delay, unless the returned task is cancelled."""
+        """Send a notice after a delay, unless the returned task is canceled."""
         return asyncio.create_task(self._later(question))
 
     async def settle(self) -> None:
-        """Wait until every notification was sent, and take answers that came meanwhile."""
+        """Wait until all notices are sent, and accept answers that arrived meanwhile."""
         while self._telling:
             await asyncio.wait(self._telling)
         run = self._run
-        # A person may have answered by now, and no runner reads the inbox later.
+        # A person may have answered by now, and no process reads the inbox later.
         if run.state.status == AWAITING_ANSWER and run.take_orders():
             if run.state.canceled:
                 end_run(run)
             run.write_run()
 
     async def give_up(self) -> None:
-        """Cancel the notifications that are not sent yet."""
+        """Cancel the notices that are not sent yet."""
         telling = list(self._telling)
         for task in telling:
             task.cancel()
@@ -181,7 +181,7 @@ class Notifier:
         self.now(question, is_parked=False)
 
     async def _tell(self, question: Question, is_parked: bool) -> None:
-        # A journal that takes nothing more stops the run without us.
+        # The run stops without this code if its journal cannot be written.
         with suppress(AttractorError):
             if question.id in self._told_before():
                 return
@@ -229,7 +229,7 @@ class Notifier:
         return StageReference(flight.node, flight.visit, flight.attempt, key or None)
 
     def _told_before(self) -> set[str]:
-        """Return the questions with a notification, also by an earlier runner."""
+        """Return the questions for which a notice was sent, also by an earlier process."""
         if self._told is None:
             self._told = _told_in(self._run)
         return self._told
@@ -237,7 +237,7 @@ class Notifier:
 
 @asynccontextmanager
 async def notifying(run: OpenRun, host: RunHost) -> AsyncGenerator[Notifier]:
-    """Notify people of questions of a run; at the end, wait until that is done."""
+    """Send notices of the questions of a run; at the end, wait for the last ones."""
     notifier = Notifier(run, host)
     try:
         yield notifier
@@ -248,13 +248,13 @@ async def notifying(run: OpenRun, host: RunHost) -> AsyncGenerator[Notifier]:
 
 @dataclass(frozen=True)
 class _NotifiedOf:
-    """An interviewer that notifies people of questions that wait for long."""
+    """An interviewer that sends notices of questions that wait for a long time."""
 
     asking: Interviewer
     notifier: Notifier
 
     async def ask(self, question: Question) -> Answer:
-        """Ask a question; if it is parked, notify people at once."""
+        """Ask a question; if it is parked, send a notice without a delay."""
         waiting = self.notifier.soon(question)
         try:
             return await self.asking.ask(question)
@@ -265,15 +265,15 @@ class _NotifiedOf:
             waiting.cancel()
 
     async def ask_multiple(self, questions: Sequence[Question]) -> Sequence[Answer]:
-        """Ask one after the other."""
+        """Ask one question after the other."""
         return await ask_each(self, questions)
 
     async def inform(self, message: str, stage: str) -> None:
-        """Pass a message on."""
+        """Pass the message to the interviewer."""
         await self.asking.inform(message, stage)
 
     def overhear(self, question: Question, answer: Answer) -> None:
-        """Pass on what was answered by somebody else."""
+        """Pass an answer of another interviewer on."""
         if isinstance(self.asking, Overhears):
             self.asking.overhear(question, answer)
 
@@ -281,7 +281,7 @@ class _NotifiedOf:
 def _told_in(run: OpenRun) -> set[str]:
     told: set[str] = set()
     for line in read_lines(run.directory.events):
-        # Of a long journal only these few lines are read.
+        # Few lines are parsed, because a journal may be long.
         if STARTED.encode() not in line.content:
             continue
         record = parse_json(line.content)

@@ -1,4 +1,4 @@
-"""Reads the child pipelines of a pipeline, and finds faults in how they are called."""
+"""Reads the child pipelines of a pipeline, and finds errors in their calls."""
 
 from collections.abc import Iterator
 from dataclasses import field
@@ -29,7 +29,7 @@ _CHILD = "stack.child_dotfile"
 
 @dataclass(frozen=True)
 class ChildPipelines:
-    """The graphs of all children, their own among them, and what is wrong with how they are run."""
+    """The graphs of all children and their children, and the errors in their calls."""
 
     graphs: list[Graph] = field(default_factory=list[Graph])
     faults: list[Diagnostic] = field(default_factory=list[Diagnostic])
@@ -37,7 +37,7 @@ class ChildPipelines:
 
 @dataclass(frozen=True)
 class _Use:
-    """A node that runs a child, and where it says which."""
+    """A node that runs a child, and the position of the attribute that names the child."""
 
     node: Node
     name: str
@@ -48,7 +48,7 @@ class _Use:
 def find_child_pipelines(
     graph: Graph, file: Path, project: ProjectContext | None
 ) -> ChildPipelines:
-    """Read the children of a pipeline that lies in a file, and their children."""
+    """Read the children of a pipeline file, and the children of these."""
     found = ChildPipelines()
     waiting, read = [(graph, file.resolve())], dict[Path, Graph | None]({file.resolve(): graph})
     while waiting:
@@ -94,7 +94,7 @@ def _span(value: Value, node: Node) -> Span:
 
 
 def _own_faults(graph: Graph) -> Iterator[Diagnostic]:
-    """Yield what a pipeline itself says wrong of its children, or as one of them."""
+    """Yield the errors in a pipeline as a parent or as a child."""
     for node in graph.of_type(MANAGER):
         try:
             read_plan(node, graph)
@@ -111,7 +111,7 @@ def _mistakes(what: str, value: Value, declared: DeclaredInputs) -> Iterator[Dia
 
 
 def _input_faults(use: _Use, parent: Graph, child: Graph) -> Iterator[Diagnostic]:
-    """Yield what of the inputs can be known to be wrong before their values are."""
+    """Yield those errors in the inputs that are known before their values are."""
     given = read_inputs(str(use.inputs or ""))
     if use.inputs:
         yield from _mistakes(f"node {use.node.id}: inputs", use.inputs, given)
@@ -135,7 +135,7 @@ def _input_faults(use: _Use, parent: Graph, child: Graph) -> Iterator[Diagnostic
 
 
 def _wrong_value(given: Input, declared: Input, parent: Graph) -> tuple[str, str] | None:
-    """Return what is wrong with a value as far as it is known already, and what to do."""
+    """Return the error in a value, as far as it is known already, and the fix."""
     source = given_from(given)
     inputs = {one.name: one for one in declared_inputs(parent)}
     passed = inputs.get(source.removeprefix(INPUTS)) if source.startswith(INPUTS) else None
@@ -155,7 +155,7 @@ def _wrong_value(given: Input, declared: Input, parent: Graph) -> tuple[str, str
 
 
 def _wrong_secret(given: Input, declared: Input, passed: Input | None) -> tuple[str, str] | None:
-    """Return why a secret would not stay one, or would be none from the start."""
+    """Return the error if a secret would be passed on as no secret, or the reverse."""
     is_secret = passed is not None and passed.is_secret
     if declared.is_secret and not is_secret:
         told = f"the secret input {given.name} can only be a secret input of this pipeline"

@@ -90,7 +90,7 @@ def find_unknown_backends(nodes: Iterable[Node], of_run: str) -> Iterator[Diagno
 
 
 def find_setting_faults(settings: "LlmSettings | None") -> Iterator[Diagnostic]:
-    """Yield each setting that names an unknown provider, and so has no effect."""
+    """Yield each setting that names an unknown provider, and has no effect."""
     for key, unknown in find_unknown_providers(settings):
         yield error(f"the setting {key}: {unknown.message}", fix=unknown.hint)
 
@@ -116,7 +116,7 @@ _TABLE = "[workspace] of attractor.toml"
 
 
 async def find_workspace_faults(request: RunRequest, host: RunHost) -> Sequence[Diagnostic]:
-    """Return what stands in the way of the workspace that a run wants, each with its remedy."""
+    """Return the errors in the workspace settings of a run, each with its fix."""
     wanted = host.preparation
     if request.workspace is WorkspaceKind.COPY:
         try:
@@ -135,7 +135,7 @@ async def find_workspace_faults(request: RunRequest, host: RunHost) -> Sequence[
     except (NotARepository, UnknownCommit) as fault:
         return [error(fault.message, fix=fault.hint)]
     faults = list(_carry_faults(host, looked.rules))
-    # What is not committed may come along, and then it counts.
+    # Uncommitted files may be copied too; then they are checked too.
     return faults if request.include_dirty else [*faults, *_setup_faults(host, looked.files)]
 
 
@@ -159,7 +159,7 @@ def _read_only_faults(host: RunHost, rules: SnapshotRules) -> Iterator[Diagnosti
         message = f"invalid path {wanted.carry_read_only[at]!r} in carry_read_only of {_TABLE}"
         others = [*wanted.copied_paths, *wanted.shown_paths[:at]]
         problem = read_only_problem(path, rules, folder=project, others=others)
-        # A sandbox hides the content of a folder at the top: see `bubblewrap.py`.
+        # A sandbox hides the content of a folder at the top level: see `bubblewrap.py`.
         problem = problem or _records_problem(path, host, is_covered="/" not in path)
         if problem:
             yield error(f"{message}: {problem}", fix=_fix(problem, "carry_read_only"))
@@ -202,7 +202,7 @@ def _setup_faults(host: RunHost, files: Set[bytes]) -> Iterator[Diagnostic]:
 def find_request_faults(
     graph: Graph, request: RunRequest, custom_parts: CustomParts
 ) -> Iterator[Diagnostic]:
-    """Yield each value of a request that is unknown or unusable here."""
+    """Yield each value of a request that is unknown, or that this machine cannot use."""
     yield from custom_parts.find_missing(request.custom_parts)
     known = tuple(backend_registry())
     if request.backend not in (*known, HANDED_IN):
@@ -240,14 +240,14 @@ def find_interviewer_faults(request: RunRequest, custom_parts: CustomParts) -> I
 
 @dataclass(frozen=True)
 class PreflightReport:
-    """Every fault that would stop a run; without faults on the machine, its sandbox as well."""
+    """The errors that would stop a run; if the machine has none, the sandbox of the run too."""
 
     pipeline: str
     faults: tuple[Diagnostic, ...]
     sandbox: EnvironmentChoice | None = None
 
     def require_ok(self) -> EnvironmentChoice:
-        """Return the sandbox, or raise all faults at once, each with its fix."""
+        """Return the sandbox, or raise one exception with all errors, each with its fix."""
         if self.faults or self.sandbox is None:
             raise NotRunnable(self.pipeline or "the graph", self.faults)
         return self.sandbox
@@ -262,10 +262,10 @@ async def preflight(
     suite_pipeline: str = "",
     is_new: bool = False,
 ) -> PreflightReport:
-    """Check a run before anything of it exists; nothing is created unless the machine is fine.
+    """Check a run before it exists; a sandbox is only made if the machine passes.
 
     `suite_pipeline` is the name of the pipeline that the suite of the run is for. The workspace is
-    checked only for a run that `is_new`: any other run has one.
+    only checked if the run `is_new`: another run already has one.
     """
     name = pipeline.graph.name
     children = find_child_pipelines(pipeline.graph, request.file, project_of(host))
@@ -294,7 +294,7 @@ async def preflight(
 
 
 def _find_graph_faults(graphs: list[Graph], host: RunHost) -> Iterator[Diagnostic]:
-    """Yield faults of a pipeline and its children that the engine would refuse."""
+    """Yield the errors in a pipeline and its children for which the engine would refuse it."""
     shipped = cast(Mapping[str, Handler], handler_registry())
     handlers = {**shipped, **host.custom_parts.handlers}
     for graph in graphs:

@@ -1,4 +1,4 @@
-"""Checks the requirements of a pipeline, its secrets among them."""
+"""Checks the requirements of a pipeline: programs, variables and secret inputs."""
 
 import asyncio
 import json
@@ -60,7 +60,7 @@ def find_secret_input_faults(graph: Graph, request: RunRequest) -> Iterator[Diag
 
 
 def find_withheld(request: RunRequest) -> Iterator[Diagnostic]:
-    """Yield the goal and the inputs that the manifest withholds and the run needs again."""
+    """Yield the goal and the inputs that the manifest withholds and that a resume needs."""
     for name in request.withheld:
         if name == GOAL:
             yield error(
@@ -75,7 +75,7 @@ def find_withheld(request: RunRequest) -> Iterator[Diagnostic]:
 
 
 def find_secrets_in_request(request: RunRequest, host: RunHost) -> Iterator[Diagnostic]:
-    """Yield each value of a request that contains a secret and cannot be given again."""
+    """Yield each value of a request that contains a secret and that a resume could not pass again."""
     redactor = host.redactor
     for name, value in request.to_record().items():
         if name not in ("goal", "inputs") and redactor.json(value) != value:
@@ -91,7 +91,7 @@ def find_secrets_in_request(request: RunRequest, host: RunHost) -> Iterator[Diag
 
 
 def ways_to_give(name: str) -> str:
-    """Return how a secret input is given, without others seeing it in a list of processes."""
+    """Return the ways to pass a secret input without showing it in the list of processes."""
     variable = variable_of(name)
     return f"set the variable {variable}, or add --input {name}=@env:NAME or {name}=@file:FILE"
 
@@ -102,7 +102,7 @@ _REMEDY = "take it out: what a command needs is an input of type secret"
 def find_secrets_in_pipeline(
     pipeline: PipelineSource, redactor: Redactor, environ: Mapping[str, str], *, file: str = ""
 ) -> Iterator[Diagnostic]:
-    """Yield the files of a pipeline that hold the value of a secret, each with the place."""
+    """Yield the files of a pipeline that contain the value of a secret, each with the position."""
     named = file or pipeline.graph.span.file
     yield from _told(pipeline.text, named, redactor, environ)
     for name, content in pipeline.files.items():
@@ -110,7 +110,7 @@ def find_secrets_in_pipeline(
 
 
 def variables_in(text: str, redactor: Redactor, environ: Mapping[str, str]) -> Sequence[str]:
-    """Return the variables whose values are secrets that stand in a text."""
+    """Return the variables with secret values that occur in a text."""
     return [
         name
         for name, value in environ.items()
@@ -121,7 +121,7 @@ def variables_in(text: str, redactor: Redactor, environ: Mapping[str, str]) -> S
 
 
 def report_unredacted(host: RunHost) -> None:
-    """Say whose values are in no way kept secret, by the names of the variables alone."""
+    """Report values that cannot be kept secret, by the names of their variables."""
     names = [name for name in host.secret_variables if is_in_own_texts(host.environ[name])]
     if not names:
         return
@@ -150,11 +150,11 @@ def _told(
 _SANDBOX_REMEDY = "for the whole machine (below /usr), or run with --sandbox none"
 _COMMANDS = {"tool_command", "script", "tool_hooks.pre", "tool_hooks.post"}
 LONGEST_COMMAND = 128 * 1024 - 1
-"""How many bytes Linux takes for one argument of a program."""
+"""The maximum size in bytes of one argument of a program on Linux."""
 
 PATIENCE_MS = 10_000
 _AT_ONCE = 8
-# Where `--version` is none of a program's words.
+# The programs that have no option `--version`.
 _ASKED_OTHERWISE: Mapping[str, str] = {
     "ffmpeg": "-version",
     "go": "version",
@@ -163,7 +163,7 @@ _ASKED_OTHERWISE: Mapping[str, str] = {
     "openssl": "version",
     "ssh": "-V",
 }
-# The first number with a dot in it, else the first number: `This is perl 5, ... (v5.36.0)`.
+# The first number with a dot, else the first number: `This is perl 5, ... (v5.36.0)`.
 _NUMBERS = (re.compile(r"\d{1,9}(?:\.\d{1,9})+"), re.compile(r"\d{1,9}"))
 _LONGEST_ANSWER = 4000
 _WANTED: Mapping[str, str] = {
@@ -179,20 +179,20 @@ _WANTED: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class Required:
-    """Something that a pipeline needs, and where it says so."""
+    """A requirement of a pipeline, and its position."""
 
     need: Requirement
     span: Span
 
     @property
     def wanted(self) -> str:
-        """What is needed, in words."""
+        """The requirement in words, such as `git 2.30 or newer`."""
         return _WANTED[self.need.sign].format(name=self.need.name, version=self.need.version)
 
 
 @dataclass(frozen=True)
 class ProgramCheck:
-    """What was found of something that is needed; where it will not do, why, and the remedy."""
+    """The result of a check; a requirement that is not met has a fault and a fix."""
 
     required: Required
     found: str = ""
@@ -201,13 +201,13 @@ class ProgramCheck:
 
     @property
     def diagnostic(self) -> Diagnostic:
-        """The fault at its place."""
+        """The error with its position."""
         written = self.required.need.written
         return error(f"requires {written}: {self.fault}", self.required.span, fix=self.remedy)
 
 
 def required_by(graphs: Iterable[Graph]) -> list[Required]:
-    """Return what pipelines need, each thing once."""
+    """Return the requirements of pipelines, each one once."""
     found: dict[str, Required] = {}
     for graph in graphs:
         for required in _required(graph):
@@ -220,7 +220,7 @@ async def look_for(
     environment: ExecutionEnvironment,
     environ: Mapping[str, str],
 ) -> list[ProgramCheck]:
-    """Look for everything: for variables among those of the operator, for programs in a place."""
+    """Check all requirements: variables in the environment of the operator, programs in a place."""
     at_once = asyncio.Semaphore(_AT_ONCE)
 
     async def look(one: Required) -> ProgramCheck:
@@ -235,7 +235,7 @@ async def look_for(
 async def find_missing_here(
     required: Sequence[Required], request: RunRequest, host: RunHost
 ) -> Sequence[Diagnostic]:
-    """Return a fault for each requirement that the operator's own shell does not meet."""
+    """Return an error for each requirement that the shell of the operator does not meet."""
     if not required:
         return ()
     folder = request.file.parent
@@ -250,11 +250,11 @@ async def find_missing_here(
 async def find_missing_in_sandbox(
     required: Sequence[Required], sandbox: EnvironmentChoice, host: RunHost
 ) -> Sequence[Diagnostic]:
-    """Return a fault for each required program that tools would not find in the sandbox."""
+    """Return an error for each required program that is missing in the sandbox."""
     programs = [one for one in required if one.need.is_program]
     if not programs or sandbox.kind == "none":
         return ()
-    # The state folder was prepared, and reported on, when the sandbox was chosen.
+    # The state folder was prepared, with its report, when the sandbox was chosen.
     place = prepare_workspaces_folder(
         host.state_dir, shared=host.workspaces_dir, tell=lambda sentence: None
     )
@@ -296,7 +296,7 @@ def _required(graph: Graph) -> Iterator[Required]:
 def _look_for_variable(required: Required, environ: Mapping[str, str]) -> ProgramCheck:
     name = required.need.name
     if environ.get(name, "").strip():
-        # Its value may be a secret.
+        # The value may be a secret, so it is not shown.
         return ProgramCheck(required, found=f"{name} is set")
     remedy = f"set it where attractor is started: export {name}=..."
     return ProgramCheck(required, fault=f"the variable {name} is not set", remedy=remedy)
@@ -304,7 +304,7 @@ def _look_for_variable(required: Required, environ: Mapping[str, str]) -> Progra
 
 async def _look_for_program(required: Required, environment: ExecutionEnvironment) -> ProgramCheck:
     name = required.need.name
-    # Without one to be run, bash names a file of that name that is not.
+    # Without `test -x`, bash would also name a file that is no executable.
     path = await environment.exec_command(
         f'path=$(type -P {name}) && test -x "$path" && echo "$path"', timeout_ms=PATIENCE_MS
     )
@@ -327,7 +327,7 @@ async def _look_for_program(required: Required, environment: ExecutionEnvironmen
 
 
 async def _version(name: str, environment: ExecutionEnvironment) -> Version | None:
-    """Return the version that a program says it is."""
+    """Return the version that a program prints."""
     said = await environment.exec_command(_question(name), timeout_ms=PATIENCE_MS)
     if said.timed_out or said.exit_code:
         return None

@@ -1,1 +1,1 @@
-"""Finds runs, reads their records, sends orders to them, frees their space."""
+"""Finds runs, reads their records, and removes their leftovers."""

@@ -55,26 +55,26 @@ from attractor.workspaces.git.repository import open_repository
 from attractor.workspaces.run_store import recorded_folders
 
 LEFT_RUNNING_ENDED = "LeftRunningEnded"
-"""The event that records processes of an earlier runner that were ended."""
+"""The event with the processes of an earlier runner that were ended."""
 
 
 MOST_NAMED = 20
-"""How many processes the event names at most; its count includes all."""
+"""The maximum number of processes that the event names; its count includes all."""
 
 
 _KEEPS_ALL = "bubblewrap"
-"""The sandbox in which every process ends with the runner."""
+"""The sandbox in which all processes end together with the runner."""
 
 
 async def end_left_running(run: OpenRun) -> Sequence[Process]:
-    """End processes of an earlier runner, before the workspace is opened."""
+    """End the processes of an earlier runner, before the workspace is opened."""
     ended = await kill_orphans(_marked_as(run.directory.root)) if _may_leave(run.manifest) else ()
     _left_running_tell(run, ended)
     return ended
 
 
 def end_left_running_now(run: OpenRun) -> Sequence[Process]:
-    """End processes of an earlier runner, and block until they are gone."""
+    """End the processes of an earlier runner, and block until they are gone."""
     ended = (
         kill_orphans_blocking(_marked_as(run.directory.root)) if _may_leave(run.manifest) else ()
     )
@@ -83,7 +83,7 @@ def end_left_running_now(run: OpenRun) -> Sequence[Process]:
 
 
 async def end_left_running_of(root: Path, host: RunHost) -> None:
-    """End processes of another run that was killed in the same folder."""
+    """End the processes of another run that was killed in the same folder."""
     with open_run(root, clock=host.clock, redactor=host.redactor) as other:
         ended = await end_left_running(other)
     if ended:
@@ -95,7 +95,7 @@ def name_processes(processes: Sequence[Process]) -> str:
     """Return the names and ids of processes, for people."""
     named = ", ".join(f"{one.name} ({one.number})" for one in processes[:MOST_NAMED])
     more = len(processes) - MOST_NAMED
-    # A process may call itself anything, and no terminal shall obey it.
+    # The name of a process may contain control characters.
     return visible(f"{named} and {more} more" if more > 0 else named)
 
 
@@ -117,18 +117,18 @@ def _left_running_tell(run: OpenRun, ended: Sequence[Process]) -> None:
 
 
 BEING_MADE = timedelta(hours=1)
-"""So long nobody takes a run for lost whose directory is not there: it may be just being made."""
+"""The minimum age of a run without a directory to count as lost: it may just be created."""
 
 
 YET = " yet"
-"""What the reason ends with when something is kept for its age alone."""
+"""The end of the reason if something is only kept because of its age."""
 
 
 @dataclass(frozen=True)
 class Whereabouts:
-    """What is known of a run besides its store: where it may lie, and whether it was promoted.
+    """The facts about a run besides its store: possible directories, and whether it was promoted.
 
-    It is `known` when it was sealed that the run began; the first place is where that was.
+    `is_known` means that a sealed record has the start of the run; the first place comes from it.
     """
 
     places: Sequence[Path] = ()
@@ -138,7 +138,7 @@ class Whereabouts:
 
 @dataclass(frozen=True)
 class Need:
-    """Whether something is needed, and why or why not; `directory` is the run's, if it is there."""
+    """Whether something is needed, and the reason; `directory` is that of the run, if it exists."""
 
     is_needed: bool
     why: str
@@ -147,7 +147,7 @@ class Need:
 
 @dataclass(frozen=True)
 class Rules:
-    """What counts as not needed: only what is older, and also runs of projects that are gone."""
+    """The rules for removing: the minimum age, and whether runs of missing projects count."""
 
     now: datetime
     older_than: timedelta
@@ -155,7 +155,7 @@ class Rules:
 
 
 def need_of(run_id: str, where: Whereabouts, rules: Rules) -> Need:
-    """Say whether what a run keeps is needed."""
+    """Return whether the files of a run are needed."""
     directory = _find(run_id, where.places)
     if directory is None:
         return _lost(run_id, where, rules)
@@ -188,7 +188,7 @@ def _reason_to_keep(status: RunStatus, where: Whereabouts) -> str:
 
 
 def _lost(run_id: str, where: Whereabouts, rules: Rules) -> Need:
-    """Judge a run whose directory is not there: it was removed, or all of its project was moved."""
+    """Return whether a run without a directory is needed: its runs or its project may be moved."""
     try:
         age = rules.now - time_of(run_id)
     except UsageError:
@@ -201,19 +201,19 @@ def _lost(run_id: str, where: Whereabouts, rules: Rules) -> Need:
         told = f"its project is not where it was ({where.places[0]}): --missing-projects frees it"
         return Need(True, told)
     if age < BEING_MADE:
-        # No other age that is asked for frees it.
+        # A smaller minimum age in the rules has no effect here.
         young = describe_duration(BEING_MADE)
         return Need(True, f"{why}, but it is younger than {young}: it may be just being made")
     return _by_age(why, age, rules.older_than)
 
 
 def _is_there(runs_dir: Path) -> bool:
-    """Tell whether the folder of the runs is there, or at least the project that it lay in."""
+    """Return whether the folder of the runs exists, or at least its project."""
     return runs_dir.is_dir() or runs_dir.parent.is_dir()
 
 
 def _by_age(why: str, age: timedelta, older_than: timedelta, root: Path | None = None) -> Need:
-    # A clock that was set back makes nothing younger than new.
+    # If the clock was set back, an age may be negative.
     if max(age, timedelta()) >= older_than:
         return Need(False, why, root)
     return Need(True, f"{why}, but not for {describe_duration(older_than)}{YET}", root)
@@ -226,10 +226,10 @@ def _find(run_id: str, places: Sequence[Path]) -> RunDirectory | None:
             if directory.manifest.exists() and read_manifest(directory).run_id == run_id:
                 return directory
             if directory.run.exists() and not directory.manifest.exists():
-                # It lost its manifest, and nothing else of it.
+                # Only its manifest is missing.
                 return directory
         except (AttractorError, OSError):
-            # Something of a run is there: whoever cannot read it has no say over it.
+            # A part of the run exists, but cannot be read: keep it.
             return directory
     return None
 
@@ -248,7 +248,7 @@ Free = Callable[[str, str], Awaitable[None]]
 
 @dataclass(frozen=True)
 class Freed:
-    """Something that was freed, or would be: of which run, what, where, and how large."""
+    """A removed leftover, or one to remove: its run, its kind, its path and its size."""
 
     run_id: str
     what: str
@@ -257,7 +257,7 @@ class Freed:
     why: str
 
     def to_record(self) -> dict[str, Json]:
-        """Return it for a program."""
+        """Return the JSON record of the leftover."""
         return {
             "run_id": self.run_id,
             "what": self.what,
@@ -269,9 +269,9 @@ class Freed:
 
 @dataclass
 class Sweep:
-    """What a clearing came to: what was freed, which runs keep theirs, and what went wrong.
+    """The result of a collection: removed leftovers, runs that keep theirs, and errors.
 
-    `ended` is what runs had left running whose process was killed.
+    `ended` are the processes that killed runs had left running.
     """
 
     is_dry: bool
@@ -282,11 +282,11 @@ class Sweep:
 
     @property
     def bytes(self) -> int:
-        """How much room that makes."""
+        """The total size of the removed leftovers in bytes."""
         return sum(one.bytes for one in self.freed)
 
     def to_record(self) -> dict[str, Json]:
-        """Return it for a program."""
+        """Return the JSON record of the result."""
         return {
             "dry_run": self.is_dry,
             "bytes": self.bytes,
@@ -303,7 +303,7 @@ class Sweep:
 
 @dataclass
 class Collector:
-    """Goes over a state folder; what a run is known by is asked for when its turn comes."""
+    """Goes through a state folder; the facts of each run are only requested when it is next."""
 
     host: RunHost
     where: Ask
@@ -315,7 +315,7 @@ class Collector:
         self._sweep = Sweep(self.is_dry)
 
     async def collect(self) -> Sweep:
-        """Free what is not needed; trouble with one run keeps nobody from the others."""
+        """Remove all that is not needed; an error at one run does not stop the others."""
         for run_id in sorted(runs_with_orphans()):
             await self._end_left_running(run_id)
         for run_id in stored_run_ids(self._state):
@@ -329,7 +329,7 @@ class Collector:
         return self.host.state_dir
 
     async def _judge(self, run_id: str, free: Free) -> None:
-        """Free something of a run that is not needed, while nobody else can take the run up."""
+        """Remove leftovers of a run that is not needed, with a lock against a resume of it."""
         try:
             need = need_of(run_id, self.where(run_id), self.rules)
             if need.is_needed:
@@ -343,7 +343,7 @@ class Collector:
             self._sweep.troubles.append(f"run {run_id}: {trouble}")
 
     async def _end_left_running(self, run_id: str) -> None:
-        """End what a run of this state folder left running, unless somebody is at work on it."""
+        """End the processes that a run left running, unless a process still holds the run."""
         where = self.where(run_id)
         try:
             need = need_of(run_id, where, self.rules)
@@ -368,7 +368,7 @@ class Collector:
         return lock.acquire(purpose="frees what it does not need any more")
 
     async def _free_run(self, run_id: str, why: str) -> None:
-        """Free all that a run has, its store last: that tells where the rest lies."""
+        """Remove all leftovers of a run, its store last: it has the paths of the others."""
         holding = stored_run(self._state, run_id)
         if holding.repository:
             await self._free_ref(holding.repository, run_id, why)
@@ -384,7 +384,7 @@ class Collector:
             await self._free(Freed(run_id, STORE, str(holding.store), size, why))
 
     async def _free(self, freed: Freed) -> bool:
-        """Remove a folder, and note it; say whether it is gone."""
+        """Remove a folder, and record it; return whether it is gone."""
         path = Path(freed.path)
         remove = remove_store if freed.what == STORE else remove_workspace_folder
         if not (self.is_dry or await remove(path)):
@@ -402,9 +402,9 @@ class Collector:
         self._sweep.freed.append(Freed(run_id, BASE_REF, str(repository), 0, why))
 
     async def _judge_refs(self) -> None:
-        """Free the refs of this project whose stores are gone; others' runs are not ours to judge.
+        """Remove the refs of this project whose stores are missing; other projects are not checked.
 
-        Such a ref is left when a clearing was killed, or when a store was removed by hand.
+        Such a ref remains if a collection was killed, or if a person removed the store.
         """
         search_path = self.host.search_path
         try:
@@ -422,7 +422,7 @@ class Collector:
                 await self._judge(run_id, free)
 
     async def _free_left_behind(self) -> None:
-        """Free the folders that nobody lives in and that no run names."""
+        """Remove the folders that no process uses and that belong to no run."""
         place = workspaces_folder(self._state)
         if not place.is_dir():
             return

@@ -1,4 +1,4 @@
-"""The records of a run, and its walk as the journal records it: attempts, failures, edges."""
+"""The records of a run, and the history of its walk: attempts, failures, edges."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field
@@ -19,18 +19,18 @@ from attractor.engine.storage.json_files import Fields
 
 @dataclass(frozen=True)
 class RunRecord:
-    """A run as it lies in its directory; somebody may be at work on it."""
+    """The records in the directory of a run; a process may be running it."""
 
     directory: RunDirectory
     manifest: Manifest
 
     @property
     def run_id(self) -> str:
-        """What it goes by."""
+        """The id of the run."""
         return self.manifest.run_id
 
     def events(self) -> Iterator[Event]:
-        """Yield what happened, from the beginning; whether it was so is not verified here."""
+        """Yield the events of the run from the start; their hash chain is not verified here."""
         journal = self.directory.events
         for line in read_lines(journal) if journal.exists() else ():
             record = parse_json(line.content)
@@ -47,7 +47,7 @@ def read_run(root: Path) -> RunRecord:
 
 @dataclass(frozen=True)
 class CandidateEdge:
-    """An edge that could have been taken, and what became of it."""
+    """A candidate edge of a choice, and the reason why it was selected or not."""
 
     target: str
     condition: str
@@ -56,7 +56,7 @@ class CandidateEdge:
 
 @dataclass(frozen=True)
 class Choice:
-    """Where the walk went after a visit, what decided it, and the edges there were."""
+    """The next node after a visit, the reason, and the candidate edges."""
 
     target: str
     reason: str
@@ -65,7 +65,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Made:
-    """A visit that came to its end, in the walk from the start or in a branch."""
+    """A completed visit, in the walk from the start or in a branch."""
 
     visit: Visit
     move: Move
@@ -74,7 +74,7 @@ class Made:
 
     @property
     def node(self) -> str:
-        """Which node was visited."""
+        """The node that was visited."""
         return self.visit.node
 
     def __str__(self) -> str:
@@ -83,7 +83,7 @@ class Made:
 
 @dataclass(frozen=True)
 class Failure:
-    """An attempt that failed, or wanted to be tried again."""
+    """An attempt that failed, or asked for a retry."""
 
     node: str
     visit: int
@@ -94,7 +94,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class BranchEnd:
-    """How a branch of a visit ended; one that was not needed any more did not fail."""
+    """The end of a branch of a visit; a branch that was no longer needed has not failed."""
 
     key: str
     name: str
@@ -116,7 +116,7 @@ class ChildRun:
 
 @dataclass(frozen=True)
 class Note:
-    """Something that is worth a line: when it was, and what."""
+    """A notable event of a run: its time, and a sentence."""
 
     time: datetime
     words: str
@@ -124,9 +124,9 @@ class Note:
 
 @dataclass
 class History:
-    """All of it, each kind in the order in which it happened.
+    """The history of a run; each list is in the order of the events.
 
-    `waited` is how many seconds people were waited for, and nothing else was done.
+    `waited` is the number of seconds in which the run only waited for people.
     """
 
     visits: list[Made] = field(default_factory=list[Made])
@@ -142,16 +142,16 @@ class History:
 
     @property
     def main(self) -> Sequence[Made]:
-        """The visits of the walk from the start."""
+        """The completed visits of the walk from the start."""
         return [one for one in self.visits if not one.branch]
 
     def path(self) -> Sequence[str]:
-        """Return the nodes that the walk from the start visited."""
+        """Return the nodes on the path of the walk from the start."""
         return [one.node for one in self.main]
 
 
 def read_history(run: RunRecord) -> History:
-    """Read what happened in a run."""
+    """Return the history of a run."""
     reading = _Reading()
     for event in run.events():
         history = reading.history
@@ -163,7 +163,7 @@ def read_history(run: RunRecord) -> History:
 
 @dataclass
 class _Reading:
-    """A history that is being read: the ways taken since a visit began, and since when it waits."""
+    """Reads a history: the edges selected since a visit began, and the start of a wait."""
 
     history: History = field(default_factory=History)
     choices: dict[tuple[str, int], list[Choice]] = field(
@@ -172,7 +172,7 @@ class _Reading:
     parked: datetime | None = None
 
     def note(self, event: Event, words: str) -> None:
-        """Note something that interrupted the run."""
+        """Add a note about an interruption of the run."""
         self.history.interruptions.append(Note(event.time, words))
 
 

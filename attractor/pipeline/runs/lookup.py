@@ -46,18 +46,18 @@ _STAGE = re.compile(r"(?P<node>.*)@(?P<attempt>[0-9]+\.[0-9]+)", re.DOTALL)
 
 
 def child_directory(parent: RunDirectory, name: str) -> RunDirectory:
-    """Return the directory of a child, whether it exists or not."""
+    """Return the directory of a child, which may not exist."""
     return RunDirectory(parent.children / child_folder(name))
 
 
 def child_folder(name: str) -> str:
-    """Return the folder of a child: that of its node, with the numbers of visit and attempt."""
+    """Return the folder of a child, named after its node, with the numbers of visit and attempt."""
     found = _STAGE.fullmatch(name)
     return f"{folder_name(found['node'])}@{found['attempt']}" if found else folder_name(name)
 
 
 def newest_round(first: RunDirectory) -> RunDirectory:
-    """Return the directory of the newest restart of a child (default: the child)."""
+    """Return the directory of the newest restart of a child (default: of the child itself)."""
     rounds = takewhile(lambda one: one.manifest.exists(), (_round(first, at) for at in count(1)))
     return next(iter(deque(rounds, maxlen=1)), first)
 
@@ -68,12 +68,12 @@ def next_round(first: RunDirectory, progress: Progress) -> RunDirectory:
 
 
 def round_before(first: RunDirectory, manifest: Manifest) -> RunDirectory:
-    """Return the directory of the run that a restart replaces."""
+    """Return the directory of the run that a restart continues."""
     return _round(first, manifest.restart - 1)
 
 
 def whole_of(root: Path) -> str:
-    """Return the id of the run that the run of a directory is part of."""
+    """Return the id of the outermost run that contains the run of a directory."""
     return read_manifest(RunDirectory(root.parent.parent)).run_id
 
 
@@ -84,7 +84,7 @@ def _round(first: RunDirectory, number: int) -> RunDirectory:
 
 
 def clear_half_made(root: Path) -> None:
-    """Remove an incomplete directory, whose process was killed."""
+    """Remove an incomplete directory of a process that was killed."""
     try:
         if root.exists():
             shutil.rmtree(root)
@@ -93,7 +93,7 @@ def clear_half_made(root: Path) -> None:
 
 
 def used_by(directory: RunDirectory, state: RunState) -> Usage:
-    """Return what a run used; that of a child counts here until its stage is over and says it."""
+    """Return the usage of a run; a child counts here until its stage ends and reports it."""
     flights = [one.in_flight for one in state.walks.values() if one.in_flight]
     names = [stage_id(one.node, one.visit, one.attempt) for one in flights]
     children = (newest_round(child_directory(directory, name)) for name in names)
@@ -101,7 +101,7 @@ def used_by(directory: RunDirectory, state: RunState) -> Usage:
 
 
 def _used(child: RunDirectory) -> Usage:
-    # What is wrong with a child is told where the child is looked at.
+    # Errors in the records of a child are reported for the child, not here.
     try:
         state = open_journal(child.events, child.checkpoint).state
     except AttractorError:
@@ -119,13 +119,13 @@ LONGEST_TOLD = 100
 
 
 UNKNOWN = "unknown"
-"""The status of a run whose journal can't be believed: run.json alone proves nothing."""
+"""The status of a run with an invalid journal: run.json alone proves nothing."""
 
 
 _NEEDS_A_RUNNER = frozenset(
     {StatusWord.QUEUED, StatusWord.BOOTING, StatusWord.EXECUTING, StatusWord.EVALUATING}
 )
-"""Where a run goes on only while a process holds it."""
+"""The statuses in which a run only continues while a process holds it."""
 
 
 _FINAL = frozenset(one.word.value for one in TRANSITIONS if one.is_final)
@@ -133,7 +133,7 @@ _FINAL = frozenset(one.word.value for one in TRANSITIONS if one.is_final)
 
 @dataclass(frozen=True)
 class RunSummary:
-    """A run in one line: which, since when, where it stands, why, and whether somebody runs it."""
+    """A run in one line: id, start, status, reason, and whether a process holds it."""
 
     run_id: str
     directory: Path
@@ -163,32 +163,31 @@ class RunSummary:
 
     @property
     def is_final(self) -> bool:
-        """Whether nothing can follow."""
+        """Whether the status of the run is final."""
         return self.status in _FINAL
 
     @property
     def is_answered(self) -> bool:
-        """Whether a run that waited for answers has all of them, and only has to be resumed."""
+        """Whether the run waited for answers, has all of them, and only needs a resume."""
         is_parked = not self.is_live and self.phase == AWAITING_ANSWER.phase
         return is_parked and bool(self.answers) and not self.questions
 
     @property
     def is_stopped(self) -> bool:
-        """Whether the run would go on if a process held it, and none does."""
+        """Whether the run needs a process to continue, and has none."""
         return not self.is_live and self.status in _NEEDS_A_RUNNER
 
     def to_record(self) -> dict[str, Json]:
-        """Return it for a program.
+        """Return the JSON record of the summary.
 
-        `live`: a process holds the run now. `stopped`: none does, and the run is not through with
-        what its status says: `resume` goes on with it; `why_stopped`, if its last process said so.
-        `paused`: no stage begins until somebody
-        resumes it. `stage`: the node at work, or at work when it stopped. `written`: when something
-        was last written of the run. `answered`: the answers that nobody has gone on with yet, by
-        question. `parent`: the run that it goes on from; `restart`: how many rounds went before it,
-        if it goes on in place of that one. `restarted_as`: the run that goes on in place of this
-        one. `seconds`: how long its stages were at work, as far as was heard of them; what they
-        used of models is beside that.
+        `live`: a process holds the run now. `stopped`: no process holds it, and its status is not
+        final, so `resume` continues it; `why_stopped` is the reason, if its last process recorded
+        one. `paused`: no stage begins until the run is resumed. `stage`: the stage in flight, also
+        of a stopped run. `written`: the time of the last change to the records. `answered`:
+        recorded answers that the run has not used yet, by question. `parent`: the run that this one
+        continues; `restart`: the number of restarts before it. `restarted_as`: the run that
+        continues this one. `seconds`: the time of its stages, as far as recorded; the usage of
+        models is in other fields.
         """
         return {
             "run_id": self.run_id,
@@ -222,12 +221,12 @@ class RunSummary:
 
 
 def list_runs(runs_dir: Path) -> list[RunSummary]:
-    """Return every run of a folder, the newest first; one that cannot be read hides no other."""
+    """Return every run in a folder, the newest first, also those that cannot be read."""
     return [_summarize_or_tell(folder) for folder in _folders(runs_dir)]
 
 
 def find_run(reference: str, runs_dir: Path) -> Path:
-    """Return the directory of a run: by its id, a beginning of it, its directory, or `latest`."""
+    """Return the directory of a run, by its id, the beginning of the id, a path, or `latest`."""
     if _is_run(RunDirectory(Path(reference))):
         return Path(reference).absolute()
     folders = _folders(runs_dir)
@@ -253,15 +252,15 @@ def _is_run(directory: RunDirectory) -> bool:
 
 
 def reference_of(root: Path, runs_dir: Path) -> str:
-    """Return what a person types to name a run: its id where that finds it, else its directory."""
+    """Return the name of a run for commands: its id if that is found, else its directory."""
     run_id = read_manifest(RunDirectory(root)).run_id
     return run_id if root == runs_dir / run_id else shlex.quote(str(root))
 
 
 def gate_said(root: Path) -> bool | None:
-    """Return what the gate said of a run last: go or not; None when it was not asked.
+    """Return the latest verdict of the gate about a run; None if there is none.
 
-    It is for words only: whoever decides asks the gate afresh.
+    It is only for display: a decision evaluates the gate again.
     """
     folders = RunDirectory(root).evaluation.glob("*/report.json")
     reports = {int(one.parent.name): one for one in folders if one.parent.name.isdecimal()}
@@ -269,7 +268,7 @@ def gate_said(root: Path) -> bool | None:
 
 
 def _unknown(reference: str, names: list[str]) -> UnknownName:
-    """Name the few runs that are most like what was typed: there may be thousands."""
+    """Return the names of the few runs that are most similar to an unknown name."""
     typed = reference.upper()
     nearest = sorted(names, key=lambda name: -len(os.path.commonprefix([typed, name])))
     told = shorten(reference, LONGEST_TOLD)
@@ -280,7 +279,7 @@ def _unknown(reference: str, names: list[str]) -> UnknownName:
 
 
 def summarize(root: Path) -> RunSummary:
-    """Read where a run stands, from its journal; run.json is only held against it."""
+    """Return the summary of a run from its journal; run.json is only compared with it."""
     directory = RunDirectory(root)
     manifest = read_manifest(directory)
     summary = RunSummary(
@@ -295,9 +294,9 @@ def summarize(root: Path) -> RunSummary:
         is_live=is_held(directory.lock),
         written=_written(directory.events),
     )
-    # Trouble is no reason to say nothing at all, of this run or of the others in a list.
+    # An error in one run must not hide its other fields, nor other runs in a list.
     try:
-        # Before the journal: whoever is at work writes it after the journal.
+        # Before the journal, because a process of the run writes run.json after the journal.
         said = _said(directory)
     except AttractorError as fault:
         said, summary = None, _troubled(summary, fault)
@@ -308,7 +307,7 @@ def summarize(root: Path) -> RunSummary:
 
 
 def _summarize_or_tell(root: Path) -> RunSummary:
-    """Return what is known of a run whose manifest cannot be read: its name, and the trouble."""
+    """Return the summary of a run whose manifest cannot be read: its name, and the error."""
     try:
         return summarize(root)
     except AttractorError as fault:
@@ -350,7 +349,7 @@ def _as_it_happened(summary: RunSummary, directory: RunDirectory) -> RunSummary:
 
 @dataclass(frozen=True)
 class _Said:
-    """What run.json says, or an event that changed the status: where the run stands, and why."""
+    """The status, phase and reason in run.json, or in an event that changed the status."""
 
     status: str
     phase: str
@@ -369,7 +368,10 @@ def _said_in(fields: Fields) -> _Said:
 
 
 def _compared(summary: RunSummary, said: _Said | None, directory: RunDirectory) -> RunSummary:
-    """Hold what run.json says against the journal: it may be behind, as after a kill, not ahead."""
+    """Return the summary, with a note if run.json differs from the journal.
+
+    After a kill, run.json may be older than the journal, but never newer.
+    """
     now = _Said(summary.status, summary.phase, summary.reason)
     if said in (None, now) or (summary.is_live and said in _history(directory.events)):
         return summary
@@ -382,7 +384,7 @@ def _compared(summary: RunSummary, said: _Said | None, directory: RunDirectory) 
 
 
 def _history(journal: Path) -> Iterator[_Said]:
-    """Yield where a run stood, from its beginning on."""
+    """Yield the status of a run after each change, from the start."""
     yield _Said(QUEUED.word.value, QUEUED.phase.value, RunState().reason)
     for line in read_lines(journal) if journal.exists() else ():
         record = parse_json(line.content)
@@ -404,19 +406,19 @@ def _written(journal: Path) -> datetime | None:
 
 
 def _folders(runs_dir: Path) -> list[Path]:
-    # One that was only being made has neither yet; one that lost its manifest is to be told of.
+    # A directory that is just being made has neither file yet; one without a manifest is an error.
     found = [*runs_dir.glob("*/manifest.json"), *runs_dir.glob("*/run.json")]
     # Run ids sort by time.
     return sorted({one.parent for one in found}, reverse=True)
 
 
 def reference_to(root: Path) -> str:
-    """Return a run's id where its directory has that name, else the directory, for a shell."""
+    """Return the id of a run if its directory has that name, else the quoted directory."""
     return root.name if is_run_id(root.name) else shlex.quote(str(root))
 
 
 def run_root(run_id: str, host: RunHost) -> Path:
-    """Return the directory of a run; a runs folder that is created here is ignored by git."""
+    """Return the directory for a run; a new runs folder gets a .gitignore."""
     if not host.runs_dir.exists():
         host.runs_dir.mkdir(parents=True)
         write_whole(host.runs_dir / ".gitignore", "*\n")

@@ -1,4 +1,4 @@
-"""Lists the running stages and the open questions of a run."""
+"""Lists the stages in flight and the open questions of a run."""
 
 import shlex
 from collections.abc import Iterator, Sequence
@@ -27,7 +27,7 @@ from attractor.pipeline.runs.lookup import child_directory, newest_round
 
 @dataclass(frozen=True)
 class StageAtWork:
-    """An attempt that began and has not ended, and the folder that it writes into."""
+    """An attempt that began and has not ended, with the folder that it writes into."""
 
     run_id: str
     node: str
@@ -38,12 +38,12 @@ class StageAtWork:
 
     @property
     def name(self) -> str:
-        """What it goes by for people: its branch and its node."""
+        """The name for people: the branch and the node."""
         return f"[{self.branch}] {self.node}" if self.branch else self.node
 
 
 def stages_at_work(root: Path) -> Sequence[StageAtWork]:
-    """Return the stages at work in a run; of a stage that runs a child, those of the child."""
+    """Return the stages in flight of a run; a stage with a child is replaced by those of the child."""
     directory = RunDirectory(root)
     state = open_journal(directory.events, directory.checkpoint).state
     flights = [(key, one.in_flight) for key, one in state.walks.items() if one.in_flight]
@@ -51,14 +51,14 @@ def stages_at_work(root: Path) -> Sequence[StageAtWork]:
 
 
 def attempt_folder(directory: RunDirectory, node: str, visit: int, attempt: int) -> Path:
-    """Return the folder of an attempt at work: its node's, or one aside while that is not free."""
+    """Return the folder of an attempt in flight: that of its node, or one in the history."""
     folder = directory.stage(node)
     aside = history_folder(folder, visit, attempt)
     return aside if aside.is_dir() else folder
 
 
 def printed_last(folder: Path) -> str:
-    """Return what a command printed last, as far as the folder of its attempt tells."""
+    """Return the last output of a command, from the folder of its attempt."""
     try:
         return read_untrusted(folder / TAIL).decode("utf-8", "replace")
     except FileError:
@@ -81,11 +81,11 @@ def _of_flight(directory: RunDirectory, key: str, flight: InFlight) -> Iterator[
 
 
 MOST_NAMED = 3
-"""How many of many questions a refusal names."""
+"""The maximum number of questions that an error names."""
 
 
 def named(questions: Sequence[Question], name: str, *, where: str) -> tuple[Question, ...]:
-    """Return the questions that go by an id or a node; an id that is whole comes before those."""
+    """Return the questions with an id or of a node; a complete id is preferred."""
     exact = tuple(one for one in questions if one.id == name)
     found = exact or tuple(one for one in questions if name in ("", one.stage))
     if not found:
@@ -95,7 +95,7 @@ def named(questions: Sequence[Question], name: str, *, where: str) -> tuple[Ques
 
 
 def pick(questions: Sequence[Question], name: str, *, where: str, listing: str) -> Question:
-    """Return the question that is meant: by its id or its node, or the only one."""
+    """Return the question with an id or of a node (default: the only question)."""
     found = pick_all(questions, name, where=where)
     if len(found) == 1:
         return found[0]
@@ -107,14 +107,14 @@ def pick(questions: Sequence[Question], name: str, *, where: str, listing: str) 
 
 
 def pick_all(questions: Sequence[Question], name: str, *, where: str) -> tuple[Question, ...]:
-    """Return the questions that are meant: by an id or a node, or all of them."""
+    """Return the questions with an id or of a node (default: all questions)."""
     if not questions:
         raise NothingAsked("the run asks nothing", hint=where)
     return named(questions, name, where=where)
 
 
 def read_choice(choice: str, question: Question, now: datetime, *, go_on: str) -> str:
-    """Return what somebody's words mean for a question, or refuse them; so too when it is late."""
+    """Return the answer in a person's input; raise if it is invalid or too late."""
     if is_late(question, now):
         raise Refused(f"the time of {question.id} was up at {question.deadline}", hint=go_on)
     return require_answer(choice, question).value
@@ -123,7 +123,7 @@ def read_choice(choice: str, question: Question, now: datetime, *, go_on: str) -
 def read_choices(
     choice: str, questions: Sequence[Question], now: datetime, *, go_on: str, listing: str
 ) -> list[str]:
-    """Return what the same words mean for each of several questions; all take them, or none is."""
+    """Return the answer in the same input for each of several questions; all must accept it."""
     lacking = [one for one in questions if not choice.strip() or read_answer(choice, one) is None]
     if lacking:
         names = _names(lacking, ", ")
@@ -135,15 +135,15 @@ def read_choices(
 
 
 def _names(questions: Sequence[Question], between: str) -> str:
-    """Return the first names of questions, and how many more there are."""
+    """Return the names of the first questions, and the number of the others."""
     ids = sorted((one.id for one in questions), key=natural_key)
     more = f" ({len(ids) - MOST_NAMED} more)" if len(ids) > MOST_NAMED else ""
     return f"{between.join(ids[:MOST_NAMED])}{more}"
 
 
 def answer_command(reference: str, said: str, *, question: str = "") -> str:
-    """Return what a person types to say something to a run; the question is named where given."""
+    """Return the command to answer the questions of a run, or one of them."""
     which = ["--question", question] if question else []
-    # What begins with a dash is no option.
+    # A word that begins with a dash is not an option here.
     words = ["--", said] if said.startswith("-") else [said] if said else []
     return visible(f"attractor answer {reference} {shlex.join([*which, *words])}").rstrip()

@@ -24,7 +24,7 @@ SUFFIX = ".test.toml"
 
 
 GAP = "..."
-"""In an expected path: any nodes, or none."""
+"""In an expected path: any number of nodes, also none."""
 
 
 class _Written(BaseModel):
@@ -34,7 +34,7 @@ class _Written(BaseModel):
 
 
 class Expected(_Written):
-    """What a walk has to be like; what is left out does not matter."""
+    """The expected properties of a walk; properties that are not set are not checked."""
 
     path: tuple[str, ...] | None = None
     outcome: Literal["success", "partial_success", "fail"] | None = None
@@ -62,7 +62,7 @@ _TABLES = (_File, _Test, Expected)
 
 @dataclass(frozen=True)
 class PipelineTest:
-    """One test: by what script the pipeline is walked through, and what is expected."""
+    """A test: the script of the simulation, and the expected walk."""
 
     name: str
     script: Script
@@ -71,7 +71,7 @@ class PipelineTest:
 
 @dataclass(frozen=True)
 class PipelineTests:
-    """The tests of one file, and the pipeline they are about."""
+    """The tests in one file, and their pipeline."""
 
     file: Path
     pipeline: Path
@@ -80,7 +80,7 @@ class PipelineTests:
 
 
 def find_test_files(named: Path) -> Sequence[Path]:
-    """Return the test files meant by a test file, a pipeline, or a folder of them."""
+    """Return the test files for a test file, a pipeline, or a folder."""
     if named.is_dir():
         found = sorted(named.rglob(f"*{SUFFIX}"))
         if not found:
@@ -97,7 +97,7 @@ def find_test_files(named: Path) -> Sequence[Path]:
 
 
 def open_tests(file: Path) -> PipelineTests:
-    """Read a test file and its pipeline, or say what is wrong and where."""
+    """Read a test file and its pipeline; an error names the position of the fault."""
     written = _read(file)
     pipeline = file.parent / (written.pipeline or f"{file.name.removesuffix(SUFFIX)}.dot")
     graph = open_pipeline(str(pipeline)).graph
@@ -185,7 +185,7 @@ def _require_edges(graph: Graph, edges: Sequence[str]) -> None:
 
 
 def spellings(edge: Edge) -> Iterator[str]:
-    """Yield how an edge may be written: its ends, and what tells it from others between them."""
+    """Yield the spellings of an edge: both nodes, and between them its label or condition."""
     ends, condition = f"{edge.source} -> {edge.target}", edge.attributes.text("condition").strip()
     guard = f" [{condition}]" if condition else ""
     for label in (f' "{edge.label}"', "") if edge.label else ("",):
@@ -194,13 +194,13 @@ def spellings(edge: Edge) -> Iterator[str]:
 
 
 def spaced(edge: str) -> str:
-    """Return an edge as it is compared, whatever the blanks around its arrow."""
+    """Return an edge as it is compared, with single blanks around its arrow."""
     return " -> ".join(end.strip() for end in edge.split("->", 1))
 
 
 @dataclass(frozen=True)
 class Difference:
-    """One thing that is not as expected; of a path both are told node by node."""
+    """A difference between a walk and the expected one; paths are given node by node."""
 
     what: str
     expected: str
@@ -211,9 +211,9 @@ class Difference:
 
 @dataclass(frozen=True)
 class TestResult:
-    """What came of one test."""
+    """The result of one test."""
 
-    # pytest takes every class with such a name for tests of its own.
+    # Else pytest would collect this class as a test.
     __test__ = False
 
     test: PipelineTest
@@ -222,7 +222,7 @@ class TestResult:
 
     @property
     def is_passed(self) -> bool:
-        """Whether all is as expected."""
+        """Whether the walk is as expected."""
         return not self.differences
 
 
@@ -239,14 +239,14 @@ async def _walk(tests: PipelineTests, test: PipelineTest) -> SimulatedWalk:
     try:
         return await simulate(tests.graph, test.script)
     except NotRunnable:
-        # It is the pipeline's fault, and says so.
+        # The pipeline is invalid, and the message says so.
         raise
     except UsageError as error:
         raise UsageError(f"{tests.file}: {test.name}: {error}", hint=error.hint) from error
 
 
 def differences(expected: Expected, walk: SimulatedWalk) -> Iterator[Difference]:
-    """Yield what of a walk is not as expected."""
+    """Yield the differences between a walk and the expected one."""
     if expected.path is not None and not fits(expected.path, walk.path):
         told = " -> ".join
         yield Difference("path", told(expected.path), told(walk.path), expected.path, walk.path)
@@ -273,7 +273,7 @@ def _visits(expected: Expected, walk: SimulatedWalk) -> Iterator[Difference]:
 
 
 def fits(expected: Sequence[str], path: Sequence[str]) -> bool:
-    """Tell whether a path is as expected, where a gap stands for any nodes."""
+    """Return whether a path matches the expected one, in which a gap matches any nodes."""
     pieces = [tuple(piece) for is_gap, piece in groupby(expected, GAP.__eq__) if not is_gap]
     if GAP not in expected:
         return tuple(expected) == tuple(path)
@@ -297,7 +297,7 @@ def fits(expected: Sequence[str], path: Sequence[str]) -> bool:
 
 
 def _find(piece: Sequence[str], path: Sequence[str], at: int, end: int) -> int:
-    """Return the first place of some nodes in a row, or -1."""
+    """Return the first position of a sequence of nodes, or -1."""
     wanted = tuple(piece)
     places = range(at, end - len(wanted) + 1)
     return next((one for one in places if tuple(path[one : one + len(wanted)]) == wanted), -1)

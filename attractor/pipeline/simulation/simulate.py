@@ -1,4 +1,4 @@
-"""Simulates a pipeline without a run directory, with outcomes and answers given in advance."""
+"""Simulates a pipeline without a run directory, with outcomes and answers from a script."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field, replace
@@ -35,7 +35,7 @@ _GATE = "wait.human"
 
 
 def check_answers(graph: Graph, answers: Mapping[str, Sequence[str]]) -> None:
-    """Refuse answers at nodes that ask nobody, and those that are no choice there at any time."""
+    """Refuse answers at nodes that are no human gate, and answers that are no choice there."""
     for node, said in answers.items():
         if node not in graph.nodes:
             raise UnknownName("node", node, graph.nodes)
@@ -48,11 +48,11 @@ def check_answers(graph: Graph, answers: Mapping[str, Sequence[str]]) -> None:
 
 
 def _choices(graph: Graph, node: str) -> Iterator[GateChoice]:
-    """Yield whatever may be chosen at a gate: which ways are open shows when it is reached."""
+    """Yield all choices of a gate; which of them are possible is only known in the walk."""
     open_ = tuple(_without_condition(edge) for edge in graph.outgoing(node))
     yield from find_choices(replace(graph, edges=open_), node)
     for edge in open_:
-        # Alone each has the key that it has where those with the same one are closed.
+        # The key of a choice depends on the other choices, so each is read alone too.
         yield from find_choices(replace(graph, edges=(edge,)), node)
 
 
@@ -72,12 +72,12 @@ _SAY_NOTHING = frozenset({"start", "exit", "conditional"})
 
 
 Answers = Mapping[str, Sequence[str]]
-"""What people say at a gate, one answer a visit; the last one holds for all visits after it."""
+"""The answers at a gate, one for each visit; the last one repeats."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Script:
-    """How the stages of a simulation end, what people answer, and what the context begins with."""
+    """The script of a simulation: outcomes of stages, answers of people, and the first context."""
 
     outcomes: SimulatedOutcomes = NO_OUTCOMES
     answers: Answers = field(default_factory=dict[str, Sequence[str]])
@@ -86,7 +86,7 @@ class Script:
 
 
 async def simulate(graph: Graph, script: Script) -> SimulatedWalk:
-    """Walk through a pipeline by a script, or say why it cannot be simulated."""
+    """Walk through a pipeline by a script, or raise an error if it cannot be simulated."""
     handlers = _handlers(script)
     require_simulated(graph)
     _refuse_unheard(graph, script)
@@ -94,13 +94,13 @@ async def simulate(graph: Graph, script: Script) -> SimulatedWalk:
 
 
 def require_simulated(graph: Graph) -> None:
-    """Refuse a pipeline that cannot be simulated, and say all that keeps it from that."""
+    """Refuse a pipeline that cannot be simulated; the error lists all faults."""
     if faults := list(find_faults(graph, _handlers(Script()))):
         raise NotRunnable(graph.name or "the graph", faults)
 
 
 def _refuse_unheard(graph: Graph, script: Script) -> None:
-    """Refuse what nothing would ask for, which would be ignored in silence."""
+    """Refuse parts of a script that no stage would use: they would be ignored without notice."""
     for node in script.outcomes.by_node:
         kind = graph.nodes[node].type
         if kind in _SAY_NOTHING:
@@ -134,37 +134,40 @@ def _handlers(script: Script) -> Mapping[str, Handler]:
 
 @dataclass(frozen=True)
 class _Willing:
-    """Gives a verdict where one is wanted: a stage succeeds unless it is told otherwise."""
+    """The backend of a simulation: a stage ends as the script says, else it succeeds."""
 
     backend: Backend
 
     async def run(self, stage: Stage, prompt: str) -> Outcome | str:
-        """End as told, else well."""
+        """Return the outcome in the script, else a success."""
         said = await self.backend.run(stage, prompt)
         if isinstance(said, Outcome) or not wants_verdict(stage.graph, stage.node):
             return said
         return success(said, **response_updates(stage.node.id, said))
 
     async def answer(self, stage: Stage, prompt: str) -> ModelAnswer | Outcome:
-        """End as told, else well."""
+        """Return the outcome in the script, else a success."""
         said = await self.backend.answer(stage, prompt)
         if isinstance(said, Outcome) or not wants_verdict(stage.graph, stage.node):
             return said
         return success(said.text, **response_updates(stage.node.id, said.text))
 
     async def steer(self, stage_id: str, text: str) -> bool:
-        """Take no words: nobody is at work."""
+        """Return False: no stage is running."""
         return await self.backend.steer(stage_id, text)
 
 
 @dataclass(frozen=True)
 class _StandIn:
-    """Stands in for a handler that would do something, such as run a command."""
+    """Replaces a handler that would have an effect, such as running a command."""
 
     outcomes: SimulatedOutcomes
 
     async def execute(self, stage: Stage) -> Outcome:
-        """End as told, else well; what fails of itself is a verdict, as with a command."""
+        """Return the outcome in the script, else a success.
+
+        A failure counts as a verdict, as that of a command.
+        """
         told = self.outcomes.at(stage.node.id, stage.visit)
         if told is None:
             return success("Not executed: simulated")
@@ -175,13 +178,13 @@ class _StandIn:
 
 @dataclass(frozen=True)
 class _Told:
-    """Lets a handler do its work that touches nothing, unless it is told to fail."""
+    """Runs a handler that has no effects, unless the script says that the stage fails."""
 
     handler: Handler
     outcomes: SimulatedOutcomes
 
     async def execute(self, stage: Stage) -> Outcome:
-        """Do it, and end as told."""
+        """Run the handler, and return the outcome in the script or its own."""
         told = self.outcomes.at(stage.node.id, stage.visit)
         if told and not told.status.is_success:
             return told
@@ -194,12 +197,12 @@ class _Told:
 
 @dataclass(frozen=True)
 class _Items:
-    """Takes one item where the stages that make the list are stood in for."""
+    """Gives a `for_each` one item if its list would come from a simulated stage."""
 
     handler: Handler
 
     async def execute(self, stage: Stage) -> Outcome:
-        """Walk the branches of the items there are, or of one."""
+        """Walk the branches of the items in the context, or one branch."""
         key = stage.node.attributes.text("items").removeprefix("context.")
         context = stage.context.clone()
         if key and context.get(key) is None:
@@ -209,13 +212,13 @@ class _Items:
 
 @dataclass(frozen=True)
 class _Gate:
-    """Asks nobody at a human gate: what is chosen is told, else the default, else the first."""
+    """Simulates a human gate: it chooses by the script, else the default, else the first choice."""
 
     parts: Parts
     script: Script
 
     async def execute(self, stage: Stage) -> Outcome:
-        """Choose as told; a gate may also be told to fail."""
+        """Return the choice in the script; it may also say that the gate fails."""
         told = self.script.outcomes.at(stage.node.id, stage.visit)
         if told and not told.status.is_success:
             return told
@@ -238,21 +241,21 @@ class _Gate:
 
 @dataclass(frozen=True)
 class _Chosen:
-    """Answers with one choice, the first one when none is given; or too late, so with none."""
+    """Answers with one choice (default: the first one), or with a time-out."""
 
     choice: str
     is_late: bool = False
 
     async def ask(self, question: Question) -> Answer:
-        """Choose."""
+        """Return the choice."""
         if self.is_late:
             return Answer(AnswerKind.TIMEOUT)
         first = question.options[0].key
         return Answer(AnswerKind.GIVEN, self.choice or first, by="the simulation")
 
     async def ask_multiple(self, questions: Sequence[Question]) -> Sequence[Answer]:
-        """Choose in each."""
+        """Return a choice for each question."""
         return await ask_each(self, questions)
 
     async def inform(self, message: str, stage: str) -> None:
-        """Tell nobody."""
+        """Ignore the message."""

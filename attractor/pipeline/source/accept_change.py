@@ -1,4 +1,4 @@
-"""Resumes a run with its pipeline changed, after an operator accepted the change."""
+"""Resumes a run with a changed pipeline, after an operator has accepted the change."""
 
 from collections.abc import Iterator
 
@@ -42,15 +42,15 @@ class PlannedChange:
 def plan_change(
     run: OpenRun, before: PipelineSource, request: RunRequest, host: RunHost, *, by: str
 ) -> PlannedChange | None:
-    """Return the change that an operator accepts, or refuse a change that is not accepted.
+    """Return the change to accept, or raise an error if the change is not accepted.
 
-    Nothing is written yet: the changed pipeline still has to pass preflight.
+    Nothing is written yet, because the changed pipeline still has to pass preflight.
     """
     file = request.file
     if not file.is_file():
         if by:
             raise UsageError(f"{file} is not there", hint="resume without --accept-graph")
-        # What is gone changed nothing: the run has its pipeline.
+        # A file that is gone is no change: the run has its own copy.
         return None
     if hash_now(file, before) == before.content_hash:
         if by:
@@ -72,7 +72,7 @@ def plan_change(
 
 
 def accept_change(run: OpenRun, acceptance: PlannedChange, host: RunHost) -> None:
-    """Save both pipelines, record the change with its operator, and make the new one current."""
+    """Save both pipelines, record the change with its operator, and use the new one from now on."""
     before, pipeline = acceptance.before, acceptance.pipeline
     save_pipeline(run.directory, before)
     save_pipeline(run.directory, pipeline)
@@ -98,7 +98,7 @@ def _name(run: OpenRun) -> str:
 
 
 def _difference(before: PipelineSource, after: PipelineSource) -> str:
-    """Tell how two pipelines differ, as `attractor diff` does, and which of their files do."""
+    """Return the differences as `attractor diff` prints them, and the other files that differ."""
     names = sorted({*before.files, *after.files})
     files = [f"  ~ {one}" for one in names if before.files.get(one) != after.files.get(one)]
     told = difference_text(diff(parse(before.text), parse(after.text)))
@@ -107,7 +107,7 @@ def _difference(before: PipelineSource, after: PipelineSource) -> str:
 
 
 def _opened(run: OpenRun, request: RunRequest, host: RunHost) -> PipelineSource:
-    """Read the pipeline as it is now; it is given what the run was given."""
+    """Read the pipeline as its file is now, with the inputs of the run."""
     project = project_of(host)
     bare = open_pipeline(str(request.file), goal=request.goal, project=project)
     name = bare.graph.name
@@ -130,7 +130,7 @@ def _opened(run: OpenRun, request: RunRequest, host: RunHost) -> PipelineSource:
 
 
 def _lost(state: RunState, before: Graph, after: Graph) -> Iterator[str]:
-    """Yield nodes that the position of the run needs and the changed pipeline lacks."""
+    """Yield errors for nodes that the run needs to continue and the changed pipeline lacks."""
     walks = state.walks
     for key, strand in walks.items():
         if strand.is_over:
@@ -147,7 +147,7 @@ def _lost(state: RunState, before: Graph, after: Graph) -> Iterator[str]:
 
 
 def _lost_places(strand: WalkState, where: str, before: Graph, after: Graph) -> Iterator[str]:
-    """Yield nodes at the position of a walk that are gone or have another type."""
+    """Yield errors for nodes at the position of a walk that are missing or have another type."""
     at_work = strand.in_flight.node if strand.in_flight else ""
     for node in dict.fromkeys([strand.progress.next_node, at_work]):
         if node and node not in after.nodes:

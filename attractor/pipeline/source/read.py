@@ -41,7 +41,7 @@ Refuses = Callable[[Diagnostic], bool]
 
 @dataclass(frozen=True)
 class ProjectContext:
-    """The names, rule levels, custom parts and secrets with which a project reads its pipelines.
+    """The context in which a project reads pipelines: names, rule levels, custom parts, secrets.
 
     Variables of the environment may contain secret inputs.
     """
@@ -55,7 +55,7 @@ class ProjectContext:
 
 @dataclass(frozen=True)
 class PipelineSource:
-    """A pipeline that can run: its text, its files, their hash, and its graph."""
+    """A pipeline that can be run: its text, its files, their hash, and its graph."""
 
     text: str
     content_hash: str
@@ -72,13 +72,13 @@ class PipelineSource:
 
     @property
     def shown(self) -> Mapping[str, str]:
-        """The inputs that are not secret: only these reach prompts."""
+        """The inputs that are not secret; prompts contain no others."""
         secrets = self.secrets
         return {name: value for name, value in self.inputs.items() if name not in secrets}
 
 
 def bare_project() -> ProjectContext:
-    """Return the context without a project: the node types only."""
+    """Return the context outside of a project, which only has the node types."""
     return ProjectContext(Vocabulary(types=frozenset(handler_registry())))
 
 
@@ -89,7 +89,7 @@ def open_pipeline(
     inputs: Mapping[str, str] | None = None,
     project: ProjectContext | None = None,
 ) -> PipelineSource:
-    """Read a pipeline from its file; a `goal` overrides the one of the graph."""
+    """Read a pipeline from its file; `goal` overrides the goal in the graph."""
     files = files_beside(Path(file))
     custom_parts = project.custom_parts.texts.get(file) if project else None
     source = open_source(file) if custom_parts is None else Source(custom_parts, file)
@@ -124,7 +124,7 @@ def read_pipeline(
 
 
 def pipeline_hash(text: bytes, files: Mapping[str, bytes]) -> str:
-    """Return the hash of a pipeline: of its text and its files."""
+    """Return the hash of a pipeline: of its text and its other files."""
     own = content_hash(text)
     if not files:
         return own
@@ -143,7 +143,7 @@ def hash_now(file: Path, pipeline: PipelineSource) -> str:
 
 
 def hash_of_file(file: Path) -> str:
-    """Return the hash of a pipeline file, with or without errors."""
+    """Return the hash of a pipeline file, whether the pipeline has errors or not."""
     source = open_source(file)
     files = prepare(source.text, files=files_beside(file)).files
     return pipeline_hash(source.text.encode(), files)
@@ -177,7 +177,7 @@ def _prepared(
 
 
 def _names_inputs(source: Source, prepared: Prepared) -> bool:
-    """Return whether a prompt may name an input: an unknown one is an error."""
+    """Return whether prompts may use inputs: then an unknown input is an error."""
     texts = (source.text.encode(), *prepared.files.values())
     return any(b"${" in text for text in texts)
 
@@ -191,7 +191,7 @@ def _require_sound(prepared: Prepared, refuses: Refuses) -> Graph:
 
 
 def project_of(host: RunHost) -> ProjectContext:
-    """Return the context of the project of a host."""
+    """Return the context of a host's project."""
     names = known_names(host.project, environ=host.environ)
     if host.custom_parts.handlers:
         names = replace(names, types={*(names.types or ()), *host.custom_parts.handlers})
@@ -225,7 +225,7 @@ class SavedPipeline:
 
 def find_accepted(directory: RunDirectory) -> AcceptedChange | None:
     """Return the last accepted change; None if there was none."""
-    # Most runs have no accepted change, and their journal is not read.
+    # Most runs have no accepted change; for them the journal is not read.
     if not any(directory.root.glob("graph.*.dot")) or not directory.events.exists():
         return None
     accepted = None
@@ -247,7 +247,7 @@ def save_pipeline(directory: RunDirectory, pipeline: PipelineSource) -> None:
 
 
 def replace_pipeline(directory: RunDirectory, pipeline: PipelineSource) -> None:
-    """Make a pipeline the current one of a run directory."""
+    """Replace the pipeline of a run directory by another one."""
     if directory.files.exists() or pipeline.files:
         write_stored_files(directory.files, pipeline.files)
     write_whole(directory.graph, pipeline.text)
@@ -256,9 +256,9 @@ def replace_pipeline(directory: RunDirectory, pipeline: PipelineSource) -> None:
 def finish_interrupted_change(
     directory: RunDirectory, found: SavedPipeline, accepted: AcceptedChange
 ) -> SavedPipeline:
-    """Return the accepted pipeline when whoever was to put it in place died; else what was found.
+    """Return the accepted pipeline if a process died while it replaced the old one.
 
-    Each of what lies in its place is then as it was before, or as it is to be.
+    Otherwise return the pipeline that was read. Each file is then either the old or the new one.
     """
     old, new = (_read(directory, one) for one in (accepted.old, accepted.new))
     if old is None or new is None or new.hash != accepted.new:
@@ -289,10 +289,10 @@ def read_saved_pipeline(
     custom_parts: CustomParts = NO_CUSTOM_PARTS,
     environ: Mapping[str, str] = _NO_VARIABLES,
 ) -> PipelineSource:
-    """Read the pipeline of a run from its directory, or refuse one that was changed there.
+    """Read the pipeline of a run from its directory; raise if a file there was changed.
 
-    It is the one that the run began with, or that somebody accepted since. Without inputs those of
-    the graph stay as they are written.
+    It is the pipeline of the start, or the one that an operator accepted later. Without `inputs`,
+    the inputs stay as they are written in the graph.
     """
     file = directory.graph
     try:
@@ -309,7 +309,7 @@ def read_saved_pipeline(
             f"{file} is not what the run began with",
             hint="bring it back from a copy, or start a new run",
         )
-    # It was sound when the run began; how grave the project takes a rule may have changed since.
+    # Not checked again: the project may have changed the levels of its rules since the start.
     return read_pipeline(
         Source(decode(found.text, file=str(file)), str(file)),
         goal=goal,

@@ -1,4 +1,4 @@
-"""Names of a project that the rules of the language look up."""
+"""The names in a project that the lint rules look up."""
 
 import re
 import shutil
@@ -15,7 +15,7 @@ from attractor.language.preparation.prepare import FolderFiles
 AGENTS = "agents"
 
 
-# The shell of `environments/local.py`, which imports asyncio: too slow for `validate`.
+# The default shell of `environments/local.py`, which imports asyncio: too slow for `validate`.
 _SHELL = "/bin/bash"
 
 
@@ -23,7 +23,7 @@ _SHELL_TIMEOUT_S = 5
 
 
 def known_names(project: Path, *, environ: Mapping[str, str]) -> Vocabulary:
-    """Return what the rules may ask for in a project."""
+    """Return the names in a project, for the lint rules."""
     return Vocabulary(
         types=_parts("attractor.handlers"),
         backends=_parts("attractor.backends"),
@@ -36,12 +36,12 @@ def known_names(project: Path, *, environ: Mapping[str, str]) -> Vocabulary:
 
 
 def _parts(package: str) -> Set[str]:
-    # A view: the folder is listed when a rule first asks.
+    # A view, so that the folder is only listed when a rule needs it.
     return Registry(package, object, noun="part").keys()
 
 
 def _agents(folder: Path) -> Set[str] | None:
-    """Return the names of a project's agents; one without any uses others that are not known."""
+    """Return the names of a project's agents; None if it has no folder of agents."""
     try:
         found = {one.name for one in folder.iterdir() if one.is_dir()}
     except OSError:
@@ -54,8 +54,8 @@ def _is_on_path(program: str, *, path: str) -> bool:
 
 
 def shell_error(command: str) -> str:
-    """Return the syntax error that the shell of tool stages reports, or nothing."""
-    # Only pipelines with commands need it.
+    """Return the syntax error that the shell of tool stages reports, or an empty text."""
+    # Imported here, because only pipelines with commands need it.
     import subprocess
 
     try:
@@ -74,6 +74,6 @@ def shell_error(command: str) -> str:
 
 
 def files_beside(file: Path) -> FolderFiles:
-    """Return the files around a pipeline; what lies outside its project is not read."""
+    """Return the files near a pipeline; files outside of its project are not read."""
     folder = file.absolute().parent
     return FolderFiles(folder, within=find_project_root(folder))

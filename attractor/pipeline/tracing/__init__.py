@@ -1,1 +1,1 @@
-"""Spans of OpenTelemetry, made of the events of a run."""
+"""OpenTelemetry spans, made from the events of a run."""

@@ -1,6 +1,6 @@
-"""Hands spans to OpenTelemetry. Only loaded when a run is traced: the library is an extra.
+"""Sends spans to a collector by OTLP over HTTP, as the variables of OpenTelemetry set.
 
-Sends spans to a collector by OTLP over HTTP, where the variables of OpenTelemetry say.
+This module is only imported for a traced run, because the library is an optional dependency.
 """
 
 import logging
@@ -30,15 +30,15 @@ from attractor.pipeline.tracing.settings import TIMEOUTS
 from attractor.pipeline.tracing.spans import Span, SpanKey, Spans, close, fold
 
 PATIENCE_MS = 5_000
-"""How long the end of a run waits for what was not sent yet."""
+"""The maximum time in milliseconds that an ended run waits for unsent spans."""
 
 Tell = Callable[[str], None]
 
 
 class Tracing:
-    """Makes a span of all that happens in a run and its children, and sends it off.
+    """Makes spans from the events of a run and its children, and sends them.
 
-    Whatever becomes of the spans, the run goes on; what fails is told once.
+    An error never stops the run; it is reported once.
     """
 
     def __init__(self, exporter: SpanExporter, *, salt: bytes, version: str, tell: Tell) -> None:
@@ -56,10 +56,10 @@ class Tracing:
         self._turn = threading.Lock()
 
     def begin(self, root: Path | None) -> None:
-        """Nothing is to be done: what an earlier process did it has told itself."""
+        """Do nothing: an earlier process has sent its spans itself."""
 
     def __call__(self, event: Event) -> None:
-        """Take note of an event, and hand on what ended with it."""
+        """Take an event, and send the spans that end with it."""
         with self._turn:
             folded = fold(self._spans, event)
             self._spans = folded.spans
@@ -68,7 +68,7 @@ class Tracing:
                 self._hand_on(one)
 
     def end(self) -> None:
-        """End what is under way, and wait a little while until all is sent."""
+        """End all open spans, and wait a short time until all spans are sent."""
         with self._turn:
             for one in close(self._spans):
                 self._hand_on(one)
@@ -94,7 +94,7 @@ class Tracing:
         made.end(_nanoseconds(max(span.end or span.start, span.start)))
 
     def _flags(self) -> TraceFlags:
-        """Say whether the trace is one that is to be sent: all of its spans, or none."""
+        """Return the trace flags: either all spans of the trace are sent, or none."""
         trace = self._ids.generate_trace_id()
         decision = self._provider.sampler.should_sample(None, trace, "run").decision
         is_sampled = decision.is_sampled()
@@ -102,9 +102,9 @@ class Tracing:
 
 
 class _Ids(IdGenerator):
-    """Ids that follow from what a span is about: its parent's is known before that one is made.
+    """Makes ids from the keys of spans, so that a parent's id is known before its span is made.
 
-    The salt is another one in each process, so that a stage that is done again is a span again.
+    Each process has another salt: a stage that is repeated gets a span of its own.
     """
 
     def __init__(self, salt: bytes) -> None:
@@ -113,7 +113,7 @@ class _Ids(IdGenerator):
         self.next_span = 0
 
     def take_trace_of(self, run_id: str) -> None:
-        """Let the first run that is heard of give the trace its id, in every process the same."""
+        """Derive the id of the trace from the first run: it is the same in every process."""
         self._trace = self._trace or sha256(run_id.encode()).digest()
 
     def of(self, key: SpanKey) -> int:
@@ -122,7 +122,7 @@ class _Ids(IdGenerator):
         return int.from_bytes(sha256(self._salt + words).digest()[:8]) or 1
 
     def context_of(self, key: SpanKey, flags: TraceFlags) -> SpanContext:
-        """Return what a span is referred to by."""
+        """Return the context by which other spans refer to a span."""
         return SpanContext(
             self.generate_trace_id(), self.of(key), is_remote=False, trace_flags=flags
         )
@@ -136,7 +136,7 @@ class _Ids(IdGenerator):
 
 @dataclass
 class _Watched(SpanExporter):
-    """An exporter whose failures are told, once."""
+    """An exporter that reports its first error."""
 
     exporter: SpanExporter
     tell: Tell
@@ -145,7 +145,7 @@ class _Watched(SpanExporter):
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         try:
             result = self.exporter.export(spans)
-        # Exporters come from anywhere, and none of them may end a run.
+        # Exporters may be of any origin, and an error of theirs must not stop the run.
         except Exception as error:  # noqa: BLE001
             self.fail(f"{type(error).__name__}: {error}")
             return SpanExportResult.FAILURE
@@ -160,21 +160,21 @@ class _Watched(SpanExporter):
         return self.exporter.force_flush(timeout_millis)
 
     def fail(self, why: str) -> None:
-        """Tell that spans are lost, unless that was told."""
+        """Report that spans are lost, but only once."""
         if not self.is_told:
             self.is_told = True
             self.tell(f"Spans of this run are lost: {why}. The run is as it is without them.")
 
 
 def _resource(version: str) -> Resource:
-    """Return who we are, unless the variables name us otherwise."""
+    """Return the service name of Attractor, unless the variables set another one."""
     found = Resource.create({"service.version": version})
     is_named = not str(found.attributes.get(SERVICE_NAME, "")).startswith("unknown_service")
     return found if is_named else found.merge(Resource({SERVICE_NAME: "attractor"}))
 
 
 def _quiet() -> None:
-    """Keep the library's own words off the terminal: what matters of them we tell ourselves."""
+    """Keep the log lines of the library off the terminal: this module reports errors itself."""
     logger = logging.getLogger("opentelemetry")
     logger.propagate = False
     logger.addHandler(logging.NullHandler())
@@ -185,6 +185,6 @@ def _nanoseconds(moment: datetime) -> int:
 
 
 def otlp_exporter(environ: Mapping[str, str]) -> SpanExporter:
-    """Return what sends; unless it is said how long that may take, it is not long."""
+    """Return the exporter for OTLP; its time-out is short unless a variable sets it."""
     is_said = any(map(environ.get, TIMEOUTS))
     return OTLPSpanExporter(timeout=None if is_said else PATIENCE_MS / 1000)

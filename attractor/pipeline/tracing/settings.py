@@ -1,4 +1,4 @@
-"""Whether a run is traced: what the setting and the variables of OpenTelemetry ask for."""
+"""Decides whether a run is traced: by the setting and by the variables of OpenTelemetry."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -14,7 +14,7 @@ REMEDY = "pip install 'attractor[tracing]'"
 
 
 class Traced(StrEnum):
-    """When runs are traced: as the variables say, always, or never."""
+    """The values of the setting: as the variables of OpenTelemetry say, always, or never."""
 
     AUTO = "auto"
     ON = "on"
@@ -22,7 +22,7 @@ class Traced(StrEnum):
 
 
 def is_wanted(choice: Traced, environ: Mapping[str, str]) -> bool:
-    """Tell whether a run is to be traced; whoever turns OpenTelemetry off is heard in any case."""
+    """Return whether a run is traced; the variable that disables OpenTelemetry has priority."""
     exporter = environ.get(EXPORTER, "").strip().lower()
     is_disabled = environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
     if choice is Traced.OFF or is_disabled or exporter == "none":
@@ -31,7 +31,7 @@ def is_wanted(choice: Traced, environ: Mapping[str, str]) -> bool:
 
 
 def require_spoken(environ: Mapping[str, str]) -> None:
-    """Refuse what is asked for and we do not speak."""
+    """Refuse exporters and protocols that Attractor does not support."""
     exporter = environ.get(EXPORTER, "").strip().lower()
     if exporter not in ("", "otlp"):
         told = f"{EXPORTER}={exporter}: runs are traced by otlp only"

@@ -1,6 +1,7 @@
-"""What a span is: a run, a branch, a stage, a call of a model or of a tool; values only.
+"""Makes spans from the events of a run, as a pure function over values.
 
-Makes spans of events: a pure fold. A span is made when it ends, or nothing more is heard.
+A span is about a run, a branch, a stage, or a call of a model or a tool. A span ends with an event,
+or at the end of all events.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -13,7 +14,7 @@ from attractor.base.json import Json
 from attractor.engine.state.attempts import stage_id
 
 SpanKey = tuple[str, ...]
-"""What a span goes by: its kind, its run, and what it is about."""
+"""The key of a span: its kind, its run, and the id of its subject."""
 
 Value = str | int | float | bool
 Attributes = Mapping[str, Value]
@@ -25,7 +26,7 @@ RUN, BRANCH, STAGE, MODEL, TOOL = "run", "branch", "stage", "model", "tool"
 
 @dataclass(frozen=True)
 class Span:
-    """Something that has begun and, once `end` is known, ended; `error` says why it failed."""
+    """A span that has begun; `end` is set when it has ended, and `error` if it failed."""
 
     key: SpanKey
     parent: SpanKey | None
@@ -38,7 +39,7 @@ class Span:
 
 @dataclass(frozen=True)
 class Spans:
-    """What is under way, the run that all is part of, and under which prefix each child speaks."""
+    """The open spans, the outermost run, and the prefix of branch names in each child."""
 
     root: str = ""
     open: Mapping[SpanKey, Span] = field(default_factory=dict[SpanKey, Span])
@@ -51,24 +52,24 @@ class Spans:
 
 @dataclass(frozen=True)
 class Folded:
-    """What is under way after an event, and what ended with it: the innermost first."""
+    """The open spans after an event, and the spans that ended with it, the innermost first."""
 
     spans: Spans
     ended: tuple[Span, ...] = ()
 
 
 def run_key(run_id: str) -> SpanKey:
-    """Return what the span of a run goes by."""
+    """Return the key of a run's span."""
     return (RUN, run_id)
 
 
 def begin(spans: Spans, span: Span) -> Spans:
-    """Return the spans with one more under way."""
+    """Return the spans with one more open span."""
     return replace(spans, open={**spans.open, span.key: span})
 
 
 def tell(spans: Spans, key: SpanKey, more: Attributes, *, name: str = "", error: str = "") -> Spans:
-    """Return the spans with more said of one, if it is under way."""
+    """Return the spans with more attributes of one span, if it is open."""
     span = spans.open.get(key)
     if span is None:
         return spans
@@ -80,7 +81,7 @@ def tell(spans: Spans, key: SpanKey, more: Attributes, *, name: str = "", error:
 def end(
     spans: Spans, keys: Iterable[SpanKey], at: datetime, more: Attributes, *, error: str = ""
 ) -> Folded:
-    """Return the spans without some that end, and those; what is said is said of the last one."""
+    """Return the open spans without some, and these as ended; the last one gets the attributes."""
     found = [spans.open[key] for key in keys if key in spans.open]
     if not found:
         return Folded(spans)
@@ -92,13 +93,13 @@ def end(
 
 
 def close(spans: Spans) -> tuple[Span, ...]:
-    """Return all that is under way as ended with the last event: nothing more will be heard."""
+    """Return all open spans as ended at the time of the last event."""
     open_ = reversed(list(spans.open.values()))
     return tuple(replace(one, end=spans.last or one.start) for one in open_)
 
 
 def is_within(spans: Spans, key: SpanKey, stage: SpanKey) -> bool:
-    """Tell whether a span is one of a stage's own: its calls, its branches, its child."""
+    """Return whether a span is inside a stage: its calls, its branches, its child."""
     while key in spans.open and (parent := spans.open[key].parent):
         if parent == stage:
             return True
@@ -110,14 +111,14 @@ Change = Callable[[Spans, Event], Folded]
 
 
 def fold(spans: Spans, event: Event) -> Folded:
-    """Return what is under way after one more event of a run or of one of its children."""
+    """Return the spans after one more event of a run or of one of its children."""
     spans = _heard(spans, event)
     change = _CHANGES.get(event.type)
     return change(spans, event) if change else Folded(spans)
 
 
 def _heard(spans: Spans, event: Event) -> Spans:
-    """Take note of a run that was not heard of yet, and of when something was heard last."""
+    """Record a run at its first event, and the time of the last event."""
     spans = replace(spans, last=max(spans.last or event.time, event.time))
     if not spans.root:
         spans = replace(spans, root=event.run_id)
@@ -125,7 +126,7 @@ def _heard(spans: Spans, event: Event) -> Spans:
         root = Span(run_key(event.run_id), None, "run", event.time, attributes)
         spans = begin(spans, root)
     if event.branch and event.node is None and event.run_id not in spans.prefixes:
-        # Of a child: what is about it as a whole has its name alone for a branch.
+        # An event about a whole child has the name of the child as its branch.
         spans = replace(spans, prefixes={**spans.prefixes, event.run_id: event.branch})
     return spans
 
@@ -136,13 +137,13 @@ def _stage_key(event: Event) -> SpanKey:
 
 
 def _branch_of(spans: Spans, event: Event) -> str:
-    """Return the branch within its own run: those of children have their name before them."""
+    """Return the branch in its own run, without the prefix of a child."""
     branch, prefix = event.branch or "", spans.prefixes.get(event.run_id, "")
     return branch.removeprefix(prefix).removeprefix("/") if prefix else branch
 
 
 def _around(spans: Spans, event: Event) -> SpanKey:
-    """Return the span that a stage is within."""
+    """Return the span that contains a stage."""
     branch = _branch_of(spans, event)
     return (BRANCH, event.run_id, branch) if branch else run_key(event.run_id)
 
@@ -165,7 +166,7 @@ def _stage(spans: Spans, event: Event, start: datetime) -> Span:
 def _stage_ended(spans: Spans, event: Event) -> Folded:
     key = _stage_key(event)
     if key not in spans.open:
-        # Its beginning was missed by a reader that lagged behind.
+        # A slow reader of events may have missed the beginning.
         start = event.time - timedelta(seconds=_number(event.data.get("duration")))
         spans = begin(spans, _stage(spans, event, start))
     error = _text(event, "error")
@@ -214,7 +215,7 @@ def _pipeline_started(spans: Spans, event: Event) -> Folded:
 
 
 def _pipeline_ended(spans: Spans, event: Event) -> Folded:
-    """Say how a run ended; its span ends when nothing more is heard, as it may be judged yet."""
+    """Record the end of a run; its span stays open, because an evaluation may follow."""
     error = _text(event, "error")
     outcome = {"attractor.outcome": _text(event, "outcome") or "fail"}
     return _tell_run(spans, event, outcome, error=error)
@@ -223,7 +224,7 @@ def _pipeline_ended(spans: Spans, event: Event) -> Folded:
 def _tell_run(
     spans: Spans, event: Event, more: Attributes, *, name: str = "", error: str = ""
 ) -> Folded:
-    """Say more of a run; what there is to say of a child its parent says."""
+    """Add attributes to a run; those of a child come from the events of its parent."""
     if event.branch:
         return Folded(spans)
     return Folded(tell(spans, run_key(event.run_id), more, name=name, error=error))
@@ -235,7 +236,7 @@ def _status(spans: Spans, event: Event) -> Folded:
 
 
 def _restarting(spans: Spans, event: Event) -> Folded:
-    """Go over to the run that goes on in place of this one: it is part of the same trace."""
+    """Continue the trace with the run that continues this one."""
     before, next_id = run_key(event.run_id), _text(event, "run_id")
     if event.run_id != spans.root:
         return Folded(spans)

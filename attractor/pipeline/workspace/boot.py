@@ -22,11 +22,11 @@ from attractor.workspaces.setup.preparation import (
 )
 
 BOOT_STEP = "BootStep"
-"""The kind emitted for each thing that was done before the first stage."""
+"""The event type of each step before the first stage."""
 
 
 SETUP_LOG = "setup.log"
-"""What setups printed, in the directory of the run."""
+"""The file in the run directory with the output of setup commands."""
 
 
 async def boot(run: OpenRun, prepared: PreparedRun) -> None:
@@ -37,7 +37,7 @@ async def boot(run: OpenRun, prepared: PreparedRun) -> None:
     log = _BootLog(run)
     is_first = run.state.status == QUEUED and not _has_booted(run)
     if is_first:
-        # Its id is the first thing that a run has.
+        # The run id is recorded before all else.
         seconds = (run.clock.now() - time_of(run.manifest.run_id)).total_seconds()
         log.step("environment", {"sandbox": prepared.sandbox.kind})
         made: dict[str, Json] = {
@@ -62,7 +62,7 @@ async def boot(run: OpenRun, prepared: PreparedRun) -> None:
 
 
 def _has_booted(run: OpenRun) -> bool:
-    """Tell whether this was begun before: a setup may have failed."""
+    """Return whether an earlier process has begun this, because a setup may fail."""
     word = BOOT_STEP.encode()
     return any(word in line.content for line in read_lines(run.directory.events))
 
@@ -77,7 +77,7 @@ def _brought(prepared: PreparationResult, host: RunHost) -> dict[str, Json]:
 
 
 def _copied_instead(prepared: PreparationResult, host: RunHost) -> Sequence[str]:
-    """Return what was to be read-only and was copied, for nothing can be shown here."""
+    """Return the paths that were copied because they cannot be shown read-only here."""
     return [path for path in host.preparation.shown_paths if path in prepared.carried]
 
 
@@ -103,17 +103,17 @@ def _some(prepared: PreparationResult) -> str:
 
 @dataclass(frozen=True)
 class _BootLog:
-    """Writes what is done into the run: a setup may also be run for a branch, later."""
+    """Writes the steps to the run; a setup may also be run later, for a branch."""
 
     run: OpenRun
 
     def step(self, name: str, told: dict[str, Json], *, branch: str = "") -> None:
-        """Write that something was done."""
+        """Record a step."""
         place = StageReference(branch=branch or None)
         self.run.emit(BOOT_STEP, {"step": name, **told}, place=place)
 
     def setup(self, setup: SetupRun) -> None:
-        """Write that a setup was run, and what it printed."""
+        """Record a setup, and its output."""
         file = self.run.directory.root / SETUP_LOG
         before = file.read_text() if file.exists() else ""
         where = f" for {setup.fork}" if setup.fork else ""

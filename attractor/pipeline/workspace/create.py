@@ -35,7 +35,7 @@ from attractor.workspaces.setup.preparation import Preparation
 def prepare_state_folder(host: RunHost) -> Path:
     """Make the state folder ready for a run, and return the folder of the workspaces.
 
-    What runs that were killed left there is removed; what somebody lives in is left alone.
+    Leftovers of killed runs are removed, except for folders that a process uses.
     """
     make_private_folder(host.state_dir)
     state = host.state_dir.resolve()
@@ -66,7 +66,10 @@ def _close(state: Path) -> Iterator[int]:
 
 
 def _close_store(store: Path) -> int:
-    """Close a store; below one that was closed nobody else can have come, and it holds much."""
+    """Make a store private.
+
+    If the store itself was private already, its content is private too, and is not checked.
+    """
     closed = make_private(store)
     return closed + make_tree_private(store) if closed else 0
 
@@ -74,14 +77,15 @@ def _close_store(store: Path) -> int:
 async def choose_sandbox(
     request: RunRequest, host: RunHost, *, run_id: str = ""
 ) -> EnvironmentChoice:
-    """Choose where tools of a run run, and try out what that guards."""
+    """Choose the sandbox of a run, and test it."""
     workspaces = prepare_state_folder(host)
     home = host.environ.get("HOME", "")
     hidden = [host.project, host.state_dir, host.runs_dir, *([Path(home)] if home else [])]
     if not request.workspace.is_apart:
-        # The project itself is worked on, so nothing of it can be hidden; the gate knows that.
+        # The project itself is the workspace, so no part of it can be hidden; the gate takes this
+        # into account.
         hidden = [folder for folder in hidden if not folder.is_relative_to(host.project)]
-    # What is tried lies where workspaces do, and sees no more of them than they see of each other.
+    # The test uses a folder beside the workspaces: it sees as little of them as they of each other.
     with borrowed_folder(workspaces) as scratch:
         return await choose_environment(
             request.sandbox,
@@ -93,7 +97,10 @@ async def choose_sandbox(
 
 
 def environments_of(place: EnvironmentChoice, host: RunHost) -> EnvironmentFactory:
-    """Return what makes the environments of a run's folders; the project's own has all there is."""
+    """Return the function that makes the environments of a run's folders.
+
+    In the folder of the project, an environment sees all files.
+    """
     paths = [one for one in host.preparation.shown_paths if is_plain_entry(host.project, one)]
     make_showing = place.make_showing
     if make_showing is None or not paths:
@@ -108,7 +115,7 @@ def environments_of(place: EnvironmentChoice, host: RunHost) -> EnvironmentFacto
 
 
 def preparation_of(place: EnvironmentChoice, host: RunHost) -> Preparation:
-    """Return what is done to make a workspace fit, where what cannot be shown is copied."""
+    """Return the preparation of a workspace, which copies paths that cannot be shown read-only."""
     wanted = host.preparation
     return wanted.copying if place.make_showing is None else wanted
 
@@ -117,9 +124,9 @@ HEAD = "HEAD"
 
 
 async def choose_workspace_kind(request: RunRequest, host: RunHost) -> RunRequest:
-    """Return the request; outside a git repository the run works on a copy of the folder.
+    """Return the request; outside of a git repository, the run works on a copy of the folder.
 
-    A broken repository is not replaced by a copy: a person has to fix it.
+    A broken repository is an error, and not replaced by a copy.
     """
     if request.workspace is not WorkspaceKind.ISOLATED or _has_git_entry(host.project):
         return request
@@ -182,13 +189,13 @@ async def create_workspace(
             uncommitted=uncommitted,
             tell=host.tell,
         )
-    # Patches of the workspace come into the run directory.
+    # Patches of the workspace are written into the run directory.
     workspace.redact_patches(host.redactor)
     return workspace
 
 
 def kept_out(host: RunHost) -> Sequence[str]:
-    """Return where our own records lie in the project, in the words of a `.gitignore`."""
+    """Return the paths of Attractor's records in the project, as patterns of a `.gitignore`."""
     project = host.project.resolve()
     ours = (host.runs_dir.resolve(), host.state_dir.resolve())
     inside = [one.relative_to(project) for one in ours if one.is_relative_to(project)]
@@ -196,12 +203,12 @@ def kept_out(host: RunHost) -> Sequence[str]:
 
 
 def _plain(path: str) -> str:
-    """Return a path so that no letter in it stands for others."""
+    """Return a path with its special characters escaped, for a `.gitignore`."""
     return "".join(f"\\{letter}" if letter in "\\*?[ " else letter for letter in path)
 
 
 async def _report_uncommitted(host: RunHost) -> None:
-    """Report uncommitted changes of the project, which the run does not see."""
+    """Report uncommitted changes of the project, which are not part of the run."""
     if await has_uncommitted(host.project, environ=host.environ):
         host.tell(
             "What is not committed in the project is not part of this run (--include-dirty takes "
@@ -233,7 +240,7 @@ async def open_workspace(
 
 
 async def objects_of(request: RunRequest, host: RunHost) -> Path | None:
-    """Return where the objects of the project are now; nothing when the run borrows none."""
+    """Return the path of the project's objects now; None if the run does not use them."""
     if request.workspace is not WorkspaceKind.ISOLATED:
         return None
     return (await open_repository(host.project, search_path=host.search_path)).objects

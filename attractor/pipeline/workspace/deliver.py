@@ -1,4 +1,4 @@
-"""Delivers the result of a run to its project whenever it stops: a branch, or a patch."""
+"""Delivers the result of a run to its project whenever it stops, as a branch or a patch."""
 
 import shlex
 from functools import partial
@@ -29,13 +29,13 @@ from attractor.workspaces.git.checkouts import write_run_branch
 from attractor.workspaces.git.repository import open_repository
 
 BRANCH_WRITTEN = "RunBranchWritten"
-"""The kind emitted when the stages are commits on a branch of the project."""
+"""The event type for stages written as commits to a branch of the project."""
 
 PATCH_WRITTEN = "RunPatchWritten"
-"""The kind emitted when all that the run changed is a patch in its directory."""
+"""The event type for a patch with all changes of the run."""
 
 RESULT = "result.patch"
-"""All that a run on a copy changed, in its directory."""
+"""The file in the run directory with all changes of a run that works on a copy."""
 
 LARGEST_RESULT = 1 << 30
 
@@ -44,9 +44,9 @@ _KINDS = (BRANCH_WRITTEN.encode(), PATCH_WRITTEN.encode())
 
 @dataclass(frozen=True)
 class DeliveredPatch:
-    """The patch with every change of a run, and the folder with the files until it is freed.
+    """The patch with all changes of a run, and the folder with the files until it is removed.
 
-    A redacted patch cannot be applied; `git` makes the complete one from the store.
+    A redacted patch cannot be applied; a git command then makes the complete patch from the store.
     """
 
     place: Path
@@ -57,7 +57,7 @@ class DeliveredPatch:
     tree: str = ""
 
     def to_record(self) -> dict[str, Json]:
-        """Return it for a program."""
+        """Return the JSON record of the patch."""
         return {
             "path": str(self.place),
             "redacted": self.is_redacted,
@@ -67,7 +67,7 @@ class DeliveredPatch:
 
     @property
     def applying(self) -> str:
-        """The command that applies the changes in the folder of the project."""
+        """The command that applies the changes, to run in the folder of the project."""
         if not self.is_redacted:
             return f"git apply {shlex.quote(str(self.place))}"
         store = shlex.quote(self.store)
@@ -104,7 +104,7 @@ def read_delivered_patch(root: Path) -> DeliveredPatch | None:
 
 
 def _patch_of(event: Event, directory: RunDirectory) -> DeliveredPatch:
-    """Read where a patch is; of one that is not redacted no more is needed."""
+    """Return the description of a patch; the store is only needed for a redacted one."""
     place = directory.root / RESULT
     if not event.data.get("redacted"):
         return DeliveredPatch(place)
@@ -119,7 +119,7 @@ async def deliver(
 ) -> None:
     """Deliver the result so far; a repeated call has the same effect.
 
-    A failure is an error for a run that succeeded, and only reported for any other.
+    A failure is an error for a run that succeeded, and only reported for any other run.
     """
     if not isinstance(workspace, Dimension) or run.state.progress is None:
         return
@@ -179,7 +179,7 @@ async def _write_result(run: OpenRun, workspace: Dimension, graph: Graph, host: 
 
 
 async def deliver_ended_run(root: Path, host: RunHost) -> None:
-    """Deliver the result of a run that was canceled without a runner; report a failure."""
+    """Deliver the result of a run that was canceled without a process; report a failure."""
     try:
         with open_run(root, clock=host.clock, redactor=host.redactor) as run:
             await _deliver(run, host)
@@ -213,5 +213,5 @@ async def _deliver(run: OpenRun, host: RunHost) -> None:
 
 
 def _nowhere(folder: Path) -> ExecutionEnvironment:
-    """Return no environment: no tool runs during the delivery."""
+    """Return no environment, because no tool runs during the delivery."""
     return NoEnvironment()

@@ -1,7 +1,4 @@
-"""Tells in the journal what a stage left in the workspace that its snapshot does not hold.
-
-Tells in the journal what a run that goes on sets aside of its workspace (the crash rule).
-"""
+"""Records in the journal which files a snapshot leaves out, and which a resume moves aside."""
 
 import shlex
 from collections.abc import Collection, Iterable, Sequence
@@ -26,7 +23,7 @@ _Name = TypeVar("_Name", str, tuple[str, str])
 
 
 class _Found(NamedTuple):
-    """What a snapshot did not hold: ignored paths, and refused ones with the reason."""
+    """The paths that a snapshot left out: ignored ones, and refused ones with the reason."""
 
     ignored: frozenset[str]
     refused: frozenset[tuple[str, str]]
@@ -36,11 +33,11 @@ _NOTHING = _Found(frozenset(), frozenset())
 
 
 class LeftOut:
-    """Hears of each snapshot, and writes down what is new in it; the run may be opened later.
+    """Records, for each snapshot, the paths that are left out for the first time.
 
-    Each branch has a workspace of its own, which begins like that of the run. When a process takes
-    the run over, all that lies there is new to it. What `ours` names, the records of the run
-    itself, is not spoken of, nor what was there before the first stage.
+    Each branch has a workspace of its own, which begins like that of the run. After a resume, all
+    such paths count as new. Paths in `ours`, the records of the run itself, are not recorded, nor
+    paths from before the first stage.
     """
 
     def __init__(self, run: OpenRun | None = None, *, ours: Collection[str] = ()) -> None:
@@ -49,7 +46,7 @@ class LeftOut:
         self._known: dict[str, _Found] = {}
 
     def hear(self, subject: str, snapshot: Snapshot) -> None:
-        """Write what was not there at the last snapshot; what a stage took away is no matter."""
+        """Record the paths that the last snapshot did not leave out; removed paths are ignored."""
         ignored = frozenset(snapshot.ignored) - self._ours
         refused = frozenset((one.path, one.reason.value) for one in snapshot.skipped)
         known = self._known.get(snapshot.dimension) or self._known.get(MAIN, _NOTHING)
@@ -76,7 +73,7 @@ def _refusal(path: str, why: str) -> dict[str, Json]:
 
 
 def _place(run: OpenRun, branch: str) -> StageReference:
-    """Return the stage in flight, whose snapshot it is."""
+    """Return the stage in flight, which the snapshot belongs to."""
     strand = run.state.walks.get(branch)
     flight = strand.in_flight if strand else None
     key = branch or None
@@ -88,19 +85,19 @@ def _place(run: OpenRun, branch: str) -> StageReference:
 
 
 def ours_in(request: RunRequest) -> Sequence[str]:
-    """Return what is no stage's doing: a run in place keeps its records in the folder itself."""
+    """Return the paths that belong to no stage: a run in place has its records in the workspace."""
     in_place = request.workspace is WorkspaceKind.IN_PLACE
     return [path.strip("/") for path in EXCLUDED_IN_PLACE] if in_place else ()
 
 
 EDITS_SET_ASIDE = "EditsSetAside"
-"""The kind emitted when what lies in a workspace makes room for what the journal has."""
+"""The event type for edits that were moved aside, to restore the tree in the journal."""
 
 _INCIDENTS = "incidents"
 
 
 def tell_set_aside(run: OpenRun, workspace: Workspace, kind: WorkspaceKind) -> None:
-    """Have all that leaves the workspace of a run that goes on stand in its journal."""
+    """Record in the journal all edits that leave the workspace when a run is resumed."""
     if isinstance(workspace, Dimension):
         own = workspace.folder if kind is WorkspaceKind.IN_PLACE else None
         workspace.notify_set_aside(_SetAside(run, own).hear)
@@ -108,16 +105,17 @@ def tell_set_aside(run: OpenRun, workspace: Workspace, kind: WorkspaceKind) -> N
 
 @dataclass(frozen=True)
 class _SetAside:
-    """Hears of what leaves a workspace, before it does; what a retry puts away is no matter.
+    """Records edits before they leave a workspace; edits that a retry removes are not recorded.
 
-    In somebody's `own` folder it may be that person's work, so it is said how to get it back.
+    In the `own` folder of a person, they may be that person's work, so the event has the command
+    that restores them.
     """
 
     run: OpenRun
     own: Path | None
 
     def hear(self, aside: SetAside) -> None:
-        """Write down which paths, and where what they held is from now on."""
+        """Record the paths, and the patch with their content."""
         if aside.patch.parent.parent.name != _INCIDENTS:
             return
         paths = sorted(aside.paths)[:MOST_NAMED]
@@ -134,7 +132,7 @@ class _SetAside:
 
 
 def _way_back(folder: Path, aside: SetAside) -> str:
-    """Return what is to be typed in a folder: git counts paths from the root of its repository."""
+    """Return the command that restores the edits, with paths relative to the repository."""
     around = next((one for one in (folder, *folder.parents) if (one / ".git").exists()), folder)
     below = [] if around == folder else [f"--directory={folder.relative_to(around)}"]
     apply = ["git", "apply", *below]

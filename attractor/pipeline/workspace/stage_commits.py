@@ -1,9 +1,9 @@
-"""Reads from a run's journal which commits its stages are, and which came after which.
+"""Reads from a journal the commits of a run's stages, and the order of the commits.
 
-The walk from the start is one line of commits, and each branch with files of its own is one that
-leaves it. Where branches meet, the commit of the fan-in comes after those of the branches that it
-took over: after one winner the history goes straight on, several are merged. The stages of a branch
-that was not taken over are no part of it.
+The walk from the start is one line of commits, and each branch with its own files is another line
+that leaves it. Where branches meet, the commit of the fan-in follows the commits of the branches
+that it took over: with one winner the history is linear, with several it is a merge. Stages of
+other branches are left out.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -31,7 +31,7 @@ from attractor.workspaces.git.checkouts import AT_BASE, StageTree
 from attractor.workspaces.git.object_store import Author
 
 NAME, EMAIL = "Attractor", "attractor@localhost"
-"""Whose commits they are."""
+"""The author of the commits."""
 
 _SAVED = CheckpointSaved.__name__
 _FORKED, _RESTARTED = RunForked.__name__, RunRestarted.__name__
@@ -41,7 +41,7 @@ _WORDS = tuple(f'"{kind}"'.encode() for kind in _HEARD)
 
 
 def stage_commits(journal: Path, graph: Graph, *, base: TreeId) -> Sequence[StageTree]:
-    """Return every stage that may have changed files, in order; the last has the run's tree.
+    """Return the stages that may have changed files, in order; the last has the tree of the run.
 
     `base` is the candidate tree that the run began with.
     """
@@ -57,7 +57,7 @@ def _never_change(graph: Graph) -> Collection[str]:
 
 def _events(journal: Path) -> Iterator[Event]:
     for line in read_lines(journal):
-        # Most lines are about something else, and reading them takes time.
+        # Most lines are about other events, and parsing them takes time.
         if any(kind in line.content for kind in _WORDS):
             record = parse_json(line.content)
             if isinstance(record, dict) and record.get("type") in _HEARD:
@@ -66,7 +66,7 @@ def _events(journal: Path) -> Iterator[Event]:
 
 @dataclass
 class _Line:
-    """Where the commits of one workspace are: the last one, and the tree after it."""
+    """The line of commits in one workspace: its last commit, and the tree after it."""
 
     tip: int
     tree: TreeId
@@ -75,7 +75,7 @@ class _Line:
 
 @dataclass
 class _History:
-    """What was heard of so far; walks that share a workspace have one line."""
+    """The commits so far; walks that share a workspace have one line."""
 
     base: TreeId
     never_change: Collection[str]
@@ -88,7 +88,7 @@ class _History:
         self.lines[MAIN] = _Line(AT_BASE, self.base, AT_BASE)
 
     def hear(self, event: Event) -> None:
-        """Take note of an event."""
+        """Apply an event."""
         walk = event.branch or MAIN
         if event.type == _BEGUN:
             self._begin(walk, Fields(event.data, event.type))
@@ -107,7 +107,7 @@ class _History:
         self.begun.setdefault(parent, []).append(walk)
 
     def _end(self, walk: str, told: Fields) -> None:
-        """Forget a branch that nobody wanted any more: a fan-in does not hear of it."""
+        """Remove a canceled branch, so that no fan-in uses it."""
         if told.text("outcome") == GIVEN_UP:
             self.begun = {
                 parent: [one for one in walks if one != walk]
@@ -121,7 +121,7 @@ class _History:
 
     def _visit(self, walk: str, visit: Visit, author: Author) -> None:
         line, taken = self.lines[walk], self._taken(walk, visit)
-        # What changes no file by itself is no commit: a tree that changed all the same is kept.
+        # A node type that changes no files gets no commit, unless the tree changed.
         if taken or visit.node not in self.never_change or visit.tree != line.tree:
             self._add(line, _stage(visit, author), _parents(line, taken))
         attempt = attempt_key(walk, visit.node, visit.number, visit.attempts)
@@ -130,7 +130,7 @@ class _History:
             self.waiting[walk] = begun
 
     def _taken(self, walk: str, visit: Visit) -> Sequence[_Line]:
-        """Return the lines of the branches that a fan-in goes on with."""
+        """Return the lines of the branches that a fan-in takes over."""
         left_out = visit.outcome.context_updates.get(LEFT_OUT)
         if not isinstance(left_out, list):
             return ()
@@ -143,14 +143,14 @@ class _History:
 
 
 def _parents(line: _Line, taken: Sequence[_Line]) -> tuple[int, ...]:
-    """Return what the commit of a visit comes after: where nothing else was done, the branches."""
+    """Return the parents of the commit of a visit: the branches, if nothing else was done."""
     tips = [one.tip for one in taken if one.tip not in (one.left, line.tip)]
     moved = not tips or any(one.left != line.tip for one in taken)
     return tuple(dict.fromkeys([line.tip, *tips] if moved else tips))
 
 
 def _reachable(made: Sequence[StageTree], tip: int) -> Sequence[StageTree]:
-    """Return a commit with all that it came after, in order."""
+    """Return a commit with all its ancestors, in order."""
     found, waiting = set[int](), [tip]
     while waiting:
         at = waiting.pop()
@@ -174,7 +174,7 @@ def _stage(visit: Visit, author: Author) -> StageTree:
 
 
 def _before(event: Event) -> StageTree:
-    """Return what the run began with that another one had made."""
+    """Return a stage for the changes with which the run began, made by another run."""
     told = Fields(event.data, event.type)
     parent, node = told.text("parent"), told.text("node")
     at = f"up to {node}@{told.number('visit')}" if event.type == _FORKED else f"until {node}"
