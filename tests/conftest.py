@@ -4,6 +4,7 @@ import gc
 import ssl
 from functools import cache
 
+import pytest
 from hypothesis import settings
 
 from tests.counts import IS_FULL, count
@@ -18,6 +19,11 @@ settings.register_profile(
     "patient", deadline=None, max_examples=count(ci=25, full=100), derandomize=not IS_FULL
 )
 settings.load_profile("patient")
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
 
 
 def pytest_configure() -> None:

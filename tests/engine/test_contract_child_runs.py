@@ -1,7 +1,7 @@
 """Contract of ChildRuns: real child runs, and the fake."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +17,8 @@ from attractor.engine.stage.no_workspace import NoWorkspace
 from tests.engine.children import GivenChildren, Plot
 from tests.engine.forked import until
 from tests.pipeline.families import Family, family
+
+pytestmark = pytest.mark.anyio
 
 NAME = "it@1.1"
 GATE = Question(
@@ -70,10 +72,6 @@ class Given:
         self.runs.answered = True
 
 
-Act = Callable[["Homes"], Awaitable[None]]
-Play = Callable[[Act, Path], None]
-
-
 @dataclass
 class Homes:
     """One home, and short words for what is done there."""
@@ -94,198 +92,136 @@ class Homes:
             return await run.wait()
 
 
-def _run(scene: Awaitable[None]) -> None:
-    async def within_its_time() -> None:
-        async with asyncio.timeout(60):
-            await scene
-
-    asyncio.run(within_its_time())
-
-
-def real(act: Act, tmp_path: Path) -> None:
+@pytest.fixture(params=["real", "given"])
+async def it(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerator[Homes]:
+    if request.param == "given":
+        yield Homes(Given())
+        return
     with family(tmp_path) as parent:
-        _run(act(Homes(Real(parent))))
+        yield Homes(Real(parent))
 
 
-def given(act: Act, tmp_path: Path) -> None:
-    async def scene() -> None:
-        await act(Homes(Given()))
-
-    _run(scene())
-
-
-everybody = pytest.mark.parametrize("play", [real, given])
-
-
-@everybody
-def test_it_runs_children(play: Play, tmp_path: Path) -> None:
-    async def act(it: Homes) -> None:
-        assert find_shortcoming(it.runs, ChildRuns) == ""
-        assert not it.runs.has(NAME)
-        async with it.start("good.dot") as run:
-            assert find_shortcoming(run, ChildRun) == ""
-            assert it.runs.has(NAME)
-            assert run.run_id
-            assert run.directory.is_absolute()
-            assert run.graph.starts
+async def test_it_runs_children(it: Homes) -> None:
+    assert find_shortcoming(it.runs, ChildRuns) == ""
+    assert not it.runs.has(NAME)
+    async with it.start("good.dot") as run:
+        assert find_shortcoming(run, ChildRun) == ""
         assert it.runs.has(NAME)
-        assert not it.runs.has("it@1.2")
-
-    play(act, tmp_path)
-
-
-@everybody
-def test_child_has_its_own_end(play: Play, tmp_path: Path) -> None:
-    async def act(it: Homes) -> None:
-        good = await it.end("good.dot")
-        assert (good.status, good.reason) == (StageStatus.SUCCESS, "completed")
-        bad = await it.end("bad.dot", "größe 🐍@1.1")
-        assert bad.status is StageStatus.FAIL
-        assert bad.reason
-
-    play(act, tmp_path)
+        assert run.run_id
+        assert run.directory.is_absolute()
+        assert run.graph.starts
+    assert it.runs.has(NAME)
+    assert not it.runs.has("it@1.2")
 
 
-@everybody
-def test_ended_child_stays_ended(play: Play, tmp_path: Path) -> None:
-    async def act(it: Homes) -> None:
-        for file, name in (("good.dot", NAME), ("bad.dot", "it@1.2")):
-            first = await it.end(file, name)
-            assert await it.end(file, name) == first
-            async with it.start(file, name) as run:
-                assert await asyncio.gather(*(run.wait() for _ in range(3))) == [first] * 3
-                assert await run.stop("too late") == first
-                assert not await run.steer("hurry")
-            assert await it.end(file, name) == first
-
-    play(act, tmp_path)
+async def test_child_has_its_own_end(it: Homes) -> None:
+    good = await it.end("good.dot")
+    assert (good.status, good.reason) == (StageStatus.SUCCESS, "completed")
+    bad = await it.end("bad.dot", "größe 🐍@1.1")
+    assert bad.status is StageStatus.FAIL
+    assert bad.reason
 
 
-@everybody
-def test_canceled_wait_can_be_repeated(play: Play, tmp_path: Path) -> None:
-    async def act(it: Homes) -> None:
-        async with it.start("slow.dot") as run:
-            waiting = asyncio.create_task(run.wait())
-            await asyncio.sleep(0)
-            waiting.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await waiting
-            it.home.let()
-            assert (await run.wait()).status is StageStatus.SUCCESS
-
-    play(act, tmp_path)
+async def test_ended_child_stays_ended(it: Homes) -> None:
+    for file, name in (("good.dot", NAME), ("bad.dot", "it@1.2")):
+        first = await it.end(file, name)
+        assert await it.end(file, name) == first
+        async with it.start(file, name) as run:
+            assert await asyncio.gather(*(run.wait() for _ in range(3))) == [first] * 3
+            assert await run.stop("too late") == first
+            assert not await run.steer("hurry")
+        assert await it.end(file, name) == first
 
 
-@everybody
-def test_left_child_halts_and_resumes(play: Play, tmp_path: Path) -> None:
-    async def act(it: Homes) -> None:
-        async with it.start("slow.dot") as run:
-            await until(lambda: run.telemetry().node not in ("", "start"))
-            first = run.run_id
-        async with it.start("slow.dot") as run:
-            assert run.run_id == first
-            it.home.let()
-            assert (await run.wait()).status is StageStatus.SUCCESS
-
-    play(act, tmp_path)
-
-
-@everybody
-def test_error_in_block_is_raised_unchanged(play: Play, tmp_path: Path) -> None:
-    async def act(it: Homes) -> None:
-        with pytest.raises(ZeroDivisionError):
-            async with it.start("slow.dot"):
-                raise ZeroDivisionError
-        with pytest.raises(ZeroDivisionError):
-            async with it.start("bad.dot", "it@1.2"):
-                raise ZeroDivisionError
-
-    play(act, tmp_path)
-
-
-@everybody
-def test_stopped_child_has_ended(play: Play, tmp_path: Path) -> None:
-    async def act(it: Homes) -> None:
-        async with it.start("slow.dot") as run:
-            await until(lambda: run.telemetry().node not in ("", "start"))
-            stopped = await run.stop("it takes too long")
-            assert stopped.status is StageStatus.FAIL
-            assert stopped.reason == f"canceled by {NAME}: it takes too long"
-            assert run.telemetry().status == "stopped"
-            assert await run.wait() == stopped
-        assert await it.end("slow.dot") == stopped
-
-    play(act, tmp_path)
-
-
-@everybody
-def test_question_of_child_has_id_of_parent_stage(play: Play, tmp_path: Path) -> None:
-    async def act(it: Homes) -> None:
-        for _ in range(2):
-            with pytest.raises(Parked) as parked:
-                await it.end("asks.dot")
-            asked = parked.value.question
-            assert (asked.id, asked.text, asked.stage) == (f"{NAME}/gate@1.1", "Ship it?", "gate")
-            assert asked.options[0].key == "Y"
-        it.home.answer(f"{NAME}/gate@1.1")
-        assert (await it.end("asks.dot")).status is StageStatus.SUCCESS
-
-    play(act, tmp_path)
-
-
-@everybody
-def test_telemetry_follows_child(play: Play, tmp_path: Path) -> None:
-    async def act(it: Homes) -> None:
-        async with it.start("slow.dot") as run:
-            await until(lambda: run.telemetry().node not in ("", "start"))
-            seen = run.telemetry()
-            assert (seen.status, seen.outcome, seen.reason) == ("running", "", "")
-            it.home.let()
-            await run.wait()
-            ended = run.telemetry()
-            assert (ended.status, ended.outcome) == ("completed", "success")
-        async with it.start("bad.dot", "it@1.2") as run:
-            await run.wait()
-            assert (run.telemetry().status, run.telemetry().outcome) == ("failed", "fail")
-
-    play(act, tmp_path)
-
-
-@everybody
-def test_running_child_can_be_steered(play: Play, tmp_path: Path) -> None:
-    async def act(it: Homes) -> None:
-        async with it.start("slow.dot") as run:
-            await until(lambda: run.telemetry().node not in ("", "start"))
-            # A command listens to nobody.
-            assert await run.steer("größe 🐍\nhurry") is False
-            it.home.let()
-            assert (await run.wait()).status is StageStatus.SUCCESS
-
-    play(act, tmp_path)
-
-
-@everybody
-def test_several_are_at_work_at_the_same_time(play: Play, tmp_path: Path) -> None:
-    async def act(it: Homes) -> None:
-        names = [f"it@1.{number}" for number in range(1, 5)]
-        working = [asyncio.create_task(it.end("slow.dot", name)) for name in names]
-        await until(lambda: all(map(it.runs.has, names)))
+async def test_canceled_wait_can_be_repeated(it: Homes) -> None:
+    async with it.start("slow.dot") as run:
+        waiting = asyncio.create_task(run.wait())
+        await asyncio.sleep(0)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
         it.home.let()
-        ends = await asyncio.gather(*working)
-        assert {one.status for one in ends} == {StageStatus.SUCCESS}
-
-    play(act, tmp_path)
+        assert (await run.wait()).status is StageStatus.SUCCESS
 
 
-@everybody
-def test_invalid_child_is_usage_error_without_leftovers(play: Play, tmp_path: Path) -> None:
-    async def act(it: Homes) -> None:
-        with pytest.raises(UsageError, match=r"no\.dot"):
-            await it.end("no.dot")
-        wrong = Child(NAME, "good.dot", {"other": "1"})
-        with pytest.raises(UsageError, match="unknown input 'other'"):
-            async with it.runs.start(wrong, it.home.workspace):
-                pass
-        assert not it.runs.has(NAME)
+async def test_left_child_halts_and_resumes(it: Homes) -> None:
+    async with it.start("slow.dot") as run:
+        await until(lambda: run.telemetry().node not in ("", "start"))
+        first = run.run_id
+    async with it.start("slow.dot") as run:
+        assert run.run_id == first
+        it.home.let()
+        assert (await run.wait()).status is StageStatus.SUCCESS
 
-    play(act, tmp_path)
+
+async def test_error_in_block_is_raised_unchanged(it: Homes) -> None:
+    with pytest.raises(ZeroDivisionError):
+        async with it.start("slow.dot"):
+            raise ZeroDivisionError
+    with pytest.raises(ZeroDivisionError):
+        async with it.start("bad.dot", "it@1.2"):
+            raise ZeroDivisionError
+
+
+async def test_stopped_child_has_ended(it: Homes) -> None:
+    async with it.start("slow.dot") as run:
+        await until(lambda: run.telemetry().node not in ("", "start"))
+        stopped = await run.stop("it takes too long")
+        assert stopped.status is StageStatus.FAIL
+        assert stopped.reason == f"canceled by {NAME}: it takes too long"
+        assert run.telemetry().status == "stopped"
+        assert await run.wait() == stopped
+    assert await it.end("slow.dot") == stopped
+
+
+async def test_question_of_child_has_id_of_parent_stage(it: Homes) -> None:
+    for _ in range(2):
+        with pytest.raises(Parked) as parked:
+            await it.end("asks.dot")
+        asked = parked.value.question
+        assert (asked.id, asked.text, asked.stage) == (f"{NAME}/gate@1.1", "Ship it?", "gate")
+        assert asked.options[0].key == "Y"
+    it.home.answer(f"{NAME}/gate@1.1")
+    assert (await it.end("asks.dot")).status is StageStatus.SUCCESS
+
+
+async def test_telemetry_follows_child(it: Homes) -> None:
+    async with it.start("slow.dot") as run:
+        await until(lambda: run.telemetry().node not in ("", "start"))
+        seen = run.telemetry()
+        assert (seen.status, seen.outcome, seen.reason) == ("running", "", "")
+        it.home.let()
+        await run.wait()
+        ended = run.telemetry()
+        assert (ended.status, ended.outcome) == ("completed", "success")
+    async with it.start("bad.dot", "it@1.2") as run:
+        await run.wait()
+        assert (run.telemetry().status, run.telemetry().outcome) == ("failed", "fail")
+
+
+async def test_running_child_can_be_steered(it: Homes) -> None:
+    async with it.start("slow.dot") as run:
+        await until(lambda: run.telemetry().node not in ("", "start"))
+        # A command listens to nobody.
+        assert await run.steer("größe 🐍\nhurry") is False
+        it.home.let()
+        assert (await run.wait()).status is StageStatus.SUCCESS
+
+
+async def test_several_are_at_work_at_the_same_time(it: Homes) -> None:
+    names = [f"it@1.{number}" for number in range(1, 5)]
+    working = [asyncio.create_task(it.end("slow.dot", name)) for name in names]
+    await until(lambda: all(map(it.runs.has, names)))
+    it.home.let()
+    ends = await asyncio.gather(*working)
+    assert {one.status for one in ends} == {StageStatus.SUCCESS}
+
+
+async def test_invalid_child_is_usage_error_without_leftovers(it: Homes) -> None:
+    with pytest.raises(UsageError, match=r"no\.dot"):
+        await it.end("no.dot")
+    wrong = Child(NAME, "good.dot", {"other": "1"})
+    with pytest.raises(UsageError, match="unknown input 'other'"):
+        async with it.runs.start(wrong, it.home.workspace):
+            pass
+    assert not it.runs.has(NAME)

@@ -25,6 +25,8 @@ from tests.workspaces.projects import (
     write,
 )
 
+pytestmark = pytest.mark.anyio
+
 T = TypeVar("T")
 Make = Callable[[Path], Awaitable[Workspace]]
 MakeTrees = Callable[[Path], Awaitable[Dimension]]
@@ -78,221 +80,187 @@ def run(scene: Coroutine[Any, Any, T]) -> T:
 
 
 @everybody
-def test_unchanged_folder_has_one_tree(make: Make, tmp_path: Path) -> None:
-    async def scene() -> None:
-        workspace = await make(tmp_path)
-        base, place = workspace.base, workspace.environment
-        first = await workspace.snapshot("one")
-        assert first == base.candidate
-        assert await workspace.snapshot("größe 🐍\n") == first
-        await workspace.restore(first, set_aside=tmp_path / "aside")
-        assert list(await workspace.changed(first, first)) == []
-        assert await workspace.patch(first, first) == ""
-        assert await workspace.diff(first, first, most=10) == b""
-        assert not (tmp_path / "aside").exists()
-        # Many may ask at the same time.
-        taken = await asyncio.gather(*(workspace.snapshot(str(number)) for number in range(5)))
-        assert set(taken) == {first}
-        assert workspace.base == base
-        assert workspace.environment is place
-
-    run(scene())
+async def test_unchanged_folder_has_one_tree(make: Make, tmp_path: Path) -> None:
+    workspace = await make(tmp_path)
+    base, place = workspace.base, workspace.environment
+    first = await workspace.snapshot("one")
+    assert first == base.candidate
+    assert await workspace.snapshot("größe 🐍\n") == first
+    await workspace.restore(first, set_aside=tmp_path / "aside")
+    assert list(await workspace.changed(first, first)) == []
+    assert await workspace.patch(first, first) == ""
+    assert await workspace.diff(first, first, most=10) == b""
+    assert not (tmp_path / "aside").exists()
+    # Many may ask at the same time.
+    taken = await asyncio.gather(*(workspace.snapshot(str(number)) for number in range(5)))
+    assert set(taken) == {first}
+    assert workspace.base == base
+    assert workspace.environment is place
 
 
 @everybody
-def test_a_tree_that_is_not_there_is_not_exported(make: Make, tmp_path: Path) -> None:
-    async def scene() -> None:
-        workspace = await make(tmp_path)
-        with pytest.raises(AttractorError):
-            await workspace.export("1" * 40, tmp_path / "copy")
-        assert not (tmp_path / "copy").exists() or not list((tmp_path / "copy").iterdir())
-
-    run(scene())
+async def test_a_tree_that_is_not_there_is_not_exported(make: Make, tmp_path: Path) -> None:
+    workspace = await make(tmp_path)
+    with pytest.raises(AttractorError):
+        await workspace.export("1" * 40, tmp_path / "copy")
+    assert not (tmp_path / "copy").exists() or not list((tmp_path / "copy").iterdir())
 
 
 @everybody
-def test_closing_is_harmless_when_repeated_and_takes_nothing_away(
+async def test_closing_is_harmless_when_repeated_and_takes_nothing_away(
     make: Make, tmp_path: Path
 ) -> None:
-    async def scene() -> None:
-        workspace = await make(tmp_path)
-        tree = await workspace.snapshot("one")
-        await workspace.close()
-        await workspace.close()
-        assert await workspace.snapshot("after") == tree
-        await workspace.close()
-
-    run(scene())
+    workspace = await make(tmp_path)
+    tree = await workspace.snapshot("one")
+    await workspace.close()
+    await workspace.close()
+    assert await workspace.snapshot("after") == tree
+    await workspace.close()
 
 
 @everybody
 @pytest.mark.parametrize("shared", [False, True])
-def test_a_dimension_begins_at_its_tree_and_ends_without_a_trace(
+async def test_a_dimension_begins_at_its_tree_and_ends_without_a_trace(
     make: Make, shared: bool, tmp_path: Path
 ) -> None:
-    async def scene() -> None:
-        workspace = await make(tmp_path)
-        tree = await workspace.snapshot("one")
-        fork = await workspace.fork("größe 🐍@1.1/a", tree, shared=shared)
-        inner = await fork.fork("inner", tree, shared=shared)
-        assert fork.base == inner.base == workspace.base
-        assert await fork.snapshot("two") == await inner.snapshot("three") == tree
-        assert list(await workspace.adopt([tree], base=tree)) == []
-        assert list(await workspace.adopt([], base=tree)) == []
-        for one in (inner, fork):
-            await one.close()
-        for name in ("inner", "größe 🐍@1.1/a", "größe 🐍@1.1/a", "nobody's"):
-            await workspace.discard(name)
-        assert await workspace.snapshot("after") == tree
-        await workspace.close()
-
-    run(scene())
+    workspace = await make(tmp_path)
+    tree = await workspace.snapshot("one")
+    fork = await workspace.fork("größe 🐍@1.1/a", tree, shared=shared)
+    inner = await fork.fork("inner", tree, shared=shared)
+    assert fork.base == inner.base == workspace.base
+    assert await fork.snapshot("two") == await inner.snapshot("three") == tree
+    assert list(await workspace.adopt([tree], base=tree)) == []
+    assert list(await workspace.adopt([], base=tree)) == []
+    for one in (inner, fork):
+        await one.close()
+    for name in ("inner", "größe 🐍@1.1/a", "größe 🐍@1.1/a", "nobody's"):
+        await workspace.discard(name)
+    assert await workspace.snapshot("after") == tree
+    await workspace.close()
 
 
 @pytest.mark.parametrize("make", [isolated, in_place, as_a_child, making_environments])
-def test_a_dimension_has_an_environment_of_its_own(make: Make, tmp_path: Path) -> None:
-    async def scene() -> None:
-        workspace = await make(tmp_path)
-        tree = await workspace.snapshot("one")
-        forks = [
-            workspace,
-            await workspace.fork("shared", tree, shared=True),
-            await workspace.fork("alone", tree),
-        ]
-        assert len({id(one.environment) for one in forks}) == 3
-        assert all(one.environment is one.environment for one in forks)
-
-    run(scene())
+async def test_a_dimension_has_an_environment_of_its_own(make: Make, tmp_path: Path) -> None:
+    workspace = await make(tmp_path)
+    tree = await workspace.snapshot("one")
+    forks = [
+        workspace,
+        await workspace.fork("shared", tree, shared=True),
+        await workspace.fork("alone", tree),
+    ]
+    assert len({id(one.environment) for one in forks}) == 3
+    assert all(one.environment is one.environment for one in forks)
 
 
 @keepers
-def test_dimension_is_reopened_unchanged(make: MakeTrees, tmp_path: Path) -> None:
-    async def scene() -> None:
-        workspace = await make(tmp_path)
-        base = workspace.base.candidate
-        fork = await workspace.fork("a", base)
-        write(fork.folder, FILES)
-        tree = await fork.snapshot("one")
-        await fork.close()
-        again = await workspace.fork("a", base)
-        assert await again.snapshot("two") == tree
-        await workspace.discard("a")
-        assert await (await workspace.fork("a", base)).snapshot("new") == base
-
-    run(scene())
+async def test_dimension_is_reopened_unchanged(make: MakeTrees, tmp_path: Path) -> None:
+    workspace = await make(tmp_path)
+    base = workspace.base.candidate
+    fork = await workspace.fork("a", base)
+    write(fork.folder, FILES)
+    tree = await fork.snapshot("one")
+    await fork.close()
+    again = await workspace.fork("a", base)
+    assert await again.snapshot("two") == tree
+    await workspace.discard("a")
+    assert await (await workspace.fork("a", base)).snapshot("new") == base
 
 
 @keepers
-def test_branches_are_put_together_unless_they_contradict(make: MakeTrees, tmp_path: Path) -> None:
-    async def scene() -> None:
-        workspace = await make(tmp_path)
-        base, trees = workspace.base.candidate, list[str]()
-        for number in range(3):
-            fork = await workspace.fork(str(number), base)
-            write(fork.folder, {f"new {number}": "", "both": "same"} | {"all": str(number)})
-            trees.append(await fork.snapshot("done"))
-            (fork.folder / "all").unlink()
-            trees.append(await fork.snapshot("undone"))
-        before = contents(workspace.folder)
-        assert list(await workspace.adopt(trees[::2], base=base)) == ["all"]
-        assert contents(workspace.folder) == before
-        assert list(await workspace.adopt(trees[1::2], base=base)) == []
-        made = {f"new {number}": b"" for number in range(3)} | {"both": b"same"}
-        assert contents(workspace.folder) == before | made
-        assert list(await workspace.adopt([base], base=trees[0])) == []
-        assert await workspace.snapshot("back") == base
-
-    run(scene())
-
-
-@keepers
-def test_a_tree_comes_back_whatever_happened_since(make: MakeTrees, tmp_path: Path) -> None:
-    async def scene() -> None:
-        workspace = await make(tmp_path)
-        write(workspace.folder, FILES)
-        tree, before = await workspace.snapshot("one"), contents(workspace.folder)
-        assert tree != workspace.base.candidate
-        (workspace.folder / "todo.py").unlink()
-        write(workspace.folder, {"empty": "no more", "a/new": "new"})
-        other = await workspace.snapshot("two")
-        assert sorted(await workspace.changed(tree, other)) == ["a/new", "empty", "todo.py"]
-        assert sorted(await workspace.changed(other, tree)) == ["a/new", "empty", "todo.py"]
-        assert "\n+no more\n" in await workspace.patch(tree, other)
-        assert "\n-no more\n" in await workspace.patch(other, tree)
-        assert "[cut here" in await workspace.patch(tree, other, most=10)
-        for binary in (True, False):
-            diff = await workspace.diff(tree, other, most=1 << 20, binary=binary)
-            assert b"\n+no more" in diff
-            assert await workspace.diff(tree, other, most=10, binary=binary) == diff[:10]
-        await workspace.restore(tree)
-        assert contents(workspace.folder) == before
-        assert await workspace.snapshot("again") == tree
-
-    run(scene())
-
-
-@keepers
-def test_restore_sets_removed_files_aside(make: MakeTrees, tmp_path: Path) -> None:
-    async def scene() -> None:
-        workspace = await make(tmp_path)
-        write(workspace.folder, {"half.txt": "half an edit\n"})
-        await workspace.restore(workspace.base.candidate, set_aside=tmp_path / "aside" / "deep")
-        left = "".join(one.read_text() for one in (tmp_path / "aside" / "deep").iterdir())
-        assert "+half an edit" in left
-        assert "half.txt" not in contents(workspace.folder)
-
-    run(scene())
-
-
-@keepers
-def test_an_export_is_the_tree_as_it_was_and_leaves_the_folder(
+async def test_branches_are_put_together_unless_they_contradict(
     make: MakeTrees, tmp_path: Path
 ) -> None:
-    async def scene() -> None:
-        workspace = await make(tmp_path)
-        write(workspace.folder, FILES)
-        tree, before = await workspace.snapshot("one"), contents(workspace.folder)
-        write(workspace.folder, {"empty": "changed since"})
-        untouched = everything(workspace.folder)
-        await workspace.export(tree, tmp_path / "out" / "copy")
-        assert contents(tmp_path / "out" / "copy") == before
-        assert everything(workspace.folder) == untouched
-
-    run(scene())
+    workspace = await make(tmp_path)
+    base, trees = workspace.base.candidate, list[str]()
+    for number in range(3):
+        fork = await workspace.fork(str(number), base)
+        write(fork.folder, {f"new {number}": "", "both": "same"} | {"all": str(number)})
+        trees.append(await fork.snapshot("done"))
+        (fork.folder / "all").unlink()
+        trees.append(await fork.snapshot("undone"))
+    before = contents(workspace.folder)
+    assert list(await workspace.adopt(trees[::2], base=base)) == ["all"]
+    assert contents(workspace.folder) == before
+    assert list(await workspace.adopt(trees[1::2], base=base)) == []
+    made = {f"new {number}": b"" for number in range(3)} | {"both": b"same"}
+    assert contents(workspace.folder) == before | made
+    assert list(await workspace.adopt([base], base=trees[0])) == []
+    assert await workspace.snapshot("back") == base
 
 
 @keepers
-def test_a_tree_that_is_not_there_changes_nothing(make: MakeTrees, tmp_path: Path) -> None:
-    async def scene() -> None:
-        workspace = await make(tmp_path)
-        write(workspace.folder, FILES)
-        before = contents(workspace.folder)
-        with pytest.raises(AttractorError):
-            await workspace.restore("1" * 40)
-        with pytest.raises(AttractorError):
-            await workspace.changed("1" * 40, workspace.base.candidate)
-        assert contents(workspace.folder) == before
+async def test_a_tree_comes_back_whatever_happened_since(make: MakeTrees, tmp_path: Path) -> None:
+    workspace = await make(tmp_path)
+    write(workspace.folder, FILES)
+    tree, before = await workspace.snapshot("one"), contents(workspace.folder)
+    assert tree != workspace.base.candidate
+    (workspace.folder / "todo.py").unlink()
+    write(workspace.folder, {"empty": "no more", "a/new": "new"})
+    other = await workspace.snapshot("two")
+    assert sorted(await workspace.changed(tree, other)) == ["a/new", "empty", "todo.py"]
+    assert sorted(await workspace.changed(other, tree)) == ["a/new", "empty", "todo.py"]
+    assert "\n+no more\n" in await workspace.patch(tree, other)
+    assert "\n-no more\n" in await workspace.patch(other, tree)
+    assert "[cut here" in await workspace.patch(tree, other, most=10)
+    for binary in (True, False):
+        diff = await workspace.diff(tree, other, most=1 << 20, binary=binary)
+        assert b"\n+no more" in diff
+        assert await workspace.diff(tree, other, most=10, binary=binary) == diff[:10]
+    await workspace.restore(tree)
+    assert contents(workspace.folder) == before
+    assert await workspace.snapshot("again") == tree
 
-    run(scene())
+
+@keepers
+async def test_restore_sets_removed_files_aside(make: MakeTrees, tmp_path: Path) -> None:
+    workspace = await make(tmp_path)
+    write(workspace.folder, {"half.txt": "half an edit\n"})
+    await workspace.restore(workspace.base.candidate, set_aside=tmp_path / "aside" / "deep")
+    left = "".join(one.read_text() for one in (tmp_path / "aside" / "deep").iterdir())
+    assert "+half an edit" in left
+    assert "half.txt" not in contents(workspace.folder)
 
 
-def test_where_there_is_no_environment_one_can_begin_and_end_but_do_nothing() -> None:
-    async def scene() -> None:
-        place = NoEnvironment()
-        await place.cleanup()
-        await place.initialize()
-        assert place.promises() == Promises()
-        for doing in (
-            place.read_file("x"),
-            place.write_file("x", "text"),
-            place.file_exists("x"),
-            place.exec_command("true", timeout_ms=1),
-            place.start_service("true"),
-        ):
-            with pytest.raises(AttractorError) as caught:
-                await doing
-            assert caught.value.hint
-        await place.cleanup()
-        await place.cleanup()
+@keepers
+async def test_an_export_is_the_tree_as_it_was_and_leaves_the_folder(
+    make: MakeTrees, tmp_path: Path
+) -> None:
+    workspace = await make(tmp_path)
+    write(workspace.folder, FILES)
+    tree, before = await workspace.snapshot("one"), contents(workspace.folder)
+    write(workspace.folder, {"empty": "changed since"})
+    untouched = everything(workspace.folder)
+    await workspace.export(tree, tmp_path / "out" / "copy")
+    assert contents(tmp_path / "out" / "copy") == before
+    assert everything(workspace.folder) == untouched
 
-    run(scene())
+
+@keepers
+async def test_a_tree_that_is_not_there_changes_nothing(make: MakeTrees, tmp_path: Path) -> None:
+    workspace = await make(tmp_path)
+    write(workspace.folder, FILES)
+    before = contents(workspace.folder)
+    with pytest.raises(AttractorError):
+        await workspace.restore("1" * 40)
+    with pytest.raises(AttractorError):
+        await workspace.changed("1" * 40, workspace.base.candidate)
+    assert contents(workspace.folder) == before
+
+
+async def test_where_there_is_no_environment_one_can_begin_and_end_but_do_nothing() -> None:
+    place = NoEnvironment()
+    await place.cleanup()
+    await place.initialize()
+    assert place.promises() == Promises()
+    for doing in (
+        place.read_file("x"),
+        place.write_file("x", "text"),
+        place.file_exists("x"),
+        place.exec_command("true", timeout_ms=1),
+        place.start_service("true"),
+    ):
+        with pytest.raises(AttractorError) as caught:
+            await doing
+        assert caught.value.hint
+    await place.cleanup()
+    await place.cleanup()

@@ -19,6 +19,8 @@ from attractor.engine.questions.question import (
 )
 from attractor.engine.seams import Parked
 
+pytestmark = pytest.mark.anyio
+
 YES, NO = Option("Y", "Yes"), Option("N", "No")
 QUESTION = Question("gate@1.1", "Go?", QuestionKind.MULTIPLE_CHOICE, (YES, NO), "gate")
 LEFT = Answer(AnswerKind.GIVEN, "N", "ann")
@@ -108,17 +110,13 @@ def test_question_without_answer_is_asked_and_recorded() -> None:
     assert (person.told, person.overheard) == ([], [])
 
 
-def test_answer_from_elsewhere_ends_asking() -> None:
+async def test_answer_from_elsewhere_ends_asking() -> None:
     person, board = Person(), Board()
-
-    async def scene() -> Answer:
-        asking = asyncio.create_task(AnsweredFirst(person, board).ask(QUESTION))
-        while not person.asked:
-            await asyncio.sleep(0)
-        board.answers[QUESTION.id] = LEFT
-        return await asyncio.wait_for(asking, 20)
-
-    answer = asyncio.run(scene())
+    asking = asyncio.create_task(AnsweredFirst(person, board).ask(QUESTION))
+    while not person.asked:
+        await asyncio.sleep(0)
+    board.answers[QUESTION.id] = LEFT
+    answer = await asyncio.wait_for(asking, 20)
     assert (answer.value, answer.by) == ("N", "ann")
     assert person.is_left
     assert person.told == ["ann answered: N"]
@@ -139,7 +137,7 @@ def test_first_of_two_answers_counts_and_other_is_reported() -> None:
     assert person.told == ["ann answered: N; 'yes' came too late and is ignored"]
 
 
-def test_answer_at_cancellation_is_recorded() -> None:
+async def test_answer_at_cancellation_is_recorded() -> None:
     board = Board()
 
     class Late(Person):
@@ -150,14 +148,11 @@ def test_answer_at_cancellation_is_recorded() -> None:
                 return Answer(AnswerKind.GIVEN, "Y", "ada")
             raise AssertionError
 
-    async def scene() -> None:
-        asking = asyncio.create_task(AnsweredFirst(Late(), board).ask(QUESTION))
-        await asyncio.sleep(0.01)
-        asking.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await asking
-
-    asyncio.run(asyncio.wait_for(scene(), 20))
+    asking = asyncio.create_task(AnsweredFirst(Late(), board).ask(QUESTION))
+    await asyncio.sleep(0.01)
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
     assert board.answers[QUESTION.id].value == "Y"
 
 

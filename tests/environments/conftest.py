@@ -1,5 +1,6 @@
 """The environments that a contract must hold for."""
 
+from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
@@ -44,3 +45,19 @@ def environment(request: pytest.FixtureRequest, workspace: Path) -> ExecutionEnv
 def machine(request: pytest.FixtureRequest, workspace: Path) -> ExecutionEnvironment:
     """An environment with files and commands."""
     return _make(request.param, workspace, request)
+
+
+@pytest.fixture
+async def env(environment: ExecutionEnvironment) -> AsyncGenerator[ExecutionEnvironment]:
+    """An environment with files, between its first call and its last."""
+    await environment.initialize()
+    yield environment
+    await environment.cleanup()
+
+
+@pytest.fixture
+async def shell(machine: ExecutionEnvironment) -> AsyncGenerator[ExecutionEnvironment]:
+    """An environment with files and commands, between its first call and its last."""
+    await machine.initialize()
+    yield machine
+    await machine.cleanup()

@@ -15,7 +15,8 @@ from attractor.environments.confined_paths import ConfinedFolder, FileIdentity, 
 from attractor.environments.environment import ExecutionEnvironment, GrepOptions
 from attractor.environments.errors import FileMissing, FileUnusable, NotText, PathOutside
 from tests.counts import count
-from tests.environments.places import use
+
+pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
@@ -53,39 +54,33 @@ def planted(request: pytest.FixtureRequest, workspace: Path, outside: Path) -> s
     return path
 
 
-def test_file_tools_do_not_follow_links_outside(
-    machine: ExecutionEnvironment, planted: str
+async def test_file_tools_do_not_follow_links_outside(
+    shell: ExecutionEnvironment, planted: str
 ) -> None:
-    async def work(env: ExecutionEnvironment) -> None:
-        for doing in (
-            env.read_file(planted),
-            env.write_file(planted, "planted"),
-            env.file_exists(planted),
-            env.list_directory(planted),
-            env.glob("*", planted),
-            env.grep("hidden", planted, GrepOptions()),
-            env.exec_command("true", timeout_ms=1000, working_dir=planted),
-            env.write_file(f"{planted}/new/file", "planted"),
-        ):
-            with pytest.raises(PathOutside, match="through a link") as caught:
-                await doing
-            assert "outside/" not in caught.value.message
-        assert await env.grep("hidden", ".", GrepOptions()) == ""
-
-    use(machine, work)
+    for doing in (
+        shell.read_file(planted),
+        shell.write_file(planted, "planted"),
+        shell.file_exists(planted),
+        shell.list_directory(planted),
+        shell.glob("*", planted),
+        shell.grep("hidden", planted, GrepOptions()),
+        shell.exec_command("true", timeout_ms=1000, working_dir=planted),
+        shell.write_file(f"{planted}/new/file", "planted"),
+    ):
+        with pytest.raises(PathOutside, match="through a link") as caught:
+            await doing
+        assert "outside/" not in caught.value.message
+    assert await shell.grep("hidden", ".", GrepOptions()) == ""
 
 
-def test_nothing_outside_was_made_changed_or_removed(
-    machine: ExecutionEnvironment, planted: str, outside: Path
+async def test_nothing_outside_was_made_changed_or_removed(
+    shell: ExecutionEnvironment, planted: str, outside: Path
 ) -> None:
-    async def work(env: ExecutionEnvironment) -> None:
-        with suppress(FileUnusable):
-            await env.delete_file(planted)
-        with suppress(FileUnusable):
-            await env.write_file(planted, "planted")
-        assert await env.grep("hidden", ".", GrepOptions()) == ""
-
-    use(machine, work)
+    with suppress(FileUnusable):
+        await shell.delete_file(planted)
+    with suppress(FileUnusable):
+        await shell.write_file(planted, "planted")
+    assert await shell.grep("hidden", ".", GrepOptions()) == ""
     assert sorted(file.name for file in outside.iterdir()) == ["deep", "secret"]
     assert (outside / "secret").read_text() == "hidden"
 

@@ -11,7 +11,9 @@ from attractor.base.process_output import OutputChunk
 from attractor.base.processes import ExecResult
 from attractor.environments.environment import DirEntry, ExecutionEnvironment, GrepOptions, Service
 from attractor.environments.errors import FileMissing, FileUnusable, InvalidPattern, PathOutside
-from tests.environments.places import FAR_MS, run, use
+from tests.environments.places import FAR_MS, run
+
+pytestmark = pytest.mark.anyio
 
 # A dead process keeps its number until its parent looks, which takes some their time.
 LIVES = "grep -qs '^State:.[RSDT]' /proc/{}/status"
@@ -29,13 +31,10 @@ server.serve_forever()
 @pytest.mark.parametrize(
     "text", ["", "one\ntwo", "one\r\ntwo\r\n", "\ufeffgrüße 🐍\n", "a\x0bb\x85c\u2028d\n"]
 )
-def test_a_file_is_read_as_it_was_written(environment: ExecutionEnvironment, text: str) -> None:
-    async def work(env: ExecutionEnvironment) -> str:
-        await env.write_file("a/b/c.txt", "before")
-        await env.write_file("a/b/c.txt", text)
-        return await env.read_file("a/b/c.txt")
-
-    assert use(environment, work) == text
+async def test_a_file_is_read_as_it_was_written(env: ExecutionEnvironment, text: str) -> None:
+    await env.write_file("a/b/c.txt", "before")
+    await env.write_file("a/b/c.txt", text)
+    assert await env.read_file("a/b/c.txt") == text
 
 
 @pytest.mark.parametrize(
@@ -49,179 +48,153 @@ def test_a_file_is_read_as_it_was_written(environment: ExecutionEnvironment, tex
         (1, 0, ""),
     ],
 )
-def test_lines_are_counted_from_one(
-    environment: ExecutionEnvironment, offset: int | None, limit: int | None, lines: str
+async def test_lines_are_counted_from_one(
+    env: ExecutionEnvironment, offset: int | None, limit: int | None, lines: str
 ) -> None:
-    async def work(env: ExecutionEnvironment) -> str:
-        await env.write_file("x", "1\n2\n3")
-        return await env.read_file("x", offset=offset, limit=limit)
-
-    assert use(environment, work) == lines
+    await env.write_file("x", "1\n2\n3")
+    assert await env.read_file("x", offset=offset, limit=limit) == lines
 
 
-def test_line_zero_is_rejected(environment: ExecutionEnvironment) -> None:
-    async def work(env: ExecutionEnvironment) -> None:
-        await env.write_file("x", "1\n")
-        with pytest.raises(UsageError, match="invalid line 0"):
-            await env.read_file("x", offset=0)
-
-    use(environment, work)
+async def test_line_zero_is_rejected(env: ExecutionEnvironment) -> None:
+    await env.write_file("x", "1\n")
+    with pytest.raises(UsageError, match="invalid line 0"):
+        await env.read_file("x", offset=0)
 
 
-def test_absolute_paths_of_the_working_folder_are_understood(
-    environment: ExecutionEnvironment,
+async def test_absolute_paths_of_the_working_folder_are_understood(
+    env: ExecutionEnvironment,
 ) -> None:
-    async def work(env: ExecutionEnvironment) -> list[str]:
-        folder = env.working_directory()
-        await env.write_file(f"{folder}/x/y", "text")
-        names = [f"{folder}/x/y", "/workspace/x/y", "./x//y", "x/./y"]
-        assert await env.glob(f"{folder}/x/*") == ["x/y"]
-        return [await env.read_file(name) for name in names]
-
-    assert set(use(environment, work)) == {"text"}
+    folder = env.working_directory()
+    await env.write_file(f"{folder}/x/y", "text")
+    names = [f"{folder}/x/y", "/workspace/x/y", "./x//y", "x/./y"]
+    assert await env.glob(f"{folder}/x/*") == ["x/y"]
+    assert {await env.read_file(name) for name in names} == {"text"}
 
 
 @pytest.mark.parametrize("path", ["../x", "a/../../x", "a/../x", "/etc/passwd", "/workspaces/x"])
-def test_paths_outside_are_refused_by_every_file_tool(
-    environment: ExecutionEnvironment, path: str
+async def test_paths_outside_are_refused_by_every_file_tool(
+    env: ExecutionEnvironment, path: str
 ) -> None:
-    async def work(env: ExecutionEnvironment) -> None:
-        await env.write_file("a/x", "text")
-        for doing in (
-            env.read_file(path),
-            env.write_file(path, "text"),
-            env.delete_file(path),
-            env.file_exists(path),
-            env.list_directory(path),
-            env.glob("*", path),
-            env.grep("x", path, GrepOptions()),
-        ):
-            with pytest.raises(PathOutside) as caught:
-                await doing
-            assert caught.value.hint
-
-    use(environment, work)
+    await env.write_file("a/x", "text")
+    for doing in (
+        env.read_file(path),
+        env.write_file(path, "text"),
+        env.delete_file(path),
+        env.file_exists(path),
+        env.list_directory(path),
+        env.glob("*", path),
+        env.grep("x", path, GrepOptions()),
+    ):
+        with pytest.raises(PathOutside) as caught:
+            await doing
+        assert caught.value.hint
 
 
-def test_missing_files_are_reported(environment: ExecutionEnvironment) -> None:
-    async def work(env: ExecutionEnvironment) -> None:
-        for doing in (
-            env.read_file("no/such"),
-            env.delete_file("no/such"),
-            env.list_directory("no/such"),
-            env.glob("*", "no/such"),
-            env.grep("x", "no/such", GrepOptions()),
-        ):
-            with pytest.raises(FileMissing, match="no/such"):
-                await doing
-
-    use(environment, work)
+async def test_missing_files_are_reported(env: ExecutionEnvironment) -> None:
+    for doing in (
+        env.read_file("no/such"),
+        env.delete_file("no/such"),
+        env.list_directory("no/such"),
+        env.glob("*", "no/such"),
+        env.grep("x", "no/such", GrepOptions()),
+    ):
+        with pytest.raises(FileMissing, match="no/such"):
+            await doing
 
 
-def test_files_and_folders_are_not_mixed_up(environment: ExecutionEnvironment) -> None:
-    async def work(env: ExecutionEnvironment) -> None:
-        await env.write_file("folder/file", "text")
-        for doing in (
-            env.read_file("folder"),
-            env.write_file("folder", "text"),
-            env.delete_file("folder"),
-            env.write_file(".", "text"),
-            env.write_file("folder/file/below", "text"),
-            env.list_directory("folder/file"),
-        ):
-            with pytest.raises(FileUnusable):
-                await doing
-        assert await env.read_file("folder/file") == "text"
-
-    use(environment, work)
+async def test_files_and_folders_are_not_mixed_up(env: ExecutionEnvironment) -> None:
+    await env.write_file("folder/file", "text")
+    for doing in (
+        env.read_file("folder"),
+        env.write_file("folder", "text"),
+        env.delete_file("folder"),
+        env.write_file(".", "text"),
+        env.write_file("folder/file/below", "text"),
+        env.list_directory("folder/file"),
+    ):
+        with pytest.raises(FileUnusable):
+            await doing
+    assert await env.read_file("folder/file") == "text"
 
 
-def test_deleting_a_file_keeps_its_folder(
-    environment: ExecutionEnvironment,
+async def test_deleting_a_file_keeps_its_folder(
+    env: ExecutionEnvironment,
 ) -> None:
-    async def work(env: ExecutionEnvironment) -> list[bool]:
-        await env.write_file("a/x", "text")
-        await env.write_file("a/y", "text")
-        await env.delete_file("a/x")
-        return [await env.file_exists(name) for name in ("a/x", "a/y", "a", ".", "a/y/z", "b")]
+    await env.write_file("a/x", "text")
+    await env.write_file("a/y", "text")
+    await env.delete_file("a/x")
+    assert [await env.file_exists(name) for name in ("a/x", "a/y", "a", ".", "a/y/z", "b")] == [
+        False,
+        True,
+        True,
+        True,
+        False,
+        False,
+    ]
 
-    assert use(environment, work) == [False, True, True, True, False, False]
 
-
-def test_surrogate_is_rejected_and_the_old_file_kept(
-    environment: ExecutionEnvironment,
+async def test_surrogate_is_rejected_and_the_old_file_kept(
+    env: ExecutionEnvironment,
 ) -> None:
-    async def work(env: ExecutionEnvironment) -> str:
-        await env.write_file("x", "old")
-        with pytest.raises(FileUnusable, match="surrogate"):
-            await env.write_file("x", "new \ud800")
-        return await env.read_file("x")
-
-    assert use(environment, work) == "old"
+    await env.write_file("x", "old")
+    with pytest.raises(FileUnusable, match="surrogate"):
+        await env.write_file("x", "new \ud800")
+    assert await env.read_file("x") == "old"
 
 
-def test_a_folder_is_listed_sorted_and_as_deep_as_asked(environment: ExecutionEnvironment) -> None:
-    async def work(env: ExecutionEnvironment) -> None:
-        for name in ("b/c/d", "a", "b/a", ".hidden"):
-            await env.write_file(name, "four")
-        flat = [
-            DirEntry(".hidden", False, 4),
-            DirEntry("a", False, 4),
-            DirEntry("b", True, None),
-        ]
-        assert list(await env.list_directory(".")) == flat
-        names = [entry.name for entry in await env.list_directory(".", depth=2)]
-        assert names == [".hidden", "a", "b", "b/a", "b/c"]
-        assert [entry.name for entry in await env.list_directory("b", depth=9)] == ["a", "c", "c/d"]
-        with pytest.raises(UsageError):
-            await env.list_directory(".", depth=0)
-
-    use(environment, work)
+async def test_a_folder_is_listed_sorted_and_as_deep_as_asked(env: ExecutionEnvironment) -> None:
+    for name in ("b/c/d", "a", "b/a", ".hidden"):
+        await env.write_file(name, "four")
+    flat = [
+        DirEntry(".hidden", False, 4),
+        DirEntry("a", False, 4),
+        DirEntry("b", True, None),
+    ]
+    assert list(await env.list_directory(".")) == flat
+    names = [entry.name for entry in await env.list_directory(".", depth=2)]
+    assert names == [".hidden", "a", "b", "b/a", "b/c"]
+    assert [entry.name for entry in await env.list_directory("b", depth=9)] == ["a", "c", "c/d"]
+    with pytest.raises(UsageError):
+        await env.list_directory(".", depth=0)
 
 
-def test_glob_sorts_by_newest_file(environment: ExecutionEnvironment) -> None:
-    async def work(env: ExecutionEnvironment) -> None:
-        for name in ("a.py", "src/b.py", "src/deep/c.py", "src/deep/d.txt", ".git/e.py"):
-            await env.write_file(name, "text")
-        assert set(await env.glob("**/*.py")) >= {"a.py", "src/b.py", "src/deep/c.py"}
-        assert list(await env.glob("*.py")) == ["a.py"]
-        assert set(await env.glob("src/**")) == {"src/b.py", "src/deep/c.py", "src/deep/d.txt"}
-        assert list(await env.glob("*/?.txt", "src")) == ["src/deep/d.txt"]
-        assert list(await env.glob("no such")) == []
-        for newest in ("a.py", "src/b.py", "a.py"):
-            # A clock of files is coarse: written again until it shows.
-            for _ in range(1000):
-                await env.write_file(newest, "again")
-                if (await env.glob("**/*.py"))[0] == newest:
-                    break
-            else:
-                pytest.fail(f"{newest} does not come first")
-
-    use(environment, work)
+async def test_glob_sorts_by_newest_file(env: ExecutionEnvironment) -> None:
+    for name in ("a.py", "src/b.py", "src/deep/c.py", "src/deep/d.txt", ".git/e.py"):
+        await env.write_file(name, "text")
+    assert set(await env.glob("**/*.py")) >= {"a.py", "src/b.py", "src/deep/c.py"}
+    assert list(await env.glob("*.py")) == ["a.py"]
+    assert set(await env.glob("src/**")) == {"src/b.py", "src/deep/c.py", "src/deep/d.txt"}
+    assert list(await env.glob("*/?.txt", "src")) == ["src/deep/d.txt"]
+    assert list(await env.glob("no such")) == []
+    for newest in ("a.py", "src/b.py", "a.py"):
+        # A clock of files is coarse: written again until it shows.
+        for _ in range(1000):
+            await env.write_file(newest, "again")
+            if (await env.glob("**/*.py"))[0] == newest:
+                break
+        else:
+            pytest.fail(f"{newest} does not come first")
 
 
-def test_grep_finds_matching_lines(environment: ExecutionEnvironment) -> None:
-    async def work(env: ExecutionEnvironment) -> None:
-        await env.write_file("src/a.py", "one\nTwo three\n")
-        await env.write_file("b.txt", "two\ntwo\n")
+async def test_grep_finds_matching_lines(env: ExecutionEnvironment) -> None:
+    await env.write_file("src/a.py", "one\nTwo three\n")
+    await env.write_file("b.txt", "two\ntwo\n")
 
-        async def grep(pattern: str, path: str, options: GrepOptions | None = None) -> list[str]:
-            found = await env.grep(pattern, path, options or GrepOptions())
-            return found.splitlines()
+    async def grep(pattern: str, path: str, options: GrepOptions | None = None) -> list[str]:
+        found = await env.grep(pattern, path, options or GrepOptions())
+        return found.splitlines()
 
-        assert await grep("[tT]wo", ".") == ["b.txt:1:two", "b.txt:2:two", "src/a.py:2:Two three"]
-        assert await grep("TWO", "src", GrepOptions(ignore_case=True)) == ["src/a.py:2:Two three"]
-        assert await grep("two", "src") == []
-        assert await grep("o", ".", GrepOptions(glob="*.py")) == [
-            "src/a.py:1:one",
-            "src/a.py:2:Two three",
-        ]
-        assert await grep("two", "b.txt", GrepOptions(max_results=1)) == ["b.txt:1:two"]
-        assert await grep("^-{0}two$", "b.txt") == ["b.txt:1:two", "b.txt:2:two"]
-        with pytest.raises(InvalidPattern, match="not a regular expression"):
-            await grep("(", ".")
-
-    use(environment, work)
+    assert await grep("[tT]wo", ".") == ["b.txt:1:two", "b.txt:2:two", "src/a.py:2:Two three"]
+    assert await grep("TWO", "src", GrepOptions(ignore_case=True)) == ["src/a.py:2:Two three"]
+    assert await grep("two", "src") == []
+    assert await grep("o", ".", GrepOptions(glob="*.py")) == [
+        "src/a.py:1:one",
+        "src/a.py:2:Two three",
+    ]
+    assert await grep("two", "b.txt", GrepOptions(max_results=1)) == ["b.txt:1:two"]
+    assert await grep("^-{0}two$", "b.txt") == ["b.txt:1:two", "b.txt:2:two"]
+    with pytest.raises(InvalidPattern, match="not a regular expression"):
+        await grep("(", ".")
 
 
 def test_command_result_has_streams_and_exit_status(
@@ -236,47 +209,41 @@ def test_command_result_has_streams_and_exit_status(
     assert unread.stdout == "no input\n"
 
 
-def test_command_runs_with_given_folder_and_variables(
-    machine: ExecutionEnvironment,
+async def test_command_runs_with_given_folder_and_variables(
+    shell: ExecutionEnvironment,
 ) -> None:
-    async def work(env: ExecutionEnvironment) -> None:
-        await env.write_file("a folder/x", "text")
-        at_home = await env.exec_command("pwd", timeout_ms=FAR_MS)
-        assert at_home.stdout.strip() == env.working_directory()
-        below = await env.exec_command(
-            'cat x; echo "$GREETING"',
-            timeout_ms=FAR_MS,
-            working_dir="/workspace/a folder",
-            env_vars={"GREETING": "hello $HOME"},
-        )
-        assert below.stdout == "texthello $HOME\n"
-        for missing in ("..", "no such", "a folder/x"):
-            with pytest.raises(FileUnusable):
-                await env.exec_command("true", timeout_ms=FAR_MS, working_dir=missing)
-
-    use(machine, work)
+    await shell.write_file("a folder/x", "text")
+    at_home = await shell.exec_command("pwd", timeout_ms=FAR_MS)
+    assert at_home.stdout.strip() == shell.working_directory()
+    below = await shell.exec_command(
+        'cat x; echo "$GREETING"',
+        timeout_ms=FAR_MS,
+        working_dir="/workspace/a folder",
+        env_vars={"GREETING": "hello $HOME"},
+    )
+    assert below.stdout == "texthello $HOME\n"
+    for missing in ("..", "no such", "a folder/x"):
+        with pytest.raises(FileUnusable):
+            await shell.exec_command("true", timeout_ms=FAR_MS, working_dir=missing)
 
 
-def test_command_reads_stdin(machine: ExecutionEnvironment) -> None:
+async def test_command_reads_stdin(shell: ExecutionEnvironment) -> None:
     handed = bytes(range(256)) * 8000
 
-    async def work(env: ExecutionEnvironment) -> None:
-        async def hand(command: str) -> ExecResult:
-            return await env.exec_command(command, timeout_ms=FAR_MS, stdin=handed)
+    async def hand(command: str) -> ExecResult:
+        return await shell.exec_command(command, timeout_ms=FAR_MS, stdin=handed)
 
-        assert (await hand("wc -c")).stdout.strip() == str(len(handed))
-        assert (await hand("cmp - <(cat /dev/stdin) | head -1; true")).exit_code == 0
-        unread = await hand("echo I do not look")
-        assert (unread.stdout, unread.exit_code) == ("I do not look\n", 0)
-        await env.write_file("x", "")
-        copied = await hand("cat > x; cksum < x")
-        expected = await env.exec_command("cksum < x", timeout_ms=FAR_MS)
-        assert copied.stdout == expected.stdout
-
-    use(machine, work)
+    assert (await hand("wc -c")).stdout.strip() == str(len(handed))
+    assert (await hand("cmp - <(cat /dev/stdin) | head -1; true")).exit_code == 0
+    unread = await hand("echo I do not look")
+    assert (unread.stdout, unread.exit_code) == ("I do not look\n", 0)
+    await shell.write_file("x", "")
+    copied = await hand("cat > x; cksum < x")
+    expected = await shell.exec_command("cksum < x", timeout_ms=FAR_MS)
+    assert copied.stdout == expected.stdout
 
 
-def test_output_is_passed_on_while_the_command_runs(machine: ExecutionEnvironment) -> None:
+async def test_output_is_passed_on_while_the_command_runs(shell: ExecutionEnvironment) -> None:
     heard: list[OutputChunk] = []
     came = asyncio.Event()
 
@@ -284,22 +251,19 @@ def test_output_is_passed_on_while_the_command_runs(machine: ExecutionEnvironmen
         heard.append(chunk)
         came.set()
 
-    async def work(env: ExecutionEnvironment) -> None:
-        command = "printf 'grü'; echo ße; echo err >&2; until [ -e go ]; do sleep 0.01; done"
-        running = asyncio.create_task(
-            env.exec_command(f"{command}; echo last", timeout_ms=FAR_MS, on_output=hear)
-        )
-        while "err" not in "".join(one.text for one in heard):
-            await came.wait()
-            came.clear()
-        assert not running.done()
-        await env.write_file("go", "")
-        result = await running
-        for stream, whole in (("stdout", result.stdout), ("stderr", result.stderr)):
-            assert "".join(one.text for one in heard if one.stream == stream) == whole
-        assert result.stdout == "grüße\nlast\n"
-
-    use(machine, work)
+    command = "printf 'grü'; echo ße; echo err >&2; until [ -e go ]; do sleep 0.01; done"
+    running = asyncio.create_task(
+        shell.exec_command(f"{command}; echo last", timeout_ms=FAR_MS, on_output=hear)
+    )
+    while "err" not in "".join(one.text for one in heard):
+        await came.wait()
+        came.clear()
+    assert not running.done()
+    await shell.write_file("go", "")
+    result = await running
+    for stream, whole in (("stdout", result.stdout), ("stderr", result.stderr)):
+        assert "".join(one.text for one in heard if one.stream == stream) == whole
+    assert result.stdout == "grüße\nlast\n"
 
 
 def test_no_key_reaches_a_command(machine: ExecutionEnvironment) -> None:
@@ -308,19 +272,16 @@ def test_no_key_reaches_a_command(machine: ExecutionEnvironment) -> None:
     assert "never-to-be-seen" not in result.stdout
 
 
-def test_timeout_kills_a_command_with_its_children(
-    machine: ExecutionEnvironment,
+async def test_timeout_kills_a_command_with_its_children(
+    shell: ExecutionEnvironment,
 ) -> None:
-    async def work(env: ExecutionEnvironment) -> None:
-        command = "sleep 1000 & echo $!; trap 'echo asked; exit 3' TERM; wait"
-        result = await env.exec_command(command, timeout_ms=300)
-        child = result.stdout.split()[0]
-        assert result.timed_out
-        assert (result.stdout.split()[1], result.exit_code) == ("asked", 3)
-        left = await env.exec_command(LIVES.format(child), timeout_ms=FAR_MS)
-        assert left.exit_code != 0
-
-    use(machine, work)
+    command = "sleep 1000 & echo $!; trap 'echo asked; exit 3' TERM; wait"
+    result = await shell.exec_command(command, timeout_ms=300)
+    child = result.stdout.split()[0]
+    assert result.timed_out
+    assert (result.stdout.split()[1], result.exit_code) == ("asked", 3)
+    left = await shell.exec_command(LIVES.format(child), timeout_ms=FAR_MS)
+    assert left.exit_code != 0
 
 
 def test_background_processes_end_with_their_command(machine: ExecutionEnvironment) -> None:
@@ -348,32 +309,26 @@ def test_long_output_keeps_start_and_end(machine: ExecutionEnvironment) -> None:
     assert result.stdout_omitted == 3_000_000 + len("first\nlast\n") - 2000
 
 
-def test_a_cancelled_command_is_ended(machine: ExecutionEnvironment) -> None:
-    async def work(env: ExecutionEnvironment) -> None:
-        doing = asyncio.create_task(
-            env.exec_command("echo $$ >leader; exec sleep 1000", timeout_ms=FAR_MS)
-        )
-        async with asyncio.timeout(30):
-            while not await env.file_exists("leader") or not await env.read_file("leader"):
-                await asyncio.sleep(0.01)
-        doing.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await doing
-        left = await env.exec_command(LIVES.format("$(cat leader)"), timeout_ms=FAR_MS)
-        assert left.exit_code != 0
-
-    use(machine, work)
+async def test_a_cancelled_command_is_ended(shell: ExecutionEnvironment) -> None:
+    doing = asyncio.create_task(
+        shell.exec_command("echo $$ >leader; exec sleep 1000", timeout_ms=FAR_MS)
+    )
+    async with asyncio.timeout(30):
+        while not await shell.file_exists("leader") or not await shell.read_file("leader"):
+            await asyncio.sleep(0.01)
+    doing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await doing
+    left = await shell.exec_command(LIVES.format("$(cat leader)"), timeout_ms=FAR_MS)
+    assert left.exit_code != 0
 
 
-def test_many_commands_run_at_the_same_time(machine: ExecutionEnvironment) -> None:
-    async def work(env: ExecutionEnvironment) -> list[str]:
-        commands = [f"echo {number}; exit {number}" for number in range(20)]
-        doing = [env.exec_command(one, timeout_ms=FAR_MS) for one in commands]
-        results = await asyncio.gather(*doing)
-        assert [one.exit_code for one in results] == list(range(20))
-        return [one.stdout for one in results]
-
-    assert use(machine, work) == [f"{number}\n" for number in range(20)]
+async def test_many_commands_run_at_the_same_time(shell: ExecutionEnvironment) -> None:
+    commands = [f"echo {number}; exit {number}" for number in range(20)]
+    doing = [shell.exec_command(one, timeout_ms=FAR_MS) for one in commands]
+    results = await asyncio.gather(*doing)
+    assert [one.exit_code for one in results] == list(range(20))
+    assert [one.stdout for one in results] == [f"{number}\n" for number in range(20)]
 
 
 async def first_line(service: Service) -> str:
@@ -391,75 +346,61 @@ def fetch(address: str) -> str:
         return answer.read().decode()
 
 
-def test_service_runs_and_its_port_can_be_reached(machine: ExecutionEnvironment) -> None:
-    async def work(env: ExecutionEnvironment) -> None:
-        await env.write_file("server.py", SERVER)
-        service = await env.start_service("exec python3 server.py 2>/dev/null")
-        port = int(await first_line(service))
-        assert (await env.exec_command("true", timeout_ms=FAR_MS)).exit_code == 0
-        async with env.reach(port) as address:
-            for _ in range(3):
-                assert await asyncio.to_thread(fetch, address) == "from a service"
-        assert await service.stop() == -15
-        assert await service.stop() == -15
-        async with env.reach(port) as address:
-            with pytest.raises(OSError, match=r".+"):
-                await asyncio.to_thread(fetch, address)
-
-    use(machine, work)
+async def test_service_runs_and_its_port_can_be_reached(shell: ExecutionEnvironment) -> None:
+    await shell.write_file("server.py", SERVER)
+    service = await shell.start_service("exec python3 server.py 2>/dev/null")
+    port = int(await first_line(service))
+    assert (await shell.exec_command("true", timeout_ms=FAR_MS)).exit_code == 0
+    async with shell.reach(port) as address:
+        for _ in range(3):
+            assert await asyncio.to_thread(fetch, address) == "from a service"
+    assert await service.stop() == -15
+    assert await service.stop() == -15
+    async with shell.reach(port) as address:
+        with pytest.raises(OSError, match=r".+"):
+            await asyncio.to_thread(fetch, address)
 
 
-def test_ended_service_has_output_and_exit_code(
-    machine: ExecutionEnvironment,
+async def test_ended_service_has_output_and_exit_code(
+    shell: ExecutionEnvironment,
 ) -> None:
-    async def work(env: ExecutionEnvironment) -> tuple[bytes, int]:
-        service = await env.start_service(
-            "echo $NAME; echo two >&2; exit 4", env_vars={"NAME": "1"}
-        )
-        async with asyncio.timeout(30):
-            said = b"".join([piece async for piece in service.output()])
-        return said, await service.stop()
-
-    assert use(machine, work) == (b"1\ntwo\n", 4)
+    service = await shell.start_service("echo $NAME; echo two >&2; exit 4", env_vars={"NAME": "1"})
+    async with asyncio.timeout(30):
+        said = b"".join([piece async for piece in service.output()])
+    assert (said, await service.stop()) == (b"1\ntwo\n", 4)
 
 
-def test_running_service_ends_with_its_environment(machine: ExecutionEnvironment) -> None:
-    async def work() -> None:
-        await machine.initialize()
-        service = await machine.start_service("echo ready; trap '' TERM; sleep 1000")
-        assert await first_line(service) == "ready"
-        await machine.cleanup()
-        async with asyncio.timeout(10):
-            assert b"".join([piece async for piece in service.output()]) == b""
-            assert await service.stop() != 0
-        await machine.cleanup()
-
-    asyncio.run(work())
+async def test_running_service_ends_with_its_environment(machine: ExecutionEnvironment) -> None:
+    await machine.initialize()
+    service = await machine.start_service("echo ready; trap '' TERM; sleep 1000")
+    assert await first_line(service) == "ready"
+    await machine.cleanup()
+    async with asyncio.timeout(10):
+        assert b"".join([piece async for piece in service.output()]) == b""
+        assert await service.stop() != 0
+    await machine.cleanup()
 
 
-def test_an_address_outside_can_be_offered_inside(machine: ExecutionEnvironment) -> None:
+async def test_an_address_outside_can_be_offered_inside(shell: ExecutionEnvironment) -> None:
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         said = await reader.readline()
         writer.write(b"heard " + said)
         await writer.drain()
         writer.close()
 
-    async def work(env: ExecutionEnvironment) -> None:
-        server = await asyncio.start_server(answer, "127.0.0.1", 0)
-        async with server:
-            port = free_port()
-            address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
-            talk = f"exec 3<>/dev/tcp/127.0.0.1/{port} && echo hello >&3 && cat <&3"
-            async with env.offer(port, address):
-                for _ in range(2):
-                    result = await env.exec_command(talk, timeout_ms=FAR_MS)
-                    assert result.stdout == "heard hello\n"
-                with pytest.raises(AttractorError, match=str(port)):
-                    async with env.offer(port, address):
-                        pass
-            assert (await env.exec_command(talk, timeout_ms=FAR_MS)).exit_code != 0
-
-    use(machine, work)
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server:
+        port = free_port()
+        address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        talk = f"exec 3<>/dev/tcp/127.0.0.1/{port} && echo hello >&3 && cat <&3"
+        async with shell.offer(port, address):
+            for _ in range(2):
+                result = await shell.exec_command(talk, timeout_ms=FAR_MS)
+                assert result.stdout == "heard hello\n"
+            with pytest.raises(AttractorError, match=str(port)):
+                async with shell.offer(port, address):
+                    pass
+        assert (await shell.exec_command(talk, timeout_ms=FAR_MS)).exit_code != 0
 
 
 def free_port() -> int:
@@ -467,19 +408,16 @@ def free_port() -> int:
         return free.getsockname()[1]
 
 
-def test_cleaning_up_is_harmless_when_repeated(environment: ExecutionEnvironment) -> None:
-    async def work() -> None:
-        await environment.cleanup()
-        await environment.initialize()
-        await environment.write_file("x", "text")
-        await environment.cleanup()
-        await environment.cleanup()
-        # And it can be made ready again.
-        await environment.initialize()
-        assert await environment.read_file("x") == "text"
-        await environment.cleanup()
-
-    asyncio.run(work())
+async def test_cleaning_up_is_harmless_when_repeated(environment: ExecutionEnvironment) -> None:
+    await environment.cleanup()
+    await environment.initialize()
+    await environment.write_file("x", "text")
+    await environment.cleanup()
+    await environment.cleanup()
+    # And it can be made ready again.
+    await environment.initialize()
+    assert await environment.read_file("x") == "text"
+    await environment.cleanup()
 
 
 def test_environment_describes_its_platform(environment: ExecutionEnvironment) -> None:

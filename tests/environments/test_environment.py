@@ -13,6 +13,8 @@ from attractor.config.settings import Section, Settings
 from attractor.config.user_folders import variable_name
 from attractor.environments.environment import Inherit, OutputBacklog, inherited, sandboxed
 
+pytestmark = pytest.mark.anyio
+
 OPERATOR = {
     "PATH": "/home/me/bin:/usr/bin:/home/me/tools/bin:/usr/../home/me/x",
     "HOME": "/home/me",
@@ -88,25 +90,19 @@ async def read(backlog: OutputBacklog) -> bytes:
         return b"".join([piece async for piece in backlog.read()])
 
 
-def test_reader_gets_earlier_and_later_output() -> None:
-    async def work() -> bytes:
-        backlog = OutputBacklog()
-        backlog.add(b"before ")
-        reading = asyncio.create_task(read(backlog))
-        await asyncio.sleep(0)
-        backlog.add(b"after")
-        backlog.end()
-        return await reading
-
-    assert asyncio.run(work()) == b"before after"
+async def test_reader_gets_earlier_and_later_output() -> None:
+    backlog = OutputBacklog()
+    backlog.add(b"before ")
+    reading = asyncio.create_task(read(backlog))
+    await asyncio.sleep(0)
+    backlog.add(b"after")
+    backlog.end()
+    assert await reading == b"before after"
 
 
-def test_unread_output_keeps_its_end() -> None:
-    async def work() -> bytes:
-        backlog = OutputBacklog(max_bytes=10)
-        for number in range(100):
-            backlog.add(b"%04d" % number)
-        backlog.end()
-        return await read(backlog)
-
-    assert asyncio.run(work()) == b"[... 392 bytes omitted ...]\n00980099"
+async def test_unread_output_keeps_its_end() -> None:
+    backlog = OutputBacklog(max_bytes=10)
+    for number in range(100):
+        backlog.add(b"%04d" % number)
+    backlog.end()
+    assert await read(backlog) == b"[... 392 bytes omitted ...]\n00980099"

@@ -21,7 +21,7 @@ from attractor.environments.orphan_processes import (
 from tests.counts import count
 from tests.environments.places import FAR_MS, OPERATOR
 
-pytestmark = pytest.mark.skipif(not can_find_orphans(), reason="no /proc")
+pytestmark = [pytest.mark.anyio, pytest.mark.skipif(not can_find_orphans(), reason="no /proc")]
 
 # What stays behind says its number once it runs, and a command ends when it has been said.
 STAY = "echo $$ >pids; exec sleep 1000 >/dev/null 2>&1"
@@ -115,41 +115,34 @@ def test_processes_that_ignore_sigterm_are_killed(
     assert leave(environment, pids, command) == [True, False]
 
 
-def test_processes_of_a_service_are_killed(
+async def test_processes_of_a_service_are_killed(
     environment: LocalExecutionEnvironment, pids: Path
 ) -> None:
-    async def work() -> None:
-        await environment.initialize()
-        service = await environment.start_service(f"setsid sh stay & {WAIT}")
-        async for _ in service.output():
-            pass
-        assert [lives(pid) for pid in numbers(pids)] == [True]
-        await environment.cleanup()
-        assert [lives(pid) for pid in numbers(pids)] == [False]
-
-    asyncio.run(work())
+    await environment.initialize()
+    service = await environment.start_service(f"setsid sh stay & {WAIT}")
+    async for _ in service.output():
+        pass
+    assert [lives(pid) for pid in numbers(pids)] == [True]
+    await environment.cleanup()
+    assert [lives(pid) for pid in numbers(pids)] == [False]
 
 
-def test_other_environments_and_the_operator_keep_their_processes(
+async def test_other_environments_and_the_operator_keep_their_processes(
     environment: LocalExecutionEnvironment, pids: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "other").mkdir()
     other = LocalExecutionEnvironment(tmp_path / "other", environ={**OPERATOR, MARK: "of others"})
-
-    async def work() -> None:
-        own = await asyncio.create_subprocess_exec("sleep", "1000", env={MARK: "of others"})
-        await other.initialize()
-        await environment.initialize()
-        await environment.exec_command(f"setsid sh stay & {WAIT}", timeout_ms=FAR_MS)
-        await other.cleanup()
-        assert [lives(pid) for pid in numbers(pids)] == [True]
-        await environment.cleanup()
-        assert [lives(pid) for pid in numbers(pids)] == [False]
-        assert lives(own.pid)
-        own.kill()
-        await own.wait()
-
-    asyncio.run(work())
+    own = await asyncio.create_subprocess_exec("sleep", "1000", env={MARK: "of others"})
+    await other.initialize()
+    await environment.initialize()
+    await environment.exec_command(f"setsid sh stay & {WAIT}", timeout_ms=FAR_MS)
+    await other.cleanup()
+    assert [lives(pid) for pid in numbers(pids)] == [True]
+    await environment.cleanup()
+    assert [lives(pid) for pid in numbers(pids)] == [False]
+    assert lives(own.pid)
+    own.kill()
+    await own.wait()
 
 
 def test_fork_bombs_are_killed(
@@ -191,42 +184,35 @@ async def _once(environment: LocalExecutionEnvironment, command: str) -> None:
     await environment.cleanup()
 
 
-def test_cancelled_cleanup_leaves_no_process(
+async def test_cancelled_cleanup_leaves_no_process(
     environment: LocalExecutionEnvironment, pids: Path
 ) -> None:
     command = f"setsid sh stubborn >/dev/null 2>&1 & {WAIT}"
-
-    async def scene() -> None:
-        await environment.initialize()
-        await environment.exec_command(command, timeout_ms=FAR_MS)
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.2):
-                await environment.cleanup()
-        async with asyncio.timeout(10):
-            while any(lives(pid) for pid in numbers(pids)):
-                await asyncio.sleep(0.01)
-
-    asyncio.run(scene())
+    await environment.initialize()
+    await environment.exec_command(command, timeout_ms=FAR_MS)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.2):
+            await environment.cleanup()
+    async with asyncio.timeout(10):
+        while any(lives(pid) for pid in numbers(pids)):
+            await asyncio.sleep(0.01)
 
 
-def test_unused_mark_kills_no_process() -> None:
-    async def work() -> None:
-        others = await asyncio.create_subprocess_exec("sleep", "1000", env={MARK: "of others"})
-        bare = await asyncio.create_subprocess_exec("sleep", "1000", env={})
-        try:
-            for mark in ("of nobody", "of other", "of others too"):
-                await kill_marked(mark)
-            assert [lives(others.pid), lives(bare.pid)] == [True, True]
-            # It would have been seen: its own mark ends it.
-            await kill_marked("of others")
-            assert [lives(others.pid), lives(bare.pid)] == [False, True]
-        finally:
-            for one in (others, bare):
-                with suppress(ProcessLookupError):
-                    one.kill()
-                await one.wait()
-
-    asyncio.run(work())
+async def test_unused_mark_kills_no_process() -> None:
+    others = await asyncio.create_subprocess_exec("sleep", "1000", env={MARK: "of others"})
+    bare = await asyncio.create_subprocess_exec("sleep", "1000", env={})
+    try:
+        for mark in ("of nobody", "of other", "of others too"):
+            await kill_marked(mark)
+        assert [lives(others.pid), lives(bare.pid)] == [True, True]
+        # It would have been seen: its own mark ends it.
+        await kill_marked("of others")
+        assert [lives(others.pid), lives(bare.pid)] == [False, True]
+    finally:
+        for one in (others, bare):
+            with suppress(ProcessLookupError):
+                one.kill()
+            await one.wait()
 
 
 def test_cleanup_without_commands_searches_no_processes(

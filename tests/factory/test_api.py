@@ -21,7 +21,6 @@ from attractor import (
     Node,
     Outcome,
     Question,
-    RunResult,
     Severity,
     Stage,
     StageStatus,
@@ -39,6 +38,8 @@ from attractor.engine.state.run_state import AWAITING_ANSWER, AWAITING_DECISION
 from attractor.language.diagnostics import ValidationError
 from tests.packages import Places
 from tests.pipeline.projects import git, make_project
+
+pytestmark = pytest.mark.anyio
 
 PIPELINE = """digraph hello {
     graph [goal="Say hello"]
@@ -330,25 +331,22 @@ class Same:
         return graph
 
 
-def test_a_stream_has_every_event_and_ends_with_the_run(
+async def test_a_stream_has_every_event_and_ends_with_the_run(
     project: Path, environ: Mapping[str, str]
 ) -> None:
-    async def follow() -> tuple[list[Event], RunResult]:
-        events = EventStream()
-        work = run_pipeline(
-            parse(ASKING),
-            project=project,
-            environ=environ,
-            sandbox="none",
-            backend="simulate",
-            interviewer="auto_approve",
-            observer=events,
-        )
-        running = asyncio.create_task(work)
-        heard = [event async for event in events]
-        return heard, await running
-
-    heard, result = asyncio.run(follow())
+    events = EventStream()
+    work = run_pipeline(
+        parse(ASKING),
+        project=project,
+        environ=environ,
+        sandbox="none",
+        backend="simulate",
+        interviewer="auto_approve",
+        observer=events,
+    )
+    running = asyncio.create_task(work)
+    heard = [event async for event in events]
+    heard, result = (heard, await running)
     lines = (result.directory / "events.jsonl").read_text().splitlines()
     assert [one.hash for one in heard] == [json.loads(line)["hash"] for line in lines]
 
@@ -387,7 +385,7 @@ def test_an_observer_that_raises_is_told_of_and_stops_nothing(
     assert len(heard) == 1
 
 
-def test_a_run_that_is_cancelled_ends_what_it_began_and_goes_on(
+async def test_a_run_that_is_cancelled_ends_what_it_began_and_goes_on(
     project: Path, environ: Mapping[str, str]
 ) -> None:
     slow = PIPELINE.replace(
@@ -395,22 +393,18 @@ def test_a_run_that_is_cancelled_ends_what_it_began_and_goes_on(
     )
     given: dict[str, Any] = {"project": project, "environ": environ, "backend": model}
     given |= {"handlers": {"shout": Shout()}}
-
-    async def cancel() -> None:
-        events = EventStream()
-        work = run_pipeline(parse(slow), **given, sandbox="none", observer=events)
-        running = asyncio.create_task(work)
-        async for event in events:
-            if event.type == "StageStarted" and event.node == "make":
-                while not (Path(environ["HOME"]) / "once").exists():
-                    await asyncio.sleep(0.01)
-                running.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await running
-        result = await resume_pipeline("latest", **given)
-        assert result.completed == ("start", "greet", "shout", "make")
-
-    asyncio.run(asyncio.wait_for(cancel(), timeout=60))
+    events = EventStream()
+    work = run_pipeline(parse(slow), **given, sandbox="none", observer=events)
+    running = asyncio.create_task(work)
+    async for event in events:
+        if event.type == "StageStarted" and event.node == "make":
+            while not (Path(environ["HOME"]) / "once").exists():
+                await asyncio.sleep(0.01)
+            running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    result = await resume_pipeline("latest", **given)
+    assert result.completed == ("start", "greet", "shout", "make")
 
 
 def test_children_are_done_by_what_was_handed_in_too(
@@ -534,12 +528,9 @@ def test_a_backend_that_says_neither_text_nor_outcome_fails_its_stage(
     assert "returned int, neither a text nor an Outcome" in result.reason
 
 
-def test_within_an_event_loop_the_waiting_twins_are_refused() -> None:
-    async def call() -> None:
-        with pytest.raises(UsageError) as caught:
-            run_pipeline_sync("pipeline.dot")
-        assert caught.value.hint == "write await run_pipeline(...)"
-        with pytest.raises(UsageError, match="resume_pipeline_sync would block"):
-            resume_pipeline_sync("latest")
-
-    asyncio.run(call())
+async def test_within_an_event_loop_the_waiting_twins_are_refused() -> None:
+    with pytest.raises(UsageError) as caught:
+        run_pipeline_sync("pipeline.dot")
+    assert caught.value.hint == "write await run_pipeline(...)"
+    with pytest.raises(UsageError, match="resume_pipeline_sync would block"):
+        resume_pipeline_sync("latest")

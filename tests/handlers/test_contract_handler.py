@@ -23,6 +23,8 @@ from tests.engine.children import GivenChildren, Plot
 from tests.engine.runs import FAIL, Nothing, Scripted
 from tests.handlers.stages import Person, Play, Saying, Shell, edge, graph, node
 
+pytestmark = pytest.mark.anyio
+
 T = TypeVar("T")
 
 
@@ -112,24 +114,18 @@ def test_a_stage_ends_with_an_outcome_and_the_graph_stays_as_it_was(
 
 @everybody
 @pipelines
-def test_the_same_stage_ends_the_same_again(name: str, pipeline: Graph) -> None:
-    async def scene() -> list[Outcome]:
-        handler = MAKE[name]()
-        return [await handler.execute(stage_of(pipeline)) for _ in range(3)]
-
-    first, *others = run(scene())
+async def test_the_same_stage_ends_the_same_again(name: str, pipeline: Graph) -> None:
+    handler = MAKE[name]()
+    first, *others = [await handler.execute(stage_of(pipeline)) for _ in range(3)]
     assert others == [first, first]
 
 
 @everybody
-def test_stages_at_the_same_time_do_not_mix(name: str) -> None:
-    async def scene() -> tuple[list[Outcome], Outcome]:
-        handler = MAKE[name]()
-        stages = [stage_of(PIPELINES["full"], visit=visit) for visit in range(1, 9)]
-        at_once = await asyncio.gather(*map(handler.execute, stages))
-        return list(at_once), await handler.execute(stage_of(PIPELINES["full"]))
-
-    at_once, alone = run(scene())
+async def test_stages_at_the_same_time_do_not_mix(name: str) -> None:
+    handler = MAKE[name]()
+    stages = [stage_of(PIPELINES["full"], visit=visit) for visit in range(1, 9)]
+    at_once = await asyncio.gather(*map(handler.execute, stages))
+    at_once, alone = (list(at_once), await handler.execute(stage_of(PIPELINES["full"])))
     assert at_once == [alone] * 8
 
 
@@ -192,16 +188,13 @@ class StuckShell(Shell, Stuck):
 
 
 @pytest.mark.parametrize("name", ["codergen", "prompt", "tool", "wait.human"])
-def test_canceled_stage_cancels_its_waits(name: str) -> None:
-    async def scene() -> None:
-        backend, person, shell = StuckBackend(), StuckPerson(), StuckShell()
-        stuck: Stuck = {"tool": shell, "wait.human": person}.get(name, backend)
-        handler = handler_registry()[name](Parts(backend, person))
-        working = asyncio.create_task(handler.execute(stage_of(PIPELINES["full"], place=shell)))
-        await asyncio.wait_for(stuck.reached.wait(), 20)
-        working.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await working
-        assert stuck.left.is_set()
-
-    run(scene())
+async def test_canceled_stage_cancels_its_waits(name: str) -> None:
+    backend, person, shell = StuckBackend(), StuckPerson(), StuckShell()
+    stuck: Stuck = {"tool": shell, "wait.human": person}.get(name, backend)
+    handler = handler_registry()[name](Parts(backend, person))
+    working = asyncio.create_task(handler.execute(stage_of(PIPELINES["full"], place=shell)))
+    await asyncio.wait_for(stuck.reached.wait(), 20)
+    working.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await working
+    assert stuck.left.is_set()

@@ -27,6 +27,8 @@ from attractor.language.source.syntax_tree import Plain
 from tests.engine.branches import FAIL, MEETING, NEVER, PARTIAL, SUCCESS, Given, GivenBranches
 from tests.handlers.stages import Person, Play, Saying, edge, graph, node
 
+pytestmark = pytest.mark.anyio
+
 CANCELED = StageStatus.SKIPPED
 
 
@@ -268,19 +270,15 @@ def test_several_that_stop_are_heard() -> None:
         it.run()
 
 
-def test_canceled_fork_ends_branches_first() -> None:
+async def test_canceled_fork_ends_branches_first() -> None:
     it = play("a", "b", ends={"a": NEVER, "b": NEVER})
-
-    async def scene() -> None:
-        task = asyncio.create_task(it.execute())
-        while it.branches.walking < 2:
-            await asyncio.sleep(0)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        assert it.branches.walking == 0
-
-    asyncio.run(asyncio.wait_for(scene(), 20))
+    task = asyncio.create_task(it.execute())
+    while it.branches.walking < 2:
+        await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert it.branches.walking == 0
     assert it.branches.given_up == []
 
 
@@ -288,12 +286,11 @@ def test_without_a_way_out_there_is_nothing_to_wait_for() -> None:
     assert play().run().status is StageStatus.SUCCESS
 
 
-def test_it_keeps_nothing_between_stages() -> None:
+async def test_it_keeps_nothing_between_stages() -> None:
     handler = Parallel(Parts(Saying(""), Person()))
     first, second = play("a"), play("a", ends={"a": FAIL})
-
-    async def scene() -> list[Outcome]:
-        return list(await asyncio.gather(*map(handler.execute, (first.stage, second.stage))))
-
-    statuses = [one.status for one in asyncio.run(scene())]
+    statuses = [
+        one.status
+        for one in list(await asyncio.gather(*map(handler.execute, (first.stage, second.stage))))
+    ]
     assert statuses == [StageStatus.SUCCESS, StageStatus.PARTIAL_SUCCESS]

@@ -11,6 +11,8 @@ from attractor.handlers.wait import read_moment
 from attractor.language.source.syntax_tree import Plain
 from tests.handlers.stages import NOW, Play, graph, node
 
+pytestmark = pytest.mark.anyio
+
 HOUR = timedelta(hours=1)
 
 
@@ -72,56 +74,44 @@ def test_when_the_time_has_come_before_a_crash_was_mended_nothing_is_waited_for(
     assert it.events.all == []
 
 
-def test_wait_event_has_duration() -> None:
-    async def scene() -> None:
-        clock = ManualClock(NOW)
-        it = play(clock, {"duration": 3 * HOUR}, NOW - HOUR)
-        waiting = asyncio.create_task(it.execute())
-        await clock.until_asleep()
-        assert it.events.all == [
-            ("WaitStarted", {"until": "2026-01-01T02:00:00+00:00", "seconds": 7200.0})
-        ]
-        await clock.turn(2 * HOUR)
+async def test_wait_event_has_duration() -> None:
+    clock = ManualClock(NOW)
+    it = play(clock, {"duration": 3 * HOUR}, NOW - HOUR)
+    waiting = asyncio.create_task(it.execute())
+    await clock.until_asleep()
+    assert it.events.all == [
+        ("WaitStarted", {"until": "2026-01-01T02:00:00+00:00", "seconds": 7200.0})
+    ]
+    await clock.turn(2 * HOUR)
+    await waiting
+
+
+async def test_a_clock_that_is_set_back_does_not_make_a_while_longer() -> None:
+    clock = ManualClock(NOW)
+    waiting = asyncio.create_task(play(clock, {"duration": HOUR}).execute())
+    await clock.until_asleep()
+    clock.set_back(24 * HOUR)
+    await clock.turn(HOUR)
+    assert (await asyncio.wait_for(waiting, 20)).status is StageStatus.SUCCESS
+
+
+async def test_a_clock_that_is_set_counts_where_it_is_waited_until_a_moment() -> None:
+    clock = ManualClock(NOW)
+    waiting = asyncio.create_task(play(clock, {"until": "01:00"}).execute())
+    await clock.until_asleep()
+    clock.set_back(-HOUR)
+    await clock.turn(timedelta(minutes=1))
+    assert (await asyncio.wait_for(waiting, 20)).status is StageStatus.SUCCESS
+
+
+async def test_canceled_wait_ends_at_once() -> None:
+    clock = ManualClock(NOW)
+    waiting = asyncio.create_task(play(clock, {"duration": HOUR}).execute())
+    await clock.until_asleep()
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
         await waiting
-
-    asyncio.run(scene())
-
-
-def test_a_clock_that_is_set_back_does_not_make_a_while_longer() -> None:
-    async def scene() -> None:
-        clock = ManualClock(NOW)
-        waiting = asyncio.create_task(play(clock, {"duration": HOUR}).execute())
-        await clock.until_asleep()
-        clock.set_back(24 * HOUR)
-        await clock.turn(HOUR)
-        assert (await asyncio.wait_for(waiting, 20)).status is StageStatus.SUCCESS
-
-    asyncio.run(scene())
-
-
-def test_a_clock_that_is_set_counts_where_it_is_waited_until_a_moment() -> None:
-    async def scene() -> None:
-        clock = ManualClock(NOW)
-        waiting = asyncio.create_task(play(clock, {"until": "01:00"}).execute())
-        await clock.until_asleep()
-        clock.set_back(-HOUR)
-        await clock.turn(timedelta(minutes=1))
-        assert (await asyncio.wait_for(waiting, 20)).status is StageStatus.SUCCESS
-
-    asyncio.run(scene())
-
-
-def test_canceled_wait_ends_at_once() -> None:
-    async def scene() -> None:
-        clock = ManualClock(NOW)
-        waiting = asyncio.create_task(play(clock, {"duration": HOUR}).execute())
-        await clock.until_asleep()
-        waiting.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await waiting
-        assert clock.sleepers == 0
-
-    asyncio.run(scene())
+    assert clock.sleepers == 0
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,3 @@ from tests.workspaces.projects import Project
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
     return Project.made(tmp_path)
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"

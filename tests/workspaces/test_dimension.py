@@ -142,44 +142,36 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Dimension:
 
 @settings(deadline=None, max_examples=count(ci=12, full=300))
 @given(before=_FILES, after=_FILES)
-def test_restore_recovers_every_file(
+async def test_restore_recovers_every_file(
     shared: Dimension, before: dict[str, tuple[str, str]], after: dict[str, tuple[str, str]]
 ) -> None:
-    async def scene() -> None:
-        await shared.restore(shared.base.candidate)
-        fill(shared.folder, before)
-        tree, files = await shared.snapshot("before"), told(shared.folder)
-        fill(shared.folder, after)
-        (shared.folder / "todo.py").unlink(missing_ok=True)
-        await shared.restore(tree)
-        assert told(shared.folder) == files
-        assert await shared.snapshot("after") == tree
-
-    # A lock of asyncio belongs to the loop that first waited for it; nobody ever waits here.
-    asyncio.run(scene())
+    await shared.restore(shared.base.candidate)
+    fill(shared.folder, before)
+    tree, files = await shared.snapshot("before"), told(shared.folder)
+    fill(shared.folder, after)
+    (shared.folder / "todo.py").unlink(missing_ok=True)
+    await shared.restore(tree)
+    assert told(shared.folder) == files
+    assert await shared.snapshot("after") == tree
 
 
-def test_unfinished_edits_are_saved_as_a_patch(project: Project, tmp_path: Path) -> None:
-    async def scene() -> dict[str, bytes]:
-        workspace = await project.workspace()
-        write(workspace.folder, {"todo.py": "half", "new": b"\0\1\2" * 50, "x.log": "ignored"})
-        (workspace.folder / "link").unlink()
-        left = contents(workspace.folder)
-        await workspace.restore(workspace.base.candidate, set_aside=tmp_path / "in" / "left")
-        assert contents(workspace.folder)["todo.py"] == b"print('todo')\n"
-        assert (workspace.folder / "x.log").read_text() == "ignored"
-        [patch] = (tmp_path / "in" / "left").iterdir()
-        subprocess.run(
-            ["git", "apply", "--whitespace=nowarn", str(patch)],
-            cwd=workspace.folder,
-            env={"PATH": SEARCH_PATH, "GIT_CONFIG_GLOBAL": "/dev/null"},
-            check=True,
-            timeout=60,
-        )
-        assert contents(workspace.folder) == left
-        return left
-
-    asyncio.run(scene())
+async def test_unfinished_edits_are_saved_as_a_patch(project: Project, tmp_path: Path) -> None:
+    workspace = await project.workspace()
+    write(workspace.folder, {"todo.py": "half", "new": b"\0\1\2" * 50, "x.log": "ignored"})
+    (workspace.folder / "link").unlink()
+    left = contents(workspace.folder)
+    await workspace.restore(workspace.base.candidate, set_aside=tmp_path / "in" / "left")
+    assert contents(workspace.folder)["todo.py"] == b"print('todo')\n"
+    assert (workspace.folder / "x.log").read_text() == "ignored"
+    [patch] = (tmp_path / "in" / "left").iterdir()
+    subprocess.run(
+        ["git", "apply", "--whitespace=nowarn", str(patch)],
+        cwd=workspace.folder,
+        env={"PATH": SEARCH_PATH, "GIT_CONFIG_GLOBAL": "/dev/null"},
+        check=True,
+        timeout=60,
+    )
+    assert contents(workspace.folder) == left
 
 
 async def test_restoring_the_current_tree_changes_nothing(project: Project, tmp_path: Path) -> None:

@@ -60,13 +60,10 @@ async def test_fork_has_its_tree_in_its_own_folder(project: Project) -> None:
     assert made_for.files == {"made for": str(fork.folder)}
 
 
-def test_git_in_a_fork_shows_no_history_and_no_host_path(project: Project) -> None:
-    async def scene() -> Path:
-        workspace = await project.workspace()
-        write(workspace.folder, {"new": "new\n"})
-        return (await workspace.fork("a", await workspace.snapshot("one"))).folder
-
-    inside = asyncio.run(scene())
+async def test_git_in_a_fork_shows_no_history_and_no_host_path(project: Project) -> None:
+    workspace = await project.workspace()
+    write(workspace.folder, {"new": "new\n"})
+    inside = (await workspace.fork("a", await workspace.snapshot("one"))).folder
     assert git(inside, "status", "--porcelain") == ""
     assert git(inside, "log", "--all", "--format=%s") == "The project"
     assert "secret" not in git(inside, "show", "--stat", "HEAD")
@@ -171,13 +168,10 @@ async def test_discarding_a_fork_keeps_its_trees(project: Project, tmp_path: Pat
     assert await again.snapshot("new") == base
 
 
-def test_a_sweep_leaves_the_folders_of_forks_alone(project: Project) -> None:
-    async def scene() -> set[Path]:
-        workspace = await project.workspace()
-        fork = await workspace.fork("a", workspace.base.candidate)
-        return {workspace.folder, fork.folder}
-
-    folders = asyncio.run(scene())
+async def test_a_sweep_leaves_the_folders_of_forks_alone(project: Project) -> None:
+    workspace = await project.workspace()
+    fork = await workspace.fork("a", workspace.base.candidate)
+    folders = {workspace.folder, fork.folder}
     place = project.state / "workspaces"
     assert remove_abandoned_folders(place, lambda: recorded_folders(project.state)) == 0
     assert set(place.iterdir()) == folders
@@ -225,17 +219,14 @@ async def test_snapshots_name_their_dimension(project: Project) -> None:
     assert [taken.dimension for _, taken in project.snapshots] == ["", "a", "a/b"]
 
 
-def test_forks_work_at_the_same_time(project: Project) -> None:
+async def test_forks_work_at_the_same_time(project: Project) -> None:
     async def work(workspace: Workspace, number: int) -> str:
         fork = await workspace.fork(f"branch {number}", workspace.base.candidate)
         return await fork.snapshot(str(number))
 
-    async def scene() -> None:
-        workspace = await project.workspace()
-        base = workspace.base.candidate
-        assert set(await asyncio.gather(*(work(workspace, one) for one in range(6)))) == {base}
-
-    asyncio.run(scene())
+    workspace = await project.workspace()
+    base = workspace.base.candidate
+    assert set(await asyncio.gather(*(work(workspace, one) for one in range(6)))) == {base}
 
 
 async def test_fork_of_a_run_in_place_is_a_copy(tmp_path: Path) -> None:

@@ -8,16 +8,12 @@ from attractor.workspaces.files import in_thread
 pytestmark = pytest.mark.anyio
 
 
-def test_event_loop_continues_during_the_work() -> None:
+async def test_event_loop_continues_during_the_work() -> None:
     gate = threading.Event()
-
-    async def scene() -> str:
-        work = asyncio.ensure_future(in_thread(lambda: "done" if gate.wait(30) else "stuck"))
-        await asyncio.sleep(0)
-        gate.set()
-        return await work
-
-    assert asyncio.run(scene()) == "done"
+    work = asyncio.ensure_future(in_thread(lambda: "done" if gate.wait(30) else "stuck"))
+    await asyncio.sleep(0)
+    gate.set()
+    assert await work == "done"
 
 
 def test_failure_is_raised() -> None:

@@ -1,4 +1,3 @@
-import asyncio
 import tempfile
 from pathlib import Path
 
@@ -47,23 +46,20 @@ async def test_result_tree_keeps_excluded_files_of_the_base(project: Project) ->
     assert told == "A\tadded/x\nM\ttodo.py\nD\ttool"
 
 
-def test_exported_trial_equals_the_result_tree(project: Project) -> None:
-    async def scene() -> tuple[str, str]:
-        git(project.folder, "update-index", "--add", "--cacheinfo", f"160000,{'5' * 40},lib/sub")
-        git(project.folder, "commit", "-q", "-m", "with a submodule")
-        workspace = await project.workspace()
-        write(workspace.folder, {"scenarios/h.txt": "hello\n", "lib/sub/x": "x", "lib/other": "o"})
-        write(workspace.folder, {"runs": "a file where the records are"})
-        (workspace.folder / "hello.txt").symlink_to("scenarios/h.txt")
-        tree = await workspace.snapshot("one")
-        [result] = await result_trees(
-            workspace.store, workspace.base, [tree], excluded=workspace.excluded
-        )
-        assert result.refused == ()
-        await workspace.export(tree, project.state / "trial")
-        return workspace.base.tree, result.tree
-
-    base, tree = asyncio.run(scene())
+async def test_exported_trial_equals_the_result_tree(project: Project) -> None:
+    git(project.folder, "update-index", "--add", "--cacheinfo", f"160000,{'5' * 40},lib/sub")
+    git(project.folder, "commit", "-q", "-m", "with a submodule")
+    workspace = await project.workspace()
+    write(workspace.folder, {"scenarios/h.txt": "hello\n", "lib/sub/x": "x", "lib/other": "o"})
+    write(workspace.folder, {"runs": "a file where the records are"})
+    (workspace.folder / "hello.txt").symlink_to("scenarios/h.txt")
+    tree = await workspace.snapshot("one")
+    [result] = await result_trees(
+        workspace.store, workspace.base, [tree], excluded=workspace.excluded
+    )
+    assert result.refused == ()
+    await workspace.export(tree, project.state / "trial")
+    base, tree = (workspace.base.tree, result.tree)
     tried = contents(project.state / "trial")
     assert "scenarios/h.txt" not in tried
     assert tried["lib/other"] == b"o"

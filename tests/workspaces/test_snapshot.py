@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attractor.base.errors import FileError
-from attractor.workspaces.git.checkouts import RunBranch, StageTree, write_run_branch
+from attractor.workspaces.git.checkouts import StageTree, write_run_branch
 from attractor.workspaces.git.gitignore import IgnoreRules
 from attractor.workspaces.git.object_store import bring_commit, write_commit
 from attractor.workspaces.git.objects import LooseObjects, object_id
@@ -399,26 +399,23 @@ PLANTED = [
 
 @pytest.mark.parametrize("planted", PLANTED)
 @pytest.mark.parametrize("strict", [False, True])
-def test_planted_git_files_do_not_prevent_the_run_branch(
+async def test_planted_git_files_do_not_prevent_the_run_branch(
     project: Project, tmp_path: Path, planted: dict[str, str], strict: bool
 ) -> None:
-    async def scene() -> RunBranch:
-        workspace = await project.workspace()
-        files = {name: text.replace("PLACE", str(tmp_path)) for name, text in planted.items()}
-        write(workspace.folder, files | {"kept": "kept"})
-        stage = StageTree("one", await workspace.snapshot("one"), AUTHOR)
-        return await write_run_branch(
-            await project.repository(),
-            workspace.store,
-            run_id=RUN,
-            base=workspace.base,
-            stages=[stage],
-            excluded=workspace.excluded,
-        )
-
     for key in ("transfer", "fetch", "receive"):
         git(project.folder, "config", f"{key}.fsckObjects", str(strict).lower())
-    branch = asyncio.run(scene())
+    workspace = await project.workspace()
+    files = {name: text.replace("PLACE", str(tmp_path)) for name, text in planted.items()}
+    write(workspace.folder, files | {"kept": "kept"})
+    stage = StageTree("one", await workspace.snapshot("one"), AUTHOR)
+    branch = await write_run_branch(
+        await project.repository(),
+        workspace.store,
+        run_id=RUN,
+        base=workspace.base,
+        stages=[stage],
+        excluded=workspace.excluded,
+    )
     assert git(project.folder, "show", f"{branch.commit}:kept") == "kept"
     assert not (tmp_path / "ran").exists()
 
@@ -459,18 +456,14 @@ async def test_attributes_that_the_project_has_or_loses_are_not_looked_at(projec
     assert await refused_attributes(workspace.store, base, tree) == []
 
 
-def test_a_commit_is_brought_whole(project: Project, tmp_path: Path) -> None:
+async def test_a_commit_is_brought_whole(project: Project, tmp_path: Path) -> None:
     git(tmp_path, "init", "-q", "--bare", "other")
-
-    async def scene() -> str:
-        workspace = await project.workspace()
-        repository = await project.repository()
-        tree = await workspace.snapshot("one")
-        commit = write_commit(
-            workspace.store.objects, tree=tree, parents=(), author=AUTHOR, message="all"
-        )
-        await bring_commit(commit, out_of=workspace.store.git, into=repository.git)
-        return commit
-
-    commit = asyncio.run(scene())
+    workspace = await project.workspace()
+    repository = await project.repository()
+    tree = await workspace.snapshot("one")
+    commit = write_commit(
+        workspace.store.objects, tree=tree, parents=(), author=AUTHOR, message="all"
+    )
+    await bring_commit(commit, out_of=workspace.store.git, into=repository.git)
+    commit = commit
     assert git(project.folder, "fsck", "--strict", "--no-dangling", commit) == ""

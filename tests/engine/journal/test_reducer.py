@@ -31,6 +31,8 @@ from tests.engine.forked import forked, wrote
 from tests.engine.graphs import chain, edge, line, node
 from tests.engine.runs import FAIL, RETRY, Script, Workplace
 
+pytestmark = pytest.mark.anyio
+
 NESTED = forked(
     "a a2",
     "shared",
@@ -55,22 +57,18 @@ def script() -> Script:
     return {"a": slowly, "a2": [RETRY, success()], "y": FAIL, "shared": slowly, "x": slowly}
 
 
-def test_every_checkpoint_is_the_fold_of_the_events_before_it(tmp_path: Path) -> None:
+async def test_every_checkpoint_is_the_fold_of_the_events_before_it(tmp_path: Path) -> None:
     place, clock = Workplace(tmp_path / "run", NESTED), ManualClock()
     place.clock = clock
+    with place.open() as run:
 
-    async def walk() -> None:
-        with place.open() as run:
+        async def save(stage: Stage) -> Outcome:
+            run.save()
+            return await slowly(stage)
 
-            async def save(stage: Stage) -> Outcome:
-                run.save()
-                return await slowly(stage)
-
-            names = ("a", "b", "shared", "x")
-            place.handler.script = {**script(), **dict.fromkeys(names, save)}
-            assert (await place.runner(run).run()).exit_code == 0
-
-    asyncio.run(walk())
+        names = ("a", "b", "shared", "x")
+        place.handler.script = {**script(), **dict.fromkeys(names, save)}
+        assert (await place.runner(run).run()).exit_code == 0
     state, compared = RunState(), set[int]()
     for event in place.events():
         state = fold(state, event)
@@ -81,27 +79,23 @@ def test_every_checkpoint_is_the_fold_of_the_events_before_it(tmp_path: Path) ->
     assert max(compared) >= 4
 
 
-def test_events_and_checkpoint_agree_inside_branches(
+async def test_events_and_checkpoint_agree_inside_branches(
     tmp_path: Path,
 ) -> None:
     place = Workplace(tmp_path / "run", NESTED)
     seen: list[int] = []
+    with place.open() as run:
 
-    async def walk() -> None:
-        with place.open() as run:
+        async def compare(stage: Stage) -> Outcome:
+            if stage.node.id != "shared":
+                run.save()
+            await slowly(stage)
+            seen.append(require_one_state(place.root))
+            return wrote(**{stage.node.id: 1})
 
-            async def compare(stage: Stage) -> Outcome:
-                if stage.node.id != "shared":
-                    run.save()
-                await slowly(stage)
-                seen.append(require_one_state(place.root))
-                return wrote(**{stage.node.id: 1})
-
-            names = ("a", "a2", "b", "shared", "x", "y")
-            place.handler.script = dict.fromkeys(names, compare)
-            assert (await place.runner(run).run()).exit_code == 0
-
-    asyncio.run(walk())
+        names = ("a", "a2", "b", "shared", "x", "y")
+        place.handler.script = dict.fromkeys(names, compare)
+        assert (await place.runner(run).run()).exit_code == 0
     assert max(seen) >= 5
 
 

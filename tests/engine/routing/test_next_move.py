@@ -52,6 +52,8 @@ from tests.engine.graphs import chain, edge, end, graph, line, node, start
 from tests.engine.runs import FAIL, Scripted, Work, Workplace, handlers_of
 from tests.engine.runs import RETRY as runs_RETRY
 
+pytestmark = pytest.mark.anyio
+
 RETRY = Outcome(StageStatus.RETRY, failure_reason="busy")
 
 
@@ -132,40 +134,31 @@ def test_an_exception_is_a_failure_of_its_class(error: Exception, kind: FailureC
 SHORT = timedelta(milliseconds=80)
 
 
-def test_without_a_sign_the_time_runs_out() -> None:
-    async def scene() -> Stall:
-        stall = Stall(SHORT)
-        with pytest.raises(TimeoutError):
-            async with stall:
-                await asyncio.sleep(10)
-        return stall
-
-    assert asyncio.run(scene()).is_over
-
-
-def test_signs_from_any_thread_put_it_off() -> None:
-    async def scene() -> Stall:
-        stall = Stall(SHORT)
+async def test_without_a_sign_the_time_runs_out() -> None:
+    stall = Stall(SHORT)
+    with pytest.raises(TimeoutError):
         async with stall:
-            for turn in range(6):
-                await asyncio.sleep(0.04)
-                if turn % 2:
-                    stall.sign()
-                else:
-                    await asyncio.to_thread(stall.sign)
+            await asyncio.sleep(10)
+    assert stall.is_over
+
+
+async def test_signs_from_any_thread_put_it_off() -> None:
+    stall = Stall(SHORT)
+    async with stall:
+        for turn in range(6):
+            await asyncio.sleep(0.04)
+            if turn % 2:
+                stall.sign()
+            else:
+                await asyncio.to_thread(stall.sign)
+    stall.sign()
+    assert not stall.is_over
+
+
+async def test_without_a_limit_it_waits_for_ever() -> None:
+    async with Stall(None) as stall:
         stall.sign()
-        return stall
-
-    assert not asyncio.run(scene()).is_over
-
-
-def test_without_a_limit_it_waits_for_ever() -> None:
-    async def scene() -> None:
-        async with Stall(None) as stall:
-            stall.sign()
-            await asyncio.sleep(0.1)
-
-    asyncio.run(scene())
+        await asyncio.sleep(0.1)
 
 
 def test_stall_timeout_of_node_overrides_graph_except_for_waiting_types() -> None:

@@ -24,6 +24,8 @@ from attractor.engine.storage.secrets import Redactor
 from tests.counts import count
 from tests.handlers.stages import KeptFiles
 
+pytestmark = pytest.mark.anyio
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
@@ -125,29 +127,21 @@ def test_a_secret_is_replaced_however_it_comes_in_pieces(sizes: list[int]) -> No
     assert [one for one in shown if one][-1] == "key=*** end\n***\n***\nlast\n"
 
 
-def test_the_file_is_written_while_the_command_is_at_work(tmp_path: Path) -> None:
+async def test_the_file_is_written_while_the_command_is_at_work(tmp_path: Path) -> None:
     files = FolderFiles(tmp_path, Redactor([SECRET]))
     file = tmp_path / TAIL
-
-    async def scene() -> None:
-        async with write_tail(files, often_s=OFTEN_S) as hear:
-            hear(chunk(f"uses {SECRET[:5]}"))
-            hear(chunk(f"{SECRET[5:]}\n"))
-            while not file.exists():
-                await asyncio.sleep(OFTEN_S)
-            assert file.read_text() == "uses ***\n"
-
-    asyncio.run(asyncio.wait_for(scene(), 10))
+    async with write_tail(files, often_s=OFTEN_S) as hear:
+        hear(chunk(f"uses {SECRET[:5]}"))
+        hear(chunk(f"{SECRET[5:]}\n"))
+        while not file.exists():
+            await asyncio.sleep(OFTEN_S)
+        assert file.read_text() == "uses ***\n"
 
 
-def test_a_command_that_is_over_soon_costs_no_file() -> None:
+async def test_a_command_that_is_over_soon_costs_no_file() -> None:
     files = KeptFiles()
-
-    async def scene() -> None:
-        async with write_tail(files) as hear:
-            hear(chunk("quick\n"))
-
-    asyncio.run(scene())
+    async with write_tail(files) as hear:
+        hear(chunk("quick\n"))
     assert files.texts == {}
 
 

@@ -23,7 +23,7 @@ from tests.environments.places import FAR_MS, hold, make_walls, processes_in, ru
 
 PR_SET_CHILD_SUBREAPER = 36
 
-pytestmark = pytest.mark.usefixtures("sandbox_allowed")
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("sandbox_allowed")]
 
 
 @pytest.fixture
@@ -72,23 +72,20 @@ def test_sandbox_leaks_no_descriptor_or_process(
             os.close(descriptor)
 
 
-def test_killed_sandbox_is_reported_as_lost(
-    environment: SandboxedExecutionEnvironment,
+async def test_killed_sandbox_is_reported_as_lost(
+    env: SandboxedExecutionEnvironment,
 ) -> None:
-    async def work(env: ExecutionEnvironment) -> None:
-        told = await env.exec_command("readlink /proc/self/ns/pid", timeout_ms=FAR_MS)
-        first = min(processes_in(told.stdout.strip()))
-        service = await env.start_service("sleep 1000")
-        doing = asyncio.create_task(env.exec_command("sleep 1000", timeout_ms=FAR_MS))
-        await asyncio.sleep(0)
-        os.kill(first, signal.SIGKILL)
-        with pytest.raises(SandboxLost, match="ended too early"):
-            await doing
-        assert await service.stop() == -signal.SIGKILL
-        with pytest.raises(SandboxLost):
-            await env.exec_command("true", timeout_ms=FAR_MS)
-
-    use(environment, work)
+    told = await env.exec_command("readlink /proc/self/ns/pid", timeout_ms=FAR_MS)
+    first = min(processes_in(told.stdout.strip()))
+    service = await env.start_service("sleep 1000")
+    doing = asyncio.create_task(env.exec_command("sleep 1000", timeout_ms=FAR_MS))
+    await asyncio.sleep(0)
+    os.kill(first, signal.SIGKILL)
+    with pytest.raises(SandboxLost, match="ended too early"):
+        await doing
+    assert await service.stop() == -signal.SIGKILL
+    with pytest.raises(SandboxLost):
+        await env.exec_command("true", timeout_ms=FAR_MS)
 
 
 @pytest.fixture
@@ -147,18 +144,15 @@ def test_a_sandbox_by_a_program_that_is_missing_is_not_started(workspace: Path) 
         run(SandboxedExecutionEnvironment(workspace, settings), "true")
 
 
-def test_too_long_command_is_rejected(
-    environment: SandboxedExecutionEnvironment,
+async def test_too_long_command_is_rejected(
+    env: SandboxedExecutionEnvironment,
 ) -> None:
-    async def work(env: ExecutionEnvironment) -> None:
-        with pytest.raises(UsageError, match="too long"):
-            await env.exec_command(f": {'x' * 1_000_000}", timeout_ms=FAR_MS)
-        argument = await env.exec_command(f": {'x' * 140_000}", timeout_ms=FAR_MS)
-        assert argument.exit_code == 127
-        assert "too long" in argument.stderr
-        assert (await env.exec_command(f": {'x' * 120_000}", timeout_ms=FAR_MS)).exit_code == 0
-
-    use(environment, work)
+    with pytest.raises(UsageError, match="too long"):
+        await env.exec_command(f": {'x' * 1_000_000}", timeout_ms=FAR_MS)
+    argument = await env.exec_command(f": {'x' * 140_000}", timeout_ms=FAR_MS)
+    assert argument.exit_code == 127
+    assert "too long" in argument.stderr
+    assert (await env.exec_command(f": {'x' * 120_000}", timeout_ms=FAR_MS)).exit_code == 0
 
 
 def test_a_service_on_the_other_loopback_can_be_reached(
@@ -183,26 +177,20 @@ def test_a_service_on_the_other_loopback_can_be_reached(
     assert use(environment, work) == b"six"
 
 
-def test_a_low_port_can_be_offered_inside(environment: SandboxedExecutionEnvironment) -> None:
-    async def work(env: ExecutionEnvironment) -> None:
-        async with env.offer(80, "127.0.0.1:1"):
-            listens = await env.exec_command("grep -c ':0050 ' /proc/net/tcp", timeout_ms=FAR_MS)
-        assert listens.stdout == "1\n"
-
-    use(environment, work)
+async def test_a_low_port_can_be_offered_inside(env: SandboxedExecutionEnvironment) -> None:
+    async with env.offer(80, "127.0.0.1:1"):
+        listens = await env.exec_command("grep -c ':0050 ' /proc/net/tcp", timeout_ms=FAR_MS)
+    assert listens.stdout == "1\n"
 
 
-def test_files_are_the_same_inside_and_outside(
-    environment: SandboxedExecutionEnvironment, workspace: Path
+async def test_files_are_the_same_inside_and_outside(
+    env: SandboxedExecutionEnvironment, workspace: Path
 ) -> None:
-    async def work(env: ExecutionEnvironment) -> None:
-        await env.write_file("from-outside", "1")
-        result = await env.exec_command(
-            "cat from-outside; echo 2 >from-inside; mkdir deep", timeout_ms=FAR_MS
-        )
-        assert result.stdout == "1"
-        assert await env.read_file("/workspace/from-inside") == "2\n"
-
-    use(environment, work)
+    await env.write_file("from-outside", "1")
+    result = await env.exec_command(
+        "cat from-outside; echo 2 >from-inside; mkdir deep", timeout_ms=FAR_MS
+    )
+    assert result.stdout == "1"
+    assert await env.read_file("/workspace/from-inside") == "2\n"
     owners = {file.stat().st_uid for file in workspace.iterdir()}
     assert owners == {os.getuid()}

@@ -10,6 +10,8 @@ from attractor.base.errors import UsageError
 from attractor.environments.errors import PortUnusable
 from attractor.environments.sandbox.sockets import LOOPBACK, Address, forwarded, listen
 
+pytestmark = pytest.mark.anyio
+
 
 def new_socket() -> socket.socket:
     return socket.socket(socket.AF_INET, socket.SOCK_STREAM)
@@ -50,53 +52,44 @@ async def ask(port: int, said: bytes) -> bytes:
         writer.close()
 
 
-def test_many_connections_are_carried_whole_at_the_same_time() -> None:
-    async def work() -> None:
-        server = await asyncio.start_server(shout, LOOPBACK, 0)
+async def test_many_connections_are_carried_whole_at_the_same_time() -> None:
+    server = await asyncio.start_server(shout, LOOPBACK, 0)
+    listener = listen(new_socket(), 0)
+    async with server:
+        connect = Address(LOOPBACK, port_of(server.sockets[0])).connect
+        async with forwarded(listener, connect), asyncio.timeout(30):
+            texts = [bytes([97 + number]) * 300_000 for number in range(10)]
+            told = await asyncio.gather(*(ask(port_of(listener), one) for one in texts))
+            assert told == [one.upper() for one in texts]
+
+
+async def test_connections_to_a_closed_port_are_reset() -> None:
+    with new_socket() as unused:
+        unused.bind((LOOPBACK, 0))
         listener = listen(new_socket(), 0)
-        async with server:
-            connect = Address(LOOPBACK, port_of(server.sockets[0])).connect
-            async with forwarded(listener, connect), asyncio.timeout(30):
-                texts = [bytes([97 + number]) * 300_000 for number in range(10)]
-                told = await asyncio.gather(*(ask(port_of(listener), one) for one in texts))
-                assert told == [one.upper() for one in texts]
-
-    asyncio.run(work())
+        async with forwarded(listener, Address(LOOPBACK, port_of(unused)).connect):
+            for _ in range(2):
+                with pytest.raises(ConnectionError):
+                    assert await ask(port_of(listener), b"x") == b"reset", "closed, not reset"
 
 
-def test_connections_to_a_closed_port_are_reset() -> None:
-    async def work() -> None:
-        with new_socket() as unused:
-            unused.bind((LOOPBACK, 0))
-            listener = listen(new_socket(), 0)
-            async with forwarded(listener, Address(LOOPBACK, port_of(unused)).connect):
-                for _ in range(2):
-                    with pytest.raises(ConnectionError):
-                        assert await ask(port_of(listener), b"x") == b"reset", "closed, not reset"
-
-    asyncio.run(work())
-
-
-def test_at_the_end_connections_are_closed_and_the_port_is_free() -> None:
+async def test_at_the_end_connections_are_closed_and_the_port_is_free() -> None:
     async def hold(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
         writer.close()
 
-    async def work() -> None:
-        server = await asyncio.start_server(hold, LOOPBACK, 0)
-        listener = listen(new_socket(), 0)
-        port = port_of(listener)
-        async with server, asyncio.timeout(30):
-            async with forwarded(listener, Address(LOOPBACK, port_of(server.sockets[0])).connect):
-                reader, writer = await asyncio.open_connection(LOOPBACK, port)
-                writer.write(b"x")
-                await writer.drain()
-            with suppress(ConnectionResetError):
-                assert await reader.read() == b""
-            writer.close()
-            listen(new_socket(), port).close()
-
-    asyncio.run(work())
+    server = await asyncio.start_server(hold, LOOPBACK, 0)
+    listener = listen(new_socket(), 0)
+    port = port_of(listener)
+    async with server, asyncio.timeout(30):
+        async with forwarded(listener, Address(LOOPBACK, port_of(server.sockets[0])).connect):
+            reader, writer = await asyncio.open_connection(LOOPBACK, port)
+            writer.write(b"x")
+            await writer.drain()
+        with suppress(ConnectionResetError):
+            assert await reader.read() == b""
+        writer.close()
+        listen(new_socket(), port).close()
 
 
 def test_port_in_use_is_reported() -> None:

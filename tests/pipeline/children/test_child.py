@@ -8,7 +8,6 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Coroutine
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -28,10 +27,12 @@ from attractor.pipeline.runs.lookup import find_run, list_runs
 from tests.engine.forked import until
 from tests.engine.runs import read_events
 from tests.pipeline.dying_restart import CHILD, MOMENTS, PARENT
-from tests.pipeline.families import ENDS, Family, family
+from tests.pipeline.families import ENDS, Family
 from tests.pipeline.projects import git, make_host, make_project
 from tests.spec.runs import between, events, project_in
 from tests.spec.runs import run as runs_run
+
+pytestmark = pytest.mark.anyio
 
 INNER = between(
     'fan   [shape=component, join_policy="first_success"]',
@@ -89,14 +90,6 @@ def rounds(*, work: str = "true", more: str = "") -> str:
     return JUDGE.replace("ENDS", f"{ENDS};").replace("MORE", more).replace("WORK", work)
 
 
-def run(scene: Coroutine[Any, Any, None]) -> None:
-    async def within_its_time() -> None:
-        async with asyncio.timeout(60):
-            await scene
-
-    asyncio.run(within_its_time())
-
-
 async def end(parent: Family) -> ChildEnd:
     async with parent.children.start(Child(NAME, "rounds.dot"), parent.workspace) as child:
         return await child.wait()
@@ -116,117 +109,89 @@ def standings(parent: Family) -> list[str]:
     return [f"{one['status']}: {one['reason']}" for one in told]
 
 
-def test_each_round_is_a_linked_run_and_the_last_one_gives_its_end(tmp_path: Path) -> None:
-    async def scene(parent: Family) -> None:
-        parent.write("rounds.dot", rounds())
-        async with parent.children.start(Child(NAME, "rounds.dot"), parent.workspace) as child:
-            ended = await child.wait()
-            assert child.directory == roots(parent)[-1]
-            assert child.telemetry().outcome == "success"
-        assert ended.status is StageStatus.SUCCESS
-        assert ended.context["tool.output"] == "3\n"
-        assert parent.lines() == ["done"] * 3
-        assert standings(parent) == ["canceled: restarted"] * 2 + ["evaluating: completed"]
-        manifests = [read_manifest(RunDirectory(one)) for one in roots(parent)]
-        assert [one.restart for one in manifests] == [0, 1, 2]
-        ids = [one.run_id for one in manifests]
-        assert [one.parent for one in manifests] == [parent.run.manifest.run_id, *ids[:2]]
-        started = [one for one in read_events(roots(parent)[1]) if one.type == "StageStarted"]
-        # Visits are numbered through all rounds.
-        assert [(one.node, one.visit) for one in started] == [("work", 2), ("judge", 2)]
-
-    with family(tmp_path) as parent:
-        run(scene(parent))
+async def test_each_round_is_a_linked_run_and_the_last_one_gives_its_end(parent: Family) -> None:
+    parent.write("rounds.dot", rounds())
+    async with parent.children.start(Child(NAME, "rounds.dot"), parent.workspace) as child:
+        ended = await child.wait()
+        assert child.directory == roots(parent)[-1]
+        assert child.telemetry().outcome == "success"
+    assert ended.status is StageStatus.SUCCESS
+    assert ended.context["tool.output"] == "3\n"
+    assert parent.lines() == ["done"] * 3
+    assert standings(parent) == ["canceled: restarted"] * 2 + ["evaluating: completed"]
+    manifests = [read_manifest(RunDirectory(one)) for one in roots(parent)]
+    assert [one.restart for one in manifests] == [0, 1, 2]
+    ids = [one.run_id for one in manifests]
+    assert [one.parent for one in manifests] == [parent.run.manifest.run_id, *ids[:2]]
+    started = [one for one in read_events(roots(parent)[1]) if one.type == "StageStarted"]
+    # Visits are numbered through all rounds.
+    assert [(one.node, one.visit) for one in started] == [("work", 2), ("judge", 2)]
 
 
-def test_a_child_that_has_ended_is_not_begun_anew(tmp_path: Path) -> None:
-    async def scene(parent: Family) -> None:
-        parent.write("rounds.dot", rounds())
+async def test_a_child_that_has_ended_is_not_begun_anew(parent: Family) -> None:
+    parent.write("rounds.dot", rounds())
+    await end(parent)
+    assert (await end(parent)).status is StageStatus.SUCCESS
+    assert parent.lines() == ["done"] * 3
+
+
+async def test_rounds_of_a_child_are_capped(parent: Family) -> None:
+    parent.write("rounds.dot", rounds(more="max_restarts=1;"))
+    ended = await end(parent)
+    assert ended.status is StageStatus.FAIL
+    assert ended.reason == "loop_restart: limit max_restarts=1 reached"
+    assert len(roots(parent)) == 2
+
+
+async def test_a_budget_counts_for_all_rounds_of_a_child(parent: Family) -> None:
+    parent.write("rounds.dot", rounds(work="sleep 0.2"))
+    parent.budgets = Budgets(duration=timedelta(seconds=0.3))
+    with pytest.raises(Exhausted, match="max_duration"):
         await end(parent)
-        assert (await end(parent)).status is StageStatus.SUCCESS
-        assert parent.lines() == ["done"] * 3
-
-    with family(tmp_path) as parent:
-        run(scene(parent))
-
-
-def test_rounds_of_a_child_are_capped(tmp_path: Path) -> None:
-    async def scene(parent: Family) -> None:
-        parent.write("rounds.dot", rounds(more="max_restarts=1;"))
-        ended = await end(parent)
-        assert ended.status is StageStatus.FAIL
-        assert ended.reason == "loop_restart: limit max_restarts=1 reached"
-        assert len(roots(parent)) == 2
-
-    with family(tmp_path) as parent:
-        run(scene(parent))
-
-
-def test_a_budget_counts_for_all_rounds_of_a_child(tmp_path: Path) -> None:
-    async def scene(parent: Family) -> None:
-        parent.write("rounds.dot", rounds(work="sleep 0.2"))
-        parent.budgets = Budgets(duration=timedelta(seconds=0.3))
-        with pytest.raises(Exhausted, match="max_duration"):
-            await end(parent)
-        done = len(parent.lines())
-        assert done < 3
-        parent.budgets = Budgets(duration=timedelta(minutes=1))
-        assert (await end(parent)).status is StageStatus.SUCCESS
-        assert len(parent.lines()) == 3
-
-    with family(tmp_path) as parent:
-        run(scene(parent))
+    done = len(parent.lines())
+    assert done < 3
+    parent.budgets = Budgets(duration=timedelta(minutes=1))
+    assert (await end(parent)).status is StageStatus.SUCCESS
+    assert len(parent.lines()) == 3
 
 
 WAITS = "[ $(wc -l < done.txt) -lt 2 ] || while ! [ -e go ]; do sleep 0.02; done"
 
 
-def test_words_and_a_stop_reach_the_round_at_work(tmp_path: Path) -> None:
-    async def scene(parent: Family) -> None:
-        parent.write("rounds.dot", rounds(work=WAITS))
-        async with parent.children.start(Child(NAME, "rounds.dot"), parent.workspace) as child:
-            await until(lambda: len(parent.lines()) == 2)
-            assert not await child.steer("hurry")
-            assert (roots(parent)[1] / "work" / "steering.md").read_text() == "hurry\n"
-            ended = await child.stop("enough")
-        assert "canceled" in ended.reason
-        first, second = standings(parent)
-        assert first == "canceled: restarted"
-        assert second == f"canceled: canceled by {NAME}: enough"
-
-    with family(tmp_path) as parent:
-        run(scene(parent))
+async def test_words_and_a_stop_reach_the_round_at_work(parent: Family) -> None:
+    parent.write("rounds.dot", rounds(work=WAITS))
+    async with parent.children.start(Child(NAME, "rounds.dot"), parent.workspace) as child:
+        await until(lambda: len(parent.lines()) == 2)
+        assert not await child.steer("hurry")
+        assert (roots(parent)[1] / "work" / "steering.md").read_text() == "hurry\n"
+        ended = await child.stop("enough")
+    assert "canceled" in ended.reason
+    first, second = standings(parent)
+    assert first == "canceled: restarted"
+    assert second == f"canceled: canceled by {NAME}: enough"
 
 
-def test_the_round_at_work_of_a_run_that_is_canceled_is_canceled(tmp_path: Path) -> None:
-    async def scene(parent: Family) -> None:
-        parent.write("rounds.dot", rounds(work=WAITS))
-        async with parent.children.start(Child(NAME, "rounds.dot"), parent.workspace):
-            await until(lambda: len(parent.lines()) == 2)
-            order = OperatorAction(Action.CANCEL.value, "ann", "never mind")
-            parent.run.record(order, sync=True)
-        first, second = standings(parent)
-        assert first == "canceled: restarted"
-        assert "canceled by ann: never mind" in second
-
-    with family(tmp_path) as parent:
-        run(scene(parent))
+async def test_the_round_at_work_of_a_run_that_is_canceled_is_canceled(parent: Family) -> None:
+    parent.write("rounds.dot", rounds(work=WAITS))
+    async with parent.children.start(Child(NAME, "rounds.dot"), parent.workspace):
+        await until(lambda: len(parent.lines()) == 2)
+        order = OperatorAction(Action.CANCEL.value, "ann", "never mind")
+        parent.run.record(order, sync=True)
+    first, second = standings(parent)
+    assert first == "canceled: restarted"
+    assert "canceled by ann: never mind" in second
 
 
-def test_a_child_that_halts_is_taken_up_in_its_last_round(tmp_path: Path) -> None:
-    async def scene(parent: Family) -> None:
-        parent.write("rounds.dot", rounds(work=WAITS))
-        async with parent.children.start(Child(NAME, "rounds.dot"), parent.workspace):
-            await until(lambda: len(parent.lines()) == 2)
-        parent.write("go", "")
-        assert (await end(parent)).status is StageStatus.SUCCESS
-        assert len(roots(parent)) == 2
-
-    with family(tmp_path) as parent:
-        run(scene(parent))
+async def test_a_child_that_halts_is_taken_up_in_its_last_round(parent: Family) -> None:
+    parent.write("rounds.dot", rounds(work=WAITS))
+    async with parent.children.start(Child(NAME, "rounds.dot"), parent.workspace):
+        await until(lambda: len(parent.lines()) == 2)
+    parent.write("go", "")
+    assert (await end(parent)).status is StageStatus.SUCCESS
+    assert len(roots(parent)) == 2
 
 
-def test_what_a_later_round_asks_is_another_question(tmp_path: Path) -> None:
+async def test_what_a_later_round_asks_is_another_question(parent: Family) -> None:
     asks = f"""digraph asks {{ {ENDS}
         gate [shape=hexagon, label="Again?"]
         start -> gate
@@ -234,49 +199,36 @@ def test_what_a_later_round_asks_is_another_question(tmp_path: Path) -> None:
         gate -> exit [label="[N] No"]
         gate2 [shape=parallelogram, tool_command="echo done >> done.txt"]
         gate2 -> gate [loop_restart=true] }}"""
-
-    async def scene(parent: Family) -> None:
-        parent.write("rounds.dot", asks)
-        seen: list[str] = []
-        for answer in "YN":
-            with pytest.raises(Parked) as parked:
-                await end(parent)
-            seen.append(parked.value.question.id)
-            parent.answers[seen[-1]] = answer
-        assert (await end(parent)).status is StageStatus.SUCCESS
-        assert seen == [f"{NAME}/gate@1.1", f"{NAME}/gate@2.1"]
-
-    with family(tmp_path) as parent:
-        run(scene(parent))
-
-
-def test_half_a_directory_of_a_round_is_made_anew(tmp_path: Path) -> None:
-    async def scene(parent: Family) -> None:
-        parent.write("rounds.dot", rounds())
-        half = Path(f"{parent.root(NAME)}.restart1")
-        half.mkdir(parents=True)
-        (half / "graph.dot").write_text("digraph {")
-        assert (await end(parent)).status is StageStatus.SUCCESS
-        assert (half / "graph.dot").read_text() == rounds()
-
-    with family(tmp_path) as parent:
-        run(scene(parent))
-
-
-def test_trouble_with_the_next_round_stops_the_run_and_is_no_failure(tmp_path: Path) -> None:
-    async def scene(parent: Family) -> None:
-        parent.write("rounds.dot", rounds())
-        in_the_way = Path(f"{parent.root(NAME)}.restart1")
-        in_the_way.parent.mkdir(parents=True)
-        in_the_way.write_text("a file")
-        with pytest.raises(Stopped):
+    parent.write("rounds.dot", asks)
+    seen: list[str] = []
+    for answer in "YN":
+        with pytest.raises(Parked) as parked:
             await end(parent)
-        in_the_way.unlink()
-        assert (await end(parent)).status is StageStatus.SUCCESS
-        assert parent.lines() == ["done"] * 3
+        seen.append(parked.value.question.id)
+        parent.answers[seen[-1]] = answer
+    assert (await end(parent)).status is StageStatus.SUCCESS
+    assert seen == [f"{NAME}/gate@1.1", f"{NAME}/gate@2.1"]
 
-    with family(tmp_path) as parent:
-        run(scene(parent))
+
+async def test_half_a_directory_of_a_round_is_made_anew(parent: Family) -> None:
+    parent.write("rounds.dot", rounds())
+    half = Path(f"{parent.root(NAME)}.restart1")
+    half.mkdir(parents=True)
+    (half / "graph.dot").write_text("digraph {")
+    assert (await end(parent)).status is StageStatus.SUCCESS
+    assert (half / "graph.dot").read_text() == rounds()
+
+
+async def test_trouble_with_the_next_round_stops_the_run_and_is_no_failure(parent: Family) -> None:
+    parent.write("rounds.dot", rounds())
+    in_the_way = Path(f"{parent.root(NAME)}.restart1")
+    in_the_way.parent.mkdir(parents=True)
+    in_the_way.write_text("a file")
+    with pytest.raises(Stopped):
+        await end(parent)
+    in_the_way.unlink()
+    assert (await end(parent)).status is StageStatus.SUCCESS
+    assert parent.lines() == ["done"] * 3
 
 
 @pytest.mark.crash

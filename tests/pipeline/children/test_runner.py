@@ -1,6 +1,5 @@
 import asyncio
 import json
-from collections.abc import Coroutine
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -28,15 +27,9 @@ from tests.engine.runs import read_events
 from tests.engine.walk.test_steps import Trees
 from tests.pipeline.families import ENDS, FILES, Family, family, tool
 
+pytestmark = pytest.mark.anyio
+
 NAME = "it@1.1"
-
-
-def run(scene: Coroutine[Any, Any, None]) -> None:
-    async def within_its_time() -> None:
-        async with asyncio.timeout(60):
-            await scene
-
-    asyncio.run(within_its_time())
 
 
 async def end(parent: Family, file: str, name: str = NAME, **inputs: str) -> ChildEnd:
@@ -54,25 +47,21 @@ def document(path: Path) -> dict[str, Any]:
     return json.loads(path.read_text())
 
 
-def test_a_child_is_a_linked_run_in_a_directory_of_its_own(tmp_path: Path) -> None:
-    async def scene(parent: Family) -> None:
-        text = tool("true", inputs="ticket, count:int=3", goal="Mend it")
-        parent.write("inner.dot", text)
-        ended = await end(parent, "inner.dot", ticket="größe 🐍")
-        assert ended.context["graph.goal"] == "Mend it"
-        root = parent.root(NAME)
-        manifest = read_manifest(RunDirectory(root))
-        assert manifest.parent == parent.run.manifest.run_id
-        assert manifest.run_id != manifest.parent
-        assert (root / "graph.dot").read_text() == text
-        request = read_request(manifest)
-        assert request.inputs == {"ticket": "größe 🐍"}
-        assert request.file == parent.folder / "inner.dot"
-        assert document(root / "final.json")["outcome"] == "success"
-        assert (root / "it" / "status.json").exists()
-
-    with family(tmp_path) as parent:
-        run(scene(parent))
+async def test_a_child_is_a_linked_run_in_a_directory_of_its_own(parent: Family) -> None:
+    text = tool("true", inputs="ticket, count:int=3", goal="Mend it")
+    parent.write("inner.dot", text)
+    ended = await end(parent, "inner.dot", ticket="größe 🐍")
+    assert ended.context["graph.goal"] == "Mend it"
+    root = parent.root(NAME)
+    manifest = read_manifest(RunDirectory(root))
+    assert manifest.parent == parent.run.manifest.run_id
+    assert manifest.run_id != manifest.parent
+    assert (root / "graph.dot").read_text() == text
+    request = read_request(manifest)
+    assert request.inputs == {"ticket": "größe 🐍"}
+    assert request.file == parent.folder / "inner.dot"
+    assert document(root / "final.json")["outcome"] == "success"
+    assert (root / "it" / "status.json").exists()
 
 
 def test_its_folder_is_that_of_its_node_with_the_numbers_of_the_attempt() -> None:
@@ -84,17 +73,12 @@ def test_its_folder_is_that_of_its_node_with_the_numbers_of_the_attempt() -> Non
     assert len(child_folder("x" * 500 + "@1.1")) < 110
 
 
-def test_half_a_directory_whose_maker_was_killed_is_made_anew(tmp_path: Path) -> None:
-    with family(tmp_path) as parent:
-        parent.root(NAME).mkdir(parents=True)
-        (parent.root(NAME) / "graph.dot").write_text("digraph {")
-
-        async def scene() -> None:
-            assert not parent.children.has(NAME)
-            assert (await end(parent, "good.dot")).status is StageStatus.SUCCESS
-
-        run(scene())
-        assert parent.lines() == ["done"]
+async def test_half_a_directory_whose_maker_was_killed_is_made_anew(parent: Family) -> None:
+    parent.root(NAME).mkdir(parents=True)
+    (parent.root(NAME) / "graph.dot").write_text("digraph {")
+    assert not parent.children.has(NAME)
+    assert (await end(parent, "good.dot")).status is StageStatus.SUCCESS
+    assert parent.lines() == ["done"]
 
 
 class Unready(Trees):
@@ -107,45 +91,37 @@ class Unready(Trees):
         return await super().snapshot(subject)
 
 
-def test_a_walk_begins_with_the_files_as_they_are_also_after_a_crash_before_it(
-    tmp_path: Path,
+async def test_a_walk_begins_with_the_files_as_they_are_also_after_a_crash_before_it(
+    parent: Family,
 ) -> None:
-    async def scene(parent: Family) -> None:
-        trees = Unready()
-        parent.write("none.dot", f"digraph none {{ {ENDS}; start -> exit }}")
-        child = Child(NAME, "none.dot")
-        with pytest.raises(Stopped) as stopped:
-            async with parent.children.start(child, trees) as running:
-                await running.wait()
-        assert isinstance(stopped.value.__cause__, FileError)
+    trees = Unready()
+    parent.write("none.dot", f"digraph none {{ {ENDS}; start -> exit }}")
+    child = Child(NAME, "none.dot")
+    with pytest.raises(Stopped) as stopped:
         async with parent.children.start(child, trees) as running:
             await running.wait()
-        [started] = [one for one in read_events(parent.root(NAME)) if one.type == "PipelineStarted"]
-        progress = started.data["progress"]
-        assert isinstance(progress, dict)
-        assert progress["tree"] == "t1"
+    assert isinstance(stopped.value.__cause__, FileError)
+    async with parent.children.start(child, trees) as running:
+        await running.wait()
+    [started] = [one for one in read_events(parent.root(NAME)) if one.type == "PipelineStarted"]
+    progress = started.data["progress"]
+    assert isinstance(progress, dict)
+    assert progress["tree"] == "t1"
 
-    with family(tmp_path) as parent:
-        run(scene(parent))
 
-
-def test_one_that_has_ended_leaves_the_files_as_it_did(tmp_path: Path) -> None:
-    async def scene(parent: Family) -> None:
-        parent.write("none.dot", f"digraph none {{ {ENDS}; start -> exit }}")
-        trees = Trees()
-        for _ in range(2):
-            async with parent.children.start(Child(NAME, "none.dot"), trees) as running:
-                await running.wait()
-        assert trees.notes[-1].startswith("restore t1 aside ")
-        # Where others work too, that would undo what they did.
-        shared = Child(NAME, "none.dot", is_shared=True)
-        before = len(trees.notes)
-        async with parent.children.start(shared, trees) as running:
+async def test_one_that_has_ended_leaves_the_files_as_it_did(parent: Family) -> None:
+    parent.write("none.dot", f"digraph none {{ {ENDS}; start -> exit }}")
+    trees = Trees()
+    for _ in range(2):
+        async with parent.children.start(Child(NAME, "none.dot"), trees) as running:
             await running.wait()
-        assert len(trees.notes) == before
-
-    with family(tmp_path) as parent:
-        run(scene(parent))
+    assert trees.notes[-1].startswith("restore t1 aside ")
+    # Where others work too, that would undo what they did.
+    shared = Child(NAME, "none.dot", is_shared=True)
+    before = len(trees.notes)
+    async with parent.children.start(shared, trees) as running:
+        await running.wait()
+    assert len(trees.notes) == before
 
 
 class Forking(Trees):
@@ -159,278 +135,206 @@ class Forking(Trees):
         self.notes.append(f"discard {name}")
 
 
-def test_branches_of_two_children_do_not_meet_in_one_workspace(tmp_path: Path) -> None:
-    async def scene(parent: Family) -> None:
-        fork = "fan [shape=component]; join [shape=tripleoctagon]"
-        ways = "start -> fan -> a -> join; fan -> b -> join; join -> exit"
-        parent.write("fork.dot", f'digraph fork {{ {ENDS}; {fork}\nnode [prompt="x"]; {ways} }}')
-        trees = Forking()
-        ids: list[str] = []
-        for name in (NAME, "it@1.2"):
-            async with parent.children.start(Child(name, "fork.dot"), trees) as running:
-                ids.append(running.run_id)
-                await running.wait()
-        forks = {note for note in trees.notes if note.startswith(("fork", "discard"))}
-        assert forks == {
-            f"{verb} {id_}/fan@1.1/{branch}"
-            for id_ in ids
-            for verb in ("fork", "discard")
-            for branch in "ab"
-        }
-
-    with family(tmp_path) as parent:
-        run(scene(parent))
+async def test_branches_of_two_children_do_not_meet_in_one_workspace(parent: Family) -> None:
+    fork = "fan [shape=component]; join [shape=tripleoctagon]"
+    ways = "start -> fan -> a -> join; fan -> b -> join; join -> exit"
+    parent.write("fork.dot", f'digraph fork {{ {ENDS}; {fork}\nnode [prompt="x"]; {ways} }}')
+    trees = Forking()
+    ids: list[str] = []
+    for name in (NAME, "it@1.2"):
+        async with parent.children.start(Child(name, "fork.dot"), trees) as running:
+            ids.append(running.run_id)
+            await running.wait()
+    forks = {note for note in trees.notes if note.startswith(("fork", "discard"))}
+    assert forks == {
+        f"{verb} {id_}/fan@1.1/{branch}"
+        for id_ in ids
+        for verb in ("fork", "discard")
+        for branch in "ab"
+    }
 
 
-def test_a_pipeline_that_runs_itself_comes_to_an_end(tmp_path: Path) -> None:
-    async def scene(parent: Family) -> None:
-        parent.write("self.dot", outer("self.dot"))
-        ended = await end(parent, "self.dot")
-        assert ended.status is StageStatus.FAIL
-        assert f"{DEEPEST} runs are nested already" in ended.reason
-        assert len(list(parent.run.directory.root.rglob("manifest.json"))) == 1 + DEEPEST
-
-    with family(tmp_path) as parent:
-        run(scene(parent))
+async def test_a_pipeline_that_runs_itself_comes_to_an_end(parent: Family) -> None:
+    parent.write("self.dot", outer("self.dot"))
+    ended = await end(parent, "self.dot")
+    assert ended.status is StageStatus.FAIL
+    assert f"{DEEPEST} runs are nested already" in ended.reason
+    assert len(list(parent.run.directory.root.rglob("manifest.json"))) == 1 + DEEPEST
 
 
-def test_what_a_child_of_a_child_asks_is_answered_at_the_top(tmp_path: Path) -> None:
-    async def scene(parent: Family) -> None:
-        parent.write("outer.dot", outer("asks.dot"))
-        with pytest.raises(Parked) as parked:
-            await end(parent, "outer.dot")
-        asked = parked.value.question
-        assert asked.id == f"{NAME}/inner@1.1/gate@1.1"
-        parent.answers[asked.id] = "Y"
-        assert (await end(parent, "outer.dot")).status is StageStatus.SUCCESS
-        assert parent.lines() == ["done"]
-
-    with family(tmp_path) as parent:
-        run(scene(parent))
+async def test_what_a_child_of_a_child_asks_is_answered_at_the_top(parent: Family) -> None:
+    parent.write("outer.dot", outer("asks.dot"))
+    with pytest.raises(Parked) as parked:
+        await end(parent, "outer.dot")
+    asked = parked.value.question
+    assert asked.id == f"{NAME}/inner@1.1/gate@1.1"
+    parent.answers[asked.id] = "Y"
+    assert (await end(parent, "outer.dot")).status is StageStatus.SUCCESS
+    assert parent.lines() == ["done"]
 
 
-def test_an_answer_that_was_left_for_the_child_itself_counts_too(tmp_path: Path) -> None:
-    async def scene(parent: Family) -> None:
-        with pytest.raises(Parked):
-            await end(parent, "asks.dot")
-        order = Order(Action.ANSWER, "ann", question="gate@1.1", value="Y")
-        leave_order(parent.root(NAME) / "inbox", order, name="1")
-        assert (await end(parent, "asks.dot")).status is StageStatus.SUCCESS
-
-    with family(tmp_path) as parent:
-        run(scene(parent))
+async def test_an_answer_that_was_left_for_the_child_itself_counts_too(parent: Family) -> None:
+    with pytest.raises(Parked):
+        await end(parent, "asks.dot")
+    order = Order(Action.ANSWER, "ann", question="gate@1.1", value="Y")
+    leave_order(parent.root(NAME) / "inbox", order, name="1")
+    assert (await end(parent, "asks.dot")).status is StageStatus.SUCCESS
 
 
-def test_children_ask_whom_their_parent_asks(tmp_path: Path) -> None:
-    async def scene(parent: Family) -> None:
-        given = [Answer(AnswerKind.GIVEN, value) for value in ("Y", "N", "Y")]
-        terminal = InterviewerParts(
-            input=parent.host.input, output=parent.host.output, answers=given
-        )
-        crew = replace(parent.children.components, interviewer=Queue(terminal))
-        children = replace(parent.children, components=crew)
-        made: list[int] = []
-        for number in range(1, 4):
-            child = Child(f"it@{number}.1", "asks.dot")
-            async with children.start(child, parent.workspace) as running:
-                await running.wait()
-            made.append(len(parent.lines()))
-        assert made == [1, 1, 2]
-
-    with family(tmp_path) as parent:
-        run(scene(parent))
+async def test_children_ask_whom_their_parent_asks(parent: Family) -> None:
+    given = [Answer(AnswerKind.GIVEN, value) for value in ("Y", "N", "Y")]
+    terminal = InterviewerParts(input=parent.host.input, output=parent.host.output, answers=given)
+    crew = replace(parent.children.components, interviewer=Queue(terminal))
+    children = replace(parent.children, components=crew)
+    made: list[int] = []
+    for number in range(1, 4):
+        child = Child(f"it@{number}.1", "asks.dot")
+        async with children.start(child, parent.workspace) as running:
+            await running.wait()
+        made.append(len(parent.lines()))
+    assert made == [1, 1, 2]
 
 
-def test_whoever_watches_the_parent_sees_its_children_under_their_names(tmp_path: Path) -> None:
+async def test_observer_of_parent_sees_children_under_their_names(tmp_path: Path) -> None:
     seen: list[Event] = []
-
-    async def scene(parent: Family) -> None:
+    with family(tmp_path, watch=seen.append) as parent:
         parent.write("outer.dot", outer("good.dot"))
         await end(parent, "outer.dot")
         nodes = {(one.branch, one.node) for one in seen if one.type == "StageStarted"}
         inner = f"{NAME}/inner@1.1"
-        assert nodes == {
-            *((NAME, node) for node in ("start", "inner", "exit")),
-            *((inner, node) for node in ("start", "it", "exit")),
-        } - {(NAME, "exit"), (inner, "exit")}
+        assert nodes == {(NAME, "start"), (NAME, "inner"), (inner, "start"), (inner, "it")}
         # In its own journal a child has its own names.
         assert {one.branch for one in read_events(parent.root(NAME))} == {None}
 
-    with family(tmp_path, watch=seen.append) as parent:
-        run(scene(parent))
 
-
-def test_words_to_a_child_lie_in_the_folder_of_its_stage_and_reach_whoever_is_at_work(
-    tmp_path: Path,
+async def test_words_to_a_child_lie_in_the_folder_of_its_stage_and_reach_whoever_is_at_work(
+    parent: Family,
 ) -> None:
-    async def scene(parent: Family) -> None:
-        parent.write("outer.dot", outer("slow.dot"))
-        children = parent.children
-        async with children.start(Child(NAME, "outer.dot"), parent.workspace) as child:
-            inner = parent.root(NAME) / "children" / "inner@1.1"
-            await until(lambda: parent.lines() == ["done"])
-            assert not await children.steer(NAME, "größe 🐍")
-            assert not await child.steer("hurry")
-            for stage in (parent.root(NAME) / "inner", inner / "it"):
-                assert (stage / "steering.md").read_text() == "größe 🐍\nhurry\n"
-            said = [one.data for one in read_events(inner) if one.type == "OperatorAction"]
-            assert [(one["action"], one["by"], one["value"]) for one in said] == [
-                ("steer", "inner@1.1", "größe 🐍"),
-                ("steer", "inner@1.1", "hurry"),
-            ]
-            assert [one["is_accepted"] for one in said] == [False, False]
-            parent.write("go", "")
-            await child.wait()
-        assert not await children.steer(NAME, "too late")
-        assert parent.steered == [(NAME, "too late")]
-
-    with family(tmp_path) as parent:
-        run(scene(parent))
+    parent.write("outer.dot", outer("slow.dot"))
+    children = parent.children
+    async with children.start(Child(NAME, "outer.dot"), parent.workspace) as child:
+        inner = parent.root(NAME) / "children" / "inner@1.1"
+        await until(lambda: parent.lines() == ["done"])
+        assert not await children.steer(NAME, "größe 🐍")
+        assert not await child.steer("hurry")
+        for stage in (parent.root(NAME) / "inner", inner / "it"):
+            assert (stage / "steering.md").read_text() == "größe 🐍\nhurry\n"
+        said = [one.data for one in read_events(inner) if one.type == "OperatorAction"]
+        assert [(one["action"], one["by"], one["value"]) for one in said] == [
+            ("steer", "inner@1.1", "größe 🐍"),
+            ("steer", "inner@1.1", "hurry"),
+        ]
+        assert [one["is_accepted"] for one in said] == [False, False]
+        parent.write("go", "")
+        await child.wait()
+    assert not await children.steer(NAME, "too late")
+    assert parent.steered == [(NAME, "too late")]
 
 
-def test_no_stage_of_a_child_begins_while_its_parent_is_paused(tmp_path: Path) -> None:
+async def test_no_stage_of_a_child_begins_while_its_parent_is_paused(parent: Family) -> None:
     nap = tool("echo done >> done.txt; while ! [ -e go ]; do sleep 0.02; done")
     more = 'more [shape=parallelogram, tool_command="echo more >> done.txt"]; start ->'
     text = nap.replace("-> exit", "-> more -> exit").replace("start ->", more)
-
-    async def scene(parent: Family) -> None:
-        parent.write("two.dot", text)
-        async with parent.children.start(Child(NAME, "two.dot"), parent.workspace) as child:
-            await until(lambda: parent.lines() == ["done"])
-            parent.run.record(OperatorAction(Action.PAUSE.value, "ann", ""))
-            parent.write("go", "")
-            await until(lambda: child.telemetry().node == "more")
-            await asyncio.sleep(0.3)
-            assert parent.lines() == ["done"]
-            parent.run.record(OperatorAction(Action.RESUME.value, "ann", ""))
-            assert (await child.wait()).status is StageStatus.SUCCESS
-        assert parent.lines() == ["done", "more"]
-
-    with family(tmp_path) as parent:
-        run(scene(parent))
+    parent.write("two.dot", text)
+    async with parent.children.start(Child(NAME, "two.dot"), parent.workspace) as child:
+        await until(lambda: parent.lines() == ["done"])
+        parent.run.record(OperatorAction(Action.PAUSE.value, "ann", ""))
+        parent.write("go", "")
+        await until(lambda: child.telemetry().node == "more")
+        await asyncio.sleep(0.3)
+        assert parent.lines() == ["done"]
+        parent.run.record(OperatorAction(Action.RESUME.value, "ann", ""))
+        assert (await child.wait()).status is StageStatus.SUCCESS
+    assert parent.lines() == ["done", "more"]
 
 
-def test_children_of_a_run_that_is_canceled_are_canceled_too(tmp_path: Path) -> None:
-    async def scene(parent: Family) -> None:
-        parent.write("outer.dot", outer("slow.dot"))
-        async with parent.children.start(Child(NAME, "outer.dot"), parent.workspace):
-            await until(lambda: parent.lines() == ["done"])
-            order = OperatorAction(Action.CANCEL.value, "ann", "never mind")
-            parent.run.record(order, sync=True)
-        inner = parent.root(NAME) / "children" / "inner@1.1"
-        for root in (parent.root(NAME), inner):
-            written = document(root / "run.json")
-            assert written["status"] == "canceled"
-            assert "canceled by ann: never mind" in written["reason"]
-
-    with family(tmp_path) as parent:
-        run(scene(parent))
+async def test_children_of_a_run_that_is_canceled_are_canceled_too(parent: Family) -> None:
+    parent.write("outer.dot", outer("slow.dot"))
+    async with parent.children.start(Child(NAME, "outer.dot"), parent.workspace):
+        await until(lambda: parent.lines() == ["done"])
+        order = OperatorAction(Action.CANCEL.value, "ann", "never mind")
+        parent.run.record(order, sync=True)
+    inner = parent.root(NAME) / "children" / "inner@1.1"
+    for root in (parent.root(NAME), inner):
+        written = document(root / "run.json")
+        assert written["status"] == "canceled"
+        assert "canceled by ann: never mind" in written["reason"]
 
 
-def test_what_its_parent_has_left_is_the_most_that_a_child_may_use(tmp_path: Path) -> None:
+async def test_what_its_parent_has_left_is_the_most_that_a_child_may_use(parent: Family) -> None:
     nap = "sleep 0.2; echo done >> done.txt"
     stages = "; ".join(f'{one} [shape=parallelogram, tool_command="{nap}"]' for one in "abc")
     naps = f"digraph naps {{ {ENDS}; {stages}; start -> a -> b -> c -> exit }}"
-
-    async def scene(parent: Family) -> None:
-        parent.write("naps.dot", naps)
-        parent.write("outer.dot", outer("naps.dot"))
-        parent.budgets = Budgets(duration=timedelta(seconds=0.3))
-        with pytest.raises(Exhausted) as stopped:
-            await end(parent, "outer.dot")
-        told = str(stopped.value)
-        # The time of a run is up at the same moment as that of the one that it is part of.
-        assert told.startswith(f"{NAME}: ")
-        assert "the budget max_duration is exhausted: " in told
-        done = len(parent.lines())
-        assert 1 <= done < 3
-        parent.budgets = Budgets(duration=timedelta(minutes=1))
-        assert (await end(parent, "outer.dot")).status is StageStatus.SUCCESS
-        assert len(parent.lines()) == 3
-
-    with family(tmp_path) as parent:
-        run(scene(parent))
+    parent.write("naps.dot", naps)
+    parent.write("outer.dot", outer("naps.dot"))
+    parent.budgets = Budgets(duration=timedelta(seconds=0.3))
+    with pytest.raises(Exhausted) as stopped:
+        await end(parent, "outer.dot")
+    told = str(stopped.value)
+    # The time of a run is up at the same moment as that of the one that it is part of.
+    assert told.startswith(f"{NAME}: ")
+    assert "the budget max_duration is exhausted: " in told
+    done = len(parent.lines())
+    assert 1 <= done < 3
+    parent.budgets = Budgets(duration=timedelta(minutes=1))
+    assert (await end(parent, "outer.dot")).status is StageStatus.SUCCESS
+    assert len(parent.lines()) == 3
 
 
-def test_what_a_child_used_counts_also_when_it_has_halted(tmp_path: Path) -> None:
-    async def scene(parent: Family) -> None:
-        children = parent.children
-        async with children.start(Child(NAME, "slow.dot"), parent.workspace) as child:
-            await until(lambda: parent.lines() == ["done"])
-            used = ModelUsed(usage_to_record(Usage(30, 10)))
-            child.run.record(used, place=StageReference("it", 1, 1))
-            assert children.used.tokens == 40
-        # It will go on: whoever is at work beside it must not have what it had.
+async def test_what_a_child_used_counts_also_when_it_has_halted(parent: Family) -> None:
+    children = parent.children
+    async with children.start(Child(NAME, "slow.dot"), parent.workspace) as child:
+        await until(lambda: parent.lines() == ["done"])
+        used = ModelUsed(usage_to_record(Usage(30, 10)))
+        child.run.record(used, place=StageReference("it", 1, 1))
         assert children.used.tokens == 40
+    # It will go on: whoever is at work beside it must not have what it had.
+    assert children.used.tokens == 40
 
-    with family(tmp_path) as parent:
-        run(scene(parent))
 
-
-def test_a_budget_of_its_own_stops_a_child_and_its_parent(tmp_path: Path) -> None:
+async def test_a_budget_of_its_own_stops_a_child_and_its_parent(parent: Family) -> None:
     text = tool("sleep 0.1", max_duration="50ms").replace("-> exit", "-> more -> exit")
-
-    async def scene(parent: Family) -> None:
-        parent.write("inner.dot", text.replace("start ->", 'more [prompt="x"]; start ->'))
-        with pytest.raises(Exhausted, match="max_duration"):
-            await end(parent, "inner.dot")
-        # What is given on the command line stands for it, as for that of any pipeline.
-        children = parent.children
-        budgets = Budgets(duration=timedelta(minutes=1))
-        children = replace(children, request=replace(children.request, budgets=budgets))
-        async with children.start(Child(NAME, "inner.dot"), parent.workspace) as child:
-            assert (await child.wait()).status is StageStatus.SUCCESS
-
-    with family(tmp_path) as parent:
-        run(scene(parent))
+    parent.write("inner.dot", text.replace("start ->", 'more [prompt="x"]; start ->'))
+    with pytest.raises(Exhausted, match="max_duration"):
+        await end(parent, "inner.dot")
+    # What is given on the command line stands for it, as for that of any pipeline.
+    children = parent.children
+    budgets = Budgets(duration=timedelta(minutes=1))
+    children = replace(children, request=replace(children.request, budgets=budgets))
+    async with children.start(Child(NAME, "inner.dot"), parent.workspace) as child:
+        assert (await child.wait()).status is StageStatus.SUCCESS
 
 
-def test_trouble_with_the_records_of_a_child_stops_the_run_and_is_no_failure(
-    tmp_path: Path,
+async def test_trouble_with_the_records_of_a_child_stops_the_run_and_is_no_failure(
+    parent: Family,
 ) -> None:
-    async def scene(parent: Family) -> None:
-        async with parent.children.start(Child(NAME, "slow.dot"), parent.workspace):
-            await until(lambda: parent.lines() == ["done"])
-        (parent.root(NAME) / "events.jsonl").unlink()
-        with pytest.raises(Stopped) as stopped:
+    async with parent.children.start(Child(NAME, "slow.dot"), parent.workspace):
+        await until(lambda: parent.lines() == ["done"])
+    (parent.root(NAME) / "events.jsonl").unlink()
+    with pytest.raises(Stopped) as stopped:
+        await end(parent, "slow.dot")
+    assert isinstance(stopped.value.__cause__, VerificationError)
+
+
+async def test_a_child_that_somebody_else_has_in_hand_stops_the_run(parent: Family) -> None:
+    async with parent.children.start(Child(NAME, "slow.dot"), parent.workspace):
+        with pytest.raises(Stopped, match="runs"):
             await end(parent, "slow.dot")
-        assert isinstance(stopped.value.__cause__, VerificationError)
-
-    with family(tmp_path) as parent:
-        run(scene(parent))
-
-
-def test_a_child_that_somebody_else_has_in_hand_stops_the_run(tmp_path: Path) -> None:
-    async def scene(parent: Family) -> None:
-        async with parent.children.start(Child(NAME, "slow.dot"), parent.workspace):
-            with pytest.raises(Stopped, match="runs"):
-                await end(parent, "slow.dot")
-
-    with family(tmp_path) as parent:
-        run(scene(parent))
 
 
 @pytest.mark.parametrize(
     "text", ["digraph {", f"digraph x {{ {ENDS} }}", "graph x { a -- b }", "\ud800"]
 )
-def test_a_pipeline_that_is_none_is_told_with_its_place(tmp_path: Path, text: str) -> None:
-    async def scene(parent: Family) -> None:
-        (parent.folder / "wrong.dot").write_bytes(text.encode("utf-8", "surrogatepass"))
-        with pytest.raises(UsageError, match=r"wrong\.dot"):
-            await end(parent, "wrong.dot")
-        assert not parent.children.has(NAME)
-
-    with family(tmp_path) as parent:
-        run(scene(parent))
+async def test_a_pipeline_that_is_none_is_told_with_its_place(parent: Family, text: str) -> None:
+    (parent.folder / "wrong.dot").write_bytes(text.encode("utf-8", "surrogatepass"))
+    with pytest.raises(UsageError, match=r"wrong\.dot"):
+        await end(parent, "wrong.dot")
+    assert not parent.children.has(NAME)
 
 
-def test_a_pipeline_is_kept_as_it_was_when_its_run_began(tmp_path: Path) -> None:
-    async def scene(parent: Family) -> None:
-        async with parent.children.start(Child(NAME, "slow.dot"), parent.workspace):
-            await until(lambda: parent.lines() == ["done"])
-        parent.write("slow.dot", FILES["bad.dot"])
-        parent.write("go", "")
-        assert (await end(parent, "slow.dot")).status is StageStatus.SUCCESS
-
-    with family(tmp_path) as parent:
-        run(scene(parent))
+async def test_a_pipeline_is_kept_as_it_was_when_its_run_began(parent: Family) -> None:
+    async with parent.children.start(Child(NAME, "slow.dot"), parent.workspace):
+        await until(lambda: parent.lines() == ["done"])
+    parent.write("slow.dot", FILES["bad.dot"])
+    parent.write("go", "")
+    assert (await end(parent, "slow.dot")).status is StageStatus.SUCCESS

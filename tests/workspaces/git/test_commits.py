@@ -1,4 +1,3 @@
-import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -38,18 +37,15 @@ async def give(project: Project, workspace: Dimension, stages: Sequence[StageTre
     )
 
 
-def test_every_stage_is_a_commit_on_the_run_branch(
+async def test_every_stage_is_a_commit_on_the_run_branch(
     project: Project,
 ) -> None:
-    async def scene() -> RunBranch:
-        workspace, stages = await run_stages(project)
-        return await give(project, workspace, stages)
-
     write(project.folder, {"mine": "mine", "todo.py": "half-done work of mine\n"})
     git(project.folder, "add", "mine")
     head, status = project.head(), git(project.folder, "status", "--porcelain")
     index = (project.folder / ".git/index").read_bytes()
-    branch = asyncio.run(scene())
+    workspace, stages = await run_stages(project)
+    branch = await give(project, workspace, stages)
     assert branch.ref == f"refs/heads/{BRANCH}"
     assert branch.commit == project.head(BRANCH)
     assert branch.tree == project.head(f"{BRANCH}^{{tree}}")

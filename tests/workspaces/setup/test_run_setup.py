@@ -330,20 +330,16 @@ def test_setup_result_bound_to_its_folder_is_not_cached(
 
 
 @pytest.mark.parametrize("make", [here, inside])
-def test_fork_copies_the_setup_result(app: Project, make: Make) -> None:
+async def test_fork_copies_the_setup_result(app: Project, make: Make) -> None:
     told: list[SetupRun] = []
-
-    async def scene() -> tuple[int, int]:
-        workspace = await made(app, make)
-        await workspace.prepare(SETUP, project=app.folder, on_setup=told.append)
-        write(workspace.folder, {"lock": "changed by a stage\n"})
-        fork = await workspace.fork("a", await workspace.snapshot("one"))
-        assert (fork.folder / "modules/installed").read_text() == "1.0\n"
-        inner = await fork.fork("a/b", workspace.base.candidate)
-        assert (inner.folder / "modules/installed").exists()
-        return runs(fork.folder), runs(inner.folder)
-
-    assert asyncio.run(scene()) == (1, 1)
+    workspace = await made(app, make)
+    await workspace.prepare(SETUP, project=app.folder, on_setup=told.append)
+    write(workspace.folder, {"lock": "changed by a stage\n"})
+    fork = await workspace.fork("a", await workspace.snapshot("one"))
+    assert (fork.folder / "modules/installed").read_text() == "1.0\n"
+    inner = await fork.fork("a/b", workspace.base.candidate)
+    assert (inner.folder / "modules/installed").exists()
+    assert (runs(fork.folder), runs(inner.folder)) == (1, 1)
     assert [(one.fork, one.command, one.exit_code) for one in told] == [("", INSTALL, 0)]
 
 
