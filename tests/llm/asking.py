@@ -31,7 +31,6 @@ MODELS = {**_OURS, **SERVED}
 PROVIDERS = ["anthropic", "gemini", "openai"]
 # These, and local servers: every adapter that speaks for itself.
 ADAPTERS = list(_OURS)
-QUICK = AdapterTimeout(connect=10, request=0.2)
 PATIENT = AdapterTimeout(connect=10, request=30)
 
 SHELL = ToolDefinition(

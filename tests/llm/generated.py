@@ -67,8 +67,3 @@ def within(twin: ProviderTwin, work: Callable[[Client], Coroutine[Any, Any, T]])
             return await work(client)
 
     return asyncio.run(working())
-
-
-def told(result: GenerateResult, step: int = 0) -> list[object]:
-    """Return what the tools answered in a step."""
-    return [one.content for one in result.steps[step].tool_results]

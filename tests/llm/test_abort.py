@@ -97,13 +97,6 @@ def test_another_thread_ends_what_is_within() -> None:
     timer.join()
 
 
-def test_what_was_aborted_before_does_not_begin() -> None:
-    controller = AbortController()
-    controller.abort()
-    with pytest.raises(AbortError):
-        asyncio.run(wait_forever(controller))
-
-
 def test_a_task_that_is_cancelled_is_cancelled_and_not_aborted() -> None:
     async def cancelling() -> None:
         waiting = asyncio.create_task(wait_forever(AbortController()))

@@ -13,7 +13,6 @@ from attractor.llm import ConfigurationError, ModelInfo, get_model_info
 from attractor.llm import list_models as listed
 from attractor.llm.catalogue import (
     CAPABILITIES,
-    OVERRIDES,
     Catalogue,
     Prices,
     PriceTier,
@@ -268,10 +267,6 @@ def test_a_table_that_cannot_be_used_is_named_with_what_to_do(
     assert "pip install --force-reinstall litellm" in raised.value.hint
 
 
-def test_the_table_is_found_without_importing_litellm() -> None:
-    assert find_table().is_file()
-
-
 def test_without_litellm_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     # A module that is no package stands in for one that has no folder.
     lone = ModuleType("litellm")
@@ -282,14 +277,7 @@ def test_without_litellm_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPa
     assert "pip install litellm" in raised.value.hint
 
 
-PLAIN = ModelInfo(id="m", provider="p", display_name="M")
 LONG, LONGER = Prices(input=4.0, output=8.0), Prices(input=6.0, output=9.0)
-
-
-def test_what_is_not_known_is_none_and_what_is_not_said_cannot_be_done() -> None:
-    assert (PLAIN.context_window, PLAIN.max_output, PLAIN.input_cost_per_million) == (None,) * 3
-    assert PLAIN.capabilities == ()
-    assert PLAIN.prices() == Prices()
 
 
 def test_capabilities_are_named_in_one_order() -> None:
@@ -351,9 +339,3 @@ def test_of_two_of_one_name_the_first_counts() -> None:
     assert override([KNOWN, other], read_overrides("")) == [KNOWN]
     elsewhere = ModelInfo(id="m", provider="q", display_name="m")
     assert override([KNOWN, elsewhere], read_overrides("")) == [KNOWN, elsewhere]
-
-
-def test_the_shipped_short_names_are_each_of_one_model() -> None:
-    aliases = read_overrides(OVERRIDES.read_text("utf-8")).aliases
-    names = [name for of_provider in aliases.values() for name in of_provider]
-    assert len(names) == len(set(names)) > 3

@@ -23,7 +23,6 @@ from attractor.llm import (
     provider_registry,
 )
 from attractor.llm.middleware import replay
-from tests.llm.asking import a_request, speaking
 
 HELLO = Request(model="m", messages=[Message.user("hello")])
 
@@ -224,23 +223,6 @@ def test_who_stops_listening_closes_everything_at_once() -> None:
 def test_what_cannot_be_asked_is_refused_by_streams_too(odd: Request, kind: type[SDKError]) -> None:
     with pytest.raises(kind):
         hear(Client(providers=echoes(), default_provider="one"), odd)
-
-
-def test_many_requests_at_once_each_get_their_own_answer() -> None:
-    rules = "\n".join(
-        f'[[rules]]\nwhen = {{ first_user = "<{one}>" }}\nanswer = {{ text = "{one}" }}'
-        for one in range(30)
-    )
-
-    with speaking(rules) as twin:
-
-        async def asking() -> list[Response]:
-            async with Client.from_env(twin.environ()) as client:
-                asked = [a_request(["openai", "anthropic"][n % 2], f"<{n}>") for n in range(30)]
-                return await asyncio.gather(*map(client.complete, asked))
-
-        answers = asyncio.run(asking())
-    assert [one.text for one in answers] == [str(n) for n in range(30)]
 
 
 class Bare:

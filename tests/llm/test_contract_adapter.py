@@ -211,16 +211,6 @@ def test_a_stream_tells_in_pieces_what_is_answered_whole(opened: Open, asked: st
     run(opened, scene)
 
 
-def test_trouble_of_a_stream_is_raised_as_that_of_a_whole_answer(opened: Open) -> None:
-    async def scene(tried: Tried) -> None:
-        with pytest.raises(RateLimitError, match="busy") as caught:
-            await tried.hear("busy")
-        assert (caught.value.retryable, caught.value.retry_after) == (True, 2)
-        assert tried.count() == 1
-
-    run(opened, scene)
-
-
 def test_who_stops_listening_may_ask_again(opened: Open) -> None:
     async def scene(tried: Tried) -> None:
         events = tried.adapter.stream(tried.request("text"))

@@ -1,7 +1,6 @@
 """Every trouble of the twin on every adapter, streamed and not: which error, how many requests."""
 
 import asyncio
-import time
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -23,11 +22,10 @@ from attractor.llm import (
     StreamError,
     StreamEvent,
     StreamEventType,
-    generate,
     retry,
 )
 from attractor.twins.server.provider_twin import ProviderTwin
-from tests.llm.asking import ADAPTERS, MODELS, PATIENT, SERVED, a_request, ask, speaking, variables
+from tests.llm.asking import ADAPTERS, PATIENT, SERVED, a_request, ask, speaking, variables
 from tests.llm.heard import a_stream, hear
 from tests.patience import holds_once
 
@@ -191,30 +189,6 @@ def test_a_whole_answer_is_asked_for_as_often_as_the_policy_says(
         assert len(twin.requests) - before == tries
 
     trouble.play(scene)
-
-
-@everybody
-@pytest.mark.parametrize("is_streamed", [False, True])
-def test_a_providers_wish_to_wait_is_fulfilled(provider: str, is_streamed: bool) -> None:
-    script = """
-[[rules]]
-when = { attempt = 1 }
-answer.fault = { kind = "status", status = 429, retry_after = "150ms" }
-
-[[rules]]
-answer.text = "Now."
-"""
-
-    async def asking(client: Client) -> str:
-        if is_streamed:
-            return (await hear(a_stream(client, provider, "go"))).text
-        return (await generate(MODELS[provider], "go", provider=provider, client=client)).text
-
-    with speaking(script) as twin:
-        before = time.monotonic()
-        assert run(twin, asking, PATIENT) == "Now."
-        assert time.monotonic() - before >= 0.15
-        assert [one.status for one in twin.requests] == [429, 200]
 
 
 def run(

@@ -5,7 +5,6 @@ import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -16,13 +15,10 @@ from attractor.llm import (
     Client,
     RequestTimeoutError,
     StepResult,
-    TimeoutConfig,
     generate,
 )
-from attractor.llm.generation.text import generate as generating
-from attractor.twins.server.provider_twin import ProviderTwin
 from tests.llm.asking import speaking
-from tests.llm.generated import adder, generated, told, within
+from tests.llm.generated import adder, generated, within
 
 ROOT = Path(__file__).parent.parent.parent
 ROUNDS = """
@@ -40,10 +36,6 @@ answer.fault = { kind = "hang" }
 [[rules]]
 answer.tool_calls = [{ name = "add", arguments = { a = 1 } }]
 """
-
-
-def test_the_name_is_a_function_whatever_was_imported() -> None:
-    assert generate is generating
 
 
 @pytest.mark.parametrize(("is_last", "steps"), [(True, 1), (False, 2)])
@@ -175,34 +167,6 @@ def test_a_program_ends_though_a_handler_does_not() -> None:
             check=False,
         )
     assert (ended.stdout, ended.stderr) == ("the generation took longer than 0.2 s\n", "")
-
-
-@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, StopIteration])
-def test_what_a_handler_raises_instead_of_failing_hangs_nobody(error: type[BaseException]) -> None:
-    def handler(a: int, b: int) -> None:
-        raise error
-
-    with speaking(ROUNDS) as twin:
-        if error is KeyboardInterrupt:
-            with pytest.raises(KeyboardInterrupt):
-                generated(twin, tools=[adder(handler)], timeout=10)
-        else:
-            result = generated(twin, tools=[adder(handler)], timeout=10)
-            assert error.__name__ in str(told(result)[0])
-
-
-def hanging(twin: ProviderTwin, **options: Any) -> None:
-    generated(twin, tools=[adder()], **options)
-
-
-def test_time_is_limited_for_a_call_and_for_everything() -> None:
-    with speaking(HANGING) as twin:
-        with pytest.raises(RequestTimeoutError, match=r"a call to the model took .* 0\.2 s"):
-            hanging(twin, timeout=TimeoutConfig(per_step=0.2))
-        with pytest.raises(RequestTimeoutError, match=r"the generation took .* 0\.2 s"):
-            hanging(twin, timeout=0.2)
-        # What takes too long is not asked again.
-        assert len(twin.requests) == 4
 
 
 def test_cancelling_closes_the_connection_and_leaves_no_task() -> None:

@@ -24,16 +24,6 @@ ARGUMENTS: dict[str, Json] = {
 }
 
 
-def test_what_is_as_the_schema_wants_it_has_no_faults() -> None:
-    assert find_faults({"name": "Alice", "age": 30}, PERSON) == []
-
-
-def test_each_fault_says_where_and_what() -> None:
-    schema: JsonObject = {"type": "object", "properties": {"all": {"items": {"type": "integer"}}}}
-    assert find_faults({"all": [1, "2"]}, schema) == ["all[1] must be integer, not string"]
-    assert find_faults({"name": "Alice"}, PERSON) == ["age is missing"]
-
-
 @pytest.mark.parametrize(
     ("schema", "wrong"),
     [

@@ -1,7 +1,6 @@
 """"""
 
 import base64
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +15,8 @@ from attractor.llm import (
     DocumentData,
     ImageData,
     Message,
-    ProviderData,
     Role,
     ThinkingData,
-    ToolCallData,
-    ToolResultData,
 )
 from attractor.llm.messages import file_name, inline, read_image
 
@@ -46,24 +42,6 @@ def test_what_is_no_role_is_refused_with_those_there_are(role: Any) -> None:
     with pytest.raises(UsageError, match="unknown role") as caught:
         Message(role, "a")
     assert caught.value.hint == "use one of system, user, assistant, tool, developer"
-
-
-GOOD = [
-    ContentPart(ContentKind.TEXT, text=""),
-    ContentPart(ContentKind.IMAGE, image=ImageData(url="https://example.org/a.png")),
-    ContentPart(ContentKind.AUDIO, audio=AudioData(data=b"")),
-    ContentPart(ContentKind.DOCUMENT, document=DocumentData(data=b"%PDF")),
-    ContentPart(ContentKind.TOOL_CALL, tool_call=ToolCallData("1", "shell", {})),
-    ContentPart(ContentKind.TOOL_RESULT, tool_result=ToolResultData("1", "done")),
-    ContentPart(ContentKind.THINKING, thinking=ThinkingData("hm")),
-    ContentPart(ContentKind.REDACTED_THINKING, thinking=ThinkingData("x", redacted=True)),
-    ContentPart("web_search_call", provider_data=ProviderData("openai", {"id": "ws_1"})),
-]
-
-
-@pytest.mark.parametrize("part", GOOD, ids=lambda part: str(part.kind))
-def test_a_part_may_carry_its_providers_own_item_beside_its_content(part: ContentPart) -> None:
-    assert replace(part, provider_data=ProviderData("openai", {})).kind == part.kind
 
 
 @pytest.mark.parametrize(

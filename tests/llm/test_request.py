@@ -68,12 +68,6 @@ def test_two_tools_of_one_name_are_refused() -> None:
         Request("any", [Message.user("hi")], tools=[SHELL, SHELL])
 
 
-def test_options_are_meant_for_one_provider_alone() -> None:
-    request = Request("any", [], provider_options={"openai": {"store": True}})
-    assert request.options_for("openai") == {"store": True}
-    assert request.options_for("gemini") == {}
-
-
 @pytest.mark.parametrize(
     ("kind", "schema", "told"),
     [

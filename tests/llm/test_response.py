@@ -16,7 +16,6 @@ from attractor.llm import (
     Role,
     StepResult,
     ThinkingData,
-    ToolCallData,
     ToolResult,
     Usage,
     Warning,
@@ -48,16 +47,6 @@ def test_what_neither_side_knows_stays_unknown() -> None:
     added = Usage(1, 2, reasoning_tokens=3) + Usage(10, 20, cache_read_tokens=5)
     assert added == Usage(11, 22, reasoning_tokens=3, cache_read_tokens=5)
     assert added.cache_write_tokens is None
-
-
-def test_tool_calls_are_taken_out_in_order() -> None:
-    calls = [
-        ContentPart(ContentKind.TOOL_CALL, tool_call=ToolCallData(str(one), "shell", {}))
-        for one in range(3)
-    ]
-    response = a_response(ContentPart(ContentKind.TEXT, text="a"), *calls)
-    assert [call.id for call in response.tool_calls] == ["0", "1", "2"]
-    assert response.text == "a"
 
 
 def test_reasoning_is_what_can_be_read_of_it() -> None:

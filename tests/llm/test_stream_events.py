@@ -27,13 +27,6 @@ def test_the_types_are_those_of_the_specification_and_their_values_are_plain_wor
     assert all(one.value == one.name.lower() for one in StreamEventType)
 
 
-def test_an_event_has_nothing_but_what_it_tells() -> None:
-    event = StreamEvent(StreamEventType.TEXT_DELTA, delta="a", text_id="0")
-    filled = {name for name, value in vars(event).items() if value is not None}
-    assert filled == {"type", "delta", "text_id"}
-    assert StreamEvent("step_finish").type == "step_finish"
-
-
 START = StreamEvent(
     StreamEventType.STREAM_START, start=StreamStart("r", "m", "acme", (Warning("odd"),))
 )

@@ -68,14 +68,6 @@ def test_the_first_object_that_the_schema_wants_is_taken(provider: str) -> None:
         assert an_object(twin, provider).output == ALICE
 
 
-def test_of_objects_that_are_all_wrong_the_first_is_told_of() -> None:
-    with (
-        speaking(answering('{"name": 1, "age": 2} or {"x": 1}')) as twin,
-        pytest.raises(NoObjectGeneratedError, match="its schema: name must be string"),
-    ):
-        an_object(twin)
-
-
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_words_around_the_object_are_a_warning(provider: str) -> None:
     with speaking(answering('Sure! {"name": "Alice", "age": 30} There.')) as twin:
@@ -105,18 +97,6 @@ def test_a_call_instead_of_an_answer_is_told() -> None:
     script = 'rules = [{ answer.tool_calls = [{ name = "add", arguments = { a = 1 } }] }]'
     with speaking(script) as twin, pytest.raises(NoObjectGeneratedError, match="called add"):
         an_object(twin, tools=[adder()])
-
-
-def test_tools_may_come_before_the_object() -> None:
-    script = """
-    [[rules]]
-    when = { step = 1, tool_result = "3" }
-    answer.text = '{"name": "Alice", "age": 3}'
-    [[rules]]
-    answer.tool_calls = [{ name = "add", arguments = { a = 1, b = 2 } }]
-    """
-    with speaking(script) as twin:
-        assert an_object(twin, tools=[adder()]).output == {"name": "Alice", "age": 3}
 
 
 @pytest.mark.parametrize(

@@ -69,27 +69,6 @@ def test_tools_are_active_when_something_executes_them() -> None:
     assert sent == [ToolDefinition("add", "Add two numbers.", NUMBERS), passive.definition, SHELL]
 
 
-def test_a_time_limit_is_a_number_of_seconds_for_all_or_two() -> None:
-    assert read(prompt="a").limits == TimeoutConfig()
-    assert read(prompt="a", timeout=2.5).limits == TimeoutConfig(total=2.5)
-    assert read(prompt="a", timeout=TimeoutConfig(per_step=1)).limits.per_step == 1
-
-
-async def wait(seconds: float | None) -> None:
-    async with limited(seconds, "this"):
-        await asyncio.sleep(0.02)
-
-
-def test_what_takes_longer_is_ended_and_told() -> None:
-    with pytest.raises(RequestTimeoutError, match=r"this took longer than 0\.001 s"):
-        asyncio.run(wait(0.001))
-
-
-@pytest.mark.parametrize("seconds", [None, 10])
-def test_what_is_done_in_time_is_let_be(seconds: float | None) -> None:
-    asyncio.run(wait(seconds))
-
-
 def test_what_closes_connections_meanwhile_comes_to_its_end() -> None:
     closed: list[str] = []
 

@@ -19,7 +19,6 @@ from attractor.llm import (
     Complete,
     ConfigurationError,
     Message,
-    RateLimitError,
     Request,
     RequestTimeoutError,
     Response,
@@ -31,9 +30,7 @@ from attractor.llm import (
     StreamResult,
     TimeoutConfig,
     Tool,
-    stream,
 )
-from attractor.llm.generation.text import stream as streaming
 from tests.llm.asking import PROVIDERS, speaking
 from tests.llm.generated import NUMBERS, adder, generated, noting
 from tests.llm.heard import a_stream, hear, heard, with_client
@@ -50,15 +47,6 @@ answer = { text = "All of it added up.", usage = { input = 100, output = 1 } }
 answer.tool_calls = [{ name = "add", arguments = { a = 1, b = 2 } }]
 answer.usage = { input = 10, output = 1 }
 """
-FAULTY = """
-[[rules]]
-when = { attempt = 2 }
-answer.text = "One two three four five six seven eight nine."
-[[rules]]
-[rules.answer]
-text = "One two three four five six seven eight nine."
-fault = FAULT
-"""
 SLOW = """
 [[rules]]
 [rules.answer]
@@ -67,16 +55,8 @@ pace = "PACE"
 """
 
 
-def faulty(fault: str) -> str:
-    return FAULTY.replace("FAULT", fault)
-
-
 def slow(pace: str) -> str:
     return SLOW.replace("PACE", pace).replace("TEN", "and ten more words " * 10)
-
-
-def test_the_name_is_a_function_whatever_was_imported() -> None:
-    assert stream is streaming
 
 
 @everybody
@@ -145,71 +125,6 @@ def test_no_tool_is_executed_before_what_comes_behind_the_answer_is_asked_for() 
 
     with speaking(ROUNDS) as twin:
         with_client(twin, work)
-
-
-# Behind how many events of the provider nothing of the answer was told yet.
-QUIET = {"openai": 2, "anthropic": 2, "gemini": 0}
-
-
-@everybody
-@pytest.mark.parametrize(
-    "fault",
-    [
-        '{ kind = "status", status = 503, retry_after = "1ms" }',
-        '{ kind = "status", status = 429, retry_after = "1ms" }',
-        '{ kind = "cut", after = QUIET }',
-    ],
-    ids=["503", "429", "cut"],
-)
-def test_a_step_of_which_nothing_was_told_is_tried_again(provider: str, fault: str) -> None:
-    script = faulty(fault.replace("QUIET", str(QUIET[provider])))
-    with speaking(script) as twin:
-        told = heard(twin, provider, max_retries=1)
-        assert len(twin.requests) == 2
-    assert told.error is None
-    assert (told.types.count("stream_start"), told.types.count("error")) == (1, 0)
-    assert told.text.startswith("One two three")
-
-
-@everybody
-@pytest.mark.parametrize(
-    ("fault", "kind"),
-    [
-        ('{ kind = "cut", after = 6 }', StreamError),
-        ('{ kind = "malformed", after = 6 }', StreamError),
-        ('{ kind = "status", status = 429, after = 6 }', RateLimitError),
-    ],
-)
-def test_after_something_was_told_nothing_is_tried_again(
-    provider: str, fault: str, kind: type[Exception]
-) -> None:
-    if provider == "gemini":
-        fault = fault.replace("after = 6", "after = 2")
-    with speaking(faulty(fault)) as twin:
-        told = heard(twin, provider)
-        assert len(twin.requests) == 1
-    assert isinstance(told.error, kind)
-    assert told.text.startswith("One")
-    assert told.types.count("error") == 1
-    assert told.events[-1].error is told.error
-
-
-def test_a_retry_of_a_later_step_repeats_no_earlier_one() -> None:
-    script = """
-    [[rules]]
-    when = { step = 1, attempt = 1 }
-    answer.fault = { kind = "status", status = 529, retry_after = "1ms" }
-    [[rules]]
-    when = { step = 1 }
-    answer.text = "Hi."
-    [[rules]]
-    answer.tool_calls = [{ name = "add", arguments = { a = 1, b = 2 } }]
-    """
-    done: list[int] = []
-    with speaking(script) as twin:
-        told = heard(twin, tools=[noting(done)])
-        assert [one.status for one in twin.requests] == [200, 529, 200]
-    assert (told.text, done) == ("Hi.", [3])
 
 
 @pytest.mark.parametrize(
@@ -445,15 +360,3 @@ def test_one_listens_at_a_time() -> None:
                 await listening
 
     run(work)
-
-
-def test_a_stream_that_was_closed_before_it_began_asks_nobody() -> None:
-    async def work(client: Client) -> None:
-        events = a_stream(client)
-        await events.aclose()
-        with pytest.raises(StreamError, match="closed before its end"):
-            await events.result()
-
-    with speaking(SCRIPT) as twin:
-        with_client(twin, work)
-        assert len(twin.requests) == 0

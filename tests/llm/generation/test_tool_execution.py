@@ -177,19 +177,6 @@ def test_what_cannot_be_mended_is_told(repair: Any, told: str) -> None:
     assert told in str(result.content)
 
 
-def test_all_run_at_once_and_their_results_keep_the_order() -> None:
-    # Nobody gets through before all twelve are there.
-    barrier = threading.Barrier(12, timeout=10)
-
-    def meet(a: int) -> int:
-        barrier.wait()
-        return a
-
-    results = execute(adder(meet), *({"a": number} for number in range(12)))
-    assert [one.content for one in results] == [str(number) for number in range(12)]
-    assert [one.tool_call_id for one in results] == [str(number) for number in range(12)]
-
-
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), OddError(), GeneratorExit()])
 @pytest.mark.parametrize("how", [raising, raising_later])
 def test_what_is_no_failure_is_raised_as_it_is_and_ends_the_others(
@@ -251,30 +238,6 @@ def test_who_waits_for_handlers_that_clean_up_rests_meanwhile() -> None:
     assert cleaned == ["one", "another"]
 
 
-def test_cancelling_ends_every_handler_before_it_returns() -> None:
-    ended: list[int] = []
-
-    async def wait(a: int) -> None:
-        try:
-            await asyncio.Event().wait()
-        finally:
-            ended.append(a)
-
-    async def cancelling() -> None:
-        execution = ToolExecution({"add": adder(wait)}, [], AbortController())
-        calls = [ToolCall(str(number), "add", {"a": number}) for number in range(3)]
-        task = asyncio.create_task(execution.execute_all(calls))
-        while len(asyncio.all_tasks()) < 5:
-            await asyncio.sleep(0)
-        await asyncio.sleep(0)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        assert sorted(ended) == [0, 1, 2]
-
-    asyncio.run(cancelling())
-
-
 WORD: ContextVar[str] = ContextVar("WORD")
 
 
@@ -289,29 +252,6 @@ def test_it_is_called_elsewhere_and_yet_in_the_context_of_its_caller() -> None:
         return await call_in_thread(about_here, name="elsewhere")
 
     assert asyncio.run(working()) == ("here", "elsewhere", True)
-
-
-def stop() -> None:
-    raise StopIteration
-
-
-def leave() -> None:
-    raise SystemExit(3)
-
-
-@pytest.mark.parametrize(
-    ("function", "kind"),
-    [(stop, RuntimeError), (leave, SystemExit), (lambda: 1 / 0, ArithmeticError)],
-)
-def test_whatever_it_raises_is_raised(
-    function: Callable[[], object], kind: type[BaseException]
-) -> None:
-    async def working() -> None:
-        async with asyncio.timeout(10):
-            with pytest.raises(kind):
-                await call_in_thread(function, name="elsewhere")
-
-    asyncio.run(working())
 
 
 def test_the_loop_goes_on_meanwhile_and_waits_for_nobody_in_the_end() -> None:

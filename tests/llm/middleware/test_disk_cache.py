@@ -27,8 +27,7 @@ from attractor.llm import (
 )
 from attractor.llm.errors import NotCachedError
 from attractor.llm.middleware import DiskCache, replay
-from attractor.llm.middleware.answer_records import RequestDigest
-from attractor.llm.middleware.disk_cache import AnswerFiles, CacheMode
+from attractor.llm.middleware.disk_cache import CacheMode
 from tests.agent.scripted import ScriptedProvider, said
 from tests.llm.asking import a_request, speaking
 from tests.llm.asking import ask as ask_twin
@@ -161,16 +160,6 @@ def test_files_are_ours_alone_and_hold_no_key(tmp_path: Path) -> None:
     assert key not in file.read_text("utf-8")
     head = json.loads(file.read_text("utf-8").partition("\n")[0])
     assert (head["attractor_answer"], head["request"]["model"]) == (1, "gpt-5.2")
-
-
-@given(answers)
-def test_any_answer_comes_back_from_its_file(
-    tmp_path_factory: pytest.TempPathFactory, answer: Response
-) -> None:
-    files = AnswerFiles(tmp_path_factory.getbasetemp() / "kept")
-    files.store(RequestDigest("0" * 64, {}), answer)
-    found = files.find("0" * 64)
-    assert (found.answer, found.fault) == (answer, "")
 
 
 def test_a_mode_that_is_none_is_refused(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import threading
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -25,7 +25,6 @@ from attractor.llm import (
 from attractor.llm.middleware import Limit, RateLimit, RateLimits
 from attractor.llm.middleware.rate_limit import RateGate, estimated_tokens
 from tests.agent.scripted import ScriptedProvider, Step, said
-from tests.llm.asking import a_request, speaking
 from tests.llm.middleware.asked import HELLO, client_of, codes, run, settle, whole
 
 Ask = Callable[[Client, Request], Awaitable[object]]
@@ -129,32 +128,6 @@ def test_a_stream_that_takes_long_does_not_make_the_pause_longer() -> None:
 
     run(asking())
     assert provider.times == [0, 15]
-
-
-@pytest.mark.parametrize("ask", [complete, listen])
-def test_over_http_the_tokens_that_are_used_up_are_waited_for(ask: Ask) -> None:
-    used_up = {
-        "x-ratelimit-remaining-requests": "99",
-        "x-ratelimit-remaining-tokens": "0",
-        "x-ratelimit-reset-requests": "10ms",
-        "x-ratelimit-reset-tokens": "20s",
-    }
-    clock = ManualClock()
-    limits = RateLimits(clock=clock)
-
-    async def asking(environ: Mapping[str, str]) -> None:
-        async with Client.from_env(environ, middleware=[RateLimit(limits)]) as client:
-            await ask(client, a_request("openai", "one"))
-            asked = asyncio.ensure_future(ask(client, a_request("openai", "two")))
-            await clock.until_asleep()
-            await clock.turn(timedelta(seconds=19))
-            assert not asked.done()
-            await clock.turn(timedelta(seconds=1))
-            await asked
-
-    told = ", ".join(f'"{name}" = "{value}"' for name, value in used_up.items())
-    with speaking(f'[[rules]]\nanswer = {{ text = "hi", headers = {{ {told} }} }}') as twin:
-        run(asking(twin.environ()))
 
 
 def test_a_stream_that_is_left_gives_its_place_back() -> None:

@@ -123,24 +123,6 @@ def marked(value: Json) -> list[str]:
     return [name for one in value for name in marked(one)] if isinstance(value, list) else []
 
 
-def test_marks_stand_behind_tools_system_and_the_two_newest_user_turns() -> None:
-    prompt = Prompt(
-        [block("tool 1"), block("tool 2")],
-        [block("system 1"), block("system 2")],
-        [
-            turn("user", "u1"),
-            turn("assistant", "a1"),
-            turn("user", "u2", "u3"),
-            turn("assistant", "a2"),
-            turn("user", "u4", "u5"),
-        ],
-    )
-    found = mark_for_cache(prompt)
-    assert marked([*found.tools, *found.system]) == ["tool 2", "system 2"]
-    assert marked(found.messages) == ["u3", "u5"]
-    assert found.tools[-1] == {"type": "text", "text": "tool 2", **MARK}
-
-
 def test_the_request_before_wrote_where_this_one_reads() -> None:
     before = [turn("user", "u1")]
     now = [*before, turn("assistant", "a1"), turn("user", "u2")]

@@ -7,9 +7,6 @@ from attractor.llm import (
     ConfigurationError,
     ContentKind,
     ContentPart,
-    DocumentData,
-    ImageData,
-    InvalidRequestError,
     Message,
     ProviderData,
     Request,
@@ -18,7 +15,6 @@ from attractor.llm import (
     ThinkingData,
     ToolCallData,
     ToolChoice,
-    ToolResultData,
 )
 from attractor.llm.providers.anthropic_request import (
     AnthropicRequest,
@@ -29,8 +25,6 @@ from attractor.llm.providers.anthropic_request import (
     write_thinking,
 )
 from tests.llm.asking import SHELL
-
-CACHING = "prompt-caching-2024-07-31"
 
 
 def written(*messages: Message, options: JsonObject | None = None, **more: Any) -> AnthropicRequest:
@@ -56,12 +50,6 @@ def test_instructions_stand_apart_and_max_tokens_is_always_there() -> None:
         "messages": [{"role": "user", "content": [{"type": "text", "text": "b"}]}],
     }
     assert (sent.headers, list(sent.warnings)) == ({}, [])
-
-
-def test_empty_texts_are_left_out_with_the_turn_they_leave_empty() -> None:
-    sent = written(Message.user("a"), Message.assistant(""), Message.user("b"))
-    turns: Any = sent.body["messages"]
-    assert [(turn["role"], len(turn["content"])) for turn in turns] == [("user", 2)]
 
 
 def test_thoughts_are_written_from_their_fields_when_they_did_not_come_from_here() -> None:
@@ -111,50 +99,10 @@ def test_a_form_is_asked_for_in_words_and_warned_about() -> None:
     assert [one.code for one in sent.warnings] == ["schema_not_enforced"]
 
 
-def test_beta_headers_are_joined_and_no_part_of_the_body() -> None:
-    sent = written(options={"beta_headers": ["a-1", "b-2", "a-1"], "thinking": {"type": "enabled"}})
-    assert sent.headers == {"anthropic-beta": "a-1,b-2"}
-    assert sent.body["thinking"] == {"type": "enabled"}
-    assert not {"beta_headers", "auto_cache"} & set(sent.body)
-    cached = written(Message.user("a"), options={"beta_headers": ["a-1"], "auto_cache": True})
-    assert cached.headers == {"anthropic-beta": f"a-1,{CACHING}"}
-
-
 @pytest.mark.parametrize("names", ["a-1", [1], {"a": 1}])
 def test_beta_headers_are_a_list_of_names(names: Any) -> None:
     with pytest.raises(ConfigurationError, match="beta_headers"):
         written(options={"beta_headers": names})
-
-
-def test_instructions_are_words_alone_and_keep_marks_of_their_own() -> None:
-    image = ContentPart(ContentKind.IMAGE, image=ImageData(data=b"png"))
-    with pytest.raises(InvalidRequestError, match="instructions are text only"):
-        written(Message(Role.SYSTEM, [image]))
-    marked: JsonObject = {"type": "text", "text": "a", "cache_control": {"type": "ephemeral"}}
-    kept = ProviderData("anthropic", marked)
-    part = ContentPart(ContentKind.TEXT, text="a", provider_data=kept)
-    sent = written(Message(Role.SYSTEM, [part]), Message.user("b"), options={"auto_cache": True})
-    assert sent.body["system"] == [marked]
-    assert "cache_control" not in str(sent.body["messages"])
-    assert sent.headers == {"anthropic-beta": CACHING}
-
-
-def test_the_header_for_the_cache_is_there_when_a_mark_is_and_not_else() -> None:
-    assert written(Message.user("a")).headers == {}
-    own: JsonObject = {"cache_control": {"type": "ephemeral"}}
-    sent = written(Message.user("a"), options=own | {"auto_cache": True})
-    assert sent.headers == {"anthropic-beta": CACHING}
-    assert "cache_control" not in str(sent.body["messages"])
-
-
-def test_a_result_may_bring_a_document() -> None:
-    brought = ToolResultData("1", "read", document=DocumentData(data=b"pdf", file_name="a.pdf"))
-    (block,) = blocks(ContentPart(ContentKind.TOOL_RESULT, tool_result=brought), role=Role.TOOL)
-    source = {"type": "base64", "media_type": "application/pdf", "data": "cGRm"}
-    assert block["content"] == [
-        {"type": "text", "text": "read"},
-        {"type": "document", "source": source, "title": "a.pdf"},
-    ]
 
 
 def test_what_a_call_says_beside_our_fields_goes_back_with_it() -> None:
@@ -291,13 +239,6 @@ def test_thoughts_leave_the_room_that_was_asked_for() -> None:
     }
     fields, _, (told,) = anthropic_thinking_written(OLD, "high", max_tokens=2000)
     assert (fields, "fewer than 2048 max_tokens" in told) == ({}, True)
-
-
-@pytest.mark.parametrize("model", ["claude-3-5-sonnet-20241022", "claude-2.1"])
-def test_a_model_that_does_not_think_is_not_asked_to(model: str) -> None:
-    fields, room, (told,) = anthropic_thinking_written(model, "high")
-    assert (fields, room, "does not think" in told) == ({}, 0, True)
-    assert anthropic_thinking_written(model, None) == Thinking()
 
 
 def test_not_at_all_is_said_by_saying_nothing_where_that_is_enough() -> None:

@@ -83,23 +83,6 @@ def test_why_it_stopped(raw: str | None, reason: str) -> None:
     assert (found.reason, found.raw) == (reason, raw)
 
 
-def test_usage_is_read_with_what_was_cached() -> None:
-    usage: Json = {
-        "input_tokens": 10,
-        "output_tokens": 20,
-        "cache_read_input_tokens": 5,
-        "cache_creation_input_tokens": 6,
-    }
-    found = read_anthropic(body(TEXT, usage=usage)).usage
-    assert (found.input_tokens, found.output_tokens, found.total_tokens) == (10, 20, 30)
-    assert (found.cache_read_tokens, found.cache_write_tokens) == (5, 6)
-    assert (found.reasoning_tokens, found.raw) == (None, usage)
-
-
-def test_tokens_of_thinking_are_estimated_from_its_length() -> None:
-    assert read_anthropic(body(THINKING, TEXT)).usage.reasoning_tokens == 3
-
-
 WHOLE: Json = {
     **body(
         THINKING,

@@ -3,12 +3,11 @@
 import pytest
 
 from attractor.llm import (
-    Message,
     ToolChoice,
     provider_registry,
 )
 from attractor.twins.pytest_plugin import StartTwin
-from tests.llm.asking import ADAPTERS, SHELL, a_request, ask, last_body
+from tests.llm.asking import ADAPTERS, SHELL, a_request, ask
 
 # It asks all other providers, and is tried with several of them.
 TRIED_ELSEWHERE = {"litellm"}
@@ -45,35 +44,11 @@ def test_every_adapter_of_the_folder_is_tried_here(provider: str) -> None:
     assert {*provider_registry()} - {*ADAPTERS} <= TRIED_ELSEWHERE
 
 
-@pytest.mark.parametrize("other", ADAPTERS)
-def test_thoughts_of_another_provider_are_left_out(
-    provider: str, provider_twin: StartTwin, other: str
-) -> None:
-    twin = provider_twin(TALK)
-    first = ask(twin, a_request(other, "look", reasoning_effort="high"))
-    results = [Message.tool_result(call.id, "todo.py") for call in first.tool_calls]
-    second = ask(twin, a_request(provider, "look", first.message, *results))
-    assert [call.arguments for call in second.tool_calls] == [{"command": "cat todo.py"}]
-    # Kept as it was said to whoever thought it, and shown to nobody else.
-    sent = "Where could it be?" in str(last_body(twin))
-    assert sent == (provider == other)
-
-
 @pytest.mark.parametrize("mode", ["auto", "none", "required", "named"])
 def test_every_tool_choice_is_taken(provider: str, provider_twin: StartTwin, mode: str) -> None:
     choice = ToolChoice(mode, "shell" if mode == "named" else None)
     twin = provider_twin(TALK)
     assert ask(twin, a_request(provider, "hello", tools=[SHELL], tool_choice=choice)).text == "Hi."
-
-
-def test_options_meant_for_the_provider_are_in_the_body_and_others_are_not(
-    provider: str, provider_twin: StartTwin
-) -> None:
-    twin = provider_twin(TALK)
-    options = {provider: {"service_tier": "flex"}, "acme": {"spark": True}}
-    ask(twin, a_request(provider, "hello", provider_options=options))
-    assert last_body(twin)["service_tier"] == "flex"
-    assert "spark" not in last_body(twin)
 
 
 def test_a_rate_limit_is_read_from_the_headers(provider: str, provider_twin: StartTwin) -> None:

@@ -149,32 +149,6 @@ def test_what_came_from_here_goes_back_as_it_came_and_thoughts_of_others_do_not(
     ) == [thought, code, {"text": "hi", **signed}, {"text": "", **signed}, {"text": "kept"}]
 
 
-def test_what_another_model_signed_goes_back_without_its_signature() -> None:
-    thought: JsonObject = {"text": "hm", "thought": True, "thoughtSignature": "s"}
-    thinking = ThinkingData("hm", "s")
-    signed: JsonObject = {"functionCall": {"id": "theirs"}, "thoughtSignature": "t"}
-    call = ToolCallData("theirs", "shell", {"a": 1})
-    for model, sent in (
-        ("gemini-3-flash-preview", [thought, {"thoughtSignature": "t"}]),
-        ("gemini-3.1-pro-preview", [SKIP]),
-    ):
-        said = [
-            ContentPart(
-                ContentKind.THINKING,
-                thinking=thinking,
-                provider_data=ProviderData("gemini", thought, "gemini-3-flash-preview"),
-            ),
-            ContentPart(
-                ContentKind.TOOL_CALL,
-                tool_call=call,
-                provider_data=ProviderData("gemini", signed, "gemini-3-flash-preview"),
-            ),
-        ]
-        made: Any = {"functionCall": {"name": "shell", "args": {"a": 1}, "id": "theirs"}}
-        *before, last = sent
-        assert parts(*said, model=model) == [*before, {**made, **last}]
-
-
 def test_an_image_that_was_made_here_goes_back_as_it_came() -> None:
     drawn: Any = {**PNG, "thoughtSignature": "s"}
     made = ImageData(data=b"png")
@@ -378,13 +352,6 @@ def test_a_level_that_is_lowered_or_raised_is_told_of() -> None:
     assert told == "reasoning_effort 'max' (used: 'high')"
     (told,) = gemini_thinking_written("gemini-3.1-pro-preview", "minimal").ignored
     assert told == "reasoning_effort 'minimal' (used: 'low')"
-
-
-@pytest.mark.parametrize("model", ["gemini-2.0-flash", "gemini-1.5-pro", "gemma-3-27b-it"])
-def test_a_model_that_does_not_think_is_not_asked_to(model: str) -> None:
-    config, (told,) = gemini_thinking_written(model, "high")
-    assert (config, told) == (None, f"reasoning_effort for {model}, which does not think")
-    assert gemini_thinking_written(model, None) == Thinking()
 
 
 def test_what_the_options_say_of_thinking_goes_before_the_effort() -> None:

@@ -16,9 +16,8 @@ from attractor.llm import (
     Role,
     ThinkingData,
     ToolCallData,
-    ToolResultData,
 )
-from attractor.llm.providers.openai_request import write_content, write_format, write_request
+from attractor.llm.providers.openai_request import write_format, write_request
 
 TEXT = ContentPart(ContentKind.TEXT, text="hi")
 
@@ -165,15 +164,6 @@ def test_a_document_is_sent_by_address_by_content_or_from_a_file(tmp_path: Path)
     ]
 
 
-def test_a_result_may_bring_a_document() -> None:
-    brought = ToolResultData("1", "read", document=DocumentData(url="https://x.org/a.pdf"))
-    (item,) = items(ContentPart(ContentKind.TOOL_RESULT, tool_result=brought), role=Role.TOOL)
-    assert item["output"] == [
-        {"type": "input_text", "text": "read"},
-        {"type": "input_file", "file_url": "https://x.org/a.pdf"},
-    ]
-
-
 def test_only_users_show_something_and_only_tools_answer_as_tools() -> None:
     image = ContentPart(ContentKind.IMAGE, image=ImageData(url="https://x.org/a.png"))
     said = items(TEXT, image, TEXT)
@@ -233,37 +223,7 @@ def test_a_model_that_thinks_is_not_told_how_to_choose_its_words(
     assert len(sent.warnings) == (0 if is_sent else 2)
 
 
-def test_a_model_that_does_not_think_is_not_asked_to() -> None:
-    sent = write_request(Request("gpt-4.1", [], reasoning_effort="high"), provider="openai")
-    assert not {"reasoning", "include"} & set(sent.body)
-    (warning,) = sent.warnings
-    assert warning.message.endswith("gpt-4.1 does not think")
-
-
 IMAGE = ImageData(data=b"png", detail="high")
-
-
-@pytest.mark.parametrize(
-    ("role", "kind"),
-    [
-        (Role.USER, "input_text"),
-        (Role.DEVELOPER, "input_text"),
-        (Role.TOOL, "input_text"),
-        (Role.ASSISTANT, "output_text"),
-    ],
-)
-def test_words_are_what_a_model_says_or_is_told(role: Role, kind: str) -> None:
-    part = ContentPart(ContentKind.TEXT, text="a")
-    assert write_content(part, role, "openai") == {"type": kind, "text": "a"}
-
-
-def test_calls_and_items_of_the_providers_own_stand_beside_messages() -> None:
-    call = ContentPart(ContentKind.TOOL_CALL, tool_call=ToolCallData("1", "shell", {}))
-    assert write_content(call, Role.ASSISTANT, "openai") is None
-    for provider, is_beside in (("openai", True), ("gemini", False)):
-        kept = ProviderData(provider, {"type": "image_generation_call"})
-        drawn = ContentPart(ContentKind.IMAGE, image=IMAGE, provider_data=kept)
-        assert (write_content(drawn, Role.ASSISTANT, "openai") is None) is is_beside
 
 
 OPENAI_FORMAT_TEXT: Any = {"type": "string"}

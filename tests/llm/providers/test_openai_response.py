@@ -91,19 +91,6 @@ def test_why_it_stopped(more: dict[str, Json], reason: str, raw: str | None) -> 
     assert (found.reason, found.raw) == (reason, raw)
 
 
-def test_usage_is_read_with_what_was_cached_and_thought() -> None:
-    usage: Json = {
-        "input_tokens": 10,
-        "output_tokens": 20,
-        "input_tokens_details": {"cached_tokens": 5},
-        "output_tokens_details": {"reasoning_tokens": 15},
-    }
-    found = read_openai(body(MESSAGE, usage=usage)).usage
-    assert (found.input_tokens, found.output_tokens, found.total_tokens) == (10, 20, 30)
-    assert (found.cache_read_tokens, found.reasoning_tokens) == (5, 15)
-    assert (found.cache_write_tokens, found.raw) == (None, usage)
-
-
 def test_a_failure_with_a_good_status_is_raised() -> None:
     failed: Json = {"code": "rate_limit_exceeded", "message": "slow"}
     with pytest.raises(RateLimitError, match="slow"):

@@ -32,11 +32,7 @@ from attractor.llm.transport.headers import (
     read_retry_after,
 )
 from attractor.llm.transport.http import Endpoint, PerLoop, Reply, Transport, read_server_events
-from attractor.twins.script.script import parse_script
-from attractor.twins.server.hosting import in_background
-from attractor.twins.server.provider_twin import ProviderTwin
 
-ANSWERED = "[[rules]]\nanswer.text = 'Yes.'"
 KEY = "sk-very-secret-0123456789"
 QUICK = AdapterTimeout(connect=5, request=0.1)
 SLOW = AdapterTimeout(connect=5, request=30)
@@ -267,42 +263,6 @@ def test_a_header_that_cannot_be_sent_is_a_mistake_of_the_set_up(value: str) -> 
 def test_a_request_that_cannot_be_written_is_never_sent(value: float | str) -> None:
     with pytest.raises(InvalidRequestError, match="the request to acme is not valid JSON"):
         post(endpoint("http://127.0.0.1:1"), {"value": value})
-
-
-def test_cancelling_closes_the_connection() -> None:
-    async def main() -> None:
-        arrived, gone = asyncio.Event(), asyncio.Event()
-
-        async def stall(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            await reader.readuntil(b"{}")
-            arrived.set()
-            assert await reader.read() == b""
-            gone.set()
-            writer.close()
-
-        async with await asyncio.start_server(stall, "127.0.0.1", 0) as server:
-            port = server.sockets[0].getsockname()[1]
-            transport = Transport(endpoint(f"http://127.0.0.1:{port}"))
-            asking = asyncio.create_task(transport.post("v1/ask", {}, lambda reply: reply))
-            await arrived.wait()
-            asking.cancel()
-            async with asyncio.timeout(1):
-                await gone.wait()
-            with pytest.raises(asyncio.CancelledError):
-                await asking
-            await transport.close()
-
-    asyncio.run(main())
-
-
-def test_in_another_event_loop_new_connections_are_opened() -> None:
-    with in_background(ProviderTwin(parse_script(ANSWERED))) as twin:
-        transport = Transport(endpoint(twin.url))
-        for _ in range(2):
-            body: JsonObject = {"model": "any", "input": "hello"}
-            posting = transport.post("v1/responses", body, lambda reply: reply.body)
-            assert asyncio.run(posting).text("object")
-        asyncio.run(transport.close())
 
 
 def test_a_key_is_hidden_however_it_was_escaped() -> None:

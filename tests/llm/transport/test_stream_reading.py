@@ -258,14 +258,6 @@ def test_a_stream_may_take_longer_than_a_whole_answer() -> None:
     assert run(slowly) is None
 
 
-def test_a_server_that_does_not_hang_up_is_not_waited_for() -> None:
-    begun = time.monotonic()
-    scene, error = hear("openai", HEAD, good("openai"), stays=True)
-    assert error is None
-    assert brief(scene.told)[-1] == "finish"
-    assert time.monotonic() - begun < 20
-
-
 async def closing(scene: Scene, events: AsyncGenerator[StreamEvent]) -> None:
     await events.aclose()
 
