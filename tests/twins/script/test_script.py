@@ -235,16 +235,6 @@ def test_documented_toml_script_is_valid() -> None:
     assert chosen(script, talk("Make the change", "run", ">3 failed")).entry.name == "repair"
 
 
-def test_mistakes_are_reported_with_the_line_of_the_key(tmp_path: Path) -> None:
-    file = tmp_path / "script.toml"
-    file.write_text(
-        '[[rules]]\nanswer = {}\n\n[[rules]]\nanswer.fault = { kind = "slow", after = 1 }'
-    )
-    words = r"script\.toml:5: rules\[1\]\.answer\.fault: the fault 'slow' has no key 'after'"
-    with pytest.raises(ScriptError, match=words):
-        load_script(file)
-
-
 def test_every_fault_is_documented_with_its_keys() -> None:
     page = next(one.page for one in fences("toml") if one.page.name == "twin-scripts.md")
     section = page.read_text("utf-8").split("| `fault.kind` |")[1].split("\n\n")[0]

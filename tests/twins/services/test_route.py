@@ -203,11 +203,6 @@ def test_first_matching_route_answers() -> None:
     assert ask("POST /v1/things/") == (200, "post")
 
 
-def test_rest_parameter_matches_the_root() -> None:
-    ask = Asked('[[routes]]\npath = "/{rest...}"\nkind = "fixed"\nbody = "<{{ path.rest }}>"\n')
-    assert [ask(f"GET {path}") for path in ("/", "/a/b")] == [(200, "<>"), (200, "<a/b>")]
-
-
 RECORDS_ROUTES = """
 [[routes]]
 method = "POST"

@@ -5,8 +5,6 @@ from pathlib import Path
 import httpx
 import pytest
 
-from attractor.base.errors import MachineryError
-from attractor.twins.server.hosting import in_background
 from attractor.twins.services.pytest_plugin import StartServiceTwin
 from attractor.twins.services.route import FaultRule, members
 from attractor.twins.services.service import parse_service
@@ -87,17 +85,6 @@ def test_twin_ends_with_its_block_despite_waiting_clients() -> None:
     url = asyncio.run(stand())
     with pytest.raises(httpx.ConnectError):
         httpx.get(url)
-
-
-def test_service_port_in_use_is_reported() -> None:
-    service = parse_service(NAMED + fixed("1"))
-    with in_background(ServiceTwin(service)) as twin:
-        port = int(twin.url.rpartition(":")[2])
-        with (
-            pytest.raises(MachineryError, match=str(port)),
-            in_background(ServiceTwin(service, port=port)),
-        ):
-            pass
 
 
 def test_health_is_reported(service_twin: StartServiceTwin) -> None:

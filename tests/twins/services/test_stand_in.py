@@ -4,7 +4,6 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from attractor.base.errors import UnknownName
-from attractor.twins.exchange.answer import ReplyEnd
 from attractor.twins.services.dispatch import ServedRequest, ServiceDispatcher
 from attractor.twins.services.request import ServiceRequest
 from attractor.twins.services.route import FaultRule, members
@@ -49,24 +48,6 @@ def test_fault_comes_before_or_after_the_request_is_performed() -> None:
         counts.append(len(members(ask.dispatcher.state()["n"])))
     assert counts == [0, 1, 2]
     assert [one.status for one in ask.dispatcher.requests] == [503, 201, 500]
-
-
-@pytest.mark.parametrize(
-    ("fault", "wanted"),
-    [
-        ('kind = "refused"', (ReplyEnd.DROPPED, False)),
-        ('kind = "hang"', (ReplyEnd.SILENT, False)),
-        ('kind = "cut"', (ReplyEnd.DROPPED, True)),
-        ('kind = "content_length"', (ReplyEnd.DROPPED, True)),
-        ('kind = "slow", size = 1', (ReplyEnd.COMPLETE, True)),
-    ],
-)
-def test_every_fault_kind_gives_its_reply(fault: str, wanted: tuple[ReplyEnd, bool]) -> None:
-    service = parse_service('name = "s"\n' + fixed('"long"', f"faults = [{{ {fault} }}]"))
-    reply = ServiceDispatcher(service).answer(ServiceRequest("GET", "/x", {}))
-    assert (reply.ending, reply.begins) == wanted
-    without = ServiceDispatcher(service, with_faults=False).answer(ServiceRequest("GET", "/x", {}))
-    assert (without.body, without.pause) == (b'"long"', timedelta())
 
 
 def test_malformed_body_and_delay_faults() -> None:
