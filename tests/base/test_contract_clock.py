@@ -63,21 +63,6 @@ def test_sleep_lasts_as_long_as_requested_by_both_times(play: Play) -> None:
 
 
 @clocks
-def test_sleepers_wake_in_order_of_their_due_times(play: Play) -> None:
-    async def scene(clock: Clock) -> list[int]:
-        woken: list[int] = []
-
-        async def sleep(turns: int) -> None:
-            await clock.sleep(SHORT * turns)
-            woken.append(turns)
-
-        await asyncio.gather(*(sleep(turns) for turns in (3, 1, 2)))
-        return woken
-
-    assert run(play, scene) == [1, 2, 3]
-
-
-@clocks
 @pytest.mark.parametrize("duration", [timedelta(), timedelta(hours=-1)], ids=["zero", "negative"])
 def test_empty_sleep_lets_other_tasks_run(play: Play, duration: timedelta) -> None:
     async def scene(clock: Clock) -> list[str]:
@@ -93,18 +78,3 @@ def test_empty_sleep_lets_other_tasks_run(play: Play, duration: timedelta) -> No
         return ran
 
     assert run(play, scene) == ["other", "sleeper"]
-
-
-@clocks
-def test_sleep_can_be_cancelled_while_others_sleep(play: Play) -> None:
-    async def scene(clock: Clock) -> str:
-        long = asyncio.create_task(clock.sleep(timedelta(days=1)))
-        short = asyncio.create_task(clock.sleep(SHORT))
-        await asyncio.sleep(0)
-        long.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await long
-        await short
-        return "woken"
-
-    assert run(play, scene) == "woken"
