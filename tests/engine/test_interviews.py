@@ -164,13 +164,6 @@ def test_question_past_deadline_is_not_asked() -> None:
     assert person.asked == []
 
 
-def test_repeated_question_keeps_deadline() -> None:
-    person, clock = Person(), ManualClock()
-    board = Board(deadline=(clock.now() + timedelta(milliseconds=30)).isoformat())
-    asked = replace(QUESTION, timeout_seconds=3600)
-    assert ask(AnsweredFirst(person, board, clock=clock), asked)[0].kind is AnswerKind.TIMEOUT
-
-
 def test_parked_question_keeps_id_and_deadline_of_its_run() -> None:
     class Parking(Person):
         async def ask(self, question: Question) -> Answer:

@@ -39,7 +39,6 @@ from attractor.engine.run_folder.inbox import Order, leave_order
 from attractor.engine.run_folder.open_run import OpenRun
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.seams import Parked, Parts, Stage
-from attractor.engine.state.run_state import AWAITING_ANSWER
 from attractor.engine.storage.json_files import Fields
 from attractor.engine.storage.secrets import Redactor
 from attractor.handlers.for_each import ForEach
@@ -131,16 +130,6 @@ def test_a_question_is_open_to_all_while_it_is_asked_and_after_a_crash(tmp_path:
     # Whoever was not asked gave no answer of their own.
     with place.open() as run:
         assert run.state.answer_counts == {}
-
-
-def test_several_questions_of_a_stage_are_kept_each(tmp_path: Path) -> None:
-    place = Workplace(tmp_path / "run", line("gate"))
-    parked, got = go(place, Person(["Y"]), "", "#sure")
-    assert (parked.status, values(got)) == (AWAITING_ANSWER, ["Y"])
-    assert parked.question
-    assert parked.question.id == "gate@1.1#sure"
-    result, got = go(place, Person(["N"]), "", "#sure")
-    assert (values(got), result.completed) == (["Y", "N"], ("start", "gate"))
 
 
 def test_a_question_that_is_none_of_the_stage_is_asked_without_the_journal(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from attractor.base.clock import ManualClock
 from attractor.base.errors import FileError
 from attractor.engine.errors import GraphChanged, NotRunnable, RunOver
 from attractor.engine.journal.events import Action
-from attractor.engine.outcome import NOTHING_USED, Outcome, StageStatus, Usage, success
+from attractor.engine.outcome import Outcome, success
 from attractor.engine.run_folder.inbox import Order, leave_order
 from attractor.engine.seams import Stage
 from attractor.engine.state.run_state import (
@@ -17,14 +17,8 @@ from attractor.engine.state.run_state import (
     EXECUTING,
     RunStatus,
 )
-from tests.engine.graphs import chain, edge, end, graph, line, start
+from tests.engine.graphs import edge, end, graph, line
 from tests.engine.runs import FAIL, Workplace, run_graph
-
-
-def test_usage_adds_up(tmp_path: Path) -> None:
-    used = Outcome(StageStatus.SUCCESS, usage=Usage(10, 2, 0.5))
-    result, _ = run_graph(tmp_path, line("a", "b"), {"a": used, "b": used})
-    assert result.usage == Usage(20, 4, 1.0) != NOTHING_USED
 
 
 def test_a_run_that_waits_for_its_evaluation_is_not_walked_again(tmp_path: Path) -> None:
@@ -135,24 +129,6 @@ def test_a_run_that_is_paused_in_its_last_stage_waits_before_its_end(
     asyncio.run(walk())
 
 
-def test_paused_run_waits_until_resumed(tmp_path: Path) -> None:
-    place = Workplace(tmp_path / "run", line("a", "b"), {"a": pause})
-    clock = ManualClock()
-    place.clock = clock
-
-    async def walk() -> None:
-        task = asyncio.create_task(place.walk())
-        await clock.until_asleep()
-        assert place.handler.nodes == ["a"]
-        assert place.json("run.json")["is_paused"] is True
-        leave_order(place.root / "inbox", Order(Action.RESUME, "bob"), name="A2")
-        await clock.turn(timedelta(seconds=1))
-        assert (await task).completed == ("start", "a", "b")
-
-    asyncio.run(walk())
-    assert [one.data["by"] for one in place.events("OperatorAction")] == ["ann", "bob"]
-
-
 def test_resume_continues_paused_run(tmp_path: Path) -> None:
     place = Workplace(tmp_path / "run", line("a", "b"))
     leave_order(place.root / "inbox", Order(Action.PAUSE, "ann"), name="A1")
@@ -181,27 +157,3 @@ def test_inputs_are_in_the_context_from_the_start(tmp_path: Path) -> None:
     place.inputs = {"ticket": {"id": 7}}
     place.run()
     assert seen == [{"id": 7}]
-
-
-def test_edge_event_lists_every_candidate(tmp_path: Path) -> None:
-    forked = graph(
-        [start(), end()],
-        [
-            *chain("start", "a"),
-            edge("a", "exit", "outcome=success"),
-            edge("a", "b", "outcome=fail"),
-            edge("a", "c", label="Else"),
-            *chain("b", "exit"),
-            *chain("c", "exit"),
-        ],
-    )
-    _, place = run_graph(tmp_path, forked)
-    selected = place.events("EdgeSelected")[1]
-    assert (selected.node, selected.data["target"]) == ("a", "exit")
-    assert selected.data["reason"] == "condition"
-    candidates = selected.data["candidates"]
-    assert isinstance(candidates, list)
-    fates = [one["fate"] for one in candidates if isinstance(one, dict)]
-    assert fates[0] == "taken"
-    assert fates[1] == "its condition is false"
-    assert fates[2] == "an earlier rule selected another edge"

@@ -34,7 +34,7 @@ from attractor import (
 )
 from attractor.base.hash_chain import verify_file
 from attractor.engine.errors import NotRunnable
-from attractor.engine.state.run_state import AWAITING_ANSWER, AWAITING_DECISION
+from attractor.engine.state.run_state import AWAITING_DECISION
 from attractor.language.diagnostics import ValidationError
 from tests.packages import Places
 from tests.pipeline.projects import git, make_project
@@ -251,23 +251,6 @@ def test_whoever_answers_is_a_function_or_an_object(
     assert asked == ["Ship it?"] * 3
 
 
-def test_a_question_waits_and_another_call_goes_on(
-    project: Path, environ: Mapping[str, str]
-) -> None:
-    given: dict[str, Any] = {"project": project, "environ": environ}
-    parked = run_pipeline_sync(parse(ASKING), **given, sandbox="none", backend="simulate")
-    assert parked.status == AWAITING_ANSWER
-    assert parked.question is not None
-    said = Answer(AnswerKind.GIVEN, "Y", by="a test")
-
-    def answer(question: Question) -> Answer:
-        return said
-
-    ended = resume_pipeline_sync(parked.run_id[:20], **given, interviewer=answer)
-    assert (ended.run_id, ended.outcome) == (parked.run_id, StageStatus.SUCCESS)
-    assert ended.completed == ("start", "ask")
-
-
 def test_a_program_gives_secrets_again_and_accepts_what_changed(
     project: Path, environ: Mapping[str, str]
 ) -> None:
@@ -329,26 +312,6 @@ class Same:
 
     def apply(self, graph: Graph) -> Graph:
         return graph
-
-
-async def test_a_stream_has_every_event_and_ends_with_the_run(
-    project: Path, environ: Mapping[str, str]
-) -> None:
-    events = EventStream()
-    work = run_pipeline(
-        parse(ASKING),
-        project=project,
-        environ=environ,
-        sandbox="none",
-        backend="simulate",
-        interviewer="auto_approve",
-        observer=events,
-    )
-    running = asyncio.create_task(work)
-    heard = [event async for event in events]
-    heard, result = (heard, await running)
-    lines = (result.directory / "events.jsonl").read_text().splitlines()
-    assert [one.hash for one in heard] == [json.loads(line)["hash"] for line in lines]
 
 
 def test_a_stream_of_a_run_that_cannot_begin_ends(tmp_path: Path) -> None:

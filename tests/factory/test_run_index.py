@@ -65,20 +65,6 @@ def test_a_copy_is_refused_wherever_it_lies(tmp_path: Path) -> None:
     assert flow.decide(result, DecisionKind.REJECTED)
 
 
-def test_a_project_that_was_moved_keeps_its_runs(tmp_path: Path) -> None:
-    flow = make_flow(tmp_path)
-    result = flow.launch()
-    flow.project.rename(tmp_path / "moved")
-    moved = replace(
-        flow,
-        project=tmp_path / "moved",
-        host=replace(flow.host, project=tmp_path / "moved", runs_dir=tmp_path / "moved" / "runs"),
-    )
-    there = replace(result, directory=moved.host.runs_dir / result.run_id)
-    assert moved.rules(there) == []
-    assert moved.decide(there, DecisionKind.APPROVED)
-
-
 def test_a_run_kept_elsewhere_belongs_to_the_project_too(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     result = flow.launch(root=tmp_path / "elsewhere" / "my-run")

@@ -1,5 +1,3 @@
-import asyncio
-
 import pytest
 
 from attractor.engine.outcome import Outcome
@@ -63,26 +61,3 @@ def test_an_error_of_the_backend_is_left_to_the_engine() -> None:
     with pytest.raises(ConnectionError, match="no answer"):
         play.run()
     assert "prompt.md" in play.files.texts
-
-
-def test_a_cancelled_stage_cancels_its_backend() -> None:
-    async def cancel() -> bool:
-        begun, ended = asyncio.Event(), asyncio.Event()
-
-        class Waiting(Saying):
-            async def run(self, stage: object, prompt: str) -> Outcome | str:
-                begun.set()
-                try:
-                    await asyncio.Event().wait()
-                finally:
-                    ended.set()
-                return ""
-
-        task = asyncio.create_task(Play(one(), "plan", backend=Waiting("")).execute())
-        await begun.wait()
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        return ended.is_set()
-
-    assert asyncio.run(cancel())

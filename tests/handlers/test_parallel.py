@@ -10,12 +10,11 @@ from hypothesis import strategies as st
 from attractor.base.errors import UnknownName
 from attractor.base.json import Json, canonical_json
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, Usage
-from attractor.engine.seams import Exhausted, Parts, Stopped, Waiting
+from attractor.engine.seams import Exhausted, Stopped, Waiting
 from attractor.engine.state.branches import BranchEnd
 from attractor.handlers.parallel import (
     BranchCandidate,
     JoinPolicy,
-    Parallel,
     best_of,
     describe,
     find_named,
@@ -25,7 +24,7 @@ from attractor.handlers.parallel import (
 from attractor.language.graph.graph import Edge
 from attractor.language.source.syntax_tree import Plain
 from tests.engine.branches import FAIL, MEETING, NEVER, PARTIAL, SUCCESS, Given, GivenBranches
-from tests.handlers.stages import Person, Play, Saying, edge, graph, node
+from tests.handlers.stages import Play, edge, graph, node
 
 pytestmark = pytest.mark.anyio
 
@@ -226,17 +225,6 @@ def test_where_few_can_be_walked_at_once_they_are_walked_one_after_the_other() -
     assert (it.branches.names, it.branches.most_walking) == (["a", "b", "c"], 1)
 
 
-def test_unreachable_policy_cancels_other_branches() -> None:
-    it = play("slow", "a", "b", ends={"slow": NEVER, "a": FAIL, "b": FAIL}, join_policy="quorum")
-    outcome = it.run()
-    assert outcome.status is StageStatus.FAIL
-    assert outcome.failure_class is FailureClass.VERDICT
-    assert outcome.failure_reason == (
-        "quorum: 0 of 3 succeeded, 2 needed (slow: canceled, a: fail, b: fail)"
-    )
-    assert words(outcome) == ["slow canceled", "a fail", "b fail"]
-
-
 def test_branches_that_end_during_cancellation_count() -> None:
     it = play("a", "b", join_policy="first_success")
     assert words(it.run()) == ["a success", "b success"]
@@ -284,13 +272,3 @@ async def test_canceled_fork_ends_branches_first() -> None:
 
 def test_without_a_way_out_there_is_nothing_to_wait_for() -> None:
     assert play().run().status is StageStatus.SUCCESS
-
-
-async def test_it_keeps_nothing_between_stages() -> None:
-    handler = Parallel(Parts(Saying(""), Person()))
-    first, second = play("a"), play("a", ends={"a": FAIL})
-    statuses = [
-        one.status
-        for one in list(await asyncio.gather(*map(handler.execute, (first.stage, second.stage))))
-    ]
-    assert statuses == [StageStatus.SUCCESS, StageStatus.PARTIAL_SUCCESS]

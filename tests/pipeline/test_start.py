@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from attractor.base.errors import FileError, VerificationError
-from attractor.engine.errors import GraphChanged, NotRunnable
+from attractor.engine.errors import NotRunnable
 from attractor.engine.outcome import StageStatus
 from attractor.engine.run_folder.result import RunResult
-from attractor.engine.state.run_state import AWAITING_ANSWER, EVALUATING, FAILED
+from attractor.engine.state.run_state import EVALUATING
 from attractor.language.diagnostics import ValidationError
 from attractor.pipeline.host.run_host import RunHost
-from attractor.pipeline.request import Overrides, RunRequest, WorkspaceKind
+from attractor.pipeline.request import Overrides, RunRequest
 from attractor.pipeline.resume import resume
 from attractor.pipeline.start import start
 from attractor.workspaces.errors import NotARepository
@@ -75,23 +75,6 @@ def test_the_run_directory_says_what_was_run(tmp_path: Path) -> None:
     assert (root / "make" / "status.json").exists()
 
 
-def test_outcomes_of_the_simulated_backend_steer_the_run(tmp_path: Path) -> None:
-    project = make_project(tmp_path / "project")
-    result = run(make_host(project), options(project, outcomes={"plan": "fail"}))
-    assert (result.status, result.outcome) == (FAILED, StageStatus.FAIL)
-    assert result.completed[-1] == "plan"
-
-
-@pytest.mark.parametrize("kind", [WorkspaceKind.IN_PLACE, WorkspaceKind.NONE])
-def test_outside_git_a_run_can_work_in_place(tmp_path: Path, kind: WorkspaceKind) -> None:
-    project = tmp_path / "plain"
-    project.mkdir()
-    (project / "pipeline.dot").write_text(LINEAR)
-    result = run(make_host(project), options(project, workspace=kind))
-    assert result.outcome is StageStatus.SUCCESS
-    assert (project / "made.txt").read_text() == "made\n"
-
-
 def test_where_git_finds_no_repository_in_its_place_nothing_is_copied(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project")
     (project / ".git" / "HEAD").unlink()
@@ -112,40 +95,6 @@ def test_a_pipeline_with_an_error_or_a_backend_that_is_none_begins_nothing(tmp_p
         run(make_host(project), options(project, outcomes={"pln": "fail"}))
     assert not (project / "runs").exists()
     assert not (tmp_path / "state").exists()
-
-
-def test_a_question_parks_the_run_and_an_answer_in_the_queue_moves_it(tmp_path: Path) -> None:
-    project = make_project(tmp_path / "project", GATE)
-    parked = run(make_host(project), options(project, interviewer="park"))
-    assert parked.status == AWAITING_ANSWER
-    assert parked.exit_code == 3
-    host = make_host(project)
-    assert asyncio.run(resume(parked.directory, host)).status == AWAITING_ANSWER
-    approved = asyncio.run(resume(parked.directory, host, Overrides(interviewer="auto_approve")))
-    assert approved.outcome is StageStatus.SUCCESS
-    assert "mend" not in approved.completed
-    answered = run(make_host(project), options(project, interviewer="queue", answers=("N",)))
-    assert "mend" in answered.completed
-
-
-def test_a_run_that_ended_is_not_walked_again(tmp_path: Path) -> None:
-    project = make_project(tmp_path / "project")
-    host = make_host(project)
-    result = run(host, options(project))
-    before = (result.directory / "events.jsonl").read_bytes()
-    again = asyncio.run(resume(result.directory, host))
-    assert again.status == EVALUATING
-    after = (result.directory / "events.jsonl").read_bytes()
-    assert b"StageStarted" not in after.removeprefix(before)
-
-
-def test_a_pipeline_that_was_changed_since_is_not_resumed(tmp_path: Path) -> None:
-    project = make_project(tmp_path / "project", GATE)
-    host = make_host(project)
-    parked = run(host, options(project, interviewer="park"))
-    (project / "pipeline.dot").write_text(GATE.replace("Ship it?", "Really?"))
-    with pytest.raises(GraphChanged):
-        asyncio.run(resume(parked.directory, host))
 
 
 @pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])

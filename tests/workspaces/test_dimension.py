@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from attractor.workspaces.dimension import Dimension
 from attractor.workspaces.errors import FolderInUse, ObjectMissing
 from tests.counts import count
-from tests.workspaces.projects import SEARCH_PATH, Project, age, contents, everything, git, write
+from tests.workspaces.projects import SEARCH_PATH, Project, age, contents, git, write
 
 pytestmark = pytest.mark.anyio
 
@@ -174,14 +174,6 @@ async def test_unfinished_edits_are_saved_as_a_patch(project: Project, tmp_path:
     assert contents(workspace.folder) == left
 
 
-async def test_restoring_the_current_tree_changes_nothing(project: Project, tmp_path: Path) -> None:
-    workspace = await project.workspace()
-    before = everything(workspace.folder)
-    await workspace.restore(workspace.base.candidate, set_aside=tmp_path / "left")
-    assert everything(workspace.folder) == before
-    assert not (tmp_path / "left").exists()
-
-
 async def test_files_that_are_the_same_in_both_trees_are_not_touched(project: Project) -> None:
     workspace = await project.workspace()
     same = age(workspace.folder / "tool")
@@ -288,16 +280,6 @@ async def test_export_contains_only_the_tree(project: Project, tmp_path: Path) -
         await workspace.export(tree, tmp_path / "copy")
     with pytest.raises(ObjectMissing):
         await workspace.restore("1" * 40)
-
-
-async def test_concurrent_snapshots_agree(project: Project) -> None:
-    workspace = await project.workspace()
-    base = workspace.base.candidate
-    write(workspace.folder, {"new": "new"})
-    taken = await asyncio.gather(*(workspace.snapshot(str(number)) for number in range(5)))
-    assert len(set(taken)) == 1
-    await asyncio.gather(workspace.restore(base), workspace.restore(taken[0]))
-    assert await workspace.snapshot("last") == taken[0]
 
 
 def test_last_tree_has_a_ref(project: Project) -> None:

@@ -229,16 +229,6 @@ async def test_adopt_takes_one_tree_or_merges_all(project: Project) -> None:
     assert (found["new"], found["docs/read me.txt"], "tool" in found) == (b"new", b"!", False)
 
 
-async def test_a_conflict_changes_nothing(project: Project) -> None:
-    workspace = await project.workspace()
-    trees = await branches(workspace, {"todo.py": "1", "new": "new"}, {"todo.py": "2"})
-    before = everything(workspace.folder)
-    conflicts = await workspace.adopt(trees, base=workspace.base.candidate)
-    assert list(conflicts) == ["todo.py"]
-    assert everything(workspace.folder) == before
-    assert await workspace.snapshot("same") == workspace.base.candidate
-
-
 async def test_taking_over_leaves_ignored_files_alone(project: Project) -> None:
     workspace = await project.workspace()
     write(workspace.folder, {"x.log": "ignored"})

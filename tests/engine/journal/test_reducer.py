@@ -22,10 +22,9 @@ from attractor.engine.journal.checkpoint import (
 )
 from attractor.engine.journal.reducer import fold
 from attractor.engine.outcome import Outcome, success
-from attractor.engine.questions.question import Question, QuestionKind
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.run_folder.result import final_from_journal
-from attractor.engine.seams import Parked, Stage
+from attractor.engine.seams import Stage
 from attractor.engine.state.run_state import BOOTING, CANCELED, EXECUTING, RunState, state_to_record
 from tests.engine.forked import forked, wrote
 from tests.engine.graphs import chain, edge, line, node
@@ -143,21 +142,6 @@ def test_an_event_of_a_walk_that_did_not_begin_is_broken(kind: str, data: dict[s
     )
     with pytest.raises(RecordBroken, match="an unknown walk"):
         fold(RunState(), event)
-
-
-def test_an_answer_is_for_one_question_and_leaves_the_others(tmp_path: Path) -> None:
-    async def park(stage: Stage) -> Outcome:
-        id_ = f"{stage.node.id}@{stage.visit}.{stage.attempt}"
-        raise Parked(Question(id_, "Go?", QuestionKind.YES_NO, (), stage.node.id))
-
-    place = Workplace(tmp_path / "run", forked("a", "b"), {"a": park, "b": park})
-    place.run()
-    with place.open() as run:
-        assert [one.id for one in run.state.questions] == ["a@1.1", "b@1.1"]
-    place.handler.script = {"b": park}
-    place.run()
-    with place.open() as run:
-        assert [one.id for one in run.state.questions] == ["b@1.1"]
 
 
 def make_run(root: Path) -> Path:

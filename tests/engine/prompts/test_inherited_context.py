@@ -22,7 +22,6 @@ from attractor.handlers.registry import handler_registry
 from attractor.language import prepare
 from attractor.language.graph.graph import Fidelity
 from attractor.language.source.syntax_tree import Plain
-from tests.engine.forked import forked
 from tests.engine.graphs import chain, edge, end, graph, line, node, start
 from tests.engine.graphs import node as drawn
 from tests.engine.runs import FAIL, RETRY, Workplace
@@ -216,43 +215,6 @@ def test_after_a_fresh_session_an_unnamed_thread_is_a_new_one(tmp_path: Path) ->
     assert speakers.threads == [("one", "start"), ("two", ""), ("three", "two")]
     # It begins a conversation, so it is told as much as one that lost its own.
     assert "- two (success): two is done" in speakers.of("three").preamble
-
-
-def test_a_new_attempt_finds_the_conversation_as_its_visit_did(tmp_path: Path) -> None:
-    speakers = Speakers()
-
-    async def twice(stage: Stage) -> Outcome:
-        await speakers(stage)
-        return RETRY if stage.attempt == 1 else Outcome(StageStatus.SUCCESS)
-
-    for name, attributes in (("anew", {}), ("left", {"retry_from": "left"})):
-        nodes = [start(), end(), node("two", max_retries=1, retry_policy="none", **attributes)]
-        drawn = graph(nodes, chain("start", "one", "two", "exit"), default_fidelity="full")
-        place_of(tmp_path / name, drawn, speakers, {"two": twice}).run()
-        first = ("one@1.1",)
-        left = (*first, "two@1.1") if name == "left" else first
-        assert speakers.of("two").conversation == left
-
-
-def test_each_branch_has_a_copy_of_the_conversation(tmp_path: Path) -> None:
-    speakers = Speakers()
-    drawn = forked("a a2", "b", default_fidelity="full", thread_id="main")
-    edges = [one for one in drawn.edges if one.source != "start"]
-    drawn = graph(
-        list(drawn.nodes.values()),
-        [*chain("start", "plan", "fan"), *(one for one in edges if one.target != "exit")]
-        + chain("join", "last", "exit"),
-        default_fidelity="full",
-        thread_id="main",
-    )
-    place_of(tmp_path, drawn, speakers).run()
-    plan = "plan@1.1"
-    assert speakers.of("a").conversation == speakers.of("b").conversation == (plan,)
-    assert speakers.of("a2").conversation == (plan, "a@1.1")
-    last = speakers.of("last")
-    assert last.conversation == (plan,)
-    assert "- a2 (success): a2 is done" in last.preamble
-    assert "- b (success): b is done" in last.preamble
 
 
 @pytest.mark.parametrize("visits", [60, 150])

@@ -303,13 +303,6 @@ def looping(tmp_path: Path, told: list[Outcome]) -> Workplace:
     return Workplace(tmp_path / "run", of, {"test": told})
 
 
-def test_visits_and_attempts_are_counted_together(tmp_path: Path) -> None:
-    place = looping(tmp_path, [verdict("broken")])
-    assert "3 times in a row" in place.run().reason
-    calls = [(visit, attempt) for id_, visit, attempt in place.handler.calls if id_ == "test"]
-    assert calls == [(1, 1), (1, 2), (2, 1)]
-
-
 def test_success_resets_failure_streak(tmp_path: Path) -> None:
     bad, good = verdict("broken"), Outcome(StageStatus.SUCCESS)
     place = looping(tmp_path, [bad, verdict("other"), bad, good])

@@ -9,8 +9,7 @@ import pytest
 from attractor.base.errors import UnknownName, UsageError
 from attractor.base.json import Json
 from attractor.engine.errors import InvalidReport
-from attractor.engine.outcome import FailureClass, Outcome, StageStatus, success
-from attractor.engine.seams import Stage
+from attractor.engine.outcome import FailureClass, Outcome, StageStatus
 from attractor.engine.simulation.outcomes import (
     NO_OUTCOMES,
     SimulatedOutcomes,
@@ -54,22 +53,6 @@ def test_a_walk_that_fails_ends_where_it_failed() -> None:
     ]
 
 
-def test_conditional_passes_on_outcome_of_stage_before() -> None:
-    of = graph(
-        [start(), end(), node("judge", "diamond")],
-        [
-            *chain("start", "work", "judge"),
-            edge("judge", "exit", "outcome=success"),
-            edge("judge", "mend", "outcome=fail"),
-            edge("mend", "exit"),
-        ],
-    )
-    one = walked(of, {"work": FAIL})
-    assert one.path == ("start", "work", "judge", "mend", "exit")
-    judged = one.steps[2]
-    assert (judged.status, judged.visit.outcome.status) == (StageStatus.FAIL, StageStatus.SUCCESS)
-
-
 @pytest.mark.parametrize(
     ("attributes", "said", "attempts", "outcome"),
     [
@@ -104,14 +87,6 @@ def test_a_goal_gate_sends_the_walk_back_by_a_jump() -> None:
     assert [edge.attributes.text("condition") for edge in one.never_taken] == ["outcome=fail"]
 
 
-def test_a_limit_ends_the_walk_and_the_edge_was_not_taken() -> None:
-    of = graph([start(), end()], [*chain("start", "a", "b", "a")], max_node_visits=2)
-    one = walked(of)
-    assert one.path == ("start", "a", "b", "a", "b")
-    assert ended(one) == ("fail", "node a: limit max_node_visits=2 reached")
-    assert one.steps[-1].edges == ()
-
-
 def test_a_walk_is_cut_off_after_the_most_steps() -> None:
     of = graph([start(), end()], [*chain("start", "a", "b", "a")])
     one = walked(of, max_steps=4)
@@ -140,85 +115,12 @@ def test_equal_edges_are_distinguished() -> None:
     assert one.never_taken[0] is of.edges[1]
 
 
-def branches(one: SimulatedWalk) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for step in one.steps:
-        found.setdefault(step.branch, []).append(step.visit.node)
-    return found
-
-
-def test_fork_comes_before_its_branches() -> None:
-    of = forked("a a2", "b")
-    one = walked(of)
-    assert one.path == ("start", "fan", "a", "a2", "b", "join", "exit")
-    assert branches(one) == {
-        "": ["start", "fan", "join"],
-        "fan@1.1/a": ["a", "a2"],
-        "fan@1.1/b": ["b"],
-    }
-    assert one.paths == [["start", "fan", "join"], ["a", "a2"], ["b"]]
-    assert (one.never_visited, one.never_taken) == ((), ())
-
-
 def test_fork_follows_all_edges_but_failed_branch_none() -> None:
     one = walked(forked("a a2", "b"), {"a": FAIL})
     fork = one.steps[1]
     assert [edge.target for edge in fork.edges] == ["a", "b"]
     assert [edge.source for edge in one.never_taken] == ["a", "a2"]
     assert (fork.status, ended(one)) == (StageStatus.PARTIAL_SUCCESS, ("success", "completed"))
-
-
-def test_a_branch_has_its_own_context_in_a_simulation_too() -> None:
-    seen: dict[str, object] = {}
-
-    async def look(stage: Stage) -> Outcome:
-        seen[stage.node.id] = stage.context.get("x")
-        return success(x=stage.node.id)
-
-    walked(
-        forked("a a2", "b", edges=[edge("join", "after", weight=1), edge("after", "exit")]),
-        dict.fromkeys(("a", "a2", "b", "after"), look),
-        x="0",
-    )
-    assert seen == {"a": "0", "a2": "a", "b": "0", "after": "0"}
-
-
-def test_unneeded_branches_are_not_walked() -> None:
-    one = walked(forked("a", "b", "c", fan={"join_policy": "first_success"}), {"a": FAIL})
-    assert branches(one)["fan@1.1/b"] == ["b"]
-    assert one.never_visited == ("c",)
-
-
-def test_a_fork_that_only_a_failure_leads_to_is_walked() -> None:
-    of = graph(
-        [
-            start(),
-            end(),
-            node("work", retry_target="fan"),
-            node("fan", "component"),
-            node("join", "tripleoctagon"),
-        ],
-        [
-            *chain("start", "work", "exit"),
-            *chain("fan", "a", "join", "work"),
-            *chain("fan", "b", "join"),
-        ],
-    )
-    one = walked(of, {"work": [FAIL, success()]})
-    assert one.path == ("start", "work", "fan", "a", "b", "join", "work", "exit")
-
-
-def test_forks_in_branches_have_keys_of_their_own() -> None:
-    nodes = [node("in", "component"), node("meet", "tripleoctagon")]
-    ways = [*chain("fan", "in", "x", "meet", "join"), *chain("in", "y", "meet")]
-    one = walked(forked("b", nodes=nodes, edges=ways))
-    assert branches(one) == {
-        "": ["start", "fan", "join"],
-        "fan@1.1/b": ["b"],
-        "fan@1.1/in": ["in", "meet"],
-        "fan@1.1/in/in@1.1/x": ["x"],
-        "fan@1.1/in/in@1.1/y": ["y"],
-    }
 
 
 NODES = ("plan", "test")

@@ -184,16 +184,6 @@ def test_a_visit_is_aside_while_another_walk_has_the_folder_of_the_node() -> Non
     assert not state.is_aside("fan@1.1/b", "a", 3)
 
 
-def test_a_branch_is_made_of_the_walk_it_leaves() -> None:
-    walks: Walks = {MAIN: WalkState(Progress("fan", tree="t3", context={"x": 1}))}
-    branch = Branch("a", "a", "join", {"y": 2})
-    walks = begin_branch(walks, "fan@1.1/a", MAIN, branch, workspace="fan@1.1/a")
-    left = walks["fan@1.1/a"]
-    assert (walks[MAIN].branches, left.branches) == (1, 0)
-    assert left.progress == fork_off(walks[MAIN].progress, branch)
-    assert (left.name, left.parent, left.workspace, left.saved) == ("a", MAIN, "fan@1.1/a", 0)
-
-
 def test_interrupted_attempts_are_those_without_branches_or_questions() -> None:
     walks = tree_of_walks()
     inner, outer = "fan@1.1/b/in@1.1/x", "fan@1.1/b"

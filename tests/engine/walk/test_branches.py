@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,16 +11,15 @@ from attractor.base.errors import FileError
 from attractor.base.json import Json
 from attractor.engine.outcome import Outcome, StageStatus, Usage, success
 from attractor.engine.run_folder.result import RunResult
-from attractor.engine.seams import PATCH_LIMIT, Base, Stage
-from attractor.engine.stage.no_workspace import NoEnvironment
+from attractor.engine.seams import Stage
+from attractor.engine.stage.no_workspace import NoEnvironment, NoWorkspace
 from attractor.engine.state.attempts import TreeId
 from attractor.engine.state.branches import Branch
-from attractor.environments.environment import ExecutionEnvironment
 from attractor.language.graph.graph import Graph, Node
 from attractor.language.source.syntax_tree import Plain
 from tests.engine.forked import branch_steps, forked, results, until, until_there_is, words, wrote
-from tests.engine.graphs import chain, edge, node
-from tests.engine.runs import FAIL, RETRY, Script, Workplace
+from tests.engine.graphs import chain, node
+from tests.engine.runs import RETRY, Script, Workplace
 
 A, B = "fan@1.1/a", "fan@1.1/b"
 
@@ -40,18 +38,16 @@ class Opened(NoEnvironment):
         self.opened -= 1
 
 
-@dataclass
-class Folders:
+class Folders(NoWorkspace):
     """A workspace in memory: folders by the name of their dimension, and trees of names."""
 
-    name: str = ""
-    all: dict[str, set[str]] = field(default_factory=lambda: {"": set()})
-    notes: list[str] = field(default_factory=list[str])
-    environment: ExecutionEnvironment = field(default_factory=Opened)
-
-    @property
-    def base(self) -> Base:
-        return Base("commit", "", "")
+    def __init__(
+        self, name: str = "", all: dict[str, set[str]] | None = None, notes: list[str] | None = None
+    ) -> None:
+        super().__init__(Opened())
+        self.name = name
+        self.all: dict[str, set[str]] = {"": set()} if all is None else all
+        self.notes: list[str] = [] if notes is None else notes
 
     @property
     def files(self) -> set[str]:
@@ -69,14 +65,6 @@ class Folders:
     async def changed(self, since: TreeId, until: TreeId) -> Sequence[str]:
         return sorted(set(since.split()) ^ set(until.split()))
 
-    async def patch(self, since: TreeId, until: TreeId, *, most: int = PATCH_LIMIT) -> str:
-        return ""
-
-    async def diff(self, since: TreeId, until: TreeId, *, most: int, binary: bool = True) -> bytes:
-        return b""
-
-    async def export(self, tree: TreeId, to: Path) -> None: ...
-
     async def fork(self, name: str, tree: TreeId, *, shared: bool = False) -> "Folders":
         if shared:
             return Folders(self.name, self.all, self.notes)
@@ -91,8 +79,6 @@ class Folders:
     async def adopt(self, trees: Sequence[TreeId], *, base: TreeId) -> Sequence[str]:
         self.all[self.name] = {one for tree in trees for one in tree.split()}
         return []
-
-    async def close(self) -> None: ...
 
 
 async def hang(stage: Stage) -> Outcome:
@@ -135,44 +121,6 @@ def test_a_retry_where_others_work_too_does_not_undo_their_work(tmp_path: Path) 
     alone = forked("a", "b", nodes=nodes)
     _, _, folders = run(tmp_path / "alone", alone, {"a": again, "b": write})
     assert f"{A}: ['a'] to '', history" in folders.notes
-
-
-def test_a_branch_that_leaves_a_branch_begins_with_its_tree(tmp_path: Path) -> None:
-    inner = [node("in", "component"), node("meet", "tripleoctagon")]
-    ways = [*chain("in", "x", "meet"), *chain("in", "y", "meet")]
-    graph = forked("a in", "b", nodes=inner, edges=[*ways, edge("meet", "join")])
-    graph = without(graph, ("in", "join"))
-    script: Script = dict.fromkeys(("a", "b", "x", "y"), write)
-    result, place, folders = run(tmp_path, graph, script)
-    assert result.outcome is StageStatus.SUCCESS
-    assert folders.all == {"": {"a", "x"}}
-    assert branch_steps(place) == {
-        A: ["a", "in", "meet"],
-        B: ["b"],
-        f"{A}/in@1.1/x": ["x"],
-        f"{A}/in@1.1/y": ["y"],
-    }
-    assert results(place)[0]["files_changed"] == ["a", "x"]
-
-
-def test_the_journal_has_the_position_of_each_branch(tmp_path: Path) -> None:
-    _, place, _ = run(tmp_path, forked("a a2", "b"), {"b": FAIL})
-    started = place.events("ParallelBranchStarted")
-    completed = place.events("ParallelBranchCompleted")
-    assert [(one.branch, one.node, one.data["index"]) for one in started] == [
-        (A, "fan", 0),
-        (B, "fan", 1),
-    ]
-    told = [
-        (one.branch, one.data["index"], one.data["success"], one.data["outcome"])
-        for one in completed
-    ]
-    assert sorted(told) == [(A, 0, True, "success"), (B, 1, False, "fail")]
-    assert {one.branch: one.data["reason"] for one in completed}[B] == "broken"
-    of_a = [one.type for one in place.events() if one.branch == A]
-    stage = ["StageStarted", "StageCompleted", "EdgeSelected", "CheckpointSaved"]
-    assert of_a == ["ParallelBranchStarted", *stage, *stage, "ParallelBranchCompleted"]
-    assert all(one.branch is None for one in place.events() if one.node in ("join", "start"))
 
 
 def test_usage_is_counted_once_with_that_of_branches_given_up(tmp_path: Path) -> None:

@@ -14,31 +14,30 @@ from pathlib import Path
 import pytest
 
 from attractor.base.clock import SystemClock
-from attractor.base.errors import ExitCode, UnknownName
+from attractor.base.errors import ExitCode
 from attractor.engine.errors import NotRunnable, StageOver
 from attractor.engine.journal.events import Action
 from attractor.engine.outcome import Outcome, StageStatus, success
-from attractor.engine.preflight import find_faults, require_executable, resolve_handler
+from attractor.engine.preflight import find_faults, require_executable
 from attractor.engine.questions.question import Answer, AnswerKind, Question
 from attractor.engine.run_folder.inbox import Order, leave_order
 from attractor.engine.run_folder.open_run import OpenRun
 from attractor.engine.runner import Runner
-from attractor.engine.seams import PATCH_LIMIT, Base, Parked, Stage
+from attractor.engine.seams import Parked, Stage
 from attractor.engine.stage import patch as patches
-from attractor.engine.stage.no_workspace import NoEnvironment, NoWorkspace
+from attractor.engine.stage.no_workspace import NoWorkspace
 from attractor.engine.stage.patch import Patch, make_patch, redact_patch
 from attractor.engine.state.attempts import TreeId
 from attractor.engine.state.progress import retry_key
 from attractor.engine.state.run_state import AWAITING_ANSWER
 from attractor.engine.storage.secrets import Redactor
-from attractor.environments.environment import ExecutionEnvironment
 from attractor.language.graph.graph import Graph
 from attractor.language.source.syntax_tree import Plain
 from attractor.workspaces.dimension import Dimension
 from attractor.workspaces.errors import GitFailed
 from tests.engine.forked import forked
 from tests.engine.graphs import chain, edge, end, graph, line, node, start
-from tests.engine.runs import RETRY, Nothing, Script, Scripted, Workplace, handlers_of, run_graph
+from tests.engine.runs import RETRY, Nothing, Script, Workplace, handlers_of, run_graph
 from tests.workspaces.projects import Project, contents, git, write
 
 Said = str | Answer
@@ -121,12 +120,6 @@ class Tired(SystemClock):
 
 async def _die(stage: Stage) -> Outcome:
     raise KeyboardInterrupt
-
-
-def test_stage_without_interruption_asks_nothing(tmp_path: Path) -> None:
-    place = Deploying(tmp_path)
-    assert place.run().exit_code is ExitCode.DONE
-    assert place.person.asked == []
 
 
 @pytest.mark.parametrize(
@@ -299,23 +292,6 @@ def test_interrupted_stage_with_fail_fails_and_walk_continues(tmp_path: Path) ->
     assert place.person.asked == []
 
 
-def test_checkpoint_and_journal_agree_on_question(tmp_path: Path) -> None:
-    place = Deploying(tmp_path)
-    place.die()
-    place.person.says = ["repeat"]
-    place.die()
-    place.run()
-    with place.open() as run:
-        found = run.state
-        run.save()
-    (place.root / "checkpoint.json").unlink()
-    with place.open() as run:
-        assert run.state == found
-        flight = run.state.in_flight
-        assert flight is not None
-        assert flight.starts == 2
-
-
 HANDLERS = handlers_of(Nothing())
 
 
@@ -354,107 +330,9 @@ def test_secret_in_graph_is_refused_without_disclosure() -> None:
     assert "password" not in caught.value.message
 
 
-def test_a_node_is_executed_by_its_type_else_by_its_shape() -> None:
-    mine = Scripted()
-    handlers = {**HANDLERS, "my_type": mine}
-    assert resolve_handler(node("a", type="my_type"), handlers) is mine
-    assert resolve_handler(node("a", "diamond"), handlers) is handlers["conditional"]
-    assert resolve_handler(node("a", "diamond", type="other"), handlers) is handlers["conditional"]
-    assert resolve_handler(node("a", "star"), handlers) is handlers["codergen"]
-    with pytest.raises(UnknownName):
-        resolve_handler(node("a", "house"), handlers)
-
-
-class Watched(NoEnvironment):
-    """An environment that notes when it is opened and closed."""
-
-    def __init__(self, notes: list[str]) -> None:
-        self._notes = notes
-
-    async def initialize(self) -> None:
-        self._notes.append("open")
-
-    async def cleanup(self) -> None:
-        self._notes.append("close")
-
-
-class Trees:
-    """A workspace that notes what is asked of it and numbers its trees."""
-
-    def __init__(self) -> None:
-        self.notes: list[str] = []
-        self._trees = 0
-
-    @property
-    def base(self) -> Base:
-        return Base("commit", "tree", "t0")
-
-    @property
-    def environment(self) -> ExecutionEnvironment:
-        return Watched(self.notes)
-
-    async def snapshot(self, subject: str) -> TreeId:
-        self._trees += 1
-        self.notes.append(f"snapshot {subject}")
-        return f"t{self._trees}"
-
-    async def restore(self, tree: TreeId, *, set_aside: Path | None = None) -> None:
-        place = "/".join(set_aside.parts[-3:]) if set_aside else ""
-        self.notes.append(f"restore {tree} aside {place}")
-
-    async def changed(self, since: TreeId, until: TreeId) -> Sequence[str]:
-        return []
-
-    async def patch(self, since: TreeId, until: TreeId, *, most: int = PATCH_LIMIT) -> str:
-        return ""
-
-    async def diff(self, since: TreeId, until: TreeId, *, most: int, binary: bool = True) -> bytes:
-        return b""
-
-    async def export(self, tree: TreeId, to: Path) -> None: ...
-
-    async def fork(self, name: str, tree: TreeId, *, shared: bool = False) -> "Trees":
-        return self
-
-    async def discard(self, name: str) -> None: ...
-
-    async def adopt(self, trees: Sequence[TreeId], *, base: TreeId) -> Sequence[str]:
-        return []
-
-    async def close(self) -> None: ...
-
-
 def place_of(tmp_path: Path, script: Outcome | list[Outcome], **attributes: Plain) -> Workplace:
     whole = graph([start(), node("a", **attributes), end()], chain("start", "a", "exit"))
     return Workplace(tmp_path / "run", whole, {"a": script})
-
-
-def test_retry_from_left_keeps_tree(tmp_path: Path) -> None:
-    place = place_of(
-        tmp_path, [RETRY, success()], max_retries=1, retry_policy="none", retry_from="left"
-    )
-    trees = Trees()
-    place.workspace = trees
-    place.run()
-    assert not any(note.startswith("restore") for note in trees.notes)
-
-
-@pytest.mark.parametrize(("attribute", "calls"), [("repeat", 2), ("fail", 1)])
-def test_interrupted_stage_is_repeated_only_if_allowed(
-    tmp_path: Path, attribute: str, calls: int
-) -> None:
-    place = place_of(tmp_path, success(), if_interrupted=attribute)
-
-    async def die(stage: Stage) -> Outcome:
-        raise KeyboardInterrupt
-
-    place.handler.script = {"a": die}
-    with pytest.raises(KeyboardInterrupt):
-        place.run()
-    place.handler.script = {}
-    result = place.run()
-    assert place.handler.calls == [("a", 1, 1)] * calls
-    assert (result.outcome is StageStatus.SUCCESS) is (attribute == "repeat")
 
 
 def test_resuming_does_not_give_attempts_back(tmp_path: Path) -> None:
@@ -602,16 +480,6 @@ def test_patch_contains_changes_of_stage(tmp_path: Path) -> None:
     for id_ in ("a", "b"):
         git(copy, "apply", "--whitespace=nowarn", str(place.root / id_ / "diff.patch"))
     assert contents(copy) == contents(workspace.folder)
-
-
-def test_patch_contains_removed_files(tmp_path: Path) -> None:
-    async def remove(stage: Stage) -> Outcome:
-        assert isinstance(stage.workspace, Dimension)
-        (stage.workspace.folder / "todo.py").unlink()
-        return success()
-
-    place, _ = run(tmp_path, {"a": remove}, "a")
-    assert "deleted file" in (place.root / "a" / "diff.patch").read_text()
 
 
 def test_a_stage_that_changed_nothing_has_no_patch(tmp_path: Path) -> None:

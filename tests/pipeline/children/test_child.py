@@ -128,13 +128,6 @@ async def test_each_round_is_a_linked_run_and_the_last_one_gives_its_end(parent:
     assert [(one.node, one.visit) for one in started] == [("work", 2), ("judge", 2)]
 
 
-async def test_a_child_that_has_ended_is_not_begun_anew(parent: Family) -> None:
-    parent.write("rounds.dot", rounds())
-    await end(parent)
-    assert (await end(parent)).status is StageStatus.SUCCESS
-    assert parent.lines() == ["done"] * 3
-
-
 async def test_rounds_of_a_child_are_capped(parent: Family) -> None:
     parent.write("rounds.dot", rounds(more="max_restarts=1;"))
     ended = await end(parent)

@@ -16,6 +16,7 @@ from attractor.engine.questions.question import Answer, AnswerKind
 from attractor.engine.run_folder.inbox import Order, leave_order
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.seams import Child, ChildEnd, Exhausted, Parked, Stopped
+from attractor.engine.stage.no_workspace import NoWorkspace
 from attractor.engine.state.attempts import StageReference, TreeId
 from attractor.interviewers.queue import Queue
 from attractor.interviewers.registry import InterviewerParts
@@ -24,7 +25,6 @@ from attractor.pipeline.request import read_request
 from attractor.pipeline.runs.lookup import child_folder
 from tests.engine.forked import until
 from tests.engine.runs import read_events
-from tests.engine.walk.test_steps import Trees
 from tests.pipeline.families import ENDS, FILES, Family, family, tool
 
 pytestmark = pytest.mark.anyio
@@ -79,6 +79,23 @@ async def test_half_a_directory_whose_maker_was_killed_is_made_anew(parent: Fami
     assert not parent.children.has(NAME)
     assert (await end(parent, "good.dot")).status is StageStatus.SUCCESS
     assert parent.lines() == ["done"]
+
+
+class Trees(NoWorkspace):
+    """A workspace that numbers its trees and notes what is asked of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.notes: list[str] = []
+        self._trees = 0
+
+    async def snapshot(self, subject: str) -> TreeId:
+        self._trees += 1
+        self.notes.append(f"snapshot {subject}")
+        return f"t{self._trees}"
+
+    async def restore(self, tree: TreeId, *, set_aside: Path | None = None) -> None:
+        self.notes.append(f"restore {tree} aside {set_aside or ''}")
 
 
 class Unready(Trees):
@@ -160,17 +177,6 @@ async def test_a_pipeline_that_runs_itself_comes_to_an_end(parent: Family) -> No
     assert ended.status is StageStatus.FAIL
     assert f"{DEEPEST} runs are nested already" in ended.reason
     assert len(list(parent.run.directory.root.rglob("manifest.json"))) == 1 + DEEPEST
-
-
-async def test_what_a_child_of_a_child_asks_is_answered_at_the_top(parent: Family) -> None:
-    parent.write("outer.dot", outer("asks.dot"))
-    with pytest.raises(Parked) as parked:
-        await end(parent, "outer.dot")
-    asked = parked.value.question
-    assert asked.id == f"{NAME}/inner@1.1/gate@1.1"
-    parent.answers[asked.id] = "Y"
-    assert (await end(parent, "outer.dot")).status is StageStatus.SUCCESS
-    assert parent.lines() == ["done"]
 
 
 async def test_an_answer_that_was_left_for_the_child_itself_counts_too(parent: Family) -> None:

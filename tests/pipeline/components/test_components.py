@@ -30,7 +30,6 @@ from attractor.pipeline.components.backends import (
     AGENT,
     SIMULATE,
     NodeBackends,
-    backend_of,
 )
 from attractor.pipeline.components.run_components import choose_interviewer
 from attractor.pipeline.host.run_host import (
@@ -116,11 +115,6 @@ def test_a_recording_lies_in_the_run_directory_unless_it_is_given_a_place(tmp_pa
     assert '"value":"yes"' in file.read_text()
 
 
-def test_who_was_handed_in_asks(tmp_path: Path) -> None:
-    person = Person(["no"])
-    assert ask(tmp_path, OPTIONS, custom_parts=CustomParts(interviewer=person)).value == "no"
-
-
 @pytest.mark.parametrize(
     ("name", "told"),
     [
@@ -186,12 +180,6 @@ def faults(node: str, of_run: str = AGENT) -> list[tuple[str | None, str]]:
     graph = parse(f"digraph x {{ work [{node}]; start [shape=Mdiamond]; start -> work }}")
     found = find_unknown_backends([graph.nodes["work"]], of_run)
     return [(one.node, one.message) for one in found]
-
-
-def test_a_run_that_is_simulated_is_so_throughout() -> None:
-    named, plain = GRAPH.nodes["named"], GRAPH.nodes["plain"]
-    assert [backend_of(one, AGENT) for one in (named, plain)] == ["other", AGENT]
-    assert [backend_of(one, SIMULATE) for one in (named, plain)] == [SIMULATE, SIMULATE]
 
 
 def test_a_stage_goes_to_the_backend_of_its_node() -> None:

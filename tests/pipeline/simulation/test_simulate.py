@@ -2,7 +2,6 @@
 
 import asyncio
 import io
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,15 +27,12 @@ from attractor.interviewers.registry import InterviewerParts
 from attractor.language.graph.graph import Graph, Node
 from attractor.language.reading import parse
 from attractor.language.source.syntax_tree import Plain
-from attractor.pipeline.request import RunRequest, WorkspaceKind
 from attractor.pipeline.simulation.simulate import Script, simulate
-from attractor.pipeline.start import start as start_run
 from tests.counts import count
 from tests.engine.graphs import chain, edge, end, graph, node, start
 from tests.engine.runs import Workplace, read_events
 from tests.engine.walks import forked_graphs, outcomes, small_graphs
 from tests.language.pipelines import BRANCH, HUMAN_GATE
-from tests.pipeline.projects import make_host, make_project
 
 HandlersOf = Callable[[SimulatedOutcomes], Mapping[str, Handler]]
 
@@ -235,25 +231,6 @@ def _selected(place: Workplace) -> list[dict[str, Json]]:
     return [dict(one.data) for one in place.events("EdgeSelected")]
 
 
-def test_the_whole_program_goes_the_same_way(tmp_path: Path) -> None:
-    project = make_project(tmp_path / "project", BRANCH)
-    written: dict[str, Json] = {"validate": ["fail", "success"]}
-    options = RunRequest(
-        file=project / "pipeline.dot",
-        backend="simulate",
-        sandbox="none",
-        workspace=WorkspaceKind.NONE,
-        outcomes=written,
-    )
-    root = tmp_path / "run"
-    asyncio.run(start_run(options, make_host(project), root=root))
-    walk = simulated(parse(BRANCH), written)
-    assert steps_of(walk) == steps_of_run(root)
-    final = json.loads((root / "final.json").read_text())
-    assert walk.end
-    assert (final["outcome"], final["why"]) == (walk.end.status.value, walk.end.reason)
-
-
 @pytest.mark.parametrize(
     ("outcome", "answers", "target"),
     [
@@ -347,18 +324,6 @@ def test_a_fan_in_chooses_as_in_a_run_unless_it_is_told_to_fail() -> None:
     failed = simulated(FAN, {"best": "fail"})
     assert failed.end
     assert failed.end.reason == "simulated fail of best"
-
-
-def test_a_fork_that_is_tried_again_walks_its_branches_again() -> None:
-    nodes = {**FAN.nodes, "fan": node("fan", "component", join_policy="quorum", max_retries=1)}
-    walk = simulated(
-        replace(FAN, nodes=nodes), {"a": ["fail", "success"], "c": ["fail", "success"]}
-    )
-    assert [one.visit.attempts for one in walk.steps if one.visit.node == "fan"] == [2]
-    assert [one.branch for one in walk.steps if one.visit.node == "a"] == [
-        "fan@1.1/a",
-        "fan@1.2/a",
-    ]
 
 
 def test_the_most_steps_count_in_branches_too() -> None:

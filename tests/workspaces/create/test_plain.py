@@ -6,11 +6,10 @@ from pathlib import Path
 import pytest
 
 from attractor.workspaces.create import from_folder
-from attractor.workspaces.create.from_folder import create_from_copy, create_like
+from attractor.workspaces.create.from_folder import create_from_copy
 from attractor.workspaces.create.isolated import reopen_workspace
 from attractor.workspaces.dimension import Dimension
 from attractor.workspaces.errors import FolderTooLarge
-from attractor.workspaces.run_store import open_store
 from tests.workspaces.projects import (
     AUTHOR,
     RUN,
@@ -23,8 +22,6 @@ from tests.workspaces.projects import (
 )
 
 pytestmark = pytest.mark.anyio
-
-OTHER = "01JZ0000000000000000000001"
 
 
 @pytest.fixture
@@ -103,19 +100,6 @@ async def test_copied_workspace_supports_all_operations(plain: Path) -> None:
     await again.restore(tree)
     assert (again.folder / "a.txt").read_text() == "changed\n"
     assert (plain / "a.txt").read_text() == "a\n"
-
-
-async def test_another_run_can_start_from_the_same_copy(plain: Path) -> None:
-    first = await made(plain)
-    state = plain.parent / "state"
-    write(plain, {"a.txt": "changed by its owner\n"})
-    theirs, record = open_store(state, RUN, search_path=SEARCH_PATH)
-    other = await create_like(
-        theirs, record, state=state, run_id=OTHER, author=AUTHOR, environment=environment
-    )
-    assert other.base == first.base
-    assert (other.folder / "a.txt").read_text() == "a\n"
-    assert other.folder != first.folder
 
 
 def test_a_folder_that_is_too_large_leaves_nothing(
