@@ -107,9 +107,7 @@ async def test_a_tree_that_is_not_there_is_not_exported(make: Make, tmp_path: Pa
 
 
 @everybody
-async def test_closing_is_harmless_when_repeated_and_takes_nothing_away(
-    make: Make, tmp_path: Path
-) -> None:
+async def test_closing_twice_removes_nothing(make: Make, tmp_path: Path) -> None:
     workspace = await make(tmp_path)
     tree = await workspace.snapshot("one")
     await workspace.close()
@@ -120,9 +118,7 @@ async def test_closing_is_harmless_when_repeated_and_takes_nothing_away(
 
 @everybody
 @pytest.mark.parametrize("shared", [False, True])
-async def test_a_dimension_begins_at_its_tree_and_ends_without_a_trace(
-    make: Make, shared: bool, tmp_path: Path
-) -> None:
+async def test_dimension_leaves_no_trace(make: Make, shared: bool, tmp_path: Path) -> None:
     workspace = await make(tmp_path)
     tree = await workspace.snapshot("one")
     fork = await workspace.fork("größe 🐍@1.1/a", tree, shared=shared)
@@ -167,9 +163,7 @@ async def test_dimension_is_reopened_unchanged(make: MakeTrees, tmp_path: Path) 
 
 
 @keepers
-async def test_branches_are_put_together_unless_they_contradict(
-    make: MakeTrees, tmp_path: Path
-) -> None:
+async def test_branches_are_merged_without_conflicts(make: MakeTrees, tmp_path: Path) -> None:
     workspace = await make(tmp_path)
     base, trees = workspace.base.candidate, list[str]()
     for number in range(3):
@@ -222,9 +216,7 @@ async def test_restore_sets_removed_files_aside(make: MakeTrees, tmp_path: Path)
 
 
 @keepers
-async def test_an_export_is_the_tree_as_it_was_and_leaves_the_folder(
-    make: MakeTrees, tmp_path: Path
-) -> None:
+async def test_export_contains_the_tree(make: MakeTrees, tmp_path: Path) -> None:
     workspace = await make(tmp_path)
     write(workspace.folder, FILES)
     tree, before = await workspace.snapshot("one"), contents(workspace.folder)

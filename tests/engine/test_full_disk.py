@@ -32,9 +32,7 @@ def refuse_each_call(folder: Path, error: str) -> list[dict[str, Any]]:
     ("error", "words"),
     [("ENOSPC", "No space left on device (free space"), ("EIO", "Input/output error")],
 )
-def test_whichever_call_the_disk_refuses_the_run_stops_and_can_be_resumed(
-    tmp_path: Path, error: str, words: str
-) -> None:
+def test_full_disk_stops_a_resumable_run(tmp_path: Path, error: str, words: str) -> None:
     *refused, undisturbed = refuse_each_call(tmp_path, error)
     assert undisturbed["unmet"]
     assert len(refused) >= 10

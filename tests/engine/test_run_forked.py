@@ -25,9 +25,7 @@ def test_visits_are_counted_on_from_where_the_run_was_forked(tmp_path: Path) -> 
     assert [(id_, visit) for id_, visit, _ in place.handler.calls] == [("b", 3)]
 
 
-def test_a_journal_that_begins_with_a_fork_is_opened_with_a_checkpoint_and_without(
-    tmp_path: Path,
-) -> None:
+def test_fork_event_is_read_with_and_without_checkpoint(tmp_path: Path) -> None:
     place = Workplace(tmp_path / "run", line("a"))
     with place.open() as run:
         run.record(RunForked("other", "a", 2, 9, "hash", "", {"a": 1}))

@@ -257,9 +257,7 @@ OPTIONS = st.builds(Option, TEXTS, TEXTS)
     ),
     st.builds(Answer, st.sampled_from(AnswerKind), TEXTS, TEXTS, st.none() | OPTIONS, TEXTS),
 )
-def test_questions_and_answers_come_back_from_their_records(
-    question: Question, answer: Answer
-) -> None:
+def test_questions_and_answers_round_trip(question: Question, answer: Answer) -> None:
     one = parse_json(canonical_json(question_to_record(question)))
     assert question_from_record(Fields(one, "question")) == question
     other = parse_json(canonical_json(answer_to_record(answer)))

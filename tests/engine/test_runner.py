@@ -111,9 +111,7 @@ async def pause(stage: Stage) -> Outcome:
 @pytest.mark.parametrize(
     ("order", "status"), [(Action.RESUME, EVALUATING), (Action.CANCEL, CANCELED)]
 )
-def test_a_run_that_is_paused_in_its_last_stage_waits_before_its_end(
-    tmp_path: Path, order: Action, status: RunStatus
-) -> None:
+def test_run_paused_in_last_stage_waits(tmp_path: Path, order: Action, status: RunStatus) -> None:
     place, clock = Workplace(tmp_path / "run", line("a"), {"a": pause}), ManualClock()
     place.clock = clock
 

@@ -61,9 +61,7 @@ async def test_line_zero_is_rejected(env: ExecutionEnvironment) -> None:
         await env.read_file("x", offset=0)
 
 
-async def test_absolute_paths_of_the_working_folder_are_understood(
-    env: ExecutionEnvironment,
-) -> None:
+async def test_absolute_paths_of_the_working_folder(env: ExecutionEnvironment) -> None:
     folder = env.working_directory()
     await env.write_file(f"{folder}/x/y", "text")
     names = [f"{folder}/x/y", "/workspace/x/y", "./x//y", "x/./y"]
@@ -72,9 +70,7 @@ async def test_absolute_paths_of_the_working_folder_are_understood(
 
 
 @pytest.mark.parametrize("path", ["../x", "a/../../x", "a/../x", "/etc/passwd", "/workspaces/x"])
-async def test_paths_outside_are_refused_by_every_file_tool(
-    env: ExecutionEnvironment, path: str
-) -> None:
+async def test_paths_outside_are_refused(env: ExecutionEnvironment, path: str) -> None:
     await env.write_file("a/x", "text")
     for doing in (
         env.read_file(path),
@@ -117,9 +113,7 @@ async def test_files_and_folders_are_not_mixed_up(env: ExecutionEnvironment) -> 
     assert await env.read_file("folder/file") == "text"
 
 
-async def test_deleting_a_file_keeps_its_folder(
-    env: ExecutionEnvironment,
-) -> None:
+async def test_deletion_keeps_the_folder(env: ExecutionEnvironment) -> None:
     await env.write_file("a/x", "text")
     await env.write_file("a/y", "text")
     await env.delete_file("a/x")
@@ -133,9 +127,7 @@ async def test_deleting_a_file_keeps_its_folder(
     ]
 
 
-async def test_surrogate_is_rejected_and_the_old_file_kept(
-    env: ExecutionEnvironment,
-) -> None:
+async def test_surrogate_keeps_the_old_file(env: ExecutionEnvironment) -> None:
     await env.write_file("x", "old")
     with pytest.raises(FileUnusable, match="surrogate"):
         await env.write_file("x", "new \ud800")
@@ -197,9 +189,7 @@ async def test_grep_finds_matching_lines(env: ExecutionEnvironment) -> None:
         await grep("(", ".")
 
 
-def test_command_result_has_streams_and_exit_status(
-    machine: ExecutionEnvironment,
-) -> None:
+def test_streams_and_exit_status_of_a_command(machine: ExecutionEnvironment) -> None:
     said, failed, killed, unread = run(
         machine, "echo out; echo err >&2", "exit 7", "kill -9 $$", "cat; echo 'no input'"
     )
@@ -209,9 +199,7 @@ def test_command_result_has_streams_and_exit_status(
     assert unread.stdout == "no input\n"
 
 
-async def test_command_runs_with_given_folder_and_variables(
-    shell: ExecutionEnvironment,
-) -> None:
+async def test_command_gets_folder_and_variables(shell: ExecutionEnvironment) -> None:
     await shell.write_file("a folder/x", "text")
     at_home = await shell.exec_command("pwd", timeout_ms=FAR_MS)
     assert at_home.stdout.strip() == shell.working_directory()
@@ -272,9 +260,7 @@ def test_no_key_reaches_a_command(machine: ExecutionEnvironment) -> None:
     assert "never-to-be-seen" not in result.stdout
 
 
-async def test_timeout_kills_a_command_with_its_children(
-    shell: ExecutionEnvironment,
-) -> None:
+async def test_timeout_kills_command_and_children(shell: ExecutionEnvironment) -> None:
     command = "sleep 1000 & echo $!; trap 'echo asked; exit 3' TERM; wait"
     result = await shell.exec_command(command, timeout_ms=300)
     child = result.stdout.split()[0]
@@ -290,9 +276,7 @@ def test_background_processes_end_with_their_command(machine: ExecutionEnvironme
     assert left.exit_code != 0
 
 
-def test_detached_process_with_the_pipe_does_not_block(
-    machine: ExecutionEnvironment,
-) -> None:
+def test_detached_process_does_not_block(machine: ExecutionEnvironment) -> None:
     ended, cleared = run(
         machine, "setsid sleep 1000 & echo $! >child; echo done", "kill -9 $(cat child)"
     )
@@ -361,9 +345,7 @@ async def test_service_runs_and_its_port_can_be_reached(shell: ExecutionEnvironm
             await asyncio.to_thread(fetch, address)
 
 
-async def test_ended_service_has_output_and_exit_code(
-    shell: ExecutionEnvironment,
-) -> None:
+async def test_output_and_exit_status_of_a_service(shell: ExecutionEnvironment) -> None:
     service = await shell.start_service("echo $NAME; echo two >&2; exit 4", env_vars={"NAME": "1"})
     async with asyncio.timeout(30):
         said = b"".join([piece async for piece in service.output()])

@@ -78,9 +78,7 @@ def test_a_file_too_large_is_refused(inside: ConfinedFolder, workspace: Path) ->
     assert "sed" in caught.value.hint
 
 
-def test_a_written_file_keeps_its_permissions_and_a_new_one_has_the_usual(
-    inside: ConfinedFolder, workspace: Path
-) -> None:
+def test_permissions_of_written_files(inside: ConfinedFolder, workspace: Path) -> None:
     script = workspace / "script"
     script.write_text("old")
     script.chmod(0o750)
@@ -91,9 +89,7 @@ def test_a_written_file_keeps_its_permissions_and_a_new_one_has_the_usual(
     assert (workspace / "other").stat().st_mode == (workspace / "usual").stat().st_mode
 
 
-def test_a_file_is_replaced_whole_and_its_other_names_keep_the_old(
-    inside: ConfinedFolder, workspace: Path
-) -> None:
+def test_write_replaces_the_whole_file(inside: ConfinedFolder, workspace: Path) -> None:
     (workspace / "file").write_text("old")
     (workspace / "twin").hardlink_to(workspace / "file")
     with (workspace / "file").open() as reader:

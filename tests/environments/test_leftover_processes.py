@@ -115,9 +115,7 @@ def test_processes_that_ignore_sigterm_are_killed(
     assert leave(environment, pids, command) == [True, False]
 
 
-async def test_processes_of_a_service_are_killed(
-    environment: LocalExecutionEnvironment, pids: Path
-) -> None:
+async def test_service_processes_end(environment: LocalExecutionEnvironment, pids: Path) -> None:
     await environment.initialize()
     service = await environment.start_service(f"setsid sh stay & {WAIT}")
     async for _ in service.output():
@@ -184,9 +182,7 @@ async def _once(environment: LocalExecutionEnvironment, command: str) -> None:
     await environment.cleanup()
 
 
-async def test_cancelled_cleanup_leaves_no_process(
-    environment: LocalExecutionEnvironment, pids: Path
-) -> None:
+async def test_cancelled_cleanup_kills(environment: LocalExecutionEnvironment, pids: Path) -> None:
     command = f"setsid sh stubborn >/dev/null 2>&1 & {WAIT}"
     await environment.initialize()
     await environment.exec_command(command, timeout_ms=FAR_MS)
@@ -215,9 +211,7 @@ async def test_unused_mark_kills_no_process() -> None:
             await one.wait()
 
 
-def test_cleanup_without_commands_searches_no_processes(
-    environment: LocalExecutionEnvironment,
-) -> None:
+def test_cleanup_without_commands(environment: LocalExecutionEnvironment) -> None:
     looks: list[object] = []
 
     def hear(event: str, arguments: tuple[object, ...]) -> None:

@@ -149,9 +149,7 @@ def test_closed_listeners_are_no_proof(home: Path, tmp_path: Path) -> None:
         "print(json.dumps(told), flush=True); os.kill(os.getpid(), signal.SIGKILL)",
     ],
 )
-def test_missing_decoys_and_incomplete_attempts_prove_nothing(
-    work: str, home: Path, tmp_path: Path
-) -> None:
+def test_incomplete_attempts_prove_nothing(work: str, home: Path, tmp_path: Path) -> None:
     assert told_by(work, home, tmp_path) == Promises()
 
 
@@ -164,9 +162,7 @@ def test_missing_decoys_and_incomplete_attempts_prove_nothing(
         ("doubtful", "writes_only_workspace"),
     ],
 )
-def test_missing_or_doubtful_results_are_no_guarantee(
-    name: str, field: str, home: Path, tmp_path: Path
-) -> None:
+def test_doubtful_results(name: str, field: str, home: Path, tmp_path: Path) -> None:
     lacking = replace(ALL, **{field: False})
     assert told_by(f"del told['{name}']", home, tmp_path) == lacking
     assert told_by(f"told['{name}'] = ['/']", home, tmp_path) == lacking
@@ -196,9 +192,7 @@ def attempts(folder: Path, *wrapper: str, **asked: object) -> dict[str, object]:
     return json.loads(done.stdout)
 
 
-def test_attempts_that_fail_for_another_reason_count_as_leaks(
-    tmp_path: Path,
-) -> None:
+def test_attempts_with_other_errors_count_as_leaks(tmp_path: Path) -> None:
     nobody = attempts(tmp_path, secrets=["/no/such"], places=["/no/such"])
     assert nobody == {"doubtful": [], "reads": [], "connects": False, "sees": False}
     too_long = "/" + "x" * 5000

@@ -41,9 +41,7 @@ def grep(
     return asyncio.run(searcher.grep(pattern, path, asked, execute)).splitlines()
 
 
-def test_hidden_and_ignored_files_are_searched_binary_ones_and_git_are_not(
-    searcher: Searcher, tmp_path: Path
-) -> None:
+def test_search_skips_binary_files_and_git(searcher: Searcher, tmp_path: Path) -> None:
     seen = ["-dash", ".hidden", "a b'c", "ignored"]
     for name in (*seen, ".git/config", "sub/.git/x"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -56,9 +54,7 @@ def test_hidden_and_ignored_files_are_searched_binary_ones_and_git_are_not(
     )
 
 
-def test_a_glob_with_a_folder_counts_from_the_working_folder(
-    searcher: Searcher, tmp_path: Path
-) -> None:
+def test_glob_with_folder_is_relative_to_the_root(searcher: Searcher, tmp_path: Path) -> None:
     for name in ("a/x.py", "b/x.py", "x.py"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("needle\n")

@@ -94,9 +94,7 @@ def test_forbidden_sandboxes_are_reported_with_bubblewraps_message(tmp_path: Pat
         ("echo 'bwrap: /etc/hosts: No space left on device' >&2; exit 1", "No space left"),
     ],
 )
-def test_temporary_failures_do_not_disable_the_sandbox(
-    tmp_path: Path, script: str, words: str
-) -> None:
+def test_temporary_failures_are_errors(tmp_path: Path, script: str, words: str) -> None:
     with pytest.raises(SandboxNotStarted, match=words) as caught:
         choose("auto", tmp_path, path=add_bwrap(tmp_path, script))
     assert caught.value.exit_code is ExitCode.UNFINISHED

@@ -154,9 +154,7 @@ def test_handlers_and_backends_are_handed_in_as_the_specification_has_them(
     assert result.context["last_response"] == "<greet: Write: Say hello>"
 
 
-def test_a_run_of_a_program_is_kept_as_one_of_the_command_line(
-    project: Path, environ: Mapping[str, str]
-) -> None:
+def test_run_of_a_program_is_recorded(project: Path, environ: Mapping[str, str]) -> None:
     result = run_pipeline_sync(
         "pipeline.dot",
         project=project,
@@ -221,9 +219,7 @@ def test_transforms_and_rules_of_a_program_count(project: Path, environ: Mapping
         run_pipeline_sync("pipeline.dot", **cast(Any, given), **parts, rules=[NoGreeting()])
 
 
-def test_whoever_answers_is_a_function_or_an_object(
-    project: Path, environ: Mapping[str, str]
-) -> None:
+def test_function_or_object_answers(project: Path, environ: Mapping[str, str]) -> None:
     asked: list[str] = []
 
     def answer(question: Question) -> Answer:
@@ -251,9 +247,7 @@ def test_whoever_answers_is_a_function_or_an_object(
     assert asked == ["Ship it?"] * 3
 
 
-def test_a_program_gives_secrets_again_and_accepts_what_changed(
-    project: Path, environ: Mapping[str, str]
-) -> None:
+def test_program_resumes_with_secrets(project: Path, environ: Mapping[str, str]) -> None:
     file = project / "secret.dot"
     text = """digraph secret { inputs="token:secret"; start [shape=Mdiamond]; exit [shape=Msquare]
         ask  [shape=hexagon, label="Go on?"]
@@ -325,9 +319,7 @@ def test_a_stream_of_a_run_that_cannot_begin_ends(tmp_path: Path) -> None:
         asyncio.run(follow())
 
 
-def test_an_observer_that_raises_is_told_of_and_stops_nothing(
-    project: Path, environ: Mapping[str, str]
-) -> None:
+def test_failing_observer_is_reported(project: Path, environ: Mapping[str, str]) -> None:
     heard: list[Event] = []
 
     def observe(event: Event) -> None:
@@ -348,9 +340,7 @@ def test_an_observer_that_raises_is_told_of_and_stops_nothing(
     assert len(heard) == 1
 
 
-async def test_a_run_that_is_cancelled_ends_what_it_began_and_goes_on(
-    project: Path, environ: Mapping[str, str]
-) -> None:
+async def test_cancelled_run_is_resumable(project: Path, environ: Mapping[str, str]) -> None:
     slow = PIPELINE.replace(
         "echo hi > hi.txt", "test -e $HOME/once || { touch $HOME/once; sleep 1000; }; echo > hi.txt"
     )
@@ -370,9 +360,7 @@ async def test_a_run_that_is_cancelled_ends_what_it_began_and_goes_on(
     assert result.completed == ("start", "greet", "shout", "make")
 
 
-def test_children_are_done_by_what_was_handed_in_too(
-    project: Path, environ: Mapping[str, str]
-) -> None:
+def test_children_use_custom_parts(project: Path, environ: Mapping[str, str]) -> None:
     ends = "start [shape=Mdiamond] exit [shape=Msquare]"
     stages = "greet [prompt=Hi] it [type=shout] start -> greet -> it -> exit"
     child = f"digraph child {{ {ends} {stages} }}"
@@ -408,9 +396,7 @@ class Counting:
         return success()
 
 
-def test_an_entry_point_may_have_the_arguments_of_the_specification(
-    project: Path, environ: Mapping[str, str], places: Places
-) -> None:
+def test_entry_point_handler(project: Path, environ: Mapping[str, str], places: Places) -> None:
     package = places.package(
         shout='''"""Shouts."""
 from attractor import Outcome, StageStatus
@@ -476,9 +462,7 @@ def test_a_wrong_wish_is_an_error_of_ours_and_makes_nothing(
     assert not (project / "runs").exists()
 
 
-def test_a_backend_that_says_neither_text_nor_outcome_fails_its_stage(
-    project: Path, environ: Mapping[str, str]
-) -> None:
+def test_invalid_backend_result_fails(project: Path, environ: Mapping[str, str]) -> None:
     result = run_pipeline_sync(
         "pipeline.dot",
         project=project,

@@ -75,9 +75,7 @@ def test_a_run_without_a_suite_rests_and_can_not_be_approved(tmp_path: Path) -> 
         flow.decide(result, DecisionKind.APPROVED)
 
 
-def test_isolation_that_nobody_proved_needs_a_profile_that_allows_it_by_name(
-    tmp_path: Path,
-) -> None:
+def test_unproved_isolation_needs_a_profile(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     assert rules(flow, flow.launch(profile="strict")) == ["isolation_unverified"]
     assert rules(flow, flow.launch(profile="")) == ["isolation_unverified"]
@@ -245,9 +243,7 @@ def test_a_manifest_that_was_changed_judges_nothing(tmp_path: Path) -> None:
         asyncio.run(resume_run(result.directory, flow.host))
 
 
-def test_stages_without_a_sandbox_are_not_made_good_by_an_evaluation_in_one(
-    tmp_path: Path,
-) -> None:
+def test_evaluation_does_not_prove_isolation_of_stages(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     result = flow.launch(profile="strict", evaluate=False)
     proved = Promises(

@@ -70,9 +70,7 @@ def test_settings_of_the_agents_own_are_never_promoted(tmp_path: Path) -> None:
     assert flow.rules(flow.launch()) == []
 
 
-def test_a_path_that_was_protected_stands_in_the_ledger_and_stops_a_promotion(
-    tmp_path: Path,
-) -> None:
+def test_protected_path_is_recorded_in_the_ledger(tmp_path: Path) -> None:
     flow = planting(tmp_path, "touch Jenkinsfile")
     result = flow.launch()
     assert "Jenkinsfile" in str(list(flow.evaluator.ledger.entries(result.run_id)))
@@ -81,9 +79,7 @@ def test_a_path_that_was_protected_stands_in_the_ledger_and_stops_a_promotion(
         flow.promote(result)
 
 
-def test_a_link_into_scenarios_of_the_agents_own_is_tried_as_it_would_be_promoted(
-    tmp_path: Path,
-) -> None:
+def test_link_into_own_scenarios_is_tried_as_promoted(tmp_path: Path) -> None:
     plant = "mkdir scenarios; mv made.txt scenarios/h.txt; ln -sf scenarios/h.txt made.txt"
     flow = planting(tmp_path, plant)
     result = flow.launch()

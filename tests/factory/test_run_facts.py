@@ -53,9 +53,7 @@ def test_a_sealed_copy_that_was_changed_is_refused_when_it_is_opened(tmp_path: P
         store.open(version)
 
 
-def test_a_bound_that_can_never_be_reached_is_refused_with_the_number_it_takes(
-    tmp_path: Path,
-) -> None:
+def test_unreachable_bound_is_refused_with_a_hint(tmp_path: Path) -> None:
     suite = SUITE + "[trials]\nn = 5\n[gate]\nmin_lower_bound = 0.9\n"
     with pytest.raises(InvalidSuite, match="5 trials cannot reach") as caught:
         SuiteStore(tmp_path / "state").register(write_suite(tmp_path / "s", suite=suite), now=NOW)
@@ -69,9 +67,7 @@ def test_a_bound_that_can_never_be_reached_is_refused_with_the_number_it_takes(
         ("[trials]\nn = 1000\n[gate]\nmin_lower_bound = 0.9999999999999999\n", "cannot reach"),
     ],
 )
-def test_more_trials_than_anybody_plays_are_refused_at_once(
-    tmp_path: Path, settings: str, words: str
-) -> None:
+def test_too_many_trials_are_refused(tmp_path: Path, settings: str, words: str) -> None:
     folder = write_suite(tmp_path / "s", suite=SUITE + settings)
     with pytest.raises(InvalidSuite, match=words):
         SuiteStore(tmp_path / "state").register(folder, now=NOW)

@@ -100,9 +100,7 @@ def test_a_line_the_run_lost_in_a_crash_is_written_again(tmp_path: Path) -> None
     assert file.read_bytes() == whole
 
 
-def test_a_ledger_and_its_head_put_back_together_are_found_by_the_runs_own_line(
-    tmp_path: Path,
-) -> None:
+def test_restored_ledger_is_detected_by_the_run(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     result = flow.launch()
     before = state_files(flow)

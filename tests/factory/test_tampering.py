@@ -68,9 +68,7 @@ def test_an_evaluation_does_not_begin_on_a_changed_journal(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("is_promoted", [False, True])
-def test_what_was_approved_is_not_promoted_from_a_changed_journal(
-    tmp_path: Path, is_promoted: bool
-) -> None:
+def test_changed_journal_is_not_promoted(tmp_path: Path, is_promoted: bool) -> None:
     flow = make_flow(tmp_path)
     result = flow.launch()
     flow.decide(result, DecisionKind.APPROVED)
@@ -81,9 +79,7 @@ def test_what_was_approved_is_not_promoted_from_a_changed_journal(
         flow.promote(result)
 
 
-def test_the_first_bad_line_is_named_when_there_is_another_behind_the_checkpoint(
-    tmp_path: Path,
-) -> None:
+def test_first_of_two_corrupt_lines_is_named(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     result = flow.launch()
     journal = result.directory / "events.jsonl"
@@ -98,9 +94,7 @@ def test_the_first_bad_line_is_named_when_there_is_another_behind_the_checkpoint
             ask(flow, result)
 
 
-def test_a_journal_that_was_chained_anew_is_not_the_one_that_was_decided_on(
-    tmp_path: Path,
-) -> None:
+def test_rechained_journal_is_detected(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     result = flow.launch()
     flow.decide(result, DecisionKind.APPROVED)
@@ -110,9 +104,7 @@ def test_a_journal_that_was_chained_anew_is_not_the_one_that_was_decided_on(
         flow.promote(result)
 
 
-def test_a_journal_chained_anew_without_an_evaluation_is_found_by_its_decision(
-    tmp_path: Path,
-) -> None:
+def test_rechained_journal_is_detected_by_its_decision(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     result = flow.launch(suite="")
     flow.decide(result, DecisionKind.REJECTED)

@@ -104,9 +104,7 @@ def test_it_is_a_handler(name: str) -> None:
 
 @everybody
 @pipelines
-def test_a_stage_ends_with_an_outcome_and_the_graph_stays_as_it_was(
-    name: str, pipeline: Graph
-) -> None:
+def test_stage_has_an_outcome_and_changes_no_graph(name: str, pipeline: Graph) -> None:
     before = repr(pipeline)
     require_sound(run(MAKE[name]().execute(stage_of(pipeline))))
     assert repr(pipeline) == before

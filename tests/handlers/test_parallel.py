@@ -68,9 +68,7 @@ def test_more_than_there_are_can_never_succeed() -> None:
     needed=st.integers(0, 5),
     statuses=st.lists(st.sampled_from([SUCCESS, PARTIAL, FAIL]), min_size=1, max_size=5),
 )
-def test_settled_policy_does_not_depend_on_other_branches(
-    needed: int, statuses: list[StageStatus]
-) -> None:
+def test_settled_policy_is_final(needed: int, statuses: list[StageStatus]) -> None:
     one = JoinPolicy("k_of_n", len(statuses), needed)
     enough = next(n for n in range(len(statuses) + 1) if one.is_settled(ends(*statuses[:n])))
     others = product([SUCCESS, FAIL], repeat=len(statuses) - enough)

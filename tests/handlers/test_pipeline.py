@@ -150,9 +150,7 @@ def test_declared_outputs_are_returned(declared: str, given: dict[str, Json]) ->
         ("summary, summary", "outputs of Test: duplicate input summary"),
     ],
 )
-def test_an_output_that_is_missing_or_of_another_type_is_a_failure(
-    declared: str, told: str
-) -> None:
+def test_missing_or_mistyped_output_is_a_failure(declared: str, told: str) -> None:
     end = ChildEnd(StageStatus.SUCCESS, "completed", CONTEXT, COST)
     outcome = play(plot(end, outputs=declared)).run()
     assert (outcome.status, outcome.failure_class) == (StageStatus.FAIL, FailureClass.VERDICT)
@@ -186,9 +184,7 @@ def test_a_child_hears_whether_others_work_in_its_workspace() -> None:
         ({"file": "no.dot"}, "no.dot: cannot read no.dot: No such file or directory"),
     ],
 )
-def test_without_a_pipeline_that_can_be_read_the_pipeline_is_at_fault(
-    plain: dict[str, Plain], told: str
-) -> None:
+def test_unreadable_child_is_a_pipeline_fault(plain: dict[str, Plain], told: str) -> None:
     outcome = play(plot(), **plain).run()
     assert (outcome.status, outcome.failure_class) == (StageStatus.FAIL, FailureClass.PIPELINE)
     assert outcome.failure_reason == told

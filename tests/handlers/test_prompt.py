@@ -85,9 +85,7 @@ def test_how_the_backend_failed_is_how_the_stage_failed(kind: FailureClass) -> N
         ({}, ""),
     ],
 )
-def test_words_are_no_verdict_at_a_goal_gate_that_wants_one(
-    plain: dict[str, Plain], reason: str
-) -> None:
+def test_text_is_no_verdict_at_a_goal_gate(plain: dict[str, Plain], reason: str) -> None:
     outcome = play(prompt="Is it good?", goal_gate=True, **plain).run()
     assert (outcome.failure_reason, outcome.usage) == (reason, Usage(120, 30, 0.5))
     assert outcome.failure_class is (FailureClass.VERDICT if reason else None)

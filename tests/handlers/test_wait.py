@@ -66,9 +66,7 @@ def test_wait_before_crash_counts() -> None:
     "plain",
     [{"duration": HOUR}, {"duration": "0s"}, {"until": "2025-12-31T23:30Z"}, {"until": "23:30"}],
 )
-def test_when_the_time_has_come_before_a_crash_was_mended_nothing_is_waited_for(
-    plain: Attributes,
-) -> None:
+def test_moment_before_resume_needs_no_wait(plain: Attributes) -> None:
     it = play(ManualClock(NOW), plain, NOW - HOUR)
     assert it.run().status is StageStatus.SUCCESS
     assert it.events.all == []

@@ -61,9 +61,7 @@ def test_an_edge_drawn_twice_is_one_choice() -> None:
         ("context.color", "red"),
     ],
 )
-def test_a_way_is_offered_when_its_condition_would_hold_if_it_were_chosen(
-    key: str, value: str
-) -> None:
+def test_edge_is_offered_if_its_condition_would_hold(key: str, value: str) -> None:
     yes, fix = (
         edge("gate", "ship", label="Yes"),
         edge_if("gate", "fix", key, value, label="[F] Fix"),

@@ -199,9 +199,7 @@ def test_a_result_that_was_freed_cannot_be_forked(host: RunHost) -> None:
 
 
 @pytest.mark.parametrize("path", ["scenarios", "runs", "scenarios/s"])
-def test_what_agents_do_not_get_is_not_carried_though_it_is_ignored(
-    host: RunHost, path: str
-) -> None:
+def test_hidden_folders_are_not_carried(host: RunHost, path: str) -> None:
     (host.project / ".gitignore").write_text("scenarios/\nruns/\n")
     (host.project / path).mkdir(parents=True)
     with pytest.raises(NotRunnable, match="agents have no access to it"):

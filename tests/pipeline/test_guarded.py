@@ -110,9 +110,7 @@ def test_a_run_that_was_promised_more_than_can_be_kept_is_not_gone_on_with(host:
     assert told == []
 
 
-def test_a_run_that_began_unguarded_for_want_of_a_sandbox_says_so_first_and_goes_on_so(
-    host: RunHost, tmp_path: Path
-) -> None:
+def test_run_without_available_sandbox_resumes_so(host: RunHost, tmp_path: Path) -> None:
     told: list[str] = []
     path = without_bubblewrap(tmp_path / "bin")
     bare = replace(host, tell=told.append, environ={**host.environ, "PATH": path})

@@ -98,9 +98,7 @@ def test_a_pipeline_with_an_error_or_a_backend_that_is_none_begins_nothing(tmp_p
 
 
 @pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
-def test_a_pipeline_from_another_system_is_resumed_as_it_was_written(
-    tmp_path: Path, mark: bytes
-) -> None:
+def test_crlf_pipeline_is_resumed(tmp_path: Path, mark: bytes) -> None:
     project = make_project(tmp_path / "project", GATE)
     (project / "pipeline.dot").write_bytes(mark + GATE.replace("\n", "\r\n").encode())
     host = make_host(project)

@@ -61,9 +61,7 @@ def test_11_3_the_outcome_is_written_to_status_json(tmp_path: Path) -> None:
         (success(), "a_heavy", "weight"),
     ],
 )
-def test_11_3_edges_are_selected_in_five_steps(
-    tmp_path: Path, said: Outcome, target: str, reason: str
-) -> None:
+def test_11_3_edge_selection(tmp_path: Path, said: Outcome, target: str, reason: str) -> None:
     ways = [
         edge("work", "by_condition", "context.go=yes"),
         edge("work", "by_label", label="[P] Pick"),
@@ -123,9 +121,7 @@ class Looking:
         return success("looked")
 
 
-def test_11_3_a_handler_is_called_with_the_four_arguments_of_the_specification(
-    tmp_path: Path,
-) -> None:
+def test_11_3_a_handler_gets_four_arguments(tmp_path: Path) -> None:
     looking = Looking()
     text = between("goal=win", "look [type=looking]", "start -> look -> exit")
     result = run(tmp_path, text, handlers={"looking": looking})

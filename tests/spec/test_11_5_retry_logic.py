@@ -56,9 +56,7 @@ def delays(root: Path, **attributes: Plain) -> list[float]:
     ("policy", "expected"),
     [("linear", [0.5, 0.5, 0.5]), ("standard", [0.2, 0.4, 0.8]), ("patient", [2.0, 6.0, 18.0])],
 )
-def test_11_5_the_wait_grows_as_configured(
-    tmp_path: Path, policy: str, expected: list[float]
-) -> None:
+def test_11_5_configured_waits_grow(tmp_path: Path, policy: str, expected: list[float]) -> None:
     waited = delays(tmp_path / "run", max_retries=3, retry_policy=policy)
     assert len(waited) == 3
     for delay, plain in zip(waited, expected, strict=True):

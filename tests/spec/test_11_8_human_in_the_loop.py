@@ -76,9 +76,7 @@ def test_11_8_a_question_has_one_of_four_types() -> None:
         (QuestionKind.CONFIRMATION, "n", "no"),
     ],
 )
-def test_11_8_the_console_prompts_and_reads_what_a_person_types(
-    kind: QuestionKind, typed: str, value: str
-) -> None:
+def test_11_8_the_console_asks_and_reads(kind: QuestionKind, typed: str, value: str) -> None:
     terminal = Terminal(StringIO(f"{typed}\n"))
     console = interviewer_registry()["console"](terminal.parts())
     asked = question(kind, Option("Y", "Yes"), Option("N", "No"))

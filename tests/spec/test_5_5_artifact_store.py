@@ -123,9 +123,7 @@ def test_5_5_no_secret_is_put_aside(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("trouble", ["lost", "changed"])
-def test_5_5_a_value_that_is_gone_stops_the_run_until_it_is_back(
-    tmp_path: Path, trouble: str
-) -> None:
+def test_5_5_a_missing_value_stops_the_run(tmp_path: Path, trouble: str) -> None:
     reading = Reading()
     place = Workplace(tmp_path / "run", line("write", "read"), {"write": write_big, "read": die})
     with pytest.raises(KeyboardInterrupt):

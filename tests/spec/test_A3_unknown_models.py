@@ -25,9 +25,7 @@ TWO = between('a [prompt="Do a"]', 'b [prompt="Do b"]', "start -> a -> b -> exit
         ("gpt-5.2-mini", "the catalogue has no price for the model gpt-5.2-mini of openai"),
     ],
 )
-def test_A3_a_model_without_a_price_is_asked_and_told_of_once(
-    tmp_path: Path, model: str, words: str
-) -> None:
+def test_A3_model_without_price_is_reported_once(tmp_path: Path, model: str, words: str) -> None:
     with in_background(ProviderTwin(Script(rules=RULES))) as twin:
         environ = {**environ_for(tmp_path), **twin.environ()}
         result = run(tmp_path, TWO, backend="agent", model=model, environ=environ)

@@ -214,9 +214,7 @@ def test_L8_an_agent_cannot_ask_for_a_secret(tmp_path: Path) -> None:
         ({"own": "a\0bcdefghij"}, "contains a NUL byte"),
     ],
 )
-def test_L8_a_secret_that_cannot_be_kept_is_refused_with_all_else_that_lacks(
-    tmp_path: Path, inputs: dict[str, str], told: str
-) -> None:
+def test_L8_unkeepable_secret_is_refused(tmp_path: Path, inputs: dict[str, str], told: str) -> None:
     needs = 'inputs = "own:secret, plain="; requires="no-such-program-of-ours"'
     host = simple(tmp_path, SIMPLE.replace('inputs = "own:secret, plain="', needs))
     with pytest.raises(NotRunnable, match=told) as refused:
@@ -271,9 +269,7 @@ def test_L8_a_pipeline_that_holds_a_secret_is_refused(tmp_path: Path, name: str)
         ("open", "open=inputs.own", "is no secret there"),
     ],
 )
-def test_L8_a_secret_is_passed_on_as_a_secret_alone(
-    tmp_path: Path, child: str, given: str, told: str
-) -> None:
+def test_L8_secrets_stay_secrets(tmp_path: Path, child: str, given: str, told: str) -> None:
     text = SIMPLE.replace(
         "ask  [", f'sub [type=pipeline, file="c.dot", inputs="{given}"]; else -> sub -> ask; ask ['
     )

@@ -127,9 +127,7 @@ def test_R11_a_program_may_wish_it_as_well(desk: TwinDesk) -> None:
 
 @pytest.mark.crash
 @pytest.mark.parametrize("damage", ["missing", "torn", "changed"])
-def test_R11_what_cannot_be_restored_is_told_and_becomes_a_summary(
-    desk: TwinDesk, damage: str
-) -> None:
+def test_R11_an_unrestorable_conversation_is_summarized(desk: TwinDesk, damage: str) -> None:
     killed_between(desk, "openai")
     [kept] = desk.folder.glob("runs/*/plan/conversation.jsonl")
     lines = kept.read_bytes().splitlines(keepends=True)

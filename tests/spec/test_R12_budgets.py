@@ -33,7 +33,7 @@ BUDGETS = [("max_tokens", 200, 120), ("max_cost_usd", 1.0, 0.6)]
 
 
 @pytest.mark.parametrize(("name", "limit", "tight"), BUDGETS)
-def test_R12_a_used_up_budget_stops_the_run_by_its_name(
+def test_R12_exhaustion_stops_the_run(
     tmp_path: Path, name: str, limit: float, tight: float
 ) -> None:
     wishes: dict[str, Any] = {name: limit}
@@ -44,9 +44,7 @@ def test_R12_a_used_up_budget_stops_the_run_by_its_name(
 
 
 @pytest.mark.parametrize(("name", "limit", "tight"), BUDGETS)
-def test_R12_a_graph_may_say_it_and_what_is_given_counts_more(
-    tmp_path: Path, name: str, limit: float, tight: float
-) -> None:
+def test_R12_options_override_graph(tmp_path: Path, name: str, limit: float, tight: float) -> None:
     text = between(f"{name}={limit}", *NODES, WAY)
     assert run(tmp_path, text, backend=costly).completed == ("start", "a", "b")
     wishes: dict[str, Any] = {name: 10 * limit}
@@ -54,7 +52,7 @@ def test_R12_a_graph_may_say_it_and_what_is_given_counts_more(
 
 
 @pytest.mark.parametrize(("name", "limit", "tight"), BUDGETS)
-def test_R12_people_are_warned_once_from_four_fifths_on(
+def test_R12_one_warning_at_80_percent(
     tmp_path: Path, name: str, limit: float, tight: float
 ) -> None:
     wishes: dict[str, Any] = {name: tight}

@@ -58,9 +58,7 @@ def run(tmp_path: Path) -> tuple[RunResult, Path]:
     return result, result.directory / "children" / "watch@1.1"
 
 
-def test_R13_words_reach_the_session_of_the_child_and_lie_in_its_stage_folder(
-    tmp_path: Path,
-) -> None:
+def test_R13_steering_reaches_the_session_of_the_child(tmp_path: Path) -> None:
     result, child = run(tmp_path)
     assert result.outcome is StageStatus.SUCCESS
     status = json.loads((child / "build" / "status.json").read_text())

@@ -42,9 +42,7 @@ def told(error: UsageError) -> str:
 
 
 @pytest.mark.parametrize("text", [None, "digraph {", INNER.replace("-> exit", "")])
-def test_R14_a_child_that_is_missing_or_invalid_is_told_with_its_place(
-    tmp_path: Path, text: str | None
-) -> None:
+def test_R14_missing_or_invalid_child_is_reported(tmp_path: Path, text: str | None) -> None:
     files = {} if text is None else {"inner": text}
     error = refused(tmp_path, runs(), **files)
     assert f"{tmp_path / 'project' / 'pipeline.dot'}:3" in told(error)
@@ -61,9 +59,7 @@ def test_R14_a_child_that_is_missing_or_invalid_is_told_with_its_place(
         ("ticket=1, ticket=2", "inputs: duplicate input ticket"),
     ],
 )
-def test_R14_inputs_that_do_not_fit_a_child_are_told(
-    tmp_path: Path, inputs: str, said: str
-) -> None:
+def test_R14_invalid_child_inputs_are_reported(tmp_path: Path, inputs: str, said: str) -> None:
     inner = INNER.replace("inner {", 'inner { inputs="ticket, branch=main, count:int=3"\n')
     given = f', inputs="{inputs}"' if inputs else ""
     error = refused(tmp_path, runs(given), inner=inner)
@@ -126,9 +122,7 @@ def test_R14_whoever_asks_a_model_needs_one(tmp_path: Path, node: str) -> None:
         ('"manager.actions"="look"', "CHILD", "manager.actions: unknown action 'look'"),
     ],
 )
-def test_R14_what_a_manager_cannot_do_is_told(
-    tmp_path: Path, node: str, of_graph: str, said: str
-) -> None:
+def test_R14_manager_limits_are_faults(tmp_path: Path, node: str, of_graph: str, said: str) -> None:
     child = of_graph.replace("CHILD", '"stack.child_dotfile"="inner.dot"')
     error = refused(tmp_path, outer(f"shape=house, {node}".rstrip(", "), child), inner=INNER)
     assert f"pipeline.dot:3: node it: {said}" in told(error)

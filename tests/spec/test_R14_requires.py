@@ -70,9 +70,7 @@ def test_R14_what_is_there_stands_in_nobodys_way(host: RunHost, requires: str) -
     assert begin(host, requires).exit_code is ExitCode.DONE
 
 
-def test_R14_all_that_is_required_and_missing_is_told_at_once_with_its_remedy(
-    host: RunHost, tmp_path: Path
-) -> None:
+def test_R14_all_missing_requirements_are_reported(host: RunHost, tmp_path: Path) -> None:
     requires = "git, nmp, tool>=3.1, mute>1, env:TOKEN, env:EMPTY"
     host = replace(host, environ={**host.environ, "EMPTY": " "})
     with pytest.raises(NotRunnable) as caught:
@@ -158,9 +156,7 @@ def test_R14_a_fork_is_looked_at_as_a_run_is(host: RunHost) -> None:
         fork(elsewhere, directory)
 
 
-def test_R14_a_fork_is_refused_what_its_sandbox_does_not_have(
-    host: RunHost, tmp_path: Path
-) -> None:
+def test_R14_fork_needs_programs_in_its_sandbox(host: RunHost, tmp_path: Path) -> None:
     (tmp_path / "trial").mkdir()
     if why := why_no_sandbox(tmp_path / "trial"):
         pytest.skip(f"no sandbox here: {why}")

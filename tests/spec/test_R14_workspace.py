@@ -46,9 +46,7 @@ def test_R14_all_that_is_wrong_with_the_workspace_is_found_at_once(tmp_path: Pat
     assert asyncio.run(start(plain, host)).run_id
 
 
-def test_R14_a_folder_that_is_too_large_is_told_with_what_else_is_missing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_R14_too_large_folder_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(from_folder, "MOST_FILES", 2)
     project = tmp_path / "plain"
     project.mkdir()

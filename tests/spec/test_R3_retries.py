@@ -84,9 +84,7 @@ def test_R3_every_attempt_is_an_event(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("more", "outcome"), [("", StageStatus.FAIL), (", retry_from=left", StageStatus.SUCCESS)]
 )
-def test_R3_an_attempt_begins_with_the_tree_of_its_visit(
-    tmp_path: Path, more: str, outcome: StageStatus
-) -> None:
+def test_R3_attempts_begin_at_the_tree(tmp_path: Path, more: str, outcome: StageStatus) -> None:
     command = "test -e half && touch whole || { echo made > half; exit 1; }"
     node_ = f'a [shape=parallelogram, tool_command="{command}", max_retries=1{more}]'
     text = between("retry_policy=none", node_, "start -> a -> exit")

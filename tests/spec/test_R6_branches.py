@@ -24,9 +24,7 @@ def steps(tmp_path: Path, whole: Graph, script: Script | None = None) -> dict[st
     return branch_steps(place)
 
 
-def test_R6_a_branch_runs_its_whole_subgraph_and_the_walk_goes_on_where_they_meet(
-    tmp_path: Path,
-) -> None:
+def test_R6_branches_run_to_the_node_where_they_meet(tmp_path: Path) -> None:
     result, place = run_graph(tmp_path, forked("a a2 a3", "b"))
     assert branch_steps(place) == {A: ["a", "a2", "a3"], B: ["b"]}
     assert result.completed == ("start", "a", "a2", "a3", "b", "fan", "join")
@@ -35,9 +33,7 @@ def test_R6_a_branch_runs_its_whole_subgraph_and_the_walk_goes_on_where_they_mee
     assert sorted(place.handler.nodes) == ["a", "a2", "a3", "b"]
 
 
-def test_R6_the_edge_of_a_fork_is_told_with_reason_join_and_its_edges_as_branches(
-    tmp_path: Path,
-) -> None:
+def test_R6_events_name_the_edges_of_a_fork(tmp_path: Path) -> None:
     _, place = run_graph(tmp_path, forked("a", "b"))
     [chosen] = [one for one in place.events("EdgeSelected") if one.node == "fan"]
     assert (chosen.data["target"], chosen.data["reason"]) == ("join", "join")
@@ -98,9 +94,7 @@ def test_R6_a_jump_after_a_failure_stays_in_the_branch(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("where", ["node", "graph"])
-def test_R6_a_failure_that_is_dealt_with_elsewhere_fails_the_branch(
-    tmp_path: Path, where: str
-) -> None:
+def test_R6_a_failure_handled_elsewhere_fails_the_branch(tmp_path: Path, where: str) -> None:
     gate = node("a", goal_gate=True, **({"retry_target": "plan"} if where == "node" else {}))
     whole = graph(
         [start(), end(), node("fan", "component"), node("join", "tripleoctagon"), gate],

@@ -141,9 +141,7 @@ def test_R6_nobody_is_asked_what_is_not_needed_any_more(tmp_path: Path) -> None:
     assert place.asked == []
 
 
-def test_R6_a_fork_that_must_not_be_done_twice_goes_on_after_it_was_parked(
-    tmp_path: Path,
-) -> None:
+def test_R6_an_unrepeatable_fork_continues_after_parking(tmp_path: Path) -> None:
     """What was interrupted is a stage; branches go on where they were."""
     whole = forked("a", nodes=GATES, edges=ways_out("one", "o"), fan={"if_interrupted": "fail"})
     place = Asked(tmp_path / "run", whole)

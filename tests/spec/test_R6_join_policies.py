@@ -98,9 +98,7 @@ def test_R6_a_quorum_is_more_than_half(tmp_path: Path) -> None:
     assert "3 needed" in result.reason
 
 
-def test_R6_a_policy_without_its_number_fails_the_fork_with_what_is_missing(
-    tmp_path: Path,
-) -> None:
+def test_R6_a_policy_without_its_number_fails_the_fork(tmp_path: Path) -> None:
     result, place = run(tmp_path, {}, join_policy="k_of_n")
     assert "has no number of branches" in result.reason
     assert place.handler.nodes == []

@@ -198,9 +198,7 @@ async def test_restore_does_not_write_through_links(project: Project, tmp_path: 
     assert contents(outside) == {"read me.txt": b"mine", "kept.txt": b"mine"}
 
 
-async def test_restore_does_not_change_hard_links_elsewhere(
-    project: Project, tmp_path: Path
-) -> None:
+async def test_restore_does_not_change_hard_links(project: Project, tmp_path: Path) -> None:
     workspace = await project.workspace()
     (workspace.folder / "todo.py").unlink()
     (tmp_path / "elsewhere").write_text("mine")

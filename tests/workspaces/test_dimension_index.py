@@ -189,9 +189,7 @@ def test_broken_fork_record_is_reported(project: Project) -> None:
             recorded_folders(project.state)
 
 
-async def test_a_shared_fork_works_in_the_same_folder_with_an_environment_of_its_own(
-    project: Project,
-) -> None:
+async def test_shared_fork_has_its_own_environment(project: Project) -> None:
     workspace = await project.workspace()
     base = workspace.base.candidate
     one = await workspace.fork("one", base, shared=True)

@@ -139,9 +139,7 @@ async def test_stage_commits_follow_the_uncommitted_changes(project: Project) ->
     assert log.split() == ["Attractor", "A", "new", "Attractor", "M", "todo.py"]
 
 
-def test_uncommitted_changes_are_found_in_subfolders_and_linked_work_trees(
-    project: Project, tmp_path: Path
-) -> None:
+def test_subfolders_and_linked_work_trees(project: Project, tmp_path: Path) -> None:
     write(project.folder, {"todo.py": "mine\n"})
     workspace = made(project, project.folder / "docs")
     assert contents(workspace.folder)["todo.py"] == b"mine\n"
@@ -200,7 +198,7 @@ def test_global_gitignore_applies(project: Project) -> None:
     assert made(project).base.commit == project.head()
 
 
-def test_filters_and_hooks_of_the_project_do_not_run(project: Project, tmp_path: Path) -> None:
+def test_no_filters_or_hooks_run(project: Project, tmp_path: Path) -> None:
     write(project.folder, {".gitattributes": "*.py filter=trap\n"})
     project.commit("attributes")
     sub = project.folder / "lib"

@@ -111,9 +111,7 @@ def _lies_in(path: bytes, files: FlatTree) -> bool:
 
 @settings(deadline=None, max_examples=count(ci=40, full=2000))
 @given(base=_TREES, after=_TREES)
-def test_the_result_differs_from_the_base_as_the_candidate_does(
-    base: FlatTree, after: FlatTree
-) -> None:
+def test_result_and_candidate_have_equal_changes(base: FlatTree, after: FlatTree) -> None:
     before = candidate_files(base, EXCLUDED)
     paths = sorted(before.keys() | after.keys())
     changes = [

@@ -78,9 +78,7 @@ async def test_every_checkpoint_is_the_fold_of_the_events_before_it(tmp_path: Pa
     assert max(compared) >= 4
 
 
-async def test_events_and_checkpoint_agree_inside_branches(
-    tmp_path: Path,
-) -> None:
+async def test_events_and_checkpoint_agree_in_branches(tmp_path: Path) -> None:
     place = Workplace(tmp_path / "run", NESTED)
     seen: list[int] = []
     with place.open() as run:
@@ -180,9 +178,7 @@ def test_a_journal_that_is_not_there_has_no_line(tmp_path: Path) -> None:
     assert verify_journal(tmp_path / "events.jsonl", heads=["a"]) == {"a"}
 
 
-def test_a_bad_line_behind_the_checkpoint_is_named_by_its_number_in_the_journal(
-    tmp_path: Path,
-) -> None:
+def test_corrupt_line_is_named_by_its_number_in_the_journal(tmp_path: Path) -> None:
     journal = make_run(tmp_path / "run")
     checkpoint = journal.parent / "checkpoint.json"
     whole = journal.read_bytes().splitlines(keepends=True)
@@ -206,9 +202,7 @@ def test_a_journal_that_cannot_be_read_is_trouble_and_not_a_broken_chain(tmp_pat
 
 @pytest.mark.parametrize("script", [{}, {"a": FAIL}], ids=["good", "bad"])
 @pytest.mark.parametrize("left", [None, '{"outcome"'], ids=["lost", "torn"])
-def test_lost_final_json_is_rewritten_on_open(
-    tmp_path: Path, script: Script, left: str | None
-) -> None:
+def test_lost_final_json_is_rewritten(tmp_path: Path, script: Script, left: str | None) -> None:
     place = Workplace(tmp_path / "run", line("a"), script)
     place.run()
     before = place.json("final.json")

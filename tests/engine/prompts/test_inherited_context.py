@@ -274,9 +274,7 @@ def test_preamble_is_same_after_resume(tmp_path: Path) -> None:
         ({"type": "of.somebody"}, ModelTask.ANYTHING),
     ],
 )
-def test_model_task_depends_on_type_and_prompt(
-    attributes: Mapping[str, Plain], asked: ModelTask
-) -> None:
+def test_model_task_of_a_node(attributes: Mapping[str, Plain], asked: ModelTask) -> None:
     assert model_task(drawn("it", **attributes)) is asked
 
 

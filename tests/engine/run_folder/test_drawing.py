@@ -256,9 +256,7 @@ def test_waiting_run_is_drawn_and_redrawn_after_resume(tmp_path: Path) -> None:
 
 
 @needs_dot
-def test_a_run_at_work_is_drawn_soon_after_it_began(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_running_run_is_drawn_early(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run_drawings, "SOON_S", 0.0)
     waiting = LINEAR.replace(
         "echo made > made.txt",
@@ -283,9 +281,7 @@ def test_a_run_at_work_is_drawn_soon_after_it_began(
     assert "evaluating" not in asyncio.run(scene())
 
 
-def test_drawing_error_is_reported_and_run_succeeds(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_drawing_error_fails_no_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     git = shutil.which("git")
     assert git
     only_git = tmp_path / "bin"
@@ -301,9 +297,7 @@ def test_drawing_error_is_reported_and_run_succeeds(
     assert "GraphNotDrawn" in kinds(result.directory)
 
 
-def test_large_graph_is_not_drawn_automatically(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_large_graph_is_not_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run_drawings, "MOST_NODES", 2)
     result = run_drawings_run(make_project(tmp_path / "project"))
     assert result.outcome is StageStatus.SUCCESS

@@ -368,9 +368,7 @@ def test_updates_that_are_not_json_are_a_failure() -> None:
         ("usage", Usage(cost_usd="1"), "its usage must be a Usage"),  # pyright: ignore[reportArgumentType]
     ],
 )
-def test_an_outcome_with_a_field_of_another_type_is_a_failure_that_names_it(
-    field: str, value: object, told: str
-) -> None:
+def test_outcome_field_of_another_type_fails(field: str, value: object, told: str) -> None:
     odd = Outcome(**{"status": StageStatus.SUCCESS, field: value})  # pyright: ignore[reportArgumentType]
     failed = outcome_of(returning(odd))
     assert failed.failure_class is FailureClass.TERMINAL

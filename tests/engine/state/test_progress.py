@@ -84,9 +84,7 @@ def test_a_step_comes_back_from_the_journal(step: Step) -> None:
 
 
 @given(st.lists(STEPS, max_size=5), st.none() | st.just(()))
-def test_a_progress_comes_back_from_the_checkpoint(
-    steps: list[Step], written: tuple[str, ...] | None
-) -> None:
+def test_progress_round_trips(steps: list[Step], written: tuple[str, ...] | None) -> None:
     progress = replace(begin(line("a", goal="g"), "tree", {"x": [1]}), written=written)
     for step in steps:
         progress = advance(progress, step)

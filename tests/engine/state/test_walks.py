@@ -73,9 +73,7 @@ STRANDS = st.builds(
 
 
 @given(st.lists(st.tuples(st.text(min_size=1, max_size=4), STRANDS), max_size=4), STRANDS)
-def test_walks_come_back_from_a_checkpoint_in_their_order(
-    branches: list[tuple[str, WalkState]], main: WalkState
-) -> None:
+def test_walks_round_trip_in_order(branches: list[tuple[str, WalkState]], main: WalkState) -> None:
     state = RunState(walks=with_branch_counts({MAIN: main, **dict(branches)}), begun={"a": 3})
     record = parse_json(canonical_json(state_to_record(state)))
     back = state_from_record(Fields(record, "checkpoint"))

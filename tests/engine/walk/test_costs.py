@@ -22,9 +22,7 @@ def bytes_written() -> int:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="asks /proc/self/io")
-def test_a_stage_costs_the_same_after_two_thousand(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_cost_of_a_stage_is_constant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     written: list[int] = []
     syncs: list[int] = []
     done = [0]

@@ -416,9 +416,7 @@ def test_stage_labels_are_edge_labels(tmp_path: Path) -> None:
     assert labels == ["Ship", "Fix"]
 
 
-def test_a_stage_that_must_not_be_done_twice_is_begun_on_disk(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_unrepeatable_stage_is_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     syncs: list[int] = []
     before: list[int] = []
 
@@ -494,9 +492,7 @@ def test_without_trees_there_is_no_patch(tmp_path: Path) -> None:
     assert not list(place.root.glob("**/diff.patch"))
 
 
-def test_a_visit_of_several_attempts_has_one_patch_and_an_earlier_one_is_in_the_history(
-    tmp_path: Path,
-) -> None:
+def test_patch_covers_all_attempts_of_a_visit(tmp_path: Path) -> None:
     calls = 0
 
     async def work(stage: Stage) -> Outcome:

@@ -47,9 +47,7 @@ def test_only_the_workspace_is_bound_writable(workspace: Path) -> None:
     assert place(told, "--remount-ro", "/") == len(told) - 4
 
 
-def test_hidden_folders_cover_readable_ones_and_inner_ones_are_readable(
-    tmp_path: Path, workspace: Path
-) -> None:
+def test_hidden_and_readable_folders_nest(tmp_path: Path, workspace: Path) -> None:
     tools = tmp_path / "tools"
     (tools / "project/venv").mkdir(parents=True)
     told = options(settings([tools / "project/venv", tools], [tools / "project"]), workspace, {})
@@ -177,9 +175,7 @@ def test_file_tools_see_the_same_files_as_commands(
     assert (workspace / FILE).read_bytes() == b""
 
 
-def test_links_in_a_mount_stay_within_the_workspace(
-    environment: SandboxedExecutionEnvironment, workspace: Path
-) -> None:
+def test_links_stay_in_a_mount(environment: SandboxedExecutionEnvironment, workspace: Path) -> None:
     async def work(env: ExecutionEnvironment) -> None:
         # It leads to the workspace's own folder, and what is written there is the workspace's.
         await env.write_file(f"{MODULES}/beside/new", "ours")
@@ -275,7 +271,7 @@ def test_links_in_place_of_a_mount_point_are_removed(
 
 
 @pytest.mark.parametrize("plant", ["link", "file"])
-def test_mounts_are_skipped_where_an_agent_replaced_a_folder(
+def test_replaced_mount_is_skipped(
     workspace: Path, project: Path, tmp_path: Path, plant: str
 ) -> None:
     (tmp_path / "outside/app/deps").mkdir(parents=True)
@@ -312,9 +308,7 @@ def test_mounts_follow_a_moved_folder(
     assert told.stdout == "needle\n"
 
 
-def test_hidden_files_of_a_mount_stay_hidden(
-    workspace: Path, project: Path, sandbox_allowed: None
-) -> None:
+def test_mount_keeps_files_hidden(workspace: Path, project: Path, sandbox_allowed: None) -> None:
     state, key = project / MODULES / "state", project / MODULES / "key"
     write(project, {f"{MODULES}/state/ledger": "hidden\n", f"{MODULES}/key": "hidden\n"})
 
@@ -341,9 +335,7 @@ def test_hidden_files_of_a_mount_stay_hidden(
         run(nested, "true")
 
 
-def test_missing_source_of_a_mount_is_an_error(
-    environment: SandboxedExecutionEnvironment, project: Path
-) -> None:
+def test_missing_mount_source(environment: SandboxedExecutionEnvironment, project: Path) -> None:
     (project / FILE).unlink()
     (project / FILE).symlink_to("secret")
     with pytest.raises(SandboxNotStarted, match=r"\.env\.local of the project .* missing") as told:
@@ -351,9 +343,7 @@ def test_missing_source_of_a_mount_is_an_error(
     assert "carry_read_only" in told.value.hint
 
 
-def test_mount_covers_earlier_files(
-    environment: SandboxedExecutionEnvironment, workspace: Path
-) -> None:
+def test_mount_covers_files(environment: SandboxedExecutionEnvironment, workspace: Path) -> None:
     write(workspace, {f"{MODULES}/copy": "before\n"})
     (told,) = run(environment, f"ls {MODULES}")
     assert "copy" not in told.stdout

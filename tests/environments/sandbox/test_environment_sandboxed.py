@@ -31,9 +31,7 @@ def environment(workspace: Path) -> SandboxedExecutionEnvironment:
     return SandboxedExecutionEnvironment(workspace, make_walls())
 
 
-def test_sandbox_runs_only_between_start_and_end(
-    environment: SandboxedExecutionEnvironment,
-) -> None:
+def test_sandbox_runs_from_start_to_end(environment: SandboxedExecutionEnvironment) -> None:
     async def work() -> None:
         with pytest.raises(UsageError, match="does not run") as caught:
             await environment.exec_command("true", timeout_ms=FAR_MS)
@@ -46,9 +44,7 @@ def test_sandbox_runs_only_between_start_and_end(
     asyncio.run(work())
 
 
-def test_sandbox_leaks_no_descriptor_or_process(
-    environment: SandboxedExecutionEnvironment,
-) -> None:
+def test_no_descriptor_or_process_leaks(environment: SandboxedExecutionEnvironment) -> None:
     async def work(env: ExecutionEnvironment) -> str:
         service = await env.start_service("echo one; sleep 1000")
         async for piece in service.output():
@@ -72,9 +68,7 @@ def test_sandbox_leaks_no_descriptor_or_process(
             os.close(descriptor)
 
 
-async def test_killed_sandbox_is_reported_as_lost(
-    env: SandboxedExecutionEnvironment,
-) -> None:
+async def test_killed_sandbox_is_lost(env: SandboxedExecutionEnvironment) -> None:
     told = await env.exec_command("readlink /proc/self/ns/pid", timeout_ms=FAR_MS)
     first = min(processes_in(told.stdout.strip()))
     service = await env.start_service("sleep 1000")
@@ -144,9 +138,7 @@ def test_a_sandbox_by_a_program_that_is_missing_is_not_started(workspace: Path) 
         run(SandboxedExecutionEnvironment(workspace, settings), "true")
 
 
-async def test_too_long_command_is_rejected(
-    env: SandboxedExecutionEnvironment,
-) -> None:
+async def test_long_command_is_rejected(env: SandboxedExecutionEnvironment) -> None:
     with pytest.raises(UsageError, match="too long"):
         await env.exec_command(f": {'x' * 1_000_000}", timeout_ms=FAR_MS)
     argument = await env.exec_command(f": {'x' * 140_000}", timeout_ms=FAR_MS)
@@ -155,9 +147,7 @@ async def test_too_long_command_is_rejected(
     assert (await env.exec_command(f": {'x' * 120_000}", timeout_ms=FAR_MS)).exit_code == 0
 
 
-def test_a_service_on_the_other_loopback_can_be_reached(
-    environment: SandboxedExecutionEnvironment,
-) -> None:
+def test_other_loopback_is_reachable(environment: SandboxedExecutionEnvironment) -> None:
     server = (
         "import socket; s = socket.create_server(('::1', 8080), family=socket.AF_INET6);"
         "print(1, flush=True); c, _ = s.accept(); c.sendall(b'six'); c.close()"
@@ -183,9 +173,7 @@ async def test_a_low_port_can_be_offered_inside(env: SandboxedExecutionEnvironme
     assert listens.stdout == "1\n"
 
 
-async def test_files_are_the_same_inside_and_outside(
-    env: SandboxedExecutionEnvironment, workspace: Path
-) -> None:
+async def test_files_are_shared(env: SandboxedExecutionEnvironment, workspace: Path) -> None:
     await env.write_file("from-outside", "1")
     result = await env.exec_command(
         "cat from-outside; echo 2 >from-inside; mkdir deep", timeout_ms=FAR_MS

@@ -108,9 +108,7 @@ class Unready(Trees):
         return await super().snapshot(subject)
 
 
-async def test_a_walk_begins_with_the_files_as_they_are_also_after_a_crash_before_it(
-    parent: Family,
-) -> None:
+async def test_first_tree_is_taken_again_after_a_crash(parent: Family) -> None:
     trees = Unready()
     parent.write("none.dot", f"digraph none {{ {ENDS}; start -> exit }}")
     child = Child(NAME, "none.dot")
@@ -213,9 +211,7 @@ async def test_observer_of_parent_sees_children_under_their_names(tmp_path: Path
         assert {one.branch for one in read_events(parent.root(NAME))} == {None}
 
 
-async def test_words_to_a_child_lie_in_the_folder_of_its_stage_and_reach_whoever_is_at_work(
-    parent: Family,
-) -> None:
+async def test_steering_reaches_the_innermost_stage(parent: Family) -> None:
     parent.write("outer.dot", outer("slow.dot"))
     children = parent.children
     async with children.start(Child(NAME, "outer.dot"), parent.workspace) as child:
@@ -311,9 +307,7 @@ async def test_a_budget_of_its_own_stops_a_child_and_its_parent(parent: Family) 
         assert (await child.wait()).status is StageStatus.SUCCESS
 
 
-async def test_trouble_with_the_records_of_a_child_stops_the_run_and_is_no_failure(
-    parent: Family,
-) -> None:
+async def test_corrupt_records_of_a_child_stop_the_run(parent: Family) -> None:
     async with parent.children.start(Child(NAME, "slow.dot"), parent.workspace):
         await until(lambda: parent.lines() == ["done"])
     (parent.root(NAME) / "events.jsonl").unlink()

@@ -132,9 +132,7 @@ def test_a_provider_that_nobody_knows_is_refused(tmp_path: Path, settings: LlmSe
     assert caught.value.hint == "did you mean openai?"
 
 
-def test_a_run_that_names_an_unknown_provider_is_refused_before_anything_is_made(
-    tmp_path: Path,
-) -> None:
+def test_unknown_provider_of_a_run_is_refused(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project", LINEAR)
     options = RunRequest(file=project / "pipeline.dot", sandbox="none", backend="simulate")
     settings = LlmSettings(

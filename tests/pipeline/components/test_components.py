@@ -100,9 +100,7 @@ def ask(
 
 
 @pytest.mark.parametrize(("taken", "value"), [(0, "yes"), (1, "no"), (2, "")])
-def test_a_queue_goes_on_where_the_journal_says_that_it_was(
-    tmp_path: Path, taken: int, value: str
-) -> None:
+def test_queue_resumes_at_its_position(tmp_path: Path, taken: int, value: str) -> None:
     answer = ask(tmp_path, OPTIONS, taken=taken)
     assert (answer.value, answer.by) == (value, "queue")
 

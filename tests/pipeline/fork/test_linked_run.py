@@ -48,9 +48,7 @@ def standings(host: RunHost) -> list[str]:
     # By either name wherever a run may die; a few of these in small counts.
     list(product(MOMENTS, ["latest", "first"]))[:: count(ci=3, full=1)],
 )
-def test_a_kill_between_two_rounds_loses_nothing(
-    tmp_path: Path, moment: str, reference: str
-) -> None:
+def test_kill_between_rounds_loses_nothing(tmp_path: Path, moment: str, reference: str) -> None:
     project = make_project(tmp_path / "project", ROUNDS)
     die(project, moment, WorkspaceKind.ISOLATED)
     host = make_host(project)
@@ -77,9 +75,7 @@ def test_a_kill_between_two_rounds_in_place_loses_nothing(tmp_path: Path) -> Non
     assert (project / "rounds.txt").read_text() == "round\n" * 2
 
 
-def test_a_round_that_could_not_be_made_is_made_by_whoever_resumes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_resume_creates_the_next_round(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     project = make_project(tmp_path / "project", ROUNDS)
     host = make_host(project)
 
@@ -147,9 +143,7 @@ def test_a_fork_of_the_last_round_has_no_more_rounds_left_than_that_one(tmp_path
 
 
 @pytest.mark.crash
-def test_who_is_interrupted_between_two_rounds_is_told_how_to_go_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_interruption_names_the_last_round(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     project = make_project(tmp_path / "project", ROUNDS)
     die(project, "made", WorkspaceKind.ISOLATED)
     host = make_host(project)

@@ -59,9 +59,7 @@ def test_what_happened_was_heard_by_everybody(tmp_path: Path) -> None:
     assert sorted(asyncio.run(scene())) == sorted(["Kind0", "Kind1", "Kind2"] * 2)
 
 
-def test_whoever_hears_nothing_is_not_waited_for_for_ever(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_slow_observer_is_not_awaited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "CATCH_UP_S", 0.05)
     go_on = threading.Event()
 
@@ -147,9 +145,7 @@ def options(host: RunHost, **inputs: str) -> RunRequest:
 
 
 @pytest.mark.parametrize("word", ["completed", "executing", "isolated", "outcomes"])
-def test_a_run_with_a_word_for_a_secret_comes_to_its_end_and_tells_of_it(
-    tmp_path: Path, word: str
-) -> None:
+def test_common_word_as_secret_is_reported(tmp_path: Path, word: str) -> None:
     told: list[str] = []
     host = world_at(tmp_path, DB_PASSWORD=word, MY_TOKEN="real-secret-0815")
     host = replace(host, tell=told.append)
@@ -175,9 +171,7 @@ def test_nothing_is_told_of_what_is_kept_secret(tmp_path: Path) -> None:
     assert not any("secret" in one for one in told)
 
 
-def test_a_secret_input_with_such_a_value_is_refused_before_anything_is_made(
-    tmp_path: Path,
-) -> None:
+def test_common_word_as_secret_input_is_refused(tmp_path: Path) -> None:
     host = world_at(tmp_path, "token:secret", ATTRACTOR_INPUT_TOKEN="completed")
     with pytest.raises(
         NotRunnable, match="the value of the secret input token occurs in"

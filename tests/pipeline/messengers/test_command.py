@@ -47,9 +47,7 @@ def test_it_reads_all_as_json_and_what_is_short_as_variables(tmp_path: Path) -> 
         ("echo said; false", "exit code 1: said"),
     ],
 )
-def test_another_exit_code_is_a_fault_with_its_last_words(
-    tmp_path: Path, command: str, fault: str
-) -> None:
+def test_nonzero_exit_status_is_a_fault(tmp_path: Path, command: str, fault: str) -> None:
     assert told(tmp_path, command) == fault
 
 

@@ -76,9 +76,7 @@ def test_what_is_asked_is_posted_as_json(chat: Chat) -> None:
     ("code", "fault"),
     [(500, "HTTP 500 Internal Server Error"), (404, "HTTP 404 Not Found"), (302, "HTTP 302 Found")],
 )
-def test_another_answer_is_a_fault_and_nobody_is_followed_elsewhere(
-    chat: Chat, code: int, fault: str
-) -> None:
+def test_http_errors_and_redirects_are_faults(chat: Chat, code: int, fault: str) -> None:
     chat.code = code
     assert told(chat.address) == fault
     assert len(chat.got) == 1

@@ -120,9 +120,7 @@ def test_a_run_whose_directory_is_gone_needs_nothing(tmp_path: Path) -> None:
     assert not lost([place], LATER).is_needed
 
 
-def test_a_run_whose_whole_project_is_gone_is_freed_only_when_that_is_wanted(
-    tmp_path: Path,
-) -> None:
+def test_run_of_a_missing_project_is_freed_on_request(tmp_path: Path) -> None:
     place = tmp_path / "project" / "runs" / "x"
     assert "--missing-projects" in lost([place], LATER).why
     anyway = Rules(LATER.now, LATER.older_than, missing_projects=True)

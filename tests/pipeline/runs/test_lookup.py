@@ -52,9 +52,7 @@ def test_a_name_for_several_or_no_runs_is_told(tmp_path: Path) -> None:
         assert caught.value.hint == "start one: attractor run FILE"
 
 
-def test_a_run_that_lost_its_manifest_is_told_of_with_the_remedy_and_hides_no_other(
-    tmp_path: Path,
-) -> None:
+def test_missing_manifest_is_reported_and_hides_no_other_run(tmp_path: Path) -> None:
     for name in ("R1", "R2"):
         workplace(tmp_path / name).run()
     (tmp_path / "R2" / "manifest.json").unlink()
@@ -69,9 +67,7 @@ def test_a_run_that_lost_its_manifest_is_told_of_with_the_remedy_and_hides_no_ot
             summarize(find_run(reference, tmp_path))
 
 
-def test_where_an_end_was_lost_the_journal_tells_it_and_who_takes_the_run_writes_it_anew(
-    tmp_path: Path,
-) -> None:
+def test_lost_end_is_read_from_the_journal(tmp_path: Path) -> None:
     place = workplace(tmp_path / "run")
     place.run()
     before = summarize(place.root)
@@ -153,9 +149,7 @@ def test_what_run_json_says_too_late_is_read_in_the_journal_and_mended(tmp_path:
     assert place.json("run.json")["status"] == "failed"
 
 
-def test_a_journal_that_cannot_be_read_is_trouble_and_not_the_end_of_the_list(
-    tmp_path: Path,
-) -> None:
+def test_corrupt_journal_does_not_end_the_list(tmp_path: Path) -> None:
     runs_dir, [run_id] = make_runs(tmp_path, 1)
     journal = runs_dir / run_id / "events.jsonl"
     journal.write_bytes(journal.read_bytes().replace(b"made", b"mode"))
@@ -170,9 +164,7 @@ def test_a_journal_that_cannot_be_read_is_trouble_and_not_the_end_of_the_list(
 @pytest.mark.parametrize(
     ("field", "lie"), [("status", "approved"), ("phase", "decision"), ("reason", "all is well")]
 )
-def test_what_run_json_made_up_is_told_and_not_believed(
-    tmp_path: Path, field: str, lie: str
-) -> None:
+def test_forged_run_json_is_reported(tmp_path: Path, field: str, lie: str) -> None:
     root = tmp_path / "run"
     with workplace(root).open() as run:
         for status in (BOOTING, EXECUTING, FAILED):

@@ -183,9 +183,7 @@ def test_what_may_be_chosen_at_any_time_is_a_choice(answer: str) -> None:
         ({"aks": ["Yes"]}, "unknown node 'aks'", "did you mean ask?"),
     ],
 )
-def test_what_nobody_could_choose_is_refused(
-    answers: dict[str, list[str]], said: str, hint: str
-) -> None:
+def test_impossible_answer_is_refused(answers: dict[str, list[str]], said: str, hint: str) -> None:
     with pytest.raises(UsageError, match=said) as raised:
         check_answers(GRAPH, answers)
     assert raised.value.hint.startswith(hint)

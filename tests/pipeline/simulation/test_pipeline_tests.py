@@ -129,9 +129,7 @@ def test_where_there_are_no_tests_it_is_said(folder: Path, named: str, words: st
         ("[[test", "is not TOML", ""),
     ],
 )
-def test_a_mistake_names_the_file_the_test_and_the_key(
-    folder: Path, text: str, words: str, hint: str
-) -> None:
+def test_mistake_names_file_test_and_key(folder: Path, text: str, words: str, hint: str) -> None:
     file = folder / "branch.test.toml"
     file.write_text(text)
     with pytest.raises(UsageError) as caught:
@@ -250,9 +248,7 @@ TWINS = """digraph Twins {
         ("ask -> exit [context.human.gate.selected=Y]", False),
     ],
 )
-def test_an_edge_is_told_from_another_between_the_same_nodes(
-    tmp_path: Path, edge: str, is_taken: bool
-) -> None:
+def test_parallel_edges_are_distinguished(tmp_path: Path, edge: str, is_taken: bool) -> None:
     (tmp_path / "twins.dot").write_text(TWINS)
     text = f"[[test]]\nanswers = {{ ask = 'No' }}\nexpect.edges = ['{edge}']\n"
     (tmp_path / "twins.test.toml").write_text(text)

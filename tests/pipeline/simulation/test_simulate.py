@@ -206,9 +206,7 @@ def _plain(one: Node) -> dict[str, Plain]:
 
 @settings(max_examples=count(ci=12, full=3000), deadline=None)
 @given(of=small_graphs() | forked_graphs(), data=st.data())
-def test_no_simulation_comes_to_what_coverage_says_is_out_of_reach(
-    of: Graph, data: st.DataObject
-) -> None:
+def test_simulation_never_reaches_unreachable_parts(of: Graph, data: st.DataObject) -> None:
     found = cover(of)
     for _ in range(3):
         walk = asyncio.run(simulate(of, _drawn_script(of, data)))
@@ -242,9 +240,7 @@ def _selected(place: Workplace) -> list[dict[str, Json]]:
         ({"outcome": "success", "preferred_label": "Approve"}, ("f",), "fixes"),
     ],
 )
-def test_a_person_chooses_as_told_else_the_first_choice(
-    outcome: Json, answers: tuple[str, ...], target: str
-) -> None:
+def test_simulated_choice(outcome: Json, answers: tuple[str, ...], target: str) -> None:
     said = {"review_gate": answers} if answers else {}
     walk = simulated(
         parse(HUMAN_GATE), {"review_gate": outcome} if outcome else {}, answers=said, max_steps=5

@@ -107,9 +107,7 @@ def test_times_are_those_of_the_events() -> None:
 
 
 @pytest.mark.parametrize("name", ["attractor", "factory"])
-def test_we_go_by_our_name_unless_we_are_given_another(
-    name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_service_name_of_spans(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if name != "attractor":
         monkeypatch.setenv("OTEL_SERVICE_NAME", name)
     run, exporter = Happenings(), InMemorySpanExporter()

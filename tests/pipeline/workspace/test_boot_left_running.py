@@ -134,9 +134,7 @@ def test_of_many_the_first_are_named_in_letters_that_no_terminal_obeys() -> None
     assert "\x1b" not in named
 
 
-def test_a_run_that_begins_looks_for_nobody_and_one_that_goes_on_looks_once(
-    tmp_path: Path,
-) -> None:
+def test_only_a_resumed_run_looks_for_orphans(tmp_path: Path) -> None:
     looks: list[object] = []
 
     def hear(event: str, arguments: tuple[object, ...]) -> None:

@@ -302,9 +302,7 @@ def test_without_a_sandbox_it_is_copied_and_that_is_told(host: RunHost) -> None:
 
 @pytest.mark.usefixtures("sandbox")
 @pytest.mark.parametrize("isolation", ["", ', isolation="shared"'])
-def test_in_place_the_folder_has_it_anyway_and_branches_see_it(
-    host: RunHost, isolation: str
-) -> None:
+def test_read_only_paths_of_a_run_in_place(host: RunHost, isolation: str) -> None:
     checks = "cat modules/one" if isolation else "cat modules/one && ! touch modules/x"
     text = f"""
     digraph branches {{

@@ -37,9 +37,7 @@ def left_out(
     return [event for event in read_events(result.directory) if event.type == "FilesLeftOut"]
 
 
-def test_ignored_files_and_refused_names_are_told_with_the_stage_that_left_them(
-    tmp_path: Path,
-) -> None:
+def test_left_out_files_are_reported_with_their_stage(tmp_path: Path) -> None:
     one = "touch a.log kept.txt && mkdir built sub && git init -q sub && mkfifo pipe"
     first, second = left_out(tmp_path, one, "rm a.log; touch b.log; mkdir .GIT; touch .GIT/x")
     assert (first.node, first.visit, first.attempt) == ("one", 1, 1)

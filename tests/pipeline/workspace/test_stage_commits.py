@@ -83,9 +83,7 @@ def require_whole(project: Path, result: RunResult) -> None:
     assert git(project, "status", "--porcelain") == ""
 
 
-def test_what_changed_nothing_is_a_commit_and_what_cannot_change_anything_is_none(
-    tmp_path: Path,
-) -> None:
+def test_unchanged_stage_is_a_commit_but_no_conditional(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project", PLAIN)
     result = go(make_host(project), interviewer="auto_approve")
     assert result.outcome is StageStatus.SUCCESS
@@ -93,9 +91,7 @@ def test_what_changed_nothing_is_a_commit_and_what_cannot_change_anything_is_non
     require_whole(project, result)
 
 
-def test_the_stages_of_the_winner_are_in_the_line_and_those_of_the_others_are_not(
-    tmp_path: Path,
-) -> None:
+def test_only_stages_of_the_winner_are_commits(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project", BRANCHES % ("", "winner"))
     result = go(make_host(project))
     assert commits(project, result) == ["before", "one", "more", "meet", "after"]
@@ -162,9 +158,7 @@ def test_a_run_that_used_up_its_budget_has_a_branch(tmp_path: Path) -> None:
     assert commits(project, stopped) == ["quiet"]
 
 
-def test_nothing_of_somebody_else_is_written_over_and_the_failed_run_is_what_it_is(
-    tmp_path: Path,
-) -> None:
+def test_foreign_branch_is_not_overwritten(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project", PLAIN)
     told: list[str] = []
     host = replace(make_host(project), tell=told.append)

@@ -43,9 +43,7 @@ def test_ignored_files_do_not_count_for_the_size_limit(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("files", "size", "words"), [(3, 1000, "more than 3 files"), (10, 20, "exceed 20 bytes")]
 )
-def test_a_folder_that_is_too_large_is_refused_with_the_remedy(
-    folder: Path, files: int, size: int, words: str
-) -> None:
+def test_too_large_folder_is_refused(folder: Path, files: int, size: int, words: str) -> None:
     with pytest.raises(FolderTooLarge, match=words) as refused:
         read_ignores(folder, ["/ours/"], most_files=files, most_bytes=size)
     assert ".gitignore" in refused.value.hint

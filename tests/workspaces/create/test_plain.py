@@ -102,9 +102,7 @@ async def test_copied_workspace_supports_all_operations(plain: Path) -> None:
     assert (plain / "a.txt").read_text() == "a\n"
 
 
-def test_a_folder_that_is_too_large_leaves_nothing(
-    plain: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_too_large_folder_leaves_nothing(plain: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(from_folder, "MOST_FILES", 3)
     with pytest.raises(FolderTooLarge):
         asyncio.run(made(plain))

@@ -56,9 +56,7 @@ async def test_in_place_run_works_in_the_folder(folder: Path, tmp_path: Path) ->
     }  # fmt: skip
 
 
-async def test_restoring_leaves_ignored_files_and_records_alone(
-    folder: Path, tmp_path: Path
-) -> None:
+async def test_restore_keeps_ignored_files_and_records(folder: Path, tmp_path: Path) -> None:
     workspace = await made(folder, tmp_path / "state")
     before = contents(folder)
     write(folder, {"a": "changed", "new": "new"})

@@ -37,9 +37,7 @@ async def give(project: Project, workspace: Dimension, stages: Sequence[StageTre
     )
 
 
-async def test_every_stage_is_a_commit_on_the_run_branch(
-    project: Project,
-) -> None:
+async def test_stages_are_commits_on_the_run_branch(project: Project) -> None:
     write(project.folder, {"mine": "mine", "todo.py": "half-done work of mine\n"})
     git(project.folder, "add", "mine")
     head, status = project.head(), git(project.folder, "status", "--porcelain")

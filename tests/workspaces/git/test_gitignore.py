@@ -66,9 +66,7 @@ _FILES = st.dictionaries(
 
 @settings(deadline=None, max_examples=count(ci=25, full=500))
 @given(paths=st.lists(_PATHS, max_size=8), ignore_files=_FILES)
-def test_snapshot_ignores_the_files_that_git_ignores(
-    paths: list[str], ignore_files: dict[str, str]
-) -> None:
+def test_snapshot_ignores_as_git_does(paths: list[str], ignore_files: dict[str, str]) -> None:
     with tempfile.TemporaryDirectory() as below:
         folder, objects = Path(below) / "work", Path(below) / "objects"
         folder.mkdir()

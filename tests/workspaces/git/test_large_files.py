@@ -108,9 +108,7 @@ def library_in(folder: Path) -> dict[str, bytes]:
     return {name: told for name, told in contents(folder).items() if name.startswith("vendor/")}
 
 
-async def test_submodules_are_checked_out_at_the_base_commit(
-    project: Project, library: Path, tmp_path: Path
-) -> None:
+async def test_submodules_are_checked_out(project: Project, library: Path, tmp_path: Path) -> None:
     write(project.folder / "vendor/lib", {"lib.c": "int changed;\n"})
     git(project.folder / "vendor/lib", "commit", "-q", "-a", "-m", "newer, and not in the project")
     before = everything(project.folder)
@@ -140,9 +138,7 @@ async def test_submodules_are_checked_out_at_the_base_commit(
     assert everything(project.folder) == before
 
 
-async def test_changes_in_a_submodule_are_reported_and_not_kept(
-    project: Project, library: Path
-) -> None:
+async def test_submodule_changes_are_reported(project: Project, library: Path) -> None:
     workspace = await workspace_of(project)
     inside = workspace.folder / "vendor/lib"
     write(inside, {"lib.c": "mine", "new": "new", "more/x": "x"})
@@ -177,9 +173,7 @@ def test_missing_submodule_is_reported(project: Project, library: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["../../../elsewhere", "/somewhere"])
-def test_submodule_name_outside_the_repository_is_rejected(
-    project: Project, library: Path, name: str
-) -> None:
+def test_outside_submodule_name_is_rejected(project: Project, library: Path, name: str) -> None:
     elsewhere = project.state.parent / "elsewhere"
     shutil.move(project.folder / ".git/modules/vendor/lib", elsewhere)
     lines = f'[submodule "{name}"]\n\tpath = vendor/lib\n\turl = {library}\n'
@@ -201,9 +195,7 @@ def test_submodules_of_hidden_folders_stay_hidden(project: Project, library: Pat
     assert messages == []
 
 
-async def test_large_files_are_checked_out_and_the_tree_keeps_pointers(
-    project: Project, image: Path, tmp_path: Path
-) -> None:
+async def test_large_files_are_checked_out(project: Project, image: Path, tmp_path: Path) -> None:
     before = everything(project.folder)
     messages: list[str] = []
     workspace = await workspace_of(project, messages)
@@ -239,9 +231,7 @@ async def test_large_files_are_checked_out_and_the_tree_keeps_pointers(
     assert everything(project.folder) == before
 
 
-async def test_a_large_file_that_a_stage_changed_is_kept_as_it_is(
-    project: Project, image: Path
-) -> None:
+async def test_changed_large_file_is_kept(project: Project, image: Path) -> None:
     workspace = await workspace_of(project)
     shutil.copy(workspace.folder / "image.png", workspace.folder / "copy.bin")
     (workspace.folder / "image.png").write_bytes(b"another image")

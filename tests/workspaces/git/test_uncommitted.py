@@ -38,9 +38,7 @@ def test_outside_git_nothing_is_uncommitted(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["trap", "a.b=c", "Trap"])
 @pytest.mark.parametrize("kind", ["clean", "process"])
-def test_filters_and_hooks_of_the_project_do_not_run(
-    project: Project, tmp_path: Path, name: str, kind: str
-) -> None:
+def test_no_filters_or_hooks_run(project: Project, tmp_path: Path, name: str, kind: str) -> None:
     write(project.folder, {".gitattributes": f"*.py filter={name}\n"})
     project.commit("attributes")
     trap = f"touch {tmp_path}/ran-filter; cat"

@@ -183,9 +183,7 @@ async def test_read_only_files_are_not_copied_to_forks(app: Project) -> None:
     assert not (fork.folder / "modules").exists()
 
 
-async def test_files_mounted_later_are_not_copied_to_forks(
-    app: Project,
-) -> None:
+async def test_later_mounts_are_not_copied_to_forks(app: Project) -> None:
     wanted = Preparation(carry_read_only=("modules", ".venv"))
     workspace = await made(app)
     copied = await workspace.prepare(wanted.copying, project=app.folder)
@@ -315,9 +313,7 @@ def test_without_names_of_files_every_file_counts(app: Project) -> None:
 
 
 @pytest.mark.parametrize(("make", "carry"), [(here, ()), (inside, ("other",))])
-def test_setup_result_bound_to_its_folder_is_not_cached(
-    app: Project, make: Make, carry: tuple[str, ...]
-) -> None:
+def test_setup_bound_to_its_folder(app: Project, make: Make, carry: tuple[str, ...]) -> None:
     wanted = Preparation(setup=INSTALL, setup_files=("lock",), carry=carry)
 
     async def scene(run_id: str) -> SetupOutcome:
