@@ -1,4 +1,4 @@
-"""Text to a validated graph and back; a name is imported when it is first used."""
+"""Parses, validates and writes pipelines. Each name is imported on first use."""
 
 from typing import TYPE_CHECKING
 

@@ -1,17 +1,17 @@
 """Diagnostics of a pipeline, their output, and the errors of the language.
 
 UsageError
-├── InvalidPipeline       2  a text that is no pipeline that could run
-│   ├── ParseError        2  its grammar is broken
-│   └── ValidationError   2  a rule of severity ERROR is broken
+├── InvalidPipeline       2  a pipeline with an error
+│   ├── ParseError        2  a syntax error
+│   └── ValidationError   2  a broken lint rule of severity ERROR
 ├── UnreadablePipeline    2  a file that cannot be read as text
-│   └── OutsideProject    2  a file that is not looked for where it lies
-└── InvalidValue          2  a text in an attribute that cannot be read
-    ├── InvalidCondition  2  a condition
-    └── InvalidStylesheet 2  a stylesheet
+│   └── OutsideProject    2  a file outside the project
+└── InvalidValue          2  an invalid value of an attribute
+    ├── InvalidCondition  2  an invalid condition
+    └── InvalidStylesheet 2  an invalid stylesheet
 MachineryError
-├── NothingDraws          3  no program that draws a graph
-└── DrawingFailed         3  a program that draws could not
+├── NothingDraws          3  no installed program draws graphs
+└── DrawingFailed         3  the drawing program failed
 """
 
 import os
@@ -48,9 +48,9 @@ class Edit:
 
 @dataclass(frozen=True)
 class Diagnostic:
-    """One finding; a rule leaves `rule` empty, and its caller fills it in.
+    """One problem in a pipeline. A rule leaves `rule` empty; its caller sets it.
 
-    `edits` implement `fix`, all or none; they are empty if the intention is unclear.
+    `edits` implement `fix` and belong together; they are empty if the intention is unclear.
     """
 
     severity: Severity
@@ -79,13 +79,13 @@ def in_order(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
 
 
 error = partial(Diagnostic, Severity.ERROR)
-"""Makes a diagnostic that prevents the pipeline from running."""
+"""Create a diagnostic that prevents the pipeline from running."""
 
 warning = partial(Diagnostic, Severity.WARNING)
-"""Makes a diagnostic of a probable mistake."""
+"""Create a diagnostic of a probable mistake."""
 
 info = partial(Diagnostic, Severity.INFO)
-"""Makes a diagnostic for information."""
+"""Create a diagnostic for information."""
 
 
 class Change(NamedTuple):
@@ -97,7 +97,7 @@ class Change(NamedTuple):
 
 
 def word_edits(value: Value, word: str) -> tuple[Edit, ...]:
-    """Return the edit that replaces a value, with the same quotes; none for an empty word."""
+    """Return the edit that replaces a value, with the same quotes; no edit for an empty word."""
     if not word:
         return ()
     had_quotes = value.text.startswith('"')
@@ -180,7 +180,7 @@ def place_of(span: Span) -> str:
 
 
 def headline(diagnostic: Diagnostic) -> str:
-    """Return position, severity, rule and message in one line."""
+    """Return the position, severity, rule and message as one line."""
     place = place_of(diagnostic.span)
     said = f"{diagnostic.severity}[{diagnostic.rule}]: {diagnostic.message}"
     return visible(f"{place}: {said}" if place else said)
@@ -231,7 +231,7 @@ def summary(diagnostics: Sequence[Diagnostic], *, files: int) -> str:
         return f"{counted(files, 'file')}, no problems found"
     fixable = counts["fixable"]
     hint = f" ({fixable} fixable with --fix)" if fixable else ""
-    # Without a readable file there is no file to count.
+    # Unreadable files are not counted.
     where = f" in {counted(files, 'file')}" if files else ""
     return f"{', '.join(found)}{where}{hint}"
 
@@ -298,7 +298,7 @@ def _escaped_property(text: str) -> str:
 
 
 class InvalidPipeline(UsageError):
-    """This pipeline cannot run as it is written."""
+    """The pipeline has an error and cannot run."""
 
     def __init__(self, diagnostics: Sequence[Diagnostic]) -> None:
         self.diagnostics = tuple(diagnostics)
@@ -308,23 +308,23 @@ class InvalidPipeline(UsageError):
 
 
 class ParseError(InvalidPipeline):
-    """The grammar of this pipeline is broken."""
+    """The pipeline has a syntax error."""
 
 
 class ValidationError(InvalidPipeline):
-    """A rule that every pipeline must keep is broken."""
+    """The pipeline breaks a lint rule of severity ERROR."""
 
 
 class UnreadablePipeline(UsageError):
-    """This file cannot be read as text."""
+    """The file cannot be read as text."""
 
 
 class OutsideProject(UnreadablePipeline):
-    """This file lies outside of the project."""
+    """The file is outside the project."""
 
 
 class InvalidValue(UsageError):
-    """The text in this attribute cannot be read; the offsets count within it."""
+    """The value of an attribute is invalid; `start` and `end` are offsets in the value."""
 
     def __init__(self, message: str, *, start: int, end: int, hint: str) -> None:
         self.start, self.end = start, end
@@ -332,11 +332,11 @@ class InvalidValue(UsageError):
 
 
 class InvalidCondition(InvalidValue):
-    """This condition cannot be read."""
+    """The condition has a syntax error."""
 
 
 class InvalidStylesheet(InvalidValue):
-    """This model stylesheet cannot be read."""
+    """The model stylesheet has a syntax error."""
 
 
 class NothingDraws(MachineryError):

@@ -30,7 +30,7 @@ from attractor.language.source.text import (
 
 
 def write_graph(graph: Graph) -> str:
-    """Return the text that means a graph, without default blocks: each node says all it has."""
+    """Return a graph as text without default blocks: each node lists all its attributes."""
     name = f"{written_word(graph.name)} " if graph.name else ""
     parts = [list(_own(graph.attributes)), list(_nodes(graph)), list(_edges(graph))]
     body = "\n\n".join("\n".join(lines) for lines in parts if lines)
@@ -57,7 +57,7 @@ def _edges(graph: Graph) -> Iterator[str]:
 
 
 def _subgraphs(graph: Graph) -> Iterator[str]:
-    """Yield the lines of every subgraph; however deep they lie, nothing calls itself."""
+    """Yield the lines of all subgraphs, without recursion for nested subgraphs."""
     within: Mapping[int, list[int]] = defaultdict(list)
     for place, subgraph in enumerate(graph.subgraphs):
         within[subgraph.parent].append(place)
@@ -75,7 +75,9 @@ def _subgraphs(graph: Graph) -> Iterator[str]:
 
 
 def _begun(graph: Graph, subgraph: Subgraph, told: set[str], depth: int) -> Iterator[str]:
-    """Yield a subgraph's own lines; a node says everything in the first one that it stands in."""
+    """Yield the lines of one subgraph; a node lists its attributes in the first subgraph that
+    contains it.
+    """
     id_ = f"{written_word(subgraph.id)} " if subgraph.id else ""
     yield f"{margin(depth)}subgraph {id_}{{"
     yield from _own(subgraph.attributes, depth + 1)
@@ -98,7 +100,7 @@ _IN_QUOTES = frozenset({ValueKind.BARE, ValueKind.DURATION})
 
 
 class AttributeSource(NamedTuple):
-    """`key=value`, and where its parts stood."""
+    """`key=value` as formatted, and the offsets of its parts in the original text."""
 
     text: str
     key_end: int
@@ -106,7 +108,7 @@ class AttributeSource(NamedTuple):
 
 
 def read_written(text: str, found: re.Match[str]) -> AttributeSource:
-    """Write what the pattern ATTRIBUTE found."""
+    """Format a match of the pattern ATTRIBUTE."""
     key, key_end = found["key"], found.end("key")
     if key is None:
         (key, _), key_end = read_text(found["quoted_key"][1:-1]), found.end("quoted_key")
@@ -115,7 +117,7 @@ def read_written(text: str, found: re.Match[str]) -> AttributeSource:
 
 
 def written_assignment(text: str, token: Token) -> AttributeSource:
-    """Write `key=value` that stands as a statement."""
+    """Format a statement `key=value`."""
     found = ATTRIBUTE.match(text, token.start, token.end)
     assert found is not None
     return read_written(text, found)
@@ -136,28 +138,30 @@ def _word(word: str) -> str:
 
 
 def _joined(pieces: str) -> str:
-    """Write texts joined with + as one; with a comment between them they stay as they are."""
+    """Merge texts joined with +; texts with a comment between them are not changed."""
     if any(not found[0].startswith('"') for found in TEXT_OR_COMMENT.finditer(pieces)):
         return pieces
     return '"' + "".join(piece[1:-1] for piece in TEXT.findall(pieces)) + '"'
 
 
 class FormattedLines:
-    """Lines, each behind its margin; comments and blank lines of the text go along."""
+    """Collects indented lines, with the comments and blank lines of the original text."""
 
     def __init__(self, text: str) -> None:
         self._text = text
         self._lines: list[str] = []
         self._depth = 0
-        # How far the text has been taken over.
+        # The offset up to which the text is formatted.
         self._at = 0
-        # Nothing precedes the first line, and a brace that opens wants no blank line behind it.
+        # No blank line at the beginning of the text or after an opening brace.
         self._may_be_blank = False
-        # Whatever was put behind a comment of one line would be part of it.
+        # Text after a line comment would become part of the comment.
         self._is_closed = False
 
     def add(self, line: str, start: int, end: int, *, within: Iterable[Comment] = ()) -> None:
-        """Add what stands between two offsets; comments within it get lines of their own before."""
+        """Add the formatted line of a range of text; comments within the range get their own lines
+        before it.
+        """
         self._take_comments(start)
         for comment in within:
             self._put(comment.written, start)
@@ -166,17 +170,17 @@ class FormattedLines:
         self._at = end
 
     def skip(self, start: int, end: int) -> None:
-        """Leave out what stands between two offsets; the comments before it stay."""
+        """Omit a range of text, but keep the comments before it."""
         self._take_comments(start)
         self._at = end
 
     def deeper(self) -> None:
-        """Let what follows stand deeper."""
+        """Indent the following lines by one more level."""
         self._depth += 1
         self._may_be_blank = False
 
     def close(self, start: int, end: int) -> None:
-        """Add the brace that ends what stands deeper."""
+        """Add a closing brace, and indent by one level less."""
         self._take_comments(start)
         self._depth -= 1
         self._may_be_blank = False
@@ -184,12 +188,14 @@ class FormattedLines:
         self._at = end
 
     def finish(self) -> str:
-        """Return the whole, with the comments behind the last line."""
+        """Return the formatted text, with the comments after the last line."""
         self._take_comments(len(self._text))
         return "\n".join(self._lines) + "\n" if self._lines else ""
 
     def _take_comments(self, until: int) -> None:
-        """Add the comments up to an offset: behind the last line, or each on a line of its own."""
+        """Add the comments up to an offset: on the last line if they follow it there, otherwise on
+        their own lines.
+        """
         for comment in comments_between(self._text, self._at, until):
             if self._is_on_the_line_before(comment):
                 self._lines[-1] += f"  {comment.written}"
@@ -215,7 +221,7 @@ WIDEST = 100
 
 
 class Entry(NamedTuple):
-    """An attribute with the comments before it and those behind it on its line."""
+    """An attribute with the comments before it, and the comments after it on the same line."""
 
     written: str
     before: Sequence[Comment] = ()
@@ -223,7 +229,7 @@ class Entry(NamedTuple):
 
 
 class Listed(NamedTuple):
-    """The attributes of a statement, those of several lists in a row together."""
+    """The attributes of a statement; adjacent lists are merged."""
 
     entries: Sequence[Entry] = ()
     last: Sequence[Comment] = ()
@@ -231,12 +237,12 @@ class Listed(NamedTuple):
 
     @property
     def has_comments(self) -> bool:
-        """Whether a comment stands anywhere within."""
+        """Whether any list contains a comment."""
         return bool(self.last) or any(one.before or one.behind for one in self.entries)
 
 
 def read_lists(text: str, tokens: Sequence[Token]) -> Listed:
-    """Take lists apart; one whose first attribute stands on a line of its own stays spread."""
+    """Parse and merge lists; `is_spread` if the first attribute of a list begins on a new line."""
     entries: list[Entry] = []
     last: list[Comment] = []
     is_spread = False
@@ -253,7 +259,7 @@ def read_lists(text: str, tokens: Sequence[Token]) -> Listed:
 
 
 def laid_out(before: str, listed: Listed, depth: int) -> str:
-    """Write a list behind a word: in one line where it fits and nothing stands against it."""
+    """Format a list after its node or edge: on one line if it fits and has no comments."""
     if not listed.entries and not listed.last:
         return f"{before} []"
     line = f"{before} [{', '.join(one.written for one in listed.entries)}]"
@@ -264,7 +270,7 @@ def laid_out(before: str, listed: Listed, depth: int) -> str:
 
 
 def _fits(line: str, listed: Listed, depth: int) -> bool:
-    # A list of one attribute gains nothing by being spread.
+    # Splitting a list of one attribute makes no line shorter.
     if len(listed.entries) == 1:
         return True
     return "\n" not in line and len(margin(depth)) + len(line) <= WIDEST
@@ -302,7 +308,7 @@ def _comments(text: str, start: int, end: int) -> list[Comment]:
 
 
 def _behind(text: str, start: int, end: int) -> list[Comment]:
-    """Return the comments behind a value on its line."""
+    """Return the comments after a value on the same line."""
     behind: list[Comment] = []
     for comment in comments_between(text, start, end):
         if "\n" in text[start : comment.start]:
@@ -317,7 +323,7 @@ _DEFAULTS = frozenset({"GRAPH", "NODE", "EDGE"})
 
 
 def format_text(text: str, *, file: str = "") -> str:
-    """Return a text in the one layout; a text with mistakes raises ParseError."""
+    """Format a text; a text with syntax errors raises ParseError."""
     source = Source(text, file)
     with collection_paused():
         parsed = parse_source(source)
@@ -327,7 +333,7 @@ def format_text(text: str, *, file: str = "") -> str:
 
 
 class _Layout:
-    """One walk over the tokens of a text without mistakes."""
+    """Formats the tokens of a text without syntax errors."""
 
     def __init__(self, text: str, tokens: Sequence[Token]) -> None:
         self._text = text
@@ -342,7 +348,7 @@ class _Layout:
         return self._lines.finish()
 
     def _statement(self, at: int) -> int:
-        """Write the statement that begins at a token; return the token behind it."""
+        """Format the statement at a token index; return the index of the next statement."""
         token = self._tokens[at]
         match token.type:
             case "_SEMICOLON":
@@ -360,7 +366,7 @@ class _Layout:
                 return self._node_or_edge(at)
 
     def _open(self, at: int) -> int:
-        """Write what begins with a brace: `digraph Name {`, `subgraph cluster_a {`."""
+        """Format the words before a brace and the brace, as in `subgraph cluster_a {`."""
         end = at + 1
         while self._tokens[end].type != "_OPEN":
             end += 1
@@ -394,13 +400,13 @@ class _Layout:
         return end
 
     def _belongs(self, at: int) -> bool:
-        """Tell whether a token goes on with the statement before it."""
+        """Return whether a token belongs to the same statement as the token before it."""
         if self._tokens[at].type in _IN_A_STATEMENT:
             return True
         return self._tokens[at].type == "ID" and self._tokens[at - 1].type in ("_ARROW", "_COLON")
 
     def _ends(self, statement: Sequence[Token]) -> list[str]:
-        """Return the ids of a statement, without ports, unless one is a text like a label."""
+        """Return the ids of a statement without ports; quoted ports may be labels and are kept."""
         ends = [self._word(statement[0])]
         for before, one in pairwise(statement):
             if before.type == "_ARROW":
@@ -427,14 +433,14 @@ class _Layout:
 
 
 def _kept(written: str) -> str:
-    """Return an id as it was written; Graphviz wants quotes around some that have none."""
+    """Return an id as written, with quotes if Graphviz requires them."""
     return written if written.startswith('"') else written_word(written)
 
 
 def format(pipeline: Graph | str) -> str:
-    """Return a pipeline as text in the one layout, which means the same to Graphviz.
+    """Return a pipeline as formatted text with the same meaning, also for Graphviz.
 
-    A text keeps its comments and the order of its statements; one with mistakes raises ParseError.
+    Comments and the order of statements are kept. A text with syntax errors raises ParseError.
     """
     with collection_paused():
         return format_text(write_graph(pipeline) if isinstance(pipeline, Graph) else pipeline)

@@ -61,7 +61,7 @@ def _read(findings: Findings) -> Digraph | None:
 
 def _read_with_mistakes(source: Source) -> Parsed:
     """Parse a text again, continuing after each syntax error."""
-    # A pipeline without syntax errors does not need them.
+    # Only imported for a text with syntax errors.
     from attractor.language.syntax_errors.missing_quotes import repair_text
     from attractor.language.syntax_errors.recovery import recover
 

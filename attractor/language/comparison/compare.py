@@ -1,4 +1,4 @@
-"""Compares two pipelines by the values that take effect."""
+"""Compares two pipelines by their effective values, defaults included."""
 
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
@@ -49,7 +49,9 @@ from attractor.language.transforms.aliases import Aliases
 
 
 def meaning(text: str, known: KnownAttribute | None) -> Hashable:
-    """Return a value that is equal for texts with the same meaning; an invalid text is itself."""
+    """Return a normalized value, equal for texts with the same meaning; an invalid text is returned
+    as is.
+    """
     read = (_BY_NAME.get(known.name) or _BY_TYPE.get(known.type)) if known else None
     value = read(text) if read else None
     return text if value is None else value
@@ -68,7 +70,7 @@ def _condition(text: str) -> Hashable:
 
 
 def _normalized(condition: Condition) -> Hashable:
-    """Return a condition with standard outcomes, without the order of its clauses."""
+    """Return a condition with standard outcomes and with its clauses as an unordered set."""
     match condition:
         case Comparison(key, literal, is_equal) if key in OUTCOME_KEYS:
             return Comparison(key, canonical_outcome(literal), is_equal)
@@ -111,7 +113,7 @@ _BY_TYPE: Mapping[AttributeType, _Read] = {
 
 
 Element = Graph | Node | Edge | Subgraph
-"""The parts of a graph that have attributes."""
+"""An element of a graph that has attributes."""
 
 # The attributes of a graph that are defaults for its nodes.
 _GRAPH_DEFAULTS: Mapping[str, str] = {
@@ -127,7 +129,7 @@ _NO_VALUES = frozenset({"none", "derived"})
 
 
 def effective_default(key: str, element: Element, graph: Graph) -> str | None:
-    """Return the value that applies if an attribute is missing; None if no text expresses it."""
+    """Return the effective value of a missing attribute; None if it cannot be written as text."""
     match element:
         case Node():
             return _node_default(key, element, graph)
@@ -139,7 +141,7 @@ def effective_default(key: str, element: Element, graph: Graph) -> str | None:
 
 
 def written_default(key: str) -> str | None:
-    """Return the default of an attribute as text; None if no text expresses it."""
+    """Return the default of an attribute as text; None if it cannot be written as text."""
     if key == "default_fidelity":
         return DEFAULT_FIDELITY.value
     default = ATTRIBUTES[key].default
@@ -166,7 +168,7 @@ _DEFAULT_KIND = {"shape": DEFAULT_SHAPE, "type": DEFAULT_TYPE}
 _NAMES_OF_NODES = frozenset({"retry_target", "fallback_retry_target", "human.default_choice"})
 
 NO_NEW_IDS: Mapping[str, str] = MappingProxyType({})
-"""For graphs in which no node is renamed."""
+"""The mapping of new ids for graphs without renamed nodes."""
 
 
 class EffectiveAttributes(NamedTuple):
@@ -178,12 +180,12 @@ class EffectiveAttributes(NamedTuple):
 
     @property
     def attributes(self) -> Attributes:
-        """The attributes as they are written."""
+        """The attributes as written in the text."""
         return self.element.attributes
 
     @property
     def content(self) -> frozenset[tuple[str, Hashable]]:
-        """The meaning of all attributes except for explicit defaults."""
+        """The normalized values of all attributes that differ from their defaults."""
         keys = {**self.attributes.by_key, **self._kind}
         return frozenset((key, self.meaning(key)) for key in keys if not self.is_default(key))
 
@@ -192,7 +194,7 @@ class EffectiveAttributes(NamedTuple):
         return key in self.attributes.by_key or key in self._kind
 
     def meaning(self, key: str) -> Hashable:
-        """Return the meaning of an attribute, which is equal for different spellings."""
+        """Return the normalized value of an attribute, equal for all its spellings."""
         if key in self._kind:
             return self._kind[key]
         value = self.attributes.value(key)
@@ -205,7 +207,7 @@ class EffectiveAttributes(NamedTuple):
         return meaning(text, known)
 
     def is_default(self, key: str) -> bool:
-        """Return whether an attribute has the value that would apply without it."""
+        """Return whether an attribute is set to its default value."""
         if key in self._kind:
             return self._kind[key] == _DEFAULT_KIND[key]
         known = self._known(key)
@@ -231,7 +233,7 @@ class EffectiveAttributes(NamedTuple):
 def diff(before: Graph, after: Graph) -> Difference:
     """Compare two graphs by their meaning.
 
-    Names of other tools, quotes and explicit default values make no difference.
+    Attribute names of other tools, quotes and explicit default values are ignored.
     """
     before, after = _with_standard_names(before), _with_standard_names(after)
     new_ids = {id_: id_ for id_ in before.nodes} | dict(find_renamed(before, after))
@@ -276,7 +278,7 @@ def _changed_nodes(before: Graph, after: Graph, new_ids: Mapping[str, str]) -> I
 def attribute_changes(
     before: EffectiveAttributes, after: EffectiveAttributes
 ) -> tuple[AttributeChange, ...]:
-    """Return the attributes that changed in meaning, with the values as they are written."""
+    """Return the attributes whose effective values changed, with both values as written."""
     old, new = before.attributes, after.attributes
     keys = (key for key in {**old.by_key, **new.by_key} if _has_changed(key, before, after))
     return tuple(AttributeChange(key, old.value(key), new.value(key)) for key in keys)
@@ -299,7 +301,7 @@ class EdgeDifference(NamedTuple):
 
 
 class _ComparedEdge(NamedTuple):
-    """An edge, with the ids that its ends have in the later graph, and its meaning."""
+    """An edge, with the ids of its ends in the later graph and its normalized attributes."""
 
     edge: Edge
     source: str
@@ -310,7 +312,7 @@ class _ComparedEdge(NamedTuple):
 
 _Likeness = Callable[[_ComparedEdge], Hashable]
 
-# From the closest likeness to the loosest; edges with the first one are equal.
+# From the most to the least similar pairs; edges that match in the first way are equal.
 _LIKENESSES: Sequence[_Likeness] = (
     lambda edge: (edge.source, edge.target, edge.content),
     lambda edge: (edge.source, edge.target),
@@ -397,7 +399,7 @@ def find_renamed(before: Graph, after: Graph) -> Iterator[tuple[str, str]]:
 
 
 def _has_own_content(node: Node) -> bool:
-    """Return whether a node has words of its own; nodes without them are all alike."""
+    """Return whether a node has a label, a prompt or a command, by which it can be recognized."""
     return node.type in ("start", "exit") or any(node.attributes.text(key) for key in _WORDS)
 
 
@@ -433,7 +435,7 @@ def compare_subgraphs(before: Graph, after: Graph) -> SubgraphDifference:
 
 
 def find_moved(before: Graph, after: Graph, new_ids: Mapping[str, str]) -> Iterator[NodeMove]:
-    """Yield the nodes that are in other subgraphs than before."""
+    """Yield the nodes that moved to other subgraphs."""
     earlier, later = _parents(before), _parents(after)
     for id_ in before.nodes:
         if new_ids[id_] in after.nodes:
@@ -452,7 +454,7 @@ def _by_id(graph: Graph) -> Mapping[tuple[str, int], Subgraph]:
 
 
 def _parents(graph: Graph) -> Mapping[str, tuple[str, ...]]:
-    """Return the ids, else the labels, of the subgraphs that directly contain each node."""
+    """Return the subgraphs that directly contain each node, by id or (without an id) by label."""
     parents: dict[str, tuple[str, ...]] = {}
     for subgraph in graph.subgraphs:
         for id_ in subgraph.nodes:

@@ -20,7 +20,7 @@ class AttributeChange:
 
 @dataclass(frozen=True)
 class NodeChange:
-    """A node with another id, with other attributes, or both."""
+    """A node whose id, attributes or both changed."""
 
     before: Node
     after: Node
@@ -34,7 +34,7 @@ class NodeChange:
 
 @dataclass(frozen=True)
 class EdgeChange:
-    """An edge with another end, with other attributes, or both."""
+    """An edge whose ends, attributes or both changed."""
 
     before: Edge
     after: Edge
@@ -44,7 +44,7 @@ class EdgeChange:
 
 @dataclass(frozen=True)
 class NodeMove:
-    """A node that is in other subgraphs than before."""
+    """A node that moved to other subgraphs."""
 
     node: str
     before: tuple[str, ...]
@@ -53,7 +53,7 @@ class NodeMove:
 
 @dataclass(frozen=True)
 class SubgraphChange:
-    """A subgraph with other attributes."""
+    """A subgraph whose attributes changed."""
 
     id: str
     changes: tuple[AttributeChange, ...]
@@ -162,7 +162,7 @@ def _ends(edge: Edge) -> dict[str, object]:
 
 
 NO_CHANGE = "no change in meaning"
-"""The text for pipelines that differ at most in spelling."""
+"""The text for pipelines without a difference in meaning."""
 
 _LONGEST = 60
 
@@ -184,7 +184,7 @@ def difference_text(difference: Difference) -> str:
 
 
 def edge_name(edge: Edge) -> str:
-    """Return `plan -> test`."""
+    """Return an edge as text, such as `plan -> test`."""
     return f"{edge.source} -> {edge.target}"
 
 
@@ -261,7 +261,7 @@ def _attributes(changes: Sequence[AttributeChange]) -> Iterator[str]:
 
 
 def _changed_value(key: str, before: Value, after: Value) -> Iterator[str]:
-    """Yield both values; for long texts the lines that differ."""
+    """Yield the old and the new value; for long texts only the lines that differ."""
     old, new = str(before), str(after)
     if max(len(old), len(new)) <= _LONGEST and "\n" not in old + new:
         yield f"~ {key}: {written_value(before)} -> {written_value(after)}"

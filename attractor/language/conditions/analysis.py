@@ -33,7 +33,9 @@ _CLAUSE = re.compile(
 
 
 class DeadCondition(NamedTuple):
-    """Why a condition is never true, its place and a fix; `instead` replaces that place."""
+    """The reason why a condition is never true, its span and a fix; `instead` replaces the text of
+    the span.
+    """
 
     message: str
     start: int
@@ -73,7 +75,7 @@ def _unknown_outcomes(condition: Condition, text: str) -> Iterator[DeadCondition
 
 
 def _lone_outcomes(condition: Condition, text: str) -> Iterator[DeadCondition]:
-    """Yield each outcome without a key, which is itself read as a context key."""
+    """Yield each outcome without `outcome=`, which the parser reads as a context key."""
     for clause in dict.fromkeys(each_clause(condition)):
         if isinstance(clause, Truth) and clause.key in _WORDS:
             word = clause.key
@@ -128,7 +130,7 @@ def _by_key(clauses: Iterable[Condition]) -> _ByKey:
 
 
 def _clash(by_key: _ByKey, around: Sequence[_ByKey]) -> str:
-    """Return which key has contradicting clauses.
+    """Return the key with contradicting clauses.
 
     The clauses around them do not contradict each other, so only the keys of `by_key` are checked.
     """
@@ -147,7 +149,7 @@ def _all_hold(clauses: Iterable[Condition], key: str, value: str) -> bool:
 
 
 ANOTHER = "\N{BLACK SQUARE}"
-"""Represents all values that no condition names."""
+"""Stands for any value that no condition contains."""
 
 Values = Mapping[str, str]
 """The value of each key."""
@@ -181,7 +183,7 @@ def could_hold(condition: Condition, outcomes: Sequence[str]) -> bool:
 
 
 def words_for(values: Values) -> str:
-    """Describe values: `outcome is success and context.size is something else`."""
+    """Return values as text, such as `outcome is success and context.size is something else`."""
     told = [
         f"{key} is {'something else' if value == ANOTHER else value or 'empty'}"
         for key, value in values.items()

@@ -106,7 +106,7 @@ class Unreadable:
 
 
 def canonical_outcome(word: str) -> str:
-    """Return the outcome that a word of another tool stands for."""
+    """Return the outcome for the word that another tool uses for it."""
     return CANONICAL_OUTCOMES.get(word, word)
 
 
@@ -116,7 +116,7 @@ def is_core_key(key: str) -> bool:
 
 
 def is_plain(condition: Condition) -> bool:
-    """Return whether a condition only compares distinct keys of the portable core.
+    """Return whether a condition only compares keys of the portable core, each key once.
 
     Most conditions do, and need no further analysis.
     """
@@ -175,7 +175,7 @@ class Not:
 
 @dataclass(frozen=True)
 class Truth:
-    """A key by itself: false if its value is empty, `false` or `0`."""
+    """A condition that consists of a key alone: false if its value is empty, `false` or `0`."""
 
     key: str
 

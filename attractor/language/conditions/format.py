@@ -80,7 +80,7 @@ def portable_form(condition: Condition) -> Condition | None:
 
 
 def _beyond(clause: Condition) -> tuple[str, str]:
-    """Return the extension in a clause without special signs, and its word."""
+    """Return the extension in a clause without extension operators, and its word."""
     match clause:
         case Comparison(key) | Truth(key) if not is_core_key(key):
             return f"the key {quote(key)}", key
@@ -107,7 +107,7 @@ def _instead(condition: Condition, has_other_keys: bool) -> tuple[str, str]:
 
 
 def _conjunction(condition: Condition, *, is_negated: bool) -> Sequence[Condition] | None:
-    """Return comparisons that together mean the same, or None."""
+    """Return comparisons that are equivalent when joined by `&&`, or None."""
     match condition:
         case Comparison(key, literal, is_equal):
             if key in OUTCOME_KEYS:

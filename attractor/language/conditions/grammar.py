@@ -133,7 +133,7 @@ DEEPEST = 30
 OTHER_QUOTES = "'`" + "".join(sorted(SMART_QUOTES))
 """Quotes other than double quotes."""
 
-# The search goes back only this far: in a long text it would take long.
+# Bound on the backward search, which would be slow in a long text.
 _NEAR = 200
 _TEXT = r'"[^"\\]*(?:\\.[^"\\]*)*"'
 _PARENTHESIS = re.compile(rf"{_TEXT}|[()]", re.DOTALL)
@@ -200,7 +200,7 @@ def misplaced_parenthesis(text: str) -> InvalidCondition | None:
 
 
 def no_number(literal: str) -> tuple[str, str]:
-    """Return message and hint for a literal that is not a number."""
+    """Return the message and the hint for a literal that is not a number."""
     return f"{quote(literal)} is not a number", "use a number, or compare with = or !="
 
 

@@ -52,7 +52,7 @@ def read_condition(text: str) -> Condition:
 
 
 def key_places(text: str) -> Mapping[str, int]:
-    """Return the first offset of each word outside of quotes that can be a key."""
+    """Return the first offset of each unquoted word that can be a key."""
     places: dict[str, int] = {}
     for found in _WORD.finditer(text):
         places.setdefault(found[0], found.start())

@@ -110,7 +110,7 @@ def end_of_span(span: Span) -> Span:
 
 
 def convert_keys(attributes: AttributeList) -> Iterator[Diagnostic]:
-    """Convert the keys of a list, and report unsupported ones."""
+    """Convert the keys of a list, and report unsupported keys."""
     for at, attribute in enumerate(attributes.attributes):
         key, span = attribute.key, attribute.span
         ours = RENAMED.get((attributes.place, key), "")
@@ -130,7 +130,7 @@ _SPECIAL = frozenset({"import", "prompt_file"})
 
 
 def _special(attributes: AttributeList, attribute: Attribute) -> Diagnostic:
-    """Convert an attribute with another key and another value."""
+    """Convert an attribute whose key and value both change."""
     span, value = attribute.span, attribute.value
     if attribute.key == "import":
         edits = (Edit(span, 'type="import", file'),)
@@ -198,7 +198,7 @@ def convert_stylesheet(
 def convert_command(
     context: ConversionContext, attributes: AttributeList, attribute: Attribute
 ) -> Iterator[Diagnostic]:
-    """Convert variables in a command, and report unknown ones."""
+    """Convert variables in a command, and report unknown variables."""
     written, span = context.written(attribute), attribute.value.span
     named = dict.fromkeys(_VARIABLE.findall(written))
     known = [one for one in named if one in VARIABLES]
@@ -214,7 +214,7 @@ def convert_command(
 def convert_prompt(
     context: ConversionContext, attributes: AttributeList, attribute: Attribute
 ) -> Iterator[Diagnostic]:
-    """Convert placeholders and variables in a prompt, and report unsupported ones."""
+    """Convert placeholders and variables in a prompt, and report unsupported placeholders."""
     written, span = context.written(attribute), attribute.value.span
     text = _INPUT.sub(r"${\1}", _GOAL.sub("$goal", written))
     if text != written:
@@ -310,7 +310,9 @@ def _shape(context: ConversionContext, attributes: AttributeList, word: str) -> 
 def _gate_or_manager(
     context: ConversionContext, attributes: AttributeList, word: str
 ) -> tuple[str, str]:
-    """Choose between human gate and manager by other attributes: one tool swaps their shapes."""
+    """Choose between human gate and manager by other attributes, because one tool swaps their
+    shapes.
+    """
     own = [one.key for one in attributes.attributes]
     if word == "hexagon":
         is_manager = any(key.startswith(_MANAGES) for key in own)
@@ -394,7 +396,7 @@ _CONVERSIONS: Mapping[tuple[AttributeOwner, str], _Convert] = {
 
 
 def _find_foreign_words(source: Source) -> Iterator[Diagnostic]:
-    """Yield the words of other tools, with edits where they can be converted."""
+    """Yield diagnostics for names of other tools, with edits if they can be converted."""
     parsed = parse_source(source)
     if parsed.digraph is None:
         raise ParseError(parsed.diagnostics)
@@ -413,7 +415,7 @@ def _values(context: ConversionContext, attributes: AttributeList) -> Iterator[D
 
 
 def _outcomes_in_prompts(context: ConversionContext) -> Iterator[Diagnostic]:
-    """Yield prompts that request an outcome that is now a preferred label."""
+    """Yield diagnostics for prompts that request an outcome converted to a preferred label."""
     conditions = (edge.attributes.text("condition") for edge in context.graph.edges)
     labels = {label for one in conditions for label in _LABEL.findall(one)}
     for node in context.graph.nodes.values():
@@ -429,6 +431,6 @@ def _outcomes_in_prompts(context: ConversionContext) -> Iterator[Diagnostic]:
 
 
 def _once(found: list[Diagnostic]) -> Iterator[Diagnostic]:
-    """Remove validation errors at positions that a conversion already reports."""
+    """Remove validation errors at positions that already have a conversion diagnostic."""
     reported = {one.span for one in found if one.rule == RULE}
     return (one for one in found if one.rule == RULE or one.span not in reported)

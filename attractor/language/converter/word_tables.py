@@ -1,4 +1,4 @@
-"""Tables of other tools' words (fabro, kilroy, brynary and samueljklee) and their conversions."""
+"""Names in other tools (fabro, kilroy, brynary, samueljklee), with their conversions."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from attractor.base.dataclasses import dataclass
 
 MEANINGLESS = frozenset({"is_codergen", "node_type", "provenance_version"})
-"""Attributes that say what the shape says already, or where the file came from."""
+"""Attributes of other tools that repeat the shape or name the origin of the file."""
 
 TYPES: Mapping[str, str] = {
     "agent": "codergen",
@@ -18,14 +18,14 @@ TYPES: Mapping[str, str] = {
     "fan_in": "parallel.fan_in",
     "manager": "stack.manager_loop",
 }
-"""Node types that only have another name here."""
+"""Node types of other tools, with their names in Attractor."""
 
 SHAPES: Mapping[str, tuple[str, str]] = {
     "tab": ("box", "the stage has tools here, not one model call alone"),
     "circle": ("Mdiamond", "the start"),
     "doublecircle": ("Msquare", "the exit"),
 }
-"""Shapes that are others here, and what to know about it."""
+"""Shapes of other tools, with the equivalent shape and a note."""
 
 OUTCOMES: Mapping[str, str] = {
     "succeeded": "success",
@@ -38,12 +38,12 @@ OUTCOMES: Mapping[str, str] = {
     "degraded_success": "partial_success",
     "degradedsuccess": "partial_success",
 }
-"""Words for outcomes in conditions."""
+"""Outcomes of other tools, with the equivalent outcome."""
 
 OUR_OUTCOMES = frozenset({"success", "partial_success", "retry", "fail", "skipped"})
 
 VARIABLES: Mapping[str, str] = {"KILROY_STAGE_STATUS_PATH": "ATTRACTOR_STATUS_FILE"}
-"""Variables that prompts and commands name, which only have another name here."""
+"""Variables of other tools in prompts and commands, with their names in Attractor."""
 
 NO_TYPE: Mapping[str, str] = {
     "wait": 'write type="tool" with tool_command="sleep 30"',
@@ -53,7 +53,7 @@ NO_TYPE: Mapping[str, str] = {
     "concurrent.join": "use shape=component, whose branches meet at shape=tripleoctagon",
     "sub_pipeline": 'write type="import" with file="..."',
 }
-"""Node types that are not there, and what to write instead."""
+"""Unsupported node types, with a replacement."""
 
 NO_SHAPE: Mapping[str, str] = {
     "insulator": NO_TYPE["wait"],
@@ -62,7 +62,7 @@ NO_SHAPE: Mapping[str, str] = {
     "pentagon": NO_TYPE["concurrent.split"],
     "cylinder": NO_TYPE["concurrent.join"],
 }
-"""Shapes that stand for a type that is not there."""
+"""Shapes of unsupported node types, with a replacement."""
 
 NO_KEY: Mapping[str, str] = {
     "context.failure_class": "a failure that trying again can help is tried again by max_retries",
@@ -71,12 +71,12 @@ NO_KEY: Mapping[str, str] = {
     "codergen.": "let the stage report an outcome or a preferred label",
     "tool.": "go by the outcome: a command that ends with another code than 0 fails",
 }
-"""Keys of conditions, or their beginnings, that nothing here writes."""
+"""Context keys, or prefixes of keys, that are never set in Attractor, with a replacement."""
 
 OUR_KEYS = frozenset({"tool.output"})
-"""Keys that begin as one of those and are there."""
+"""Supported keys that begin with one of those prefixes."""
 
-# Within the quotes of an attribute, quotes and backslashes have a backslash before them.
+# In a quoted attribute, quotes and backslashes are escaped by a backslash.
 _CLAUSE = re.compile(
     r"""(?P<key>[A-Za-z_][\w.]*)
     (?: (?P<operator>\s*!?=\s*) (?P<quote>(?:\\")?) (?P<word>[A-Za-z_][\w-]*) (?P=quote) )?
@@ -88,7 +88,7 @@ _OUTCOME = frozenset({"outcome", "context.outcome"})
 
 @dataclass(frozen=True)
 class ConvertedCondition:
-    """A condition as it is written here, what changed in it, and what could not be changed."""
+    """A converted condition, its changes, and the keys without an equivalent."""
 
     text: str
     changed: Sequence[str]
@@ -96,9 +96,9 @@ class ConvertedCondition:
 
 
 def convert_condition(written: str) -> ConvertedCondition:
-    """Convert a condition as it stands between its quotes.
+    """Convert the text of a quoted condition, escapes included.
 
-    An outcome that is no outcome here is a way out of the stage's own naming: a preferred label.
+    An unknown outcome is a name chosen by the stage, and becomes a preferred label.
     """
     pieces: list[str] = []
     changed: list[str] = []
@@ -119,7 +119,7 @@ def convert_condition(written: str) -> ConvertedCondition:
 
 
 def _outcome(word: str) -> str:
-    """Return our word for an outcome; nothing for one that a tool made up."""
+    """Return the outcome for a word of another tool; an empty text for an unknown word."""
     plain = word.lower().replace("-", "_")
     return plain if plain in OUR_OUTCOMES else OUTCOMES.get(plain, "")
 

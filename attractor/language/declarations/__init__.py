@@ -1,1 +1,1 @@
-"""The texts in which a pipeline declares inputs, requirements, styles and templates."""
+"""Parses the declarations of a pipeline: inputs, requirements, stylesheet and templates."""

@@ -45,7 +45,7 @@ class Input(NamedTuple):
 
     @property
     def is_secret(self) -> bool:
-        """Whether it must not occur in prompts, logs and checkpoints."""
+        """Whether the value must not occur in prompts, logs and checkpoints."""
         return self.type == SECRET
 
 
@@ -94,7 +94,7 @@ def resolve_inputs(declared: Iterable[Input], given: Mapping[str, str]) -> Mappi
     for one in known.values():
         value = given.get(one.name)
         if value is None and one.is_secret:
-            # No prompt contains it: preflight checks whether it is set.
+            # Prompts cannot contain a secret, so preflight checks whether it is set.
             continue
         if value is None and one.default is None:
             problems.append((f"missing input {one.name}", f"add --input {one.name}=VALUE"))
@@ -183,7 +183,7 @@ SECRETS = "secrets"
 """The attribute with the secrets of a tool stage."""
 
 SHORTEST_SECRET = 8
-"""A shorter secret cannot be distinguished from other words when it is redacted."""
+"""The minimum length of a secret: redaction would confuse a shorter one with other words."""
 
 TOOL = "tool"
 _PREFIX = "ATTRACTOR_INPUT_"
@@ -201,7 +201,7 @@ class SecretMistake:
 
 
 def variable_of(name: str) -> str:
-    """Return the variable of an input, both for a run and for the command of a tool stage."""
+    """Return the variable that passes an input to a run, or to the command of a tool stage."""
     return f"{_PREFIX}{name.upper()}"
 
 

@@ -29,7 +29,7 @@ class Declaration:
     value_span: tuple[int, int]
 
     def moved(self, by: int) -> "Declaration":
-        """Return a copy at a later place."""
+        """Return a copy of the declaration, moved to a later offset."""
         start, end = self.value_span
         return replace(self, start=self.start + by, value_span=(start + by, end + by))
 
@@ -45,7 +45,7 @@ class StyleRule:
     start: int
 
     def moved(self, by: int) -> "StyleRule":
-        """Return a copy at a later place."""
+        """Return a copy of the rule, moved to a later offset."""
         moved = tuple(one.moved(by) for one in self.declarations)
         return replace(self, declarations=moved, start=self.start + by)
 
@@ -73,7 +73,7 @@ class Stylesheet:
 
     @cached_property
     def _said(self) -> Mapping[tuple[str, str], Mapping[str, _Ranked]]:
-        """The last value of each property by selector."""
+        """Return the last value of each property, by selector."""
         said: dict[tuple[str, str], dict[str, _Ranked]] = {}
         for rank, rule in enumerate(self.rules):
             by_property = said.setdefault((rule.kind, rule.name), {})
@@ -82,7 +82,7 @@ class Stylesheet:
         return said
 
 
-# The search goes back only this far: in a long text it would take long.
+# Bound on the backward search, which would be slow in a long text.
 _NEAR = 200
 _WORD = re.compile(r"\S+")
 _CLASS = re.compile(r"(?<=[\s}])\.[\w-]+\Z|\A\.[\w-]+\Z")
@@ -145,7 +145,7 @@ def explain(text: str, unexpected: UnexpectedInput, start: int) -> InvalidStyles
 
 
 def is_at_end(unexpected: UnexpectedInput) -> bool:
-    """Return whether the end was unexpected."""
+    """Return whether the parser failed at the end of the text."""
     token: Any = getattr(unexpected, "token", None)
     return unexpected.pos_in_stream is None or (token is not None and token.type == "$END")
 
@@ -234,7 +234,7 @@ def _read_rules(text: str) -> tuple[list[StyleRule], list[InvalidStylesheet]]:
 
 
 def _whole_rules(text: str) -> list[StyleRule]:
-    """Return the rules before the one with a mistake."""
+    """Return the complete rules before the first mistake."""
     ends = [found.end() for found in _TEXT_OR_END.finditer(text) if found[0] == "}"]
     return _grammar().parse(text[: ends[-1]]) if ends else []
 

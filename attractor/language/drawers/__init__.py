@@ -1,1 +1,1 @@
-"""One file a drawer; they are tried in the order of their names."""
+"""The programs that draw graphs, one file each, tried in the order of their names."""

@@ -58,7 +58,7 @@ def dot_text(drawn: Graph | Picture, *, theme: Theme = Theme.AUTO, tooltips: boo
 
 
 class _DotText:
-    """The DOT text of a picture; deep boxes cause no recursion."""
+    """Writes the DOT text of a picture, without recursion for nested boxes."""
 
     def __init__(self, picture: Picture, theme: Theme, *, tooltips: bool) -> None:
         self._graph = picture.graph

@@ -95,12 +95,12 @@ class Jump:
 
     @property
     def caption(self) -> str:
-        """The label of the line."""
+        """The label of the retry line."""
         return _CAPTIONS[self.attribute]
 
     @property
     def element(self) -> str:
-        """The element id: `retry-<from>-<to>` or `fallback-<from>-<to>`."""
+        """The element id of the retry line: `retry-<from>-<to>` or `fallback-<from>-<to>`."""
         kind = self.caption.partition(" ")[0]
         return f"{kind}-{encoded(self.source)}-{encoded(self.target)}"
 
@@ -142,13 +142,13 @@ _TYPE_CAPTIONS = {
 
 
 def type_caption(node: Node) -> str:
-    """Return the type of a node in a word or two."""
+    """Return the type of a node as a short caption."""
     words = [clean(_TYPE_CAPTIONS.get(node.type, node.type))]
     return " · ".join([*words, "goal gate"] if node.is_goal_gate else words)
 
 
 def label_of(attributes: Attributes, default: str = "") -> str:
-    r"""Return a label; `\l` and `\r` are line breaks, as in Graphviz."""
+    r"""Return the label of a node or an edge, with `\l` and `\r` as line breaks, as in Graphviz."""
     value = attributes.value("label")
     plain = str(value) if value else ""
     if value is None or "\\" not in plain or not _is_unescaped(value):

@@ -173,7 +173,7 @@ def _taken_edge(edge: Edge) -> TakenEdge:
 
 
 def _description(graph: Graph, states: RunStates) -> str:
-    """List the stages of each state, one line a state."""
+    """Return one sentence for each state, with the stages in that state."""
     by_state: dict[StageState, list[str]] = {}
     for id_ in graph.nodes:
         known = states.nodes.get(id_, _NEVER_REACHED)

@@ -24,7 +24,7 @@ class Paint(NamedTuple):
     dark: str
 
     def on(self, theme: Theme) -> str:
-        """Return the colour in a theme."""
+        """Return the colour to use in a theme."""
         return self.dark if theme is Theme.DARK else self.light
 
 

@@ -1,1 +1,1 @@
-"""What an editor asks about a text that is being written, and may be broken."""
+"""Answers requests of an editor about a text that may have syntax errors."""

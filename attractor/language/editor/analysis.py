@@ -105,7 +105,7 @@ def _role(tokens: Sequence[Token], at: int) -> Role:
 class Analysis:
     """A text with its graph (unless invalid), diagnostics and names.
 
-    Each is computed on first use, since the next letter may already be typed.
+    Each part is computed on first use, because the text may change before it is needed.
     """
 
     source: Source
@@ -155,7 +155,9 @@ class Analysis:
 
 
 def silence_rule(source: Source, diagnostic: Diagnostic) -> Edit | None:
-    """Return a comment after the line, else before it; None inside of a multi-line string."""
+    """Return the edit that adds an ignore comment after the line, else before it; None in a
+    multi-line text.
+    """
     line = diagnostic.span.line
     if line < 1:
         return None
@@ -294,7 +296,7 @@ class _Outline:
 
 
 def _homes(tokens: Sequence[Token]) -> Set[int]:
-    """Return the token indexes where nodes are listed, one for each node."""
+    """Return a token index for each node: of its declaration, else of the first edge with it."""
     best: dict[str, tuple[bool, int]] = {}
     for at, role in roles_of(tokens):
         id_ = tokens[at].id

@@ -72,25 +72,25 @@ GRAPH_AND_NODE, NODE_AND_EDGE = (
 ANYWHERE = (AttributeOwner.GRAPH, AttributeOwner.NODE, AttributeOwner.EDGE)
 
 text = partial(KnownAttribute, type=AttributeType.STRING)
-"""Makes a row of a text attribute."""
+"""Create the row of a text attribute."""
 
 whole = partial(KnownAttribute, type=AttributeType.INTEGER)
-"""Makes a row of an integer attribute."""
+"""Create the row of an integer attribute."""
 
 number = partial(KnownAttribute, type=AttributeType.NUMBER)
-"""Makes a row of a number attribute."""
+"""Create the row of a number attribute."""
 
 truth = partial(KnownAttribute, type=AttributeType.BOOLEAN)
-"""Makes a row of a boolean attribute."""
+"""Create the row of a boolean attribute."""
 
 time = partial(KnownAttribute, type=AttributeType.DURATION)
-"""Makes a row of a duration attribute."""
+"""Create the row of a duration attribute."""
 
 moment = partial(KnownAttribute, type=AttributeType.MOMENT)
-"""Makes a row of an attribute for a moment or a time of day."""
+"""Create the row of an attribute with a point in time or a time of day."""
 
 context_key = partial(KnownAttribute, type=AttributeType.CONTEXT_KEY)
-"""Makes a row of an attribute with a context key."""
+"""Create the row of an attribute with a context key."""
 
 COMMANDS = frozenset({"tool_command", "tool_hooks.pre", "tool_hooks.post"})
 """The attributes with shell commands."""
@@ -446,7 +446,7 @@ RENAMED: Mapping[tuple[AttributeOwner, str], str] = {
     (AttributeOwner.GRAPH, "default_max_retry"): "default_max_retries",
     (AttributeOwner.GRAPH, "context_fidelity_default"): "default_fidelity",
 }
-"""Attributes of other tools with another name here."""
+"""Attributes of other tools, with their names in Attractor."""
 
 STYLE_PROPERTIES: Mapping[str, str] = {"model": "llm_model", "provider": "llm_provider"}
 """Stylesheet properties of other tools."""
@@ -489,4 +489,4 @@ NO_ATTRIBUTE: Mapping[str, str] = {
     "success_condition": "set manager.stop_condition",
     "system_prompt": "add it to the prompt",
 }
-"""Attributes of other tools without an equivalent, and how to get the same."""
+"""Attributes of other tools without an equivalent, each with an alternative."""

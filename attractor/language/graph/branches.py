@@ -1,7 +1,8 @@
 """Branches of parallel nodes: where they begin, meet and are left (rulings R6 and R7).
 
 Branches meet at the nearest fan-in that all of them reach, unless all of them pass another node
-before it; then they meet there. A path back to a node before the branches leads to no meeting.
+before it; then they meet there. A path back to a node before the branches does not reach the
+meeting.
 """
 
 from collections import Counter
@@ -244,7 +245,7 @@ class _Finding:
         return fork
 
     def _outside(self, node: str, meeting: str) -> Callable[[str], bool]:
-        """Return the function that tells whether a node is outside of the branches."""
+        """Return a predicate that is true for nodes outside the branches."""
         covers = self._from_start.covers
         # There may be paths around the meeting, to nodes behind it.
         is_passed = self._meetings.is_on_every_way(meeting, node)

@@ -76,12 +76,12 @@ class Node:
 
     @property
     def type(self) -> str:
-        """The type of its handler: the attribute, else by its role, else by its shape."""
+        """The handler type: the attribute `type`, else the role, else the type of the shape."""
         return self.attributes.text("type") or self.role or _type_of_shape(self)
 
     @property
     def prompt(self) -> str:
-        """The instruction for the stage."""
+        """The prompt of the stage, an empty text if it has none."""
         return self.attributes.text("prompt")
 
     @property
@@ -314,7 +314,7 @@ def _bytes(node_id: str) -> bytes:
 
 
 class Fidelity(StrEnum):
-    """How much of the earlier conversation a stage receives (attractor-spec 5.4)."""
+    """The amount of context from earlier stages that a stage receives (attractor-spec 5.4)."""
 
     FULL = "full"
     TRUNCATE = "truncate"
@@ -403,7 +403,7 @@ class Holder(NamedTuple):
 
 
 def each_attribute(graph: Graph, keys: Set[str]) -> Iterator[tuple[Holder, Attribute]]:
-    """Yield the attributes with the given keys; one of a default block once."""
+    """Yield the attributes with the given keys; an attribute of a default block is yielded once."""
     on_graph = keys & graph.attributes.by_key.keys()
     return _each(graph, on_graph, keys & graph.node_keys, keys & graph.edge_keys)
 
@@ -411,7 +411,7 @@ def each_attribute(graph: Graph, keys: Set[str]) -> Iterator[tuple[Holder, Attri
 def each_stranger(
     graph: Graph, known: Mapping[AttributeOwner, Set[str]]
 ) -> Iterator[tuple[Holder, Attribute]]:
-    """Yield the attributes unknown for their owner; one of a default block once."""
+    """Yield the attributes unknown for their owner; those of a default block are yielded once."""
     on_graph = graph.attributes.by_key.keys() - known[AttributeOwner.GRAPH]
     on_nodes, on_edges = (
         graph.node_keys - known[AttributeOwner.NODE],

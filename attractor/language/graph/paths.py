@@ -7,36 +7,36 @@ from attractor.language.graph.graph import Edge, Graph, Node
 from attractor.language.source.syntax_tree import Attributes
 
 Following = Callable[[str], Iterable[str]]
-"""Returns the successors of a node, or its predecessors."""
+"""A function that returns the successors, or the predecessors, of a node."""
 
 _FAILURE_TARGETS = ("retry_target", "fallback_retry_target")
 
 
 def targets(graph: Graph) -> Following:
-    """Return the function that follows edges."""
+    """Return a function that returns the targets of a node's edges."""
     return lambda node: [edge.target for edge in graph.outgoing(node)]
 
 
 def sources(graph: Graph) -> Following:
-    """Return the function that follows edges backwards."""
+    """Return a function that returns the sources of a node's incoming edges."""
     return lambda node: [edge.source for edge in graph.incoming(node)]
 
 
 def failure_targets(attributes: Attributes) -> Sequence[str]:
-    """Return the nodes that a failure may jump to."""
+    """Return the retry targets of a node."""
     by_key = attributes.by_key
     return [str(by_key[key].value) for key in _FAILURE_TARGETS if key in by_key]
 
 
 def targets_and_jumps(graph: Graph) -> Following:
-    """Return the function that follows edges and jumps after failures."""
+    """Return a function that returns the targets of a node's edges and jumps after failures."""
     jumps = {one.id: failure_targets(one.attributes) for one in _jumping(graph)}
     follow = targets(graph)
     return (lambda node: [*follow(node), *jumps.get(node, ())]) if jumps else follow
 
 
 def sources_and_jumps(graph: Graph) -> Following:
-    """Return the function that follows edges and jumps backwards."""
+    """Return a function that returns the nodes with an edge or a jump to a node."""
     jumps: dict[str, list[str]] = {}
     for node in _jumping(graph):
         for target in failure_targets(node.attributes):
@@ -46,7 +46,7 @@ def sources_and_jumps(graph: Graph) -> Following:
 
 
 def _jumping(graph: Graph) -> Iterable[Node]:
-    """Return the nodes with a jump after a failure, each once."""
+    """Return the nodes whose failure may jump to a retry target, each node once."""
     nodes = (one for key in _FAILURE_TARGETS for one in graph.nodes_with(key))
     return {one.id: one for one in nodes}.values()
 
@@ -127,7 +127,9 @@ class Dominance:
         self._span = spans
 
     def covers(self, one: str, other: str) -> bool:
-        """Return whether every path to a node contains another one, or is it."""
+        """Return whether a node dominates another node: every path to it contains the first, or
+        both are the same.
+        """
         if one not in self._span or other not in self._span:
             return False
         (start, end), (place, _) = self._span[one], self._span[other]
@@ -225,10 +227,10 @@ _ANY_END = (SUCCESS, PARTIAL_SUCCESS, FAIL, "skipped")
 
 
 def possible_outcomes(graph: Graph, node: Node) -> Sequence[str]:
-    """Return the outcomes that the edges of a node see.
+    """Return the outcomes that the conditions on a node's edges may be checked against.
 
-    A conditional passes on the outcome of the stage before it (ruling R1). `retry` is none of them:
-    after the last attempt it is a failure, or a partial success with `allow_partial`.
+    A conditional passes on the outcome of the stage before it (ruling R1). `retry` is excluded:
+    after the last attempt it becomes a failure, or a partial success with `allow_partial`.
     """
     if node.type == "wait.human":
         is_partial = node.attributes.flag("allow_partial")
@@ -244,7 +246,7 @@ Choices = Mapping[tuple[str, str], Edge]
 def human_gates(graph: Graph) -> Iterator[tuple[Node, Choices]]:
     """Yield every human gate with its choices.
 
-    An edge that needs another outcome than success is no choice.
+    An edge whose condition requires an outcome other than success is not a choice.
     """
     for node in graph.of_type("wait.human"):
         yield node, _offered(graph, node)
@@ -262,7 +264,7 @@ CONDITIONAL = "conditional"
 
 
 def unasked_conditionals(graph: Graph, among: Iterable[str]) -> Set[str]:
-    """Return the nodes that a stage follows before any condition checks the outcome.
+    """Return the nodes that are reached from a stage before any condition checks its outcome.
 
     A conditional with a single, unconditional edge checks nothing; its target may. Only the graph
     behind the nodes is searched.

@@ -1,1 +1,1 @@
-"""Lint rules: what a rule is, how it is silenced, and how its fixes are applied."""
+"""Lint rules: the interface of a rule, ignore comments, and documentation pages."""

@@ -24,7 +24,8 @@ from attractor.language.source.text import quote, span_within
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """Names and checks from higher rooms; a rule whose name or check is None reports nothing.
+    """Known names and check functions that the caller provides; a rule that needs a missing one
+    reports nothing.
 
     `has_program` tells whether a program is on the PATH. `shell_error` returns the syntax error of
     a shell command, or nothing. `accelerator` returns the key that picks a label at a human gate.
@@ -78,14 +79,14 @@ ExtraRules = Mapping[str, LintRule | SpecRule] | Iterable[LintRule | SpecRule]
 
 
 class NamedRule(NamedTuple):
-    """A rule and the name that it reports under, which need not be unique."""
+    """A rule and the name in its diagnostics, which need not be unique."""
 
     name: str
     rule: LintRule
 
 
 class _Adapted:
-    """A rule of the caller, which may not take a vocabulary."""
+    """Adapts a rule of the caller, which need not accept a vocabulary."""
 
     def __init__(self, name: str, rule: LintRule | SpecRule) -> None:
         self._name = name
@@ -158,7 +159,9 @@ class EdgeCondition(NamedTuple):
 def edge_conditions(
     graph: Graph, concerns: Callable[[Condition, str], bool]
 ) -> Iterator[EdgeCondition]:
-    """Yield the conditions that a predicate selects; one that edges of a chain share once."""
+    """Yield the conditions that a predicate selects; a condition shared by a chain of edges is
+    yielded once.
+    """
     asked: dict[int, bool] = {}
     seen: set[Span] = set()
     for edge in graph.edges_with("condition"):
@@ -178,7 +181,7 @@ def edge_conditions(
 
 
 def edits_within(guard: EdgeCondition, start: int, end: int, instead: str) -> tuple[Edit, ...]:
-    """Return the edit of a part of a condition, if its place is known exactly."""
+    """Return the edit of a part of a condition, if its position in the text is known exactly."""
     value = guard.edge.attributes.value("condition")
     if not instead or value is None or not value.span.is_somewhere:
         return ()
@@ -227,9 +230,9 @@ class UnknownName(NamedTuple):
 def unknown_names(
     graph: Graph, key: str, known: Set[str] | None, *, besides: Set[str] = frozenset()
 ) -> Iterator[UnknownName]:
-    """Yield each unknown name under a key; one in a stylesheet once.
+    """Yield each unknown name that is a value of a key; a name in a stylesheet is yielded once.
 
-    `known` is listed only if necessary, so `besides` names some that are always known.
+    `known` is only iterated if necessary. `besides` are names that are always known.
     """
     if known is None:
         return

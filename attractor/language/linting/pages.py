@@ -16,7 +16,7 @@ from attractor.language.linting.lint_rule import (
 _MARGIN = "    "
 
 _REPORTS = Path(__file__).parent.parent / "reports"
-"""Pages of diagnostics that are reported by no rule with a file."""
+"""Pages of diagnostics that are reported without a rule file."""
 
 
 @dataclass(frozen=True)

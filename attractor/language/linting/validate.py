@@ -73,7 +73,7 @@ def without_ignored(
 
 
 def read_ignores(source: Source) -> Iterator[Ignore]:
-    """Yield the ignored rules of a text; an empty name if a comment names no rule."""
+    """Yield the ignored rules of a text; a comment without a rule yields an empty name."""
     comments = list(comments_of(source.text))
     for at, comment in enumerate(comments):
         found = _IGNORE.search(comment.text)
@@ -145,7 +145,7 @@ VITAL = frozenset(
         *("prompt_file", "import_file", "known_input"),
     }
 )
-"""Rules that protect the engine; their level cannot be lowered."""
+"""Rules that the engine depends on; their level cannot be lowered."""
 
 
 def apply_levels(diagnostics: Iterable[Diagnostic], levels: Levels) -> Iterator[Diagnostic]:

@@ -1,1 +1,1 @@
-"""The tokens of a pipeline and the grammar that makes a syntax tree of them."""
+"""The tokens of a pipeline, and the parser that builds a syntax tree from them."""

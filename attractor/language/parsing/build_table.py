@@ -41,7 +41,7 @@ def build_table() -> str:
 
 
 def _reached(table: Any, start: int) -> list[int]:
-    """Return the states in the order of traversal; lark numbers them differently each time."""
+    """Return the states in the order of traversal: lark numbers them differently each time."""
     order = [start]
     for state in order:
         for _, (action, argument) in sorted(table.states[state].items()):

@@ -1,4 +1,4 @@
-"""Builds a syntax tree from tokens with the table that lark made of `dot.lark`."""
+"""Parses tokens to a syntax tree with the parse table that lark generated from `dot.lark`."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -69,7 +69,7 @@ class Machine:
         self._values: list[Any] = []
 
     def feed(self, token: Token) -> object:
-        """Take a token, or raise Unexpected; return the tree at the end."""
+        """Process one token, or raise Unexpected; return the tree after the last token."""
         states, stack, type_ = self._table.states, self._states, token.type
         while True:
             action = states[stack[-1]].get(type_)
@@ -85,7 +85,7 @@ class Machine:
 
     @property
     def is_at_beginning(self) -> bool:
-        """Whether it has not taken a token yet."""
+        """Whether no token has been processed yet."""
         return len(self._states) == 1
 
     def expects_only(self, type_: str) -> bool:
@@ -93,7 +93,7 @@ class Machine:
         return set(self._table.states[self._states[-1]]) == {type_}
 
     def is_behind(self, token: Token) -> bool:
-        """Return whether a token is the last one taken and not reduced yet."""
+        """Return whether a token is the last processed token and not reduced yet."""
         return bool(self._values) and self._values[-1] is token
 
     def take_back(self) -> None:

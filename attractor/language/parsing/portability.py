@@ -66,7 +66,7 @@ def _note_blanks(findings: Findings) -> None:
 
 
 def _joined(first: Token, second: Token, text: str) -> Change | None:
-    """Return the change that joins two lists if nothing gets lost."""
+    """Return the change that merges two lists, unless a comment would be lost."""
     between = text[first.end : second.start]
     is_open = text[first.start : first.end - 1].rstrip().endswith((",", ";", "/", "["))
     if is_open or between.strip() or not first.attributes or not second.attributes:

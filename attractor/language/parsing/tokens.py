@@ -1,4 +1,4 @@
-"""Cuts a text into the tokens that the grammar of `dot.lark` is made of."""
+"""Splits a text into the tokens of the grammar `dot.lark`."""
 
 import re
 from collections.abc import Iterator
@@ -207,7 +207,7 @@ _TOKENS_KEYWORDS = {
     "edge": "EDGE",
     "strict": "STRICT",
 }
-# Behind these tokens nothing can be recognized.
+# After these tokens, the rest of the text cannot be recognized.
 _LAST = frozenset({"UNCLOSED_TEXT", "UNCLOSED_COMMENT"})
 # The largest distance between a word and the colon before it.
 _NEAR = 100

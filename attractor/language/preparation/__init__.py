@@ -1,1 +1,1 @@
-"""From a parsed graph to one that can run: imports, inputs, stylesheet, checks."""
+"""Prepares a parsed graph for a run: imports, transforms, validation and fixes."""

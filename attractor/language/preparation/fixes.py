@@ -90,7 +90,7 @@ def _is_free(change: Change, taken: Sequence[Change]) -> bool:
 
 
 def _overlap(one: Change, other: Change) -> bool:
-    # Two changes at the same place have no order: one of them waits for the next round.
+    # Two changes at the same position have no order, so the second is made in the next round.
     return one.start <= other.end and other.start <= one.end
 
 
@@ -107,7 +107,7 @@ def _changed(text: str, changes: Iterable[Change]) -> str:
 _ROUNDS = 20
 # Trying a fix alone means checking the text again.
 _ALONE = 100
-# Two fixes may each be safe, and together lose the value of an attribute.
+# Two fixes that are safe alone may together lose the value of an attribute.
 _LOSING = "duplicate_attribute"
 
 
@@ -121,8 +121,8 @@ class Fixed(NamedTuple):
 class SafelyFixed(NamedTuple):
     """A fixed text and the remaining diagnostics.
 
-    `harm` are the errors that all fixes together would cause. Fixed diagnostics have their
-    original places.
+    `harm` contains the errors that all fixes together would cause. Fixed diagnostics have their
+    original positions.
     """
 
     text: str
@@ -132,7 +132,7 @@ class SafelyFixed(NamedTuple):
 
 
 def fix_safely(text: str, *, check: Callable[[str], Prepared], file: str = "") -> SafelyFixed:
-    """Fix a text; leave out fixes that would cause errors or lose values."""
+    """Fix a text, except for fixes that would cause errors or lose values."""
     before = check(text)
     fixed = fix(text, check=lambda one: check(one).diagnostics, file=file)
     if fixed.text == text:
@@ -202,7 +202,7 @@ def _is_fixable(diagnostic: Diagnostic, file: str) -> bool:
 
 
 def _harm(before: Prepared, after: Prepared) -> tuple[Diagnostic, ...]:
-    """Return the new errors and losses, compared by their messages.
+    """Return new errors and lost values, compared by their messages.
 
     Lines may have moved. Fixing a syntax error reveals problems that were not checked before.
     """

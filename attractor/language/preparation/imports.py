@@ -191,7 +191,7 @@ _NOT_HANDED_DOWN = frozenset({"label", "inputs", *_TARGETS})
 
 
 def hand_down(graph: Graph, around: TransformContext) -> Graph:
-    """Return a graph whose nodes have the graph's attributes, except start and exit."""
+    """Return a graph whose nodes, except start and exit, inherit the attributes of the graph."""
     styled = transform_registry()["stylesheet"](around).apply(graph)
     ends = {one.id for one in (*graph.starts, *graph.exits)}
     defaults = dict(_defaults(graph))
@@ -204,7 +204,7 @@ def hand_down(graph: Graph, around: TransformContext) -> Graph:
 
 
 def moved(graph: Graph, folder: str) -> Graph:
-    """Return a graph of another folder with paths relative to ours."""
+    """Return a graph from another folder, with its paths made relative to the importing folder."""
     if not folder:
         return graph
     return replace(graph, nodes={node.id: _moved(node, folder) for node in graph.nodes.values()})
@@ -255,7 +255,7 @@ def _told(node: Node, defaults: Mapping[str, Attribute], targets: Mapping[str, A
     there = node.attributes.by_key
     missing = {key: one for key, one in defaults.items() if key not in there}
     if node.type == "tool":
-        # On the node it would also retry a command that has given its verdict (R3).
+        # On the node it would also retry a command that failed by its exit status (R3).
         missing.pop("max_retries", None)
     if node.is_goal_gate and there.keys().isdisjoint(_TARGETS):
         missing.update(targets)
@@ -290,12 +290,14 @@ _DEEPEST = 50
 _MOST_NODES = 20_000
 _PATH = "use a path relative to the folder of this file"
 _RULES = {"model_stylesheet": "stylesheet_syntax", "inputs": "known_input"}
-# Attributes of stages: an import is no stage.
+# Attributes of stages, which have no effect on an import.
 _WITHOUT_MEANING = ("goal_gate", "retry_target", "fallback_retry_target", "max_visits", "prompt")
 
 
 def import_files(graph: Graph, around: TransformContext, files: Files) -> Graph:
-    """Return the graph with every import replaced; a placeholder stays if its file is invalid."""
+    """Return the graph with every import replaced; an import of an invalid file is kept as a
+    placeholder.
+    """
     return _Importing(graph, around, files).finish()
 
 
@@ -311,7 +313,7 @@ class _Opened:
 
 
 class _Trouble(NamedTuple):
-    """Why a file cannot be imported, and a fix."""
+    """The reason why a file cannot be imported, and a fix."""
 
     message: str
     fix: str
@@ -431,7 +433,7 @@ class _Importing:
 
 
 def _opened(name: str, graph: Graph) -> _Opened:
-    # A stack: the first one is taken last.
+    # A stack, reversed so that the first import is processed first.
     return _Opened(name, graph, [*graph.of_type(_TYPE)][::-1], set(graph.nodes))
 
 

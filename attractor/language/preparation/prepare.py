@@ -62,7 +62,7 @@ class FolderFiles:
 
 
 def _read_regular(file: Path) -> bytes:
-    """Read a regular file: a device might be endless, and a pipe might block."""
+    """Read a regular file; devices and pipes are refused, because reading might never end."""
     found = file.stat()
     if not stat.S_ISREG(found.st_mode) and not stat.S_ISDIR(found.st_mode):
         raise ValueError("not a regular file")
@@ -72,7 +72,7 @@ def _read_regular(file: Path) -> bytes:
 
 
 class KnownFiles:
-    """Files with known content, such as those that a run was started with."""
+    """Files with known content, such as the files at the start of a run."""
 
     def __init__(self, by_name: Mapping[str, bytes]) -> None:
         self._by_name = by_name
@@ -89,7 +89,7 @@ class KnownFiles:
 
 
 class FilesRead:
-    """Records the files that were read: they are part of the pipeline (ruling L8)."""
+    """Reads files and records them, because they are part of the pipeline (ruling L8)."""
 
     def __init__(self, files: Files) -> None:
         self._files = files
@@ -135,7 +135,7 @@ class BuiltInTransform(Protocol):
     """A built-in transform: a factory with an order."""
 
     order: int
-    """Its position: the smallest comes first."""
+    """The position of the transform; transforms run in ascending order."""
 
     def __call__(self, around: TransformContext) -> Transform:
         """Make the transform for one pipeline."""
@@ -191,7 +191,7 @@ _NO_FILES: Mapping[str, bytes] = {}
 class Prepared(NamedTuple):
     """A graph after its transforms, and all diagnostics; `graph` is None after a syntax error.
 
-    `files` are all files that it was made of besides its text.
+    `files` contains all other files that the pipeline was read from.
     """
 
     graph: Graph | None
@@ -200,7 +200,7 @@ class Prepared(NamedTuple):
 
     @property
     def is_sound(self) -> bool:
-        """Whether it can run."""
+        """Whether the pipeline can run."""
         return self.graph is not None and not any(one.is_error for one in self.diagnostics)
 
 
@@ -218,7 +218,7 @@ def prepare(
 ) -> Prepared:
     """Parse a text, apply the built-in transforms and `transforms`, and validate.
 
-    Without `files` and `inputs`, references to them stay and are not reported. A `goal` overrides
+    Without `files` and `inputs`, references to them are kept and not reported. A `goal` overrides
     the goal of the graph.
     """
     source = Source(text, file)
@@ -245,7 +245,7 @@ def prepare(
 
 
 def _besides(mistakes: Sequence[Diagnostic], readable: Graph) -> Iterator[Diagnostic]:
-    """Yield diagnostics on lines without syntax errors."""
+    """Yield diagnostics, except on lines with a syntax error."""
     mistaken = {one.span.line for one in mistakes}
     yield from (one for one in validate_locally(readable) if one.span.line not in mistaken)
 
@@ -286,13 +286,13 @@ def _named(graph: Graph) -> Iterator[tuple[Node, Value]]:
 
 
 def _fault(name: str, files: Files) -> tuple[str, str]:
-    """Return message and fix for a file; empty if it is a pipeline."""
+    """Return the message and the fix for a file; both are empty if the file is a valid pipeline."""
     if isinstance(files, KnownFiles) and not files.has(name):
         return "", ""
     try:
         text = decode(files.read(name), file=name)
     except OutsideProject:
-        # The run reads it.
+        # Checked when the run reads it.
         return "", ""
     except UnreadablePipeline as unreadable:
         return unreadable.message, unreadable.hint or _PATH

@@ -1,1 +1,1 @@
-"""One file a rule; its docstring is the page that explains it."""
+"""The lint rules, one file each. The docstring of a file is the documentation page of its rule."""

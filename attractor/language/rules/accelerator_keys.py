@@ -47,7 +47,7 @@ class AcceleratorKeys:
     severity = Severity.WARNING
 
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each choice whose key an earlier choice has."""
+        """Report each choice with the same key as an earlier choice."""
         accelerator = vocabulary.accelerator
         if accelerator is None:
             return

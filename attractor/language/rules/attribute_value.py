@@ -66,7 +66,7 @@ class AttributeValue:
     severity = Severity.ERROR
 
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each invalid value; an empty text is like no value."""
+        """Report each invalid value; an empty text counts as no value."""
         seen: dict[tuple[str, str], str] = {}
         for holder, attribute in each_attribute(graph, _CHECKED.keys()):
             row, value = _CHECKED[attribute.key], attribute.value

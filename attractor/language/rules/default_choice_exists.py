@@ -51,7 +51,7 @@ class DefaultChoiceExists:
     severity = Severity.WARNING
 
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each default that is no choice of its gate."""
+        """Report each default choice that does not exist at its gate."""
         for node, choices in human_gates(graph):
             attribute = node.attributes.by_key.get(_KEY)
             choice = str(attribute.value).strip() if attribute else ""

@@ -40,7 +40,7 @@ class DistinctIds:
     severity = Severity.ERROR
 
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-        """Report each id that equals an earlier one but for case."""
+        """Report each id that differs from an earlier id only in case."""
         if len({id_.casefold() for id_ in graph.nodes}) == len(graph.nodes):
             return
         first: dict[str, str] = {}

@@ -147,7 +147,7 @@ DURATION = re.compile(r"-?[0-9]+(?:ms|s|m|h|d)")
 """An integer with a unit of time."""
 
 _LONGEST = 40
-# Characters that would move the cursor, or change the color or direction of a terminal.
+# Characters that would move the cursor of a terminal, or change its color or text direction.
 _CONTROL = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 )
@@ -315,7 +315,7 @@ def written_attribute(attribute: Attribute) -> str:
 
 
 def quoted_in_lines(text: str) -> str:
-    r"""Quote a text; several lines stay several lines, without \n."""
+    r"""Quote a text; line breaks are kept and not written as `\n`."""
     lines = (quoted(line)[1:-1] for line in text.split("\n"))
     return '"' + "\n".join(lines) + '"'
 

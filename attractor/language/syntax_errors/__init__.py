@@ -1,1 +1,1 @@
-"""Explains syntax errors: what is wrong, where, and how to fix it."""
+"""Explains syntax errors, with their position and a fix."""

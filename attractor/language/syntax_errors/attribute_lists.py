@@ -39,7 +39,7 @@ class _Explained(NamedTuple):
 
 
 def explain_unread_attributes(findings: Findings) -> None:
-    """Report the parts of attribute lists that are no attribute."""
+    """Report the parts of attribute lists that are not valid attributes."""
     for start, end in findings.unread_attributes:
         _report(findings, start, end)
 
@@ -121,7 +121,7 @@ def _explain_no_value(key: str, written: str) -> _Explained:
 
 
 def _suggested(value: str) -> str:
-    """Return the probable value, words in quotes; nothing if it is unclear."""
+    """Return the probable value, with quotes around words; an empty text if it is unclear."""
     is_word = WORD.fullmatch(value) and not read_word(value).fault
     if is_word or TEXT.fullmatch(value):
         return value
@@ -164,8 +164,8 @@ class UnquotedValue(NamedTuple):
 def end_of_unquoted(place: UnquotedValue) -> tuple[int, bool]:
     """Return the end of an unquoted value, and whether it needs quotes.
 
-    Several words are one value if the key takes prose, or if the first word is no value. Whether a
-    single word is valid is checked elsewhere.
+    Several words are one value if the value of the key is prose, or if the first word is not a
+    valid value. The validity of a single word is checked elsewhere.
     """
     text, at = place.text, place.at
     end, is_cut_by_quote = _end(place)

@@ -48,7 +48,7 @@ def _explain_statements(place: TokenContext) -> None:
 
 
 def _ids(place: TokenContext) -> list[str]:
-    """Return the ids between the braces; none if there is anything else."""
+    """Return the ids between the braces; an empty result if the braces contain anything else."""
     inside = [one for one in place.braces.inside(place.at) if one.type != "_SEMICOLON"]
     words = [_written(place, one.start, one.end) for one in inside]
     ids = [word for word in words if word != ","]

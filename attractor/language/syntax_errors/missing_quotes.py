@@ -1,9 +1,9 @@
 """Repairs a text with missing or extra quotes, unquoted values and invisible characters.
 
-A missing quote turns all texts behind it inside out. Therefore several ways to read the text are
-followed in parallel, from one quote or line end to the next, and the one with the lowest cost wins:
-first by the text around the quotes, then by the looks of the lines. Replacements have the length of
-the original text, so all other places stay the same.
+After a missing quote, quoted and unquoted text are swapped. Therefore several readings of the text
+are followed in parallel, from one quote or line end to the next, and the reading with the lowest
+cost is chosen: first by the text around the quotes, then by the form of the lines. Replacements
+have the length of the original text, so all other places stay the same.
 """
 
 import re
@@ -179,7 +179,7 @@ class QuoteMistake(NamedTuple):
 
 
 class _State(Enum):
-    """What an offset may be part of; of ways with the same cost the first state wins."""
+    """The kind of text at an offset; of readings with the same cost, the first state wins."""
 
     OUTSIDE = auto()
     INSIDE = auto()
@@ -193,7 +193,9 @@ class _Found(NamedTuple):
 
 
 class _Way(NamedTuple):
-    """One way to read the text so far: its costs, the beginning of its last text, its mistakes."""
+    """One reading of the text so far: its cost, the beginning of its last quoted text, and its
+    mistakes.
+    """
 
     oddness: int = 0
     looks: int = 0
@@ -201,7 +203,7 @@ class _Way(NamedTuple):
     found: _Found | None = None
 
     def but(self, oddness: int = 0, slip: QuoteMistake | None = None, *, looks: int = 0) -> "_Way":
-        """Return this way with additional costs."""
+        """Return this reading with additional cost."""
         found = _Found(slip, self.found) if slip else self.found
         return _Way(self.oddness + oddness, self.looks + looks, self.opened, found)
 
@@ -221,7 +223,7 @@ _Step = tuple[_State, _Way]
 
 
 def find_quote_mistakes(text: str) -> Sequence[QuoteMistake]:
-    """Return the mistakes of the way with the lowest cost."""
+    """Return the mistakes of the reading with the lowest cost."""
     ways = {_State.OUTSIDE: _Way()}
     for mark in _MARK.finditer(text):
         now = [(state, ways[state]) for state in _State if state in ways]
@@ -360,9 +362,9 @@ class _Look(NamedTuple):
 
 
 def _look(text: str) -> _Look:
-    """Repair quotes first: a wrong quote turns the text behind it inside out.
+    """Repair quotes first, because a wrong quote swaps quoted and unquoted text after it.
 
-    The exception are quotes inside a text with other quotes.
+    Quotes inside a text with other quotes are an exception.
     """
     tied = _tied(text)
     slips = find_quote_mistakes(text) if '"' in text else ()
@@ -401,7 +403,7 @@ def _blank(text: str, change: Change) -> Change:
 
 
 def _each_once(slips: Iterable[QuoteMistake]) -> Iterable[QuoteMistake]:
-    """Return the mistakes; of the quotes inside one text only the first."""
+    """Return the mistakes; for quotes inside one text, only the first mistake."""
     first: dict[tuple[QuoteFault, int], QuoteMistake] = {}
     for slip in slips:
         first.setdefault((slip.fault, slip.text), slip)

@@ -1,4 +1,4 @@
-"""Reads a text with syntax errors: explains each and continues at the next statement."""
+"""Parses a text with syntax errors: explains each error and continues at the next statement."""
 
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum, auto
@@ -52,7 +52,7 @@ def explain_unclosed_list(place: TokenContext) -> None:
 
 
 def explain_unclosed_graph(place: TokenContext) -> None:
-    """Report the brace that is open at the end of the text, unless it is reported already."""
+    """Report an unclosed brace at the end of the text, unless it is already reported."""
     brace = next(iter(place.braces.never_closed()), place.token)
     is_first = brace is next((one for one in place.tokens if one.type == "_OPEN"), brace)
     fix = "add } at the end" if is_first else "add } at the end of the subgraph"
@@ -199,7 +199,7 @@ _EXPLAIN: Mapping[str, Callable[[TokenContext], None]] = {
 
 _BEGINS = frozenset({"ID", "SUBGRAPH", "GRAPH", "NODE", "EDGE", "ATTRIBUTE", "NUMBER", "_OPEN"})
 _FOLLOWS_AN_ID = frozenset({"ATTRIBUTES", "UNCLOSED_LIST", "_ARROW", "_OPEN"})
-# Tokens behind braces that still belong to the statement.
+# Tokens after braces that still belong to the same statement.
 _GOES_ON = frozenset(
     {"_ARROW", "DASHES", "OTHER_ARROW", "ATTRIBUTES", "UNCLOSED_LIST", "_SEMICOLON"}
 )

@@ -165,7 +165,7 @@ class TokenContext:
         return self.text[self.tokens[self.at - 1].start : self.tokens[self.at - 1].end]
 
     def is_told(self, token: Token) -> bool:
-        """Return whether a token is reported already."""
+        """Return whether a token has already been reported."""
         span = self._findings.source.span(token.start, token.end)
         return any(one.span == span for one in self._findings.diagnostics)
 
@@ -183,7 +183,7 @@ class TokenContext:
         return "\n" in self.text[self.tokens[self.at - 1].end : self.token.start]
 
     def stands_alone(self) -> bool:
-        """Return whether there are blanks around the token."""
+        """Return whether there are blanks on both sides of the token."""
         start, end = self.token.start, self.token.end
         return self.text[start - 1 : start].isspace() and self.text[end : end + 1].isspace()
 
@@ -215,7 +215,7 @@ def explain_edge(place: TokenContext) -> None:
 
 
 def explain_arrow(place: TokenContext) -> bool:
-    """Report a missing source of an edge; return whether the mistake is known."""
+    """Report a missing source of an edge; return whether there was such a mistake."""
     if place.before == "_CLOSE":
         place.report("an edge cannot begin at a subgraph", "write an edge for each of its nodes")
     elif place.before == "ATTRIBUTES":

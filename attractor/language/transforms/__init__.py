@@ -1,1 +1,1 @@
-"""One file a built-in transform; its `order` says when its turn is."""
+"""The built-in transforms, one file each, applied in ascending `order`."""

@@ -57,7 +57,7 @@ class Aliases:
         return Attributes(named)
 
     def _rename(self, attribute: Attribute, name: str, node: str, is_double: bool) -> Attribute:
-        """Return a renamed attribute; nodes keep sharing it."""
+        """Return a renamed attribute; nodes that share the attribute share the renamed one."""
         known = self._renamed.get(id(attribute))
         if known is None:
             known = self._renamed[id(attribute)] = replace(attribute, key=name)

@@ -22,7 +22,7 @@ _GOAL_MISSING = "goal_missing"
 
 
 class VariableExpansion:
-    """Expands variables, once."""
+    """Replaces variables in prompts; the inserted values are not expanded again."""
 
     order = 50
 
