@@ -16,12 +16,12 @@ from attractor.environments.errors import FileUnusable, NotSupported
 from attractor.llm.request import ToolDefinition
 
 _PACKAGE = Path(__file__).parent.parent
-# Inside the wheel they lie in the package; in a checkout beside it.
+# In the wheel, the prompts are in the package; in a checkout, they are beside it.
 SHIPPED = (_PACKAGE / "agents" / "_profiles", _PACKAGE.parent / "agents" / "_profiles")
 
 
 def read_prompt(name: str, *, folders: Sequence[Path] = ()) -> str:
-    """Return a prompt by name: of the project, else the shipped one."""
+    """Return a prompt by its name: the project's own prompt, otherwise the shipped one."""
     places = [folder / f"{name}.md" for folder in (*folders, *SHIPPED)]
     for place in places:
         if place.is_file():
@@ -65,7 +65,7 @@ class EnvironmentInfo:
     git: GitState | None = None
 
     def block(self) -> str:
-        """Return its block of the system prompt."""
+        """Return the block for the system prompt."""
         lines = [
             f"Working directory: {self.working_directory}",
             f"Is git repository: {'true' if self.git else 'false'}",
@@ -94,7 +94,7 @@ async def _survey_git(environment: ExecutionEnvironment) -> GitState | None:
     try:
         result = await environment.exec_command(_SURVEY, timeout_ms=_TIMEOUT_MS)
     except NotSupported:
-        # A place without commands has no git for the model either.
+        # In an environment without commands, the model cannot use git either.
         return None
     return _read_survey(result.stdout)
 
@@ -125,7 +125,7 @@ def _git_lines(git: GitState | None) -> list[str]:
 
 @dataclass(frozen=True, kw_only=True)
 class ProfileTraits:
-    """The properties of a provider's models; one file each in `agent/profiles`."""
+    """The tools and options for the models of a provider; one file each in `agent/profiles`."""
 
     id: str
     model_prefixes: tuple[str, ...]
@@ -230,7 +230,7 @@ async def _read(environment: ExecutionEnvironment, path: str, here: str) -> str:
     try:
         text = await environment.read_file(path)
     except FileUnusable as error:
-        # A session without a document is better than none.
+        # An unreadable document does not prevent the session.
         return f"[{name} could not be read: {error}]"
     return f"# {name}\n\n{text.strip()}" if text.strip() else ""
 

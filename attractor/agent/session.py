@@ -137,7 +137,7 @@ class Session:
         self._conversation.followups.append(message)
 
     def abort(self) -> None:
-        """Cancel the work, including commands, and close the session."""
+        """Cancel the current input and its commands, and close the session."""
         self._aborted = True
         if self._work is None:
             self.close()

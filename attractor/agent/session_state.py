@@ -60,7 +60,9 @@ class SessionConfig:
 
 
 class EventKind(StrEnum):
-    """The kind of an event; `TOOL_HOOK` is not in the specification, and deltas are not emitted."""
+    """The kind of an event. `TOOL_HOOK` is not in the specification; delta events are never
+    emitted.
+    """
 
     SESSION_START = "SESSION_START"
     SESSION_END = "SESSION_END"

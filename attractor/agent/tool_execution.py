@@ -113,7 +113,7 @@ async def execute_tool_calls(
     try:
         return await asyncio.gather(*tasks)
     finally:
-        # After an error or abort, no tool continues.
+        # After an error or an abort, the other tools are cancelled.
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

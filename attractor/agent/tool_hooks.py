@@ -1,4 +1,4 @@
-"""Runs commands of the pipeline before and after each tool call (attractor-spec 9.7).
+"""Runs the hook commands of a pipeline before and after each tool call (attractor-spec 9.7).
 
 A hook runs in the environment of the tools. The call is passed in variables, and as JSON on
 standard input. The output of a hook is ignored, except as the reason of a rejected call.
@@ -74,7 +74,7 @@ class HookRun:
 
 @dataclass(frozen=True, kw_only=True)
 class ToolHooks:
-    """The hooks of a session, and further data for them, such as the stage."""
+    """The hooks of a session, and additional data passed to them, such as the stage."""
 
     pre: str = ""
     post: str = ""
@@ -133,7 +133,7 @@ def _told(call: HookedCall) -> dict[str, Json]:
 
 
 def _variables(told: Mapping[str, Json]) -> dict[str, str]:
-    """Return what is short of it as variables: `TOOL_HOOK_TOOL`, `TOOL_HOOK_CALL_ID`, ..."""
+    """Return the short values of a call as variables: `TOOL_HOOK_TOOL`, `TOOL_HOOK_CALL_ID`, ..."""
     return {
         f"TOOL_HOOK_{name.upper()}": _plain(value)
         for name, value in told.items()
@@ -142,7 +142,7 @@ def _variables(told: Mapping[str, Json]) -> dict[str, str]:
 
 
 def _plain(value: str | int) -> str:
-    """Return a value as a variable can hold it."""
+    """Return a value as text that is valid in a variable."""
     text = str(value).lower() if isinstance(value, bool) else str(value)
     return text.encode("utf-8", "replace").decode().replace("\0", "")
 

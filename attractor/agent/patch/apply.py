@@ -1,8 +1,9 @@
 """Applies a patch to the files of an environment atomically.
 
-All changes are computed before the first write. If a write fails, earlier writes are reverted.
-Lines of a hunk are matched exactly, else with increasing tolerance: space at the end of a line,
-space at both ends, runs of space and the shape of quotes and dashes. Line ends never matter.
+All changes are computed before the first write. If a write fails, earlier writes are reverted. The
+lines of a hunk are matched exactly, otherwise with increasing tolerance: ignoring space at the end
+of a line, space at both ends, and then runs of space and the shape of quotes and dashes. Line
+endings are always ignored.
 """
 
 import posixpath
@@ -39,7 +40,9 @@ _LIKENESSES = str.maketrans(
 def find_lines(
     lines: Sequence[str], wanted: Sequence[str], *, start: int = 0, at_end: bool = False
 ) -> int | None:
-    """Return the position of lines, by the strictest match; None if missing."""
+    """Return the position of the lines, found by the strictest possible match; None if they are
+    missing.
+    """
     last = len(lines) - len(wanted)
     first = max(start, last) if at_end else start
     for read in _READINGS:
@@ -68,7 +71,7 @@ _EMPTY = HunkLine(LinePrefix.KEEP, "")
 
 
 def apply_hunks(text: str, hunks: Sequence[Hunk], *, path: str) -> str:
-    """Return a file's text with the hunks applied, in the order of the file."""
+    """Return the text of a file with the hunks applied; they must be in the order of the file."""
     file = _File(text)
     place = 0
     for number, hunk in enumerate(hunks, 1):
@@ -111,7 +114,7 @@ def _apply_hunk(file: _File, hunk: Hunk, start: int, where: str) -> int:
             changed.append(file.new_line(one.text))
             continue
         if one.mark is LinePrefix.KEEP:
-            # The file's own line, not the patch's: they may differ in what is forgiven.
+            # The line of the file, because the line of the patch may differ in ignored characters.
             changed.append(file.lines[line])
         line += 1
     file.lines[found:line] = changed
@@ -132,7 +135,7 @@ def _find_hints(lines: Sequence[str], hunk: Hunk, start: int, where: str) -> int
 def _find_hunk(lines: Sequence[str], hunk: Hunk, start: int) -> int | None:
     if hunk.expected:
         return find_lines(lines, hunk.expected, start=start, at_end=hunk.at_end_of_file)
-    # Nothing but new lines: below the hint, or at the end.
+    # A hunk of added lines only is inserted after its hint, or at the end.
     return start + 1 if hunk.hints and not hunk.at_end_of_file else len(lines)
 
 
@@ -196,12 +199,12 @@ class _Draft:
         self._after[self._name(path)] = text
 
     def _name(self, path: str) -> str:
-        """Return the canonical name of a file."""
+        """Return the normalized path of a file, relative to the working directory."""
         here = self._environment.working_directory()
         return posixpath.relpath(posixpath.join(here, path), here)
 
     def changes(self) -> Sequence[Change]:
-        """Return the changes, new contents before removals."""
+        """Return the changes: written files first, removed files last."""
         changes = [Change(path, self._before[path], after) for path, after in self._after.items()]
         changes = [change for change in changes if change.before != change.after]
         return sorted(changes, key=lambda change: change.after is None)

@@ -26,7 +26,7 @@ class HunkLine:
 
 @dataclass(frozen=True)
 class Hunk:
-    """A change in a file: its place, and the lines kept, removed and added."""
+    """A change in a file: the hints to its position, and the unchanged, removed and added lines."""
 
     hints: tuple[str, ...]
     lines: tuple[HunkLine, ...]
@@ -150,7 +150,7 @@ def _read_added(reader: _Reader) -> tuple[str, ...]:
         line = reader.take()
         if line:
             lines += [*empty, line[1:]]
-        # An empty line without its '+' belongs to the file only when more of the file follows.
+        # An empty line without '+' is part of the file only if another line of the file follows.
         empty = [] if line else [*empty, ""]
     return tuple(lines)
 
@@ -179,7 +179,7 @@ def _read_hunk(reader: _Reader) -> Hunk:
 
 
 def _read_hints(reader: _Reader) -> tuple[str, ...]:
-    """Parse `@@` lines; several narrow the place, such as a class and then a method."""
+    """Parse `@@` lines; several lines narrow the position, such as a class and then a method."""
     hints: list[str] = []
     while reader.line.startswith(_HUNK):
         hints.append(reader.take()[len(_HUNK) :].removeprefix(" "))
@@ -187,7 +187,7 @@ def _read_hints(reader: _Reader) -> tuple[str, ...]:
 
 
 def _read_line(reader: _Reader) -> HunkLine:
-    # Models leave the one space of an empty context line out.
+    # Models omit the space of an empty context line.
     line = reader.line or LinePrefix.KEEP.value
     try:
         mark = LinePrefix(line[0])

@@ -1,1 +1,1 @@
-"""What suits the models of one provider; one file a provider."""
+"""Tools and options for the models of a provider, one file each."""

@@ -1,4 +1,4 @@
-"""For Anthropic's models: edits by old and new text, as in Claude Code (§3.5)."""
+"""The profile of Anthropic's models: files are edited with edit_file, as in Claude Code (§3.5)."""
 
 from attractor.agent.provider_profile import ProfileTraits
 

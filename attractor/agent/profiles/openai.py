@@ -1,4 +1,4 @@
-"""For OpenAI's models: edits by apply_patch, as in codex-rs (§3.4)."""
+"""The profile of OpenAI's models: files are edited with apply_patch, as in codex-rs (§3.4)."""
 
 from attractor.agent.provider_profile import ProfileTraits
 
