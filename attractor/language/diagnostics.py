@@ -348,4 +348,4 @@ class NothingDraws(MachineryError):
 class DrawingFailed(MachineryError):
     """The program that draws graphs failed."""
 
-    hint = "look at the DOT text: attractor render FILE --format dot"
+    hint = "check the DOT text: attractor render FILE --format dot"

@@ -34,8 +34,8 @@ def test_pipeline_goes_to_stdout_and_report_to_stderr(folder: Path) -> None:
     assert 'tool_command="make test"' in result.stdout
     assert "// theirs" in result.stdout
     assert result.stderr.splitlines() == [
-        "theirs.dot:4: script is tool_command",
-        "theirs.dot:6: outcome=succeeded is outcome=success",
+        "theirs.dot:4: renamed script to tool_command",
+        "theirs.dot:6: replaced outcome=succeeded by outcome=success",
         "theirs.dot: 2 converted, nothing left to do",
     ]
     assert (folder / "theirs.dot").read_text() == THEIRS
@@ -60,7 +60,7 @@ def test_a_byte_order_mark_and_the_line_ends_stay(folder: Path) -> None:
 def test_remaining_work_exits_with_1_and_writes_the_pipeline(folder: Path) -> None:
     result = attractor("convert", "left.dot", "-o", "new.dot", folder=folder)
     assert result.returncode == 1
-    wanted = "left.dot:4: not converted: nothing here corresponds to language (call the interpreter"
+    wanted = "left.dot:4: not converted: no equivalent of language (call the interpreter"
     assert wanted in result.stdout
     assert "tool_command" in (folder / "new.dot").read_text()
 
@@ -118,7 +118,7 @@ def test_json_output_is_complete(folder: Path) -> None:
     assert "tool_command" in told["text"]
     assert told["changed"][0] == {
         "rule": "convert",
-        "message": "script is tool_command",
+        "message": "renamed script to tool_command",
         "line": 4,
         "node": "test",
         "fix": None,

@@ -144,7 +144,7 @@ def test_an_outcome_that_no_stage_ends_with(
 
 def test_an_outcome_by_itself_is_no_outcome() -> None:
     (one,) = found("outcome=retry || success", "dead_condition")
-    assert one.message == "'success' without outcome= is read as a context key"
+    assert one.message == "'success' without outcome= is a context key"
     assert one.fix == "write outcome=success"
     assert one.edits == ()
 
@@ -173,7 +173,7 @@ def test_an_outcome_by_itself_is_no_outcome() -> None:
 )
 def test_contradictory_conditions_are_dead(condition: str) -> None:
     (one,) = found(condition, "dead_condition")
-    assert one.message.startswith("never true: the clauses about ")
+    assert one.message.startswith("never true: the clauses with ")
 
 
 @pytest.mark.parametrize(

@@ -219,7 +219,9 @@ def _moved(move: NodeMove) -> str:
     before, after = ", ".join(move.before), ", ".join(move.after)
     if not before:
         return f"moved into subgraph {after}"
-    return f"moved from subgraph {before} into {after}" if after else f"left subgraph {before}"
+    if not after:
+        return f"moved out of subgraph {before}"
+    return f"moved from subgraph {before} into {after}"
 
 
 def _subgraphs(difference: Difference) -> Iterator[str]:
@@ -238,7 +240,7 @@ def _edges(difference: Difference) -> Iterator[str]:
     for change in difference.changed_edges:
         yield from _changed_edge(change)
     for node in difference.reordered:
-        yield f"~ the outgoing edges of {node} are in another order"
+        yield f"~ the order of the outgoing edges of {node} changed"
 
 
 def _changed_edge(change: EdgeChange) -> Iterator[str]:

@@ -80,7 +80,7 @@ def _lone_outcomes(condition: Condition, text: str) -> Iterator[DeadCondition]:
         if isinstance(clause, Truth) and clause.key in _WORDS:
             word = clause.key
             start = max(text.find(word), 0)
-            message = f"{quote(word)} without outcome= is read as a context key"
+            message = f"{quote(word)} without outcome= is a context key"
             yield DeadCondition(message, start, start + len(word), f"write outcome={word}")
 
 
@@ -140,7 +140,7 @@ def _clash(by_key: _ByKey, around: Sequence[_ByKey]) -> str:
         wanted = [one.literal for one in asked if isinstance(one, Comparison) and one.is_equal]
         values = OUTCOMES if key in OUTCOME_KEYS else wanted[:1]
         if values and not any(_all_hold(asked, key, value) for value in values):
-            return f"never true: the clauses about {key} contradict each other"
+            return f"never true: the clauses with {key} contradict each other"
     return ""
 
 

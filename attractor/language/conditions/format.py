@@ -102,8 +102,8 @@ def _instead(condition: Condition, has_other_keys: bool) -> tuple[str, str]:
     forms = [portable_form(one) for one in alternatives]
     if forms and all(forms):
         several = ", ".join(write_condition(one) for one in forms if one)
-        return f"add an edge for each: {several}", ""
-    return "let a stage write the result to the context, and compare that with =", ""
+        return f"use several edges, one for each condition: {several}", ""
+    return "store the result in the context in a stage, and compare it with =", ""
 
 
 def _conjunction(condition: Condition, *, is_negated: bool) -> Sequence[Condition] | None:

@@ -52,7 +52,7 @@ class _Builder(Transformer[Token, Condition]):
     def truth(self, children: list[Token]) -> Condition:
         (key,) = children
         if key in ("true", "false"):
-            hint = "an edge without a condition is always available; remove an edge that never is"
+            hint = "remove the condition if it is always true, or the edge if it is never true"
             raise wrong_literal(key, f"invalid key {quote(key)}", hint)
         return Truth(str(key))
 

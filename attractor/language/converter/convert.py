@@ -117,13 +117,13 @@ def convert_keys(attributes: AttributeList) -> Iterator[Diagnostic]:
         if ours and attributes.has(ours):
             yield _duplicate(attribute, ours)
         elif ours:
-            yield info(f"{key} is {ours}", span, edits=(Edit(span, written_word(ours)),))
+            yield info(f"renamed {key} to {ours}", span, edits=(Edit(span, written_word(ours)),))
         elif key in _SPECIAL and attributes.place is AttributeOwner.NODE:
             yield _special(attributes, attribute)
         elif key in MEANINGLESS:
             yield _removal(attributes, at)
         elif key in NO_ATTRIBUTE:
-            yield warning(f"nothing here corresponds to {key}", span, fix=NO_ATTRIBUTE[key])
+            yield warning(f"no equivalent of {key}", span, fix=NO_ATTRIBUTE[key])
 
 
 _SPECIAL = frozenset({"import", "prompt_file"})
@@ -134,25 +134,25 @@ def _special(attributes: AttributeList, attribute: Attribute) -> Diagnostic:
     span, value = attribute.span, attribute.value
     if attribute.key == "import":
         edits = (Edit(span, 'type="import", file'),)
-        return info('import is type="import" with file', span, edits=edits)
+        return info('replaced import by type="import" and file', span, edits=edits)
     if attributes.has("prompt"):
         return _duplicate(attribute, "prompt")
     named = quoted(f"@{value}")
     edits = (Edit(span, "prompt"), Edit(value.span, named))
-    return info(f"prompt_file is prompt={named}", span, edits=edits)
+    return info(f"replaced prompt_file by prompt={named}", span, edits=edits)
 
 
 def _duplicate(attribute: Attribute, ours: str) -> Diagnostic:
-    message = f"{attribute.key} is {ours}, which stands there too"
-    return warning(message, attribute.span, fix="keep one of them")
+    message = f"{attribute.key} is equivalent to {ours}, which is also set"
+    return warning(message, attribute.span, fix="remove one of them")
 
 
 def _removal(attributes: AttributeList, at: int) -> Diagnostic:
     """Remove an attribute up to the next one, keeping line breaks."""
     every, attribute = attributes.attributes, attributes.attributes[at]
-    message = f"{attribute.key} means nothing here"
+    message = f"{attribute.key} has no effect in Attractor"
     if len(every) == 1:
-        return warning(message, attribute.span, fix="take it away")
+        return warning(message, attribute.span, fix="remove it")
     if at + 1 < len(every):
         span = span_between(attribute.span, every[at + 1].span)
     else:
@@ -180,7 +180,9 @@ def convert_condition_attribute(
     for message, remedy in converted.left:
         yield warning(message, span, fix=remedy)
     if converted.changed:
-        yield info("; ".join(converted.changed), span, edits=(Edit(span, converted.text),))
+        yield info(
+            f"replaced {', '.join(converted.changed)}", span, edits=(Edit(span, converted.text),)
+        )
 
 
 def convert_stylesheet(
@@ -190,9 +192,9 @@ def convert_stylesheet(
     written, span = context.written(attribute), attribute.value.span
     found = dict.fromkeys(_STYLE.findall(written))
     if found:
-        told = "; ".join(f"{one} is {STYLE_PROPERTIES[one]}" for one in found)
+        told = ", ".join(f"{one} to {STYLE_PROPERTIES[one]}" for one in found)
         text = _STYLE.sub(lambda one: STYLE_PROPERTIES[one[1]], written)
-        yield info(f"in the stylesheet {told}", span, edits=(Edit(span, text),))
+        yield info(f"renamed in the stylesheet: {told}", span, edits=(Edit(span, text),))
 
 
 def convert_command(
@@ -203,12 +205,16 @@ def convert_command(
     named = dict.fromkeys(_VARIABLE.findall(written))
     known = [one for one in named if one in VARIABLES]
     if known:
-        told = "; ".join(f"${one} is ${VARIABLES[one]}" for one in known)
+        told = ", ".join(f"${one} to ${VARIABLES[one]}" for one in known)
         text = _VARIABLE.sub(_renamed, written)
-        yield info(told, span, edits=(Edit(span, text),))
+        yield info(f"renamed {told}", span, edits=(Edit(span, text),))
     for one in named:
         if one not in VARIABLES:
-            yield warning(f"nothing here sets ${one}", span, fix="write a name of your own")
+            yield warning(
+                f"unknown variable ${one}: Attractor does not set it",
+                span,
+                fix="replace it by a variable that you set",
+            )
 
 
 def convert_prompt(
@@ -218,14 +224,14 @@ def convert_prompt(
     written, span = context.written(attribute), attribute.value.span
     text = _INPUT.sub(r"${\1}", _GOAL.sub("$goal", written))
     if text != written:
-        message = "of what is put into a prompt, $goal and ${inputs.NAME} are written so"
+        message = "rewrote placeholders as $goal and ${inputs.NAME}"
         yield info(message, span, edits=(Edit(span, text),))
         return
     yield from convert_command(context, attributes, attribute)
     for one in dict.fromkeys(_TEMPLATE.findall(written)):
         if not one.startswith("${inputs."):
-            fix = "only $goal and ${inputs.NAME} are put in: say in words what is meant"
-            yield warning(f"nothing is put in for {quote(one)}", span, fix=fix)
+            fix = "use $goal or ${inputs.NAME}, or replace it by plain text"
+            yield warning(f"unsupported placeholder {quote(one)}", span, fix=fix)
 
 
 def _renamed(found: re.Match[str]) -> str:
@@ -243,9 +249,11 @@ def convert_type(
     """Convert the type of a node."""
     word, span = str(attribute.value), attribute.value.span
     if word in TYPES:
-        yield info(f"type {word} is {TYPES[word]}", span, edits=(Edit(span, quoted(TYPES[word])),))
+        yield info(
+            f"replaced type {word} by {TYPES[word]}", span, edits=(Edit(span, quoted(TYPES[word])),)
+        )
     elif word in NO_TYPE:
-        yield warning(f"there is no type {word} here", span, fix=NO_TYPE[word])
+        yield warning(f"unsupported type {word}", span, fix=NO_TYPE[word])
 
 
 def convert_shape(
@@ -256,11 +264,11 @@ def convert_shape(
     ours, why = _shape(context, attributes, word)
     edits = _pause(attributes, attribute) if word == "insulator" else ()
     if ours:
-        yield info(f"shape {word} is {ours}: {why}", span, edits=(Edit(span, ours),))
+        yield info(f"replaced shape {word} by {ours}: {why}", span, edits=(Edit(span, ours),))
     elif edits:
-        yield info("shape insulator is a tool that sleeps", span, edits=edits)
+        yield info("replaced shape insulator by a tool with a sleep command", span, edits=edits)
     elif word in NO_SHAPE:
-        yield warning(f"the shape {word} stands for nothing here", span, fix=NO_SHAPE[word])
+        yield warning(f"unsupported shape {word}", span, fix=NO_SHAPE[word])
 
 
 def convert_timeout(
@@ -270,7 +278,7 @@ def convert_timeout(
     word, span = str(attribute.value), attribute.value.span
     if word.isascii() and word.isdigit():
         edits = (Edit(span, quoted(f"{word}s")),)
-        yield info(f"a timeout of {word} is one of {word}s", span, edits=edits)
+        yield info(f"replaced timeout {word} by {word}s", span, edits=edits)
 
 
 def convert_weight(
@@ -280,10 +288,10 @@ def convert_weight(
     word, span = str(attribute.value), attribute.value.span
     whole = _WHOLE.fullmatch(word)
     if whole:
-        yield info(f"weight {word} is {whole[1]}", span, edits=(Edit(span, whole[1]),))
+        yield info(f"replaced weight {word} by {whole[1]}", span, edits=(Edit(span, whole[1]),))
     elif attribute.value.kind is ValueKind.FLOAT or "." in word:
-        fix = "multiply the weights of all ways out of the node alike"
-        yield warning(f"a weight is a whole number, not {quote(word)}", span, fix=fix)
+        fix = "multiply the weights of all edges out of the node by the same factor"
+        yield warning(f"invalid weight {quote(word)}: not an integer", span, fix=fix)
 
 
 def convert_goal_gate(
@@ -293,7 +301,9 @@ def convert_goal_gate(
     word = str(attribute.value)
     if word not in ("true", "false", ""):
         fix = "write goal_gate=true on the stage that must succeed"
-        yield warning(f"a goal gate has no condition: {quote(word)}", attribute.value.span, fix=fix)
+        yield warning(
+            f"unsupported condition of a goal gate: {quote(word)}", attribute.value.span, fix=fix
+        )
 
 
 def _shape(context: ConversionContext, attributes: AttributeList, word: str) -> tuple[str, str]:
@@ -316,11 +326,11 @@ def _gate_or_manager(
     own = [one.key for one in attributes.attributes]
     if word == "hexagon":
         is_manager = any(key.startswith(_MANAGES) for key in own)
-        return ("house", "it supervises another pipeline") if is_manager else ("", "")
+        return ("house", "the node supervises another pipeline") if is_manager else ("", "")
     keys = [*own, *context.graph.attributes.by_key]
     labelled = any(edge.label for edge in context.graph.outgoing(attributes.node))
     if labelled and "type" not in own and not any(key.startswith(_MANAGES) for key in keys):
-        return "hexagon", "a person chooses by the labels of its edges"
+        return "hexagon", "its edges have labels for a person to choose from"
     return "", ""
 
 
@@ -421,11 +431,9 @@ def _outcomes_in_prompts(context: ConversionContext) -> Iterator[Diagnostic]:
     for node in context.graph.nodes.values():
         requested = sorted(label for label in labels if f"outcome={label}" in node.prompt)
         if requested:
-            message = (
-                f"the prompt of {node.id} asks for outcome={requested[0]}, which is no outcome"
-            )
+            message = f"the prompt of {node.id} asks for the unknown outcome={requested[0]}"
             prompt = node.attributes.value("prompt")
-            fix_ = f"let it ask for the preferred label {requested[0]}"
+            fix_ = f"ask for the preferred label {requested[0]} instead"
             span = prompt.span if prompt else node.span
             yield replace(warning(message, span, fix=fix_), rule=RULE, node=node.id)
 

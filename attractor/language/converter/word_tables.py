@@ -21,9 +21,9 @@ TYPES: Mapping[str, str] = {
 """Node types of other tools, with their names in Attractor."""
 
 SHAPES: Mapping[str, tuple[str, str]] = {
-    "tab": ("box", "the stage has tools here, not one model call alone"),
-    "circle": ("Mdiamond", "the start"),
-    "doublecircle": ("Msquare", "the exit"),
+    "tab": ("box", "in Attractor, the stage can use tools"),
+    "circle": ("Mdiamond", "the shape of the start"),
+    "doublecircle": ("Msquare", "the shape of the exit"),
 }
 """Shapes of other tools, with the equivalent shape and a note."""
 
@@ -47,7 +47,7 @@ VARIABLES: Mapping[str, str] = {"KILROY_STAGE_STATUS_PATH": "ATTRACTOR_STATUS_FI
 
 NO_TYPE: Mapping[str, str] = {
     "wait": 'write type="tool" with tool_command="sleep 30"',
-    "loop.begin": "draw the loop with edges and bound it with max_visits",
+    "loop.begin": "draw the loop with edges and limit it with max_visits",
     "loop.end": "draw the loop with edges and bound it with max_visits",
     "concurrent.split": "use shape=component, whose branches meet at shape=tripleoctagon",
     "concurrent.join": "use shape=component, whose branches meet at shape=tripleoctagon",
@@ -65,11 +65,11 @@ NO_SHAPE: Mapping[str, str] = {
 """Shapes of unsupported node types, with a replacement."""
 
 NO_KEY: Mapping[str, str] = {
-    "context.failure_class": "a failure that trying again can help is tried again by max_retries",
+    "context.failure_class": "set max_retries: failures that a retry may fix are retried",
     "context.internal.node_visit_count": "bound the visits with max_visits",
     "internal.node_visit_count": "bound the visits with max_visits",
-    "codergen.": "let the stage report an outcome or a preferred label",
-    "tool.": "go by the outcome: a command that ends with another code than 0 fails",
+    "codergen.": "make the stage report an outcome or a preferred label",
+    "tool.": "use the outcome: a command fails if its exit status is not 0",
 }
 """Context keys, or prefixes of keys, that are never set in Attractor, with a replacement."""
 
@@ -112,9 +112,9 @@ def convert_condition(written: str) -> ConvertedCondition:
             pieces += [written[at : found.start()], our_key, found["operator"]]
             pieces += [found["quote"], our_word, found["quote"]]
             at = found.end()
-            changed.append(f"{key}={word} is {our_key}={our_word}")
+            changed.append(f"{key}={word} by {our_key}={our_word}")
         elif key and (advice := _advice(key)):
-            left.append((f"nothing here writes {key}", advice))
+            left.append((f"unknown key {key}: Attractor does not set it", advice))
     return ConvertedCondition("".join([*pieces, written[at:]]), changed, left)
 
 

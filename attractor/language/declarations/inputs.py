@@ -231,7 +231,7 @@ def fault_of_secret(value: str) -> str:
             f"is shorter than {SHORTEST_SECRET} characters: redaction cannot distinguish it from "
             "other words"
         )
-    return "contains a NUL byte, which commands cannot take" if "\0" in value else ""
+    return "contains a NUL byte, which no variable can contain" if "\0" in value else ""
 
 
 def find_secret_mistakes(graph: Graph) -> Iterator[SecretMistake]:
@@ -243,7 +243,7 @@ def find_secret_mistakes(graph: Graph) -> Iterator[SecretMistake]:
         span = node.attributes.by_key[SECRETS].span
         if node.type != TOOL:
             what = f"{quote(node.id)} uses secrets, but its type is {node.type}"
-            fix = "use secrets in tool stages only: models and agents get none"
+            fix = "use secrets in tool stages only: models and agents never receive them"
             yield SecretMistake(node.id, what, span, fix)
         for name in asked_secrets(node):
             if name not in known:

@@ -181,7 +181,7 @@ def _description(graph: Graph, states: RunStates) -> str:
         by_state.setdefault(known.state, []).append(f"{id_}{why}")
     groups = [(state, by_state[state]) for state in StageState if state in by_state]
     lines = [f"{len(stages)} {state}: {listed(stages)}." for state, stages in groups]
-    now = [f"Now at {states.current}."] if states.current in graph.nodes else []
+    now = [f"Current stage: {states.current}."] if states.current in graph.nodes else []
     return "\n".join([*lines, *now])
 
 

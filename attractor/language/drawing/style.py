@@ -38,10 +38,10 @@ def unknown_colors(graph: Graph, severity: Severity = Severity.WARNING) -> Itera
         if unknown:
             yield Diagnostic(
                 severity,
-                f"unknown color {quote(unknown)}: drawings leave it out",
+                f"unknown color {quote(unknown)}: drawings ignore it",
                 attribute.value.span,
                 node=node,
-                fix=nearest(unknown.casefold()) or "write a name that Graphviz knows, or #rrggbb",
+                fix=nearest(unknown.casefold()) or "use a color name of Graphviz, or #rrggbb",
             )
 
 

@@ -20,30 +20,32 @@ from attractor.language.source.syntax_tree import Span, Value
 from attractor.language.source.text import Source, written_word
 
 TYPE_MEANINGS: Mapping[str, str] = {
-    "start": "The pipeline begins here.",
-    "exit": "The pipeline ends here, once every goal gate holds.",
-    "codergen": "A coding agent does what the prompt says.",
-    "prompt": "A model answers the prompt in words, without tools.",
-    "tool": "A shell command is run: `tool_command`.",
-    "wait.human": "A person chooses the way on by the labels of the edges.",
-    "wait": "The walk waits: for a `duration`, or `until` a moment.",
-    "conditional": "Conditions on the edges choose the way on; nothing is done.",
-    "parallel": "Every way out becomes a branch, and the branches run at the same time.",
-    "parallel.fan_in": "Branches meet here, and one of them is chosen.",
-    "for_each": "The same branch is walked for each item of a list.",
-    "pipeline": "Another pipeline is run as one stage.",
-    "stack.manager_loop": "Another pipeline is run, looked at in cycles, and steered.",
-    "import": "The nodes of another file take the place of this one.",
+    "start": "Starts the pipeline.",
+    "exit": "Ends the pipeline, after checking that all visited goal gates succeeded.",
+    "codergen": "Runs a coding agent with the prompt.",
+    "prompt": "Sends the prompt to a model, without tools.",
+    "tool": "Runs the shell command `tool_command`.",
+    "wait.human": "Asks a person to choose one of the outgoing edges.",
+    "wait": "Waits for a `duration`, or `until` a point in time.",
+    "conditional": "Only chooses the next edge, by the conditions on its edges.",
+    "parallel": "Runs a branch for each outgoing edge, all at the same time.",
+    "parallel.fan_in": "Waits for the branches of a parallel node and selects the best one.",
+    "for_each": "Runs the same branch for each item of a list.",
+    "pipeline": "Runs another pipeline as one stage.",
+    "stack.manager_loop": "Runs another pipeline, checks its progress at intervals, and steers it.",
+    "import": "Is replaced by the nodes of another file.",
 }
 """The meanings of node types."""
 
 FIDELITY_MEANINGS: Mapping[str, str] = {
-    "full": "The session of the same thread goes on, with all that was said in it.",
-    "truncate": "A fresh session that is told the goal and the run, and no more.",
-    "compact": "A fresh session with a list of the stages done, their outcomes and key values.",
-    "summary:low": "A fresh session with a brief summary, of some 600 tokens.",
-    "summary:medium": "A fresh session with a summary of recent outcomes, of some 1500 tokens.",
-    "summary:high": "A fresh session with a detailed summary, of some 3000 tokens.",
+    "full": "Continues the session of the same thread, with its whole conversation.",
+    "truncate": "Starts a new session with only the goal and the run id.",
+    "compact": "Starts a new session with a list of completed stages, their outcomes and key "
+    "values.",
+    "summary:low": "Starts a new session with a brief summary of about 600 tokens.",
+    "summary:medium": "Starts a new session with a summary of recent outcomes of about 1500 "
+    "tokens.",
+    "summary:high": "Starts a new session with a detailed summary of about 3000 tokens.",
 }
 """The meanings of fidelities."""
 
@@ -53,7 +55,7 @@ def meaning_of(key: str, value: str) -> str:
     match key:
         case "shape":
             type_ = TYPE_OF_SHAPE.get(value, "")
-            return f"A node of type `{type_}`. {TYPE_MEANINGS[type_]}" if type_ else ""
+            return f"Node type `{type_}`. {TYPE_MEANINGS[type_]}" if type_ else ""
         case "type":
             return TYPE_MEANINGS.get(value, "")
         case "fidelity" | "default_fidelity":
@@ -75,9 +77,9 @@ def describe_attribute(row: KnownAttribute) -> str:
     lines = [row.sentence]
     if row.choices:
         lines.append("One of " + ", ".join(f"`{one}`" for one in row.choices) + ".")
-    lines.append(f"Stands on {' and '.join(row.places)}; of type {row.type}.")
+    lines.append(f"Allowed on {' and '.join(row.places)}. Type: {row.type}.")
     if row.default:
-        lines.append(f"By default: {row.default}.")
+        lines.append(f"Default: {row.default}.")
     return "\n\n".join(lines)
 
 

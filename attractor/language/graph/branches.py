@@ -277,7 +277,7 @@ class _Finding:
         return [*ends[:_MOST_EDGES], *away[:_MOST_EDGES], *beyond]
 
 
-BEHIND = "move it to an edge behind the node where the branches meet"
+BEHIND = "move it to an edge after the node where the branches meet"
 
 
 class MisplacedRestart(NamedTuple):
@@ -314,7 +314,7 @@ def find_misplaced_restarts(graph: Graph) -> Iterator[MisplacedRestart]:
                 edge, "a run cannot restart at the exit", fix, id(edge) in leaking
             )
         elif source and source.type in FORKS:
-            yield MisplacedRestart(edge, "the edge is a branch", BEHIND)
+            yield MisplacedRestart(edge, "the edge starts a branch", BEHIND)
         elif edge.source in in_branches:
             why = "a branch cannot restart the run"
             yield MisplacedRestart(edge, why, BEHIND, id(edge) in leaking)

@@ -264,4 +264,4 @@ def _span_in_sheet(sheet: Value, name: str) -> Span:
 def _choice(known: Set[str]) -> str:
     names = sorted(known)
     others = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return f"known: {', '.join(names[:_SHOWN])}{others}" if names else "none is known"
+    return f"known: {', '.join(names[:_SHOWN])}{others}" if names else "there are no known names"

@@ -109,7 +109,7 @@ def _reports(
     suggest = suggester(known)
     for ignore in ignores:
         message, fix = _explain(ignore.rule, vital, known)
-        told = fix or suggest(ignore.rule) or "attractor rules lists the rules"
+        told = fix or suggest(ignore.rule) or "list the rules: attractor rules"
         yield Diagnostic(Severity.WARNING, message, ignore.span, fix=told, rule=UNUSED_IGNORE)
 
 
@@ -123,7 +123,7 @@ def _explain(rule: str, vital: Set[str], known: Set[str]) -> tuple[str, str]:
         return message, "fix the reported error, and remove the comment"
     if rule not in known:
         return f"unknown rule {quote(rule)}", ""
-    return f"unused comment: {quote(rule)} reports nothing here", "remove it"
+    return f"unused ignore comment: {quote(rule)} reports no problem here", "remove it"
 
 
 class Level(StrEnum):
@@ -152,7 +152,7 @@ def apply_levels(diagnostics: Iterable[Diagnostic], levels: Levels) -> Iterator[
     """Apply the levels of a project to diagnostics."""
     lowered = sorted(rule for rule in VITAL & levels.keys() if levels[rule] is not Level.ERROR)
     if lowered:
-        hint = "remove it from the settings: no pipeline runs without this rule"
+        hint = "remove it from the settings: the engine depends on this rule"
         raise UsageError(f"the level of rule {lowered[0]!r} cannot be lowered", hint=hint)
     for one in diagnostics:
         level = levels.get(one.rule)

@@ -46,7 +46,7 @@ def note_portability(findings: Findings) -> None:
 def _note_port(colon: Token, word: Token, findings: Findings) -> None:
     """Report a port; keep it if it may be intended as a label."""
     name = word.id.text if word.id else ""
-    message = "the port is ignored: pipelines have no ports"
+    message = "ignored port: pipelines do not support ports"
     start, end = colon.start, word.end
     if name in COMPASS:
         edit = findings.replacing(start, end, "")
@@ -60,7 +60,7 @@ def _note_blanks(findings: Findings) -> None:
     text = findings.source.text
     for start, end in () if text.isascii() else odd_blanks(text):
         letter = named(text[start])
-        message = f"a blank that other programs treat as a letter: {letter}"
+        message = f"unusual blank, which other programs treat as a letter: {letter}"
         edit = Change(start, end, " ")
         findings.not_portable(message, start, end, fix="use a plain blank", edit=edit)
 
@@ -80,7 +80,7 @@ def _note_preprocessor(findings: Findings) -> None:
         return
     for comment in comments_of(text):
         if comment.is_preprocessor:
-            message = "line of the C preprocessor"
+            message = "C preprocessor line, which is treated as a comment"
             start, end = comment.start, comment.end
             edit = Change(start, end, comment.written)
             findings.not_portable(message, start, end, fix="start it with //", edit=edit)

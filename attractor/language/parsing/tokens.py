@@ -165,7 +165,7 @@ def _text(findings: Findings, found: re.Match[str]) -> Value:
         _report_joined(findings, start, end, plain)
         is_odd = is_odd or any(odd for _, odd in pieces)
     if is_odd:
-        message = f"an escape of Graphviz only; {_PORTABLE_ESCAPES}"
+        message = f"unsupported escape, which only Graphviz accepts; {_PORTABLE_ESCAPES}"
         findings.not_portable(message, start, end, fix="use \\\\ for a backslash")
     text = findings.source.text[start:end]
     return Value(ValueKind.STRING, plain, text, findings.source.span(start, end))
@@ -175,13 +175,13 @@ def _report_joined(findings: Findings, start: int, end: int, plain: str) -> None
     between = TEXT.sub("", findings.source.text[start:end])
     # A comment between two pieces would get lost.
     edit = Change(start, end, quoted_in_lines(plain)) if not between.strip("+ \t\r\n") else None
-    fix = "write one text, which may have several lines"
+    fix = "write one text; it may contain line breaks"
     findings.not_portable("texts joined with +", start, end, fix=fix, edit=edit)
 
 
 def _report_separator(findings: Findings, before: re.Match[str], at: int) -> None:
     separator = before["separator"]
-    found = f"{separator!r} between" if separator else "no comma between"
+    found = f"{separator!r} between" if separator else "missing comma between"
     end_of_value = max(before.end("text"), before.end("more"), before.end("word"))
     start, end = before.span("separator") if separator else (end_of_value, end_of_value)
     edit = Change(start, end, ",")
@@ -265,7 +265,7 @@ def _name(findings: Findings, start: int, end: int) -> Token:
     name = intern(findings.source.text[start:end])
     if not name.isascii():
         message = f"the id {quote(name)} has letters other than a to z"
-        findings.not_portable(message, start, end, fix="use the word as the label instead")
+        findings.not_portable(message, start, end, fix="use another id, and this word as the label")
     identifier = Identifier(name, findings.source.span(start, end))
     return Token(_TOKENS_KEYWORDS.get(name, "ID"), start, end, identifier)
 

@@ -398,7 +398,7 @@ class _Importing:
     ) -> _Trouble | None:
         """Record a graph for its placeholder, or return why it cannot be inserted."""
         if piece is None:
-            message = f"invalid pipeline {name}: see its own errors"
+            message = f"invalid pipeline {name}: its errors are listed separately"
             return _Trouble(message, f"fix {name}")
         shortcoming = _shortcoming(piece, name)
         if shortcoming:

@@ -84,7 +84,7 @@ class KnownFiles:
     def read(self, name: str) -> bytes:
         """Return the content of a file."""
         if name not in self._by_name:
-            raise UnreadablePipeline(f"cannot read {name}: not among the known files")
+            raise UnreadablePipeline(f"cannot read {name}: the file is not part of the run")
         return self._by_name[name]
 
 

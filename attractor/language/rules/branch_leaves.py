@@ -59,7 +59,7 @@ class BranchLeaves:
             for edge in fork.leaks:
                 yield Diagnostic(
                     self.severity,
-                    f"this edge leaves a branch of {quote(fork.node)} before the branches meet",
+                    f"the edge leaves a branch of {quote(fork.node)} before the branches meet",
                     edge.span,
                     edge=(edge.source, edge.target),
                     fix=f"change its target to {fork.meeting}, where the branches meet",

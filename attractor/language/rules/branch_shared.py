@@ -71,7 +71,7 @@ class BranchShared:
                         f"reach {quote(id_)} before they meet",
                         node.span,
                         node=id_,
-                        fix="give each branch its own stage, or let all branches meet there",
+                        fix="give each branch its own stage, or connect all branches to this node",
                     )
 
 

@@ -63,7 +63,7 @@ class DefaultChoiceExists:
             if choice not in targets and not any(choice.casefold() in one for one in labels):
                 yield Diagnostic(
                     self.severity,
-                    f"{_KEY}: {quote(choice)} is no choice of this gate",
+                    f"{_KEY}: unknown choice {quote(choice)}",
                     attribute.value.span,
                     node=node.id,
                     fix=suggester(targets)(choice) or f"use {' or '.join(targets) or 'none'}",

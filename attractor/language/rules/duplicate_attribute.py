@@ -47,7 +47,7 @@ class DuplicateAttribute:
             where = f" on line {line}" if line != repeat.kept.span.line else ""
             yield Diagnostic(
                 self.severity,
-                f"duplicate attribute {quote(repeat.kept.key)}{of_node}, set before{where}",
+                f"duplicate attribute {quote(repeat.kept.key)}{of_node}: already set{where}",
                 repeat.kept.span,
                 node=repeat.node,
                 fix="remove one of them",

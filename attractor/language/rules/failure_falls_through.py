@@ -85,7 +85,7 @@ class FailureFallsThrough:
         for edge in plain if _ends(graph, node, plain) else ():
             yield Diagnostic(
                 self.severity,
-                f"a failure of {quote(node.id)} does not take this edge: the run ends there",
+                f"a failure of {quote(node.id)} does not take this edge, and the run ends",
                 edge.span,
                 edge=(edge.source, edge.target),
                 fix='add condition="outcome=fail"',
@@ -99,7 +99,8 @@ class FailureFallsThrough:
         if taken and taken.target in unasked and not _may_go_on(graph, node):
             yield Diagnostic(
                 self.severity,
-                f"a failure of {quote(node.id)} takes this edge too, without checking the outcome",
+                f"a failure of {quote(node.id)} also takes this edge, because no condition "
+                f"checks the outcome",
                 taken.span,
                 edge=(taken.source, taken.target),
                 fix=_ANOTHER_EDGE if node.type == "wait.human" else _CONDITION,

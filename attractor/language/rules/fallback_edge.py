@@ -76,7 +76,7 @@ class FallbackEdge:
     def _report(self, node: Node, case: str) -> Diagnostic:
         return Diagnostic(
             self.severity,
-            f"no edge out of {quote(node.id)} can be taken if {case}",
+            f"{quote(node.id)} has no edge to take if {case}",
             node.span,
             node=node.id,
             fix="add an edge without a condition",

@@ -56,7 +56,7 @@ class GoalGateBypassed:
                 f"a path to the exit bypasses the goal gate {quote(node.id)}",
                 node.attributes.by_key["goal_gate"].value.span,
                 node=node.id,
-                fix="lead every path to the exit through it",
+                fix="route every path to the exit through it",
             )
 
 

@@ -47,7 +47,7 @@ class StartNoIncoming:
                     f"an edge leads from {quote(edge.source)} to the start",
                     edge.span,
                     edge=(edge.source, edge.target),
-                    fix="change its target to the first stage behind the start",
+                    fix="change its target to the first stage after the start",
                 )
 
 

@@ -49,7 +49,7 @@ class StartNode:
                 message,
                 node.span,
                 node=node.id,
-                fix="keep one and give the other a box",
+                fix="keep one, and give the other shape=box",
             )
 
 

@@ -44,7 +44,7 @@ class TerminalNode:
         for node in graph.exits[1:]:
             message = f"second exit node {quote(node.id)}; the first is {quote(graph.exits[0].id)}"
             yield Diagnostic(
-                self.severity, message, node.span, node=node.id, fix="lead all paths to one exit"
+                self.severity, message, node.span, node=node.id, fix="route all paths to one exit"
             )
 
 

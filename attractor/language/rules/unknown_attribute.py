@@ -105,7 +105,9 @@ class _Adviser:
         others = self._times_meant(holder)[meant] - 1
         if others:
             # Fixing both would create a duplicate, and lose one of the values.
-            return _Advice(f"did you mean {meant}? {others} more may mean it too: keep one of them")
+            return _Advice(
+                f"did you mean {meant}? {others} more attributes may mean it: keep only one"
+            )
         return _Advice(fix, (Edit(attribute.span, written_word(meant)),))
 
     def _times_meant(self, holder: Holder) -> Counter[str]:

@@ -120,7 +120,7 @@ def _explain_name(place: TokenContext) -> None:
         place.report("an id cannot begin with a digit", fix)
     elif place.token.type == "ATTRIBUTES":
         place.report(
-            "attributes before the '{' of a graph", "move them into the graph: graph [...]"
+            "attribute list before the '{' of a graph", "move them into the graph: graph [...]"
         )
     else:
         _explain_words(place, brace)

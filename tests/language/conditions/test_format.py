@@ -76,15 +76,16 @@ def test_unportable_parts_are_named(text: str, what: str, place: str, instead: s
         ("tests=true", "write context.tests=true"),
         (
             "outcome=fail || outcome=success && context.a=1",
-            "add an edge for each: outcome=fail, outcome=success && context.a=1",
+            "use several edges, one for each condition: "
+            "outcome=fail, outcome=success && context.a=1",
         ),
         (
             "context.n > 3",
-            "let a stage write the result to the context, and compare that with =",
+            "store the result in the context in a stage, and compare it with =",
         ),
         (
             "!context.a",
-            "let a stage write the result to the context, and compare that with =",
+            "store the result in the context in a stage, and compare it with =",
         ),
     ],
 )

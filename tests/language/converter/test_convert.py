@@ -1,4 +1,4 @@
-"""A pipeline of another tool becomes ours; what cannot is named with its line."""
+"""A pipeline of another tool is converted; unsupported parts are reported with their lines."""
 
 from collections.abc import Mapping
 
@@ -79,11 +79,11 @@ def body(text: str) -> Conversion:
     return converted(f"digraph G {{\n{HEAD}{text}\n}}")
 
 
-def told(conversion: Conversion) -> Mapping[str, int]:
+def left_to_do(conversion: Conversion) -> Mapping[str, int]:
     return {one.message: one.span.line for one in conversion.left if one.rule == "convert"}
 
 
-def test_a_whole_pipeline_becomes_ours_and_keeps_its_comments() -> None:
+def test_a_whole_pipeline_is_converted_and_keeps_its_comments() -> None:
     conversion = converted(FOREIGN)
     assert parse(conversion.text) == parse(OURS)
     assert conversion.text == format(OURS)
@@ -94,11 +94,11 @@ def test_a_whole_pipeline_becomes_ours_and_keeps_its_comments() -> None:
 
 def test_changes_are_reported_with_line() -> None:
     lines = {one.message: one.span.line for one in converted(FOREIGN).changed}
-    assert lines["default_max_retry is default_max_retries"] == 3
-    assert lines["script is tool_command"] == 8
-    assert lines["type human is wait.human"] == 10
-    assert lines["shape insulator is a tool that sleeps"] == 11
-    assert lines["outcome=failed is outcome=fail"] == 16
+    assert lines["renamed default_max_retry to default_max_retries"] == 3
+    assert lines["renamed script to tool_command"] == 8
+    assert lines["replaced type human by wait.human"] == 10
+    assert lines["replaced shape insulator by a tool with a sleep command"] == 11
+    assert lines["replaced outcome=failed by outcome=fail"] == 16
 
 
 @pytest.mark.parametrize("text", [BRANCH, HUMAN_GATE, SMOKE, OURS])
@@ -134,7 +134,7 @@ def test_own_pipeline_is_unchanged(text: str) -> None:
         ),
     ],
 )
-def test_a_word_becomes_ours(written: str, ours: str) -> None:
+def test_a_foreign_word_is_converted(written: str, ours: str) -> None:
     assert parse(body(written).text) == parse(body(ours).text)
     assert parse(body(written).text) == parse(f"digraph G {{\n{HEAD}{ours}\n}}")
 
@@ -142,41 +142,49 @@ def test_a_word_becomes_ours(written: str, ours: str) -> None:
 @pytest.mark.parametrize(
     ("written", "message"),
     [
-        ('a [tool_command="y",\n script="x"]', "script is tool_command, which stands there too"),
-        ('a [prompt="x",\n prompt_file="y"]', "prompt_file is prompt, which stands there too"),
-        ("a [shape=box,\n max_tokens=9]", "nothing here corresponds to max_tokens"),
-        ('a [shape=box,\n system_prompt="x"]', "nothing here corresponds to system_prompt"),
-        ("a [label=x,\n shape=trapezium]", "the shape trapezium stands for nothing here"),
-        ("a [label=x,\n shape=insulator]", "the shape insulator stands for nothing here"),
-        ("a [label=x,\n type=wait]", "there is no type wait here"),
-        ('a [label=x,\n goal_gate="outcome = success"]', "a goal gate has no condition"),
-        ("a -> exit [label=x,\n weight=1.5]", "a weight is a whole number, not '1.5'"),
+        (
+            'a [tool_command="y",\n script="x"]',
+            "script is equivalent to tool_command, which is also set",
+        ),
+        (
+            'a [prompt="x",\n prompt_file="y"]',
+            "prompt_file is equivalent to prompt, which is also set",
+        ),
+        ("a [shape=box,\n max_tokens=9]", "no equivalent of max_tokens"),
+        ('a [shape=box,\n system_prompt="x"]', "no equivalent of system_prompt"),
+        ("a [label=x,\n shape=trapezium]", "unsupported shape trapezium"),
+        ("a [label=x,\n shape=insulator]", "unsupported shape insulator"),
+        ("a [label=x,\n type=wait]", "unsupported type wait"),
+        ('a [label=x,\n goal_gate="outcome = success"]', "unsupported condition of a goal gate"),
+        ("a -> exit [label=x,\n weight=1.5]", "invalid weight '1.5': not an integer"),
         (
             'a -> exit [label=x,\n condition="context.failure_class=x"]',
-            "nothing here writes context.failure_class",
+            "unknown key context.failure_class: Attractor does not set it",
         ),
-        ('a [label=x,\n prompt="${codergen.a.output}"]', "nothing is put in for"),
-        ('a [label=x,\n tool_command="echo $KILROY_RUN_ID"]', "nothing here sets $KILROY_RUN_ID"),
-        ("a\n [is_codergen=true]", "is_codergen means nothing here"),
+        ('a [label=x,\n prompt="${codergen.a.output}"]', "unsupported placeholder"),
+        ('a [label=x,\n tool_command="echo $KILROY_RUN_ID"]', "unknown variable $KILROY_RUN_ID"),
+        ("a\n [is_codergen=true]", "is_codergen has no effect in Attractor"),
     ],
 )
 def test_unconvertible_parts_are_reported_with_line_and_advice(written: str, message: str) -> None:
     conversion = body(written)
-    assert [line for said, line in told(conversion).items() if said.startswith(message)] == [5]
+    assert [line for said, line in left_to_do(conversion).items() if said.startswith(message)] == [
+        5
+    ]
     assert all(one.fix for one in conversion.left)
 
 
-def test_a_prompt_that_asks_for_an_outcome_of_its_own_is_named() -> None:
+def test_a_prompt_that_asks_for_an_unknown_outcome_is_reported() -> None:
     conversion = body('a [prompt="say outcome=port"]\na -> exit [condition="outcome=port"]')
     assert 'condition="preferred_label=port"' in conversion.text
-    assert list(told(conversion)) == ["the prompt of a asks for outcome=port, which is no outcome"]
+    assert list(left_to_do(conversion)) == ["the prompt of a asks for the unknown outcome=port"]
 
 
-def test_a_circle_stays_where_there_is_a_start() -> None:
+def test_a_circle_is_unchanged_if_there_is_a_start() -> None:
     assert "shape=circle" in body("a [shape=circle]").text
 
 
-def test_a_manager_stays_a_manager() -> None:
+def test_a_manager_is_unchanged() -> None:
     text = 'a [shape=house, "manager.max_cycles"=3]\na -> exit [label="x"]'
     assert body(text).changed == ()
 
@@ -186,12 +194,12 @@ def test_remaining_errors_are_reported() -> None:
     assert any(one.rule == "terminal_node" for one in conversion.left)
 
 
-def test_lines_in_the_report_are_those_of_the_file() -> None:
+def test_the_report_has_the_line_numbers_of_the_file() -> None:
     conversion = body("a [\n is_codergen=true,\n node_type=x,\n max_tokens=4,\n shape=box]")
-    assert told(conversion) == {"nothing here corresponds to max_tokens": 7}
+    assert left_to_do(conversion) == {"no equivalent of max_tokens": 7}
 
 
-def test_a_text_with_mistakes_is_refused() -> None:
+def test_a_text_with_syntax_errors_is_refused() -> None:
     with pytest.raises(ParseError):
         converted("digraph G { a -- b }")
 

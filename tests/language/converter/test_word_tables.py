@@ -1,4 +1,4 @@
-"""Words of conditions become ours, and nothing else in them changes."""
+"""Outcomes in conditions are converted, and nothing else changes."""
 
 import pytest
 from hypothesis import given
@@ -24,7 +24,7 @@ from attractor.language.converter.word_tables import convert_condition
         ("!outcome=failed || context.n > 3", "!outcome=fail || context.n > 3"),
     ],
 )
-def test_words_for_outcomes_become_ours(written: str, ours: str) -> None:
+def test_outcomes_of_other_tools_are_converted(written: str, ours: str) -> None:
     converted = convert_condition(written)
     assert converted.text == ours
     assert converted.changed
@@ -43,7 +43,7 @@ def test_words_for_outcomes_become_ours(written: str, ours: str) -> None:
         "tool.output=ok",
     ],
 )
-def test_own_words_are_unchanged(written: str) -> None:
+def test_conditions_of_attractor_are_unchanged(written: str) -> None:
     converted = convert_condition(written)
     assert (converted.text, converted.changed, converted.left) == (written, [], [])
 
@@ -61,7 +61,7 @@ def test_unwritten_key_is_reported(written: str, key: str) -> None:
     converted = convert_condition(written)
     assert converted.text == written
     ((message, advice),) = converted.left
-    assert message == f"nothing here writes {key}"
+    assert message == f"unknown key {key}: Attractor does not set it"
     assert advice
 
 

@@ -63,7 +63,7 @@ def test_description_lists_stages_by_state() -> None:
         "2 done: start, plan.",
         "1 failed: test (exit code 1).",
         "2 never reached: exit, other.",
-        "Now at plan.",
+        "Current stage: plan.",
     ]
 
 

@@ -67,8 +67,8 @@ def test_unknown_color_is_reported_once_with_its_position() -> None:
     diagnostics = [
         (one.message, one.span.line, one.fix, one.node) for one in unknown_colors(parse(TEXT))
     ]
-    other = "write a name that Graphviz knows, or #rrggbb"
-    end = "drawings leave it out"
+    other = "use a color name of Graphviz, or #rrggbb"
+    end = "drawings ignore it"
     assert diagnostics == [
         (f"unknown color 'lightgren': {end}", 2, "did you mean lightgreen?", ""),
         (f"unknown color 'blu': {end}", 3, "did you mean blue?", "a"),

@@ -184,10 +184,8 @@ def of_value(word: str) -> str:
 
 
 def test_hover_describes_a_value() -> None:
-    assert of_value("parallelogram").startswith(
-        "**parallelogram** (shape)\n\nA node of type `tool`"
-    )
-    assert of_value('"summary:low').startswith("**summary:low** (fidelity)\n\nA fresh session")
+    assert of_value("parallelogram").startswith("**parallelogram** (shape)\n\nNode type `tool`")
+    assert of_value('"summary:low').startswith("**summary:low** (fidelity)\n\nStarts a new session")
     assert of_value("quorum").startswith("**quorum** (join_policy)\n\nWhen a parallel node ends")
     assert of_value("true").startswith("**true** (goal_gate)\n\nWhether the exit stays closed")
     assert of_value("exit").startswith("**exit** (type)\n\nThe pipeline ends here")

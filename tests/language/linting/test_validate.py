@@ -55,7 +55,7 @@ def test_comment_on_its_own_line_applies_to_the_next_line() -> None:
     ("comment", "message"),
     [
         ("// attractor: ignore", "names no rule"),
-        ("// attractor: ignore[unknown_attribute]", "unused comment"),
+        ("// attractor: ignore[unknown_attribute]", "unused ignore comment"),
         ("// attractor: ignore[unknown_atribute]", "unknown rule 'unknown_atribute'"),
         ("// attractor: ignore[start_node]", "cannot be ignored"),
     ],
@@ -80,7 +80,7 @@ def test_comment_in_a_string_is_not_a_comment() -> None:
     ("rule", "fix"),
     [
         ("unknown_atribute", "did you mean unknown_attribute?"),
-        ("zzzzzz", "attractor rules lists the rules"),
+        ("zzzzzz", "list the rules: attractor rules"),
         ("portability", "remove it"),
     ],
 )
@@ -124,7 +124,7 @@ class Silent:
 def test_ignore_comment_applies_to_extra_rules() -> None:
     text = pipeline("a [prompt=x]", "// attractor: ignore[house_style]")
     [told] = prepare(text, extra_rules={"house_style": Silent()}).diagnostics
-    assert "reports nothing here" in told.message
+    assert "reports no problem here" in told.message
 
 
 GRAPH = parse("digraph G { start [shape=Mdiamond]; exit [shape=Msquare]; start -> exit }")
@@ -203,7 +203,7 @@ def test_rules_from_a_generator_are_known_to_ignore_comments() -> None:
     )
     found = prepare(text, extra_rules=(one for one in [TooSmall()])).diagnostics
     assert [one.message for one in found if one.rule == "unused_ignore"] == [
-        "unused comment: 'too_small' reports nothing here"
+        "unused ignore comment: 'too_small' reports no problem here"
     ]
 
 

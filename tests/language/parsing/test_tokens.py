@@ -16,7 +16,7 @@ PLAIN = "digraph G { a [x=1, y=2]; a -> b }"
     ("text", "plain", "words"),
     [
         ("digraph { a }", "", "without a name"),
-        ("digraph G { a [x=1 y=2]; a -> b }", PLAIN, "no comma"),
+        ("digraph G { a [x=1 y=2]; a -> b }", PLAIN, "missing comma"),
         ("digraph G { a [x=1; y=2]; a -> b }", PLAIN, "';' between"),
         ("digraph G { a [x=1, y=2,]; a -> b }", PLAIN, "trailing"),
         ("digraph G { a [x=1] [y=2]; a -> b }", PLAIN, "second attribute list"),

@@ -49,7 +49,7 @@ def test_files_are_read_once(tmp_path: Path) -> None:
 
 def test_known_files_are_read_again_as_they_were() -> None:
     assert KnownFiles({"a": b"1"}).read("a") == b"1"
-    with pytest.raises(UnreadablePipeline, match="not among"):
+    with pytest.raises(UnreadablePipeline, match="not part of the run"):
         KnownFiles({"a": b"1"}).read("b")
 
 

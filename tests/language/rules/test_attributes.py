@@ -347,13 +347,13 @@ def test_duplicate_attributes_are_reported(text: str, times: int) -> None:
 def test_duplicate_attribute_is_reported_at_the_second_value() -> None:
     text = inside("\na [prompt=x]\na [timeout=1s, prompt=y]")
     (one,) = found(text, "duplicate_attribute")
-    assert one.message == "duplicate attribute 'prompt' of 'a', set before on line 2"
+    assert one.message == "duplicate attribute 'prompt' of 'a': already set on line 2"
     assert (one.span.line, one.span.column, one.node) == (3, 16, "a")
 
 
 def test_duplicate_graph_attribute_names_the_first_line() -> None:
     (one,) = found(inside("\n goal=x\n graph [label=l, goal=y]"), "duplicate_attribute")
-    assert one.message == "duplicate attribute 'goal', set before on line 2"
+    assert one.message == "duplicate attribute 'goal': already set on line 2"
     assert (one.span.line, one.span.column, one.node) == (3, 18, "")
 
 

@@ -75,7 +75,7 @@ def test_an_item_of_a_list_is_a_branch_that_cannot_restart() -> None:
     (one,) = found(inside(each + way), "restart_misplaced")
     assert one.message == "loop_restart on a -> a: a branch cannot restart the run"
     assert one.is_error
-    assert one.fix.startswith("move it to an edge behind")
+    assert one.fix.startswith("move it to an edge after")
 
 
 THREE = BOTH + "fork -> c -> join;"

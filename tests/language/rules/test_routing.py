@@ -50,7 +50,7 @@ def test_a_stage_that_may_find_no_edge_is_reported(ways: list[str], where: list[
 def test_missing_edge_is_described() -> None:
     (one,) = found(inside(guarded("a>b: outcome=success && context.x=1")), "fallback_edge")
     assert one.message == (
-        "no edge out of 'a' can be taken if outcome is success and context.x is something else"
+        "'a' has no edge to take if outcome is success and context.x is something else"
     )
 
 
@@ -136,7 +136,7 @@ def test_a_failure_that_no_conditional_asks_for_is_reported(text: str, where: li
 
 
 def test_fix_of_a_passed_over_failure_is_valid() -> None:
-    told = "a failure of 'a' takes this edge too, without checking the outcome"
+    told = "a failure of 'a' also takes this edge, because no condition checks the outcome"
     (one,) = found(inside("c [shape=diamond]; a -> c -> b"), "failure_falls_through")
     assert (one.message, one.fix.split(",")[0]) == (told, 'add condition="outcome!=fail"')
     mended = inside(

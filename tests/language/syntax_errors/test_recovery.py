@@ -67,7 +67,7 @@ def test_one_before_or_behind_the_graph_is_named_too() -> None:
     ],
 )
 def test_a_blank_that_others_do_not_know_is_no_error(blank: str, named: str) -> None:
-    message = f"a blank that other programs treat as a letter: {named}"
+    message = f"unusual blank, which other programs treat as a letter: {named}"
     assert said(f"start ->{blank}exit") == [("info", message, 11)]
 
 

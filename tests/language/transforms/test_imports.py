@@ -334,7 +334,7 @@ def test_notes_of_the_imported_file_keep_their_rule() -> None:
 @pytest.mark.parametrize(
     ("file", "message"),
     [
-        ("file=nowhere.dot", "cannot read nowhere.dot: not among the known files"),
+        ("file=nowhere.dot", "cannot read nowhere.dot: the file is not part of the run"),
         ('file="/review.dot"', "'/review.dot' is an absolute path"),
         ('file="latin.dot"', "latin.dot is not valid UTF-8 (line 1)"),
         ('file=""', "the import has no file"),

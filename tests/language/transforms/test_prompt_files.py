@@ -96,7 +96,7 @@ def test_a_template_is_checked_and_left_to_the_engine() -> None:
 @pytest.mark.parametrize(
     ("attributes", "message"),
     [
-        ('prompt="@nowhere.md"', "cannot read nowhere.md: not among the known files"),
+        ('prompt="@nowhere.md"', "cannot read nowhere.md: the file is not part of the run"),
         ('prompt="@"', "missing file name in prompt"),
         ('prompt="@/etc/motd"', "'/etc/motd' is an absolute path"),
         ('prompt="@latin.md"', "latin.md is not valid UTF-8 (line 1)"),
