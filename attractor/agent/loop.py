@@ -164,7 +164,7 @@ def _warn_about_loop(conversation: SessionConversation) -> None:
 def _report_retry(
     conversation: SessionConversation, error: SDKError, attempt: int, delay: float
 ) -> None:
-    message = f"try {attempt} failed ({error.message}); next try in {delay:g} s"
+    message = f"attempt {attempt} failed ({error.message}); next attempt in {delay:g} s"
     conversation.emit(EventKind.WARNING, message=message)
 
 

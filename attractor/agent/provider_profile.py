@@ -27,7 +27,7 @@ def read_prompt(name: str, *, folders: Sequence[Path] = ()) -> str:
         if place.is_file():
             return place.read_text("utf-8").strip()
     raise PromptMissing(
-        f"there is no prompt {name!r}", hint=f"write {places[0]}, or install attractor anew"
+        f"unknown prompt {name!r}", hint=f"create {places[0]}, or reinstall attractor"
     )
 
 
@@ -231,7 +231,7 @@ async def _read(environment: ExecutionEnvironment, path: str, here: str) -> str:
         text = await environment.read_file(path)
     except FileUnusable as error:
         # An unreadable document does not prevent the session.
-        return f"[{name} could not be read: {error}]"
+        return f"[cannot read {name}: {error}]"
     return f"# {name}\n\n{text.strip()}" if text.strip() else ""
 
 

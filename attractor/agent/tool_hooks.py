@@ -63,7 +63,7 @@ class HookRun:
     @property
     def told(self) -> str:
         """The message to the model about a skipped call."""
-        said = f"Skipped, the tool was not run: {self.name}: {self.fault}"
+        said = f"Skipped: the tool was not run, because of {self.name}: {self.fault}"
         return f"{said}\n{self.words}" if self.words else said
 
     @property
@@ -117,7 +117,7 @@ class ToolHooks:
 
     def _fault(self, result: ExecResult) -> str:
         if result.timed_out:
-            return f"did not end within {describe_duration(self.time_limit)}"
+            return f"timed out after {describe_duration(self.time_limit)}"
         if not result.exit_code:
             return ""
         code = f"exit code {result.exit_code}"

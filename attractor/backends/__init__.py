@@ -1,1 +1,1 @@
-"""Ways to do a codergen stage: one file a way."""
+"""The backends, which execute codergen stages, one file each."""

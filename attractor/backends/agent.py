@@ -1,4 +1,4 @@
-"""Runs our own agent, with tools, until it reports the outcome of a stage."""
+"""The backend `agent`: runs the built-in coding agent until it reports the outcome of a stage."""
 
 from dataclasses import replace
 
@@ -31,7 +31,7 @@ class Agent:
         self._at_work: dict[str, Session] = {}
 
     async def run(self, stage: Stage, prompt: str) -> Outcome | str:
-        """Do the work of a prompt, and return the reported outcome with its usage."""
+        """Run an agent with a prompt, and return the reported outcome with its usage."""
 
         def warn(words: str) -> None:
             stage.emit(EventKind.WARNING, message=words)
@@ -69,7 +69,7 @@ class Agent:
         parts = self._parts.agent
         if parts is None:
             raise UsageError(
-                "the backend 'agent' has no model",
+                "missing client of the backend 'agent'",
                 hint="set a provider's key, such as OPENAI_API_KEY or ANTHROPIC_API_KEY",
             )
         return parts
@@ -110,10 +110,10 @@ def _without_report(work: Work, ending: InputResult) -> Outcome:
     if work.reporting.refusals:
         return failure(f"invalid report: {work.reporting.refusals[-1]}")
     if ending.stop in _LIMITS:
-        return failure(f"stopped by the {ending.stop.value} before it reported")
+        return failure(f"the agent reached the {ending.stop.value} before its report")
     if wants_verdict(stage.graph, stage.node):
         return failure("no_verdict", FailureClass.VERDICT)
-    stage.emit(OUTCOME_ASSUMED, reason="the agent ended without reporting", outcome="success")
+    stage.emit(OUTCOME_ASSUMED, reason="the agent ended without a report", outcome="success")
     updates = response_updates(stage.node.id, ending.text)
     return success(f"Stage completed: {stage.node.id}", **updates)
 

@@ -1,7 +1,7 @@
 """Continues conversations of earlier stages of a thread under `full` fidelity, also from disk.
 
 Each stage has its own session, with its tools, model and limits. It stores only its own turns, and
-refers to those of the stage before.
+refers to the turns of the stage before.
 """
 
 import json
@@ -32,16 +32,13 @@ from attractor.llm.messages import Message
 from attractor.llm.response import Usage
 
 _LETTERS_PER_TOKEN = 4
-# The other half is for the stage itself.
+# The other half of the context window is for the stage itself.
 _SHARE = 2
 
 
 @dataclass(frozen=True)
 class Spoken:
-    """A conversation as a stage left it, and whose words its model's turns are.
-
-    One that is restored was taken up from the disk.
-    """
+    """The conversation at the end of a stage, and the model that wrote its answers."""
 
     turns: Sequence[Turn]
     model: tuple[str, str]
@@ -51,9 +48,10 @@ class Spoken:
 
 
 def recall(stage: Stage, choice: ModelChoice, *, window: int) -> Sequence[Turn]:
-    """Return the turns a stage goes on with, cut down to half of a window of so many tokens.
+    """Return the turns that a stage continues, shortened to half of a context window.
 
-    What another model said is taken over as text alone: its thoughts and calls are its own.
+    Of answers of another model, only the text is used, because thinking and calls are specific to a
+    model.
     """
     thread = stage.inherited.thread
     spoken = thread.recall() if thread else None
@@ -75,7 +73,7 @@ def put_lost_before(stage: Stage, prompt: str) -> str:
     spoken = thread.recall() if thread else None
     if spoken is None or isinstance(spoken, Spoken):
         return prompt
-    told = "what was said in the thread by another backend is not known: a summary stands for it"
+    told = "the thread contains a conversation of another backend: it is replaced by a summary"
     stage.emit("WARNING", message=told)
     return prepend_preamble(stage.inherited.summary, prompt)
 
@@ -92,7 +90,7 @@ def keep(stage: Stage, choice: ModelChoice, turns: Sequence[Turn]) -> None:
 
 
 def as_texts(turns: Sequence[Turn]) -> Sequence[Turn]:
-    """Return only the texts of a history, without thinking, calls and results."""
+    """Return the turns of a history with their texts only, without thinking, calls and results."""
     texts: list[Turn] = []
     for turn in turns:
         if isinstance(turn, ToolResultsTurn) or not turn.content.strip():
@@ -109,9 +107,9 @@ def as_texts(turns: Sequence[Turn]) -> Sequence[Turn]:
 
 
 def shorten_turns(turns: Sequence[Turn], longest: int, summary: str) -> Sequence[Turn]:
-    """Return turns of at most so many letters: the last ones, after a summary of what was before.
+    """Return the last turns, at most `longest` characters, after a summary of the earlier ones.
 
-    A cut is made before an input only, so no call is without its result.
+    Turns are only cut before a user input, so that every call keeps its result.
     """
     if sum(map(size_of, turns)) <= longest:
         return turns
@@ -122,7 +120,7 @@ def shorten_turns(turns: Sequence[Turn], longest: int, summary: str) -> Sequence
             break
         if isinstance(turns[place], UserTurn):
             begin = place
-    note = f"[The older part of this conversation was left out.]\n\n{summary}".strip()
+    note = f"[The earlier part of this conversation was omitted.]\n\n{summary}".strip()
     first = turns[begin] if begin < len(turns) else None
     if isinstance(first, UserTurn):
         return [replace(first, content=f"{note}\n\n{first.content}"), *turns[begin + 1 :]]
@@ -130,7 +128,7 @@ def shorten_turns(turns: Sequence[Turn], longest: int, summary: str) -> Sequence
 
 
 def without_loose_end(turns: Sequence[Turn]) -> Sequence[Turn]:
-    """Return turns without unanswered inputs and unexecuted calls."""
+    """Return the turns without unanswered inputs and unexecuted calls at their end."""
     end = len(turns)
     while end and _is_loose(turns[end - 1]):
         end -= 1
@@ -151,16 +149,16 @@ def _said(turn: AssistantTurn, text: str) -> AssistantTurn:
 
 
 CONVERSATION = "conversation.jsonl"
-"""The event of turns that a stage adds to its thread."""
+"""The file in the stage's folder with the turns that the stage adds to its thread."""
 
 _BEGIN, _END = "begin", "end"
 
 
 class Keeping:
-    """Stores the turns of a stage as they come; none without a thread."""
+    """Writes each turn of a stage to its file; writes nothing if the stage has no thread."""
 
     def __init__(self, stage: Stage, choice: ModelChoice, begins_with: Sequence[Turn]) -> None:
-        """Begin with the recalled turns of the thread."""
+        """Write the header, and the recalled turns that differ from the stored conversation."""
         self._files = stage.files if stage.inherited.thread else None
         self._count = 0
         before = stage.inherited.thread.recall() if stage.inherited.thread else None
@@ -185,7 +183,7 @@ class Keeping:
         self._write(**turn_to_record(turn))
 
     def end(self) -> None:
-        """Mark the turns as complete; incomplete ones are ignored."""
+        """Mark the file as complete; an incomplete file is rejected when it is read."""
         self._write(kind=_END, turns=self._count)
 
     def _write(self, **line: Json) -> None:
@@ -199,18 +197,20 @@ def rebuild(last: str, read: ReadSaved) -> Spoken:
     turns: Sequence[Turn] = ()
     for one in reversed(kept):
         if one.taken > len(turns):
-            raise ConversationLost(f"what {one.stage} went on with is not there whole")
+            raise ConversationLost(f"the conversation that {one.stage} continued is incomplete")
         middle = turns[len(turns) - one.taken :]
         turns = without_loose_end([*one.before, *middle, *one.own])
     if not turns:
-        raise ConversationLost(f"{last} left nothing that was said")
+        raise ConversationLost(f"{last} has no stored conversation")
     whole = kept[0]
     return Spoken(turns, whole.model, whole.stages, whole.stage, is_restored=True)
 
 
 @dataclass(frozen=True)
 class _Kept:
-    """What one stage kept: some turns of the stage before between those put before, and its own."""
+    """The stored turns of one stage: inserted turns, `taken` turns of the stage before, its own
+    turns.
+    """
 
     stage: str
     model: tuple[str, str]
@@ -226,7 +226,7 @@ def _kept_by(last: str, read: ReadSaved) -> Iterator[_Kept]:
     seen, stage = set[str](), last
     while stage:
         if stage in seen:
-            raise ConversationLost(f"{stage} is said to go on from itself")
+            raise ConversationLost(f"circular reference: {stage} continues itself")
         seen.add(stage)
         try:
             kept = _read(stage, read(stage, CONVERSATION))
@@ -239,33 +239,33 @@ def _kept_by(last: str, read: ReadSaved) -> Iterator[_Kept]:
 def _read(stage: str, content: bytes) -> _Kept:
     lines = [Fields(parse_json(line), f"line {at}") for at, line in _lines(content)]
     if len(lines) < 2 or not (lines[0].has("kind") and lines[-1].has("kind")):
-        raise RecordBroken("it is not whole")
+        raise RecordBroken("the file is incomplete")
     head, *middle, end = lines
     is_whole = (head.text("kind"), end.text("kind")) == (_BEGIN, _END)
     if not is_whole or end.number("turns") != len(middle) or head.text("stage") != stage:
-        raise RecordBroken("it is not whole")
-    turns, prepend_preamble = [turn_from_record(one) for one in middle], head.number("put_before")
-    if min(prepend_preamble, head.number("taken")) < 0 or prepend_preamble > len(turns):
-        raise RecordBroken("it is not whole")
+        raise RecordBroken("the file is incomplete")
+    turns, inserted = [turn_from_record(one) for one in middle], head.number("put_before")
+    if min(inserted, head.number("taken")) < 0 or inserted > len(turns):
+        raise RecordBroken("the file is incomplete")
     return _Kept(
         stage,
         (head.text("provider"), head.text("model")),
         head.number("stages"),
         head.text("after"),
         head.number("taken"),
-        turns[:prepend_preamble],
-        turns[prepend_preamble:],
+        turns[:inserted],
+        turns[inserted:],
     )
 
 
 def _lines(content: bytes) -> Iterator[tuple[int, bytes]]:
     if not content.endswith(b"\n"):
-        raise RecordBroken("its last line is torn")
-    # Not splitlines: other ends of lines are part of what was said.
+        raise RecordBroken("the last line is incomplete")
+    # Not splitlines: other line separators are part of the texts.
     return enumerate(content[:-1].split(b"\n"), 1)
 
 
 def _same_at_the_end(one: Sequence[Turn], other: Sequence[Turn]) -> int:
-    """Return the number of equal turns at the end."""
+    """Return the number of identical turns at the end of two lists."""
     pairs = zip(reversed(one), reversed(other), strict=False)
     return sum(1 for _ in takewhile(lambda pair: pair[0] is pair[1], pairs))

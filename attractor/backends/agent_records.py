@@ -1,4 +1,4 @@
-"""Records of what an agent did, in the stage's transcript and the journal.
+"""Records of an agent's events in the stage's transcript and the journal.
 
 Answers are recorded so that they can be sent back to the model, with the provider's own data. Data
 in which a secret was redacted is dropped, because its provider would reject it.
@@ -38,7 +38,7 @@ from attractor.llm.request import ToolResult
 from attractor.llm.response import FinishReason, Response, Usage
 
 TRANSCRIPT = "transcript.jsonl"
-# One tool that prints without end must not take the room of all the others.
+# An endless output of one tool must not displace the output of the others.
 LONGEST_IN_TRANSCRIPT = 100_000
 LONGEST_IN_JOURNAL = 500
 
@@ -51,7 +51,7 @@ class Record:
         self._reporting = reporting
 
     def take(self, event: SessionEvent) -> None:
-        """Record an event, and detect a refused report."""
+        """Record an event; a refused report is also passed to `refused`."""
         told = {
             "time": event.timestamp.isoformat(),
             "session": event.session_id,
@@ -97,7 +97,7 @@ def answer_from_record(parts: Iterable[Fields]) -> Message:
 
 def _part_to_record(part: ContentPart) -> dict[str, Json]:
     if part.kind in _MEDIA:
-        return {"kind": ContentKind.TEXT.value, "text": f"[{part.kind} left out]"}
+        return {"kind": ContentKind.TEXT.value, "text": f"[{part.kind} omitted]"}
     record: dict[str, Json] = {"kind": str(part.kind)}
     if part.text is not None:
         record["text"] = part.text
@@ -131,7 +131,7 @@ def _part_from_record(fields: Fields) -> ContentPart:
             provider_data=_own(fields.inner("own")) if fields.has("own") else None,
         )
     except UsageError as cause:
-        raise RecordBroken(f"what a model said cannot be read: {cause.message}") from cause
+        raise RecordBroken(f"invalid answer of a model: {cause.message}") from cause
 
 
 def _call(fields: Fields) -> ToolCallData:
@@ -151,7 +151,7 @@ def _own(fields: Fields) -> ProviderData:
 
 
 def _is_spoilt(part: ContentPart) -> bool:
-    """Return whether the provider data of a part is incomplete."""
+    """Return whether a secret was redacted in the provider data of a part."""
     if part.thinking:
         return PLACEHOLDER in part.thinking.text or PLACEHOLDER in (part.thinking.signature or "")
     if part.provider_data:
@@ -195,14 +195,14 @@ def turn_from_record(fields: Fields) -> Turn:
     if kind == _RESULTS:
         return ToolResultsTurn(tuple(map(_result_from_record, fields.inners("results"))), time)
     if kind not in _SAID:
-        raise RecordBroken(f"nobody takes a turn {kind!r} in a conversation")
+        raise RecordBroken(f"unknown kind of turn {kind!r}")
     return _SAID[kind](fields.text("content"), time)
 
 
 def _answer_from_record(fields: Fields, time: datetime) -> AssistantTurn:
     response = Response(
         id=fields.text("response"),
-        # Who answered was not kept at first.
+        # Older records do not contain the provider and the model.
         model=fields.text("model") if fields.has("model") else "",
         provider=fields.text("provider") if fields.has("provider") else "",
         message=answer_from_record(fields.inners("parts")),
@@ -224,5 +224,5 @@ def _result(result: ToolResult) -> Json:
 def _result_from_record(fields: Fields) -> ToolResult:
     content = fields.all().get("content")
     if not isinstance(content, str | list | dict):
-        raise RecordBroken("what a tool answered is neither a text nor an object nor a list")
+        raise RecordBroken("the result of a tool must be a text, an object or a list")
     return ToolResult(fields.text("call"), content, fields.flag("is_error"))

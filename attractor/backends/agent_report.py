@@ -58,9 +58,11 @@ class StatusFile:
         if result.exit_code == _ABSENT:
             return None
         if result.exit_code == _NO_FILE:
-            raise InvalidReport(f"{self.path} is no file", hint="write one JSON object there")
+            raise InvalidReport(
+                f"{self.path} is not a regular file", hint="write one JSON object to this path"
+            )
         if result.timed_out or result.exit_code:
-            raise InvalidReport(f"{self.path} cannot be read: {result.stderr.strip()}")
+            raise InvalidReport(f"cannot read {self.path}: {result.stderr.strip()}")
         if len(result.stdout) > LARGEST:
             raise InvalidReport(f"{self.path} is larger than {LARGEST} bytes")
         return result.stdout
@@ -70,9 +72,10 @@ class StatusFile:
 async def status_file_in(
     environment: ExecutionEnvironment, *, warn: Callable[[str], None]
 ) -> AsyncGenerator[StatusFile | None]:
-    """Yield a new place to report in; None where no commands run.
+    """Yield a new file for a report; None if the environment runs no commands.
 
-    So it is where nothing can be written; a warning tells of that, and the tool takes reports.
+    Also None, with a warning, if no folder can be created; reports are then only accepted by the
+    tool.
     """
     try:
         result = await environment.exec_command(_MAKE, timeout_ms=_TIMEOUT_MS)
@@ -81,14 +84,14 @@ async def status_file_in(
         return
     folder = result.stdout.strip()
     if result.exit_code or not folder:
-        why = result.stderr.strip() or f"mktemp ended with {result.exit_code}"
-        warn(f"{VARIABLE} is not set, for no folder can be made to report in: {why}")
+        why = result.stderr.strip() or f"mktemp: exit status {result.exit_code}"
+        warn(f"{VARIABLE} is not set, because the folder for the report cannot be created: {why}")
         yield None
         return
     try:
         yield StatusFile(folder, environment)
     finally:
-        # One that ended on its own has no folder any more.
+        # An environment that has ended has no folder any more.
         with suppress(AttractorError):
             await environment.exec_command(
                 _REMOVE, timeout_ms=_TIMEOUT_MS, env_vars={"folder": folder}
@@ -111,7 +114,7 @@ class Reporting:
 
     @property
     def is_spoilt(self) -> bool:
-        """Whether a report was refused again after a correction was requested (ruling R8)."""
+        """Whether a report was refused a second time, after a request to correct it (ruling R8)."""
         return len(self.refusals) > 1
 
     def tool(self) -> RegisteredTool:
@@ -124,7 +127,9 @@ class Reporting:
         self._stage.emit(REPORT_REFUSED, reason=reason)
 
     async def reported(self) -> Outcome | None:
-        """Return the report by the tool or in the file; a refused file is recorded."""
+        """Return the outcome reported by the tool or in the file; record the refusal of an invalid
+        file.
+        """
         if self.outcome is None and self._file is not None:
             try:
                 written = await self._file.take()
@@ -155,7 +160,7 @@ def _with_reason(outcome: Outcome, node: str) -> Outcome:
     if outcome.status not in _NEEDS_REASON:
         return outcome
     reason = outcome.failure_reason or outcome.notes or f"{node} reported {outcome.status.value}"
-    # What an agent says about the work is a verdict, not a hiccup to be tried away (ruling R3).
+    # A failure reported by the agent is a verdict about the work, so it is not retried (ruling R3).
     verdict = FailureClass.VERDICT if outcome.status is StageStatus.FAIL else None
     return replace(outcome, failure_reason=reason, failure_class=outcome.failure_class or verdict)
 
@@ -183,7 +188,7 @@ def _definition(stage: Stage) -> ToolDefinition:
 
 
 def _ways(stage: Stage) -> dict[str, dict[str, Json]]:
-    """Return the choices of edges, if there are several."""
+    """Return the schemas of the edge choices: the labels and targets of the outgoing edges."""
     labels = _distinct(stage.labels)
     targets = _distinct([edge.target for edge in stage.graph.outgoing(stage.node.id)])
     ways: dict[str, dict[str, Json]] = {}

@@ -1,4 +1,4 @@
-"""The session of our own agent for one stage, its environment, and single calls without tools."""
+"""Sessions of the built-in agent, their environment, and single calls without tools."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -50,7 +50,7 @@ class AgentPlace:
         await self._inner.initialize()
 
     async def cleanup(self) -> None:
-        """End everything that runs in it."""
+        """End all processes in the environment."""
         await self._inner.cleanup()
 
     def working_directory(self) -> str:
@@ -253,7 +253,7 @@ async def answer_once(
 
 async def _call(request: Request, parts: AgentParts, emit: EventEmitter, meter: Meter) -> Response:
     def tell(error: SDKError, attempt: int, delay: float) -> None:
-        words = f"try {attempt} failed ({error.message}); the next one is in {delay:g} s"
+        words = f"attempt {attempt} failed ({error.message}); next attempt in {delay:g} s"
         emit(EventKind.WARNING, message=words)
 
     emit(EventKind.ASSISTANT_TEXT_START)
@@ -273,5 +273,5 @@ async def _call(request: Request, parts: AgentParts, emit: EventEmitter, meter: 
     for warning in response.warnings:
         emit(EventKind.WARNING, message=warning.message)
     if response.finish_reason.reason == "length":
-        emit(EventKind.WARNING, message="The answer was cut at its maximum length")
+        emit(EventKind.WARNING, message="the answer was truncated at its maximum length")
     return response

@@ -47,7 +47,7 @@ class ModelDefaults:
         named = node.attributes.text(MODEL)
         own = self.provider or find_provider(self.model)
         provider = node.attributes.text(PROVIDER) or find_provider(named) or own
-        # The default model is no model of another provider.
+        # The default model does not apply if the node chooses another provider.
         model = named or (self.model if provider == own else "")
         return ModelChoice(provider, model, node.attributes.text("reasoning_effort") or _EFFORT)
 
@@ -78,7 +78,7 @@ async def has_key(provider: str, environ: Mapping[str, str]) -> bool:
 def key_remedy(provider: str) -> str:
     """Return the hint for a missing key."""
     names = KEYS.get(provider) or _variables_of(provider)
-    return f"set {' or '.join(names)}" if names else f"set the key of {provider}, as its guide says"
+    return f"set {' or '.join(names)}" if names else f"set the variables of {provider}"
 
 
 async def find_served(environ: Mapping[str, str]) -> Sequence[str]:
@@ -101,12 +101,12 @@ def _variables_of(provider: str) -> Sequence[str]:
 
 
 def _not_ours() -> Iterator[str]:
-    """Yield adapters that serve other providers; native ones are not loaded."""
+    """Yield adapters that serve other providers; adapters of native providers are not loaded."""
     return (name for name in provider_registry() if name not in KEYS)
 
 
 async def _asked(name: str, environ: Mapping[str, str], served: str = "") -> bool:
-    """Return whether an adapter is configured, for itself or another provider."""
+    """Return whether an adapter is configured, for its own provider or for another one."""
     adapter = provider_registry()[name].from_env(environ, timeout=AdapterTimeout())
     if adapter is None:
         return False
@@ -114,8 +114,8 @@ async def _asked(name: str, environ: Mapping[str, str], served: str = "") -> boo
     return not served or (isinstance(adapter, ServesOthers) and adapter.serve(served) is not None)
 
 
-_NO_MODEL = "set llm_model on the node or on the graph, or give --model"
-_NO_PROVIDER = "set llm_provider on the node or on the graph, or give --provider"
+_NO_MODEL = "set llm_model on the node or the graph, or pass --model"
+_NO_PROVIDER = "set llm_provider on the node or the graph, or pass --provider"
 _MOST_NAMED = 5
 
 
@@ -147,13 +147,11 @@ def _troubles(
     node: Node, choice: ModelChoice, known: Iterable[str], ready: Iterable[str]
 ) -> Iterator[_Trouble]:
     if not choice.model:
-        # A default model that another provider serves is of no use here.
+        # The default model is not used, because another provider serves it.
         of = f" of {choice.provider}" if choice.provider else ""
-        yield _Trouble(
-            node.span, f"{MODEL}: nothing says which model{of} does the stage", _NO_MODEL
-        )
+        yield _Trouble(node.span, f"missing {MODEL}: no model{of} is chosen", _NO_MODEL)
     elif not choice.provider:
-        words = f"{PROVIDER}: nothing says which provider serves the model {choice.model!r}"
+        words = f"missing {PROVIDER}: no provider of the model {choice.model!r} is known"
         yield _Trouble(_place(node, MODEL), words, _NO_PROVIDER)
     if choice.provider and choice.provider not in ready:
         key = _decisive(node)
@@ -163,23 +161,23 @@ def _troubles(
 
 def _why_not(provider: str, known: Iterable[str], said: str) -> tuple[str, str]:
     if provider in known:
-        return f"{said}: the key of the provider {provider!r} is not set", key_remedy(provider)
+        return f"{said}: missing API key of the provider {provider!r}", key_remedy(provider)
     if is_provider(provider):
-        words = f"{said}: agents have no profile for the models of {provider!r}"
+        words = f"{said}: the backend agent does not support models of {provider!r}"
         return words, f"use a model of one of: {', '.join(known)}"
     unknown = UnknownName("provider", provider, known)
     return f"{said}: {unknown.message}", unknown.hint
 
 
 def _decisive(node: Node) -> str:
-    """Return the attribute that sets the provider; empty if the options do."""
+    """Return the attribute that sets the provider; an empty text if the options set it."""
     if node.attributes.text(PROVIDER):
         return PROVIDER
     return MODEL if find_provider(node.attributes.text(MODEL)) else ""
 
 
 def _place(node: Node, key: str) -> Span:
-    """Return the place of an attribute; one place for all nodes set by options."""
+    """Return the span of an attribute; NOWHERE if the options set the value."""
     value = node.attributes.value(key)
     if value is None or not str(value):
         return NOWHERE
@@ -211,10 +209,10 @@ def choose_model(stage: Stage, parts: AgentParts) -> ModelChoice:
     choice = ModelDefaults(parts.model, parts.provider).choose(stage.node)
     if not choice.model or not choice.provider:
         model = choice.model
-        missing = "provider serves the model " + repr(model) if model else "model does the stage"
+        missing = f"no provider of the model {model!r}" if model else "no model"
         raise UsageError(
-            f"nothing says which {missing} of node {stage.node.id!r}",
-            hint="set llm_model and llm_provider on the node or the graph, or give --model",
+            f"{missing} is chosen for node {stage.node.id!r}",
+            hint="set llm_model and llm_provider on the node or the graph, or pass --model",
         )
     return choice
 
@@ -222,7 +220,7 @@ def choose_model(stage: Stage, parts: AgentParts) -> ModelChoice:
 FindModel = Callable[[str, str], ModelInfo | None]
 """Returns the catalogue entry of a model, by its id and its provider."""
 
-_CONSEQUENCE = "what it uses counts as tokens, and as no cost"
+_CONSEQUENCE = "its tokens are counted, but its cost counts as 0"
 
 
 class _Price(NamedTuple):
@@ -249,9 +247,10 @@ class Pricing:
         return Usage(prompt, used.output_tokens, price.cost_usd or 0.0)
 
     def answered(self, asked: ModelChoice, provider: str, model: str) -> ModelChoice:
-        """Return what a call is priced by: who answered it, if another one is known to have done.
+        """Return the model to use for the price: the model that answered, if the catalogue knows
+        it.
 
-        A provider often says under which exact name it serves the model that was asked for.
+        Providers often report a more exact name than the name of the requested model.
         """
         if provider in ("", asked.provider) and (not model or not self._knows(provider, model)):
             return asked
@@ -284,7 +283,7 @@ def _price(used: Used, choice: ModelChoice, find: FindModel) -> _Price:
     try:
         model = find(choice.model, choice.provider)
     except ConfigurationError as error:
-        return _Price(None, f"what models cost is not known: {error.message}; {error.hint}")
+        return _Price(None, f"model prices are unknown: {error.message}; {error.hint}")
     if model is None:
-        return _Price(None, f"the catalogue does not know {named}: {_CONSEQUENCE}")
+        return _Price(None, f"the catalogue does not contain {named}: {_CONSEQUENCE}")
     return _Price(cost_of(used, model), f"the catalogue has no price for {named}: {_CONSEQUENCE}")

@@ -36,7 +36,7 @@ def backend_registry() -> Registry[type[BuiltBackend]]:
     return Registry("attractor.backends", type[BuiltBackend], noun="backend")
 
 
-_HINT = "hand in an object with run(node, prompt, context), or such a function"
+_HINT = "pass an object with a method run(node, prompt, context), or such a function"
 _SPEC = 3
 
 Told = str | Outcome
@@ -47,7 +47,7 @@ class SpecBackend(Protocol):
     """A backend with the three arguments of the specification."""
 
     def run(self, node: Node, prompt: str, context: Context) -> Told | Awaitable[Told]:
-        """Do the work of a prompt; a text is the response of a success."""
+        """Execute a stage with a prompt; a returned text is the response of a successful stage."""
         ...
 
 
@@ -64,7 +64,7 @@ class _Adapted:
         said = await call(self.called, stage.node, prompt, stage.context)
         if isinstance(said, str | Outcome):
             return said
-        told = f"the backend returned {type(said).__name__}, neither a text nor an Outcome"
+        told = f"the backend returned {type(said).__name__}, not a text or an Outcome"
         return failure(told, FailureClass.TERMINAL)
 
     async def answer(self, stage: Stage, prompt: str) -> ModelAnswer | Outcome:
@@ -78,7 +78,7 @@ class _Adapted:
 def adapt_backend(backend: AnyBackend) -> Backend:
     """Return a backend for the engine; raises a UsageError for an invalid one."""
     if isinstance(backend, type):
-        raise UsageError("the backend is a class", hint=f"hand in an object: {backend.__name__}()")
+        raise UsageError("the backend is a class", hint=f"pass an object: {backend.__name__}()")
     run: object = getattr(backend, "run", backend)
     if not callable(run):
         raise UsageError("the backend has no method run", hint=_HINT)
@@ -87,6 +87,6 @@ def adapt_backend(backend: AnyBackend) -> Backend:
     missing = [name for name in ("run", "answer", "steer") if not hasattr(backend, name)]
     if missing or count_parameters(run) != _SPEC - 1:
         raise UsageError(
-            f"the backend cannot be called: it wants {count_parameters(run)} arguments", hint=_HINT
+            f"invalid backend: run() takes {count_parameters(run)} arguments", hint=_HINT
         )
     return cast(Backend, backend)

@@ -14,7 +14,7 @@ class Simulate:
     parts: BackendParts
 
     async def run(self, stage: Stage, prompt: str) -> Outcome | str:
-        """Return the given outcome of this visit, else a text."""
+        """Return the configured outcome of this visit, otherwise a simulated response."""
         _take_part(stage)
         text = f"[Simulated] Response for stage: {stage.node.id}"
         outcome = self.parts.simulate.at(stage.node.id, stage.visit)
@@ -24,7 +24,7 @@ class Simulate:
         return outcome
 
     async def answer(self, stage: Stage, prompt: str) -> ModelAnswer | Outcome:
-        """Return the given outcome of this visit, else a text."""
+        """Return the configured outcome of this visit, otherwise a simulated response."""
         said = await self.run(stage, prompt)
         return ModelAnswer(said) if isinstance(said, str) else said
 

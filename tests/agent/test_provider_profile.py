@@ -121,7 +121,7 @@ def test_a_projects_own_prompt_comes_first(tmp_path: Path) -> None:
 def test_a_prompt_that_is_nowhere_is_told_with_the_place_for_it(tmp_path: Path) -> None:
     with pytest.raises(PromptMissing) as raised:
         read_prompt("nobody", folders=[tmp_path])
-    assert raised.value.hint.startswith(f"write {tmp_path / 'nobody.md'}")
+    assert raised.value.hint.startswith(f"create {tmp_path / 'nobody.md'}")
 
 
 def test_only_the_shipped_places_are_fixed() -> None:
@@ -174,7 +174,7 @@ def test_what_lies_outside_the_environment_is_left_alone(tmp_path: Path) -> None
 
 def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
     (tmp_path / "AGENTS.md").write_bytes(b"\x00")
-    assert documents(tmp_path, "AGENTS.md").startswith("[AGENTS.md could not be read: ")
+    assert documents(tmp_path, "AGENTS.md").startswith("[cannot read AGENTS.md: ")
 
 
 def test_there_is_a_budget(tmp_path: Path) -> None:

@@ -71,7 +71,10 @@ def test_a_call_that_the_hook_lets_through_is_made(tmp_path: Path) -> None:
 
 def test_a_call_that_the_hook_refuses_is_skipped_and_the_model_hears_why(tmp_path: Path) -> None:
     done = play(tmp_path, WRITE, pre="echo 'no files, please' >&2; exit 3", post="touch after")
-    told = "Skipped, the tool was not run: tool_hooks.pre: ended with exit code 3\nno files, please"
+    told = (
+        "Skipped: the tool was not run, because of tool_hooks.pre: ended with exit code 3\n"
+        "no files, please"
+    )
     assert done.results == [(told, True)]
     assert list(tmp_path.iterdir()) == []
     (event,) = done.told()
@@ -154,7 +157,7 @@ def run(
 def test_a_hook_that_is_too_slow_is_ended_with_all_it_started(tmp_path: Path) -> None:
     slow = "sleep 1000 & echo $!; wait"
     fault, words = run(local(tmp_path), slow, timedelta(milliseconds=300))
-    assert fault == "did not end within 300ms"
+    assert fault == "timed out after 300ms"
     assert not Path(f"/proc/{words}/cmdline").exists() or _is_dead(int(words))
 
 

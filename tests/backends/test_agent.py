@@ -305,8 +305,12 @@ def test_prose_is_no_verdict_at_a_gate_that_requires_one(
 @pytest.mark.parametrize(
     ("limit", "steps", "reason"),
     [
-        ({"max_turns": 1}, 1, "stopped by the turn_limit before it reported"),
-        ({"max_tool_rounds_per_input": 1}, 2, "stopped by the round_limit before it reported"),
+        ({"max_turns": 1}, 1, "the agent reached the turn_limit before its report"),
+        (
+            {"max_tool_rounds_per_input": 1},
+            2,
+            "the agent reached the round_limit before its report",
+        ),
     ],
 )
 def test_an_agent_stopped_by_a_limit_has_not_succeeded(
@@ -411,28 +415,28 @@ def test_a_model_without_a_price_is_told_of_once_in_a_run(tmp_path: Path) -> Non
         finish(backend.run(work.play.stage, "Go"))
     finish(backend.answer(work.play.stage, "And?"))
     [told] = [line["message"] for line in work.transcript if line["kind"] == "WARNING"]
-    assert "does not know the model gpt-test of openai" in str(told)
+    assert "does not contain the model gpt-test of openai" in str(told)
     assert work.play.events.kinds.count("WARNING") == 1
 
 
 def test_a_stage_without_a_model_is_refused(tmp_path: Path) -> None:
     work = Work(tmp_path)
     work.parts = replace(work.parts, model="", provider="")
-    with pytest.raises(UsageError, match="which model does the stage of node 'review'"):
+    with pytest.raises(UsageError, match="no model is chosen for node 'review'"):
         work.run()
     work.parts = replace(work.parts, model="gpt-5.2")
     work.play.pipeline = review({"llm_provider": "anthropic"}, {})
-    with pytest.raises(UsageError, match="which model does the stage"):
+    with pytest.raises(UsageError, match="no model is chosen"):
         work.run()
     work.play.pipeline = review({}, {})
     work.parts = replace(work.parts, model="own")
-    with pytest.raises(UsageError, match="nothing says which provider serves the model 'own'"):
+    with pytest.raises(UsageError, match="no provider of the model 'own' is chosen for node"):
         work.run()
 
 
 def test_without_a_client_the_backend_says_what_to_set(tmp_path: Path) -> None:
     stage = Work(tmp_path).play.stage
-    with pytest.raises(UsageError, match="has no model") as raised:
+    with pytest.raises(UsageError, match="missing client") as raised:
         finish(Agent(BackendParts()).run(stage, "Go"))
     assert "OPENAI_API_KEY" in raised.value.hint
 
@@ -495,15 +499,15 @@ def test_an_answer_is_asked_for_again_as_often_as_a_session_would(tmp_path: Path
     assert answer(work) == ModelAnswer("yes", Usage(100, 10))
     assert len(work.provider.requests) == 2
     told, _ = [line["message"] for line in work.transcript if line["kind"] == "WARNING"]
-    assert "try 1 failed (down)" in str(told)
+    assert "attempt 1 failed (down)" in str(told)
 
 
 def test_without_a_client_or_a_model_nothing_is_answered(tmp_path: Path) -> None:
     work = Work(tmp_path)
-    with pytest.raises(UsageError, match="has no model"):
+    with pytest.raises(UsageError, match="missing client"):
         finish(Agent(BackendParts()).answer(work.play.stage, "Go"))
     work.parts = replace(work.parts, model="", provider="")
-    with pytest.raises(UsageError, match="which model does the stage"):
+    with pytest.raises(UsageError, match="no model is chosen"):
         answer(work)
 
 

@@ -153,7 +153,7 @@ def test_a_conversation_too_long_for_the_window_is_shortened(tmp_path: Path) -> 
         talk.stage(f"n{number}", f"Do {number}")
     assert talk.events("ThreadShortened")
     told = talk.texts(4)
-    assert "The older part of this conversation was left out" in told[0]
+    assert "The earlier part of this conversation was omitted" in told[0]
     assert "- plan (success): planned" in told[0]
     assert told[-1] == "Do 2"
 
@@ -204,7 +204,7 @@ def test_a_cut_leaves_every_call_its_result(longest: int) -> None:
     if longest >= sum(map(size_of, turns)):
         assert kept is turns
     else:
-        assert "left out" in kept[0].content
+        assert "omitted" in kept[0].content
         assert "sum" in kept[0].content
 
 
@@ -354,7 +354,7 @@ def test_a_stage_that_said_nothing_leaves_no_conversation(tmp_path: Path) -> Non
     steps: list[Step] = [ServerError("down", provider="openai", status_code=500)]
     talk = Talk(tmp_path, *steps)
     talk.stage("a", "Do it")
-    with pytest.raises(ConversationLost, match="nothing"):
+    with pytest.raises(ConversationLost, match="no stored conversation"):
         rebuild("a@1.1", reader(kept_by(talk)))
 
 

@@ -110,7 +110,7 @@ def test_what_must_come_back_whole_and_does_not_is_left_out(spoilt: ContentPart)
 def test_of_a_picture_only_that_there_was_one_is_kept() -> None:
     read = again(answer(ContentPart(ContentKind.IMAGE, image=ImageData(data=b"\x00"))))
     assert isinstance(read, AssistantTurn)
-    assert read.content == "[image left out]"
+    assert read.content == "[image omitted]"
 
 
 @pytest.mark.parametrize(

@@ -59,9 +59,9 @@ def test_it_lies_neither_in_the_tree_nor_stays(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("command", "told"),
     [
-        ('mkdir "$file"', "is no file"),
-        ('mkfifo "$file"', "is no file"),
-        ('ln -s /nowhere "$file"', "is no file"),
+        ('mkdir "$file"', "is not a regular file"),
+        ('mkfifo "$file"', "is not a regular file"),
+        ('ln -s /nowhere "$file"', "is not a regular file"),
         (f'head -c {LARGEST + 1} /dev/zero | tr "\\0" x > "$file"', f"larger than {LARGEST}"),
     ],
 )

@@ -66,8 +66,8 @@ def test_nodes_whose_model_and_key_are_there_have_no_fault() -> None:
 
 
 def test_each_node_without_a_model_is_named_with_its_line() -> None:
-    remedy = "set llm_model on the node or on the graph, or give --model"
-    words = "llm_model: nothing says which model does the stage"
+    remedy = "set llm_model on the node or the graph, or pass --model"
+    words = "missing llm_model: no model is chosen"
     assert told(nodes_of("a", "b")) == [
         (2, f"node a: {words}", remedy),
         (3, f"node b: {words}", remedy),
@@ -78,13 +78,13 @@ def test_a_default_model_of_another_provider_is_no_model() -> None:
     [(line, message, _)] = told(nodes_of("a [llm_provider=anthropic]"), model="gpt-5")
     assert (line, message) == (
         2,
-        "node a: llm_model: nothing says which model of anthropic does the stage",
+        "node a: missing llm_model: no model of anthropic is chosen",
     )
 
 
 def test_a_model_that_gives_no_provider_away_needs_one() -> None:
     [(line, message, remedy)] = told(nodes_of("", "a [llm_model=mine]"))
-    words = "llm_provider: nothing says which provider serves the model 'mine'"
+    words = "missing llm_provider: no provider of the model 'mine' is known"
     assert (line, message) == (3, f"node a: {words}")
     assert "llm_provider" in remedy
     assert "--provider" in remedy
@@ -98,14 +98,14 @@ def test_an_unknown_provider_brings_the_one_that_was_meant() -> None:
 
 def test_a_provider_for_which_agents_have_no_profile_is_no_unknown_one() -> None:
     [(_, message, remedy)] = told(nodes_of("a [llm_model=x, llm_provider=groq]"))
-    words = "agents have no profile for the models of 'groq'"
+    words = "the backend agent does not support models of 'groq'"
     assert message == f"node a: llm_provider=groq: {words}"
     assert remedy.startswith("use a model of one of: anthropic, ")
 
 
 @pytest.mark.parametrize("environ", [{}, {"OPENAI_API_KEY": " "}])
 def test_a_provider_without_its_key_brings_the_variable(environ: dict[str, str]) -> None:
-    words = "the key of the provider 'openai' is not set"
+    words = "missing API key of the provider 'openai'"
     assert told(nodes_of('a [llm_model="gpt-5"]'), environ) == [
         (2, f"node a: llm_model=gpt-5: {words}", "set OPENAI_API_KEY")
     ]
@@ -117,11 +117,11 @@ def test_nodes_that_get_their_provider_from_one_place_are_told_together() -> Non
     assert whole[:2] == (
         2,
         "nodes a, b, c, d, e and 2 more: llm_model=claude-1: "
-        "the key of the provider 'anthropic' is not set",
+        "missing API key of the provider 'anthropic'",
     )
     assert own[0] == 10
     [one] = told(nodes_of("a", "b"), {}, model="gpt-5")
-    assert one[1].startswith("nodes a, b: --provider or --model: the key of")
+    assert one[1].startswith("nodes a, b: --provider or --model: missing API key of")
     [one] = told(nodes_of("a", "b"), model="mine", provider="opnai")
     assert one == (2, "nodes a, b: --provider or --model: unknown provider 'opnai'", one[2])
 
@@ -246,8 +246,8 @@ def test_a_model_that_is_not_known_is_told_once_for_all_stages() -> None:
         meter.take(Used(900, 100))
         assert meter.take(Used(900, 100)) == Usage(900, 100, 0.0)
     [told] = first.warnings
-    assert told.startswith("the catalogue does not know the model gpt-x of openai")
-    assert "as no cost" in told
+    assert told.startswith("the catalogue does not contain the model gpt-x of openai")
+    assert "its cost counts as 0" in told
     assert second.warnings == []
     pricing.price(Used(1, 1), ModelChoice("openai", "gpt-y"), second.emit)
     assert len(second.warnings) == 1
@@ -267,9 +267,7 @@ def test_a_catalogue_that_cannot_be_read_stops_no_stage_and_is_told_once() -> No
     pricing, listener = Pricing(fail), Listener()
     assert pricing.price(Used(9, 1), CHOICE, listener.emit) == Usage(9, 1)
     pricing.price(Used(9, 1), ModelChoice("openai", "gpt-y"), listener.emit)
-    assert listener.warnings == [
-        "what models cost is not known: the table is damaged; install it anew"
-    ]
+    assert listener.warnings == ["model prices are unknown: the table is damaged; install it anew"]
 
 
 def test_the_shipped_catalogue_has_the_prices() -> None:

@@ -437,8 +437,8 @@ class Wrong:
         ({"handlers": {"shout": Wrong()}}, "shout wants 2 arguments", "execute(node, context"),
         ({"backend": Model}, "the backend is a class", "Model()"),
         ({"backend": object()}, "the backend has no method run", "run(node, prompt, context)"),
-        ({"backend": nothing}, "cannot be called: it wants 2", "run(node, prompt, context)"),
-        ({"backend": Wrong()}, "cannot be called: it wants 0", "run(node, prompt, context)"),
+        ({"backend": nothing}, "run() takes 2", "run(node, prompt, context)"),
+        ({"backend": Wrong()}, "run() takes 0", "run(node, prompt, context)"),
         ({"interviewer": Wrong}, "the interviewer is a class", "Wrong()"),
         ({"interviewer": object()}, "the interviewer has no method ask", "ask(question)"),
         (
@@ -472,7 +472,7 @@ def test_invalid_backend_result_fails(project: Path, environ: Mapping[str, str])
         handlers={"shout": Shout()},
     )
     assert result.outcome is StageStatus.FAIL
-    assert "returned int, neither a text nor an Outcome" in result.reason
+    assert "returned int, not a text or an Outcome" in result.reason
 
 
 async def test_within_an_event_loop_the_waiting_twins_are_refused() -> None:

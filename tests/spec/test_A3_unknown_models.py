@@ -21,7 +21,7 @@ TWO = between('a [prompt="Do a"]', 'b [prompt="Do b"]', "start -> a -> b -> exit
 @pytest.mark.parametrize(
     ("model", "words"),
     [
-        ("gpt-of-tomorrow", "the catalogue does not know the model gpt-of-tomorrow of openai"),
+        ("gpt-of-tomorrow", "the catalogue does not contain the model gpt-of-tomorrow of openai"),
         ("gpt-5.2-mini", "the catalogue has no price for the model gpt-5.2-mini of openai"),
     ],
 )

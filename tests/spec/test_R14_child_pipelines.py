@@ -94,7 +94,7 @@ def test_R14_all_that_children_and_their_children_lack_is_told_at_once(tmp_path:
         f"{project / 'inner.dot'}:1",
         f"{project / 'inner.dot'}:1",
     ]
-    assert "node more: llm_model=claude-1: the key of the provider 'anthropic'" in lines[1]
+    assert "node more: llm_model=claude-1: missing API key of the provider 'anthropic'" in lines[1]
     assert "unknown provider 'opnai' (did you mean openai?)" in error.message
 
 
@@ -110,7 +110,7 @@ def test_R14_whoever_asks_a_model_needs_one(tmp_path: Path, node: str) -> None:
     quiet = f"digraph inner {{ {ENDS}; start -> exit }}"
     text = outer(node, '"stack.child_dotfile"="inner.dot"')
     error = refused(tmp_path, text, "agent", inner=quiet)
-    assert "node it: llm_model: nothing says which model does the stage" in told(error)
+    assert "node it: missing llm_model: no model is chosen" in told(error)
 
 
 @pytest.mark.parametrize(

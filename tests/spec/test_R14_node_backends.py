@@ -32,7 +32,7 @@ def test_R14_a_node_is_done_by_the_backend_that_it_names(tmp_path: Path) -> None
 def test_R14_only_what_the_agent_does_needs_a_model(tmp_path: Path) -> None:
     both = TWO.replace('"Do two"', '"Do two", backend=simulate')
     assert run(tmp_path, both, backend="agent").completed == ("start", "one", "two")
-    with pytest.raises(NotRunnable, match="node two: llm_model") as refused:
+    with pytest.raises(NotRunnable, match="node two: missing llm_model") as refused:
         run(tmp_path, TWO, backend="agent")
     assert "node one" not in str(refused.value)
 

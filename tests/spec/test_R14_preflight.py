@@ -43,12 +43,12 @@ def test_R14_all_that_lacks_is_told_at_once_and_nothing_is_made(tmp_path: Path) 
     assert caught.value.message.splitlines() == [
         "agents cannot be run:",
         "  --interviewer: unknown interviewer 'consle' (did you mean console?)",
-        f"  {file}:4: node plan: llm_model: nothing says which model does the stage "
-        "(set llm_model on the node or on the graph, or give --model)",
+        f"  {file}:4: node plan: missing llm_model: no model is chosen "
+        "(set llm_model on the node or the graph, or pass --model)",
         f"  {file}:5: node make: llm_provider=opnai: unknown provider 'opnai' "
         "(did you mean openai?)",
-        f"  {file}:6: node look: llm_model=claude-1: the key of the provider 'anthropic' "
-        "is not set (set ANTHROPIC_API_KEY)",
+        f"  {file}:6: node look: llm_model=claude-1: missing API key of the provider "
+        "'anthropic' (set ANTHROPIC_API_KEY)",
     ]
     assert not (tmp_path / "state").exists()
     assert list((tmp_path / "shared").iterdir()) == []

@@ -79,8 +79,8 @@ def test_R14_all_missing_requirements_are_reported(host: RunHost, tmp_path: Path
     file = host.project / "pipeline.dot"
     assert caught.value.message.splitlines() == [
         "needy cannot be run:",
-        f"  {file}:5: node it: llm_model: nothing says which model does the stage "
-        "(set llm_model on the node or on the graph, or give --model)",
+        f"  {file}:5: node it: missing llm_model: no model is chosen "
+        "(set llm_model on the node or the graph, or pass --model)",
         f"  {file}:2: requires nmp: there is no program nmp on the PATH (install nmp)",
         f"  {file}:2: requires tool>=3.1: this is tool 2.10.1 (install tool 3.1 or newer)",
         f"  {file}:2: requires mute>1: mute does not tell its version "

@@ -65,7 +65,7 @@ def _plain(line: str) -> str:
 _READINGS: tuple[Callable[[str], str], ...] = (_without_line_end, str.rstrip, str.strip, _plain)
 
 
-NOTHING_CHANGED = "nothing was changed; read the file and send the patch anew"
+NOTHING_CHANGED = "nothing was changed; read the file and send a new patch"
 
 _EMPTY = HunkLine(LinePrefix.KEEP, "")
 
@@ -126,7 +126,7 @@ def _find_hints(lines: Sequence[str], hunk: Hunk, start: int, where: str) -> int
         found = find_lines(lines, [hint], start=start)
         if found is None:
             raise PatchMismatch(
-                f"{where}: no line {hint!r} from line {start + 1} on", hint=NOTHING_CHANGED
+                f"{where}: line {hint!r} not found after line {start}", hint=NOTHING_CHANGED
             )
         start = found
     return start
@@ -143,8 +143,8 @@ def _not_found(hunk: Hunk, start: int, where: str) -> PatchMismatch:
     place = "at the end of the file" if hunk.at_end_of_file else f"from line {start + 1} on"
     expected = "\n".join(hunk.expected)
     return PatchMismatch(
-        f"{where}: these lines are not there {place}:\n{expected}",
-        hint=f"{NOTHING_CHANGED}; hunks stand in the order of the file",
+        f"{where}: these lines were not found {place}:\n{expected}",
+        hint=f"{NOTHING_CHANGED}; hunks must be in the order of the file",
     )
 
 
@@ -184,13 +184,13 @@ class _Draft:
     async def read_existing(self, path: str) -> str:
         text = await self.read(path)
         if text is None:
-            raise PatchMismatch(f"{path}: there is no such file", hint=NOTHING_CHANGED)
+            raise PatchMismatch(f"{path}: no such file", hint=NOTHING_CHANGED)
         return text
 
     async def create(self, path: str, text: str) -> None:
         if await self.read(path) is not None:
             raise PatchMismatch(
-                f"{path}: there is such a file already",
+                f"{path}: the file already exists",
                 hint="nothing was changed; update the file, or delete it first",
             )
         self.put(path, text)
@@ -244,9 +244,9 @@ async def _write(changes: Sequence[Change], environment: ExecutionEnvironment) -
         lost = [one.path for one in reversed(written) if not await _put_back(one, environment)]
         if lost:
             raise FileError(
-                f"a patch could not be written ({error}), nor these files put back: "
+                f"a patch could not be written ({error}), and these files could not be restored: "
                 + ", ".join(lost),
-                hint="free some space and begin the stage anew; its tree is half changed",
+                hint="free disk space and repeat the stage; its files are only partly changed",
             ) from error
         raise
 

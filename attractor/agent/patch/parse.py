@@ -87,15 +87,15 @@ def parse_patch(text: str) -> Patch:
     """Parse a patch; raises an InvalidPatch with the line of the error."""
     lines = text.replace("\r\n", "\n").strip().split("\n")
     if lines[0].strip() != _BEGIN:
-        raise _refusal(1, f"a patch begins with {_BEGIN!r}, not with {_short(lines[0])}")
+        raise _refusal(1, f"a patch must begin with {_BEGIN!r}, not {_short(lines[0])}")
     if len(lines) < 2 or lines[-1].strip() != _END:
-        raise _refusal(len(lines), f"a patch ends with {_END!r}, not with {_short(lines[-1])}")
+        raise _refusal(len(lines), f"a patch must end with {_END!r}, not {_short(lines[-1])}")
     reader = _Reader(lines[:-1])
     operations: list[Operation] = []
     while not reader.at_end:
         operations.append(_read_operation(reader))
     if not operations:
-        raise _refusal(2, "the patch holds no operation")
+        raise _refusal(2, "the patch contains no operation")
     return Patch(tuple(operations))
 
 
@@ -135,7 +135,7 @@ def _read_operation(reader: _Reader) -> Operation:
         raise reader.refuse(f"expected one of {wanted}, not {_short(reader.line)}")
     path = reader.take_after(prefix)
     if not path:
-        raise reader.refuse("the path is missing")
+        raise reader.refuse("missing path")
     if prefix == _ADD:
         return AddFile(path, _read_added(reader))
     return DeleteFile(path) if prefix == _DELETE else _read_update(reader, path)
@@ -146,7 +146,9 @@ def _read_added(reader: _Reader) -> tuple[str, ...]:
     empty: list[str] = []
     while not reader.at_end and not reader.line.startswith(_OPERATIONS):
         if reader.line and not reader.line.startswith("+"):
-            raise reader.refuse(f"a line of a new file begins with '+', not {_short(reader.line)}")
+            raise reader.refuse(
+                f"a line of a new file must begin with '+', not {_short(reader.line)}"
+            )
         line = reader.take()
         if line:
             lines += [*empty, line[1:]]
@@ -161,7 +163,7 @@ def _read_update(reader: _Reader, path: str) -> UpdateFile:
     while not reader.at_end and not reader.line.startswith(_OPERATIONS):
         hunks.append(_read_hunk(reader))
     if not hunks and not target:
-        raise reader.refuse(f"the update of {path} holds no hunk")
+        raise reader.refuse(f"the update of {path} contains no hunk")
     return UpdateFile(path, tuple(hunks), target)
 
 
@@ -192,7 +194,7 @@ def _read_line(reader: _Reader) -> HunkLine:
     try:
         mark = LinePrefix(line[0])
     except ValueError as error:
-        mistake = f"a line of a hunk begins with ' ', '-' or '+', not {_short(line)}"
+        mistake = f"a line of a hunk must begin with ' ', '-' or '+', not {_short(line)}"
         raise reader.refuse(mistake) from error
     reader.take()
     return HunkLine(mark, line[1:])
@@ -204,7 +206,7 @@ def _next(reader: _Reader) -> str:
 
 def _refusal(number: int, mistake: str) -> InvalidPatch:
     return InvalidPatch(
-        f"line {number} of the patch: {mistake}", hint="nothing was changed; send the patch anew"
+        f"line {number} of the patch: {mistake}", hint="nothing was changed; send a new patch"
     )
 
 

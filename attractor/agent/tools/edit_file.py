@@ -52,7 +52,7 @@ def _lines_of(text: str, wanted: str) -> list[int]:
 def _near(text: str, old: str) -> str:
     found = find_lines(text.split("\n"), old.strip("\n").split("\n"))
     if found is None:
-        return "read the file again; every character must match"
+        return "read the file again and copy the text exactly"
     return (
         f"similar lines with other white space or punctuation begin at line {found + 1}; copy them"
     )

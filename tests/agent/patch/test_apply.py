@@ -73,12 +73,15 @@ def test_operations_build_on_each_other(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("lines", "told"),
     [
-        (["*** Update File: a", "-nothing"], "a, hunk 1: these lines are not there from line 1 on"),
-        (["*** Update File: a", "@@ nowhere", "-1"], "a, hunk 1: no line 'nowhere'"),
-        (["*** Update File: gone", "-1"], "gone: there is no such file"),
-        (["*** Delete File: gone"], "gone: there is no such file"),
-        (["*** Add File: a", "+1"], "a: there is such a file already"),
-        (["*** Update File: a", "*** Move to: b", "-1"], "b: there is such a file already"),
+        (
+            ["*** Update File: a", "-nothing"],
+            "a, hunk 1: these lines were not found from line 1 on",
+        ),
+        (["*** Update File: a", "@@ nowhere", "-1"], "a, hunk 1: line 'nowhere' not found"),
+        (["*** Update File: gone", "-1"], "gone: no such file"),
+        (["*** Delete File: gone"], "gone: no such file"),
+        (["*** Add File: a", "+1"], "a: the file already exists"),
+        (["*** Update File: a", "*** Move to: b", "-1"], "b: the file already exists"),
     ],
 )
 def test_what_does_not_fit_leaves_every_file_as_it_was(
@@ -122,7 +125,7 @@ def test_what_cannot_be_undone_is_named(tmp_path: Path) -> None:
     write(tmp_path, a="1\n", b="2\n")
     disk = FullDisk(tmp_path, environ={})
     disk.fails_for_good = True
-    with pytest.raises(FileError, match="nor these files put back: a$"):
+    with pytest.raises(FileError, match="and these files could not be restored: a$"):
         apply(TWO_FILES, disk)
     assert not (tmp_path / "new").exists()
 
@@ -211,7 +214,7 @@ def test_line_ends_are_kept(before: str, after: str) -> None:
 
 
 def test_hunks_must_follow_the_file() -> None:
-    with pytest.raises(PatchMismatch, match="hunk 2: these lines are not there from line 2 on"):
+    with pytest.raises(PatchMismatch, match="hunk 2: these lines were not found from line 2 on"):
         changed("a\nb\nc\n", "@@", "-b", "@@", "-a")
 
 
