@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from attractor.base.clock import Backoff, ManualClock
 from attractor.base.errors import UsageError
 
+pytestmark = pytest.mark.anyio
+
 SECOND = timedelta(seconds=1)
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 
@@ -22,7 +24,7 @@ def test_manual_clock_stands_until_turned_and_returns_utc() -> None:
         ManualClock(datetime(2026, 1, 1))
 
 
-def test_turn_wakes_sleepers_in_order_of_their_due_times() -> None:
+async def test_turn_wakes_sleepers_in_order_of_their_due_times() -> None:
     clock = ManualClock(NOON)
     woken: list[tuple[str, float]] = []
 
@@ -30,22 +32,19 @@ def test_turn_wakes_sleepers_in_order_of_their_due_times() -> None:
         await clock.sleep(seconds * SECOND)
         woken.append((name, clock.monotonic()))
 
-    async def scene() -> None:
-        async with asyncio.TaskGroup() as tasks:
-            for name, seconds in (("late", 5), ("early", 1), ("last", 9), ("too", 1)):
-                tasks.create_task(sleep(name, seconds))
-            await clock.until_asleep(4)
-            await clock.turn(5 * SECOND)
-            assert woken == [("early", 1.0), ("too", 1.0), ("late", 5.0)]
-            assert clock.sleepers == 1
-            await clock.turn(4 * SECOND)
-
-    asyncio.run(scene())
+    async with asyncio.TaskGroup() as tasks:
+        for name, seconds in (("late", 5), ("early", 1), ("last", 9), ("too", 1)):
+            tasks.create_task(sleep(name, seconds))
+        await clock.until_asleep(4)
+        await clock.turn(5 * SECOND)
+        assert woken == [("early", 1.0), ("too", 1.0), ("late", 5.0)]
+        assert clock.sleepers == 1
+        await clock.turn(4 * SECOND)
     assert (woken[-1], clock.sleepers) == (("last", 9.0), 0)
 
 
 @pytest.mark.parametrize("naps_at_once", [1, 2])
-def test_repeated_sleeps_wake_within_one_turn(naps_at_once: int) -> None:
+async def test_repeated_sleeps_wake_within_one_turn(naps_at_once: int) -> None:
     clock = ManualClock(NOON)
     ticks: list[float] = []
 
@@ -54,35 +53,28 @@ def test_repeated_sleeps_wake_within_one_turn(naps_at_once: int) -> None:
             await asyncio.gather(*(clock.sleep(SECOND) for _ in range(naps_at_once)))
             ticks.append(clock.monotonic())
 
-    async def scene() -> None:
-        ticking = asyncio.create_task(tick())
-        await clock.until_asleep(naps_at_once)
-        await clock.turn(timedelta(seconds=3.5))
-        ticking.cancel()
-
-    asyncio.run(scene())
+    ticking = asyncio.create_task(tick())
+    await clock.until_asleep(naps_at_once)
+    await clock.turn(timedelta(seconds=3.5))
+    ticking.cancel()
     assert ticks == [1.0, 2.0, 3.0]
     assert clock.monotonic() == 3.5
 
 
-def test_cancelled_sleeper_does_not_stop_a_turn() -> None:
+async def test_cancelled_sleeper_does_not_stop_a_turn() -> None:
     clock = ManualClock(NOON)
-
-    async def scene() -> None:
-        sleeping = [asyncio.create_task(clock.sleep(SECOND)) for _ in range(3)]
-        await clock.until_asleep(3)
-        sleeping[0].cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await sleeping[0]
-        assert clock.sleepers == 2
-        # Cancelled, but still asleep when the turn begins.
-        sleeping[1].cancel()
-        await clock.turn(SECOND)
-        ended = await asyncio.gather(*sleeping[1:], return_exceptions=True)
-        assert isinstance(ended[0], asyncio.CancelledError)
-        assert ended[1] is None
-
-    asyncio.run(scene())
+    sleeping = [asyncio.create_task(clock.sleep(SECOND)) for _ in range(3)]
+    await clock.until_asleep(3)
+    sleeping[0].cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await sleeping[0]
+    assert clock.sleepers == 2
+    # Cancelled, but still asleep when the turn begins.
+    sleeping[1].cancel()
+    await clock.turn(SECOND)
+    ended = await asyncio.gather(*sleeping[1:], return_exceptions=True)
+    assert isinstance(ended[0], asyncio.CancelledError)
+    assert ended[1] is None
 
 
 def test_date_can_be_set_back_but_monotonic_time_cannot() -> None:

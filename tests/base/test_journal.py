@@ -24,6 +24,8 @@ from tests.base.journal_child import line_of
 from tests.base.start_child import start_child
 from tests.counts import count
 
+pytestmark = pytest.mark.anyio
+
 BLOCK = 1 << 16
 
 
@@ -325,65 +327,56 @@ class Disk:
         self.synced = seen
 
 
-def test_concurrent_callers_share_syncs_of_their_lines() -> None:
-    async def scene() -> Disk:
-        disk = Disk()
-        shared = SharedSync(disk.sync)
+async def test_concurrent_callers_share_syncs_of_their_lines() -> None:
+    disk = Disk()
+    shared = SharedSync(disk.sync)
 
-        async def write() -> None:
-            for _ in range(3):
-                disk.written += 1
-                mine = disk.written
-                await shared.wait()
-                assert disk.synced >= mine
+    async def write() -> None:
+        for _ in range(3):
+            disk.written += 1
+            mine = disk.written
+            await shared.wait()
+            assert disk.synced >= mine
 
-        await asyncio.gather(*(write() for _ in range(50)))
-        return disk
-
-    assert asyncio.run(scene()).syncs <= 10
+    await asyncio.gather(*(write() for _ in range(50)))
+    assert disk.syncs <= 10
 
 
-def test_line_written_during_a_sync_waits_for_the_next_one() -> None:
-    async def scene() -> None:
-        disk = Disk()
-        shared = SharedSync(disk.sync)
-        disk.gate.clear()
-        disk.written = 1
-        first = asyncio.create_task(shared.wait())
-        await asyncio.sleep(0.05)
-        disk.written = 2
-        second = asyncio.create_task(shared.wait())
-        await asyncio.sleep(0.05)
-        disk.gate.set()
-        await first
-        await second
-        assert (disk.syncs, disk.synced) == (2, 2)
-
-    asyncio.run(scene())
+async def test_line_written_during_a_sync_waits_for_the_next_one() -> None:
+    disk = Disk()
+    shared = SharedSync(disk.sync)
+    disk.gate.clear()
+    disk.written = 1
+    first = asyncio.create_task(shared.wait())
+    await asyncio.sleep(0.05)
+    disk.written = 2
+    second = asyncio.create_task(shared.wait())
+    await asyncio.sleep(0.05)
+    disk.gate.set()
+    await first
+    await second
+    assert (disk.syncs, disk.synced) == (2, 2)
 
 
-def test_failed_sync_is_raised_to_every_caller() -> None:
-    async def scene() -> list[BaseException | None]:
-        disk = Disk()
-        disk.broken = True
-        shared = SharedSync(disk.sync)
-        return await asyncio.gather(*(shared.wait() for _ in range(3)), return_exceptions=True)
+async def test_failed_sync_is_raised_to_every_caller() -> None:
+    disk = Disk()
+    disk.broken = True
+    shared = SharedSync(disk.sync)
+    assert [
+        type(one)
+        for one in await asyncio.gather(*(shared.wait() for _ in range(3)), return_exceptions=True)
+    ] == [OSError] * 3
 
-    assert [type(one) for one in asyncio.run(scene())] == [OSError] * 3
 
-
-def test_cancelled_caller_does_not_cancel_the_sync() -> None:
-    async def scene() -> int:
-        disk = Disk()
-        shared = SharedSync(disk.sync)
-        disk.gate.clear()
-        leaving, staying = (asyncio.create_task(shared.wait()) for _ in range(2))
-        await asyncio.sleep(0.05)
-        leaving.cancel()
-        disk.gate.set()
-        await staying
-        with pytest.raises(asyncio.CancelledError):
-            await leaving
-        return disk.syncs
-
-    assert asyncio.run(scene()) == 1
+async def test_cancelled_caller_does_not_cancel_the_sync() -> None:
+    disk = Disk()
+    shared = SharedSync(disk.sync)
+    disk.gate.clear()
+    leaving, staying = (asyncio.create_task(shared.wait()) for _ in range(2))
+    await asyncio.sleep(0.05)
+    leaving.cancel()
+    disk.gate.set()
+    await staying
+    with pytest.raises(asyncio.CancelledError):
+        await leaving
+    assert disk.syncs == 1

@@ -4,7 +4,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from time import monotonic
@@ -16,6 +16,8 @@ from attractor.base.process_output import OutputChunk
 from attractor.base.processes import ExecResult, run_process
 from tests.base.running import FAR, NEVER, SOON, end, is_child, is_running, open_files, run, sh
 from tests.counts import count
+
+pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture(params=["pidfd", "polling"])
@@ -52,13 +54,10 @@ def test_program_leads_its_own_session_and_group():
     assert len(set(shown.stdout.split())) == 1
 
 
-def test_programs_run_concurrently():
-    async def race() -> Sequence[ExecResult]:
-        argvs = [["sh", "-c", f"echo {number}"] for number in range(8)]
-        runs = [run_process(argv, cwd="/", env=None, timeout=FAR) for argv in argvs]
-        return await asyncio.gather(*runs)
-
-    assert [result.stdout for result in asyncio.run(race())] == [f"{n}\n" for n in range(8)]
+async def test_programs_run_concurrently():
+    argvs = [["sh", "-c", f"echo {number}"] for number in range(8)]
+    runs = [run_process(argv, cwd="/", env=None, timeout=FAR) for argv in argvs]
+    assert [result.stdout for result in await asyncio.gather(*runs)] == [f"{n}\n" for n in range(8)]
 
 
 # --- ends
@@ -218,34 +217,28 @@ async def started(script: str, *, grace: timedelta) -> tuple[asyncio.Task[ExecRe
 
 
 @pytest.mark.crash
-def test_cancellation_waits_until_the_group_is_killed(watching: None):
-    async def scene() -> None:
-        task, pid = await started(f"sleep {NEVER} & echo $!; wait", grace=FAR)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        assert not is_running(pid)
-
-    asyncio.run(scene())
+async def test_cancellation_waits_until_the_group_is_killed(watching: None):
+    task, pid = await started(f"sleep {NEVER} & echo $!; wait", grace=FAR)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert not is_running(pid)
 
 
 @pytest.mark.crash
-def test_cancellation_during_the_grace_period_kills_at_once(deaf: None):
-    async def scene() -> None:
-        task, pid = await started(f"echo $$; exec sleep {NEVER}", grace=FAR)
-        task.cancel()
-        await asyncio.wait([task], timeout=0.1)
-        assert not task.done()
-        assert is_running(pid)
-        begun = monotonic()
-        while not task.done() and monotonic() < begun + 30:
-            task.cancel()  # again and again, as anyio does
-            await asyncio.sleep(0)
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        assert not is_child(pid)
-
-    asyncio.run(scene())
+async def test_cancellation_during_the_grace_period_kills_at_once(deaf: None):
+    task, pid = await started(f"echo $$; exec sleep {NEVER}", grace=FAR)
+    task.cancel()
+    await asyncio.wait([task], timeout=0.1)
+    assert not task.done()
+    assert is_running(pid)
+    begun = monotonic()
+    while not task.done() and monotonic() < begun + 30:
+        task.cancel()  # again and again, as anyio does
+        await asyncio.sleep(0)
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert not is_child(pid)
 
 
 class Unreadable(Exception):

@@ -1,7 +1,8 @@
 """Listens to a twin, the way a program with an event loop would, or one without."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 from attractor.base.json import JsonObject
@@ -17,7 +18,7 @@ from attractor.llm import (
     stream_object,
 )
 from attractor.twins.server.provider_twin import ProviderTwin
-from tests.llm.asking import MODELS
+from tests.llm.asking import MODELS, speaking
 from tests.llm.generated import PERSON
 
 T = TypeVar("T")
@@ -73,6 +74,14 @@ async def hear(events: StreamResult, *, pause: float = 0) -> Heard:
     except SDKError as error:
         heard.error = error
     return heard
+
+
+@asynccontextmanager
+async def asking(script: str) -> AsyncGenerator[tuple[ProviderTwin, Client]]:
+    """Serve a script, and open a client of it, for as long as a block lasts."""
+    with speaking(script) as twin:
+        async with asyncio.timeout(30), Client.from_env(twin.environ()) as client:
+            yield twin, client
 
 
 def with_client(twin: ProviderTwin, work: Callable[[Client], Coroutine[Any, Any, T]]) -> T:

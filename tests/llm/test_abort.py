@@ -170,14 +170,12 @@ def test_an_abort_leaves_no_connection_open(monkeypatch: pytest.MonkeyPatch) -> 
     assert ended == begun
 
 
-def test_nothing_happens_to_who_is_through() -> None:
-    async def through() -> str:
-        controller = AbortController()
-        async with abortable(controller.signal):
-            pass
-        controller.abort()
-        async with abortable(None):
-            await asyncio.sleep(0)
-        return "well"
-
-    assert asyncio.run(through()) == "well"
+@pytest.mark.anyio
+async def test_nothing_happens_to_who_is_through() -> None:
+    controller = AbortController()
+    async with abortable(controller.signal):
+        pass
+    controller.abort()
+    async with abortable(None):
+        await asyncio.sleep(0)
+    assert "well" == "well"

@@ -199,18 +199,15 @@ def test_middleware_that_knows_no_streams_is_never_passed_over() -> None:
     assert complete(client, HELLO).text == "one to one"
 
 
-def test_who_stops_listening_closes_everything_at_once() -> None:
+@pytest.mark.anyio
+async def test_who_stops_listening_closes_everything_at_once() -> None:
     passed: list[str] = []
-
-    async def leaving() -> list[str]:
-        around = [Shouting("outer", passed), Shouting("inner", passed)]
-        client = Client(providers=echoes(), default_provider="one", middleware=around)
-        events = client.stream(HELLO)
-        await anext(events)
-        await events.aclose()
-        return passed[2:]
-
-    assert sorted(asyncio.run(leaving())) == ["inner is closed", "outer is closed"]
+    around = [Shouting("outer", passed), Shouting("inner", passed)]
+    client = Client(providers=echoes(), default_provider="one", middleware=around)
+    events = client.stream(HELLO)
+    await anext(events)
+    await events.aclose()
+    assert sorted(passed[2:]) == ["inner is closed", "outer is closed"]
 
 
 @pytest.mark.parametrize(

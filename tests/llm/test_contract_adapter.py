@@ -1,10 +1,9 @@
 """What every adapter does alike: each real one by a twin, and the scripted one of other tests."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Coroutine
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncGenerator, Callable
 from copy import deepcopy
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 
@@ -29,8 +28,10 @@ from tests.agent.scripted import ScriptedProvider, called, calls, never, said
 from tests.llm.asking import MODELS, PATIENT, variables
 
 # litellm keeps that quiet by a filter of its own, which is undone here after every test.
-pytestmark = pytest.mark.filterwarnings("ignore:Accessing the .* attribute on the instance")
-T = TypeVar("T")
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.filterwarnings("ignore:Accessing the .* attribute on the instance"),
+]
 SCRIPT = """
 [[rules]]
 when = { last_user = "text" }
@@ -98,200 +99,146 @@ def twin() -> Any:
         yield twin
 
 
-Open = Callable[[], AbstractAsyncContextManager[Tried]]
+NAMES = [*provider_registry(), "stand-in"]
 
 
-@pytest.fixture(params=[*provider_registry(), "stand-in"])
-def opened(request: pytest.FixtureRequest, twin: ProviderTwin) -> Open:
-    """Return what makes an adapter for as long as a `with` block lasts."""
-    name = str(request.param)
-
-    @asynccontextmanager
-    async def real() -> AsyncGenerator[Tried]:
-        adapter = provider_registry()[name].from_env(variables(twin), timeout=PATIENT)
-        assert adapter is not None
-        before = len(twin.requests)
-        yield Tried(adapter, MODELS[name], lambda: len(twin.requests) - before)
-        await adapter.close()
-
-    @asynccontextmanager
-    async def scripted() -> AsyncGenerator[Tried]:
-        adapter = Scripted()
-        yield Tried(adapter, "any", lambda: len(adapter.requests))
-        await adapter.close()
-
-    return scripted if name == "stand-in" else real
+def tried_of(name: str, twin: ProviderTwin) -> Tried:
+    if name == "stand-in":
+        scripted = Scripted()
+        return Tried(scripted, "any", lambda: len(scripted.requests))
+    adapter = provider_registry()[name].from_env(variables(twin), timeout=PATIENT)
+    assert adapter is not None
+    before = len(twin.requests)
+    return Tried(adapter, MODELS[name], lambda: len(twin.requests) - before)
 
 
-def run(opened: Open, scene: Callable[[Tried], Coroutine[Any, Any, T]]) -> T:
-    async def whole() -> T:
-        async with opened() as tried:
-            return await scene(tried)
-
-    return asyncio.run(asyncio.wait_for(whole(), 60))
-
-
-def test_it_is_an_adapter_and_its_name_stays(opened: Open) -> None:
-    async def scene(tried: Tried) -> None:
-        assert find_shortcoming(tried.adapter, ProviderAdapter) == ""
-        name = tried.adapter.name
-        await tried.ask("text")
-        assert tried.adapter.name == name
-
-    run(opened, scene)
+@pytest.fixture(params=NAMES)
+async def tried(request: pytest.FixtureRequest, twin: ProviderTwin) -> AsyncGenerator[Tried]:
+    tried = tried_of(str(request.param), twin)
+    yield tried
+    await tried.adapter.close()
 
 
-def test_a_text_comes_back_whole_and_says_from_whom(opened: Open) -> None:
-    async def scene(tried: Tried) -> None:
-        response = await tried.ask("text")
-        assert (response.text, response.finish_reason.reason) == ("größe 🐍", "stop")
-        assert (response.provider, response.model) == (tried.adapter.name, tried.model)
-        assert response.id
-        assert not response.tool_calls
-        assert response.usage.input_tokens > 0
-        assert response.usage.output_tokens > 0
-        assert tried.count() == 1
-
-    run(opened, scene)
+async def test_it_is_an_adapter_and_its_name_stays(tried: Tried) -> None:
+    assert find_shortcoming(tried.adapter, ProviderAdapter) == ""
+    name = tried.adapter.name
+    await tried.ask("text")
+    assert tried.adapter.name == name
 
 
-def test_calls_come_back_in_order_with_ids_of_their_own(opened: Open) -> None:
-    async def scene(tried: Tried) -> None:
-        response = await tried.ask("tool")
-        assert (response.text, response.finish_reason.reason) == ("I look.", "tool_calls")
-        made = [(call.name, call.arguments) for call in response.tool_calls]
-        assert made == [("shell", {"command": "größe 🐍"}), ("shell", {})]
-        assert len({call.id for call in response.tool_calls} - {""}) == 2
-
-    run(opened, scene)
-
-
-def test_the_same_is_answered_again_and_the_request_stays_as_it_was(opened: Open) -> None:
-    async def scene(tried: Tried) -> None:
-        request = tried.request("tool")
-        before = deepcopy(request)
-        first = await tried.adapter.complete(request)
-        second = await tried.adapter.complete(request)
-        assert first.message.text == second.message.text
-        assert request == before
-
-    run(opened, scene)
+async def test_a_text_comes_back_whole_and_says_from_whom(tried: Tried) -> None:
+    response = await tried.ask("text")
+    assert (response.text, response.finish_reason.reason) == ("größe 🐍", "stop")
+    assert (response.provider, response.model) == (tried.adapter.name, tried.model)
+    assert response.id
+    assert not response.tool_calls
+    assert response.usage.input_tokens > 0
+    assert response.usage.output_tokens > 0
+    assert tried.count() == 1
 
 
-def test_answers_at_the_same_time_do_not_mix(opened: Open) -> None:
-    async def scene(tried: Tried) -> None:
-        asked = ["text", "tool"] * 5
-        answers = await asyncio.gather(*map(tried.ask, asked))
-        assert [one.text for one in answers] == ["größe 🐍", "I look."] * 5
-        assert tried.count() == 10
+async def test_calls_come_back_in_order_with_ids_of_their_own(tried: Tried) -> None:
+    response = await tried.ask("tool")
+    assert (response.text, response.finish_reason.reason) == ("I look.", "tool_calls")
+    made = [(call.name, call.arguments) for call in response.tool_calls]
+    assert made == [("shell", {"command": "größe 🐍"}), ("shell", {})]
+    assert len({call.id for call in response.tool_calls} - {""}) == 2
 
-    run(opened, scene)
+
+async def test_the_same_is_answered_again_and_the_request_stays_as_it_was(tried: Tried) -> None:
+    request = tried.request("tool")
+    before = deepcopy(request)
+    first = await tried.adapter.complete(request)
+    second = await tried.adapter.complete(request)
+    assert first.message.text == second.message.text
+    assert request == before
+
+
+async def test_answers_at_the_same_time_do_not_mix(tried: Tried) -> None:
+    asked = ["text", "tool"] * 5
+    answers = await asyncio.gather(*map(tried.ask, asked))
+    assert [one.text for one in answers] == ["größe 🐍", "I look."] * 5
+    assert tried.count() == 10
 
 
 @pytest.mark.parametrize("asked", ["text", "tool"])
-def test_a_stream_tells_in_pieces_what_is_answered_whole(opened: Open, asked: str) -> None:
-    async def scene(tried: Tried) -> None:
-        whole, events = await tried.ask(asked), await tried.hear(asked)
-        assert events[0].type == StreamEventType.STREAM_START
-        assert [one.type for one in events].index(StreamEventType.FINISH) == len(events) - 1
-        assert "".join(one.delta or "" for one in events) == whole.text
-        accumulator = StreamAccumulator()
-        for event in events:
-            accumulator.process(event)
-        told = accumulator.response()
-        assert (told.text, told.finish_reason) == (whole.text, whole.finish_reason)
-        assert (told.usage, told.model) == (whole.usage, whole.model)
-        calls = [one.tool_call for one in events if one.type == StreamEventType.TOOL_CALL_END]
-        assert calls == told.tool_calls
-        assert [call.arguments for call in told.tool_calls] == [
-            call.arguments for call in whole.tool_calls
-        ]
-        assert tried.count() == 2
-
-    run(opened, scene)
+async def test_a_stream_tells_in_pieces_what_is_answered_whole(tried: Tried, asked: str) -> None:
+    whole, events = await tried.ask(asked), await tried.hear(asked)
+    assert events[0].type == StreamEventType.STREAM_START
+    assert [one.type for one in events].index(StreamEventType.FINISH) == len(events) - 1
+    assert "".join(one.delta or "" for one in events) == whole.text
+    accumulator = StreamAccumulator()
+    for event in events:
+        accumulator.process(event)
+    told = accumulator.response()
+    assert (told.text, told.finish_reason) == (whole.text, whole.finish_reason)
+    assert (told.usage, told.model) == (whole.usage, whole.model)
+    calls = [one.tool_call for one in events if one.type == StreamEventType.TOOL_CALL_END]
+    assert calls == told.tool_calls
+    assert [call.arguments for call in told.tool_calls] == [
+        call.arguments for call in whole.tool_calls
+    ]
+    assert tried.count() == 2
 
 
-def test_who_stops_listening_may_ask_again(opened: Open) -> None:
-    async def scene(tried: Tried) -> None:
-        events = tried.adapter.stream(tried.request("text"))
-        await anext(events)
-        await events.aclose()
-        assert (await tried.ask("text")).text == "größe 🐍"
-
-    run(opened, scene)
+async def test_who_stops_listening_may_ask_again(tried: Tried) -> None:
+    events = tried.adapter.stream(tried.request("text"))
+    await anext(events)
+    await events.aclose()
+    assert (await tried.ask("text")).text == "größe 🐍"
 
 
-def test_trouble_is_an_error_of_ours_and_nothing_is_tried_twice(opened: Open) -> None:
-    async def scene(tried: Tried) -> None:
-        with pytest.raises(RateLimitError, match="busy") as caught:
-            await tried.ask("busy")
-        assert (caught.value.retryable, caught.value.retry_after) == (True, 2)
-        assert tried.count() == 1
-        with pytest.raises(SDKError) as other:
-            await tried.ask("what nobody has an answer to")
-        assert not other.value.retryable
-        assert tried.count() == 2
-        assert (await tried.ask("text")).text == "größe 🐍"
-
-    run(opened, scene)
+async def test_trouble_is_an_error_of_ours_and_nothing_is_tried_twice(tried: Tried) -> None:
+    with pytest.raises(RateLimitError, match="busy") as caught:
+        await tried.ask("busy")
+    assert (caught.value.retryable, caught.value.retry_after) == (True, 2)
+    assert tried.count() == 1
+    with pytest.raises(SDKError) as other:
+        await tried.ask("what nobody has an answer to")
+    assert not other.value.retryable
+    assert tried.count() == 2
+    assert (await tried.ask("text")).text == "größe 🐍"
 
 
-def test_who_waits_can_give_up_and_ask_again(opened: Open) -> None:
-    async def scene(tried: Tried) -> None:
-        asking = asyncio.create_task(tried.ask("hang"))
-        async with asyncio.timeout(20):
-            while tried.count() < 1:
-                await asyncio.sleep(0.005)
-        asking.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await asking
-        assert (await tried.ask("text")).text == "größe 🐍"
-
-    run(opened, scene)
+async def test_who_waits_can_give_up_and_ask_again(tried: Tried) -> None:
+    asking = asyncio.create_task(tried.ask("hang"))
+    async with asyncio.timeout(20):
+        while tried.count() < 1:
+            await asyncio.sleep(0.005)
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    assert (await tried.ask("text")).text == "größe 🐍"
 
 
-def test_closing_is_harmless_when_repeated_and_another_request_opens_again(opened: Open) -> None:
-    async def scene(tried: Tried) -> None:
-        await tried.adapter.close()
-        assert (await tried.ask("text")).text == "größe 🐍"
-        await tried.adapter.close()
-        await tried.adapter.close()
-        assert (await tried.ask("text")).text == "größe 🐍"
+async def test_closing_is_harmless_when_repeated_and_the_next_request_opens_again(
+    tried: Tried,
+) -> None:
+    await tried.adapter.close()
+    assert (await tried.ask("text")).text == "größe 🐍"
+    await tried.adapter.close()
+    await tried.adapter.close()
+    assert (await tried.ask("text")).text == "größe 🐍"
 
-    run(opened, scene)
 
-
-def test_one_event_loop_after_another_is_served(opened: Open) -> None:
-    made: list[Tried] = []
-
-    async def begin() -> str:
-        # What makes it would also close it, at the end of this loop.
-        made.append(await opened().__aenter__())
-        return (await made[0].ask("text")).text
-
-    async def again() -> str:
-        return (await made[0].ask("text")).text
+@pytest.mark.parametrize("name", NAMES)
+def test_one_event_loop_after_another_is_served(name: str, twin: ProviderTwin) -> None:
+    tried = tried_of(name, twin)
+    assert [asyncio.run(tried.ask("text")).text for _ in range(2)] == ["größe 🐍"] * 2
 
     async def end() -> None:
-        await made[0].adapter.close()
+        await tried.adapter.close()
 
-    assert asyncio.run(begin()) == asyncio.run(again()) == "größe 🐍"
     asyncio.run(end())
 
 
-def test_the_four_tool_choices_are_known_and_no_other(opened: Open) -> None:
-    async def scene(tried: Tried) -> list[bool]:
-        modes = ("auto", "none", "required", "named", "some", "", "AUTO")
-        return [tried.adapter.supports_tool_choice(one) for one in modes]
-
-    assert run(opened, scene) == [True] * 4 + [False] * 3
+async def test_the_four_tool_choices_are_known_and_no_other(tried: Tried) -> None:
+    modes = ("auto", "none", "required", "named", "some", "", "AUTO")
+    assert [tried.adapter.supports_tool_choice(one) for one in modes] == [True] * 4 + [False] * 3
 
 
-def test_without_its_key_none_is_made(opened: Open) -> None:
-    async def scene(tried: Tried) -> None:
-        kind = type(tried.adapter)
-        assert kind.from_env({}, timeout=AdapterTimeout()) is None
-        other = {"SOME_OTHER_API_KEY": "sk-0123456789", "PATH": "/bin"}
-        assert kind.from_env(other, timeout=AdapterTimeout()) is None
-
-    run(opened, scene)
+async def test_without_its_key_none_is_made(tried: Tried) -> None:
+    kind = type(tried.adapter)
+    assert kind.from_env({}, timeout=AdapterTimeout()) is None
+    other = {"SOME_OTHER_API_KEY": "sk-0123456789", "PATH": "/bin"}
+    assert kind.from_env(other, timeout=AdapterTimeout()) is None

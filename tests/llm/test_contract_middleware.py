@@ -157,7 +157,8 @@ def test_an_error_of_a_stream_goes_through_it(hearing: Callable[[], StreamMiddle
     assert caught.value is busy
 
 
-def test_who_leaves_a_stream_leaves_the_provider_too(
+@pytest.mark.anyio
+async def test_who_leaves_a_stream_leaves_the_provider_too(
     hearing: Callable[[], StreamMiddleware],
 ) -> None:
     left: list[str] = []
@@ -170,18 +171,15 @@ def test_who_leaves_a_stream_leaves_the_provider_too(
             finally:
                 left.append("closed")
 
-    async def leaving() -> None:
-        client = Client(
-            providers={"openai": Endless()},
-            default_provider="openai",
-            middleware=[hearing(), hearing()],
-        )
-        events = client.stream(HELLO)
-        await anext(events)
-        await events.aclose()
-        assert left == ["closed"]
-
-    asyncio.run(asyncio.wait_for(leaving(), 20))
+    client = Client(
+        providers={"openai": Endless()},
+        default_provider="openai",
+        middleware=[hearing(), hearing()],
+    )
+    events = client.stream(HELLO)
+    await anext(events)
+    await events.aclose()
+    assert left == ["closed"]
 
 
 def test_all_that_is_shipped_is_tried_here() -> None:

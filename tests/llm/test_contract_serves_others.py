@@ -1,7 +1,5 @@
 """What everything does alike that serves providers without an adapter of their own."""
 
-import asyncio
-
 import pytest
 
 from attractor.base.registry import find_shortcoming
@@ -44,14 +42,12 @@ def test_of_whom_it_does_not_know_it_says_so(serving: Serving, name: str) -> Non
     assert not serving.variables_of(name)
 
 
-def test_what_it_serves_may_be_closed_and_closed_again(serving: Serving) -> None:
-    async def closing() -> None:
-        served = serving.serve(READY[serving.name])
-        assert served is not None
-        for one in (served, served, serving, serving):
-            await one.close()
-
-    asyncio.run(closing())
+@pytest.mark.anyio
+async def test_what_it_serves_may_be_closed_and_closed_again(serving: Serving) -> None:
+    served = serving.serve(READY[serving.name])
+    assert served is not None
+    for one in (served, served, serving, serving):
+        await one.close()
 
 
 def test_without_anybodys_key_none_is_made(serving: Serving) -> None:

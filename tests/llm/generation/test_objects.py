@@ -21,7 +21,9 @@ from attractor.llm import (
 from attractor.llm.generation.objects import ExtractedObject, PartialObject, find_objects
 from tests.llm.asking import PROVIDERS, speaking
 from tests.llm.generated import PERSON, adder, an_object
-from tests.llm.heard import an_object_stream, with_client
+from tests.llm.heard import an_object_stream, asking, with_client
+
+pytestmark = pytest.mark.anyio
 
 ALICE = {"name": "Alice", "age": 30}
 
@@ -81,6 +83,7 @@ def test_words_around_the_object_are_a_warning(provider: str) -> None:
     [
         (answering("I do not know."), "contains no JSON object: 'I do not know.'"),
         (answering('{"name": "Alice"}'), "its schema: age is missing"),
+        (answering('{"name": 1, "age": 2} or {"x": 1}'), "its schema: name must be string"),
         (answering('{"name"', 'answer.finish = "length"'), "reached max_tokens"),
         (answering("", 'answer.finish = "content_filter"'), "a safety filter"),
     ],
@@ -262,8 +265,9 @@ ANY: JsonObject = {"type": "object"}
 
 @everybody
 @pytest.mark.parametrize("around", ["ANSWER", "Here you are:\n\n```json\nANSWER\n```\nAll well?"])
-def test_it_grows_until_it_is_whole(provider: str, around: str) -> None:
-    async def work(client: Client) -> None:
+async def test_it_grows_until_it_is_whole(provider: str, around: str) -> None:
+    text = around.replace("ANSWER", json.dumps(RECIPES, indent=1))
+    async with asking(answering(text)) as (_, client):
         objects = an_object_stream(client, provider, ANY)
         told: list[Json] = []
         async for partial in objects:
@@ -275,30 +279,21 @@ def test_it_grows_until_it_is_whole(provider: str, around: str) -> None:
         result = await objects.result()
         assert (result.output, result.finish_reason.reason) == (RECIPES, "stop")
 
-    with speaking(answering(around.replace("ANSWER", json.dumps(RECIPES, indent=1)))) as twin:
-        with_client(twin, work)
 
-
-def test_an_object_in_the_middle_of_a_line_is_told_when_it_is_whole() -> None:
-    async def work(client: Client) -> None:
-        told = [one async for one in an_object_stream(client)]
-        assert told == [ALICE]
-
-    with speaking(answering('  Well {so}, it is {"name": "Alice", "age": 30} then.')) as twin:
-        with_client(twin, work)
+async def test_an_object_in_the_middle_of_a_line_is_told_when_it_is_whole() -> None:
+    text = '  Well {so}, it is {"name": "Alice", "age": 30} then.'
+    async with asking(answering(text)) as (_, client):
+        assert [one async for one in an_object_stream(client)] == [ALICE]
 
 
 @pytest.mark.parametrize("end", ["\n", " "])
-def test_the_first_object_that_the_schema_wants_is_the_last_that_is_told(end: str) -> None:
-    async def work(client: Client) -> None:
+async def test_the_first_object_that_the_schema_wants_is_the_last_that_is_told(end: str) -> None:
+    text = f'{{"x": 1}}{end}is given, and the answer {json.dumps(ALICE)}'
+    async with asking(answering(text)) as (_, client):
         objects = an_object_stream(client)
         told = [one async for one in objects]
         assert told[-2:] == [{"x": 1}, ALICE]
         assert await objects.object() == objects.partial_object == ALICE
-
-    text = f'{{"x": 1}}{end}is given, and the answer {json.dumps(ALICE)}'
-    with speaking(answering(text)) as twin:
-        with_client(twin, work)
 
 
 @everybody
@@ -310,8 +305,10 @@ def test_the_first_object_that_the_schema_wants_is_the_last_that_is_told(end: st
         ('{"name": "Alice", "age": ', "contains no JSON object"),
     ],
 )
-def test_no_object_or_a_wrong_one_is_told_at_the_end(provider: str, text: str, words: str) -> None:
-    async def work(client: Client) -> None:
+async def test_no_object_or_a_wrong_one_is_told_at_the_end(
+    provider: str, text: str, words: str
+) -> None:
+    async with asking(answering(text)) as (twin, client):
         objects = an_object_stream(client, provider)
         with pytest.raises(NoObjectGeneratedError, match=words) as caught:
             async for _ in objects:
@@ -320,13 +317,10 @@ def test_no_object_or_a_wrong_one_is_told_at_the_end(provider: str, text: str, w
         for asked in (objects.object, objects.result):
             with pytest.raises(NoObjectGeneratedError):
                 await asked()
-
-    with speaking(answering(text)) as twin:
-        with_client(twin, work)
         assert len(twin.requests) == 1
 
 
-def test_what_is_said_before_tools_are_called_is_not_the_object() -> None:
+async def test_what_is_said_before_tools_are_called_is_not_the_object() -> None:
     script = """
     [[rules]]
     when = { step = 1, tool_result = "3" }
@@ -336,14 +330,10 @@ def test_what_is_said_before_tools_are_called_is_not_the_object() -> None:
     text = '{"name": "Bob"'
     tool_calls = [{ name = "add", arguments = { a = 1, b = 2 } }]
     """
-
-    async def work(client: Client) -> None:
+    async with asking(script) as (_, client):
         told = [one async for one in an_object_stream(client, tools=[adder()])]
         assert told[-1] == {"name": "Alice", "age": 3}
         assert {"name": "Bob"} in told
-
-    with speaking(script) as twin:
-        with_client(twin, work)
 
 
 def test_it_is_tried_again_and_left_as_any_stream() -> None:

@@ -7,6 +7,8 @@ import pytest
 
 from attractor.llm.generation.tasks import Handover, Producer, capture, capture_call
 
+pytestmark = pytest.mark.anyio
+
 
 def fail(error: BaseException) -> None:
     raise error
@@ -21,12 +23,9 @@ async def three() -> int:
 
 
 @pytest.mark.parametrize("error", [ValueError("no"), SystemExit(2), KeyboardInterrupt()])
-def test_what_was_raised_is_raised_when_it_is_asked_for(error: BaseException) -> None:
-    async def working() -> list[BaseException | None]:
-        endings = [await capture(fail_later(error)), capture_call(lambda: fail(error))]
-        return [one.exception() for one in endings]
-
-    assert asyncio.run(working()) == [error, error]
+async def test_what_was_raised_is_raised_when_it_is_asked_for(error: BaseException) -> None:
+    endings = [await capture(fail_later(error)), capture_call(lambda: fail(error))]
+    assert [one.exception() for one in endings] == [error, error]
 
 
 @pytest.mark.parametrize("error", [StopIteration(), StopAsyncIteration()])
@@ -38,15 +37,12 @@ def test_what_would_say_that_a_loop_is_at_its_end_is_a_fault(error: Exception) -
         asyncio.run(capture(fail_later(error))).result()
 
 
-def test_who_is_cancelled_is_cancelled() -> None:
-    async def working() -> None:
-        task = asyncio.create_task(capture(asyncio.sleep(60)))
-        await asyncio.sleep(0)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-
-    asyncio.run(working())
+async def test_who_is_cancelled_is_cancelled() -> None:
+    task = asyncio.create_task(capture(asyncio.sleep(60)))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
 
 
 def giving(*, fails: bool = False) -> tuple[Producer[int, str], list[str]]:
@@ -73,47 +69,40 @@ def run(work: Coroutine[Any, Any, None]) -> None:
 
 
 @pytest.mark.parametrize("has_begun", [True, False])
-def test_who_closes_it_finds_everything_cleaned_up(has_begun: bool) -> None:
-    async def work() -> None:
-        given, done = giving()
-        if has_begun:
-            assert await given.get() == 1
-        await given.close()
-        await given.close()
-        assert done == (["make 1", "end"] if has_begun else [])
-        assert (await given.get(), given.outcome()) == (None, None)
-
-    run(work())
+async def test_who_closes_it_finds_everything_cleaned_up(has_begun: bool) -> None:
+    given, done = giving()
+    if has_begun:
+        assert await given.get() == 1
+    await given.close()
+    await given.close()
+    assert done == (["make 1", "end"] if has_begun else [])
+    assert (await given.get(), given.outcome()) == (None, None)
 
 
 @pytest.mark.parametrize("is_awaited", [True, False])
-def test_what_closes_connections_when_it_is_left_comes_to_its_end(is_awaited: bool) -> None:
+async def test_what_closes_connections_when_it_is_left_comes_to_its_end(is_awaited: bool) -> None:
     closed: list[str] = []
+    handover: Handover[int] = Handover()
 
-    async def work() -> None:
-        handover: Handover[int] = Handover()
+    async def give() -> None:
+        handover.put_nowait(1)
+        # As below httpx.
+        with anyio.CancelScope(shield=True):
+            await asyncio.sleep(0.01)
+            closed.append("one")
+            await asyncio.sleep(0.01)
+            closed.append("another")
+        await handover.put(2)
 
-        async def give() -> None:
-            handover.put_nowait(1)
-            # As below httpx.
-            with anyio.CancelScope(shield=True):
-                await asyncio.sleep(0.01)
-                closed.append("one")
-                await asyncio.sleep(0.01)
-                closed.append("another")
-            await handover.put(2)
-
-        given = Producer(give, handover)
-        assert await given.get() == 1
-        if is_awaited:
-            await given.close()
-        else:
-            given.abandon()
-            while await given.get() is not None:
-                pass
-        assert (closed, given.outcome()) == (["one", "another"], None)
-
-    run(work())
+    given = Producer(give, handover)
+    assert await given.get() == 1
+    if is_awaited:
+        await given.close()
+    else:
+        given.abandon()
+        while await given.get() is not None:
+            pass
+    assert (closed, given.outcome()) == (["one", "another"], None)
 
 
 def test_what_is_abandoned_ends_by_itself_also_behind_its_loop() -> None:

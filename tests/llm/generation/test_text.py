@@ -33,10 +33,12 @@ from attractor.llm import (
 )
 from tests.llm.asking import PROVIDERS, speaking
 from tests.llm.generated import NUMBERS, adder, generated, noting
-from tests.llm.heard import a_stream, hear, heard, with_client
+from tests.llm.heard import a_stream, asking, hear, heard, with_client
 from tests.llm.providers.streams import sse
 from tests.llm.transport.test_stream_reading import BEGIN, HEAD, Scene, chunked, run, serving
 from tests.patience import is_soon
+
+pytestmark = pytest.mark.anyio
 
 everybody = pytest.mark.parametrize("provider", PROVIDERS)
 ROUNDS = """
@@ -109,10 +111,9 @@ def test_nothing_is_asked_before_somebody_listens_and_what_is_wrong_is_said_at_o
         assert len(twin.requests) == 0
 
 
-def test_no_tool_is_executed_before_what_comes_behind_the_answer_is_asked_for() -> None:
+async def test_no_tool_is_executed_before_what_comes_behind_the_answer_is_asked_for() -> None:
     done: list[int] = []
-
-    async def work(client: Client) -> None:
+    async with asking(ROUNDS) as (_, client):
         tools = [noting(done)]
         async with a_stream(client, tools=tools) as events:
             async for event in events:
@@ -123,9 +124,6 @@ def test_no_tool_is_executed_before_what_comes_behind_the_answer_is_asked_for() 
             await anext(events)
         assert done == [3]
 
-    with speaking(ROUNDS) as twin:
-        with_client(twin, work)
-
 
 @pytest.mark.parametrize(
     ("timeout", "words"),
@@ -135,10 +133,10 @@ def test_no_tool_is_executed_before_what_comes_behind_the_answer_is_asked_for() 
     ],
 )
 @pytest.mark.parametrize("is_slow", ["provider", "caller"])
-def test_time_is_up_while_one_waits_and_while_one_does_something_else(
+async def test_time_is_up_while_one_waits_and_while_one_does_something_else(
     timeout: float | TimeoutConfig, words: str, is_slow: str
 ) -> None:
-    async def work(client: Client) -> None:
+    async with asking(slow("30ms" if is_slow == "provider" else "0s")) as (twin, client):
         events = a_stream(client, timeout=timeout)
         told = await hear(events, pause=0.5 if is_slow == "caller" else 0)
         assert isinstance(told.error, RequestTimeoutError)
@@ -146,9 +144,6 @@ def test_time_is_up_while_one_waits_and_while_one_does_something_else(
         assert told.events[-1].error is told.error
         with pytest.raises(RequestTimeoutError):
             await events.response()
-
-    with speaking(slow("30ms" if is_slow == "provider" else "0s")) as twin:
-        with_client(twin, work)
         assert len(twin.requests) == 1
 
 
@@ -184,7 +179,7 @@ def test_an_abort_signal_ends_it_at_any_time(when: str) -> None:
         assert time.monotonic() - begun < 20
 
 
-def test_every_event_of_middleware_counts() -> None:
+async def test_every_event_of_middleware_counts() -> None:
     class Loud:
         async def __call__(self, request: Request, next: Complete) -> Response:
             return await next(request)
@@ -195,14 +190,11 @@ def test_every_event_of_middleware_counts() -> None:
                     return
                 yield event
 
-    async def work() -> None:
+    with speaking("rules = [{ answer.text = 'Hi.' }]") as twin:
         async with Client.from_env(twin.environ(), middleware=[Loud()]) as client:
             told = await hear(a_stream(client))
         assert isinstance(told.error, StreamError)
         assert told.types[-1] == "error"
-
-    with speaking("rules = [{ answer.text = 'Hi.' }]") as twin:
-        asyncio.run(work())
         assert len(twin.requests) == 1
 
 
@@ -271,22 +263,19 @@ def test_who_leaves_early_closes_the_connection(
     assert is_soon(lambda: run(leaving), within_s=0.5)
 
 
-def test_who_forgets_it_closes_the_connection_too() -> None:
-    async def forgetting() -> None:
-        async with hello("openai") as (scene, events):
-            await hear_hello(events)
-            client = Client(providers={"openai": scene.adapter})
-            scene.gone.clear()
-            async for text in a_stream(client).text_stream:
-                assert text == "hello"
-                break
-            await asyncio.wait_for(scene.gone.wait(), 5)
-            await events.aclose()
-
-    run(forgetting)
+async def test_who_forgets_it_closes_the_connection_too() -> None:
+    async with hello("openai") as (scene, events):
+        await hear_hello(events)
+        client = Client(providers={"openai": scene.adapter})
+        scene.gone.clear()
+        async for text in a_stream(client).text_stream:
+            assert text == "hello"
+            break
+        await asyncio.wait_for(scene.gone.wait(), 5)
+        await events.aclose()
 
 
-def test_the_tools_that_are_at_work_are_ended_with_it() -> None:
+async def test_the_tools_that_are_at_work_are_ended_with_it() -> None:
     begun, is_ended, heard = asyncio.Event(), asyncio.Event(), threading.Event()
 
     async def wait(a: int, b: int) -> None:
@@ -301,7 +290,8 @@ def test_the_tools_that_are_at_work_are_ended_with_it() -> None:
             time.sleep(0.001)
         heard.set()
 
-    async def work(client: Client) -> None:
+    script = SCRIPT.replace(CALL, f"{CALL}, {CALL.replace('add', 'look')}")
+    async with asking(script) as (_, client):
         tools = [adder(wait), Tool("look", "Look around.", NUMBERS, look)]
         async with a_stream(client, tools=tools) as events:
             listening = asyncio.create_task(events.result())
@@ -312,13 +302,10 @@ def test_the_tools_that_are_at_work_are_ended_with_it() -> None:
         assert is_ended.is_set()
         assert await asyncio.to_thread(heard.wait, 5)
 
-    with speaking(SCRIPT.replace(CALL, f"{CALL}, {CALL.replace('add', 'look')}")) as twin:
-        with_client(twin, work)
-
 
 @stream_result_everybody
-def test_the_answer_so_far_grows_with_what_was_heard(provider: str) -> None:
-    async def work(client: Client) -> None:
+async def test_the_answer_so_far_grows_with_what_was_heard(provider: str) -> None:
+    async with asking(SCRIPT) as (_, client):
         events, text, steps = a_stream(client, provider, tools=[adder()]), "", 0
         assert events.partial_response is None
         async for event in events:
@@ -330,33 +317,24 @@ def test_the_answer_so_far_grows_with_what_was_heard(provider: str) -> None:
         assert steps == 2
         assert events.partial_response is await events.response()
 
-    with speaking(SCRIPT) as twin:
-        with_client(twin, work)
 
-
-def test_who_stops_at_the_last_event_has_the_whole_answer() -> None:
-    async def work(client: Client) -> None:
+async def test_who_stops_at_the_last_event_has_the_whole_answer() -> None:
+    async with asking(SCRIPT) as (_, client):
         async with a_stream(client, max_tool_rounds=0) as events:
             async for event in events:
                 if event.type == StreamEventType.FINISH:
                     break
         assert (await events.response()).text == "Let me add."
 
-    with speaking(SCRIPT) as twin:
-        with_client(twin, work)
 
-
-def test_one_listens_at_a_time() -> None:
-    async def work() -> None:
-        async with hello("openai") as (_, events), events:
-            await hear_hello(events)
-            listening = asyncio.create_task(hear_hello(events))
-            await asyncio.sleep(0.01)
-            with pytest.raises(UsageError, match="already being read"):
-                await anext(events)
-            assert not listening.done()
-            await events.aclose()
-            with pytest.raises(StreamError):
-                await listening
-
-    run(work)
+async def test_one_listens_at_a_time() -> None:
+    async with hello("openai") as (_, events), events:
+        await hear_hello(events)
+        listening = asyncio.create_task(hear_hello(events))
+        await asyncio.sleep(0.01)
+        with pytest.raises(UsageError, match="already being read"):
+            await anext(events)
+        assert not listening.done()
+        await events.aclose()
+        with pytest.raises(StreamError):
+            await listening

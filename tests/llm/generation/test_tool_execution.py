@@ -246,29 +246,25 @@ def about_here() -> tuple[str, str, bool]:
     return WORD.get(), thread.name, thread.daemon
 
 
-def test_it_is_called_elsewhere_and_yet_in_the_context_of_its_caller() -> None:
-    async def working() -> tuple[str, str, bool]:
-        WORD.set("here")
-        return await call_in_thread(about_here, name="elsewhere")
-
-    assert asyncio.run(working()) == ("here", "elsewhere", True)
+@pytest.mark.anyio
+async def test_it_is_called_elsewhere_and_yet_in_the_context_of_its_caller() -> None:
+    WORD.set("here")
+    assert await call_in_thread(about_here, name="elsewhere") == ("here", "elsewhere", True)
 
 
-def test_the_loop_goes_on_meanwhile_and_waits_for_nobody_in_the_end() -> None:
+@pytest.mark.anyio
+async def test_the_loop_goes_on_meanwhile_and_waits_for_nobody_in_the_end() -> None:
     may_end, has_ended = threading.Event(), threading.Event()
 
     def wait() -> None:
         may_end.wait(10)
         has_ended.set()
 
-    async def working() -> None:
-        task = asyncio.create_task(call_in_thread(wait, name="elsewhere"))
-        await asyncio.sleep(0.01)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-
-    asyncio.run(working())
+    task = asyncio.create_task(call_in_thread(wait, name="elsewhere"))
+    await asyncio.sleep(0.01)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
     assert not has_ended.is_set()
     may_end.set()
     # Its loop is closed by now: nobody is told, and nothing goes wrong.

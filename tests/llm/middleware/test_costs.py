@@ -5,13 +5,12 @@ from attractor.llm import (
     ModelInfo,
     Request,
     ServerError,
-    StreamEvent,
     Usage,
 )
 from attractor.llm.errors import CostLimitError
 from attractor.llm.middleware import Costs, Spent
 from tests.agent.scripted import ScriptedProvider, said
-from tests.llm.middleware.asked import HELLO, ask, client_of, codes, hear, run, whole
+from tests.llm.middleware.asked import HELLO, ask, client_of, codes, hear, whole
 
 PRICED = ModelInfo(
     id="gpt-5.2",
@@ -48,16 +47,12 @@ def test_what_failed_costs_nothing() -> None:
     assert costs.total == Spent()
 
 
-def test_a_stream_that_is_left_is_counted_as_one_of_unknown_cost() -> None:
+@pytest.mark.anyio
+async def test_a_stream_that_is_left_is_counted_as_one_of_unknown_cost() -> None:
     costs = Costs(find=find)
-
-    async def leave() -> StreamEvent:
-        events = client_of(ScriptedProvider(said("one two")), around=[costs]).stream(HELLO)
-        first = await anext(events)
-        await events.aclose()
-        return first
-
-    run(leave())
+    events = client_of(ScriptedProvider(said("one two")), around=[costs]).stream(HELLO)
+    await anext(events)
+    await events.aclose()
     assert costs.total == Spent(calls=1, unpriced=1)
 
 

@@ -8,7 +8,7 @@ import pytest
 from attractor.llm import Message, RateLimitError, Request, RetryPolicy, ServerError, retry
 from attractor.llm.middleware import Fallback, Logging, Redaction
 from tests.agent.scripted import ScriptedProvider, never, said
-from tests.llm.middleware.asked import HELLO, OPUS, ask, client_of, hear, run
+from tests.llm.middleware.asked import HELLO, OPUS, ask, client_of, hear
 
 
 class Records(logging.Handler):
@@ -67,20 +67,17 @@ def test_what_is_said_is_logged_only_if_that_is_wished(listen: object) -> None:
         assert ("the answer" in logged) == content
 
 
-def test_an_error_is_a_warning_and_tries_are_counted() -> None:
+@pytest.mark.anyio
+async def test_an_error_is_a_warning_and_tries_are_counted() -> None:
     records = Records()
     busy = [RateLimitError("busy", provider="openai", retry_after=0.0) for _ in range(2)]
     provider = ScriptedProvider(*busy, said("hi"), said("hi again"))
     key = "abcdef-of-a-test"
     request = Request(model="gpt-5.2", messages=[Message.user(f"hello {key}")])
-
-    async def asking() -> None:
-        # Behind what makes every request anew, it still knows it again.
-        client = client_of(provider, around=[Redaction([key]), Logging(records.logger)])
-        for _ in range(2):
-            await retry(lambda: client.complete(request), policy=RetryPolicy())
-
-    run(asking())
+    # Behind what makes every request anew, it still knows it again.
+    client = client_of(provider, around=[Redaction([key]), Logging(records.logger)])
+    for _ in range(2):
+        await retry(lambda: client.complete(request), policy=RetryPolicy())
     told = [(one["event"], one["try"]) for one in records.told]
     calls = [("error", 1), ("error", 2), ("answer", 3), ("answer", 1)]
     assert [one for one in told if one[0] != "request"] == calls
@@ -92,22 +89,19 @@ def test_an_error_is_a_warning_and_tries_are_counted() -> None:
     assert records.kept[1].levelno == logging.WARNING
 
 
-def test_a_call_that_nobody_waits_for_is_logged_too() -> None:
+@pytest.mark.anyio
+async def test_a_call_that_nobody_waits_for_is_logged_too() -> None:
     records = Records()
-
-    async def leave() -> None:
-        client = client_of(ScriptedProvider(never), around=[Logging(records.logger)])
-        asked = asyncio.ensure_future(client.complete(HELLO))
-        while not records.kept:
-            await asyncio.sleep(0)
-        asked.cancel()
-        await asyncio.wait([asked])
-        events = client_of(ScriptedProvider(said("a b")), around=[Logging(records.logger)])
-        stream = events.stream(HELLO)
-        await anext(stream)
-        await stream.aclose()
-
-    run(leave())
+    client = client_of(ScriptedProvider(never), around=[Logging(records.logger)])
+    asked = asyncio.ensure_future(client.complete(HELLO))
+    while not records.kept:
+        await asyncio.sleep(0)
+    asked.cancel()
+    await asyncio.wait([asked])
+    events = client_of(ScriptedProvider(said("a b")), around=[Logging(records.logger)])
+    stream = events.stream(HELLO)
+    await anext(stream)
+    await stream.aclose()
     assert [one["event"] for one in records.told] == ["request", "left"] * 2
 
 

@@ -20,12 +20,13 @@ from attractor.llm import (
     RateLimitInfo,
     Request,
     Response,
-    StreamEvent,
 )
 from attractor.llm.middleware import Limit, RateLimit, RateLimits
 from attractor.llm.middleware.rate_limit import RateGate, estimated_tokens
 from tests.agent.scripted import ScriptedProvider, Step, said
 from tests.llm.middleware.asked import HELLO, client_of, codes, run, settle, whole
+
+pytestmark = pytest.mark.anyio
 
 Ask = Callable[[Client, Request], Awaitable[object]]
 
@@ -110,47 +111,38 @@ def test_a_clock_that_is_wrong_makes_no_pause_longer_or_shorter(ask: Ask) -> Non
         assert times(ask, *steps, left=left) == [0, 15]
 
 
-def test_a_stream_that_takes_long_does_not_make_the_pause_longer() -> None:
+async def test_a_stream_that_takes_long_does_not_make_the_pause_longer() -> None:
     clock = ManualClock()
     limits = RateLimits(clock=clock)
     left = RateLimitInfo(0, 10, reset_after=15.0)
     provider = Timed(clock, said("one two"), said("three"), left=left)
-
-    async def asking() -> None:
-        client = client_of(provider, around=[RateLimit(limits)])
-        async for event in client.stream(HELLO):
-            if event.start is not None:
-                await clock.turn(timedelta(seconds=10))
-        asked = asyncio.ensure_future(client.complete(HELLO))
-        await clock.until_asleep()
-        await clock.turn(timedelta(seconds=5))
-        await asked
-
-    run(asking())
+    client = client_of(provider, around=[RateLimit(limits)])
+    async for event in client.stream(HELLO):
+        if event.start is not None:
+            await clock.turn(timedelta(seconds=10))
+    asked = asyncio.ensure_future(client.complete(HELLO))
+    await clock.until_asleep()
+    await clock.turn(timedelta(seconds=5))
+    await asked
     assert provider.times == [0, 15]
 
 
-def test_a_stream_that_is_left_gives_its_place_back() -> None:
+async def test_a_stream_that_is_left_gives_its_place_back() -> None:
     limits = RateLimits({"openai": Limit(concurrent_requests=1)})
-
-    async def asking() -> StreamEvent:
-        client = client_of(ScriptedProvider(said("a b"), said("c")), around=[RateLimit(limits)])
-        events = client.stream(HELLO)
-        await anext(events)
-        await events.aclose()
-        return [one async for one in client.stream(HELLO)][-1]
-
-    assert run(asking()).response is not None
+    client = client_of(ScriptedProvider(said("a b"), said("c")), around=[RateLimit(limits)])
+    events = client.stream(HELLO)
+    await anext(events)
+    await events.aclose()
+    assert [one async for one in client.stream(HELLO)][-1].response is not None
 
 
-def test_a_long_wait_is_logged_when_it_begins_and_when_it_is_over(
+async def test_a_long_wait_is_logged_when_it_begins_and_when_it_is_over(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     clock = ManualClock()
     limits = RateLimits({"openai": Limit(requests_per_minute=1)}, clock=clock)
     provider = ScriptedProvider(said("one"), said("two"))
-
-    async def asking() -> None:
+    with caplog.at_level(logging.INFO, "attractor.llm"):
         client = client_of(provider, around=[RateLimit(limits)])
         await client.complete(HELLO)
         assert caplog.records == []
@@ -160,9 +152,6 @@ def test_a_long_wait_is_logged_when_it_begins_and_when_it_is_over(
         assert begun == ["waiting 60.0 s for the rate limit of openai"]
         await clock.turn(timedelta(seconds=60))
         await asked
-
-    with caplog.at_level(logging.INFO, "attractor.llm"):
-        run(asking())
     assert [(one.getMessage(), vars(one)["llm"]["event"]) for one in caplog.records] == [
         ("waiting 60.0 s for the rate limit of openai", "waiting"),
         ("waited 60.0 s for the rate limit of openai", "wait"),
@@ -283,24 +272,20 @@ def test_no_minute_has_more_than_the_limits_and_the_order_is_kept(
         assert sum(min(sizes[number], tokens) for number in within) <= tokens
 
 
-def test_a_pause_lets_nobody_pass_and_a_shorter_one_does_not_end_it() -> None:
+async def test_a_pause_lets_nobody_pass_and_a_shorter_one_does_not_end_it() -> None:
     clock = ManualClock()
-
-    async def pausing() -> float:
-        made = gate(clock)
-        made.pause(30)
-        made.pause(5)
-        task = asyncio.ensure_future(made.admit(1).__aenter__())
-        await clock.until_asleep()
-        await clock.turn(timedelta(seconds=29))
-        assert not task.done()
-        await clock.turn(timedelta(seconds=1))
-        return (await task).waited
-
-    assert run(pausing()) == 30
+    made = gate(clock)
+    made.pause(30)
+    made.pause(5)
+    task = asyncio.ensure_future(made.admit(1).__aenter__())
+    await clock.until_asleep()
+    await clock.turn(timedelta(seconds=29))
+    assert not task.done()
+    await clock.turn(timedelta(seconds=1))
+    assert (await task).waited == 30
 
 
-def test_so_many_are_inside_at_once_and_the_next_is_the_one_who_came_first() -> None:
+async def test_so_many_are_inside_at_once_and_the_next_is_the_one_who_came_first() -> None:
     order: list[int] = []
 
     async def come(made: RateGate, number: int, leave: asyncio.Event) -> None:
@@ -308,43 +293,37 @@ def test_so_many_are_inside_at_once_and_the_next_is_the_one_who_came_first() -> 
             order.append(number)
             await leave.wait()
 
-    async def coming() -> None:
-        made = gate(ManualClock(), at_once=2)
-        events = [asyncio.Event() for _ in range(4)]
-        tasks = [asyncio.ensure_future(come(made, *one)) for one in enumerate(events)]
-        await asyncio.sleep(0.01)
-        assert order == [0, 1]
-        events[1].set()
-        await asyncio.sleep(0.01)
-        assert order == [0, 1, 2]
-        for one in events:
-            one.set()
-        await asyncio.gather(*tasks)
-
-    run(coming())
+    made = gate(ManualClock(), at_once=2)
+    events = [asyncio.Event() for _ in range(4)]
+    tasks = [asyncio.ensure_future(come(made, *one)) for one in enumerate(events)]
+    await asyncio.sleep(0.01)
+    assert order == [0, 1]
+    events[1].set()
+    await asyncio.sleep(0.01)
+    assert order == [0, 1, 2]
+    for one in events:
+        one.set()
+    await asyncio.gather(*tasks)
     assert order == [0, 1, 2, 3]
 
 
-def test_who_is_cancelled_gives_the_place_back_waiting_or_inside() -> None:
-    async def coming() -> None:
-        made = gate(ManualClock(), at_once=1)
+async def test_who_is_cancelled_gives_the_place_back_waiting_or_inside() -> None:
+    made = gate(ManualClock(), at_once=1)
 
-        async def stay() -> None:
-            async with made.admit(1):
-                await asyncio.Event().wait()
+    async def stay() -> None:
+        async with made.admit(1):
+            await asyncio.Event().wait()
 
-        inside, waiting, last = (asyncio.ensure_future(stay()) for _ in range(3))
-        await asyncio.sleep(0.01)
-        waiting.cancel()
-        await asyncio.sleep(0.01)
-        inside.cancel()
-        await asyncio.sleep(0.01)
-        last.cancel()
-        await asyncio.wait([inside, waiting, last])
-        async with asyncio.timeout(1), made.admit(1):
-            pass
-
-    run(coming())
+    inside, waiting, last = (asyncio.ensure_future(stay()) for _ in range(3))
+    await asyncio.sleep(0.01)
+    waiting.cancel()
+    await asyncio.sleep(0.01)
+    inside.cancel()
+    await asyncio.sleep(0.01)
+    last.cancel()
+    await asyncio.wait([inside, waiting, last])
+    async with asyncio.timeout(1), made.admit(1):
+        pass
 
 
 def test_threads_with_event_loops_of_their_own_share_it() -> None:

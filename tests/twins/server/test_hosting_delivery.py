@@ -135,18 +135,16 @@ def test_content_length_exceeds_the_body(wire: str, provider_twin: StartTwin) ->
         post(twin, wire)
 
 
-def test_disconnected_client_leaves_no_task(wire: str) -> None:
-    async def main() -> None:
-        twin = ProviderTwin(parse_script(answering('pace = "1h"')))
-        async with twin, httpx.AsyncClient() as client:
-            place, headers = twin.url + STREAMS[wire], KEYS[wire]
-            before = len(asyncio.all_tasks())
-            told = client.stream("POST", place, content=request(wire)[0], headers=headers)
-            async with told as response:
-                await anext(response.aiter_raw())
-                assert len(asyncio.all_tasks()) > before
-            async with asyncio.timeout(5):
-                while len(asyncio.all_tasks()) > before:
-                    await asyncio.sleep(0.001)
-
-    asyncio.run(main())
+@pytest.mark.anyio
+async def test_disconnected_client_leaves_no_task(wire: str) -> None:
+    twin = ProviderTwin(parse_script(answering('pace = "1h"')))
+    async with twin, httpx.AsyncClient() as client:
+        place, headers = twin.url + STREAMS[wire], KEYS[wire]
+        before = len(asyncio.all_tasks())
+        told = client.stream("POST", place, content=request(wire)[0], headers=headers)
+        async with told as response:
+            await anext(response.aiter_raw())
+            assert len(asyncio.all_tasks()) > before
+        async with asyncio.timeout(5):
+            while len(asyncio.all_tasks()) > before:
+                await asyncio.sleep(0.001)

@@ -69,20 +69,17 @@ def test_service_clock_is_advanced(service_twin: StartServiceTwin) -> None:
     assert httpx.get(twin.url + "/x").json() == "2026-01-02T00:00:00Z"
 
 
-def test_twin_ends_with_its_block_despite_waiting_clients() -> None:
+@pytest.mark.anyio
+async def test_twin_ends_with_its_block_despite_waiting_clients() -> None:
     service = parse_service(NAMED + fixed("1", 'faults = [{ kind = "hang" }]'))
-
-    async def stand() -> str:
-        async with ServiceTwin(service) as twin, httpx.AsyncClient() as client:
-            waiting = asyncio.create_task(client.get(twin.url + "/x", timeout=20))
-            while not twin.requests:
-                await asyncio.sleep(0.01)
-            url = twin.url
-        with pytest.raises(httpx.HTTPError):
-            await waiting
-        return url
-
-    url = asyncio.run(stand())
+    async with ServiceTwin(service) as twin, httpx.AsyncClient() as client:
+        waiting = asyncio.create_task(client.get(twin.url + "/x", timeout=20))
+        while not twin.requests:
+            await asyncio.sleep(0.01)
+        url = twin.url
+    with pytest.raises(httpx.HTTPError):
+        await waiting
+    url = url
     with pytest.raises(httpx.ConnectError):
         httpx.get(url)
 
