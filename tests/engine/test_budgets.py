@@ -4,12 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from attractor.engine.budgets import (
-    NO_BUDGETS,
-    Budgets,
-    budgets_from_record,
-    budgets_to_record,
-)
+from attractor.engine.budgets import NO_BUDGETS, Budgets, budgets_from_record, budgets_to_record
 from attractor.engine.storage.json_files import Fields
 
 

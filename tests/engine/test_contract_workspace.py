@@ -64,14 +64,7 @@ async def as_a_child(below: Path) -> Workspace:
 keepers = pytest.mark.parametrize("make", [isolated, in_place])
 everybody = pytest.mark.parametrize(
     "make",
-    [
-        isolated,
-        in_place,
-        as_a_child,
-        without_environment,
-        with_environment,
-        making_environments,
-    ],
+    [isolated, in_place, as_a_child, without_environment, with_environment, making_environments],
 )
 
 

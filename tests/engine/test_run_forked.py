@@ -6,10 +6,7 @@ import pytest
 
 from attractor.base.errors import FileError
 from attractor.engine.journal.events import PipelineStarted, RunForked
-from attractor.engine.run_folder.layout import (
-    RunDirectory,
-    create_run_directory,
-)
+from attractor.engine.run_folder.layout import RunDirectory, create_run_directory
 from attractor.engine.state.progress import Progress, progress_to_record
 from tests.engine.graphs import line
 from tests.engine.runs import Workplace, manifest

@@ -11,12 +11,7 @@ from attractor.engine.journal.events import Action
 from attractor.engine.outcome import Outcome, success
 from attractor.engine.run_folder.inbox import Order, leave_order
 from attractor.engine.seams import Stage
-from attractor.engine.state.run_state import (
-    CANCELED,
-    EVALUATING,
-    EXECUTING,
-    RunStatus,
-)
+from attractor.engine.state.run_state import CANCELED, EVALUATING, EXECUTING, RunStatus
 from tests.engine.graphs import edge, end, graph, line
 from tests.engine.runs import FAIL, Workplace, run_graph
 

@@ -62,11 +62,7 @@ def small_graphs(draw: st.DrawFn) -> Graph:
     optional = {"retry_target": st.sampled_from(IDS), "on_failure": st.just("continue")}
     attributes = draw(st.fixed_dictionaries({}, optional=optional))
     return graph(
-        [start(), end(), *nodes],
-        edges,
-        max_node_visits=3,
-        max_goal_gate_redirects=2,
-        **attributes,
+        [start(), end(), *nodes], edges, max_node_visits=3, max_goal_gate_redirects=2, **attributes
     )
 
 

@@ -101,9 +101,7 @@ def test_mounts_show_no_host_paths(environment: ExecutionEnvironment, neutral: P
     assert len(beyond) == 1
 
 
-def test_supervisor_cannot_be_traced(
-    environment: ExecutionEnvironment,
-) -> None:
+def test_supervisor_cannot_be_traced(environment: ExecutionEnvironment) -> None:
     attack = python("""
         import ctypes, json, os
         libc = ctypes.CDLL(None, use_errno=True)

@@ -137,11 +137,7 @@ async def test_surrogate_keeps_the_old_file(env: ExecutionEnvironment) -> None:
 async def test_a_folder_is_listed_sorted_and_as_deep_as_asked(env: ExecutionEnvironment) -> None:
     for name in ("b/c/d", "a", "b/a", ".hidden"):
         await env.write_file(name, "four")
-    flat = [
-        DirEntry(".hidden", False, 4),
-        DirEntry("a", False, 4),
-        DirEntry("b", True, None),
-    ]
+    flat = [DirEntry(".hidden", False, 4), DirEntry("a", False, 4), DirEntry("b", True, None)]
     assert list(await env.list_directory(".")) == flat
     names = [entry.name for entry in await env.list_directory(".", depth=2)]
     assert names == [".hidden", "a", "b", "b/a", "b/c"]

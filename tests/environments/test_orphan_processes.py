@@ -24,10 +24,7 @@ from attractor.environments.orphan_processes import (
     variable_of,
 )
 
-pytestmark = [
-    pytest.mark.skipif(not can_find_orphans(), reason="no /proc"),
-    pytest.mark.crash,
-]
+pytestmark = [pytest.mark.skipif(not can_find_orphans(), reason="no /proc"), pytest.mark.crash]
 
 ROOT = Path(__file__).parent.parent.parent
 PATIENCE_S = 30.0

@@ -159,10 +159,7 @@ def ended(code: int, err: str) -> ExecResult:
         ("/bin/sh: 1: tsc: not found\r\n".replace("\r", ""), "command not found: tsc"),
         ("bash: ./run: No such file or directory\n", "command not found: ./run"),
         ("env: ‘ruby’: No such file or directory\n", "command not found: ‘ruby’"),
-        (
-            "bash: ./x.py: cannot execute: required file not found\n",
-            "command not found: ./x.py",
-        ),
+        ("bash: ./x.py: cannot execute: required file not found\n", "command not found: ./x.py"),
         ("one: command not found\ntwo: command not found\n", "command not found: two"),
         ("bash: Zeile 1: x: Kommando nicht gefunden.\n", "command not found"),
         ("", "command not found"),

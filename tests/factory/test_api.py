@@ -130,12 +130,7 @@ def project(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize(
     ("shout", "backend"),
-    [
-        (Shout(), model),
-        (AsyncShout(), Model()),
-        (OurShout(), SyncModel()),
-        (PlainShout(), model),
-    ],
+    [(Shout(), model), (AsyncShout(), Model()), (OurShout(), SyncModel()), (PlainShout(), model)],
 )
 def test_handlers_and_backends_are_handed_in_as_the_specification_has_them(
     project: Path, environ: Mapping[str, str], shout: Any, backend: Any
@@ -441,11 +436,7 @@ class Wrong:
         ({"backend": Wrong()}, "run() takes 0", "run(node, prompt, context)"),
         ({"interviewer": Wrong}, "the interviewer is a class", "Wrong()"),
         ({"interviewer": object()}, "the interviewer has no method ask", "ask(question)"),
-        (
-            {"workspace": "insolated"},
-            "unknown workspace 'insolated'",
-            "isolated, copy, in-place",
-        ),
+        ({"workspace": "insolated"}, "unknown workspace 'insolated'", "isolated, copy, in-place"),
         ({"max_duration": "soon"}, "soon", ""),
         ({"backend": "simulat"}, "unknown backend 'simulat'", ""),
         ({"transforms": [Same]}, "the transform Same is a class", "Same()"),

@@ -85,10 +85,7 @@ def test_model_selects_among_successful_branches() -> None:
     [prompt] = it.backend.prompts
     assert "## b\noutcome: success\nfiles changed: x.py\nshorter" in prompt
     assert "## c" not in prompt
-    assert it.play.files.texts == {
-        "prompt.md": prompt,
-        "response.md": "They differ in length.\nb",
-    }
+    assert it.play.files.texts == {"prompt.md": prompt, "response.md": "They differ in length.\nb"}
     assert it.play.events.all == []
 
 

@@ -71,8 +71,7 @@ def test_edge_is_offered_if_its_condition_would_hold(key: str, value: str) -> No
 
 
 @pytest.mark.parametrize(
-    ("key", "value"),
-    [("outcome", "fail"), ("preferred_label", "Yes"), ("context.color", "blue")],
+    ("key", "value"), [("outcome", "fail"), ("preferred_label", "Yes"), ("context.color", "blue")]
 )
 def test_a_way_whose_condition_would_not_hold_is_not_offered(key: str, value: str) -> None:
     yes, fix = edge("gate", "ship", label="Yes"), edge_if("gate", "fix", key, value, label="Fix")

@@ -35,10 +35,7 @@ digraph asks {
 def begin(host: RunHost, sandbox: str) -> RunResult:
     """Run to the question."""
     chosen = RunRequest(
-        file=host.project / "pipeline.dot",
-        backend="simulate",
-        sandbox=sandbox,
-        interviewer="park",
+        file=host.project / "pipeline.dot", backend="simulate", sandbox=sandbox, interviewer="park"
     )
     return asyncio.run(start(chosen, host))
 

@@ -23,10 +23,7 @@ AUTHOR = Author("Attractor", "attractor@localhost", WHEN)
 
 
 def git(
-    folder: Path,
-    *arguments: str,
-    stdin: bytes = b"",
-    variables: Mapping[str, str] | None = None,
+    folder: Path, *arguments: str, stdin: bytes = b"", variables: Mapping[str, str] | None = None
 ) -> str:
     """Run git as a person does, but with no configuration of this machine."""
     own = {

@@ -223,8 +223,7 @@ def test_journal_and_checkpoint_do_not_grow_with_preambles(tmp_path: Path, visit
     back = edge("work", "work", "context.go!=stop")
     drawn = graph([start(), end(), node("work", max_visits=999)], [*chain("start", "work"), back])
     drawn = graph(
-        list(drawn.nodes.values()),
-        [*drawn.edges, edge("work", "exit", "context.go=stop")],
+        list(drawn.nodes.values()), [*drawn.edges, edge("work", "exit", "context.go=stop")]
     )
 
     async def work(stage: Stage) -> Outcome:

@@ -559,10 +559,7 @@ def test_a_branch_cannot_restart_the_run() -> None:
     assert not move.is_restart
 
 
-FORKED = [
-    *chain("start", "fan", "b1", "meet", "exit"),
-    *chain("fan", "b2", "meet"),
-]
+FORKED = [*chain("start", "fan", "b1", "meet", "exit"), *chain("fan", "b2", "meet")]
 
 
 @pytest.mark.parametrize(

@@ -15,10 +15,7 @@ from attractor.engine.storage.json_files import DEEPEST, describe_fault, is_too_
         ("{", "is invalid JSON: Expecting property name"),
         ('{"a": 1, "a": 2}', "is invalid JSON: duplicate key 'a'"),
         (r'{"a": "\ud800"}', "holds a lone surrogate at a"),
-        (
-            r'{"\ud800": "a"}',
-            "holds the key '\\ud800', which contains a lone surrogate,",
-        ),
+        (r'{"\ud800": "a"}', "holds the key '\\ud800', which contains a lone surrogate,"),
         ('{"a": ' + "9" * 5000 + "}", "contains a number with too many digits"),
         ('{"a": ' + "[" * 50_000 + "]" * 50_000 + "}", "is nested too deeply"),
     ],

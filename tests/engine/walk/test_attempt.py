@@ -76,11 +76,7 @@ def test_budget_includes_usage_of_running_visit(tmp_path: Path) -> None:
         with place.open() as run:
             budgets = Budgets(cost_usd=1.2)
             runner = Runner(
-                place.graph,
-                run,
-                handlers=place.handlers,
-                workspace=NoWorkspace(),
-                budgets=budgets,
+                place.graph, run, handlers=place.handlers, workspace=NoWorkspace(), budgets=budgets
             )
             return (await runner.run()).reason
 

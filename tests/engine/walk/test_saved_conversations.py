@@ -9,11 +9,7 @@ from attractor.engine.outcome import Outcome, success
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.seams import Stage
 from attractor.engine.state.attempts import MAIN
-from attractor.engine.walk.saved_conversations import (
-    ReadSaved,
-    SavedConversations,
-    rebuilder_of,
-)
+from attractor.engine.walk.saved_conversations import ReadSaved, SavedConversations, rebuilder_of
 from attractor.language.graph.graph import Graph
 from tests.engine.graphs import chain, end, graph, node, start
 from tests.engine.runs import RETRY, Workplace

@@ -261,10 +261,7 @@ def test_a_branch_that_waits_for_a_word_holds_up_no_other(tmp_path: Path) -> Non
             node("in", "tripleoctagon"),
             end(),
         ],
-        [
-            *chain("start", "fan", "ask", "in", "exit"),
-            *chain("fan", "other", "more", "in"),
-        ],
+        [*chain("start", "fan", "ask", "in", "exit"), *chain("fan", "other", "more", "in")],
     )
     place = Asked(tmp_path / "run", whole)
     place.handler.script = {"ask": _die}
@@ -359,8 +356,7 @@ def test_the_retry_counter_is_seen_in_the_context(tmp_path: Path) -> None:
         return RETRY
 
     whole = graph(
-        [start(), node("a", max_retries=1, retry_policy="none"), end()],
-        chain("start", "a", "exit"),
+        [start(), node("a", max_retries=1, retry_policy="none"), end()], chain("start", "a", "exit")
     )
     run_graph(tmp_path, whole, {"a": look})
     assert seen == [(None, "a"), (1, "a")]
@@ -373,8 +369,7 @@ def test_context_updates_of_failed_attempt_are_dropped(tmp_path: Path) -> None:
         return RETRY if stage.attempt == 1 else success(said=1)
 
     whole = graph(
-        [start(), node("a", max_retries=1, retry_policy="none"), end()],
-        chain("start", "a", "exit"),
+        [start(), node("a", max_retries=1, retry_policy="none"), end()], chain("start", "a", "exit")
     )
     _, place = run_graph(tmp_path, whole, {"a": write})
     with place.open() as run:

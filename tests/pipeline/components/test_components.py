@@ -26,11 +26,7 @@ from attractor.engine.stage.report import execute
 from attractor.interviewers.recording import Recording
 from attractor.language.graph.graph import Graph, Node
 from attractor.language.reading import parse
-from attractor.pipeline.components.backends import (
-    AGENT,
-    SIMULATE,
-    NodeBackends,
-)
+from attractor.pipeline.components.backends import AGENT, SIMULATE, NodeBackends
 from attractor.pipeline.components.run_components import choose_interviewer
 from attractor.pipeline.host.run_host import (
     HANDED_IN,

@@ -88,10 +88,7 @@ def test_tests_are_found_by_file_by_pipeline_and_by_folder(folder: Path) -> None
 
 @pytest.mark.parametrize(
     ("named", "words"),
-    [
-        ("lonely.dot", "lonely.dot has no tests"),
-        ("empty", r"there is no \*.test.toml in"),
-    ],
+    [("lonely.dot", "lonely.dot has no tests"), ("empty", r"there is no \*.test.toml in")],
 )
 def test_where_there_are_no_tests_it_is_said(folder: Path, named: str, words: str) -> None:
     (folder / "lonely.dot").write_text(BRANCH)
@@ -113,11 +110,7 @@ def test_where_there_are_no_tests_it_is_said(folder: Path, named: str, words: st
         ("[[test]]\nname='x'\nexpect.path=['plna']", "x: unknown node 'plna'", "did you mean plan"),
         ("[[test]]\nexpect.visits={plna=1}", "unknown node 'plna'", "did you mean plan?"),
         ("[[test]]\nexpect.not_visited=['plna']", "unknown node 'plna'", "did you mean plan?"),
-        (
-            "[[test]]\nexpect.edges=['gate->plna']",
-            "unknown edge 'gate -> plna'",
-            "",
-        ),
+        ("[[test]]\nexpect.edges=['gate->plna']", "unknown edge 'gate -> plna'", ""),
         ("[[test]]\nanswers={plna='x'}\nexpect.outcome='fail'", "unknown node 'plna'", "plan"),
         (
             "[[test]]\noutcomes={plan='fial'}\nexpect.outcome='fail'",
@@ -190,10 +183,7 @@ def test_a_path_with_any_part_left_out_fits(path: list[str], data: st.DataObject
 
 def test_what_is_as_expected_differs_in_nothing(walk: SimulatedWalk) -> None:
     expected = Expected(
-        path=PATH,
-        outcome="success",
-        visits={"plan": 1},
-        edges=("plan->implement", "gate -> exit"),
+        path=PATH, outcome="success", visits={"plan": 1}, edges=("plan->implement", "gate -> exit")
     )
     assert list(differences(expected, walk)) == []
 

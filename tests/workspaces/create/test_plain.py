@@ -92,10 +92,7 @@ async def test_copied_workspace_supports_all_operations(plain: Path) -> None:
     assert not (workspace.folder / "new").exists()
     await workspace.close()
     again = await reopen_workspace(
-        state=plain.parent / "state",
-        run_id=RUN,
-        search_path=SEARCH_PATH,
-        environment=environment,
+        state=plain.parent / "state", run_id=RUN, search_path=SEARCH_PATH, environment=environment
     )
     await again.restore(tree)
     assert (again.folder / "a.txt").read_text() == "changed\n"

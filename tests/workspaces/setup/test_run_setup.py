@@ -422,11 +422,7 @@ def test_missing_setup_file_is_reported(app: Project) -> None:
 @pytest.mark.parametrize("forks", [("a",), ("a", "b")])
 async def test_in_place_run_prepares_only_forks(app: Project, forks: Sequence[str]) -> None:
     workspace = await create_in_place(
-        app.folder,
-        state=app.state,
-        run_id=RUN,
-        search_path=SEARCH_PATH,
-        environment=here,
+        app.folder, state=app.state, run_id=RUN, search_path=SEARCH_PATH, environment=here
     )
     before = everything(app.folder)
     wanted = Preparation(setup=INSTALL, carry=(".venv",))
