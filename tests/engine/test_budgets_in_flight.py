@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from attractor.engine.budgets import Budgets
-from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.journal.events import OperatorAction
 from attractor.engine.outcome import NOTHING_USED, Outcome, StageStatus, Usage, success
 from attractor.engine.run_folder.open_run import OpenRun, end_run
@@ -16,7 +15,6 @@ from attractor.engine.run_folder.result import RunResult
 from attractor.engine.runner import Runner
 from attractor.engine.seams import Stage, Stopped
 from attractor.language.source.syntax_tree import Plain
-from tests.engine.forked import forked
 from tests.engine.graphs import chain, end, graph, line, node, start
 from tests.engine.runs import Work, Workplace
 
@@ -72,17 +70,6 @@ def with_budgets(place: Workplace, budgets: Budgets) -> RunResult:
 
     with place.open() as run:
         return asyncio.run(walk(run))
-
-
-@pytest.mark.parametrize("says", [True, False])
-def test_usage_reported_twice_counts_once(tmp_path: Path, says: bool) -> None:
-    place = place_of(tmp_path, Calling(says=says))
-    assert place.run().usage == ALL
-    [ended] = [one for one in place.events("StageCompleted") if one.node == "work"]
-    assert ended.data["usage"] == {"input_tokens": 120, "output_tokens": 40, "cost_usd": 2.0}
-    assert len(place.events("ModelUsed")) == 4
-    with place.open() as run:
-        assert run.state.used == ALL
 
 
 def test_larger_budget_warns_again(tmp_path: Path) -> None:
@@ -153,43 +140,3 @@ def test_time_without_process_does_not_count(tmp_path: Path) -> None:
     assert [one.data["heard"] for one in place.events("RunResumed")] == [
         one.time.isoformat() for one in place.events("Sign")[:2]
     ]
-
-
-def test_journal_and_checkpoint_give_same_times(tmp_path: Path) -> None:
-    clock = Turnable()
-
-    async def work(stage: Stage) -> Outcome:
-        clock.turn(2)
-        stage.emit("Sign")
-        raise Stopped("the process ends here") from OSError("gone")
-
-    place = place_of(tmp_path, work)
-    place.clock = clock
-    for _ in range(2):
-        with pytest.raises(OSError, match="gone"):
-            place.run()
-        clock.turn(1000)
-    (place.root / "checkpoint.json").unlink()
-    found = open_journal(place.root / "events.jsonl", place.root / "checkpoint.json")
-    assert found.at_rest.seconds(clock.now()) == 4
-
-
-def test_a_block_of_branches_rests_when_its_process_does(tmp_path: Path) -> None:
-    clock, lives = Turnable(), 0
-
-    async def work(stage: Stage) -> Outcome:
-        nonlocal lives
-        lives += 1
-        clock.turn(1)
-        if lives == 1:
-            raise Stopped("the process ends here") from OSError("gone")
-        return success()
-
-    of = forked("a", "b", max_duration=timedelta(seconds=10))
-    place = Workplace(tmp_path / "run", of, {"a": work})
-    place.clock = clock
-    with pytest.raises(OSError, match="gone"):
-        place.run()
-    clock.turn(3600)
-    assert str(place.run().outcome) == "success"
-    assert place.events("RunInterrupted") == []

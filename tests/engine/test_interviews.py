@@ -100,16 +100,6 @@ def test_an_answer_that_was_left_is_given_once() -> None:
     assert person.overheard == answers[:1]
 
 
-def test_question_without_answer_is_asked_and_recorded() -> None:
-    person, board = Person(["y"]), Board({"other": LEFT})
-    [answer] = ask(AnsweredFirst(person, board), QUESTION)
-    assert answer == replace(given("Y"), text="y")
-    assert board.asked == [QUESTION]
-    assert board.answers[QUESTION.id].value == "y"
-    assert person.asked == ["child/gate@1.1"]
-    assert (person.told, person.overheard) == ([], [])
-
-
 async def test_answer_from_elsewhere_ends_asking() -> None:
     person, board = Person(), Board()
     asking = asyncio.create_task(AnsweredFirst(person, board).ask(QUESTION))

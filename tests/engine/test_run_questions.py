@@ -30,7 +30,6 @@ from attractor.engine.questions.question import (
     describe_branches,
     describe_recorded_branches,
     describe_wait,
-    natural_key,
     question_from_record,
     question_to_record,
     sort_questions,
@@ -385,8 +384,3 @@ def test_an_item_is_one_short_line_and_says_which_of_several_ways_it_takes() -> 
     told = describe_branches(of_item(2, f"one\ntwo {'z' * 500}", name="2-review"))[0]
     assert told.startswith("item 2 of 2 of each, branch 2-review: one two zzz")
     assert len(told) < 140
-
-
-def test_numbers_in_names_are_sorted_as_numbers() -> None:
-    names = ["g@10.1", "g@2.1", "a/g@1.1", "g@1.1"]
-    assert sorted(names, key=natural_key) == ["a/g@1.1", "g@1.1", "g@2.1", "g@10.1"]

@@ -11,7 +11,7 @@ from attractor.engine.journal.events import Action
 from attractor.engine.outcome import Outcome, success
 from attractor.engine.run_folder.inbox import Order, leave_order
 from attractor.engine.seams import Stage
-from attractor.engine.state.run_state import CANCELED, EVALUATING, EXECUTING, RunStatus
+from attractor.engine.state.run_state import CANCELED, EVALUATING, RunStatus
 from tests.engine.graphs import edge, end, graph, line
 from tests.engine.runs import FAIL, Workplace, run_graph
 
@@ -49,33 +49,6 @@ def test_trouble_of_the_machine_leaves_the_run_resumable(tmp_path: Path) -> None
         place.run()
     in_the_way.unlink()
     assert place.run().completed == ("start", "work", "rest")
-
-
-def test_cancellation_leaves_the_run_resumable(tmp_path: Path) -> None:
-    reached = asyncio.Event()
-
-    async def hang(stage: Stage) -> Outcome:
-        reached.set()
-        await asyncio.Event().wait()
-        return success()
-
-    place = Workplace(tmp_path / "run", line("a", "slow", "b"), {"slow": hang})
-
-    async def interrupt() -> None:
-        task = asyncio.create_task(place.walk())
-        await reached.wait()
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-
-    asyncio.run(interrupt())
-    assert place.events()[-2].type == "RunInterrupted"
-    again = Workplace(tmp_path / "run", place.graph)
-    with again.open() as run:
-        assert run.state.status == EXECUTING
-    assert again.run().completed == ("start", "a", "slow", "b")
-    assert again.handler.calls == [("slow", 1, 1), ("b", 1, 1)]
-    assert again.events("RunResumed")[0].data["interrupted"] is True
 
 
 def test_a_run_is_canceled_between_two_stages(tmp_path: Path) -> None:

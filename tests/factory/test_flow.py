@@ -156,12 +156,6 @@ def test_a_second_evaluation_pools_with_the_first_and_there_is_no_third(tmp_path
             flow.evaluator.request_again(run, "ann")
 
 
-def test_trials_leave_no_folder_behind(tmp_path: Path) -> None:
-    flow = make_flow(tmp_path)
-    flow.launch()
-    assert len(list((flow.host.state_dir / "workspaces").iterdir())) == 1
-
-
 def test_a_suite_for_another_pipeline_is_refused(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     pipeline = flow.project / "pipeline.dot"

@@ -72,10 +72,6 @@ def test_go_when_everything_holds() -> None:
     assert round(report.bound, 3) == 0.549
 
 
-def test_no_suite() -> None:
-    assert rules(gate(judge(None))) == ["no_suite"]
-
-
 def test_a_run_that_was_not_evaluated_has_no_verdict() -> None:
     judged = judge(suite(scenario("a")), results(a=[True]))
     unasked = replace(judged, evaluations=(), by_other_runs=judged.evaluations)

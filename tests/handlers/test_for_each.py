@@ -1,4 +1,3 @@
-import asyncio
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -251,19 +250,3 @@ def test_crash_repeats_only_stage_in_flight(tmp_path: Path) -> None:
     assert begun[3:] == ["c", "d", "e"]
     assert words(place) == [f"{number} success" for number in range(1, 6)]
     assert place.handler.nodes.count("list") == 1
-
-
-def test_a_hundred_items_at_once_take_as_long_as_one(tmp_path: Path) -> None:
-    at_work: list[str] = []
-
-    async def work(stage: Stage) -> Outcome:
-        at_work.append(stage.context.get_string("work.item"))
-        # None of them goes on before all are there.
-        await until(lambda: len(at_work) == 100)
-        await asyncio.sleep(0)
-        return success()
-
-    script: Script = {"list": wrote(todo=[str(one) for one in range(100)]), "work": work}
-    place = workplace(tmp_path, script, most=100)
-    assert place.run().outcome is StageStatus.SUCCESS
-    assert sorted(at_work, key=int) == [str(one) for one in range(100)]

@@ -187,19 +187,6 @@ def test_an_answer_names_a_candidate_alone_or_in_its_last_line(said: str, named:
     assert (one.id if one else "") == named
 
 
-def test_candidates_describe_each_branch() -> None:
-    told = describe(
-        candidates(
-            result("a", files_changed=["x.py", "y.py"], response="done", notes="passed"),
-            result("b", "partial_success", notes="half"),
-        )
-    )
-    assert told == (
-        "## a\noutcome: success\nfiles changed: x.py, y.py\ndone\n\n"
-        "## b\noutcome: partial_success\nfiles changed: none\nhalf"
-    )
-
-
 def test_a_long_answer_is_shown_in_part() -> None:
     assert len(describe(candidates(result("a", response="x" * 9000)))) < 3000
 
@@ -241,12 +228,6 @@ def test_stop_in_one_branch_stops_all() -> None:
     with pytest.raises(Stopped, match="canceled"):
         it.run()
     assert (it.branches.walking, it.branches.given_up) == (0, [])
-
-
-def test_stop_precedes_wait() -> None:
-    ends: dict[str, Given] = {"a": Waiting("gate@1.1"), "b": Stopped("canceled")}
-    with pytest.raises(Stopped):
-        play("a", "b", ends=ends).run()
 
 
 def test_several_that_stop_are_heard() -> None:

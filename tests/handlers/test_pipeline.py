@@ -8,8 +8,7 @@ import pytest
 from attractor.base.json import Json
 from attractor.engine.context import Context
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, Usage
-from attractor.engine.questions.question import Option, Question, QuestionKind
-from attractor.engine.seams import Child, ChildEnd, Parked, Parts
+from attractor.engine.seams import Child, ChildEnd, Parts
 from attractor.handlers.pipeline import Pipeline
 from attractor.language.source.syntax_tree import Plain
 from tests.engine.children import DONE, GivenChildren, Plot
@@ -18,9 +17,6 @@ from tests.handlers.stages import Play, graph, node
 
 COST = Usage(10, 2, 0.5)
 FAILED = ChildEnd(StageStatus.FAIL, "the tests are red", usage=COST)
-QUESTION = Question(
-    "gate@1.1", "Ship it?", QuestionKind.MULTIPLE_CHOICE, (Option("Y", "Yes"),), "gate"
-)
 
 
 def play(plot: Plot, context: Mapping[str, Json] | None = None, /, **plain: Plain) -> Play:
@@ -156,18 +152,6 @@ def test_missing_or_mistyped_output_is_a_failure(declared: str, told: str) -> No
     assert (outcome.status, outcome.failure_class) == (StageStatus.FAIL, FailureClass.VERDICT)
     assert told in outcome.failure_reason
     assert outcome.usage == COST
-
-
-def test_question_of_child_is_asked_and_child_resumed() -> None:
-    asking = play(Plot(asks=Parked(QUESTION)))
-    with pytest.raises(Parked) as parked:
-        asking.run()
-    assert parked.value.question == replace(QUESTION, id="it@1.1/gate@1.1")
-    assert asking.events.kinds == ["ChildRunStarted"]
-    assert isinstance(asking.children, GivenChildren)
-    asking.children.answered = True
-    asking.events.is_over = False
-    assert asking.run().status is StageStatus.SUCCESS
 
 
 def test_a_child_hears_whether_others_work_in_its_workspace() -> None:

@@ -45,12 +45,6 @@ def test_it_has_words_only_and_no_agent_at_work() -> None:
     assert it.run().status is StageStatus.SUCCESS
 
 
-def test_without_a_prompt_the_label_is_asked() -> None:
-    it = play(label="What is $goal?")
-    it.run()
-    assert it.files.texts["prompt.md"] == "What is a größe?"
-
-
 def template(text: str) -> Play:
     value = Value(ValueKind.TEMPLATE, text, text)
     attributes = node("it", type="prompt", prompt="").attributes.replaced("prompt", value)

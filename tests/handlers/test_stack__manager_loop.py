@@ -114,14 +114,6 @@ def test_a_child_that_ends_early_wakes_it_up() -> None:
     scene(act, Plot(DONE))
 
 
-def test_it_succeeds_in_part_as_its_child_does() -> None:
-    async def act(it: Scene) -> None:
-        it.plot.is_open.set()
-        assert (await it.outcome()).status is StageStatus.PARTIAL_SUCCESS
-
-    scene(act, Plot(replace(DONE, status=StageStatus.PARTIAL_SUCCESS)))
-
-
 def test_a_child_that_failed_is_a_verdict_with_its_reason() -> None:
     async def act(it: Scene) -> None:
         it.plot.is_open.set()
@@ -152,15 +144,6 @@ def test_observed_state_is_in_context_and_recorded_if_new() -> None:
 
     plan, build = seen("plan", "build")
     scene(act, Plot(DONE, seen=[plan, plan, build]))
-
-
-def test_the_pauses_are_as_long_as_is_written() -> None:
-    async def act(it: Scene) -> None:
-        await it.cycle(4, timedelta(seconds=3))
-        await it.clock.until_asleep()
-        assert [cycle for cycle, _ in it.looks()] == [1, 2, 3, 4, 5]
-
-    scene(act, Plot(DONE, seen=seen(*"abcdef")), {"manager.poll_interval": "3s"})
 
 
 @pytest.mark.parametrize(

@@ -248,27 +248,3 @@ def test_a_gate_without_a_way_out_is_a_mistake_in_the_pipeline() -> None:
     assert outcome.failure_class is FailureClass.PIPELINE
     assert outcome.failure_reason == "No outgoing edges for human gate gate"
     assert it.events.kinds == []
-
-
-def test_a_way_for_failures_is_not_offered_and_the_context_is_asked() -> None:
-    pipeline = graph(
-        node("gate", shape="hexagon"),
-        edge_if("gate", "stop", "outcome", "fail", label="Stop"),
-        edge_if("gate", "ship", "context.tested", "true", label="Ship"),
-        edge("gate", "fix", label="Fix"),
-    )
-    it = Play(pipeline, "gate", interviewer=Person(["stop", "ship"]))
-    it.context.set("tested", True)
-    assert it.run().suggested_next_ids == ("ship",)
-
-
-def test_of_two_ways_with_one_label_the_chosen_one_is_named_by_its_target_alone() -> None:
-    pipeline = graph(
-        node("gate", shape="hexagon"),
-        edge("gate", "ship", label="Go on"),
-        edge("gate", "fix", label="go on"),
-    )
-    outcome = Play(pipeline, "gate", interviewer=Person(["fix"])).run()
-    assert outcome.preferred_label == ""
-    assert outcome.suggested_next_ids == ("fix",)
-    assert outcome.context_updates["human.gate.label"] == "go on"

@@ -1,7 +1,6 @@
 """Pipelines run through the composition root, on real repositories, without a sandbox."""
 
 import asyncio
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -62,17 +61,6 @@ def test_a_run_leaves_its_stages_as_commits_and_the_project_as_it_was(tmp_path: 
     ]
     assert git(project, "rev-parse", "HEAD") == head
     assert git(project, "status", "--porcelain") == ""
-
-
-def test_the_run_directory_says_what_was_run(tmp_path: Path) -> None:
-    project = make_project(tmp_path / "project")
-    result = run(make_host(project), options(project, goal="Say goodbye"))
-    root = result.directory
-    assert (root / "graph.dot").read_text() == LINEAR
-    assert json.loads((root / "final.json").read_text())["outcome"] == "success"
-    assert json.loads((root / "manifest.json").read_text())["goal"] == "Say goodbye"
-    assert (root / "plan" / "prompt.md").read_text().strip() == "Plan: Say goodbye"
-    assert (root / "make" / "status.json").exists()
 
 
 def test_where_git_finds_no_repository_in_its_place_nothing_is_copied(tmp_path: Path) -> None:

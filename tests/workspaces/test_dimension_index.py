@@ -89,21 +89,6 @@ async def test_dimensions_do_not_share_files(project: Project) -> None:
     git(workspace.store.folder, "fsck", "--strict", "--no-dangling")
 
 
-async def test_fork_is_reopened_in_another_process(project: Project) -> None:
-    workspace = await project.workspace()
-    base = workspace.base.candidate
-    fork = await workspace.fork("a", base)
-    write(fork.folder, {"half": "an edit", "x.log": "ignored"})
-    tree = await fork.snapshot("one")
-    await fork.close()
-    left = everything(fork.folder)
-    for again in (workspace, await project.workspace_again()):
-        same = await again.fork("a", base)
-        assert (same.folder, everything(same.folder)) == (fork.folder, left)
-        assert await same.snapshot("again") == tree
-    assert (await workspace.fork("b", base)).folder != fork.folder
-
-
 async def test_incomplete_fork_is_recreated(project: Project) -> None:
     workspace = await project.workspace()
     base = workspace.base.candidate
@@ -189,25 +174,6 @@ def test_broken_fork_record_is_reported(project: Project) -> None:
             recorded_folders(project.state)
 
 
-async def test_shared_fork_has_its_own_environment(project: Project) -> None:
-    workspace = await project.workspace()
-    base = workspace.base.candidate
-    one = await workspace.fork("one", base, shared=True)
-    other = await workspace.fork("other", base, shared=True)
-    assert one.folder == other.folder == workspace.folder
-    environments = [one.environment, other.environment, workspace.environment]
-    assert len(set(map(id, environments))) == 3
-    write(one.folder, {"new": "new"})
-    trees = await asyncio.gather(
-        one.snapshot("one"), other.snapshot("two"), workspace.snapshot("three")
-    )
-    assert len(set(trees)) == 1
-    assert trees[0] != base
-    await asyncio.gather(one.close(), other.close())
-    await workspace.discard("one")
-    assert await workspace.snapshot("still there") == trees[0]
-
-
 async def test_snapshots_name_their_dimension(project: Project) -> None:
     workspace = await project.workspace()
     fork = await workspace.fork("a", workspace.base.candidate)
@@ -255,7 +221,6 @@ async def test_fork_of_a_run_in_place_is_a_copy(tmp_path: Path) -> None:
     assert not fork.folder.exists()
 
 
-RECORD = WorkspaceRecord(Path("/some/where"), Base("c", "t", "u"), ("/runs/",), ("*.log",), "sha1")
 _WORDS = st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
 
 

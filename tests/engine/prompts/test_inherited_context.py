@@ -169,18 +169,6 @@ def test_stage_without_model_gets_no_preamble(tmp_path: Path) -> None:
     assert (told["start"], told["one"], told["test"]) == ("", "full", "")
 
 
-def test_a_conditional_is_no_stage_before(tmp_path: Path) -> None:
-    speakers = Speakers()
-    drawn = graph(
-        [start(), end(), node("if", "diamond")],
-        chain("start", "one", "if", "two", "exit"),
-        default_fidelity="full",
-    )
-    place_of(tmp_path, drawn, speakers).run()
-    assert speakers.threads == [("one", "start"), ("two", "start")]
-    assert "if" not in speakers.of("two").preamble
-
-
 def test_a_jump_has_no_edge_to_decide(tmp_path: Path) -> None:
     speakers = Speakers()
     drawn = graph(

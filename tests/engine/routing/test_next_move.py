@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 from attractor.base.errors import FileError, UnknownName, UsageError
 from attractor.engine.errors import NotRunnable
 from attractor.engine.journal.events import Action, RunRestarting
-from attractor.engine.journal.reducer import fold
 from attractor.engine.outcome import (
     NOTHING_USED,
     FailureClass,
@@ -42,7 +41,7 @@ from attractor.engine.simulation.walk import walk
 from attractor.engine.stage.report import Stall, stall_limit
 from attractor.engine.state.attempts import signature
 from attractor.engine.state.progress import Progress, StageRecord, Visit, begin
-from attractor.engine.state.run_state import CANCELED, EXECUTING, RunState
+from attractor.engine.state.run_state import CANCELED, EXECUTING
 from attractor.engine.storage.secrets import Redactor
 from attractor.language.graph.branches import Forks
 from attractor.language.graph.graph import Edge, Graph
@@ -328,23 +327,6 @@ def test_resumed_run_counts_earlier_attempts(tmp_path: Path) -> None:
     assert len(place.events("StageFailed")) == 3
 
 
-def test_a_failure_that_is_not_in_the_journal_whole_is_not_counted(tmp_path: Path) -> None:
-    place = trying(tmp_path, [verdict("broken")] * 2 + [Outcome(StageStatus.SUCCESS)])
-    place.run()
-    events = place.events()
-    last = next(at for at, one in enumerate(events) if one.type == "StageRetrying")
-    state = RunState()
-    for event in events[:last]:
-        state = fold(state, event)
-    # It failed, and its process ended before it was tried again: the attempt is made again.
-    assert state.in_flight is not None
-    assert (state.in_flight.failed, state.in_flight.streak.count) == ("broken", 0)
-    again = next(one for one in events if one.type == "StageStarted" and one.node == "work")
-    state = fold(state, again)
-    assert state.in_flight is not None
-    assert (state.in_flight.failed, state.in_flight.streak.count) == (None, 0)
-
-
 def test_a_simulation_stops_where_a_run_would(tmp_path: Path) -> None:
     place = trying(tmp_path, runs_RETRY, max_same_failures=3, allow_partial=True)
     simulated = asyncio.run(walk(place.graph, handlers_of(Scripted({"work": runs_RETRY}))))
@@ -576,12 +558,6 @@ def test_a_misplaced_restart_is_refused(edges: Sequence[Edge], words: str) -> No
     whole = graph(nodes, [*FORKED, *edges])
     with pytest.raises(NotRunnable, match=words):
         require_executable(whole, handlers_of(Scripted()), Redactor())
-
-
-def test_a_restart_behind_the_branches_is_fine() -> None:
-    nodes = [start(), end(), node("fan", "component"), node("meet", "tripleoctagon")]
-    whole = graph(nodes, [*FORKED, edge("meet", "start", "outcome=fail", loop_restart=True)])
-    require_executable(whole, handlers_of(Scripted()), Redactor())
 
 
 def test_restarting_run_keeps_status(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from attractor.pipeline.resume import resume
 from attractor.pipeline.start import start as running_start
 from tests.engine.forked import forked, until_there_is
 from tests.engine.graphs import chain, edge, end, graph, node, start
-from tests.engine.runs import FAIL, RETRY, RUN_ID, Script, Workplace, run_graph
+from tests.engine.runs import FAIL, RUN_ID, Script, Workplace, run_graph
 from tests.pipeline.projects import LINEAR, make_host, make_project
 
 
@@ -134,26 +134,6 @@ def test_running_and_interrupted_stages_are_drawn(tmp_path: Path) -> None:
     assert seen[0].nodes["slow"].state is StageState.RUNNING
     assert seen[0].current == "slow"
     assert states(place).nodes["slow"].state is StageState.INTERRUPTED
-
-
-def test_a_stage_that_is_tried_again_is_in_flight(tmp_path: Path) -> None:
-    seen: list[StageState] = []
-    place = Workplace(
-        tmp_path / "run",
-        graph(
-            [start(), node("work", max_retries=1, retry_policy="none"), end()],
-            chain("start", "work", "exit"),
-        ),
-    )
-
-    async def work(stage: Stage) -> Outcome:
-        seen.append(states(place).nodes["work"].state)
-        return RETRY if stage.attempt == 1 else success()
-
-    place.handler.script = {"work": work}
-    place.run()
-    assert set(seen) == {StageState.RUNNING}
-    assert states(place).nodes["work"].state is StageState.DONE
 
 
 def test_a_run_that_did_not_begin_has_no_states(tmp_path: Path) -> None:

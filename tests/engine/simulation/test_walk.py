@@ -42,17 +42,6 @@ def test_a_walk_ends_at_the_exit() -> None:
     assert (one.never_visited, one.never_taken) == ((), ())
 
 
-def test_a_walk_that_fails_ends_where_it_failed() -> None:
-    one = walked(line("plan", "work"), {"plan": FAIL})
-    assert one.path == ("start", "plan")
-    assert ended(one) == ("fail", "broken")
-    assert one.never_visited == ("exit", "work")
-    assert [(edge.source, edge.target) for edge in one.never_taken] == [
-        ("plan", "work"),
-        ("work", "exit"),
-    ]
-
-
 @pytest.mark.parametrize(
     ("attributes", "said", "attempts", "outcome"),
     [
@@ -73,39 +62,10 @@ def test_attempts_are_counted_as_a_run_makes_them(
     assert (step.visit.attempts, step.visit.outcome.status.value) == (attempts, outcome)
 
 
-def test_a_goal_gate_sends_the_walk_back_by_a_jump() -> None:
-    of = graph(
-        [start(), end(), node("test", goal_gate=True, retry_target="work")],
-        [*chain("start", "work", "test"), edge("test", "exit", "outcome=fail")]
-        + [edge("test", "exit", "outcome=success")],
-    )
-    one = walked(of, {"test": [FAIL, Outcome(StageStatus.SUCCESS)]})
-    assert one.path == ("start", "work", "test", "work", "test", "exit")
-    back = one.steps[2]
-    assert [route.reason for route in back.decision.routes] == ["condition", "goal_gate"]
-    assert back.edges == ()
-    assert [edge.attributes.text("condition") for edge in one.never_taken] == ["outcome=fail"]
-
-
 def test_a_walk_is_cut_off_after_the_most_steps() -> None:
     of = graph([start(), end()], [*chain("start", "a", "b", "a")])
     one = walked(of, max_steps=4)
     assert (one.end, one.path) == (None, ("start", "a", "b", "a"))
-
-
-def test_conditions_use_written_and_initial_values() -> None:
-    of = graph(
-        [start(), end()],
-        [
-            edge("start", "a"),
-            edge("a", "b", "context.color=red && context.ticket=T1"),
-            edge("a", "exit"),
-            edge("b", "exit"),
-        ],
-    )
-    said = Outcome(StageStatus.SUCCESS, context_updates={"color": "red"})
-    assert "b" in walked(of, {"a": said}, ticket="T1").path
-    assert "b" not in walked(of, {"a": said}).path
 
 
 def test_equal_edges_are_distinguished() -> None:

@@ -117,10 +117,6 @@ def test_the_two_ends_of_a_long_text_are_kept_with_a_line_between() -> None:
     assert kept == "begin \n[... 50 bytes omitted ...]\n end"
 
 
-def test_a_short_text_is_kept_as_it_is() -> None:
-    assert keep_ends("one\ntwo\n") == "one\ntwo\n"
-
-
 def test_half_a_character_stops_nothing() -> None:
     assert keep_ends("a\ud800b") == "a?b"
 

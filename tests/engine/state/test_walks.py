@@ -27,7 +27,6 @@ from attractor.engine.state.walks import (
     Walks,
     WalkState,
     begin_branch,
-    branches_of_attempt,
     end_branch,
     interrupted_attempts,
     join_visit,
@@ -94,13 +93,6 @@ def tree_of_walks() -> Walks:
         branch = Branch(key.rpartition("/")[2], "n", "join")
         walks = begin_branch(walks, key, parent, branch, workspace=shares)
     return walks
-
-
-def test_branches_keep_their_order() -> None:
-    walks = tree_of_walks()
-    assert branches_of_attempt(walks, MAIN, "fan@1.1/") == ["fan@1.1/b", "fan@1.1/a"]
-    assert branches_of_attempt(walks, "fan@1.1/b", "fan@1.1/b/in@1.1/") == list(walks)[3:]
-    assert branches_of_attempt(walks, MAIN, "fan@1.2/") == []
 
 
 def test_inner_branches_end_with_outer_branch() -> None:

@@ -220,12 +220,3 @@ def test_invalid_json_is_refused(tmp_path: Path) -> None:
     with pytest.raises(NotCanonical):
         store_in(tmp_path).store("x", "x", no_json)
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_full_disk_is_remembered(tmp_path: Path) -> None:
-    (tmp_path / ARTIFACTS).mkdir()
-    (tmp_path / ARTIFACTS / "named").write_text("a file")
-    blobs = Blobs(tmp_path)
-    with pytest.raises(FileError):
-        ArtifactStore(blobs).store("x", "x", 1)
-    assert blobs.trouble is not None

@@ -1,15 +1,11 @@
 """Usage of attempts counts, also of retried and interrupted attempts."""
 
-import asyncio
 from pathlib import Path
 
 import pytest
 
-from attractor.engine.budgets import Budgets
 from attractor.engine.outcome import NOTHING_USED, Outcome, StageStatus, Usage, success
-from attractor.engine.runner import Runner
 from attractor.engine.seams import Stage, Stopped
-from attractor.engine.stage.no_workspace import NoWorkspace
 from attractor.language.graph.graph import Graph
 from tests.engine.graphs import chain, end, graph, node, start
 from tests.engine.runs import Workplace
@@ -67,20 +63,6 @@ def test_usage_before_crash_counts(tmp_path: Path) -> None:
         assert run.progress.usage == NOTHING_USED
     # Of the attempt that was cut off nobody knows what it used.
     assert place.run().usage == USED + USED
-
-
-def test_budget_includes_usage_of_running_visit(tmp_path: Path) -> None:
-    place = Workplace(tmp_path / "run", retrying(), {"work": [BUSY, BUSY, DONE]})
-
-    async def walk() -> str:
-        with place.open() as run:
-            budgets = Budgets(cost_usd=1.2)
-            runner = Runner(
-                place.graph, run, handlers=place.handlers, workspace=NoWorkspace(), budgets=budgets
-            )
-            return (await runner.run()).reason
-
-    assert asyncio.run(walk()) == "the budget max_cost_usd is exhausted: 1.5 of 1.2"
 
 
 def test_a_stage_that_uses_nothing_says_so(tmp_path: Path) -> None:

@@ -28,7 +28,6 @@ from attractor.engine.stage import patch as patches
 from attractor.engine.stage.no_workspace import NoWorkspace
 from attractor.engine.stage.patch import Patch, make_patch, redact_patch
 from attractor.engine.state.attempts import TreeId
-from attractor.engine.state.progress import retry_key
 from attractor.engine.state.run_state import AWAITING_ANSWER
 from attractor.engine.storage.secrets import Redactor
 from attractor.language.graph.graph import Graph
@@ -250,34 +249,6 @@ def test_between_two_attempts_nothing_is_interrupted(tmp_path: Path) -> None:
         assert place.handler.calls[-1] == ("deploy", 1, 2)
 
 
-def test_a_branch_that_waits_for_a_word_holds_up_no_other(tmp_path: Path) -> None:
-    whole = graph(
-        [
-            start(),
-            node("fan", "component"),
-            node("ask", if_interrupted="ask"),
-            node("other"),
-            node("more"),
-            node("in", "tripleoctagon"),
-            end(),
-        ],
-        [*chain("start", "fan", "ask", "in", "exit"), *chain("fan", "other", "more", "in")],
-    )
-    place = Asked(tmp_path / "run", whole)
-    place.handler.script = {"ask": _die}
-    with pytest.raises(KeyboardInterrupt):
-        place.run()
-    place.handler.script = {}
-    result = place.run()
-    assert result.status == AWAITING_ANSWER
-    assert place.handler.nodes.count("ask") == 1
-    assert place.handler.nodes[-1] == "more"
-    place.person.says = ["done"]
-    assert place.run().exit_code is ExitCode.DONE
-    assert place.handler.nodes.count("ask") == 1
-    assert place.handler.nodes.count("more") == 1
-
-
 def test_interrupted_stage_with_fail_fails_and_walk_continues(tmp_path: Path) -> None:
     place = Deploying(tmp_path, attribute="fail")
     place.die()
@@ -348,20 +319,6 @@ def test_resuming_does_not_give_attempts_back(tmp_path: Path) -> None:
     assert [attempt for _, _, attempt in place.handler.calls] == [1, 2, 2, 3]
 
 
-def test_the_retry_counter_is_seen_in_the_context(tmp_path: Path) -> None:
-    seen: list[object] = []
-
-    async def look(stage: Stage) -> Outcome:
-        seen.append((stage.context.get(retry_key("a")), stage.context.get("current_node")))
-        return RETRY
-
-    whole = graph(
-        [start(), node("a", max_retries=1, retry_policy="none"), end()], chain("start", "a", "exit")
-    )
-    run_graph(tmp_path, whole, {"a": look})
-    assert seen == [(None, "a"), (1, "a")]
-
-
 def test_context_updates_of_failed_attempt_are_dropped(tmp_path: Path) -> None:
     async def write(stage: Stage) -> Outcome:
         stage.context.set(f"attempt{stage.attempt}", True)
@@ -397,18 +354,6 @@ def test_a_stage_that_is_over_emits_nothing(tmp_path: Path) -> None:
     assert result.outcome is StageStatus.SUCCESS
     [mine] = place.events("Mine")
     assert (mine.node, mine.visit, mine.attempt) == ("a", 1, 1)
-
-
-def test_stage_labels_are_edge_labels(tmp_path: Path) -> None:
-    labels: list[str] = []
-
-    async def look(stage: Stage) -> Outcome:
-        labels.extend(stage.labels)
-        return success()
-
-    ways = [edge("start", "a"), edge("a", "exit", label="Ship"), edge("a", "b", label="Fix")]
-    run_graph(tmp_path, graph([start(), end()], ways), {"a": look})
-    assert labels == ["Ship", "Fix"]
 
 
 def test_unrepeatable_stage_is_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,6 @@ import pytest
 
 from attractor import RunResult
 from attractor.engine.budgets import Budgets
-from attractor.engine.journal.events import Action, OperatorAction
 from attractor.engine.outcome import StageStatus
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.seams import Child, ChildEnd, Exhausted, Parked, Stopped
@@ -162,17 +161,6 @@ async def test_words_and_a_stop_reach_the_round_at_work(parent: Family) -> None:
     first, second = standings(parent)
     assert first == "canceled: restarted"
     assert second == f"canceled: canceled by {NAME}: enough"
-
-
-async def test_the_round_at_work_of_a_run_that_is_canceled_is_canceled(parent: Family) -> None:
-    parent.write("rounds.dot", rounds(work=WAITS))
-    async with parent.children.start(Child(NAME, "rounds.dot"), parent.workspace):
-        await until(lambda: len(parent.lines()) == 2)
-        order = OperatorAction(Action.CANCEL.value, "ann", "never mind")
-        parent.run.record(order, sync=True)
-    first, second = standings(parent)
-    assert first == "canceled: restarted"
-    assert "canceled by ann: never mind" in second
 
 
 async def test_a_child_that_halts_is_taken_up_in_its_last_round(parent: Family) -> None:

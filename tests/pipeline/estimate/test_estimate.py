@@ -103,11 +103,6 @@ def test_of_one_stage_that_nobody_knows_there_is_no_total() -> None:
     assert one.cost_usd == Range(0.5, 1, 20)
 
 
-def test_runs_are_better_than_what_is_assumed() -> None:
-    one = guessed(MODEL, sample(seconds=5.0))
-    assert one.seconds == Range(5.0, 5.0, 5.0)
-
-
 def test_what_asks_no_model_costs_nothing() -> None:
     one = estimated(pipeline(TOOLS))
     assert (one.cost_usd, one.tokens) == (NONE_AT_ALL, NONE_AT_ALL)

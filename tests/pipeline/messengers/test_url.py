@@ -67,11 +67,6 @@ def told(address: str, seconds: float = 10.0) -> str:
     return asyncio.run(tell(NOTICE, notify))
 
 
-def test_what_is_asked_is_posted_as_json(chat: Chat) -> None:
-    assert told(chat.address) == ""
-    assert chat.got == [("/hook", "application/json", NOTICE)]
-
-
 @pytest.mark.parametrize(
     ("code", "fault"),
     [(500, "HTTP 500 Internal Server Error"), (404, "HTTP 404 Not Found"), (302, "HTTP 302 Found")],

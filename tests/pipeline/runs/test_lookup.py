@@ -86,13 +86,6 @@ def test_a_name_that_no_file_can_have_is_no_runs(tmp_path: Path) -> None:
     assert len(caught.value.message) < 200
 
 
-def test_a_summary_says_where_the_run_stands(tmp_path: Path) -> None:
-    runs_dir, ids = make_runs(tmp_path, 1)
-    summary = summarize(runs_dir / ids[0])
-    assert (summary.status, summary.outcome, summary.goal) == ("evaluating", "success", "Say hello")
-    assert summary.to_record()["run_id"] == ids[0]
-
-
 def test_a_run_whose_process_died_is_stopped_and_one_that_is_held_is_live(tmp_path: Path) -> None:
     root = tmp_path / "run"
     place = workplace(root)
@@ -119,16 +112,6 @@ def test_who_looks_whether_a_run_is_live_keeps_nobody_out(tmp_path: Path) -> Non
     for _ in range(20):
         assert not summarize(tmp_path / "run").is_live
         place.open().close()
-
-
-def test_a_run_that_waits_or_ended_is_neither_live_nor_stopped(tmp_path: Path) -> None:
-    root = tmp_path / "run"
-    place = workplace(root)
-    with place.open() as run:
-        for status in (BOOTING, EXECUTING, FAILED):
-            run.change_status(status)
-    ended = summarize(root)
-    assert (ended.status, ended.is_live, ended.is_stopped) == ("failed", False, False)
 
 
 def test_what_run_json_says_too_late_is_read_in_the_journal_and_mended(tmp_path: Path) -> None:

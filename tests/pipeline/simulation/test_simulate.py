@@ -255,12 +255,6 @@ def test_the_default_choice_stands_when_nothing_is_told() -> None:
     assert simulated(parse(text), max_steps=5).path[2] == "fixes"
 
 
-def test_a_choice_that_is_none_fails_as_in_a_run() -> None:
-    walk = simulated(parse(HUMAN_GATE), answers={"review_gate": ["Later"]})
-    assert walk.end
-    assert "'Later' is none of the choices: A ([A] Approve), F ([F] Fix)" in walk.end.reason
-
-
 def test_a_gate_may_fail() -> None:
     walk = simulated(parse(HUMAN_GATE), {"review_gate": "fail"})
     assert walk.end
@@ -291,15 +285,6 @@ FAN = parse(
         start -> fan; fan -> a -> a2 -> best; fan -> b -> best; fan -> c -> best; best -> exit
     }"""
 )
-
-
-def test_branches_are_walked_one_after_the_other() -> None:
-    walk = simulated(FAN, {"b": "fail"})
-    assert walk.path == ("start", "fan", "a", "a2", "b", "c", "best", "exit")
-    assert [one.branch for one in walk.steps if one.visit.node == "a2"] == ["fan@1.1/a"]
-    assert walk.never_visited == ()
-    assert [(one.source, one.target) for one in walk.never_taken] == [("b", "best")]
-    assert simulated(FAN).path == ("start", "fan", "a", "a2", "b", "best", "exit")
 
 
 def test_a_fork_may_be_told_how_it_ends() -> None:

@@ -51,15 +51,6 @@ def test_what_failed_says_why() -> None:
     assert made[run_key(RUN)].error == "build failed"
 
 
-def test_each_attempt_is_a_span() -> None:
-    run = Happenings()
-    run.tell("StageStarted", "flaky")
-    run.fail("flaky", will_retry=True)
-    run.tell("StageStarted", "flaky", attempt=2)
-    run.tell("StageCompleted", "flaky", attempt=2, outcome="success")
-    assert {stage("flaky@1.1"), stage("flaky@1.2")} < set(spans_of(run.events))
-
-
 def test_calls_of_models_and_tools_are_within_their_stage() -> None:
     run = Happenings()
     run.tell("StageStarted", "plan")

@@ -76,13 +76,6 @@ def test_what_was_done_before_the_first_stage_is_told_in_order(tmp_path: Path) -
     assert "installed" in (result.directory / "setup.log").read_text()
 
 
-def test_a_setup_is_run_once_for_a_run_with_branches(tmp_path: Path) -> None:
-    project = make_project(tmp_path / "project", BRANCHES, **IGNORED)
-    result = go(prepared_world(project, setup=SETUP))
-    assert result.outcome is StageStatus.SUCCESS
-    assert [one["step"] for one in boot_steps(result.directory)].count("setup") == 1
-
-
 def test_one_that_names_its_folder_is_run_in_each_branch_and_that_is_told(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project", BRANCHES, **IGNORED)
     result = go(prepared_world(project, setup="mkdir deps && pwd >deps/made"))
@@ -103,8 +96,3 @@ def test_a_setup_that_failed_is_recorded_with_its_output_and_run_again(tmp_path:
     assert asyncio.run(resume(root, mended)).outcome is StageStatus.SUCCESS
     steps = [one["step"] for one in boot_steps(root)]
     assert steps == ["environment", "workspace", "setup", "setup"]
-
-
-def test_without_a_workspace_there_is_nothing_to_tell(tmp_path: Path) -> None:
-    project = make_project(tmp_path / "project")
-    assert boot_steps(go(make_host(project), WorkspaceKind.NONE).directory) == []

@@ -71,12 +71,6 @@ def test_a_run_makes_its_state_folder_for_its_user_alone(machine: Machine) -> No
     assert stat.S_IMODE((machine.state / "workspaces").stat().st_mode) == 0o700
 
 
-def test_a_state_folder_made_by_other_commands_is_closed_too(machine: Machine) -> None:
-    machine.attractor("profile", "create", "strict")
-    machine.attractor("token", "create", "ann", "--scope", "decide")
-    assert open_places(machine.state) == []
-
-
 def test_a_state_folder_that_was_open_is_closed_and_that_is_told(machine: Machine) -> None:
     run = ("run", "pipeline.dot", "--backend", "simulate", "--sandbox", "none")
     machine.attractor(*run)
