@@ -88,10 +88,10 @@ def test_invalid_event_data_is_refused(stage: Stage, value: Json) -> None:
     assert stage.read() == [("Next", {})]
 
 
-@pytest.mark.parametrize("kind", sorted(ENGINE_KINDS))
-def test_engine_event_types_are_reserved(stage: Stage, kind: str) -> None:
-    with pytest.raises(UsageError):
-        stage.emit(kind)
+def test_engine_event_types_are_reserved(stage: Stage) -> None:
+    for kind in ENGINE_KINDS:
+        with pytest.raises(UsageError):
+            stage.emit(kind)
     assert stage.read() == []
 
 

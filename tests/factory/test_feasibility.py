@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from attractor.factory.gate import GateInput, gate
 from attractor.scenarios.satisfaction import failures_allowed
 from attractor.scenarios.suite import Suite, TrialSettings
+from tests.counts import count
 from tests.factory.test_gate import judge, results, scenario, suite
 
 RATES = st.sampled_from([Fraction(1), Fraction(1, 2), Fraction(2, 3), Fraction(1, 4)])
@@ -44,7 +45,7 @@ def outcomes(held: Suite) -> list[tuple[GateInput, int]]:
 
 
 @given(suites())
-@settings(max_examples=60)
+@settings(max_examples=count(ci=20, full=60))
 def test_the_number_told_is_the_most_that_may_fail(held: Suite) -> None:
     passing = [failed for judged, failed in outcomes(held) if gate(judged).go]
     assert failures_allowed(held) == max(passing, default=-1)

@@ -195,7 +195,7 @@ def git_merges_trees() -> bool:
 
 
 @pytest.mark.skipif(not git_merges_trees(), reason="this git cannot merge without a work tree")
-@settings(deadline=None, max_examples=count(ci=25, full=800))
+@settings(deadline=None, max_examples=count(ci=12, full=800))
 @given(base=_TREE.filter(is_tree), one=_TREE.filter(is_tree), other=_TREE.filter(is_tree))
 def test_merge_agrees_with_git(shared: ObjectStore, base: Files, one: Files, other: Files) -> None:
     trees = [tree_of(shared, told_apart(files)) for files in (base, one, other)]

@@ -19,14 +19,14 @@ def test_every_status_is_in_transition_table() -> None:
     assert {one for many in TRANSITIONS.values() for one in many} <= set(TRANSITIONS)
 
 
-@pytest.mark.parametrize(("now", "then"), list(product(TRANSITIONS, TRANSITIONS)), ids=str)
-def test_only_transitions_in_table_are_allowed(now: RunStatus, then: RunStatus) -> None:
-    if then in TRANSITIONS[now]:
-        require_transition(now, then)
-        return
-    with pytest.raises(IllegalTransition) as caught:
-        require_transition(now, then)
-    assert caught.value.exit_code is ExitCode.REFUSED
+def test_only_transitions_in_table_are_allowed() -> None:
+    for now, then in product(TRANSITIONS, TRANSITIONS):
+        if then in TRANSITIONS[now]:
+            require_transition(now, then)
+            continue
+        with pytest.raises(IllegalTransition) as caught:
+            require_transition(now, then)
+        assert caught.value.exit_code is ExitCode.REFUSED
 
 
 def test_final_and_active_statuses() -> None:

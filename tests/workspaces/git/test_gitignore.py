@@ -64,7 +64,7 @@ _FILES = st.dictionaries(
 )
 
 
-@settings(deadline=None, max_examples=count(ci=25, full=500))
+@settings(deadline=None, max_examples=count(ci=12, full=500))
 @given(paths=st.lists(_PATHS, max_size=8), ignore_files=_FILES)
 def test_snapshot_ignores_as_git_does(paths: list[str], ignore_files: dict[str, str]) -> None:
     with tempfile.TemporaryDirectory() as below:
@@ -154,7 +154,7 @@ _WILDMATCH_PATHS = st.lists(_WILDMATCH_NAMES, min_size=1, max_size=3).map(
 )
 
 
-@settings(deadline=None, max_examples=count(ci=30, full=1000))
+@settings(deadline=None, max_examples=count(ci=12, full=1000))
 @given(
     patterns=st.lists(_PATTERNS, min_size=1, max_size=10),
     paths=st.lists(_WILDMATCH_PATHS, min_size=1, max_size=12, unique=True),
