@@ -12,9 +12,8 @@ HUNDRED_YEARS_MS = 36_500 * 24 * 60 * 60 * 1000
 durations = st.integers(0, HUNDRED_YEARS_MS).map(lambda number: timedelta(milliseconds=number))
 
 
-@pytest.mark.parametrize(
-    ("text", "meant"),
-    [
+def test_number_with_unit_is_a_duration() -> None:
+    for text, meant in (
         ("250ms", timedelta(milliseconds=250)),
         ("900s", timedelta(seconds=900)),
         ("15m", timedelta(minutes=15)),
@@ -24,15 +23,12 @@ durations = st.integers(0, HUNDRED_YEARS_MS).map(lambda number: timedelta(millis
         ("007s", timedelta(seconds=7)),
         ("0" * 5000 + "7s", timedelta(seconds=7)),
         ("36500d", timedelta(days=36_500)),
-    ],
-)
-def test_number_with_unit_is_a_duration(text: str, meant: timedelta):
-    assert parse_duration(text) == meant
+    ):
+        assert parse_duration(text) == meant
 
 
-@pytest.mark.parametrize(
-    ("text", "mistake", "hint"),
-    [
+def test_invalid_duration_is_refused_with_a_hint() -> None:
+    for text, mistake, hint in (
         ("", "empty duration", "whole number and a unit"),
         (" \t", "empty duration", "whole number and a unit"),
         ("15", "has no unit", "write 15s"),
@@ -62,38 +58,31 @@ def test_number_with_unit_is_a_duration(text: str, meant: timedelta):
         ("soon", "is not a duration", "whole number and a unit"),
         ("5s!", "is not a duration", "whole number and a unit"),
         ("٣s", "is not a duration", "whole number and a unit"),
-    ],
-)
-def test_invalid_duration_is_refused_with_a_hint(text: str, mistake: str, hint: str):
-    with pytest.raises(InvalidDuration) as caught:
-        parse_duration(text)
-    assert mistake in caught.value.message
-    assert hint in caught.value.hint
-    assert caught.value.exit_code is ExitCode.USAGE
-    assert len(caught.value.message) < 120
+    ):
+        with pytest.raises(InvalidDuration) as caught:
+            parse_duration(text)
+        assert mistake in caught.value.message
+        assert hint in caught.value.hint
+        assert caught.value.exit_code is ExitCode.USAGE
+        assert len(caught.value.message) < 120
 
 
-@pytest.mark.parametrize(
-    ("duration", "text"),
-    [
+def test_duration_is_written_in_its_shortest_form() -> None:
+    for duration, text in (
         (timedelta(seconds=900), "15m"),
         (timedelta(seconds=90), "90s"),
         (timedelta(milliseconds=1500), "1500ms"),
         (timedelta(hours=24), "1d"),
         (timedelta(hours=25), "25h"),
         (timedelta(), "0s"),
-    ],
-)
-def test_duration_is_written_in_its_shortest_form(duration: timedelta, text: str):
-    assert format_duration(duration) == text
+    ):
+        assert format_duration(duration) == text
 
 
-@pytest.mark.parametrize(
-    "duration", [timedelta(microseconds=1500), timedelta(seconds=-1), timedelta(days=36_501)]
-)
-def test_unwritable_duration_is_refused(duration: timedelta):
-    with pytest.raises(InvalidDuration, match="invalid duration"):
-        format_duration(duration)
+def test_unwritable_duration_is_refused() -> None:
+    for duration in (timedelta(microseconds=1500), timedelta(seconds=-1), timedelta(days=36_501)):
+        with pytest.raises(InvalidDuration, match="invalid duration"):
+            format_duration(duration)
 
 
 @given(durations)
@@ -101,9 +90,8 @@ def test_written_duration_reads_back(duration: timedelta):
     assert parse_duration(format_duration(duration)) == duration
 
 
-@pytest.mark.parametrize(
-    ("duration", "text"),
-    [
+def test_description_has_the_two_largest_units() -> None:
+    for duration, text in (
         (timedelta(seconds=90), "1m 30s"),
         (timedelta(hours=2, minutes=5, seconds=59), "2h 5m"),
         (timedelta(milliseconds=340.7), "340ms"),
@@ -112,7 +100,5 @@ def test_written_duration_reads_back(duration: timedelta):
         (timedelta(), "0ms"),
         (timedelta(microseconds=300), "0ms"),
         (timedelta(seconds=-3), "0ms"),
-    ],
-)
-def test_description_has_the_two_largest_units(duration: timedelta, text: str):
-    assert describe_duration(duration) == text
+    ):
+        assert describe_duration(duration) == text

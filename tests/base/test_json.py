@@ -114,9 +114,8 @@ def test_recursive_value_is_refused() -> None:
         canonical_json({"ring": ring})
 
 
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
+def test_parsing_is_strict() -> None:
+    for text, words in (
         ('{"a": {"b": 1, "c": 2, "b": 1}}', "duplicate key 'b'"),
         ("[NaN]", "NaN is not a number"),
         ("-Infinity", "-Infinity is not a number"),
@@ -134,12 +133,10 @@ def test_recursive_value_is_refused() -> None:
         ("[" * 100_000, "recursion"),
         ("{} {}", "Extra data"),
         ("", "Expecting value"),
-    ],
-)
-def test_parsing_is_strict(text: str | bytes, words: str) -> None:
-    with pytest.raises(NotCanonical) as refusal:
-        parse_json(text)
-    assert words in refusal.value.message
+    ):
+        with pytest.raises(NotCanonical) as refusal:
+            parse_json(text)
+        assert words in refusal.value.message
 
 
 def test_escaped_characters_are_read() -> None:

@@ -44,20 +44,15 @@ def test_what_is_no_role_is_refused_with_those_there_are(role: Any) -> None:
     assert caught.value.hint == "use one of system, user, assistant, tool, developer"
 
 
-@pytest.mark.parametrize(
-    ("fields", "held"),
-    [
+def test_a_part_holds_what_its_kind_says_and_nothing_else() -> None:
+    for fields, held in (
         ({"kind": ContentKind.TEXT}, "none"),
         ({"kind": ContentKind.TEXT, "thinking": ThinkingData("hm")}, "thinking"),
         ({"kind": ContentKind.TEXT, "text": "a", "thinking": ThinkingData("b")}, "text, thinking"),
         ({"kind": "web_search_call", "text": "a"}, "text"),
-    ],
-)
-def test_a_part_holds_what_its_kind_says_and_nothing_else(
-    fields: dict[str, object], held: str
-) -> None:
-    with pytest.raises(UsageError, match=f": {held}$"):
-        ContentPart(**fields)  # pyright: ignore[reportArgumentType]
+    ):
+        with pytest.raises(UsageError, match=f": {held}$"):
+            ContentPart(**fields)  # pyright: ignore[reportArgumentType]
 
 
 @pytest.mark.parametrize("kind", [ImageData, AudioData, DocumentData])

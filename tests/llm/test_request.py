@@ -68,18 +68,15 @@ def test_two_tools_of_one_name_are_refused() -> None:
         Request("any", [Message.user("hi")], tools=[SHELL, SHELL])
 
 
-@pytest.mark.parametrize(
-    ("kind", "schema", "told"),
-    [
+def test_an_impossible_format_is_refused() -> None:
+    for kind, schema, told in (
         ("yaml", None, "unknown response format 'yaml'"),
         ("json_schema", None, "missing json_schema"),
         ("json", PERSON, "unexpected json_schema"),
         ("json_schema", {"type": "array"}, "not of type object"),
-    ],
-)
-def test_an_impossible_format_is_refused(kind: str, schema: JsonObject | None, told: str) -> None:
-    with pytest.raises(UsageError, match=told):
-        ResponseFormat(kind, schema)
+    ):
+        with pytest.raises(UsageError, match=told):
+            ResponseFormat(kind, schema)
 
 
 def test_words_ask_for_the_format_and_hold_the_schema() -> None:

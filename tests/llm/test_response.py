@@ -102,18 +102,15 @@ def test_what_was_thought_is_paid_once_as_output() -> None:
     assert cost_of(used, priced(input=1, output=10)) == 0.01
 
 
-@pytest.mark.parametrize(
-    ("provider", "used"),
-    [
+def test_a_long_prompt_makes_all_of_the_call_dearer() -> None:
+    for provider, used in (
         ("openai", Usage(300, 100, cache_read_tokens=200)),
         ("anthropic", Usage(100, 100, cache_read_tokens=200)),
-    ],
-)
-def test_a_long_prompt_makes_all_of_the_call_dearer(provider: str, used: Usage) -> None:
-    dear = Prices(input=20, output=20, cache_read=2)
-    prices = {"input": 10.0, "output": 10.0, "cache_read": 1.0}
-    assert cost_of(used, priced(provider, PriceTier(299, dear), **prices)) == 0.0044
-    assert cost_of(used, priced(provider, PriceTier(300, dear), **prices)) == 0.0022
+    ):
+        dear = Prices(input=20, output=20, cache_read=2)
+        prices = {"input": 10.0, "output": 10.0, "cache_read": 1.0}
+        assert cost_of(used, priced(provider, PriceTier(299, dear), **prices)) == 0.0044
+        assert cost_of(used, priced(provider, PriceTier(300, dear), **prices)) == 0.0022
 
 
 @pytest.mark.parametrize("provider", ["openai", "anthropic", "gemini"])

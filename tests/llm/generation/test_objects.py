@@ -32,9 +32,8 @@ def answering(text: str, more: str = "") -> str:
     return f"[[rules]]\nanswer.text = '''{text}'''\n{more}"
 
 
-@pytest.mark.parametrize(
-    ("text", "found"),
-    [
+def test_objects_are_found_alone_or_among_words() -> None:
+    for text, found in (
         (' {"a": 1}\n', [ExtractedObject({"a": 1}, True)]),
         ('Here:\n```json\n{"a": 1}\n```\nWell?', [ExtractedObject({"a": 1}, False)] * 2),
         (
@@ -50,10 +49,8 @@ def answering(text: str, more: str = "") -> str:
         ('{"a": [{"b": 1}, 2', []),
         ('{"a": 1} or {"a": [{"b": 1}, {', [ExtractedObject({"a": 1}, False)]),
         ("", []),
-    ],
-)
-def test_objects_are_found_alone_or_among_words(text: str, found: list[ExtractedObject]) -> None:
-    assert list(find_objects(text)) == found
+    ):
+        assert list(find_objects(text)) == found
 
 
 @given(st.text(alphabet='{}[]":, a1`\n', max_size=40))
@@ -225,9 +222,8 @@ def test_what_is_sure_is_told(text: str, value: JsonObject | None) -> None:
     assert grown(text) == value
 
 
-@pytest.mark.parametrize(
-    ("text", "value"),
-    [
+def test_what_cannot_become_json_grows_no_further() -> None:
+    for text, value in (
         ("words", None),
         ('["a"]', None),
         ("{a: 1}", {}),
@@ -243,15 +239,13 @@ def test_what_is_sure_is_told(text: str, value: JsonObject | None) -> None:
         ('{"a": 1, "a": 2}', {"a": 1}),
         ('{"a": 1,}', {"a": 1}),
         ('{"a": [1,]}', {"a": [1]}),
-    ],
-)
-def test_what_cannot_become_json_grows_no_further(text: str, value: JsonObject | None) -> None:
-    growing = PartialObject()
-    for letter in text:
-        growing.add(letter)
-    assert growing.value == value
-    assert not growing.add('"}]}')
-    assert growing.value == value
+    ):
+        growing = PartialObject()
+        for letter in text:
+            growing.add(letter)
+        assert growing.value == value
+        assert not growing.add('"}]}')
+        assert growing.value == value
 
 
 everybody = pytest.mark.parametrize("provider", PROVIDERS)

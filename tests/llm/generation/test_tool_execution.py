@@ -63,11 +63,9 @@ RETURNING: list[tuple[Callable[[Any], object], object]] = [
 ]
 
 
-@pytest.mark.parametrize(("handler", "told"), RETURNING)
-def test_what_a_handler_returns_is_told_as_json_has_it(
-    handler: Callable[..., object], told: object
-) -> None:
-    assert content(handler) == ("ok", told)
+def test_what_a_handler_returns_is_told_as_json_has_it() -> None:
+    for handler, told in RETURNING:
+        assert content(handler) == ("ok", told)
 
 
 def cancelled(a: int) -> None:
@@ -312,9 +310,8 @@ def with_one_of_them(a: int, **rest: object) -> object:
     return a, rest
 
 
-@pytest.mark.parametrize(
-    ("execute", "returned"),
-    [
+def test_a_handler_is_given_what_it_takes() -> None:
+    for execute, returned in (
         (with_defaults, (1, 2, 3)),
         (Handler(), 3),
         (with_all, ARGUMENTS),
@@ -323,10 +320,8 @@ def with_one_of_them(a: int, **rest: object) -> object:
         (with_one_of_them, (1, {"b": 2})),
         (with_context, (1, 2, INJECTED.messages, INJECTED.abort_signal, "call_1")),
         (dict[str, Any], ARGUMENTS),
-    ],
-)
-def test_a_handler_is_given_what_it_takes(execute: Callable[..., object], returned: object) -> None:
-    assert called(execute) == returned
+    ):
+        assert called(execute) == returned
 
 
 def test_an_argument_of_the_tool_is_never_replaced() -> None:

@@ -134,9 +134,8 @@ def test_what_is_asked_of_a_thinking_model_beside_its_effort() -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("model", "thinks", "temperature", "top_p", "sent"),
-    [
+def test_what_a_model_refuses_is_left_out_and_named() -> None:
+    for model, thinks, temperature, top_p, sent in (
         ("claude-3-7-sonnet", False, 0.5, 0.5, {"temperature", "top_p"}),
         ("claude-opus-4-6", False, 0.5, None, {"temperature"}),
         ("claude-opus-4-6", False, 0.5, 0.5, {"temperature"}),
@@ -146,18 +145,14 @@ def test_what_is_asked_of_a_thinking_model_beside_its_effort() -> None:
         ("claude-opus-4-6", True, None, 0.9, set[str]()),
         ("claude-opus-4-7", False, 0.0, 0.5, set[str]()),
         ("claude-opus-5-5", False, 1.0, 1.0, {"temperature", "top_p"}),
-    ],
-)
-def test_what_a_model_refuses_is_left_out_and_named(
-    model: str, thinks: bool, temperature: float | None, top_p: float | None, sent: set[str]
-) -> None:
-    request = Request(model, [], temperature=temperature, top_p=top_p)
-    found = write_sampling(request, thinks=thinks)
-    asked = {"temperature": temperature, "top_p": top_p}
-    given = {name for name, value in asked.items() if value is not None}
-    assert set(found.fields) == sent
-    assert {one.split()[0] for one in found.ignored} == given - sent
-    assert all(found.fields[name] == asked[name] for name in sent)
+    ):
+        request = Request(model, [], temperature=temperature, top_p=top_p)
+        found = write_sampling(request, thinks=thinks)
+        asked = {"temperature": temperature, "top_p": top_p}
+        given = {name for name, value in asked.items() if value is not None}
+        assert set(found.fields) == sent
+        assert {one.split()[0] for one in found.ignored} == given - sent
+        assert all(found.fields[name] == asked[name] for name in sent)
 
 
 ADAPTIVE = {"type": "adaptive", "display": "summarized"}
@@ -179,24 +174,20 @@ def turn(role: str, *kinds: str) -> Json:
     return {"role": role, "content": [{"type": kind} for kind in kinds]}
 
 
-@pytest.mark.parametrize(
-    ("model", "version"),
-    [
+def test_a_version_is_read_from_the_name() -> None:
+    for model, version in (
         ("claude-opus-4-6", (4, 6)),
         ("claude-sonnet-4-20250514", (4, 0)),
         ("claude-3-7-sonnet-20250219", (3, 7)),
         ("claude-opus-5-5", (5, 5)),
         ("claude-haiku-4-5-20251001", (4, 5)),
         ("claude-mythos-preview", None),
-    ],
-)
-def test_a_version_is_read_from_the_name(model: str, version: tuple[int, int] | None) -> None:
-    assert model_version(model) == version
+    ):
+        assert model_version(model) == version
 
 
-@pytest.mark.parametrize(
-    ("model", "effort", "level"),
-    [
+def test_newer_models_decide_themselves_and_are_told_an_effort() -> None:
+    for model, effort, level in (
         ("claude-opus-4-6", "low", "low"),
         ("claude-opus-4-6", "max", "max"),
         ("claude-sonnet-4-6", "minimal", "low"),
@@ -204,26 +195,20 @@ def test_a_version_is_read_from_the_name(model: str, version: tuple[int, int] | 
         ("claude-haiku-5-5", "high", "high"),
         ("claude-mythos-preview", "medium", "medium"),
         ("claude-of-tomorrow", "high", "high"),
-    ],
-)
-def test_newer_models_decide_themselves_and_are_told_an_effort(
-    model: str, effort: str, level: str
-) -> None:
-    fields, room, ignored = anthropic_thinking_written(model, effort)
-    assert fields == {"thinking": ADAPTIVE, "output_config": {"effort": level}}
-    assert (room > 0, ignored) == (True, [])
+    ):
+        fields, room, ignored = anthropic_thinking_written(model, effort)
+        assert fields == {"thinking": ADAPTIVE, "output_config": {"effort": level}}
+        assert (room > 0, ignored) == (True, [])
 
 
-@pytest.mark.parametrize(
-    ("effort", "budget"), [("minimal", 1024), ("low", 1024), ("medium", 8192), ("high", 24576)]
-)
-def test_older_models_are_given_a_number_of_tokens(effort: str, budget: int) -> None:
-    fields, room, ignored = anthropic_thinking_written(OLD, effort)
-    assert fields == {"thinking": {"type": "enabled", "budget_tokens": budget}}
-    assert (room, ignored) == (budget, [])
-    both = anthropic_thinking_written("claude-opus-4-5-20251101", effort).fields
-    assert both["thinking"] == fields["thinking"]
-    assert both["output_config"] == {"effort": "low" if effort == "minimal" else effort}
+def test_older_models_are_given_a_number_of_tokens() -> None:
+    for effort, budget in (("minimal", 1024), ("low", 1024), ("medium", 8192), ("high", 24576)):
+        fields, room, ignored = anthropic_thinking_written(OLD, effort)
+        assert fields == {"thinking": {"type": "enabled", "budget_tokens": budget}}
+        assert (room, ignored) == (budget, [])
+        both = anthropic_thinking_written("claude-opus-4-5-20251101", effort).fields
+        assert both["thinking"] == fields["thinking"]
+        assert both["output_config"] == {"effort": "low" if effort == "minimal" else effort}
 
 
 @pytest.mark.parametrize(("model", "effort"), [(NEW, "xhigh"), (OLD, "xhigh"), (OLD, "max")])
@@ -267,30 +252,25 @@ def test_who_has_to_call_a_tool_cannot_think_first(choice: ToolChoice) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("kinds", "can_think"),
-    [
+def test_an_older_model_goes_on_thinking_only_where_it_began_so() -> None:
+    for kinds, can_think in (
         (("thinking", "tool_use"), True),
         (("redacted_thinking", "tool_use"), True),
         (("text", "tool_use"), False),
         (("tool_use",), False),
-    ],
-)
-def test_an_older_model_goes_on_thinking_only_where_it_began_so(
-    kinds: tuple[str, ...], can_think: bool
-) -> None:
-    loop = [
-        turn("user", "text"),
-        turn("assistant", *kinds),
-        turn("user", "tool_result"),
-        turn("assistant", "tool_use"),
-        turn("user", "tool_result", "text"),
-    ]
-    fields, _, ignored = anthropic_thinking_written(OLD, "high", *loop)
-    assert ("thinking" in fields, not ignored) == (can_think, can_think)
-    assert "thinking" in anthropic_thinking_written(NEW, "high", *loop).fields
-    over = [*loop, turn("assistant", "text"), turn("user", "text")]
-    assert "thinking" in anthropic_thinking_written(OLD, "high", *over).fields
+    ):
+        loop = [
+            turn("user", "text"),
+            turn("assistant", *kinds),
+            turn("user", "tool_result"),
+            turn("assistant", "tool_use"),
+            turn("user", "tool_result", "text"),
+        ]
+        fields, _, ignored = anthropic_thinking_written(OLD, "high", *loop)
+        assert ("thinking" in fields, not ignored) == (can_think, can_think)
+        assert "thinking" in anthropic_thinking_written(NEW, "high", *loop).fields
+        over = [*loop, turn("assistant", "text"), turn("user", "text")]
+        assert "thinking" in anthropic_thinking_written(OLD, "high", *over).fields
 
 
 def test_what_the_options_say_of_thinking_goes_before_the_effort() -> None:

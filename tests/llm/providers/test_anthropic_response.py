@@ -65,9 +65,8 @@ def test_thoughts_are_counted_by_the_provider_where_it_does_so() -> None:
     assert read_anthropic(body(THINKING, usage={"output_tokens": 90})).usage.reasoning_tokens == 3
 
 
-@pytest.mark.parametrize(
-    ("raw", "reason"),
-    [
+def test_why_it_stopped() -> None:
+    for raw, reason in (
         ("end_turn", "stop"),
         ("stop_sequence", "stop"),
         ("max_tokens", "length"),
@@ -76,11 +75,9 @@ def test_thoughts_are_counted_by_the_provider_where_it_does_so() -> None:
         ("refusal", "content_filter"),
         ("pause_turn", "other"),
         (None, "other"),
-    ],
-)
-def test_why_it_stopped(raw: str | None, reason: str) -> None:
-    found = read_anthropic(body(TEXT, stop_reason=raw)).finish_reason
-    assert (found.reason, found.raw) == (reason, raw)
+    ):
+        found = read_anthropic(body(TEXT, stop_reason=raw)).finish_reason
+        assert (found.reason, found.raw) == (reason, raw)
 
 
 WHOLE: Json = {
@@ -243,40 +240,32 @@ def test_arguments_that_are_no_object_are_kept_for_the_model_to_hear(written: st
     assert ended.tool_call.fault is not None
 
 
-@pytest.mark.parametrize(
-    ("name", "kind", "retryable"),
-    [
+def test_an_error_of_the_provider_is_the_one_its_status_would_be() -> None:
+    for name, kind, retryable in (
         ("overloaded_error", ServerError, True),
         ("api_error", ServerError, True),
         ("rate_limit_error", RateLimitError, True),
         ("invalid_request_error", InvalidRequestError, False),
         ("authentication_error", AuthenticationError, False),
         ("error_of_tomorrow", ServerError, True),
-    ],
-)
-def test_an_error_of_the_provider_is_the_one_its_status_would_be(
-    name: str, kind: type[SDKError], retryable: bool
-) -> None:
-    error: Json = {"type": "error", "error": {"type": name, "message": "oops"}}
-    with pytest.raises(SDKError, match="oops") as caught:
-        fold("anthropic", BEGUN, error)
-    assert (type(caught.value), caught.value.retryable) == (kind, retryable)
+    ):
+        error: Json = {"type": "error", "error": {"type": name, "message": "oops"}}
+        with pytest.raises(SDKError, match="oops") as caught:
+            fold("anthropic", BEGUN, error)
+        assert (type(caught.value), caught.value.retryable) == (kind, retryable)
 
 
-@pytest.mark.parametrize(
-    "events",
-    [
+def test_events_that_do_not_fit_together_are_what_nobody_can_read() -> None:
+    for events in (
         [stop(0)],
         [delta(0, "text_delta", text="a")],
         [start(0, type="text", text=""), start(0, type="text", text="")],
         [start(0, type="text", text=""), delta(0, "thinking_delta", thinking="a")],
         [start(0, type="text", text=""), STOP],
         [start(0, type="text")],
-    ],
-)
-def test_events_that_do_not_fit_together_are_what_nobody_can_read(events: list[Json]) -> None:
-    with pytest.raises(StreamError, match="malformed stream of anthropic"):
-        fold("anthropic", BEGUN, *events)
+    ):
+        with pytest.raises(StreamError, match="malformed stream of anthropic"):
+            fold("anthropic", BEGUN, *events)
 
 
 @pytest.mark.parametrize("event", [LAST, STOP])

@@ -89,21 +89,18 @@ def test_images_come_by_address_as_bytes_and_from_a_file(tmp_path: Path) -> None
     assert user(local)[0]["image_url"] == {"url": "data:image/gif;base64,cG5n"}
 
 
-@pytest.mark.parametrize(
-    ("media_type", "form"),
-    [
+def test_recordings_say_their_form() -> None:
+    for media_type, form in (
         (None, "wav"),
         ("audio/x-wav", "wav"),
         ("audio/wave", "wav"),
         ("audio/mpeg", "mp3"),
         ("audio/mp3", "mp3"),
         ("audio/flac", "flac"),
-    ],
-)
-def test_recordings_say_their_form(media_type: str | None, form: str) -> None:
-    assert user(audio(data=b"png", media_type=media_type)) == [
-        {"type": "input_audio", "input_audio": {"data": "cG5n", "format": form}}
-    ]
+    ):
+        assert user(audio(data=b"png", media_type=media_type)) == [
+            {"type": "input_audio", "input_audio": {"data": "cG5n", "format": form}}
+        ]
 
 
 def test_documents_are_files() -> None:
@@ -196,33 +193,27 @@ def test_thoughts_go_on_until_the_user_speaks_again() -> None:
     assert "hm" not in str(later)
 
 
-@pytest.mark.parametrize(
-    "part",
-    [
+def test_what_others_thought_is_left_out() -> None:
+    for part in (
         thought({"reasoning_content": "hm"}, "deepseek"),
         ContentPart(ContentKind.THINKING, thinking=ThinkingData("hm", "signature")),
         ContentPart(ContentKind.REDACTED_THINKING, thinking=ThinkingData("hm", redacted=True)),
         ContentPart("openai.web_search_call", provider_data=ProviderData("openai", {"a": "hm"})),
-    ],
-)
-def test_what_others_thought_is_left_out(part: ContentPart) -> None:
-    assert messages(Message(Role.ASSISTANT, [part, TEXT])) == [
-        {"role": "assistant", "content": "hi"}
-    ]
+    ):
+        assert messages(Message(Role.ASSISTANT, [part, TEXT])) == [
+            {"role": "assistant", "content": "hi"}
+        ]
 
 
-@pytest.mark.parametrize(
-    ("role", "part", "words"),
-    [
+def test_what_has_no_place_is_refused() -> None:
+    for role, part, words in (
         (Role.ASSISTANT, IMAGE, "kind image in a message of the assistant"),
         (Role.TOOL, IMAGE, "kind image in a tool result"),
         (Role.USER, call(), "kind tool_call in a message of the user"),
         (Role.SYSTEM, IMAGE, "kind image in a message of role system"),
-    ],
-)
-def test_what_has_no_place_is_refused(role: Role, part: ContentPart, words: str) -> None:
-    with pytest.raises(InvalidRequestError, match=words):
-        messages(Message(role, [part]))
+    ):
+        with pytest.raises(InvalidRequestError, match=words):
+            messages(Message(role, [part]))
 
 
 def settings(**more: Any) -> dict[str, Json]:
@@ -264,14 +255,11 @@ def test_tools_are_functions() -> None:
     assert write_tools([SHELL]) == [{"type": "function", "function": shell}]
 
 
-@pytest.mark.parametrize(
-    ("choice", "sent"),
-    [
+def test_each_tool_choice_has_its_word() -> None:
+    for choice, sent in (
         (ToolChoice("auto"), "auto"),
         (ToolChoice("none"), "none"),
         (ToolChoice("required"), "required"),
         (ToolChoice("named", "shell"), {"type": "function", "function": {"name": "shell"}}),
-    ],
-)
-def test_each_tool_choice_has_its_word(choice: ToolChoice, sent: Any) -> None:
-    assert write_choice(choice) == sent
+    ):
+        assert write_choice(choice) == sent

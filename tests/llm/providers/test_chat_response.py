@@ -88,9 +88,8 @@ def test_a_call_without_a_name_is_the_servers_trouble(call: Json) -> None:
         read_compatible(body(tool_calls=[call]))
 
 
-@pytest.mark.parametrize(
-    ("told", "reason"),
-    [
+def test_why_it_stopped() -> None:
+    for told, reason in (
         ("stop", "stop"),
         ("eos", "stop"),
         ("length", "length"),
@@ -99,11 +98,9 @@ def test_a_call_without_a_name_is_the_servers_trouble(call: Json) -> None:
         ("of_tomorrow", "other"),
         (None, "stop"),
         ("", "stop"),
-    ],
-)
-def test_why_it_stopped(told: str | None, reason: str) -> None:
-    found = read_compatible(body(told, content="a")).finish_reason
-    assert (found.reason, found.raw) == (reason, told)
+    ):
+        found = read_compatible(body(told, content="a")).finish_reason
+        assert (found.reason, found.raw) == (reason, told)
 
 
 @pytest.mark.parametrize("told", ["stop", "tool_calls", "function_call", None])
@@ -315,9 +312,8 @@ def test_an_answer_without_a_reason_to_stop_is_not_whole(reason: str | None) -> 
     assert told[-1].error is error
 
 
-@pytest.mark.parametrize(
-    ("error", "kind", "retryable"),
-    [
+def test_an_error_of_the_server_is_the_one_its_status_would_be() -> None:
+    for error, kind, retryable in (
         ({"code": "rate_limit_exceeded", "type": "requests"}, RateLimitError, True),
         ({"code": None, "type": "server_error"}, ServerError, True),
         ({"code": "invalid_api_key", "type": "x"}, AuthenticationError, False),
@@ -327,14 +323,10 @@ def test_an_answer_without_a_reason_to_stop_is_not_whole(reason: str | None) -> 
         ({"code": 429}, RateLimitError, True),
         ({"code": "of_tomorrow"}, ServerError, True),
         ({}, ServerError, True),
-    ],
-)
-def test_an_error_of_the_server_is_the_one_its_status_would_be(
-    error: dict[str, Json], kind: type[SDKError], retryable: bool
-) -> None:
-    with pytest.raises(SDKError, match="oops") as caught:
-        fold(NAME, STREAM[0], {"error": {"message": "oops", **error}})
-    assert (type(caught.value), caught.value.retryable) == (kind, retryable)
+    ):
+        with pytest.raises(SDKError, match="oops") as caught:
+            fold(NAME, STREAM[0], {"error": {"message": "oops", **error}})
+        assert (type(caught.value), caught.value.retryable) == (kind, retryable)
 
 
 def test_an_error_may_be_nothing_but_words() -> None:
@@ -401,14 +393,12 @@ def made(*pieces: Json) -> list[tuple[str, str, Any]]:
     return [(one.id, one.name, one.arguments) for one in calls]
 
 
-@pytest.mark.parametrize(("pieces", "calls"), CALLS)
-def test_calls_are_put_together_however_a_server_tells_them(
-    pieces: list[Json], calls: list[tuple[str, str, Any]]
-) -> None:
-    assert made(*pieces) == calls
-    events = fold(NAME, *pieces, piece("tool_calls"))
-    begun = [one.tool_call for one in events if one.type == StreamEventType.TOOL_CALL_START]
-    assert [(one.id, one.name) for one in begun if one] == [one[:2] for one in calls]
+def test_calls_are_put_together_however_a_server_tells_them() -> None:
+    for pieces, calls in CALLS:
+        assert made(*pieces) == calls
+        events = fold(NAME, *pieces, piece("tool_calls"))
+        begun = [one.tool_call for one in events if one.type == StreamEventType.TOOL_CALL_START]
+        assert [(one.id, one.name) for one in begun if one] == [one[:2] for one in calls]
 
 
 def test_what_came_before_a_name_is_told_with_it() -> None:

@@ -71,22 +71,17 @@ def test_results_of_calls_made_together_are_one_turn_and_other_words_another() -
     assert [len(one["parts"]) for one in sent] == [1, 2, 2, 2]
 
 
-@pytest.mark.parametrize(
-    ("content", "is_error", "response"),
-    [
+def test_a_result_is_an_object_under_the_name_of_its_function() -> None:
+    for content, is_error, response in (
         ("done", False, {"result": "done"}),
         ({"a": 1}, False, {"a": 1}),
         (["a"], False, {"result": ["a"]}),
         ("broken", True, {"error": "broken"}),
         ({"a": 1}, True, {"error": {"a": 1}}),
-    ],
-)
-def test_a_result_is_an_object_under_the_name_of_its_function(
-    content: Any, is_error: bool, response: JsonObject
-) -> None:
-    result = Message.tool_result("1", content, is_error=is_error)
-    _, sent = contents(Message(Role.ASSISTANT, [called()]), result)
-    assert sent["parts"] == [{"functionResponse": {"name": "shell", "response": response}}]
+    ):
+        result = Message.tool_result("1", content, is_error=is_error)
+        _, sent = contents(Message(Role.ASSISTANT, [called()]), result)
+        assert sent["parts"] == [{"functionResponse": {"name": "shell", "response": response}}]
 
 
 def test_an_id_goes_back_where_the_provider_gave_it() -> None:
@@ -198,9 +193,8 @@ def test_media_are_sent_by_address_by_content_or_from_a_file(tmp_path: Path) -> 
         parts(missing, role=Role.USER)
 
 
-@pytest.mark.parametrize(
-    ("model", "effort", "sent"),
-    [
+def test_effort_is_a_level_or_a_budget_and_thoughts_are_shown() -> None:
+    for model, effort, sent in (
         ("gemini-3-flash-preview", "low", {"thinkingLevel": "low"}),
         ("gemini-3.1-pro-preview", "high", {"thinkingLevel": "high"}),
         ("gemini-flash-latest", "minimal", {"thinkingLevel": "minimal"}),
@@ -210,13 +204,9 @@ def test_media_are_sent_by_address_by_content_or_from_a_file(tmp_path: Path) -> 
         ("gemini-2.5-flash", "max", {"thinkingBudget": 24576}),
         ("gemini-3-flash-preview", "xhigh", {"thinkingLevel": "high"}),
         ("gemini-3.1-pro-preview", "minimal", {"thinkingLevel": "low"}),
-    ],
-)
-def test_effort_is_a_level_or_a_budget_and_thoughts_are_shown(
-    model: str, effort: str, sent: JsonObject
-) -> None:
-    config: Any = written(model=model, reasoning_effort=effort).body["generationConfig"]
-    assert config == {"thinkingConfig": {**sent, "includeThoughts": True}}
+    ):
+        config: Any = written(model=model, reasoning_effort=effort).body["generationConfig"]
+        assert config == {"thinkingConfig": {**sent, "includeThoughts": True}}
 
 
 def test_what_the_provider_does_not_take_is_warned_about() -> None:
@@ -234,19 +224,16 @@ JSON = {"responseMimeType": "application/json"}
 SCHEMA: JsonObject = {"type": "object", "properties": {"a": {"type": "string"}}}
 
 
-@pytest.mark.parametrize(
-    ("wanted", "sent"),
-    [
+def test_a_form_is_part_of_the_settings() -> None:
+    for wanted, sent in (
         (ResponseFormat("text"), None),
         (ResponseFormat("json"), JSON),
         (ResponseFormat("json_schema", SCHEMA), {**JSON, "responseSchema": SCHEMA}),
-    ],
-)
-def test_a_form_is_part_of_the_settings(wanted: ResponseFormat, sent: JsonObject | None) -> None:
-    for tools in ([], [SHELL]):
-        request = written(response_format=wanted, tools=tools)
-        assert request.body.get("generationConfig") == sent
-        assert (request.warnings, "systemInstruction" in request.body) == ([], False)
+    ):
+        for tools in ([], [SHELL]):
+            request = written(response_format=wanted, tools=tools)
+            assert request.body.get("generationConfig") == sent
+            assert (request.warnings, "systemInstruction" in request.body) == ([], False)
 
 
 def test_an_older_model_with_tools_is_asked_for_a_form_in_words_and_that_is_told() -> None:
@@ -279,17 +266,14 @@ def test_all_functions_are_declared_in_one_tool() -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    "inner",
-    [
+def test_a_plain_schema_is_written_in_the_providers_own_kind() -> None:
+    for inner in (
         {"type": "string", "enum": ["a", "b"], "description": "x"},
         {"type": "array", "items": {"type": "integer", "minimum": 1}},
         {"type": "object", "properties": {"b": {"type": "number", "nullable": True}}},
         {"anyOf": [{"type": "string"}, {"type": "integer"}]},
-    ],
-)
-def test_a_plain_schema_is_written_in_the_providers_own_kind(inner: dict[str, Any]) -> None:
-    assert list(declared(properties={"a": inner})) == ["parameters"]
+    ):
+        assert list(declared(properties={"a": inner})) == ["parameters"]
 
 
 OTHERS: list[Any] = [

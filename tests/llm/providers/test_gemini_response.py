@@ -88,9 +88,8 @@ def test_an_id_and_a_model_are_there_even_if_nobody_said_them() -> None:
     assert response.model == "gemini-3"
 
 
-@pytest.mark.parametrize(
-    ("raw", "reason"),
-    [
+def test_why_it_stopped() -> None:
+    for raw, reason in (
         ("STOP", "stop"),
         ("MAX_TOKENS", "length"),
         ("SAFETY", "content_filter"),
@@ -99,11 +98,9 @@ def test_an_id_and_a_model_are_there_even_if_nobody_said_them() -> None:
         ("MALFORMED_FUNCTION_CALL", "error"),
         ("OTHER", "other"),
         (None, "other"),
-    ],
-)
-def test_why_it_stopped(raw: str | None, reason: str) -> None:
-    found = read_gemini(body({"text": "hi"}, why=raw)).finish_reason
-    assert (found.reason, found.raw) == (reason, raw)
+    ):
+        found = read_gemini(body({"text": "hi"}, why=raw)).finish_reason
+        assert (found.reason, found.raw) == (reason, raw)
 
 
 def test_that_it_calls_tools_follows_from_the_calls() -> None:
@@ -207,19 +204,16 @@ def test_everything_that_was_said_is_kept() -> None:
     assert error.hint == type(error).hint
 
 
-@pytest.mark.parametrize(
-    ("status", "code", "kind"),
-    [
+def test_the_code_decides_and_else_the_status() -> None:
+    for status, code, kind in (
         (500, "RESOURCE_EXHAUSTED", "RateLimitError"),
         (504, "DEADLINE_EXCEEDED", "RequestTimeoutError"),
         (400, "FAILED_PRECONDITION", "InvalidRequestError"),
         (409, "ABORTED", "ProviderError"),
         (503, None, "ServerError"),
         (503, 14, "ServerError"),
-    ],
-)
-def test_the_code_decides_and_else_the_status(status: int, code: Any, kind: str) -> None:
-    assert type(read(status, code)).__name__ == kind
+    ):
+        assert type(read(status, code)).__name__ == kind
 
 
 def test_a_wrong_key_is_told_by_the_details_of_a_400() -> None:
@@ -228,16 +222,13 @@ def test_a_wrong_key_is_told_by_the_details_of_a_400() -> None:
     assert type(error).__name__ == "AuthenticationError"
 
 
-@pytest.mark.parametrize(
-    ("message", "kind"),
-    [
+def test_the_words_of_a_400_still_count() -> None:
+    for message, kind in (
         ("The input token count (9) exceeds the maximum number of tokens", "ContextLengthError"),
         ("refused for safety", "ContentFilterError"),
         ("temperature is wrong", "InvalidRequestError"),
-    ],
-)
-def test_the_words_of_a_400_still_count(message: str, kind: str) -> None:
-    assert type(read(400, "INVALID_ARGUMENT", message=message)).__name__ == kind
+    ):
+        assert type(read(400, "INVALID_ARGUMENT", message=message)).__name__ == kind
 
 
 @pytest.mark.parametrize(
@@ -350,22 +341,17 @@ def test_an_answer_without_a_reason_to_stop_is_not_whole() -> None:
     assert told[-1].error is error
 
 
-@pytest.mark.parametrize(
-    ("code", "status", "kind"),
-    [
+def test_an_error_of_the_provider_is_the_one_its_code_would_be() -> None:
+    for code, status, kind in (
         (503, "UNAVAILABLE", ServerError),
         (429, "RESOURCE_EXHAUSTED", RateLimitError),
         (504, "DEADLINE_EXCEEDED", RequestTimeoutError),
         (None, None, ServerError),
-    ],
-)
-def test_an_error_of_the_provider_is_the_one_its_code_would_be(
-    code: int | None, status: str | None, kind: type[SDKError]
-) -> None:
-    error: Json = {"error": {"code": code, "status": status, "message": "oops"}}
-    with pytest.raises(SDKError, match="oops") as caught:
-        fold("gemini", STREAM[0], error)
-    assert type(caught.value) is kind
+    ):
+        error: Json = {"error": {"code": code, "status": status, "message": "oops"}}
+        with pytest.raises(SDKError, match="oops") as caught:
+            fold("gemini", STREAM[0], error)
+        assert type(caught.value) is kind
 
 
 @every_number

@@ -37,9 +37,8 @@ def seen(status: int | None = None, **more: object) -> Exchange:
     return exchange
 
 
-@pytest.mark.parametrize(
-    ("exchange", "of", "kind"),
-    [
+def test_what_was_seen_says_what_it_was() -> None:
+    for exchange, of, kind in (
         (seen(trouble=httpx.ConnectTimeout("")), WHOLE, RequestTimeoutError),
         (seen(trouble=httpx.ConnectError("")), WHOLE, NetworkError),
         (seen(trouble=httpx.ConnectError("")), STREAM, NetworkError),
@@ -50,12 +49,8 @@ def seen(status: int | None = None, **more: object) -> Exchange:
         (seen(200), STREAM, StreamError),
         (seen(401, body="no JSON"), WHOLE, AuthenticationError),
         (seen(302, body=""), WHOLE, SDKError),
-    ],
-)
-def test_what_was_seen_says_what_it_was(
-    exchange: Exchange, of: ErrorContext, kind: type[SDKError]
-) -> None:
-    assert isinstance(read_error(Told("litellm has it otherwise", 418), exchange, of), kind)
+    ):
+        assert isinstance(read_error(Told("litellm has it otherwise", 418), exchange, of), kind)
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,8 @@ from attractor.llm.providers import litellm_providers
 from attractor.llm.providers.litellm_providers import find_configured, find_variables, well_known
 
 
-@pytest.mark.parametrize(
-    ("environ", "ready"),
-    [
+def test_ready_is_who_has_what_it_needs() -> None:
+    for environ, ready in (
         ({}, []),
         ({"GROQ_API_KEY": "k"}, ["groq"]),
         ({"GROQ_API_KEY": " "}, []),
@@ -23,10 +22,8 @@ from attractor.llm.providers.litellm_providers import find_configured, find_vari
         ({"SCX_AI_API_KEY": "k"}, ["scx-ai"]),
         ({"ANTHROPIC_API_KEY": "k", "GEMINI_API_KEY": "k", "OPENAI_API_KEY": "k"}, []),
         ({"SOME_OTHER_API_KEY": "k"}, []),
-    ],
-)
-def test_ready_is_who_has_what_it_needs(environ: dict[str, str], ready: list[str]) -> None:
-    assert find_configured(environ) == ready
+    ):
+        assert find_configured(environ) == ready
 
 
 def test_what_is_set_becomes_a_parameter() -> None:

@@ -186,20 +186,17 @@ def read(
     return read_response(Reply(Fields(body, provider="groq"), {}), (), speaker=speaker)
 
 
-@pytest.mark.parametrize(
-    ("reason", "meant"),
-    [
+def test_a_reason_is_told_in_both_words() -> None:
+    for reason, meant in (
         ("stop", "stop"),
         ("length", "length"),
         ("tool_calls", "tool_calls"),
         ("function_call", "tool_calls"),
         ("content_filter", "content_filter"),
         ("a new one", "other"),
-    ],
-)
-def test_a_reason_is_told_in_both_words(reason: str | None, meant: str) -> None:
-    finish = read({"content": "x"}, reason).finish_reason
-    assert (finish.reason, finish.raw) == (meant, reason)
+    ):
+        finish = read({"content": "x"}, reason).finish_reason
+        assert (finish.reason, finish.raw) == (meant, reason)
 
 
 def test_a_call_is_why_the_model_stopped() -> None:

@@ -1,8 +1,6 @@
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from attractor.base.json import JsonObject
 from attractor.llm import (
     ContentKind,
@@ -76,23 +74,18 @@ def test_an_item_of_a_kind_of_its_own_goes_back_to_its_provider_alone() -> None:
         assert items(ContentPart("web_search_call", provider_data=kept)) == sent
 
 
-@pytest.mark.parametrize(
-    ("model", "effort", "encrypted"),
-    [
+def test_thoughts_are_asked_for_where_the_model_has_them() -> None:
+    for model, effort, encrypted in (
         ("gpt-5.2", None, True),
         ("o3-mini", None, True),
         ("codex-mini-latest", None, True),
         ("gpt-4.1", None, False),
         ("gpt-5-chat-latest", None, False),
         ("a-model-of-tomorrow", "low", True),
-    ],
-)
-def test_thoughts_are_asked_for_where_the_model_has_them(
-    model: str, effort: str | None, encrypted: bool
-) -> None:
-    sent = body(model=model, reasoning_effort=effort)
-    assert sent.get("include") == (["reasoning.encrypted_content"] if encrypted else None)
-    assert sent.get("reasoning") == ({"effort": effort} if effort else None)
+    ):
+        sent = body(model=model, reasoning_effort=effort)
+        assert sent.get("include") == (["reasoning.encrypted_content"] if encrypted else None)
+        assert sent.get("reasoning") == ({"effort": effort} if effort else None)
 
 
 def test_what_is_given_is_sent_and_what_is_not_is_left_to_the_provider() -> None:
@@ -203,24 +196,19 @@ def test_an_image_that_was_made_here_goes_back_as_its_item() -> None:
     assert items(part) == [drawn]
 
 
-@pytest.mark.parametrize(
-    ("model", "effort", "is_sent"),
-    [
+def test_a_model_that_thinks_is_not_told_how_to_choose_its_words() -> None:
+    for model, effort, is_sent in (
         ("gpt-4.1", None, True),
         ("gpt-5.2", None, True),
         ("gpt-5.2", "none", True),
         ("gpt-5.2", "low", False),
         ("gpt-5-mini", None, False),
         ("o3", None, False),
-    ],
-)
-def test_a_model_that_thinks_is_not_told_how_to_choose_its_words(
-    model: str, effort: str | None, is_sent: bool
-) -> None:
-    request = Request(model, [], temperature=0.5, top_p=0.5, reasoning_effort=effort)
-    sent = write_request(request, provider="openai")
-    assert ({"temperature", "top_p"} <= set(sent.body)) is is_sent
-    assert len(sent.warnings) == (0 if is_sent else 2)
+    ):
+        request = Request(model, [], temperature=0.5, top_p=0.5, reasoning_effort=effort)
+        sent = write_request(request, provider="openai")
+        assert ({"temperature", "top_p"} <= set(sent.body)) is is_sent
+        assert len(sent.warnings) == (0 if is_sent else 2)
 
 
 IMAGE = ImageData(data=b"png", detail="high")
@@ -270,9 +258,8 @@ def test_a_model_is_held_to_a_schema_whose_objects_are_closed() -> None:
     assert "additionalProperties" not in schema
 
 
-@pytest.mark.parametrize(
-    "schema",
-    [
+def test_any_other_schema_is_sent_as_it_is_and_holds_nobody() -> None:
+    for schema in (
         an_object(["a"], a=OPENAI_FORMAT_TEXT, b=OPENAI_FORMAT_TEXT),
         {**an_object(a=OPENAI_FORMAT_TEXT), "additionalProperties": True},
         an_object(a={"type": "object"}),
@@ -282,10 +269,8 @@ def test_a_model_is_held_to_a_schema_whose_objects_are_closed() -> None:
         an_object(a=True),
         {**an_object(a=OPENAI_FORMAT_TEXT), "anyOf": [OPENAI_FORMAT_TEXT]},
         {"type": "object"},
-    ],
-)
-def test_any_other_schema_is_sent_as_it_is_and_holds_nobody(schema: Any) -> None:
-    assert sent(schema) == (schema, False)
+    ):
+        assert sent(schema) == (schema, False)
 
 
 def test_who_does_not_want_it_strict_gets_the_schema_as_it_is() -> None:

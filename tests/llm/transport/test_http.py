@@ -299,9 +299,8 @@ DATE = "Mon, 02 Nov 2026 10:00:00 GMT"
 NOON = datetime(2026, 11, 2, 12, tzinfo=UTC)
 
 
-@pytest.mark.parametrize(
-    ("text", "seconds"),
-    [
+def test_retry_after_is_seconds_or_a_date() -> None:
+    for text, seconds in (
         ("2", 2.0),
         ("0.5", 0.5),
         ("0", 0.0),
@@ -312,10 +311,8 @@ NOON = datetime(2026, 11, 2, 12, tzinfo=UTC)
         ("inf", None),
         ("soon", None),
         ("", None),
-    ],
-)
-def test_retry_after_is_seconds_or_a_date(text: str, seconds: float | None) -> None:
-    assert read_retry_after({"retry-after": text, "date": DATE}) == seconds
+    ):
+        assert read_retry_after({"retry-after": text, "date": DATE}) == seconds
 
 
 def test_a_date_to_wait_for_means_nothing_without_the_date_of_the_answer() -> None:
@@ -323,9 +320,8 @@ def test_a_date_to_wait_for_means_nothing_without_the_date_of_the_answer() -> No
     assert read_retry_after({}) is None
 
 
-@pytest.mark.parametrize(
-    ("reset", "moment", "seconds"),
-    [
+def test_the_moment_of_a_reset_is_a_date_or_a_span() -> None:
+    for reset, moment, seconds in (
         ("2h", NOON, 7200),
         ("1h59m60s", NOON, 7200),
         ("6m0s", datetime(2026, 11, 2, 10, 6, tzinfo=UTC), 360),
@@ -335,14 +331,10 @@ def test_a_date_to_wait_for_means_nothing_without_the_date_of_the_answer() -> No
         ("9999999999999h", None, 9999999999999 * 3600),
         ("9" * 400 + "h", None, None),
         ("later", None, None),
-    ],
-)
-def test_the_moment_of_a_reset_is_a_date_or_a_span(
-    reset: str, moment: datetime | None, seconds: float | None
-) -> None:
-    headers = {"x-ratelimit-reset-requests": reset, "date": DATE}
-    told = RateLimitInfo(reset_at=moment, reset_after=seconds)
-    assert read_rate_limit(headers, OPENAI_LIMITS) == told
+    ):
+        headers = {"x-ratelimit-reset-requests": reset, "date": DATE}
+        told = RateLimitInfo(reset_at=moment, reset_after=seconds)
+        assert read_rate_limit(headers, OPENAI_LIMITS) == told
 
 
 def test_a_span_is_known_without_the_date_of_the_answer() -> None:

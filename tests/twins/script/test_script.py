@@ -156,9 +156,8 @@ def test_long_text_is_shortened_to_one_line() -> None:
     assert "\n" not in caught.value.message
 
 
-@pytest.mark.parametrize(
-    ("text", "fault"),
-    [
+def test_invalid_scripts_are_reported_with_their_place() -> None:
+    for text, fault in (
         ("rules = [", "the script:1:10: invalid TOML: Invalid value"),
         ("rules = []\nseed = 1 2\n", "the script:2:10: invalid TOML: Expected newline"),
         ('rules = []\nseed = "a', "the script:2:10: invalid TOML: Unterminated string"),
@@ -206,13 +205,11 @@ def test_long_text_is_shortened_to_one_line() -> None:
             'rules = [{ answer = { delay = "2" } }]',
             r"rules\[0\]\.answer\.delay = '2': .*has no unit",
         ),
-    ],
-)
-def test_invalid_scripts_are_reported_with_their_place(text: str, fault: str) -> None:
-    with pytest.raises(ScriptError, match=fault) as caught:
-        parse_script(text)
-    assert caught.value.exit_code is ExitCode.USAGE
-    assert caught.value.hint
+    ):
+        with pytest.raises(ScriptError, match=fault) as caught:
+            parse_script(text)
+        assert caught.value.exit_code is ExitCode.USAGE
+        assert caught.value.hint
 
 
 def test_a_script_is_read_from_a_file(tmp_path: Path) -> None:

@@ -1,23 +1,16 @@
-"""Exchanges with a provider are passed on, recorded without keys, and given back.
+"""Exchanges with a provider are passed on, recorded without keys, and given back."""
 
-What is passed on between a client and a real server, over real connections.
-"""
-
-import asyncio
 import json
 import socket
 import threading
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
-from starlette.responses import PlainTextResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
 
-from attractor.base.clock import SystemClock
 from attractor.twins.errors import RecordingError
 from attractor.twins.pytest_plugin import StartTwin
 from attractor.twins.recordings.recording import (
@@ -27,13 +20,10 @@ from attractor.twins.recordings.recording import (
     load_recordings,
 )
 from attractor.twins.script.script import parse_script
-from attractor.twins.server.hosting import LOOPBACK, ErrorReporter, in_background, listen, serve
+from attractor.twins.server.hosting import LOOPBACK, ErrorReporter, in_background
 from attractor.twins.server.provider_twin import ProviderTwin
 from attractor.twins.server.proxy import (
     Forwarder,
-    ReceivedResponse,
-    Relay,
-    forwarding_client,
     is_address,
 )
 from tests.twins.exchanging import HELLO, KEYS, PATHS
@@ -130,9 +120,37 @@ def test_recordings_are_replayed_byte_for_byte(
     assert [one.rule for one in replay.requests] == [f"calls.jsonl:{n}" for n in (1, 2, 3, 4)]
 
 
+@contextmanager
+def answering(
+    *pieces: bytes, until: bytes = b"\r\n\r\n", pause: float = 0
+) -> Generator[tuple[str, list[bytes]]]:
+    """Be a provider that sends these bytes to one client, and keeps what that said."""
+    heard: list[bytes] = []
+
+    def serve(server: socket.socket) -> None:
+        connection, _ = server.accept()
+        with connection:
+            connection.settimeout(10)
+            said = b""
+            while until not in said:
+                said += connection.recv(65536)
+            heard.append(said)
+            for piece in pieces:
+                connection.sendall(piece)
+                time.sleep(pause)
+
+    with socket.create_server((LOOPBACK, 0)) as server:
+        thread = threading.Thread(target=serve, args=(server,))
+        thread.start()
+        yield f"http://{LOOPBACK}:{server.getsockname()[1]}", heard
+        thread.join(10)
+
+
 @both
 def test_keys_are_never_recorded(wire: str, recorder: Recorder, tmp_path: Path) -> None:
-    with _answering(f'{{"error": "the key {KEY} is wrong"}}') as (provider, heard):
+    text = f'{{"error": "the key {KEY} is wrong"}}'.encode()
+    head = b"HTTP/1.1 401 No\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
+    with answering(head % len(text) + text, until=b"good?") as (provider, heard):
         twin = recorder.of(provider)
         place = f"{twin.url}{PATHS[wire]}?key={KEY}&a=1"
         body = asked(wire, f"is {KEY} good?")
@@ -256,36 +274,6 @@ def test_recording_excludes_a_script(tmp_path: Path) -> None:
         ProviderTwin(parse_script(STORY), record=RecordingFile(tmp_path / "calls.jsonl"))
 
 
-class _answering:
-    """A provider that answers one request with 401 and some text."""
-
-    def __init__(self, text: str) -> None:
-        self._server = socket.create_server(("127.0.0.1", 0))
-        self._text = text.encode()
-        self.heard: list[bytes] = []
-        self._thread = threading.Thread(target=self._serve)
-
-    def __enter__(self) -> tuple[str, list[bytes]]:
-        self._thread.start()
-        return f"http://127.0.0.1:{self._server.getsockname()[1]}", self.heard
-
-    def __exit__(self, *exit: object) -> None:
-        self._thread.join(10)
-        self._server.close()
-
-    def _serve(self) -> None:
-        connection, _ = self._server.accept()
-        with connection:
-            connection.settimeout(10)
-            heard = b""
-            while b"good?" not in heard:
-                heard += connection.recv(65536)
-            self.heard.append(heard)
-            length = f"content-length: {len(self._text)}"
-            head = f"HTTP/1.1 401 No\r\ncontent-type: application/json\r\n{length}\r\n\r\n"
-            connection.sendall(head.encode() + self._text)
-
-
 def _until(holds: object, timeout: float = 5) -> None:
     assert callable(holds)
     ends = time.monotonic() + timeout
@@ -294,138 +282,34 @@ def _until(holds: object, timeout: float = 5) -> None:
         time.sleep(0.01)
 
 
-TIMEOUT = httpx.Timeout(5)
+HEAD = b"HTTP/1.1 201 Made\r\ncontent-type: text/event-stream\r\nserver: real\r\n"
 
 
-class FakeRequest:
-    """An request that remembers what was told to it."""
-
-    def __init__(self, base: str, content: bytes = b"", *, keeps: bool = True) -> None:
-        self.base = base
-        self.content = content
-        self.came: list[ReceivedResponse] = []
-        self.remembered: list[tuple[int, str]] = []
-        self._keeps = keeps
-
-    def failure_message(self, error: Exception) -> str:
-        return f"no answer: {type(error).__name__}"
-
-    def fail(self, message: str) -> ASGIApp:
-        self.log(502, message)
-        return PlainTextResponse(message, 502)
-
-    def record(self, received: ReceivedResponse) -> bool:
-        self.came.append(received)
-        return self._keeps
-
-    def log(self, status: int, error: str) -> None:
-        self.remembered.append((status, error))
-
-
-@contextmanager
-def passing(request: FakeRequest, timeout: httpx.Timeout = TIMEOUT) -> Generator[str]:
-    """Serve passages for this request."""
-    listener = listen(LOOPBACK, 0)
-    ends = threading.Event()
-
-    async def stand() -> None:
-        async with forwarding_client(timeout) as client:
-
-            async def application(scope: Scope, receive: Receive, send: Send) -> None:
-                await Relay(request, client, SystemClock())(scope, receive, send)
-
-            async with serve(application, listener):
-                await asyncio.to_thread(ends.wait)
-
-    thread = threading.Thread(target=asyncio.run, args=(stand(),))
-    thread.start()
-    try:
-        yield f"http://{LOOPBACK}:{listener.getsockname()[1]}"
-    finally:
-        ends.set()
-        thread.join()
-
-
-@contextmanager
-def real(*pieces: bytes, pause: float = 0) -> Generator[tuple[str, list[bytes]]]:
-    """Be a server that sends these bytes to one client, and remembers what that said."""
-    server = socket.create_server((LOOPBACK, 0))
-    heard: list[bytes] = []
-
-    def answer() -> None:
-        connection, _ = server.accept()
-        with connection:
-            connection.settimeout(5)
-            heard.append(connection.recv(65536))
-            send(connection, pieces)
-
-    def send(connection: socket.socket, pieces: Sequence[bytes]) -> None:
-        for piece in pieces:
-            try:
-                connection.sendall(piece)
-            except OSError:
-                return
-            time.sleep(pause)
-
-    thread = threading.Thread(target=answer)
-    thread.start()
-    try:
-        yield f"http://{LOOPBACK}:{server.getsockname()[1]}", heard
-    finally:
-        thread.join()
-        server.close()
-
-
-def until(request: FakeRequest) -> tuple[int, str]:
-    """Wait until it is told what became of the request: a client may know it earlier."""
-    ends = time.monotonic() + 5
-    while not request.remembered:
-        assert time.monotonic() < ends
-        time.sleep(0.01)
-    return request.remembered[0]
-
-
-HEAD = b"HTTP/1.1 201 Made\r\ncontent-type: text/x\r\nset-cookie: a=1\r\nserver: real\r\n"
-
-
-def test_request_and_response_are_forwarded() -> None:
-    with real(HEAD + b"content-length: 5\r\n\r\nhello") as (url, heard):
-        request = FakeRequest(f"{url}/base", b"what is sent")
-        with passing(request) as place:
-            headers = {"x-mine": "1", "accept-encoding": "gzip", "connection": "keep-alive"}
-            answer = httpx.request("PUT", f"{place}/a%20b?q=%C3%A9", headers=headers)
-    assert (answer.status_code, answer.content) == (201, b"hello")
-    assert answer.headers["content-type"] == "text/x"
+def test_chunks_are_forwarded_at_once_and_recorded_with_times(recorder: Recorder) -> None:
+    head = HEAD + b"transfer-encoding: chunked\r\n\r\n"
+    events = [b"6\r\ndata:1\r\n", b"2\r\n\n\n\r\n", b"8\r\ndata:2\n\n\r\n", b"0\r\n\r\n"]
+    headers = SECRET["openai"] | {"x-mine": "1", "accept-encoding": "gzip"}
+    with answering(head, *events, pause=0.1) as (url, heard):
+        place = f"{recorder.of(f'{url}/base').url}{PATHS['openai']}?q=%C3%A9"
+        with httpx.stream("POST", place, content=asked("openai"), headers=headers) as answer:
+            pieces = answer.iter_raw()
+            assert (answer.status_code, next(pieces)) == (201, b"data:1")
+            # The end is not there before it is kept.
+            assert not recorder.file.exists()
+            assert b"".join(pieces) == b"\n\ndata:2\n\n"
     # What is said of the real server's connection is not said of this one.
     assert "server" not in answer.headers
     line, *lines = heard[0].split(b"\r\n\r\n")[0].lower().decode().splitlines()
-    assert line == "put /base/a%20b?q=%c3%a9 http/1.1"
-    assert {"x-mine: 1", "accept-encoding: identity", "content-length: 12"} <= set(lines)
-    assert f"host: {url.removeprefix('http://')}" in lines
-    (came,) = request.came
-    assert (came.status, came.content, came.is_complete) == (201, b"hello", True)
-    assert until(request) == (201, "")
+    assert line == f"post /base{PATHS['openai']}?q=%c3%a9 http/1.1"
+    host = url.removeprefix("http://")
+    assert {"x-mine: 1", "accept-encoding: identity", f"host: {host}"} <= set(lines)
+    (recording,) = recorder.recordings
+    first, second = recording.body
+    assert 0 < first.at < second.at
 
 
-def test_chunks_are_forwarded_at_once_and_recorded_with_times() -> None:
-    chunks = [b"3\r\none\r\n", b"3\r\ntwo\r\n", b"0\r\n\r\n"]
-    head = HEAD + b"transfer-encoding: chunked\r\n\r\n"
-    with real(head, *chunks, pause=0.1) as (url, _):
-        request = FakeRequest(url)
-        with passing(request) as place, httpx.stream("GET", place) as answer:
-            pieces = answer.iter_raw()
-            assert next(pieces) == b"one"
-            # The end is not there before it is kept.
-            assert request.came == []
-            assert list(pieces) == [b"two"]
-    times, contents = zip(*request.came[0].chunks, strict=True)
-    assert contents == (b"one", b"two")
-    assert 0 < times[0] < times[1]
-
-
-@pytest.mark.parametrize(
-    ("url", "is_one"),
-    [
+def test_provider_address_has_only_scheme_host_and_path() -> None:
+    for url, is_one in (
         ("http://127.0.0.1:80", True),
         ("https://api.example.com/v1", True),
         ("api.example.com", False),
@@ -434,7 +318,5 @@ def test_chunks_are_forwarded_at_once_and_recorded_with_times() -> None:
         ("https://user@example.com", False),
         ("https://example.com?key=1", False),
         ("https://example.com#part", False),
-    ],
-)
-def test_provider_address_has_only_scheme_host_and_path(url: str, is_one: bool) -> None:
-    assert is_address(url) is is_one
+    ):
+        assert is_address(url) is is_one

@@ -53,9 +53,8 @@ def test_mistake_beside_the_state_is_reported_alone() -> None:
 ROUTE = 'name = "s"\n[[routes]]\npath = "/x/{id}"\n'
 
 
-@pytest.mark.parametrize(
-    ("toml", "message"),
-    [
+def test_mistakes_are_reported_with_line_key_and_fix() -> None:
+    for toml, message in (
         ('name = "s"', "t.toml: routes is missing (add [[routes]]"),
         ('name = "s"\nrotes = 1', "t.toml:2: unknown key rotes (did you mean routes?)"),
         (fixed("1"), "t.toml: name is missing"),
@@ -146,10 +145,8 @@ ROUTE = 'name = "s"\n[[routes]]\npath = "/x/{id}"\n'
             "name of the header is missing",
         ),
         ('name = "s"\nclock.start = 2026-01-01T00:00:00\n' + fixed("1"), "add a Z"),
-    ],
-)
-def test_mistakes_are_reported_with_line_key_and_fix(toml: str, message: str) -> None:
-    assert message in told(toml)
+    ):
+        assert message in told(toml)
 
 
 def test_several_mistakes_are_reported_together() -> None:

@@ -71,19 +71,16 @@ def test_authentication_scheme_is_case_insensitive() -> None:
     assert not auth.accepts(ServiceRequest("GET", "/", {"authorization": f"Bearer {coded}"}))
 
 
-@pytest.mark.parametrize(
-    "table",
-    [
+def test_incomplete_authentication_is_rejected() -> None:
+    for table in (
         {"kind": "header", "key": "k"},
         {"kind": "bearer", "key": "k", "name": "x"},
         {"kind": "basic", "key": "k"},
         {"kind": "bearer", "key": ""},
         {"kind": "bearer", "key": "k", "status": 200},
-    ],
-)
-def test_incomplete_authentication_is_rejected(table: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="."):
-        Authentication.model_validate(table)
+    ):
+        with pytest.raises(ValueError, match="."):
+            Authentication.model_validate(table)
 
 
 def test_missing_key_gets_the_declared_error() -> None:
@@ -110,19 +107,16 @@ def trouble(**table: Any) -> FaultRule:
     return FaultRule.model_validate({"kind": "refused", **table})
 
 
-@pytest.mark.parametrize(
-    ("when", "met"),
-    [
+def test_fault_matches_the_declared_requests() -> None:
+    for when, met in (
         ({}, [1, 2, 3, 4, 5, 6]),
         ({"on": [1, 3]}, [1, 3]),
         ({"every": 3}, [3, 6]),
         ({"first": 2}, [1, 2]),
         ({"probability": 1.0}, [1, 2, 3, 4, 5, 6]),
-    ],
-)
-def test_fault_matches_the_declared_requests(when: dict[str, Any], met: list[int]) -> None:
-    one = trouble(**when)
-    assert [number for number in range(1, 7) if one.matches(number, 0, "")] == met
+    ):
+        one = trouble(**when)
+        assert [number for number in range(1, 7) if one.matches(number, 0, "")] == met
 
 
 def test_fault_probability_is_about_as_declared() -> None:
@@ -130,24 +124,20 @@ def test_fault_probability_is_about_as_declared() -> None:
     assert 150 < count < 250
 
 
-@pytest.mark.parametrize(
-    ("table", "performed"),
-    [
+def test_fault_performs_the_request_by_default() -> None:
+    for table, performed in (
         ({"kind": "status"}, False),
         ({"kind": "status", "performed": True}, True),
         ({"kind": "refused"}, False),
         ({"kind": "cut"}, True),
         ({"kind": "hang", "performed": False}, False),
         ({"kind": "delay", "delay": "1s"}, True),
-    ],
-)
-def test_fault_performs_the_request_by_default(table: dict[str, Any], performed: bool) -> None:
-    assert FaultRule.model_validate(table).is_performed is performed
+    ):
+        assert FaultRule.model_validate(table).is_performed is performed
 
 
-@pytest.mark.parametrize(
-    ("table", "told"),
-    [
+def test_invalid_tables_are_rejected() -> None:
+    for table, told in (
         ({"kind": "cut", "status": 500}, "has no key 'status'"),
         ({"kind": "cut", "on": [1], "first": 2}, "exclude each other"),
         ({"kind": "cut", "on": [0]}, "greater than or equal to 1"),
@@ -156,11 +146,9 @@ def test_fault_performs_the_request_by_default(table: dict[str, Any], performed:
         ({"kind": "delay", "delay": "1 s"}, "blank"),
         ({"kind": "smoke"}, "'status', 'refused'"),
         ({"kind": "cut", "probability": 0.0}, "greater than 0"),
-    ],
-)
-def test_invalid_tables_are_rejected(table: dict[str, Any], told: str) -> None:
-    with pytest.raises(ValueError, match=told):
-        FaultRule.model_validate(table)
+    ):
+        with pytest.raises(ValueError, match=told):
+            FaultRule.model_validate(table)
 
 
 AUTH = '[auth]\nkind = "header"\nname = "X-Pay"\nkey = "s3cret/+"\n'
@@ -210,20 +198,16 @@ def test_response_without_body_has_no_length() -> None:
     assert dict(ServiceResponse(200).reply.headers) == {"content-length": "0"}
 
 
-@pytest.mark.parametrize(
-    "table", [{"json": 1, "body": "a"}, {"status": 204, "body": "a"}, {"status": 99}]
-)
-def test_contradicting_bodies_are_rejected(table: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match="exclude|no body|greater"):
-        ResponseTable.model_validate(table)
+def test_contradicting_bodies_are_rejected() -> None:
+    for table in ({"json": 1, "body": "a"}, {"status": 204, "body": "a"}, {"status": 99}):
+        with pytest.raises(ValueError, match="exclude|no body|greater"):
+            ResponseTable.model_validate(table)
 
 
-@pytest.mark.parametrize(
-    "headers", [{"a b": "1"}, {"a": "1\r\nb: 2"}, {"a": "€"}, {"Content-Length": "3"}]
-)
-def test_headers_that_cannot_be_sent_are_refused(headers: dict[str, str]) -> None:
-    with pytest.raises(ExpressionError, match="header"):
-        checked_headers(headers)
+def test_headers_that_cannot_be_sent_are_refused() -> None:
+    for headers in ({"a b": "1"}, {"a": "1\r\nb: 2"}, {"a": "€"}, {"Content-Length": "3"}):
+        with pytest.raises(ExpressionError, match="header"):
+            checked_headers(headers)
 
 
 BY = ["cursor", "offset", "page"]
@@ -260,20 +244,17 @@ def test_a_page_is_never_larger_than_the_most() -> None:
     }
 
 
-@pytest.mark.parametrize(
-    ("by", "query"),
-    [
+def test_invalid_page_is_rejected() -> None:
+    for by, query in (
         ("cursor", {"at": "nowhere"}),
         ("offset", {"at": "-1"}),
         ("page", {"at": "0"}),
         ("page", {"size": "x"}),
         ("page", {"size": "9" * 5000}),
-    ],
-)
-def test_invalid_page_is_rejected(by: str, query: dict[str, str]) -> None:
-    with pytest.raises(Rejection, match="at|size") as caught:
-        paging(by).cut({"a": 1}, query)
-    assert caught.value.status == 400
+    ):
+        with pytest.raises(Rejection, match="at|size") as caught:
+            paging(by).cut({"a": 1}, query)
+        assert caught.value.status == 400
 
 
 def test_a_default_above_the_most_is_refused() -> None:

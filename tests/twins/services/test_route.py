@@ -14,9 +14,8 @@ from attractor.twins.services.route import PathPattern, RouteConditions, members
 from tests.twins.services.asking import Asked
 
 
-@pytest.mark.parametrize(
-    ("pattern", "path", "found"),
-    [
+def test_a_pattern_takes_paths_of_its_form() -> None:
+    for pattern, path, found in (
         ("/v1/customers", "v1/customers", {}),
         ("/v1/customers/{id}", "v1/customers/c1", {"id": "c1"}),
         ("/{a}/x/{b}", "1/x/2", {"a": "1", "b": "2"}),
@@ -31,17 +30,12 @@ from tests.twins.services.asking import Asked
         ("/v1/customers/{id}", "v1/customers", None),
         ("/v1/customers/{id}", "v1/customers/", None),
         ("/v1/customers", "v1/customers/c1", None),
-    ],
-)
-def test_a_pattern_takes_paths_of_its_form(
-    pattern: str, path: str, found: dict[str, str] | None
-) -> None:
-    assert PathPattern(pattern).match(f"/{path}") == found
+    ):
+        assert PathPattern(pattern).match(f"/{path}") == found
 
 
-@pytest.mark.parametrize(
-    ("one", "other", "covers"),
-    [
+def test_a_pattern_knows_which_others_it_covers() -> None:
+    for one, other, covers in (
         ("/a/{id}", "/a/{name}", True),
         ("/a/{id}", "/a/b", True),
         ("/a/b", "/a/{id}", False),
@@ -51,18 +45,14 @@ def test_a_pattern_takes_paths_of_its_form(
         ("/a/{more...}", "/{rest...}", False),
         ("/{rest...}", "/", True),
         ("/a/{more...}", "/a", False),
-    ],
-)
-def test_a_pattern_knows_which_others_it_covers(one: str, other: str, covers: bool) -> None:
-    assert PathPattern(one).covers(PathPattern(other)) is covers
+    ):
+        assert PathPattern(one).covers(PathPattern(other)) is covers
 
 
-@pytest.mark.parametrize(
-    "written", ["a", "/a?b=1", "/a//b", "/{a}b", "/{a}/{a}", "/{a...}/b", "/{1}"]
-)
-def test_invalid_patterns_are_rejected(written: str) -> None:
-    with pytest.raises(ValueError, match="."):
-        PathPattern(written)
+def test_invalid_patterns_are_rejected() -> None:
+    for written in ("a", "/a?b=1", "/a//b", "/{a}b", "/{a}/{a}", "/{a...}/b", "/{1}"):
+        with pytest.raises(ValueError, match="."):
+            PathPattern(written)
 
 
 BODY = {"type": "card", "amount": 5, "paid": True, "items": [{"sku": "a1"}, {"sku": "b2"}]}
@@ -71,24 +61,20 @@ REQUEST = ServiceRequest(
 )
 
 
-@pytest.mark.parametrize(
-    "when",
-    [
+def test_conditions_that_hold_report_nothing() -> None:
+    for when in (
         {},
         {"header": {"X-Mode": "slow"}},
         {"header": {"x-other": {"present": False}}},
         {"query": {"page": "2", "q": {"matches": "^a b$"}}},
         {"json": {"$.type": "card", "$.amount": 5, "$.paid": True}},
         {"json": {"$.items[*].sku": "b2", "$.amount": {"matches": "^[0-9]$"}}},
-    ],
-)
-def test_conditions_that_hold_report_nothing(when: dict[str, Any]) -> None:
-    assert RouteConditions.model_validate(when).mismatches(REQUEST) == []
+    ):
+        assert RouteConditions.model_validate(when).mismatches(REQUEST) == []
 
 
-@pytest.mark.parametrize(
-    ("when", "told"),
-    [
+def test_failed_conditions_report_the_actual_value() -> None:
+    for when, told in (
         ({"header": {"x-mode": "fast"}}, "header x-mode differs"),
         ({"header": {"x-key": {"matches": "^a"}}}, "header x-key differs"),
         ({"header": {"x-none": "a"}}, "header x-none is missing"),
@@ -100,10 +86,8 @@ def test_conditions_that_hold_report_nothing(when: dict[str, Any]) -> None:
         ),
         ({"json": {"$.paid": 1}}, "$.paid is 'true', not '1'"),
         ({"json": {"$.none": {"present": True}}}, "$.none is missing"),
-    ],
-)
-def test_failed_conditions_report_the_actual_value(when: dict[str, Any], told: str) -> None:
-    assert RouteConditions.model_validate(when).mismatches(REQUEST) == [told]
+    ):
+        assert RouteConditions.model_validate(when).mismatches(REQUEST) == [told]
 
 
 @pytest.mark.parametrize("expected", [{}, {"matches": "("}, {"matches": "a", "present": True}])
@@ -119,9 +103,8 @@ VALUES: st.SearchStrategy[Json] = st.recursive(
 )
 
 
-@pytest.mark.parametrize(
-    ("path", "found"),
-    [
+def test_json_path_finds_its_values() -> None:
+    for path, found in (
         ("$.id", [1]),
         ("$.data[1].id", [3]),
         ("$.data[*].id", [2, 3]),
@@ -130,10 +113,8 @@ VALUES: st.SearchStrategy[Json] = st.recursive(
         ("$.data[1]['a b'].id", [4]),
         ("$.nothing", []),
         ("$", [VALUE]),
-    ],
-)
-def test_json_path_finds_its_values(path: str, found: list[Json]) -> None:
-    assert JsonPath(path).find(VALUE) == found
+    ):
+        assert JsonPath(path).find(VALUE) == found
 
 
 @given(VALUES)

@@ -1,7 +1,5 @@
 from typing import Any
 
-import pytest
-
 from attractor.twins.wires.gemini import part
 from tests.twins.exchanging import HELLO, KEYS, answer, refusal
 
@@ -128,20 +126,17 @@ def test_a_conversation_is_read_by_turns_in_either_spelling() -> None:
     assert (talk.tool_result, talk.step) == ('{"a": 1}', 1)
 
 
-@pytest.mark.parametrize(
-    ("response", "text"),
-    [
+def test_function_response_is_read_as_text() -> None:
+    for response, text in (
         ({"result": "x"}, "x"),
         ({"error": "x"}, "x"),
         ({"output": "x"}, "x"),
         ({"result": ["x"]}, '{"result": ["x"]}'),
         ({"result": "x", "more": 1}, '{"result": "x", "more": 1}'),
         ({}, "{}"),
-    ],
-)
-def test_function_response_is_read_as_text(response: dict[str, Any], text: str) -> None:
-    result = {"functionResponse": {"name": "shell", "response": response}}
-    assert part.read(KEYS["gemini"], ask("a", [CALL], [result])).tool_result == text
+    ):
+        result = {"functionResponse": {"name": "shell", "response": response}}
+        assert part.read(KEYS["gemini"], ask("a", [CALL], [result])).tool_result == text
 
 
 def test_retry_delay_is_in_the_error_details() -> None:
