@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,6 +20,7 @@ from attractor.llm import (
 )
 from tests.llm.asking import speaking
 from tests.llm.generated import adder, generated, within
+from tests.llm.heard import asking
 
 ROOT = Path(__file__).parent.parent.parent
 ROUNDS = """
@@ -63,82 +65,47 @@ def running_threads() -> list[str]:
     return [one.name for one in threading.enumerate() if one.name.startswith("tool")]
 
 
-def wait_until_aborted(a: int, abort_signal: AbortSignal) -> None:
-    while not abort_signal.aborted:
-        time.sleep(0.001)
-
-
+@pytest.mark.anyio
 @pytest.mark.parametrize("ending", ["cancel", "abort", "timeout"])
-def test_a_handler_in_a_thread_hears_of_every_end(ending: str) -> None:
+@pytest.mark.parametrize("is_async", [False, True])
+async def test_a_handler_can_tell_that_it_is_ended(ending: str, is_async: bool) -> None:
     controller, begun = AbortController(), threading.Event()
+    heard, why = list[bool](), list[str]()
 
-    def handler(a: int, abort_signal: AbortSignal) -> None:
-        begun.set()
-        wait_until_aborted(a, abort_signal)
-
-    async def work(client: Client) -> None:
-        task = asyncio.create_task(
-            generate(
-                "gpt-5.2",
-                "go",
-                provider="openai",
-                tools=[adder(handler)],
-                client=client,
-                abort_signal=controller.signal,
-                timeout=0.3 if ending == "timeout" else None,
-            )
-        )
-        await asyncio.to_thread(begun.wait, 5)
-        if ending == "cancel":
-            task.cancel()
-        elif ending == "abort":
-            controller.abort()
-        await task
-
-    kinds = {"cancel": asyncio.CancelledError, "abort": AbortError, "timeout": RequestTimeoutError}
-    with speaking(HANGING) as twin, pytest.raises(kinds[ending]):
-        within(twin, work)
-    deadline = time.monotonic() + 5
-    while running_threads() and time.monotonic() < deadline:
-        time.sleep(0.001)
-    assert running_threads() == []
-
-
-@pytest.mark.parametrize("ending", ["cancel", "abort", "timeout"])
-def test_an_async_handler_can_tell_that_it_is_ended(ending: str) -> None:
-    controller, heard, why = AbortController(), list[bool](), list[str]()
-
-    async def handler(a: int, abort_signal: AbortSignal) -> None:
+    def look(a: int, abort_signal: AbortSignal) -> None:
         heard.append(abort_signal.aborted)
-        if ending == "abort":
-            controller.abort("enough")
+        begun.set()
+        while not abort_signal.aborted:
+            time.sleep(0.001)
+        heard.append(True)
+        why.append(abort_signal.reason)
+
+    async def wait(a: int, abort_signal: AbortSignal) -> None:
+        heard.append(abort_signal.aborted)
+        begun.set()
         try:
             await asyncio.sleep(60)
         finally:
             heard.append(abort_signal.aborted)
             why.append(abort_signal.reason)
 
-    async def work(client: Client) -> None:
-        task = asyncio.create_task(
-            generate(
-                "gpt-5.2",
-                "go",
-                provider="openai",
-                tools=[adder(handler)],
-                client=client,
-                abort_signal=controller.signal,
-                timeout=0.2 if ending == "timeout" else None,
-            )
-        )
-        while ending == "cancel" and not heard:
-            await asyncio.sleep(0.001)
+    async with asking(HANGING) as (_, client):
+        options: dict[str, Any] = {"timeout": 0.3} if ending == "timeout" else {}
+        options |= {"client": client, "abort_signal": controller.signal}
+        tools = [adder(wait if is_async else look)]
+        work = generate("gpt-5.2", "go", provider="openai", tools=tools, **options)
+        task = asyncio.create_task(work)
+        await asyncio.to_thread(begun.wait, 5)
         if ending == "cancel":
             task.cancel()
-        await task
-
+        elif ending == "abort":
+            controller.abort("enough")
+        with pytest.raises((asyncio.CancelledError, AbortError, RequestTimeoutError)) as caught:
+            await task
+        while running_threads():
+            await asyncio.sleep(0.001)
     kinds = {"cancel": asyncio.CancelledError, "abort": AbortError, "timeout": RequestTimeoutError}
-    with speaking(HANGING) as twin, pytest.raises(kinds[ending]):
-        within(twin, work)
+    assert caught.type is kinds[ending]
     assert heard == [False, True]
     assert why == ["enough" if ending == "abort" else "the generation is over"]
 

@@ -2,14 +2,16 @@
 
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
+from attractor.config.settings import Settings
 from tests.examples import ROOT, Fence, fences
 from tests.llm.asking import speaking
 
-SCRIPT = """
+ASK = """
 [[rules]]
 when = { first_user = "Alice" }
 answer.text = '{"name": "Alice", "age": 30}'
@@ -34,23 +36,60 @@ answer.tool_calls = [
 [[rules]]
 answer = { text = "Hello to you.", usage = { input = 7, output = 4 } }
 """
-PROGRAMS = [one for one in fences("python") if one.page.name == "ask-models-from-a-program.md"]
-PRINTED = [
-    "Hello to you.\n11 stop\n",
-    "Old silent code waiting for tests\n11\n",
-    "thinking: Hm.\nOld silent code waiting for tests\nstop: 4 tokens\n",
-    "Hello to you.\n",
-    "Sunny in San Francisco and New York.",
-    "{'name': 'Alice', 'age': 30}\n",
-    "so far: 5\n{'recipes': ['soup', 'salad', 'bread', 'cake', 'tea']}\n",
-    "Hello to you.\n",
-    "Hello to you.\nOld silent code waiting for tests\n2 calls\n",
+MIDDLEWARE = """
+[[rules]]
+when = { wire = "openai", words = "[secret]" }
+answer.fault = { kind = "status", status = 503, message = "down" }
+[[rules]]
+when = { wire = "anthropic", words = "[secret]" }
+answer = { text = "It is.", usage = { input = 7, output = 4 } }
+[[rules]]
+when = { wire = "anthropic", words = "Who are you?" }
+answer.text = "I am a twin."
+"""
+PRINTED: dict[str, tuple[str, list[list[str]]]] = {
+    "ask-models-from-a-program.md": (
+        ASK,
+        [
+            ["Hello to you.\n11 stop\n"],
+            ["Old silent code waiting for tests\n11\n"],
+            ["thinking: Hm.\nOld silent code waiting for tests\nstop: 4 tokens\n"],
+            ["Hello to you.\n"],
+            ["Sunny in San Francisco and New York."],
+            ["{'name': 'Alice', 'age': 30}\n"],
+            ["so far: 5\n{'recipes': ['soup', 'salad', 'bread', 'cake', 'tea']}\n"],
+            ["Hello to you.\n"],
+            ["Hello to you.\nOld silent code waiting for tests\n2 calls\n"],
+        ],
+    ),
+    "model-middleware.md": (
+        MIDDLEWARE,
+        [
+            [
+                "It is.\n",
+                "fell_back anthropic/claude-opus-4-6 answered because openai/gpt-5.2 failed: Serv",
+                "secrets_replaced replaced secrets in 1 place",
+                "\n1 11\n",
+            ],
+            ["no cached answer for this request to openai/gpt-5.2: answers is empty\n"],
+            ["I am a twin.\nI am a twin.\n24 letters\n"],
+        ],
+    ),
+}
+PROGRAMS = [
+    (script, fence, told)
+    for page, (script, printed) in PRINTED.items()
+    for fence, told in zip(
+        [one for one in fences("python") if one.page.name == page], printed, strict=True
+    )
 ]
 
 
-@pytest.mark.parametrize(("fence", "printed"), list(zip(PROGRAMS, PRINTED, strict=True)))
-def test_a_program_of_the_documentation_runs(fence: Fence, printed: str, tmp_path: Path) -> None:
-    with speaking(SCRIPT) as twin:
+@pytest.mark.parametrize(("script", "fence", "printed"), PROGRAMS)
+def test_a_program_of_the_documentation_runs(
+    script: str, fence: Fence, printed: list[str], tmp_path: Path
+) -> None:
+    with speaking(script) as twin:
         ended = subprocess.run(
             [sys.executable, "-W", "error", "-c", fence.text],
             cwd=tmp_path,
@@ -61,4 +100,10 @@ def test_a_program_of_the_documentation_runs(fence: Fence, printed: str, tmp_pat
             check=False,
         )
     assert (ended.returncode, ended.stderr) == (0, "")
-    assert printed in ended.stdout
+    assert [words for words in printed if words not in ended.stdout] == []
+
+
+def test_the_documented_settings_of_middleware_are_all_there_are() -> None:
+    [fence] = [one for one in fences("toml") if one.page.name == "model-middleware.md"]
+    settings = Settings.model_validate(tomllib.loads(fence.text))
+    assert set(tomllib.loads(fence.text)["llm"]) == set(type(settings.llm).model_fields)

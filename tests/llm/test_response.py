@@ -67,39 +67,33 @@ def priced(provider: str = "openai", *tiers: PriceTier, **prices: float) -> Mode
     )
 
 
-def test_input_and_output_have_prices_of_their_own() -> None:
-    assert cost_of(Usage(900, 100), priced(input=1.75, output=14)) == 0.002975
+CACHED = Usage(1_000, 0, cache_read_tokens=800)
+COSTS: list[tuple[str, Usage, dict[str, float], float | None]] = [
+    ("openai", Usage(900, 100), {"input": 1.75, "output": 14}, 0.002975),
+    ("openai", Usage(900, 100), {"input": 0, "output": 0}, 0.0),
+    # A price that is not known is no price of nothing.
+    ("openai", Usage(900, 100), {}, None),
+    ("openai", Usage(900, 100), {"input": 1}, None),
+    ("openai", Usage(900, 100), {"output": 1}, None),
+    # Of all but Anthropic, cached tokens are a part of the input.
+    ("openai", CACHED, {"input": 10, "output": 1, "cache_read": 1}, 0.0028),
+    ("gemini", CACHED, {"input": 10, "output": 1, "cache_read": 1}, 0.0028),
+    ("elsewhere", CACHED, {"input": 10, "output": 1, "cache_read": 1}, 0.0028),
+    ("openai", CACHED, {"input": 10, "output": 1}, 0.01),
+    (
+        "anthropic",
+        Usage(200, 0, cache_read_tokens=800, cache_write_tokens=400),
+        {"input": 10, "output": 1, "cache_read": 1, "cache_write": 12.5},
+        0.0078,
+    ),
+    # Thoughts are paid once, as output.
+    ("openai", Usage(0, 1_000, reasoning_tokens=900), {"input": 1, "output": 10}, 0.01),
+]
 
 
-@pytest.mark.parametrize("known", ["nothing", "input", "output"])
-def test_a_price_that_is_not_known_is_no_price_of_nothing(known: str) -> None:
-    assert cost_of(Usage(900, 100), priced("openai", **{known: 1.0})) is None
-
-
-def test_what_is_free_costs_nothing() -> None:
-    assert cost_of(Usage(900, 100), priced(input=0, output=0)) == 0.0
-
-
-@pytest.mark.parametrize("provider", ["openai", "gemini", "elsewhere"])
-def test_what_came_from_the_cache_is_a_part_of_the_input(provider: str) -> None:
-    used = Usage(1_000, 0, cache_read_tokens=800)
-    assert cost_of(used, priced(provider, input=10, output=1, cache_read=1)) == 0.0028
-
-
-def test_of_anthropic_cached_tokens_stand_beside_the_input() -> None:
-    used = Usage(200, 0, cache_read_tokens=800, cache_write_tokens=400)
-    prices = {"input": 10.0, "output": 1.0, "cache_read": 1.0, "cache_write": 12.5}
-    assert cost_of(used, priced("anthropic", **prices)) == 0.0078
-
-
-def test_a_cache_without_a_price_costs_what_other_input_does() -> None:
-    used = Usage(1_000, 0, cache_read_tokens=800)
-    assert cost_of(used, priced(input=10, output=1)) == 0.01
-
-
-def test_what_was_thought_is_paid_once_as_output() -> None:
-    used = Usage(0, 1_000, reasoning_tokens=900)
-    assert cost_of(used, priced(input=1, output=10)) == 0.01
+def test_costs_follow_usage_and_prices() -> None:
+    for provider, used, prices, cost in COSTS:
+        assert cost_of(used, priced(provider, **prices)) == cost
 
 
 def test_a_long_prompt_makes_all_of_the_call_dearer() -> None:

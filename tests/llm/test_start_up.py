@@ -3,28 +3,28 @@ import sys
 
 import pytest
 
+LOADED = "import sys, attractor.llm; sys.exit({!r} in sys.modules)"
+LIBRARIES = ["litellm", "httpx", "openai", "anthropic", "google", "pydantic"]
+ADAPTERS = """
+import sys
+from attractor.llm import provider_registry
+list(provider_registry().values())
+sys.exit("litellm" in sys.modules)
+"""
+CATALOGUE = """
+import sys, attractor.llm as llm
+unread = "attractor.llm.catalogue" not in sys.modules
+known = llm.get_model_info("gpt-5.2") is not None
+sys.exit(not (unread and known and "litellm" not in sys.modules))
+"""
+MIDDLEWARE = """
+import sys, attractor.llm.middleware as door
+light = not [one for one in sys.modules if one.startswith("attractor.llm.middleware.")]
+[getattr(door, name) for name in door.__all__]
+sys.exit(not light or "httpx" in sys.modules or "litellm" in sys.modules)
+"""
 
-@pytest.mark.parametrize("name", ["litellm", "httpx", "openai", "anthropic", "google", "pydantic"])
-def test_importing_the_room_loads_no_provider_and_no_transport(name: str) -> None:
-    code = f"import sys, attractor.llm; sys.exit({name!r} in sys.modules)"
-    result = subprocess.run([sys.executable, "-c", code], timeout=60, check=False)
-    assert result.returncode == 0
 
-
-def test_the_adapters_do_not_load_litellm() -> None:
-    code = (
-        "import sys; from attractor.llm import provider_registry;"
-        "list(provider_registry().values()); sys.exit('litellm' in sys.modules)"
-    )
-    result = subprocess.run([sys.executable, "-c", code], timeout=60, check=False)
-    assert result.returncode == 0
-
-
-def test_the_catalogue_is_read_when_it_is_asked_and_without_litellm() -> None:
-    code = (
-        "import sys, attractor.llm as llm; unread = 'attractor.llm.catalogue' not in sys.modules;"
-        "known = llm.get_model_info('gpt-5.2') is not None;"
-        "sys.exit(not (unread and known and 'litellm' not in sys.modules))"
-    )
-    result = subprocess.run([sys.executable, "-c", code], timeout=60, check=False)
-    assert result.returncode == 0
+@pytest.mark.parametrize("code", [*map(LOADED.format, LIBRARIES), ADAPTERS, CATALOGUE, MIDDLEWARE])
+def test_nothing_is_loaded_before_it_is_needed(code: str) -> None:
+    assert subprocess.run([sys.executable, "-c", code], timeout=60, check=False).returncode == 0
