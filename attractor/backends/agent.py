@@ -11,11 +11,11 @@ from attractor.backends.agent_session import Work, answer_once, model_failed, op
 from attractor.backends.models import AgentParts, Pricing, choose_model
 from attractor.backends.registry import BackendParts
 from attractor.base.errors import UsageError
-from attractor.engine.context import response_updates
 from attractor.engine.journal.events import OUTCOME_ASSUMED
 from attractor.engine.outcome import FailureClass, Outcome, failure, success
 from attractor.engine.routing.next_move import wants_verdict
 from attractor.engine.seams import Exhausted, ModelAnswer, Stage
+from attractor.engine.truncation import response_updates
 from attractor.engine.walk.saved_conversations import ReadSaved
 from attractor.llm.errors import SDKError
 

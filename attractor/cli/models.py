@@ -8,7 +8,7 @@ from attractor.base.clock import Clock, SystemClock
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UnknownName, UsageError
 from attractor.base.json import Json
-from attractor.engine.context import shorten
+from attractor.engine.truncation import shorten
 from attractor.language.source.text import visible
 from attractor.llm.catalogue import ModelInfo
 from attractor.llm.client import Client, provider_registry

@@ -1,100 +1,25 @@
-"""The context of a run, and the truncation of its texts."""
+"""The context of a run, whose large values are stored as files."""
 
-import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import partial
 from threading import RLock
 
-from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json, JsonObject, canonical_json, parse_json
-from attractor.base.process_output import BoundedOutput, OutputLimit
 from attractor.engine.storage.artifacts import FILE_BACKING_THRESHOLD, Blobs
-
-ENDS = OutputLimit(head=2_000, tail=6_000)
-
-
-LONGEST_RESPONSE = 200
-"""The maximum length of a response in the context (attractor-spec 4.5).
-
-response.md has the whole response.
-"""
-
-
-_LEFT_OUT = re.compile(r"^\[\.\.\. [0-9]+ bytes omitted \.\.\.\]$", re.MULTILINE)
-
-
-def shorten(text: str, length: int) -> str:
-    """Return the beginning of a text, at most `length` characters long."""
-    return text if len(text) <= length else f"{text[: length - 1]}…"
-
-
-def keep_ends(text: str, limit: OutputLimit = ENDS) -> str:
-    """Return the beginning and the end of a text, with a line for the omitted middle."""
-    output = BoundedOutput(limit)
-    output.add(text.encode("utf-8", "replace"))
-    return output.kept().text
-
-
-def is_cut(text: str) -> bool:
-    """Return whether the text of a context value was truncated."""
-    is_response = len(text) == LONGEST_RESPONSE and text.endswith("…")
-    return is_response or _LEFT_OUT.search(text) is not None
-
-
-def response_updates(node: str, response: str) -> dict[str, Json]:
-    """Return the context updates for a stage's response (attractor-spec 4.5, 5.1)."""
-    return {"last_stage": node, "last_response": shorten(response, LONGEST_RESPONSE)}
-
-
-def one_line(text: str, length: int) -> str:
-    """Return the beginning of a text in one line, so that it cannot imitate other lines."""
-    # Long texts are not split in full.
-    return shorten(" ".join(text[: 8 * length].split()), length)
-
-
-def both_ends(text: str, length: int) -> str:
-    """Return the beginning and the end of a text in one line, for example of a command's output."""
-    whole = one_line(text, length)
-    if len(text) <= length or not whole.endswith("…"):
-        return whole
-    end = " ".join(text[-4 * length :].split())[-length // 2 :]
-    return f"{one_line(text, length - len(end))} {end}"
-
-
-_HASH, _SIZE = "$artifact", "bytes"
-
-
-_DIGEST = re.compile(r"[0-9a-f]{64}")
-
+from attractor.engine.truncation import Reference, find_reference, text_of
 
 # In JSON, a character has at most six bytes.
 _SURELY_SMALL = FILE_BACKING_THRESHOLD // 6 - 1
 
 
-@dataclass(frozen=True)
-class Reference:
-    """The reference that replaces a large value."""
-
-    hash: str
-    size: int
-
-
 ReadValue = Callable[[Json], Json]
+
 """Type of a function that returns a value, and for a reference the value that it refers to."""
 
 
 def unchanged(value: Json) -> Json:
     """Return the value itself: a ReadValue for contexts without references."""
     return value
-
-
-def find_reference(value: Json) -> Reference | None:
-    """Return a value as a Reference, or None if it is no reference."""
-    match value:
-        case {"$artifact": str(digest), "bytes": int(size)} if len(value) == len((_HASH, _SIZE)):
-            return Reference(digest, size) if _DIGEST.fullmatch(digest) else None
-        case _:
-            return None
 
 
 def put_aside(values: JsonObject, blobs: Blobs, *, but: Collection[str] = ()) -> dict[str, Json]:
@@ -138,7 +63,7 @@ def _put(value: Json, blobs: Blobs) -> Json:
     content = canonical_json(value).encode()
     if len(content) <= FILE_BACKING_THRESHOLD and find_reference(value) is None:
         return value
-    return {_HASH: blobs.put(content), _SIZE: len(content)}
+    return Reference(blobs.put(content), len(content)).to_json()
 
 
 def _is_surely_small(value: Json) -> bool:
@@ -219,11 +144,6 @@ class Context:
     def _whole(self, key: str, value: Json) -> Json:
         # Values set in this context are never references, even if they look like one.
         return value if key in self._own else self._read(value)
-
-
-def text_of(value: Json) -> str:
-    """Return a value as text: text unchanged, anything else as JSON."""
-    return value if isinstance(value, str) else canonical_json(value)
 
 
 def deep_copy(values: Mapping[str, Json]) -> dict[str, Json]:

@@ -9,7 +9,7 @@ from typing import Protocol, runtime_checkable
 from attractor.base.clock import Clock, SystemClock
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json, canonical_json
-from attractor.engine.context import ReadValue, reader, shorten
+from attractor.engine.context import ReadValue, reader
 from attractor.engine.journal.events import QuestionAsked, QuestionSettled
 from attractor.engine.questions.question import (
     Answer,
@@ -28,6 +28,7 @@ from attractor.engine.run_folder.open_run import OpenRun
 from attractor.engine.seams import Parked
 from attractor.engine.state.attempts import MAIN, NO_PLACE, StageReference
 from attractor.engine.state.walks import Walks, WalkState, find_asker, is_of_child
+from attractor.engine.truncation import shorten
 
 LONGEST_ITEM = 4000
 """The maximum length of an item in a question, in characters of its JSON.

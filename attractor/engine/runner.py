@@ -1,7 +1,7 @@
 """Runs a graph: starts or resumes its walk, executes orders meanwhile, and records the end."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -23,6 +23,7 @@ from attractor.engine.seams import (
     Exhausted,
     Handler,
     ParentRun,
+    Steer,
     Stopped,
     Waiting,
     Workspace,
@@ -44,12 +45,6 @@ from attractor.engine.walk.steps import walk_to_end
 from attractor.engine.walk.walk import Walk
 from attractor.language.graph.branches import Forks
 from attractor.language.graph.graph import Graph
-
-Steer = Callable[[str, str], Awaitable[bool]]
-"""Type of a function that passes a message to the running stage with an id.
-
-It returns whether the stage accepted the message.
-"""
 
 
 class Runner:

@@ -1,6 +1,6 @@
 """The protocols and values between the engine and other rooms."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import field
 from datetime import UTC, datetime
@@ -15,7 +15,10 @@ from attractor.engine.outcome import NOTHING_USED, Outcome, StageStatus, Usage
 from attractor.engine.prompts.inherited_context import NOTHING_INHERITED, InheritedContext
 from attractor.engine.questions.question import Interviewer, Question
 from attractor.engine.state.attempts import TreeId, stage_id
-from attractor.engine.state.branches import Branch, BranchEnd
+from attractor.engine.state.walks import (
+    Branch,
+    BranchEnd,
+)
 from attractor.engine.storage.artifacts import ArtifactStore
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.language.graph.branches import Fork
@@ -384,3 +387,11 @@ class ParentRun(Protocol):
     def is_paused(self) -> bool:
         """Return whether a parent run is paused: then no stage of this run begins."""
         ...
+
+
+Steer = Callable[[str, str], Awaitable[bool]]
+
+"""Type of a function that passes a message to the running stage with an id.
+
+It returns whether the stage accepted the message.
+"""

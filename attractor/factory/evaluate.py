@@ -7,7 +7,6 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import ChainBroken, VerificationError
 from attractor.base.hash_chain import GENESIS
 from attractor.base.toml import printable
-from attractor.engine.context import shorten
 from attractor.engine.journal.checkpoint import verify_journal
 from attractor.engine.run_folder.layout import (
     NAMES,
@@ -20,6 +19,7 @@ from attractor.engine.seams import Workspace
 from attractor.engine.state.attempts import TreeId
 from attractor.engine.state.run_state import AWAITING_DECISION, EVALUATING, QUEUED
 from attractor.engine.storage.json_files import write_document
+from attractor.engine.truncation import shorten
 from attractor.environments.environment import Promises
 from attractor.environments.selection import EnvironmentChoice
 from attractor.factory.errors import NotDecidable

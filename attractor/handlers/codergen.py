@@ -4,12 +4,12 @@ import re
 from collections.abc import Mapping
 
 from attractor.base.dataclasses import dataclass
-from attractor.engine.context import response_updates
 from attractor.engine.errors import TemplateFailed
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, success
 from attractor.engine.prompts.preamble import prepend_preamble
 from attractor.engine.routing.next_move import wants_verdict
 from attractor.engine.seams import Parts, Stage
+from attractor.engine.truncation import response_updates
 from attractor.language.source.syntax_tree import ValueKind
 
 NO_INPUTS: Mapping[str, str] = {}

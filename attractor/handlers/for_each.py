@@ -6,10 +6,10 @@ from dataclasses import replace
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import NotCanonical
 from attractor.base.json import Json, parse_json
-from attractor.engine.context import is_cut
 from attractor.engine.outcome import FailureClass, Outcome, failure, success
 from attractor.engine.seams import Parts, Stage
-from attractor.engine.state.branches import Branch
+from attractor.engine.state.walks import Branch
+from attractor.engine.truncation import is_cut
 from attractor.handlers.parallel import NO_ITEMS, read_policy, walk_branches
 
 _PREFIX = "context."

@@ -14,7 +14,7 @@ from attractor.base.json import Json
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, failure
 from attractor.engine.questions.edge_labels import normalize_label
 from attractor.engine.seams import Exhausted, Parts, Stage, Waiting
-from attractor.engine.state.branches import GIVEN_UP, Branch, BranchEnd
+from attractor.engine.state.walks import GIVEN_UP, Branch, BranchEnd
 from attractor.language.graph.graph import Node
 
 WAIT_ALL = "wait_all"

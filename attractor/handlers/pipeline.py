@@ -6,9 +6,9 @@ from functools import partial
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
 from attractor.base.json import Json
-from attractor.engine.context import shorten, text_of
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, failure
 from attractor.engine.seams import ChildEnd, ChildRun, Parts, Stage
+from attractor.engine.truncation import shorten, text_of
 from attractor.handlers.registry import record_child_end, run_child
 from attractor.language.declarations.inputs import Input, read_inputs
 from attractor.language.graph.graph import Graph

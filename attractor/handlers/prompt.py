@@ -3,12 +3,12 @@
 from dataclasses import replace
 
 from attractor.base.dataclasses import dataclass
-from attractor.engine.context import response_updates
 from attractor.engine.errors import TemplateFailed
 from attractor.engine.outcome import FailureClass, Outcome, failure, success
 from attractor.engine.prompts.preamble import prepend_preamble
 from attractor.engine.routing.next_move import wants_verdict
 from attractor.engine.seams import Parts, Stage
+from attractor.engine.truncation import response_updates
 from attractor.handlers.codergen import write_prompt
 
 

@@ -7,10 +7,10 @@ from datetime import timedelta
 from attractor.base.dataclasses import dataclass
 from attractor.base.durations import describe_duration
 from attractor.base.processes import ExecResult
-from attractor.engine.context import keep_ends, shorten
 from attractor.engine.outcome import FailureClass, Outcome, failure, success
 from attractor.engine.seams import Parts, Stage
 from attractor.engine.stage.folder import write_tail
+from attractor.engine.truncation import keep_ends, shorten
 from attractor.environments.selection import missing_command
 from attractor.language.declarations.inputs import asked_secrets, variable_of
 from attractor.language.graph.graph import Node

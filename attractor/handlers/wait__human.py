@@ -6,7 +6,6 @@ from itertools import count
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
-from attractor.engine.context import shorten
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, failure
 from attractor.engine.questions.edge_labels import accelerator, normalize_label
 from attractor.engine.questions.question import (
@@ -24,6 +23,7 @@ from attractor.engine.questions.question import (
 )
 from attractor.engine.routing.edge_selection import make_lookup
 from attractor.engine.seams import Parts, Stage
+from attractor.engine.truncation import shorten
 from attractor.language.graph.graph import Edge, Graph, Node
 
 _NO_VALUES: Mapping[str, Json] = {}

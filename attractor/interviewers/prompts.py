@@ -9,7 +9,6 @@ from contextlib import suppress
 from datetime import datetime
 from typing import TextIO
 
-from attractor.engine.context import keep_ends, shorten
 from attractor.engine.questions.edge_labels import accelerator, normalize_label
 from attractor.engine.questions.question import (
     Option,
@@ -18,6 +17,7 @@ from attractor.engine.questions.question import (
     describe_branches,
     find_option,
 )
+from attractor.engine.truncation import keep_ends, shorten
 from attractor.language.source.text import visible
 
 LONGEST_LINE = 500

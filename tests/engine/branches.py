@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from attractor.engine.outcome import StageStatus
-from attractor.engine.state.branches import Branch, BranchEnd, canceled_branch
+from attractor.engine.state.walks import Branch, BranchEnd, canceled_branch
 from attractor.language.graph.branches import Fork
 
 SUCCESS, PARTIAL, FAIL = StageStatus.SUCCESS, StageStatus.PARTIAL_SUCCESS, StageStatus.FAIL

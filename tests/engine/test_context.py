@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 
 from attractor.base.errors import NotCanonical
 from attractor.base.json import Json
-from attractor.engine.context import Context, WholeValues, find_reference, put_aside, read_whole
+from attractor.engine.context import Context, WholeValues, put_aside, read_whole
 from attractor.engine.storage.artifacts import FILE_BACKING_THRESHOLD, Blobs
+from attractor.engine.truncation import find_reference
 
 
 def test_values_are_stored_and_read_as_text() -> None:

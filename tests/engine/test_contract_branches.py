@@ -11,7 +11,7 @@ from attractor.base.registry import find_shortcoming
 from attractor.engine.outcome import Outcome, StageStatus, success
 from attractor.engine.seams import Branches, Stage, Waiting
 from attractor.engine.simulation.walk import walk
-from attractor.engine.state.branches import Branch
+from attractor.engine.state.walks import Branch
 from attractor.language.graph.graph import Graph
 from tests.engine.branches import FAIL, MEETING, GivenBranches
 from tests.engine.graphs import chain, edge, end, graph, node, start

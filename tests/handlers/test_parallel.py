@@ -11,7 +11,7 @@ from attractor.base.errors import UnknownName
 from attractor.base.json import Json, canonical_json
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, Usage
 from attractor.engine.seams import Exhausted, Stopped, Waiting
-from attractor.engine.state.branches import BranchEnd
+from attractor.engine.state.walks import BranchEnd
 from attractor.handlers.parallel import (
     BranchCandidate,
     JoinPolicy,

@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 from attractor.base.events import Event
 from attractor.base.json import Json
 from attractor.cli.output.streams import show
-from attractor.engine.context import shorten
 from attractor.engine.questions.question import describe_recorded_branches
+from attractor.engine.truncation import shorten
 from attractor.language.source.text import visible
 
 LONGEST_WORDS = 200

@@ -7,7 +7,6 @@ from typing import Any, TypeVar
 import click
 
 from attractor.base.json import Json
-from attractor.engine.context import shorten
 from attractor.engine.questions.question import (
     Answer,
     Question,
@@ -18,6 +17,7 @@ from attractor.engine.questions.question import (
     sort_questions,
 )
 from attractor.engine.state.run_state import AWAITING_DECISION, EVALUATING
+from attractor.engine.truncation import shorten
 from attractor.factory.gate import FailedScenario, GateInput, GateReport, failed_scenarios
 from attractor.factory.gate import gate as judge
 from attractor.factory.run_facts import RunFacts

@@ -10,12 +10,12 @@ from attractor.base.json import Json
 from attractor.cli.output.amounts import cost_of
 from attractor.cli.runs.live.state import shown_lines
 from attractor.cli.runs.questions import next_commands
-from attractor.engine.context import shorten
 from attractor.engine.outcome import NOTHING_USED
 from attractor.engine.questions.question import Answer, describe_wait, natural_key
 from attractor.engine.run_folder.layout import RunDirectory, is_held
 from attractor.engine.stage.folder import TAIL
 from attractor.engine.state.run_state import AWAITING_ANSWER, StatusWord
+from attractor.engine.truncation import shorten
 from attractor.language.source.text import visible
 from attractor.pipeline.diagnosis.failures import more_of_it
 from attractor.pipeline.runs.lookup import UNKNOWN, RunSummary, reference_of, summarize

@@ -14,7 +14,6 @@ from attractor.engine.questions.question import (
     question_from_record,
 )
 from attractor.engine.state.attempts import MAIN, NO_STREAK, InFlight, Streak, signature
-from attractor.engine.state.branches import GIVEN_UP, Branch
 from attractor.engine.state.progress import Step, advance, progress_from_record, step_from_record
 from attractor.engine.state.run_state import (
     RunState,
@@ -22,7 +21,9 @@ from attractor.engine.state.run_state import (
     status_from_record,
 )
 from attractor.engine.state.walks import (
+    GIVEN_UP,
     LONG_AGO,
+    Branch,
     WalkState,
     begin_branch,
     drop_question,

@@ -9,8 +9,8 @@ from dataclasses import field
 
 from attractor.base.dataclasses import changed, dataclass
 from attractor.base.json import Json
-from attractor.engine.context import both_ends, find_reference, one_line, text_of
 from attractor.engine.storage.json_files import Fields
+from attractor.engine.truncation import both_ends, find_reference, one_line, text_of
 from attractor.language.graph.graph import Fidelity
 
 MOST_NOTES = 40

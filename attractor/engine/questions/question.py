@@ -10,10 +10,10 @@ from typing import Protocol, TypeVar
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
 from attractor.base.json import Json, canonical_json
-from attractor.engine.context import shorten
 from attractor.engine.errors import RecordBroken
 from attractor.engine.questions.edge_labels import normalize_label
 from attractor.engine.storage.json_files import Fields
+from attractor.engine.truncation import shorten
 
 
 class QuestionKind(StrEnum):

@@ -7,9 +7,10 @@ from enum import StrEnum
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
-from attractor.engine.context import ReadValue, text_of, unchanged
+from attractor.engine.context import ReadValue, unchanged
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus
 from attractor.engine.questions.edge_labels import normalize_label
+from attractor.engine.truncation import text_of
 from attractor.language.conditions.condition import Lookup
 from attractor.language.graph.graph import Edge, Graph, Node
 from attractor.language.graph.paths import is_conditional, unasked_conditionals

@@ -19,7 +19,7 @@ from attractor.engine.outcome import StageStatus
 from attractor.engine.routing.edge_selection import Fate, RouteReason
 from attractor.engine.run_folder.layout import RunDirectory, read_files, read_manifest
 from attractor.engine.run_folder.open_run import OpenRun
-from attractor.engine.state.branches import GIVEN_UP
+from attractor.engine.state.walks import GIVEN_UP
 from attractor.engine.storage.json_files import Fields
 from attractor.language.drawing.picture import Picture
 from attractor.language.drawing.run_overlay import (

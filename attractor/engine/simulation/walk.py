@@ -26,7 +26,8 @@ from attractor.engine.seams import Halted, Handler, Stage
 from attractor.engine.stage.no_workspace import NoWorkspace
 from attractor.engine.stage.report import execute
 from attractor.engine.state.attempts import NO_STREAK, Streak, attempt_key, branch_key, signature
-from attractor.engine.state.branches import (
+from attractor.engine.state.progress import Progress, Step, Visit, WalkEnd, advance, begin
+from attractor.engine.state.walks import (
     Branch,
     BranchEnd,
     branch_end,
@@ -34,7 +35,6 @@ from attractor.engine.state.branches import (
     fork_off,
     join,
 )
-from attractor.engine.state.progress import Progress, Step, Visit, WalkEnd, advance, begin
 from attractor.language.graph.branches import Fork, Forks
 from attractor.language.graph.graph import Edge, Graph, Node
 

@@ -5,7 +5,6 @@ from dataclasses import field
 
 from attractor.base.dataclasses import changed, dataclass
 from attractor.base.json import Json
-from attractor.engine.context import one_line
 from attractor.engine.outcome import (
     NOTHING_USED,
     Outcome,
@@ -36,6 +35,7 @@ from attractor.engine.state.attempts import (
     streak_to_record,
 )
 from attractor.engine.storage.json_files import Fields
+from attractor.engine.truncation import one_line
 from attractor.language.graph.graph import Graph
 
 BEGIN = "start"

@@ -11,14 +11,7 @@ from attractor.base.dataclasses import changed, dataclass
 from attractor.base.errors import MachineryError
 from attractor.base.json import Json
 from attractor.engine.budgets import NO_BUDGETS, Budgets
-from attractor.engine.context import (
-    LONGEST_RESPONSE,
-    Context,
-    deep_copy,
-    put_aside,
-    reader,
-    shorten,
-)
+from attractor.engine.context import Context, deep_copy, put_aside, reader
 from attractor.engine.errors import ConversationLost, RecordBroken, StageOver
 from attractor.engine.journal.events import (
     OUTCOME_ASSUMED,
@@ -57,6 +50,7 @@ from attractor.engine.stage.report import AttemptTimes, Stall, execute, stall_li
 from attractor.engine.state.attempts import MAIN, InFlight, StageReference, signature
 from attractor.engine.state.progress import LEFT_OUT, retry_key
 from attractor.engine.storage.json_files import Fields
+from attractor.engine.truncation import LONGEST_RESPONSE, shorten
 from attractor.engine.walk.walk import Walk
 from attractor.language.graph.branches import FAN_IN, FORKS
 from attractor.language.graph.graph import Node

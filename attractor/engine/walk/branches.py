@@ -12,11 +12,15 @@ from attractor.engine.journal.events import ParallelBranchCompleted, ParallelBra
 from attractor.engine.routing.next_move import Bounds, BranchBounds
 from attractor.engine.seams import Stopped
 from attractor.engine.state.attempts import StageReference, attempt_key, branch_key
-from attractor.engine.state.branches import GIVEN_UP, Branch, BranchEnd, branch_end, canceled_branch
 from attractor.engine.state.walks import (
+    GIVEN_UP,
+    Branch,
+    BranchEnd,
     Walks,
     WalkState,
+    branch_end,
     branches_of_attempt,
+    canceled_branch,
     last_tree,
     with_inner_branches,
 )

@@ -8,7 +8,7 @@ from attractor.base.dataclasses import changed, dataclass
 from attractor.base.errors import AttractorError, FileError
 from attractor.base.files import write_whole
 from attractor.base.json import Json
-from attractor.engine.context import LONGEST_RESPONSE, reader, shorten
+from attractor.engine.context import reader
 from attractor.engine.interviews import RunQuestions
 from attractor.engine.journal.events import EdgeSelected, StageParked, StageRetrying
 from attractor.engine.outcome import FailureClass, Outcome, failure, success
@@ -35,6 +35,7 @@ from attractor.engine.stage.patch import MOST_NAMED, make_patch, redact_patch
 from attractor.engine.state.attempts import NO_STREAK, InFlight, StageReference, TreeId, attempt_key
 from attractor.engine.state.progress import Step, Visit
 from attractor.engine.state.walks import branches_of_attempt, join_visit
+from attractor.engine.truncation import LONGEST_RESPONSE, shorten
 from attractor.engine.walk.attempt import TOUCH_NO_FILES, Attempt
 from attractor.engine.walk.walk import Walk
 from attractor.language.graph.branches import FORKS

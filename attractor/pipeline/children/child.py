@@ -24,8 +24,7 @@ from attractor.engine.run_folder.inbox import POLL
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.run_folder.open_run import OpenRun, end_run
 from attractor.engine.run_folder.result import RunResult
-from attractor.engine.runner import Steer
-from attractor.engine.seams import ChildEnd, Exhausted, Parked, Stopped, Telemetry
+from attractor.engine.seams import ChildEnd, Exhausted, Parked, Steer, Stopped, Telemetry
 from attractor.engine.stage.folder import FolderFiles, history_folder
 from attractor.engine.state.attempts import InFlight
 from attractor.engine.state.progress import Progress

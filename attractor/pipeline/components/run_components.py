@@ -8,8 +8,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.engine.interviews import AnsweredFirst, Questions
 from attractor.engine.questions.question import Answer, AnswerKind, Interviewer
 from attractor.engine.run_folder.open_run import OpenRun
-from attractor.engine.runner import Steer
-from attractor.engine.seams import Handler, Parts, Workspace
+from attractor.engine.seams import Handler, Parts, Steer, Workspace
 from attractor.engine.walk.saved_conversations import Rebuild, rebuilder_of
 from attractor.environments.selection import EnvironmentChoice
 from attractor.handlers.registry import handler_registry

@@ -14,7 +14,6 @@ from attractor.base.events import Event
 from attractor.base.journal import read_lines
 from attractor.base.json import Json, JsonObject, parse_json
 from attractor.base.registry import Registry
-from attractor.engine.context import shorten
 from attractor.engine.interviews import Overhears
 from attractor.engine.questions.question import (
     Answer,
@@ -32,6 +31,7 @@ from attractor.engine.state.attempts import StageReference
 from attractor.engine.state.run_state import AWAITING_ANSWER
 from attractor.engine.state.walks import find_asker
 from attractor.engine.storage.secrets import Redactor
+from attractor.engine.truncation import shorten
 from attractor.pipeline.host.run_host import Notify, RunHost
 from attractor.pipeline.runs.lookup import reference_of
 from attractor.pipeline.runs.open_work import answer_command

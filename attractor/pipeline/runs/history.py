@@ -12,8 +12,8 @@ from attractor.base.json import Json, parse_json
 from attractor.engine.errors import RecordBroken
 from attractor.engine.journal.events import OUTCOME_ASSUMED
 from attractor.engine.run_folder.layout import Manifest, RunDirectory, read_manifest
-from attractor.engine.state.branches import GIVEN_UP
 from attractor.engine.state.progress import Move, Visit, step_from_record
+from attractor.engine.state.walks import GIVEN_UP
 from attractor.engine.storage.json_files import Fields
 
 

@@ -18,7 +18,6 @@ from attractor.base.files import file_error, write_whole
 from attractor.base.ids import is_run_id, time_of
 from attractor.base.journal import read_lines
 from attractor.base.json import Json, parse_json
-from attractor.engine.context import shorten
 from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.outcome import NOTHING_USED, Usage
 from attractor.engine.questions.question import (
@@ -39,6 +38,7 @@ from attractor.engine.state.run_state import (
     outcome_of,
 )
 from attractor.engine.storage.json_files import Fields, read_document
+from attractor.engine.truncation import shorten
 from attractor.language.graph.graph import folder_name
 from attractor.pipeline.host.run_host import RunHost
 

@@ -8,7 +8,6 @@ from attractor.backends.simulate import Simulate
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UnknownName, UsageError, suggest
 from attractor.base.json import Json
-from attractor.engine.context import response_updates
 from attractor.engine.errors import NotRunnable
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, success
 from attractor.engine.preflight import find_faults
@@ -18,6 +17,7 @@ from attractor.engine.routing.next_move import wants_verdict
 from attractor.engine.seams import Backend, Handler, ModelAnswer, Parts, Stage
 from attractor.engine.simulation.outcomes import NO_OUTCOMES, SimulatedOutcomes
 from attractor.engine.simulation.walk import MAX_STEPS, SimulatedWalk, walk
+from attractor.engine.truncation import response_updates
 from attractor.handlers.codergen import Codergen
 from attractor.handlers.conditional import Conditional
 from attractor.handlers.exit import Exit

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
-from attractor.engine.context import keep_ends
 from attractor.engine.errors import GraphChanged
 from attractor.engine.run_folder.open_run import OpenRun
 from attractor.engine.state.run_state import RunState
 from attractor.engine.state.walks import WalkState
+from attractor.engine.truncation import keep_ends
 from attractor.language.comparison.compare import diff
 from attractor.language.comparison.difference import NO_CHANGE, difference_text
 from attractor.language.declarations.inputs import declared_inputs

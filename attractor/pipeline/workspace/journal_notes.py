@@ -7,11 +7,11 @@ from typing import NamedTuple, TypeVar
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
-from attractor.engine.context import shorten
 from attractor.engine.journal.events import FilesLeftOut
 from attractor.engine.run_folder.open_run import OpenRun
 from attractor.engine.seams import Workspace
 from attractor.engine.state.attempts import MAIN, StageReference
+from attractor.engine.truncation import shorten
 from attractor.pipeline.request import RunRequest, WorkspaceKind
 from attractor.workspaces.create.from_folder import EXCLUDED_IN_PLACE
 from attractor.workspaces.dimension import PREPARED, Dimension, SetAside

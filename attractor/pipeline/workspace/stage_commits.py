@@ -22,8 +22,8 @@ from attractor.engine.journal.events import (
     RunRestarted,
 )
 from attractor.engine.state.attempts import MAIN, TreeId, attempt_key
-from attractor.engine.state.branches import GIVEN_UP
 from attractor.engine.state.progress import LEFT_OUT, Visit, step_from_record
+from attractor.engine.state.walks import GIVEN_UP
 from attractor.engine.storage.json_files import Fields
 from attractor.engine.walk.attempt import TOUCH_NO_FILES
 from attractor.language.graph.graph import Graph

@@ -3,7 +3,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attractor.base.json import Json, canonical_json, parse_json
-from attractor.engine.context import both_ends, one_line
 from attractor.engine.prompts.preamble import (
     MOST_KEYS,
     MOST_NOTES,
@@ -23,6 +22,7 @@ from attractor.engine.prompts.preamble import (
     write_preamble,
 )
 from attractor.engine.storage.json_files import Fields
+from attractor.engine.truncation import both_ends, one_line
 from attractor.language.graph.graph import Fidelity
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from attractor.base.errors import FileError, UsageError
 from attractor.base.process_output import OutputLimit
-from attractor.engine.context import Context, keep_ends, shorten
+from attractor.engine.context import Context
 from attractor.engine.errors import InvalidReport
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, Usage, success
 from attractor.engine.questions.question import Question, QuestionKind
@@ -26,6 +26,7 @@ from attractor.engine.stage.report import (
     read_report,
 )
 from attractor.engine.storage.secrets import Redactor
+from attractor.engine.truncation import keep_ends, shorten
 from attractor.language.graph.graph import Graph, Node
 from tests.engine.branches import GivenBranches
 from tests.engine.graphs import node

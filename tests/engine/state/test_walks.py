@@ -10,7 +10,6 @@ from attractor.engine.outcome import Outcome, StageStatus, Usage, failure, succe
 from attractor.engine.questions.question import Option, Question, QuestionKind
 from attractor.engine.routing.next_move import find_unsatisfied
 from attractor.engine.state.attempts import MAIN, InFlight, attempt_key, branch_key, visit_key
-from attractor.engine.state.branches import Branch, add_usage, branch_end, fork_off, join
 from attractor.engine.state.progress import (
     LEFT_OUT,
     Move,
@@ -24,11 +23,16 @@ from attractor.engine.state.progress import (
 )
 from attractor.engine.state.run_state import RunState, state_from_record, state_to_record
 from attractor.engine.state.walks import (
+    Branch,
     Walks,
     WalkState,
+    add_usage,
     begin_branch,
+    branch_end,
     end_branch,
+    fork_off,
     interrupted_attempts,
+    join,
     join_visit,
     last_tree,
     stop_walks,

@@ -14,7 +14,7 @@ from attractor.engine.run_folder.result import RunResult
 from attractor.engine.seams import Stage
 from attractor.engine.stage.no_workspace import NoEnvironment, NoWorkspace
 from attractor.engine.state.attempts import TreeId
-from attractor.engine.state.branches import Branch
+from attractor.engine.state.walks import Branch
 from attractor.language.graph.graph import Graph, Node
 from attractor.language.source.syntax_tree import Plain
 from tests.engine.forked import branch_steps, forked, results, until, until_there_is, words, wrote
