@@ -10,7 +10,7 @@ import pytest
 from attractor.base.errors import AttractorError
 from attractor.engine.seams import Workspace
 from attractor.engine.stage.no_workspace import NoEnvironment, NoWorkspace
-from attractor.environments.environment import Promises
+from attractor.environments.environment import GrepOptions, Promises
 from attractor.environments.memory import MemoryExecutionEnvironment
 from attractor.pipeline.children.runner import ChildWorkspace
 from attractor.workspaces.create.from_folder import create_in_place
@@ -240,12 +240,25 @@ async def test_where_there_is_no_environment_one_can_begin_and_end_but_do_nothin
     for doing in (
         place.read_file("x"),
         place.write_file("x", "text"),
+        place.delete_file("x"),
         place.file_exists("x"),
+        place.list_directory("x"),
+        place.grep("x", "x", GrepOptions()),
+        place.glob("x"),
         place.exec_command("true", timeout_ms=1),
         place.start_service("true"),
     ):
         with pytest.raises(AttractorError) as caught:
             await doing
         assert caught.value.hint
+    for asking in (
+        place.working_directory,
+        place.platform,
+        place.os_version,
+        lambda: place.reach(80),
+        lambda: place.offer(80, "localhost:80"),
+    ):
+        with pytest.raises(AttractorError):
+            asking()
     await place.cleanup()
     await place.cleanup()

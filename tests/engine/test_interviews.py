@@ -100,6 +100,11 @@ def test_an_answer_that_was_left_is_given_once() -> None:
     assert person.overheard == answers[:1]
 
 
+def test_several_questions_are_asked_in_order() -> None:
+    asked = AnsweredFirst(Person(["y", "N"]), Board()).ask_multiple([QUESTION, QUESTION])
+    assert [one.value for one in asyncio.run(asked)] == ["y", "N"]
+
+
 async def test_answer_from_elsewhere_ends_asking() -> None:
     person, board = Person(), Board()
     asking = asyncio.create_task(AnsweredFirst(person, board).ask(QUESTION))

@@ -331,6 +331,7 @@ def test_question_lists_all_branches_around_gate(tmp_path: Path) -> None:
     for kind in ("QuestionAsked", "StageParked"):
         told = [describe_recorded_branches(one.data["question"])[0] for one in place.events(kind)]
         assert sorted(told)[0] == "item 1 of 2 of each: alpha"
+    assert describe_recorded_branches({"id": 1}) == []
     branches = {one.branch for one in place.events("StageParked")}
     assert {branch_of(one) for one in parked.questions} == branches
 

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from attractor.base.process_output import OutputChunk
 from attractor.base.processes import ExecResult
 from attractor.environments.environment import ExecutionEnvironment, Promises
 from attractor.environments.errors import NotSupported
@@ -17,7 +18,9 @@ def test_commands_are_answered_by_a_table_and_others_are_refused() -> None:
     environment = MemoryExecutionEnvironment({"a": "text"}, commands={"make": DONE})
 
     async def work(env: ExecutionEnvironment) -> None:
-        assert await env.exec_command("make", timeout_ms=1) == DONE
+        heard: list[OutputChunk] = []
+        assert await env.exec_command("make", timeout_ms=1, on_output=heard.append) == DONE
+        assert [one.text for one in heard] == ["made\n", ""]
         with pytest.raises(NotSupported, match="rm -rf") as caught:
             await env.exec_command("rm -rf /", timeout_ms=1)
         assert "commands=" in caught.value.hint

@@ -120,6 +120,7 @@ CONTEXT: dict[str, Json] = {
         ("count", {"count": "3"}),
         ("count:int, ratio:float, good:bool", {"count": 3, "ratio": 0.5, "good": True}),
         ("ratio:str", {"ratio": 0.5}),
+        ("count:float", {"count": 3.0}),
         ("files", {"files": ["a", "b"]}),
         ("log=context.tool.output", {"log": "made\n"}),
         ("left:int=7, word=none, count=0", {"left": 7, "word": "none", "count": "3"}),

@@ -45,9 +45,9 @@ def test_it_has_words_only_and_no_agent_at_work() -> None:
     assert it.run().status is StageStatus.SUCCESS
 
 
-def template(text: str) -> Play:
+def template(text: str, type_: str = "prompt") -> Play:
     value = Value(ValueKind.TEMPLATE, text, text)
-    attributes = node("it", type="prompt", prompt="").attributes.replaced("prompt", value)
+    attributes = node("it", type=type_, prompt="").attributes.replaced("prompt", value)
     return Play(graph(Node("it", attributes), goal="a größe"), "it", backend=Costly("Fine."))
 
 
@@ -58,8 +58,9 @@ def test_template_is_rendered_with_context() -> None:
     assert it.files.texts["prompt.md"] == "a größe: 3 A-1"
 
 
-def test_a_template_that_cannot_be_filled_in_is_a_fault_of_the_pipeline() -> None:
-    it = template("{{ context.size + 1 }}")
+@pytest.mark.parametrize("type_", ["prompt", "codergen"])
+def test_invalid_template_is_a_pipeline_fault(type_: str) -> None:
+    it = template("{{ context.size + 1 }}", type_)
     outcome = it.run()
     assert (outcome.status, outcome.failure_class) == (StageStatus.FAIL, FailureClass.PIPELINE)
     assert it.files.texts == {}

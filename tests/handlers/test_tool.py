@@ -73,6 +73,12 @@ def test_a_tool_without_a_command_is_a_mistake_in_the_pipeline(plain: dict[str, 
     assert it.shell.commands == []
 
 
+def test_missing_secret_input_is_a_pipeline_fault() -> None:
+    it = play(tool_command="make", secrets="token")
+    assert it.run().failure_reason == "this run has no secret input token for check"
+    assert it.shell.commands == []
+
+
 def test_the_specifications_name_goes_first() -> None:
     it = play(script="no", tool_command="yes")
     it.run()

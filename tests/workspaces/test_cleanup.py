@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from attractor.base.errors import FileError
 from attractor.workspaces.cleanup import (
     DiskUsage,
     base_refs,
@@ -15,6 +16,7 @@ from attractor.workspaces.cleanup import (
     stored_run_ids,
 )
 from attractor.workspaces.create.from_folder import create_in_place
+from attractor.workspaces.run_store import read_record
 from tests.workspaces.projects import RUN, SEARCH_PATH, Project, environment, git
 
 pytestmark = pytest.mark.anyio
@@ -65,6 +67,10 @@ async def test_base_ref_of_one_run_is_removed(project: Project) -> None:
 
 def test_state_folder_without_runs_has_no_stores(tmp_path: Path) -> None:
     assert stored_run_ids(tmp_path) == []
+    (tmp_path / "stores").touch()
+    for read in (lambda: stored_run_ids(tmp_path), lambda: read_record(tmp_path / "stores")):
+        with pytest.raises(FileError, match="Not a directory"):
+            read()
 
 
 def test_shared_files_are_counted_once(tmp_path: Path) -> None:

@@ -71,6 +71,14 @@ def test_changes_of_different_lines_merge(store: ObjectStore) -> None:
     assert git(store.folder, "ls-tree", together.tree).startswith("100755 blob")
 
 
+def test_mode_and_content_changes_merge(store: ObjectStore) -> None:
+    base, changed = tree_of(store, {"a": LINES}), tree_of(store, {"a": LINES + "more\n"})
+    program = tree_of(store, {"a": ("program", LINES)})
+    wanted = MergeResult(tree_of(store, {"a": ("program", LINES + "more\n")}))
+    assert merged(store, program, changed, base=base) == wanted
+    assert merged(store, changed, program, base=base) == wanted
+
+
 def test_the_same_change_is_no_conflict(store: ObjectStore) -> None:
     base = tree_of(store, {"a": LINES, "gone": "x"})
     same = tree_of(store, {"a": LINES + "more\n", "new": "new"})

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -5,20 +6,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attractor.base.errors import Refused, VerificationError
+from attractor.base.errors import FileError, Refused, VerificationError
 from attractor.base.json import canonical_json, parse_json
 from attractor.engine.errors import RecordBroken
+from attractor.engine.run_folder.inbox import Inbox
 from attractor.engine.run_folder.layout import (
     NAMES,
+    FileFence,
     Manifest,
     RunDirectory,
     create_run_directory,
+    is_held,
     promises_from_record,
     promises_to_record,
     read_manifest,
     write_manifest,
 )
 from attractor.engine.seams import Base
+from attractor.engine.stage.folder import begin_attempt
+from attractor.engine.storage.artifacts import Blobs
 from attractor.engine.storage.json_files import Fields
 from attractor.environments.environment import Promises
 
@@ -75,3 +81,22 @@ def test_promises_come_back_as_they_were(promises: Promises) -> None:
     written = canonical_json(promises_to_record(promises))
     assert promises_from_record(Fields(parse_json(written), "test")) == promises
     assert set(promises_to_record(promises)) == set(NAMES)
+
+
+USES: list[Callable[[Path], object]] = [
+    lambda file: list(Inbox(file).waiting()),
+    lambda file: create_run_directory(file / "R", MANIFEST, ""),
+    lambda file: FileFence(file / "run.lock").begin(),
+    lambda file: is_held(file / "run.lock"),
+    lambda file: begin_attempt(file / "plan", 1, 1),
+    lambda file: Blobs(file).put(b"x"),
+]
+
+
+@pytest.mark.parametrize("use", USES)
+def test_file_in_place_of_a_folder_is_reported(
+    tmp_path: Path, use: Callable[[Path], object]
+) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(FileError, match="Not a directory"):
+        use(tmp_path / "file")

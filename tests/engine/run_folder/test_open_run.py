@@ -149,9 +149,10 @@ def test_a_newer_format_is_refused(done: Workplace) -> None:
 def test_a_refused_opening_holds_nothing(done: Workplace) -> None:
     path = done.root / "checkpoint.json"
     whole = path.read_bytes()
-    path.write_bytes(b"{}")
-    with pytest.raises(VerificationError):
-        done.open()
+    for broken in (b"{}", b"\xff"):
+        path.write_bytes(broken)
+        with pytest.raises(VerificationError):
+            done.open()
     path.write_bytes(whole)
     done.open().close()
 

@@ -118,6 +118,7 @@ def covered(text: str) -> Coverage:
             second -> x -> exit; second -> y -> exit""",
             "z",
         ),
+        ('start -> work -> exit; work -> a [condition="context.n>3"]; a -> exit', ""),
         ("start -> exit", ""),
     ],
 )

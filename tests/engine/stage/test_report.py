@@ -158,6 +158,14 @@ def test_an_interrupted_attempt_is_kept_apart(folder: Path) -> None:
     }
 
 
+@pytest.mark.parametrize("status", ["nonsense", "{}"])
+def test_attempt_with_corrupt_status_counts_as_interrupted(folder: Path, status: str) -> None:
+    attempt(folder, 1, 1)
+    (folder / "status.json").write_text(status)
+    begin_attempt(folder, 1, 2)
+    assert "history/1.2.interrupted/response.md" in files_in(folder)
+
+
 def test_a_move_that_was_cut_off_is_finished(folder: Path) -> None:
     attempt(folder, 1, 1)
     FolderFiles(folder, Redactor()).write("prompt.md", "ask")

@@ -32,6 +32,7 @@ def test_bytes_come_back_by_their_hash(content: bytes) -> None:
     digest = blobs.put(content)
     assert digest == content_hash(content)
     assert blobs.get(digest) == content
+    assert blobs.count() == 1
 
 
 def test_the_same_bytes_are_stored_once(tmp_path: Path) -> None:

@@ -268,6 +268,9 @@ def test_a_graph_that_can_run_passes() -> None:
     assert list(find_faults(line("a"), HANDLERS)) == []
     with pytest.raises(NotRunnable):
         require_executable(graph([node("a")], []), HANDLERS, Redactor())
+    lost = Graph("Test", line("a").nodes, (edge("start", "gone"),))
+    with pytest.raises(NotRunnable, match="'gone'"):
+        require_executable(lost, HANDLERS, Redactor())
 
 
 def test_all_faults_are_listed_at_once() -> None:
@@ -289,6 +292,9 @@ def test_all_faults_are_listed_at_once() -> None:
         assert words in told
     assert caught.value.exit_code is ExitCode.USAGE
     assert len(list(find_faults(whole, HANDLERS))) == 5
+    many = graph([start(), end(), *(node(f"n{one}", "house") for one in range(200))], [])
+    with pytest.raises(NotRunnable, match=r"  and \d+ more$"):
+        require_executable(many, HANDLERS, Redactor())
 
 
 def test_secret_in_graph_is_refused_without_disclosure() -> None:

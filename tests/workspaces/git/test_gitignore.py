@@ -123,6 +123,8 @@ def test_ignored_files_agrees_with_ignores_file(patterns: list[str], paths: set[
         (b"[a-]x", [b"-x", b"ax"], [b"bx"]),
         (b"[[:digit:]]", [b"7"], [b"a"]),
         (b"[[:none:]]", [], [b"n", b"a"]),
+        (b"[[:digit", [], [b"1"]),
+        (b"[[:x]", [b"x", b":", b"["], [b"a"]),
         (b"[\\]]", [b"]"], [b"\\"]),
         (b"\\*", [b"*"], [b"a", b"\\*"]),
         (b"a[", [], [b"a["]),
