@@ -102,7 +102,7 @@ def test_an_answer_that_was_left_is_given_once() -> None:
 
 def test_several_questions_are_asked_in_order() -> None:
     asked = AnsweredFirst(Person(["y", "N"]), Board()).ask_multiple([QUESTION, QUESTION])
-    assert [one.value for one in asyncio.run(asked)] == ["y", "N"]
+    assert [one.value for one in asyncio.run(asked)] == ["Y", "N"]
 
 
 async def test_answer_from_elsewhere_ends_asking() -> None:
