@@ -12,8 +12,8 @@ from attractor.factory.launch import ask_gate, evaluator_of, hold, launch, promo
 from attractor.factory.ledger import LedgerEntry
 from attractor.factory.promotion import Promotion
 from attractor.pipeline.host.run_host import RunHost
-from attractor.pipeline.request import RunRequest, WorkspaceKind
-from tests.pipeline.projects import make_host, make_project
+from attractor.pipeline.request import WorkspaceKind
+from tests.pipeline.projects import make_host, make_project, simulated
 from tests.scenarios.suites import SUITE, write_suite
 
 HOLDOUT = """
@@ -54,13 +54,8 @@ class Flow:
         evaluate: bool = True,
         root: Path | None = None,
     ) -> RunResult:
-        options = RunRequest(
-            file=self.project / "pipeline.dot",
-            backend="simulate",
-            sandbox=sandbox,
-            workspace=workspace,
-            suite=suite,
-            profile=profile,
+        options = simulated(
+            self.project, sandbox=sandbox, workspace=workspace, suite=suite, profile=profile
         )
         return asyncio.run(launch(options, self.host, root=root, evaluate=evaluate))
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from attractor.base.events import Event
 from attractor.pipeline.request import RunRequest, WorkspaceKind
 from attractor.pipeline.start import start
-from tests.pipeline.projects import make_host
+from tests.pipeline.projects import make_host, simulated
 
 MADE = "made"
 """The moment when the next run is there, and the one before it has not ended."""
@@ -46,13 +46,7 @@ digraph parent {
 
 
 def options(project: Path, kind: WorkspaceKind) -> RunRequest:
-    return RunRequest(
-        file=project / "pipeline.dot",
-        backend="simulate",
-        sandbox="none",
-        workspace=kind,
-        outcomes={"judge": ["fail", "success"]},
-    )
+    return simulated(project, workspace=kind, outcomes={"judge": ["fail", "success"]})
 
 
 def _die() -> None:

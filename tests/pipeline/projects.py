@@ -4,11 +4,13 @@ import io
 import os
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from attractor.base.clock import SystemClock
 from attractor.base.events import Event
 from attractor.pipeline.host.run_host import RunHost
+from attractor.pipeline.request import RunRequest
 from tests.repositories import begin_repository
 
 LINEAR = """
@@ -65,3 +67,9 @@ def make_host(
         draws=False,
         observer=observer,
     )
+
+
+def simulated(project: Path, **more: object) -> RunRequest:
+    """Return the request of a simulated run without a sandbox."""
+    plain = RunRequest(file=project / "pipeline.dot", backend="simulate", sandbox="none")
+    return replace(plain, **more)

@@ -13,11 +13,11 @@ from attractor.engine.run_folder.result import RunResult
 from attractor.environments.environment import Promises
 from attractor.environments.errors import SandboxNotStarted, SandboxUnavailable, SandboxWeakened
 from attractor.pipeline.host.run_host import RunHost
-from attractor.pipeline.request import Overrides, RunRequest
+from attractor.pipeline.request import Overrides
 from attractor.pipeline.resume import resume
 from attractor.pipeline.start import start
 from tests.environments.places import why_no_sandbox
-from tests.pipeline.projects import git, make_host, make_project
+from tests.pipeline.projects import git, make_host, make_project, simulated
 
 ASKS = """
 digraph asks {
@@ -34,9 +34,7 @@ digraph asks {
 
 def begin(host: RunHost, sandbox: str) -> RunResult:
     """Run to the question."""
-    chosen = RunRequest(
-        file=host.project / "pipeline.dot", backend="simulate", sandbox=sandbox, interviewer="park"
-    )
+    chosen = simulated(host.project, sandbox=sandbox, interviewer="park")
     return asyncio.run(start(chosen, host))
 
 

@@ -17,7 +17,7 @@ from attractor.pipeline.request import Overrides, RunRequest
 from attractor.pipeline.resume import resume
 from attractor.pipeline.start import start
 from attractor.workspaces.errors import NotARepository
-from tests.pipeline.projects import LINEAR, git, make_host, make_project
+from tests.pipeline.projects import LINEAR, git, make_host, make_project, simulated
 
 GATE = """
 digraph asks {
@@ -34,7 +34,7 @@ digraph asks {
 
 
 def options(project: Path, **more: object) -> RunRequest:
-    plain = RunRequest(file=project / "pipeline.dot", backend="simulate", sandbox="none")
+    plain = simulated(project)
     return replace(plain, **more)
 
 

@@ -9,10 +9,10 @@ from attractor.base.errors import UsageError
 from attractor.engine.simulation.outcomes import read_outcomes
 from attractor.language import parse, validate
 from attractor.language.drawing.dot import dot_text
-from attractor.pipeline.request import RunRequest, WorkspaceKind
+from attractor.pipeline.request import WorkspaceKind
 from attractor.pipeline.simulation.simulate import Script, simulate
 from attractor.pipeline.start import start
-from tests.pipeline.projects import make_host, make_project
+from tests.pipeline.projects import make_host, make_project, simulated
 
 NAMED = "digraph named { start; exit; a [prompt=x]; start -> a -> exit }"
 
@@ -71,11 +71,6 @@ def test_L4_a_simulation_gives_an_end_by_id_no_outcome_of_its_own() -> None:
 
 def test_L4_a_run_works_at_the_stage_between_only(tmp_path: Path) -> None:
     host = make_host(make_project(tmp_path / "project", NAMED))
-    options = RunRequest(
-        file=host.project / "pipeline.dot",
-        backend="simulate",
-        workspace=WorkspaceKind.NONE,
-        sandbox="none",
-    )
+    options = simulated(host.project, workspace=WorkspaceKind.NONE)
     asyncio.run(start(options, host))
     assert [file.parent.name for file in tmp_path.rglob("prompt.md")] == ["a"]

@@ -15,7 +15,7 @@ from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.request import Overrides, RunRequest, WorkspaceKind
 from attractor.pipeline.resume import resume
 from attractor.pipeline.start import start
-from tests.pipeline.projects import make_host, make_project
+from tests.pipeline.projects import make_host, make_project, simulated
 
 PIPELINE = """
 digraph prompts {
@@ -49,13 +49,8 @@ def host(tmp_path: Path) -> RunHost:
 
 
 def options(host: RunHost, **inputs: str) -> RunRequest:
-    return RunRequest(
-        file=host.project / "pipeline.dot",
-        inputs=inputs,
-        backend="simulate",
-        workspace=WorkspaceKind.NONE,
-        sandbox="none",
-        interviewer="auto_approve",
+    return simulated(
+        host.project, inputs=inputs, workspace=WorkspaceKind.NONE, interviewer="auto_approve"
     )
 
 

@@ -26,7 +26,7 @@ from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
 from tests.agent.twinned import MODELS, says, script, use, uses
 from tests.cli.plain_desk import PlainDesk
-from tests.pipeline.projects import make_host, make_project
+from tests.pipeline.projects import make_host, make_project, simulated
 
 KEY, PASSWORD = "sk-SuperSecret/Value+12345", 'päss wörd "quoted" 123'
 TOKEN, OWN = "ghp_0123456789abcdef", "the own secret of this run"
@@ -80,14 +80,8 @@ SIMPLE = f"""digraph simple {{
 
 
 def options(host: RunHost, *, goal: str = "", **inputs: str) -> RunRequest:
-    return RunRequest(
-        file=host.project / "pipeline.dot",
-        goal=goal,
-        inputs=inputs,
-        backend="simulate",
-        workspace=WorkspaceKind.NONE,
-        sandbox="none",
-        interviewer="park",
+    return simulated(
+        host.project, goal=goal, inputs=inputs, workspace=WorkspaceKind.NONE, interviewer="park"
     )
 
 

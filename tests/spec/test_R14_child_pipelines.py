@@ -9,7 +9,7 @@ from attractor.base.errors import ExitCode, UsageError
 from attractor.engine.errors import NotRunnable
 from attractor.pipeline.request import RunRequest
 from attractor.pipeline.start import start
-from tests.pipeline.projects import git, make_host, make_project
+from tests.pipeline.projects import git, make_host, make_project, simulated
 
 ENDS = "start [shape=Mdiamond]; exit [shape=Msquare]"
 INNER = f'digraph inner {{ {ENDS}; make [prompt="Make it"]\nstart -> make -> exit }}'
@@ -72,7 +72,7 @@ def test_R14_what_is_known_later_only_is_no_fault(tmp_path: Path) -> None:
     given = ', inputs="ticket=inputs.id, count=context.count"'
     text = runs(given, of_graph='inputs="id=A-1"')
     project = make_project(tmp_path / "project", text, **{"inner.dot": inner})
-    options = RunRequest(file=project / "pipeline.dot", sandbox="none", backend="simulate")
+    options = simulated(project)
     result = asyncio.run(start(options, make_host(project)))
     # It was begun: what the context lacks is a failure of the stage.
     assert result.exit_code is ExitCode.FAILED

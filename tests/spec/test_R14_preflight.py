@@ -10,7 +10,7 @@ from attractor.engine.errors import NotRunnable
 from attractor.pipeline.request import Overrides, RunRequest
 from attractor.pipeline.resume import resume
 from attractor.pipeline.start import start
-from tests.pipeline.projects import git, make_host, make_project
+from tests.pipeline.projects import git, make_host, make_project, simulated
 
 AGENTS = """digraph agents {
     start [shape=Mdiamond]
@@ -68,7 +68,7 @@ def test_R14_one_fault_is_one_line_with_its_remedy(tmp_path: Path) -> None:
 
 def test_R14_the_simulated_backend_needs_neither_model_nor_key(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project", AGENTS)
-    options = RunRequest(file=project / "pipeline.dot", sandbox="none", backend="simulate")
+    options = simulated(project)
     assert asyncio.run(start(options, make_host(project))).exit_code is ExitCode.DONE
 
 
@@ -90,7 +90,7 @@ def test_R14_a_run_that_is_resumed_is_looked_at_again_and_stays_as_it_is(tmp_pat
 
 def test_R14_a_place_that_is_taken_is_refused_before_anything_is_made(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project")
-    options = RunRequest(file=project / "pipeline.dot", sandbox="none", backend="simulate")
+    options = simulated(project)
     taken = tmp_path / "taken"
     taken.mkdir()
     with pytest.raises(Refused, match="exists already"):

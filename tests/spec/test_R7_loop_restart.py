@@ -22,7 +22,7 @@ from attractor.pipeline.resume import resume
 from attractor.pipeline.runs.lookup import RunSummary, list_runs
 from attractor.pipeline.start import start
 from tests.factory.flows import make_flow
-from tests.pipeline.projects import git, make_host, make_project
+from tests.pipeline.projects import git, make_host, make_project, simulated
 
 ROUNDS = """
 digraph rounds {
@@ -45,9 +45,7 @@ LEARNT: Json = {
 
 def ordered(project: Path, judged: Json, **more: object) -> RunRequest:
     outcomes: dict[str, Json] = {"plan": LEARNT, "judge": judged}
-    plain = RunRequest(
-        file=project / "pipeline.dot", backend="simulate", sandbox="none", outcomes=outcomes
-    )
+    plain = simulated(project, outcomes=outcomes)
     return replace(plain, **more)
 
 
@@ -206,7 +204,7 @@ def test_R7_a_child_restarts_as_a_linked_run_under_its_parent(tmp_path: Path, ki
         start -> child -> exit }}"""
     project = make_project(tmp_path / "project", outer, **{"child.dot": inner})
     host = make_host(project)
-    options = RunRequest(file=project / "pipeline.dot", backend="simulate", sandbox="none")
+    options = simulated(project)
     result = run(host, options)
     assert (result.status, result.outcome) == (EVALUATING, StageStatus.SUCCESS)
     assert git(project, "show", f"attractor/run/{result.run_id}:rounds.txt") == "round\n" * 3

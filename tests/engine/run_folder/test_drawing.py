@@ -20,13 +20,13 @@ from attractor.engine.seams import Parked, Stage
 from attractor.language.drawing.draw import draw
 from attractor.language.drawing.run_overlay import RunStates, StageState, TakenEdge, overlay
 from attractor.language.graph.graph import Graph
-from attractor.pipeline.request import Overrides, RunRequest
+from attractor.pipeline.request import Overrides
 from attractor.pipeline.resume import resume
 from attractor.pipeline.start import start as running_start
 from tests.engine.forked import forked, until_there_is
 from tests.engine.graphs import chain, edge, end, graph, node, start
 from tests.engine.runs import FAIL, RUN_ID, Script, Workplace, run_graph
-from tests.pipeline.projects import LINEAR, make_host, make_project
+from tests.pipeline.projects import LINEAR, make_host, make_project, simulated
 
 
 def line(*ids: str) -> Graph:
@@ -200,9 +200,7 @@ PARKING = LINEAR.replace("start -> plan", "start -> ask -> plan").replace(
 
 def run_drawings_run(project: Path) -> RunResult:
     host = replace(make_host(project), draws=True)
-    options = RunRequest(
-        file=project / "pipeline.dot", backend="simulate", sandbox="none", interviewer="park"
-    )
+    options = simulated(project, interviewer="park")
     return asyncio.run(running_start(options, host))
 
 
@@ -246,7 +244,7 @@ def test_running_run_is_drawn_early(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
     async def scene() -> str:
         host = replace(make_host(project), draws=True)
-        options = RunRequest(file=project / "pipeline.dot", backend="simulate", sandbox="none")
+        options = simulated(project)
         walking = asyncio.create_task(running_start(options, host))
         try:
             async with asyncio.timeout(20):

@@ -21,11 +21,10 @@ from attractor.pipeline.components.backends import (
     shared_rate_limits,
 )
 from attractor.pipeline.host.run_host import RunHost
-from attractor.pipeline.request import RunRequest
 from attractor.pipeline.start import start
 from attractor.twins.server.provider_twin import ProviderTwin
 from tests.llm.asking import MODELS, a_request, speaking
-from tests.pipeline.projects import LINEAR, make_host, make_project
+from tests.pipeline.projects import LINEAR, make_host, make_project, simulated
 from tests.spec.runs import between, environ_for, events, run
 
 SCRIPT = """
@@ -134,7 +133,7 @@ def test_a_provider_that_nobody_knows_is_refused(tmp_path: Path, settings: LlmSe
 
 def test_unknown_provider_of_a_run_is_refused(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project", LINEAR)
-    options = RunRequest(file=project / "pipeline.dot", sandbox="none", backend="simulate")
+    options = simulated(project)
     settings = LlmSettings(
         fall_back={"gpt-5.2": ("anthropic/claude-opus-4-6", "opneai/gpt-5.1")},
         requests_per_minute={"antropic": 5},

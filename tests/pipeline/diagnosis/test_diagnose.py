@@ -12,9 +12,9 @@ from attractor.engine.storage.secrets import Redactor
 from attractor.pipeline.diagnosis.diagnose import Diagnosis, diagnose
 from attractor.pipeline.estimate.samples import slowest
 from attractor.pipeline.orders import Orders
-from attractor.pipeline.request import RunRequest, WorkspaceKind
+from attractor.pipeline.request import WorkspaceKind
 from attractor.pipeline.start import start
-from tests.pipeline.projects import make_host
+from tests.pipeline.projects import make_host, simulated
 
 ENDS = "start [shape=Mdiamond]; exit [shape=Msquare];"
 TOOL = "shape=parallelogram, tool_command"
@@ -25,13 +25,7 @@ def run(folder: Path, body: str, **chosen: object) -> RunResult:
     project = folder / "project"
     project.mkdir()
     (project / "pipeline.dot").write_text(f"digraph p {{ {ENDS} {body} }}")
-    plain = RunRequest(
-        file=project / "pipeline.dot",
-        backend="simulate",
-        sandbox="none",
-        workspace=WorkspaceKind.NONE,
-        interviewer="park",
-    )
+    plain = simulated(project, workspace=WorkspaceKind.NONE, interviewer="park")
     return asyncio.run(start(replace(plain, **chosen), make_host(project)))
 
 

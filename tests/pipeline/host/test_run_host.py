@@ -33,7 +33,7 @@ from attractor.pipeline.resume import resume
 from attractor.pipeline.start import start
 from tests.engine.graphs import line
 from tests.engine.runs import Workplace
-from tests.pipeline.projects import make_host, make_project
+from tests.pipeline.projects import make_host, make_project, simulated
 
 
 def test_what_happened_was_heard_by_everybody(tmp_path: Path) -> None:
@@ -135,13 +135,7 @@ def world_at(folder: Path, inputs: str = "plain=", **environ: str) -> RunHost:
 
 
 def options(host: RunHost, **inputs: str) -> RunRequest:
-    return RunRequest(
-        file=host.project / "pipeline.dot",
-        inputs=inputs,
-        backend="simulate",
-        sandbox="none",
-        interviewer="park",
-    )
+    return simulated(host.project, inputs=inputs, interviewer="park")
 
 
 @pytest.mark.parametrize("word", ["completed", "executing", "isolated", "outcomes"])

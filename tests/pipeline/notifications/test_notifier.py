@@ -15,9 +15,9 @@ from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.run_state import AWAITING_ANSWER
 from attractor.environments.environment import inherited
 from attractor.pipeline.host.run_host import HANDED_IN, CustomParts, Notify, RunHost
-from attractor.pipeline.request import RunRequest, WorkspaceKind
+from attractor.pipeline.request import WorkspaceKind
 from attractor.pipeline.start import start
-from tests.pipeline.projects import make_host, make_project
+from tests.pipeline.projects import make_host, make_project, simulated
 
 SECRET = "s3cr3t-of-the-operator"
 GATE = """
@@ -53,13 +53,7 @@ class Slow:
 
 
 def begin(host: RunHost, interviewer: str = "park") -> RunResult:
-    options = RunRequest(
-        file=host.project / "pipeline.dot",
-        backend="simulate",
-        sandbox="none",
-        workspace=WorkspaceKind.NONE,
-        interviewer=interviewer,
-    )
+    options = simulated(host.project, workspace=WorkspaceKind.NONE, interviewer=interviewer)
     return asyncio.run(asyncio.wait_for(start(options, host), 60))
 
 
@@ -125,13 +119,7 @@ def test_without_a_wish_nobody_is_told(tmp_path: Path) -> None:
 def test_whoever_is_told_to_stop_tells_nobody_any_more(tmp_path: Path) -> None:
     host = host_in(tmp_path, Notify(command="touch begun; sleep 60; touch late"))
     begun = host.project / "begun"
-    options = RunRequest(
-        file=host.project / "pipeline.dot",
-        backend="simulate",
-        sandbox="none",
-        workspace=WorkspaceKind.NONE,
-        interviewer="park",
-    )
+    options = simulated(host.project, workspace=WorkspaceKind.NONE, interviewer="park")
 
     async def cut_off() -> None:
         walking = asyncio.create_task(start(options, host))

@@ -10,19 +10,18 @@ from attractor.engine.run_folder.open_run import open_run
 from attractor.engine.state.attempts import StageReference
 from attractor.engine.state.progress import Progress, progress_to_record
 from attractor.engine.state.run_state import BOOTING, EXECUTING, FAILED
-from attractor.pipeline.request import RunRequest
 from attractor.pipeline.resume import resume
 from attractor.pipeline.runs.lookup import find_run, gate_said, list_runs, summarize
 from attractor.pipeline.start import start
 from tests.engine.graphs import line
 from tests.engine.runs import Workplace
-from tests.pipeline.projects import make_host, make_project
+from tests.pipeline.projects import make_host, make_project, simulated
 
 
 def make_runs(tmp_path: Path, count: int) -> tuple[Path, list[str]]:
     project = make_project(tmp_path / "project")
     host = make_host(project)
-    chosen = RunRequest(file=project / "pipeline.dot", backend="simulate", sandbox="none")
+    chosen = simulated(project)
     ids = [asyncio.run(start(chosen, host)).run_id for _ in range(count)]
     return host.runs_dir, ids
 

@@ -20,7 +20,7 @@ from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.stage.folder import TAIL
 from attractor.engine.state.attempts import stage_id
 from attractor.language.reading import parse
-from attractor.pipeline.request import RunRequest, WorkspaceKind
+from attractor.pipeline.request import WorkspaceKind
 from attractor.pipeline.runs.open_work import (
     StageAtWork,
     answer_command,
@@ -33,7 +33,7 @@ from attractor.pipeline.runs.open_work import (
 )
 from attractor.pipeline.simulation.simulate import check_answers
 from attractor.pipeline.start import start
-from tests.pipeline.projects import make_host, make_project
+from tests.pipeline.projects import make_host, make_project, simulated
 
 UNTIL_GO = "timeout 60 sh -c 'until [ -e go ]; do sleep 0.02; done'"
 BRANCHES = f"""
@@ -57,12 +57,7 @@ digraph branches {{
 
 async def seen_meanwhile(project: Path) -> Sequence[StageAtWork]:
     """Run to where both branches are at the same node; return what is at work there."""
-    options = RunRequest(
-        file=project / "pipeline.dot",
-        backend="simulate",
-        sandbox="none",
-        workspace=WorkspaceKind.NONE,
-    )
+    options = simulated(project, workspace=WorkspaceKind.NONE)
     host = make_host(project)
     walking = asyncio.create_task(start(options, host))
     try:

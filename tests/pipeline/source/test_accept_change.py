@@ -16,7 +16,7 @@ from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.run_folder.result import RunResult
 from attractor.pipeline.fork.create import create_fork, plan_fork
 from attractor.pipeline.host.run_host import CustomParts, RunHost
-from attractor.pipeline.request import Overrides, RunRequest, WorkspaceKind
+from attractor.pipeline.request import Overrides, WorkspaceKind
 from attractor.pipeline.resume import resume
 from attractor.pipeline.source.read import (
     GRAPH_ACCEPTED,
@@ -26,7 +26,7 @@ from attractor.pipeline.source.read import (
 )
 from attractor.pipeline.start import start
 from tests.engine.runs import read_events
-from tests.pipeline.projects import make_host, make_project
+from tests.pipeline.projects import make_host, make_project, simulated
 
 GATED = """digraph gated {
     start [shape=Mdiamond]
@@ -80,13 +80,7 @@ def host(tmp_path: Path) -> RunHost:
 
 
 def parked(host: RunHost) -> Path:
-    options = RunRequest(
-        file=host.project / "pipeline.dot",
-        backend="simulate",
-        workspace=WorkspaceKind.NONE,
-        sandbox="none",
-        interviewer="park",
-    )
+    options = simulated(host.project, workspace=WorkspaceKind.NONE, interviewer="park")
     return asyncio.run(start(options, host)).directory
 
 

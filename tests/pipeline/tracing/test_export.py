@@ -9,11 +9,11 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from attractor.pipeline.request import RunRequest, WorkspaceKind
+from attractor.pipeline.request import WorkspaceKind
 from attractor.pipeline.start import start
 from attractor.pipeline.tracing.export import Tracing
 from tests.cli.runs.live.run_events import Happenings, a_run
-from tests.pipeline.projects import make_host, make_project
+from tests.pipeline.projects import make_host, make_project, simulated
 
 FAMILY = """digraph family {
     start [shape=Mdiamond]
@@ -53,12 +53,7 @@ def test_a_run_with_branches_and_a_child_is_one_tree(tmp_path: Path) -> None:
     exporter, told = InMemorySpanExporter(), list[str]()
     tracing = traced(exporter, told)
     host = make_host(project, observer=tracing, SOME_TOKEN="sk-very-secret-value")
-    options = RunRequest(
-        file=project / "pipeline.dot",
-        backend="simulate",
-        sandbox="none",
-        workspace=WorkspaceKind.NONE,
-    )
+    options = simulated(project, workspace=WorkspaceKind.NONE)
     tracing.begin(None)
     asyncio.run(start(options, host))
     tracing.end()

@@ -23,13 +23,13 @@ from attractor.environments.orphan_processes import (
     find_process,
     variable_of,
 )
-from attractor.pipeline.request import Overrides, RunRequest
+from attractor.pipeline.request import Overrides
 from attractor.pipeline.resume import resume
 from attractor.pipeline.runs.garbage import end_left_running_now, name_processes
 from attractor.pipeline.start import start
 from tests.engine.runs import read_events
 from tests.pipeline.commands import Machine, make_machine
-from tests.pipeline.projects import git, make_host, make_project
+from tests.pipeline.projects import git, make_host, make_project, simulated
 
 pytestmark = pytest.mark.skipif(not can_find_orphans(), reason="no /proc")
 
@@ -144,9 +144,7 @@ def test_only_a_resumed_run_looks_for_orphans(tmp_path: Path) -> None:
     # A hook cannot be taken away again; this one does next to nothing.
     sys.addaudithook(hear)
     project = make_project(tmp_path / "project", GATE)
-    options = RunRequest(
-        file=project / "pipeline.dot", backend="simulate", sandbox="none", interviewer="park"
-    )
+    options = simulated(project, interviewer="park")
     host = make_host(project)
     parked = asyncio.run(start(options, host))
     assert len(looks) == 0

@@ -27,7 +27,7 @@ from attractor.workspaces.folders import new_folder
 from attractor.workspaces.setup.preparation import Preparation
 from tests.environments.places import why_no_sandbox
 from tests.pipeline.commands import Machine
-from tests.pipeline.projects import git, make_host, make_project
+from tests.pipeline.projects import git, make_host, make_project, simulated
 from tests.pipeline.workspace.test_boot import boot_steps
 from tests.workspaces.projects import contents
 
@@ -51,9 +51,7 @@ def telling(project: Path) -> tuple[RunHost, list[str]]:
 
 
 def options(project: Path) -> RunRequest:
-    return RunRequest(
-        file=project / "pipeline.dot", backend="simulate", sandbox="none", interviewer="park"
-    )
+    return simulated(project, interviewer="park")
 
 
 def open_places(folder: Path) -> list[str]:
@@ -219,13 +217,7 @@ def showing(host: RunHost, *paths: str, setup: str = "", carry: tuple[str, ...] 
 def go(
     host: RunHost, sandbox: str = "bubblewrap", kind: WorkspaceKind = WorkspaceKind.ISOLATED
 ) -> RunResult:
-    options = RunRequest(
-        file=host.project / "pipeline.dot",
-        backend="simulate",
-        sandbox=sandbox,
-        interviewer="park",
-        workspace=kind,
-    )
+    options = simulated(host.project, sandbox=sandbox, interviewer="park", workspace=kind)
     return asyncio.run(start(options, host))
 
 

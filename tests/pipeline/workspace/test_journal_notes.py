@@ -5,13 +5,13 @@ from pathlib import Path
 
 from attractor.base.events import Event
 from attractor.cli.runs.progress import describe_event
-from attractor.pipeline.request import RunRequest, WorkspaceKind
+from attractor.pipeline.request import WorkspaceKind
 from attractor.pipeline.start import start
 from attractor.pipeline.workspace.journal_notes import MOST_NAMED, LeftOut
 from attractor.workspaces.snapshot import Snapshot
 from tests.engine.graphs import line
 from tests.engine.runs import Workplace, read_events
-from tests.pipeline.projects import make_host, make_project
+from tests.pipeline.projects import make_host, make_project, simulated
 
 TWO_STAGES = """digraph d {{
     start [shape=Mdiamond]
@@ -29,9 +29,7 @@ def left_out(
     """Run two commands, and return what is told of what they left."""
     pipeline = TWO_STAGES.format(one=one, two=two)
     project = make_project(tmp_path / "project", pipeline, **{".gitignore": "*.log\nbuilt/\n"})
-    options = RunRequest(
-        file=project / "pipeline.dot", backend="simulate", sandbox="none", workspace=kind
-    )
+    options = simulated(project, workspace=kind)
     result = asyncio.run(start(options, make_host(project)))
     assert result.exit_code == 0
     return [event for event in read_events(result.directory) if event.type == "FilesLeftOut"]
