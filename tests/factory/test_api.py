@@ -3,7 +3,8 @@
 import asyncio
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -21,6 +22,7 @@ from attractor import (
     Node,
     Outcome,
     Question,
+    RunResult,
     Severity,
     Stage,
     StageStatus,
@@ -41,6 +43,7 @@ from tests.pipeline.projects import git, make_project
 
 pytestmark = pytest.mark.anyio
 
+Run = Callable[..., RunResult]
 PIPELINE = """digraph hello {
     graph [goal="Say hello"]
     start [shape=Mdiamond]
@@ -128,36 +131,28 @@ def project(tmp_path: Path) -> Path:
     return make_project(tmp_path / "project", PIPELINE)
 
 
+@pytest.fixture
+def run(project: Path, environ: dict[str, str]) -> Run:
+    """Run a pipeline of the project without a sandbox."""
+    return partial(run_pipeline_sync, project=project, environ=environ, sandbox="none")
+
+
 @pytest.mark.parametrize(
     ("shout", "backend"),
     [(Shout(), model), (AsyncShout(), Model()), (OurShout(), SyncModel()), (PlainShout(), model)],
 )
 def test_handlers_and_backends_are_handed_in_as_the_specification_has_them(
-    project: Path, environ: Mapping[str, str], shout: Any, backend: Any
+    run: Run, shout: Any, backend: Any
 ) -> None:
-    result = run_pipeline_sync(
-        "pipeline.dot",
-        project=project,
-        environ=environ,
-        sandbox="none",
-        backend=backend,
-        handlers={"shout": shout},
-    )
+    result = run("pipeline.dot", backend=backend, handlers={"shout": shout})
     assert result.outcome is StageStatus.SUCCESS
     assert result.completed == ("start", "greet", "shout", "make")
     assert result.context["said"] == "<GREET: WRITE: SAY HELLO>11 SAY HELLO"
     assert result.context["last_response"] == "<greet: Write: Say hello>"
 
 
-def test_run_of_a_program_is_recorded(project: Path, environ: Mapping[str, str]) -> None:
-    result = run_pipeline_sync(
-        "pipeline.dot",
-        project=project,
-        environ=environ,
-        sandbox="none",
-        backend=model,
-        handlers={"shout": Shout()},
-    )
+def test_run_of_a_program_is_recorded(run: Run, project: Path) -> None:
+    result = run("pipeline.dot", backend=model, handlers={"shout": Shout()})
     root = result.directory
     assert root == project / "runs" / result.run_id
     assert result.status == AWAITING_DECISION
@@ -173,16 +168,9 @@ def test_run_of_a_program_is_recorded(project: Path, environ: Mapping[str, str])
     assert git(project, "show", f"attractor/run/{result.run_id}:hi.txt") == "hi\n"
 
 
-def test_a_graph_is_run_and_its_text_is_kept(project: Path, environ: Mapping[str, str]) -> None:
+def test_a_graph_is_run_and_its_text_is_kept(run: Run) -> None:
     graph = parse(PIPELINE.replace("Say hello", "Say goodbye"))
-    result = run_pipeline_sync(
-        graph,
-        project=project,
-        environ=environ,
-        sandbox="none",
-        backend=model,
-        handlers={"shout": Shout()},
-    )
+    result = run(graph, backend=model, handlers={"shout": Shout()})
     assert parse((result.directory / "graph.dot").read_text()) == graph
     assert result.context["graph.goal"] == "Say goodbye"
 
@@ -214,7 +202,7 @@ def test_transforms_and_rules_of_a_program_count(project: Path, environ: Mapping
         run_pipeline_sync("pipeline.dot", **cast(Any, given), **parts, rules=[NoGreeting()])
 
 
-def test_function_or_object_answers(project: Path, environ: Mapping[str, str]) -> None:
+def test_function_or_object_answers(run: Run) -> None:
     asked: list[str] = []
 
     def answer(question: Question) -> Answer:
@@ -230,19 +218,12 @@ def test_function_or_object_answers(project: Path, environ: Mapping[str, str]) -
             return answer(question)
 
     for interviewer in (answer, Person(), AsyncPerson()):
-        result = run_pipeline_sync(
-            parse(ASKING),
-            project=project,
-            environ=environ,
-            sandbox="none",
-            backend="simulate",
-            interviewer=cast(Any, interviewer),
-        )
+        result = run(parse(ASKING), backend="simulate", interviewer=cast(Any, interviewer))
         assert result.completed == ("start", "ask", "mend")
     assert asked == ["Ship it?"] * 3
 
 
-def test_program_resumes_with_secrets(project: Path, environ: Mapping[str, str]) -> None:
+def test_program_resumes_with_secrets(run: Run, project: Path, environ: Mapping[str, str]) -> None:
     file = project / "secret.dot"
     text = """digraph secret { inputs="token:secret"; start [shape=Mdiamond]; exit [shape=Msquare]
         ask  [shape=hexagon, label="Go on?"]
@@ -250,15 +231,7 @@ def test_program_resumes_with_secrets(project: Path, environ: Mapping[str, str])
         start -> ask; ask -> push [label="[Y] Yes"]; ask -> exit [label="[N] No"]; push -> exit }"""
     file.write_text(text)
     given = {"token": "hush-hush-hush"}
-    parked = run_pipeline_sync(
-        file,
-        inputs=given,
-        backend="simulate",
-        workspace="none",
-        sandbox="none",
-        project=project,
-        environ=environ,
-    )
+    parked = run(file, inputs=given, backend="simulate", workspace="none")
     file.write_text(text.replace("Go on?", "Go on now?"))
     with pytest.raises(UsageError, match="the input token contains a secret and was not kept"):
         resume_pipeline_sync(parked.directory, accept_graph=True, project=project, environ=environ)
@@ -314,7 +287,7 @@ def test_a_stream_of_a_run_that_cannot_begin_ends(tmp_path: Path) -> None:
         asyncio.run(follow())
 
 
-def test_failing_observer_is_reported(project: Path, environ: Mapping[str, str]) -> None:
+def test_failing_observer_is_reported(run: Run) -> None:
     heard: list[Event] = []
 
     def observe(event: Event) -> None:
@@ -322,14 +295,8 @@ def test_failing_observer_is_reported(project: Path, environ: Mapping[str, str])
         raise ZeroDivisionError("in the observer")
 
     with pytest.warns(RuntimeWarning, match=r"ZeroDivisionError.*not called any more"):
-        result = run_pipeline_sync(
-            parse(ASKING),
-            project=project,
-            environ=environ,
-            sandbox="none",
-            backend="simulate",
-            interviewer="auto_approve",
-            observer=observe,
+        result = run(
+            parse(ASKING), backend="simulate", interviewer="auto_approve", observer=observe
         )
     assert result.outcome is StageStatus.SUCCESS
     assert len(heard) == 1
@@ -355,7 +322,7 @@ async def test_cancelled_run_is_resumable(project: Path, environ: Mapping[str, s
     assert result.completed == ("start", "greet", "shout", "make")
 
 
-def test_children_use_custom_parts(project: Path, environ: Mapping[str, str]) -> None:
+def test_children_use_custom_parts(run: Run, project: Path) -> None:
     ends = "start [shape=Mdiamond] exit [shape=Msquare]"
     stages = "greet [prompt=Hi] it [type=shout] start -> greet -> it -> exit"
     child = f"digraph child {{ {ends} {stages} }}"
@@ -368,14 +335,7 @@ def test_children_use_custom_parts(project: Path, environ: Mapping[str, str]) ->
         return prompt
 
     shout = Counting()
-    result = run_pipeline_sync(
-        parse(parent),
-        project=project,
-        environ=environ,
-        sandbox="none",
-        backend=hear,
-        handlers={"shout": shout},
-    )
+    result = run(parse(parent), backend=hear, handlers={"shout": shout})
     assert result.outcome is StageStatus.SUCCESS, result.reason
     assert (heard, shout.calls) == (["greet: Hi"], ["it"])
 
@@ -391,7 +351,7 @@ class Counting:
         return success()
 
 
-def test_entry_point_handler(project: Path, environ: Mapping[str, str], places: Places) -> None:
+def test_entry_point_handler(run: Run, places: Places) -> None:
     package = places.package(
         shout='''"""Shouts."""
 from attractor import Outcome, StageStatus
@@ -405,9 +365,7 @@ part = Shout
     )
     entry = f"[attractor.handlers]\nshout = {package}.shout\n"
     places.distribution("shouting", entry)
-    result = run_pipeline_sync(
-        "pipeline.dot", project=project, environ=environ, sandbox="none", backend="simulate"
-    )
+    result = run("pipeline.dot", backend="simulate")
     assert result.context["said"] == "SHOUT"
 
 
@@ -453,13 +411,10 @@ def test_a_wrong_wish_is_an_error_of_ours_and_makes_nothing(
     assert not (project / "runs").exists()
 
 
-def test_invalid_backend_result_fails(project: Path, environ: Mapping[str, str]) -> None:
-    result = run_pipeline_sync(
+def test_invalid_backend_result_fails(run: Run) -> None:
+    result = run(
         "pipeline.dot",
-        project=project,
-        environ=environ,
-        sandbox="none",
-        backend=cast(Any, lambda node, prompt, context: 42),  # pyright: ignore[reportUnknownLambdaType]
+        backend=cast(Any, lambda node, prompt, context: 42),
         handlers={"shout": Shout()},
     )
     assert result.outcome is StageStatus.FAIL
