@@ -412,11 +412,10 @@ def test_a_wrong_wish_is_an_error_of_ours_and_makes_nothing(
 
 
 def test_invalid_backend_result_fails(run: Run) -> None:
-    result = run(
-        "pipeline.dot",
-        backend=cast(Any, lambda node, prompt, context: 42),
-        handlers={"shout": Shout()},
-    )
+    def answer(node: Node, prompt: str, context: Context) -> int:
+        return 42
+
+    result = run("pipeline.dot", backend=answer, handlers={"shout": Shout()})
     assert result.outcome is StageStatus.FAIL
     assert "returned int, not a text or an Outcome" in result.reason
 
