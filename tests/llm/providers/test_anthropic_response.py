@@ -12,9 +12,8 @@ from attractor.llm import (
     StreamEventType,
     ThinkingData,
 )
-from tests.llm.providers.answers import read_anthropic, require_read
-from tests.llm.providers.garbage import Garbage, every_number
-from tests.llm.providers.streams import WARNED, brief, fold, require_heard, sse, stream_of, whole
+from tests.llm.providers.answers import read_anthropic
+from tests.llm.providers.streams import WARNED, brief, fold, whole
 
 TEXT: Json = {"type": "text", "text": "hi"}
 THINKING: Json = {"type": "thinking", "thinking": "abcdefghi", "signature": "s", "odd": 1}
@@ -78,23 +77,6 @@ def test_why_it_stopped() -> None:
     ):
         found = read_anthropic(body(TEXT, stop_reason=raw)).finish_reason
         assert (found.reason, found.raw) == (reason, raw)
-
-
-WHOLE: Json = {
-    **body(
-        THINKING,
-        {"type": "redacted_thinking", "data": "x"},
-        {**TEXT, "citations": [{"cited_text": "a"}]},
-        {"type": "tool_use", "id": "t", "name": "n", "input": {"a": 1}},
-        {"type": "server_tool_use", "id": "ws"},
-        usage={"input_tokens": 10, "output_tokens": 20, "cache_read_input_tokens": 5},
-    )
-}
-
-
-@every_number
-def test_whatever_comes_is_read_or_an_error_of_ours(garbage: Garbage) -> None:
-    require_read(read_anthropic, garbage.odd(WHOLE))
 
 
 ANTHROPIC_STREAM_THINKING: Json = {"type": "thinking", "thinking": "hm so", "signature": "sig"}
@@ -272,14 +254,3 @@ def test_events_that_do_not_fit_together_are_what_nobody_can_read() -> None:
 def test_a_message_that_ends_before_it_begins_is_what_nobody_can_read(event: Json) -> None:
     with pytest.raises(StreamError, match="is not the start of a message"):
         fold("anthropic", event)
-
-
-@every_number
-async def test_whatever_events_come_are_read_or_an_error_of_ours(garbage: Garbage) -> None:
-    await require_heard(stream_of("anthropic", sse(garbage.stream(STREAM))))
-
-
-@every_number
-async def test_bytes_that_were_spoilt_or_cut_are_read_or_an_error_of_ours(garbage: Garbage) -> None:
-    content = garbage.spoilt_bytes(sse(STREAM))
-    await require_heard(stream_of("anthropic", content))

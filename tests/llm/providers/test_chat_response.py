@@ -17,14 +17,12 @@ from attractor.llm import (
     StreamEventType,
     ThinkingData,
 )
-from tests.llm.providers.answers import read_compatible, require_read
-from tests.llm.providers.garbage import Garbage, every_number
+from tests.llm.providers.answers import read_compatible
 from tests.llm.providers.streams import (
     WARNED,
     brief,
     fold,
     hear,
-    require_heard,
     sse,
     stream_of,
     whole,
@@ -158,25 +156,6 @@ def test_a_failure_with_a_good_status_is_raised() -> None:
     assert read_compatible(body(content="a") | {"error": None}).text == "a"
 
 
-WHOLE: Json = {
-    **body(
-        "tool_calls",
-        role="assistant",
-        reasoning_content="hm",
-        content="hi",
-        refusal=None,
-        tool_calls=[CALL, {**CALL, "id": "d"}],
-    ),
-    "error": None,
-    "usage": {"prompt_tokens": 9, "prompt_tokens_details": {"cached_tokens": 5}},
-}
-
-
-@every_number
-def test_whatever_comes_is_read_or_an_error_of_ours(garbage: Garbage) -> None:
-    require_read(read_compatible, garbage.odd(WHOLE))
-
-
 USAGE: Json = {
     "prompt_tokens": 9,
     "completion_tokens": 7,
@@ -213,10 +192,6 @@ def call(index: int | None = 0, id: str | None = None, **function: Json) -> Json
     """Make a chunk with a piece of a call."""
     told: dict[str, Json] = {"index": index, "id": id, "function": function}
     return piece(tool_calls=[{key: value for key, value in told.items() if value is not None}])
-
-
-def odd_choice(value: Json, body: dict[str, Json]) -> Json:
-    return {"choices": [{"delta": {**body, "tool_calls": [value, {"function": value}]}}]}
 
 
 STOPPED = piece("stop")
@@ -332,17 +307,6 @@ def test_an_error_of_the_server_is_the_one_its_status_would_be() -> None:
 def test_an_error_may_be_nothing_but_words() -> None:
     with pytest.raises(ServerError, match="no memory"):
         fold(NAME, {"error": "no memory"})
-
-
-@every_number
-async def test_whatever_chunks_come_are_read_or_an_error_of_ours(garbage: Garbage) -> None:
-    await require_heard(stream_of(NAME, sse(garbage.stream(STREAM, odd_choice))))
-
-
-@every_number
-async def test_bytes_that_were_spoilt_or_cut_are_read_or_an_error_of_ours(garbage: Garbage) -> None:
-    content = garbage.spoilt_bytes(sse(STREAM) + b"data: [DONE]\n\n")
-    await require_heard(stream_of(NAME, content))
 
 
 CALLS: list[tuple[list[Json], list[tuple[str, str, Any]]]] = [

@@ -12,9 +12,8 @@ from attractor.llm import (
     StreamEventType,
     ThinkingData,
 )
-from tests.llm.providers.answers import read_openai, require_read
-from tests.llm.providers.garbage import Garbage, every_number
-from tests.llm.providers.streams import WARNED, brief, fold, require_heard, sse, stream_of, whole
+from tests.llm.providers.answers import read_openai
+from tests.llm.providers.streams import WARNED, brief, fold, whole
 
 MESSAGE: Json = {"type": "message", "content": [{"type": "output_text", "text": "hi"}]}
 CALL: Json = {"type": "function_call", "id": "fc", "call_id": "c", "name": "n", "arguments": "{"}
@@ -99,24 +98,6 @@ def test_a_failure_with_a_good_status_is_raised() -> None:
         read_openai(body(status="failed", error={"code": "server_error", "message": "oops"}))
     with pytest.raises(SDKError, match="no reason given"):
         read_openai(body(status="failed"))
-
-
-WHOLE: Json = {
-    **body(
-        {"type": "reasoning", "id": "rs", "summary": [{"type": "summary_text", "text": "a"}]},
-        {"type": "web_search_call", "id": "ws"},
-        MESSAGE,
-        CALL,
-        error=None,
-        incomplete_details=None,
-        usage={"input_tokens": 10, "output_tokens_details": {"reasoning_tokens": 15}},
-    )
-}
-
-
-@every_number
-def test_whatever_comes_is_read_or_an_error_of_ours(garbage: Garbage) -> None:
-    require_read(read_openai, garbage.odd(WHOLE))
 
 
 REASONING: Json = {
@@ -278,14 +259,3 @@ def test_an_error_of_the_provider_is_the_one_it_would_be_at_once(
 def test_arguments_of_no_call_are_what_nobody_can_read() -> None:
     with pytest.raises(StreamError, match=r"an event.output_index is not the index of a call"):
         fold("openai", delta("function_call_arguments", 7, "{}"))
-
-
-@every_number
-async def test_whatever_events_come_are_read_or_an_error_of_ours(garbage: Garbage) -> None:
-    await require_heard(stream_of("openai", sse(garbage.stream(STREAM))))
-
-
-@every_number
-async def test_bytes_that_were_spoilt_or_cut_are_read_or_an_error_of_ours(garbage: Garbage) -> None:
-    content = garbage.spoilt_bytes(sse(STREAM))
-    await require_heard(stream_of("openai", content))
