@@ -105,7 +105,9 @@ def test_reserved_field_is_refused(name: str) -> None:
         seal({name: 1}, GENESIS)
 
 
-def test_invalid_json_is_refused_with_its_place() -> None:
+def test_invalid_json_and_an_empty_key_are_refused() -> None:
+    with pytest.raises(UsageError, match="empty key for seals"):
+        seal({}, GENESIS, key=b"")
     with pytest.raises(NotCanonical, match="a lone surrogate"):
         seal({"data": ["\ud800"]}, GENESIS, is_plain=True)
     with pytest.raises(NotCanonical, match=r"at data\[0\]$"):

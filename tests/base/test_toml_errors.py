@@ -129,5 +129,6 @@ def test_invalid_toml_has_its_position() -> None:
 
 
 def test_long_values_are_shortened() -> None:
+    assert shown_value(True) == "true"
     assert len(shown_value("x" * 1000)) < 80
     assert len(shown_value(["x" * 1000] * 1000)) < 500

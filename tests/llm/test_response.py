@@ -129,7 +129,8 @@ def test_a_result_is_its_last_step_and_the_sum_of_all() -> None:
     assert result.finish_reason == FinishReason("stop", "end")
     assert result.total_usage == Usage(11, 22, reasoning_tokens=3)
     assert (result.response, result.output) == (last.response, None)
-    assert (first.text, first.tool_results) == ("one", (ToolResult("a", "b"),))
+    assert (first.text, first.reasoning) == ("one", None)
+    assert first.tool_results == (ToolResult("a", "b"),)
     assert first.warnings == [Warning("odd")]
 
 

@@ -248,8 +248,6 @@ class DiskCache:
 
     def _store(self, digest: RequestDigest, response: Response) -> Sequence[Warning]:
         """Cache an answer, or return a warning."""
-        if self._mode == "read_only":
-            return ()
         try:
             self._files.store(digest, response)
         except FileError as error:

@@ -159,11 +159,6 @@ def _content(message: Fields, speaker: ChatDialect, seed: str) -> Iterator[Conte
         yield ContentPart(ContentKind.TOOL_CALL, tool_call=_call(call, call_id(seed, index)))
 
 
-def objects_or_none(fields: Fields, key: str) -> Sequence[Fields]:
-    """Return a list of objects, an empty one when there is none."""
-    return () if fields.raw.get(key) is None else fields.objects(key)
-
-
 def _call(call: Fields, own_id: str) -> ToolCallData:
     function = call.object("function")
     name = function.text("name")

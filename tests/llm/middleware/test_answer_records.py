@@ -2,6 +2,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -9,6 +10,7 @@ from hypothesis import given
 from attractor.llm import (
     ContentKind,
     ContentPart,
+    DocumentData,
     ImageData,
     InvalidRequestError,
     Message,
@@ -19,6 +21,7 @@ from attractor.llm import (
     Role,
     ToolChoice,
     ToolDefinition,
+    ToolResultData,
 )
 from attractor.llm.middleware.answer_records import (
     differences,
@@ -102,7 +105,20 @@ def test_an_image_goes_by_what_is_in_it(tmp_path: Path) -> None:
     assert before != key(seen(ImageData(data=b"two")))
     file.write_bytes(b"two")
     assert key(seen(by_path)) != before
+    file.unlink()
+    assert key(seen(by_path)) != before
     assert key(seen(ImageData(url="https://a/1"))) != key(seen(ImageData(url="https://a/2")))
+
+
+def test_media_of_results_and_names_of_documents_count() -> None:
+    def keyed(**result: Any) -> str:
+        told = ToolResultData("1", "seen", **result)
+        part = ContentPart(ContentKind.TOOL_RESULT, tool_result=told)
+        return key(replace(ASKED, messages=[Message(Role.TOOL, [part])]))
+
+    documents = [DocumentData(data=b"pdf", file_name=name) for name in ("a", "b")]
+    keys = [keyed(image_data=b"a"), keyed(image_data=b"b"), *(keyed(document=d) for d in documents)]
+    assert len(set(keys)) == 4
 
 
 def test_a_request_that_is_no_json_is_refused() -> None:

@@ -47,6 +47,15 @@ def test_what_failed_costs_nothing() -> None:
     assert costs.total == Spent()
 
 
+def test_a_call_is_unpriced_without_a_table_of_prices() -> None:
+    def fail(model: str, provider: str) -> None:
+        raise ConfigurationError("no table of models")
+
+    costs = Costs(find=fail)
+    ask(ScriptedProvider(said("one")), around=[costs])
+    assert costs.total.unpriced == 1
+
+
 @pytest.mark.anyio
 async def test_a_stream_that_is_left_is_counted_as_one_of_unknown_cost() -> None:
     costs = Costs(find=find)

@@ -135,6 +135,15 @@ def test_a_damaged_file_is_a_miss_that_is_told(tmp_path: Path, damage: str) -> N
     assert (again.text, codes(again)) == ("two", [])
 
 
+def test_a_folder_in_place_of_an_answer_is_told(tmp_path: Path) -> None:
+    ask(ScriptedProvider(said("one")), around=[DiskCache(tmp_path)])
+    [file] = kept_files(tmp_path)
+    file.unlink()
+    file.mkdir()
+    with pytest.raises(NotCachedError, match="cannot read"):
+        ask(ScriptedProvider(), around=[DiskCache(tmp_path, mode="read_only")])
+
+
 def test_an_answer_that_cannot_be_kept_is_given_with_a_warning(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     answer = ask(ScriptedProvider(said("one")), around=[DiskCache(tmp_path / "file" / "kept")])

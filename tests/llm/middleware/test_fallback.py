@@ -155,6 +155,8 @@ def test_before_anything_was_said_a_stream_falls_back(events: int) -> None:
     types = [one.type for one in heard]
     assert types.count(StreamEventType.STREAM_START) == 1
     assert StreamEventType.ERROR not in types
+    empty = hear(ScriptedProvider(said("")), opus(), around=[Fallback([OPUS])])
+    assert (whole(empty).text, codes(whole(empty))) == ("", [])
 
 
 def test_after_something_was_said_nobody_else_is_asked() -> None:

@@ -15,11 +15,16 @@ from attractor.base.clock import Clock, ManualClock, SystemClock
 from attractor.llm import (
     Client,
     ConfigurationError,
+    ContentKind,
+    ContentPart,
+    ImageData,
     Message,
     RateLimitError,
     RateLimitInfo,
     Request,
     Response,
+    Role,
+    ThinkingData,
 )
 from attractor.llm.middleware import Limit, RateLimit, RateLimits
 from attractor.llm.middleware.rate_limit import RateGate, estimated_tokens
@@ -194,6 +199,10 @@ def test_a_limit_that_lets_nothing_pass_is_refused() -> None:
 def test_the_size_of_a_request_is_about_a_token_for_four_letters() -> None:
     request = replace(HELLO, messages=[Message.user("a" * 400)], max_tokens=50)
     assert 150 <= estimated_tokens(request) <= 152
+    thinking = ContentPart(ContentKind.THINKING, thinking=ThinkingData("a" * 400))
+    image = ContentPart(ContentKind.IMAGE, image=ImageData(data=b"png"))
+    said = Message(Role.ASSISTANT, [thinking, image])
+    assert estimated_tokens(replace(HELLO, messages=[said])) > 200
     result = Message.tool_result("1", {"a": "b" * 400})
     assert estimated_tokens(replace(HELLO, messages=[result])) >= 100
 

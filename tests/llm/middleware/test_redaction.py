@@ -51,7 +51,7 @@ def redact(text: str, redaction: Redaction) -> str:
 def test_redact_every_text_of_a_request() -> None:
     own = ProviderData("gemini", {"text": TOKEN, "thoughtSignature": TOKEN})
     parts = [
-        called("shell", {"command": f"login {TOKEN}", TOKEN: [TOKEN]}),
+        called("shell", {"command": f"login {TOKEN}", TOKEN: [TOKEN, 1]}),
         called("shell", json.dumps({"command": PASSWORD}), id="call_2"),
         ContentPart(ContentKind.TEXT, text=f"So {TOKEN}.", provider_data=own),
     ]
@@ -71,7 +71,7 @@ def test_redact_every_text_of_a_request() -> None:
     sent, answer = send(request, Redaction([PASSWORD, TOKEN]))
     first, second, third = sent.messages[1].content
     assert first.tool_call is not None
-    assert first.tool_call.arguments == {"command": "login [secret]", "[secret]": ["[secret]"]}
+    assert first.tool_call.arguments == {"command": "login [secret]", "[secret]": ["[secret]", 1]}
     assert second.tool_call is not None
     assert second.tool_call.arguments == '{"command": "[secret]"}'
     # Signatures must not be changed.

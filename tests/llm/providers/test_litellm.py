@@ -205,6 +205,7 @@ def test_whom_litellm_cannot_ask_is_said(
 def test_a_provider_with_an_adapter_of_its_own_is_not_served(twin: ProviderTwin) -> None:
     adapter = LiteLLMAdapter(variables(twin))
     assert adapter.serve("anthropic") is None
+    assert adapter.variables_of("litellm")
     assert LiteLLMAdapter.from_env({"ANTHROPIC_API_KEY": "k"}) is None
     with pytest.raises(ConfigurationError, match="unknown provider 'anthropic'"):
         ask(twin, Request("claude-opus-4-6", [Message.user("hi")], "anthropic"))

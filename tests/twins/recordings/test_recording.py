@@ -149,6 +149,7 @@ def test_nearest_recording_is_named_with_the_first_difference() -> None:
     assert told == "no recording of this request; the nearest is near, but c[0] is 7, not 8"
     told = recordings.refusal(redacted({"a": 1}, path="/r"))
     assert "this is POST /r, not POST /p" in told
+    assert Recordings({}).refusal(redacted()) == "no recording of this request"
 
 
 def test_replay_keeps_status_headers_and_bytes() -> None:
@@ -236,6 +237,8 @@ def test_torn_last_line_is_dropped(tmp_path: Path, torn: int) -> None:
     whole = place.read_bytes()
     place.write_bytes(whole + whole[:torn])
     assert len(load_recordings(place)) == 2
+    RecordingFile(place)
+    place.write_bytes(place.read_bytes()[:-1])
     added(place, "/c")
     assert [one.path for one in load_recordings(place).values()] == ["/a", "/b", "/c"]
 

@@ -102,10 +102,13 @@ def test_invalid_script_is_rejected_and_the_old_one_kept(
 
 
 def test_dropped_requests_are_counted() -> None:
-    with in_background(ProviderTwin(parse_script(ANY), keep=2)) as twin:
+    seen: list[Any] = []
+    twin = ProviderTwin(parse_script(ANY), keep=2, on_request=seen.append)
+    with in_background(twin):
         for wire in ("openai", "anthropic", "gemini"):
             ask(twin, wire)
         shown = control(twin, "/requests").json()
         gone = control(twin, "/requests/1")
     assert ([one["number"] for one in shown["requests"]], shown["dropped"]) == ([2, 3], 1)
+    assert (twin.dropped, [one.wire for one in seen]) == (1, ["openai", "anthropic", "gemini"])
     assert (gone.status_code, gone.json()["error"]) == (404, "request 1 was dropped")

@@ -252,6 +252,8 @@ def test_failed_recording_breaks_the_response(
     with pytest.raises(httpx.RemoteProtocolError):
         post(twin.url, "openai")
     assert "calls.jsonl" in twin.errors[0].message
+    token = {"authorization": f"Bearer {twin.token}"}
+    assert httpx.post(f"{twin.control_url}/script", headers=token).status_code == 409
     assert twin.requests[0].error == "the response could not be recorded"
 
 
@@ -263,6 +265,8 @@ def test_a_script_comes_before_recordings(recorder: Recorder, provider_twin: Sta
         assert "scripted" in post(twin.url, "openai", "mine").text
         assert post(twin.url, "openai").content == recorded.content
         neither = post(twin.url, "openai", "else")
+        token = {"authorization": f"Bearer {twin.token}"}
+        assert httpx.post(f"{twin.control_url}/reset", headers=token).json() == {"reset": True}
     assert neither.status_code == 400
     told = neither.json()["error"]["message"]
     assert "the nearest is 'rule 1', but words" in told

@@ -62,10 +62,12 @@ def test_recorded_ids_are_mapped_to_twin_ids() -> None:
 
 
 def test_differences_from_the_recording_are_reported() -> None:
+    header = ["header content-type"]
     assert differing(
         exchange("POST /things", 200, {"id": "x", "a": 2}, {"a": 1}),
         exchange("GET /nowhere", 200, {"a": 1}),
-    ) == [["status", "$.a"], ["status", "$.a", "$.error", "$.twin"]]
+        exchange("GET /nowhere", 404, "gone"),
+    ) == [["status", "$.a"], ["status", "$.a", "$.error", "$.twin"], [*header, "$"]]
 
 
 def test_the_key_is_added_unless_the_service_refused() -> None:

@@ -71,6 +71,7 @@ def test_control_api_arms_faults(twin: ServiceTwin) -> None:
         ("POST /faults", {"kind": "status", "on": [1]}, "on has no effect here"),
         ("POST /faults", {"kind": "cut", "status": 404}, "has no key 'status'"),
         ("POST /faults", {"kind": "cut", "next": 0}, "next: "),
+        ("POST /faults", [1], "the body: "),
         ("POST /faults", {"kind": "cut", "route": "GET /y"}, "unknown route 'GET /y'"),
     ],
 )

@@ -58,6 +58,10 @@ def test_mistakes_are_reported_with_line_key_and_fix() -> None:
         ('name = "s"', "t.toml: routes is missing (add [[routes]]"),
         ('name = "s"\nrotes = 1', "t.toml:2: unknown key rotes (did you mean routes?)"),
         (fixed("1"), "t.toml: name is missing"),
+        ('name = "s"\nroutes = [1]', "routes[0]: should be a table"),
+        ('name = "s"\n[[routes]]\npath = 5\nkind = "fixed"', "a path is a text such as"),
+        (ROUTE + 'kind = "fixed"\nfaults = [5]', "routes[0].faults[0]"),
+        (ROUTE + 'kind = "fixed"\nheaders = { a = 5 }', "must be a text"),
         (ROUTE, "t.toml:2: routes[0]: kind is missing (use one of create, delete, fixed"),
         (ROUTE + 'kind = "fixd"', "t.toml:4: routes[0].kind: unknown kind 'fixd' (did you mean"),
         (

@@ -77,6 +77,9 @@ def test_mistakes_are_reported_with_their_line() -> None:
         (f"{GOOD}\n\n{{", "r.jsonl:3: invalid JSON"),
         (GOOD.replace("status", "stauts"), "r.jsonl:1: response.status: Field required"),
         (GOOD.replace('"GET"', '"GET", "boddy": 1'), "unknown key, did you mean 'body'?"),
+        (GOOD.replace('"/a"', '"/a", "base64": "?"'), "invalid base64"),
+        (GOOD.replace('"/a"', '"/a", "base64": 5'), "base64"),
+        (GOOD.replace('"/a"', '"/a", "base64": "YQ==", "body": 1'), "exclude each other"),
         (GOOD.replace("/a", "a"), "r.jsonl:1: request.path: String should match"),
     ):
         with pytest.raises(RecordingError) as caught:

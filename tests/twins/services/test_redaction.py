@@ -1,4 +1,5 @@
 import json
+from codecs import BOM_UTF16_LE
 
 import pytest
 
@@ -42,6 +43,8 @@ def test_a_mark_before_json_hides_nothing_from_view(letters: str) -> None:
 
 
 def test_binary_body_is_unchanged() -> None:
+    half = BOM_UTF16_LE + b"a"
+    assert hidden_body(half, "application/json", kept) == half
     picture = bytes(range(256)) * 2
     assert hidden_body(picture, "image/png", kept) == picture
 

@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from attractor.twins.errors import Rejection
@@ -218,6 +218,7 @@ def paging(by: str, **more: int) -> Paging:
 
 
 @given(st.sampled_from(BY), st.integers(0, 12), st.integers(1, 5))
+@example("cursor", 3, 1)
 def test_paging_returns_every_record_once(by: str, count: int, size: int) -> None:
     records = {f"r{number}": number for number in range(count)}
     query, found = {"size": str(size)}, list[object]()

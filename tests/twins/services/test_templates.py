@@ -26,6 +26,7 @@ def test_expressions_are_those_of_jinja() -> None:
     for written, value in (
         ("{{ body.amount * 2 }}", 10),
         ("{{ body.items }}", [1, 2]),
+        ("{{ body.amount / 2 }}", 2.5),
         ("{{ body['items'] | length }}", 2),
         ("{{ body.missing | default('none') }}", "none"),
         ("{{ body.name | upper }}/{{ path.id }}", "ADA/c1"),

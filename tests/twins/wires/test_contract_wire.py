@@ -15,7 +15,7 @@ from attractor.base.registry import find_shortcoming
 from attractor.twins.errors import Rejection
 from attractor.twins.exchange.answer import Answer, Tokens, ToolUse
 from attractor.twins.exchange.wire import Conversation, Speaker, Wire, WireRequest, wire_registry
-from tests.twins.exchanging import HELLO, KEYS
+from tests.twins.exchanging import HELLO, KEYS, refusal
 
 WIRES = dict(wire_registry())
 wires = pytest.mark.parametrize("wire", WIRES.values(), ids=list(WIRES))
@@ -184,3 +184,5 @@ def test_invalid_arguments_are_an_error_of_the_script(name: str) -> None:
     with pytest.raises(Rejection, match="raw_arguments of n") as caught:
         WIRES[name].write(answer, asked(WIRES[name]))
     assert caught.value.status == 500
+    script = 'rules = [{ answer.tool_calls = [{ name = "n", raw_arguments = "{" }] }]'
+    assert refusal(name, HELLO[name], script=script)[0] == 500

@@ -33,6 +33,10 @@ def sleeps(request, state, draw):
 def forgets(request, state, draw):
     del state["things"]
 
+def scrambles(request, state, draw):
+    state["things"]["1"] = 5
+
+
 def makes_none(request, state, draw):
     return object()
 
@@ -46,7 +50,9 @@ ROUTES = 'state = { things = [], last = "never" }\n' + "\n".join(
     f'[[routes]]\npath = "/{name}/{{id}}"\nkind = "handler"\nfunction = "{name}"\n'
     f'method = "*"\ntime_limit = "{limit}"'
     for name, limit in {
-        **dict.fromkeys(["add", "teapot", "stumbles", "forgets", "makes_none", "spoils"], "2s"),
+        **dict.fromkeys(
+            ["add", "teapot", "stumbles", "forgets", "scrambles", "makes_none", "spoils"], "2s"
+        ),
         "sleeps": "50ms",
     }.items()
 )
@@ -72,6 +78,7 @@ def test_a_function_answers_and_changes_the_state(ask: Asked) -> None:
         ("stumbles", "handler.py:17, stumbles: KeyError: 'nothing'"),
         ("sleeps", "sleeps exceeded 0.05s; its changes are discarded"),
         ("forgets", "forgets: 'things' must remain an object of records"),
+        ("scrambles", "scrambles: the record '1' in 'things' must be an object"),
         ("makes_none", "makes_none: cannot write JSON"),
         ("spoils", "spoils: cannot write JSON"),
     ],
