@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.prepared import Process, begin_prepared, run_prepared
+from tests.cli.running import run_here
+from tests.prepared import Process, begin_prepared
 
 WORDS = ("--backend", "simulate", "--sandbox", "none", "--workspace", "none", "--no-evaluate")
 
@@ -43,7 +44,7 @@ class Desk:
         (self.place / name).write_text(text)
 
     def do(self, *words: str) -> subprocess.CompletedProcess[str]:
-        return run_prepared(words, folder=self.place, variables=self.environ, timeout=100)
+        return run_here(words, folder=self.place, variables=self.environ)
 
     def begin(
         self, *words: str, stdout: int = subprocess.DEVNULL, stderr: int = subprocess.DEVNULL

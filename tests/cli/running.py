@@ -1,14 +1,20 @@
-"""Runs the real program, in a folder and with variables of the test's own."""
+"""Runs commands, in a folder and with variables of the test's own."""
 
+import gc
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+import tempfile
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import IO
 
-from tests.prepared import PROGRAM, Process, begin_prepared, plain, run_prepared
+import pytest
+
+from attractor.cli.main import main
+from tests.prepared import PROGRAM, Process, begin_prepared, is_plain, plain, run_prepared
 
 NO_HOME = Path("/nonexistent")
 ROOT = Path(__file__).parent.parent.parent
@@ -22,23 +28,63 @@ def attractor(
     variables: Mapping[str, str] | None = None,
     typed: str = "",
 ) -> subprocess.CompletedProcess[str]:
-    """Run the program: the installed one, or a copy of the package in a folder.
+    """Run a command in this process, or that of a copy of the package in a folder.
 
-    What is typed comes through a pipe.
+    Variables that only a new Python reads get a new process.
     """
     environ = {"PATH": os.environ["PATH"], "HOME": str(NO_HOME), "LANG": "C.UTF-8"}
     environ |= variables or {}
-    if not copy:
+    if copy:
+        return subprocess.run(
+            [sys.executable, "-m", "attractor", *words],
+            cwd=copy,
+            env=environ,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    if not is_plain(environ):
         return run_prepared(words, folder=folder, variables=environ, timeout=60, typed=typed)
-    return subprocess.run(
-        [sys.executable, "-m", "attractor", *words],
-        cwd=copy,
-        env=environ,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    return run_here(words, folder=folder, variables=environ, typed=typed)
+
+
+def run_here(
+    words: Sequence[str], *, folder: Path, variables: Mapping[str, str], typed: str = ""
+) -> subprocess.CompletedProcess[str]:
+    """Run a command in this process, with files for its streams."""
+    threshold = gc.get_threshold()
+    with ExitStack() as stack:
+        patch = stack.enter_context(pytest.MonkeyPatch.context())
+        patch.chdir(folder)
+        for name in os.environ.keys() - variables.keys():
+            patch.delenv(name)
+        for name, value in variables.items():
+            patch.setenv(name, value)
+        streams = [stack.enter_context(_stream(errors)) for errors in _ERRORS.values()]
+        streams[0].write(typed)
+        streams[0].seek(0)
+        for name, stream in zip(_ERRORS, streams, strict=True):
+            patch.setattr(sys, name, stream)
+        try:
+            code = main(words)
+        finally:
+            gc.set_threshold(*threshold)
+        out, err = map(_text, streams[1:])
+    return subprocess.CompletedProcess([PROGRAM, *words], code, out, err)
+
+
+_ERRORS = {"stdin": "surrogateescape", "stdout": "surrogateescape", "stderr": "backslashreplace"}
+
+
+def _stream(errors: str) -> IO[str]:
+    return tempfile.TemporaryFile("w+", encoding="utf-8", errors=errors, newline="")
+
+
+def _text(stream: IO[str]) -> str:
+    stream.flush()
+    stream.seek(0)
+    return stream.read()
 
 
 @contextmanager

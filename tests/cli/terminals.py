@@ -96,11 +96,7 @@ def _begin(
     # The first terminal that the leader of a session opens is its own: there Ctrl-C reaches it.
     shell = ["/bin/sh", "-c", 'exec "$@" <"$0" >"$0" 2>&1', terminal]
     return subprocess.Popen(
-        [*shell, *words],
-        cwd=cwd,
-        env=environ,
-        stdin=subprocess.DEVNULL,
-        start_new_session=True,
+        [*shell, *words], cwd=cwd, env=environ, stdin=subprocess.DEVNULL, start_new_session=True
     )
 
 

@@ -135,36 +135,3 @@ def test_time_budget_stops_a_running_command(desk: TwinDesk) -> None:
     assert "work@1 was at work; it is made again" in told
     assert "--max-duration" in told
     assert 1 <= desk.told("status")["seconds"] < 30
-
-
-BRANCHES = """digraph three {
-    start [shape=Mdiamond]
-    exit  [shape=Msquare]
-    p [shape=component, max_parallel=1]
-    j [shape=tripleoctagon]
-    a [shape=parallelogram, tool_command="true"]
-    b [shape=hexagon, label="Go on?"]
-    start -> p
-    p -> a -> j
-    p -> b
-    b -> j [label="Yes"]
-    j -> exit
-}"""
-
-
-def test_zero_duration_is_refused(desk: TwinDesk) -> None:
-    refused = desk.run("--max-duration", "0s")
-    assert refused.returncode == 2
-    assert "invalid --max-duration 0" in refused.stderr
-
-
-def test_budget_between_stages_interrupts_none(desk: TwinDesk) -> None:
-    desk.write(BRANCHES)
-    assert desk.run("--interviewer", "park").returncode == 3
-    assert desk.do("answer", "latest", "Yes").returncode == 0
-    assert desk.do("resume", "latest", "--no-evaluate").returncode == 0
-    [resumed] = desk.events("RunResumed")
-    assert resumed["data"]["interrupted"] is False
-    told = desk.do("diagnose").stdout
-    assert "went on at p" in told
-    assert "cut off" not in told

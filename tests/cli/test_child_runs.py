@@ -1,7 +1,6 @@
 """Pipelines are run as stages of others by real processes, in a real repository."""
 
 import signal
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -112,31 +111,6 @@ def test_child_has_inputs_and_outputs(desk: GitDesk) -> None:
     assert started(root) == ["start", "name", "inner", "after"]
 
 
-def test_failed_child_fails_its_stage(desk: GitDesk) -> None:
-    desk.make(OUTER, **{"parts/inner.dot": INNER.replace("echo two", "false; exit 3; echo two")})
-    result = desk.json("run", "pipeline.dot", *UNGUARDED)
-    assert result["outcome"] == "fail"
-    assert "the pipeline failed: tool_command ended with exit code 3" in result["reason"]
-    root = Path(result["directory"])
-    assert document(root / "inner" / "status.json")["failure_class"] == "verdict"
-    assert "attractor diagnose" in desk.do("diagnose", root.name).stdout
-
-
-def test_new_attempt_starts_a_new_child(
-    desk: GitDesk,
-) -> None:
-    # The second child finds the folder that the first one made.
-    flaky = INNER.replace("echo two", f"cat log.txt; mkdir {desk.folder}/made && exit 3; echo two")
-    retries = OUTER.replace('inner.dot"', 'inner.dot", max_retries=1, retry_policy="none"')
-    desk.make(retries, **{"parts/inner.dot": flaky})
-    root = desk.run()
-    names = ["inner@1.1", "inner@1.2"]
-    assert sorted(one.name for one in (root / "children").iterdir()) == names
-    seen = [(child(root, one) / "two" / "stdout.txt").read_text().split() for one in names]
-    assert seen == [["before", "one"]] * 2
-    assert made(desk, root) == ["before", "one", "two", "after"]
-
-
 def test_question_of_a_child_is_answered_at_its_parent(desk: GitDesk) -> None:
     desk.make(OUTER, **{"parts/inner.dot": GATE})
     root = desk.run("--interviewer", "park")
@@ -197,76 +171,6 @@ def test_interrupted_parent_interrupts_and_resumes_its_child(
     assert "+wait" in aside.read_text()
 
 
-def test_a_canceled_run_cancels_its_children_within_seconds(desk: GitDesk) -> None:
-    middle = OUTER.replace("parts/inner.dot", "slow.dot")
-    desk.make(OUTER, **{"parts/inner.dot": middle, "parts/slow.dot": slow(desk)})
-    process = desk.begin("run", "pipeline.dot", *UNGUARDED)
-    await_(is_begun(desk))
-    [root] = desk.runs()
-    assert desk.do("cancel", "latest", "--why", "never mind").returncode == 0
-    assert process.wait(5) == 1
-    for one in (root, child(root), child(child(root))):
-        assert document(one / "run.json")["status"] == "canceled"
-
-
-def test_steering_the_parent_reaches_the_child_stage(desk: GitDesk) -> None:
-    desk.make(OUTER, **{"parts/inner.dot": slow(desk)})
-    process = desk.begin("run", "pipeline.dot", *UNGUARDED)
-    await_(is_begun(desk))
-    # A command has no ear for them: it may find them in its folder.
-    assert desk.do("steer", "latest", "hurry").returncode == 4
-    [root] = desk.runs()
-    words = child(root) / "wait" / "steering.md"
-    await_(words.exists)
-    assert words.read_text() == "hurry\n"
-    (desk.folder / "go").touch()
-    assert process.wait(20) == 0
-
-
-def test_budget_counts_usage_of_a_running_child(desk: GitDesk) -> None:
-    naps = INNER.replace("echo ", "sleep 0.4; echo ")
-    desk.make(OUTER, **{"parts/inner.dot": naps})
-    stopped = desk.do("run", "pipeline.dot", *UNGUARDED, "--max-duration", "300ms")
-    assert stopped.returncode == 3
-    assert "max_duration" in stopped.stdout
-    [root] = desk.runs()
-    assert "two" not in started(child(root))
-    done = desk.json("resume", "latest", "--max-duration", "1h", "--no-evaluate")
-    assert done["outcome"] == "success"
-    assert made(desk, root) == ["before", "one", "two", "after"]
-
-
-@pytest.mark.parametrize(
-    ("text", "told"),
-    [
-        ("digraph inner {", "inner.dot"),
-        (INNER.replace("start [shape=Mdiamond];", ""), "inner.dot"),
-        (INNER.replace("digraph inner {", 'digraph inner { inputs="ticket"\n'), "the input ticket"),
-        (None, "cannot read"),
-    ],
-)
-def test_invalid_child_is_refused_before_the_first_stage(
-    desk: GitDesk, text: str | None, told: str
-) -> None:
-    desk.make(OUTER, **({} if text is None else {"parts/inner.dot": text}))
-    refused = desk.do("run", "pipeline.dot", *UNGUARDED)
-    assert refused.returncode == 2
-    assert "pipeline.dot:3" in refused.stderr
-    assert told in refused.stderr
-    assert (desk.runs(), desk.stores()) == ([], set())
-
-
-def test_a_manager_waits_for_its_child_and_notices_its_end(desk: GitDesk) -> None:
-    managed = MANAGED.replace("100ms", "10m").replace("MORE", "")
-    desk.make(managed, **{"inner.dot": INNER})
-    begun = time.monotonic()
-    root = desk.run()
-    assert time.monotonic() - begun < 60
-    assert made(desk, root) == ["one", "two"]
-    updates = document(root / "watch" / "status.json")["context_updates"]
-    assert (updates["stack.child.status"], updates["stack.child.completed"]) == ("completed", 3)
-
-
 @pytest.mark.parametrize(
     ("more", "outcome", "why"),
     [
@@ -283,28 +187,6 @@ def test_a_manager_ends_its_child_for_good(
     inner = document(child(Path(result["directory"]), "watch@1.1") / "run.json")
     assert inner["status"] == "canceled"
     assert why in inner["reason"]
-
-
-def test_manager_steers_the_running_stage(desk: GitDesk) -> None:
-    more = '"manager.actions"="observe,steer,wait", "manager.steer_cooldown"="100ms"'
-    desk.make(MANAGED.replace("MORE", more), **{"inner.dot": slow(desk)})
-    process = desk.begin("run", "pipeline.dot", *UNGUARDED)
-    await_(is_begun(desk))
-    [root] = desk.runs()
-    words = child(root, "watch@1.1") / "wait" / "steering.md"
-    await_(words.exists)
-    assert words.read_text().startswith("[Simulated] Response for stage: watch\n")
-    (desk.folder / "go").touch()
-    assert process.wait(20) == 0
-
-
-def test_question_of_a_supervised_child_parks_its_manager(desk: GitDesk) -> None:
-    desk.make(MANAGED.replace("MORE", ""), **{"inner.dot": GATE})
-    root = desk.run("--interviewer", "park")
-    assert desk.json("status")["question"]["id"] == "watch@1.1/ask@1.1"
-    assert desk.do("answer", "latest", "S").returncode == 0
-    assert desk.json("resume", "latest", "--no-evaluate")["outcome"] == "success"
-    assert made(desk, root) == ["made", "shipped"]
 
 
 EACH = f"""digraph each {{ {ENDS}
@@ -325,13 +207,3 @@ FORKS = f"""digraph forks {{ {ENDS}
     start -> say -> fan -> x -> join
     fan -> y -> join -> mark -> exit }}
 """
-
-
-def test_nested_branches_of_children_are_independent(desk: GitDesk) -> None:
-    desk.make(EACH, **{"inner.dot": FORKS})
-    root = desk.run()
-    assert desk.json("status")["outcome"] == "success"
-    said = {(one / "say" / "prompt.md").read_text() for one in (root / "children").iterdir()}
-    assert said == {"a", "b", "c"}
-    files = git(desk.project, "ls-tree", "--name-only", f"attractor/run/{root.name}").splitlines()
-    assert len([one for one in files if one.endswith(".txt") and one != "readme.txt"]) == 3

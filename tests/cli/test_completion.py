@@ -26,9 +26,3 @@ def test_bash_completes_a_command_with_it(tmp_path: Path) -> None:
         ["bash", "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=30, check=True
     )
     assert result.stdout == "doctor\n"
-
-
-def test_an_unknown_shell_is_refused() -> None:
-    result = attractor("completion", "tcsh")
-    assert result.returncode == 2
-    assert "'tcsh' is not one of 'bash', 'zsh', 'fish'" in result.stderr

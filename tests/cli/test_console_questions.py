@@ -281,20 +281,6 @@ def test_question_survives_a_kill(desk: Desk) -> None:
     assert first["data"]["question"]["id"] == second["data"]["question"]["id"]
 
 
-@pytest.mark.crash
-def test_typed_answer_survives_a_kill(desk: Desk) -> None:
-    desk.write(TWO.replace("MID", "touch mid; until [ -e go ]; do sleep 0.05; done"))
-    with desk.sit_at_run("--interviewer", "queue", "--answer", "G", "--answer", "B") as sitting:
-        sitting.until("mid: started")
-        sitting.kill()
-    (desk.folder / "go").touch()
-    # Whoever began anew would say "G" here, which is no choice.
-    assert desk.do("resume", "latest", "--no-evaluate").returncode == 0
-    assert desk.done == ["b"]
-    assert [one["value"] for one in desk.answers()] == ["G", "B"]
-    assert [one["by"] for one in desk.answers()] == ["queue", "queue"]
-
-
 def test_each_open_question_can_be_selected(desk: Desk) -> None:
     desk.write(BRANCHES)
     assert desk.run("--interviewer", "park").returncode == 3
@@ -330,9 +316,7 @@ def test_the_questions_of_branches_are_answered_at_the_console_and_elsewhere(des
     assert desk.done == ["r"]
 
 
-def test_no_event_line_interrupts_a_question(
-    desk: Desk,
-) -> None:
+def test_no_event_line_interrupts_a_question(desk: Desk) -> None:
     desk.write(BESIDE)
     with desk.sit_at_run() as sitting:
         shown = sitting.until("Left?", "Select: ")
@@ -345,21 +329,6 @@ def test_no_event_line_interrupts_a_question(
     answered = sitting.shown.partition("Select: ")[2]
     assert answered.startswith("n\n")
     assert "right: success" in answered
-
-
-def test_questions_of_child_branches_are_asked_at_the_parent(desk: Desk) -> None:
-    desk.write(PARENT)
-    desk.write(BRANCHES, "inner.dot")
-    assert desk.run("--interviewer", "park").returncode == 3
-    assert desk.asked() == ["inner@1.1/left@1.1", "inner@1.1/right@1.1"]
-    assert desk.do("answer", "latest", "Y", "--question", "right").returncode == 0
-    assert desk.do("resume", "latest", "--no-evaluate").returncode == 3
-    assert desk.asked() == ["inner@1.1/left@1.1"]
-    late = desk.do("answer", "latest", "N", "--question", "inner@1.1/right@1.1")
-    assert late.returncode == 4
-    assert desk.do("answer", "latest", "N").returncode == 0
-    assert desk.do("resume", "latest", "--no-evaluate").returncode == 0
-    assert desk.done == ["r"]
 
 
 def test_a_child_is_answered_from_elsewhere_while_the_console_asks(desk: Desk) -> None:
@@ -435,9 +404,7 @@ def test_invalid_interviewer_is_refused_before_the_run(desk: Desk, name: str, to
     assert not (desk.folder / "runs").exists()
 
 
-def test_interrupted_question_ends_its_line(
-    desk: Desk,
-) -> None:
+def test_interrupted_question_ends_its_line(desk: Desk) -> None:
     desk.gate()
     with desk.sit_at_run() as sitting:
         sitting.until("Select: ")

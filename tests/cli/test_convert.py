@@ -124,8 +124,3 @@ def test_json_output_is_complete(folder: Path) -> None:
         "fix": None,
     }
     assert [one["line"] for one in told["left"]] == [4]
-
-
-@pytest.mark.parametrize("name", ["broken.dot", "missing.dot", "."])
-def test_unreadable_file_exits_with_2(folder: Path, name: str) -> None:
-    assert attractor("convert", name, folder=folder).returncode == 2

@@ -82,43 +82,18 @@ def happened(root: Path) -> list[str]:
     return [one for one in lines if '"StagesGuarded"' not in one]
 
 
-def test_edited_checkpoint_is_detected(desk: GitDesk) -> None:
+def test_edited_records_are_detected_and_lost_ones_are_not_needed(desk: GitDesk) -> None:
     root = park(desk)
-    checkpoint = root / "checkpoint.json"
-    written = checkpoint.read_text()
-    edited = written.replace('"next_node":"ask"', '"next_node":"exit"')
-    assert edited != written
-    checkpoint.write_text(edited)
-    refused(desk, 6, "checkpoint.json")
-    checkpoint.write_text(written)
-    go_on(desk)
-
-
-def test_lost_checkpoint_is_rebuilt(desk: GitDesk) -> None:
-    (park(desk) / "checkpoint.json").unlink()
-    go_on(desk)
-
-
-def test_edited_journal_is_detected(desk: GitDesk) -> None:
-    journal = park(desk) / "events.jsonl"
-    written = journal.read_bytes()
-    *others, last = written.splitlines(keepends=True)
-    journal.write_bytes(b"".join([*others, last.replace(b"RunBranchWritten", b"RunBranchMissing")]))
-    refused(desk, 6, "events.jsonl")
-    journal.write_bytes(written)
-    go_on(desk)
-
-
-def test_changed_graph_is_refused_until_restored(desk: GitDesk) -> None:
-    park(desk)
-    desk.write(GATE.replace("Go on?", "Stop?"))
-    refused(desk, 4, "changed since it began", "--accept-graph", "--graph FILE", "put it back")
-    desk.write(GATE)
-    go_on(desk)
-
-
-def test_folder_of_an_ended_stage_is_not_needed(desk: GitDesk) -> None:
-    root = park(desk)
+    for name, words, others in (
+        ("checkpoint.json", '"next_node":"ask"', '"next_node":"exit"'),
+        ("events.jsonl", "RunBranchWritten", "RunBranchMissing"),
+    ):
+        written = (root / name).read_text()
+        assert words in written
+        (root / name).write_text(written.replace(words, others))
+        refused(desk, 6, name)
+        (root / name).write_text(written)
+    (root / "checkpoint.json").unlink()
     shutil.rmtree(root / "plan")
     shutil.rmtree(root / "ask")
     go_on(desk)

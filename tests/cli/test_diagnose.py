@@ -74,12 +74,3 @@ def test_corrupt_journal_is_reported(desk: GitDesk, starting_runs: StartingRuns)
     refused = desk.do("diagnose", "--json")
     assert refused.returncode == 6
     assert json.loads(refused.stdout)["error"]["exit_code"] == 6
-
-
-def test_control_characters_of_a_question_are_escaped(desk: GitDesk) -> None:
-    asks = 'ask [shape=hexagon, label="\x1b[31mred"]; start -> ask; ask -> exit [label="Yes"]'
-    desk.make(f"digraph asks {{ {ENDS}; {asks} }}")
-    desk.run("--interviewer", "park")
-    told = desk.do("diagnose").stdout
-    assert "red" in told
-    assert "\x1b" not in told

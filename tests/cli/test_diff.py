@@ -19,14 +19,17 @@ def files(tmp_path: Path) -> tuple[str, str]:
     return str(tmp_path / "a.dot"), str(tmp_path / "b.dot")
 
 
-def test_differences_are_printed(files: tuple[str, str]) -> None:
+def test_differences_are_printed(files: tuple[str, str], tmp_path: Path) -> None:
     result = attractor("diff", *files)
     assert (result.returncode, result.stdout) == (0, 'nodes\n  ~ a\n      ~ prompt: "x" -> "y"\n')
-
-
-def test_equal_pipelines_are_reported(files: tuple[str, str]) -> None:
     result = attractor("diff", files[0], files[0], "--exit-code")
     assert (result.returncode, result.stdout) == (0, "no change in meaning\n")
+    assert attractor("diff", *files, "--exit-code").returncode == ExitCode.FAILED
+    record = json.loads(attractor("diff", *files, "--json").stdout)
+    assert record["nodes"]["changed"][0]["id"] == "a"
+    out = tmp_path / "out.svg"
+    assert attractor("diff", *files, "--format", "svg", "-o", str(out)).returncode == 0
+    assert "~ a" in out.read_text()
 
 
 def test_different_spelling_is_one_line(files: tuple[str, str], tmp_path: Path) -> None:
@@ -41,21 +44,6 @@ def test_different_spelling_is_one_line(files: tuple[str, str], tmp_path: Path) 
     result = attractor("diff", *files, "--exit-code")
     assert (result.returncode, result.stdout) == (0, "no change in meaning\n")
     assert json.loads(attractor("diff", *files, "--json").stdout)["same"] is True
-
-
-def test_exit_code_option_returns_1(files: tuple[str, str]) -> None:
-    assert attractor("diff", *files, "--exit-code").returncode == ExitCode.FAILED
-
-
-def test_differences_are_printed_as_json(files: tuple[str, str]) -> None:
-    record = json.loads(attractor("diff", *files, "--json").stdout)
-    assert record["nodes"]["changed"][0]["id"] == "a"
-
-
-def test_both_are_drawn(files: tuple[str, str], tmp_path: Path) -> None:
-    out = tmp_path / "out.svg"
-    assert attractor("diff", *files, "--format", "svg", "-o", str(out)).returncode == 0
-    assert "~ a" in out.read_text()
 
 
 @pytest.mark.parametrize(

@@ -61,11 +61,8 @@ def test_bare_machine_lists_missing_items_with_remedies(tmp_path: Path) -> None:
         "missing": list(standing.values()).count("missing"),
         "problem": 1,
     }
-
-
-def test_every_problem_has_a_remedy(tmp_path: Path) -> None:
-    for one in findings(look(tmp_path)).values():
-        assert bool(one["remedy"]) == (one["standing"] != "ok")
+    look(tmp_path)
+    assert [one.name for one in tmp_path.iterdir()] == ["bin"]
 
 
 def test_working_program_is_ok(tmp_path: Path) -> None:
@@ -114,16 +111,13 @@ def test_failing_sandbox_is_reported_with_its_reason(tmp_path: Path) -> None:
     assert "user namespaces" in told["remedy"]
 
 
-def test_unwritable_runs_folder_is_a_problem(tmp_path: Path) -> None:
+def test_folders_of_the_project_are_checked(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     result = look(tmp_path, ATTRACTOR_RUNS_DIR=str(tmp_path / "file" / "runs"))
     told = findings(result)["runs folder"]
     assert result.returncode == 1
     assert told["standing"] == "problem"
     assert "set runs_dir" in told["remedy"]
-
-
-def test_low_disk_space_is_reported(tmp_path: Path) -> None:
     told = findings(look(tmp_path, ATTRACTOR_DOCTOR__MIN_FREE_MB="999999999"))["disk"]
     assert told["standing"] == "missing"
     assert "999,999,999 MB wanted" in told["found"]
@@ -136,11 +130,6 @@ def test_readable_state_folder_is_reported(tmp_path: Path) -> None:
         state.chmod(mode)
         told = findings(look(tmp_path, ATTRACTOR_STATE_DIR=str(state)))["state folder"]
         assert told["standing"] == standing
-
-
-def test_doctor_leaves_nothing_behind(tmp_path: Path) -> None:
-    look(tmp_path)
-    assert [one.name for one in tmp_path.iterdir()] == ["bin"]
 
 
 def test_every_setting_is_listed_with_its_origin(tmp_path: Path) -> None:

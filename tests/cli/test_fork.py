@@ -75,20 +75,34 @@ def test_fork_starts_from_the_state_before_the_visit(
     assert subjects.splitlines()[-1] == f"Run {old.name} up to make@2"
 
 
-def test_fork_defaults_to_the_last_visit(desk: GitDesk, starting_runs: StartingRuns) -> None:
+def test_fork_uses_the_last_visit_and_the_chosen_folder(
+    desk: GitDesk, starting_runs: StartingRuns
+) -> None:
     starting_runs.restore(desk, LOOP)
     new = Path(desk.json("fork", "latest", "make", "--no-evaluate")["directory"])
     assert document(new / "manifest.json")["forked_at"] == "make@3"
     assert [one["node"] for one in events(new, "StageStarted")] == ["make", "test"]
+    old = starting_runs.restore(desk, LOOP)
+    place = desk.folder / "elsewhere"
+    assert desk.json("fork", "latest", "make", "--run-dir", str(place), "--no-evaluate")[
+        "directory"
+    ] == str(place)
+    taken = desk.do("fork", old.name, "make", "--run-dir", str(place))
+    assert (taken.returncode, "exists already" in taken.stderr) == (4, True)
 
 
-def test_unvisited_node_is_refused(desk: GitDesk, starting_runs: StartingRuns) -> None:
+def test_unknown_visit_is_refused(desk: GitDesk, starting_runs: StartingRuns) -> None:
     old = starting_runs.restore(desk, LOOP)
     mistyped = desk.do("fork", "latest", "mak")
     assert (mistyped.returncode, "did you mean make?" in mistyped.stderr) == (2, True)
     beyond = desk.do("fork", "latest", "make@7")
     assert (beyond.returncode, "make@1, make@2, make@3" in beyond.stderr) == (2, True)
     assert (desk.runs(), desk.stores()) == ([old], {old.name})
+    starting_runs.restore(desk, LOOP)
+    desk.write(LOOP.replace("make", "build"), "other.dot")
+    refused = desk.do("fork", "latest", "make", "--graph", "other.dot")
+    assert (refused.returncode, "other.dot" in refused.stderr) == (2, True)
+    assert len(desk.runs()) == 1
 
 
 def test_visit_inside_a_branch_is_refused_with_a_hint(
@@ -102,13 +116,6 @@ def test_visit_inside_a_branch_is_refused_with_a_hint(
     assert branch_file(desk, again, "both.txt") == "a\nb\n"
 
 
-def test_fork_after_branches_has_their_files(desk: GitDesk, starting_runs: StartingRuns) -> None:
-    starting_runs.restore(desk, BRANCHES)
-    new = Path(desk.json("fork", "latest", "meet", "--no-evaluate")["directory"])
-    assert [one["node"] for one in events(new, "StageStarted")] == ["meet", "last"]
-    assert branch_file(desk, new, "both.txt") == "a\nb\n"
-
-
 def test_fork_is_independent_of_its_parent(desk: GitDesk, starting_runs: StartingRuns) -> None:
     old = starting_runs.restore(desk, GATE, "--interviewer", "park")
     forked = desk.json("fork", "latest", "ask", "--interviewer", "park", "--no-evaluate")
@@ -120,15 +127,6 @@ def test_fork_is_independent_of_its_parent(desk: GitDesk, starting_runs: Startin
     resumed = desk.json("resume", new.name, "--interviewer", "auto_approve", "--no-evaluate")
     assert resumed["outcome"] == "success"
     assert branch_file(desk, new, "made.txt") == "made\n" * 2
-
-
-def test_fork_can_be_forked(desk: GitDesk, starting_runs: StartingRuns) -> None:
-    old = starting_runs.restore(desk, LOOP)
-    first = Path(desk.json("fork", "latest", "make@2", "--no-evaluate")["directory"])
-    second = desk.json("fork", first.name, "make@3", "--no-evaluate")
-    assert (second["parent"], second["outcome"]) == (first.name, "success")
-    earlier = desk.do("fork", first.name, "make@1")
-    assert (earlier.returncode, old.name in earlier.stderr) == (2, True)
 
 
 def test_rewind_cancels_a_waiting_run(desk: GitDesk, starting_runs: StartingRuns) -> None:
@@ -167,14 +165,6 @@ def test_rewind_of_a_final_run_starts_the_new_one(desk: GitDesk) -> None:
     assert whole(old) == before
 
 
-def test_changed_pipeline_requires_the_node(desk: GitDesk, starting_runs: StartingRuns) -> None:
-    starting_runs.restore(desk, LOOP)
-    desk.write(LOOP.replace("make", "build"), "other.dot")
-    refused = desk.do("fork", "latest", "make", "--graph", "other.dot")
-    assert (refused.returncode, "other.dot" in refused.stderr) == (2, True)
-    assert len(desk.runs()) == 1
-
-
 def test_changed_pipeline_file_is_refused_without_graph_option(
     desk: GitDesk, starting_runs: StartingRuns
 ) -> None:
@@ -208,16 +198,6 @@ def test_run_without_snapshots_is_forked_with_current_files(
     assert done.returncode == 0, done.stderr
     assert "the files stay as they are now" in done.stderr
     assert (desk.project / "made.txt").read_text() == "made\n" * 2
-
-
-def test_run_dir_option_sets_the_folder(desk: GitDesk, starting_runs: StartingRuns) -> None:
-    old = starting_runs.restore(desk, LOOP)
-    place = desk.folder / "elsewhere"
-    assert desk.json("fork", "latest", "make", "--run-dir", str(place), "--no-evaluate")[
-        "directory"
-    ] == str(place)
-    taken = desk.do("fork", old.name, "make", "--run-dir", str(place))
-    assert (taken.returncode, "exists already" in taken.stderr) == (4, True)
 
 
 def test_new_budgets_replace_the_old_ones(desk: GitDesk, starting_runs: StartingRuns) -> None:
@@ -262,10 +242,3 @@ def test_killed_fork_is_complete_or_absent(desk: GitDesk, starting_runs: Startin
         assert desk.do("logs", new.name).returncode == 0
         assert branch_file(desk, new, "made.txt") == "made\n" * 3
     assert whole(old) == before
-
-
-def test_two_forks_at_once_are_two_runs(desk: GitDesk, starting_runs: StartingRuns) -> None:
-    old = starting_runs.restore(desk, LOOP)
-    both = [desk.begin("fork", old.name, "make@2", "--no-evaluate") for _ in range(2)]
-    assert [one.wait(60) for one in both] == [0, 0]
-    assert len(desk.runs()) == 3

@@ -73,15 +73,6 @@ def test_dry_run_prints_the_same_and_removes_nothing(
     assert desk.json("gc", *NOW)["freed"] == dry["freed"]
 
 
-def test_young_runs_are_kept_by_default(desk: GitDesk, starting_runs: StartingRuns) -> None:
-    starting_runs.restore(desk, FAILING)
-    told = desk.do("gc").stdout
-    assert "nothing freed" in told
-    assert "--older-than 0s" in told
-    assert len(desk.stores()) == 1
-    assert desk.do("gc", "--older-than", "soon").returncode == 2
-
-
 def test_unfinished_runs_keep_their_files(desk: GitDesk) -> None:
     desk.make(GATE, **{"good.dot": GOOD})
     parked = desk.run("--interviewer", "park")
@@ -95,23 +86,6 @@ def test_unfinished_runs_keep_their_files(desk: GitDesk) -> None:
     }
     assert desk.do("answer", parked.name, "Y", "--json").returncode == 0
     assert desk.do("resume", parked.name, "--no-evaluate").returncode == 0
-
-
-def test_live_run_is_not_touched(desk: GitDesk) -> None:
-    desk.make(
-        FAILING.replace(
-            "exit 7", f"timeout 90 sh -c 'until [ -e {desk.folder}/go ]; do sleep 0.05; done'"
-        )
-    )
-    process = desk.begin("run", "pipeline.dot", *UNGUARDED)
-    await_(lambda: desk.runs() and desk.json("status")["stage"] == "test")
-    swept = desk.json("gc", *NOW)
-    assert (swept["freed"], [one["why"] for one in swept["kept"]]) == (
-        [],
-        ["a process is at work on it"],
-    )
-    (desk.folder / "go").touch()
-    assert process.wait(30) == 0
 
 
 def test_branch_copies_of_a_canceled_run_are_freed(desk: GitDesk) -> None:
@@ -213,13 +187,3 @@ def test_killed_gc_is_continued_by_the_next(desk: GitDesk) -> None:
     assert desk.do("gc", *NOW).returncode == 0
     assert (desk.stores(), desk.base_refs(), desk.workspaces()) == (set(), set(), set())
     assert [whole(one) for one in roots] == before
-
-
-def test_two_gc_processes_run_concurrently(desk: GitDesk) -> None:
-    desk.make(FAILING)
-    for _ in range(2):
-        desk.run()
-    both = [desk.begin("gc", *NOW) for _ in range(2)]
-    assert {one.wait(60) for one in both} <= {0, 3}
-    desk.do("gc", *NOW)
-    assert (desk.stores(), desk.workspaces()) == (set(), set())

@@ -111,19 +111,6 @@ def test_register_prints_the_allowed_failures(tmp_path: Path, settings: str, tol
     assert told in attractor("suite", "register", str(folder), variables=state).stdout
 
 
-def test_register_prints_one_failure_in_the_singular(tmp_path: Path) -> None:
-    folder = write_suite(
-        tmp_path / "suite", suite=SUITE + "[trials]\nn = 2\n[gate]\nmin_satisfaction = 0.5\n"
-    )
-    file = folder / "holdout" / "adding.scenario.toml"
-    file.write_text("min_pass_rate = 0.5\n" + file.read_text())
-    state = {"ATTRACTOR_STATE_DIR": str(tmp_path / "state")}
-    result = attractor("suite", "register", str(folder), variables=state)
-    assert (
-        "2 trials of held-out scenarios; the gate allows at most 1 trial to fail" in result.stdout
-    )
-
-
 def test_unknown_run_suggests_similar_ids(tmp_path: Path) -> None:
     for number in range(8):
         run = tmp_path / "runs" / f"01ARZ{number}"

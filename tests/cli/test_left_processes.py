@@ -10,10 +10,7 @@ import pytest
 from attractor.environments.orphan_processes import can_find_orphans, find_process
 from tests.cli.git_desk import UNGUARDED, GitDesk, await_, events
 
-pytestmark = [
-    pytest.mark.skipif(not can_find_orphans(), reason="no /proc"),
-    pytest.mark.crash,
-]
+pytestmark = [pytest.mark.skipif(not can_find_orphans(), reason="no /proc"), pytest.mark.crash]
 
 ENDS = "start [shape=Mdiamond]; exit [shape=Msquare]"
 # Whoever does it again says when the one before him is still there. Once there were two, it ends.
@@ -128,18 +125,6 @@ def test_repeated_stage_never_runs_twice_at_once(
     assert f"killed processes left by the previous process of the run: sh ({first})" in told
 
 
-def test_repeated_stage_has_the_result_of_an_undisturbed_run(scene: Scene) -> None:
-    command = (
-        "echo half >> a.txt; echo n > new.txt; echo $$ >> OUT/pids; "
-        "[ -e OUT/go ] || sleep 1000; rm new.txt"
-    )
-    scene.make(PLAIN.replace("sh OUT/work.sh", command))
-    scene.begin_and_kill("--workspace", "in-place")
-    scene.resume()
-    assert (scene.desk.project / "a.txt").read_text() == "half\n"
-    assert not (scene.desk.project / "new.txt").exists()
-
-
 def test_resume_without_left_processes_reports_none(scene: Scene) -> None:
     scene.make(PLAIN)
     [first] = scene.begin_and_kill()
@@ -192,18 +177,6 @@ def test_gc_kills_left_processes_and_keeps_records(scene: Scene) -> None:
     assert f"{scene.root.name}  ended, left running by a killed process: sh ({first})" in told
     assert (scene.alive, scene.desk.json("gc")["ended"]) == ([False], [])
     assert (scene.root / "events.jsonl").read_bytes() == before
-
-
-def test_gc_kills_no_process_of_a_live_run(scene: Scene) -> None:
-    scene.make(PLAIN)
-    process = scene.desk.begin("run", "pipeline.dot", *UNGUARDED)
-    await_(lambda: scene.pids)
-    assert scene.desk.do("resume", "latest").returncode != 0
-    assert scene.desk.json("gc")["ended"] == []
-    assert scene.alive == [True]
-    (scene.out / "go").touch()
-    process.kill()
-    process.wait(10)
 
 
 def test_gc_ignores_runs_of_another_state_folder(scene: Scene, tmp_path: Path) -> None:

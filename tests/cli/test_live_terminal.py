@@ -200,15 +200,6 @@ def test_dumb_terminal_gets_a_line_per_stage(terminal: Terminal, variables: dict
     assert "slow: success" in terminal.screen().text
 
 
-def test_no_color_disables_color(terminal: Terminal) -> None:
-    terminal.variables = {"NO_COLOR": "1"}
-    (terminal.folder / "go").touch()
-    run(terminal, "--auto-approve")
-    assert terminal.end() == 0
-    assert b"\x1b[2K" in terminal.raw or "✓ slow" in terminal.screen().text
-    assert b"\x1b[3" not in terminal.raw
-
-
 def test_terminal_without_unicode_gets_ascii(terminal: Terminal) -> None:
     terminal.variables = {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     (terminal.folder / "go").touch()

@@ -106,15 +106,6 @@ def test_refused_request_has_an_error_without_a_traceback(tmp_path: Path) -> Non
     assert said == "attractor lsp: Unable to deserialize message\n"
 
 
-def test_formatting_keeps_line_endings(tmp_path: Path) -> None:
-    uri = (tmp_path / "p.dot").as_uri()
-    options = {"tabSize": 4, "insertSpaces": True}
-    asked = ("textDocument/formatting", {"textDocument": {"uri": uri}, "options": options})
-    [answer], _ = conversation(uri, [asked], text=PIPELINE.replace("\n", "\r\n"))
-    [edit] = answer["result"]
-    assert edit["newText"].count("\r\n") == edit["newText"].count("\n") == 6
-
-
 def test_internal_error_is_one_line(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

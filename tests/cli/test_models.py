@@ -74,15 +74,6 @@ def test_a_model_is_tested_by_one_call(
     assert request.wire == provider
 
 
-def test_json_contains_the_measurements(provider_twin: StartTwin) -> None:
-    environ = provider_twin(READY).environ()
-    told = json.loads(attractor("models", "test", "gpt-5.2", "--json", variables=environ).stdout)
-    assert told["seconds"] > 0
-    assert told["usage"]["input_tokens"] == 900
-    assert told["cost_usd"] == 0.002975
-    assert (told["model"], told["provider"], told["text"]) == ("gpt-5.2", "openai", "ready")
-
-
 def test_unknown_model_is_tested(provider_twin: StartTwin) -> None:
     environ = provider_twin(READY).environ()
     words = ("models", "test", "my-own", "--provider", "openai")

@@ -35,9 +35,6 @@ def test_model_test_prints_answer_time_and_cost() -> None:
         "tokens  14 in, 8 from the cache, 5 out",
         "cost    $0.000156",
     ]
-
-
-def test_answer_is_one_line() -> None:
     text = trial_text(trial("a\x1b[2J\nb" + "x" * 999, by="m", cost=None))
     assert len(text.splitlines()) == 4
     assert "\x1b" not in text

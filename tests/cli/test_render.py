@@ -43,21 +43,6 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_the_drawing_goes_to_standard_output(folder: Path) -> None:
-    result = attractor("render", "branch.dot", folder=folder)
-    assert (result.returncode, result.stderr) == (0, "")
-    assert result.stdout.startswith("<svg")
-    assert result.stdout.endswith("</svg>\n")
-    assert "Tests passing?" in result.stdout
-
-
-@pytest.mark.parametrize("flag", ["-o", "--output"])
-def test_the_drawing_goes_into_a_file(folder: Path, flag: str) -> None:
-    result = attractor("render", "branch.dot", flag, "out.svg", folder=folder)
-    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
-    assert (folder / "out.svg").read_text().startswith("<svg")
-
-
 @pytest.mark.parametrize(
     ("name", "start"),
     [
@@ -73,12 +58,6 @@ def test_the_drawing_goes_into_a_file(folder: Path, flag: str) -> None:
 def test_file_extension_selects_the_format(folder: Path, name: str, start: bytes) -> None:
     assert attractor("render", "branch.dot", "-o", name, folder=folder).returncode == 0
     assert (folder / name).read_bytes().startswith(start)
-
-
-def test_format_option_overrides_the_extension(folder: Path) -> None:
-    result = attractor("render", "branch.dot", "-o", "x.txt", "--format", "dot", folder=folder)
-    assert result.returncode == 0
-    assert (folder / "x.txt").read_text().startswith("digraph")
 
 
 @pytest.mark.parametrize(
@@ -141,12 +120,6 @@ def test_unwritable_output_is_reported(folder: Path) -> None:
     result = attractor("render", "branch.dot", "-o", "no/out.svg", folder=folder)
     assert result.returncode == 3
     assert "no" in result.stderr
-
-
-def test_dot_for_graphviz(folder: Path) -> None:
-    result = attractor("render", "branch.dot", "--format", "dot", folder=folder)
-    assert result.returncode == 0
-    assert 'id="edge-gate-exit"' in result.stdout
 
 
 @pytest.mark.parametrize("flags", [["--json"], ["--format", "json"]])

@@ -1,12 +1,7 @@
 """A run that goes on in rounds, by real processes, and what people are told of it."""
 
 import json
-from datetime import UTC, datetime
 
-import pytest
-
-from attractor.base.events import Event
-from attractor.cli.runs.progress import describe_event
 from tests.cli.git_desk import UNGUARDED, GitDesk, StartingRuns, document
 from tests.cli.git_desk import desk as desk  # a fixture
 from tests.cli.git_desk import starting_runs as starting_runs  # a fixture
@@ -50,15 +45,6 @@ def test_runs_of_a_chain_name_each_other(desk: GitDesk, starting_runs: StartingR
     assert f"attractor diagnose {second}" in diagnosed
 
 
-def test_resuming_any_run_of_a_chain_continues_the_last(
-    desk: GitDesk, starting_runs: StartingRuns
-) -> None:
-    starting_runs.restore(desk, ROUNDS)
-    first, second = desk.runs()
-    again = desk.json("resume", first.name, "--no-evaluate")
-    assert (again["run_id"], again["status"]) == (second.name, "evaluating")
-
-
 def test_simulate_shows_the_start_of_each_round(desk: GitDesk) -> None:
     desk.make(ROUNDS)
     desk.write(json.dumps({"test": ["fail", "success"]}), "outcomes.json")
@@ -74,35 +60,3 @@ def test_simulate_shows_the_start_of_each_round(desk: GitDesk) -> None:
 def _always_failing(desk: GitDesk) -> str:
     desk.write(json.dumps({"test": "fail"}), "failing.json")
     return "failing.json"
-
-
-def test_a_misplaced_restart_is_refused_with_its_line(desk: GitDesk) -> None:
-    desk.make(ROUNDS.replace("test -> exit [", "test -> exit [loop_restart=true, "))
-    done = desk.do("run", "pipeline.dot", *UNGUARDED)
-    assert done.returncode == 2
-    assert "error[restart_misplaced]: loop_restart on test -> exit" in done.stderr
-    assert not desk.runs()
-
-
-@pytest.mark.parametrize(
-    ("kind", "data", "words"),
-    [
-        (
-            "RunForked",
-            {"parent": "01A", "node": "test", "visit": 2},
-            "forked from run 01A before test@2",
-        ),
-        ("RunRestarting", {"run_id": "01B", "node": "test"}, "restarting at test as run 01B"),
-        (
-            "RunRestarted",
-            {"parent": "01A", "node": "test", "restart": 1},
-            "restart 1 at test of run 01A",
-        ),
-    ],
-)
-def test_links_between_runs_are_event_lines(
-    kind: str, data: dict[str, str | int], words: str
-) -> None:
-    when = datetime(2026, 1, 1, tzinfo=UTC)
-    event = Event(seq=1, time=when, run_id="01B", type=kind, data=data)
-    assert describe_event(event).endswith(f"  {words}")

@@ -48,9 +48,7 @@ def line_of(told: str) -> str:
     return line
 
 
-def test_changed_project_file_is_listed_with_its_restore_command(
-    desk: GitDesk,
-) -> None:
+def test_changed_project_file_is_listed_with_its_restore_command(desk: GitDesk) -> None:
     desk.make(SLOW)
     killed(desk, "--workspace", "in-place")
     (desk.project / "person.txt").write_text("person\n")
@@ -105,25 +103,6 @@ def test_unfinished_edits_of_an_isolated_run_are_one_line(desk: GitDesk) -> None
     )
     assert event["data"]["command"] == ""
     assert "half" in Path(event["data"]["patch"]).read_text()
-
-
-def test_unchanged_files_print_no_line(desk: GitDesk) -> None:
-    desk.make(SLOW.replace("echo half > half.txt;", "").replace("rm half.txt;", ""))
-    killed(desk, "--workspace", "in-place")
-    assert "set aside" not in resumed(desk)
-    assert events(desk.runs()[-1], "EditsSetAside") == []
-
-
-def test_many_paths_are_shortened(desk: GitDesk) -> None:
-    desk.make(SLOW)
-    killed(desk, "--workspace", "in-place")
-    for number in range(60):
-        (desk.project / f"many-{number:02}.txt").write_text("one of many\n")
-    line = line_of(resumed(desk))
-    assert "61 paths of the project, changed since, set aside" in line
-    assert "half.txt, many-00.txt, many-01.txt, many-02.txt, many-03.txt and 56 more; " in line
-    [event] = events(desk.runs()[-1], "EditsSetAside")
-    assert (len(event["data"]["paths"]), event["data"]["count"]) == (50, 61)
 
 
 class DeskBelow(GitDesk):

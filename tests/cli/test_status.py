@@ -105,21 +105,9 @@ def test_followed_log_contains_command_output(desk: PlainDesk) -> None:
     begin(desk, TALKS.replace("$MY_TOKEN", "about to"))
     with watched(desk, "logs", "--follow") as following:
         lines = until(following, "compiling")
-        assert lines[-2:] == [
-            "          build | about to\n",
-            "          build | compiling\n",
-        ]
+        assert lines[-2:] == ["          build | about to\n", "          build | compiling\n"]
         (desk.folder / "go").touch()
         until(following, "run is evaluating")
-
-
-def test_json_log_contains_only_events(desk: PlainDesk) -> None:
-    begin(desk, TALKS.replace("$MY_TOKEN", "about to"))
-    await_(lambda: "compiling" in desk.do("status").stdout)
-    with watched(desk, "logs", "--follow", "--json") as following:
-        (desk.folder / "go").touch()
-        lines = until(following, "evaluating")
-    assert all("type" in json.loads(line) for line in lines)
 
 
 def test_unused_answer_is_shown(desk: PlainDesk) -> None:

@@ -56,7 +56,7 @@ def test_twin_answers_until_interrupted(script: Path, number: signal.Signals) ->
         assert twin.communicate() == ("", "")
 
 
-def test_variables_to_export_are_printed(script: Path) -> None:
+def test_variables_and_help_are_printed(script: Path) -> None:
     with standing_in(script) as twin:
         assert twin.stdout is not None
         lines = [twin.stdout.readline()]
@@ -67,6 +67,9 @@ def test_variables_to_export_are_printed(script: Path) -> None:
     exported = {line.split("=")[0] for line in lines if line.startswith("  export ")}
     variables = {name for wire in wire_registry().values() for name in wire.variables}
     assert exported == {f"  export {name}" for name in variables}
+    told = " ".join(attractor("twin", "llm", "--help").stdout.split())
+    assert "with and without streaming" in told
+    assert all(f"{wire} (" in told for wire in wire_registry())
 
 
 def test_invalid_script_exits_with_2(script: Path) -> None:
@@ -92,9 +95,7 @@ def asked(told: dict[str, Any], text: str = "hello") -> httpx.Response:
     return httpx.post(f"{base}/responses", json=ASKED | {"input": text}, headers=key)
 
 
-def test_requests_and_unused_rules_are_logged(
-    script: Path,
-) -> None:
+def test_requests_and_unused_rules_are_logged(script: Path) -> None:
     script.write_text(
         """
         rules = [
@@ -172,12 +173,6 @@ def test_error_in_a_python_script_has_its_line(tmp_path: Path) -> None:
     result = attractor("twin", "llm", "--script", "s.py", folder=tmp_path)
     assert result.returncode == 2
     assert "s.py:2: ZeroDivisionError" in result.stderr
-
-
-def test_help_names_streaming_and_every_wire() -> None:
-    told = " ".join(attractor("twin", "llm", "--help").stdout.split())
-    assert "with and without streaming" in told
-    assert all(f"{wire} (" in told for wire in wire_registry())
 
 
 def test_thousand_concurrent_streams_end(script: Path) -> None:

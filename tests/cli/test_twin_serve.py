@@ -109,17 +109,6 @@ def test_recorded_exchanges_are_compared_with_the_twin(tmp_path: Path) -> None:
     assert (result.returncode, result.stdout) == (0, f"{file}: equal, 2 requests\n")
 
 
-def test_recorded_service_is_printed(folder: Path, tmp_path: Path) -> None:
-    words = ("--record", tmp_path / "r.jsonl", "--to", "http://127.0.0.1:1")
-    with serving(folder / "hello", *words) as process:
-        assert process.stdout is not None
-        lines = [process.stdout.readline().rstrip() for _ in range(4)]
-    assert lines[2:] == [
-        "It forwards requests to, and records:",
-        "  http://127.0.0.1:1",
-    ]
-
-
 def test_replaying_twin_can_record(tmp_path: Path) -> None:
     route = 'method = "*"\npath = "/{rest...}"\nkind = "replay"\n'
     recordings = 'recordings = ["recordings/*.jsonl"]\nthen = "stay"\n'

@@ -35,9 +35,24 @@ def test_a_message_left_out_is_the_docstring():
     assert UnknownSetting().message == "This setting is unknown"
 
 
-def test_no_errors_raise_nothing():
+def test_errors_are_raised_together() -> None:
     assert raised([]) == []
     assert len(raised([UnknownSetting("x")])) == 1
+    mistake = UnknownSetting("x")
+    with pytest.raises(UnknownSetting) as caught:
+        raise_mistakes([mistake])
+    assert caught.value is mistake
+    mistakes = [UnknownSetting("a", hint="did you mean b?"), InvalidSetting("c"), BrokenFile("d")]
+    with pytest.raises(SeveralMistakes) as caught:
+        raise_mistakes(mistakes)
+    assert caught.value.message.splitlines() == ["a (did you mean b?)", "c", "d"]
+    assert caught.value.mistakes == tuple(mistakes)
+    assert caught.value.exit_code is ExitCode.USAGE
+    mistakes = [UnknownSetting(f"number {number}") for number in range(25)]
+    lines = SeveralMistakes(mistakes).message.splitlines()
+    assert len(lines) == 11
+    assert "number 9" in lines[9]
+    assert lines[10] == "and 15 more"
 
 
 def raised(mistakes: list[ConfigError]) -> list[ConfigError]:
@@ -46,30 +61,6 @@ def raised(mistakes: list[ConfigError]) -> list[ConfigError]:
     except ConfigError as mistake:
         return [mistake]
     return []
-
-
-def test_single_error_is_raised_itself():
-    mistake = UnknownSetting("x")
-    with pytest.raises(UnknownSetting) as caught:
-        raise_mistakes([mistake])
-    assert caught.value is mistake
-
-
-def test_several_errors_have_a_line_each():
-    mistakes = [UnknownSetting("a", hint="did you mean b?"), InvalidSetting("c"), BrokenFile("d")]
-    with pytest.raises(SeveralMistakes) as caught:
-        raise_mistakes(mistakes)
-    assert caught.value.message.splitlines() == ["a (did you mean b?)", "c", "d"]
-    assert caught.value.mistakes == tuple(mistakes)
-    assert caught.value.exit_code is ExitCode.USAGE
-
-
-def test_many_errors_are_shortened():
-    mistakes = [UnknownSetting(f"number {number}") for number in range(25)]
-    lines = SeveralMistakes(mistakes).message.splitlines()
-    assert len(lines) == 11
-    assert "number 9" in lines[9]
-    assert lines[10] == "and 15 more"
 
 
 def mistake(
@@ -157,22 +148,16 @@ def test_unknown_flag_suggests_a_key(project: Project):
     assert error.hint == "did you mean output.color?"
 
 
-def test_a_wrong_choice_lists_the_choices_and_suggests_one(project: Project):
+def test_wrong_choice_lists_the_choices(project: Project) -> None:
     error = mistake(project, text="[output]\ncolor = 'alway'")
     assert isinstance(error, InvalidSetting)
     assert error.message == (
         "attractor.toml:2: output.color = 'alway' should be 'auto', 'always' or 'never'"
     )
     assert error.hint == "did you mean always?"
-
-
-def test_unrelated_choice_has_no_suggestion(project: Project):
     error = mistake(project, text="[output]\ncolor = 'xyz'")
     assert "'auto', 'always' or 'never'" in error.message
     assert "did you mean" not in error.hint
-
-
-def test_the_choices_of_an_enumeration_are_listed_too(project: Project):
     error = mistake(project, Everything, ATTRACTOR_OUTER__TONE="lout")
     assert "'plain' or 'loud'" in error.message
     assert error.hint == "did you mean loud?"
@@ -204,14 +189,12 @@ def test_value_of_a_wrong_type_has_its_line(project: Project, text: str, subject
     assert error.hint
 
 
-def test_too_deeply_nested_value_is_an_error(project: Project):
-    error = mistake(project, text=f"runs_dir = {'[' * 300}{']' * 300}")
-    assert error.message.startswith("attractor.toml:1: runs_dir = [[")
-
-
-def test_section_given_as_text_lists_its_keys(project: Project):
+def test_sections_and_lists_given_as_text_have_a_hint(project: Project) -> None:
     assert mistake(project, text="output = 'never'").hint == "set output.color"
     assert mistake(project, ATTRACTOR_OUTPUT="never").hint == "set output.color"
+    assert mistake(project, Everything, flag="words=a,b").hint == 'write a list, such as ["a", "b"]'
+    error = mistake(project, text=f"runs_dir = {'[' * 300}{']' * 300}")
+    assert error.message.startswith("attractor.toml:1: runs_dir = [[")
 
 
 @pytest.mark.parametrize(
@@ -222,10 +205,6 @@ def test_unconvertible_texts_are_refused(project: Project, value: str, wrong: st
     assert error.message.startswith(
         f"ATTRACTOR_DOCTOR__MIN_FREE_MB: doctor.min_free_mb = {wrong} should be "
     )
-
-
-def test_list_given_as_text_has_a_hint(project: Project):
-    assert mistake(project, Everything, flag="words=a,b").hint == 'write a list, such as ["a", "b"]'
 
 
 HOOKS = "[[hooks]]\ncommand = 'a'\n[[hooks]]\ncommand = 'b'\n"
@@ -253,47 +232,32 @@ def test_mistakes_within_a_list_of_tables_are_found_by_line_and_index(
     assert hint in error.hint
 
 
-def test_error_in_a_free_table_suggests_keys_of_its_entries(project: Project):
+def test_mistakes_inside_tables_and_unions(project: Project) -> None:
     error = mistake(project, Everything, text="[profiles.p]\nmodel = 'm'\neffor = 'low'")
     assert error.message == "attractor.toml:3: unknown setting profiles.p.effor"
     assert error.hint == "did you mean profiles.p.effort?"
-
-
-def test_a_mistake_within_an_optional_table_is_found_by_line(project: Project):
     error = mistake(project, Everything, text="[one_hook]\ncommand = 'a'\ncomand = 'b'")
     assert error.message == "attractor.toml:3: unknown setting one_hook.comand"
     assert error.hint == "did you mean one_hook.command?"
-
-
-def test_violated_rule_is_one_line_with_its_origin(project: Project):
+    error = mistake(project, Everything, text="hooks = [5]")
+    assert error.message == "attractor.toml:1: hooks[0] = 5 should be a table"
     error = mistake(project, Everything, text="\nnote = 'help!'")
     assert error.message.startswith("attractor.toml:2: note = 'help!': do not")
     assert error.message.endswith("shout")
+    assert mistake(project, text="output.color = 1").cause is not None
+    assert mistake(project, text="runs_dir = ''").cause is not None
 
 
-def test_union_members_are_not_keys(project: Project):
+def test_unions_name_no_members_and_no_keys(project: Project) -> None:
     project.write("either = ['x']")
     with pytest.raises(ConfigError) as caught:
         project.load(Everything)
     assert "either[0] = 'x' should be" in caught.value.message
     assert "list[int]" not in caught.value.message
-
-
-def test_a_plain_value_in_a_list_of_tables_should_be_a_table(project: Project):
-    error = mistake(project, Everything, text="hooks = [5]")
-    assert error.message == "attractor.toml:1: hooks[0] = 5 should be a table"
-
-
-def test_no_keys_are_suggested_where_they_depend_on_the_member_of_a_union(project: Project):
     project.write("mixed = {command = 'a', comand = 'b'}")
     with pytest.raises(ConfigError) as caught:
         project.load(Everything)
     assert "attractor.toml:1: unknown setting mixed.comand" in caught.value.message.splitlines()
-
-
-def test_pydantic_error_is_the_cause(project: Project):
-    assert mistake(project, text="output.color = 1").cause is not None
-    assert mistake(project, text="runs_dir = ''").cause is not None
 
 
 class Side(StrEnum):

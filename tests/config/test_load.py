@@ -57,16 +57,10 @@ def test_values_of_a_file_have_lines(file: Path):
     assert not source.is_text
 
 
-def test_missing_file_sets_nothing(file: Path):
+def test_missing_and_empty_files_set_nothing(file: Path) -> None:
     assert read(file).values == {}
     assert read(file / "below" / "a.toml").values == {}
-
-
-def test_file_below_a_file_sets_nothing():
     assert read(Path(os.devnull) / ".config" / "config.toml").values == {}
-
-
-def test_an_empty_file_sets_nothing(file: Path):
     file.touch()
     assert read(file).values == {}
 
@@ -108,13 +102,10 @@ def nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     os.seteuid(me)
 
 
-def test_file_without_permission_is_unreadable(nobody: None):
+def test_file_without_permission_is_unreadable(nobody: None) -> None:
     Path("attractor.toml").touch(mode=0)
     error = broken(Path("attractor.toml"))
     assert error.message == "attractor.toml: cannot be read: Permission denied"
-
-
-def test_file_in_a_closed_folder_is_unreadable(nobody: None):
     Path("shut").mkdir(mode=0)
     error = broken(Path("shut", "attractor.toml"))
     assert error.message == "attractor.toml: cannot be read: Permission denied"
@@ -153,19 +144,13 @@ def test_duplicate_key_has_its_second_place(file: Path, text: str, line: int):
     assert "remove one of the two" in error.hint
 
 
-def test_a_byte_order_mark_is_named(file: Path):
+def test_text_that_is_not_utf8_is_named(file: Path) -> None:
     file.write_bytes(b"\xef\xbb\xbfruns_dir = 'r'\n")
     error = broken(file)
     assert error.message == "attractor.toml:1:1: starts with a byte order mark"
     assert "without" in error.hint
-
-
-def test_invalid_utf8_has_its_place(file: Path):
     file.write_bytes("a = 1\nb = 'é".encode() + b"\xff'\n")
     assert broken(file).message == "attractor.toml:2:7: not UTF-8: byte 0xff"
-
-
-def test_utf16_is_not_utf8(file: Path):
     file.write_bytes("a = 1".encode("utf-16"))
     assert "not UTF-8" in broken(file).message
 
@@ -206,7 +191,7 @@ def test_a_variable_sets_a_nested_key():
     assert source.is_text
 
 
-def test_only_nonempty_setting_variables_are_used():
+def test_only_nonempty_setting_variables_are_used() -> None:
     environ = {
         "PATH": "/bin",
         "ATTRACTOR_RUNS_DIR": "r",
@@ -221,9 +206,6 @@ def test_only_nonempty_setting_variables_are_used():
         "ATTRACTOR_OUTPUT__COLOR",
         "ATTRACTOR_RUNS_DIR",
     ]
-
-
-def test_the_status_file_of_a_stage_is_no_setting():
     assert set_variables({"ATTRACTOR_STATUS_FILE": "/tmp/status.json"}) == []
 
 
@@ -301,29 +283,17 @@ def test_later_layers_override_earlier_ones(project: Project):
         assert configuration.origin("doctor.min_free_mb").describe() == place
 
 
-def test_layers_are_merged_value_by_value(project: Project):
+def test_layers_are_merged_value_by_value(project: Project) -> None:
     project.write_user("[output]\ncolor = 'never'\n[doctor]\nmin_free_mb = 1")
     project.write("[doctor]\nmin_free_mb = 2")
     settings = project.load(Settings, flags=["runs_dir=r"]).settings
     assert (settings.output.color, settings.doctor.min_free_mb) == ("never", 2)
-
-
-def test_a_later_flag_wins_over_an_earlier_one(project: Project):
     flags = ["output.color=never", "output={color='auto'}", "output.color=always"]
     assert project.load(Settings, flags=flags).settings.output.color == "always"
-
-
-def test_empty_variable_sets_nothing(project: Project):
     project.write("output.color = 'never'")
     configuration = project.load(Settings, environ={"ATTRACTOR_OUTPUT__COLOR": ""})
     assert configuration.origin("output.color").describe() == "attractor.toml:1"
-
-
-def test_a_variable_for_a_setting_wins_over_one_for_its_section(project: Project):
-    environ = {
-        "ATTRACTOR_OUTPUT__COLOR": "never",
-        "ATTRACTOR_OUTPUT": "{color = 'always'}",
-    }
+    environ = {"ATTRACTOR_OUTPUT__COLOR": "never", "ATTRACTOR_OUTPUT": "{color = 'always'}"}
     assert project.load(Settings, environ=environ).settings.output.color == "never"
 
 
@@ -407,18 +377,19 @@ def test_free_tables_are_merged_key_by_key_and_every_key_has_its_origin(project:
     assert configuration.origin("profiles.p.effort").describe() == "ATTRACTOR_PROFILES__P__EFFORT"
 
 
-def test_empty_table_removes_nothing(project: Project):
+def test_tables_are_merged_and_lists_replaced(project: Project) -> None:
     project.write_user("aliases.a = 'b'")
     project.write("aliases = {}\n[outer]\n")
     configuration = project.load(Everything, flags=["outer={}"])
     assert configuration.settings.aliases == {"a": "b"}
     assert configuration.settings.outer.tone is Tone.PLAIN
-
-
-def test_lists_are_replaced_as_a_whole(project: Project):
     project.write_user("words = ['a', 'b']")
     project.write("words = ['c']")
     assert project.load(Everything).settings.words == ["c"]
+    project.write("[ports]\n5 = 'five'")
+    configuration = project.load(Everything)
+    assert configuration.settings.ports == {1: "one", 5: "five"}
+    assert configuration.origin("ports.5").describe() == "attractor.toml:2"
 
 
 def test_defaults_of_free_tables_are_kept(project: Project):
@@ -438,7 +409,7 @@ def test_overridden_value_is_checked(project: Project):
         project.load(Settings, flags=["output.color=always"])
 
 
-def test_a_rule_of_a_section_sees_the_merged_values(project: Project):
+def test_rule_of_a_section_sees_the_merged_values(project: Project) -> None:
     project.write_user("outer.inner.limits.low = 20")
     project.write("outer.inner.limits.high = 30")
     assert project.load(Everything).settings.outer.inner.limits == Limits(low=20, high=30)
@@ -446,19 +417,11 @@ def test_a_rule_of_a_section_sees_the_merged_values(project: Project):
         project.load(Everything, flags=["outer.inner.limits.high=10"])
     assert "low is above high" in caught.value.message
     assert "outer.inner.limits" in caught.value.message
-
-
-def test_a_broken_rule_of_a_section_names_what_was_set_in_it(project: Project):
+    project.write_user("")
+    project.write("")
     with pytest.raises(InvalidSetting, match="^--config outer.inner.limits.high=-1: ") as caught:
         project.load(Everything, flags=["outer.inner.limits.high=-1"])
     assert "low is above high" in caught.value.message
-
-
-def test_keys_of_a_free_table_may_be_numbers(project: Project):
-    project.write("[ports]\n5 = 'five'")
-    configuration = project.load(Everything)
-    assert configuration.settings.ports == {1: "one", 5: "five"}
-    assert configuration.origin("ports.5").describe() == "attractor.toml:2"
 
 
 def test_required_setting_is_reported(project: Project):
@@ -522,21 +485,6 @@ def test_the_configuration_of_a_pipeline_is_that_of_its_project(project: Project
     assert configuration.origin("state_dir") == Origin(OriginKind.VARIABLE, "ATTRACTOR_STATE_DIR")
 
 
-def test_a_users_file_named_from_the_current_folder_is_found_from_there(project: Project):
-    project.write_user("runs_dir = 'r'")
-    user_file = Path("../home/config.toml")
-    configuration = load_configuration(
-        start=project.root, cwd=project.cwd, environ={}, user_file=user_file
-    )
-    assert configuration.settings.runs_dir == project.cwd / "../home/r"
-
-
-def test_loading_writes_nothing(project: Project):
-    before = sorted(project.root.parent.rglob("*"))
-    project.load(Settings)
-    assert sorted(project.root.parent.rglob("*")) == before
-
-
 BASE = Path("/base")
 PROJECT = Origin(OriginKind.PROJECT, "attractor.toml")
 VARIABLE = Origin(OriginKind.VARIABLE, "ATTRACTOR_SWITCH")
@@ -553,7 +501,7 @@ VALUES = st.recursive(
 )
 
 
-def test_values_and_errors_are_separated():
+def test_values_and_errors_are_separated_and_sorted() -> None:
     values = {"runs_dir": "r", "output": {"color": "never", "x": 1}}
     found, mistakes = check(Source(PROJECT, BASE, values), Settings, home="")
     assert {one.path: one.value for one in found} == {
@@ -561,9 +509,6 @@ def test_values_and_errors_are_separated():
         ("output", "color"): "never",
     }
     assert [type(mistake) for mistake in mistakes] == [UnknownSetting]
-
-
-def test_errors_are_sorted_by_line():
     lines: dict[KeyPath, int] = {("a",): 3, ("b",): 1, ("c",): 2}
     source = Source(PROJECT, BASE, {"a": 1, "b": 1, "c": 1}, lines)
     _, mistakes = check(source, Settings, home="")

@@ -63,13 +63,11 @@ def test_entries_go_into_sections_and_free_tables_at_any_depth(project: Project)
     assert configuration.origin("profiles.p.model").describe() == "--config profiles.p.model=m"
 
 
-def test_origin_of_an_unknown_setting_suggests_a_name(project: Project):
+def test_entries_of_a_model_without_settings_and_unknown_origins(project: Project) -> None:
     with pytest.raises(UnknownName) as caught:
         project.load(Settings).origin("output.colour")
     assert caught.value.hint == "did you mean output.color?"
 
-
-def test_a_model_without_settings_has_no_entries(project: Project):
     class Nothing(Section):
         pass
 

@@ -53,12 +53,9 @@ def test_every_setting_is_described_in_a_sentence(reference: SettingReference):
     assert reference.default
 
 
-def test_settings_cannot_be_changed():
+def test_sections_are_frozen_and_closed() -> None:
     with pytest.raises(ValidationError, match="frozen"):
         OutputSettings().color = "never"  # pyright: ignore[reportAttributeAccessIssue]
-
-
-def test_unknown_keys_are_refused():
     with pytest.raises(ValidationError, match="colour"):
         OutputSettings.model_validate({"colour": "never"})
 

@@ -51,37 +51,20 @@ def fixed(condition: str) -> str:
     return edge.attributes.text("condition")
 
 
-def test_core_condition_is_not_reported() -> None:
-    text = 'outcome=success && context.a="x || (y)" && preferred_label!=Fix'
-    assert check(parse(with_condition(text))) == []
-
-
-def test_mistake_is_reported_at_its_place_in_the_value() -> None:
+def test_mistakes_in_conditions_are_reported_and_fixed() -> None:
     text = with_condition("outcome=success && context.x == 3")
     ((rule, one),) = check(parse(text))
     assert (rule, one.severity, one.edge) == ("condition_syntax", Severity.ERROR, ("a", "b"))
     assert text[one.span.column - 1 : one.span.end_column - 1] == "=="
-
-
-def test_double_equals_is_fixed() -> None:
     assert fixed("outcome == success") == "outcome = success"
-
-
-def test_wrong_quotes_around_a_word_are_removed() -> None:
     both = "outcome='success' && context.x=\u201cy-1\u201d"
     assert fixed(both) == "outcome=success && context.x=y-1"
     assert fixed("outcome='not yet'") == "outcome='not yet'"
-
-
-def test_mistake_after_an_escape_is_reported_and_fixed() -> None:
     condition = 'context.a="b" && outcome==fail'
     (one,) = found(condition, "condition_syntax")
     text = with_condition(condition)
     assert text[one.span.column - 1 : one.span.end_column - 1] == "=="
     assert fixed(condition) == 'context.a="b" && outcome=fail'
-
-
-def test_quoted_edit_is_escaped() -> None:
     (guard,) = edge_conditions(parse(with_condition('context.a="b"')), lambda condition, text: True)
     (edit,) = edits_within(guard, 10, 13, '"c d"')
     assert edit.text == r"\"c d\""
@@ -118,12 +101,7 @@ def test_condition_of_a_chain_is_reported_once() -> None:
 @pytest.mark.parametrize(
     ("condition", "message", "hint", "mended"),
     [
-        (
-            "outcome=Success",
-            "unknown outcome 'Success'",
-            "success?",
-            "outcome=success",
-        ),
+        ("outcome=Success", "unknown outcome 'Success'", "success?", "outcome=success"),
         ("outcome!=FAIL", "unknown outcome 'FAIL'", "fail?", "outcome!=fail"),
         ("outcome=Failed || x", "unknown outcome 'Failed'", "", None),
         ("outcome=sucess", "unknown outcome 'sucess'", "success?", "outcome=sucess"),

@@ -22,17 +22,15 @@ from attractor.language.source.syntax_tree import NOWHERE, Span
 from attractor.language.source.text import Source
 
 
-def test_the_nearest_name_is_suggested() -> None:
+def test_suggestions_are_bounded_and_remembered() -> None:
     ask = suggester(["review", "plan"])
     assert [ask("reveiw"), ask("zzz")] == ["did you mean review?", ""]
-
-
-def test_after_enough_work_it_is_silent_but_remembers() -> None:
     ask = suggester(f"node_{i}" for i in range(9_000))
     assert ask("nod_1") == ask("nod_1") == "did you mean node_1?"
     assert ask("nod_2") == "did you mean node_2?"
     assert ask("nod_3") == ""
     assert ask("nod_1") == "did you mean node_1?"
+    assert one_slip("mailer", ("mailed", "mailes")) == ""
 
 
 KNOWN = ("prompt", "label", "step1", "max_retries", "full")
@@ -62,11 +60,7 @@ def test_typo_is_distinguished_from_another_word(word: str, meant: str) -> None:
     assert one_slip(word, KNOWN) == meant
 
 
-def test_between_two_words_nothing_is_decided() -> None:
-    assert one_slip("mailer", ("mailed", "mailes")) == ""
-
-
-def test_a_diagnostic_is_shown_with_its_line_and_a_caret() -> None:
+def test_caret_stands_under_the_mistake() -> None:
     source = Source("one\n\ttwo three\n", "f.dot")
     shown = as_text(error("m", source.span(9, 14), fix="do it"), source)
     assert shown.split("\n") == [
@@ -75,33 +69,30 @@ def test_a_diagnostic_is_shown_with_its_line_and_a_caret() -> None:
         "      | \t    ^^^^^",
         "  fix: do it",
     ]
-
-
-def test_the_caret_of_several_lines_ends_with_the_first() -> None:
     source = Source("abcdef\nghi", "f")
     assert as_text(error("m", source.span(3, 9)), source).endswith(" |    ^^^")
+    source = Source("日本e\u0301 語x", "f")
+    shown = as_text(error("m", source.span(5, 7)), source).split("\n")
+    assert shown[2] == "      |      " + " " + "^^^"
+    source = Source("ab", "f")
+    shown = as_text(error("m", source.span(0, 2)), source, paint=lambda text: f"<{text}>")
+    assert shown.split("\n") == ["<f:1:1: error[]: m>", "    1 | ab", "      | <^^>"]
+    assert as_text(error("m"), None) == "error[]: m"
+    assert headline(Diagnostic(Severity.INFO, "m", Span("f", 0, 0, 0, 0), rule="r")) == (
+        "f: info[r]: m"
+    )
 
 
-def test_long_line_is_shortened_around_the_mistake() -> None:
+def test_long_and_dangerous_lines_are_shortened_and_escaped() -> None:
     source = Source("x" * 1000 + "HERE" + "y" * 1_000_000, "f")
     shown = as_text(error("m", source.span(1000, 1004)), source)
     _, line, caret = shown.split("\n")
     assert len(line) < 120
     assert line[caret.index("^") : caret.rindex("^") + 1] == "HERE"
-
-
-def test_nothing_that_a_terminal_obeys_is_shown() -> None:
     source = Source("a\x1b[31m\u202eb", "f\x1b.dot")
     shown = as_text(error("bad \x1b[0m\nname", source.span(0, 1), fix="\x07"), source)
     assert not {"\x1b", "\u202e", "\x07"} & set(shown)
     assert "bad \ufffd[0m\\nname" in shown
-
-
-def test_without_a_place_only_the_sentence_is_shown() -> None:
-    assert as_text(error("m"), None) == "error[]: m"
-    assert headline(Diagnostic(Severity.INFO, "m", Span("f", 0, 0, 0, 0), rule="r")) == (
-        "f: info[r]: m"
-    )
 
 
 def test_the_record_has_every_field_and_counts() -> None:
@@ -141,34 +132,16 @@ def test_the_record_has_every_field_and_counts() -> None:
     }
 
 
-def test_the_summary_counts_in_words() -> None:
+def test_summary_counts_in_words() -> None:
     assert summary([], files=1) == "1 file, no problems found"
     assert summary([error("a"), error("b"), warning("c")], files=2) == (
         "2 errors, 1 warning in 2 files"
     )
-
-
-def test_the_summary_says_nothing_of_files_where_none_could_be_read() -> None:
     assert summary([error("a")], files=0) == "1 error"
-
-
-def test_summary_counts_fixable_problems() -> None:
     edits = (Edit(Span("f", 1, 1, 1, 2), "x"),)
     assert summary([error("a"), error("b", edits=edits)], files=1) == (
         "2 errors in 1 file (1 fixable with --fix)"
     )
-
-
-def test_caret_is_aligned_under_wide_letters() -> None:
-    source = Source("日本e\u0301 語x", "f")
-    shown = as_text(error("m", source.span(5, 7)), source).split("\n")
-    assert shown[2] == "      |      " + " " + "^^^"
-
-
-def test_headline_and_caret_are_painted() -> None:
-    source = Source("ab", "f")
-    shown = as_text(error("m", source.span(0, 2)), source, paint=lambda text: f"<{text}>")
-    assert shown.split("\n") == ["<f:1:1: error[]: m>", "    1 | ab", "      | <^^>"]
 
 
 def test_diagnostics_are_sorted_by_position_and_unique() -> None:
@@ -177,23 +150,14 @@ def test_diagnostics_are_sorted_by_position_and_unique() -> None:
     assert in_order([later, error("x", NOWHERE)])[0].span is NOWHERE
 
 
-def test_a_place_within_a_line_has_its_last_column() -> None:
+def test_annotations_of_github() -> None:
     told = annotation(error("wrong", Span("a.dot", 2, 3, 2, 5), fix="do it"))
     assert told == "::error file=a.dot,line=2,col=3,endLine=2,endColumn=5,title=::wrong%0Ado it"
-
-
-def test_a_place_of_several_lines_has_none() -> None:
     told = annotation(warning("wrong", Span("a.dot", 2, 3, 4, 5)))
     assert told == "::warning file=a.dot,line=2,col=3,endLine=4,title=::wrong"
-
-
-def test_a_note_is_a_notice_and_a_file_needs_no_line() -> None:
     assert annotation(info("m", Span("a.dot", 0, 0, 0, 0))) == "::notice file=a.dot,title=::m"
     assert "file=caf\ufffd," in annotation(info("m", Span("caf\udce9", 0, 0, 0, 0)))
     assert annotation(info("m")) == "::notice title=::m"
-
-
-def test_annotation_syntax_is_escaped() -> None:
     told = annotation(error("50% a:b,c\nd", Span("d:,%/\n.dot", 1, 1, 1, 2), fix="x::y"))
     assert told.startswith("::error file=d%3A%2C%25/%0A.dot,line=1")
     assert told.endswith("::50%25 a:b,c\\nd%0Ax::y")

@@ -137,23 +137,14 @@ def test_graphviz_reads_any_formatted_text(text: str) -> None:
     assert "syntax error" not in result.stderr
 
 
-def test_every_comment_stays_where_it_says_something() -> None:
+def test_layout_of_comments_ports_and_lists() -> None:
     text = "digraph G {\n    // up\n    a  // on\n    b [\n        // in\n        x=1\n    ]\n}\n"
     assert format_text(text) == text
-
-
-def test_a_port_that_may_be_a_label_is_not_lost() -> None:
     written = 'digraph G {\n    a:"n" -> b:p : "q" -> c:"my label"\n    a:"x" [k=v]\n}\n'
     kept = 'digraph G {\n    a -> b:"q" -> c:"my label"\n    a:"x" [k=v]\n}\n'
     assert format_text(written) == format_text(kept) == kept
-
-
-def test_a_list_that_was_spread_stays_spread() -> None:
     text = "digraph G {\n    a [\n        x=1,\n        y=2\n    ]\n}\n"
     assert format_text(text) == text
-
-
-def test_a_text_with_mistakes_is_not_touched() -> None:
     with pytest.raises(ParseError, match="1:15"):
         format_text("digraph G { a -- b }")
 

@@ -61,22 +61,11 @@ def test_a_line_of_its_own_means_the_same_as_a_graph_block() -> None:
     )
 
 
-def test_everything_knows_its_place() -> None:
-    text = 'digraph G {\n  ab [key = "va\nlue"]\n  ab -> cd -> ef [x=1]\n}'
-    graph = parse(text, file="f.dot")
-    node, first, second = graph.nodes["ab"], *graph.edges
-    attribute = node.attributes.by_key["key"]
-    assert graph.span == Span("f.dot", 1, 1, 1, 8)
-    assert node.span == Span("f.dot", 2, 3, 2, 5)
-    assert attribute.span == Span("f.dot", 2, 7, 2, 10)
-    assert attribute.value.span == Span("f.dot", 2, 13, 3, 5)
-    assert first.span == Span("f.dot", 4, 3, 4, 11)
-    assert second.span == Span("f.dot", 4, 9, 4, 17)
-    assert graph.nodes["cd"].span == Span("f.dot", 4, 9, 4, 11)
-    assert second.attributes.by_key["x"].span == Span("f.dot", 4, 19, 4, 20)
-
-
-def test_a_broken_text_raises_with_every_diagnostic() -> None:
+def test_files_are_read_and_mistakes_raised(tmp_path: Path) -> None:
+    file = tmp_path / "a.dot"
+    file.write_bytes(b'\xef\xbb\xbfdigraph G {\r\n  \xc3\xa4 [label="x"]\r\n}\r\n')
+    graph = parse_file(file)
+    assert graph.nodes["ä"].span == Span(str(file), 2, 3, 2, 4)
     with pytest.raises(ParseError) as raised:
         parse("digraph G {\n a -- b\n c -- d\n}", file="x.dot")
     assert raised.value.message == (
@@ -85,13 +74,6 @@ def test_a_broken_text_raises_with_every_diagnostic() -> None:
     assert raised.value.hint == "use ->"
     assert raised.value.exit_code is ExitCode.USAGE
     assert len(raised.value.diagnostics) == 2
-
-
-def test_a_file_is_read(tmp_path: Path) -> None:
-    file = tmp_path / "a.dot"
-    file.write_bytes(b'\xef\xbb\xbfdigraph G {\r\n  \xc3\xa4 [label="x"]\r\n}\r\n')
-    graph = parse_file(file)
-    assert graph.nodes["ä"].span == Span(str(file), 2, 3, 2, 4)
 
 
 @pytest.mark.parametrize(
@@ -134,15 +116,12 @@ def test_parser_table_is_up_to_date() -> None:
     assert TABLE.read_text("utf-8") == build_table(), "run: make tables"
 
 
-def test_a_token_that_may_not_follow_is_refused_and_the_walk_stays_where_it_was() -> None:
+def test_machine_refuses_unexpected_tokens() -> None:
     machine = Machine()
     machine.feed(Token("DIGRAPH", 0, 0))
     with pytest.raises(Unexpected):
         machine.feed(Token("_ARROW", 0, 0))
     assert machine.feed(Token("_OPEN", 0, 0)) is None
-
-
-def test_behind_the_end_nothing_else_may_follow() -> None:
     machine = Machine()
     assert machine.is_at_beginning
     for token in tokens("DIGRAPH", "_OPEN", "_CLOSE"):

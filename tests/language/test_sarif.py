@@ -56,7 +56,7 @@ def first(run: Run) -> Result:
     return run.results[0]
 
 
-def test_a_result_has_rule_level_message_and_place() -> None:
+def test_results_rules_and_fixes() -> None:
     result = first(run_of(FOUND))
     assert (result.rule_id, result.rule_index, result.level) == ("r", 0, Level.ERROR)
     assert result.message.text == "wrong (do it)"
@@ -69,13 +69,6 @@ def test_a_result_has_rule_level_message_and_place() -> None:
     region = place.region
     assert (region.start_line, region.start_column) == (2, 3)
     assert (region.end_line, region.end_column) == (4, 5)
-
-
-def test_the_only_field_the_library_does_not_know_is_how_columns_count() -> None:
-    assert unknown_fields(run_of(FOUND)) == {"columnKind": "unicodeCodePoints"}
-
-
-def test_each_reporting_rule_is_described_once() -> None:
     other = Diagnostic(Severity.WARNING, "m", rule="syntax")
     run = run_of(FOUND, other, FOUND)
     rules = run.tool.driver.rules
@@ -89,9 +82,6 @@ def test_each_reporting_rule_is_described_once() -> None:
     assert rules[1].help
     assert rules[1].help.text
     assert (run.tool.driver.name, run.tool.driver.version) == ("attractor", "1.2.3")
-
-
-def test_edits_are_a_fix_with_a_replacement_each() -> None:
     fixes = first(run_of(FOUND)).fixes
     assert fixes
     (fix,) = fixes
@@ -100,6 +90,7 @@ def test_edits_are_a_fix_with_a_replacement_each() -> None:
     texts = [one.inserted_content and one.inserted_content.text for one in change.replacements]
     assert texts == ["new", None]
     assert change.replacements[1].deleted_region.start_line == 9
+    assert unknown_fields(run_of(FOUND)) == {"columnKind": "unicodeCodePoints"}
 
 
 @pytest.mark.parametrize(
@@ -130,13 +121,10 @@ def test_diagnostic_without_a_span_has_no_location() -> None:
     assert locations[0].physical_location.region is None
 
 
-def test_a_run_that_could_not_read_everything_says_so() -> None:
+def test_levels_and_completeness() -> None:
     (whole,) = run_of().invocations or []
     (part,) = run_of(is_complete=False).invocations or []
     assert (whole.execution_successful, part.execution_successful) == (True, False)
-
-
-def test_the_levels_are_those_of_sarif() -> None:
     found = [Diagnostic(severity, "m", rule="r") for severity in Severity]
     levels = [one.level for one in run_of(*found).results or []]
     assert levels == [Level.ERROR, Level.WARNING, Level.NOTE]

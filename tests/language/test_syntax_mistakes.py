@@ -38,16 +38,8 @@ def no_value(key: str) -> str:
 
 # What is written, what is said of it, and what is to be done.
 ONCE = [
-    (
-        'subgraph x { c [prompt="x"] } -> b',
-        FROM_SUBGRAPH,
-        "write an edge for each of its nodes",
-    ),
-    (
-        'subgraph x { c [prompt="x"] }\n -> b',
-        FROM_SUBGRAPH,
-        "write an edge for each of its nodes",
-    ),
+    ('subgraph x { c [prompt="x"] } -> b', FROM_SUBGRAPH, "write an edge for each of its nodes"),
+    ('subgraph x { c [prompt="x"] }\n -> b', FROM_SUBGRAPH, "write an edge for each of its nodes"),
     ("subgraph { a; b } -> exit", FROM_SUBGRAPH, "write an edge for each of its nodes"),
     ("{a b} -> exit", NO_ORIGIN, "write a -> exit and b -> exit"),
     ("{a; b} -> exit [weight=1]", NO_ORIGIN, "write a -> exit and b -> exit"),
@@ -254,24 +246,12 @@ def test_ambiguous_mistakes_are_not_fixed(written: str) -> None:
         ("digraph G: {", "unexpected ':' before the '{' of a graph", "remove it"),
         ("digraph = {", "unexpected '=' before the '{' of a graph", "remove it"),
         ("digraph 1 {", "an id cannot begin with a digit", "use n1 or another id"),
-        (
-            "digraph node {",
-            "'node' is a keyword, not an id",
-            "use node_ or another id",
-        ),
-        (
-            "digraph digraph {",
-            "'digraph' is a keyword, not an id",
-            "use digraph_ or another id",
-        ),
+        ("digraph node {", "'node' is a keyword, not an id", "use node_ or another id"),
+        ("digraph digraph {", "'digraph' is a keyword, not an id", "use digraph_ or another id"),
         ("digraph G\n", "missing '{' after 'G'", "write G {"),
         ("digraph G", "missing '{' after 'G'", "write G {"),
         ("digraph\n {", "", ""),
-        (
-            "digraph G digraph {",
-            "the id 'G digraph' has a blank",
-            'write "G digraph" or G_digraph',
-        ),
+        ("digraph G digraph {", "the id 'G digraph' has a blank", 'write "G digraph" or G_digraph'),
         ("digraph G (", "expected '{', not '('", "use {"),
         ("digraph G [", "expected '{', not '['", "use {"),
     ],
@@ -289,10 +269,7 @@ def test_mistake_before_the_brace_is_reported_once(head: str, message: str, fix:
     [
         ("Digraph a-b {}", ["unknown keyword 'Digraph'", "the id 'a-b' has a '-'"]),
         ("graph a.b {}", ["undirected graphs are not supported", "the id 'a.b' has a '.'"]),
-        (
-            "Digraph - {}",
-            ["unknown keyword 'Digraph'", "unexpected '-' before the '{' of a graph"],
-        ),
+        ("Digraph - {}", ["unknown keyword 'Digraph'", "unexpected '-' before the '{' of a graph"]),
         ("digraph", ["missing '{'"]),
     ],
 )
@@ -330,13 +307,20 @@ def test_the_brace_that_is_never_closed_is_pointed_at(inside: str, line: int) ->
     assert told.span.line == line
 
 
-def test_a_brace_that_begins_nothing_and_is_never_closed_hides_nothing() -> None:
+def test_unclosed_braces_hide_nothing() -> None:
     told = mistakes(PIPELINE.format('c16 {\n  q -- r\n  c [prompt="y"\n'))
     assert [one.message for one in told] == [
         "unexpected '{'",
         "invalid edge '--': edges have a direction",
         "unclosed '['",
     ]
+    told = mistakes(PIPELINE.format('} x\n  q -- r\n  c [prompt="y"\n'))
+    assert [one.message for one in told] == [
+        "this '}' ends the graph too early",
+        "invalid edge '--': edges have a direction",
+        "unclosed '['",
+    ]
+    assert (told[0].span.line, told[0].span.column) == (7, 3)
 
 
 @pytest.mark.parametrize(
@@ -349,16 +333,6 @@ def test_a_brace_that_begins_nothing_and_is_never_closed_hides_nothing() -> None
 )
 def test_a_text_that_ends_in_a_statement_lacks_both_ends(text: str, messages: list[str]) -> None:
     assert [one.message for one in mistakes(text)] == messages
-
-
-def test_mistakes_after_an_early_end_are_reported() -> None:
-    told = mistakes(PIPELINE.format('} x\n  q -- r\n  c [prompt="y"\n'))
-    assert [one.message for one in told] == [
-        "this '}' ends the graph too early",
-        "invalid edge '--': edges have a direction",
-        "unclosed '['",
-    ]
-    assert (told[0].span.line, told[0].span.column) == (7, 3)
 
 
 @pytest.mark.parametrize(

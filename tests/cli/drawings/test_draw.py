@@ -48,11 +48,6 @@ def test_pipelines_of_a_folder_are_drawn(folder: Path) -> None:
     assert (folder / "inside" / "b.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_one_drawing_goes_into_an_existing_folder(folder: Path) -> None:
-    assert attractor("render", "c.dot", "-o", "inside", folder=folder).returncode == 0
-    assert (folder / "inside" / "c.svg").is_file()
-
-
 def test_failed_drawing_does_not_stop_the_others(folder: Path) -> None:
     words = ["bad.dot", "missing.dot", "nothing", "c.dot"]
     result = attractor("render", *words, "-o", "out", folder=folder)

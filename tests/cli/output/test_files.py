@@ -61,14 +61,11 @@ def test_contradicting_file_extension_is_refused(said: str | None, output: str, 
         chosen(said, output)
 
 
-def test_terminal_refuses_binary_formats() -> None:
+def test_binary_and_text_output(tmp_path: Path) -> None:
     refuse_binary_on_terminal("png", is_terminal=False)
     refuse_binary_on_terminal("svg", is_terminal=True)
     with pytest.raises(UsageError, match="cannot print PNG"):
         refuse_binary_on_terminal("png", is_terminal=True)
-
-
-def test_text_ends_with_one_newline(tmp_path: Path) -> None:
     write_result(b"text\n\n", "svg", str(tmp_path / "a"))
     write_result(b"picture\n\n", "png", str(tmp_path / "b"))
     assert (tmp_path / "a").read_bytes() == b"text\n"
@@ -79,7 +76,7 @@ LINES = st.lists(st.sampled_from(["a", "", "-- x", "++ y", "@@ z", "\x0c", "é"]
 TEXTS = st.tuples(LINES, st.booleans()).map(lambda one: "\n".join(one[0]) + "\n" * one[1])
 
 
-def test_patch_contains_both_names() -> None:
+def test_text_diff_is_a_patch() -> None:
     assert text_diff("a\nb\n", "a\nc\n", file="f.dot").split("\n") == [
         "--- f.dot",
         "+++ f.dot",
@@ -88,14 +85,8 @@ def test_patch_contains_both_names() -> None:
         "-b",
         "+c",
     ]
-
-
-def test_a_last_line_without_an_end_is_marked() -> None:
     diff = text_diff("-- a", "-- a\n", file="f")
     assert diff.split("\n")[3:] == ["--- a", "\\ No newline at end of file", "+-- a"]
-
-
-def test_added_and_removed_lines_are_colored() -> None:
     painted = painted_diff(text_diff("a\x1b[0m\n", "b\n", file="f"))
     assert click.style("+b", fg="green") in painted
     assert click.style("-a\ufffd[0m", fg="red") in painted
@@ -119,27 +110,22 @@ def test_git_can_apply_it(before: str, after: str) -> None:
         assert file.read_bytes() == after.encode()
 
 
-def test_different_parts_of_paths_are_marked() -> None:
+def test_paths_are_aligned() -> None:
     assert aligned(["start", "plan", "exit"], ["start", "implement", "exit"], gap="...") == [
         "expected  start  plan       exit",
         "actual    start  implement  exit",
         "                 ^^^^^^^^^",
     ]
-
-
-def test_gap_matches_any_nodes() -> None:
     assert aligned(["a", "...", "d"], ["a", "b", "c", "d"], gap="...") == [
         "expected  a  ...     d",
         "actual    a  b    c  d",
     ]
-
-
-def test_missing_node_leaves_a_gap() -> None:
     assert aligned(["a", "b"], ["a"], gap="...") == [
         "expected  a  b",
         "actual    a",
         "             ^",
     ]
+    assert aligned(["a"], ["a"], gap="...") == ["expected  a", "actual    a"]
 
 
 def test_long_paths_start_near_the_difference() -> None:
@@ -150,7 +136,3 @@ def test_long_paths_start_near_the_difference() -> None:
     assert any("other" in line for line in lines)
     assert len(lines) < 40
     assert max(map(len, lines)) <= 110
-
-
-def test_equal_paths_are_shown_without_marks() -> None:
-    assert aligned(["a"], ["a"], gap="...") == ["expected  a", "actual    a"]

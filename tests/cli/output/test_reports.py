@@ -9,16 +9,10 @@ def told(*reasons: str, is_dry: bool = False) -> list[str]:
     return sweep_text(Sweep(is_dry, kept=kept)).splitlines()
 
 
-def test_empty_sweep_has_no_advice() -> None:
+def test_sweep_advice() -> None:
     assert told() == ["nothing freed"]
     assert told(is_dry=True) == ["nothing would be freed"]
-
-
-def test_age_is_not_advised_without_effect() -> None:
     waits = "it waits for a decision"
     assert told(waits, waits) == ["nothing freed", f"2 runs keep their files: {waits}"]
-
-
-def test_young_runs_get_the_age_option() -> None:
     why = f"it is failed for good, but not for 7d{YET}"
     assert told(why)[-1] == "to include newer runs, add --older-than 0s"

@@ -33,13 +33,10 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_error_in_an_imported_file_has_its_line(folder: Path) -> None:
+def test_problems_of_an_imported_file_are_reported_once(folder: Path) -> None:
     shown = attractor("validate", "whole.dot", folder=folder).stdout
     assert "part.dot:3:11: warning[unknown_attribute]" in shown
     assert '    3 |     work [promt="Work", prompt="Work"]\n      |           ^^^^^' in shown
-
-
-def test_duplicate_diagnostics_are_removed(folder: Path) -> None:
     shown = attractor("validate", ".", folder=folder).stdout
     assert shown.count("unknown attribute 'promt'") == 1
 
@@ -61,13 +58,10 @@ def test_settings_that_are_not_a_file_are_reported(folder: Path) -> None:
     assert "attractor.toml" in result.stderr
 
 
-def test_first_duplicate_keeps_its_place() -> None:
+def test_duplicates_keep_the_first_place_and_the_fix() -> None:
     one, other = error("a", Span("f", 1, 1, 1, 2), node="x"), error("b", Span("f", 2, 1, 2, 2))
     again = error("a", Span("f", 1, 1, 1, 2), node="part.x")
     assert without_duplicates([one, other, again]) == [one, other]
-
-
-def test_duplicate_with_a_fix_is_kept() -> None:
     place = Span("f", 1, 1, 1, 2)
     bare, other = error("a", place), error("b", Span("f", 2, 1, 2, 2))
     mendable = replace(bare, edits=(Edit(place, "x"),))

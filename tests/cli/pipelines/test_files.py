@@ -37,23 +37,17 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_folder_search_has_a_stable_order(folder: Path) -> None:
+def test_folder_search(folder: Path) -> None:
     found = ["a.gv", "b.dot", "sub/c.dot", "sub/deep/d.dot"]
     assert list(find_pipelines(["."])) == found
     assert list(find_pipelines([str(folder)])) == [str(folder / one) for one in found]
-
-
-def test_search_skips_pipes(folder: Path) -> None:
+    named = ["runs/r", ".git/x.dot", "notes.md"]
+    assert list(find_pipelines(named)) == ["runs/r/graph.dot", ".git/x.dot", "notes.md"]
     os.mkfifo(folder / "pipe.dot")
     (folder / "lost.dot").symlink_to("nowhere.dot")
     found = list(find_pipelines(["."]))
     assert "lost.dot" in found
     assert "pipe.dot" not in found
-
-
-def test_named_file_is_read_with_any_name(folder: Path) -> None:
-    named = ["runs/r", ".git/x.dot", "notes.md"]
-    assert list(find_pipelines(named)) == ["runs/r/graph.dot", ".git/x.dot", "notes.md"]
 
 
 def test_a_file_is_found_once(folder: Path) -> None:
@@ -65,15 +59,12 @@ def test_a_file_is_found_once(folder: Path) -> None:
     ]
 
 
-def test_folder_without_a_pipeline_is_reported(folder: Path) -> None:
+def test_unreadable_files_are_reported_with_the_others(folder: Path) -> None:
     (folder / "empty").mkdir()
     (found,) = find_pipelines(["empty"])
     assert isinstance(found, Diagnostic)
     assert (found.rule, found.span.file, found.is_error) == (UNREADABLE, "empty", True)
     assert "pass the file itself" in found.fix
-
-
-def test_unreadable_file_is_reported_with_the_others(folder: Path) -> None:
     (folder / "latin.dot").write_bytes(b'digraph G {\n a [label="\xe9"] }')
     (folder / "lost.dot").symlink_to("nowhere.dot")
     opened = open_pipelines(["latin.dot", "b.dot", "lost.dot"])
@@ -83,9 +74,6 @@ def test_unreadable_file_is_reported_with_the_others(folder: Path) -> None:
         "cannot read lost.dot: No such file or directory",
     ]
     assert opened.unread[0].fix == "save it as UTF-8"
-
-
-def test_byte_order_mark_is_kept_apart(folder: Path) -> None:
     (folder / "marked.dot").write_bytes(b"\xef\xbb\xbfdigraph G {}")
     marked, plain = open_pipelines(["marked.dot", "b.dot"]).files
     assert (marked.source.text, marked.mark.encode()) == ("digraph G {}", b"\xef\xbb\xbf")
@@ -100,24 +88,15 @@ def test_a_write_protected_file_stays_as_it_is(folder: Path) -> None:
     assert (folder / "b.dot").read_text() == "digraph G {}"
 
 
-def test_only_pure_crlf_texts_keep_crlf() -> None:
+def test_line_endings_are_kept() -> None:
     assert with_line_ends_of("a\r\nb\r\n", "c\nd\r\ne") == "c\r\nd\r\ne"
     assert with_line_ends_of("a\r\nb\n", "c\nd\n") == "c\nd\n"
     assert with_line_ends_of("a", "c\n") == "c\n"
-
-
-def test_quoted_line_endings_are_kept() -> None:
     text = 'digraph G {\n    a [x="1\n2"]  // "b\n}\n'
     assert with_line_ends_of("a\r\n", text) == 'digraph G {\r\n    a [x="1\n2"]  // "b\r\n}\r\n'
-
-
-def test_mixed_line_ends_are_found() -> None:
     assert has_mixed_line_ends("a\r\nb\n")
     assert not has_mixed_line_ends("a\r\nb\r\n")
     assert not has_mixed_line_ends("a\nb\n")
-
-
-def test_comments_keep_their_line_endings() -> None:
     text = 'digraph x { /* a\n b */ y [prompt="c\nd" + "e"] // e\n#f\n y->z }\n'
     crlf = text.replace("\n", "\r\n")
     laid_out = with_line_ends_of(crlf, format_text(crlf))

@@ -34,15 +34,12 @@ def test_remaining_diagnostics_refer_to_the_new_text() -> None:
     assert list(result.diagnostics) == [LEFT, error("gone")]
 
 
-def test_harmful_fixes_are_reported() -> None:
+def test_skipped_fixes_are_reported() -> None:
     file = file_of(SafelyFixed("old\n", (), Prepared(None, (LEFT,)), (error("worse"),)))
     *_, told = result_after_fixes([file], []).diagnostics
     assert (told.rule, told.severity, told.span.file) == (UNSAFE, Severity.WARNING, "a.dot")
     assert told.message.startswith("no fixes were applied")
     assert "worse" in told.message
-
-
-def test_partly_skipped_fixes_are_reported() -> None:
     mended = SafelyFixed("new\n", (LEFT,), Prepared(None, (LEFT,)), (error("worse"),))
     *_, told = result_after_fixes([file_of(mended)], []).diagnostics
     assert told.message == "some fixes were skipped, because together they would cause: worse"

@@ -142,11 +142,15 @@ def test_binary_content_does_not_fail(repository: Repository) -> None:
     assert "not a valid pipeline: binary.dot is a binary file\n" in shown
 
 
-def test_moved_invalid_file_is_unchanged(repository: Repository) -> None:
+def test_content_without_meaning_does_not_fail(repository: Repository) -> None:
     repository.write(p="digraph {\n" * 5)
     repository.commit()
     repository.run("git mv p.dot q.dot")
     assert repository.diff() == "pipeline p.dot is now q.dot\nthe text is unchanged\n"
+    repository.commit()
+    (repository.folder / "attractor.toml").write_text("nonsense = [")
+    repository.write(p=GOOD)
+    assert "pipeline p.dot is new\n" in repository.diff()
 
 
 def test_merge_conflict_does_not_fail(repository: Repository) -> None:
@@ -161,12 +165,6 @@ def test_merge_conflict_does_not_fail(repository: Repository) -> None:
     repository.run("git merge --quiet other > said || true")
     assert "pipeline p.dot is not merged yet\n" in repository.run("git diff --cached")
     assert "<<<<<<<" in repository.run("git diff --base") + repository.run("git diff")
-
-
-def test_invalid_settings_do_not_fail(repository: Repository) -> None:
-    (repository.folder / "attractor.toml").write_text("nonsense = [")
-    repository.write(p=GOOD)
-    assert "pipeline p.dot is new\n" in repository.diff()
 
 
 def test_unreadable_file_is_reported(tmp_path: Path) -> None:

@@ -98,13 +98,6 @@ def test_a_changed_file_is_checked_again(tmp_path: Path, watchings: list[Watchin
     assert (code, said) == (130, "error: interrupted\n")
 
 
-def test_sigterm_ends_it_as_well(tmp_path: Path, watchings: list[Watching]) -> None:
-    (tmp_path / "a.dot").write_text(GOOD)
-    watchings.append(Watching(tmp_path, "a.dot"))
-    watchings[0].until("no problems found")
-    assert watchings[0].stop(signal.SIGTERM)[0] == 130
-
-
 def test_new_and_removed_files_are_noticed(tmp_path: Path, watchings: list[Watching]) -> None:
     (tmp_path / "a.dot").write_text(GOOD)
     watching = Watching(tmp_path, ".")
@@ -133,15 +126,6 @@ def test_named_file_may_vanish_and_return(tmp_path: Path, watchings: list[Watchi
     assert "no problems found" not in told
     replace_whole(file, BAD)
     assert watching.until("1 error in 1 file").startswith("a.dot:1:19: error[syntax]")
-
-
-def test_new_folder_is_searched(tmp_path: Path, watchings: list[Watching]) -> None:
-    watching = Watching(tmp_path, "sub")
-    watchings.append(watching)
-    assert "cannot read sub" in watching.until("1 error")
-    (tmp_path / "sub").mkdir()
-    (tmp_path / "sub" / "a.dot").write_text(GOOD)
-    watching.until("  1 file, no problems found")
 
 
 def test_new_prompt_file_is_noticed(tmp_path: Path, watchings: list[Watching]) -> None:

@@ -1,6 +1,5 @@
 """`attractor logs --follow` shows what happens in a run that another process walks."""
 
-import signal
 import subprocess
 import threading
 from collections.abc import Iterator, Sequence
@@ -104,24 +103,6 @@ def test_killed_run_is_followed_after_its_resume(desk: GitDesk) -> None:
     assert code == 0
     assert lines_of("\n".join(lines)) == journal_of(root)
     assert errors.count("The run has no live process. Resume it: attractor resume") <= 1
-
-
-def test_stopped_run_is_printed_without_waiting(desk: GitDesk) -> None:
-    desk.make(LINEAR)
-    desk.run()
-    plain = desk.do("logs", "latest")
-    followed = desk.do("logs", "latest", "--follow")
-    assert (followed.returncode, followed.stdout) == (0, plain.stdout)
-
-
-def test_ctrl_c_ends_it_with_130(desk: GitDesk) -> None:
-    desk.make(FORK)
-    begin(desk)
-    follower = Follower(desk)
-    follower.see("slow: started")
-    follower.process.send_signal(signal.SIGINT)
-    code, _, errors = follower.end()
-    assert (code, errors) == (130, "error: interrupted\n")
 
 
 def test_node_and_time_filter_the_log(desk: GitDesk) -> None:

@@ -31,9 +31,7 @@ def told(capsys: pytest.CaptureFixture[str]) -> list[str]:
     return [line.split("  ", 1)[1] for line in capsys.readouterr().err.splitlines()]
 
 
-def test_held_lines_are_printed_in_order(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_held_lines_are_printed_in_order(capsys: pytest.CaptureFixture[str]) -> None:
     lines = EventPrinter()
     lines(begins("a"))
     with lines.held():
@@ -43,11 +41,6 @@ def test_held_lines_are_printed_in_order(
     assert told(capsys) == ["b: started", "c: started"]
     lines(begins("d"))
     assert told(capsys) == ["d: started"]
-
-
-def test_held_lines_are_printed_after_an_interruption(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
     lines = EventPrinter()
 
     def leave() -> None:
@@ -96,14 +89,6 @@ def test_a_resumed_run_prints_what_is_new(desk: GitDesk) -> None:
 def journal_of_whole(root: Path) -> list[Any]:
     whole, _, _ = (root / "events.jsonl").read_text().rpartition("\n")
     return lines_of(whole)
-
-
-def test_an_error_is_the_last_line(desk: GitDesk) -> None:
-    desk.make(LINEAR)
-    root = desk.run()
-    desk.do("cancel", "latest")
-    [told] = lines_of(desk.do("resume", root.name, "--json").stdout)
-    assert told["error"]["exit_code"] == 4
 
 
 def write(journal: Path, run: Happenings) -> None:
@@ -162,14 +147,3 @@ def test_refused_resume_prints_no_events(
     write(RunDirectory(place).events, run)
     stream.end()
     assert capsys.readouterr().out == ""
-
-
-def test_run_dir_option_is_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run, place = Happenings(), tmp_path / "elsewhere"
-    stream = JsonLinePrinter(tmp_path / "runs")
-    stream.begin(place)
-    write(RunDirectory(place).events, run)
-    stream(run.tell("RunStatusChanged", status="booting", phase="", reason=""))
-    write(RunDirectory(place).events, run)
-    stream.end()
-    assert [one["type"] for one in lines_of(capsys.readouterr().out)] == ["RunStatusChanged"]

@@ -194,9 +194,7 @@ def test_only_isolated_runs_have_a_branch(
     )
 
 
-def test_run_in_another_folder_is_named_by_its_quoted_path(
-    tmp_path: Path,
-) -> None:
+def test_run_in_another_folder_is_named_by_its_quoted_path(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project")
     host = make_host(project)
     chosen = RunRequest(file=project / "pipeline.dot", backend="simulate", sandbox="none")

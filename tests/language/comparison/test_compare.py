@@ -11,7 +11,7 @@ from attractor.language import diff, format, parse
 from attractor.language.comparison.compare import meaning, written_default
 from attractor.language.comparison.difference import Difference
 from attractor.language.graph.attribute_catalogue import ATTRIBUTES, AttributeType
-from attractor.language.graph.graph import Edge, Graph
+from attractor.language.graph.graph import Graph
 from attractor.language.source.syntax_tree import Attributes, parse_integer
 from tests.counts import count
 from tests.language.pipelines import any_graphs
@@ -25,11 +25,8 @@ WITHOUT = {
 }
 
 
-def test_defaults_that_describe_a_rule_are_no_values() -> None:
+def test_written_defaults_are_valid() -> None:
     assert {key for key in ATTRIBUTES if written_default(key) is None} == WITHOUT
-
-
-def test_every_other_default_is_a_valid_value() -> None:
     for key, known in ATTRIBUTES.items():
         default = written_default(key)
         match known.type:
@@ -74,10 +71,7 @@ EDGE_SPELLINGS = [
         'condition="outcome=\\"success\\""',
     ],
     ['condition="outcome!=fail"', 'condition="outcome!=failure"', 'condition="!(outcome=failed)"'],
-    [
-        'condition="outcome=fail && context.x=1"',
-        'condition="context.x=1&&outcome=failed"',
-    ],
+    ['condition="outcome=fail && context.x=1"', 'condition="context.x=1&&outcome=failed"'],
     ['condition="outcome=fail || context.x=1"', 'condition="context.x=1 || outcome=failure"'],
     ["", "weight=0", 'label=""', "loop_restart=false", "fidelity=compact", 'condition=" "'],
     ["weight=2", 'weight="2"'],
@@ -154,38 +148,23 @@ def test_several_spellings_in_another_order_are_no_change(data: st.DataObject) -
     assert not between(f"{graph} {work}", f"{work_again} {graph_again}")
 
 
-def test_graph_attributes_are_defaults_of_nodes() -> None:
+def test_defaults_of_the_graph_count() -> None:
     graph = "graph [default_max_retries=2, max_node_visits=7, retry_policy=linear];"
     said = "work [max_retries=2, max_visits=7, retry_policy=linear]"
     assert not between(f"{graph} work", f"{graph} {said}")
     assert between("work", said)
-
-
-def test_node_that_keeps_the_former_default_is_changed() -> None:
     found = between("graph [default_max_retries=2]", "work [max_retries=2]")
     assert [one.key for one in found.attributes] == ["default_max_retries"]
     [change] = found.changed_nodes
     assert (change.changes[0].key, str(change.changes[0].after)) == ("max_retries", "2")
-
-
-def test_explicit_value_is_no_change_if_only_the_default_changed() -> None:
     edge = "work -> exit [fidelity=full]"
     found = between(edge, f"graph [default_fidelity=full]; {edge}")
     assert [one.key for one in found.attributes] == ["default_fidelity"]
     assert found.changed_edges == ()
-
-
-def test_fidelity_of_the_target_is_the_default_of_an_edge() -> None:
     exit_ = "exit [fidelity=full];"
     assert not between(f"{exit_} work -> exit", f"{exit_} work -> exit [fidelity=full]")
-
-
-def test_reasoning_effort_has_no_default_with_a_stylesheet() -> None:
     sheet = 'graph [model_stylesheet="* { reasoning_effort: low; }"];'
     assert between(f"{sheet} work", f"{sheet} work [reasoning_effort=high]")
-
-
-def test_type_that_follows_from_the_shape_is_no_change() -> None:
     assert not between("work [shape=hexagon]", "work [shape=hexagon, type=wait.human]")
     [change] = between("work [shape=hexagon]", "work [shape=hexagon, type=tool]").changed_nodes
     assert [one.key for one in change.changes] == ["type"]
@@ -194,28 +173,6 @@ def test_type_that_follows_from_the_shape_is_no_change() -> None:
 @pytest.mark.parametrize("written", ["shape=Msquare", "type=exit, shape=Msquare"])
 def test_explicit_shape_of_an_exit_by_id_is_no_change(written: str) -> None:
     assert not between("work -> exit", f"work -> exit; exit [{written}]")
-
-
-def test_retry_target_follows_a_renamed_node() -> None:
-    before = 'plan [prompt="Plan"]; plan -> exit; work [retry_target=plan]'
-    after = 'think [prompt="Plan"]; think -> exit; work [retry_target=think]'
-    [change] = between(before, after).changed_nodes
-    assert (change.before.id, change.after.id) == ("plan", "think")
-
-
-def test_changes_have_values_as_written() -> None:
-    found = between('work [script="a", timeout=1m]', 'work [tool_command="b", timeout="90s"]')
-    [change] = found.changed_nodes
-    assert [(one.key, str(one.before), str(one.after)) for one in change.changes] == [
-        ("tool_command", "a", "b"),
-        ("timeout", "1m", "90s"),
-    ]
-
-
-def test_reordered_edges_are_found_in_any_spelling() -> None:
-    before = 'work -> a [condition="outcome=success"]; work -> b [weight=0]'
-    after = 'work -> b; work -> a [condition="outcome=succeeded"]'
-    assert between(before, after).reordered == ("work",)
 
 
 MANY = settings(
@@ -227,10 +184,6 @@ MANY = settings(
 
 def changes_of(before: str, after: str) -> Difference:
     return diff(parse(f"digraph G {{ {before} }}"), parse(f"digraph G {{ {after} }}"))
-
-
-def ends(edges: tuple[Edge, ...]) -> list[tuple[str, str]]:
-    return [(edge.source, edge.target) for edge in edges]
 
 
 def values(attributes: Attributes) -> dict[str, str]:
@@ -280,7 +233,7 @@ def test_layout_comments_and_order_make_no_difference() -> None:
     assert not changes_of(f"c; {before}", f"c; {after}")
 
 
-def test_added_removed_and_changed_nodes() -> None:
+def test_changed_nodes() -> None:
     found = changes_of('a [x=1]; b [prompt="b"]', 'a [x=2, y=1]; c [tool_command="c"]')
     assert [node.id for node in found.added_nodes] == ["c"]
     assert [node.id for node in found.removed_nodes] == ["b"]
@@ -289,9 +242,15 @@ def test_added_removed_and_changed_nodes() -> None:
         ("x", "1", "2"),
         ("y", "None", "1"),
     ]
+    found = between('work [script="a", timeout=1m]', 'work [tool_command="b", timeout="90s"]')
+    [change] = found.changed_nodes
+    assert [(one.key, str(one.before), str(one.after)) for one in change.changes] == [
+        ("tool_command", "a", "b"),
+        ("timeout", "1m", "90s"),
+    ]
 
 
-def test_node_with_another_id_is_renamed() -> None:
+def test_renamed_nodes() -> None:
     found = changes_of(
         'plan [prompt="Plan"]; a -> plan -> b', 'think [prompt="Plan"]; a -> think -> b'
     )
@@ -301,23 +260,21 @@ def test_node_with_another_id_is_renamed() -> None:
     assert found.added_edges == ()
     assert found.removed_edges == ()
     assert found.changed_edges == ()
-
-
-def test_node_with_another_id_and_other_attributes_is_a_new_node() -> None:
     before = 'plan [prompt="Plan", max_retries=2, timeout=9s]; a -> plan -> b'
     after = 'think [prompt="Plan", max_retries=3, timeout=9s]; a -> think -> b'
     found = changes_of(before, after)
     assert found.changed_nodes == ()
     assert [node.id for node in (*found.removed_nodes, *found.added_nodes)] == ["plan", "think"]
-
-
-def test_nodes_without_content_are_not_renamed() -> None:
     found = changes_of("a; b; a -> b", "a; c; d; d -> c")
     assert [node.id for node in found.added_nodes] == ["c", "d"]
     assert [node.id for node in found.removed_nodes] == ["b"]
+    before = 'plan [prompt="Plan"]; plan -> exit; work [retry_target=plan]'
+    after = 'think [prompt="Plan"]; think -> exit; work [retry_target=think]'
+    [change] = between(before, after).changed_nodes
+    assert (change.before.id, change.after.id) == ("plan", "think")
 
 
-def test_edge_with_another_target_is_rerouted() -> None:
+def test_changed_edges() -> None:
     found = changes_of(
         'a; b; c; a -> b [condition="outcome=fail"]', 'a; b; c; a -> c [condition="outcome=fail"]'
     )
@@ -326,20 +283,17 @@ def test_edge_with_another_target_is_rerouted() -> None:
     assert (change.before.target, change.after.target) == ("b", "c")
     assert found.added_edges == ()
     assert found.removed_edges == ()
-
-
-def test_parallel_edges_are_paired_by_their_attributes() -> None:
     found = changes_of("a -> b [label=x]; a -> b [label=y]", "a -> b [label=y]; a -> b [label=z]")
     [change] = found.changed_edges
     assert [(str(one.before), str(one.after)) for one in change.changes] == [("x", "z")]
-
-
-def test_reordered_outgoing_edges() -> None:
     found = changes_of("a -> b; a -> c", "a -> c; a -> b")
     assert found.reordered == ("a",)
     assert found.added_edges == ()
     assert found.removed_edges == ()
     assert found.changed_edges == ()
+    before = 'work -> a [condition="outcome=success"]; work -> b [weight=0]'
+    after = 'work -> b; work -> a [condition="outcome=succeeded"]'
+    assert between(before, after).reordered == ("work",)
 
 
 def test_added_removed_and_changed_subgraphs() -> None:

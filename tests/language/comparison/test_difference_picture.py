@@ -31,7 +31,7 @@ def drawn() -> Picture:
     return difference_picture(after, diff(before, after))
 
 
-def test_changed_nodes_have_a_sign_and_a_class() -> None:
+def test_changed_elements_have_a_sign_and_a_class() -> None:
     marks = drawn().marks
     shown = {id_: (mark.name, mark.sign) for id_, mark in marks.items() if id_.startswith("node-")}
     assert shown == {
@@ -45,10 +45,6 @@ def test_changed_nodes_have_a_sign_and_a_class() -> None:
     }
     assert marks["node-planning"].tooltip == "changed: renamed from plan"
     assert marks["node-test"].tooltip == "changed: prompt, color"
-
-
-def test_edges_of_both_pipelines_connect_later_nodes() -> None:
-    marks = drawn().marks
     shown = {id_: mark.name for id_, mark in marks.items() if id_.startswith("edge-")}
     assert shown["edge-test-review"] in ("diff-added", "diff-changed")
     assert shown["edge-test-planning"] == "diff-changed"
@@ -57,16 +53,13 @@ def test_edges_of_both_pipelines_connect_later_nodes() -> None:
     assert "edge-start-planning" not in shown
 
 
-def test_labels_have_signs() -> None:
+def test_labels_have_signs_unless_nothing_changed() -> None:
     text = dot_text(drawn(), theme=Theme.LIGHT)
     assert 'label="agent\\n~ test"' in text
     assert 'label="agent\\n+ review"' in text
     assert 'label="agent\\n- lint"' in text
     assert 'label=" ~ Once more "' in text
     assert "red" not in text
-
-
-def test_equal_pipelines_give_a_picture_without_signs() -> None:
     graph = parse(BEFORE)
     same = difference_picture(graph, diff(graph, graph))
     assert {mark.sign for mark in same.marks.values()} == {""}

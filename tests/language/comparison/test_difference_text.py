@@ -34,14 +34,8 @@ now", timeout=90s]
 }""".replace("\\x1b", "\x1b")
 
 
-def test_text_of_a_difference(snapshot: SnapshotAssertion) -> None:
+def test_text_and_json_of_a_difference(snapshot: SnapshotAssertion) -> None:
     assert difference_text(diff(parse(BEFORE), parse(AFTER))) == snapshot
-
-
-def test_json_of_a_difference(snapshot: SnapshotAssertion) -> None:
     record = difference_record(diff(parse(BEFORE), parse(AFTER)))
     assert json.dumps(record, indent=2) == snapshot
-
-
-def test_text_of_equal_pipelines_is_empty() -> None:
     assert difference_text(diff(parse(BEFORE), parse(BEFORE))) == ""

@@ -47,7 +47,7 @@ def test_satisfiable_conditions(condition: str, outcome: str, is_possible: bool)
     assert could_hold(graph.edges[0].condition, [outcome]) is is_possible
 
 
-def test_every_distinct_value_is_tried() -> None:
+def test_values_are_tried_and_put_into_words() -> None:
     conditions = [parse_condition("outcome=fail"), parse_condition("context.x=1")]
     assert assignments(conditions, ["success", "fail"]) == [
         {"outcome": "success", "context.x": ANOTHER},
@@ -55,8 +55,5 @@ def test_every_distinct_value_is_tried() -> None:
         {"outcome": "fail", "context.x": ANOTHER},
         {"outcome": "fail", "context.x": "1"},
     ]
-
-
-def test_values_are_put_into_words() -> None:
     told = words_for({"outcome": "fail", "context.x": ANOTHER, "context.y": ""})
     assert told == "outcome is fail and context.x is something else and context.y is empty"

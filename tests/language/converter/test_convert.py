@@ -124,10 +124,7 @@ def test_own_pipeline_is_unchanged(text: str) -> None:
         ("subgraph s { node [model=m]; a }", "subgraph s { node [llm_model=m]; a }"),
         ("context_fidelity_default=full; a", "default_fidelity=full; a"),
         ('a [prompt="${goal}, {{inputs.x}}"]', 'a [prompt="$goal, ${inputs.x}"]'),
-        (
-            'a [prompt="into $KILROY_STAGE_STATUS_PATH"]',
-            'a [prompt="into $ATTRACTOR_STATUS_FILE"]',
-        ),
+        ('a [prompt="into $KILROY_STAGE_STATUS_PATH"]', 'a [prompt="into $ATTRACTOR_STATUS_FILE"]'),
         (
             'a [shape=house]; a -> b [label="Yes"]; a -> c [label="No"]',
             'a [shape=hexagon]; a -> b [label="Yes"]; a -> c [label="No"]',
@@ -174,17 +171,8 @@ def test_unconvertible_parts_are_reported_with_line_and_advice(written: str, mes
     assert all(one.fix for one in conversion.left)
 
 
-def test_a_prompt_that_asks_for_an_unknown_outcome_is_reported() -> None:
-    conversion = body('a [prompt="say outcome=port"]\na -> exit [condition="outcome=port"]')
-    assert 'condition="preferred_label=port"' in conversion.text
-    assert list(left_to_do(conversion)) == ["the prompt of a asks for the unknown outcome=port"]
-
-
-def test_a_circle_is_unchanged_if_there_is_a_start() -> None:
+def test_own_shapes_stay() -> None:
     assert "shape=circle" in body("a [shape=circle]").text
-
-
-def test_a_manager_is_unchanged() -> None:
     text = 'a [shape=house, "manager.max_cycles"=3]\na -> exit [label="x"]'
     assert body(text).changed == ()
 
@@ -192,16 +180,13 @@ def test_a_manager_is_unchanged() -> None:
 def test_remaining_errors_are_reported() -> None:
     conversion = converted('digraph G {\nstart -> a\na [script="x"]\n}')
     assert any(one.rule == "terminal_node" for one in conversion.left)
-
-
-def test_the_report_has_the_line_numbers_of_the_file() -> None:
     conversion = body("a [\n is_codergen=true,\n node_type=x,\n max_tokens=4,\n shape=box]")
     assert left_to_do(conversion) == {"no equivalent of max_tokens": 7}
-
-
-def test_a_text_with_syntax_errors_is_refused() -> None:
     with pytest.raises(ParseError):
         converted("digraph G { a -- b }")
+    conversion = body('a [prompt="say outcome=port"]\na -> exit [condition="outcome=port"]')
+    assert 'condition="preferred_label=port"' in conversion.text
+    assert list(left_to_do(conversion)) == ["the prompt of a asks for the unknown outcome=port"]
 
 
 def test_conversion_tables_use_existing_names() -> None:

@@ -90,11 +90,13 @@ def test_invalid_declaration_is_reported_with_its_position(
     assert {"x", "y"} <= {one.name for one in declared.inputs}
 
 
-def test_all_mistakes_are_found() -> None:
+def test_all_mistakes_are_found_with_their_input() -> None:
     declared = read_inputs("a:int=x, b:strng, c, c")
     assert len(declared.mistakes) == 3
     assert [one.hint for one in declared.mistakes][1] == "did you mean str?"
     assert [one.name for one in declared.inputs] == ["c"]
+    (mistake,) = read_inputs("a, tok:secret=s").mistakes
+    assert mistake.name == "tok"
 
 
 @given(st.text() | st.text('ab:=," \\x', max_size=12))
@@ -136,6 +138,11 @@ def test_inputs_are_given_values_and_defaults() -> None:
         "dry": "false",
         "token": "s3cret",
     }
+    assert resolve_inputs([], {}) == {}
+    with pytest.raises(UsageError, match="unknown input 'a'") as raised:
+        resolve_inputs([], {"a": "1"})
+    assert raised.value.hint == "known: none"
+    assert resolve_inputs([Input("a")], {"a": ""}) == {"a": ""}
 
 
 def test_all_input_errors_are_reported_together() -> None:
@@ -152,17 +159,6 @@ def test_all_input_errors_are_reported_together() -> None:
     )
 
 
-def test_without_declarations_nothing_may_be_given() -> None:
-    assert resolve_inputs([], {}) == {}
-    with pytest.raises(UsageError, match="unknown input 'a'") as raised:
-        resolve_inputs([], {"a": "1"})
-    assert raised.value.hint == "known: none"
-
-
-def test_an_empty_value_is_a_value() -> None:
-    assert resolve_inputs([Input("a")], {"a": ""}) == {"a": ""}
-
-
 def test_each_of_many_declarations_is_read() -> None:
     def work(many: int) -> Callable[[], object]:
         text = " " * 10 * many + ", ".join(f"a{one}" for one in range(many))
@@ -172,24 +168,16 @@ def test_each_of_many_declarations_is_read() -> None:
     assert times_more(work, few=100) < 15
 
 
-def test_mistake_names_its_input() -> None:
-    (mistake,) = read_inputs("a, tok:secret=s").mistakes
-    assert mistake.name == "tok"
-
-
 def mistakes(node: str, inputs: str = "token:secret, branch=main") -> list[tuple[str, str]]:
     graph = parse(f'digraph G {{ inputs="{inputs}"; push [{node}] }}')
     return [(one.message, one.fix) for one in find_secret_mistakes(graph)]
 
 
-def test_a_secret_has_a_variable() -> None:
+def test_secrets_come_from_variables() -> None:
     assert variable_of("token") == "ATTRACTOR_INPUT_TOKEN"
     assert is_of_input("ATTRACTOR_INPUT_TOKEN")
     assert not is_of_input("ATTRACTOR_TOKEN")
     assert variable_of("").startswith(INPUT_PREFIX)
-
-
-def test_variables_give_secrets_alone() -> None:
     declared = read_inputs("token:secret, key:secret, branch=main").inputs
     environ = {
         "ATTRACTOR_INPUT_TOKEN": "t",
@@ -197,20 +185,19 @@ def test_variables_give_secrets_alone() -> None:
         "ATTRACTOR_INPUT_BRANCH": "b",
     }
     assert secrets_from(declared, environ) == {"token": "t"}
+    assert SHORTEST_SECRET == SHORTEST
+    assert fault_of_secret("x" * SHORTEST) == ""
+    assert "shorter" in fault_of_secret("x" * (SHORTEST - 1))
+    assert "shorter" in fault_of_secret(" " * 20)
+    assert "NUL" in fault_of_secret("x" * 20 + "\0")
 
 
-def test_a_stage_asks_by_name() -> None:
+def test_stages_ask_for_secrets() -> None:
     graph = parse('digraph G { push [secrets=" token, key  other"]; none }')
     assert asked_secrets(graph.nodes["push"]) == ["token", "key", "other"]
     assert asked_secrets(graph.nodes["none"]) == []
-
-
-def test_tool_stage_may_use_declared_secrets() -> None:
     assert mistakes('shape=parallelogram, secrets="token"') == []
     assert mistakes('shape=parallelogram, secrets=""') == []
-
-
-def test_another_stage_gets_none() -> None:
     ((message, fix),) = mistakes('secrets="token"')
     assert message == "'push' uses secrets, but its type is codergen"
     assert "tool stage" in fix
@@ -226,11 +213,3 @@ def test_another_stage_gets_none() -> None:
 def test_undeclared_secret_is_rejected(asked: str, fix: str) -> None:
     told = f"'push' uses the undeclared secret '{asked}'"
     assert mistakes(f'shape=parallelogram, secrets="{asked}"') == [(told, fix)]
-
-
-def test_unredactable_values_are_invalid_secrets() -> None:
-    assert SHORTEST_SECRET == SHORTEST
-    assert fault_of_secret("x" * SHORTEST) == ""
-    assert "shorter" in fault_of_secret("x" * (SHORTEST - 1))
-    assert "shorter" in fault_of_secret(" " * 20)
-    assert "NUL" in fault_of_secret("x" * 20 + "\0")

@@ -135,10 +135,7 @@ def test_ten_times_the_list_is_ten_times_the_work() -> None:
 def test_graph_declares_requirements() -> None:
     assert [
         one.written for one in declared_requirements(parse('digraph x { requires="git, jq" }'))
-    ] == [
-        "git",
-        "jq",
-    ]
+    ] == ["git", "jq"]
     assert declared_requirements(parse("digraph x { }")) == ()
 
 
@@ -156,11 +153,7 @@ def reported(text: str, folder: Path) -> list[Diagnostic]:
 
 
 @pytest.mark.parametrize(
-    "text",
-    [
-        'a [type=pipeline, file="{}"]',
-        'a [shape=house]; "stack.child_dotfile"="{}"',
-    ],
+    "text", ['a [type=pipeline, file="{}"]', 'a [shape=house]; "stack.child_dotfile"="{}"']
 )
 @pytest.mark.parametrize(
     ("name", "message"),
@@ -193,12 +186,9 @@ def test_a_file_that_is_no_pipeline_is_reported(
         assert one.span.is_somewhere
 
 
-def test_missing_pipeline_file_is_reported_per_node(tmp_path: Path) -> None:
+def test_pipeline_files_are_reported_per_node_and_no_part_of_the_graph(tmp_path: Path) -> None:
     text = 'a [type=pipeline, file="x.dot"]; b [type=pipeline, file="x.dot"]; c [type=pipeline]'
     assert [one.node for one in reported(text, tmp_path)] == ["a", "b"]
-
-
-def test_child_pipeline_is_not_part_of_the_pipeline(tmp_path: Path) -> None:
     (tmp_path / "child.dot").write_text(CHILD)
     text = pipeline('a [type=pipeline, file="child.dot"]')
     assert prepare(text, files=FolderFiles(tmp_path)).files == {}

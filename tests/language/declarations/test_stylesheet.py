@@ -41,9 +41,17 @@ def test_the_most_specific_rule_wins_and_then_the_last(text: str, model: str) ->
     assert of(text, classes=("c", "e")).get("llm_model", "") == model
 
 
-def test_each_property_is_decided_for_itself() -> None:
+def test_properties_and_selectors_are_decided_one_by_one() -> None:
     text = "* { llm_model: m; reasoning_effort: low } #a { reasoning_effort: high }"
     assert of(text) == {"llm_model": "m", "reasoning_effort": "high"}
+    text = "* { llm_modl: a; reasoning_effort: best; llm_model: b } #a { x: y }"
+    mistakes = read_stylesheet(text).mistakes
+    assert [text[one.start : one.end] for one in mistakes] == ["llm_modl", "best", "x"]
+    text = "#a { llm_model: x } .b { llm_model: x } * { llm_model: x } box { llm_model: x }"
+    rules = parse_stylesheet(text).rules
+    assert [(one.selector, text[one.start :].split()[0]) for one in rules] == [
+        (one, one) for one in ("*", "box", ".b", "#a")
+    ]
 
 
 @pytest.mark.parametrize(
@@ -54,12 +62,7 @@ def test_each_property_is_decided_for_itself() -> None:
         ("* {}", "unexpected '}' in the stylesheet", "write a property", (3, 4)),
         ("* { llm_model = a }", "unexpected '=' in the stylesheet", "write :", (14, 15)),
         ("* { llm_model: }", "unexpected '}' in the stylesheet", "write a value", (15, 16)),
-        (
-            "* { llm_modl: a }",
-            "unknown property 'llm_modl'",
-            "did you mean llm_model?",
-            (4, 12),
-        ),
+        ("* { llm_modl: a }", "unknown property 'llm_modl'", "did you mean llm_model?", (4, 12)),
         (
             "* { llm_model: a, llm_provider: b }",
             "unexpected ',' in the stylesheet",
@@ -80,18 +83,8 @@ def test_each_property_is_decided_for_itself() -> None:
             'write \\"openai/gpt-5\\"',
             (15, 27),
         ),
-        (
-            "* { llm_model: gpt 5 }",
-            "the value 'gpt 5' needs quotes",
-            'write \\"gpt 5\\"',
-            (15, 20),
-        ),
-        (
-            "* { llm_model: 'gpt' }",
-            "the value ''gpt'' needs double quotes",
-            "write gpt",
-            (15, 20),
-        ),
+        ("* { llm_model: gpt 5 }", "the value 'gpt 5' needs quotes", 'write \\"gpt 5\\"', (15, 20)),
+        ("* { llm_model: 'gpt' }", "the value ''gpt'' needs double quotes", "write gpt", (15, 20)),
         (
             "* { llm_model: \u201cgpt 5\u201d }",
             "the value '“gpt 5”' needs double quotes",
@@ -110,24 +103,14 @@ def test_each_property_is_decided_for_itself() -> None:
             "write high",
             (22, 28),
         ),
-        (
-            "* { temperature: 0.5 }",
-            "unknown property 'temperature'",
-            f"use {EITHER}",
-            (4, 15),
-        ),
+        ("* { temperature: 0.5 }", "unknown property 'temperature'", f"use {EITHER}", (4, 15)),
         (
             "* { llm_model: gpt\n  reasoning_effort: low }",
             "missing ';' after 'gpt'",
             "add ;",
             (15, 18),
         ),
-        (
-            "* { model: a }",
-            "unknown property 'model'",
-            "did you mean llm_model?",
-            (4, 9),
-        ),
+        ("* { model: a }", "unknown property 'model'", "did you mean llm_model?", (4, 9)),
         (
             "* { effort: low }",
             "unknown property 'effort'",
@@ -167,12 +150,7 @@ def test_each_property_is_decided_for_itself() -> None:
             "use low, medium or high",
             (22, 31),
         ),
-        (
-            "* { zzz: a }",
-            "unknown property 'zzz'",
-            f"use {EITHER}",
-            (4, 7),
-        ),
+        ("* { zzz: a }", "unknown property 'zzz'", f"use {EITHER}", (4, 7)),
     ],
 )
 def test_mistake_is_reported_with_its_position(
@@ -196,20 +174,6 @@ def mistake(text: str) -> tuple[int, int]:
     except InvalidStylesheet as error:
         return error.start, error.end
     return 0, 0
-
-
-def test_every_wrong_property_is_found_and_makes_the_whole_void() -> None:
-    text = "* { llm_modl: a; reasoning_effort: best; llm_model: b } #a { x: y }"
-    mistakes = read_stylesheet(text).mistakes
-    assert [text[one.start : one.end] for one in mistakes] == ["llm_modl", "best", "x"]
-
-
-def test_a_selector_knows_its_place() -> None:
-    text = "#a { llm_model: x } .b { llm_model: x } * { llm_model: x } box { llm_model: x }"
-    rules = parse_stylesheet(text).rules
-    assert [(one.selector, text[one.start :].split()[0]) for one in rules] == [
-        (one, one) for one in ("*", "box", ".b", "#a")
-    ]
 
 
 def test_a_large_stylesheet_over_many_nodes_takes_no_longer_than_it_is_worth() -> None:
@@ -255,7 +219,7 @@ def selectors(stylesheet: str) -> list[tuple[str, str, str]]:
     ]
 
 
-def test_a_selector_that_matches_no_node_is_noted() -> None:
+def test_unused_selectors_are_noted() -> None:
     used = "* { llm_model: x } box { llm_model: x } hexagon { llm_model: x } .code { llm_model: x }"
     assert selectors(used + " .slow { llm_model: x } .loop-a { llm_model: x }") == []
     assert selectors(
@@ -265,9 +229,6 @@ def test_a_selector_that_matches_no_node_is_noted() -> None:
         ("unused selector '.cod': it matches no node", "did you mean .code?", ".cod"),
         ("unused selector '#aa': it matches no node", "did you mean #a?", "#aa"),
     ]
-
-
-def test_a_broken_stylesheet_has_no_unused_selectors() -> None:
     assert selectors("#nowhere { llm_modl: x }") == []
     assert selectors("#nowhere {") == []
     assert selectors(" ") == []

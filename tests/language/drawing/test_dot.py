@@ -7,14 +7,7 @@ import pytest
 
 from attractor.language.drawing.dot import dot_text
 from attractor.language.drawing.picture import Annotation, Picture
-from attractor.language.drawing.theme import (
-    AGENT,
-    BOX_FILL,
-    FAILED,
-    INK,
-    PLATE,
-    Theme,
-)
+from attractor.language.drawing.theme import AGENT, BOX_FILL, FAILED, INK, PLATE, Theme
 from attractor.language.reading import parse
 
 TEXT = """digraph G {
@@ -36,14 +29,16 @@ def drawn(text: str = TEXT, *, theme: Theme = Theme.AUTO, **marks: Annotation) -
     return {found[1]: line for line in lines if (found := re.search(r'id="([^"]*)"', line))}
 
 
-def test_node_has_its_type_and_a_tooltip() -> None:
+def test_nodes_of_each_type() -> None:
     plan = drawn()["node-plan"]
     assert 'label="agent\\nplan"' in plan
     assert 'class="type-codergen"' in plan
     assert 'tooltip="plan (codergen)\\nThink\\nhard"' in plan
+    assert 'label="start"' in drawn()["node-start"]
+    assert 'shape="box"' in drawn()["node-table"]
 
 
-def test_goal_gate_has_two_borders_and_a_dashed_retry_line() -> None:
+def test_goal_gate_and_edges() -> None:
     lines = drawn()
     assert 'class="type-tool goal-gate"' in lines["node-test"]
     assert 'label="tool · goal gate\\ntest"' in lines["node-test"]
@@ -53,17 +48,10 @@ def test_goal_gate_has_two_borders_and_a_dashed_retry_line() -> None:
     assert 'label=" retry "' in jump
     assert 'constraint="false"' in jump
     assert 'style="dashed"' in jump
-
-
-def test_edge_has_label_and_condition() -> None:
     edge = drawn()["edge-test-plan"]
     assert 'label=" No \\n outcome=fail "' in edge
     assert 'class="conditional"' in edge
     assert 'penwidth="3"' in edge
-
-
-def test_label_that_repeats_the_type_is_left_out() -> None:
-    assert 'label="start"' in drawn()["node-start"]
 
 
 def test_box_has_label_and_nodes() -> None:
@@ -75,10 +63,6 @@ def test_box_has_label_and_nodes() -> None:
     assert BOX_FILL.light in box
     assert '"plan" [' in box
     assert '"start" [' not in box
-
-
-def test_record_shapes_become_boxes() -> None:
-    assert 'shape="box"' in drawn()["node-table"]
 
 
 def test_colors_of_an_annotation_override_those_of_the_author() -> None:

@@ -6,9 +6,7 @@ from hypothesis import given, settings
 
 from attractor.language.drawing.mermaid import mermaid_text
 from attractor.language.drawing.picture import Annotation, Picture
-from attractor.language.drawing.theme import (
-    TAKEN,
-)
+from attractor.language.drawing.theme import TAKEN
 from attractor.language.graph.graph import Graph, Node
 from attractor.language.reading import parse
 from attractor.language.source.syntax_tree import Attributes
@@ -51,11 +49,17 @@ flowchart LR
     )
 
 
-def test_names_are_unique() -> None:
+def test_names_breaks_and_taken_edges() -> None:
     ids = ["a b", "a_b", "a.b", "a_b_2", "", "end", "é"]
     graph = Graph("G", {id_: Node(id_) for id_ in ids})
     names = re.findall(r"^    (n_\w*)[\[(]", mermaid_text(Picture(graph)), re.MULTILINE)
     assert len(set(names)) == len(ids)
+    text = r'digraph G { label="a\lb"; x [label="one\ltwo\r"]; x -> x [label="so\lso"] }'
+    lines = mermaid_text(Picture(parse(text))).splitlines()
+    assert lines[1] == 'title: "a b"'
+    assert lines[4:] == ['    n_x["agent<br/>one<br/>two"]', '    n_x -->|"so<br/>so"| n_x']
+    picture = Picture(parse("digraph G { a -> b }"), {"edge-a-b": Annotation("state-taken", TAKEN)})
+    assert "n_a ==> n_b" in mermaid_text(picture)
 
 
 def test_syntax_of_mermaid_is_escaped() -> None:
@@ -67,18 +71,6 @@ def test_syntax_of_mermaid_is_escaped() -> None:
         *("1#46; one", "#45; two", "#96;three#96;", "#37;#37;#123;x#125;#37;#37;"),
         *("#60;b#62;", "#34;", "#35;35#59;", "#36;\u2060#36;x#36;\u2060#36;", "fa\u2060#58;fa-car"),
     ]
-
-
-def test_line_breaks_of_graphviz() -> None:
-    text = r'digraph G { label="a\lb"; x [label="one\ltwo\r"]; x -> x [label="so\lso"] }'
-    lines = mermaid_text(Picture(parse(text))).splitlines()
-    assert lines[1] == 'title: "a b"'
-    assert lines[4:] == ['    n_x["agent<br/>one<br/>two"]', '    n_x -->|"so<br/>so"| n_x']
-
-
-def test_taken_edge_is_thick() -> None:
-    picture = Picture(parse("digraph G { a -> b }"), {"edge-a-b": Annotation("state-taken", TAKEN)})
-    assert "n_a ==> n_b" in mermaid_text(picture)
 
 
 @settings(max_examples=count(ci=40, full=1000), deadline=None)

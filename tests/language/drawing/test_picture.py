@@ -52,14 +52,12 @@ def test_retry_lines_lead_to_retry_targets_and_from_gates_to_those_of_the_graph(
 WORDS = st.text(max_size=5) | st.text("-a2e0", max_size=6)
 
 
-def test_plain_ids_are_not_encoded() -> None:
+def test_element_ids() -> None:
     assert node_element("plan_2") == "node-plan_2"
     assert list(edge_elements([Edge("a", "b"), Edge("a", "b")])) == ["edge-a-b", "edge-a-b-2"]
-
-
-def test_special_characters_are_encoded_as_numbers() -> None:
     assert node_element("a.b é") == "node-a--2e-b--20---e9-"
     assert (node_element(""), node_element("\0")) == ("node---0-", "node---00-")
+    assert as_class("wait.human") == "wait-human"
 
 
 @given(WORDS, WORDS)
@@ -76,10 +74,6 @@ def test_element_id_needs_no_escape_in_a_selector(word: str) -> None:
 def test_every_edge_has_its_own_element_id(ends: list[tuple[str, str]]) -> None:
     elements = list(edge_elements([Edge(*one) for one in ends]))
     assert len(set(elements)) == len(ends)
-
-
-def test_type_as_css_class() -> None:
-    assert as_class("wait.human") == "wait-human"
 
 
 def node(**attributes: str | bool) -> Node:
@@ -102,15 +96,12 @@ def test_type_of_a_node_in_a_word_or_two(attributes: dict[str, str | bool], capt
     assert type_caption(node(**attributes)) == caption
 
 
-def test_lines_of_an_edge_are_label_and_condition() -> None:
+def test_labels_of_edges_and_nodes() -> None:
     edge = Edge("a", "b", Attributes.of({"label": "Yes", "condition": "outcome=success"}))
     assert edge_lines(edge) == ["Yes", "outcome=success"]
     assert edge_lines(edge, sign="+ ")[0] == "+ Yes"
     assert edge_lines(Edge("a", "b"), sign="- ") == ["-"]
     assert edge_lines(Edge("a", "b")) == []
-
-
-def test_line_breaks_of_graphviz_in_quoted_labels() -> None:
     graph = parse(
         r"""digraph G { a [label="one\ltwo\rC:\\logs\nend"]; b; c [label="a" + "\lb"] }"""
     )
@@ -119,9 +110,6 @@ def test_line_breaks_of_graphviz_in_quoted_labels() -> None:
     assert label_of(b.attributes, "b") == "b"
     assert label_of(c.attributes) == "a\\lb"
     assert label_of(node(label=r"C:\logs").attributes) == r"C:\logs"
-
-
-def test_tooltip_has_the_start_of_the_prompt() -> None:
     text = node_tooltip(node(prompt="Do it.\nThen rest."), "done")
     assert text == "n (codergen)\ndone\nDo it.\nThen rest."
     assert len(node_tooltip(node(prompt="x" * 1_000_000))) < 1100
@@ -137,19 +125,13 @@ def test_wrapped_lines_fit_and_contain_all_words(text: str, columns: int) -> Non
         assert "".join("".join(lines).split()) == words
 
 
-def test_text_of_a_million_letters_is_cut() -> None:
+def test_long_and_wide_text() -> None:
     lines = wrapped("word " * 200_000, 28)
     assert len(lines) == 12
     assert lines[-1] == "…"
-
-
-def test_wide_letters_count_as_two_columns() -> None:
     assert columns_of("計画") == 4
     assert wrapped("計画を立てる", 6) == ["計画を", "立てる"]
     assert ems_of("mmm") > ems_of("iii")
-
-
-def test_characters_invalid_in_xml_are_replaced() -> None:
     assert clean("a\x00b\x1bc\ufffed\ud800") == "a\ufffdb\ufffdc\ufffdd\ufffd"
 
 
@@ -170,7 +152,7 @@ def shape(box: Box) -> object:
     return box.element, box.nodes, [shape(inner) for inner in box.inner]
 
 
-def test_node_is_in_the_innermost_box_that_names_it() -> None:
+def test_boxes_around_nodes() -> None:
     assert shape(nest_boxes(parse(NESTED))) == (
         "",
         ["g"],
@@ -183,13 +165,7 @@ def test_node_is_in_the_innermost_box_that_names_it() -> None:
             ("subgraph-cluster_a-2", ["f"], []),
         ],
     )
-
-
-def test_rank_aligns_nodes() -> None:
     assert nest_boxes(parse(NESTED)).inner[0].ranks == [("same", ["d", "e", "free"])]
-
-
-def test_boxes_begin_and_end_walk_boxes() -> None:
     walk = [(box.element, begins) for box, begins in walk_boxes(nest_boxes(parse(NESTED)))]
     assert walk == [
         ("subgraph-cluster_a", True),
@@ -199,9 +175,6 @@ def test_boxes_begin_and_end_walk_boxes() -> None:
         ("subgraph-cluster_a-2", True),
         ("subgraph-cluster_a-2", False),
     ]
-
-
-def test_at_most_forty_nested_boxes_are_drawn() -> None:
     depth = 2000
     graph = parse("digraph G { " + "subgraph cluster_x { " * depth + "a" + " }" * depth + " }")
     boxes = [box for box, begins in walk_boxes(nest_boxes(graph)) if begins]

@@ -38,7 +38,7 @@ STATES = RunStates(
 )
 
 
-def test_node_shows_state_visits_and_time() -> None:
+def test_nodes_and_edges_show_what_happened() -> None:
     marks = overlay(GRAPH, STATES).marks
     assert marks["node-start"].note == "done"
     assert marks["node-start"].name == "state-done"
@@ -47,10 +47,6 @@ def test_node_shows_state_visits_and_time() -> None:
     assert marks["node-test"].tooltip == "failed: exit code 1"
     assert marks["node-exit"].name == "state-unreached"
     assert marks["node-exit"].note == ""
-
-
-def test_taken_edges_are_thick() -> None:
-    marks = overlay(GRAPH, STATES).marks
     taken = {id_ for id_, mark in marks.items() if mark.name == "state-taken"}
     assert taken == {"edge-start-plan", "edge-plan-test", "edge-test-exit-2", "retry-test-plan"}
     assert marks["edge-plan-test"].tooltip == "taken 2 times"
@@ -65,9 +61,6 @@ def test_description_lists_stages_by_state() -> None:
         "2 never reached: exit, other.",
         "Current stage: plan.",
     ]
-
-
-def test_description_of_many_stages_and_long_reasons_is_cut() -> None:
     graph = parse(f"digraph G {{ {'; '.join(f'n{number}' for number in range(100))} }}")
     failed = NodeState(StageState.FAILED, 1, reason="so long\n" * 1000)
     description = overlay(graph, RunStates({"n3": failed})).description

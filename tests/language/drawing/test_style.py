@@ -109,14 +109,11 @@ def test_node_is_filled_as_its_author_wrote(
     assert node(**written) == drawn
 
 
-def test_edge_has_the_lines_of_its_author() -> None:
+def test_authors_style_of_edges_boxes_and_sheets() -> None:
     written = Attributes.of({"color": "red:blue", "penwidth": "7", "style": "dotted"})
     edge = LIGHT.edge(written, TAKEN)
     assert (edge["color"], edge["penwidth"], edge["style"]) == ("red:blue", "7", "dotted")
     assert LIGHT.edge(Attributes.of({"color": "gren"}), TAKEN)["color"] == TAKEN.line.light
-
-
-def test_box_and_sheet_have_the_background_of_their_author() -> None:
     fills = {
         "bgcolor=pink": "pink",
         "fillcolor=pink": BOX_FILL.light,

@@ -46,13 +46,11 @@ def test_models_in_use_are_known_where_nothing_else_says_which_there_are() -> No
     assert named.words.models == {"sonnet"}
 
 
-def test_problems_of_imported_files_are_not_reported() -> None:
+def test_analysis_is_lazy_and_about_one_file() -> None:
     analysis = Analysis(Source("digraph G {", "a.dot"), vocabulary=Vocabulary())
     assert {one.span.file for one in analysis.diagnostics} == {"a.dot"}
     assert analysis.graph is None
 
-
-def test_analysis_is_lazy() -> None:
     class NoFiles:
         def read(self, name: str) -> bytes:
             raise AssertionError(name)
@@ -63,13 +61,10 @@ def test_analysis_is_lazy() -> None:
     assert analysis.names is analysis.names
 
 
-def test_every_shape_and_every_fidelity_has_a_meaning() -> None:
+def test_every_value_has_a_meaning() -> None:
     assert TYPE_MEANINGS.keys() >= set(TYPE_OF_SHAPE.values())
     assert FIDELITY_MEANINGS.keys() == set(FIDELITIES)
     assert all(meaning_of("shape", one) for one in TYPE_OF_SHAPE)
-
-
-def test_unknown_shape_has_no_meaning() -> None:
     assert meaning_of("shape", "egg") == meaning_of("nothing", "box") == ""
 
 
@@ -112,7 +107,7 @@ NAMES_TEXT = """digraph plan {
 """
 
 
-def test_every_place_that_names_a_node_is_found() -> None:
+def test_places_that_name_a_node_are_found() -> None:
     found = [(one.id, one.span.line, one.role) for one in occurrences(Source(NAMES_TEXT))]
     assert found == [
         ("plan", 2, Role.DECLARED),
@@ -124,11 +119,15 @@ def test_every_place_that_names_a_node_is_found() -> None:
         ("the end", 4, Role.ON_AN_EDGE),
         ("plan", 5, Role.IN_AN_ATTRIBUTE),
     ]
-
-
-def test_a_text_that_is_broken_further_on_still_names_its_nodes() -> None:
     found = occurrences(Source('digraph G { a -> b; c -- d; e [prompt="'))
     assert [one.id for one in found] == ["a", "b", "c", "d", "e"]
+    found = occurrences(Source("digraph G { plan -> b }"))
+    assert [named_at(found, 1, column) is not None for column in (12, 13, 17, 18)] == [
+        False,
+        True,
+        True,
+        False,
+    ]
 
 
 def test_node_statement_is_the_declaration() -> None:
@@ -140,16 +139,6 @@ def test_node_statement_is_the_declaration() -> None:
     assert on_edge is not None
     assert on_edge.span.column == 24
     assert declaration("d", found) is None
-
-
-def test_a_name_is_found_at_each_of_its_letters() -> None:
-    found = occurrences(Source("digraph G { plan -> b }"))
-    assert [named_at(found, 1, column) is not None for column in (12, 13, 17, 18)] == [
-        False,
-        True,
-        True,
-        False,
-    ]
 
 
 def renamed(text: str, line: int, column: int, new: str) -> str:

@@ -32,16 +32,13 @@ def proposed(text: str) -> list[str]:
     return [one.text for one in propose(cursor, ["plan", "the end"], KNOWN)]
 
 
-def test_proposed_keys_fit_the_element() -> None:
+def test_proposals_fit_the_place() -> None:
     on_node, on_edge = proposed("digraph G { a [|"), proposed("digraph G { a -> b [|")
     assert {"prompt", "shape", "goal_gate"} <= set(on_node)
     assert {"condition", "weight"} <= set(on_edge)
     assert "prompt" not in on_edge
     assert "default_max_retry" not in proposed("digraph G { graph [|")
     assert all(AttributeOwner.EDGE in ATTRIBUTES[key].places for key in on_edge)
-
-
-def test_values_are_those_of_the_key() -> None:
     assert "hexagon" in proposed("digraph G { a [shape=|")
     assert proposed("digraph G { a [type=|") == ["codergen", "tool"]
     assert proposed("digraph G { a [goal_gate=|") == ["true", "false"]
@@ -52,15 +49,9 @@ def test_values_are_those_of_the_key() -> None:
     assert proposed("digraph G { a [reasoning_effort=|") == list(EFFORTS)
     assert proposed('digraph G { a [fidelity="|') == list(FIDELITIES)
     assert proposed("digraph G { a [prompt=|") == []
-
-
-def test_nodes_are_proposed_where_a_node_is_named() -> None:
     assert proposed("digraph G { a -> |") == ["plan", '"the end"']
     assert proposed("digraph G { a [retry_target=|") == ["plan", '"the end"']
     assert {"plan", "node", "goal"} <= set(proposed("digraph G { |"))
-
-
-def test_every_attribute_can_be_described() -> None:
     assert all(row.sentence in describe_attribute(row) for row in ATTRIBUTES.values())
 
 
@@ -153,20 +144,11 @@ def told(line: int, column: int, *, page: str = "") -> str:
     return found.text if found else ""
 
 
-def test_hover_describes_an_attribute() -> None:
+def test_hover_describes_elements_and_rules() -> None:
     assert told(2, 28).startswith("**prompt**\n\nInstruction for the stage")
-
-
-def test_hover_describes_a_node() -> None:
     assert told(2, 4) == "**plan** (codergen)\n\nThe plan\n\nThink"
     assert told(3, 4) == told(2, 4)
-
-
-def test_hover_shows_the_page_of_a_rule() -> None:
     assert told(3, 18, page="Why not") == "**unknown_attribute**\n\nWhy not"
-
-
-def test_hover_elsewhere_is_empty() -> None:
     assert told(1, 1) == ""
 
 
@@ -190,7 +172,4 @@ def test_hover_describes_a_value() -> None:
     assert of_value("true").startswith("**true** (goal_gate)\n\nWhether the exit stays closed")
     assert of_value("exit").startswith("**exit** (type)\n\nThe pipeline ends here")
     assert of_value("b, goal").startswith("**b** (exit)")
-
-
-def test_hover_ignores_unknown_values() -> None:
     assert of_value('"Work') == of_value("egg") == of_value("box]") == ""

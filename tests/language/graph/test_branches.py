@@ -42,26 +42,16 @@ def test_where_branches_meet(edges: str, meeting: str, branches: dict[str, str])
     assert fork.leaks == ()
 
 
-def test_a_fan_in_is_the_meeting_although_ways_lead_around_it() -> None:
+def test_meeting_of_forks() -> None:
     (fork,) = forks("s -> p; p -> a -> j; p -> b -> j; j -> d -> e; a -> x; b -> x; x -> e")
     assert fork.meeting == "j"
     assert shown(fork) == {"a": "ax", "b": "bx"}
     assert [(leak.source, leak.target) for leak in fork.leaks] == [("x", "e")]
-
-
-def test_a_nested_fork_has_a_meeting_of_its_own() -> None:
     outer, inner = forks("s -> p; p -> a -> j; p -> q; q -> b -> i; q -> c -> i; i -> j -> e")
     assert (outer.node, outer.meeting, shown(outer)) == ("p", "j", {"a": "a", "q": "iq"})
     assert (inner.node, inner.meeting, shown(inner)) == ("q", "i", {"b": "b", "c": "c"})
-
-
-def test_branches_do_not_meet_where_a_way_back_leads() -> None:
-    """`q` comes to `i` by `x -> p` only, which is before its branch."""
     forked = forks("s -> p; p -> q -> a -> x; p -> b -> i -> x; x -> p; x -> e")
     assert {one.node: one.meeting for one in forked} == {"p": "x", "q": "e"}
-
-
-def test_for_each_is_a_fork() -> None:
     each = "f [type=for_each];"
     outer, inner = forks(each + "s -> p; p -> a -> j; p -> f -> b -> i; i -> j -> e")
     assert (outer.node, outer.meeting, shown(outer)) == ("p", "j", {"a": "a", "f": "fi"})
@@ -71,20 +61,17 @@ def test_for_each_is_a_fork() -> None:
     assert [(leak.source, leak.target) for leak in alone.leaks] == [("b", "f")]
 
 
-def test_branches_with_an_endless_branch_do_not_meet() -> None:
+def test_forks_without_a_meeting_are_left_out() -> None:
     (fork,) = forks("s -> p; p -> a -> j -> e; p -> b -> b")
     assert (fork.meeting, fork.branches) == ("", {})
+    assert (
+        list(find_forks(parse("digraph G { start; p [shape=component]; start -> p -> a }"))) == []
+    )
 
 
 @pytest.mark.parametrize("edges", ["s -> e; p -> a -> e", "p -> a; p -> b"])
 def test_unreachable_fork_is_left_out(edges: str) -> None:
     assert forks(edges) == []
-
-
-def test_a_graph_without_an_exit_has_no_forks() -> None:
-    assert (
-        list(find_forks(parse("digraph G { start; p [shape=component]; start -> p -> a }"))) == []
-    )
 
 
 def leaks(edges: str) -> dict[str, list[str]]:
@@ -115,21 +102,15 @@ def test_leaving_edge_belongs_to_the_innermost_fork(
     assert leaks(NESTED + edges) == leaking
 
 
-def test_edge_to_an_inner_fan_in_leaves_the_outer_fork() -> None:
+def test_leaks_of_nested_forks() -> None:
     edges = "s -> p; p -> a -> j; p -> q; q -> b -> i; q -> c -> i; q -> j; j -> i -> e"
     assert leaks(edges)["p"] == ["bi", "ci"]
-
-
-def test_nested_branches_may_share_a_fan_in() -> None:
     outer, inner = forks("s -> p; p -> a -> j; p -> q; q -> b -> j; q -> c -> j; j -> e")
     assert (outer.meeting, inner.meeting, shown(outer)) == ("j", "j", {"a": "a", "q": "q"})
     assert leaks("s -> p; p -> a -> j; p -> q; q -> b -> j; q -> c -> j; j -> e") == {
         "p": [],
         "q": [],
     }
-
-
-def test_a_loop_back_from_the_meeting_leaves_no_branch() -> None:
     assert leaks("s -> p -> a -> b -> j -> e; j -> b") == {"p": []}
 
 

@@ -26,30 +26,18 @@ def texts(dot: str, node: str, *keys: str) -> list[str]:
     return [attributes.text(key) for key in keys]
 
 
-def test_own_attributes_override_defaults() -> None:
+def test_defaults_apply_where_a_node_is_declared() -> None:
     dot = "node [x=1]; a [x=2]; node [x=3]; b"
     assert texts(dot, "a", "x") == ["2"]
     assert texts(dot, "b", "x") == ["3"]
-
-
-def test_defaults_of_a_subgraph_end_with_it() -> None:
     dot = "node [x=1]; subgraph s { node [x=2, y=3]; a; b [x=4] } c"
     assert texts(dot, "a", "x", "y") == ["2", "3"]
     assert texts(dot, "b", "x", "y") == ["4", "3"]
     assert texts(dot, "c", "x", "y") == ["1", ""]
-
-
-def test_a_node_named_by_an_edge_first_takes_the_defaults_of_its_declaration() -> None:
     assert texts("node [x=1]; s -> a; node [x=2]; a [y=3]", "a", "x", "y") == ["2", "3"]
-
-
-def test_a_node_that_only_edges_name_takes_the_defaults_of_the_first() -> None:
     graph = parse("digraph G { node [x=1]; s -> a; node [x=2]; a -> t }")
     assert graph.nodes["a"].attributes.text("x") == "1"
     assert not graph.nodes["a"].is_declared
-
-
-def test_second_declaration_adds_attributes() -> None:
     dot = "node [x=1]; a [z=1]; subgraph s { node [x=2, y=2]; a [z=2, w=1] }"
     assert texts(dot, "a", "x", "y", "z", "w") == ["1", "2", "2", "1"]
 
@@ -79,13 +67,10 @@ def test_a_subgraph_gives_its_class_to_the_nodes_declared_in_it() -> None:
     }
 
 
-def test_a_subgraphs_attributes_are_not_the_graphs() -> None:
+def test_subgraphs_leave_nothing_but_their_content() -> None:
     graph = parse('digraph G { goal="g"; subgraph s { goal="other"; graph [x=1] } }')
     assert graph.goal == "g"
     assert "x" not in graph.attributes.by_key
-
-
-def test_a_subgraph_leaves_nothing_but_its_content() -> None:
     graph = parse("digraph G { a; subgraph s { b; a -> b } c }")
     assert list(graph.nodes) == ["a", "b", "c"]
     assert [(one.source, one.target) for one in graph.edges] == [("a", "b")]
@@ -179,20 +164,23 @@ def test_failed_block_keeps_added_nodes() -> None:
     assert builder.build().subgraphs[0].nodes == ("a",)
 
 
-def test_an_edge_has_two_ends() -> None:
+def test_invalid_calls_are_refused() -> None:
     with pytest.raises(UsageError, match="at least two nodes"):
         GraphBuilder("G").edge("a")
-
-
-def test_a_graph_is_not_built_within_a_block() -> None:
     builder = GraphBuilder("G")
     with builder.subgraph(), pytest.raises(UsageError, match="unclosed"):
         builder.build()
-
-
-def test_defaults_are_for_nodes_and_edges() -> None:
     with pytest.raises(UsageError, match="'graph'"):
         GraphBuilder("G").defaults("graph", label="x")
+    with pytest.raises(UsageError, match="the name of a graph must be a text, not None"):
+        GraphBuilder(cast(Any, None))
+    with pytest.raises(UsageError, match="integer is too long"):
+        GraphBuilder("G").node("a", prompt=10**5_000)
+    assert refused("node", 1) == "an id must be a text, not 1"
+    assert refused("edge", "a", None) == "an id must be a text, not None"
+    assert refused("edge", "a", "b", label=None).startswith("label of the edge from 'a'")
+    assert refused("defaults", "node", label=None).startswith("label of every node")
+    assert refused("node", "a", **{"\0": 1}).startswith("invalid character in a key")
 
 
 @pytest.mark.parametrize(
@@ -221,11 +209,6 @@ def test_invalid_attribute_value_is_rejected_at_once(value: Any, message: str) -
     assert raised.value.hint
 
 
-def test_a_number_of_very_many_digits_is_refused() -> None:
-    with pytest.raises(UsageError, match="integer is too long"):
-        GraphBuilder("G").node("a", prompt=10**5_000)
-
-
 def refused(method: str, *words: Any, **attributes: Any) -> str:
     """Return what is said when a builder is given something it cannot take."""
     builder = GraphBuilder("G")
@@ -233,14 +216,6 @@ def refused(method: str, *words: Any, **attributes: Any) -> str:
         getattr(builder, method)(*words, **attributes)
     assert builder.build() == GraphBuilder("G").build()
     return raised.value.message
-
-
-def test_rejection_names_the_element() -> None:
-    assert refused("node", 1) == "an id must be a text, not 1"
-    assert refused("edge", "a", None) == "an id must be a text, not None"
-    assert refused("edge", "a", "b", label=None).startswith("label of the edge from 'a'")
-    assert refused("defaults", "node", label=None).startswith("label of every node")
-    assert refused("node", "a", **{"\0": 1}).startswith("invalid character in a key")
 
 
 @pytest.mark.parametrize(
@@ -255,11 +230,6 @@ def test_a_subgraph_that_is_refused_is_not_begun(id_: Any, label: Any, message: 
     with pytest.raises(UsageError, match=message), builder.subgraph(id_, label=label):
         pass
     assert builder.build() == GraphBuilder("G").build()
-
-
-def test_the_name_of_a_graph_is_a_text() -> None:
-    with pytest.raises(UsageError, match="the name of a graph must be a text, not None"):
-        GraphBuilder(cast(Any, None))
 
 
 NUMBERS = st.floats() | st.integers() | st.sampled_from([1e-9, -1e-9, 1e22, 1e30, 10**30, 5e-324])

@@ -154,7 +154,7 @@ def test_conditional_without_outcome_conditions_checks_nothing(
     assert unasked_conditionals(graph, ["c"]) == unasked
 
 
-def test_only_following_nodes_are_examined() -> None:
+def test_outcome_conditions_behind_conditionals() -> None:
     graph = parse(f"digraph G {{ {DIAMONDS} c -> a; d -> e -> b; a -> d }}")
     assert unasked_conditionals(graph, ["c", "a", "nobody"]) == {"c"}
     assert unasked_conditionals(graph, []) == set()

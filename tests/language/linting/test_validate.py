@@ -33,22 +33,23 @@ def pipeline(*lines: str) -> str:
     return "\n".join([*head, *lines, "}"])
 
 
-def test_a_comment_silences_a_rule_on_its_line() -> None:
+def test_comments_silence_rules_on_their_line() -> None:
     line = "a [prompt=x, foo=1]"
     assert found(pipeline(line)) == [(UNKNOWN, 3)]
     assert found(pipeline(f"{line} // attractor: ignore[{UNKNOWN}]")) == []
     assert found(pipeline(f"{line} /* attractor:ignore[ syntax , {UNKNOWN} ] */"))[0][0] == (
         "unused_ignore"
     )
-
-
-def test_comment_on_its_own_line_applies_to_the_next_line() -> None:
     comment = f"  // attractor: ignore[{UNKNOWN}] because of Graphviz"
     assert found(pipeline(comment, "", "// another", "a [prompt=x, foo=1]")) == []
     assert found(pipeline(comment, "a [prompt=x]", "b [prompt=x, foo=1]; a -> b -> exit")) == [
         ("unused_ignore", 3),
         (UNKNOWN, 5),
     ]
+    text = "digraph G { // attractor: ignore[start_node]\nexit [shape=Msquare] }"
+    assert ("start_node", 1) in found(text)
+    text = pipeline(f'a [prompt="// attractor: ignore[{UNKNOWN}]", foo=1]')
+    assert found(text) == [(UNKNOWN, 3)]
 
 
 @pytest.mark.parametrize(
@@ -64,16 +65,6 @@ def test_a_comment_that_silences_nothing_is_reported(comment: str, message: str)
     [told] = prepare(pipeline("a [prompt=x]", comment)).diagnostics
     assert (told.rule, told.severity) == ("unused_ignore", "warning")
     assert message in told.message
-
-
-def test_required_rules_cannot_be_ignored() -> None:
-    text = "digraph G { // attractor: ignore[start_node]\nexit [shape=Msquare] }"
-    assert ("start_node", 1) in found(text)
-
-
-def test_comment_in_a_string_is_not_a_comment() -> None:
-    text = pipeline(f'a [prompt="// attractor: ignore[{UNKNOWN}]", foo=1]')
-    assert found(text) == [(UNKNOWN, 3)]
 
 
 @pytest.mark.parametrize(
@@ -121,10 +112,18 @@ class Silent:
         return ()
 
 
-def test_ignore_comment_applies_to_extra_rules() -> None:
+def test_ignore_comments_apply_to_extra_rules() -> None:
     text = pipeline("a [prompt=x]", "// attractor: ignore[house_style]")
     [told] = prepare(text, extra_rules={"house_style": Silent()}).diagnostics
     assert "reports no problem here" in told.message
+    text = (
+        "digraph G {\n// attractor: ignore[too_small]\n"
+        "start [shape=Mdiamond]; exit [shape=Msquare]; start -> exit }"
+    )
+    found = prepare(text, extra_rules=(one for one in [TooSmall()])).diagnostics
+    assert [one.message for one in found if one.rule == "unused_ignore"] == [
+        "unused ignore comment: 'too_small' reports no problem here"
+    ]
 
 
 GRAPH = parse("digraph G { start [shape=Mdiamond]; exit [shape=Msquare]; start -> exit }")
@@ -179,7 +178,7 @@ def reported(graph: Graph, rules: Any) -> list[tuple[str, str]]:
     return [(one.rule, one.message) for one in validate(graph, extra_rules=rules)]
 
 
-def test_built_in_rule_stays_beside_an_extra_rule_of_the_same_name() -> None:
+def test_extra_rules_of_the_same_name_all_report() -> None:
     built_in = reported(LOST, [])
     assert [rule for rule, _ in built_in] == ["reachability"]
     assert reported(LOST, [Reachability()]) == built_in
@@ -189,31 +188,14 @@ def test_built_in_rule_stays_beside_an_extra_rule_of_the_same_name() -> None:
     assert sorted(reported(LOST, {"reachability": Reachability("mine")})) == sorted(
         [*built_in, ("reachability", "mine")]
     )
-
-
-def test_two_rules_of_one_class_both_report() -> None:
     rules = [Reachability("one"), Reachability("two")]
     assert reported(GRAPH, rules) == [("reachability", "one"), ("reachability", "two")]
-
-
-def test_rules_from_a_generator_are_known_to_ignore_comments() -> None:
-    text = (
-        "digraph G {\n// attractor: ignore[too_small]\n"
-        "start [shape=Mdiamond]; exit [shape=Msquare]; start -> exit }"
-    )
-    found = prepare(text, extra_rules=(one for one in [TooSmall()])).diagnostics
-    assert [one.message for one in found if one.rule == "unused_ignore"] == [
-        "unused ignore comment: 'too_small' reports no problem here"
-    ]
+    assert reported(GRAPH, [HTTPCheck2Go()]) == [("http_check2_go", "found")]
 
 
 class HTTPCheck2Go:
     def apply(self, graph: Graph, *rest: object) -> list[Diagnostic]:
         return [warning("found")]
-
-
-def test_unnamed_rule_is_named_after_its_class() -> None:
-    assert reported(GRAPH, [HTTPCheck2Go()]) == [("http_check2_go", "found")]
 
 
 class WithNothing:
@@ -254,10 +236,6 @@ def test_a_rule_is_as_grave_as_the_project_says(level: Level) -> None:
     assert prepared.is_sound is (level is not Level.ERROR)
 
 
-def test_a_rule_that_is_off_says_nothing() -> None:
-    assert prepare(TEXT, levels={"unknown_attribute": Level.OFF}).diagnostics == ()
-
-
 def test_required_rules_stay_errors() -> None:
     assert prepare(TEXT, levels={"start_node": Level.ERROR}).is_sound
     with pytest.raises(UsageError, match="start_node"):
@@ -267,8 +245,11 @@ def test_required_rules_stay_errors() -> None:
 TOLD_WHILE_READING = ["goal_missing", "portability", "syntax", "unused_ignore"]
 
 
-def test_every_name_that_can_be_set_has_a_page() -> None:
+def test_rules_have_pages() -> None:
     assert rule_names() <= set(page_names())
+    assert page_of("no_goal") == ""
+    with pytest.raises(UnknownName, match="no_goal"):
+        read_page("no_goal")
 
 
 @pytest.mark.parametrize("rule", page_names())
@@ -287,9 +268,3 @@ def test_examples_of_reader_diagnostics_are_correct(rule: str) -> None:
     told = {one.rule: one.severity for one in prepare(page.example).diagnostics}
     assert told[rule] is page.severity
     assert prepare(page.instead).diagnostics == ()
-
-
-def test_a_rule_that_callers_brought_has_no_page() -> None:
-    assert page_of("no_goal") == ""
-    with pytest.raises(UnknownName, match="no_goal"):
-        read_page("no_goal")

@@ -113,12 +113,9 @@ def test_lossy_fixes_are_not_applied(text: str) -> None:
     assert fix(text, check=notes).text == text
 
 
-def test_a_port_that_may_be_a_label_says_how_a_label_is_written() -> None:
+def test_notes_have_their_own_advice() -> None:
     (note,) = notes('digraph G { a -> b : "Yes, do" }')
     assert note.fix == 'write [label="Yes, do"] for a label, otherwise remove it'
-
-
-def test_a_word_of_the_language_as_an_id_has_its_own_advice() -> None:
     (note,) = notes('digraph G { "edge" }')
     assert note.fix == "edge is a keyword: use edge_ or another id"
 

@@ -21,21 +21,21 @@ def mending(text: str, *changes: tuple[int, int, str]) -> Diagnostic:
     return warning("wrong", edits[0].span, edits=edits)
 
 
-def test_edit_replaces_its_span() -> None:
+def test_edits_are_applied_or_skipped_as_a_whole() -> None:
     text = "one\ntwo\nthree"
     first, second = mending(text, (0, 3, "1"), (8, 13, "3")), mending(text, (4, 7, ""))
     applied = apply_edits(Source(text), [first, second])
     assert (applied.text, applied.diagnostics) == ("1\n\n3", [first, second])
-
-
-def test_overlapping_fix_is_skipped_completely() -> None:
     text = "abcdef"
     first, second = mending(text, (0, 2, "x")), mending(text, (1, 3, "y"), (5, 6, "z"))
     applied = apply_edits(Source(text), [first, second])
     assert (applied.text, applied.diagnostics) == ("xcdef", [first])
+    elsewhere = Edit(Source("x", "other").span(0, 1), "y")
+    found = warning("wrong", Source("a", "f").span(0, 1), edits=(elsewhere,))
+    assert fix("a", check=lambda text: [found], file="f").text == "a"
 
 
-def test_a_fix_may_bring_another_to_light() -> None:
+def test_fixes_are_repeated_but_not_endlessly() -> None:
     def check(text: str) -> Iterator[Diagnostic]:
         if text.endswith("a"):
             yield mending(text, (len(text) - 1, len(text), ""))
@@ -107,12 +107,6 @@ def test_a_fix_that_breaks_the_grammar_is_not_applied() -> None:
         return judged(text, error("syntax"), broken=True)
 
     assert fix_safely("a", check=check).text == "a"
-
-
-def test_an_edit_of_another_file_is_not_made_here() -> None:
-    elsewhere = Edit(Source("x", "other").span(0, 1), "y")
-    found = warning("wrong", Source("a", "f").span(0, 1), edits=(elsewhere,))
-    assert fix("a", check=lambda text: [found], file="f").text == "a"
 
 
 def test_fixed_problems_have_original_positions() -> None:

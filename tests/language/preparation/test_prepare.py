@@ -9,26 +9,15 @@ import pytest
 
 import attractor.language as language
 from attractor.base.errors import UsageError
-from attractor.language import (
-    Graph,
-    Severity,
-    parse,
-    prepare,
-)
+from attractor.language import Graph, Severity, parse, prepare
 from attractor.language.diagnostics import UnreadablePipeline
 from attractor.language.preparation.prepare import (
     FilesRead,
     FolderFiles,
     KnownFiles,
     TransformContext,
-    transform_registry,
 )
 from attractor.language.transforms.variable_expansion import VariableExpansion
-
-
-def test_files_are_read_beside_the_pipeline(tmp_path: Path) -> None:
-    (tmp_path / "plan.md").write_bytes(b"Plan")
-    assert FolderFiles(tmp_path).read("plan.md") == b"Plan"
 
 
 @pytest.mark.parametrize("name", ["nope.md", "", "a\0b"])
@@ -37,7 +26,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, name: str) -> None:
         FolderFiles(tmp_path).read(name)
 
 
-def test_files_are_read_once(tmp_path: Path) -> None:
+def test_files_are_read_once_and_remembered(tmp_path: Path) -> None:
     file = tmp_path / "plan.md"
     file.write_bytes(b"Plan")
     files = FilesRead(FolderFiles(tmp_path))
@@ -45,9 +34,6 @@ def test_files_are_read_once(tmp_path: Path) -> None:
     file.unlink()
     assert files.read("plan.md") == b"Plan"
     assert files.by_name == {"plan.md": b"Plan"}
-
-
-def test_known_files_are_read_again_as_they_were() -> None:
     assert KnownFiles({"a": b"1"}).read("a") == b"1"
     with pytest.raises(UnreadablePipeline, match="not part of the run"):
         KnownFiles({"a": b"1"}).read("b")
@@ -147,19 +133,11 @@ def test_invalid_transform_is_reported(transform: Any, message: str) -> None:
     assert raised.value.hint
 
 
-def test_every_built_in_transform_has_its_place() -> None:
-    orders = [part.order for part in transform_registry().values()]
-    assert len(set(orders)) == len(orders)
-
-
-def test_a_broken_text_is_neither_transformed_nor_validated() -> None:
+def test_soundness() -> None:
     prepared = prepare("digraph G { a -- b }")
     assert prepared.graph is None
     assert not prepared.is_sound
     assert [one.rule for one in prepared.diagnostics] == ["syntax"]
-
-
-def test_notes_and_warnings_do_not_make_a_pipeline_unsound() -> None:
     prepared = prepare("digraph { start; a; exit; start -> a -> exit }")
     assert prepared.is_sound
     assert {one.severity for one in prepared.diagnostics} == {Severity.INFO, Severity.WARNING}

@@ -145,13 +145,10 @@ def test_ambiguous_typo_is_not_fixed(rule: str, text: str) -> None:
     assert mended(whole, rule) == whole
 
 
-def test_types_are_not_judged_where_they_are_not_known() -> None:
+def test_types_are_judged_where_they_are_known() -> None:
     text = "a [type=mine]; start -> a -> exit"
     assert told(text, "type_known", vocabulary=Vocabulary()) == []
     assert told(text, "type_known") == ["mine"]
-
-
-def test_a_graph_that_is_to_be_imported_has_a_type_for_now() -> None:
     assert told('a [type=import, file="b.dot"]; start -> a -> exit', "type_known") == []
 
 
@@ -170,21 +167,18 @@ def test_an_unknown_name_is_pointed_at(rule: str, key: str, wrong: str, right: s
     assert told(f'a [{key}="{wrong}"]', rule, vocabulary=Vocabulary()) == []
 
 
-def test_an_unknown_name_has_a_guess_or_a_choice() -> None:
+def test_names_have_suggestions() -> None:
     text = inside('a [llm_provider="opanai"]; b [llm_provider="acme"]')
     assert [one.fix for one in found(text, "provider_known")] == [
         "did you mean openai?",
         "known: anthropic, gemini, google, openai",
     ]
-
-
-def test_a_name_in_a_stylesheet_is_pointed_at_once() -> None:
     text = 'model_stylesheet="box { llm_model: gpt-6; }"; a [prompt=x]; b [prompt=y]'
     assert told(text, "model_known") == ["gpt-6"]
-
-
-def test_a_name_that_an_input_gives_is_not_judged() -> None:
     assert told('a [llm_model="${inputs.model}"]', "model_known") == []
+    (one,) = found(inside("a [shape=zzz]"), "shape_known")
+    assert one.fix.startswith("shapes with a meaning: Mdiamond, Msquare, box")
+    assert not one.edits
 
 
 @pytest.mark.parametrize(
@@ -287,12 +281,6 @@ def test_unknown_color_is_reported(text: str, where: list[str]) -> None:
     assert told(text, "color_known") == where
 
 
-def test_a_shape_near_none_has_a_choice() -> None:
-    (one,) = found(inside("a [shape=zzz]"), "shape_known")
-    assert one.fix.startswith("shapes with a meaning: Mdiamond, Msquare, box")
-    assert not one.edits
-
-
 @pytest.mark.parametrize(
     ("text", "fix"),
     [
@@ -344,14 +332,11 @@ def test_duplicate_attributes_are_reported(text: str, times: int) -> None:
     assert len(found(inside(text), "duplicate_attribute")) == times
 
 
-def test_duplicate_attribute_is_reported_at_the_second_value() -> None:
+def test_duplicate_attribute_names_the_first_line() -> None:
     text = inside("\na [prompt=x]\na [timeout=1s, prompt=y]")
     (one,) = found(text, "duplicate_attribute")
     assert one.message == "duplicate attribute 'prompt' of 'a': already set on line 2"
     assert (one.span.line, one.span.column, one.node) == (3, 16, "a")
-
-
-def test_duplicate_graph_attribute_names_the_first_line() -> None:
     (one,) = found(inside("\n goal=x\n graph [label=l, goal=y]"), "duplicate_attribute")
     assert one.message == "duplicate attribute 'goal': already set on line 2"
     assert (one.span.line, one.span.column, one.node) == (3, 18, "")

@@ -25,10 +25,16 @@ def test_branches_without_a_fan_in_are_reported(text: str, where: list[str]) -> 
     assert told(text, "fan_in_missing") == where
 
 
-def test_fan_in_message_names_the_meeting_node() -> None:
+def test_branch_messages_name_the_node() -> None:
     text = FORK + "start -> fork; fork -> a -> c; fork -> b -> c; c -> exit"
     (one,) = found(inside(text), "fan_in_missing")
     assert one.message == "missing fan-in: the branches of 'fork' meet at 'c'"
+    each = "each [type=for_each, items=things]; a [prompt=a]; join [shape=tripleoctagon];"
+    way = "start -> each -> a -> join -> exit; a -> a [loop_restart=true]"
+    (one,) = found(inside(each + way), "restart_misplaced")
+    assert one.message == "loop_restart on a -> a: a branch cannot restart the run"
+    assert one.is_error
+    assert one.fix.startswith("move it to an edge after")
 
 
 @pytest.mark.parametrize(
@@ -67,15 +73,6 @@ def test_an_edge_out_of_a_branch_is_an_error(edges: str, where: list[str]) -> No
 )
 def test_misplaced_restart_is_an_error(edges: str, where: list[str]) -> None:
     assert told(BOTH + edges, "restart_misplaced") == where
-
-
-def test_an_item_of_a_list_is_a_branch_that_cannot_restart() -> None:
-    each = "each [type=for_each, items=things]; a [prompt=a]; join [shape=tripleoctagon];"
-    way = "start -> each -> a -> join -> exit; a -> a [loop_restart=true]"
-    (one,) = found(inside(each + way), "restart_misplaced")
-    assert one.message == "loop_restart on a -> a: a branch cannot restart the run"
-    assert one.is_error
-    assert one.fix.startswith("move it to an edge after")
 
 
 THREE = BOTH + "fork -> c -> join;"

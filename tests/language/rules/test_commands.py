@@ -23,8 +23,6 @@ def test_shell_commands_with_a_syntax_error_are_reported() -> None:
     (error,) = found(inside('a [tool_command="make &&"]'), "shell_syntax")
     assert error.message == ("invalid shell command: syntax error: unexpected end of file")
 
-
-def test_plain_commands_start_no_shell() -> None:
     def shell_error(command: str) -> str:
         raise AssertionError(command)
 
@@ -64,21 +62,10 @@ def test_any_text_is_a_command_to_look_for_programs(command: str) -> None:
     assert set(called_programs(command)) <= {"a"}
 
 
-def test_missing_program_is_reported() -> None:
+def test_missing_programs_are_reported_once() -> None:
     command = "cd web && nmp test && make | tee log; ./run; $TOOL"
     assert told(f'a [tool_command="{command}"]', "program_known") == ["nmp", "tee"]
-
-
-def test_programs_are_not_judged_where_they_are_not_known() -> None:
     assert told("a [tool_command=nmp]", "program_known", vocabulary=Vocabulary()) == []
-
-
-@pytest.mark.parametrize("name", ["tool_command", "tool_hooks.pre", "tool_hooks.post"])
-def test_each_command_is_looked_at(name: str) -> None:
-    assert told(f'a ["{name}"="nmp test"]', "program_known") == ["nmp"]
-
-
-def test_a_program_is_asked_for_once() -> None:
     asked: list[str] = []
 
     def has_program(name: str) -> bool:
@@ -89,6 +76,12 @@ def test_a_program_is_asked_for_once() -> None:
     text = 'a [tool_command="make; make x"]; b [tool_command=make]'
     assert told(text, "program_known", vocabulary=vocabulary) == []
     assert asked == ["make"]
+    assert told('requires="make, nmp>=20, env:nmp"', "program_known") == ["nmp>=20"]
+
+
+@pytest.mark.parametrize("name", ["tool_command", "tool_hooks.pre", "tool_hooks.post"])
+def test_each_command_is_looked_at(name: str) -> None:
+    assert told(f'a ["{name}"="nmp test"]', "program_known") == ["nmp"]
 
 
 @pytest.mark.parametrize(
@@ -108,10 +101,6 @@ def test_a_program_is_asked_for_once() -> None:
 )
 def test_a_command_that_nothing_runs_is_pointed_at(text: str, where: list[str]) -> None:
     assert told(text, "command_needs_tool") == where
-
-
-def test_graph_requirements_are_checked() -> None:
-    assert told('requires="make, nmp>=20, env:nmp"', "program_known") == ["nmp>=20"]
 
 
 @pytest.mark.parametrize(

@@ -52,17 +52,11 @@ def test_missing_edge_is_described() -> None:
     assert one.message == (
         "'a' has no edge to take if outcome is success and context.x is something else"
     )
-
-
-def test_a_partial_success_is_expected_where_it_is_allowed() -> None:
     text = guarded("a > b: outcome=success", "a > exit: outcome=fail")
     allowed = text.replace("a [prompt=x]", "a [prompt=x, allow_partial=true]")
     assert told(text, "fallback_edge") == []
     assert told(allowed, "fallback_edge") == ["a"]
     assert told(allowed.replace("fail", "success"), "fallback_edge") == ["a"]
-
-
-def test_too_many_cases_are_not_tried() -> None:
     condition = " && ".join(f"context.k{i}=1" for i in range(30))
     assert told(guarded(f"a > b: {condition}"), "fallback_edge") == []
 
@@ -184,12 +178,9 @@ def test_an_outcome_the_source_cannot_have_is_reported(ways: list[str], where: l
     assert told(guarded(*ways), "outcome_possible") == where
 
 
-def test_a_handler_that_is_not_known_may_skip() -> None:
+def test_outcomes_of_unknown_handlers_and_branches() -> None:
     text = 'm [type=mine]; m -> exit [condition="outcome=skipped"]'
     assert told(text, "outcome_possible") == []
-
-
-def test_a_branch_is_not_chosen_by_its_outcome() -> None:
     text = 'p [shape=component]; p -> exit [condition="outcome=retry"]'
     assert told(text, "outcome_possible") == []
 

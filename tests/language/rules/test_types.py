@@ -34,12 +34,9 @@ def test_required_attributes_of_a_type_are_reported(says: str, message: str, fix
         assert one.fix.startswith(fix)
 
 
-def test_a_question_to_a_model_needs_a_prompt() -> None:
+def test_types_need_prompts_and_have_outcomes() -> None:
     text = "a [type=prompt, label=x]; b [type=prompt, prompt=y]; start -> a -> b -> exit"
     assert told(text, "prompt_on_llm_nodes") == ["a"]
-
-
-def test_a_wait_is_no_partial_success() -> None:
     text = 'a [type=wait, duration=1s]; start -> a; a -> exit [condition="outcome={}"]; a -> exit'
     assert told(text.format("fail"), "outcome_possible") == []
     assert told(text.format("partial_success"), "outcome_possible") == ['"outcome=partial_success"']

@@ -67,12 +67,9 @@ def test_span_of_a_concatenation_is_the_whole_value(prompt: str) -> None:
     assert span_within(value, 0, 1) == value.span
 
 
-def test_built_value_has_no_span() -> None:
+def test_spans_of_odd_values() -> None:
     value = Value.of("one two")
     assert span_within(value, 0, 3) == value.span
-
-
-def test_a_newline_behind_an_escaped_backslash_is_part_of_the_text() -> None:
     text = 'digraph G { a [prompt="\\\\\n"] }'
     assert str(value_in(text)) == "\\\n"
     assert shown(text, 0, 2) == "\\\\\n"

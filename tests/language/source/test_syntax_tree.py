@@ -28,10 +28,17 @@ def test_a_value_made_in_code_is_written_as_a_pipeline_would(
     assert str(value) == (plain if isinstance(plain, str) else text)
 
 
-def test_a_value_is_the_same_wherever_and_however_it_was_written() -> None:
+def test_values_compare_and_are_replaced() -> None:
     here = Value(ValueKind.INTEGER, 7, "007", Span("a", 1, 1, 1, 4))
     assert here == Value.of(7)
     assert Value.of(1) != Value.of(True)
+    before = Attributes.of({"a": 1, "b": 2})
+    after = before.replaced("a", Value.of(3))
+    assert [after.number(key) for key in "ab"] == [3, 2]
+    assert before.number("a") == 1
+    assert after.replaced("c", Value.of("x")).text("c") == "x"
+    with pytest.raises(InvalidDuration, match="2 hours"):
+        Attributes.of({"timeout": "2 hours"}).duration("timeout")
 
 
 def test_attributes_are_read_by_type_quoted_or_not() -> None:
@@ -47,19 +54,6 @@ def test_attributes_are_read_by_type_quoted_or_not() -> None:
 @pytest.mark.parametrize("text", ["--3", "³", "1" * 5000, "", "3.0"])
 def test_invalid_integers_are_none(text: str) -> None:
     assert Attributes.of({"a": text}).number("a") is None
-
-
-def test_invalid_duration_is_reported() -> None:
-    with pytest.raises(InvalidDuration, match="2 hours"):
-        Attributes.of({"timeout": "2 hours"}).duration("timeout")
-
-
-def test_a_value_is_replaced_in_its_place() -> None:
-    before = Attributes.of({"a": 1, "b": 2})
-    after = before.replaced("a", Value.of(3))
-    assert [after.number(key) for key in "ab"] == [3, 2]
-    assert before.number("a") == 1
-    assert after.replaced("c", Value.of("x")).text("c") == "x"
 
 
 @given(st.text())

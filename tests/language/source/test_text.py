@@ -18,16 +18,10 @@ def test_offsets_have_lines_and_columns(start: int, end: int, place: tuple[int, 
     assert Source("ab\ncde\n\nx", "f").span(start, end) == Span("f", *place)
 
 
-def test_lines_come_without_their_ends() -> None:
+def test_lines_and_columns_of_odd_texts() -> None:
     source = Source("ab\r\ncde\n")
     assert [source.line(number) for number in (0, 1, 2, 3, 4)] == ["", "ab", "cde", "", ""]
-
-
-def test_columns_count_letters_and_only_newlines_end_lines() -> None:
     source = Source("ä\u2028𝒳b\f\n")
     assert source.span(3, 4) == Span("", 1, 4, 1, 5)
-
-
-def test_built_elements_have_no_span() -> None:
     assert not NOWHERE.is_somewhere
     assert Source("x").span(0, 1).is_somewhere

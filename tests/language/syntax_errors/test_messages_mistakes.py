@@ -85,31 +85,16 @@ def test_the_sentence_for_a_mistake(text: str, snapshot: SnapshotAssertion) -> N
     assert shown(text) == snapshot
 
 
-def test_reading_goes_on_at_the_next_statement() -> None:
+def test_reading_goes_on_behind_a_mistake() -> None:
     diagnostics = read_graph(Source("digraph G { a -- b; c -- d }\n")).diagnostics
     assert [one.span.column for one in diagnostics] == [15, 23]
-
-
-def test_a_text_behind_a_port_is_a_mistake_like_any_other() -> None:
     diagnostics = read_graph(Source('digraph G {a : a "}')).diagnostics
     assert [one.message for one in diagnostics] == [
         "expected key = value, not ':'",
         "unclosed text",
     ]
-
-
-@pytest.mark.parametrize("line", ["1", "{ a }", "1 -> 2", "}", "]", "-> a", '"'])
-def test_a_line_that_begins_no_statement_is_passed_over(line: str) -> None:
-    reading = read_graph(Source(f"digraph G {{\n a -- b\n{line}\n{line}\n a -- b\n"))
-    assert reading.graph is None
-
-
-def test_notes_on_portability_are_left_out_where_there_are_mistakes() -> None:
     diagnostics = read_graph(Source('digraph { "a b" -- c }')).diagnostics
     assert {one.rule for one in diagnostics} == {"syntax"}
-
-
-def test_around_a_mistake_attributes_are_looked_at_all_the_same() -> None:
     text = """digraph G {
         a -- b
         c [promt=x, max_retries=many]
@@ -122,6 +107,12 @@ def test_around_a_mistake_attributes_are_looked_at_all_the_same() -> None:
         ("attribute_value", 3),
         ("condition_syntax", 4),
     ]
+
+
+@pytest.mark.parametrize("line", ["1", "{ a }", "1 -> 2", "}", "]", "-> a", '"'])
+def test_a_line_that_begins_no_statement_is_passed_over(line: str) -> None:
+    reading = read_graph(Source(f"digraph G {{\n a -- b\n{line}\n{line}\n a -- b\n"))
+    assert reading.graph is None
 
 
 @pytest.mark.parametrize("piece", MISTAKEN)

@@ -98,10 +98,6 @@ def messages(text: str) -> list[str]:
 SAID_OF_SIX = messages(f"digraph G {{\n{SIX}}}\n")
 
 
-def test_six_mistakes_are_six() -> None:
-    assert len(SAID_OF_SIX) == 6
-
-
 @pytest.mark.parametrize(("written", "message", "column"), CASES.values(), ids=list(CASES))
 @pytest.mark.parametrize("behind", ['  z [label="Z", prompt="Do\nall=of it"]\n', ""])
 def test_a_wrong_quote_is_one_of_seven_mistakes(
@@ -120,19 +116,20 @@ def test_quote_mistake_after_other_mistakes(written: str, message: str, column: 
     assert told[-1][1] == column
 
 
-def test_quote_mistake_in_the_first_and_last_line() -> None:
+def test_several_quote_mistakes() -> None:
     assert messages(f'digraph G {{ label="Big graph\n{SIX}}}') == [UNCLOSED, *SAID_OF_SIX]
     assert messages(f'digraph G {{\n{SIX} e [label="E] }}') == [*SAID_OF_SIX, UNCLOSED]
-
-
-def test_several_are_reported_each() -> None:
     text = f'digraph G {{\n x [label="x]\n y [label="y]\n{SIX}  z [label=Z"]\n}}\n'
     assert messages(text) == [UNCLOSED, UNCLOSED, *SAID_OF_SIX, UNOPENED]
-
-
-def test_with_as_many_quotes_as_there_should_be_two_are_missing() -> None:
     text = 'digraph G {\n  a [label="A]\n  b [shape=box, label="B"]\n  c [label="C]\n}'
     assert found(text) == [(2, 12, UNCLOSED), (4, 12, UNCLOSED)]
+    text = 'digraph { a [label="A]\n b [label="B"]\n c [label=C"]\n d [label="x "y" z"] }'
+    assert [(one.fault, text[one.start : one.end]) for one in find_quote_mistakes(text)] == [
+        (QuoteFault.UNCLOSED, '"A'),
+        (QuoteFault.UNOPENED, 'C"'),
+        (QuoteFault.INNER, '"'),
+        (QuoteFault.INNER, '"'),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -187,16 +184,6 @@ def test_mistake_beside_a_quote_is_not_a_quote_mistake(written: str) -> None:
     assert not {UNCLOSED, UNOPENED, INNER} & set(told)
 
 
-def test_a_slip_says_where_its_text_is() -> None:
-    text = 'digraph { a [label="A]\n b [label="B"]\n c [label=C"]\n d [label="x "y" z"] }'
-    assert [(one.fault, text[one.start : one.end]) for one in find_quote_mistakes(text)] == [
-        (QuoteFault.UNCLOSED, '"A'),
-        (QuoteFault.UNOPENED, 'C"'),
-        (QuoteFault.INNER, '"'),
-        (QuoteFault.INNER, '"'),
-    ]
-
-
 @pytest.mark.parametrize("piece", SLIPPED)
 def test_ten_times_as_many_slips_are_ten_times_the_work(piece: str) -> None:
     def work(times: int) -> Callable[[], object]:
@@ -224,23 +211,14 @@ def test_repaired_text_keeps_positions(inside: str) -> None:
     assert [len(one) for one in mended.split("\n")] == [len(one) for one in text.split("\n")]
 
 
-def test_a_key_over_two_lines_keeps_them() -> None:
+def test_repaired_texts() -> None:
     findings = repair_text(Source('digraph G {"\n"=\nk=['))
     assert findings
     assert findings.source.text == "digraph G { \n  \nk=["
-
-
-def test_a_text_without_anything_of_the_kind_stays() -> None:
     assert repair_text(Source('digraph G { a -- b [label="x"] }')) is None
-
-
-def test_text_with_a_missing_quote_is_read_completely() -> None:
     findings = repair_text(Source('digraph G { a [label="one\\two] }'))
     assert findings
     assert findings.source.text == 'digraph G { a [label="one_tw"] }'
-
-
-def test_inner_quote_is_reported_once_per_text() -> None:
     findings = repair_text(Source('digraph G {\n a [b="x "y" z"]\n c [d="x "y" z"]\n}'))
     assert findings
     assert [one.span.line for one in findings.diagnostics] == [2, 3]

@@ -44,14 +44,11 @@ def test_mistake_is_reported_alone(line: str) -> None:
     assert [severity for severity, _, _ in said(line)] == ["error"]
 
 
-def test_other_mistakes_are_reported() -> None:
+def test_invisible_characters_hide_no_other_mistake() -> None:
     assert [message for _, message, _ in said("start \u200b-- exit")] == [
         "invisible character U+200B (zero width space)",
         "invalid edge '--': edges have a direction",
     ]
-
-
-def test_one_before_or_behind_the_graph_is_named_too() -> None:
     text = AROUND.format("start -> exit")
     for around in ("\ufeff" + text, text + "\u200b"):
         diagnostics = prepare(around).diagnostics

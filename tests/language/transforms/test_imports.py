@@ -80,15 +80,12 @@ def test_import_is_replaced_by_the_graph_of_its_file() -> None:
     assert not any(one.is_error for one in validate(result.graph))
 
 
-def test_start_and_exit_are_passed_through() -> None:
+def test_ends_and_edges_are_kept() -> None:
     graph = made(MAIN).graph
     for id_ in ("sub__begin", "sub__done"):
         assert (graph.nodes[id_].type, graph.nodes[id_].shape) == ("conditional", "diamond")
     by_id = REVIEW.replace("begin [shape=Mdiamond]", "start [type=start]").replace("begin", "start")
     assert made(MAIN, {"review.dot": by_id}).graph.nodes["sub__start"].type == "conditional"
-
-
-def test_edges_keep_their_attributes() -> None:
     edges = {one.source: one for one in made(MAIN).graph.edges}
     assert edges["sub__done"].attributes.text("condition") == "outcome=success"
     assert edges["sub__done"].condition.keys() == {"outcome"}
@@ -261,7 +258,7 @@ NESTING = MAIN.replace('"review.dot"', '"subs/outer.dot"').replace(
 )
 
 
-def test_an_imported_file_imports_others_from_its_own_folder() -> None:
+def test_nested_imports() -> None:
     result = made(NESTING, NESTED, whole=True)
     assert result.found == []
     assert set(result.read.by_name) == set(NESTED)
@@ -277,18 +274,11 @@ def test_an_imported_file_imports_others_from_its_own_folder() -> None:
     assert result.attribute("sub__deep__plain", "max_retries") == "1"
     assert [one.id for one in graph.subgraphs] == ["cluster_sub", "cluster_sub__deep"]
     assert parse(format(graph)) == graph
-
-
-def test_inputs_and_requirements_of_an_import_are_merged() -> None:
     graph = made(NESTING, NESTED).graph
     assert graph.attributes.text("inputs") == "ticket:int, branch=main"
     assert graph.attributes.text("requires") == "git, node>=20"
     alone = made(MAIN.replace('"review.dot"', '"subs/outer.dot"'), NESTED).graph
     assert alone.attributes.text("inputs") == "branch=main, ticket"
-
-
-def test_imported_elements_have_spans_in_their_file() -> None:
-    graph = made(NESTING, NESTED).graph
     assert graph.nodes["sub__deep__work"].span.file == "pipelines/subs/more/inner.dot"
     assert graph.nodes["sub__deep__work"].span.line == 3
     assert graph.nodes["start"].span.file == "pipelines/main.dot"
@@ -310,9 +300,6 @@ def test_mistakes_of_an_imported_file_are_reported() -> None:
         ("import_file", "pipelines/main.dot", 4),
     ]
     assert "sub" in result.graph.nodes
-
-
-def test_mistakes_in_removed_attributes_of_an_import_are_reported() -> None:
     review = REVIEW.replace("begin [", 'inputs="a:x"; model_stylesheet="* { m: x }"\n begin [', 1)
     result = made(MAIN, {"review.dot": review})
     assert [(one.rule, one.span.file) for one in result.found] == [
@@ -320,15 +307,17 @@ def test_mistakes_in_removed_attributes_of_an_import_are_reported() -> None:
         ("known_input", "pipelines/review.dot"),
     ]
     assert all(one.is_error for one in result.found)
-
-
-def test_notes_of_the_imported_file_keep_their_rule() -> None:
     review = REVIEW.replace('label="on", weight', 'label="on" weight')
     (one,) = made(MAIN, {"review.dot": review}).found
     assert (one.rule, one.severity, one.span.file) == (
         *("portability", Severity.INFO),
         "pipelines/review.dot",
     )
+    result = made(MAIN.replace('type="import"', 'type="import", goal_gate=true, prompt=x'))
+    assert [(one.severity, one.rule, one.message.split()[0]) for one in result.found] == [
+        (Severity.WARNING, "import_file", "goal_gate"),
+        (Severity.WARNING, "import_file", "prompt"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -405,22 +394,11 @@ def test_an_id_that_is_taken_is_an_error() -> None:
     assert len(made(clash, files).errors()) == 1
 
 
-def test_stage_attributes_on_an_import_are_reported() -> None:
-    result = made(MAIN.replace('type="import"', 'type="import", goal_gate=true, prompt=x'))
-    assert [(one.severity, one.rule, one.message.split()[0]) for one in result.found] == [
-        (Severity.WARNING, "import_file", "goal_gate"),
-        (Severity.WARNING, "import_file", "prompt"),
-    ]
-
-
-def test_import_without_files_is_unchanged() -> None:
+def test_graph_without_imports_or_files_is_unchanged() -> None:
     graph = parse(MAIN)
     around = TransformContext()
     assert Imports(around).apply(graph) is graph
     assert around.found == []
-
-
-def test_a_graph_without_imports_is_left_alone() -> None:
     graph = parse(REVIEW)
     assert Imports(TransformContext(files=KnownFiles({}))).apply(graph) is graph
 

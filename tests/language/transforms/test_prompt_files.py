@@ -61,30 +61,29 @@ def test_a_name_becomes_the_text_of_its_file(prompt: str, text: str) -> None:
     assert read(f'prompt="{prompt}"') == text
 
 
-def test_a_command_is_read_from_a_file_too_and_nothing_else_is() -> None:
+def test_files_of_prompts_and_commands_only() -> None:
     attributes = 'tool_command="@run.sh", label="@run.sh", prompt="@bom.md"'
     assert read(attributes, "tool_command") == "make test"
     assert read(attributes, "label") == "@run.sh"
     assert read(attributes) == "Plan"
-
-
-def test_prompt_file_keeps_the_span_of_its_name() -> None:
-    graph, _, files = applied('prompt="@prompts/plan.md"')
-    assert files.by_name == {"prompts/plan.md": FILES["prompts/plan.md"]}
-    value = graph.nodes["a"].attributes.value("prompt")
-    assert value is not None
-    assert (value.kind, value.span.column, value.span.end_column) == (ValueKind.STRING, 23, 41)
-    assert graph.nodes["b"].prompt == "x"
-
-
-def test_without_files_names_stay_as_they_are() -> None:
+    files = FilesRead(KnownFiles(FILES))
+    graph = parse('digraph G { node [prompt="@bom.md"]; a; b [prompt=c] }')
+    after = PromptFiles(TransformContext(files=files)).apply(graph)
+    assert [node.prompt for node in after.nodes.values()] == ["Plan", "c"]
+    assert [node.prompt for node in graph.nodes.values()] == ["@bom.md", "c"]
     graph, found, _ = applied('prompt="@prompts/plan.md", tool_command="@@x"', known=False)
     assert graph.nodes["a"].prompt == "@prompts/plan.md"
     assert graph.nodes["a"].attributes.text("tool_command") == "@x"
     assert found == []
 
 
-def test_a_template_is_checked_and_left_to_the_engine() -> None:
+def test_file_keeps_the_span_of_its_name() -> None:
+    graph, _, files = applied('prompt="@prompts/plan.md"')
+    assert files.by_name == {"prompts/plan.md": FILES["prompts/plan.md"]}
+    value = graph.nodes["a"].attributes.value("prompt")
+    assert value is not None
+    assert (value.kind, value.span.column, value.span.end_column) == (ValueKind.STRING, 23, 41)
+    assert graph.nodes["b"].prompt == "x"
     graph, found, files = applied('prompt="@t.md.j2"')
     value = graph.nodes["a"].attributes.value("prompt")
     assert value is not None
@@ -123,11 +122,3 @@ def test_a_folder_is_no_prompt(tmp_path: Path) -> None:
     around = TransformContext(files=FolderFiles(tmp_path))
     PromptFiles(around).apply(parse('digraph G { a [prompt="@."] }'))
     assert [one.message for one in around.found] == ["cannot read .: Is a directory"]
-
-
-def test_a_name_in_a_default_block_counts_for_each_node() -> None:
-    files = FilesRead(KnownFiles(FILES))
-    graph = parse('digraph G { node [prompt="@bom.md"]; a; b [prompt=c] }')
-    after = PromptFiles(TransformContext(files=files)).apply(graph)
-    assert [node.prompt for node in after.nodes.values()] == ["Plan", "c"]
-    assert [node.prompt for node in graph.nodes.values()] == ["@bom.md", "c"]

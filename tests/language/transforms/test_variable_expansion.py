@@ -48,16 +48,10 @@ def test_inputs_are_put_into_prompts(prompt: str, text: str) -> None:
     assert expanded(prompt, {"ticket": "T-1"}) == text
 
 
-def test_a_value_is_not_looked_at_again() -> None:
+def test_values_are_put_in_once() -> None:
     given = {"ticket": "$goal ${inputs.branch} \\1", "branch": "${inputs.ticket}"}
     assert expanded("${inputs.ticket}", given) == "$goal ${inputs.branch} \\1"
-
-
-def test_without_inputs_they_stay_and_the_goal_is_put_in() -> None:
     assert expanded("${inputs.ticket} for $goal") == "${inputs.ticket} for it"
-
-
-def test_an_input_that_was_not_given_stays() -> None:
     assert expanded("${inputs.ticket}", {}) == "${inputs.ticket}"
 
 
@@ -87,15 +81,16 @@ def test_a_secret_never_gets_into_a_prompt(inputs: Mapping[str, str] | None) -> 
     assert graph.nodes["a"].prompt == "Use ${inputs.token}"
 
 
-def test_a_secret_is_not_suggested() -> None:
-    _, (one,), _ = applied("Use ${inputs.tokn}")
-    assert one.fix == "declare it on the graph, in inputs"
-
-
-def test_declaration_mistakes_are_reported_without_a_use() -> None:
+def test_declaration_mistakes() -> None:
     _, found, text = applied("x", declared="a:int=x, b, b")
     assert [text[one.span.column - 1 : one.span.end_column - 1] for one in found] == ["x", "b"]
     assert found[0].message == "inputs: 'x' is not an integer"
+    _, (one,), _ = applied("${inputs.tok} ${inputs.n}", declared="tok:secret=s, n")
+    assert "the secret tok must not have a default" in one.message
+    _, (one,), _ = applied("${inputs.n}", declared="n:integer")
+    assert "unknown input type 'integer'" in one.message
+    _, (one,), _ = applied("Use ${inputs.tokn}")
+    assert one.fix == "declare it on the graph, in inputs"
 
 
 def test_inputs_of_a_template_are_checked() -> None:
@@ -131,7 +126,7 @@ def test_a_variable_may_name_no_input(name: str) -> None:
     assert text[one.span.column - 1 : one.span.end_column - 1] == f"${{inputs.{name}}}"
 
 
-def test_unknown_input_is_reported_once_with_a_count() -> None:
+def test_unknown_inputs_are_counted() -> None:
     prompt = 'a "b"\n${inputs.x} ${inputs.y} ${inputs.x} ${inputs.token} ' + "${inputs.x}" * 9_998
     graph, found, text = applied(prompt)
     assert [one.message for one in found] == [
@@ -142,16 +137,6 @@ def test_unknown_input_is_reported_once_with_a_count() -> None:
     places = [text[one.span.column - 1 : one.span.end_column - 1] for one in found]
     assert places == ["${inputs.x}", "${inputs.y}", "${inputs.token}"]
     assert graph.nodes["a"].prompt == prompt
-
-
-def test_input_with_an_invalid_declaration_is_not_undeclared() -> None:
-    _, (one,), _ = applied("${inputs.tok} ${inputs.n}", declared="tok:secret=s, n")
-    assert "the secret tok must not have a default" in one.message
-    _, (one,), _ = applied("${inputs.n}", declared="n:integer")
-    assert "unknown input type 'integer'" in one.message
-
-
-def test_many_unknown_inputs_are_reported() -> None:
     _, found, _ = applied(" ".join(f"${{inputs.x{one}}}" for one in range(1_000)))
     assert len({one.span.column for one in found}) == 1_000
 
@@ -169,9 +154,6 @@ def test_missing_goal_is_reported_where_a_prompt_uses_it() -> None:
     assert missing('a [prompt="@plan.md"]') == ['"@plan.md"']
     assert missing('goal=" "; a [prompt="$goal"]; b [prompt="$goal"]') == ["$goal", "$goal"]
     assert missing('node [prompt="$goal"]; a; b') == ["$goal"]
-
-
-def test_present_or_unused_goal_is_not_reported() -> None:
     assert missing('goal=it; a [prompt="$goal"]') == []
     assert missing('a [prompt="$goals"]') == []
     assert missing('a [prompt="$goal"]', goal="it") == []

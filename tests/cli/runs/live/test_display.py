@@ -169,9 +169,7 @@ def test_closed_terminal_ends_only_the_drawing() -> None:
     display.end()
 
 
-def test_display_contains_events_before_the_first_received(
-    tmp_path: Path,
-) -> None:
+def test_display_contains_events_before_the_first_received(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
     run = desk.run
     run.tell("RunForked", parent="P", node="plan", visit=1)

@@ -35,7 +35,7 @@ def test_low_terminal_shows_running_stages_first(snapshot: SnapshotAssertion) ->
     assert "\n".join(drawn(run.view, run.now, DisplaySize(60, 10))) == snapshot
 
 
-def test_thousands_of_stages_are_a_few_lines() -> None:
+def test_many_stages_and_questions_are_counted() -> None:
     run = Happenings()
     for number in range(2000):
         run.stage("loop", visit=number + 1)
@@ -44,9 +44,6 @@ def test_thousands_of_stages_are_a_few_lines() -> None:
     assert lines[1].strip() == "… 1973 earlier"
     assert lines[-2].startswith("✓ loop@2000")
     assert lines[-1] == "2000 stages"
-
-
-def test_hundreds_at_work_leave_room_for_the_path_and_are_counted() -> None:
     run = Happenings()
     run.stage("plan")
     for number in range(300):
@@ -55,9 +52,6 @@ def test_hundreds_at_work_leave_room_for_the_path_and_are_counted() -> None:
     assert lines[1].startswith("✓ plan")
     assert "… 287 more at work" in [one.strip() for one in lines]
     assert lines[-1] == "1 stage, 300 at work"
-
-
-def test_many_questions_are_counted() -> None:
     run = Happenings()
     for number in range(5):
         run.tell("StageStarted", f"ask{number}")

@@ -13,7 +13,7 @@ from attractor.engine.outcome import Usage
 from tests.cli.runs.live.run_events import CHILD, RUN, Happenings, a_run, question, view_of
 
 
-def test_ended_stage_moves_to_the_path() -> None:
+def test_stages_at_work_and_ended() -> None:
     run = Happenings()
     run.tell("StageStarted", "plan")
     [at_work] = run.view.at_work.values()
@@ -26,6 +26,17 @@ def test_ended_stage_moves_to_the_path() -> None:
         ("plan", "success", 1.0, 0.5)
     ]
     assert view.usage == Usage(10, 0, 0.5)
+    run = Happenings()
+    run.stage("build", "fail")
+    [row] = run.view.path
+    assert (row.state, row.why) == ("fail", "exit code 1: no such file")
+    assert run.view.failed == 1
+    run = Happenings()
+    run.tell("StageStarted", "lint", branch="each@1.1/a")
+    run.tell("StageStarted", "lint", visit=2, branch="each@1.1/b")
+    assert [one.branch for one in run.view.at_work.values()] == ["each@1.1/a", "each@1.1/b"]
+    run.tell("StageCompleted", "lint", visit=2, branch="each@1.1/b", outcome="success")
+    assert [one.branch for one in run.view.at_work.values()] == ["each@1.1/a"]
 
 
 def test_retried_stage_keeps_its_start_time() -> None:
@@ -40,34 +51,6 @@ def test_retried_stage_keeps_its_start_time() -> None:
     [done] = run.view.path
     assert (done.attempt, done.seconds) == (2, 4.0)
     assert run.view.failed == 0
-
-
-def test_failed_stage_has_a_reason() -> None:
-    run = Happenings()
-    run.stage("build", "fail")
-    [row] = run.view.path
-    assert (row.state, row.why) == ("fail", "exit code 1: no such file")
-    assert run.view.failed == 1
-
-
-def test_equal_stage_names_of_branches_are_distinct() -> None:
-    run = Happenings()
-    run.tell("StageStarted", "lint", branch="each@1.1/a")
-    run.tell("StageStarted", "lint", visit=2, branch="each@1.1/b")
-    assert [one.branch for one in run.view.at_work.values()] == ["each@1.1/a", "each@1.1/b"]
-    run.tell("StageCompleted", "lint", visit=2, branch="each@1.1/b", outcome="success")
-    assert [one.branch for one in run.view.at_work.values()] == ["each@1.1/a"]
-
-
-def test_cost_of_a_child_is_counted_by_its_parent() -> None:
-    run, child = Happenings(), Happenings(CHILD, prefix="sub@1.1")
-    run.tell("StageStarted", "sub")
-    child.tell("PipelineStarted", name="inner", id=CHILD)
-    child.tell("RunStatusChanged", status="failed", phase="", reason="no")
-    child.stage("plan", cost=1.0)
-    view = view_of(child.events, run.view)
-    assert [(one.node, one.branch) for one in view.path] == [("plan", "sub@1.1")]
-    assert (view.run_id, view.pipeline, view.status, view.usage.cost_usd) == (RUN, "", "", 0)
 
 
 def test_usage_of_a_running_stage_counts_once() -> None:
@@ -95,12 +78,27 @@ def test_usage_of_a_child_is_in_its_row_only() -> None:
     view = view_of(child.events, run.view)
     assert [one.usage.tokens for one in view.at_work.values()] == [0, 10]
     assert view.used.tokens == 0
+    run, child = Happenings(), Happenings(CHILD, prefix="sub@1.1")
+    run.tell("StageStarted", "sub")
+    child.tell("PipelineStarted", name="inner", id=CHILD)
+    child.tell("RunStatusChanged", status="failed", phase="", reason="no")
+    child.stage("plan", cost=1.0)
+    view = view_of(child.events, run.view)
+    assert [(one.node, one.branch) for one in view.path] == [("plan", "sub@1.1")]
+    assert (view.run_id, view.pipeline, view.status, view.usage.cost_usd) == (RUN, "", "", 0)
 
 
-def test_repeated_event_changes_nothing() -> None:
+def test_repeated_events_and_resume() -> None:
     run = a_run()
     view = run.view
     assert view_of(run.events, view) == view
+    run = a_run()
+    run.tell("RunResumed", next_node="flaky", tree="", interrupted=True)
+    assert run.view.at_work == {}
+    assert run.view.questions == {}
+    [row] = [one for one in a_run().view.at_work.values() if one.node == "lint"]
+    assert row.last_lines == ("one", "two 2", "\N{REPLACEMENT CHARACTER}[31mthree 漢字")
+    assert len(row.last_lines) == LAST_LINES
 
 
 def test_restarted_run_replaces_the_old_one() -> None:
@@ -114,14 +112,7 @@ def test_restarted_run_replaces_the_old_one() -> None:
     assert (view.run_id, view.status, view.ended, view.usage.cost_usd) == (CHILD, "executing", 2, 3)
 
 
-def test_resume_clears_running_stages() -> None:
-    run = a_run()
-    run.tell("RunResumed", next_node="flaky", tree="", interrupted=True)
-    assert run.view.at_work == {}
-    assert run.view.questions == {}
-
-
-def test_question_is_open_until_its_answer_or_stage_end() -> None:
+def test_open_questions() -> None:
     run = Happenings()
     run.tell("StageStarted", "ask")
     run.ask("ask")
@@ -133,24 +124,23 @@ def test_question_is_open_until_its_answer_or_stage_end() -> None:
     assert run.view.questions == {}
     ended.fail("ask")
     assert ended.view.questions == {}
-
-
-def test_stage_with_a_parked_question_is_not_running() -> None:
     run = Happenings()
     run.tell("StageStarted", "ask")
     run.ask("ask", "StageParked")
     [asked] = run.view.questions.values()
     assert asked.is_parked
     assert run.view.at_work == {}
+    run = Happenings()
+    asked = run.tell("StageStarted", "late")
+    run.tell("QuestionAsked", "late", question=question("late"))
+    run.tell("InterviewStarted", "late", question=question("late"))
+    assert len(run.view.questions) == 1
+    run.tell("QuestionSettled", "late", question="late@1.1", answer={})
+    assert run.view.questions == {}
+    assert asked.seq == 1
 
 
-def test_last_lines_are_kept_and_escaped() -> None:
-    [row] = [one for one in a_run().view.at_work.values() if one.node == "lint"]
-    assert row.last_lines == ("one", "two 2", "\N{REPLACEMENT CHARACTER}[31mthree 漢字")
-    assert len(row.last_lines) == LAST_LINES
-
-
-def test_accepted_pause_and_resume_are_shown() -> None:
+def test_pause_trials_and_gate_are_shown() -> None:
     run = Happenings()
     run.tell("OperatorAction", action="pause", is_accepted=True)
     assert run.view.is_paused
@@ -158,9 +148,6 @@ def test_accepted_pause_and_resume_are_shown() -> None:
     assert run.view.is_paused
     run.tell("OperatorAction", action="resume", is_accepted=True)
     assert not run.view.is_paused
-
-
-def test_trials_and_the_gate_are_counted() -> None:
     run = Happenings()
     run.tell("TrialCompleted", satisfied=True)
     run.tell("TrialCompleted", satisfied=False)
@@ -196,17 +183,6 @@ _JSON = st.recursive(
 def test_any_event_can_be_folded(kind: str, data: dict[str, object]) -> None:
     event = replace(a_run().tell(kind, "plan"), data=data)
     assert isinstance(fold(RunView(), event), RunView)
-
-
-def test_question_about_an_interrupted_stage_is_shown() -> None:
-    run = Happenings()
-    asked = run.tell("StageStarted", "late")
-    run.tell("QuestionAsked", "late", question=question("late"))
-    run.tell("InterviewStarted", "late", question=question("late"))
-    assert len(run.view.questions) == 1
-    run.tell("QuestionSettled", "late", question="late@1.1", answer={})
-    assert run.view.questions == {}
-    assert asked.seq == 1
 
 
 @pytest.mark.parametrize("is_parent_first", [True, False])
