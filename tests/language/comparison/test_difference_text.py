@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 from syrupy.assertion import SnapshotAssertion
 
 from attractor.language import diff, parse
@@ -39,3 +40,21 @@ def test_text_and_json_of_a_difference(snapshot: SnapshotAssertion) -> None:
     record = difference_record(diff(parse(BEFORE), parse(AFTER)))
     assert json.dumps(record, indent=2) == snapshot
     assert difference_text(diff(parse(BEFORE), parse(BEFORE))) == ""
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "line"),
+    [
+        ("subgraph x { a }", "a", "moved out of subgraph x"),
+        (
+            "subgraph x { a } subgraph y { b }",
+            "subgraph y { b; a }",
+            "moved from subgraph x into y",
+        ),
+        ("subgraph x { label=X; a }", "subgraph x { a }", "- label: X"),
+        ("a -> b; a -> c", "a -> c; a -> b", "~ the order of the outgoing edges of a changed"),
+    ],
+)
+def test_moves_and_order_are_lines(before: str, after: str, line: str) -> None:
+    old, new = (parse(f"digraph G {{ {text} }}") for text in (before, after))
+    assert line in difference_text(diff(old, new))

@@ -36,6 +36,7 @@ def written(text: str) -> list[str]:
         ("", []),
         (" \n", []),
         ("git", ["git"]),
+        ("git, ", ["git"]),
         ("git, node>=20, env:TOKEN", ["git", "node>=20", "env:TOKEN"]),
         ("  g++ ,\n python3.11>= 3.11.2,", ["g++", "python3.11>=3.11.2"]),
         ("node >= 20, node<23", ["node>=20", "node<23"]),

@@ -36,6 +36,8 @@ def test_nodes_of_each_type() -> None:
     assert 'tooltip="plan (codergen)\\nThink\\nhard"' in plan
     assert 'label="start"' in drawn()["node-start"]
     assert 'shape="box"' in drawn()["node-table"]
+    ranked = parse("digraph G { subgraph { rank=same; a; b } }")
+    assert '{ rank=same; "a"; "b" }' in dot_text(Picture(ranked), theme=Theme.LIGHT)
 
 
 def test_goal_gate_and_edges() -> None:

@@ -96,6 +96,7 @@ def test_no_ignore_comment_fits_between_multiline_strings() -> None:
     text = HEAD + 'a [prompt="one\n two", foo=1, label="three\n four"]\n}'
     [told] = prepare(text).diagnostics
     assert silence_rule(Source(text), told) is None
+    assert silence_rule(Source(text), warning("of no line")) is None
 
 
 NAMES_TEXT = """digraph plan {

@@ -48,7 +48,8 @@ def test_proposals_fit_the_place() -> None:
     assert proposed("digraph G { a [retry_policy=|")[0] == "none"
     assert proposed("digraph G { a [reasoning_effort=|") == list(EFFORTS)
     assert proposed('digraph G { a [fidelity="|') == list(FIDELITIES)
-    assert proposed("digraph G { a [prompt=|") == []
+    for nothing in ("a [prompt=|", "a [mine=|", "// a [|"):
+        assert proposed(f"digraph G {{ {nothing}") == []
     assert proposed("digraph G { a -> |") == ["plan", '"the end"']
     assert proposed("digraph G { a [retry_target=|") == ["plan", '"the end"']
     assert {"plan", "node", "goal"} <= set(proposed("digraph G { |"))
@@ -170,6 +171,6 @@ def test_hover_describes_a_value() -> None:
     assert of_value('"summary:low').startswith("**summary:low** (fidelity)\n\nStarts a new session")
     assert of_value("quorum").startswith("**quorum** (join_policy)\n\nWhen a parallel node ends")
     assert of_value("true").startswith("**true** (goal_gate)\n\nWhether the exit stays closed")
-    assert of_value("exit").startswith("**exit** (type)\n\nThe pipeline ends here")
+    assert of_value("exit").startswith("**exit** (type)\n\nEnds the pipeline")
     assert of_value("b, goal").startswith("**b** (exit)")
     assert of_value('"Work') == of_value("egg") == of_value("box]") == ""

@@ -30,7 +30,7 @@ def test_a_value_made_in_code_is_written_as_a_pipeline_would(
 
 def test_values_compare_and_are_replaced() -> None:
     here = Value(ValueKind.INTEGER, 7, "007", Span("a", 1, 1, 1, 4))
-    assert here == Value.of(7)
+    assert {here} == {Value.of(7)}
     assert Value.of(1) != Value.of(True)
     before = Attributes.of({"a": 1, "b": 2})
     after = before.replaced("a", Value.of(3))
