@@ -91,14 +91,11 @@ def test_invalid_paths_beside_the_output_are_reported(folder: Path) -> None:
     assert attractor("validate", "other/new.dot", folder=folder).returncode == 0
 
 
-def test_standard_input_is_converted_too(folder: Path) -> None:
+def test_check_and_standard_input(folder: Path) -> None:
     told = attractor("convert", "-", folder=folder, typed=THEIRS)
     assert told.returncode == 0
     assert 'tool_command="make test"' in told.stdout
     assert "<stdin>: 2 converted, nothing left to do" in told.stderr
-
-
-def test_check_writes_nothing(folder: Path) -> None:
     result = attractor("convert", "theirs.dot", "--check", "-o", "new.dot", folder=folder)
     assert result.returncode == 1
     assert "theirs.dot: 2 converted, nothing left to do" in result.stdout

@@ -89,32 +89,3 @@ def test_kills_keep_the_results_of_children_in_branches(desk: GitDesk) -> None:
     assert len(list((root / "children").iterdir())) == 3
     files = git(desk.project, "ls-tree", "--name-only", f"attractor/run/{root.name}").splitlines()
     assert len([one for one in files if one.endswith(".txt") and one != "readme.txt"]) == 3
-
-
-@pytest.mark.crash
-def test_kills_keep_files_of_children_in_one_folder(desk: GitDesk) -> None:
-    nodes = "\n".join(
-        f'{one} [shape=parallelogram, tool_command="sleep 0.1; echo {one} >> NAME.txt"]'
-        for one in "uvw"
-    )
-    inner = f"digraph NAME {{ {ENDS}\n{nodes}\nstart -> u -> v -> w -> exit }}"
-    shared = f"""digraph shared {{ {ENDS}
-        fan  [shape=component, isolation=shared]
-        a    [type="pipeline", file="a.dot"]
-        b    [type="pipeline", file="b.dot"]
-        join [shape=tripleoctagon]
-        start -> fan -> a -> join
-        fan -> b -> join -> exit }}
-    """
-    desk.make(shared, **{f"{one}.dot": inner.replace("NAME", one) for one in "ab"})
-    dice = random.Random(5)
-    process = desk.begin("run", "pipeline.dot", *UNGUARDED)
-    root = begun(desk)
-    for _ in range(count(ci=2, full=20)):
-        kill_at(desk, process, dice.uniform(0.05, 0.4))
-        process = desk.begin("resume", root.name, "--no-evaluate")
-    assert process.wait(60) in (0, 4)
-    assert desk.json("status", root.name)["outcome"] == "success"
-    for one in "ab":
-        # What was half made may stand there twice, since nobody else's work may be touched.
-        assert list(dict.fromkeys(made(desk, root, f"{one}.txt"))) == ["u", "v", "w"]

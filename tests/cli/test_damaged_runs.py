@@ -6,13 +6,12 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from attractor.base.hash_chain import verify_file
-from tests.cli.git_desk import UNGUARDED, GitDesk, events
+from tests.cli.git_desk import PATIENCE_S, UNGUARDED, GitDesk, await_, events, is_there
 from tests.cli.git_desk import desk as desk  # a fixture
 from tests.cli.running import ATTRACTOR
 from tests.prepared import Process
@@ -38,14 +37,6 @@ LOSING = f"""digraph losing {{ {ENDS}
     lose [shape=parallelogram, tool_command="{LOSE}"]
     start -> lose -> exit }}
 """
-PATIENCE_S = 30.0
-
-
-def await_(what: Callable[[], object]) -> None:
-    until = time.monotonic() + PATIENCE_S
-    while not what():
-        assert time.monotonic() < until
-        time.sleep(0.02)
 
 
 def park(desk: GitDesk) -> Path:
@@ -209,15 +200,6 @@ BRANCHES = f"""digraph branches {{ {ENDS}
     fan -> b -> join
     join -> exit }}
 """
-
-
-def is_there(pid: str) -> bool:
-    """Tell whether a process still does something: one that waits to be reaped does not."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except FileNotFoundError:
-        return False
-    return stat.rpartition(")")[2].split()[0] != "Z"
 
 
 @pytest.mark.crash

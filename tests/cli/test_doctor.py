@@ -65,7 +65,7 @@ def test_bare_machine_lists_missing_items_with_remedies(tmp_path: Path) -> None:
     assert [one.name for one in tmp_path.iterdir()] == ["bin"]
 
 
-def test_working_program_is_ok(tmp_path: Path) -> None:
+def test_programs_and_sandboxes_are_tried(tmp_path: Path) -> None:
     add_program(tmp_path, "git", "echo git version 9.9")
     add_program(tmp_path, "dot", "echo dot - graphviz version 8 >&2")
     add_program(tmp_path, "rg", "echo ripgrep 13.0.0; echo more")
@@ -77,9 +77,19 @@ def test_working_program_is_ok(tmp_path: Path) -> None:
     assert found["graphviz"]["standing"] == "ok"
     assert found["ripgrep"]["found"] == "13.0.0"
     assert "does not answer" in found["agent codex"]["found"]
+    pretends = 'while [ "$1" != "--" ]; do shift; done; shift; exec "$@"'
+    add_program(tmp_path, "bwrap", pretends)
+    told = findings(look(tmp_path))["bubblewrap"]
+    assert told["standing"] == "missing"
+    for leak in ["reads a hidden file", "writes", "reaches the network", "sees processes"]:
+        assert leak in told["found"]
+    add_program(tmp_path, "bwrap", "echo No permissions to create a new namespace >&2; exit 1")
+    told = findings(look(tmp_path))["bubblewrap"]
+    assert "No permissions to create a new namespace" in told["found"]
+    assert "user namespaces" in told["remedy"]
 
 
-def test_key_is_found_and_never_printed(tmp_path: Path) -> None:
+def test_keys_are_found_and_never_printed(tmp_path: Path) -> None:
     result = look(tmp_path, OPENAI_API_KEY=SECRET, GOOGLE_API_KEY=SECRET, ANTHROPIC_API_KEY="")
     found = findings(result)
     assert found["key of openai"]["found"] == "OPENAI_API_KEY is set"
@@ -87,28 +97,9 @@ def test_key_is_found_and_never_printed(tmp_path: Path) -> None:
     assert found["key of anthropic"]["standing"] == "missing"
     assert found["other providers"]["standing"] == "missing"
     assert SECRET not in result.stdout + result.stderr
-
-
-def test_the_providers_that_litellm_can_ask_are_named(tmp_path: Path) -> None:
     result = look(tmp_path, MISTRAL_API_KEY=SECRET, GROQ_API_KEY=SECRET)
     assert findings(result)["other providers"]["found"] == "groq, mistral can be asked"
     assert SECRET not in result.stdout + result.stderr
-
-
-def test_leaking_sandbox_is_detected(tmp_path: Path) -> None:
-    pretends = 'while [ "$1" != "--" ]; do shift; done; shift; exec "$@"'
-    add_program(tmp_path, "bwrap", pretends)
-    told = findings(look(tmp_path))["bubblewrap"]
-    assert told["standing"] == "missing"
-    for leak in ["reads a hidden file", "writes", "reaches the network", "sees processes"]:
-        assert leak in told["found"]
-
-
-def test_failing_sandbox_is_reported_with_its_reason(tmp_path: Path) -> None:
-    add_program(tmp_path, "bwrap", "echo No permissions to create a new namespace >&2; exit 1")
-    told = findings(look(tmp_path))["bubblewrap"]
-    assert "No permissions to create a new namespace" in told["found"]
-    assert "user namespaces" in told["remedy"]
 
 
 def test_folders_of_the_project_are_checked(tmp_path: Path) -> None:

@@ -8,12 +8,13 @@ import select
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from tests.cli.git_desk import PATIENCE_S, await_
 from tests.counts import count
 from tests.pipeline.projects import git, make_project
 from tests.prepared import Process, begin_prepared, run_prepared
@@ -38,7 +39,6 @@ ASKING = """digraph asking {
     ask -> exit [label="Yes"]
 }
 """
-PATIENCE_S = 30.0
 
 
 @pytest.fixture
@@ -63,13 +63,6 @@ def sleepers() -> list[str]:
             continue
         found += [words] if words == SLEEP else []
     return found
-
-
-def await_(what: Callable[[], object]) -> None:
-    until = time.monotonic() + PATIENCE_S
-    while not what():
-        assert time.monotonic() < until
-        time.sleep(0.02)
 
 
 def begin(project: Path, environ: Mapping[str, str], sandbox: str) -> Process:

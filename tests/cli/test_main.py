@@ -55,9 +55,16 @@ part = talker
 '''
 
 
-def test_version_is_printed() -> None:
+def test_version_and_help_are_printed() -> None:
     result = attractor("--version")
     assert (result.returncode, result.stdout) == (0, f"attractor {__version__}\n")
+    result = attractor()
+    assert result.returncode == 2
+    assert "Commands:" in result.stderr
+    assert result.stdout == ""
+    result = attractor("--json", "doctor")
+    assert result.returncode == 2
+    assert json.loads(result.stdout)["error"]["hint"] == "write it after the command"
 
 
 @pytest.mark.parametrize("flag", ["-h", "--help"])
@@ -84,13 +91,6 @@ def test_help_imports_no_command_and_nothing_heavy(tmp_path: Path) -> None:
     )
     assert first.stderr.strip() in {"", "importlib.metadata"}
     assert (second.returncode, second.stderr) == (0, "")
-
-
-def test_no_arguments_print_help_and_exit_with_2() -> None:
-    result = attractor()
-    assert result.returncode == 2
-    assert "Commands:" in result.stderr
-    assert result.stdout == ""
 
 
 @pytest.mark.parametrize(
@@ -183,20 +183,19 @@ def test_help_into_a_closed_pipe_ends_quietly() -> None:
     assert (result.returncode, result.stderr) == (0, b"")
 
 
-def test_completion_knows_the_commands() -> None:
+def test_completion_and_module_know_the_program() -> None:
     variables = {
         "_ATTRACTOR_COMPLETE": "bash_complete",
         "COMP_WORDS": "attractor doc",
         "COMP_CWORD": "1",
     }
     assert attractor(variables=variables).stdout == "plain,doctor\n"
-
-
-def test_the_package_runs_as_a_module() -> None:
     result = subprocess.run(
         [sys.executable, "-m", "attractor", "--version"], capture_output=True, text=True, timeout=30
     )
     assert result.stdout == f"attractor {__version__}\n"
+    done = subprocess.run([sys.executable, "-c", AT_ITS_END], capture_output=True, check=True)
+    assert done.stdout.decode().splitlines()[2:] == ["frozen True"]
 
 
 AT_ITS_END = """
@@ -206,11 +205,6 @@ atexit.register(lambda: print("frozen", gc.get_freeze_count() > 1000))
 main(["--version"])
 main(["--version"])
 """
-
-
-def test_exit_runs_no_garbage_collection() -> None:
-    done = subprocess.run([sys.executable, "-c", AT_ITS_END], capture_output=True, check=True)
-    assert done.stdout.decode().splitlines()[2:] == ["frozen True"]
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
@@ -271,12 +265,6 @@ def test_sigterm_leaves_no_process_and_no_traceback(tmp_path: Path) -> None:
         _, errors = process.communicate(timeout=30)
         assert (process.returncode, errors) == (130, b"error: interrupted\n")
     assert subprocess.run(["pgrep", "-f", "sleep 60[.]125"], check=False).returncode == 1
-
-
-def test_json_before_the_command_is_an_error_in_json() -> None:
-    result = attractor("--json", "doctor")
-    assert result.returncode == 2
-    assert json.loads(result.stdout)["error"]["hint"] == "write it after the command"
 
 
 def test_json_is_valid_in_a_folder_that_is_not_utf8(tmp_path: Path) -> None:

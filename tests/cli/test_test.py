@@ -47,6 +47,8 @@ def test_passing_test_is_one_line(folder: Path) -> None:
     result = attractor("test", "branch.dot", folder=folder)
     assert (result.returncode, result.stderr) == (0, "")
     assert result.stdout == "pass  branch.test.toml: green at once\n1 test, none failed\n"
+    result = attractor("test", "branch.dot", "branch.test.toml", folder=folder)
+    assert result.stdout.endswith("1 test, none failed\n")
 
 
 def test_paths_are_aligned(folder: Path, snapshot: SnapshotAssertion) -> None:
@@ -79,11 +81,6 @@ def test_json_output_is_complete(folder: Path) -> None:
         "actual": "success: completed",
     }
     assert [one["taken"] for one in told["coverage"]] == [5, 5]
-
-
-def test_duplicate_test_file_runs_once(folder: Path) -> None:
-    result = attractor("test", "branch.dot", "branch.test.toml", folder=folder)
-    assert result.stdout.endswith("1 test, none failed\n")
 
 
 @pytest.mark.parametrize(

@@ -72,13 +72,17 @@ def test_variables_and_help_are_printed(script: Path) -> None:
     assert all(f"{wire} (" in told for wire in wire_registry())
 
 
-def test_invalid_script_exits_with_2(script: Path) -> None:
+def test_invalid_scripts_exit_with_2(script: Path, tmp_path: Path) -> None:
     script.write_text("rules = [{ anwer = {} }]")
     result = attractor("twin", "llm", "--script", str(script))
     assert result.returncode == 2
     assert "did you mean answer?" in result.stderr
     assert attractor("twin", "llm", "--script", "nowhere.toml").returncode == 2
     assert attractor("twin", "llm").returncode == 2
+    (tmp_path / "s.py").write_text("x = 1\n1 / 0\n")
+    result = attractor("twin", "llm", "--script", "s.py", folder=tmp_path)
+    assert result.returncode == 2
+    assert "s.py:2: ZeroDivisionError" in result.stderr
 
 
 def test_used_port_exits_with_3(script: Path) -> None:
@@ -166,13 +170,6 @@ def test_incompatible_options_are_refused(words: str, told: str, tmp_path: Path)
     result = attractor("twin", "llm", *words.split(), folder=tmp_path)
     assert result.returncode == 2
     assert told in result.stderr
-
-
-def test_error_in_a_python_script_has_its_line(tmp_path: Path) -> None:
-    (tmp_path / "s.py").write_text("x = 1\n1 / 0\n")
-    result = attractor("twin", "llm", "--script", "s.py", folder=tmp_path)
-    assert result.returncode == 2
-    assert "s.py:2: ZeroDivisionError" in result.stderr
 
 
 def test_thousand_concurrent_streams_end(script: Path) -> None:

@@ -58,6 +58,15 @@ def test_valid_pipeline_has_no_problems(folder: Path) -> None:
     result = attractor("validate", "good.dot", folder=folder)
     assert (result.returncode, result.stderr) == (0, "")
     assert result.stdout == "1 file, no problems found\n"
+    result = attractor("validate", "empty.dot", folder=folder)
+    assert result.returncode == 1
+    assert "no graph in this file" in result.stdout
+    result = attractor("validate", "-", folder=folder, typed="digraph G {\n a -- b }")
+    assert result.returncode == 1
+    assert result.stdout.startswith("<stdin>:2:4: error[syntax]")
+    (folder / "typed.dot").write_text(MENDED.replace("work [", 'work [type="wait.humn", '))
+    result = attractor("validate", "typed.dot", folder=folder)
+    assert "fix: did you mean wait.human?" in result.stdout
 
 
 def test_diagnostics_have_carets_and_a_summary(folder: Path, snapshot: SnapshotAssertion) -> None:
@@ -107,12 +116,6 @@ def test_strict_reports_unportable_syntax_as_errors(folder: Path) -> None:
     assert "2 errors in 1 file" in strict.stdout
 
 
-def test_an_empty_file_is_no_pipeline(folder: Path) -> None:
-    result = attractor("validate", "empty.dot", folder=folder)
-    assert result.returncode == 1
-    assert "no graph in this file" in result.stdout
-
-
 @pytest.mark.parametrize(
     ("name", "words"),
     [
@@ -142,12 +145,6 @@ def test_a_folder_is_searched(folder: Path) -> None:
     }
 
 
-def test_standard_input_is_checked(folder: Path) -> None:
-    result = attractor("validate", "-", folder=folder, typed="digraph G {\n a -- b }")
-    assert result.returncode == 1
-    assert result.stdout.startswith("<stdin>:2:4: error[syntax]")
-
-
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 def test_file_without_permission_exits_with_2(folder: Path) -> None:
     (folder / "good.dot").chmod(0)
@@ -169,13 +166,7 @@ def test_color_follows_the_setting(folder: Path) -> None:
     assert "      |     \x1b[31m^^^^\x1b[0m\n" in chosen.stdout
 
 
-def test_unknown_node_type_is_reported(folder: Path) -> None:
-    (folder / "typed.dot").write_text(MENDED.replace("work [", 'work [type="wait.humn", '))
-    result = attractor("validate", "typed.dot", folder=folder)
-    assert "fix: did you mean wait.human?" in result.stdout
-
-
-def test_project_sets_the_severity_of_a_rule(folder: Path) -> None:
+def test_levels_of_rules(folder: Path) -> None:
     with_rules(folder, 'unknown_attribute = "error"')
     (folder / "sub").mkdir()
     graver = attractor("validate", "../warned.dot", folder=folder / "sub")
@@ -183,6 +174,11 @@ def test_project_sets_the_severity_of_a_rule(folder: Path) -> None:
     assert "error[unknown_attribute]" in graver.stdout
     with_rules(folder, 'unknown_attribute = "off"')
     assert "unknown_attribute" not in attractor("validate", "warned.dot", folder=folder).stdout
+    flag = "rules.unknown_attribute=error"
+    assert attractor("-c", flag, "validate", "warned.dot", folder=folder).returncode == 1
+    variables = {"ATTRACTOR_RULES__UNKNOWN_ATTRIBUTE": "error"}
+    result = attractor("validate", "warned.dot", folder=folder, variables=variables)
+    assert result.returncode == 1
 
 
 @pytest.mark.parametrize(
@@ -199,14 +195,6 @@ def test_invalid_rule_setting_has_its_line(folder: Path, line: str, words: str) 
     assert (result.returncode, result.stdout) == (2, "")
     assert "attractor.toml:2: " in result.stderr
     assert words in result.stderr
-
-
-def test_flag_sets_the_severity_of_a_rule(folder: Path) -> None:
-    flag = "rules.unknown_attribute=error"
-    assert attractor("-c", flag, "validate", "warned.dot", folder=folder).returncode == 1
-    variables = {"ATTRACTOR_RULES__UNKNOWN_ATTRIBUTE": "error"}
-    result = attractor("validate", "warned.dot", folder=folder, variables=variables)
-    assert result.returncode == 1
 
 
 def test_fixes_are_applied_and_listed(folder: Path) -> None:

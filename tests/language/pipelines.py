@@ -118,19 +118,7 @@ def _written(attributes: Attributes) -> list[tuple[str, str]]:
 
 
 UNTIDY_WORDS = [
-    "Node",
-    "graph",
-    "a b",
-    "é",
-    "",
-    "1",
-    "a.b",
-    '"',
-    "\\",
-    "a\nb",
-    "// c",
-    "-x",
-    "strict",
+    *("Node", "graph", "a b", "é", "", "1", "a.b", '"', "\\", "a\nb", "// c", "-x", "strict")
 ]
 
 

@@ -22,7 +22,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_each_is_drawn_beside_its_file(folder: Path) -> None:
+def test_each_is_drawn_beside_its_file_or_into_a_folder(folder: Path) -> None:
     result = attractor("render", "inside/a.dot", "inside/b.gv", "c.dot", folder=folder)
     assert (result.returncode, result.stderr) == (0, "")
     assert result.stdout.splitlines() == [
@@ -33,6 +33,11 @@ def test_each_is_drawn_beside_its_file(folder: Path) -> None:
     ]
     drawn = [folder / "inside" / "a.svg", folder / "inside" / "b.svg", folder / "c.svg"]
     assert all(one.read_text().startswith("<svg") for one in drawn)
+    result = attractor("render", "inside", "--format", "png", folder=folder)
+    assert result.stdout.splitlines()[-1] == "2 drawn, none failed"
+    assert (folder / "inside" / "b.png").read_bytes().startswith(b"\x89PNG")
+    result = attractor("render", "c.dot", "./c.dot", ".", folder=folder)
+    assert result.stdout.splitlines()[-1] == "3 drawn, 1 failed"
 
 
 @pytest.mark.parametrize("name", ["out", "out/"])
@@ -40,12 +45,6 @@ def test_output_folder_is_created(folder: Path, name: str) -> None:
     words = ["inside/a.dot", "c.dot", "--format", "mermaid"]
     assert attractor("render", *words, "-o", name, folder=folder).returncode == 0
     assert sorted(one.name for one in (folder / "out").iterdir()) == ["a.mmd", "c.mmd"]
-
-
-def test_pipelines_of_a_folder_are_drawn(folder: Path) -> None:
-    result = attractor("render", "inside", "--format", "png", folder=folder)
-    assert result.stdout.splitlines()[-1] == "2 drawn, none failed"
-    assert (folder / "inside" / "b.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_failed_drawing_does_not_stop_the_others(folder: Path) -> None:
@@ -57,11 +56,6 @@ def test_failed_drawing_does_not_stop_the_others(folder: Path) -> None:
     assert "cannot read missing.dot" in result.stderr
     assert "nothing is neither a file nor a run" in result.stderr
     assert (folder / "out" / "c.svg").is_file()
-
-
-def test_a_file_that_is_named_twice_is_drawn_once(folder: Path) -> None:
-    result = attractor("render", "c.dot", "./c.dot", ".", folder=folder)
-    assert result.stdout.splitlines()[-1] == "3 drawn, 1 failed"
 
 
 @pytest.mark.parametrize(

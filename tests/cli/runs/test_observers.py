@@ -12,11 +12,10 @@ import pytest
 
 from attractor.base.events import Event
 from attractor.cli.runs.observers import EventPrinter, JsonLinePrinter
-from attractor.engine.run_folder.layout import Manifest, RunDirectory, manifest_to_record
-from attractor.engine.seams import Base
+from attractor.engine.run_folder.layout import RunDirectory
 from tests.cli.git_desk import UNGUARDED, GitDesk
 from tests.cli.git_desk import desk as desk
-from tests.cli.runs.live.run_events import BEGAN, CHILD, RUN, Happenings
+from tests.cli.runs.live.run_events import CHILD, Happenings, write_manifest
 from tests.cli.test_live_terminal import WISH
 from tests.pipeline.projects import LINEAR
 
@@ -137,10 +136,7 @@ def test_refused_resume_prints_no_events(
 ) -> None:
     run, place = Happenings(), tmp_path / "run"
     write(RunDirectory(place).events, run)
-    manifest = Manifest(
-        run_id=RUN, pipeline="", goal="", started=BEGAN, content_hash="", base=Base("", "", "")
-    )
-    (place / "manifest.json").write_text(json.dumps(manifest_to_record(manifest)))
+    write_manifest(place)
     stream = JsonLinePrinter(tmp_path)
     stream.begin(place)
     run.tell("StageStarted", "plan")

@@ -2,16 +2,14 @@
 
 import json
 import time
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.cli.git_desk import PATIENCE_S, await_, is_there
 from tests.cli.plain_desk import PlainDesk
 from tests.cli.plain_desk import desk as desk
 
-PATIENCE_S = 30.0
 ENDS = "start [shape=Mdiamond]; exit [shape=Msquare]"
 GATE = f"""digraph gate {{ {ENDS}
     ask  [shape=hexagon, label="Ship it?"]
@@ -53,22 +51,6 @@ LONG = f"""digraph long {{ {ENDS}
 
 def status_of(desk: PlainDesk) -> dict[str, Any]:
     return json.loads(desk.do("status", "--json").stdout)
-
-
-def await_(what: Callable[[], object]) -> None:
-    until = time.monotonic() + PATIENCE_S
-    while not what():
-        assert time.monotonic() < until
-        time.sleep(0.02)
-
-
-def is_there(pid: Path) -> bool:
-    """Tell whether a process still does something: one that waits to be reaped does not."""
-    try:
-        stat = Path(f"/proc/{pid.read_text().strip()}/stat").read_text()
-    except FileNotFoundError:
-        return False
-    return stat.rpartition(")")[2].split()[0] != "Z"
 
 
 def test_parked_gate_is_answered_and_resumed_by_other_processes(desk: PlainDesk) -> None:
@@ -150,7 +132,7 @@ def test_canceled_run_ends_within_seconds_with_its_processes(desk: PlainDesk) ->
     began = time.monotonic()
     assert process.wait(PATIENCE_S) == 1
     assert time.monotonic() - began < 20
-    assert [is_there(one) for one in pids] == [False, False]
+    assert not any(is_there(one.read_text().strip()) for one in pids)
     status = status_of(desk)
     assert (status["status"], "a mistake" in status["reason"]) == ("canceled", True)
     again = desk.do("cancel", "latest")

@@ -33,6 +33,15 @@ from tests.pipeline.projects import make_host, make_project
 
 ID = "01JZ0000000000000000000000"
 BRANCH = f"attractor/run/{ID}"
+LOOK = f"git diff HEAD...{BRANCH}"
+MERGE = f"git merge {BRANCH}"
+GATE = f"attractor gate {ID}"
+APPROVE = f"attractor decide {ID} --approve --rationale '...'"
+REJECT = f"attractor decide {ID} --reject --rationale '...'"
+EVALUATE = f"attractor evaluate {ID}"
+RESUME = f"attractor resume {ID}"
+LOGS = f"attractor logs {ID}"
+ANSWER = f"attractor answer {ID} CHOICE"
 
 
 def result(status: RunStatus, outcome: StageStatus = StageStatus.SUCCESS) -> RunResult:
@@ -44,80 +53,30 @@ def result(status: RunStatus, outcome: StageStatus = StageStatus.SUCCESS) -> Run
 @pytest.mark.parametrize(
     ("status", "outlook", "commands"),
     [
-        (
-            AWAITING_DECISION,
-            NextStepFacts(ID, BRANCH, gate=True),
-            [
-                f"git diff HEAD...{BRANCH}",
-                f"git merge {BRANCH}",
-                f"attractor gate {ID}",
-                f"attractor decide {ID} --approve --rationale '...'",
-            ],
-        ),
-        (
-            AWAITING_DECISION,
-            NextStepFacts(ID, BRANCH, gate=False),
-            [
-                f"git diff HEAD...{BRANCH}",
-                f"git merge {BRANCH}",
-                f"attractor gate {ID}",
-                f"attractor decide {ID} --reject --rationale '...'",
-            ],
-        ),
+        (AWAITING_DECISION, NextStepFacts(ID, BRANCH, gate=True), [LOOK, MERGE, GATE, APPROVE]),
+        (AWAITING_DECISION, NextStepFacts(ID, BRANCH, gate=False), [LOOK, MERGE, GATE, REJECT]),
         (
             AWAITING_DECISION,
             NextStepFacts(ID, BRANCH, gate=False, is_wanting=True),
-            [
-                f"git diff HEAD...{BRANCH}",
-                f"attractor gate {ID}",
-                f"attractor decide {ID} --reject --rationale '...'",
-            ],
+            [LOOK, GATE, REJECT],
         ),
-        (
-            AWAITING_DECISION,
-            NextStepFacts(ID, gate=False),
-            [f"attractor gate {ID}", f"attractor decide {ID} --reject --rationale '...'"],
-        ),
-        (
-            EVALUATING,
-            NextStepFacts(ID, BRANCH),
-            [f"git diff HEAD...{BRANCH}", f"git merge {BRANCH}", f"attractor evaluate {ID}"],
-        ),
-        (EVALUATING, NextStepFacts(ID), [f"attractor evaluate {ID}"]),
-        (
-            AWAITING_ANSWER,
-            NextStepFacts(ID, BRANCH),
-            [
-                f"git diff HEAD...{BRANCH}",
-                f"attractor answer {ID} CHOICE",
-                f"attractor resume {ID}",
-            ],
-        ),
-        (
-            EXECUTING,
-            NextStepFacts(ID, BRANCH),
-            [f"git diff HEAD...{BRANCH}", f"attractor resume {ID}", f"attractor logs {ID}"],
-        ),
-        (EXECUTING, NextStepFacts(ID), [f"attractor resume {ID}", f"attractor logs {ID}"]),
-        (FAILED, NextStepFacts(ID, BRANCH), [f"git diff HEAD...{BRANCH}", f"attractor logs {ID}"]),
-        (
-            CANCELED,
-            NextStepFacts(ID, BRANCH),
-            [f"git diff HEAD...{BRANCH}", f"attractor logs {ID}"],
-        ),
+        (AWAITING_DECISION, NextStepFacts(ID, gate=False), [GATE, REJECT]),
+        (EVALUATING, NextStepFacts(ID, BRANCH), [LOOK, MERGE, EVALUATE]),
+        (EVALUATING, NextStepFacts(ID), [EVALUATE]),
+        (AWAITING_ANSWER, NextStepFacts(ID, BRANCH), [LOOK, ANSWER, RESUME]),
+        (EXECUTING, NextStepFacts(ID, BRANCH), [LOOK, RESUME, LOGS]),
+        (EXECUTING, NextStepFacts(ID), [RESUME, LOGS]),
+        (FAILED, NextStepFacts(ID, BRANCH), [LOOK, LOGS]),
+        (CANCELED, NextStepFacts(ID, BRANCH), [LOOK, LOGS]),
         (
             FAILED,
             NextStepFacts(ID, patch=DeliveredPatch(Path("/r/result.patch"))),
-            ["git apply --stat /r/result.patch", f"attractor logs {ID}"],
+            ["git apply --stat /r/result.patch", LOGS],
         ),
         (
             EVALUATING,
             NextStepFacts(ID, patch=DeliveredPatch(Path("/r/result.patch"))),
-            [
-                "git apply --stat /r/result.patch",
-                "git apply /r/result.patch",
-                f"attractor evaluate {ID}",
-            ],
+            ["git apply --stat /r/result.patch", "git apply /r/result.patch", EVALUATE],
         ),
         (
             EVALUATING,
@@ -127,7 +86,7 @@ def result(status: RunStatus, outcome: StageStatus = StageStatus.SUCCESS) -> Run
             [
                 "cat /r/p",
                 "git --git-dir '/my store' diff-tree -r -p --binary 1a 2b | git apply",
-                f"attractor evaluate {ID}",
+                EVALUATE,
             ],
         ),
         (FAILED, NextStepFacts("'/my runs/one'"), ["attractor logs '/my runs/one'"]),

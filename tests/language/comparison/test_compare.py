@@ -73,10 +73,7 @@ EDGE_SPELLINGS = [
     ['condition="outcome!=fail"', 'condition="outcome!=failure"', 'condition="!(outcome=failed)"'],
     ['condition="outcome=fail && context.x=1"', 'condition="context.x=1&&outcome=failed"'],
     ['condition="outcome=fail || context.x=1"', 'condition="context.x=1 || outcome=failure"'],
-    [
-        'condition="!(outcome=fail || context.x=1)"',
-        'condition="!(context.x=1 || outcome=failure)"',
-    ],
+    ['condition="!(outcome=fail || context.x=1)"', 'condition="!(context.x=1 || outcome=failure)"'],
     ["", "weight=0", 'label=""', "loop_restart=false", "fidelity=compact", 'condition=" "'],
     ["weight=2", 'weight="2"'],
 ]

@@ -79,14 +79,8 @@ def test_unportable_parts_are_named(text: str, what: str, place: str, instead: s
             "use several edges, one for each condition: "
             "outcome=fail, outcome=success && context.a=1",
         ),
-        (
-            "context.n > 3",
-            "store the result in the context in a stage, and compare it with =",
-        ),
-        (
-            "!context.a",
-            "store the result in the context in a stage, and compare it with =",
-        ),
+        ("context.n > 3", "store the result in the context in a stage, and compare it with ="),
+        ("!context.a", "store the result in the context in a stage, and compare it with ="),
     ],
 )
 def test_hint_without_an_equivalent_portable_text(text: str, fix: str) -> None:

@@ -13,15 +13,14 @@ from attractor.language.comparison.compare import diff
 from attractor.language.comparison.difference_picture import difference_picture
 from attractor.language.drawing.dot import dot_text
 from attractor.language.drawing.draw import draw, drawer_registry, finish_svg
-from attractor.language.drawing.picture import Picture, as_picture
+from attractor.language.drawing.picture import as_picture
 from attractor.language.drawing.run_overlay import overlay
 from attractor.language.drawing.theme import Theme
-from attractor.language.graph.graph import Graph
 from attractor.language.reading import parse
 from tests.browsers import chromium, page_of
 from tests.counts import count
 from tests.language.drawing.graphs import large_graph, states_of_half
-from tests.language.pipelines import BRANCH, HUMAN_GATE, SMOKE
+from tests.language.pipelines import HUMAN_GATE, SMOKE
 
 WIDE_FONT = "<style>text{font-family:'DejaVu Sans',Verdana,sans-serif!important}</style>"
 T = TypeVar("T")
@@ -169,12 +168,3 @@ def test_page_can_override_colors(browser: Browser, dark: bool) -> None:
     graph = parse("digraph G { a [shape=parallelogram] }")
     measured = measure(browser, run(draw(graph)), dark=dark, more=style)
     assert next(one for one in measured if one["text"] == "tool")["behind"] == "rgb(1, 2, 3)"
-
-
-def test_large_or_pale_text_is_a_fault(browser: Browser) -> None:
-    graph: Graph | Picture = parse(BRANCH)
-    svg = run(draw(graph))
-    large = "<style>.node text{font-size:30px}</style>"
-    assert any(not one["inside"] for one in measure(browser, svg, dark=False, more=large))
-    pale = "<style>.edge text{fill:#cccccc}</style>"
-    assert faults(measure(browser, svg.replace("<style>", pale + "<style>"), dark=False))

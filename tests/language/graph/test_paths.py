@@ -109,19 +109,6 @@ def test_a_chain_of_any_length_has_an_end() -> None:
     assert [len(loop) for loop in loops(["0"], ahead)] == [long + 1]
 
 
-@pytest.mark.parametrize("back", [0, 1])
-def test_ways_back_do_not_make_it_slow(back: int) -> None:
-    """Every node leads on, and back to the beginning or to the node before."""
-    long = 20_000
-
-    def ahead(node: str) -> list[str]:
-        number = int(node)
-        before = 0 if back == 0 else max(number - 1, 0)
-        return [str(min(number + 1, long)), str(before)]
-
-    assert len(dominance("0", ahead).way_to(str(long))) == long + 1
-
-
 def test_edges_and_jumps_are_followed_both_ways() -> None:
     text = "digraph G { a [retry_target=c]; b; c [fallback_retry_target=a]; a -> b -> b }"
     graph = parse(text)

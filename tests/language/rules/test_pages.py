@@ -4,7 +4,7 @@ import pytest
 
 from attractor.language.diagnostics import Severity
 from attractor.language.linting.lint_rule import rule_registry
-from attractor.language.linting.pages import page_of, read_page, read_pages
+from attractor.language.linting.pages import read_page, read_pages
 from tests.language.rules.judging import found
 
 NAMES = list(rule_registry())
@@ -28,15 +28,6 @@ def test_example_of_a_warning_has_no_errors(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_corrected_example_has_no_problems(name: str) -> None:
     assert found(read_page(name).instead) == []
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_rule_page_is_complete(name: str) -> None:
-    page = read_page(name)
-    assert page.sentence.endswith(".")
-    assert page.what.endswith(".")
-    assert page.why.endswith(".")
-    assert page_of(name) == page.text
 
 
 def test_every_rule_has_a_page_in_order() -> None:

@@ -1,12 +1,16 @@
 """Events as a run tells them, a second apart, for whoever looks on."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from attractor.base.events import Event
 from attractor.base.json import Json
 from attractor.cli.runs.live.state import RunView, fold
+from attractor.engine.run_folder.layout import Manifest, manifest_to_record
+from attractor.engine.seams import Base
 
 BEGAN = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
 RUN = "01JZ0000000000000000000000"
@@ -143,3 +147,18 @@ def a_run() -> Happenings:
     run.tell("StageStarted", "ask", branch="fan@1.1/ask")
     run.ask("ask")
     return run
+
+
+def write_manifest(root: Path, run_id: str = RUN) -> Path:
+    """Write the manifest of a run, and return its directory."""
+    root.mkdir(parents=True, exist_ok=True)
+    manifest = Manifest(
+        run_id=run_id,
+        pipeline="wish",
+        goal="",
+        started=BEGAN,
+        content_hash="",
+        base=Base("", "", ""),
+    )
+    (root / "manifest.json").write_text(json.dumps(manifest_to_record(manifest)))
+    return root

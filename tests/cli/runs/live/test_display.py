@@ -13,10 +13,8 @@ from rich.console import Console
 
 from attractor.base.events import Event
 from attractor.cli.runs.live.display import LiveDisplay
-from attractor.engine.run_folder.layout import Manifest, manifest_to_record
-from attractor.engine.seams import Base
 from attractor.engine.stage.folder import TAIL
-from tests.cli.runs.live.run_events import BEGAN, RUN, Happenings
+from tests.cli.runs.live.run_events import RUN, Happenings, write_manifest
 from tests.cli.runs.live.screen import Screen
 
 PATIENCE_S = 10.0
@@ -66,19 +64,6 @@ class Desk:
         screen = Screen(60)
         screen.feed(self.paper.getvalue())
         return screen
-
-
-def write_manifest(root: Path, run_id: str = RUN) -> None:
-    root.mkdir(parents=True, exist_ok=True)
-    manifest = Manifest(
-        run_id=run_id,
-        pipeline="wish",
-        goal="",
-        started=BEGAN,
-        content_hash="",
-        base=Base("", "", ""),
-    )
-    (root / "manifest.json").write_text(json.dumps(manifest_to_record(manifest)))
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 What commands print is found wherever their stages keep it: aside, in children, in theirs.
 """
 
-import json
 from pathlib import Path
 
 import pytest
@@ -12,10 +11,9 @@ from hypothesis import strategies as st
 
 from attractor.cli.runs.live.render import LEFT_OUT, LastLines, PrintedLines, new_lines
 from attractor.cli.runs.live.state import StageRow
-from attractor.engine.run_folder.layout import Manifest, RunDirectory, manifest_to_record
-from attractor.engine.seams import Base
+from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.stage.folder import TAIL
-from tests.cli.runs.live.run_events import BEGAN, CHILD, RUN, Happenings
+from tests.cli.runs.live.run_events import BEGAN, CHILD, RUN, Happenings, write_manifest
 
 SEEN = 5
 
@@ -74,20 +72,6 @@ def test_only_the_selected_node_is_printed(tmp_path: Path) -> None:
     assert [one.strip() for one in lines.more()] == ["test | from test"]
 
 
-def run_in(root: Path, run_id: str) -> Path:
-    root.mkdir(parents=True, exist_ok=True)
-    manifest = Manifest(
-        run_id=run_id,
-        pipeline="wish",
-        goal="",
-        started=BEGAN,
-        content_hash="",
-        base=Base("", "", ""),
-    )
-    (root / "manifest.json").write_text(json.dumps(manifest_to_record(manifest)))
-    return root
-
-
 def prints(folder: Path, text: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / TAIL).write_text(text)
@@ -98,7 +82,7 @@ def row(node: str, visit: int = 1, attempt: int = 1) -> StageRow:
 
 
 def test_stage_with_a_taken_folder_name_is_found(tmp_path: Path) -> None:
-    tails = LastLines({RUN: run_in(tmp_path, RUN)})
+    tails = LastLines({RUN: write_manifest(tmp_path)})
     prints(tmp_path / "build", "first\n")
     prints(tmp_path / "build" / "history" / "2.1", "second\n")
     assert tails.lines(RUN, row("build")) == ("first",)
@@ -106,16 +90,16 @@ def test_stage_with_a_taken_folder_name_is_found(tmp_path: Path) -> None:
 
 
 def test_stage_of_a_new_child_is_found(tmp_path: Path) -> None:
-    tails = LastLines({RUN: run_in(tmp_path, RUN)})
+    tails = LastLines({RUN: write_manifest(tmp_path)})
     assert tails.lines(CHILD, row("lint")) == ()
-    child = run_in(tmp_path / "children" / "inner@1.1", "01JZ0000000000000000000009")
-    run_in(child / "children" / "deep@1.1", CHILD)
+    child = write_manifest(tmp_path / "children" / "inner@1.1", "01JZ0000000000000000000009")
+    write_manifest(child / "children" / "deep@1.1", CHILD)
     prints(child / "children" / "deep@1.1" / "lint", "from below\n")
     assert tails.lines(CHILD, row("lint")) == ("from below",)
 
 
 def test_only_changed_plain_files_are_read(tmp_path: Path) -> None:
-    tails = LastLines({RUN: run_in(tmp_path, RUN)})
+    tails = LastLines({RUN: write_manifest(tmp_path)})
     prints(tmp_path / "build", "old\n")
     assert tails.lines(RUN, row("build")) == ("old",)
     prints(tmp_path / "build", "old\nnewer\n")
@@ -127,7 +111,7 @@ def test_only_changed_plain_files_are_read(tmp_path: Path) -> None:
 
 
 def test_stage_without_output_keeps_its_event_lines(tmp_path: Path) -> None:
-    tails = LastLines({RUN: run_in(tmp_path, RUN)})
+    tails = LastLines({RUN: write_manifest(tmp_path)})
     run = Happenings()
     run.tell("StageStarted", "ask")
     run.tell("WARNING", "ask", message="mind the gap")
