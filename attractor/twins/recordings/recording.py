@@ -199,6 +199,9 @@ class Recordings:
             key = request_key(recording.wire, recording.method, recording.path, recording.request)
             self._by_request[key].append(place)
 
+    def __len__(self) -> int:
+        return len(self._all)
+
     def answer(self, redacted: RedactedRequest) -> Reply | None:
         """Return the recorded reply to a request; several in order, and the last one repeatedly."""
         places = self._by_request.get(redacted.key)

@@ -122,6 +122,7 @@ def redacted(request: Any = None, wire: str = "openai", path: str = "/p") -> Red
 
 def test_repeated_request_replays_in_order_then_the_last() -> None:
     recordings = Recordings({"1": recording("a"), "2": recording("b")})
+    assert len(recordings) == 2
     given = [recordings.answer(redacted()) for _ in range(4)]
     assert [one and one.body for one in given] == [b"a", b"b", b"b", b"b"]
     assert [one and one.rule for one in given] == ["1", "2", "2", "2"]
