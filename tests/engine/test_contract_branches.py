@@ -142,17 +142,6 @@ def test_no_two_branches_have_one_key(play: Play, tmp_path: Path) -> None:
 
 
 @everybody
-def test_branches_at_the_same_time_do_not_mix(play: Play, tmp_path: Path) -> None:
-    async def scene(it: Walked) -> None:
-        names = ("a", "bad", "größe 🐍")
-        ends = await asyncio.gather(*map(it.walk, names))
-        assert [one[0] for one in ends] == list(names)
-        assert [one[1].is_success for one in ends] == [True, False, True]
-
-    play(scene, tmp_path)
-
-
-@everybody
 def test_ended_branch_is_not_walked_again(play: Play, tmp_path: Path) -> None:
     async def scene(it: Walked) -> None:
         first = await it.branches.walk(branch("a"), isolated=True)

@@ -336,28 +336,10 @@ def test_question_lists_all_branches_around_gate(tmp_path: Path) -> None:
     assert {branch_of(one) for one in parked.questions} == branches
 
 
-def test_another_process_finds_it_in_the_journal_and_in_the_checkpoint(tmp_path: Path) -> None:
-    place = Asking(tmp_path / "run", "alpha", "beta")
-    asked = place.park().questions
-    assert tuple(place.park().questions) == tuple(asked)
-    (place.root / "checkpoint.json").unlink()
-    with place.open() as run:
-        assert tuple(run.state.questions) == tuple(asked)
-
-
 def test_item_is_redacted_before_truncation(tmp_path: Path) -> None:
     before = "x" * (LONGEST_ITEM - 5)
     place = Asking(tmp_path / "run", f"{before}{SECRET}")
     assert first(place.park())[0].item == f"{before}***"
-
-
-@pytest.mark.parametrize("size", [LONGEST_ITEM + 1, 200_000])
-def test_large_item_is_truncated_in_question(tmp_path: Path, size: int) -> None:
-    parked = Asking(tmp_path / "run", "y" * size).park()
-    item = first(parked)[0].item
-    assert isinstance(item, str)
-    assert len(item) == LONGEST_ITEM
-    assert len(describe_branches(parked.questions[0])[0]) < 200
 
 
 def test_question_of_child_lists_branches_of_parent_first(tmp_path: Path) -> None:

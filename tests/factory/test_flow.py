@@ -14,7 +14,7 @@ from attractor.engine.state.run_state import AWAITING_DECISION, EVALUATING
 from attractor.environments.environment import Promises
 from attractor.environments.selection import EnvironmentChoice, choose_environment
 from attractor.factory.decide import DecisionKind
-from attractor.factory.errors import AlreadyDecided, NoDecision, NotDecidable, RationaleTooShort
+from attractor.factory.errors import NoDecision, NotDecidable, RationaleTooShort
 from attractor.factory.gate import gate
 from attractor.factory.launch import hold, resume_run
 from attractor.factory.ledger import LEDGER_FILE
@@ -79,16 +79,6 @@ def test_unproved_isolation_needs_a_profile(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     assert rules(flow, flow.launch(profile="strict")) == ["isolation_unverified"]
     assert rules(flow, flow.launch(profile="")) == ["isolation_unverified"]
-
-
-def test_the_first_decision_is_final(tmp_path: Path) -> None:
-    flow = make_flow(tmp_path)
-    result = flow.launch()
-    flow.decide(result, DecisionKind.APPROVED)
-    with pytest.raises(AlreadyDecided, match="is already approved"):
-        flow.decide(result, DecisionKind.REJECTED)
-    decided = (result.directory / "decisions.jsonl").read_text().splitlines()
-    assert [json.loads(line)["data"]["verdict"] for line in decided] == ["approved"]
 
 
 def test_a_decision_needs_a_reason(tmp_path: Path) -> None:

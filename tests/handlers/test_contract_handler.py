@@ -111,14 +111,6 @@ def test_stage_has_an_outcome_and_changes_no_graph(name: str, pipeline: Graph) -
 
 
 @everybody
-@pipelines
-async def test_the_same_stage_ends_the_same_again(name: str, pipeline: Graph) -> None:
-    handler = MAKE[name]()
-    first, *others = [await handler.execute(stage_of(pipeline)) for _ in range(3)]
-    assert others == [first, first]
-
-
-@everybody
 async def test_stages_at_the_same_time_do_not_mix(name: str) -> None:
     handler = MAKE[name]()
     stages = [stage_of(PIPELINES["full"], visit=visit) for visit in range(1, 9)]

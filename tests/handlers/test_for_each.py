@@ -8,11 +8,10 @@ from attractor.engine.context import Context
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, success
 from attractor.engine.seams import Parts, Stage
 from attractor.handlers.for_each import ForEach, read_items
-from attractor.handlers.parallel import MAX_PARALLEL
 from attractor.language.graph.graph import Graph
 from attractor.language.reading import parse
 from attractor.language.source.syntax_tree import Plain
-from tests.engine.branches import FAIL, MEETING, Given, GivenBranches
+from tests.engine.branches import MEETING, Given, GivenBranches
 from tests.engine.forked import branch_steps, results, until, words, wrote
 from tests.engine.runs import Script, Silent, Workplace
 from tests.handlers.stages import Play, edge, graph, node
@@ -73,38 +72,6 @@ def test_several_ways_out_are_walked_for_each_item() -> None:
         ("2-check", "check", "b"),
         ("2-write#2", "write", "b"),
     ]
-
-
-@pytest.mark.parametrize(("wanted", "most"), [(2, 2), (50, 50), (0, MAX_PARALLEL)])
-def test_never_more_are_walked_at_once_than_wanted(wanted: int, most: int) -> None:
-    it = play(list[Json](range(50)), plain={"max_parallel": wanted})
-    it.branches.turns = {f"{number:02}": 60 + 7 * number % 11 for number in range(51)}
-    it.run()
-    assert (len(it.branches.walked), it.branches.most_walking) == (50, most)
-
-
-def test_results_are_in_the_order_of_the_items() -> None:
-    it = play(["a", "b", "c"], ends={"2": FAIL})
-    it.branches.turns = {"1": 9, "2": 5, "3": 1}
-    outcome = it.run()
-    assert outcome.status is StageStatus.PARTIAL_SUCCESS
-    assert outcome.notes == "1: success, 2: fail, 3: success"
-    assert outcome.context_updates["parallel.fail_count"] == 1
-
-
-@pytest.mark.parametrize(
-    ("plain", "status"),
-    [
-        ({"join_policy": "first_success"}, StageStatus.SUCCESS),
-        ({"join_policy": "quorum"}, StageStatus.FAIL),
-        ({"join_policy": "k_of_n", "k": 2}, StageStatus.FAIL),
-        ({"join_policy": "k_of_n", "k": 1}, StageStatus.SUCCESS),
-        ({}, StageStatus.PARTIAL_SUCCESS),
-    ],
-)
-def test_the_join_policy_decides(plain: dict[str, Plain], status: StageStatus) -> None:
-    it = play(["a", "b", "c"], ends={"1": FAIL, "2": FAIL}, plain=plain)
-    assert it.run().status is status
 
 
 @pytest.mark.parametrize("nothing", [[], "", "  \n\n", "[]"])

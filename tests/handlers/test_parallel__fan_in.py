@@ -5,7 +5,7 @@ import pytest
 
 from attractor.base.json import Json
 from attractor.engine.context import Context
-from attractor.engine.outcome import FailureClass, Outcome, StageStatus, Usage, failure, success
+from attractor.engine.outcome import FailureClass, Outcome, StageStatus, Usage, failure
 from attractor.engine.seams import ModelAnswer, Stage
 from attractor.engine.stage.no_workspace import NoWorkspace
 from attractor.engine.state.attempts import TreeId
@@ -57,11 +57,6 @@ class Met:
 
 def met(*results: Json, said: Outcome | str = "", **plain: Plain) -> Met:
     return Met(list(results), Saying(said), plain=plain)
-
-
-def test_partial_success_is_enough() -> None:
-    it = met(result("a", "fail"), result("b", "partial_success"))
-    assert it.run().context_updates["parallel.fan_in.best_id"] == "b"
 
 
 def test_without_results_the_pipeline_is_wrong() -> None:
@@ -140,9 +135,3 @@ def test_a_choice_that_failed_fails_the_fan_in() -> None:
     it = met(result("a"), prompt="Which?", said=red)
     assert it.run() is red
     assert it.workspace.adopted == []
-
-
-def test_a_success_without_words_takes_the_best() -> None:
-    it = met(result("b"), result("a"), prompt="Which?", said=success())
-    assert it.run().context_updates["parallel.fan_in.best_id"] == "a"
-    assert it.play.events.kinds == ["OutcomeAssumed"]

@@ -1,5 +1,6 @@
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
@@ -13,6 +14,8 @@ from attractor.engine.seams import ChildEnd, ModelAnswer, Parked, Stage, Telemet
 from attractor.language.source.syntax_tree import Plain
 from tests.engine.children import GivenChildren, Plot
 from tests.handlers.stages import NOW, Play, Saying, graph, node
+
+pytestmark = pytest.mark.anyio
 
 COST = Usage(10, 2, 0.5)
 SAID = Usage(100, 20)
@@ -67,42 +70,39 @@ class Scene:
         return seen
 
 
-def scene(
-    act: Callable[[Scene], Awaitable[None]],
+@asynccontextmanager
+async def scene(
     plot: Plot,
     plain: Mapping[str, Plain] = NOTHING_MORE,
     *lines: Outcome | str,
     prompt: str = "Speak up when it strays from $goal",
     of_graph: Mapping[str, Plain] = NOTHING_MORE,
-) -> None:
-    """Let a manager work while something acts on it."""
-
-    async def play() -> None:
-        clock, children = ManualClock(NOW), GivenChildren({"inner.dot": plot})
-        dotted = {"stack.child_dotfile": "inner.dot", "goal": "the plan", **of_graph}
-        manager = node("it", **{"type": "stack.manager_loop", "prompt": prompt, **plain})
-        pipeline = graph(manager, **dotted)
-        supervisor = Supervisor("", lines=[*lines, "NOTHING"])
-        it = Play(pipeline, "it", backend=supervisor, children=children, clock=clock)
-        working = asyncio.create_task(it.execute())
-        while "it@1.1" not in children.begun and not working.done():
-            await asyncio.sleep(0)
-        begun = children.begun.get("it@1.1", plot)
-        try:
-            await act(Scene(it, begun, children, clock, working, supervisor))
-        finally:
-            working.cancel()
-            await asyncio.gather(working, return_exceptions=True)
-
-    asyncio.run(asyncio.wait_for(play(), 20))
+) -> AsyncGenerator[Scene]:
+    """Let a manager work while a test acts on it."""
+    clock, children = ManualClock(NOW), GivenChildren({"inner.dot": plot})
+    dotted = {"stack.child_dotfile": "inner.dot", "goal": "the plan", **of_graph}
+    manager = node("it", **{"type": "stack.manager_loop", "prompt": prompt, **plain})
+    pipeline = graph(manager, **dotted)
+    supervisor = Supervisor("", lines=[*lines, "NOTHING"])
+    it = Play(pipeline, "it", backend=supervisor, children=children, clock=clock)
+    working = asyncio.create_task(it.execute())
+    while "it@1.1" not in children.begun and not working.done():
+        await asyncio.sleep(0)
+    begun = children.begun.get("it@1.1", plot)
+    try:
+        async with asyncio.timeout(20):
+            yield Scene(it, begun, children, clock, working, supervisor)
+    finally:
+        working.cancel()
+        await asyncio.gather(working, return_exceptions=True)
 
 
 def seen(*nodes: str) -> list[Telemetry]:
     return [Telemetry("running", node=one, completed=n) for n, one in enumerate(nodes)]
 
 
-def test_a_child_that_ends_early_wakes_it_up() -> None:
-    async def act(it: Scene) -> None:
+async def test_a_child_that_ends_early_wakes_it_up() -> None:
+    async with scene(Plot(DONE)) as it:
         await it.clock.until_asleep()
         it.plot.is_open.set()
         outcome = await it.outcome()
@@ -111,22 +111,19 @@ def test_a_child_that_ends_early_wakes_it_up() -> None:
         assert it.clock.sleepers == 0
         assert it.it.events.kinds[-1] == "ChildRunEnded"
 
-    scene(act, Plot(DONE))
 
-
-def test_a_child_that_failed_is_a_verdict_with_its_reason() -> None:
-    async def act(it: Scene) -> None:
+async def test_a_child_that_failed_is_a_verdict_with_its_reason() -> None:
+    async with scene(Plot(FAILED)) as it:
         it.plot.is_open.set()
         outcome = await it.outcome()
         assert (outcome.status, outcome.failure_class) == (StageStatus.FAIL, FailureClass.VERDICT)
         assert outcome.failure_reason == "Child failed: the tests are red"
         assert outcome.usage == COST
 
-    scene(act, Plot(FAILED))
 
-
-def test_observed_state_is_in_context_and_recorded_if_new() -> None:
-    async def act(it: Scene) -> None:
+async def test_observed_state_is_in_context_and_recorded_if_new() -> None:
+    plan, build = seen("plan", "build")
+    async with scene(Plot(DONE, seen=[plan, plan, build])) as it:
         await it.clock.until_asleep()
         assert it.it.context.get("stack.child.node") == "plan"
         assert it.it.context.get("stack.child.status") == "running"
@@ -142,9 +139,6 @@ def test_observed_state_is_in_context_and_recorded_if_new() -> None:
         assert written["stack.child.outcome"] == "success"
         assert written["stack.child.run_id"] == "01JZ00000000000000000CH11D"
 
-    plan, build = seen("plan", "build")
-    scene(act, Plot(DONE, seen=[plan, plan, build]))
-
 
 @pytest.mark.parametrize(
     "condition",
@@ -154,8 +148,10 @@ def test_observed_state_is_in_context_and_recorded_if_new() -> None:
         "outcome=fail && context.stack.child.node=b",
     ],
 )
-def test_when_the_stop_condition_holds_the_child_is_stopped(condition: str) -> None:
-    async def act(it: Scene) -> None:
+async def test_when_the_stop_condition_holds_the_child_is_stopped(condition: str) -> None:
+    first, second = seen("a", "b")
+    plot = Plot(DONE, seen=[first, replace(second, last_outcome="fail")])
+    async with scene(plot, {"manager.stop_condition": condition}) as it:
         await it.cycle()
         outcome = await it.outcome()
         assert (outcome.status, outcome.notes) == (StageStatus.SUCCESS, "Stop condition satisfied")
@@ -164,23 +160,19 @@ def test_when_the_stop_condition_holds_the_child_is_stopped(condition: str) -> N
         # What it did has its price, all the same.
         assert outcome.usage == Usage(10, 2)
 
-    first, second = seen("a", "b")
-    plot = Plot(DONE, seen=[first, replace(second, last_outcome="fail")])
-    scene(act, plot, {"manager.stop_condition": condition})
 
-
-def test_the_end_of_the_child_counts_before_the_stop_condition() -> None:
-    async def act(it: Scene) -> None:
+async def test_the_end_of_the_child_counts_before_the_stop_condition() -> None:
+    async with scene(
+        Plot(DONE), {"manager.stop_condition": "context.stack.child.status=completed"}
+    ) as it:
         it.plot.is_open.set()
         outcome = await it.outcome()
         assert outcome.notes == "Child completed"
         assert it.it.events.kinds.count("ChildObserved") == 2
 
-    scene(act, Plot(DONE), {"manager.stop_condition": "context.stack.child.status=completed"})
 
-
-def test_after_the_last_cycle_the_child_is_stopped_and_the_stage_fails() -> None:
-    async def act(it: Scene) -> None:
+async def test_after_the_last_cycle_the_child_is_stopped_and_the_stage_fails() -> None:
+    async with scene(Plot(DONE), {"manager.max_cycles": 3}) as it:
         await it.cycle(2)
         assert not it.working.done()
         await it.cycle()
@@ -189,21 +181,18 @@ def test_after_the_last_cycle_the_child_is_stopped_and_the_stage_fails() -> None
         assert outcome.failure_reason == "Max cycles exceeded"
         assert it.plot.stopped == "canceled by it@1.1: max cycles exceeded"
 
-    scene(act, Plot(DONE), {"manager.max_cycles": 3})
 
-
-def test_a_child_that_ends_in_the_last_pause_has_ended() -> None:
-    async def act(it: Scene) -> None:
+async def test_a_child_that_ends_in_the_last_pause_has_ended() -> None:
+    async with scene(Plot(DONE), {"manager.max_cycles": 1}) as it:
         await it.clock.until_asleep()
         it.plot.is_open.set()
         assert (await it.outcome()).notes == "Child completed"
         assert it.plot.stopped == ""
 
-    scene(act, Plot(DONE), {"manager.max_cycles": 1})
 
-
-def test_advice_of_backend_is_passed_to_child() -> None:
-    async def act(it: Scene) -> None:
+async def test_advice_of_backend_is_passed_to_child() -> None:
+    plot = Plot(DONE, takes_words=True)
+    async with scene(plot, {"manager.actions": STEER}, "Read the plan again") as it:
         await it.cycle()
         await it.clock.until_asleep()
         assert it.plot.told == ["Read the plan again"]
@@ -216,13 +205,10 @@ def test_advice_of_backend_is_passed_to_child() -> None:
         it.plot.is_open.set()
         assert (await it.outcome()).usage == COST + SAID
 
-    plot = Plot(DONE, takes_words=True)
-    scene(act, plot, {"manager.actions": STEER}, "Read the plan again")
-
 
 @pytest.mark.parametrize("said", ["NOTHING", " NOTHING.\n", "", failure("rate limit")])
-def test_silence_of_backend_steers_nothing(said: Outcome | str) -> None:
-    async def act(it: Scene) -> None:
+async def test_silence_of_backend_steers_nothing(said: Outcome | str) -> None:
+    async with scene(Plot(DONE), {"manager.actions": STEER}, said) as it:
         await it.cycle()
         await it.clock.until_asleep()
         assert (len(it.supervisor.prompts), it.plot.told) == (1, [])
@@ -232,41 +218,33 @@ def test_silence_of_backend_steers_nothing(said: Outcome | str) -> None:
         # What was asked has its price, also when nothing came of it.
         assert (await it.outcome()).usage == COST + SAID
 
-    scene(act, Plot(DONE), {"manager.actions": STEER}, said)
-
 
 @pytest.mark.parametrize(("cooldown", "asked"), [("0s", 4), ("100s", 1), ("90s", 2), ("1h", 0)])
-def test_it_speaks_no_more_often_than_it_may(cooldown: str, asked: int) -> None:
-    async def act(it: Scene) -> None:
+async def test_it_speaks_no_more_often_than_it_may(cooldown: str, asked: int) -> None:
+    plain = {"manager.actions": STEER, "manager.steer_cooldown": cooldown}
+    async with scene(Plot(DONE), plain, "Go on", "Go on", "Go on", "Go on", "Go on", "Go on") as it:
         await it.clock.until_asleep()
         before = len(it.supervisor.prompts)
         await it.cycle(4)
         await it.clock.until_asleep()
         assert len(it.supervisor.prompts) - before == asked
 
-    plain = {"manager.actions": STEER, "manager.steer_cooldown": cooldown}
-    scene(act, Plot(DONE), plain, "Go on", "Go on", "Go on", "Go on", "Go on", "Go on")
-
 
 @pytest.mark.parametrize(
     ("prompt", "actions"), [("", STEER), ("Speak up", "observe,wait"), ("Speak up", "")]
 )
-def test_manager_without_steer_asks_no_backend(prompt: str, actions: str) -> None:
-    async def act(it: Scene) -> None:
+async def test_manager_without_steer_asks_no_backend(prompt: str, actions: str) -> None:
+    async with scene(Plot(DONE), {"manager.actions": actions}, "Go on", prompt=prompt) as it:
         await it.cycle(3)
         await it.clock.until_asleep()
         assert it.supervisor.prompts == []
 
-    scene(act, Plot(DONE), {"manager.actions": actions}, "Go on", prompt=prompt)
 
-
-def test_without_the_action_wait_it_looks_again_after_a_moment() -> None:
-    async def act(it: Scene) -> None:
+async def test_without_the_action_wait_it_looks_again_after_a_moment() -> None:
+    async with scene(Plot(DONE, seen=seen(*"abcdef")), {"manager.actions": "observe"}) as it:
         await it.cycle(3, timedelta(milliseconds=100))
         await it.clock.until_asleep()
         assert [cycle for cycle, _ in it.looks()] == [1, 2, 3, 4]
-
-    scene(act, Plot(DONE, seen=seen(*"abcdef")), {"manager.actions": "observe"})
 
 
 def test_question_of_child_is_asked_for_its_stage() -> None:
@@ -293,20 +271,18 @@ def test_question_of_child_is_asked_for_its_stage() -> None:
         ({"manager.stop_condition": "a=="}, {}, "manager.stop_condition: unknown operator =="),
     ],
 )
-def test_unsupported_attributes_are_pipeline_faults(
+async async def test_unsupported_attributes_are_pipeline_faults(
     plain: dict[str, Plain], of_graph: dict[str, Plain], told: str
 ) -> None:
-    async def act(it: Scene) -> None:
+    async with scene(Plot(DONE), plain, of_graph=of_graph) as it:
         outcome = await it.outcome()
         assert (outcome.status, outcome.failure_class) == (StageStatus.FAIL, FailureClass.PIPELINE)
         assert told in outcome.failure_reason
         assert it.children.started == []
 
-    scene(act, Plot(DONE), plain, of_graph=of_graph)
 
-
-def test_canceled_manager_halts_its_child() -> None:
-    async def act(it: Scene) -> None:
+async def test_canceled_manager_halts_its_child() -> None:
+    async with scene(Plot(DONE)) as it:
         await it.clock.until_asleep()
         it.working.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -314,5 +290,3 @@ def test_canceled_manager_halts_its_child() -> None:
         assert (it.children.halted, it.clock.sleepers) == (["it@1.1"], 0)
         # This one, and the one that keeps the time of it.
         assert len(asyncio.all_tasks()) == 2
-
-    scene(act, Plot(DONE))

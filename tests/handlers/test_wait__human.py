@@ -45,11 +45,6 @@ def test_an_edge_without_a_label_is_chosen_by_its_target(label: str) -> None:
     assert choices_of(ship=label) == (GateChoice("S", "ship", "ship"),)
 
 
-def test_an_edge_drawn_twice_is_one_choice() -> None:
-    twice = edge("gate", "ship", label="Yes")
-    assert len(find_choices(graph(twice, twice), "gate")) == 1
-
-
 @pytest.mark.parametrize(
     ("key", "value"),
     [

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import shutil
 from pathlib import Path
 
 import pytest
@@ -99,14 +98,6 @@ async def test_incomplete_fork_is_recreated(project: Project) -> None:
     again = await (await project.workspace_again()).fork("a", base)
     assert again.folder != fork.folder
     assert await again.snapshot("new") == base
-
-
-async def test_fork_with_missing_folder_is_recreated(project: Project) -> None:
-    workspace = await project.workspace()
-    fork = await workspace.fork("a", workspace.base.candidate)
-    shutil.rmtree(fork.folder)
-    again = await workspace.fork("a", workspace.base.candidate)
-    assert await again.snapshot("new") == workspace.base.candidate
 
 
 async def test_fork_of_a_missing_tree_leaves_nothing(project: Project) -> None:

@@ -16,7 +16,7 @@ from attractor.workspaces.git.object_store import ObjectStore
 from attractor.workspaces.git.objects import FILE, LINK, PROGRAM, TreeEntry, write_tree
 from attractor.workspaces.merge import MergeResult, merge_trees
 from tests.counts import count
-from tests.workspaces.projects import SEARCH_PATH, Project, contents, everything, git, write
+from tests.workspaces.projects import SEARCH_PATH, Project, contents, git, write
 
 pytestmark = pytest.mark.anyio
 
@@ -222,19 +222,6 @@ async def branches(workspace: Dimension, *edits: Mapping[str, str | None]) -> li
             (fork.folder / name).unlink()
         trees.append(await fork.snapshot("done"))
     return trees
-
-
-async def test_adopt_takes_one_tree_or_merges_all(project: Project) -> None:
-    workspace = await project.workspace()
-    base, before = workspace.base.candidate, everything(workspace.folder)
-    trees = await branches(workspace, {"new": "new"}, {"tool": None}, {"docs/read me.txt": "!"})
-    assert list(await workspace.adopt([], base=base)) == []
-    assert everything(workspace.folder) == before
-    assert list(await workspace.adopt(trees[1:2], base=base)) == []
-    assert await workspace.snapshot("the winner") == trees[1]
-    assert list(await workspace.adopt(trees, base=base)) == []
-    found = contents(workspace.folder)
-    assert (found["new"], found["docs/read me.txt"], "tool" in found) == (b"new", b"!", False)
 
 
 async def test_taking_over_leaves_ignored_files_alone(project: Project) -> None:

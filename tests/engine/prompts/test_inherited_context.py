@@ -141,34 +141,6 @@ def test_preamble_omits_secrets_and_engine_keys(tmp_path: Path) -> None:
     assert "graph." not in told
 
 
-def test_preamble_lists_tools_of_stage(tmp_path: Path) -> None:
-    speakers = Speakers()
-
-    async def call(stage: Stage) -> Outcome:
-        for tool in ("shell", "edit_file", "shell"):
-            stage.emit("TOOL_CALL_START", tool_name=tool)
-        return Outcome(StageStatus.SUCCESS, notes="found it")
-
-    drawn = line("one", "two", default_fidelity="summary:high")
-    place_of(tmp_path, drawn, speakers, {"one": call}).run()
-    told = "- one (success): found it [tools: edit_file 1x, shell 2x]"
-    assert told in speakers.of("two").preamble
-
-
-def test_stage_without_model_gets_no_preamble(tmp_path: Path) -> None:
-    speakers = Speakers()
-    drawn = graph(
-        [start(), end(), node("test", "parallelogram")],
-        chain("start", "one", "test", "exit"),
-        default_fidelity="full",
-    )
-    place = place_of(tmp_path, drawn, speakers)
-    place.run()
-    assert (speakers.of("test").thread, speakers.of("test").preamble) == ("", "")
-    told = {one.node: one.data["fidelity"] for one in place.events("StageStarted")}
-    assert (told["start"], told["one"], told["test"]) == ("", "full", "")
-
-
 def test_a_jump_has_no_edge_to_decide(tmp_path: Path) -> None:
     speakers = Speakers()
     drawn = graph(

@@ -522,12 +522,6 @@ def judged(
     return choose_move(whole, progress or begin(whole, "", {}), visit, bounds or Bounds())
 
 
-def test_other_edges_continue_in_same_run() -> None:
-    whole = again()
-    visit = Visit("judge", 1, 1, success())
-    assert not choose_move(whole, begin(whole, "", {}), visit).move.is_restart
-
-
 def test_a_restart_needs_no_visit_that_is_left() -> None:
     whole = again(max_node_visits=1)
     progress = Progress("judge", stages={"a": StageRecord(1, success().status)})
@@ -594,13 +588,6 @@ def test_a_simulated_walk_goes_through_all_rounds() -> None:
     assert one.never_taken == ()
     # Visits are counted through all rounds.
     assert [step.visit.number for step in one.steps if step.visit.node == "judge"] == [1, 2, 3]
-
-
-def test_a_simulated_walk_ends_where_no_more_rounds_are_left() -> None:
-    one = asyncio.run(walk(again(max_restarts=1), handlers_of(Scripted({"judge": FAIL}))))
-    assert one.end is not None
-    assert one.end.reason == "loop_restart: limit max_restarts=1 reached"
-    assert [step.visit.node for step in one.steps] == ["start", "a", "judge", "a", "judge"]
 
 
 def test_restarted_run_continues_usage() -> None:

@@ -100,12 +100,6 @@ def test_a_goal_gate_sends_back_from_the_exit(tmp_path: Path) -> None:
     assert overlay(gated, told).marks["retry-gate-gate"].name == "state-taken"
 
 
-def test_a_stage_that_was_skipped_says_so(tmp_path: Path) -> None:
-    assert of(run(tmp_path, line("work"), {"work": StageStatus.SKIPPED}))["work"] is (
-        StageState.SKIPPED
-    )
-
-
 async def park(stage: Stage) -> Outcome:
     raise Parked(Question("ask@1.1", "Go?", QuestionKind.YES_NO, (), stage.node.id))
 

@@ -100,24 +100,6 @@ def visited(
     return advance(progress, Step(visit, Move("b", "weight")))
 
 
-def test_graph_attributes_are_mirrored_at_the_start() -> None:
-    progress = begin(line("a", goal="win", max_node_visits=7), "t1", {})
-    assert progress.context == {"graph.goal": "win", "graph.max_node_visits": 7}
-    assert (progress.next_node, progress.tree, progress.current_node) == ("start", "t1", "")
-
-
-def test_a_step_updates_context_outcome_and_place() -> None:
-    said = Outcome(StageStatus.SUCCESS, preferred_label="Go", context_updates={"k": 1})
-    progress = visited(Progress("a"), said)
-    assert progress.context == {
-        "k": 1,
-        "current_node": "a",
-        "outcome": "success",
-        "preferred_label": "Go",
-    }
-    assert (progress.current_node, progress.next_node, progress.tree) == ("a", "b", "t2")
-
-
 def test_skipping_leaves_an_earlier_outcome_standing() -> None:
     skipped = Outcome(StageStatus.SKIPPED)
     fresh = visited(Progress("a"), skipped)

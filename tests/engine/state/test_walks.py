@@ -37,7 +37,6 @@ from attractor.engine.state.walks import (
     last_tree,
     stop_walks,
     with_branch_counts,
-    with_inner_branches,
 )
 from attractor.engine.storage.json_files import Fields
 from tests.engine.forked import forked
@@ -97,17 +96,6 @@ def tree_of_walks() -> Walks:
         branch = Branch(key.rpartition("/")[2], "n", "join")
         walks = begin_branch(walks, key, parent, branch, workspace=shares)
     return walks
-
-
-def test_inner_branches_end_with_outer_branch() -> None:
-    walks = tree_of_walks()
-    assert with_inner_branches(walks, "fan@1.1/b") == [
-        "fan@1.1/b",
-        "fan@1.1/b/in@1.1/x",
-        "fan@1.1/b/in@1.1/y",
-    ]
-    assert with_inner_branches(walks, "fan@1.1/a") == ["fan@1.1/a"]
-    assert with_inner_branches(walks, MAIN) == list(walks)
 
 
 def test_canceled_branch_has_no_flight_and_no_question() -> None:

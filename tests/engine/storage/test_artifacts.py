@@ -149,15 +149,6 @@ def test_without_a_folder_all_is_kept_in_memory() -> None:
     assert not ArtifactStore().has("plan")
 
 
-def test_the_same_artifact_bytes_are_stored_once(tmp_path: Path) -> None:
-    store = store_in(tmp_path)
-    for id_ in ("one", "two"):
-        store.store(id_, id_, BIG)
-    assert len(blobs_of(tmp_path)) == 1
-    store.remove("one")
-    assert store.retrieve("two") == BIG
-
-
 def test_stored_artifact_is_replaced_and_listed_last(tmp_path: Path) -> None:
     clock = ManualClock(NOW)
     store = store_in(tmp_path, clock=clock)

@@ -13,26 +13,11 @@ from tests.engine.runs import Workplace
 USED = Usage(input_tokens=10, output_tokens=2, cost_usd=0.5)
 BUSY = Outcome(StageStatus.RETRY, failure_reason="busy", usage=USED)
 DONE = Outcome(StageStatus.SUCCESS, usage=USED)
-THRICE = Usage(input_tokens=30, output_tokens=6, cost_usd=1.5)
 
 
 def retrying() -> Graph:
     work = node("work", max_retries=2, retry_policy="none")
     return graph([start(), end(), work], chain("start", "work", "after", "exit"))
-
-
-def test_all_attempts_of_a_visit_count(tmp_path: Path) -> None:
-    place = Workplace(tmp_path / "run", retrying(), {"work": [BUSY, BUSY, DONE]})
-    assert place.run().usage == THRICE
-    assert place.json("final.json")["usage"] == {
-        "input_tokens": 30,
-        "output_tokens": 6,
-        "cost_usd": 1.5,
-    }
-    [saved] = [one for one in place.events("CheckpointSaved") if one.node == "work"]
-    step = saved.data["step"]
-    assert isinstance(step, dict)
-    assert "30" in str(step["visit"])
 
 
 def test_attempt_records_its_usage(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from attractor.base.errors import ExitCode, FileError, UnknownName
 from attractor.config.settings import LlmSettings
 from attractor.engine.errors import NotRunnable
 from attractor.llm import Client, Response
-from attractor.llm.middleware import DiskCache, Fallback, Limit, Logging, RateLimit, Redaction
+from attractor.llm.middleware import Limit
 from attractor.pipeline.components.backends import (
     find_unknown_providers,
     model_middleware,
@@ -66,15 +66,6 @@ def test_a_world_without_settings_has_nothing_around_its_models(tmp_path: Path) 
     for settings in (None, LlmSettings()):
         host = world_with(tmp_path / "p", settings)
         assert not model_middleware(host, AsyncExitStack())
-
-
-def test_all_settings_together_stand_in_the_order_that_is_recommended(tmp_path: Path) -> None:
-    async def making() -> list[type]:
-        async with AsyncExitStack() as stack:
-            host = world_with(tmp_path / "p", everything(tmp_path))
-            return [type(one) for one in model_middleware(host, stack)]
-
-    assert asyncio.run(making()) == [Logging, Redaction, DiskCache, Fallback, RateLimit]
 
 
 def test_a_call_goes_through_all_of_it(tmp_path: Path) -> None:

@@ -131,10 +131,6 @@ def test_earlier_runs_give_the_ends_and_the_middle() -> None:
     assert "one run says little" in estimated(pipeline(MODEL), runs[0]).basis[1]
 
 
-def test_runs_that_failed_say_nothing_of_the_whole() -> None:
-    assert estimated(pipeline(MODEL), sample(has_succeeded=False)).seconds == UNKNOWN
-
-
 def test_runs_with_another_backend_do_not_count_where_a_model_works() -> None:
     simulated = sample(backend="simulate")
     one = estimated(pipeline(MODEL), simulated)

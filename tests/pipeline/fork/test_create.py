@@ -22,7 +22,7 @@ from attractor.pipeline.orders import END_PATIENCE_S, Orders
 from attractor.pipeline.runs.history import RunRecord, read_run
 from tests.engine.forked import forked
 from tests.engine.graphs import chain, edge, end, graph, line, node, start
-from tests.engine.runs import FAIL, RETRY, Script, Workplace, run_graph
+from tests.engine.runs import FAIL, Script, Workplace, run_graph
 
 
 def record_of(root: Path, drawn: Graph, script: Script | None = None) -> RunRecord:
@@ -55,12 +55,6 @@ def test_the_walk_stands_before_each_visit_as_it_stood_then(tmp_path: Path) -> N
         [event] = [one for one in run.events() if one.seq == point.seq]
         assert event.hash == point.hash
     assert str(find_fork_point(run, "test")) == "test@3"
-
-
-def test_the_first_attempt_of_a_visit_counts(tmp_path: Path) -> None:
-    drawn = graph([start(), end(), node("a", max_retries=2)], chain("start", "a", "exit"))
-    run = record_of(tmp_path, drawn, {"a": [RETRY, success()]})
-    assert find_fork_point(run, "a").progress.completed == ("start",)
 
 
 def test_an_id_that_ends_like_a_visit_is_an_id(tmp_path: Path) -> None:

@@ -212,14 +212,6 @@ def test_a_walk_that_was_cut_off_has_no_outcome() -> None:
     assert found.actual == "none: the limit of 7 steps was reached"
 
 
-def test_every_test_of_a_file_is_run(tmp_path: Path) -> None:
-    (tmp_path / "b.dot").write_text(BRANCH)
-    text = "[[test]]\nexpect.outcome='success'\n[[test]]\nexpect.outcome='fail'\n"
-    (tmp_path / "b.test.toml").write_text(text)
-    results = asyncio.run(run_tests(open_tests(tmp_path / "b.test.toml")))
-    assert [one.is_passed for one in results] == [True, False]
-
-
 TWINS = """digraph Twins {
     start [shape=Mdiamond]; exit [shape=Msquare]; ask [shape=hexagon]
     start -> ask

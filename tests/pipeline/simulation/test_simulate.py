@@ -307,13 +307,6 @@ def test_a_fan_in_chooses_as_in_a_run_unless_it_is_told_to_fail() -> None:
     assert failed.end.reason == "simulated fail of best"
 
 
-def test_the_most_steps_count_in_branches_too() -> None:
-    walk = simulated(FAN, max_steps=4)
-    assert walk.end is None
-    # The fork has begun and is not done.
-    assert walk.path == ("start", "a", "a2")
-
-
 def test_what_a_run_refuses_is_refused() -> None:
     of = graph([start(), end()], [edge("start", "exit", loop_restart=True)])
     with pytest.raises(NotRunnable, match="loop_restart"):

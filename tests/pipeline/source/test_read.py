@@ -20,13 +20,6 @@ def a_pipeline(folder: Path) -> Path:
     return file
 
 
-def test_what_nobody_changed_has_the_hash_it_had(tmp_path: Path) -> None:
-    file = a_pipeline(tmp_path)
-    pipeline = open_pipeline(str(file))
-    assert pipeline.files
-    assert hash_now(file, pipeline) == hash_of_file(file) == pipeline.content_hash
-
-
 def test_a_changed_text_has_another_hash(tmp_path: Path) -> None:
     file = a_pipeline(tmp_path)
     pipeline = open_pipeline(str(file))

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from attractor.base.events import Event
 from attractor.base.json import Json
 from attractor.pipeline.tracing.spans import Span, SpanKey, Spans, close, fold, run_key
-from tests.cli.runs.live.run_events import CHILD, RUN, Happenings, a_run
+from tests.cli.runs.live.run_events import CHILD, RUN, Happenings
 
 
 def spans_of(events: Iterable[Event]) -> Mapping[SpanKey, Span]:
@@ -118,13 +118,6 @@ def test_what_a_stage_left_under_way_ends_with_it() -> None:
     made = spans_of(run.events)
     within = [stage("a@1.1"), ("branch", RUN, "fan@1.1/a"), ("tool", RUN, "a@1.1", "1")]
     assert [made[one].end for one in within] == [end.time] * 3
-
-
-def test_what_was_under_way_when_the_process_ended_ends_with_the_last_event() -> None:
-    run = a_run()
-    made = spans_of(run.events)
-    assert {one.end for one in made.values() if one.key[0] == "run"} == {run.now}
-    assert made[stage("lint@1.1")].end == run.now
 
 
 def test_a_stage_whose_beginning_was_missed_is_as_long_as_it_says() -> None:

@@ -118,14 +118,6 @@ async def test_stages_may_have_several_parents(project: Project) -> None:
     assert project.head(f"{BRANCH}^1^") == project.head(f"{BRANCH}^2^") == project.head()
 
 
-async def test_resumed_run_advances_its_branch(project: Project) -> None:
-    workspace, stages = await run_stages(project)
-    earlier = await give(project, workspace, stages[:2])
-    later = await give(project, workspace, stages)
-    assert project.head(f"{BRANCH}~1") == earlier.commit
-    assert project.head(BRANCH) == later.commit
-
-
 async def test_run_branch_with_other_commits_or_checkout_is_not_moved(project: Project) -> None:
     workspace, stages = await run_stages(project)
     await give(project, workspace, stages[:1])

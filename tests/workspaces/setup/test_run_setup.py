@@ -171,18 +171,6 @@ async def test_carried_files_do_not_follow_links_or_overwrite(app: Project) -> N
     assert contents(outside) == {"kept": b"mine"}
 
 
-async def test_read_only_files_are_not_copied_to_forks(app: Project) -> None:
-    wanted = Preparation(carry=("other",), carry_read_only=("modules/", ".venv", "lost"))
-    workspace = await made(app)
-    prepared = await workspace.prepare(wanted, project=app.folder)
-    assert (prepared.carried, prepared.read_only) == (("other",), ("modules", ".venv"))
-    assert prepared.lacking == ("lost",)
-    assert not (workspace.folder / "modules").exists()
-    fork = await workspace.fork("a", workspace.base.candidate)
-    assert (fork.folder / "other").exists()
-    assert not (fork.folder / "modules").exists()
-
-
 async def test_later_mounts_are_not_copied_to_forks(app: Project) -> None:
     wanted = Preparation(carry_read_only=("modules", ".venv"))
     workspace = await made(app)
