@@ -247,15 +247,12 @@ async def test_without_the_action_wait_it_looks_again_after_a_moment() -> None:
         assert [cycle for cycle, _ in it.looks()] == [1, 2, 3, 4]
 
 
-def test_question_of_child_is_asked_for_its_stage() -> None:
+async def test_question_of_child_is_asked_for_its_stage() -> None:
     asked = Question("gate@1.1", "Go on?", QuestionKind.FREEFORM, (Option("Y", "Yes"),), "gate")
-
-    async def act(it: Scene) -> None:
+    async with scene(Plot(DONE, asks=Parked(asked))) as it:
         with pytest.raises(Parked) as parked:
             await it.outcome()
         assert parked.value.question == replace(asked, id="it@1.1/gate@1.1")
-
-    scene(act, Plot(DONE, asks=Parked(asked)))
 
 
 @pytest.mark.parametrize(
@@ -271,7 +268,7 @@ def test_question_of_child_is_asked_for_its_stage() -> None:
         ({"manager.stop_condition": "a=="}, {}, "manager.stop_condition: unknown operator =="),
     ],
 )
-async async def test_unsupported_attributes_are_pipeline_faults(
+async def test_unsupported_attributes_are_pipeline_faults(
     plain: dict[str, Plain], of_graph: dict[str, Plain], told: str
 ) -> None:
     async with scene(Plot(DONE), plain, of_graph=of_graph) as it:

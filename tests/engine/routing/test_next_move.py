@@ -544,7 +544,7 @@ FORKED = [*chain("start", "fan", "b1", "meet", "exit"), *chain("fan", "b2", "mee
         ([edge("a", "exit", loop_restart=True)], "a run cannot restart at the exit"),
         ([edge("b1", "start", loop_restart=True)], "a branch cannot restart the run"),
         ([edge("b1", "meet", loop_restart=True)], "a branch cannot restart the run"),
-        ([edge("fan", "b1", loop_restart=True)], "the edge is a branch"),
+        ([edge("fan", "b1", loop_restart=True)], "the edge starts a branch"),
     ],
 )
 def test_a_misplaced_restart_is_refused(edges: Sequence[Edge], words: str) -> None:
