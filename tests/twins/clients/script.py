@@ -1,14 +1,8 @@
 """One script, and what each provider's own client has to make of it."""
 
-from collections.abc import Generator
-from contextlib import contextmanager
 from typing import Any
 
 from pydantic import BaseModel
-
-from attractor.twins.script.script import parse_script
-from attractor.twins.server.hosting import in_background
-from attractor.twins.server.provider_twin import ProviderTwin
 
 TEXT = "größe 🐍 and a few words more"
 THOUGHT = "hm, let me see"
@@ -88,10 +82,3 @@ class Person(BaseModel):
 
 
 ALICE = Person(name="Alice", age=30)
-
-
-@contextmanager
-def speaking() -> Generator[ProviderTwin]:
-    """Serve the script for as long as a `with` block lasts."""
-    with in_background(ProviderTwin(parse_script(SCRIPT))) as twin:
-        yield twin

@@ -8,7 +8,7 @@ import pytest
 
 from attractor.twins.server.provider_twin import ProviderTwin
 from attractor.twins.wires.anthropic_request import COUNT_FIELDS, MESSAGE_FIELDS
-from tests.twins.clients.script import ALICE, CITIES, TEXT, THOUGHT, Person, fields_of, speaking
+from tests.twins.clients.script import ALICE, CITIES, TEXT, THOUGHT, Person, fields_of
 
 ASKED: dict[str, Any] = {"model": "claude-opus-4-6", "max_tokens": 2000}
 LOOK: dict[str, Any] = {
@@ -20,12 +20,6 @@ THINKING: dict[str, Any] = {"thinking": {"type": "adaptive"}}
 
 def saying(*words: str) -> list[Any]:
     return [{"role": "user", "content": one} for one in words]
-
-
-@pytest.fixture(scope="module")
-def twin() -> Iterator[ProviderTwin]:
-    with speaking() as twin:
-        yield twin
 
 
 @pytest.fixture(scope="module")

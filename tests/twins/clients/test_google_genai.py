@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from attractor.twins.server.provider_twin import ProviderTwin
-from tests.twins.clients.script import ALICE, CITIES, TEXT, THOUGHT, Person, speaking
+from tests.twins.clients.script import ALICE, CITIES, TEXT, THOUGHT, Person
 
 MODEL = "gemini-3-flash-preview"
 THINKING: dict[str, Any] = {"thinking_config": {"include_thoughts": True}}
@@ -24,12 +24,6 @@ LOOK: dict[str, Any] = {
     ],
     "automatic_function_calling": {"disable": True},
 }
-
-
-@pytest.fixture(scope="module")
-def twin() -> Iterator[ProviderTwin]:
-    with speaking() as twin:
-        yield twin
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import pytest
 
 from attractor.twins.server.provider_twin import ProviderTwin
 from attractor.twins.wires.openai_request import CHAT_FIELDS, RESPONSE_FIELDS
-from tests.twins.clients.script import ALICE, CITIES, TEXT, THOUGHT, Person, fields_of, speaking
+from tests.twins.clients.script import ALICE, CITIES, TEXT, THOUGHT, Person, fields_of
 
 MODEL = "gpt-5.2"
 LOOK: dict[str, Any] = {
@@ -17,17 +17,6 @@ LOOK: dict[str, Any] = {
     "name": "look",
     "parameters": {"type": "object", "properties": {"city": {"type": "string"}}},
 }
-
-
-@pytest.fixture(scope="module")
-def twin() -> Iterator[ProviderTwin]:
-    with speaking() as twin:
-        yield twin
-
-
-@pytest.fixture(scope="module")
-def openai() -> Any:
-    return importlib.import_module("openai")
 
 
 @pytest.fixture(scope="module")

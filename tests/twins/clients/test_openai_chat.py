@@ -1,6 +1,5 @@
 """OpenAI's own client understands the twin, by its Chat Completions."""
 
-import importlib
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 import pytest
 
 from attractor.twins.server.provider_twin import ProviderTwin
-from tests.twins.clients.script import ALICE, CITIES, TEXT, THOUGHT, Person, speaking
+from tests.twins.clients.script import ALICE, CITIES, TEXT, THOUGHT, Person
 
 MODEL = "gpt-5.2"
 LOOK: dict[str, Any] = {
@@ -19,17 +18,6 @@ LOOK: dict[str, Any] = {
     },
 }
 USAGE: dict[str, Any] = {"stream_options": {"include_usage": True}}
-
-
-@pytest.fixture(scope="module")
-def twin() -> Iterator[ProviderTwin]:
-    with speaking() as twin:
-        yield twin
-
-
-@pytest.fixture(scope="module")
-def openai() -> Any:
-    return importlib.import_module("openai")
 
 
 @pytest.fixture(scope="module")
