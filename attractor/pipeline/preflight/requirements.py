@@ -75,7 +75,7 @@ def find_withheld(request: RunRequest) -> Iterator[Diagnostic]:
 
 
 def find_secrets_in_request(request: RunRequest, host: RunHost) -> Iterator[Diagnostic]:
-    """Yield each value of a request that contains a secret and that a resume could not pass again."""
+    """Yield each value of a request that contains a secret and cannot be passed again."""
     redactor = host.redactor
     for name, value in request.to_record().items():
         if name not in ("goal", "inputs") and redactor.json(value) != value:

@@ -43,7 +43,7 @@ class StageAtWork:
 
 
 def stages_at_work(root: Path) -> Sequence[StageAtWork]:
-    """Return the stages in flight of a run; a stage with a child is replaced by those of the child."""
+    """Return the stages in flight of a run; for a stage with a child, those of the child."""
     directory = RunDirectory(root)
     state = open_journal(directory.events, directory.checkpoint).state
     flights = [(key, one.in_flight) for key, one in state.walks.items() if one.in_flight]
