@@ -1,1 +1,1 @@
-"""The tree a run works on: a folder without history, its snapshots, and what becomes of them."""
+"""The workspace of a run: a folder without history, its snapshots and its result."""

@@ -1,6 +1,6 @@
 """Finds and removes the stores, folders and refs of runs.
 
-The record of a run is removed last, so that a killed cleanup is finished by the next one.
+The record of a run is removed last, so that a later cleanup can finish an interrupted one.
 """
 
 import os

@@ -188,9 +188,9 @@ class Dimension:
         environment: EnvironmentFactory | None = None,
         on_setup: OnSetup = do_nothing,
     ) -> PreparationResult:
-        """Carry files and run the setup in the folder, once, and in every later fork.
+        """Copy carried files into the folder and run the setup, once; repeat it in later forks.
 
-        Carried files are copied from the project; a workspace in place needs no preparation. The
+        Carried files are copied from the project. A workspace in place needs no preparation. The
         setup runs on the base tree, and its results are cached for other runs.
         """
         self._wanted, self._on_setup = wanted, on_setup

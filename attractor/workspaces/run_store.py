@@ -122,7 +122,7 @@ def find_fork(index: DimensionIndex) -> Path | None:
 async def fill_fork(
     store: ObjectStore, index: DimensionIndex, folder: Path, *, tree: TreeId, materials: Materials
 ) -> None:
-    """Write a tree into an empty folder, with a git repository for agents."""
+    """Write a tree into an empty folder, and make a git repository there for agents."""
     # Entries of an earlier folder with this name are obsolete.
     index.forget()
     files = materials.added_to(await store.files_of(tree))
@@ -153,8 +153,9 @@ RECORD_FILE = "workspace.json"
 class WorkspaceRecord:
     """The folder of a workspace and its origin.
 
-    `excluded` (project files that it does not contain) and `ignored` are patterns as in
-    `.gitignore`. `materials` is a tree of files added to its tree or replacing files of it.
+    `excluded` are patterns of project files that the workspace does not contain, and `ignored` are
+    patterns of ignored files, both as in `.gitignore`. `materials` is a tree of files that the
+    folder has in addition to its tree, or instead of files of the tree.
     """
 
     folder: Path

@@ -167,7 +167,7 @@ class SkippedPath:
 
 @dataclass(frozen=True)
 class SnapshotRules:
-    """Which files belong to a snapshot: files that are not ignored, and files of the base."""
+    """The rules for a snapshot: it contains files that are not ignored, and files of the base."""
 
     ignores: IgnoreRules
     files: Set[bytes] = frozenset()

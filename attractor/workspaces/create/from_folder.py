@@ -52,7 +52,7 @@ def read_ignores(
 ) -> IgnoreRules:
     """Read the ignore files of a folder, except for files in ignored folders.
 
-    A folder with more than `most_files` or `most_bytes` is refused as soon as that is known.
+    A folder with more than `most_files` or `most_bytes` is refused during the walk.
     """
     walk = _Walk(folder, also_excluded)
     for files, size in walk.sizes():

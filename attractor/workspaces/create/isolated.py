@@ -1,4 +1,4 @@
-"""Creates and reopens isolated workspaces: the base tree without its history and holdouts."""
+"""Creates and reopens isolated workspaces, which have no history and no holdouts."""
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial

@@ -84,9 +84,10 @@ class SetupOutcome(StrEnum):
 class PreparationResult:
     """The results of a preparation.
 
-    A setup that was `kept` ran for another workspace, and one that is `done` ran earlier for this
-    workspace. `lacking` are paths that are missing in the project. `made` are paths that the setup
-    created. `undone` are files of the tree that the setup changed, and that were restored.
+    A setup that was `kept` ran for another workspace, and its files were copied. A setup that is
+    `done` ran earlier for this workspace. `lacking` are paths that are missing in the project.
+    `made` are paths that the setup created. `undone` are files of the tree that the setup changed,
+    and that were restored.
     """
 
     carried: tuple[str, ...] = ()

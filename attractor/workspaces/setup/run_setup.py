@@ -64,7 +64,7 @@ class PreparationTarget:
 
     @property
     def is_by_its_own_path(self) -> bool:
-        """Whether commands see the real path of the folder; in a sandbox all have the same path."""
+        """Whether commands see the real path of the folder; a sandbox shows another path."""
         return self.environment.working_directory() == str(self.folder.resolve())
 
 
