@@ -1,4 +1,4 @@
-"""The Python door: a program runs and resumes pipelines, with parts of its own."""
+"""The Python interface: a program runs and resumes pipelines, with parts of its own."""
 
 import asyncio
 import os
@@ -41,7 +41,7 @@ from attractor.pipeline.runs.lookup import find_run
 
 
 class EventStream:
-    """An async iterator over the events of a run; it ends when the run rests or has ended.
+    """An async iterator over the events of a run; it ends when the run waits, stops or ends.
 
     Create it in the event loop that reads it, and pass it as the `observer` of a run.
     """
@@ -85,7 +85,7 @@ class CommonOptions(TypedDict, total=False):
     `ask`, or a function; a `backend` is a name, an object with `run`, or a function. The `observer`
     gets every event, on a thread of its own. Settings are read from the `project` folder (default:
     the current one) and from the variables in `environ`. On resume, `goal` and `inputs` repeat
-    values that contain a secret: the run directory does not keep them.
+    values that contain a secret, because the run directory does not store them.
     """
 
     handlers: Mapping[str, AnyHandler]
@@ -107,8 +107,8 @@ class CommonOptions(TypedDict, total=False):
 class ResumeOptions(CommonOptions, total=False):
     """Keyword arguments of `resume_pipeline`.
 
-    With `accept_graph` the run continues with its changed pipeline. With `restore_sessions`
-    conversations of full fidelity are rebuilt from the disk instead of a summary.
+    With `accept_graph`, the run continues with its changed pipeline. With `restore_sessions`,
+    conversations of full fidelity are rebuilt from the disk, and not replaced by a summary.
     """
 
     accept_graph: bool
@@ -131,10 +131,10 @@ class RunOptions(CommonOptions, total=False):
 
 
 async def run_pipeline(pipeline: str | Path | Graph, **options: Unpack[RunOptions]) -> RunResult:
-    """Run a pipeline from its file, or a graph, until it ends or rests.
+    """Run a pipeline from its file, or a graph, until it waits, stops or ends.
 
-    The run directory is that of `attractor run`: the command line can show, answer and resume the
-    run, unless parts of it were passed as objects.
+    The run directory is the same as that of `attractor run`. So the command line can show, answer
+    and resume the run, unless parts of it were passed as objects.
     """
     _require_known(options, RunOptions)
     folder = Path(options.get("project", ".")).absolute()
@@ -148,9 +148,9 @@ async def run_pipeline(pipeline: str | Path | Graph, **options: Unpack[RunOption
 
 
 async def resume_pipeline(run: str | Path, **options: Unpack[ResumeOptions]) -> RunResult:
-    """Resume a run that rests or died: by its id, its directory, or `latest`.
+    """Resume a run that waits or stopped: by its id, its directory, or `latest`.
 
-    Parts that were passed when it started have to be passed again.
+    Parts that were passed as objects when it started have to be passed again.
     """
     _require_known(options, ResumeOptions)
     parts = _custom_parts(options, {})
@@ -169,13 +169,13 @@ async def resume_pipeline(run: str | Path, **options: Unpack[ResumeOptions]) -> 
 
 
 def run_pipeline_sync(pipeline: str | Path | Graph, **options: Unpack[RunOptions]) -> RunResult:
-    """Run a pipeline as `run_pipeline` does, and wait until it ends or rests."""
+    """Run a pipeline as `run_pipeline` does, and block until it waits, stops or ends."""
     require_no_loop("run_pipeline")
     return asyncio.run(run_pipeline(pipeline, **options))
 
 
 def resume_pipeline_sync(run: str | Path, **options: Unpack[ResumeOptions]) -> RunResult:
-    """Resume a run as `resume_pipeline` does, and wait until it ends or rests."""
+    """Resume a run as `resume_pipeline` does, and block until it waits, stops or ends."""
     require_no_loop("resume_pipeline")
     return asyncio.run(resume_pipeline(run, **options))
 
@@ -204,7 +204,7 @@ def _custom_parts(options: CommonOptions, texts: Mapping[str, str]) -> CustomPar
 
 
 def _part_name(part: object) -> str:
-    """Return the name of a part; an object that was passed has no name of its own."""
+    """Return the name of a part; a part that was passed as an object has a fixed name."""
     return part if isinstance(part, str) else HANDED_IN
 
 
@@ -267,18 +267,18 @@ def _open_host(options: CommonOptions, parts: CustomParts, observer: Observer | 
 
 
 def _file_and_text(pipeline: str | Path | Graph, folder: Path) -> tuple[Path, Mapping[str, str]]:
-    """Return the file of a pipeline; a graph gets an invented file, with its text."""
+    """Return the file and the text of a pipeline; a graph gets the name of a missing file."""
     if not isinstance(pipeline, Graph):
         return folder / pipeline, {}
     beside = (folder / pipeline.span.file).parent if pipeline.span.file else folder
-    # No file has such a name, so that no other text is taken for this one.
+    # No real file has such a name, so it cannot be confused with one.
     file = beside / "<graph>"
     return file, {str(file): write_graph(pipeline)}
 
 
 @contextmanager
 def _observing(options: CommonOptions) -> Generator[Observer | None]:
-    """Call the observer of a program; its first error ends that, and becomes a warning."""
+    """Call the observer of a program; after its first error, warn and no longer call it."""
     callback = options.get("observer")
     if callback is None:
         yield None
@@ -290,7 +290,7 @@ def _observing(options: CommonOptions) -> Generator[Observer | None]:
             return
         try:
             callback(event)
-        # Whatever it is, it must not end the run, and the program has to learn of it.
+        # No error of the observer may stop the run, but the program is warned.
         except Exception as error:  # noqa: BLE001
             trouble.append(error)
 
@@ -300,5 +300,5 @@ def _observing(options: CommonOptions) -> Generator[Observer | None]:
         if isinstance(callback, EventStream):
             callback.end()
         if trouble:
-            message = f"the observer raised {trouble[0]!r} and is not called any more"
+            message = f"the observer raised {trouble[0]!r} and is no longer called"
             warnings.warn(message, RuntimeWarning, stacklevel=4)

@@ -41,7 +41,7 @@ class Decision:
 
 
 def decide(run: OpenRun, evaluator: Evaluator, decision: Decision) -> LedgerEntry:
-    """Ask the gate again and record the decision; an approval needs a go."""
+    """Evaluate the gate again, and record the decision; an approval needs a go."""
     # This also verifies the records that are used below.
     judged = evaluator.judged(facts_of(run))
     if len(decision.rationale.strip()) < SHORTEST_RATIONALE:
@@ -60,14 +60,14 @@ def decide(run: OpenRun, evaluator: Evaluator, decision: Decision) -> LedgerEntr
     run_id = run.manifest.run_id
     entry = evaluator.ledger.append(DECIDED, run_id, record, now=run.clock.now(), once=True)
     if entry is None:
-        raise AlreadyDecided(f"{run_id} was decided meanwhile")
+        raise AlreadyDecided(f"{run_id} was decided by another process meanwhile")
     copy_to_run(run.directory.root, entry)
     _set_status(run, entry)
     return entry
 
 
 def _settle(run: OpenRun, evaluator: Evaluator) -> None:
-    """Refuse a second decision; finish a first one whose process died."""
+    """Refuse a second decision; complete a first one whose process died."""
     entry = find_decision(evaluator.ledger, facts_of(run))
     if entry is None:
         return

@@ -1,4 +1,4 @@
-"""Evaluates a run: checks its protected paths, plays its suite on its tree, and asks the gate."""
+"""Evaluates a run: checks protected paths, plays its suite on its tree, and evaluates the gate."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -146,7 +146,7 @@ class Evaluator:
         run.emit(GUARDED, {"kind": place.kind, **promises_to_record(place.promises)}, sync=True)
 
     async def finish(self, run: OpenRun, prepared: PreparedRun) -> None:
-        """Evaluate a run, ask the gate, and leave the run to a person's decision."""
+        """Evaluate a run and its gate, and leave the decision to a person."""
         sealed = self.stores.suite(run.manifest.suite)
         if sealed is not None:
             await self._evaluate(run, prepared, sealed)

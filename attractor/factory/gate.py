@@ -68,7 +68,7 @@ class GateInput:
 
 @dataclass(frozen=True)
 class GateReason:
-    """A failed rule, with words that reveal no holdout."""
+    """A rule that failed, with an explanation that reveals no holdout."""
 
     rule: str
     words: str

@@ -1,4 +1,4 @@
-"""Starts and resumes runs with their evaluation: pins suite and profile, walks, evaluates."""
+"""Starts and resumes runs with their evaluation: pins suite and profile, walks and evaluates."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -32,7 +32,7 @@ from attractor.workspaces.run_store import open_store
 
 
 def evaluator_of(host: RunHost) -> Evaluator:
-    """Return what evaluates the runs of a project."""
+    """Return the evaluator for the runs of a project."""
     state, ledger = host.state_dir, Ledger(host.state_dir)
     return Evaluator(
         stores=FactoryStores(SuiteStore(state), ProfileStore(state)),
@@ -80,11 +80,12 @@ async def resume_run(
 
 
 def _report_torn_line(run: OpenRun, host: RunHost) -> None:
-    """Report a line that was dropped when the journal was opened, before it had observers."""
+    """Report an incomplete line that was removed from the journal before it had observers."""
     if torn := run.events.torn:
         host.tell(
-            f"The journal's last line was torn, for its writer died: {len(torn.content)} bytes "
-            f"from byte {torn.offset} on were dropped. No event that was acknowledged is lost."
+            "The last line of the journal was incomplete, because its process died: "
+            f"{len(torn.content)} bytes from byte {torn.offset} on were removed. "
+            "No completed event is lost."
         )
 
 
@@ -93,7 +94,7 @@ def _evaluation(evaluator: Evaluator, *, evaluate: bool) -> Evaluation:
 
 
 def hold(root: Path, host: RunHost) -> OpenRun:
-    """Take a run of this project in hand, to decide on it or promote it."""
+    """Lock a run of this project, to decide on it or promote it."""
     evaluator_of(host).require_own(root)
     run = open_run(root, clock=host.clock, redactor=host.redactor)
     _report_torn_line(run, host)
@@ -101,7 +102,7 @@ def hold(root: Path, host: RunHost) -> OpenRun:
 
 
 def ask_gate(root: Path, host: RunHost) -> tuple[RunFacts, GateInput]:
-    """Return what the gate judges a run of this project by, without taking it from its runner."""
+    """Return the input of the gate for a run of this project, without locking the run."""
     evaluator = evaluator_of(host)
     evaluator.require_own(root)
     facts = read_facts(root)
@@ -109,7 +110,7 @@ def ask_gate(root: Path, host: RunHost) -> tuple[RunFacts, GateInput]:
 
 
 async def promote_run(root: Path, host: RunHost, *, branch: str) -> Promotion:
-    """Give the result of an approved run to a branch of the project."""
+    """Write the result of an approved run to a branch of the project."""
     with hold(root, host) as run:
         request = read_request(run.manifest)
         if request.workspace is not WorkspaceKind.ISOLATED:

@@ -1,6 +1,6 @@
-"""The registered suites of a state folder: numbered versions, each a sealed copy.
+"""The registered suites of a state folder, and the facts of a run: state, suite and profile.
 
-The state of a run, with its pinned suite and profile, without holding the run.
+Suites have numbered versions, each a sealed copy. The facts of a run are read without locking it.
 """
 
 from datetime import datetime
@@ -127,7 +127,7 @@ def _feasible(suite: Suite) -> tuple[int, int]:
 
 @dataclass(frozen=True)
 class RunFacts:
-    """The manifest and state of a run at one moment."""
+    """The manifest and the state of a run at one moment."""
 
     directory: RunDirectory
     manifest: Manifest
@@ -150,12 +150,12 @@ class RunFacts:
 
 
 def facts_of(run: OpenRun) -> RunFacts:
-    """Return the facts of a held run."""
+    """Return the facts of a run that this process has locked."""
     return RunFacts(run.directory, run.manifest, run.state, run.events.head)
 
 
 def read_facts(root: Path) -> RunFacts:
-    """Read the facts of a run that another process may hold."""
+    """Read the facts of a run that another process may have locked."""
     directory = RunDirectory(root)
     found = open_journal(directory.events, directory.checkpoint)
     return RunFacts(directory, read_manifest(directory), found.state, found.head)

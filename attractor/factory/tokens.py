@@ -1,6 +1,6 @@
 """Tokens that identify the author of a decision outside of a terminal.
 
-A token is shown once. Only its hash is stored.
+A token is shown once, and only its hash is stored.
 """
 
 import hmac

@@ -24,7 +24,7 @@ class TrialPlayer:
 
     async def play_trial(self, scenario: Scenario, key: TrialKey) -> TrialResult:
         """Play a trial in a temporary folder."""
-        # The folder name reveals neither scenario nor split.
+        # The name of the folder reveals neither the scenario nor its split.
         with borrowed_folder(self.folder) as folder:
             await self.prepared.workspace.export(self.run.progress.tree, folder)
             return await self._play_in(self.prepared.sandbox.make(folder), scenario, key)
