@@ -1,1 +1,1 @@
-"""The handlers: one file a node type."""
+"""The handlers: one file for each node type."""

@@ -1,4 +1,4 @@
-"""A task for an agent or a model: the backend does the work of the prompt."""
+"""A task for an agent or a model: a backend executes the prompt."""
 
 import re
 from collections.abc import Mapping
@@ -48,7 +48,7 @@ class Codergen:
 
 
 def write_prompt(stage: Stage, inputs: Mapping[str, str] = NO_INPUTS) -> str:
-    """Return the prompt of a node, or its label, with the goal inserted once."""
+    """Return the prompt of a node, or its label, in which `$goal` is replaced once."""
     node, goal = stage.node, stage.graph.goal
     value = node.attributes.value("prompt")
     if value is not None and value.kind is ValueKind.TEMPLATE:
@@ -73,7 +73,7 @@ def _no_verdict(stage: Stage) -> Outcome:
         StageStatus.FAIL,
         failure_reason="no_verdict",
         failure_class=FailureClass.VERDICT,
-        notes=f"The backend answered the goal gate {stage.node.id} with text and no outcome",
+        notes=f"The backend answered the goal gate {stage.node.id} with text instead of an outcome",
     )
 
 

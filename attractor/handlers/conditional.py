@@ -7,7 +7,7 @@ from attractor.engine.seams import Parts, Stage
 
 @dataclass(frozen=True)
 class Conditional:
-    """Succeeds at once, and leaves the routing to the engine (attractor-spec 4.7)."""
+    """Succeeds, and leaves the routing to the engine (attractor-spec 4.7)."""
 
     parts: Parts
 

@@ -1,4 +1,7 @@
-"""The exit of a pipeline, which does nothing; the engine checks the goal gates before it."""
+"""The exit of a pipeline, which does nothing.
+
+The engine checks the goal gates before the exit.
+"""
 
 from attractor.base.dataclasses import dataclass
 from attractor.engine.outcome import Outcome, success
@@ -7,7 +10,7 @@ from attractor.engine.seams import Parts, Stage
 
 @dataclass(frozen=True)
 class Exit:
-    """Succeeds at once (attractor-spec 4.4)."""
+    """Succeeds (attractor-spec 4.4)."""
 
     parts: Parts
 

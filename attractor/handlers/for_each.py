@@ -34,7 +34,7 @@ class ForEach:
         """Walk a branch for each item; without items, succeed."""
         fork = stage.branches.fork
         if fork is None or not fork.meeting:
-            reason = f"the edges out of {stage.node.id} never meet"
+            reason = f"the branches of {stage.node.id} never meet at one node"
             return failure(reason, FailureClass.PIPELINE)
         key = stage.node.attributes.text("items").strip().removeprefix(_PREFIX)
         if not key:
@@ -42,7 +42,7 @@ class ForEach:
             return failure(reason, FailureClass.PIPELINE)
         value = stage.context.get(key)
         if isinstance(value, str) and is_cut(value):
-            reason = f"the text under {key} was truncated: report a list instead"
+            reason = f"the text in {key} was truncated: report a JSON list instead"
             return failure(reason, FailureClass.TERMINAL)
         items = read_items(value)
         if items is None:
@@ -54,7 +54,7 @@ class ForEach:
 
 
 def read_items(value: Json) -> Sequence[Json] | None:
-    """Return the items of a list: JSON, JSON in a text, or one item a line."""
+    """Return the items of a list: a JSON list, JSON in a text, or the lines of a text."""
     if isinstance(value, list):
         return value
     if not isinstance(value, str):

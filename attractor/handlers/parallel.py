@@ -25,7 +25,7 @@ QUORUM = "quorum"
 
 @dataclass(frozen=True)
 class JoinPolicy:
-    """The number of branches that must succeed; 0 waits for all, however they end.
+    """The number of branches that must succeed; 0 waits for all branches, whatever their outcomes.
 
     A branch with partial success has succeeded.
     """
@@ -68,7 +68,7 @@ def read_policy(node: Node, branches: int) -> JoinPolicy:
         raise UnknownName("join policy", name, needed)
     if name == K_OF_N and k < 1:
         raise UsageError(
-            f"join_policy={K_OF_N} of {node.id} has no number of branches",
+            f"join_policy={K_OF_N} of {node.id} needs a number of branches",
             hint="set k to a number of branches",
         )
     return JoinPolicy(name, branches, needed[name])
@@ -110,12 +110,12 @@ _GOOD = frozenset(_RANKS[:2])
 _LONGEST_NOTE = 2000
 
 NO_ITEMS = "parallel.no_items"
-"""The context key that is true if there were no items, so that missing results are no error."""
+"""The context key that is true if there were no items: then missing results are no error."""
 
 
 @dataclass(frozen=True)
 class BranchCandidate:
-    """A branch as a fan-in sees it; the key is its name in the journal."""
+    """A branch as a candidate of a fan-in; the key identifies it in the journal."""
 
     id: str
     key: str
@@ -148,7 +148,10 @@ def best_of(candidates: Sequence[BranchCandidate]) -> BranchCandidate:
 
 
 def find_named(candidates: Sequence[BranchCandidate], said: str) -> BranchCandidate | None:
-    """Return the candidate that an answer names: alone, or as the only one in its last line."""
+    """Return the candidate that an answer names.
+
+    The answer is the name alone, or its last line has the name of only one candidate.
+    """
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     for text in (said.strip(), *lines[-1:]):
         wanted = normalize_label(text.strip("`'\"*. "))
@@ -216,7 +219,7 @@ class Parallel:
         """Walk all branches, `max_parallel` at a time, until the join policy is settled."""
         fork = stage.branches.fork
         if fork is None or not fork.meeting:
-            reason = f"the branches of {stage.node.id} never meet"
+            reason = f"the branches of {stage.node.id} never meet at one node"
             return failure(reason, FailureClass.PIPELINE)
         branches = plan_branches(stage, fork.meeting)
         return await walk_branches(stage, branches, read_policy(stage.node, len(branches)))
@@ -271,7 +274,7 @@ class _Walking:
         return [await self._end(one) for one in self.branches]
 
     async def _settle(self) -> None:
-        """Walk until the policy is settled; if a gate parks, the other branches finish."""
+        """Walk branches until the policy is settled; if a gate parks, the other branches finish."""
         left, running, waiting = deque(self.branches), set[_Task](), list[Waiting]()
         while not self.policy.is_settled(self._ends()):
             while left and len(running) < self._at_once:

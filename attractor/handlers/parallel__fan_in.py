@@ -67,13 +67,13 @@ class FanIn:
 def _named(
     stage: Stage, good: Sequence[BranchCandidate], said: Outcome
 ) -> tuple[BranchCandidate, Outcome]:
-    """Return the candidate that an answer names; without one, the best, with an event."""
+    """Return the candidate that an answer names, else the best one; emit an event for that."""
     texts = (said.preferred_label, *said.suggested_next_ids, said.notes)
     named = next(filter(None, (find_named(good, one) for one in texts)), None)
     best = named or best_of(good)
-    how = "" if named else ", by outcome and score: the answer named none of the candidates"
+    how = "" if named else ", by outcome and score, because the answer named no candidate"
     if named is None:
-        stage.emit(OUTCOME_ASSUMED, reason=f"{best.id} is taken{how}")
+        stage.emit(OUTCOME_ASSUMED, reason=f"selected {best.id}{how}")
     said = replace(said, preferred_label="", suggested_next_ids=())
     return best, replace(said, notes=f"Selected best candidate: {best.id}{how}")
 

@@ -28,7 +28,7 @@ class Pipeline:
         """Start the child, or resume it, and return its outcome."""
         file = stage.node.attributes.text("file").strip()
         if not file:
-            return failure(f"{stage.node.id} names no file", FailureClass.PIPELINE)
+            return failure(f"{stage.node.id} has no `file`", FailureClass.PIPELINE)
         declared = read_inputs(stage.node.attributes.text("inputs"))
         if declared.mistakes:
             wrong = declared.mistakes[0]
@@ -41,7 +41,7 @@ class Pipeline:
         return await run_child(stage, file, partial(_accompany, stage), inputs=given)
 
     def _given(self, stage: Stage, one: Input) -> str:
-        """Return the value of a child's input: a text, a value of the context, or an input."""
+        """Return the value of a child's input: a text, a context value, or an input of this run."""
         source = given_from(one)
         if source.startswith(CONTEXT):
             key = source.removeprefix(CONTEXT)
@@ -59,7 +59,7 @@ class Pipeline:
 
 
 def given_from(one: Input) -> str:
-    """Return the source of an input; a name alone is a context key."""
+    """Return the source of an input; a plain name is a context key."""
     return f"{CONTEXT}{one.name}" if one.default is None else one.default
 
 
@@ -91,19 +91,19 @@ def outputs(graph: Graph, end: ChildEnd) -> Iterator[tuple[str, Json]]:
         value = _left(one, end.context)
         if not one.fits(text_of(value)):
             said = shorten(text_of(value), LONGEST_WORDS)
-            raise UsageError(f"the output {one.name} cannot be {said}: it is {one.type}")
+            raise UsageError(f"invalid value {said} of the output {one.name} of type {one.type}")
         yield one.name, _typed(one, value)
 
 
 def _left(one: Input, context: Mapping[str, Json]) -> Json:
-    """Return the value of an output: under its name, or under the given context key."""
+    """Return the value of an output, by its own name or by the context key that it declares."""
     is_elsewhere = (one.default or "").startswith(CONTEXT)
     key = (one.default or "").removeprefix(CONTEXT) if is_elsewhere else one.name
     value = context.get(key)
     if value is None and not is_elsewhere:
         value = one.default
     if value is None:
-        raise UsageError(f"the pipeline left no {key} in its context")
+        raise UsageError(f"the context of the child has no {key}")
     return value
 
 

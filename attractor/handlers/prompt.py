@@ -1,4 +1,4 @@
-"""Asks a model once: one answer in words, without tools."""
+"""Asks a model once, for an answer in text without tools."""
 
 from dataclasses import replace
 
@@ -30,7 +30,7 @@ class Prompt:
         if isinstance(said, Outcome):
             return said
         stage.files.write("response.md", said.text)
-        # Words are no verdict, whoever wrote them (ruling R4).
+        # A text is no verdict, from a model or a person (ruling R4).
         if wants_verdict(stage.graph, stage.node):
             return replace(failure("no_verdict", FailureClass.VERDICT), usage=said.usage)
         updates = response_updates(stage.node.id, said.text)

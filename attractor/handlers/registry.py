@@ -12,7 +12,7 @@ from attractor.language.diagnostics import InvalidPipeline, UnreadablePipeline
 
 
 class BuiltHandler(Handler, Protocol):
-    """A handler that is built from the parts."""
+    """A class of handlers, which are built from the parts."""
 
     def __init__(self, parts: Parts) -> None: ...
 
@@ -23,7 +23,7 @@ def handler_registry() -> Registry[type[BuiltHandler]]:
 
 
 Accompany = Callable[[ChildRun], Awaitable[Outcome]]
-"""Waits for a child until the stage is over."""
+"""Type of a function that waits for a child until its stage is over."""
 
 _OF_THE_PIPELINE = (InvalidPipeline, UnreadablePipeline, TemplateFailed, InvalidDuration)
 

@@ -30,7 +30,7 @@ OBSERVE, WAIT = "observe", "wait"
 ACTIONS = (OBSERVE, STEER_ACTION, WAIT)
 MAX_CYCLES = 1000
 POLL = timedelta(seconds=45)
-# Without the action `wait`, only yield to other tasks between two cycles.
+# Without the action `wait`, two cycles are only separated by a yield to other tasks.
 _MOMENT = timedelta(milliseconds=100)
 
 
@@ -57,7 +57,7 @@ def read_plan(node: Node, graph: Graph) -> Plan:
     attributes = node.attributes
     actions = _actions(attributes.text("manager.actions") or f"{OBSERVE},{WAIT}")
     if not node.prompt.strip():
-        # Without a prompt, there is nothing to steer for.
+        # Without a prompt, a model has no instructions for steering.
         actions -= {STEER_ACTION}
     poll = attributes.duration("manager.poll_interval") or POLL
     cooldown = attributes.duration("manager.steer_cooldown")
@@ -81,13 +81,13 @@ def _stop(written: str) -> Condition | None:
 def _refuse_what_is_not_supported(node: Node, graph: Graph) -> None:
     if node.attributes.text("stack.child_autostart") == "false":
         raise UsageError(
-            "stack.child_autostart=false is not supported: a manager begins its child itself",
-            hint="take it out",
+            "stack.child_autostart=false is not supported: a manager starts its child itself",
+            hint="remove it",
         )
     if graph.attributes.text("stack.child_workdir"):
         raise UsageError(
-            "stack.child_workdir is not supported: a child works where its parent does",
-            hint="take it out",
+            "stack.child_workdir is not supported: a child uses the workspace of its parent",
+            hint="remove it",
         )
 
 
@@ -102,8 +102,8 @@ def _actions(written: str) -> frozenset[str]:
 
 _SILENCE = "NOTHING"
 _ASK = (
-    f"This is what is seen of the pipeline that you supervise. Answer with what is to be said to "
-    f"the stage at work, or with {_SILENCE} alone."
+    "This is the state of the pipeline that you supervise. Answer with a message to the running "
+    f"stage, or with {_SILENCE} alone."
 )
 
 
@@ -134,7 +134,7 @@ class ManagerLoop:
 
 @dataclass
 class _Supervision:
-    """One child under supervision: its observed state, the last steering, the usage."""
+    """A child under supervision: its last observed state, the last steering, the usage."""
 
     stage: Stage
     parts: Parts
@@ -164,7 +164,7 @@ class _Supervision:
         return await self._stop("max cycles exceeded", exceeded)
 
     def _observe(self, cycle: int) -> None:
-        """Put the observed state into the context, and record it if it is new."""
+        """Write the observed state into the context, and record it if it is new."""
         seen = self.run.telemetry()
         if seen != self.seen:
             self.stage.emit("ChildObserved", cycle=cycle, child=_record(seen))
@@ -187,7 +187,7 @@ class _Supervision:
             self.stage.emit("ChildSteered", text=words, was_taken=took)
 
     async def _words(self) -> str:
-        """Return the advice of the backend; empty if it fails."""
+        """Return the advice of the backend; empty if the backend fails."""
         seen = canonical_json(_record(self.run.telemetry()))
         instruction = write_prompt(self.stage, self.parts.inputs)
         prompt = f"{instruction}\n\n{_ASK}\n\n{seen}"
@@ -216,7 +216,7 @@ class _Supervision:
             await asyncio.gather(sleeping, return_exceptions=True)
 
     async def _stop(self, why: str, outcome: Outcome) -> Outcome:
-        """End the child, and with it the stage."""
+        """End the child, and return the outcome of the stage."""
         return self._conclude(await self.run.stop(why), outcome)
 
     def _ended(self, end: ChildEnd) -> Outcome:
@@ -231,12 +231,12 @@ class _Supervision:
 
 
 def _last_status(seen: Telemetry | None) -> StageStatus:
-    """Return the status of the child's last stage, which conditions call the outcome."""
+    """Return the status of the child's last stage, which conditions call `outcome`."""
     return StageStatus(seen.last_outcome) if seen and seen.last_outcome else StageStatus.SKIPPED
 
 
 def _record(seen: Telemetry) -> dict[str, Json]:
-    """Return the observed state of a child, with the keys of conditions."""
+    """Return the observed state of a child, with the keys that conditions use."""
     return {
         "status": seen.status,
         "outcome": seen.outcome,

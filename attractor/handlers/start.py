@@ -7,7 +7,7 @@ from attractor.engine.seams import Parts, Stage
 
 @dataclass(frozen=True)
 class Start:
-    """Succeeds at once (attractor-spec 4.3)."""
+    """Succeeds (attractor-spec 4.3)."""
 
     parts: Parts
 

@@ -63,7 +63,7 @@ def _limit(node: Node) -> timedelta:
 
 def _judge(command: str, limit: timedelta, result: ExecResult) -> Outcome:
     if result.timed_out:
-        ended = failure(f"tool_command did not end within {describe_duration(limit)}")
+        ended = failure(f"tool_command exceeded its time limit of {describe_duration(limit)}")
     elif result.exit_code:
         ended = failure(_verdict(result), FailureClass.VERDICT)
     else:
@@ -73,14 +73,14 @@ def _judge(command: str, limit: timedelta, result: ExecResult) -> Outcome:
 
 
 def _verdict(result: ExecResult) -> str:
-    """Describe the failure of a command, with a missing program first."""
+    """Return a description of the failure of a command; a missing program comes first."""
     ended = f"tool_command ended with exit code {result.exit_code}"
     missing = missing_command(result)
     return f"{missing} ({ended})" if missing else f"{ended}{_last_words(result)}"
 
 
 def _last_words(result: ExecResult) -> str:
-    """Return the last line of output, from standard error if there is any."""
+    """Return the last line of output, preferably of standard error."""
     lines = (result.stderr.strip() or result.stdout.strip()).splitlines()
     return f": {shorten(lines[-1], LONGEST_WORDS)}" if lines else ""
 

@@ -13,12 +13,12 @@ _LOOK = timedelta(minutes=1)
 
 @dataclass(frozen=True)
 class Wait:
-    """Waits from the start of the visit, so a resumed run waits for the remaining time only."""
+    """Waits from the start of the visit, so a resumed run only waits for the remaining time."""
 
     parts: Parts
 
     async def execute(self, stage: Stage) -> Outcome:
-        """Wait for `duration`, or until the moment that `until` says."""
+        """Wait for `duration`, or until the time in `until`."""
         try:
             moment, longest = _goal(stage)
         except UsageError as mistake:
@@ -36,7 +36,7 @@ class Wait:
 
 
 def _goal(stage: Stage) -> tuple[datetime, timedelta]:
-    """Return the time to wait until, and the maximum duration if the clock is set back."""
+    """Return the time to wait until, and the maximum duration, in case the clock is set back."""
     duration = stage.node.attributes.duration("duration")
     until = stage.node.attributes.text("until").strip()
     if (duration is None) == (not until):
@@ -48,7 +48,7 @@ def _goal(stage: Stage) -> tuple[datetime, timedelta]:
 
 
 def read_moment(written: str, since: datetime) -> datetime:
-    """Read a date and time, or a time of day: its next occurrence after `since`.
+    """Return a date and time, or for a time of day, its next occurrence after `since`.
 
     The default time zone is UTC, so the result is the same on every machine.
     """
@@ -60,7 +60,7 @@ def read_moment(written: str, since: datetime) -> datetime:
         of_day = time.fromisoformat(written)
     except ValueError as cause:
         hint = "write 2026-01-31T09:30:00Z, or the time of day: 09:30"
-        raise UsageError(f"until={written!r} is no moment", hint=hint) from cause
+        raise UsageError(f"invalid time until={written!r}", hint=hint) from cause
     today = datetime.combine(since.astimezone(of_day.tzinfo or UTC), of_day)
     moment = _in_utc(today)
     return moment if moment > since else moment + timedelta(days=1)

@@ -43,8 +43,8 @@ def find_choices(
 ) -> tuple[GateChoice, ...]:
     """Return the choices at a node, each with a unique key.
 
-    Conditions may use the choice itself or values of the context; an edge whose condition would be
-    false after its choice is left out.
+    Conditions may use the choice itself or values of the context. An edge is left out if its
+    condition would be false after its own choice.
     """
     ways = dict.fromkeys(
         (_label(edge), edge.target) for edge in graph.outgoing(node) if _is_open(edge, values)
@@ -63,7 +63,7 @@ def record_choice(choice: GateChoice) -> dict[str, Json]:
 
 
 def match_choice(answer: str, choices: Sequence[GateChoice]) -> GateChoice | None:
-    """Return the only choice that an answer matches by key, label or target, if there is one."""
+    """Return the only choice that an answer matches by key, label or target, or None."""
     return pick_match(answer, choices, _READINGS)
 
 
@@ -74,7 +74,7 @@ def match_target(answer: str, choices: Sequence[GateChoice]) -> GateChoice | Non
 
 
 def preferred_label(choice: GateChoice, choices: Sequence[GateChoice]) -> str:
-    """Return the label of a choice, or empty if the label is ambiguous."""
+    """Return the label of a choice, or an empty text if several choices have it."""
     same = [one for one in choices if normalize_label(one.label) == normalize_label(choice.label)]
     return choice.label if len(same) == 1 else ""
 
@@ -91,7 +91,7 @@ def _label(edge: Edge) -> str:
 
 
 def _distinct(keys: Sequence[str]) -> list[str]:
-    """Number the choices with the same key, so that none is picked by mistake."""
+    """Add numbers to equal keys, so that no choice is selected by mistake."""
     times = Counter(fold_words(key) for key in keys)
     free = (str(number) for number in count(1) if str(number) not in times)
     return [key if times[fold_words(key)] == 1 else next(free) for key in keys]
@@ -150,7 +150,7 @@ class WaitHuman:
 
 
 def write_question(stage: Stage, choices: Sequence[GateChoice]) -> Question:
-    """Return the question of a gate; each visit and attempt has another question."""
+    """Return the question of a gate; each visit and attempt has a question of its own."""
     limit = stage.node.attributes.duration("timeout")
     default = match_target(stage.node.attributes.text("human.default_choice"), choices)
     return Question(
@@ -200,7 +200,7 @@ def _chosen(choice: GateChoice, choices: Sequence[GateChoice], how: str) -> Outc
 
 def _refusal(said: str, choices: Sequence[GateChoice]) -> str:
     known = ", ".join(f"{choice.key} ({choice.label})" for choice in choices)
-    return f"{shorten(said, LONGEST_WORDS)!r} is none of the choices: {known}"
+    return f"invalid choice {shorten(said, LONGEST_WORDS)!r}: {known}"
 
 
 part = WaitHuman
