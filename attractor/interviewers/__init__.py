@@ -1,1 +1,1 @@
-"""The interviewers: one file a way to ask a person."""
+"""The interviewers: one file for each way to ask a person."""

@@ -10,14 +10,14 @@ from attractor.interviewers.registry import InterviewerParts, read_reply
 class Callback:
     """Passes every question to a function, plain or async (attractor-spec 6.4).
 
-    A plain function must return at once: it blocks all other tasks, time limits included.
+    A plain function must return quickly, because it blocks all other tasks and time limits.
     """
 
     def __init__(self, parts: InterviewerParts) -> None:
         if parts.callback is None:
             raise UsageError(
                 "the interviewer 'callback' has no function",
-                hint="give it one that takes a Question and returns an Answer, or words",
+                hint="pass a function that takes a Question and returns an Answer or a text",
             )
         self._callback = parts.callback
 

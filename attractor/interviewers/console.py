@@ -45,7 +45,7 @@ class Console:
         async with self._turn, self._alone():
             answer = await self._put(question)
         if answer is None and self._is_terminal and not self._input.isatty():
-            # A closed terminal is no answer: the question waits for the next one.
+            # A closed terminal is no answer: the question stays open for the next terminal.
             raise Parked(question)
         return answer or Answer(AnswerKind.SKIPPED, by=NAME)
 
@@ -56,7 +56,7 @@ class Console:
     async def inform(self, message: str, stage: str) -> None:
         """Write the message; an open question is prompted again."""
         line = f"[{shown_line(stage)}] {shown_line(message)}\n"
-        # A closed terminal does not fail the stage.
+        # A closed terminal is no failure of the stage.
         with suppress(OSError):
             self._write(f"\n{line}{self._prompt}" if self._prompt else line)
 
@@ -72,7 +72,7 @@ class Console:
                 self._drop_early()
             raise
         except OSError as error:
-            # A closed terminal can be neither written nor read.
+            # A closed terminal raises errors on writing and reading.
             if error.errno != errno.EIO:
                 raise
             return None
@@ -80,7 +80,7 @@ class Console:
             self._prompt = ""
 
     async def _said(self, question: Question) -> Answer | None:
-        """Read lines until one is a valid answer."""
+        """Read lines until one of them is a valid answer."""
         tries = 0
         while (line := await self._line(question)) is not None:
             answer = read_answer(line or question.default, question, by=NAME)
@@ -95,7 +95,7 @@ class Console:
         return None
 
     def _no_answer(self, line: str, question: Question) -> Answer | None:
-        """Return the last invalid answer to a choice: the gate reports it as invalid."""
+        """Return the last invalid answer to a question with choices, for the gate to report."""
         if question.kind is QuestionKind.MULTIPLE_CHOICE:
             return Answer(AnswerKind.GIVEN, line, by=NAME, text=line)
         return None
@@ -108,7 +108,7 @@ class Console:
         return None if line is None else line.strip()
 
     def _drop_early(self) -> None:
-        """Drop input from before the question, and say so."""
+        """Drop input from before the question, and print a note."""
         typed = self._lines.drop() if self._is_terminal else ""
         if typed.strip():
             self._write(f"(ignored input from before the question: {shown_line(typed)})\n")

@@ -11,11 +11,11 @@ from attractor.engine.questions.question import Answer, Interviewer, Question
 from attractor.interviewers.callback import Callback
 from attractor.interviewers.registry import AnswerFunction, InterviewerParts, Reply, read_reply
 
-_HINT = "hand in an object with ask(question), or a function: it returns an Answer, words, or None"
+_HINT = "pass an object with ask(question), or a function; it returns an Answer, a text or None"
 
 
 class AskingInterviewer(Protocol):
-    """An interviewer that only asks; it is not async, and may block."""
+    """An interviewer with the method `ask` only, which is not async and may block."""
 
     def ask(self, question: Question) -> Reply:
         """Ask, and wait for the answer."""
@@ -27,7 +27,7 @@ AnyInterviewer = Interviewer | AskingInterviewer | AnswerFunction
 
 @dataclass(frozen=True)
 class _Adapted:
-    """An interviewer that may lack all methods but `ask`, and need not be async."""
+    """An interviewer made of an object that may only have `ask`, which may be async or not."""
 
     asker: AskingInterviewer
 
@@ -51,7 +51,7 @@ class _Adapted:
 def adapt_interviewer(interviewer: AnyInterviewer) -> Interviewer:
     """Return an interviewer as the engine calls it, or raise UsageError."""
     if isinstance(interviewer, type):
-        hint = f"hand in an object: {interviewer.__name__}()"
+        hint = f"pass an object: {interviewer.__name__}()"
         raise UsageError("the interviewer is a class", hint=hint)
     if callable(getattr(interviewer, "ask", None)):
         return _Adapted(cast(AskingInterviewer, interviewer))

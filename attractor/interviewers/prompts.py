@@ -42,7 +42,7 @@ def shown_prompt(question: Question) -> str:
 
 
 def shown_line(text: str) -> str:
-    """Return words as one line for a terminal."""
+    """Return a text as one line for a terminal."""
     return visible(shorten(text.strip(), LONGEST_LINE))
 
 
@@ -55,7 +55,7 @@ def shown_option(option: Option) -> str:
 
 
 def _time(question: Question) -> list[str]:
-    """Return the deadline, and the default after it."""
+    """Return the deadline of a question, and the default answer after it."""
     if not question.deadline:
         return []
     until = datetime.fromisoformat(question.deadline).astimezone().strftime("%H:%M:%S")
@@ -65,12 +65,12 @@ def _time(question: Question) -> list[str]:
 
 
 _PIECE = 4096
-# Limits the memory: no person writes longer lines.
+# Limits the memory for one line of input.
 _LONGEST = 64 * 1024
 
 
 class LineReader:
-    """The lines of a stream; a read may be canceled."""
+    """The lines of a stream; a read can be canceled."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -102,7 +102,7 @@ class LineReader:
                 if not piece:
                     break
             if file is not None:
-                # Including an incomplete line.
+                # The incomplete last line is dropped too.
                 termios.tcflush(file, termios.TCIFLUSH)
         return typed.decode(self._stream.encoding or "utf-8", "replace")
 

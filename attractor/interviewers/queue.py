@@ -1,4 +1,4 @@
-"""Answers from a list, one answer a question, in order."""
+"""Answers from a list: one answer for each question, in order."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ NAME = "queue"
 class Queue:
     """Gives the answers in order; after the last one, every question is skipped.
 
-    Answers that an earlier process of the run took are not given again.
+    A resumed run does not repeat answers that an earlier process has used.
     """
 
     def __init__(self, parts: InterviewerParts) -> None:

@@ -1,4 +1,4 @@
-"""Lets another interviewer ask, and writes every question and answer to a file."""
+"""Records the questions and answers of another interviewer in a file."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -40,7 +40,7 @@ class Recording:
         await self._inner.inform(message, stage)
 
     def overhear(self, question: Question, answer: Answer) -> None:
-        """Record the answer of another person."""
+        """Record an answer from elsewhere, such as another terminal."""
         recorded = RecordedAnswer(question, answer)
         self.recordings.append(recorded)
         if self._file is None:
@@ -48,7 +48,7 @@ class Recording:
         try:
             self._write(self._file, recorded.to_line(self._redactor))
         except AttractorError as trouble:
-            # Stops the run: no stage is to blame, and an unrecorded answer must not count.
+            # An error stops the run: a stage did not fail, and an unrecorded answer must not count.
             raise Stopped(str(trouble)) from trouble
 
     def _write(self, file: Path, line: str) -> None:

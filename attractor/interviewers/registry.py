@@ -51,11 +51,11 @@ def placed_name(text: str, folder: Path) -> str:
 
 
 Reply = Answer | str | None
-"""An answer, the words of an answer, or None to skip the question."""
+"""An answer, the text of an answer, or None to skip the question."""
 
 
 def read_reply(reply: object, *, by: str = "") -> Answer:
-    """Return the answer in a reply; words are matched later."""
+    """Return the answer in a reply; a text is matched with the choices later."""
     match reply:
         case Answer():
             return reply
@@ -65,8 +65,8 @@ def read_reply(reply: object, *, by: str = "") -> Answer:
             return Answer(AnswerKind.SKIPPED, by=by)
         case _:
             raise UsageError(
-                f"whoever is asked replied with {type(reply).__name__}, which is no answer",
-                hint="reply with an Answer, with words such as a choice, or with None to skip it",
+                f"the interviewer returned a {type(reply).__name__}, which is not an answer",
+                hint="return an Answer, a text such as a choice, or None to skip the question",
             )
 
 
@@ -77,9 +77,9 @@ AnswerFunction = Callable[[Question], Reply | Awaitable[Reply]]
 class InterviewerParts:
     """The parts that every interviewer is built from.
 
-    `taken` counts the answers that earlier processes of the run took. `file` is the recording to
-    write or to read, `inner` the interviewer that a recording lets ask. `alone` keeps other output
-    away from the terminal.
+    `taken` is the number of answers that earlier processes of the run have used. `file` is the
+    recording to write or to read. `inner` is the interviewer whose answers are recorded. `alone`
+    keeps other output away from the terminal.
     """
 
     input: TextIO
@@ -94,7 +94,7 @@ class InterviewerParts:
 
 
 class BuiltInterviewer(Interviewer, Protocol):
-    """An interviewer that is built from the parts."""
+    """A class of interviewers, which are built from the parts."""
 
     def __init__(self, parts: InterviewerParts) -> None: ...
 
@@ -105,7 +105,7 @@ def interviewer_registry() -> Registry[type[BuiltInterviewer]]:
 
 
 def build_interviewer(name: str, parts: InterviewerParts) -> Interviewer:
-    """Build the interviewer of a name, with its inner interviewer and its file."""
+    """Return the interviewer with a name, built with its inner interviewer and its file."""
     registry, named = interviewer_registry(), read_name(name)
     if (named.inner or named.file) and named.name not in (RECORDING, REPLAY):
         raise UsageError(

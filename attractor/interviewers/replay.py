@@ -1,4 +1,4 @@
-"""Answers from a recording, and refuses questions that it does not have."""
+"""Answers from a recording; questions that it does not contain are refused."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -21,28 +21,32 @@ class NotRecorded(Refused):
 
 
 class Replay:
-    """Gives each question its recorded answer, with the author of that answer."""
+    """Gives each question its recorded answer, with the recorded author."""
 
     def __init__(self, parts: InterviewerParts) -> None:
         if parts.file is None:
             raise UsageError(
                 f"the interviewer {NAME!r} has no recording",
-                hint=f"name it: --interviewer {NAME}:FILE",
+                hint=f"pass the file: --interviewer {NAME}:FILE",
             )
         self._file: Path = parts.file
-        # After an invalid answer the question was asked again: the last answer counts.
+        # After an invalid answer, the question was asked again: the last answer counts.
         self._known: dict[str, RecordedAnswer] = {
             one.question.id: one for one in read_recording(parts.file)
         }
 
     async def ask(self, question: Question) -> Answer:
-        """Return the recorded answer; without one, stop the run."""
+        """Return the recorded answer; if there is none, stop the run."""
         known = self._known.get(question.id)
-        fault = _difference(question, known.question) if known else "it is not in the recording"
+        fault = (
+            _difference(question, known.question)
+            if known
+            else "the question is not in the recording"
+        )
         if known is None or fault:
             refused = NotRecorded(f"{self._file} has no answer to {question.id}: {fault}")
             raise Stopped(str(refused)) from refused
-        return replace(known.answer, by=f"{NAME} of {known.answer.by or 'somebody'}")
+        return replace(known.answer, by=f"{NAME} of {known.answer.by or 'a person'}")
 
     async def ask_multiple(self, questions: Sequence[Question]) -> Sequence[Answer]:
         """Ask one question after the other."""
@@ -58,11 +62,11 @@ def _difference(asked: Question, known: Question) -> str:
         ("text", asked.text, known.text),
         ("kind", asked.kind.value, known.kind.value),
         ("choices", _choices(asked), _choices(known)),
-        # Older recordings have no items.
+        # Older recordings contain no items.
         ("item", _items(asked), _items(known) or _items(asked)),
     ):
         if now != then:
-            return f"its {what} was {then!r}, and is {now!r}"
+            return f"its {what} was {then!r} in the recording, and is now {now!r}"
     return ""
 
 

@@ -48,7 +48,7 @@ def read_recording(file: Path) -> Iterator[RecordedAnswer]:
 
 
 def add_to_recording(file: Path, line: str) -> None:
-    """Append a whole line durably to a recording."""
+    """Append one complete line durably to a recording."""
     with Journal.open(file) as journal:
         journal.append(line)
 
@@ -59,16 +59,16 @@ def lines_of(file: Path) -> list[str]:
         return []
     list(read_recording(file))
     torn = read_torn(file)
-    # A torn last line is removed; a cut inside a character is no error.
+    # An incomplete last line is removed; it may end inside a character.
     if torn and not torn.content.startswith(_BEGINNING):
-        raise _refuse(file, "its last line is invalid")
+        raise _refuse(file, "the last line is invalid")
     return [line.content.decode() for line in read_lines(file)]
 
 
 def _refuse(file: Path, why: str) -> UsageError:
     return UsageError(
         f"{file} is not a recording of answers: {why}",
-        hint="name a file that the interviewer recording wrote, or a new one",
+        hint="use a file written by the interviewer `recording`, or a new file",
     )
 
 
