@@ -1,1 +1,1 @@
-"""Suites of scenarios: plays their trials, and measures the satisfaction of a candidate."""
+"""Suites of scenarios: plays their trials, and computes the satisfaction of a candidate."""

@@ -1,4 +1,4 @@
-"""The checks of a scenario: their kinds, what they see, and their results."""
+"""The checks of a scenario: their kinds, their input, and their results."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,7 +18,7 @@ from attractor.scenarios.suite import CheckSpec, Scenario, ServiceStep, SuiteTab
 
 @dataclass(frozen=True)
 class StepRecord:
-    """The result of a step: a command, a service or a request."""
+    """The result of a step of a scenario: of a command, a service or a request."""
 
     name: str
     exit_code: int | None = None
@@ -33,7 +33,7 @@ class StepRecord:
 
 @dataclass(frozen=True)
 class Observation:
-    """The results of all steps by name, and their environment."""
+    """The results of all steps by name, and the environment in which they ran."""
 
     steps: Mapping[str, StepRecord]
     environment: ExecutionEnvironment
@@ -65,10 +65,10 @@ def check_result(kind: str, *, passed: bool, reason: str, evidence: str) -> Chec
 
 
 def step_record(observed: Observation, kind: str, step: str) -> StepRecord | CheckResult:
-    """Return the record of a step, or a failed result if the step failed or was not reached."""
+    """Return the record of a step; if the step failed or did not run, return a failed result."""
     record = observed.steps.get(step)
     if record is None:
-        return check_result(kind, passed=False, reason=f"step {step} was not reached", evidence="")
+        return check_result(kind, passed=False, reason=f"step {step} did not run", evidence="")
     if record.trouble:
         reason = f"step {step}: {record.trouble}"
         return check_result(kind, passed=False, reason=reason, evidence=record.trouble)
@@ -92,7 +92,7 @@ def check_mistakes(scenario: Scenario, kinds: Registry[type[Check]]) -> Iterator
 
 
 async def judge_all(checks: Sequence[Check], observed: Observation) -> tuple[CheckResult, ...]:
-    """Run every check, also after a failed one."""
+    """Run every check, even after one of them failed."""
     return tuple([await check.judge(observed) for check in checks])
 
 
@@ -138,7 +138,7 @@ class TextExpectation(SuiteTable):
         return pattern
 
     def mismatch(self, text: str) -> str:
-        """Return why a text does not match, or ""."""
+        """Return the reason why a text does not match, or ""."""
         if self.equals is not None and text.strip() != self.equals.strip():
             return f"is not {self.equals.strip()!r}"
         if self.contains is not None and self.contains not in text:
@@ -163,5 +163,5 @@ class NonEmptyTextExpectation(TextExpectation):
     @model_validator(mode="after")
     def _has_an_option(self) -> "NonEmptyTextExpectation":
         if not self.is_given:
-            raise ValueError("give one of equals, contains, lacks and matches")
+            raise ValueError("set at least one of equals, contains, lacks and matches")
         return self

@@ -21,7 +21,7 @@ from attractor.scenarios.suite import Scenario, Suite
 
 @dataclass(frozen=True)
 class TrialKey:
-    """Identifies a trial of a scenario."""
+    """The id of a trial: its scenario and its number."""
 
     scenario: str
     number: int
@@ -81,7 +81,7 @@ def trial_keys(suite: Suite) -> list[TrialKey]:
 def count_trials(
     scenarios: Sequence[Scenario], results: Sequence[TrialResult]
 ) -> list[ScenarioTally]:
-    """Count the trials of each scenario."""
+    """Return the numbers of played and satisfied trials of each scenario."""
     return [
         ScenarioTally(
             scenario.id,

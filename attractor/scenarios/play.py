@@ -96,7 +96,8 @@ class _Player:
                 host, _, outside = address.rpartition(":")
                 reader, writer = await asyncio.open_connection(host, int(outside))
                 try:
-                    # A forwarder accepts every connection, and closes it at once without a server.
+                    # A forwarder accepts every connection; without a server, it closes the
+                    # connection immediately.
                     async with asyncio.timeout(_POLL_INTERVAL_S):
                         return await reader.read(1) != b""
                 except TimeoutError:

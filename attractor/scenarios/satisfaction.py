@@ -85,7 +85,7 @@ def failures_tolerated(played: int, bound: float, *, confidence: float = 0.95) -
         return lower_bound(played - failures, played, confidence=confidence) >= bound
 
     tolerated = bisect_left(range(played + 1), True, key=is_too_many) - 1
-    # The reported bound is rounded down, so it decides at the edge.
+    # The rounded bound is reported, so the comparison uses the rounded bound too.
     while tolerated >= 0 and not holds(tolerated):
         tolerated -= 1
     return tolerated
@@ -104,7 +104,7 @@ def _exactly(k: int, n: int, share: float) -> float:
 
 
 def failures_allowed(suite: Suite) -> int:
-    """Return the number of held-out trials that may fail; -1 if there are too few trials for a go.
+    """Return the number of held-out trials that may fail; -1 if there are too few trials.
 
     It considers the pass rates of scenarios, the satisfaction and the lower bound.
     """
@@ -115,7 +115,7 @@ def failures_allowed(suite: Suite) -> int:
     )
     left = sum((one.weight * trials for one in holdouts), Fraction(0)) * (1 - gate.min_satisfaction)
     allowed = 0
-    # Lightest first, which gives the largest number of failures.
+    # Lightest first, because that gives the largest number of failures.
     for weight in sorted(_forgiven(suite)):
         left -= weight
         if left < 0:

@@ -49,7 +49,7 @@ def _as_duration(value: object) -> object:
 
 def _as_fraction(value: object) -> object:
     if isinstance(value, str) and not _FRACTION.fullmatch(value):
-        # A large exponent would take forever to compute.
+        # A large exponent would take too long to compute.
         raise ValueError("write a number, such as 0.9 or 9/10")
     try:
         # From text: 0.9 as a float is slightly more than nine tenths.
@@ -131,7 +131,7 @@ STEP_KINDS: Mapping[str, type[SuiteTable]] = {
     "a service step": ServiceStep,
     "a request step": RequestStep,
 }
-"""The kinds of steps by their internal names, which contain blanks, unlike keys."""
+"""The kinds of steps by their internal names, which contain blanks, so that no key equals one."""
 
 
 def _kind_of_step(step: object) -> str | None:
@@ -222,7 +222,7 @@ class SuiteChanged(VerificationError):
 def mistakes_of(
     error: ValidationError, model: type[BaseModel], value: object, at: KeyPath = ()
 ) -> list[TomlMistake]:
-    """Turn pydantic's faults of the value under a key into mistakes."""
+    """Return mistakes for pydantic's errors in the value of a key."""
 
     def known(fault: Fault) -> tuple[str, ...]:
         shape: object = model

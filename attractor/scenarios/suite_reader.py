@@ -109,7 +109,7 @@ def _below(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
 def _require_file(path: Path, status: os.stat_result) -> None:
     if not stat.S_ISREG(status.st_mode):
         kind = _SPECIAL_FILES.get(stat.S_IFMT(status.st_mode), "not a regular file")
-        raise InvalidSuite(f"{path} is {kind}", hint="a suite contains only files and folders")
+        raise InvalidSuite(f"{path} is {kind}", hint="only files and folders are allowed")
     if status.st_size > MOST_BYTES:
         raise _too_large(path)
 

@@ -1,1 +1,1 @@
-"""One file a kind of check."""
+"""The checks: one file for each kind."""

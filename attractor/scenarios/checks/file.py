@@ -1,4 +1,4 @@
-"""A file that the candidate left in its folder."""
+"""Checks a file in the folder of the candidate."""
 
 from pydantic import model_validator
 
@@ -7,7 +7,7 @@ from attractor.scenarios.check import CheckResult, Observation, TextExpectation,
 
 
 class FileCheck(TextExpectation):
-    """Holds when a file is there, or is not, and what it holds is as demanded."""
+    """Passes if a file exists or not, as expected, and its content matches."""
 
     path: str
     exists: bool = True
@@ -15,28 +15,28 @@ class FileCheck(TextExpectation):
     @model_validator(mode="after")
     def _does_not_contradict_itself(self) -> "FileCheck":
         if not self.exists and self.is_given:
-            raise ValueError("a file that must not exist can hold nothing")
+            raise ValueError("a file that must not exist cannot have content")
         return self
 
     async def judge(self, observed: Observation) -> CheckResult:
-        """Look for the file and read it; one that can't be read fails the candidate."""
+        """Read the file; if it cannot be read, the check fails."""
         try:
             return await self._judge(observed)
         except FileUnusable as error:
-            reason = f"{self.path} can't be read: {error}"
+            reason = f"{self.path} cannot be read: {error}"
             return check_result("file", passed=False, reason=reason, evidence=reason)
 
     async def _judge(self, observed: Observation) -> CheckResult:
         found = await observed.environment.file_exists(self.path)
         if found != self.exists:
-            reason = f"{self.path} is {'there' if found else 'missing'}"
+            reason = f"{self.path} is {'present' if found else 'missing'}"
             return check_result("file", passed=False, reason=reason, evidence=reason)
         if not self.is_given:
-            reason = f"{self.path} is {'there' if found else 'not there'}, as demanded"
+            reason = f"{self.path} is {'present' if found else 'missing'}, as expected"
             return check_result("file", passed=True, reason=reason, evidence=reason)
         text = await observed.environment.read_file(self.path)
         lack = self.mismatch(text)
-        reason = f"{self.path} {lack or 'is as demanded'}"
+        reason = f"{self.path} {lack or 'is as expected'}"
         return check_result("file", passed=not lack, reason=reason, evidence=text)
 
 

@@ -1,4 +1,4 @@
-"""The answer to an HTTP request."""
+"""Checks the response to an HTTP request."""
 
 from attractor.scenarios.check import (
     CheckResult,
@@ -11,7 +11,7 @@ from attractor.scenarios.check import (
 
 
 class HttpCheck(TextExpectation):
-    """Holds when the answer has a status, 200 unless another is written, and a body as demanded."""
+    """Passes if the response has a status (default: 200), and its body matches."""
 
     step: str
     status: int = 200
@@ -26,7 +26,7 @@ class HttpCheck(TextExpectation):
             reason = f"step {self.step} was answered with {record.http_status}, not {self.status}"
             return check_result("http", passed=False, reason=reason, evidence=evidence)
         lack = self.mismatch(record.body)
-        reason = f"the answer to step {self.step} {lack or 'is as demanded'}"
+        reason = f"the response to step {self.step} {lack or 'is as expected'}"
         return check_result("http", passed=not lack, reason=reason, evidence=evidence)
 
 

@@ -1,4 +1,4 @@
-"""What a command wrote to its standard error."""
+"""Checks the standard error of a command."""
 
 from attractor.scenarios.check import (
     CheckResult,
@@ -11,17 +11,17 @@ from attractor.scenarios.check import (
 
 
 class StderrCheck(NonEmptyTextExpectation):
-    """Holds when the standard error of a command is as demanded."""
+    """Passes if the standard error of a command matches."""
 
     step: str
 
     async def judge(self, observed: Observation) -> CheckResult:
-        """Compare what was written."""
+        """Compare the output."""
         record = step_record(observed, "stderr", self.step)
         if not isinstance(record, StepRecord):
             return record
         lack = self.mismatch(record.stderr)
-        reason = f"standard error of step {self.step} {lack or 'is as demanded'}"
+        reason = f"standard error of step {self.step} {lack or 'is as expected'}"
         return check_result("stderr", passed=not lack, reason=reason, evidence=record.stderr)
 
 

@@ -1,4 +1,4 @@
-"""What a command wrote to its standard output."""
+"""Checks the standard output of a command."""
 
 from attractor.scenarios.check import (
     CheckResult,
@@ -11,17 +11,17 @@ from attractor.scenarios.check import (
 
 
 class StdoutCheck(NonEmptyTextExpectation):
-    """Holds when the standard output of a command is as demanded."""
+    """Passes if the standard output of a command matches."""
 
     step: str
 
     async def judge(self, observed: Observation) -> CheckResult:
-        """Compare what was written."""
+        """Compare the output."""
         record = step_record(observed, "stdout", self.step)
         if not isinstance(record, StepRecord):
             return record
         lack = self.mismatch(record.stdout)
-        reason = f"standard output of step {self.step} {lack or 'is as demanded'}"
+        reason = f"standard output of step {self.step} {lack or 'is as expected'}"
         return check_result("stdout", passed=not lack, reason=reason, evidence=record.stdout)
 
 
