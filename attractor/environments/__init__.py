@@ -1,1 +1,1 @@
-"""Environments: the folder and the processes that agent tools work with."""
+"""Environments: the folder and the processes that the tools of agents use."""

@@ -115,7 +115,7 @@ class ConfinedFolder:
 
     def _below(self, path: str) -> str:
         if "\0" in path:
-            raise FileUnusable("a path contains a null character", hint="leave it out")
+            raise FileUnusable("a path contains a null character", hint="remove it")
         if not path.startswith("/"):
             return path
         parts = _split(path)
@@ -221,7 +221,7 @@ class _Walk:
 
     def _require_open(self, status: os.stat_result) -> None:
         if file_identity(status) in self._confined.hidden:
-            raise FileUnusable(f"{self._path} is hidden", hint="do without it")
+            raise FileUnusable(f"{self._path} is hidden", hint="use another file")
 
     def _unchangeable(self) -> FileUnusable:
         return FileUnusable(

@@ -52,7 +52,7 @@ def sandboxed(
 ) -> dict[str, str]:
     """Return the variables of commands in a sandbox: none about the operator, except named ones.
 
-    Paths are kept only if they are in the system or in a readable folder.
+    A path in a variable is only passed if it is in the system or in a readable folder.
     """
     visible = (*_SYSTEM, *read)
     locale = {
@@ -108,7 +108,10 @@ class GrepOptions:
 
 @dataclass(frozen=True)
 class Promises:
-    """Guarantees proved by attempts at start; recorded in manifest.json and in the evaluation."""
+    """Guarantees that were proved by attempts at the start.
+
+    They are recorded in manifest.json and in the evaluation.
+    """
 
     hides_operator: bool = False
     own_network: bool = False

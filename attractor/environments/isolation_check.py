@@ -167,7 +167,7 @@ class _Attempts:
 
 @dataclass(frozen=True)
 class _Outside:
-    """The decoys, checked from outside after the attempts."""
+    """The decoys, which are checked from outside after the attempts."""
 
     workspace: Path
     bait: Path

@@ -44,7 +44,7 @@ async def start_local_service(
     backlog = OutputBacklog()
     out = PipeReader(backlog.add)
     try:
-        # Our own pipe: asyncio's stays open as long as any process holds it.
+        # A pipe of its own, because asyncio's stays open as long as any process holds it.
         process = await asyncio.create_subprocess_exec(
             *argv,
             cwd=cwd,

@@ -18,7 +18,7 @@ WORKSPACE = "/workspace"
 
 
 class MemoryExecutionEnvironment:
-    """An environment without a machine; tests read `files` and `ran`."""
+    """An environment without a machine, for tests; they read `files` and `ran`."""
 
     def __init__(
         self,
@@ -82,9 +82,7 @@ class MemoryExecutionEnvironment:
     async def list_directory(self, path: str, *, depth: int = 1) -> Sequence[DirEntry]:
         """Return the entries of a folder."""
         if depth < 1:
-            raise UsageError(
-                f"a folder cannot be listed {depth} deep", hint="1 is the folder alone"
-            )
+            raise UsageError(f"invalid depth {depth}", hint="1 lists only the folder itself")
         before = self._folder("list", path)
         sizes = {name: len(text.encode()) for name, text in self.files.items()}
         below = [name for name in {*sizes, *self._folders()} if name.startswith(before)]
@@ -110,7 +108,9 @@ class MemoryExecutionEnvironment:
         try:
             expression = re.compile(pattern, re.IGNORECASE if options.ignore_case else 0)
         except re.error as cause:
-            raise InvalidPattern(f"{pattern!r} is not a regular expression: {cause}") from cause
+            raise InvalidPattern(
+                f"{pattern!r} is an invalid regular expression: {cause}"
+            ) from cause
         found = [
             f"{name}:{number}:{line}\n"
             for name in self._searched(path, options.glob)
@@ -133,7 +133,8 @@ class MemoryExecutionEnvironment:
         self.ran.append(command)
         if command not in self._commands:
             raise NotSupported(
-                f"no result in memory for the command: {command}", hint="pass it with commands="
+                f"the memory environment has no result for the command: {command}",
+                hint="pass it with commands=",
             )
         result = self._commands[command]
         if on_output:
@@ -145,15 +146,15 @@ class MemoryExecutionEnvironment:
         self, command: str, *, env_vars: Mapping[str, str] | None = None
     ) -> Service:
         """Raise NotSupported."""
-        raise NotSupported(f"no service runs in memory: {command}")
+        raise NotSupported(f"the memory environment runs no services: {command}")
 
     def reach(self, port: int) -> AbstractAsyncContextManager[str]:
         """Raise NotSupported."""
-        raise NotSupported(f"there is no port {port} in memory")
+        raise NotSupported(f"the memory environment has no port {port}")
 
     def offer(self, port: int, address: str) -> AbstractAsyncContextManager[None]:
         """Raise NotSupported."""
-        raise NotSupported(f"there is no port {port} in memory")
+        raise NotSupported(f"the memory environment has no port {port}")
 
     def _folders(self) -> set[str]:
         return {
@@ -165,7 +166,7 @@ class MemoryExecutionEnvironment:
         if name == "." or name in self._folders():
             raise FileUnusable(f"{path} is a folder")
         if name not in self.files:
-            raise FileMissing(f"cannot {verb} {path}: there is no such file")
+            raise FileMissing(f"cannot {verb} {path}: no such file")
         return name
 
     def _folder(self, verb: str, path: str) -> str:
@@ -174,7 +175,7 @@ class MemoryExecutionEnvironment:
         if name == ".":
             return ""
         if name not in self._folders():
-            raise FileMissing(f"cannot {verb} {path}: there is no such folder")
+            raise FileMissing(f"cannot {verb} {path}: no such folder")
         return f"{name}/"
 
     def _searched(self, path: str, glob: str) -> Iterator[str]:

@@ -210,7 +210,7 @@ _KILL_S = 5.0
 _SEARCHES = 6
 
 Spare = Callable[[Mapping[int, Process]], Set[int]]
-"""Returns the ids of processes that must not be killed."""
+"""Type of a function that returns the ids of processes that must not be killed."""
 
 
 def _ourselves(living: Mapping[int, Process]) -> Set[int]:
@@ -236,7 +236,7 @@ async def kill_all(hunt: "ProcessHunt", *, grace: float = _GRACE_S) -> None:
 
 
 class ProcessHunt:
-    """The search for processes with some marks, and their sessions.
+    """The search for processes with some marks, and for processes of their sessions.
 
     `ended` are the processes that got a signal.
     """
@@ -255,7 +255,7 @@ class ProcessHunt:
                 settled.clear()
                 yield from self._wait_until_gone(grace, 0)
         finally:
-            # At least once.
+            # Search at least once.
             left = self._signal(signal.SIGKILL, settled)
         if left and (left := (yield from self._wait_until_gone(_KILL_S, signal.SIGKILL))):
             number = left[0].number

@@ -69,7 +69,7 @@ class Searcher:
 def _failure(pattern: str, path: str, stderr: str) -> FileUnusable | InvalidPattern:
     if "regex parse error" in stderr:
         words = " ".join(stderr.partition("regex parse error:")[2].split())
-        return InvalidPattern(f"{pattern!r} is not a regular expression: {words}")
+        return InvalidPattern(f"{pattern!r} is an invalid regular expression: {words}")
     return FileUnusable(f"cannot search {path}: {' '.join(stderr.split())}")
 
 

@@ -1,4 +1,4 @@
-"""Chooses the environment of a run: a sandbox if possible; and explains missing commands."""
+"""Chooses the environment of a run, a sandbox if possible, and explains missing commands."""
 
 import os
 import re
@@ -31,7 +31,7 @@ _LACKS: Mapping[str, str] = {
 
 
 MakeShowing = Callable[[Path, Sequence[BindMount]], ExecutionEnvironment]
-"""Makes an environment that works on a folder, and shows more in it, read-only."""
+"""Type of a function that makes an environment of a folder, with more paths read-only."""
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """Options for bubblewrap: visible, hidden and mounted paths of a sandbox.
 
-The system is read-only, the workspace writable, `/tmp` and the home are empty; nothing else is
-visible. So the operator's folders are absent without being named. One inside the system, or inside
-a readable or mounted folder, is covered.
+The system is read-only, the workspace is writable, `/tmp` and the home are empty, and nothing else
+is visible. So the operator's folders are not visible. A hidden folder inside the system, or inside
+a readable or mounted folder, is covered by an empty one.
 
 A mount needs a mount point: an empty folder or file in the workspace. Agents can change the
 workspace, so no link is followed on the path to it.
