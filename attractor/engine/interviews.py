@@ -314,10 +314,10 @@ class AnsweredFirst:
     async def _tell(self, question: Question, first: Answer, *, lost: Answer | None = None) -> None:
         """Tell the interviewer that another person answered, or that the deadline has passed."""
         is_late = first.kind is AnswerKind.TIMEOUT
-        who = "time is up" if is_late else f"{first.by or 'somebody'} answered"
+        who = "the deadline has passed" if is_late else f"{first.by or 'another person'} answered"
         words = f"{who}: {first.value}" if first.value else who
         if lost is not None:
-            words = f"{words}; {lost.text or lost.value!r} came too late and is ignored"
+            words = f"{words}; {lost.text or lost.value!r} was too late and is ignored"
         await self._interviewer.inform(words, question.stage)
 
     def _taken(self, question: Question, answer: Answer, *, is_ours: bool) -> Answer:

@@ -22,13 +22,13 @@ def require_executable(graph: Graph, handlers: Mapping[str, Handler], redactor: 
 def find_faults(graph: Graph, handlers: Mapping[str, Handler]) -> Iterator[Diagnostic]:
     """Yield each reason why a graph cannot be run."""
     if len(graph.starts) != 1:
-        yield error(f"it has {len(graph.starts)} start nodes, not one", graph.span)
+        yield error(f"found {len(graph.starts)} start nodes instead of one", graph.span)
     exits = {node.id for node in graph.exits}
     for node in graph.nodes.values():
         yield from _faults_of(node, graph, None if node.id in exits else handlers)
     for edge in graph.edges:
         if lost := [one for one in (edge.source, edge.target) if one not in graph.nodes]:
-            yield error(f"an edge names the node {lost[0]!r}, which is not there", edge.span)
+            yield error(f"an edge names the unknown node {lost[0]!r}", edge.span)
     for one in find_misplaced_restarts(graph):
         what = f"loop_restart on {one.edge.source} -> {one.edge.target}: {one.why}"
         yield error(what, one.edge.span, fix=one.fix)

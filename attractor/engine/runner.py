@@ -246,7 +246,7 @@ class OrderWatch:
 
     def _refusal(self, node: str, asked: Sequence[InFlight]) -> str:
         if asked:
-            return "refused: no running stage takes messages"
+            return "refused: no running stage accepts messages"
         running = ", ".join(dict.fromkeys(flight.node for flight in self._flights()))
         return f"refused: {node or 'no stage'} is not running" + (
             running and f"; running: {running}"

@@ -153,8 +153,8 @@ class Orders:
         state = self._state()
         if state.status.is_final:
             raise Refused(
-                f"the run is {state.status} for good{self._and_so(state)}",
-                hint=self._instead(state, "cancel") or "there is nothing to end",
+                f"the run is {state.status}, which is final{self._and_so(state)}",
+                hint=self._instead(state, "cancel") or "no command is needed",
             )
         return self._give(Order(Action.CANCEL, self.by, why), taken="canceled", then=_end)
 
@@ -185,12 +185,12 @@ class Orders:
         file = leave_order(directory.inbox, order, name=self._new_name())
         verdict = await_verdict(directory, file.name)
         if verdict is None:
-            words = f"left for whoever runs it, who was silent so far: {self._command('logs')}"
+            words = f"left in the inbox; its process has not replied yet: {self._command('logs')}"
             return self._receipt(order, is_taken=False, words=words)
         if not verdict.is_taken:
             refusal = verdict.why.removeprefix(f"{order.why}; ")
-            raise Refused(f"the words were {refusal}", hint=self._where)
-        return self._receipt(order, is_taken=True, words="the words were taken")
+            raise Refused(f"the message was {refusal}", hint=self._where)
+        return self._receipt(order, is_taken=True, words="the message was accepted")
 
     async def end_and_wait(self, why: str) -> Receipt | None:
         """Cancel the run, and wait until no process holds it; None if it had ended before."""
@@ -201,8 +201,8 @@ class Orders:
         while is_held(RunDirectory(self.root).lock):
             if self.clock.monotonic() > until:
                 raise Refused(
-                    f"run {self.root.name} was canceled and is still ending",
-                    hint="see what it does with attractor status, then try again",
+                    f"run {self.root.name} was canceled, but its process has not ended yet",
+                    hint="check it with attractor status, then try again",
                 )
             await self.clock.sleep(_POLL)
         if not self._state().status.is_final:
@@ -218,9 +218,9 @@ class Orders:
         if is_held(RunDirectory(self.root).lock):
             return
         state = self._state()
-        first = f"go on with it first: {self._command('resume')}"
+        first = f"resume it first: {self._command('resume')}"
         raise NobodyAtWork(
-            f"nobody is at work on the run, so it cannot be {what}{self._and_so(state)}",
+            f"no process runs this run, so it cannot be {what}{self._and_so(state)}",
             hint=self._instead(state, command, words)
             or (self._where if state.status.is_final else first),
         )
@@ -237,31 +237,31 @@ class Orders:
         """Return the questions that an answer may be for, or raise if all are answered already."""
         state = self._state()
         if state.restarted_as and not state.asked:
-            told = f"the run asks nothing{self._and_so(state)}"
+            told = f"the run has no open question{self._and_so(state)}"
             raise NothingAsked(told, hint=self._instead(state, "answer"))
         asked = tuple(state.questions)
         done = [one for one in state.asked if one.id in state.answers]
         meant = [one for one in done if name in ("", one.id, one.stage)]
         if meant and not any(name in ("", one.id, one.stage) for one in asked):
             answer = state.answers[meant[0].id]
-            who = answer.by or "somebody"
-            told = f"{who} answered {meant[0].id} already: {answer.value or answer.kind}"
+            who = answer.by or "a person"
+            told = f"{who} already answered {meant[0].id}: {answer.value or answer.kind}"
             raise Refused(told, hint=self._go_on)
         return asked
 
     @property
     def _go_on(self) -> str:
-        return f"go on with it: {self._command('resume')}"
+        return f"resume it: {self._command('resume')}"
 
     @property
     def _where(self) -> str:
-        return f"see where it stands: {self._command('status')}"
+        return f"see its state: {self._command('status')}"
 
     def _command(self, name: str) -> str:
         return f"attractor {name} {reference_to(self.root)}"
 
     def _and_so(self, state: RunState) -> str:
-        return f"; run {last_restart(self.root, state)} goes on" if state.restarted_as else ""
+        return f"; run {last_restart(self.root, state)} continues it" if state.restarted_as else ""
 
     def _instead(self, state: RunState, command: str, words: str = "") -> str:
         """Return the command for the run that continues this one, or an empty text."""
@@ -287,7 +287,7 @@ class Orders:
             leave_order(directory.inbox, one, name=name).name
             for name, one in zip(names, orders, strict=True)
         ]
-        is_taken, words = False, "left for whoever runs it"
+        is_taken, words = False, "left in the inbox for its process"
         if not is_held(directory.lock):
             try:
                 with open_run(self.root, clock=self.clock, redactor=self.redactor) as run:
@@ -296,7 +296,7 @@ class Orders:
                     run.write_run()
                 is_taken = True
             except LockHeld:
-                words = "left for whoever runs it now"
+                words = "left in the inbox for the process that runs it now"
         return [self._receipt(one, is_taken=is_taken, words=words) for one in orders]
 
     def _new_name(self) -> str:
@@ -306,8 +306,11 @@ class Orders:
         """Return an order without secrets, or refuse it if it would change its meaning."""
         if self.redactor.text(order.value) != order.value:
             raise Refused(
-                "these words hold the value of a secret, which no run directory keeps",
-                hint="say it without; what a command needs is a secret input of the pipeline",
+                "the text contains a secret, which is not stored in run directories",
+                hint=(
+                    "leave the secret out; a command gets secrets through secret "
+                    "inputs of the pipeline"
+                ),
             )
         return replace(order, why=self.redactor.text(order.why))
 
@@ -321,7 +324,7 @@ def _end(run: OpenRun) -> str:
     """Cancel a run, and end the processes that a killed process left running; report the latter."""
     ended = end_left_running_now(run)
     end_run(run)
-    return f"; ended what it left running: {name_processes(ended)}" if ended else ""
+    return f"; ended the processes it left running: {name_processes(ended)}" if ended else ""
 
 
 def _take(run: OpenRun, names: Collection[str], *, where: str) -> None:

@@ -183,8 +183,11 @@ class Overrides:
                 bare = name.removeprefix(INPUT_PREFIX)
                 value = "goal" if name == GOAL else f"input {quote(bare)}"
                 raise UsageError(
-                    f"the {value} of the run cannot change: only a withheld secret is given again",
-                    hint=suggester(known)(bare) or "leave it out, or start a new run",
+                    (
+                        f"the {value} of the run cannot change: only values with secrets "
+                        "are passed again"
+                    ),
+                    hint=suggester(known)(bare) or "remove it, or start a new run",
                 )
 
 

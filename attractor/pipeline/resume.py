@@ -120,8 +120,11 @@ def _require_resumable(run: OpenRun) -> None:
     """Refuse a run that has ended, before opening its workspace, which may be removed already."""
     if run.state.status.is_final:
         raise RunOver(
-            f"{run.manifest.run_id} is {run.state.status} for good",
-            hint="go back in it with attractor rewind, or start a new run: attractor run",
+            f"{run.manifest.run_id} is {run.state.status}, which is final",
+            hint=(
+                "go back to an earlier visit with attractor rewind, or start a new "
+                "run: attractor run"
+            ),
         )
 
 

@@ -31,7 +31,7 @@ _LONG_LINE = re.compile(rb"[^\n]{2048}")
 async def refused_attributes(store: ObjectStore, since: str, until: str) -> Sequence[str]:
     """Return the changed attribute files that git refuses.
 
-    Storing such a file does no harm, but nobody could push or clone a branch that contains it.
+    Such a file can be stored, but a branch that contains it can be neither pushed nor cloned.
     """
     changed = [one for one in await store.changes(since, until) if _is_in_attributes(one)]
     files = [one for one in changed if _is_plain_file(one)]

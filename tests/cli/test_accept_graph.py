@@ -71,7 +71,7 @@ def test_secrets_are_passed_again_on_resume_and_fork(desk: KnowingDesk) -> None:
     for command in (("resume", "latest"), ("fork", "latest", "ask"), ("rewind", "latest", "ask")):
         lacking = desk.do(*command, *to_the_end)
         assert lacking.returncode == 2
-        assert "the input token contains a secret and was not kept" in lacking.stderr
+        assert "the input token contains a secret and was not stored" in lacking.stderr
     forked = desk.do("fork", "latest", "ask", *given, *to_the_end, "--json")
     assert forked.returncode == 0, forked.stderr
     result = json.loads(forked.stdout.splitlines()[-1])

@@ -131,7 +131,7 @@ def test_time_budget_stops_a_running_command(desk: TwinDesk) -> None:
             r"^ *resume:? +attractor resume \S+ --max-duration \d+s", told, re.MULTILINE
         )
     told = desk.do("diagnose").stdout
-    assert "it stopped, for the budget max_duration is exhausted" in told
+    assert "it stopped: the budget max_duration is exhausted" in told
     assert "work@1 was at work; it is made again" in told
     assert "--max-duration" in told
     assert 1 <= desk.told("status")["seconds"] < 30

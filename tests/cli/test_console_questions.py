@@ -136,7 +136,7 @@ def test_invalid_answers_are_asked_again(desk: Desk) -> None:
         for times, said in enumerate(["", "perhaps", "größe", "是", "x" * 2000], start=2):
             sitting.type(f"{said}\n")
             sitting.until_again("Select: ", times)
-        assert "'perhaps' is none of the choices: S ([S] Ship), D ([D] Drop)" in sitting.shown
+        assert "invalid choice 'perhaps': S ([S] Ship), D ([D] Drop)" in sitting.shown
         sitting.type("DROP\n")
         assert sitting.ends_with() == 0, sitting.shown
     assert desk.done == ["drop"]
@@ -163,7 +163,7 @@ def test_enter_takes_the_default_that_the_prompt_shows(desk: Desk) -> None:
 def test_time_runs_out_at_a_terminal(desk: Desk, more: str, code: int, done: list[str]) -> None:
     desk.gate(more)
     with desk.sit_at_run() as sitting:
-        sitting.until("Select", "time is up")
+        sitting.until("Select", "the deadline has passed")
         assert sitting.ends_with() == code, sitting.shown
     assert desk.done == done
     assert len(desk.events("InterviewTimeout")) == 1

@@ -29,8 +29,8 @@ def test_live_run_is_diagnosed_without_interference(desk: GitDesk) -> None:
     await_((desk.folder / "begun").exists)
     told = desk.do("diagnose")
     assert (told.returncode, told.stderr) == (0, "")
-    assert "it is at work" in told.stdout
-    assert "two@1 is at work, attempt 1" in told.stdout
+    assert "it is running" in told.stdout
+    assert "two@1 is running, attempt 1" in told.stdout
     assert desk.json("diagnose")["live"] is True
     (desk.folder / "go").touch()
     assert process.wait(30) == 0
@@ -43,8 +43,8 @@ def test_killed_run_names_the_stage_to_repeat(desk: GitDesk) -> None:
     process.kill()
     process.wait(10)
     found = desk.json("diagnose")
-    assert found["verdict"] == "it stopped, and nobody is at work on it"
-    assert any("two@1 was at work" in one for one in found["causes"])
+    assert found["verdict"] == "it stopped, and no process runs it"
+    assert any("two@1 was interrupted" in one for one in found["causes"])
     [remedy] = found["remedies"]
     (desk.folder / "go").touch()
     assert desk.do(*remedy["command"].split()[1:], "--no-evaluate").returncode == 0

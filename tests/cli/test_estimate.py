@@ -14,14 +14,14 @@ def test_estimate_names_its_basis(desk: GitDesk) -> None:
     nobody_knows = desk.do("estimate", "pipeline.dot")
     assert (nobody_knows.returncode, nobody_knows.stderr) == (0, "")
     assert "no earlier run" in nobody_knows.stdout
-    assert "assumed: 3 to 120 calls of a model; which one nothing says" in nobody_knows.stdout
+    assert "assumed: 3 to 120 calls of a model; no model is chosen" in nobody_knows.stdout
     priced = desk.do("estimate", "pipeline.dot", "--model", "gpt-5.2")
     assert "assumed: 3 to 120 calls of gpt-5.2\n" in priced.stdout
     assert priced.stdout.count("$") > nobody_knows.stdout.count("$")
     assert "$" not in nobody_knows.stdout.partition("stage")[0]
     desk.run()
     told = desk.do("estimate", "pipeline.dot", "--backend", "simulate").stdout
-    assert "from 1 earlier run that ended well, 1 of this very text" in told
+    assert "from 1 earlier run that succeeded, 1 with the same pipeline text" in told
     assert "1 visit in 1 run" in told
     record = desk.json("estimate", "pipeline.dot", "--backend", "simulate")
     assert record["seconds"]["low"] == record["seconds"]["high"] > 0

@@ -81,14 +81,14 @@ def test_person_decides_about_an_interrupted_stage(desk: Desk, tmp_path: Path) -
     assert code == 0
     assert "The stage send was interrupted when the run stopped" in told
     for line in (
-        "[repeat] Repeat it from its beginning",
-        "[done] It is done: continue as after a success",
+        "[repeat] Repeat it from the start",
+        "[done] It is completed: continue as after a success",
         "[fail] It failed: continue as after a failure",
     ):
         assert line in told
     code, told = desk.attractor("answer", "latest", "perhaps")
     assert code == 2
-    assert "'perhaps' is none of the choices" in told
+    assert "invalid choice 'perhaps'" in told
 
     assert desk.attractor("answer", "latest", "repeat", "--why", "no mail came")[0] == 0
     desk.kill_in_stage("resume", "latest")

@@ -41,7 +41,7 @@ def test_runs_of_a_chain_name_each_other(desk: GitDesk, starting_runs: StartingR
     ]
     assert f"restart 1 at make of run {first}" in desk.do("logs", second).stdout
     diagnosed = desk.do("diagnose", first).stdout
-    assert f"run {second} goes on in its place" in diagnosed
+    assert f"run {second} continues it" in diagnosed
     assert f"attractor diagnose {second}" in diagnosed
 
 

@@ -185,7 +185,7 @@ def test_levels_of_rules(folder: Path) -> None:
     ("line", "words"),
     [
         ('unknown_atribute = "off"', "did you mean unknown_attribute?"),
-        ('start_node = "off"', "the rule start_node is an error always"),
+        ('start_node = "off"', "the level of the rule start_node is always error"),
         ('reachability = "of"', "did you mean off?"),
     ],
 )

@@ -129,7 +129,7 @@ def test_first_of_two_answers_counts_and_other_is_reported() -> None:
     person = Slow()
     [answer] = ask(AnsweredFirst(person, board), QUESTION)
     assert (answer.value, answer.by) == ("N", "ann")
-    assert person.told == ["ann answered: N; 'yes' came too late and is ignored"]
+    assert person.told == ["ann answered: N; 'yes' was too late and is ignored"]
 
 
 async def test_answer_at_cancellation_is_recorded() -> None:

@@ -70,7 +70,7 @@ def test_a_long_line_is_cut(searcher: Searcher, tmp_path: Path) -> None:
 
 
 def test_invalid_pattern_is_reported_with_its_fault(searcher: Searcher, tmp_path: Path) -> None:
-    with pytest.raises(InvalidPattern, match=r"'a\(' is not a regular expression: .+"):
+    with pytest.raises(InvalidPattern, match=r"'a\(' is an invalid regular expression: .+"):
         grep(searcher, tmp_path, "a(")
 
 

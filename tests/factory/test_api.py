@@ -233,7 +233,7 @@ def test_program_resumes_with_secrets(run: Run, project: Path, environ: Mapping[
     given = {"token": "hush-hush-hush"}
     parked = run(file, inputs=given, backend="simulate", workspace="none")
     file.write_text(text.replace("Go on?", "Go on now?"))
-    with pytest.raises(UsageError, match="the input token contains a secret and was not kept"):
+    with pytest.raises(UsageError, match="the input token contains a secret and was not stored"):
         resume_pipeline_sync(parked.directory, accept_graph=True, project=project, environ=environ)
     result = resume_pipeline_sync(
         parked.directory,

@@ -212,7 +212,7 @@ def test_a_graph_that_was_changed_in_the_run_directory_is_not_run(tmp_path: Path
     result = flow.launch(evaluate=False)
     graph = result.directory / "graph.dot"
     graph.write_text(graph.read_text().replace("echo made", "echo evil"))
-    with pytest.raises(VerificationError, match="is not what the run began with"):
+    with pytest.raises(VerificationError, match="was changed after the start of the run"):
         asyncio.run(resume_run(result.directory, flow.host))
 
 

@@ -50,7 +50,7 @@ def test_a_second_promotion_needs_nothing_that_was_freed(tmp_path: Path) -> None
     again = flow.promote(result)
     assert (again.was_done, again.commit, again.tag) == (True, first.commit, first.tag)
     # Another branch would need it.
-    with pytest.raises(Refused, match="the trees of run .* are not kept any more"):
+    with pytest.raises(Refused, match="the trees of run .* were removed"):
         flow.promote(result, branch="release")
 
 

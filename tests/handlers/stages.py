@@ -132,7 +132,7 @@ class KeptFiles:
             or "\0" in name
             or Path(name).name != name
         ):
-            raise UsageError(f"a stage cannot write a file {name!r}")
+            raise UsageError(f"invalid file name {name!r}")
 
 
 @dataclass

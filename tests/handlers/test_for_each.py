@@ -113,8 +113,8 @@ def test_a_list_may_be_written_in_a_text(value: Json, items: Sequence[Json] | No
     [
         (None, "the context has no list under list"),
         ({"a": 1}, "the context has no list under list"),
-        ("a\n[... 12 bytes omitted ...]\nb", "the text under list was truncated"),
-        ("x" * 199 + "…", "the text under list was truncated"),
+        ("a\n[... 12 bytes omitted ...]\nb", "the text in list was truncated"),
+        ("x" * 199 + "…", "the text in list was truncated"),
     ],
 )
 def test_invalid_or_truncated_list_fails(value: Json, told: str) -> None:

@@ -139,11 +139,11 @@ def test_declared_outputs_are_returned(declared: str, given: dict[str, Json]) ->
 @pytest.mark.parametrize(
     ("declared", "told"),
     [
-        ("other", "the pipeline left no other in its context"),
-        ("nothing", "the pipeline left no nothing in its context"),
-        ("log=context.no.such", "the pipeline left no no.such in its context"),
-        ("summary:int", "the output summary cannot be größe 🐍: it is int"),
-        ("files:bool", 'the output files cannot be ["a","b"]: it is bool'),
+        ("other", "the context of the child has no other"),
+        ("nothing", "the context of the child has no nothing"),
+        ("log=context.no.such", "the context of the child has no no.such"),
+        ("summary:int", "invalid value größe 🐍 of the output summary of type int"),
+        ("files:bool", 'invalid value ["a","b"] of the output files of type bool'),
         ("summary, summary", "outputs of Test: duplicate input summary"),
     ],
 )
@@ -165,7 +165,7 @@ def test_a_child_hears_whether_others_work_in_its_workspace() -> None:
 @pytest.mark.parametrize(
     ("plain", "told"),
     [
-        ({"file": ""}, "it names no file"),
+        ({"file": ""}, "it has no `file`"),
         ({"file": "no.dot"}, "no.dot: cannot read no.dot: No such file or directory"),
     ],
 )

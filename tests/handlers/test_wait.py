@@ -120,10 +120,10 @@ async def test_canceled_wait_ends_at_once() -> None:
         ({"duration": HOUR, "until": "09:30"}, "both duration and until"),
         ({"duration": "soon"}, "soon"),
         ({"duration": "99999999999d"}, "too large"),
-        ({"until": "tomorrow"}, "until='tomorrow' is no moment"),
+        ({"until": "tomorrow"}, "invalid time until='tomorrow'"),
         ({"until": "25:00"}, "write 2026-01-31T09:30:00Z, or the time of day: 09:30"),
-        ({"until": "2026-02-30T09:30"}, "no moment"),
-        ({"until": "0001-01-01T00:00+02:00"}, "no moment"),
+        ({"until": "2026-02-30T09:30"}, "invalid time"),
+        ({"until": "0001-01-01T00:00+02:00"}, "invalid time"),
     ],
 )
 def test_wrong_values_are_a_fault_of_the_pipeline(plain: Attributes, told: str) -> None:

@@ -27,4 +27,6 @@ def test_errors_of_function_are_raised() -> None:
 def test_without_a_function_it_is_not_built() -> None:
     with pytest.raises(UsageError, match="has no function") as caught:
         Callback(Terminal().parts())
-    assert caught.value.hint == "give it one that takes a Question and returns an Answer, or words"
+    assert (
+        caught.value.hint == "pass a function that takes a Question and returns an Answer or a text"
+    )

@@ -35,7 +35,7 @@ def test_invalid_yes_no_answer_is_asked_again() -> None:
     answer, shown = ask("maybe\n\nyes\n", question(QuestionKind.YES_NO))
     assert answer == told("yes", "console")
     assert shown.count("[Y/N]: ") == 3
-    assert "'maybe' is none of the choices: yes (Yes), no (No)\n" in shown
+    assert "invalid choice 'maybe': yes (Yes), no (No)\n" in shown
 
 
 @pytest.mark.parametrize("typed", ["maybe\n" * 9, "maybe\n"])
@@ -59,7 +59,7 @@ def test_an_empty_line_is_no_choice_but_may_be_a_text() -> None:
 def test_invalid_choice_from_pipe_is_asked_again_up_to_maximum() -> None:
     answer, shown = ask("perhaps\nyes, deploy\n", GATE)
     assert answer == picked(GATE, 0, "yes, deploy", "console")
-    assert "'perhaps' is none of the choices: Y ([Y] Yes, deploy), N (No)\nSelect: " in shown
+    assert "invalid choice 'perhaps': Y ([Y] Yes, deploy), N (No)\nSelect: " in shown
     # Whoever asks says that it is none.
     answer, shown = ask("a\nb\nc\nd\n", GATE)
     assert (answer, shown.count("Select: ")) == (told("c", "console"), 3)
@@ -212,4 +212,4 @@ def test_terminal_drops_early_input_and_allows_any_number_of_tries() -> None:
     os.close(ours)
     shown = terminal.output.getvalue()
     assert shown.startswith("(ignored input from before the question: y)\n[?] Deploy?")
-    assert "'größe 7' is none of the choices" in shown
+    assert "invalid choice 'größe 7'" in shown

@@ -167,7 +167,7 @@ def test_words_are_the_choice_they_name(tmp_path: Path, said: str) -> None:
 def test_words_that_name_no_choice_are_refused(tmp_path: Path) -> None:
     result = asked(tmp_path, lambda question: "perhaps")
     assert result.outcome is StageStatus.FAIL
-    assert "'perhaps' is none of the choices: S ([S] Ship), D ([D] Drop it)" in result.reason
+    assert "invalid choice 'perhaps': S ([S] Ship), D ([D] Drop it)" in result.reason
 
 
 def test_nothing_leaves_the_question_out(tmp_path: Path) -> None:
@@ -177,7 +177,7 @@ def test_nothing_leaves_the_question_out(tmp_path: Path) -> None:
 
 def test_invalid_reply_is_described(tmp_path: Path) -> None:
     result = asked(tmp_path, lambda question: 7)  # type: ignore[arg-type, return-value]
-    assert "replied with int, which is no answer" in result.reason
+    assert "returned a int, which is not an answer" in result.reason
 
 
 def test_a_reply_is_read_as_an_answer() -> None:
@@ -187,7 +187,7 @@ def test_a_reply_is_read_as_an_answer() -> None:
     assert read_reply(None).kind is AnswerKind.SKIPPED
     with pytest.raises(UsageError) as refused:
         read_reply(["S"])
-    assert "None to skip it" in refused.value.hint
+    assert "None to skip the question" in refused.value.hint
 
 
 class Asker:

@@ -47,8 +47,14 @@ def test_a_time_out_and_a_skip_are_given_again(tmp_path: Path, kind: AnswerKind)
 @pytest.mark.parametrize(
     ("asked", "why"),
     [
-        (replace(GATE, id="gate@2.1"), "no answer to gate@2.1: it is not in the recording"),
-        (replace(GATE, text="Sure?"), "its text was 'Deploy?', and is 'Sure?'"),
+        (
+            replace(GATE, id="gate@2.1"),
+            "no answer to gate@2.1: the question is not in the recording",
+        ),
+        (
+            replace(GATE, text="Sure?"),
+            "its text was 'Deploy?' in the recording, and is now 'Sure?'",
+        ),
         (replace(GATE, kind=QuestionKind.FREEFORM), "its kind was 'multiple_choice'"),
         (replace(GATE, options=(Option("Y", "Yes"),)), "its choices was 'Y ([Y] Yes, deploy), N"),
     ],

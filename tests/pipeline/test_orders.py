@@ -32,7 +32,7 @@ def test_a_run_that_nobody_is_at_work_on_is_to_be_gone_on_with(tmp_path: Path) -
     root = Workplace(tmp_path / RUN_ID, line("a")).root
     with pytest.raises(NobodyAtWork) as caught:
         orders_to(root).pause()
-    assert caught.value.hint == f"go on with it first: attractor resume {RUN_ID}"
+    assert caught.value.hint == f"resume it first: attractor resume {RUN_ID}"
 
 
 def test_a_run_that_asks_nothing_is_to_be_looked_at(tmp_path: Path) -> None:
@@ -40,7 +40,7 @@ def test_a_run_that_asks_nothing_is_to_be_looked_at(tmp_path: Path) -> None:
     for question in ("", "gate"):
         with pytest.raises(NothingAsked) as caught:
             orders_to(root).answer("Y", question=question)
-        assert caught.value.hint == f"see where it stands: attractor status '{root}'"
+        assert caught.value.hint == f"see its state: attractor status '{root}'"
 
 
 class Steered(Workplace):
@@ -83,14 +83,14 @@ def test_who_steers_hears_that_the_words_were_taken(tmp_path: Path) -> None:
     place.live()
     assert place.heard == [("a@1.1", "be quick")]
     assert isinstance(place.told, Receipt)
-    assert (place.told.is_taken, place.told.words) == (True, "the words were taken")
+    assert (place.told.is_taken, place.told.words) == (True, "the message was accepted")
 
 
 def test_who_steers_hears_that_nobody_took_the_words_and_why(tmp_path: Path) -> None:
     place = Steered(tmp_path / RUN_ID, takes_words=False)
     place.live()
     assert isinstance(place.told, Refused)
-    assert place.told.message == "the words were refused: no running stage takes messages"
+    assert place.told.message == "the message was refused: no running stage accepts messages"
 
 
 STEER = Order(Action.STEER, "ann", value="hey")

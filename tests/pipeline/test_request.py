@@ -84,8 +84,8 @@ def test_missing_secrets_stay_withheld_and_are_faults() -> None:
     request = NO_OVERRIDES.apply(reread(REQUEST), {})
     assert (request.goal, request.inputs) == ("", {"branch": "main"})
     goal, token = find_withheld(request)
-    assert goal.message == "the goal contains a secret and was not kept"
-    assert token.message == "the input token contains a secret and was not kept"
+    assert goal.message == "the goal contains a secret and was not stored"
+    assert token.message == "the input token contains a secret and was not stored"
     assert "ATTRACTOR_INPUT_TOKEN" in token.fix
 
 

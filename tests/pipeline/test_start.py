@@ -101,7 +101,7 @@ def test_a_graph_that_is_lost_or_was_changed_in_the_run_directory_is_told(tmp_pa
     host = make_host(project)
     parked = run(host, options(project, interviewer="park"))
     (parked.directory / "graph.dot").write_bytes(b"\xff")
-    with pytest.raises(VerificationError, match="not what the run began with"):
+    with pytest.raises(VerificationError, match="was changed after the start of the run"):
         asyncio.run(resume(parked.directory, host))
     (parked.directory / "graph.dot").unlink()
     with pytest.raises(FileError, match="cannot read"):

@@ -117,7 +117,7 @@ def test_the_same_is_judged_the_same_again_and_nothing_is_touched(kind: str) -> 
 def test_a_step_that_was_not_reached_fails_it(kind: str) -> None:
     result = judge(check(kind), observed(None))
     require_sound(result, kind)
-    assert (result.passed, result.reason) == (False, "step go was not reached")
+    assert (result.passed, result.reason) == (False, "step go did not run")
 
 
 @steps

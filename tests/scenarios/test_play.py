@@ -78,21 +78,24 @@ def test_commands_share_a_folder_and_are_judged_one_by_one(tmp_path: Path) -> No
         (True, "step write ended with 0"),
         (False, "step read ended with 3, not 0"),
         (True, "step read ended with 3"),
-        (True, "standard output of step read is as demanded"),
+        (True, "standard output of step read is as expected"),
         (False, "standard output of step read contains 'hell'"),
-        (True, "standard error of step read is as demanded"),
-        (True, "greeting.txt is as demanded"),
+        (True, "standard error of step read is as expected"),
+        (True, "greeting.txt is as expected"),
         (False, "greeting.txt does not contain 'bye'"),
         (False, "absent.txt is missing"),
-        (True, "absent.txt is not there, as demanded"),
-        (False, "greeting.txt is there"),
+        (True, "absent.txt is missing, as expected"),
+        (False, "greeting.txt is present"),
     ]
 
 
 def test_a_command_whose_time_is_up_has_no_exit_code(tmp_path: Path) -> None:
     steps = [{"name": "sleep", "run": "sleep 30", "timeout": "100ms"}]
     [(passed, reason)] = verdicts(tmp_path, scenario(steps, [{"kind": "exit", "step": "sleep"}]))
-    assert (passed, reason) == (False, "step sleep ended with none: its time was up, not 0")
+    assert (passed, reason) == (
+        False,
+        "step sleep ended with none, because of the time limit, not 0",
+    )
 
 
 def test_a_service_is_waited_for_asked_and_stopped(tmp_path: Path, port: int) -> None:
@@ -108,8 +111,8 @@ def test_a_service_is_waited_for_asked_and_stopped(tmp_path: Path, port: int) ->
         {"kind": "http", "step": "miss"},
     ]
     assert verdicts(tmp_path, scenario(steps, checks)) == [
-        (True, "the answer to step open is as demanded"),
-        (True, "the answer to step miss is as demanded"),
+        (True, "the response to step open is as expected"),
+        (True, "the response to step miss is as expected"),
         (False, "step miss was answered with 404, not 200"),
     ]
     with pytest.raises(OSError, match="refused"):
@@ -123,7 +126,7 @@ def test_a_service_that_never_answers_fails_the_checks_behind_it(tmp_path: Path,
     ]
     observed, checks = played(tmp_path, scenario(steps, [{"kind": "http", "step": "open"}]))
     assert observed.steps["serve"].trouble == f"no connection to port {port} in time"
-    assert [(one.passed, one.reason) for one in checks] == [(False, "step open was not reached")]
+    assert [(one.passed, one.reason) for one in checks] == [(False, "step open did not run")]
 
 
 def test_a_request_nobody_answers_is_the_candidates_failure(tmp_path: Path, port: int) -> None:

@@ -315,7 +315,7 @@ def test_a_check_that_is_written_wrong_is_found_before_sealing(tmp_path: Path) -
         (('kind = "exit"', 'kind = "exot"'), "unknown check 'exot'"),
         (('step = "add"', 'step = "ad"'), "unknown step 'ad'"),
         (('step = "add"', 'step = "add"\nequal = 1'), "equal"),
-        (('kind = "exit"', 'kind = "stdout"'), "give one of equals"),
+        (('kind = "exit"', 'kind = "stdout"'), "set at least one of equals"),
     ]:
         folder = write_suite(tmp_path / "suite", adding=text.replace(*change))
         with pytest.raises(InvalidSuite, match=words):

@@ -60,7 +60,7 @@ def run(host: RunHost, **inputs: str) -> RunResult:
 
 def prompt(result: RunResult, node: str) -> str:
     asked = (result.directory / node / "prompt.md").read_text()
-    # What went before stands in front of it.
+    # The preamble stands in front of it.
     return asked.rpartition(f"{TASK}\n\n")[2]
 
 

@@ -257,9 +257,9 @@ def test_L8_a_pipeline_that_holds_a_secret_is_refused(tmp_path: Path, name: str)
 @pytest.mark.parametrize(
     ("child", "given", "told"),
     [
-        ("own:secret", "own=context.x", "can only be a secret input of this pipeline"),
-        ("own:secret", "own=a-literal-secret", "can only be a secret input of this pipeline"),
-        ("own:secret", "own=inputs.plain", "can only be a secret input of this pipeline"),
+        ("own:secret", "own=context.x", "only accepts a secret input of this pipeline"),
+        ("own:secret", "own=a-literal-secret", "only accepts a secret input of this pipeline"),
+        ("own:secret", "own=inputs.plain", "only accepts a secret input of this pipeline"),
         ("open", "open=inputs.own", "is no secret there"),
     ],
 )
@@ -285,6 +285,6 @@ def test_L8_a_secret_need_not_stand_on_a_command_line(tmp_path: Path) -> None:
     assert ended.returncode == 3, ended.stderr
     refused = desk.do("resume", "latest", "--interviewer", "auto_approve")
     assert refused.returncode == 2
-    assert "the input own contains a secret and was not kept" in refused.stderr
+    assert "the input own contains a secret and was not stored" in refused.stderr
     again = ("--input", "own=@file:secret.txt", "--interviewer", "auto_approve", "--no-evaluate")
     assert desk.do("resume", "latest", *again).returncode == 0

@@ -136,7 +136,7 @@ def test_R11_the_simulated_backend_notes_who_goes_on_with_whom(tmp_path: Path) -
 def test_R11_what_a_stage_is_told_stands_in_its_prompt(tmp_path: Path) -> None:
     place = simulated(tmp_path, line("a", "b", "c", goal="Ship it", default_fidelity="truncate"))
     asked = (place.root / "c" / "prompt.md").read_text()
-    assert asked.startswith("# What went before\n\nGoal: Ship it\nRun: 01")
+    assert asked.startswith("# Earlier stages\n\nGoal: Ship it\nRun: 01")
     assert asked.endswith("\n\n# Your task\n\nc")
 
 

@@ -92,7 +92,7 @@ def test_R11_without_the_option_the_next_stage_is_told_a_summary(desk: TwinDesk,
     [event] = went_on(desk)
     assert (event["type"], event["node"]) == ("FidelityDegraded", "build")
     asked = desk.asked("Build the bridge")
-    assert "# What went before" in asked
+    assert "# Earlier stages" in asked
     assert "- plan (success)" in asked
     assert "I look what there is." not in asked
 

@@ -81,14 +81,14 @@ def test_R14_all_missing_requirements_are_reported(host: RunHost, tmp_path: Path
         "needy cannot be run:",
         f"  {file}:5: node it: missing llm_model: no model is chosen "
         "(set llm_model on the node or the graph, or pass --model)",
-        f"  {file}:2: requires nmp: there is no program nmp on the PATH (install nmp)",
+        f"  {file}:2: requires nmp: the program nmp is not on the PATH (install nmp)",
         f"  {file}:2: requires tool>=3.1: this is tool 2.10.1 (install tool 3.1 or newer)",
-        f"  {file}:2: requires mute>1: mute does not tell its version "
-        "(look at what it says to mute --version, or require mute alone)",
+        f"  {file}:2: requires mute>1: mute does not print its version "
+        "(check the output of mute --version, or require mute without a version)",
         f"  {file}:2: requires env:TOKEN: the variable TOKEN is not set "
-        "(set it where attractor is started: export TOKEN=...)",
+        "(set it before attractor is started: export TOKEN=...)",
         f"  {file}:2: requires env:EMPTY: the variable EMPTY is not set "
-        "(set it where attractor is started: export EMPTY=...)",
+        "(set it before attractor is started: export EMPTY=...)",
     ]
     assert not (tmp_path / "state").exists()
     assert not host.runs_dir.exists()

@@ -167,4 +167,4 @@ def test_R5_an_invalid_answer_leaves_the_question_open(tmp_path: Path) -> None:
     go_on(root)
     [action] = Workplace(root, parse(REVIEW)).events("OperatorAction")
     assert action.data["is_accepted"] is False
-    assert "'nonsense' is none of the choices" in str(action.data["why"])
+    assert "invalid choice 'nonsense'" in str(action.data["why"])

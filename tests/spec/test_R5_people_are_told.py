@@ -102,7 +102,7 @@ def test_R5_gates_in_branches_and_children_are_told_too(tmp_path: Path) -> None:
     ("command", "why"),
     [
         ("echo no network >&2; exit 3", "exit code 3: no network"),
-        ("sleep 60", "it did not end within 1s"),
+        ("sleep 60", "the command did not end within 1s"),
         ("no-such-program-at-all", "command not found"),
     ],
 )

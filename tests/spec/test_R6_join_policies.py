@@ -49,7 +49,7 @@ def test_R6_first_success_cancels_the_others_and_records_it(tmp_path: Path) -> N
         "fan@1.1/c": "canceled",
     }
     assert told["fan@1.1/a"]["success"] is False
-    assert told["fan@1.1/a"]["reason"] == "the join policy does not need it"
+    assert told["fan@1.1/a"]["reason"] == "the join policy no longer needs it"
     assert place.json("final.json")["stages"] == len(result.completed) == 4
 
 
@@ -100,7 +100,7 @@ def test_R6_a_quorum_is_more_than_half(tmp_path: Path) -> None:
 
 def test_R6_a_policy_without_its_number_fails_the_fork(tmp_path: Path) -> None:
     result, place = run(tmp_path, {}, join_policy="k_of_n")
-    assert "has no number of branches" in result.reason
+    assert "needs a number of branches" in result.reason
     assert place.handler.nodes == []
 
 

@@ -125,7 +125,7 @@ def _open(journal: Path, checkpoint: Path) -> RestoredState:
     lines = _lines_from(journal, at.offset, checkpoint)
     head = _verified(journal, lines, at)
     if not lines or _event(lines[0]).data.get("checkpoint") != own:
-        raise CheckpointBroken(f"{checkpoint} does not match {journal.name}")
+        raise CheckpointBroken(f"{checkpoint} and {journal.name} do not match")
     state = state_from_record(Fields(content, str(checkpoint)))
     state, last_activity = _folded(state, lines[1:], _event(lines[0]).time)
     return RestoredState(state, head, len(text), at.offset, last_activity)
@@ -158,7 +158,7 @@ def _folded(
 def _event(line: JournalLine) -> Event:
     record = parse_json(line.content)
     if not isinstance(record, dict):
-        raise RecordBroken(f"the line at byte {line.offset} of the journal is no event")
+        raise RecordBroken(f"invalid event at byte {line.offset} of the journal")
     return Event.from_record(record)
 
 
@@ -166,7 +166,7 @@ def _lines_from(journal: Path, offset: int, checkpoint: Path) -> Sequence[Journa
     if not journal.exists() or journal.stat().st_size <= offset:
         raise CheckpointBroken(
             f"{journal} has lost lines: {checkpoint.name} refers to byte {offset}",
-            hint="restore it from a copy: lost lines cannot be rebuilt",
+            hint="restore the journal from a copy: lost lines cannot be recovered",
         )
     try:
         return list(read_lines(journal, offset=offset))

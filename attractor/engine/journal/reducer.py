@@ -210,7 +210,7 @@ def _acted(state: RunState, event: Event, data: Fields) -> RunState:
         case Action.RESUME:
             return changed(state, is_paused=False)
         case Action.CANCEL:
-            words = [f"canceled by {data.text('by') or 'somebody'}", data.text("why")]
+            words = [f"canceled by {data.text('by') or 'a person'}", data.text("why")]
             return changed(state, canceled=": ".join(filter(None, words)))
         case Action.ANSWER:
             answer = Answer(AnswerKind.GIVEN, data.text("value"), data.text("by"))

@@ -20,7 +20,7 @@ class ModelTask(StrEnum):
     NOTHING = "nothing"
     AN_ANSWER = "an answer"
     A_TASK = "a task"
-    ADVICE = "advice, now and then"
+    ADVICE = "occasional advice"
     ANYTHING = "anything"
 
 

@@ -152,10 +152,10 @@ def _note(fields: Fields) -> StageNote:
     )
 
 
-HEADING = "# What went before"
+HEADING = "# Earlier stages"
 
 
-NEWS = "# What happened since you last worked"
+NEWS = "# Stages since your last turn"
 
 
 TASK = "# Your task"
@@ -323,12 +323,12 @@ def _values(remembered: PreambleInput, measure: PreambleLimits, room: _Room) -> 
     left_out = remembered.past.values - len(lines)
     if lines and left_out:
         lines.append(f"- ... and {left_out} more {_plural('value', left_out)}")
-    return ["Context, what was written last at the top:", *lines] if lines else ()
+    return ["Context values, the newest first:", *lines] if lines else ()
 
 
 def _shown(value: Json, length: int) -> str:
     if reference := find_reference(value):
-        return f"({reference.size} bytes, kept as an artifact)"
+        return f"({reference.size} bytes, stored as an artifact)"
     return both_ends(text_of(value), length)
 
 

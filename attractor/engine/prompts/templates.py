@@ -29,7 +29,7 @@ def render_prompt(
             pieces.append(piece)
             length += len(piece)
             if length > _LONGEST:
-                raise TemplateFailed(f"the prompt is longer than {_LONGEST} letters")
+                raise TemplateFailed(f"the prompt is longer than {_LONGEST} characters")
     except (TemplateError, ArithmeticError, LookupError, TypeError, ValueError) as error:
         raise TemplateFailed(f"the prompt template cannot be rendered: {error}") from error
     return "".join(pieces)

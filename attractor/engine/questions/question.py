@@ -321,8 +321,8 @@ def describe_refusal(said: str, question: Question) -> str:
     """Return the message for input that is an invalid answer."""
     words = repr(shorten(said, LONGEST_WORDS))
     if not _has_choices(question):
-        return f"{words} is no answer"
-    return f"{words} is none of the choices"
+        return f"invalid answer {words}"
+    return f"invalid choice {words}"
 
 
 def describe_choices(question: Question) -> str:

@@ -258,7 +258,7 @@ class _Deciding:
         if route.reason is RouteReason.FAILED:
             return MoveDecision(self._failed(move, self.visit.outcome.failure_reason), (route,))
         if route.reason is RouteReason.NO_ROUTE:
-            reason = f"no_route: no edge out of {self.visit.node} can be taken"
+            reason = f"no_route: no edge out of {self.visit.node} can be followed"
             return MoveDecision(self._failed(move, reason), (route,))
         if self.bounds.until:
             return self._within_branch(move, route)
@@ -337,7 +337,7 @@ class _Deciding:
             return self._failed(move, f"goal gates: limit max_goal_gate_redirects={most} reached")
         target = self.graph.nodes.get(move.target)
         if target is None:
-            return self._failed(move, f"there is no node {move.target!r}")
+            return self._failed(move, f"unknown node {move.target!r}")
         limit, name = visit_limit(self.graph, target)
         if self.after.visits(target.id) >= limit:
             return self._failed(move, f"node {target.id}: limit {name}={limit} reached")
@@ -346,12 +346,16 @@ class _Deciding:
     def _succeeded(self, move: Move, route: Route) -> Move:
         over = [*self.after.stepped_over, *([self.visit.node] if move.is_stepped_over else [])]
         status = StageStatus.PARTIAL_SUCCESS if over else StageStatus.SUCCESS
-        reason = f"stepped over: {', '.join(dict.fromkeys(over))}" if over else "completed"
+        reason = (
+            f"completed despite failed stages: {', '.join(dict.fromkeys(over))}"
+            if over
+            else "completed"
+        )
         end = WalkEnd(status, reason, route.target or self.visit.node)
         return changed(move, target="", end=end)
 
     def _failed(self, move: Move, reason: str) -> Move:
-        end = WalkEnd(StageStatus.FAIL, reason or "failed without a reason", self.visit.node)
+        end = WalkEnd(StageStatus.FAIL, reason or "failed, no reason given", self.visit.node)
         return changed(move, target="", is_handled=False, end=end)
 
     def _is_exit(self, target: str) -> bool:

@@ -285,4 +285,4 @@ def _picture(directory: RunDirectory) -> "Picture":
 class TooLarge(AttractorError):
     """The run is too large to draw in the background."""
 
-    hint = "draw it when you want to see it, with attractor render"
+    hint = "draw it with attractor render"

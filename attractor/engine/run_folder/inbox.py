@@ -50,7 +50,7 @@ class InboxEntry:
 def leave_order(inbox: Path, order: Order, *, name: str) -> Path:
     """Write an order to an inbox. Orders are executed in the order of their file names."""
     if not name or Path(name).name != name or name.startswith("."):
-        raise UsageError(f"an order cannot be named {name!r}", hint="take a fresh run id")
+        raise UsageError(f"invalid name {name!r}", hint="use a new run id")
     path = inbox / f"{name}.json"
     record = {
         "action": order.action.value,
@@ -116,7 +116,10 @@ def refuse_answer(order: Order, state: RunState, now: datetime) -> str:
     if asked is None:
         return "refused: the run does not ask this question"
     if before := state.answers.get(asked.id):
-        return f"refused: {before.by or 'somebody'} answered before: {before.value or before.kind}"
+        return (
+            f"refused: {before.by or 'another person'} answered before: "
+            f"{before.value or before.kind}"
+        )
     if is_late(asked, now):
         return f"refused: its deadline passed at {asked.deadline}"
     if read_answer(order.value, asked) is None:
@@ -143,7 +146,7 @@ def action_of(received: InboxEntry, refusal: str) -> OperatorAction:
 def refuse_order(order: Order | None, state: RunState, now: datetime) -> str:
     """Return the reason to refuse an order, or an empty text to accept it."""
     if order is None:
-        return "refused: it cannot be read"
+        return "refused: the order is invalid"
     match order.action:
         case Action.ANSWER:
             return refuse_answer(order, state, now)

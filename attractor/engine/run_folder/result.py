@@ -163,7 +163,7 @@ def final_from_journal(directory: RunDirectory, manifest: Manifest) -> dict[str,
     for line in read_lines(directory.events):
         record = parse_json(line.content)
         if not isinstance(record, dict):
-            raise RecordBroken(f"the line at byte {line.offset} of {directory.events} is no event")
+            raise RecordBroken(f"invalid event at byte {line.offset} of {directory.events}")
         event = Event.from_record(record)
         if event.type in _TERMINAL:
             record = final_record(manifest, state, event.time)

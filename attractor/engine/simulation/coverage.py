@@ -61,7 +61,7 @@ def possible_outcomes(graph: Graph, node: Node) -> Sequence[Outcome]:
     if node.type == "tool":
         return (Outcome(StageStatus.SUCCESS), failure("simulated", FailureClass.VERDICT))
     if node.type == "wait.human":
-        return (*_choices(graph, node), failure("nobody answered", FailureClass.TERMINAL))
+        return (*_choices(graph, node), failure("no person answered", FailureClass.TERMINAL))
     words = ("", *labels_asked(graph, node.id))
     return tuple(Outcome(status, word) for status in STATUSES for word in words)
 

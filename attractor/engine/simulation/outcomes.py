@@ -48,7 +48,7 @@ def check_outcomes(written: Json | JsonObject, *, file: str = "") -> SimulatedOu
     """Read outcomes without checking that the pipeline has their nodes."""
     if not isinstance(written, Mapping):
         wrong = UsageError(
-            "outcomes are written as a table of nodes", hint='for example {"test": ["fail"]}'
+            "outcomes must be a table of nodes", hint='for example {"test": ["fail"]}'
         )
         raise _named(wrong, file)
     try:
@@ -66,7 +66,7 @@ def _read_visits(node: str, written: Json) -> Sequence[Outcome]:
     if not isinstance(written, list):
         return (_read_outcome(node, f"node {node!r}", written),)
     if not written:
-        raise UsageError(f"node {node!r} has an empty list of outcomes", hint="name one at least")
+        raise UsageError(f"node {node!r} has an empty list of outcomes", hint="name at least one")
     return tuple(
         _read_outcome(node, f"visit {number} of node {node!r}", one)
         for number, one in enumerate(written, 1)

@@ -215,8 +215,8 @@ class FolderFiles:
         if self._is_over:
             raise StageOver(f"the stage is over: {name} was not written")
         if not _is_free(name):
-            hint = "a plain file name, not hidden; status.json is the engine's"
-            raise UsageError(f"a stage cannot write a file {name!r}", hint=hint)
+            hint = "use a plain name, without a leading dot; status.json is reserved"
+            raise UsageError(f"invalid file name {name!r}", hint=hint)
         return in_folder(self._folder, name)
 
 

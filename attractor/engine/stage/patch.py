@@ -74,7 +74,7 @@ def redact_patch(patch: Patch, redactor: Redactor) -> StoredPatch:
     is_redacted = clean != patch.content
     lines = list(_remarks(patch.left_out))
     if is_redacted:
-        lines.append(f"Secrets are replaced by {PLACEHOLDER}: read this patch, do not apply it.")
+        lines.append(f"Secrets are replaced by {PLACEHOLDER}, so this patch cannot be applied.")
         clean = _quoted(clean)
     head = redactor.text("".join(f"{one}\n" for one in lines)).encode()
     return StoredPatch(head + (b"\n" if head else b"") + clean, is_redacted)

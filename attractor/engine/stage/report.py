@@ -165,7 +165,7 @@ def _texts(report: JsonObject, name: str) -> tuple[str, ...]:
         raise InvalidReport(f"{name!r} is not a list", hint='write ["node_id"]')
     texts = tuple(one for one in value if isinstance(one, str))
     if len(texts) < len(value):
-        raise InvalidReport(f"{name!r} has items that are not texts", hint='write ["node_id"]')
+        raise InvalidReport(f"{name!r} contains items that are not texts", hint='write ["node_id"]')
     return texts
 
 

@@ -131,7 +131,7 @@ def require_transition(now: RunStatus, then: RunStatus) -> None:
     """Raise IllegalTransition for a transition that is not in the table."""
     allowed = TRANSITIONS[now]
     if then not in allowed:
-        known = ", ".join(map(str, allowed)) or "nothing: it is final"
+        known = ", ".join(map(str, allowed)) or "none, it is final"
         raise IllegalTransition(
             f"a run that is {now} cannot become {then}", hint=f"allowed: {known}"
         )

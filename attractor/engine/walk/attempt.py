@@ -55,7 +55,7 @@ from attractor.engine.walk.walk import Walk
 from attractor.language.graph.branches import FAN_IN, FORKS
 from attractor.language.graph.graph import Node
 
-_LOST = "the conversation of the thread ended with its process"
+_LOST = "the conversation of the thread was lost with its process"
 
 
 @dataclass(frozen=True)
@@ -300,7 +300,7 @@ class Attempt:
         """The attempt as it is in the journal."""
         flight = self.walk.state.in_flight
         if flight is None:
-            raise RecordBroken(f"the attempt at {self.node.id} is missing in the journal")
+            raise RecordBroken(f"the attempt at {self.node.id} is missing from the journal")
         return flight
 
     @cached_property

@@ -28,8 +28,8 @@ from attractor.engine.walk.steps import walk_to_end
 from attractor.engine.walk.walk import Walk
 from attractor.language.graph.branches import Fork
 
-_NOT_NEEDED = "the join policy does not need it"
-_TOO_LATE = "the stage ended before the branch"
+_NOT_NEEDED = "the join policy no longer needs it"
+_TOO_LATE = "the stage ended before the branch ended"
 
 
 @dataclass(frozen=True)

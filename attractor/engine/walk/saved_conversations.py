@@ -62,7 +62,7 @@ class SavedConversations:
         outer = (self._last.get((walk, thread), "") for walk in walks[1:])
         last = own or next(filter(None, outer), "")
         if not last:
-            raise ConversationLost("the journal of this run has no stage of the thread")
+            raise ConversationLost("the journal of this run contains no stage of the thread")
         if self._rebuild is None:
             raise ConversationLost("the backend of this run saves no conversations")
         return self._rebuild(last, self._read)

@@ -54,8 +54,8 @@ class InterruptionChoice(StrEnum):
 
 
 CHOICES: Sequence[Option] = (
-    Option(InterruptionChoice.REPEAT.value, "Repeat it from its beginning"),
-    Option(InterruptionChoice.DONE.value, "It is done: continue as after a success"),
+    Option(InterruptionChoice.REPEAT.value, "Repeat it from the start"),
+    Option(InterruptionChoice.DONE.value, "It is completed: continue as after a success"),
     Option(InterruptionChoice.FAIL.value, "It failed: continue as after a failure"),
 )
 
@@ -98,7 +98,7 @@ async def _ask(walk: Walk, node: Node, flight: InFlight, handler: Handler) -> Ha
     by = answer.by or "a person"
     match find_option(answer.value, question):
         case Option(key=InterruptionChoice.DONE):
-            return FixedOutcome(success(f"interrupted, and done according to {by}"))
+            return FixedOutcome(success(f"interrupted, and completed according to {by}"))
         case Option(key=InterruptionChoice.FAIL):
             return FixedOutcome(_failed(f"failed according to {by}"))
         case _:

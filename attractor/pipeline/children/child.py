@@ -203,7 +203,7 @@ class RunningChild:
             FolderFiles(folder, self.run.redactor).append(STEERING, text)
         steer = self.rounds.steer
         took = steer is not None and await steer(flight.id, text)
-        why = "" if took else f"no running stage takes messages: they are in {STEERING}"
+        why = "" if took else f"no running stage accepts messages; they are written to {STEERING}"
         with stopping():
             self.run.record(
                 OperatorAction(

@@ -151,7 +151,7 @@ def _require_no_secrets(pipeline: PipelineSource, host: RunHost) -> None:
     faults = [*find_secrets_in_pipeline(pipeline, host.redactor, host.environ)]
     for name, value in pipeline.shown.items():
         if value in host.secrets:
-            told = f"the input {name} is given a secret, and is not declared as one"
+            told = f"the input {name} contains a secret, but is not declared as a secret"
             faults.append(error(told, pipeline.graph.span, fix=f"declare {name}:secret"))
     if faults:
         raise NotRunnable(pipeline.graph.name, faults)
@@ -317,7 +317,7 @@ class Children:
     def _require_room(self) -> None:
         if self._depth >= DEEPEST:
             raise UsageError(
-                f"{DEEPEST} runs are nested already",
+                f"{DEEPEST} runs are nested, which is the maximum",
                 hint="add a condition that ends the recursion of the pipeline",
             )
 

@@ -48,19 +48,19 @@ def explain(case: Case) -> Finding:
 def _at_work(case: Case) -> Finding:
     flights = [one.in_flight for one in case.state.walks.values() if one.in_flight]
     causes = [
-        f"{one.node}@{one.visit} is at work, attempt {one.attempt}, since {one.since:%H:%M:%S} UTC"
+        f"{one.node}@{one.visit} is running, attempt {one.attempt}, since {one.since:%H:%M:%S} UTC"
         for one in flights
     ]
     if case.history.last:
         silent = round((case.now - case.history.last).total_seconds())
-        causes.append(f"Something was heard of it {max(0, silent)} s ago.")
+        causes.append(f"Its last event was {max(0, silent)} s ago.")
     if case.state.is_paused:
-        go_on = Remedy("let it go on", case.command("resume"))
-        return Finding("it is paused: a process holds it and waits", tuple(causes), (go_on,))
-    steer = Remedy("say something to what is at work", case.command("steer", "WORDS"))
-    watch = Remedy("see what it does", case.command("logs"))
-    end = Remedy("end it for good", case.command("cancel"))
-    return Finding("it is at work", tuple(causes), (watch, steer, end))
+        go_on = Remedy("continue it", case.command("resume"))
+        return Finding("it is paused, and its process waits", tuple(causes), (go_on,))
+    steer = Remedy("send a message to the running stage", case.command("steer", "WORDS"))
+    watch = Remedy("follow its log", case.command("logs"))
+    end = Remedy("cancel it", case.command("cancel"))
+    return Finding("it is running", tuple(causes), (watch, steer, end))
 
 
 def _asks(case: Case) -> Finding:
@@ -73,8 +73,8 @@ def _asks(case: Case) -> Finding:
             words = ["--question", one.id] if len(case.state.questions) > 1 else []
             command = case.command("answer", option.key, *words)
             remedies.append(Remedy(f"answer {option.label}", command))
-    go_on = Remedy("then go on", case.command("resume"))
-    return Finding("it waits for an answer of a person", tuple(causes), (*remedies, go_on))
+    go_on = Remedy("then resume it", case.command("resume"))
+    return Finding("it waits for a person's answer", tuple(causes), (*remedies, go_on))
 
 
 def _stopped(case: Case) -> Finding:
@@ -82,33 +82,33 @@ def _stopped(case: Case) -> Finding:
     if more := more_of_it(reason):
         return _out_of_budget(case, more)
     cut = _cut(case)
-    go_on = (Remedy("go on where it was", case.command("resume")),)
+    go_on = (Remedy("resume it", case.command("resume")),)
     if reason:
         return Finding(f"it stopped: {reason}", cut, go_on)
-    silent = "Its process ended without a word: it was killed, or the machine had trouble."
-    return Finding("it stopped, and nobody is at work on it", (silent, *cut), go_on)
+    silent = "Its process ended without recording a reason: it was killed, or the machine failed."
+    return Finding("it stopped, and no process runs it", (silent, *cut), go_on)
 
 
 def _cut(case: Case) -> tuple[str, ...]:
     return tuple(
-        f"{one.node}@{one.visit} was at work; it is made again from the files it began with."
+        f"{one.node}@{one.visit} was interrupted; a resume repeats it from the files at its start."
         for one in interrupted_attempts(case.state.walks)
     )
 
 
 def _out_of_budget(case: Case, more: Sequence[str]) -> Finding:
     return Finding(
-        f"it stopped, for {case.state.stopped}",
-        _cut(case) or (f"It stands before {case.progress.next_node}; nothing is lost.",),
-        (Remedy("go on with more of it", case.command("resume", *more)),),
+        f"it stopped: {case.state.stopped}",
+        _cut(case) or (f"The next stage is {case.progress.next_node}; no work is lost.",),
+        (Remedy("resume it with a larger budget", case.command("resume", *more)),),
     )
 
 
 def _judging(case: Case) -> Finding:
     return Finding(
-        "the walk ended well, and what came of it was not judged",
+        "the walk succeeded, and its result is not evaluated",
         (*_reservations(case), *_process_gone(case)),
-        (Remedy("judge it", case.command("evaluate")),),
+        (Remedy("evaluate it", case.command("evaluate")),),
     )
 
 
@@ -117,12 +117,12 @@ def _undecided(case: Case) -> Finding:
     if not reasons:
         approve = case.command("decide", "--approve", "--rationale", "...")
         return Finding(
-            "the walk ended well, the gate says go, and a person is to decide",
+            "the walk succeeded and the gate says go: a person has to decide",
             _reservations(case),
             (Remedy("approve it", approve),),
         )
     return Finding(
-        "the walk ended well, but the gate says no-go, and a person is to decide",
+        "the walk succeeded, but the gate says no-go: a person has to decide",
         (*reasons, *_reservations(case)),
         (
             Remedy("see why", case.command("gate")),
@@ -135,31 +135,29 @@ def _canceled(case: Case) -> Finding:
     if case.state.restarted_as and not case.state.canceled:
         return _restarted(case)
     done, flight = case.progress.completed, case.state.in_flight
-    causes = (f"{len(done)} stages were done, the last one {done[-1]}.",) if done else ()
+    causes = (f"{len(done)} stages were completed, the last one is {done[-1]}.",) if done else ()
     remedies = [Remedy(LOOK_NEXT, case.command("logs"))]
     if flight or done:
         at = flight.node if flight else case.forked_at(done[-1])
-        remedies.append(Remedy("take it up again", case.command("fork", at)))
+        remedies.append(Remedy("continue it as a new run", case.command("fork", at)))
     return Finding(case.state.canceled or "it was canceled", causes, tuple(remedies))
 
 
 def _restarted(case: Case) -> Finding:
     where = (
-        f"It came to an edge with loop_restart; the next round begins at {case.progress.next_node}."
+        f"It followed an edge with loop_restart; the next run begins at {case.progress.next_node}."
     )
-    look = Remedy(
-        "see why that one stands where it does", f"attractor diagnose {case.state.restarted_as}"
-    )
-    return Finding(f"run {case.state.restarted_as} goes on in its place", (where,), (look,))
+    look = Remedy("see the state of that run", f"attractor diagnose {case.state.restarted_as}")
+    return Finding(f"run {case.state.restarted_as} continues it", (where,), (look,))
 
 
 def _decided(case: Case) -> Finding:
     status = case.state.status.word
-    promote = (Remedy("give it to a branch", case.command("promote", "--to", "BRANCH")),)
+    promote = (Remedy("write it to a branch", case.command("promote", "--to", "BRANCH")),)
     is_approved = status is StatusWord.APPROVED
     words = f": {case.state.reason}" if case.state.reason else ""
     return Finding(
-        f"it ended well and was {status.value}{words}",
+        f"it succeeded and was {status.value}{words}",
         tuple(_reservations(case)),
         promote if is_approved else (),
     )
@@ -188,10 +186,11 @@ _SITUATIONS: Mapping[StatusWord, Callable[[Case], Finding]] = {
 def _reservations(case: Case) -> tuple[str, ...]:
     """Return the failures in a walk that succeeded as a whole."""
     told = [
-        f"{one} failed and was stepped over." for one in dict.fromkeys(case.progress.stepped_over)
+        f"{one} failed, and the walk continued (on_failure=continue)."
+        for one in dict.fromkeys(case.progress.stepped_over)
     ]
     told += [
-        f"{one} failed, and the pipeline dealt with that."
+        f"{one} failed, and an edge or a retry_target handled the failure."
         for one in dict.fromkeys(case.progress.handled)
     ]
     told += [
@@ -218,7 +217,7 @@ def _gate(case: Case) -> list[str]:
         report = read_document(max(reports, key=lambda one: int(one.parent.name)))
         return [f"{one.text('rule')}: {one.text('words')}" for one in report.inners("reasons")]
     except AttractorError as trouble:
-        return [f"what the gate said cannot be read: {trouble}"]
+        return [f"the report of the gate cannot be read: {trouble}"]
 
 
 TAKEN_FOR_GRANTED = frozenset(

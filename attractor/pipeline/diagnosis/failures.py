@@ -97,12 +97,11 @@ class Case:
         return f"{outermost.node}@{outermost.visit}"
 
 
-LOOK_NEXT = "see what it did and said"
+LOOK_NEXT = "read its log"
 _NOT_AGAIN = {
-    FailureClass.TERMINAL: "A failure of this kind (terminal) is not tried again.",
-    FailureClass.PIPELINE: "The pipeline itself is at fault: no other way is taken from there.",
-    FailureClass.VERDICT: "A command that says no has given its verdict: it is tried again only "
-    "for max_retries on the node itself.",
+    FailureClass.TERMINAL: "A failure of this class (terminal) is not retried.",
+    FailureClass.PIPELINE: "An error in the pipeline itself: no edge or retry_target is followed.",
+    FailureClass.VERDICT: "A failed command is a verdict: only max_retries on its node retries it.",
 }
 
 Explain = Callable[[Case, WalkEnd, Made, Choice], Finding | None]
@@ -130,7 +129,7 @@ def _stage(case: Case, end: WalkEnd, last: Made, choice: Choice) -> Finding | No
         *_unhandled(case, last, choice),
     ]
     return Finding(
-        f"the stage {last.node} failed, and nothing dealt with that",
+        f"the stage {last.node} failed, and no edge or retry_target handles the failure",
         tuple(causes),
         _mend(case, _deepest(case, last)) + _handle(case, last),
     )
@@ -139,13 +138,13 @@ def _stage(case: Case, end: WalkEnd, last: Made, choice: Choice) -> Finding | No
 def _no_route(case: Case, end: WalkEnd, last: Made, choice: Choice) -> Finding | None:
     if choice.reason != RouteReason.NO_ROUTE:
         return None
-    edge = f"give {last.node} a way out without a condition, or one that holds"
+    edge = f"add an edge out of {last.node} without a condition, or with a true one"
     return Finding(
-        f"no way out of {last.node} could be taken",
+        f"no edge out of {last.node} can be followed",
         (
-            f"{last} ended with {_outcome(last)}, which is no failure.",
+            f"{last} ended with {_outcome(last)}, which counts as a success.",
             *_ways(last, choice),
-            "An edge with a condition is taken only while that holds.",
+            "An edge with a condition is only followed if the condition is true.",
         ),
         (Remedy(f"{edge}, in {case.file}", case.again(last.node, changed=True)),),
     )
@@ -159,9 +158,9 @@ def _redirects(case: Case, end: WalkEnd, last: Made, choice: Choice) -> Finding 
         return None
     gate = find_unsatisfied(case.graph, case.progress)
     name = gate.id if gate else last.node
-    raised = f"allow more: max_goal_gate_redirects={2 * most} on the graph, in {case.file}"
+    raised = f"raise the limit: max_goal_gate_redirects={2 * most} on the graph, in {case.file}"
     return Finding(
-        f"goal gates sent the walk back {most} times, which is the limit max_goal_gate_redirects",
+        f"goal gates sent the walk back {most} times, the limit set by max_goal_gate_redirects",
         (*_gate(case, name), *_loop(case)),
         (*_mend(case, name), Remedy(raised, case.again(last.node, changed=True))),
     )
@@ -175,11 +174,11 @@ def _visits(case: Case, end: WalkEnd, last: Made, choice: Choice) -> Finding | N
     if case.progress.visits(target.id) < limit:
         return None
     where = f"the node {target.id}" if attribute == "max_visits" else "the graph"
-    raised = f"or allow more: {attribute}={2 * limit} on {where}, in {case.file}"
-    sent = f"After {last} it was to go to {target.id} once more ({choice.reason})."
+    raised = f"or raise the limit: {attribute}={2 * limit} on {where}, in {case.file}"
+    sent = f"After {last}, {target.id} would have been visited again ({choice.reason})."
     failing = _failing(case)
     return Finding(
-        f"{target.id} was visited {limit} times, which is the limit {attribute}",
+        f"{target.id} was visited {limit} times, the limit set by {attribute}",
         (sent, *_loop(case)),
         (
             *(_mend(case, failing) if failing else ()),
@@ -192,12 +191,12 @@ def _unsatisfied(case: Case, end: WalkEnd, last: Made, choice: Choice) -> Findin
     gate = find_unsatisfied(case.graph, case.progress) if case.graph else None
     if gate is None:
         return None
-    target = f"give {gate.id} a retry_target, where the work is done again, in {case.file}"
+    target = f"set a retry_target on {gate.id}, the node that repeats the work, in {case.file}"
     return Finding(
-        f"the goal gate {gate.id} is not satisfied, and nothing says where to go back to",
+        f"the goal gate {gate.id} is not satisfied, and no retry_target is set",
         (
             *_gate(case, gate.id),
-            "The exit was reached, but it may be left only when every goal gate has succeeded.",
+            "The walk may only end at the exit if every visited goal gate has succeeded.",
             f"Neither {gate.id} nor the graph has a retry_target.",
         ),
         (*_mend(case, gate.id), Remedy(target, case.again(gate.id, changed=True))),
@@ -219,11 +218,11 @@ def _loop(case: Case) -> Iterator[str]:
     loops = find_loops(case.history.path())
     if loops:
         loop, times = max(loops.items(), key=lambda one: one[1])
-        yield f"It went round {times} times: {' -> '.join([*loop, loop[0]])}"
+        yield f"It repeated a loop {times} times: {' -> '.join([*loop, loop[0]])}"
     if failing := _failing(case):
         made = case.last_of(failing)
         reason = made.visit.outcome.failure_reason if made else ""
-        yield f"What failed on the way last was {made}: {reason or 'without a reason'}"
+        yield f"The last failure in the loop was {made}: {reason or 'no reason given'}"
 
 
 def _failing(case: Case) -> str:
@@ -259,7 +258,7 @@ def _not_again(made: Made) -> Iterator[str]:
     kind = made.visit.outcome.failure_class
     if made.visit.attempts == 1:
         yield _NOT_AGAIN.get(
-            kind or FailureClass.RETRYABLE, "Its max_retries allows no second attempt."
+            kind or FailureClass.RETRYABLE, "max_retries allows no second attempt."
         )
 
 
@@ -283,17 +282,17 @@ def _ways(made: Made, choice: Choice) -> Iterator[str]:
 def _mend(case: Case, node: str) -> tuple[Remedy, ...]:
     return (
         Remedy(f"{LOOK_NEXT}: {case.folder(node)}", case.command("logs")),
-        Remedy(f"mend what made {node} fail, and do it again", case.again(node)),
+        Remedy(f"fix the cause of the failure of {node}, and repeat it", case.again(node)),
     )
 
 
 def _handle(case: Case, made: Made) -> tuple[Remedy, ...]:
     told = (
-        f'or let the pipeline deal with it: an edge with condition="outcome=fail" out of '
+        f'or let the pipeline handle it: an edge with condition="outcome=fail" out of '
         f"{made.node}, or a retry_target, in {case.file}"
     )
     if made.visit.meeting:
-        told = f"or let the pipeline deal with it: a retry_target on {made.node}, in {case.file}"
+        told = f"or let the pipeline handle it: a retry_target on {made.node}, in {case.file}"
     return (Remedy(told, case.again(made.node, changed=True)),)
 
 

@@ -140,7 +140,7 @@ def _without_visits(
 ) -> StageEstimate:
     """Return the estimate of a node that no earlier run visited: by its attributes, or assumed."""
     is_in_runs = any(node.id in run.nodes for run in used)
-    basis = "never visited by an earlier run" if is_in_runs else "no earlier run has it"
+    basis = "not visited by any earlier run" if is_in_runs else "in no earlier run"
     costs = UNKNOWN if _node_may_cost(node) else NONE_AT_ALL
     seconds, said = _seconds_by_graph(node, graph)
     assumed = (assume and assume(node)) or Assumption(UNKNOWN, costs, costs, "")
@@ -159,16 +159,16 @@ def _seconds_by_graph(node: Node, graph: Graph) -> tuple[Range, str]:
     if node.type in DOES_NOTHING:
         return NONE_AT_ALL, "it does no work"
     if node.type in _OF_BRANCHES:
-        return UNKNOWN, "it takes what its branches take"
+        return UNKNOWN, "as long as its branches"
     wait = node.attributes.duration("duration")
     if node.type == "wait" and wait is not None:
-        return _exactly(wait), "its duration"
+        return _exactly(wait), "the duration of the node"
     limit = node.attributes.duration("timeout")
     if limit is None:
         return UNKNOWN, ""
     attempts = retry_policy(node, graph).max_attempts
     most = limit.total_seconds() * attempts
-    return Range(high=most), f"its timeout, {_count(attempts, 'attempt')} at most"
+    return Range(high=most), f"timeout of the node, {_count(attempts, 'attempt')} at most"
 
 
 def _exactly(duration: timedelta) -> Range:
@@ -214,7 +214,7 @@ def _cost_by_graph(graph: Graph, stages: Sequence[StageEstimate]) -> Range:
 
 
 def _once(ranges: Iterable[Range]) -> Range:
-    """Return the total of all stages, visited once each; an unknown stage adds nothing."""
+    """Return the total of all stages, visited once each; unknown if one of them is."""
     low = likely = high = 0.0
     for one in ranges:
         if one.low is None or one.likely is None or one.high is None:
@@ -244,12 +244,15 @@ def _is_alike(run: Sample, graph: Graph) -> bool:
 def _basis(pipeline: PipelineSource, ended: Sequence[Sample]) -> Iterator[str]:
     """Return sentences on the basis of the totals."""
     if not ended:
-        yield "no earlier run that ended well: the totals are of every stage once, without loops"
+        yield "no earlier run succeeded: the totals count each stage once, without loops"
         return
     same = sum(one.content_hash == pipeline.content_hash for one in ended)
-    yield f"from {_count(len(ended), 'earlier run')} that ended well, {same} of this very text"
+    yield (
+        f"from {_count(len(ended), 'earlier run')} that succeeded, {same} with the "
+        "same pipeline text"
+    )
     if len(ended) == 1:
-        yield "one run says little: the next may take much more or less"
+        yield "based on one run only: the next run may differ a lot"
     if not all(cost_known(one.usage) for one in ended):
         yield "some runs used tokens without a known price, so their cost is not known"
 
@@ -257,17 +260,20 @@ def _basis(pipeline: PipelineSource, ended: Sequence[Sample]) -> Iterator[str]:
 def _left_out(samples: Samples, alike: Sequence[Sample], used: Sequence[Sample]) -> Iterator[str]:
     """Return sentences on the earlier runs that are left out."""
     for name, count in Counter(one.backend for one in alike if one not in used).items():
-        yield f"{_count(count, 'run')} with the backend {name} left out: --backend {name}"
+        yield (
+            f"{_count(count, 'run')} with the backend {name} left out (include with "
+            f"--backend {name})"
+        )
     if others := len(samples.runs) - len(alike):
-        yield f"{_count(others, 'run')} of another pipeline of this name left out"
+        yield f"{_count(others, 'run')} of another pipeline with this name left out"
     if samples.unreadable:
-        yield f"{_count(samples.unreadable, 'run')} that cannot be read left out"
+        yield f"{_count(samples.unreadable, 'run')} left out, because unreadable"
 
 
 def _limits(graph: Graph) -> Iterator[str]:
     for name in ("max_cost_usd", "max_tokens", "max_duration"):
         if written := graph.attributes.text(name):
-            yield f"the run is stopped at {name}={written}, and can be resumed"
+            yield f"the run stops at {name}={written}, and can be resumed"
 
 
 def _count(number: int, word: str) -> str:

@@ -223,15 +223,15 @@ class _Price:
     @classmethod
     def of(cls, choice: ModelChoice, find: FindModel) -> "_Price":
         if not choice.model:
-            return cls(None, "; which one nothing says: --model")
+            return cls(None, "; no model is chosen: --model")
         try:
             model = find(choice.model, choice.provider)
         except ConfigurationError as error:
-            return cls(None, f"; what it costs is not known: {error.message}")
+            return cls(None, f"; the price is unknown: {error.message}")
         if model is None:
-            return cls(None, ", which the catalogue does not know")
+            return cls(None, ", not in the catalogue")
         has_price = model.prices().input is not None and model.prices().output is not None
-        return cls(model, "" if has_price else ", for which the catalogue has no price")
+        return cls(model, "" if has_price else ", without a price in the catalogue")
 
 
 def _costs(ends: Ends, own: int, price: _Price) -> Range:

@@ -137,8 +137,11 @@ def find_fork_point(run: RunRecord, reference: str) -> ForkPoint:
     visited = _choose(run, list(path.visits.values()), reference)
     if visited.branch:
         raise UsageError(
-            f"{visited} was in the branch {visited.branch}, and a run is forked as a whole",
-            hint=f"fork it where its branches began: {path.fork_of(visited.branch)}",
+            (
+                f"{visited} is in the branch {visited.branch}, and a fork can only start "
+                "outside of branches"
+            ),
+            hint=f"fork it where the branches began: {path.fork_of(visited.branch)}",
         )
     return _before(run, visited)
 
@@ -168,7 +171,7 @@ def _split(reference: str, nodes: set[str]) -> tuple[str, int | None]:
 def _never_visited(run: RunRecord, visits: Sequence[Visited], node: str) -> UsageError:
     if not visits:
         return UsageError(
-            f"run {run.run_id} has visited nothing yet",
+            f"run {run.run_id} has not visited any node yet",
             hint=f"begin it with attractor resume{_earlier(run)}",
         )
     nodes = list(dict.fromkeys(one.node for one in visits))
@@ -176,7 +179,7 @@ def _never_visited(run: RunRecord, visits: Sequence[Visited], node: str) -> Usag
     name, _, number = node.rpartition("@")
     if name in nodes:
         told = f"invalid visit number {number!r} of {name}"
-        return UsageError(told, hint=f"say {name}@1 for the first one")
+        return UsageError(told, hint=f"write {name}@1 for the first visit")
     if len(nodes) > SHOWN and not error.hint.startswith("did you mean"):
         error.hint = f"visited: {_named(nodes)}"
     error.hint += _earlier(run)
@@ -187,7 +190,10 @@ def _earlier(run: RunRecord) -> str:
     """Return a hint if the run is a fork: the visits before the fork are in its parent."""
     if not run.manifest.forked_at:
         return ""
-    return f"; it was forked at {run.manifest.forked_at} from {run.manifest.parent}, which has more"
+    return (
+        f"; the run was forked at {run.manifest.forked_at} from "
+        f"{run.manifest.parent}, which has the earlier visits"
+    )
 
 
 def _named(words: Sequence[str]) -> str:
@@ -282,7 +288,7 @@ async def create_fork(fork: Fork) -> Path:
     old, host, pipeline = fork.run.manifest, fork.host, fork.pipeline
     run_id = new_run_id(host.clock.now(), host.randomness)
     if fork.request.workspace is WorkspaceKind.NONE:
-        host.tell(f"Run {old.run_id} kept no trees: the files stay as they are now.")
+        host.tell(f"Run {old.run_id} took no snapshots: the fork begins with the current files.")
         await end_left_running_of(fork.run.directory.root, host)
     tree = fork.point.progress.tree
     base = await make_forked_tree(fork.request, host, run_id, old.run_id, tree)
@@ -330,13 +336,13 @@ def _require_own_files(run: RunRecord, request: RunRequest) -> None:
         return
     if request.workspace is WorkspaceKind.IN_PLACE:
         raise Refused(
-            f"run {run.run_id} works in the project's own folder, which two runs cannot share",
-            hint="go back in it with attractor rewind: that ends it and puts the folder back",
+            f"run {run.run_id} works in the folder of the project, which two runs cannot share",
+            hint="use attractor rewind: it ends that run and restores the folder",
         )
     if is_held(run.directory.lock):
         raise Refused(
-            f"run {run.run_id} is at work in the project's own folder",
-            hint="wait until it ends, or end it and go back with attractor rewind",
+            f"run {run.run_id} is running in the folder of the project",
+            hint="wait until it ends, or cancel it and use attractor rewind",
         )
 
 

@@ -54,8 +54,10 @@ def require_trees(request: RunRequest, host: RunHost, run_id: str) -> None:
         return
     if read_record(host.state_dir / STORES / run_id) is None:
         raise Refused(
-            f"the trees of run {run_id} are not kept any more",
-            hint="they were freed, or lie in another state folder; start anew: attractor run FILE",
+            f"the trees of run {run_id} were removed",
+            hint=(
+                "they may be in another state folder; otherwise start a new run: attractor run FILE"
+            ),
         )
 
 

@@ -34,12 +34,16 @@ def _mistakes(configuration: "Configuration[Settings]") -> "Iterator[ConfigError
     for rule, level in configuration.settings.rules.items():
         origin = configuration.origin(dotted(("rules", rule)))
         if origin.kind is OriginKind.USER:
-            hint = "write it into attractor.toml: a project's pipelines are judged alike everywhere"
-            yield InvalidSetting(f"rules.{rule} belongs to a project", hint=hint, origin=origin)
+            hint = "set it in attractor.toml: rule levels belong to the project"
+            yield InvalidSetting(
+                f"rules.{rule} can only be set in the project", hint=hint, origin=origin
+            )
         elif rule not in known:
             near = suggest(rule, known)
             hint = f"did you mean {near}?" if near else "see 'attractor rules'"
-            yield UnknownSetting(f"there is no rule {rule}", hint=hint, origin=origin)
+            yield UnknownSetting(f"unknown rule {rule}", hint=hint, origin=origin)
         elif rule in VITAL and level != Level.ERROR:
-            hint = "take it out: no pipeline runs without it"
-            yield InvalidSetting(f"the rule {rule} is an error always", hint=hint, origin=origin)
+            hint = "remove the setting: a pipeline with this error cannot run"
+            yield InvalidSetting(
+                f"the level of the rule {rule} is always error", hint=hint, origin=origin
+            )

@@ -114,7 +114,7 @@ class CustomParts:
 NO_CUSTOM_PARTS = CustomParts()
 
 
-_HINT = "hand in an object with execute(node, context, graph, logs_root), or execute(stage)"
+_HINT = "pass an object with execute(node, context, graph, logs_root), or execute(stage)"
 
 
 _OURS, _SPEC = 1, 4
@@ -157,7 +157,7 @@ def adapt_handler(type_: str, handler: AnyHandler) -> Handler:
     """Return a handler as the engine calls it, or refuse an invalid one."""
     if isinstance(handler, type):
         told = f"the handler of {type_} is a class"
-        raise UsageError(told, hint=f"hand in an object: {handler.__name__}()")
+        raise UsageError(told, hint=f"pass an object: {handler.__name__}()")
     execute = getattr(handler, "execute", None)
     if not callable(execute):
         raise UsageError(f"the handler of {type_} has no method execute", hint=_HINT)
@@ -165,7 +165,7 @@ def adapt_handler(type_: str, handler: AnyHandler) -> Handler:
     if wanted == _SPEC:
         return _Adapted(execute)
     if wanted != _OURS:
-        raise UsageError(f"the handler of {type_} wants {wanted} arguments", hint=_HINT)
+        raise UsageError(f"the handler of {type_} takes {wanted} arguments", hint=_HINT)
     return cast(Handler, handler)
 
 

@@ -23,7 +23,7 @@ async def tell(notice: JsonObject, notify: Notify) -> str:
         keep=LONGEST_WORDS,
     )
     if result.timed_out:
-        return f"it did not end within {describe_duration(notify.time_limit)}"
+        return f"the command did not end within {describe_duration(notify.time_limit)}"
     return _fault(result) if result.exit_code else ""
 
 

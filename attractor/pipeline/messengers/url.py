@@ -39,7 +39,7 @@ async def tell(notice: JsonObject, notify: Notify) -> str:
         async with asyncio.timeout(seconds):
             return await _beside(lambda: _post(request, seconds))
     except TimeoutError:
-        return f"no answer within {describe_duration(notify.time_limit)}"
+        return f"no response within {describe_duration(notify.time_limit)}"
 
 
 async def _beside(work: Callable[[], str]) -> str:

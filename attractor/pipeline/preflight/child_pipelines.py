@@ -151,16 +151,22 @@ def _wrong_value(given: Input, declared: Input, parent: Graph) -> tuple[str, str
         return f"this pipeline has no input {quote(name)}", fix
     if declared.fits(source):
         return None
-    return f"the input {given.name} cannot be {quote(source)}", f"its type is {declared.type}"
+    return (
+        f"invalid value {quote(source)} of the input {given.name}",
+        f"its type is {declared.type}",
+    )
 
 
 def _wrong_secret(given: Input, declared: Input, passed: Input | None) -> tuple[str, str] | None:
     """Return the error if a secret would be passed on as no secret, or the reverse."""
     is_secret = passed is not None and passed.is_secret
     if declared.is_secret and not is_secret:
-        told = f"the secret input {given.name} can only be a secret input of this pipeline"
+        told = f"the secret input {given.name} only accepts a secret input of this pipeline"
         return told, f'declare one on the graph, and set inputs="{given.name}=inputs.NAME"'
     if is_secret and passed and not declared.is_secret:
-        told = f"the secret {passed.name} is passed on as {given.name}, which is no secret there"
+        told = (
+            f"the secret {passed.name} is passed on as {given.name}, which is not "
+            "declared as a secret there"
+        )
         return told, f"declare {given.name}:secret in that pipeline"
     return None

@@ -64,13 +64,13 @@ def find_withheld(request: RunRequest) -> Iterator[Diagnostic]:
     for name in request.withheld:
         if name == GOAL:
             yield error(
-                "the goal contains a secret and was not kept", fix="give it again: --goal TEXT"
+                "the goal contains a secret and was not stored", fix="pass it again: --goal TEXT"
             )
         else:
             bare = name.removeprefix(INPUT_PREFIX)
             yield error(
-                f"the input {bare} contains a secret and was not kept",
-                fix=f"give it again: {ways_to_give(bare)}",
+                f"the input {bare} contains a secret and was not stored",
+                fix=f"pass it again: {ways_to_give(bare)}",
             )
 
 
@@ -96,7 +96,7 @@ def ways_to_give(name: str) -> str:
     return f"set the variable {variable}, or add --input {name}=@env:NAME or {name}=@file:FILE"
 
 
-_REMEDY = "take it out: what a command needs is an input of type secret"
+_REMEDY = "remove it: declare an input of type secret for commands that need it"
 
 
 def find_secrets_in_pipeline(
@@ -126,9 +126,10 @@ def report_unredacted(host: RunHost) -> None:
     if not names:
         return
     what = "the value" if len(names) == 1 else "the values"
-    stands = "it stands" if len(names) == 1 else "they stand"
+    stands = "it occurs" if len(names) == 1 else "they occur"
     host.tell(
-        f"Not kept secret: {what} of {', '.join(names)}, for {stands} in what Attractor itself "
+        f"Not redacted: {what} of {', '.join(names)}, because {stands} in texts "
+        "that Attractor itself "
         "writes in every run."
     )
 
@@ -143,7 +144,11 @@ def _told(
     names = variables_in(text, redactor, environ)
     where = Span(file, line, 1, line, 1)
     of = f"of the variable {names[0]}" if names else "of a secret"
-    unset = f"; or, if it is none, start attractor without it: env -u {names[0]}" if names else ""
+    unset = (
+        f"; if the value is no secret, start attractor without the variable: env -u {names[0]}"
+        if names
+        else ""
+    )
     yield error(f"the pipeline contains the value {of}", where, fix=f"{_REMEDY}{unset}")
 
 
@@ -280,10 +285,11 @@ def find_long_commands(graph: Graph) -> Iterator[Diagnostic]:
         size = len(str(attribute.value).encode("utf-8", "surrogatepass"))
         if size > LONGEST_COMMAND:
             message = (
-                f"{holder.node or 'the graph'}: {attribute.key} has {size} bytes, and a shell "
+                f"{holder.node or 'the graph'}: {attribute.key} has {size} bytes, and the "
+                "maximum of a shell is "
             )
-            fix = "put it into a script beside the pipeline, and call that"
-            yield error(f"{message}takes {LONGEST_COMMAND}", attribute.value.span, fix=fix)
+            fix = "put it into a script file, and run that"
+            yield error(f"{message}{LONGEST_COMMAND}", attribute.value.span, fix=fix)
 
 
 def _required(graph: Graph) -> Iterator[Required]:
@@ -298,7 +304,7 @@ def _look_for_variable(required: Required, environ: Mapping[str, str]) -> Progra
     if environ.get(name, "").strip():
         # The value may be a secret, so it is not shown.
         return ProgramCheck(required, found=f"{name} is set")
-    remedy = f"set it where attractor is started: export {name}=..."
+    remedy = f"set it before attractor is started: export {name}=..."
     return ProgramCheck(required, fault=f"the variable {name} is not set", remedy=remedy)
 
 
@@ -309,7 +315,7 @@ async def _look_for_program(required: Required, environment: ExecutionEnvironmen
         f'path=$(type -P {name}) && test -x "$path" && echo "$path"', timeout_ms=PATIENCE_MS
     )
     if path.exit_code:
-        fault, remedy = f"there is no program {name} on the PATH", f"install {required.wanted}"
+        fault, remedy = f"the program {name} is not on the PATH", f"install {required.wanted}"
         return ProgramCheck(required, fault=fault, remedy=remedy)
     if not required.need.sign:
         return ProgramCheck(required, found=path.stdout.strip())
@@ -317,13 +323,15 @@ async def _look_for_program(required: Required, environment: ExecutionEnvironmen
     if version is None:
         return ProgramCheck(
             required,
-            fault=f"{name} does not tell its version",
-            remedy=f"look at what it says to {_question(name)}, or require {name} alone",
+            fault=f"{name} does not print its version",
+            remedy=f"check the output of {_question(name)}, or require {name} without a version",
         )
     told = f"{name} {'.'.join(map(str, version))}"
     if required.need.holds(version):
         return ProgramCheck(required, found=f"{told} at {path.stdout.strip()}")
-    return ProgramCheck(required, fault=f"this is {told}", remedy=f"install {required.wanted}")
+    return ProgramCheck(
+        required, fault=f"the installed version is {told}", remedy=f"install {required.wanted}"
+    )
 
 
 async def _version(name: str, environment: ExecutionEnvironment) -> Version | None:

@@ -87,8 +87,8 @@ async def end_left_running_of(root: Path, host: RunHost) -> None:
     with open_run(root, clock=host.clock, redactor=host.redactor) as other:
         ended = await end_left_running(other)
     if ended:
-        told = f"Ended what {other.manifest.run_id} had left running: {name_processes(ended)}."
-        host.tell(told)
+        run_id = other.manifest.run_id
+        host.tell(f"Ended processes that {run_id} had left running: {name_processes(ended)}.")
 
 
 def name_processes(processes: Sequence[Process]) -> str:
@@ -120,7 +120,7 @@ BEING_MADE = timedelta(hours=1)
 """The minimum age of a run without a directory to count as lost: it may just be created."""
 
 
-YET = " yet"
+YET = " (too recent)"
 """The end of the reason if something is only kept because of its age."""
 
 
@@ -161,16 +161,16 @@ def need_of(run_id: str, where: Whereabouts, rules: Rules) -> Need:
         return _lost(run_id, where, rules)
     try:
         if is_held(directory.lock):
-            return Need(True, "a process is at work on it", directory.root)
+            return Need(True, "a process is running it", directory.root)
         read_manifest(directory)
         found = open_journal(directory.events, directory.checkpoint)
     except AttractorError as trouble:
-        return Need(True, f"its records cannot be believed: {trouble}", directory.root)
+        return Need(True, f"its records are corrupt: {trouble}", directory.root)
     status = found.state.status
     if why := _reason_to_keep(status, where):
         return Need(True, why, directory.root)
     age = rules.now - datetime.fromtimestamp(directory.events.stat().st_mtime, UTC)
-    return _by_age(f"it is {status} for good", age, rules.older_than, directory.root)
+    return _by_age(f"it is {status}", age, rules.older_than, directory.root)
 
 
 def _reason_to_keep(status: RunStatus, where: Whereabouts) -> str:
@@ -179,11 +179,11 @@ def _reason_to_keep(status: RunStatus, where: Whereabouts) -> str:
     if status == AWAITING_ANSWER:
         return "it waits for an answer"
     if status == EVALUATING:
-        return "nobody has judged it"
+        return "it waits for its evaluation"
     if not status.is_final:
         return "it can be resumed"
     if status.word is StatusWord.APPROVED and not where.is_promoted:
-        return "it was approved, and is to be promoted"
+        return "it was approved and not promoted yet"
     return ""
 
 
@@ -192,18 +192,18 @@ def _lost(run_id: str, where: Whereabouts, rules: Rules) -> Need:
     try:
         age = rules.now - time_of(run_id)
     except UsageError:
-        return Need(True, "its name is no run's")
+        return Need(True, "its name is not a run id")
     if not where.is_known:
-        why = "no run began with it"
+        why = "no recorded run uses it"
     elif _is_there(where.places[0].parent) or rules.missing_projects:
         why = "its run directory is gone"
     else:
-        told = f"its project is not where it was ({where.places[0]}): --missing-projects frees it"
+        told = f"its project is missing ({where.places[0]}): --missing-projects removes it"
         return Need(True, told)
     if age < BEING_MADE:
         # A smaller minimum age in the rules has no effect here.
         young = describe_duration(BEING_MADE)
-        return Need(True, f"{why}, but it is younger than {young}: it may be just being made")
+        return Need(True, f"{why}, but it is younger than {young}: it may be under construction")
     return _by_age(why, age, rules.older_than)
 
 
@@ -216,7 +216,7 @@ def _by_age(why: str, age: timedelta, older_than: timedelta, root: Path | None =
     # If the clock was set back, an age may be negative.
     if max(age, timedelta()) >= older_than:
         return Need(False, why, root)
-    return Need(True, f"{why}, but not for {describe_duration(older_than)}{YET}", root)
+    return Need(True, f"{why}, less than {describe_duration(older_than)} ago{YET}", root)
 
 
 def _find(run_id: str, places: Sequence[Path]) -> RunDirectory | None:
@@ -338,7 +338,7 @@ class Collector:
             with self._held(need):
                 await free(run_id, need.why)
         except LockHeld:
-            self._sweep.kept[run_id] = "a process is at work on it"
+            self._sweep.kept[run_id] = "a process is running it"
         except AttractorError as trouble:
             self._sweep.troubles.append(f"run {run_id}: {trouble}")
 
@@ -365,7 +365,7 @@ class Collector:
         if self.is_dry or need.directory is None:
             return nullcontext()
         lock = FileLock(RunDirectory(need.directory).lock)
-        return lock.acquire(purpose="frees what it does not need any more")
+        return lock.acquire(purpose="remove what is no longer needed")
 
     async def _free_run(self, run_id: str, why: str) -> None:
         """Remove all leftovers of a run, its store last: it has the paths of the others."""
@@ -388,7 +388,7 @@ class Collector:
         path = Path(freed.path)
         remove = remove_store if freed.what == STORE else remove_workspace_folder
         if not (self.is_dry or await remove(path)):
-            self._sweep.troubles.append(f"{path} could not be removed whole")
+            self._sweep.troubles.append(f"{path} could not be removed completely")
             return False
         self._sweep.freed.append(freed)
         return True
@@ -430,7 +430,7 @@ class Collector:
             with abandoned_folders(place, partial(recorded_folders, self._state)) as left:
                 for folder in left:
                     size = await self._size(folder)
-                    why = "nobody is in it, and no run names it"
+                    why = "no process uses it, and no run names it"
                     await self._free(Freed("", LEFT_BEHIND, str(folder), size, why))
         except AttractorError as trouble:
             self._sweep.troubles.append(f"{place}: {trouble}")

@@ -35,7 +35,7 @@ class RunRecord:
         for line in read_lines(journal) if journal.exists() else ():
             record = parse_json(line.content)
             if not isinstance(record, dict):
-                raise RecordBroken(f"the line at byte {line.offset} of {journal} is no event")
+                raise RecordBroken(f"invalid event at byte {line.offset} of {journal}")
             yield Event.from_record(record)
 
 
@@ -215,7 +215,7 @@ def _child(reading: _Reading, event: Event, data: Fields) -> None:
 
 def _assumed(reading: _Reading, event: Event, data: Fields) -> None:
     node, visit = _visit(event)
-    reason = data.text("reason") if data.has("reason") else "it was not said how it ended"
+    reason = data.text("reason") if data.has("reason") else "it did not report its outcome"
     reading.history.assumed.append(f"{node}@{visit}: {reason}")
 
 
@@ -224,15 +224,18 @@ def _interrupted(reading: _Reading, event: Event, data: Fields) -> None:
 
 
 def _resumed(reading: _Reading, event: Event, data: Fields) -> None:
-    words = "its stage was cut off and is to be made again" if data.flag("interrupted") else ""
-    reading.note(event, "; ".join(filter(None, [f"went on at {data.text('next_node')}", words])))
+    words = "its stage was interrupted and is repeated" if data.flag("interrupted") else ""
+    reading.note(event, "; ".join(filter(None, [f"resumed at {data.text('next_node')}", words])))
     if reading.parked is not None:
         reading.history.waited += max(0.0, (event.time - reading.parked).total_seconds())
     reading.parked = None
 
 
 def _torn(reading: _Reading, event: Event, data: Fields) -> None:
-    reading.note(event, "the last line of the journal was torn and dropped: its writer died")
+    reading.note(
+        event,
+        "the incomplete last line of the journal was removed: its process died while writing it",
+    )
 
 
 def _parked(reading: _Reading, event: Event, data: Fields) -> None:

@@ -231,7 +231,7 @@ def find_run(reference: str, runs_dir: Path) -> Path:
         return Path(reference).absolute()
     folders = _folders(runs_dir)
     if not folders:
-        raise UsageError(f"there is no run in {runs_dir}", hint="start one: attractor run FILE")
+        raise UsageError(f"no run found in {runs_dir}", hint="start one: attractor run FILE")
     if reference == LATEST:
         whole = (one for one in folders if RunDirectory(one).manifest.exists())
         return next(whole, folders[0])
@@ -376,10 +376,12 @@ def _compared(summary: RunSummary, said: _Said | None, directory: RunDirectory) 
     if said in (None, now) or (summary.is_live and said in _history(directory.events)):
         return summary
     if said in _history(directory.events):
-        trouble = f"{directory.run} says {said}: it is behind its journal, which counts"
+        trouble = f"{directory.run} is outdated: it says {said}, and the journal is newer"
         return replace(summary, trouble=trouble)
     told = f"{said}: {said.reason}" if said and said.reason else f"{said}"
-    trouble = f"{directory.run} says {told}, which the run never was: its journal says {now}"
+    trouble = (
+        f"{directory.run} says {told}, a status that the journal does not contain: it says {now}"
+    )
     return replace(summary, trouble=trouble, trouble_code=ExitCode.BROKEN)
 
 

@@ -89,8 +89,8 @@ def named(questions: Sequence[Question], name: str, *, where: str) -> tuple[Ques
     exact = tuple(one for one in questions if one.id == name)
     found = exact or tuple(one for one in questions if name in ("", one.stage))
     if not found:
-        hint = f"it asks: {_names(questions, ', ')}" if questions else where
-        raise NothingAsked(f"the run asks nothing by the name {name!r}", hint=hint)
+        hint = f"open questions: {_names(questions, ', ')}" if questions else where
+        raise NothingAsked(f"the run has no question with the id or node {name!r}", hint=hint)
     return found
 
 
@@ -100,23 +100,22 @@ def pick(questions: Sequence[Question], name: str, *, where: str, listing: str) 
     if len(found) == 1:
         return found[0]
     raise UsageError(
-        f"the run asks {len(found)} questions",
-        hint=f"name one: --question {_names(found, ' or ')}; "
-        f"all of them, with their commands: {listing}",
+        f"{len(found)} questions are open",
+        hint=f"choose one: --question {_names(found, ' or ')}; to list them: {listing}",
     )
 
 
 def pick_all(questions: Sequence[Question], name: str, *, where: str) -> tuple[Question, ...]:
     """Return the questions with an id or of a node (default: all questions)."""
     if not questions:
-        raise NothingAsked("the run asks nothing", hint=where)
+        raise NothingAsked("the run has no open question", hint=where)
     return named(questions, name, where=where)
 
 
 def read_choice(choice: str, question: Question, now: datetime, *, go_on: str) -> str:
     """Return the answer in a person's input; raise if it is invalid or too late."""
     if is_late(question, now):
-        raise Refused(f"the time of {question.id} was up at {question.deadline}", hint=go_on)
+        raise Refused(f"the deadline of {question.id} has passed: {question.deadline}", hint=go_on)
     return require_answer(choice, question).value
 
 
@@ -128,8 +127,11 @@ def read_choices(
     if lacking:
         names = _names(lacking, ", ")
         raise UsageError(
-            f"{choice!r} is no answer to {len(lacking)} of {len(questions)} questions: {names}",
-            hint=f"nothing was answered; what each of them asks: {listing}",
+            (
+                f"{choice!r} is an invalid answer to {len(lacking)} of {len(questions)} "
+                f"questions: {names}"
+            ),
+            hint=f"no answer was recorded; to list the questions: {listing}",
         )
     return [read_choice(choice, one, now, go_on=go_on) for one in questions]
 

@@ -84,9 +84,7 @@ def find_test_files(named: Path) -> Sequence[Path]:
     if named.is_dir():
         found = sorted(named.rglob(f"*{SUFFIX}"))
         if not found:
-            raise UsageError(
-                f"there is no *{SUFFIX} in {named}", hint="write one beside a pipeline"
-            )
+            raise UsageError(f"no *{SUFFIX} found in {named}", hint="write one beside a pipeline")
         return found
     if named.name.endswith(SUFFIX):
         return [named]
@@ -112,9 +110,9 @@ def _read(file: Path) -> _File:
     except OSError as cause:
         raise UsageError(f"cannot read {file}: {cause.strerror or cause}") from cause
     except ValidationError as cause:
-        raise UsageError(f"{file}: {_fault(cause.errors()[0])}", hint="mend the file") from cause
+        raise UsageError(f"{file}: {_fault(cause.errors()[0])}", hint="fix the file") from cause
     except (ValueError, RecursionError) as cause:
-        raise UsageError(f"{file} is not TOML: {cause}", hint="mend the file") from cause
+        raise UsageError(f"{file} is not TOML: {cause}", hint="fix the file") from cause
 
 
 def _fault(error: ErrorDetails) -> str:
@@ -135,7 +133,7 @@ def _test(written: _Test, number: int, graph: Graph, file: Path) -> PipelineTest
         _require_nodes(graph, _nodes_of(written))
         _require_edges(graph, written.expect.edges)
         if written.expect == Expected():
-            raise UsageError("it expects nothing", hint="add expect.path or expect.outcome")
+            raise UsageError("it has no expectation", hint="add expect.path or expect.outcome")
         return PipelineTest(name, _script(written, graph), written.expect)
     except UsageError as error:
         raise UsageError(f"{file}: {name}: {error}", hint=error.hint) from error
@@ -151,7 +149,7 @@ def _script(written: _Test, graph: Graph) -> Script:
         node: (said,) if isinstance(said, str) else said for node, said in written.answers.items()
     }
     if empty := [node for node, said in answers.items() if not said]:
-        raise UsageError(f"answers of {empty[0]!r}: the list is empty", hint="name one at least")
+        raise UsageError(f"answers of {empty[0]!r}: the list is empty", hint="name at least one")
     check_answers(graph, answers)
     return Script(
         outcomes=read_outcomes(dict(written.outcomes), nodes=graph.nodes),

@@ -106,7 +106,7 @@ def _refuse_unheard(graph: Graph, script: Script) -> None:
         if kind in _SAY_NOTHING:
             raise UsageError(
                 f"node {node!r} is of type {kind} and has no outcome of its own",
-                hint="name the stage before it" if kind == "conditional" else "leave it out",
+                hint="name the stage before it" if kind == "conditional" else "remove it",
             )
     for node in script.answers:
         if graph.nodes[node].type != "wait.human":

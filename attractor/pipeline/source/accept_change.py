@@ -49,24 +49,24 @@ def plan_change(
     file = request.file
     if not file.is_file():
         if by:
-            raise UsageError(f"{file} is not there", hint="resume without --accept-graph")
+            raise UsageError(f"{file} is missing", hint="resume without --accept-graph")
         # A file that is gone is no change: the run has its own copy.
         return None
     if hash_now(file, before) == before.content_hash:
         if by:
-            host.tell("The pipeline is the one that the run has: there is nothing to accept.")
+            host.tell("The pipeline was not changed: there is no change to accept.")
         return None
     if not by:
         raise GraphChanged(
             f"the pipeline of {run.manifest.run_id} was changed since it began",
-            hint=f"go on with it as it is now: attractor resume {_name(run)} --accept-graph; "
-            f"{_elsewhere(run)}; or put it back as it was",
+            hint=f"accept the change: attractor resume {_name(run)} --accept-graph; "
+            f"{_elsewhere(run)}; or restore the old pipeline",
         )
     after = _opened(run, request, host)
     if lost := list(_lost(run.state, before.graph, after.graph)):
         raise GraphChanged(
-            f"run {run.manifest.run_id} cannot go on with {file} as it is now: {'; '.join(lost)}",
-            hint=f"put that back, or {_elsewhere(run)}",
+            f"run {run.manifest.run_id} cannot continue with the changed {file}: {'; '.join(lost)}",
+            hint=f"undo that change, or {_elsewhere(run)}",
         )
     return PlannedChange(before, after, _difference(before, after), by)
 
@@ -76,7 +76,7 @@ def accept_change(run: OpenRun, acceptance: PlannedChange, host: RunHost) -> Non
     before, pipeline = acceptance.before, acceptance.pipeline
     save_pipeline(run.directory, before)
     save_pipeline(run.directory, pipeline)
-    host.tell(f"The pipeline was changed since, which {acceptance.by} accepts:")
+    host.tell(f"The pipeline was changed; {acceptance.by} accepts the change:")
     host.tell(acceptance.change)
     told = {
         "by": acceptance.by,
@@ -90,7 +90,7 @@ def accept_change(run: OpenRun, acceptance: PlannedChange, host: RunHost) -> Non
 
 def _elsewhere(run: OpenRun) -> str:
     rewind = f"attractor rewind {_name(run)} NODE@VISIT --graph FILE"
-    return f"go back to where it differs: {rewind}"
+    return f"go back to a visit before the change: {rewind}"
 
 
 def _name(run: OpenRun) -> str:
@@ -113,15 +113,15 @@ def _opened(run: OpenRun, request: RunRequest, host: RunHost) -> PipelineSource:
     name = bare.graph.name
     if run.manifest.suite and name != run.manifest.pipeline:
         raise GraphChanged(
-            f"run {run.manifest.run_id} is judged by {run.manifest.suite}, which is for the "
+            f"run {run.manifest.run_id} is evaluated with {run.manifest.suite}, a suite for the "
             f"pipeline {run.manifest.pipeline!r}, not for {name!r}",
             hint="keep the name of the pipeline, or start a new run: attractor run",
         )
     for one in declared_inputs(bare.graph):
         if one.default is None and not one.is_secret and one.name not in request.inputs:
             raise GraphChanged(
-                f"{request.file} needs the input {one.name}, which the run was not given",
-                hint="give it a default there, or start a new run: attractor run",
+                f"{request.file} needs the input {one.name}, which the run does not have",
+                hint="add a default there, or start a new run: attractor run",
             )
     if request.withheld:
         return bare
@@ -139,11 +139,11 @@ def _lost(state: RunState, before: Graph, after: Graph) -> Iterator[str]:
         yield from _lost_places(strand, where, before, after)
         left = walks[strand.parent].in_flight if key else None
         if left and Forks(before).at(left.node) != Forks(after).at(left.node):
-            yield f"the branches of {left.node} are others now, and {where} is one of them"
+            yield f"the branches of {left.node} were changed, and {where} is one of them"
     visited = {node for one in walks.values() for node in one.progress.stages}
     for node in before.nodes.values():
         if node.is_goal_gate and node.id in visited and node.id not in after.nodes:
-            yield f"there is no {node.id} any more, a goal gate that was visited"
+            yield f"the visited goal gate {node.id} was removed"
 
 
 def _lost_places(strand: WalkState, where: str, before: Graph, after: Graph) -> Iterator[str]:
@@ -151,6 +151,6 @@ def _lost_places(strand: WalkState, where: str, before: Graph, after: Graph) -> 
     at_work = strand.in_flight.node if strand.in_flight else ""
     for node in dict.fromkeys([strand.progress.next_node, at_work]):
         if node and node not in after.nodes:
-            yield f"there is no {node} any more, where {where} goes on"
+            yield f"{node} was removed, where {where} continues"
     if at_work in after.nodes and before.nodes[at_work].type != after.nodes[at_work].type:
-        yield f"{at_work}, which was at work, is of type {after.nodes[at_work].type} now"
+        yield f"the interrupted node {at_work} now has the type {after.nodes[at_work].type}"

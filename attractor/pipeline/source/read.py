@@ -306,8 +306,8 @@ def read_saved_pipeline(
         found = finish_interrupted_change(directory, found, accepted)
     if found.hash != wanted:
         raise VerificationError(
-            f"{file} is not what the run began with",
-            hint="bring it back from a copy, or start a new run",
+            f"{file} was changed after the start of the run",
+            hint="restore it from a copy, or start a new run",
         )
     # Not checked again: the project may have changed the levels of its rules since the start.
     return read_pipeline(

@@ -74,7 +74,7 @@ class Tracing:
                 self._hand_on(one)
             self._spans = Spans()
         if not self._provider.force_flush(PATIENCE_MS):
-            self._watched.fail("they were not taken in time")
+            self._watched.fail("they were not accepted in time")
         self._provider.shutdown()
 
     def _hand_on(self, span: Span) -> None:
@@ -150,7 +150,7 @@ class _Watched(SpanExporter):
             self.fail(f"{type(error).__name__}: {error}")
             return SpanExportResult.FAILURE
         if result is not SpanExportResult.SUCCESS:
-            self.fail("the collector did not take them")
+            self.fail("the collector did not accept them")
         return result
 
     def shutdown(self) -> None:
@@ -163,7 +163,7 @@ class _Watched(SpanExporter):
         """Report that spans are lost, but only once."""
         if not self.is_told:
             self.is_told = True
-            self.tell(f"Spans of this run are lost: {why}. The run is as it is without them.")
+            self.tell(f"Spans of this run are lost: {why}. The run itself is not affected.")
 
 
 def _resource(version: str) -> Resource:

@@ -85,16 +85,18 @@ def _tell(prepared: PreparationResult, host: RunHost) -> None:
     shown = host.preparation.shown_paths
     for path in prepared.lacking:
         name = "carry_read_only" if path in shown else "carry"
-        host.tell(f"workspace.{name}: there is no {path} in the project.")
+        host.tell(f"workspace.{name}: the project has no {path}.")
     if copied := _copied_instead(prepared, host):
         host.tell(
-            "workspace.carry_read_only: without a sandbox nothing can be brought along read-only; "
-            f"copied instead, and writable: {', '.join(copied)}."
+            "workspace.carry_read_only: without a sandbox, paths cannot be read-only; "
+            f"writable copies were made of: {', '.join(copied)}."
         )
     if prepared.setup is SetupOutcome.RUN:
         host.tell(f"The workspace is set up ({prepared.seconds:.0f} s).")
     if prepared.undone:
-        host.tell(f"The setup changed files of the project, now as before: {_some(prepared)}.")
+        host.tell(
+            f"The setup changed files of the project, which were restored: {_some(prepared)}."
+        )
 
 
 def _some(prepared: PreparationResult) -> str:

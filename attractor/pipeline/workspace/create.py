@@ -42,14 +42,16 @@ def prepare_state_folder(host: RunHost) -> Path:
     try:
         closed = sum(_close(state))
         if closed:
-            host.tell(f"{closed} places in {state} were open to others; now they are yours alone.")
+            host.tell(
+                f"{closed} paths in {state} were accessible to other users; they are private now."
+            )
     except AttractorError as error:
-        host.tell(f"Others may read in {state}: {error.message}.")
+        host.tell(f"Other users may read {state}: {error.message}.")
     place = prepare_workspaces_folder(host.state_dir, shared=host.workspaces_dir, tell=host.tell)
     try:
         remove_abandoned_folders(place, lambda: recorded_folders(host.state_dir))
     except AttractorError as error:
-        host.tell(f"What dead runs left in {place} is not removed: {error.message}.")
+        host.tell(f"Leftovers of killed runs in {place} were not removed: {error.message}.")
     return place
 
 
@@ -162,7 +164,7 @@ async def create_workspace(
             on_snapshot=on_snapshot,
         )
     elif request.workspace is WorkspaceKind.COPY:
-        host.tell(f"The run works on a copy of {host.project} as it is now.")
+        host.tell(f"The run works on a copy of the current files in {host.project}.")
         workspace = await create_from_copy(
             host.project,
             state=host.state_dir,
@@ -211,8 +213,8 @@ async def _report_uncommitted(host: RunHost) -> None:
     """Report uncommitted changes of the project, which are not part of the run."""
     if await has_uncommitted(host.project, environ=host.environ):
         host.tell(
-            "What is not committed in the project is not part of this run (--include-dirty takes "
-            "it along)."
+            "Uncommitted changes of the project are not part of this run (include them with "
+            "--include-dirty)."
         )
 
 

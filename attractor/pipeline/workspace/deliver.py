@@ -134,7 +134,7 @@ async def deliver(
         if run.state.status == EVALUATING:
             raise
         hint = f" ({trouble.hint})" if trouble.hint else ""
-        host.tell(f"What the run made so far is not given back: {trouble.message}{hint}.")
+        host.tell(f"The result so far was not delivered: {trouble.message}{hint}.")
 
 
 async def _give_branch(run: OpenRun, workspace: Dimension, graph: Graph, host: RunHost) -> None:
@@ -159,7 +159,7 @@ async def _write_result(run: OpenRun, workspace: Dimension, graph: Graph, host: 
     content = await workspace.diff(since, until, most=LARGEST_RESULT + 1)
     if len(content) > LARGEST_RESULT:
         raise UsageError(
-            f"what the run changed is more than {LARGEST_RESULT >> 30} GiB, too much for one patch",
+            f"the changes of the run exceed {LARGEST_RESULT >> 30} GiB, the maximum of a patch",
             hint=f"its files are in {workspace.folder}",
         )
     place = run.directory.root / RESULT
@@ -184,7 +184,7 @@ async def deliver_ended_run(root: Path, host: RunHost) -> None:
         with open_run(root, clock=host.clock, redactor=host.redactor) as run:
             await _deliver(run, host)
     except AttractorError as trouble:
-        host.tell(f"What the run made is not given back: {trouble.message}.")
+        host.tell(f"The result of the run was not delivered: {trouble.message}.")
 
 
 async def _deliver(run: OpenRun, host: RunHost) -> None:

@@ -136,7 +136,7 @@ def test_canceled_run_ends_within_seconds_with_its_processes(desk: PlainDesk) ->
     status = status_of(desk)
     assert (status["status"], "a mistake" in status["reason"]) == ("canceled", True)
     again = desk.do("cancel", "latest")
-    assert (again.returncode, "for good" in again.stderr) == (4, True)
+    assert (again.returncode, "is final" in again.stderr) == (4, True)
     assert desk.do("resume", "latest").returncode == 4
 
 
@@ -156,7 +156,7 @@ def test_steer_without_a_running_agent_is_refused(desk: PlainDesk) -> None:
     steered = desk.do("steer", "latest", "Hurry", "up", "--why", "late", "--json")
     assert steered.returncode == 4
     refused = json.loads(steered.stdout)["error"]
-    assert refused["message"] == "the words were refused: no running stage takes messages"
+    assert refused["message"] == "the message was refused: no running stage accepts messages"
     [action] = desk.events("OperatorAction")
     assert (action["data"]["value"], action["data"]["is_accepted"]) == ("Hurry up", False)
     assert "no running stage takes messages" in action["data"]["why"]

@@ -134,7 +134,7 @@ def test_no_runs_are_reported(tmp_path: Path) -> None:
     for reference in ("latest", "01ABC"):
         told = attractor("status", reference, folder=tmp_path)
         assert told.returncode == 2
-        assert "there is no run in" in told.stderr
+        assert "no run found in" in told.stderr
         assert "start one: attractor run FILE" in told.stderr
         assert "known: latest" not in told.stderr
 

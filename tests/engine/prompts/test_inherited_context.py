@@ -161,7 +161,7 @@ def test_unnamed_thread_continues_past_stages_without_model(tmp_path: Path) -> N
     place_of(tmp_path, drawn, speakers, {"test": FAIL}).run()
     mend = speakers.of("mend")
     assert mend.conversation == ("write@1.1",)
-    assert mend.preamble == "# What happened since you last worked\n\n- test (fail): broken"
+    assert mend.preamble == "# Stages since your last turn\n\n- test (fail): broken"
 
 
 def test_after_a_fresh_session_an_unnamed_thread_is_a_new_one(tmp_path: Path) -> None:

@@ -123,7 +123,7 @@ def test_compact_lists_stages_and_values() -> None:
     past = remember_keys(past, ["finding"], ())
     context: dict[str, Json] = {"finding": {"line": 3}, "internal.x": "hidden"}
     assert write_preamble(Fidelity.COMPACT, PreambleInput("Ship it", "run-1", past, context)) == (
-        "# What went before\n"
+        "# Earlier stages\n"
         "\n"
         "Goal: Ship it\n"
         "Run: run-1\n"
@@ -132,14 +132,14 @@ def test_compact_lists_stages_and_values() -> None:
         "- plan (success)\n"
         "- test (fail, visit 2): 2 tests fail\n"
         "\n"
-        "Context, what was written last at the top:\n"
+        "Context values, the newest first:\n"
         '- finding: {"line":3}'
     )
 
 
 def test_truncate_tells_the_goal_and_the_run_alone() -> None:
     told = write_preamble(Fidelity.TRUNCATE, remembered(9, words="secret plan", values=3))
-    assert told == "# What went before\n\nGoal: Ship it\nRun: run-1"
+    assert told == "# Earlier stages\n\nGoal: Ship it\nRun: run-1"
 
 
 def test_only_the_most_detailed_tells_of_tools() -> None:
@@ -215,7 +215,7 @@ def test_notes_cannot_imitate_headings() -> None:
 def test_referenced_value_shows_size() -> None:
     past = remember_keys(NOTHING_PAST, ["big"], ())
     what = PreambleInput("", "", past, {"big": {"$artifact": HASH, "bytes": 5_000_000}})
-    assert "- big: (5000000 bytes, kept as an artifact)" in write_preamble(Fidelity.COMPACT, what)
+    assert "- big: (5000000 bytes, stored as an artifact)" in write_preamble(Fidelity.COMPACT, what)
 
 
 def spoken(*threads: str) -> Past:
@@ -227,7 +227,7 @@ def spoken(*threads: str) -> Past:
 
 def test_conversation_gets_only_news() -> None:
     told = write_news("t", PreambleInput("g", "r", spoken("", "t", "", "x"), {}))
-    assert told == ("# What happened since you last worked\n\n- n2 (fail): why\n- n3 (fail): why")
+    assert told == ("# Stages since your last turn\n\n- n2 (fail): why\n- n3 (fail): why")
     assert write_news("t", PreambleInput("g", "r", spoken("", "t"), {})) == ""
 
 

@@ -135,7 +135,7 @@ def test_forbidden_report_is_refused_with_node(written: Json) -> None:
     ("written", "message"),
     [
         ({"test": []}, "node 'test' has an empty list of outcomes"),
-        (["fail"], "outcomes are written as a table of nodes"),
+        (["fail"], "outcomes must be a table of nodes"),
     ],
 )
 def test_a_mistake_is_named_with_its_remedy(written: Json, message: str) -> None:
@@ -155,7 +155,7 @@ def test_a_mistake_is_named_with_its_remedy(written: Json, message: str) -> None
             "o.toml: outcome of node 'test': the report has an unknown field 'outcom'",
             "did you mean outcome?",
         ),
-        ([], "o.toml: outcomes are written as a table of nodes", "for example"),
+        ([], "o.toml: outcomes must be a table of nodes", "for example"),
     ],
 )
 def test_a_mistake_in_a_file_names_the_file(written: Json, message: str, hint: str) -> None:
@@ -196,7 +196,7 @@ def test_a_table_of_toml_is_an_outcome(tmp_path: Path) -> None:
         ),
         ("o.json", b'{"a": %b}' % (b"9" * 5000), "o.json contains a number with too many digits"),
         ("o.json", rb'{"a": "\ud800"}', "o.json holds a lone surrogate"),
-        ("o.json", b"[]", "o.json: outcomes are written as a table of nodes"),
+        ("o.json", b"[]", "o.json: outcomes must be a table of nodes"),
         ("o.toml", b"test = ", "o.toml is invalid TOML"),
         ("o.toml", b"test = 2026-01-01", "a value of type date at test"),
         ("o.toml", b"test = 'fial'", "o.toml: outcome of node 'test': 'outcome' cannot be 'fial'"),

@@ -289,5 +289,5 @@ def test_a_branch_left_open_by_a_handler_is_given_up(tmp_path: Path) -> None:
     result = place.run()
     assert result.reason == "ValueError: forgot it"
     [given_up] = place.events("ParallelBranchCompleted")
-    assert given_up.data["reason"] == "the stage ended before the branch"
+    assert given_up.data["reason"] == "the stage ended before the branch ended"
     assert set(folders.all) == {""}

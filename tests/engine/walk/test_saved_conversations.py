@@ -55,7 +55,7 @@ def test_a_walk_takes_a_thread_up_once(tmp_path: Path) -> None:
     found = kept(walked(tmp_path, threaded("a")))
     found.take("main", [MAIN])
     # What the disk has may be older by now than what this process said and let go of.
-    with pytest.raises(ConversationLost, match="has no stage of the thread"):
+    with pytest.raises(ConversationLost, match="contains no stage of the thread"):
         found.take("main", [MAIN])
 
 

@@ -127,7 +127,7 @@ async def _die(stage: Stage) -> Outcome:
         ("repeat", 2, ["start", "deploy"]),
         (" Repeat ", 2, ["start", "deploy"]),
         ("done", 1, ["start", "deploy"]),
-        ("It is done: continue as after a success", 1, ["start", "deploy"]),
+        ("It is completed: continue as after a success", 1, ["start", "deploy"]),
         ("fail", 1, ["start", "deploy", "sorry"]),
     ],
 )
@@ -149,8 +149,8 @@ def test_interruption_question_describes_choices(tmp_path: Path) -> None:
     assert (question.id, question.stage) == ("deploy@1.1#interrupted", "deploy")
     assert question.text.startswith("The stage deploy (Deploy it) was interrupted")
     assert [(one.key, one.label) for one in question.options] == [
-        ("repeat", "Repeat it from its beginning"),
-        ("done", "It is done: continue as after a success"),
+        ("repeat", "Repeat it from the start"),
+        ("done", "It is completed: continue as after a success"),
         ("fail", "It failed: continue as after a failure"),
     ]
 
@@ -158,7 +158,7 @@ def test_interruption_question_describes_choices(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("said", "kind", "words"),
     [
-        ("done", "StageCompleted", "interrupted, and done according to ann"),
+        ("done", "StageCompleted", "interrupted, and completed according to ann"),
         ("fail", "StageFailed", "interrupted, and failed according to ann"),
     ],
 )
@@ -198,7 +198,7 @@ def test_question_without_choice_stays_open(tmp_path: Path, said: Said) -> None:
     assert place.deployed == 1
     if isinstance(said, str):
         assert len(place.person.told) == 3
-        assert place.person.told[0].startswith(f"{said!r} is none of the choices")
+        assert place.person.told[0].startswith(f"invalid choice {said!r}")
         assert "repeat" in place.person.told[0]
 
 

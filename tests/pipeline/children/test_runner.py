@@ -173,7 +173,7 @@ async def test_a_pipeline_that_runs_itself_comes_to_an_end(parent: Family) -> No
     parent.write("self.dot", outer("self.dot"))
     ended = await end(parent, "self.dot")
     assert ended.status is StageStatus.FAIL
-    assert f"{DEEPEST} runs are nested already" in ended.reason
+    assert f"{DEEPEST} runs are nested, which is the maximum" in ended.reason
     assert len(list(parent.run.directory.root.rglob("manifest.json"))) == 1 + DEEPEST
 
 

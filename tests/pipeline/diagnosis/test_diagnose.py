@@ -48,9 +48,11 @@ def causes(one: Diagnosis) -> str:
 def test_a_failed_stage_is_told_with_why_nothing_dealt_with_it(tmp_path: Path) -> None:
     body = f'a [{TOOL}="exit 3"]; start -> a -> exit [condition="outcome=success"]'
     one = diagnosed(tmp_path, body)
-    assert one.finding.verdict == "the stage a failed, and nothing dealt with that"
+    assert (
+        one.finding.verdict == "the stage a failed, and no edge or retry_target handles the failure"
+    )
     assert "a@1 failed: tool_command ended with exit code 3" in causes(one)
-    assert "max_retries on the node itself" in causes(one)
+    assert "max_retries on its node" in causes(one)
     assert "a -> exit [outcome=success]: its condition is false" in causes(one)
     assert "no retry_target" in causes(one)
     assert "attractor rewind RUN a" in commands(one)
@@ -69,8 +71,8 @@ def test_a_loop_at_its_limit_names_the_limit_and_what_kept_it_going(tmp_path: Pa
     body = f"""a [{TOOL}="true", max_visits=3]; b [{TOOL}="false"]; start -> a -> b
         b -> exit [condition="outcome=success"]; b -> a [condition="outcome=fail"]"""
     one = diagnosed(tmp_path, body)
-    assert one.finding.verdict == "a was visited 3 times, which is the limit max_visits"
-    assert "It went round 2 times: a -> b -> a" in causes(one)
+    assert one.finding.verdict == "a was visited 3 times, the limit set by max_visits"
+    assert "It repeated a loop 2 times: a -> b -> a" in causes(one)
     assert "b@3: tool_command ended with exit code 1" in causes(one)
     [raised] = [remedy for remedy in one.finding.remedies if "max_visits=6" in remedy.what]
     assert raised.command.startswith("attractor rewind RUN b --graph ")
@@ -80,7 +82,7 @@ def test_a_loop_at_its_limit_names_the_limit_and_what_kept_it_going(tmp_path: Pa
 def test_the_limit_of_the_graph_is_told_as_such(tmp_path: Path) -> None:
     body = f'graph [max_node_visits=2]; a [{TOOL}="true"]; start -> a -> a; a -> exit [weight=-1]'
     one = diagnosed(tmp_path, body)
-    assert "the limit max_node_visits" in one.finding.verdict
+    assert "the limit set by max_node_visits" in one.finding.verdict
     assert any("max_node_visits=4 on the graph" in one.what for one in one.finding.remedies)
 
 
@@ -107,7 +109,7 @@ def test_redirects_at_their_limit_name_it(tmp_path: Path) -> None:
 def test_no_way_out_is_told_with_every_edge(tmp_path: Path) -> None:
     body = f"""a [{TOOL}="true"]; start -> a; a -> exit [condition="preferred_label=yes"]"""
     one = diagnosed(tmp_path, body)
-    assert one.finding.verdict == "no way out of a could be taken"
+    assert one.finding.verdict == "no edge out of a can be followed"
     assert "a -> exit [preferred_label=yes]: its condition is false" in causes(one)
     assert commands(one)[0].startswith("attractor rewind RUN a --graph ")
 
@@ -116,10 +118,14 @@ def test_a_failed_branch_is_the_cause_and_the_fork_what_is_done_again(tmp_path: 
     body = f"""f [shape=component, join_policy="k_of_n", k=2]; m [shape=tripleoctagon]
         a [{TOOL}="true"]; b [{TOOL}="exit 4"]; start -> f -> a -> m; f -> b -> m -> exit"""
     one = diagnosed(tmp_path, body)
-    assert one.finding.verdict == "the stage f failed, and nothing dealt with that"
+    assert (
+        one.finding.verdict == "the stage f failed, and no edge or retry_target handles the failure"
+    )
     assert "Its branch b failed: tool_command ended with exit code 4" in causes(one)
     assert "attractor rewind RUN f@1" in commands(one)
-    assert any("mend what made b fail" in remedy.what for remedy in one.finding.remedies)
+    assert any(
+        "fix the cause of the failure of b" in remedy.what for remedy in one.finding.remedies
+    )
 
 
 def test_a_failed_child_is_to_be_diagnosed_itself(tmp_path: Path) -> None:
@@ -130,7 +136,10 @@ def test_a_failed_child_is_to_be_diagnosed_itself(tmp_path: Path) -> None:
     [told] = [cause for cause in one.finding.causes if "attractor diagnose" in cause]
     child = Path(told.rpartition(" ")[2])
     inside = diagnose(child, reference=str(child), now=SystemClock().now())
-    assert inside.finding.verdict == "the stage x failed, and nothing dealt with that"
+    assert (
+        inside.finding.verdict
+        == "the stage x failed, and no edge or retry_target handles the failure"
+    )
 
 
 def test_a_used_up_budget_names_the_option(tmp_path: Path) -> None:
@@ -143,7 +152,7 @@ def test_a_used_up_budget_names_the_option(tmp_path: Path) -> None:
 def test_a_question_is_told_with_each_answer(tmp_path: Path) -> None:
     body = 'q [shape=hexagon, label="Ship it?"]; start -> q; q -> exit [label="[Y] Yes"]'
     one = diagnosed(tmp_path, f'{body}; q -> start2 [label="[N] No"]; start2 -> exit')
-    assert one.finding.verdict == "it waits for an answer of a person"
+    assert one.finding.verdict == "it waits for a person's answer"
     assert "Ship it?" in causes(one)
     assert commands(one)[0] == "attractor answer RUN Y"
     assert commands(one)[-1] == "attractor resume RUN"
@@ -154,8 +163,8 @@ def test_a_good_end_tells_what_was_stepped_over_and_dealt_with(tmp_path: Path) -
         start -> a -> b; b -> c [condition="outcome=fail"]; b -> exit; c -> exit"""
     one = diagnosed(tmp_path, body)
     assert (one.outcome, one.case.state.status.word.value) == ("partial_success", "evaluating")
-    assert "a failed and was stepped over." in causes(one)
-    assert "b failed, and the pipeline dealt with that." in causes(one)
+    assert "a failed, and the walk continued (on_failure=continue)." in causes(one)
+    assert "b failed, and an edge or a retry_target handled the failure." in causes(one)
     assert commands(one) == ["attractor evaluate RUN"]
 
 

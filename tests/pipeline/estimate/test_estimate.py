@@ -83,8 +83,8 @@ def test_without_runs_what_is_assumed_of_each_stage_counts_once() -> None:
     assert one.cost_usd == Range(1, 2, 40)
     assert one.tokens == Range(20, 200, 2000)
     assert one.seconds == Range(2, 120, 1200)
-    assert "every stage once" in one.basis[0]
-    assert stage(one, "m").basis == "no earlier run has it; assumed: a lot"
+    assert "each stage once" in one.basis[0]
+    assert stage(one, "m").basis == "in no earlier run; assumed: a lot"
 
 
 def test_what_stops_a_run_bounds_what_is_assumed() -> None:
@@ -128,14 +128,14 @@ def test_earlier_runs_give_the_ends_and_the_middle() -> None:
     one = estimated(pipeline(MODEL), *runs)
     assert one.seconds == Range(10.0, 20.0, 50.0)
     assert (one.runs, "3 earlier runs" in one.basis[0]) == (3, True)
-    assert "one run says little" in estimated(pipeline(MODEL), runs[0]).basis[1]
+    assert "based on one run only" in estimated(pipeline(MODEL), runs[0]).basis[1]
 
 
 def test_runs_with_another_backend_do_not_count_where_a_model_works() -> None:
     simulated = sample(backend="simulate")
     one = estimated(pipeline(MODEL), simulated)
     assert (one.seconds, one.runs) == (UNKNOWN, 0)
-    assert "1 run with the backend simulate left out: --backend simulate" in one.basis
+    assert "1 run with the backend simulate left out (include with --backend simulate)" in one.basis
     nodes = frozenset({"start", "exit", "a", "b"})
     assert estimated(pipeline(TOOLS), replace(simulated, nodes=nodes)).runs == 1
 
@@ -144,14 +144,14 @@ def test_another_pipeline_of_the_same_name_does_not_count() -> None:
     other = sample(nodes=frozenset({"start", "x", "y"}))
     one = estimated(pipeline(TOOLS), other, unreadable=2)
     assert one.runs == 0
-    assert "1 run of another pipeline of this name left out" in one.basis
-    assert "2 runs that cannot be read left out" in one.basis
+    assert "1 run of another pipeline with this name left out" in one.basis
+    assert "2 runs left out, because unreadable" in one.basis
 
 
 def test_a_new_stage_is_named_and_not_counted() -> None:
     one = estimated(pipeline('m [prompt="x"]; n [prompt="y"]; start -> m -> n -> exit'), sample())
     assert one.unknown == ["n"]
-    assert stage(one, "n").basis.startswith("no earlier run has it")
+    assert stage(one, "n").basis.startswith("in no earlier run")
 
 
 def test_tokens_without_a_price_are_no_cost_of_nothing() -> None:

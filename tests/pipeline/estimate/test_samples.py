@@ -79,9 +79,9 @@ def test_what_asks_no_model_has_no_assumption() -> None:
 @pytest.mark.parametrize(
     ("known", "defaults", "told"),
     [
-        (None, ModelDefaults("m-1", "openai"), "which the catalogue does not know"),
-        (model(), ModelDefaults("m-1", "openai"), "for which the catalogue has no price"),
-        (PRICED, ModelDefaults(), "which one nothing says: --model"),
+        (None, ModelDefaults("m-1", "openai"), "not in the catalogue"),
+        (model(), ModelDefaults("m-1", "openai"), "without a price in the catalogue"),
+        (PRICED, ModelDefaults(), "no model is chosen: --model"),
     ],
 )
 def test_without_a_price_the_tokens_are_told(

@@ -91,7 +91,7 @@ def test_what_was_never_visited_is_told_with_what_was(tmp_path: Path) -> None:
     assert beyond.value.hint == "its visits: make@1"
     with pytest.raises(UsageError, match="invalid visit number 'x' of make") as odd:
         find_fork_point(run, "make@x")
-    assert odd.value.hint == "say make@1 for the first one"
+    assert odd.value.hint == "write make@1 for the first visit"
 
 
 def test_many_names_are_not_all_told(tmp_path: Path) -> None:

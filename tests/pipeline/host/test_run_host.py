@@ -147,7 +147,7 @@ def test_common_word_as_secret_is_reported(tmp_path: Path, word: str) -> None:
     assert parked.question is not None, parked.reason
     root = parked.directory
     first = told.index(next(one for one in told if "DB_PASSWORD" in one))
-    assert "Not kept secret" in told[first]
+    assert "Not redacted" in told[first]
     assert word not in told[first]
     assert "MY_TOKEN" not in told[first]
     assert (root / "say" / "stdout.txt").read_text() == LEAK.replace("real-secret-0815", "***")
@@ -223,8 +223,8 @@ def test_a_flag_wins_over_the_project(tmp_path: Path) -> None:
     [
         ('reachabilty = "off"', "did you mean reachability?"),
         ('zzz = "off"', "see 'attractor rules'"),
-        ('"a b.c" = "off"', "there is no rule a b.c"),
-        ('start_node = "info"', "no pipeline runs without it"),
+        ('"a b.c" = "off"', "unknown rule a b.c"),
+        ('start_node = "info"', "a pipeline with this error cannot run"),
     ],
 )
 def test_a_mistake_is_told_with_its_line(tmp_path: Path, line: str, words: str) -> None:
@@ -248,7 +248,9 @@ def test_what_is_vital_may_be_called_an_error(tmp_path: Path) -> None:
 
 def test_a_user_does_not_change_how_a_project_is_judged(tmp_path: Path) -> None:
     configuration = configured(tmp_path, user='[rules]\nreachability = "off"\n')
-    with pytest.raises(UsageError, match=r"rules.reachability belongs to a project") as caught:
+    with pytest.raises(
+        UsageError, match=r"rules.reachability can only be set in the project"
+    ) as caught:
         rule_levels(configuration)
     assert "attractor.toml" in caught.value.hint
 

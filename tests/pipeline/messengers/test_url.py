@@ -84,7 +84,7 @@ def test_nobody_there_is_a_fault(unused_address: str) -> None:
 def test_who_does_not_answer_is_waited_for_no_longer_than_the_limit(chat: Chat) -> None:
     chat.waits_for = threading.Event()
     started = time.monotonic()
-    assert told(chat.address, 0.2) == "no answer within 200ms"
+    assert told(chat.address, 0.2) == "no response within 200ms"
     assert time.monotonic() - started < 20
 
 

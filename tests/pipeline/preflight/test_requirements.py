@@ -92,7 +92,7 @@ def test_some_programs_are_asked_in_other_words(tmp_path: Path) -> None:
     put(tmp_path, "other", '[ "$1" = version ] && echo other 1.21.5')
     go, other = look(tmp_path, "go>=1.21, other>=1.21")
     assert go.found.startswith("go 1.21.5 at ")
-    assert other.fault == "other does not tell its version"
+    assert other.fault == "other does not print its version"
     assert "other --version" in other.remedy
 
 
@@ -106,7 +106,7 @@ def test_a_program_without_a_version_wanted_is_not_run(tmp_path: Path) -> None:
 def test_what_is_no_program_is_none(tmp_path: Path, name: str) -> None:
     (tmp_path / "readme").write_text("not to be run")
     (looked,) = look(tmp_path, name)
-    assert looked.fault == f"there is no program {name} on the PATH"
+    assert looked.fault == f"the program {name} is not on the PATH"
     assert looked.remedy == f"install {name}"
 
 
@@ -127,7 +127,7 @@ def test_a_thing_that_several_need_is_needed_once() -> None:
 def test_a_fault_stands_at_its_place(tmp_path: Path) -> None:
     _, looked = look(tmp_path, "sh, nmp>=20")
     told = looked.diagnostic
-    assert told.message == "requires nmp>=20: there is no program nmp on the PATH"
+    assert told.message == "requires nmp>=20: the program nmp is not on the PATH"
     assert (told.span.column, told.span.end_column) == (27, 34)
     assert told.fix == "install nmp 20 or newer"
 
@@ -136,7 +136,7 @@ def test_a_fault_stands_at_its_place(tmp_path: Path) -> None:
 def test_long_command_is_a_fault(key: str) -> None:
     assert long_commands(f'work [{key}="{"x" * LONGEST_COMMAND}"];') == []
     [message] = long_commands(f'work [{key}="{"x" * (LONGEST_COMMAND + 1)}"];')
-    size = f"has {LONGEST_COMMAND + 1} bytes, and a shell takes {LONGEST_COMMAND}"
+    size = f"has {LONGEST_COMMAND + 1} bytes, and the maximum of a shell is {LONGEST_COMMAND}"
     assert message == f"work: {key} {size}"
 
 

@@ -55,7 +55,7 @@ def need(place: Workplace, rules: Rules = LATER, *, is_promoted: bool = False) -
 @pytest.mark.parametrize("status", [FAILED, CANCELED, REJECTED], ids=str)
 def test_a_run_that_is_over_for_good_needs_nothing(tmp_path: Path, status: RunStatus) -> None:
     found = need(at(tmp_path, status))
-    assert (found.is_needed, found.why) == (False, f"it is {status} for good")
+    assert (found.is_needed, found.why) == (False, f"it is {status}")
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_an_approved_run_needs_nothing_once_it_is_promoted(tmp_path: Path) -> No
 def test_what_is_young_is_kept(tmp_path: Path) -> None:
     place = at(tmp_path, FAILED)
     week = Rules(NOW + timedelta(days=6), timedelta(days=7))
-    assert need(place, week).why == "it is failed for good, but not for 7d yet"
+    assert need(place, week).why == "it is failed, less than 7d ago (too recent)"
     assert not need(place, AT_ONCE).is_needed
 
 
@@ -86,16 +86,16 @@ def test_a_clock_that_was_set_back_keeps_nothing_for_ever(tmp_path: Path) -> Non
 def test_a_run_that_is_held_is_left_alone(tmp_path: Path) -> None:
     place = at(tmp_path, FAILED)
     with place.open():
-        assert need(place).why == "a process is at work on it"
+        assert need(place).why == "a process is running it"
 
 
 def test_a_run_whose_records_cannot_be_believed_is_left_alone(tmp_path: Path) -> None:
     place = at(tmp_path, FAILED)
     journal = place.root / "events.jsonl"
     journal.write_bytes(journal.read_bytes().replace(b'"failed"', b'"fooled"'))
-    assert "cannot be believed" in need(place).why
+    assert "are corrupt" in need(place).why
     (place.root / "manifest.json").write_text("{}")
-    assert "cannot be believed" in need(place).why
+    assert "are corrupt" in need(place).why
 
 
 def test_a_run_that_lost_its_manifest_alone_is_not_taken_for_gone(tmp_path: Path) -> None:
@@ -131,12 +131,15 @@ def test_a_run_that_may_be_just_being_made_is_left_alone(tmp_path: Path) -> None
     here = tmp_path / "runs" / "x"
     assert lost([here], AT_ONCE, is_known=False).is_needed
     hour = Rules(NOW + timedelta(hours=1, seconds=1), timedelta())
-    assert lost([here], hour, is_known=False).why == "no run began with it"
+    assert lost([here], hour, is_known=False).why == "no recorded run uses it"
     # Whoever is told of an age to ask for is to be helped by that.
     for rules in (AT_ONCE, Rules(NOW, timedelta(days=7))):
         assert not lost([here], rules, is_known=False).why.endswith(YET)
     day = Rules(NOW + timedelta(hours=2), timedelta(days=1))
-    assert lost([here], day, is_known=False).why == "no run began with it, but not for 1d yet"
+    assert (
+        lost([here], day, is_known=False).why
+        == "no recorded run uses it, less than 1d ago (too recent)"
+    )
     assert not lost([here], hour, is_known=False).is_needed
 
 

@@ -46,7 +46,7 @@ def test_a_name_for_several_or_no_runs_is_told(tmp_path: Path) -> None:
         with pytest.raises(UnknownName):
             find_run(reference, runs_dir)
     for reference in ("latest", "zzz"):
-        with pytest.raises(UsageError, match="there is no run in .*nowhere") as caught:
+        with pytest.raises(UsageError, match="no run found in .*nowhere") as caught:
             find_run(reference, tmp_path / "nowhere")
         assert caught.value.hint == "start one: attractor run FILE"
 
@@ -125,7 +125,7 @@ def test_what_run_json_says_too_late_is_read_in_the_journal_and_mended(tmp_path:
     (root / "run.json").write_bytes(stale)
     told = summarize(root)
     assert (told.status, told.reason, told.is_stopped) == ("failed", "broken", False)
-    assert "is behind its journal" in told.trouble
+    assert "is outdated" in told.trouble
     assert told.trouble_code is ExitCode.DONE
     place.open().close()
     assert place.json("run.json")["status"] == "failed"
@@ -159,7 +159,7 @@ def test_forged_run_json_is_reported(tmp_path: Path, field: str, lie: str) -> No
     assert (told.status, told.phase, told.reason) == (true.status, true.phase, true.reason)
     assert "run.json says " in told.trouble
     assert lie in told.trouble
-    assert "its journal says failed" in told.trouble
+    assert "it says failed" in told.trouble
     assert told.trouble_code is ExitCode.BROKEN
 
 

@@ -113,15 +113,14 @@ def read(*questions: Question) -> list[str]:
 
 
 def test_a_refusal_names_a_few_of_many_in_the_order_of_their_numbers() -> None:
-    with pytest.raises(UsageError, match="the run asks 120 questions") as caught:
+    with pytest.raises(UsageError, match="120 questions are open") as caught:
         pick(MANY, "", where="WHERE", listing="LIST")
     assert caught.value.hint == (
-        "name one: --question gate@1.1 or gate@2.1 or gate@3.1 (117 more); "
-        "all of them, with their commands: LIST"
+        "choose one: --question gate@1.1 or gate@2.1 or gate@3.1 (117 more); to list them: LIST"
     )
     with pytest.raises(Refused) as unknown:
         pick(MANY, "fate", where="WHERE", listing="LIST")
-    assert unknown.value.hint == "it asks: gate@1.1, gate@2.1, gate@3.1 (117 more)"
+    assert unknown.value.hint == "open questions: gate@1.1, gate@2.1, gate@3.1 (117 more)"
 
 
 def test_one_is_meant_by_its_id_and_all_of_a_node_by_its_name() -> None:
@@ -132,11 +131,11 @@ def test_one_is_meant_by_its_id_and_all_of_a_node_by_its_name() -> None:
 
 def test_the_same_words_are_the_answer_to_all_or_to_none() -> None:
     assert read(GATE, replace(GATE, options=(Option("1", "[Y] Yes"),))) == ["Y", "1"]
-    with pytest.raises(UsageError, match="no answer to 1 of 2 questions: other@1.1") as caught:
+    with pytest.raises(UsageError, match="invalid answer to 1 of 2 questions: other@1.1") as caught:
         read(GATE, OTHER)
-    assert caught.value.hint == "nothing was answered; what each of them asks: LIST"
+    assert caught.value.hint == "no answer was recorded; to list the questions: LIST"
     late = replace(GATE, deadline="2026-01-30T00:00:00+00:00")
-    with pytest.raises(Refused, match="was up"):
+    with pytest.raises(Refused, match="has passed"):
         read(GATE, late)
 
 

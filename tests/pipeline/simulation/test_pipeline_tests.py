@@ -88,7 +88,7 @@ def test_tests_are_found_by_file_by_pipeline_and_by_folder(folder: Path) -> None
 
 @pytest.mark.parametrize(
     ("named", "words"),
-    [("lonely.dot", "lonely.dot has no tests"), ("empty", r"there is no \*.test.toml in")],
+    [("lonely.dot", "lonely.dot has no tests"), ("empty", r"no \*.test.toml found in")],
 )
 def test_where_there_are_no_tests_it_is_said(folder: Path, named: str, words: str) -> None:
     (folder / "lonely.dot").write_text(BRANCH)
@@ -106,7 +106,7 @@ def test_where_there_are_no_tests_it_is_said(folder: Path, named: str, words: st
         ("[[test]]\nanwsers = {}\nexpect.outcome='fail'", "test 1 has no key 'anwsers'", ""),
         ("[[test]]\nexpect.outcome='faild'", "test 1.expect.outcome: Input should be", ""),
         ("[[test]]\nmax_steps=0\nexpect.outcome='fail'", "max_steps: Input should be", ""),
-        ("[[test]]\nexpect={}", "test 1: it expects nothing", "expect.path"),
+        ("[[test]]\nexpect={}", "test 1: it has no expectation", "expect.path"),
         ("[[test]]\nname='x'\nexpect.path=['plna']", "x: unknown node 'plna'", "did you mean plan"),
         ("[[test]]\nexpect.visits={plna=1}", "unknown node 'plna'", "did you mean plan?"),
         ("[[test]]\nexpect.not_visited=['plna']", "unknown node 'plna'", "did you mean plan?"),

@@ -155,9 +155,9 @@ def test_a_pipeline_that_changed_back_and_forth_is_accepted_each_time(host: RunH
 @pytest.mark.parametrize(
     ("old", "new", "told"),
     [
-        ("ask", "ask_again", "there is no ask any more, where the run goes on"),
-        ("test ", "check ", "there is no test any more, a goal gate that was visited"),
-        ("hexagon", "box", "ask, which was at work, is of type codergen now"),
+        ("ask", "ask_again", "ask was removed, where the run continues"),
+        ("test ", "check ", "the visited goal gate test was removed"),
+        ("hexagon", "box", "the interrupted node ask now has the type codergen"),
     ],
 )
 def test_what_the_run_stands_on_must_be_there(host: RunHost, old: str, new: str, told: str) -> None:
@@ -175,10 +175,10 @@ def test_a_branch_in_flight_must_be_there(host: RunHost) -> None:
     change(host, BRANCHED)
     root = parked(host)
     change(host, BRANCHED.replace("two ", "three ").replace("-> two", "-> three"))
-    with pytest.raises(GraphChanged, match="there is no two any more, where branch two goes on"):
+    with pytest.raises(GraphChanged, match="two was removed, where branch two continues"):
         go_on(root, host, by="Ann")
     change(host, BRANCHED.replace("two -> meet", "two -> aside -> meet\n aside [prompt=x]"))
-    with pytest.raises(GraphChanged, match="the branches of fork are others now"):
+    with pytest.raises(GraphChanged, match="the branches of fork were changed"):
         go_on(root, host, by="Ann")
 
 
@@ -206,9 +206,9 @@ def test_where_nothing_changed_there_is_nothing_to_accept(host: RunHost) -> None
     root = parked(host)
     told: list[str] = []
     go_on(root, replace(host, tell=told.append), by="Ann")
-    assert any("nothing to accept" in one for one in told)
+    assert any("no change to accept" in one for one in told)
     (host.project / "pipeline.dot").unlink()
-    with pytest.raises(UsageError, match="is not there"):
+    with pytest.raises(UsageError, match="is missing"):
         go_on(root, host, by="Ann")
 
 

@@ -65,7 +65,7 @@ def test_a_run_makes_its_state_folder_for_its_user_alone(machine: Machine) -> No
     assert machine.state.is_dir()
     assert len(list(machine.state.rglob("*"))) > 20
     assert open_places(machine.state) == []
-    assert "open to others" not in said
+    assert "accessible to other users" not in said
     assert stat.S_IMODE((machine.state / "workspaces").stat().st_mode) == 0o700
 
 
@@ -76,9 +76,9 @@ def test_a_state_folder_that_was_open_is_closed_and_that_is_told(machine: Machin
     for one in [machine.state, *places]:
         one.chmod(0o755 if one.is_dir() else 0o644)
     said = machine.attractor(*run)
-    assert f"{len(places) + 1} places in {machine.state} were open to others" in said
+    assert f"{len(places) + 1} paths in {machine.state} were accessible to other users" in said
     assert open_places(machine.state) == []
-    assert "open to others" not in machine.attractor(*run)
+    assert "accessible to other users" not in machine.attractor(*run)
 
 
 def test_a_link_to_the_state_folder_hides_nothing(tmp_path: Path) -> None:
@@ -88,8 +88,8 @@ def test_a_link_to_the_state_folder_hides_nothing(tmp_path: Path) -> None:
     (tmp_path / "state").symlink_to(tmp_path / "real")
     host, told = telling(project)
     prepare_state_folder(host)
-    places = f"1 places in {tmp_path / 'real'} were open to others"
-    assert told == [f"{places}; now they are yours alone."]
+    places = f"1 paths in {tmp_path / 'real'} were accessible to other users"
+    assert told == [f"{places}; now they are private now."]
     assert stat.S_IMODE((tmp_path / "real").stat().st_mode) == 0o700
 
 
@@ -135,7 +135,11 @@ def test_nothing_is_removed_while_a_record_cannot_be_read(tmp_path: Path) -> Non
     before = set((host.state_dir / "workspaces").iterdir())
     place = prepare_state_folder(host)
     assert set(place.iterdir()) == before
-    assert [one for one in told if one.startswith(f"What dead runs left in {place} is not removed")]
+    assert [
+        one
+        for one in told
+        if one.startswith(f"Leftovers of killed runs in {place} were not removed")
+    ]
 
 
 def test_runs_that_begin_at_once_leave_each_other_alone(tmp_path: Path) -> None:

@@ -57,4 +57,4 @@ def test_where_it_cannot_be_given_back_that_is_told(tmp_path: Path) -> None:
     cancel(parked, host)
     (host.state_dir / "stores" / parked.run_id / "workspace.json").unlink()
     asyncio.run(deliver_ended_run(parked.directory, host))
-    assert any("is not given back" in one and "has no workspace" in one for one in told)
+    assert any("was not delivered" in one and "has no workspace" in one for one in told)

@@ -209,7 +209,7 @@ def test_foreign_branch_is_not_overwritten(tmp_path: Path) -> None:
     canceled = asyncio.run(resume(parked.directory, host))
     assert canceled.status == CANCELED
     assert git(project, "rev-parse", branch) == mine
-    assert any("is not given back" in one and "not a stage of the run" in one for one in told)
+    assert any("was not delivered" in one and "not a stage of the run" in one for one in told)
 
 
 def test_a_run_taken_up_among_its_branches_has_the_same_commits(tmp_path: Path) -> None:
