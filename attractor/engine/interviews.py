@@ -275,15 +275,15 @@ class AnsweredFirst:
             elsewhere.cancel()
             await asyncio.wait((asking, elsewhere))
             # Record the answer even if the task is canceled now.
-            said = _result(asking)
-            first = self._questions.settle(question, said) if said else None
+            own_answer = _result(asking)
+            first = self._questions.settle(question, own_answer) if own_answer else None
         if is_cut_off:
             raise asyncio.CancelledError
         if first is None:
             return await self._without_them(question, asking, _result(elsewhere))
-        if first is not said:
-            await self._tell(question, first, lost=said)
-        return self._taken(question, first, is_ours=first is said)
+        if first is not own_answer:
+            await self._tell(question, first, lost=own_answer)
+        return self._taken(question, first, is_ours=first is own_answer)
 
     async def _without_them(
         self, question: Question, asking: "asyncio.Task[Answer]", answer: Answer | None

@@ -83,15 +83,15 @@ def write_text(confined: ConfinedFolder, path: str, content: str) -> None:
     """Write a file atomically, and create its folders; an existing file keeps its permissions."""
     data = encode_text(content, path)
     with confined.locate("write", path, create=True) as place:
-        kept = _permissions(place, path)
+        permissions = _permissions(place, path)
         # The name that `remove_abandoned_files` knows, should we be killed before it is replaced.
         temporary = FolderEntry(
             place.folder, f".attractor-{os.getpid()}-{secrets.token_hex(8)}.tmp"
         )
         try:
             with _opened(temporary, _CREATE) as file:
-                if kept is not None:
-                    os.fchmod(file, kept)
+                if permissions is not None:
+                    os.fchmod(file, permissions)
                 write_fully(file, data)
             os.replace(temporary.name, place.name, src_dir_fd=place.folder, dst_dir_fd=place.folder)
         finally:

@@ -290,7 +290,7 @@ class ProcessHunt:
         """Return processes with a mark, their descendants and their sessions."""
         found, sessions = set(marked) - spared, self._sessions
         while True:
-            # Every command has its own session, so ours is never included.
+            # Every command has its own session, so the session of this process is never included.
             sessions = sessions | self._sessions_of(found, living)
             more = {
                 one.number

@@ -283,12 +283,12 @@ def _kept_promises(run: OpenRun, prepared: PreparedRun) -> Promises:
     """Return the promises that held for all stages and for the trials."""
     if not prepared.request.workspace.is_apart:
         return Promises()
-    kept = [
+    promises = [
         promises_to_record(run.manifest.promises),
         promises_to_record(prepared.sandbox.promises),
     ]
-    kept += [dict(one.data) for one in events_of(run.directory.events, (GUARDED,))]
-    return Promises(**{name: all(one.get(name) is True for one in kept) for name in NAMES})
+    promises += [dict(one.data) for one in events_of(run.directory.events, (GUARDED,))]
+    return Promises(**{name: all(one.get(name) is True for one in promises) for name in NAMES})
 
 
 def _require_journal(run: RunFacts, own: Sequence[LedgerEntry]) -> None:

@@ -71,17 +71,17 @@ async def promote(
     run_id = run.manifest.run_id
     if done := _written(evaluator, run_id, branch):
         return done
-    kept = open_kept()
-    commit, tag = await _commit(run, kept, decision), f"attractor/{run_id}"
+    candidate = open_kept()
+    commit, tag = await _commit(run, candidate, decision), f"attractor/{run_id}"
     # From the store, because a manifest is easier to change.
-    base = kept.base.commit
+    base = candidate.base.commit
     was_done = await _has(repository, branch, commit, since=base)
     if not was_done:
         _require_go(judged)
-        await bring_commit(commit, out_of=kept.store.git, into=repository.git, without=base)
+        await bring_commit(commit, out_of=candidate.store.git, into=repository.git, without=base)
     if not was_done or await repository.ref(_ref(branch)) == commit:
         # Also for a moved branch: its files may not be moved yet.
-        await move_branch(repository, kept.store, branch=branch, old=base, new=commit)
+        await move_branch(repository, candidate.store, branch=branch, old=base, new=commit)
     await repository.create_ref(f"refs/tags/{tag}", commit)
     promotion = {"branch": branch, "commit": commit, "tag": tag}
     evaluator.ledger.append(PROMOTED, run_id, promotion, now=run.clock.now())

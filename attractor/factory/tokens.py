@@ -58,10 +58,10 @@ class TokenStore:
     def revoke(self, name: str) -> None:
         """Remove a token."""
         with self._locked():
-            kept = self.list()
-            left = tuple(one for one in kept if one.name != name)
-            if len(left) == len(kept):
-                known = ", ".join(one.name for one in kept) or "none"
+            tokens = self.list()
+            left = tuple(one for one in tokens if one.name != name)
+            if len(left) == len(tokens):
+                known = ", ".join(one.name for one in tokens) or "none"
                 raise InvalidToken(f"unknown token {name!r}", hint=f"known: {known}")
             self._write(left)
 

@@ -90,7 +90,7 @@ class TrialStore:
 
     def _read(self, evaluation_id: EvaluationId, file: Path) -> TrialResult:
         try:
-            kept = parse_json(file.read_bytes())
+            record = parse_json(file.read_bytes())
         except FileNotFoundError as cause:
             raise VerificationError(
                 f"missing result {file}", hint="restore it from a backup"
@@ -99,7 +99,7 @@ class TrialStore:
             raise file_error("read", file, cause) from cause
         except NotCanonical as cause:
             raise _changed(file) from cause
-        result, seal = _parse(kept, file)
+        result, seal = _parse(record, file)
         is_whole = hmac.compare_digest(seal, self._seal(evaluation_id, result))
         if not is_whole or file != self._file(evaluation_id, result.key):
             raise _changed(file)
@@ -160,20 +160,20 @@ class TrialLog:
 
     def earlier(self, suite: Suite) -> EarlierTrials:
         """Return the verified records of this evaluation from before a crash."""
-        kept = {self._name(one.key): one for one in self.results.all_of(self.evaluation_id)}
+        results = {self._name(one.key): one for one in self.results.all_of(self.evaluation_id)}
         recorded = {_name_in(event): event.data for event in self._events((COMPLETED,))}
         for name, data in recorded.items():
-            if name not in kept or self._told(kept[name]) != data:
+            if name not in results or self._told(results[name]) != data:
                 raise VerificationError(
                     f"missing or changed result of a trial in {self.run.directory.events}",
                     hint="the journal cannot be trusted: start a new run",
                 )
-        for name in kept.keys() - recorded.keys():
+        for name in results.keys() - recorded.keys():
             # The process died between storing and recording.
-            self._write(COMPLETED, self.results.public_record(self.evaluation_id, kept[name]))
+            self._write(COMPLETED, self.results.public_record(self.evaluation_id, results[name]))
         begun = Counter(_name_in(event) for event in self._events((STARTED,)))
         return EarlierTrials(
-            {one.key: one for one in kept.values()},
+            {one.key: one for one in results.values()},
             Counter({key: begun[self._name(key)] for key in trial_keys(suite)}),
         )
 

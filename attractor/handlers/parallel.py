@@ -193,13 +193,13 @@ def _number(score: Json) -> float:
 def _described(one: BranchCandidate) -> str:
     changed = one.result.get("files_changed")
     files = ", ".join(map(str, changed)) if isinstance(changed, list) and changed else "none"
-    said = str(one.result.get("response") or one.result.get("notes") or "")
+    text = str(one.result.get("response") or one.result.get("notes") or "")
     return "\n".join(
         [
             f"## {one.id}",
             f"outcome: {one.outcome}",
             f"files changed: {files}",
-            *([said[:_LONGEST_NOTE]] if said else []),
+            *([text[:_LONGEST_NOTE]] if text else []),
         ]
     )
 

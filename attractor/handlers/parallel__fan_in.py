@@ -55,27 +55,27 @@ class FanIn:
             return best, Outcome(StageStatus.SUCCESS, notes=f"Selected best candidate: {best.id}")
         prompt = "\n\n".join([write_prompt(stage, self.parts.inputs), describe(good), _CHOOSE])
         stage.files.write("prompt.md", prompt)
-        said = await self.parts.backend.answer(stage, prompt)
-        if isinstance(said, ModelAnswer):
-            stage.files.write("response.md", said.text)
-            said = Outcome(StageStatus.SUCCESS, preferred_label=said.text, usage=said.usage)
-        if not said.status.is_success:
-            return said
-        return _named(stage, good, said)
+        answer = await self.parts.backend.answer(stage, prompt)
+        if isinstance(answer, ModelAnswer):
+            stage.files.write("response.md", answer.text)
+            answer = Outcome(StageStatus.SUCCESS, preferred_label=answer.text, usage=answer.usage)
+        if not answer.status.is_success:
+            return answer
+        return _named(stage, good, answer)
 
 
 def _named(
-    stage: Stage, good: Sequence[BranchCandidate], said: Outcome
+    stage: Stage, good: Sequence[BranchCandidate], outcome: Outcome
 ) -> tuple[BranchCandidate, Outcome]:
     """Return the candidate that an answer names, else the best one; emit an event for that."""
-    texts = (said.preferred_label, *said.suggested_next_ids, said.notes)
+    texts = (outcome.preferred_label, *outcome.suggested_next_ids, outcome.notes)
     named = next(filter(None, (find_named(good, one) for one in texts)), None)
     best = named or best_of(good)
     how = "" if named else ", by outcome and score, because the answer named no candidate"
     if named is None:
         stage.emit(OUTCOME_ASSUMED, reason=f"selected {best.id}{how}")
-    said = replace(said, preferred_label="", suggested_next_ids=())
-    return best, replace(said, notes=f"Selected best candidate: {best.id}{how}")
+    outcome = replace(outcome, preferred_label="", suggested_next_ids=())
+    return best, replace(outcome, notes=f"Selected best candidate: {best.id}{how}")
 
 
 async def _take_over(

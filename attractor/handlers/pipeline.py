@@ -35,10 +35,10 @@ class Pipeline:
             reason = f"inputs of {stage.node.id}: {wrong.message} ({wrong.hint})"
             return failure(reason, FailureClass.PIPELINE)
         try:
-            given = {one.name: self._given(stage, one) for one in declared.inputs}
+            inputs = {one.name: self._given(stage, one) for one in declared.inputs}
         except UsageError as missing:
             return failure(f"{stage.node.id}: {missing}", FailureClass.TERMINAL)
-        return await run_child(stage, file, partial(_accompany, stage), inputs=given)
+        return await run_child(stage, file, partial(_accompany, stage), inputs=inputs)
 
     def _given(self, stage: Stage, one: Input) -> str:
         """Return the value of a child's input: a text, a context value, or an input of this run."""
@@ -90,8 +90,8 @@ def outputs(graph: Graph, end: ChildEnd) -> Iterator[tuple[str, Json]]:
     for one in declared.inputs:
         value = _left(one, end.context)
         if not one.fits(text_of(value)):
-            said = shorten(text_of(value), LONGEST_WORDS)
-            raise UsageError(f"invalid value {said} of the output {one.name} of type {one.type}")
+            shown = shorten(text_of(value), LONGEST_WORDS)
+            raise UsageError(f"invalid value {shown} of the output {one.name} of type {one.type}")
         yield one.name, _typed(one, value)
 
 

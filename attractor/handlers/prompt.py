@@ -26,15 +26,15 @@ class Prompt:
             return failure(str(error), FailureClass.PIPELINE)
         prompt = prepend_preamble(stage.inherited.preamble, prompt)
         stage.files.write("prompt.md", prompt)
-        said = await self.parts.backend.answer(stage, prompt)
-        if isinstance(said, Outcome):
-            return said
-        stage.files.write("response.md", said.text)
+        answer = await self.parts.backend.answer(stage, prompt)
+        if isinstance(answer, Outcome):
+            return answer
+        stage.files.write("response.md", answer.text)
         # A text is no verdict, from a model or a person (ruling R4).
         if wants_verdict(stage.graph, stage.node):
-            return replace(failure("no_verdict", FailureClass.VERDICT), usage=said.usage)
-        updates = response_updates(stage.node.id, said.text)
-        return replace(success(f"Answered: {stage.node.id}", **updates), usage=said.usage)
+            return replace(failure("no_verdict", FailureClass.VERDICT), usage=answer.usage)
+        updates = response_updates(stage.node.id, answer.text)
+        return replace(success(f"Answered: {stage.node.id}", **updates), usage=answer.usage)
 
 
 part = Prompt

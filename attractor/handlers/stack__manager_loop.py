@@ -192,12 +192,12 @@ class _Supervision:
         instruction = write_prompt(self.stage, self.parts.inputs)
         prompt = f"{instruction}\n\n{_ASK}\n\n{seen}"
         self.stage.files.write("prompt.md", prompt)
-        said = await self.parts.backend.answer(self.stage, prompt)
-        self.used = self.used + said.usage
-        if isinstance(said, ModelAnswer):
-            self.stage.files.write("response.md", said.text)
-            return said.text
-        self.stage.emit("SteeringFailed", reason=said.failure_reason or said.notes)
+        answer = await self.parts.backend.answer(self.stage, prompt)
+        self.used = self.used + answer.usage
+        if isinstance(answer, ModelAnswer):
+            self.stage.files.write("response.md", answer.text)
+            return answer.text
+        self.stage.emit("SteeringFailed", reason=answer.failure_reason or answer.notes)
         return ""
 
     def _is_to_stop(self) -> bool:

@@ -40,8 +40,8 @@ def _goal(stage: Stage) -> tuple[datetime, timedelta]:
     duration = stage.node.attributes.duration("duration")
     until = stage.node.attributes.text("until").strip()
     if (duration is None) == (not until):
-        said = "neither duration nor until" if duration is None else "both duration and until"
-        raise UsageError(f"it has {said}", hint="set duration or until")
+        which = "neither duration nor until" if duration is None else "both duration and until"
+        raise UsageError(f"it has {which}", hint="set duration or until")
     if duration is None:
         return read_moment(until, stage.since), timedelta.max
     return stage.since + duration, duration

@@ -134,8 +134,8 @@ class WaitHuman:
         if answer.kind is AnswerKind.TIMEOUT:
             stage.emit("InterviewTimeout", question=asked, duration=duration)
         else:
-            said = answer_to_record(answer)
-            stage.emit("InterviewCompleted", question=asked, answer=said, duration=duration)
+            record = answer_to_record(answer)
+            stage.emit("InterviewCompleted", question=asked, answer=record, duration=duration)
         return answer
 
     async def _answer(self, question: Question, choices: Sequence[GateChoice]) -> Answer:

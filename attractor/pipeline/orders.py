@@ -129,9 +129,9 @@ class Orders:
         asked = pick(
             self._asked(question), question, where=self._where, listing=self._command("answer")
         )
-        said = read_choice(choice, asked, self.clock.now(), go_on=self._go_on)
-        order = Order(Action.ANSWER, self.by, why, asked.id, said)
-        return self._give(order, taken=f"answered {asked.stage}: {said}")
+        value = read_choice(choice, asked, self.clock.now(), go_on=self._go_on)
+        order = Order(Action.ANSWER, self.by, why, asked.id, value)
+        return self._give(order, taken=f"answered {asked.stage}: {value}")
 
     def answer_all(self, choice: str, *, question: str = "", why: str = "") -> Sequence[Receipt]:
         """Give the same answer to all questions, or to all of one node.
@@ -141,10 +141,10 @@ class Orders:
         asked = sort_questions(pick_all(self._asked(question), question, where=self._where))
         listing = self._command("answer")
         now = self.clock.now()
-        said = read_choices(choice, asked, now, go_on=self._go_on, listing=listing)
+        values = read_choices(choice, asked, now, go_on=self._go_on, listing=listing)
         orders = [
             Order(Action.ANSWER, self.by, why, one.id, value)
-            for one, value in zip(asked, said, strict=True)
+            for one, value in zip(asked, values, strict=True)
         ]
         return self._give_all(orders, taken="answered")
 
@@ -237,16 +237,16 @@ class Orders:
         """Return the questions that an answer may be for, or raise if all are answered already."""
         state = self._state()
         if state.restarted_as and not state.asked:
-            told = f"the run has no open question{self._and_so(state)}"
-            raise NothingAsked(told, hint=self._instead(state, "answer"))
+            message = f"the run has no open question{self._and_so(state)}"
+            raise NothingAsked(message, hint=self._instead(state, "answer"))
         asked = tuple(state.questions)
         done = [one for one in state.asked if one.id in state.answers]
         meant = [one for one in done if name in ("", one.id, one.stage)]
         if meant and not any(name in ("", one.id, one.stage) for one in asked):
             answer = state.answers[meant[0].id]
             who = answer.by or "a person"
-            told = f"{who} already answered {meant[0].id}: {answer.value or answer.kind}"
-            raise Refused(told, hint=self._go_on)
+            message = f"{who} already answered {meant[0].id}: {answer.value or answer.kind}"
+            raise Refused(message, hint=self._go_on)
         return asked
 
     @property

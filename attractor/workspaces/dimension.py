@@ -294,5 +294,5 @@ class Dimension:
         await in_thread(partial(remove_files, self.folder, gone))
         shown = self._context.rules.materials.shown(put)
         written = await write_out(self.store, shown, self.folder)
-        # What is gone does no harm in the cache: the next walk leaves it out.
+        # Missing files in the cache have no effect: the next walk leaves them out.
         self._cache = {**self._cache, **written}

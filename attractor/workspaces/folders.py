@@ -164,8 +164,8 @@ def abandoned_folders(
             if _NAME.fullmatch(folder.name) and locks.enter_context(_locked(folder))
         ]
         # Read now: a run writes its record before it unlocks its folder.
-        kept = recorded() if free else ()
-        yield [folder for folder in free if folder.name not in kept]
+        names = recorded() if free else ()
+        yield [folder for folder in free if folder.name not in names]
 
 
 def _folders(place: Path) -> Sequence[Path]:

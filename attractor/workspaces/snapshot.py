@@ -242,11 +242,11 @@ class _Walk:
             # Faster than os.fsencode: this runs for every file of a project.
             name = item.name.encode("utf-8", "surrogateescape")
             try:
-                kept = entry(at, item, name, prefix + name, depth, is_ignored)
+                stored = entry(at, item, name, prefix + name, depth, is_ignored)
             except FileNotFoundError:  # removed during the walk
                 continue
-            if kept:
-                entries.append((name, *kept))
+            if stored:
+                entries.append((name, *stored))
         return write_folder(self._objects, entries) if entries else None
 
     def _entry(
@@ -321,10 +321,10 @@ class _Walk:
                 raise
             return self._skip(path, _NOT_OPENED[cause.errno])
         try:
-            kept = self.folder(below, path + b"/", depth=depth + 1, is_ignored=is_ignored)
+            id_ = self.folder(below, path + b"/", depth=depth + 1, is_ignored=is_ignored)
         finally:
             os.close(below)
-        return (FOLDER, kept) if kept else None
+        return (FOLDER, id_) if id_ else None
 
     def _link(self, at: int, name: bytes, path: bytes) -> tuple[int, bytes] | None:
         # Git refuses a tree in which `.gitmodules` is a link.
@@ -343,8 +343,10 @@ class _Walk:
         if known is None:
             return None
         self.cache[path] = known
-        kept = self._materials.tree_id(path, known.id) if self._materials.contents else known.id
-        return PROGRAM if known.mode & stat.S_IXUSR else FILE, kept
+        id_in_tree = (
+            self._materials.tree_id(path, known.id) if self._materials.contents else known.id
+        )
+        return PROGRAM if known.mode & stat.S_IXUSR else FILE, id_in_tree
 
     def _read(self, at: int, name: bytes, path: bytes) -> CachedFile | None:
         try:
@@ -360,9 +362,9 @@ class _Walk:
                     break
                 if status.st_size > LARGEST_FILE:
                     return self._skip(path, SkipReason.LARGE)
-                kept = self._keep(file, status)
-                if kept:
-                    return cached_file(status, self._now_ns, kept)
+                id_ = self._keep(file, status)
+                if id_:
+                    return cached_file(status, self._now_ns, id_)
                 os.lseek(file, 0, os.SEEK_SET)
         finally:
             os.close(file)

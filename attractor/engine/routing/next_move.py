@@ -178,15 +178,15 @@ def begin_again(progress: Progress) -> Progress:
     Only `graph.*` and `context.keep.*` remain in the context. Files stay. The usage of earlier runs
     is included, because the budgets cover the whole chain of runs.
     """
-    kept = {key: one for key, one in progress.context.items() if key.startswith(_KEPT)}
+    remaining = {key: one for key, one in progress.context.items() if key.startswith(_KEPT)}
     return Progress(
         next_node=progress.next_node,
         edge_reason=EDGE_REASON,
         tree=progress.tree,
-        context=kept,
+        context=remaining,
         edge_fidelity=progress.edge_fidelity,
         edge_thread=progress.edge_thread,
-        past=remember_keys(NOTHING_PAST, kept, ()),
+        past=remember_keys(NOTHING_PAST, remaining, ()),
         usage=progress.usage,
         seconds=progress.seconds,
         restarts=progress.restarts + 1,

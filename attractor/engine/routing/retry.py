@@ -94,8 +94,12 @@ def failure_of(error: Exception) -> Outcome:
     If the exception has a boolean attribute `retryable`, that decides about a retry. Otherwise
     errors of the machine or the network are retryable.
     """
-    said = getattr(error, "retryable", None)
-    can_help = said if isinstance(said, bool) else isinstance(error, OSError | MachineryError)
+    is_retryable = getattr(error, "retryable", None)
+    can_help = (
+        is_retryable
+        if isinstance(is_retryable, bool)
+        else isinstance(error, OSError | MachineryError)
+    )
     kind = FailureClass.RETRYABLE if can_help else FailureClass.TERMINAL
     return failure(f"{type(error).__name__}: {error}", kind)
 

@@ -118,7 +118,7 @@ class Sandbox:
     async def start(
         cls, settings: SandboxSettings, folder: Path, mounts: Collection[BindMount] = ()
     ) -> "Sandbox":
-        """Make a sandbox around a workspace and what shows in it; it is ready when this returns."""
+        """Start a sandbox with a workspace and its visible paths, and wait until it is ready."""
         with _file() as log:
             sandbox = cls(_spawn(settings, folder, mounts, log))
             try:

@@ -243,7 +243,7 @@ def stopping() -> Generator[None]:
 def _seen(status: str, state: RunState, progress: Progress) -> Telemetry:
     walks = state.walks.values()
     flights = [one.in_flight for one in walks if one.in_flight]
-    said = progress.context.get("last_response")
+    response = progress.context.get("last_response")
     return Telemetry(
         status=status,
         outcome=progress.end.status.value if progress.end else "",
@@ -252,7 +252,7 @@ def _seen(status: str, state: RunState, progress: Progress) -> Telemetry:
         completed=sum(len(one.progress.completed) for one in walks),
         retries=sum(one.retries for one in progress.stages.values()),
         last_outcome=progress.last_status.value if progress.completed else "",
-        last_response=said if isinstance(said, str) else "",
+        last_response=response if isinstance(response, str) else "",
         cost_usd=state.used.cost_usd,
     )
 
@@ -288,7 +288,7 @@ def _withdraw(questions: Questions, parent: OpenRun, name: str, child: OpenRun) 
     asked = [one for one in parent.state.asked if one.id.startswith(prefix)]
     if not asked:
         return
-    kept = {prefix + one.id for one in child.state.asked}
+    still_asked = {prefix + one.id for one in child.state.asked}
     for one in asked:
-        if one.id not in kept:
+        if one.id not in still_asked:
             questions.settle(one, Answer(AnswerKind.SKIPPED))

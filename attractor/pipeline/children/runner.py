@@ -151,8 +151,8 @@ def _require_no_secrets(pipeline: PipelineSource, host: RunHost) -> None:
     faults = [*find_secrets_in_pipeline(pipeline, host.redactor, host.environ)]
     for name, value in pipeline.shown.items():
         if value in host.secrets:
-            told = f"the input {name} contains a secret, but is not declared as a secret"
-            faults.append(error(told, pipeline.graph.span, fix=f"declare {name}:secret"))
+            message = f"the input {name} contains a secret, but is not declared as a secret"
+            faults.append(error(message, pipeline.graph.span, fix=f"declare {name}:secret"))
     if faults:
         raise NotRunnable(pipeline.graph.name, faults)
 

@@ -185,20 +185,20 @@ _SITUATIONS: Mapping[StatusWord, Callable[[Case], Finding]] = {
 
 def _reservations(case: Case) -> tuple[str, ...]:
     """Return the failures in a walk that succeeded as a whole."""
-    told = [
+    sentences = [
         f"{one} failed, and the walk continued (on_failure=continue)."
         for one in dict.fromkeys(case.progress.stepped_over)
     ]
-    told += [
+    sentences += [
         f"{one} failed, and an edge or a retry_target handled the failure."
         for one in dict.fromkeys(case.progress.handled)
     ]
-    told += [
+    sentences += [
         f"The branch {one.name} of {one.node}@{one.visit} failed: {one.reason}"
         for one in case.history.branches
         if one.has_failed
     ]
-    return tuple(told)
+    return tuple(sentences)
 
 
 def _process_gone(case: Case) -> tuple[str, ...]:

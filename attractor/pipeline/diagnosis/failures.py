@@ -287,13 +287,13 @@ def _mend(case: Case, node: str) -> tuple[Remedy, ...]:
 
 
 def _handle(case: Case, made: Made) -> tuple[Remedy, ...]:
-    told = (
+    advice = (
         f'or let the pipeline handle it: an edge with condition="outcome=fail" out of '
         f"{made.node}, or a retry_target, in {case.file}"
     )
     if made.visit.meeting:
-        told = f"or let the pipeline handle it: a retry_target on {made.node}, in {case.file}"
-    return (Remedy(told, case.again(made.node, changed=True)),)
+        advice = f"or let the pipeline handle it: a retry_target on {made.node}, in {case.file}"
+    return (Remedy(advice, case.again(made.node, changed=True)),)
 
 
 def _look(case: Case) -> Remedy:

@@ -178,8 +178,8 @@ def _never_visited(run: RunRecord, visits: Sequence[Visited], node: str) -> Usag
     error = UnknownName("visited node", node, nodes)
     name, _, number = node.rpartition("@")
     if name in nodes:
-        told = f"invalid visit number {number!r} of {name}"
-        return UsageError(told, hint=f"write {name}@1 for the first visit")
+        message = f"invalid visit number {number!r} of {name}"
+        return UsageError(message, hint=f"write {name}@1 for the first visit")
     if len(nodes) > SHOWN and not error.hint.startswith("did you mean"):
         error.hint = f"visited: {_named(nodes)}"
     error.hint += _earlier(run)
@@ -411,8 +411,8 @@ def _progress(fork: Fork, directory: RunDirectory) -> Progress:
     progress = fork.point.progress
     if not fork.change:
         return progress
-    kept = {key: one for key, one in progress.context.items() if not key.startswith("graph.")}
+    own_values = {key: one for key, one in progress.context.items() if not key.startswith("graph.")}
     begun = begin(fork.pipeline.graph, progress.tree, {}).context
     clean = fork.host.redactor.members(begun)
     mirrored = put_aside(clean, Blobs(directory.root))
-    return replace(progress, context={**kept, **mirrored})
+    return replace(progress, context={**own_values, **mirrored})

@@ -148,16 +148,16 @@ class _Adapted:
     called: Callable[..., object]
 
     async def execute(self, stage: Stage) -> Outcome:
-        given = (stage.node, stage.context, stage.graph, stage.logs_root)
+        arguments = (stage.node, stage.context, stage.graph, stage.logs_root)
         # The type is not checked here: the engine checks the outcome of every handler.
-        return cast(Outcome, await call(self.called, *given))
+        return cast(Outcome, await call(self.called, *arguments))
 
 
 def adapt_handler(type_: str, handler: AnyHandler) -> Handler:
     """Return a handler as the engine calls it, or refuse an invalid one."""
     if isinstance(handler, type):
-        told = f"the handler of {type_} is a class"
-        raise UsageError(told, hint=f"pass an object: {handler.__name__}()")
+        message = f"the handler of {type_} is a class"
+        raise UsageError(message, hint=f"pass an object: {handler.__name__}()")
     execute = getattr(handler, "execute", None)
     if not callable(execute):
         raise UsageError(f"the handler of {type_} has no method execute", hint=_HINT)

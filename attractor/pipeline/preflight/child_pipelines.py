@@ -70,8 +70,8 @@ def _read(
     try:
         pipeline = open_pipeline(str(file), project=project)
     except UsageError as fault:
-        told = f"node {use.node.id}: the pipeline {quote(use.name)} cannot be run: {fault}"
-        found.faults.append(error(told, use.span, node=use.node.id, fix=fault.hint))
+        message = f"node {use.node.id}: the pipeline {quote(use.name)} cannot be run: {fault}"
+        found.faults.append(error(message, use.span, node=use.node.id, fix=fault.hint))
         return None
     if project:
         found.faults.extend(find_secrets_in_pipeline(pipeline, project.redactor, project.environ))
@@ -112,26 +112,26 @@ def _mistakes(what: str, value: Value, declared: DeclaredInputs) -> Iterator[Dia
 
 def _input_faults(use: _Use, parent: Graph, child: Graph) -> Iterator[Diagnostic]:
     """Yield those errors in the inputs that are known before their values are."""
-    given = read_inputs(str(use.inputs or ""))
+    passed = read_inputs(str(use.inputs or ""))
     if use.inputs:
-        yield from _mistakes(f"node {use.node.id}: inputs", use.inputs, given)
+        yield from _mistakes(f"node {use.node.id}: inputs", use.inputs, passed)
     declared = {one.name: one for one in declared_inputs(child)}
     span = use.inputs.span if use.inputs and use.inputs.span.is_somewhere else use.span
     suggest = suggester(declared)
-    for one in given.inputs:
+    for one in passed.inputs:
         if one.name not in declared:
             names = f"known: {', '.join(declared) or 'none'}"
-            told = f"node {use.node.id}: {use.name} has no input {quote(one.name)}"
-            yield error(told, span, node=use.node.id, fix=suggest(one.name) or names)
+            message = f"node {use.node.id}: {use.name} has no input {quote(one.name)}"
+            yield error(message, span, node=use.node.id, fix=suggest(one.name) or names)
         elif wrong := _wrong_value(one, declared[one.name], parent):
-            told, fix = wrong
-            yield error(f"node {use.node.id}: {told}", span, node=use.node.id, fix=fix)
-    known = {one.name for one in given.inputs}
+            message, fix = wrong
+            yield error(f"node {use.node.id}: {message}", span, node=use.node.id, fix=fix)
+    known = {one.name for one in passed.inputs}
     for one in declared.values():
         if one.name not in known and one.default is None:
-            told = f"node {use.node.id}: {use.name} needs the input {one.name}"
+            message = f"node {use.node.id}: {use.name} needs the input {one.name}"
             fix = f'set inputs="{one.name}=..." on the node'
-            yield error(told, span, node=use.node.id, fix=fix)
+            yield error(message, span, node=use.node.id, fix=fix)
 
 
 def _wrong_value(given: Input, declared: Input, parent: Graph) -> tuple[str, str] | None:
@@ -161,12 +161,12 @@ def _wrong_secret(given: Input, declared: Input, passed: Input | None) -> tuple[
     """Return the error if a secret would be passed on as no secret, or the reverse."""
     is_secret = passed is not None and passed.is_secret
     if declared.is_secret and not is_secret:
-        told = f"the secret input {given.name} only accepts a secret input of this pipeline"
-        return told, f'declare one on the graph, and set inputs="{given.name}=inputs.NAME"'
+        message = f"the secret input {given.name} only accepts a secret input of this pipeline"
+        return message, f'declare one on the graph, and set inputs="{given.name}=inputs.NAME"'
     if is_secret and passed and not declared.is_secret:
-        told = (
+        message = (
             f"the secret {passed.name} is passed on as {given.name}, which is not "
             "declared as a secret there"
         )
-        return told, f"declare {given.name}:secret in that pipeline"
+        return message, f"declare {given.name}:secret in that pipeline"
     return None

@@ -124,8 +124,8 @@ async def find_workspace_faults(request: RunRequest, host: RunHost) -> Sequence[
             rules = await read_copy_rules(host.project, ours)
         except FolderTooLarge as fault:
             return [error(fault.message, fix=fault.hint)]
-        kept = protected_paths({}, (*EXCLUDED, *ours))
-        return list(_carry_faults(host, replace(rules, protected=kept)))
+        protected = protected_paths({}, (*EXCLUDED, *ours))
+        return list(_carry_faults(host, replace(rules, protected=protected)))
     is_any = wanted.carry or wanted.carry_read_only or wanted.setup_files
     if request.workspace is not WorkspaceKind.ISOLATED or not is_any:
         return []

@@ -326,21 +326,21 @@ async def _look_for_program(required: Required, environment: ExecutionEnvironmen
             fault=f"{name} does not print its version",
             remedy=f"check the output of {_question(name)}, or require {name} without a version",
         )
-    told = f"{name} {'.'.join(map(str, version))}"
+    installed = f"{name} {'.'.join(map(str, version))}"
     if required.need.holds(version):
-        return ProgramCheck(required, found=f"{told} at {path.stdout.strip()}")
+        return ProgramCheck(required, found=f"{installed} at {path.stdout.strip()}")
     return ProgramCheck(
-        required, fault=f"the installed version is {told}", remedy=f"install {required.wanted}"
+        required, fault=f"the installed version is {installed}", remedy=f"install {required.wanted}"
     )
 
 
 async def _version(name: str, environment: ExecutionEnvironment) -> Version | None:
     """Return the version that a program prints."""
-    said = await environment.exec_command(_question(name), timeout_ms=PATIENCE_MS)
-    if said.timed_out or said.exit_code:
+    result = await environment.exec_command(_question(name), timeout_ms=PATIENCE_MS)
+    if result.timed_out or result.exit_code:
         return None
     for numbers in _NUMBERS:
-        if found := numbers.search(said.output[:_LONGEST_ANSWER]):
+        if found := numbers.search(result.output[:_LONGEST_ANSWER]):
             return parse_version(found[0])
     return None
 

@@ -198,8 +198,8 @@ def _lost(run_id: str, where: Whereabouts, rules: Rules) -> Need:
     elif _is_there(where.places[0].parent) or rules.missing_projects:
         why = "its run directory is gone"
     else:
-        told = f"its project is missing ({where.places[0]}): --missing-projects removes it"
-        return Need(True, told)
+        reason = f"its project is missing ({where.places[0]}): --missing-projects removes it"
+        return Need(True, reason)
     if age < BEING_MADE:
         # A smaller minimum age in the rules has no effect here.
         young = describe_duration(BEING_MADE)

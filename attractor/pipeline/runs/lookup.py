@@ -271,8 +271,8 @@ def _unknown(reference: str, names: list[str]) -> UnknownName:
     """Return the names of the few runs that are most similar to an unknown name."""
     typed = reference.upper()
     nearest = sorted(names, key=lambda name: -len(os.path.commonprefix([typed, name])))
-    told = shorten(reference, LONGEST_TOLD)
-    error = UnknownName("run", told, [LATEST, *nearest[:SHOWN]])
+    name_typed = shorten(reference, LONGEST_TOLD)
+    error = UnknownName("run", name_typed, [LATEST, *nearest[:SHOWN]])
     if len(names) > SHOWN:
         error.hint += f"; {len(names) - SHOWN} more: attractor runs"
     return error
@@ -378,10 +378,8 @@ def _compared(summary: RunSummary, said: _Said | None, directory: RunDirectory) 
     if said in _history(directory.events):
         trouble = f"{directory.run} is outdated: it says {said}, and the journal is newer"
         return replace(summary, trouble=trouble)
-    told = f"{said}: {said.reason}" if said and said.reason else f"{said}"
-    trouble = (
-        f"{directory.run} says {told}, a status that the journal does not contain: it says {now}"
-    )
+    recorded = f"{said}: {said.reason}" if said and said.reason else f"{said}"
+    trouble = f"{directory.run} says {recorded}, which is not in the journal: it says {now}"
     return replace(summary, trouble=trouble, trouble_code=ExitCode.BROKEN)
 
 
@@ -396,8 +394,8 @@ def _history(journal: Path) -> Iterator[_Said]:
 
 
 def _troubled(summary: RunSummary, fault: AttractorError) -> RunSummary:
-    told = f"{fault.message} ({fault.hint})" if fault.hint else fault.message
-    return replace(summary, trouble=told, trouble_code=fault.exit_code)
+    message = f"{fault.message} ({fault.hint})" if fault.hint else fault.message
+    return replace(summary, trouble=message, trouble_code=fault.exit_code)
 
 
 def _written(journal: Path) -> datetime | None:

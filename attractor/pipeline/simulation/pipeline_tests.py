@@ -246,8 +246,8 @@ async def _walk(tests: PipelineTests, test: PipelineTest) -> SimulatedWalk:
 def differences(expected: Expected, walk: SimulatedWalk) -> Iterator[Difference]:
     """Yield the differences between a walk and the expected one."""
     if expected.path is not None and not fits(expected.path, walk.path):
-        told = " -> ".join
-        yield Difference("path", told(expected.path), told(walk.path), expected.path, walk.path)
+        join = " -> ".join
+        yield Difference("path", join(expected.path), join(walk.path), expected.path, walk.path)
     outcome = walk.end.status.value if walk.end else "none"
     if expected.outcome not in (None, outcome):
         limit = f"the limit of {len(walk.steps)} steps was reached"

@@ -57,8 +57,8 @@ def _choices(graph: Graph, node: str) -> Iterator[GateChoice]:
 
 
 def _without_condition(edge: Edge) -> Edge:
-    kept = {key: one for key, one in edge.attributes.by_key.items() if key != "condition"}
-    return Edge(edge.source, edge.target, Attributes(kept), edge.span)
+    remaining = {key: one for key, one in edge.attributes.by_key.items() if key != "condition"}
+    return Edge(edge.source, edge.target, Attributes(remaining), edge.span)
 
 
 def _none_of(node: str, answer: str, choices: Sequence[GateChoice]) -> UsageError:
@@ -140,17 +140,17 @@ class _Willing:
 
     async def run(self, stage: Stage, prompt: str) -> Outcome | str:
         """Return the outcome in the script, else a success."""
-        said = await self.backend.run(stage, prompt)
-        if isinstance(said, Outcome) or not wants_verdict(stage.graph, stage.node):
-            return said
-        return success(said, **response_updates(stage.node.id, said))
+        result = await self.backend.run(stage, prompt)
+        if isinstance(result, Outcome) or not wants_verdict(stage.graph, stage.node):
+            return result
+        return success(result, **response_updates(stage.node.id, result))
 
     async def answer(self, stage: Stage, prompt: str) -> ModelAnswer | Outcome:
         """Return the outcome in the script, else a success."""
-        said = await self.backend.answer(stage, prompt)
-        if isinstance(said, Outcome) or not wants_verdict(stage.graph, stage.node):
-            return said
-        return success(said.text, **response_updates(stage.node.id, said.text))
+        answer = await self.backend.answer(stage, prompt)
+        if isinstance(answer, Outcome) or not wants_verdict(stage.graph, stage.node):
+            return answer
+        return success(answer.text, **response_updates(stage.node.id, answer.text))
 
     async def steer(self, stage_id: str, text: str) -> bool:
         """Return False: no stage is running."""
@@ -168,12 +168,12 @@ class _StandIn:
 
         A failure counts as a verdict, as that of a command.
         """
-        told = self.outcomes.at(stage.node.id, stage.visit)
-        if told is None:
+        scripted = self.outcomes.at(stage.node.id, stage.visit)
+        if scripted is None:
             return success("Not executed: simulated")
-        if told.status is StageStatus.FAIL and told.failure_class is None:
-            return replace(told, failure_class=FailureClass.VERDICT)
-        return told
+        if scripted.status is StageStatus.FAIL and scripted.failure_class is None:
+            return replace(scripted, failure_class=FailureClass.VERDICT)
+        return scripted
 
 
 @dataclass(frozen=True)
@@ -185,14 +185,14 @@ class _Told:
 
     async def execute(self, stage: Stage) -> Outcome:
         """Run the handler, and return the outcome in the script or its own."""
-        told = self.outcomes.at(stage.node.id, stage.visit)
-        if told and not told.status.is_success:
-            return told
+        scripted = self.outcomes.at(stage.node.id, stage.visit)
+        if scripted and not scripted.status.is_success:
+            return scripted
         done = await self.handler.execute(stage)
-        if told is None or not done.status.is_success:
+        if scripted is None or not done.status.is_success:
             return done
-        updates = {**done.context_updates, **told.context_updates}
-        return replace(told, context_updates=updates, notes=told.notes or done.notes)
+        updates = {**done.context_updates, **scripted.context_updates}
+        return replace(scripted, context_updates=updates, notes=scripted.notes or done.notes)
 
 
 @dataclass(frozen=True)
@@ -219,16 +219,16 @@ class _Gate:
 
     async def execute(self, stage: Stage) -> Outcome:
         """Return the choice in the script; it may also say that the gate fails."""
-        told = self.script.outcomes.at(stage.node.id, stage.visit)
-        if told and not told.status.is_success:
-            return told
-        chosen = await WaitHuman(Parts(self.parts.backend, self._interviewer(stage, told))).execute(
-            stage
-        )
-        if told is None or chosen.status is not StageStatus.SUCCESS:
+        scripted = self.script.outcomes.at(stage.node.id, stage.visit)
+        if scripted and not scripted.status.is_success:
+            return scripted
+        chosen = await WaitHuman(
+            Parts(self.parts.backend, self._interviewer(stage, scripted))
+        ).execute(stage)
+        if scripted is None or chosen.status is not StageStatus.SUCCESS:
             return chosen
-        updates = {**chosen.context_updates, **told.context_updates}
-        return replace(chosen, context_updates=updates, notes=told.notes or chosen.notes)
+        updates = {**chosen.context_updates, **scripted.context_updates}
+        return replace(chosen, context_updates=updates, notes=scripted.notes or chosen.notes)
 
     def _interviewer(self, stage: Stage, told: Outcome | None) -> Interviewer:
         answers = self.script.answers.get(stage.node.id)

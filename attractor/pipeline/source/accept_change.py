@@ -78,13 +78,13 @@ def accept_change(run: OpenRun, acceptance: PlannedChange, host: RunHost) -> Non
     save_pipeline(run.directory, pipeline)
     host.tell(f"The pipeline was changed; {acceptance.by} accepts the change:")
     host.tell(acceptance.change)
-    told = {
+    data = {
         "by": acceptance.by,
         "old": before.content_hash,
         "new": pipeline.content_hash,
         "change": keep_ends(acceptance.change),
     }
-    run.emit(GRAPH_ACCEPTED, told, sync=True)
+    run.emit(GRAPH_ACCEPTED, data, sync=True)
     replace_pipeline(run.directory, pipeline)
 
 
@@ -101,8 +101,8 @@ def _difference(before: PipelineSource, after: PipelineSource) -> str:
     """Return the differences as `attractor diff` prints them, and the other files that differ."""
     names = sorted({*before.files, *after.files})
     files = [f"  ~ {one}" for one in names if before.files.get(one) != after.files.get(one)]
-    told = difference_text(diff(parse(before.text), parse(after.text)))
-    lines = [told] if told or not files else []
+    text = difference_text(diff(parse(before.text), parse(after.text)))
+    lines = [text] if text or not files else []
     return "\n".join([*lines, *(["files", *files] if files else [])]) or NO_CHANGE
 
 

@@ -112,15 +112,15 @@ def read_pipeline(
     project = project or bare_project()
     prepared = _prepared(source, goal, files, None, project)
     graph = _require_sound(prepared, refuses)
-    given: Mapping[str, str] = {}
+    values: Mapping[str, str] = {}
     if inputs is not None:
         declared = declared_inputs(graph)
-        given = resolve_inputs(declared, {**secrets_from(declared, project.environ), **inputs})
-        if given or _names_inputs(source, prepared):
-            prepared = _prepared(source, goal, files, given, project)
+        values = resolve_inputs(declared, {**secrets_from(declared, project.environ), **inputs})
+        if values or _names_inputs(source, prepared):
+            prepared = _prepared(source, goal, files, values, project)
             graph = _require_sound(prepared, refuses)
     digest = pipeline_hash(source.text.encode(), prepared.files)
-    return PipelineSource(source.text, digest, graph, prepared.diagnostics, prepared.files, given)
+    return PipelineSource(source.text, digest, graph, prepared.diagnostics, prepared.files, values)
 
 
 def pipeline_hash(text: bytes, files: Mapping[str, bytes]) -> str:

@@ -34,9 +34,9 @@ def require_spoken(environ: Mapping[str, str]) -> None:
     """Refuse exporters and protocols that Attractor does not support."""
     exporter = environ.get(EXPORTER, "").strip().lower()
     if exporter not in ("", "otlp"):
-        told = f"{EXPORTER}={exporter}: only the exporter otlp is supported"
-        raise UsageError(told, hint=f"set {EXPORTER}=otlp, or none")
+        message = f"{EXPORTER}={exporter}: only the exporter otlp is supported"
+        raise UsageError(message, hint=f"set {EXPORTER}=otlp, or none")
     name = next((one for one in PROTOCOLS if environ.get(one)), "")
     if name and environ[name].strip().lower() != SPOKEN:
-        told = f"{name}={environ[name]}: only the protocol {SPOKEN} is supported"
-        raise UsageError(told, hint=f"set {name}={SPOKEN}, and the port of the endpoint for it")
+        message = f"{name}={environ[name]}: only the protocol {SPOKEN} is supported"
+        raise UsageError(message, hint=f"set {name}={SPOKEN}, and the port of the endpoint for it")

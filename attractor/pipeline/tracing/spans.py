@@ -74,8 +74,10 @@ def tell(spans: Spans, key: SpanKey, more: Attributes, *, name: str = "", error:
     if span is None:
         return spans
     attributes = {**span.attributes, **more}
-    told = replace(span, name=name or span.name, attributes=attributes, error=error or span.error)
-    return begin(spans, told)
+    updated = replace(
+        span, name=name or span.name, attributes=attributes, error=error or span.error
+    )
+    return begin(spans, updated)
 
 
 def end(
@@ -86,10 +88,10 @@ def end(
     if not found:
         return Folded(spans)
     *within, last = (replace(one, end=at) for one in found)
-    told = replace(last, attributes={**last.attributes, **more}, error=error[:LONGEST_ERROR])
+    updated = replace(last, attributes={**last.attributes, **more}, error=error[:LONGEST_ERROR])
     gone = {one.key for one in found}
     left = {key: one for key, one in spans.open.items() if key not in gone}
-    return Folded(replace(spans, open=left), (*within, told))
+    return Folded(replace(spans, open=left), (*within, updated))
 
 
 def close(spans: Spans) -> tuple[Span, ...]:

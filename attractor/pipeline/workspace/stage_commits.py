@@ -175,8 +175,8 @@ def _stage(visit: Visit, author: Author) -> StageTree:
 
 def _before(event: Event) -> StageTree:
     """Return a stage for the changes with which the run began, made by another run."""
-    told = Fields(event.data, event.type)
-    parent, node = told.text("parent"), told.text("node")
-    at = f"up to {node}@{told.number('visit')}" if event.type == _FORKED else f"until {node}"
+    data = Fields(event.data, event.type)
+    parent, node = data.text("parent"), data.text("node")
+    at = f"up to {node}@{data.number('visit')}" if event.type == _FORKED else f"until {node}"
     author = Author(NAME, EMAIL, event.time)
-    return StageTree(f"Run {parent} {at}", told.text("tree"), author, {"Attractor-Parent": parent})
+    return StageTree(f"Run {parent} {at}", data.text("tree"), author, {"Attractor-Parent": parent})

@@ -95,12 +95,12 @@ async def _read_rules(store: ObjectStore, record: WorkspaceRecord) -> SnapshotRu
     folders = frozenset(chain.from_iterable(map(folders_above, files)))
     is_same = record.base.tree == record.base.candidate
     whole = files if is_same else await store.files_of(record.base.tree)
-    kept = protected_paths(whole, record.excluded)
+    protected = protected_paths(whole, record.excluded)
     materials = NO_MATERIALS
     if record.materials:
         submodules = {path for path, entry in whole.items() if entry.mode == SUBMODULE}
         materials = materials_of(await store.files_of(record.materials), files, submodules)
-    return SnapshotRules(ignores, files.keys(), folders, kept, materials)
+    return SnapshotRules(ignores, files.keys(), folders, protected, materials)
 
 
 BASE_REFS = "refs/attractor/base/"

@@ -77,14 +77,14 @@ async def _names(holder: _Holder) -> Mapping[bytes, str]:
     """Return the names of submodules by path, from `.gitmodules` of the tree."""
     if not holder.links:
         return {}
-    told = await holder.git.answer(
+    result = await holder.git.answer(
         "config",
         "-z",
         f"--blob={holder.tree}:.gitmodules",
         "--get-regexp",
         r"^submodule\..*\.path$",
     )
-    fields = (line.partition("\n") for line in told.stdout.split("\0") if line)
+    fields = (line.partition("\n") for line in result.stdout.split("\0") if line)
     return {
         path.encode(): key.removeprefix("submodule.").removesuffix(".path")
         for key, _, path in fields
@@ -95,8 +95,8 @@ async def _clone_with(commit: str, holder: _Holder, name: str | None) -> Git | N
     """Return the clone that contains a commit of a submodule, if any."""
     for folder in _clones(holder, name):
         git = Git(folder, holder.git.search_path)
-        told = await git.answer("rev-parse", "--verify", "--quiet", f"{commit}^{{tree}}")
-        if told.exit_code == 0:
+        result = await git.answer("rev-parse", "--verify", "--quiet", f"{commit}^{{tree}}")
+        if result.exit_code == 0:
             return git
     return None
 

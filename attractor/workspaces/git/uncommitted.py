@@ -61,8 +61,8 @@ def read_pointer(content: bytes) -> LfsPointer | None:
     """Read a pointer; return None if the file is not a pointer."""
     if len(content) > _LARGEST_POINTER:
         return None
-    told = _POINTER.match(content)
-    return LfsPointer(told[1].decode(), int(told[2])) if told else None
+    match_ = _POINTER.match(content)
+    return LfsPointer(match_[1].decode(), int(match_[2])) if match_ else None
 
 
 async def find_large_files(store: ObjectStore, files: FlatTree, folder: Path) -> LfsContents:
@@ -111,14 +111,15 @@ def _pointer_to(content: bytes) -> LfsPointer:
 
 async def _paths_of_lfs(store: ObjectStore, files: FlatTree) -> Sequence[bytes]:
     """Return the paths that use git LFS according to the attributes of a tree."""
-    told = {
+    attribute_files = {
         path.removesuffix(b".gitattributes"): entry.id
         for path, entry in files.items()
         if path.rpartition(b"/")[2] == b".gitattributes" and entry.mode in (FILE, PROGRAM)
     }
-    texts = await store.with_blobs(list(told.values()), list)
+    texts = await store.with_blobs(list(attribute_files.values()), list)
     patterns = {
-        folder: b"\n".join(_patterns(text)) for folder, text in zip(told, texts, strict=True)
+        folder: b"\n".join(_patterns(text))
+        for folder, text in zip(attribute_files, texts, strict=True)
     }
     if not any(patterns.values()):
         return []
@@ -133,12 +134,12 @@ async def _paths_of_lfs(store: ObjectStore, files: FlatTree) -> Sequence[bytes]:
 def _patterns(attributes: bytes) -> Iterator[bytes]:
     """Yield the patterns of an attributes file with a filter, as lines of an ignore file."""
     for line in attributes.removeprefix(b"\xef\xbb\xbf").split(b"\n"):
-        told = _LINE.match(line.strip())
-        if told is None or told["pattern"].startswith((b"#", b"!", b"[attr]")):
+        match_ = _LINE.match(line.strip())
+        if match_ is None or match_["pattern"].startswith((b"#", b"!", b"[attr]")):
             continue
-        for sign, value in _SETS.findall(told["attributes"]):
+        for sign, value in _SETS.findall(match_["attributes"]):
             unset = b"" if (sign, value) == (b"", b"lfs") else b"!"
-            yield unset + _unquoted(told["pattern"])
+            yield unset + _unquoted(match_["pattern"])
 
 
 def _unquoted(pattern: bytes) -> bytes:

@@ -141,9 +141,11 @@ async def _set_up(
     if theirs and theirs.key == key and await _may_be_copied(site, source.folder, theirs.made):
         made = await in_thread(partial(carry, source.folder, theirs.made, site.folder))
         return PreparationResult(setup=SetupOutcome.KEPT, made=tuple(made))
-    kept = await in_thread(partial(site.setups.restore, key, site.folder)) if site.setups else None
-    if kept:
-        return PreparationResult(setup=SetupOutcome.KEPT, made=kept.made)
+    cached = (
+        await in_thread(partial(site.setups.restore, key, site.folder)) if site.setups else None
+    )
+    if cached:
+        return PreparationResult(setup=SetupOutcome.KEPT, made=cached.made)
     return await _run(site, wanted, key)
 
 
