@@ -54,7 +54,7 @@ def test_changed_graph_is_refused_until_accepted(desk: KnowingDesk) -> None:
     assert "--accept-graph" in refused.stderr
     accepted = desk.do("resume", "latest", "--accept-graph", "--interviewer", "park")
     assert accepted.returncode == 3, accepted.stderr
-    assert f"which {getpass.getuser()} accepts" in accepted.stderr
+    assert f"{getpass.getuser()} accepts the change" in accepted.stderr
     assert "  + more (tool)" in accepted.stderr
     [told] = desk.events("GraphAccepted")
     assert told["data"]["by"] == getpass.getuser()

@@ -49,7 +49,7 @@ def test_killed_run_names_the_stage_to_repeat(desk: GitDesk) -> None:
     (desk.folder / "go").touch()
     assert desk.do(*remedy["command"].split()[1:], "--no-evaluate").returncode == 0
     again = desk.json("diagnose")
-    assert any("made again" in one["what"] for one in again["interruptions"])
+    assert any("is repeated" in one["what"] for one in again["interruptions"])
 
 
 def test_remedy_command_works(desk: GitDesk, starting_runs: StartingRuns) -> None:

@@ -99,4 +99,4 @@ def test_person_decides_about_an_interrupted_stage(desk: Desk, tmp_path: Path) -
     code, told = desk.attractor("resume", "latest")
     assert code == 0, told
     assert desk.sent == 2
-    assert "done according to" in desk.attractor("logs", "latest", "--json")[1]
+    assert "completed according to" in desk.attractor("logs", "latest", "--json")[1]

@@ -141,7 +141,7 @@ def test_orders_to_a_restarted_run_name_its_successor(desk: PlainDesk) -> None:
     ):
         refused = desk.do(*words)
         assert refused.returncode == 4
-        assert f"; run {third} goes on" in refused.stderr
+        assert f"; run {third} continues it" in refused.stderr
         assert f"attractor {command} {third}" in refused.stderr
     assert (
         f"restarted  as run {second}: attractor status {second}" in desk.do("status", first).stdout

@@ -75,6 +75,6 @@ def test_5_5_a_too_long_command_is_refused(tmp_path: Path, on_graph: bool) -> No
     hook, command = (f'graph ["tool_hooks.pre"="{long}"]', "true") if on_graph else ("", long)
     stage = f'a [shape=parallelogram, tool_command="{command}"]'
     with pytest.raises(
-        NotRunnable, match=f"has {size} bytes, and the maximum of a shell is takes 131071"
+        NotRunnable, match=f"has {size} bytes, and the maximum of a shell is 131071"
     ):
         run(tmp_path, between(hook, stage, "start -> a -> exit"))

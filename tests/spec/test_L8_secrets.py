@@ -163,7 +163,7 @@ def test_L8_no_file_of_a_run_directory_holds_a_secret(tmp_path: Path) -> None:
 def test_L8_words_that_hold_a_secret_are_not_handed_on(tmp_path: Path) -> None:
     host = simple(tmp_path, **ENVIRON)
     root = go(host, own=OWN).directory
-    with open_run(root, clock=host.clock), pytest.raises(Refused, match="value of a secret"):
+    with open_run(root, clock=host.clock), pytest.raises(Refused, match="contains a secret"):
         orders(root, host).steer(f"Log in with {TOKEN}")
     assert list((root / "inbox").glob("*.json")) == []
 
@@ -260,7 +260,7 @@ def test_L8_a_pipeline_that_holds_a_secret_is_refused(tmp_path: Path, name: str)
         ("own:secret", "own=context.x", "only accepts a secret input of this pipeline"),
         ("own:secret", "own=a-literal-secret", "only accepts a secret input of this pipeline"),
         ("own:secret", "own=inputs.plain", "only accepts a secret input of this pipeline"),
-        ("open", "open=inputs.own", "is no secret there"),
+        ("open", "open=inputs.own", "is not declared as a secret there"),
     ],
 )
 def test_L8_secrets_stay_secrets(tmp_path: Path, child: str, given: str, told: str) -> None:

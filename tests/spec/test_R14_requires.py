@@ -82,7 +82,8 @@ def test_R14_all_missing_requirements_are_reported(host: RunHost, tmp_path: Path
         f"  {file}:5: node it: missing llm_model: no model is chosen "
         "(set llm_model on the node or the graph, or pass --model)",
         f"  {file}:2: requires nmp: the program nmp is not on the PATH (install nmp)",
-        f"  {file}:2: requires tool>=3.1: this is tool 2.10.1 (install tool 3.1 or newer)",
+        f"  {file}:2: requires tool>=3.1: the installed version is tool 2.10.1 "
+        "(install tool 3.1 or newer)",
         f"  {file}:2: requires mute>1: mute does not print its version "
         "(check the output of mute --version, or require mute without a version)",
         f"  {file}:2: requires env:TOKEN: the variable TOKEN is not set "
@@ -100,7 +101,7 @@ def test_R14_what_a_child_requires_is_looked_for_too(host: RunHost) -> None:
     (host.project / "child.dot").write_text(child)
     with pytest.raises(NotRunnable) as caught:
         begin(host, "git, nmp", stage='it [type=pipeline, file="child.dot"]')
-    assert caught.value.message.count("there is no program nmp") == 1
+    assert caught.value.message.count("the program nmp is not on the PATH") == 1
     with pytest.raises(NotRunnable) as caught:
         begin(host, "git", stage='it [type=pipeline, file="child.dot"]')
     assert f"{host.project / 'child.dot'}:2: requires nmp" in caught.value.message
@@ -116,7 +117,7 @@ def test_R14_a_run_that_goes_on_is_looked_at_again(host: RunHost, tmp_path: Path
     assert parked.exit_code is ExitCode.UNFINISHED
     (tmp_path / "bin" / "tool").unlink()
     before = (parked.directory / "events.jsonl").read_bytes()
-    with pytest.raises(NotRunnable, match="there is no program tool"):
+    with pytest.raises(NotRunnable, match="the program tool is not"):
         asyncio.run(resume(parked.directory, host))
     assert (parked.directory / "events.jsonl").read_bytes() == before
     put(tmp_path / "bin" / "tool", "true")
@@ -132,7 +133,7 @@ def test_R14_a_program_is_looked_for_where_the_tools_run(host: RunHost, tmp_path
     with pytest.raises(NotRunnable) as caught:
         begin(host, "sh, tool>=2", sandbox="bubblewrap")
     told = f"{caught.value.message} ({caught.value.hint})"
-    assert "requires tool>=2: in the sandbox there is no program tool on the PATH" in told
+    assert "requires tool>=2: in the sandbox the program tool is not on the PATH" in told
     assert "(below /usr), or run with --sandbox none" in told
     assert len(list(host.runs_dir.iterdir())) == runs
 
@@ -152,7 +153,7 @@ def test_R14_a_fork_is_looked_at_as_a_run_is(host: RunHost) -> None:
     directory = begin(host, "tool").directory
     assert fork(host, directory)
     elsewhere = replace(host, environ={**host.environ, "PATH": os.environ["PATH"]})
-    with pytest.raises(NotRunnable, match="requires tool: there is no program tool on the PATH"):
+    with pytest.raises(NotRunnable, match="requires tool: the program tool is not on the PATH"):
         fork(elsewhere, directory)
 
 
@@ -163,5 +164,5 @@ def test_R14_fork_needs_programs_in_its_sandbox(host: RunHost, tmp_path: Path) -
     directory = begin(host, "git", sandbox="bubblewrap").directory
     (host.project / "pipeline.dot").write_text(PIPELINE.format(requires="tool", stage=ASK))
     graph = host.project / "pipeline.dot"
-    with pytest.raises(NotRunnable, match="in the sandbox there is no program tool"):
+    with pytest.raises(NotRunnable, match="in the sandbox the program tool is not"):
         asyncio.run(plan_fork(directory, "it", host, graph=graph))

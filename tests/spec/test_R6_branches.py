@@ -405,7 +405,7 @@ def test_R6_branches_that_never_meet_are_a_mistake_that_ends_the_run(tmp_path: P
         [*chain("start", "fan", "a", "exit"), *chain("fan", "b", "b")],
     )
     result, place = run_graph(tmp_path, whole)
-    assert result.reason == "the branches of fan never meet"
+    assert result.reason == "the branches of fan never meet at one node"
     assert place.handler.nodes == []
 
 

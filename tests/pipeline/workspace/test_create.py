@@ -89,7 +89,7 @@ def test_a_link_to_the_state_folder_hides_nothing(tmp_path: Path) -> None:
     host, told = telling(project)
     prepare_state_folder(host)
     places = f"1 paths in {tmp_path / 'real'} were accessible to other users"
-    assert told == [f"{places}; now they are private now."]
+    assert told == [f"{places}; they are private now."]
     assert stat.S_IMODE((tmp_path / "real").stat().st_mode) == 0o700
 
 
