@@ -132,6 +132,6 @@ def test_time_budget_stops_a_running_command(desk: TwinDesk) -> None:
         )
     told = desk.do("diagnose").stdout
     assert "it stopped: the budget max_duration is exhausted" in told
-    assert "work@1 was at work; it is made again" in told
+    assert "work@1 was interrupted; a resume repeats it" in told
     assert "--max-duration" in told
     assert 1 <= desk.told("status")["seconds"] < 30

@@ -14,5 +14,5 @@ def test_sweep_advice() -> None:
     assert told(is_dry=True) == ["nothing would be freed"]
     waits = "it waits for a decision"
     assert told(waits, waits) == ["nothing freed", f"2 runs keep their files: {waits}"]
-    why = f"it is failed for good, but not for 7d{YET}"
+    why = f"it is failed, less than 7d ago{YET}"
     assert told(why)[-1] == "to include newer runs, add --older-than 0s"

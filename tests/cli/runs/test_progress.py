@@ -13,7 +13,7 @@ PATCH: dict[str, Json] = {"path": "result.patch", "tree": "t"}
 PAUSE: dict[str, Json] = {"action": "pause", "by": "alex", "why": "lunch", "is_accepted": True}
 ANSWER: dict[str, Json] = {"action": "answer", "by": "alex", "question": "gate@1", "value": "Y"}
 STEER: dict[str, Json] = {"action": "steer", "by": "alex", "value": "hey"}
-NOBODY = "refused: no running stage takes messages"
+NOBODY = "refused: no running stage accepts messages"
 EVENTS: list[tuple[str, dict[str, Json], str]] = [
     ("NotificationCompleted", {"way": "url"}, "gate: notification sent by url"),
     (
