@@ -69,7 +69,7 @@ def test_later_changes_do_not_change_event(stage: Stage) -> None:
     assert stage.read() == [("Told", {"items": ["before"]})]
 
 
-def test_much_is_recorded_whole(stage: Stage) -> None:
+def test_large_event_is_recorded_in_full(stage: Stage) -> None:
     text = "größe\n" * 200_000
     stage.emit("Told", text=text)
     assert stage.read() == [("Told", {"text": text})]
@@ -95,7 +95,7 @@ def test_engine_event_types_are_reserved(stage: Stage) -> None:
     assert stage.read() == []
 
 
-def test_a_stage_that_is_over_tells_nothing_more(stage: Stage) -> None:
+def test_ended_stage_emits_no_event(stage: Stage) -> None:
     stage.emit("Told")
     stage.close()
     stage.close()

@@ -17,7 +17,7 @@ def parent_of(family: Family) -> ParentRun:
     return replace(family.children, above=family.children)
 
 
-def test_parent_that_is_not_paused_or_exhausted_lets_its_parts_run(tmp_path: Path) -> None:
+def test_running_parent_does_not_stop_its_children(tmp_path: Path) -> None:
     with family(tmp_path) as of:
         parent = parent_of(of)
         assert find_shortcoming(parent, ParentRun) == ""
@@ -25,7 +25,7 @@ def test_parent_that_is_not_paused_or_exhausted_lets_its_parts_run(tmp_path: Pat
         assert not parent.is_paused()
 
 
-def test_parent_that_is_paused_or_exhausted_holds_its_parts(tmp_path: Path) -> None:
+def test_paused_or_exhausted_parent_stops_its_children(tmp_path: Path) -> None:
     with family(tmp_path) as of:
         of.budgets = Budgets(duration=timedelta(0))
         parent = parent_of(of)

@@ -66,7 +66,7 @@ def test_usage_is_recorded_at_once(tmp_path: Path) -> None:
         assert len(told(place)) == 1
 
 
-def test_a_budget_that_is_used_up_halts_the_stage(tmp_path: Path) -> None:
+def test_exhausted_budget_halts_the_stage(tmp_path: Path) -> None:
     place = Workplace(tmp_path / "run", line("a"))
     with place.open() as run, pytest.raises(Exhausted, match="max_tokens"):
         Emitter(run, StageReference("a", 1, 1), budgets=Budgets(tokens=0)).require_budget()

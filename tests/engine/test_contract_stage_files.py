@@ -73,7 +73,7 @@ def test_secrets_are_redacted_and_surrogates_escaped(make: Make) -> None:
 
 
 @pytest.mark.parametrize("sign", ["x", "ü", "🐍"])
-def test_of_a_text_that_is_too_long_the_ends_are_kept(make: Make, sign: str) -> None:
+def test_too_long_text_keeps_its_ends(make: Make, sign: str) -> None:
     place = make([])
     place.files.write("a.txt", "begin" + sign * LARGEST + "end")
     text = place.read()["a.txt"]
@@ -89,7 +89,7 @@ def test_a_text_that_just_fits_is_whole(make: Make) -> None:
     assert place.read()["a.txt"] == "ü" * (LARGEST // 2)
 
 
-def test_a_file_that_is_full_takes_no_more_lines_and_says_so_once(make: Make) -> None:
+def test_full_file_gets_one_note_and_no_more_lines(make: Make) -> None:
     place = make([])
     for _ in range(20):
         place.files.append("log.txt", "x" * 299)
@@ -111,7 +111,7 @@ def test_rewritten_file_accepts_lines_again(make: Make) -> None:
 @pytest.mark.parametrize(
     "name", ["status.json", "history", "a/b", "/a", "../a", "a/", "", ".hidden", ".", "..", "a\0"]
 )
-def test_only_plain_names_are_taken(make: Make, name: str) -> None:
+def test_only_plain_file_names_are_accepted(make: Make, name: str) -> None:
     place = make([])
     for doing in (place.files.write, place.files.append):
         with pytest.raises(UsageError):
@@ -119,7 +119,7 @@ def test_only_plain_names_are_taken(make: Make, name: str) -> None:
     assert place.read() == {}
 
 
-def test_a_stage_that_is_over_writes_nothing_more(make: Make) -> None:
+def test_ended_stage_writes_no_file(make: Make) -> None:
     place = make([])
     place.files.write("a.txt", "in time")
     place.close()

@@ -92,7 +92,7 @@ async def test_unchanged_folder_has_one_tree(make: Make, tmp_path: Path) -> None
 
 
 @everybody
-async def test_a_tree_that_is_not_there_is_not_exported(make: Make, tmp_path: Path) -> None:
+async def test_missing_tree_is_not_exported(make: Make, tmp_path: Path) -> None:
     workspace = await make(tmp_path)
     with pytest.raises(AttractorError):
         await workspace.export("1" * 40, tmp_path / "copy")
@@ -221,7 +221,7 @@ async def test_export_contains_the_tree(make: MakeTrees, tmp_path: Path) -> None
 
 
 @keepers
-async def test_a_tree_that_is_not_there_changes_nothing(make: MakeTrees, tmp_path: Path) -> None:
+async def test_missing_tree_changes_nothing(make: MakeTrees, tmp_path: Path) -> None:
     workspace = await make(tmp_path)
     write(workspace.folder, FILES)
     before = contents(workspace.folder)
@@ -232,7 +232,7 @@ async def test_a_tree_that_is_not_there_changes_nothing(make: MakeTrees, tmp_pat
     assert contents(workspace.folder) == before
 
 
-async def test_where_there_is_no_environment_one_can_begin_and_end_but_do_nothing() -> None:
+async def test_no_environment_only_starts_and_stops() -> None:
     place = NoEnvironment()
     await place.cleanup()
     await place.initialize()

@@ -91,7 +91,7 @@ def ask(interviewer: AnsweredFirst, *questions: Question) -> list[Answer]:
     return asyncio.run(asyncio.wait_for(one_by_one(), 20))
 
 
-def test_an_answer_that_was_left_is_given_once() -> None:
+def test_answer_in_the_journal_is_returned_once() -> None:
     person, board = Person(["Y"]), Board({QUESTION.id: LEFT})
     answers = ask(AnsweredFirst(person, board), QUESTION, QUESTION)
     assert answers == [replace(LEFT, selected_option=NO, text="N"), given("Y")]

@@ -131,7 +131,7 @@ def test_a_question_is_open_to_all_while_it_is_asked_and_after_a_crash(tmp_path:
         assert run.state.answer_counts == {}
 
 
-def test_a_question_that_is_none_of_the_stage_is_asked_without_the_journal(tmp_path: Path) -> None:
+def test_question_of_no_stage_is_not_journaled(tmp_path: Path) -> None:
     place = Workplace(tmp_path / "run", line("gate"))
     _, got = go(place, Person(["Y"]), "0")
     assert (values(got), place.events("QuestionAsked", "QuestionSettled")) == (["Y"], [])

@@ -174,7 +174,7 @@ def test_hash_inside_event_data_is_not_a_line(tmp_path: Path) -> None:
         verify_journal(journal, heads=[last])
 
 
-def test_a_journal_that_is_not_there_has_no_line(tmp_path: Path) -> None:
+def test_missing_journal_has_no_lines(tmp_path: Path) -> None:
     assert verify_journal(tmp_path / "events.jsonl", heads=["a"]) == {"a"}
 
 

@@ -42,7 +42,7 @@ ARRIVAL = StageArrival("before", "going on", "full", "of the edge")
         ("", StageArrival("", "", "full"), "", "", "work"),
     ],
 )
-def test_a_thread_is_the_first_that_is_named(
+def test_first_named_thread_is_used(
     on_node: str, arrival: StageArrival, on_graph: str, around: str, thread: str
 ) -> None:
     work = node("work", thread_id=on_node)
@@ -75,7 +75,7 @@ def test_the_nearest_subgraph_with_a_label_gives_a_thread_its_name() -> None:
     assert subgraph_classes(drawn) == {"a": "loop-a", "b": "loop-a", "c": "inner"}
 
 
-def test_a_conversation_is_kept_by_its_name() -> None:
+def test_conversation_is_stored_by_thread_name() -> None:
     threads = Threads()
     threads.take("t", [""], visit="a@1").keep("said")
     assert threads.take("t", [""], visit="b@1").recall() == "said"
@@ -248,7 +248,7 @@ def test_side_question_is_no_turn_of_conversation() -> None:
     assert not is_conversation_turn(drawn("it", type="parallel.fan_in", prompt="Which?"))
 
 
-def test_of_every_type_that_is_shipped_it_is_known() -> None:
+def test_model_task_of_every_shipped_type_is_known() -> None:
     types = list(handler_registry())
     assert {
         type_ for type_ in types if model_task(drawn("it"), type_) is ModelTask.ANYTHING

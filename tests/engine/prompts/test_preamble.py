@@ -51,7 +51,7 @@ def test_a_past_comes_back_as_it_was(past: Past) -> None:
     assert past_from_record(Fields(record, "past")) == past
 
 
-def test_of_a_long_walk_the_last_stages_are_kept_and_all_are_counted() -> None:
+def test_long_walk_lists_last_stages_and_counts_all() -> None:
     past = walked(1000)
     assert [past.notes[0].node, past.notes[-1].node] == [f"n{1000 - MOST_NOTES}", "n999"]
     assert (past.total, past.outcomes) == (1000, {"success": 1000})

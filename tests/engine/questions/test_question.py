@@ -77,7 +77,7 @@ def test_yes_and_no_have_many_spellings_and_no_others(kind: QuestionKind) -> Non
 
 
 @given(st.text())
-def test_free_text_is_taken_unchanged(said: str) -> None:
+def test_free_text_is_unchanged(said: str) -> None:
     answer = read_answer(said, plain(QuestionKind.FREEFORM, YES))
     assert answer == Answer(AnswerKind.GIVEN, said, text=said)
 

@@ -445,7 +445,7 @@ def test_fork_may_be_reached_by_failure_only() -> None:
     assert outside(edges) == "epsw"
 
 
-def test_a_node_that_is_not_there_is_no_fork() -> None:
+def test_unknown_node_is_no_fork() -> None:
     assert bounds("s -> e").fork("gone") is None
     assert outside("s -> e", "gone") == ""
 
@@ -469,7 +469,7 @@ def test_a_gate_never_sends_the_walk_to_the_exit() -> None:
     assert after.move.end.reason == "goal gate g unsatisfied and no retry target"
 
 
-def test_a_target_that_is_not_there_fails_the_run() -> None:
+def test_unknown_target_fails_the_run() -> None:
     whole = Graph("Test", {"a": node("a")}, (edge("a", "gone"),))
     last = choose_move(whole, Progress("a"), Visit("a", 1, 1, success())).move
     assert last.end is not None
@@ -522,7 +522,7 @@ def judged(
     return choose_move(whole, progress or begin(whole, "", {}), visit, bounds or Bounds())
 
 
-def test_a_restart_needs_no_visit_that_is_left() -> None:
+def test_restart_is_possible_at_the_visit_limit() -> None:
     whole = again(max_node_visits=1)
     progress = Progress("judge", stages={"a": StageRecord(1, success().status)})
     assert judged(whole, progress).move.is_restart

@@ -31,7 +31,7 @@ def test_unreadable_outcomes_are_reported(tmp_path: Path) -> None:
     assert all(one.order is None and one.trouble for one in found)
 
 
-def test_an_inbox_that_is_not_there_is_empty(tmp_path: Path) -> None:
+def test_missing_inbox_is_empty(tmp_path: Path) -> None:
     assert list(Inbox(tmp_path / "none").waiting()) == []
 
 

@@ -165,7 +165,7 @@ def test_engine_events_cannot_be_emitted(done: Workplace) -> None:
     assert done.events("BootStep")[0].data == {"step": "profile"}
 
 
-def test_an_order_is_taken_once_though_its_taker_died(tmp_path: Path) -> None:
+def test_order_is_executed_once_after_a_crash(tmp_path: Path) -> None:
     place = Workplace(tmp_path / "run", line("a"))
     inbox = place.root / "inbox"
     left = leave_order(inbox, Order(Action.PAUSE, "ann"), name="B1")
@@ -201,7 +201,7 @@ def test_status_changes_outside_the_table_are_refused(tmp_path: Path) -> None:
     assert place.json("run.json")["reason"] == "not wanted"
 
 
-def test_a_fence_is_given_up_as_often_as_it_was_begun(tmp_path: Path) -> None:
+def test_fence_is_released_after_as_many_ends_as_begins(tmp_path: Path) -> None:
     fence, other = FileFence(tmp_path / "run.lock"), FileFence(tmp_path / "run.lock")
     fence.begin()
     fence.begin()

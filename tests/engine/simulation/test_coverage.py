@@ -136,7 +136,7 @@ def test_edge_that_only_a_suggestion_takes_is_named() -> None:
     assert found.unreachable_nodes == ()
 
 
-def test_too_much_to_try_is_taken_to_be_possible_and_said() -> None:
+def test_untried_edges_count_as_possible_and_are_reported() -> None:
     ways = [edge("work", f"n{one}", f"context.k{one}=x && outcome=retry") for one in range(20)]
     of = graph([start(), end()], [edge("start", "work"), *ways, edge("work", "exit")])
     found = cover(of)

@@ -119,7 +119,7 @@ def test_a_list_is_an_outcome_a_visit_and_the_last_one_repeats() -> None:
     assert words == ["fail", "retry", "success", "success", "success"]
 
 
-def test_a_node_that_is_not_named_has_none() -> None:
+def test_unnamed_node_has_no_outcomes() -> None:
     assert read_outcomes({"test": "fail"}, nodes=NODES).at("plan", 1) is None
     assert NO_OUTCOMES == read_outcomes({}, nodes=NODES) == SimulatedOutcomes()
 

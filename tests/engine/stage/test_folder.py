@@ -51,7 +51,7 @@ def test_no_link_is_followed(folder: Path, tmp_path: Path) -> None:
     assert outside.read_text() == "mine"
 
 
-def test_a_folder_that_is_a_link_is_refused(tmp_path: Path) -> None:
+def test_linked_stage_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "work").symlink_to("elsewhere")
     with pytest.raises(FileError):
@@ -98,7 +98,7 @@ def test_only_the_last_lines_are_kept() -> None:
     assert text.splitlines() == [str(number) for number in range(10_000 - MOST_LINES, 10_000)]
 
 
-def test_a_line_that_is_too_long_is_left_out_and_takes_little_memory() -> None:
+def test_too_long_line_is_left_out_in_little_memory() -> None:
     tail = OutputTail()
     for _ in range(100):
         tail.add(chunk("x" * LONGEST_LINE))
@@ -138,7 +138,7 @@ async def test_the_file_is_written_while_the_command_is_at_work(tmp_path: Path) 
         assert file.read_text() == "uses ***\n"
 
 
-async def test_a_command_that_is_over_soon_costs_no_file() -> None:
+async def test_short_command_writes_no_tail_file() -> None:
     files = KeptFiles()
     async with write_tail(files) as hear:
         hear(chunk("quick\n"))

@@ -113,7 +113,7 @@ def test_a_shortened_text_fits_and_shows_the_cut(text: str, length: int) -> None
     assert (short == text) or len(text) > length
 
 
-def test_the_two_ends_of_a_long_text_are_kept_with_a_line_between() -> None:
+def test_long_text_keeps_both_ends() -> None:
     kept = keep_ends("begin " + "x" * 50 + " end", OutputLimit(head=6, tail=4))
     assert kept == "begin \n[... 50 bytes omitted ...]\n end"
 
@@ -142,7 +142,7 @@ def attempt(folder: Path, visit: int, number: int, *, ends: bool = True) -> None
         files.finish({"visit": visit, "attempt": number})
 
 
-def test_an_interrupted_attempt_is_kept_apart(folder: Path) -> None:
+def test_interrupted_attempt_is_moved_to_the_history(folder: Path) -> None:
     attempt(folder, 1, 1)
     attempt(folder, 1, 2, ends=False)
     attempt(folder, 1, 2, ends=False)
@@ -215,7 +215,7 @@ def test_later_attempt_in_folder_moves_to_its_history(folder: Path) -> None:
     assert (folder / "history" / "3.1" / "response.md").read_text() == "3.1"
 
 
-def test_an_interrupted_attempt_that_was_aside_is_kept_apart_too(tmp_path: Path) -> None:
+def test_interrupted_attempt_aside_is_renamed(tmp_path: Path) -> None:
     folder = tmp_path / "work"
     for _ in range(2):
         aside(folder, 2, 1, ends=False)
@@ -227,7 +227,7 @@ def test_an_interrupted_attempt_that_was_aside_is_kept_apart_too(tmp_path: Path)
     ]
 
 
-def test_a_history_that_is_a_link_is_refused(tmp_path: Path, folder: Path) -> None:
+def test_linked_history_is_refused(tmp_path: Path, folder: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     (folder / "history").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(FileError):
@@ -341,7 +341,7 @@ def test_a_cancellation_from_outside_passes_and_one_from_inside_fails() -> None:
     asyncio.run(from_outside())
 
 
-def test_a_handler_that_is_not_async_gets_a_thread() -> None:
+def test_sync_handler_runs_in_a_thread() -> None:
     handler = Plain()
     outcome = asyncio.run(execute(handler, stage_of(node("a"))))  # pyright: ignore[reportArgumentType]
     assert outcome == success("plainly")

@@ -353,7 +353,7 @@ def met(progress: Progress, *left_out: str) -> Progress:
     return walked(progress, "join", said)
 
 
-def test_a_gate_that_is_left_out_within_a_branch_stays_so() -> None:
+def test_gate_left_out_inside_a_branch_stays_left_out() -> None:
     inner, outer = "fan@1.1/a/in@1.1/x", A
     within = join(fork_off(BEFORE, BRANCH), {inner: left(("gate", failure("x")))})
     assert gate_of(join(BEFORE, {outer: ended(met(within, inner))})) == ""

@@ -90,7 +90,7 @@ def test_files_of_killed_writer_are_removed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("has_links", [True, False])
-def test_another_run_is_given_all_of_them(
+def test_artifacts_are_shared_with_another_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_links: bool
 ) -> None:
     one, other = tmp_path / "one", tmp_path / "other"
@@ -142,7 +142,7 @@ def test_an_artifact_is_there_for_the_next_process(tmp_path: Path, text: str) ->
     assert again.retrieve("plan") == {"text": text}
 
 
-def test_without_a_folder_all_is_kept_in_memory() -> None:
+def test_artifacts_without_a_folder_stay_in_memory() -> None:
     store = ArtifactStore()
     assert not store.store("plan", "The plan", BIG).is_file_backed
     assert store.retrieve("plan") == BIG

@@ -123,7 +123,7 @@ def test_a_retry_where_others_work_too_does_not_undo_their_work(tmp_path: Path) 
     assert f"{A}: ['a'] to '', history" in folders.notes
 
 
-def test_usage_is_counted_once_with_that_of_branches_given_up(tmp_path: Path) -> None:
+def test_usage_counts_once_canceled_branches_included(tmp_path: Path) -> None:
     used = Outcome(StageStatus.SUCCESS, usage=Usage(10, 1, 0.5))
 
     async def late(stage: Stage) -> Outcome:
@@ -139,7 +139,7 @@ def test_usage_is_counted_once_with_that_of_branches_given_up(tmp_path: Path) ->
     assert usage["input_tokens"] == 20
 
 
-def test_a_fork_that_is_tried_again_walks_new_branches_and_pays_for_both(tmp_path: Path) -> None:
+def test_retried_fork_walks_new_branches_and_counts_both(tmp_path: Path) -> None:
     used = Outcome(StageStatus.SUCCESS, usage=Usage(10))
     paid = Outcome(StageStatus.FAIL, failure_reason="no", usage=Usage(1))
     policy: dict[str, Plain] = {"join_policy": "quorum", "max_retries": 1, "retry_policy": "none"}
@@ -176,7 +176,7 @@ def test_a_branch_that_ended_is_not_walked_again_and_has_its_old_end(tmp_path: P
     assert len(place.events("ParallelBranchCompleted")) == 2
 
 
-def test_a_branch_that_was_given_up_stays_so_after_a_crash(tmp_path: Path) -> None:
+def test_canceled_branch_stays_canceled_after_a_crash(tmp_path: Path) -> None:
     graph = forked("slow", "a", fan={"join_policy": "first_success"})
 
     place, folders = Workplace(tmp_path / "run", graph, {"slow": hang}), Folders()
@@ -217,7 +217,7 @@ def test_inner_branches_are_canceled_with_outer_branch(tmp_path: Path) -> None:
         assert list(opened.state.walks) == [""]
 
 
-def test_a_fork_whose_time_is_up_gives_its_branches_up(tmp_path: Path) -> None:
+def test_fork_that_times_out_cancels_its_branches(tmp_path: Path) -> None:
     fan: dict[str, Plain] = {
         "timeout": timedelta(milliseconds=300),
         "max_retries": 1,
@@ -236,7 +236,7 @@ def test_a_fork_whose_time_is_up_gives_its_branches_up(tmp_path: Path) -> None:
     assert set(folders.all) == {""}
 
 
-def test_trouble_of_the_machine_in_a_branch_is_no_outcome(tmp_path: Path) -> None:
+def test_machine_error_in_a_branch_is_no_outcome(tmp_path: Path) -> None:
     place = Workplace(tmp_path / "run", forked("a", "b"))
     in_the_way = tmp_path / "run" / "a"
     in_the_way.write_text("a file where the stage's folder belongs")
@@ -271,7 +271,7 @@ def test_a_handler_of_ones_own_may_walk_any_branch(tmp_path: Path) -> None:
         assert opened.progress.context["seen"] == 1
 
 
-def test_a_branch_left_open_by_a_handler_is_given_up(tmp_path: Path) -> None:
+def test_branch_left_open_by_a_handler_is_canceled(tmp_path: Path) -> None:
     class Careless:
         async def execute(self, stage: Stage) -> Outcome:
             walking = stage.branches.walk(Branch("side", "x", "exit"), isolated=True)

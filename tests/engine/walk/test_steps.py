@@ -202,7 +202,7 @@ def test_question_without_choice_stays_open(tmp_path: Path, said: Said) -> None:
         assert "repeat" in place.person.told[0]
 
 
-def test_a_stage_that_is_interrupted_again_is_asked_about_again(tmp_path: Path) -> None:
+def test_second_interruption_asks_again(tmp_path: Path) -> None:
     place = Deploying(tmp_path)
     place.die()
     place.person.says = ["repeat"]
@@ -341,7 +341,7 @@ def test_context_updates_of_failed_attempt_are_dropped(tmp_path: Path) -> None:
         assert run.progress.logs == ("attempt 2",)
 
 
-def test_a_stage_that_is_over_emits_nothing(tmp_path: Path) -> None:
+def test_stage_emits_nothing_after_its_end(tmp_path: Path) -> None:
     kept: list[Stage] = []
 
     async def keep(stage: Stage) -> Outcome:
@@ -469,7 +469,7 @@ def test_the_stages_of_a_branch_have_their_own(tmp_path: Path) -> None:
     assert not (place.root / "b" / "diff.patch").exists()
 
 
-def test_a_secret_is_no_part_of_a_patch_and_that_is_said(tmp_path: Path) -> None:
+def test_patch_redacts_secrets_and_reports_it(tmp_path: Path) -> None:
     place = Workplace(
         tmp_path / "run",
         line("a"),
@@ -504,7 +504,7 @@ BIG: Files = {
 }
 
 
-def test_a_patch_that_is_too_long_has_whole_files_and_names_the_others(tmp_path: Path) -> None:
+def test_long_patch_has_some_files_and_names_the_others(tmp_path: Path) -> None:
     workspace, _, patch = asyncio.run(changed_by(tmp_path, BIG, most=2000))
     assert patch.left_out == ("blob", "long", "z")
     content = redact_patch(patch, Redactor()).content
