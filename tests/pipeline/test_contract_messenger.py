@@ -73,16 +73,16 @@ def place(request: pytest.FixtureRequest, tmp_path: Path, address: str) -> Place
     return Place(messengers()[request.param], good, bad, silent, told)
 
 
-def test_people_get_the_whole_notice(place: Place) -> None:
+def test_messenger_sends_the_complete_notice(place: Place) -> None:
     assert place.tell(place.good) == ""
     assert json.loads(place.told.read_text("utf-8")) == NOTICE
 
 
-def test_what_went_wrong_is_returned_and_not_raised(place: Place) -> None:
+def test_messenger_returns_its_error(place: Place) -> None:
     assert place.tell(place.bad)
 
 
-def test_nobody_is_waited_for_longer_than_was_said(place: Place) -> None:
+def test_messenger_respects_the_time_limit(place: Place) -> None:
     began = time.monotonic()
     assert place.tell(replace(place.silent, time_limit=timedelta(seconds=0.2)))
     assert time.monotonic() - began < 9

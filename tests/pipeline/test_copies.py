@@ -91,7 +91,7 @@ def test_nothing_is_written_into_the_folder_and_the_patch_takes_all_over(host: R
     assert (result.directory / "change" / "diff.patch").exists()
 
 
-def test_the_last_lines_say_how_it_is_looked_at_and_taken_over(host: RunHost) -> None:
+def test_last_lines_name_the_commands_for_the_result(host: RunHost) -> None:
     result = go(host)
     told = as_text(result, read_next_step_facts(result, host.runs_dir))
     assert f"git apply --stat {result.directory}/result.patch" in told
@@ -99,7 +99,7 @@ def test_the_last_lines_say_how_it_is_looked_at_and_taken_over(host: RunHost) ->
     assert "git merge" not in told
 
 
-def test_a_result_with_a_secret_is_taken_over_from_where_its_files_are(host: RunHost) -> None:
+def test_result_with_a_secret_is_applied_from_the_store(host: RunHost) -> None:
     (host.project / "conf.ini").write_text("user=hush-hush-hush\nport=1\n")
     change = "sed -i s/port=1/port=2/ conf.ini; head -1 conf.ini > new.txt"
     (host.project / "pipeline.dot").write_text(PIPELINE % change)
@@ -167,7 +167,7 @@ def test_a_fork_begins_with_the_files_of_that_visit(host: RunHost) -> None:
     assert b"new.bin" in (forked.directory / "result.patch").read_bytes()
 
 
-def test_what_is_ours_in_the_folder_is_no_part_of_the_copy(host: RunHost) -> None:
+def test_copy_excludes_records_of_attractor(host: RunHost) -> None:
     inside = replace(host, state_dir=host.project / "my [state]", runs_dir=host.project / "rec")
     for _ in range(2):
         result = go(inside)
@@ -178,7 +178,7 @@ def test_what_is_ours_in_the_folder_is_no_part_of_the_copy(host: RunHost) -> Non
         assert "my [state]" not in kept
 
 
-def test_what_is_carried_has_to_be_ignored_outside_git_too(host: RunHost) -> None:
+def test_carried_paths_must_be_ignored_outside_git(host: RunHost) -> None:
     (host.project / ".gitignore").write_text("modules/\n")
     (host.project / "modules").mkdir()
     (host.project / "modules" / "x").write_text("x")

@@ -74,7 +74,7 @@ def guarded(host: RunHost, tmp_path: Path) -> RunResult:
         ("echo No permissions to create new namespace >&2; exit 1", SandboxUnavailable),
     ],
 )
-def test_a_guarded_run_goes_on_guarded_or_not_at_all(
+def test_guarded_run_resumes_guarded_or_not(
     host: RunHost, guarded: RunResult, tmp_path: Path, script: str, error: type[MachineryError]
 ) -> None:
     journal = guarded.directory / "events.jsonl"
@@ -90,7 +90,7 @@ def test_a_guarded_run_goes_on_guarded_or_not_at_all(
     assert git(host.project, "show", f"{branch}:where.txt") == "/workspace\n"
 
 
-def test_a_run_that_was_promised_more_than_can_be_kept_is_not_gone_on_with(host: RunHost) -> None:
+def test_run_with_lost_guarantees_is_not_resumed(host: RunHost) -> None:
     told: list[str] = []
     host = replace(host, tell=told.append)
     result = begin(host, "none")

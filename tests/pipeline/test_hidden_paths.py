@@ -60,7 +60,7 @@ def look(machine: Machine, **environ: str) -> tuple[str, str]:
     return git(machine.project, "show", f"{branch.split()[-1]}:told.txt"), said
 
 
-def test_nothing_inside_tells_whose_machine_it_is(machine: Machine) -> None:
+def test_sandbox_does_not_reveal_the_operator(machine: Machine) -> None:
     told, said = look(
         machine, EMAIL=f"ann-{UNMISTAKABLE}@localhost", MY_PROJECT=str(machine.project)
     )

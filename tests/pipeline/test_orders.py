@@ -28,7 +28,7 @@ def orders_to(root: Path) -> Orders:
     return Orders(root, "ada", SystemClock(), os.urandom, Redactor())
 
 
-def test_a_run_that_nobody_is_at_work_on_is_to_be_gone_on_with(tmp_path: Path) -> None:
+def test_order_without_a_process_hints_at_resume(tmp_path: Path) -> None:
     root = Workplace(tmp_path / RUN_ID, line("a")).root
     with pytest.raises(NobodyAtWork) as caught:
         orders_to(root).pause()
@@ -78,7 +78,7 @@ class Steered(Workplace):
         asyncio.run(walk())
 
 
-def test_who_steers_hears_that_the_words_were_taken(tmp_path: Path) -> None:
+def test_steer_reports_an_accepted_message(tmp_path: Path) -> None:
     place = Steered(tmp_path / RUN_ID, takes_words=True)
     place.live()
     assert place.heard == [("a@1.1", "be quick")]
@@ -86,7 +86,7 @@ def test_who_steers_hears_that_the_words_were_taken(tmp_path: Path) -> None:
     assert (place.told.is_taken, place.told.words) == (True, "the message was accepted")
 
 
-def test_who_steers_hears_that_nobody_took_the_words_and_why(tmp_path: Path) -> None:
+def test_steer_reports_a_refused_message_with_its_reason(tmp_path: Path) -> None:
     place = Steered(tmp_path / RUN_ID, takes_words=False)
     place.live()
     assert isinstance(place.told, Refused)
@@ -96,7 +96,7 @@ def test_who_steers_hears_that_nobody_took_the_words_and_why(tmp_path: Path) -> 
 STEER = Order(Action.STEER, "ann", value="hey")
 
 
-def test_what_was_refused_is_told_with_the_reason(tmp_path: Path) -> None:
+def test_refused_order_has_its_reason(tmp_path: Path) -> None:
     place = Workplace(tmp_path / "run", line("a"))
     file = leave_order(place.root / "inbox", STEER, name="one").name
     with place.open() as run:
@@ -108,7 +108,7 @@ def test_what_was_refused_is_told_with_the_reason(tmp_path: Path) -> None:
     assert verdict == OrderReply(False, "refused: no stage is running")
 
 
-def test_what_was_followed_is_told(tmp_path: Path) -> None:
+def test_executed_order_is_reported(tmp_path: Path) -> None:
     place = Workplace(tmp_path / "run", line("a"))
     order = Order(Action.PAUSE, "ann", why="lunch")
     file = leave_order(place.root / "inbox", order, name="one").name
@@ -117,7 +117,7 @@ def test_what_was_followed_is_told(tmp_path: Path) -> None:
     assert await_verdict(RunDirectory(place.root), file) == OrderReply(True, "lunch")
 
 
-def test_where_nobody_says_anything_the_wait_ends(tmp_path: Path) -> None:
+def test_wait_for_a_reply_ends(tmp_path: Path) -> None:
     place = Workplace(tmp_path / "run", line("a"))
     with place.open() as run:
         run.take_orders()

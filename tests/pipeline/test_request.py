@@ -89,7 +89,7 @@ def test_missing_secrets_stay_withheld_and_are_faults() -> None:
     assert "ATTRACTOR_INPUT_TOKEN" in token.fix
 
 
-def test_only_withheld_values_can_be_given_again() -> None:
+def test_only_withheld_values_can_be_passed_again() -> None:
     Overrides(goal="x", inputs={"token": "x"}).require_withheld(reread(REQUEST))
     with pytest.raises(UsageError, match="the input 'branch' of the run cannot change"):
         Overrides(inputs={"branch": "dev"}).require_withheld(reread(REQUEST))

@@ -72,7 +72,7 @@ def test_where_git_finds_no_repository_in_its_place_nothing_is_copied(tmp_path: 
     assert not (project / "runs").exists()
 
 
-def test_a_pipeline_with_an_error_or_a_backend_that_is_none_begins_nothing(tmp_path: Path) -> None:
+def test_invalid_pipeline_or_backend_starts_no_run(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project", LINEAR.replace("-> exit", ""))
     with pytest.raises(ValidationError):
         run(make_host(project), options(project))
@@ -96,7 +96,7 @@ def test_crlf_pipeline_is_resumed(tmp_path: Path, mark: bytes) -> None:
     assert ended.outcome is StageStatus.SUCCESS
 
 
-def test_a_graph_that_is_lost_or_was_changed_in_the_run_directory_is_told(tmp_path: Path) -> None:
+def test_lost_or_changed_graph_file_is_reported(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project", GATE)
     host = make_host(project)
     parked = run(host, options(project, interviewer="park"))

@@ -61,7 +61,7 @@ def asked(result: RunResult) -> list[str]:
     return [one["id"] for one in record["questions"]]
 
 
-def test_a_question_of_a_branch_that_was_given_up_is_taken_back(tmp_path: Path) -> None:
+def test_question_of_a_canceled_branch_is_withdrawn(tmp_path: Path) -> None:
     result = parked(tmp_path)
     first = events(result, "QuestionAsked")[0].data["question"]
     assert isinstance(first, dict)
@@ -69,7 +69,7 @@ def test_a_question_of_a_branch_that_was_given_up_is_taken_back(tmp_path: Path) 
     assert asked(result) == ["inner@1.1/later@1.1"]
 
 
-def test_it_is_taken_back_however_deep_the_child_is(tmp_path: Path) -> None:
+def test_question_of_a_nested_child_is_withdrawn(tmp_path: Path) -> None:
     text = between('outer [type=pipeline, file="middle.dot"]', "start -> outer -> exit")
     assert asked(parked(tmp_path, text)) == ["outer@1.1/inner@1.1/later@1.1"]
 
@@ -163,7 +163,7 @@ async def test_words_and_a_stop_reach_the_round_at_work(parent: Family) -> None:
     assert second == f"canceled: canceled by {NAME}: enough"
 
 
-async def test_a_child_that_halts_is_taken_up_in_its_last_round(parent: Family) -> None:
+async def test_halted_child_is_resumed_in_its_last_round(parent: Family) -> None:
     parent.write("rounds.dot", rounds(work=WAITS))
     async with parent.children.start(Child(NAME, "rounds.dot"), parent.workspace):
         await until(lambda: len(parent.lines()) == 2)
@@ -172,7 +172,7 @@ async def test_a_child_that_halts_is_taken_up_in_its_last_round(parent: Family) 
     assert len(roots(parent)) == 2
 
 
-async def test_what_a_later_round_asks_is_another_question(parent: Family) -> None:
+async def test_later_round_asks_another_question(parent: Family) -> None:
     asks = f"""digraph asks {{ {ENDS}
         gate [shape=hexagon, label="Again?"]
         start -> gate
@@ -200,7 +200,7 @@ async def test_half_a_directory_of_a_round_is_made_anew(parent: Family) -> None:
     assert (half / "graph.dot").read_text() == rounds()
 
 
-async def test_trouble_with_the_next_round_stops_the_run_and_is_no_failure(parent: Family) -> None:
+async def test_error_in_the_next_round_stops_the_run(parent: Family) -> None:
     parent.write("rounds.dot", rounds())
     in_the_way = Path(f"{parent.root(NAME)}.restart1")
     in_the_way.parent.mkdir(parents=True)

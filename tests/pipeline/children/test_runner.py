@@ -64,7 +64,7 @@ async def test_a_child_is_a_linked_run_in_a_directory_of_its_own(parent: Family)
     assert (root / "it" / "status.json").exists()
 
 
-def test_its_folder_is_that_of_its_node_with_the_numbers_of_the_attempt() -> None:
+def test_child_folder_is_named_after_node_and_attempt() -> None:
     assert child_folder("it@1.1") == "it@1.1"
     assert child_folder("it@12.3") == "it@12.3"
     assert child_folder("größe/🐍@1.1") == "gr%C3%B6%C3%9Fe%2F%F0%9F%90%8D@1.1"
@@ -73,7 +73,7 @@ def test_its_folder_is_that_of_its_node_with_the_numbers_of_the_attempt() -> Non
     assert len(child_folder("x" * 500 + "@1.1")) < 110
 
 
-async def test_half_a_directory_whose_maker_was_killed_is_made_anew(parent: Family) -> None:
+async def test_incomplete_child_directory_is_replaced(parent: Family) -> None:
     parent.root(NAME).mkdir(parents=True)
     (parent.root(NAME) / "graph.dot").write_text("digraph {")
     assert not parent.children.has(NAME)
@@ -108,7 +108,7 @@ class Unready(Trees):
         return await super().snapshot(subject)
 
 
-async def test_first_tree_is_taken_again_after_a_crash(parent: Family) -> None:
+async def test_crash_restores_the_first_tree(parent: Family) -> None:
     trees = Unready()
     parent.write("none.dot", f"digraph none {{ {ENDS}; start -> exit }}")
     child = Child(NAME, "none.dot")
@@ -169,7 +169,7 @@ async def test_branches_of_two_children_do_not_meet_in_one_workspace(parent: Fam
     }
 
 
-async def test_a_pipeline_that_runs_itself_comes_to_an_end(parent: Family) -> None:
+async def test_recursive_pipeline_ends(parent: Family) -> None:
     parent.write("self.dot", outer("self.dot"))
     ended = await end(parent, "self.dot")
     assert ended.status is StageStatus.FAIL
@@ -185,7 +185,7 @@ async def test_an_answer_that_was_left_for_the_child_itself_counts_too(parent: F
     assert (await end(parent, "asks.dot")).status is StageStatus.SUCCESS
 
 
-async def test_children_ask_whom_their_parent_asks(parent: Family) -> None:
+async def test_children_use_the_interviewer_of_their_parent(parent: Family) -> None:
     given = [Answer(AnswerKind.GIVEN, value) for value in ("Y", "N", "Y")]
     terminal = InterviewerParts(input=parent.host.input, output=parent.host.output, answers=given)
     crew = replace(parent.children.components, interviewer=Queue(terminal))
@@ -250,7 +250,7 @@ async def test_no_stage_of_a_child_begins_while_its_parent_is_paused(parent: Fam
     assert parent.lines() == ["done", "more"]
 
 
-async def test_children_of_a_run_that_is_canceled_are_canceled_too(parent: Family) -> None:
+async def test_canceled_run_cancels_its_children(parent: Family) -> None:
     parent.write("outer.dot", outer("slow.dot"))
     async with parent.children.start(Child(NAME, "outer.dot"), parent.workspace):
         await until(lambda: parent.lines() == ["done"])
@@ -263,7 +263,7 @@ async def test_children_of_a_run_that_is_canceled_are_canceled_too(parent: Famil
         assert "canceled by ann: never mind" in written["reason"]
 
 
-async def test_what_its_parent_has_left_is_the_most_that_a_child_may_use(parent: Family) -> None:
+async def test_child_is_limited_by_the_rest_of_its_parents_budget(parent: Family) -> None:
     nap = "sleep 0.2; echo done >> done.txt"
     stages = "; ".join(f'{one} [shape=parallelogram, tool_command="{nap}"]' for one in "abc")
     naps = f"digraph naps {{ {ENDS}; {stages}; start -> a -> b -> c -> exit }}"
@@ -283,7 +283,7 @@ async def test_what_its_parent_has_left_is_the_most_that_a_child_may_use(parent:
     assert len(parent.lines()) == 3
 
 
-async def test_what_a_child_used_counts_also_when_it_has_halted(parent: Family) -> None:
+async def test_usage_of_a_halted_child_counts(parent: Family) -> None:
     children = parent.children
     async with children.start(Child(NAME, "slow.dot"), parent.workspace) as child:
         await until(lambda: parent.lines() == ["done"])
@@ -294,7 +294,7 @@ async def test_what_a_child_used_counts_also_when_it_has_halted(parent: Family) 
     assert children.used.tokens == 40
 
 
-async def test_a_budget_of_its_own_stops_a_child_and_its_parent(parent: Family) -> None:
+async def test_own_budget_of_a_child_stops_both_runs(parent: Family) -> None:
     text = tool("sleep 0.1", max_duration="50ms").replace("-> exit", "-> more -> exit")
     parent.write("inner.dot", text.replace("start ->", 'more [prompt="x"]; start ->'))
     with pytest.raises(Exhausted, match="max_duration"):
@@ -316,7 +316,7 @@ async def test_corrupt_records_of_a_child_stop_the_run(parent: Family) -> None:
     assert isinstance(stopped.value.__cause__, VerificationError)
 
 
-async def test_a_child_that_somebody_else_has_in_hand_stops_the_run(parent: Family) -> None:
+async def test_child_locked_by_another_process_stops_the_run(parent: Family) -> None:
     async with parent.children.start(Child(NAME, "slow.dot"), parent.workspace):
         with pytest.raises(Stopped, match="runs"):
             await end(parent, "slow.dot")
@@ -325,14 +325,16 @@ async def test_a_child_that_somebody_else_has_in_hand_stops_the_run(parent: Fami
 @pytest.mark.parametrize(
     "text", ["digraph {", f"digraph x {{ {ENDS} }}", "graph x { a -- b }", "\ud800"]
 )
-async def test_a_pipeline_that_is_none_is_told_with_its_place(parent: Family, text: str) -> None:
+async def test_invalid_child_pipeline_is_reported_with_its_position(
+    parent: Family, text: str
+) -> None:
     (parent.folder / "wrong.dot").write_bytes(text.encode("utf-8", "surrogatepass"))
     with pytest.raises(UsageError, match=r"wrong\.dot"):
         await end(parent, "wrong.dot")
     assert not parent.children.has(NAME)
 
 
-async def test_a_pipeline_is_kept_as_it_was_when_its_run_began(parent: Family) -> None:
+async def test_child_keeps_the_pipeline_of_its_start(parent: Family) -> None:
     async with parent.children.start(Child(NAME, "slow.dot"), parent.workspace):
         await until(lambda: parent.lines() == ["done"])
     parent.write("slow.dot", FILES["bad.dot"])

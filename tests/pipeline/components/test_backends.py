@@ -116,7 +116,7 @@ def test_runs_of_one_process_share_limits_that_are_the_same(tmp_path: Path) -> N
     ],
     ids=["limits", "fall_back"],
 )
-def test_a_provider_that_nobody_knows_is_refused(tmp_path: Path, settings: LlmSettings) -> None:
+def test_unknown_provider_is_refused(tmp_path: Path, settings: LlmSettings) -> None:
     with pytest.raises(UnknownName, match="opneai") as caught:
         model_middleware(world_with(tmp_path / "p", settings), AsyncExitStack())
     assert caught.value.hint == "did you mean openai?"
@@ -150,7 +150,7 @@ def test_a_provider_that_another_one_serves_is_known(tmp_path: Path) -> None:
     assert model_middleware(world_with(tmp_path / "p", settings), AsyncExitStack())
 
 
-def test_a_log_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+def test_unwritable_log_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     settings = LlmSettings(log=tmp_path / "file" / "calls.jsonl")
     with pytest.raises(FileError, match="cannot write"):
@@ -176,7 +176,7 @@ log = "calls.jsonl"
 """
 
 
-def test_a_run_has_what_its_project_sets_and_tells_who_answered(tmp_path: Path) -> None:
+def test_run_uses_project_settings_and_records_the_model(tmp_path: Path) -> None:
     project = tmp_path / "project"
     project.mkdir()
     (project / "attractor.toml").write_text(TABLES)

@@ -93,7 +93,7 @@ def test_queue_resumes_at_its_position(tmp_path: Path, taken: int, value: str) -
     assert (answer.value, answer.by) == (value, "queue")
 
 
-def test_a_recording_lies_in_the_run_directory_unless_it_is_given_a_place(tmp_path: Path) -> None:
+def test_recording_is_in_the_run_directory_by_default(tmp_path: Path) -> None:
     ask(tmp_path, replace(OPTIONS, interviewer="recording:queue"))
     assert '"value":"yes"' in (tmp_path / "run" / "answers.jsonl").read_text()
     file = tmp_path / "mine.jsonl"
@@ -115,7 +115,7 @@ def test_a_recording_lies_in_the_run_directory_unless_it_is_given_a_place(tmp_pa
         (HANDED_IN, "the program that started the run passed its"),
     ],
 )
-def test_what_keeps_an_interviewer_from_asking_is_found_beforehand(name: str, told: str) -> None:
+def test_invalid_interviewer_is_found_in_preflight(name: str, told: str) -> None:
     options = replace(OPTIONS, interviewer=name)
     faults = list(find_interviewer_faults(options, NO_CUSTOM_PARTS))
     assert [told in one.message for one in faults] == ([True] if told else [])
@@ -186,7 +186,7 @@ def test_a_stage_goes_to_the_backend_of_its_node() -> None:
     ]
 
 
-def test_words_reach_whoever_is_at_the_stage_and_all_are_asked() -> None:
+def test_message_is_passed_to_every_backend() -> None:
     deaf, hearing = Working("deaf"), Working("hearing", hears=True)
     both = NodeBackends("deaf", {"hearing": hearing, "deaf": deaf})
     assert asyncio.run(both.steer("work@1.1", "be quick"))
@@ -194,7 +194,7 @@ def test_words_reach_whoever_is_at_the_stage_and_all_are_asked() -> None:
     assert not asyncio.run(NodeBackends("deaf", {"deaf": deaf}).steer("work@1.1", "well?"))
 
 
-def test_a_conversation_is_made_again_by_whoever_can() -> None:
+def test_conversation_is_rebuilt_by_a_capable_backend() -> None:
     lacking, keeping = Working("lacking"), Working("keeping", kept="what was said")
     both = NodeBackends("lacking", {"lacking": lacking, "keeping": keeping})
     assert both.rebuild("plan@1.1", nothing) == "what was said"
@@ -202,21 +202,21 @@ def test_a_conversation_is_made_again_by_whoever_can() -> None:
         NodeBackends("lacking", {"lacking": lacking}).rebuild("plan@1.1", nothing)
 
 
-def test_a_backend_that_is_not_there_is_a_fault_of_its_node() -> None:
+def test_unknown_backend_is_an_error_of_its_node() -> None:
     [(node, message)] = faults("backend=agnt")
     assert node == "work"
     assert message.startswith("node work: backend=agnt: unknown backend")
     assert faults(f"backend={AGENT}") == []
 
 
-def test_what_a_program_handed_in_or_the_run_names_is_known() -> None:
+def test_passed_and_requested_backends_are_known() -> None:
     assert faults("", of_run=HANDED_IN) == []
     assert faults("backend=of_a_program", of_run="of_a_program") == []
     # What is simulated is done by no other backend, so none can be missing.
     assert faults("backend=agnt", of_run=SIMULATE) == []
 
 
-def test_an_agent_cannot_be_named_yet_and_that_is_said() -> None:
+def test_agent_name_is_refused() -> None:
     [(_, message)] = faults("agent=reviewer")
     assert message == "node work: agent=reviewer: agents cannot be chosen by name yet"
     assert faults("agent=reviewer", of_run=SIMULATE) == []
@@ -260,6 +260,6 @@ def test_each_of_several_is_adapted() -> None:
 
 
 @pytest.mark.parametrize("wrong", [Ours, object(), 7, "wait"])
-def test_what_is_no_handler_is_refused_with_its_type(wrong: Any) -> None:
+def test_invalid_handler_is_refused_with_its_type(wrong: Any) -> None:
     with pytest.raises(UsageError, match="custom"):
         adapt_handler("custom", wrong)

@@ -45,7 +45,7 @@ def causes(one: Diagnosis) -> str:
     return "\n".join(one.finding.causes)
 
 
-def test_a_failed_stage_is_told_with_why_nothing_dealt_with_it(tmp_path: Path) -> None:
+def test_failed_stage_is_explained(tmp_path: Path) -> None:
     body = f'a [{TOOL}="exit 3"]; start -> a -> exit [condition="outcome=success"]'
     one = diagnosed(tmp_path, body)
     assert (
@@ -67,7 +67,7 @@ def test_a_stage_that_was_tried_again_says_how_often(tmp_path: Path) -> None:
     assert [stage.retries for stage in one.stages if stage.node == "a"] == [1]
 
 
-def test_a_loop_at_its_limit_names_the_limit_and_what_kept_it_going(tmp_path: Path) -> None:
+def test_loop_at_its_limit_names_limit_and_failure(tmp_path: Path) -> None:
     body = f"""a [{TOOL}="true", max_visits=3]; b [{TOOL}="false"]; start -> a -> b
         b -> exit [condition="outcome=success"]; b -> a [condition="outcome=fail"]"""
     one = diagnosed(tmp_path, body)
@@ -79,7 +79,7 @@ def test_a_loop_at_its_limit_names_the_limit_and_what_kept_it_going(tmp_path: Pa
     assert list(one.loops) == [(("a", "b"), 2)]
 
 
-def test_the_limit_of_the_graph_is_told_as_such(tmp_path: Path) -> None:
+def test_limit_of_the_graph_is_named(tmp_path: Path) -> None:
     body = f'graph [max_node_visits=2]; a [{TOOL}="true"]; start -> a -> a; a -> exit [weight=-1]'
     one = diagnosed(tmp_path, body)
     assert "the limit set by max_node_visits" in one.finding.verdict
@@ -106,7 +106,7 @@ def test_redirects_at_their_limit_name_it(tmp_path: Path) -> None:
     assert any("max_goal_gate_redirects=4" in remedy.what for remedy in one.finding.remedies)
 
 
-def test_no_way_out_is_told_with_every_edge(tmp_path: Path) -> None:
+def test_missing_route_lists_every_edge(tmp_path: Path) -> None:
     body = f"""a [{TOOL}="true"]; start -> a; a -> exit [condition="preferred_label=yes"]"""
     one = diagnosed(tmp_path, body)
     assert one.finding.verdict == "no edge out of a can be followed"
@@ -114,7 +114,7 @@ def test_no_way_out_is_told_with_every_edge(tmp_path: Path) -> None:
     assert commands(one)[0].startswith("attractor rewind RUN a --graph ")
 
 
-def test_a_failed_branch_is_the_cause_and_the_fork_what_is_done_again(tmp_path: Path) -> None:
+def test_failed_branch_is_repeated_from_its_fork(tmp_path: Path) -> None:
     body = f"""f [shape=component, join_policy="k_of_n", k=2]; m [shape=tripleoctagon]
         a [{TOOL}="true"]; b [{TOOL}="exit 4"]; start -> f -> a -> m; f -> b -> m -> exit"""
     one = diagnosed(tmp_path, body)
@@ -149,7 +149,7 @@ def test_a_used_up_budget_names_the_option(tmp_path: Path) -> None:
     assert commands(one) == ["attractor resume RUN --max-duration 1s"]
 
 
-def test_a_question_is_told_with_each_answer(tmp_path: Path) -> None:
+def test_question_is_listed_with_each_answer(tmp_path: Path) -> None:
     body = 'q [shape=hexagon, label="Ship it?"]; start -> q; q -> exit [label="[Y] Yes"]'
     one = diagnosed(tmp_path, f'{body}; q -> start2 [label="[N] No"]; start2 -> exit')
     assert one.finding.verdict == "it waits for a person's answer"
@@ -158,7 +158,7 @@ def test_a_question_is_told_with_each_answer(tmp_path: Path) -> None:
     assert commands(one)[-1] == "attractor resume RUN"
 
 
-def test_a_good_end_tells_what_was_stepped_over_and_dealt_with(tmp_path: Path) -> None:
+def test_success_lists_handled_failures(tmp_path: Path) -> None:
     body = f"""a [{TOOL}="false", on_failure="continue"]; b [{TOOL}="false"]; c [{TOOL}="true"]
         start -> a -> b; b -> c [condition="outcome=fail"]; b -> exit; c -> exit"""
     one = diagnosed(tmp_path, body)
@@ -168,7 +168,7 @@ def test_a_good_end_tells_what_was_stepped_over_and_dealt_with(tmp_path: Path) -
     assert commands(one) == ["attractor evaluate RUN"]
 
 
-def test_a_canceled_run_says_by_whom(tmp_path: Path) -> None:
+def test_canceled_run_names_its_author(tmp_path: Path) -> None:
     result = run(tmp_path, 'q [shape=hexagon]; start -> q; q -> exit [label="[Y] Yes"]')
     host = make_host(tmp_path / "project")
     Orders(result.directory, "ada", host.clock, host.randomness, Redactor()).cancel("enough")
@@ -178,7 +178,7 @@ def test_a_canceled_run_says_by_whom(tmp_path: Path) -> None:
     assert any("cancel by ada" in note.words for note in one.interruptions)
 
 
-def test_what_was_taken_for_granted_is_told(tmp_path: Path) -> None:
+def test_assumptions_are_listed(tmp_path: Path) -> None:
     one = diagnosed(tmp_path, f'a [{TOOL}="true", colour=red]; start -> a -> b -> exit')
     told = "\n".join(one.assumed)
     assert "undeclared_node" in told

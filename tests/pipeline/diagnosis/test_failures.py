@@ -18,5 +18,5 @@ from attractor.pipeline.diagnosis.failures import more_of_it
         ("", ()),
     ],
 )
-def test_what_resume_is_given_is_told_by_the_reason(reason: str, words: tuple[str, ...]) -> None:
+def test_resume_option_follows_from_the_reason(reason: str, words: tuple[str, ...]) -> None:
     assert tuple(more_of_it(reason)) == words

@@ -78,7 +78,7 @@ def guessed(body: str, *runs: Sample) -> Estimate:
     return estimate(pipeline(body), Samples(runs, 0), backend="agent", assume=guess)
 
 
-def test_without_runs_what_is_assumed_of_each_stage_counts_once() -> None:
+def test_assumed_stages_count_once_without_runs() -> None:
     one = guessed('m [prompt="x"]; n [prompt="y"]; start -> m -> n -> m; n -> exit')
     assert one.cost_usd == Range(1, 2, 40)
     assert one.tokens == Range(20, 200, 2000)
@@ -87,7 +87,7 @@ def test_without_runs_what_is_assumed_of_each_stage_counts_once() -> None:
     assert stage(one, "m").basis == "in no earlier run; assumed: a lot"
 
 
-def test_what_stops_a_run_bounds_what_is_assumed() -> None:
+def test_budgets_bound_the_assumed_range() -> None:
     limits = 'graph [max_cost_usd="1.5", max_duration="90s"]'
     tasks = 'm [prompt="x", timeout="30s", max_retries=0]; n [prompt="y"]'
     one = guessed(f"{limits} {tasks}; start -> m -> n -> exit")
@@ -96,20 +96,20 @@ def test_what_stops_a_run_bounds_what_is_assumed() -> None:
     assert one.seconds.high == 90
 
 
-def test_of_one_stage_that_nobody_knows_there_is_no_total() -> None:
+def test_unknown_stage_makes_the_total_unknown() -> None:
     tool = 't [shape=parallelogram, tool_command="true"]'
     one = guessed(f'{tool}; m [prompt="x"]; start -> m -> t -> exit')
     assert one.seconds == UNKNOWN
     assert one.cost_usd == Range(0.5, 1, 20)
 
 
-def test_what_asks_no_model_costs_nothing() -> None:
+def test_stage_without_a_model_costs_nothing() -> None:
     one = estimated(pipeline(TOOLS))
     assert (one.cost_usd, one.tokens) == (NONE_AT_ALL, NONE_AT_ALL)
     assert one.seconds == UNKNOWN
 
 
-def test_the_graph_says_what_it_can() -> None:
+def test_attributes_of_the_graph_are_used() -> None:
     one = estimated(
         pipeline(
             """graph [max_cost_usd="3", max_duration="2h"]
@@ -163,7 +163,7 @@ def test_tokens_without_a_price_are_no_cost_of_nothing() -> None:
 
 
 @given(st.lists(st.floats(0, 1e6), min_size=1, max_size=40))
-def test_a_range_lies_within_what_was_measured(values: list[float]) -> None:
+def test_range_is_within_the_measured_values(values: list[float]) -> None:
     found = spread(values)
     assert found.low is not None
     assert found.likely is not None
@@ -171,7 +171,7 @@ def test_a_range_lies_within_what_was_measured(values: list[float]) -> None:
     assert min(values) <= found.low <= found.likely <= found.high <= max(values)
 
 
-def test_real_runs_are_read_and_what_cannot_be_read_is_counted(tmp_path: Path) -> None:
+def test_unreadable_runs_are_counted(tmp_path: Path) -> None:
     project = tmp_path / "project"
     project.mkdir()
     file = project / "pipeline.dot"

@@ -39,7 +39,7 @@ def test_a_task_takes_many_calls_and_an_answer_one() -> None:
     assert answer.basis == "assumed: one call of m-1"
 
 
-def test_the_likely_cost_is_that_of_its_tokens() -> None:
+def test_likely_cost_is_computed_from_tokens() -> None:
     one = assumed("type=prompt")
     likely = ONE_ANSWER[1]
     assert one
@@ -58,7 +58,7 @@ def test_a_long_prompt_costs_more() -> None:
 
 
 @pytest.mark.parametrize("provider", ["openai", "anthropic"])
-def test_what_comes_from_the_cache_costs_less_by_every_way_to_count(provider: str) -> None:
+def test_cached_tokens_cost_less(provider: str) -> None:
     plain = {"input_cost_per_million": 1.0, "output_cost_per_million": 10.0}
     dear, cheap = (
         assumed('prompt="x"', model(provider, **plain, cache_read_cost_per_million=cache))
@@ -70,7 +70,7 @@ def test_what_comes_from_the_cache_costs_less_by_every_way_to_count(provider: st
     assert (dear.cost_usd.likely or 0) - (cheap.cost_usd.likely or 0) == pytest.approx(saved)
 
 
-def test_what_asks_no_model_has_no_assumption() -> None:
+def test_stage_without_a_model_has_no_assumption() -> None:
     assert assumed('shape=parallelogram, tool_command="true"') is None
     assert assumed("shape=tripleoctagon") is None
     assert assumed('shape=tripleoctagon, prompt="Which?"') is not None
@@ -84,7 +84,7 @@ def test_what_asks_no_model_has_no_assumption() -> None:
         (PRICED, ModelDefaults(), "no model is chosen: --model"),
     ],
 )
-def test_without_a_price_the_tokens_are_told(
+def test_tokens_are_estimated_without_a_price(
     known: ModelInfo | None, defaults: ModelDefaults, told: str
 ) -> None:
     one = assumed('prompt="x"', known, defaults)
@@ -94,7 +94,7 @@ def test_without_a_price_the_tokens_are_told(
     assert told in one.basis
 
 
-def test_a_catalogue_that_cannot_be_read_is_told() -> None:
+def test_unreadable_catalogue_is_reported() -> None:
     def broken(id_: str, provider: str) -> ModelInfo | None:
         raise ConfigurationError("the table is gone")
 

@@ -39,7 +39,7 @@ def looping() -> Graph:
     return graph([start(), end()], edges)
 
 
-def test_the_walk_stands_before_each_visit_as_it_stood_then(tmp_path: Path) -> None:
+def test_fork_point_has_the_progress_before_each_visit(tmp_path: Path) -> None:
     run = record_of(tmp_path, looping(), {"test": [FAIL, FAIL, success()]})
     for visit in (1, 2, 3):
         point = find_fork_point(run, f"make@{visit}")
@@ -81,7 +81,7 @@ def test_a_visit_in_a_branch_names_the_fork_of_the_walk_from_the_start(tmp_path:
     assert behind.begun["x"] == 1
 
 
-def test_what_was_never_visited_is_told_with_what_was(tmp_path: Path) -> None:
+def test_unvisited_node_is_refused_with_the_visited_ones(tmp_path: Path) -> None:
     run = record_of(tmp_path, looping(), {"make": FAIL})
     with pytest.raises(UnknownName) as caught:
         find_fork_point(run, "mkae")
@@ -94,7 +94,7 @@ def test_what_was_never_visited_is_told_with_what_was(tmp_path: Path) -> None:
     assert odd.value.hint == "write make@1 for the first visit"
 
 
-def test_many_names_are_not_all_told(tmp_path: Path) -> None:
+def test_many_names_are_truncated(tmp_path: Path) -> None:
     run = record_of(tmp_path, line(*(f"stage{number}" for number in range(30))))
     with pytest.raises(UnknownName) as caught:
         find_fork_point(run, "x")

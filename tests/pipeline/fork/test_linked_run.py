@@ -93,7 +93,7 @@ def test_resume_creates_the_next_round(tmp_path: Path, monkeypatch: pytest.Monke
     assert standings(host) == ["canceled: restarted", "evaluating"]
 
 
-def test_who_makes_the_next_round_is_not_disturbed(tmp_path: Path) -> None:
+def test_next_run_under_construction_is_not_disturbed(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project", ROUNDS)
     die(project, "made", WorkspaceKind.ISOLATED)
     host = make_host(project)

@@ -36,7 +36,7 @@ from tests.engine.runs import Workplace
 from tests.pipeline.projects import make_host, make_project, simulated
 
 
-def test_what_happened_was_heard_by_everybody(tmp_path: Path) -> None:
+def test_every_observer_gets_every_event(tmp_path: Path) -> None:
     heard: list[str] = []
 
     def slowly(event: Event) -> None:
@@ -103,7 +103,7 @@ ASKS = """digraph asks {
         ("status = 'completed'", False),
     ],
 )
-def test_a_plain_value_that_stands_in_a_text_is_a_word(value: str, is_word: bool) -> None:
+def test_plain_value_in_a_text_is_found(value: str, is_word: bool) -> None:
     assert words_in_texts([value], TEXTS) == ({value} if is_word else frozenset())
 
 
@@ -157,7 +157,7 @@ def test_common_word_as_secret_is_reported(tmp_path: Path, word: str) -> None:
     assert sum("DB_PASSWORD" in one for one in told) == 1
 
 
-def test_nothing_is_told_of_what_is_kept_secret(tmp_path: Path) -> None:
+def test_redacted_secrets_are_not_reported(tmp_path: Path) -> None:
     told: list[str] = []
     host = world_at(tmp_path, DB_PASSWORD="real-secret-0815", A_KEY="short")
     asyncio.run(start(options(host), replace(host, tell=told.append)))
@@ -227,21 +227,21 @@ def test_a_flag_wins_over_the_project(tmp_path: Path) -> None:
         ('start_node = "info"', "a pipeline with this error cannot run"),
     ],
 )
-def test_a_mistake_is_told_with_its_line(tmp_path: Path, line: str, words: str) -> None:
+def test_setting_error_has_its_line(tmp_path: Path, line: str, words: str) -> None:
     with pytest.raises(UsageError) as caught:
         rule_levels(configured(tmp_path, project=f"\n[rules]\n{line}\n"))
     assert "attractor.toml:3: " in caught.value.message
     assert words in f"{caught.value.message} {caught.value.hint}"
 
 
-def test_all_mistakes_are_told_together(tmp_path: Path) -> None:
+def test_all_setting_errors_are_reported_together(tmp_path: Path) -> None:
     text = '[rules]\nzzz = "off"\nyyy = "off"\n'
     with pytest.raises(UsageError) as caught:
         rule_levels(configured(tmp_path, project=text))
     assert {"zzz", "yyy"} <= set(caught.value.message.replace(":", " ").split())
 
 
-def test_what_is_vital_may_be_called_an_error(tmp_path: Path) -> None:
+def test_vital_rule_may_be_set_to_error(tmp_path: Path) -> None:
     text = '[rules]\nstart_node = "error"\n'
     assert rule_levels(configured(tmp_path, project=text)) == {"start_node": Level.ERROR}
 

@@ -30,7 +30,7 @@ def told(folder: Path, command: str, seconds: float = 10.0) -> str:
     return asyncio.run(tell(NOTICE, notify))
 
 
-def test_it_reads_all_as_json_and_what_is_short_as_variables(tmp_path: Path) -> None:
+def test_command_gets_json_and_short_fields_as_variables(tmp_path: Path) -> None:
     command = 'cat > all.json; echo "$MINE|$NOTIFY_QUESTION|$NOTIFY_PARKED" > short'
     assert told(tmp_path, f'{command}; echo "$NOTIFY_CHOICES" >> short') == ""
     assert json.loads((tmp_path / "all.json").read_text()) == NOTICE
@@ -50,9 +50,9 @@ def test_nonzero_exit_status_is_a_fault(tmp_path: Path, command: str, fault: str
     assert told(tmp_path, command) == fault
 
 
-def test_a_command_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_missing_command_is_named(tmp_path: Path) -> None:
     assert "no-such-program" in told(tmp_path, "no-such-program --now")
 
 
-def test_who_does_not_read_its_input_is_no_fault(tmp_path: Path) -> None:
+def test_command_may_ignore_its_input(tmp_path: Path) -> None:
     assert told(tmp_path, "exec <&-; true") == ""

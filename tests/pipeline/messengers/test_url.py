@@ -77,18 +77,18 @@ def test_http_errors_and_redirects_are_faults(chat: Chat, code: int, fault: str)
     assert len(chat.got) == 1
 
 
-def test_nobody_there_is_a_fault(unused_address: str) -> None:
+def test_refused_connection_is_an_error(unused_address: str) -> None:
     assert "refused" in told(unused_address)
 
 
-def test_who_does_not_answer_is_waited_for_no_longer_than_the_limit(chat: Chat) -> None:
+def test_missing_response_times_out(chat: Chat) -> None:
     chat.waits_for = threading.Event()
     started = time.monotonic()
     assert told(chat.address, 0.2) == "no response within 200ms"
     assert time.monotonic() - started < 20
 
 
-def test_the_event_loop_goes_on_meanwhile(chat: Chat) -> None:
+def test_event_loop_is_not_blocked(chat: Chat) -> None:
     waits = chat.waits_for = threading.Event()
 
     async def both() -> str:

@@ -73,7 +73,7 @@ def events(result: RunResult, prefix: str) -> Sequence[Event]:
     return [one for one in found if one.type.startswith(prefix)]
 
 
-def test_who_takes_long_to_answer_has_others_told(tmp_path: Path) -> None:
+def test_late_answer_sends_a_notice(tmp_path: Path) -> None:
     notify = Notify(command="cat > .told; mv .told told", after=timedelta(milliseconds=50))
     host = host_in(tmp_path, notify)
     told = host.project / "told"
@@ -96,7 +96,7 @@ def test_no_secret_goes_along(tmp_path: Path) -> None:
     assert failed.data["error"] == "exit code 1: ***"
 
 
-def test_the_address_is_not_told_either(tmp_path: Path) -> None:
+def test_address_is_not_printed(tmp_path: Path) -> None:
     address = "http://127.0.0.1:1/hooks/of-the-chat"
     result = begin(host_in(tmp_path, Notify(url=address)))
     [failed] = events(result, "NotificationFailed")
@@ -112,11 +112,11 @@ def test_both_ways_are_tried_and_one_has_no_say_in_the_other(tmp_path: Path) -> 
     assert (host.project / "told").exists()
 
 
-def test_without_a_wish_nobody_is_told(tmp_path: Path) -> None:
+def test_no_notice_without_settings(tmp_path: Path) -> None:
     assert events(begin(host_in(tmp_path)), "Notification") == []
 
 
-def test_whoever_is_told_to_stop_tells_nobody_any_more(tmp_path: Path) -> None:
+def test_canceled_notifier_sends_no_notice(tmp_path: Path) -> None:
     host = host_in(tmp_path, Notify(command="touch begun; sleep 60; touch late"))
     begun = host.project / "begun"
     options = simulated(host.project, workspace=WorkspaceKind.NONE, interviewer="park")
@@ -135,7 +135,7 @@ def test_whoever_is_told_to_stop_tells_nobody_any_more(tmp_path: Path) -> None:
     assert not (host.project / "late").exists()
 
 
-def test_what_posts_is_loaded_only_when_somebody_wants_it() -> None:
+def test_url_messenger_is_imported_only_if_used() -> None:
     program = "import sys, attractor.pipeline.start; print('urllib.request' in sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True

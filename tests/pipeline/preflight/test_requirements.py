@@ -45,7 +45,7 @@ def test_a_secret_that_no_variable_has_is_found() -> None:
     assert found[1] == "the pipeline contains the value of a secret"
 
 
-def test_what_is_no_secret_is_none() -> None:
+def test_other_variables_are_not_secret() -> None:
     assert faults_in("digraph { third-secret }", note=b"A_TOKEN") == []
 
 
@@ -76,7 +76,7 @@ def put(folder: Path, name: str, script: str) -> None:
         ("openjdk 17.0.9 2023-10-17", "17.0.9"),
     ],
 )
-def test_a_version_is_found_in_what_programs_say(tmp_path: Path, said: str, version: str) -> None:
+def test_version_is_read_from_output(tmp_path: Path, said: str, version: str) -> None:
     put(tmp_path, "it", f"printf '%s\\n' {shlex.quote(said)}")
     (looked,) = look(tmp_path, f"it={version}")
     assert (looked.fault, looked.found) == ("", f"it {version} at {tmp_path / 'it'}")
@@ -103,7 +103,7 @@ def test_a_program_without_a_version_wanted_is_not_run(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["cd", "for", "no-such-program", "readme"])
-def test_what_is_no_program_is_none(tmp_path: Path, name: str) -> None:
+def test_file_that_is_not_executable_is_no_program(tmp_path: Path, name: str) -> None:
     (tmp_path / "readme").write_text("not to be run")
     (looked,) = look(tmp_path, name)
     assert looked.fault == f"the program {name} is not on the PATH"
@@ -124,7 +124,7 @@ def test_a_thing_that_several_need_is_needed_once() -> None:
     assert [one.need.written for one in required_by(graphs)] == ["a", "b>=2", "b>=3"]
 
 
-def test_a_fault_stands_at_its_place(tmp_path: Path) -> None:
+def test_error_has_its_position(tmp_path: Path) -> None:
     _, looked = look(tmp_path, "sh, nmp>=20")
     told = looked.diagnostic
     assert told.message == "requires nmp>=20: the program nmp is not on the PATH"

@@ -53,7 +53,7 @@ def need(place: Workplace, rules: Rules = LATER, *, is_promoted: bool = False) -
 
 
 @pytest.mark.parametrize("status", [FAILED, CANCELED, REJECTED], ids=str)
-def test_a_run_that_is_over_for_good_needs_nothing(tmp_path: Path, status: RunStatus) -> None:
+def test_final_run_needs_no_files(tmp_path: Path, status: RunStatus) -> None:
     found = need(at(tmp_path, status))
     assert (found.is_needed, found.why) == (False, f"it is {status}")
 
@@ -71,7 +71,7 @@ def test_an_approved_run_needs_nothing_once_it_is_promoted(tmp_path: Path) -> No
     assert not need(place, is_promoted=True).is_needed
 
 
-def test_what_is_young_is_kept(tmp_path: Path) -> None:
+def test_recent_run_keeps_its_files(tmp_path: Path) -> None:
     place = at(tmp_path, FAILED)
     week = Rules(NOW + timedelta(days=6), timedelta(days=7))
     assert need(place, week).why == "it is failed, less than 7d ago (too recent)"
@@ -83,13 +83,13 @@ def test_a_clock_that_was_set_back_keeps_nothing_for_ever(tmp_path: Path) -> Non
     assert not need(place, Rules(NOW - timedelta(days=1), timedelta())).is_needed
 
 
-def test_a_run_that_is_held_is_left_alone(tmp_path: Path) -> None:
+def test_locked_run_keeps_its_files(tmp_path: Path) -> None:
     place = at(tmp_path, FAILED)
     with place.open():
         assert need(place).why == "a process is running it"
 
 
-def test_a_run_whose_records_cannot_be_believed_is_left_alone(tmp_path: Path) -> None:
+def test_corrupt_run_keeps_its_files(tmp_path: Path) -> None:
     place = at(tmp_path, FAILED)
     journal = place.root / "events.jsonl"
     journal.write_bytes(journal.read_bytes().replace(b'"failed"', b'"fooled"'))
@@ -98,7 +98,7 @@ def test_a_run_whose_records_cannot_be_believed_is_left_alone(tmp_path: Path) ->
     assert "are corrupt" in need(place).why
 
 
-def test_a_run_that_lost_its_manifest_alone_is_not_taken_for_gone(tmp_path: Path) -> None:
+def test_run_without_manifest_keeps_its_files(tmp_path: Path) -> None:
     place = at(tmp_path, FAILED)
     (place.root / "manifest.json").unlink()
     found = need(place)
@@ -111,7 +111,7 @@ def lost(places: list[Path], rules: Rules, *, is_known: bool = True) -> Need:
     return need_of(run_id, Whereabouts(places, is_known), rules)
 
 
-def test_a_run_whose_directory_is_gone_needs_nothing(tmp_path: Path) -> None:
+def test_run_without_directory_needs_no_files(tmp_path: Path) -> None:
     place = tmp_path / "project" / "runs" / "x"
     place.parent.mkdir(parents=True)
     assert lost([place], LATER).why == "its run directory is gone"
@@ -143,7 +143,7 @@ def test_a_run_that_may_be_just_being_made_is_left_alone(tmp_path: Path) -> None
     assert not lost([here], hour, is_known=False).is_needed
 
 
-def test_what_is_not_named_like_a_run_is_nobodys_to_free(tmp_path: Path) -> None:
+def test_name_that_is_no_run_id_is_not_removed(tmp_path: Path) -> None:
     assert need_of("my-folder", Whereabouts((tmp_path,)), LATER).is_needed
 
 
@@ -154,7 +154,7 @@ def test_a_run_that_was_moved_within_its_project_is_found(tmp_path: Path) -> Non
     assert (found.is_needed, found.directory) == (True, place.root)
 
 
-def test_another_run_at_its_place_is_not_taken_for_it(tmp_path: Path) -> None:
+def test_directory_of_another_run_does_not_count(tmp_path: Path) -> None:
     place = tmp_path / "runs" / "x"
     create_run_directory(place, manifest(line("a"), run_id="0" * 26), "digraph {}")
     assert lost([place], LATER).why == "its run directory is gone"

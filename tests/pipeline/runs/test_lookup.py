@@ -30,7 +30,7 @@ def workplace(root: Path) -> Workplace:
     return Workplace(root, line("plan"))
 
 
-def test_runs_are_listed_newest_first_and_found_by_what_people_say(tmp_path: Path) -> None:
+def test_runs_are_listed_and_found_by_reference(tmp_path: Path) -> None:
     runs_dir, ids = make_runs(tmp_path, 2)
     assert [one.run_id for one in list_runs(runs_dir)] == ids[::-1]
     assert find_run("latest", runs_dir).name == ids[1]
@@ -38,7 +38,7 @@ def test_runs_are_listed_newest_first_and_found_by_what_people_say(tmp_path: Pat
         assert find_run(reference, runs_dir).name == ids[0]
 
 
-def test_a_name_for_several_or_no_runs_is_told(tmp_path: Path) -> None:
+def test_ambiguous_or_unknown_run_is_reported(tmp_path: Path) -> None:
     runs_dir, ids = make_runs(tmp_path, 2)
     with pytest.raises(UsageError, match="2 runs begin with '01'"):
         find_run("01", runs_dir)
@@ -78,14 +78,14 @@ def test_lost_end_is_read_from_the_journal(tmp_path: Path) -> None:
         assert place.json("final.json")["outcome"] == "success"
 
 
-def test_a_name_that_no_file_can_have_is_no_runs(tmp_path: Path) -> None:
+def test_impossible_file_name_is_an_unknown_run(tmp_path: Path) -> None:
     workplace(tmp_path / "R1")
     with pytest.raises(UnknownName) as caught:
         find_run("x" * 5000, tmp_path)
     assert len(caught.value.message) < 200
 
 
-def test_a_run_whose_process_died_is_stopped_and_one_that_is_held_is_live(tmp_path: Path) -> None:
+def test_status_is_stopped_or_live(tmp_path: Path) -> None:
     root = tmp_path / "run"
     place = workplace(root)
     queued = summarize(root)
@@ -106,14 +106,14 @@ def test_a_run_whose_process_died_is_stopped_and_one_that_is_held_is_live(tmp_pa
     assert str(record["written"]).startswith("20")
 
 
-def test_who_looks_whether_a_run_is_live_keeps_nobody_out(tmp_path: Path) -> None:
+def test_live_check_does_not_lock_the_run(tmp_path: Path) -> None:
     place = workplace(tmp_path / "run")
     for _ in range(20):
         assert not summarize(tmp_path / "run").is_live
         place.open().close()
 
 
-def test_what_run_json_says_too_late_is_read_in_the_journal_and_mended(tmp_path: Path) -> None:
+def test_outdated_run_json_is_reported(tmp_path: Path) -> None:
     root = tmp_path / "run"
     place = workplace(root)
     with place.open() as run:

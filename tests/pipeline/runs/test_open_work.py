@@ -94,7 +94,7 @@ def test_branches_at_one_node_have_a_folder_each(tmp_path: Path) -> None:
     assert found == aside.folder
 
 
-def test_what_is_no_plain_file_is_not_read(tmp_path: Path) -> None:
+def test_special_file_is_not_read(tmp_path: Path) -> None:
     assert printed_last(tmp_path) == ""
     (tmp_path / "elsewhere").write_text("of somebody")
     (tmp_path / TAIL).symlink_to(tmp_path / "elsewhere")
@@ -139,7 +139,7 @@ def test_the_same_words_are_the_answer_to_all_or_to_none() -> None:
         read(GATE, late)
 
 
-def test_the_question_is_named_where_it_is_given() -> None:
+def test_command_names_a_given_question() -> None:
     assert answer_command("R", "Y") == "attractor answer R Y"
     assert answer_command("R", "Y", question="g@1.1") == "attractor answer R --question g@1.1 Y"
     assert answer_command("R", "", question="g@1.1") == "attractor answer R --question g@1.1"
@@ -164,7 +164,7 @@ GRAPH = parse("""digraph G {
 
 
 @pytest.mark.parametrize("answer", ["Y", "1", "yes", "[Y] Yes", "exit", "ANEW", "A", "later"])
-def test_what_may_be_chosen_at_any_time_is_a_choice(answer: str) -> None:
+def test_every_possible_choice_is_accepted(answer: str) -> None:
     check_answers(GRAPH, {"ask": ["Yesterday", answer]})
 
 

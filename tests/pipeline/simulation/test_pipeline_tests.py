@@ -55,7 +55,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_test_file_is_read_whole(folder: Path) -> None:
+def test_test_file_is_read(folder: Path) -> None:
     tests = open_tests(folder / "branch.test.toml")
     assert tests.pipeline == folder / "branch.dot"
     first, second = tests.tests
@@ -90,7 +90,7 @@ def test_tests_are_found_by_file_by_pipeline_and_by_folder(folder: Path) -> None
     ("named", "words"),
     [("lonely.dot", "lonely.dot has no tests"), ("empty", r"no \*.test.toml found in")],
 )
-def test_where_there_are_no_tests_it_is_said(folder: Path, named: str, words: str) -> None:
+def test_missing_tests_are_reported(folder: Path, named: str, words: str) -> None:
     (folder / "lonely.dot").write_text(BRANCH)
     (folder / "empty").mkdir()
     with pytest.raises(UsageError, match=words) as caught:
@@ -170,7 +170,7 @@ def walk() -> SimulatedWalk:
         ("", False),
     ],
 )
-def test_a_gap_stands_for_any_nodes(expected: str, fit: bool) -> None:
+def test_gap_matches_any_nodes(expected: str, fit: bool) -> None:
     assert fits([GAP if one == "." else one for one in expected], "abc") is fit
 
 
@@ -181,7 +181,7 @@ def test_a_path_with_any_part_left_out_fits(path: list[str], data: st.DataObject
     assert fits([*path[:at], GAP, *path[end:]], path)
 
 
-def test_what_is_as_expected_differs_in_nothing(walk: SimulatedWalk) -> None:
+def test_expected_walk_has_no_differences(walk: SimulatedWalk) -> None:
     expected = Expected(
         path=PATH, outcome="success", visits={"plan": 1}, edges=("plan->implement", "gate -> exit")
     )
@@ -198,7 +198,7 @@ def test_what_is_as_expected_differs_in_nothing(walk: SimulatedWalk) -> None:
         (Expected(edges=("gate->implement",)), "edge gate -> implement", "taken", "not taken"),
     ],
 )
-def test_what_is_not_as_expected_is_told(
+def test_differences_are_listed(
     walk: SimulatedWalk, expected: Expected, what: str, wanted: str, was: str
 ) -> None:
     (found,) = differences(expected, walk)

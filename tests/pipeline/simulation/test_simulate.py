@@ -193,7 +193,7 @@ def uneven_handlers(said: SimulatedOutcomes) -> Mapping[str, Handler]:
 
 @branching
 @given(of=forked_graphs(policies=["wait_all"]), data=st.data())
-def test_where_all_are_waited_for_it_does_not_matter_who_is_first(
+def test_order_of_branches_is_irrelevant_if_all_are_awaited(
     of: Graph, data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     require_the_same_way(of, data, tmp_path_factory.mktemp("run"), uneven_handlers)
@@ -250,7 +250,7 @@ def test_simulated_choice(outcome: Json, answers: tuple[str, ...], target: str) 
     assert chosen == target
 
 
-def test_the_default_choice_stands_when_nothing_is_told() -> None:
+def test_default_choice_is_used_without_a_script() -> None:
     text = HUMAN_GATE.replace('type="wait.human"', 'human.default_choice="fixes"')
     assert simulated(parse(text), max_steps=5).path[2] == "fixes"
 
@@ -261,7 +261,7 @@ def test_a_gate_may_fail() -> None:
     assert walk.end.reason == "simulated fail of review_gate"
 
 
-def test_what_a_gate_is_told_to_write_is_in_the_context() -> None:
+def test_scripted_updates_of_a_gate_are_in_the_context() -> None:
     told: dict[str, Json] = {
         "review_gate": {"outcome": "success", "context_updates": {"by": "me"}, "notes": "fine"}
     }
@@ -287,7 +287,7 @@ FAN = parse(
 )
 
 
-def test_a_fork_may_be_told_how_it_ends() -> None:
+def test_fork_may_have_a_scripted_outcome() -> None:
     failed = simulated(FAN, {"fan": "fail"})
     assert failed.path == ("start", "fan")
     assert failed.end
@@ -299,7 +299,7 @@ def test_a_fork_may_be_told_how_it_ends() -> None:
     assert "best" in walk.path
 
 
-def test_a_fan_in_chooses_as_in_a_run_unless_it_is_told_to_fail() -> None:
+def test_fan_in_chooses_unless_scripted_to_fail() -> None:
     best = simulated(FAN, {"a2": "partial_success"}).steps[-1].visit.outcome
     assert best.context_updates["parallel.fan_in.best_id"] == "b"
     failed = simulated(FAN, {"best": "fail"})
@@ -307,7 +307,7 @@ def test_a_fan_in_chooses_as_in_a_run_unless_it_is_told_to_fail() -> None:
     assert failed.end.reason == "simulated fail of best"
 
 
-def test_what_a_run_refuses_is_refused() -> None:
+def test_simulation_refuses_invalid_pipelines() -> None:
     of = graph([start(), end()], [edge("start", "exit", loop_restart=True)])
     with pytest.raises(NotRunnable, match="loop_restart"):
         simulated(of)
@@ -321,7 +321,7 @@ def test_what_a_run_refuses_is_refused() -> None:
         ({}, {"plan": ["Yes"]}, "node 'plan' is not a human gate"),
     ],
 )
-def test_what_nothing_would_ask_for_is_refused(
+def test_unused_parts_of_a_script_are_refused(
     written: Mapping[str, Json], answers: Mapping[str, Sequence[str]], words: str
 ) -> None:
     with pytest.raises(UsageError, match=words) as caught:

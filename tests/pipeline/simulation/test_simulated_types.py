@@ -19,7 +19,7 @@ def simulated(body: str, told: Mapping[str, Json] | None = None, **context: Json
     return asyncio.run(simulate(graph, Script(outcomes=outcomes, context=context)))
 
 
-def test_a_question_to_a_model_ends_as_told_else_well_also_where_a_verdict_is_wanted() -> None:
+def test_prompt_stage_follows_the_script_else_succeeds() -> None:
     body = 'it [type="prompt", prompt="Good?", goal_gate=true, require_verdict=true]'
     body += "; start -> it -> exit"
     assert simulated(body).path == ("start", "it", "exit")

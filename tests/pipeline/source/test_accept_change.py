@@ -97,7 +97,7 @@ def stages(root: Path) -> list[str]:
     return [str(one.node) for one in events if one.type == EdgeSelected.__name__]
 
 
-def test_a_change_that_nobody_accepts_is_refused_and_the_way_on_is_named(host: RunHost) -> None:
+def test_unaccepted_change_is_refused_with_a_hint(host: RunHost) -> None:
     root = parked(host)
     change(host)
     with pytest.raises(GraphChanged) as refused:
@@ -107,7 +107,7 @@ def test_a_change_that_nobody_accepts_is_refused_and_the_way_on_is_named(host: R
     assert find_accepted(RunDirectory(root)) is None
 
 
-def test_an_accepted_change_is_told_recorded_and_gone_on_with(host: RunHost) -> None:
+def test_accepted_change_is_printed_recorded_and_used(host: RunHost) -> None:
     root = parked(host)
     sealed = (root / "manifest.json").read_bytes()
     change(host)
@@ -125,7 +125,7 @@ def test_an_accepted_change_is_told_recorded_and_gone_on_with(host: RunHost) -> 
     assert (root / "manifest.json").read_bytes() == sealed
 
 
-def test_what_was_accepted_once_is_not_asked_for_again(host: RunHost) -> None:
+def test_accepted_change_needs_no_second_acceptance(host: RunHost) -> None:
     root = parked(host)
     change(host)
     go_on(root, host, by="Ann")
@@ -160,7 +160,9 @@ def test_a_pipeline_that_changed_back_and_forth_is_accepted_each_time(host: RunH
         ("hexagon", "box", "the interrupted node ask now has the type codergen"),
     ],
 )
-def test_what_the_run_stands_on_must_be_there(host: RunHost, old: str, new: str, told: str) -> None:
+def test_change_must_contain_the_current_nodes(
+    host: RunHost, old: str, new: str, told: str
+) -> None:
     root = parked(host)
     text = GATED.replace(old, new).replace("-> test\n", f"-> {new}\n")
     text = text.replace('retry_target="test"', "") if old == "test " else text
@@ -195,7 +197,7 @@ def test_a_faulty_pipeline_is_not_accepted(host: RunHost) -> None:
     assert find_accepted(RunDirectory(root)) is None
 
 
-def test_a_new_input_that_has_to_be_given_is_refused(host: RunHost) -> None:
+def test_new_required_input_is_refused(host: RunHost) -> None:
     root = parked(host)
     change(host, GATED.replace("digraph gated {", 'digraph gated { inputs="ticket"'))
     with pytest.raises(GraphChanged, match="needs the input ticket"):
@@ -240,7 +242,7 @@ def test_an_accepted_pipeline_that_was_edited_in_the_run_is_found(host: RunHost)
         go_on(root, host)
 
 
-def test_a_run_is_forked_and_begun_anew_with_what_was_accepted(host: RunHost) -> None:
+def test_fork_and_restart_use_the_accepted_pipeline(host: RunHost) -> None:
     root = parked(host)
     change(host, MORE.replace("-> test  [", "-> test  [loop_restart=true, "))
     go_on(root, host, by="Ann")

@@ -27,7 +27,7 @@ def test_a_changed_text_has_another_hash(tmp_path: Path) -> None:
     assert hash_now(file, pipeline) == hash_of_file(file) != pipeline.content_hash
 
 
-def test_a_changed_prompt_has_another_hash_and_so_has_one_that_is_gone(tmp_path: Path) -> None:
+def test_changed_or_missing_prompt_changes_the_hash(tmp_path: Path) -> None:
     file = a_pipeline(tmp_path)
     pipeline = open_pipeline(str(file))
     (tmp_path / "work.md").write_text("Do it well")

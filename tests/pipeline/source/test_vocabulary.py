@@ -22,12 +22,12 @@ def test_the_agents_of_a_project_are_its_folders(tmp_path: Path) -> None:
     assert known_names(tmp_path, environ={}).agents == {"coder"}
 
 
-def test_a_folder_of_other_things_is_no_list_of_agents(tmp_path: Path) -> None:
+def test_folder_without_agents_lists_none(tmp_path: Path) -> None:
     (tmp_path / "agents" / "_profiles").mkdir(parents=True)
     assert known_names(tmp_path, environ={}).agents is None
 
 
-def test_programs_are_looked_for_on_the_path_that_is_handed_in(tmp_path: Path) -> None:
+def test_programs_are_searched_on_the_given_path(tmp_path: Path) -> None:
     (tmp_path / "tool").touch(mode=0o755)
     (tmp_path / "text").touch(mode=0o644)
     has_program = known_names(tmp_path, environ={"PATH": str(tmp_path)}).has_program

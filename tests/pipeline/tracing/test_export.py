@@ -74,7 +74,7 @@ def test_a_run_with_branches_and_a_child_is_one_tree(tmp_path: Path) -> None:
     assert "sk-very-secret-value" not in "".join(one.to_json() for one in spans)
 
 
-def test_a_run_that_goes_on_elsewhere_is_the_same_trace_and_no_span_comes_twice() -> None:
+def test_resumed_run_has_the_same_trace_without_duplicates() -> None:
     run = a_run()
     spans: list[ReadableSpan] = []
     for salt in (b"one", b"two"):
@@ -114,7 +114,7 @@ def test_service_name_of_spans(name: str, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.mark.parametrize("rate", ["0.0", "1.0"])
-def test_a_trace_is_sampled_whole_or_not_at_all(rate: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sampling_applies_to_a_whole_trace(rate: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_TRACES_SAMPLER", "parentbased_traceidratio")
     monkeypatch.setenv("OTEL_TRACES_SAMPLER_ARG", rate)
     run, exporter = a_run(), InMemorySpanExporter()
@@ -138,7 +138,7 @@ class Broken(SpanExporter):
 
 
 @pytest.mark.parametrize("error", [None, RuntimeError("no route"), OSError(111, "refused")])
-def test_an_exporter_that_fails_is_told_of_once(error: Exception | None) -> None:
+def test_failing_exporter_is_reported_once(error: Exception | None) -> None:
     run, told = Happenings(), list[str]()
     tracing = traced(Broken(error), told)
     for number in range(2000):

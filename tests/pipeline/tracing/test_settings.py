@@ -24,7 +24,7 @@ AT = {ENDPOINT: "http://localhost:4318"}
         ("off", AT, False),
     ],
 )
-def test_what_asks_for_a_trace(choice: str, environ: dict[str, str], wanted: bool) -> None:
+def test_settings_that_enable_tracing(choice: str, environ: dict[str, str], wanted: bool) -> None:
     assert is_wanted(Traced(choice), environ) is wanted
 
 
@@ -36,11 +36,11 @@ def test_what_asks_for_a_trace(choice: str, environ: dict[str, str], wanted: boo
         ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/json"),
     ],
 )
-def test_what_we_do_not_speak_is_refused_with_the_remedy(name: str, value: str) -> None:
+def test_unsupported_exporter_is_refused_with_a_fix(name: str, value: str) -> None:
     with pytest.raises(UsageError, match=f"{name}={value}") as caught:
         require_spoken({name: value})
     assert f"set {name}=" in caught.value.hint
 
 
-def test_what_we_speak_is_taken() -> None:
+def test_supported_exporter_is_accepted() -> None:
     require_spoken({"OTEL_TRACES_EXPORTER": "otlp", "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"})

@@ -41,7 +41,7 @@ def test_a_stage_is_within_its_run() -> None:
     assert whole.end == run.now
 
 
-def test_what_failed_says_why() -> None:
+def test_failed_span_has_its_error() -> None:
     run = Happenings()
     run.stage("build", "fail")
     run.tell("PipelineFailed", error="build failed", duration=1.0)
@@ -89,7 +89,7 @@ def test_branches_are_within_the_stage_they_leave() -> None:
     assert made[stage("a@1.1")].parent == ("branch", RUN, branch)
 
 
-def test_a_child_is_within_its_stage_also_when_it_is_heard_first() -> None:
+def test_child_span_is_inside_its_stage_in_any_order() -> None:
     run, child = Happenings(), Happenings(CHILD, prefix="sub@1.1")
     first = run.tell("StageStarted", "sub")
     child.tell("RunStatusChanged", status="booting", phase="", reason="")
@@ -107,7 +107,7 @@ def test_a_child_is_within_its_stage_also_when_it_is_heard_first() -> None:
     assert made[stage("a@1.1", CHILD)].parent == ("branch", CHILD, "fan@1.1/a")
 
 
-def test_what_a_stage_left_under_way_ends_with_it() -> None:
+def test_open_spans_of_a_stage_end_with_it() -> None:
     run = Happenings()
     run.tell("StageStarted", "fan")
     run.tell("ParallelBranchStarted", "fan", branch="fan@1.1/a")
@@ -120,7 +120,7 @@ def test_what_a_stage_left_under_way_ends_with_it() -> None:
     assert [made[one].end for one in within] == [end.time] * 3
 
 
-def test_a_stage_whose_beginning_was_missed_is_as_long_as_it_says() -> None:
+def test_stage_without_start_event_uses_its_duration() -> None:
     run = Happenings()
     run.tell("PipelineStarted", name="wish")
     run.tell("StageCompleted", "plan", outcome="success", duration=0.5)
@@ -128,7 +128,7 @@ def test_a_stage_whose_beginning_was_missed_is_as_long_as_it_says() -> None:
     assert ((plan.end or plan.start) - plan.start).total_seconds() == 0.5
 
 
-def test_a_run_that_goes_on_in_place_of_another_is_in_the_same_trace() -> None:
+def test_restarted_run_is_in_the_same_trace() -> None:
     run, then = Happenings(), Happenings(CHILD)
     run.tell("PipelineStarted", name="wish")
     run.tell("RunRestarting", run_id=CHILD, node="plan", restart=1)

@@ -61,7 +61,7 @@ def boot_steps(root: Path) -> Sequence[dict[str, Json]]:
     ]
 
 
-def test_what_was_done_before_the_first_stage_is_told_in_order(tmp_path: Path) -> None:
+def test_boot_steps_are_recorded_in_order(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project", BRANCHES, **IGNORED)
     (project / "modules").mkdir()
     host = prepared_world(project, setup=SETUP, carry=("modules",))
@@ -76,7 +76,7 @@ def test_what_was_done_before_the_first_stage_is_told_in_order(tmp_path: Path) -
     assert "installed" in (result.directory / "setup.log").read_text()
 
 
-def test_one_that_names_its_folder_is_run_in_each_branch_and_that_is_told(tmp_path: Path) -> None:
+def test_setup_with_its_path_runs_in_each_branch(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project", BRANCHES, **IGNORED)
     result = go(prepared_world(project, setup="mkdir deps && pwd >deps/made"))
     setups = [one for one in boot_steps(result.directory) if one["step"] == "setup"]

@@ -116,7 +116,7 @@ def left_by_dead(tmp_path: Path, sandbox: str) -> tuple[Sequence[Process], bool,
     return ended, lives, [one.type for one in read_events(root)]
 
 
-def test_who_was_ended_stands_in_the_journal(tmp_path: Path) -> None:
+def test_ended_processes_are_recorded(tmp_path: Path) -> None:
     [one], lives, told = left_by_dead(tmp_path, "none")
     assert (one.name, lives, told) == ("sleep", False, ["LeftRunningEnded"])
 

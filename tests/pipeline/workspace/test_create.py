@@ -69,7 +69,7 @@ def test_a_run_makes_its_state_folder_for_its_user_alone(machine: Machine) -> No
     assert stat.S_IMODE((machine.state / "workspaces").stat().st_mode) == 0o700
 
 
-def test_a_state_folder_that_was_open_is_closed_and_that_is_told(machine: Machine) -> None:
+def test_open_state_folder_is_made_private_with_a_message(machine: Machine) -> None:
     run = ("run", "pipeline.dot", "--backend", "simulate", "--sandbox", "none")
     machine.attractor(*run)
     places = [one for one in machine.state.rglob("*") if not one.is_symlink()]
@@ -93,7 +93,7 @@ def test_a_link_to_the_state_folder_hides_nothing(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "real").stat().st_mode) == 0o700
 
 
-def test_a_run_whose_workspace_vanished_gets_its_files_back(tmp_path: Path) -> None:
+def test_lost_workspace_is_restored(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project", PARKS)
     host, told = telling(project)
     parked = asyncio.run(start(options(project), host))
@@ -105,7 +105,7 @@ def test_a_run_whose_workspace_vanished_gets_its_files_back(tmp_path: Path) -> N
     assert [sentence for sentence in told if str(target) in sentence]
 
 
-def test_what_dead_runs_left_is_removed_when_a_run_begins_or_goes_on(tmp_path: Path) -> None:
+def test_start_and_resume_remove_leftovers_of_killed_runs(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project", PARKS)
     host, _ = telling(project)
     place = prepare_state_folder(host)
@@ -272,7 +272,7 @@ def test_it_shows_in_setups_branches_children_and_after_a_resume_or_fork(host: R
     assert [one for one in told if "carry" in one] == []
 
 
-def test_without_a_sandbox_it_is_copied_and_that_is_told(host: RunHost) -> None:
+def test_read_only_path_is_copied_without_a_sandbox(host: RunHost) -> None:
     told: list[str] = []
     host = replace(showing(host), tell=told.append)
     text = "cat modules/one .env.local && echo changed > modules/one"
@@ -326,7 +326,7 @@ def test_records_that_lie_in_it_are_covered(host: RunHost) -> None:
     assert any(state.iterdir())
 
 
-def test_all_that_is_wrong_with_it_is_found_before_a_run_exists(host: RunHost) -> None:
+def test_workspace_errors_are_found_in_preflight(host: RunHost) -> None:
     project = host.project
     (project / "linked").symlink_to("modules")
     (project / "made").write_text("a file")

@@ -38,7 +38,7 @@ def cancel(parked: RunResult, host: RunHost) -> None:
     assert orders.cancel("enough").is_taken
 
 
-def test_a_run_that_is_canceled_while_nobody_runs_it_has_its_branch(tmp_path: Path) -> None:
+def test_run_canceled_without_a_process_has_its_branch(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project", PLAIN)
     host = make_host(project)
     parked = park(host)
@@ -49,7 +49,7 @@ def test_a_run_that_is_canceled_while_nobody_runs_it_has_its_branch(tmp_path: Pa
     assert read_delivery(RunDirectory(parked.directory)).branch == branch
 
 
-def test_where_it_cannot_be_given_back_that_is_told(tmp_path: Path) -> None:
+def test_failed_delivery_is_reported(tmp_path: Path) -> None:
     told: list[str] = []
     project = make_project(tmp_path / "project", PLAIN)
     host = replace(make_host(project), tell=told.append)

@@ -55,11 +55,11 @@ def test_left_out_files_are_reported_with_their_stage(tmp_path: Path) -> None:
     assert "one: not in the snapshot: ignored: a.log, built; refused: pipe (it is no" in told
 
 
-def test_a_stage_that_leaves_nothing_out_is_not_spoken_of(tmp_path: Path) -> None:
+def test_stage_without_left_out_files_has_no_event(tmp_path: Path) -> None:
     assert left_out(tmp_path, "touch kept.txt") == []
 
 
-def test_of_very_many_names_the_first_are_told_and_all_are_counted(tmp_path: Path) -> None:
+def test_event_lists_first_paths_and_counts_all(tmp_path: Path) -> None:
     many = MOST_NAMED + 25
     name = "x" * 210
     [event] = left_out(
@@ -73,12 +73,12 @@ def test_of_very_many_names_the_first_are_told_and_all_are_counted(tmp_path: Pat
     assert f"and {many + 1 - 5} more" in describe_event(event)
 
 
-def test_in_place_it_is_told_as_well(tmp_path: Path) -> None:
+def test_left_out_files_are_recorded_in_place_too(tmp_path: Path) -> None:
     [event] = left_out(tmp_path, "touch a.log", kind=WorkspaceKind.IN_PLACE)
     assert event.data["ignored"] == ["a.log"]
 
 
-def test_after_a_resume_all_that_lies_there_is_told_again(tmp_path: Path) -> None:
+def test_resume_records_left_out_files_again(tmp_path: Path) -> None:
     heard = LeftOut()
     heard.hear("one 1", Snapshot("", (), ("a.log",), {}))
     root = tmp_path / "run"

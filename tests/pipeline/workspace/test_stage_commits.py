@@ -177,7 +177,7 @@ def test_a_run_that_failed_has_a_branch_that_says_so(tmp_path: Path) -> None:
     require_whole(project, result)
 
 
-def test_a_run_that_waits_has_a_branch_and_moves_it_on_when_it_goes_on(tmp_path: Path) -> None:
+def test_resumed_run_moves_its_branch(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project", PLAIN)
     host = make_host(project)
     parked = go(host, interviewer="park")
@@ -212,7 +212,7 @@ def test_foreign_branch_is_not_overwritten(tmp_path: Path) -> None:
     assert any("was not delivered" in one and "not a stage of the run" in one for one in told)
 
 
-def test_a_run_taken_up_among_its_branches_has_the_same_commits(tmp_path: Path) -> None:
+def test_resume_inside_branches_makes_the_same_commits(tmp_path: Path) -> None:
     gate = '    ask [shape=hexagon]\n    fork -> one -> ask\n    ask -> more [label="Go on"]\n'
     text = (BRANCHES % ("", "all")).replace("    fork -> one -> more -> meet\n", gate)
     text = text.replace("    fork -> two", "    more -> meet\n    fork -> two")
