@@ -197,7 +197,7 @@ def test_links_are_not_followed(place: Place) -> None:
     assert git(place.store, "cat-file", "blob", f"{taken.tree}:to file") == f"{outside}/secret"
 
 
-def test_a_folder_that_is_a_link_is_refused(place: Place) -> None:
+def test_linked_stage_folder_is_refused(place: Place) -> None:
     place.folder.rmdir()
     place.folder.symlink_to("/etc")
     with pytest.raises(FileError, match="cannot read"):
@@ -456,7 +456,7 @@ async def test_attributes_that_the_project_has_or_loses_are_not_looked_at(projec
     assert await refused_attributes(workspace.store, base, tree) == []
 
 
-async def test_a_commit_is_brought_whole(project: Project, tmp_path: Path) -> None:
+async def test_commit_is_copied_completely(project: Project, tmp_path: Path) -> None:
     git(tmp_path, "init", "-q", "--bare", "other")
     workspace = await project.workspace()
     repository = await project.repository()
