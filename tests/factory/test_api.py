@@ -247,7 +247,7 @@ def test_program_resumes_with_secrets(run: Run, project: Path, environ: Mapping[
     assert "Go on now?" in (result.directory / "graph.dot").read_text()
 
 
-def test_what_was_handed_in_is_asked_for_again(project: Path, environ: Mapping[str, str]) -> None:
+def test_resume_requires_the_passed_parts(project: Path, environ: Mapping[str, str]) -> None:
     given: dict[str, Any] = {"project": project, "environ": environ}
     text = ASKING.replace("mend  [", "mend  [type=shout, ")
     parts: dict[str, Any] = {"handlers": {"shout": Shout()}, "transforms": [Same()]}

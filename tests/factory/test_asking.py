@@ -6,7 +6,7 @@ from attractor.factory.launch import ask_gate, hold
 from tests.factory.flows import make_flow
 
 
-def test_the_gate_answers_while_somebody_holds_the_run(tmp_path: Path) -> None:
+def test_gate_works_for_a_locked_run(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     result = flow.launch()
     with hold(result.directory, flow.host):

@@ -26,11 +26,11 @@ PRODUCT = ["todo.py", "src/agents/x.py", "docs/runs", ".gitignore", ".gitattribu
         ".git\u200cmodules",
     ],
 )
-def test_what_judges_steers_or_builds_the_project_is_protected(path: str) -> None:
+def test_project_configuration_is_protected(path: str) -> None:
     assert protected_paths([*PRODUCT, path]) == (path.replace("\u200c", "\\U0000200C"),)
 
 
-def test_of_scenarios_no_name_is_told() -> None:
+def test_names_of_scenarios_are_hidden() -> None:
     changed = ["scenarios/todo/holdout/x.toml", "scenarios/todo/y", "Scenarios/x", "scenarios"]
     assert protected_paths(changed) == ("Scenarios/", "scenarios", "scenarios/")
 
@@ -39,7 +39,7 @@ def test_the_product_is_not() -> None:
     assert protected_paths(PRODUCT) == ()
 
 
-def test_what_git_refuses_is_protected_whatever_its_name() -> None:
+def test_paths_refused_by_git_are_protected() -> None:
     assert protected_paths(PRODUCT, offending=[".gitattributes"]) == (".gitattributes",)
 
 

@@ -46,6 +46,6 @@ def outcomes(held: Suite) -> list[tuple[GateInput, int]]:
 
 @given(suites())
 @settings(max_examples=count(ci=20, full=60))
-def test_the_number_told_is_the_most_that_may_fail(held: Suite) -> None:
+def test_reported_number_is_the_maximum_of_failures(held: Suite) -> None:
     passing = [failed for judged, failed in outcomes(held) if gate(judged).go]
     assert failures_allowed(held) == max(passing, default=-1)

@@ -174,7 +174,7 @@ def test_a_trial_that_somebody_wrote_into_the_journal_is_found(tmp_path: Path) -
         asyncio.run(resume_run(result.directory, flow.host))
 
 
-def test_a_changed_base_in_the_manifest_loses_nobodys_commit(tmp_path: Path) -> None:
+def test_changed_base_in_the_manifest_loses_no_commit(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     result = flow.launch()
     flow.decide(result, DecisionKind.APPROVED)
@@ -188,7 +188,7 @@ def test_a_changed_base_in_the_manifest_loses_nobodys_commit(tmp_path: Path) -> 
     assert git(flow.project, "log", "--format=%s", "-1", "main") == "Meanwhile\n"
 
 
-def test_a_run_in_place_is_never_taken_for_an_isolated_one(tmp_path: Path) -> None:
+def test_run_in_place_never_counts_as_isolated(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     for _ in range(2):
         result = flow.launch(workspace=WorkspaceKind.IN_PLACE, profile="strict", sandbox="auto")

@@ -79,7 +79,7 @@ def test_the_ledger_holds_no_word_of_a_holdout_either(tmp_path: Path) -> None:
     assert not any(one in ledger for one in (*IDS, "marsupial"))
 
 
-def test_the_operator_is_told_every_word(tmp_path: Path) -> None:
+def test_operator_sees_all_reasons(tmp_path: Path) -> None:
     flow = make_red_flow(tmp_path)
     result = flow.launch()
     _, judged = ask_gate(result.directory, flow.host)

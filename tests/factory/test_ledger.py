@@ -19,7 +19,7 @@ def filled(folder: Path) -> Ledger:
     return ledger
 
 
-def test_what_is_appended_is_read_back_by_run(tmp_path: Path) -> None:
+def test_appended_line_is_read_back_by_run(tmp_path: Path) -> None:
     ledger = filled(tmp_path / "state")
     assert [entry.data["n"] for entry in ledger.entries()] == [0, 1, 2]
     assert [entry.data["n"] for entry in ledger.entries("run-0")] == [0, 2]
@@ -41,7 +41,7 @@ def test_a_changed_line_is_found_before_anything_is_added_or_read(tmp_path: Path
         list(ledger.entries())
 
 
-def test_nobody_without_the_key_can_write_a_line_that_verifies(tmp_path: Path) -> None:
+def test_line_without_the_key_does_not_verify(tmp_path: Path) -> None:
     ledger, forger = filled(tmp_path / "ours"), filled(tmp_path / "theirs")
     ledger.file.write_bytes(forger.file.read_bytes())
     with pytest.raises(ChainBroken, match="line 1"):
@@ -80,7 +80,7 @@ def test_many_writers_at_once_lose_nothing(tmp_path: Path) -> None:
     assert [one.data["n"] for one in entries if one.run_id == "run-2"] == [0, 1, 2, 3, 4]
 
 
-def test_what_may_stand_once_is_not_added_again(tmp_path: Path) -> None:
+def test_unique_line_is_not_added_twice(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path)
     assert ledger.append("decided", "run-1", {"n": 1}, now=NOW, once=True)
     assert ledger.append("decided", "run-1", {"n": 2}, now=NOW, once=True) is None
@@ -106,7 +106,7 @@ def test_a_ledger_that_was_cut_short_is_found(tmp_path: Path) -> None:
         list(ledger.entries())
 
 
-def test_a_crash_between_a_line_and_the_head_is_no_alarm_and_is_made_good(tmp_path: Path) -> None:
+def test_crash_before_the_head_is_repaired(tmp_path: Path) -> None:
     ledger = filled(tmp_path)
     behind = (tmp_path / HEAD_FILE).read_bytes()
     ledger.append("decided", "run-0", {}, now=NOW)
@@ -120,7 +120,7 @@ def test_a_crash_between_a_line_and_the_head_is_no_alarm_and_is_made_good(tmp_pa
         list(ledger.entries())
 
 
-def test_a_crash_before_the_first_line_or_the_first_key_is_no_alarm(tmp_path: Path) -> None:
+def test_crash_before_the_first_line_is_no_error(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path)
     ledger.seal_of("words")
     assert list(ledger.entries()) == []
@@ -129,7 +129,7 @@ def test_a_crash_before_the_first_line_or_the_first_key_is_no_alarm(tmp_path: Pa
     assert len(list(ledger.entries())) == 1
 
 
-def test_a_head_that_is_gone_or_was_changed_is_found(tmp_path: Path) -> None:
+def test_missing_or_changed_head_is_detected(tmp_path: Path) -> None:
     ledger = filled(tmp_path / "ours")
     head = tmp_path / "ours" / HEAD_FILE
     good = head.read_bytes()
@@ -150,7 +150,7 @@ def test_a_head_that_is_gone_or_was_changed_is_found(tmp_path: Path) -> None:
     assert len(list(forger.entries())) == 3
 
 
-def test_what_is_gone_is_named_and_nothing_is_begun_anew_in_its_place(tmp_path: Path) -> None:
+def test_missing_ledger_is_reported_and_not_recreated(tmp_path: Path) -> None:
     ledger = filled(tmp_path)
     ledger.file.unlink()
     with pytest.raises(VerificationError, match=r"missing ledger .*ledger\.jsonl"):
@@ -172,7 +172,7 @@ def test_what_is_gone_is_named_and_nothing_is_begun_anew_in_its_place(tmp_path: 
     assert "state folder" in caught.value.hint
 
 
-def test_a_line_that_a_writer_died_in_is_no_alarm(tmp_path: Path) -> None:
+def test_incomplete_last_line_is_no_error(tmp_path: Path) -> None:
     ledger = filled(tmp_path)
     with ledger.file.open("ab") as file:
         file.write(b'{"kind":"deci')

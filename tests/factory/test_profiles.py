@@ -7,7 +7,7 @@ from attractor.factory.errors import InvalidProfile
 from attractor.factory.profiles import ProfileStore
 
 
-def test_a_profile_is_kept_and_found(tmp_path: Path) -> None:
+def test_profile_is_stored_and_found(tmp_path: Path) -> None:
     store = ProfileStore(tmp_path)
     made = store.create("demo", allow_unverified_isolation=True)
     assert store.find("demo") == store.find("demo@1") == made
@@ -16,7 +16,7 @@ def test_a_profile_is_kept_and_found(tmp_path: Path) -> None:
     assert store.names() == ["demo", "strict"]
 
 
-def test_a_name_is_taken_once(tmp_path: Path) -> None:
+def test_duplicate_profile_name_is_refused(tmp_path: Path) -> None:
     store = ProfileStore(tmp_path)
     store.create("demo")
     with pytest.raises(InvalidProfile, match="already"):
@@ -24,12 +24,12 @@ def test_a_name_is_taken_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "../up", "Demo", "a b", "a/b"])
-def test_a_name_that_is_none_is_refused(tmp_path: Path, name: str) -> None:
+def test_invalid_profile_name_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(InvalidProfile, match="invalid profile name"):
         ProfileStore(tmp_path).create(name)
 
 
-def test_an_unknown_profile_or_revision_is_told(tmp_path: Path) -> None:
+def test_unknown_profile_or_revision_is_reported(tmp_path: Path) -> None:
     store = ProfileStore(tmp_path)
     store.create("demo")
     with pytest.raises(UnknownName, match="unknown profile 'dema'"):

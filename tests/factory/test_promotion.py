@@ -99,7 +99,7 @@ def test_a_second_branch_is_another_promotion(tmp_path: Path) -> None:
     assert promoted_lines(flow) == ["main", "release"]
 
 
-def test_a_branch_that_is_not_there_is_told_with_those_that_are(tmp_path: Path) -> None:
+def test_unknown_branch_is_reported_with_known_ones(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     git(flow.project, "branch", "release")
     result = approved(flow)

@@ -80,7 +80,7 @@ def test_more_trials_together_than_an_evaluation_plays_are_refused(tmp_path: Pat
         SuiteStore(tmp_path / "state").register(folder, now=NOW)
 
 
-def test_what_is_registered_is_closed_to_others(tmp_path: Path) -> None:
+def test_registered_suite_is_private(tmp_path: Path) -> None:
     folder = write_suite(tmp_path / "suite")
     (folder / "fixtures").mkdir()
     (folder / "fixtures" / "run.sh").write_text("true\n")
@@ -92,7 +92,7 @@ def test_what_is_registered_is_closed_to_others(tmp_path: Path) -> None:
     assert stat.S_IMODE((copy / "fixtures" / "run.sh").stat().st_mode) == 0o700
 
 
-def test_how_many_failures_are_tolerated_is_told(tmp_path: Path) -> None:
+def test_registration_reports_tolerated_failures(tmp_path: Path) -> None:
     suite = SUITE + "[trials]\nn = 59\n[gate]\nmin_lower_bound = 0.9\n"
     registered = SuiteStore(tmp_path / "state").register(
         write_suite(tmp_path / "s", suite=suite), now=NOW

@@ -65,7 +65,7 @@ def test_a_copy_is_refused_wherever_it_lies(tmp_path: Path) -> None:
     assert flow.decide(result, DecisionKind.REJECTED)
 
 
-def test_a_run_kept_elsewhere_belongs_to_the_project_too(tmp_path: Path) -> None:
+def test_run_in_another_folder_belongs_to_the_project(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     result = flow.launch(root=tmp_path / "elsewhere" / "my-run")
     assert flow.rules(result) == []
@@ -141,7 +141,7 @@ def test_a_decision_that_was_changed_in_the_runs_file_is_found(tmp_path: Path) -
             flow.promote(result)
 
 
-def test_a_rationale_with_a_secret_is_kept_without_it(tmp_path: Path) -> None:
+def test_rationale_is_stored_without_secrets(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     result = flow.launch()
     host = replace(flow.host, environ={**flow.host.environ, "A_TOKEN": "hush-hush-hush"})

@@ -131,7 +131,7 @@ def chain_anew(journal: Path, kind: str, **more: Json) -> None:
     journal.write_text("".join(f"{one}\n" for one in lines))
 
 
-def test_a_ledger_that_is_gone_is_blamed_and_not_the_manifest(tmp_path: Path) -> None:
+def test_missing_ledger_is_reported_before_the_manifest(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     result = flow.launch()
     for name in (LEDGER_FILE, HEAD_FILE, KEY_FILE):
@@ -145,7 +145,7 @@ def test_a_ledger_that_is_gone_is_blamed_and_not_the_manifest(tmp_path: Path) ->
     assert not (flow.host.state_dir / LEDGER_FILE).exists()
 
 
-def test_a_run_that_the_ledger_does_not_know_is_told_so(tmp_path: Path) -> None:
+def test_run_unknown_to_the_ledger_is_reported(tmp_path: Path) -> None:
     flow, other = make_flow(tmp_path / "one"), make_flow(tmp_path / "other")
     result = flow.launch(suite="", profile="")
     other.launch()

@@ -20,7 +20,7 @@ def test_a_token_opens_its_scope_and_no_other(tmp_path: Path) -> None:
             tokens.holder(secret, scope)
 
 
-def test_the_secret_is_kept_nowhere(tmp_path: Path) -> None:
+def test_token_secret_is_not_stored(tmp_path: Path) -> None:
     TokenStore(tmp_path).create("ci", "decide", SECRET)
     file = tmp_path / "tokens.json"
     assert SECRET not in file.read_text()
@@ -38,7 +38,7 @@ def test_a_revoked_token_opens_nothing(tmp_path: Path) -> None:
         tokens.revoke("ci")
 
 
-def test_a_name_is_taken_once_and_a_scope_must_exist(tmp_path: Path) -> None:
+def test_duplicate_name_and_unknown_scope_are_refused(tmp_path: Path) -> None:
     tokens = TokenStore(tmp_path)
     tokens.create("ci", "decide", SECRET)
     with pytest.raises(InvalidToken, match="token 'ci' already exists"):
