@@ -230,7 +230,7 @@ def test_stop_in_one_branch_stops_all() -> None:
     assert (it.branches.walking, it.branches.given_up) == (0, [])
 
 
-def test_several_that_stop_are_heard() -> None:
+def test_errors_of_several_branches_are_raised() -> None:
     # An exception that nobody takes from a task is reported, which fails the test.
     it = play("a", "b", ends={"a": Stopped("one"), "b": Stopped("two")})
     with pytest.raises(Stopped):

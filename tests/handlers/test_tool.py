@@ -95,7 +95,7 @@ def test_a_long_command_is_cut_in_the_notes() -> None:
     assert len(play(tool_command="x" * 5000).run().notes) < 250
 
 
-def test_a_program_that_is_not_there_is_said_first() -> None:
+def test_missing_program_is_named_first() -> None:
     said = "collecting\nbash: line 2: pytest: command not found\nand more\n"
     outcome = play(ended(127, "", said), tool_command="make test").run()
     assert outcome.failure_class is FailureClass.VERDICT

@@ -84,7 +84,7 @@ async def test_wait_event_has_duration() -> None:
     await waiting
 
 
-async def test_a_clock_that_is_set_back_does_not_make_a_while_longer() -> None:
+async def test_clock_set_back_does_not_extend_a_wait() -> None:
     clock = ManualClock(NOW)
     waiting = asyncio.create_task(play(clock, {"duration": HOUR}).execute())
     await clock.until_asleep()
@@ -93,7 +93,7 @@ async def test_a_clock_that_is_set_back_does_not_make_a_while_longer() -> None:
     assert (await asyncio.wait_for(waiting, 20)).status is StageStatus.SUCCESS
 
 
-async def test_a_clock_that_is_set_counts_where_it_is_waited_until_a_moment() -> None:
+async def test_changed_clock_counts_for_until() -> None:
     clock = ManualClock(NOW)
     waiting = asyncio.create_task(play(clock, {"until": "01:00"}).execute())
     await clock.until_asleep()

@@ -68,7 +68,7 @@ def test_edge_is_offered_if_its_condition_would_hold(key: str, value: str) -> No
 @pytest.mark.parametrize(
     ("key", "value"), [("outcome", "fail"), ("preferred_label", "Yes"), ("context.color", "blue")]
 )
-def test_a_way_whose_condition_would_not_hold_is_not_offered(key: str, value: str) -> None:
+def test_edge_with_a_false_condition_is_not_offered(key: str, value: str) -> None:
     yes, fix = edge("gate", "ship", label="Yes"), edge_if("gate", "fix", key, value, label="Fix")
     values: dict[str, Json] = {"color": "red"}
     assert [one.key for one in find_choices(graph(yes, fix), "gate", values)] == ["Y"]
@@ -199,7 +199,7 @@ def test_question_has_time_limit_and_default() -> None:
     assert (asked.timeout_seconds, asked.default) == (7200, "A")
 
 
-def test_a_default_that_is_no_choice_is_a_mistake_in_the_pipeline() -> None:
+def test_invalid_default_choice_is_a_pipeline_error() -> None:
     outcome = play(LATE, human__default_choice="fixx").run()
     assert outcome.status is StageStatus.FAIL
     assert outcome.failure_class is FailureClass.PIPELINE
