@@ -108,9 +108,7 @@ def test_processes_may_exit_cleanly_on_sigterm(
     assert (workspace / "asked").read_text() == "asked\n"
 
 
-def test_processes_that_ignore_sigterm_are_killed(
-    environment: LocalExecutionEnvironment, pids: Path
-) -> None:
+def test_sigterm_may_be_ignored(environment: LocalExecutionEnvironment, pids: Path) -> None:
     command = f"setsid sh stubborn >/dev/null 2>&1 & {WAIT}"
     assert leave(environment, pids, command) == [True, False]
 

@@ -164,7 +164,7 @@ def test_shells_are_killed_before_their_commands(lives: Lives) -> None:
     assert not (lives.folder / "went-on").exists()
 
 
-def test_processes_that_ignore_sigterm_are_killed(lives: Lives) -> None:
+def test_sigterm_may_be_ignored(lives: Lives) -> None:
     run_id = new_mark()
     lives.begin(run_id, 'trap "" TERM; echo $$ >> pids; while :; do sleep 0.05; done')
     lives.kill()

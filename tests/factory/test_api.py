@@ -141,9 +141,7 @@ def run(project: Path, environ: dict[str, str]) -> Run:
     ("shout", "backend"),
     [(Shout(), model), (AsyncShout(), Model()), (OurShout(), SyncModel()), (PlainShout(), model)],
 )
-def test_handlers_and_backends_are_handed_in_as_the_specification_has_them(
-    run: Run, shout: Any, backend: Any
-) -> None:
+def test_custom_handlers_and_backends(run: Run, shout: Any, backend: Any) -> None:
     result = run("pipeline.dot", backend=backend, handlers={"shout": shout})
     assert result.outcome is StageStatus.SUCCESS
     assert result.completed == ("start", "greet", "shout", "make")

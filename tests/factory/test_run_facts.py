@@ -1,5 +1,3 @@
-""""""
-
 import stat
 from datetime import UTC, datetime
 from pathlib import Path

@@ -1,5 +1,3 @@
-""""""
-
 from dataclasses import dataclass, field
 from datetime import timedelta
 

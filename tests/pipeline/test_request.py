@@ -74,9 +74,7 @@ def test_manifest_withholds_secrets_and_names_them() -> None:
         (Overrides(goal=REQUEST.goal), {"ATTRACTOR_INPUT_TOKEN": SECRET}),
     ],
 )
-def test_overrides_restore_withheld_values(
-    overrides: Overrides, environ: Mapping[str, str]
-) -> None:
+def test_overrides_restore_secrets(overrides: Overrides, environ: Mapping[str, str]) -> None:
     assert overrides.apply(reread(REQUEST), environ) == REQUEST
 
 

@@ -10,9 +10,7 @@ from tests.agent.twinned import WIRES, Talk, says, talk, use, uses
 pytestmark = pytest.mark.parametrize("wire", WIRES)
 
 
-def test_9_10_events_come_at_their_times_bracketed_by_start_and_end(
-    tmp_path: Path, wire: str
-) -> None:
+def test_9_10_events_are_bracketed_by_start_and_end(tmp_path: Path, wire: str) -> None:
     async def work(talk: Talk) -> None:
         talk.session.steer("Hurry")
         await talk.session.submit("Go")

@@ -15,17 +15,13 @@ from tests.agent.twinned import WIRES, Talk, says, submit, talk, use, uses
 pytestmark = pytest.mark.parametrize("wire", WIRES)
 
 
-def test_9_1_a_session_is_created_with_a_profile_and_an_environment(
-    tmp_path: Path, wire: str
-) -> None:
+def test_9_1_a_session_has_profile_and_environment(tmp_path: Path, wire: str) -> None:
     done = talk(tmp_path, wire, [], submit())
     assert done.session.profile.id == wire
     assert done.kinds == [EventKind.SESSION_START, EventKind.SESSION_END]
 
 
-def test_9_1_process_input_runs_calls_and_tools_until_natural_completion(
-    tmp_path: Path, wire: str
-) -> None:
+def test_9_1_process_input_runs_until_natural_completion(tmp_path: Path, wire: str) -> None:
     answers = [
         uses(use("write_file", {"file_path": "a", "content": "one\n"})),
         uses(use("read_file", {"file_path": "a"})),

@@ -38,9 +38,7 @@ async def test_9_4_local_environment_does_all_file_and_command_operations(tmp_pa
     await env.cleanup()
 
 
-async def test_9_4_timed_out_group_is_asked_to_end_and_killed_after_two_seconds(
-    tmp_path: Path,
-) -> None:
+async def test_9_4_timed_out_group_is_killed_after_two_seconds(tmp_path: Path) -> None:
     env = LocalExecutionEnvironment(tmp_path, environ={"PATH": "/usr/bin:/bin"})
     command = "trap 'echo asked' TERM; while :; do sleep 0.05; done"
     result = await env.exec_command(command, timeout_ms=200)

@@ -23,9 +23,7 @@ async def steered(talk: Talk) -> None:
     await talk.session.submit("Write an application")
 
 
-def test_9_6_steering_is_injected_after_the_round_as_words_of_the_user(
-    tmp_path: Path, wire: str
-) -> None:
+def test_9_6_steering_is_injected_after_the_round(tmp_path: Path, wire: str) -> None:
     done = talk(tmp_path, wire, [uses(use("work")), says("ok")], steered)
     assert [type(turn).__name__ for turn in done.session.history] == [
         "UserTurn",

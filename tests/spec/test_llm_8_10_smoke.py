@@ -115,9 +115,7 @@ def test_8_10_2_streaming(provider: str, environ: Mapping[str, str]) -> None:
     smoke(environ, work)
 
 
-def test_8_10_3_tool_calling_with_parallel_execution(
-    provider: str, environ: Mapping[str, str]
-) -> None:
+def test_8_10_3_parallel_tool_calls(provider: str, environ: Mapping[str, str]) -> None:
     def get_weather(city: str) -> str:
         return f"72F and sunny in {city}"
 

@@ -104,9 +104,7 @@ def test_8_1_the_default_client_is_the_one_that_was_set() -> None:
             set_default_client(None)
 
 
-def test_8_1_the_default_client_is_made_of_the_environment_when_it_is_needed(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_8_1_the_default_client_reads_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     with speaking(SCRIPT) as twin:
         for name, value in twin.environ().items():
             monkeypatch.setenv(name, value)

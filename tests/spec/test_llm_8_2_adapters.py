@@ -129,9 +129,7 @@ def test_8_2_beta_headers_are_supported(provider: str) -> None:
 
 
 @pytest.mark.parametrize(("status", "kind"), [(401, AuthenticationError), (429, RateLimitError)])
-def test_8_2_http_errors_become_errors_of_the_hierarchy(
-    provider: str, status: int, kind: type[SDKError]
-) -> None:
+def test_8_2_http_errors_have_classes(provider: str, status: int, kind: type[SDKError]) -> None:
     with speaking(failing(status)) as twin, pytest.raises(kind):
         ask(twin, a_request(provider, "hello"))
 

@@ -44,9 +44,7 @@ def test_8_3_text_only_messages_work(provider: str) -> None:
 
 @pytest.mark.parametrize("provider", PROVIDERS)
 @pytest.mark.parametrize("source", ["url", "data", "path"])
-def test_8_3_images_are_sent_beside_text_as_url_data_or_file(
-    provider: str, source: str, tmp_path: Path
-) -> None:
+def test_8_3_images_are_sent_with_text(provider: str, source: str, tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"png")
     image, sent = {
         "url": (ImageData(url="https://x.org/a.png"), "https://x.org/a.png"),
@@ -63,9 +61,7 @@ def test_8_3_images_are_sent_beside_text_as_url_data_or_file(
 
 @pytest.mark.parametrize("provider", PROVIDERS)
 @pytest.mark.parametrize("source", ["url", "data", "path"])
-def test_8_3_documents_are_sent_beside_text_as_url_data_or_file(
-    provider: str, source: str, tmp_path: Path
-) -> None:
+def test_8_3_documents_are_sent_with_text(provider: str, source: str, tmp_path: Path) -> None:
     (tmp_path / "a.pdf").write_bytes(b"pdf")
     document, sent = {
         "url": (DocumentData(url="https://x.org/a.pdf"), "https://x.org/a.pdf"),
@@ -126,7 +122,7 @@ REFUSED = {
         ("anthropic", "zip", "openai"),
     ],
 )
-def test_8_3_what_a_provider_does_not_take_is_refused_before_anything_is_sent(
+def test_8_3_unsupported_media_is_refused(
     provider: str, kind: str, who: str, streamed: bool
 ) -> None:
     request = a_request(provider, Message(Role.USER, [TEXT, REFUSED[kind]]))

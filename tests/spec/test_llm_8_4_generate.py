@@ -147,9 +147,7 @@ def test_8_4_generate_object_returns_parsed_and_validated_output(provider: str) 
 
 
 @pytest.mark.parametrize("text", ["nobody", '{"name": "Alice"}', '{"name": "Alice", "age": "30"}'])
-def test_8_4_generate_object_raises_when_there_is_none_or_a_wrong_one(
-    provider: str, text: str
-) -> None:
+def test_8_4_generate_object_raises_without_a_valid_object(provider: str, text: str) -> None:
     with speaking(f"rules = [{{ answer.text = '{text}' }}]") as twin:
         with pytest.raises(NoObjectGeneratedError):
             an_object(twin, provider)

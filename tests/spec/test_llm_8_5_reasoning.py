@@ -46,9 +46,7 @@ def test_8_5_reasoning_effort_is_passed_through_to_openai() -> None:
         ("gemini", "gemini-2.5-pro", '"thinkingBudget":'),
     ],
 )
-def test_8_5_reasoning_effort_is_native_everywhere_and_warned_of_nowhere(
-    provider: str, model: str, sent: str, effort: str
-) -> None:
+def test_8_5_reasoning_effort_is_native(provider: str, model: str, sent: str, effort: str) -> None:
     asked = Request(model, [Message.user("?")], provider=provider, reasoning_effort=effort)
     with speaking(SCRIPT) as twin:
         response = ask(twin, asked)
@@ -64,9 +62,7 @@ def test_8_5_reasoning_effort_is_native_everywhere_and_warned_of_nowhere(
         ("gemini", "gemini-2.0-flash"),
     ],
 )
-def test_8_5_a_model_that_does_not_think_is_asked_all_the_same_and_that_is_told(
-    provider: str, model: str
-) -> None:
+def test_8_5_effort_of_a_model_without_reasoning_warns(provider: str, model: str) -> None:
     asked = Request(model, [Message.user("?")], provider=provider, reasoning_effort="high")
     with speaking(SCRIPT) as twin:
         response = ask(twin, asked)

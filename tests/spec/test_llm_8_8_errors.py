@@ -67,9 +67,7 @@ def persist(twin: ProviderTwin, request: Request, policy: RetryPolicy = AT_ONCE)
 
 
 @pytest.mark.parametrize("status", TABLE)
-def test_8_8_statuses_raise_their_errors_and_only_retryable_ones_are_retried(
-    provider: str, status: int
-) -> None:
+def test_8_8_only_retryable_statuses_are_retried(provider: str, status: int) -> None:
     name, retryable = TABLE[status]
     if (provider, status) == ("gemini", 504):
         # Its body says DEADLINE_EXCEEDED, for which 6.4 has another error than for the status.
@@ -196,9 +194,7 @@ def test_8_8_streaming_does_not_retry_after_partial_data_has_been_delivered(prov
     assert (told.types.count("error"), told.events[-1].error) == (1, told.error)
 
 
-def test_8_8_streaming_retries_while_nothing_of_the_answer_has_been_delivered(
-    provider: str,
-) -> None:
+def test_8_8_a_stream_is_retried_before_its_first_delta(provider: str) -> None:
     with speaking(TROUBLE.replace("AFTER", str(BEFORE[provider]))) as twin:
         told = heard(twin, provider)
         assert len(twin.requests) == 2

@@ -119,9 +119,7 @@ def sealed(value: Json) -> Iterator[str]:
 
 @WAYS
 @pytest.mark.parametrize("provider", PROVIDERS)
-def test_what_a_provider_thought_and_called_goes_back_to_it_as_it_came(
-    provider: str, way: Any
-) -> None:
+def test_thoughts_and_calls_are_returned_unchanged(provider: str, way: Any) -> None:
     with speaking(SCRIPT) as twin:
         first = way(twin, asked(provider, LOOK))
         second = way(twin, asked(provider, LOOK, first.message, *results(first)))
@@ -143,9 +141,7 @@ def test_what_a_provider_thought_and_called_goes_back_to_it_as_it_came(
 
 @WAYS
 @pytest.mark.parametrize(("there", "here"), PAIRS)
-def test_a_conversation_moves_to_any_other_provider_with_all_it_takes(
-    there: str, here: str, way: Any
-) -> None:
+def test_conversation_moves_to_another_provider(there: str, here: str, way: Any) -> None:
     with speaking(SCRIPT) as twin:
         first = way(twin, asked(there, LOOK))
         talk = [Message.system("Be brief."), LOOK, first.message, *results(first)]
@@ -163,9 +159,7 @@ def test_a_conversation_moves_to_any_other_provider_with_all_it_takes(
 
 
 @pytest.mark.parametrize(("there", "here"), PAIRS)
-def test_who_comes_back_finds_its_own_thoughts_and_not_those_of_the_other(
-    there: str, here: str
-) -> None:
+def test_provider_gets_only_its_own_thoughts(there: str, here: str) -> None:
     with speaking(SCRIPT) as twin:
         first = ask(twin, asked(there, LOOK))
         talk = [LOOK, first.message, *results(first)]
@@ -190,9 +184,7 @@ OTHERS = {
 
 @WAYS
 @pytest.mark.parametrize("provider", PROVIDERS)
-def test_what_one_model_thought_is_not_given_to_another_of_its_provider(
-    provider: str, way: Any
-) -> None:
+def test_thoughts_are_not_given_to_another_model(provider: str, way: Any) -> None:
     with speaking(SCRIPT) as twin:
         first = way(twin, asked(provider, LOOK))
         talk = [LOOK, first.message, *results(first)]

@@ -94,9 +94,7 @@ USES: list[Callable[[Path], object]] = [
 
 
 @pytest.mark.parametrize("use", USES)
-def test_file_in_place_of_a_folder_is_reported(
-    tmp_path: Path, use: Callable[[Path], object]
-) -> None:
+def test_file_in_place_of_folder(tmp_path: Path, use: Callable[[Path], object]) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(FileError, match="Not a directory"):
         use(tmp_path / "file")

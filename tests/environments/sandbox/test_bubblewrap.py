@@ -271,9 +271,7 @@ def test_links_in_place_of_a_mount_point_are_removed(
 
 
 @pytest.mark.parametrize("plant", ["link", "file"])
-def test_replaced_mount_is_skipped(
-    workspace: Path, project: Path, tmp_path: Path, plant: str
-) -> None:
+def test_replaced_mount(workspace: Path, project: Path, tmp_path: Path, plant: str) -> None:
     (tmp_path / "outside/app/deps").mkdir(parents=True)
     if plant == "link":
         (workspace / "packages").symlink_to(tmp_path / "outside")
