@@ -247,24 +247,18 @@ def passing_times(
     return passed
 
 
-def test_so_many_requests_pass_in_any_minute() -> None:
-    passed = passing_times(lambda clock: gate(clock, requests=2), [1] * 5)
-    assert passed == [(0, 0), (1, 0), (2, 60), (3, 60), (4, 120)]
+def test_so_many_requests_and_tokens_pass_in_any_minute() -> None:
+    def by_tokens(*sizes: int, used: int | None = None) -> list[tuple[int, float]]:
+        return passing_times(lambda clock: gate(clock, tokens=100), sizes, used=used)
 
-
-def test_so_many_tokens_pass_in_any_minute() -> None:
-    passed = passing_times(lambda clock: gate(clock, tokens=100), [60, 40, 1, 99, 50])
-    assert passed == [(0, 0), (1, 0), (2, 60), (3, 60), (4, 120)]
-
-
-def test_what_was_used_in_truth_counts() -> None:
-    assert passing_times(lambda clock: gate(clock, tokens=100), [90, 90], used=10)[1] == (1, 0)
-    assert passing_times(lambda clock: gate(clock, tokens=100), [10, 10], used=100)[1] == (1, 60)
-
-
-def test_a_request_larger_than_the_limit_passes_alone() -> None:
-    passed = passing_times(lambda clock: gate(clock, tokens=100), [10, 5000, 10])
-    assert passed == [(0, 0), (1, 60), (2, 120)]
+    in_pairs = [(0, 0), (1, 0), (2, 60), (3, 60), (4, 120)]
+    assert passing_times(lambda clock: gate(clock, requests=2), [1] * 5) == in_pairs
+    assert by_tokens(60, 40, 1, 99, 50) == in_pairs
+    # A request larger than the limit passes alone.
+    assert by_tokens(10, 5000, 10) == [(0, 0), (1, 60), (2, 120)]
+    # The tokens of the answer count, once they are known.
+    assert by_tokens(90, 90, used=10)[1] == (1, 0)
+    assert by_tokens(10, 10, used=100)[1] == (1, 60)
 
 
 @given(st.integers(1, 4), st.integers(5, 40), st.lists(st.integers(1, 60), max_size=8))
