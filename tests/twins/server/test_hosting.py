@@ -20,6 +20,7 @@ from attractor.twins.server.hosting import (
     Ports,
     hosted,
     in_background,
+    until_disconnected,
 )
 from attractor.twins.server.virtual_clock import VirtualClock
 from tests.twins.exchanging import HELLO, KEYS, PATHS
@@ -92,6 +93,17 @@ class Hosted:
 
     async def __aexit__(self, *exit: object) -> None:
         await self._hosting.__aexit__(None, None, None)
+
+
+@pytest.mark.anyio
+async def test_rest_of_a_request_is_no_disconnect() -> None:
+    messages = iter([{"type": "http.request"}, {"type": "http.disconnect"}, {"type": "unread"}])
+
+    async def receive() -> dict[str, str]:
+        return next(messages)
+
+    await until_disconnected(receive)
+    assert list(messages) == [{"type": "unread"}]
 
 
 def test_errors_are_kept_and_reported() -> None:
