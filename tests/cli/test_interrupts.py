@@ -2,9 +2,7 @@
 
 import json
 import os
-import pty
 import re
-import select
 import signal
 import subprocess
 import time
@@ -30,14 +28,6 @@ SLOW = f"""digraph slow {{
     slow  [shape=parallelogram, tool_command="echo slow >> done.txt; {COMMAND}"]
     start -> first -> slow -> exit
 }}
-"""
-ASKING = """digraph asking {
-    start [shape=Mdiamond]
-    exit  [shape=Msquare]
-    ask   [shape=hexagon, label="Ship it?"]
-    start -> ask
-    ask -> exit [label="Yes"]
-}
 """
 
 
@@ -139,39 +129,3 @@ def test_interrupted_run_leaves_no_process_and_can_be_resumed(
     assert git(project, "show", f"{branch}:done.txt") == "first\nslow\n"
     ended = status_of(project, environ)
     assert (ended["outcome"], ended["stopped"]) == ("success", False)
-
-
-@pytest.mark.crash
-@pytest.mark.parametrize("number", [INT, HUP], ids=lambda one: one.name)
-def test_question_at_a_terminal_can_be_interrupted(
-    tmp_path: Path, environ: dict[str, str], number: signal.Signals
-) -> None:
-    project = make_project(tmp_path / "project", ASKING)
-    ours, theirs = pty.openpty()
-    words = ["run", "pipeline.dot", "--backend", "simulate", "--sandbox", "none"]
-    process = begin_prepared(
-        words, folder=project, variables=environ, stdin=theirs, stdout=theirs, stderr=theirs
-    )
-    os.close(theirs)
-    shown = b""
-    try:
-        while b"Select:" not in shown:
-            assert select.select([ours], [], [], PATIENCE_S)[0]
-            shown += os.read(ours, 4096)
-        if number is HUP:
-            os.close(ours)
-        process.send_signal(number)
-        code = process.wait(timeout=PATIENCE_S)
-    finally:
-        process.kill()
-        process.wait(timeout=10)
-    # A terminal that closes is seen by whoever asks there, and by the signal: whichever is first.
-    assert code in ((130,) if number is INT else (130, 3))
-    if number is INT:
-        with suppress(OSError):  # Linux reports the end of a terminal as an error.
-            while more := os.read(ours, 4096):
-                shown += more
-        assert b"continue with: attractor resume 0" in shown
-        os.close(ours)
-    status = status_of(project, environ)
-    assert status["stopped"] or status["phase"] == "stage"

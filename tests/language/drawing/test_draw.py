@@ -19,7 +19,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from attractor.base.errors import ExitCode
 from attractor.language import render
 from attractor.language.diagnostics import DrawingFailed, NothingDraws
 from attractor.language.drawers.dot import SystemDot
@@ -197,12 +196,6 @@ def test_graphviz_accepts_the_dot_text_of_any_graph(graph: Graph) -> None:
     assert ids(run(draw(graph))) >= {*map(node_element, graph.nodes), *edge_elements(graph.edges)}
 
 
-def test_drawer_reports_invalid_dot(drawer: Drawer) -> None:
-    with pytest.raises(DrawingFailed, match="could not draw the pipeline: .") as raised:
-        run(drawer.draw("digraph {", format="svg", time_limit=LIMIT))
-    assert raised.value.exit_code is ExitCode.UNFINISHED
-
-
 def test_drawer_stops_at_its_time_limit(drawer: Drawer) -> None:
     dot = dot_text(large_graph(2000))
     before = monotonic()
@@ -232,12 +225,6 @@ def test_png_and_pdf(format: Format, start: bytes) -> None:
     assert light.startswith(start)
     assert dark.startswith(start)
     assert light != dark
-
-
-@pytest.mark.usefixtures("without_dot")
-def test_library_draws_without_dot() -> None:
-    assert run(SystemDot().draw("digraph { a }", format="svg", time_limit=LIMIT)) is None
-    assert "node-plan" in ids(run(draw(parse(BRANCH))))
 
 
 @pytest.mark.usefixtures("without_dot")

@@ -128,11 +128,6 @@ def test_theme_is_the_same_on_light_and_dark_pages(browser: Browser, theme: Them
     assert (luminance(light[0]["behind"]) < 0.1) == (theme is Theme.DARK)
 
 
-def test_letters_wider_than_graphviz_assumes_stay_inside(browser: Browser) -> None:
-    svg = run(draw(large_graph(30)))
-    assert faults(measure(browser, svg, dark=False, more=WIDE_FONT)) == []
-
-
 @pytest.mark.parametrize("more", ["", WIDE_FONT], ids=["own font", "wide font"])
 def test_library_leaves_room_for_text(browser: Browser, more: str) -> None:
     picture = as_picture(large_graph(20))

@@ -37,68 +37,37 @@ def test_an_unknown_attribute_has_its_fix(text: str, fix: str) -> None:
     assert told == ([fix] if fix else [])
 
 
-@pytest.mark.parametrize(
-    ("attribute", "is_fine"),
-    [
-        ("max_retries=3", True),
-        ('max_retries="3"', True),
-        ("max_retries=1.5", False),
-        ("goal_gate=true", True),
-        ('goal_gate="false"', True),
-        ("goal_gate=yes", False),
-        ("timeout=900s", True),
-        ('timeout="15m"', True),
-        ('timeout=""', True),
-        ("timeout=15", False),
-        ("if_interrupted=ask", True),
-        ("if_interrupted=perhaps", False),
-        ("retry_policy=patient", True),
-        ("prompt=5", True),
-        ('until="2026-01-31T09:30:00Z"', True),
-        ('until="2026-01-31T09:30"', True),
-        ('until="09:30"', True),
-        ('until=" 09:30 "', True),
-        ("until=tomorrow", False),
-        ("until=25", False),
-        ('until="25:00"', False),
-        ("items=plan.items", True),
-        ("items=context.files", True),
-        ('items="one-two.3"', True),
-        ('items="[1, 2]"', False),
-        ('items="a, b"', False),
-        ("items=3", False),
-        ("stall_timeout=5m", True),
-        ("stall_timeout=5", False),
-        ("max_same_failures=3", True),
-        ("max_same_failures=0", False),
-        ("manager.steer_cooldown=0s", True),
-        ("merge=none", True),
-        ("merge=some", False),
-        ("reasoning_effort=low", True),
-        ("reasoning_effort=hihg", False),
-        ("max_retries=0", True),
-        ("max_retries=-1", False),
-        ('max_retries="-1"', False),
-        ("max_visits=0", False),
-        ("k=0", False),
-        ("max_parallel=0", False),
-        ("timeout=1ms", True),
-        ("timeout=0s", False),
-        ('timeout="0s"', False),
-        ('timeout="-5s"', False),
-    ],
-)
-def test_a_value_is_of_its_type(attribute: str, is_fine: bool) -> None:
-    assert (found(inside(f"a [{attribute}]"), "attribute_value") == []) is is_fine
+VALUES: dict[str, tuple[list[str], list[str]]] = {
+    "max_retries": (["3", '"3"', "0"], ["1.5", "-1", '"-1"']),
+    "goal_gate": (["true", '"false"'], ["yes"]),
+    "timeout": (["900s", '"15m"', '""', "1ms"], ["15", "0s", '"0s"', '"-5s"']),
+    "if_interrupted": (["ask"], ["perhaps"]),
+    "retry_policy": (["patient"], []),
+    "prompt": (["5"], []),
+    "until": (
+        ['"2026-01-31T09:30:00Z"', '"2026-01-31T09:30"', '"09:30"', '" 09:30 "'],
+        ["tomorrow", "25", '"25:00"'],
+    ),
+    "items": (["plan.items", "context.files", '"one-two.3"'], ['"[1, 2]"', '"a, b"', "3"]),
+    "stall_timeout": (["5m"], ["5"]),
+    "max_same_failures": (["3"], ["0"]),
+    "manager.steer_cooldown": (["0s"], []),
+    "merge": (["none"], ["some"]),
+    "reasoning_effort": (["low"], ["hihg"]),
+    "max_visits": ([], ["0"]),
+    "k": ([], ["0"]),
+    "max_parallel": ([], ["0"]),
+    "max_cost_usd": (["5", "2.50", '".5"'], ["-1", "much"]),
+}
 
 
-@pytest.mark.parametrize(
-    ("value", "is_fine"),
-    [("5", True), ("2.50", True), ('".5"', True), ("-1", False), ("much", False)],
-)
-def test_a_budget_is_a_number(value: str, is_fine: bool) -> None:
-    text = inside(f"graph [max_cost_usd={value}]")
-    assert (found(text, "attribute_value") == []) is is_fine
+@pytest.mark.parametrize("attribute", VALUES)
+def test_a_value_is_of_its_type(attribute: str) -> None:
+    element = "graph" if attribute == "max_cost_usd" else "a"
+    for values, is_valid in zip(VALUES[attribute], (True, False), strict=True):
+        for value in values:
+            text = inside(f"{element} [{attribute}={value}]")
+            assert (found(text, "attribute_value") == []) is is_valid, value
 
 
 @pytest.mark.parametrize(
@@ -182,27 +151,6 @@ def test_names_have_suggestions() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "where"),
-    [
-        ("a [thread_id=x]; start -> a", ["thread_id"]),
-        ("a [thread_id=x, fidelity=full]; start -> a", []),
-        ("a [thread_id=x, fidelity=compact]; default_fidelity=full; start -> a", ["thread_id"]),
-        ("a [thread_id=x]; default_fidelity=full; start -> a", []),
-        ("a [thread_id=x]; start -> a [fidelity=full]", []),
-        ("a; start -> a [thread_id=x]", ["thread_id"]),
-        ("a; start -> a [thread_id=x, fidelity=full]", []),
-        ("a [fidelity=full]; start -> a [thread_id=x]", []),
-        ("node [thread_id=x]; a; b [fidelity=full]; start -> a -> b", []),
-        ("node [thread_id=x]; a; b; start -> a -> b", ["thread_id"]),
-        ("graph [thread_id=x]; a; start -> a", ["thread_id"]),
-        ("graph [thread_id=x]; a [fidelity=full]; start -> a", []),
-    ],
-)
-def test_unused_thread_is_reported(text: str, where: list[str]) -> None:
-    assert told(text, "thread_needs_full") == where
-
-
-@pytest.mark.parametrize(
     ("prompt", "where"),
     [
         ("Read /home/ann/shop/a.py", ["/home/ann/shop/a.py"]),
@@ -252,33 +200,6 @@ def test_a_mistake_in_a_stylesheet_over_several_lines_is_pointed_at() -> None:
 )
 def test_a_wrong_value_has_its_fix(attribute: str, fix: str) -> None:
     assert [one.fix for one in found(inside(attribute), "attribute_value")] == [fix]
-
-
-@pytest.mark.parametrize(
-    ("text", "where"),
-    [
-        ("a [shape=hexagn]", ["hexagn"]),
-        ("a [shape=zzz, type=tool]", ["zzz"]),
-        ("node [shape=boxx]; a; b", ["boxx"]),
-        ('a [shape=""]; b [shape=ellipse]; c [shape=box3d]; d [shape=Mcircle]', []),
-    ],
-)
-def test_unknown_shape_is_reported(text: str, where: list[str]) -> None:
-    assert told(text, "shape_known") == where
-
-
-@pytest.mark.parametrize(
-    ("text", "where"),
-    [
-        ("a [fillcolor=lightgren]", ["lightgren"]),
-        ("edge [color=blu]; a -> a", ["blu"]),
-        ("graph [bgcolor=qqq]", ["qqq"]),
-        ("subgraph cluster_x { bgcolor=qqq; a }", ["qqq"]),
-        ('a [color="red:blue", fontcolor="#fff", fillcolor=transparent]', []),
-    ],
-)
-def test_unknown_color_is_reported(text: str, where: list[str]) -> None:
-    assert told(text, "color_known") == where
 
 
 @pytest.mark.parametrize(
@@ -352,25 +273,56 @@ def test_a_type_that_is_yet_to_come_is_no_mistake(type_: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "where"),
-    [
-        ("a [class=code]", []),
-        ('a [class="code-review, loop-2"]', []),
-        ('a [class="code, Code_Review  UPPER"]', ["Code_Review", "UPPER"]),
-        ("node [class=Slow]; a; b", ["Slow"]),
-        ('a [class=""]', []),
-        ('a [class="é"]', ["é"]),
-        ("start -> exit [class=Wide]", []),
-    ],
-)
-def test_a_class_that_no_selector_can_name_is_reported(text: str, where: list[str]) -> None:
-    assert told(text, "class_name") == where
-
-
-@pytest.mark.parametrize(
     ("name", "fix"),
     [("Code_Review", "use code-review"), ("UPPER", "use upper"), ("__", "use lowercase letters")],
 )
 def test_invalid_class_name_has_a_fix(name: str, fix: str) -> None:
     (one,) = found(inside(f"a [class={name}]"), "class_name")
     assert one.fix.startswith(fix)
+
+
+WHERE: dict[str, dict[str, list[str]]] = {
+    "thread_needs_full": {
+        "a [thread_id=x]; start -> a": ["thread_id"],
+        "a [thread_id=x, fidelity=full]; start -> a": [],
+        "a [thread_id=x, fidelity=compact]; default_fidelity=full; start -> a": ["thread_id"],
+        "a [thread_id=x]; default_fidelity=full; start -> a": [],
+        "a [thread_id=x]; start -> a [fidelity=full]": [],
+        "a; start -> a [thread_id=x]": ["thread_id"],
+        "a; start -> a [thread_id=x, fidelity=full]": [],
+        "a [fidelity=full]; start -> a [thread_id=x]": [],
+        "node [thread_id=x]; a; b [fidelity=full]; start -> a -> b": [],
+        "node [thread_id=x]; a; b; start -> a -> b": ["thread_id"],
+        "graph [thread_id=x]; a; start -> a": ["thread_id"],
+        "graph [thread_id=x]; a [fidelity=full]; start -> a": [],
+    },
+    "shape_known": {
+        "a [shape=hexagn]": ["hexagn"],
+        "a [shape=zzz, type=tool]": ["zzz"],
+        "node [shape=boxx]; a; b": ["boxx"],
+        'a [shape=""]; b [shape=ellipse]; c [shape=box3d]; d [shape=Mcircle]': [],
+    },
+    "color_known": {
+        "a [fillcolor=lightgren]": ["lightgren"],
+        "edge [color=blu]; a -> a": ["blu"],
+        "graph [bgcolor=qqq]": ["qqq"],
+        "subgraph cluster_x { bgcolor=qqq; a }": ["qqq"],
+        'a [color="red:blue", fontcolor="#fff", fillcolor=transparent]': [],
+    },
+    "class_name": {
+        "a [class=code]": [],
+        'a [class="code-review, loop-2"]': [],
+        'a [class="code, Code_Review  UPPER"]': ["Code_Review", "UPPER"],
+        "node [class=Slow]; a; b": ["Slow"],
+        'a [class=""]': [],
+        'a [class="é"]': ["é"],
+        "start -> exit [class=Wide]": [],
+    },
+}
+"""For each rule, texts and the parts of them that it points at."""
+
+
+@pytest.mark.parametrize("rule", WHERE)
+def test_rule_points_at_each_fault(rule: str) -> None:
+    for text, where in WHERE[rule].items():
+        assert told(text, rule) == where, text

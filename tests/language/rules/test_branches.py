@@ -11,20 +11,6 @@ FORK = (
 BOTH = FORK + "start -> before -> fork; fork -> a -> join; fork -> b -> join; join -> exit;"
 
 
-@pytest.mark.parametrize(
-    ("text", "where"),
-    [
-        (BOTH, []),
-        (FORK + "start -> fork; fork -> a -> exit; fork -> b -> exit", ["fork"]),
-        (FORK + "start -> fork; fork -> a -> c; fork -> b -> c; c -> join -> exit", ["fork"]),
-        (FORK + "start -> fork; fork -> a -> join; fork -> b; b -> b; join -> exit", ["fork"]),
-        (FORK + "start -> fork -> a -> join -> exit", []),
-    ],
-)
-def test_branches_without_a_fan_in_are_reported(text: str, where: list[str]) -> None:
-    assert told(text, "fan_in_missing") == where
-
-
 def test_branch_messages_name_the_node() -> None:
     text = FORK + "start -> fork; fork -> a -> c; fork -> b -> c; c -> exit"
     (one,) = found(inside(text), "fan_in_missing")
@@ -37,59 +23,7 @@ def test_branch_messages_name_the_node() -> None:
     assert one.fix.startswith("move it to an edge after")
 
 
-@pytest.mark.parametrize(
-    ("edges", "where"),
-    [
-        ("", []),
-        ("a -> exit", ["a -> exit"]),
-        ("a -> before", ["a -> before"]),
-        ("a -> fork", ["a -> fork"]),
-        ("a -> c -> a", []),
-        ("a -> c -> exit", ["c -> exit"]),
-        ("join -> d -> exit; a -> d", ["a -> d"]),
-        ("join -> before", []),
-        ("join -> a", []),
-        ("a -> c; b -> c; c -> exit", ["c -> exit"]),
-    ],
-)
-def test_an_edge_out_of_a_branch_is_an_error(edges: str, where: list[str]) -> None:
-    assert told(BOTH + edges, "branch_leaves") == where
-
-
-@pytest.mark.parametrize(
-    ("edges", "where"),
-    [
-        ("join -> before [loop_restart=true]", []),
-        ("join -> exit [loop_restart=true]", ["join -> exit"]),
-        ("join -> exit [loop_restart=false]", []),
-        ("a -> c; c -> a [loop_restart=true]", ["c -> a"]),
-        ("a -> join [loop_restart=true]", ["a -> join"]),
-        ("fork -> c [loop_restart=true]; c -> join", ["fork -> c"]),
-        # It is told already that these leave their branch.
-        ("a -> before [loop_restart=true]", []),
-        ("a -> exit [loop_restart=true]", []),
-        ("start -> d [loop_restart=true]; d -> fork", []),
-    ],
-)
-def test_misplaced_restart_is_an_error(edges: str, where: list[str]) -> None:
-    assert told(BOTH + edges, "restart_misplaced") == where
-
-
 THREE = BOTH + "fork -> c -> join;"
-
-
-@pytest.mark.parametrize(
-    ("edges", "where"),
-    [
-        ("", []),
-        ("a -> d -> join; b -> d", ["d"]),
-        ("a -> d -> join; b -> d; c -> d", []),
-        ("a -> d -> join", []),
-        ("a -> b", ["b"]),
-    ],
-)
-def test_a_stage_that_some_branches_share_is_reported(edges: str, where: list[str]) -> None:
-    assert told(THREE + edges, "branch_shared") == where
 
 
 def test_nested_branches_are_their_own() -> None:
@@ -105,21 +39,6 @@ def test_nested_branches_are_their_own() -> None:
         ("b", "join"),
         "change its target to meet, where the branches meet",
     )
-
-
-@pytest.mark.parametrize(
-    ("edges", "where"),
-    [
-        ("", []),
-        ('fork -> c -> join; fork -> d [condition="outcome=fail"]', ["fork -> d"]),
-        ("fork -> d [label=no]; d -> join", []),
-        ('fork -> d [condition=""]', []),
-        ('a -> d [condition="outcome=fail"]; d -> join', []),
-        ('each [type=for_each]; each -> d [condition="outcome=fail"]', ["each -> d"]),
-    ],
-)
-def test_a_condition_before_a_branch_is_reported(edges: str, where: list[str]) -> None:
-    assert told(BOTH + edges, "branch_condition") == where
 
 
 EACH = "each [type=for_each, items=plan]; join [shape=tripleoctagon]; a [prompt=a]; b [prompt=b];"
@@ -149,3 +68,66 @@ def test_the_edges_of_a_fork_are_no_choice(rule: str) -> None:
     edges = 'start -> each; each -> a [condition="outcome=retry"]; each -> b; b -> join -> exit'
     for fork in (EACH, EACH.replace("type=for_each", "shape=component")):
         assert told(fork + edges + "; a -> join", rule) == []
+
+
+WHERE: dict[str, dict[str, list[str]]] = {
+    "fan_in_missing": {
+        BOTH: [],
+        FORK + "start -> fork; fork -> a -> exit; fork -> b -> exit": ["fork"],
+        FORK + "start -> fork; fork -> a -> c; fork -> b -> c; c -> join -> exit": ["fork"],
+        FORK + "start -> fork; fork -> a -> join; fork -> b; b -> b; join -> exit": ["fork"],
+        FORK + "start -> fork -> a -> join -> exit": [],
+    },
+    "branch_leaves": {
+        "": [],
+        "a -> exit": ["a -> exit"],
+        "a -> before": ["a -> before"],
+        "a -> fork": ["a -> fork"],
+        "a -> c -> a": [],
+        "a -> c -> exit": ["c -> exit"],
+        "join -> d -> exit; a -> d": ["a -> d"],
+        "join -> before": [],
+        "join -> a": [],
+        "a -> c; b -> c; c -> exit": ["c -> exit"],
+    },
+    "restart_misplaced": {
+        "join -> before [loop_restart=true]": [],
+        "join -> exit [loop_restart=true]": ["join -> exit"],
+        "join -> exit [loop_restart=false]": [],
+        "a -> c; c -> a [loop_restart=true]": ["c -> a"],
+        "a -> join [loop_restart=true]": ["a -> join"],
+        "fork -> c [loop_restart=true]; c -> join": ["fork -> c"],
+        # It is told already that these leave their branch.
+        "a -> before [loop_restart=true]": [],
+        "a -> exit [loop_restart=true]": [],
+        "start -> d [loop_restart=true]; d -> fork": [],
+    },
+    "branch_shared": {
+        "": [],
+        "a -> d -> join; b -> d": ["d"],
+        "a -> d -> join; b -> d; c -> d": [],
+        "a -> d -> join": [],
+        "a -> b": ["b"],
+    },
+    "branch_condition": {
+        "": [],
+        'fork -> c -> join; fork -> d [condition="outcome=fail"]': ["fork -> d"],
+        "fork -> d [label=no]; d -> join": [],
+        'fork -> d [condition=""]': [],
+        'a -> d [condition="outcome=fail"]; d -> join': [],
+        'each [type=for_each]; each -> d [condition="outcome=fail"]': ["each -> d"],
+    },
+}
+"""For each rule, texts and the parts of them that it points at."""
+BEFORE = {
+    "branch_leaves": BOTH,
+    "restart_misplaced": BOTH,
+    "branch_shared": THREE,
+    "branch_condition": BOTH,
+}
+
+
+@pytest.mark.parametrize("rule", WHERE)
+def test_rule_points_at_each_fault(rule: str) -> None:
+    for text, where in WHERE[rule].items():
+        assert told(BEFORE.get(rule, "") + text, rule) == where, text

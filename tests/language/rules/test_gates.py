@@ -36,35 +36,7 @@ def test_a_goal_gate_with_a_way_around_it_is_reported(edges: str, gates: list[st
     assert [one.node for one in broken] == gates
 
 
-@pytest.mark.parametrize(
-    ("text", "where"),
-    [
-        ("a [goal_gate=true]", ["goal_gate"]),
-        ("a [goal_gate=false]", []),
-        ("a [goal_gate=true, require_verdict=false]", []),
-        ("a [goal_gate=true]; require_verdict=true", []),
-        ("a [goal_gate=true, shape=parallelogram, tool_command=make]", []),
-    ],
-)
-def test_a_goal_gate_on_a_models_word_is_noted(text: str, where: list[str]) -> None:
-    assert told(text, "verdict_required") == where
-
-
 ASK = "ask [shape=hexagon]; a [prompt=a]; b [prompt=b]; start -> ask;"
-
-
-@pytest.mark.parametrize(
-    ("edges", "where"),
-    [
-        ("ask -> a; ask -> b [label=No]", ["ask -> a"]),
-        ("ask -> a [label=Yes]; ask -> b [label=No]", []),
-        ('ask -> a [label=" "]; ask -> b [label=No]', ["ask -> a"]),
-        ("ask -> a", []),  # nothing to choose
-        ('ask -> a; ask -> b [condition="outcome=fail"]', []),  # nor here
-    ],
-)
-def test_a_choice_without_a_label_is_reported(edges: str, where: list[str]) -> None:
-    assert told(ASK + edges, "human_gate_labels") == where
 
 
 @pytest.mark.parametrize(
@@ -110,3 +82,29 @@ def test_a_default_choice_is_one_of_the_gate(choice: str, where: list[str]) -> N
     gate = f'ask [shape=hexagon, "human.default_choice"={choice}]; ship; start -> ask'
     ways = 'ask -> ship [label="[Y] Yes"]; ask -> exit [label=No]; ship -> exit'
     assert told(f"{gate}; {ways}", "default_choice_exists") == where
+
+
+WHERE: dict[str, dict[str, list[str]]] = {
+    "verdict_required": {
+        "a [goal_gate=true]": ["goal_gate"],
+        "a [goal_gate=false]": [],
+        "a [goal_gate=true, require_verdict=false]": [],
+        "a [goal_gate=true]; require_verdict=true": [],
+        "a [goal_gate=true, shape=parallelogram, tool_command=make]": [],
+    },
+    "human_gate_labels": {
+        "ask -> a; ask -> b [label=No]": ["ask -> a"],
+        "ask -> a [label=Yes]; ask -> b [label=No]": [],
+        'ask -> a [label=" "]; ask -> b [label=No]': ["ask -> a"],
+        "ask -> a": [],  # nothing to choose
+        'ask -> a; ask -> b [condition="outcome=fail"]': [],  # nor here
+    },
+}
+"""For each rule, texts and the parts of them that it points at."""
+BEFORE = {"human_gate_labels": ASK}
+
+
+@pytest.mark.parametrize("rule", WHERE)
+def test_rule_points_at_each_fault(rule: str) -> None:
+    for text, where in WHERE[rule].items():
+        assert told(BEFORE.get(rule, "") + text, rule) == where, text
