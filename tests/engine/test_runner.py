@@ -51,19 +51,6 @@ def test_trouble_of_the_machine_leaves_the_run_resumable(tmp_path: Path) -> None
     assert place.run().completed == ("start", "work", "rest")
 
 
-def test_a_run_is_canceled_between_two_stages(tmp_path: Path) -> None:
-    async def cancel(stage: Stage) -> Outcome:
-        order = Order(Action.CANCEL, "ann", why="wrong branch")
-        leave_order(stage.logs_root / "inbox", order, name="A1")
-        return success()
-
-    result, place = run_graph(tmp_path, line("a", "b"), {"a": cancel})
-    assert (result.status, result.outcome) == (CANCELED, None)
-    assert result.reason == "canceled by ann: wrong branch"
-    assert place.handler.nodes == ["a"]
-    assert place.json("final.json")["why"] == "canceled by ann: wrong branch"
-
-
 def test_a_run_is_canceled_before_its_start(tmp_path: Path) -> None:
     place = Workplace(tmp_path / "run", line("a"))
     leave_order(place.root / "inbox", Order(Action.CANCEL, "ann"), name="A1")

@@ -54,13 +54,6 @@ def test_the_key_may_be_written_as_conditions_write_it(key: str) -> None:
     assert it.branches.names == ["1"]
 
 
-def test_with_many_items_names_sort_as_the_items_do() -> None:
-    it = play(list[Json](range(100)))
-    it.run()
-    assert it.branches.names[:2] == ["001", "002"]
-    assert it.branches.names == sorted(it.branches.names)
-
-
 def test_several_ways_out_are_walked_for_each_item() -> None:
     it = play(["a", "b"], out=("write", "check", "write"))
     it.run()

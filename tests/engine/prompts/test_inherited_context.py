@@ -164,19 +164,6 @@ def test_unnamed_thread_continues_past_stages_without_model(tmp_path: Path) -> N
     assert mend.preamble == "# Stages since your last turn\n\n- test (fail): broken"
 
 
-def test_after_a_fresh_session_an_unnamed_thread_is_a_new_one(tmp_path: Path) -> None:
-    speakers = Speakers()
-    drawn = graph(
-        [start(), end(), node("two", fidelity="compact")],
-        chain("start", "one", "two", "three", "exit"),
-        default_fidelity="full",
-    )
-    place_of(tmp_path, drawn, speakers).run()
-    assert speakers.threads == [("one", "start"), ("two", ""), ("three", "two")]
-    # It begins a conversation, so it is told as much as one that lost its own.
-    assert "- two (success): two is done" in speakers.of("three").preamble
-
-
 def test_journal_and_checkpoint_do_not_grow_with_preambles(tmp_path: Path) -> None:
     visits = 60
     speakers = Speakers()

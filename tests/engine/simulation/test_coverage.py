@@ -13,7 +13,6 @@ from attractor.engine.simulation.walk import walk
 from attractor.language.graph.graph import Graph
 from attractor.language.reading import parse
 from tests.counts import count
-from tests.engine.forked import forked
 from tests.engine.graphs import chain, edge, end, graph, node, start
 from tests.engine.runs import Scripted, handlers_of
 from tests.engine.walks import small_graphs
@@ -181,30 +180,3 @@ def test_a_tighter_bound_never_says_more_is_out_of_reach(of: Graph, most: int) -
     tight, wide = cover(of, most=most), cover(of)
     assert set(tight.unreachable_nodes) <= set(wide.unreachable_nodes)
     assert {*map(id, tight.unreachable_edges)} <= {*map(id, wide.unreachable_edges)}
-
-
-def test_every_way_that_short_walks_find_is_found() -> None:
-    """Without values of the context the search is exact: every outcome of every stage is tried."""
-    of = parse(BRANCH)
-    statuses = [StageStatus.SUCCESS, StageStatus.PARTIAL_SUCCESS, StageStatus.FAIL]
-    taken: set[int] = set()
-    for status in statuses:
-        one = asyncio.run(
-            walk(of, handlers_of(Scripted({"validate": [Outcome(status), Outcome(statuses[0])]})))
-        )
-        taken |= {id(edge) for edge in one.edges}
-    reached = {id(edge) for edge in of.edges} - {*map(id, cover(of).unreachable_edges)}
-    assert taken == reached
-
-
-def test_all_branches_and_meeting_are_reachable() -> None:
-    nodes = [node("judge", "diamond")]
-    ways = [
-        *chain("fan", "judge"),
-        edge("judge", "bad", "outcome=fail"),
-        edge("judge", "join", "outcome=success"),
-        edge("bad", "join"),
-    ]
-    found = cover(forked("a a2", "b", nodes=nodes, edges=ways))
-    assert found.unreachable_edges == found.only_suggested == found.untried == ()
-    assert found.unreachable_nodes == ()

@@ -89,18 +89,6 @@ def test_resumed_run_has_the_same_trace_without_duplicates() -> None:
     assert len({one.span_id for one in contexts}) == len(contexts)
 
 
-def test_times_are_those_of_the_events() -> None:
-    run, exporter = Happenings(), InMemorySpanExporter()
-    run.stage("plan")
-    tracing = traced(exporter, [])
-    for one in run.events:
-        tracing(one)
-    tracing.end()
-    [plan] = [one for one in exporter.get_finished_spans() if one.name == "stage plan"]
-    assert plan.start_time == int(run.events[0].time.timestamp()) * 1_000_000_000
-    assert plan.end_time == int(run.events[1].time.timestamp()) * 1_000_000_000
-
-
 @pytest.mark.parametrize("name", ["attractor", "factory"])
 def test_service_name_of_spans(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if name != "attractor":

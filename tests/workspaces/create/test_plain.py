@@ -7,7 +7,6 @@ import pytest
 
 from attractor.workspaces.create import from_folder
 from attractor.workspaces.create.from_folder import create_from_copy
-from attractor.workspaces.create.isolated import reopen_workspace
 from attractor.workspaces.dimension import Dimension
 from attractor.workspaces.errors import FolderTooLarge
 from tests.workspaces.projects import (
@@ -79,24 +78,6 @@ async def test_copy_excludes_ignored_and_hidden_files(plain: Path) -> None:
     assert await workspace.snapshot("now") == workspace.base.candidate
     assert everything(plain) == before
     assert told == ["Not copied into the workspace: inner/.git (its name is reserved by git)."]
-
-
-async def test_copied_workspace_supports_all_operations(plain: Path) -> None:
-    workspace = await made(plain)
-    write(workspace.folder, {"a.txt": "changed\n", "new": "new", "scenarios/x": "planted"})
-    tree = await workspace.snapshot("one")
-    assert await workspace.changed(workspace.base.candidate, tree) == ["a.txt", "new"]
-    fork = await workspace.fork("b", workspace.base.candidate)
-    assert (fork.folder / "a.txt").read_text() == "a\n"
-    await workspace.restore(workspace.base.candidate)
-    assert not (workspace.folder / "new").exists()
-    await workspace.close()
-    again = await reopen_workspace(
-        state=plain.parent / "state", run_id=RUN, search_path=SEARCH_PATH, environment=environment
-    )
-    await again.restore(tree)
-    assert (again.folder / "a.txt").read_text() == "changed\n"
-    assert (plain / "a.txt").read_text() == "a\n"
 
 
 def test_too_large_folder_leaves_nothing(plain: Path, monkeypatch: pytest.MonkeyPatch) -> None:
