@@ -69,7 +69,7 @@ class Invocation:
 
 
 JSON = "json"
-"""The format that `--json` stands for."""
+"""The format selected by `--json`."""
 
 C = TypeVar("C", bound=Callable[..., Any] | click.Command)
 
@@ -111,7 +111,7 @@ GROUP_SUMMARIES = {
     "token": "Manage tokens that identify the person who decides",
     "twin": "Serve and check twins (mock servers) of model providers and services",
 }
-"""Groups of other distributions list their commands instead."""
+"""Summaries of the built-in groups; a group of another distribution lists its commands instead."""
 
 
 class FolderGroup(click.Group):
@@ -128,7 +128,7 @@ class FolderGroup(click.Group):
         self.prefix = prefix
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the command names without importing a command."""
+        """Return the command names, without importing the commands."""
         below = [name.removeprefix(self.prefix) for name in self.parts if self._holds(name)]
         return list(dict.fromkeys(name.split(".")[0] for name in below))
 

@@ -112,7 +112,7 @@ def _sigterm_as_interrupt() -> Generator[None]:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
-    # The current handler of Ctrl-C knows how to stop: asyncio cancels its task.
+    # The current handler of Ctrl-C stops the work: the handler of asyncio cancels its task.
     handler = signal.getsignal(signal.SIGINT)
     if not callable(handler):
         raise KeyboardInterrupt

@@ -27,7 +27,7 @@ def models_text(models: Sequence[ModelInfo], *, others: int) -> str:
 
 
 def trial_text(trial: "Trial") -> str:
-    """Return the result of a model test for people."""
+    """Return the result of a model test as text."""
     usage, choice = trial.response.usage, trial.choice
     by = trial.response.model
     as_whom = f", as {by}," if by != choice.model else ""

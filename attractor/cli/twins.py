@@ -61,7 +61,7 @@ def service_line_format(name: str) -> Callable[[ServedRequest], str]:
 
 
 def log_unused_rules(twin: ProviderTwin) -> None:
-    """Log rules that never matched; often an earlier rule matches everything."""
+    """Log the rules that never matched, often because an earlier rule matches every request."""
     unused = [str(one["name"]) for one in twin.state.usage() if not one["used"]]
     if unused and twin.requests:
         show(f"unused rules: {', '.join(unused)}", err=True)
@@ -107,7 +107,7 @@ class ShutdownReason:
         self.is_heard = False
 
     def because_of(self, error: AttractorError) -> None:
-        """Shut down because of an error; a failed recording must not go unnoticed."""
+        """Shut down because of an error, such as a failed recording."""
         self.error = self.error or error
         self.requested.set()
 

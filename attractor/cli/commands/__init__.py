@@ -1,1 +1,1 @@
-"""One file a command; a double underscore in its name is a blank on the command line."""
+"""The commands, one file each; `__` in a file name is a space on the command line."""

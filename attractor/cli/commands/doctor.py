@@ -45,7 +45,7 @@ def doctor(invocation: Invocation, pipelines: tuple[Path, ...], as_json: bool) -
 async def _examine_with(machine: Machine, pipelines: Sequence[Path]) -> list[Finding]:
     from attractor.cli.doctor import examine_needs
 
-    # First, so that an unreadable pipeline fails immediately.
+    # Read first, so that an unreadable pipeline fails immediately.
     needed = await examine_needs(machine, pipelines) if pipelines else []
     return [*await examine_all(machine, examination_registry()), *needed]
 
@@ -92,7 +92,7 @@ def as_record(
 
 
 def _plain(value: object) -> object:
-    """Return a setting as a JSON value; an unset one is null."""
+    """Return a setting as a JSON value; an unset setting is null."""
     match value:
         case None | bool() | int() | float():
             return value
@@ -106,7 +106,7 @@ def _plain(value: object) -> object:
 
 
 def as_text(findings: Sequence[Finding], configuration: Configuration[Settings]) -> str:
-    """Return the findings for people."""
+    """Return the findings as text for people."""
     lines = [f"attractor {__version__}", ""]
     width = max(len(finding.subject) for finding in findings)
     for finding in findings:
@@ -124,7 +124,7 @@ def _describe(finding: Finding, width: int) -> list[str]:
 
 
 def _in_words(value: object) -> str:
-    """Return a setting for people."""
+    """Return a setting as text for people."""
     plain = _plain(value)
     if plain in (None, ""):
         return "not set"

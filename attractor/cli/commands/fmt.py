@@ -38,12 +38,12 @@ class FormattedPipeline:
 
     @property
     def remark(self) -> str:
-        """Remark on a change of line endings, if any."""
+        """A note if the line endings change, otherwise an empty text."""
         return "mixed line endings become LF" if has_mixed_line_ends(self.source.text) else ""
 
     @property
     def written(self) -> str:
-        """Content of the formatted file."""
+        """The content to write, with the byte order mark of the file."""
         return self.mark + self.text
 
     def diff(self) -> str:

@@ -89,7 +89,7 @@ def _lines(
 
 @dataclass(frozen=True)
 class _LineFilter:
-    """Filter and format of printed lines."""
+    """Selects and formats the printed lines."""
 
     node: str
     since: datetime | None
@@ -97,7 +97,7 @@ class _LineFilter:
     write: Callable[[str], None]
 
     def show(self, line: VerifiedLine) -> None:
-        """Print a line unless it is filtered out."""
+        """Print a line if the filter selects it."""
         if line.flaw and not self.as_json:
             message = (
                 f"-- line {line.number} {line.flaw.reason}: the journal is corrupt from here on"
@@ -118,7 +118,7 @@ class _LineFilter:
 
 
 def _moment(text: str) -> datetime:
-    """Return the time that a text states, as a time or as a duration before now."""
+    """Parse a time, or a duration before now."""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:

@@ -91,7 +91,7 @@ def _coverage(ran: Sequence[_TestedFile]) -> Iterator[str]:
 
 
 def _covered(ran: Sequence[_TestedFile]) -> Iterator[tuple[Path, Sequence[Edge], Sequence[Edge]]]:
-    """Yield each pipeline with all its edges and those that no test takes."""
+    """Yield each pipeline with all its edges and the edges that no test takes."""
     taken: dict[Path, set[tuple[str, str, int, int]]] = {}
     edges: dict[Path, Sequence[Edge]] = {}
     for one in ran:

@@ -141,7 +141,9 @@ def _json(subject: Subject) -> str:
 
 @dataclass(frozen=True)
 class DrawingOptions:
-    """Options shared by several drawings; without a folder, each goes beside its pipeline."""
+    """Options shared by several drawings; without a folder, each drawing is written beside its
+    pipeline.
+    """
 
     format: str
     theme: Theme

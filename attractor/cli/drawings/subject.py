@@ -42,7 +42,7 @@ class Drawable(Protocol):
         ...
 
     def files(self) -> Iterable[str]:
-        """Return the known input files."""
+        """Return the input files known so far."""
         ...
 
     def read(self) -> Subject:
@@ -51,7 +51,7 @@ class Drawable(Protocol):
 
 
 class _FilesUsed:
-    """Files beside a pipeline; remembers the requested names, including missing files."""
+    """Files beside a pipeline; records the requested names, including those of missing files."""
 
     def __init__(self, file: Path) -> None:
         self._files = files_beside(file)

@@ -1,4 +1,4 @@
-"""Distributions in this environment that may offer parts: reports damaged ones."""
+"""Installed distributions that may contain plugins: reports damaged distributions."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +10,7 @@ SUBJECT = "distributions"
 
 
 async def examine(machine: Machine) -> Sequence[Finding]:
-    """Report damaged distributions, whose parts are missing."""
+    """Report damaged distributions, whose plugins are unavailable."""
     return [_describe(one) for one in find_damaged()] or [ok(SUBJECT, "all readable")]
 
 

@@ -28,8 +28,8 @@ from attractor.pipeline.source.vocabulary import files_beside
 
 
 class Protocol(LanguageServerProtocol):
-    """Answers every request, including invalid and untimely ones; a client would wait forever
-    otherwise.
+    """The protocol layer: answers every request, even an invalid or untimely one, so that no client
+    waits forever.
     """
 
     @property

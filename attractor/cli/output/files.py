@@ -20,7 +20,8 @@ BINARY = frozenset({"png", "pdf"})
 def format_for(
     chosen: str | None, output: str | None, *, endings: Mapping[str, str], default: str, noun: str
 ) -> str:
-    """Return the format: as chosen, by the file extension, or the default.
+    """Return the output format: the chosen format, otherwise by the file extension, otherwise the
+    default.
 
     A file extension that contradicts the chosen format is refused.
     """
@@ -100,7 +101,7 @@ def _painted(line: str, number: int) -> str:
 
 
 _WIDTH = 96
-# Comparing is slower than linear, and the equal start is not interesting.
+# Comparing takes more than linear time, so the equal beginning is skipped.
 _MOST_NODES = 60
 _KEPT_BEFORE = 3
 

@@ -142,7 +142,7 @@ def _three(one: Range, write: _Write) -> tuple[str, ...]:
 
 
 def _short(one: Range, write: _Write) -> str:
-    """Return a range as one word: the likely value, with its ends if they differ."""
+    """Return a range as text: the likely value, and the limits if they differ."""
     if one.likely is None:
         return UNKNOWN if one.high is None else f"at most {write(one.high)}"
     low, likely, high = _three(one, write)

@@ -78,7 +78,7 @@ def close_quietly(stream: TextIO | None) -> None:
 
 
 def wants_color(choice: str, environ: Mapping[str, str], stream: TextIO | None) -> bool:
-    """Return whether to color a stream: as chosen, otherwise on a terminal without NO_COLOR."""
+    """Return whether to color a stream (default: on a terminal, unless NO_COLOR is set)."""
     if choice != Color.AUTO:
         return choice == Color.ALWAYS
     if stream is None:

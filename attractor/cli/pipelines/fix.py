@@ -1,4 +1,4 @@
-"""Applies the safe fixes to pipelines: all of a file or none."""
+"""Applies safe fixes to pipelines."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -52,7 +52,7 @@ def result_after_fixes(files: Sequence[FixedFile], unread: Sequence[Diagnostic])
 
 
 def fix_lines(files: Sequence[FixedFile]) -> Iterator[str]:
-    """Yield a line for each fix, and their number."""
+    """Yield a line for each fix, and a line with the number of fixes."""
     fixes = [one for file in files for one in file.after.mended]
     for one in fixes:
         done = f"{one.message}: {one.fix}" if one.fix else one.message

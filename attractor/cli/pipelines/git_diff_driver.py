@@ -1,4 +1,5 @@
-"""Describes a changed pipeline for `git diff`, by meaning or by lines.
+"""Describes a changed pipeline for `git diff`: changes in meaning, or changed lines for an invalid
+text.
 
 Git aborts when a driver fails, so every change gets an output here.
 """

@@ -21,7 +21,7 @@ _Look = dict[str, tuple[int, int, int] | None]
 
 
 def changed_files(find: Callable[[], Iterable[str]]) -> Iterator[frozenset[str]]:
-    """Yield names of changed, new and removed files; at first all of them.
+    """Yield the names of changed, new and removed files; the first result contains all files.
 
     `find` is called at each check. The loop ends with KeyboardInterrupt.
     """
@@ -70,7 +70,7 @@ def _folders(files: Iterable[str]) -> frozenset[str]:
 
 
 class _FilesUsed:
-    """Files beside a pipeline; remembers the requested names, including missing files."""
+    """Files beside a pipeline; records the requested names, including those of missing files."""
 
     def __init__(self, file: str) -> None:
         self._files = files_beside(Path(file))
@@ -89,7 +89,7 @@ class _FilesUsed:
 
 @dataclass(frozen=True)
 class _Known:
-    """A pipeline as last checked."""
+    """The state of a pipeline at its last check."""
 
     text: str
     files_used: _FilesUsed
@@ -124,7 +124,7 @@ def watch_pipelines(
         gone = sorted(known.keys() - {one.file for one in opened.sources})
         gone = [file for file in gone if not os.path.lexists(file)]
         for file in gone:
-            # If it returns, it is checked again, even if unchanged.
+            # A removed file that is restored is checked again, even if unchanged.
             del known[file]
         touched = [one for one in opened.sources if not _is_current(one, known)]
         known.update({one.file: _check(one, checker) for one in touched})

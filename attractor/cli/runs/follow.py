@@ -53,7 +53,7 @@ class JournalReader:
             flaw = verdict.flaw and ChainFlaw(self._number + verdict.flaw.line, verdict.flaw.reason)
             self.verdict = ChainCheck(verdict.head, flaw)
         for _ in lines:
-            """Count those behind a flaw too."""
+            """The number of lines read, including lines after a flaw."""
         return lines.count
 
     def _read(self, line: JournalLine, before: int) -> VerifiedLine:
@@ -96,7 +96,8 @@ _AT_WORK = ("queued", "booting", "executing")
 class JournalFollower:
     """Yields journal lines as they are written; calls `wait` when there are none.
 
-    A killed run counts as unfinished: `report_idle` is called once, and a later resume is followed.
+    A killed run counts as unfinished: `report_idle` is called once, and following continues if the
+    run is resumed.
     """
 
     root: Path
@@ -107,7 +108,7 @@ class JournalFollower:
         """Yield existing and new lines until the run stops, ends, or a line is corrupt."""
         lock, rests, logs_requests = RunDirectory(self.root).lock, False, False
         while True:
-            # Checked before reading, so that the last lines before the release are not missed.
+            # Checked before reading, so that lines written before the release of the lock are read.
             is_at_work = is_held(lock)
             for line in reading.more():
                 yield line

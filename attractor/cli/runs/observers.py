@@ -67,7 +67,9 @@ class JsonLinePrinter:
                 one.print_new()
 
     def _begun(self, run_id: str) -> "_JournalTail":
-        """Return the journal of a new run; only the first run has a given directory."""
+        """Return the journal of a new run; only the directory of the first run may be set by an
+        option.
+        """
         given = None if self._journals else self._root
         root = given or self._runs_dir / run_id
         return _JournalTail(RunDirectory(root).events, 0)

@@ -1,4 +1,4 @@
-"""Sends orders to runs, and proves who decides."""
+"""Sends orders to runs, and verifies the identity of the person who decides."""
 
 import getpass
 from collections.abc import Sequence
@@ -33,9 +33,10 @@ def operator_name(invocation: Invocation) -> str:
 
 
 def prove_operator(invocation: Invocation, *, sandboxed: bool) -> Operator:
-    """Return who decides, proved by a token or a terminal.
+    """Return the person who decides, identified by a token or a terminal.
 
-    A terminal is no proof if tools ran without a sandbox: an agent could have opened it.
+    A terminal is not accepted if tools ran without a sandbox, because an agent could have opened
+    it.
     """
     secret = invocation.environ.get(TOKEN_VARIABLE, "")
     if secret:

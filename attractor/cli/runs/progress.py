@@ -13,7 +13,7 @@ LONGEST_WORDS = 200
 """Maximum length of a quoted message."""
 
 MOST_NAMED = 5
-"""Maximum number of names in a line; the journal contains all."""
+"""Maximum number of names in a line; the journal contains all names."""
 
 
 def print_event(event: Event) -> None:
@@ -165,7 +165,7 @@ ALWAYS_PRINTED = frozenset({"LeftRunningEnded", "EditsSetAside"})
 
 
 def _booted(event: Event) -> str:
-    """Describe a setup; other boot steps take no time."""
+    """Describe a finished setup command; other boot steps are not reported."""
     if event.data.get("step") != "setup":
         return ""
     code = event.data.get("exit_code")

@@ -33,7 +33,7 @@ NOTHING = "The run has no open questions."
 def questions_text(
     questions: Sequence[Question], answered: Mapping[str, Answer], reference: str
 ) -> str:
-    """Return open questions, and answers that no process has used yet, for people."""
+    """Return the open questions, and the answers that no process has used yet, as text."""
     several = len(questions) > 1
     answers = [f"{_line(id_)}: {_met(answer)}" for id_, answer in answered.items()]
     if answers and not questions:
@@ -64,7 +64,7 @@ def question_records(questions: Sequence[Question], reference: str) -> list[dict
 def next_commands(questions: Sequence[Question], reference: str) -> list[tuple[str, str]]:
     """Return the commands to answer open questions, each with a remark.
 
-    For several questions, return the command for the first and the command that lists all.
+    For several questions, return the command for the first question and the command that lists all.
     """
     if len(questions) <= 1:
         return [(answer_command(reference, "CHOICE"), "")]

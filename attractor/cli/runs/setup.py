@@ -131,8 +131,8 @@ def host_of(
 def tracing_of(invocation: Invocation) -> "Sequence[Tracing]":
     """Return the tracing of this call's run, if it is enabled.
 
-    Variables may be meant for other programs: if their request is unsupported, a notice is printed.
-    The setting must be fulfilled.
+    If the variables request something unsupported, a notice is printed, because they may be meant
+    for other programs. An unsupported setting is an error.
     """
     choice = Traced(invocation.configuration.settings.tracing.enabled)
     if not is_wanted(choice, invocation.environ):
@@ -240,7 +240,7 @@ def override_options(command: Callable[..., ExitCode]) -> Callable[..., ExitCode
         **options: Any,
     ) -> ExitCode:
         invocation: Invocation = click.get_current_context().obj
-        # The person at a terminal answers; otherwise the interviewer of the run stays.
+        # At a terminal, the person there answers; otherwise the run keeps its interviewer.
         interviewer = interviewer or ("console" if invocation.has_terminal else "")
         overrides = Overrides(
             interviewer=placed_name(interviewer, invocation.folder),

@@ -112,7 +112,7 @@ def in_a_line(one: RunSummary, now: datetime) -> str:
 
 
 def _reason(one: RunSummary) -> str:
-    """Return the reason of the status, or nothing once all questions are answered."""
+    """Return the reason of the status; an empty text once all questions are answered."""
     if _waits_no_more(one):
         return ""
     is_asking = one.phase == AWAITING_ANSWER.phase and bool(one.questions)
@@ -130,7 +130,7 @@ def _status(one: RunSummary) -> str:
 
 
 def _work(one: RunSummary, reference: str) -> list[tuple[str, str]]:
-    """Return the rows about running stages, or about how the run stopped."""
+    """Return the rows about running stages, or about the end of the process."""
     is_judged = one.status == StatusWord.EVALUATING
     stage = f"stage {one.stage}" if one.stage else f"before stage {one.next_node}"
     if one.is_live and one.is_paused:
@@ -217,7 +217,8 @@ _Look = tuple[object, ...]
 def status_changes(root: Path, runs_dir: Path, wait: Callable[[], None]) -> Iterator[RunStatusView]:
     """Yield the status of a run now and after each change, until the run is over.
 
-    `wait` is called between two checks. If the run restarts as a new run, that one follows.
+    `wait` is called between two checks. If the run restarts as a new run, the status of the new run
+    follows.
     """
     looked: _Look = ()
     before: dict[str, Json] = {}

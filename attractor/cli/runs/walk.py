@@ -64,7 +64,7 @@ class InterruptedRun:
 class Watcher:
     """Passes events to observers and remembers the run directory.
 
-    People are asked on `output`; the live display clears itself before a write to it.
+    Questions are printed to `output`; the live display clears itself before each write to it.
     """
 
     def __init__(
@@ -111,7 +111,7 @@ class Watcher:
 
     def interrupted_run(self) -> InterruptedRun | None:
         """Return the interrupted run, or None if none has started."""
-        # The restarted run counts once its manifest exists.
+        # A restarted run is only used once its manifest exists.
         is_there = self._next is not None and (self._next / "manifest.json").is_file()
         root = self._next if is_there else self._root
         if root is None:
@@ -163,7 +163,7 @@ async def _interruptible(work: Coroutine[Any, Any, RunResult]) -> RunResult:
     finally:
         for number in heeded:
             loop.remove_signal_handler(number)
-            # After an interruption, only the last message is interrupted_run to print.
+            # After an interruption, only the last message is printed.
             signal.signal(number, signal.SIG_IGN if task.cancelling() else before[number])
 
 

@@ -71,7 +71,7 @@ _OVER = (
     "StageFailed",
     "StageParked",
 )
-"""Events that may end a question at the terminal."""
+"""Events after which a question at the terminal may be closed."""
 
 
 def console_for(stream: TextIO, invocation: Invocation) -> Console:
@@ -142,11 +142,11 @@ class LiveDisplay:
             self._over.set()
 
     def _come_back(self, at: datetime) -> None:
-        """Draw again when no question is open, as of a time."""
+        """Resume drawing if no question is open at a given time."""
         if any(not one.is_parked for one in self._view.questions.values()):
             return
         self._is_asking.clear()
-        # A new question may come before the end of the last one is known: compare times.
+        # A new question may be asked before the last one is known to be closed: compare times.
         if self._aside_since and at >= self._aside_since:
             self._aside_since = None
 
@@ -168,7 +168,9 @@ class LiveDisplay:
         self._view = replace(self._view, at_work={}, questions={}, reason="")
 
     def _take_in_before(self, event: Event) -> None:
-        """Fold events written before the first event received, such as those of a fork."""
+        """Fold the events that were written before the first received event, such as those of a
+        fork.
+        """
         root = self._place(event.run_id)
         with suppress(AttractorError):
             for one in read_run(root).events() if root and event.seq > 1 else ():
@@ -177,7 +179,9 @@ class LiveDisplay:
                 self._view = fold(self._view, one)
 
     def _place(self, run_id: str) -> Path | None:
-        """Return the directory of a run; only the first run has a given directory."""
+        """Return the directory of a run; only the directory of the first run may be set by an
+        option.
+        """
         if run_id not in self._places:
             given = None if self._places else self._root
             root = given or (self._runs_dir / run_id if self._runs_dir else None)
@@ -251,7 +255,7 @@ class LiveDisplay:
 
 
 def paint(status_changes: Iterable[RunStatusView], invocation: Invocation) -> ExitCode:
-    """Draw each status over the one before; the last one stays."""
+    """Draw each state over the previous one; the last state remains visible."""
     console = console_for(sys.stdout, invocation)
     code = ExitCode.DONE
     with Live(console=console, auto_refresh=False, redirect_stdout=False) as live:

@@ -100,7 +100,7 @@ def _summary(view: RunView) -> Iterator[str]:
 
 
 def budgets_used(budgets: Budgets, usage: Usage, seconds: float) -> Sequence[str]:
-    """Return the used part of each budget."""
+    """Return the used amount and the limit of each budget."""
     lines_told: list[str] = []
     if budgets.cost_usd is not None:
         lines_told.append(f"{price(usage.cost_usd)} of {price(budgets.cost_usd)}")
@@ -239,7 +239,7 @@ class _Drawing:
     def _totals(self) -> list[Text]:
         used_up = budgets_used(self.view.budgets, self.view.used, self._spent())
         budget = f"budget: {', '.join(used_up)}"
-        # If they do not fit into one line, each gets its own.
+        # Budgets that do not fit into one line are shown on one line each.
         alone = [f"budget: {one}" for one in used_up]
         lines_told = alone if cell_len(budget) > self.look.width else [budget][: len(used_up)]
         return [self._line(one, style="dim") for one in [summary(self.view), *lines_told]]
@@ -290,7 +290,7 @@ class LastLines:
         self._read: dict[Path, tuple[_Signature, tuple[str, ...]]] = {}
 
     def know(self, run_id: str, root: Path) -> None:
-        """Remember a run directory unless it is known."""
+        """Add a run directory."""
         self._places.setdefault(run_id, root)
 
     def seen(self, view: RunView) -> RunView:
@@ -343,10 +343,10 @@ class LastLines:
 
 
 LEFT_OUT = "..."
-"""Marks lines missed between two checks."""
+"""Marks lines that were omitted because they scrolled by between two checks."""
 
 _ROOM = " " * 10
-"""Width of the time before an event."""
+"""Space in place of the time that other lines begin with."""
 
 
 class PrintedLines:

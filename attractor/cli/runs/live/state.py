@@ -1,7 +1,7 @@
 """State of the live display: values, and a pure function that folds events into them.
 
-A question of a child run is in the child's journal and, under the child's name, in the parent's;
-it counts once, as the parent's.
+A question of a child run is recorded in the child's journal and, with the child's name, in the
+parent's journal. It is shown once, as the parent's question.
 """
 
 from collections.abc import Callable, Mapping
@@ -209,7 +209,8 @@ Change = Callable[[RunView, Event], RunView]
 def fold(view: RunView, event: Event) -> RunView:
     """Return the state after one more event; a repeated event changes nothing.
 
-    Events of child runs come in between: they are shown, and counted by their parents.
+    Events of child runs are interleaved; their stages are shown, and their usage is counted by the
+    parent.
     """
     is_own = view.run_id in ("", event.run_id)
     if is_own and event.seq and event.seq <= view.seq:
@@ -257,7 +258,7 @@ def _stage_failed(view: RunView, event: Event) -> RunView:
 
 
 def _end_attempt(view: RunView, event: Event, outcome: str) -> RunView:
-    """Move a stage to the path; its usage follows with its checkpoint."""
+    """Move a stage to the ended stages; its usage is added at its checkpoint."""
     # A slow reader may have missed the start.
     begun = view if stage_key(event) in view.at_work else _stage_started(view, event)
     row = begun.at_work[stage_key(event)]
@@ -283,7 +284,7 @@ def _retrying(view: RunView, event: Event) -> RunView:
 
 
 def _saved(view: RunView, event: Event) -> RunView:
-    """Add the usage of a stage to the total and to its row in the path."""
+    """Add the usage of a stage to the total and to the row of the stage."""
     match event.data.get("step"):
         case {"visit": {"node": str(node), "seconds": seconds, "outcome": {"usage": {**used}}}}:
             usage = _usage(used)
