@@ -32,7 +32,7 @@ class RecordingError(UsageError):
 
 
 class Rejection(Exception):
-    """A request is answered with an error; each wire writes it in its own format."""
+    """A request is rejected; each wire writes the error in its provider's format."""
 
     def __init__(
         self,
@@ -74,14 +74,14 @@ def validated(
     at: KeyPath = (),
     known: Iterable[str] = (),
 ) -> M | None:
-    """Build data of a table, or add its mistakes; `known` are further keys it may have."""
+    """Build an object from a table, or add its mistakes; `known` are additional valid keys."""
     try:
         return model.model_validate(table)
     except ValidationError as cause:
         names = {*known, *_all_keys(model)}
 
         def nearest(fault: Fault) -> list[str]:
-            # The names of all tables together: only a near one is worth a hint.
+            # The names of all tables together, of which only a similar one is suggested.
             near = suggest(str(fault["loc"][-1]), names)
             return [near] if near else []
 

@@ -1,9 +1,9 @@
 """The pytest fixture `provider_twin`, for tests of clients of a model provider.
 
-Load it with `pytest -p attractor.twins.pytest_plugin`, with
-`pytest_plugins = ["attractor.twins.pytest_plugin"]` in the topmost `conftest.py`, or with
-`from attractor.twins.pytest_plugin import provider_twin` in any. It is not loaded automatically,
-since that would slow every start of pytest.
+Load it with `pytest -p attractor.twins.pytest_plugin`, with `pytest_plugins =
+["attractor.twins.pytest_plugin"]` in the topmost `conftest.py`, or with `from
+attractor.twins.pytest_plugin import provider_twin` in any `conftest.py`. It is not loaded
+automatically, because that would slow down every start of pytest.
 """
 
 from collections.abc import Iterator, Sequence

@@ -1,1 +1,1 @@
-"""Values of one exchange with a model: conversation, answer, reply, wire."""
+"""The parts of one exchange with a model: conversation, answer, HTTP reply and wire format."""

@@ -85,7 +85,7 @@ class Tokens(ScriptTable):
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
-        """Reject a part that exceeds its whole."""
+        """Reject numbers where a part exceeds its total."""
         cached = self.cache_read + self.cache_write
         if self.input is not None and cached > self.input:
             raise ValueError(
@@ -189,7 +189,9 @@ _BYTES = 7
 
 
 def is_drawn(probability: float, seed: int, place: str, use: int) -> bool:
-    """Return whether a fault happens at this use of a rule or a route; reproducible by seed."""
+    """Return whether a random fault happens at this use of a rule or a route; the seed makes it
+    reproducible.
+    """
     if probability >= 1:
         return True
     draw = hashlib.sha256(json.dumps([seed, place, use]).encode()).digest()[:_BYTES]
@@ -258,7 +260,7 @@ _MISSING = 1
 
 
 def apply_fault(reply: Reply, fault: Fault) -> Reply:
-    """Return a reply with a fault; a body counts as two events, its halves."""
+    """Return a reply with a fault; the two halves of a body count as two events."""
     match fault.kind:
         case FaultKind.REFUSED:
             return replace(reply, pieces=(), begins=False, ending=ReplyEnd.DROPPED)
@@ -274,14 +276,13 @@ def apply_fault(reply: Reply, fault: Fault) -> Reply:
             headers = {**reply.headers, "content-length": length}
             return replace(reply, headers=headers, ending=ReplyEnd.DROPPED)
         case FaultKind.STATUS | FaultKind.MALFORMED:
-            # These change the content, and are applied where it is written.
+            # These faults change the content, and are applied when it is written.
             return reply
 
 
 def events_before(fault: Fault, events: int) -> int:
-    """Return the number of events before a fault: at most all but the last.
-
-    So the fault happens on every wire, however many events the answer has there.
+    """Return the number of events before a fault: at most all events but the last. So the fault
+    happens on every wire, whatever the number of events.
     """
     return max(0, min(fault.events_before, events - 1))
 

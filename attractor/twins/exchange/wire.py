@@ -1,4 +1,4 @@
-"""The wire of a provider: how a twin reads a conversation, caches its prompt and answers."""
+"""Wires: the request and answer formats of model providers, and the prompt cache of a twin."""
 
 import hashlib
 import json
@@ -30,7 +30,7 @@ class Speaker(StrEnum):
 
 @dataclass(frozen=True)
 class Turn:
-    """The text of one speaker up to the next speaker."""
+    """The consecutive text of one speaker."""
 
     speaker: Speaker
     text: str
@@ -52,7 +52,7 @@ class PromptBlock:
 class Conversation:
     """A request to a model: instructions and turns.
 
-    `blocks` is None where the client does not mark blocks to cache.
+    `blocks` is None if the provider's clients do not mark blocks to cache.
     """
 
     wire: str
@@ -111,7 +111,7 @@ def count_tokens(text: str) -> int:
 
 
 def whole_tokens(letters: int) -> int:
-    """Return the number of whole tokens in a number of letters."""
+    """Return the number of complete tokens in a number of letters."""
     return letters // _LETTERS_A_TOKEN
 
 
@@ -145,12 +145,12 @@ def json_text(value: JsonObject) -> str:
 
 
 def in_words(text: str) -> Sequence[str]:
-    """Divide a text into pieces of a few words."""
+    """Split a text into pieces of a few words."""
     return _WORDS.findall(text)
 
 
 def in_letters(text: str) -> Sequence[str]:
-    """Divide a text into pieces of a few letters."""
+    """Split a text into pieces of a few letters."""
     starts = range(0, len(text), _LETTERS_A_PIECE)
     return [text[start : start + _LETTERS_A_PIECE] for start in starts]
 
@@ -197,7 +197,7 @@ class Wire(Protocol):
 
     @property
     def other_paths(self) -> Sequence[str]:
-        """Further paths of requests: for streams, or of other versions of the interface."""
+        """Additional request paths: for streams, or of other versions of the interface."""
         ...
 
     @property
@@ -207,7 +207,7 @@ class Wire(Protocol):
 
     @property
     def variables(self) -> Sequence[str]:
-        """The environment variables for the base URL, and last the one for the key."""
+        """The environment variables of a client: for the base URL, then for the API key."""
         ...
 
     def read(self, headers: Mapping[str, str], body: JsonObject) -> Conversation:
@@ -243,7 +243,7 @@ class ListsModels(Wire, Protocol):
 
     @property
     def models_paths(self) -> Sequence[str]:
-        """The paths of the list, perhaps shared with other wires."""
+        """The paths of the model list, which other wires may share."""
         ...
 
     @property
@@ -252,7 +252,7 @@ class ListsModels(Wire, Protocol):
         ...
 
     def matches_headers(self, headers: Mapping[str, str]) -> bool:
-        """Return whether these headers ask for the models of this provider."""
+        """Return whether the headers belong to a client of this provider."""
         ...
 
     def write_models(self, headers: Mapping[str, str], models: Sequence[str]) -> JsonObject:
@@ -294,7 +294,7 @@ def nearest_wire(wires: Sequence[Wire], path: str, headers: Mapping[str, str]) -
     shared = {wire.name: max(_shared(path, known) for known in _paths(wire)) for wire in wires}
     likely = [wire for wire in wires if shared[wire.name] == max(shared.values())]
     listing = [wire for wire in likely if isinstance(wire, ListsModels)]
-    # Without a sign of the provider, the last one: OpenAI.
+    # If nothing identifies the provider, use the last one, OpenAI.
     fallback: Wire = (listing or likely)[-1]
     return next((wire for wire in listing if wire.matches_headers(headers)), fallback)
 
@@ -353,7 +353,7 @@ class PromptCache:
         return CacheUsage(read, whole_tokens(blocks[-1].end) - read if blocks else 0)
 
     def remember(self, request: WireRequest) -> None:
-        """Store an answered request: all of it, or its blocks up to each mark."""
+        """Store an answered request: the whole prompt, or its blocks up to each mark."""
         conversation, kind = request.conversation, _kind(request)
         if conversation.blocks is None:
             self._remember_words(kind, conversation.words)
@@ -395,7 +395,9 @@ def _kind(request: WireRequest) -> str:
 
 
 def _longest_shared(text: str, earlier: Sequence[str]) -> int:
-    """Return the longest common prefix with one of some sorted texts, which are its neighbours."""
+    """Return the longest common prefix with any of the sorted texts, found by comparing the
+    neighbours.
+    """
     place = bisect_left(earlier, text)
     return max(
         (_shared_prefix(text, other) for other in earlier[max(0, place - 1) : place + 1]),
@@ -416,7 +418,7 @@ def _shared_prefix(text: str, other: str) -> int:
 
 
 def _up_to_last_mark(blocks: Sequence[PromptBlock]) -> Sequence[PromptBlock]:
-    """Return the blocks to cache: none without a mark."""
+    """Return the blocks to cache, up to the last mark; no blocks without a mark."""
     marked = [number for number, block in enumerate(blocks, 1) if block.is_marked]
     return blocks[: max(marked, default=0)]
 

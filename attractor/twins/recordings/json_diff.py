@@ -27,7 +27,7 @@ IsEqual: TypeAlias = Callable[[Location, JsonOrMissing, JsonOrMissing], bool]
 
 @dataclass(frozen=True)
 class JsonDifference:
-    """A location with a different value in the recording than now."""
+    """A location where the recorded value and the current value differ."""
 
     location: Location
     recorded: JsonOrMissing

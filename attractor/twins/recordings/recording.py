@@ -102,7 +102,7 @@ def parse_recording(text: str | bytes, *, place: str) -> Recording:
 
 
 def request_of(body: bytes) -> Json:
-    """Return the body of a request: its JSON, else its text, else None."""
+    """Return the body of a request: parsed JSON, otherwise text; None if it is empty."""
     if not body:
         return None
     try:
@@ -114,13 +114,15 @@ def request_of(body: bytes) -> Json:
 
 
 def request_key(wire: str, method: str, path: str, request: Json) -> str:
-    """Return a key that is equal for equal requests, whatever the format of their JSON."""
+    """Return a key that is equal for requests with equal content, whatever the layout of their
+    JSON.
+    """
     parts: JsonObject = {"wire": wire, "method": method, "path": path, "request": request}
     return content_hash(canonical_json(parts).encode())
 
 
 def recorded_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """Return the headers that clients evaluate, without any that identify an account."""
+    """Return the headers that clients evaluate, without headers that identify an account."""
     lower = {name.lower(): value for name, value in headers.items()}
     return {name: value for name, value in lower.items() if _is_recorded(name)}
 
@@ -129,7 +131,7 @@ def pieces_of(
     chunks: Iterable[tuple[float, bytes]], *, is_stream: bool, keys: RequestKeys
 ) -> Sequence[BodyPiece]:
     """Return the pieces of a response without keys: its events, or the whole body."""
-    # A key may be divided between two chunks.
+    # A key may be split across two chunks.
     pieces = list(_events(chunks) if is_stream else _whole(chunks))
     contents = [content for _, content in pieces]
     if is_stream:
@@ -150,7 +152,7 @@ def _whole(chunks: Iterable[tuple[float, bytes]]) -> Iterator[tuple[float, bytes
 
 
 def _events(chunks: Iterable[tuple[float, bytes]]) -> Iterator[tuple[float, bytes]]:
-    """Divide after every blank line: chunks end anywhere."""
+    """Split after every blank line, because chunks may end anywhere."""
     rest, last = b"", 0.0
     for at, content in chunks:
         rest, last = rest + content, at
@@ -188,7 +190,7 @@ class RedactedRequest:
 
 
 class Recordings:
-    """Recorded replies by request."""
+    """The recorded replies, by request."""
 
     def __init__(self, recordings: Mapping[str, Recording], *, is_paced: bool = False) -> None:
         self._all = recordings
@@ -224,12 +226,12 @@ class Recordings:
         return f"{message}; the nearest is {place}, but {differences[0]}"
 
     def reset(self) -> None:
-        """Begin with the first reply to every request again."""
+        """Start again with the first reply to every request."""
         self._used.clear()
 
 
 def reply_of(recording: Recording, *, rule: str, is_paced: bool) -> Reply:
-    """Return the reply of a recording, at once or with the recorded timing."""
+    """Return the reply of a recording, without pauses or with the recorded timing."""
     pieces = [piece.content for piece in recording.body]
     if recording.is_stream:
         reply = streamed(pieces, recording.headers, rule=rule)
@@ -251,7 +253,7 @@ def _with_end(reply: Reply, recording: Recording) -> Reply:
         return reply
     headers = dict(reply.headers)
     if not recording.is_stream:
-        # The full length is unknown, but larger.
+        # The complete length is unknown, but greater than the received length.
         headers["content-length"] = str(len(reply.body) + 1)
     return replace(reply, headers=headers, ending=ReplyEnd.DROPPED)
 
@@ -285,7 +287,9 @@ _PREFIX = b'{"version": '
 
 
 class RecordingFile:
-    """A file or folder to which recordings are added; each is complete or absent."""
+    """A file or folder to which recordings are added; each recording is written completely or not
+    at all.
+    """
 
     def __init__(self, path: Path) -> None:
         """Check the existing file, so that an error is raised before the first request."""

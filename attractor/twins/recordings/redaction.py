@@ -1,7 +1,7 @@
 """Hides keys in headers, queries and bodies.
 
-A key may be streamed in pieces, each in its own event: the texts at one location of all events are
-searched as one text.
+A key may be streamed in pieces, in several events. So the texts at the same location of all events
+are searched as one text.
 """
 
 import json
@@ -17,7 +17,7 @@ from attractor.base.json import Json, JsonObject, parse_json
 HIDDEN = "[hidden]"
 
 
-# Keys of a twin are hidden too: a client with a real key may be pointed here.
+# Keys sent to a twin are hidden too, because a client may send a real key.
 _HEADERS = frozenset(
     {"authorization", "x-api-key", "x-goog-api-key", "api-key", "proxy-authorization", "cookie"}
 )
@@ -26,7 +26,7 @@ _HEADERS = frozenset(
 _QUERY = frozenset({"key", "api_key", "api-key", "access_token", "token"})
 
 
-# A shorter text would be found in the middle of words.
+# A shorter text would also match in the middle of words.
 _MIN_LENGTH = 6
 _SCHEMES = frozenset({"basic", "bearer", "digest", "token"})
 _PLACEHOLDER_PASSWORDS = frozenset({"x-oauth-basic", "api_token"})
@@ -58,7 +58,7 @@ def request_keys(
     """
     values = [value for name, value in headers.items() if is_secret_header(name) or name in names]
     values += [value for name, value in parse_qsl(query) if name.lower() in _QUERY or name in names]
-    # After the name of a scheme, or between several cookies.
+    # The key follows the name of a scheme, or is one of several cookies.
     words = [word for value in values for word in value.split() if word.lower() not in _SCHEMES]
     words = [word.strip(";") for word in words]
     # A key in base64 may end with = itself.
@@ -93,7 +93,7 @@ def credentials_in(header_value: str) -> Sequence[str]:
     except ValueError:
         return []
     user, _, password = decoded.partition(":")
-    # Services with one key take it as the user, with no password or a placeholder.
+    # Services with a single key expect it as the user, with no password or a placeholder.
     is_only_user = len(password) < _MIN_LENGTH or password in _PLACEHOLDER_PASSWORDS
     values = (decoded, user if is_only_user else "", password)
     return [one for one in values if len(one) >= _MIN_LENGTH]

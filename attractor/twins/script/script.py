@@ -1,4 +1,4 @@
-"""The script of a twin, and the match of its entries with a request."""
+"""The script of a twin, and the selection of the entry that answers a request."""
 
 import hashlib
 import inspect
@@ -86,7 +86,7 @@ def _run(path: Path, text: str) -> ModuleType:
 
 
 def _checked_function(function: object, path: Path) -> AnswerFunction:
-    """Reject at the start a function that would fail in every request."""
+    """Reject a function that would fail at every request."""
     if not callable(function):
         raise ScriptError(f"{path}: `{_ANSWER}` is not a function")
     if inspect.iscoroutinefunction(function):
@@ -123,7 +123,7 @@ Words = str | Regex
 
 
 class When(ScriptTable):
-    """Conditions on a request; missing ones always hold."""
+    """Conditions on a request; a missing condition is always true."""
 
     wire: str | None = None
     model: str | None = None
@@ -138,7 +138,7 @@ class When(ScriptTable):
     @field_validator("wire")
     @classmethod
     def _is_known_wire(cls, wire: str | None) -> str | None:
-        """Reject an unknown wire: its rule would never answer."""
+        """Reject an unknown wire, because the rule would never answer."""
         if wire is not None and wire not in (wires := wire_registry()):
             unknown = UnknownName("wire", wire, wires)
             # The only kind of exception that pydantic collects.
@@ -146,7 +146,7 @@ class When(ScriptTable):
         return wire
 
     def mismatches(self, conversation: Conversation, attempt: int) -> Mapping[str, str]:
-        """Return every condition that does not hold, with the actual value."""
+        """Return a message for each condition that is false, with the actual value."""
         actual: Mapping[str, str | int] = {
             "wire": conversation.wire,
             "model": conversation.model,
@@ -242,7 +242,7 @@ def load_script(path: Path) -> Script:
         raise FileError(f"cannot read the script {path}: {cause}") from cause
     if path.suffix == ".py":
         script, source = run_script(path, text), str(path)
-        # A mistake in the data of a Python script has no line.
+        # The line of a mistake in the data of a Python script is unknown.
         return Script.from_table(script.table, TomlMistakes("", source), source, script.function)
     return parse_script(text, source=str(path))
 
@@ -267,7 +267,7 @@ def _holds(name: str, expected: Words | int, actual: str | int) -> bool:
     return expected in str(actual)
 
 
-# The other conditions say more about the intended rule.
+# The other conditions tell more about the intended rule.
 _WEAK_CONDITIONS = {"step", "attempt"}
 
 
@@ -294,7 +294,7 @@ class ChosenAnswer:
     answer: Answer
 
     def with_drawn_fault(self, use: int) -> Answer:
-        """Return the answer to the so-many-th request for it: with its fault, if that is_drawn."""
+        """Return the answer to the request of this number, with its fault if it is drawn."""
         fault = self.answer.fault
         if fault is None or is_drawn(
             fault.probability, self.entry.script.seed, self.entry.name, use
@@ -312,7 +312,7 @@ def rule_entries(scripts: Sequence[Script]) -> Sequence[RuleEntry]:
 def choose(
     entries: Sequence[RuleEntry], conversation: Conversation, *, attempt: int = 1
 ) -> ChosenAnswer:
-    """Return the first answer, or reject the request and name the nearest rule."""
+    """Return the answer of the first matching rule, or reject the request with the nearest rule."""
     rejected: list[tuple[Rule, Mapping[str, str]]] = []
     functions: list[str] = []
     for entry in entries:

@@ -1,4 +1,6 @@
-"""The control address of a twin: its requests, script and reset, for callers with the token."""
+"""The control API of a twin: lists requests, replaces the script and resets the twin. It requires
+the token.
+"""
 
 import hmac
 import re
@@ -29,7 +31,7 @@ _FILTERS = ("wire", "rule")
 
 @dataclass(frozen=True)
 class ControlRoute:
-    """One endpoint of a control address."""
+    """One endpoint of a control API."""
 
     method: str
     path: str
@@ -37,7 +39,7 @@ class ControlRoute:
 
 
 def control_app(endpoints: Sequence[ControlRoute], token: str) -> Starlette:
-    """Serve endpoints to callers with the token, and `/health` to all."""
+    """Serve endpoints to callers with the token, and `/health` to all callers."""
     known = _described([("GET", _HEALTH), *((one.method, one.path) for one in endpoints)])
 
     async def http_error(request: Request, error: Exception) -> Response:
@@ -145,7 +147,7 @@ def _filtered(entries: Sequence[L], query: Mapping[str, str], filters: Sequence[
 def control_application(
     state: ProviderState, token: str, *, is_recording: bool = False
 ) -> Starlette:
-    """Serve the control address of a provider twin."""
+    """Serve the control API of a provider twin."""
 
     async def script(request: Request) -> Response:
         return JSONResponse({"rules": state.usage()})

@@ -27,7 +27,7 @@ _DROP = "attractor.drop"
 
 
 class _Server(uvicorn.Server):
-    """A uvicorn server that reports when it is ready, and stops at once."""
+    """A uvicorn server that reports when it is ready, and stops without delay."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -47,7 +47,7 @@ class _Server(uvicorn.Server):
         await self.stop_requested.wait()
 
     def drop(self, client: tuple[str, int]) -> None:
-        """Close the connection of a client at once."""
+        """Close the connection of a client without delay."""
         for connection in list(self.server_state.connections):
             transport = connection.transport
             if tuple(transport.get_extra_info("peername")[:2]) == tuple(client):
@@ -70,7 +70,8 @@ def listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)
-        # Connections inherit it: else a body waits 40 ms for the confirmation of its headers.
+        # Connections inherit this option; without it, a body waits 40 ms for the confirmation of
+        # its headers.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
         return listener
     except OSError as cause:
@@ -105,7 +106,8 @@ async def serve(application: ASGIApp, listener: socket.socket) -> AsyncGenerator
             server_header=False,
             # With the machine's time, replies would not be reproducible.
             date_header=False,
-            # Longer than any client's: the twin never closes a connection that a client reuses.
+            # Longer than the time limit of any client, so that the twin never closes a reused
+            # connection.
             timeout_keep_alive=75,
             # `drop` needs the real address of the client.
             proxy_headers=False,
@@ -239,7 +241,7 @@ async def until_disconnected(receive: Receive) -> None:
 
 
 class ErrorReporter:
-    """Collects errors that no client can be told of, and reports them."""
+    """Collects and reports errors that cannot be sent to a client."""
 
     def __init__(self, on_error: Callable[[AttractorError], None] | None = None) -> None:
         self.errors: list[AttractorError] = []

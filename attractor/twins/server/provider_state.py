@@ -54,7 +54,8 @@ _PROMPT_USAGE = {"input", "cache_read", "cache_write"}
 class IncomingRequest:
     """A request to a provider twin; `target` is the path with the query.
 
-    `attempt` counts the same request; `from_path` has the values in the path.
+    `attempt` is the number of times the same request was sent; `from_path` contains the values in
+    the path.
     """
 
     wire: Wire
@@ -67,7 +68,7 @@ class IncomingRequest:
 
     @property
     def seed(self) -> str:
-        """A text that is the same only for the same request."""
+        """A text that is equal for equal requests only."""
         values = "".join(self.from_path.values())
         return content_hash((self.wire.name + values).encode() + self.body)[:_SEED_LENGTH]
 
@@ -102,7 +103,7 @@ class IncomingRequest:
 
 
 class TwinMemory:
-    """The prompts read before, the uses of each rule, and the recordings returned."""
+    """The cached prompts, the number of uses of each rule, and the position in the recordings."""
 
     def __init__(self, recordings: Recordings | None = None) -> None:
         self.prompts = PromptCache()
@@ -133,7 +134,7 @@ class TwinMemory:
 def reply_to(
     incoming: IncomingRequest, scripts: Script | Sequence[Script], memory: TwinMemory | None = None
 ) -> Reply:
-    """Return the reply to a request, by the scripts or else by the recordings."""
+    """Return the reply to a request: from the scripts, otherwise from the recordings."""
     memory = memory or TwinMemory()
     scripts = [scripts] if isinstance(scripts, Script) else scripts
     try:
@@ -189,7 +190,7 @@ def _recorded_reply(
     scripts: Sequence[Script],
     memory: TwinMemory,
 ) -> Reply:
-    """Return the recorded reply to a request that no script answers, else the rejection."""
+    """Return the recorded reply to a request that no script answers, or a rejection."""
     recordings = memory.recordings
     if recordings is None:
         return error_reply(incoming.wire, rejection)
@@ -273,7 +274,7 @@ def _seconds(wait: timedelta) -> str:
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """The body of a response about models, and the model if it is about one."""
+    """The body of a response about models, and the model if the response is about a single one."""
 
     body: JsonObject
     model: str = ""
@@ -288,7 +289,7 @@ def model_reply(
     scripts: Sequence[Script],
     memory: TwinMemory,
 ) -> Reply:
-    """Return the recorded reply to a request about models, else the one from the scripts."""
+    """Return the reply about models: from the recordings, otherwise from the scripts."""
     recordings = memory.recordings
     recorded = recordings.answer(incoming.redacted) if recordings is not None else None
     if recorded:
@@ -385,7 +386,7 @@ class BoundedLog(Generic[L]):
         self.count += 1
         self._entries.append((entry, size))
         self._bytes += size
-        # The newest request stays, whatever its size.
+        # The newest request is kept, whatever its size.
         while len(self._entries) > max(1, self._keep) or (
             self._bytes > self._max_bytes and len(self._entries) > 1
         ):
@@ -402,8 +403,8 @@ class BoundedLog(Generic[L]):
 class LoggedRequest:
     """One request to a provider twin.
 
-    `at` is in seconds since the start, by the twin's clock; `rule` is empty and `status` is 0 if
-    none answered; `error` is the reason of a rejection.
+    `at` is in seconds since the start, by the twin's clock. If the request was not answered, `rule`
+    is empty and `status` is 0. `error` is the reason of a rejection.
     """
 
     number: int
@@ -444,7 +445,7 @@ class RequestLog:
         self._attempts = OrderedDict[str, int]()
 
     def count_attempt(self, wire: str, body: bytes) -> int:
-        """Return how often this same request came, with this one."""
+        """Return the number of times this request was sent, including this time."""
         key = content_hash(wire.encode() + body)
         count = self._attempts.pop(key, 0) + 1
         self._attempts[key] = count
@@ -532,7 +533,7 @@ class ProviderState:
         return reply
 
     def reset(self) -> None:
-        """Forget every request; the scripts stay."""
+        """Forget all requests, but keep the scripts."""
         self.memory.clear()
         self.log.clear()
         self._start = self.clock.monotonic()

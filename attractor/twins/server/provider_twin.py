@@ -1,4 +1,4 @@
-"""A provider twin: an HTTP server that speaks every provider's wire and follows a script."""
+"""A provider twin: an HTTP server with the APIs of all providers, which answers by a script."""
 
 import secrets
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
@@ -79,7 +79,7 @@ def provider_application(state: ProviderState, forwarder: Forwarder | None = Non
         return Response(reply.body, reply.status, reply.headers)
 
     application = Starlette(routes=routes, exception_handlers={HTTPException: unknown_endpoint})
-    # A redirect would be in no provider's format.
+    # A redirect would not be in the format of any provider.
     application.router.redirect_slashes = False
     return application
 
@@ -173,7 +173,7 @@ def _method(route: Route) -> str:
 
 
 _HINT = "write --to https://HOST for every wire, or --to WIRE=https://HOST for one"
-# Any other wire needs --to to be recorded.
+# To record any other wire, --to is required.
 _KNOWN = {
     "anthropic": "https://api.anthropic.com",
     "gemini": "https://generativelanguage.googleapis.com",
@@ -208,7 +208,7 @@ _ANY_KEY = "key-for-the-twin"
 
 
 class ProviderTwin:
-    """Serves all wires and a control address within `async with`.
+    """Serves all wires and a control API within `async with`.
 
     It answers by scripts in their order, then by recordings; or it forwards requests to the
     providers and records the exchanges.
@@ -257,7 +257,7 @@ class ProviderTwin:
 
     @property
     def control_url(self) -> str:
-        """The URL of the control address, for callers with the token."""
+        """The URL of the control API, which requires the token."""
         return self._addresses.control_url
 
     @property
@@ -267,7 +267,7 @@ class ProviderTwin:
 
     @property
     def errors(self) -> Sequence[AttractorError]:
-        """Errors that no client was told of."""
+        """Errors that were not sent to any client."""
         return self._reporter.errors
 
     @property
@@ -282,7 +282,7 @@ class ProviderTwin:
     def environ(self) -> Mapping[str, str]:
         """Return the environment variables that send clients here.
 
-        The keys are placeholders; they are left out while the providers are recorded.
+        The keys are placeholders; they are omitted while real providers are recorded.
         """
         environ: dict[str, str] = {}
         for name, wire in self._wires.items():

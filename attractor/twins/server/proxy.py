@@ -35,7 +35,7 @@ from attractor.twins.server.provider_state import (
     with_conversation,
 )
 
-# Headers of one connection, and those that the next connection sets itself.
+# Headers that belong to one connection, and headers that the next connection sets itself.
 _CONNECTION_HEADERS = frozenset(
     {
         *("connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding"),
@@ -80,7 +80,7 @@ class ForwardedRequest(Protocol):
         ...
 
     def fail(self, message: str) -> ASGIApp:
-        """Log that there was no response, and return an application that sends the error."""
+        """Log a missing response, and return an application that sends the error."""
         ...
 
     def record(self, received: ReceivedResponse) -> bool:
@@ -161,7 +161,7 @@ class Relay:
             await send({"type": "http.response.body", "body": self._last, "more_body": False})
 
     async def _copy(self, response: httpx.Response, send: Send) -> str:
-        """Forward the response, and return the error that cut it off if any."""
+        """Forward the response, and return the error that interrupted it, if any."""
         headers = [(name.lower(), value) for name, value in response.headers.raw]
         dropped = set(_CONNECTION_HEADERS)
         if "content-encoding" in response.headers:

@@ -11,10 +11,10 @@ _TIMEOUT_S = 10.0
 
 
 class VirtualClock:
-    """A clock that stands still until a test advances it, or that skips every wait.
+    """A clock that stops until a test advances it, or that skips every wait.
 
-    A clock that skips waits advances by each of them. The waits of simultaneous requests add up, so
-    such a clock is meant for one request at a time.
+    If the clock skips waits, it advances by the length of each wait. The waits of simultaneous
+    requests add up, so use such a clock for one request at a time.
     """
 
     def __init__(self, *, jumps: bool = False) -> None:

@@ -1,1 +1,1 @@
-"""Service twins: stand-ins for other people's services, declared in TOML."""
+"""Service twins: mock servers of external services, declared in TOML."""

@@ -77,7 +77,7 @@ class Authentication(ResponseTable):
         return replace(request, headers=headers)
 
     def without_key(self, request: ServiceRequest) -> ServiceRequest:
-        """Return a request without the key in its query, as routes see it."""
+        """Return a request without the key in its query, as it is passed to routes."""
         if self.kind != "query":
             return request
         rest = urlencode(

@@ -1,8 +1,8 @@
 """Compares a twin with recordings of the real service.
 
-Ids of the real service are not ids of the twin. Where two texts may differ, because `[check]`
-ignores their location or compares only their type, the twin's text replaces the recorded one in
-every later request and response.
+The ids of the real service and of the twin differ. If two texts may differ, because `[check]`
+ignores their location or compares only their type, the twin's text replaces the recorded text in
+all later requests and responses.
 """
 
 import math
@@ -94,7 +94,7 @@ class _Check:
         reply = self._dispatcher.answer(self._request(exchange))
         twin = ServiceResponse(reply.status, reply.headers, reply.body)
         self._learn(_body_of(self._expected(exchange.response)), _body_of(twin))
-        # Again: a text just learned may be at a second location of the same response.
+        # Compared again, because a replaced text may occur at a second location of the response.
         expected = self._expected(exchange.response)
         differences = compare_responses(expected, twin, self._settings)
         return CheckedRequest(number, exchange.request.method, exchange.request.path, differences)
@@ -164,7 +164,7 @@ def _header_differences(
 ) -> Iterator[ResponseDifference]:
     for name in names:
         expected, actual = (_header(one.headers, name.lower()) for one in (recorded, twin))
-        # Recordings written by hand leave headers out.
+        # Recordings written by hand omit headers.
         if expected is not None and expected != actual:
             shown = _MISSING if actual is None else actual
             yield ResponseDifference(f"header {name}", expected, shown)
@@ -206,7 +206,7 @@ def _matches_any(paths: Sequence[JsonPath], location: Location) -> bool:
 
 
 def _type_of(value: JsonOrMissing) -> str:
-    """Return the JSON type of a value: 1 and 1.0 are both numbers."""
+    """Return the JSON type of a value; 1 and 1.0 are both numbers."""
     if isinstance(value, bool) or value is None:
         return type(value).__name__
     return "number" if isinstance(value, int | float) else type(value).__name__

@@ -1,4 +1,4 @@
-"""Answers requests in place of a service: one at a time, with a state, a clock and a log."""
+"""Answers requests in place of a service, one at a time, with a state, a clock and a log."""
 
 import threading
 from collections import Counter, deque
@@ -29,7 +29,7 @@ from attractor.twins.services.state import (
 from attractor.twins.services.templates import ExpressionError
 
 FAILURE_HEADER = "x-twin-error"
-"""The header of a response that comes from the twin itself and not from the service."""
+"""The header that marks an error of the twin itself, in contrast to an error of the service."""
 
 _CLOCK_ENDED = "the next step exceeds the last time: reset the twin, or declare an earlier start"
 
@@ -38,8 +38,8 @@ _CLOCK_ENDED = "the next step exceeds the last time: reset the twin, or declare 
 class ServedRequest:
     """One request in the log, with keys hidden.
 
-    `at` is a time of the twin's clock; `status` is 0 if none was sent; `why` describes a failure of
-    the twin itself.
+    `at` is a time of the twin's clock. `status` is 0 if no response was sent. `why` describes a
+    failure of the twin itself.
     """
 
     number: int
@@ -173,7 +173,7 @@ class _RequestProcessor:
         return response.with_headers({"retry-after": str(seconds)})
 
     def _apply(self, fault: Fault, call: RouteCall, response: ServiceResponse) -> ServiceResponse:
-        """Return the response of a fault that replaces it, else the response."""
+        """Return the response, or the response of a fault that replaces it."""
         if fault.kind is FaultKind.STATUS:
             code = fault.code or "fault"
             cause = Rejection(fault.status, fault.message, code=code, retry_after=fault.retry_after)
@@ -184,7 +184,9 @@ class _RequestProcessor:
 
 
 def failure_response(cause: TwinFailure) -> ServiceResponse:
-    """Return a failure of the twin in the twin's own format, unlike any response of the service."""
+    """Return the response for a failure of the twin, in a format that differs from the service's
+    responses.
+    """
     error: dict[str, Json] = {"code": cause.code, "message": cause.message}
     body: dict[str, Json] = {"error": error, "twin": True}
     return json_response(body, cause.status, {FAILURE_HEADER: cause.code})
@@ -201,7 +203,7 @@ def _reply(response: ServiceResponse, rule: FaultRule | None) -> Reply:
 
 @dataclass
 class _ArmedFault:
-    """A fault for the next requests of one route or of all."""
+    """A fault for the next requests of one route or of all routes."""
 
     rule: FaultRule
     left: int
@@ -247,7 +249,7 @@ class ServiceDispatcher:
             outcome, reply = self._answer(request, now)
             entry = self._log(request, now, outcome)
         self._notify(entry)
-        # HTTP requires a date of a server that has a clock.
+        # HTTP requires a Date header from a server with a clock.
         return replace(reply, headers={"date": format_datetime(now, usegmt=True), **reply.headers})
 
     def log_request(self, request: ServiceRequest, outcome: RequestOutcome) -> None:
@@ -279,7 +281,7 @@ class ServiceDispatcher:
             return self._clock.now
 
     def arm(self, rule: FaultRule, *, requests: int = 1, route: str = "") -> None:
-        """Apply a fault to the next requests, of one route or of all."""
+        """Apply a fault to the next requests of one route or of all routes."""
         names = [declared.name for declared in self.service.routes]
         if route and route not in names:
             raise UnknownName("route", route, names)
@@ -327,7 +329,9 @@ class ServiceDispatcher:
             self._on_request(entry)
 
     def _fault_rule(self, route: Route) -> FaultRule | None:
-        """Return the fault of this request: an armed one, else the route's or the service's."""
+        """Return the fault of this request: an armed fault, otherwise the fault of the route or the
+        service.
+        """
         for armed in self._armed:
             if armed.route in ("", route.name):
                 armed.left -= 1

@@ -199,7 +199,7 @@ _PREFIX = b'{"request": '
 
 
 class ExchangeFile:
-    """A file to which exchanges are added; each line is complete or absent."""
+    """A file to which exchanges are added; each line is written completely or not at all."""
 
     def __init__(self, path: Path) -> None:
         """Check the existing file, so that an error is raised before the first request."""
@@ -378,7 +378,7 @@ class ServiceRecorder:
         """Return an application that answers a request with the service's response."""
         forwarded = _ForwardedToService(self, request)
         try:
-            # Find a request that cannot be recorded before it is sent.
+            # A request that cannot be recorded is refused before it is sent.
             recorded_exchange(self.dispatcher.service, request, ServiceResponse())
         except ValidationError as cause:
             error = cause.errors()[0]

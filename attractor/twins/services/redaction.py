@@ -1,8 +1,8 @@
 """Hides secrets in bodies, addresses and forms.
 
-A secret has a secret name, such as `password`, or is a key of the request. The text is searched as
-it is, without parsing it as a whole: so JSON after a byte order mark, in lines, in a string of JSON
-or cut off is found too, and everything else is unchanged.
+A secret has a secret name, such as `password`, or is a key of the request. The text is searched
+without parsing it as a whole. So secrets are also found in JSON after a byte order mark, in JSON
+lines, in a JSON string and in truncated JSON, and everything else is unchanged.
 """
 
 import json
@@ -20,7 +20,7 @@ _WORDS = (
     *("assertion", "session", "cookie"),
 )
 _TOKEN = "token"
-# A token of a page is a position in a list.
+# A page token is a position in a list, not a secret.
 _PAGE_WORDS = ("page", "next", "continuation")
 # Secret only as whole words: `design` contains `sig`.
 _WHOLE_WORDS = frozenset({"sig", "jwt", "otp", "pwd", "auth"})

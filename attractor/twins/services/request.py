@@ -41,7 +41,7 @@ class ServiceRequest:
 
     @cached_property
     def canonical_path(self) -> str:
-        """The path with every segment encoded alike, without extra slashes at its ends."""
+        """The path with a uniform encoding of its segments, without extra slashes at its ends."""
         path = self.path.strip("/")
         canonical = "/".join(quote(unquote(segment), safe="") for segment in path.split("/"))
         return f"/{canonical}/" if path and self.path.endswith("/") else f"/{canonical}"

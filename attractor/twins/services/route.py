@@ -1,4 +1,4 @@
-"""The routes of a service twin: which request matches, and which fault it simulates."""
+"""The routes of a service twin: the matching of requests, and simulated faults."""
 
 import re
 from abc import abstractmethod
@@ -52,7 +52,7 @@ class FaultRule(ScriptTable):
     @model_validator(mode="before")
     @classmethod
     def _unfold(cls, value: object) -> object:
-        """Collect the keys of the fault, which the file puts beside the keys of the rule."""
+        """Collect the keys of the fault, which are in the same table as the keys of the rule."""
         if not isinstance(value, dict) or "fault" in value:
             return cast("object", value)
         table = cast("dict[str, Any]", value)
@@ -78,13 +78,13 @@ class FaultRule(ScriptTable):
 
     @property
     def is_performed(self) -> bool:
-        """Whether the request is performed before the fault changes its response."""
+        """Whether the request takes effect before the fault changes its response."""
         if self.performed is not None:
             return self.performed
         return self.fault is None or self.fault.kind not in _NOT_PERFORMED
 
     def matches(self, number: int, seed: int, place: str) -> bool:
-        """Return whether it applies to the request of this number."""
+        """Return whether the fault applies to the request with this number."""
         if self.on:
             return number in self.on
         if self.every is not None:
@@ -101,7 +101,9 @@ _MAX_QUOTE = 60
 
 
 class PathPattern:
-    """A path with names in braces, such as `/v1/customers/{id}`; `{rest...}` ends one."""
+    """A path with names in braces, such as `/v1/customers/{id}`; `{rest...}` matches the rest of a
+    path.
+    """
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -149,7 +151,7 @@ PathPatternField = Annotated[PathPattern, PlainValidator(_read_pattern)]
 
 
 def members(value: Json) -> dict[str, Json]:
-    """Return the members of a JSON object, none of any other value."""
+    """Return the members of a JSON object; an empty result for any other value."""
     return cast("dict[str, Json]", value) if isinstance(value, dict) else {}
 
 
@@ -166,7 +168,7 @@ class ValueCondition(ScriptTable):
         return self
 
     def mismatch(self, values: Sequence[Json]) -> str:
-        """Return why it does not hold, or an empty text if it holds."""
+        """Return the reason why the condition is false, or an empty text if it is true."""
         if self.present is not None:
             if bool(values) == self.present:
                 return ""
@@ -183,14 +185,14 @@ Value: TypeAlias = Annotated[ValueCondition | str | int | float | bool, Field(un
 
 
 class RouteConditions(ScriptTable):
-    """Conditions on headers, query and body; all of them must hold."""
+    """Conditions on headers, query and body; all of them must be true."""
 
     header: dict[str, Text] = {}
     query: dict[str, Text] = {}
     json_: dict[JsonPathField, Value] = Field(default={}, alias="json")
 
     def mismatches(self, request: ServiceRequest) -> Sequence[str]:
-        """Return for each condition that does not hold the value found instead."""
+        """Return a message for each condition that is false, with the actual value."""
         return [f"{name} {problem}" for name, problem in self._checked(request) if problem]
 
     def _checked(self, request: ServiceRequest) -> Iterator[tuple[str, str]]:
@@ -279,7 +281,7 @@ class CollectionTable(ScriptTable):
 class RouteContext:
     """The folder of a route's service, its path, and the collections of the service.
 
-    A service that is being recorded may have no recordings yet.
+    While a service is recorded, its recordings may be missing.
     """
 
     folder: Path
@@ -350,7 +352,7 @@ class Route:
         return self.table.method in (ANY_METHOD, method)
 
     def hides(self, later: "Route") -> bool:
-        """Return whether this route answers every request to a later one."""
+        """Return whether this route answers every request that would match a later route."""
         if self.table.when != RouteConditions() or not self.has_method(later.table.method):
             return False
         return self.table.path.covers(later.table.path)

@@ -35,9 +35,9 @@ from attractor.twins.services.state import ClockTable, RateLimit, Records, Servi
 from attractor.twins.services.templates import JsonTemplate, Names, Template, TextTemplate, as_text
 
 ERROR_NAMES = frozenset({"message", "code", "status"})
-"""Further names in expressions of [errors] and [auth]."""
+"""Additional names in expressions of [errors] and [auth]."""
 ENVIRON_NAMES = frozenset({"url", "port", "key", "name"})
-"""The only names in expressions of [environ]."""
+"""The only valid names in expressions of [environ]."""
 
 _ERROR = Template({"error": {"code": "{{ code }}", "message": "{{ message }}"}})
 
@@ -206,7 +206,7 @@ class _Reader:
     def service(self, file: Table) -> Service | None:
         own = {name: value for name, value in file.items() if name != _ROUTES}
         table = validated(ServiceTable, own, self.mistakes, known=[_ROUTES])
-        # Without collections the routes are checked only as far as they do not need them.
+        # If the collections are invalid, only the parts of routes that do not use them are checked.
         collections = declared_collections(table) if table else None
         routes = self._routes(file.get(_ROUTES), collections)
         if table is None or collections is None:

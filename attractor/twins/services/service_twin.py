@@ -1,4 +1,4 @@
-"""A service twin: an HTTP server in place of a service, with a control address."""
+"""A service twin: an HTTP server in place of a service, with a control API."""
 
 import asyncio
 import secrets
@@ -65,7 +65,7 @@ _OWN_KEYS = frozenset({"next", "route"})
 def control_application(
     dispatcher: ServiceDispatcher, token: str, *, is_recording: bool = False
 ) -> Starlette:
-    """Serve the control address, for callers with the token."""
+    """Serve the control API, which requires the token."""
     control = _Control(dispatcher, is_recording=is_recording)
     routes = [
         *request_routes(dispatcher.log, _FILTERS),
@@ -79,7 +79,7 @@ def control_application(
 
 
 class _Control:
-    """The endpoints of the control address; waiting for a handler happens in a thread."""
+    """The endpoints of the control API; they wait for a handler in a thread."""
 
     def __init__(self, dispatcher: ServiceDispatcher, *, is_recording: bool) -> None:
         self._dispatcher = dispatcher
@@ -170,7 +170,7 @@ def _read(model: type[T], body: bytes) -> T:
 
 
 class ServiceTwin:
-    """Serves a service and its control address within `async with`.
+    """Serves a service and its control API within `async with`.
 
     It answers as declared in the service's file, or it forwards to the service and records.
     """
@@ -205,7 +205,7 @@ class ServiceTwin:
 
     @property
     def control_url(self) -> str:
-        """The URL of the control address, for callers with the token."""
+        """The URL of the control API, which requires the token."""
         return self._addresses.control_url
 
     @property
@@ -220,7 +220,7 @@ class ServiceTwin:
 
     @property
     def errors(self) -> Sequence[AttractorError]:
-        """Errors that no client was told of."""
+        """Errors that were not sent to any client."""
         return self._reporter.errors
 
     @property
@@ -236,7 +236,7 @@ class ServiceTwin:
     def environ(self) -> Mapping[str, str]:
         """Return the environment variables that send clients here.
 
-        The key is the twin's; it is left out while the real service is recorded.
+        The key is the key of the twin; it is omitted while the real service is recorded.
         """
         table = self.service.table
         names = {
@@ -270,7 +270,7 @@ class ServiceTwin:
         return self._dispatcher.advance(by)
 
     def arm(self, rule: FaultRule, *, requests: int = 1, route: str = "") -> None:
-        """Apply a fault to the next requests, of one route or of all."""
+        """Apply a fault to the next requests of one route or of all routes."""
         self._dispatcher.arm(rule, requests=requests, route=route)
 
     async def __aenter__(self) -> Self:

@@ -1,7 +1,7 @@
 """Values with `{{ ... }}` expressions, which Jinja's sandbox evaluates for each request.
 
-A text that consists of one expression becomes the value of the expression, also a number or an
-object; in any other text the values of the expressions are inserted.
+A text that consists of one expression is replaced by its value, which may be a number or an object.
+In any other text, the values of the expressions are inserted.
 """
 
 import json

@@ -1,1 +1,1 @@
-"""The wires a provider twin speaks, one file each."""
+"""The wires of a provider twin, one file each."""

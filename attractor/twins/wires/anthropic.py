@@ -1,4 +1,4 @@
-"""Anthropic's Messages API, seen from the provider's side."""
+"""The server side of Anthropic's Messages API."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeAlias
@@ -53,7 +53,7 @@ _UNKNOWN_DAY = "1970-01-01T00:00:00Z"
 
 
 class AnthropicWire:
-    """Speaks as Anthropic does at POST /v1/messages."""
+    """The wire of Anthropic's POST /v1/messages."""
 
     name = "anthropic"
     path = "/v1/messages"
@@ -97,7 +97,7 @@ class AnthropicWire:
         return [ServerEvent(self.write_error(rejection), "error")]
 
     def matches_headers(self, headers: Mapping[str, str]) -> bool:
-        """Return whether these headers ask for the models of this provider."""
+        """Return whether the headers belong to a client of this provider."""
         return "x-api-key" in headers or "anthropic-version" in headers
 
     def write_models(self, headers: Mapping[str, str], models: Sequence[str]) -> JsonObject:

@@ -24,7 +24,7 @@ from attractor.twins.wires.request_body import (
     seal,
 )
 
-# Fields of beta versions are accepted too, also those without a meaning for a twin.
+# Fields of beta versions are accepted too, even if the twin ignores them.
 COUNT_FIELDS = frozenset(
     {
         *("messages", "model", "system", "tools", "tool_choice", "thinking", "cache_control"),

@@ -1,4 +1,4 @@
-"""Google's generateContent, seen from the provider's side."""
+"""The server side of Google's generateContent."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from urllib.parse import parse_qs, urlsplit
@@ -56,7 +56,7 @@ _SIGNATURE = "thoughtSignature"
 
 
 class GeminiWire:
-    """Speaks as Google does at POST /v1beta/models/{model}:generateContent."""
+    """The wire of Google's POST /v1beta/models/{model}:generateContent."""
 
     name = "gemini"
     path = f"/v1beta/models/{{model}}:{_METHOD}"
@@ -123,7 +123,7 @@ class GeminiWire:
         return {"error": error}
 
     def matches_headers(self, headers: Mapping[str, str]) -> bool:
-        """Return whether these headers ask for the models of this provider."""
+        """Return whether the headers belong to a client of this provider."""
         return "x-goog-api-key" in headers
 
     def write_models(self, headers: Mapping[str, str], models: Sequence[str]) -> JsonObject:
@@ -195,7 +195,7 @@ def _usage(answer: Answer, conversation: Conversation) -> Json:
         "cachedContentTokenCount": tokens.cached,
         "thoughtsTokenCount": thoughts,
     }
-    # The provider leaves out a count of 0.
+    # The provider omits a count of 0.
     return {name: count for name, count in counts.items() if count}
 
 

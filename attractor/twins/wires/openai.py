@@ -1,4 +1,4 @@
-"""OpenAI's Responses API, seen from the provider's side."""
+"""The server side of OpenAI's Responses API."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TypeAlias
@@ -33,7 +33,7 @@ _NO_CODE = "server_error"
 
 
 class OpenAIWire:
-    """Speaks as OpenAI does at POST /v1/responses."""
+    """The wire of OpenAI's POST /v1/responses."""
 
     name = "openai"
     path = "/v1/responses"
@@ -87,8 +87,8 @@ class OpenAIWire:
         return _error_events(write_error(rejection), sent)
 
     def matches_headers(self, headers: Mapping[str, str]) -> bool:
-        """Return whether these headers ask for the models of this provider."""
-        # Anthropic's clients may send this header too, with one of their own.
+        """Return whether the headers belong to a client of this provider."""
+        # Anthropic's clients may also send this header, in addition to one of their own.
         return "authorization" in headers and "anthropic-version" not in headers
 
     def write_models(self, headers: Mapping[str, str], models: Sequence[str]) -> JsonObject:

@@ -1,4 +1,4 @@
-"""OpenAI's Chat Completions, as local servers and gateways speak it too, seen from their side."""
+"""The server side of Chat Completions, the API of OpenAI that many servers and gateways copy."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -30,7 +30,7 @@ _THINKING = "reasoning_content"
 
 
 class OpenAIChatWire:
-    """Speaks as OpenAI and many others do at POST /v1/chat/completions."""
+    """The wire of POST /v1/chat/completions."""
 
     name = "openai_chat"
     path = "/v1/chat/completions"

@@ -1,7 +1,7 @@
-"""Shared by the wires: checks of a request's body, sealed thoughts and token counts.
+"""Functions shared by the wires: checks of request bodies, sealed thoughts and token counts.
 
-A twin rejects what a provider rejects, with the provider's status, code and type. The messages are
-the twin's own: no client branches on them.
+A twin rejects the same requests as the provider, with the provider's status, code and type. The
+messages are the twin's own, because no client depends on them.
 """
 
 import base64
@@ -71,7 +71,9 @@ def arguments_text(call: ToolUse) -> str:
 
 
 def arguments_object(call: ToolUse) -> dict[str, Json]:
-    """Return the arguments of a call as the object that a provider sends, or blame the script."""
+    """Return the arguments of a call as the object that a provider sends, or raise an error about
+    the script.
+    """
     if call.raw_arguments is None:
         return dict(call.arguments)
     try:

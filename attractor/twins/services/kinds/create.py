@@ -19,7 +19,9 @@ from attractor.twins.services.templates import JsonTemplate, Template, as_text
 
 
 class Create(ResponseTable, RouteKind):
-    """The new record: `defaults`, then the fields sent, then `sets`, with an id."""
+    """The new record, with an id: `defaults`, then the sent fields, then `sets`; the later
+    override.
+    """
 
     names: ClassVar[frozenset[str]] = frozenset({"record", "id"})
 

@@ -24,7 +24,7 @@ Function: TypeAlias = Callable[..., object]
 
 
 class Draw:
-    """The time and the random numbers of the twin, for functions."""
+    """The time and the random numbers of the twin, passed to functions."""
 
     def __init__(self, call: RouteCall, state: ServiceState) -> None:
         self.now = call.now

@@ -41,7 +41,7 @@ class ListPage:
 
 
 class Paging(ScriptTable):
-    """The pages of a list: after the id of a record, from an offset, or by page number."""
+    """The paging of a list: after the id of a record, from an offset, or by page number."""
 
     by: Literal["cursor", "offset", "page"]
     at: str
@@ -85,7 +85,7 @@ class Paging(ScriptTable):
 
 def _number(query: Mapping[str, str], name: str, default: int, *, least: int) -> int:
     text = query.get(name, str(default))
-    # No list has a page with more digits.
+    # No list has so many records that a number needs more digits.
     if not (text.isascii() and text.isdigit() and len(text) < 10) or int(text) < least:
         message = f"{name}={text} must be an integer, at least {least}"
         raise Rejection(400, message, code="invalid_parameter")

@@ -10,7 +10,7 @@ from attractor.twins.services.route import RouteCall, RouteContext, RouteHandler
 
 
 class Sequence(RouteKind):
-    """Responses in order; after the last one it stays, repeats from the first, or fails."""
+    """Responses in order; after the last one, it repeats the last, starts again, or fails."""
 
     answers: Annotated[tuple[ResponseTable, ...], Field(strict=False, min_length=1)]
     then: Literal["stay", "repeat", "fail"]

@@ -20,7 +20,9 @@ from attractor.twins.services.templates import JsonTemplate, TextTemplate
 
 
 class Update(ResponseTable, RouteKind):
-    """The record with the fields sent, or only these with `replace`; the id stays."""
+    """The record with the sent fields merged in, or replaced by them with `replace`; the id is
+    kept.
+    """
 
     names: ClassVar[frozenset[str]] = frozenset({"record"})
 
