@@ -1,1 +1,1 @@
-"""What every room stands on; it needs the standard library alone."""
+"""Basic modules that all other rooms may import; they use the standard library only."""

@@ -17,12 +17,12 @@ from attractor.base.errors import MachineryError
 T = TypeVar("T")
 
 DEFAULT_BUFFER = 1024
-"""How many items a callback may lag behind before it loses the oldest ones."""
+"""The default size of a callback's buffer; a full buffer drops its oldest items."""
 
 
 @dataclass(frozen=True)
 class Missed:
-    """Takes the place of items that a slow callback lost."""
+    """Delivered in place of items that were dropped because a callback was too slow."""
 
     count: int
 
@@ -65,7 +65,7 @@ class Subscription(Generic[T]):
             self._changed.notify_all()
 
     def wait(self, seconds: float) -> None:
-        """Wait until all is delivered; drop items that are not delivered in time."""
+        """Wait until all items are delivered; drop the items that are not delivered in time."""
         if self._thread is threading.current_thread():
             return
         self._thread.join(seconds)
@@ -103,7 +103,9 @@ class Subscription(Generic[T]):
 
 
 class Broadcast(Generic[T]):
-    """Publishes items from any thread to all callbacks, in one order, without waiting for them."""
+    """Publishes items from any thread to all callbacks, in the same order, without waiting for
+    them.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -120,7 +122,7 @@ class Broadcast(Generic[T]):
     def subscribe(
         self, callback: Callable[[T | Missed], None], *, buffer: int = DEFAULT_BUFFER
     ) -> Subscription[T]:
-        """Call back for each item from now on."""
+        """Call a function for each item published from now on."""
         with self._lock:
             self._require_open()
             subscription = Subscription(callback, buffer=buffer)
@@ -128,7 +130,9 @@ class Broadcast(Generic[T]):
         return subscription
 
     def close(self, timeout: timedelta = timedelta(seconds=5)) -> None:
-        """Accept no more items, and wait until the buffered ones are delivered or time is up."""
+        """Accept no more items, and wait until the buffered items are delivered or the time limit
+        is reached.
+        """
         with self._lock:
             self._is_closed = True
         for subscription in self._subscriptions:

@@ -1,4 +1,4 @@
-"""Calls functions of a program, async or not, and guards functions that block."""
+"""Calls sync and async functions of a program, and rejects blocking calls in an event loop."""
 
 import asyncio
 import inspect
@@ -16,7 +16,9 @@ async def call(function: Callable[..., object], *arguments: object) -> object:
 
 
 def require_no_loop(name: str, *, instead: str = "await") -> None:
-    """Raise UsageError inside an event loop, which would block; `name` is the async function."""
+    """Raise UsageError if an event loop is running, which the call would block; `name` is the async
+    function to use.
+    """
     try:
         asyncio.get_running_loop()
     except RuntimeError:

@@ -1,4 +1,4 @@
-"""Clocks: that of the machine and one for tests, and the delays between attempts."""
+"""The machine's clock, a clock for tests, and the delays between attempts."""
 
 import asyncio
 import hashlib
@@ -76,7 +76,7 @@ class ManualClock:
         return len(self._sleepers)
 
     async def sleep(self, duration: timedelta) -> None:
-        """Sleep until the clock is turned that far."""
+        """Sleep until `turn` has advanced the clock far enough."""
         if duration <= timedelta():
             await asyncio.sleep(0)
             return
@@ -116,7 +116,7 @@ class ManualClock:
 
 
 async def _run_other_tasks() -> None:
-    """Run the loop often enough for a task to reach its next sleep, also through a gather."""
+    """Run the loop often enough for other tasks to reach their next sleep, even inside a gather."""
     for _ in range(_TURNS):
         await asyncio.sleep(0)
 
@@ -155,7 +155,7 @@ class Backoff:
         return timedelta(microseconds=round(microseconds))
 
     def _grown(self, attempt: int) -> float:
-        # Step by step: a power can overflow, and its last digit depends on the platform.
+        # Multiplied step by step: a power can overflow, and its last digit depends on the platform.
         microsecond = timedelta(microseconds=1)
         wait, maximum = self.initial / microsecond, self.maximum / microsecond
         for _ in range(attempt - 1):

@@ -69,7 +69,7 @@ def _declared(cls: Some, frozen: bool, eq: bool, others: Mapping[str, bool]) -> 
 
 
 def _parts(declared_fields: Iterable[Field[Any]], *, hashed: bool = False) -> Parts:
-    """Return a getter of the fields that are compared, or hashed."""
+    """Return a function that gets the compared, or the hashed, fields of an object."""
     chosen = [field for field in declared_fields if field.compare]
     if hashed:
         chosen = [
@@ -127,7 +127,7 @@ def _compile_init(cls: type) -> FunctionType:
     parameters = _parameters(declared_fields)
     text = f"def create(put, missing, default, factory):\n def __init__({parameters}):"
     namespace: dict[str, Any] = {}
-    exec(  # like the standard decorator, from the names of fields alone
+    exec(  # like the standard decorator, only names of fields are inserted
         f"{text}\n  {body}\n return __init__", vars(sys.modules[cls.__module__]), namespace
     )
     init = namespace["create"](

@@ -1,4 +1,4 @@
-"""Durations as pipelines write them: a whole number and a unit, such as `900s` or `15m`."""
+"""Durations as written in pipelines: an integer and a unit, such as `900s` or `15m`."""
 
 import re
 from datetime import timedelta
@@ -6,7 +6,7 @@ from fractions import Fraction
 
 from attractor.base.errors import InvalidDuration, suggest
 
-# Longest unit first: the first that divides a duration gives its shortest form.
+# The longest unit first: the first unit that divides a duration gives the shortest text.
 _UNITS = {
     "d": timedelta(days=1),
     "h": timedelta(hours=1),
@@ -35,7 +35,7 @@ _WORDS = {
     "milliseconds": "ms",
 } | {unit: unit for unit in _UNITS}
 
-# A hundred years: added to any date of a clock, it is still a valid date.
+# A hundred years, which can be added to any current date without an overflow.
 _LONGEST = timedelta(days=36_500)
 _LONGEST_DIGITS = len(str(_LONGEST // _UNITS["ms"]))
 
@@ -111,7 +111,7 @@ def _unit_mistake(text: str) -> InvalidDuration:
 
 
 def _unit(word: str) -> str:
-    """Return the unit that a word probably means; two letters are too few for a guess."""
+    """Return the unit that a word probably means; words of two letters are too ambiguous."""
     known = word.casefold()
     if len(known) > 2:
         known = suggest(known[:20], _WORDS)

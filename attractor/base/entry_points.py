@@ -1,11 +1,12 @@
-"""Finds the parts that other distributions offer, in a cache that is valid until one changes.
+"""Finds parts (plugins) of other distributions, with a cache that is valid until a distribution
+changes.
 
-The cache lies in `__pycache__` beside this file, one file an environment. Measured with 129
+The cache is in `__pycache__` beside this file, with one file per environment. Measured with 129
 distributions: a start takes 1 ms with the cache, 30 ms without it (`importlib.metadata` and scan).
-A folder that is not writable costs this time and nothing else.
+If the folder is not writable, each start takes this time.
 
-A damaged distribution offers no parts and stops no command. `find_damaged` scans again, because
-fixing a file inside a distribution may change no time stamp.
+A damaged distribution is skipped, without an error. `find_damaged` scans again, because fixing a
+file inside a distribution may change no time stamp.
 """
 
 import os
@@ -78,7 +79,7 @@ class _Environment(NamedTuple):
         return cls(folders, name, "\t".join(_installed_in(folder) for folder in folders))
 
     def file(self, cache: str) -> str:
-        # A collision does no harm: the first line of the file is the whole name.
+        # A hash collision is detected, because the first line of the file is the complete name.
         number = f"{crc32(os.fsencode(self.name)):08x}"
         return os.path.join(cache, CACHE_FILES.replace("*", number))
 
@@ -90,7 +91,7 @@ def _installed_in(folder: str) -> str:
 
 @lru_cache(maxsize=64)
 def _listed(folder: str, changed: int) -> str:
-    """List a folder; a process lists it again when its time of change differs."""
+    """List a folder; within a process, list it again only after a change."""
     try:
         with os.scandir(folder) as entries:
             infos = [entry for entry in entries if entry.name.endswith((".dist-info", ".egg-info"))]
@@ -140,13 +141,13 @@ class _Scanned(NamedTuple):
 
 
 def _scan(environment: _Environment) -> _Scanned:
-    # Imported here: it takes 20 ms, and only a start after an installation needs it.
+    # The import takes 20 ms, and is only needed at the first start after an installation.
     from importlib.metadata import distributions
 
     first: dict[str, list[EntryPoint]] = {}
     damaged: list[DamagedDistribution] = []
     for distribution in distributions(path=environment.folders):
-        # The public interface returns only the folder around it.
+        # The public interface returns only the parent folder.
         place = str(getattr(distribution, "_path", distribution.locate_file("")))
         file = "METADATA"
         try:

@@ -36,12 +36,14 @@ def suggest(word: str, known: Iterable[str]) -> str:
 
 
 def _allowed_distance(word: str, name: str) -> int:
-    """Return the number of letters in which two near words may differ."""
+    """Return the maximum number of typing errors in a suggested word."""
     return (max(len(word), len(name)) + 1) // 3
 
 
 def _distance(word: str, other: str, most: int) -> int:
-    """Count letters to add, drop, change or swap with a neighbour, up to the most."""
+    """Return the number of letters to add, drop, change or swap with a neighbour, limited to
+    `most`.
+    """
     before: list[int] = []
     row = list(range(len(other) + 1))
     for i, letter in enumerate(word, 1):
@@ -51,7 +53,7 @@ def _distance(word: str, other: str, most: int) -> int:
             if i > 1 and j > 1 and (letter, word[i - 2]) == (other[j - 2], wanted):
                 steps = min(steps, earlier[j - 2] + 1)
             row.append(steps)
-        # A swap continues from the row before the last.
+        # A swap continues from the second last row.
         if min(row) > most and min(before) > most:
             break
     return row[-1]
@@ -80,7 +82,7 @@ class ExitCode(IntEnum):
 
 
 class AttractorError(Exception):
-    """An unspecified failure."""
+    """The base class of all errors."""
 
     exit_code: ExitCode = ExitCode.FAILED
     hint: str = ""

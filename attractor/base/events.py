@@ -1,4 +1,4 @@
-"""The envelope of an event: one form for the journal and every reader."""
+"""The event, the common record of the journal and its readers."""
 
 import re
 from collections.abc import Mapping

@@ -35,9 +35,9 @@ def write_whole(
 ) -> None:
     """Write a file atomically: after any crash it has the old content or the new.
 
-    A symbolic link is replaced, not followed. An existing file keeps its permissions; a new one
-    gets `mode` without the bits of the umask and those that its folder denies. Without `sync` a
-    power failure may lose the new content.
+    A symbolic link is replaced, not followed. An existing file keeps its permissions; a new file
+    gets `mode` without the bits of the umask and without permissions that its folder denies.
+    Without `sync` a power failure may lose the new content.
     """
     try:
         data = content.encode() if isinstance(content, str) else content
@@ -61,8 +61,9 @@ def sync_folder(path: str | Path) -> None:
 def remove_abandoned_files(folder: str | Path) -> int:
     """Remove temporary files of killed writers from a folder; return their number.
 
-    A file is removed only if no process has the number in its name. Do not call this for a folder
-    that other machines or containers write to: their process numbers mean nothing here.
+    A file is removed only if there is no process with the number in its name. Do not call this for
+    a folder that other machines or containers write to, because their process numbers are unknown
+    here.
     """
     try:
         abandoned = [file for file in Path(folder).iterdir() if _is_abandoned(file.name)]

@@ -1,10 +1,10 @@
 """Hash chains over JSON records, which reveal changed, missing, duplicate and moved lines.
 
 Each line has its number (`seq`), the hash of the line before (`prev`) and its own hash over the
-canonical JSON of its other fields. With a key it has a seal as well, an HMAC of the hash: the chain
-can be checked without the key, the seals only with it. A chain without seals can be rewritten from
-any line on, and lines can be cut from the end of any chain; only an `expected` head kept elsewhere
-reveals both.
+canonical JSON of its other fields. With a key, each line also has a seal, an HMAC of the hash. The
+chain can be checked without the key; the seals can only be checked with it. A chain without seals
+can be rewritten from any line on, and lines can be removed from the end of any chain. Both are only
+detected by comparison with an `expected` head that is stored elsewhere.
 """
 
 import hmac
@@ -76,7 +76,7 @@ class _ParsedLine:
 def seal(
     record: JsonObject, head: ChainHead, *, key: bytes | None = None, is_plain: bool = False
 ) -> ChainLink:
-    """Make a record the line after a head; `is_plain` skips the check of its JSON."""
+    """Return a record as the next line after a head; `is_plain` skips the check of its JSON."""
     for name in _RESERVED:
         if name in record:
             raise UsageError(f"a chained record must not contain {name!r}")
@@ -99,8 +99,8 @@ def verify(
 ) -> ChainCheck:
     """Find the first corrupt line among lines without newlines.
 
-    The chain must pass through the `expected` head; further lines may follow. Without a key seals
-    are counted, not checked.
+    The chain must contain the `expected` head; more lines may follow. Without a key, seals are
+    counted but not checked.
     """
     return _verify((line + b"\n" for line in lines), start, expected, key)
 
@@ -152,7 +152,7 @@ def _verify(
 
 
 def _follow(raw: bytes, head: ChainHead, key: bytes | None) -> _ParsedLine | None:
-    """Parse a line, if linking its record to the head again gives the same bytes."""
+    """Parse a line; it is valid if sealing its record after the head gives the same bytes."""
     sealed = _parse_line(raw)
     if not isinstance(sealed, _ParsedLine):
         return None
@@ -171,7 +171,7 @@ def _follow(raw: bytes, head: ChainHead, key: bytes | None) -> _ParsedLine | Non
 def _link(
     record: JsonObject, head: ChainHead, seal_of: Callable[[str], str | None], *, is_plain: bool
 ) -> ChainLink:
-    """Make a record a line; the hash covers the line without hash and seal."""
+    """Return a record as a line; the hash covers the line without its hash and seal."""
     body: JsonObject = {**record, "seq": head.seq + 1, "prev": head.hash}
     before, after = canonical_members(body, "hash", is_plain=is_plain)
     digest = content_hash(canonical_object(before, after).encode())
@@ -204,7 +204,7 @@ def _parse_line(raw: bytes) -> _ParsedLine | str:
 
 
 def _reason(raw: bytes, head: ChainHead, key: bytes | None, rest: Iterator[bytes]) -> str:
-    """Return why a line does not follow a head."""
+    """Return the reason why a line does not follow a head."""
     if not raw.endswith(b"\n"):
         return "is incomplete: it has no newline at its end"
     sealed = _parse_line(raw)

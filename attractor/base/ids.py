@@ -18,7 +18,7 @@ _LATEST_MS = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MILLISECOND
 
 
 class RunIds:
-    """Makes increasing run ids, even if the clock stands still or goes back."""
+    """Creates increasing run ids, even if the clock stops or is set back."""
 
     def __init__(self, *, now: Callable[[], datetime], randomness: Callable[[int], bytes]) -> None:
         self._now = now
@@ -27,18 +27,18 @@ class RunIds:
         self._lock = Lock()
 
     def new(self) -> str:
-        """Make the next run id."""
+        """Return the next run id."""
         with self._lock:
             fresh = _value(self._now(), self._randomness)
             if fresh >> _RANDOM_BITS <= self._last >> _RANDOM_BITS:
-                # An overflow of the random bits adds a millisecond, and keeps the order.
+                # An overflow of the random bits adds a millisecond, so the order is kept.
                 fresh = self._last + 1
             self._last = fresh
             return _written(fresh)
 
 
 def new_run_id(now: datetime, randomness: Callable[[int], bytes]) -> str:
-    """Make one run id from a time and ten random bytes."""
+    """Return a run id made of a time and ten random bytes."""
     return _written(_value(now, randomness))
 
 

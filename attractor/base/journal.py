@@ -1,8 +1,8 @@
-"""An append-only file of lines that keeps every acknowledged line when its writer is killed.
+"""An append-only file of lines that loses no acknowledged line if its writer is killed.
 
-A line is acknowledged when `append` returns. A killed writer leaves at most one torn line, the
-bytes after the last newline: the next writer removes and reports it, and readers skip it. Changed
-lines are detected by `hash_chain`.
+A line is acknowledged when `append` returns. A killed writer leaves at most one torn line: the
+bytes after the last newline. The next writer removes and reports it, and readers skip it.
+`hash_chain` detects changed lines.
 """
 
 import asyncio
@@ -44,7 +44,7 @@ class TornLine:
 
 
 class Journal:
-    """The one writer of a journal; `torn` is the line that opening removed.
+    """The only writer of a journal; `torn` is the incomplete line that was removed on opening.
 
     Use `Journal.open`. If `append` raises, the line is not in the journal, or the journal accepts
     no more lines. One thread may append while another one syncs.
@@ -88,7 +88,7 @@ class Journal:
         """
         data = self._with_newline(line)
         self._refuse_if_closed()
-        # After an interruption no line may follow an incomplete one.
+        # After an interruption, no line may be appended to an incomplete line.
         self._is_appending = True
         self._write(data)
         if sync:
@@ -167,7 +167,8 @@ class Journal:
 def read_lines(path: str | Path, *, offset: int = 0) -> Iterator[JournalLine]:
     """Yield the complete lines of a journal from an offset.
 
-    It may have a writer. To follow it, read again from the `end` of the last line.
+    The journal may have a writer. To follow the journal, read again from the `end` of the last
+    line.
     """
     try:
         with Path(path).open("rb") as file:
@@ -246,7 +247,7 @@ class SharedSync:
 
     async def _after(self, before: "asyncio.Task[None] | None") -> None:
         if before is not None:
-            # Its own callers got its failure; the next sync raises its own.
+            # The failure was raised to the callers of that sync; the next sync raises its own.
             with suppress(Exception):
                 await asyncio.shield(before)
         self._current, self._next = self._next, None

@@ -45,8 +45,8 @@ def canonical_json(value: Json | JsonObject) -> str:
 def canonical_members(record: JsonObject, *cuts: str, is_plain: bool = False) -> tuple[str, ...]:
     """Write the members of an object without braces, cut before the places of some keys.
 
-    So members that two texts share are encoded once. `is_plain` skips the check of values that were
-    read from JSON or checked before.
+    So common members of two texts are encoded only once. `is_plain` skips the check of values that
+    were read from JSON or already checked.
     """
     parts: list[dict[str, Json]] = [{} for _ in range(len(cuts) + 1)]
     try:
@@ -68,7 +68,7 @@ def canonical_object(*members: str) -> str:
 
 
 def parse_json(text: str | bytes) -> Json:
-    """Parse JSON strictly: no duplicate key, no NaN, no too large number, no invalid UTF-8."""
+    """Parse JSON strictly; reject duplicate keys, NaN, too large numbers and invalid UTF-8."""
     try:
         decoded = text.decode() if isinstance(text, bytes) else text
         value: Json = _decode(decoded)
@@ -103,7 +103,7 @@ def _require_unicode(value: object, text: str) -> None:
 
 
 def _survives_round_trip(value: object, text: str) -> bool:
-    """Return whether a value survives a round trip; fast, since every event passes here."""
+    """Return whether a value survives a round trip; fast, because it runs for every event."""
     try:
         again = _read(text)
     except (ValueError, RecursionError):
@@ -179,7 +179,7 @@ def _is_unicode(text: str) -> bool:
 
 
 def _has_digits(number: int) -> bool:
-    """Return whether Python writes a number (limit: `sys.set_int_max_str_digits`)."""
+    """Return whether Python can write a number as text (limit: `sys.set_int_max_str_digits`)."""
     try:
         str(number)
     except ValueError:

@@ -10,7 +10,9 @@ from collections.abc import Callable, Mapping
 def lazy_getattr(
     door: str, homes: Mapping[str, str], *, below: str | None = None
 ) -> Callable[[str], object]:
-    """Return `__getattr__` for a package; `homes` maps names to modules in it, or in `below`."""
+    """Return `__getattr__` for a package; `homes` maps names to modules of the package, or of
+    `below`.
+    """
 
     def find(name: str) -> object:
         home = homes.get(name)

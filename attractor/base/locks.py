@@ -1,8 +1,8 @@
-"""File locks held by the kernel, which releases the lock of a dead process at once.
+"""File locks of the kernel, which releases the lock of a process immediately when the process ends.
 
-The holder is written to `NAME.holder` for messages only. The locked file is never deleted:
-otherwise one process would hold the lock on the deleted file and another one on a new file of the
-same name.
+The holder is written to `NAME.holder`, for messages only. The locked file is never deleted:
+otherwise, one process could hold the lock on the deleted file, and another process the lock on a
+new file with the same name.
 """
 
 import fcntl
@@ -25,7 +25,7 @@ from attractor.base.json import JsonObject, canonical_json, parse_json
 
 @dataclass(frozen=True)
 class LockHolder:
-    """The holder of a lock, by its own words."""
+    """The holder of a lock, as written by the holder."""
 
     pid: int
     host: str
@@ -42,7 +42,7 @@ class LockHolder:
 class FileLock:
     """A lock on a path, exclusive among all processes and threads.
 
-    Two objects with the same path exclude each other too. A child process does not inherit the
+    Two objects with the same path exclude each other, too. A child process does not inherit the
     lock.
     """
 
@@ -51,7 +51,7 @@ class FileLock:
         self._file: io.FileIO | None = None
 
     def acquire(self, *, wait: float = 0.0, purpose: str = "") -> Self:
-        """Take the lock within `wait` seconds, or raise LockHeld with the name of the holder."""
+        """Acquire the lock within `wait` seconds, or raise LockHeld with the name of the holder."""
         if not math.isfinite(wait):
             raise UsageError(f"invalid wait of {wait} seconds for {self.path}")
         try:
@@ -74,7 +74,7 @@ class FileLock:
             unlock(file)
 
     def __enter__(self) -> Self:
-        """Take the lock, unless this object holds it already."""
+        """Acquire the lock, unless this object already holds it."""
         return self if self._file else self.acquire()
 
     def __exit__(
@@ -101,13 +101,13 @@ class FileLock:
         words = purpose.encode(errors="backslashreplace").decode()
         host = os.uname().nodename
         note: JsonObject = {"host": host, "pid": pid, "purpose": words, "started": started}
-        # The note is for messages: a full disk must not stop commands that free space.
+        # The note is only for messages: a full disk must not prevent commands that free space.
         with suppress(FileError):
             write_whole(_note_of(self.path), canonical_json(note), sync=False)
 
 
 def try_lock(file: io.FileIO) -> bool:
-    """Try to take the kernel's lock on an open file; return whether it succeeded."""
+    """Try to acquire the kernel's lock on an open file; return whether it succeeded."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -156,9 +156,10 @@ def _note_of(path: Path) -> Path:
 
 
 def _process_start(pid: int) -> str | None:
-    """Return the start time of a process by its kernel, "" if unknown, None if it is gone.
+    """Return the start time of a process from the kernel, "" if unknown, None without such a
+    process.
 
-    It distinguishes processes that have the same number one after the other.
+    The start time distinguishes processes that reuse the same number.
     """
     try:
         # The name in brackets may itself contain spaces and brackets.

@@ -1,4 +1,4 @@
-"""The pipes of a started program: feeds its input and keeps head and tail of its output."""
+"""The pipes of a program: writes its input, and keeps head and tail of its output."""
 
 import asyncio
 import codecs
@@ -94,7 +94,7 @@ OnOutput = Callable[[OutputChunk], None]
 
 
 class OutputPipe:
-    """One output stream, of which head and tail are kept."""
+    """One output stream; its head and its tail are kept."""
 
     def __init__(self, name: Stream, pipe: IO[bytes], keep: OutputLimit) -> None:
         self.name: Stream = name
@@ -104,7 +104,7 @@ class OutputPipe:
         os.set_blocking(pipe.fileno(), False)
 
     def read(self) -> bytes | None:
-        """Return available bytes: b"" at the end, None if none have arrived."""
+        """Return the available bytes: b"" at the end, None if there are none yet."""
         try:
             piece = os.read(self.pipe.fileno(), _PIECE)
         except BlockingIOError:
@@ -113,7 +113,7 @@ class OutputPipe:
         return piece
 
     def text(self, piece: bytes) -> str:
-        """Decode the characters that a piece completes."""
+        """Return the characters that are complete with this piece."""
         return self._decoder.decode(piece, final=not piece)
 
 

@@ -27,7 +27,7 @@ POLL_S = 0.01
 
 
 class ExitWatch:
-    """Calls `wake` when a program exits: by pidfd, else by polling."""
+    """Calls `wake` when a program exits, by pidfd or otherwise by polling."""
 
     def __init__(self, pid: int, wake: Callable[[], None]) -> None:
         self._wake = wake
@@ -57,14 +57,14 @@ class ExitWatch:
 
 
 def signal_group(group: int, number: signal.Signals) -> None:
-    """Send a signal to the members of a group that allow it."""
+    """Send a signal to the processes of a group, as far as permitted."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(group, number)
 
 
 def has_members(group: int) -> bool:
     """Return whether a group whose leader was reaped has living members."""
-    # As process 1 we inherit orphans, which stay members until they are reaped.
+    # As process 1, this process inherits orphans, which remain members until they are reaped.
     with suppress(ChildProcessError):
         while os.waitpid(-group, os.WNOHANG) != (0, 0):
             pass
@@ -162,9 +162,9 @@ def _hint(program: str, path: Path, error: OSError | ValueError) -> str:
 
 DEFAULT_LIMIT = OutputLimit()
 
-# Time for remaining processes to exit: in `program > >(tee log)` tee still prints.
+# Time for remaining processes to exit: in `program > >(tee log)`, tee may still print.
 _SETTLE_S = 0.2
-# Time for a SIGKILL to take effect: long on a dead network file system.
+# Time for a SIGKILL to take effect, which is long on a dead network file system.
 _KILL_S = 5.0
 
 
@@ -294,7 +294,7 @@ class _Child:
         """Kill remaining processes and wait for them; raise a cancellation afterwards."""
         cancelled = False
         until = monotonic() + _KILL_S
-        # At least once: a process that forks during the scan of /proc can be missed.
+        # Repeated at least once, because the scan of /proc can miss a process that forks.
         signal_group(self._popen.pid, signal.SIGKILL)
         while not self._is_gone() and monotonic() < until:
             try:

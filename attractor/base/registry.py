@@ -2,7 +2,7 @@
 
 `Registry("attractor.cli.commands", click.Command, noun="command")` lists the folder without
 importing a file, imports a file on first use, takes its object `part` and checks the type. Other
-distributions add parts through entry points named like the folder. The name of a part is the name
+distributions add parts by entry points with the name of the folder. The name of a part is the name
 of its file, with a dot for a double underscore.
 
 Every start lists folders, so this module avoids pathlib, dataclasses and regular expressions:
@@ -22,7 +22,9 @@ from attractor.base.errors import InvalidPart, UnknownName
 
 
 def find_shortcoming(part: object, kind: Any) -> str:
-    """Return why an object is not of a kind (class, protocol, `type[...]`), or an empty text."""
+    """Return the reason why an object is not of a kind (class, protocol or `type[...]`), or an
+    empty text.
+    """
     if get_origin(kind) is type:
         return _class_shortcoming(part, get_args(kind)[0])
     if _is_protocol(kind):
@@ -103,7 +105,7 @@ class PartSource(NamedTuple):
 
     @property
     def remedy(self) -> str:
-        """How to fix an unusable part."""
+        """The fix for an unusable part."""
         if self.distribution:
             return f"update or uninstall the distribution {self.distribution!r}, which offers it"
         return f"fix the module {self.module}"
@@ -178,14 +180,14 @@ def _sources_in(folder: str, package: str) -> tuple[tuple[str, PartSource], ...]
 
 @lru_cache(maxsize=64)
 def _sources_at(folder: str, package: str, _changed: int) -> tuple[tuple[str, PartSource], ...]:
-    """List a folder; a process lists it again when its time of change differs."""
+    """List a folder; within a process, list it again only after a change."""
     return tuple(_read_sources(folder, package))
 
 
 def _read_sources(folder: str, package: str) -> Iterator[tuple[str, PartSource]]:
     for file in sorted(os.listdir(folder)):
         stem, ending = os.path.splitext(file)
-        # Editors leave files here that are no modules.
+        # Editors may leave files in the folder that are not modules.
         is_module = ending == ".py" and stem.isidentifier()
         text = _read(folder, file) if is_module else ""
         if any(line in text for line in _PART_LINES):
@@ -209,7 +211,7 @@ def _from_entry_point(point: EntryPoint, existing: PartSource | None) -> PartSou
     module, _, attribute = point.value.partition(":")
     fault = ""
     if existing:
-        # Neither may win: one of them could be meant to replace the other.
+        # No part is preferred, because the intended one is unknown.
         rivals = f"{existing.distribution or 'attractor'} and {point.distribution}"
         fault = f"is offered twice, by {rivals}"
     summary = f"From the distribution {point.distribution}"

@@ -84,8 +84,8 @@ class _Start:
 def key_lines(text: str) -> KeyLines:
     """Map every key and table of a valid TOML text to its line.
 
-    An element of an array of tables has its index as key. Keys inside an inline value have no
-    line; `line_of` returns the line of the key around them.
+    An element of an array of tables has its index as key. Keys inside an inline value have no line
+    of their own; `line_of` returns the line of the key with the value.
     """
     lines: dict[KeyPath, int] = {}
     counts: dict[KeyPath, int] = {}
@@ -100,7 +100,7 @@ def key_lines(text: str) -> KeyLines:
 
 
 def line_of(path: KeyPath, lines: KeyLines) -> int | None:
-    """Return the line of a key, else of the nearest key around it."""
+    """Return the line of a key, otherwise of the innermost table around it."""
     prefixes = (path[:length] for length in range(len(path), 0, -1))
     return next((lines[prefix] for prefix in prefixes if prefix in lines), None)
 
@@ -116,7 +116,7 @@ def _starts(text: str) -> Iterator[_Start]:
 
 
 def _opened(header: _Start, counts: dict[KeyPath, int]) -> KeyPath:
-    """Return the table of a header; in an array of tables that of the last element."""
+    """Return the table of a header; for an array of tables, the table of its last element."""
     path: KeyPath = ()
     for part in header.key[:-1]:
         path = _last_element((*path, part), counts)

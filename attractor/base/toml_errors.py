@@ -1,7 +1,7 @@
-"""Explains mistakes in TOML files alike: file and line, key, fault, and the fix.
+"""Formats mistakes in TOML files: file and line, key, fault and fix.
 
-Settings, suites, scripts and service twins are checked by pydantic. `base` does not import it: the
-faults of a `ValidationError` are read as the dictionaries that `errors()` returns.
+Settings, suites, scripts and service twins are checked by pydantic. `base` does not import
+pydantic, but reads the dictionaries that `ValidationError.errors()` returns.
 """
 
 import re
@@ -17,9 +17,9 @@ from attractor.base.errors import UsageError, suggest
 from attractor.base.toml import KeyPath, dotted, key_lines, line_of, printable
 
 MOST_MISTAKES = 10
-"""How many mistakes of one file are listed."""
+"""The maximum number of listed mistakes of one file."""
 HIDDEN_VALUE = "hidden_value"
-"""The type of a fault whose value is not shown, since it may be a secret."""
+"""The type of a fault whose value is not shown, because it may be a secret."""
 
 Fault = Mapping[str, Any]
 """One entry of a pydantic `ValidationError.errors()`."""
@@ -29,7 +29,7 @@ _POSITION = re.compile(r" \(at (?:line (?P<line>\d+), column (?P<column>\d+)|end
 _DUPLICATE = ("Cannot declare", "Cannot overwrite", "Cannot mutate", "Cannot redefine", "Duplicate")
 _CHOICE = re.compile(r"'([^']*)'")
 _DEMAND = "Input should be "
-# TOML has tables and lists, whatever pydantic builds of them.
+# TOML has only tables and lists, whatever pydantic converts them to.
 _NOUNS = {
     "model_type": "a table",
     "model_attributes_type": "a table",
@@ -97,13 +97,15 @@ class TomlMistakes:
         self._mistakes += mistakes
 
     def lines(self) -> list[str]:
-        """Return one line a mistake, with file, line and fix, and a count of the others."""
+        """Return one line per mistake, with file, line and fix, and the number of unlisted
+        mistakes.
+        """
         lines = [f"{place}: {one.in_one_line}" for place, one in self._places()[:MOST_MISTAKES]]
         others = len(self._mistakes) - len(lines)
         return [*lines, f"and {others} more"] if others else lines
 
     def error(self, kind: type[UsageError]) -> UsageError:
-        """Return an error about all mistakes; the fix of a single one becomes its hint."""
+        """Return an error about all mistakes; the fix of a single mistake is its hint."""
         if len(self._mistakes) > 1:
             return kind("\n".join(self.lines()))
         [(place, mistake)] = self._places()
@@ -137,13 +139,13 @@ def explain_faults(
     known: Callable[[Fault], Collection[str]] = lambda _: (),
     ignored_steps: Collection[str] = (),
 ) -> list[TomlMistake]:
-    """Turn pydantic's faults of a value into mistakes, each once.
+    """Convert pydantic's faults of a value to mistakes, without duplicates.
 
-    A value that fits no member of a union is explained as the member it resembles most. A mistyped
-    key is not reported as missing too. `known` returns the keys to suggest for an unknown one, and
-    `ignored_steps` are the parts of locations that are no keys, such as tags of unions.
+    A value that matches no member of a union is compared with the most similar member. A mistyped
+    key is not also reported as missing. `known` returns the keys to suggest for an unknown key, and
+    `ignored_steps` are the parts of locations that are not keys, such as tags of unions.
     """
-    # Of a list with faults inside pydantic counts only the valid entries.
+    # In a list with invalid entries, pydantic counts only the valid ones.
     counted = [one for one in faults if one["type"] != "too_short" or not one["input"]]
     readings = [_read(fault, value, at, known, ignored_steps) for fault in counted]
     merged = _resembling(readings)
@@ -156,7 +158,7 @@ def explain_faults(
 
 
 def shown_value(value: object) -> str:
-    """Write a value in one short line, nearly as TOML does."""
+    """Return a value as one short line, similar to TOML."""
     if value is None or isinstance(value, bool):
         return str(value).lower()
     brief = reprlib.Repr()
@@ -167,7 +169,7 @@ def shown_value(value: object) -> str:
 
 
 def did_you_mean(name: str, known: Collection[str]) -> str:
-    """Suggest the nearest known name, or list all."""
+    """Return a hint with the nearest known name, or with all names."""
     near = suggest(name, known)
     if near:
         return f"did you mean {near}?"
@@ -176,7 +178,7 @@ def did_you_mean(name: str, known: Collection[str]) -> str:
 
 @dataclass(frozen=True)
 class _Reading:
-    """A fault at a key of the value; a fault of a union's member knows which member."""
+    """A fault at a key of the value; for a union, with the member of the union."""
 
     kind: str
     path: KeyPath
@@ -202,7 +204,7 @@ def _read(
     known: Callable[[Fault], Collection[str]],
     ignored: Collection[str],
 ) -> _Reading:
-    """Leave out the steps of a location that are no keys: types, and names of validators."""
+    """Return a location without the steps that are not keys: types, and names of validators."""
     steps = tuple(step for step in fault["loc"] if step not in ignored)
     kind: str = fault["type"]
     walked = steps[:-1] if kind == "missing" else steps
