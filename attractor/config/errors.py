@@ -29,18 +29,18 @@ class ConfigError(UsageError):
 
     @property
     def in_one_line(self) -> str:
-        """The message with its own hint, as one line."""
+        """The message with its hint, as one line."""
         return self.message if self.hint == type(self).hint else f"{self.message} ({self.hint})"
 
 
 class BrokenFile(ConfigError):
-    """This configuration file is unreadable."""
+    """A configuration file is unreadable."""
 
     hint = "fix the file, or remove it"
 
 
 class UnknownSetting(ConfigError):
-    """This setting is unknown."""
+    """A setting is unknown."""
 
 
 class InvalidSetting(ConfigError):
@@ -93,7 +93,7 @@ def explain(
     value: object,
     origin_of: Callable[[KeyPath], Origin | None],
 ) -> Iterator[ConfigError]:
-    """Turn pydantic's faults of the value at a path into errors."""
+    """Convert pydantic's faults of the value at a path to errors."""
     for mistake in explain_faults(cause.errors(include_url=False), value, at=path):
         origin = origin_of(mistake.path)
         if mistake.is_unknown_key:

@@ -228,7 +228,8 @@ def _validated(leaf: Leaf, source: Source) -> object:
     if source.is_text and isinstance(leaf.value, str):
         value = adapter.validate_python(leaf.value)
     else:
-        # Strict JSON is as strict as TOML: a text is not a number, but may be a path.
+        # Pydantic's strict JSON mode has the rules of TOML: a text is not a number, but may be a
+        # path.
         value = adapter.validate_json(to_json(leaf.value), strict=True)
     if leaf.value == "" and isinstance(value, Path):
         raise ValueError("empty path; write . for the folder itself")
@@ -335,7 +336,7 @@ def _tree(found: Iterable[SourcedValue]) -> dict[str | int, object]:
         node = tree
         for part in outer:
             node = cast(dict[str | int, object], node.setdefault(part, {}))
-        # An empty table is a leaf, but must not replace the values of other sources.
+        # An empty table is a leaf, but must not override the values of other sources.
         node.setdefault(last, one.value)
     return tree
 

@@ -18,7 +18,7 @@ from attractor.base.toml_errors import shown_value
 from attractor.config.user_folders import variable_name
 
 FREE_KEY = "NAME"
-"""Placeholder for a free key in the documentation."""
+"""Placeholder in the documentation for a key that the user chooses."""
 
 
 @dataclass(frozen=True)

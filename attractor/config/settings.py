@@ -1,8 +1,8 @@
-"""Settings: adding one means adding a field here.
+"""The settings. To add a setting, add a field here.
 
 The variable, the flag, the documentation and the origin follow from the field. Every field has a
-default and a description. A path is relative to the place it is written in; a relative default is
-relative to the project root.
+default and a description. A relative path is resolved from the file or folder that sets it; a
+relative default from the project root.
 """
 
 import re
