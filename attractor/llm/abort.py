@@ -14,7 +14,7 @@ class _AbortState:
     """State that a controller shares with its signal."""
 
     def __init__(self) -> None:
-        # Signal handlers of the process abort too, even while their own thread holds the lock.
+        # Signal handlers also abort, even while their own thread holds the lock.
         self.lock = threading.RLock()
         self.reason: str | None = None
         self.listeners: list[Callable[[], None]] = []
@@ -106,7 +106,7 @@ async def abortable(signal: AbortSignal | None) -> AsyncGenerator[None]:
     scope = anyio.CancelScope()
 
     def abort() -> None:
-        # A closed loop has nothing left to cancel.
+        # In a closed loop, all tasks have already ended.
         with suppress(RuntimeError):
             loop.call_soon_threadsafe(scope.cancel)
 

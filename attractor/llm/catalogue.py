@@ -129,7 +129,7 @@ LITELLM = "litellm"
 """The provider whose model names are `provider/model`."""
 
 _TEXT_MODES = ("chat", "responses", "completion")
-# The table adds an interface or a model family to some providers' names.
+# For some providers, the table appends an API or a model family to the name.
 _PROVIDER_NAMES = re.compile(r"(vertex_ai)-.*|(bedrock)_converse|(cohere)_chat|(azure)_text")
 # Entries without any of these are not models.
 _MODEL_KEYS = {"input_cost_per_token", "max_input_tokens", "max_tokens", "tiered_pricing"}
@@ -227,7 +227,7 @@ def _tiers(entry: _Entry, below: Prices) -> Iterator[PriceTier]:
 
 
 def _ranges(entry: _Entry) -> Iterator[PriceTier]:
-    """Yield prices of a list of ranges, whose first one begins at 0."""
+    """Yield the prices in a list of ranges; the first range begins at 0."""
     rows = entry.get("tiered_pricing")
     for row in rows if isinstance(rows, list) else ():
         ends = row.get("range") if isinstance(row, dict) else None
@@ -241,7 +241,7 @@ def _prices(entry: _Entry, suffix: str = "", below: Prices = _NO_PRICES) -> Pric
 
 
 def _price(value: Json) -> float | None:
-    """Return the price of a million tokens from the price of one; None if invalid."""
+    """Return the price of a million tokens from the price of one token; None if it is invalid."""
     return round(value * _MILLION, 9) if _is_number(value) else None
 
 

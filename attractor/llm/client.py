@@ -160,7 +160,8 @@ class Client:
     ) -> Self:
         """Return a client of all providers whose keys are set (default: the process's variables).
 
-        The default provider is the first by name; one that serves others is the last choice.
+        The default provider is the first by name; an adapter that serves other providers is used
+        last.
         """
         parts, environ = provider_registry(), __environ__() if environ is None else environ
         adapters = {name: parts[name].from_env(environ, timeout=timeout) for name in parts}
@@ -276,7 +277,7 @@ def _wrap_stream(inner: Stream, middleware: Middleware) -> Stream:
 
 
 def _closing(stack: AsyncExitStack, call: Stream) -> Stream:
-    """Close the generators of a call with a stack: an abandoned generator stays open."""
+    """Close the generators of a call with a stack, because abandoned generators remain open."""
 
     def stream(request: Request, /) -> AsyncGenerator[StreamEvent]:
         events = call(request)

@@ -43,7 +43,7 @@ class SDKError(MachineryError):
 class ProviderError(SDKError):
     """The provider answered with an error."""
 
-    # Unknown errors are retried: a useless retry costs less than a failed run (6.3).
+    # Unknown errors are retried, because a useless retry costs less than a failed run (6.3).
     retryable = True
 
     def __init__(
@@ -242,6 +242,6 @@ def _by_status(status_code: int, message: str) -> type[ProviderError]:
     known = _BY_STATUS.get(status_code, ServerError if status_code >= 500 else ProviderError)
     if known not in (InvalidRequestError, ProviderError):
         return known
-    # A 400 has many meanings, so that the message decides.
+    # A status of 400 has many meanings, so the message decides.
     text = message.casefold()
     return next((error for phrase, error in _BY_PHRASE.items() if phrase in text), known)

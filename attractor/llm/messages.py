@@ -97,7 +97,7 @@ class ThinkingData:
 
 @dataclass(frozen=True)
 class ProviderData:
-    """An item in a provider's own format, sent back to that provider only.
+    """An item in a provider's own format, which is sent back only to that provider.
 
     An item with a model, such as thinking, is valid for that model only.
     """

@@ -91,7 +91,9 @@ class ToolCall:
 
     @classmethod
     def from_data(cls, data: ToolCallData) -> Self:
-        """Parse the arguments of a call; invalid ones raise nothing, they go back to the model."""
+        """Parse the arguments of a call; for invalid arguments, set `fault`, which is sent to the
+        model.
+        """
         if not isinstance(data.arguments, str):
             return cls(data.id, data.name, data.arguments)
         arguments, fault = _parse(data.name, data.arguments)

@@ -18,7 +18,7 @@ Reason = Literal["stop", "length", "tool_calls", "content_filter", "error", "oth
 
 @dataclass(frozen=True)
 class FinishReason:
-    """Why the model stopped, and the provider's own word for it."""
+    """The reason why the model stopped, and the provider's own name of the reason."""
 
     reason: Reason
     raw: str | None = None
@@ -52,7 +52,7 @@ class Usage:
 
 @dataclass(frozen=True)
 class Warning:
-    """A difference between the request and the answer that is no error."""
+    """A difference between the request and the answer that is not an error."""
 
     message: str
     code: str | None = None

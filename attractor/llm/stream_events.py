@@ -119,7 +119,7 @@ class StreamAccumulator:
 
     @property
     def partial_response(self) -> Response | None:
-        """The answer as far as it came; None before it begins."""
+        """The answer so far; None before it begins."""
         if self._complete is not None:
             return self._complete
         return self._incomplete() if self._has_events else None

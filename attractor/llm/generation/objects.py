@@ -1,4 +1,4 @@
-"""Generates objects of a schema, at once or as a stream."""
+"""Generates objects that match a schema, as a whole or as a stream."""
 
 import json
 import re
@@ -83,7 +83,9 @@ def read_object(result: GenerateResult, schema: JsonObject) -> GenerateResult:
 
 
 def find_objects(text: str) -> Iterator[ExtractedObject]:
-    """Yield the JSON object that a text is, or those it contains, code blocks first."""
+    """Yield the JSON object that is the whole text, otherwise the objects in the text, code blocks
+    first.
+    """
     try:
         whole = parse_json(text)
     except NotCanonical:
@@ -97,7 +99,7 @@ def find_objects(text: str) -> Iterator[ExtractedObject]:
 
 def _candidates(text: str) -> Iterator[str]:
     yield from _CODE_BLOCK.findall(text)
-    # Text around an object may contain braces too. An object inside another is no candidate.
+    # Text around an object may contain braces, too. Nested objects are not candidates.
     decoder, at = json.JSONDecoder(), 0
     while (at := text.find("{", at)) >= 0:
         try:
@@ -175,7 +177,7 @@ def stream_object(
 
 
 class ObjectStreamResult:
-    """Ever larger beginnings of an object, until it is complete.
+    """The growing object, parsed after each change, until it is complete.
 
     The last one is complete and valid; otherwise a NoObjectGeneratedError is raised.
     """
@@ -241,7 +243,7 @@ class ObjectStreamResult:
 
     def _grows(self, event: StreamEvent) -> bool:
         if event.type == "step_finish":
-            # The next step has an answer of its own.
+            # The next step has its own answer.
             self._partial = PartialObject()
         is_text = event.type == StreamEventType.TEXT_DELTA
         return is_text and self._partial.add(event.delta or "")
@@ -282,7 +284,7 @@ class PartialObject:
         found = _OBJECT_START.search(text)
         if found is not None:
             return text[found.end() :]
-        # Of a line without an object, its first character decides whether one may still begin it.
+        # In a line without an object, only the first character decides whether an object may begin.
         line = text.rpartition("\n")[2]
         self._line = line.strip()[:1] or line[:1]
         return ""

@@ -73,7 +73,7 @@ def stream_object_sync(
 
 
 def _client(options: GenerateOptions) -> Client | None:
-    """Return the client to close in the loop; one made for the loop closes itself."""
+    """Return the client to close at the end of the loop; a default client closes itself."""
     return options.get("client") or get_default_client()
 
 
@@ -81,7 +81,7 @@ def _run(work: Coroutine[Any, Any, T], options: GenerateOptions) -> T:
     client = _client(options)
 
     async def run() -> T:
-        # No connection of this loop is left to the next one.
+        # Connections of this loop cannot be used in the next one.
         try:
             return await work
         finally:
@@ -203,7 +203,7 @@ class SyncStreamResult(_SyncStream[StreamEvent]):
 
     @property
     def partial_response(self) -> Response | None:
-        """The answer of the current step as far as it came; None before it begins."""
+        """The answer of the current step so far; None before it begins."""
         return self._events.partial_response
 
     def response(self) -> Response:

@@ -36,7 +36,7 @@ def capture_call(function: Callable[[], T]) -> "Future[T]":
     outcome: Future[T] = Future()
     try:
         outcome.set_result(function())
-    # Raised again by `outcome.result()`; a thread would only print it.
+    # Raised by `outcome.result()`; otherwise, the thread would only print it.
     except BaseException as error:  # noqa: BLE001
         outcome.set_exception(_raisable(error))
     return outcome
@@ -53,8 +53,8 @@ def _raisable(error: BaseException) -> BaseException:
 async def call_in_thread(function: Callable[[], T], *, name: str) -> T:
     """Call a function in a daemon thread with the caller's context.
 
-    A cancelled caller stops waiting; the thread continues, because nothing can end it. The threads
-    of the standard pools would keep the program from exiting.
+    A cancelled caller stops waiting, but the thread continues, because a thread cannot be stopped.
+    The threads of the standard pools would prevent the program from exiting.
     """
     loop = asyncio.get_running_loop()
     finished: asyncio.Future[Future[T]] = loop.create_future()
@@ -105,8 +105,8 @@ class Handover(Generic[T]):
 class Producer(Generic[T, R]):
     """Runs work that passes items, in a task that starts when the first item is requested.
 
-    A task of its own has its own time limits while it waits for a request. A generator would wait
-    in the consumer's task, where nothing can end it while the consumer does something else.
+    A separate task can be ended by time limits while it waits for a request. A generator would wait
+    in the consumer's task, where it cannot be ended while the consumer does something else.
     """
 
     def __init__(self, work: Callable[[], Coroutine[Any, Any, R]], handover: Handover[T]) -> None:

@@ -1,4 +1,4 @@
-"""Generates text, at once or as a stream."""
+"""Generates text, as a whole or as a stream."""
 
 import inspect
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
@@ -53,7 +53,7 @@ async def run_generation(
     `after_step` is called after each step but the last.
     """
     client = await _DEFAULT.find() if generation.client is None else generation.client
-    # Its signal tells tools of every early end, not only of the caller's own signal.
+    # Its signal notifies tools of every early end, not only of the caller's abort.
     controller = AbortController()
     async with AsyncExitStack() as stack:
         stack.callback(controller.abort, "the generation is over")
@@ -117,7 +117,9 @@ async def _execute_tools(
 
 
 class DefaultClient:
-    """The client of calls without one: the one that was set, or one per event loop (2.5)."""
+    """The client of calls without a client: the default client if set, otherwise one per event loop
+    (2.5).
+    """
 
     def __init__(self, make: Callable[[], Client] = Client.from_env) -> None:
         self.chosen: Client | None = None
@@ -132,7 +134,7 @@ _DEFAULT = DefaultClient()
 
 
 def set_default_client(client: Client | None) -> None:
-    """Set the client of calls without one; None restores the client made from the environment.
+    """Set the client of calls without a client; None restores the client made from the environment.
 
     The caller closes it.
     """
@@ -144,8 +146,8 @@ def get_default_client() -> Client | None:
     return _DEFAULT.chosen
 
 
-# They contain nothing of the answer. They are held back until its first content, because until then
-# a retry may start the answer again.
+# Events without content of the answer. They are held back until the first content, because until
+# then a retry may start the answer again.
 _BEFORE_CONTENT = (
     StreamEventType.STREAM_START,
     StreamEventType.TEXT_START,
@@ -214,7 +216,7 @@ class StreamResult:
         try:
             event = await self._producer.get()
         except BaseException:
-            # A caller that is cancelled here does not come back.
+            # A caller that is cancelled here never requests another event.
             await self.aclose()
             raise
         finally:
@@ -232,7 +234,7 @@ class StreamResult:
 
     @property
     def partial_response(self) -> Response | None:
-        """The answer of the current step as far as it came; None before it begins."""
+        """The answer of the current step so far; None before it begins."""
         return self._writer.partial_response
 
     async def response(self) -> Response:
@@ -296,7 +298,7 @@ class EventWriter:
         await self.handover.put(event)
 
     async def write_step(self, step: StepResult) -> None:
-        """Write the event between two steps."""
+        """Write the `step_finish` event between two steps."""
         await self.write(StreamEvent("step_finish", step=step))
 
     def write_finish(self, event: StreamEvent) -> Response:

@@ -29,7 +29,7 @@ _KEYWORD = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
 
 @dataclass(frozen=True)
 class ToolExecution:
-    """Executes the calls of one answer; the controller's signal tells tools of an early end."""
+    """Executes the calls of one answer; the controller's signal notifies tools of an early end."""
 
     tools: Mapping[str, Tool]
     messages: Sequence[Message]
@@ -54,7 +54,7 @@ class ToolExecution:
             if tasks:
                 await asyncio.wait(tasks)
         except asyncio.CancelledError:
-            # Before the tasks are cancelled, so that each tool can read there why.
+            # Aborted before the tasks are cancelled, so that each tool can read the reason.
             self.controller.abort(_IS_OVER)
             for task in tasks:
                 task.cancel()
@@ -141,7 +141,9 @@ async def _call(function: "partial[object]", tool: Tool) -> object:
 
 
 def _content(returned: object, tool: Tool) -> Content:
-    """Return the value of a tool as JSON; anything but text, objects and lists becomes text."""
+    """Return the value of a tool as JSON; a value other than a text, object or list is written as
+    text.
+    """
     try:
         text = json.dumps(returned, ensure_ascii=False, allow_nan=False)
         value = parse_json(text)

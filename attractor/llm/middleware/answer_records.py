@@ -37,12 +37,12 @@ _RECORDS: tuple[type[Any], ...] = (
 )
 _ENUMS: tuple[type[StrEnum], ...] = (Role, ContentKind)
 _TYPES: Mapping[str, type[Any]] = {record.__name__: record for record in (*_RECORDS, *_ENUMS)}
-# The key with the name of a type that JSON does not have.
+# The key for the name of a type that does not exist in JSON.
 _TYPE = "is"
 
 
 def write_answer(response: Response) -> str:
-    """Return an answer as one line of JSON; raises ValueError or TypeError if it has no form."""
+    """Return an answer as one line of JSON, or raise ValueError or TypeError."""
     # Lone surrogates are escaped, so that nothing is lost.
     return json.dumps(_to_json(response), default=dict, separators=(",", ":"))
 
@@ -184,7 +184,7 @@ def _plain(value: object) -> Json:
 
 
 def _media(media: ImageData | AudioData | DocumentData) -> Json:
-    """Return media with the hash of their content, which is what a model sees of a file."""
+    """Return media with the hash of their content in place of the path, which models do not see."""
     try:
         content = inline(media)
     except ConfigurationError:

@@ -19,8 +19,8 @@ FindModel = Callable[[str, str], ModelInfo | None]
 class Spent:
     """Usage and cost of some calls at list price.
 
-    `unpriced` counts calls that are not part of the cost: their price is unknown, or their usage,
-    because their stream was interrupted.
+    `unpriced` is the number of calls that are not included in the cost, because their price is
+    unknown, or their usage after an interrupted stream.
     """
 
     calls: int = 0
@@ -38,7 +38,7 @@ class Spent:
 
 
 class Costs:
-    """Counts all answered calls; clients and threads may share one object.
+    """Counts all answered calls; several clients and threads may share one object.
 
     After a limit in US dollars is reached, calls are rejected. Calls that run at the same time may
     exceed it together, because a call is counted when it is answered.

@@ -173,7 +173,9 @@ def _part(part: ContentPart, text_id: str) -> Iterator[StreamEvent]:
 
 
 CacheMode = Literal["read_write", "read_only", "refresh"]
-"""Use and add answers; only use them; or request and replace all."""
+"""read_write: use and add answers; read_only: only use them; refresh: request and replace all
+answers.
+"""
 
 _MOST_NAMED = 5
 

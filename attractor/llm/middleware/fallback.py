@@ -78,7 +78,8 @@ class Fallback:
     """Calls other models, pairs of (provider, model), in order, when the requested model fails.
 
     `by_model` overrides `others` for some models, by `model` or `provider/model`. A stream is not
-    repeated after its first content. A warning names the model that answered, and the errors.
+    repeated after its first content. A warning in the answer contains the model that answered, and
+    the errors.
     """
 
     def __init__(

@@ -20,7 +20,7 @@ from attractor.llm.response import RateLimitInfo, Response, Warning
 from attractor.llm.stream_events import StreamEvent, StreamEventType
 
 _WINDOW = 60.0
-# Shorter waits return at once on some clocks.
+# On some clocks, shorter waits return immediately.
 _SHORTEST_WAIT = 0.001
 LOGGED_WAIT = 1.0
 """Waits of at least so many seconds are logged."""
@@ -216,8 +216,8 @@ _NO_LIMIT = Limit()
 class RateLimits:
     """The gates of all providers; clients, event loops and threads share one object.
 
-    A pause requested by a provider lasts `longest_pause` at most. The next call then fails with the
-    provider's own error instead of waiting for hours.
+    A pause requested by a provider lasts `longest_pause` at most. After a longer pause request, the
+    next call fails with the provider's own error instead of waiting for hours.
     """
 
     def __init__(

@@ -1,9 +1,9 @@
 """Translates messages to Anthropic's content blocks, with marks for the cache (7.3, 2.10).
 
-Four cache marks are allowed: on the last tool, the last system block, and the last block of the two
-newest user turns. The newest turn is where this request's prompt is written to the cache, the one
-before where the previous request wrote its own. The option `auto_cache = false` turns this off; so
-does a mark in the caller's own options.
+Four cache marks are allowed. They are set on the last tool, on the last system block, and on the
+last blocks of the two newest user turns. The mark in the newest turn writes this prompt to the
+cache; the mark in the turn before reads the prompt that the previous request has written. The
+option `auto_cache = false`, or a mark in the caller's own options, turns this off.
 """
 
 import json
@@ -94,7 +94,7 @@ def write_parts(
 
 
 def _kept(part: ContentPart, item: JsonObject) -> Json:
-    """Return a block in the provider's own format; of a call, its additional keys."""
+    """Return a block in the provider's own format; for a call, only its additional keys."""
     return dict(item) if part.tool_call is None else {**_call(part.tool_call), **item}
 
 
@@ -182,7 +182,7 @@ def _role_blocks(
 
 
 def _results_first(blocks: list[Json]) -> list[Json]:
-    # The provider refuses results that stand behind other words.
+    # The provider rejects tool results after other content.
     return sorted(blocks, key=lambda one: _type(one) != "tool_result")
 
 
@@ -211,7 +211,7 @@ def mark_for_cache(prompt: Prompt) -> Prompt:
 
 
 def is_marked(body: JsonObject) -> bool:
-    """Tell whether a mark stands in a request already, or it asks to be marked by the provider."""
+    """Return whether a request already contains a mark, or requests automatic marks."""
     turns = [one.get("content") for one in _list(body.get("messages")) if isinstance(one, dict)]
     places = [body.get("tools"), body.get("system"), *turns]
     blocks = [block for place in places for block in _list(place)]

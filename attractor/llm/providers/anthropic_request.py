@@ -156,7 +156,7 @@ def _budget(thinking: Json) -> int:
     return budget if isinstance(budget, int) and budget > 0 else 0
 
 
-# Newer models accept one of temperature and top_p, the newest neither.
+# Newer models accept only one of temperature and top_p; the newest models accept neither.
 _ONE_OF_TWO, _NONE = (4, 1), (4, 7)
 _USUAL = 1
 # Accepted while the model thinks.
@@ -248,7 +248,7 @@ def _thinks(thinking: Json) -> bool:
 def _settings(request: Request, thinking: Thinking) -> dict[str, Json]:
     user = request.metadata.get("user_id")
     given: dict[str, Json] = {
-        # It includes thinking, which must not use up the tokens of the answer.
+        # The limit includes thinking, which must not use up the tokens of the answer.
         "max_tokens": request.max_tokens or _MAX_TOKENS + thinking.room,
         "stop_sequences": list(request.stop_sequences) or None,
         "metadata": {"user_id": user} if user else None,

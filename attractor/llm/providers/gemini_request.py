@@ -228,7 +228,7 @@ def _is_told(options: Mapping[str, Json]) -> bool:
 
 
 _MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY", "named": "ANY"}
-# Keywords of JSON schema in the provider's own kind of schema.
+# JSON schema keywords that the provider's own schema format supports.
 _PLAIN = frozenset(
     {
         "type",
@@ -273,7 +273,7 @@ def write_choice(choice: ToolChoice) -> Json:
 
 
 def write_schema(schema: JsonObject) -> dict[str, Json]:
-    """Return the setting for a schema, in the provider's own kind if possible."""
+    """Return the setting for a schema, in the provider's own schema format if possible."""
     return {"responseSchema" if _is_plain(dict(schema)) else "responseJsonSchema": dict(schema)}
 
 
@@ -282,7 +282,7 @@ def _declaration(tool: ToolDefinition) -> Json:
 
 
 def _parameters(schema: JsonObject) -> dict[str, Json]:
-    """Return a schema in the provider's own kind if possible, else as JSON schema."""
+    """Return a schema in the provider's own schema format if possible, otherwise as JSON schema."""
     if schema.keys() <= _BARE and not any(map(schema.get, _ALLOWING)):
         # An object without properties is rejected, a tool without parameters is not.
         return {}

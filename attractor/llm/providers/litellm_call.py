@@ -305,7 +305,7 @@ def _send_by(carrier: RecordingTransport, litellm: Any, handlers: Any, caching: 
 
 @contextmanager
 def _at_import() -> Generator[None]:
-    """Set variables while litellm is imported; it takes its word from nowhere else."""
+    """Set variables while litellm is imported, because it can only be configured by variables."""
     environ = cast(MutableMapping[str, str], __environ__())
     before = {name: environ.get(name) for name in _AT_IMPORT}
     environ.update(_AT_IMPORT)
@@ -320,14 +320,14 @@ def _at_import() -> Generator[None]:
 
 
 T = TypeVar("T")
-# Images are sent beforehand there, and then named by ids.
+# These providers require images to be uploaded first; requests contain their ids.
 _UPLOADING = ("gigachat",)
 _PIECES = {"stream": True, "stream_options": {"include_usage": True}}
 
 
 @dataclass(frozen=True)
 class LiteLLMTarget:
-    """Who is to be asked: our name, the provider's, and what lets us in."""
+    """The target of a call: the provider, its name in litellm, and the access parameters."""
 
     name: str
     provider: str
@@ -335,7 +335,7 @@ class LiteLLMTarget:
 
 
 class Call:
-    """One request on its way; `request` has the model's name without the provider's."""
+    """One call; the model name in `request` has no provider prefix."""
 
     def __init__(
         self, request: Request, whom: LiteLLMTarget, pool: Pool, timeout: AdapterTimeout
@@ -356,19 +356,20 @@ class Call:
         return response.with_model(self.model)
 
     def begin(self, headers: Mapping[str, str]) -> LiteLLMStream:
-        """Return what is known of the answer before its first piece."""
+        """Return the properties of the answer that are known before its first piece."""
         origin = StreamOrigin(self._whom.name, headers, self._warnings)
         return LiteLLMStream(ChatStream(origin, self._speaker, uuid.uuid4().hex))
 
     @asynccontextmanager
     async def stream(self) -> AsyncGenerator[StreamReply]:
-        """Ask and hear the answer as it comes, until the block ends."""
+        """Send the request, and yield its stream until the block ends."""
         try:
             ask = await self._prepare(is_stream=True)
             chunks = cast(Chunks, await self._in_time(ask, self._timeout.request, is_stream=True))
             try:
                 async with aclosing(self._pieces(chunks)) as pieces:
-                    # Some providers are only asked with the first piece, which may be an error.
+                    # For some providers, litellm sends the request when the first piece is read,
+                    # which may raise an error.
                     first = await anext(pieces, None)
                     yield StreamReply(_chained(first, pieces), self._exchange.headers)
             finally:
@@ -377,7 +378,9 @@ class Call:
             await self._exchange.close()
 
     async def _prepare(self, *, is_stream: bool) -> Callable[[], Awaitable[Any]]:
-        """Return what asks; to load litellm takes a while that is no time of the provider."""
+        """Return the function that sends the request. Loading litellm does not count as time of the
+        provider.
+        """
         library = await asyncio.to_thread(load_litellm)
         access, model = self._whom.access, self.model
         taken = library.get_supported_openai_params(model=model, custom_llm_provider=access.route)
@@ -397,7 +400,7 @@ class Call:
                 break
             piece = self._plain(chunk, is_stream=True)
             yield stream_fields(piece, provider=self._whom.name, path="a piece")
-        # litellm invents an end if none came.
+        # litellm adds a finish reason even if the stream was interrupted.
         if chunks.received_finish_reason is None and chunks.intermittent_finish_reason is None:
             early = StreamError(f"the stream of {self._whom.name} ended before its answer did")
             raise self._error(early, is_stream=True)

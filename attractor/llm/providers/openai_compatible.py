@@ -139,7 +139,7 @@ class OpenAICompatibleAdapter:
         )
 
     def supports_tool_choice(self, mode: str) -> bool:
-        """Tell whether the interface knows a tool choice."""
+        """Return whether the API supports a tool choice."""
         return mode in {"auto", "none", "required", "named"}
 
     async def close(self) -> None:

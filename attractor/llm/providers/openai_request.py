@@ -185,7 +185,7 @@ def _texts(value: Json) -> list[str]:
 
 # Other models reject requests for encrypted reasoning.
 _REASONING_MODELS = re.compile(r"(gpt-[5-9](?!.*chat)|o\d|codex)")
-# These always think; later ones only on request.
+# These models always think; later models only on request.
 _ALWAYS_REASONING = re.compile(r"(gpt-5(?!\.\d)(?!.*chat)|o\d)")
 _ENCRYPTED = "reasoning.encrypted_content"
 _NOT_AT_ALL = "none"

@@ -151,8 +151,8 @@ def _unchanged(error: ProviderError) -> SDKError:
 class Transport:
     """Posts JSON to one provider; allows many requests at the same time.
 
-    Every event loop has its own connections. `read_error` refines the error of an HTTP status by
-    the provider's own details.
+    Every event loop has its own connections. `read_error` adds the provider's own details to the
+    error of an HTTP status.
     """
 
     def __init__(
@@ -348,7 +348,8 @@ class PerLoop(Generic[T]):
 
     async def close(self) -> None:
         """Close the object of the running loop; `find` then makes a new one."""
-        # The generator is not closed: objects closed at the loop's end may close others this way.
+        # The generator is not closed here, because `close` may be called while it runs at the
+        # loop's end.
         closing = self._objects.pop(asyncio.get_running_loop(), None)
         if closing is not None:
             await self._close(closing)

@@ -40,8 +40,8 @@ class Step(NamedTuple, Generic[S]):
 class StreamReader(Generic[S]):
     """Pure functions over a state that read the stream of one provider.
 
-    `end` returns the last events if the end of the connection ends the answer. `is_complete` says
-    that nothing but usage can follow.
+    `end` returns the last events if the answer ends with the connection. `is_complete` returns
+    whether only usage can follow.
     """
 
     begin: Callable[[Mapping[str, str]], S]
