@@ -46,9 +46,7 @@ class Finding:
 
     def __post_init__(self) -> None:
         if (self.standing is CheckStatus.OK) == bool(self.remedy):
-            raise ValueError(
-                f"{self.subject}: a remedy belongs to what is not well, and only there"
-            )
+            raise ValueError(f"{self.subject}: a finding needs a remedy, unless its status is ok")
 
 
 @dataclass(frozen=True)
@@ -130,11 +128,11 @@ def _secrets(graphs: Iterable[Graph], machine: Machine) -> Iterator[Finding]:
         elif fault := fault_of_secret(value):
             yield problem(subject, f"{variable} {fault}", remedy=f"set {variable} to another value")
         else:
-            yield ok(subject, f"given by {variable}")
+            yield ok(subject, f"set by {variable}")
 
 
 def _finding(looked: ProgramCheck) -> Finding:
-    subject = f"needed: {looked.required.need.written}"
+    subject = f"requirement: {looked.required.need.written}"
     if looked.fault:
         return problem(subject, looked.fault, remedy=looked.remedy)
     return ok(subject, looked.found)

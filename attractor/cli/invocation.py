@@ -183,7 +183,8 @@ def _with_debug(command: click.Command) -> click.Command:
 PROGRAM = "attractor"
 HELP = """Run pipelines drawn as DOT graphs.
 
-Coding agents do the work, hidden scenarios judge it, and a person decides what is promoted.
+Coding agents execute the stages, hidden scenarios test the result, and a person decides whether to
+promote it.
 """
 
 

@@ -36,7 +36,7 @@ class RequestLog(Generic[R]):
         show(line, err=True)
         if self.twin and self.twin.dropped and not self._has_told_of_dropped:
             self._has_told_of_dropped = True
-            show("older requests are dropped from the log (--keep)", err=True)
+            show("the log is full: older requests are dropped (limit: --keep)", err=True)
 
 
 def call_line(request: LoggedRequest) -> str:
@@ -80,10 +80,10 @@ def service_twin_text(twin: ServiceTwin) -> str:
 
 def _text(who: str, twin: ProviderTwin | ServiceTwin, sources: Sequence[str]) -> str:
     variables = [f"  export {name}={value}" for name, value in twin.environ().items()]
-    found = " Set for its clients:" if variables else ""
+    found = " Set these variables for its clients:" if variables else ""
     lines = [f"{who} listens at {twin.url}.{found}", *variables]
     if sources:
-        lines += ["It forwards requests to, and records:", *sources]
+        lines += ["It records requests and forwards them to:", *sources]
     control = f'curl -H "Authorization: Bearer {twin.token}" {twin.control_url}/requests'
     return "\n".join([*lines, "List its requests:", f"  {control}"])
 
@@ -169,7 +169,7 @@ _OPTIONS = (
         "--control-port",
         type=PORT,
         default=0,
-        help="Serve the control address on this port (default: any free port).",
+        help="Serve the control API on this port (default: any free port).",
     ),
     click.option(
         "-v/-q",

@@ -122,7 +122,7 @@ def test_repeated_stage_never_runs_twice_at_once(
     [ended] = events(scene.root, "LeftRunningEnded")
     assert {"pid": first, "name": "sh"} in ended["data"]["processes"]
     assert ended["data"]["count"] == len(ended["data"]["processes"]) >= 2
-    assert f"killed processes left by the previous process of the run: sh ({first})" in told
+    assert f"killed processes that the previous process of the run had left: sh ({first})" in told
 
 
 def test_resume_without_left_processes_reports_none(scene: Scene) -> None:
@@ -174,7 +174,7 @@ def test_gc_kills_left_processes_and_keeps_records(scene: Scene) -> None:
         [True],
     )
     told = scene.desk.do("gc").stdout
-    assert f"{scene.root.name}  ended, left running by a killed process: sh ({first})" in told
+    assert f"{scene.root.name}  ended: processes left by a killed run process: sh ({first})" in told
     assert (scene.alive, scene.desk.json("gc")["ended"]) == ([False], [])
     assert (scene.root / "events.jsonl").read_bytes() == before
 

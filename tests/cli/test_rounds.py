@@ -49,7 +49,7 @@ def test_simulate_shows_the_start_of_each_round(desk: GitDesk) -> None:
     desk.make(ROUNDS)
     desk.write(json.dumps({"test": ["fail", "success"]}), "outcomes.json")
     words = ("simulate", "pipeline.dot", "--outcomes", "outcomes.json")
-    assert "     restart: another run begins at make\n" in desk.do(*words).stdout
+    assert "     restart: a new run begins at make\n" in desk.do(*words).stdout
     record = desk.json(*words)
     assert record["path"] == ["start", "make", "test", "make", "test", "exit"]
     assert [one["restart"] for one in record["steps"]] == [False, False, True, False, False]

@@ -14,10 +14,8 @@ from attractor.pipeline.runs.lookup import reference_of
 @click.argument("reference", metavar="RUN")
 @click.argument("choice", required=False)
 @click.option("--question", default="", help="Answer the question with this id or node.")
-@click.option(
-    "--all", "is_for_all", is_flag=True, help="Give the same answer to all open questions."
-)
-@click.option("--why", default="", help="Record why you answer so.")
+@click.option("--all", "is_for_all", is_flag=True, help="Answer all open questions with CHOICE.")
+@click.option("--why", default="", help="Record the reason for the answer.")
 @json_option
 @click.pass_obj
 def answer(
@@ -31,12 +29,11 @@ def answer(
 ) -> ExitCode:
     """Answer a question that a run asks.
 
-    RUN is a run id, a unique prefix of one, a run directory, or 'latest'. CHOICE is the key or
-    label of a choice, or the node that it leads to; to a free-text question, CHOICE is the text.
-    Without CHOICE, list the open questions, with the command for each answer. The answer is
-    recorded in the run: a live run continues immediately, a stopped run continues with 'attractor
-    resume'. An answer that matches no choice is refused and changes nothing. With --all, it has to
-    match a choice of every question.
+    RUN is a run id, a unique prefix of one, a run directory, or 'latest'. CHOICE is the key, the
+    label or the target node of a choice, or the text for a free-text question. Without CHOICE, list
+    the open questions, with the command for each answer. The answer is recorded in the run: a live
+    run continues immediately, a stopped run continues with 'attractor resume'. An answer that
+    matches no choice is refused. With --all, CHOICE must match a choice of every open question.
     """
     if is_for_all and choice is None:
         raise UsageError("--all requires CHOICE", hint=f"attractor answer {reference} CHOICE --all")

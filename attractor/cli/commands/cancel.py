@@ -13,7 +13,7 @@ from attractor.pipeline.workspace.deliver import deliver_ended_run
 
 @click.command()
 @click.argument("reference", metavar="RUN")
-@click.option("--why", default="", help="Record why you cancel the run.")
+@click.option("--why", default="", help="Record the reason for canceling the run.")
 @json_option
 @click.pass_obj
 def cancel(invocation: Invocation, reference: str, why: str, as_json: bool) -> ExitCode:

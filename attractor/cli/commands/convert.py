@@ -29,11 +29,11 @@ def convert(
 ) -> ExitCode:
     """Convert a pipeline written for another tool.
 
-    FILE is a pipeline, or - for standard input. Attributes and values of the other tool are
-    replaced by those of Attractor, comments are kept, and the report lists every change with its
-    line. Without --output, print the pipeline to standard output and the report to standard error.
-    Paths in the pipeline are resolved from the folder of OUT, or from the folder of FILE without
-    --output. Exit with 1 if something has to be changed by hand; the report says how.
+    FILE is a pipeline, or - for standard input. Names and values of the other tool are replaced by
+    those of Attractor, comments are kept, and a report lists every change with its line. Without
+    --output, print the pipeline to standard output and the report to standard error. Paths in the
+    pipeline are resolved from the folder of OUT, or from the folder of FILE without --output. Exit
+    with 1 if the report lists parts that must be changed by hand.
     """
     opened = open_pipeline(file)
     beside = files_beside(Path(output or opened.source.file))
@@ -59,7 +59,8 @@ def _report(conversion: Conversion, file: str) -> str:
         f"{_place(one)}: not converted: {one.message}" + (f" ({one.fix})" if one.fix else "")
         for one in conversion.left
     ]
-    counts = f"{file}: {len(changed) or 'nothing'} converted, {len(left) or 'nothing'} left to do"
+    done, remaining = len(changed) or "nothing", len(left) or "nothing"
+    counts = f"{file}: {done} converted, {remaining} to change by hand"
     return "\n".join(map(visible, [*changed, *left, counts]))
 
 

@@ -18,9 +18,9 @@ from attractor.pipeline.runs.lookup import find_run
 @click.command()
 @click.argument("reference", metavar="RUN", default="latest")
 @click.option(
-    "--approve", is_flag=True, help="Approve the run. Refused unless the gate's verdict is go."
+    "--approve", is_flag=True, help="Approve the run. Refused unless the verdict of the gate is go."
 )
-@click.option("--reject", is_flag=True, help="Reject the run; the gate is not asked.")
+@click.option("--reject", is_flag=True, help="Reject the run, whatever the verdict of the gate.")
 @click.option("--rationale", required=True, help="Give the reason in one sentence.")
 @operator_option
 @json_option
@@ -36,9 +36,9 @@ def decide(
 ) -> ExitCode:
     """Record a decision on a run.
 
-    The first decision on a run is final. A token in ATTRACTOR_TOKEN identifies you; without a
-    token, run the command at a terminal. An approval is refused with exit status 5 if the gate says
-    no-go.
+    The first decision on a run is final. To identify yourself, set ATTRACTOR_TOKEN to a token, or
+    run the command at a terminal. An approval is refused with exit status 5 if the verdict of the
+    gate is no-go.
     """
     if approve == reject:
         raise UsageError("missing decision", hint="pass either --approve or --reject")

@@ -58,9 +58,9 @@ def diff(
     """Compare two pipelines.
 
     A and B are pipelines; one of them may be - for standard input. Nodes, edges and attributes are
-    compared; layout, comments, statement order, quotes, names of other tools and explicit default
-    values are ignored. Renamed nodes and redirected edges are reported as such. With --format svg,
-    draw both pipelines in one picture: green is added, red is removed, brown is changed.
+    compared; layout, comments, statement order, quotes, attribute aliases and explicit default
+    values are ignored. Renamed nodes and redirected edges are recognized. With --format svg, draw
+    both pipelines in one picture: green is added, red is removed, brown is changed.
     """
     if of_git:
         return _for_git(files)

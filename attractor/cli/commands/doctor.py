@@ -142,7 +142,7 @@ def _summary(findings: Sequence[Finding]) -> str:
     problems = sum(finding.standing is CheckStatus.PROBLEM for finding in findings)
     lacking = sum(finding.standing is CheckStatus.MISSING for finding in findings)
     if problems:
-        return f"{problems} to fix first, {lacking} more missing."
+        return f"Not ready. {problems} to fix, {lacking} missing for some tasks."
     if lacking:
         return f"Ready. {lacking} missing for some tasks."
     return "Ready. Nothing is missing."

@@ -35,10 +35,10 @@ def estimate(
 ) -> ExitCode:
     """Estimate the cost and duration of a run.
 
-    The estimate is based on earlier runs of pipelines with the same name in the runs folder, stage
-    by stage, and prints how many earlier visits it used. For a stage without earlier visits, it is
-    based on the node's attributes and assumes a wide range of model calls, at the prices of the
-    model catalogue.
+    Each stage is estimated from its visits in earlier runs of pipelines with the same name in the
+    runs folder; the output shows the number of these visits. A stage without earlier visits is
+    estimated from its attributes, with a wide range for the number of model calls and the prices of
+    the model catalogue.
     """
     if backend not in (known := backend_registry()):
         raise UnknownName("backend", backend, known)

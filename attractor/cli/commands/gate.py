@@ -20,8 +20,9 @@ from attractor.pipeline.runs.lookup import find_run
 def gate(invocation: Invocation, reference: str, to_operator: bool, as_json: bool) -> ExitCode:
     """Judge a run: go or no-go, with reasons.
 
-    Each call computes the verdict anew from the sealed trials. The output shows rules and numbers,
-    but no hidden scenario. A live run can be judged, too. Exit with 5 on no-go.
+    The verdict is computed from the recorded trials at each call. The output lists rules and
+    numbers, but no hidden scenarios. A live run can also be judged. Exit with 5 if the verdict is
+    no-go.
     """
     host = host_of(invocation)
     facts, judged = ask_gate(find_run(reference, host.runs_dir), host)

@@ -22,9 +22,13 @@ from attractor.pipeline.runs.garbage import Collector, Rules
     default="7d",
     show_default=True,
     metavar="DURATION",
-    help="Skip runs that were active within this time.",
+    help="Only free runs without activity for this time.",
 )
-@click.option("--missing-projects", is_flag=True, help="Include runs whose project folder is gone.")
+@click.option(
+    "--missing-projects",
+    is_flag=True,
+    help="Include runs whose project folder does not exist any more.",
+)
 @json_option
 @click.pass_obj
 def gc(
@@ -36,10 +40,11 @@ def gc(
 ) -> ExitCode:
     """Free disk space used by finished runs.
 
-    Remove workspaces, forks and trees of runs that are final (failed, canceled, rejected, or
-    approved and promoted) or whose run directory is gone, and files left by killed processes. All
-    runs of the state folder are considered, including runs of other projects. Run directories, the
-    ledger, branches and live runs are never touched. A freed run cannot be forked or rewound.
+    Remove the workspaces, the workspace copies of branches and the snapshots of runs that are final
+    (failed, canceled, rejected, or approved and promoted) or whose run directory does not exist any
+    more. Also remove temporary files of killed processes. All runs in the state folder are checked,
+    including runs of other projects. Run directories, the ledger, branches and live runs are never
+    removed. Without its files, a run cannot be forked or rewound.
     """
     host = host_of(invocation)
     rules = Rules(host.clock.now(), parse_duration(older_than), missing_projects)

@@ -31,8 +31,8 @@ from attractor.pipeline.runs.lookup import find_run, reference_of
     "--since",
     default="",
     metavar="WHEN",
-    help="Show only events after a time, such as 2026-01-31T09:30, or of the last period, "
-    "such as 10m.",
+    help="Show only events after this time, such as 2026-01-31T09:30, or within this last "
+    "period, such as 10m.",
 )
 @json_option
 @click.pass_obj
@@ -43,8 +43,8 @@ def logs(
 
     RUN is a run id, a unique prefix of one, a run directory, or 'latest' (default: latest). With
     --json, print each event as one line of JSON, exactly as in the journal. With --follow, print
-    new events until the run stops or ends, and (without --json) the output of running commands.
-    Exit with 6 if a line of the journal is corrupt; the first such line is named.
+    new events until the run stops or ends; without --json, also print the output of running
+    commands. Exit with 6 and print the line number if a line of the journal is corrupt.
     """
     runs_dir = invocation.configuration.settings.runs_dir
     root = find_run(reference, runs_dir)

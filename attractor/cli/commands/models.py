@@ -21,8 +21,8 @@ from attractor.llm.client import provider_registry
 def models(ctx: click.Context, provider: str | None, as_json: bool) -> ExitCode:
     """List known models with context windows, capabilities and prices.
 
-    Without --provider, list the models of installed providers. A model that is not listed can still
-    be used, but has no price.
+    Without --provider, list the models of installed providers. Unlisted models can also be used,
+    but their price is unknown.
     """
     if ctx.invoked_subcommand is not None:
         _refuse_early_options(ctx.invoked_subcommand, provider, as_json=as_json)

@@ -9,7 +9,7 @@ from attractor.cli.runs.orders import orders_to, show_receipt
 
 @click.command()
 @click.argument("reference", metavar="RUN")
-@click.option("--why", default="", help="Record why you pause the run.")
+@click.option("--why", default="", help="Record the reason for pausing the run.")
 @json_option
 @click.pass_obj
 def pause(invocation: Invocation, reference: str, why: str, as_json: bool) -> ExitCode:

@@ -21,9 +21,9 @@ from attractor.pipeline.runs.lookup import find_run
 def promote(invocation: Invocation, reference: str, branch: str, as_json: bool) -> ExitCode:
     """Move a branch to the result of an approved run.
 
-    The branch gets one commit. Refused with exit status 4 if the branch has moved since the run
-    started. If the branch is checked out, its files are updated unless they have changes. Promoting
-    a run again changes nothing.
+    The result is added to the branch as one commit. Refused with exit status 4 if the branch has
+    changed since the start of the run. If the branch is checked out, its files are updated unless
+    they have uncommitted changes. Promoting a run again has no effect.
     """
     host = host_of(invocation)
     root = find_run(reference, host.runs_dir)

@@ -51,9 +51,9 @@ def render(
     """Draw pipelines and the progress of runs.
 
     FILE is a pipeline, or - for standard input. RUN is a run id, a unique prefix of one, a run
-    directory, or 'latest'. The drawing of a run shows states, visits and times. The drawing is
-    printed to standard output without --output. In an SVG, nodes have the id node-ID and edges the
-    id edge-FROM-TO. With --format json, list every node and edge with all attributes, including
+    directory, or 'latest'. The drawing of a run shows states, visits and times. Without --output,
+    print the drawing to standard output. In an SVG, nodes have the element id node-ID, and edges
+    have edge-FROM-TO. With --format json, list every node and edge with all attributes, including
     those inherited from node [...] and edge [...].
 
     Several pipelines, or the pipelines of a folder, are drawn beside their files or into the folder

@@ -21,7 +21,7 @@ from attractor.pipeline.runs.lookup import find_run
 @click.option(
     "--restore-sessions",
     is_flag=True,
-    help="Restore the conversations of agents from disk (default: give them a summary).",
+    help="Restore the conversations of agents from disk (default: start with a summary).",
 )
 @click.option(
     "--accept-graph",
@@ -43,9 +43,10 @@ def resume(
     """Resume a stopped run.
 
     RUN is a run id, a unique prefix of one, a run directory, or 'latest'. Only the interrupted
-    stage is repeated, from the files it started with. If the run is paused, its process continues.
-    If another process executes the run, the command is refused. At a terminal, the command asks
-    open questions. Secrets are not stored: pass the secret inputs of the run again.
+    stage is repeated, with the files as they were at its start. If the run is paused, its own
+    process continues it. The command is refused if another process executes the run. At a terminal,
+    the command asks the open questions. Secrets are not stored: pass the secret inputs of the run
+    again.
     """
     runs_dir = invocation.configuration.settings.runs_dir
     root = find_run(reference, runs_dir)

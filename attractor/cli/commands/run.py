@@ -46,8 +46,9 @@ from attractor.pipeline.request import RunRequest, WorkspaceKind
     type=click.Choice([kind.value for kind in WorkspaceKind]),
     default=WorkspaceKind.ISOLATED.value,
     show_default=True,
-    help="Work on the last commit (isolated; outside Git: copy), on a copy of the current files "
-    "(copy), in the project folder (in-place), or there without snapshots (none).",
+    help="Choose the workspace: a checkout of the last commit (isolated; outside Git: copy), a "
+    "copy of the current files (copy), the project folder (in-place), or the project folder "
+    "without snapshots (none).",
 )
 @click.option(
     "--include-dirty",
@@ -106,9 +107,9 @@ def run(
 ) -> ExitCode:
     """Run a pipeline and evaluate the result.
 
-    All stages are recorded in a run directory, so that an interrupted run can continue with
-    'attractor resume'. Progress is printed to standard error. Exit with 0 if the pipeline succeeds,
-    1 if it fails, and 3 if it waits for a person or a budget is used up.
+    All stages are recorded in a run directory, so that 'attractor resume' can continue an
+    interrupted run. Progress is printed to standard error. Exit with 0 if the pipeline succeeds, 1
+    if it fails, and 3 if it waits for a person or has used up a budget.
     """
     request = RunRequest(
         file=pipeline.absolute(),

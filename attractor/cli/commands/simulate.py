@@ -45,7 +45,7 @@ from attractor.pipeline.source.vocabulary import files_beside
     "answers",
     multiple=True,
     metavar="NODE=CHOICE",
-    help="Set the choice at a human gate; repeat a gate for its next visits.",
+    help="Set the choice at a human gate. Repeat the option to set its later visits.",
 )
 @click.option(
     "--max-steps",
@@ -70,9 +70,9 @@ def simulate(
     """Walk through a pipeline without executing it.
 
     FILE is a pipeline, or - for standard input. By default, stages succeed, and human gates take
-    their default or first choice. Every step lists all edges and why each was taken or not; loops
-    and unreached nodes are listed at the end. Exit with 0 for any outcome; use 'attractor test' to
-    check expectations.
+    their default or first choice. Each step lists all outgoing edges, with the reason why each was
+    taken or not. Loops and unvisited nodes are listed at the end. Exit with 0 for any outcome; use
+    'attractor test' to check expectations.
     """
     if coverage:
         _refuse_besides_coverage("outcomes_file", "set_", "answers", "max_steps")

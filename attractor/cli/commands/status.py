@@ -26,8 +26,8 @@ def status(invocation: Invocation, reference: str, watch: bool, as_json: bool) -
 
     RUN is a run id, a unique prefix of one, a run directory, or 'latest' (default: latest). The
     status is read from the journal. Exit with 6 if run.json contradicts the journal. With --watch,
-    each change redraws the terminal; without a terminal, each change prints a line (with --json, an
-    object). If the run restarts as a new run, that one is followed.
+    redraw the terminal after each change; without a terminal, print one line (with --json, one
+    object) after each change. If the run restarts as a new run, --watch continues with the new run.
     """
     runs_dir = invocation.configuration.settings.runs_dir
     root = find_run(reference, runs_dir)

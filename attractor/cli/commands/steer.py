@@ -11,9 +11,9 @@ from attractor.cli.runs.orders import orders_to, show_receipt
 @click.argument("reference", metavar="RUN")
 @click.argument("text", nargs=-1, required=True)
 @click.option(
-    "--node", default="", help="Send it only to this stage (default: all running stages)."
+    "--node", default="", help="Send the message only to this stage (default: all running stages)."
 )
-@click.option("--why", default="", help="Record why you send the message.")
+@click.option("--why", default="", help="Record the reason for the message.")
 @json_option
 @click.pass_obj
 def steer(

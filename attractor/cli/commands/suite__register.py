@@ -18,8 +18,8 @@ from attractor.factory.run_facts import Registration, SuiteStore
 def register(invocation: Invocation, folder: Path, as_json: bool) -> ExitCode:
     """Register a suite as a sealed version.
 
-    FOLDER contains suite.toml, train/ and holdout/. A copy is stored in the state folder, where
-    agents cannot read it. Registering the same content again returns the same version.
+    FOLDER contains suite.toml, train/ and holdout/. A copy is stored in the state folder, which
+    agents cannot read. Registering the same content again creates no new version.
     """
     store = SuiteStore(invocation.configuration.settings.state_dir)
     registered = store.register(folder, now=SystemClock().now())
@@ -47,7 +47,7 @@ def _text(registered: Registration) -> str:
     news = "sealed as" if registered.is_new else "unchanged since"
     return (
         f"suite {version.name}: {news} version {version.version} ({version.seal[:12]})\n"
-        f"  {_count(registered.trials)} of held-out scenarios; {_allowed(registered)}"
+        f"  {_count(registered.trials)} with held-out scenarios; {_allowed(registered)}"
     )
 
 

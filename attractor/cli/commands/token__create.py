@@ -1,4 +1,4 @@
-"""Create a token that proves who decides."""
+"""Create a token that identifies the person who decides."""
 
 import secrets
 
@@ -17,7 +17,7 @@ from attractor.factory.tokens import SCOPES, TokenStore
     type=click.Choice(SCOPES),
     default=SCOPES[0],
     show_default=True,
-    help="Limit the token to this use.",
+    help="Allow only this action with the token.",
 )
 @json_option
 @click.pass_obj

@@ -33,8 +33,8 @@ def twin_check(
     """Compare a service twin with recordings of the real service.
 
     Replay each RECORDING against a fresh twin of the service in FILE (default: all recordings in
-    the folder `recordings` beside it). Report differences in status, headers and JSON, except those
-    that the service's [check] section allows. The faults that the twin injects are switched off.
+    the folder `recordings` beside it). Report differences in status, headers and JSON, except for
+    differences that the [check] section of FILE ignores. The twin injects no faults.
     """
     service = load_service(file)
     settings = _settings(service, ignore)

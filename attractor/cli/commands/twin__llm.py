@@ -67,7 +67,7 @@ def _help() -> str:
 @click.option(
     "--pace",
     type=click.Choice(PACES),
-    help="Replay at once or at the recorded pace (default: at-once; with --replay).",
+    help="Replay without pauses or at the recorded pace (default: at-once; with --replay).",
 )
 @click.option(
     "--record",
@@ -78,8 +78,9 @@ def _help() -> str:
     "--to",
     "providers",
     multiple=True,
-    metavar="[WIRE=]URL",
-    help="Forward to this URL, for all wires or one (default: the real provider; with --record).",
+    metavar="[API=]URL",
+    help="Forward to this URL, for all APIs or only one (default: the real provider; with "
+    "--record).",
 )
 @twin_options
 @json_option

@@ -32,11 +32,11 @@ from attractor.cli.pipelines.files import open_pipelines, refuse_input
 )
 @json_option
 @click.option(
-    "--strict", is_flag=True, help="Report an error for syntax that not all DOT programs accept."
+    "--strict", is_flag=True, help="Treat syntax that some DOT programs do not accept as an error."
 )
 @click.option("--fix", is_flag=True, help="Apply safe fixes.")
 @click.option(
-    "--diff", is_flag=True, help="Show the fixes as a patch; change nothing (with --fix)."
+    "--diff", is_flag=True, help="Show the fixes as a patch without applying them (with --fix)."
 )
 @click.option("--watch", is_flag=True, help="Check again when a file changes, until Ctrl-C.")
 @click.pass_obj

@@ -27,7 +27,7 @@ async def _look(machine: Machine, name: str, install: str) -> Finding:
     version = await machine.version(path, "--version")
     if version:
         return ok(subject, f"{version} at {path}")
-    return missing(subject, f"{path} does not answer to --version", remedy=install)
+    return missing(subject, f"{path} --version failed", remedy=install)
 
 
 part = examine

@@ -51,7 +51,9 @@ def _judge(result: ExecResult) -> Finding:
         return missing(SUBJECT, f"cannot create a sandbox: {reason}", remedy=ALLOW)
     escaped: list[str] = json.loads(result.stdout)
     if escaped:
-        return missing(SUBJECT, f"its sandbox leaks: {', '.join(escaped)}", remedy=ALLOW)
+        return missing(
+            SUBJECT, f"its sandbox is not tight, a test process {', '.join(escaped)}", remedy=ALLOW
+        )
     return ok(SUBJECT, "hides folders, processes and the network, and denies writing (tested)")
 
 

@@ -11,7 +11,7 @@ SUBJECT = "distributions"
 
 async def examine(machine: Machine) -> Sequence[Finding]:
     """Report damaged distributions, whose plugins are unavailable."""
-    return [_describe(one) for one in find_damaged()] or [ok(SUBJECT, "all readable")]
+    return [_describe(one) for one in find_damaged()] or [ok(SUBJECT, "no damaged distributions")]
 
 
 def _describe(damaged: DamagedDistribution) -> Finding:

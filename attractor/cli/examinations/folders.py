@@ -46,10 +46,10 @@ def _room(folder: Path, wanted_mb: int) -> Finding:
     except OSError as error:
         found = f"{folder}: {error.strerror}"
         return problem("disk", found, remedy="set runs_dir to a usable folder")
-    found = f"{free_mb:,} MB free for runs, {wanted_mb:,} MB wanted"
+    found = f"{free_mb:,} MB free for runs, {wanted_mb:,} MB required"
     if free_mb >= wanted_mb:
         return ok("disk", found)
-    return missing("disk", found, remedy="free some disk, or set doctor.min_free_mb lower")
+    return missing("disk", found, remedy="free some disk space, or lower doctor.min_free_mb")
 
 
 def _nearest(folder: Path) -> Path:

@@ -10,9 +10,7 @@ async def examine(machine: Machine) -> Sequence[Finding]:
     version = await machine.version("git", "--version")
     if version:
         return [ok("git", version.removeprefix("git version "))]
-    return [
-        problem("git", "git does not answer", remedy="install git (Debian: apt-get install git)")
-    ]
+    return [problem("git", "cannot run git", remedy="install git (Debian: apt-get install git)")]
 
 
 part = examine

@@ -25,7 +25,7 @@ async def examine(machine: Machine) -> Sequence[Finding]:
     if program and not _is_there(program, machine):
         remedy = "install it, or fix notify.command"
         return [missing(SUBJECT, f"notify.command: {program} not found", remedy=remedy)]
-    return [ok(SUBJECT, f"waiting gates are notified by {' and '.join(ways)}")]
+    return [ok(SUBJECT, f"notifications about waiting gates: {' and '.join(ways)}")]
 
 
 def _wanted(command: str, url: object) -> Sequence[tuple[str, bool]]:

@@ -163,7 +163,8 @@ def sweep_text(swept: Sweep) -> str:
 def _sweeps_lines(swept: Sweep) -> Iterator[str]:
     ended = "would be ended" if swept.is_dry else "ended"
     for run_id, processes in swept.ended.items():
-        yield f"{run_id}  {ended}, left running by a killed process: {name_processes(processes)}"
+        names = name_processes(processes)
+        yield f"{run_id}  {ended}: processes left by a killed run process: {names}"
     by_run: dict[str, list[Freed]] = {}
     for one in swept.freed:
         by_run.setdefault(one.run_id, []).append(one)
@@ -182,7 +183,7 @@ def _sweeps_lines(swept: Sweep) -> Iterator[str]:
 
 
 def _name(run_id: str) -> str:
-    return run_id or "left by dead processes   "
+    return run_id or "temporary files             "
 
 
 def _what(freed: list[Freed]) -> str:
@@ -217,9 +218,12 @@ def _coverages_lines(graph: Graph, coverage: Coverage) -> Iterator[str]:
         yield visible(f"unreachable nodes: {', '.join(coverage.unreachable_nodes)}")
     yield from _listed("unreachable edges:", coverage.unreachable_edges)
     yield from _listed(
-        "edges taken only if an outcome suggests their target:", coverage.only_suggested
+        "edges that need an outcome with their target as suggested_next_ids:",
+        coverage.only_suggested,
     )
-    yield from _listed("too many combinations to try; assumed reachable:", coverage.untried)
+    yield from _listed(
+        "assumed reachable, because there are too many combinations to try:", coverage.untried
+    )
 
 
 def _listed(heading: str, edges: Sequence[Edge]) -> Iterator[str]:

@@ -20,14 +20,14 @@ _WHY: Mapping[RouteReason, str] = {
     RouteReason.CONDITION: "its condition is true",
     RouteReason.PREFERRED_LABEL: "the outcome prefers its label",
     RouteReason.SUGGESTED_NEXT_ID: "the outcome suggests its target",
-    RouteReason.WEIGHT: "by weight, then by the name of its target",
-    RouteReason.INTO_CONDITIONAL: "after a failure, a conditional decides",
-    RouteReason.RETRY_TARGET: "after a failure, the retry_target",
-    RouteReason.FALLBACK_RETRY_TARGET: "after a failure, the fallback_retry_target",
+    RouteReason.WEIGHT: "highest weight, then first target in alphabetical order",
+    RouteReason.INTO_CONDITIONAL: "the target is a conditional, which handles the failure",
+    RouteReason.RETRY_TARGET: "retry_target after a failure",
+    RouteReason.FALLBACK_RETRY_TARGET: "fallback_retry_target after a failure",
     RouteReason.GOAL_GATE: "a goal gate is not satisfied",
-    RouteReason.JOIN: "where the branches meet",
-    RouteReason.ON_FAILURE: "on_failure=continue steps over the failure",
-    RouteReason.NO_EDGES: "no edge leads out",
+    RouteReason.JOIN: "the node where the branches meet",
+    RouteReason.ON_FAILURE: "on_failure=continue ignores the failure",
+    RouteReason.NO_EDGES: "the node has no outgoing edge",
     RouteReason.NO_ROUTE: "no edge can be taken",
     RouteReason.FAILED: "no edge to take after the failure",
 }
@@ -95,7 +95,7 @@ def _step(number: int, step: SimulatedStep) -> Iterator[str]:
     for route in step.decision.routes:
         yield from _route(route, is_followed=route is step.decision.routes[-1])
     if step.decision.move.is_restart:
-        yield visible(f"     restart: another run begins at {step.decision.move.target}")
+        yield visible(f"     restart: a new run begins at {step.decision.move.target}")
     if step.decision.move.end:
         what = "end of the branch" if step.branch else "end"
         yield f"     {what}: {visible(step.decision.move.end.reason)}"
@@ -103,7 +103,7 @@ def _step(number: int, step: SimulatedStep) -> Iterator[str]:
 
 def _said(step: SimulatedStep) -> str:
     if step.visit.is_transparent:
-        return f"passes on {step.status}"
+        return f"keeps the outcome {step.status}"
     outcome = step.visit.outcome
     label = f', prefers "{outcome.preferred_label}"' if outcome.preferred_label else ""
     reason = f" ({outcome.failure_reason})" if outcome.failure_reason else ""

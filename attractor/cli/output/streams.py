@@ -15,7 +15,7 @@ class OutputLost(AttractorError):
     """The output of a command could not be written."""
 
     exit_code = ExitCode.UNFINISHED
-    hint = "the command has done its work; redirect its output and run it again"
+    hint = "the command itself succeeded; run it again with its output redirected to a file"
 
     def __init__(self, cause: OSError) -> None:
         super().__init__(f"cannot write to standard output: {cause.strerror or cause}")

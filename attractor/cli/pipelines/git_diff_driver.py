@@ -64,7 +64,7 @@ def describe_change(arguments: Sequence[str]) -> str:
         raise UsageError("Git passes 1 or 7 to 9 arguments to a diff driver", hint=hint)
     path, *rest = arguments
     if not rest:
-        return f"pipeline {visible(path)} is not merged yet"
+        return f"pipeline {visible(path)} has a merge conflict"
     old_file, _, old_mode, new_file, _, new_mode, name, message = (*rest, "", "")[:8]
     before = _Version("old", path, old_file, old_mode)
     after = _Version("new", name or path, new_file, new_mode)
@@ -77,15 +77,15 @@ def describe_change(arguments: Sequence[str]) -> str:
 
 def _head(before: _Version, after: _Version, *, is_copy: bool) -> str:
     if not before.is_there:
-        return f"pipeline {after.shown_name} is new"
+        return f"pipeline {after.shown_name} was added"
     if not after.is_there:
-        return f"pipeline {before.shown_name} is gone"
+        return f"pipeline {before.shown_name} was removed"
     mode = "" if before.mode == after.mode else f" (mode {before.mode} -> {after.mode})"
     if before.name == after.name:
         return f"pipeline {after.shown_name}{mode}"
     if is_copy:
-        return f"pipeline {after.shown_name} is a copy of {before.shown_name}{mode}"
-    return f"pipeline {before.shown_name} is now {after.shown_name}{mode}"
+        return f"pipeline {after.shown_name} was copied from {before.shown_name}{mode}"
+    return f"pipeline {before.shown_name} was renamed to {after.shown_name}{mode}"
 
 
 def _told(before: _Version, after: _Version) -> str:

@@ -110,7 +110,7 @@ class PipelineCheck(NamedTuple):
         """Return the number of diagnostics and the removed files."""
         has_found = self.result.sources or self.result.diagnostics
         found = [self.result.summary()] if has_found or not self.gone else []
-        return "; ".join([*found, *(visible(f"gone: {one}") for one in self.gone)])
+        return "; ".join([*found, *(visible(f"removed: {one}") for one in self.gone)])
 
 
 def watch_pipelines(

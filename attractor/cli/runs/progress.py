@@ -120,7 +120,7 @@ def _not_told(event: Event) -> str:
 
 def _ended(event: Event) -> str:
     data = event.data
-    title = "killed processes left by the previous process of the run"
+    title = "killed processes that the previous process of the run had left"
     return _named(title, data.get("processes"), data.get("count"))
 
 
@@ -135,9 +135,11 @@ def _set_aside(event: Event) -> str:
     count, command = data.get("count"), data.get("command")
     paths = "1 path" if count == 1 else f"{count} paths"
     if not command:
-        named = _named(f"{paths} of unfinished work set aside", data.get("paths"), count)
+        named = _named(f"{paths} of an unfinished stage moved to a patch", data.get("paths"), count)
         return f"{named} ({data.get('patch')})"
-    named = _named(f"{paths} of the project, changed since, set aside", data.get("paths"), count)
+    named = _named(
+        f"{paths} of the project with later changes moved to a patch", data.get("paths"), count
+    )
     return f"{named}; restore with: {command}"
 
 

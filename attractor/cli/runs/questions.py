@@ -121,7 +121,7 @@ def operator_option(command: C) -> C:
         "--operator",
         "to_operator",
         is_flag=True,
-        help="List the failed hidden scenarios, too. Never show this output to an agent.",
+        help="Also list the failed hidden scenarios. Never show this output to an agent.",
     )
     return option(command)
 
@@ -161,11 +161,12 @@ def _rules(report: GateReport) -> list[str]:
 
 def _remedy(facts: RunFacts) -> str:
     if facts.state.status in (EVALUATING, AWAITING_DECISION):
-        return f"evaluate it:  attractor evaluate {facts.run_id}"
+        return f"evaluate the run:  attractor evaluate {facts.run_id}"
     if facts.state.status.is_final:
-        return f"it is {facts.state.status}; look:  attractor logs {facts.run_id}"
+        return f"the run is {facts.state.status}; see its events:  attractor logs {facts.run_id}"
     return (
-        f"it is {facts.state.status}; if it has no live process:  attractor resume {facts.run_id}"
+        f"the run is {facts.state.status}; if it has no live process:  attractor resume "
+        f"{facts.run_id}"
     )
 
 

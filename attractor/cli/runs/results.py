@@ -154,7 +154,7 @@ def _look_at(patch: DeliveredPatch) -> NextStep:
     place = shlex.quote(str(patch.place))
     if not patch.is_redacted:
         return NextStep("look", f"git apply --stat {place}")
-    note = "cannot be applied: secrets are replaced by ***; the original files are in"
+    note = "cannot be applied, because secrets are replaced by ***; the original files are in"
     return NextStep("look", f"cat {place}", f"{note} {patch.folder} until gc")
 
 

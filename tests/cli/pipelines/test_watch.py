@@ -106,9 +106,9 @@ def test_new_and_removed_files_are_noticed(tmp_path: Path, watchings: list[Watch
     (tmp_path / "new.dot").write_text(BAD)
     assert watching.until("1 error in 1 file").startswith("new.dot:")
     (tmp_path / "new.dot").unlink()
-    assert re.fullmatch(r"\d\d:\d\d:\d\d  gone: new.dot\n", watching.until("gone: new.dot"))
+    assert re.fullmatch(r"\d\d:\d\d:\d\d  removed: new.dot\n", watching.until("removed: new.dot"))
     (tmp_path / "a.dot").unlink()
-    assert "no pipeline in" in watching.until("1 error; gone: a.dot")
+    assert "no pipeline in" in watching.until("1 error; removed: a.dot")
     (tmp_path / "a.dot").write_text(GOOD)
     watching.until("  1 file, no problems found")
 
@@ -121,7 +121,7 @@ def test_named_file_may_vanish_and_return(tmp_path: Path, watchings: list[Watchi
     file.write_text(GOOD)
     watching.until("  1 file, no problems found")
     file.unlink()
-    told = watching.until("1 error; gone: a.dot")
+    told = watching.until("1 error; removed: a.dot")
     assert "cannot read a.dot: No such file" in told
     assert "no problems found" not in told
     replace_whole(file, BAD)

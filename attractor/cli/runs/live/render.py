@@ -90,7 +90,7 @@ def summary(view: RunView) -> str:
 def _summary(view: RunView) -> Iterator[str]:
     yield f"{view.ended} stage{'' if view.ended == 1 else 's'}"
     yield f"{view.failed} failed" if view.failed else ""
-    yield f"{len(view.at_work)} at work" if view.at_work else ""
+    yield f"{len(view.at_work)} running" if view.at_work else ""
     if (usage := view.used) != NOTHING_USED:
         yield f"{counted(tokens_of(usage))} tokens"
         yield price(usage.cost_usd) if usage.cost_usd else ""
@@ -189,7 +189,7 @@ class _Drawing:
         if len(rows) <= most:
             return [(self._row(one), one) for one in rows]
         shown = rows[: max(0, most - 1)]
-        more = f"  {self.look_like('…', '...')} {len(rows) - len(shown)} more at work"
+        more = f"  {self.look_like('…', '...')} {len(rows) - len(shown)} more running"
         drawn: list[tuple[Text, StageRow | None]] = [(self._row(one), one) for one in shown]
         return [*drawn, (self._line(more, style="dim"), None)][:most]
 
