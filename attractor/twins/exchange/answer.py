@@ -53,7 +53,7 @@ def _require_headers(headers: dict[str, str]) -> dict[str, str]:
         if not _HEADER.fullmatch(name) or not (value.isprintable() and value.isascii()):
             raise ValueError(f"invalid header {name!r}: {value!r}")
         if name.lower() in _MESSAGE_HEADERS:
-            raise ValueError(f"the twin sets the header {name!r} itself; leave it out")
+            raise ValueError(f"the twin sets the header {name!r} itself: remove it")
     return headers
 
 
@@ -89,13 +89,13 @@ class Tokens(ScriptTable):
         cached = self.cache_read + self.cache_write
         if self.input is not None and cached > self.input:
             raise ValueError(
-                f"input must be at least {cached}, the sum of cache_read and cache_write: it is "
-                "the whole prompt"
+                f"input must be at least {cached}, the sum of cache_read and cache_write, "
+                f"because it includes them"
             )
         if self.output is not None and (self.reasoning or 0) > self.output:
             raise ValueError(
-                f"output must be at least {self.reasoning}, the value of reasoning: it is the "
-                "whole output"
+                f"output must be at least {self.reasoning}, the value of reasoning, because it "
+                f"includes reasoning"
             )
         return self
 
@@ -160,7 +160,7 @@ class Fault(ScriptTable):
         for name in sorted(self.model_fields_set - {"kind", "probability", *taken}):
             known = ", ".join(taken) or "none"
             raise ValueError(
-                f"the fault {self.kind.value!r} has no key {name!r}; its keys: {known}"
+                f"invalid key {name!r} of the fault {self.kind.value!r}; valid keys: {known}"
             )
         return self
 

@@ -152,12 +152,12 @@ def _step_text(step: str | int) -> str:
 
 def _steps(text: str) -> Iterator[str | int | None]:
     if not text.startswith("$"):
-        raise ValueError(f"the path {text!r} does not begin with $")
+        raise ValueError(f"invalid path {text!r}: it must begin with $")
     start = 1
     while start < len(text):
         step = _STEP.match(text, start)
         if step is None:
-            raise ValueError(f"invalid path {text!r}, from {text[start:]!r} on")
+            raise ValueError(f"invalid path {text!r} at {text[start:]!r}")
         if step["deep"]:
             yield _ANY_DEPTH
         name = step["below"] or step["name"] or step["quoted"]
@@ -181,7 +181,7 @@ def _read_path(value: object) -> JsonPath:
     if isinstance(value, JsonPath):
         return value
     if not isinstance(value, str):
-        raise ValueError("a path into JSON is a text such as '$.id'")
+        raise ValueError("a JSON path must be a text such as '$.id'")
     return JsonPath(value)
 
 

@@ -48,7 +48,7 @@ class BodyPiece(ScriptTable):
     @model_validator(mode="after")
     def _has_one_content(self) -> Self:
         if (self.text is None) == (self.base64 is None):
-            raise ValueError("a piece has either text or base64")
+            raise ValueError("set exactly one of text and base64")
         try:
             _ = self.content
         except (NotBase64, UnicodeEncodeError) as cause:
@@ -266,7 +266,7 @@ def _differences(redacted: RedactedRequest, recording: Recording) -> Iterator[st
             f"{redacted.method} {redacted.path}",
             f"{recording.method} {recording.path}",
         )
-        yield f"this is {current}, not {recorded}"
+        yield f"the request is {current}, not {recorded}"
     yield from islice(describe_differences(redacted.request, recording.request), _MAX_DIFFERENCES)
 
 
@@ -296,8 +296,8 @@ class RecordingFile:
         self.path = path
         self._is_folder = path.is_dir() or not path.suffix
         if not self._is_folder and path.suffix == _SINGLE:
-            hint = f"name a file that ends in {_LINES}, or a folder"
-            raise RecordingError(f"{path} can contain only one exchange", hint=hint)
+            hint = f"pass a file name that ends in {_LINES}, or a folder"
+            raise RecordingError(f"{path} can only contain one exchange", hint=hint)
         try:
             (path if self._is_folder else path.parent).mkdir(parents=True, exist_ok=True)
             if not self._is_folder and path.exists():

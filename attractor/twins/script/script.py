@@ -66,7 +66,7 @@ def run_script(path: Path, text: str) -> PythonScript:
     module = _run(path, text)
     names = vars(module)
     if _RULES not in names and _ANSWER not in names:
-        raise ScriptError(f"{path} has neither a list `{_RULES}` nor a function `{_ANSWER}`")
+        raise ScriptError(f"{path} must define a list `{_RULES}` or a function `{_ANSWER}`")
     table = {_RULES: names.get(_RULES, ()), _SEED: names.get(_SEED, 0)}
     function = names.get(_ANSWER)
     return PythonScript(table, None if function is None else _checked_function(function, path))
@@ -90,7 +90,7 @@ def _checked_function(function: object, path: Path) -> AnswerFunction:
     if not callable(function):
         raise ScriptError(f"{path}: `{_ANSWER}` is not a function")
     if inspect.iscoroutinefunction(function):
-        raise ScriptError(f"{path}: `{_ANSWER}` is async; write def without async")
+        raise ScriptError(f"{path}: `{_ANSWER}` must not be async")
     try:
         inspect.signature(function).bind("conversation", 1)
     except TypeError as cause:
@@ -347,7 +347,7 @@ def _rejection_message(
     if rejected:
         nearest, mismatches = min(rejected, key=lambda pair: _distance(pair[1]))
         message += f"; the nearest is {nearest.name!r}, but {' and '.join(mismatches.values())}"
-    return message + "".join(f"; {name} has no answer" for name in functions)
+    return message + "".join(f"; {name} returned no answer" for name in functions)
 
 
 def _distance(rejected: Mapping[str, str]) -> int:

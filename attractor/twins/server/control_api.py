@@ -97,7 +97,7 @@ def _guarded(answer: Endpoint, token: str) -> Endpoint:
     async def guarded(request: Request) -> Response:
         authorization = request.headers.get("authorization", "")
         if not hmac.compare_digest(authorization.encode(), expected):
-            raise HTTPException(401, "the twin's token is missing or invalid")
+            raise HTTPException(401, "missing or invalid token of the twin")
         return await answer(request)
 
     return guarded
@@ -134,7 +134,7 @@ def _filtered(entries: Sequence[L], query: Mapping[str, str], filters: Sequence[
             raise HTTPException(400, f"unknown filter {name!r}; known filters: {known}")
     since = query.get(_SINCE, "0")
     if not _NUMBER.fullmatch(since):
-        raise HTTPException(400, f"since must be a request number, not {_quoted(since)}")
+        raise HTTPException(400, f"invalid request number {_quoted(since)} in since")
     exact = {name: value for name, value in query.items() if name != _SINCE}
     return [
         entry
@@ -154,7 +154,7 @@ def control_application(
 
     async def replace_script(request: Request) -> Response:
         if is_recording:
-            raise HTTPException(409, "a twin that records has no script: providers answer")
+            raise HTTPException(409, "a recording twin has no script, because the providers answer")
         state.replace_script(_parse_script(await request.body()))
         return JSONResponse({"rules": state.usage()})
 

@@ -172,7 +172,7 @@ def _method(route: Route) -> str:
     return "GET" if route.methods and "GET" in route.methods else "POST"
 
 
-_HINT = "write --to https://HOST for every wire, or --to WIRE=https://HOST for one"
+_HINT = "write --to https://HOST for all APIs, or --to API=https://HOST for one"
 # To record any other wire, --to is required.
 _KNOWN = {
     "anthropic": "https://api.anthropic.com",
@@ -244,7 +244,9 @@ class ProviderTwin:
         self._record = record
         self._reporter = ErrorReporter(on_error)
         if record and (self.state.scripts or recordings is not None):
-            raise RecordingError("a twin that records takes no script and no recordings to replay")
+            raise RecordingError(
+                "a script or recordings to replay cannot be combined with recording"
+            )
         self.providers = provider_addresses(providers, self._wires) if record else dict[str, str]()
         self._host, self._ports = host, Ports(port, control_port)
         self._addresses = Addresses("", "")

@@ -128,7 +128,7 @@ class Relay:
         try:
             await asyncio.wait({forwarding, disconnected}, return_when=asyncio.FIRST_COMPLETED)
             if not forwarding.done():
-                message = "the client disconnected before the end: not recorded"
+                message = "the client disconnected before the end of the response: not recorded"
                 self._forwarded.log(self._status, message)
         finally:
             disconnected.cancel()
@@ -233,7 +233,7 @@ class Forwarder:
         base = self._providers.get(incoming.wire.name)
         if base is None:
             wire = incoming.wire.name
-            message = f"no provider for {wire}: start the twin with --to {wire}=URL"
+            message = f"unknown provider address of {wire}: start the twin with --to {wire}=URL"
             return self.fail(incoming, Rejection(502, message))
         return Relay(_ForwardedToProvider(self, incoming, base), self._client, self.state.clock)
 

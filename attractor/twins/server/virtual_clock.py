@@ -51,7 +51,9 @@ class VirtualClock:
         with self._changed:
             waits = self._changed.wait_for(lambda: self._clock.sleepers >= count, _TIMEOUT_S)
         if not waits:
-            raise MachineryError(f"only {self._clock.sleepers} of {count} wait for the clock")
+            raise MachineryError(
+                f"only {self._clock.sleepers} of {count} replies wait for the clock"
+            )
 
     def advance(self, seconds: float) -> None:
         """Advance the clock from the test's thread; replies that are due continue in order."""

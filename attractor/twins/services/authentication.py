@@ -33,13 +33,13 @@ class Authentication(ResponseTable):
     @model_validator(mode="after")
     def _is_complete(self) -> Self:
         if self.kind in ("header", "query") and not self.name:
-            raise ValueError(f"name of the {self.kind} is missing")
+            raise ValueError(f"missing name of the {self.kind}")
         if self.kind == "header" and not is_header_name(self.name):
-            raise ValueError(f"{self.name!r} is not a valid header name")
+            raise ValueError(f"invalid header name {self.name!r}")
         if self.kind in ("bearer", "basic") and self.name:
-            raise ValueError(f"{self.kind} takes no name: the header is Authorization")
+            raise ValueError(f"remove name: {self.kind} always uses the header Authorization")
         if self.kind == "basic" and ":" not in self.key:
-            raise ValueError("the key of basic must be 'user:password'")
+            raise ValueError("invalid key: for basic it must be 'user:password'")
         return self
 
     @property

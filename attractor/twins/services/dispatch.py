@@ -31,7 +31,7 @@ from attractor.twins.services.templates import ExpressionError
 FAILURE_HEADER = "x-twin-error"
 """The header that marks an error of the twin itself, in contrast to an error of the service."""
 
-_CLOCK_ENDED = "the next step exceeds the last time: reset the twin, or declare an earlier start"
+_CLOCK_ENDED = "the clock has reached its last time: reset the twin, or declare an earlier start"
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ class _RequestProcessor:
     def _perform(self, route: Route, call: RouteCall) -> ServiceResponse:
         auth = self.service.table.auth
         if auth and route.table.auth and not auth.accepts(call.request):
-            raise Rejection(auth.status, "the key is missing or invalid", code="unauthorized")
+            raise Rejection(auth.status, "missing or invalid key", code="unauthorized")
         self._limit("", self.service.table.limit)
         self._limit(route.name, route.table.limit)
         request = auth.without_key(call.request) if auth else call.request

@@ -66,7 +66,7 @@ M = TypeVar("M", "RecordedRequest", "RecordedResponse")
 
 def _has_one_body(message: M) -> M:
     if message.body is not None and message.base64:
-        raise ValueError("body and base64 exclude each other")
+        raise ValueError("body and base64 cannot be combined")
     return message
 
 
@@ -205,7 +205,7 @@ class ExchangeFile:
         """Check the existing file, so that an error is raised before the first request."""
         self.path = path
         if path.suffix != _SUFFIX:
-            hint = f"name a file that ends in {_SUFFIX}, such as recordings/NAME{_SUFFIX}"
+            hint = f"pass a file name that ends in {_SUFFIX}, such as recordings/NAME{_SUFFIX}"
             raise RecordingError(f"{path} is not a .jsonl file", hint=hint)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -117,7 +117,7 @@ def checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
         if not is_header_name(name) or not _HEADER_VALUE.fullmatch(value):
             raise ExpressionError(f"invalid header {name!r}: {value!r}")
         if name.lower() in _OWN_HEADERS:
-            raise ExpressionError(f"the twin sets the header {name!r} itself; leave it out")
+            raise ExpressionError(f"the twin sets the header {name!r} itself: remove it")
     return {name.lower(): value for name, value in headers.items()}
 
 
@@ -148,9 +148,9 @@ class ResponseTable(ScriptTable):
     @model_validator(mode="after")
     def _has_one_body(self) -> Self:
         if self.json_ is not None and self.body is not None:
-            raise ValueError("json and body exclude each other")
+            raise ValueError("json and body cannot be combined")
         if self.status in _WITHOUT_BODY and (self.json_ or self.body):
-            raise ValueError(f"a response with status {self.status} has no body")
+            raise ValueError(f"a response with status {self.status} cannot have a body")
         return self
 
     def render(self, names: Names, default: Template | None = None) -> ServiceResponse:

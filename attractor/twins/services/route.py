@@ -62,13 +62,13 @@ class FaultRule(ScriptTable):
 
     @model_validator(mode="after")
     def _is_complete(self) -> Self:
-        given = [name for name in WHEN if name in self.model_fields_set]
-        if len(given) > 1:
-            raise ValueError(f"{given[0]} and {given[1]} exclude each other")
+        keys = [name for name in WHEN if name in self.model_fields_set]
+        if len(keys) > 1:
+            raise ValueError(f"{keys[0]} and {keys[1]} cannot be combined")
         if self.fault is None and self.delay is None:
-            raise ValueError("the fault 'delay' needs a delay, such as '250ms'")
+            raise ValueError("the fault 'delay' requires a delay, such as '250ms'")
         if self.fault is None and self.performed is False:
-            raise ValueError("a request with only a delay is always performed")
+            raise ValueError("performed cannot be set for a fault with only a delay")
         return self
 
     @property
@@ -108,14 +108,16 @@ class PathPattern:
     def __init__(self, text: str) -> None:
         self.text = text
         if not text.startswith("/") or "?" in text or "//" in text:
-            raise ValueError("a path begins with / and contains no query and no empty segment")
+            raise ValueError(
+                "invalid path: it must begin with /, without a query and empty segments"
+            )
         segments = text.strip("/").split("/")
         fields = [_FIELD.fullmatch(segment) for segment in segments]
         for segment, field in zip(segments, fields, strict=True):
             if not field and set(segment) & set("{}"):
                 raise ValueError(f"{segment!r}: braces must enclose a name and a whole segment")
         if any(field and field[2] for field in fields[:-1]):
-            raise ValueError("only the last segment may be {name...}")
+            raise ValueError("only the last segment can be {name...}")
         self.names = [field[1] for field in fields if field]
         self.has_rest = bool(fields[-1] and fields[-1][2])
         starlette_path = "/".join(
@@ -143,7 +145,7 @@ class PathPattern:
 
 def _read_pattern(value: object) -> PathPattern:
     if not isinstance(value, str):
-        raise ValueError("a path is a text such as '/v1/customers/{id}'")
+        raise ValueError("a path must be a text such as '/v1/customers/{id}'")
     return PathPattern(value)
 
 
@@ -164,7 +166,7 @@ class ValueCondition(ScriptTable):
     @model_validator(mode="after")
     def _has_one_condition(self) -> Self:
         if (self.matches is None) == (self.present is None):
-            raise ValueError("give either matches or present")
+            raise ValueError("set exactly one of matches and present")
         return self
 
     def mismatch(self, values: Sequence[Json]) -> str:
@@ -172,7 +174,7 @@ class ValueCondition(ScriptTable):
         if self.present is not None:
             if bool(values) == self.present:
                 return ""
-            return "is missing" if self.present else "is present, and must not be"
+            return "is missing" if self.present else "is set, but must not be"
         if any(re.search(self.matches or "", as_text(value)) for value in values):
             return ""
         if not values:
@@ -448,7 +450,7 @@ def open_record_store(name: str, record_id: Template | None, context: RouteConte
     if record_id is None:
         names = context.pattern.names
         if not names:
-            raise InvalidRouteKey("id", "id is missing: the path contains no name in braces")
+            raise InvalidRouteKey("id", "missing id: the path contains no name in braces")
         record_id = Template(f"{{{{ path.{names[-1]} }}}}")
     return RecordStore(name, collection, record_id)
 

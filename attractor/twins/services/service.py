@@ -121,7 +121,7 @@ def initial_state(
     for name, collection in collections.items():
         rows = table.state.get(name, [])
         if not _is_collection(rows):
-            mistakes.add(["state", name], "a collection is a list of tables")
+            mistakes.add(["state", name], "a collection must be a list of tables")
             continue
         found = cast("list[dict[str, Json]]", rows)
         state.collections[name] = _records(name, found, collection.key, mistakes)
@@ -133,7 +133,7 @@ def _records(name: str, rows: list[dict[str, Json]], key: str, mistakes: TomlMis
     for number, row in enumerate(rows):
         at = ("state", name, number)
         if key not in row:
-            mistakes.add(at, f"a record of {name} has no {key!r}, the key of the collection")
+            mistakes.add(at, f"missing {key!r}, the key of the collection, in a record of {name}")
         elif as_text(row[key]) in records:
             mistakes.add((*at, key), f"duplicate {key} {as_text(row[key])!r}")
         else:
@@ -220,7 +220,7 @@ class _Reader:
     ) -> Sequence[Route]:
         if not isinstance(tables, list) or not tables:
             self.mistakes.add(
-                [], "routes is missing", "add [[routes]] with a method, a path and a kind"
+                [], "missing routes", "add [[routes]] with a method, a path and a kind"
             )
             return []
         routes: list[Route] = []
@@ -260,7 +260,7 @@ class _Reader:
     def _kind_type(self, name: object, at: KeyPath) -> type[RouteKind] | None:
         kinds = kind_registry()
         if not isinstance(name, str):
-            self.mistakes.add(at, "kind is missing", f"use one of {', '.join(kinds)}")
+            self.mistakes.add(at, "missing kind", f"use one of {', '.join(kinds)}")
             return None
         if name not in kinds:
             unknown = UnknownName("kind", name, kinds)
@@ -275,9 +275,7 @@ class _Reader:
             self._check_template(template, NAMES | kind.names, (*at, key))
             for name in sorted(template.from_path - in_path):
                 known = ", ".join(table.path.names) or "none"
-                self.mistakes.add(
-                    (*at, key), f"the path has no parameter {name!r}", f"known: {known}"
-                )
+                self.mistakes.add((*at, key), f"unknown path parameter {name!r}", f"known: {known}")
 
     def _check_formats(self, table: ServiceTable) -> None:
         for template in templates_in(table.errors):
@@ -302,7 +300,7 @@ class _Reader:
             self.mistakes.add((*at, "name"), f"duplicate route name {route.name!r}")
         hiding = next((other for other in before if other.hides(route)), None)
         if hiding:
-            message = f"the route never answers: {hiding.name!r} before it answers all its requests"
+            message = f"unreachable route: {hiding.name!r} before it matches the same requests"
             self.mistakes.add((*at, "path"), message)
 
 
@@ -329,4 +327,4 @@ def load_services(paths: Sequence[Path], *, is_recording: bool = False) -> Seque
 def _require_unique(kind: str, names: Sequence[str]) -> None:
     duplicate = next((name for name, count in Counter(names).items() if count > 1), None)
     if duplicate is not None:
-        raise ServiceError(f"duplicate {kind} {duplicate!r}", hint="give each its own name")
+        raise ServiceError(f"duplicate {kind} {duplicate!r}", hint="rename one of them")

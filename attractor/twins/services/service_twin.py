@@ -116,7 +116,7 @@ class _Control:
 
     def _refuse_while_recording(self, name: str) -> None:
         if self._is_recording:
-            raise HTTPException(409, f"a twin that records has no {name}: the service answers")
+            raise HTTPException(409, f"a recording twin has no {name}, because the service answers")
 
 
 def _time(value: object) -> object:
@@ -132,7 +132,7 @@ class _ClockChange(ScriptTable):
     @model_validator(mode="after")
     def _has_one_change(self) -> Self:
         if (self.advance is None) == (self.set is None):
-            raise ValueError("give either advance, such as '1h', or set, a time with a Z")
+            raise ValueError("pass either advance, such as '1h', or set, a time with a Z")
         return self
 
 
@@ -151,9 +151,9 @@ class _FaultOrder(ScriptTable):
         table = cast("dict[str, Any]", value)
         own = {name: value for name, value in table.items() if name in _OWN_KEYS}
         rest = {name: value for name, value in table.items() if name not in _OWN_KEYS}
-        if given := [name for name in WHEN if name in rest]:
+        if keys := [name for name in WHEN if name in rest]:
             raise ValueError(
-                f"{given[0]} has no effect here: the fault applies to the next requests"
+                f"unsupported key {keys[0]}: the fault always applies to the next requests"
             )
         return {**own, "rule": rest}
 
@@ -291,6 +291,6 @@ class ServiceTwin:
 
     def _recorder_of(self, record: ExchangeFile | None, to: str) -> ServiceRecorder:
         if record is None or not to:
-            message = "recording needs a file and the address of the service"
-            raise RecordingError(message, hint="give both record and to")
+            message = "to record, a file and the address of the service are required"
+            raise RecordingError(message, hint="pass both record and to")
         return ServiceRecorder(self._dispatcher, record, to, reporter=self._reporter)

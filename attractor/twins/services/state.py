@@ -102,7 +102,7 @@ class ClockTable(ScriptTable):
     @model_validator(mode="after")
     def _has_no_conflict(self) -> Self:
         if self.real and self.model_fields_set & {"start", "step"}:
-            raise ValueError("real excludes start and step")
+            raise ValueError("real cannot be combined with start and step")
         if self.step > END - self.start:
             raise ValueError(f"the first step exceeds {format_time(END)}, the last time")
         return self
@@ -142,7 +142,9 @@ class ServiceClock:
     def advance(self, by: timedelta) -> None:
         """Advance the time."""
         if by > END - self.now:
-            message = f"it is {format_time(self.now)}, and the last time is {format_time(END)}"
+            message = (
+                f"cannot advance the clock from {format_time(self.now)} to after {format_time(END)}"
+            )
             raise UsageError(message, hint="advance by less, or reset the twin")
         self._advanced += by
 
@@ -151,7 +153,7 @@ class ServiceClock:
         if to.tzinfo is None:
             raise UsageError("the time has no time zone", hint="add a Z")
         if to < self.now:
-            message = f"it is already {format_time(self.now)}, and time does not go backwards"
+            message = f"the clock at {format_time(self.now)} cannot be set back"
             raise UsageError(message, hint="reset the twin")
         self.advance(to - self.now)
 

@@ -65,7 +65,9 @@ class _Expression:
             tree = sandbox.parse("{{" + self.text + "}}")
             self._evaluate = sandbox.compile_expression(self.text, undefined_to_none=False)
         except TemplateSyntaxError as cause:
-            raise ValueError(f"{{{{ {self.text} }}}} is invalid: {cause.message}") from cause
+            raise ValueError(
+                f"invalid expression {{{{ {self.text} }}}}: {cause.message}"
+            ) from cause
         self.names = frozenset(meta.find_undeclared_variables(tree))
         self.from_path = frozenset(_members_of("path", tree))
 
@@ -133,7 +135,7 @@ class Template:
             raise ValueError(f"{value} is not a JSON number")
         if value is None or isinstance(value, int | float):
             return lambda names: value
-        raise ValueError(f"{value} is not JSON: put it in quotes")
+        raise ValueError(f"{value} is not a JSON value: put it in quotes")
 
     def _compile_text(self, text: str) -> Callable[[Names], Json]:
         pieces = _EXPRESSION.split(text)

@@ -1,4 +1,4 @@
-"""The server side of Anthropic's Messages API."""
+"""Anthropic's Messages API, implemented for twins."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeAlias

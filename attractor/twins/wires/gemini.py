@@ -1,4 +1,4 @@
-"""The server side of Google's generateContent."""
+"""Google's generateContent, implemented for twins."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from urllib.parse import parse_qs, urlsplit

@@ -1,4 +1,4 @@
-"""The server side of OpenAI's Responses API."""
+"""OpenAI's Responses API, implemented for twins."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TypeAlias

@@ -1,4 +1,4 @@
-"""The server side of Chat Completions, the API of OpenAI that many servers and gateways copy."""
+"""OpenAI's Chat Completions, implemented for twins; many servers and gateways have the same API."""
 
 from collections.abc import Iterator, Mapping, Sequence
 

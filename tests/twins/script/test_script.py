@@ -179,7 +179,7 @@ def test_invalid_scripts_are_reported_with_their_place() -> None:
         (
             "[[rules]]\n[rules.answer]\nusage = { input = 5, cache_read = 10 }",
             r"^the script:3: rules\[0\]\.answer\.usage: input must be at least 10, "
-            "the sum of cache_read and cache_write: it is the whole prompt$",
+            "the sum of cache_read and cache_write, because it includes them$",
         ),
         (
             "rules = [{ answer = { usage = { output = 5, reasoning = 6 } } }]",
@@ -356,9 +356,9 @@ def test_invalid_answers_of_a_function_are_errors(file: Path, provider_twin: Sta
         ("\nimport nowhere_to_be_found", r"script\.py:2: ModuleNotFoundError"),
         ("def f():\n    1 / 0\nf()", r"script\.py:2: ZeroDivisionError"),
         ("raise SystemExit(3)", r"script\.py:1: SystemExit: 3"),
-        ("x = 1", r"has neither a list `rules` nor a function `answer`"),
+        ("x = 1", r"must define a list `rules` or a function `answer`"),
         ("answer = 5", r"`answer` is not a function"),
-        ("async def answer(a, b): ...", r"`answer` is async"),
+        ("async def answer(a, b): ...", r"`answer` must not be async"),
         ("def answer(conversation): ...", r"`answer` must be def answer\(conversation, at"),
         ("rules = [{}]", r"script\.py: rules\[0\]\.answer is missing"),
         ("rules = []\nseed = 'x'", r"script\.py: .*valid integer"),
@@ -405,7 +405,7 @@ def test_scripts_are_tried_in_their_order_each_with_its_function(tmp_path: Path)
     chosen = [choose(entries, HELLO, attempt=one) for one in (1, 2)]
     assert [(one.entry.number, one.answer.text) for one in chosen] == [(3, "last"), (2, "made")]
     with pytest.raises(
-        NoMatchingRule, match=r"nearest is 'rule 1'.*; answer of own\.py has no answer"
+        NoMatchingRule, match=r"nearest is 'rule 1'.*; answer of own\.py returned no answer"
     ):
         choose(rule_entries(scripts[:1]), HELLO)
 

@@ -274,7 +274,7 @@ def test_a_script_comes_before_recordings(recorder: Recorder, provider_twin: Sta
 
 
 def test_recording_excludes_a_script(tmp_path: Path) -> None:
-    with pytest.raises(RecordingError, match="takes no script"):
+    with pytest.raises(RecordingError, match="cannot be combined with recording"):
         ProviderTwin(parse_script(STORY), record=RecordingFile(tmp_path / "calls.jsonl"))
 
 

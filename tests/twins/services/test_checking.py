@@ -71,7 +71,7 @@ def test_differences_from_the_recording_are_reported() -> None:
 
 
 def test_the_key_is_added_unless_the_service_refused() -> None:
-    refused = {"error": {"code": "unauthorized", "message": "the key is missing or invalid"}}
+    refused = {"error": {"code": "unauthorized", "message": "missing or invalid key"}}
     hidden = {"authorization": "[hidden]"}
     assert differing(
         exchange("GET /things", 200, [], **hidden),

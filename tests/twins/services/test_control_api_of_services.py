@@ -44,7 +44,7 @@ def test_last_valid_time_is_enforced(service_twin: StartServiceTwin) -> None:
     last = "9999-12-31T22:30:00Z"
     assert control(twin, "POST /clock", {"set": last})[0] == 200
     status, told = control(twin, "POST /clock", {"advance": "2h"})
-    assert (status, "the last time is" in told["error"]) == (400, True)
+    assert (status, "cannot advance the clock" in told["error"]) == (400, True)
     answers = [httpx.get(twin.url + "/x") for _ in range(2)]
     assert [one.status_code for one in answers] == [200, 400]
     assert answers[1].headers["x-twin-error"] == "clock_ended"
@@ -62,14 +62,14 @@ def test_control_api_arms_faults(twin: ServiceTwin) -> None:
 @pytest.mark.parametrize(
     ("words", "body", "told"),
     [
-        ("POST /clock", {}, "give either advance, such as '1h', or set"),
+        ("POST /clock", {}, "pass either advance, such as '1h', or set"),
         ("POST /clock", {"advance": "1 h"}, "contains a blank"),
-        ("POST /clock", {"set": "2020-01-01T00:00:00Z"}, "time does not go backwards"),
+        ("POST /clock", {"set": "2020-01-01T00:00:00Z"}, "cannot be set back"),
         ("POST /clock", {"set": "2027-01-01T00:00:00"}, "should have timezone info"),
-        ("POST /clock", {"set": "9999-12-31T23:59:59-14:00"}, "the last time is 9999-12-31"),
+        ("POST /clock", {"set": "9999-12-31T23:59:59-14:00"}, "after 9999-12-31"),
         ("POST /clock", [1], "the body: "),
-        ("POST /faults", {"kind": "status", "on": [1]}, "on has no effect here"),
-        ("POST /faults", {"kind": "cut", "status": 404}, "has no key 'status'"),
+        ("POST /faults", {"kind": "status", "on": [1]}, "unsupported key on"),
+        ("POST /faults", {"kind": "cut", "status": 404}, "invalid key 'status'"),
         ("POST /faults", {"kind": "cut", "next": 0}, "next: "),
         ("POST /faults", [1], "the body: "),
         ("POST /faults", {"kind": "cut", "route": "GET /y"}, "unknown route 'GET /y'"),

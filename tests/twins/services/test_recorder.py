@@ -130,7 +130,7 @@ def test_broken_response_is_forwarded_and_not_recorded(
     assert why[0] == ""
     assert why[1:] == [
         "no response of the service at http",
-        "the client disconnected before the end",
+        "the client disconnected before the end of the response",
     ]
     assert len(recorded(file)) == 1
 
@@ -167,7 +167,9 @@ def test_invalid_addresses_are_rejected(to: str, file: Path) -> None:
 def test_recording_needs_file_and_address(file: Path) -> None:
     service = load_service(PAYMENTS)
     for half in ({"to": "http://host"}, {"record": ExchangeFile(file)}):
-        with pytest.raises(RecordingError, match="needs a file and the address of the service"):
+        with pytest.raises(
+            RecordingError, match="a file and the address of the service are required"
+        ):
             ServiceTwin(service, **half)  # pyright: ignore[reportArgumentType]
 
 

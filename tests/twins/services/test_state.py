@@ -88,7 +88,7 @@ def test_real_clock_uses_machine_time() -> None:
 
 
 def test_clock_does_not_go_backwards() -> None:
-    with pytest.raises(UsageError, match="does not go backwards"):
+    with pytest.raises(UsageError, match="cannot be set back"):
         clock().set(datetime(2020, 1, 1, tzinfo=UTC))
     with pytest.raises(UsageError, match="time zone"):
         clock().set(datetime(2027, 1, 1))
@@ -96,9 +96,9 @@ def test_clock_does_not_go_backwards() -> None:
 
 def test_clock_ends_at_the_last_valid_time() -> None:
     one = clock(start=datetime(9999, 12, 31, 23, tzinfo=UTC), step="40m")
-    with pytest.raises(UsageError, match="the last time is 9999-12-31T23:59:59"):
+    with pytest.raises(UsageError, match="after 9999-12-31T23:59:59"):
         one.advance(timedelta(hours=1))
-    with pytest.raises(UsageError, match="the last time is"):
+    with pytest.raises(UsageError, match="cannot advance the clock"):
         one.set(datetime(9999, 12, 31, 23, tzinfo=timezone(timedelta(hours=-5))))
     one.step()
     assert one.is_at_its_end
@@ -124,7 +124,7 @@ def test_a_start_too_early_or_too_late_is_refused() -> None:
 
 @pytest.mark.parametrize("table", [{"start": datetime(2026, 1, 1)}, {"real": True, "step": "1s"}])
 def test_invalid_tables_are_rejected(table: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="time zone|real excludes"):
+    with pytest.raises(ValueError, match="time zone|real cannot be combined"):
         clock(**table)
 
 

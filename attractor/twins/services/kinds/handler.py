@@ -55,7 +55,7 @@ def load_function(folder: Path, name: str) -> Function:
         raise InvalidRouteKey("function", f"{file} has no function {name!r}{hint}")
     function = functions[name]
     if inspect.iscoroutinefunction(function):
-        raise InvalidRouteKey("function", f"{name} in {file} is async; write def without async")
+        raise InvalidRouteKey("function", f"{name} in {file} must not be async")
     try:
         inspect.signature(function).bind(None, None, None)
     except TypeError as cause:
@@ -81,7 +81,7 @@ def run_limited(function: Function, call: RouteCall, limit: timedelta) -> Servic
     thread.start()
     thread.join(limit.total_seconds())
     if thread.is_alive():
-        message = f"{function.__name__} exceeded {limit.total_seconds():g}s"
+        message = f"{function.__name__} exceeded its time limit of {limit.total_seconds():g}s"
         raise TwinFailure(500, "handler_late", f"{message}; its changes are discarded")
     if result.raised is not None:
         raise _failure(function, result.raised) from result.raised
@@ -134,7 +134,7 @@ def _members(file: Path) -> Mapping[str, object]:
     try:
         code: CodeType = compile(file.read_bytes(), str(file), "exec")
     except FileNotFoundError as cause:
-        raise InvalidRouteKey("function", f"{file} is missing") from cause
+        raise InvalidRouteKey("function", f"missing file {file}") from cause
     except (OSError, SyntaxError, ValueError) as cause:
         raise InvalidRouteKey("function", f"cannot read {file}: {cause}") from cause
     try:

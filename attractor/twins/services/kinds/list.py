@@ -52,7 +52,7 @@ class Paging(ScriptTable):
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
         if self.default > self.most:
-            raise ValueError(f"default {self.default} exceeds most, which is {self.most}")
+            raise ValueError(f"default ({self.default}) must not exceed most ({self.most})")
         return self
 
     def cut(self, records: Mapping[str, Json], query: Mapping[str, str]) -> ListPage:
@@ -78,7 +78,7 @@ class Paging(ScriptTable):
         if self.at not in query:
             return 0
         if query[self.at] not in ids:
-            message = f"{self.at}={query[self.at]} is not a record of this list"
+            message = f"unknown record {self.at}={query[self.at]}"
             raise Rejection(400, message, code="invalid_parameter")
         return ids.index(query[self.at]) + 1
 

@@ -54,7 +54,7 @@ class Replay(RouteKind):
         turn = call.state.counter(f"replay {key}") - 1
         recorded = responses[key]
         if turn >= len(recorded) and self.then == "fail":
-            message = f"request {turn + 1} of {len(recorded)} recorded ones"
+            message = f"request {turn + 1}, but only {len(recorded)} are recorded"
             raise TwinFailure(500, "recording_ended", message)
         index = turn % len(recorded) if self.then == "repeat" else min(turn, len(recorded) - 1)
         return recorded[index].response.response()

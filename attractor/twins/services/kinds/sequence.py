@@ -22,7 +22,7 @@ class Sequence(RouteKind):
     def _answer(self, call: RouteCall) -> ServiceResponse:
         turn = call.visit - 1
         if turn >= len(self.answers) and self.then == "fail":
-            message = f"request {call.visit} of a sequence of {len(self.answers)} answers"
+            message = f"request {call.visit}, but the sequence has only {len(self.answers)} answers"
             raise TwinFailure(500, "sequence_ended", message)
         at = turn % len(self.answers) if self.then == "repeat" else turn
         return self.answers[min(at, len(self.answers) - 1)].render(call.names())

@@ -76,7 +76,7 @@ def test_a_function_answers_and_changes_the_state(ask: Asked) -> None:
     ("name", "told"),
     [
         ("stumbles", "handler.py:17, stumbles: KeyError: 'nothing'"),
-        ("sleeps", "sleeps exceeded 0.05s; its changes are discarded"),
+        ("sleeps", "sleeps exceeded its time limit of 0.05s; its changes are discarded"),
         ("forgets", "forgets: 'things' must remain an object of records"),
         ("scrambles", "scrambles: the record '1' in 'things' must be an object"),
         ("makes_none", "makes_none: cannot write JSON"),
@@ -99,7 +99,7 @@ def test_failing_functions_change_no_state(ask: Asked, name: str, told: str) -> 
     [
         ("ad", "has no function 'ad', did you mean 'add'?"),
         ("Response", "has no function 'Response'"),
-        ("waits", "is async"),
+        ("waits", "must not be async"),
         ("takes_two", r"must take \(request, state, draw\)"),
     ],
 )

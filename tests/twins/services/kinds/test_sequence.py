@@ -23,4 +23,4 @@ def test_sequence_may_fail_after_its_last_answer() -> None:
     ask = Asked(ROUTE.replace("{then}", "fail"))
     status, body = [ask("GET /x") for _ in range(3)][-1]
     assert (status, body["error"]["code"]) == (500, "sequence_ended")
-    assert "request 3 of a sequence of 2 answers" in body["error"]["message"]
+    assert "request 3, but the sequence has only 2 answers" in body["error"]["message"]
