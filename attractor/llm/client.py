@@ -210,7 +210,7 @@ class Client:
         if provider is None:
             raise ConfigurationError(
                 f"missing provider for the model {request.model!r}",
-                hint="set the request's provider, or the key of a provider",
+                hint="set the provider of the request, or the API key of a provider",
             )
         self._adapter(provider)
         return provider

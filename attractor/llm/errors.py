@@ -76,7 +76,7 @@ class AccessDeniedError(ProviderError):
     """The API key lacks a permission."""
 
     retryable = False
-    hint = "request the permission, or use another model"
+    hint = "ask for the permission, or use another model"
 
 
 class NotFoundError(ProviderError):
@@ -95,7 +95,7 @@ class InvalidRequestError(ProviderError):
 class RateLimitError(ProviderError):
     """Too many requests or tokens in a short time."""
 
-    hint = "wait, or send fewer requests at the same time"
+    hint = "wait, or send fewer concurrent requests"
 
 
 class ServerError(ProviderError):
@@ -125,7 +125,7 @@ class QuotaExceededError(ProviderError):
 class RequestTimeoutError(SDKError):
     """The provider did not answer within the time limit."""
 
-    hint = "raise the time limit, or request less"
+    hint = "raise the time limit, or shorten the request"
 
 
 class NetworkError(SDKError):
@@ -139,7 +139,7 @@ class StreamError(SDKError):
     """The stream is incomplete or invalid."""
 
     retryable = True
-    hint = "retry; the text so far is not the whole answer"
+    hint = "retry, because the text so far is incomplete"
 
 
 class AbortError(SDKError):
@@ -173,7 +173,7 @@ class CostLimitError(SDKError):
 class NotCachedError(SDKError):
     """The cache is read-only and does not contain an answer to the request."""
 
-    hint = "call once with mode='read_write', or send the cached request unchanged"
+    hint = "call once with mode='read_write', or repeat a cached request without changes"
 
 
 class ConfigurationError(SDKError, UsageError):

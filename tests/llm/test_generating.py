@@ -107,7 +107,7 @@ async def test_a_handler_can_tell_that_it_is_ended(ending: str, is_async: bool) 
     kinds = {"cancel": asyncio.CancelledError, "abort": AbortError, "timeout": RequestTimeoutError}
     assert caught.type is kinds[ending]
     assert heard == [False, True]
-    assert why == ["enough" if ending == "abort" else "the generation is over"]
+    assert why == ["enough" if ending == "abort" else "the generation has ended"]
 
 
 PROGRAM = """

@@ -56,7 +56,7 @@ async def run_generation(
     # Its signal notifies tools of every early end, not only of the caller's abort.
     controller = AbortController()
     async with AsyncExitStack() as stack:
-        stack.callback(controller.abort, "the generation is over")
+        stack.callback(controller.abort, "the generation has ended")
         await stack.enter_async_context(abortable(generation.abort_signal))
         if generation.abort_signal is not None:
             signal = generation.abort_signal
@@ -360,4 +360,4 @@ async def _write_events(
             for held_event in held:
                 await writer.write(held_event)
             held.clear()
-    raise StreamError("the stream ended before its answer did")
+    raise StreamError("the stream ended before its answer was complete")

@@ -22,7 +22,7 @@ from attractor.llm.messages import Message
 from attractor.llm.request import Tool, ToolCall, ToolResult
 
 Content = str | JsonObject | Sequence[Json]
-_IS_OVER = "the generation is over"
+_IS_OVER = "the generation has ended"
 _POSITIONAL = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
 _KEYWORD = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
 

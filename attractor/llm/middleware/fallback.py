@@ -95,7 +95,7 @@ class Fallback:
         }
         self._when = when
         if not self._others and not any(self._by_model.values()):
-            raise ConfigurationError("missing fallback model", hint="name at least one")
+            raise ConfigurationError("missing fallback model", hint="pass at least one model")
 
     async def __call__(self, request: Request, next: Complete) -> Response:
         """Call one model after the other until one answers."""

@@ -122,7 +122,7 @@ class _LoggedCall:
         }
         size = {"messages": len(request.messages), "tools": len(request.tools)}
         content = {"said": [f"{message.role}: {message.text}" for message in request.messages]}
-        text = f"request to {self._name}: {size['messages']} messages, try {self._tries}"
+        text = f"request to {self._name}: {size['messages']} messages, attempt {self._tries}"
         log.write(text, {"event": "request", **self._data, **size}, content)
 
     def answered(self, response: Response) -> None:

@@ -47,7 +47,7 @@ class Redaction:
         if any(len(value) < _SHORTEST for value in known):
             raise ConfigurationError(
                 f"a secret shorter than {_SHORTEST} characters would match in many texts",
-                hint="leave it out, or use a longer secret",
+                hint="omit it, or use a longer secret",
             )
         # As plain text and as JSON encodes it, for instance in arguments of tool calls.
         forms = {

@@ -87,13 +87,13 @@ def write_thinking(request: Request, turns: Sequence[Json], *, provider: str) ->
     if not (able.is_adaptive or able.has_budget) or not may_support_reasoning(
         request.model, provider
     ):
-        return Thinking(ignored=[f"reasoning_effort for {request.model}, which does not think"])
+        return Thinking(ignored=[f"reasoning_effort for {request.model}, a model without thinking"])
     level, ignored = _level(effort, able)
     if not level:
         return Thinking(room=_budget(own), ignored=ignored)
     fields: dict[str, Json] = {"output_config": {"effort": level}} if level in able.levels else {}
     if own is not None:
-        beside = [] if fields else ["reasoning_effort beside the option 'thinking'"]
+        beside = [] if fields else ["reasoning_effort together with the option 'thinking'"]
         return Thinking(fields, _budget(own), [*ignored, *beside])
     if why := _obstacle(request, able, turns):
         return Thinking(fields, 0, [*ignored, f"thinking (reasoning_effort {effort!r}) {why}"])
@@ -194,7 +194,7 @@ def _refused(
     if thinks and asked.get("top_p", _USUAL) < _NEARLY_ALL:
         yield "top_p", _MEANWHILE
     elif version >= _ONE_OF_TWO and len(left) > 1:
-        yield "top_p", "beside a temperature"
+        yield "top_p", "together with temperature"
 
 
 _MAX_TOKENS = 4096
@@ -305,10 +305,10 @@ def _choice(choice: ToolChoice) -> Json:
 
 
 def _system(request: Request, provider: str) -> list[Json]:
-    said = [one for one in request.messages if one.role in INSTRUCTIONS]
+    instructions_ = [one for one in request.messages if one.role in INSTRUCTIONS]
     blocks = [
         block
-        for one in said
+        for one in instructions_
         for block in write_parts(one.content, one.role, provider, request.model)
     ]
     # The format is requested in the prompt (4.5).

@@ -54,10 +54,10 @@ def write_messages(
     system = "\n\n".join(filter(None, [*instructions, words]))
     if system:
         yield {"role": "system", "content": system}
-    said = [one for one in request.messages if one.role not in INSTRUCTIONS]
-    users = [index for index, one in enumerate(said) if one.role is Role.USER]
+    conversation = [one for one in request.messages if one.role not in INSTRUCTIONS]
+    users = [index for index, one in enumerate(conversation) if one.role is Role.USER]
     shown: list[Json] = []
-    for index, message in enumerate(said):
+    for index, message in enumerate(conversation):
         if shown and message.role is not Role.TOOL:
             yield _user(shown)
             shown = []

@@ -217,7 +217,7 @@ def _grow(calls: PartialCalls, piece: Fields, seed: str) -> Step[PartialCalls]:
     }
     made = [*calls.made[:place], call, *calls.made[place + 1 :]]
     places = calls.places if index is None else {**calls.places, index: place}
-    return Step(PartialCalls(made, places), _told(known, call, function))
+    return Step(PartialCalls(made, places), _piece_events(known, call, function))
 
 
 def _begun(piece: Fields, seed: str, place: int) -> JsonObject:
@@ -256,7 +256,7 @@ def _longer(known: Json, function: Fields) -> Json:
     return known + piece if isinstance(known, str) else known
 
 
-def _told(known: JsonObject, call: JsonObject, function: Fields) -> Sequence[StreamEvent]:
+def _piece_events(known: JsonObject, call: JsonObject, function: Fields) -> Sequence[StreamEvent]:
     """Return the events of a piece; a call begins when its name is known."""
     name = _name(call)
     if not name:

@@ -129,8 +129,8 @@ def _result(result: ToolResultData, talk: PartContext) -> Iterator[Part]:
     called = talk.calls.get(result.tool_call_id)
     if called is None:
         raise InvalidRequestError(
-            f"the tool result {result.tool_call_id!r} answers no call of the conversation, and "
-            f"{talk.provider} wants to know the tool's name",
+            f"missing call of the tool result {result.tool_call_id!r}: {talk.provider} requires "
+            f"the name of the tool",
             provider=talk.provider,
             hint="keep the message with the call before its result",
         )
@@ -193,9 +193,9 @@ def write_thinking(request: Request, *, provider: str) -> Thinking:
     if not effort:
         return Thinking()
     if _is_told(request.options_for(provider)):
-        return Thinking(ignored=["reasoning_effort beside the option 'thinkingConfig'"])
+        return Thinking(ignored=["reasoning_effort together with the option 'thinkingConfig'"])
     if not _can_think(model, provider):
-        return Thinking(ignored=[f"reasoning_effort for {model}, which does not think"])
+        return Thinking(ignored=[f"reasoning_effort for {model}, a model without thinking"])
     level = "high" if effort in _ABOVE else effort
     if level not in _BUDGETS:
         known = ", ".join(_BUDGETS)
@@ -381,7 +381,8 @@ def _warnings(request: Request, ignored: Sequence[str]) -> Iterator[Warning]:
         yield Warning(f"Gemini does not support {name}", "unsupported_parameter")
     if not _takes_format(request) and format_instruction(request.response_format):
         message = (
-            "JSON is requested in the prompt: older models than Gemini 3 reject a format with tools"
+            "JSON is requested in the prompt, because models before Gemini 3 reject a format "
+            "with tools"
         )
         yield Warning(message, NOT_ENFORCED)
 

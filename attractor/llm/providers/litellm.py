@@ -107,7 +107,7 @@ class LiteLLMAdapter:
         if needs is None:
             unknown = UnknownName("provider", provider, self.list_served())
             raise ConfigurationError(
-                f"litellm serves no provider {provider!r} (model {model!r})",
+                f"unknown provider {provider!r} of litellm (model {model!r})",
                 hint=f"write the model as PROVIDER/MODEL; {unknown.hint}",
             )
         if not needs.are_met(self._environ):

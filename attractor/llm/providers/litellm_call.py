@@ -123,7 +123,7 @@ def _network_error(trouble: httpx.RequestError, exchange: Exchange, of: ErrorCon
             hint="remove the images, or use a model with vision",
         )
     if isinstance(trouble, httpx.ConnectTimeout):
-        return RequestTimeoutError(f"{of.provider} accepted no connection in {of.connect:g} s")
+        return RequestTimeoutError(f"cannot connect to {of.provider} within {of.connect:g} s")
     message = of.shorten(f"{type(trouble).__name__}: {trouble}".rstrip(": "))
     if isinstance(trouble, httpx.DecodingError):
         return StreamError(f"invalid stream of {of.provider}: {message}")
@@ -402,7 +402,9 @@ class Call:
             yield stream_fields(piece, provider=self._whom.name, path="a piece")
         # litellm adds a finish reason even if the stream was interrupted.
         if chunks.received_finish_reason is None and chunks.intermittent_finish_reason is None:
-            early = StreamError(f"the stream of {self._whom.name} ended before its answer did")
+            early = StreamError(
+                f"the stream of {self._whom.name} ended before its answer was complete"
+            )
             raise self._error(early, is_stream=True)
 
     async def _in_time(
@@ -441,5 +443,5 @@ async def _chained(first: Fields | None, rest: AsyncGenerator[Fields]) -> AsyncG
 
 def _timeout_message(name: str, seconds: float, exchange: Exchange) -> str:
     if exchange.status is None:
-        return f"{name} did not answer in {seconds:g} s"
+        return f"{name} did not answer within {seconds:g} s"
     return f"{name} sent no data for {seconds:g} s"

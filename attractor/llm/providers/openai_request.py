@@ -217,7 +217,7 @@ def write_request(request: Request, *, provider: str) -> OpenAIRequest:
     items = [item for one in request.messages for item in _items(one, asked)]
     body: dict[str, Json] = {"model": request.model, "input": items, "store": False}
     effort = _effort(request, provider)
-    given = _given(request, effort, stored)
+    given = _optional_settings(request, effort, stored)
     body |= {name: value for name, value in given.items() if value is not None}
     if request.tools:
         body["tools"] = [_tool(one) for one in request.tools]
@@ -225,7 +225,7 @@ def write_request(request: Request, *, provider: str) -> OpenAIRequest:
     return OpenAIRequest(merge_options(body, options), list(_warnings(request, effort)))
 
 
-def _given(request: Request, effort: str | None, stored: bool) -> dict[str, Json]:
+def _optional_settings(request: Request, effort: str | None, stored: bool) -> dict[str, Json]:
     system = [one.text for one in request.messages if one.role is Role.SYSTEM]
     wanted = request.response_format
     if wanted is not None and wanted.type == "json":
@@ -296,21 +296,21 @@ def _items(message: Message, asked: _Target) -> Iterator[Json]:
     """Yield the items of a message; calls, results and reasoning are items of their own."""
     if message.role is Role.SYSTEM:
         return
-    said: list[Json] = []
+    parts: list[Json] = []
     about: JsonObject = {}
     for part in message.content:
         content = write_content(part, message.role, asked.provider)
         meant = _about(part, message.role, asked.provider)
-        if said and (content is None or meant != about):
-            yield {"type": "message", **about, "content": said}
-            said = []
+        if parts and (content is None or meant != about):
+            yield {"type": "message", **about, "content": parts}
+            parts = []
         if content is None:
             yield from _item(part, asked)
         else:
-            said.append(content)
+            parts.append(content)
             about = meant
-    if said:
-        yield {"type": "message", **about, "content": said}
+    if parts:
+        yield {"type": "message", **about, "content": parts}
 
 
 def _about(part: ContentPart, role: Role, provider: str) -> JsonObject:

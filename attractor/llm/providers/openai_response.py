@@ -76,7 +76,7 @@ def read_item(item: Fields, provider: str) -> Iterator[ContentPart]:
     if kind == "message":
         about = {key: item.raw[key] for key in MESSAGE_PROPERTIES if item.raw.get(key) is not None}
         kept = ProviderData(provider, about) if about else None
-        yield from (_said(one, kept) for one in item.objects("content"))
+        yield from (_text_part(one, kept) for one in item.objects("content"))
     elif kind == "function_call":
         call = ToolCallData(item.text("call_id"), item.text("name"), item.text("arguments"))
         yield ContentPart(ContentKind.TOOL_CALL, tool_call=call)
@@ -94,7 +94,7 @@ def read_item(item: Fields, provider: str) -> Iterator[ContentPart]:
             yield ContentPart(f"{provider}.{kind}", provider_data=kept)
 
 
-def _said(content: Fields, kept: ProviderData | None) -> ContentPart:
+def _text_part(content: Fields, kept: ProviderData | None) -> ContentPart:
     key = "refusal" if content.text("type") == "refusal" else "text"
     return ContentPart(ContentKind.TEXT, text=content.text(key), provider_data=kept)
 

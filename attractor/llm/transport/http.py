@@ -242,7 +242,7 @@ class Transport:
                     yield
             except TimeoutError as cause:
                 raise RequestTimeoutError(
-                    f"{provider} did not answer in {limit.request:g} s"
+                    f"{provider} did not answer within {limit.request:g} s"
                 ) from cause
 
     @contextmanager
@@ -252,7 +252,7 @@ class Transport:
             yield
         except httpx.ConnectTimeout as cause:
             raise RequestTimeoutError(
-                f"{provider} at {self._host} accepted no connection in {limit.connect:g} s"
+                f"cannot connect to {provider} at {self._host} within {limit.connect:g} s"
             ) from cause
         except httpx.DecodingError as cause:
             raise self._invalid_answer("corrupt compression") from cause

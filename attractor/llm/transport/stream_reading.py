@@ -91,7 +91,7 @@ async def _translate(
     for event in last:
         yield event
     if not last:
-        raise StreamError(f"the stream of {provider} ended before its answer did")
+        raise StreamError(f"the stream of {provider} ended before its answer was complete")
 
 
 async def _next(reply: StreamReply, *, is_complete: bool) -> Fields | None:

@@ -279,5 +279,5 @@ def test_what_the_options_say_of_thinking_goes_before_the_effort() -> None:
         {"output_config": {"effort": "low"}}, 2000, []
     )
     fields, room, (told,) = anthropic_thinking_written(OLD, "low", provider_options=own)
-    assert (fields, room, "beside the option" in told) == ({}, 2000, True)
+    assert (fields, room, "together with the option" in told) == ({}, 2000, True)
     assert anthropic_thinking_written(NEW, None, provider_options=own) == Thinking(room=2000)

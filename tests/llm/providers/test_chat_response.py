@@ -283,7 +283,7 @@ def test_another_answer_beside_the_first_is_left_out() -> None:
 def test_an_answer_without_a_reason_to_stop_is_not_whole(reason: str | None) -> None:
     told, error = asyncio.run(hear(stream_of(NAME, sse([piece(content="a"), piece(reason)]))))
     assert isinstance(error, StreamError)
-    assert error.message == f"the stream of {NAME} ended before its answer did"
+    assert error.message == f"the stream of {NAME} ended before its answer was complete"
     assert told[-1].error is error
 
 

@@ -102,7 +102,9 @@ def test_an_id_goes_back_where_the_provider_gave_it() -> None:
 
 
 def test_a_result_of_no_call_is_refused() -> None:
-    with pytest.raises(InvalidRequestError, match="'nobody' answers no call") as caught:
+    with pytest.raises(
+        InvalidRequestError, match="missing call of the tool result 'nobody'"
+    ) as caught:
         written(Message.tool_result("nobody", "x"))
     assert caught.value.hint
 

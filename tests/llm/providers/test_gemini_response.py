@@ -319,7 +319,7 @@ def test_what_is_counted_after_the_end_counts() -> None:
 def test_an_answer_without_a_reason_to_stop_is_not_whole() -> None:
     told, error = asyncio.run(hear(stream_of("gemini", sse(STREAM[:-1]))))
     assert isinstance(error, StreamError)
-    assert error.message == "the stream of gemini ended before its answer did"
+    assert error.message == "the stream of gemini ended before its answer was complete"
     assert told[-1].error is error
 
 

@@ -188,9 +188,9 @@ def test_a_call_is_priced_with_what_came_from_the_cache(twin: ProviderTwin, prov
 @pytest.mark.parametrize(
     ("model", "told", "hint"),
     [
-        ("nobody/m", "litellm serves no provider 'nobody'", "PROVIDER/MODEL"),
-        ("deepsek/m", "no provider 'deepsek'", "did you mean deepseek?"),
-        ("gpt", "no provider 'gpt'", "PROVIDER/MODEL"),
+        ("nobody/m", "unknown provider 'nobody' of litellm", "PROVIDER/MODEL"),
+        ("deepsek/m", "unknown provider 'deepsek'", "did you mean deepseek?"),
+        ("gpt", "unknown provider 'gpt'", "PROVIDER/MODEL"),
         ("groq/m", "missing key of groq", "set GROQ_API_KEY"),
     ],
 )

@@ -104,7 +104,7 @@ def test_a_connection_that_is_not_taken_is_not_waited_for(is_stream: bool) -> No
     with without_room() as url:
         begun = time.monotonic()
         with pytest.raises(
-            RequestTimeoutError, match=r"accepted no connection in 0\.1 s"
+            RequestTimeoutError, match=r"cannot connect to .* within 0\.1 s"
         ) as caught:
             asyncio.run(asking(url))
     assert not caught.value.retryable
@@ -148,7 +148,7 @@ def test_a_time_out_lets_the_closing_of_another_connection_come_to_its_end() -> 
 
     adapter = LiteLLMAdapter(KEYS, timeout=AdapterTimeout(request=0.05), pool=Closes())
     load_litellm()
-    with pytest.raises(RequestTimeoutError, match=r"litellm did not answer in 0\.05 s"):
+    with pytest.raises(RequestTimeoutError, match=r"litellm did not answer within 0\.05 s"):
         asyncio.run(adapter.complete(Request(DEEPSEEK, [Message.user("hi")], "litellm")))
     assert closed == ["one", "another"]
 

@@ -96,7 +96,7 @@ def test_a_stream_may_end_with_its_connection() -> None:
 
 @pytest.mark.parametrize("end", [b"", b"data: [DONE]\n\n"])
 def test_a_stream_that_says_no_reason_is_not_whole(end: bytes) -> None:
-    with pytest.raises(StreamError, match="ended before its answer did"):
+    with pytest.raises(StreamError, match="ended before its answer was complete"):
         hear(sse([CHUNK]), end)
 
 

@@ -121,7 +121,7 @@ def test_nobody_there_is_trouble_of_the_network_and_the_place_is_named() -> None
 def test_an_answer_that_does_not_come_is_not_waited_for() -> None:
     error = error_for(stays=True, timeout=QUICK)
     assert isinstance(error, RequestTimeoutError)
-    assert error.message == "acme did not answer in 0.1 s"
+    assert error.message == "acme did not answer within 0.1 s"
     assert not error.retryable
 
 
@@ -147,7 +147,7 @@ def without_room() -> Generator[str]:
 def test_a_connection_that_is_not_taken_is_not_waited_for() -> None:
     with (
         without_room() as url,
-        pytest.raises(RequestTimeoutError, match=r"accepted no connection in 0\.1 s"),
+        pytest.raises(RequestTimeoutError, match=r"cannot connect to .* within 0\.1 s"),
     ):
         post(endpoint(url, timeout=AdapterTimeout(connect=0.1, request=30)))
 

@@ -166,13 +166,13 @@ def test_it_does_not_matter_where_the_bytes_are_divided(provider: str) -> None:
 @pytest.mark.parametrize(
     ("pieces", "words"),
     [
-        ([END], "ended before its answer did"),
+        ([END], "ended before its answer was complete"),
         ([], "was interrupted"),
         ([b"zz nonsense\r\n"], "was interrupted"),
         ([chunked(b"data: {nonsense\n\n"), END], ": invalid JSON"),
         ([chunked(b"data: [1]\n\n"), END], "an event is not an object"),
         ([chunked(sse([WRONG])), END], "malformed"),
-        ([chunked(b'data: {"half": '), END], "ended before its answer did"),
+        ([chunked(b'data: {"half": '), END], "ended before its answer was complete"),
     ],
     ids=["no end", "cut", "no chunk", "no JSON", "no object", "wrong field", "half an event"],
 )
@@ -221,7 +221,7 @@ def test_behind_a_whole_answer_nothing_more_is_waited_for(
 @pytest.mark.parametrize(
     ("pieces", "limits", "words"),
     [
-        ([], {"request": 0.05}, "did not answer in 0.05 s"),
+        ([], {"request": 0.05}, "did not answer within 0.05 s"),
         ([b"HTTP/1.1 500 No\r\ncontent-length: 9\r\n\r\n"], {"request": 0.05}, "did not answer"),
         ([HEAD], {"stream_read": 0.05}, "streamed no event for 0.05 s"),
         ([HEAD, chunked(b"data: {")], {"stream_read": 0.05}, "streamed no event for 0.05 s"),
