@@ -8,12 +8,12 @@ AttractorError                1  the run or check failed
 │   └── NotCanonical          2  a value without a canonical JSON form
 ├── MachineryError            3  a failure of the machine, not of the run: resumable
 │   ├── FileError             3  an unreadable or unwritable file
-│   ├── JournalError          3  a journal that accepts no line
-│   └── ProcessNotStarted     3  a program that did not start
-├── Refused                   4  refused by a rule
+│   ├── JournalError          3  a journal that accepts no lines
+│   └── ProcessNotStarted     3  a program that cannot be started
+├── Refused                   4  refused in the current state
 │   └── LockHeld              4  a lock held by another process
 ├── NoGo                      5  a no-go of the gate
-└── VerificationError         6  a chain, seal or checkpoint does not verify
+└── VerificationError         6  a corrupt hash chain, seal or checkpoint
     └── ChainBroken           6  a corrupt line of a hash chain
 """
 
@@ -71,14 +71,14 @@ class ExitCode(IntEnum):
         member.meaning = meaning
         return member
 
-    DONE = 0, "done, and good"
+    DONE = 0, "the command succeeded"
     FAILED = 1, "the run failed, or a check found errors"
-    USAGE = 2, "wrong usage, or a command was given an invalid file"
-    UNFINISHED = 3, "not finished, and resumable"
-    REFUSED = 4, "refused by a rule of the control plane"
+    USAGE = 2, "wrong usage, or an invalid file"
+    UNFINISHED = 3, "not finished, can be resumed"
+    REFUSED = 4, "refused in the current state"
     NO_GO = 5, "the gate says no-go"
-    BROKEN = 6, "a chain, seal or checkpoint does not verify"
-    INTERRUPTED = 130, "interrupted by Ctrl-C, SIGTERM or a closed terminal, and resumable"
+    BROKEN = 6, "a hash chain, seal or checkpoint is corrupt"
+    INTERRUPTED = 130, "interrupted by Ctrl-C, SIGTERM or a closed terminal, can be resumed"
 
 
 class AttractorError(Exception):
@@ -149,15 +149,15 @@ class FileError(MachineryError):
 
 
 class JournalError(MachineryError):
-    """The journal accepts no line."""
+    """The journal accepts no lines."""
 
 
 class ProcessNotStarted(MachineryError):
-    """A program did not start."""
+    """A program cannot be started."""
 
 
 class Refused(AttractorError):
-    """Refused by a rule of the control plane."""
+    """The action is refused in the current state."""
 
     exit_code = ExitCode.REFUSED
 
@@ -167,13 +167,13 @@ class LockHeld(Refused):
 
 
 class NoGo(AttractorError):
-    """The gate says no-go."""
+    """The verdict of the gate is no-go."""
 
     exit_code = ExitCode.NO_GO
 
 
 class VerificationError(AttractorError):
-    """A chain, seal or checkpoint does not verify."""
+    """A hash chain, seal or checkpoint is corrupt."""
 
     exit_code = ExitCode.BROKEN
 

@@ -200,7 +200,7 @@ def _parse_line(raw: bytes) -> _ParsedLine | str:
                 return _ParsedLine(rest, ChainHead(seq, own), ChainHead(seq - 1, prev), own_seal)
             return "has an invalid seal"
         case _:
-            return "has no seq, prev and hash"
+            return "lacks seq, prev or hash"
 
 
 def _reason(raw: bytes, head: ChainHead, key: bytes | None, rest: Iterator[bytes]) -> str:

@@ -132,7 +132,7 @@ class Journal:
     def _refuse_if_closed(self) -> None:
         interrupted = "an append was interrupted" if self._is_appending else ""
         if because := self._closed_because or interrupted:
-            hint = "open it again, which removes an incomplete line"
+            hint = "open it again, which removes the incomplete line"
             raise JournalError(f"{self.path} accepts no lines: {because}", hint=hint)
 
     def _write(self, data: bytes) -> None:

@@ -147,7 +147,7 @@ def holder_of(path: str | Path) -> LockHolder | None:
 
 
 def _held(path: Path) -> LockHeld:
-    holder = holder_of(path) or "an unnamed process"
+    holder = holder_of(path) or "an unknown process"
     return LockHeld(f"{path} is locked by {holder}", hint="wait until it ends, or stop it")
 
 

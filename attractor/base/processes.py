@@ -91,7 +91,7 @@ def _alive_members(group: int) -> list[bool]:
 
 _HINTS: Mapping[int | None, str] = {
     errno.ENOEXEC: "use a program of this machine; a script needs a #! line",
-    errno.E2BIG: "pass long input through stdin: arguments and environment are too large",
+    errno.E2BIG: "arguments or environment are too large: pass long input by stdin",
 }
 
 
@@ -139,18 +139,18 @@ def _not_started(program: str, cwd: Path, error: OSError | ValueError) -> Proces
     reason = error.strerror if isinstance(error, OSError) else str(error)
     if isinstance(error, OSError) and error.filename == cwd:  # only the folder is a Path
         return ProcessNotStarted(
-            f"{program} was not started in {cwd}: {reason}",
+            f"cannot start {program} in {cwd}: {reason}",
             hint="create this folder, or change its permissions",
         )
     return ProcessNotStarted(
-        f"{program} was not started: {reason}", hint=_hint(program, cwd / program, error)
+        f"cannot start {program}: {reason}", hint=_hint(program, cwd / program, error)
     )
 
 
 def _hint(program: str, path: Path, error: OSError | ValueError) -> str:
     if isinstance(error, FileNotFoundError):
         if "/" not in program:
-            return "install it, or write its whole path: it is not on the PATH"
+            return "it is not on the PATH: install it, or use its full path"
         if path.is_file():
             return "install the interpreter of its first line"
         return f"{path} does not exist"
@@ -264,7 +264,7 @@ class _Child:
         """Return the result of the program."""
         if not self._is_gone():
             raise MachineryError(
-                f"process group {self._popen.pid} is alive after SIGKILL",
+                f"process group {self._popen.pid} is still alive after SIGKILL",
                 hint="it may run as another user or hang in the kernel: check with ps",
             )
         stdout, stderr = self.pipes.kept("stdout"), self.pipes.kept("stderr")

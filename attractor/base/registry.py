@@ -213,7 +213,7 @@ def _from_entry_point(point: EntryPoint, existing: PartSource | None) -> PartSou
     if existing:
         # No part is preferred, because the intended one is unknown.
         rivals = f"{existing.distribution or 'attractor'} and {point.distribution}"
-        fault = f"is offered twice, by {rivals}"
+        fault = f"is a duplicate, offered by {rivals}"
     summary = f"From the distribution {point.distribution}"
     return PartSource(module, summary, attribute or "part", point.distribution, fault)
 

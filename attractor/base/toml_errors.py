@@ -288,16 +288,16 @@ def _choice(one: _Reading) -> str:
     return f"did you mean {near}?" if near else ""
 
 
-def _invalid(said: str, text: str) -> InvalidToml:
-    found = _POSITION.search(said)
+def _invalid(message: str, text: str) -> InvalidToml:
+    found = _POSITION.search(message)
     if found is None:
-        return InvalidToml(f"invalid TOML: {said}")
+        return InvalidToml(f"invalid TOML: {message}")
     if found["line"]:
         line, column = int(found["line"]), int(found["column"])
     else:
         end = text.rstrip()
         line, column = end.count("\n") + 1, len(end) - end.rfind("\n")
-    if said.startswith(_DUPLICATE):
+    if message.startswith(_DUPLICATE):
         hint = "remove one of the two"
         return InvalidToml("duplicate key or table", line=line, column=column, hint=hint)
-    return InvalidToml(f"invalid TOML: {said[: found.start()]}", line=line, column=column)
+    return InvalidToml(f"invalid TOML: {message[: found.start()]}", line=line, column=column)

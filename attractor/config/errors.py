@@ -34,13 +34,13 @@ class ConfigError(UsageError):
 
 
 class BrokenFile(ConfigError):
-    """A configuration file is unreadable."""
+    """This configuration file is unreadable."""
 
     hint = "fix the file, or remove it"
 
 
 class UnknownSetting(ConfigError):
-    """A setting is unknown."""
+    """This setting is unknown."""
 
 
 class InvalidSetting(ConfigError):

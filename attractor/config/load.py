@@ -135,7 +135,7 @@ def _data(file: Path, origin: Origin) -> bytes:
     mode = file.stat().st_mode
     if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
         # Reading a pipe or device could block forever.
-        raise BrokenFile("is not a file", origin=origin)
+        raise BrokenFile("is not a regular file", origin=origin)
     with file.open("rb") as opened:
         data = opened.read(MOST_BYTES + 1)
     if len(data) > MOST_BYTES:
@@ -151,7 +151,7 @@ def _value(text: str, origin: Origin) -> object:
     try:
         values = parse_toml(f"value = {text}")
         if len(values) > 1:
-            raise InvalidToml("text follows the value")
+            raise InvalidToml("unexpected text after the value")
     except InvalidToml as cause:
         message = f"a value that starts with {text[0]} is parsed as TOML: {cause.message}"
         hint = 'write it as TOML, such as ["a", "b"] or {a = "b"}'

@@ -17,7 +17,7 @@ TREE = [
 
 
 def test_default_message_is_the_docstring() -> None:
-    assert NoGo().message == str(NoGo()) == "The gate says no-go"
+    assert NoGo().message == str(NoGo()) == "The verdict of the gate is no-go"
     assert str(NoGo("two scenarios failed")) == "two scenarios failed"
 
 
@@ -25,7 +25,7 @@ def test_default_message_is_inherited() -> None:
     class Bare(Refused):
         pass
 
-    assert str(Bare()) == "Refused by a rule of the control plane"
+    assert str(Bare()) == "The action is refused in the current state"
 
 
 def test_hint_of_an_error_overrides_that_of_its_class() -> None:

@@ -155,7 +155,7 @@ def test_false_note_of_a_holder_is_ignored(tmp_path: Path, changes: dict[str, ob
     file = open_to_lock(path)
     assert try_lock(file)
     write_note(path, **changes)
-    with pytest.raises(LockHeld, match="an unnamed process"):
+    with pytest.raises(LockHeld, match="an unknown process"):
         FileLock(path).acquire()
     unlock(file)
 
@@ -174,7 +174,7 @@ def test_unwritable_note_does_not_prevent_the_lock(tmp_path: Path) -> None:
     (tmp_path / "lock.holder").mkdir()
     with (
         FileLock(tmp_path / "lock"),
-        pytest.raises(LockHeld, match="an unnamed process"),
+        pytest.raises(LockHeld, match="an unknown process"),
     ):
         FileLock(tmp_path / "lock").acquire()
 

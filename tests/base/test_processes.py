@@ -280,7 +280,7 @@ def test_no_files_and_threads_leak(watching: None):
 
 
 def test_missing_program_is_reported(tmp_path: Path):
-    with pytest.raises(ProcessNotStarted, match="no-such-program was not started") as caught:
+    with pytest.raises(ProcessNotStarted, match="cannot start no-such-program") as caught:
         run("no-such-program")
     assert "PATH" in caught.value.hint
     assert isinstance(caught.value.cause, FileNotFoundError)
@@ -290,7 +290,9 @@ def test_missing_program_is_reported(tmp_path: Path):
 
 
 def test_missing_folder_is_reported(tmp_path: Path):
-    with pytest.raises(ProcessNotStarted, match=f"not started in {tmp_path}/gone: No such") as no:
+    with pytest.raises(
+        ProcessNotStarted, match=f"cannot start true in {tmp_path}/gone: No such"
+    ) as no:
         run("true", cwd=tmp_path / "gone")
     assert "folder" in no.value.hint
     (tmp_path / "file").touch()

@@ -129,8 +129,10 @@ def test_other_distribution_adds_parts_until_it_is_removed(places: Places) -> No
 def test_part_offered_twice_is_refused_with_both_owners(places: Places) -> None:
     places.distribution("garden", f"[{EXAMINATIONS}]\ngit = anything\n")
     registry = flowers(EXAMINATIONS)
-    assert registry.summary("git") == "is offered twice, by attractor and garden"
-    with pytest.raises(InvalidPart, match="offered twice, by attractor and garden") as caught:
+    assert registry.summary("git") == "is a duplicate, offered by attractor and garden"
+    with pytest.raises(
+        InvalidPart, match="is a duplicate, offered by attractor and garden"
+    ) as caught:
         registry["git"]
     assert caught.value.hint == "update or uninstall the distribution 'garden', which offers it"
 

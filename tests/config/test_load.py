@@ -113,7 +113,7 @@ def test_file_without_permission_is_unreadable(nobody: None) -> None:
 
 def test_pipe_is_refused(file: Path):
     os.mkfifo(file)
-    assert broken(file).message == "attractor.toml: is not a file"
+    assert broken(file).message == "attractor.toml: is not a regular file"
 
 
 def test_too_long_file_is_refused(file: Path):
