@@ -197,5 +197,5 @@ class SessionConversation:
     def _check_context(self) -> None:
         share = self._size / _CHARS_PER_TOKEN / self.profile.traits.context_window_size
         if share > _WARN_AT:
-            told = f"Context usage at ~{round(share * 100)}% of context window"
-            self.warn_once("context", told)
+            message = f"Context usage at ~{round(share * 100)}% of context window"
+            self.warn_once("context", message)

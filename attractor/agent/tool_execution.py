@@ -134,8 +134,8 @@ async def _execute_call(
     arguments = _without_nulls(tool, call.arguments)
     faults = [call.fault.message] if call.fault else _faults(tool, arguments)
     if faults:
-        told = "\n".join([f"Invalid arguments for tool: {call.name}", *faults])
-        return _failed(conversation, call, told)
+        message = "\n".join([f"Invalid arguments for tool: {call.name}", *faults])
+        return _failed(conversation, call, message)
     limited = _with_time_limit(conversation, tool, arguments)
     async with AsyncExitStack() as stack:
         if tool.changes_files:

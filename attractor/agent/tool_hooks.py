@@ -63,8 +63,8 @@ class HookRun:
     @property
     def told(self) -> str:
         """The message to the model about a skipped call."""
-        said = f"Skipped: the tool was not run, because of {self.name}: {self.fault}"
-        return f"{said}\n{self.words}" if self.words else said
+        message = f"Skipped: the tool was not run, because of {self.name}: {self.fault}"
+        return f"{message}\n{self.words}" if self.words else message
 
     @property
     def name(self) -> str:
@@ -88,16 +88,16 @@ class ToolHooks:
         command = self.pre if when is HookTime.PRE else self.post
         if not command.strip():
             return None
-        told = {**self.about, "when": when.value, **_told(call)}
+        values = {**self.about, "when": when.value, **_call_values(call)}
         if when is HookTime.POST:
-            told |= {"output": call.output, "is_error": call.is_error}
+            values |= {"output": call.output, "is_error": call.is_error}
         try:
             result = await environment.exec_command(
                 command,
                 timeout_ms=self.time_limit // timedelta(milliseconds=1),
-                env_vars=_variables(told),
+                env_vars=_variables(values),
                 # ASCII, because arguments of a model may contain lone surrogates.
-                stdin=json.dumps(told, sort_keys=True).encode("ascii") + b"\n",
+                stdin=json.dumps(values, sort_keys=True).encode("ascii") + b"\n",
             )
         except MachineryError:
             raise
@@ -110,7 +110,7 @@ class ToolHooks:
             when,
             command,
             fault=self._fault(result),
-            words=_kept(result.output.strip()),
+            words=_shortened(result.output.strip()),
             exit_code=None if result.timed_out else result.exit_code,
             duration_ms=result.duration_ms,
         )
@@ -128,15 +128,15 @@ class ToolHooks:
 NO_HOOKS = ToolHooks()
 
 
-def _told(call: HookedCall) -> dict[str, Json]:
+def _call_values(call: HookedCall) -> dict[str, Json]:
     return {"tool": call.tool, "call_id": call.id, "arguments": dict(call.arguments)}
 
 
-def _variables(told: Mapping[str, Json]) -> dict[str, str]:
+def _variables(values: Mapping[str, Json]) -> dict[str, str]:
     """Return the short values of a call as variables: `TOOL_HOOK_TOOL`, `TOOL_HOOK_CALL_ID`, ..."""
     return {
         f"TOOL_HOOK_{name.upper()}": _plain(value)
-        for name, value in told.items()
+        for name, value in values.items()
         if isinstance(value, str | int) and name != "output"
     }
 
@@ -147,7 +147,7 @@ def _plain(value: str | int) -> str:
     return text.encode("utf-8", "replace").decode().replace("\0", "")
 
 
-def _kept(words: str) -> str:
+def _shortened(words: str) -> str:
     output = BoundedOutput(LONGEST_WORDS)
     output.add(words.encode("utf-8", "replace"))
     return output.kept().text

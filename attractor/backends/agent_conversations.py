@@ -73,8 +73,8 @@ def put_lost_before(stage: Stage, prompt: str) -> str:
     spoken = thread.recall() if thread else None
     if spoken is None or isinstance(spoken, Spoken):
         return prompt
-    told = "the thread contains a conversation of another backend: it is replaced by a summary"
-    stage.emit("WARNING", message=told)
+    message = "the thread contains a conversation of another backend: it is replaced by a summary"
+    stage.emit("WARNING", message=message)
     return prepend_preamble(stage.inherited.summary, prompt)
 
 
@@ -100,9 +100,9 @@ def as_texts(turns: Sequence[Turn]) -> Sequence[Turn]:
             continue
         before = texts[-1] if texts else None
         if isinstance(before, AssistantTurn):
-            texts[-1] = _said(turn, f"{before.content}\n\n{turn.content}")
+            texts[-1] = _as_text(turn, f"{before.content}\n\n{turn.content}")
         else:
-            texts.append(_said(turn, turn.content))
+            texts.append(_as_text(turn, turn.content))
     return texts
 
 
@@ -141,7 +141,7 @@ def _is_loose(turn: Turn) -> bool:
     return isinstance(turn, UserTurn | SteeringTurn)
 
 
-def _said(turn: AssistantTurn, text: str) -> AssistantTurn:
+def _as_text(turn: AssistantTurn, text: str) -> AssistantTurn:
     message = Message.assistant(text)
     return replace(
         turn, content=text, tool_calls=(), reasoning=None, usage=Usage(), message=message

@@ -149,9 +149,9 @@ class Reporting:
             "preferred_label": outcome.preferred_label,
             "suggested_next_ids": list(outcome.suggested_next_ids),
         }
-        told = {name: value for name, value in named.items() if value}
+        set_fields = {name: value for name, value in named.items() if value}
         ways: dict[str, Json] = {**_ways(self._stage)}
-        if faults := find_faults(told, {"type": "object", "properties": ways}):
+        if faults := find_faults(set_fields, {"type": "object", "properties": ways}):
             raise InvalidReport("; ".join(faults))
         return _with_reason(outcome, self._stage.node.id)
 

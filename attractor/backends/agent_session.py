@@ -151,8 +151,8 @@ class Work:
     def reminder(self) -> str:
         """Return the reminder to an agent with a missing or refused report."""
         refused = self.reporting.refusals[-1:]
-        told = [f"Your report was refused: {words}" for words in refused]
-        return "\n".join([*told, read_prompt("report_reminder", folders=self.folders)])
+        reasons = [f"Your report was refused: {words}" for words in refused]
+        return "\n".join([*reasons, read_prompt("report_reminder", folders=self.folders)])
 
 
 def open_work(stage: Stage, parts: AgentParts, file: StatusFile | None, pricing: Pricing) -> Work:

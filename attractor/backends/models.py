@@ -95,8 +95,8 @@ async def find_served(environ: Mapping[str, str]) -> Sequence[str]:
 
 def _variables_of(provider: str) -> Sequence[str]:
     for part in (provider_registry()[name] for name in _not_ours()):
-        if issubclass(part, ServesOthers) and (told := part.variables_of(provider)):
-            return told
+        if issubclass(part, ServesOthers) and (variables := part.variables_of(provider)):
+            return variables
     return ()
 
 
@@ -155,18 +155,18 @@ def _troubles(
         yield _Trouble(_place(node, MODEL), words, _NO_PROVIDER)
     if choice.provider and choice.provider not in ready:
         key = _decisive(node)
-        said = f"{key}={node.attributes.text(key)}" if key else "--provider or --model"
-        yield _Trouble(_place(node, key), *_why_not(choice.provider, known, said))
+        source = f"{key}={node.attributes.text(key)}" if key else "--provider or --model"
+        yield _Trouble(_place(node, key), *_why_not(choice.provider, known, source))
 
 
-def _why_not(provider: str, known: Iterable[str], said: str) -> tuple[str, str]:
+def _why_not(provider: str, known: Iterable[str], source: str) -> tuple[str, str]:
     if provider in known:
-        return f"{said}: missing API key of the provider {provider!r}", key_remedy(provider)
+        return f"{source}: missing API key of the provider {provider!r}", key_remedy(provider)
     if is_provider(provider):
-        words = f"{said}: the backend agent does not support models of {provider!r}"
+        words = f"{source}: the backend agent does not support models of {provider!r}"
         return words, f"use a model of one of: {', '.join(known)}"
     unknown = UnknownName("provider", provider, known)
-    return f"{said}: {unknown.message}", unknown.hint
+    return f"{source}: {unknown.message}", unknown.hint
 
 
 def _decisive(node: Node) -> str:

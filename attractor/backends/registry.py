@@ -61,15 +61,15 @@ class _Adapted:
     called: Callable[..., object]
 
     async def run(self, stage: Stage, prompt: str) -> Told:
-        said = await call(self.called, stage.node, prompt, stage.context)
-        if isinstance(said, str | Outcome):
-            return said
-        told = f"the backend returned {type(said).__name__}, not a text or an Outcome"
-        return failure(told, FailureClass.TERMINAL)
+        result = await call(self.called, stage.node, prompt, stage.context)
+        if isinstance(result, str | Outcome):
+            return result
+        message = f"the backend returned {type(result).__name__}, not a text or an Outcome"
+        return failure(message, FailureClass.TERMINAL)
 
     async def answer(self, stage: Stage, prompt: str) -> ModelAnswer | Outcome:
-        said = await self.run(stage, prompt)
-        return ModelAnswer(said) if isinstance(said, str) else said
+        result = await self.run(stage, prompt)
+        return ModelAnswer(result) if isinstance(result, str) else result
 
     async def steer(self, stage_id: str, text: str) -> bool:
         return False

@@ -25,8 +25,8 @@ class Simulate:
 
     async def answer(self, stage: Stage, prompt: str) -> ModelAnswer | Outcome:
         """Return the configured outcome of this visit, otherwise a simulated response."""
-        said = await self.run(stage, prompt)
-        return ModelAnswer(said) if isinstance(said, str) else said
+        result = await self.run(stage, prompt)
+        return ModelAnswer(result) if isinstance(result, str) else result
 
     async def steer(self, stage_id: str, text: str) -> bool:
         """Return False: nothing is running."""

@@ -182,8 +182,8 @@ def place_of(span: Span) -> str:
 def headline(diagnostic: Diagnostic) -> str:
     """Return the position, severity, rule and message as one line."""
     place = place_of(diagnostic.span)
-    said = f"{diagnostic.severity}[{diagnostic.rule}]: {diagnostic.message}"
-    return visible(f"{place}: {said}" if place else said)
+    message = f"{diagnostic.severity}[{diagnostic.rule}]: {diagnostic.message}"
+    return visible(f"{place}: {message}" if place else message)
 
 
 def as_text(diagnostic: Diagnostic, source: Source | None, *, paint: Paint = unpainted) -> str:
@@ -198,8 +198,8 @@ def as_text(diagnostic: Diagnostic, source: Source | None, *, paint: Paint = unp
 
 def as_record(diagnostics: Iterable[Diagnostic], *, files: int) -> dict[str, object]:
     """Convert diagnostics to JSON, with a summary."""
-    told = list(diagnostics)
-    return {"diagnostics": [record_of(one) for one in told], "summary": _counts(told, files)}
+    listed = list(diagnostics)
+    return {"diagnostics": [record_of(one) for one in listed], "summary": _counts(listed, files)}
 
 
 def record_of(diagnostic: Diagnostic) -> dict[str, object]:
@@ -274,8 +274,8 @@ def annotation(diagnostic: Diagnostic) -> str:
     """Return the GitHub workflow command of a diagnostic."""
     properties = {**_place(diagnostic.span), "title": diagnostic.rule}
     written = ",".join(f"{key}={_escaped_property(value)}" for key, value in properties.items())
-    said = [visible(one) for one in (diagnostic.message, diagnostic.fix) if one]
-    return f"::{_COMMANDS[diagnostic.severity]} {written}::{_escaped(chr(10).join(said))}"
+    message = [visible(one) for one in (diagnostic.message, diagnostic.fix) if one]
+    return f"::{_COMMANDS[diagnostic.severity]} {written}::{_escaped(chr(10).join(message))}"
 
 
 def _place(span: Span) -> dict[str, str]:

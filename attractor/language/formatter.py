@@ -61,12 +61,12 @@ def _subgraphs(graph: Graph) -> Iterator[str]:
     within: Mapping[int, list[int]] = defaultdict(list)
     for place, subgraph in enumerate(graph.subgraphs):
         within[subgraph.parent].append(place)
-    told: set[str] = set()
+    declared: set[str] = set()
     waiting = [iter(within[-1])]
     while waiting:
         place = next(waiting[-1], None)
         if place is not None:
-            yield from _begun(graph, graph.subgraphs[place], told, len(waiting))
+            yield from _begun(graph, graph.subgraphs[place], declared, len(waiting))
             waiting.append(iter(within[place]))
             continue
         waiting.pop()
@@ -74,7 +74,7 @@ def _subgraphs(graph: Graph) -> Iterator[str]:
             yield margin(len(waiting)) + "}"
 
 
-def _begun(graph: Graph, subgraph: Subgraph, told: set[str], depth: int) -> Iterator[str]:
+def _begun(graph: Graph, subgraph: Subgraph, declared: set[str], depth: int) -> Iterator[str]:
     """Yield the lines of one subgraph; a node lists its attributes in the first subgraph that
     contains it.
     """
@@ -82,9 +82,9 @@ def _begun(graph: Graph, subgraph: Subgraph, told: set[str], depth: int) -> Iter
     yield f"{margin(depth)}subgraph {id_}{{"
     yield from _own(subgraph.attributes, depth + 1)
     for id_ in subgraph.nodes:
-        written = written_word(id_) if id_ in told else _declared(graph.nodes[id_])
+        written = written_word(id_) if id_ in declared else _declared(graph.nodes[id_])
         yield margin(depth + 1) + written
-        told.add(id_)
+        declared.add(id_)
 
 
 def _declared(node: Node) -> str:
@@ -423,7 +423,7 @@ class _Layout:
         written = self._text[token.start : token.end]
         if token.type in _DEFAULTS or token.id is None:
             return written
-        return token.id.text if is_plain(token.id.text) else _kept(written)
+        return token.id.text if is_plain(token.id.text) else _as_written(written)
 
     def _write(self, line: str, statement: Sequence[Token]) -> None:
         within: list[Comment] = []
@@ -432,7 +432,7 @@ class _Layout:
         self._lines.add(line, statement[0].start, statement[-1].end, within=within)
 
 
-def _kept(written: str) -> str:
+def _as_written(written: str) -> str:
     """Return an id as written, with quotes if Graphviz requires them."""
     return written if written.startswith('"') else written_word(written)
 

@@ -75,11 +75,11 @@ def _chosen(catalogue: Catalogue, provider: str | None) -> Sequence[ModelInfo]:
 
 
 def _refuse_early_options(command: str, provider: str | None, *, as_json: bool) -> None:
-    given = ["--provider"] * (provider is not None) + ["--json"] * as_json
-    if given:
+    options = ["--provider"] * (provider is not None) + ["--json"] * as_json
+    if options:
         raise UsageError(
-            f"{' and '.join(given)} before {command!r} has no effect",
-            hint=f"write it after the command: attractor models {command} MODEL {' '.join(given)}",
+            f"{' and '.join(options)} before {command!r} has no effect",
+            hint=f"write them last: attractor models {command} MODEL {' '.join(options)}",
         )
 
 

@@ -69,7 +69,7 @@ def _lines(ran: Sequence[_TestedFile], *, coverage: bool) -> Iterator[str]:
             word = "pass" if result.is_passed else "FAIL"
             yield visible(f"{word}  {one.tests.file}: {result.test.name}")
             for difference in result.differences:
-                yield from (f"      {line}" for line in _told(difference))
+                yield from (f"      {line}" for line in _difference_lines(difference))
     if coverage:
         yield from _coverage(ran)
     results = [result for one in ran for result in one.results]
@@ -77,7 +77,7 @@ def _lines(ran: Sequence[_TestedFile], *, coverage: bool) -> Iterator[str]:
     yield f"{len(results)} test{'s' if len(results) != 1 else ''}, {failed or 'none'} failed"
 
 
-def _told(difference: Difference) -> list[str]:
+def _difference_lines(difference: Difference) -> list[str]:
     if difference.expected_path or difference.actual_path:
         lines = aligned(difference.expected_path, difference.actual_path, gap=GAP)
         return ["path", *(f"  {line}" for line in lines)]

@@ -34,12 +34,12 @@ _OPEN_FILES = 65_536
 def _help() -> str:
     wires = wire_registry()
     # The summary names the API before the comma.
-    spoken = ", ".join(f"{name} ({wires.summary(name).partition(',')[0]})" for name in wires)
+    apis = ", ".join(f"{name} ({wires.summary(name).partition(',')[0]})" for name in wires)
     return f"""Serve scripted or recorded answers in place of model providers.
 
     The twin implements the providers' own HTTP interfaces on this machine, with and without
     streaming, until Ctrl-C. Set the printed variables to point clients at it. The supported APIs
-    are {spoken}.
+    are {apis}.
 
     With --script, rules choose the answers. With --replay, recorded answers are replayed; with
     both, recordings answer requests that match no rule. With --record, requests are forwarded with

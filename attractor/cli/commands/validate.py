@@ -103,9 +103,9 @@ def _fix(
 
     refuse_input(files, why="cannot fix standard input in place", hint="pass a file")
     opened = open_pipelines(files)
-    mended = fix_all(opened.files, checker)
-    changed = [one for one in mended if one.is_changed]
-    result = result_after_fixes(mended, opened.unread)
+    fixed = fix_all(opened.files, checker)
+    changed = [one for one in fixed if one.is_changed]
+    result = result_after_fixes(fixed, opened.unread)
     color = format_ is Format.TEXT and has_color(invocation)
     if is_shown:
         for one in changed:
@@ -114,11 +114,11 @@ def _fix(
     for one in changed:
         one.write()
     if format_ is Format.JSON:
-        fixes = [record_of(found) for one in mended for found in one.after.mended]
+        fixes = [record_of(found) for one in fixed for found in one.after.mended]
         show_json({**result.record(), "mended": fixes})
         return exit_code(result)
     if format_ is Format.TEXT:
-        for line in fix_lines(mended):
+        for line in fix_lines(fixed):
             show(line)
     show_check_result(result, format_, color=color)
     return exit_code(result)

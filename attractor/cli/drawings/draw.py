@@ -71,7 +71,7 @@ class Drawing:
                 self._tell(subject)
                 made = self._make(subject)
             except (InvalidPipeline, UnreadablePipeline, DrawingFailed) as trouble:
-                for line in _told(trouble):
+                for line in _error_lines(trouble):
                     show(line, err=True)
                 continue
             if made != last:
@@ -102,7 +102,7 @@ def refuse_overwriting(subject: Drawable, output: str) -> None:
         raise UsageError(f"the drawing would overwrite {output}", hint="choose another output file")
 
 
-def _told(trouble: InvalidPipeline | UnreadablePipeline | DrawingFailed) -> Iterator[str]:
+def _error_lines(trouble: InvalidPipeline | UnreadablePipeline | DrawingFailed) -> Iterator[str]:
     if not isinstance(trouble, InvalidPipeline):
         yield f"error: {trouble.message}" + (f" ({trouble.hint})" if trouble.hint else "")
         return

@@ -197,8 +197,8 @@ def _symbols_for(server: Server) -> answers.Answer:
 
     def respond(analysis: Analysis, places: Places, params: types.DocumentSymbolParams) -> object:
         document = server.client_capabilities.text_document
-        said = document.document_symbol if document else None
-        is_tree = said and said.hierarchical_document_symbol_support
+        support = document.document_symbol if document else None
+        is_tree = support and support.hierarchical_document_symbol_support
         return (symbol_tree if is_tree else symbol_row)(analysis, places, params)
 
     return respond

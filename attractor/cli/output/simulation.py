@@ -91,7 +91,7 @@ def _step(number: int, step: SimulatedStep) -> Iterator[str]:
     again = f" (visit {visit.number})" if visit.number > 1 else ""
     tries = f" after {visit.attempts} attempts" if visit.attempts > 1 else ""
     where = f"  [{step.branch}]" if step.branch else ""
-    yield visible(f"{number:>3}  {visit.node}{again}: {_said(step)}{tries}{where}")
+    yield visible(f"{number:>3}  {visit.node}{again}: {_result_of(step)}{tries}{where}")
     for route in step.decision.routes:
         yield from _route(route, is_followed=route is step.decision.routes[-1])
     if step.decision.move.is_restart:
@@ -101,7 +101,7 @@ def _step(number: int, step: SimulatedStep) -> Iterator[str]:
         yield f"     {what}: {visible(step.decision.move.end.reason)}"
 
 
-def _said(step: SimulatedStep) -> str:
+def _result_of(step: SimulatedStep) -> str:
     if step.visit.is_transparent:
         return f"keeps the outcome {step.status}"
     outcome = step.visit.outcome

@@ -41,7 +41,7 @@ class FixedFile:
 
 def fix_all(files: Sequence[PipelineFile], checker: PipelineChecker) -> list[FixedFile]:
     """Fix each text without writing it."""
-    return [FixedFile(one.source, _mended(one.source, checker), one.mark) for one in files]
+    return [FixedFile(one.source, _fixed(one.source, checker), one.mark) for one in files]
 
 
 def result_after_fixes(files: Sequence[FixedFile], unread: Sequence[Diagnostic]) -> CheckResult:
@@ -61,7 +61,7 @@ def fix_lines(files: Sequence[FixedFile]) -> Iterator[str]:
     yield f"{len(fixes)} fixed in {counted(changed, 'file')}"
 
 
-def _mended(source: Source, checker: PipelineChecker) -> SafelyFixed:
+def _fixed(source: Source, checker: PipelineChecker) -> SafelyFixed:
     return fix_safely(source.text, check=partial(checker.check, file=source.file), file=source.file)
 
 

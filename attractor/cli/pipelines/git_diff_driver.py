@@ -70,7 +70,7 @@ def describe_change(arguments: Sequence[str]) -> str:
     after = _Version("new", name or path, new_file, new_mode)
     head = _head(before, after, is_copy="copy from" in message)
     try:
-        return f"{head}{_told(before, after)}"
+        return f"{head}{_changes(before, after)}"
     except UsageError as error:
         return f"{head}: {error.message}"
 
@@ -88,7 +88,7 @@ def _head(before: _Version, after: _Version, *, is_copy: bool) -> str:
     return f"pipeline {before.shown_name} was renamed to {after.shown_name}{mode}"
 
 
-def _told(before: _Version, after: _Version) -> str:
+def _changes(before: _Version, after: _Version) -> str:
     old, new = before.content(), after.content()
     if old == new and before.is_there and after.is_there:
         return "\nthe text is unchanged"

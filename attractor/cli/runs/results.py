@@ -65,13 +65,13 @@ def show_result(result: RunResult, runs_dir: Path, *, as_json: bool) -> ExitCode
 
 def read_next_step_facts(result: RunResult, runs_dir: Path) -> NextStepFacts:
     """Read the facts that determine the next steps."""
-    given = read_delivery(RunDirectory(result.directory))
+    delivery = read_delivery(RunDirectory(result.directory))
     gate = gate_said(result.directory)
     has_suite = bool(read_manifest(RunDirectory(result.directory)).suite)
     return NextStepFacts(
         reference_of(result.directory, runs_dir),
-        given.branch,
-        given.patch,
+        delivery.branch,
+        delivery.patch,
         gate,
         is_wanting=has_suite and gate is False,
     )

@@ -194,12 +194,12 @@ def _answer(one: RunSummary, reference: str) -> list[tuple[str, str]]:
 
 def _answered(answers: Mapping[str, Answer]) -> list[tuple[str, str]]:
     ids = sorted(answers, key=natural_key)
-    lines = [f"{visible(id_)}: {_said(answers[id_])}" for id_ in ids[:MOST_ANSWERED]]
+    lines = [f"{visible(id_)}: {_answer_text(answers[id_])}" for id_ in ids[:MOST_ANSWERED]]
     lines += [f"{len(ids) - MOST_ANSWERED} more"] if len(ids) > MOST_ANSWERED else []
     return [("answered", one) for one in lines]
 
 
-def _said(answer: Answer) -> str:
+def _answer_text(answer: Answer) -> str:
     value = shorten(answer.value or answer.kind.value, LONGEST_ANSWER)
     return visible(f"{value}, by {answer.by}" if answer.by else value)
 

@@ -184,11 +184,11 @@ def could_hold(condition: Condition, outcomes: Sequence[str]) -> bool:
 
 def words_for(values: Values) -> str:
     """Return values as text, such as `outcome is success and context.size is something else`."""
-    told = [
+    clauses = [
         f"{key} is {'something else' if value == ANOTHER else value or 'empty'}"
         for key, value in values.items()
     ]
-    return " and ".join(told)
+    return " and ".join(clauses)
 
 
 def _leaves(conditions: Iterable[Condition]) -> Iterator[Condition]:

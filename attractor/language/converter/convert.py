@@ -192,9 +192,9 @@ def convert_stylesheet(
     written, span = context.written(attribute), attribute.value.span
     found = dict.fromkeys(_STYLE.findall(written))
     if found:
-        told = ", ".join(f"{one} to {STYLE_PROPERTIES[one]}" for one in found)
+        renamed = ", ".join(f"{one} to {STYLE_PROPERTIES[one]}" for one in found)
         text = _STYLE.sub(lambda one: STYLE_PROPERTIES[one[1]], written)
-        yield info(f"renamed in the stylesheet: {told}", span, edits=(Edit(span, text),))
+        yield info(f"renamed in the stylesheet: {renamed}", span, edits=(Edit(span, text),))
 
 
 def convert_command(
@@ -205,9 +205,9 @@ def convert_command(
     named = dict.fromkeys(_VARIABLE.findall(written))
     known = [one for one in named if one in VARIABLES]
     if known:
-        told = ", ".join(f"${one} to ${VARIABLES[one]}" for one in known)
+        renamed = ", ".join(f"${one} to ${VARIABLES[one]}" for one in known)
         text = _VARIABLE.sub(_renamed, written)
-        yield info(f"renamed {told}", span, edits=(Edit(span, text),))
+        yield info(f"renamed {renamed}", span, edits=(Edit(span, text),))
     for one in named:
         if one not in VARIABLES:
             yield warning(

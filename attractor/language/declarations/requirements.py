@@ -118,8 +118,8 @@ def _read(written: str, start: int) -> Requirement | RequirementMistake:
     end = start + len(written)
     found = _NEED.fullmatch(written)
     if found is None:
-        said = f"invalid requirement {quote(written)}" if written else "empty requirement"
-        return RequirementMistake(said, start, max(end, start + 1), _FORMS)
+        message = f"invalid requirement {quote(written)}" if written else "empty requirement"
+        return RequirementMistake(message, start, max(end, start + 1), _FORMS)
     sign, version = found["sign"] or "", found["version"] or ""
     kind = RequirementKind.PROGRAM if found["kind"] is None else RequirementKind.VARIABLE
     if wrong := _wrong(found, kind, sign, version):

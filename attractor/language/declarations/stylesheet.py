@@ -68,18 +68,18 @@ class Stylesheet:
         """Return the properties of a node; the most specific rule wins, then the last."""
         classes = [("CLASS", name) for name in node.classes]
         selectors = [("EVERY", ""), ("SHAPE", node.shape), *classes, ("ID", node.id)]
-        said = chain.from_iterable(self._said.get(one, {}).values() for one in selectors)
-        return {one.property: one.value for one in sorted(said)}
+        ranked = chain.from_iterable(self._by_selector.get(one, {}).values() for one in selectors)
+        return {one.property: one.value for one in sorted(ranked)}
 
     @cached_property
-    def _said(self) -> Mapping[tuple[str, str], Mapping[str, _Ranked]]:
+    def _by_selector(self) -> Mapping[tuple[str, str], Mapping[str, _Ranked]]:
         """Return the last value of each property, by selector."""
-        said: dict[tuple[str, str], dict[str, _Ranked]] = {}
+        by_selector: dict[tuple[str, str], dict[str, _Ranked]] = {}
         for rank, rule in enumerate(self.rules):
-            by_property = said.setdefault((rule.kind, rule.name), {})
+            by_property = by_selector.setdefault((rule.kind, rule.name), {})
             for one in rule.declarations:
                 by_property[one.property] = _Ranked(rank, one.property, one.value)
-        return said
+        return by_selector
 
 
 # Bound on the backward search, which would be slow in a long text.

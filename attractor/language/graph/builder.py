@@ -112,14 +112,14 @@ class _Scope:
             self.classes = (*self.classes, derived)[-MOST_CLASSES_AROUND:]
 
     def set_defaults(self, defaults: Defaults) -> None:
-        given = _table(defaults.attributes)
+        attributes_ = _table(defaults.attributes)
         # Replaced, not changed: earlier nodes keep the earlier defaults.
         if defaults.of == "node":
-            self.nodes = {**self.nodes, **given}
+            self.nodes = {**self.nodes, **attributes_}
         elif defaults.of == "edge":
-            self.edges = {**self.edges, **given}
+            self.edges = {**self.edges, **attributes_}
         else:
-            self.own.update(given)
+            self.own.update(attributes_)
 
 
 @dataclass(slots=True)

@@ -40,8 +40,8 @@ def read_page(rule: str) -> RulePage:
         rule,
         severity,
         sentence=text.partition("\n")[0],
-        what=_told(text, "What it does: "),
-        why=_told(text, "Why: "),
+        what=_paragraph(text, "What it does: "),
+        why=_paragraph(text, "Why: "),
         example=_shown(text, "Example:"),
         instead=_shown(text, "Instead:"),
         text=text,
@@ -75,7 +75,7 @@ def page_of(rule: str) -> str:
     return read_page(rule).text if rule in page_names() else ""
 
 
-def _told(text: str, heading: str) -> str:
+def _paragraph(text: str, heading: str) -> str:
     """Return the paragraph after a heading."""
     _, _, behind = text.partition(f"\n\n{heading}")
     return behind.partition("\n\n")[0]

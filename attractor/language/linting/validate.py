@@ -57,13 +57,13 @@ def without_ignored(
 
     `rules` is called only if there is such a comment.
     """
-    told = list(diagnostics)
+    unfiltered = list(diagnostics)
     if _SIGN not in source.text.lower():
-        return told
+        return unfiltered
     ignores = {(one.rule, one.line): one for one in read_ignores(source)}
     unused = dict(ignores)
     kept: list[Diagnostic] = []
-    for one in told:
+    for one in unfiltered:
         place = one.rule, one.span.line
         if place in ignores and one.rule not in vital and one.span.file == source.file:
             unused.pop(place, None)
@@ -109,8 +109,8 @@ def _reports(
     suggest = suggester(known)
     for ignore in ignores:
         message, fix = _explain(ignore.rule, vital, known)
-        told = fix or suggest(ignore.rule) or "list the rules: attractor rules"
-        yield Diagnostic(Severity.WARNING, message, ignore.span, fix=told, rule=UNUSED_IGNORE)
+        hint = fix or suggest(ignore.rule) or "list the rules: attractor rules"
+        yield Diagnostic(Severity.WARNING, message, ignore.span, fix=hint, rule=UNUSED_IGNORE)
 
 
 def _explain(rule: str, vital: Set[str], known: Set[str]) -> tuple[str, str]:

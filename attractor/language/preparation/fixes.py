@@ -209,16 +209,16 @@ def _harm(before: Prepared, after: Prepared) -> tuple[Diagnostic, ...]:
     had, have = ([one for one in side.diagnostics if _is_bad(one)] for side in (before, after))
     if before.graph is None and (after.graph is not None or len(have) <= len(had)):
         return ()
-    known = Counter(map(_told, had))
+    known = Counter(map(_key_of, had))
     found: list[Diagnostic] = []
     for one in have:
-        known[_told(one)] -= 1
-        if known[_told(one)] < 0:
+        known[_key_of(one)] -= 1
+        if known[_key_of(one)] < 0:
             found.append(one)
     return tuple(found)
 
 
-def _told(one: Diagnostic) -> tuple[str, str, str, tuple[str, str] | None]:
+def _key_of(one: Diagnostic) -> tuple[str, str, str, tuple[str, str] | None]:
     # The message about a lost value contains its line.
     return one.rule, "" if one.rule == _LOSING else one.message, one.node, one.edge
 

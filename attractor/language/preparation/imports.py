@@ -197,7 +197,7 @@ def hand_down(graph: Graph, around: TransformContext) -> Graph:
     defaults = dict(_defaults(graph))
     targets = {key: one for key, one in graph.attributes.by_key.items() if key in _TARGETS}
     nodes = {
-        node.id: node if node.id in ends else _told(node, defaults, targets)
+        node.id: node if node.id in ends else _with_defaults(node, defaults, targets)
         for node in styled.nodes.values()
     }
     return replace(styled, nodes=nodes)
@@ -251,7 +251,9 @@ def _defaults(graph: Graph) -> Iterator[tuple[str, Attribute]]:
             yield on_nodes, Attribute(on_nodes, attribute.value, attribute.span)
 
 
-def _told(node: Node, defaults: Mapping[str, Attribute], targets: Mapping[str, Attribute]) -> Node:
+def _with_defaults(
+    node: Node, defaults: Mapping[str, Attribute], targets: Mapping[str, Attribute]
+) -> Node:
     there = node.attributes.by_key
     missing = {key: one for key, one in defaults.items() if key not in there}
     if node.type == "tool":

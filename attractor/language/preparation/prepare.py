@@ -57,8 +57,8 @@ class FolderFiles:
                 raise OutsideProject(f"cannot read {name}: it is outside the project")
             return _read_regular(file)
         except (OSError, ValueError) as error:
-            said = getattr(error, "strerror", None) or str(error)
-            raise UnreadablePipeline(f"cannot read {name}: {said}") from error
+            reason = getattr(error, "strerror", None) or str(error)
+            raise UnreadablePipeline(f"cannot read {name}: {reason}") from error
 
 
 def _read_regular(file: Path) -> bytes:
@@ -235,13 +235,13 @@ def prepare(
             if files and not graph.types.isdisjoint(_RUN_OTHERS):
                 look_at_pipelines(graph, around, files)
             found = (*found, *around.found, *validate_by(further, graph, vocabulary))
-        told = without_ignored(
+        diagnostics = without_ignored(
             apply_levels(_offering(found, source.file), levels),
             source,
             vital=VITAL,
             rules=lambda: rule_names().union(one.name for one in further),
         )
-    return Prepared(graph, in_order(told), read.by_name if read else _NO_FILES)
+    return Prepared(graph, in_order(diagnostics), read.by_name if read else _NO_FILES)
 
 
 def _besides(mistakes: Sequence[Diagnostic], readable: Graph) -> Iterator[Diagnostic]:
@@ -275,7 +275,7 @@ def look_at_pipelines(graph: Graph, around: TransformContext, files: Files) -> N
         if name not in faults:
             faults[name] = _fault(name, files)
         if faults[name][0]:
-            around.report(_told(node, value, *faults[name]), rule=_RULE)
+            around.report(_diagnostic(node, value, *faults[name]), rule=_RULE)
 
 
 def _named(graph: Graph) -> Iterator[tuple[Node, Value]]:
@@ -301,10 +301,10 @@ def _fault(name: str, files: Files) -> tuple[str, str]:
         return "", ""
     first = mistakes[0]
     others = f" (and {len(mistakes) - 1} more)" if len(mistakes) > 1 else ""
-    said = f"invalid pipeline {quote(name)}: line {first.span.line}: {first.message}{others}"
-    return said, f"run attractor validate {name}"
+    message = f"invalid pipeline {quote(name)}: line {first.span.line}: {first.message}{others}"
+    return message, f"run attractor validate {name}"
 
 
-def _told(node: Node, value: Value, message: str, fix: str) -> Diagnostic:
+def _diagnostic(node: Node, value: Value, message: str, fix: str) -> Diagnostic:
     span = value.span if value.span.is_somewhere else node.span
     return error(message, span, node=node.id, fix=fix)

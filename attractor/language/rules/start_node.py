@@ -69,6 +69,6 @@ def missing_end(graph: Graph, type_: str) -> Diagnostic:
 
 def _fix(node: Node, shape: str) -> str:
     attributes = node.attributes
-    said = {key: attributes.text(key) for key in ("type", "shape") if attributes.text(key)}
-    written = " and ".join(f"{key}={text}" for key, text in said.items())
+    values = {key: attributes.text(key) for key in ("type", "shape") if attributes.text(key)}
+    written = " and ".join(f"{key}={text}" for key, text in values.items())
     return f"{quote(node.id)} has {written}: use shape={shape} instead"

@@ -47,15 +47,15 @@ def explain_unread_attributes(findings: Findings) -> None:
 def _report(findings: Findings, at: int, end: int) -> None:
     text = findings.source.text
     written = text[at:end].rstrip(",; \t\r\n")
-    told = _explain_unit(text[max(0, at - _LONGEST_NUMBER) : at], written) or (
+    explained = _explain_unit(text[max(0, at - _LONGEST_NUMBER) : at], written) or (
         _explain(written, text[at], follows_value=not text[at - 1].isspace())
     )
-    start = at + told.offset
-    edit = told.edit
+    start = at + explained.offset
+    edit = explained.edit
     if edit:
         edit = Change(at + edit.start, at + edit.end, edit.text)
     stop = max(at + len(written), start + 1)
-    findings.mistake(told.message, start, stop, fix=told.fix, edit=edit)
+    findings.mistake(explained.message, start, stop, fix=explained.fix, edit=edit)
 
 
 def _explain_unit(before: str, written: str) -> _Explained | None:

@@ -67,14 +67,14 @@ class Aliases:
     def _report(self, attribute: Attribute, name: str, node: str, is_double: bool) -> None:
         span = attribute.span
         also = f", and {name} is set too" if is_double else ""
-        told = info(
+        diagnostic = info(
             f"{quote(attribute.key)} is an alias of {name}{also}",
             span,
             node=node,
             fix=f"remove it: {name} is set" if is_double else f"use {name}",
             edits=(Edit(span, name),) if span.is_somewhere and not is_double else (),
         )
-        self._around.report(told, rule=PORTABILITY)
+        self._around.report(diagnostic, rule=PORTABILITY)
 
 
 part = Aliases

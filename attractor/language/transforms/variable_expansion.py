@@ -112,10 +112,10 @@ class _Expansion:
     @cached_property
     def _values(self) -> Mapping[str, str]:
         """The values of the inputs that prompts may contain."""
-        given = self._around.inputs
-        if given is None:
+        inputs = self._around.inputs
+        if inputs is None:
             return {}
-        values = {one.name: given.get(one.name, one.default) for one in self._open_inputs}
+        values = {one.name: inputs.get(one.name, one.default) for one in self._open_inputs}
         return {name: value for name, value in values.items() if value is not None}
 
     @property

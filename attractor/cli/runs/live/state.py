@@ -118,8 +118,8 @@ def reported_lines(event: Event) -> tuple[str, ...]:
 
 def shown_lines(text: str, most: int = LAST_LINES) -> tuple[str, ...]:
     """Return the last lines of a text, with escaped control characters."""
-    told = [line.rstrip()[:LONGEST_LINE] for line in text.splitlines() if line.strip()]
-    return tuple(visible(line.expandtabs(4)) for line in told[-most:])
+    shown = [line.rstrip()[:LONGEST_LINE] for line in text.splitlines() if line.strip()]
+    return tuple(visible(line.expandtabs(4)) for line in shown[-most:])
 
 
 def _call(event: Event) -> str:
@@ -221,7 +221,7 @@ def fold(view: RunView, event: Event) -> RunView:
         first = changed.started or event.time
         changed = replace(changed, run_id=event.run_id, seq=event.seq, started=first)
     lines = reported_lines(event)
-    return _said(changed, event, lines) if lines else changed
+    return _with_lines(changed, event, lines) if lines else changed
 
 
 def _stage_started(view: RunView, event: Event) -> RunView:
@@ -241,8 +241,8 @@ def _model_used(view: RunView, event: Event) -> RunView:
     row = view.at_work.get(stage_key(event))
     if row is None:
         return view
-    told = replace(row, usage=row.usage + _usage(event.data.get("usage")))
-    return replace(view, at_work={**view.at_work, stage_key(event): told})
+    updated = replace(row, usage=row.usage + _usage(event.data.get("usage")))
+    return replace(view, at_work={**view.at_work, stage_key(event): updated})
 
 
 def _stage_completed(view: RunView, event: Event) -> RunView:
@@ -299,12 +299,12 @@ def _saved(view: RunView, event: Event) -> RunView:
     return replace(view, usage=view.usage + usage, seconds=view.seconds + lasted, path=tuple(path))
 
 
-def _said(view: RunView, event: Event, lines: tuple[str, ...]) -> RunView:
+def _with_lines(view: RunView, event: Event, lines: tuple[str, ...]) -> RunView:
     row = view.at_work.get(stage_key(event))
     if row is None:
         return view
-    told = replace(row, last_lines=(*row.last_lines, *lines)[-LAST_LINES:])
-    return replace(view, at_work={**view.at_work, stage_key(event): told})
+    updated = replace(row, last_lines=(*row.last_lines, *lines)[-LAST_LINES:])
+    return replace(view, at_work={**view.at_work, stage_key(event): updated})
 
 
 def _pipeline_started(view: RunView, event: Event) -> RunView:
@@ -354,8 +354,8 @@ def _trial(view: RunView, event: Event) -> RunView:
 
 
 def _gate(view: RunView, event: Event) -> RunView:
-    said = "go" if event.data.get("go") else "no-go"
-    return replace(view, trials=replace(view.trials, gate=said))
+    verdict = "go" if event.data.get("go") else "no-go"
+    return replace(view, trials=replace(view.trials, gate=verdict))
 
 
 def _not_told(view: RunView, event: Event) -> RunView:
