@@ -36,7 +36,7 @@ def test_pipeline_goes_to_stdout_and_report_to_stderr(folder: Path) -> None:
     assert result.stderr.splitlines() == [
         "theirs.dot:4: renamed script to tool_command",
         "theirs.dot:6: replaced outcome=succeeded by outcome=success",
-        "theirs.dot: 2 converted, nothing left to do",
+        "theirs.dot: 2 converted, nothing to change by hand",
     ]
     assert (folder / "theirs.dot").read_text() == THEIRS
 
@@ -77,7 +77,7 @@ def test_invalid_paths_beside_the_output_are_reported(folder: Path) -> None:
         result = attractor("convert", "prompted.dot", *words, folder=folder)
         assert result.returncode == 1
         assert missing in result.stdout + result.stderr
-        assert "3 converted, 1 left to do" in result.stdout + result.stderr
+        assert "3 converted, 1 to change by hand" in result.stdout + result.stderr
     (folder / "work.md").write_text("Work")
     for words in ([], ["-o", "new.dot"]):
         assert attractor("convert", "prompted.dot", *words, folder=folder).returncode == 0
@@ -95,15 +95,15 @@ def test_check_and_standard_input(folder: Path) -> None:
     told = attractor("convert", "-", folder=folder, typed=THEIRS)
     assert told.returncode == 0
     assert 'tool_command="make test"' in told.stdout
-    assert "<stdin>: 2 converted, nothing left to do" in told.stderr
+    assert "<stdin>: 2 converted, nothing to change by hand" in told.stderr
     result = attractor("convert", "theirs.dot", "--check", "-o", "new.dot", folder=folder)
     assert result.returncode == 1
-    assert "theirs.dot: 2 converted, nothing left to do" in result.stdout
+    assert "theirs.dot: 2 converted, nothing to change by hand" in result.stdout
     assert not (folder / "new.dot").exists()
     clean = attractor("convert", "ours.dot", "--check", folder=folder)
     assert (clean.returncode, clean.stdout) == (
         0,
-        "ours.dot: nothing converted, nothing left to do\n",
+        "ours.dot: nothing converted, nothing to change by hand\n",
     )
 
 

@@ -76,7 +76,7 @@ def test_programs_and_sandboxes_are_tried(tmp_path: Path) -> None:
     assert (found["git"]["standing"], found["git"]["found"]) == ("ok", "9.9")
     assert found["graphviz"]["standing"] == "ok"
     assert found["ripgrep"]["found"] == "13.0.0"
-    assert "does not answer" in found["agent codex"]["found"]
+    assert "--version failed" in found["agent codex"]["found"]
     pretends = 'while [ "$1" != "--" ]; do shift; done; shift; exec "$@"'
     add_program(tmp_path, "bwrap", pretends)
     told = findings(look(tmp_path))["bubblewrap"]
@@ -111,7 +111,7 @@ def test_folders_of_the_project_are_checked(tmp_path: Path) -> None:
     assert "set runs_dir" in told["remedy"]
     told = findings(look(tmp_path, ATTRACTOR_DOCTOR__MIN_FREE_MB="999999999"))["disk"]
     assert told["standing"] == "missing"
-    assert "999,999,999 MB wanted" in told["found"]
+    assert "999,999,999 MB required" in told["found"]
 
 
 def test_readable_state_folder_is_reported(tmp_path: Path) -> None:
@@ -184,9 +184,9 @@ def test_the_text_for_people(tmp_path: Path, snapshot: SnapshotAssertion) -> Non
 
 
 def test_finding_requires_a_remedy() -> None:
-    with pytest.raises(ValueError, match="a remedy belongs"):
+    with pytest.raises(ValueError, match="a finding needs a remedy"):
         Finding("git", CheckStatus.MISSING, "no git")
-    with pytest.raises(ValueError, match="a remedy belongs"):
+    with pytest.raises(ValueError, match="a finding needs a remedy"):
         Finding("git", CheckStatus.OK, "2.39", "install it")
 
 
@@ -223,16 +223,16 @@ def test_requirements_of_a_pipeline_are_checked(tmp_path: Path) -> None:
     bare = {"PATH": str(tmp_path / "bin"), "HOME": str(tmp_path), "TOKEN": SECRET}
     result = attractor("doctor", "needy.dot", "--json", folder=tmp_path, variables=bare)
     assert result.returncode == 1
-    told = {name: one for name, one in findings(result).items() if name.startswith("needed: ")}
+    told = {name: one for name, one in findings(result).items() if name.startswith("requirement: ")}
     assert [(name, one["standing"]) for name, one in told.items()] == [
-        ("needed: git>=9", "ok"),
-        ("needed: git>=10", "problem"),
-        ("needed: nmp", "problem"),
-        ("needed: env:TOKEN", "ok"),
-        ("needed: env:GONE", "problem"),
+        ("requirement: git>=9", "ok"),
+        ("requirement: git>=10", "problem"),
+        ("requirement: nmp", "problem"),
+        ("requirement: env:TOKEN", "ok"),
+        ("requirement: env:GONE", "problem"),
     ]
-    assert told["needed: git>=10"]["found"] == "this is git 9.9"
-    assert told["needed: git>=10"]["remedy"] == "install git 10 or newer"
+    assert told["requirement: git>=10"]["found"] == "the installed version is git 9.9"
+    assert told["requirement: git>=10"]["remedy"] == "install git 10 or newer"
     assert SECRET not in result.stdout
 
 
@@ -250,7 +250,7 @@ def test_secrets_of_a_pipeline_are_listed_without_values(tmp_path: Path) -> None
         "secret input: key": "missing",
         "secret input: pin": "problem",
     }
-    assert told["secret input: token"]["found"] == "given by ATTRACTOR_INPUT_TOKEN"
+    assert told["secret input: token"]["found"] == "set by ATTRACTOR_INPUT_TOKEN"
     assert "set the variable ATTRACTOR_INPUT_KEY" in told["secret input: key"]["remedy"]
     assert "shorter than" in told["secret input: pin"]["found"]
     assert SECRET not in result.stdout
@@ -274,10 +274,10 @@ def test_unreadable_pipeline_fails_first(tmp_path: Path) -> None:
             "ok",
             "no notifications about waiting gates: notify.command and notify.url are not set",
         ),
-        ("command = 'cat > /dev/null'", "ok", "waiting gates are notified by command"),
+        ("command = 'cat > /dev/null'", "ok", "notifications about waiting gates: command"),
         ("command = 'no-such-bell -x'", "missing", "notify.command: no-such-bell not found"),
         ("command = './bell'", "missing", "notify.command: ./bell not found"),
-        ("command = '$BELL'\nurl = 'https://host/the-secret'", "ok", "by command and url"),
+        ("command = '$BELL'\nurl = 'https://host/the-secret'", "ok", "gates: command and url"),
     ],
 )
 def test_notifications_are_checked(tmp_path: Path, text: str, standing: str, found: str) -> None:

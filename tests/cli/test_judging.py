@@ -65,7 +65,7 @@ def test_unevaluated_run_has_a_remedy(tmp_path: Path) -> None:
     assert result.stdout.splitlines() == [
         "not evaluated",
         "  no_verdict: the run was not evaluated",
-        f"  evaluate it:  attractor evaluate {run_id}",
+        f"  evaluate the run:  attractor evaluate {run_id}",
     ]
     evaluated = call(flow, "evaluate")
     assert evaluated.returncode == 0
@@ -89,10 +89,10 @@ def test_repeated_promotion_is_reported(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "told"),
     [
-        ("", "1 trial of held-out scenarios; the gate allows no failures"),
+        ("", "1 trial with held-out scenarios; the gate allows no failures"),
         (
             "[trials]\nn = 59\n[gate]\nmin_lower_bound = 0.9\n",
-            "59 trials of held-out scenarios; the gate",
+            "59 trials with held-out scenarios; the gate",
         ),
     ],
 )

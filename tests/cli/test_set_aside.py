@@ -44,7 +44,7 @@ def resumed(desk: Desk) -> str:
 
 
 def line_of(told: str) -> str:
-    [line] = [one for one in told.splitlines() if "set aside" in one]
+    [line] = [one for one in told.splitlines() if "moved to a patch" in one]
     return line
 
 
@@ -54,7 +54,7 @@ def test_changed_project_file_is_listed_with_its_restore_command(desk: GitDesk) 
     (desk.project / "person.txt").write_text("person\n")
     (desk.project / "readme.txt").write_text("changed\n")
     line = line_of(resumed(desk))
-    assert "3 paths of the project, changed since, set aside" in line
+    assert "3 paths of the project with later changes moved to a patch" in line
     assert "half.txt, person.txt, readme.txt; restore with: git apply " in line
     [event] = events(desk.runs()[-1], "EditsSetAside")
     data = event["data"]
@@ -99,7 +99,7 @@ def test_unfinished_edits_of_an_isolated_run_are_one_line(desk: GitDesk) -> None
     line = line_of(resumed(desk))
     [event] = events(desk.runs()[-1], "EditsSetAside")
     assert line.endswith(
-        f"1 path of unfinished work set aside: half.txt ({event['data']['patch']})"
+        f"1 path of an unfinished stage moved to a patch: half.txt ({event['data']['patch']})"
     )
     assert event["data"]["command"] == ""
     assert "half" in Path(event["data"]["patch"]).read_text()

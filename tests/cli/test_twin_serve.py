@@ -75,7 +75,7 @@ def test_variables_to_export_are_printed(folder: Path) -> None:
         first = httpx.get(url + "/hello").json()
         process.send_signal(signal.SIGINT)
         assert process.communicate() == ("", "")
-    assert lines[0] == f"The twin of hello listens at {url}. Set for its clients:"
+    assert lines[0] == f"The twin of hello listens at {url}. Set these variables for its clients:"
     assert "Authorization: Bearer" in lines[3]
     with serving(folder / "hello", "--seed", "3", "--json") as process:
         again = told_by(process)[0]["url"]
@@ -102,7 +102,7 @@ def test_recorded_exchanges_are_compared_with_the_twin(tmp_path: Path) -> None:
     assert lines == [
         "#1 payments POST /v1/customers: 200 'recorded'",
         "#2 payments GET /v1/customers: 200 'recorded'",
-        "older requests are dropped from the log (--keep)",
+        "the log is full: older requests are dropped (limit: --keep)",
     ]
     assert "sk_test_twin" not in file.read_text()
     result = attractor("twin", "check", str(PAYMENTS), str(file), folder=tmp_path)
@@ -170,5 +170,5 @@ def test_invalid_services_exit_with_2(folder: Path) -> None:
     other.write_text(HELLO.replace('"hello"', '"other"'))
     assert "duplicate variable 'HELLO_URL'" in told(".")
     other.write_text(HELLO.replace("kind", "kinf"))
-    assert "other/twin.toml:5: routes[0]: kind is missing" in told("other")
+    assert "other/twin.toml:5: routes[0]: missing kind" in told("other")
     assert "missing argument" in told()

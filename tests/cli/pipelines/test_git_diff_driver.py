@@ -81,9 +81,9 @@ def test_a_new_file_and_one_that_is_gone(repository: Repository) -> None:
     (repository.folder / "old.dot").unlink()
     repository.write(new=GOOD, **{"-x": "digraph {}"})
     shown = repository.diff("--no-renames")
-    assert "pipeline new.dot is new\ngraph\n  ~ name: (none) -> G\nnodes\n  + start (" in shown
-    assert "pipeline old.dot is gone\ngraph\n  ~ name: G -> (none)\nnodes\n  - start" in shown
-    assert "pipeline -x.dot is new\nno change in meaning\n" in shown
+    assert "pipeline new.dot was added\ngraph\n  ~ name: (none) -> G\nnodes\n  + start (" in shown
+    assert "pipeline old.dot was removed\ngraph\n  ~ name: G -> (none)\nnodes\n  - start" in shown
+    assert "pipeline -x.dot was added\nno change in meaning\n" in shown
 
 
 def test_rename_copy_and_mode_change_are_described(repository: Repository) -> None:
@@ -96,11 +96,11 @@ def test_rename_copy_and_mode_change_are_described(repository: Repository) -> No
     repository.write(b2=GOOD.replace("G", "B").replace("exit\n    a", "exit; a"), d2=text)
     repository.write(d=text.replace('"x"', '"y"'))
     assert repository.diff("--find-copies") == (
-        "pipeline a.dot is now a2.dot\nthe text is unchanged\n"
-        "pipeline b.dot is now b2.dot (mode 100644 -> 100755)\nno change in meaning\n"
+        "pipeline a.dot was renamed to a2.dot\nthe text is unchanged\n"
+        "pipeline b.dot was renamed to b2.dot (mode 100644 -> 100755)\nno change in meaning\n"
         "pipeline c.dot (mode 100644 -> 100755)\nthe text is unchanged\n"
         'pipeline d.dot\nnodes\n  ~ a\n      ~ prompt: "x" -> "y"\n'
-        "pipeline d2.dot is a copy of d.dot\nthe text is unchanged\n"
+        "pipeline d2.dot was copied from d.dot\nthe text is unchanged\n"
     )
 
 
@@ -117,13 +117,14 @@ def test_invalid_pipeline_is_compared_by_lines(repository: Repository) -> None:
     ) in shown
     assert "\n--- p.dot\n+++ p.dot\n@@ " in shown
     assert "\n-    start -> a -> exit\n+    start -- a -- exit\n }\n" in shown
-    assert "\npipeline new.dot is new: compared by lines, because the new text is " in shown
+    assert "\npipeline new.dot was added: compared by lines, because the new text is " in shown
     assert "\n--- /dev/null\n+++ new.dot\n@@ -0,0 +1,2 @@\n+\n+digraph {" in shown
     assert (
-        "pipeline gone.dot is gone: compared by lines, because the old text is not a valid" in shown
+        "pipeline gone.dot was removed: compared by lines, because the old text is not a valid"
+        in shown
     )
     assert "\n-digraph {" in shown
-    assert "\npipeline link.dot is new: compared by lines" in shown
+    assert "\npipeline link.dot was added: compared by lines" in shown
     assert "\n+p.dot\n" in shown
 
 
@@ -146,11 +147,11 @@ def test_content_without_meaning_does_not_fail(repository: Repository) -> None:
     repository.write(p="digraph {\n" * 5)
     repository.commit()
     repository.run("git mv p.dot q.dot")
-    assert repository.diff() == "pipeline p.dot is now q.dot\nthe text is unchanged\n"
+    assert repository.diff() == "pipeline p.dot was renamed to q.dot\nthe text is unchanged\n"
     repository.commit()
     (repository.folder / "attractor.toml").write_text("nonsense = [")
     repository.write(p=GOOD)
-    assert "pipeline p.dot is new\n" in repository.diff()
+    assert "pipeline p.dot was added\n" in repository.diff()
 
 
 def test_merge_conflict_does_not_fail(repository: Repository) -> None:
@@ -163,7 +164,7 @@ def test_merge_conflict_does_not_fail(repository: Repository) -> None:
     repository.write(p=GOOD.replace('"x"', '"z"'))
     repository.commit()
     repository.run("git merge --quiet other > said || true")
-    assert "pipeline p.dot is not merged yet\n" in repository.run("git diff --cached")
+    assert "pipeline p.dot has a merge conflict\n" in repository.run("git diff --cached")
     assert "<<<<<<<" in repository.run("git diff --base") + repository.run("git diff")
 
 

@@ -50,9 +50,18 @@ def test_fault_position_has_a_default_per_kind() -> None:
 
 def test_unused_fault_keys_are_rejected() -> None:
     for fault, words in (
-        ({"kind": "hang", "status": 429}, "'hang' has no key 'status'; its keys: after"),
-        ({"kind": "slow", "after": 1}, "'slow' has no key 'after'; its keys: pause, size"),
-        ({"kind": "refused", "after": 1}, "'refused' has no key 'after'; its keys: none"),
+        (
+            {"kind": "hang", "status": 429},
+            "invalid key 'status' of the fault 'hang'; valid keys: after",
+        ),
+        (
+            {"kind": "slow", "after": 1},
+            "invalid key 'after' of the fault 'slow'; valid keys: pause, size",
+        ),
+        (
+            {"kind": "refused", "after": 1},
+            "invalid key 'after' of the fault 'refused'; valid keys: none",
+        ),
     ):
         with pytest.raises(ValidationError, match=words):
             Fault.model_validate(fault)

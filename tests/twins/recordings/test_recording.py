@@ -78,7 +78,7 @@ def test_invalid_recordings_are_reported_with_their_place() -> None:
         (json.dumps(GOOD | {"version": 2}), "version"),
         (json.dumps(GOOD | {"more": 1}), "more"),
         (json.dumps(GOOD | {"status": 1}), "status"),
-        (json.dumps(GOOD | {"body": [{"at": 1}]}), "either text or base64"),
+        (json.dumps(GOOD | {"body": [{"at": 1}]}), "exactly one of text and base64"),
         (json.dumps(GOOD | {"body": [{"at": 1, "base64": "?"}]}), "invalid content"),
     ):
         with pytest.raises(RecordingError, match=r"x\.jsonl:3.*") as caught:
@@ -149,7 +149,7 @@ def test_nearest_recording_is_named_with_the_first_difference() -> None:
     told = recordings.refusal(redacted({"a": 1, "c": [7]}))
     assert told == "no recording of this request; the nearest is near, but c[0] is 7, not 8"
     told = recordings.refusal(redacted({"a": 1}, path="/r"))
-    assert "this is POST /r, not POST /p" in told
+    assert "the request is POST /r, not POST /p" in told
     assert Recordings({}).refusal(redacted()) == "no recording of this request"
 
 
@@ -258,7 +258,7 @@ def test_empty_recordings_are_reported(tmp_path: Path) -> None:
         load_recordings(tmp_path)
     with pytest.raises(FileError, match="cannot read"):
         load_recordings(tmp_path / "nowhere.jsonl")
-    with pytest.raises(RecordingError, match="only one exchange"):
+    with pytest.raises(RecordingError, match="only contain one exchange"):
         RecordingFile(tmp_path / "calls.json")
 
 

@@ -50,8 +50,8 @@ def test_many_stages_and_questions_are_counted() -> None:
         run.tell("StageStarted", "item", visit=number + 1, branch=f"each@1.1/{number}")
     lines = drawn(run.view, run.now, DisplaySize(80, 24))
     assert lines[1].startswith("✓ plan")
-    assert "… 287 more at work" in [one.strip() for one in lines]
-    assert lines[-1] == "1 stage, 300 at work"
+    assert "… 287 more running" in [one.strip() for one in lines]
+    assert lines[-1] == "1 stage, 300 running"
     run = Happenings()
     for number in range(5):
         run.tell("StageStarted", f"ask{number}")
