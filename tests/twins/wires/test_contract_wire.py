@@ -1,7 +1,6 @@
-"""What every wire does alike when a twin asks it to read, to answer and to refuse.
+"""The contract of every wire: it reads requests, writes answers and refuses.
 
-How a whole exchange goes is in test_exchange.py; that real clients read_request it, in
-tests/llm/providers/test_contract.py.
+Whole exchanges are in tests/twins/server/test_replies.py, real clients in tests/twins/clients.
 """
 
 import json
