@@ -280,7 +280,7 @@ def test_json_is_valid_in_a_folder_that_is_not_utf8(tmp_path: Path) -> None:
     ("error", "code", "line"),
     [
         (AttractorError("it fell", hint="pick it up"), 1, "error: it fell (pick it up)"),
-        (Refused(), 4, "error: Refused by a rule of the control plane"),
+        (Refused(), 4, "error: The action is refused in the current state"),
         (click.UsageError("Bad\nwords."), 2, "error: bad words (see 'attractor --help')"),
         (KeyboardInterrupt(), 130, "error: interrupted"),
         (click.Abort(), 130, "error: interrupted"),
