@@ -229,6 +229,8 @@ def test_png_and_pdf(format: Format, start: bytes) -> None:
 
 @pytest.mark.usefixtures("without_dot")
 def test_error_without_drawers_names_packages_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(NothingDraws, match="PNG"):
+        run(render_async(parse(BRANCH), format=Format.PNG))
     monkeypatch.setitem(sys.modules, "attractor.language.drawers.wasi", None)
     with pytest.raises(NothingDraws) as raised:
         run(draw(parse(BRANCH)))
