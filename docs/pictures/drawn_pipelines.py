@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from attractor.language.drawing.dot import dot_text
-from attractor.language.drawing.draw import draw, finish_svg
+from attractor.language.drawing.draw import dot_text, draw, finish_svg
 from attractor.language.drawing.picture import as_picture
 from attractor.language.drawing.theme import Theme
 from attractor.language.graph.graph import Graph

@@ -1,3 +1,5 @@
+"""What an agent's commands print is seen while they run, and they have the stage's variables."""
+
 import asyncio
 import json
 from collections.abc import Mapping
@@ -7,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from attractor.agent.session_state import SessionConfig
-from attractor.backends.agent import Agent, part
+from attractor.backends.agent import Agent, AgentPlace, part
 from attractor.backends.models import AgentParts
 from attractor.backends.registry import BackendParts
 from attractor.base.errors import FileError, UsageError
@@ -15,6 +17,8 @@ from attractor.base.json import Json
 from attractor.base.registry import find_shortcoming
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, Usage
 from attractor.engine.seams import Backend, ModelAnswer
+from attractor.engine.stage.folder import TAIL
+from attractor.environments.environment import ExecutionEnvironment
 from attractor.environments.local import LocalExecutionEnvironment
 from attractor.language.graph.graph import Graph
 from attractor.language.source.syntax_tree import Plain
@@ -27,7 +31,38 @@ from attractor.llm.response import cost_of
 from attractor.llm.retry_policy import RetryPolicy
 from tests.agent.places import finish, local
 from tests.agent.scripted import ScriptedProvider, Step, call, called, calls, never, said
-from tests.handlers.stages import Play, edge, graph, node
+from tests.handlers.stages import KeptFiles, Play, edge, graph, node
+
+
+def test_what_a_command_prints_is_seen_while_it_runs(tmp_path: Path) -> None:
+    files = KeptFiles()
+    place: ExecutionEnvironment = AgentPlace(local(tmp_path), {}, files)
+
+    async def look_on() -> str:
+        command = "echo begun; while [ ! -e go ]; do sleep 0.02; done"
+        running = asyncio.create_task(place.exec_command(command, timeout_ms=15_000))
+        while TAIL not in files.texts:
+            assert not running.done()
+            await asyncio.sleep(0.02)
+        (tmp_path / "go").touch()
+        assert (await running).exit_code == 0
+        return files.texts[TAIL]
+
+    assert finish(look_on()) == "begun\n"
+
+
+def test_commands_and_services_have_the_variables_and_their_own(tmp_path: Path) -> None:
+    place = AgentPlace(local(tmp_path), {"ONE": "1", "TWO": "2"}, KeptFiles())
+
+    async def told() -> tuple[str, bytes]:
+        result = await place.exec_command(
+            'echo "$ONE $TWO"', timeout_ms=5_000, env_vars={"TWO": "zwei"}
+        )
+        service = await place.start_service('echo "$ONE"')
+        return result.stdout, b"".join([piece async for piece in service.output()])
+
+    assert finish(told()) == ("1 zwei\n", b"1\n")
+
 
 NO_WAITS = SessionConfig(retry_policy=RetryPolicy(max_retries=0))
 

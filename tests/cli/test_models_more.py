@@ -1,5 +1,5 @@
 from attractor.backends.models import ModelChoice
-from attractor.cli.models import Trial, models_text, trial_text
+from attractor.cli.commands.models import Trial, models_text, trial_text
 from attractor.llm import FinishReason, Message, ModelInfo, Prices, PriceTier, Response, Usage
 
 LONG = PriceTier(1_000, Prices(input=4.0))

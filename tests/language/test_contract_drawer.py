@@ -8,8 +8,7 @@ from xml.etree import ElementTree
 import pytest
 
 from attractor.language.diagnostics import DrawingFailed
-from attractor.language.drawing.dot import dot_text
-from attractor.language.drawing.draw import Drawer, drawer_registry
+from attractor.language.drawing.draw import Drawer, dot_text, drawer_registry
 from attractor.language.drawing.picture import encoded, node_element
 from attractor.language.graph.graph import Edge, Graph, Node
 from attractor.language.reading import parse

@@ -8,7 +8,7 @@ import pytest
 from attractor.base.errors import UsageError
 from attractor.engine.simulation.outcomes import read_outcomes
 from attractor.language import parse, validate
-from attractor.language.drawing.dot import dot_text
+from attractor.language.drawing.draw import dot_text
 from attractor.pipeline.request import WorkspaceKind
 from attractor.pipeline.simulation.simulate import Script, simulate
 from attractor.pipeline.start import start

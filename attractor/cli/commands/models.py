@@ -1,17 +1,158 @@
-"""List known models with context windows, capabilities and prices."""
+"""List known models with context windows, capabilities and prices, and test one."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 
 import click
 
+from attractor.agent.provider_profile import find_provider
+from attractor.backends.models import ModelChoice, is_provider, key_remedy
+from attractor.base.clock import Clock, SystemClock
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import ExitCode, UnknownName, UsageError
+from attractor.base.json import Json
 from attractor.cli.invocation import Invocation, debug_option, json_option
-from attractor.cli.models import models_text, trial_text
 from attractor.cli.output.streams import show, show_json
+from attractor.engine.truncation import shorten
+from attractor.language.source.text import visible
 from attractor.llm.catalogue import Catalogue, ModelInfo, get_model_info, shipped_catalogue
-from attractor.llm.client import provider_registry
+from attractor.llm.client import Client, provider_registry
+from attractor.llm.messages import Message
+from attractor.llm.request import Request
+from attractor.llm.response import Response, cost_of
+
+UNKNOWN = "unknown"
+_HEADING = ("model", "provider", "window", "output", "can", "$ in", "$ cached", "$ out")
+_LONGEST_ANSWER = 200
+
+
+def models_text(models: Sequence[ModelInfo], *, others: int) -> str:
+    """Return a table of models and the number of unlisted providers."""
+    return "\n".join([*_table([_HEADING, *map(_row, models)]), "", *_legend(others)])
+
+
+def trial_text(trial: "Trial") -> str:
+    """Return the result of a model test as text."""
+    usage, choice = trial.response.usage, trial.choice
+    by = trial.response.model
+    as_whom = f", as {by}," if by != choice.model else ""
+    answer = visible(shorten(trial.response.text.strip(), _LONGEST_ANSWER))
+    cached = f", {usage.cache_read_tokens} from the cache" if usage.cache_read_tokens else ""
+    cost = UNKNOWN if trial.cost_usd is None else f"${trial.cost_usd:.6f}"
+    return "\n".join(
+        [
+            f"{choice.model} of {choice.provider}{as_whom} answered: {answer}",
+            f"time    {trial.seconds:.2f} s",
+            f"tokens  {usage.input_tokens} in{cached}, {usage.output_tokens} out",
+            f"cost    {cost}",
+        ]
+    )
+
+
+def _legend(others: int) -> Iterator[str]:
+    yield "$: US dollars per million tokens; +: higher for long prompts"
+    if others:
+        yield f"{others} more providers: --provider PROVIDER"
+
+
+def _row(model: ModelInfo) -> tuple[str, ...]:
+    prices, more = model.prices(), "+" if model.price_tiers else ""
+    return (
+        model.id,
+        model.provider,
+        _tokens(model.context_window),
+        _tokens(model.max_output),
+        " ".join(model.capabilities) or "-",
+        _price(prices.input, more),
+        _price(prices.cache_read, more),
+        _price(prices.output, more),
+    )
+
+
+def _tokens(number: int | None) -> str:
+    return UNKNOWN if number is None else f"{number:,}"
+
+
+def _price(price: float | None, more: str) -> str:
+    return UNKNOWN if price is None else f"{price:.12g}{more}"
+
+
+def _table(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
+    widths = [max(len(row[at]) for row in rows) for at in range(len(_HEADING))]
+    for row in rows:
+        cells = zip(row, widths, strict=True)
+        yield "  ".join(cell.ljust(width) for cell, width in cells).rstrip()
+
+
+QUESTION = "Answer with one word: ready"
+_CLOCK = SystemClock()
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Result of one model call; a cost of None is unknown."""
+
+    choice: ModelChoice
+    seconds: float
+    cost_usd: float | None
+    response: Response
+
+    def to_record(self) -> dict[str, Json]:
+        """Return the result as a JSON object."""
+        usage = self.response.usage
+        return {
+            "model": self.choice.model,
+            "provider": self.choice.provider,
+            "answered_by": self.response.model,
+            "seconds": round(self.seconds, 3),
+            "text": self.response.text,
+            "usage": {
+                "input_tokens": usage.input_tokens,
+                "output_tokens": usage.output_tokens,
+                "reasoning_tokens": usage.reasoning_tokens,
+                "cache_read_tokens": usage.cache_read_tokens,
+                "cache_write_tokens": usage.cache_write_tokens,
+            },
+            "cost_usd": self.cost_usd,
+        }
+
+
+def choose(model: str, known: ModelInfo | None, provider: str) -> ModelChoice:
+    """Return the provider and model id to request; resolve short model names."""
+    providers = provider_registry()
+    serves = provider or (known.provider if known else find_provider(model))
+    if not serves:
+        raise UsageError(
+            f"unknown provider of model {model!r}",
+            hint=f"add --provider with one of: {', '.join(sorted(providers))}",
+        )
+    if not is_provider(serves):
+        raise UnknownName("provider", serves, providers)
+    # A provider that serves models of others uses the full name.
+    is_its_own = known is not None and known.provider == serves
+    return ModelChoice(serves, known.id if known and is_its_own else model)
+
+
+async def try_once(
+    choice: ModelChoice,
+    known: ModelInfo | None,
+    environ: Mapping[str, str],
+    clock: Clock = _CLOCK,
+) -> Trial:
+    """Call the model once, without retries."""
+    async with Client.from_env(environ) as client:
+        if not client.can_ask(choice.provider):
+            raise UsageError(
+                f"missing API key of provider {choice.provider!r}",
+                hint=key_remedy(choice.provider),
+            )
+        request = Request(choice.model, [Message.user(QUESTION)], provider=choice.provider)
+        began = clock.monotonic()
+        response = await client.complete(request)
+        seconds = clock.monotonic() - began
+    cost = cost_of(response.usage, known) if known else None
+    return Trial(choice, seconds, cost, response)
 
 
 @click.group(invoke_without_command=True)
@@ -50,7 +191,7 @@ def try_model(invocation: Invocation, model: str, provider: str | None, as_json:
 
     This makes one real request with the provider's key, at the usual price.
     """
-    from attractor.cli.models import choose, try_once
+    pass
 
     known = get_model_info(model, provider or "")
     choice = choose(model, known, provider or "")

@@ -1,17 +1,255 @@
 """Draw pipelines and the progress of runs."""
 
+import asyncio
+import os
 import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 
 import click
 
-from attractor.base.errors import ExitCode, UsageError
-from attractor.cli.drawings.draw import ENDINGS, FORMATS, Drawing, refuse_overwriting
-from attractor.cli.drawings.subject import Drawable, find_subject
-from attractor.cli.invocation import Invocation, chosen_format, json_option
-from attractor.cli.output.files import format_for, refuse_binary_on_terminal
-from attractor.cli.pipelines.files import STANDARD_INPUT
+from attractor.base.dataclasses import dataclass
+from attractor.base.errors import AttractorError, ExitCode, UsageError
+from attractor.base.files import file_error
+from attractor.cli.invocation import JSON, Invocation, chosen_format, json_option
+from attractor.cli.main import describe_failure
+from attractor.cli.output.files import format_for, refuse_binary_on_terminal, write_result
+from attractor.cli.output.streams import show
+from attractor.cli.pipelines.drawable import Drawable, Subject, find_subject
+from attractor.cli.pipelines.files import STANDARD_INPUT, find_pipelines, refuse_input
+from attractor.language.diagnostics import (
+    Diagnostic,
+    DrawingFailed,
+    InvalidPipeline,
+    NothingDraws,
+    UnreadablePipeline,
+    as_text,
+)
 from attractor.language.drawing.draw import Format
+from attractor.language.drawing.draw import render_async as drawn
 from attractor.language.drawing.theme import Theme
+from attractor.language.source.text import Source, visible
+
+FORMATS = (*(one.value for one in Format), JSON)
+"""Output formats."""
+
+ENDINGS: Mapping[str, str] = {
+    ".svg": Format.SVG,
+    ".png": Format.PNG,
+    ".pdf": Format.PDF,
+    ".dot": Format.DOT,
+    ".gv": Format.DOT,
+    ".mmd": Format.MERMAID,
+    ".json": JSON,
+}
+"""Formats by file extension."""
+
+_IN_COLOR = frozenset({Format.SVG, Format.PNG, Format.PDF, Format.DOT})
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A subject to draw, with format, theme and output file."""
+
+    subject: Drawable
+    format: str
+    theme: Theme
+    output: str | None
+
+    def draw(self) -> None:
+        """Draw once, and print diagnostics."""
+        subject = self.subject.read()
+        self._tell(subject)
+        write_result(self._make(subject), self.format, self.output)
+
+    def watch(self) -> None:
+        """Draw after each change; on an error, print it and keep the last drawing."""
+        from attractor.cli.pipelines.watch import changed_files
+
+        last = b""
+        for _ in changed_files(self.subject.files):
+            try:
+                subject = self.subject.read()
+                self._tell(subject)
+                made = self._make(subject)
+            except (InvalidPipeline, UnreadablePipeline, DrawingFailed) as trouble:
+                for line in _error_lines(trouble):
+                    show(line, err=True)
+                continue
+            if made != last:
+                write_result(made, self.format, self.output)
+                show(f"drawn: {self.output}", err=True)
+            last = made
+
+    def _tell(self, subject: Subject) -> None:
+        for line in _lines([*subject.found, *self._odd_colors(subject)]):
+            show(line, err=True)
+
+    def _odd_colors(self, subject: Subject) -> Iterator[Diagnostic]:
+        if self.format in _IN_COLOR:
+            from attractor.language.drawing.style import unknown_colors
+
+            yield from (replace(one, rule="color_known") for one in unknown_colors(subject.graph))
+
+    def _make(self, subject: Subject) -> bytes:
+        if self.format == JSON:
+            return _json(subject).encode()
+        format_ = Format(self.format)
+        return asyncio.run(drawn(subject.picture, format=format_, theme=self.theme))
+
+
+def refuse_overwriting(subject: Drawable, output: str) -> None:
+    """Refuse an output file that is also an input file."""
+    if os.path.realpath(output) in map(os.path.realpath, subject.files()):
+        raise UsageError(f"the drawing would overwrite {output}", hint="choose another output file")
+
+
+def _error_lines(trouble: InvalidPipeline | UnreadablePipeline | DrawingFailed) -> Iterator[str]:
+    if not isinstance(trouble, InvalidPipeline):
+        yield f"error: {trouble.message}" + (f" ({trouble.hint})" if trouble.hint else "")
+        return
+    yield from _lines(trouble.diagnostics)
+
+
+def _lines(diagnostics: Iterable[Diagnostic]) -> Iterator[str]:
+    sources: dict[str, Source | None] = {}
+    for one in diagnostics:
+        file = one.span.file
+        if file not in sources:
+            sources[file] = _source_of(file)
+        yield as_text(one, sources[file])
+
+
+def _source_of(file: str) -> Source | None:
+    from attractor.language.reading import open_source
+
+    try:
+        return open_source(file) if file else None
+    except UnreadablePipeline:
+        return None
+
+
+def _json(subject: Subject) -> str:
+    import json
+
+    from attractor.language.drawing.run_overlay import states_record
+    from attractor.language.graph.graph import graph_record
+
+    record = graph_record(subject.graph)
+    if subject.states:
+        record["run"] = states_record(subject.states)
+    return json.dumps(record, indent=2, ensure_ascii=False)
+
+
+@dataclass(frozen=True)
+class DrawingOptions:
+    """Options shared by several drawings; without a folder, each drawing is written beside its
+    pipeline.
+    """
+
+    format: str
+    theme: Theme
+    folder: str | None
+
+    def drawing(self, subject: Drawable) -> Drawing:
+        """Return the drawing of one subject."""
+        ending = next(one for one, format_ in ENDINGS.items() if format_ == self.format)
+        place = subject.beside
+        if self.folder is not None:
+            place = Path(self.folder, place.name)
+        return Drawing(subject, self.format, self.theme, f"{place}{ending}")
+
+
+def are_several(words: Sequence[str], output: str | None) -> bool:
+    """Return whether each drawing gets its own file: for several arguments or a folder."""
+    is_folder = output is not None and (output.endswith(os.sep) or Path(output).is_dir())
+    return len(words) > 1 or is_folder or any(map(_is_searched, words))
+
+
+def draw_all(words: Sequence[str], order: DrawingOptions, invocation: Invocation) -> ExitCode:
+    """Draw all subjects; print errors and continue with the others."""
+    refuse_input(
+        words, why="standard input cannot be combined with other pipelines", hint="remove '-'"
+    )
+    if order.folder is not None and os.path.splitext(order.folder)[1].lower() in ENDINGS:  # noqa: PTH122
+        message = f"cannot write several drawings to {order.folder}"
+        raise UsageError(message, hint="pass a folder: -o FOLDER")
+    found = list(_find(words, invocation))
+    drawings = [order.drawing(one) for one in found if not isinstance(one, AttractorError)]
+    _refuse_clashes(drawings)
+    if order.folder is not None:
+        _make(order.folder)
+    failed = [one for one in found if isinstance(one, AttractorError)]
+    for one in failed:
+        _tell(one)
+    failed += _draw_each(drawings)
+    show(f"{len(found) - len(failed)} drawn, {len(failed) or 'none'} failed")
+    return max((one.exit_code for one in failed), default=ExitCode.DONE)
+
+
+def _draw_each(drawings: Iterable[Drawing]) -> list[AttractorError]:
+    failed: list[AttractorError] = []
+    for one in drawings:
+        try:
+            one.draw()
+        except NothingDraws:
+            # The other drawings would fail, too.
+            raise
+        except AttractorError as error:
+            _tell(error)
+            failed.append(error)
+        else:
+            show(visible(f"drawn: {one.output}"))
+    return failed
+
+
+def _find(words: Sequence[str], invocation: Invocation) -> Iterator[Drawable | AttractorError]:
+    """Yield each subject once, or the error of an argument."""
+    seen: set[str] = set()
+    for word in words:
+        for file in find_pipelines([word]) if _is_searched(word) else [word]:
+            if isinstance(file, Diagnostic):
+                yield UnreadablePipeline(file.message, hint=file.fix)
+                continue
+            try:
+                subject = find_subject(file, invocation)
+            except UsageError as error:
+                yield error
+                continue
+            real = os.path.realpath(next(iter(subject.files())))
+            if real not in seen:
+                seen.add(real)
+                yield subject
+
+
+def _is_searched(word: str) -> bool:
+    return Path(word).is_dir() and not Path(word, "manifest.json").exists()
+
+
+def _refuse_clashes(drawings: Iterable[Drawing]) -> None:
+    """Refuse a drawing that would overwrite a pipeline or another drawing."""
+    by_place: dict[str, Drawing] = {}
+    for one in drawings:
+        refuse_overwriting(one.subject, one.output or "")
+        place = os.path.realpath(one.output or "")
+        other = by_place.setdefault(place, one)
+        if other is not one:
+            names = " and ".join(next(iter(each.subject.files())) for each in (other, one))
+            raise UsageError(
+                f"{names} would both be written to {one.output}", hint="draw them separately"
+            )
+
+
+def _make(folder: str) -> None:
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    except OSError as cause:
+        raise file_error("make", folder, cause) from cause
+
+
+def _tell(error: AttractorError) -> None:
+    show(visible(describe_failure(error).line()), err=True)
 
 
 @click.command()
@@ -59,15 +297,14 @@ def render(
     Several pipelines, or the pipelines of a folder, are drawn beside their files or into the folder
     OUT. If a drawing fails, the others are still drawn, and the exit status is that of the failure.
     """
-    from attractor.cli.drawings.draw import DrawingOptions as Order
-    from attractor.cli.drawings.draw import are_several, draw_all
-
     requested = chosen_format(format_, as_json=as_json)
     if are_several(words, output):
         if watch or as_json:
             word = "--watch" if watch else "--json"
             raise UsageError(f"{word} takes one pipeline or run", hint="pass only one")
-        return draw_all(words, Order(requested or Format.SVG, Theme(theme), output), invocation)
+        return draw_all(
+            words, DrawingOptions(requested or Format.SVG, Theme(theme), output), invocation
+        )
     [word] = words
     if watch and (not output or word == STANDARD_INPUT):
         raise UsageError(

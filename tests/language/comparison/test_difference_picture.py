@@ -5,8 +5,7 @@ from xml.etree import ElementTree
 
 from attractor.language.comparison.compare import diff
 from attractor.language.comparison.difference_picture import difference_picture
-from attractor.language.drawing.dot import dot_text
-from attractor.language.drawing.draw import draw
+from attractor.language.drawing.draw import dot_text, draw
 from attractor.language.drawing.picture import Picture
 from attractor.language.drawing.theme import Theme
 from attractor.language.reading import parse

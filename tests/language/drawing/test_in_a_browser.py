@@ -11,8 +11,7 @@ from playwright.sync_api import Browser
 
 from attractor.language.comparison.compare import diff
 from attractor.language.comparison.difference_picture import difference_picture
-from attractor.language.drawing.dot import dot_text
-from attractor.language.drawing.draw import draw, drawer_registry, finish_svg
+from attractor.language.drawing.draw import dot_text, draw, drawer_registry, finish_svg
 from attractor.language.drawing.picture import as_picture
 from attractor.language.drawing.run_overlay import overlay
 from attractor.language.drawing.theme import Theme

@@ -12,8 +12,7 @@ import pytest
 from attractor.base.json import Json
 from attractor.llm import AdapterTimeout, Message, Request, SDKError
 from attractor.llm.errors import RequestTimeoutError
-from attractor.llm.providers.litellm import LiteLLMAdapter
-from attractor.llm.providers.litellm_call import load_litellm
+from attractor.llm.providers.litellm import LiteLLMAdapter, load_litellm
 from attractor.llm.providers.litellm_http import Pool
 from attractor.llm.stream_events import StreamEvent
 from tests.llm.asking import PATIENT

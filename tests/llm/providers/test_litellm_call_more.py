@@ -14,7 +14,7 @@ from attractor.llm.errors import (
     ServerError,
     StreamError,
 )
-from attractor.llm.providers.litellm_call import ErrorContext, read_error
+from attractor.llm.providers.litellm import ErrorContext, read_error
 from attractor.llm.providers.litellm_http import Exchange, Pool
 
 WHOLE = ErrorContext("groq", ["sk-0123456789", "k"], connect=5, is_stream=False)

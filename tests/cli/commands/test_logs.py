@@ -8,7 +8,7 @@ from queue import Queue
 
 import pytest
 
-from attractor.cli.runs.follow import JournalFollower, JournalReader
+from attractor.cli.commands.logs import JournalFollower, JournalReader
 from attractor.engine.run_folder.layout import RunDirectory, is_held
 from tests.cli.git_desk import PATIENCE_S, UNGUARDED, GitDesk, await_
 from tests.cli.git_desk import desk as desk

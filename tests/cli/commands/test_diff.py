@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from attractor.base.errors import UsageError
-from attractor.cli.pipelines.git_diff_driver import describe_change
+from attractor.cli.commands.diff import describe_change
 from tests.cli.running import ATTRACTOR, NO_HOME, ROOT
 
 PAGE = (ROOT / "docs" / "how-to" / "git-hooks.md").read_text()
