@@ -11,8 +11,7 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
 
-from attractor.language import format as layout
-from attractor.language import prepare
+from attractor.language import format as layout, prepare
 from benchmarks.ratios import Ratio, measure, report
 
 PYTHON = sys.executable

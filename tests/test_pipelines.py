@@ -12,8 +12,7 @@ import pytest
 from attractor.language import format, parse_file, prepare
 from attractor.language.graph.graph import Graph
 from attractor.pipeline.simulation.pipeline_tests import SUFFIX, open_tests, run_tests
-from docs.pictures.drawn_pipelines import FOLDER as PICTURES
-from docs.pictures.drawn_pipelines import ROOT, Drawing, drawings
+from docs.pictures.drawn_pipelines import FOLDER as PICTURES, ROOT, Drawing, drawings
 from tests.examples import PAGES
 
 FOLDER = ROOT / "pipelines"

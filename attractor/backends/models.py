@@ -18,8 +18,7 @@ from attractor.language.source.syntax_tree import NOWHERE, Span
 from attractor.llm.catalogue import ModelInfo, get_model_info
 from attractor.llm.client import AdapterTimeout, Client, ServesOthers, provider_registry
 from attractor.llm.errors import ConfigurationError
-from attractor.llm.response import Usage as Used
-from attractor.llm.response import cost_of, prompt_tokens
+from attractor.llm.response import Usage as Used, cost_of, prompt_tokens
 
 MODEL, PROVIDER = "llm_model", "llm_provider"
 # The default of the attribute `reasoning_effort` (attractor-spec 2.6).

@@ -9,8 +9,7 @@ library; `order`, `unsafe_hash` and `InitVar` are not supported, because they ar
 
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import MISSING, Field, FrozenInstanceError, fields
-from dataclasses import dataclass as standard
+from dataclasses import MISSING, Field, FrozenInstanceError, dataclass as standard, fields
 from operator import attrgetter
 from reprlib import recursive_repr
 from types import FunctionType

@@ -1,6 +1,5 @@
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from attractor.agent.session_state import SessionConfig
 from attractor.agent.tool_execution import (

@@ -26,8 +26,7 @@ from attractor.llm.catalogue import get_model_info
 from attractor.llm.errors import AuthenticationError, ServerError
 from attractor.llm.messages import Message, Role
 from attractor.llm.request import Request
-from attractor.llm.response import Usage as Used
-from attractor.llm.response import cost_of
+from attractor.llm.response import Usage as Used, cost_of
 from attractor.llm.retry_policy import RetryPolicy
 from tests.agent.places import finish, local
 from tests.agent.scripted import ScriptedProvider, Step, call, called, calls, never, said

@@ -2,8 +2,7 @@ import json
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from attractor.agent.turns import (
     AssistantTurn,
@@ -26,8 +25,8 @@ from attractor.llm.messages import (
     ProviderData,
     Role,
     ThinkingData,
+    ToolCallData as Call,
 )
-from attractor.llm.messages import ToolCallData as Call
 from attractor.llm.request import ToolResult
 from attractor.llm.response import FinishReason, Response, Usage
 

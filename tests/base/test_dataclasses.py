@@ -4,16 +4,22 @@ import inspect
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import FrozenInstanceError, asdict, dataclass, field, fields, is_dataclass, replace
-from dataclasses import dataclass as standard
+from dataclasses import (
+    FrozenInstanceError,
+    asdict,
+    dataclass,
+    dataclass as standard,
+    field,
+    fields,
+    is_dataclass,
+    replace,
+)
 from typing import Any, ClassVar
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
-from attractor.base.dataclasses import changed
-from attractor.base.dataclasses import dataclass as late
+from attractor.base.dataclasses import changed, dataclass as late
 
 BOTH = pytest.mark.parametrize("dataclass", [standard, late], ids=["standard", "late"])
 Dataclass = Callable[..., Callable[[type[Any]], Any]]

@@ -1,8 +1,7 @@
 from datetime import timedelta
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from attractor.base.durations import describe_duration, format_duration, parse_duration
 from attractor.base.errors import ExitCode, InvalidDuration

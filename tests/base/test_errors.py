@@ -3,8 +3,7 @@ import pickle
 import re
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from attractor.base import errors
 from attractor.base.errors import AttractorError, ExitCode, NoGo, Refused, UnknownName, suggest

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import cast
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from attractor.base.errors import ChainBroken, ExitCode, FileError, NotCanonical, UsageError
 from attractor.base.hash_chain import (

@@ -4,8 +4,7 @@ from secrets import token_bytes
 from threading import Thread
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from attractor.base.errors import UsageError
 from attractor.base.ids import RunIds, is_run_id, new_run_id, time_of

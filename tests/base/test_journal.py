@@ -15,8 +15,7 @@ from pathlib import Path
 from types import FrameType
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from attractor.base.errors import ExitCode, FileError, JournalError, LockHeld
 from attractor.base.journal import Journal, JournalLine, SharedSync, TornLine, read_lines, read_torn

@@ -4,8 +4,7 @@ from types import MappingProxyType
 from typing import Any, cast
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from attractor.base.errors import NotCanonical
 from attractor.base.json import DEEPEST, Json, canonical_json, parse_json

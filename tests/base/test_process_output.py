@@ -3,8 +3,7 @@ import tracemalloc
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from attractor.base.errors import UsageError
 from attractor.base.process_output import BoundedOutput, OutputChunk, OutputLimit, TruncatedOutput

@@ -6,8 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.git_desk import UNGUARDED, GitDesk, await_, document, events
-from tests.cli.git_desk import desk as desk  # a fixture
+from tests.cli.git_desk import (
+    UNGUARDED,
+    GitDesk,
+    await_,
+    desk as desk,  # a fixture
+    document,
+    events,
+)
 from tests.pipeline.projects import git
 
 ENDS = "start [shape=Mdiamond]; exit [shape=Msquare]"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from attractor.cli.pipelines.drawable import Drawable, DrawablePipeline, DrawableRun
+from attractor.cli.commands.render import Drawable, DrawablePipeline, DrawableRun
 from attractor.language.diagnostics import ParseError
 from attractor.pipeline.request import RunRequest, WorkspaceKind
 from attractor.pipeline.start import start

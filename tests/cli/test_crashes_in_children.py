@@ -10,8 +10,14 @@ from typing import Any
 import pytest
 
 from attractor.base.hash_chain import verify_file
-from tests.cli.git_desk import UNGUARDED, GitDesk, await_, events, is_anyone_in
-from tests.cli.git_desk import desk as desk  # a fixture
+from tests.cli.git_desk import (
+    UNGUARDED,
+    GitDesk,
+    await_,
+    desk as desk,  # a fixture
+    events,
+    is_anyone_in,
+)
 from tests.cli.test_child_runs import EACH, ENDS, FORKS, OUTER, made
 from tests.counts import count
 from tests.pipeline.projects import git

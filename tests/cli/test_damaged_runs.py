@@ -11,8 +11,15 @@ from pathlib import Path
 import pytest
 
 from attractor.base.hash_chain import verify_file
-from tests.cli.git_desk import PATIENCE_S, UNGUARDED, GitDesk, await_, events, is_there
-from tests.cli.git_desk import desk as desk  # a fixture
+from tests.cli.git_desk import (
+    PATIENCE_S,
+    UNGUARDED,
+    GitDesk,
+    await_,
+    desk as desk,  # a fixture
+    events,
+    is_there,
+)
 from tests.cli.running import ATTRACTOR
 from tests.prepared import Process
 

@@ -2,9 +2,14 @@
 
 import json
 
-from tests.cli.git_desk import UNGUARDED, GitDesk, StartingRuns, await_
-from tests.cli.git_desk import desk as desk  # a fixture
-from tests.cli.git_desk import starting_runs as starting_runs  # a fixture
+from tests.cli.git_desk import (
+    UNGUARDED,
+    GitDesk,
+    StartingRuns,
+    await_,
+    desk as desk,  # a fixture
+    starting_runs as starting_runs,  # a fixture
+)
 
 ENDS = "start [shape=Mdiamond]; exit [shape=Msquare]"
 SLOW = f"""digraph slow {{ {ENDS}

@@ -1,7 +1,9 @@
 """What a run may take is told in tables, and as JSON."""
 
-from tests.cli.git_desk import GitDesk
-from tests.cli.git_desk import desk as desk  # a fixture
+from tests.cli.git_desk import (
+    GitDesk,
+    desk as desk,  # a fixture
+)
 
 PIPELINE = """digraph p { start [shape=Mdiamond]; exit [shape=Msquare]
     plan [prompt="Plan"]; make [shape=parallelogram, tool_command="true"]

@@ -7,9 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.git_desk import UNGUARDED, GitDesk, StartingRuns, await_, document, events
-from tests.cli.git_desk import desk as desk  # a fixture
-from tests.cli.git_desk import starting_runs as starting_runs  # a fixture
+from tests.cli.git_desk import (
+    UNGUARDED,
+    GitDesk,
+    StartingRuns,
+    await_,
+    desk as desk,  # a fixture
+    document,
+    events,
+    starting_runs as starting_runs,  # a fixture
+)
 from tests.counts import count
 from tests.pipeline.projects import git
 
@@ -111,7 +118,7 @@ def test_visit_inside_a_branch_is_refused_with_a_hint(
     starting_runs.restore(desk, BRANCHES)
     refused = desk.do("fork", "latest", "a")
     assert refused.returncode == 2
-    assert "fork it where its branches began: fan@1" in refused.stderr
+    assert "fork it where the branches began: fan@1" in refused.stderr
     again = Path(desk.json("fork", "latest", "fan@1", "--no-evaluate")["directory"])
     assert branch_file(desk, again, "both.txt") == "a\nb\n"
 
@@ -196,7 +203,7 @@ def test_run_without_snapshots_is_forked_with_current_files(
     starting_runs.restore(desk, GATE, "--interviewer", "park", "--workspace", "none")
     done = desk.do("fork", "latest", "make", "--interviewer", "auto_approve", "--no-evaluate")
     assert done.returncode == 0, done.stderr
-    assert "the files stay as they are now" in done.stderr
+    assert "the fork begins with the current files" in done.stderr
     assert (desk.project / "made.txt").read_text() == "made\n" * 2
 
 

@@ -6,9 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.git_desk import UNGUARDED, GitDesk, StartingRuns, await_, events
-from tests.cli.git_desk import desk as desk  # a fixture
-from tests.cli.git_desk import starting_runs as starting_runs  # a fixture
+from tests.cli.git_desk import (
+    UNGUARDED,
+    GitDesk,
+    StartingRuns,
+    await_,
+    desk as desk,  # a fixture
+    events,
+    starting_runs as starting_runs,  # a fixture
+)
 from tests.counts import count
 from tests.pipeline.projects import git
 

@@ -5,8 +5,11 @@ from collections.abc import Mapping
 import pytest
 
 from attractor.language.reading import parse
-from tests.cli.git_desk import UNGUARDED, GitDesk
-from tests.cli.git_desk import desk as desk  # a fixture
+from tests.cli.git_desk import (
+    UNGUARDED,
+    GitDesk,
+    desk as desk,  # a fixture
+)
 from tests.examples import ROOT, fences
 
 PAGE = ROOT / "docs" / "reference" / "handlers.md"

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.git_desk import GitDesk
-from tests.cli.git_desk import desk as desk  # a fixture
+from tests.cli.git_desk import (
+    GitDesk,
+    desk as desk,  # a fixture
+)
 
 ENDS = "start [shape=Mdiamond]; exit [shape=Msquare]"
 LENGTH = 1_000_000

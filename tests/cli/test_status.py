@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from tests.cli.git_desk import await_
-from tests.cli.plain_desk import PlainDesk
-from tests.cli.plain_desk import desk as desk  # a fixture
+from tests.cli.plain_desk import (
+    PlainDesk,
+    desk as desk,  # a fixture
+)
 from tests.cli.running import ATTRACTOR
 from tests.cli.terminals import plain, sit
 

@@ -6,8 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from attractor.base.toml import KeyPath
 from attractor.config.errors import BrokenFile, InvalidSetting, SeveralMistakes, UnknownSetting

@@ -1,8 +1,7 @@
 from threading import Thread
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from attractor.base.errors import NotCanonical
 from attractor.base.json import Json

@@ -15,8 +15,7 @@ from attractor.engine.state.walks import Branch
 from attractor.language.graph.graph import Graph
 from tests.engine.branches import FAIL, MEETING, GivenBranches
 from tests.engine.graphs import chain, edge, end, graph, node, start
-from tests.engine.runs import FAIL as BROKEN
-from tests.engine.runs import Scripted, Workplace, handlers_of
+from tests.engine.runs import FAIL as BROKEN, Scripted, Workplace, handlers_of
 
 NAMES = ("a", "bad", "gate", "größe 🐍")
 GRAPH: Graph = graph(

@@ -3,8 +3,7 @@
 from fractions import Fraction
 from itertools import product
 
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from attractor.factory.gate import GateInput, gate
 from attractor.scenarios.satisfaction import failures_allowed

@@ -2,8 +2,7 @@ import asyncio
 from itertools import product
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from attractor.base.errors import UnknownName
 from attractor.base.json import Json, canonical_json

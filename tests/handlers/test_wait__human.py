@@ -2,8 +2,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from attractor.base.json import Json
 from attractor.engine.interviews import AnsweredFirst

@@ -3,9 +3,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given as example
-from hypothesis import settings
-from hypothesis import strategies as st
+from hypothesis import given as example, settings, strategies as st
 
 from attractor.base.errors import ExitCode, FileError, Refused, UsageError
 from attractor.engine.questions.question import (

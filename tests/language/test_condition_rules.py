@@ -3,8 +3,7 @@
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from attractor.language.conditions.analysis import find_dead_parts
 from attractor.language.conditions.condition import OUTCOME_KEYS, OUTCOMES, Condition

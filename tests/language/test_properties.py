@@ -5,8 +5,7 @@ import re
 from contextlib import suppress
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 from attractor.language.diagnostics import UnreadablePipeline, as_text
 from attractor.language.graph.graph import Graph

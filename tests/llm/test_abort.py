@@ -11,8 +11,7 @@ import anyio
 import pytest
 from httpcore._backends.anyio import AnyIOStream
 
-from attractor.llm import AbortController, AbortError, Client, generate
-from attractor.llm import abort as abort_module
+from attractor.llm import AbortController, AbortError, Client, abort as abort_module, generate
 from attractor.llm.abort import abortable
 from tests.llm.asking import ADAPTERS, MODELS, PATIENT, speaking
 

@@ -9,8 +9,7 @@ import pytest
 
 from attractor.base.errors import UnknownName
 from attractor.base.json import Json
-from attractor.llm import ConfigurationError, ModelInfo, get_model_info
-from attractor.llm import list_models as listed
+from attractor.llm import ConfigurationError, ModelInfo, get_model_info, list_models as listed
 from attractor.llm.catalogue import (
     CAPABILITIES,
     Catalogue,

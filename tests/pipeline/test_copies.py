@@ -9,8 +9,7 @@ import pytest
 
 from attractor.base.errors import Refused
 from attractor.cli.runs.results import as_record, as_text, read_next_step_facts
-from attractor.cli.runs.status import as_text as status_text
-from attractor.cli.runs.status import read_status
+from attractor.cli.runs.status import as_text as status_text, read_status
 from attractor.engine.errors import NotRunnable
 from attractor.engine.outcome import StageStatus
 from attractor.engine.run_folder.result import RunResult

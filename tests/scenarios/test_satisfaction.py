@@ -2,8 +2,7 @@ from fractions import Fraction
 from math import nextafter
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from attractor.scenarios.satisfaction import (
     ScenarioTally,

@@ -11,8 +11,7 @@ import pytest
 from attractor import Context, Node, Outcome, StageStatus, Usage
 from attractor.base.errors import ExitCode
 from attractor.engine.state.run_state import EXECUTING
-from attractor.llm import Usage as Used
-from attractor.llm import cost_of, get_model_info
+from attractor.llm import Usage as Used, cost_of, get_model_info
 from attractor.twins.exchange.answer import Answer, Tokens
 from attractor.twins.script.script import Rule, Script, When
 from attractor.twins.server.hosting import in_background

@@ -54,7 +54,7 @@ def test_R14_missing_or_invalid_child_is_reported(tmp_path: Path, text: str | No
     [
         ("", "inner.dot needs the input ticket"),
         ("ticket=1, branc=main", "inner.dot has no input 'branc' (did you mean branch?)"),
-        ("ticket=1, count=many", "the input count cannot be 'many' (its type is int)"),
+        ("ticket=1, count=many", "invalid value 'many' of the input count (its type is int)"),
         ("ticket=inputs.tickt", "this pipeline has no input 'tickt' (known: none)"),
         ("ticket=1, ticket=2", "inputs: duplicate input ticket"),
     ],

@@ -69,7 +69,10 @@ def test_8_5_effort_of_a_model_without_reasoning_warns(provider: str, model: str
         body = json.dumps(last_body(twin))
     assert not [word for word in ("effort", "thinking", "reasoning") if word in body]
     (warning,) = response.warnings
-    assert (warning.code, "does not think" in warning.message) == ("unsupported_parameter", True)
+    assert (warning.code, "model without thinking" in warning.message) == (
+        "unsupported_parameter",
+        True,
+    )
 
 
 @pytest.mark.parametrize("model", ["claude-opus-5-5", "claude-opus-4-6", "claude-sonnet-4-5"])

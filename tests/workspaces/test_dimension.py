@@ -5,8 +5,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from attractor.workspaces.dimension import Dimension
 from attractor.workspaces.errors import FolderInUse, ObjectMissing

@@ -11,8 +11,7 @@ from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.pipelines.check import checker_for
 from attractor.cli.pipelines.files import open_pipeline, with_line_ends_of
-from attractor.language.converter.convert import Conversion
-from attractor.language.converter.convert import convert as converted
+from attractor.language.converter.convert import Conversion, convert as converted
 from attractor.language.diagnostics import Diagnostic
 from attractor.language.source.text import visible
 from attractor.pipeline.source.vocabulary import files_beside

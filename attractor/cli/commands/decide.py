@@ -8,8 +8,7 @@ from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.orders import prove_operator
 from attractor.cli.runs.questions import operator_option, shortcomings_record, verdict_text
 from attractor.cli.runs.setup import host_of
-from attractor.factory.decide import Decision, DecisionKind
-from attractor.factory.decide import decide as record_decision
+from attractor.factory.decide import Decision, DecisionKind, decide as record_decision
 from attractor.factory.launch import evaluator_of, hold
 from attractor.factory.run_facts import facts_of
 from attractor.pipeline.runs.lookup import find_run

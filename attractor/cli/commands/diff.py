@@ -215,8 +215,7 @@ def _made(after: Graph, difference: Difference, format_: str) -> bytes:
             return (difference_text(difference) or NO_CHANGE).encode()
         case _:
             from attractor.language.comparison.difference_picture import difference_picture
-            from attractor.language.drawing.draw import Format
-            from attractor.language.drawing.draw import render_async as render
+            from attractor.language.drawing.draw import Format, render_async as render
 
             return asyncio.run(
                 render(difference_picture(after, difference), format=Format(format_))

@@ -18,8 +18,12 @@ from attractor.engine.simulation.coverage import cover
 from attractor.engine.simulation.outcomes import SimulatedOutcomes, open_outcomes, read_outcomes
 from attractor.engine.simulation.walk import MAX_STEPS
 from attractor.language.graph.graph import Graph
-from attractor.pipeline.simulation.simulate import Script, check_answers, require_simulated
-from attractor.pipeline.simulation.simulate import simulate as walk_through
+from attractor.pipeline.simulation.simulate import (
+    Script,
+    check_answers,
+    require_simulated,
+    simulate as walk_through,
+)
 from attractor.pipeline.source.read import read_pipeline
 from attractor.pipeline.source.vocabulary import files_beside
 

@@ -18,8 +18,13 @@ from attractor.engine.questions.question import (
 )
 from attractor.engine.state.run_state import AWAITING_DECISION, EVALUATING
 from attractor.engine.truncation import shorten
-from attractor.factory.gate import FailedScenario, GateInput, GateReport, failed_scenarios
-from attractor.factory.gate import gate as judge
+from attractor.factory.gate import (
+    FailedScenario,
+    GateInput,
+    GateReport,
+    failed_scenarios,
+    gate as judge,
+)
 from attractor.factory.run_facts import RunFacts
 from attractor.interviewers.prompts import shown_option
 from attractor.language.source.text import visible

@@ -12,9 +12,11 @@ from urllib.parse import quote_from_bytes
 from attractor.base.dataclasses import dataclass
 from attractor.language.conditions.condition import ALWAYS, Condition
 from attractor.language.conditions.parse import read_condition
-from attractor.language.graph.attribute_catalogue import AttributeOwner
-from attractor.language.graph.attribute_catalogue import AttributeType as AttributeType
-from attractor.language.graph.attribute_catalogue import KnownAttribute as KnownAttribute
+from attractor.language.graph.attribute_catalogue import (
+    AttributeOwner,
+    AttributeType as AttributeType,
+    KnownAttribute as KnownAttribute,
+)
 from attractor.language.source.syntax_tree import (
     NO_ATTRIBUTES,
     NOWHERE,

@@ -7,8 +7,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json, JsonObject
 from attractor.llm.errors import InvalidRequestError, UnsupportedToolChoiceError
 from attractor.llm.messages import ContentKind, ContentPart, ProviderData, ThinkingData
-from attractor.llm.providers import chat_response
-from attractor.llm.providers import chat_response as chat_stream
+from attractor.llm.providers import chat_response, chat_response as chat_stream
 from attractor.llm.providers.chat_request import (
     write_choice,
     write_messages,

@@ -263,7 +263,7 @@ def _warnings(request: Request, effort: str | None) -> Iterator[Warning]:
     if request.stop_sequences:
         yield Warning("OpenAI's Responses API does not support stop sequences", _UNSUPPORTED)
     if request.reasoning_effort and effort is None:
-        message = f"reasoning_effort is not sent: {request.model} does not think"
+        message = f"reasoning_effort is not sent: {request.model} is a model without thinking"
         yield Warning(message, _UNSUPPORTED)
     taken = _sampling(request, effort)
     for name, value in (("temperature", request.temperature), ("top_p", request.top_p)):

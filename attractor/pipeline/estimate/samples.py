@@ -19,8 +19,7 @@ from attractor.base.errors import AttractorError
 from attractor.base.json import Json
 from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.outcome import NOTHING_USED, Usage
-from attractor.engine.prompts.inherited_context import ModelTask as Asked
-from attractor.engine.prompts.inherited_context import model_task
+from attractor.engine.prompts.inherited_context import ModelTask as Asked, model_task
 from attractor.engine.state.attempts import InFlight
 from attractor.engine.state.run_state import outcome_of
 from attractor.engine.state.walks import LONG_AGO

@@ -18,8 +18,8 @@ from attractor.pipeline.workspace.stage_commits import EMAIL, NAME
 from attractor.workspaces.create.from_folder import create_from_copy, create_in_place
 from attractor.workspaces.create.isolated import create_isolated, reopen_workspace
 from attractor.workspaces.dimension import EnvironmentFactory, OnSnapshot
-from attractor.workspaces.folders import NAME as folders_NAME
 from attractor.workspaces.folders import (
+    NAME as folders_NAME,
     borrowed_folder,
     prepare_workspaces_folder,
     remove_abandoned_folders,

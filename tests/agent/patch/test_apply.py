@@ -3,8 +3,7 @@ import errno
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from attractor.agent.errors import PatchMismatch
 from attractor.agent.patch.apply import apply_hunks, apply_patch, find_lines

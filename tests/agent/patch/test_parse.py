@@ -1,6 +1,5 @@
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from attractor.agent.errors import InvalidPatch
 from attractor.agent.patch.parse import (

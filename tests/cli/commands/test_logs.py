@@ -10,8 +10,7 @@ import pytest
 
 from attractor.cli.commands.logs import JournalFollower, JournalReader
 from attractor.engine.run_folder.layout import RunDirectory, is_held
-from tests.cli.git_desk import PATIENCE_S, UNGUARDED, GitDesk, await_
-from tests.cli.git_desk import desk as desk
+from tests.cli.git_desk import PATIENCE_S, UNGUARDED, GitDesk, await_, desk as desk
 from tests.cli.runs.test_observers import journal_of, lines_of
 from tests.pipeline.projects import LINEAR
 from tests.prepared import Process

@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from attractor.llm import get_model_info, list_models
-from attractor.twins.pytest_plugin import StartTwin
-from attractor.twins.pytest_plugin import provider_twin as provider_twin
+from attractor.twins.pytest_plugin import StartTwin, provider_twin as provider_twin
 from tests.cli.running import attractor
 
 READY = """

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import click
 import pytest
-from hypothesis import assume, given, settings
-from hypothesis import strategies as st
+from hypothesis import assume, given, settings, strategies as st
 
 from attractor.base.errors import UsageError
 from attractor.cli.output.files import (

@@ -13,8 +13,7 @@ import pytest
 from attractor.base.events import Event
 from attractor.cli.runs.observers import EventPrinter, JsonLinePrinter
 from attractor.engine.run_folder.layout import RunDirectory
-from tests.cli.git_desk import UNGUARDED, GitDesk
-from tests.cli.git_desk import desk as desk
+from tests.cli.git_desk import UNGUARDED, GitDesk, desk as desk
 from tests.cli.runs.live.run_events import CHILD, Happenings, write_manifest
 from tests.cli.test_live_terminal import WISH
 from tests.pipeline.projects import LINEAR

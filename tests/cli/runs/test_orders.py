@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from tests.cli.git_desk import PATIENCE_S, await_, is_there
-from tests.cli.plain_desk import PlainDesk
-from tests.cli.plain_desk import desk as desk
+from tests.cli.plain_desk import PlainDesk, desk as desk
 
 ENDS = "start [shape=Mdiamond]; exit [shape=Msquare]"
 GATE = f"""digraph gate {{ {ENDS}

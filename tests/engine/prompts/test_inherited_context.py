@@ -22,8 +22,7 @@ from attractor.handlers.registry import handler_registry
 from attractor.language import prepare
 from attractor.language.graph.graph import Fidelity
 from attractor.language.source.syntax_tree import Plain
-from tests.engine.graphs import chain, edge, end, graph, line, node, start
-from tests.engine.graphs import node as drawn
+from tests.engine.graphs import chain, edge, end, graph, line, node, node as drawn, start
 from tests.engine.runs import FAIL, RETRY, Workplace
 from tests.engine.speaking import Speakers, place_of
 

@@ -1,6 +1,5 @@
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from attractor.base.json import Json, canonical_json, parse_json
 from attractor.engine.prompts.preamble import (

@@ -11,8 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from attractor.base.errors import FileError, UnknownName, UsageError
 from attractor.engine.errors import NotRunnable
@@ -48,8 +47,7 @@ from attractor.language.graph.graph import Edge, Graph
 from attractor.language.reading import parse
 from attractor.language.source.syntax_tree import Plain
 from tests.engine.graphs import chain, edge, end, graph, line, node, start
-from tests.engine.runs import FAIL, Scripted, Work, Workplace, handlers_of
-from tests.engine.runs import RETRY as runs_RETRY
+from tests.engine.runs import FAIL, RETRY as runs_RETRY, Scripted, Work, Workplace, handlers_of
 
 pytestmark = pytest.mark.anyio
 

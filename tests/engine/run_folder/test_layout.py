@@ -3,8 +3,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from attractor.base.errors import FileError, Refused, VerificationError
 from attractor.base.json import canonical_json, parse_json

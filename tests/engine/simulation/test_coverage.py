@@ -4,8 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from attractor.engine.outcome import Outcome, StageStatus
 from attractor.engine.simulation.coverage import Coverage, cover

@@ -3,8 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from attractor.base.json import Json, canonical_json, parse_json
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, Usage, success

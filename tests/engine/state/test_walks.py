@@ -2,8 +2,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from attractor.base.json import canonical_json, parse_json
 from attractor.engine.outcome import Outcome, StageStatus, Usage, failure, success

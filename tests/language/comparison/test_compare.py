@@ -4,8 +4,7 @@ Comparing pipelines by their meaning.
 """
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 from attractor.language import diff, format, parse
 from attractor.language.comparison.compare import meaning, written_default

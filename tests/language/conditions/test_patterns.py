@@ -2,8 +2,7 @@ import re
 from contextlib import suppress
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from attractor.language.conditions.grammar import InvalidPattern, compile_pattern
 from tests.growing import times_more

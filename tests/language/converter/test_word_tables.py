@@ -1,8 +1,7 @@
 """Outcomes in conditions are converted, and nothing else changes."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from attractor.language.converter.word_tables import convert_condition
 

@@ -1,8 +1,7 @@
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from attractor.language.declarations.stylesheet import parse_stylesheet, read_stylesheet
 from attractor.language.diagnostics import InvalidStylesheet, Severity

@@ -18,8 +18,7 @@ from typing import TypeVar
 from xml.etree import ElementTree
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 from attractor.language import render
 from attractor.language.diagnostics import DrawingFailed, NothingDraws

@@ -6,8 +6,7 @@ Boxes around nodes.
 import re
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from attractor.language.drawing.picture import (
     Box,

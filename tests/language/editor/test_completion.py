@@ -6,8 +6,7 @@ What is said of what stands under the cursor.
 """
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from attractor.language import parse, prepare
 from attractor.language.editor.completion import (

@@ -6,8 +6,7 @@ Outcomes and conditionals.
 from collections.abc import Callable, Iterable, Mapping
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from attractor.language.graph.paths import (
     dominance,

@@ -4,8 +4,7 @@ from collections.abc import Iterator
 from typing import cast
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from attractor.language.diagnostics import Diagnostic, Edit, error, summary, warning
 from attractor.language.graph.graph import Graph

@@ -1,8 +1,7 @@
 """Rules about the commands of tool stages."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from attractor.language.linting.lint_rule import Vocabulary
 from attractor.language.rules.program_known import called_programs

@@ -1,8 +1,7 @@
 from datetime import timedelta
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from attractor.base.errors import InvalidDuration
 from attractor.language.source.syntax_tree import Attributes, Plain, Span, Value, ValueKind, quoted

@@ -3,8 +3,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from attractor.language.diagnostics import Diagnostic, Severity
 from attractor.language.formatter import format

@@ -46,8 +46,7 @@ from attractor.llm.middleware.disk_cache import (
     write_answer,
 )
 from tests.agent.scripted import ScriptedProvider, said
-from tests.llm.asking import a_request, speaking
-from tests.llm.asking import ask as ask_twin
+from tests.llm.asking import a_request, ask as ask_twin, speaking
 from tests.llm.middleware.answers import answers, texts
 from tests.llm.middleware.asked import HELLO, ask, codes, hear, run, whole
 

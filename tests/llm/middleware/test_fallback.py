@@ -22,8 +22,7 @@ from attractor.llm import (
 )
 from attractor.llm.middleware import Fallback, ModelName, may_fall_back
 from tests.agent.scripted import ScriptedProvider, said
-from tests.llm.asking import MODELS, a_request, speaking
-from tests.llm.asking import ask as ask_twin
+from tests.llm.asking import MODELS, a_request, ask as ask_twin, speaking
 from tests.llm.middleware.asked import HELLO, OPUS, ask, codes, hear, whole
 
 

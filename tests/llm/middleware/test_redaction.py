@@ -2,8 +2,7 @@ import json
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from attractor.llm import (
     ConfigurationError,
@@ -21,8 +20,7 @@ from attractor.llm import (
 )
 from attractor.llm.middleware import Redaction
 from tests.agent.scripted import ScriptedProvider, called, calls, said
-from tests.llm.asking import ADAPTERS, a_request, last_body, speaking
-from tests.llm.asking import ask as ask_twin
+from tests.llm.asking import ADAPTERS, a_request, ask as ask_twin, last_body, speaking
 from tests.llm.middleware.asked import HELLO, ask, codes, hear, whole
 
 PASSWORD = 'pass"word\nof two lines'

@@ -16,11 +16,13 @@ from attractor.llm import (
     StreamEventType,
     Warning,
 )
-from attractor.llm.providers import anthropic_response as anthropic_stream
-from attractor.llm.providers import chat_response
-from attractor.llm.providers import chat_response as chat_stream
-from attractor.llm.providers import gemini_response as gemini_stream
-from attractor.llm.providers import openai_response as openai_stream
+from attractor.llm.providers import (
+    anthropic_response as anthropic_stream,
+    chat_response,
+    chat_response as chat_stream,
+    gemini_response as gemini_stream,
+    openai_response as openai_stream,
+)
 from attractor.llm.transport.fields import stream_fields
 from attractor.llm.transport.http import StreamReply, read_server_events
 from attractor.llm.transport.stream_reading import StreamOrigin, StreamReader, read_stream

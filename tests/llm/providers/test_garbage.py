@@ -4,10 +4,12 @@ import json
 from contextlib import suppress
 
 from attractor.base.json import Json, NotCanonical, parse_json
-from tests.llm.providers import test_anthropic_response as anthropic
-from tests.llm.providers import test_chat_response as chat
-from tests.llm.providers import test_gemini_response as gemini
-from tests.llm.providers import test_openai_response as openai
+from tests.llm.providers import (
+    test_anthropic_response as anthropic,
+    test_chat_response as chat,
+    test_gemini_response as gemini,
+    test_openai_response as openai,
+)
 from tests.llm.providers.answers import (
     read_anthropic,
     read_compatible,

@@ -16,9 +16,11 @@ from attractor.llm.providers.litellm import LiteLLMAdapter, load_litellm
 from attractor.llm.providers.litellm_http import Pool
 from attractor.llm.stream_events import StreamEvent
 from tests.llm.asking import PATIENT
-from tests.llm.providers import test_anthropic_response as anthropic
-from tests.llm.providers import test_chat_response as chat
-from tests.llm.providers import test_gemini_response as gemini
+from tests.llm.providers import (
+    test_anthropic_response as anthropic,
+    test_chat_response as chat,
+    test_gemini_response as gemini,
+)
 from tests.llm.providers.answers import require_whole
 from tests.llm.providers.garbage import Garbage, every_number
 from tests.llm.providers.streams import hear, require_heard, sse, whole

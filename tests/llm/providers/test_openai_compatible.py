@@ -23,8 +23,7 @@ from attractor.twins.pytest_plugin import StartTwin
 from tests.llm.asking import PATIENT, a_request
 from tests.llm.providers.streams import sse, whole
 from tests.llm.transport.test_http import answering, http
-from tests.llm.transport.test_stream_reading import HEAD, chunked
-from tests.llm.transport.test_stream_reading import hear as hear_all
+from tests.llm.transport.test_stream_reading import HEAD, chunked, hear as hear_all
 
 TALK = 'rules = [{ answer = { text = "Hi.", thinking = "Hm." } }]'
 URL = "OPENAI_COMPATIBLE_BASE_URL"

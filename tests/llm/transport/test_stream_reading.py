@@ -30,8 +30,13 @@ from tests.llm.providers.streams import brief, sse, whole
 from tests.llm.providers.test_anthropic_response import BEGUN, LAST, STOP, delta, start, stop
 from tests.llm.providers.test_chat_response import COUNTED, STOPPED, piece
 from tests.llm.providers.test_gemini_response import chunk, last
-from tests.llm.providers.test_openai_response import COMPLETED, CREATED, OPENAI_STREAM_MESSAGE, item
-from tests.llm.providers.test_openai_response import delta as openai_delta
+from tests.llm.providers.test_openai_response import (
+    COMPLETED,
+    CREATED,
+    OPENAI_STREAM_MESSAGE,
+    delta as openai_delta,
+    item,
+)
 from tests.patience import is_soon
 
 T = TypeVar("T")

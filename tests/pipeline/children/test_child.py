@@ -28,8 +28,7 @@ from tests.engine.runs import read_events
 from tests.pipeline.dying_restart import CHILD, MOMENTS, PARENT
 from tests.pipeline.families import ENDS, Family
 from tests.pipeline.projects import git, make_host, make_project
-from tests.spec.runs import between, events, project_in
-from tests.spec.runs import run as runs_run
+from tests.spec.runs import between, events, project_in, run as runs_run
 
 pytestmark = pytest.mark.anyio
 

@@ -17,8 +17,7 @@ from attractor.engine.outcome import StageStatus
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.run_state import AWAITING_ANSWER
 from attractor.pipeline.fork.create import create_fork, plan_fork
-from attractor.pipeline.host.run_host import RunHost
-from attractor.pipeline.host.run_host import open_host as open_configured_host
+from attractor.pipeline.host.run_host import RunHost, open_host as open_configured_host
 from attractor.pipeline.request import Overrides, RunRequest, WorkspaceKind
 from attractor.pipeline.resume import resume
 from attractor.pipeline.start import start

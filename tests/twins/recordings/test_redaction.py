@@ -2,8 +2,7 @@ import json
 from base64 import b64encode
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from attractor.twins.recordings.redaction import (
     RequestKeys,

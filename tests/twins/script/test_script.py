@@ -22,8 +22,7 @@ from attractor.twins.script.script import (
     rule_entries,
 )
 from tests.examples import fences
-from tests.twins.exchanging import HELLO as SCRIPTED_HELLO
-from tests.twins.exchanging import KEYS, PATHS
+from tests.twins.exchanging import HELLO as SCRIPTED_HELLO, KEYS, PATHS
 from tests.twins.streaming import opened
 
 SCRIPT = """

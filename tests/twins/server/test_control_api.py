@@ -13,8 +13,7 @@ from attractor.twins.pytest_plugin import StartTwin
 from attractor.twins.server import control_api as control_app
 from attractor.twins.server.provider_state import IncomingRequest, RequestLog
 from attractor.twins.server.provider_twin import ProviderTwin
-from attractor.twins.services.pytest_plugin import StartServiceTwin
-from attractor.twins.services.pytest_plugin import service_twin as service_twin
+from attractor.twins.services.pytest_plugin import StartServiceTwin, service_twin as service_twin
 from attractor.twins.services.service_twin import ServiceTwin
 from tests.twins.exchanging import ANY, HELLO, KEYS, PATHS
 from tests.twins.services.asking import fixed

@@ -48,7 +48,7 @@ def test_a_text_that_was_hidden_is_like_any_other_text() -> None:
 
 
 def test_ignored_list_items_may_be_missing() -> None:
-    with pytest.raises(ValueError, match="a path into JSON is a text"):
+    with pytest.raises(ValueError, match="a JSON path must be a text"):
         CheckSettings.model_validate({"ignore": [5]})
     assert told([1, 2, 3], [1], ignore=["$[*]"]) == []
     assert told([1, 2, 3], [1], ignore=["$[1]"]) == ["$[2]: 3 / nothing"]

@@ -1,8 +1,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from attractor.base.errors import FileError
 from attractor.twins.services.errors import RecordingError
@@ -79,7 +78,7 @@ def test_mistakes_are_reported_with_their_line() -> None:
         (GOOD.replace('"GET"', '"GET", "boddy": 1'), "unknown key, did you mean 'body'?"),
         (GOOD.replace('"/a"', '"/a", "base64": "?"'), "invalid base64"),
         (GOOD.replace('"/a"', '"/a", "base64": 5'), "base64"),
-        (GOOD.replace('"/a"', '"/a", "base64": "YQ==", "body": 1'), "exclude each other"),
+        (GOOD.replace('"/a"', '"/a", "base64": "YQ==", "body": 1'), "cannot be combined"),
         (GOOD.replace("/a", "a"), "r.jsonl:1: request.path: String should match"),
     ):
         with pytest.raises(RecordingError) as caught:

@@ -5,8 +5,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
+from hypothesis import example, given, strategies as st
 
 from attractor.twins.errors import Rejection
 from attractor.twins.services.authentication import Authentication

@@ -4,8 +4,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from attractor.base.clock import ManualClock
 from attractor.base.errors import UsageError

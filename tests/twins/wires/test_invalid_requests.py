@@ -6,10 +6,12 @@ from typing import Any
 import pytest
 
 from tests.twins.exchanging import HELLO, answer, refusal
-from tests.twins.wires import test_anthropic as anthropic
-from tests.twins.wires import test_gemini as gemini
-from tests.twins.wires import test_openai as openai
-from tests.twins.wires import test_openai_chat as chat
+from tests.twins.wires import (
+    test_anthropic as anthropic,
+    test_gemini as gemini,
+    test_openai as openai,
+    test_openai_chat as chat,
+)
 
 CALL, RESULT = anthropic.CALL, anthropic.RESULT
 PNG = {"type": "base64", "media_type": "image/png", "data": "cG5n"}

@@ -3,8 +3,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
+from hypothesis import example, given, settings, strategies as st
 
 from attractor.workspaces.git.gitignore import IgnoreRules, compile_wildmatch
 from attractor.workspaces.git.objects import LooseObjects

@@ -6,8 +6,7 @@ What commands print is found wherever their stages keep it: aside, in children, 
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from attractor.cli.runs.live.render import LEFT_OUT, LastLines, PrintedLines, new_lines
 from attractor.cli.runs.live.state import StageRow
