@@ -22,7 +22,7 @@ from attractor.factory.records import find_decision
 from attractor.factory.run_facts import facts_of
 from attractor.pipeline.runs.garbage import Whereabouts
 from attractor.pipeline.workspace.stage_commits import EMAIL, NAME
-from attractor.workspaces.git.checkouts import move_branch
+from attractor.workspaces.checkouts import move_branch
 from attractor.workspaces.git.object_store import Author, ObjectStore, bring_commit, write_commit
 from attractor.workspaces.git.repository import Repository
 from attractor.workspaces.result_tree import result_trees

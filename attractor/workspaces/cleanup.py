@@ -13,8 +13,8 @@ from pathlib import Path
 from attractor.base.dataclasses import dataclass
 from attractor.base.files import file_error
 from attractor.workspaces.create.isolated import BASE_REFS
-from attractor.workspaces.files import in_thread
 from attractor.workspaces.folders import remove_folder, workspaces_folder
+from attractor.workspaces.git.files import in_thread
 from attractor.workspaces.git.repository import Git
 from attractor.workspaces.run_store import RECORD_FILE, STORES, fork_folders, read_record
 

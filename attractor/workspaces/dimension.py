@@ -14,22 +14,17 @@ from attractor.engine.stage.patch import clean_line
 from attractor.engine.state.attempts import TreeId
 from attractor.engine.storage.secrets import Redactor
 from attractor.environments.environment import ExecutionEnvironment
-from attractor.workspaces.files import in_thread, remove_files
 from attractor.workspaces.folders import make_workspaces_folder, new_folder
+from attractor.workspaces.git.files import in_thread, remove_files
 from attractor.workspaces.git.object_store import ObjectStore
 from attractor.workspaces.git.objects import (
     TreeChange,
     text_of,
 )
 from attractor.workspaces.merge import merge_trees
+from attractor.workspaces.preparation import NO_PREPARATION, OnSetup, Preparation, PreparationResult
 from attractor.workspaces.run_store import MAIN, DimensionIndex, discard_fork, fill_fork, find_fork
 from attractor.workspaces.setup.cache import SetupCache
-from attractor.workspaces.setup.preparation import (
-    NO_PREPARATION,
-    OnSetup,
-    Preparation,
-    PreparationResult,
-)
 from attractor.workspaces.setup.run_setup import (
     PreparationSource,
     PreparationTarget,

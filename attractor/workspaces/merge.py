@@ -8,7 +8,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.files import file_error, write_whole
 from attractor.engine.state.attempts import TreeId
 from attractor.workspaces.errors import GitFailed
-from attractor.workspaces.files import in_thread
+from attractor.workspaces.git.files import in_thread
 from attractor.workspaces.git.object_store import ObjectStore
 from attractor.workspaces.git.objects import (
     FILE,

@@ -8,7 +8,7 @@ from re import Pattern
 from attractor.base.dataclasses import dataclass
 from attractor.engine.seams import Base
 from attractor.engine.state.attempts import TreeId
-from attractor.workspaces.files import in_thread
+from attractor.workspaces.git.files import in_thread
 from attractor.workspaces.git.gitignore import IgnoreRules
 from attractor.workspaces.git.object_store import ObjectStore
 from attractor.workspaces.git.objects import (

@@ -17,11 +17,11 @@ from attractor.engine.seams import Base
 from attractor.engine.state.attempts import TreeId
 from attractor.workspaces import snapshot as stat_cache
 from attractor.workspaces.errors import RecordBroken, WorkspaceExists
-from attractor.workspaces.files import in_thread
 from attractor.workspaces.folders import remove_folder
+from attractor.workspaces.git.files import in_thread
 from attractor.workspaces.git.object_store import Author, ObjectStore, create_agent_repository
 from attractor.workspaces.git.objects import Materials
-from attractor.workspaces.setup.preparation import PreparedState, prepared_state_from_record
+from attractor.workspaces.preparation import PreparedState, prepared_state_from_record
 from attractor.workspaces.snapshot import StatCache, filesystem_time, write_out
 
 MAIN = ""

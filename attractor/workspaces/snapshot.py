@@ -16,7 +16,7 @@ from attractor.base.files import file_error, write_whole
 from attractor.base.json import content_hash
 from attractor.engine.state.attempts import TreeId
 from attractor.workspaces.errors import FolderInUse
-from attractor.workspaces.files import write_files
+from attractor.workspaces.git.files import write_files
 from attractor.workspaces.git.gitignore import IgnoreRules
 from attractor.workspaces.git.object_store import ObjectStore
 from attractor.workspaces.git.objects import (

@@ -19,7 +19,7 @@ from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.request import Overrides, RunRequest
 from attractor.pipeline.resume import resume
 from attractor.pipeline.start import start
-from attractor.workspaces.setup.preparation import Preparation
+from attractor.workspaces.preparation import Preparation
 from tests.pipeline.projects import make_host
 from tests.workspaces.projects import contents, everything
 

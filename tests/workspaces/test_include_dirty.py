@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from attractor.workspaces.checkouts import StageTree, write_run_branch
 from attractor.workspaces.create.isolated import create_isolated
 from attractor.workspaces.dimension import Dimension
 from attractor.workspaces.errors import GitFailed
-from attractor.workspaces.git.checkouts import StageTree, write_run_branch
-from attractor.workspaces.git.uncommitted import WorkTree
+from attractor.workspaces.uncommitted import WorkTree
 from tests.workspaces.git.test_large_files import (
     IMAGE,
     add_submodule,

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from attractor.base.errors import FileError
-from attractor.workspaces.git.checkouts import StageTree, write_run_branch
+from attractor.workspaces.checkouts import StageTree, write_run_branch
 from attractor.workspaces.git.gitignore import IgnoreRules
 from attractor.workspaces.git.object_store import bring_commit, write_commit
 from attractor.workspaces.git.objects import LooseObjects, object_id

@@ -36,7 +36,7 @@ from attractor.language.linting.validate import Level, Levels
 from attractor.language.preparation.prepare import Transform
 from attractor.pipeline.host.rule_levels import rule_levels
 from attractor.workspaces.folders import SHARED
-from attractor.workspaces.setup.preparation import NO_PREPARATION, Preparation
+from attractor.workspaces.preparation import NO_PREPARATION, Preparation
 
 if TYPE_CHECKING:
     from attractor.config.settings import LlmSettings

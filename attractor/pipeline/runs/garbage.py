@@ -49,8 +49,8 @@ from attractor.workspaces.cleanup import (
     stored_run_ids,
 )
 from attractor.workspaces.errors import NotARepository
-from attractor.workspaces.files import in_thread
 from attractor.workspaces.folders import abandoned_folders, workspaces_folder
+from attractor.workspaces.git.files import in_thread
 from attractor.workspaces.git.repository import open_repository
 from attractor.workspaces.run_store import recorded_folders
 

@@ -14,7 +14,7 @@ from attractor.pipeline.components.run_components import PreparedRun
 from attractor.pipeline.host.run_host import RunHost
 from attractor.pipeline.workspace.create import preparation_of
 from attractor.workspaces.dimension import Dimension
-from attractor.workspaces.setup.preparation import (
+from attractor.workspaces.preparation import (
     NO_PREPARATION,
     PreparationResult,
     SetupOutcome,

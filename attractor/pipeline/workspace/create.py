@@ -26,10 +26,10 @@ from attractor.workspaces.folders import (
 )
 from attractor.workspaces.git.object_store import Author
 from attractor.workspaces.git.repository import find_git_dir, open_repository
-from attractor.workspaces.git.uncommitted import WorkTree, has_uncommitted
+from attractor.workspaces.preparation import Preparation
 from attractor.workspaces.run_store import STORES, recorded_folders
 from attractor.workspaces.setup.cache import is_plain_entry
-from attractor.workspaces.setup.preparation import Preparation
+from attractor.workspaces.uncommitted import WorkTree, has_uncommitted
 
 
 def prepare_state_folder(host: RunHost) -> Path:

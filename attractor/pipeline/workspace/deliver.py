@@ -22,10 +22,10 @@ from attractor.pipeline.request import RunRequest, WorkspaceKind, read_request
 from attractor.pipeline.source.read import read_saved_pipeline
 from attractor.pipeline.workspace.create import objects_of
 from attractor.pipeline.workspace.stage_commits import stage_commits
+from attractor.workspaces.checkouts import write_run_branch
 from attractor.workspaces.create.isolated import reopen_workspace
 from attractor.workspaces.dimension import Dimension
-from attractor.workspaces.files import in_thread
-from attractor.workspaces.git.checkouts import write_run_branch
+from attractor.workspaces.git.files import in_thread
 from attractor.workspaces.git.repository import open_repository
 
 BRANCH_WRITTEN = "RunBranchWritten"

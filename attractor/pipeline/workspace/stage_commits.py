@@ -27,7 +27,7 @@ from attractor.engine.state.walks import GIVEN_UP
 from attractor.engine.storage.json_files import Fields
 from attractor.engine.walk.attempt import TOUCH_NO_FILES
 from attractor.language.graph.graph import Graph
-from attractor.workspaces.git.checkouts import AT_BASE, StageTree
+from attractor.workspaces.checkouts import AT_BASE, StageTree
 from attractor.workspaces.git.object_store import Author
 
 NAME, EMAIL = "Attractor", "attractor@localhost"

@@ -17,8 +17,8 @@ from attractor.workspaces import snapshot as stat_cache
 from attractor.workspaces.create.isolated import reopen_workspace
 from attractor.workspaces.dimension import Dimension, EnvironmentFactory, OnSnapshot
 from attractor.workspaces.errors import FolderTooLarge
-from attractor.workspaces.files import in_thread
 from attractor.workspaces.folders import make_workspaces_folder, new_folder
+from attractor.workspaces.git.files import in_thread
 from attractor.workspaces.git.gitignore import IgnoreRules
 from attractor.workspaces.git.object_store import (
     Author,

@@ -14,8 +14,8 @@ from attractor.workspaces.dimension import (
     EnvironmentFactory,
     OnSnapshot,
 )
-from attractor.workspaces.files import in_thread
 from attractor.workspaces.folders import make_workspaces_folder, new_folder
+from attractor.workspaces.git.files import in_thread
 from attractor.workspaces.git.gitignore import IgnoreRules
 from attractor.workspaces.git.object_store import (
     Author,
@@ -36,7 +36,6 @@ from attractor.workspaces.git.objects import (
 )
 from attractor.workspaces.git.repository import Repository
 from attractor.workspaces.git.submodules import find_submodules
-from attractor.workspaces.git.uncommitted import WorkTree, commit_uncommitted, find_large_files
 from attractor.workspaces.result_tree import EXCLUDED, candidate_files, protected_paths
 from attractor.workspaces.run_store import (
     DimensionIndex,
@@ -46,6 +45,7 @@ from attractor.workspaces.run_store import (
     write_record,
 )
 from attractor.workspaces.snapshot import SnapshotRules, write_out
+from attractor.workspaces.uncommitted import WorkTree, commit_uncommitted, find_large_files
 
 
 async def reopen_workspace(

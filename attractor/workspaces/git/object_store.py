@@ -22,7 +22,7 @@ from attractor.base.files import (
 )
 from attractor.engine.stage.patch import QUOTE
 from attractor.workspaces.errors import ObjectMissing
-from attractor.workspaces.files import in_thread
+from attractor.workspaces.git.files import in_thread
 from attractor.workspaces.git.objects import (
     FOLDER,
     FlatTree,

@@ -19,7 +19,7 @@ from attractor.base.processes import ExecResult
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.workspaces.errors import SetupFailed
 from attractor.workspaces.folders import new_folder, remove_abandoned_folders, remove_folder
-from attractor.workspaces.setup.preparation import PreparedState, prepared_state_from_record
+from attractor.workspaces.preparation import PreparedState, prepared_state_from_record
 from attractor.workspaces.snapshot import DEEPEST, SnapshotRules
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC

@@ -8,9 +8,18 @@ from attractor.base.callables import do_nothing
 from attractor.base.dataclasses import dataclass
 from attractor.engine.state.attempts import TreeId
 from attractor.environments.environment import ExecutionEnvironment
-from attractor.workspaces.files import in_thread
+from attractor.workspaces.git.files import in_thread
 from attractor.workspaces.git.object_store import ObjectStore
 from attractor.workspaces.git.objects import text_of
+from attractor.workspaces.preparation import (
+    OnSetup,
+    Preparation,
+    PreparationResult,
+    PreparedState,
+    SetupOutcome,
+    SetupRun,
+    setup_key,
+)
 from attractor.workspaces.run_store import DimensionIndex
 from attractor.workspaces.setup.cache import (
     SetupCache,
@@ -22,15 +31,6 @@ from attractor.workspaces.setup.cache import (
     require_read_only_paths,
     require_success,
     run_setup,
-)
-from attractor.workspaces.setup.preparation import (
-    OnSetup,
-    Preparation,
-    PreparationResult,
-    PreparedState,
-    SetupOutcome,
-    SetupRun,
-    setup_key,
 )
 from attractor.workspaces.snapshot import Snapshot, SnapshotRules
 

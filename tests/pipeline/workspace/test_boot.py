@@ -16,7 +16,7 @@ from attractor.pipeline.request import RunRequest, WorkspaceKind
 from attractor.pipeline.resume import resume
 from attractor.pipeline.start import start
 from attractor.workspaces.errors import SetupFailed
-from attractor.workspaces.setup.preparation import Preparation
+from attractor.workspaces.preparation import Preparation
 from tests.pipeline.projects import make_host, make_project
 
 BRANCHES = """

@@ -23,7 +23,7 @@ from attractor.pipeline.resume import resume
 from attractor.pipeline.start import start
 from attractor.pipeline.workspace.create import prepare_state_folder
 from attractor.workspaces.folders import new_folder
-from attractor.workspaces.setup.preparation import Preparation
+from attractor.workspaces.preparation import Preparation
 from tests.environments.places import why_no_sandbox
 from tests.pipeline.commands import Machine
 from tests.pipeline.projects import git, make_host, make_project, simulated

@@ -4,9 +4,9 @@ from datetime import timedelta
 
 import pytest
 
+from attractor.workspaces.checkouts import AT_BASE, RunBranch, StageTree, write_run_branch
 from attractor.workspaces.dimension import Dimension
 from attractor.workspaces.errors import BranchMoved, CheckoutInTheWay
-from attractor.workspaces.git.checkouts import AT_BASE, RunBranch, StageTree, write_run_branch
 from tests.workspaces.projects import AUTHOR, RUN, WHEN, Project, everything, git, write
 
 pytestmark = pytest.mark.anyio

@@ -10,8 +10,8 @@ from hypothesis import given, strategies as st
 
 from attractor.workspaces.create.isolated import create_isolated
 from attractor.workspaces.dimension import Dimension
-from attractor.workspaces.git.uncommitted import LfsPointer, read_pointer
 from attractor.workspaces.result_tree import result_trees
+from attractor.workspaces.uncommitted import LfsPointer, read_pointer
 from tests.workspaces.projects import (
     AUTHOR,
     RUN,

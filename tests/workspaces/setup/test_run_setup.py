@@ -15,12 +15,7 @@ from attractor.workspaces.create.from_folder import create_in_place
 from attractor.workspaces.create.isolated import create_isolated, reopen_workspace
 from attractor.workspaces.dimension import Dimension
 from attractor.workspaces.errors import SetupFailed
-from attractor.workspaces.setup.preparation import (
-    Preparation,
-    PreparationResult,
-    SetupOutcome,
-    SetupRun,
-)
+from attractor.workspaces.preparation import Preparation, PreparationResult, SetupOutcome, SetupRun
 from tests.workspaces.projects import (
     AUTHOR,
     RUN,

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from attractor.base.dataclasses import dataclass
 from attractor.base.files import file_error
 from attractor.workspaces.errors import GitFailed
-from attractor.workspaces.files import in_thread
+from attractor.workspaces.git.files import in_thread
 from attractor.workspaces.git.gitignore import IgnoreRules
 from attractor.workspaces.git.object_store import Author, ObjectStore, write_commit
 from attractor.workspaces.git.objects import (

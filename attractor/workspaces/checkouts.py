@@ -11,7 +11,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.engine.seams import Base
 from attractor.engine.state.attempts import TreeId
 from attractor.workspaces.errors import BranchMoved, CheckoutInTheWay, GitFailed
-from attractor.workspaces.files import in_thread, remove_files
+from attractor.workspaces.git.files import in_thread, remove_files
 from attractor.workspaces.git.object_store import (
     Author,
     ObjectStore,

@@ -1,9 +1,11 @@
+""""""
+
 import asyncio
 import threading
 
 import pytest
 
-from attractor.workspaces.files import in_thread
+from attractor.workspaces.git.files import in_thread
 
 pytestmark = pytest.mark.anyio
 

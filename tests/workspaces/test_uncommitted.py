@@ -1,3 +1,5 @@
+""""""
+
 import asyncio
 import os
 import subprocess
@@ -5,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from attractor.workspaces.git.uncommitted import has_uncommitted
+from attractor.workspaces.uncommitted import has_uncommitted
 from tests.workspaces.projects import SEARCH_PATH, Project, git, write
 
 

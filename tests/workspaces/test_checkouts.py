@@ -1,3 +1,5 @@
+""""""
+
 import asyncio
 import os
 import shutil
@@ -7,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from attractor.base.errors import ExitCode
+from attractor.workspaces.checkouts import StageTree, move_branch, write_run_branch
 from attractor.workspaces.dimension import Dimension
 from attractor.workspaces.errors import BranchMoved, CheckoutInTheWay, GitFailed
-from attractor.workspaces.git.checkouts import StageTree, move_branch, write_run_branch
 from tests.workspaces.projects import AUTHOR, RUN, Project, age, contents, everything, git, write
 
 Made = tuple[Dimension, str, str]
