@@ -11,7 +11,7 @@ from attractor.llm.errors import AbortError
 
 
 class _AbortState:
-    """State that a controller shares with its signal."""
+    """State that an AbortController shares with its AbortSignal."""
 
     def __init__(self) -> None:
         # Signal handlers also abort, even while their own thread holds the lock.
@@ -30,7 +30,7 @@ class _AbortState:
             return listeners
 
     def remove(self, listener: Callable[[], None]) -> bool:
-        """Remove a listener and return whether it was still waiting."""
+        """Remove a listener; return whether the listener was still waiting."""
         with self.lock, suppress(ValueError):
             self.listeners.remove(listener)
             return True
@@ -74,7 +74,9 @@ class AbortSignal:
 
 
 class AbortController:
-    """Aborts the work that was started with its signal; from any thread, any number of times.
+    """Aborts work that was started with the signal of the controller.
+
+    `abort` can be called from any thread, any number of times.
 
     controller = AbortController()
     task = asyncio.create_task(generate("gpt-5.2", "...", abort_signal=controller.signal))
@@ -95,8 +97,8 @@ class AbortController:
 async def abortable(signal: AbortSignal | None) -> AsyncGenerator[None]:
     """Cancel the block when the signal aborts, and raise an AbortError instead.
 
-    By an anyio scope: `Task.cancel()` would interrupt the closing of connections too. A caller that
-    cancels the task itself still cancels the block.
+    It uses an anyio scope, because `Task.cancel()` would also interrupt the closing of connections.
+    A caller that cancels the task itself still cancels the block.
     """
     if signal is None:
         yield

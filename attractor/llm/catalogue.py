@@ -1,7 +1,7 @@
 """The catalogue of known models: context windows, capabilities and prices (2.9).
 
-Read on first use, without importing litellm, from litellm's table of models and the overrides in
-`models.toml`. Models that are not in the catalogue can be called too.
+Read on first use from litellm's table of models (without importing litellm) and from the overrides
+in `models.toml`. Models that are not in the catalogue can be called too.
 """
 
 import importlib.util
@@ -85,7 +85,7 @@ OVERRIDES = Path(__file__).with_name("models.toml")
 
 @dataclass(frozen=True)
 class Overrides:
-    """Fields by provider and model id, and model ids by provider and alias."""
+    """Overridden fields by provider and model id, and model ids by provider and alias."""
 
     models: Mapping[str, Mapping[str, Mapping[str, Any]]]
     aliases: Mapping[str, Mapping[str, str]]
@@ -98,7 +98,7 @@ def read_overrides(text: str) -> Overrides:
 
 
 def override(models: Iterable[ModelInfo], overrides: Overrides) -> list[ModelInfo]:
-    """Return the models with the overrides applied; of duplicate models the first one is used."""
+    """Return the models with the overrides applied; of duplicate models, the first is used."""
     known: dict[tuple[str, str], ModelInfo] = {}
     for model in models:
         known.setdefault((model.provider, model.id), model)
@@ -162,7 +162,7 @@ def read_table(file: Path) -> Iterator[ModelInfo]:
     """Yield the text models of a table."""
     models = [_model(name, provider, entry) for name, provider, entry in _entries(file)]
     if not models:
-        raise _unusable(file, "it contains no models")
+        raise _unusable(file, "the table contains no models")
     return iter(models)
 
 
@@ -220,7 +220,10 @@ def _model(name: str, provider: str, entry: _Entry) -> ModelInfo:
 
 
 def _tiers(entry: _Entry, below: Prices) -> Iterator[PriceTier]:
-    """Yield prices named `..._above_200k_tokens`, with the lower tier's price where missing."""
+    """Yield prices named `..._above_200k_tokens`.
+
+    A missing price is the price of the lower tier.
+    """
     for key in entry:
         if found := _TIER.fullmatch(key):
             yield PriceTier(1000 * int(found[2]), _prices(entry, found[1], below))
@@ -266,7 +269,7 @@ class Catalogue:
     models: Sequence[ModelInfo]
 
     def find(self, name: str, provider: str = "") -> ModelInfo | None:
-        """Return a model by its id or alias (default: of any provider)."""
+        """Return a model by id or alias, of one provider (default: of any provider)."""
         if provider == LITELLM:
             provider, _, name = name.partition("/")
         models = [*self._by_name.get(name, ())]
@@ -282,7 +285,10 @@ class Catalogue:
         return sorted(models, key=lambda model: model.provider)
 
     def latest(self, provider: str, capability: str | None = None) -> ModelInfo | None:
-        """Return a provider's model with the highest version; of several, the most expensive."""
+        """Return a provider's model with the highest version.
+
+        Of several models, the most expensive.
+        """
         if capability is not None and capability not in CAPABILITIES:
             raise UnknownName("capability", capability, CAPABILITIES)
         models = (
@@ -324,12 +330,12 @@ def shipped_catalogue() -> Catalogue:
 
 
 def get_model_info(model_id: str, provider: str = "") -> ModelInfo | None:
-    """Return the entry of a model; None if unknown, though such a model may work."""
+    """Return the catalogue entry of a model; None if the model is unknown (it may still work)."""
     return shipped_catalogue().find(model_id, provider)
 
 
 def list_models(provider: str | None = None) -> Sequence[ModelInfo]:
-    """Return all known models, or those of one provider, newest first."""
+    """Return the known models of one provider (default: of all providers), newest first."""
     return shipped_catalogue().newest_first(provider)
 
 

@@ -29,7 +29,7 @@ class AdapterTimeout:
 
 
 class ProviderAdapter(Protocol):
-    """Adapts the interface of a provider to the one that all providers share."""
+    """Adapts the interface of a provider to the common interface of all providers."""
 
     @property
     def name(self) -> str:
@@ -38,7 +38,7 @@ class ProviderAdapter(Protocol):
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str], *, timeout: AdapterTimeout) -> Self | None:
-        """Return an adapter made from environment variables; None if its key is not set."""
+        """Return an adapter configured by environment variables; None if its API key is not set."""
         ...
 
     async def complete(self, request: Request) -> Response:
@@ -73,19 +73,25 @@ class Initializes(Protocol):
 
 @runtime_checkable
 class ServesOthers(Protocol):
-    """An adapter that also serves providers without an adapter of their own."""
+    """An adapter that also serves providers that have no adapter of their own."""
 
     @classmethod
     def variables_of(cls, provider: str) -> Sequence[str]:
-        """Return the alternative variables that configure a provider; empty if unknown."""
+        """Return the alternative variables that configure a provider.
+
+        Empty if the provider is unknown.
+        """
         ...
 
     def list_served(self) -> Sequence[str]:
-        """Return the names of the providers whose keys are set."""
+        """Return the names of the providers whose API keys are set."""
         ...
 
     def serve(self, provider: str) -> ProviderAdapter | None:
-        """Return the adapter of a provider, None if not served; it is closed with this one."""
+        """Return the adapter of a provider, or None if it is not served.
+
+        The returned adapter is closed together with this adapter.
+        """
         ...
 
 
@@ -109,27 +115,30 @@ class Stream(Protocol):
 
 
 class Middleware(Protocol):
-    """Wraps every call: may change the request or the answer, or answer itself.
+    """Wraps every call; can change the request, change the answer, or return another answer.
 
     Middleware for streams is a StreamMiddleware.
     """
 
     def __call__(self, request: Request, next: Complete, /) -> Awaitable[Response]:
-        """Return the answer to a request, usually the one of `next`."""
+        """Return the answer to a request, usually the answer of `next`."""
         ...
 
 
 @runtime_checkable
 class StreamMiddleware(Middleware, Protocol):
-    """Middleware for streams too; a client with other middleware refuses to stream."""
+    """Middleware that also supports streams.
+
+    A client with any other middleware refuses to stream.
+    """
 
     def stream(self, request: Request, next: Stream, /) -> AsyncGenerator[StreamEvent]:
-        """Yield the events of an answer, usually those of `next`."""
+        """Yield the events of an answer, usually the events of `next`."""
         ...
 
 
 class Client:
-    """Sends requests to providers; has no state that changes between requests."""
+    """Sends requests to providers; no state changes between requests."""
 
     def __init__(
         self,
@@ -158,7 +167,7 @@ class Client:
         timeout: AdapterTimeout = _TIMEOUT,
         middleware: Sequence[Middleware] = (),
     ) -> Self:
-        """Return a client of all providers whose keys are set (default: the process's variables).
+        """Return a client of all providers whose API keys are set in environment variables.
 
         The default provider is the first by name; an adapter that serves other providers is used
         last.
@@ -171,7 +180,7 @@ class Client:
         return cls(providers=providers, default_provider=default, middleware=middleware)
 
     def can_ask(self, provider: str) -> bool:
-        """Return whether a provider has an adapter, or one that serves it."""
+        """Return whether a provider has its own adapter, or is served by another adapter."""
         return self._find(provider) is not None
 
     async def complete(self, request: Request) -> Response:
@@ -239,7 +248,8 @@ class Client:
             served = [name for server in self._servers for name in server.list_served()]
             unknown = UnknownName("provider", provider, [*self.providers, *served])
             raise ConfigurationError(
-                f"unknown provider {provider!r}", hint=f"{unknown.hint}; is its key set?"
+                f"unknown provider {provider!r}",
+                hint=f"{unknown.hint}; is the API key of the provider set?",
             )
         return adapter
 
@@ -277,7 +287,7 @@ def _wrap_stream(inner: Stream, middleware: Middleware) -> Stream:
 
 
 def _closing(stack: AsyncExitStack, call: Stream) -> Stream:
-    """Close the generators of a call with a stack, because abandoned generators remain open."""
+    """Return an exit stack that closes the generators of a call."""
 
     def stream(request: Request, /) -> AsyncGenerator[StreamEvent]:
         events = call(request)

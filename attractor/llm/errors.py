@@ -1,4 +1,4 @@
-"""Errors of calls to models (unified-llm 6.1), and the HTTP statuses and codes they stand for.
+"""Errors of calls to models (unified-llm 6.1), with the HTTP statuses and codes of each error.
 
 SDKError                             3  a call to a model failed
 ├── ProviderError                    3  the provider answered with an error
@@ -22,7 +22,7 @@ SDKError                             3  a call to a model failed
 ├── NotCachedError                   3  no cached answer in read-only mode (middleware)
 └── ConfigurationError               2  unknown provider, missing key, invalid setting
 
-`retryable` says whether a retry may help. No error contains an API key.
+`retryable` is whether a retry may help. No error contains an API key.
 """
 
 from collections.abc import Mapping, Sequence
@@ -69,7 +69,7 @@ class AuthenticationError(ProviderError):
     """The provider rejects the API key."""
 
     retryable = False
-    hint = "check the provider's key; 'attractor doctor' lists the keys that are set"
+    hint = "check the API key of the provider; 'attractor doctor' lists the API keys that are set"
 
 
 class AccessDeniedError(ProviderError):
@@ -173,7 +173,7 @@ class CostLimitError(SDKError):
 class NotCachedError(SDKError):
     """The cache is read-only and does not contain an answer to the request."""
 
-    hint = "call once with mode='read_write', or repeat a cached request without changes"
+    hint = "set mode='read_write' for one call, or repeat a cached request without changes"
 
 
 class ConfigurationError(SDKError, UsageError):

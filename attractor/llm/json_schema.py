@@ -51,7 +51,7 @@ def check_schema(schema: JsonObject, noun: str) -> None:
 
 
 def find_faults(value: Json | JsonObject, schema: JsonObject) -> Sequence[str]:
-    """Return the faults of a value as messages; empty if it is valid."""
+    """Return the faults of a value as messages; empty if the value is valid."""
     # Without "$schema", which would be checked again at every reference to the root.
     plain = {name: subschema for name, subschema in schema.items() if name != "$schema"}
     validator = _lenient(_validator_class(schema))(plain, registry=_NO_REMOTE)
@@ -122,7 +122,7 @@ def _messages(error: ValidationError) -> Iterator[str]:
 
 
 def _requirement(error: ValidationError) -> str:
-    """Return what the value must be; empty for keywords without a text of ours."""
+    """Return the requirement as text; empty for keywords without a specific text."""
     limit, value = cast("Any", error.validator_value), cast("Json", error.instance)
     match error.validator:
         case "type":

@@ -1,4 +1,4 @@
-"""The messages of a conversation with a model, and the media in them."""
+"""The messages of a conversation with a model, and the media in messages."""
 
 import base64
 import mimetypes
@@ -97,9 +97,9 @@ class ThinkingData:
 
 @dataclass(frozen=True)
 class ProviderData:
-    """An item in a provider's own format, which is sent back only to that provider.
+    """An item in a provider's own format; it is only sent back to this provider.
 
-    An item with a model, such as thinking, is valid for that model only.
+    An item with a model, such as thinking, is only valid for this model.
     """
 
     provider: str
@@ -290,7 +290,7 @@ class InlineMedia:
 
 
 def inline(media: Media) -> InlineMedia | None:
-    """Return the encoded content of media; None if the provider fetches it from its URL."""
+    """Return the encoded content of media; None if the provider fetches the content from a URL."""
     if media.data is not None:
         return _encoded(media.data, media_type(media))
     if media.url is not None and media.url.startswith(_DATA):
@@ -301,7 +301,7 @@ def inline(media: Media) -> InlineMedia | None:
 
 
 def media_type(media: Media) -> str:
-    """Return the media type: the explicit one, by the file name, or the default."""
+    """Return the explicit media type, otherwise the type by file name, otherwise the default."""
     if media.media_type:
         return media.media_type
     if media.url is not None and media.url.startswith(_DATA):
@@ -312,7 +312,7 @@ def media_type(media: Media) -> str:
 
 
 def read_image(data: Json, media_type: Json) -> ImageData | None:
-    """Return an image that a provider sent in base64; None if it is invalid."""
+    """Return an image that a provider sent in base64; None if the base64 is invalid."""
     if not isinstance(data, str) or not isinstance(media_type, str):
         return None
     try:
@@ -323,7 +323,7 @@ def read_image(data: Json, media_type: Json) -> ImageData | None:
 
 
 def file_name(document: DocumentData) -> str:
-    """Return the name of a document or of its local file; empty if it has none."""
+    """Return the name of a document, otherwise of its local file, otherwise an empty text."""
     if document.file_name:
         return document.file_name
     is_file = document.url is not None and document.url.startswith(_LOCAL)

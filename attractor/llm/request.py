@@ -1,4 +1,4 @@
-"""A request to a model, with the tools it offers."""
+"""A request to a model, and the tools offered to the model."""
 
 import json
 import re
@@ -39,9 +39,10 @@ class ToolDefinition:
 
 @dataclass(frozen=True)
 class Tool:
-    """A tool with a function; without one it is passive, and the caller answers its calls.
+    """A tool, with or without a function.
 
-    `execute` may be async, and takes the arguments by name or as one mapping.
+    A tool without a function is passive: the caller answers its calls. The function `execute` can
+    be async, and takes the arguments by name or as one mapping.
     """
 
     name: str
@@ -61,7 +62,7 @@ class Tool:
 
 @dataclass(frozen=True)
 class ToolChoice:
-    """Whether the model may, must or must not call tools, or must call a certain tool."""
+    """Whether the model can, must or must not call tools, or must call a certain tool."""
 
     mode: str = "auto"
     tool_name: str | None = None
@@ -81,7 +82,7 @@ class ToolChoice:
 
 @dataclass(frozen=True)
 class ToolCall:
-    """A tool call with parsed arguments, or the `fault` in them."""
+    """A tool call with parsed arguments, or with the `fault` of invalid arguments."""
 
     id: str
     name: str
@@ -156,12 +157,18 @@ class ResponseFormat:
         if self.json_schema is not None and self.json_schema.get("type") != "object":
             raise ConfigurationError(
                 "the schema of the answer is not of type object",
-                hint='write "type": "object" at its root, and any other value as a property',
+                hint=(
+                    'set "type": "object" at the root of the schema; put a list or a text into a '
+                    "property of this object"
+                ),
             )
 
 
 def format_instruction(response_format: ResponseFormat | None) -> str:
-    """Return the prompt for a format that the provider has no setting for; empty for text."""
+    """Return the prompt that requests a response format; empty for plain text.
+
+    It is for providers that have no setting for the format.
+    """
     if response_format is None or response_format.type == "text":
         return ""
     prompt = (
@@ -206,7 +213,10 @@ class Request:
 
 
 def merge_options(body: JsonObject, options: JsonObject) -> dict[str, Json]:
-    """Merge a provider's own options into a body: objects and lists grow, others are replaced."""
+    """Merge a provider's own options into a body.
+
+    Objects and lists are extended, other values are replaced.
+    """
     return {**body, **{key: _merge(body.get(key), value) for key, value in options.items()}}
 
 

@@ -18,7 +18,7 @@ Reason = Literal["stop", "length", "tool_calls", "content_filter", "error", "oth
 
 @dataclass(frozen=True)
 class FinishReason:
-    """The reason why the model stopped, and the provider's own name of the reason."""
+    """The reason why the model stopped, and the provider's name of the reason."""
 
     reason: Reason
     raw: str | None = None
@@ -60,7 +60,7 @@ class Warning:
 
 @dataclass(frozen=True)
 class RateLimitInfo:
-    """Requests and tokens left before the provider refuses, and when an exhausted limit resets.
+    """The remaining requests and tokens, and the time until an exhausted limit resets.
 
     `reset_after` is in seconds after the answer, so that it does not depend on the local clock.
     """
@@ -135,13 +135,13 @@ _CACHE_NOT_IN_INPUT = frozenset({"anthropic"})
 
 
 def usage_of(prompt: int, answer: int, *, cached: int, model: ModelInfo) -> Usage:
-    """Return the usage that the model's provider would report for a call of this size."""
+    """Return the usage that the provider of the model would report for a call of this size."""
     uncached = prompt - cached if model.provider in _CACHE_NOT_IN_INPUT else prompt
     return Usage(input_tokens=uncached, output_tokens=answer, cache_read_tokens=cached)
 
 
 def prompt_tokens(usage: Usage, provider: str) -> int:
-    """Return the number of tokens in the prompt of a call, cached ones included."""
+    """Return the number of tokens in the prompt of a call, including cached tokens."""
     cached = (usage.cache_read_tokens or 0) + (usage.cache_write_tokens or 0)
     return usage.input_tokens + cached * (provider in _CACHE_NOT_IN_INPUT)
 
@@ -150,7 +150,7 @@ def cost_of(usage: Usage, model: ModelInfo) -> float | None:
     """Return the cost of one call in US dollars; None if a price is unknown.
 
     Do not pass the sum of several calls: a longer prompt may cost more per token. Reasoning tokens
-    are part of the output. Without a price for the cache, its tokens cost as much as other input.
+    are part of the output. Without a cache price, cached tokens cost as much as other input.
     """
     read, written = usage.cache_read_tokens or 0, usage.cache_write_tokens or 0
     fresh = max(0, prompt_tokens(usage, model.provider) - read - written)
@@ -203,7 +203,10 @@ class StepResult:
 
 @dataclass(frozen=True)
 class GenerateResult:
-    """All steps of a generation; the properties are those of the last step, but `total_usage`."""
+    """All steps of a generation.
+
+    The properties describe the last step, except for `total_usage`.
+    """
 
     steps: Sequence[StepResult]
     output: Json = None

@@ -21,7 +21,10 @@ def is_retryable(error: SDKError) -> bool:
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """Number of retries and seconds between them; a provider's `retry_after` takes precedence."""
+    """Number of retries, and seconds between retries.
+
+    A provider's `retry_after` takes precedence.
+    """
 
     max_retries: int = 2
     base_delay: float = 1.0

@@ -53,9 +53,9 @@ class StreamStart:
 class StreamEvent:
     """A piece of an answer; `type` decides which fields are set.
 
-    The `tool_call` of a TOOL_CALL_DELTA contains only the new piece, in `raw_arguments`. The events
-    that end a text or a thought have all of it in `text`. FINISH has `response`, STREAM_START has
-    `start`. Between two steps there is a `step_finish` event (5.9) with the finished `step`.
+    The `tool_call` of a TOOL_CALL_DELTA contains only the new piece, in `raw_arguments`. The last
+    event of a text or a thought has the whole text in `text`. FINISH has `response`, STREAM_START
+    has `start`. Between two steps there is a `step_finish` event (5.9) with the finished `step`.
     """
 
     type: StreamEventType | str
@@ -91,8 +91,8 @@ class StreamAccumulator:
     """Accumulates stream events into the response that `complete` would have returned.
 
     FINISH contains the whole answer, including parts without events of their own, such as
-    signatures. Middleware that changes other events changes that answer too. Another STREAM_START
-    starts again.
+    signatures. Middleware that changes other events must also change the answer in FINISH. Another
+    STREAM_START starts again.
     """
 
     def __init__(self) -> None:
@@ -119,7 +119,7 @@ class StreamAccumulator:
 
     @property
     def partial_response(self) -> Response | None:
-        """The answer so far; None before it begins."""
+        """The answer so far; None before the answer begins."""
         if self._complete is not None:
             return self._complete
         return self._incomplete() if self._has_events else None

@@ -241,8 +241,8 @@ def test_only_what_answers_in_words_is_a_model(tmp_path: Path) -> None:
         (None, "No such file or directory"),
         ("{", "invalid JSON"),
         ("\udcff", "invalid JSON"),
-        ("[]", "it contains no models"),
-        ("{}", "it contains no models"),
+        ("[]", "the table contains no models"),
+        ("{}", "the table contains no models"),
     ],
 )
 def test_a_table_that_cannot_be_used_is_named_with_what_to_do(

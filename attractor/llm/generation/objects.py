@@ -43,7 +43,7 @@ async def generate_object(
     schema: JsonObject,
     **options: Unpack[GenerateOptions],
 ) -> GenerateResult:
-    """Return the answer of a model with an object as its `output`, valid against the schema."""
+    """Return the answer of a model; its `output` is an object that is valid against the schema."""
     generation = read_object_generation(model, prompt, schema, options)
     result = await run_generation(generation, partial(complete_answer, generation))
     return read_object(result, schema)
@@ -64,9 +64,10 @@ def read_object_generation(
 
 
 def read_object(result: GenerateResult, schema: JsonObject) -> GenerateResult:
-    """Return a result with the object of its last answer; raises a NoObjectGeneratedError.
+    """Return a result with the object found in the last answer.
 
-    Of several objects, the first valid one is returned.
+    Without a valid object, raise a NoObjectGeneratedError. Of several objects, the first valid
+    object is used.
     """
     faults: Sequence[str] = ()
     for found in find_objects(result.text):
@@ -83,8 +84,9 @@ def read_object(result: GenerateResult, schema: JsonObject) -> GenerateResult:
 
 
 def find_objects(text: str) -> Iterator[ExtractedObject]:
-    """Yield the JSON object that is the whole text, otherwise the objects in the text, code blocks
-    first.
+    """If the whole text is a JSON object, yield it.
+
+    Otherwise yield the objects in the text, code blocks first.
     """
     try:
         whole = parse_json(text)
@@ -168,18 +170,18 @@ def stream_object(
     schema: JsonObject,
     **options: Unpack[GenerateOptions],
 ) -> "ObjectStreamResult":
-    """Stream an object while the model writes it; the last one is valid against the schema.
+    """Stream an object while the model writes it; the last object is valid against the schema.
 
-    It takes the options of `generate_object`. The first read sends the request.
+    The options are the same as of `generate_object`. The first read sends the request.
     """
     generation = read_object_generation(model, prompt, schema, options)
     return ObjectStreamResult(stream_generation(generation), schema)
 
 
 class ObjectStreamResult:
-    """The growing object, parsed after each change, until it is complete.
+    """Yields the growing object after each change.
 
-    The last one is complete and valid; otherwise a NoObjectGeneratedError is raised.
+    The last object is complete and valid; otherwise a NoObjectGeneratedError is raised.
     """
 
     def __init__(self, events: StreamResult, schema: JsonObject) -> None:
@@ -205,7 +207,7 @@ class ObjectStreamResult:
 
     @property
     def partial_object(self) -> JsonObject | None:
-        """The newest object; None before it begins."""
+        """The newest object; None before an object begins."""
         return self._latest
 
     async def object(self) -> JsonObject:
@@ -253,7 +255,7 @@ class PartialObject:
     """The first object that begins a line of a text, parsed while the text grows.
 
     A value only grows: strings at their end, objects and arrays by members. A number appears when a
-    later character ends it. Text that is no JSON ends the growth.
+    later character ends it. Text that is not JSON ends the growth.
     """
 
     def __init__(self) -> None:

@@ -31,7 +31,7 @@ from attractor.llm.response import StepResult
 
 @dataclass(frozen=True)
 class TimeoutConfig:
-    """Limits in seconds: `total` includes tools and waits, `per_step` is for each model call."""
+    """Time limits in seconds: `total` with tools and waits, `per_step` for each model call."""
 
     total: float | None = None
     per_step: float | None = None
@@ -89,10 +89,11 @@ class GenerateOptions(TypedDict, total=False):
     """Options besides the model and the prompt; None leaves a setting to the provider.
 
     Give a prompt or `messages`; `system` precedes either. `max_tool_rounds` limits how often tools
-    are executed and their results sent back (default: 1; 0 is never). `stop_when` is called after
-    each such step. `repair_tool_call` may return valid arguments for a call with invalid ones.
-    `max_retries` applies to each call to the model (default: 2). `timeout` is a number of seconds
-    for the whole generation, or a TimeoutConfig. Without a `client` the default client is used.
+    are executed and their results are sent back (default: 1; 0 is never). `stop_when` is called
+    after each such step. `repair_tool_call` can return valid arguments for a tool call with invalid
+    arguments. `max_retries` applies to each call to the model (default: 2). `timeout` is a number
+    of seconds for the whole generation, or a TimeoutConfig. Without a `client` the default client
+    is used.
     """
 
     messages: Sequence[Message] | None
@@ -157,7 +158,7 @@ class Generation:
             check_schema(tool.parameters, f"parameters of the tool {tool.name!r}")
 
     def _check_types(self) -> None:
-        """Reject values of a wrong type, which programs without type checks may pass."""
+        """Reject values of a wrong type, because programs without type checks can pass them."""
         for name, (types, expected) in _OPTION_TYPES.items():
             value = getattr(self, name)
             if value is not None and not isinstance(value, types):

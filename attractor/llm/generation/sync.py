@@ -73,7 +73,7 @@ def stream_object_sync(
 
 
 def _client(options: GenerateOptions) -> Client | None:
-    """Return the client to close at the end of the loop; a default client closes itself."""
+    """Return the client to close at the end of the event loop; a default client closes itself."""
     return options.get("client") or get_default_client()
 
 
@@ -106,7 +106,7 @@ class _AsyncStream(Protocol[T_co]):
 class _SyncStream(Generic[T]):
     """Iterates over an async stream in an event loop with its own thread.
 
-    The loop runs from the first item to the last, and its time limits count between items too.
+    The event loop runs from the first item to the last. Time limits also count between items.
     Leaving a `with` block, or deleting the stream, ends it.
     """
 
@@ -203,7 +203,7 @@ class SyncStreamResult(_SyncStream[StreamEvent]):
 
     @property
     def partial_response(self) -> Response | None:
-        """The answer of the current step so far; None before it begins."""
+        """The answer of the current step so far; None before the answer begins."""
         return self._events.partial_response
 
     def response(self) -> Response:
@@ -223,7 +223,7 @@ class SyncObjectStreamResult(_SyncStream[JsonObject]):
 
     @property
     def partial_object(self) -> JsonObject | None:
-        """The newest object; None before it begins."""
+        """The newest object; None before an object begins."""
         return self._objects.partial_object
 
     def object(self) -> JsonObject:

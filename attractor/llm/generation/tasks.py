@@ -1,4 +1,4 @@
-"""Runs work in tasks and threads of its own, and keeps its result or exception."""
+"""Runs work in separate tasks and threads, and keeps the result or exception of the work."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
@@ -15,7 +15,7 @@ R = TypeVar("R")
 
 
 async def capture(work: Awaitable[T]) -> "Future[T]":
-    """Await work and return its result or exception; a cancellation is raised.
+    """Await work and return the result or the exception; a cancellation is raised.
 
     A SystemExit or KeyboardInterrupt that leaves a task ends the event loop, and a StopIteration
     cannot leave a task at all.
@@ -32,7 +32,7 @@ async def capture(work: Awaitable[T]) -> "Future[T]":
 
 
 def capture_call(function: Callable[[], T]) -> "Future[T]":
-    """Call a function and return its result or exception."""
+    """Call a function and return the result or the exception."""
     outcome: Future[T] = Future()
     try:
         outcome.set_result(function())
@@ -82,7 +82,7 @@ class Handover(Generic[T]):
         self._items: asyncio.Queue[T | None] = asyncio.Queue()
 
     async def put(self, item: T) -> None:
-        """Pass an item and wait until the next one is requested."""
+        """Pass an item and wait until the next item is requested."""
         self.put_nowait(item)
         await self.requested()
 
@@ -103,7 +103,7 @@ class Handover(Generic[T]):
 
 
 class Producer(Generic[T, R]):
-    """Runs work that passes items, in a task that starts when the first item is requested.
+    """Runs work that produces items. Its task starts when the first item is requested.
 
     A separate task can be ended by time limits while it waits for a request. A generator would wait
     in the consumer's task, where it cannot be ended while the consumer does something else.
@@ -118,7 +118,7 @@ class Producer(Generic[T, R]):
         self._is_closed = False
 
     async def get(self) -> T | None:
-        """Wait for the next item; None when there are no more."""
+        """Wait for the next item; return None when there are no more items."""
         if self._task is None:
             if self._is_closed:
                 return None

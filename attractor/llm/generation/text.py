@@ -107,7 +107,10 @@ async def _execute_tools(
     conversation: Sequence[Message],
     controller: AbortController,
 ) -> Sequence[ToolResult]:
-    """Execute the calls of all but passive tools; a call of an unknown tool has a result too."""
+    """Execute the calls, except for calls of passive tools.
+
+    A call of an unknown tool also gets a result.
+    """
     passive = generation.passive_tools
     calls = [call for call in response.tool_calls if call.name not in passive]
     execution = ToolExecution(
@@ -117,9 +120,7 @@ async def _execute_tools(
 
 
 class DefaultClient:
-    """The client of calls without a client: the default client if set, otherwise one per event loop
-    (2.5).
-    """
+    """The client of calls without a client (2.5): the default client, or one per event loop."""
 
     def __init__(self, make: Callable[[], Client] = Client.from_env) -> None:
         self.chosen: Client | None = None
@@ -136,7 +137,7 @@ _DEFAULT = DefaultClient()
 def set_default_client(client: Client | None) -> None:
     """Set the client of calls without a client; None restores the client made from the environment.
 
-    The caller closes it.
+    The caller must close the client.
     """
     _DEFAULT.chosen = client
 
@@ -160,7 +161,7 @@ def stream(
 ) -> "StreamResult":
     """Stream the answer of a model, after executing the tools it called.
 
-    It takes the options of `generate`. The first read sends the request.
+    The options are the same as of `generate`. The first read sends the request.
     """
     return stream_generation(read_generation(model, prompt, options))
 
@@ -185,7 +186,7 @@ def stream_generation(generation: Generation) -> "StreamResult":
 
 
 def concurrent_reader() -> ConfigurationError:
-    """Return the error for a second reader of a stream; the first one continues."""
+    """Return the error for a second reader of a stream; the first reader continues."""
     return ConfigurationError(
         "the stream is already being read",
         hint="read it in one place, and pass the events on from there",
@@ -193,10 +194,11 @@ def concurrent_reader() -> ConfigurationError:
 
 
 class StreamResult:
-    """The events of a generation, all steps in order; it starts when the first is requested.
+    """The events of all steps of a generation, in order.
 
-    The generation waits until the next event is requested, but time limits and abort signals end it
-    meanwhile. Only one reader at a time. Close the stream to leave early, best with `async with`.
+    The generation starts when the first event is requested. Between events the generation waits
+    until the next event is requested; time limits and abort signals can end it meanwhile. Only one
+    reader at a time. Close the stream to leave early, best with `async with`.
     """
 
     def __init__(
@@ -234,7 +236,7 @@ class StreamResult:
 
     @property
     def partial_response(self) -> Response | None:
-        """The answer of the current step so far; None before it begins."""
+        """The answer of the current step so far; None before the answer begins."""
         return self._writer.partial_response
 
     async def response(self) -> Response:
@@ -289,11 +291,11 @@ class EventWriter:
         return self._answer.partial_response
 
     def begin_answer(self) -> None:
-        """Let the next event begin another answer."""
+        """Begin another answer with the next event."""
         self._is_new_answer, self.has_content = True, False
 
     async def write(self, event: StreamEvent) -> None:
-        """Write an event and wait until the next one is requested."""
+        """Write an event and wait until the next event is requested."""
         self._add(event)
         await self.handover.put(event)
 
@@ -308,7 +310,10 @@ class EventWriter:
         return self._answer.response()
 
     def write_error(self, error: SDKError) -> None:
-        """Write an ERROR event if any event came before; otherwise the error is only raised."""
+        """Write an ERROR event if an event was written before.
+
+        Otherwise the error is only raised.
+        """
         if self._has_written:
             self.handover.put_nowait(StreamEvent(StreamEventType.ERROR, error=error))
 
@@ -322,7 +327,7 @@ class EventWriter:
 async def _stream_answer(
     generation: Generation, writer: EventWriter, client: Client, request: Request
 ) -> Response:
-    """Stream one answer; retried only until its first content was written (6.6)."""
+    """Stream one answer; an error is only retried before the first content was written (6.6)."""
     writer.begin_answer()
 
     async def read() -> Sequence[StreamEvent]:
@@ -346,7 +351,7 @@ async def _stream_answer(
 async def _write_events(
     events: AsyncGenerator[StreamEvent], writer: EventWriter
 ) -> Sequence[StreamEvent]:
-    """Write the events of an answer; return the FINISH, after the events still held back."""
+    """Write the events of an answer; return FINISH with the preceding unwritten events."""
     held: list[StreamEvent] = []
     async for event in events:
         if event.type == StreamEventType.FINISH:

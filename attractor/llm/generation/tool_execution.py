@@ -29,7 +29,10 @@ _KEYWORD = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
 
 @dataclass(frozen=True)
 class ToolExecution:
-    """Executes the calls of one answer; the controller's signal notifies tools of an early end."""
+    """Executes the tool calls of one answer.
+
+    The controller's signal notifies tools of an early end.
+    """
 
     tools: Mapping[str, Tool]
     messages: Sequence[Message]
@@ -99,7 +102,7 @@ class ToolExecution:
     async def _valid_arguments(
         self, tool: Tool, call: ToolCall
     ) -> JsonObject | InvalidToolCallError:
-        """Return the arguments, repaired if necessary, or the error in them."""
+        """Return the arguments (repaired if necessary), or the error in the arguments."""
         error = call.fault or _find_error(tool, call.arguments)
         if error is None:
             return call.arguments
@@ -113,7 +116,7 @@ class ToolExecution:
 
 
 class _EscapedError(Exception):
-    """Carries an exception out of its task that would otherwise end the event loop."""
+    """Carries an exception out of a task; the exception itself would end the event loop."""
 
     def __init__(self, error: BaseException) -> None:
         super().__init__()
@@ -133,7 +136,7 @@ def _find_error(tool: Tool, arguments: JsonObject) -> InvalidToolCallError | Non
 
 
 async def _call(function: "partial[object]", tool: Tool) -> object:
-    """Call a function and await it; a synchronous one runs in a thread."""
+    """Call a function and await it; a synchronous function runs in a thread."""
     if inspect.iscoroutinefunction(function.func):
         return await cast("Awaitable[object]", function())
     returned = await call_in_thread(function, name=f"tool {tool.name}")
@@ -180,7 +183,7 @@ class InjectedArguments:
 
 
 def bind(tool: Tool, arguments: JsonObject, injected: InjectedArguments) -> "partial[object]":
-    """Return the call of a tool's function: arguments by name or as one mapping."""
+    """Return a call of a tool's function, with arguments by name or as one mapping."""
     if tool.execute is None:
         raise TypeError(f"the tool {tool.name} has no function")
     parameters = _parameters(tool.execute)
@@ -199,7 +202,7 @@ def bind(tool: Tool, arguments: JsonObject, injected: InjectedArguments) -> "par
 
 
 def _takes_mapping(parameters: Sequence[Parameter], properties: JsonObject) -> bool:
-    """Return whether a function takes one mapping: one parameter that is no tool argument."""
+    """Return whether the only parameter of a function takes a mapping of all arguments."""
     required = [parameter for parameter in parameters if parameter.default is parameter.empty]
     if len(required) != 1 or any(parameter.name in properties for parameter in parameters):
         return False

@@ -19,8 +19,8 @@ FindModel = Callable[[str, str], ModelInfo | None]
 class Spent:
     """Usage and cost of some calls at list price.
 
-    `unpriced` is the number of calls that are not included in the cost, because their price is
-    unknown, or their usage after an interrupted stream.
+    `unpriced` is the number of calls that are not included in the cost: their price is unknown, or
+    their usage is unknown after an interrupted stream.
     """
 
     calls: int = 0
@@ -40,8 +40,8 @@ class Spent:
 class Costs:
     """Counts all answered calls; several clients and threads may share one object.
 
-    After a limit in US dollars is reached, calls are rejected. Calls that run at the same time may
-    exceed it together, because a call is counted when it is answered.
+    After a limit in US dollars is reached, calls are rejected. Concurrent calls can exceed the
+    limit together, because a call is counted when it is answered.
     """
 
     def __init__(self, *, limit_usd: float | None = None, find: FindModel = get_model_info) -> None:
@@ -114,7 +114,7 @@ class Costs:
 
 
 def price_of(request: Request, response: Response, find: FindModel) -> float | None:
-    """Return the cost of a call by the catalogue; None if unknown."""
+    """Return the cost of a call by the catalogue; None if the price is unknown."""
     try:
         # The model name in an answer may be longer than the requested one.
         model = find(request.model, response.provider) or find(response.model, response.provider)

@@ -1,4 +1,4 @@
-"""Caches answers on disk, so that the same request is answered again without a provider."""
+"""Caches answers on disk, so that a repeated request is answered without a provider."""
 
 import base64
 import json
@@ -53,7 +53,7 @@ def write_answer(response: Response) -> str:
 
 
 def read_answer(text: str) -> Response:
-    """Return the answer of a record, equal to the one that was written."""
+    """Return the answer of a record; it is equal to the written answer."""
     response = json.loads(text, object_hook=_from_json)
     if not isinstance(response, Response):
         raise ValueError("not a record of an answer")
@@ -118,7 +118,7 @@ _NOT_HASHED = ("provider", "model")
 
 @dataclass(frozen=True)
 class RequestDigest:
-    """The hash of a request, and hashes of its fields and messages to find differences."""
+    """The hash of a request, and the hashes of its fields and messages, to find differences."""
 
     key: str
     fields: Mapping[str, Json]
@@ -189,7 +189,7 @@ def _plain(value: object) -> Json:
 
 
 def _media(media: ImageData | AudioData | DocumentData) -> Json:
-    """Return media with the hash of their content in place of the path, which models do not see."""
+    """Return media with the hash of the content in place of the path."""
     try:
         content = inline(media)
     except ConfigurationError:
@@ -215,17 +215,17 @@ _MODE = 0o600
 
 @dataclass(frozen=True)
 class CacheEntry:
-    """The cached answer of a request, if any, and the fault of its file, if any."""
+    """The cached answer of a request, if any, and the fault of the cache file, if any."""
 
     answer: Response | None = None
     fault: str = ""
 
 
 class AnswerFiles:
-    """The answers in a folder, one file each; several processes may use it at the same time.
+    """The answers in a folder, one file each.
 
-    A file is named by the hash of its request. Its first line is a header, its second the answer.
-    Files are never changed.
+    Several processes can use the folder at the same time. A file is named by the hash of its
+    request. Its first line is a header, its second the answer. Files are never changed.
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -263,7 +263,7 @@ class AnswerFiles:
         write_whole(self._path(digest.key), text, sync=False, mode=_MODE)
 
     def nearest_differences(self, digest: RequestDigest) -> Sequence[str] | None:
-        """Return the differences to the most similar cached request; None if there is none."""
+        """Return the differences to the most similar cached request; None if the cache is empty."""
         found = (differences(digest.fields, fields) for fields in self._requests())
         return min(found, key=len, default=None)
 
@@ -370,7 +370,7 @@ class _Lookup:
 
 
 class DiskCache:
-    """Answers repeated requests from a folder; with `read_only` no other request is sent.
+    """Answers repeated requests from a folder; with `read_only`, new requests are not sent.
 
     Two requests are the same if everything is equal: provider, model, messages, tools, options, and
     the content of images. Errors and interrupted streams are not cached.
@@ -447,5 +447,7 @@ class DiskCache:
             reason = f"{self._files.folder} is empty"
         else:
             more = f" and {len(near) - _MOST_NAMED} more" if len(near) > _MOST_NAMED else ""
-            reason = f"the most similar one differs in {', '.join(near[:_MOST_NAMED])}{more}"
+            reason = (
+                f"the most similar cached request differs in {', '.join(near[:_MOST_NAMED])}{more}"
+            )
         return NotCachedError(f"no cached answer for this request to {name}: {reason}")

@@ -1,4 +1,4 @@
-"""Calls other models when one fails, and adds a warning to the answer."""
+"""Calls other models when a model fails, and adds a warning to the answer."""
 
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -33,7 +33,7 @@ _BEFORE_CONTENT = frozenset(
 
 
 class ModelName(NamedTuple):
-    """A provider and its model."""
+    """A model name with its provider."""
 
     provider: str
     model: str
@@ -75,11 +75,11 @@ def may_fall_back(error: SDKError) -> bool:
 
 
 class Fallback:
-    """Calls other models, pairs of (provider, model), in order, when the requested model fails.
+    """Calls other models (pairs of provider and model), in order, if the requested model fails.
 
     `by_model` overrides `others` for some models, by `model` or `provider/model`. A stream is not
-    repeated after its first content. A warning in the answer contains the model that answered, and
-    the errors.
+    repeated after its first content. A warning in the answer names the model that answered, and the
+    errors of the other models.
     """
 
     def __init__(
@@ -159,7 +159,7 @@ def _warnings(request: Request, failed: Sequence[FailedModel]) -> Sequence[Warni
 
 
 def _combined_error(failed: Sequence[FailedModel], raised: SDKError | None = None) -> SDKError:
-    """Return the error to raise (default: the last retryable one), with all others in it."""
+    """Return the last retryable error (otherwise the last), with the messages of all others."""
     retryable = [failure.error for failure in failed if failure.error.retryable]
     error = raised or (retryable or [failed[-1].error])[-1]
     others = [failure for failure in failed if failure.error is not error]

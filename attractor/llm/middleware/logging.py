@@ -1,4 +1,4 @@
-"""Logs every call to a model: one record for the request, one for the answer or error."""
+"""Logs every call to a model: a record for the request, and a record for the answer or error."""
 
 import logging
 import secrets
@@ -25,10 +25,10 @@ _RequestKey = tuple[str | None, str, Sequence[Message]]
 
 
 class Logging:
-    """Writes log records with a message, and the same as data in `record.llm`.
+    """Writes log records with a message, and the same facts as data in `record.llm`.
 
-    Never keys, and texts only with `content=True`. `try` counts the calls with the same messages to
-    the same model since its last answer.
+    API keys are never logged; texts are only logged with `content=True`. `try` counts the calls
+    with the same messages to the same model since the last answer.
     """
 
     def __init__(

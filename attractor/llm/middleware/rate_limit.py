@@ -30,7 +30,7 @@ OnWait = Callable[[float | None], None]
 
 
 class Admission:
-    """A call that passed the gate: its time and its tokens, first estimated, then exact."""
+    """An admitted call: its time, and its tokens (first estimated, then exact)."""
 
     def __init__(self, gate: "RateGate", time: float, tokens: int) -> None:
         self.time = time
@@ -65,8 +65,8 @@ class _Waiter:
 class RateGate:
     """Admits a limited number of requests and tokens per minute, and of concurrent calls.
 
-    Calls are admitted in order, from any event loop and thread. A call above the token limit waits
-    until no other call counts.
+    Calls are admitted in order, from any event loop and thread. A single call above the token limit
+    waits until no other call counts.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class RateGate:
 
     @asynccontextmanager
     async def admit(self, tokens: int, on_wait: OnWait | None = None) -> AsyncGenerator[Admission]:
-        """Wait for admission, and release it at the end of the block.
+        """Wait for admission, and end the admission at the end of the block.
 
         `on_wait` is called once for a wait of a second or more: at its beginning, or after a second
         if the end is unknown.
@@ -131,7 +131,10 @@ class RateGate:
         return admission
 
     def _try(self, waiter: _Waiter) -> Admission | float | None:
-        """Admit a call, or return the seconds to wait; None is until it is woken."""
+        """Admit a call, or return the seconds to wait.
+
+        None means to wait until the call is woken.
+        """
         with self._lock:
             # Cleared first: a change after the check wakes the call again.
             waiter.woken.clear()
@@ -186,7 +189,7 @@ class RateGate:
                     future.cancel()
 
     def _wake_first(self) -> None:
-        """Wake the first waiter; those of closed event loops are removed."""
+        """Wake the first waiting call; calls of closed event loops are removed."""
         while self._queue and not self._queue[0].wake():
             self._queue.popleft()
 
@@ -214,7 +217,7 @@ _NO_LIMIT = Limit()
 
 
 class RateLimits:
-    """The gates of all providers; clients, event loops and threads share one object.
+    """The rate limits of all providers; clients, event loops and threads share one object.
 
     A pause requested by a provider lasts `longest_pause` at most. After a longer pause request, the
     next call fails with the provider's own error instead of waiting for hours.
@@ -251,7 +254,7 @@ class RateLimits:
         self.gate(provider).pause(min(seconds, self._longest))
 
     def pause_if_exhausted(self, provider: str, limit: RateLimitInfo | None) -> None:
-        """Pause until the provider's limit resets, if it is exhausted."""
+        """If the limit of the provider is exhausted, pause until it resets."""
         if limit is None or 0 not in (limit.requests_remaining, limit.tokens_remaining):
             return
         seconds = limit.reset_after
@@ -295,11 +298,11 @@ _WARNED_WAIT = 10.0
 
 
 class RateLimit:
-    """Delays each call until the limits of its provider admit it; limits may be shared.
+    """Delays each call until the limits of its provider admit the call.
 
-    After an error with `retry_after`, and when a provider reports an exhausted limit, calls to it
-    pause. Waits of a second or more are logged at their beginning and end; after ten seconds the
-    answer has a warning.
+    Several clients can share limits. Calls to a provider pause after an error with `retry_after`,
+    and when the provider reports an exhausted limit. Waits of a second or more are logged at their
+    beginning and end; after ten seconds the answer has a warning.
     """
 
     def __init__(self, limits: RateLimits, *, logger: logging.Logger | None = None) -> None:

@@ -37,9 +37,10 @@ _OPAQUE = frozenset({"signature", "thoughtSignature", "encrypted_content", "data
 
 
 class Redaction:
-    """Replaces secrets in all text of a request by `[secret]`: known values and patterns.
+    """Replaces secrets with `[secret]` in all text of a request.
 
-    An answer has a warning with the number of replacements.
+    Secrets are the known values, and text that matches patterns. An answer has a
+    warning with the number of replacements.
     """
 
     def __init__(self, values: Iterable[str] = (), *, patterns: Iterable[str] = WELL_KNOWN) -> None:
@@ -63,12 +64,12 @@ class Redaction:
         self._patterns += [_compile(pattern) for pattern in patterns]
 
     async def __call__(self, request: Request, next: Complete) -> Response:
-        """Call the model without the secrets."""
+        """Call the model with secrets replaced."""
         redacted, warnings = self._redact(request)
         return (await next(redacted)).with_warnings(warnings)
 
     async def stream(self, request: Request, next: Stream) -> AsyncGenerator[StreamEvent]:
-        """Stream the answer of the model without the secrets."""
+        """Stream the answer of the model to the request with secrets replaced."""
         redacted, warnings = self._redact(request)
         async for event in next(redacted):
             yield event.with_warnings(warnings)
@@ -134,7 +135,10 @@ class _Redactor:
     def _json(
         self, value: Json | JsonObject | Sequence[Json], *, opaque: frozenset[str] = frozenset()
     ) -> Json:
-        """Return a JSON value without secrets, keys included, but for opaque members."""
+        """Return a JSON value with secrets replaced, also in member names.
+
+        Opaque members are not changed.
+        """
         if isinstance(value, str):
             return self._text(value)
         if isinstance(value, dict):

@@ -2,7 +2,7 @@
 
 Four cache marks are allowed. They are set on the last tool, on the last system block, and on the
 last blocks of the two newest user turns. The mark in the newest turn writes this prompt to the
-cache; the mark in the turn before reads the prompt that the previous request has written. The
+cache; the mark in the turn before it reads the prompt of the previous request from the cache. The
 option `auto_cache = false`, or a mark in the caller's own options, turns this off.
 """
 
@@ -94,7 +94,7 @@ def write_parts(
 
 
 def _kept(part: ContentPart, item: JsonObject) -> Json:
-    """Return a block in the provider's own format; for a call, only its additional keys."""
+    """Return a block in the provider's own format; for a tool call, only the additional members."""
     return dict(item) if part.tool_call is None else {**_call(part.tool_call), **item}
 
 
@@ -157,7 +157,7 @@ _MEDIA = ("image", "document")
 
 
 def write_turns(messages: Sequence[Message], provider: str, model: str) -> list[Json]:
-    """Return the turns of a conversation; adjacent messages of a role are one turn."""
+    """Return the turns of a conversation; adjacent messages of the same role are one turn."""
     turns: list[tuple[str, list[Json]]] = []
     for role, blocks in _role_blocks(messages, provider, model):
         if turns and turns[-1][0] == role:
@@ -196,7 +196,7 @@ _USER_TURNS = 2
 
 
 class Prompt(NamedTuple):
-    """The three places of a request that can be cached, in the order the provider reads them."""
+    """The three parts of a request that can be cached, in the order of the provider."""
 
     tools: list[Json]
     system: list[Json]
@@ -204,7 +204,7 @@ class Prompt(NamedTuple):
 
 
 def mark_for_cache(prompt: Prompt) -> Prompt:
-    """Return the prompt with its marks."""
+    """Return the prompt with cache marks."""
     return Prompt(
         _marked_last(prompt.tools), _marked_last(prompt.system), _marked_turns(prompt.messages)
     )

@@ -78,7 +78,10 @@ def thinking_support(model: str) -> ThinkingSupport:
 
 
 def write_thinking(request: Request, turns: Sequence[Json], *, provider: str) -> Thinking:
-    """Return the settings for the reasoning effort; the provider's options override it."""
+    """Return the settings for the reasoning effort.
+
+    The provider's options override the settings.
+    """
     own = request.options_for(provider).get("thinking")
     effort = request.reasoning_effort
     if not effort:
@@ -120,7 +123,7 @@ def _level(effort: str, able: ThinkingSupport) -> tuple[str, Sequence[str]]:
 
 
 def _obstacle(request: Request, able: ThinkingSupport, turns: Sequence[Json]) -> str:
-    """Return the reason why the provider would reject thinking; empty if none."""
+    """Return the reason why the provider would reject thinking; empty if thinking is accepted."""
     choice = request.tool_choice
     if request.tools and choice is not None and choice.mode in ("required", "named"):
         return "with a required tool call"
@@ -172,7 +175,7 @@ class Sampling(NamedTuple):
 
 
 def write_sampling(request: Request, *, thinks: bool) -> Sampling:
-    """Return temperature and top_p, without those that the provider would reject."""
+    """Return temperature and top_p; omit a setting that the provider would reject."""
     given = {"temperature": request.temperature, "top_p": request.top_p}
     asked = {name: value for name, value in given.items() if value is not None}
     ignored = dict(_refused(request, asked, thinks=thinks))

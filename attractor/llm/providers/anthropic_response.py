@@ -108,7 +108,7 @@ def _thought_tokens(content: Sequence[ContentPart]) -> int | None:
 
 @dataclass(frozen=True)
 class Block:
-    """A content block of a stream so far, and the text of its input."""
+    """A content block of a stream so far, and the input text of the block."""
 
     raw: JsonObject
     written: str = ""

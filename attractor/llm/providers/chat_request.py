@@ -1,7 +1,7 @@
 """Translates requests to Chat Completions (7.3, 7.10).
 
-The templates of local models require one system message at the start, plain text where there is
-nothing else, and results right after their calls.
+The templates of local models require one system message at the start, a plain text for a message
+that contains only text, and tool results right after the tool calls.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -33,9 +33,9 @@ WriteThinking = Callable[[Sequence[JsonObject], bool], JsonObject]
 
 
 def thinking_fields(thoughts: Sequence[JsonObject], is_current_turn: bool) -> JsonObject:
-    """Return thinking in the fields it came in, until the next message of the user.
+    """Return thinking in the same fields as it arrived, until the next message of the user.
 
-    Later it only costs tokens, and other fields may be rejected.
+    Later thinking only costs tokens, and other fields may be rejected.
     """
     given = thoughts if is_current_turn else ()
     return {name: value for one in given for name, value in one.items()}
@@ -202,7 +202,7 @@ NameSchema = Callable[[ResponseFormat, JsonObject], Json]
 
 
 def write_settings(request: Request, name_schema: NameSchema) -> dict[str, Json]:
-    """Return the settings of a request by their most common names."""
+    """Return the settings of a request by the most common names of the settings."""
     wanted: dict[str, Json] = {
         "temperature": request.temperature,
         "top_p": request.top_p,

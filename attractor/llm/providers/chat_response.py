@@ -49,7 +49,7 @@ _FAILURES = {
 
 
 def read_thoughts(message: Fields, provider: str) -> Iterator[ContentPart]:
-    """Yield the thinking of a message, with its field as provider data."""
+    """Yield the thinking of a message; the field name is kept as provider data."""
     for name in THOUGHTS:
         if thought := message.text_or_none(name):
             kept = ProviderData(provider, {name: thought})
@@ -78,7 +78,8 @@ def read_usage(usage: Fields) -> Usage:
 class ChatDialect:
     """Provider, model, and the variations of its Chat Completions.
 
-    `rename` converts the model name of an answer, or the requested name if it has none.
+    `rename` converts the model name of an answer; if the answer has no model name, it converts the
+    requested name.
     """
 
     provider: str
@@ -136,7 +137,7 @@ def raise_error(body: Fields, provider: str) -> None:
 
 
 def _error_of(details: JsonObject, provider: str, raw: JsonObject) -> SDKError:
-    """Return the error by its code: an HTTP status, a word, or none."""
+    """Return the error by the error code, which is an HTTP status, a word, or missing."""
     code, kind = details.get("code"), details.get("type")
     status = code if isinstance(code, int) and 400 <= code <= 599 else None
     words = [str(one) for one in (code, kind) if one]
@@ -185,7 +186,7 @@ def _uncounted(usage: Fields) -> Iterator[Warning]:
 
 @dataclass(frozen=True)
 class PartialCalls:
-    """The calls of a stream so far, and their places by index.
+    """The tool calls of a stream so far, and the position of each call by index.
 
     Servers differ: some omit the index or the id, some use one index for all calls, some send the
     arguments as an object.
@@ -196,7 +197,7 @@ class PartialCalls:
 
 
 def add_call_pieces(calls: PartialCalls, pieces: Sequence[Fields], seed: str) -> Step[PartialCalls]:
-    """Add the pieces of a chunk to the calls; the seed determines missing ids."""
+    """Add the pieces of a chunk to the tool calls; the seed determines missing ids."""
     events: list[StreamEvent] = []
     for piece in pieces:
         calls, more = _grow(calls, piece, seed)
@@ -225,7 +226,7 @@ def _begun(piece: Fields, seed: str, place: int) -> JsonObject:
 
 
 def _place(calls: PartialCalls, piece: Fields, index: int | None) -> int:
-    """Return the place of the call of a piece; a new call is the last one."""
+    """Return the position of the tool call of a piece; a new call is added at the end."""
     own_id, name = piece.text_or_none("id"), piece.object("function").text_or_none("name")
     last = len(calls.made) - 1
     place = last if index is None else calls.places.get(index, len(calls.made))
@@ -277,7 +278,7 @@ _TEXTS = ("content", "refusal")
 
 @dataclass(frozen=True)
 class ChatStream:
-    """The state of a stream: the answer so far, and its open text or thought."""
+    """The state of a stream: the answer so far, and the unfinished text or thought."""
 
     origin: StreamOrigin
     speaker: ChatDialect

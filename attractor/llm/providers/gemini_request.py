@@ -44,7 +44,7 @@ Part = dict[str, Json]
 
 
 class GeminiCall(NamedTuple):
-    """The name of a call, and the provider's own id if it has one."""
+    """The name of a tool call, and the provider's id of the call, if any."""
 
     name: str
     own_id: str | None = None
@@ -64,7 +64,7 @@ def is_older(model: str) -> bool:
 
 
 def find_calls(messages: Sequence[Message], provider: str) -> Mapping[str, GeminiCall]:
-    """Return the calls of a conversation by id; results need their names."""
+    """Return the tool calls of a conversation by id; tool results need the call names."""
     parts = [part for message in messages for part in message.content]
     return {
         part.tool_call.id: GeminiCall(part.tool_call.name, _own_id(_kept(part, provider)))
@@ -91,7 +91,7 @@ def write_parts(parts: Sequence[ContentPart], talk: PartContext) -> Iterator[Par
 
 
 def sign(parts: Sequence[Part], model: str) -> Sequence[Part]:
-    """Return the parts of a model's turn, with a marked first call if none is signed."""
+    """Return the parts of a model's turn; if no tool call is signed, mark the first call."""
     calls = [one for one in parts if "functionCall" in one]
     if not calls or is_older(model) or any(_SIGNATURE in one for one in calls):
         return parts
@@ -188,7 +188,7 @@ class Thinking(NamedTuple):
 
 
 def write_thinking(request: Request, *, provider: str) -> Thinking:
-    """Return the setting for the reasoning effort; the provider's options override it."""
+    """Return the setting for the reasoning effort; the provider's options override the setting."""
     effort, model = request.reasoning_effort, request.model
     if not effort:
         return Thinking()
@@ -351,7 +351,7 @@ def _instructions(request: Request) -> Iterator[str]:
 
 
 def _takes_format(request: Request) -> bool:
-    """Return whether the model accepts a response format: older ones reject it with tools."""
+    """Return whether the model accepts a response format; older models reject it with tools."""
     return not (request.tools and is_older(request.model))
 
 
@@ -397,7 +397,7 @@ def _file_names(request: Request) -> Iterator[str]:
 
 
 def _contents(request: Request, provider: str) -> list[Json]:
-    """Return the turns of a conversation; adjacent messages of a role are one turn."""
+    """Return the turns of a conversation; adjacent messages of the same role are one turn."""
     messages = [one for one in request.messages if one.role not in INSTRUCTIONS]
     talk = PartContext(provider, request.model, find_calls(messages, provider))
     turns: list[tuple[Role, list[Part]]] = []

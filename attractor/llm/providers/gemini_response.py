@@ -94,7 +94,7 @@ def read_id(body: Fields, seed: str) -> str:
 
 
 def _candidate(body: Fields, provider: str) -> Fields:
-    """Return the first candidate; only one is requested."""
+    """Return the first candidate; only one candidate is requested."""
     raise_blocked(body, provider)
     candidates = body.objects("candidates")
     if not candidates:
@@ -210,7 +210,7 @@ _SECONDS = re.compile(r"\d{1,9}(?:\.\d{1,9})?(?=s$)")
 
 
 def read_error(error: ProviderError) -> SDKError:
-    """Return the error of the gRPC code and the details in the body."""
+    """Return the error by the gRPC code and the details in the body."""
     body = error.raw.get("error") if error.raw else None
     if not isinstance(body, dict):
         return error
@@ -260,7 +260,7 @@ _PLAIN = frozenset({"text", "thought"})
 
 @dataclass(frozen=True)
 class GeminiStream:
-    """The state of a stream: the answer so far, with the pieces of a text or thought joined."""
+    """The state of a stream: the answer so far, in which pieces of a text or thought are joined."""
 
     origin: StreamOrigin
     model: str

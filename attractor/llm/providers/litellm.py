@@ -1,4 +1,4 @@
-"""Adapter for all other providers, through LiteLLM, whose errors it translates."""
+"""Adapter for all other providers: calls LiteLLM and translates its errors."""
 
 import asyncio
 import importlib
@@ -100,19 +100,19 @@ class ErrorContext:
     is_stream: bool
 
     def hide(self, text: str) -> str:
-        """Return a text without keys."""
+        """Return a text without API keys."""
         for one in self.secrets:
             # A placeholder key may be a letter of any word.
             text = text.replace(one, _HIDDEN) if len(one) >= _SHORTEST_SECRET else text
         return text
 
     def shorten(self, text: str) -> str:
-        """Return a shortened text without keys."""
+        """Return a shortened text without API keys."""
         return self.hide(text)[:_LONGEST_MESSAGE]
 
 
 def read_error(trouble: Exception, exchange: Exchange, of: ErrorContext) -> SDKError:
-    """Return the error: of the network, else of the provider, else of litellm."""
+    """Return the network error, otherwise the provider's error, otherwise litellm's error."""
     if exchange.error_event is not None:
         return _error_in_stream(exchange.error_event, of)
     if exchange.trouble is not None:
@@ -187,7 +187,7 @@ def _invalid_answer(trouble: Exception, of: ErrorContext) -> SDKError:
 
 
 def _litellm_error(trouble: Exception, of: ErrorContext) -> SDKError:
-    """Return the error of litellm itself, mostly of a request that it did not send."""
+    """Return the error of litellm itself, mostly for a request that litellm did not send."""
     words = of.shorten(_message_of(trouble))
     return error_from_status_code(_status_of(trouble) or 400, words, provider=of.provider)
 
@@ -290,7 +290,7 @@ def load_litellm() -> Library:
 
 
 def _build(types: Any) -> None:
-    """Build the types of answers, which otherwise warn during the first call."""
+    """Build the types of answers, because litellm otherwise warns during the first call."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for name in _BUILT_LATE:
@@ -298,7 +298,7 @@ def _build(types: Any) -> None:
 
 
 def _send_by(carrier: RecordingTransport, litellm: Any, handlers: Any, caching: Any) -> None:
-    """Let litellm and its SDKs send requests through our transport."""
+    """Make litellm and its SDKs send requests through the transport of the adapter."""
     if litellm.aclient_session is None:
         litellm.aclient_session = httpx.AsyncClient(
             transport=carrier, timeout=None, trust_env=False
@@ -338,7 +338,7 @@ _PIECES = {"stream": True, "stream_options": {"include_usage": True}}
 
 @dataclass(frozen=True)
 class LiteLLMTarget:
-    """The target of a call: the provider, its name in litellm, and the access parameters."""
+    """The target of a call: the provider, its litellm name, and the access parameters."""
 
     name: str
     provider: str
@@ -367,13 +367,13 @@ class Call:
         return response.with_model(self.model)
 
     def begin(self, headers: Mapping[str, str]) -> LiteLLMStream:
-        """Return the properties of the answer that are known before its first piece."""
+        """Return the properties of the answer that are known before the first piece."""
         origin = StreamOrigin(self._whom.name, headers, self._warnings)
         return LiteLLMStream(ChatStream(origin, self._speaker, uuid.uuid4().hex))
 
     @asynccontextmanager
     async def stream(self) -> AsyncGenerator[StreamReply]:
-        """Send the request, and yield its stream until the block ends."""
+        """Send the request, and yield the stream of the answer until the block ends."""
         try:
             ask = await self._prepare(is_stream=True)
             chunks = cast(Chunks, await self._in_time(ask, self._timeout.request, is_stream=True))
@@ -462,9 +462,9 @@ _TIMEOUT = AdapterTimeout()
 
 
 class LiteLLMAdapter:
-    """Calls a provider through litellm: one by name, or any by models named PROVIDER/MODEL.
+    """Calls one provider by name, or any provider by models named PROVIDER/MODEL.
 
-    Keys are read from the given variables.
+    API keys are read from the given variables.
     """
 
     def __init__(
@@ -484,14 +484,17 @@ class LiteLLMAdapter:
     def from_env(
         cls, environ: Mapping[str, str], *, timeout: AdapterTimeout = _TIMEOUT
     ) -> Self | None:
-        """Return an adapter if a provider without an adapter of its own is configured."""
+        """Return an adapter if a provider that has no adapter of its own is configured."""
         return cls(environ, timeout=timeout) if find_configured(environ) else None
 
     @classmethod
     def variables_of(cls, provider: str) -> Sequence[str]:
-        """Return the alternative variables that configure a provider; empty if unknown."""
+        """Return the alternative variables that configure a provider.
+
+        Empty if the provider is unknown.
+        """
         if provider == LITELLM:
-            return ["the key of one of its providers, such as GROQ_API_KEY"]
+            return ["the API key of a provider that litellm supports, such as GROQ_API_KEY"]
         needs = None if provider in NATIVE else find_variables(provider)
         return [" and ".join(way) for way in needs.ways] if needs else []
 
@@ -500,7 +503,7 @@ class LiteLLMAdapter:
         return find_configured(self._environ)
 
     def serve(self, provider: str) -> ProviderAdapter | None:
-        """Return the adapter of a configured provider without an adapter of its own."""
+        """Return the adapter of a configured provider that has no adapter of its own."""
         needs = None if provider in NATIVE else find_variables(provider)
         if needs is None or not needs.are_met(self._environ):
             return None
@@ -522,7 +525,7 @@ class LiteLLMAdapter:
         )
 
     def supports_tool_choice(self, mode: str) -> bool:
-        """Return True for all modes; a provider that does not support one raises an error."""
+        """Return True for all modes; a provider raises an error for an unsupported mode."""
         return mode in {"auto", "none", "required", "named"}
 
     async def close(self) -> None:
@@ -549,7 +552,7 @@ class LiteLLMAdapter:
             )
         if not needs.are_met(self._environ):
             ways = " or ".join(" and ".join(way) for way in needs.ways)
-            raise ConfigurationError(f"missing key of {provider}", hint=f"set {ways}")
+            raise ConfigurationError(f"missing API key of {provider}", hint=f"set {ways}")
         return needs
 
 

@@ -1,6 +1,6 @@
 """Sends litellm's HTTP requests and records the provider's own answers.
 
-litellm's errors lose statuses, headers, and the kind of a network error.
+The errors of litellm lose statuses, headers, and the kind of a network error.
 """
 
 import json
@@ -53,7 +53,7 @@ def _open(*, is_safe: bool) -> httpx.AsyncHTTPTransport:
 
 @dataclass
 class Exchange:
-    """The newest answer of a call, or its network error."""
+    """The newest answer of a call, or the network error of the call."""
 
     pool: Pool
     connect: float
@@ -97,7 +97,7 @@ class Exchange:
             raise
 
     def _require_images(self, request: httpx.Request, content: bytes) -> None:
-        """Raise an error for a request without its images, which litellm may drop silently.
+        """Raise an error if a request lacks its images, because litellm may drop images silently.
 
         Requests that are not JSON have another purpose, such as a token.
         """
@@ -128,7 +128,7 @@ class Exchange:
 
 
 class _RecordedBody(httpx.AsyncByteStream):
-    """The body of an answer, recording interruptions, invalid events and errors in it."""
+    """The body of an answer; records interruptions, invalid events and errors in the body."""
 
     def __init__(self, response: httpx.Response, exchange: Exchange) -> None:
         stream = response.stream
@@ -195,7 +195,7 @@ class RecordingTransport(httpx.AsyncBaseTransport):
 
 
 def is_recording() -> bool:
-    """Return whether a call of ours is running in this context."""
+    """Return whether a call of this adapter is running in this context."""
     return _CURRENT.get() is not None
 
 

@@ -1,4 +1,4 @@
-"""Providers served by litellm: their names there, and the variables that configure them.
+"""Providers served by litellm: the litellm name and the variables of each provider.
 
 Well-known providers are in `litellm_providers.toml`, the others in litellm's table of models.
 """
@@ -31,7 +31,7 @@ _SECRET = frozenset(
 
 @dataclass(frozen=True)
 class ProviderVariables:
-    """The alternative variables that configure a provider, and their parameters."""
+    """The alternative variables that configure a provider, and the parameter of each."""
 
     route: str
     ways: Sequence[Sequence[str]]
@@ -52,7 +52,7 @@ class ProviderVariables:
 
 @dataclass(frozen=True)
 class Access:
-    """The litellm name of a provider, and the parameters with its key."""
+    """The litellm name of a provider, and the parameters that contain its API key."""
 
     route: str
     parameters: Mapping[str, str] = field(repr=False)
@@ -78,7 +78,7 @@ def well_known() -> Mapping[str, ProviderVariables]:
 
 
 def find_variables(provider: str) -> ProviderVariables | None:
-    """Return the variables of a provider; None if litellm does not serve it."""
+    """Return the variables of a provider; None if litellm does not serve the provider."""
     known = well_known().get(provider)
     if known is None and provider in _table_providers():
         return _conventional_needs(provider)

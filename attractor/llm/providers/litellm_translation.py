@@ -45,7 +45,7 @@ def write_request(
 ) -> OpenAIRequest:
     """Translate a request; options of the provider and of litellm override other settings.
 
-    `taken` are the parameters supported by the model; None if litellm does not know.
+    `taken` are the parameters supported by the model; None if litellm does not know the model.
     """
     _require_known(request, provider)
     warnings: list[Warning] = []
@@ -69,7 +69,7 @@ def write_request(
 
 
 def list_images(body: JsonObject) -> Sequence[str]:
-    """Return the images of a body, by their base64 or URL."""
+    """Return the images of a body as base64 texts or URLs."""
     messages = body.get("messages")
     return [one for said in messages for one in _images(said)] if isinstance(messages, list) else []
 
@@ -108,7 +108,7 @@ def _tools(request: Request, provider: str, taken: Collection[str] | None) -> Js
 
 
 def _words(request: Request, provider: str, is_held: bool, warnings: list[Warning]) -> str:
-    """Return the prompt for the response format, if the setting is missing or needs one."""
+    """Return the prompt for the response format; empty if a setting is sufficient."""
     wanted = request.response_format
     if wanted is None or wanted.type == "text":
         return ""
@@ -122,7 +122,7 @@ def _words(request: Request, provider: str, is_held: bool, warnings: list[Warnin
 
 
 def _as_blocks(thoughts: Sequence[JsonObject], is_current_turn: bool) -> JsonObject:
-    """Return signed thinking; its provider always needs it."""
+    """Return signed thinking, which the provider always requires."""
     return {"thinking_blocks": [dict(one) for one in thoughts]} if thoughts else {}
 
 
@@ -147,7 +147,7 @@ _CACHED_BESIDE_INPUT = "anthropic"
 
 
 def dialect_of(name: str, provider: str, route: str, model: str) -> ChatDialect:
-    """Return the dialect of a provider by our name and by litellm's route."""
+    """Return the dialect of a provider by its name in Attractor and its route in litellm."""
 
     def rename(model: str) -> str:
         bare = model.removeprefix(f"{route}/").removeprefix(f"{provider}/")
@@ -186,7 +186,7 @@ def _block(block: JsonObject, kept: ProviderData) -> ContentPart:
 
 @dataclass(frozen=True)
 class LiteLLMStream:
-    """The state of a stream: the answer so far, and its signed thinking."""
+    """The state of a stream: the answer so far, and the signed thinking."""
 
     chat: ChatStream
     blocks: Sequence[JsonObject] = ()

@@ -64,7 +64,7 @@ def _words(request: Request) -> str:
 
 def _warnings(request: Request) -> Iterator[Warning]:
     for name in unsent_names(request.messages, sent=NAMED):
-        message = f"{name} is not sent: instructions are one message"
+        message = f"{name} is not sent, because instructions are sent as one message"
         yield Warning(message, "unsupported_parameter")
     for name in request.metadata:
         message = (
@@ -85,7 +85,7 @@ _PATH = "chat/completions"
 
 
 class OpenAICompatibleAdapter:
-    """Calls a Chat Completions API, as of vLLM, Ollama, llama.cpp, OpenRouter or Groq."""
+    """Calls the Chat Completions API of vLLM, Ollama, llama.cpp, OpenRouter, Groq or others."""
 
     name = "openai_compatible"
 

@@ -42,7 +42,7 @@ _FILE_NAME = "document"
 
 
 def write_content(part: ContentPart, role: Role, provider: str) -> Json:
-    """Return the content of a part inside a message; None for an item of its own."""
+    """Return the content of a part inside a message; None for a part that is a separate item."""
     if part.text is not None:
         kind = "output_text" if role is Role.ASSISTANT else "input_text"
         return {"type": kind, "text": part.text}
@@ -103,7 +103,7 @@ _TAKEN = frozenset(
 
 
 def write_format(wanted: ResponseFormat | None) -> Json:
-    """Return the setting for a response format; None without one."""
+    """Return the setting for a response format; None without a response format."""
     if wanted is None:
         return None
     if wanted.json_schema is None:
@@ -112,7 +112,7 @@ def write_format(wanted: ResponseFormat | None) -> Json:
 
 
 def name_schema(wanted: ResponseFormat, given: JsonObject) -> dict[str, Json]:
-    """Return a schema with its name, and whether it is enforced."""
+    """Return a schema with its name, and whether the provider enforces the schema."""
     strict = wanted.strict and is_enforceable(wanted)
     schema = _closed(dict(given)) if strict else dict(given)
     return {"name": _NAME, "schema": schema, "strict": strict}
@@ -293,7 +293,7 @@ def _choice(choice: ToolChoice) -> Json:
 
 
 def _items(message: Message, asked: _Target) -> Iterator[Json]:
-    """Yield the items of a message; calls, results and reasoning are items of their own."""
+    """Yield the items of a message; tool calls, tool results and reasoning are separate items."""
     if message.role is Role.SYSTEM:
         return
     parts: list[Json] = []
@@ -314,9 +314,9 @@ def _items(message: Message, asked: _Target) -> Iterator[Json]:
 
 
 def _about(part: ContentPart, role: Role, provider: str) -> JsonObject:
-    """Return the properties of the message with a part: role and phase.
+    """Return role and phase of the message that contains a part.
 
-    Only messages of users may contain images and files.
+    Images and files are only allowed in messages of users.
     """
     if role is Role.TOOL or (role is Role.ASSISTANT and part.text is None):
         return {"role": Role.USER.value}

@@ -60,7 +60,7 @@ def _raise_error(body: Fields, provider: str) -> None:
 
 
 def failure(details: Fields, provider: str, raw: JsonObject) -> SDKError:
-    """Return the error of a failure by its code and message."""
+    """Return the error for the code and message of a failure."""
     code = details.text_or_none("code")
     message = details.text_or_none("message") or "no reason given"
     # Some failures have a type only.
@@ -125,7 +125,7 @@ _PARAGRAPH = "\n\n"
 
 @dataclass(frozen=True)
 class OpenAIStream:
-    """The state of a stream; the provider repeats the whole answer at its end."""
+    """The state of a stream; the provider repeats the whole answer at the end of the stream."""
 
     origin: StreamOrigin
     # Keys of texts and thoughts that have started, and of thoughts with visible text.
@@ -134,7 +134,7 @@ class OpenAIStream:
     items: Mapping[int, JsonObject] = field(default_factory=dict[int, JsonObject])
 
     def with_keys(self, *keys: str) -> "OpenAIStream":
-        """Return the state with further keys."""
+        """Return the state with further members."""
         return replace(self, keys=self.keys | {*keys}) if self.keys.isdisjoint(keys) else self
 
 

@@ -1,4 +1,4 @@
-"""Errors and names for parts of a request that a provider does not support."""
+"""Errors and message texts about parts of a request that a provider does not support."""
 
 from collections.abc import Collection, Sequence
 

@@ -1,1 +1,1 @@
-"""Carries requests to providers over HTTP and reads what they send back."""
+"""Sends requests to providers over HTTP and reads the responses."""

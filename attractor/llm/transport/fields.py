@@ -1,4 +1,4 @@
-"""Reads fields of a provider's JSON by key and reports malformed ones."""
+"""Reads fields of a provider's JSON by name and reports malformed fields."""
 
 from collections.abc import Callable, Sequence
 
@@ -10,7 +10,7 @@ _HINT = "check the provider's base URL: does the server speak this interface?"
 
 
 def parse_object(text: str) -> dict[str, Json]:
-    """Return the JSON object of a text; empty if it is none."""
+    """Return the JSON object of a text; empty if the text is not a JSON object."""
     try:
         value = parse_json(text)
     except NotCanonical:

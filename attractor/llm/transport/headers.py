@@ -32,14 +32,14 @@ _DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.
 
 
 class _Reset(NamedTuple):
-    """The moment a limit resets, and the seconds until then, as far as known."""
+    """The time when a limit resets, and the seconds until this time, as far as known."""
 
     at: datetime | None = None
     after: float | None = None
 
     @property
     def sort_key(self) -> tuple[float, datetime]:
-        """Greater for a later reset."""
+        """A sort key, greater for a later reset."""
         return -1.0 if self.after is None else self.after, self.at or _LONG_AGO
 
 

@@ -41,7 +41,7 @@ _LONGEST_MESSAGE = 500
 async def read_server_events(
     response: httpx.Response, *, provider: str, timeout: float
 ) -> AsyncGenerator[Fields]:
-    """Yield the object of every event; `timeout` is in seconds for each event."""
+    """Yield the object of every event; `timeout` is the time limit for each event, in seconds."""
     # The stream may begin with a byte order mark.
     response.encoding = "utf-8-sig"
     async with aclosing(EventSource(response).aiter_sse()) as events:
@@ -99,7 +99,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Address, key (if any), headers and time limits of a provider."""
+    """Address, API key (if any), headers and time limits of a provider."""
 
     provider: str
     base_url: str
@@ -112,8 +112,10 @@ class Endpoint:
         key = self.api_key
         if key is not None and not (key and key.isascii() and key.isprintable()):
             raise ConfigurationError(
-                f"invalid key of {self.provider}: empty, or not allowed in a header",
-                hint="check it for a line end or another character that was copied by mistake",
+                f"invalid API key of {self.provider}: it is empty, or contains characters that are "
+                f"not allowed in a header",
+                hint="check the API key for a newline or another character that was copied by "
+                "mistake",
             )
         if not self.base_url.startswith(("http://", "https://")):
             raise ConfigurationError(
@@ -175,7 +177,7 @@ class Transport:
         *,
         headers: Mapping[str, str] | None = None,
     ) -> T:
-        """Send a request and return its answer as `read` translates it."""
+        """Send a request and return the answer, translated by `read`."""
         response = await self._send(path, body, headers or {})
         if not response.is_success:
             raise self._error(response)
@@ -190,7 +192,10 @@ class Transport:
     async def stream(
         self, path: str, body: JsonObject, *, headers: Mapping[str, str] | None = None
     ) -> AsyncGenerator[StreamReply]:
-        """Send a request and yield its answer as it arrives; the block's end closes it."""
+        """Send a request and yield the answer as it arrives.
+
+        The end of the block closes the connection.
+        """
         accept = {"accept": "text/event-stream", **(headers or {})}
         response = await self._send(path, body, accept, is_stream=True)
         try:
@@ -306,7 +311,7 @@ class Transport:
 
     @contextmanager
     def _hiding_key(self) -> Generator[None]:
-        """Remove the key from errors that are raised while reading a successful answer."""
+        """Remove the API key from errors that are raised while reading a successful answer."""
         try:
             yield
         except SDKError as error:
@@ -318,7 +323,7 @@ class Transport:
             raise
 
     def _hide_in(self, raw: JsonObject) -> dict[str, Json]:
-        """Return an object without the key, even if it was escaped."""
+        """Return an object without the API key, even if the API key was escaped."""
         return parse_object(self._hide(json.dumps(raw, ensure_ascii=False)))
 
     def _hide(self, text: str) -> str:
@@ -328,7 +333,7 @@ class Transport:
 
 
 class PerLoop(Generic[T]):
-    """Makes one object per event loop on demand, and closes it at the end of the loop."""
+    """Makes one object per event loop on demand; closes it at the end of the event loop."""
 
     def __init__(self, make: Callable[[], T], close: Callable[[T], Awaitable[None]]) -> None:
         self._make = make

@@ -30,7 +30,7 @@ class StreamOrigin:
 
 
 class Step(NamedTuple, Generic[S]):
-    """The next state of a stream, and the stream events of a server event."""
+    """The next state of a stream, and the stream events made from a server event."""
 
     state: S
     events: Sequence[StreamEvent] = ()
@@ -40,8 +40,8 @@ class Step(NamedTuple, Generic[S]):
 class StreamReader(Generic[S]):
     """Pure functions over a state that read the stream of one provider.
 
-    `end` returns the last events if the answer ends with the connection. `is_complete` returns
-    whether only usage can follow.
+    `end` returns the last events if the end of the connection ends the answer. `is_complete`
+    returns whether only usage can follow.
     """
 
     begin: Callable[[Mapping[str, str]], S]
@@ -57,9 +57,10 @@ async def read_stream(
     provider: str,
     model: str,
 ) -> AsyncGenerator[StreamEvent]:
-    """Yield stream events up to FINISH; an error after the first event is an ERROR event too.
+    """Yield stream events up to FINISH.
 
-    The connection is closed before the error is yielded.
+    An error after the first event is also yielded as an ERROR event. The connection is closed
+    before the ERROR event is yielded.
     """
     has_begun = False
     try:

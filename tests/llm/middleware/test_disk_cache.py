@@ -207,7 +207,9 @@ def test_read_only_asks_nobody_and_names_the_nearest_difference(tmp_path: Path) 
     for text in ("hello", "something else"):
         asked = replace(HELLO, messages=[Message.user(text)], temperature=0.5)
         ask(provider, around=[DiskCache(tmp_path / "kept")], request=asked)
-    with pytest.raises(NotCachedError, match="the most similar one differs in temperature$"):
+    with pytest.raises(
+        NotCachedError, match="the most similar cached request differs in temperature$"
+    ):
         hear(provider, around=[replaying])
     assert len(provider.requests) == 2
 

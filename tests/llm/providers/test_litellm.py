@@ -191,7 +191,7 @@ def test_a_call_is_priced_with_what_came_from_the_cache(twin: ProviderTwin, prov
         ("nobody/m", "unknown provider 'nobody' of litellm", "PROVIDER/MODEL"),
         ("deepsek/m", "unknown provider 'deepsek'", "did you mean deepseek?"),
         ("gpt", "unknown provider 'gpt'", "PROVIDER/MODEL"),
-        ("groq/m", "missing key of groq", "set GROQ_API_KEY"),
+        ("groq/m", "missing API key of groq", "set GROQ_API_KEY"),
     ],
 )
 def test_whom_litellm_cannot_ask_is_said(

@@ -71,7 +71,7 @@ def test_it_is_set_up_by_its_address_alone() -> None:
         assert OpenAICompatibleAdapter.from_env(environ, timeout=AdapterTimeout()) is None
     with pytest.raises(ConfigurationError, match="does not start with http"):
         OpenAICompatibleAdapter.from_env({URL: "127.0.0.1:1"}, timeout=PATIENT)
-    with pytest.raises(ConfigurationError, match="invalid key"):
+    with pytest.raises(ConfigurationError, match="invalid API key"):
         OpenAICompatibleAdapter.from_env({URL: "http://a", KEY: "a\nb"}, timeout=PATIENT)
 
 
@@ -193,5 +193,8 @@ def test_users_and_models_keep_their_names() -> None:
         {"role": "user", "content": "hi", "name": "ann"},
         {"role": "assistant", "content": "hello", "name": "bot"},
     ]
-    told = "the name 'house' of a message (developer) is not sent: instructions are one message"
+    told = (
+        "the name 'house' of a message (developer) is not sent, "
+        "because instructions are sent as one message"
+    )
     assert [(one.message, one.code) for one in warnings] == [(told, "unsupported_parameter")]

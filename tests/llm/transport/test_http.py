@@ -227,7 +227,7 @@ def test_a_key_that_is_no_secret_does_not_garble_the_words() -> None:
 
 @pytest.mark.parametrize("key", ["", "sk-secret\n", "sk-sécret", "sk-secret\x00"])
 def test_a_key_no_header_can_carry_is_refused_and_not_shown(key: str) -> None:
-    with pytest.raises(ConfigurationError, match="invalid key of acme") as caught:
+    with pytest.raises(ConfigurationError, match="invalid API key of acme") as caught:
         endpoint("https://example.org", key=key)
     assert "secret" not in repr(caught.value)
     assert caught.value.__cause__ is None
