@@ -51,7 +51,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Machine:
-    """Environment variables, folder and configuration of this call."""
+    """The machine as seen by this call: environment variables, folder and configuration."""
 
     environ: Mapping[str, str]
     folder: Path
@@ -99,9 +99,7 @@ def problem(subject: str, found: str, *, remedy: str) -> Finding:
 
 
 async def examine_needs(machine: Machine, files: Sequence[Path]) -> list[Finding]:
-    """Return findings for the requirements and secrets of pipelines and their children, without
-    duplicates.
-    """
+    """Return findings for requirements and secrets of pipelines and their child pipelines."""
     opened = [(open_pipeline(str(file)).graph, file) for file in files]
     graphs = [one for graph, file in opened for one in (graph, *_children(graph, file))]
     secrets = list(_secrets((graph for graph, _ in opened), machine))
@@ -118,7 +116,10 @@ def _children(graph: Graph, file: Path) -> Iterable[Graph]:
 
 
 def _secrets(graphs: Iterable[Graph], machine: Machine) -> Iterator[Finding]:
-    """Yield a finding for each secret input; children get theirs from the parent."""
+    """Yield a finding for each secret input.
+
+    A child pipeline gets its secret inputs from its parent.
+    """
     declared = (one.name for graph in graphs for one in declared_inputs(graph) if one.is_secret)
     for name in dict.fromkeys(declared):
         subject, variable = f"secret input: {name}", variable_of(name)

@@ -1,4 +1,4 @@
-"""One invocation of the command line, and the group that loads its commands."""
+"""One call of the command line, and the command group that loads commands."""
 
 import os
 import sys
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Invocation:
-    """Environment variables, flags, folder and configuration of one call."""
+    """A call of the command line: environment variables, flags, folder and configuration."""
 
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
     flags: tuple[str, ...] = ()
@@ -115,7 +115,7 @@ GROUP_SUMMARIES = {
 
 
 class FolderGroup(click.Group):
-    """Commands of a registry whose names start with a prefix.
+    """A group of the registry's commands whose names start with a prefix.
 
     A dot in a part's name is a space on the command line: `suite.register` is `suite register`.
     """

@@ -1,4 +1,4 @@
-"""The entry point: runs one command, and prints an error as one line or JSON."""
+"""The entry point: runs one command; prints an error as one line or as JSON."""
 
 import atexit
 import errno

@@ -30,7 +30,7 @@ class RequestLog(Generic[R]):
         self._has_told_of_dropped = False
 
     def __call__(self, request: R) -> None:
-        """Log one request; on the first dropped request, log that, too."""
+        """Log one request; log once if requests are dropped."""
         # Text of clients must not control the terminal.
         line = "".join(one if one.isprintable() else "?" for one in self._line_of(request))
         show(line, err=True)
@@ -68,13 +68,13 @@ def log_unused_rules(twin: ProviderTwin) -> None:
 
 
 def provider_twin_text(twin: ProviderTwin) -> str:
-    """Return the address of a provider twin and how to inspect it."""
+    """Return the address of a provider twin, and the commands to inspect the twin."""
     sources = [f"  {wire} at {url}" for wire, url in twin.providers.items()]
     return _text("The twin", twin, sources)
 
 
 def service_twin_text(twin: ServiceTwin) -> str:
-    """Return the address of a service twin and how to inspect it."""
+    """Return the address of a service twin, and the commands to inspect the twin."""
     return _text(f"The twin of {twin.service.name}", twin, [f"  {twin.to}"] if twin.to else [])
 
 
@@ -176,7 +176,7 @@ _OPTIONS = (
         "--verbose/--quiet",
         "is_verbose",
         default=None,
-        help="Log each request to stderr (default: on; off with --json).",
+        help="Log each request to stderr. By default, requests are logged unless --json is set.",
     ),
 )
 
@@ -187,7 +187,8 @@ def twin_options(command: C) -> C:
 
 
 def logs_requests(is_verbose: bool | None, *, as_json: bool) -> bool:
-    """Return whether to log requests (default: on; off with --json, because a full pipe blocks the
-    twin).
+    """Return whether to log requests.
+
+    By default they are logged, except with --json, because a full pipe blocks the twin.
     """
     return not as_json if is_verbose is None else is_verbose

@@ -29,10 +29,10 @@ def convert(
     """Convert a pipeline written for another tool.
 
     FILE is a pipeline, or - for standard input. Names and values of the other tool are replaced by
-    those of Attractor, comments are kept, and a report lists every change with its line. Without
-    --output, print the pipeline to standard output and the report to standard error. Paths in the
-    pipeline are resolved from the folder of OUT, or from the folder of FILE without --output. Exit
-    with 1 if the report lists parts that must be changed by hand.
+    the names and values of Attractor, and comments are kept. A report lists every change with its
+    line number. Without --output, print the pipeline to standard output and the report to standard
+    error. With --output, paths in the pipeline are relative to the folder of OUT; otherwise to the
+    folder of FILE. Exit with 1 if the report lists parts that must be changed by hand.
     """
     opened = open_pipeline(file)
     beside = files_beside(Path(output or opened.source.file))

@@ -17,7 +17,9 @@ from attractor.pipeline.runs.lookup import find_run
 @click.command()
 @click.argument("reference", metavar="RUN", default="latest")
 @click.option(
-    "--approve", is_flag=True, help="Approve the run. Refused unless the verdict of the gate is go."
+    "--approve",
+    is_flag=True,
+    help="Approve the run. Refused unless the verdict of the gate is 'go'.",
 )
 @click.option("--reject", is_flag=True, help="Reject the run, whatever the verdict of the gate.")
 @click.option("--rationale", required=True, help="Give the reason in one sentence.")

@@ -1,6 +1,7 @@
 """Compare two pipelines.
 
-As a diff driver of git, every change gets an output: git aborts when a driver fails.
+As a diff driver of Git, the command prints an output for every change, because Git aborts when a
+driver fails.
 """
 
 import asyncio
@@ -113,7 +114,9 @@ def _changes(before: _Version, after: _Version) -> str:
     except UsageError as error:
         if b"\0" in old + new:
             return f": {error.message}"
-        return f": compared by lines, because {error.message}\n{_lines(before, after, old, new)}"
+        return (
+            f": compared line by line, because {error.message}\n{_lines(before, after, old, new)}"
+        )
     return f"\n{difference_text(compare(*graphs)) or NO_CHANGE}"
 
 
@@ -157,8 +160,8 @@ def diff(
 ) -> ExitCode:
     """Compare two pipelines.
 
-    A and B are pipelines; one of them may be - for standard input. Nodes, edges and attributes are
-    compared; layout, comments, statement order, quotes, attribute aliases and explicit default
+    A and B are pipelines; either A or B can be - for standard input. Nodes, edges and attributes
+    are compared; layout, comments, statement order, quotes, attribute aliases and explicit default
     values are ignored. Renamed nodes and redirected edges are recognized. With --format svg, draw
     both pipelines in one picture: green is added, red is removed, brown is changed.
     """
@@ -168,7 +171,8 @@ def diff(
         raise UsageError("diff takes two pipelines", hint="attractor diff OLD.dot NEW.dot")
     if files == (STANDARD_INPUT, STANDARD_INPUT):
         raise UsageError(
-            "only one of the pipelines can be standard input", hint="pass a file for the other one"
+            "only one of the pipelines can be standard input",
+            hint="pass a file for the other pipeline",
         )
     requested = chosen_format(format_, as_json=as_json)
     chosen = format_for(requested, output, endings=_ENDINGS, default=_TEXT, noun="a difference")

@@ -27,9 +27,10 @@ COLORS = {CheckStatus.OK: "green", CheckStatus.MISSING: "yellow", CheckStatus.PR
 def doctor(invocation: Invocation, pipelines: tuple[Path, ...], as_json: bool) -> ExitCode:
     """Check this machine and list remedies for problems.
 
-    Check programs, folders, sandboxes and provider keys (keys are never printed). With PIPELINE,
-    also check the programs and secrets that the pipeline requires. List all effective settings and
-    where each comes from. Nothing is changed. Exit with 1 if a problem prevents all work.
+    Check programs, folders, sandboxes and the API keys of providers (API keys are never printed).
+    With PIPELINE, also check the programs and secrets that the pipeline requires. List all
+    effective settings with their sources. Nothing is changed. Exit with 1 if a problem prevents all
+    work.
     """
     configuration = invocation.configuration
     machine = Machine(invocation.environ, invocation.folder, configuration)

@@ -70,7 +70,9 @@ def fmt(
     read or parsed, no file is written, and the exit status is 2.
     """
     if STANDARD_INPUT in files and len(files) > 1:
-        raise UsageError("- cannot be combined with files", hint="remove -, or pass - alone")
+        raise UsageError(
+            "standard input (-) cannot be combined with files", hint="remove -, or pass - alone"
+        )
     opened = open_pipelines(files)
     formatted, mistakes = format_all(opened.files)
     if mistakes or opened.unread:
@@ -92,7 +94,7 @@ def fmt(
 
 
 def format_all(files: Sequence[PipelineFile]) -> tuple[list[FormattedPipeline], list[Diagnostic]]:
-    """Format every text; return the results and the diagnostics of invalid ones."""
+    """Format every text; return the formatted texts and the diagnostics of invalid texts."""
     formatted: list[FormattedPipeline] = []
     mistakes: list[Diagnostic] = []
     for file in files:

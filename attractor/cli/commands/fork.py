@@ -16,9 +16,9 @@ def fork(invocation: Invocation, **options: Unpack[ForkOptions]) -> ExitCode:
     """Start a new run from an earlier stage of a run.
 
     RUN is a run id, a unique prefix of one, a run directory, or 'latest'. The new run starts with
-    the state right before the given visit of NODE (default: its last visit): context, files,
-    retries and visit counts. The old run is not changed. With --graph, continue with a changed
-    pipeline and print the differences.
+    the state (context, files, retries and visit counts) right before a visit of NODE (default: the
+    last visit). The old run is not changed. With --graph, continue with a changed pipeline and
+    print the differences.
     """
     return fork_and_walk(invocation, **options)
 

@@ -22,7 +22,7 @@ from attractor.pipeline.runs.garbage import Collector, Rules
     default="7d",
     show_default=True,
     metavar="DURATION",
-    help="Only free runs without activity for this time.",
+    help="Skip runs that were active within this time.",
 )
 @click.option(
     "--missing-projects",
@@ -40,11 +40,11 @@ def gc(
 ) -> ExitCode:
     """Free disk space used by finished runs.
 
-    Remove the workspaces, the workspace copies of branches and the snapshots of runs that are final
+    Remove the workspaces (also those of parallel branches) and the snapshots of runs that are final
     (failed, canceled, rejected, or approved and promoted) or whose run directory does not exist any
     more. Also remove temporary files of killed processes. All runs in the state folder are checked,
-    including runs of other projects. Run directories, the ledger, branches and live runs are never
-    removed. Without its files, a run cannot be forked or rewound.
+    including runs of other projects. Run directories, the ledger, Git branches and live runs are
+    never removed. Without its files, a run cannot be forked or rewound.
     """
     host = host_of(invocation)
     rules = Rules(host.clock.now(), parse_duration(older_than), missing_projects)

@@ -115,7 +115,7 @@ _AT_WORK = ("queued", "booting", "executing")
 
 @dataclass
 class JournalFollower:
-    """Yields journal lines as they are written; calls `wait` when there are none.
+    """Yields journal lines as they are written; calls `wait` when there are no new lines.
 
     A killed run counts as unfinished: `report_idle` is called once, and following continues if the
     run is resumed.
@@ -273,7 +273,7 @@ def _warn_incomplete_line(directory: RunDirectory) -> None:
     torn = None if is_held(directory.lock) else read_torn(directory.events)
     if torn:
         length = len(torn.content)
-        words = "its writer was killed; resuming the run removes it"
+        words = "the process that wrote it was killed; resuming the run removes the line"
         show(f"The journal's last line is incomplete ({length} bytes): {words}.", err=True)
 
 

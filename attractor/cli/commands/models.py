@@ -28,7 +28,7 @@ _LONGEST_ANSWER = 200
 
 
 def models_text(models: Sequence[ModelInfo], *, others: int) -> str:
-    """Return a table of models and the number of unlisted providers."""
+    """Return a table of models, followed by the number of unlisted providers."""
     return "\n".join([*_table([_HEADING, *map(_row, models)]), "", *_legend(others)])
 
 

@@ -13,7 +13,7 @@ from attractor.factory.profiles import ProfileStore
 @click.option(
     "--allow-unverified-isolation",
     is_flag=True,
-    help="Allow the verdict go for a run whose sandbox was not verified to hide the scenarios.",
+    help="Allow the verdict 'go' even if it was not verified that the sandbox hides the scenarios.",
 )
 @json_option
 @click.pass_obj

@@ -1,4 +1,4 @@
-"""Move a branch to the result of an approved run."""
+"""Move a Git branch to the result of an approved run."""
 
 import asyncio
 
@@ -19,11 +19,11 @@ from attractor.pipeline.runs.lookup import find_run
 @json_option
 @click.pass_obj
 def promote(invocation: Invocation, reference: str, branch: str, as_json: bool) -> ExitCode:
-    """Move a branch to the result of an approved run.
+    """Move a Git branch to the result of an approved run.
 
     The result is added to the branch as one commit. Refused with exit status 4 if the branch has
-    changed since the start of the run. If the branch is checked out, its files are updated unless
-    they have uncommitted changes. Promoting a run again has no effect.
+    changed since the start of the run. If the branch is checked out, the checked-out files are
+    updated unless they have uncommitted changes. Promoting a run again has no effect.
     """
     host = host_of(invocation)
     root = find_run(reference, host.runs_dir)

@@ -75,7 +75,10 @@ class Drawable(Protocol):
 
 
 class _FilesUsed:
-    """Files beside a pipeline; records the requested names, including those of missing files."""
+    """Files beside a pipeline.
+
+    Records the requested file names, including names of missing files.
+    """
 
     def __init__(self, file: Path) -> None:
         self._files = files_beside(file)
@@ -99,7 +102,7 @@ class DrawablePipeline:
         return Path(self.file).with_suffix("")
 
     def files(self) -> Iterable[str]:
-        """Return the pipeline file and the files it named when it was last read."""
+        """Return the pipeline file and the files that the pipeline named when it was last read."""
         return (self.file, *self._parts)
 
     def read(self) -> Subject:
@@ -414,10 +417,11 @@ def render(
     directory, or 'latest'. The drawing of a run shows states, visits and times. Without --output,
     print the drawing to standard output. In an SVG, nodes have the element id node-ID, and edges
     have edge-FROM-TO. With --format json, list every node and edge with all attributes, including
-    those inherited from node [...] and edge [...].
+    attributes inherited from node [...] and edge [...].
 
     Several pipelines, or the pipelines of a folder, are drawn beside their files or into the folder
-    OUT. If a drawing fails, the others are still drawn, and the exit status is that of the failure.
+    OUT. If a drawing fails, the other drawings are still made, and the command exits with the exit
+    status of the failure.
     """
     requested = chosen_format(format_, as_json=as_json)
     if are_several(words, output):

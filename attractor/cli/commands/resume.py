@@ -43,10 +43,10 @@ def resume(
     """Resume a stopped run.
 
     RUN is a run id, a unique prefix of one, a run directory, or 'latest'. Only the interrupted
-    stage is repeated, with the files as they were at its start. If the run is paused, its own
-    process continues it. The command is refused if another process executes the run. At a terminal,
-    the command asks the open questions. Secrets are not stored: pass the secret inputs of the run
-    again.
+    stage is repeated, with the files as they were at its start. If the run is paused, its process
+    is told to continue. If a process is executing the run and it is not paused, the command is
+    refused. At a terminal, the command asks the open questions. Secrets are not stored: pass the
+    secret inputs of the run again.
     """
     runs_dir = invocation.configuration.settings.runs_dir
     root = find_run(reference, runs_dir)

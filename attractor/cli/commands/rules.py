@@ -17,8 +17,9 @@ from attractor.language.linting.pages import RulePage, read_page, read_pages
 def rules(rule: str | None, as_json: bool) -> ExitCode:
     """Explain the rules for pipelines.
 
-    Without RULE, list all rules with their severities. With RULE, a name that 'attractor
-    validate' prints in brackets, show its page: what it reports, why, an example and the fix.
+    Without RULE, list all rules with their severities. RULE is a name that 'attractor validate'
+    prints in brackets. With RULE, show the page of the rule: the reported problem, the reason, an
+    example and the fix.
     """
     pages = [read_page(rule)] if rule else list(read_pages())
     if as_json:

@@ -39,16 +39,16 @@ from attractor.pipeline.request import RunRequest, WorkspaceKind
 @click.option(
     "--outcomes",
     type=click.Path(path_type=Path),
-    help="Read outcomes by node from a JSON or TOML file (with --backend simulate).",
+    help="Read the outcome of each node from a JSON or TOML file. Requires --backend simulate.",
 )
 @click.option(
     "--workspace",
     type=click.Choice([kind.value for kind in WorkspaceKind]),
     default=WorkspaceKind.ISOLATED.value,
     show_default=True,
-    help="Choose the workspace: a checkout of the last commit (isolated; outside Git: copy), a "
-    "copy of the current files (copy), the project folder (in-place), or the project folder "
-    "without snapshots (none).",
+    help="Choose the workspace. isolated: a checkout of the last commit (outside Git, same as "
+    "copy); copy: a copy of the current files; in-place: the project folder; none: the project "
+    "folder without snapshots.",
 )
 @click.option(
     "--include-dirty",

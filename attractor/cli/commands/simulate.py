@@ -35,21 +35,21 @@ from attractor.pipeline.source.vocabulary import files_beside
     "outcomes_file",
     type=click.Path(path_type=Path),
     metavar="OUTCOMES",
-    help="Read outcomes by node from a JSON or TOML file.",
+    help="Read the outcome of each node from a JSON or TOML file.",
 )
 @click.option(
     "--set",
     "set_",
     multiple=True,
     metavar="NODE=OUTCOME,...",
-    help="Set the outcome of a node. Repeat the option to set its later visits.",
+    help="Set the outcome of a node. Repeat the option for later visits of the node.",
 )
 @click.option(
     "--answer",
     "answers",
     multiple=True,
     metavar="NODE=CHOICE",
-    help="Set the choice at a human gate. Repeat the option to set its later visits.",
+    help="Set the choice at a human gate. Repeat the option for later visits of the node.",
 )
 @click.option(
     "--max-steps",
@@ -74,8 +74,8 @@ def simulate(
     """Walk through a pipeline without executing it.
 
     FILE is a pipeline, or - for standard input. By default, stages succeed, and human gates take
-    their default or first choice. Each step lists all outgoing edges, with the reason why each was
-    taken or not. Loops and unvisited nodes are listed at the end. Exit with 0 for any outcome; use
+    their default or first choice. Each step lists all outgoing edges, and why each edge was taken
+    or not. Loops and unvisited nodes are listed at the end. Exit with 0 for any outcome; use
     'attractor test' to check expectations.
     """
     if coverage:
@@ -108,7 +108,7 @@ def _read(file: str) -> Graph:
 
 
 def _refuse_besides_coverage(*names: str) -> None:
-    """Refuse options that set outcomes together with --coverage."""
+    """Refuse to combine --coverage with options that set outcomes."""
     context = click.get_current_context()
     given = (
         one.opts[0]
@@ -122,7 +122,7 @@ def _refuse_besides_coverage(*names: str) -> None:
 
 
 def _outcomes(graph: Graph, file: Path | None, set_: Iterable[str]) -> SimulatedOutcomes:
-    """Read outcomes from a file and from --set, which overrides it."""
+    """Read outcomes from a file and from --set; --set overrides the file."""
     by_file = (
         read_outcomes(open_outcomes(file), nodes=graph.nodes, file=str(file)) if file else None
     )

@@ -18,8 +18,8 @@ from attractor.factory.run_facts import Registration, SuiteStore
 def register(invocation: Invocation, folder: Path, as_json: bool) -> ExitCode:
     """Register a suite as a sealed version.
 
-    FOLDER contains suite.toml, train/ and holdout/. A copy is stored in the state folder, which
-    agents cannot read. Registering the same content again creates no new version.
+    FOLDER contains suite.toml, train/ and holdout/. A copy is stored in the state folder. Agents
+    cannot read the state folder. Registering the same content again creates no new version.
     """
     store = SuiteStore(invocation.configuration.settings.state_dir)
     registered = store.register(folder, now=SystemClock().now())

@@ -28,7 +28,7 @@ from attractor.pipeline.simulation.pipeline_tests import (
 
 @dataclass(frozen=True)
 class _TestedFile:
-    """The tests of a file and their results."""
+    """The tests of a test file, with their results."""
 
     tests: PipelineTests
     results: Sequence[TestResult]
@@ -43,9 +43,9 @@ class _TestedFile:
 def test(files: tuple[Path, ...], coverage: bool, as_json: bool) -> ExitCode:
     """Test pipelines against their test files.
 
-    FILE is a test file NAME.test.toml, a pipeline NAME.dot beside one, or a folder of test files.
-    Pipelines are simulated, not executed. Exit with 1 if a test fails, and with 2 if a file is
-    invalid.
+    FILE is a test file NAME.test.toml, a pipeline NAME.dot with a test file beside it, or a folder
+    of test files. Pipelines are simulated, not executed. Exit with 1 if a test fails, and with 2 if
+    a file is invalid.
     """
     refuse_input(
         [str(file) for file in files],

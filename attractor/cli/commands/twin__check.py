@@ -32,8 +32,8 @@ def twin_check(
 ) -> ExitCode:
     """Compare a service twin with recordings of the real service.
 
-    Replay each RECORDING against a fresh twin of the service in FILE (default: all recordings in
-    the folder `recordings` beside it). Report differences in status, headers and JSON, except for
+    Replay each RECORDING (default: all recordings in the folder 'recordings' beside FILE) against a
+    fresh twin of the service in FILE. Report differences in status, headers and JSON, except for
     differences that the [check] section of FILE ignores. The twin injects no faults.
     """
     service = load_service(file)

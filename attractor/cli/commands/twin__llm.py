@@ -43,7 +43,7 @@ def _help() -> str:
 
     With --script, rules choose the answers. With --replay, recorded answers are replayed; with
     both, recordings answer requests that match no rule. With --record, requests are forwarded with
-    the client's own key, and the exchanges are saved without the key.
+    the API key of the client, and the exchanges are saved without this API key.
 
     The control API lists requests and the rules that answered them; it needs the printed token.
     It can also replace the script and reset the twin.
@@ -67,7 +67,7 @@ def _help() -> str:
 @click.option(
     "--pace",
     type=click.Choice(PACES),
-    help="Replay without pauses or at the recorded pace (default: at-once; with --replay).",
+    help="Replay without pauses or at the recorded pace (default: at-once). Requires --replay.",
 )
 @click.option(
     "--record",
@@ -79,8 +79,8 @@ def _help() -> str:
     "providers",
     multiple=True,
     metavar="[API=]URL",
-    help="Forward to this URL, for all APIs or only one (default: the real provider; with "
-    "--record).",
+    help="Forward to this URL, for all APIs or only one (default: the real provider). Requires "
+    "--record.",
 )
 @twin_options
 @json_option

@@ -39,7 +39,7 @@ from attractor.twins.services.service_twin import ServiceTwin
     help="Forward requests and append each exchange to this file (.jsonl).",
 )
 @click.option(
-    "--to", metavar="URL", help="Forward to the real service at this URL (with --record)."
+    "--to", metavar="URL", help="Forward to the real service at this URL. Requires --record."
 )
 @twin_options
 @json_option
@@ -61,8 +61,8 @@ def twin_serve(
     clients at them. The control API lists requests and sets the clock; it needs the printed
     token.
 
-    With --record, requests are forwarded to the real service with the client's own key, and the
-    exchanges are saved without the key, for 'attractor twin check'.
+    With --record, requests are forwarded to the real service with the API key of the client, and
+    the exchanges are saved without this API key, for 'attractor twin check'.
     """
     loaded = load_services(services, is_recording=record is not None)
     _refuse_what_several_cannot_share(loaded, record, port or control_port)

@@ -31,12 +31,10 @@ from attractor.cli.pipelines.files import open_pipelines, refuse_input
     help="Choose the output format (default: text).",
 )
 @json_option
-@click.option(
-    "--strict", is_flag=True, help="Treat syntax that some DOT programs do not accept as an error."
-)
+@click.option("--strict", is_flag=True, help="Report non-portable syntax and conditions as errors.")
 @click.option("--fix", is_flag=True, help="Apply safe fixes.")
 @click.option(
-    "--diff", is_flag=True, help="Show the fixes as a patch without applying them (with --fix)."
+    "--diff", is_flag=True, help="Show the fixes as a patch without applying them. Requires --fix."
 )
 @click.option("--watch", is_flag=True, help="Check again when a file changes, until Ctrl-C.")
 @click.pass_obj

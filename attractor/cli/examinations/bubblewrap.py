@@ -52,7 +52,9 @@ def _judge(result: ExecResult) -> Finding:
     escaped: list[str] = json.loads(result.stdout)
     if escaped:
         return missing(
-            SUBJECT, f"its sandbox is not tight, a test process {', '.join(escaped)}", remedy=ALLOW
+            SUBJECT,
+            f"the sandbox of bubblewrap has a hole: a test process {', '.join(escaped)}",
+            remedy=ALLOW,
         )
     return ok(SUBJECT, "hides folders, processes and the network, and denies writing (tested)")
 

@@ -6,7 +6,7 @@ from attractor.cli.doctor import Finding, Machine, missing, ok
 
 
 async def examine(machine: Machine) -> Sequence[Finding]:
-    """Report whether runs work on the last commit, or on a copy outside Git."""
+    """Report whether runs work on the last commit or, outside Git, on a copy."""
     root = machine.configuration.root
     if not machine.find("git"):
         return [

@@ -9,7 +9,7 @@ _OTHERS = "other providers"
 
 
 async def examine(machine: Machine) -> Sequence[Finding]:
-    """Report for each provider whether its key is set, and which other providers are available."""
+    """Report for each provider whether its API key is set, and list other available providers."""
     ours = [_look(machine, provider, names) for provider, names in KEYS.items()]
     served = await find_served(machine.environ)
     if served:

@@ -25,7 +25,7 @@ from attractor.language.source.syntax_tree import Span
 
 
 class Places:
-    """Converts positions: ours count characters from 1, the protocol counts client units from 0."""
+    """Converts positions: characters from 1 in Attractor, client units from 0 in the protocol."""
 
     def __init__(self, document: TextDocument, codec: PositionCodec) -> None:
         self._lines = document.lines
@@ -41,7 +41,7 @@ class Places:
         return self._codec.position_to_client_units(self._lines, Position(line - 1, column - 1))
 
     def range(self, span: Span) -> Range:
-        """Return the range of a span; without a place, the start of the document."""
+        """Return the range of a span; for a span without a place, the start of the document."""
         if not span.is_somewhere:
             return Range(Position(0, 0), Position(0, 0))
         return Range(

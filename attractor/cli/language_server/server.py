@@ -28,9 +28,7 @@ from attractor.pipeline.source.vocabulary import files_beside
 
 
 class Protocol(LanguageServerProtocol):
-    """The protocol layer: answers every request, even an invalid or untimely one, so that no client
-    waits forever.
-    """
+    """The protocol layer: answers every request, even an invalid or untimely request."""
 
     @property
     def is_shut_down(self) -> bool:

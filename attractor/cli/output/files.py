@@ -1,4 +1,4 @@
-"""Writes results to files, diffs as patches, and two paths aligned."""
+"""Writes results to files, prints differences as patches, and aligns two paths."""
 
 import os
 import sys
@@ -67,7 +67,7 @@ def text_diff(before: str, after: str, *, file: str, old_file: str = "") -> str:
 
 
 def show_diff(diff: str, *, color: bool) -> None:
-    """Print a patch: with escaped control characters on a terminal, byte by byte to a pipe."""
+    """Print a patch; on a terminal, escape control characters."""
     if color or sys.stdout.isatty():
         show(painted_diff(diff), color=color)
     else:

@@ -218,7 +218,7 @@ def _coverages_lines(graph: Graph, coverage: Coverage) -> Iterator[str]:
         yield visible(f"unreachable nodes: {', '.join(coverage.unreachable_nodes)}")
     yield from _listed("unreachable edges:", coverage.unreachable_edges)
     yield from _listed(
-        "edges that need an outcome with their target as suggested_next_ids:",
+        "edges that can only be taken if suggested_next_ids of an outcome contains their target:",
         coverage.only_suggested,
     )
     yield from _listed(

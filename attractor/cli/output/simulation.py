@@ -58,7 +58,7 @@ def walk_record(walk: SimulatedWalk) -> dict[str, object]:
 
 
 def edge_text(edge: Edge) -> str:
-    """Return an edge as one line: its ends, label and condition."""
+    """Return an edge as one line with both nodes, label and condition."""
     return visible(" ".join([f"{edge.source} ->", *_words(edge)]))
 
 

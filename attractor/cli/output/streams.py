@@ -30,7 +30,7 @@ class Color(StrEnum):
 
 
 def show(text: str, *, err: bool = False, color: bool | None = None) -> None:
-    """Print a line for people: results to standard output, progress and errors to stderr."""
+    """Print a line for people: a result to stdout, progress or an error to stderr."""
     try:
         click.echo(text, err=err, color=color)
     except BrokenPipeError:

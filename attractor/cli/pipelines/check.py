@@ -87,9 +87,9 @@ class CheckResult:
 
 
 def without_duplicates(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
-    """Remove duplicates found in files that several pipelines import.
+    """Remove duplicate diagnostics of files that several pipelines import.
 
-    Of equal diagnostics, the first one with a fix is kept, at the position of the first.
+    Of equal diagnostics, the first with a fix is kept, at the position of the first.
     """
     kept: dict[tuple[str, str, Span], Diagnostic] = {}
     for one in diagnostics:
@@ -109,8 +109,8 @@ def checker_for(invocation: Invocation, *, strict: bool = False) -> PipelineChec
 def project_levels(invocation: Invocation, root: Path) -> Levels:
     """Return the rule severities of a project.
 
-    Loading the settings takes longer than checking a pipeline, so they are only loaded if a source
-    mentions rules.
+    Settings are only loaded if a source mentions rules, because loading takes longer than checking
+    a pipeline.
     """
     if not _mentions_rules(invocation, root / PROJECT_FILE):
         return AS_WRITTEN

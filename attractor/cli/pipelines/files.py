@@ -1,4 +1,4 @@
-"""Finds, reads and writes pipeline files, keeping their line endings."""
+"""Finds, reads and writes pipeline files; keeps the line endings."""
 
 import os
 import re
@@ -23,7 +23,7 @@ _PASSED_OVER = frozenset({"runs", "node_modules", "venv", "__pycache__"})
 
 @dataclass(frozen=True)
 class PipelineFile:
-    """Text of a file, and its byte order mark, which is kept on writing."""
+    """Text of a file, and the byte order mark of the file, which is kept on writing."""
 
     source: Source
     mark: str = ""
@@ -31,7 +31,7 @@ class PipelineFile:
 
 @dataclass(frozen=True)
 class OpenedPipelines:
-    """Readable files, and diagnostics of the others."""
+    """Readable files, and diagnostics of unreadable files."""
 
     files: tuple[PipelineFile, ...]
     unread: tuple[Diagnostic, ...]
@@ -67,7 +67,7 @@ def open_pipeline(file: str) -> PipelineFile:
 
 
 def find_pipelines(words: Sequence[str]) -> Iterator[str | Diagnostic]:
-    """Yield each pipeline file once, and a diagnostic for a folder without any."""
+    """Yield each pipeline file once, and a diagnostic for a folder without pipeline files."""
     seen: set[str] = set()
     for word in words:
         for found in _search(word) if os.path.isdir(word) else [word]:  # noqa: PTH112

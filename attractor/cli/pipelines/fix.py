@@ -71,7 +71,7 @@ def _refused(file: FixedFile) -> Iterator[Diagnostic]:
         first = file.after.harm[0]
         left = "some fixes were" if file.after.mended else "no fixes were applied: they were"
         found = warning(
-            f"{left} skipped, because together they would cause: {first.message}",
+            f"{left} skipped, because together these fixes would cause: {first.message}",
             Span(file.before.file, 0, 0, 0, 0),
             fix="fix it by hand",
         )

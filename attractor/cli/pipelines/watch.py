@@ -1,4 +1,4 @@
-"""Checks pipelines again when they, or files they use, change."""
+"""Checks a pipeline again when the pipeline or a file that it uses changes."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -70,7 +70,10 @@ def _folders(files: Iterable[str]) -> frozenset[str]:
 
 
 class _FilesUsed:
-    """Files beside a pipeline; records the requested names, including those of missing files."""
+    """Files beside a pipeline.
+
+    Records the requested file names, including names of missing files.
+    """
 
     def __init__(self, file: str) -> None:
         self._files = files_beside(Path(file))
@@ -101,7 +104,7 @@ class _Known:
 
 
 class PipelineCheck(NamedTuple):
-    """Diagnostics of one check, and the files removed since the last one."""
+    """Diagnostics of one check, and the files removed since the last check."""
 
     result: CheckResult
     gone: Sequence[str]
@@ -136,7 +139,7 @@ def watch_pipelines(
 
 
 def _files(words: Sequence[str], known: Mapping[str, _Known]) -> Iterator[str]:
-    """Yield each pipeline and the files it used when it was checked."""
+    """Yield each pipeline, and the files that the pipeline used when it was checked."""
     for file in find_pipelines(words):
         if isinstance(file, Diagnostic):
             yield file.span.file

@@ -1,4 +1,4 @@
-"""Observers of a run: event lines for people, JSON lines for programs, or the live display."""
+"""Observers of a run: print its events for people or as JSON, or draw the live display."""
 
 import sys
 import threading
@@ -23,10 +23,10 @@ from attractor.engine.run_folder.result import RunResult
 
 
 class JsonLinePrinter:
-    """Prints new journal lines of a run, and events of its children.
+    """Prints new journal lines of a run, and events of child runs.
 
-    Lines are read from the journal, so that a slow reader misses none. If the run restarts as a new
-    run, the lines of that run follow.
+    Lines are read from the journal, so that a slow reader misses no line. If the run restarts as a
+    new run, the lines of that run follow.
     """
 
     def __init__(self, runs_dir: Path) -> None:
@@ -37,7 +37,7 @@ class JsonLinePrinter:
         self._turn = threading.Lock()
 
     def begin(self, root: Path | None) -> None:
-        """Remember the run directory and skip the lines it already has."""
+        """Remember the run directory, and skip lines that its journal already contains."""
         self._root = root
         # The resume itself reports unreadable files.
         with suppress(AttractorError):
@@ -67,8 +67,9 @@ class JsonLinePrinter:
                 one.print_new()
 
     def _begun(self, run_id: str) -> "_JournalTail":
-        """Return the journal of a new run; only the directory of the first run may be set by an
-        option.
+        """Return the journal of a new run.
+
+        Only the directory of the first run can be set by an option.
         """
         given = None if self._journals else self._root
         root = given or self._runs_dir / run_id
@@ -111,7 +112,7 @@ _NO_TERMINALS = ("", "dumb", "unknown")
 
 
 class RunObserver(Protocol):
-    """Receives every event of a run and its children, from any thread, between begin and end."""
+    """Receives every event of a run and its child runs, from any thread."""
 
     def begin(self, root: Path | None) -> None:
         """Prepare; `root` is the directory of a resumed run."""

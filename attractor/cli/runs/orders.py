@@ -18,7 +18,7 @@ DECIDE = "decide"
 
 @dataclass(frozen=True)
 class Operator:
-    """A person and the proof of their identity."""
+    """A person and the kind of proof of their identity."""
 
     name: str
     proof: str

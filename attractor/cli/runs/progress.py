@@ -138,7 +138,7 @@ def _set_aside(event: Event) -> str:
         named = _named(f"{paths} of an unfinished stage moved to a patch", data.get("paths"), count)
         return f"{named} ({data.get('patch')})"
     named = _named(
-        f"{paths} of the project with later changes moved to a patch", data.get("paths"), count
+        f"{paths} of the project, changed later, moved to a patch", data.get("paths"), count
     )
     return f"{named}; restore with: {command}"
 

@@ -48,7 +48,7 @@ def questions_text(
 
 
 def question_records(questions: Sequence[Question], reference: str) -> list[dict[str, Json]]:
-    """Return open questions as JSON objects, with commands that name the question."""
+    """Return open questions as JSON objects; each command names its question."""
     return [
         {
             **question_to_record(one),
@@ -69,7 +69,8 @@ def question_records(questions: Sequence[Question], reference: str) -> list[dict
 def next_commands(questions: Sequence[Question], reference: str) -> list[tuple[str, str]]:
     """Return the commands to answer open questions, each with a remark.
 
-    For several questions, return the command for the first question and the command that lists all.
+    For several questions, return two commands: to answer the first question, and to list all
+    questions.
     """
     if len(questions) <= 1:
         return [(answer_command(reference, "CHOICE"), "")]

@@ -42,8 +42,8 @@ class NextStep:
 class NextStepFacts:
     """Facts besides the result that determine the next steps.
 
-    Outside Git, a run has a patch instead of a branch; a patch with redacted secrets is only for
-    reading. `is_wanting`: the suite failed, so that the result must not be merged by hand.
+    Outside Git, a run has a patch instead of a Git branch; a patch with redacted secrets is only
+    for reading. `is_wanting`: the suite failed, so that the result must not be merged by hand.
     """
 
     reference: str

@@ -48,7 +48,7 @@ def read_inputs(
 
 
 def _value(name: str, written: str, environ: Mapping[str, str]) -> str:
-    """Return a literal value, or the value of a variable or file."""
+    """Return a literal value, the value of a variable, or the content of a file."""
     if written.startswith((f"@{_VARIABLE}", f"@{_FILE}")):
         return written.removeprefix("@")
     if written.startswith(_VARIABLE):
@@ -61,7 +61,7 @@ def _value(name: str, written: str, environ: Mapping[str, str]) -> str:
 
 
 def _content(name: str, written: str) -> str:
-    """Return the content of a file without its last newline."""
+    """Return the content of a file without the last newline."""
     file = Path(written.removeprefix(_FILE))
     try:
         return file.read_bytes().decode("utf-8-sig").removesuffix("\n").removesuffix("\r")
@@ -113,9 +113,9 @@ def host_of(
     output: TextIO | None = None,
     quiet: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> RunHost:
-    """Return the host of this call; its sentences are printed to standard error.
+    """Return the run host of this call.
 
-    Questions are printed to `output` (default: standard error).
+    It prints its messages to standard error, and questions to `output` (default: standard error).
     """
     return open_host(
         invocation.configuration,
@@ -131,8 +131,8 @@ def host_of(
 def tracing_of(invocation: Invocation) -> "Sequence[Tracing]":
     """Return the tracing of this call's run, if it is enabled.
 
-    If the variables request something unsupported, a notice is printed, because they may be meant
-    for other programs. An unsupported setting is an error.
+    If the environment variables request an unsupported feature, a notice is printed, because the
+    variables may be meant for other programs. An unsupported setting is an error.
     """
     choice = Traced(invocation.configuration.settings.tracing.enabled)
     if not is_wanted(choice, invocation.environ):
@@ -170,18 +170,18 @@ _OPTIONS = (
     click.option(
         "--max-cost-usd",
         type=click.FloatRange(min=0),
-        help="Stop the run at this cost; it can be resumed.",
+        help="Stop the run at this cost; a stopped run can be resumed.",
     ),
     click.option(
         "--max-tokens",
         type=click.IntRange(min=1),
-        help="Stop the run at this many tokens; it can be resumed.",
+        help="Stop the run at this many tokens; a stopped run can be resumed.",
     ),
     click.option(
         "--max-duration",
         default="",
         metavar="DURATION",
-        help="Stop the run after this working time, such as 2h; it can be resumed.",
+        help="Stop the run after this working time, such as 2h; a stopped run can be resumed.",
     ),
 )
 
@@ -226,7 +226,7 @@ _OVERRIDE_OPTIONS = (
 
 
 def override_options(command: Callable[..., ExitCode]) -> Callable[..., ExitCode]:
-    """Add the options that change how a run continues; the command gets them as `overrides`."""
+    """Add options that change how a run continues; the command gets their values as `overrides`."""
 
     @wraps(command)
     def with_overrides(

@@ -130,7 +130,7 @@ def _status(one: RunSummary) -> str:
 
 
 def _work(one: RunSummary, reference: str) -> list[tuple[str, str]]:
-    """Return the rows about running stages, or about the end of the process."""
+    """Return the rows about running stages or, without a live process, about its end."""
     is_judged = one.status == StatusWord.EVALUATING
     stage = f"stage {one.stage}" if one.stage else f"before stage {one.next_node}"
     if one.is_live and one.is_paused:

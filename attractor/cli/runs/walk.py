@@ -1,4 +1,4 @@
-"""Walks a run, or a fork of one, and prints its result."""
+"""Walks a run or a fork, and prints the result."""
 
 import asyncio
 import signal
@@ -43,7 +43,7 @@ class Interrupted(AttractorError):
 
 @dataclass(frozen=True)
 class InterruptedRun:
-    """An interrupted run: its directory, and the command to resume it, if any."""
+    """An interrupted run: its directory and, if it can be resumed, the command."""
 
     run_id: str
     directory: Path
@@ -56,7 +56,7 @@ class InterruptedRun:
         return "; ".join(filter(None, [f"the run is stored in {self.directory}", go_on]))
 
     def to_record(self) -> dict[str, object]:
-        """Return the details as a JSON object with the keys of a result."""
+        """Return the details as a JSON object with the same keys as a result."""
         next_ = [self.next] if self.next else []
         return {"run_id": self.run_id, "directory": str(self.directory), "next": next_}
 
@@ -64,7 +64,7 @@ class InterruptedRun:
 class Watcher:
     """Passes events to observers and remembers the run directory.
 
-    Questions are printed to `output`; the live display clears itself before each write to it.
+    Questions are printed to `output`; before each write to `output`, the live display is cleared.
     """
 
     def __init__(
@@ -168,7 +168,7 @@ async def _interruptible(work: Coroutine[Any, Any, RunResult]) -> RunResult:
 
 
 class ForkOptions(TypedDict):
-    """The arguments and options of both commands."""
+    """The arguments and options of the commands fork and rewind."""
 
     reference: str
     at: str
@@ -198,7 +198,7 @@ _OPTIONS = (
 
 
 def fork_options(command: Callable[..., ExitCode]) -> Callable[..., ExitCode]:
-    """Add the arguments and options of both commands."""
+    """Add the arguments and options of the commands fork and rewind."""
     for option in reversed(_OPTIONS):
         command = option(command)
     return command

@@ -112,19 +112,19 @@ def test_invalid_pipeline_is_compared_by_lines(repository: Repository) -> None:
     (repository.folder / "link.dot").symlink_to("p.dot")
     shown = repository.diff("--no-renames")
     assert (
-        "pipeline p.dot: compared by lines, because the new text is not a valid pipeline: "
+        "pipeline p.dot: compared line by line, because the new text is not a valid pipeline: "
         "p.dot:5:11: error[syntax]: "
     ) in shown
     assert "\n--- p.dot\n+++ p.dot\n@@ " in shown
     assert "\n-    start -> a -> exit\n+    start -- a -- exit\n }\n" in shown
-    assert "\npipeline new.dot was added: compared by lines, because the new text is " in shown
+    assert "\npipeline new.dot was added: compared line by line, because the new text is " in shown
     assert "\n--- /dev/null\n+++ new.dot\n@@ -0,0 +1,2 @@\n+\n+digraph {" in shown
     assert (
-        "pipeline gone.dot was removed: compared by lines, because the old text is not a valid"
+        "pipeline gone.dot was removed: compared line by line, because the old text is not a valid"
         in shown
     )
     assert "\n-digraph {" in shown
-    assert "\npipeline link.dot was added: compared by lines" in shown
+    assert "\npipeline link.dot was added: compared line by line" in shown
     assert "\n+p.dot\n" in shown
 
 

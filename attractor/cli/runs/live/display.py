@@ -168,9 +168,7 @@ class LiveDisplay:
         self._view = replace(self._view, at_work={}, questions={}, reason="")
 
     def _take_in_before(self, event: Event) -> None:
-        """Fold the events that were written before the first received event, such as those of a
-        fork.
-        """
+        """Fold events written before the first received event, such as a fork's first events."""
         root = self._place(event.run_id)
         with suppress(AttractorError):
             for one in read_run(root).events() if root and event.seq > 1 else ():
@@ -179,8 +177,9 @@ class LiveDisplay:
                 self._view = fold(self._view, one)
 
     def _place(self, run_id: str) -> Path | None:
-        """Return the directory of a run; only the directory of the first run may be set by an
-        option.
+        """Return the directory of a run.
+
+        Only the directory of the first run can be set by an option.
         """
         if run_id not in self._places:
             given = None if self._places else self._root

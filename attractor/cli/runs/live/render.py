@@ -1,4 +1,4 @@
-"""Renders the live display of a run, with the last lines of its stages."""
+"""Renders the live display of a run, with the last output lines of stages."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -172,7 +172,7 @@ class _Drawing:
         return self._line(headline(self.view), passed, style="bold")
 
     def _path(self, room: int) -> list[Text]:
-        """Draw the last ended stages and the number of earlier ones."""
+        """Draw the last ended stages and the number of earlier ended stages."""
         if room < 1:
             return []
         rows = self.view.path[-room:]
@@ -184,7 +184,7 @@ class _Drawing:
         return [self._line(f"  {hidden}", style="dim"), *(self._row(one) for one in rows)]
 
     def _at_work(self, room: int) -> list[tuple[Text, StageRow | None]]:
-        """Draw running stages, in at most two thirds of the room."""
+        """Draw running stages, in at most two thirds of the available lines."""
         rows, most = list(self.view.at_work.values()), max(min(room, 1), room * 2 // 3)
         if len(rows) <= most:
             return [(self._row(one), one) for one in rows]
@@ -196,7 +196,7 @@ class _Drawing:
     def _with_last_lines(
         self, rows: Sequence[tuple[Text, StageRow | None]], spare: int
     ) -> list[Text]:
-        """Share the remaining room among running stages for their output lines."""
+        """Share the remaining lines of the display among the output of running stages."""
         drawn: list[Text] = []
         share = spare // len(rows) if rows else 0
         bar = self.look_like("│", "|")
@@ -251,11 +251,11 @@ class _Drawing:
         return self.view.seconds + sum((self.now - one.since).total_seconds() for one in own)
 
     def look_like(self, unicode: str, ascii_: str) -> str:
-        """Return the Unicode or the ASCII sign, as the terminal supports."""
+        """Return the Unicode sign if the terminal supports it, otherwise the ASCII sign."""
         return ascii_ if self.look.is_ascii else unicode
 
     def _line(self, left: str, right: str = "", *, style: str = "") -> Text:
-        """Return one line: the left text cut to the room, the right text at its end."""
+        """Return one line: the left text (cut if necessary), and the right text at the end."""
         left, right = self._shown(left), self._shown(right)
         room = self.look.width - (cell_len(right) + 1 if right else 0)
         if right and room < cell_len(left[:1]) + 8:
@@ -279,7 +279,7 @@ _Signature = tuple[int, int, int]
 
 
 class LastLines:
-    """The last output lines of running stages in one run and its children.
+    """The last output lines of running stages in one run and its child runs.
 
     A file is read again after a change; `places` are the known run directories.
     """
@@ -350,7 +350,7 @@ _ROOM = " " * 10
 
 
 class PrintedLines:
-    """Yields new output lines of running stages, of one node or of all."""
+    """Yields new output lines of running stages, either of one node or of all nodes."""
 
     def __init__(self, directory: RunDirectory, node: str = "") -> None:
         self._directory = directory

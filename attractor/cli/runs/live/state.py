@@ -1,7 +1,7 @@
 """State of the live display: values, and a pure function that folds events into them.
 
-A question of a child run is recorded in the child's journal and, with the child's name, in the
-parent's journal. It is shown once, as the parent's question.
+The question of a child run is recorded in two journals: of the child run, and of the parent run,
+with the child's name. The question is shown once, as a question of the parent run.
 """
 
 from collections.abc import Callable, Mapping
@@ -40,7 +40,7 @@ def stage_key(event: Event) -> StageKey:
 
 @dataclass(frozen=True)
 class StageRow:
-    """One visit of a node, running or ended with an outcome."""
+    """One visit of a node; the visit is running, or has ended with an outcome."""
 
     node: str
     since: datetime
@@ -76,10 +76,11 @@ class Trials:
 
 @dataclass(frozen=True)
 class RunView:
-    """State of a run derived from its events; `seq` is the last event of its own journal.
+    """State of a run, derived from events.
 
-    `trouble` is the last problem that did not stop the run. `started` is the start of its process,
-    `seconds` the total duration of its stages.
+    `seq` is the number of the last event in the journal of the run itself. `trouble` is the last
+    problem that did not stop the run. `started` is the start of its process, `seconds` the total
+    duration of its stages.
     """
 
     run_id: str = ""
@@ -102,7 +103,10 @@ class RunView:
 
     @property
     def used(self) -> Usage:
-        """Model usage so far, including running stages; a child's usage counts when it ends."""
+        """Model usage so far, including running stages.
+
+        The usage of a child run counts when the child run ends.
+        """
         own = (row.usage for (run_id, _), row in self.at_work.items() if run_id == self.run_id)
         return sum(own, self.usage)
 
@@ -153,7 +157,7 @@ def question_asked(view: RunView, event: Event) -> RunView:
 
 
 def question_parked(view: RunView, event: Event) -> RunView:
-    """Keep the question and remove its stage from the running ones."""
+    """Keep the question and remove its stage from the running stages."""
     left = {key: one for key, one in view.at_work.items() if key != stage_key(event)}
     return replace(_with(view, event, is_parked=True), at_work=left)
 
@@ -170,7 +174,7 @@ def question_settled(view: RunView, event: Event) -> RunView:
 
 
 def without_stage(view: RunView, event: Event) -> Mapping[str, PendingQuestion]:
-    """Return the questions without those of an ended stage and its child."""
+    """Return the questions without the questions of an ended stage and its child run."""
     stage = _key(event, f"{event.node}@{event.visit}.")
     return {key: one for key, one in view.questions.items() if not key.startswith(stage)}
 
@@ -322,12 +326,12 @@ def _interrupted(view: RunView, event: Event) -> RunView:
 
 
 def _resumed(view: RunView, event: Event) -> RunView:
-    """Forget running stages of the previous process: they are repeated."""
+    """Forget stages that ran in the previous process, because they are repeated."""
     return replace(view, started=event.time, reason="", is_paused=False, at_work={}, questions={})
 
 
 def _restarting(view: RunView, event: Event) -> RunView:
-    """Switch to the run that continues this one."""
+    """Switch to the run that continues this run."""
     return replace(view, run_id=_text(event, "run_id"), seq=0)
 
 
