@@ -12,7 +12,7 @@ from attractor.base.errors import UsageError
 
 
 class Clock(Protocol):
-    """Returns the time and sleeps."""
+    """A clock: returns the current time, and can sleep."""
 
     def now(self) -> datetime:
         """Return the date and time, in UTC."""

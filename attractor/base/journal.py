@@ -67,7 +67,10 @@ class Journal:
                 file = undo.enter_context(open_to_lock(path))
                 # Without the lock this could remove a line that another process is writing.
                 if not try_lock(file):
-                    raise LockHeld(f"{path} has another writer", hint="wait until it ends")
+                    raise LockHeld(
+                        f"another process is writing to {path}",
+                        hint="wait until that process ends",
+                    )
                 torn = _cut_torn(file.fileno())
                 sync_folder(path.parent)
                 journal = cls(path, file, torn)

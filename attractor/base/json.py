@@ -1,4 +1,4 @@
-"""Canonical JSON, so that equal values have equal hashes, and strict parsing.
+"""Writes canonical JSON, so that equal values have equal hashes. Parses JSON strictly.
 
 Keys are sorted by code point, there are no spaces, text is unescaped UTF-8. A float is written like
 Python's `repr`: `1` and `1.0` differ, and so do `0.0` and `-0.0`, because each survives a round

@@ -94,7 +94,7 @@ def test_second_writer_is_refused_and_removes_nothing(tmp_path: Path) -> None:
         journal.append("whole")
         with path.open("ab") as file:
             file.write(b"in flight")
-        with pytest.raises(LockHeld, match="has another writer") as refusal:
+        with pytest.raises(LockHeld, match="another process is writing") as refusal:
             Journal.open(path)
         assert refusal.value.hint
     assert path.read_bytes() == b"whole\nin flight"

@@ -102,7 +102,7 @@ class _Scope:
     classes: tuple[str, ...] = ()
 
     def derive_classes(self) -> None:
-        """Set the classes of the labels around a node, the outermost first."""
+        """Set the classes derived from the labels of the enclosing subgraphs, outermost first."""
         if self.parent is None:
             return
         self.classes = self.parent.classes

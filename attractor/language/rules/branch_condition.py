@@ -66,7 +66,8 @@ class BranchCondition:
                     f"the condition is ignored: {quote(edge.source)} runs all of its branches",
                     edge.span,
                     edge=(edge.source, edge.target),
-                    fix="remove the condition, or put it on an edge before or behind the branches",
+                    fix="remove the condition, or put it on an edge before the fork or after the "
+                    "branches join",
                 )
 
 

@@ -48,7 +48,8 @@ class ExitNoOutgoing:
                     f"an edge leads from the exit to {quote(edge.target)}",
                     edge.span,
                     edge=(edge.source, edge.target),
-                    fix="move the stage before the exit",
+                    fix=f"place {quote(edge.target)} between the previous stage and the exit, or "
+                    "remove the edge",
                 )
 
 

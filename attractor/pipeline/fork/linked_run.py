@@ -189,7 +189,7 @@ def make_next_child(
 
 
 def settle_parent(manifest: Manifest, host: RunHost) -> None:
-    """End the run that this one continues, if its process died before it did so."""
+    """If a restart's parent run was not ended because its process died, end the parent run."""
     root = run_root(manifest.parent, host)
     directory = RunDirectory(root)
     if not directory.manifest.exists() or read_manifest(directory).run_id != manifest.parent:

@@ -149,7 +149,7 @@ class Notifier:
         return _NotifiedOf(interviewer, self) if self._notify.ways else interviewer
 
     def now(self, question: Question, *, is_parked: bool) -> None:
-        """Send a notice of a question without a delay, unless one was sent before."""
+        """Immediately send a notice of the question, unless it has already been sent."""
         task = asyncio.create_task(self._tell(question, is_parked))
         self._telling.add(task)
         task.add_done_callback(self._telling.discard)

@@ -227,7 +227,7 @@ def find_interviewer_faults(request: RunRequest, custom_parts: CustomParts) -> I
         return
     if request.interviewer == HANDED_IN:
         yield error(
-            "the program that started the run passed its interviewer",
+            "the run used an interviewer object of another program, which is not available here",
             fix="choose another one: --interviewer park",
         )
         return
@@ -307,5 +307,5 @@ def _find_suite_faults(name: str, suite: str, suite_pipeline: str) -> Iterator[D
         yield error(
             f"the suite {suite.partition('#')[0]} is for the pipeline {suite_pipeline!r}, "
             f"not for {name!r}",
-            fix="choose another suite, or correct `pipeline` in its suite.toml",
+            fix="correct `pipeline` in the suite.toml of this suite, or choose another suite",
         )

@@ -46,7 +46,7 @@ _STAGE = re.compile(r"(?P<node>.*)@(?P<attempt>[0-9]+\.[0-9]+)", re.DOTALL)
 
 
 def child_directory(parent: RunDirectory, name: str) -> RunDirectory:
-    """Return the directory of a child, which may not exist."""
+    """Return the directory of a child run; the directory does not have to exist."""
     return RunDirectory(parent.children / child_folder(name))
 
 

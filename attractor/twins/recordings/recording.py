@@ -176,7 +176,7 @@ _MAX_DIFFERENCES = 200
 
 @dataclass(frozen=True)
 class RedactedRequest:
-    """A request without keys, to look up in recordings."""
+    """A request with its API keys removed; used to find its recorded reply."""
 
     wire: str
     method: str
