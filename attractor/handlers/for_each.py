@@ -10,7 +10,7 @@ from attractor.engine.outcome import FailureClass, Outcome, failure, success
 from attractor.engine.seams import Parts, Stage
 from attractor.engine.state.walks import Branch
 from attractor.engine.truncation import is_cut
-from attractor.handlers.parallel import NO_ITEMS, read_policy, walk_branches
+from attractor.handlers.parallel import ADOPTED, NO_ITEMS, read_policy, walk_branches
 
 _PREFIX = "context."
 _NOTHING: dict[str, Json] = {
@@ -18,6 +18,7 @@ _NOTHING: dict[str, Json] = {
     "parallel.success_count": 0,
     "parallel.fail_count": 0,
     NO_ITEMS: True,
+    ADOPTED: False,
 }
 
 

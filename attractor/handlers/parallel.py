@@ -17,6 +17,12 @@ from attractor.engine.seams import Exhausted, Parts, Stage, Waiting
 from attractor.engine.state.walks import GIVEN_UP, Branch, BranchEnd
 from attractor.language.graph.graph import Node
 
+NO_ITEMS = "parallel.no_items"
+"""The context key that is true if there were no items: then missing results are no error."""
+
+ADOPTED = "parallel.adopted"
+"""The context key that is true after a fan-in used the results of a fork."""
+
 WAIT_ALL = "wait_all"
 FIRST_SUCCESS = "first_success"
 K_OF_N = "k_of_n"
@@ -47,7 +53,8 @@ class JoinPolicy:
         results: list[Json] = [result_record(one) for one in ends]
         updates: dict[str, Json] = {
             "parallel.results": results,
-            "parallel.no_items": False,
+            NO_ITEMS: False,
+            ADOPTED: False,
             "parallel.success_count": good,
             "parallel.fail_count": sum(not one.is_canceled for one in ends) - good,
         }
@@ -108,9 +115,6 @@ def _word(end: BranchEnd) -> str:
 _RANKS = ("success", "partial_success", "retry", "fail", "canceled")
 _GOOD = frozenset(_RANKS[:2])
 _LONGEST_NOTE = 2000
-
-NO_ITEMS = "parallel.no_items"
-"""The context key that is true if there were no items: then missing results are no error."""
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from attractor.engine.seams import ModelAnswer, Parts, Stage
 from attractor.engine.state.progress import LEFT_OUT
 from attractor.handlers.codergen import write_prompt
 from attractor.handlers.parallel import (
+    ADOPTED,
     NO_ITEMS,
     BranchCandidate,
     best_of,
@@ -33,6 +34,8 @@ class FanIn:
 
     async def execute(self, stage: Stage) -> Outcome:
         """Select among the successful branches; without any, fail."""
+        if stage.context.get(ADOPTED):
+            return success("No fork ran since the last fan-in: the files stay as they are")
         candidates = read_candidates(stage.context.get("parallel.results"))
         if not candidates and stage.context.get(NO_ITEMS):
             return success("There were no items")
@@ -99,6 +102,7 @@ async def _take_over(
         "parallel.fan_in.best_id": best.id,
         "parallel.fan_in.best_outcome": best.outcome,
         LEFT_OUT: left_out,
+        ADOPTED: True,
     }
     return replace(said, status=StageStatus.SUCCESS, context_updates=updates)
 

@@ -77,6 +77,7 @@ def test_without_items_it_succeeds_and_says_so_to_the_fan_in(nothing: Json) -> N
         "parallel.success_count": 0,
         "parallel.fail_count": 0,
         "parallel.no_items": True,
+        "parallel.adopted": False,
     }
     assert (it.branches.walked, it.events.all) == ([], [])
 

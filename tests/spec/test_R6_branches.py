@@ -7,8 +7,11 @@ import pytest
 
 from attractor.engine.outcome import Outcome, StageStatus, success
 from attractor.engine.seams import Stage
+from attractor.language.diagnostics import Severity
 from attractor.language.graph.graph import Graph
+from attractor.language.linting.lint_rule import Vocabulary
 from attractor.language.reading import parse
+from attractor.language.rules.fan_in_taken import FanInTaken
 from attractor.language.source.syntax_tree import Plain
 from tests.engine.forked import branch_steps, forked, results, until_there_is, words, wrote
 from tests.engine.graphs import chain, edge, end, graph, node, start
@@ -182,14 +185,19 @@ def test_R6_branches_may_branch(tmp_path: Path) -> None:
     assert [one.branch for one in place.events("EdgeSelected") if one.node == "in"] == [A]
 
 
-def test_R6_branches_within_may_meet_where_all_do(tmp_path: Path) -> None:
+def test_R6_nested_forks_need_a_fan_in_each(tmp_path: Path) -> None:
     whole = forked(
         "b",
         nodes=[node("in", "component")],
         edges=[*chain("fan", "in", "x", "join"), *chain("in", "y", "join")],
     )
-    _, place = run_graph(tmp_path, whole, {"x": FAIL})
-    assert words(place) == ["b success", "in partial_success"]
+    result, _ = run_graph(tmp_path, whole)
+    assert result.reason == "the branches of fan never meet at one node"
+    (found,) = FanInTaken().apply(whole, Vocabulary())
+    assert found.severity is Severity.ERROR
+    assert found.message == (
+        "the branches of 'fan' have no fan-in of their own: 'join' is the fan-in of 'in'"
+    )
 
 
 def test_R6_nodes_that_branches_share_are_visited_by_each(tmp_path: Path) -> None:

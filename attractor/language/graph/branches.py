@@ -2,7 +2,8 @@
 
 Branches meet at the nearest fan-in that all of them reach, unless all of them pass another node
 before it; then they meet there. A path back to a node before the branches does not reach the
-meeting.
+meeting. A fork inside a branch is one step, which leads past the fan-in of that fork: a fan-in is
+the meeting of one level of forks only.
 """
 
 from collections import Counter
@@ -16,6 +17,7 @@ from attractor.language.graph.paths import (
     Dominance,
     Following,
     dominance,
+    innermost_first,
     reached_from,
     sources,
     targets,
@@ -169,12 +171,22 @@ class Fork(NamedTuple):
     A branch is named by its first node, and contains the nodes that it reaches before the meeting;
     of a nested fork only its node and the nodes behind its meeting. `leaks` are edges that leave a
     branch, each listed for the innermost fork. Without a meeting there are no branches.
+
+    `taken` is the fan-in where the branches would meet if it were not the meeting of the fork
+    `taken_by` inside a branch: then there is no meeting.
     """
 
     node: str
     meeting: str
     branches: Mapping[str, frozenset[str]]
     leaks: tuple[Edge, ...]
+    taken: str = ""
+    taken_by: str = ""
+
+    @property
+    def end(self) -> str:
+        """Return the node that this fork leads to as one step: the meeting, also if it is taken."""
+        return self.meeting or self.taken
 
 
 def find_forks(graph: Graph) -> Iterator[Fork]:
@@ -215,12 +227,12 @@ class _Finding:
         self._from_start = dominance(graph.starts[0].id, targets(graph))
         self._steps: dict[str, Sequence[Edge]] = {}
         self._told: set[int] = set()
-        self._meetings = Meetings(
-            graph, lambda one: [edge.target for edge in self._leading(one)], self._from_start
-        )
+        self._meetings = Meetings(graph, self._beyond, self._from_start)
         self.forks: dict[str, Fork] = {}
-        for node in self._from_start.deepest_first(_ids_of_forks(graph)):
-            self.forks[node] = self._fork(node)
+        ids = frozenset(_ids_of_forks(graph))
+        for node in innermost_first(graph.starts[0].id, targets(graph)):
+            if node in ids:
+                self.forks[node] = self._fork(node)
 
     def at(self, node: str) -> Fork | None:
         if node not in self.forks and self._from_start.covers(node, node):
@@ -230,6 +242,29 @@ class _Finding:
     def _leading(self, node: str) -> Sequence[Edge]:
         return self._steps.get(node) or self._graph.outgoing(node)
 
+    def _beyond(self, node: str) -> Iterator[str]:
+        """Yield the next nodes of a branch; a fork inside it leads past the fan-in of that fork."""
+        fork = self.forks.get(node)
+        for edge in self._leading(node):
+            if fork and edge.target == fork.end and self._is_fan_in(edge.target):
+                yield from (beyond.target for beyond in self._leading(edge.target))
+            else:
+                yield edge.target
+
+    def _is_fan_in(self, node: str) -> bool:
+        return node in self._graph.nodes and self._graph.nodes[node].type == FAN_IN
+
+    def _taken(self, node: str, meeting: str, region: Region) -> Fork | None:
+        """Return the fork without a meeting, if a fork inside its branches has its only fan-in."""
+        for inner in filter(self.forks.__contains__, region.nodes):
+            fan_in, taken_by = self.forks[inner].end, self.forks[inner].taken_by or inner
+            if not self._is_fan_in(fan_in):
+                continue
+            is_only = self._meetings.is_on_every_way(fan_in, node) and not self._is_fan_in(meeting)
+            if fan_in == meeting or is_only:
+                return Fork(node, "", {}, (), taken=fan_in, taken_by=taken_by)
+        return None
+
     def _fork(self, node: str) -> Fork:
         targets_ = dict.fromkeys(edge.target for edge in self._graph.outgoing(node))
         begins = [one for one in targets_ if one in self._graph.nodes]
@@ -238,6 +273,9 @@ class _Finding:
             return Fork(node, "", {}, ())
         is_outside = self._outside(node, meeting)
         region = find_region(begins, meeting, self._leading, is_outside)
+        if taken := self._taken(node, meeting, region):
+            self._steps[node] = self._steps_over(node, taken.taken, region)
+            return taken
         leaks = [edge for edge in region.leaks if id(edge) not in self._told]
         fork = Fork(node, meeting, branches_of(begins, region), tuple(leaks))
         self._told.update(map(id, leaks))

@@ -135,17 +135,30 @@ class Dominance:
         (start, end), (place, _) = self._span[one], self._span[other]
         return start <= place < end
 
-    def deepest_first(self, nodes: Iterable[str]) -> Sequence[str]:
-        """Return the reachable nodes, each before its dominators."""
-        there = [one for one in nodes if one in self._span]
-        return sorted(there, key=lambda one: self._span[one], reverse=True)
-
     def way_to(self, node: str) -> Sequence[str]:
         """Return the dominators of a node, the beginning first."""
         way = [node] if node in self._span else []
         while way and way[-1] in self.above:
             way.append(self.above[way[-1]])
         return way[::-1]
+
+
+def innermost_first(begin: str, following: Following) -> Iterator[str]:
+    """Yield the reachable nodes in the order in which a depth-first search leaves them.
+
+    Except on a loop, each node comes after every node that it reaches.
+    """
+    seen = {begin}
+    stack = [(begin, iter(following(begin)))]
+    while stack:
+        node, rest = stack[-1]
+        name = next(rest, None)
+        if name is None:
+            stack.pop()
+            yield node
+        elif name not in seen:
+            seen.add(name)
+            stack.append((name, iter(following(name))))
 
 
 def dominance(begin: str, following: Following) -> Dominance:

@@ -52,7 +52,7 @@ class FanInMissing:
     def apply(self, graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
         """Report each fork whose branches do not meet at a fan-in."""
         for fork in find_forks(graph):
-            if fork.meeting and graph.nodes[fork.meeting].type == FAN_IN:
+            if fork.taken or (fork.meeting and graph.nodes[fork.meeting].type == FAN_IN):
                 continue
             where = f"meet at {quote(fork.meeting)}" if fork.meeting else "never meet"
             yield Diagnostic(

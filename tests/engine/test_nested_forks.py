@@ -1,0 +1,207 @@
+"""Nested forks lose no file: random nestings and a plain model of the final tree (ruling R6)."""
+
+import os
+import tempfile
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import count as numbers
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings, strategies as st
+
+from attractor.engine.outcome import Outcome, StageStatus, success
+from attractor.engine.seams import Parts, Stage
+from attractor.engine.stage.no_workspace import NoWorkspace
+from attractor.engine.state.attempts import TreeId
+from attractor.handlers.for_each import ForEach
+from attractor.language.reading import parse
+from tests.counts import count
+from tests.engine.runs import Silent, Workplace
+
+ITEMS = 2
+PARALLEL = "shape=component"
+PARTS = count(ci=1, full=4)
+ENDS = "start [shape=Mdiamond]; exit [shape=Msquare];"
+
+
+class Marks(NoWorkspace):
+    """A workspace of marks instead of files; trees are kept in one store for all forks."""
+
+    def __init__(self, store: dict[TreeId, frozenset[str]], marks: frozenset[str]) -> None:
+        super().__init__()
+        self.store, self.marks = store, marks
+
+    async def snapshot(self, subject: str) -> TreeId:
+        tree = f"t{hash(self.marks)}"
+        self.store[tree] = self.marks
+        return tree
+
+    async def restore(self, tree: TreeId, *, set_aside: Path | None = None) -> None:
+        self.marks = self.store[tree]
+
+    async def fork(self, name: str, tree: TreeId, *, shared: bool = False) -> "Marks":
+        return self if shared else Marks(self.store, self.store[tree])
+
+    async def adopt(self, trees: Sequence[TreeId], *, base: TreeId) -> Sequence[str]:
+        self.marks = self.store[base].union(*(self.store[tree] for tree in trees))
+        return ()
+
+
+async def write(stage: Stage) -> Outcome:
+    """Write a mark of the stage and of the item that its branch works on."""
+    assert isinstance(stage.workspace, Marks)
+    mark = f"{stage.node.id}:{stage.context.get('work.index') or ''}"
+    assert mark not in stage.workspace.marks or stage.visit > 1
+    stage.workspace.marks |= {mark}
+    return success(things=list(range(ITEMS)))
+
+
+@dataclass
+class Drawn:
+    """A drawn pipeline and its model: `ids` numbers the nodes, `text` has the statements."""
+
+    ids: "numbers[int]" = field(default_factory=lambda: numbers(1))
+    text: list[str] = field(default_factory=list[str])
+
+    def node(self, letter: str, attributes: str = "") -> str:
+        name = f"{letter}{next(self.ids)}"
+        self.text.append(f"{name} [{attributes}];")
+        return name
+
+    def edges(self, begins: Sequence[str], end: str) -> None:
+        self.text += [f"{begin} -> {end};" for begin in begins]
+
+
+# A block is a stage, a choice of two ways, or a fork: its kind and its branches. Two edges lead to
+# a fork of the kind "twice".
+Block = str | tuple[str, list[list["Block"]]]
+
+stages = st.sampled_from(["stage", "choice"])
+blocks: st.SearchStrategy[Block] = st.recursive(
+    stages,
+    lambda inner: st.tuples(
+        st.sampled_from(["parallel", "for_each", "twice"]),
+        st.lists(st.lists(inner, min_size=1, max_size=2), min_size=1, max_size=2),
+    ),
+    max_leaves=5,
+)
+
+
+def draw(
+    drawn: Drawn, before: Sequence[str], line: Sequence[Block], item: str
+) -> tuple[Sequence[str], Counter[str]]:
+    """Draw blocks one after another; return the last nodes, and each mark with its writes."""
+    wanted = Counter[str]()
+    for block in line:
+        if isinstance(block, str):
+            stage = drawn.node("s")
+            drawn.edges(before, stage)
+            wanted[f"{stage}:{item}"] += 1
+            before = [stage]
+            if block == "choice":
+                one, other = drawn.node("s"), drawn.node("s")
+                drawn.text.append(f'{stage} -> {one} [condition="outcome=success"];')
+                drawn.text.append(f'{stage} -> {other} [condition="outcome=fail"];')
+                wanted[f"{one}:{item}"] += 1
+                before = [one, other]
+        else:
+            before, written = draw_fork(drawn, before, block, item)
+            wanted += written
+    return before, wanted
+
+
+def draw_fork(
+    drawn: Drawn, before: Sequence[str], block: tuple[str, list[list[Block]]], item: str
+) -> tuple[Sequence[str], Counter[str]]:
+    kind, branches = block
+    is_each = kind == "for_each"
+    fork = drawn.node("f", 'type=for_each, items="context.things"' if is_each else PARALLEL)
+    drawn.edges([*before, *before] if kind == "twice" else before, fork)
+    items = [str(number) for number in range(1, ITEMS + 1)] if is_each else [item]
+    meeting = drawn.node("j", 'shape=tripleoctagon, merge="all"')
+    wanted = Counter[str]()
+    for line in branches:
+        ends, written = draw(drawn, [fork], line, "ITEM")
+        drawn.edges(ends, meeting)
+        times = 2 if isinstance(line[0], tuple) and line[0][0] == "twice" else 1
+        for one in items:
+            for mark, number in written.items():
+                wanted[mark.replace("ITEM", one)] += number * times
+    return [meeting], wanted
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+@settings(max_examples=count(ci=300, full=20_000) // PARTS)
+@given(st.lists(blocks, min_size=1, max_size=2))
+def test_random_nested_forks_lose_no_file(part: int, line: list[Block]) -> None:
+    drawn = Drawn()
+    first = drawn.node("s")
+    ends, wanted = draw(drawn, [first], line, "")
+    drawn.edges(ends, "exit")
+    text = f"digraph G {{ {ENDS} start -> {first}; {' '.join(drawn.text)} }}"
+    marks, calls = run(text)
+    assert marks == {f"{first}:", *wanted}, text
+    assert calls == wanted.total() + 1, text
+
+
+def run(text: str) -> tuple[frozenset[str], int]:
+    """Run a pipeline; return the marks of its final tree, and the number of stages that wrote."""
+    with tempfile.TemporaryDirectory(dir=os.environ.get("PYTEST_DEBUG_TEMPROOT")) as folder:
+        place = Workplace(Path(folder) / "run", parse(text))
+        stages = [one for one in place.graph.nodes.values() if one.id.startswith("s")]
+        place.handler.script = {one.id: write for one in stages if one.id != "start"}
+        place.handlers["for_each"] = ForEach(Parts(Silent(), Silent()))
+        place.workspace = Marks({"": frozenset()}, frozenset())
+        result = place.run()
+        assert result.outcome is StageStatus.SUCCESS, (result.reason, text)
+        assert isinstance(place.workspace, Marks)
+        return place.workspace.marks, len(place.handler.calls)
+
+
+IN_EACH = (
+    'list -> each; each [type=for_each, items="context.things"]; {};'
+    "outer [shape=tripleoctagon, merge=all]; inner [shape=tripleoctagon, merge=all];"
+    "fork [shape=component]; fork -> s1 -> inner; fork -> s2 -> inner; inner -> s3 -> outer -> exit"
+)
+
+
+@pytest.mark.parametrize(
+    ("ways", "marks"),
+    [
+        ("each -> fork", {"s1:1", "s1:2", "s2:1", "s2:2", "s3:1", "s3:2"}),
+        ("each -> fork; each -> fork", {"s1:1", "s1:2", "s2:1", "s2:2", "s3:1", "s3:2"}),
+        (
+            "each -> more; more [shape=component]; more -> s4 -> inner; more -> s5 -> inner;"
+            "each -> fork",
+            {f"s{n}:{i}" for n in (1, 2, 3, 4, 5) for i in (1, 2)},
+        ),
+    ],
+)
+def test_fork_directly_inside_for_each_keeps_its_files(ways: str, marks: set[str]) -> None:
+    text = f"digraph G {{ {ENDS} start -> slist; {IN_EACH.format(ways)} }}"
+    found, _ = run(text.replace("list -> each", "slist -> each"))
+    assert found == {"slist:", *marks}
+
+
+def test_stage_of_a_branch_run_again_after_the_fan_in_keeps_its_new_file() -> None:
+    text = (
+        f"digraph G {{ {ENDS} start -> fork; fork [shape=component]; fork -> s1 -> join;"
+        "fork -> s2 -> join; join [shape=tripleoctagon, merge=all]; join -> s3;"
+        's3 -> s1 [condition="context.again!=no"]; s3 -> exit [condition="context.again=no"] }'
+    )
+    with tempfile.TemporaryDirectory(dir=os.environ.get("PYTEST_DEBUG_TEMPROOT")) as folder:
+        place = Workplace(Path(folder) / "run", parse(text))
+
+        async def write_visit(stage: Stage) -> Outcome:
+            assert isinstance(stage.workspace, Marks)
+            stage.workspace.marks |= {f"{stage.node.id}@{stage.visit}"}
+            return success(again="no" if stage.visit > 1 else "yes")
+
+        place.handler.script = {"s1": write_visit, "s2": write_visit, "s3": write_visit}
+        place.workspace = Marks({"": frozenset()}, frozenset())
+        result = place.run()
+        assert (result.outcome, place.handler.nodes.count("s1")) == (StageStatus.SUCCESS, 2)
+        assert isinstance(place.workspace, Marks)
+        assert place.workspace.marks == {"s1@1", "s2@1", "s3@1", "s1@2", "s3@2"}
