@@ -32,7 +32,7 @@ class RecordingError(UsageError):
 
 
 class Rejection(Exception):
-    """A request is rejected; each wire writes the error in its provider's format."""
+    """A request is rejected; each wire writes the error in the format of its provider."""
 
     def __init__(
         self,

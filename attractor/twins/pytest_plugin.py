@@ -2,8 +2,8 @@
 
 Load it with `pytest -p attractor.twins.pytest_plugin`, with `pytest_plugins =
 ["attractor.twins.pytest_plugin"]` in the topmost `conftest.py`, or with `from
-attractor.twins.pytest_plugin import provider_twin` in any `conftest.py`. It is not loaded
-automatically, because that would slow down every start of pytest.
+attractor.twins.pytest_plugin import provider_twin` in any `conftest.py`. The plugin is not loaded
+automatically, because loading it would slow down every start of pytest.
 """
 
 from collections.abc import Iterator, Sequence
@@ -30,7 +30,7 @@ class StartTwin(Protocol):
         replay: Path | None = None,
         clock: Clock | None = None,
     ) -> ProviderTwin:
-        """Start a twin with a script, in TOML or in a file, or with recordings."""
+        """Start a twin with a script (as TOML text or as a file) or with recordings."""
         ...
 
 

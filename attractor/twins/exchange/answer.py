@@ -61,7 +61,7 @@ Duration = Annotated[timedelta, BeforeValidator(_duration)]
 
 
 class ScriptTable(BaseModel):
-    """A table of a script or a service: immutable, without unknown keys."""
+    """A table of a script or a service; immutable, unknown names are rejected."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -89,13 +89,12 @@ class Tokens(ScriptTable):
         cached = self.cache_read + self.cache_write
         if self.input is not None and cached > self.input:
             raise ValueError(
-                f"input must be at least {cached}, the sum of cache_read and cache_write, "
-                f"because it includes them"
+                f"input must be at least {cached}, because input includes cache_read and "
+                f"cache_write"
             )
         if self.output is not None and (self.reasoning or 0) > self.output:
             raise ValueError(
-                f"output must be at least {self.reasoning}, the value of reasoning, because it "
-                f"includes reasoning"
+                f"output must be at least {self.reasoning}, because output includes reasoning"
             )
         return self
 
@@ -189,8 +188,9 @@ _BYTES = 7
 
 
 def is_drawn(probability: float, seed: int, place: str, use: int) -> bool:
-    """Return whether a random fault happens at this use of a rule or a route; the seed makes it
-    reproducible.
+    """Return whether a random fault happens at this use of a rule or a route.
+
+    The seed makes the result reproducible.
     """
     if probability >= 1:
         return True
@@ -215,7 +215,7 @@ class Reply:
     """The bytes of a reply with their timing, and fields for the log.
 
     `pieces` are the events of a stream, or one body. `pause` is the time between two pieces, unless
-    `pauses` has one for each. A reply that does not begin sends no status.
+    `pauses` contains a time for each piece. A reply that does not begin sends no status.
     """
 
     status: int
@@ -244,14 +244,14 @@ class Reply:
 
 
 def whole(status: int, body: bytes, headers: Mapping[str, str], *, rule: str = "") -> Reply:
-    """Return a reply with one JSON body and its length."""
+    """Return a reply with one JSON body and a Content-Length."""
     lower = {name.lower(): value for name, value in headers.items()}
     with_conversation = {"content-type": JSON, **lower, "content-length": str(len(body))}
     return Reply(status, (body,), with_conversation, rule)
 
 
 def streamed(pieces: Sequence[bytes], headers: Mapping[str, str], *, rule: str = "") -> Reply:
-    """Return a reply with a stream of events, without a length."""
+    """Return a reply with a stream of events, without a Content-Length."""
     lower = {name.lower(): value for name, value in headers.items()}
     return Reply(200, tuple(pieces), {"content-type": STREAM, **lower}, rule)
 
@@ -281,8 +281,9 @@ def apply_fault(reply: Reply, fault: Fault) -> Reply:
 
 
 def events_before(fault: Fault, events: int) -> int:
-    """Return the number of events before a fault: at most all events but the last. So the fault
-    happens on every wire, whatever the number of events.
+    """Return the number of events before a fault: at most all events except the last.
+
+    Thus the fault happens on every wire, whatever the number of events.
     """
     return max(0, min(fault.events_before, events - 1))
 

@@ -40,7 +40,8 @@ class Turn:
 class PromptBlock:
     """One block of a prompt for a provider that caches whole blocks.
 
-    `end` is its end in `Conversation.words`; a marked block is cached with all blocks before it.
+    `end` is the offset of the block's end in `Conversation.words`; a marked block is cached with
+    all preceding blocks.
     """
 
     content: str
@@ -122,7 +123,7 @@ _WORDS = re.compile(rf"\s*(?:\S+\s*){{1,{_WORDS_A_PIECE}}}|\s+")
 
 @dataclass(frozen=True)
 class ServerEvent:
-    """One event of a stream; `text` replaces the data where it is not JSON."""
+    """One event of a stream; if the data is not JSON, it is in `text`."""
 
     data: JsonObject
     name: str = ""
@@ -156,26 +157,26 @@ def in_letters(text: str) -> Sequence[str]:
 
 
 def text_at(record: JsonObject, key: str) -> str:
-    """Return the text at a key of a record, or an empty one."""
+    """Return the text at a key of a record, or an empty text."""
     value = record.get(key)
     return value if isinstance(value, str) else ""
 
 
 def record_at(record: JsonObject, key: str) -> JsonObject:
-    """Return the record at a key of a record, or an empty one."""
+    """Return the record at a key of a record, or an empty record."""
     value = record.get(key)
     return value if isinstance(value, dict) else {}
 
 
 def records_at(record: JsonObject, key: str) -> Sequence[JsonObject]:
-    """Return the records in the list at a key of a record."""
+    """Return the records in a list that is a member of a record."""
     value = record.get(key)
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 @dataclass(frozen=True)
 class WireRequest:
-    """A request with its conversation, its body, and a seed for ids."""
+    """A request: the conversation, the body, and a seed for ids."""
 
     conversation: Conversation
     body: JsonObject
@@ -192,12 +193,12 @@ class Wire(Protocol):
 
     @property
     def path(self) -> str:
-        """The path of requests; values of names in braces are added to the body."""
+        """The path of requests; path segments in braces are added to the body by name."""
         ...
 
     @property
     def other_paths(self) -> Sequence[str]:
-        """Additional request paths: for streams, or of other versions of the interface."""
+        """Additional request paths, for streams or for other versions of the API."""
         ...
 
     @property
@@ -219,7 +220,7 @@ class Wire(Protocol):
         ...
 
     def wants_stream(self, body: JsonObject, target: str) -> bool:
-        """Return whether a request asks for a stream, by its body or by its path with the query."""
+        """Return whether a request asks for a stream, by the body or by the path with the query."""
         ...
 
     def stream(self, response: JsonObject) -> Iterator[ServerEvent]:
@@ -243,12 +244,12 @@ class ListsModels(Wire, Protocol):
 
     @property
     def models_paths(self) -> Sequence[str]:
-        """The paths of the model list, which other wires may share."""
+        """The paths of the model list; several wires can share these paths."""
         ...
 
     @property
     def listed_wires(self) -> Sequence[str]:
-        """The wires of this provider, whose models are in the list."""
+        """The wires of this provider; the list contains the models of these wires."""
         ...
 
     def matches_headers(self, headers: Mapping[str, str]) -> bool:
@@ -290,7 +291,7 @@ def wire_registry() -> Registry[Wire]:
 
 
 def nearest_wire(wires: Sequence[Wire], path: str, headers: Mapping[str, str]) -> Wire:
-    """Return the most likely wire of an invalid request: by the path, then by the headers."""
+    """Return the most likely wire of an invalid request, by path and then by headers."""
     shared = {wire.name: max(_shared(path, known) for known in _paths(wire)) for wire in wires}
     likely = [wire for wire in wires if shared[wire.name] == max(shared.values())]
     listing = [wire for wire in likely if isinstance(wire, ListsModels)]
@@ -318,7 +319,7 @@ _MARK = "cache_control"
 
 @dataclass(frozen=True)
 class CacheUsage:
-    """The tokens of a prompt that are read from the cache and written to it."""
+    """The numbers of prompt tokens that are read from and written to the cache."""
 
     read: int
     written: int
@@ -327,9 +328,10 @@ class CacheUsage:
 class PromptCache:
     """Stores prompts by wire, model and tools.
 
-    Without marks, the longest common prefix with an earlier prompt is cached. With marks, a prompt
-    is cached up to the last block that was marked in an earlier prompt with the same blocks before
-    it. The oldest prompts are dropped beyond a limit of letters or marks.
+    Without marks, the longest common prefix with an earlier prompt is cached. With marks, the
+    cached part of a prompt ends with the last block that was marked in an earlier prompt, if all
+    preceding blocks are the same in both prompts. The oldest prompts are dropped beyond a limit of
+    letters or marks.
     """
 
     def __init__(self, *, letters: int = _MAX_LETTERS, marks: int = _MAX_MARKS) -> None:
@@ -353,7 +355,7 @@ class PromptCache:
         return CacheUsage(read, whole_tokens(blocks[-1].end) - read if blocks else 0)
 
     def remember(self, request: WireRequest) -> None:
-        """Store an answered request: the whole prompt, or its blocks up to each mark."""
+        """Store the prompt of an answered request, or its blocks up to each mark."""
         conversation, kind = request.conversation, _kind(request)
         if conversation.blocks is None:
             self._remember_words(kind, conversation.words)
@@ -382,7 +384,7 @@ class PromptCache:
 
 
 def without_marks(value: Json) -> Json:
-    """Return a value without cache marks, which do not change a prompt."""
+    """Return a value without cache marks, because cache marks do not change a prompt."""
     if isinstance(value, dict):
         return {name: without_marks(member) for name, member in value.items() if name != _MARK}
     return [without_marks(item) for item in value] if isinstance(value, list) else value
@@ -395,8 +397,9 @@ def _kind(request: WireRequest) -> str:
 
 
 def _longest_shared(text: str, earlier: Sequence[str]) -> int:
-    """Return the longest common prefix with any of the sorted texts, found by comparing the
-    neighbours.
+    """Return the longest common prefix of a text and any of the sorted texts.
+
+    Only neighbours in the sort order are compared.
     """
     place = bisect_left(earlier, text)
     return max(
@@ -418,13 +421,13 @@ def _shared_prefix(text: str, other: str) -> int:
 
 
 def _up_to_last_mark(blocks: Sequence[PromptBlock]) -> Sequence[PromptBlock]:
-    """Return the blocks to cache, up to the last mark; no blocks without a mark."""
+    """Return the blocks to cache, up to the last marked block; empty without a mark."""
     marked = [number for number, block in enumerate(blocks, 1) if block.is_marked]
     return blocks[: max(marked, default=0)]
 
 
 def _named(kind: str, blocks: Sequence[PromptBlock]) -> Iterator[tuple[PromptBlock, bytes]]:
-    """Yield each block with a key for the sequence of blocks up to it."""
+    """Yield each block with a hash of all blocks up to this block."""
     name = kind.encode()
     for block in blocks:
         name = hashlib.sha256(name + block.content.encode("utf-8", "surrogatepass")).digest()

@@ -1,1 +1,1 @@
-"""Recordings of exchanges with real servers, without keys."""
+"""Recordings of exchanges with real servers, without API keys."""

@@ -1,4 +1,4 @@
-"""Compares JSON documents, and finds values in them by their path."""
+"""Compares JSON documents, and finds values in a document by path."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -56,7 +56,7 @@ def find_differences(
 
 
 def describe_differences(actual: Json, recorded: Json) -> Iterator[str]:
-    """Yield a message for each difference between a request and a recorded one."""
+    """Yield a message for each difference between a request and a recorded request."""
     return map(_message, find_differences(recorded, actual, _is_same))
 
 
@@ -82,7 +82,10 @@ def _message(difference: JsonDifference) -> str:
 
 
 def _short(value: object, other: object) -> str:
-    """Return a value in few words: of two long texts the part where they begin to differ."""
+    """Return a value, shortened.
+
+    Of a long text, return the part where it begins to differ from the other text.
+    """
     if not isinstance(value, str) or not isinstance(other, str):
         text = repr(value)
         return text if len(text) <= _MAX_QUOTE else f"{text[:_MAX_QUOTE]}…"
@@ -127,7 +130,7 @@ class JsonPath:
 
 
 def walk(value: Json, location: Location = ()) -> Iterator[tuple[Location, Json]]:
-    """Yield a value and every value in it, each with its location."""
+    """Yield a value and every nested value, each with its location."""
     yield location, value
     if isinstance(value, dict):
         for name, member in value.items():

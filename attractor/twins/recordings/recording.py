@@ -64,7 +64,7 @@ class BodyPiece(ScriptTable):
 
 
 class Recording(ScriptTable):
-    """One recorded exchange: a request without keys, and its response."""
+    """One recorded exchange: a request without API keys, and the response."""
 
     version: Literal[1]
     wire: str
@@ -90,7 +90,7 @@ class Recording(ScriptTable):
 
 
 def parse_recording(text: str | bytes, *, place: str) -> Recording:
-    """Read a recording, or raise an error with its place."""
+    """Read a recording, or raise an error with the location of the recording."""
     try:
         return Recording.model_validate(parse_json(text))
     except NotCanonical as cause:
@@ -114,9 +114,7 @@ def request_of(body: bytes) -> Json:
 
 
 def request_key(wire: str, method: str, path: str, request: Json) -> str:
-    """Return a key that is equal for requests with equal content, whatever the layout of their
-    JSON.
-    """
+    """Return a lookup key that is equal for requests with equal content; JSON layout is ignored."""
     parts: JsonObject = {"wire": wire, "method": method, "path": path, "request": request}
     return content_hash(canonical_json(parts).encode())
 
@@ -130,7 +128,7 @@ def recorded_headers(headers: Mapping[str, str]) -> dict[str, str]:
 def pieces_of(
     chunks: Iterable[tuple[float, bytes]], *, is_stream: bool, keys: RequestKeys
 ) -> Sequence[BodyPiece]:
-    """Return the pieces of a response without keys: its events, or the whole body."""
+    """Return the pieces of a response (events, or the whole body), without API keys."""
     # A key may be split across two chunks.
     pieces = list(_events(chunks) if is_stream else _whole(chunks))
     contents = [content for _, content in pieces]
@@ -185,7 +183,7 @@ class RedactedRequest:
 
     @property
     def key(self) -> str:
-        """A key that is equal for equal requests."""
+        """A lookup key that is equal for equal requests."""
         return request_key(self.wire, self.method, self.path, self.request)
 
 
@@ -205,7 +203,10 @@ class Recordings:
         return len(self._all)
 
     def answer(self, redacted: RedactedRequest) -> Reply | None:
-        """Return the recorded reply to a request; several in order, and the last one repeatedly."""
+        """Return the recorded reply to a request.
+
+        Several replies are returned in order, and the last reply repeatedly.
+        """
         places = self._by_request.get(redacted.key)
         if not places:
             return None
@@ -231,7 +232,7 @@ class Recordings:
 
 
 def reply_of(recording: Recording, *, rule: str, is_paced: bool) -> Reply:
-    """Return the reply of a recording, without pauses or with the recorded timing."""
+    """Return the reply of a recording, either without pauses or with the recorded timing."""
     pieces = [piece.content for piece in recording.body]
     if recording.is_stream:
         reply = streamed(pieces, recording.headers, rule=rule)
@@ -320,7 +321,7 @@ class RecordingFile:
 
 
 def load_recordings(path: Path) -> Mapping[str, Recording]:
-    """Read recordings in their order, by name of file and line."""
+    """Read recordings in the order of file names and lines."""
     if not path.is_dir():
         recordings = _read(path, path.name)
     else:
@@ -374,7 +375,7 @@ def append_line(path: Path, line: str) -> None:
 
 
 def repair_last_line(path: Path, is_incomplete: IsIncomplete) -> None:
-    """End the last line, or remove it if its writer was killed in the middle."""
+    """End the last line with a newline; remove the line if its writer was killed."""
     content = path.read_bytes()
     last = content.rpartition(b"\n")[2]
     if last and is_incomplete(last):
@@ -385,6 +386,6 @@ def repair_last_line(path: Path, is_incomplete: IsIncomplete) -> None:
 
 
 def complete_lines(content: bytes, is_incomplete: IsIncomplete) -> list[bytes]:
-    """Return the lines of a file, without an incomplete last one."""
+    """Return the lines of a file, without an incomplete last line."""
     *lines, last = content.split(b"\n")
     return lines if is_incomplete(last) else [*lines, last]

@@ -1,7 +1,7 @@
-"""Hides keys in headers, queries and bodies.
+"""Hides API keys in headers, queries and bodies.
 
-A key may be streamed in pieces, in several events. So the texts at the same location of all events
-are searched as one text.
+The provider can stream an API key in pieces, in several events. Therefore the texts at the same
+location in all events are searched as one text.
 """
 
 import json
@@ -34,27 +34,27 @@ _PLACEHOLDER_PASSWORDS = frozenset({"x-oauth-basic", "api_token"})
 
 @dataclass(frozen=True)
 class RequestKeys:
-    """The keys of one request."""
+    """The API keys in one request."""
 
     values: Sequence[str]
 
     def hide(self, content: bytes) -> bytes:
-        """Return bytes without the keys."""
+        """Return bytes without the API keys."""
         for value in self.values:
             content = content.replace(value.encode(), HIDDEN.encode())
         return content
 
     def hide_text(self, text: str) -> str:
-        """Return a text without the keys."""
+        """Return a text without the API keys."""
         return self.hide(text.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass")
 
 
 def request_keys(
     headers: Mapping[str, str], query: str, names: Collection[str] = ()
 ) -> RequestKeys:
-    """Return the keys of a request in every encoding.
+    """Return the API keys in a request, in every encoding.
 
-    `names` are further headers and query parameters that contain a key.
+    `names` are further headers and query parameters that contain an API key.
     """
     values = [value for name, value in headers.items() if is_secret_header(name) or name in names]
     values += [value for name, value in parse_qsl(query) if name.lower() in _QUERY or name in names]
@@ -69,12 +69,12 @@ def request_keys(
 
 
 def is_secret_header(header: str) -> bool:
-    """Return whether a header contains a key."""
+    """Return whether a header contains an API key."""
     return header.lower() in _HEADERS
 
 
 def query_without_keys(query: str, names: Collection[str] = ()) -> str:
-    """Return a query without keys; `names` are further parameters with a key."""
+    """Return a query without API keys; `names` are further parameters that contain an API key."""
 
     def is_key(part: str) -> bool:
         name = unquote_plus(part.partition("=")[0])
@@ -84,7 +84,7 @@ def query_without_keys(query: str, names: Collection[str] = ()) -> str:
 
 
 def credentials_in(header_value: str) -> Sequence[str]:
-    """Return the secrets in `Basic ...`: the password, and the user if it is the key."""
+    """Return the secrets in `Basic ...`: the password, and the user name if it is the API key."""
     scheme, _, encoded = header_value.strip().partition(" ")
     if scheme.lower() != "basic":
         return []
@@ -105,7 +105,7 @@ _Location = tuple[str | int, ...]
 
 @dataclass(frozen=True)
 class _Text:
-    """A text in a document, with its location."""
+    """A text in a document, with the location of the text."""
 
     document: int
     holder: dict[str, Json] | list[Json]
@@ -117,7 +117,10 @@ class _Text:
 
 
 def hide_in_body(content: bytes, keys: RequestKeys) -> bytes:
-    """Return a body without the keys; a body without keys is unchanged byte for byte."""
+    """Return a body without the API keys.
+
+    A body that contains no API key is unchanged, byte for byte.
+    """
     value = _parsed(content)
     if value is not None:
         (hidden,) = hide_in_documents([value], keys)
@@ -127,7 +130,10 @@ def hide_in_body(content: bytes, keys: RequestKeys) -> bytes:
 
 
 def hide_in_events(events: Sequence[bytes], keys: RequestKeys) -> Sequence[bytes]:
-    """Return the events of a stream without the keys; an event without keys is unchanged."""
+    """Return the events of a stream without the API keys.
+
+    An event that contains no API key is unchanged.
+    """
     values = [_parsed(_data_of(event)) for event in events]
     hidden = hide_in_documents(values, keys)
     return [
@@ -137,7 +143,7 @@ def hide_in_events(events: Sequence[bytes], keys: RequestKeys) -> Sequence[bytes
 
 
 def hide_in_documents(documents: Sequence[Json], keys: RequestKeys) -> list[Json]:
-    """Return consecutive documents without the keys."""
+    """Return consecutive documents without the API keys."""
     hidden = [_without(document, keys) for document in documents]
     places: dict[_Location, list[_Text]] = defaultdict(list)
     for number, document in enumerate(hidden):

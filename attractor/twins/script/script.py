@@ -1,4 +1,4 @@
-"""The script of a twin, and the selection of the entry that answers a request."""
+"""The script of a twin, and the selection of the rule or function that answers a request."""
 
 import hashlib
 import inspect
@@ -25,18 +25,18 @@ _RULES, _SEED, _ANSWER = "rules", "seed", "answer"
 
 @dataclass(frozen=True)
 class AnswerFunction:
-    """The function `answer` of a script, with its file."""
+    """The function `answer` of a script, with the file of the script."""
 
     function: Callable[..., object]
     path: Path
 
     @property
     def name(self) -> str:
-        """The name in the log."""
+        """The name of the rule or function in the log."""
         return f"{_ANSWER} of {self.path.name}"
 
     def __call__(self, conversation: Conversation, attempt: int) -> Answer | None:
-        """Call the function; an exception becomes a Rejection with its line."""
+        """Call the function; convert an exception to a Rejection with the line of the exception."""
         try:
             result = self.function(conversation, attempt)
         except (Exception, SystemExit, KeyboardInterrupt) as cause:
@@ -55,14 +55,14 @@ class AnswerFunction:
 
 @dataclass(frozen=True)
 class PythonScript:
-    """The table of a script in Python, and its function if any."""
+    """The table of a Python script, and the function of the script, if any."""
 
     table: dict[str, object]
     function: AnswerFunction | None
 
 
 def run_script(path: Path, text: str) -> PythonScript:
-    """Run a script once; an exception becomes a ScriptError with its line."""
+    """Run a script once; convert an exception to a ScriptError with the line of the exception."""
     module = _run(path, text)
     names = vars(module)
     if _RULES not in names and _ANSWER not in names:
@@ -100,7 +100,7 @@ def _checked_function(function: object, path: Path) -> AnswerFunction:
 
 
 def _located(cause: BaseException, path: Path) -> str:
-    """Return an exception with the file and the last line in it."""
+    """Return an exception as text, with the file and the last executed line of the file."""
     if isinstance(cause, SyntaxError) and cause.filename == str(path):
         return f"{path}:{cause.lineno}: {type(cause).__name__}: {cause.msg}"
     frames = traceback.extract_tb(cause.__traceback__)
@@ -167,7 +167,7 @@ class When(ScriptTable):
 
 
 class Rule(ScriptTable):
-    """One answer, and the requests it applies to."""
+    """One answer, with the conditions on the request to answer."""
 
     name: str = ""
     when: When = When()
@@ -175,7 +175,7 @@ class Rule(ScriptTable):
 
 
 class Script(ScriptTable):
-    """Rules in order, and a function for requests that match none."""
+    """Rules in order, and a function for requests that match no rule."""
 
     seed: int = 0
     rules: Annotated[tuple[Rule, ...], Field(strict=False)]
@@ -233,7 +233,7 @@ def parse_script(text: str, *, source: str = "") -> Script:
 
 
 def load_script(path: Path) -> Script:
-    """Read a script from a file: Python if its name ends in `.py`, else TOML."""
+    """Read a script from a file: Python if the file name ends in `.py`, otherwise TOML."""
     try:
         text = path.read_text("utf-8")
     except UnicodeDecodeError as cause:
@@ -273,7 +273,7 @@ _WEAK_CONDITIONS = {"step", "attempt"}
 
 @dataclass(frozen=True)
 class RuleEntry:
-    """A rule of a script, or its function if `rule` is None."""
+    """A rule of a script; if `rule` is None, the function of the script."""
 
     number: int
     script: Script
@@ -281,7 +281,7 @@ class RuleEntry:
 
     @property
     def name(self) -> str:
-        """The name in the log."""
+        """The name of the rule or function in the log."""
         function = self.script.function
         return self.rule.name if self.rule else function.name if function else ""
 
@@ -294,7 +294,10 @@ class ChosenAnswer:
     answer: Answer
 
     def with_drawn_fault(self, use: int) -> Answer:
-        """Return the answer to the request of this number, with its fault if it is drawn."""
+        """Return the answer to the request of this number.
+
+        Keep its fault only if the fault is drawn.
+        """
         fault = self.answer.fault
         if fault is None or is_drawn(
             fault.probability, self.entry.script.seed, self.entry.name, use
@@ -304,7 +307,7 @@ class ChosenAnswer:
 
 
 def rule_entries(scripts: Sequence[Script]) -> Sequence[RuleEntry]:
-    """Return all rules and functions, in their order."""
+    """Return all rules and functions, in the order of use."""
     parts = [(script, rule) for script in scripts for rule in _parts(script)]
     return [RuleEntry(number, *part) for number, part in enumerate(parts, 1)]
 
@@ -312,7 +315,10 @@ def rule_entries(scripts: Sequence[Script]) -> Sequence[RuleEntry]:
 def choose(
     entries: Sequence[RuleEntry], conversation: Conversation, *, attempt: int = 1
 ) -> ChosenAnswer:
-    """Return the answer of the first matching rule, or reject the request with the nearest rule."""
+    """Return the answer of the first matching rule.
+
+    Without a matching rule, reject the request and name the nearest rule.
+    """
     rejected: list[tuple[Rule, Mapping[str, str]]] = []
     functions: list[str] = []
     for entry in entries:

@@ -127,7 +127,7 @@ def _quoted(text: str) -> str:
 
 
 def _filtered(entries: Sequence[L], query: Mapping[str, str], filters: Sequence[str]) -> list[L]:
-    """Return the requests after the number `since` with the values of the other filters."""
+    """Return the requests after number `since` that match the other filters."""
     for name in query:
         if name not in (*filters, _SINCE):
             known = ", ".join((*filters, _SINCE))

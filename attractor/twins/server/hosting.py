@@ -1,4 +1,4 @@
-"""Serves the two addresses of a twin, and delivers replies with their timing and faults."""
+"""Serves the two addresses of a twin, and sends each reply with its timing and fault."""
 
 import asyncio
 import logging

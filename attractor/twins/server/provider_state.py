@@ -84,19 +84,19 @@ class IncomingRequest:
 
     @property
     def headers_with_key(self) -> Mapping[str, str]:
-        """The headers, with the key that Google's clients may put into the query."""
+        """The headers, and the API key that Google's clients can send in the query."""
         parameters = dict(parse_qsl(self.query))
         key = {_GOOGLE_KEY: parameters["key"]} if "key" in parameters else {}
         return {**key, **self.headers}
 
     @property
     def keys(self) -> RequestKeys:
-        """The keys in the request."""
+        """The API keys in the request."""
         return request_keys(self.headers, self.query)
 
     @property
     def redacted(self) -> RedactedRequest:
-        """The request without keys, as recordings contain it."""
+        """The request without API keys, in the same form as in recordings."""
         keys = self.keys
         request = request_of(hide_in_body(self.body, keys))
         return RedactedRequest(self.wire.name, self.method, keys.hide_text(self.path), request)
@@ -134,7 +134,7 @@ class TwinMemory:
 def reply_to(
     incoming: IncomingRequest, scripts: Script | Sequence[Script], memory: TwinMemory | None = None
 ) -> Reply:
-    """Return the reply to a request: from the scripts, otherwise from the recordings."""
+    """Return the reply to a request, from the scripts or otherwise from the recordings."""
     memory = memory or TwinMemory()
     scripts = [scripts] if isinstance(scripts, Script) else scripts
     try:
@@ -151,7 +151,7 @@ def reply_to(
 
 
 def read_request(incoming: IncomingRequest) -> WireRequest:
-    """Return the conversation and the body of a request, or raise its provider's Rejection."""
+    """Return the conversation and the body of a request, or raise the Rejection of the provider."""
     body = _body_of(incoming)
     conversation = incoming.wire.read(incoming.headers_with_key, body)
     return WireRequest(conversation, body, incoming.seed)
@@ -234,7 +234,7 @@ def _stream(wire: Wire, answer: Answer, request: WireRequest) -> Reply:
 
 
 def _faulty_pieces(wire: Wire, events: Sequence[ServerEvent], fault: Fault) -> Sequence[bytes]:
-    """Encode the events of a stream with a fault in it."""
+    """Encode the events of a stream that contains a fault."""
     index = events_before(fault, len(events))
     pieces = [event.encoded() for event in events]
     if fault.kind is FaultKind.MALFORMED:
@@ -258,7 +258,7 @@ def error_reply(
     headers: Mapping[str, str] | None = None,
     rule: str = "",
 ) -> Reply:
-    """Return an error in the format of its provider."""
+    """Return an error in the format of the provider."""
     wait = rejection.retry_after
     retry = {} if wait is None else {"retry-after": _seconds(wait)}
     body = json_text(wire.write_error(rejection)).encode()
@@ -274,7 +274,10 @@ def _seconds(wait: timedelta) -> str:
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """The body of a response about models, and the model if the response is about a single one."""
+    """The body of a response about models.
+
+    If the response is about a single model, also this model.
+    """
 
     body: JsonObject
     model: str = ""
@@ -289,7 +292,7 @@ def model_reply(
     scripts: Sequence[Script],
     memory: TwinMemory,
 ) -> Reply:
-    """Return the reply about models: from the recordings, otherwise from the scripts."""
+    """Return the reply about models, from the recordings or otherwise from the scripts."""
     recordings = memory.recordings
     recorded = recordings.answer(incoming.redacted) if recordings is not None else None
     if recorded:
@@ -362,7 +365,7 @@ L = TypeVar("L", bound=LogEntry)
 
 
 class BoundedLog(Generic[L]):
-    """Keeps the latest requests, limited by number and by the size of their bodies."""
+    """Keeps the latest requests, limited by number and by total size of the bodies."""
 
     def __init__(self, keep: int = KEEP, max_bytes: int = _MAX_BYTES) -> None:
         self._keep, self._max_bytes = keep, max_bytes
@@ -382,7 +385,7 @@ class BoundedLog(Generic[L]):
         return self.count - len(self._entries)
 
     def add(self, entry: L, size: int) -> L:
-        """Add a request with a body of this size, and drop older ones beyond the limits."""
+        """Add a request with a body of this size, and drop older requests beyond the limits."""
         self.count += 1
         self._entries.append((entry, size))
         self._bytes += size
@@ -424,7 +427,7 @@ class LoggedRequest:
 
     @property
     def body(self) -> Json:
-        """The body as JSON, else as text."""
+        """The body as JSON, otherwise as text."""
         try:
             return parse_json(self.content)
         except NotCanonical:
@@ -454,7 +457,7 @@ class RequestLog:
         return count
 
     def add(self, incoming: IncomingRequest, reply: Reply, at: float = 0.0) -> LoggedRequest:
-        """Add a request and its reply."""
+        """Add a request and the reply."""
         entry = LoggedRequest(
             number=self.requests.count + 1,
             at=round(at, 6),
@@ -522,7 +525,7 @@ class ProviderState:
         rejection: Rejection,
         headers: Mapping[str, str] | None = None,
     ) -> Reply:
-        """Answer a request with an error in its provider's format."""
+        """Answer a request with an error in the format of the provider."""
         return self.log_request(incoming, error_reply(incoming.wire, rejection, headers=headers))
 
     def log_request(self, incoming: IncomingRequest, reply: Reply) -> Reply:
@@ -544,7 +547,7 @@ class ProviderState:
         self.memory.clear_uses()
 
     def usage(self) -> list[dict[str, Json]]:
-        """Return every rule in its order, with the number of its uses."""
+        """Return every rule in order, with the number of its uses."""
         return [
             {
                 "number": entry.number,
@@ -558,7 +561,7 @@ class ProviderState:
 
 
 def with_conversation(incoming: IncomingRequest, reply: Reply) -> Reply:
-    """Return a reply with the model and the step of its request, if it can be read."""
+    """Return a reply with the model and the step of the request, if the request is valid."""
     try:
         conversation = read_request(incoming).conversation
     except Rejection:

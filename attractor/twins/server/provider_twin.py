@@ -144,7 +144,10 @@ def _count_routes(dispatcher: _Dispatcher, wires: Sequence[CountsTokens]) -> Ite
 def _model_routes(
     dispatcher: _Dispatcher, wires: Sequence[ListsModels], post_routes: Sequence[Route]
 ) -> Iterator[Route]:
-    """Yield the routes for the list of models and for one model; headers select the provider."""
+    """Yield the routes for the list of models and for a single model.
+
+    Headers select the provider.
+    """
     for path in dict.fromkeys(path for wire in wires for path in wire.models_paths):
         listing = [wire for wire in wires if path in wire.models_paths]
         for full_path, endpoint in ((path, list_models), (path + _ONE_MODEL, describe_model)):
@@ -183,7 +186,7 @@ _KNOWN = {
 
 
 def provider_addresses(options: Sequence[str], wires: Registry[Wire]) -> Mapping[str, str]:
-    """Return the address of each wire's provider, by `WIRE=URL` and `URL` options."""
+    """Return the provider's address for each wire, from the options `WIRE=URL` and `URL`."""
     addresses = {name: url for name, url in _KNOWN.items() if name in wires}
     by_wire: dict[str, str] = {}
     for option in options:
@@ -210,8 +213,8 @@ _ANY_KEY = "key-for-the-twin"
 class ProviderTwin:
     """Serves all wires and a control API within `async with`.
 
-    It answers by scripts in their order, then by recordings; or it forwards requests to the
-    providers and records the exchanges.
+    The twin answers by scripts in order, then by recordings. When recording, it forwards requests
+    to the providers and records the exchanges.
     """
 
     def __init__(
@@ -282,9 +285,9 @@ class ProviderTwin:
         return self.url + self._wires[wire].base_path
 
     def environ(self) -> Mapping[str, str]:
-        """Return the environment variables that send clients here.
+        """Return the environment variables that point clients at this twin.
 
-        The keys are placeholders; they are omitted while real providers are recorded.
+        The API keys are placeholders; they are omitted while real providers are recorded.
         """
         environ: dict[str, str] = {}
         for name, wire in self._wires.items():

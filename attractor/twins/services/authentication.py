@@ -122,7 +122,7 @@ class KeyRedactor:
         return self._table(self._request.query)
 
     def text(self, text: str) -> str:
-        """Return a text without keys."""
+        """Return a text without API keys."""
         return self._keys.hide(text)
 
     def value(self, value: Json) -> Json:

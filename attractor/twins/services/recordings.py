@@ -1,4 +1,4 @@
-"""Records exchanges with a service, and reads the recordings."""
+"""Records exchanges with a service, and reads recordings."""
 
 import json
 from base64 import b64decode, b64encode
@@ -123,7 +123,7 @@ class RecordedExchange(ScriptTable):
 
 
 def readable_body(content: bytes) -> Json:
-    """Return a body for a recording: an object or a list as JSON, else the text, else null."""
+    """Return a body for a recording: a JSON object or list, otherwise the text, otherwise null."""
     if not content:
         return None
     try:
@@ -221,7 +221,7 @@ class ExchangeFile:
 
 
 def _require_recordings(path: Path) -> None:
-    """Reject a file with other content."""
+    """Reject a file that contains anything except recordings."""
     text = b"\n".join(complete_lines(path.read_bytes(), _is_incomplete))
     if text.strip():
         try:
@@ -396,7 +396,7 @@ class ServiceRecorder:
 
 
 class _ForwardedToService:
-    """A request that is forwarded to its service."""
+    """An application that forwards a request to the real service."""
 
     def __init__(self, recorder: ServiceRecorder, request: ServiceRequest) -> None:
         self._recorder = recorder

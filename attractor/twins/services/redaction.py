@@ -1,8 +1,8 @@
 """Hides secrets in bodies, addresses and forms.
 
-A secret has a secret name, such as `password`, or is a key of the request. The text is searched
-without parsing it as a whole. So secrets are also found in JSON after a byte order mark, in JSON
-lines, in a JSON string and in truncated JSON, and everything else is unchanged.
+A secret is the value of a secret name, such as `password`, or an API key of the request. The text
+is searched without parsing it as a whole. Therefore secrets are also found in JSON after a byte
+order mark, in JSON lines, in a JSON string and in truncated JSON. All other text is unchanged.
 """
 
 import json
@@ -64,7 +64,10 @@ def without_secrets_in_text(text: str) -> str:
 
 
 def _hidden_parameter(found: re.Match[str]) -> str:
-    """Return a parameter of an address; its value may be an encoded address itself."""
+    """Return a parameter of an address.
+
+    The value of the parameter can be another, encoded address.
+    """
     before, name, value = found["before"], found["name"], found["value"]
     plain = unquote(name)
     if is_secret_name(plain) or (before in _QUERY_MARKS and before and plain.lower() == _KEY):
@@ -75,7 +78,7 @@ def _hidden_parameter(found: re.Match[str]) -> str:
 
 
 def _in_strings(text: str) -> str:
-    """Hide strings of JSON after a secret name, also those of a list."""
+    """Hide JSON strings after a secret name, also strings in a list."""
     parts: list[str] = []
     at, is_secret_header = 0, False
     for found in _STRING.finditer(text):
@@ -117,7 +120,7 @@ _LAST_LINE = re.compile(r"\r?\n\Z")
 
 
 def hidden_body(content: bytes, content_type: str, without_keys: Callable[[str], str]) -> bytes:
-    """Return a body without keys and without the values of secret names."""
+    """Return a body without API keys and without the values of secret names."""
     text, encoding = _decoded(content)
     boundary = _BOUNDARY.match(content_type.strip())
     text = without_keys(text)
@@ -165,7 +168,7 @@ _MARKS = re.compile(r"[%\\+]")
 
 
 class KeyFinder:
-    """Hides keys in a text, in any encoding: plain, `%2D`, or JSON's `\\u002d`."""
+    """Hides API keys in a text, in any encoding: plain, `%2D`, or JSON's `\\u002d`."""
 
     def __init__(self, keys: Iterable[str]) -> None:
         # The longest first: a key may begin with another key.
@@ -173,7 +176,7 @@ class KeyFinder:
         self._patterns: Sequence[re.Pattern[str]] | None = None
 
     def hide(self, text: str) -> str:
-        """Return a text without the keys."""
+        """Return a text without the API keys."""
         for key in self._keys:
             text = text.replace(key, HIDDEN)
         # Most texts contain no encoded character.

@@ -1,4 +1,4 @@
-"""A request to a service twin and the response to it."""
+"""A request to a service twin, and the response to the request."""
 
 import json
 import re
@@ -41,19 +41,22 @@ class ServiceRequest:
 
     @cached_property
     def canonical_path(self) -> str:
-        """The path with a uniform encoding of its segments, without extra slashes at its ends."""
+        """The path with uniformly encoded segments, without additional slashes at both ends."""
         path = self.path.strip("/")
         canonical = "/".join(quote(unquote(segment), safe="") for segment in path.split("/"))
         return f"/{canonical}/" if path and self.path.endswith("/") else f"/{canonical}"
 
     @cached_property
     def query(self) -> Mapping[str, str]:
-        """The query; the last value of a repeated name."""
+        """The query parameters; for a repeated name, the last value."""
         return dict(parse_qsl(urlsplit(self.target).query, keep_blank_values=True))
 
     @cached_property
     def body(self) -> Json:
-        """The body: a form as an object of texts, else JSON, else text; null if empty."""
+        """The body: a form as an object of texts, otherwise JSON, otherwise text.
+
+        Null if the body is empty.
+        """
         if not self.content:
             return None
         text = self.content.decode("utf-8", "replace")
@@ -112,7 +115,7 @@ def is_header_name(name: str) -> bool:
 
 
 def checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """Return headers with lower-case names, or raise an error for an invalid one."""
+    """Return headers with lower-case names, or raise an error for an invalid header."""
     for name, value in headers.items():
         if not is_header_name(name) or not _HEADER_VALUE.fullmatch(value):
             raise ExpressionError(f"invalid header {name!r}: {value!r}")
@@ -122,7 +125,7 @@ def checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 def _valid_headers(headers: dict[str, Template]) -> dict[str, Template]:
-    """Reject headers that are invalid with every request."""
+    """Reject headers that would be invalid at every request."""
     fixed = {
         name: "" if template.expressions else template.text({})
         for name, template in headers.items()
@@ -154,7 +157,10 @@ class ResponseTable(ScriptTable):
         return self
 
     def render(self, names: Names, default: Template | None = None) -> ServiceResponse:
-        """Return the response with these names; `default` is the JSON without a declared body."""
+        """Return the response, with these names for expressions.
+
+        `default` is the JSON body if no body is declared.
+        """
         headers = {name: value.text(names) for name, value in self.headers.items()}
         if self.body or self.status in _WITHOUT_BODY:
             default = None

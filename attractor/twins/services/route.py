@@ -39,7 +39,7 @@ _NOT_PERFORMED = (FaultKind.STATUS, FaultKind.REFUSED)
 
 
 class FaultRule(ScriptTable):
-    """A fault, and the requests it applies to (default: all)."""
+    """A fault, with conditions on the requests that it applies to (default: all requests)."""
 
     fault: Fault | None = None
     delay: Duration | None = None
@@ -52,7 +52,7 @@ class FaultRule(ScriptTable):
     @model_validator(mode="before")
     @classmethod
     def _unfold(cls, value: object) -> object:
-        """Collect the keys of the fault, which are in the same table as the keys of the rule."""
+        """Collect the keys of the fault. The same table contains the keys of the rule."""
         if not isinstance(value, dict) or "fault" in value:
             return cast("object", value)
         table = cast("dict[str, Any]", value)
@@ -78,7 +78,7 @@ class FaultRule(ScriptTable):
 
     @property
     def is_performed(self) -> bool:
-        """Whether the request takes effect before the fault changes its response."""
+        """Whether the request takes effect before the fault changes the response."""
         if self.performed is not None:
             return self.performed
         return self.fault is None or self.fault.kind not in _NOT_PERFORMED
@@ -127,7 +127,7 @@ class PathPattern:
         self._regex, _, _ = compile_path(f"/{starlette_path}")
 
     def match(self, path: str) -> Mapping[str, str] | None:
-        """Return the text of each name in a canonical path, or None if it does not match."""
+        """Return the text of each name in a canonical path, or None if the path does not match."""
         if not self.has_rest and path != "/":
             path = path.removesuffix("/")
         found = self._regex.match(path)
@@ -136,7 +136,7 @@ class PathPattern:
         return {name: unquote(text.removesuffix("/")) for name, text in found.groupdict().items()}
 
     def covers(self, other: "PathPattern") -> bool:
-        """Return whether every path that matches the other pattern matches this one."""
+        """Return whether every path that matches the other pattern also matches this pattern."""
         if other.has_rest and not self.has_rest:
             return False
         # No literal segment contains braces.
@@ -158,7 +158,7 @@ def members(value: Json) -> dict[str, Json]:
 
 
 class ValueCondition(ScriptTable):
-    """A condition other than a fixed value."""
+    """A condition on a value other than equality."""
 
     matches: Pattern | None = None
     present: bool | None = None
@@ -170,7 +170,7 @@ class ValueCondition(ScriptTable):
         return self
 
     def mismatch(self, values: Sequence[Json]) -> str:
-        """Return the reason why the condition is false, or an empty text if it is true."""
+        """Return the reason why the condition is false; an empty text if it is true."""
         if self.present is not None:
             if bool(values) == self.present:
                 return ""
@@ -241,7 +241,7 @@ Record = dict[str, Json]
 
 @dataclass(frozen=True)
 class RouteCall:
-    """A request to a route, with a copy of the state that the route may change."""
+    """A request to a route, and a copy of the state; the route can change the copy."""
 
     request: ServiceRequest
     from_path: Mapping[str, str]
@@ -273,7 +273,7 @@ RouteHandler: TypeAlias = Callable[[RouteCall], ServiceResponse]
 
 
 class CollectionTable(ScriptTable):
-    """The key of the records of a collection, and the expression for a new id."""
+    """The id field of the records of a collection, and the expression for a new id."""
 
     key: str = "id"
     id: TextTemplate | None = None
@@ -281,9 +281,9 @@ class CollectionTable(ScriptTable):
 
 @dataclass(frozen=True)
 class RouteContext:
-    """The folder of a route's service, its path, and the collections of the service.
+    """The folder of a service, the path of a route, and the collections of the service.
 
-    While a service is recorded, its recordings may be missing.
+    While the service is recorded, its recordings can be missing.
     """
 
     folder: Path
@@ -311,7 +311,7 @@ class RouteKind(ScriptTable):
         """Return the handler of the route, or raise InvalidRouteKey."""
 
     def templates(self) -> Iterable[tuple[str, Template]]:
-        """Yield the templates, each with its key."""
+        """Yield each template with its key."""
         for name, info in type(self).model_fields.items():
             for template in templates_in(getattr(self, name)):
                 yield info.alias or name, template
@@ -426,7 +426,10 @@ class RecordStore:
         return call.state.collections[self.name]
 
     def find(self, call: RouteCall) -> tuple[str, Record]:
-        """Return the record of a request with its id, or reject the request."""
+        """Return the record that a request names, and the id of the record.
+
+        Or reject the request.
+        """
         record_id = self.id.text(call.names())
         record = self.records(call).get(record_id)
         if record is None:
@@ -434,7 +437,7 @@ class RecordStore:
         return record_id, record
 
     def new_id(self, call: RouteCall, names: Names) -> Json:
-        """Return an id for a new record, or reject a duplicate one."""
+        """Return an id for a new record, or reject a duplicate id."""
         if self.collection.id is None:
             counted = (str(call.state.counter(self.name)) for _ in count())
             return next(number for number in counted if number not in self.records(call))
@@ -445,7 +448,10 @@ class RecordStore:
 
 
 def open_record_store(name: str, record_id: Template | None, context: RouteContext) -> RecordStore:
-    """Return the records of a collection; the default id is the last name in the path."""
+    """Return the records of a collection.
+
+    By default, the id is the value of the last name in the path.
+    """
     collection = context.require_collection(name)
     if record_id is None:
         names = context.pattern.names

@@ -1,4 +1,4 @@
-"""The definition of a service twin, and its loading from a folder."""
+"""The definition of a service twin; loads a definition from a folder."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -49,7 +49,7 @@ class ErrorFormat(ScriptTable):
     json_: JsonTemplate | None = Field(default=None, alias="json")
 
     def render(self, status: int, names: Names) -> ServiceResponse:
-        """Return an error response with these names."""
+        """Return an error response, with these names for expressions."""
         headers = {name: value.text(names) for name, value in self.headers.items()}
         return json_response((self.json_ or _ERROR).value(names), status, headers)
 
@@ -71,7 +71,7 @@ def _of_json(state: dict[str, JsonValue]) -> dict[str, JsonValue]:
 
 
 class ServiceTable(ScriptTable):
-    """The keys of a service except its routes."""
+    """The keys of a service, except for the routes."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
     summary: str = ""
@@ -103,7 +103,7 @@ class Service:
 
 
 def declared_collections(table: ServiceTable) -> Mapping[str, CollectionTable]:
-    """Return the declared collections, and every list of tables in the state."""
+    """Return the declared collections, and all lists of tables in the state."""
     found = {
         name: CollectionTable() for name, value in table.state.items() if _is_collection(value)
     }
@@ -113,7 +113,7 @@ def declared_collections(table: ServiceTable) -> Mapping[str, CollectionTable]:
 def initial_state(
     table: ServiceTable, collections: Mapping[str, CollectionTable], mistakes: TomlMistakes
 ) -> ServiceState:
-    """Return the initial state, and add records without a unique key to the mistakes."""
+    """Return the initial state; add records without a unique id to the mistakes."""
     values = {
         name: cast("Json", value) for name, value in table.state.items() if name not in collections
     }
@@ -133,7 +133,9 @@ def _records(name: str, rows: list[dict[str, Json]], key: str, mistakes: TomlMis
     for number, row in enumerate(rows):
         at = ("state", name, number)
         if key not in row:
-            mistakes.add(at, f"missing {key!r}, the key of the collection, in a record of {name}")
+            mistakes.add(
+                at, f"a record of {name} has no {key!r}, which is the id field of the collection"
+            )
         elif as_text(row[key]) in records:
             mistakes.add((*at, key), f"duplicate {key} {as_text(row[key])!r}")
         else:
@@ -152,9 +154,9 @@ _COMMON = frozenset(info.alias or name for name, info in RouteTable.model_fields
 
 
 def load_service(path: Path, *, is_recording: bool = False) -> Service:
-    """Read a service from its file, or from the `twin.toml` in its folder.
+    """Read a service from a service file, or from the `twin.toml` in a folder.
 
-    The recordings of its routes may be missing while the service is recorded.
+    While the service is recorded, the recordings of its routes can be missing.
     """
     file = path / FILE if path.is_dir() else path
     try:
@@ -167,7 +169,7 @@ def load_service(path: Path, *, is_recording: bool = False) -> Service:
 
 
 def find_services(path: Path) -> Sequence[Path]:
-    """Return the services at a path: a file, a service's folder, or a folder of such folders."""
+    """Return the services at a path: a service file, a service folder, or a folder with several."""
     if not path.is_dir() or (path / FILE).exists():
         return [path]
     found = sorted(file.parent for file in path.glob(f"*/{FILE}"))
@@ -197,7 +199,7 @@ def parse_service(
 
 @dataclass
 class _Reader:
-    """Reads one file, and collects its mistakes."""
+    """Reads one service file, and collects the mistakes in the file."""
 
     folder: Path
     mistakes: TomlMistakes
@@ -305,7 +307,7 @@ class _Reader:
 
 
 def _unique_name(route: Route, before: Sequence[Route]) -> str:
-    """Return the name of a route (default: its method and path, with a number if taken)."""
+    """Return the name of a route (default: method and path, with a number if it is taken)."""
     if route.name:
         return route.name
     taken = {other.name for other in before}

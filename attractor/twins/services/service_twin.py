@@ -33,7 +33,7 @@ from attractor.twins.services.state import format_time
 def service_application(
     dispatcher: ServiceDispatcher, recorder: ServiceRecorder | None = None
 ) -> ASGIApp:
-    """Answer every request in place of the service, or forward and record it."""
+    """Answer every request in place of the service, or forward and record every request."""
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
@@ -79,7 +79,7 @@ def control_application(
 
 
 class _Control:
-    """The endpoints of the control API; they wait for a handler in a thread."""
+    """The endpoints of the control API; while a handler runs, they wait in a thread."""
 
     def __init__(self, dispatcher: ServiceDispatcher, *, is_recording: bool) -> None:
         self._dispatcher = dispatcher
@@ -170,9 +170,10 @@ def _read(model: type[T], body: bytes) -> T:
 
 
 class ServiceTwin:
-    """Serves a service and its control API within `async with`.
+    """Serves a service and a control API within `async with`.
 
-    It answers as declared in the service's file, or it forwards to the service and records.
+    The twin answers as declared in the service file. When recording, it forwards requests to the
+    real service and records the exchanges.
     """
 
     def __init__(
@@ -234,9 +235,9 @@ class ServiceTwin:
         return self._dispatcher.state()
 
     def environ(self) -> Mapping[str, str]:
-        """Return the environment variables that send clients here.
+        """Return the environment variables that point clients at this twin.
 
-        The key is the key of the twin; it is omitted while the real service is recorded.
+        The API key is the key of the twin; it is omitted while the real service is recorded.
         """
         table = self.service.table
         names = {

@@ -40,11 +40,11 @@ class ServiceState:
         )
 
     def tables(self) -> dict[str, Json]:
-        """Return everything by name, each collection as an object of its records by id."""
+        """Return collections and values by name; a collection is an object of records by id."""
         return cast("dict[str, Json]", {**self.collections, **self.values})
 
     def copied_tables(self) -> dict[str, Json]:
-        """Return a deep copy of everything that may be changed in place."""
+        """Return a deep copy of everything that can be changed in place."""
         return deepcopy(self.tables())
 
     def restore_tables(self, tables: Mapping[str, Json]) -> None:
@@ -61,7 +61,7 @@ class ServiceState:
         return self.counters[name]
 
     def random(self, low: int, high: int) -> int:
-        """Return a random integer from low to high, both included."""
+        """Return a random integer from low to high, inclusive."""
         return self._draw().randint(low, high)
 
     def letters(self, count: int) -> str:
@@ -109,7 +109,7 @@ class ClockTable(ScriptTable):
 
 
 class ServiceClock:
-    """The clock of a service, and the time by which it was advanced."""
+    """The clock of a service, and the total time by which the clock was advanced."""
 
     def __init__(self, table: ClockTable, machine: Clock) -> None:
         self._table = table
@@ -135,7 +135,7 @@ class ServiceClock:
         return self._table.step > END - self.now
 
     def step(self) -> None:
-        """Advance by the step of one request, unless it exceeds END."""
+        """Advance by the step of one request, unless the new time would exceed END."""
         if not self.is_at_its_end:
             self._advanced += self._table.step
 
@@ -159,7 +159,7 @@ class ServiceClock:
 
 
 def format_time(time: datetime) -> str:
-    """Return a time as `2026-01-01T00:00:00Z`, with fractions of a second only if not 0."""
+    """Return a time as `2026-01-01T00:00:00Z`; fractions of a second are omitted if they are 0."""
     return time.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
@@ -179,12 +179,12 @@ class RateLimit(ScriptTable):
 
 @dataclass
 class RateLimiter:
-    """Counts the requests of each limit in its current period."""
+    """Counts the requests in the current period of each limit."""
 
     windows: dict[str, tuple[int, int]]
 
     def count_or_reject(self, name: str, limit: RateLimit, elapsed: timedelta) -> None:
-        """Count a request, or reject it with the time until the next period."""
+        """Count a request, or reject the request with the time until the next period."""
         window = elapsed // limit.per
         last, count = self.windows.get(name, (window, 0))
         count = count if last == window else 0

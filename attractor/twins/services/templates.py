@@ -1,7 +1,7 @@
 """Values with `{{ ... }}` expressions, which Jinja's sandbox evaluates for each request.
 
-A text that consists of one expression is replaced by its value, which may be a number or an object.
-In any other text, the values of the expressions are inserted.
+A text that consists of one expression is replaced by the value of the expression, which can be a
+number or an object. In any other text, the values of the expressions are inserted.
 """
 
 import json
@@ -32,11 +32,11 @@ _RAISED = (
 
 
 class ExpressionError(Exception):
-    """An expression fails, or its value cannot be sent."""
+    """An expression fails, or the value of the expression cannot be sent."""
 
 
 class _Sandbox(ImmutableSandboxedEnvironment):
-    """Looks up only keys in an object: `body.items` is never a method of Python."""
+    """Looks up only members of an object: `body.items` is never a method of Python."""
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         return (
@@ -105,20 +105,20 @@ class Template:
 
     @property
     def names(self) -> frozenset[str]:
-        """The names in its expressions."""
+        """The names in the expressions of the template."""
         return frozenset[str]().union(*(expression.names for expression in self.expressions))
 
     @property
     def from_path(self) -> frozenset[str]:
-        """The names of `path` in its expressions."""
+        """The names of `path` in the expressions of the template."""
         return frozenset[str]().union(*(expression.from_path for expression in self.expressions))
 
     def value(self, names: Names) -> Json:
-        """Return the value with these names."""
+        """Return the value, with these names for expressions."""
         return self._render(names)
 
     def text(self, names: Names) -> str:
-        """Return the value with these names as a text."""
+        """Return the value as a text, with these names for expressions."""
         return as_text(self._render(names))
 
     def _compile(self, value: object) -> Callable[[Names], Json]:

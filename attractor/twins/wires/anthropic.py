@@ -204,7 +204,7 @@ def _events(message: JsonObject) -> Iterator[_Event]:
 
 
 def _empty_block(block: JsonObject) -> Json:
-    """Return a block without the content of its deltas."""
+    """Return a block without the content that deltas add."""
     empty: dict[str, Json] = {}
     match block["type"]:
         case "text":

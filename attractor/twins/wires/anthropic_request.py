@@ -67,7 +67,7 @@ class TextBlock(_Markable):
 
 
 class MediaBlock(TextBlock):
-    """A block that may be an image or a document."""
+    """A block that can be an image or a document."""
 
     source: dict[str, object] | None = None
 
@@ -277,7 +277,9 @@ def _check_marks(request: CountBody) -> None:
     markable = (request, *request.tools, *request.instructions, *blocks)
     marks = sum(block.cache_control is not None for block in markable)
     if marks > _MAX_MARKS:
-        raise Rejection(400, f"{marks} blocks have cache_control, at most {_MAX_MARKS} may")
+        raise Rejection(
+            400, f"{marks} blocks have cache_control, but at most {_MAX_MARKS} are allowed"
+        )
 
 
 def _invalid_settings(request: MessagesBody) -> Iterator[str]:
@@ -331,7 +333,7 @@ def _invalid_sampling(
 
 
 def _first_block_of_turn(messages: Sequence[InputMessage]) -> str:
-    """Return the type of the first block of the model's turn, if tool results continue it."""
+    """If tool results continue the model's turn, return the type of the first block of the turn."""
     first = ""
     for message in reversed(messages):
         types = [block.type for block in message.blocks]

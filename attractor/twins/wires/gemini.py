@@ -170,7 +170,10 @@ def _require_key(headers: Mapping[str, str]) -> None:
 
 
 def _parts(answer: Answer, request: WireRequest) -> Iterator[Json]:
-    """Yield thoughts, text and calls; the first call is signed, or the text without a call."""
+    """Yield thoughts, text and tool calls.
+
+    The first call is signed; without a call, the text is signed.
+    """
     thinking = answer.thinking
     if thinking is not None and check_body(ContentBody, request.body).wants_thoughts:
         yield {"text": thinking, "thought": True, _SIGNATURE: sign_thought(thinking)}
@@ -200,7 +203,7 @@ def _usage(answer: Answer, conversation: Conversation) -> Json:
 
 
 def _chunks(response: JsonObject) -> Iterator[ServerEvent]:
-    """Yield the chunks of an answer; the last one has the finish reason and the usage."""
+    """Yield the chunks of an answer; the last chunk has the finish reason and the usage."""
     (candidate,) = records_at(response, "candidates")
     parts = records_at(record_at(candidate, "content"), "parts")
     pieces = [piece for part in parts for piece in _pieces(part)]
@@ -233,7 +236,7 @@ def _is_signed_text(part: JsonObject) -> bool:
 
 
 def _pieces(part: JsonObject) -> Iterator[JsonObject]:
-    """Divide the text of a part, with the signature in the last piece; keep a call whole."""
+    """Split the text of a part, with the signature in the last piece; a tool call is not split."""
     words = in_words(text_at(part, "text"))
     if not words:
         yield part

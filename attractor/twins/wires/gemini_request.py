@@ -52,7 +52,7 @@ def sign(thinking: str) -> str:
 
 
 def is_signature(signature: str, *, thought: str | None = None) -> bool:
-    """Return whether a signature is unchanged, for a visible thought or for None."""
+    """Return whether the signature of a thought is unchanged; None is a hidden thought."""
     if signature.encode() in _PLACEHOLDERS:
         return True
     content = _decoded(signature)
@@ -62,7 +62,7 @@ def is_signature(signature: str, *, thought: str | None = None) -> bool:
 
 
 def _decoded(signature: str) -> bytes:
-    """Return the bytes of a signature; clients return it in either alphabet of base64."""
+    """Return the bytes of a signature; clients use either alphabet of base64."""
     padded = signature.rstrip("=") + "=" * (-len(signature.rstrip("=")) % 4)
     try:
         return base64.b64decode(padded.translate(_STANDARD_ALPHABET), validate=True)
@@ -96,7 +96,7 @@ class _MediaPart(_Loose):
 
     @property
     def is_valid(self) -> bool:
-        """Whether a message may contain it."""
+        """Whether a message can contain this part."""
         inline, file = self.inline_data, self.file_data
         if inline is not None:
             return bool(_MEDIA.fullmatch(inline.mime_type)) and is_base64(inline.data)
@@ -104,7 +104,7 @@ class _MediaPart(_Loose):
 
     @property
     def is_valid_in_result(self) -> bool:
-        """Whether the result of a function may contain it."""
+        """Whether the result of a function can contain this part."""
         inline = self.inline_data
         if inline is None:
             return self.file_data is None
@@ -135,12 +135,12 @@ class Content(_Loose):
 
     @property
     def calls(self) -> Sequence[str]:
-        """The names of the functions it calls."""
+        """The names of the functions that are called."""
         return [part.function_call.name for part in self.parts if part.function_call]
 
     @property
     def responses(self) -> Sequence[str]:
-        """The names of the functions of its results."""
+        """The names of the functions that have results."""
         return [part.function_response.name for part in self.parts if part.function_response]
 
 
@@ -153,7 +153,7 @@ class _Config(_Loose):
 
 
 class ContentBody(_Loose):
-    """The body of a request, with the model from its path."""
+    """The body of a request, with the model from the path."""
 
     model: str
     contents: list[Content] = Field(min_length=1)
@@ -219,7 +219,7 @@ def read_turns(content: Content) -> Iterator[Turn]:
 
 
 def _result_text(response: dict[str, object]) -> str:
-    """Return a result as the tool's text, if the client wrapped a text."""
+    """Return a tool result as text; a text that the client wrapped is unwrapped."""
     (key, *others) = response or [""]
     value = response.get(key)
     if key in _TEXT_RESULTS and not others and isinstance(value, str):
@@ -236,7 +236,7 @@ def _joined(contents: Sequence[Content]) -> Sequence[Content]:
 
 
 def _check_calls(contents: Sequence[Content]) -> None:
-    """Require that each content answers exactly the calls of the content before it."""
+    """Require that each content answers exactly the calls of the preceding content."""
     empty = Content(parts=[Part()])
     for index, (before, content) in enumerate(pairwise([empty, *contents, empty])):
         if sorted(before.calls) != sorted(content.responses):

@@ -165,7 +165,8 @@ _Event: TypeAlias = tuple[str, Mapping[str, Json]]
 def _error_events(error: JsonObject, sent: Sequence[ServerEvent]) -> Sequence[ServerEvent]:
     """Return the events that end a stream with an error: `error`, then `response.failed`.
 
-    The provider's reference shows the fields of an error in its event; the provider nests them.
+    In the provider's reference, an error event contains the fields of the error directly; the real
+    provider nests these fields.
     """
     fields = record_at(error, "error")
     brief: Json = {"code": fields["code"] or _NO_CODE, "message": fields["message"]}
@@ -197,7 +198,7 @@ def _events(response: JsonObject) -> Iterator[_Event]:
 
 
 def _empty_item(item: JsonObject) -> Json:
-    """Return an item without the content of its later events."""
+    """Return an item without the content that later events add."""
     match item["type"]:
         case "reasoning":
             return {**item, "summary": _NOTHING, "encrypted_content": None}

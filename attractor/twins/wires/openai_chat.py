@@ -122,7 +122,7 @@ def _wants_usage(body: JsonObject) -> bool:
 
 
 def _events(completion: JsonObject) -> Iterator[ServerEvent]:
-    """Yield the chunks of a completion, its usage if requested, and the end mark."""
+    """Yield the chunks of a completion, the usage (if requested), and the end mark."""
     (choice,) = records_at(completion, "choices")
     usage = completion.get("usage")
     head = {key: value for key, value in completion.items() if key not in ("choices", "usage")}

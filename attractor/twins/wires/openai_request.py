@@ -41,7 +41,7 @@ RESPONSE_FIELDS = frozenset(
 
 
 def require_key(headers: Mapping[str, str]) -> None:
-    """Reject a request without a key."""
+    """Reject a request without an API key."""
     if not headers.get("authorization", "").removeprefix("Bearer").strip():
         raise Rejection(401, "the API key is missing", code="invalid_api_key")
 
@@ -127,7 +127,7 @@ def read_body(body: JsonObject) -> ResponseBody:
     request = check_body(ResponseBody, body)
     for name in ("previous_response_id", "conversation"):
         if getattr(request, name):
-            problem = "this twin stores no conversations: send all of it in `input`"
+            problem = "this twin stores no conversations: send the whole conversation in `input`"
             reject(name, problem, code="unsupported_parameter")
     check_call_ids(
         {item.call_id for item in request.items if item.type == "function_call"},
@@ -337,7 +337,7 @@ def read_chat_turns(message: ChatMessage) -> Iterator[Turn]:
 
 def _problems(request: ChatBody) -> Iterator[str]:
     if request.max_tokens is not None and request.max_completion_tokens is not None:
-        yield "max_tokens and max_completion_tokens exclude each other"
+        yield "max_tokens and max_completion_tokens cannot be combined"
     if request.stream_options is not None and not request.stream:
         yield "stream_options needs stream"
     if request.tool_choice is not None and not request.tools:
@@ -362,7 +362,7 @@ def _message_problems(message: ChatMessage, place: str) -> Iterator[str]:
     parts = message.content if isinstance(message.content, list) else []
     has_media = any(part.type not in ("text", "refusal") for part in parts)
     if message.role != "user" and has_media:
-        yield f"{place}: only messages of the user may contain more than text"
+        yield f"{place}: only messages of the user can contain images and files"
 
 
 def _check_call_results(messages: Sequence[ChatMessage]) -> None:

@@ -33,14 +33,14 @@ def reject(place: str, problem: str, *, code: str | None = None) -> NoReturn:
 
 
 def check_fields(body: JsonObject, known: Collection[str], *, code: str | None = None) -> None:
-    """Reject a body with a field that its interface does not have."""
+    """Reject a body with a field that the API does not have."""
     for name in body:
         if name not in known:
             raise Rejection(400, f"{name}: unknown field", code=code, param=name)
 
 
 def check_body(model: type[B], body: JsonObject) -> B:
-    """Return the body with its types, or reject it and name the invalid field."""
+    """Return the typed body, or reject a body and name its invalid field."""
     try:
         return model.model_validate(body, strict=True)
     except ValidationError as cause:
@@ -51,7 +51,7 @@ def check_body(model: type[B], body: JsonObject) -> B:
 
 
 def check_call_ids(calls: Collection[str], results: Collection[str]) -> None:
-    """Reject a tool call without a result and a result without a call."""
+    """Reject a tool call without a result, and a tool result without a call."""
     for call_id in sorted({*calls} - {*results}):
         raise Rejection(400, f"the tool call {call_id!r} has no result")
     for call_id in sorted({*results} - {*calls}):
@@ -59,7 +59,7 @@ def check_call_ids(calls: Collection[str], results: Collection[str]) -> None:
 
 
 def joined_text(content: str | Sequence[_TextPart]) -> str:
-    """Return the text of some content, which is a string or a list of parts."""
+    """Return the text of a content (a string or a list of parts)."""
     return content if isinstance(content, str) else "\n".join(part.text for part in content)
 
 
@@ -92,7 +92,7 @@ _DATA, _BASE64 = "data:", ";base64"
 
 
 class DataUrl(NamedTuple):
-    """The media type of a `data:` URL, and whether its content is valid base64."""
+    """The media type of a `data:` URL, and whether the content of the URL is valid base64."""
 
     media_type: str
     is_base64: bool
@@ -122,7 +122,7 @@ def is_web_url(url: str) -> bool:
 
 @dataclass(frozen=True)
 class TokenCounts:
-    """Tokens of the whole prompt and its cached part, of the whole output and its thoughts."""
+    """The tokens of prompt and output; the cached and the thought tokens are parts of them."""
 
     input: int
     cached: int
@@ -131,7 +131,7 @@ class TokenCounts:
 
 
 def count_answer(answer: Answer, conversation: Conversation) -> TokenCounts:
-    """Return the usage in the script, with missing numbers counted."""
+    """Return the usage that the script sets; missing numbers are counted."""
     usage = answer.usage
     thinking = count_tokens(answer.thinking or "") if usage.reasoning is None else usage.reasoning
     text = answer.text + "".join(map(arguments_text, answer.tool_calls))
@@ -143,13 +143,13 @@ _SALT = b"attractor provider twin\0"
 
 
 def seal(text: str) -> str:
-    """Return a digest of a thought, with which a changed thought is detected."""
+    """Return the digest of a thought, to detect a changed thought."""
     digest = hashlib.sha256(_SALT + text.encode("utf-8", "surrogatepass")).digest()
     return base64.b64encode(digest).decode("ascii")
 
 
 def enclose(text: str) -> str:
-    """Return a thought in base64 with its seal."""
+    """Return a thought in base64, with its digest."""
     encoded = base64.b64encode(text.encode("utf-8", "surrogatepass")).decode("ascii")
     return f"{encoded}.{seal(text)}"
 

@@ -137,7 +137,8 @@ def test_mistakes_are_reported_with_line_key_and_fix() -> None:
         ('name = "s"\nerrors.json = "{{ mesage }}"\n' + fixed("1"), "did you mean message?"),
         (
             'name = "s"\n[[state.c]]\nname = "x"\n' + fixed("1"),
-            "t.toml:2: state.c[0]: missing 'id', the key of the collection",
+            "t.toml:2: state.c[0]: a record of c has no 'id', which is the id field of the "
+            "collection",
         ),
         (
             'name = "s"\nstate.c = [{ id = 1 }, { id = "1" }]\n' + fixed("1"),

@@ -19,8 +19,9 @@ from attractor.twins.services.templates import JsonTemplate, Template, as_text
 
 
 class Create(ResponseTable, RouteKind):
-    """The new record, with an id: `defaults`, then the sent fields, then `sets`; the later
-    override.
+    """The new record, with an id.
+
+    Its fields are `defaults`, overridden by the sent fields, overridden by `sets`.
     """
 
     names: ClassVar[frozenset[str]] = frozenset({"record", "id"})

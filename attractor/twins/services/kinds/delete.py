@@ -19,7 +19,7 @@ _NO_CONTENT = 204
 
 
 class Delete(ResponseTable, RouteKind):
-    """Status 204 without a body by default; `record` is the removed record."""
+    """By default, status 204 without a body; `record` is the removed record."""
 
     names: ClassVar[frozenset[str]] = frozenset({"record"})
 

@@ -5,7 +5,7 @@ from attractor.twins.services.route import RouteContext, RouteHandler, RouteKind
 
 
 class Fixed(ResponseTable, RouteKind):
-    """The same response each time, except for its expressions."""
+    """The same response to every request, except for expressions in the response."""
 
     def prepare(self, context: RouteContext) -> RouteHandler:
         """Return the handler that renders the response."""

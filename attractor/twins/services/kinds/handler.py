@@ -65,7 +65,7 @@ def load_function(folder: Path, name: str) -> Function:
 
 
 def run_limited(function: Function, call: RouteCall, limit: timedelta) -> ServiceResponse:
-    """Call a function with a copy of the state, and keep the copy if it succeeds in time."""
+    """Call a function with a copy of the state; keep the copy if the function succeeds in time."""
     result = _Result()
     # A copy: a function that exceeds its time limit continues without an effect.
     state = call.state.copy()
@@ -82,7 +82,9 @@ def run_limited(function: Function, call: RouteCall, limit: timedelta) -> Servic
     thread.join(limit.total_seconds())
     if thread.is_alive():
         message = f"{function.__name__} exceeded its time limit of {limit.total_seconds():g}s"
-        raise TwinFailure(500, "handler_late", f"{message}; its changes are discarded")
+        raise TwinFailure(
+            500, "handler_late", f"{message}; the changes of the function are discarded"
+        )
     if result.raised is not None:
         raise _failure(function, result.raised) from result.raised
     return _accept(function, call, state, tables, result.value)
@@ -121,7 +123,7 @@ def _require_collections(state: ServiceState, tables: Mapping[str, Json]) -> Non
 
 
 def _failure(function: Function, cause: BaseException) -> TwinFailure:
-    """Return the exception with its line in the file, without the path of the file."""
+    """Return the exception as text, with its line in the file, without the path of the file."""
     frames = traceback.extract_tb(cause.__traceback__)
     file = cast("Any", function).__code__.co_filename
     line = next((frame.lineno for frame in reversed(frames) if frame.filename == file), None)

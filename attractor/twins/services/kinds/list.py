@@ -1,4 +1,4 @@
-"""Answers with the records of a collection, filtered, sorted and in pages."""
+"""Answers with the filtered and sorted records of a collection, in pages."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, ClassVar, Literal, Self, cast
@@ -41,7 +41,10 @@ class ListPage:
 
 
 class Paging(ScriptTable):
-    """The paging of a list: after the id of a record, from an offset, or by page number."""
+    """The paging of a list.
+
+    A page begins after the id of a record, at an offset, or at a page number.
+    """
 
     by: Literal["cursor", "offset", "page"]
     at: str
@@ -93,7 +96,10 @@ def _number(query: Mapping[str, str], name: str, default: int, *, least: int) ->
 
 
 class List(ResponseTable, RouteKind):
-    """The records whose fields in `filters` have the values of the query."""
+    """The records whose fields match the query.
+
+    `filters` are the names of fields that can be queried.
+    """
 
     names: ClassVar[frozenset[str]] = frozenset({"records", "total", "has_more", "next"})
 

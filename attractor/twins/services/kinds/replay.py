@@ -17,7 +17,10 @@ _Responses = Mapping[str, Sequence[RecordedExchange]]
 
 
 class Replay(RouteKind):
-    """The recorded response to the same method, path, query and body; several in order."""
+    """The recorded response to the same method, path, query and body.
+
+    Several responses are sent in order.
+    """
 
     recordings: Annotated[tuple[str, ...], Field(strict=False, min_length=1)]
     then: Literal["stay", "repeat", "fail"]

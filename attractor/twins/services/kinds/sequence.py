@@ -10,7 +10,10 @@ from attractor.twins.services.route import RouteCall, RouteContext, RouteHandler
 
 
 class Sequence(RouteKind):
-    """Responses in order; after the last one, it repeats the last, starts again, or fails."""
+    """Responses in order.
+
+    After the last response, the sequence repeats the last response, starts again, or fails.
+    """
 
     answers: Annotated[tuple[ResponseTable, ...], Field(strict=False, min_length=1)]
     then: Literal["stay", "repeat", "fail"]

@@ -20,8 +20,10 @@ from attractor.twins.services.templates import JsonTemplate, TextTemplate
 
 
 class Update(ResponseTable, RouteKind):
-    """The record with the sent fields merged in, or replaced by them with `replace`; the id is
-    kept.
+    """The changed record.
+
+    The sent fields are merged into the record; with `replace`, they replace the record except for
+    its id.
     """
 
     names: ClassVar[frozenset[str]] = frozenset({"record"})

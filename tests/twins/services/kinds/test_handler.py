@@ -76,7 +76,10 @@ def test_a_function_answers_and_changes_the_state(ask: Asked) -> None:
     ("name", "told"),
     [
         ("stumbles", "handler.py:17, stumbles: KeyError: 'nothing'"),
-        ("sleeps", "sleeps exceeded its time limit of 0.05s; its changes are discarded"),
+        (
+            "sleeps",
+            "sleeps exceeded its time limit of 0.05s; the changes of the function are discarded",
+        ),
         ("forgets", "forgets: 'things' must remain an object of records"),
         ("scrambles", "scrambles: the record '1' in 'things' must be an object"),
         ("makes_none", "makes_none: cannot write JSON"),
