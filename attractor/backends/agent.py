@@ -55,7 +55,7 @@ from attractor.llm.retry_policy import retry
 class AgentPlace:
     """An environment with additional variables for commands.
 
-    The last lines of a command's output are in the stage's folder while it runs.
+    While a command runs, the last lines of its output are in the folder of the stage.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class AgentPlace:
         return self._inner.os_version()
 
     def promises(self) -> Promises:
-        """Return its proven restrictions."""
+        """Return the proven restrictions of the environment."""
         return self._inner.promises()
 
     async def read_file(
@@ -159,7 +159,7 @@ class AgentPlace:
 
 @dataclass(frozen=True)
 class Work:
-    """A stage with its session, report, stored turns and usage."""
+    """The work on a stage: session, report, stored turns and usage."""
 
     stage: Stage
     session: Session
@@ -332,7 +332,7 @@ class Agent:
         return await answer_once(stage, prompt, self._agent_parts(), self._pricing)
 
     async def steer(self, stage_id: str, text: str) -> bool:
-        """Send a message to the running session of a stage; return whether there is one."""
+        """Send a message to the running session of a stage; return whether a session is running."""
         session = self._at_work.get(stage_id)
         if session is None or session.state is SessionState.CLOSED:
             return False

@@ -1,7 +1,7 @@
 """Continues conversations of earlier stages of a thread under `full` fidelity, also from disk.
 
-Each stage has its own session, with its tools, model and limits. It stores only its own turns, and
-refers to the turns of the stage before.
+Each stage has its own session, with its tools, model and limits. A session only stores its own
+turns, and refers to the turns of the previous stage.
 """
 
 import json
@@ -38,7 +38,7 @@ _SHARE = 2
 
 @dataclass(frozen=True)
 class Spoken:
-    """The conversation at the end of a stage, and the model that wrote its answers."""
+    """The conversation at the end of a stage, and the model that wrote the answers in it."""
 
     turns: Sequence[Turn]
     model: tuple[str, str]
@@ -50,8 +50,8 @@ class Spoken:
 def recall(stage: Stage, choice: ModelChoice, *, window: int) -> Sequence[Turn]:
     """Return the turns that a stage continues, shortened to half of a context window.
 
-    Of answers of another model, only the text is used, because thinking and calls are specific to a
-    model.
+    From answers of another model, only the text is used, because thinking and tool calls are
+    specific to a model.
     """
     thread = stage.inherited.thread
     spoken = thread.recall() if thread else None
@@ -68,7 +68,7 @@ def recall(stage: Stage, choice: ModelChoice, *, window: int) -> Sequence[Turn]:
 
 
 def put_lost_before(stage: Stage, prompt: str) -> str:
-    """Return a prompt with a summary, if the conversation is of another backend."""
+    """Return a prompt, preceded by a summary if the conversation belongs to another backend."""
     thread = stage.inherited.thread
     spoken = thread.recall() if thread else None
     if spoken is None or isinstance(spoken, Spoken):
@@ -107,7 +107,7 @@ def as_texts(turns: Sequence[Turn]) -> Sequence[Turn]:
 
 
 def shorten_turns(turns: Sequence[Turn], longest: int, summary: str) -> Sequence[Turn]:
-    """Return the last turns, at most `longest` characters, after a summary of the earlier ones.
+    """Return the last turns, at most `longest` characters, after a summary of the earlier turns.
 
     Turns are only cut before a user input, so that every call keeps its result.
     """
@@ -128,7 +128,7 @@ def shorten_turns(turns: Sequence[Turn], longest: int, summary: str) -> Sequence
 
 
 def without_loose_end(turns: Sequence[Turn]) -> Sequence[Turn]:
-    """Return the turns without unanswered inputs and unexecuted calls at their end."""
+    """Return the turns without unanswered inputs and unexecuted tool calls at the end."""
     end = len(turns)
     while end and _is_loose(turns[end - 1]):
         end -= 1
@@ -192,7 +192,7 @@ class Keeping:
 
 
 def rebuild(last: str, read: ReadSaved) -> Spoken:
-    """Return the conversation of a stage from its files and those of earlier stages."""
+    """Return the conversation of a stage from the files of this stage and of earlier stages."""
     kept = list(_kept_by(last, read))
     turns: Sequence[Turn] = ()
     for one in reversed(kept):
@@ -208,7 +208,7 @@ def rebuild(last: str, read: ReadSaved) -> Spoken:
 
 @dataclass(frozen=True)
 class _Kept:
-    """The stored turns of one stage: inserted turns, `taken` turns of the stage before, its own
+    """The stored turns of one stage: inserted turns, `taken` turns of the previous stage, own
     turns.
     """
 
@@ -222,7 +222,7 @@ class _Kept:
 
 
 def _kept_by(last: str, read: ReadSaved) -> Iterator[_Kept]:
-    """Yield the stored turns of a stage, then of the stages before it."""
+    """Yield the stored turns of a stage, then of the preceding stages."""
     seen, stage = set[str](), last
     while stage:
         if stage in seen:

@@ -1,7 +1,7 @@
 """Records of an agent's events in the stage's transcript and the journal.
 
-Answers are recorded so that they can be sent back to the model, with the provider's own data. Data
-in which a secret was redacted is dropped, because its provider would reject it.
+Answers are recorded so that they can be sent back to the model, with the provider's own data.
+Provider data in which a secret was redacted is dropped, because the provider would reject the data.
 """
 
 import json

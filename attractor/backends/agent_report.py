@@ -1,8 +1,8 @@
 """Reports of an agent about its stage, by the tool `report_outcome` or in a file (ruling R8).
 
-The file is in a temporary folder of its own in the agent's environment, outside the tree and the
-run directory. It is read by a command there, so that a link leads only to files that the agent may
-read.
+The file is in its own temporary folder in the agent's environment, outside of the tree and the run
+directory. A command in this environment reads the file, so that a link only leads to files that the
+agent can read.
 """
 
 from collections.abc import AsyncGenerator, Callable, Sequence
@@ -118,7 +118,7 @@ class Reporting:
         return len(self.refusals) > 1
 
     def tool(self) -> RegisteredTool:
-        """Return the tool for this stage, with the labels of its node's edges."""
+        """Return the tool for this stage, with the labels of the outgoing edges."""
         return RegisteredTool(_definition(self._stage), self._execute)
 
     def refuse(self, reason: str) -> None:
@@ -144,7 +144,7 @@ class Reporting:
         return "Recorded. End now with a short message that says what you did."
 
     def _judge(self, outcome: Outcome) -> Outcome:
-        """Return a report as an outcome, if its labels exist."""
+        """Return a report as an outcome, if the labels in the report exist."""
         named: dict[str, Json] = {
             "preferred_label": outcome.preferred_label,
             "suggested_next_ids": list(outcome.suggested_next_ids),
@@ -221,6 +221,9 @@ def hooks_of(stage: Stage) -> ToolHooks:
 
 
 def _command(stage: Stage, key: str) -> str:
-    """Return the command of a hook; an empty one on the node disables the graph's."""
+    """Return the command of a hook.
+
+    An empty command on the node disables the command of the graph.
+    """
     own = stage.node.attributes.value(key)
     return str(own) if own is not None else stage.graph.attributes.text(key)

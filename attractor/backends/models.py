@@ -1,4 +1,6 @@
-"""Chooses the models of stages, finds missing models and keys, and prices calls (R14)."""
+"""Chooses the models of stages, finds missing models and API keys, and computes prices of calls
+(R14).
+"""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -42,7 +44,7 @@ class ModelDefaults:
     provider: str = ""
 
     def choose(self, node: Node) -> ModelChoice:
-        """Return the node's model, else the default; the model name implies its provider."""
+        """Return the node's model, otherwise the default; the model name implies the provider."""
         named = node.attributes.text(MODEL)
         own = self.provider or find_provider(self.model)
         provider = node.attributes.text(PROVIDER) or find_provider(named) or own
@@ -61,12 +63,12 @@ KEYS: Mapping[str, tuple[str, ...]] = {
 
 
 def is_provider(provider: str) -> bool:
-    """Return whether a provider exists: a native one, or one served by another."""
+    """Return whether a provider exists, natively or served by another adapter."""
     return provider in provider_registry() or bool(_variables_of(provider))
 
 
 async def has_key(provider: str, environ: Mapping[str, str]) -> bool:
-    """Return whether a provider's key is set."""
+    """Return whether the API key of a provider is set."""
     if names := KEYS.get(provider):
         return any(environ.get(name, "").strip() for name in names)
     if provider not in provider_registry() and _variables_of(provider):
@@ -75,13 +77,13 @@ async def has_key(provider: str, environ: Mapping[str, str]) -> bool:
 
 
 def key_remedy(provider: str) -> str:
-    """Return the hint for a missing key."""
+    """Return the hint for a missing API key."""
     names = KEYS.get(provider) or _variables_of(provider)
     return f"set {' or '.join(names)}" if names else f"set the variables of {provider}"
 
 
 async def find_served(environ: Mapping[str, str]) -> Sequence[str]:
-    """Return the configured providers without an adapter of their own."""
+    """Return the configured providers that have no adapter of their own."""
     found: set[str] = set()
     for part in (provider_registry()[name] for name in _not_ours()):
         adapter = part.from_env(environ, timeout=AdapterTimeout())
@@ -105,7 +107,7 @@ def _not_ours() -> Iterator[str]:
 
 
 async def _asked(name: str, environ: Mapping[str, str], served: str = "") -> bool:
-    """Return whether an adapter is configured, for its own provider or for another one."""
+    """Return whether an adapter is configured, for its own provider or for another provider."""
     adapter = provider_registry()[name].from_env(environ, timeout=AdapterTimeout())
     if adapter is None:
         return False
@@ -120,7 +122,7 @@ _MOST_NAMED = 5
 
 @dataclass(frozen=True)
 class _Trouble:
-    """A fault and the place of its value, which several nodes may share."""
+    """A fault, and the place of the invalid value; several nodes can share the value."""
 
     span: Span
     words: str
@@ -204,7 +206,7 @@ class AgentParts:
 
 
 def choose_model(stage: Stage, parts: AgentParts) -> ModelChoice:
-    """Return the model of a stage; the preflight reports a missing one earlier."""
+    """Return the model of a stage; preflight reports a missing model earlier."""
     choice = ModelDefaults(parts.model, parts.provider).choose(stage.node)
     if not choice.model or not choice.provider:
         model = choice.model
@@ -246,8 +248,7 @@ class Pricing:
         return Usage(prompt, used.output_tokens, price.cost_usd or 0.0)
 
     def answered(self, asked: ModelChoice, provider: str, model: str) -> ModelChoice:
-        """Return the model to use for the price: the model that answered, if the catalogue knows
-        it.
+        """Return the model whose price applies: the answering model, if the catalogue contains it.
 
         Providers often report a more exact name than the name of the requested model.
         """
@@ -263,14 +264,19 @@ class Pricing:
 
 
 class Meter:
-    """Sums the usage of a stage call by call, because longer prompts may cost more per token."""
+    """Adds up the usage of a stage, call by call, because longer prompts can cost more
+    per token.
+    """
 
     def __init__(self, pricing: Pricing, choice: ModelChoice, emit: EventEmitter) -> None:
         self._pricing, self._choice, self._emit = pricing, choice, emit
         self.total = Usage()
 
     def take(self, used: Used, provider: str = "", model: str = "") -> Usage:
-        """Count a call and return its usage; another model than requested may have answered."""
+        """Count a call and return the usage of the call.
+
+        Another model than requested may have answered.
+        """
         answered = self._pricing.answered(self._choice, provider, model)
         usage = self._pricing.price(used, answered, self._emit)
         self.total += usage

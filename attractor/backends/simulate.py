@@ -35,7 +35,7 @@ class Simulate:
 
 @dataclass(frozen=True)
 class _Spoken:
-    """A simulated conversation: the number of stages, and the last one."""
+    """A simulated conversation: the number of stages, and the last stage."""
 
     stages: int
     last: str

@@ -1,7 +1,8 @@
-"""Publishes items to callbacks, each on a thread of its own with a bounded buffer.
+"""Publishes items to callbacks; each callback has its own thread and a bounded buffer.
 
-Own code instead of anyio's memory object streams: these belong to one event loop, refuse an item
-when the buffer is full instead of dropping the oldest, and cost 60 to 140 ms of start-up to import.
+This module replaces anyio's memory object streams, because those belong to one event loop, refuse
+an item when the buffer is full instead of dropping the oldest, and cost 60 to 140 ms of start-up to
+import.
 """
 
 import threading
@@ -44,7 +45,7 @@ class Subscription(Generic[T]):
         self._thread.start()
 
     def put(self, item: T) -> None:
-        """Buffer an item; a full buffer drops its oldest."""
+        """Buffer an item; a full buffer drops its oldest item."""
         with self._changed:
             if not self._is_ending:
                 self._missed += len(self._items) == self._items.maxlen
@@ -59,7 +60,7 @@ class Subscription(Generic[T]):
             self._changed.wait_for(lambda: not (self._items or self._is_calling), seconds)
 
     def end(self) -> None:
-        """Accept no more items; buffered ones are still delivered."""
+        """Accept no more items; buffered items are still delivered."""
         with self._changed:
             self._is_ending = True
             self._changed.notify_all()

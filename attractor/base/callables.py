@@ -8,7 +8,7 @@ from attractor.base.errors import UsageError
 
 
 async def call(function: Callable[..., object], *arguments: object) -> object:
-    """Call a function and await its result; a synchronous one runs in a thread."""
+    """Call a function and await its result; a synchronous function runs in a thread."""
     if inspect.iscoroutinefunction(function):
         return await function(*arguments)
     returned = await asyncio.to_thread(function, *arguments)
@@ -16,8 +16,9 @@ async def call(function: Callable[..., object], *arguments: object) -> object:
 
 
 def require_no_loop(name: str, *, instead: str = "await") -> None:
-    """Raise UsageError if an event loop is running, which the call would block; `name` is the async
-    function to use.
+    """Raise UsageError if the call would block a running event loop.
+
+    `name` is the async function to use.
     """
     try:
         asyncio.get_running_loop()

@@ -68,7 +68,7 @@ def _declared(cls: Some, frozen: bool, eq: bool, others: Mapping[str, bool]) -> 
 
 
 def _parts(declared_fields: Iterable[Field[Any]], *, hashed: bool = False) -> Parts:
-    """Return a function that gets the compared, or the hashed, fields of an object."""
+    """Return a function that returns the compared (or hashed) fields of an object."""
     chosen = [field for field in declared_fields if field.compare]
     if hashed:
         chosen = [
@@ -143,7 +143,7 @@ def _compile_init(cls: type) -> FunctionType:
 
 
 def _parameters(declared_fields: Iterable[Field[Any]]) -> str:
-    """Write the parameters, keyword-only ones last."""
+    """Return the parameters as source text, keyword-only parameters last."""
     parameters = [field for field in declared_fields if field.init]
     by_place = [_parameter(field) for field in parameters if not field.kw_only]
     by_name = [_parameter(field) for field in parameters if field.kw_only]

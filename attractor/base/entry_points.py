@@ -27,7 +27,7 @@ CACHE_FILES = "attractor.*.entry-points"
 
 
 class EntryPoint(NamedTuple):
-    """One line of a distribution's entry points: the name of a part and its place."""
+    """One line of a distribution's entry points: the name of a part and the place of the part."""
 
     group: str
     name: str
@@ -36,7 +36,7 @@ class EntryPoint(NamedTuple):
 
 
 class DamagedDistribution(NamedTuple):
-    """A distribution that the scan skipped: its folder, and the fault."""
+    """A distribution that the scan skipped: folder and fault."""
 
     place: str
     fault: str
@@ -66,7 +66,7 @@ def find_damaged(
 
 
 class _Environment(NamedTuple):
-    """The folders of an import path, and the distributions installed there."""
+    """The folders of an import path, and the distributions installed in these folders."""
 
     folders: list[str]
     name: str
@@ -134,7 +134,7 @@ def _write(file: str, environment: _Environment, points: list[EntryPoint]) -> No
 
 
 class _Scanned(NamedTuple):
-    """The entry points of an environment, and its damaged distributions."""
+    """The entry points and the damaged distributions of an environment."""
 
     points: list[EntryPoint]
     damaged: list[DamagedDistribution]

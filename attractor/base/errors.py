@@ -1,4 +1,6 @@
-"""The base of all errors, each with its exit status, and spelling suggestions.
+"""The base classes of all errors, each with an exit status.
+
+Suggests corrections of misspelled names.
 
 AttractorError                1  the run or check failed
 ├── UsageError                2  wrong usage, or an invalid file
@@ -23,7 +25,7 @@ from types import MappingProxyType
 
 
 def suggest(word: str, known: Iterable[str]) -> str:
-    """Return the known word nearest to a mistyped one, or an empty text."""
+    """Return the known word nearest to a mistyped word, or an empty text."""
     candidates = [
         name for name in known if abs(len(word) - len(name)) <= _allowed_distance(word, name)
     ]
@@ -41,8 +43,8 @@ def _allowed_distance(word: str, name: str) -> int:
 
 
 def _distance(word: str, other: str, most: int) -> int:
-    """Return the number of letters to add, drop, change or swap with a neighbour, limited to
-    `most`.
+    """Return the number of typing errors between two words (letters added, dropped, changed or
+    swapped), limited to `most`.
     """
     before: list[int] = []
     row = list(range(len(other) + 1))
@@ -103,7 +105,7 @@ class AttractorError(Exception):
 
     @property
     def cause(self) -> BaseException | None:
-        """The exception that this one was raised from."""
+        """The exception that caused this exception."""
         return self.__cause__
 
 
@@ -187,6 +189,6 @@ def _without_init(kind: type[AttractorError], *args: object) -> AttractorError:
 
 
 def first_sentence(kind: type) -> str:
-    """Return the first line of a class docstring without its full stop, else the class name."""
+    """Return the first line of a class docstring without full stop, otherwise the class name."""
     documented = next((base.__doc__ for base in kind.__mro__ if base.__doc__), kind.__name__)
     return documented.strip().splitlines()[0].rstrip(".")

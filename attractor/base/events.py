@@ -1,4 +1,4 @@
-"""The event, the common record of the journal and its readers."""
+"""The event: the common record of the journal and of all readers of the journal."""
 
 import re
 from collections.abc import Mapping
@@ -45,7 +45,7 @@ class Event:
             _refuse(self.seq, "time", "has no time zone")
 
     def sealed(self, seq: int, *, prev: str, own: str) -> "Event":
-        """Return the event with its place in a chain."""
+        """Return the event with its place in a hash chain."""
         return changed(self, seq=seq, prev=prev, hash=own)
 
     def to_record(self) -> JsonObject:

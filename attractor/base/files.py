@@ -33,10 +33,10 @@ _TEMPORARY = re.compile(r"\.attractor-([1-9][0-9]*)-[0-9a-f]{16}\.tmp")
 def write_whole(
     path: str | Path, content: bytes | str, *, sync: bool = True, mode: int = 0o666
 ) -> None:
-    """Write a file atomically: after any crash it has the old content or the new.
+    """Write a file atomically: after any crash it has either the old or the new content.
 
     A symbolic link is replaced, not followed. An existing file keeps its permissions; a new file
-    gets `mode` without the bits of the umask and without permissions that its folder denies.
+    gets `mode`, without the bits of the umask, and without permissions that its folder denies.
     Without `sync` a power failure may lose the new content.
     """
     try:
@@ -50,7 +50,7 @@ def write_whole(
 
 
 def sync_folder(path: str | Path) -> None:
-    """Sync a folder, so that its names survive a power failure."""
+    """Sync a folder, so that new file names in the folder survive a power failure."""
     try:
         with _opened(path, os.O_RDONLY | os.O_DIRECTORY) as folder:
             _sync(folder)
@@ -61,7 +61,7 @@ def sync_folder(path: str | Path) -> None:
 def remove_abandoned_files(folder: str | Path) -> int:
     """Remove temporary files of killed writers from a folder; return their number.
 
-    A file is removed only if there is no process with the number in its name. Do not call this for
+    A file is only removed if no process has the number in the file name. Do not call this for
     a folder that other machines or containers write to, because their process numbers are unknown
     here.
     """
@@ -82,7 +82,7 @@ def write_fully(file: int, data: bytes) -> None:
 
 
 def mode_within(folder: os.stat_result, mode: int) -> int:
-    """Return permissions without those that a folder denies to others."""
+    """Return permissions without the permissions that a folder denies to others."""
     return mode & (0o700 | folder.st_mode)
 
 
@@ -202,7 +202,7 @@ _OTHERS = 0o077
 
 
 def make_private_folder(folder: Path) -> None:
-    """Make a folder and its parents with mode 0700; existing ones stay unchanged."""
+    """Make a folder and its parents with mode 0700; existing folders stay unchanged."""
     try:
         for parent in reversed([folder, *folder.parents]):
             if not parent.is_dir():

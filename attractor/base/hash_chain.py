@@ -1,10 +1,10 @@
-"""Hash chains over JSON records, which reveal changed, missing, duplicate and moved lines.
+"""Hash chains over JSON records reveal changed, missing, duplicate and moved lines.
 
-Each line has its number (`seq`), the hash of the line before (`prev`) and its own hash over the
+Each line has its number (`seq`), the hash of the previous line (`prev`) and its own hash over the
 canonical JSON of its other fields. With a key, each line also has a seal, an HMAC of the hash. The
-chain can be checked without the key; the seals can only be checked with it. A chain without seals
-can be rewritten from any line on, and lines can be removed from the end of any chain. Both are only
-detected by comparison with an `expected` head that is stored elsewhere.
+chain can be checked without the key; the seals can only be checked with the key. A chain without
+seals can be rewritten from any line on, and lines can be removed from the end of any chain. Both
+are only detected by comparison with an `expected` head that is stored elsewhere.
 """
 
 import hmac
@@ -40,7 +40,7 @@ GENESIS = ChainHead(0, "0" * 64)
 
 @dataclass(frozen=True)
 class ChainLink:
-    """A record as a line of a chain, and the head after it."""
+    """A record as a line of a chain, and the head after this line."""
 
     line: str
     head: ChainHead
@@ -76,7 +76,7 @@ class _ParsedLine:
 def seal(
     record: JsonObject, head: ChainHead, *, key: bytes | None = None, is_plain: bool = False
 ) -> ChainLink:
-    """Return a record as the next line after a head; `is_plain` skips the check of its JSON."""
+    """Return a record as the next line after a head; `is_plain` skips the check of the JSON."""
     for name in _RESERVED:
         if name in record:
             raise UsageError(f"a chained record must not contain {name!r}")
@@ -113,7 +113,7 @@ def verify_file(
     expected: ChainHead | None = None,
     key: bytes | None = None,
 ) -> ChainCheck:
-    """Find the first corrupt line of a file, from an offset and the head before it."""
+    """Find the first corrupt line of a file, from an offset and the head before the offset."""
     try:
         with Path(path).open("rb") as file:
             file.seek(offset)
@@ -123,7 +123,7 @@ def verify_file(
 
 
 def require_intact(check: ChainCheck, file: str) -> None:
-    """Raise ChainBroken with the first corrupt line, if there is one."""
+    """If a line is corrupt, raise ChainBroken with the first corrupt line."""
     if flaw := check.flaw:
         hint = "do not trust this line and later ones: compare them with a copy"
         raise ChainBroken(f"{file}: line {flaw.line} {flaw.reason}", hint=hint)
@@ -152,7 +152,7 @@ def _verify(
 
 
 def _follow(raw: bytes, head: ChainHead, key: bytes | None) -> _ParsedLine | None:
-    """Parse a line; it is valid if sealing its record after the head gives the same bytes."""
+    """Parse a line; the line is valid if sealing the record again gives the same bytes."""
     sealed = _parse_line(raw)
     if not isinstance(sealed, _ParsedLine):
         return None
@@ -171,7 +171,7 @@ def _follow(raw: bytes, head: ChainHead, key: bytes | None) -> _ParsedLine | Non
 def _link(
     record: JsonObject, head: ChainHead, seal_of: Callable[[str], str | None], *, is_plain: bool
 ) -> ChainLink:
-    """Return a record as a line; the hash covers the line without its hash and seal."""
+    """Return a record as a line; the hash covers the line except for hash and seal."""
     body: JsonObject = {**record, "seq": head.seq + 1, "prev": head.hash}
     before, after = canonical_members(body, "hash", is_plain=is_plain)
     digest = content_hash(canonical_object(before, after).encode())
@@ -216,7 +216,7 @@ def _reason(raw: bytes, head: ChainHead, key: bytes | None, rest: Iterator[bytes
     if sealed.head.seq < expected:
         return f"is a duplicate of number {sealed.head.seq}"
     if sealed.head.seq == expected:
-        return "does not follow the line before: one of the two was replaced"
+        return "does not follow the previous line: one of the two lines was replaced"
     moved = any(_number_of(line) == expected for line in rest)
     if moved:
         return f"was moved: number {expected} comes later (this is {sealed.head.seq})"

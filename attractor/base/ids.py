@@ -1,4 +1,4 @@
-"""Run ids: ULIDs, which sort by their time of creation."""
+"""Run ids: ULIDs, which sort by time of creation."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta

@@ -1,8 +1,8 @@
-"""An append-only file of lines that loses no acknowledged line if its writer is killed.
+"""An append-only file of lines; no acknowledged line is lost if the writer is killed.
 
 A line is acknowledged when `append` returns. A killed writer leaves at most one torn line: the
-bytes after the last newline. The next writer removes and reports it, and readers skip it.
-`hash_chain` detects changed lines.
+bytes after the last newline. The next writer removes and reports the torn line, and readers skip
+it. `hash_chain` detects changed lines.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ _BLOCK = 1 << 16
 
 @dataclass(frozen=True)
 class JournalLine:
-    """A complete line without its newline, and its offset."""
+    """A complete line without its newline, and the offset of the line."""
 
     offset: int
     content: bytes
@@ -37,7 +37,7 @@ class JournalLine:
 
 @dataclass(frozen=True)
 class TornLine:
-    """An incomplete line of a killed writer, and its offset."""
+    """An incomplete line of a killed writer, and the offset of the line."""
 
     offset: int
     content: bytes
@@ -47,7 +47,7 @@ class Journal:
     """The only writer of a journal; `torn` is the incomplete line that was removed on opening.
 
     Use `Journal.open`. If `append` raises, the line is not in the journal, or the journal accepts
-    no more lines. One thread may append while another one syncs.
+    no more lines. One thread can append while another thread syncs.
     """
 
     def __init__(self, path: Path, file: io.FileIO, torn: TornLine | None) -> None:
@@ -60,7 +60,10 @@ class Journal:
 
     @classmethod
     def open(cls, path: str | Path) -> Self:
-        """Open or create a journal for appending; raise LockHeld if it has a writer."""
+        """Open or create a journal for appending.
+
+        Raise LockHeld if another process is writing to it.
+        """
         path = Path(path)
         try:
             with ExitStack() as undo:
@@ -87,7 +90,7 @@ class Journal:
     def append(self, line: str | bytes, *, sync: bool = True) -> int:
         """Append a line and return the offset after it.
 
-        Without `sync` the line survives a kill, but a power failure only after the next sync.
+        Without `sync`, the line survives a kill, and after the next sync also a power failure.
         """
         data = self._with_newline(line)
         self._refuse_if_closed()
@@ -187,7 +190,7 @@ def read_lines(path: str | Path, *, offset: int = 0) -> Iterator[JournalLine]:
 
 
 def read_torn(path: str | Path) -> TornLine | None:
-    """Return the bytes after the last newline: a torn line, or one being written."""
+    """Return the bytes after the last newline: a torn line, or a line that is being written."""
     try:
         with Path(path).open("rb") as file:
             return _torn_line(file.fileno())
@@ -231,7 +234,7 @@ def _end_of_lines(file: int, size: int) -> int:
 
 
 class SharedSync:
-    """Syncs in a thread; calls during a sync share the next one.
+    """Syncs in a thread; all calls during a sync share the next sync.
 
     Lines written before the call are on the disk when `wait` returns.
     """

@@ -43,10 +43,10 @@ def canonical_json(value: Json | JsonObject) -> str:
 
 
 def canonical_members(record: JsonObject, *cuts: str, is_plain: bool = False) -> tuple[str, ...]:
-    """Write the members of an object without braces, cut before the places of some keys.
+    """Write the members of an object without braces, cut before some keys.
 
-    So common members of two texts are encoded only once. `is_plain` skips the check of values that
-    were read from JSON or already checked.
+    Thus members that two texts share are only encoded once. `is_plain` skips the check of values
+    that were read from JSON or already checked.
     """
     parts: list[dict[str, Json]] = [{} for _ in range(len(cuts) + 1)]
     try:
@@ -89,7 +89,9 @@ def _not_canonical(fault: str) -> NotCanonical:
 
 
 def _require_plain(plain: object, text: str) -> None:
-    """Refuse values that the encoder changes: it turns the key 1 into "1", a tuple into a list."""
+    """Refuse values that the encoder would change, such as the key 1 (to "1") or a tuple (to a
+    list).
+    """
     _require_unicode(plain, text)
     if not _survives_round_trip(plain, text) and (fault := _first_fault(plain)):
         raise _not_canonical(fault)
@@ -103,7 +105,7 @@ def _require_unicode(value: object, text: str) -> None:
 
 
 def _survives_round_trip(value: object, text: str) -> bool:
-    """Return whether a value survives a round trip; fast, because it runs for every event."""
+    """Return whether a value survives a round trip; called for every event, so it must be fast."""
     try:
         again = _read(text)
     except (ValueError, RecursionError):
@@ -128,7 +130,7 @@ def _is_flat(value: object) -> bool:
 
 
 def _first_fault(value: object) -> str:
-    """Return the first fault of a value with its place, or an empty text."""
+    """Return the first fault in a value and its place, or an empty text."""
     waiting: list[tuple[_Path, object]] = [((), value)]
     while waiting:
         path, item = waiting.pop()

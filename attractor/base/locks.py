@@ -1,4 +1,4 @@
-"""File locks of the kernel, which releases the lock of a process immediately when the process ends.
+"""File locks of the kernel. The kernel releases the locks of a process when the process ends.
 
 The holder is written to `NAME.holder`, for messages only. The locked file is never deleted:
 otherwise, one process could hold the lock on the deleted file, and another process the lock on a
@@ -130,7 +130,7 @@ def open_to_lock(path: Path) -> io.FileIO:
 
 
 def holder_of(path: str | Path) -> LockHolder | None:
-    """Return the noted holder of the lock at a path, unless that process is gone."""
+    """Return the recorded holder of the lock at a path, unless its process has ended."""
     try:
         with _note_of(Path(path)).open("rb") as note:
             since = datetime.fromtimestamp(os.fstat(note.fileno()).st_mtime, UTC)
@@ -148,7 +148,9 @@ def holder_of(path: str | Path) -> LockHolder | None:
 
 def _held(path: Path) -> LockHeld:
     holder = holder_of(path) or "an unknown process"
-    return LockHeld(f"{path} is locked by {holder}", hint="wait until it ends, or stop it")
+    return LockHeld(
+        f"{path} is locked by {holder}", hint="wait until that process ends, or stop it"
+    )
 
 
 def _note_of(path: Path) -> Path:

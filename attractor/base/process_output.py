@@ -1,4 +1,4 @@
-"""The pipes of a program: writes its input, and keeps head and tail of its output."""
+"""The pipes of a program: writes the input, and keeps head and tail of the output."""
 
 import asyncio
 import codecs
@@ -23,7 +23,7 @@ class OutputLimit:
         if self.head < 0 or self.tail < 0:
             raise UsageError(
                 f"invalid output limit of {self.head} and {self.tail} bytes",
-                hint="use 0 to keep no bytes of one end",
+                hint="use 0 to keep no bytes of the head or of the tail",
             )
 
 
@@ -36,7 +36,7 @@ class TruncatedOutput:
 
 
 class BoundedOutput:
-    """Collects an output in bounded memory: its head and its tail."""
+    """Collects head and tail of an output in bounded memory."""
 
     def __init__(self, limit: OutputLimit) -> None:
         self._limit = limit
@@ -94,7 +94,7 @@ OnOutput = Callable[[OutputChunk], None]
 
 
 class OutputPipe:
-    """One output stream; its head and its tail are kept."""
+    """One output stream, of which head and tail are kept."""
 
     def __init__(self, name: Stream, pipe: IO[bytes], keep: OutputLimit) -> None:
         self.name: Stream = name
@@ -104,7 +104,7 @@ class OutputPipe:
         os.set_blocking(pipe.fileno(), False)
 
     def read(self) -> bytes | None:
-        """Return the available bytes: b"" at the end, None if there are none yet."""
+        """Return the available bytes; b"" at the end, None if no bytes are available yet."""
         try:
             piece = os.read(self.pipe.fileno(), _PIECE)
         except BlockingIOError:

@@ -1,4 +1,4 @@
-"""Runs a program in a process group of its own, with a time limit, and kills the group at the end.
+"""Runs a program in its own process group, with a time limit, and kills the group at the end.
 
 The group gets SIGTERM, and SIGKILL after a grace period: at the time limit, when the program exits
 and leaves processes running, when the task is cancelled, and when the output callback raises.
@@ -27,7 +27,7 @@ POLL_S = 0.01
 
 
 class ExitWatch:
-    """Calls `wake` when a program exits, by pidfd or otherwise by polling."""
+    """Calls `wake` when a program exits; uses a pidfd, otherwise polling."""
 
     def __init__(self, pid: int, wake: Callable[[], None]) -> None:
         self._wake = wake
@@ -103,7 +103,7 @@ def start_process(
     stdin: bytes | Path = b"",
     output: Path | None = None,
 ) -> subprocess.Popen[bytes]:
-    """Start a program in a session of its own, or raise ProcessNotStarted.
+    """Start a program in its own session, or raise ProcessNotStarted.
 
     `stdin` is bytes for a pipe or a file to read; `output` is a file for its stdout.
     """
@@ -199,7 +199,7 @@ async def run_process(
     keep: OutputLimit = DEFAULT_LIMIT,
     grace: timedelta = timedelta(seconds=2),
 ) -> ExecResult:
-    """Run a program until it exits or its time limit is reached, and kill its group.
+    """Run a program until it exits or the time limit is reached, and kill the process group.
 
     `stdin` is bytes or a file to read; `output` is a file for its stdout.
     """

@@ -22,8 +22,9 @@ from attractor.base.errors import InvalidPart, UnknownName
 
 
 def find_shortcoming(part: object, kind: Any) -> str:
-    """Return the reason why an object is not of a kind (class, protocol or `type[...]`), or an
-    empty text.
+    """Return the reason why an object is not of a kind, or an empty text.
+
+    A kind is a class, a protocol or `type[...]`.
     """
     if get_origin(kind) is type:
         return _class_shortcoming(part, get_args(kind)[0])
@@ -112,7 +113,7 @@ class PartSource(NamedTuple):
 
 
 class Registry(Mapping[str, T], Generic[T]):
-    """The parts of one kind by name; each is imported on first use."""
+    """The parts of one kind by name; each part is imported on first use."""
 
     def __init__(self, package: str, kind: type[T], *, noun: str) -> None:
         self.package = package

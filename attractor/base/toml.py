@@ -1,4 +1,4 @@
-"""Dotted keys of TOML, and the lines of keys in a text, which `tomllib` does not return."""
+"""Dotted keys of TOML, and the line of each key in a text; `tomllib` returns no lines."""
 
 import re
 import tomllib
@@ -100,7 +100,7 @@ def key_lines(text: str) -> KeyLines:
 
 
 def line_of(path: KeyPath, lines: KeyLines) -> int | None:
-    """Return the line of a key, otherwise of the innermost table around it."""
+    """Return the line of a key, otherwise the line of the innermost table around the key."""
     prefixes = (path[:length] for length in range(len(path), 0, -1))
     return next((lines[prefix] for prefix in prefixes if prefix in lines), None)
 

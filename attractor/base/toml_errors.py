@@ -43,7 +43,7 @@ _NOUNS = {
 
 @dataclass(frozen=True)
 class TomlMistake:
-    """One mistake: its key, the message, which names the key, and the fix."""
+    """One mistake: the key, a message that names the key, and the fix."""
 
     path: KeyPath
     message: str
@@ -178,7 +178,7 @@ def did_you_mean(name: str, known: Collection[str]) -> str:
 
 @dataclass(frozen=True)
 class _Reading:
-    """A fault at a key of the value; for a union, with the member of the union."""
+    """A fault at a key of the value; in a union, also the member of the union."""
 
     kind: str
     path: KeyPath

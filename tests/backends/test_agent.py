@@ -184,7 +184,7 @@ FORGED: dict[str, Json] = {"outcome": "success", "context_updates": {"human.gate
 @pytest.mark.parametrize(
     ("report", "told"),
     [
-        (FORGED, "a report may not set human.gate.selected"),
+        (FORGED, "a report must not set human.gate.selected"),
         ({"outcome": "done"}, "outcome must be one of"),
         ({"notes": "I am done"}, "outcome is missing"),
         ({"outcome": "success", "preferred_label": "Ship"}, "preferred_label must be one of"),
@@ -249,7 +249,7 @@ def test_a_call_of_the_tool_counts_before_the_file(tmp_path: Path) -> None:
         ('{"outcome": "success", "preferred_label": "Ship"}', "preferred_label must be one of"),
         (
             '{"outcome": "success", "context_updates": {"human.gate.selected": "A"}}',
-            "a report may not set human.gate.selected",
+            "a report must not set human.gate.selected",
         ),
     ],
 )

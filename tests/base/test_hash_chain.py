@@ -220,7 +220,7 @@ def test_forged_line_is_found_at_the_line_after_it() -> None:
     lines[2] = seal({"n": "forged"}, before).line.encode()
     line, reason = flaw_in(lines)
     assert line == 4
-    assert reason == "does not follow the line before: one of the two was replaced"
+    assert reason == "does not follow the previous line: one of the two lines was replaced"
     assert verify(lines[:3]).flaw is None
     assert flaw_in(lines[:3], expected=head)[0] == 4
 
